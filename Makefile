@@ -1,0 +1,54 @@
+# `make` alone explains the targets. CI runs .ci/run, not this file.
+
+GO       ?= go
+TOOL      = $(GO) tool -modfile=tools/go.mod
+FUZZTIME ?= 10s
+
+.DEFAULT_GOAL := help
+.PHONY: help interop check full test race lint fmt vuln bench conformance gen gen-check fuzz
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+check: ## before every commit: format, vet, linters, generated code, checklists, tests with -race, 2 s of each fuzz target
+	bash tools/check.sh
+
+full: ## before an issue is closed: all of CI, 1,000 kills, a store damaged everywhere, golangci-lint, every benchmark with its result file
+	bash .ci/run
+	GAMELAN_KILLS=1000 $(GO) test -count=1 -timeout 30m -run TestKill ./tests/durable
+	GAMELAN_LONG=1 $(GO) test -count=1 -timeout 30m -run Damage ./internal/kv
+	$(MAKE) lint bench
+
+test: ## the README's test command
+	$(GO) test ./...
+
+race: ## all tests under the race detector
+	$(GO) test -race -timeout 15m ./...
+
+lint: ## golangci-lint (.golangci.yml)
+	$(GO) tool -modfile=tools/golangci/go.mod golangci-lint run ./...
+
+fmt: ## format every file
+	$(TOOL) gofumpt -w $$(git ls-files '*.go' | grep -v '\.pb\.go$$')
+
+vuln: ## known vulnerabilities of what we depend on (asks vuln.go.dev)
+	$(TOOL) govulncheck ./...
+
+bench: ## measure beside the anchors, print the table of ratios, write bench/results/ (ARGS='-run oneway')
+	cd bench && $(GO) run . $(ARGS)
+
+interop: ## build real Tari nodes (needs Rust) and run the tests against them, as CI does
+	bash tests/interop/build.sh
+	GAMELAN_INTEROP=1 $(GO) test -count=1 -timeout 25m ./tests/interop
+
+conformance: ## every item of the wire checklists with its tests, and what is missing
+	$(GO) -C tools run ./conformance
+
+gen: ## generate protocol/pb from its .proto files
+	$(GO) -C tools run ./protogen
+
+gen-check: ## fail when the generated code is stale
+	$(GO) -C tools run ./protogen -check
+
+fuzz: ## run each fuzz target for FUZZTIME (10s), one after another
+	bash tools/fuzz.sh $(FUZZTIME)

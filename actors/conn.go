@@ -1,0 +1,546 @@
+package actors
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/asynkron/protoactor-go/actor"
+
+	"github.com/gamelan-p2p/gamelan/protocol"
+	"github.com/gamelan-p2p/gamelan/protocol/negotiate"
+	"github.com/gamelan-p2p/gamelan/supervisor"
+	"github.com/gamelan-p2p/gamelan/transport"
+	"github.com/gamelan-p2p/gamelan/transport/keepalive"
+	"github.com/gamelan-p2p/gamelan/transport/mux"
+)
+
+// conn is one live connection: it owns the session, accepts and opens
+// substreams and agrees on their protocols, and sends the pings that keep the
+// connection alive and prove what was read.
+//
+// In: OpenSubstream, ConfirmWrites, CloseConn. Out: SubstreamOpened,
+// SubstreamFailed, WritesConfirmed, PeerViolated, connEnded. It never restarts:
+// a half-read cipher stream cannot be resumed.
+type conn struct {
+	env      *Env
+	ref      *ConnRef
+	handover *supervisor.Handover[*mux.Session]
+	session  *mux.Session
+
+	pings     *keepalive.Machine[*actor.PID]
+	bytesIn   uint64 // at the last look
+	rtt       time.Duration
+	pongAt    time.Time
+	accepting int          // negotiations of the peer's substreams under way
+	opening   int          // … of ours
+	asking    atomic.Int32 // of these, tasks that have not asked the session for a substream yet
+	waiting   []openKey    // opens that wait for room (V12)
+	retry     *supervisor.Timer
+	offered   []offer // substreams handed out, perhaps not taken yet
+	sweeping  bool
+	over      bool // the accept task has ended
+	closing   *CloseReason
+	said      bool // goodbye is under way or connEnded sent
+}
+
+// offer is a substream in a protocol actor's mailbox.
+type offer struct {
+	stream  *supervisor.Handover[protocol.Stream]
+	expires time.Time
+}
+
+const (
+	handoffLimit   = 10 * time.Second      // comms 80
+	finishLimit    = 2 * time.Second       // comms 146
+	nudgeEvery     = 20 * time.Millisecond // while waiting for that
+	goodbyeLimit   = 2 * time.Second       // for GoAway on a socket that takes nothing
+	drainLimit     = time.Second           // for substreams still negotiating when the session ends
+	openRetry      = 20 * time.Millisecond // looking for room for one more substream
+	maxOpenWaiting = 1000                  // opens that may wait
+)
+
+type (
+	acceptedStream struct {
+		stream *supervisor.Handover[*mux.Stream]
+		source Origin
+	}
+	negotiated struct { // result of a negotiation task
+		id     protocol.ID
+		stream *supervisor.Handover[protocol.Stream]
+	}
+	pingDue       struct{}
+	sweepTick     struct{}
+	openTick      struct{}
+	finishTimeout struct{}
+	nudgeTick     struct{}
+	nudged        struct{} // result of a nudge
+	nudgeKey      struct{}
+	endTimeout    struct{}
+	pongKey       struct{}
+	acceptKey     struct{ stream *mux.Stream } // negotiating; closed when that fails in any way
+	openKey       struct {                     // of our own open; answered also if this actor ends first
+		m      OpenSubstream
+		disown func()
+		asked  func() // of its task: it has asked the session, or never will
+	}
+	goodbyeKey struct{}
+)
+
+// Tasks are named by their keys.
+func (pongKey) String() string     { return "ping" }
+func (goodbyeKey) String() string  { return "goodbye" }
+func (nudgeKey) String() string    { return "nudge" }
+func (k acceptKey) String() string { return fmt.Sprintf("negotiate-%d", k.stream.ID()) }
+func (k openKey) String() string   { return fmt.Sprintf("open-%d", k.m.Token) }
+
+func (m acceptedStream) Discard()    { m.stream.Discard() }
+func (m acceptedStream) Source() any { return m.source }
+func (m negotiated) Discard()        { m.stream.Discard() }
+
+// NewConn makes the actor of one connection, which takes the session when it
+// starts.
+func NewConn(env *Env, ref *ConnRef, session *supervisor.Handover[*mux.Session]) actor.Actor {
+	return &conn{env: env, ref: ref, handover: session}
+}
+
+func (a *conn) Receive(c actor.Context) {
+	switch m := c.Message().(type) {
+	case *actor.Started:
+		a.start(c)
+	case acceptedStream:
+		a.accept(c, m)
+	case supervisor.Done[negotiated]:
+		switch key := m.Key.(type) {
+		case acceptKey:
+			a.accepted(c, key.stream, m.Value, m.Err)
+		case openKey:
+			a.opened(c, key, m.Value, m.Err)
+		}
+	case OpenSubstream:
+		a.open(c, m)
+	case openTick:
+		a.retry = nil
+		a.openWaiting(c)
+	case ConfirmWrites:
+		now := supervisor.Now(c)
+		a.ping(c, a.pings.Prove(now, keepalive.Mark[*actor.PID]{Key: m.Reply, N: m.Mark}, m.NotBefore))
+	case supervisor.Done[time.Duration]:
+		a.ponged(c, m.Value, m.Err)
+	case pingDue:
+		a.pingDue(c)
+	case CloseConn:
+		if m.Reason.Code != CloseReaped || a.ref.NumStreams() <= a.env.Reap.Idle() { // it may be in use by now
+			a.close(c, m.Reason)
+		}
+	case substreamsFinished, finishTimeout:
+		a.goodbye(c)
+	case nudgeTick:
+		a.nudge(c)
+	case supervisor.Done[nudged]:
+		if m.Err == nil {
+			supervisor.After(c, nudgeEvery, nudgeTick{})
+		}
+	case supervisor.Done[struct{}], endTimeout:
+		a.end(c)
+	case supervisor.TaskDone:
+		a.acceptEnded(c, m.Err)
+	case sweepTick:
+		a.sweep(c)
+	default:
+		supervisor.Unhandled(c)
+	}
+}
+
+func (a *conn) start(c actor.Context) {
+	session, ok := a.handover.Take()
+	if !ok {
+		a.closing = &CloseReason{Code: CloseCrashed, By: "us"}
+		a.end(c)
+		return
+	}
+	a.session = session
+	session.Release() // whoever pings us is answered by a node that has the connection
+	if a.ref.live != nil {
+		a.ref.live.session.Store(session)
+	}
+	source := Origin{a.ref.Peer, a.ref.ID}
+	supervisor.Go(c, "accept", session, func(ctx context.Context) error {
+		for {
+			s, err := session.Accept()
+			if err != nil {
+				return err
+			}
+			supervisor.Tell(ctx, acceptedStream{supervisor.Hand(s, source), source})
+		}
+	})
+	a.pings = keepalive.New[*actor.PID](supervisor.Now(c), a.env.KeepAlive)
+	a.ping(c, a.pings.Due(supervisor.Now(c)))
+}
+
+// accept agrees on the protocol of a substream that the peer has opened.
+func (a *conn) accept(c actor.Context, m acceptedStream) {
+	s, ok := m.stream.Take()
+	if !ok {
+		return
+	}
+	a.accepting++
+	limits := a.env.Profile.Limits
+	until := a.env.Now().Add(limits.Negotiation)
+	supervisor.Do(c, acceptKey{s}, func(context.Context) (negotiated, error) {
+		s.SetDeadline(until)
+		id, err := negotiate.Accept(s, limits.NegotiationRounds, a.supported)
+		if err != nil {
+			return negotiated{}, err
+		}
+		s.SetDeadline(time.Time{})
+		return negotiated{id, supervisor.Hand[protocol.Stream](s, Origin{a.ref.Peer, a.ref.ID})}, nil
+	})
+}
+
+func (a *conn) supported(id protocol.ID) bool {
+	_, ok := a.env.Protocols.Get(id)
+	return ok
+}
+
+func (a *conn) accepted(c actor.Context, s *mux.Stream, n negotiated, err error) {
+	a.accepting--
+	if err != nil {
+		s.Close()
+	}
+	switch {
+	case errors.Is(err, protocol.ErrViolation):
+		a.violated(c, err)
+	case err != nil:
+		supervisor.Log(c).Debug("substream not negotiated", "peer", a.ref.Peer, "err", err)
+	default:
+		pid, ok := a.env.Protocols.Get(n.id)
+		if !ok { // unregistered in the meantime
+			n.Discard()
+			break
+		}
+		c.Send(pid, a.substream(0, protocol.Inbound, n))
+		a.offered = append(a.offered, offer{n.stream, supervisor.Now(c).Add(handoffLimit)})
+		if !a.sweeping {
+			a.sweeping = true
+			supervisor.After(c, handoffLimit, sweepTick{})
+		}
+	}
+	a.drained(c)
+}
+
+func (a *conn) substream(token uint64, d protocol.Direction, n negotiated) SubstreamOpened {
+	return SubstreamOpened{
+		Token: token, Peer: a.ref.Peer, Key: a.ref.Key, Conn: a.ref,
+		Protocol: n.id, Direction: d, Stream: n.stream,
+	}
+}
+
+// sweep resets the substreams that nobody took in time.
+func (a *conn) sweep(c actor.Context) {
+	now := supervisor.Now(c)
+	kept := a.offered[:0]
+	for _, o := range a.offered {
+		switch {
+		case o.stream.Taken():
+		case o.expires.After(now):
+			kept = append(kept, o)
+		default:
+			supervisor.Log(c).Warn("substream dropped: its handler did not take it in time", "peer", a.ref.Peer)
+			o.stream.Discard()
+		}
+	}
+	clear(a.offered[len(kept):])
+	a.offered = kept
+	a.sweeping = len(kept) > 0
+	if a.sweeping {
+		supervisor.At(c, kept[0].expires, sweepTick{})
+	}
+}
+
+// open opens a substream, or lets the request wait while the connection has as
+// many as it may have.
+func (a *conn) open(c actor.Context, m OpenSubstream) {
+	if m.Reply == nil {
+		m.Reply = c.Sender()
+	}
+	switch {
+	case a.closing != nil || a.over:
+		a.answerAtEnd(c, m)
+	case len(a.waiting) > 0 || a.full():
+		if len(a.waiting) >= maxOpenWaiting {
+			c.Send(m.Reply, SubstreamFailed{Token: m.Token, Err: ErrOverloaded})
+			return
+		}
+		a.waiting = append(a.waiting, a.owed(c, m))
+		a.waitForRoom(c)
+	default:
+		a.openNow(c, a.owed(c, m))
+	}
+}
+
+// answerAtEnd owes an answer until this actor ends: that the connection is
+// lost. By then the directory names it no more, so that whoever dials again
+// gets another one.
+func (a *conn) answerAtEnd(c actor.Context, m OpenSubstream) (disown func()) {
+	return supervisor.Own(c, closerFunc(func() error { m.Discard(); return nil }))
+}
+
+func (a *conn) owed(c actor.Context, m OpenSubstream) openKey {
+	return openKey{m: m, disown: a.answerAtEnd(c, m)}
+}
+
+func (a *conn) full() bool {
+	return a.session.Room() <= int(a.asking.Load())
+}
+
+func (a *conn) waitForRoom(c actor.Context) {
+	if a.retry == nil {
+		a.retry = supervisor.After(c, openRetry, openTick{})
+	}
+}
+
+func (a *conn) openWaiting(c actor.Context) {
+	for len(a.waiting) > 0 && !a.full() {
+		key := a.waiting[0]
+		a.waiting = a.waiting[1:]
+		a.openNow(c, key)
+	}
+	if len(a.waiting) > 0 {
+		a.waitForRoom(c)
+	}
+}
+
+func (a *conn) openNow(c actor.Context, key openKey) {
+	m := key.m
+	a.opening++
+	a.asking.Add(1)
+	key.asked = sync.OnceFunc(func() { a.asking.Add(-1) })
+	session, ref := a.session, a.ref
+	until := a.env.Now().Add(a.env.Profile.Limits.Negotiation)
+	supervisor.Do(c, key, func(context.Context) (negotiated, error) {
+		s, err := session.Open()
+		key.asked()
+		if err != nil {
+			return negotiated{}, err
+		}
+		s.SetDeadline(until)
+		id, err := propose(s, ref, m.IDs)
+		if err != nil {
+			s.Close()
+			return negotiated{}, err
+		}
+		s.SetDeadline(time.Time{})
+		return negotiated{id, supervisor.Hand[protocol.Stream](s, nil)}, nil
+	})
+}
+
+// propose agrees with the peer on the first of the protocols it accepts. When
+// it listed the very first in its identity message, no answer is needed (comms
+// 72); one that it did not list may have been registered since.
+func propose(s protocol.Stream, ref *ConnRef, ids []protocol.ID) (protocol.ID, error) {
+	if len(ids) > 0 && ref.Accepts(ids[0]) {
+		return ids[0], negotiate.OpenOptimistic(s, ids[0])
+	}
+	return negotiate.Open(s, ids)
+}
+
+func (a *conn) opened(c actor.Context, key openKey, n negotiated, err error) {
+	a.opening--
+	key.asked() // it may have failed before
+	m := key.m
+	if err != nil && (a.over || errors.Is(err, mux.ErrSessionEnded)) {
+		a.drained(c) // the answer comes at the end
+		return
+	}
+	if errors.Is(err, mux.ErrTooManyStreams) {
+		a.waiting = append([]openKey{key}, a.waiting...)
+		a.waitForRoom(c)
+		return
+	}
+	key.disown()
+	switch {
+	case errors.Is(err, protocol.ErrViolation):
+		a.violated(c, err)
+		fallthrough
+	case err != nil:
+		c.Send(m.Reply, SubstreamFailed{Token: m.Token, Err: err})
+	default:
+		c.Send(m.Reply, a.substream(m.Token, protocol.Outbound, n))
+	}
+	a.drained(c)
+}
+
+// ping carries out what the keep-alive machine asks for.
+func (a *conn) ping(c actor.Context, f keepalive.Effects[*actor.PID]) {
+	for _, mark := range f.Proven {
+		c.Send(mark.Key, WritesConfirmed{a.ref.ID, mark.N})
+	}
+	if !f.Wake.IsZero() {
+		supervisor.At(c, f.Wake, pingDue{})
+	}
+	if f.Ping && !a.over {
+		session := a.session
+		supervisor.Do(c, pongKey{}, func(context.Context) (time.Duration, error) { return session.Ping() })
+	}
+}
+
+func (a *conn) ponged(c actor.Context, rtt time.Duration, err error) {
+	if err != nil {
+		if errors.Is(err, mux.ErrPingTimeout) {
+			a.close(c, CloseReason{Code: CloseNoPong, By: "network", Err: err})
+		}
+		return // else the session has ended, which the accept task reports
+	}
+	now := supervisor.Now(c)
+	a.rtt, a.pongAt = rtt, now
+	a.bytesIn = a.session.Stats().BytesIn
+	a.ping(c, a.pings.Ponged(now))
+}
+
+func (a *conn) pingDue(c actor.Context) {
+	now := supervisor.Now(c)
+	if in := a.session.Stats().BytesIn; in != a.bytesIn {
+		a.bytesIn = in
+		a.pings.Heard(now)
+	}
+	a.ping(c, a.pings.Due(now))
+}
+
+func (a *conn) violated(c actor.Context, err error) {
+	c.Send(a.env.Connectivity, PeerViolated{Peer: a.ref.Peer, Key: a.ref.Key, Conn: a.ref.ID, Err: err})
+	a.close(c, CloseReason{Code: CloseViolation, By: "us", Err: err})
+}
+
+// acceptEnded is the end of the session, whoever ended it.
+func (a *conn) acceptEnded(c actor.Context, err error) {
+	a.over = true
+	a.waiting = nil // answered at the end
+	if errors.Is(err, protocol.ErrViolation) {
+		c.Send(a.env.Connectivity, PeerViolated{Peer: a.ref.Peer, Key: a.ref.Key, Conn: a.ref.ID, Err: err})
+		if a.closing == nil {
+			a.closing = &CloseReason{Code: CloseViolation, By: "us", Err: err}
+		}
+	}
+	if a.closing == nil {
+		a.closing = &CloseReason{Code: CloseEnded, By: "peer", Err: err}
+		if transport.IsReset(err) {
+			a.closing.By = "network"
+		}
+	}
+	supervisor.After(c, drainLimit, endTimeout{})
+	a.drained(c)
+}
+
+// drained ends the connection once every substream that the peer opened before
+// the session ended has reached its handler (comms 152).
+func (a *conn) drained(c actor.Context) {
+	if a.over && a.accepting == 0 && a.opening == 0 {
+		a.end(c)
+	}
+}
+
+// close begins the end of the connection. In order, the messaging substreams
+// end first; at once, they are cut.
+func (a *conn) close(c actor.Context, why CloseReason) {
+	if a.said {
+		return
+	}
+	if a.closing != nil {
+		if !why.Orderly() {
+			a.goodbye(c)
+		}
+		return
+	}
+	a.closing = &why
+	if why.Orderly() && !a.over {
+		if session, ok := a.env.Sessions.Get(a.ref.Peer); ok {
+			c.Send(session, finishSubstreams{a.ref.ID, c.Self(), a.env.System})
+			supervisor.After(c, finishLimit, finishTimeout{})
+			supervisor.After(c, nudgeEvery, nudgeTick{})
+			return
+		}
+	}
+	a.goodbye(c)
+}
+
+// nudge pings while the end of our substreams is awaited: a node of 1.0.0-rc.5
+// ends its half only when something else makes it write (spec: comms 5.3).
+func (a *conn) nudge(c actor.Context) {
+	if a.said || a.over {
+		return
+	}
+	session := a.session
+	supervisor.Do(c, nudgeKey{}, func(context.Context) (nudged, error) {
+		_, err := session.Ping()
+		return nudged{}, err
+	})
+}
+
+// goodbye says GoAway(0), for at most a moment, and ends.
+func (a *conn) goodbye(c actor.Context) {
+	if a.said || a.closing == nil {
+		return
+	}
+	a.said = true
+	if a.over {
+		a.sayEnded(c)
+		return
+	}
+	session := a.session
+	supervisor.Do(c, goodbyeKey{}, func(context.Context) (struct{}, error) { return struct{}{}, session.GoAway() })
+	supervisor.After(c, goodbyeLimit, endTimeout{})
+}
+
+// end has conns remove and stop this actor; the session is closed with it.
+func (a *conn) end(c actor.Context) {
+	if a.closing == nil {
+		return
+	}
+	a.said = true
+	a.sayEnded(c)
+}
+
+func (a *conn) sayEnded(c actor.Context) {
+	c.Send(a.env.Conns, connEnded{a.ref, *a.closing})
+}
+
+func (a *conn) String() string {
+	s := fmt.Sprintf("%s %s", a.ref.Direction, a.ref.Addr)
+	if a.rtt > 0 {
+		s += fmt.Sprintf(" rtt %s", a.rtt.Round(time.Microsecond))
+	}
+	if a.session != nil {
+		s += fmt.Sprintf(", %d substreams", a.session.NumStreams())
+	}
+	if owners, ok := a.env.Owners.Get(a.ref.Peer); ok {
+		s += ", kept open by " + strings.Join(owners, ", ")
+	}
+	if a.closing != nil {
+		s += ", closing: " + a.closing.String()
+	}
+	return s
+}
+
+// ConnStats is what the tree and the inspector show of a connection.
+type ConnStats struct {
+	RTT        time.Duration `json:"rtt_ns"`
+	LastPong   time.Time     `json:"last_pong_at"`
+	BytesIn    uint64        `json:"bytes_in"`
+	BytesOut   uint64        `json:"bytes_out"`
+	Substreams int           `json:"substreams"`
+	Waiting    int           `json:"opens_waiting"`
+}
+
+func (a *conn) Inspect() any {
+	s := ConnStats{RTT: a.rtt, LastPong: a.pongAt, Waiting: len(a.waiting)}
+	if a.session != nil {
+		stats := a.session.Stats()
+		s.BytesIn, s.BytesOut, s.Substreams = stats.BytesIn, stats.BytesOut, stats.Streams
+	}
+	return s
+}

@@ -1,0 +1,467 @@
+package actors
+
+import (
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/asynkron/protoactor-go/actor"
+
+	"github.com/gamelan-p2p/gamelan/identity"
+	"github.com/gamelan-p2p/gamelan/protocol"
+	"github.com/gamelan-p2p/gamelan/supervisor"
+	"github.com/gamelan-p2p/gamelan/transport/connpool"
+)
+
+// connectivity knows how the node is connected and why, keeps wanted peers
+// connected, dials others when there are too few connections and closes idle
+// ones when there are too many, and is the only one who decides on bans.
+//
+// In: WantPeer, ReleasePeer, AllowPeer, RequestBan, GetStatus, PeerViolated,
+// PeerPanicked, events PeerConnected, PeerDisconnected and DialFailed. Out:
+// DialPeer, CancelDial, CloseConn, BanPeer, Status, event StatusChanged. A
+// restart loses the counts of failures and panics; what is wanted and allowed,
+// and how dials went, outlives it.
+type connectivity struct {
+	env    *Env
+	status connpool.Status
+	wanted map[identity.NodeID]*wish
+	bans   connpool.Bans
+	panics connpool.Panics[uint64] // by connection
+	filler filler
+	lost   string // how the last connection ended
+	failed string // how the last dial failed
+}
+
+// wishes is what others have asked of connectivity, and what it has learned of
+// peers. It outlives that actor, which alone reads and writes it.
+type wishes struct {
+	owners map[identity.NodeID][]string  // who wants a peer connected
+	allow  map[identity.NodeID]bool      // who is never banned
+	health *connpool.Health              // how dials went
+	left   map[identity.NodeID]time.Time // who is not dialled of our own accord before
+}
+
+func newWishes(allow []identity.NodeID) wishes {
+	w := wishes{
+		owners: make(map[identity.NodeID][]string), allow: make(map[identity.NodeID]bool),
+		health: new(connpool.Health), left: make(map[identity.NodeID]time.Time),
+	}
+	for _, peer := range allow {
+		w.allow[peer] = true
+	}
+	return w
+}
+
+// wish is the state of a peer that somebody wants connected.
+type wish struct {
+	dialing bool
+	fails   int
+	next    *supervisor.Timer
+	due     time.Time // of next
+	err     error     // of the last dial
+	lost    string    // how its last connection ended
+}
+
+// NewConnectivity makes the actor that watches how the node is connected.
+func NewConnectivity(env *Env) actor.Actor {
+	return &connectivity{
+		env:    env,
+		wanted: make(map[identity.NodeID]*wish),
+		bans:   connpool.Bans{Spared: func(id identity.NodeID) bool { return env.wishes.allow[id] }},
+		filler: newFiller(env),
+	}
+}
+
+type (
+	redialTick  struct{ peer identity.NodeID }
+	refreshTick struct{}
+	fillTick    struct{}
+)
+
+const (
+	redialFirst = time.Second
+	redialMax   = time.Minute
+	// refreshEvery is how often connections are looked at without a cause.
+	refreshEvery = time.Minute // spec: comms 11.1
+)
+
+func (a *connectivity) Receive(c actor.Context) {
+	switch m := c.Message().(type) {
+	case *actor.Started:
+		supervisor.Subscribe[PeerConnected](c)
+		supervisor.Subscribe[PeerDisconnected](c)
+		supervisor.Subscribe[StoreTroubled](c)
+		supervisor.Subscribe[StoreHealed](c)
+		supervisor.Subscribe[DialFailed](c)
+		supervisor.Every(c, refreshEvery, refreshTick{})
+		a.resume(c)
+		a.evaluate(c)
+		a.filler.soon(c)
+	case WantPeer:
+		a.want(c, m)
+	case ReleasePeer:
+		a.release(m)
+	case AllowPeer:
+		a.allow(c, m)
+	case RequestBan:
+		a.requestBan(c, m)
+	case GetStatus:
+		c.Respond(a.current(c))
+	case PeerViolated:
+		a.violated(c, m)
+	case PeerPanicked:
+		if m.Conn != 0 && a.panics.Count(supervisor.Now(c), m.Conn) {
+			c.Send(a.env.Conns, CloseConn{m.Peer, m.Conn, CloseReason{Code: ClosePanics, By: "us", Err: errors.New(m.Path)}})
+		}
+	case PeerBanned:
+		if m.Err != nil {
+			supervisor.Log(c).Error("ban not stored; it holds until the node stops", "peer", m.Peer, "err", m.Err)
+		}
+	case PeerUnbanned: // somebody was allowed
+	case PeerConnected:
+		a.connected(c, m)
+	case PeerDisconnected:
+		a.disconnected(c, m)
+	case DialFailed:
+		a.dialFailed(c, m)
+	case PeerDialed:
+		if !a.filler.dialed(c, m) {
+			a.dialed(c, m)
+		}
+	case StoreTroubled, StoreHealed:
+		supervisor.Publish(c, StatusChanged{a.current(c)})
+	case redialTick:
+		if w, ok := a.wanted[m.peer]; ok {
+			w.next = nil
+			a.dial(c, m.peer, w)
+		}
+	case refreshTick:
+		a.refresh(c)
+	case fillTick:
+		a.filler.due(c)
+	default:
+		supervisor.Unhandled(c)
+	}
+}
+
+func (a *connectivity) connected(c actor.Context, m PeerConnected) {
+	if w, ok := a.wanted[m.Peer]; ok {
+		w.fails, w.err = 0, nil
+	}
+	delete(a.env.wishes.left, m.Peer)
+	if m.Conn.Direction == protocol.Outbound {
+		a.env.wishes.health.Succeeded(supervisor.Now(c), m.Peer)
+	}
+	a.evaluate(c)
+	a.filler.gained(c)
+}
+
+func (a *connectivity) disconnected(c actor.Context, m PeerDisconnected) {
+	lost := fmt.Sprintf("the last connection to %s ended: %s", m.Peer, m.Reason)
+	a.lost = lost
+	if w, ok := a.wanted[m.Peer]; ok {
+		w.lost = m.Reason.String()
+		a.redial(c, m.Peer, w)
+	}
+	a.filler.leave(c, m)
+	a.evaluate(c)
+	a.filler.soon(c)
+}
+
+// dialFailed counts a failure, unless it may be our own fault: while nobody is
+// connected it says nothing about the peer (comms 127).
+func (a *connectivity) dialFailed(c actor.Context, m DialFailed) {
+	a.failed = m.Err.Error()
+	if a.status.State != connpool.Offline {
+		a.env.wishes.health.Failed(supervisor.Now(c), m.Peer)
+	}
+}
+
+// violated turns an offence into a ban and closes the connection.
+func (a *connectivity) violated(c actor.Context, m PeerViolated) {
+	verdict := a.bans.Offence(m.Peer, m.Err)
+	supervisor.Log(c).Warn("peer violation", "peer", m.Peer, "ban", verdict.Ban, "err", m.Err)
+	why := CloseReason{Code: CloseViolation, By: "us", Err: m.Err}
+	if verdict.Ban > 0 {
+		c.Request(a.env.Peers, BanPeer{
+			Peer: m.Peer, Key: m.Key, For: verdict.Ban, Reason: m.Err.Error(),
+			Severity: verdict.Severity.String(), Evidence: a.evidence(m),
+		})
+		why.Code = CloseBanned
+	}
+	if verdict.Close {
+		c.Send(a.env.Conns, CloseConn{m.Peer, 0, why})
+	}
+}
+
+// evidence says where an offence was seen. The connection may have ended.
+func (a *connectivity) evidence(m PeerViolated) string {
+	ref, ok := a.env.Connections.Get(m.Peer)
+	if !ok || ref.ID != m.Conn {
+		closed := a.env.Closed.Last()
+		i := slices.IndexFunc(closed, func(x ClosedConn) bool { return x.Ref.ID == m.Conn })
+		if i < 0 {
+			return "seen while a connection was set up"
+		}
+		ref = closed[i].Ref
+	}
+	return fmt.Sprintf("seen on the %s connection %d, %s", ref.Direction, ref.ID, ref.Addr)
+}
+
+// requestBan bans on request, unless the peer is on the allow list.
+//
+// spec: comms 11.6
+func (a *connectivity) requestBan(c actor.Context, m RequestBan) {
+	verdict := a.bans.Request(m.Peer, m.For)
+	if verdict.Ban <= 0 {
+		c.Send(c.Sender(), PeerBanned{Token: m.Token, Peer: m.Peer, Err: ErrSpared})
+		return
+	}
+	c.RequestWithCustomSender(a.env.Peers, BanPeer{Token: m.Token, Peer: m.Peer, For: verdict.Ban, Reason: m.Reason}, c.Sender())
+}
+
+func (a *connectivity) allow(c actor.Context, m AllowPeer) {
+	if m.Off {
+		delete(a.env.wishes.allow, m.Peer)
+	} else {
+		a.env.wishes.allow[m.Peer] = true
+		if a.env.banned(m.Peer, supervisor.Now(c)) != nil {
+			c.Request(a.env.Peers, UnbanPeer{Peer: m.Peer})
+		}
+	}
+	if c.Sender() != nil {
+		c.Respond(PeerAllowed{m.Token, m.Peer})
+	}
+}
+
+// resume takes up the wishes of an earlier incarnation.
+func (a *connectivity) resume(c actor.Context) {
+	for _, peer := range slices.SortedFunc(maps.Keys(a.env.wishes.owners), identity.NodeID.Compare) {
+		a.connect(c, peer)
+	}
+}
+
+func (a *connectivity) want(c actor.Context, m WantPeer) {
+	owners := a.env.wishes.owners
+	if !slices.Contains(owners[m.Peer], m.Owner) {
+		owners[m.Peer] = append(slices.Clone(owners[m.Peer]), m.Owner) // readers of the view keep the old one
+		a.env.Owners.Set(m.Peer, owners[m.Peer])
+	}
+	a.connect(c, m.Peer)
+}
+
+// connect has a wanted peer dialled unless that is under way.
+func (a *connectivity) connect(c actor.Context, peer identity.NodeID) {
+	w, ok := a.wanted[peer]
+	if !ok {
+		w = &wish{}
+		a.wanted[peer] = w
+	}
+	if !a.has(peer) && !w.dialing && w.next == nil {
+		a.dial(c, peer, w)
+	}
+}
+
+func (a *connectivity) has(peer identity.NodeID) bool {
+	_, ok := a.env.Connections.Get(peer)
+	return ok
+}
+
+func (a *connectivity) release(m ReleasePeer) {
+	w, ok := a.wanted[m.Peer]
+	if !ok {
+		return
+	}
+	owners := a.env.wishes.owners
+	owners[m.Peer] = slices.DeleteFunc(slices.Clone(owners[m.Peer]), func(o string) bool { return o == m.Owner })
+	if len(owners[m.Peer]) > 0 {
+		a.env.Owners.Set(m.Peer, owners[m.Peer])
+		return
+	}
+	if w.next != nil {
+		w.next.Stop()
+	}
+	a.env.Owners.Delete(m.Peer)
+	delete(owners, m.Peer)
+	delete(a.wanted, m.Peer)
+}
+
+func (a *connectivity) dial(c actor.Context, peer identity.NodeID, w *wish) {
+	w.dialing = true
+	m := NewDialPeer(a.env.System, 0, peer, c.Self(), strings.Join(a.env.wishes.owners[peer], ", "))
+	m.Automatic = true
+	c.Send(a.env.Dialer, m)
+}
+
+func (a *connectivity) dialed(c actor.Context, m PeerDialed) {
+	w, ok := a.wanted[m.Peer]
+	if !ok {
+		return
+	}
+	w.dialing, w.err = false, m.Err
+	if m.Err != nil {
+		w.fails++
+	}
+	// Also after a dial that succeeded: the end of its connection may have been
+	// heard of first.
+	if !a.has(m.Peer) {
+		a.redial(c, m.Peer, w)
+	}
+}
+
+// redial tries a wanted peer again, less and less often.
+func (a *connectivity) redial(c actor.Context, peer identity.NodeID, w *wish) {
+	if w.dialing || w.next != nil {
+		return
+	}
+	wait := min(redialFirst<<min(w.fails, 10), redialMax)
+	wait = wait/2 + time.Duration(supervisor.Rand(c).Int64N(int64(wait/2)))
+	w.due = supervisor.Now(c).Add(wait)
+	w.next = supervisor.After(c, wait, redialTick{peer})
+}
+
+// refresh looks at all connections: idle ones above the limits go, those beyond
+// the closest go, and if there are too few others are dialled.
+func (a *connectivity) refresh(c actor.Context) {
+	live := a.live()
+	for _, x := range connpool.Reap(supervisor.Now(c), live, a.env.Reap) {
+		c.Send(a.env.Conns, CloseConn{x.Peer, x.Conn, CloseReason{Code: CloseReaped, By: "us"}})
+	}
+	if a.env.KeepClosest > 0 {
+		for _, x := range connpool.Minimise(a.env.Self, live, a.env.KeepClosest, nil) {
+			c.Send(a.env.Conns, CloseConn{x.Peer, x.Conn, CloseReason{Code: CloseMinimised, By: "us"}})
+		}
+	}
+	a.evaluate(c)
+	a.filler.refresh(c)
+}
+
+// live is what may be closed and what not.
+func (a *connectivity) live() []connpool.Live {
+	live := a.env.Live()
+	for i := range live {
+		live[i].Held = live[i].Held || a.env.wishes.allow[live[i].Peer]
+	}
+	return live
+}
+
+// evaluate counts the connections and announces a change of the status.
+func (a *connectivity) evaluate(c actor.Context) {
+	nodes, clients := a.count()
+	var changed bool
+	if a.status, changed = a.status.Next(nodes, clients, a.env.MinConnected); changed {
+		supervisor.Publish(c, StatusChanged{a.current(c)})
+	}
+}
+
+func (a *connectivity) count() (nodes, clients int) {
+	for _, ref := range a.env.Connections.All() {
+		if ref.Features.IsNode() {
+			nodes++
+		} else {
+			clients++
+		}
+	}
+	return nodes, clients
+}
+
+func (a *connectivity) current(c actor.Context) Status {
+	nodes, clients := a.count()
+	s := Status{
+		State: a.status.State.String(), Nodes: nodes, Clients: clients,
+		Wanted: len(a.wanted), Floor: a.env.Floor, UpdatedAt: supervisor.Now(c),
+	}
+	var missing []identity.NodeID
+	for peer := range a.wanted {
+		if !a.has(peer) {
+			missing = append(missing, peer)
+		}
+	}
+	slices.SortFunc(missing, identity.NodeID.Compare)
+	s.Missing = len(missing)
+	s.Cause = a.cause(supervisor.Now(c), missing)
+	if trouble, ok := a.env.StoreTrouble.Get(); ok {
+		if s.State == connpool.Online.String() {
+			s.State = connpool.Degraded.String()
+		}
+		s.Cause = strings.TrimPrefix(trouble.Err.Error(), "actors: ") + "; " + s.Cause
+	}
+	return s
+}
+
+// namedMissing is how many peers a cause names.
+const namedMissing = 3
+
+// cause says in words why the node is connected as it is, and what it does about
+// what is missing.
+func (a *connectivity) cause(now time.Time, missing []identity.NodeID) string {
+	parts := []string{a.status.Cause()}
+	for i, peer := range missing {
+		if i == namedMissing {
+			parts = append(parts, fmt.Sprintf("and %d more wanted peers are missing", len(missing)-i))
+			break
+		}
+		parts = append(parts, a.missing(now, peer, a.wanted[peer]))
+	}
+	if a.status.State != connpool.Online && len(missing) == 0 {
+		if a.lost != "" {
+			parts = append(parts, a.lost)
+		}
+		if a.failed != "" {
+			parts = append(parts, "the last dial failed: "+a.failed)
+		}
+	}
+	if s := a.filler.cause(); s != "" {
+		parts = append(parts, s)
+	}
+	return strings.Join(parts, "; ")
+}
+
+func (a *connectivity) missing(now time.Time, peer identity.NodeID, w *wish) string {
+	s := fmt.Sprintf("%s, wanted by %s, is missing", peer, strings.Join(a.env.wishes.owners[peer], ", "))
+	var more []string
+	if w.lost != "" {
+		more = append(more, "its connection ended: "+w.lost)
+	}
+	if w.err != nil {
+		more = append(more, "its last dial failed: "+w.err.Error())
+	}
+	switch {
+	case w.dialing:
+		more = append(more, "it is being dialled")
+	case w.next != nil:
+		more = append(more, fmt.Sprintf("next dial in %v", max(w.due.Sub(now), 0).Round(time.Second)))
+	}
+	if len(more) > 0 {
+		s += " (" + strings.Join(more, ", ") + ")"
+	}
+	return s
+}
+
+// Inspect shows who wants which peer connected.
+func (a *connectivity) Inspect() any {
+	wanted := make(map[string][]string, len(a.wanted))
+	for peer := range a.wanted {
+		wanted[peer.String()] = a.env.wishes.owners[peer]
+	}
+	return struct {
+		Wanted  map[string][]string `json:"wanted"`
+		Allowed int                 `json:"allowed"`
+		Dialled int                 `json:"proactive_dials"`
+	}{wanted, len(a.env.wishes.allow), len(a.filler.dials)}
+}
+
+func (a *connectivity) String() string {
+	s := a.status.State.String()
+	if n := len(a.wanted); n > 0 {
+		s += fmt.Sprintf(", %d peers wanted", n)
+	}
+	if n := len(a.filler.dials); n > 0 {
+		s += fmt.Sprintf(", dialling %d of our own accord", n)
+	}
+	return s
+}

@@ -1,0 +1,70 @@
+package actors_test
+
+import (
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/asynkron/protoactor-go/actor"
+
+	"github.com/gamelan-p2p/gamelan/actors"
+	"github.com/gamelan-p2p/gamelan/identity"
+)
+
+// TestLossThatOvertakesItsDial has connectivity hear of the end of a connection
+// before the dialer's answer that there is one: senders have no common order.
+func TestLossThatOvertakesItsDial(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := play(t, map[string]func(*actors.Env) actor.Actor{"connectivity": actors.NewConnectivity})
+		peer := identity.NodeID{1}
+		ref := &actors.ConnRef{ID: 1, Peer: peer}
+		dials := func() int { return count[actors.DialPeer](s.heard["dialer"]) }
+
+		s.tell(s.Connectivity, actors.WantPeer{Peer: peer, Owner: "test"})
+		if got := dials(); got != 1 {
+			t.Fatalf("wanted: got %d dials, want 1", got)
+		}
+		s.tell(s.Conns, publish{actors.PeerConnected{Peer: peer, Conn: ref}})
+		s.tell(s.Conns, publish{actors.PeerDisconnected{Peer: peer, Conn: ref}})
+		s.tell(s.Connectivity, actors.PeerDialed{Peer: peer, Conn: ref})
+		time.Sleep(10 * time.Second)
+		if got := dials(); got != 2 {
+			t.Errorf("got %d dials, want a second one", got)
+		}
+	})
+}
+
+// TestDialsOfAWantedPeer are repeated less and less often, until nobody wants
+// it.
+func TestDialsOfAWantedPeer(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := play(t, map[string]func(*actors.Env) actor.Actor{"connectivity": actors.NewConnectivity})
+		peer := identity.NodeID{1}
+		dials := func() int { return count[actors.DialPeer](s.heard["dialer"]) }
+		s.tell(s.Connectivity, actors.WantPeer{Peer: peer, Owner: "one"})
+		s.tell(s.Connectivity, actors.WantPeer{Peer: peer, Owner: "two"})
+		began := time.Now()
+		for n := 1; n <= 12; n++ {
+			if got := dials(); got != n {
+				t.Fatalf("got %d dials after %v, want %d", got, time.Since(began), n)
+			}
+			s.tell(s.Connectivity, actors.PeerDialed{Peer: peer, Err: actors.ErrNoAddress})
+			last := time.Now()
+			for dials() == n && time.Since(last) < 2*time.Minute {
+				time.Sleep(100 * time.Millisecond)
+			}
+			wait, most := time.Since(last), min(time.Second<<n, time.Minute)
+			if wait < most/2 || wait > most+100*time.Millisecond {
+				t.Errorf("after failure %d: got a wait of %v, want %v to %v", n, wait, most/2, most)
+			}
+		}
+		s.tell(s.Connectivity, actors.ReleasePeer{Peer: peer, Owner: "one"})
+		s.tell(s.Connectivity, actors.PeerDialed{Peer: peer, Err: actors.ErrNoAddress})
+		s.tell(s.Connectivity, actors.ReleasePeer{Peer: peer, Owner: "two"})
+		before := dials()
+		time.Sleep(time.Hour)
+		if got := dials() - before; got != 0 {
+			t.Errorf("released: got %d dials, want none", got)
+		}
+	})
+}

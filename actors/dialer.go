@@ -1,0 +1,272 @@
+package actors
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/asynkron/protoactor-go/actor"
+	ma "github.com/multiformats/go-multiaddr"
+
+	"github.com/gamelan-p2p/gamelan/identity"
+	"github.com/gamelan-p2p/gamelan/peerstore"
+	"github.com/gamelan-p2p/gamelan/protocol"
+	"github.com/gamelan-p2p/gamelan/protocol/address"
+	"github.com/gamelan-p2p/gamelan/supervisor"
+	"github.com/gamelan-p2p/gamelan/transport/dial"
+	"github.com/gamelan-p2p/gamelan/transport/upgrade"
+)
+
+// dialer decides, through dial.Scheduler, whom to dial and when: one dial per
+// peer, whoever asks. Askers are answered when conns announces a connection,
+// not when an upgrade ends: before that it may lose the tie-break.
+//
+// In: DialPeer, CancelDial, events PeerConnected and PeerRefused. Out:
+// PeerDialed, Upgraded to conns, SeenPeer, PeerViolated, event DialFailed. A
+// restart loses all wishes; askers have deadlines of their own.
+type dialer struct {
+	env     *Env
+	plan    *dial.Scheduler
+	cancel  map[identity.NodeID]func()
+	waiting map[identity.NodeID][]DialPeer
+	asked   map[identity.NodeID]string // by whom, of the attempts under way
+}
+
+// NewDialer makes the actor that dials.
+func NewDialer(env *Env) actor.Actor {
+	return &dialer{
+		env:     env,
+		cancel:  make(map[identity.NodeID]func()),
+		waiting: make(map[identity.NodeID][]DialPeer),
+		asked:   make(map[identity.NodeID]string),
+	}
+}
+
+type dueTick struct{}
+
+func (d *dialer) Receive(c actor.Context) {
+	switch m := c.Message().(type) {
+	case *actor.Started:
+		d.plan = dial.New(dial.Options{InFlight: d.env.MaxDials, Rate: d.env.DialRate, Random: supervisor.Rand(c).Rand})
+		supervisor.Own(c, closerFunc(d.abandon))
+		supervisor.Subscribe[PeerConnected](c)
+		supervisor.Subscribe[PeerRefused](c)
+	case DialPeer:
+		d.dialPeer(c, m)
+	case CancelDial:
+		d.cancelDial(c, m)
+	case supervisor.Done[dialResult]:
+		d.dialled(c, m.Key.(identity.NodeID), m.Value, m.Err)
+	case PeerRefused:
+		d.step(c, dial.Refused{Peer: m.Peer, Err: m.Err})
+	case PeerConnected:
+		d.step(c, dial.Connected{Peer: m.Peer})
+	case dueTick:
+		d.step(c, dial.Due{})
+	default:
+		supervisor.Unhandled(c)
+	}
+}
+
+func (d *dialer) dialPeer(c actor.Context, m DialPeer) {
+	if m.Reply == nil {
+		m.Reply = c.Sender()
+	}
+	err := d.env.banned(m.Peer, supervisor.Now(c)) // its connection may not be closed yet
+	if ref, ok := d.env.Connections.Get(m.Peer); ok && err == nil {
+		c.Send(m.Reply, PeerDialed{Token: m.Token, Peer: m.Peer, Conn: ref, Existing: true})
+		return
+	}
+	if err == nil {
+		err = d.refuse(m.Peer)
+	}
+	if err != nil {
+		c.Send(m.Reply, PeerDialed{Token: m.Token, Peer: m.Peer, Err: dialError(m.Peer, err)})
+		return
+	}
+	d.waiting[m.Peer] = append(d.waiting[m.Peer], m)
+	d.step(c, dial.Wanted{Peer: m.Peer, Automatic: m.Automatic})
+}
+
+// refuse says why a peer is not dialled at all.
+func (d *dialer) refuse(peer identity.NodeID) error {
+	if peer == d.env.Self {
+		return ErrSelf
+	}
+	p, ok := d.env.Store.View().Get(peer)
+	if !ok || p.Key.IsZero() {
+		return ErrUnknownPeer
+	}
+	_, err := d.env.dialable(p.Addresses)
+	return err
+}
+
+// cancelDial takes one wish back; the last one ends the dial.
+func (d *dialer) cancelDial(c actor.Context, m CancelDial) {
+	waiting := d.waiting[m.Peer]
+	i := slices.IndexFunc(waiting, func(w DialPeer) bool { return w.Token == m.Token && w.Reply.Equal(m.Reply) })
+	if i < 0 {
+		return
+	}
+	if len(waiting) == 1 {
+		d.step(c, dial.Cancelled{Peer: m.Peer})
+		return
+	}
+	c.Send(m.Reply, PeerDialed{Token: m.Token, Peer: m.Peer, Err: dialError(m.Peer, ErrDialCancelled)})
+	d.waiting[m.Peer] = slices.Delete(waiting, i, i+1)
+}
+
+func (d *dialer) dialled(c actor.Context, peer identity.NodeID, r dialResult, err error) {
+	delete(d.cancel, peer)
+	by := d.asked[peer]
+	delete(d.asked, peer)
+	if len(r.attempts) > 0 {
+		for i := range r.attempts {
+			r.attempts[i].By = by
+		}
+		c.Send(d.env.Peers, SeenPeer{peer, r.attempts})
+		d.env.Dials.Add(peer, r.attempts...)
+	}
+	if err == nil {
+		c.Send(d.env.Conns, r.Upgraded) // also when nobody waits any more: both ends must tie-break alike
+	} else if !r.cancelled {
+		supervisor.Publish(c, DialFailed{peer, r.attempts, err})
+	}
+	if up, ok := errors.AsType[*upgrade.Error](err); ok && errors.Is(err, protocol.ErrViolation) {
+		c.Send(d.env.Connectivity, PeerViolated{Peer: peer, Key: up.Peer, Err: err})
+	}
+	d.step(c, dial.Dialled{Peer: peer, Err: err, Class: classOf(err)})
+}
+
+// classOf says what a failed dial means for the next one.
+func classOf(err error) dial.Class {
+	var up *upgrade.Error
+	switch {
+	case errors.Is(err, upgrade.ErrRefused):
+		return dial.Busy
+	case errors.As(err, &up), errors.Is(err, ErrNoAddress), errors.Is(err, ErrExcluded):
+		return dial.Final
+	}
+	return dial.Transient
+}
+
+// askers names who waits for a peer, once each.
+func (d *dialer) askers(peer identity.NodeID) string {
+	var names []string
+	for _, m := range d.waiting[peer] {
+		name := cmp.Or(m.By, "the API")
+		if !slices.Contains(names, name) && len(names) < maxAskers {
+			names = append(names, name)
+		}
+	}
+	return strings.Join(names, ", ")
+}
+
+// maxAskers bounds the names that an attempt keeps.
+const maxAskers = 8
+
+// step carries out what the scheduler says.
+func (d *dialer) step(c actor.Context, e dial.Event) {
+	for _, effect := range d.plan.Step(supervisor.Now(c), e) {
+		switch f := effect.(type) {
+		case dial.Attempt:
+			d.attempt(c, f.Peer)
+		case dial.Cancel:
+			if cancel, ok := d.cancel[f.Peer]; ok {
+				cancel()
+			}
+		case dial.Wake:
+			supervisor.At(c, f.At, dueTick{})
+		case dial.Settled:
+			d.settle(c, f.Peer, f.Err)
+		}
+	}
+}
+
+func (d *dialer) attempt(c actor.Context, peer identity.NodeID) {
+	p, _ := d.env.Store.View().Get(peer)
+	addrs, err := d.env.dialable(p.Addresses) // what is excluded may have become more since it was asked for
+	d.asked[peer] = d.askers(peer)
+	wanted, cancel := context.WithCancel(context.Background())
+	d.cancel[peer] = cancel
+	supervisor.Do(c, peer, func(ctx context.Context) (dialResult, error) {
+		if err != nil {
+			return dialResult{}, &DialError{Peer: peer, Err: err}
+		}
+		return d.env.dial(ctx, wanted, peer, p.Key, addrs)
+	})
+}
+
+// dialable are the addresses of a peer to try, those with the best score first.
+// An address that is excluded or our own is never dialled (comms 16).
+func (e *Env) dialable(known []peerstore.Address) ([]ma.Multiaddr, error) {
+	now, excluded := e.Now(), false
+	best := slices.Clone(known)
+	slices.SortStableFunc(best, func(a, b peerstore.Address) int { return score(b, now) - score(a, now) })
+	addrs := make([]ma.Multiaddr, 0, len(known))
+	for _, a := range best {
+		switch {
+		case !address.Usable(a.Addr, e.Profile.TestAddresses) && a.Source != peerstore.Config:
+		case address.Excluded(e.Excluded, a.Addr), e.own(a.Addr):
+			excluded = true
+		default:
+			addrs = append(addrs, a.Addr)
+		}
+	}
+	switch {
+	case len(addrs) > 0:
+		return addrs, nil
+	case excluded:
+		return nil, ErrExcluded
+	}
+	return nil, ErrNoAddress
+}
+
+// score counts an address of which nothing is known as 0 (comms 12.2).
+func score(a peerstore.Address, now time.Time) int {
+	s, _ := a.Score(now)
+	return s
+}
+
+// settle answers whoever waits for a peer. A connection that has ended already
+// is what the loser of a tie-break leaves, whose survivor comes in a moment: who
+// asked for it asks once more (comms 10.3).
+func (d *dialer) settle(c actor.Context, peer identity.NodeID, err error) {
+	ref, ok := d.env.Connections.Get(peer) // written before PeerConnected was announced
+	for _, m := range d.waiting[peer] {
+		switch {
+		case ok && !errors.Is(err, ErrBanned): // also when our dial failed: the peer's was there first
+			c.Send(m.Reply, PeerDialed{Token: m.Token, Peer: peer, Conn: ref})
+		case err == nil && !m.again:
+			m.again = true
+			c.Send(c.Self(), m)
+		case err == nil:
+			c.Send(m.Reply, PeerDialed{Token: m.Token, Peer: peer, Err: dialError(peer, ErrConnectionClosed)})
+		default:
+			c.Send(m.Reply, PeerDialed{Token: m.Token, Peer: peer, Err: dialError(peer, err)})
+		}
+	}
+	delete(d.waiting, peer)
+}
+
+// abandon answers everybody who waits when this incarnation ends; they ask
+// again.
+func (d *dialer) abandon() error {
+	for peer, waiting := range d.waiting {
+		for _, m := range waiting {
+			d.env.System.Root.Send(m.Reply, PeerDialed{Token: m.Token, Peer: peer, Err: ErrDialCancelled})
+		}
+	}
+	return nil
+}
+
+func (d *dialer) String() string {
+	if n := len(d.cancel); n > 0 {
+		return fmt.Sprintf("%d dials under way, %d peers wanted", n, len(d.waiting))
+	}
+	return ""
+}

@@ -1,0 +1,190 @@
+package actors
+
+import (
+	"bytes"
+	"log/slog"
+	"net/netip"
+	"time"
+
+	"github.com/asynkron/protoactor-go/actor"
+	ma "github.com/multiformats/go-multiaddr"
+
+	"github.com/gamelan-p2p/gamelan/identity"
+	"github.com/gamelan-p2p/gamelan/internal/credit"
+	"github.com/gamelan-p2p/gamelan/internal/view"
+	"github.com/gamelan-p2p/gamelan/peerstore"
+	"github.com/gamelan-p2p/gamelan/protocol"
+	"github.com/gamelan-p2p/gamelan/protocol/address"
+	"github.com/gamelan-p2p/gamelan/protocol/identify"
+	"github.com/gamelan-p2p/gamelan/transport"
+	"github.com/gamelan-p2p/gamelan/transport/connpool"
+	"github.com/gamelan-p2p/gamelan/transport/mux"
+)
+
+// Env is what the actors of one node share: settings that never change, and
+// the views that one actor writes and all may read. NewEnv makes it.
+type Env struct {
+	Settings
+
+	// Self and Key are the node's identity in public.
+	Self identity.NodeID
+	Key  identity.PublicKey
+
+	// PIDs of the actors whose place in the tree is fixed; Node is the topmost.
+	Node, Peers, Conns, Dialer, Connectivity, Services, Messaging, Extensions, LivenessActor *actor.PID
+	RPCServer, RPCClient                                                                     *actor.PID
+
+	// Connections is the connection directory. Written by conns.
+	Connections view.Map[identity.NodeID, *ConnRef]
+	// Sessions is the messaging directory. Written by messaging.
+	Sessions view.Map[identity.NodeID, *actor.PID]
+	// Protocols says who handles inbound substreams. Written by services.
+	Protocols view.Map[protocol.ID, *actor.PID]
+	// Local is our own identity message. Written by services.
+	Local view.Gate[identify.Message]
+	// Handler hears plain messages; without one the messaging protocol is not
+	// offered. Written by extensions.
+	Handler view.Gate[*actor.PID]
+	// StoreTrouble is open while the peer store cannot be written. Written by
+	// peers.
+	StoreTrouble view.Gate[StoreTroubled]
+	// Closed remembers the connections that ended last. Written by conns.
+	Closed view.Ring[ClosedConn]
+	// Dials remembers the last attempts for each peer, also across restarts of
+	// the dialer, which writes it.
+	Dials view.Log[identity.NodeID, DialAttempt]
+	// Owners says who wants a peer connected. Written by connectivity.
+	Owners view.Map[identity.NodeID, []string]
+	// Choices remembers how candidates to dial were chosen. Written by
+	// connectivity.
+	Choices view.Ring[connpool.Choice]
+
+	budgets       credit.NodeBudgets
+	accounts      accounts
+	ids           ids
+	registrations registrations
+	wishes        wishes
+
+	// services is what users offer by RPC; rpc reads and writes it, and it
+	// outlives rpc. rpcSessions is a view: our sessions with peers' services,
+	// written by rpc-client; callers take the idle ones.
+	services    []*rpcService
+	rpcSessions view.Map[RPCKey, []*RPCSession]
+	rpcMonitor  rpcMonitor
+	inbound     inboundGate
+	probes      probes
+}
+
+// What is remembered of dials and choices: the last attempts, for the peers
+// dialled last, and the last choices.
+const (
+	dialsKept   = 32
+	dialsPeers  = 512
+	choicesKept = 16
+)
+
+// ClosedConn is a connection that has ended.
+type ClosedConn struct {
+	Ref    *ConnRef
+	At     time.Time
+	Reason CloseReason
+}
+
+// Settings is what Start decides.
+type Settings struct {
+	System     *actor.ActorSystem
+	Root       string // name of the tree, the first part of every path
+	Profile    protocol.Profile
+	Secret     *identity.Secret
+	Features   identity.Features
+	UserAgent  string
+	Transports []transport.Transport
+	Listen     []ma.Multiaddr
+	Store      *peerstore.Store
+	Mux        mux.Config
+	Now        func() time.Time
+	Logger     *slog.Logger
+
+	KeepAlive    time.Duration // silence after which a connection is pinged
+	NodeCredit   int64         // bytes of messages in work, both directions
+	PeerCredit   int64         // … of one peer in one direction
+	Gate         connpool.GateLimits
+	Exempt       []netip.Prefix  // sources without limits of their own
+	MaxDials     int             // automatic dials under way
+	DialRate     int             // … begun in a second
+	Excluded     []address.Range // never dialled
+	Own          []ma.Multiaddr  // nor these, which lead here
+	MinConnected int             // connected nodes for "online"
+	Floor        int             // connected nodes below which others are dialled; 0: none
+	KeepClosest  int             // connected nodes that are kept, the closest; 0: all
+	Reap         connpool.ReapLimits
+	Liveness     LivenessSettings
+	Allow        []identity.NodeID // never banned
+
+	RPC RPCSettings
+}
+
+// NewEnv derives the rest of an Env from its settings.
+func NewEnv(s Settings) *Env {
+	e := &Env{Settings: s, Key: s.Secret.PublicKey(), wishes: newWishes(s.Allow)}
+	e.Self = e.Key.NodeID()
+	at := func(path string) *actor.PID { return s.System.NewLocalPID(s.Root + "/node/" + path) }
+	e.Node = s.System.NewLocalPID(s.Root + "/node")
+	e.Peers, e.Conns, e.Dialer = at("peers"), at("conns"), at("dialer")
+	e.Connectivity, e.Services = at("connectivity"), at("services")
+	e.Messaging, e.Extensions = at("services/messaging"), at("extensions")
+	e.RPCServer, e.RPCClient = at("services/rpc"), at("services/rpc-client")
+	e.budgets = credit.NewNodeBudgets(s.NodeCredit)
+	e.Closed.Limit = 256
+	e.Dials.Keys, e.Dials.PerKey = dialsPeers, dialsKept
+	e.Choices.Limit = choicesKept
+	e.inbound.open(s.Gate, s.Exempt)
+	e.probes.o = s.Liveness
+	e.LivenessActor = at("liveness")
+	return e
+}
+
+// NewID returns a number that is unique in the node's life.
+func (e *Env) NewID() uint64 { return e.ids.next() }
+
+// Credit returns the bytes in use and the limit, inbound and outbound.
+func (e *Env) Credit() (inUsed, inLimit, outUsed, outLimit int64) {
+	return e.budgets.Inbound.Used(), e.budgets.Inbound.Limit(), e.budgets.Outbound.Used(), e.budgets.Outbound.Limit()
+}
+
+// banned reports an active ban of the peer as ErrBanned.
+func (e *Env) banned(peer identity.NodeID, now time.Time) error {
+	if until, reason, ok := e.Store.View().Banned(peer, now); ok {
+		return &BannedError{Peer: peer, Until: until, Reason: reason}
+	}
+	return nil
+}
+
+// CheckKey is the ban list and the self check of an upgrade.
+func (e *Env) CheckKey(key identity.PublicKey) error {
+	return e.banned(key.NodeID(), e.Now())
+}
+
+// own reports whether the address leads to this node.
+func (e *Env) own(a ma.Multiaddr) bool {
+	for _, o := range e.Own {
+		if o.Equal(a) {
+			return true
+		}
+	}
+	for _, b := range e.local().Claim.Addresses {
+		if bytes.Equal(b, a.Bytes()) {
+			return true
+		}
+	}
+	return false
+}
+
+func (e *Env) transportFor(a ma.Multiaddr) transport.Transport {
+	for _, t := range e.Transports {
+		if t.Handles(a) {
+			return t
+		}
+	}
+	return nil
+}

@@ -1,0 +1,44 @@
+package actors
+
+import (
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/gamelan-p2p/gamelan/identity"
+)
+
+// Errors that requests end with.
+var (
+	ErrUnknownPeer      = errors.New("actors: unknown peer; add it first, with an address")
+	ErrBanned           = errors.New("actors: the peer is banned")
+	ErrSelf             = errors.New("actors: that is this node itself")
+	ErrNoAddress        = errors.New("actors: no address of the peer can be dialled; add one")
+	ErrExcluded         = errors.New("actors: all addresses of the peer are excluded from dialling, or this node's own; change what is excluded, or add an address")
+	ErrSpared           = errors.New("actors: the peer is on the allow list; take it off first")
+	ErrConnectionClosed = errors.New("actors: the connection has ended; try again on another")
+	ErrDialCancelled    = errors.New("actors: the dial was cancelled; dial again")
+	ErrNotAdopted       = errors.New("actors: the finished connection was not taken over in time; dial again")
+	ErrOverloaded       = errors.New("actors: too many requests are waiting; try again later")
+	ErrProtocolTaken    = errors.New("actors: another actor is registered for this protocol; unregister it first")
+	ErrTooManyProtocols = errors.New("actors: 20 protocols are registered, and peers accept no more; unregister one first")
+	ErrNotRegistered    = errors.New("actors: no actor is registered for this protocol")
+	ErrStoreFailed      = errors.New("actors: peer store cannot be written")
+	ErrNotDurable       = errors.New("actors: the change holds, but may not be on the disk yet; make it again")
+	ErrClosing          = errors.New("actors: the node is closing")
+)
+
+// BannedError says until when a peer is banned, and why.
+type BannedError struct {
+	Peer   identity.NodeID
+	Until  time.Time
+	Reason string
+}
+
+// Error is one sentence with the remedy.
+func (e *BannedError) Error() string {
+	return fmt.Sprintf("actors: peer %s is banned until %s: %s; unban it first", e.Peer, e.Until.UTC().Format(time.RFC3339), e.Reason)
+}
+
+// Is makes every BannedError match ErrBanned.
+func (e *BannedError) Is(target error) bool { return target == ErrBanned }

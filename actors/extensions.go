@@ -1,0 +1,353 @@
+package actors
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/asynkron/protoactor-go/actor"
+
+	"github.com/gamelan-p2p/gamelan/protocol"
+	"github.com/gamelan-p2p/gamelan/supervisor"
+)
+
+// registrations is what users have registered, and who waits for that. It
+// outlives the extensions actor, which alone reads and writes it.
+type registrations struct {
+	list     []*registration
+	awaiting []*actor.PID // who waits until everything is in the protocol table
+}
+
+// Preregister adds what is registered before the tree starts.
+func (e *Env) Preregister(m Register) error {
+	x := &extensions{env: e}
+	if err := x.check(&m); err != nil {
+		return err
+	}
+	if m.ID != "" && len(e.registrations.list) >= e.Profile.Limits.Protocols {
+		return ErrTooManyProtocols
+	}
+	e.registrations.list = append(e.registrations.list, &registration{Register: m})
+	return nil
+}
+
+type registration struct {
+	Register
+	pid     *actor.PID
+	alive   bool     // spawned, and its Terminated has not come: its name is in use
+	failed  bool     // its restarts are used up; RetryDue comes
+	joining []answer // who waits until it is in the table
+	refused error    // why it is not
+	leaving []answer // who waits for its end
+}
+
+// answer is a reply owed to somebody.
+type answer struct {
+	to    *actor.PID
+	token uint64
+}
+
+// extensions runs the users' actors: it spawns them, puts them into the
+// protocol table, takes them out when they fail for good and tries them again
+// later.
+//
+// In: Register, Unregister, ChildFailed, RetryDue, ServicesStarted. Out:
+// AddProtocol, RemoveProtocol, event ProtocolFailed. A restart loses nothing:
+// the list of registrations outlives it.
+type extensions struct {
+	env    *Env
+	asking map[uint64]*registration // by token of AddProtocol
+
+	draining *drain
+}
+
+// NewExtensions makes the parent of the users' actors.
+func NewExtensions(env *Env) actor.Actor {
+	return &extensions{env: env, asking: make(map[uint64]*registration)}
+}
+
+// handlerAlarm is the depth from which on a user's actor is reported: four peers
+// at the limit of their credit.
+const handlerAlarm = 16 << 10
+
+// handlerName is the name of the actor that hears plain messages.
+const handlerName = "handler"
+
+func (x *extensions) Receive(c actor.Context) {
+	switch m := c.Message().(type) {
+	case *actor.Started:
+		supervisor.Subscribe[ServicesStarted](c)
+		for _, reg := range slices.Clone(x.env.registrations.list) {
+			reg.alive = false
+			if len(reg.leaving) > 0 { // it has stopped with the last incarnation
+				x.remove(c, reg)
+				continue
+			}
+			x.spawn(c, reg)
+		}
+		x.ready(c)
+	case ServicesStarted:
+		clear(x.asking) // the questions may be lost: ask again
+		for _, reg := range x.env.registrations.list {
+			x.offer(c, reg)
+		}
+	case Register:
+		x.register(c, m)
+	case ProtocolAdded:
+		x.added(c, m)
+	case ProtocolRemoved:
+	case Unregister:
+		x.unregister(c, m)
+	case supervisor.ChildFailed:
+		x.failed(c, m)
+	case supervisor.RetryDue:
+		if reg := x.byName(m.Name); reg != nil && reg.failed { // else another took its place
+			x.spawn(c, reg)
+		}
+	case *actor.Terminated:
+		x.terminated(c, m.Who)
+	case gone:
+		x.stopped(c, m)
+	case supervisor.Drain:
+		x.drain(c, m)
+	case supervisor.Drained:
+		x.draining.drained(c, m.From)
+	case AwaitReady:
+		x.env.registrations.awaiting = append(x.env.registrations.awaiting, c.Sender())
+		x.ready(c)
+	default:
+		supervisor.Unhandled(c)
+	}
+}
+
+func (x *extensions) register(c actor.Context, m Register) {
+	to := answer{c.Sender(), m.Token}
+	if err := x.check(&m); err != nil {
+		to.send(c, Registered{to.token, nil, err})
+		return
+	}
+	reg := &registration{Register: m, joining: []answer{to}}
+	x.env.registrations.list = append(x.env.registrations.list, reg)
+	x.spawn(c, reg)
+}
+
+func (x *extensions) check(m *Register) error {
+	id := m.ID
+	if id == "" {
+		m.Name = handlerName
+		if x.byName(handlerName) != nil {
+			return fmt.Errorf("%w: plain messages", ErrProtocolTaken)
+		}
+		return nil
+	}
+	if err := id.Validate(); err != nil {
+		return err
+	}
+	for _, reg := range x.env.registrations.list {
+		if reg.ID == id {
+			return fmt.Errorf("%w: %q", ErrProtocolTaken, string(id))
+		}
+	}
+	m.Name = x.freeName(id)
+	return nil
+}
+
+// freeName makes a name for the tree out of a protocol id.
+func (x *extensions) freeName(id protocol.ID) string {
+	base := strings.Trim(strings.Map(func(r rune) rune {
+		switch {
+		case 'a' <= r && r <= 'z', '0' <= r && r <= '9', r == '.', r == '_':
+			return r
+		case 'A' <= r && r <= 'Z':
+			return r - 'A' + 'a'
+		}
+		return '-'
+	}, string(id)), "-")
+	if base == "" || base == handlerName {
+		base = "protocol-" + base
+	}
+	name := base
+	for n := 2; x.byName(name) != nil; n++ {
+		name = fmt.Sprintf("%s-%d", base, n)
+	}
+	return name
+}
+
+func (x *extensions) byName(name string) *registration {
+	for _, reg := range x.env.registrations.list {
+		if reg.Name == name {
+			return reg
+		}
+	}
+	return nil
+}
+
+// spawn starts the actor and puts it into the table again.
+func (x *extensions) spawn(c actor.Context, reg *registration) {
+	if len(reg.leaving) > 0 {
+		return
+	}
+	kind := "handler"
+	if reg.ID != "" {
+		kind = "protocol"
+	}
+	reg.alive, reg.failed = true, false
+	reg.pid = supervisor.Spawn(c, supervisor.Spec{Name: reg.Name, Kind: kind, New: reg.New, Alarm: handlerAlarm})
+	if reg.ID == "" {
+		x.env.Handler.Open(reg.pid)
+	}
+	x.offer(c, reg)
+}
+
+// offer asks services to send what is meant for the protocol to its actor.
+func (x *extensions) offer(c actor.Context, reg *registration) {
+	if !reg.alive || reg.failed || len(reg.leaving) > 0 {
+		return
+	}
+	token := x.env.NewID()
+	x.asking[token] = reg
+	add := AddProtocol{Token: token, ID: reg.ID, PID: reg.pid}
+	if reg.ID == "" {
+		add.ID, add.PID = x.env.Profile.MessagingID, x.env.Messaging
+	}
+	c.Request(x.env.Services, add)
+}
+
+func (x *extensions) added(c actor.Context, m ProtocolAdded) {
+	reg, ok := x.asking[m.Token]
+	if !ok {
+		return
+	}
+	delete(x.asking, m.Token)
+	if m.Err != nil && len(reg.joining) > 0 {
+		reg.refused = m.Err
+		x.stop(c, reg, answer{}) // the answer comes when nothing is left of it
+	} else {
+		reg.joined(c, nil)
+	}
+	x.ready(c)
+}
+
+var errStopped = fmt.Errorf("%w: it has ended already", ErrNotRegistered)
+
+// joined answers those who have registered it.
+func (reg *registration) joined(c actor.Context, err error) {
+	for _, to := range reg.joining {
+		to.send(c, Registered{to.token, reg.pid, err})
+	}
+	reg.joining = nil
+}
+
+func (a answer) send(c actor.Context, m any) {
+	if a.to != nil {
+		c.Send(a.to, m)
+	}
+}
+
+func (x *extensions) unregister(c actor.Context, m Unregister) {
+	for _, reg := range x.env.registrations.list {
+		if reg.ID == m.ID {
+			x.stop(c, reg, answer{c.Sender(), m.Token})
+			return
+		}
+	}
+	reply(c, Unregistered{m.Token, fmt.Errorf("%w: %q", ErrNotRegistered, string(m.ID))})
+}
+
+// stop takes an actor out of the table and ends it; what it owns is closed with
+// it.
+func (x *extensions) stop(c actor.Context, reg *registration, to answer) {
+	reg.leaving = append(reg.leaving, to)
+	x.withdraw(c, reg)
+	if !reg.alive { // failed, nothing to wait for
+		x.remove(c, reg)
+		return
+	}
+	c.Stop(reg.pid)
+}
+
+func (x *extensions) withdraw(c actor.Context, reg *registration) {
+	if reg.ID == "" {
+		x.env.Handler.Close()
+		c.Request(x.env.Services, RemoveProtocol{ID: x.env.Profile.MessagingID, PID: x.env.Messaging})
+		return
+	}
+	c.Request(x.env.Services, RemoveProtocol{ID: reg.ID, PID: reg.pid})
+}
+
+func (x *extensions) remove(c actor.Context, reg *registration) {
+	x.env.registrations.list = slices.DeleteFunc(x.env.registrations.list, func(r *registration) bool { return r == reg })
+	reg.joined(c, cmp.Or(reg.refused, errStopped))
+	for _, to := range reg.leaving {
+		to.send(c, Unregistered{to.token, nil})
+	}
+}
+
+// failed is the end of an actor whose restarts are used up. Its protocol is
+// refused until the next try; messages for the handler wait with their senders.
+func (x *extensions) failed(c actor.Context, m supervisor.ChildFailed) {
+	reg := x.byName(m.Name)
+	if reg == nil {
+		return
+	}
+	if reg.ID == "" {
+		x.env.Handler.Close()
+	} else {
+		x.withdraw(c, reg)
+	}
+	reg.failed = true
+	supervisor.Log(c).Error("user's actor failed; it is tried again later", "name", m.Name, "err", m.Err)
+	supervisor.Publish(c, ProtocolFailed{m.Name, reg.ID, m.Err})
+}
+
+// gone is looked at after a ChildFailed that the Terminated has overtaken.
+type gone struct{ name string }
+
+func (x *extensions) terminated(c actor.Context, who *actor.PID) {
+	x.draining.drained(c, who)
+	reg := x.byName(nameOf(who))
+	if reg == nil {
+		return
+	}
+	reg.alive = false
+	if len(reg.leaving) > 0 {
+		x.remove(c, reg)
+	} else {
+		c.Send(c.Self(), gone{reg.Name})
+	}
+}
+
+// stopped takes an actor out of the table that has stopped itself.
+func (x *extensions) stopped(c actor.Context, m gone) {
+	if reg := x.byName(m.name); reg != nil && !reg.alive && !reg.failed {
+		x.withdraw(c, reg)
+		x.remove(c, reg)
+	}
+}
+
+// ready answers AwaitReady once everything registered is in the table.
+func (x *extensions) ready(c actor.Context) {
+	if len(x.asking) > 0 {
+		return
+	}
+	for _, to := range x.env.registrations.awaiting {
+		c.Send(to, Ready{})
+	}
+	x.env.registrations.awaiting = nil
+}
+
+// drain lets the users' actors finish what is in their mailboxes.
+func (x *extensions) drain(c actor.Context, m supervisor.Drain) {
+	x.draining = newDrain(c.Sender())
+	for _, reg := range x.env.registrations.list {
+		if reg.alive && !reg.failed && len(reg.leaving) == 0 {
+			x.draining.ask(c, reg.pid, m)
+		}
+	}
+	x.draining.drained(c, c.Self())
+}
+
+func (x *extensions) String() string {
+	return fmt.Sprintf("%d registered", len(x.env.registrations.list))
+}

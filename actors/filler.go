@@ -1,0 +1,240 @@
+package actors
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/asynkron/protoactor-go/actor"
+
+	"github.com/gamelan-p2p/gamelan/identity"
+	"github.com/gamelan-p2p/gamelan/peerstore"
+	"github.com/gamelan-p2p/gamelan/protocol"
+	"github.com/gamelan-p2p/gamelan/protocol/address"
+	"github.com/gamelan-p2p/gamelan/supervisor"
+	"github.com/gamelan-p2p/gamelan/transport/connpool"
+)
+
+// filler is the part of connectivity that dials known peers of the node's own
+// accord while fewer nodes than the floor are connected (V30). It dials in
+// rounds: one choice, its dials side by side within the dialer's budget, and the
+// next round when all have ended. As soon as the floor is reached, what is left
+// of a round is taken back.
+type filler struct {
+	env     *Env
+	dials   map[uint64]identity.NodeID // of this round, by token
+	barren  int                        // rounds in a row that brought nobody
+	timer   *supervisor.Timer
+	nobody  bool // the last choice found nobody to dial
+	refused int  // … although so many are known
+}
+
+const (
+	fillFirst = time.Second // pause before a round; doubled for each that brought nobody
+	fillMax   = time.Minute
+	// leftByUs and leftByPeer is how long a peer is not dialled of our own
+	// accord after we were asked to disconnect, or after it closed.
+	leftByUs   = 10 * time.Minute
+	leftByPeer = 30 * time.Second
+	// maxLeft bounds the peers that this is remembered of.
+	maxLeft = 1024
+)
+
+func newFiller(env *Env) filler {
+	return filler{env: env, dials: make(map[uint64]identity.NodeID)}
+}
+
+// missing is how many nodes are missing to the floor.
+func (f *filler) missing() int {
+	n := f.env.Floor
+	if n <= 0 {
+		return 0
+	}
+	for _, ref := range f.env.Connections.All() {
+		if ref.Features.IsNode() {
+			n--
+		}
+	}
+	return max(n, 0)
+}
+
+// soon begins a round after a moment, unless one is under way or planned.
+func (f *filler) soon(c actor.Context) {
+	if f.timer != nil || len(f.dials) > 0 || f.missing() == 0 {
+		return
+	}
+	wait := min(fillFirst<<min(f.barren, 10), fillMax)
+	wait = wait/2 + time.Duration(supervisor.Rand(c).Int64N(int64(wait/2)))
+	f.timer = supervisor.After(c, wait, fillTick{})
+}
+
+func (f *filler) due(c actor.Context) {
+	f.timer = nil
+	f.round(c)
+}
+
+// refresh begins a round when none is under way.
+func (f *filler) refresh(c actor.Context) {
+	if f.timer == nil {
+		f.round(c)
+	}
+}
+
+// gained ends the round when the floor is reached.
+func (f *filler) gained(c actor.Context) {
+	f.barren = 0
+	if f.missing() > 0 {
+		return
+	}
+	for token, peer := range f.dials {
+		c.Send(f.env.Dialer, CancelDial{Peer: peer, Token: token, Reply: c.Self()})
+	}
+}
+
+// round chooses and dials.
+func (f *filler) round(c actor.Context) {
+	missing := f.missing()
+	if missing == 0 || len(f.dials) > 0 {
+		return
+	}
+	now, health := supervisor.Now(c), f.env.wishes.health
+	choice := connpool.Choose(connpool.Request{
+		At: now, Missing: missing, Rate: health.Rate(now), Candidates: f.candidates(c, now),
+	})
+	f.env.Choices.Add(choice)
+	chosen := choice.Peers()
+	f.nobody, f.refused = len(chosen) == 0, choice.Considered
+	f.barren++
+	for _, peer := range chosen {
+		if !health.Admit(now, peer) {
+			continue
+		}
+		m := NewDialPeer(f.env.System, f.env.NewID(), peer, c.Self(), "connectivity, below its floor")
+		m.Automatic = true
+		f.dials[m.Token] = peer
+		c.Send(f.env.Dialer, m)
+	}
+}
+
+// dialed is the end of one dial of a round; it reports whether it was one.
+func (f *filler) dialed(c actor.Context, m PeerDialed) bool {
+	peer, ok := f.dials[m.Token]
+	if !ok || m.Token == 0 {
+		return false
+	}
+	delete(f.dials, m.Token)
+	if m.Err != nil {
+		f.env.wishes.health.Abandoned(peer) // a failure has ended the trial already
+	}
+	if len(f.dials) == 0 {
+		f.soon(c)
+	}
+	return true
+}
+
+// leave remembers a peer that is not to be dialled at once.
+func (f *filler) leave(c actor.Context, m PeerDisconnected) {
+	var wait time.Duration
+	switch {
+	case m.Reason.Code == CloseRequested, m.Reason.Code == CloseReaped, m.Reason.Code == CloseMinimised:
+		wait = leftByUs
+	case m.Reason.By == "peer":
+		wait = leftByPeer
+	default:
+		return
+	}
+	left, now := f.env.wishes.left, supervisor.Now(c)
+	if len(left) >= maxLeft {
+		for peer, until := range left {
+			if !until.After(now) {
+				delete(left, peer)
+			}
+		}
+		if len(left) >= maxLeft {
+			return
+		}
+	}
+	left[m.Peer] = now.Add(wait)
+}
+
+// candidates are the known nodes, with what there is to say about each.
+func (f *filler) candidates(c actor.Context, now time.Time) []connpool.Candidate {
+	var list []connpool.Candidate
+	for p := range f.env.Store.View().All() {
+		if p.ID == f.env.Self || p.Key.IsZero() || !p.Features.IsNode() {
+			continue
+		}
+		x := connpool.Candidate{
+			Peer: p.ID, Reached: !p.LastSeen().IsZero(),
+			Health: f.env.wishes.health.Peer(now, p.ID), Draw: supervisor.Rand(c).Uint64(),
+		}
+		for _, a := range p.Addresses {
+			if a.LastAttempted.After(x.Tried) {
+				x.Tried = a.LastAttempted
+			}
+		}
+		x.Group, x.Out = f.consider(p, now)
+		list = append(list, x)
+	}
+	return list
+}
+
+// consider returns the network of a peer's best address and what keeps it from
+// being dialled, "" if nothing does.
+func (f *filler) consider(p peerstore.Peer, now time.Time) (group, out string) {
+	addrs, err := f.env.dialable(p.Addresses)
+	if err == nil {
+		group = address.Group(addrs[0])
+	}
+	_, connected := f.env.Connections.Get(p.ID)
+	_, owned := f.env.wishes.owners[p.ID]
+	until := f.env.wishes.left[p.ID]
+	switch {
+	case connected:
+		out = "connected"
+	case p.Banned(now):
+		out = "banned until " + p.BannedUntil.UTC().Format(time.RFC3339)
+	case err != nil:
+		out = "none of its addresses can be dialled"
+	case owned:
+		out = "dialled for its owners"
+	case until.After(now):
+		out = "left alone until " + until.UTC().Format(time.TimeOnly) + " after its connection was closed"
+	}
+	return group, out
+}
+
+// cause says what is being done about a gap; "" when there is none.
+func (f *filler) cause() string {
+	missing := f.missing()
+	switch {
+	case missing == 0:
+		return ""
+	case len(f.dials) > 0:
+		return fmt.Sprintf("%s sought, %d being dialled", more(missing), len(f.dials))
+	case f.nobody && f.refused == 0:
+		return fmt.Sprintf("%s sought, but no other node is known; add a seed, KEY::ADDRESS", more(missing))
+	case f.nobody:
+		return fmt.Sprintf("%s sought, but none of the %d known ones can be dialled now", more(missing), f.refused)
+	}
+	return fmt.Sprintf("%s sought", more(missing))
+}
+
+func more(n int) string {
+	if n == 1 {
+		return "1 more node is"
+	}
+	return fmt.Sprintf("%d more nodes are", n)
+}
+
+// Live lists the connections as the machines of package connpool see them.
+func (e *Env) Live() []connpool.Live {
+	live := make([]connpool.Live, 0, e.Connections.Len())
+	for peer, ref := range e.Connections.All() {
+		_, held := e.Owners.Get(peer)
+		live = append(live, connpool.Live{
+			Peer: peer, Conn: ref.ID, Outbound: ref.Direction == protocol.Outbound, Node: ref.Features.IsNode(),
+			Since: ref.Since, Streams: ref.NumStreams(), Held: held || ref.Calling(),
+		})
+	}
+	return live
+}

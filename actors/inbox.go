@@ -1,0 +1,350 @@
+package actors
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"sync/atomic"
+	"time"
+
+	"github.com/asynkron/protoactor-go/actor"
+
+	"github.com/gamelan-p2p/gamelan/identity"
+	"github.com/gamelan-p2p/gamelan/internal/credit"
+	"github.com/gamelan-p2p/gamelan/protocol"
+	"github.com/gamelan-p2p/gamelan/protocol/frame"
+	"github.com/gamelan-p2p/gamelan/supervisor"
+	"github.com/gamelan-p2p/gamelan/transport"
+)
+
+// inbox is the inbound half of a messaging session: it reads one substream of
+// the peer at a time. A newer one takes over once the whole frames that had
+// arrived on the older are delivered (V14).
+type inbox struct {
+	env     *Env
+	peer    identity.NodeID
+	account *credit.Account
+
+	reading  *inStream
+	queue    []*inStream
+	recent   []time.Time // takeovers of the last second
+	serial   uint64
+	stallAt  *supervisor.Timer
+	received atomic.Uint64
+	waiting  atomic.Int64 // since when the reader waits for credit, Unix ns; 0: it does not
+}
+
+// inStream is one messaging substream of the peer.
+type inStream struct {
+	name     string
+	stream   deadlineStream
+	conn     *ConnRef
+	superior atomic.Bool // a newer one has taken over
+}
+
+// deadlineStream is a substream whose reading can be bounded in time.
+type deadlineStream interface {
+	protocol.Stream
+	SetReadDeadline(time.Time) error
+}
+
+// readerBlocked says that the reader waits for credit.
+type readerBlocked struct{}
+
+// stallTick looks whether it still does.
+type stallTick struct{}
+
+const (
+	maxDraining  = 4  // older substreams that may still have to be delivered
+	maxTakeovers = 10 // in a second
+	stallLimit   = 10 * time.Second
+	// A frame that has begun must make progress: this long, and a second
+	// more for each stallBytes.
+	frameLimit = time.Minute
+	stallBytes = 16 << 10
+	// At no time may a message be further behind that pace than this, nor
+	// pause for longer.
+	frameGrace = 20 * time.Second
+	// bodyStep is how much of a large body is allocated before its bytes are
+	// there. Credit for larger ones comes from a part of the budget of their
+	// own until they are whole.
+	bodyStep = 64 << 10
+)
+
+// longAgo is a deadline that has passed.
+var longAgo = time.Unix(1, 0)
+
+var errSuperseded = errors.New("actors: a newer substream has taken over")
+
+func (b *inbox) start(env *Env, peer identity.NodeID) {
+	b.env, b.peer = env, peer
+	b.account = env.budgets.Inbound.Account(env.PeerCredit)
+}
+
+func (b *inbox) opened(c actor.Context, m SubstreamOpened) {
+	taken, ok := m.Stream.Take()
+	if !ok {
+		return
+	}
+	stream, ok := taken.(deadlineStream)
+	if !ok || !b.mayTakeOver(supervisor.Now(c)) {
+		taken.Close()
+		return
+	}
+	b.serial++
+	in := &inStream{name: fmt.Sprintf("reader-%d", b.serial), stream: stream, conn: m.Conn}
+	if b.reading == nil {
+		b.read(c, in)
+		return
+	}
+	b.recent = append(b.recent, supervisor.Now(c))
+	b.reading.supersede()
+	for _, older := range b.queue {
+		older.supersede()
+	}
+	b.queue = append(b.queue, in)
+}
+
+func (b *inbox) mayTakeOver(now time.Time) bool {
+	if b.reading == nil {
+		return true
+	}
+	for len(b.recent) > 0 && now.Sub(b.recent[0]) >= time.Second {
+		b.recent = b.recent[1:]
+	}
+	return len(b.recent) < maxTakeovers && len(b.queue) < maxDraining
+}
+
+// supersede lets the reader finish what has arrived and no more.
+func (in *inStream) supersede() {
+	in.superior.Store(true)
+	in.stream.SetReadDeadline(longAgo)
+}
+
+// allow bounds the reading from now on, unless a newer substream has taken over:
+// then what has arrived is all that is read, whatever is wanted of a frame.
+func (in *inStream) allow(until time.Time) {
+	in.stream.SetReadDeadline(until)
+	if in.superior.Load() {
+		in.stream.SetReadDeadline(longAgo)
+	}
+}
+
+func (b *inbox) read(c actor.Context, in *inStream) {
+	b.reading = in
+	r := reader{
+		in: in, box: b, key: in.conn.Key,
+		frames: frame.NewReader(in.stream, b.env.Profile.Limits.MessageBody),
+	}
+	supervisor.Go(c, in.name, in.stream, r.run)
+}
+
+// readerDone is the end of a reader; it reports whether the task was one.
+func (b *inbox) readerDone(c actor.Context, m supervisor.TaskDone) bool {
+	if b.reading == nil || m.Name != b.reading.name {
+		return false
+	}
+	in := b.reading
+	b.reading = nil
+	b.waiting.Store(0)
+	if errors.Is(m.Err, protocol.ErrViolation) {
+		c.Send(b.env.Connectivity, PeerViolated{Peer: b.peer, Key: in.conn.Key, Conn: in.conn.ID, Err: m.Err})
+	}
+	if len(b.queue) > 0 {
+		next := b.queue[0]
+		b.queue = b.queue[1:]
+		b.read(c, next)
+	}
+	return true
+}
+
+// idle reports whether nothing is read.
+func (b *inbox) idle() bool { return b.reading == nil }
+
+// handled reports whether the handler has finished all that was read.
+func (b *inbox) handled() bool { return b.account.Used() == 0 }
+
+// blocked notes that the reader waits for credit; if it still does after a
+// while, the substream is shown as stalled.
+func (b *inbox) blocked(c actor.Context) {
+	if b.stallAt == nil {
+		b.stallAt = supervisor.After(c, stallLimit, stallTick{})
+	}
+}
+
+func (b *inbox) stalled(c actor.Context) {
+	b.stallAt = nil
+	since := b.waiting.Load()
+	if since == 0 {
+		return
+	}
+	if waited := supervisor.Now(c).Sub(time.Unix(0, since)); waited < stallLimit {
+		b.stallAt = supervisor.After(c, stallLimit-waited, stallTick{})
+		return
+	}
+	supervisor.Log(c).Warn("messages stalled for want of credit", "peer", b.peer, "why", b.holder())
+}
+
+func (b *inbox) String() string {
+	s := fmt.Sprintf(", in %d", b.received.Load())
+	if since := b.waiting.Load(); since != 0 {
+		if waited := b.env.Now().Sub(time.Unix(0, since)); waited >= time.Second {
+			s += fmt.Sprintf(", stalled %s: %s", waited.Round(time.Second), b.holder())
+		}
+	}
+	return s
+}
+
+// holder says who has the credit that the reader waits for.
+func (b *inbox) holder() string {
+	if used := b.account.Used(); used != 0 {
+		return fmt.Sprintf("the handler holds %d bytes", used)
+	}
+	return "other peers hold the node's credit"
+}
+
+// reader is the task that reads one substream.
+type reader struct {
+	in     *inStream
+	box    *inbox
+	key    identity.PublicKey
+	frames *frame.Reader
+	leases []lease
+	slab   int  // how many leases were made last
+	owes   bool // credit for a frame of owed bytes that was not delivered yet
+	owed   int
+}
+
+func (r *reader) run(ctx context.Context) error {
+	defer r.end()
+	for {
+		n, err := r.frames.Next() // where an idle reader waits, so not deeper
+		if err != nil {
+			return r.ended(err)
+		}
+		if err := r.message(ctx, n); err != nil {
+			return err
+		}
+	}
+}
+
+// end gives back what the task has borrowed, however it ends.
+func (r *reader) end() {
+	r.frames.Release()
+	if r.owes {
+		r.box.account.Return(r.owed)
+	}
+	r.box.account.Move(r.box.env.budgets.Inbound)
+}
+
+// ended is the end of the substream, between two messages or inside one.
+func (r *reader) ended(err error) error {
+	switch {
+	case errors.Is(err, io.EOF):
+		return r.in.stream.CloseWrite() // the peer has ended its half: so do we
+	case errors.Is(err, frame.ErrTooLong):
+		return protocol.Violated("messaging", protocol.BanMedium, err)
+	case r.in.superior.Load() && transport.IsTimeout(err):
+		return errSuperseded
+	}
+	return err
+}
+
+// message takes the message of n bytes that comes next.
+//
+//go:noinline
+func (r *reader) message(ctx context.Context, n int) error {
+	large := n > bodyStep
+	if large {
+		r.box.account.Move(r.box.env.budgets.Messages)
+	}
+	if err := r.take(ctx, n); err != nil {
+		return err
+	}
+	r.owes, r.owed = true, n
+	body, err := r.body(n)
+	if err != nil {
+		return err
+	}
+	if large {
+		r.box.account.Move(r.box.env.budgets.Inbound)
+	}
+	return r.deliver(ctx, body)
+}
+
+// take waits for credit: as long as a handler holds all of it, nothing more is
+// read from this peer. All of a message's credit is taken before its first byte
+// is read, so that no two of them wait for what the other holds.
+func (r *reader) take(ctx context.Context, n int) error {
+	if r.box.account.TryTake(n) {
+		return nil
+	}
+	r.box.waiting.Store(r.box.env.Now().UnixNano())
+	supervisor.Tell(ctx, readerBlocked{})
+	err := r.box.account.Take(ctx, n)
+	r.box.waiting.Store(0)
+	return err
+}
+
+func (r *reader) body(n int) ([]byte, error) {
+	if n <= r.frames.Buffered() {
+		body := make([]byte, n)
+		return body, r.frames.Body(body)
+	}
+	began := r.box.env.Now()
+	body := make([]byte, 0, min(n, bodyStep))
+	for len(body) < n {
+		if len(body) == cap(body) {
+			grown := make([]byte, len(body), min(n, 2*cap(body)))
+			copy(grown, body)
+			body = grown
+		}
+		step := min(cap(body)-len(body), bodyStep)
+		r.in.allow(due(began, r.box.env.Now(), len(body), step))
+		if err := r.frames.Part(body[len(body) : len(body)+step]); err != nil {
+			return nil, err
+		}
+		body = body[:len(body)+step]
+	}
+	r.in.allow(time.Time{})
+	return body, nil
+}
+
+// due is when the next bytes of a message must be there, of which so many are.
+func due(began, now time.Time, have, next int) time.Time {
+	paced := began.Add(frameGrace + time.Duration(have+next)*time.Second/stallBytes)
+	paused := now.Add(frameGrace + time.Duration(next)*time.Second/stallBytes)
+	if paused.Before(paced) {
+		return paused
+	}
+	return paced
+}
+
+// leaseSlab is how many leases are allocated at a time, once messages come
+// often enough for the first few to be used up.
+const leaseSlab = 32
+
+func (r *reader) deliver(ctx context.Context, body []byte) error {
+	if len(r.leases) == 0 {
+		r.slab = min(max(1, 2*r.slab), leaseSlab)
+		r.leases = make([]lease, r.slab)
+	}
+	l := &r.leases[0]
+	r.leases = r.leases[1:]
+	l.account, l.n = r.box.account, len(body)
+	r.owes = false // the lease does from now on
+	handler, ok := r.box.env.Handler.Get()
+	if !ok {
+		var err error
+		if handler, err = r.box.env.Handler.Wait(ctx); err != nil {
+			l.discard()
+			return err
+		}
+	}
+	r.box.received.Add(1)
+	r.box.env.System.Root.Send(handler, Received{
+		From: r.key, Peer: r.box.peer, Conn: r.in.conn.ID, Body: body, lease: l,
+	})
+	return nil
+}

@@ -1,0 +1,186 @@
+package actors
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/asynkron/protoactor-go/actor"
+	ma "github.com/multiformats/go-multiaddr"
+
+	"github.com/gamelan-p2p/gamelan/identity"
+	"github.com/gamelan-p2p/gamelan/protocol"
+	"github.com/gamelan-p2p/gamelan/supervisor"
+	"github.com/gamelan-p2p/gamelan/transport"
+	"github.com/gamelan-p2p/gamelan/transport/upgrade"
+)
+
+// listener accepts connections on one address and upgrades them.
+//
+// In: accepted connections and finished upgrades. Out: Upgraded to conns,
+// PeerViolated, events ListenerBound and InboundRejected. A restart loses
+// half-open upgrades; the same address is bound again.
+type listener struct {
+	env    *Env
+	index  int
+	bound  *Bound
+	setups int
+	total  uint64
+	refuse uint64
+}
+
+// Bound is a listening socket that outlives an incarnation of its listener
+// only as an address: the first one gets the socket that Start has bound.
+type Bound struct {
+	Transport transport.Transport
+	Addr      ma.Multiaddr // with the port that was bound
+	First     *supervisor.Handover[transport.Listener]
+}
+
+// NewListener makes the actor of one listening address.
+func NewListener(env *Env, index int, b *Bound) actor.Actor {
+	return &listener{env: env, index: index, bound: b}
+}
+
+type (
+	acceptedConn struct {
+		conn *supervisor.Handover[transport.Conn]
+	}
+	inbound struct {
+		Upgraded
+		addr  ma.Multiaddr
+		probe *supervisor.Handover[transport.Conn] // asks for liveness instead
+	}
+)
+
+// Discard closes what nobody has taken.
+func (m inbound) Discard() {
+	m.Upgraded.Discard()
+	m.probe.Discard()
+}
+
+// upgradeKey is the connection that is set up.
+type upgradeKey struct{ conn transport.Conn }
+
+func (upgradeKey) String() string { return "upgrade" }
+
+func (m acceptedConn) Discard() { m.conn.Discard() }
+
+func (l *listener) Receive(c actor.Context) {
+	switch m := c.Message().(type) {
+	case *actor.Started:
+		l.listen(c)
+	case acceptedConn:
+		l.accept(c, m)
+	case supervisor.Done[inbound]:
+		l.upgraded(c, m.Key.(upgradeKey).conn, m.Value, m.Err)
+	case supervisor.TaskDone:
+		panic(fmt.Errorf("listener %s: %w", l.bound.Addr, m.Err)) // supervision binds again
+	default:
+		supervisor.Unhandled(c)
+	}
+}
+
+func (l *listener) listen(c actor.Context) {
+	socket, ok := l.bound.First.Take()
+	if !ok {
+		var err error
+		if socket, err = l.bound.Transport.Listen(context.Background(), l.bound.Addr); err != nil {
+			panic(err)
+		}
+	}
+	supervisor.Go(c, "accept", socket, func(ctx context.Context) error {
+		for {
+			conn, err := socket.Accept()
+			switch {
+			case errors.Is(err, transport.ErrClosed) || ctx.Err() != nil:
+				return err
+			case err != nil:
+				if err := supervisor.Sleep(ctx, acceptPause); err != nil {
+					return err
+				}
+			default:
+				supervisor.Tell(ctx, acceptedConn{supervisor.Hand(conn, nil)})
+			}
+		}
+	})
+	supervisor.Publish(c, ListenerBound{l.index, l.bound.Addr})
+}
+
+// acceptPause is the wait after an accept that failed for a passing reason,
+// such as too many open files.
+const acceptPause = 100 * time.Millisecond
+
+func (l *listener) accept(c actor.Context, m acceptedConn) {
+	conn, ok := m.conn.Take()
+	if !ok {
+		return
+	}
+	gated, err := l.env.inbound.enter(conn)
+	if err != nil {
+		conn.Close()
+		l.tooMany(c, conn.RemoteMultiaddr(), identity.NodeID{}, err)
+		return
+	}
+	conn = gated
+	l.setups++
+	env, via := l.env, l.bound.Transport.Name()
+	supervisor.Do(c, upgradeKey{conn}, func(ctx context.Context) (inbound, error) {
+		addr := conn.RemoteMultiaddr()
+		cfg := env.upgradeConfig()
+		cfg.Probe = env.probes.may(addr)
+		r, err := upgrade.Inbound(ctx, conn, cfg)
+		if errors.Is(err, upgrade.ErrProbe) {
+			return inbound{addr: addr, probe: supervisor.Hand(conn, nil)}, nil
+		}
+		if err != nil {
+			return inbound{addr: addr}, err
+		}
+		return inbound{Upgraded: env.upgraded(r, conn, via, protocol.Inbound), addr: addr}, nil
+	})
+}
+
+// tooMany says that a connection was closed because of a limit.
+func (l *listener) tooMany(c actor.Context, addr ma.Multiaddr, peer identity.NodeID, err error) {
+	l.refuse++
+	supervisor.Publish(c, InboundRejected{Addr: addr, Peer: peer, Stage: "limit", Err: err})
+}
+
+func (l *listener) upgraded(c actor.Context, conn transport.Conn, m inbound, err error) {
+	l.setups--
+	if m.probe != nil {
+		c.Send(l.env.LivenessActor, livenessConn{m.probe})
+		return
+	}
+	if gated, ok := conn.(*gatedConn); ok && err == nil {
+		if err := gated.establish(); err != nil { // more were set up at once than may stay
+			m.Discard()
+			l.tooMany(c, m.Addr, m.Peer, err)
+			return
+		}
+	}
+	if err == nil {
+		l.total++
+		c.Send(l.env.Conns, m.Upgraded)
+		return
+	}
+	conn.Close() // it is already, unless the task has panicked
+	l.refuse++
+	rejected := InboundRejected{Addr: m.addr, Err: err}
+	if up, ok := errors.AsType[*upgrade.Error](err); ok {
+		rejected.Stage = string(up.Stage)
+		if !up.Peer.IsZero() {
+			rejected.Peer = up.Peer.NodeID()
+		}
+		if errors.Is(err, protocol.ErrViolation) && !up.Peer.IsZero() {
+			c.Send(l.env.Connectivity, PeerViolated{Peer: rejected.Peer, Key: up.Peer, Err: err})
+		}
+	}
+	supervisor.Log(c).Debug("inbound connection rejected", "addr", m.addr, "stage", rejected.Stage, "err", err)
+	supervisor.Publish(c, rejected)
+}
+
+func (l *listener) String() string {
+	return fmt.Sprintf("%s, %d accepted, %d rejected, %d in set-up", l.bound.Addr, l.total, l.refuse, l.setups)
+}

@@ -1,0 +1,358 @@
+package actors
+
+import (
+	"context"
+	"fmt"
+	"sync/atomic"
+	"time"
+
+	"github.com/asynkron/protoactor-go/actor"
+
+	"github.com/gamelan-p2p/gamelan/identity"
+	"github.com/gamelan-p2p/gamelan/internal/credit"
+	"github.com/gamelan-p2p/gamelan/protocol"
+	"github.com/gamelan-p2p/gamelan/protocol/messaging"
+	"github.com/gamelan-p2p/gamelan/supervisor"
+)
+
+// Enqueue is one message on its way to a messaging session, with the credit it
+// holds. Whatever happens to it, it ends in exactly one Sent to its reply
+// address. [Env.Enqueue] and [Env.Send] make it.
+type Enqueue struct {
+	id      uint64 // with reply the sender's, repeated in Sent; with done that for Withdraw
+	body    []byte
+	reply   *actor.PID             // hears Sent; or
+	done    func(protocol.Outcome) // is called, and must not block
+	system  *actor.ActorSystem
+	account *outAccount
+	peer    identity.NodeID
+	resend  bool
+	detour  atomic.Bool // counted in account.detour
+	settled atomic.Bool
+}
+
+// Discard settles a message that no session handled: it was never written.
+func (m *Enqueue) Discard() {
+	m.settle(protocol.Outcome{Kind: protocol.Failed, Reason: protocol.Closed})
+}
+
+// settle returns the credit and tells the outcome, once.
+func (m *Enqueue) settle(o protocol.Outcome) {
+	if !m.settled.CompareAndSwap(false, true) {
+		return
+	}
+	m.arrived()
+	if m.account != nil {
+		m.account.Return(len(m.body))
+	}
+	m.tell(o)
+}
+
+// settleAll settles many at once and returns their credit in one go.
+func settleAll(all []messaging.Settled[*Enqueue]) {
+	var account *outAccount
+	var cost int64
+	for i := range all {
+		m := all[i].Tag
+		if !m.settled.CompareAndSwap(false, true) {
+			all[i].Tag = nil
+			continue
+		}
+		m.arrived()
+		if m.account != account {
+			if cost > 0 {
+				account.ReturnCost(cost)
+			}
+			account, cost = m.account, 0
+		}
+		if account != nil {
+			cost += credit.Cost(len(m.body))
+		}
+	}
+	if cost > 0 {
+		account.ReturnCost(cost)
+	}
+	for i := range all {
+		if m := all[i].Tag; m != nil {
+			m.tell(all[i].Outcome)
+		}
+	}
+}
+
+// tell tells the outcome to whoever sent the message.
+func (m *Enqueue) tell(o protocol.Outcome) {
+	switch {
+	case m.done != nil:
+		m.done(o)
+	case m.reply != nil:
+		m.system.Root.Send(m.reply, Sent{m.id, m.peer, o})
+	}
+}
+
+// serial is what Withdraw knows the message by; 0: nobody can withdraw it.
+func (m *Enqueue) serial() uint64 {
+	if m.done == nil {
+		return 0
+	}
+	return m.id
+}
+
+// arrived ends a detour: what the sender sends from now on may go straight.
+func (m *Enqueue) arrived() {
+	if m.detour.Load() && m.detour.CompareAndSwap(true, false) {
+		m.account.detour.Add(-1)
+	}
+}
+
+// enqueue sends a message that holds its credit to the peer's session, or
+// through messaging when there is none yet, or when an earlier message is still
+// on that way.
+func (e *Env) enqueue(m *Enqueue) {
+	if m.account.detour.Load() == 0 {
+		if session, ok := e.Sessions.Get(m.peer); ok {
+			e.System.Root.Send(session, m)
+			return
+		}
+	}
+	m.detour.Store(true)
+	m.account.detour.Add(1)
+	e.System.Root.Send(e.Messaging, m)
+}
+
+// Enqueue sends a message on behalf of an actor, straight to the peer's
+// session. It never waits: without credit the outcome is Failed(overloaded).
+// reply hears Sent.
+func (e *Env) Enqueue(m SendBody, reply *actor.PID) {
+	q := e.newEnqueue(m, reply)
+	if len(m.Body) > e.Profile.Limits.MessageBody {
+		q.settle(protocol.Outcome{Kind: protocol.Failed, Reason: protocol.TooLong})
+		return
+	}
+	if account := e.outbound(m.Peer); account.TryTake(len(m.Body)) {
+		q.account = account
+		e.enqueue(q)
+		return
+	}
+	e.declined(m.Peer)
+	q.settle(protocol.Outcome{Kind: protocol.Failed, Reason: protocol.Overloaded})
+}
+
+// Send sends a message on behalf of a caller outside the tree. It waits for
+// credit until ctx ends; the error is ctx's then, and the message was not
+// accepted. After that done is called exactly once; it must not block. The
+// serial is for Withdraw.
+func (e *Env) Send(ctx context.Context, m SendBody, done func(protocol.Outcome)) (serial uint64, err error) {
+	m.ID = e.NewID()
+	q := e.newEnqueue(m, nil)
+	q.done = done
+	if len(m.Body) > e.Profile.Limits.MessageBody {
+		q.settle(protocol.Outcome{Kind: protocol.Failed, Reason: protocol.TooLong})
+		return q.id, nil
+	}
+	account := e.outbound(m.Peer)
+	if err := account.Take(ctx, len(m.Body)); err != nil {
+		e.declined(m.Peer)
+		return 0, err
+	}
+	q.account = account
+	e.enqueue(q)
+	return q.id, nil
+}
+
+// Withdraw says that the sender of a message waits no longer. If it was not
+// written yet it fails; else it is in doubt.
+func (e *Env) Withdraw(peer identity.NodeID, serial uint64) {
+	e.System.Root.Send(e.Messaging, withdraw{serial, peer})
+}
+
+func (e *Env) newEnqueue(m SendBody, reply *actor.PID) *Enqueue {
+	return &Enqueue{
+		id: m.ID, peer: m.Peer, body: m.Body, resend: m.Resend,
+		reply: reply, system: e.System,
+	}
+}
+
+// messengers is the messaging actor: it has one session per peer with traffic and hands it what comes in
+// for that peer.
+//
+// In: SubstreamOpened, Enqueue and SendBody (the first for a peer), retired.
+// Out: passes on. A restart loses the sessions; what they held ends InDoubt or
+// Failed.
+type messengers struct {
+	env      *Env
+	leaving  map[identity.NodeID]*held // sessions that are stopping
+	draining *drain
+}
+
+// held is what waits until a session has stopped and its name is free.
+type held struct {
+	returned  []any // by that session, which got it straight: the oldest
+	waiting   []any
+	withdrawn []withdraw // of these, to be passed on after them
+}
+
+func newMessaging(env *Env) actor.Actor {
+	return &messengers{env: env, leaving: make(map[identity.NodeID]*held)}
+}
+
+type (
+	// retired says that a session has nothing to do and takes nothing more.
+	retired struct{ peer identity.NodeID }
+	// returned is a message that still reached it.
+	returned struct {
+		peer identity.NodeID
+		msg  any
+	}
+	// stopRetired stops it a moment later, when whoever had read its address
+	// from the directory has used it.
+	stopRetired struct{ peer identity.NodeID }
+)
+
+// Discard settles what nobody will handle.
+func (m returned) Discard() {
+	if d, ok := m.msg.(supervisor.Discarder); ok {
+		d.Discard()
+	}
+}
+
+const retireGrace = 50 * time.Millisecond
+
+func (a *messengers) Receive(c actor.Context) {
+	switch m := c.Message().(type) {
+	case *actor.Started:
+		supervisor.Own(c, closerFunc(a.clear)) // nobody may find a session of an ended incarnation
+	case *Enqueue:
+		a.pass(c, m.peer, m)
+	case SendBody:
+		a.env.Enqueue(m, c.Sender())
+	case SubstreamOpened:
+		a.pass(c, m.Peer, m)
+	case withdraw:
+		a.withdraw(c, m)
+	case retired:
+		a.leaving[m.peer] = &held{}
+		a.env.Sessions.Delete(m.peer)
+		supervisor.After(c, retireGrace, stopRetired(m))
+	case returned:
+		if w, ok := m.msg.(withdraw); ok {
+			a.withdraw(c, w)
+		} else if h, ok := a.leaving[m.peer]; ok {
+			h.returned = append(h.returned, m.msg)
+		} else {
+			a.pass(c, m.peer, m.msg)
+		}
+	case stopRetired:
+		if _, ok := a.leaving[m.peer]; ok { // else it has crashed
+			c.Stop(a.sessionPID(c, m.peer))
+		}
+	case *actor.Terminated:
+		a.terminated(c, m.Who)
+	case supervisor.Drain:
+		a.drain(c, m)
+	case supervisor.Drained:
+		a.draining.drained(c, m.From)
+	default:
+		supervisor.Unhandled(c)
+	}
+}
+
+func (a *messengers) clear() error {
+	a.env.Sessions.Clear()
+	for _, h := range a.leaving {
+		for _, m := range append(h.returned, h.waiting...) {
+			returned{msg: m}.Discard()
+		}
+	}
+	return nil
+}
+
+func (a *messengers) sessionPID(c actor.Context, peer identity.NodeID) *actor.PID {
+	return a.env.System.NewLocalPID(c.Self().Id + "/" + peer.String())
+}
+
+// pass hands a message to the session of a peer, starting one if there is none.
+func (a *messengers) pass(c actor.Context, peer identity.NodeID, m any) {
+	if a.draining != nil {
+		if d, ok := m.(supervisor.Discarder); ok {
+			d.Discard()
+		}
+		return
+	}
+	if h, ok := a.leaving[peer]; ok {
+		h.waiting = append(h.waiting, m)
+		return
+	}
+	session, ok := a.env.Sessions.Get(peer)
+	if !ok {
+		session = a.spawn(c, peer)
+	}
+	c.Send(session, m)
+	if q, ok := m.(*Enqueue); ok {
+		q.arrived()
+	}
+}
+
+// withdraw tells the session that has the message, now or in a moment.
+func (a *messengers) withdraw(c actor.Context, m withdraw) {
+	if h, ok := a.leaving[m.Peer]; ok {
+		h.withdrawn = append(h.withdrawn, m)
+	} else if session, ok := a.env.Sessions.Get(m.Peer); ok {
+		c.Send(session, m)
+	}
+}
+
+func (a *messengers) spawn(c actor.Context, peer identity.NodeID) *actor.PID {
+	session := supervisor.Spawn(c, supervisor.Spec{
+		Name: peer.String(), Kind: "messagingSession",
+		New:    func() actor.Actor { return NewSession(a.env, peer) },
+		Alarm:  a.env.sessionAlarm(),
+		Drains: true,
+	})
+	a.env.Sessions.Set(peer, session)
+	return session
+}
+
+// terminated is the end of a session, in order or by a crash.
+func (a *messengers) terminated(c actor.Context, who *actor.PID) {
+	a.draining.drained(c, who)
+	peer, err := identity.ParseNodeID(nameOf(who))
+	if err != nil {
+		return
+	}
+	h, leaving := a.leaving[peer]
+	delete(a.leaving, peer)
+	if !leaving {
+		a.env.Sessions.Delete(peer)
+		h = &held{}
+	}
+	a.env.dropAccount(peer)
+	for _, m := range h.returned {
+		a.pass(c, peer, m)
+	}
+	for _, m := range h.waiting {
+		a.pass(c, peer, m)
+	}
+	for _, m := range h.withdrawn {
+		a.withdraw(c, m)
+	}
+}
+
+func nameOf(pid *actor.PID) string {
+	id := pid.Id
+	for i := len(id) - 1; i >= 0; i-- {
+		if id[i] == '/' {
+			return id[i+1:]
+		}
+	}
+	return id
+}
+
+func (a *messengers) drain(c actor.Context, m supervisor.Drain) {
+	a.draining = newDrain(c.Sender())
+	for _, session := range a.env.Sessions.All() {
+		a.draining.ask(c, session, m)
+	}
+	a.draining.drained(c, c.Self())
+}
+
+func (a *messengers) String() string { return fmt.Sprintf("%d sessions", a.env.Sessions.Len()) }

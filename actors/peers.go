@@ -1,0 +1,312 @@
+package actors
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/asynkron/protoactor-go/actor"
+
+	"github.com/gamelan-p2p/gamelan/peerstore"
+	"github.com/gamelan-p2p/gamelan/supervisor"
+)
+
+// peers is the single writer of the peer store. The index changes at once; the
+// disk follows in group commits by a task, and what was asked to be durable is
+// answered after its commit with sync. While the disk refuses, changes are kept
+// in memory, commits are tried again less and less often, and what asks to be
+// durable is answered with the error.
+//
+// In: AddPeer, BanPeer, UnbanPeer, ForgetPeer, ImportPeers, SeenPeer. Out: their replies,
+// events PeerBanned, StoreTroubled and StoreHealed. A restart answers with an error what waits for the disk; the
+// index is passive and stays.
+type peers struct {
+	env *Env
+
+	owed       []owed // replies that wait for a commit not yet begun
+	committing []owed // … for the one under way
+	busy       bool   // a commit is under way
+	flush      *supervisor.Timer
+
+	fails int               // commits in a row that failed
+	retry *supervisor.Timer // set while the next commit has to wait for it
+	slow  *supervisor.Timer // set while a commit is under way
+}
+
+// owed is a reply that may be sent once the disk has what it acknowledges.
+type owed struct {
+	to    *actor.PID
+	reply func(err error) any
+}
+
+// NewPeers makes the actor that writes the peer store.
+func NewPeers(env *Env) actor.Actor { return &peers{env: env} }
+
+type (
+	flushTick   struct{}
+	retryCommit struct{}
+	slowCommit  struct{}
+	pruneTick   struct{}
+)
+
+const (
+	// flushDelay is how long changes that nobody waits for may stay in memory.
+	flushDelay = 50 * time.Millisecond
+	// commitRetry is the pause after a commit that failed; it doubles up to
+	// commitRetryMax.
+	commitRetry    = time.Second
+	commitRetryMax = time.Minute
+	// commitLimit is how long a commit may take before nobody waits for it any
+	// more. It goes on: a call of the disk cannot be ended.
+	commitLimit = 10 * time.Second
+	// pruneEvery is how often the store is put in order (spec: V31).
+	pruneEvery = 10 * time.Minute
+)
+
+func (p *peers) Receive(c actor.Context) {
+	switch m := c.Message().(type) {
+	case *actor.Started:
+		supervisor.Own(c, closerFunc(p.abandon))
+		p.env.Store.Rewind() // an earlier incarnation may have left a batch behind
+		supervisor.Every(c, pruneEvery, pruneTick{})
+		p.prune(c)
+	case AddPeer:
+		p.add(c, m)
+	case BanPeer:
+		p.ban(c, m)
+	case UnbanPeer:
+		p.env.Store.Unban(m.Peer)
+		p.durable(c, owed{to: c.Sender(), reply: func(err error) any { return PeerUnbanned{m.Token, m.Peer, err} }})
+	case ForgetPeer:
+		p.env.Store.Forget(m.Peer)
+		p.durable(c, owed{to: c.Sender(), reply: func(err error) any { return PeerForgotten{m.Token, m.Peer, err} }})
+	case ImportPeers:
+		p.importPeers(c, m)
+	case SeenPeer:
+		p.seen(c, m)
+	case supervisor.Drain:
+		if p.retry != nil { // now or never
+			p.retry.Stop()
+			p.retry = nil
+		}
+		p.durable(c, owed{to: c.Sender(), reply: func(error) any { return supervisor.Drained{From: p.env.Peers} }})
+	case supervisor.Done[struct{}]:
+		p.committed(c, m.Err)
+	case flushTick:
+		p.flush = nil
+		p.commit(c)
+	case retryCommit:
+		p.retry = nil
+		p.commit(c)
+	case slowCommit:
+		p.stalled(c)
+	case pruneTick:
+		p.prune(c)
+	default:
+		supervisor.Unhandled(c)
+	}
+}
+
+func (p *peers) add(c actor.Context, m AddPeer) {
+	merged, err := p.env.Store.Add(supervisor.Now(c), m.Peer)
+	if err != nil || !m.Durable {
+		p.answer(c, owed{to: c.Sender(), reply: func(error) any { return PeerAdded{m.Token, m.Peer.ID, err} }}, nil)
+		p.changed(c)
+		return
+	}
+	p.durable(c, owed{to: c.Sender(), reply: func(err error) any { return PeerAdded{m.Token, merged.ID, err} }})
+}
+
+// importPeers adds records as they are, bans too.
+func (p *peers) importPeers(c actor.Context, m ImportPeers) {
+	now := supervisor.Now(c)
+	var done Imported
+	var failed error
+	for _, peer := range m.Peers {
+		merged, added, err := p.env.Store.Import(now, peer)
+		switch {
+		case errors.Is(err, peerstore.ErrSelf):
+			done.Skipped++
+			continue
+		case err != nil:
+			failed = fmt.Errorf("peer %s: %w", peer.ID, err)
+		case added:
+			done.Added++
+		default:
+			done.Merged++
+		}
+		if failed != nil {
+			break
+		}
+		if merged.Banned(now) {
+			supervisor.Publish(c, PeerBanned{Peer: merged.ID, Until: merged.BannedUntil, Reason: merged.BanReason})
+		}
+	}
+	p.durable(c, owed{to: c.Sender(), reply: func(err error) any {
+		if err != nil {
+			return PeersImported{Token: m.Token, Err: err}
+		}
+		return PeersImported{m.Token, done, failed}
+	}})
+}
+
+func (p *peers) ban(c actor.Context, m BanPeer) {
+	now := supervisor.Now(c)
+	until := now.Add(m.For)
+	var ban peerstore.Peer
+	if m.Key.IsZero() {
+		ban = p.env.Store.BanNode(now, m.Peer, until, m.text())
+	} else {
+		ban = p.env.Store.Ban(now, m.Key, until, m.text())
+	}
+	banned := PeerBanned{Token: m.Token, Peer: m.Peer, For: m.For, Until: ban.BannedUntil, Reason: ban.BanReason, Severity: m.Severity}
+	supervisor.Publish(c, banned) // it holds from now on, whatever the disk says
+	p.durable(c, owed{to: c.Sender(), reply: func(err error) any { banned.Err = err; return banned }})
+}
+
+func (p *peers) seen(c actor.Context, m SeenPeer) {
+	for _, a := range m.Attempts {
+		if a.Err == nil {
+			p.env.Store.Seen(a.At, m.Peer, a.Addr, a.Handshake)
+			p.env.Store.DialTook(a.At, m.Peer, a.Addr, a.Took-a.Handshake)
+		} else {
+			p.env.Store.DialFailed(a.At, m.Peer, a.Addr, a.Err.Error())
+		}
+	}
+	p.changed(c)
+}
+
+func (p *peers) prune(c actor.Context) {
+	removed, corrected := p.env.Store.Prune(supervisor.Now(c))
+	if removed > 0 {
+		supervisor.Log(c).Info("peers removed to keep the store in its limits", "n", removed)
+	}
+	if corrected > 0 {
+		supervisor.Log(c).Warn("the clock was set back; times of peers that lay ahead of it are now", "n", corrected)
+	}
+	p.changed(c)
+}
+
+// durable answers after the next commit, or at once when the disk refuses or
+// does not answer.
+func (p *peers) durable(c actor.Context, o owed) {
+	if trouble, ok := p.env.StoreTrouble.Get(); ok && (p.retry != nil || p.busy && p.slow == nil) && p.env.Store.Pending() > 0 {
+		p.answer(c, o, trouble.Err)
+		return
+	}
+	p.owed = append(p.owed, o)
+	p.commit(c)
+}
+
+// changed sees to it that changes nobody waits for reach the disk soon.
+func (p *peers) changed(c actor.Context) {
+	if p.flush == nil && !p.busy && p.retry == nil {
+		p.flush = supervisor.After(c, flushDelay, flushTick{})
+	}
+}
+
+// commit starts a group commit unless one is under way; what comes meanwhile
+// goes with the next.
+func (p *peers) commit(c actor.Context) {
+	if p.busy || p.retry != nil {
+		return
+	}
+	batch := p.env.Store.Batch()
+	if batch == nil {
+		p.health(c, nil) // an earlier incarnation did not hear of the commit that ended the trouble
+		for _, o := range p.owed {
+			p.answer(c, o, nil)
+		}
+		p.owed = nil
+		return
+	}
+	p.busy = true
+	p.committing, p.owed = p.owed, nil
+	sync := len(p.committing) > 0
+	p.slow = supervisor.After(c, commitLimit, slowCommit{})
+	supervisor.Do(c, "commit", func(context.Context) (struct{}, error) { return struct{}{}, batch.Commit(sync) })
+}
+
+func (p *peers) committed(c actor.Context, err error) {
+	p.busy = false
+	if p.slow != nil {
+		p.slow.Stop()
+		p.slow = nil
+	}
+	if err != nil {
+		err = fmt.Errorf("%w: %w; changes are kept in memory and tried again", ErrStoreFailed, err)
+		p.env.Store.Rewind() // the batch goes with the next, even if its task has panicked
+	}
+	p.health(c, err)
+	for _, o := range p.committing {
+		p.answer(c, o, err)
+	}
+	p.committing = nil
+	switch {
+	case err != nil: // the batch is in the store again
+		p.retry = supervisor.After(c, min(commitRetry<<min(p.fails-1, 10), commitRetryMax), retryCommit{})
+		for _, o := range p.owed {
+			p.answer(c, o, err)
+		}
+		p.owed = nil
+	case len(p.owed) > 0:
+		p.commit(c)
+	default:
+		p.changed(c)
+	}
+}
+
+// stalled answers who waits for a commit that takes too long.
+func (p *peers) stalled(c actor.Context) {
+	p.slow = nil
+	if !p.busy {
+		return
+	}
+	err := fmt.Errorf("%w: a write has not ended for %v; changes are kept in memory until it does", ErrStoreFailed, commitLimit)
+	p.health(c, err)
+	for _, o := range append(p.committing, p.owed...) {
+		p.answer(c, o, err)
+	}
+	p.committing, p.owed = nil, nil
+}
+
+// health notes how the last commit ended, writes the view and announces what has
+// changed.
+func (p *peers) health(c actor.Context, err error) {
+	old, troubled := p.env.StoreTrouble.Get()
+	switch {
+	case err != nil:
+		p.fails++
+		trouble := StoreTroubled{Since: supervisor.Now(c), Err: err}
+		if troubled {
+			trouble.Since = old.Since
+		}
+		p.env.StoreTrouble.Open(trouble)
+		if !troubled || old.Err.Error() != err.Error() {
+			supervisor.Log(c).Error("the peer store cannot be written", "err", err)
+			supervisor.Publish(c, trouble)
+		}
+	case troubled:
+		p.fails = 0
+		p.env.StoreTrouble.Close()
+		supervisor.Log(c).Info("the peer store can be written again", "took", supervisor.Now(c).Sub(old.Since))
+		supervisor.Publish(c, StoreHealed{})
+	}
+}
+
+// abandon answers what waits for the disk when this incarnation ends.
+func (p *peers) abandon() error {
+	for _, o := range append(p.committing, p.owed...) {
+		if o.to != nil {
+			p.env.System.Root.Send(o.to, o.reply(ErrNotDurable))
+		}
+	}
+	return nil
+}
+
+func (p *peers) answer(c actor.Context, o owed, err error) {
+	if o.to != nil {
+		c.Send(o.to, o.reply(err))
+	}
+}

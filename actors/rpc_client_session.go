@@ -1,0 +1,591 @@
+package actors
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/asynkron/protoactor-go/actor"
+
+	"github.com/gamelan-p2p/gamelan/protocol"
+	"github.com/gamelan-p2p/gamelan/protocol/frame"
+	"github.com/gamelan-p2p/gamelan/protocol/rpc"
+	"github.com/gamelan-p2p/gamelan/supervisor"
+	"github.com/gamelan-p2p/gamelan/transport/mux"
+)
+
+// RPCSession is a session of ours with a peer's service. Whoever has acquired it
+// makes one call on his own goroutine, which writes the request and reads the
+// answer itself; after that the session is free again. What takes longer than
+// the caller wants to wait is left to the session's actor.
+type RPCSession struct {
+	env    *Env
+	key    RPCKey
+	conn   *ConnRef
+	pool   *rpcPool
+	credit *rpcCredit // of all our sessions with the peer
+	pid    *actor.PID
+	stream rpcStream
+	since  time.Time
+
+	state atomic.Int32
+
+	// Of whoever has the session.
+	machine rpc.Client
+	in      rpcReader
+
+	mu     sync.Mutex
+	call   rpc.CallInfo // the running one; Began is zero if none runs
+	serial uint64       // of the call
+	calls  uint64
+	hasten bool      // its reading and writing were interrupted
+	until  time.Time // when the next frame must be there; zero: ctx decides
+	freed  time.Time // when the last call was over
+
+	bytesIn, bytesOut atomic.Uint64
+}
+
+// States of a session.
+const (
+	sessionIdle int32 = iota
+	sessionBusy       // somebody makes a call
+	sessionResting
+	sessionOver
+)
+
+// What a caller leaves to the session's actor.
+type (
+	// sessionBroken: the session cannot go on.
+	sessionBroken struct{ err error }
+	// callLeft: the server is to be told that a call is not wanted any more.
+	callLeft struct {
+		stop   rpc.Request
+		stream bool
+	}
+	// sessionRests: it is idle after a while.
+	sessionRests struct{ pause time.Duration }
+)
+
+// acquire takes an idle session.
+func (s *RPCSession) acquire() bool { return s.state.CompareAndSwap(sessionIdle, sessionBusy) }
+
+// release makes the session idle and wakes who waits for one.
+func (s *RPCSession) release() {
+	if s.state.CompareAndSwap(sessionBusy, sessionIdle) && s.pool.waiting.Load() > 0 {
+		s.env.System.Root.Send(s.env.RPCClient, sessionFree{s.key})
+	}
+}
+
+// IdleSession takes an idle session with a service of a peer, if there is one.
+func (e *Env) IdleSession(key RPCKey) (*RPCSession, bool) {
+	list, _ := e.rpcSessions.Get(key)
+	for _, s := range list {
+		// Those who wait come first: who releases one has them served.
+		if s.pool.waiting.Load() == 0 && s.acquire() {
+			return s, true
+		}
+	}
+	return nil, false
+}
+
+// Errors of calls.
+var (
+	// ErrRequestTooLarge reports a request that is not sent.
+	ErrRequestTooLarge = fmt.Errorf("rpc: request too large; peers of every release take at most %d bytes", rpc.DefaultSend)
+	// errNoResponse is a server that let the deadline and the grace period pass.
+	errNoResponse = &rpc.Error{Status: rpc.Timeout, Details: "the peer does not answer"}
+)
+
+// Invoke makes a call: see [rpc.Invoker]. Again reports that the session had
+// ended before the server saw the request, so that the call may be made once more
+// on another one.
+func (s *RPCSession) Invoke(ctx context.Context, method uint32, stream bool, encode func([]byte) ([]byte, error), got func([]byte) error) (again bool, err error) {
+	var room [rpc.Room]byte
+	began := false
+	defer func() {
+		if !began { // also when encode ends the goroutine
+			s.release()
+		}
+	}()
+	buf, err := encode(append(getBuffer(), room[:]...))
+	defer func() { putBuffer(buf) }()
+	if err == nil && len(buf)-rpc.Room > rpc.DefaultSend-rpc.Room {
+		err = ErrRequestTooLarge
+	}
+	if err == nil {
+		err = ctx.Err()
+	}
+	if err != nil {
+		return false, err
+	}
+	began = true
+	limit := s.limit(ctx)
+	request := s.machine.Start(method, limit, stream)
+	return s.exchange(ctx, limit, rpc.FrameRequest(buf, request), stream, got)
+}
+
+// Ping measures how long the service takes to answer an empty request.
+func (s *RPCSession) Ping(ctx context.Context) (took time.Duration, again bool, err error) {
+	limit := s.limit(ctx)
+	began := s.env.Now()
+	request := s.machine.Ping(limit)
+	again, err = s.exchange(ctx, limit, rpc.AppendRequest(nil, request), false, nil)
+	return s.env.Now().Sub(began), again, err
+}
+
+// limit is how long the server has: until ctx ends, or the default.
+func (s *RPCSession) limit(ctx context.Context) time.Duration {
+	if d, ok := ctx.Deadline(); ok {
+		return d.Sub(s.env.Now())
+	}
+	return rpc.DefaultDeadline
+}
+
+// errCallerEnded ends a session whose caller left a call by a panic.
+var errCallerEnded = errors.New("rpc: the caller's goroutine ended in the call")
+
+// exchange sends a request and reads its answer. What got looks at holds no
+// credit: got may make another call to the same peer.
+func (s *RPCSession) exchange(ctx context.Context, limit time.Duration, request []byte, stream bool, got func([]byte) error) (again bool, err error) {
+	over := false
+	s.conn.callBegins()
+	defer func() {
+		s.conn.callEnds()
+		if !over { // got did not return
+			s.broke(ctx, errCallerEnded, false)
+		}
+	}()
+	again, err = s.converse(ctx, limit, request, stream, got)
+	over = true
+	return again, err
+}
+
+func (s *RPCSession) converse(ctx context.Context, limit time.Duration, request []byte, stream bool, got func([]byte) error) (again bool, err error) {
+	serial := s.begin(ctx, limit)
+	if ctx.Done() != nil {
+		defer context.AfterFunc(ctx, func() { s.interrupt(serial) })()
+	}
+	n, err := s.stream.Write(request)
+	s.bytesOut.Add(uint64(n))
+	// A server that has ended the session may have said why: read anyway.
+	if err != nil && (n > 0 || s.interrupted()) {
+		return s.broke(ctx, err, false)
+	}
+	unsent := n == 0 && errors.Is(err, mux.ErrReset) // it was closed while idle
+	for {
+		body, _, err := s.in.next(ctx, rpc.MaxFrame)
+		if err != nil {
+			return s.unread(ctx, stream, err, unsent)
+		}
+		s.bytesIn.Add(uint64(s.in.n + frame.HeaderLen))
+		response, err := rpc.DecodeResponse(body)
+		if err != nil {
+			return s.broke(ctx, err, false)
+		}
+		event, err := s.machine.Received(response)
+		if err != nil {
+			return s.broke(ctx, err, false)
+		}
+		switch event.Meaning {
+		case rpc.Item:
+			s.extend(ctx, limit)
+			s.in.free()
+			err := got(event.Payload)
+			if err != nil {
+				s.left(true)
+				return false, err
+			}
+		case rpc.Nothing:
+			s.in.free()
+		default: // over
+			s.in.free()
+			err := event.Err
+			if event.Meaning == rpc.Final {
+				err = got(event.Payload)
+			}
+			s.finished(event.Open, stream)
+			return false, err
+		}
+	}
+}
+
+func (s *RPCSession) begin(ctx context.Context, limit time.Duration) (serial uint64) {
+	now := s.env.Now()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.serial++
+	s.calls++
+	r := s.machine.Request()
+	s.call = rpc.CallInfo{ID: r.ID, Method: r.Method, Limit: limit, Began: now, Deadline: now.Add(limit)}
+	s.setUntil(ctx, now, limit)
+	return s.serial
+}
+
+// setUntil is the limit for one frame of a call without a deadline.
+func (s *RPCSession) setUntil(ctx context.Context, now time.Time, limit time.Duration) {
+	s.until = time.Time{}
+	if _, ok := ctx.Deadline(); !ok {
+		s.until = now.Add(limit + rpc.Grace)
+	}
+}
+
+func (s *RPCSession) extend(ctx context.Context, limit time.Duration) {
+	if _, ok := ctx.Deadline(); ok {
+		return
+	}
+	now := s.env.Now()
+	s.mu.Lock()
+	s.setUntil(ctx, now, limit)
+	s.mu.Unlock()
+}
+
+// interrupt ends the reading and writing of a call.
+func (s *RPCSession) interrupt(serial uint64) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.serial != serial || s.call.Began.IsZero() || s.hasten {
+		return
+	}
+	s.hasten = true
+	s.stream.SetReadDeadline(longAgo)
+	s.stream.SetWriteDeadline(longAgo)
+}
+
+func (s *RPCSession) interrupted() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.hasten
+}
+
+// over ends a call, whatever became of it.
+func (s *RPCSession) over() {
+	s.in.rest()
+	now := s.env.Now()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.serial++
+	s.call, s.until, s.freed = rpc.CallInfo{}, time.Time{}, now
+	if s.hasten {
+		s.hasten = false
+		s.stream.SetReadDeadline(time.Time{})
+		s.stream.SetWriteDeadline(time.Time{})
+	}
+}
+
+// finished is the end of a call that was answered.
+func (s *RPCSession) finished(open, stream bool) {
+	switch {
+	case open:
+		s.over()
+		s.rest(callLeft{stop: s.machine.Stop()})
+	case stream && !s.ours():
+		// Other implementations may still watch the stream for a moment, and
+		// would take the next request for an offence (spec: comms 9.4).
+		s.over()
+		s.rest(sessionRests{rpc.StreamRest})
+	default:
+		s.over()
+		s.release()
+	}
+}
+
+// ours reports whether the peer is a node like this one.
+func (s *RPCSession) ours() bool { return isGamelan(s.conn.UserAgent) }
+
+// left leaves a call that is not over to the actor: the server is told. Only a
+// unary call of another implementation is left to its deadline: what such a
+// server does with the wish to stop one differs by release, and 6.2 lets the
+// session stand until the method ends.
+func (s *RPCSession) left(stream bool) {
+	s.mu.Lock()
+	end := s.call.Began.Add(time.Duration(s.machine.Request().Deadline) * time.Second)
+	s.mu.Unlock()
+	s.over()
+	stop := s.machine.Stop()
+	if stream || s.ours() {
+		s.rest(callLeft{stop, stream})
+	} else {
+		s.rest(sessionRests{end.Sub(s.env.Now()) + deadlineSlack})
+	}
+}
+
+const (
+	// deadlineSlack is how late the answer to a deadline may come.
+	deadlineSlack = time.Second
+	// longestRest is how long a session is kept for the end of a call that
+	// nobody waits for.
+	longestRest = 10 * time.Second
+)
+
+func (s *RPCSession) rest(m any) {
+	if s.state.CompareAndSwap(sessionBusy, sessionResting) {
+		s.pool.resting.Add(1)
+		s.env.System.Root.Send(s.pid, m)
+	}
+}
+
+// unread is a read that failed: an interruption, or the end of the session.
+func (s *RPCSession) unread(ctx context.Context, stream bool, err error, unsent bool) (again bool, _ error) {
+	waited := ctx.Err() != nil && errors.Is(err, ctx.Err()) // for credit
+	if !s.interrupted() && !waited {
+		return s.broke(ctx, err, unsent)
+	}
+	s.in.frames.Resume()
+	s.in.drop()
+	s.left(stream)
+	if ctx.Err() != nil {
+		return false, callEnded(ctx)
+	}
+	return false, errNoResponse
+}
+
+// callEnded is the error of a call whose context has ended.
+func callEnded(ctx context.Context) error {
+	if errors.Is(ctx.Err(), context.DeadlineExceeded) {
+		return fmt.Errorf("%w: %w", rpc.Timeout, context.Cause(ctx))
+	}
+	return fmt.Errorf("rpc: call given up: %w", context.Cause(ctx))
+}
+
+// broke is the end of the session. Unsent says that nothing of the request has
+// left.
+func (s *RPCSession) broke(ctx context.Context, err error, unsent bool) (again bool, _ error) {
+	again = unsent || s.machine.Repeat(errors.Is(err, io.EOF))
+	s.in.release()
+	interrupted := s.interrupted()
+	s.over()
+	s.state.Store(sessionOver)
+	s.env.System.Root.Send(s.pid, sessionBroken{err})
+	switch {
+	case interrupted && ctx.Err() != nil:
+		return false, callEnded(ctx)
+	case interrupted:
+		return false, errNoResponse
+	case errors.Is(err, rpc.ErrProtocol), errors.Is(err, frame.ErrTooLong):
+		return false, err
+	}
+	return again, fmt.Errorf("%w: %w", rpc.ErrSessionLost, err)
+}
+
+// rpcClientSession is the actor of an RPCSession: it owns the substream, makes
+// the handshake, and does what the caller of a call does not wait for.
+//
+// In: what callers leave to it, closeSession. Out: sessionReady, sessionRested,
+// rpcEnded. It never restarts: the pool opens another session.
+type rpcClientSession struct {
+	session *RPCSession
+	token   uint64
+	handed  *supervisor.Handover[protocol.Stream]
+	ready   bool
+	closing bool
+}
+
+type (
+	// closeSession ends an idle session in order.
+	closeSession struct{}
+	handshook    struct{}
+	sessionLeft  struct{}
+	sessionEnded struct{}
+	restOver     struct{}
+)
+
+func (a *rpcClientSession) Receive(c actor.Context) {
+	s := a.session
+	switch m := c.Message().(type) {
+	case *actor.Started:
+		a.start(c)
+	case supervisor.Done[handshook]:
+		a.ready = m.Err == nil
+		c.Send(s.env.RPCClient, sessionReady{a.token, s, m.Err})
+	case callLeft:
+		supervisor.Do(c, "leave call", func(ctx context.Context) (sessionLeft, error) { return sessionLeft{}, s.tell(ctx, m) })
+	case supervisor.Done[sessionLeft]:
+		if m.Err != nil {
+			a.broken(c, m.Err)
+			return
+		}
+		a.rested(c)
+	case sessionRests:
+		if m.pause > longestRest {
+			a.close(c)
+			return
+		}
+		supervisor.After(c, m.pause, restOver{})
+	case restOver:
+		a.rested(c)
+	case sessionBroken:
+		a.broken(c, m.err)
+	case closeSession:
+		a.close(c)
+	case supervisor.Done[sessionEnded]:
+		a.end(c)
+	default:
+		supervisor.Unhandled(c)
+	}
+}
+
+func (a *rpcClientSession) start(c actor.Context) {
+	s := a.session
+	s.pid = c.Self()
+	taken, ok := a.handed.Take()
+	stream, bounded := taken.(rpcStream)
+	if !ok || !bounded {
+		if ok {
+			taken.Close()
+		}
+		c.Send(s.env.RPCClient, sessionReady{a.token, s, ErrConnectionClosed})
+		return
+	}
+	supervisor.Own(c, stream)
+	s.stream, s.in = stream, newRPCReader(s.env, s.credit, stream)
+	supervisor.Do(c, "handshake", func(ctx context.Context) (handshook, error) { return handshook{}, s.handshake(ctx) })
+}
+
+// handshake begins the session. The refusal of a server may be there before we
+// have said anything (spec: comms 9.3).
+func (s *RPCSession) handshake(ctx context.Context) error {
+	s.stream.SetReadDeadline(s.env.Now().Add(rpc.ClientHandshake))
+	s.stream.SetWriteDeadline(s.env.Now().Add(rpc.ClientHandshake))
+	_, unsent := s.stream.Write(frame.Append(nil, rpc.AppendHello(nil)))
+	body, _, err := s.in.next(ctx, rpc.MaxHandshake)
+	if err != nil {
+		s.in.release()
+		return fmt.Errorf("rpc: handshake: %w", errors.Join(err, unsent))
+	}
+	err = rpc.DecodeReply(body)
+	s.in.free()
+	if err != nil {
+		s.in.release()
+		return err
+	}
+	s.stream.SetReadDeadline(time.Time{})
+	s.stream.SetWriteDeadline(time.Time{})
+	s.in.frames.SetLimit(rpc.MaxFrame)
+	return nil
+}
+
+// drainLimitRPC bounds the time in which what was sent of a stream that nobody
+// wants arrives.
+const drainLimitRPC = 10 * time.Second
+
+// tell says that a call is not wanted any more. After a stream a ping finds the
+// end of what the server had sent by then; other calls have at most one answer,
+// which the next one skips.
+func (s *RPCSession) tell(ctx context.Context, m callLeft) (err error) {
+	defer func() {
+		if err != nil {
+			s.in.release()
+		}
+	}()
+	s.stream.SetWriteDeadline(s.env.Now().Add(rpc.CancelLimit))
+	frames := rpc.AppendRequest(nil, m.stop)
+	if m.stream {
+		frames = rpc.AppendRequest(frames, s.machine.Ping(rpc.DefaultDeadline))
+		s.machine.Drain()
+	}
+	n, err := s.stream.Write(frames)
+	s.bytesOut.Add(uint64(n))
+	if err != nil {
+		return err
+	}
+	s.stream.SetWriteDeadline(time.Time{})
+	if !m.stream {
+		return nil
+	}
+	s.stream.SetReadDeadline(s.env.Now().Add(drainLimitRPC))
+	for {
+		body, _, err := s.in.next(ctx, rpc.MaxFrame)
+		if err != nil {
+			return err
+		}
+		s.bytesIn.Add(uint64(s.in.n + frame.HeaderLen))
+		response, err := rpc.DecodeResponse(body)
+		if err != nil {
+			return err
+		}
+		event, err := s.machine.Received(response)
+		s.in.free()
+		switch {
+		case err != nil:
+			return err
+		case event.Meaning == rpc.Pong:
+			s.stream.SetReadDeadline(time.Time{})
+			return nil
+		}
+	}
+}
+
+// bye ends an idle session in order.
+func (s *RPCSession) bye(ctx context.Context) error {
+	defer s.in.release()
+	if err := s.stream.CloseWrite(); err != nil {
+		return err
+	}
+	s.stream.SetReadDeadline(s.env.Now().Add(finishLimit))
+	for {
+		if _, _, err := s.in.next(ctx, rpc.MaxFrame); err != nil {
+			return err
+		}
+		s.in.free()
+	}
+}
+
+func (a *rpcClientSession) rested(c actor.Context) {
+	s := a.session
+	if s.state.CompareAndSwap(sessionResting, sessionIdle) {
+		s.pool.resting.Add(-1)
+		c.Send(s.env.RPCClient, sessionFree{s.key})
+	}
+}
+
+// close ends a session that nobody uses, in order.
+func (a *rpcClientSession) close(c actor.Context) {
+	s := a.session
+	a.closing = true
+	if s.state.Swap(sessionOver) == sessionResting {
+		s.pool.resting.Add(-1)
+	}
+	supervisor.Do(c, "close", func(ctx context.Context) (sessionEnded, error) { return sessionEnded{}, s.bye(ctx) })
+}
+
+func (a *rpcClientSession) broken(c actor.Context, err error) {
+	s := a.session
+	if s.state.Swap(sessionOver) == sessionResting {
+		s.in.release()
+		s.pool.resting.Add(-1)
+	}
+	supervisor.Log(c).Debug("rpc session ended", "peer", s.key.Peer, "proto", s.key.Protocol, "err", err)
+	a.end(c)
+}
+
+func (a *rpcClientSession) end(c actor.Context) {
+	c.Send(a.session.env.RPCClient, rpcEnded{c.Self()})
+}
+
+func (s *RPCSession) stats() RPCSessionStats {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return RPCSessionStats{
+		Protocol: s.key.Protocol, Since: s.since, Calls: s.calls,
+		Method: s.call.Method, Began: s.call.Began, Deadline: s.call.Deadline,
+		BytesIn: s.bytesIn.Load(), BytesOut: s.bytesOut.Load(),
+	}
+}
+
+// Inspect shows the session's figures.
+func (a *rpcClientSession) Inspect() any { return a.session.stats() }
+
+func (a *rpcClientSession) String() string {
+	s := a.session.stats().text(a.session.env.Now())
+	switch {
+	case !a.ready:
+		s += ", handshake"
+	case a.closing:
+		s += ", closing"
+	}
+	return s
+}

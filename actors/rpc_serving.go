@@ -1,0 +1,509 @@
+package actors
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"runtime/debug"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/gamelan-p2p/gamelan/protocol/frame"
+	"github.com/gamelan-p2p/gamelan/protocol/rpc"
+	"github.com/gamelan-p2p/gamelan/supervisor"
+)
+
+// rpcServing is a session of a peer with a service of ours: what its tasks and
+// its actor share. There are two roles, reading and running methods. One task
+// has both as long as methods are quick, so that a short call costs no hand-over.
+// When a method takes longer, another task takes over the reading, so that the
+// client's wish to stop is heard; whoever then runs the method ends with it.
+type rpcServing struct {
+	env     *Env
+	service *rpcService
+	caller  rpc.Caller
+	origin  Origin
+	conn    *ConnRef
+	stream  rpcStream
+	since   time.Time
+
+	in rpcReader // of whoever reads
+
+	mu      sync.Mutex
+	machine *rpc.Server // nil until the handshake is over
+	calls   uint64
+	cancel  context.CancelCauseFunc // of the running call
+	queued  rpcBody                 // of the request that the machine has waiting
+	split   bool                    // the roles are apart
+	over    bool                    // nothing more is taken
+	leaving bool                    // the actor wants to know when no call runs
+
+	writing sync.Mutex // while a frame is written
+
+	out []byte // of whoever runs methods; nil between calls
+
+	bytesIn, bytesOut atomic.Uint64
+	seen              uint64 // calls at the monitor's last look; its own
+}
+
+// What the tasks tell their actor.
+type (
+	// methodRuns: another task shall read while the call runs.
+	methodRuns struct{ call uint64 }
+	// handshakeOver: the session counts no longer as pending.
+	handshakeOver struct{}
+	// methodPanicked is a contained panic.
+	methodPanicked struct {
+		method uint32
+		value  any
+		stack  []byte
+		source Origin
+	}
+	// methodFailed is an error whose text is kept from the peer.
+	methodFailed struct {
+		method uint32
+		err    error
+	}
+	// callsOver: no call runs any more.
+	callsOver struct{}
+)
+
+func (m methodPanicked) Source() any { return m.source }
+
+// Why a method's context ends.
+var (
+	errGivenUp      = fmt.Errorf("rpc: the client has given up: %w", context.Canceled)
+	errExpired      = fmt.Errorf("rpc: the deadline has passed: %w", context.DeadlineExceeded)
+	errSessionOver  = fmt.Errorf("rpc: the session has ended: %w", context.Canceled)
+	errNobodyWants  = errors.New("rpc: nobody wants the answer any more")
+	errTwoAnswers   = errors.New("rpc: a unary method answered twice")
+	errNoAnswerMade = errors.New("rpc: a unary method gave no answer")
+)
+
+// serve is the first task of a session.
+func (s *rpcServing) serve(ctx context.Context) error {
+	if err := s.handshake(ctx); err != nil {
+		s.in.release()
+		return err
+	}
+	return s.read(ctx)
+}
+
+func (s *rpcServing) handshake(ctx context.Context) error {
+	s.stream.SetReadDeadline(s.env.Now().Add(rpc.ServerHandshake))
+	s.stream.SetWriteDeadline(s.env.Now().Add(rpc.ServerHandshake))
+	hello, _, err := s.in.next(ctx, rpc.MaxHandshake)
+	if err != nil {
+		return fmt.Errorf("rpc: handshake: %w", err)
+	}
+	supported, err := rpc.DecodeHello(hello)
+	s.in.free()
+	if err != nil {
+		return err
+	}
+	if !supported {
+		return refuseRPC(s.env, s.stream, rpc.UnsupportedVersion)
+	}
+	now := s.env.Now()
+	s.mu.Lock()
+	s.machine = rpc.NewServer(now, rpc.ServerOptions{Idle: s.env.RPC.Idle})
+	s.mu.Unlock()
+	supervisor.Tell(ctx, handshakeOver{})
+	if _, err := s.stream.Write(frame.Append(nil, rpc.AppendAccepted(nil))); err != nil {
+		return fmt.Errorf("rpc: handshake: %w", err)
+	}
+	s.stream.SetReadDeadline(time.Time{})
+	s.stream.SetWriteDeadline(time.Time{})
+	s.in.frames.SetLimit(rpc.MaxFrame)
+	s.in.bounded = s.stream.SetReadDeadline // until now the whole handshake was
+	return nil
+}
+
+var errRefused = errors.New("rpc: session refused")
+
+// refuseRPC tells a client that it gets no session, and waits until it has read
+// that: a reset at once could overtake the answer.
+func refuseRPC(e *Env, s rpcStream, why rpc.Reason) error {
+	s.SetWriteDeadline(e.Now().Add(rpc.ServerHandshake))
+	s.SetReadDeadline(e.Now().Add(rpc.ServerHandshake))
+	if _, err := s.Write(frame.Append(nil, rpc.AppendRejected(nil, why))); err != nil {
+		return err
+	}
+	if err := s.CloseWrite(); err != nil {
+		return err
+	}
+	io.Copy(io.Discard, io.LimitReader(s, 2*rpc.MaxHandshake))
+	return fmt.Errorf("%w: %v", errRefused, why)
+}
+
+// read is the reading role. It ends with the session, or when another task has
+// taken the role over.
+func (s *rpcServing) read(ctx context.Context) error {
+	for {
+		body, ok, err := s.in.next(ctx, rpc.MaxRequest)
+		if err == nil {
+			s.bytesIn.Add(uint64(s.in.n + frame.HeaderLen))
+			err = s.frame(ctx, body, ok)
+		}
+		switch {
+		case errors.Is(err, errHandedOver):
+			return nil
+		case errors.Is(err, io.EOF):
+			s.in.release()
+			s.clientLeft()
+			return nil
+		case err != nil:
+			s.in.release()
+			s.end()
+			return err
+		}
+	}
+}
+
+// errHandedOver ends a task whose reading was taken over.
+var errHandedOver = errors.New("rpc: handed over")
+
+// frame takes one frame of the client.
+func (s *rpcServing) frame(ctx context.Context, body []byte, whole bool) error {
+	now := s.env.Now()
+	if !whole {
+		s.mu.Lock()
+		answer, err := s.machine.TooLarge(now, rpc.RequestID(body))
+		s.mu.Unlock()
+		if err != nil {
+			return err
+		}
+		return s.answer(answer)
+	}
+	request, err := rpc.DecodeRequest(body)
+	if err != nil {
+		s.in.free()
+		return err
+	}
+	s.mu.Lock()
+	if s.over { // the client will see the end
+		s.mu.Unlock()
+		s.in.free()
+		return nil
+	}
+	verdict, answer, err := s.machine.Received(now, request)
+	s.dropQueued()
+	var call rpc.CallInfo
+	switch {
+	case err != nil:
+	case verdict == rpc.Cancel:
+		if s.cancel != nil { // else it begins just now, and sees it
+			s.cancel(errGivenUp)
+		}
+	case verdict == rpc.Run:
+		s.calls++
+		call, _, _ = s.machine.Running()
+	case verdict == rpc.Queue:
+		s.queued = s.in.detach()
+	}
+	s.mu.Unlock()
+	switch {
+	case err != nil:
+		s.in.free()
+		return err
+	case verdict == rpc.Run:
+		return s.run(ctx, call, request.Payload)
+	}
+	s.in.free()
+	if verdict == rpc.Answer {
+		return s.answer(answer)
+	}
+	return nil
+}
+
+// dropQueued gives back the request that waited and does not any more; s.mu is
+// held.
+func (s *rpcServing) dropQueued() {
+	if !s.machine.Waits() {
+		s.queued.giveBack()
+	}
+}
+
+// answer sends a response that no method has made.
+func (s *rpcServing) answer(r rpc.Response) error {
+	err := s.write(rpc.AppendResponse(nil, r))
+	s.wrote()
+	return err
+}
+
+func (s *rpcServing) write(frame []byte) error {
+	s.writing.Lock()
+	defer s.writing.Unlock()
+	n, err := s.stream.Write(frame)
+	s.bytesOut.Add(uint64(n))
+	return err
+}
+
+func (s *rpcServing) wrote() {
+	now := s.env.Now()
+	s.mu.Lock()
+	s.machine.Wrote(now)
+	s.mu.Unlock()
+}
+
+// run is the running of methods: of one call, and of those that come while it
+// runs. Then the task goes on reading, unless another one does.
+func (s *rpcServing) run(ctx context.Context, call rpc.CallInfo, payload []byte) error {
+	body := s.in.detach()
+	ended := false
+	defer func() {
+		if !ended { // the method has ended its goroutine
+			body.giveBack()
+			s.end()
+			s.mu.Lock()
+			defer s.mu.Unlock()
+			s.queued.giveBack()
+		}
+	}()
+	for {
+		err := s.call(ctx, call, payload)
+		body.giveBack()
+		if s.out != nil {
+			putBuffer(s.out)
+			s.out = nil
+		}
+		now := s.env.Now()
+		s.mu.Lock()
+		next := s.machine.Done(now)
+		s.cancel = nil
+		if err == nil && next != nil && !s.over {
+			s.calls++
+			body, s.queued = s.queued, rpcBody{}
+			s.mu.Unlock()
+			call, payload = next.Call, next.Payload
+			continue
+		}
+		s.queued.giveBack()
+		ended = true
+		handedOver := s.split
+		s.split = false
+		leaving := s.leaving
+		s.mu.Unlock()
+		if leaving {
+			supervisor.Tell(ctx, callsOver{})
+		}
+		if err != nil {
+			s.end()
+		}
+		if handedOver { // who reads hears of the end himself
+			return errHandedOver
+		}
+		return err
+	}
+}
+
+// call runs one method and sends its answer. An error ends the session.
+func (s *rpcServing) call(ctx context.Context, call rpc.CallInfo, payload []byte) error {
+	method, ok := s.service.methods[call.Method]
+	if !ok {
+		return s.finish(rpc.UnsupportedMethod, fmt.Sprintf("method %d is not supported", call.Method))
+	}
+	inner, cancel := context.WithCancelCause(context.Background())
+	defer cancel(nil)
+	s.mu.Lock()
+	s.cancel = cancel
+	if _, _, wanted := s.machine.Running(); !wanted || s.over {
+		cancel(errSessionOver)
+	}
+	serial := s.calls
+	s.mu.Unlock()
+	s.conn.callBegins()
+	defer s.conn.callEnds()
+	caller := s.caller
+	if method.Streams() {
+		supervisor.Tell(ctx, methodRuns{serial})
+	} else {
+		s.env.rpcMonitor.wake(s.env)
+		caller.Deadline = call.Deadline
+	}
+	a := rpcAnswer{s: s, stream: method.Streams()}
+	err := s.serveMethod(ctx, rpc.WithCaller(inner, &caller), method, payload, &a)
+	switch {
+	case a.broken != nil:
+		return a.broken
+	case err == nil && a.stream:
+		return s.finish(rpc.OK, "")
+	case err == nil && !a.sent:
+		err = errNoAnswerMade
+	case err == nil:
+		return nil
+	}
+	if errors.Is(err, errNobodyWants) || inner.Err() != nil && errors.Is(err, inner.Err()) {
+		return s.finish(rpc.Timeout, "") // goes nowhere: the answer is over
+	}
+	status, details, private := rpc.StatusOf(err)
+	if private {
+		supervisor.Tell(ctx, methodFailed{call.Method, err})
+	}
+	return s.finish(status, details)
+}
+
+// serveMethod runs the user's function. A panic in it becomes an error.
+func (s *rpcServing) serveMethod(ctx, inner context.Context, m rpc.Method, payload []byte, a *rpcAnswer) (err error) {
+	done := false
+	defer func() {
+		if done {
+			return
+		}
+		value := recover()
+		if value == nil {
+			return // runtime.Goexit ends the task
+		}
+		supervisor.Tell(ctx, methodPanicked{m.Number(), value, debug.Stack(), s.origin})
+		err = rpc.Errorf(rpc.General, "the service failed")
+	}()
+	err = m.Serve(inner, payload, a.send)
+	done = true
+	return err
+}
+
+// rpcAnswer sends what a method answers.
+type rpcAnswer struct {
+	s      *rpcServing
+	stream bool
+	sent   bool
+	broken error // the session cannot go on
+}
+
+func (a *rpcAnswer) send(encode func([]byte) ([]byte, error)) error {
+	s := a.s
+	if !a.stream && a.sent {
+		return errTwoAnswers
+	}
+	var room [rpc.Room]byte
+	if s.out == nil {
+		s.out = getBuffer()
+	}
+	buf, err := encode(append(s.out[:0], room[:]...))
+	if err != nil {
+		return err
+	}
+	s.out = buf[:0]
+	now := s.env.Now()
+	s.mu.Lock()
+	var r rpc.Response
+	var wanted bool
+	if a.stream {
+		r, wanted = s.machine.Item(now)
+	} else {
+		r, wanted = s.machine.Finish(now, rpc.OK)
+	}
+	wanted = wanted && !s.over
+	s.mu.Unlock()
+	if !wanted {
+		return errNobodyWants
+	}
+	a.sent = true
+	framed := rpc.FrameResponse(buf, r)
+	if n := len(framed) - frame.HeaderLen; n > s.service.limit {
+		return a.tooLarge(now, r, n)
+	}
+	if a.broken = s.write(framed); a.broken != nil {
+		return errNobodyWants
+	}
+	s.wrote()
+	return nil
+}
+
+// tooLarge answers in the place of a response above the service's limit; the
+// session goes on (spec: comms 9.4, V 16).
+func (a *rpcAnswer) tooLarge(now time.Time, r rpc.Response, n int) error {
+	text := fmt.Sprintf("response of %d bytes; at most %d are sent", n, a.s.service.limit)
+	if a.stream {
+		a.s.wrote()
+		return rpc.Errorf(rpc.MalformedResponse, "%s", text)
+	}
+	r.Status, r.Payload = rpc.MalformedResponse, []byte(text)
+	a.broken = a.s.answer(r)
+	return nil
+}
+
+// finish sends the last response of a call, if somebody waits for it.
+func (s *rpcServing) finish(status rpc.Status, details string) error {
+	now := s.env.Now()
+	s.mu.Lock()
+	r, wanted := s.machine.Finish(now, status)
+	wanted = wanted && !s.over
+	s.mu.Unlock()
+	if !wanted {
+		return nil
+	}
+	r.Payload = []byte(details)
+	return s.answer(r)
+}
+
+// clientLeft is the end of the client's half.
+func (s *rpcServing) clientLeft() {
+	s.mu.Lock()
+	running := s.machine != nil && s.cancel != nil
+	s.mu.Unlock()
+	if running {
+		s.end()
+		return
+	}
+	s.leave()
+}
+
+// leave ends the session in order: the client's end is awaited for a moment.
+func (s *rpcServing) leave() {
+	s.mu.Lock()
+	s.over = true
+	s.mu.Unlock()
+	s.writing.Lock()
+	s.stream.CloseWrite()
+	s.writing.Unlock()
+	s.stream.SetReadDeadline(s.env.Now().Add(finishLimit))
+}
+
+// end cuts the session: nothing more is read or written, and a running method
+// is told.
+func (s *rpcServing) end() {
+	s.mu.Lock()
+	s.over = true
+	if s.cancel != nil {
+		s.cancel(errSessionOver)
+	}
+	s.mu.Unlock()
+	s.stream.Close()
+}
+
+// look is the monitor's: it reports whether a call runs, and whether the same
+// one ran at the last look without anybody reading.
+func (s *rpcServing) look() (call uint64, running, slow bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	running = s.machine != nil && s.cancel != nil && !s.split
+	slow = running && s.calls == s.seen
+	s.seen = s.calls
+	return s.calls, running, slow
+}
+
+// takeOver gives the reading away, if the call still runs.
+func (s *rpcServing) takeOver(call uint64) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.split || s.over || s.cancel == nil || s.calls != call {
+		return false
+	}
+	s.split = true
+	return true
+}
+
+// rpcMonitor wakes the rpc actor while calls run.
+type rpcMonitor struct{ awake atomic.Bool }
+
+// monitorWake asks the rpc actor to look at the calls now and then.
+type monitorWake struct{}
+
+func (m *rpcMonitor) wake(e *Env) {
+	if !m.awake.Load() && m.awake.CompareAndSwap(false, true) {
+		e.System.Root.Send(e.RPCServer, monitorWake{})
+	}
+}

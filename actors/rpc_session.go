@@ -1,0 +1,256 @@
+package actors
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/asynkron/protoactor-go/actor"
+
+	"github.com/gamelan-p2p/gamelan/protocol"
+	"github.com/gamelan-p2p/gamelan/protocol/rpc"
+	"github.com/gamelan-p2p/gamelan/supervisor"
+)
+
+// rpcSession is the session of a peer with a service of ours. Its tasks do the
+// work: see rpcServing. The actor owns the substream, has the reading taken over
+// while a method runs, and watches the time.
+//
+// In: what its tasks tell, splitCall, Drain. Out: rpcAccepted, rpcEnded. It never
+// restarts: the client opens another session.
+type rpcSession struct {
+	serving *rpcServing
+	handed  *supervisor.Handover[protocol.Stream]
+	credit  *rpcCredit // of all sessions of the peer
+
+	tasks   int
+	readers int
+	timer   *supervisor.Timer
+	wakeAt  time.Time
+	drain   *actor.PID // who waits until no call runs
+	err     error      // why the session ended
+}
+
+type (
+	// splitCall: the call is slow, so somebody else shall read.
+	splitCall struct{ call uint64 }
+	// rpcAccepted tells rpc that a handshake is over.
+	rpcAccepted struct{ who *actor.PID }
+	rpcDue      struct{}
+	lateAnswer  struct{}
+	leaveOver   struct{}
+)
+
+func newRPCSession(e *Env, service *rpcService, account *rpcCredit, m SubstreamOpened) *rpcSession {
+	return &rpcSession{
+		handed: m.Stream, credit: account,
+		serving: &rpcServing{
+			env: e, service: service, origin: Origin{m.Peer, m.Conn.ID}, conn: m.Conn, since: e.Now(),
+			caller: rpc.Caller{Peer: m.Peer, Key: m.Key},
+		},
+	}
+}
+
+func (a *rpcSession) Receive(c actor.Context) {
+	switch m := c.Message().(type) {
+	case *actor.Started:
+		a.start(c)
+	case handshakeOver:
+		c.Send(a.serving.env.RPCServer, rpcAccepted{c.Self()})
+		a.due(c)
+	case methodRuns:
+		a.split(c, m.call)
+	case splitCall:
+		a.split(c, m.call)
+	case rpcDue:
+		a.timer = nil
+		a.due(c)
+	case leaveOver:
+		a.serving.end()
+	case methodFailed:
+		supervisor.Log(c).Warn("method failed", "peer", a.serving.caller.Peer, "proto", a.serving.service.Protocol, "method", m.method, "err", m.err)
+	case methodPanicked:
+		supervisor.Log(c).Error("method panicked", "peer", a.serving.caller.Peer, "proto", a.serving.service.Protocol, "method", m.method, "panic", m.value, "stack", string(m.stack))
+		panic(m.value) // contained: counted and shown with the peer's name
+	case supervisor.Drain:
+		a.beginDrain(c)
+	case callsOver:
+		a.drained(c)
+	case supervisor.Done[lateAnswer]:
+		a.serving.wrote()
+		a.taskEnded(c, m.Err)
+	case supervisor.TaskDone:
+		a.taskEnded(c, m.Err)
+	default:
+		supervisor.Unhandled(c)
+	}
+}
+
+func (a *rpcSession) start(c actor.Context) {
+	s := a.serving
+	taken, ok := a.handed.Take()
+	stream, bounded := taken.(rpcStream)
+	if !ok || !bounded {
+		if ok {
+			taken.Close()
+		}
+		a.ended(c)
+		return
+	}
+	s.stream = stream
+	s.in = newRPCReader(s.env, a.credit, stream)
+	supervisor.Own(c, closerFunc(func() error { s.end(); return nil }))
+	a.task(c, "serve", s.serve)
+}
+
+func (a *rpcSession) task(c actor.Context, name string, f func(context.Context) error) {
+	a.tasks++
+	supervisor.Go(c, name, nil, f)
+}
+
+// split has another task read while a method runs.
+func (a *rpcSession) split(c actor.Context, call uint64) {
+	if a.serving.takeOver(call) {
+		a.readers++
+		a.task(c, fmt.Sprintf("read-%d", a.readers), a.serving.read)
+		a.due(c)
+	}
+}
+
+// due looks at the time: a deadline may have passed, a client may not read, or
+// not call any more.
+func (a *rpcSession) due(c actor.Context) {
+	s := a.serving
+	now := supervisor.Now(c)
+	s.mu.Lock()
+	if s.over {
+		s.mu.Unlock()
+		return
+	}
+	answer, send, next, err := s.machine.Due(now)
+	s.dropQueued()
+	if send && s.cancel != nil {
+		s.cancel(errExpired)
+	}
+	s.mu.Unlock()
+	switch {
+	case errors.Is(err, rpc.ErrIdle):
+		a.leave(c)
+		return
+	case err != nil:
+		a.err = err
+		s.end()
+		return
+	case send:
+		frame := rpc.AppendResponse(nil, answer)
+		a.tasks++
+		supervisor.Do(c, "answer", func(context.Context) (lateAnswer, error) { return lateAnswer{}, s.write(frame) })
+	}
+	if next.IsZero() || a.timer != nil && !next.Before(a.wakeAt) {
+		return // what is set comes earlier, and looks again
+	}
+	if a.timer != nil {
+		a.timer.Stop()
+	}
+	a.wakeAt = next
+	a.timer = supervisor.At(c, next, rpcDue{})
+}
+
+// leave ends the session in order. The client's end is not waited for longer than
+// finishLimit, whatever it is in the middle of.
+func (a *rpcSession) leave(c actor.Context) {
+	s := a.serving
+	a.tasks++
+	supervisor.Go(c, "leave", nil, func(context.Context) error { s.leave(); return nil })
+	supervisor.After(c, finishLimit, leaveOver{})
+}
+
+// beginDrain lets a running call end, then the session.
+func (a *rpcSession) beginDrain(c actor.Context) {
+	s := a.serving
+	a.drain = c.Sender()
+	s.mu.Lock()
+	s.leaving = true
+	busy := s.cancel != nil
+	s.mu.Unlock()
+	if !busy {
+		a.drained(c)
+	}
+}
+
+func (a *rpcSession) drained(c actor.Context) {
+	if a.drain != nil {
+		c.Send(a.drain, supervisor.Drained{From: c.Self()})
+		a.drain = nil
+		a.leave(c)
+	}
+}
+
+// taskEnded ends the actor with its last task: a method that does not end keeps
+// its place among the sessions.
+func (a *rpcSession) taskEnded(c actor.Context, err error) {
+	a.tasks--
+	if err != nil {
+		if a.err == nil && !errors.Is(err, errRefused) {
+			a.err = err
+		}
+		a.serving.end()
+	}
+	if a.tasks == 0 {
+		a.ended(c)
+	}
+}
+
+func (a *rpcSession) ended(c actor.Context) {
+	if a.err != nil {
+		supervisor.Log(c).Debug("rpc session ended", "peer", a.serving.caller.Peer, "proto", a.serving.service.Protocol, "err", a.err)
+	}
+	c.Send(a.serving.env.RPCServer, rpcEnded{c.Self()})
+}
+
+// RPCSessionStats is what the tree and the inspector show of a session, at
+// either end.
+type RPCSessionStats struct {
+	Protocol protocol.ID `json:"protocol"`
+	Since    time.Time   `json:"since"`
+	Calls    uint64      `json:"calls"`
+	Method   uint32      `json:"method,omitempty"` // of the running call
+	Began    time.Time   `json:"began,omitzero"`   // it did
+	Deadline time.Time   `json:"deadline,omitzero"`
+	BytesIn  uint64      `json:"bytes_in"`
+	BytesOut uint64      `json:"bytes_out"`
+}
+
+func (s *rpcServing) stats() RPCSessionStats {
+	st := RPCSessionStats{
+		Protocol: s.service.Protocol, Since: s.since,
+		BytesIn: s.bytesIn.Load(), BytesOut: s.bytesOut.Load(),
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.machine != nil {
+		st.Calls = s.machine.Calls()
+		if call, running, _ := s.machine.Running(); running {
+			st.Method, st.Began, st.Deadline = call.Method, call.Began, call.Deadline
+		}
+	}
+	return st
+}
+
+// Inspect shows the session's figures.
+func (a *rpcSession) Inspect() any { return a.serving.stats() }
+
+func (a *rpcSession) String() string { return a.serving.stats().text(a.serving.env.Now()) }
+
+// text is the figures in a line.
+func (st RPCSessionStats) text(now time.Time) string {
+	s := fmt.Sprintf("%s, age %s, %d calls, in %s, out %s", st.Protocol, now.Sub(st.Since).Round(time.Second), st.Calls, bytesText(st.BytesIn), bytesText(st.BytesOut))
+	if !st.Began.IsZero() {
+		s += fmt.Sprintf(", method %d for %s", st.Method, now.Sub(st.Began).Round(time.Millisecond))
+		if !st.Deadline.IsZero() {
+			s += fmt.Sprintf(", deadline in %s", st.Deadline.Sub(now).Round(time.Second))
+		}
+	}
+	return s
+}

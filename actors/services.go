@@ -1,0 +1,140 @@
+package actors
+
+import (
+	"fmt"
+	"io"
+	"slices"
+
+	"github.com/asynkron/protoactor-go/actor"
+	ma "github.com/multiformats/go-multiaddr"
+
+	"github.com/gamelan-p2p/gamelan/identity"
+	"github.com/gamelan-p2p/gamelan/protocol"
+	"github.com/gamelan-p2p/gamelan/protocol/identify"
+	"github.com/gamelan-p2p/gamelan/supervisor"
+)
+
+// services owns the protocol table and our identity message, and is the parent
+// of the built-in protocols.
+//
+// In: AddProtocol, RemoveProtocol, SetAddresses. Out: their replies. A restart
+// rebuilds the table: built-in protocols come up again with it, and extensions
+// repeats its own.
+type services struct {
+	env *Env
+}
+
+// ServicesStarted is published when the protocol table is empty and waits to be
+// filled.
+type ServicesStarted struct{}
+
+// NewServices makes the actor that owns the protocol table.
+func NewServices(env *Env) actor.Actor { return &services{env: env} }
+
+func (s *services) Receive(c actor.Context) {
+	switch m := c.Message().(type) {
+	case *actor.Started:
+		s.env.Protocols.Clear()
+		s.announce()
+		supervisor.Spawn(c, supervisor.Spec{
+			Name: "messaging", Kind: "messaging",
+			New:      func() actor.Actor { return newMessaging(s.env) },
+			Children: supervisor.Policy{Action: supervisor.Temporary},
+			Alarm:    handlerAlarm,
+			Drains:   true,
+		})
+		supervisor.Spawn(c, supervisor.Spec{
+			Name: "rpc", Kind: "rpc",
+			New:      func() actor.Actor { return newRPCServer(s.env) },
+			Children: supervisor.Policy{Action: supervisor.Temporary},
+			Drains:   true,
+		})
+		supervisor.Spawn(c, supervisor.Spec{
+			Name: "rpc-client", Kind: "rpc-client",
+			New:      func() actor.Actor { return newRPCClient(s.env) },
+			Children: supervisor.Policy{Action: supervisor.Temporary},
+		})
+		supervisor.Publish(c, ServicesStarted{})
+	case AddProtocol:
+		reply(c, ProtocolAdded{m.Token, m.ID, s.add(m)})
+	case RemoveProtocol:
+		if pid, ok := s.env.Protocols.Get(m.ID); ok && (m.PID == nil || pid.Equal(m.PID)) {
+			s.env.Protocols.Delete(m.ID)
+			s.announce()
+		}
+		reply(c, ProtocolRemoved{m.Token, m.ID})
+	case SetAddresses:
+		reply(c, AddressesSet{s.setAddresses(c, m.Addresses)})
+	default:
+		supervisor.Unhandled(c)
+	}
+}
+
+// reply answers the sender, if there is one.
+func reply(c actor.Context, m any) {
+	if to := c.Sender(); to != nil {
+		c.Send(to, m)
+	}
+}
+
+func (s *services) add(m AddProtocol) error {
+	if err := m.ID.Validate(); err != nil {
+		return err
+	}
+	if pid, ok := s.env.Protocols.Get(m.ID); ok && !pid.Equal(m.PID) {
+		return fmt.Errorf("%w: %q", ErrProtocolTaken, string(m.ID))
+	} else if !ok && s.env.Protocols.Len() >= s.env.Profile.Limits.Protocols {
+		return ErrTooManyProtocols
+	}
+	s.env.Protocols.Set(m.ID, m.PID)
+	s.announce()
+	return nil
+}
+
+// announce writes the list of protocols into our identity message. It is not
+// signed, so the claim stays as it is.
+func (s *services) announce() {
+	m, ok := s.env.Local.Get()
+	if !ok {
+		return // Start sets the first one before any connection exists
+	}
+	m.Protocols = s.list()
+	s.env.Local.Open(m)
+}
+
+func (s *services) list() []protocol.ID {
+	list := make([]protocol.ID, 0, s.env.Protocols.Len())
+	for id := range s.env.Protocols.All() {
+		list = append(list, id)
+	}
+	slices.Sort(list)
+	return list
+}
+
+// setAddresses signs a new claim, dated now.
+func (s *services) setAddresses(c actor.Context, addrs []ma.Multiaddr) error {
+	m, err := s.env.NewIdentity(addrs, supervisor.Rand(c))
+	if err != nil {
+		return err
+	}
+	m.Protocols = s.list()
+	s.env.Local.Open(m)
+	return nil
+}
+
+// NewIdentity makes an identity message over the addresses, without protocols.
+// The signature is a new one only when what it covers has changed.
+func (e *Env) NewIdentity(addrs []ma.Multiaddr, random io.Reader) (identify.Message, error) {
+	raw := make([][]byte, len(addrs))
+	for i, a := range addrs {
+		raw[i] = a.Bytes()
+	}
+	last, _ := e.Local.Get()
+	claim, err := identity.Resign(e.Secret, last.Claim, e.Features, raw, e.Now(), random)
+	if err != nil {
+		return identify.Message{}, fmt.Errorf("actors: sign own addresses: %w", err)
+	}
+	return identify.Message{Claim: claim, UserAgent: e.UserAgent}, nil
+}
+
+func (s *services) String() string { return fmt.Sprintf("%d protocols", s.env.Protocols.Len()) }

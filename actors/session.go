@@ -1,0 +1,508 @@
+package actors
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/asynkron/protoactor-go/actor"
+
+	"github.com/gamelan-p2p/gamelan/identity"
+	"github.com/gamelan-p2p/gamelan/protocol"
+	"github.com/gamelan-p2p/gamelan/protocol/messaging"
+	"github.com/gamelan-p2p/gamelan/protocol/negotiate"
+	"github.com/gamelan-p2p/gamelan/supervisor"
+	"github.com/gamelan-p2p/gamelan/transport/mux"
+	"github.com/gamelan-p2p/gamelan/transport/upgrade"
+)
+
+// session carries the messages from and to one peer. It writes on one substream
+// of ours and reads from one of theirs, on which it never writes. What is to be
+// done next with the messages to the peer is decided by messaging.Outbox.
+//
+// In: Enqueue, SubstreamOpened, PeerDialed, WritesConfirmed. Out: Sent,
+// Received (from the reader task), DialPeer, OpenSubstream, ConfirmWrites,
+// PeerViolated, CloseConn. It never restarts: its open sends end InDoubt or
+// Failed with it.
+type session struct {
+	env  *Env
+	peer identity.NodeID
+
+	out      *messaging.Outbox[*Enqueue]
+	dialing  uint64 // token of the DialPeer or OpenSubstream under way
+	conn     *ConnRef
+	existing bool            // conn was there already when we asked: it may have ended
+	stream   protocol.Stream // our substream; nil if none
+	gen      uint64          // of our substream
+	ended    error           // our substream has ended at the other side
+
+	now    time.Time // at one of the last events
+	writer writer
+	urgent bool   // of the batch in hand: somebody waits for an outcome
+	mark   uint64 // to be proven when proofDue comes; 0: none is to come
+
+	in inbox // the peer's substreams
+
+	finish   *finishing
+	drain    *sessionDrain
+	retired  bool
+	idleTime *supervisor.Timer
+}
+
+// finishing is the orderly end of our substreams on a connection.
+type finishing struct {
+	conn  uint64
+	reply *actor.PID
+	fin   bool // our FIN was sent
+}
+
+type sessionDrain struct{ reply *actor.PID }
+
+const (
+	dialLimit = 2 * time.Minute // for the dialer's answer
+	openLimit = 15 * time.Second
+	idleLimit = 30 * time.Second // a session with nothing to do ends after this
+
+	// proofDelay is how long the proof of messages waits that only actors
+	// sent: nobody waits for these outcomes, and one ping serves them all.
+	proofDelay = 250 * time.Microsecond
+
+	// clockEvery is how many queued messages share a look at the clock.
+	clockEvery = 64
+)
+
+type (
+	finSent  struct{}
+	dialWait struct{ token uint64 }
+	openWait struct{ token uint64 }
+	outDue   struct{}
+	proofDue struct{}
+	idleTick struct{}
+
+	finTimeout struct{ gen uint64 }
+)
+
+// NewSession makes the actor that carries the messages from and to one peer.
+func NewSession(env *Env, peer identity.NodeID) actor.Actor {
+	return &session{
+		env: env, peer: peer,
+		out: messaging.NewOutbox[*Enqueue](messaging.Options{MaxBody: env.Profile.Limits.MessageBody}),
+	}
+}
+
+func (s *session) Receive(c actor.Context) {
+	switch m := c.Message().(type) {
+	case *actor.Started:
+		supervisor.Own(c, closerFunc(s.abandon))
+		s.in.start(s.env, s.peer)
+		s.checkIdle(c)
+	case *Enqueue:
+		s.enqueue(c, m)
+	case WritesConfirmed:
+		if s.conn != nil && m.Conn == s.conn.ID {
+			s.do(c, s.out.Proven(supervisor.Now(c), m.Mark))
+		}
+	case wrote:
+		s.wrote(c, m)
+	case proofDue:
+		s.prove(c, s.mark, supervisor.Now(c))
+	case writerTick:
+		s.writer.tick(c, m)
+	case PeerDialed:
+		s.dialed(c, m)
+	case SubstreamOpened:
+		switch {
+		case m.Direction == protocol.Outbound:
+			s.opened(c, m)
+		case s.retired:
+			c.Send(s.env.Messaging, returned{s.peer, m}) // it starts a new session
+		default:
+			s.touched()
+			s.in.opened(c, m)
+		}
+	case SubstreamFailed:
+		s.openFailed(c, m)
+	case dialWait:
+		if m.token == s.dialing {
+			s.dialed(c, PeerDialed{Token: m.token, Peer: s.peer, Err: errNoAnswer})
+		}
+	case openWait:
+		if m.token == s.dialing {
+			s.openFailed(c, SubstreamFailed{Token: m.token, Err: errNoAnswer})
+		}
+	case outDue:
+		s.do(c, s.out.Due(supervisor.Now(c)))
+	case withdraw:
+		if s.retired { // so was what it is about
+			c.Send(s.env.Messaging, returned{s.peer, m})
+			return
+		}
+		s.do(c, s.out.Withdrawn(supervisor.Now(c), m.ID))
+	case finishSubstreams:
+		s.beginFinish(c, m)
+	case supervisor.Done[finSent]:
+		// The watcher hears the peer's end; a failed FIN ends there as well.
+	case finTimeout:
+		if m.gen == s.gen {
+			s.streamEnded(c, errNoAnswer)
+		}
+	case supervisor.TaskDone:
+		s.taskDone(c, m)
+	case readerBlocked:
+		s.in.blocked(c)
+	case stallTick:
+		s.in.stalled(c)
+	case supervisor.Drain:
+		s.beginDrain(c)
+	case idleTick:
+		s.idleTime = nil
+		s.retire(c)
+	default:
+		supervisor.Unhandled(c)
+	}
+}
+
+var errNoAnswer = errors.New("actors: no answer in time")
+
+func (s *session) enqueue(c actor.Context, m *Enqueue) {
+	switch {
+	case s.retired:
+		c.Send(s.env.Messaging, returned{s.peer, m}) // it starts a new session
+		return
+	case s.drain != nil:
+		m.settle(protocol.Outcome{Kind: protocol.Failed, Reason: protocol.Closed, Err: ErrClosing})
+		return
+	}
+	s.touched()
+	if s.out.Len()%clockEvery == 0 { // here the outbox needs no better than seconds
+		s.now = supervisor.Now(c)
+	}
+	s.do(c, s.out.Queued(s.now, messaging.Entry[*Enqueue]{ID: m.serial(), Body: m.body, Resend: m.resend, Tag: m}))
+}
+
+// do carries out what the outbox says.
+func (s *session) do(c actor.Context, f messaging.Effects[*Enqueue]) {
+	settleAll(f.Settled)
+	clear(f.Settled)
+	if f.Drop {
+		s.drop()
+	}
+	if f.Prove != 0 {
+		s.proveSoon(c, f.Prove, f.NotBefore)
+	}
+	if len(f.Write) > 0 {
+		s.write(c, f.Write)
+	}
+	if f.Dial {
+		s.dial(c)
+	}
+	if f.Open {
+		s.dialing = s.env.NewID()
+		c.Send(s.conn.PID, NewOpenSubstream(s.env.System, s.dialing, c.Self(), s.env.Profile.MessagingID))
+		supervisor.After(c, openLimit, openWait{s.dialing})
+	}
+	if !f.Wake.IsZero() {
+		supervisor.At(c, f.Wake, outDue{})
+	}
+	s.goOn(c)
+}
+
+// goOn takes the next step of an orderly end, if one is under way.
+func (s *session) goOn(c actor.Context) {
+	if f := s.finish; f != nil && !f.fin && s.out.Quiet() {
+		s.sendFin(c)
+	}
+	if s.drain != nil && s.out.Len() == 0 {
+		s.drainStep(c)
+	}
+	if s.out.Idle() {
+		s.checkIdle(c)
+	}
+}
+
+// dial asks for a connection to the peer. If there is one the dialer is not
+// needed, which a node that closes has not got any more.
+func (s *session) dial(c actor.Context) {
+	s.dialing = s.env.NewID()
+	if ref, ok := s.env.Connections.Get(s.peer); ok {
+		c.Send(c.Self(), PeerDialed{Token: s.dialing, Peer: s.peer, Conn: ref, Existing: true})
+		return
+	}
+	c.Send(s.env.Dialer, NewDialPeer(s.env.System, s.dialing, s.peer, c.Self(), "messaging"))
+	supervisor.After(c, dialLimit, dialWait{s.dialing})
+}
+
+func (s *session) dialed(c actor.Context, m PeerDialed) {
+	if m.Token != s.dialing {
+		return
+	}
+	s.dialing = 0
+	now := supervisor.Now(c)
+	switch {
+	case m.Err == nil:
+		s.conn, s.existing = m.Conn, m.Existing
+		s.do(c, s.out.Dialled(now, protocol.ReasonNone, nil))
+	case errors.Is(m.Err, ErrDialCancelled):
+		s.do(c, s.out.DialCancelled(now))
+	default:
+		s.do(c, s.out.Dialled(now, dialReason(m.Err), m.Err))
+	}
+}
+
+// dialReason says what a failed dial means for the messages that wait for it.
+func dialReason(err error) protocol.Reason {
+	switch {
+	case errors.Is(err, ErrBanned):
+		return protocol.Banned
+	case errors.Is(err, ErrUnknownPeer), errors.Is(err, ErrNoAddress), errors.Is(err, ErrSelf):
+		return protocol.NoPeer
+	case errors.Is(err, ErrClosing):
+		return protocol.Closed
+	case errors.Is(err, upgrade.ErrRefused):
+		return protocol.Refused
+	}
+	return protocol.DialFailed
+}
+
+func (s *session) opened(c actor.Context, m SubstreamOpened) {
+	stream, ok := m.Stream.Take()
+	if !ok || m.Token != s.dialing {
+		if ok {
+			stream.Close()
+		}
+		return
+	}
+	s.dialing = 0
+	s.conn, s.stream, s.ended = m.Conn, stream, nil
+	s.gen++
+	supervisor.Go(c, watchName(s.gen), stream, func(context.Context) error { return watch(stream) })
+	s.do(c, s.out.Opened(supervisor.Now(c)))
+}
+
+func watchName(gen uint64) string { return fmt.Sprintf("watch-%d", gen) }
+
+// watch waits for the end of our substream. The peer never writes on it.
+func watch(stream protocol.Stream) error {
+	var b [1]byte
+	n, err := stream.Read(b[:])
+	if n > 0 {
+		return errors.New("actors: the peer wrote on a one-way substream")
+	}
+	return err
+}
+
+func (s *session) openFailed(c actor.Context, m SubstreamFailed) {
+	if m.Token != s.dialing {
+		return
+	}
+	s.dialing = 0
+	if m.ConnectionLost && s.existing { // the directory will forget it in a moment
+		s.do(c, s.out.ConnectionGone(supervisor.Now(c)))
+		return
+	}
+	s.do(c, s.out.OpenFailed(supervisor.Now(c), openReason(m), m.Err))
+}
+
+func openReason(m SubstreamFailed) protocol.Reason {
+	switch {
+	case refusedProtocol(m.Err):
+		return protocol.Refused
+	case errors.Is(m.Err, ErrOverloaded):
+		return protocol.Overloaded
+	}
+	return protocol.DialFailed
+}
+
+// write hands a batch to a task; what comes meanwhile goes with the next.
+func (s *session) write(c actor.Context, batch []messaging.Entry[*Enqueue]) {
+	s.urgent = false
+	for i := range batch {
+		if batch[i].Tag.done != nil {
+			s.urgent = true
+			break
+		}
+	}
+	s.writer.write(c, s.gen, s.stream, batch)
+}
+
+// proveSoon asks for the proof of what was written: at once if somebody waits
+// for it, else a moment later together with what is written until then.
+func (s *session) proveSoon(c actor.Context, mark uint64, notBefore time.Time) {
+	switch {
+	case s.urgent || s.finish != nil || s.drain != nil || notBefore.After(supervisor.Now(c)):
+		s.prove(c, mark, notBefore)
+	case s.mark != 0:
+		s.mark = mark
+	default:
+		s.mark = mark
+		supervisor.After(c, proofDelay, proofDue{})
+	}
+}
+
+// prove asks for a proof now. It proves what waits for proofDue as well.
+func (s *session) prove(c actor.Context, mark uint64, notBefore time.Time) {
+	s.mark = 0
+	if mark != 0 && s.conn != nil {
+		c.Send(s.conn.PID, ConfirmWrites{mark, notBefore, c.Self()})
+	}
+}
+
+func (s *session) wrote(c actor.Context, m wrote) {
+	if m.gen != s.gen {
+		return
+	}
+	s.writer.writing = 0
+	s.now = supervisor.Now(c)
+	if errors.Is(m.err, mux.ErrStalled) && s.conn != nil {
+		c.Send(s.env.Conns, CloseConn{s.peer, s.conn.ID, CloseReason{Code: CloseStalled, By: "us", Err: m.err}})
+	}
+	s.do(c, s.out.Wrote(s.now, m.started, m.err, errors.Is(m.err, mux.ErrSessionEnded)))
+}
+
+func (s *session) taskDone(c actor.Context, m supervisor.TaskDone) {
+	if report, ok := s.writer.ended(m); ok {
+		s.wrote(c, report)
+		return
+	}
+	switch {
+	case m.Name == watchName(s.gen):
+		s.streamEnded(c, m.Err)
+	case s.in.readerDone(c, m):
+		s.goOn(c)
+	}
+}
+
+// streamEnded is the end of our substream at the other side.
+func (s *session) streamEnded(c actor.Context, err error) {
+	if s.stream == nil {
+		return
+	}
+	s.ended = err
+	noConn := errors.Is(err, mux.ErrSessionEnded)
+	s.finished(c)
+	s.do(c, s.out.Ended(supervisor.Now(c), err, noConn))
+}
+
+// drop lets our substream go.
+func (s *session) drop() {
+	s.mark = 0
+	s.writer.stop()
+	if s.stream != nil {
+		s.stream.Close()
+		s.stream = nil
+	}
+}
+
+// beginFinish ends our substream on a connection that is about to be closed:
+// what was written is proven first, then comes FIN (comms 146).
+func (s *session) beginFinish(c actor.Context, m finishSubstreams) {
+	if s.conn == nil || s.conn.ID != m.Conn || s.stream == nil {
+		c.Send(m.Reply, substreamsFinished{m.Conn})
+		return
+	}
+	s.finish = &finishing{conn: m.Conn, reply: m.Reply}
+	s.out.Hold()
+	s.goOn(c)
+}
+
+func (s *session) sendFin(c actor.Context) {
+	s.finish.fin = true
+	stream := s.stream
+	if stream == nil {
+		s.finished(c)
+		return
+	}
+	supervisor.Do(c, "fin", func(context.Context) (finSent, error) { return finSent{}, stream.CloseWrite() })
+}
+
+// finished tells whoever waits that our substream has ended.
+func (s *session) finished(c actor.Context) {
+	f := s.finish
+	if f == nil {
+		return
+	}
+	s.finish = nil
+	if f.reply != nil {
+		c.Send(f.reply, substreamsFinished{f.conn})
+	}
+	if s.drain != nil {
+		s.drainDone(c)
+	}
+}
+
+// beginDrain waits for the outcomes of what was accepted, then ends our
+// substream.
+func (s *session) beginDrain(c actor.Context) {
+	s.drain = &sessionDrain{reply: c.Sender()}
+	s.goOn(c)
+}
+
+func (s *session) drainStep(c actor.Context) {
+	switch {
+	case s.stream == nil || s.ended != nil:
+		s.drainDone(c)
+	case s.finish == nil:
+		s.finish = &finishing{conn: s.conn.ID}
+		s.out.Hold()
+		supervisor.After(c, finishLimit, finTimeout{s.gen})
+		s.sendFin(c)
+	}
+}
+
+func (s *session) drainDone(c actor.Context) {
+	if s.drain.reply != nil {
+		c.Send(s.drain.reply, supervisor.Drained{From: c.Self()})
+		s.drain.reply = nil
+	}
+}
+
+// abandon settles what is open when the session ends for whatever reason.
+func (s *session) abandon() error {
+	settleAll(s.out.Close(protocol.Closed, ErrClosing).Settled)
+	return nil
+}
+
+type closerFunc func() error
+
+func (f closerFunc) Close() error { return f() }
+
+// checkIdle lets a session that has nothing to do end after a while.
+func (s *session) checkIdle(c actor.Context) {
+	if s.idleTime == nil && !s.retired && s.idle() {
+		s.idleTime = supervisor.After(c, idleLimit, idleTick{})
+	}
+}
+
+func (s *session) idle() bool { return s.out.Idle() && s.in.idle() && s.drain == nil }
+
+func (s *session) touched() {
+	if s.idleTime != nil {
+		s.idleTime.Stop()
+		s.idleTime = nil
+	}
+}
+
+func (s *session) retire(c actor.Context) {
+	switch {
+	case s.retired || !s.idle():
+	case s.in.handled(): // else its credit would be forgotten
+		s.retired = true
+		c.Send(s.env.Messaging, retired{s.peer})
+	default:
+		s.checkIdle(c)
+	}
+}
+
+func (s *session) String() string {
+	text := "out " + s.out.State()
+	if n := s.out.Len(); n > 0 {
+		text += fmt.Sprintf(", %d open, %d unproven", n, s.out.Unproven())
+	}
+	return text + s.in.String()
+}
+
+// refusedProtocol reports an answer that says the peer does not take messages.
+func refusedProtocol(err error) bool {
+	return errors.Is(err, negotiate.ErrUnsupported) || errors.Is(err, negotiate.ErrTerminated) || errors.Is(err, negotiate.ErrTooManyRounds)
+}

@@ -1,0 +1,120 @@
+package actors
+
+import (
+	"context"
+	"errors"
+
+	ma "github.com/multiformats/go-multiaddr"
+
+	"github.com/gamelan-p2p/gamelan/identity"
+	"github.com/gamelan-p2p/gamelan/protocol"
+	"github.com/gamelan-p2p/gamelan/protocol/identify"
+	"github.com/gamelan-p2p/gamelan/supervisor"
+	"github.com/gamelan-p2p/gamelan/transport"
+	"github.com/gamelan-p2p/gamelan/transport/upgrade"
+)
+
+// upgradeConfig is what both roles of an upgrade need.
+func (e *Env) upgradeConfig() upgrade.Config {
+	return upgrade.Config{
+		Profile: e.Profile,
+		Secret:  e.Secret,
+		Local:   e.local,
+		Check:   e.CheckKey,
+		Mux:     e.Mux,
+		Hold:    true,
+		Now:     e.Now,
+	}
+}
+
+// local is our identity message as of now.
+func (e *Env) local() identify.Message {
+	m, _ := e.Local.Get() // services sets it before anything listens or dials
+	return m
+}
+
+func (e *Env) upgraded(r *upgrade.Result, c transport.Conn, via string, d protocol.Direction) Upgraded {
+	peer := r.Peer.NodeID()
+	return Upgraded{
+		Peer: peer, Key: r.Peer, Message: r.Message, Addr: c.RemoteMultiaddr(), Transport: via,
+		Direction: d, Timings: r.Timings, Began: e.Now().Add(-r.Timings.Total()), Session: supervisor.Hand(r.Session, Origin{Peer: peer}),
+	}
+}
+
+// dialResult is the end of one dial of one peer.
+type dialResult struct {
+	Upgraded
+	attempts  []DialAttempt
+	cancelled bool
+}
+
+// dial tries the addresses one after the other, best first. A transport that
+// fails leads to the next address; a handshake that fails ends the dial
+// (comms 43).
+//
+// The end of wanted cancels the dial, but no handshake that has begun: the peer
+// may have adopted its end of it already. If both nodes dialled and each dropped
+// its own dial for the other's, no connection would survive; so both finish,
+// and the tie-break decides (comms 115).
+func (e *Env) dial(ctx, wanted context.Context, peer identity.NodeID, key identity.PublicKey, addrs []ma.Multiaddr) (dialResult, error) {
+	r := dialResult{}
+	connecting, cancel := context.WithCancel(ctx)
+	defer cancel()
+	defer context.AfterFunc(wanted, cancel)()
+	fail := func(err error) (dialResult, error) {
+		r.cancelled = connecting.Err() != nil
+		return r, &DialError{Peer: peer, Attempts: r.attempts, Err: err}
+	}
+	if len(addrs) == 0 {
+		return fail(ErrNoAddress)
+	}
+	for _, addr := range addrs {
+		at := DialAttempt{At: e.Now(), Addr: addr}
+		t := e.transportFor(addr)
+		if t == nil {
+			continue
+		}
+		done, err := e.dialOne(ctx, connecting, t, addr, key, &r)
+		at.Took = e.Now().Sub(at.At)
+		at.Handshake = r.Timings.Noise + r.Timings.Identity
+		at.Err = err
+		var up *upgrade.Error
+		switch {
+		case err == nil:
+		case errors.As(err, &up):
+			at.Stage = string(up.Stage)
+		default:
+			at.Stage = string(transport.StageConnect)
+			if d, ok := errors.AsType[*transport.DialError](err); ok {
+				at.Stage = string(d.Stage)
+			}
+		}
+		r.attempts = append(r.attempts, at)
+		if err == nil {
+			return r, nil
+		}
+		if done || connecting.Err() != nil {
+			break
+		}
+	}
+	if len(r.attempts) == 0 {
+		return fail(ErrNoAddress)
+	}
+	return fail(r.attempts[len(r.attempts)-1].Err)
+}
+
+func (e *Env) dialOne(ctx, connecting context.Context, t transport.Transport, addr ma.Multiaddr, key identity.PublicKey, r *dialResult) (done bool, err error) {
+	dialing, cancel := context.WithTimeout(connecting, e.Profile.Limits.Dial)
+	conn, err := t.Dial(dialing, addr)
+	cancel()
+	if err != nil {
+		return false, err
+	}
+	res, err := upgrade.Outbound(ctx, conn, e.upgradeConfig(), key)
+	if err != nil {
+		return true, err
+	}
+	r.Upgraded = e.upgraded(res, conn, t.Name(), protocol.Outbound)
+	r.Upgraded.Addr = addr
+	return true, nil
+}

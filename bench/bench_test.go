@@ -1,0 +1,70 @@
+package main
+
+import (
+	"fmt"
+	"os"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/gamelan-p2p/gamelan/bench/peers"
+)
+
+func TestMain(m *testing.M) {
+	if was, err := peers.Console(); was {
+		if err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+		return
+	}
+	os.Exit(m.Run())
+}
+
+// TestNames keeps groups and targets in step: names are unique, and every
+// anchor that a target names exists.
+func TestNames(t *testing.T) {
+	var names []string
+	for _, g := range append(groups(floodShort), tariGroups()...) {
+		for _, c := range g.Cases {
+			if slices.Contains(names, c.Name) {
+				t.Errorf("got two cases named %s, want unique names", c.Name)
+			}
+			names = append(names, c.Name)
+		}
+	}
+	for _, target := range append(targets(), tariTargets()...) {
+		for _, anchor := range target.Against {
+			if !slices.Contains(names, anchor) && !strings.HasPrefix(anchor, "gamelan/") {
+				t.Errorf("%s: got anchor %s, which no group measures", target.ID, anchor)
+			}
+		}
+	}
+}
+
+// TestEveryCaseRuns measures each short case once, briefly.
+func TestEveryCaseRuns(t *testing.T) {
+	if testing.Short() {
+		t.Skip("-short")
+	}
+	var out strings.Builder
+	err := run([]string{"-rounds", "1", "-window", "100ms", "-results", "", "-run", "^(oneway|request|bulk|connect|substream)"}, &out, &out)
+	if err != nil {
+		t.Fatalf("got %v, want every case measured; output:\n%s", err, out.String())
+	}
+}
+
+// TestEveryTariCaseRuns does the same beside nodes of Tari, when they are built.
+func TestEveryTariCaseRuns(t *testing.T) {
+	if testing.Short() {
+		t.Skip("-short")
+	}
+	if err := peers.Missing(); err != nil {
+		t.Skip(err)
+	}
+	var out strings.Builder
+	err := run([]string{"-rounds", "1", "-window", "100ms", "-results", "", "-run", "^tari-(oneway|connect)"}, &out, &out)
+	if err != nil {
+		t.Fatalf("got %v, want every case measured; output:\n%s", err, out.String())
+	}
+}

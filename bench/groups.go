@@ -1,0 +1,141 @@
+package main
+
+import (
+	"time"
+
+	"github.com/gamelan-p2p/gamelan/bench/anchors"
+	"github.com/gamelan-p2p/gamelan/bench/harness"
+	"github.com/gamelan-p2p/gamelan/bench/product"
+)
+
+// groups lists what is measured, each case beside the anchors that it is held
+// against. A case of the product goes into the group of its anchors, under the
+// name by which targets knows it; the first case of a group is what the others'
+// ratios in the report refer to, so anchors stay in front. The floods last as
+// long as flood says.
+func groups(flood time.Duration) []harness.Group {
+	return []harness.Group{
+		oneWay(32, product.OneWay(32), product.SendTo(32)),
+		oneWay(1<<10, product.OneWay(1<<10)),
+		{
+			Name:  "request-response",
+			About: "one message there and its echo back, one at a time, on an open stream",
+			Cases: []harness.Case{
+				anchors.Libp2pRequest(32),
+				anchors.Libp2pRequest(1 << 10),
+				anchors.TCPRoundTrip(32),
+				product.Request(32),
+				product.Request(1 << 10),
+			},
+		},
+		{
+			Name:  "rpc",
+			About: "32 B there and back as a typed call, one at a time on each session",
+			Cases: []harness.Case{
+				anchors.Libp2pRequests(32, 1),
+				anchors.Libp2pRequests(32, 16),
+				product.StreamRequest(32),
+				product.RPC(32, 1),
+				product.RPC(32, 16),
+			},
+		},
+		{
+			Name:  "rpc-stream",
+			About: "items as the answer to one request; an operation is one item read completely",
+			Cases: []harness.Case{
+				anchors.Libp2pItems(64 << 10),
+				anchors.Libp2pItems(1 << 10),
+				product.RPCItems(64 << 10),
+				product.RPCItems(1 << 10),
+			},
+		},
+		{
+			Name:  "bulk",
+			About: "64 KiB at a time in one direction; an operation is 64 KiB received",
+			Cases: []harness.Case{
+				anchors.Libp2pBulk(1),
+				anchors.Libp2pBulk(64),
+				anchors.Seal(64 << 10),
+				anchors.Open(64 << 10),
+				anchors.TCPOneWay(64 << 10),
+				product.Bulk(1, 0),
+				product.Bulk(1, 4<<20),
+				product.Bulk(64, 0),
+			},
+		},
+		{
+			Name:  "connect",
+			About: "a new connection, up to the end of the identity exchange, and its close",
+			Cases: []harness.Case{
+				anchors.Libp2pConnect8(),
+				anchors.Libp2pConnect(),
+				anchors.TCPDial(),
+				product.Connect8(),
+			},
+		},
+		{
+			Name:  "substream",
+			About: "open a stream, negotiate, one message and its echo, close",
+			Cases: []harness.Case{
+				anchors.Libp2pNewStream(),
+				product.Substream(),
+			},
+		},
+		{
+			Name:  "idle",
+			About: "memory of a connection end at rest, each case in a process of its own",
+			Cases: []harness.Case{
+				anchors.Libp2pIdle(500),
+				anchors.Libp2pIdle(1000),
+				product.Idle(500),
+				product.Idle(1000),
+				product.IdleMessaging(500),
+				product.IdleAfter(),
+			},
+		},
+		{
+			Name:  "actors",
+			About: "a panic in a protocol actor until the next incarnation serves; the two actors of a peer, without a network",
+			Cases: []harness.Case{
+				product.Restart(),
+				product.Spawn(),
+				product.SpawnMemory(),
+			},
+		},
+		{
+			Name:  "peers",
+			About: "the peer store: look-ups by distance, memory of a peer, a node's start with many",
+			Cases: []harness.Case{
+				product.ClosestPeers(10_000),
+				product.ClosestPeers(100_000),
+				product.PeerMemory(100_000),
+				product.StartWithPeers(100_000),
+			},
+		},
+		{
+			Name:  "flood",
+			About: "peers of another process send ten times faster than the handler works",
+			Cases: []harness.Case{
+				product.Flood(1, flood),
+				product.Flood(1000, flood),
+			},
+		},
+	}
+}
+
+// oneWay is the group of one-way messages of n bytes: the anchors and ours.
+func oneWay(n int, ours ...harness.Case) harness.Group {
+	flushed := anchors.Libp2pOneWay(n, true)
+	name := flushed.Name[len("libp2p/oneway-each-flushed-"):]
+	return harness.Group{
+		Name:  "oneway-" + name,
+		About: "messages in one direction over one stream; an operation is one message read completely",
+		Cases: append([]harness.Case{
+			flushed,
+			anchors.Libp2pOneWay(n, false),
+			anchors.NoHops(n),
+			anchors.QueueDrainChans(n),
+			anchors.QueueDrain(n),
+		}, ours...),
+	}
+}

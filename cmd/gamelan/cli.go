@@ -1,0 +1,148 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+
+	"github.com/alecthomas/kong"
+
+	"github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/config"
+)
+
+// app is what every verb needs of the world around it.
+type app struct {
+	ctx                      context.Context
+	in                       io.Reader
+	out, err                 io.Writer
+	outTerminal, errTerminal bool
+	json                     bool
+	dir                      dataDir
+	sources                  config.Sources // of the settings, without a verb's own flags
+	configArg                string         // as --config was given
+	parser                   *kong.Kong
+}
+
+// cli is the command line.
+type cli struct {
+	DataDir string `help:"Directory of the node's identity, store and socket (default: ${data_dir})." placeholder:"DIR"`
+	Config  string `help:"Configuration file (default: the first that exists of ${config_files})." env:"GAMELAN_CONFIG" placeholder:"FILE"`
+	JSON    bool   `help:"Write JSON, for programs."`
+
+	Init       initCmd       `cmd:"" help:"Make a new identity."`
+	ID         idCmd         `cmd:"" name:"id" help:"Show the identity, and where the node can be reached."`
+	Node       nodeCmd       `cmd:"" help:"Run the node until it is told to stop."`
+	Status     statusCmd     `cmd:"" help:"Show how the running node is, and why."`
+	Health     healthCmd     `cmd:"" help:"Check whether the node works: exit code 0 or 1, and the cause."`
+	Send       sendCmd       `cmd:"" help:"Send messages to a peer."`
+	Listen     listenCmd     `cmd:"" help:"Show the messages that arrive."`
+	Peers      peersCmd      `cmd:"" help:"The peers that the node knows: list, add, forget, export, import."`
+	Conns      connsCmd      `cmd:"" help:"List the connections, live or ended, and who keeps them."`
+	Dial       dialCmd       `cmd:"" help:"Connect to peers."`
+	Disconnect disconnectCmd `cmd:"" help:"Close the connections to peers."`
+	Ban        banCmd        `cmd:"" help:"Refuse connections with peers for a while."`
+	Unban      unbanCmd      `cmd:"" help:"Lift bans."`
+	Why        whyCmd        `cmd:"" help:"Explain why the node dials a peer of its own accord, or does not."`
+	Store      storeCmd      `cmd:"" help:"The peer store on the disk."`
+	Tree       treeCmd       `cmd:"" help:"Show the actor tree of the running node."`
+	Settings   configCmd     `cmd:"" name:"config" help:"The settings: make, check, show and explain them."`
+	Interop    interopCmd    `cmd:"" help:"Check a node against the rules of the wire."`
+	Demo       demoCmd       `cmd:"" help:"Three nodes, 10,000 messages and a crash, in a few seconds."`
+	Completion completionCmd `cmd:"" help:"Write what a shell needs to complete gamelan's words."`
+	Man        manCmd        `cmd:"" help:"Write the manual pages."`
+	Version    versionCmd    `cmd:"" help:"Show the version."`
+}
+
+// aside is a verb that needs no data directory, so that it works whatever the
+// configuration says.
+type aside interface{ aside() }
+
+func (*configCheckCmd) aside()   {}
+func (*configExplainCmd) aside() {}
+func (*configInitCmd) aside()    {}
+func (*configShowCmd) aside()    {}
+func (*interopCmd) aside()       {}
+func (*demoCmd) aside()          {}
+func (*completionCmd) aside()    {}
+func (*manCmd) aside()           {}
+func (*versionCmd) aside()       {}
+
+const description = `Peer-to-peer messages between supervised actors.
+
+Try it: gamelan demo. A node of your own: gamelan init, then gamelan node.`
+
+// helpShown is what kong's exit function panics with, so that help ends like
+// every other verb.
+type helpShown int
+
+// newParser makes the command line, whose model is also that of the help, the
+// manual and the completions.
+func newParser(a *app) (*cli, *kong.Kong, error) {
+	c := new(cli)
+	c.Node.Plugins = kong.Plugins{newSettingFlags()}
+	c.Settings.Show.Plugins = kong.Plugins{newSettingFlags()}
+	k, err := kong.New(c,
+		kong.Name("gamelan"), kong.Description(description), kong.Writers(a.out, a.err),
+		kong.Vars{"data_dir": config.Settings[0].Default(), "config_files": configFilesText},
+		kong.ConfigureHelp(kong.HelpOptions{Compact: true}),
+		kong.Exit(func(code int) { panic(helpShown(code)) }))
+	return c, k, err
+}
+
+// run carries out one command line and returns the exit code.
+func run(ctx context.Context, args []string, a *app) (code int) {
+	a.ctx = ctx
+	c, parser, err := newParser(a)
+	if err != nil {
+		return a.fail(err)
+	}
+	a.parser = parser
+	defer func() {
+		switch r := recover().(type) {
+		case nil:
+		case helpShown:
+			code = int(r)
+		default:
+			panic(r)
+		}
+	}()
+	k, err := parser.Parse(args)
+	a.json = c.JSON
+	if err != nil {
+		a.json = a.json || hasFlag(args, "--json") // parsing may have ended before it came
+		return a.fail(usageOf(err))
+	}
+	a.setSources(c.Config, c.DataDir)
+	verb := k.Selected().Target.Addr().Interface()
+	if _, ok := verb.(aside); !ok {
+		if err := a.locate(a.load(nil)); err != nil {
+			return a.fail(err)
+		}
+	}
+	return a.fail(k.Run(a))
+}
+
+// usageOf makes a usage failure of what kong found wrong.
+func usageOf(err error) error {
+	see := "gamelan --help"
+	if p := (*kong.ParseError)(nil); errors.As(err, &p) && p.Context != nil {
+		if n := p.Context.Selected(); n != nil {
+			see = n.FullPath() + " --help"
+		}
+	}
+	return &failure{code: exitUsage, kind: "usage", message: err.Error(), hint: fmt.Sprintf("see %q", see)}
+}
+
+func hasFlag(args []string, flag string) bool {
+	for _, a := range args {
+		if a == "--" {
+			return false
+		}
+		if a == flag || strings.HasPrefix(a, flag+"=") {
+			return true
+		}
+	}
+	return false
+}

@@ -1,0 +1,218 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/alecthomas/kong"
+
+	"github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/config"
+	"github.com/gamelan-p2p/gamelan/inspect"
+)
+
+type configCmd struct {
+	Init    configInitCmd    `cmd:"" help:"Write a commented file with every setting and its default."`
+	Check   configCheckCmd   `cmd:"" help:"List everything that is wrong in a file; without one, in the file and the variables that a node would use."`
+	Show    configShowCmd    `cmd:"" help:"Show the value of every setting, and where it comes from."`
+	Explain configExplainCmd `cmd:"" help:"Say what a setting does, and what it may be."`
+}
+
+type configInitCmd struct {
+	File string `arg:"" optional:"" help:"Where to write it; - is standard output (default: that of --config, else gamelan/gamelan.toml in ~/.config, or in the directory that XDG has for it)."`
+}
+
+func (c *configInitCmd) Run(a *app) error {
+	path := c.File
+	if path == "" {
+		path = a.sources.Files[0]
+	}
+	if path == "-" {
+		_, err := fmt.Fprint(a.out, config.File())
+		return err
+	}
+	err := os.MkdirAll(filepath.Dir(path), 0o700)
+	if err == nil {
+		err = writeFile(path, config.File())
+	}
+	switch {
+	case errors.Is(err, fs.ErrExist):
+		return failed("config", fmt.Sprintf("check it with %q, or choose another file", "gamelan config check "+shellQuote(path)), "there is a file %s already", path)
+	case err != nil:
+		return failed("config", "choose another file with \"gamelan config init FILE\"", "%s cannot be written: %s", path, reason(err))
+	}
+	if a.json {
+		return a.printJSON(struct {
+			File string `json:"file"`
+		}{path})
+	}
+	_, err = fmt.Fprintf(a.out, "Wrote %s.\nNext: change it, then gamelan config check %s\n", path, shellQuote(path))
+	return err
+}
+
+// writeFile writes a file that must not exist.
+func writeFile(path, text string) error {
+	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	if err != nil {
+		return err
+	}
+	_, err = f.WriteString(text)
+	return errors.Join(err, f.Close())
+}
+
+// reason is what the system says, without the path.
+func reason(err error) string {
+	if p := (*fs.PathError)(nil); errors.As(err, &p) {
+		return p.Err.Error()
+	}
+	return err.Error()
+}
+
+type configCheckCmd struct {
+	File string `arg:"" optional:"" help:"The file to check, alone."`
+}
+
+// checkedJSON is what config check says with --json.
+type checkedJSON struct {
+	File     string            `json:"file"`
+	OK       bool              `json:"ok"`
+	Problems []*config.Problem `json:"problems"`
+}
+
+// Run prints a line for each problem; the exit code is 1 when there is one.
+func (c *configCheckCmd) Run(a *app) error {
+	var l *config.Loaded
+	if c.File != "" {
+		l = config.LoadFile(c.File)
+	} else {
+		l = a.load(nil)
+		for _, n := range l.Notes {
+			a.note("%s", n)
+		}
+	}
+	if err := printChecked(a, l); err != nil {
+		return err
+	}
+	if len(l.Problems) > 0 {
+		return errQuiet
+	}
+	return nil
+}
+
+func printChecked(a *app, l *config.Loaded) error {
+	if a.json {
+		return a.printJSON(checkedJSON{l.File, len(l.Problems) == 0, append([]*config.Problem{}, l.Problems...)})
+	}
+	var err error
+	switch {
+	case len(l.Problems) > 0:
+		for _, p := range l.Problems {
+			_, err = fmt.Fprintln(a.out, p)
+		}
+	case l.File == "":
+		_, err = fmt.Fprintf(a.out, "Nothing is wrong. There is no file; it would be one of %s.\n", strings.Join(a.sources.Files, ", "))
+	default:
+		_, err = fmt.Fprintf(a.out, "Nothing is wrong with %s.\n", l.File)
+	}
+	return err
+}
+
+type configShowCmd struct {
+	Running bool `help:"Ask the running node for the values that it uses."`
+	kong.Plugins
+}
+
+// Help is what gamelan config show --help says beneath the flags.
+func (*configShowCmd) Help() string {
+	return "The flags of gamelan node can be given to see what they would change."
+}
+
+func (c *configShowCmd) Run(a *app) error {
+	flags := settingFlags(c.Plugins)
+	l := a.load(flags)
+	if !c.Running {
+		for _, n := range l.Notes {
+			a.note("%s", n)
+		}
+		if len(l.Problems) > 0 {
+			return problems(l.Problems)
+		}
+		return printSettings(a, settingsOf(l, nil))
+	}
+	if len(flags) > 0 {
+		return usage("leave --running out to see what they would change", "a running node takes no flags")
+	}
+	if err := a.locate(l); err != nil {
+		return err
+	}
+	var settings []inspect.Setting
+	if err := newClient(a.dir).getJSON(a.ctx, "/v1/config", &settings); err != nil {
+		return err
+	}
+	return printSettings(a, settings)
+}
+
+// settingsOf are the values in the form of the API; waiting are the keys that
+// take a restart.
+func settingsOf(l *config.Loaded, waiting map[string]bool) []inspect.Setting {
+	var all []inspect.Setting
+	for _, v := range l.Values() {
+		if v.Key == "data_dir" && v.Value == nil {
+			v.Value = defaultDataDir()
+		}
+		all = append(all, inspect.Setting{
+			Key: v.Key, Value: v.Value, Text: v.Text(), Origin: v.Origin.Kind, From: v.Origin.String(),
+			Reload: v.Reload, Waiting: waiting[v.Key],
+		})
+	}
+	return all
+}
+
+// printSettings writes a table for people, one object a line for programs.
+func printSettings(a *app, settings []inspect.Setting) error {
+	rows := [][]string{{"SETTING", "VALUE", "FROM"}}
+	for _, s := range settings {
+		if a.json {
+			if err := a.printJSON(s); err != nil {
+				return err
+			}
+		}
+		from := s.From
+		if s.Waiting {
+			from += ", has changed and takes a restart"
+		}
+		rows = append(rows, []string{s.Key, s.Text, from})
+	}
+	if a.json {
+		return nil
+	}
+	return a.table(rows)
+}
+
+type configExplainCmd struct {
+	Key string `arg:"" help:"The setting, as mux.window."`
+}
+
+func (c *configExplainCmd) Run(a *app) error {
+	s, ok := config.Find(c.Key)
+	if !ok {
+		hint := "gamelan config show lists them"
+		if near := config.Meant(c.Key); near != "" {
+			hint = "did you mean " + near + "? " + hint
+		}
+		return usage(hint, "there is no setting %q", c.Key)
+	}
+	v := a.load(nil).Value(s)
+	if a.json {
+		return a.printJSON(struct {
+			config.Explanation
+			Value any    `json:"value"`
+			From  string `json:"from"`
+		}{s.Facts(), v.Value, v.Origin.String()})
+	}
+	_, err := fmt.Fprintf(a.out, "%s  %-9s %s (%s)\n", s.Explain(), "now", v.Text(), v.Origin)
+	return err
+}

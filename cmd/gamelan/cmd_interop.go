@@ -1,0 +1,139 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"strings"
+	"time"
+
+	ma "github.com/multiformats/go-multiaddr"
+
+	"github.com/gamelan-p2p/gamelan"
+	"github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/wirecheck"
+	"github.com/gamelan-p2p/gamelan/identity"
+	"github.com/gamelan-p2p/gamelan/protocol"
+	"github.com/gamelan-p2p/gamelan/protocol/address"
+	"github.com/gamelan-p2p/gamelan/transport/tcp"
+)
+
+type interopCmd struct {
+	Target  string   `required:"" help:"Address of the node to check, as /ip4/127.0.0.1/tcp/18189, or KEY::ADDRESS as gamelan id prints it. Nothing else is dialled." placeholder:"ADDR"`
+	Key     string   `help:"Public key of that node, unless the target holds it." placeholder:"HEX"`
+	Network string   `help:"Network of that node." default:"localnet" placeholder:"NAME"`
+	Release string   `help:"Release of the Tari reference that it follows where they differ: 6.2, 1.7 or rc5." default:"6.2" placeholder:"R"`
+	Only    []string `help:"Run only these checks: names, groups or rules, as noise,mux.ping,comms 48." placeholder:"LIST"`
+	Slow    bool     `help:"Also run the checks that send megabytes."`
+}
+
+// Help is what gamelan interop --help says beneath the flags.
+func (*interopCmd) Help() string {
+	return "Each check connects with a new key, because some must get it banned. The node remembers those keys for a while; they name an address that nobody has."
+}
+
+// Run checks the target and prints the table. The exit code is 0 when nothing
+// failed, 1 when something did, 3 when the target cannot be reached.
+func (c *interopCmd) Run(a *app) error {
+	target, addr, err := c.target()
+	if err != nil {
+		return err
+	}
+	checks := wirecheck.Checks()
+	if len(c.Only) > 0 {
+		if checks, err = wirecheck.Select(checks, c.Only); err != nil {
+			return unknownCheck(err)
+		}
+	}
+	show := &interopProgress{app: a, of: len(checks)}
+	began := time.Now()
+	results, blocked, err := wirecheck.Run(a.ctx, target, checks, wirecheck.Options{Large: c.Slow, Done: show.done})
+	show.clear()
+	switch u := (*wirecheck.UnreachableError)(nil); {
+	case a.ctx.Err() != nil:
+		return failed("interrupted", "run it again", "interrupted")
+	case errors.As(err, &u): // the dial's error says what to do
+		return &failure{code: exitUnreachable, kind: "unreachable", message: withoutPrefix(u.Err), err: err}
+	case err != nil:
+		return err
+	}
+	r := wirecheck.NewReport(addr.String(), target, results, blocked, time.Since(began))
+	if a.json {
+		err = a.printJSON(r)
+	} else {
+		_, err = fmt.Fprint(a.out, r.Text())
+	}
+	if err == nil && !r.OK() {
+		return errQuiet
+	}
+	return err
+}
+
+const targetHint = "give its address, as /ip4/127.0.0.1/tcp/18189, and its public key with --key; gamelan id --seed prints both as one"
+
+// target makes a target of the command line.
+func (c *interopCmd) target() (t wirecheck.Target, addr ma.Multiaddr, err error) {
+	key, where, joined := strings.Cut(c.Target, "::")
+	switch {
+	case !joined:
+		key, where = c.Key, c.Target
+	case c.Key != "" && !strings.EqualFold(c.Key, key):
+		return t, nil, usage("leave --key out", "--key is not the key in --target")
+	}
+	if key == "" {
+		return t, nil, usage(targetHint, "the node's public key is missing")
+	}
+	if t.Key, err = identity.ParsePublicKey(key); err != nil {
+		return t, nil, usage(targetHint, "%q is no public key", key)
+	}
+	dialer := tcp.New(tcp.Options{})
+	if addr, err = address.Parse(where); err != nil || !dialer.Handles(addr) {
+		return t, nil, usage(targetHint, "%q is no TCP address", where)
+	}
+	if t.Network, err = protocol.ParseNetwork(c.Network); err != nil {
+		return t, nil, networkUsage(c.Network)
+	}
+	if t.Release, err = protocol.ParseRelease(c.Release); err != nil {
+		return t, nil, usage("use 6.2, 1.7 or rc5", "there is no release %q", c.Release)
+	}
+	t.UserAgent = "gamelan/" + gamelan.Version + " interop"
+	t.Dial = func(ctx context.Context) (net.Conn, error) {
+		ctx, cancel := context.WithTimeout(ctx, dialLimit)
+		defer cancel()
+		return dialer.Dial(ctx, addr)
+	}
+	return t, addr, nil
+}
+
+// dialLimit is how long a connection may take to be made.
+const dialLimit = 10 * time.Second
+
+// unknownCheck says what can be chosen.
+func unknownCheck(err error) error {
+	groups := wirecheck.Groups(wirecheck.Checks())
+	return usage("choose of the groups "+strings.Join(groups, ", ")+", of names such as noise.key, or a rule such as comms 48", "%s", err)
+}
+
+// interopProgress counts on a terminal.
+type interopProgress struct {
+	app           *app
+	n, of, failed int
+}
+
+func (p *interopProgress) on() bool { return p.app.errTerminal && !p.app.json }
+
+func (p *interopProgress) done(r wirecheck.Result) {
+	p.n++
+	if r.Status == wirecheck.Fail {
+		p.failed++
+	}
+	if p.on() {
+		fmt.Fprintf(p.app.err, "\r\x1b[K%d of %d checks, %d failed", p.n, p.of, p.failed)
+	}
+}
+
+func (p *interopProgress) clear() {
+	if p.on() && p.n > 0 {
+		fmt.Fprint(p.app.err, "\r\x1b[K")
+	}
+}

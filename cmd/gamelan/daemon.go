@@ -1,0 +1,208 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/gamelan-p2p/gamelan"
+	"github.com/gamelan-p2p/gamelan/actors"
+	"github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/config"
+	"github.com/gamelan-p2p/gamelan/inspect"
+)
+
+// daemon is a node that runs until it is told to stop, with all that is around
+// it: settings, API, signals, and the service manager.
+type daemon struct {
+	app      *app
+	flags    map[string][]string // of the node verb, by key
+	level    *slog.LevelVar
+	logger   *slog.Logger
+	manager  manager
+	node     *gamelan.Node
+	api      *api
+	stopping atomic.Bool
+
+	mu      sync.Mutex
+	loaded  *config.Loaded // what holds
+	waiting []string       // keys that were changed and take a restart
+}
+
+func newDaemon(a *app, flags map[string][]string, l *config.Loaded) *daemon {
+	d := &daemon{app: a, flags: flags, level: new(slog.LevelVar), loaded: l}
+	d.level.Set(l.Config.LogLevel)
+	o := &slog.HandlerOptions{Level: d.level}
+	if a.json || l.Config.LogFormat == "json" {
+		d.logger = slog.New(slog.NewJSONHandler(a.err, o))
+	} else {
+		d.logger = slog.New(slog.NewTextHandler(a.err, o))
+	}
+	d.manager.logger = d.logger
+	return d
+}
+
+// settings are those that hold.
+func (d *daemon) settings() config.Config {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.loaded.Config
+}
+
+// run runs the node; the caller holds the lock of the data directory.
+func (d *daemon) run(id gamelan.Identity, signals *signals) error {
+	a := d.app
+	d.manager.status("starting")
+	cfg := d.settings().Node
+	cfg.DataDir = a.dir.path
+	var err error
+	if d.node, err = gamelan.Start(a.ctx, cfg, gamelan.WithHandler(inboxOf()), gamelan.WithLogger(d.logger)); err != nil {
+		if p := d.inForce().ProblemOf(err); p != nil {
+			return problems{p}
+		}
+		return startFailure(err)
+	}
+	ctx, stop := context.WithCancel(a.ctx)
+	defer stop()
+	if d.api, err = a.dir.serve(d.shown(), d.actions(stop)); err != nil {
+		d.node.Close(context.Background())
+		return err
+	}
+	around, end := context.WithCancel(context.Background())
+	var work sync.WaitGroup
+	defer work.Wait()
+	defer end()
+	err = printRunning(a, identityOf(id, new(d.nodeSection(ctx))))
+	if err == nil {
+		d.manager.ready(d.statusLine(ctx))
+		work.Go(func() { d.reloads(around, signals.reload) })
+		work.Go(func() { d.report(around) })
+		work.Go(func() { d.watchdog(around) })
+		select {
+		case <-ctx.Done():
+			a.note("Stopping: what was accepted is being finished; Ctrl-C stops at once.")
+		case <-d.node.Done():
+		}
+	}
+	d.stopping.Store(true)
+	d.manager.stopping(d.settings().Drain)
+	return errors.Join(err, d.stop())
+}
+
+// shown is what the API shows of the node.
+func (d *daemon) shown() inspect.Options {
+	s := sectionsOf(d.node)
+	s.Section("node", func(ctx context.Context) any { return d.nodeSection(ctx) })
+	s.Section("config", func(context.Context) any { return d.configSection() })
+	return inspect.Options{
+		Source: inspect.FromRoot(d.node.Tree(), d.node.Actors().System), Sections: s, Messages: inboxMessages{d.node}, ExportPeers: exportPeers(d.node),
+		Ready: d.unhealthy, Health: d.unhealthy,
+	}
+}
+
+// actions is what the API can do to the node; stop ends it.
+func (d *daemon) actions(stop func()) inspect.Actions {
+	return inspect.Actions{
+		Sender: nodeSender{d.node}, AddPeer: addPeer(d.node), ImportPeers: importPeers(d.node), Peers: peerActions(d.node),
+		Shutdown: stop, Stopping: d.stopping.Load,
+		Admin: func(event string) { d.logger.Info("admin", "event", event) },
+	}
+}
+
+// nodeSection is the node's own section, with the warnings of the daemon.
+func (d *daemon) nodeSection(ctx context.Context) inspect.Node {
+	v := nodeSection(ctx, d.node)
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	where := ""
+	if d.loaded.File != "" {
+		where = " in " + d.loaded.File
+	}
+	for _, key := range d.waiting {
+		v.Warnings = append(v.Warnings, key+" has changed"+where+" and takes a restart")
+	}
+	return v
+}
+
+func (d *daemon) configSection() []inspect.Setting {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	waiting := map[string]bool{}
+	for _, key := range d.waiting {
+		waiting[key] = true
+	}
+	return settingsOf(d.loaded, waiting)
+}
+
+// unhealthy gives the reasons why the node does not work. Being offline is
+// none: starting it again would not help.
+func (d *daemon) unhealthy(ctx context.Context) []string {
+	if d.stopping.Load() {
+		return []string{"the node is stopping"}
+	}
+	select {
+	case <-d.node.Done():
+		return []string{"the node has ended"}
+	default:
+	}
+	ctx, cancel := context.WithTimeout(ctx, answerTimeout)
+	defer cancel()
+	if _, err := d.node.Status(ctx); err != nil {
+		return []string{"the connectivity actor does not answer"}
+	}
+	return nil
+}
+
+// answerTimeout is how long an actor of a healthy node may take to say how it
+// is.
+const answerTimeout = 2 * time.Second
+
+// report tells the service manager whenever the node's state changes.
+func (d *daemon) report(ctx context.Context) {
+	for e := range d.node.Events(ctx) {
+		if _, ok := e.Value.(actors.StatusChanged); ok && !d.stopping.Load() {
+			d.manager.status(d.statusLine(ctx))
+		}
+	}
+}
+
+// statusLine is the node's state and its cause in one line.
+func (d *daemon) statusLine(ctx context.Context) string {
+	ctx, cancel := context.WithTimeout(ctx, answerTimeout)
+	defer cancel()
+	s, err := d.node.Status(ctx)
+	if err != nil {
+		return "unknown: the connectivity actor does not answer"
+	}
+	return stateText(s.State, s.Cause)
+}
+
+// reloads reads the settings again whenever it is asked to.
+func (d *daemon) reloads(ctx context.Context, asked <-chan struct{}) {
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-asked:
+			if d.stopping.Load() {
+				continue
+			}
+			d.manager.reloading()
+			d.reload(ctx)
+			if text := d.statusLine(ctx); !d.stopping.Load() { // told to stop meanwhile
+				d.manager.ready(text)
+			}
+		}
+	}
+}
+
+// setWaiting notes which settings were changed and take a restart, and the file
+// that was read last.
+func (d *daemon) setWaiting(keys []string, file string) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.waiting, d.loaded.File = slices.Clone(keys), file
+}

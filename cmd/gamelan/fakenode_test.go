@@ -1,0 +1,130 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"iter"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/gamelan-p2p/gamelan/inspect"
+)
+
+const (
+	fakePeer = "00112233445566778899aabbcc"
+	fakeKey  = "e2f2ae0a6abc4e71a884a961c500515f58e30b6aa582dd8db6a65945e08d2d76"
+)
+
+var fakeTime = time.Date(2026, 11, 20, 12, 0, 0, 0, time.UTC)
+
+// fakeNode serves the API of a node that does not exist, on the socket in dir,
+// until ctx ends.
+func fakeNode(ctx context.Context, dir string) error {
+	d := newDataDir(dir)
+	k, err := d.load()
+	if err != nil {
+		return err
+	}
+	var s inspect.Sections
+	s.Section("node", func(context.Context) any {
+		return inspect.Node{NodeID: k.Secret.NodeID().String(), Network: "localnet", Addresses: []string{"/ip4/127.0.0.1/tcp/4001"}}
+	})
+	s.Section("peers", func(context.Context) any { return fakePeers() })
+	server, err := d.serve(
+		inspect.Options{Source: fakeSource{}, Sections: &s, Messages: fakeInbox{}},
+		inspect.Actions{Sender: fakeSender{}})
+	if err != nil {
+		return err
+	}
+	<-ctx.Done()
+	now, cancel := context.WithCancel(context.Background())
+	cancel()
+	return server.close(now)
+}
+
+func fakePeers() []inspect.Peer {
+	return []inspect.Peer{
+		{NodeID: fakePeer, PublicKey: fakeKey, UserAgent: "gamelan/0\x1b", Connection: new("c-1"), Addresses: []inspect.Address{
+			{Addr: "/ip4/127.0.0.1/tcp/4000", Score: 1, LastAttempt: fakeTime, LastError: "old"},
+			{Addr: "/ip4/127.0.0.1/tcp/4002", Score: 9, LastOK: fakeTime.Add(time.Second)},
+		}},
+		{NodeID: "9c01d2e4a1b2c3d4e5f6a7b8c9", Addresses: []inspect.Address{
+			{Addr: "/ip4/127.0.0.1/tcp/4003", LastAttempt: fakeTime, LastError: "connection refused"},
+		}},
+		{NodeID: "aaaaaaaaaaaaaaaaaaaaaaaaaa", BannedUntil: time.Date(2126, 11, 21, 0, 0, 0, 0, time.UTC), BanReason: "bad signature"},
+		{NodeID: "bbbbbbbbbbbbbbbbbbbbbbbbbb"},
+	}
+}
+
+type fakeSource struct{}
+
+func (fakeSource) Actors() []inspect.Actor {
+	a := func(id, parent, name string, processed, restarts uint64) inspect.Actor {
+		return inspect.Actor{
+			ID: id, Parent: parent, Name: name, State: inspect.Running, Incarnation: 1 + restarts,
+			StartedAt: fakeTime, Processed: processed, Restarts: restarts, Rate: new(float64(processed) / 8),
+		}
+	}
+	conn := a("g/node/conns/"+fakePeer+"-1", "g/node/conns", fakePeer+"-1", 1200, 0)
+	conn.Mailbox.Depth = 3
+	return []inspect.Actor{
+		a("g/node", "", "node", 10, 0),
+		a("g/node/conns", "g/node", "conns", 12, 2),
+		conn,
+		a("g/node/listeners", "g/node", "listeners", 1, 0),
+	}
+}
+
+func (fakeSource) Ask(_ context.Context, path string) (inspect.Detail, error) {
+	if path == "g/node/conns" {
+		return inspect.Detail{Line: "1 connection"}, nil
+	}
+	return inspect.Detail{}, nil
+}
+
+// fakeSender confirms every message, except those that say something else; on
+// "leave" the process ends as if it had been killed.
+type fakeSender struct{}
+
+func (fakeSender) Resolve(_ context.Context, peer string) (string, error) {
+	if !strings.HasPrefix(fakePeer, peer) {
+		return "", errors.New("no peer " + peer + " is known")
+	}
+	return fakePeer, nil
+}
+
+func (fakeSender) Send(_ context.Context, m inspect.SendRequest) (inspect.Pending, error) {
+	switch body := string(m.Body); {
+	case strings.HasPrefix(body, "fail"):
+		return settled{Outcome: inspect.OutcomeFailed, Reason: "dial failed", Detail: "connection refused"}, nil
+	case strings.HasPrefix(body, "doubt"):
+		return settled{Outcome: inspect.OutcomeInDoubt, Reason: "connection lost"}, nil
+	case body == "leave":
+		time.Sleep(200 * time.Millisecond) // so that the first outcome is on its way
+		os.Exit(9)
+	}
+	return settled{Outcome: inspect.OutcomeConfirmed}, nil
+}
+
+// settled has its outcome already.
+type settled inspect.Outcome
+
+func (s settled) Wait(context.Context) inspect.Outcome { return inspect.Outcome(s) }
+
+type fakeInbox struct{}
+
+func (fakeInbox) Subscribe(ctx context.Context) iter.Seq[inspect.Message] {
+	return func(yield func(inspect.Message) bool) {
+		for i, body := range []string{"hello", "\x1b[31mred\r", "\xff\x00\x01"} {
+			m := inspect.Message{Seq: uint64(i + 1), At: fakeTime.Add(time.Duration(i+1) * time.Second), From: fakeKey, Peer: fakePeer, Body: []byte(body)}
+			if i == 2 {
+				m.Lost = 7
+			}
+			if !yield(m) {
+				return
+			}
+		}
+		<-ctx.Done()
+	}
+}

@@ -1,0 +1,165 @@
+package config
+
+import (
+	"bytes"
+	"errors"
+	"regexp"
+	"strings"
+
+	"github.com/pelletier/go-toml/v2"
+	"github.com/pelletier/go-toml/v2/unstable"
+)
+
+// maxFile bounds a configuration file, in bytes.
+const maxFile = 1 << 20
+
+// entry is one key of a file: what TOML made of its value, and where it stands.
+type entry struct {
+	raw  any
+	line int
+}
+
+// document is a file as a flat list of keys: "mux.window". Sections that hold
+// something are not in it, other values of theirs are.
+type document map[string]entry
+
+// readDocument reads a file. The problem has no file yet.
+func readDocument(b []byte) (document, *Problem) {
+	b = bytes.TrimPrefix(b, []byte("\ufeff"))
+	if len(b) > maxFile {
+		return nil, &Problem{Line: 1, Message: "the file is too large", Expected: "at most " + formatSize(maxFile), Example: "the file that gamelan config init writes", hidesDataDir: true}
+	}
+	var values map[string]any
+	if err := toml.Unmarshal(b, &values); err != nil {
+		return nil, syntax(b, err)
+	}
+	lines := positions(b)
+	doc := document{}
+	for key, raw := range values {
+		section, isTable := raw.(map[string]any)
+		if !isTable {
+			doc[key] = entry{raw, lineOf(lines, key)}
+			continue
+		}
+		if _, clash := Find(key); clash || !isSection(key) {
+			doc[key] = entry{raw, lineOf(lines, key)}
+			continue
+		}
+		for name, raw := range section {
+			doc[key+"."+name] = entry{raw, lineOf(lines, key+"."+name)}
+		}
+	}
+	return doc, nil
+}
+
+func isSection(name string) bool {
+	for _, s := range Sections {
+		if s.Name == name {
+			return true
+		}
+	}
+	return false
+}
+
+// positions finds the line of every key, and of the sections.
+func positions(b []byte) map[string]int {
+	l := liner{b: b, line: 1, lines: map[string]int{}}
+	var p unstable.Parser
+	p.Reset(b)
+	section := ""
+	for p.NextExpression() {
+		e := p.Expression()
+		switch e.Kind {
+		case unstable.Table, unstable.ArrayTable:
+			section = l.place("", e.Key())
+		case unstable.KeyValue:
+			l.entry(section, e)
+		}
+	}
+	return l.lines
+}
+
+// liner notes the lines of keys in the order in which they stand in b.
+type liner struct {
+	b            []byte
+	offset, line int // counted so far
+	lines        map[string]int
+}
+
+// place appends the parts of a key to path and notes the line of each.
+func (l *liner) place(path string, parts unstable.Iterator) string {
+	for parts.Next() {
+		n := parts.Node()
+		path = strings.TrimPrefix(path+"."+string(n.Data), ".")
+		if at := int(n.Raw.Offset); at > l.offset {
+			l.line += bytes.Count(l.b[l.offset:at], []byte{'\n'})
+			l.offset = at
+		}
+		if _, ok := l.lines[path]; !ok {
+			l.lines[path] = l.line
+		}
+	}
+	return path
+}
+
+// entry notes the line of a key with its value, and those inside the value.
+func (l *liner) entry(section string, e *unstable.Node) {
+	path := l.place(section, e.Key())
+	if e.Value().Kind != unstable.InlineTable {
+		return
+	}
+	for inner := e.Value().Children(); inner.Next(); {
+		if n := inner.Node(); n.Kind == unstable.KeyValue {
+			l.entry(path, n)
+		}
+	}
+}
+
+// lineOf is the line of a key, or of what it stands in.
+func lineOf(lines map[string]int, key string) int {
+	for {
+		if line, ok := lines[key]; ok {
+			return line
+		}
+		cut := strings.LastIndexByte(key, '.')
+		if cut < 0 {
+			return 1
+		}
+		key = key[:cut]
+	}
+}
+
+var (
+	assignment = regexp.MustCompile(`^\s*([A-Za-z0-9_.-]+)\s*=`)
+	heading    = regexp.MustCompile(`^\s*\[\s*([A-Za-z0-9_-]+)\s*\]`)
+)
+
+// syntax makes a problem of a file that is no TOML. When the line belongs to a
+// setting, its own example is shown.
+func syntax(b []byte, err error) *Problem {
+	p := &Problem{
+		Line: 1, Message: "this is not TOML: " + strings.TrimPrefix(secretLike.ReplaceAllString(err.Error(), "***"), "toml: "),
+		Expected: "KEY = VALUE under a [SECTION], with text in quotes", Example: `window = "1MiB" under [mux]`, hidesDataDir: true,
+	}
+	d := (*toml.DecodeError)(nil)
+	if !errors.As(err, &d) {
+		return p
+	}
+	p.Line, _ = d.Position()
+	section := ""
+	for i, line := range strings.Split(string(b), "\n") {
+		if m := heading.FindStringSubmatch(line); m != nil {
+			section = m[1] + "."
+		}
+		if i+1 < p.Line {
+			continue
+		}
+		if m := assignment.FindStringSubmatch(line); m != nil {
+			if s, ok := Find(section + m[1]); ok {
+				p.Key, p.Expected, p.Example = s.Key, s.expected(), s.fileExample()
+			}
+		}
+		break
+	}
+	return p
+}

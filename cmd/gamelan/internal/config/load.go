@@ -1,0 +1,352 @@
+package config
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"reflect"
+	"slices"
+	"strings"
+	"syscall"
+
+	"github.com/gamelan-p2p/gamelan"
+)
+
+// Sources are where settings come from, the later fields over the earlier.
+type Sources struct {
+	Files   []string            // the first that exists is read
+	Named   bool                // the file was named, so it must exist
+	Environ []string            // as os.Environ returns it
+	Flags   map[string][]string // by the key of the setting
+}
+
+// Origin is where a value comes from.
+type Origin struct {
+	Kind string `json:"origin"`         // "default", "file", "environment" or "flag"
+	Name string `json:"name,omitempty"` // the file, the variable, or the flag with its dashes
+	Line int    `json:"line,omitempty"` // in the file
+}
+
+// String is "default", "FILE:12", "GAMELAN_MUX_WINDOW" or "--mux-window".
+func (o Origin) String() string {
+	switch {
+	case o.Line > 0:
+		return fmt.Sprintf("%s:%d", o.Name, o.Line)
+	case o.Name != "":
+		return o.Name
+	}
+	return o.Kind
+}
+
+// Loaded is what the sources say.
+type Loaded struct {
+	Config   Config
+	File     string     // that was read, empty for none
+	Problems []*Problem // in the order of the sources and lines
+	Notes    []string   // what was passed over
+	origins  map[string]Origin
+}
+
+// Load reads the sources. What has a problem is left out; whoever starts a node
+// refuses to with any. It fails for no other reason.
+func Load(s Sources) *Loaded {
+	l := &Loaded{Config: own(), origins: map[string]Origin{}}
+	l.readFiles(s)
+	l.readEnviron(s.Environ)
+	l.readFlags(s.Flags)
+	if len(l.Problems) == 0 {
+		l.checkTogether()
+	}
+	return l
+}
+
+// LoadFile reads one file alone, whose problems it shows.
+func LoadFile(path string) *Loaded { return Load(Sources{Files: []string{path}, Named: true}) }
+
+// Origin says where the value of a key comes from.
+func (l *Loaded) Origin(key string) Origin {
+	if o, ok := l.origins[key]; ok {
+		return o
+	}
+	return Origin{Kind: "default"}
+}
+
+// DataDir is the data directory that the sources name, empty for the default.
+// The problems are those that leave it in the dark: they come from where the
+// value does, or from what would have come before it.
+func (l *Loaded) DataDir() (dir string, from Origin, unknown []*Problem) {
+	from = l.Origin("data_dir")
+	for _, p := range l.Problems {
+		if (p.Key == "data_dir" || p.hidesDataDir) && p.rank() >= ranks[from.Kind] {
+			unknown = append(unknown, p)
+		}
+	}
+	return l.Config.Node.DataDir, from, unknown
+}
+
+// ranks order the kinds of origins, the later over the earlier.
+var ranks = map[string]int{"default": 0, "file": 1, "environment": 2, "flag": 3}
+
+func (p *Problem) rank() int {
+	switch {
+	case p.Flag != "":
+		return ranks["flag"]
+	case p.Variable != "":
+		return ranks["environment"]
+	}
+	return ranks["file"]
+}
+
+func (l *Loaded) readFiles(s Sources) {
+	for _, path := range s.Files {
+		b, err := readFile(path)
+		if !s.Named && (errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ENOTDIR)) {
+			continue
+		}
+		l.File = path
+		if err != nil {
+			reason := err
+			if p := (*fs.PathError)(nil); errors.As(err, &p) {
+				reason = p.Err
+			}
+			l.Problems = append(l.Problems, &Problem{
+				File: path, Message: "the file cannot be read: " + reason.Error(), Expected: "a TOML file that this user may read",
+				Example: "one made with gamelan config init", hidesDataDir: true,
+			})
+			return
+		}
+		l.readDocument(path, b)
+		return
+	}
+}
+
+func readFile(path string) ([]byte, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	return io.ReadAll(io.LimitReader(f, maxFile+1))
+}
+
+func (l *Loaded) readDocument(path string, b []byte) {
+	doc, problem := readDocument(b)
+	if problem != nil {
+		problem.File = path
+		l.Problems = append(l.Problems, problem)
+		return
+	}
+	for key, e := range doc {
+		s, ok := Find(key)
+		if !ok {
+			p := unknown(key, e.raw)
+			p.File, p.Line = path, e.line
+			l.Problems = append(l.Problems, p)
+			continue
+		}
+		l.take(s, e.raw, Origin{"file", path, e.line})
+	}
+	slices.SortStableFunc(l.Problems, func(a, b *Problem) int {
+		return cmp.Or(a.Line-b.Line, strings.Compare(a.Key, b.Key))
+	})
+}
+
+// unknown is the problem of a key that is no setting. Its value is not shown:
+// nobody knows what it is.
+func unknown(key string, raw any) *Problem {
+	p := &Problem{Key: secretLike.ReplaceAllString(key, "***"), Message: "there is no setting " + quote(key), Expected: "one that gamelan config init lists", Example: settingsExample.fileExample()}
+	if _, ok := raw.(map[string]any); ok {
+		p.Message = "there is no section " + quote(key)
+		var names []string
+		for _, s := range Sections {
+			names = append(names, s.Name)
+		}
+		p.Expected = "one of " + strings.Join(names, ", ")
+		if near := nearest(key, names); near != "" {
+			p.Message += ", did you mean [" + near + "]?"
+		}
+		return p
+	}
+	if isSection(key) {
+		p.Message, p.Expected, p.Example = fmt.Sprintf("%s is %s", quote(key), typeName(raw)), "a section", "["+key+"] on a line of its own"
+		return p
+	}
+	if s, ok := Find(Meant(key)); ok {
+		p.Message += ", did you mean " + s.Key + "?"
+		p.Expected, p.Example = s.expected(), s.fileExample()
+	}
+	return p
+}
+
+// settingsExample is shown where no setting is meant.
+var settingsExample = func() *Setting { s, _ := Find("log.level"); return s }()
+
+// readEnviron takes the variables of settings. A variable that is spelt almost
+// like one is refused; others that begin with GAMELAN_ and a section are passed
+// over with a note, because systems for containers make such variables, too.
+func (l *Loaded) readEnviron(environ []string) {
+	known := map[string]*Setting{}
+	var names []string
+	for i := range Settings {
+		v := Settings[i].Variable()
+		known[v] = &Settings[i]
+		names = append(names, strings.ToLower(v))
+	}
+	environ = slices.Sorted(slices.Values(environ))
+	for _, e := range environ {
+		name, text, _ := strings.Cut(e, "=")
+		if !strings.HasPrefix(name, "GAMELAN_") || text == "" { // an empty variable is none
+			continue
+		}
+		if s, ok := known[name]; ok {
+			l.take(s, s.fromText(text), Origin{Kind: "environment", Name: name})
+			continue
+		}
+		if near := strings.ToUpper(nearest(name, names)); near != "" {
+			s := known[near]
+			l.Problems = append(l.Problems, &Problem{
+				Variable: name, Message: "there is no such variable, did you mean " + near + "?", Expected: s.expected(), Example: s.variableExample(),
+			})
+		} else if section, _, ok := strings.Cut(strings.ToLower(strings.TrimPrefix(name, "GAMELAN_")), "_"); ok && isSection(section) {
+			l.Notes = append(l.Notes, fmt.Sprintf("%s is no variable of a setting and was passed over", name))
+		}
+	}
+}
+
+func (l *Loaded) readFlags(flags map[string][]string) {
+	for i := range Settings {
+		s := &Settings[i]
+		texts, ok := flags[s.Key]
+		if !ok {
+			continue
+		}
+		var raw any
+		if s.List() {
+			list := make([]any, len(texts))
+			for i, t := range texts {
+				list[i] = t
+			}
+			raw = list
+		} else {
+			raw = s.fromText(texts[len(texts)-1])
+		}
+		l.take(s, raw, Origin{Kind: "flag", Name: "--" + s.FlagName()})
+	}
+}
+
+// take sets a setting, or notes what is wrong with its value.
+func (l *Loaded) take(s *Setting, raw any, from Origin) {
+	v, err := s.parse(raw)
+	if err == nil && from.Kind == "file" {
+		err = s.checkPath(v)
+	}
+	if err != nil {
+		l.Problems = append(l.Problems, s.problem(from, fmt.Sprintf("%s cannot be %s: %s", s.Key, show(raw), err)))
+		return
+	}
+	s.put(&l.Config, v)
+	l.origins[s.Key] = from
+}
+
+// problem is a problem of the setting where its value comes from.
+func (s *Setting) problem(from Origin, message string) *Problem {
+	p := &Problem{Key: s.Key, Message: message, Expected: s.expected(), Example: s.fileExample()}
+	switch from.Kind {
+	case "file":
+		p.File, p.Line = from.Name, from.Line
+	case "environment":
+		p.Variable, p.Example = from.Name, s.variableExample()
+	case "flag":
+		p.Flag, p.Example = s.FlagName(), s.flagExample()
+	}
+	return p
+}
+
+// fileExample is a line of a file, and under which section it stands.
+func (s *Setting) fileExample() string {
+	line := s.Name() + " = " + s.Example
+	if section := s.Section(); section != "" {
+		line += " under [" + section + "]"
+	}
+	return line
+}
+
+func (s *Setting) variableExample() string { return s.Variable() + "=" + shellWord(s.bareExample()) }
+
+func (s *Setting) flagExample() string {
+	if s.Kind == Switch {
+		return "--" + s.FlagName()
+	}
+	return "--" + s.FlagName() + " " + shellWord(s.bareExample())
+}
+
+// bareExample is the example without the quotes and brackets of TOML.
+func (s *Setting) bareExample() string {
+	return strings.NewReplacer(`"`, "", "[", "", "]", "").Replace(s.Example)
+}
+
+func shellWord(s string) string {
+	if strings.ContainsAny(s, " '\"$`\\") {
+		return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'"
+	}
+	return s
+}
+
+// checkTogether finds settings that do not go together.
+func (l *Loaded) checkTogether() {
+	if p := l.ProblemOf(l.Config.Node.Validate()); p != nil {
+		l.Problems = append(l.Problems, p)
+	}
+}
+
+// ProblemOf makes a problem of what a node says about its Config; of other
+// errors it makes none.
+func (l *Loaded) ProblemOf(err error) *Problem {
+	bad := (*gamelan.ConfigError)(nil)
+	if !errors.As(err, &bad) {
+		return nil
+	}
+	s := l.settingOf(bad.Field)
+	if s == nil {
+		return nil
+	}
+	message := s.Key + " does not work with the other settings: " + words(bad.Err)
+	return s.problem(l.Origin(s.Key), message)
+}
+
+// settingOf finds the setting of a field of the node's Config. One of several
+// that belong to it is chosen which somebody has set.
+func (l *Loaded) settingOf(field string) *Setting {
+	var c Config
+	f := reflect.ValueOf(&c.Node).Elem().FieldByName(field)
+	if !f.IsValid() {
+		return nil
+	}
+	from, to := f.Addr().Pointer(), f.Addr().Pointer()+f.Type().Size()
+	var found *Setting
+	for i := range Settings {
+		s := &Settings[i]
+		if at := reflect.ValueOf(s.at(&c)).Pointer(); at < from || at >= to {
+			continue
+		}
+		if found == nil || l.Origin(found.Key).Kind == "default" {
+			found = s
+		}
+	}
+	return found
+}
+
+// inSettings writes the names of settings for those of fields.
+var inSettings = strings.NewReplacer(
+	"mux: invalid config: ", "", "NodeCredit", "limits.node_credit", "PeerCredit", "limits.peer_credit",
+	"MaxStreams", "mux.max_streams", "MaxInbound", "mux.max_inbound", "ListenNowhere", `"nowhere"`,
+)
+
+// words are the text of an error of a node's Config for people who write
+// settings.
+func words(err error) string {
+	return secretLike.ReplaceAllString(inSettings.Replace(err.Error()), "***")
+}

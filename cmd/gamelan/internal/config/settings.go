@@ -1,0 +1,345 @@
+package config
+
+import (
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/gamelan-p2p/gamelan/protocol"
+)
+
+// Kind says what the value of a setting looks like.
+type Kind string
+
+// The kinds of values.
+const (
+	Text     Kind = "text"             // a string
+	Path     Kind = "path"             // a string, absolute in a file
+	Choice   Kind = "choice"           // one of Setting.Choices
+	Switch   Kind = "switch"           // true or false
+	Count    Kind = "count"            // a whole number
+	Size     Kind = "size"             // bytes with a unit: "1MiB"
+	Duration Kind = "duration"         // with a unit: "30s"
+	Addrs    Kind = "list of addrs"    // multiaddrs
+	Seeds    Kind = "list of peers"    // KEY::ADDRESS
+	Networks Kind = "list of networks" // 10.0.0.0/8
+	Ranges   Kind = "list of ranges"   // of multiaddrs, see address.ParseRange
+	NodeIDs  Kind = "list of node ids"
+)
+
+// Setting is one row of the table.
+type Setting struct {
+	Key     string // "mux.window", as in the file; "data_dir" stands above all sections
+	Kind    Kind
+	Choices []string // of a Choice
+	Names   []string // words that an Addrs may be instead
+	Least   int64    // of a Count, a Size in bytes, a Duration in nanoseconds
+	Most    int64    // and of the length of a list or of a Text in bytes, where it is not 0
+	Reload  bool     // a running node takes it over on HUP
+	Flag    string   // its flag, where that is not the key with dashes
+	Doc     string   // what it does, in sentences
+	Example string   // a value as in the file
+	Dynamic string   // what the default is when it is no fixed value
+
+	at func(*Config) any // where the value goes
+}
+
+var networks = []string{"localnet", "mainnet", "stagenet", "nextnet", "igor", "esmeralda"}
+
+// Settings are all settings, in the order in which they are written.
+var Settings = []Setting{
+	{
+		Key: "data_dir", Kind: Path, Example: `"/var/lib/gamelan"`,
+		Dynamic: "gamelan in the data directory of XDG, which is ~/.local/share",
+		Doc:     "Directory of the node's identity, store, socket and lock. It is made if it does not exist; one node runs in it at a time.",
+		at:      func(c *Config) any { return &c.Node.DataDir },
+	},
+	{
+		Key: "node.network", Kind: Choice, Choices: networks, Flag: "network", Example: `"localnet"`,
+		Dynamic: "that of the identity in the data directory, else localnet",
+		Doc:     "Network that the node belongs to. A public network is never assumed, and an identity stays on the network that it was made for.",
+		at:      func(c *Config) any { return &c.Node.Network },
+	},
+	{
+		Key: "node.release", Kind: Choice, Choices: releases(), Flag: "release", Example: `"6.2"`,
+		Doc: "Release of the Tari reference whose wire bytes are used where releases differ.",
+		at:  func(c *Config) any { return &c.Node.Release },
+	},
+	{
+		Key: "node.listen", Kind: Addrs, Names: []string{"nowhere"}, Most: 16, Flag: "listen", Example: `["/ip4/0.0.0.0/tcp/18189"]`,
+		Dynamic: "a free loopback port on localnet, else port 18189 of all interfaces",
+		Doc:     `Addresses to listen on. "nowhere" alone makes a node that only dials.`,
+		at:      func(c *Config) any { return &c.Node.Listen },
+	},
+	{
+		Key: "node.public_addresses", Kind: Addrs, Most: 5, Reload: true, Flag: "public-address", Example: `["/dns4/node.example.org/tcp/18189"]`,
+		Dynamic: "what the node listens on, as far as others can reach it",
+		Doc:     "Addresses that peers are told to dial. Set them behind a router or a load balancer.",
+		at:      func(c *Config) any { return &c.Node.PublicAddresses },
+	},
+	{
+		Key: "node.seeds", Kind: Seeds, Most: 1000, Reload: true, Flag: "peer",
+		Example: `["e2f2ae0a6abc4e71a884a961c500515f58e30b6aa582dd8db6a65945e08d2d76::/ip4/203.0.113.7/tcp/18189"]`,
+		Doc:     "Peers to know from the start, each as KEY::ADDRESS, which is what gamelan id --seed prints. On a reload new ones are added; none is forgotten.",
+		at:      func(c *Config) any { return &c.Node.Seeds },
+	},
+	{
+		Key: "node.user_agent", Kind: Text, Most: int64(protocol.Tari(protocol.LocalNet).Limits.UserAgent), Flag: "user-agent", Example: `"relay-3"`,
+		Dynamic: "gamelan and its version",
+		Doc:     "What peers are told that this node runs.",
+		at:      func(c *Config) any { return &c.Node.UserAgent },
+	},
+	{
+		Key: "node.client", Kind: Switch, Flag: "client", Example: `true`,
+		Doc: "Makes the node a client: others do not count it as a node of the network.",
+		at:  func(c *Config) any { return &c.Node.Client },
+	},
+	{
+		Key: "connections.keep_alive", Kind: Duration, Least: int64(time.Second), Most: int64(time.Hour), Example: `"1m"`,
+		Doc: "Silence after which a connection is pinged.",
+		at:  func(c *Config) any { return &c.Node.KeepAlive },
+	},
+	{
+		Key: "connections.min_connected", Kind: Count, Least: 1, Most: 10_000, Example: `3`,
+		Doc: "Connected nodes that make this node online.",
+		at:  func(c *Config) any { return &c.Node.MinConnected },
+	},
+	{
+		Key: "connections.max_inbound", Kind: Count, Least: 1, Most: 100_000, Example: `200`,
+		Doc: "Most connections that others may have made.",
+		at:  func(c *Config) any { return &c.Node.MaxInbound },
+	},
+	{
+		Key: "connections.max_setups", Kind: Count, Least: 1, Most: 10_000, Example: `50`,
+		Doc: "Most inbound connections that may be in their set-up at once.",
+		at:  func(c *Config) any { return &c.Node.MaxSetups },
+	},
+	{
+		Key: "connections.max_dials", Kind: Count, Least: 1, Most: 1_000, Example: `16`,
+		Doc: "Most dials at once that nobody asked for.",
+		at:  func(c *Config) any { return &c.Node.MaxDials },
+	},
+	{
+		Key: "connections.dial_rate", Kind: Count, Least: 1, Most: 1_000, Example: `5`,
+		Doc: "Most dials begun within a second that nobody asked for.",
+		at:  func(c *Config) any { return &c.Node.DialRate },
+	},
+	{
+		Key: "connections.floor", Kind: Count, Least: -1, Most: 1_000, Example: `12`,
+		Doc: "Connected nodes below which the node dials others that it knows without being asked; 0 or -1 for none.",
+		at:  func(c *Config) any { return &c.Node.Floor },
+	},
+	{
+		Key: "connections.max_inbound_per_source", Kind: Count, Least: 1, Most: 100_000, Example: `8`,
+		Doc: "Most connections from one IPv4 address or IPv6 /64; loopback has no such limit.",
+		at:  func(c *Config) any { return &c.Node.MaxInboundPerSource },
+	},
+	{
+		Key: "connections.max_setups_per_source", Kind: Count, Least: 1, Most: 10_000, Example: `2`,
+		Doc: "Most set-ups at once from one IPv4 address or IPv6 /64.",
+		at:  func(c *Config) any { return &c.Node.MaxSetupsPerSource },
+	},
+	{
+		Key: "connections.max_inbound_per_subnet", Kind: Count, Least: 1, Most: 100_000, Example: `32`,
+		Doc: "Most connections from one IPv4 /24 or IPv6 /48.",
+		at:  func(c *Config) any { return &c.Node.MaxInboundPerSubnet },
+	},
+	{
+		Key: "connections.max_setups_per_subnet", Kind: Count, Least: 1, Most: 10_000, Example: `8`,
+		Doc: "Most set-ups at once from one IPv4 /24 or IPv6 /48.",
+		at:  func(c *Config) any { return &c.Node.MaxSetupsPerSubnet },
+	},
+	{
+		Key: "connections.exempt_sources", Kind: Networks, Most: 64, Example: `["10.0.0.0/8"]`,
+		Doc: "Networks whose addresses have no limits per source and per subnet.",
+		at:  func(c *Config) any { return &c.Node.ExemptSources },
+	},
+	{
+		Key: "connections.exclude_dial", Kind: Ranges, Most: 256, Example: `["/ip4/198.51.100.*/tcp/*"]`,
+		Doc: "Addresses that are never dialled: multiaddrs, ranges of them, networks. The node's own never are.",
+		at:  func(c *Config) any { return &c.Node.ExcludeDial },
+	},
+	{
+		Key: "connections.allow", Kind: NodeIDs, Most: 1000, Example: `["73e66fe1303c455935f1c9eec3"]`,
+		Doc: "Peers that are not banned, by rule or on request. A ban from before, stored or imported, holds until gamelan unban.",
+		at:  func(c *Config) any { return &c.Node.Allow },
+	},
+	{
+		Key: "connections.keep_closest", Kind: Count, Least: 1, Most: 10_000, Example: `50`,
+		Dynamic: "all",
+		Doc:     "Connected nodes that are kept, the closest to this one; the others are closed, but nobody who is allowed or held. Not below connections.floor.",
+		at:      func(c *Config) any { return &c.Node.KeepClosest },
+	},
+	{
+		Key: "liveness.allow", Kind: Networks, Most: 64, Example: `["127.0.0.1/32"]`,
+		Doc: "Networks from where anybody may ask, without a handshake, whether the node is there.",
+		at:  func(c *Config) any { return &c.Node.LivenessAllow },
+	},
+	{
+		Key: "liveness.slots", Kind: Count, Least: 1, Most: 100, Example: `4`,
+		Doc: "How many of them may do so at once.",
+		at:  func(c *Config) any { return &c.Node.LivenessSlots },
+	},
+	{
+		Key: "liveness.self_check", Kind: Duration, Least: int64(time.Second), Most: int64(24 * time.Hour), Example: `"15s"`,
+		Dynamic: "never",
+		Doc:     "How often the node asks itself, through its own public addresses, whether it can be reached.",
+		at:      func(c *Config) any { return &c.Node.SelfCheck },
+	},
+	{
+		Key: "limits.node_credit", Kind: Size, Least: 1 << 20, Most: 1 << 40, Example: `"512MiB"`,
+		Doc: "Bytes of messages in work in the whole node, half for each direction. At least four times limits.peer_credit.",
+		at:  func(c *Config) any { return &c.Node.NodeCredit },
+	},
+	{
+		Key: "limits.peer_credit", Kind: Size, Least: 1 << 10, Most: 1 << 30, Example: `"2MiB"`,
+		Doc: "Bytes of messages in work with one peer in one direction; a message counts its length and 256. Who has used it up waits.",
+		at:  func(c *Config) any { return &c.Node.PeerCredit },
+	},
+	{
+		Key: "limits.max_peers", Kind: Count, Least: 1, Most: 10_000_000, Example: `10000`,
+		Doc: "Peers that are remembered; the least useful ones make room for new ones.",
+		at:  func(c *Config) any { return &c.Node.MaxPeers },
+	},
+	{
+		Key: "rpc.max_sessions", Kind: Count, Least: 1, Most: 100_000, Example: `50`,
+		Doc: "Most sessions that peers may have with this node's services. Beyond, peers are told to come later.",
+		at:  func(c *Config) any { return &c.Node.RPC.MaxSessions },
+	},
+	{
+		Key: "rpc.max_peer_sessions", Kind: Count, Least: 1, Most: 255, Example: `4`,
+		Doc: "Most of these that one peer may have.",
+		at:  func(c *Config) any { return &c.Node.RPC.MaxPeerSessions },
+	},
+	{
+		Key: "rpc.client_sessions", Kind: Count, Least: 1, Most: 255, Example: `8`,
+		Doc: "Most sessions of this node with one service of one peer: so many calls run at a time. Many peers allow 10.",
+		at:  func(c *Config) any { return &c.Node.RPC.ClientSessions },
+	},
+	{
+		Key: "rpc.idle", Kind: Duration, Least: int64(time.Second), Most: int64(24 * time.Hour), Example: `"1m"`,
+		Doc: "How long a peer keeps a session without making a call.",
+		at:  func(c *Config) any { return &c.Node.RPC.Idle },
+	},
+	{
+		Key: "mux.max_streams", Kind: Count, Least: 2, Most: 256, Example: `120`,
+		Doc: "Live substreams of one connection, of both directions together: they stay below it. Peers of release 6.2 end a connection at 128.",
+		at:  func(c *Config) any { return &c.Node.Mux.MaxStreams },
+	},
+	{
+		Key: "mux.max_inbound", Kind: Count, Least: 1, Most: 255, Example: `48`,
+		Doc: "Live substreams of one connection that the peer may have opened; less than mux.max_streams.",
+		at:  func(c *Config) any { return &c.Node.Mux.MaxInbound },
+	},
+	{
+		Key: "mux.window", Kind: Size, Least: 256 << 10, Most: 16 << 20, Example: `"512KiB"`,
+		Doc: "Unread bytes that a substream holds before the peer must stop.",
+		at:  func(c *Config) any { return &c.Node.Mux.Window },
+	},
+	{
+		Key: "mux.write_timeout", Kind: Duration, Least: int64(time.Second), Most: int64(time.Hour), Example: `"2m"`,
+		Doc: "How long one write may wait for the network; then the connection ends. 2m is right over Tor.",
+		at:  func(c *Config) any { return &c.Node.Mux.WriteTimeout },
+	},
+	{
+		Key: "mux.ping_timeout", Kind: Duration, Least: int64(time.Second), Most: int64(time.Hour), Example: `"2m"`,
+		Dynamic: "mux.write_timeout and 5s",
+		Doc:     "How long the answer to a ping may take; then the connection ends.",
+		at:      func(c *Config) any { return &c.Node.Mux.PingTimeout },
+	},
+	{
+		Key: "mux.stall_timeout", Kind: Duration, Least: int64(time.Second), Most: int64(time.Hour), Example: `"5m"`,
+		Doc: "How long a substream waits for its peer to take at least one byte.",
+		at:  func(c *Config) any { return &c.Node.Mux.StallTimeout },
+	},
+	{
+		Key: "mux.close_timeout", Kind: Duration, Least: int64(time.Second), Most: int64(24 * time.Hour), Example: `"1m"`,
+		Doc: "How long a substream whose own half is closed waits for the peer's half.",
+		at:  func(c *Config) any { return &c.Node.Mux.CloseTimeout },
+	},
+	{
+		Key: "mux.idle_timeout", Kind: Duration, Least: int64(100 * time.Millisecond), Most: int64(time.Hour), Example: `"10s"`,
+		Doc: "Silence after which the empty receive buffers of a connection are released.",
+		at:  func(c *Config) any { return &c.Node.Mux.IdleTimeout },
+	},
+	{
+		Key: "log.level", Kind: Choice, Choices: []string{"debug", "info", "warn", "error"}, Reload: true, Example: `"info"`,
+		Doc: "Least important messages that are logged, on standard error.",
+		at:  func(c *Config) any { return &c.LogLevel },
+	},
+	{
+		Key: "log.format", Kind: Choice, Choices: []string{"text", "json"}, Example: `"json"`,
+		Doc: "How messages are logged. With --json it is json.",
+		at:  func(c *Config) any { return &c.LogFormat },
+	},
+	{
+		Key: "daemon.drain", Kind: Duration, Least: int64(time.Millisecond), Most: int64(time.Hour), Reload: true, Flag: "drain", Example: `"1m"`,
+		Doc: "Time to finish what was accepted, when the node is told to stop.",
+		at:  func(c *Config) any { return &c.Drain },
+	},
+}
+
+// Sections say in a line what the settings of a section are about.
+var Sections = []struct{ Name, Doc string }{
+	{"node", "What the node is, and where it can be reached."},
+	{"connections", "How many connections, and how they are kept."},
+	{"limits", "What peers can make grow."},
+	{"liveness", "An echo without a handshake for those who ask whether the node is there, and its own question."},
+	{"rpc", "Remote calls: sessions are substreams on which one call at a time is made."},
+	{"mux", "The multiplexer of a connection."},
+	{"log", "The log, on standard error."},
+	{"daemon", "The running of the program."},
+}
+
+func releases() []string {
+	var all []string
+	for _, r := range []protocol.Release{protocol.Release6, protocol.Release17, protocol.ReleaseRC5} {
+		all = append(all, r.String())
+	}
+	return all
+}
+
+// Find returns the setting of a key.
+func Find(key string) (*Setting, bool) {
+	i := slices.IndexFunc(Settings, func(s Setting) bool { return s.Key == key })
+	if i < 0 {
+		return nil, false
+	}
+	return &Settings[i], true
+}
+
+// Section is the part of the key before the dot; empty above all sections.
+func (s *Setting) Section() string {
+	section, _, found := strings.Cut(s.Key, ".")
+	if !found {
+		return ""
+	}
+	return section
+}
+
+// Name is the part of the key after the dot.
+func (s *Setting) Name() string { return s.Key[strings.LastIndexByte(s.Key, '.')+1:] }
+
+// Variable is the environment variable of the setting: GAMELAN_MUX_WINDOW.
+func (s *Setting) Variable() string {
+	return "GAMELAN_" + strings.ToUpper(strings.ReplaceAll(s.Key, ".", "_"))
+}
+
+// FlagName is the flag of the setting without the dashes before it.
+func (s *Setting) FlagName() string {
+	if s.Flag != "" {
+		return s.Flag
+	}
+	return strings.NewReplacer(".", "-", "_", "-").Replace(s.Key)
+}
+
+// List tells whether the value is a list.
+func (s *Setting) List() bool { return s.Kind.list() }
+
+func (k Kind) list() bool {
+	switch k {
+	case Addrs, Seeds, Networks, Ranges, NodeIDs:
+		return true
+	}
+	return false
+}

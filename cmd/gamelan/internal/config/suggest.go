@@ -1,0 +1,62 @@
+package config
+
+import "strings"
+
+// nearest returns the one of words that s was probably meant to be, or nothing
+// when none is near.
+func nearest(s string, words []string) string {
+	best, least := "", 3
+	for _, w := range words {
+		if d := distance(strings.ToLower(s), w); d < least && d*2 < len(w) {
+			best, least = w, d
+		}
+	}
+	return best
+}
+
+// distance is how many letters have to be put in, left out, changed or swapped
+// with their neighbour to make b of a.
+func distance(a, b string) int {
+	x, y := []rune(a), []rune(b)
+	var before, last []int
+	row := make([]int, len(y)+1)
+	for j := range row {
+		row[j] = j
+	}
+	for i := range x {
+		before, last, row = last, row, make([]int, len(y)+1)
+		row[0] = i + 1
+		for j := range y {
+			cost := 1
+			if x[i] == y[j] {
+				cost = 0
+			}
+			row[j+1] = min(last[j]+cost, last[j+1]+1, row[j]+1)
+			if i > 0 && j > 0 && x[i] == y[j-1] && x[i-1] == y[j] {
+				row[j+1] = min(row[j+1], before[j-1]+1)
+			}
+		}
+	}
+	return row[len(y)]
+}
+
+// Meant returns the key that an unknown one was probably meant to be: one that
+// is spelt like it, or one of the same name in another section; empty when none is near.
+func Meant(key string) string {
+	name := key[strings.LastIndexByte(key, '.')+1:]
+	keys, names := make([]string, len(Settings)), make([]string, len(Settings))
+	for i := range Settings {
+		keys[i], names[i] = Settings[i].Key, Settings[i].Name()
+	}
+	if k := nearest(key, keys); k != "" {
+		return k
+	}
+	for _, n := range []string{name, nearest(name, names)} {
+		for i := range names {
+			if n == names[i] {
+				return keys[i]
+			}
+		}
+	}
+	return ""
+}

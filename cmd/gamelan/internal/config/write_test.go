@@ -1,0 +1,88 @@
+package config
+
+import (
+	"flag"
+	"os"
+	"strings"
+	"testing"
+)
+
+var update = flag.Bool("update", false, "write docs/configuration.md")
+
+func TestFileSaysTheDefaults(t *testing.T) {
+	text := File()
+	if c := Changes(Load(Sources{}), load(t, text)); len(c) != 0 {
+		t.Errorf("got %v, want a file that changes nothing", c)
+	}
+	var set strings.Builder
+	for line := range strings.Lines(text) {
+		if len(line) > width+1 && !strings.Contains(line, "::") {
+			t.Errorf("got a line of %d characters, want at most %d: %s", len(line), width, line)
+		}
+		if strings.HasPrefix(line, "#") && !strings.HasPrefix(line, "# ") {
+			line = line[1:]
+		}
+		set.WriteString(line)
+	}
+	l := load(t, set.String())
+	if len(l.Problems) != 0 {
+		t.Errorf("got %v, want no problem with any line", problems(l))
+	}
+	for _, s := range Settings {
+		if l.Origin(s.Key).Kind != "file" {
+			t.Errorf("%s is not in the file", s.Key)
+		}
+		if s.Dynamic == "" && l.Value(&s).Text() != s.Default() {
+			t.Errorf("%s: got %s in the file, want the default %s", s.Key, l.Value(&s).Text(), s.Default())
+		}
+	}
+}
+
+func TestExplain(t *testing.T) {
+	s, _ := Find("mux.window")
+	const want = `mux.window
+
+Unread bytes that a substream holds before the peer must stop.
+
+  type      size
+  unit      bytes, written with B, KiB, MiB or GiB
+  range     from 256KiB to 16MiB
+  default   "1MiB"
+  a change  takes a restart
+  variable  GAMELAN_MUX_WINDOW=512KiB
+  flag      --mux-window 512KiB
+  file      window = "512KiB" under [mux]
+`
+	if got := s.Explain(); got != want {
+		t.Errorf("got\n%swant\n%s", got, want)
+	}
+	for _, s := range Settings {
+		if text := s.Explain(); !strings.Contains(text, s.Variable()) || !strings.Contains(text, "--"+s.FlagName()) {
+			t.Errorf("%s: got\n%s", s.Key, text)
+		}
+	}
+}
+
+// The reference in docs/configuration.md is written by this test with -update.
+func TestReference(t *testing.T) {
+	const path, begin, end = "../../../../docs/configuration.md", "<!-- settings -->\n", "<!-- end of settings -->\n"
+	b, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	head, rest, ok := strings.Cut(string(b), begin)
+	_, tail, ok2 := strings.Cut(rest, end)
+	if !ok || !ok2 {
+		t.Fatalf("got no marks in %s, want %q and %q", path, begin, end)
+	}
+	want := head + begin + "\n" + Markdown() + "\n" + end + tail
+	if want == string(b) {
+		return
+	}
+	if !*update {
+		t.Fatalf("%s is not what the settings say; run go test ./cmd/gamelan/internal/config -update", path)
+	}
+	if err := os.WriteFile(path, []byte(want), 0o644); err != nil {
+		t.Fatal(err)
+	}
+}

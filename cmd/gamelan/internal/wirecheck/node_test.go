@@ -1,0 +1,112 @@
+package wirecheck
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net"
+	"testing"
+	"time"
+
+	"github.com/gamelan-p2p/gamelan"
+	"github.com/gamelan-p2p/gamelan/gamelantest"
+	"github.com/gamelan-p2p/gamelan/protocol"
+)
+
+// TestOwnNode runs all checks against a node of ours.
+//
+// conforms: comms 22, 23, 33, 36-38, 44, 45, 48-51, 53, 54, 57, 60, 61, 65, 67
+// conforms: comms 71, 73-79, 81-83, 90, 143; V 5, 6
+func TestOwnNode(t *testing.T) {
+	gamelantest.Bubble(t, func(t *testing.T) {
+		network := gamelantest.NewNetwork(t)
+		heard := gamelantest.NewCollector()
+		n := network.Start(gamelan.Config{}, gamelan.WithHandler(heard.New), gamelan.WithLogger(slog.New(slog.DiscardHandler)))
+		client := network.Transport()
+		target := Target{
+			Dial: func(ctx context.Context) (net.Conn, error) { return client.Dial(ctx, n.Addr) },
+			Key:  n.PublicKey(), Network: protocol.LocalNet, UserAgent: "gamelan/test interop",
+		}
+		results, blocked, err := Run(t.Context(), target, Checks(), Options{Large: true})
+		if err != nil || blocked != nil {
+			t.Fatalf("got %v, %v, want a run", blocked, err)
+		}
+		for _, r := range results {
+			want := Pass
+			if r.Name == "mux.own-ids" { // it has nothing to say to strangers
+				want = NotApplicable
+			}
+			if r.Status != want {
+				t.Errorf("%s: got %s, want %s (expected %s, got %s)", r.Name, r.Status, want, r.Expected, r.Got)
+			}
+		}
+		large := false
+		for _, body := range heard.Bodies() {
+			large = large || len(body) == maxMessage
+		}
+		if !large {
+			t.Error("the message of 8 MiB: got nothing, want it at the node's handler")
+		}
+		gamelantest.Healed(t, n.Node)
+	})
+}
+
+// TestUnreachable: a target that nobody listens at.
+func TestUnreachable(t *testing.T) {
+	nobody := errors.New("nobody there")
+	target := Target{Dial: func(context.Context) (net.Conn, error) { return nil, nobody }}
+	_, _, err := Run(t.Context(), target, Checks(), Options{})
+	if u := (*UnreachableError)(nil); !errors.As(err, &u) || !errors.Is(err, nobody) {
+		t.Errorf("got %v, want an UnreachableError of %v", err, nobody)
+	}
+}
+
+// TestOnlyThreeAtOnce: while a run goes on no more connections are open than a
+// node of any release lets one source set up.
+func TestOnlyThreeAtOnce(t *testing.T) {
+	gamelantest.Bubble(t, func(t *testing.T) {
+		d := startDouble(t, "")
+		open := make(chan struct{}, 3)
+		dial := d.target.Dial
+		d.target.Dial = func(ctx context.Context) (net.Conn, error) {
+			select {
+			case open <- struct{}{}:
+			default:
+				t.Error("got a fourth connection at once, want three at most")
+			}
+			c, err := dial(ctx)
+			return &counted{Conn: c, done: open}, err
+		}
+		if _, _, err := Run(t.Context(), d.target, Checks(), Options{}); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+// counted takes its place with it when it is closed.
+type counted struct {
+	net.Conn
+	done chan struct{}
+}
+
+func (c *counted) Close() error {
+	err := c.Conn.Close()
+	if err == nil {
+		<-c.done
+	}
+	return err
+}
+
+// TestCancel: the end of the context ends a run at once.
+func TestCancel(t *testing.T) {
+	gamelantest.Bubble(t, func(t *testing.T) {
+		d := startDouble(t, "")
+		ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
+		defer cancel()
+		began := time.Now()
+		_, _, err := Run(ctx, d.target, Checks(), Options{})
+		if took := time.Since(began); !errors.Is(err, context.DeadlineExceeded) || took > 6*time.Second {
+			t.Errorf("got %v after %v, want %v after 5s", err, took, context.DeadlineExceeded)
+		}
+	})
+}

@@ -1,0 +1,186 @@
+package wirecheck
+
+import (
+	"errors"
+	"io"
+	"net"
+	"sync"
+	"time"
+
+	"github.com/gamelan-p2p/gamelan/identity"
+	"github.com/gamelan-p2p/gamelan/transport"
+	"github.com/gamelan-p2p/gamelan/transport/noise"
+)
+
+// maxRecord bounds what is remembered of one connection.
+const maxRecord = 256 << 10
+
+// wire is a raw connection that remembers the first bytes that came over it.
+type wire struct {
+	net.Conn
+	edit func([]byte) []byte // changes what is written; nil: nothing
+
+	mu sync.Mutex
+	in []byte
+}
+
+// dial connects to the target.
+func (p *probe) dial() (*wire, error) {
+	c, err := p.Dial(p.ctx)
+	if err != nil {
+		return nil, &setupError{"dial", err}
+	}
+	stop := closeWith(p.ctx.Done(), c)
+	p.opened = append(p.opened, stop)
+	return &wire{Conn: c}, nil
+}
+
+// closeWith closes c when done is closed, and then returns from the function
+// that it returned.
+func closeWith(done <-chan struct{}, c io.Closer) func() {
+	var w sync.WaitGroup
+	w.Go(func() {
+		<-done
+		c.Close()
+	})
+	return w.Wait
+}
+
+func (w *wire) Read(b []byte) (int, error) {
+	n, err := w.Conn.Read(b)
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.in = append(w.in, b[:min(n, maxRecord-len(w.in))]...)
+	return n, err
+}
+
+func (w *wire) Write(b []byte) (int, error) {
+	if w.edit == nil {
+		return w.Conn.Write(b)
+	}
+	if out := w.edit(b); len(out) > 0 {
+		if _, err := w.Conn.Write(out); err != nil {
+			return 0, err
+		}
+	}
+	return len(b), nil
+}
+
+// received is what has come so far.
+func (w *wire) received() []byte {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return append([]byte(nil), w.in...)
+}
+
+// send writes bytes. That the other end has gone is for the next read to say.
+func (w *wire) send(b ...byte) error {
+	w.SetWriteDeadline(time.Now().Add(patience))
+	if _, err := w.Write(b); err != nil && transport.IsTimeout(err) {
+		return differs("that it reads what is sent", "no room to write %s within %v", count(len(b), "byte"), patience)
+	}
+	return nil
+}
+
+// deadliner is what can be read with a time limit.
+type deadliner interface {
+	io.Reader
+	SetReadDeadline(time.Time) error
+}
+
+// drain reads until the connection ends or the time is over, and says which.
+func drain(r deadliner, d time.Duration) (got []byte, ended bool) {
+	r.SetReadDeadline(time.Now().Add(d))
+	b := make([]byte, 4<<10)
+	for len(got) < maxRecord {
+		n, err := r.Read(b)
+		got = append(got, b[:n]...)
+		if err != nil {
+			return got, !transport.IsTimeout(err)
+		}
+	}
+	return got, false
+}
+
+// silentEnd expects the end of the connection, before which nothing comes.
+func (w *wire) silentEnd(within time.Duration) error {
+	const want = "the connection closed with nothing sent"
+	got, ended := drain(w, within)
+	switch {
+	case len(got) > 0:
+		return differsAt("what it sent", 0, want, "%s", around(got, 0))
+	case !ended:
+		return differs(want, "an open connection after %v", within)
+	}
+	return nil
+}
+
+// silentEndAfter is silentEnd for a time limit of the node: the end must come
+// at limit, give or take a little.
+func (w *wire) silentEndAfter(limit time.Duration) error {
+	began := time.Now()
+	if err := w.silentEnd(limit + late); err != nil {
+		return err
+	}
+	return notEarly(began, limit)
+}
+
+// A node's time limits are taken for kept when they are early or late by less
+// than this.
+const (
+	early = 500 * time.Millisecond
+	late  = 2500 * time.Millisecond
+)
+
+func notEarly(began time.Time, limit time.Duration) error {
+	if took := time.Since(began); took < limit-early {
+		return differs("the end after "+limit.String(), "it after %v", took.Round(time.Millisecond))
+	}
+	return nil
+}
+
+// message1 is the first message of the handshake, as a frame: spec: comms 4.4.
+func (p *probe) message1() []byte {
+	key := p.secret.PublicKey() // as good an ephemeral as any: it is not used further
+	return append([]byte{0, 32}, key[:]...)
+}
+
+// errOtherKey reports a node that is not the one that was to be checked.
+var errOtherKey = errors.New("the node has another key")
+
+// shake does everything up to the end of the handshake, by default after the
+// wire byte.
+func (p *probe) shake(w *wire, prefix ...byte) (*noise.Conn, error) {
+	if prefix == nil {
+		prefix = []byte{p.wireByte()}
+	}
+	return p.handshake(w, prefix)
+}
+
+func (p *probe) handshake(w *wire, prefix []byte) (*noise.Conn, error) {
+	c, err := noise.Client(w, noise.Config{
+		Static: p.secret, Prefix: prefix, MessageTimeout: patience,
+		Check: func(k identity.PublicKey) error {
+			if k != p.Key {
+				return errOtherKey
+			}
+			return nil
+		},
+	})
+	if err != nil {
+		return nil, &setupError{"noise", err}
+	}
+	return c, nil
+}
+
+func (p *probe) wireByte() byte { return p.Network.WireByte(p.Release) }
+
+// secure dials and shakes hands.
+func (p *probe) secure() (*wire, *noise.Conn, error) {
+	w, err := p.dial()
+	if err != nil {
+		return nil, nil, err
+	}
+	c, err := p.shake(w)
+	return w, c, err
+}

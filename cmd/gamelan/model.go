@@ -1,0 +1,91 @@
+package main
+
+import (
+	"github.com/alecthomas/kong"
+
+	"github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/config"
+)
+
+// verb is one command of the model: gamelan itself, peers, peers add.
+type verb struct {
+	path string // "gamelan peers add"
+	node *kong.Node
+}
+
+// verbs lists gamelan and all its commands, each before those below it.
+func verbs(k *kong.Kong) []verb {
+	var all []verb
+	var walk func(path string, n *kong.Node)
+	walk = func(path string, n *kong.Node) {
+		all = append(all, verb{path, n})
+		for _, c := range n.Children {
+			if !c.Hidden {
+				walk(path+" "+c.Name, c)
+			}
+		}
+	}
+	walk("gamelan", k.Model.Node)
+	return all
+}
+
+// flags are the verb's own flags.
+func (v verb) flags() []*kong.Flag {
+	var all []*kong.Flag
+	for _, f := range v.node.Flags {
+		if !f.Hidden {
+			all = append(all, f)
+		}
+	}
+	return all
+}
+
+// every are the flags that can follow the verb: its own, those of the verb
+// that it is short for, and those of all verbs.
+func (v verb) every(root verb) []*kong.Flag {
+	all := v.flags()
+	if d := v.node.DefaultCmd; d != nil {
+		all = append(all, verb{"", d}.flags()...)
+	}
+	if v.node != root.node {
+		all = append(all, root.flags()...)
+	}
+	return all
+}
+
+// choices are the values that a flag may have, if they can be listed.
+func choices(f *kong.Flag) []string {
+	if f.Enum != "" {
+		return f.EnumSlice()
+	}
+	for i := range config.Settings {
+		if s := &config.Settings[i]; s.FlagName() == f.Name {
+			return s.Choices
+		}
+	}
+	return nil
+}
+
+// takesValue tells whether a word follows the flag.
+func takesValue(f *kong.Flag) bool { return !f.IsBool() }
+
+// words are what can follow the verb beside flags: the commands below it, or
+// what its argument may be.
+func (v verb) words() []string {
+	var all []string
+	for _, c := range v.node.Children {
+		if !c.Hidden {
+			all = append(all, c.Name)
+		}
+	}
+	for _, p := range v.node.Positional {
+		if p.Enum != "" {
+			all = append(all, p.EnumSlice()...)
+		}
+	}
+	if v.path == "gamelan config explain" {
+		for _, s := range config.Settings {
+			all = append(all, s.Key)
+		}
+	}
+	return all
+}

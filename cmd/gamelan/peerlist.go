@@ -1,0 +1,51 @@
+package main
+
+import (
+	"encoding/json"
+	"slices"
+	"time"
+
+	"github.com/gamelan-p2p/gamelan"
+	"github.com/gamelan-p2p/gamelan/identity"
+	"github.com/gamelan-p2p/gamelan/inspect"
+	"github.com/gamelan-p2p/gamelan/peerstore"
+)
+
+// peerList is the section "peers": the records of one moment, in the order of
+// the ids, each described when it is looked at.
+type peerList struct {
+	node    *gamelan.Node
+	now     time.Time
+	records []peerstore.Peer
+}
+
+func peersSection(n *gamelan.Node, now time.Time) inspect.PeerList {
+	records := make([]peerstore.Peer, 0, n.Peers().Len())
+	return peerList{n, now, slices.AppendSeq(records, n.Peers().All())}
+}
+
+func (l peerList) Len() int { return len(l.records) }
+
+func (l peerList) Slice(from, to int) []inspect.Peer {
+	all := make([]inspect.Peer, 0, to-from)
+	for _, p := range l.records[from:to] {
+		all = append(all, peerOf(l.node, p, l.now))
+	}
+	return all
+}
+
+func (l peerList) Find(id string) (inspect.Peer, bool) {
+	node, err := identity.ParseNodeID(id)
+	if key, keyErr := identity.ParsePublicKey(id); keyErr == nil {
+		node, err = key.NodeID(), nil
+	}
+	i := slices.IndexFunc(l.records, func(p peerstore.Peer) bool {
+		return err == nil && p.ID == node || err != nil && p.ID.Short() == id
+	})
+	if i < 0 {
+		return inspect.Peer{}, false
+	}
+	return peerOf(l.node, l.records[i], l.now), true
+}
+
+func (l peerList) MarshalJSON() ([]byte, error) { return json.Marshal(l.Slice(0, l.Len())) }

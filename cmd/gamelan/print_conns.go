@@ -1,0 +1,51 @@
+package main
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/gamelan-p2p/gamelan/inspect"
+)
+
+// printConns writes a table for people, one object a line for programs.
+func printConns(a *app, conns []inspect.Connection, closed bool) error {
+	if a.json {
+		for _, c := range conns {
+			if err := a.printJSON(c); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+	if len(conns) == 0 {
+		if closed {
+			a.note("no connection has ended yet")
+		} else {
+			a.note("no connections; see why with \"%s\"", a.dir.command("status"))
+		}
+		return nil
+	}
+	rows := [][]string{{"NODE ID", "DIRECTION", "AGE", "RTT", "KEPT OPEN BY", "ADDRESS"}}
+	if closed {
+		rows = [][]string{{"NODE ID", "DIRECTION", "LASTED", "ENDED", "BY", "WHY"}}
+	}
+	for _, c := range conns {
+		age := (time.Duration(c.AgeMS) * time.Millisecond).Round(time.Second).String()
+		row := []string{c.Peer[:min(16, len(c.Peer))], c.Direction, age}
+		if closed {
+			row = append(row, c.ClosedAt.Local().Format(time.TimeOnly), c.ClosedBy, c.CloseReason)
+		} else {
+			row = append(row, fmt.Sprintf("%.1fms", c.RTTMS), orDash(strings.Join(c.Handles, ", ")), c.Remote)
+		}
+		rows = append(rows, row)
+	}
+	return a.table(rows)
+}
+
+func orDash(s string) string {
+	if s == "" {
+		return "-"
+	}
+	return s
+}

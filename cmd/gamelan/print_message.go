@@ -1,0 +1,55 @@
+package main
+
+import (
+	"encoding/hex"
+	"fmt"
+	"io"
+	"time"
+	"unicode/utf8"
+
+	"github.com/gamelan-p2p/gamelan/inspect"
+)
+
+// binaryShown is how many bytes of a body that is not text are written out.
+const binaryShown = 32
+
+// printMessage writes one message: as JSON, as it came, or escaped on a line
+// of its own after when it came and from whom.
+func printMessage(a *app, w io.Writer, m *inspect.Message, raw bool) error {
+	if m.Lost > 0 {
+		a.note("gamelan: %s came while nobody listened and were dropped", plural(m.Lost, "message"))
+	}
+	if a.json {
+		b, err := m.MarshalJSON()
+		if err != nil {
+			return err
+		}
+		_, err = fmt.Fprintf(w, "%s\n", b)
+		return err
+	}
+	if raw {
+		_, err := fmt.Fprintf(w, "%s\n", m.Body)
+		return err
+	}
+	_, err := fmt.Fprintf(w, "%s  %s  %s\n", m.At.Local().Format(time.DateTime), m.Peer[:min(16, len(m.Peer))], bodyText(m.Body))
+	return err
+}
+
+func bodyText(b []byte) string {
+	if utf8.Valid(b) {
+		return inspect.Escape(string(b))
+	}
+	more := ""
+	if len(b) > binaryShown {
+		more = "…"
+	}
+	return fmt.Sprintf("(%s) %s%s", plural(uint64(len(b)), "byte"), hex.EncodeToString(b[:min(len(b), binaryShown)]), more)
+}
+
+// plural writes a number and what is counted.
+func plural(n uint64, noun string) string {
+	if n == 1 {
+		return "1 " + noun
+	}
+	return inspect.Number(n) + " " + noun + "s"
+}

@@ -1,0 +1,223 @@
+package main
+
+import (
+	"context"
+	"encoding/base64"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net"
+	"os"
+	"os/exec"
+	"os/signal"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/rogpeppe/go-internal/testscript"
+
+	"github.com/gamelan-p2p/gamelan/inspect"
+)
+
+func TestMain(m *testing.M) {
+	testscript.Main(m, map[string]func(){
+		"gamelan": main,
+		"fakenode": func() {
+			ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+			defer stop()
+			if err := fakeNode(ctx, os.Args[1]); err != nil {
+				fmt.Fprintln(os.Stderr, err)
+				os.Exit(1)
+			}
+		},
+	})
+}
+
+// The scripts hold whole command lines and what they print.
+func TestScripts(t *testing.T) {
+	stores, err := filepath.Abs("../../peerstore/testdata")
+	if err != nil {
+		t.Fatal(err)
+	}
+	cmds := map[string]func(*testscript.TestScript, bool, []string){
+		"status":       status,
+		"mode":         mode,
+		"waitsocket":   waitSocket,
+		"stalesocket":  staleSocket,
+		"seed":         fromID(func(i identityJSON) string { return i.Seeds[0] }),
+		"nodeid":       fromID(func(i identityJSON) string { return i.NodeID }),
+		"port":         fromID(func(i identityJSON) string { return i.Seeds[0][strings.LastIndex(i.Seeds[0], "/")+1:] }),
+		"waitlistener": waitListener,
+		"lines":        lines,
+		"terminate":    terminate,
+		"never":        never,
+	}
+	serviceCmds(cmds)
+	testscript.Run(t, testscript.Params{
+		Dir: "testdata/script",
+		Setup: func(e *testscript.Env) error {
+			e.Setenv("XDG_DATA_HOME", filepath.Join(e.WorkDir, "xdg"))
+			e.Setenv("XDG_CONFIG_HOME", filepath.Join(e.WorkDir, "config"))
+			e.Setenv("XDG_CONFIG_DIRS", filepath.Join(e.WorkDir, "system"))
+			e.Setenv("TZ", "UTC")
+			e.Setenv("NO_COLOR", "1")
+			e.Setenv("STORES", stores)
+			e.Values["manager"] = new(managers)
+			return nil
+		},
+		Cmds: cmds,
+	})
+}
+
+// status CODE COMMAND… runs a command that must end with that exit code.
+func status(ts *testscript.TestScript, neg bool, args []string) {
+	want, err := strconv.Atoi(args[0])
+	if err != nil || neg {
+		ts.Fatalf("usage: status CODE COMMAND…")
+	}
+	err = ts.Exec(args[1], args[2:]...)
+	got := 0
+	if x := (*exec.ExitError)(nil); errors.As(err, &x) {
+		got = x.ExitCode()
+	} else {
+		ts.Check(err)
+	}
+	if got != want {
+		ts.Fatalf("got exit code %d, want %d", got, want)
+	}
+}
+
+// mode PERMISSIONS FILE checks the permissions of a file.
+func mode(ts *testscript.TestScript, _ bool, args []string) {
+	info, err := os.Stat(ts.MkAbs(args[1]))
+	ts.Check(err)
+	if got := fmt.Sprintf("%04o", info.Mode().Perm()); got != args[0] {
+		ts.Fatalf("%s: got mode %s, want %s", args[1], got, args[0])
+	}
+}
+
+// waitsocket DIR waits until a node answers in DIR.
+func waitSocket(ts *testscript.TestScript, _ bool, args []string) {
+	for end := time.Now().Add(30 * time.Second); ; time.Sleep(5 * time.Millisecond) {
+		c, err := net.Dial("unix", filepath.Join(ts.MkAbs(args[0]), "gamelan.sock"))
+		if err == nil {
+			c.Close()
+			return
+		}
+		if time.Now().After(end) {
+			ts.Fatalf("nobody answers in %s after 30 s: %v", args[0], err)
+		}
+	}
+}
+
+// stalesocket DIR leaves a socket and a token as a node does that was killed.
+func staleSocket(ts *testscript.TestScript, _ bool, args []string) {
+	d := newDataDir(ts.MkAbs(args[0]))
+	l, err := d.listen()
+	ts.Check(err)
+	_, err = d.newToken()
+	ts.Check(err)
+	l.Close()
+	info, err := os.Lstat(d.socket())
+	ts.Check(err)
+	if info.Mode().Type() != fs.ModeSocket {
+		ts.Fatalf("%s: got %s, want a socket", d.socket(), info.Mode())
+	}
+}
+
+// fromID makes a command that runs gamelan id in a directory and puts something
+// of the answer into a variable: seed DIR NAME.
+func fromID(what func(identityJSON) string) func(*testscript.TestScript, bool, []string) {
+	return func(ts *testscript.TestScript, _ bool, args []string) {
+		ts.Check(ts.Exec("gamelan", "id", "--json", "--data-dir", args[0]))
+		var i identityJSON
+		ts.Check(json.Unmarshal([]byte(ts.ReadFile("stdout")), &i))
+		ts.Setenv(args[1], what(i))
+	}
+}
+
+// waitlistener DIR waits until somebody listens to the node in DIR.
+func waitListener(ts *testscript.TestScript, _ bool, args []string) {
+	c := newClient(newDataDir(ts.MkAbs(args[0])))
+	for end := time.Now().Add(30 * time.Second); ; time.Sleep(5 * time.Millisecond) {
+		var a inspect.Actor
+		ts.Check(c.getJSON(context.Background(), "/v1/actors/node/extensions/handler", &a))
+		if strings.Contains(a.Line, "1 listener") {
+			return
+		}
+		if time.Now().After(end) {
+			ts.Fatalf("nobody listens in %s after 30 s", args[0])
+		}
+	}
+}
+
+// terminate DIR sends TERM to the node that runs in DIR.
+func terminate(ts *testscript.TestScript, neg bool, args []string) {
+	signalNode(ts, neg, []string{"TERM", args[0]})
+}
+
+// never DIR FILE… makes sure that no file holds the secret key or the token of
+// the node in DIR, in any form.
+func never(ts *testscript.TestScript, _ bool, args []string) {
+	var id struct {
+		Secret string `json:"secret_key"`
+	}
+	ts.Check(json.Unmarshal([]byte(ts.ReadFile(args[0]+"/identity.json")), &id))
+	raw, err := hex.DecodeString(id.Secret)
+	ts.Check(err)
+	secrets := []string{id.Secret, string(raw), base64.StdEncoding.EncodeToString(raw)}
+	if token, err := os.ReadFile(ts.MkAbs("token")); err == nil {
+		secrets = append(secrets, strings.TrimSpace(string(token)))
+	}
+	for _, file := range args[1:] {
+		text := ts.ReadFile(file)
+		if text == "" {
+			ts.Fatalf("%s is empty", file)
+		}
+		for _, secret := range secrets {
+			if strings.Contains(strings.ToLower(text), strings.ToLower(secret)) {
+				ts.Fatalf("%s holds a secret", file)
+			}
+		}
+	}
+}
+
+// lines N FILE writes the numbers from 1 to N, one a line.
+func lines(ts *testscript.TestScript, _ bool, args []string) {
+	n, err := strconv.Atoi(args[0])
+	ts.Check(err)
+	var b strings.Builder
+	for i := range n {
+		fmt.Fprintln(&b, i+1)
+	}
+	ts.Check(os.WriteFile(ts.MkAbs(args[1]), []byte(b.String()), 0o600))
+}
+
+func TestShellQuote(t *testing.T) {
+	for in, want := range map[string]string{
+		"/home/a/node-1": "/home/a/node-1", "a b": "'a b'", "it's": `'it'\''s'`, "$x": "'$x'",
+	} {
+		if got := shellQuote(in); got != want {
+			t.Errorf("shellQuote(%q): got %s, want %s", in, got, want)
+		}
+	}
+}
+
+func TestSocketPathTooLong(t *testing.T) {
+	d := newDataDir(filepath.Join(t.TempDir(), strings.Repeat("x", 120)))
+	if err := d.make(); err != nil {
+		t.Fatal(err)
+	}
+	_, err := d.listen()
+	if f := (*failure)(nil); !errors.As(err, &f) || !strings.Contains(f.hint, "shorter") {
+		t.Errorf("got %v, want a failure that asks for a shorter directory", err)
+	}
+	if left, _ := filepath.Glob(filepath.Join(d.path, "*")); len(left) != 0 {
+		t.Errorf("got %v left behind, want nothing", left)
+	}
+}

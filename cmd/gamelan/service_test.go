@@ -1,0 +1,119 @@
+package main
+
+import (
+	"context"
+	"net"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"sync"
+	"syscall"
+	"time"
+
+	"github.com/rogpeppe/go-internal/testscript"
+
+	"github.com/gamelan-p2p/gamelan/inspect"
+)
+
+// notifications is the other end of a service manager's socket.
+type notifications struct {
+	conn *net.UnixConn
+	came chan struct{}
+
+	mu    sync.Mutex
+	texts []string
+	seen  int
+}
+
+// serviceCmds are the commands of scripts that stand for a service manager.
+func serviceCmds(cmds map[string]func(*testscript.TestScript, bool, []string)) {
+	cmds["manager"] = newManager
+	cmds["notified"] = notified
+	cmds["signal"] = signalNode
+	cmds["waitcredit"] = waitCredit
+}
+
+// manager opens a socket for word of a service, and names it in NOTIFY_SOCKET.
+func newManager(ts *testscript.TestScript, _ bool, _ []string) {
+	path := filepath.Join(ts.Getenv("WORK"), "notify")
+	os.Remove(path) // of an earlier one
+	conn, err := net.ListenUnixgram("unixgram", &net.UnixAddr{Name: path, Net: "unixgram"})
+	ts.Check(err)
+	n := &notifications{conn: conn, came: make(chan struct{}, 1)}
+	go func() {
+		b := make([]byte, 64<<10)
+		for {
+			k, err := conn.Read(b)
+			if err != nil {
+				return
+			}
+			n.mu.Lock()
+			n.texts = append(n.texts, string(b[:k]))
+			n.mu.Unlock()
+			select {
+			case n.came <- struct{}{}:
+			default:
+			}
+		}
+	}()
+	ts.Defer(func() { conn.Close() })
+	ts.Value("manager").(*managers).set(n)
+	ts.Setenv("NOTIFY_SOCKET", path)
+}
+
+// managers holds the service manager of a script.
+type managers struct{ *notifications }
+
+func (m *managers) set(n *notifications) { m.notifications = n }
+
+// notified REGEXP waits for word of the service that matches, after what was
+// waited for before.
+func notified(ts *testscript.TestScript, _ bool, args []string) {
+	n := ts.Value("manager").(*managers).notifications
+	want, end := regexp.MustCompile("(?m)"+args[0]), time.After(30*time.Second)
+	for {
+		n.mu.Lock()
+		for ; n.seen < len(n.texts); n.seen++ {
+			if want.MatchString(n.texts[n.seen]) {
+				n.seen++
+				n.mu.Unlock()
+				return
+			}
+		}
+		texts := slices.Clone(n.texts)
+		n.mu.Unlock()
+		select {
+		case <-n.came:
+		case <-end:
+			ts.Fatalf("got %q, want %s", texts, args[0])
+		}
+	}
+}
+
+// signal NAME DIR sends a signal to the node that runs in DIR.
+func signalNode(ts *testscript.TestScript, _ bool, args []string) {
+	sig := map[string]syscall.Signal{"HUP": syscall.SIGHUP, "QUIT": syscall.SIGQUIT, "TERM": syscall.SIGTERM, "STOP": syscall.SIGSTOP, "KILL": syscall.SIGKILL}[args[0]]
+	for _, c := range ts.BackgroundCmds() {
+		if slices.Contains(c.Args, "node") && slices.Contains(c.Args, args[1]) {
+			ts.Check(c.Process.Signal(sig))
+			return
+		}
+	}
+	ts.Fatalf("no node runs in %s", args[1])
+}
+
+// waitcredit DIR waits until the node in DIR has a message in work.
+func waitCredit(ts *testscript.TestScript, _ bool, args []string) {
+	c := newClient(newDataDir(ts.MkAbs(args[0])))
+	for end := time.Now().Add(30 * time.Second); ; time.Sleep(5 * time.Millisecond) {
+		var n inspect.Node
+		ts.Check(c.getJSON(context.Background(), "/v1/node", &n))
+		if n.Credit.Used > 0 {
+			return
+		}
+		if time.Now().After(end) {
+			ts.Fatalf("nothing is in work in %s after 30 s", args[0])
+		}
+	}
+}

@@ -1,0 +1,174 @@
+package main
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"reflect"
+	"runtime"
+	"strconv"
+
+	"github.com/adrg/xdg"
+	"github.com/alecthomas/kong"
+
+	"github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/config"
+)
+
+// configFilesText says where a configuration file is looked for, on every
+// machine.
+const configFilesText = "gamelan/gamelan.toml in the configuration directories of XDG, which are ~/.config and /etc/xdg, and /etc/gamelan/gamelan.toml"
+
+// configFiles are where a configuration file is looked for, in this order.
+func configFiles() []string {
+	var all []string
+	for _, dir := range append([]string{xdg.ConfigHome}, xdg.ConfigDirs...) {
+		all = append(all, filepath.Join(dir, "gamelan", "gamelan.toml"))
+	}
+	if runtime.GOOS != "windows" {
+		all = append(all, "/etc/gamelan/gamelan.toml")
+	}
+	return all
+}
+
+// setSources says where the settings come from. file and dir are what was given
+// with --config and --data-dir, empty for nothing.
+func (a *app) setSources(file, dir string) {
+	a.sources = config.Sources{Files: configFiles(), Environ: os.Environ(), Flags: map[string][]string{}}
+	if file != "" {
+		a.sources.Files, a.sources.Named = []string{file}, true
+		if file != os.Getenv("GAMELAN_CONFIG") {
+			a.configArg = " --config " + shellQuote(file)
+		}
+	}
+	if dir != "" {
+		a.sources.Flags["data_dir"] = []string{dir}
+	}
+}
+
+// load reads the settings, with the flags of a verb.
+func (a *app) load(flags map[string][]string) *config.Loaded {
+	s := a.sources
+	s.Flags = map[string][]string{}
+	for _, from := range []map[string][]string{a.sources.Flags, flags} {
+		for key, texts := range from {
+			s.Flags[key] = texts
+		}
+	}
+	return config.Load(s)
+}
+
+// locate sets the data directory. Problems of other settings do not matter to a
+// verb that only needs to find the node.
+func (a *app) locate(l *config.Loaded) error {
+	path, from, unknown := l.DataDir()
+	if len(unknown) > 0 {
+		return problems(unknown)
+	}
+	switch {
+	case from.Kind == "flag":
+		a.dir = newDataDir(path)
+	case path == "":
+		a.dir = dataDir{defaultDataDir(), a.configArg}
+	default:
+		a.dir = dataDir{path, a.configArg}
+	}
+	return nil
+}
+
+// problems are settings that cannot be used; it prints one line for each.
+type problems []*config.Problem
+
+func (p problems) Error() string {
+	errs := make([]error, len(p))
+	for i := range p {
+		errs[i] = p[i]
+	}
+	return errors.Join(errs...).Error()
+}
+
+// print writes the problems and returns the exit code: a mistake of whoever
+// wrote the settings.
+func (p problems) print(a *app) int {
+	if a.json {
+		b, _ := json.Marshal(map[string]any{"error": struct {
+			jsonError
+			Problems []*config.Problem `json:"problems"`
+		}{jsonError{"config", p[0].Error(), "see gamelan config explain KEY"}, p}})
+		fmt.Fprintf(a.err, "%s\n", b)
+		return exitUsage
+	}
+	for _, problem := range p {
+		fmt.Fprintf(a.err, "gamelan: %s\n", problem)
+	}
+	return exitUsage
+}
+
+// newSettingFlags makes a struct with a flag for every setting but the data
+// directory, which has one of all verbs.
+func newSettingFlags() any {
+	var fields []reflect.StructField
+	for i := range config.Settings {
+		s := &config.Settings[i]
+		if s.Key == "data_dir" {
+			continue
+		}
+		f := reflect.StructField{Name: fieldName(i), Type: reflect.TypeFor[*string]()}
+		help := fmt.Sprintf("%s (default: %s)", s.Doc, s.Default())
+		more := ""
+		switch {
+		case s.List():
+			f.Type = reflect.TypeFor[[]string]()
+			help = "May be given several times. " + help
+			more = ` sep:"none"`
+		case s.Kind == config.Switch:
+			f.Type = reflect.TypeFor[*bool]()
+			more = ` negatable:""`
+		}
+		f.Tag = reflect.StructTag(fmt.Sprintf("name:%s help:%s placeholder:%s group:%s%s",
+			strconv.Quote(s.FlagName()), strconv.Quote(help), strconv.Quote(placeholder(s)), strconv.Quote("["+s.Section()+"]"), more))
+		fields = append(fields, f)
+	}
+	return reflect.New(reflect.StructOf(fields)).Interface()
+}
+
+func fieldName(i int) string { return "S" + strconv.Itoa(i) }
+
+func placeholder(s *config.Setting) string {
+	switch s.Kind {
+	case config.Count:
+		return "N"
+	case config.Size:
+		return "SIZE"
+	case config.Duration:
+		return "TIME"
+	case config.Addrs:
+		return "ADDR"
+	case config.Seeds:
+		return "KEY::ADDR"
+	}
+	return "NAME"
+}
+
+// settingFlags returns what was given with the flags that newSettingFlags has
+// made, by the key of the setting.
+func settingFlags(p kong.Plugins) map[string][]string {
+	given := map[string][]string{}
+	v := reflect.ValueOf(p[0]).Elem()
+	for i := range config.Settings {
+		f := v.FieldByName(fieldName(i))
+		if !f.IsValid() || f.IsNil() {
+			continue
+		}
+		switch f := f.Interface().(type) {
+		case []string:
+			given[config.Settings[i].Key] = f
+		case *string:
+			given[config.Settings[i].Key] = []string{*f}
+		case *bool:
+			given[config.Settings[i].Key] = []string{strconv.FormatBool(*f)}
+		}
+	}
+	return given
+}

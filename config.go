@@ -1,0 +1,398 @@
+package gamelan
+
+import (
+	"errors"
+	"fmt"
+	"net/netip"
+	"time"
+
+	ma "github.com/multiformats/go-multiaddr"
+
+	"github.com/gamelan-p2p/gamelan/identity"
+	"github.com/gamelan-p2p/gamelan/peerstore"
+	"github.com/gamelan-p2p/gamelan/protocol"
+	"github.com/gamelan-p2p/gamelan/protocol/address"
+	"github.com/gamelan-p2p/gamelan/protocol/rpc"
+	"github.com/gamelan-p2p/gamelan/transport/mux"
+)
+
+// Config is what a node is made of, as data. The zero value works: LocalNet, a
+// new identity, listening on a free loopback port, nothing kept on disk.
+type Config struct {
+	// DataDir is the directory of the node's identity and peer store. It is
+	// made if it does not exist. Empty: nothing is kept.
+	DataDir string
+
+	// Network is the name of the network: localnet, mainnet, stagenet, nextnet,
+	// igor or esmeralda. Default: that of the identity in DataDir, else
+	// localnet. A public network is never assumed.
+	Network string
+
+	// Release is the release of the reference whose wire bytes are used where
+	// they differ: "6.2", "1.7" or "rc5". Default "6.2".
+	Release string
+
+	// Profile replaces the wire profile that follows from Network and Release.
+	Profile *protocol.Profile
+
+	// Secret is the node's identity. Default: that in DataDir, made if there
+	// is none; without DataDir a new one.
+	Secret *identity.Secret
+
+	// Listen are the multiaddrs to listen on. Default: a free loopback port on
+	// LocalNet, port 18189 of all interfaces elsewhere. [ListenNowhere] makes a
+	// node that only dials.
+	Listen []string
+
+	// PublicAddresses are the multiaddrs that other nodes are told to dial, at
+	// most 5. Default: what the node listens on, as far as it may be told.
+	PublicAddresses []string
+
+	// Seeds are peers to know from the start, as KEY::ADDRESS[::ADDRESS…].
+	Seeds []string
+
+	// UserAgent is told to peers: at most 50 bytes of printable ASCII. Default
+	// "gamelan/<version>".
+	UserAgent string
+
+	// Client makes the node a client: others do not count it as a node of the
+	// network.
+	Client bool
+
+	// KeepAlive is the silence after which a connection is pinged. Default
+	// 30 s.
+	KeepAlive time.Duration
+
+	// NodeCredit bounds the bytes of messages in work, half for each
+	// direction. Default 256 MiB.
+	NodeCredit int64
+
+	// PeerCredit bounds the bytes of messages in work with one peer in one
+	// direction; a message counts its length and 256. Default 1 MiB.
+	PeerCredit int64
+
+	// MaxInbound bounds the inbound connections and MaxSetups the inbound
+	// set-ups under way, of all listeners together. Defaults 500 and 100.
+	MaxInbound, MaxSetups int
+
+	// The same for one source, an IPv4 address or an IPv6 /64, and for one
+	// subnet, an IPv4 /24 or an IPv6 /48. Loopback, which is where what comes
+	// through a Tor service arrives from, and what has no IP address have no
+	// such limits. Defaults 32 and 4, 128 and 16.
+	MaxInboundPerSource, MaxSetupsPerSource int
+	MaxInboundPerSubnet, MaxSetupsPerSubnet int
+
+	// ExemptSources are networks, such as "10.0.0.0/8", whose addresses have
+	// no limits per source and per subnet either.
+	ExemptSources []string
+
+	// MaxDials bounds the dials under way that no caller waits for, DialRate
+	// how many of them begin within a second. Defaults 8 and 20.
+	MaxDials, DialRate int
+
+	// ExcludeDial are addresses that are never dialled: a whole multiaddr, a
+	// range such as /ip4/203.0.*.10:20/tcp/*, or a network such as
+	// 203.0.113.0/24. The node's own addresses are excluded in any case.
+	ExcludeDial []string
+
+	// Floor is the number of connected nodes below which the node dials others
+	// that it knows without being asked. Default 8; [NoFloor] for none.
+	Floor int
+
+	// LivenessAllow are networks, such as "127.0.0.1/32", from where anybody may
+	// ask, without a handshake, whether the node is there (first byte 0xA7).
+	// Default: none. LivenessSlots is how many may do so at once; default 1.
+	LivenessAllow []string
+	LivenessSlots int
+
+	// SelfCheck, unless it is 0, is how often the node asks itself, through its
+	// own public addresses, whether it can be reached.
+	SelfCheck time.Duration
+
+	// KeepClosest, unless it is 0, is how many connected nodes are kept: the
+	// closest to this one. The others are closed, except those on the allow
+	// list and those that are held.
+	KeepClosest int
+
+	// Allow are the node ids of peers that are not banned. A ban from before,
+	// stored or imported, holds until Unban.
+	Allow []string
+
+	// MaxPeers bounds the peers that are remembered. Default 50,000.
+	MaxPeers int
+
+	// MinConnected is how many connected nodes make the node online. Default 1.
+	MinConnected int
+
+	// RPC bounds remote calls.
+	RPC RPCConfig
+
+	// Mux sets limits of the connections' multiplexer.
+	Mux mux.Config
+}
+
+// RPCConfig bounds remote calls, in numbers of sessions: a session is a substream
+// on which one call at a time is made.
+type RPCConfig struct {
+	// MaxSessions bounds the sessions that peers have with this node's
+	// services, MaxPeerSessions those of one peer. Beyond, peers are told to
+	// come later. Defaults 100, 10.
+	MaxSessions, MaxPeerSessions int
+
+	// ClientSessions bounds this node's sessions with one service of one peer,
+	// which its calls share: so many run at a time. Default 4.
+	ClientSessions int
+
+	// Idle is how long a peer keeps a session without making a call. Default
+	// 10 min.
+	Idle time.Duration
+}
+
+// ListenNowhere as the only entry of Config.Listen makes a node that accepts no
+// connections.
+const ListenNowhere = "nowhere"
+
+// NoFloor as Config.Floor makes a node that dials only whom it was asked to.
+const NoFloor = -1
+
+// ErrConfig reports a setting that does not work; the error is a
+// [*ConfigError], which says which one.
+var ErrConfig = errors.New("gamelan: bad config")
+
+// ConfigError says what is wrong with one field of a Config, and what would be
+// right. It is an [ErrConfig].
+type ConfigError struct {
+	Field string // its name in Config
+	Err   error
+}
+
+func (e *ConfigError) Error() string {
+	return ErrConfig.Error() + ": " + e.Field + ": " + e.Err.Error()
+}
+
+// Unwrap returns ErrConfig and the cause.
+func (e *ConfigError) Unwrap() []error { return []error{ErrConfig, e.Err} }
+
+func badConfig(field string, err error) error { return &ConfigError{field, err} }
+
+// Validate reports what is wrong with the config as far as that can be seen
+// without the data directory and the network: a [*ConfigError], or nil.
+func (c Config) Validate() error {
+	_, err := c.settle()
+	return err
+}
+
+// DefaultConfig is the zero Config with every default written out that does
+// not depend on another field.
+func DefaultConfig() Config {
+	c := Config{}.withDefaults()
+	c.Mux = c.Mux.WithDefaults()
+	return c
+}
+
+func (c Config) withDefaults() Config {
+	def(&c.Network, protocol.LocalNet.String())
+	def(&c.Release, protocol.Release6.String())
+	def(&c.KeepAlive, 30*time.Second)
+	def(&c.NodeCredit, 256<<20)
+	def(&c.PeerCredit, 1<<20)
+	def(&c.MaxInbound, 500)
+	def(&c.MaxSetups, 100)
+	def(&c.MaxInboundPerSource, 32)
+	def(&c.MaxSetupsPerSource, 4)
+	def(&c.MaxInboundPerSubnet, 128)
+	def(&c.MaxSetupsPerSubnet, 16)
+	def(&c.MaxDials, 8)
+	def(&c.DialRate, 20)
+	def(&c.Floor, 8)
+	def(&c.LivenessSlots, 1)
+	def(&c.MaxPeers, 50_000)
+	def(&c.MinConnected, 1)
+	def(&c.RPC.MaxSessions, 100)
+	def(&c.RPC.MaxPeerSessions, 10)
+	def(&c.RPC.ClientSessions, 4)
+	def(&c.RPC.Idle, rpc.DefaultIdle)
+	def(&c.UserAgent, "gamelan/"+Version)
+	return c
+}
+
+// settled is a Config with its texts parsed and its defaults filled in.
+type settled struct {
+	Config
+	profile protocol.Profile
+	listen  []ma.Multiaddr
+	public  []ma.Multiaddr
+	seeds   []peerstore.Peer
+	exempt  []netip.Prefix
+	mayAsk  []netip.Prefix
+	exclude []address.Range
+	allow   []identity.NodeID
+}
+
+func (c Config) settle() (settled, error) {
+	s := settled{Config: c.withDefaults()}
+	if err := s.chooseProfile(); err != nil {
+		return s, err
+	}
+	if err := s.check(); err != nil {
+		return s, err
+	}
+	return s, s.parse()
+}
+
+func def[T comparable](p *T, v T) {
+	var zero T
+	if *p == zero {
+		*p = v
+	}
+}
+
+func (s *settled) chooseProfile() error {
+	if s.Profile != nil {
+		s.profile = *s.Profile
+		if err := s.profile.Validate(); err != nil {
+			return badConfig("Profile", err)
+		}
+		return nil
+	}
+	network := protocol.LocalNet
+	var err error
+	if s.Network != "" {
+		if network, err = protocol.ParseNetwork(s.Network); err != nil {
+			return badConfig("Network", err)
+		}
+	}
+	s.profile = protocol.Tari(network)
+	if s.Release != "" {
+		release, err := protocol.ParseRelease(s.Release)
+		if err != nil {
+			return badConfig("Release", err)
+		}
+		s.profile.WireByte = network.WireByte(release)
+	}
+	return nil
+}
+
+func (s *settled) check() error {
+	for _, v := range []struct {
+		name string
+		n    int64
+	}{
+		{"KeepAlive", int64(s.KeepAlive)},
+		{"NodeCredit", s.NodeCredit},
+		{"PeerCredit", s.PeerCredit},
+		{"MaxInbound", int64(s.MaxInbound)},
+		{"MaxSetups", int64(s.MaxSetups)},
+		{"MaxInboundPerSource", int64(s.MaxInboundPerSource)},
+		{"MaxSetupsPerSource", int64(s.MaxSetupsPerSource)},
+		{"MaxInboundPerSubnet", int64(s.MaxInboundPerSubnet)},
+		{"MaxSetupsPerSubnet", int64(s.MaxSetupsPerSubnet)},
+		{"MaxDials", int64(s.MaxDials)},
+		{"DialRate", int64(s.DialRate)},
+		{"Floor", int64(max(s.Floor, 0)) + min(0, int64(s.Floor)-NoFloor)},
+		{"KeepClosest", int64(s.KeepClosest)},
+		{"LivenessSlots", int64(s.LivenessSlots)},
+		{"SelfCheck", int64(s.SelfCheck)},
+		{"MaxPeers", int64(s.MaxPeers)},
+		{"MinConnected", int64(s.MinConnected)},
+		{"RPC.MaxSessions", int64(s.RPC.MaxSessions)},
+		{"RPC.MaxPeerSessions", int64(s.RPC.MaxPeerSessions)},
+		{"RPC.ClientSessions", int64(s.RPC.ClientSessions)},
+		{"RPC.Idle", int64(s.RPC.Idle)},
+	} {
+		if v.n < 0 {
+			return badConfig(v.name, errors.New("is negative; leave it 0 for the default"))
+		}
+	}
+	if s.PeerCredit > s.NodeCredit/4 {
+		return badConfig("PeerCredit", fmt.Errorf("%d is above a quarter of NodeCredit (%d); lower it or raise NodeCredit", s.PeerCredit, s.NodeCredit))
+	}
+	if s.KeepClosest > 0 && s.KeepClosest < s.Floor {
+		return badConfig("KeepClosest", fmt.Errorf("%d is below Floor (%d): connections would be made and closed again; raise it or lower Floor", s.KeepClosest, s.Floor))
+	}
+	if err := s.Mux.Validate(); err != nil {
+		return badConfig("Mux", err)
+	}
+	if len(s.UserAgent) > s.profile.Limits.UserAgent || !printable(s.UserAgent) {
+		return badConfig("UserAgent", fmt.Errorf("%q is not printable ASCII of at most %d bytes; choose another", s.UserAgent, s.profile.Limits.UserAgent))
+	}
+	return nil
+}
+
+func printable(s string) bool {
+	for i := range len(s) {
+		if s[i] < 0x20 || s[i] > 0x7e {
+			return false
+		}
+	}
+	return true
+}
+
+func (s *settled) parse() (err error) {
+	listen := s.Listen
+	switch {
+	case len(listen) == 1 && listen[0] == ListenNowhere:
+		listen = nil
+	case len(listen) == 0 && s.profile.TestAddresses:
+		listen = []string{"/ip4/127.0.0.1/tcp/0"}
+	case len(listen) == 0:
+		listen = []string{"/ip4/0.0.0.0/tcp/18189"}
+	}
+	if s.listen, err = parseAddresses("Listen", listen); err != nil {
+		return err
+	}
+	if s.public, err = parseAddresses("PublicAddresses", s.PublicAddresses); err != nil {
+		return err
+	}
+	if s.exempt, err = parseNetworks("ExemptSources", s.ExemptSources); err != nil {
+		return err
+	}
+	if s.mayAsk, err = parseNetworks("LivenessAllow", s.LivenessAllow); err != nil {
+		return err
+	}
+	for _, text := range s.ExcludeDial {
+		r, err := address.ParseRange(text)
+		if err != nil {
+			return badConfig("ExcludeDial", err)
+		}
+		s.exclude = append(s.exclude, r)
+	}
+	for _, text := range s.Allow {
+		id, err := identity.ParseNodeID(text)
+		if err != nil {
+			return badConfig("Allow", err)
+		}
+		s.allow = append(s.allow, id)
+	}
+	for _, text := range s.Seeds {
+		seed, err := peerstore.ParseSeed(text)
+		if err != nil {
+			return badConfig("Seeds", err)
+		}
+		s.seeds = append(s.seeds, seed)
+	}
+	return nil
+}
+
+func parseNetworks(field string, texts []string) (networks []netip.Prefix, err error) {
+	for _, text := range texts {
+		p, err := netip.ParsePrefix(text)
+		if err != nil {
+			return nil, badConfig(field, fmt.Errorf("%w; write a network as 10.0.0.0/8", err))
+		}
+		networks = append(networks, p.Masked())
+	}
+	return networks, nil
+}
+
+func parseAddresses(field string, texts []string) ([]ma.Multiaddr, error) {
+	addrs := make([]ma.Multiaddr, 0, len(texts))
+	for _, text := range texts {
+		a, err := address.Parse(text)
+		if err != nil {
+			return nil, badConfig(field, err)
+		}
+		addrs = append(addrs, a)
+	}
+	return addrs, nil
+}

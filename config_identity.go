@@ -1,0 +1,48 @@
+package gamelan
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/gamelan-p2p/gamelan/protocol"
+)
+
+// settleWithIdentity settles the config with the identity of its data
+// directory. One is made there only when everything else is in order.
+func (c Config) settleWithIdentity() (settled, error) {
+	if c.DataDir == "" || c.Secret != nil {
+		return c.settle()
+	}
+	id, err := LoadIdentity(c.DataDir)
+	none := errors.Is(err, ErrNoIdentity)
+	if err != nil && !none {
+		return settled{}, err
+	}
+	if !none {
+		c.Secret = id.Secret
+		if c.Network == "" {
+			c.Network = id.Network.String()
+		}
+	}
+	s, err := c.settle()
+	if err == nil && none {
+		id, err = CreateIdentity(c.DataDir, s.profile.Network)
+		if errors.Is(err, ErrIdentityExists) { // another program was faster
+			id, err = LoadIdentity(c.DataDir)
+		}
+	}
+	if err != nil {
+		return s, err
+	}
+	s.Secret = id.Secret
+	return s, sameNetwork(c.DataDir, id.Network, s.profile.Network)
+}
+
+// sameNetwork keeps an identity on the network that it was made for: one on two
+// networks is asking for confusion.
+func sameNetwork(dir string, made, used protocol.Network) error {
+	if made == used {
+		return nil
+	}
+	return badConfig("Network", fmt.Errorf("the identity in %s was made for %s, not for %s; use its network, or another directory", dir, made, used))
+}

@@ -1,0 +1,144 @@
+package gamelan
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"sync"
+
+	"github.com/gamelan-p2p/gamelan/actors"
+	"github.com/gamelan-p2p/gamelan/identity"
+	"github.com/gamelan-p2p/gamelan/transport/connpool"
+)
+
+// Connection describes a live connection.
+type Connection = actors.ConnRef
+
+// Connections returns the live connections, ordered by peer.
+func (n *Node) Connections() []*Connection {
+	all := make([]*Connection, 0, n.env.Connections.Len())
+	for _, ref := range n.env.Connections.All() {
+		all = append(all, ref)
+	}
+	slices.SortFunc(all, func(a, b *Connection) int { return a.Peer.Compare(b.Peer) })
+	return all
+}
+
+// Connection returns the connection to a peer, if there is one.
+func (n *Node) Connection(peer identity.NodeID) (*Connection, bool) {
+	return n.env.Connections.Get(peer)
+}
+
+// Dial returns the connection to a peer, making one if there is none. It dials
+// no peer that is banned. The error is [ErrClosed], ctx's, or an
+// [*actors.DialError], which lists what was tried.
+func (n *Node) Dial(ctx context.Context, peer identity.NodeID) (*Connection, error) {
+	if ref, ok := n.env.Connections.Get(peer); ok {
+		if _, _, banned := n.Peers().Banned(peer, n.env.Now()); !banned {
+			return ref, nil
+		}
+	}
+	for {
+		r, err := ask[actors.PeerDialed](ctx, n, n.env.Dialer, actors.DialPeer{Peer: peer})
+		err = cmp.Or(err, r.Err)
+		switch {
+		case err == nil:
+			return r.Conn, nil
+		case n.stopping():
+			return nil, ErrClosed
+		case errors.Is(err, actors.ErrDialCancelled) && ctx.Err() == nil: // the dialer was restarted
+			continue
+		case r.Err != nil:
+			return nil, r.Err
+		}
+		return nil, fmt.Errorf("gamelan: dial peer %s: %w", peer, err)
+	}
+}
+
+// Disconnect closes the connection to a peer in order, if there is one, and
+// returns when it is closed: messages already written are proven first, for up
+// to two seconds. A peer that is held is dialled again.
+func (n *Node) Disconnect(ctx context.Context, peer identity.NodeID) error {
+	var ref *Connection
+	err := n.events.await(ctx, func() bool {
+		now, ok := n.env.Connections.Get(peer)
+		if ok && ref == nil {
+			ref = now
+			why := actors.CloseReason{Code: actors.CloseRequested, By: "us"}
+			n.env.System.Root.Send(n.env.Conns, actors.CloseConn{Peer: peer, Conn: ref.ID, Reason: why})
+		}
+		return !ok || now.ID != ref.ID
+	})
+	return peerError("disconnect", peer, err)
+}
+
+// Hold keeps a peer connected until release is called: it is dialled, and
+// dialled again whenever its connection ends.
+func (n *Node) Hold(peer identity.NodeID) (release func()) {
+	owner := fmt.Sprintf("hold-%d", n.env.NewID())
+	n.env.System.Root.Send(n.env.Connectivity, actors.WantPeer{Peer: peer, Owner: owner})
+	return sync.OnceFunc(func() {
+		n.env.System.Root.Send(n.env.Connectivity, actors.ReleasePeer{Peer: peer, Owner: owner})
+	})
+}
+
+// Closest returns up to so many connected nodes, nearest to target first,
+// without the excluded ones.
+func (n *Node) Closest(target identity.NodeID, count int, except ...identity.NodeID) []identity.NodeID {
+	return connpool.Closest(target, n.env.Live(), count, except...)
+}
+
+// Random returns up to so many connected nodes in random order, without the
+// excluded ones.
+func (n *Node) Random(count int, except ...identity.NodeID) []identity.NodeID {
+	r := rand.New(rand.NewPCG(rand.Uint64(), rand.Uint64()))
+	return connpool.Random(r, n.env.Live(), count, except...)
+}
+
+// Owners returns who wants a peer connected: names of holds and of actors.
+func (n *Node) Owners(peer identity.NodeID) []string {
+	owners, _ := n.env.Owners.Get(peer)
+	return slices.Clone(owners)
+}
+
+// Attempts returns the last dials of a peer's addresses, the oldest first: at
+// most 32, of the 512 peers dialled last.
+func (n *Node) Attempts(peer identity.NodeID) []actors.DialAttempt {
+	attempts, _ := n.env.Dials.Get(peer)
+	return attempts
+}
+
+// Choice returns the last choice among candidates to dial that looked at the
+// peer; ok is false when none of the last 16 did.
+func (n *Node) Choice(peer identity.NodeID) (choice connpool.Choice, ok bool) {
+	all := n.env.Choices.Last()
+	for i := len(all) - 1; i >= 0; i-- {
+		if _, _, ok := all[i].Rank(peer); ok {
+			return all[i], true
+		}
+	}
+	return connpool.Choice{}, false
+}
+
+// Status is the node's state and its cause in words.
+func (n *Node) Status(ctx context.Context) (actors.Status, error) {
+	return ask[actors.Status](ctx, n, n.env.Connectivity, actors.GetStatus{})
+}
+
+// Reachability is what the node knows of its own public addresses, if
+// Config.SelfCheck is set.
+func (n *Node) Reachability(ctx context.Context) (actors.Liveness, error) {
+	return ask[actors.Liveness](ctx, n, n.env.LivenessActor, actors.GetLiveness{})
+}
+
+// WaitOnline waits until so many peers are connected.
+func (n *Node) WaitOnline(ctx context.Context, connections int) error {
+	err := n.events.await(ctx, func() bool { return n.env.Connections.Len() >= connections })
+	if err == nil || errors.Is(err, ErrClosed) {
+		return err
+	}
+	return fmt.Errorf("gamelan: %d of %d connections: %w; dial or hold peers that can be reached", n.env.Connections.Len(), connections, err)
+}

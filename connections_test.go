@@ -1,0 +1,332 @@
+package gamelan_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/gamelan-p2p/gamelan"
+	"github.com/gamelan-p2p/gamelan/actors"
+	"github.com/gamelan-p2p/gamelan/gamelantest"
+	"github.com/gamelan-p2p/gamelan/identity"
+	"github.com/gamelan-p2p/gamelan/protocol"
+)
+
+func TestDialThatCannotWork(t *testing.T) {
+	n := start(t, gamelan.Config{}, nil)
+	for want, peer := range map[error]identity.NodeID{actors.ErrUnknownPeer: {1}, actors.ErrSelf: n.ID()} {
+		_, err := n.Dial(t.Context(), peer)
+		if _, ok := errors.AsType[*actors.DialError](err); !ok || !errors.Is(err, want) {
+			t.Errorf("got %v, want %v", err, want)
+		}
+	}
+	if err := n.Ban(t.Context(), n.ID(), time.Hour, "myself"); !errors.Is(err, actors.ErrSelf) {
+		t.Errorf("ban of itself: got %v, want %v", err, actors.ErrSelf)
+	}
+	if err := n.Ban(t.Context(), identity.NodeID{1}, 0, ""); err == nil {
+		t.Error("ban for no time: got nil, want an error")
+	}
+}
+
+func TestDisconnect(t *testing.T) {
+	gamelantest.Bubble(t, func(t *testing.T) {
+		net := gamelantest.NewNetwork(t)
+		a, b := net.Start(gamelan.Config{}), net.Start(gamelan.Config{})
+		if err := a.Disconnect(t.Context(), b.ID()); err != nil {
+			t.Errorf("without a connection: got %v, want nil", err)
+		}
+		net.Connect(a, b)
+		for range 2 {
+			if err := a.Disconnect(t.Context(), b.ID()); err != nil {
+				t.Error(err)
+			}
+			if _, ok := a.Connection(b.ID()); ok {
+				t.Error("afterwards: got a connection, want none")
+			}
+		}
+
+		net.Connect(a, b)
+		net.Cut(a, b)
+		if err := a.Disconnect(t.Context(), b.ID()); err != nil {
+			t.Errorf("of a connection that is lost: %v", err)
+		}
+	})
+}
+
+// TestBanWhileADialIsUnderWay has the ban come at every stage of a dial.
+func TestBanWhileADialIsUnderWay(t *testing.T) {
+	gamelantest.Bubble(t, func(t *testing.T) {
+		net := gamelantest.NewNetwork(t)
+		net.SetLink(slowLink)
+		a := net.Start(gamelan.Config{})
+		for i := range 30 {
+			b := net.Start(gamelan.Config{}, gamelan.WithLogger(discard))
+			net.Introduce(a, b)
+			go a.Dial(t.Context(), b.ID())
+			time.Sleep(time.Duration(i) * 10 * time.Millisecond)
+			if err := a.Ban(t.Context(), b.ID(), time.Hour, "a test"); err != nil {
+				t.Fatal(err)
+			}
+			if ref, err := a.Dial(t.Context(), b.ID()); !errors.Is(err, actors.ErrBanned) {
+				t.Errorf("dial after a ban at %d ms: got %v, %v, want %v", 10*i, ref, err, actors.ErrBanned)
+			}
+			time.Sleep(5 * time.Second)
+			if _, ok := a.Connection(b.ID()); ok {
+				t.Errorf("after a ban at %d ms: got a connection, want none", 10*i)
+			}
+			if out, err := a.SendTo(t.Context(), b.ID(), nil); err != nil || out.Kind != protocol.Failed || out.Reason != protocol.Banned {
+				t.Errorf("send to a banned peer: got %v, %v, want failed: banned", out, err)
+			}
+		}
+	})
+}
+
+// TestBanNobodyWaitsFor gives up waiting for the disk: the connection ends all
+// the same.
+func TestBanNobodyWaitsFor(t *testing.T) {
+	gamelantest.Bubble(t, func(t *testing.T) {
+		net := gamelantest.NewNetwork(t)
+		a, b := net.Start(gamelan.Config{}), net.Start(gamelan.Config{})
+		net.Connect(a, b)
+		a.Actors().System.Root.Send(a.Actors().Peers, actors.BanPeer{Peer: b.ID(), For: time.Hour, Reason: "a test"})
+		gamelantest.Eventually(t, 5*time.Second, "no connection", func() bool { return len(a.Connections()) == 0 })
+		if last := a.Actors().Closed.Last(); len(last) != 1 || last[0].Reason.Code != actors.CloseBanned {
+			t.Errorf("got %v, want one that ended because of the ban", last)
+		}
+	})
+}
+
+func TestHold(t *testing.T) {
+	gamelantest.Bubble(t, func(t *testing.T) {
+		net := gamelantest.NewNetwork(t)
+		a, b := net.Start(gamelan.Config{}, gamelan.WithLogger(discard)), net.Start(gamelan.Config{})
+		net.Introduce(a, b)
+		connected := func() bool { return len(a.Connections()) == 1 }
+		first, second := a.Hold(b.ID()), a.Hold(b.ID())
+		gamelantest.Eventually(t, time.Second, "a connection", connected)
+		for range 5 {
+			net.Cut(a, b)
+			time.Sleep(10 * time.Millisecond)
+			gamelantest.Eventually(t, 10*time.Second, "a connection again", connected)
+		}
+		first()
+		first() // counts once
+		// A wish outlives the actor that fulfils it.
+		gamelantest.Crash(a.Node, "connectivity", "a bug")
+		gamelantest.Healed(t, a.Node)
+		if s, err := a.Status(t.Context()); err != nil || s.Wanted != 1 || s.Missing != 0 {
+			t.Errorf("after a restart: got %+v, %v, want 1 wanted and none missing", s, err)
+		}
+		net.Cut(a, b)
+		time.Sleep(10 * time.Millisecond)
+		gamelantest.Eventually(t, 10*time.Second, "a connection after a restart", connected)
+		net.Cut(a, b)
+		gamelantest.Crash(a.Node, "connectivity", "a bug")
+		time.Sleep(10 * time.Millisecond)
+		gamelantest.Eventually(t, 10*time.Second, "a connection lost with the restart", connected)
+
+		second()
+		if err := a.Disconnect(t.Context(), b.ID()); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(time.Hour)
+		if connected() {
+			t.Error("an hour after the release: got a connection, want none")
+		}
+	})
+}
+
+func TestOpenStream(t *testing.T) {
+	gamelantest.Bubble(t, func(t *testing.T) {
+		net := gamelantest.NewNetwork(t)
+		a, b := net.Start(gamelan.Config{}), net.Start(gamelan.Config{}, gamelan.WithProtocol("/echo/1", newEcho))
+		net.Introduce(a, b)
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+		defer cancel()
+		if _, err := a.OpenStream(ctx, b.ID()); err == nil {
+			t.Error("no protocol: got a stream, want an error")
+		}
+		if _, err := a.OpenStream(ctx, b.ID(), "/echo/3", "/echo/2"); err == nil {
+			t.Error("protocols that the peer does not speak: got a stream, want an error")
+		}
+		wantEcho(t, a, b, "/echo/2", "/echo/1")
+
+		// One registered when the connection was there already.
+		if err := b.Register("/echo/2", newEcho); err != nil {
+			t.Fatal(err)
+		}
+		wantEcho(t, a, b, "/echo/3", "/echo/2")
+
+		// The connection is lost and a does not know it yet.
+		for range 10 {
+			net.Cut(a, b)
+			wantEcho(t, a, b, "/echo/1")
+		}
+	})
+}
+
+func wantEcho(t *testing.T, a, b *gamelantest.Node, ids ...protocol.ID) {
+	t.Helper()
+	s, err := a.OpenStream(t.Context(), b.ID(), ids...)
+	if err != nil {
+		t.Errorf("open %q: %v", ids, err)
+		return
+	}
+	defer s.Close()
+	if s.Protocol != ids[len(ids)-1] {
+		t.Errorf("got %q, want %q", s.Protocol, ids[len(ids)-1])
+	}
+	const text = "hello, hello"
+	if _, err := io.WriteString(s, text); err != nil {
+		t.Error(err)
+	}
+	if err := s.CloseWrite(); err != nil {
+		t.Error(err)
+	}
+	if got, err := io.ReadAll(s); string(got) != text || err != nil {
+		t.Errorf("got %q, %v, want %q", got, err, text)
+	}
+}
+
+// TestOpenStreamThatWaitsForRoom loses its connection while it waits.
+func TestOpenStreamThatWaitsForRoom(t *testing.T) {
+	gamelantest.Bubble(t, func(t *testing.T) {
+		net := gamelantest.NewNetwork(t)
+		few := protocol.Tari(protocol.LocalNet)
+		few.Limits.Streams, few.Limits.InboundStreams = 5, 2
+		a, b := net.Start(gamelan.Config{Profile: &few}), net.Start(gamelan.Config{}, gamelan.WithProtocol("/echo/1", newEcho))
+		net.Connect(a, b)
+		const all = 10
+		done := make(chan error)
+		for range all {
+			go func() {
+				s, err := a.OpenStream(t.Context(), b.ID(), "/echo/1")
+				done <- err
+				if err == nil {
+					defer s.Close()
+					io.ReadAll(s) // until the connection ends
+				}
+			}()
+		}
+		// opened counts the streams until no more come.
+		opened := func() (n int) {
+			for {
+				select {
+				case err := <-done:
+					if err != nil {
+						t.Errorf("stream %d of a connection: %v", n, err)
+					}
+					n++
+				case <-time.After(time.Second):
+					return n
+				}
+			}
+		}
+		first := opened()
+		if first == 0 || first >= all/2 {
+			t.Errorf("got %d streams on one connection, want a few of %d", first, all)
+		}
+		rest := all - first
+		for range 2 {
+			if err := a.Disconnect(t.Context(), b.ID()); err != nil {
+				t.Fatal(err)
+			}
+			rest -= opened()
+		}
+		if rest != 0 {
+			t.Errorf("got %d streams that still wait, want none after the third connection", rest)
+		}
+		for range rest { // let them go
+			a.Disconnect(t.Context(), b.ID())
+			opened()
+		}
+		a.Disconnect(t.Context(), b.ID())
+		synctest.Wait()
+	})
+}
+
+func TestWaitOnline(t *testing.T) {
+	gamelantest.Bubble(t, func(t *testing.T) {
+		net := gamelantest.NewNetwork(t)
+		a, b := net.Start(gamelan.Config{}), net.Start(gamelan.Config{})
+		if err := a.WaitOnline(t.Context(), 0); err != nil {
+			t.Errorf("for nobody: got %v, want nil", err)
+		}
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		if err := a.WaitOnline(ctx, 1); !errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("got %v, want that the time is over", err)
+		}
+		online := make(chan error)
+		for _, n := range []*gamelantest.Node{a, b} {
+			go func() { online <- n.WaitOnline(t.Context(), 1) }()
+		}
+		net.Connect(a, b)
+		for range 2 {
+			if err := <-online; err != nil {
+				t.Error(err)
+			}
+		}
+		s, err := a.Status(t.Context())
+		if got := fmt.Sprint(s.State, s.Nodes, s.Clients); err != nil || got != "online1 0" && got != "online 1 0" {
+			t.Errorf("status: got %+v, %v, want online with one node", s, err)
+		}
+	})
+}
+
+// TestMaxInboundOfManyAtOnce has more peers come at once than may stay.
+func TestMaxInboundOfManyAtOnce(t *testing.T) {
+	gamelantest.Bubble(t, func(t *testing.T) {
+		net := gamelantest.NewNetwork(t)
+		net.SetLink(slowLink)
+		const most = 3
+		host := net.Start(gamelan.Config{MaxInbound: most})
+		for range 3 * most {
+			guest := net.Start(gamelan.Config{}, gamelan.WithLogger(discard))
+			net.Introduce(guest, host)
+			go guest.Dial(t.Context(), host.ID())
+		}
+		time.Sleep(time.Minute)
+		if got := len(host.Connections()); got != most {
+			t.Errorf("got %d inbound connections, want %d", got, most)
+		}
+		other := net.Start(gamelan.Config{})
+		net.Connect(host, other) // one of ours is no inbound one
+	})
+}
+
+func TestUnban(t *testing.T) {
+	gamelantest.Bubble(t, func(t *testing.T) {
+		net := gamelantest.NewNetwork(t)
+		a, b := net.Start(gamelan.Config{}), net.Start(gamelan.Config{}, gamelan.WithLogger(discard))
+		net.Connect(a, b)
+		if err := a.Ban(t.Context(), b.ID(), time.Hour, "a test"); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(time.Minute)
+		if _, err := b.Dial(t.Context(), a.ID()); err == nil {
+			t.Error("a banned peer: got a connection, want it refused")
+		}
+		for _, lift := range []func(){
+			func() { time.Sleep(time.Hour) },
+			func() {
+				if err := a.Ban(t.Context(), b.ID(), time.Hour, "a test"); err != nil {
+					t.Fatal(err)
+				}
+				time.Sleep(time.Minute)
+				if err := a.Unban(t.Context(), b.ID()); err != nil {
+					t.Fatal(err)
+				}
+			},
+		} {
+			lift()
+			if _, err := a.Dial(t.Context(), b.ID()); err != nil {
+				t.Errorf("afterwards: %v", err)
+			}
+		}
+	})
+}

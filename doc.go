@@ -1,0 +1,22 @@
+// Package gamelan is a peer-to-peer node built as a tree of supervised actors.
+//
+// Start builds and starts a node. The zero Config is a node on the local test
+// network that keeps nothing on disk; with a data directory its identity and
+// what it knows of its peers survive.
+//
+//	node, err := gamelan.Start(ctx, gamelan.Config{}, gamelan.WithHandler(newEar))
+//	if err != nil {
+//		return err
+//	}
+//	defer node.Close(context.Background())
+//	outcome, err := node.SendTo(ctx, friend, []byte("hello"))
+//
+// Messages arrive at an actor of yours as [actors.Received]; a protocol of your
+// own is an actor that hears [actors.SubstreamOpened] (see Node.Register).
+// Every send ends in exactly one [Outcome]: Confirmed, InDoubt or Failed.
+// Confirmed means that the other node's multiplexer has read the message; it
+// says nothing about what its application did with it.
+//
+// Node.Tree shows every actor of the node while it works: its state, the
+// message in hand, its queue, restarts and tasks.
+package gamelan

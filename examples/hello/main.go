@@ -1,0 +1,113 @@
+// Hello runs two nodes in one process, with an actor of its own in the same
+// actor system, has one greet the other, and prints the tree of actors.
+//
+//	go run github.com/gamelan-p2p/gamelan/examples/hello
+package main
+
+import (
+	"context"
+	"fmt"
+	"log"
+	"log/slog"
+	"os"
+	"time"
+
+	"github.com/asynkron/protoactor-go/actor"
+
+	"github.com/gamelan-p2p/gamelan"
+	"github.com/gamelan-p2p/gamelan/actors"
+	"github.com/gamelan-p2p/gamelan/identity"
+	"github.com/gamelan-p2p/gamelan/inspect"
+	"github.com/gamelan-p2p/gamelan/protocol"
+	"github.com/gamelan-p2p/gamelan/transport/memory"
+)
+
+// greet asks the greeter to say hello to a peer.
+type greet struct{ peer identity.NodeID }
+
+// greeter is an actor of ours. It sends through the node without ever waiting:
+// the outcome comes as a message.
+type greeter struct {
+	node     *gamelan.Node
+	outcomes chan<- gamelan.Outcome
+}
+
+func (g greeter) Receive(c actor.Context) {
+	switch m := c.Message().(type) {
+	case greet:
+		g.node.SendFrom(c, actors.SendBody{Peer: m.peer, Body: []byte("Hello, Bob!")})
+	case actors.Sent:
+		g.outcomes <- m.Outcome
+	}
+}
+
+// ear is Bob's handler: an actor of ours that lives in the node's tree, where
+// it is restarted if it fails.
+type ear struct{ heard chan<- actors.Received }
+
+func (e ear) Receive(c actor.Context) {
+	if m, ok := c.Message().(actors.Received); ok {
+		e.heard <- m
+	}
+}
+
+func main() {
+	log.SetFlags(0)
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
+	if err := run(ctx); err != nil {
+		log.Fatal(err)
+	}
+}
+
+func run(ctx context.Context) error {
+	// One actor system for both nodes and for what is ours.
+	system := gamelan.NewSystem(slog.Default())
+	start := func(opts ...gamelan.Option) (*gamelan.Node, error) {
+		opts = append(opts, gamelan.WithSystem(system), gamelan.WithTransport(memory.Default().Transport()))
+		return gamelan.Start(ctx, gamelan.Config{Listen: []string{"/memory/0"}}, opts...)
+	}
+	alice, err := start()
+	if err != nil {
+		return err
+	}
+	defer alice.Close(context.Background())
+	heard := make(chan actors.Received, 1)
+	bob, err := start(gamelan.WithHandler(func(*gamelan.Node) actor.Actor { return ear{heard} }))
+	if err != nil {
+		return err
+	}
+	defer bob.Close(context.Background())
+	fmt.Printf("Alice is %s on %s\nBob   is %s on %s\n\n", alice.ID(), alice.Listening()[0], bob.ID(), bob.Listening()[0])
+
+	// A seed is how one node is told of another: its key and its addresses.
+	if _, err := alice.AddSeed(ctx, bob.Seed()); err != nil {
+		return err
+	}
+	outcomes := make(chan gamelan.Outcome, 1)
+	pid, err := system.Root.SpawnNamed(actor.PropsFromProducer(func() actor.Actor { return greeter{alice, outcomes} }), "greeter")
+	if err != nil {
+		return err
+	}
+	system.Root.Send(pid, greet{bob.ID()})
+
+	outcome := <-outcomes // every message has exactly one
+	if outcome.Kind != protocol.Confirmed {
+		return fmt.Errorf("message of Alice: %v", outcome)
+	}
+	m := <-heard
+	fmt.Printf("Bob heard %q from %s.\n", m.Body, m.Peer)
+	fmt.Printf("Alice's message is %v: Bob's end of the connection has read it.\n\n", outcome)
+
+	for _, node := range []*gamelan.Node{alice, bob} {
+		tree, err := inspect.Look(ctx, inspect.FromRoot(node.Tree(), system), node.PID().Id, -1)
+		if err != nil {
+			return err
+		}
+		if err := inspect.Text(os.Stdout, tree, inspect.TextOptions{}); err != nil {
+			return err
+		}
+		fmt.Println()
+	}
+	return nil
+}

@@ -1,0 +1,149 @@
+package gamelan_test
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/gamelan-p2p/gamelan"
+	"github.com/gamelan-p2p/gamelan/actors"
+	"github.com/gamelan-p2p/gamelan/gamelantest"
+	"github.com/gamelan-p2p/gamelan/protocol"
+	"github.com/gamelan-p2p/gamelan/supervisor"
+)
+
+// TestNodeThatFails has an actor that cannot be healed: the node stops in order
+// and says why.
+func TestNodeThatFails(t *testing.T) {
+	gamelantest.Bubble(t, func(t *testing.T) {
+		net := gamelantest.NewNetwork(t)
+		heard := gamelantest.NewCollector()
+		b := net.Start(gamelan.Config{}, gamelan.WithHandler(heard.New))
+		n, err := gamelan.Start(t.Context(), gamelan.Config{Listen: []string{"/memory/99"}}, gamelan.WithTransport(net.Transport()),
+			gamelan.WithLogger(discard), gamelan.WithFault(func(path, point string) {
+				if strings.HasSuffix(path, "/connectivity") && point == "actors.GetStatus" {
+					panic("a bug that stays")
+				}
+			}))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := n.AddSeed(t.Context(), b.Seed()); err != nil {
+			t.Fatal(err)
+		}
+		out, err := n.SendTo(t.Context(), b.ID(), nil)
+		wantOutcome(t, "before", out, err, protocol.Confirmed, protocol.ReasonNone)
+		for fails := 0; n.Err() == nil; fails++ {
+			ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+			if _, err := n.Status(ctx); err == nil {
+				t.Error("got a status")
+			}
+			cancel()
+			if fails > 1000 {
+				t.Fatal("got a node that goes on, want one that stops")
+			}
+		}
+		<-n.Done()
+		for _, err := range []error{n.Err(), n.Close(t.Context()), n.Close(t.Context())} {
+			if cause, ok := errors.AsType[*supervisor.PanicError](err); !ok || cause.Value != "a bug that stays" {
+				t.Errorf("got %v, want the bug", err)
+			}
+		}
+		if _, err := n.SendTo(t.Context(), b.ID(), nil); !errors.Is(err, gamelan.ErrClosed) {
+			t.Errorf("afterwards: got %v, want %v", err, gamelan.ErrClosed)
+		}
+		if _, err := n.Dial(t.Context(), b.ID()); !errors.Is(err, gamelan.ErrClosed) {
+			t.Errorf("afterwards: got %v, want %v", err, gamelan.ErrClosed)
+		}
+		synctest.Wait()
+		if got := len(b.Connections()); got != 0 {
+			t.Errorf("the other side: got %d connections, want none", got)
+		}
+	})
+}
+
+// TestStoreThatCrashesAnswers has the replies that wait for the disk lost with
+// their actor.
+func TestStoreThatCrashesAnswers(t *testing.T) {
+	gamelantest.Bubble(t, func(t *testing.T) {
+		net := gamelantest.NewNetwork(t)
+		var armed atomic.Bool
+		a, b := net.Start(gamelan.Config{}, gamelan.WithLogger(discard), gamelan.WithFault(func(path, point string) {
+			if strings.HasSuffix(path, "/peers") && point == "supervisor.Done[struct {}]" && armed.CompareAndSwap(true, false) {
+				panic("a bug")
+			}
+		})), net.Start(gamelan.Config{})
+		armed.Store(true)
+		began := time.Now()
+		if _, err := a.AddSeed(t.Context(), b.Seed()); !errors.Is(err, actors.ErrNotDurable) {
+			t.Errorf("got %v, want %v", err, actors.ErrNotDurable)
+		}
+		if took := time.Since(began); took > time.Second || armed.Load() {
+			t.Errorf("got an answer after %v, want one at the crash", took)
+		}
+		if _, err := a.AddSeed(t.Context(), b.Seed()); err != nil {
+			t.Errorf("again: %v", err)
+		}
+		net.Connect(a, b)
+	})
+}
+
+// TestDialWhileTheDialerCrashes is not told of it.
+func TestDialWhileTheDialerCrashes(t *testing.T) {
+	gamelantest.Bubble(t, func(t *testing.T) {
+		net := gamelantest.NewNetwork(t)
+		net.SetLink(slowLink)
+		a, b := net.Start(gamelan.Config{}, gamelan.WithLogger(discard)), net.Start(gamelan.Config{}, gamelan.WithLogger(discard))
+		net.Introduce(a, b)
+		for i := range 5 {
+			done := make(chan error)
+			go func() {
+				_, err := a.Dial(t.Context(), b.ID())
+				done <- err
+			}()
+			time.Sleep(time.Duration(i) * 20 * time.Millisecond)
+			gamelantest.Crash(a.Node, "dialer", "a bug")
+			if err := <-done; err != nil {
+				t.Errorf("crash after %d ms: %v", 20*i, err)
+			}
+			if err := a.Disconnect(t.Context(), b.ID()); err != nil {
+				t.Fatal(err)
+			}
+			time.Sleep(2 * time.Minute) // the budget of restarts
+		}
+	})
+}
+
+// TestOpensThatCrashGiveBackTheirPlace has more tasks that open substreams
+// crash than a connection may have substreams.
+func TestOpensThatCrashGiveBackTheirPlace(t *testing.T) {
+	gamelantest.Bubble(t, func(t *testing.T) {
+		net := gamelantest.NewNetwork(t)
+		var armed atomic.Bool
+		a := net.Start(gamelan.Config{}, gamelan.WithLogger(discard), gamelan.WithFault(func(_, point string) {
+			if strings.HasPrefix(point, "task open-") && armed.Load() {
+				panic("a bug")
+			}
+		}))
+		b := net.Start(gamelan.Config{}, gamelan.WithProtocol("/echo", newEcho))
+		net.Connect(a, b)
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+		defer cancel()
+		armed.Store(true)
+		for i := range 101 {
+			if _, err := a.OpenStream(ctx, b.ID(), "/echo"); err == nil {
+				t.Fatalf("substream %d: got no error", i)
+			}
+		}
+		armed.Store(false)
+		s, err := a.OpenStream(ctx, b.ID(), "/echo")
+		if err != nil {
+			t.Fatalf("afterwards: %v", err)
+		}
+		s.Close()
+	})
+}

@@ -1,0 +1,42 @@
+package gamelantest
+
+import (
+	"strings"
+
+	"github.com/asynkron/protoactor-go/actor"
+
+	"github.com/gamelan-p2p/gamelan"
+)
+
+// Crash makes the actor at path panic with value in its own turn, as a bug in
+// it would, when it gets to the message that Crash sends. What follows is up to
+// its parent's policy. The path is relative to the node, such as
+// "services/messaging", or absolute as in a snapshot of the tree. Crash reports
+// whether there is such an actor.
+func Crash(n *gamelan.Node, path string, value any) bool {
+	root := n.PID().Id
+	if path != root && !strings.HasPrefix(path, root+"/") {
+		path = root + "/" + path
+	}
+	for _, info := range n.Tree().Snapshot() {
+		if info.Path == path {
+			system := n.Actors().System
+			system.Root.Send(system.NewLocalPID(path), &crash{value})
+			return true
+		}
+	}
+	return false
+}
+
+// crash is a message that panics in the turn of whoever gets it. No Receive
+// knows it; but when Receive has returned, the actor runtime asks the message
+// for an automatic response.
+type crash struct{ value any }
+
+var _ actor.AutoRespond = (*crash)(nil)
+
+// GetAutoResponse panics.
+func (m *crash) GetAutoResponse(actor.Context) any { panic(m.value) }
+
+// IgnoreDeadLetterLogging: an actor that has ended meanwhile is no news.
+func (m *crash) IgnoreDeadLetterLogging() {}

@@ -1,0 +1,150 @@
+package gamelantest
+
+import (
+	"context"
+	"crypto/sha512"
+	"fmt"
+	"log/slog"
+	"testing"
+	"time"
+
+	"github.com/asynkron/protoactor-go/actor"
+	ma "github.com/multiformats/go-multiaddr"
+
+	"github.com/gamelan-p2p/gamelan"
+	"github.com/gamelan-p2p/gamelan/identity"
+	"github.com/gamelan-p2p/gamelan/transport/memory"
+)
+
+// Network is a network of nodes in memory. It is empty at first, delivers at
+// once and loses nothing; [memory.Network] has what changes that for all nodes:
+// SetLink, HealAll, Seed and Conns.
+type Network struct {
+	*memory.Network
+	// System is the actor system that all nodes of the network share.
+	System *actor.ActorSystem
+
+	t      testing.TB
+	logger *slog.Logger
+	nodes  []*Node
+}
+
+// Node is a node of a [Network].
+type Node struct {
+	*gamelan.Node
+	// Number counts the nodes of the network from 1. The node's identity
+	// follows from it, and it listens on /memory/<Number>.
+	Number int
+	// Addr is that address.
+	Addr ma.Multiaddr
+	// Transport is the node's end of the network.
+	Transport *memory.Transport
+}
+
+// NewNetwork returns a network whose nodes log warnings to t and are closed at
+// the end of the test.
+func NewNetwork(t testing.TB) *Network {
+	t.Helper()
+	logger := slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelWarn}))
+	return &Network{Network: memory.NewNetwork(), System: gamelan.NewSystem(logger), t: t, logger: logger}
+}
+
+// Start starts the next node. Identity and address follow from its number,
+// unless cfg says otherwise, and it dials only whom it is asked to, unless cfg
+// has a Floor. A test that cannot start a node ends.
+func (n *Network) Start(cfg gamelan.Config, opts ...gamelan.Option) *Node {
+	n.t.Helper()
+	node := &Node{Number: len(n.nodes) + 1, Transport: n.Transport()}
+	n.nodes = append(n.nodes, node)
+	node.Addr = ma.StringCast(fmt.Sprintf("/memory/%d", node.Number))
+	if cfg.Secret == nil && cfg.DataDir == "" {
+		cfg.Secret = Secret(node.Number)
+	}
+	if cfg.Listen == nil {
+		cfg.Listen = []string{node.Addr.String()}
+	}
+	if cfg.Floor == 0 {
+		cfg.Floor = gamelan.NoFloor
+	}
+	ours := []gamelan.Option{
+		gamelan.WithSystem(n.System), gamelan.WithTransport(node.Transport), gamelan.WithLogger(n.logger),
+	}
+	var err error
+	if node.Node, err = gamelan.Start(context.Background(), cfg, append(ours, opts...)...); err != nil {
+		n.t.Fatalf("start node %d: %v", node.Number, err)
+	}
+	n.t.Cleanup(func() {
+		if err := node.Close(context.Background()); err != nil {
+			n.t.Errorf("close node %d: %v", node.Number, err)
+		}
+	})
+	return node
+}
+
+// Secret returns the secret key of the node with that number, always the same.
+func Secret(number int) *identity.Secret {
+	s, err := identity.NewSecret(&seed{number})
+	if err != nil {
+		panic(err) // the reader does not fail
+	}
+	return s
+}
+
+// seed reads the 64 bytes of a hash for ever.
+type seed struct{ number int }
+
+func (s *seed) Read(b []byte) (int, error) {
+	sum := sha512.Sum512(fmt.Appendf(nil, "gamelantest node %d", s.number))
+	return copy(b, sum[:]), nil
+}
+
+// Introduce tells a of b, so that a can dial it.
+func (n *Network) Introduce(a, b *Node) {
+	n.t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), connectLimit)
+	defer cancel()
+	if _, err := a.AddSeed(ctx, b.Seed()); err != nil {
+		n.t.Fatalf("introduce node %d to node %d: %v", b.Number, a.Number, err)
+	}
+}
+
+// connectLimit is more than any dial may take.
+const connectLimit = 2 * time.Minute
+
+// Connect has a dial b, and returns when both are connected. A test whose nodes
+// do not connect ends.
+func (n *Network) Connect(a, b *Node) {
+	n.t.Helper()
+	n.Introduce(a, b)
+	ctx, cancel := context.WithTimeout(context.Background(), connectLimit)
+	defer cancel()
+	if _, err := a.Dial(ctx, b.ID()); err != nil {
+		n.t.Fatalf("connect node %d to node %d: %v", a.Number, b.Number, err)
+	}
+	for { // a knows a moment before b
+		if _, ok := b.Connection(a.ID()); ok {
+			return
+		}
+		select {
+		case <-ctx.Done():
+			n.t.Fatalf("connect node %d to node %d: the other side has no connection", a.Number, b.Number)
+		case <-time.After(time.Millisecond):
+		}
+	}
+}
+
+// Partition parts a and b: nothing that one sends reaches the other, and
+// nothing ends by itself, until [Network.Heal].
+func (n *Network) Partition(a, b *Node) { a.Transport.Partition(b.Transport) }
+
+// Heal undoes Partition. What was held back arrives.
+func (n *Network) Heal(a, b *Node) { a.Transport.Heal(b.Transport) }
+
+// Cut breaks every connection between a and b, as if the network had forgotten
+// them, and returns how many there were.
+func (n *Network) Cut(a, b *Node) int { return n.Network.Cut(a.Addr, b.Addr) }
+
+// SetLinkBetween sets the link between a and b, for what is sent from now on.
+func (n *Network) SetLinkBetween(a, b *Node, l memory.Link) {
+	n.Network.SetLinkBetween(a.Addr, b.Addr, l)
+}

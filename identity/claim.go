@@ -1,0 +1,161 @@
+package identity
+
+import (
+	"bytes"
+	"encoding/binary"
+	"fmt"
+	"io"
+	"slices"
+	"time"
+
+	"github.com/gamelan-p2p/gamelan/internal/ristretto"
+)
+
+// ClaimSkew is how far ahead of our clock a claim may be dated. There is no
+// lower limit: an old claim stays valid until a newer one replaces it.
+const ClaimSkew = 24 * time.Hour
+
+// The hash of the challenge, spec: comms 7.6.
+const (
+	claimDomain  = "com.tari.comms.core.peer_manager"
+	claimVersion = 1
+	claimLabel   = "identity_signature"
+)
+
+// Signature is a node's Schnorr signature over its own claim.
+type Signature struct {
+	Version   uint8
+	Nonce     [32]byte // R, an encoded point
+	S         [32]byte // s, a canonical scalar, little-endian
+	UpdatedAt int64    // Unix seconds; of two claims the newer one counts
+}
+
+// Claim is what a node says, and signs, about itself: its features and the
+// addresses where it can be reached.
+type Claim struct {
+	Key       PublicKey
+	Features  Features
+	Addresses [][]byte // binary multiaddrs, exactly as received, in order
+	Signature Signature
+}
+
+// SignClaim signs a claim of s's node, dated now. The nonce is made of 64
+// bytes of random, which must be unpredictable and never repeat. The claim
+// keeps the given addresses; the caller must not change them any more.
+// SignClaim fails with [ErrRandom], or [ErrClaimBeforeEpoch] when the clock
+// is wrong.
+func SignClaim(s *Secret, f Features, addresses [][]byte, now time.Time, random io.Reader) (Claim, error) {
+	if now.Unix() < 0 {
+		return Claim{}, fmt.Errorf("%w: the clock says %s, set it", ErrClaimBeforeEpoch, now.UTC().Format(time.DateTime))
+	}
+	nonce, err := randomScalar(random)
+	if err != nil {
+		return Claim{}, fmt.Errorf("sign claim: %w", err)
+	}
+	defer nonce.Wipe()
+	c := Claim{Key: s.PublicKey(), Features: f, Addresses: addresses}
+	c.Signature.Nonce = ristretto.PublicKey(&nonce)
+	c.Signature.UpdatedAt = now.Unix()
+	challenge := c.challenge().scalar()
+	signed := ristretto.Sign(&s.key().scalar, &nonce, &challenge)
+	c.Signature.S = signed.Bytes()
+	return c, nil
+}
+
+// Covers reports whether the claim says exactly this: the features, and the
+// same set of addresses in any order.
+func (c Claim) Covers(f Features, addresses [][]byte) bool {
+	if c.Features != f || len(c.Addresses) != len(addresses) {
+		return false
+	}
+	sorted := func(list [][]byte) [][]byte {
+		list = slices.Clone(list)
+		slices.SortFunc(list, bytes.Compare)
+		return list
+	}
+	return slices.EqualFunc(sorted(c.Addresses), sorted(addresses), bytes.Equal)
+}
+
+// Resign returns the claim that s's node should show now, given the one that
+// it showed last: the same one while features and addresses are the same,
+// otherwise a new one of [SignClaim]. A signature is made once and kept,
+// because peers prefer the newer of two; for the same reason a new claim is
+// dated at least a second after the last, also when two changes fall into
+// one second or the clock was set back a little. The zero Claim means that
+// there was none.
+func Resign(s *Secret, last Claim, f Features, addresses [][]byte, now time.Time, random io.Reader) (Claim, error) {
+	if last.Key == s.PublicKey() {
+		if last.Covers(f, addresses) {
+			return last, nil
+		}
+		next := time.Unix(last.Signature.UpdatedAt+1, 0)
+		if next.After(now) && next.Before(now.Add(ClaimSkew/2)) { // or peers would refuse it
+			now = next
+		}
+	}
+	return SignClaim(s, f, addresses, now, random)
+}
+
+// challenge returns the hasher that has been fed with everything a claim
+// signs.
+func (c *Claim) challenge() *Hasher {
+	var updated [8]byte
+	var features [4]byte
+	binary.LittleEndian.PutUint64(updated[:], uint64(c.Signature.UpdatedAt))
+	binary.LittleEndian.PutUint32(features[:], uint32(c.Features))
+	return NewHasher512(claimDomain, claimVersion, claimLabel).
+		Add(c.Key[:], c.Signature.Nonce[:], []byte{c.Signature.Version}, updated[:], features[:]).
+		Add(c.Addresses...)
+}
+
+// Check reports whether the parts of the signature decode: the nonce as a
+// point, the scalar as a canonical one. The error is [ErrUndecodable].
+func (s *Signature) Check() error {
+	var scalar ristretto.Scalar
+	if err := scalar.SetCanonical(s.S[:]); err != nil {
+		return undecodable(err)
+	}
+	var nonce ristretto.Point
+	if err := nonce.SetBytes(s.Nonce[:]); err != nil {
+		return undecodable(err)
+	}
+	return nil
+}
+
+func undecodable(err error) error {
+	return fmt.Errorf("%w: %w: %w", ErrBadSignature, ErrUndecodable, err)
+}
+
+// Verify reports whether the claim is one to accept at the time now: dated
+// in 1970 or later ([ErrClaimBeforeEpoch]), at most [ClaimSkew] ahead
+// ([ErrClaimFromFuture]), and signed by its key over exactly these features
+// and address bytes ([ErrBadSignature]). The signature's version is part of
+// what is signed; its value does not matter.
+func (c Claim) Verify(now time.Time) error { return c.VerifyWithin(now, ClaimSkew) }
+
+// VerifyWithin is [Claim.Verify] with another limit than [ClaimSkew] for how
+// far ahead the claim may be dated.
+func (c Claim) VerifyWithin(now time.Time, skew time.Duration) error {
+	updated := c.Signature.UpdatedAt
+	if updated < 0 {
+		return ErrClaimBeforeEpoch
+	}
+	if limit := now.Add(skew).Unix(); updated > limit {
+		return fmt.Errorf("%w: %d s beyond the %s allowed", ErrClaimFromFuture, updated-limit, skew)
+	}
+	var s ristretto.Scalar
+	if err := s.SetCanonical(c.Signature.S[:]); err != nil {
+		return undecodable(err)
+	}
+	challenge := c.challenge().scalar()
+	if !ristretto.Verify((*[32]byte)(&c.Key), &c.Signature.Nonce, &challenge, &s) {
+		return ErrBadSignature
+	}
+	return nil
+}
+
+// Newer reports whether c replaces other: it is dated strictly later. Both
+// must have been verified, and be of the same key.
+func (c Claim) Newer(other Claim) bool {
+	return c.Signature.UpdatedAt > other.Signature.UpdatedAt
+}

@@ -1,0 +1,163 @@
+package gamelan
+
+import (
+	"bytes"
+	"crypto/rand"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strings"
+
+	"github.com/gamelan-p2p/gamelan/identity"
+	"github.com/gamelan-p2p/gamelan/protocol"
+)
+
+// Identity is what the identity file of a data directory holds.
+type Identity struct {
+	Secret  *identity.Secret
+	Network protocol.Network
+}
+
+// IdentityFile is the name of the identity file in a data directory.
+const IdentityFile = "identity.json"
+
+// Errors of the identity file. Each is wrapped with the path.
+var (
+	ErrNoIdentity      = errors.New("gamelan: there is no identity")
+	ErrIdentityExists  = errors.New("gamelan: there is an identity already")
+	ErrIdentityDamaged = errors.New("gamelan: the identity file is damaged; restore it from a copy, or move it away for a new identity")
+	ErrIdentityNewer   = errors.New("gamelan: the identity file was written by a newer gamelan; use that one")
+	ErrIdentityOpen    = errors.New("gamelan: the identity file can be read by others; make it private with chmod 600")
+)
+
+// identityVersion is the layout that this version reads and writes.
+const identityVersion = 1
+
+// identityJSON is the layout of the identity file. NodeID and PublicKey are for
+// people, and prove that the secret key is the one that was written.
+type identityJSON struct {
+	Version   int    `json:"version"`
+	Network   string `json:"network"`
+	NodeID    string `json:"node_id"`
+	PublicKey string `json:"public_key"`
+	SecretKey string `json:"secret_key"`
+}
+
+// CreateIdentity makes a new identity in a data directory, which is made if it
+// does not exist. It fails with ErrIdentityExists rather than replace one.
+func CreateIdentity(dir string, network protocol.Network) (Identity, error) {
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return Identity{}, dataDirError(err)
+	}
+	secret, err := identity.NewSecret(rand.Reader)
+	if err != nil {
+		return Identity{}, err
+	}
+	b, err := json.MarshalIndent(identityJSON{
+		identityVersion, network.String(), secret.NodeID().String(), secret.PublicKey().String(), hex.EncodeToString(secret.Bytes()),
+	}, "", "  ")
+	if err != nil {
+		return Identity{}, err
+	}
+	path := filepath.Join(dir, IdentityFile)
+	switch err := writeNew(path, append(b, '\n')); {
+	case errors.Is(err, fs.ErrExist):
+		return Identity{}, fmt.Errorf("%w: %s", ErrIdentityExists, path)
+	case err != nil:
+		return Identity{}, dataDirError(err)
+	}
+	return Identity{secret, network}, nil
+}
+
+// writeNew writes a file that only its owner may read, as a whole or not at
+// all. It replaces none, also not one that another program makes meanwhile.
+func writeNew(path string, b []byte) error {
+	if _, err := os.Lstat(path); err == nil {
+		return fs.ErrExist
+	}
+	f, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+"-*") // 0600
+	if err != nil {
+		return err
+	}
+	defer os.Remove(f.Name())
+	_, err = f.Write(b)
+	if err = errors.Join(err, f.Sync(), f.Close()); err != nil {
+		return err
+	}
+	if err := os.Link(f.Name(), path); err == nil || errors.Is(err, fs.ErrExist) {
+		return err
+	}
+	return os.Rename(f.Name(), path) // a file system without links
+}
+
+// dataDirError is a data directory that cannot be used. err names the file.
+func dataDirError(err error) error {
+	return fmt.Errorf("gamelan: data directory: %w; use a directory that this program may read and write", err)
+}
+
+// LoadIdentity reads the identity of a data directory. It changes nothing and
+// refuses a file that others can read.
+func LoadIdentity(dir string) (Identity, error) {
+	path := filepath.Join(dir, IdentityFile)
+	info, err := os.Stat(path)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return Identity{}, fmt.Errorf("%w: %s", ErrNoIdentity, path)
+	case err != nil:
+		return Identity{}, dataDirError(err)
+	case runtime.GOOS != "windows" && info.Mode().Perm()&0o077 != 0:
+		return Identity{}, fmt.Errorf("%w: %s (mode %04o)", ErrIdentityOpen, path, info.Mode().Perm())
+	}
+	b, err := os.ReadFile(path)
+	if err != nil {
+		return Identity{}, dataDirError(err)
+	}
+	id, err := parseIdentity(b)
+	if err != nil {
+		return Identity{}, fmt.Errorf("%w: %s", err, path)
+	}
+	return id, nil
+}
+
+// parseIdentity reads what CreateIdentity wrote. Its errors never tell the
+// secret key.
+func parseIdentity(b []byte) (Identity, error) {
+	damaged := func(what string) (Identity, error) {
+		return Identity{}, fmt.Errorf("%w (%s)", ErrIdentityDamaged, what)
+	}
+	var version struct {
+		Version int `json:"version"`
+	}
+	if err := json.Unmarshal(b, &version); err != nil {
+		return damaged(strings.TrimPrefix(err.Error(), "json: "))
+	}
+	if version.Version > identityVersion {
+		return Identity{}, fmt.Errorf("%w (version %d)", ErrIdentityNewer, version.Version)
+	}
+	var j identityJSON
+	d := json.NewDecoder(bytes.NewReader(b))
+	d.DisallowUnknownFields()
+	if err := d.Decode(&j); err != nil {
+		return damaged(strings.TrimPrefix(err.Error(), "json: "))
+	}
+	if j.Version != identityVersion {
+		return damaged(fmt.Sprintf("version %d", j.Version))
+	}
+	network, err := protocol.ParseNetwork(j.Network)
+	if err != nil {
+		return damaged("unknown network")
+	}
+	secret, err := identity.ParseSecret(j.SecretKey)
+	if err != nil {
+		return damaged("the secret key is not one")
+	}
+	if !strings.EqualFold(j.PublicKey, secret.PublicKey().String()) || !strings.EqualFold(j.NodeID, secret.NodeID().String()) {
+		return damaged("its keys do not belong together")
+	}
+	return Identity{secret, network}, nil
+}

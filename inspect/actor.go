@@ -1,0 +1,107 @@
+package inspect
+
+import "time"
+
+// State is what an actor is doing, as seen from outside.
+type State string
+
+// The states of an actor. A busy actor has a message in hand; a stuck one has
+// had the same message in hand for longer than the supervisor's watchdog
+// allows. An unsupervised actor was spawned without the supervisor: its name
+// is all that is known of it.
+const (
+	Starting     State = "starting"
+	Running      State = "running"
+	Busy         State = "busy"
+	Suspended    State = "suspended"
+	Restarting   State = "restarting"
+	BackingOff   State = "backing_off"
+	Stopping     State = "stopping"
+	Stuck        State = "stuck"
+	Failed       State = "failed"
+	Unsupervised State = "unsupervised"
+)
+
+// states lists every State, in the order in which hints name them.
+var states = []State{Starting, Running, Busy, Suspended, Restarting, BackingOff, Stopping, Stuck, Failed, Unsupervised}
+
+// Actor is one actor of the tree at one moment.
+type Actor struct {
+	ID     string `json:"id"` // full path, which is also its PID
+	Parent string `json:"parent,omitempty"`
+	Name   string `json:"name"`
+	Kind   string `json:"kind,omitempty"`
+	Type   string `json:"type,omitempty"` // Go type
+	State  State  `json:"state"`
+
+	Incarnation    uint64       `json:"incarnation"`
+	StartedAt      time.Time    `json:"started_at,omitzero"`
+	Restarts       uint64       `json:"restarts"`
+	RestartsWindow int          `json:"restarts_window"` // restarts that the policy still counts
+	LastFailure    *LastFailure `json:"last_failure,omitempty"`
+	NextRestartAt  time.Time    `json:"next_restart_at,omitzero"`
+	Policy         string       `json:"policy,omitempty"` // what happens when it fails: restart, temporary, isolate or, at the top, stop
+
+	Mailbox   Mailbox    `json:"mailbox"`
+	Current   *Current   `json:"current,omitempty"`
+	Processed uint64     `json:"processed"`
+	Rate      *float64   `json:"rate_1m,omitempty"` // messages a second; absent until there is something to compare with
+	BusyTotal int64      `json:"busy_ns_total"`
+	BusyPct   *float64   `json:"busy_pct_1m,omitempty"`
+	Wait      *Quantiles `json:"wait_ms,omitempty"`
+	Handle    *Quantiles `json:"handle_ms,omitempty"`
+
+	Contained  uint64   `json:"contained,omitempty"` // panics on peers' messages
+	Goroutines []string `json:"goroutines,omitempty"`
+	Children   int      `json:"children"`
+	Watchers   int      `json:"watchers"`
+	Labels     *Labels  `json:"labels,omitempty"`
+
+	// Line is the actor's one-line description of itself and Detail whatever
+	// else it tells; both are absent where they were not asked for.
+	Line          string `json:"line,omitempty"`
+	Detail        any    `json:"detail,omitempty"`
+	DetailTimeout bool   `json:"detail_timeout,omitempty"`
+
+	stack []byte // of LastFailure
+}
+
+// LastFailure says why an actor last failed. StackID names the stack in the
+// answer to /v1/actors/{path}/stacks; equal stacks have equal ids.
+type LastFailure struct {
+	At          time.Time `json:"at,omitzero"`
+	Reason      string    `json:"reason"`
+	MessageType string    `json:"message_type,omitempty"`
+	StackID     string    `json:"stack_id,omitempty"`
+}
+
+// Mailbox counts what waits for an actor. AlarmDepth is the depth from which
+// on it is reported.
+type Mailbox struct {
+	Depth       int   `json:"depth"`
+	SystemDepth int   `json:"system_depth"`
+	HighWater   int   `json:"high_water"`
+	AlarmDepth  int   `json:"alarm_depth,omitempty"`
+	OldestAgeMS int64 `json:"oldest_age_ms"`
+}
+
+// Current is the message that an actor has in hand.
+type Current struct {
+	MessageType string    `json:"message_type"`
+	Since       time.Time `json:"since,omitzero"`
+	AgeMS       int64     `json:"age_ms"`
+}
+
+// Quantiles of a duration in milliseconds.
+type Quantiles struct {
+	P50 float64 `json:"p50"`
+	P99 float64 `json:"p99"`
+}
+
+// Labels say whom an actor works for. They are read from its path.
+type Labels struct {
+	Peer      string `json:"peer,omitempty"`
+	Conn      string `json:"conn,omitempty"`
+	Protocol  string `json:"protocol,omitempty"`
+	Direction string `json:"direction,omitempty"`
+}

@@ -1,0 +1,93 @@
+package inspect
+
+import (
+	"fmt"
+	"net/http"
+	"strings"
+	"time"
+)
+
+// now reads the registry and fills in what only two readings can tell.
+func (h *handler) now() *snapshot {
+	var actors []Actor
+	if h.Source != nil {
+		actors = h.Source.Actors()
+	}
+	h.rates.fill(time.Now(), actors)
+	return newSnapshot(actors)
+}
+
+// page is the answer of every list. Note says what was changed in the
+// question, if anything.
+type page[T any] struct {
+	Items  []T    `json:"items"`
+	Total  int    `json:"total"`
+	Limit  int    `json:"limit"`
+	Offset int    `json:"offset"`
+	Note   string `json:"note,omitempty"`
+}
+
+// window reads limit and offset.
+func (q *query) window() (limit, offset int, note string) {
+	limit, offset = q.number("limit", DefaultLimit, 1), q.number("offset", 0, 0)
+	if limit > MaxLimit {
+		note = fmt.Sprintf("limit %d was clamped to %d; ask for the rest with offset", limit, MaxLimit)
+		limit = MaxLimit
+	}
+	return limit, offset, note
+}
+
+// cut makes a page of what is already in order.
+func cut[T any](all []T, limit, offset int, note string) page[T] {
+	p := page[T]{Total: len(all), Limit: limit, Offset: offset, Note: note}
+	all = all[min(offset, len(all)):]
+	p.Items = append(make([]T, 0, min(limit, len(all))), all[:min(limit, len(all))]...)
+	return p
+}
+
+func (h *handler) actors(w http.ResponseWriter, r *http.Request) {
+	q := newQuery(r, "prefix", "kind", "state", "sort", "limit", "offset")
+	f := filter{prefix: q.text("prefix"), kind: q.text("kind"), state: State(q.choice("state", "", stateNames()...))}
+	sort := q.choice("sort", "", sortNames...)
+	limit, offset, note := q.window()
+	if q.err != nil {
+		fail(w, q.err)
+		return
+	}
+	items, total := h.now().list(f, sort, offset, limit)
+	reply(w, page[Actor]{items, total, limit, offset, note})
+}
+
+func stateNames() []string {
+	names := make([]string, len(states))
+	for i, s := range states {
+		names[i] = string(s)
+	}
+	return names
+}
+
+func (h *handler) actor(w http.ResponseWriter, r *http.Request) {
+	if q := newQuery(r); q.err != nil {
+		fail(w, q.err)
+		return
+	}
+	s, path := h.now(), r.PathValue("path")
+	if i, ok := s.find(path); ok {
+		a := s.actors[i]
+		h.ask(r.Context(), &a)
+		reply(w, a)
+		return
+	}
+	if below, ok := strings.CutSuffix(path, "/stacks"); ok {
+		if i, ok := s.find(below); ok {
+			reply(w, stacksOf(&s.actors[i]))
+			return
+		}
+		path = below
+	}
+	noActor(w, path)
+}
+
+func noActor(w http.ResponseWriter, path string) {
+	notFound(w, fmt.Sprintf("there is no actor %q", Escape(path)), "list the actors with /v1/actors or gamelan tree")
+}

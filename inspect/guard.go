@@ -1,0 +1,42 @@
+package inspect
+
+import (
+	"net"
+	"net/http"
+	"slices"
+	"strings"
+)
+
+// guard refuses a request over TCP whose Host is neither loopback nor allowed:
+// a page in a browser can reach a local port under a name of its own.
+func guard(hosts []string, next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if !overUnix(r) && !allowedHost(hosts, r.Host) {
+			fail(w, &Error{
+				CodeForbidden, "the host name of this request is not allowed",
+				"use localhost, or add the name to the allowed hosts",
+			})
+			return
+		}
+		next.ServeHTTP(w, r)
+	})
+}
+
+// overUnix tells whether the request came over a Unix socket.
+func overUnix(r *http.Request) bool {
+	a, ok := r.Context().Value(http.LocalAddrContextKey).(net.Addr)
+	return ok && strings.HasPrefix(a.Network(), "unix")
+}
+
+func allowedHost(hosts []string, host string) bool {
+	name := host
+	if h, _, err := net.SplitHostPort(host); err == nil {
+		name = h
+	}
+	name = strings.Trim(name, "[]")
+	if strings.EqualFold(name, "localhost") || slices.ContainsFunc(hosts, func(h string) bool { return strings.EqualFold(h, name) }) {
+		return true
+	}
+	ip := net.ParseIP(name)
+	return ip != nil && ip.IsLoopback()
+}

@@ -1,0 +1,89 @@
+package inspect
+
+import (
+	"context"
+	"io"
+	"net/http"
+)
+
+// Limits of the read-only handler.
+const (
+	// MaxLimit is the largest page of a list; a larger limit is clamped, and
+	// the answer says so.
+	MaxLimit = 1000
+	// DefaultLimit is the page of a list that was asked for without a limit.
+	DefaultLimit = 100
+)
+
+// Options says what a handler shows. Source is needed; what else is nil is
+// answered as not found.
+type Options struct {
+	Source   Source
+	Sections *Sections
+
+	// Messages is what the node receives. It is served to connections that
+	// came over a Unix socket only.
+	Messages Messages
+
+	// ExportPeers writes all that is known of peers, in the form that
+	// ImportPeers of Actions reads.
+	ExportPeers func(ctx context.Context, w io.Writer) error
+
+	// Health and Ready give the reasons why the node is not healthy or not
+	// ready, as sentences; none means that it is. They read views only.
+	Health, Ready func(ctx context.Context) []string
+
+	// Hosts are names that a request over TCP may put into its Host header,
+	// beside localhost and the loopback addresses. Others are refused, since a
+	// web page could have sent them through a name of its own.
+	Hosts []string
+}
+
+type handler struct {
+	Options
+	rates rates
+}
+
+// Handler returns the read-only part of the API, below /v1. It starts nothing
+// and holds nothing: without requests it costs nothing.
+func Handler(o Options) http.Handler {
+	if o.Sections == nil {
+		o.Sections = new(Sections)
+	}
+	h := &handler{Options: o}
+	mux := http.NewServeMux()
+	get := func(pattern string, f http.HandlerFunc) {
+		mux.HandleFunc(pattern, only(f, http.MethodGet, http.MethodHead))
+	}
+	get("/healthz", h.healthz)
+	get("/readyz", h.readyz)
+	get("/v1/node", h.node)
+	get("/v1/actors", h.actors)
+	get("/v1/actors/{path...}", h.actor)
+	get("/v1/tree", h.tree)
+	get("/v1/sections", h.sections)
+	get("/v1/sections/{name}", h.section)
+	get("/v1/peers", h.peers)
+	get("/v1/peers:export", h.exportPeers)
+	get("/v1/peers/{id}", h.peer)
+	get("/v1/connections", h.connections)
+	get("/v1/config", h.config)
+	get("/v1/failures", h.failures)
+	get("/v1/deadletters", h.deadLetters)
+	get("/v1/messages", h.messages)
+	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
+		notFound(w, "there is nothing at "+Escape(r.URL.Path), "the API begins at /v1, for example /v1/tree")
+	})
+	return guard(o.Hosts, mux)
+}
+
+// Join serves reading requests by read and all others by mutate.
+func Join(read, mutate http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Method == http.MethodGet || r.Method == http.MethodHead {
+			read.ServeHTTP(w, r)
+			return
+		}
+		mutate.ServeHTTP(w, r)
+	})
+}

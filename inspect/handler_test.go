@@ -1,0 +1,267 @@
+package inspect
+
+import (
+	"context"
+	"encoding/json"
+	"net/http"
+	"net/http/httptest"
+	"reflect"
+	"strings"
+	"testing"
+	"time"
+)
+
+func TestErrorsSayCodeMessageAndHint(t *testing.T) {
+	var s Sections
+	s.Section("broken", func(context.Context) any { panic("no") })
+	s.Section("unwritable", func(context.Context) any { return make(chan int) })
+	h := Handler(Options{Source: testSource(), Sections: &s})
+	for _, c := range []struct {
+		target string
+		status int
+		code   string
+	}{
+		{"/", 404, CodeNotFound},
+		{"/v2/tree", 404, CodeNotFound},
+		{"/v1/actors/gamelan-7f3a91c2/nobody", 404, CodeNotFound},
+		{"/v1/actors/gamelan-7f3a91c2/nobody/stacks", 404, CodeNotFound},
+		{"/v1/tree?path=nobody", 404, CodeNotFound},
+		{"/v1/sections/none", 404, CodeNotFound},
+		{"/v1/node", 404, CodeNotFound},
+		{"/v1/peers", 404, CodeNotFound},
+		{"/v1/config", 404, CodeNotFound},
+		{"/v1/connections", 404, CodeNotFound},
+		{"/v1/deadletters", 404, CodeNotFound},
+		{"/v1/actors?limit=many", 400, CodeBadQuery},
+		{"/v1/actors?limit=0", 400, CodeBadQuery},
+		{"/v1/actors?offset=-1", 400, CodeBadQuery},
+		{"/v1/actors?sort=name", 400, CodeBadQuery},
+		{"/v1/actors?state=happy", 400, CodeBadQuery},
+		{"/v1/actors?limits=5", 400, CodeBadQuery},
+		{"/v1/actors?%zz", 400, CodeBadQuery},
+		{"/v1/tree?depth=-1", 400, CodeBadQuery},
+		{"/v1/tree?format=xml", 400, CodeBadQuery},
+		{"/v1/connections?state=ajar", 400, CodeBadQuery},
+		{"/v1/sections/broken", 500, CodeInternal},
+		{"/v1/sections/unwritable", 500, CodeInternal},
+		{"/v1/messages", 403, CodeForbidden},
+	} {
+		status, body := get(t, h, c.target)
+		var e struct{ Error Error }
+		err := json.Unmarshal([]byte(body), &e)
+		if status != c.status || err != nil || e.Error.Code != c.code || e.Error.Message == "" || e.Error.Hint == "" {
+			t.Errorf("GET %s: got %d %s, want %d, code %s, a message and a hint", c.target, status, body, c.status, c.code)
+		}
+	}
+}
+
+func TestReadOnlyHandlerRefusesEveryOtherMethod(t *testing.T) {
+	h := Handler(Options{Source: testSource()})
+	for _, method := range []string{"POST", "PUT", "DELETE", "PATCH"} {
+		for _, target := range []string{"/v1/tree", "/v1/messages", "/v1/actors/x", "/healthz"} {
+			w := httptest.NewRecorder()
+			h.ServeHTTP(w, httptest.NewRequest(method, "http://localhost"+target, nil))
+			if w.Code != http.StatusMethodNotAllowed || w.Header().Get("Allow") != "GET" {
+				t.Errorf("%s %s: got %d, Allow %q, want 405, GET", method, target, w.Code, w.Header().Get("Allow"))
+			}
+		}
+	}
+}
+
+func TestHostOfTheRequestIsChecked(t *testing.T) {
+	h := Handler(Options{Source: testSource(), Hosts: []string{"node.example"}})
+	for host, want := range map[string]int{
+		"localhost": 200, "localhost:9": 200, "127.0.0.1:80": 200, "[::1]:80": 200, "[::1]": 200, "Node.Example:1": 200,
+		"evil.example": 403, "evil.example:80": 403, "10.0.0.1": 403, "": 403, "127.0.0.1.evil.example": 403,
+	} {
+		r := httptest.NewRequest(http.MethodGet, "/healthz", nil)
+		r.Host = host
+		w := httptest.NewRecorder()
+		h.ServeHTTP(w, r)
+		if w.Code != want {
+			t.Errorf("host %q: got %d, want %d", host, w.Code, want)
+		}
+	}
+}
+
+func TestActorsAreFilteredSortedAndPaged(t *testing.T) {
+	h := Handler(Options{Source: testSource()})
+	for _, c := range []struct{ query, want string }{
+		{"", "node peers conns 9c01d2e4a1b2c3d4-17 0011223344556677-18 extensions handler"},
+		{"?kind=conn", "9c01d2e4a1b2c3d4-17 0011223344556677-18"},
+		{"?prefix=gamelan-7f3a91c2/node/ext", "extensions handler"},
+		{"?state=stuck", "0011223344556677-18"},
+		{"?sort=depth&limit=2", "0011223344556677-18 conns"},
+		{"?sort=restarts&limit=1", "handler"},
+		{"?limit=2&offset=5", "extensions handler"},
+		{"?offset=50", ""},
+	} {
+		p := getJSON[page[Actor]](t, h, "/v1/actors"+c.query)
+		var names []string
+		for _, a := range p.Items {
+			names = append(names, ShortName(a.Name))
+		}
+		if got := strings.Join(names, " "); got != c.want {
+			t.Errorf("/v1/actors%s: got %q, want %q", c.query, got, c.want)
+		}
+	}
+}
+
+func TestLimitAboveThousandIsClampedAndSaidSo(t *testing.T) {
+	src := &fakeSource{}
+	for i := range 1500 {
+		src.actors = append(src.actors, newActor("t/a"+Number(uint64(i)), "x"))
+	}
+	p := getJSON[page[Actor]](t, Handler(Options{Source: src}), "/v1/actors?limit=1001")
+	if len(p.Items) != 1000 || p.Limit != 1000 || p.Total != 1500 || !strings.Contains(p.Note, "1000") {
+		t.Errorf("got %d items, limit %d, total %d, note %q, want 1000, 1000, 1500 and a note", len(p.Items), p.Limit, p.Total, p.Note)
+	}
+	if p = getJSON[page[Actor]](t, Handler(Options{Source: src}), "/v1/actors?limit=1000"); p.Note != "" {
+		t.Errorf("limit 1000: got note %q, want none", p.Note)
+	}
+}
+
+func TestActorIsFoundByFullShortAndRelativePath(t *testing.T) {
+	h := Handler(Options{Source: testSource()})
+	full := "gamelan-7f3a91c2/node/conns/" + nodeA + "-17"
+	for _, path := range []string{full, "node/conns/" + nodeA + "-17", "node/conns/9c01d2e4a1b2c3d4-17", "gamelan-7f3a91c2/node/conns/9c01d2e4a1b2c3d4-17"} {
+		a := getJSON[Actor](t, h, "/v1/actors/"+path)
+		if a.ID != full || a.Labels == nil || a.Labels.Peer != nodeA || a.Labels.Conn != nodeA+"-17" {
+			t.Errorf("%s: got %s, labels %+v, want %s with its peer and connection", path, a.ID, a.Labels, full)
+		}
+	}
+}
+
+func TestAmbiguousShortPathIsNotGuessed(t *testing.T) {
+	src := &fakeSource{actors: []Actor{newActor("t/"+nodeA, "x"), newActor("t/"+nodeB, "x")}}
+	if code, _ := get(t, Handler(Options{Source: src}), "/v1/actors/t/9c01d2e4a1b2c3d4"); code != 404 {
+		t.Errorf("got %d, want 404: two actors have this short name", code)
+	}
+}
+
+func TestDetailIsAskedAndItsAbsenceTold(t *testing.T) {
+	h := Handler(Options{Source: testSource()})
+	a := getJSON[Actor](t, h, "/v1/actors/node/peers")
+	if a.Line != "3 peers, 0 banned" || !reflect.DeepEqual(a.Detail, map[string]any{"peers": 3.0}) || a.DetailTimeout {
+		t.Errorf("peers: got line %q, detail %v, timeout %v", a.Line, a.Detail, a.DetailTimeout)
+	}
+	start := time.Now()
+	if a = getJSON[Actor](t, h, "/v1/actors/node/extensions"); !a.DetailTimeout {
+		t.Error("an actor that does not answer: got no detail_timeout")
+	}
+	if took := time.Since(start); took < AskTimeout {
+		t.Errorf("gave up after %v, want %v", took, AskTimeout)
+	}
+	if a = getJSON[Actor](t, h, "/v1/actors/node/conns/0011223344556677-18"); !a.DetailTimeout {
+		t.Error("a stuck actor: got no detail_timeout")
+	}
+}
+
+func TestSectionsOfTheUser(t *testing.T) {
+	var s Sections
+	s.Section("weather", func(context.Context) any { return "rain" })
+	s.Section("node", func(context.Context) any { return Node{NodeID: nodeA, Network: "localnet"} })
+	h := Handler(Options{Source: testSource(), Sections: &s})
+	if _, body := get(t, h, "/v1/sections"); body != `{"sections":["node","weather"]}`+"\n" {
+		t.Errorf("sections: got %s", body)
+	}
+	if _, body := get(t, h, "/v1/sections/weather"); body != "\"rain\"\n" {
+		t.Errorf("weather: got %s", body)
+	}
+	if n := getJSON[Node](t, h, "/v1/node"); n.NodeID != nodeA {
+		t.Errorf("node: got %+v", n)
+	}
+	s.Remove("weather")
+	if code, _ := get(t, h, "/v1/sections/weather"); code != 404 {
+		t.Errorf("after Remove: got %d, want 404", code)
+	}
+}
+
+func TestPeersAndConnections(t *testing.T) {
+	var s Sections
+	s.Section("peers", func(context.Context) any {
+		return []Peer{{NodeID: nodeC, PublicKey: strings.Repeat("ab", 32)}, {NodeID: nodeA}}
+	})
+	s.Section("connections", func(context.Context) any {
+		return []Connection{{ID: "a", ClosedAt: t0}, {ID: "b"}}
+	})
+	h := Handler(Options{Sections: &s})
+	if p := getJSON[page[Peer]](t, h, "/v1/peers?limit=1&offset=1"); p.Total != 2 || len(p.Items) != 1 || p.Items[0].NodeID != nodeA {
+		t.Errorf("peers: got %+v", p)
+	}
+	for _, id := range []string{nodeC, nodeC[:16], strings.Repeat("AB", 32)} {
+		if p := getJSON[Peer](t, h, "/v1/peers/"+id); p.NodeID != nodeC {
+			t.Errorf("peer %s: got %s, want %s", id, p.NodeID, nodeC)
+		}
+	}
+	if code, _ := get(t, h, "/v1/peers/"+nodeC[:8]); code != 404 {
+		t.Errorf("a prefix that is not printed anywhere: got %d, want 404", code)
+	}
+	for state, want := range map[string]string{"open": "b", "closed": "a"} {
+		c := getJSON[page[Connection]](t, h, "/v1/connections?state="+state)
+		if len(c.Items) != 1 || c.Items[0].ID != want {
+			t.Errorf("connections %s: got %+v, want %s", state, c.Items, want)
+		}
+	}
+}
+
+func TestFailuresNewestFirst(t *testing.T) {
+	src := testSource()
+	src.actors = append(src.actors, newActor("gamelan-7f3a91c2/node/conns/"+nodeA+"-19", "conn", func(a *Actor) {
+		a.LastFailure = &LastFailure{At: t0.Add(time.Second), Reason: "later"}
+	}))
+	p := getJSON[page[Failure]](t, Handler(Options{Source: src}), "/v1/failures")
+	if len(p.Items) != 2 || p.Items[0].Reason != "later" || p.Items[0].Peer != nodeA || p.Items[1].Actor != "gamelan-7f3a91c2/node/extensions/handler" {
+		t.Errorf("got %+v", p.Items)
+	}
+}
+
+func TestHealth(t *testing.T) {
+	var reasons []string
+	h := Handler(Options{Source: testSource(), Health: func(context.Context) []string { return reasons }})
+	a := getJSON[HealthReport](t, h, "/healthz")
+	if !a.OK || len(a.Warnings) != 1 || !strings.Contains(a.Warnings[0], "stuck in actors.Received") {
+		t.Errorf("got %+v, want ok with a warning of the stuck actor", a)
+	}
+	reasons = []string{"no listener"}
+	if code, body := get(t, h, "/healthz"); code != 503 || !strings.Contains(body, `"reasons":["no listener"]`) {
+		t.Errorf("got %d %s, want 503 with the reason", code, body)
+	}
+	if code, _ := get(t, h, "/readyz"); code != 200 {
+		t.Errorf("readyz: got %d, want 200", code)
+	}
+}
+
+// The names of section 3 of the inspector's design are an interface: programs
+// read them.
+func TestFieldNames(t *testing.T) {
+	for _, c := range []struct {
+		v    any
+		want string
+	}{
+		{Actor{}, "id parent name kind type state incarnation started_at restarts restarts_window last_failure next_restart_at policy mailbox current processed rate_1m busy_ns_total busy_pct_1m wait_ms handle_ms contained goroutines children watchers labels line detail detail_timeout"},
+		{Mailbox{}, "depth system_depth high_water alarm_depth oldest_age_ms"},
+		{Current{}, "message_type since age_ms"},
+		{LastFailure{}, "at reason message_type stack_id"},
+		{Labels{}, "peer conn protocol direction"},
+		{Node{}, "node_id public_key network profile addresses status cause wanted held warnings credit started_at version pid inbound outbound peers banned"},
+		{Peer{}, "node_id public_key features user_agent protocols addresses banned_until ban_reason offline_since connection next_dial_at added_at"},
+		{Address{}, "addr source last_ok last_attempt last_error attempts failures latency_ms score"},
+		{Connection{}, "id peer direction transport local remote opened_at age_ms handshake_ms rtt_ms last_pong_at substreams bytes_in bytes_out msgs_in msgs_out pending_bytes unconfirmed_bytes credit stalls handles closed_at close_reason closed_by"},
+		{Substream{}, "id protocol direction owner_actor opened_at bytes_in bytes_out window"},
+		{Failure{}, "at actor incarnation message_type reason peer stack_id"},
+		{DeadLetter{}, "at target sender message_type size cause"},
+		{Error{}, "code message hint"},
+	} {
+		var names []string
+		for f := range reflect.TypeOf(c.v).Fields() {
+			name, _, _ := strings.Cut(f.Tag.Get("json"), ",")
+			if name != "" {
+				names = append(names, name)
+			}
+		}
+		if got := strings.Join(names, " "); got != c.want {
+			t.Errorf("%T:\n got %s\nwant %s", c.v, got, c.want)
+		}
+	}
+}

@@ -1,0 +1,48 @@
+package inspect
+
+import (
+	"context"
+	"net/http"
+)
+
+// HealthReport is the answer of /healthz and /readyz. Warnings do not make a node
+// unhealthy: a handler of the user's that blocks is shown, not restarted.
+type HealthReport struct {
+	OK       bool     `json:"ok"`
+	Reasons  []string `json:"reasons"`
+	Warnings []string `json:"warnings"`
+}
+
+func (h *handler) healthz(w http.ResponseWriter, r *http.Request) { h.check(w, r, h.Health) }
+func (h *handler) readyz(w http.ResponseWriter, r *http.Request)  { h.check(w, r, h.Ready) }
+
+func (h *handler) check(w http.ResponseWriter, r *http.Request, reasons func(context.Context) []string) {
+	if q := newQuery(r); q.err != nil {
+		fail(w, q.err)
+		return
+	}
+	a := HealthReport{OK: true, Reasons: []string{}, Warnings: []string{}}
+	if reasons != nil {
+		a.Reasons = append(a.Reasons, reasons(r.Context())...)
+	}
+	for _, x := range h.now().actors {
+		switch x.State {
+		case Stuck:
+			a.Warnings = append(a.Warnings, x.ID+" is stuck in "+Escape(x.inHand()))
+		case Failed:
+			a.Warnings = append(a.Warnings, x.ID+" has failed")
+		}
+	}
+	status := http.StatusOK
+	if len(a.Reasons) > 0 {
+		a.OK, status = false, http.StatusServiceUnavailable
+	}
+	replyStatus(w, status, a)
+}
+
+func (a *Actor) inHand() string {
+	if a.Current == nil {
+		return "no message"
+	}
+	return a.Current.MessageType
+}

@@ -1,0 +1,159 @@
+package inspect
+
+import (
+	"encoding/json"
+	"time"
+)
+
+// Node is what the section "node" holds.
+type Node struct {
+	NodeID    string    `json:"node_id"`
+	PublicKey string    `json:"public_key"`
+	Network   string    `json:"network"`
+	Profile   string    `json:"profile"`
+	Addresses []string  `json:"addresses"` // where it listens
+	Status    string    `json:"status"`    // initializing, online, degraded or offline
+	Cause     string    `json:"cause"`     // a sentence
+	Wanted    int       `json:"wanted"`    // connections it wants
+	Held      int       `json:"held"`      // and has
+	Warnings  []string  `json:"warnings"`
+	Credit    Credit    `json:"credit"`
+	StartedAt time.Time `json:"started_at"`
+	Version   string    `json:"version"`
+	PID       int       `json:"pid"`
+	Inbound   int       `json:"inbound"`  // of the connections held, made by others
+	Outbound  int       `json:"outbound"` // and by this node
+	Peers     int       `json:"peers"`    // that are known
+	Banned    int       `json:"banned"`   // of them
+}
+
+// Setting is one element of the section "config", a []Setting.
+type Setting struct {
+	Key     string `json:"key"`
+	Value   any    `json:"value"`   // null where the default is not a fixed value
+	Text    string `json:"text"`    // the value as it stands in a file, or in words
+	Origin  string `json:"origin"`  // default, file, environment or flag
+	From    string `json:"from"`    // the file and its line, the variable, or the flag
+	Reload  bool   `json:"reload"`  // can be changed while the node runs
+	Waiting bool   `json:"waiting"` // was changed and takes a restart
+}
+
+// Credit is a budget of bytes.
+type Credit struct {
+	Used  int64 `json:"used"`
+	Limit int64 `json:"limit"`
+}
+
+// PeerList are peers that are described only when somebody looks at them. Its
+// JSON is a list of [Peer].
+type PeerList interface {
+	json.Marshaler
+	Len() int
+	// Slice describes the peers from..to-1.
+	Slice(from, to int) []Peer
+	// Find describes the peer with a node id or a public key in full, or with
+	// the printed part of a node id.
+	Find(id string) (Peer, bool)
+}
+
+// Peer is one element of the section "peers", a [PeerList] or a []Peer.
+type Peer struct {
+	NodeID       string    `json:"node_id"`
+	PublicKey    string    `json:"public_key"`
+	Features     string    `json:"features"`
+	UserAgent    string    `json:"user_agent"`
+	Protocols    []string  `json:"protocols"`
+	Addresses    []Address `json:"addresses"`
+	BannedUntil  time.Time `json:"banned_until,omitzero"`
+	BanReason    string    `json:"ban_reason,omitempty"`
+	OfflineSince time.Time `json:"offline_since,omitzero"`
+	Connection   *string   `json:"connection"` // id, or null
+	NextDialAt   time.Time `json:"next_dial_at,omitzero"`
+	AddedAt      time.Time `json:"added_at,omitzero"`
+}
+
+// Address is one address of a peer and what is known of it. Latency is in
+// milliseconds, 0 when it was never measured.
+type Address struct {
+	Addr        string    `json:"addr"`
+	Source      string    `json:"source"`
+	LastOK      time.Time `json:"last_ok,omitzero"`
+	LastAttempt time.Time `json:"last_attempt,omitzero"`
+	LastError   string    `json:"last_error,omitempty"`
+	Attempts    int       `json:"attempts"`
+	Failures    int       `json:"failures"`
+	LatencyMS   float64   `json:"latency_ms"`
+	Score       float64   `json:"score"`
+}
+
+// Connection is one element of the section "connections", a []Connection.
+// A closed one has ClosedAt, CloseReason and ClosedBy.
+type Connection struct {
+	ID               string      `json:"id"`
+	Peer             string      `json:"peer"` // node id
+	Direction        string      `json:"direction"`
+	Transport        string      `json:"transport"`
+	Local            string      `json:"local"`
+	Remote           string      `json:"remote"`
+	OpenedAt         time.Time   `json:"opened_at"`
+	AgeMS            int64       `json:"age_ms"`
+	Handshake        Handshake   `json:"handshake_ms"`
+	RTTMS            float64     `json:"rtt_ms"`
+	LastPongAt       time.Time   `json:"last_pong_at,omitzero"`
+	Substreams       []Substream `json:"substreams"`
+	BytesIn          uint64      `json:"bytes_in"`
+	BytesOut         uint64      `json:"bytes_out"`
+	MessagesIn       uint64      `json:"msgs_in"`
+	MessagesOut      uint64      `json:"msgs_out"`
+	PendingBytes     int64       `json:"pending_bytes"`     // queued
+	UnconfirmedBytes int64       `json:"unconfirmed_bytes"` // written, no pong yet
+	Credit           Credit      `json:"credit"`            // inbound, of this peer
+	Stalls           uint64      `json:"stalls"`
+	Handles          []string    `json:"handles"` // who keeps it open
+	ClosedAt         time.Time   `json:"closed_at,omitzero"`
+	CloseReason      string      `json:"close_reason,omitempty"`
+	ClosedBy         string      `json:"closed_by,omitempty"`
+}
+
+// Handshake says how long each step of a connection's set-up took, in
+// milliseconds.
+type Handshake struct {
+	TCP      float64 `json:"tcp"`
+	SOCKS    float64 `json:"socks"`
+	Wire     float64 `json:"wire"`
+	Noise    float64 `json:"noise"`
+	Identity float64 `json:"identity"`
+}
+
+// Substream is one substream of a connection.
+type Substream struct {
+	ID         uint32    `json:"id"`
+	Protocol   string    `json:"protocol"`
+	Direction  string    `json:"direction"`
+	OwnerActor string    `json:"owner_actor"`
+	OpenedAt   time.Time `json:"opened_at,omitzero"`
+	BytesIn    uint64    `json:"bytes_in"`
+	BytesOut   uint64    `json:"bytes_out"`
+	Window     uint32    `json:"window"`
+}
+
+// Failure is one failure of an actor, newest first in /v1/failures.
+type Failure struct {
+	At          time.Time `json:"at,omitzero"`
+	Actor       string    `json:"actor"`
+	Incarnation uint64    `json:"incarnation"`
+	MessageType string    `json:"message_type,omitempty"`
+	Reason      string    `json:"reason"`
+	Peer        string    `json:"peer,omitempty"` // when the message came from one
+	StackID     string    `json:"stack_id,omitempty"`
+}
+
+// DeadLetter is a message that nobody handled; never its payload.
+type DeadLetter struct {
+	At          time.Time `json:"at"`
+	Target      string    `json:"target"`
+	Sender      string    `json:"sender,omitempty"`
+	MessageType string    `json:"message_type"`
+	Size        int       `json:"size,omitempty"`
+	Cause       string    `json:"cause"` // stopped, older_incarnation, no_such_actor or undelivered
+}

@@ -1,0 +1,97 @@
+package inspect
+
+import (
+	"context"
+	"io"
+	"net/http"
+)
+
+// Actions are what the mutating handler can do to a node; the package that
+// builds the node supplies them. What is nil is answered as not found.
+type Actions struct {
+	Sender Sender
+
+	// AddPeer remembers a peer given as KEY::ADDRESS[::ADDRESS…]; its value is
+	// the answer. Errors are as in [PeerAction].
+	AddPeer func(ctx context.Context, seed string) (any, error)
+
+	// ImportPeers takes over what ExportPeers of Options has written; its value
+	// is the answer. Errors are as in [PeerAction].
+	ImportPeers func(ctx context.Context, r io.Reader) (any, error)
+
+	// Peers are the things that can be done to one peer, by verb: "forget".
+	Peers map[string]PeerAction
+
+	// Shutdown begins an orderly stop and returns at once.
+	Shutdown func()
+
+	// Stopping tells that a stop has begun; everything is refused from then on.
+	Stopping func() bool
+
+	// Admin is told the name of every mutation before it is carried out, for
+	// the log and the events: "admin.messages", "admin.peer.forget".
+	Admin func(event string)
+
+	// Hosts is as in Options.
+	Hosts []string
+}
+
+type mutations struct {
+	Actions
+	token Token
+}
+
+// Mutations returns the part of the API that changes things: POST /v1/messages,
+// /v1/peers, /v1/peers:import, /v1/peers/{id}:{verb} and /v1/shutdown. Every request must carry token; without one, the
+// error is [ErrNoToken] and there is no handler.
+func Mutations(token Token, a Actions) (http.Handler, error) {
+	if !token.set {
+		return nil, ErrNoToken
+	}
+	m := &mutations{a, token}
+	mux := http.NewServeMux()
+	post := func(path string, f http.HandlerFunc) { mux.HandleFunc(path, only(f, http.MethodPost)) }
+	post("/v1/messages", m.send)
+	post("/v1/peers", m.addPeer)
+	post("/v1/peers:import", m.importPeers)
+	post("/v1/peers/{target}", m.peerAction)
+	post("/v1/shutdown", m.shutdown)
+	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
+		notFound(w, "there is nothing to do at "+Escape(r.URL.Path), "POST to /v1/messages, /v1/peers, /v1/peers:import, /v1/peers/{id}:{verb} or /v1/shutdown")
+	})
+	return guard(a.Hosts, http.NewCrossOriginProtection().Handler(m.admit(mux))), nil
+}
+
+// admit lets nobody through without the token.
+func (m *mutations) admit(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		switch {
+		case !m.token.admits(r):
+			w.Header().Set("WWW-Authenticate", "Bearer")
+			fail(w, &Error{CodeUnauthorized, "this needs the node's token", "send the content of the token file in the data directory as Authorization: Bearer"})
+		case m.Stopping != nil && m.Stopping():
+			fail(w, &Error{CodeStopping, "the node is stopping", "start it again and repeat the request"})
+		default:
+			next.ServeHTTP(w, r)
+		}
+	})
+}
+
+func (m *mutations) tell(event string) {
+	if m.Admin != nil {
+		m.Admin(event)
+	}
+}
+
+func (m *mutations) shutdown(w http.ResponseWriter, r *http.Request) {
+	if m.Shutdown == nil {
+		notFound(w, "this node cannot be stopped from here", "stop the program that runs it")
+		return
+	}
+	m.tell("admin.shutdown")
+	replyStatus(w, http.StatusAccepted, struct {
+		Stopping bool `json:"stopping"`
+	}{true})
+	http.NewResponseController(w).Flush()
+	m.Shutdown()
+}

@@ -1,0 +1,48 @@
+package inspect
+
+import "strings"
+
+// A node id is 26 hexadecimal digits in full and its first 16 when printed.
+const (
+	fullID  = 26
+	shortID = 16
+)
+
+// ShortName is an actor's name as it is printed: a node id in it is shortened
+// to its first 16 digits. Paths made of such names are understood wherever a
+// path is asked for.
+func ShortName(name string) string {
+	if id, rest, ok := cutNodeID(name); ok {
+		return id[:shortID] + rest
+	}
+	return name
+}
+
+// cutNodeID splits a name that is a node id, or begins with one and a dash.
+func cutNodeID(name string) (id, rest string, ok bool) {
+	if len(name) < fullID || (len(name) > fullID && name[fullID] != '-') {
+		return "", "", false
+	}
+	for i := range fullID {
+		if c := name[i]; (c < '0' || c > '9') && (c < 'a' || c > 'f') {
+			return "", "", false
+		}
+	}
+	return name[:fullID], name[fullID:], true
+}
+
+// labelsOf reads from an actor's kind and name whom it works for.
+func labelsOf(kind, name string) *Labels {
+	id, rest, ok := cutNodeID(name)
+	if !ok {
+		return nil
+	}
+	l := &Labels{Peer: id}
+	if kind == "conn" && rest != "" {
+		l.Conn = name
+	}
+	return l
+}
+
+// lastName is the last part of a path.
+func lastName(path string) string { return path[strings.LastIndexByte(path, '/')+1:] }

@@ -1,0 +1,82 @@
+package inspect
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+)
+
+// PeerAction does one thing to one peer. It is asked for with
+// POST /v1/peers/{peer}:{verb}, where the verb is its key in Actions.Peers.
+type PeerAction struct {
+	// Params are the parameters that the query may have.
+	Params []string
+	// Do is given the peer as a person writes it, a node id or a public key,
+	// and what the query said. The value is the answer, nil for none. An error
+	// that is an [*Error] is answered as it is; any other is a sentence.
+	Do func(ctx context.Context, peer string, params url.Values) (any, error)
+}
+
+// maxSeedBody bounds the body of POST /v1/peers, in bytes.
+const maxSeedBody = 64 << 10
+
+// addPeer adds the peer whose seed is the body.
+func (m *mutations) addPeer(w http.ResponseWriter, r *http.Request) {
+	if q := newQuery(r); q.err != nil {
+		fail(w, q.err)
+		return
+	}
+	if m.AddPeer == nil {
+		notFound(w, "peers cannot be added from here", "add them in the program that runs the node")
+		return
+	}
+	b, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxSeedBody))
+	if err != nil {
+		fail(w, &Error{CodeBadQuery, "the body cannot be read: " + err.Error(), "send one KEY::ADDRESS"})
+		return
+	}
+	m.tell("admin.peer.add")
+	v, err := m.AddPeer(r.Context(), strings.TrimSpace(string(b)))
+	answer(w, v, err)
+}
+
+// peerAction carries out one of Actions.Peers.
+func (m *mutations) peerAction(w http.ResponseWriter, r *http.Request) {
+	target := r.PathValue("target")
+	cut := strings.LastIndexByte(target, ':')
+	action, ok := m.Peers[target[cut+1:]]
+	if cut < 1 || !ok {
+		notFound(w, fmt.Sprintf("there is nothing to do at %s", Escape(r.URL.Path)),
+			"POST to /v1/peers/{id}:{verb} with one of these verbs: "+strings.Join(slices.Sorted(maps.Keys(m.Peers)), ", "))
+		return
+	}
+	q := newQuery(r, action.Params...)
+	if q.err != nil {
+		fail(w, q.err)
+		return
+	}
+	m.tell("admin.peer." + target[cut+1:])
+	v, err := action.Do(r.Context(), target[:cut], q.values)
+	answer(w, v, err)
+}
+
+// answer replies with v, or with what went wrong.
+func answer(w http.ResponseWriter, v any, err error) {
+	e := (*Error)(nil)
+	switch {
+	case errors.As(err, &e):
+		fail(w, e)
+	case err != nil:
+		fail(w, &Error{CodeFailed, err.Error(), "look at the node with gamelan status"})
+	case v == nil:
+		reply(w, struct{}{})
+	default:
+		reply(w, v)
+	}
+}

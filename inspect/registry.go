@@ -1,0 +1,96 @@
+package inspect
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/asynkron/protoactor-go/actor"
+
+	"github.com/gamelan-p2p/gamelan/supervisor"
+)
+
+// FromRoot makes a Source of a running tree. Actors that were spawned in it
+// without the supervisor are shown by name only, as unsupervised: they are
+// found in the process registry of sys, which may be nil.
+func FromRoot(r *supervisor.Root, sys *actor.ActorSystem) Source {
+	return &registry{r, sys}
+}
+
+type registry struct {
+	root *supervisor.Root
+	sys  *actor.ActorSystem
+}
+
+func (r *registry) Actors() []Actor {
+	now := time.Now()
+	infos := r.root.Snapshot()
+	actors := make([]Actor, 0, len(infos))
+	for i := range infos {
+		actors = append(actors, actorOf(&infos[i], now))
+	}
+	return append(actors, r.unsupervised(actors)...)
+}
+
+func (r *registry) Ask(ctx context.Context, path string) (Detail, error) {
+	d, err := r.root.Inspect(ctx, path)
+	return Detail{d.Line, d.Value}, err
+}
+
+// unsupervised finds processes whose ids continue the path of an actor of ours
+// and that are none of ours themselves.
+func (r *registry) unsupervised(ours []Actor) []Actor {
+	if r.sys == nil || len(ours) == 0 {
+		return nil
+	}
+	known := make(map[string]bool, len(ours))
+	for i := range ours {
+		known[ours[i].ID] = true
+	}
+	var found []Actor
+	for _, bucket := range r.sys.ProcessRegistry.LocalPIDs.LocalPIDs {
+		for _, id := range bucket.Keys() {
+			slash := strings.LastIndexByte(id, '/')
+			if slash < 0 || known[id] || !below(known, id) {
+				continue
+			}
+			found = append(found, Actor{ID: id, Parent: id[:slash], Name: id[slash+1:], State: Unsupervised})
+		}
+	}
+	return sortByID(found)
+}
+
+// below tells whether some actor in known is an ancestor of id.
+func below(known map[string]bool, id string) bool {
+	for {
+		slash := strings.LastIndexByte(id, '/')
+		if slash < 0 {
+			return false
+		}
+		if id = id[:slash]; known[id] {
+			return true
+		}
+	}
+}
+
+func actorOf(i *supervisor.Info, now time.Time) Actor {
+	a := Actor{
+		ID: i.Path, Parent: i.Parent, Name: i.Name, Kind: i.Kind, Type: i.Type, State: State(i.State),
+		Incarnation: i.Incarnation, StartedAt: i.StartedAt,
+		Restarts: i.Restarts, RestartsWindow: i.RestartsWindow, NextRestartAt: i.NextRestart, Policy: i.Policy,
+		Mailbox: Mailbox{
+			Depth: i.Depth, SystemDepth: i.SystemDepth, HighWater: i.HighWater, AlarmDepth: i.Alarm,
+			OldestAgeMS: i.OldestAge.Milliseconds(),
+		},
+		Processed: i.Handled, BusyTotal: int64(i.BusyTime), Contained: i.Contained, Goroutines: i.Tasks,
+	}
+	if i.Message != "" {
+		a.Current = &Current{MessageType: i.Message, Since: i.Since, AgeMS: max(0, now.Sub(i.Since).Milliseconds())}
+	}
+	if f := i.LastFailure; f != nil {
+		a.LastFailure = &LastFailure{At: i.LastFailureAt, Reason: fmt.Sprint(f.Value), MessageType: f.Msg, StackID: stackID(f.Stack)}
+		a.stack = f.Stack
+	}
+	return a
+}

@@ -1,0 +1,125 @@
+package inspect
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"strings"
+	"time"
+)
+
+// sectionTimeout is the deadline that a section's function is given.
+const sectionTimeout = time.Second
+
+func (h *handler) sections(w http.ResponseWriter, r *http.Request) {
+	if q := newQuery(r); q.err != nil {
+		fail(w, q.err)
+		return
+	}
+	reply(w, struct {
+		Sections []string `json:"sections"`
+	}{h.Sections.Names()})
+}
+
+func (h *handler) section(w http.ResponseWriter, r *http.Request) { h.show(w, r, r.PathValue("name")) }
+func (h *handler) node(w http.ResponseWriter, r *http.Request)    { h.show(w, r, "node") }
+func (h *handler) config(w http.ResponseWriter, r *http.Request)  { h.show(w, r, "config") }
+
+// show answers with the value of one section.
+func (h *handler) show(w http.ResponseWriter, r *http.Request, name string) {
+	if q := newQuery(r); q.err != nil {
+		fail(w, q.err)
+		return
+	}
+	if v, ok := h.value(w, r, name); ok {
+		reply(w, v)
+	}
+}
+
+// value reads a section, or answers why it cannot.
+func (h *handler) value(w http.ResponseWriter, r *http.Request, name string) (any, bool) {
+	ctx, cancel := context.WithTimeout(r.Context(), sectionTimeout)
+	defer cancel()
+	v, err := h.Sections.Value(ctx, name)
+	switch {
+	case errors.Is(err, ErrNoSection):
+		notFound(w, fmt.Sprintf("there is no section %q", Escape(name)), "list the sections with /v1/sections")
+	case err != nil:
+		fail(w, &Error{CodeInternal, err.Error(), "the function that was registered for this section has a bug"})
+	default:
+		return v, true
+	}
+	return nil, false
+}
+
+func (h *handler) peers(w http.ResponseWriter, r *http.Request) {
+	q := newQuery(r, "limit", "offset")
+	limit, offset, note := q.window()
+	if q.err != nil {
+		fail(w, q.err)
+		return
+	}
+	v, ok := h.value(w, r, "peers")
+	if !ok {
+		return
+	}
+	switch all := v.(type) {
+	case []Peer:
+		v = cut(all, limit, offset, note)
+	case PeerList:
+		from := min(offset, all.Len())
+		v = page[Peer]{append([]Peer{}, all.Slice(from, min(from+limit, all.Len()))...), all.Len(), limit, offset, note}
+	}
+	reply(w, v)
+}
+
+func (h *handler) peer(w http.ResponseWriter, r *http.Request) {
+	if q := newQuery(r); q.err != nil {
+		fail(w, q.err)
+		return
+	}
+	v, ok := h.value(w, r, "peers")
+	if !ok {
+		return
+	}
+	id := strings.ToLower(r.PathValue("id"))
+	if all, ok := v.(PeerList); ok {
+		if p, ok := all.Find(id); ok {
+			reply(w, p)
+			return
+		}
+	}
+	all, _ := v.([]Peer)
+	for _, p := range all {
+		if id == p.NodeID || id == p.PublicKey || (len(id) == shortID && strings.HasPrefix(p.NodeID, id)) {
+			reply(w, p)
+			return
+		}
+	}
+	notFound(w, fmt.Sprintf("no peer %q is known", Escape(id)), "list the peers with /v1/peers or gamelan peers")
+}
+
+func (h *handler) connections(w http.ResponseWriter, r *http.Request) {
+	q := newQuery(r, "state", "limit", "offset")
+	state := q.choice("state", "", "open", "closed")
+	limit, offset, note := q.window()
+	if q.err != nil {
+		fail(w, q.err)
+		return
+	}
+	v, ok := h.value(w, r, "connections")
+	if !ok {
+		return
+	}
+	if all, ok := v.([]Connection); ok {
+		var some []Connection
+		for _, c := range all {
+			if state == "" || c.ClosedAt.IsZero() == (state == "open") {
+				some = append(some, c)
+			}
+		}
+		v = cut(some, limit, offset, note)
+	}
+	reply(w, v)
+}

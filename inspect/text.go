@@ -1,0 +1,177 @@
+package inspect
+
+import (
+	"bufio"
+	"fmt"
+	"io"
+	"strconv"
+	"strings"
+	"time"
+	"unicode/utf8"
+)
+
+// TextOptions says how [Text] draws. Colour uses ANSI sequences; Width cuts
+// lines at so many characters, 0 leaves them whole.
+type TextOptions struct {
+	Colour bool
+	Width  int
+}
+
+// marks are one character per state, so that a column of them can be read at a
+// glance.
+var marks = map[State]string{
+	Starting: "◌", Running: "●", Busy: "◉", Suspended: "‖", Restarting: "↻",
+	BackingOff: "↺", Stopping: "◍", Stuck: "▲", Failed: "✗", Unsupervised: "○",
+}
+
+// colours are the ANSI colours of the states that should catch the eye.
+var colours = map[State]string{
+	Starting: "36", Busy: "32", Suspended: "33", Restarting: "33", BackingOff: "33",
+	Stopping: "36", Stuck: "31;1", Failed: "31;1", Unsupervised: "90",
+}
+
+// row is one line of the drawing, still in columns.
+type row struct {
+	name, state, queue, handled, rate, restarts, note string
+	of                                                State
+}
+
+var header = row{name: "ACTOR", state: "STATE", queue: "QUEUE", handled: "HANDLED", rate: "MSG/S", restarts: "RESTARTS"}
+
+// Text draws the tree: per line the name, the state, what waits in the
+// mailbox, messages handled and their rate, restarts, and what the actor says
+// of itself. Everything that may come from a peer is escaped.
+func Text(w io.Writer, t Tree, o TextOptions) error {
+	rows := []row{header}
+	for i := range t.Branches {
+		rows = appendRows(rows, &t.Branches[i], "", "", t.At)
+	}
+	var width [6]int
+	for _, r := range rows {
+		for i, c := range r.columns() {
+			width[i] = max(width[i], utf8.RuneCountInString(c))
+		}
+	}
+	out := bufio.NewWriter(w)
+	for _, r := range rows {
+		fmt.Fprintln(out, r.line(width, o))
+	}
+	return out.Flush()
+}
+
+func (r row) columns() [6]string {
+	return [6]string{r.name, r.state, r.queue, r.handled, r.rate, r.restarts}
+}
+
+func (r row) line(width [6]int, o TextOptions) string {
+	var b strings.Builder
+	for i, c := range r.columns() {
+		space := strings.Repeat(" ", width[i]-utf8.RuneCountInString(c))
+		switch i {
+		case 0, 1:
+			b.WriteString(c + space)
+		default:
+			b.WriteString(space + c)
+		}
+		b.WriteString("  ")
+	}
+	b.WriteString(r.note)
+	line := cutWidth(strings.TrimRight(b.String(), " "), o.Width)
+	switch {
+	case !o.Colour:
+	case r.of == "" && r.state == header.state:
+		line = "\x1b[1m" + line + "\x1b[0m"
+	case colours[r.of] != "":
+		line = strings.Replace(line, r.state, "\x1b["+colours[r.of]+"m"+r.state+"\x1b[0m", 1)
+	}
+	return line
+}
+
+func cutWidth(s string, width int) string {
+	if width <= 0 || utf8.RuneCountInString(s) <= width {
+		return s
+	}
+	runes := []rune(s)
+	return string(runes[:width-1]) + "…"
+}
+
+// appendRows adds b and all below it. first stands before the name of b
+// itself, rest before everything below it.
+func appendRows(rows []row, b *Branch, first, rest string, now time.Time) []row {
+	rows = append(rows, rowOf(&b.Actor, first, now))
+	for i := range b.Children {
+		if i == len(b.Children)-1 && b.Hidden == 0 {
+			rows = appendRows(rows, &b.Children[i], rest+"└─ ", rest+"   ", now)
+		} else {
+			rows = appendRows(rows, &b.Children[i], rest+"├─ ", rest+"│  ", now)
+		}
+	}
+	if b.Hidden > 0 {
+		rows = append(rows, row{name: fmt.Sprintf("%s└─ … %s more below", rest, Number(uint64(b.Hidden)))})
+	}
+	return rows
+}
+
+func rowOf(a *Actor, first string, now time.Time) row {
+	r := row{name: first + Escape(ShortName(a.Name)), state: marks[a.State] + " " + string(a.State), of: a.State, note: note(a, now)}
+	if a.State == Unsupervised {
+		return r
+	}
+	r.queue = strconv.Itoa(a.Mailbox.Depth)
+	r.handled = Number(a.Processed)
+	r.rate, r.restarts = "-", "-"
+	if a.Rate != nil {
+		r.rate = rate(*a.Rate)
+	}
+	if a.Restarts > 0 {
+		r.restarts = Number(a.Restarts)
+	}
+	return r
+}
+
+// note is the actor's own line, after what is wrong with it.
+func note(a *Actor, now time.Time) string {
+	var parts []string
+	switch {
+	case a.State == Stuck && a.Current != nil:
+		parts = append(parts, fmt.Sprintf("in %s for %s", Escape(a.Current.MessageType), round(time.Duration(a.Current.AgeMS)*time.Millisecond)))
+	case a.DetailTimeout:
+		parts = append(parts, "did not answer")
+	}
+	if a.State == BackingOff && a.NextRestartAt.After(now) {
+		parts = append(parts, "restarts in "+round(a.NextRestartAt.Sub(now)))
+	}
+	if f := a.LastFailure; f != nil && (a.State == BackingOff || a.State == Failed || a.State == Restarting) {
+		parts = append(parts, "failed: "+Escape(f.Reason))
+	}
+	if a.Contained > 0 {
+		parts = append(parts, Number(a.Contained)+" contained")
+	}
+	if a.Line != "" {
+		parts = append(parts, Escape(a.Line))
+	}
+	return strings.Join(parts, " · ")
+}
+
+func round(d time.Duration) string {
+	if d < time.Second {
+		return d.Round(time.Millisecond).String()
+	}
+	return d.Round(time.Second).String()
+}
+
+func rate(f float64) string {
+	if f > 0 && f < 10 {
+		return strconv.FormatFloat(f, 'f', 1, 64)
+	}
+	return Number(uint64(f + 0.5))
+}
+
+// Number writes n with a comma between groups of three digits.
+func Number(n uint64) string {
+	s := strconv.FormatUint(n, 10)
+	for i := len(s) - 3; i > 0; i -= 3 {
+		s = s[:i] + "," + s[i:]
+	}
+	return s
+}

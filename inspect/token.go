@@ -1,0 +1,73 @@
+package inspect
+
+import (
+	"crypto/subtle"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"strings"
+)
+
+// Errors of tokens.
+var (
+	// ErrNoToken reports that a mutating handler was asked for without a token.
+	ErrNoToken = errors.New("inspect: a handler that changes things needs a token")
+	// ErrBadToken reports text that is not a token.
+	ErrBadToken = errors.New("inspect: a token is 64 hexadecimal digits")
+)
+
+// Token is the 256-bit secret that a mutating request must carry, as
+// "Authorization: Bearer <64 hexadecimal digits>". It prints as ***; only
+// Reveal tells it. The zero Token is none.
+type Token struct {
+	secret [32]byte
+	set    bool
+}
+
+// NewToken draws a token from random.
+func NewToken(random io.Reader) (Token, error) {
+	t := Token{set: true}
+	if _, err := io.ReadFull(random, t.secret[:]); err != nil {
+		return Token{}, fmt.Errorf("inspect: draw a token: %w", err)
+	}
+	return t, nil
+}
+
+// ParseToken reads what Reveal wrote; white space around it does not matter.
+func ParseToken(s string) (Token, error) {
+	b, err := hex.DecodeString(strings.TrimSpace(s))
+	t := Token{set: true}
+	if err != nil || len(b) != len(t.secret) {
+		return Token{}, ErrBadToken
+	}
+	copy(t.secret[:], b)
+	return t, nil
+}
+
+// Reveal returns the token in hexadecimal digits, for its file and for the
+// header of a request.
+func (t Token) Reveal() string { return hex.EncodeToString(t.secret[:]) }
+
+// String returns ***.
+func (t Token) String() string { return "***" }
+
+// Format writes *** for every verb.
+func (t Token) Format(f fmt.State, _ rune) { fmt.Fprint(f, "***") }
+
+// LogValue returns ***.
+func (t Token) LogValue() slog.Value { return slog.StringValue("***") }
+
+// MarshalText returns ***.
+func (t Token) MarshalText() ([]byte, error) { return []byte("***"), nil }
+
+// admits tells whether r carries the token, in a time that does not depend on
+// how much of it is right.
+func (t Token) admits(r *http.Request) bool {
+	scheme, given, _ := strings.Cut(r.Header.Get("Authorization"), " ")
+	g, err := ParseToken(given)
+	same := subtle.ConstantTimeCompare(g.secret[:], t.secret[:]) == 1
+	return t.set && err == nil && same && strings.EqualFold(scheme, "Bearer")
+}

@@ -1,0 +1,65 @@
+package inspect
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"time"
+)
+
+// ErrNoActor reports a path that no actor has, or that fits more than one.
+var ErrNoActor = errors.New("inspect: no such actor")
+
+// Tree is an actor tree at one moment, and the answer of /v1/tree in JSON.
+type Tree struct {
+	At       time.Time `json:"at"`
+	Actors   int       `json:"actors"` // in the whole tree
+	Branches []Branch  `json:"branches"`
+}
+
+// Look reads a tree, or the part of it below the actor at path, depth levels
+// deep; a negative depth is no limit. Every actor shown is asked for its line.
+// The error is [ErrNoActor].
+func Look(ctx context.Context, src Source, path string, depth int) (Tree, error) {
+	h := &handler{Options: Options{Source: src}}
+	return h.look(ctx, path, depth)
+}
+
+func (h *handler) look(ctx context.Context, path string, depth int) (Tree, error) {
+	s := h.now()
+	t := Tree{At: time.Now(), Actors: len(s.actors)}
+	if path == "" {
+		t.Branches = s.roots(depth)
+	} else if i, ok := s.find(path); ok {
+		t.Branches = []Branch{s.branch(i, depth)}
+	} else {
+		return t, ErrNoActor
+	}
+	h.askLines(ctx, t.Branches)
+	return t, nil
+}
+
+func (h *handler) tree(w http.ResponseWriter, r *http.Request) {
+	q := newQuery(r, "path", "depth", "format")
+	path, depth := q.text("path"), q.number("depth", -1, 0)
+	format := q.choice("format", "json", "json", "text", "dot")
+	if q.err != nil {
+		fail(w, q.err)
+		return
+	}
+	t, err := h.look(r.Context(), path, depth)
+	if err != nil {
+		noActor(w, path)
+		return
+	}
+	switch format {
+	case "text":
+		w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+		_ = Text(w, t, TextOptions{}) // a client that has gone needs no answer
+	case "dot":
+		w.Header().Set("Content-Type", "text/vnd.graphviz; charset=utf-8")
+		_ = Dot(w, t)
+	default:
+		reply(w, t)
+	}
+}

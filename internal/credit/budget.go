@@ -1,0 +1,141 @@
+package credit
+
+import (
+	"sync"
+	"sync/atomic"
+)
+
+// Overhead is what one body costs beside its length, in bytes: the message,
+// its place in a mailbox and its bookkeeping.
+const Overhead = 256
+
+// DefaultNode is the credit of a whole node, both directions together, in bytes.
+const DefaultNode = 256 << 20
+
+// DefaultPeer is the credit of one peer in one direction, in bytes.
+const DefaultPeer = 1 << 20
+
+// Cost returns what a body of n bytes costs. It panics when n is negative.
+func Cost(n int) int64 {
+	if n < 0 {
+		panic("credit: negative length")
+	}
+	return int64(n) + Overhead
+}
+
+// NodeBudgets are the budgets of a node.
+type NodeBudgets struct {
+	Inbound     *Budget // bodies received and not yet handled
+	Outbound    *Budget // bodies accepted for sending, without an outcome yet
+	Unconnected *Budget // the part of Outbound that peers without a connection may hold
+	Messages    *Budget // the part of Inbound for large messages that are not all there yet
+	Calls       *Budget // the same for large frames of calls
+}
+
+// NewNodeBudgets divides total bytes: one half for each direction, so that
+// neither starves the other, and of the outbound half at most one half for
+// peers without a connection, so that dead peers do not starve the living. Of the
+// inbound half, three quarters at most are for what was announced and has not
+// arrived: whoever announces much and sends little holds up others of his kind,
+// and never what is small.
+//
+// spec: V15.
+func NewNodeBudgets(total int64) NodeBudgets {
+	in, out := NewBudget(total/2), NewBudget(total/2)
+	return NodeBudgets{
+		Inbound: in, Messages: in.Part(total / 4), Calls: in.Part(total / 8),
+		Outbound: out, Unconnected: out.Part(total / 4),
+	}
+}
+
+// Budget is credit that several accounts share. Its methods may be called from
+// any goroutine.
+type Budget struct {
+	limit  int64
+	parent *Budget // nil for a root
+	queue  *queues // shared by a root and its parts
+
+	// state is the bytes in use, shifted left by one; the lowest bit says that
+	// accounts wait in line, in which case nobody may take past them and every
+	// return serves the line.
+	state atomic.Int64
+
+	first, last *Account // the line; guarded by queue.mu
+}
+
+// queues is the slow path of one root budget and its parts.
+type queues struct {
+	mu      sync.Mutex
+	budgets []*Budget // parts in order of creation, then the root is served
+	root    *Budget
+}
+
+// NewBudget returns a budget of so many bytes. A body that costs more than the
+// whole budget is admitted when nothing else is held.
+func NewBudget(bytes int64) *Budget {
+	b := &Budget{limit: bytes}
+	b.queue = &queues{root: b}
+	return b
+}
+
+// Part returns a budget for a part of b: what is taken from it counts against
+// both. It panics when b is itself a part.
+func (b *Budget) Part(bytes int64) *Budget {
+	if b.parent != nil {
+		panic("credit: part of a part")
+	}
+	p := &Budget{limit: bytes, parent: b, queue: b.queue}
+	b.queue.mu.Lock()
+	b.queue.budgets = append(b.queue.budgets, p)
+	b.queue.mu.Unlock()
+	return p
+}
+
+// Used returns the bytes in use.
+func (b *Budget) Used() int64 { return b.state.Load() >> 1 }
+
+// Limit returns the size of the budget in bytes.
+func (b *Budget) Limit() int64 { return b.limit }
+
+// charge takes cost if it fits. In line is whether the caller is the one whose
+// turn it is; others may not take while somebody waits.
+func (b *Budget) charge(cost int64, inLine bool) bool {
+	for {
+		old := b.state.Load()
+		if old&1 != 0 && !inLine {
+			return false
+		}
+		if used := old >> 1; used != 0 && used+cost > b.limit {
+			return false
+		}
+		if b.state.CompareAndSwap(old, old+cost<<1) {
+			return true
+		}
+	}
+}
+
+// release gives cost back and reports whether somebody waits for it.
+func (b *Budget) release(cost int64) (waited bool) {
+	return b.state.Add(-cost<<1)&1 != 0
+}
+
+// take charges b and what it is a part of, or neither. Waited reports that a
+// charge was undone that somebody may have missed.
+func (b *Budget) take(cost int64) (ok, waited bool) {
+	if !b.charge(cost, false) {
+		return false, false
+	}
+	if b.parent == nil || b.parent.charge(cost, false) {
+		return true, false
+	}
+	return false, b.release(cost)
+}
+
+// giveBack is the reverse of take.
+func (b *Budget) giveBack(cost int64) (waited bool) {
+	waited = b.release(cost)
+	if b.parent != nil && b.parent.release(cost) {
+		waited = true
+	}
+	return waited
+}

@@ -1,0 +1,166 @@
+package kv
+
+import (
+	"errors"
+	"path/filepath"
+
+	"github.com/cockroachdb/pebble/v2"
+	"github.com/cockroachdb/pebble/v2/vfs"
+)
+
+func (p *pebbleDB) Apply(b *Batch, sync bool) error {
+	if err := b.check(); err != nil {
+		return err
+	}
+	if err := p.heal(); err != nil {
+		return err
+	}
+	p.mu.RLock()
+	defer p.mu.RUnlock()
+	if err := p.usable(); err != nil {
+		return err
+	}
+	if err := p.log.err(); err != nil {
+		return p.error(err) // what follows a failed write would not be recovered
+	}
+	batch, generation, err := p.commit(b, sync)
+	if err != nil {
+		return p.fail(err)
+	}
+	if sync {
+		err = batch.SyncWait()
+	}
+	if err = errors.Join(err, p.log.err(), batch.Close()); err != nil { // Pebble only logs what keeps it from writing
+		return p.fail(err)
+	}
+	if sync {
+		if err := p.witness.note(generation); err != nil {
+			return p.fail(err)
+		}
+	}
+	return nil
+}
+
+// commit puts the batch, with the guard of what it makes, in the queue of the
+// log. Batches do so one after the other, and wait for the disk together.
+func (p *pebbleDB) commit(b *Batch, sync bool) (_ *pebble.Batch, generation uint64, err error) {
+	p.order.Lock()
+	defer p.order.Unlock()
+	g := p.guard
+	g.generation++
+	size := 64
+	for _, o := range b.ops {
+		size += len(o.key) + len(o.value) + 16
+	}
+	batch := p.db.NewIndexedBatchWithSize(size)
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, batch.Close())
+		}
+	}()
+	for _, o := range b.ops {
+		old, closer, err := batch.Get(o.key) // with what this batch has changed
+		switch {
+		case err == nil:
+			g.remove(o.key, old)
+			err = closer.Close()
+		case errors.Is(err, pebble.ErrNotFound):
+			err = nil
+		}
+		if err != nil {
+			return nil, 0, err
+		}
+		if o.delete {
+			err = batch.Delete(o.key, nil)
+		} else {
+			g.add(o.key, o.value)
+			err = batch.Set(o.key, o.value, nil)
+		}
+		if err != nil {
+			return nil, 0, err
+		}
+	}
+	if err := batch.Set(guardKey, g.bytes(), nil); err != nil {
+		return nil, 0, err
+	}
+	if sync {
+		err = p.db.ApplyNoSyncWait(batch, pebble.Sync)
+	} else {
+		err = p.db.Apply(batch, pebble.NoSync)
+	}
+	if err != nil {
+		return nil, 0, err
+	}
+	p.guard = g
+	return batch, g.generation, nil
+}
+
+// fail notes that a write failed: the next one opens the store anew.
+func (p *pebbleDB) fail(err error) error {
+	p.log.Fatalf("%s", err)
+	return p.error(err)
+}
+
+// heal opens a store anew whose disk has failed. What was applied without sync
+// may be lost by that, so it reports ErrReopened once it has succeeded.
+func (p *pebbleDB) heal() error {
+	p.mu.RLock()
+	broken := !p.closed && (p.down != nil || p.log.err() != nil)
+	p.mu.RUnlock()
+	if !broken {
+		return nil
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.closed {
+		return ErrClosed
+	}
+	if p.db != nil {
+		if p.log.err() == nil {
+			return nil // somebody else was faster
+		}
+		if err := probe(p.dir, p.files); err != nil {
+			return p.error(err) // as long as this lasts, what is open can be read
+		}
+		_ = p.release() // it reports what is known
+	}
+	if err := p.open(true); err != nil {
+		p.down = err
+		return err
+	}
+	return ErrReopened
+}
+
+// probe reports whether there is room for what Pebble writes when it opens the
+// directory: tables of what its logs hold, and more. On a full disk it waits for
+// room inside Open.
+func probe(dir string, files vfs.FS) (err error) {
+	room := int64(memTableSize)
+	names, err := files.List(dir)
+	if err != nil {
+		return err
+	}
+	for _, name := range names {
+		if !isLog(name) {
+			continue
+		}
+		if info, err := files.Stat(filepath.Join(dir, name)); err == nil {
+			room += info.Size()
+		} else if !isNotExist(err) { // an open store removes logs
+			return err
+		}
+	}
+	name := filepath.Join(dir, "temporary.PROBE")
+	f, err := files.Create(name, vfs.WriteCategoryUnspecified)
+	if err != nil {
+		return err
+	}
+	chunk := make([]byte, 1<<20)
+	for ; room > 0 && err == nil; room -= int64(len(chunk)) {
+		_, err = f.Write(chunk)
+	}
+	if err == nil {
+		err = f.Sync() // some give out the room only then
+	}
+	return errors.Join(err, f.Close(), files.Remove(name))
+}

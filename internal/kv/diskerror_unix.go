@@ -1,0 +1,22 @@
+//go:build unix
+
+package kv
+
+import (
+	"errors"
+	"syscall"
+)
+
+// diskError reports whether err is one of the disk rather than of a lock that
+// somebody else holds.
+func diskError(err error) bool {
+	for _, e := range []syscall.Errno{syscall.EIO, syscall.EFBIG, syscall.ENOSPC, syscall.EDQUOT, syscall.EROFS, syscall.ENOTDIR, syscall.EMFILE, syscall.ENFILE, syscall.ENOLCK} {
+		if errors.Is(err, e) {
+			return true
+		}
+	}
+	return false
+}
+
+// readOnly reports whether err says that the file system cannot be written to.
+func readOnly(err error) bool { return errors.Is(err, syscall.EROFS) }

@@ -1,0 +1,94 @@
+package kv
+
+import (
+	"errors"
+	"iter"
+)
+
+// Errors of stores. Those of a directory come inside a [*DirError], which names
+// it and says what to do.
+var (
+	ErrNotFound    = errors.New("kv: not found")
+	ErrClosed      = errors.New("kv: store closed")
+	ErrBadKey      = errors.New("kv: key is empty or begins with a zero byte")
+	ErrLocked      = errors.New("kv: in use by another node")
+	ErrCorrupt     = errors.New("kv: damaged")
+	ErrNewerSchema = errors.New("kv: written by a newer release")
+	ErrPermission  = errors.New("kv: permission denied")
+	ErrNotStore    = errors.New("kv: holds other files")
+	ErrFailed      = errors.New("kv: disk failed")
+
+	// ErrReopened: see Apply.
+	ErrReopened = errors.New("kv: opened anew after its disk failed")
+)
+
+// DB is an ordered key-value store. Its methods may be called from any
+// goroutine. Keys are not empty and do not begin with a zero byte: those are
+// the store's own.
+type DB interface {
+	// Get returns the value of key, which the caller owns, or ErrNotFound.
+	Get(key []byte) ([]byte, error)
+
+	// Apply makes all changes of b or none. With sync it returns after they
+	// are on the disk. An error means that they may or may not be there; the
+	// same batch may be applied again. After an error of the disk the next
+	// Apply opens the store anew; if that works it applies nothing and returns
+	// ErrReopened, since what was applied without sync may be lost: the caller
+	// applies it once more.
+	Apply(b *Batch, sync bool) error
+
+	// Scan returns the entries whose key begins with prefix, in the order of
+	// their keys, as they were when the loop began, and a function that says
+	// after the loop what ended it early, if anything did. Key and value are
+	// valid until the next step. The loop must not call Close.
+	Scan(prefix []byte) (entries iter.Seq2[[]byte, []byte], err func() error)
+
+	// Close waits for running calls and scans and gives the store back. Later
+	// calls return ErrClosed, later calls of Close nil.
+	Close() error
+}
+
+// Batch is a set of changes; of several to one key the last counts. The zero
+// value is empty. A Batch is not safe for concurrent use.
+type Batch struct {
+	ops []op
+}
+
+type op struct {
+	key, value []byte
+	delete     bool
+}
+
+// Set makes key have value. The batch keeps both slices; the caller must not
+// change them until the batch has been applied.
+func (b *Batch) Set(key, value []byte) { b.ops = append(b.ops, op{key: key, value: value}) }
+
+// Delete removes key, if it is there.
+func (b *Batch) Delete(key []byte) { b.ops = append(b.ops, op{key: key, delete: true}) }
+
+// Len returns the number of changes.
+func (b *Batch) Len() int { return len(b.ops) }
+
+// check reports whether every key may be used.
+func (b *Batch) check() error {
+	for _, o := range b.ops {
+		if !validKey(o.key) {
+			return ErrBadKey
+		}
+	}
+	return nil
+}
+
+func validKey(key []byte) bool { return len(key) > 0 && key[0] != 0 }
+
+// end returns the smallest key above all that begin with prefix, nil if none.
+func end(prefix []byte) []byte {
+	for i := len(prefix) - 1; i >= 0; i-- {
+		if prefix[i] != 0xff {
+			e := append([]byte(nil), prefix[:i+1]...)
+			e[i]++
+			return e
+		}
+	}
+	return nil
+}

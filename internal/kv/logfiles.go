@@ -1,0 +1,133 @@
+package kv
+
+import (
+	"path/filepath"
+	"sync/atomic"
+
+	"github.com/cockroachdb/pebble/v2/vfs"
+)
+
+// logFiles is the file system as Pebble sees it, in which its log never fails:
+// it answers an error of the log with a panic that leaves its locks as they are.
+// The error is noted instead, and whoever waits for the log looks there. The
+// log then gets nothing more, and no later one is made, so that the logs hold
+// all batches up to some point: Pebble refuses those with a gap.
+type logFiles struct {
+	vfs.FS
+	errors *fatal
+	failed atomic.Bool             // the log gets nothing more
+	begun  atomic.Bool             // the first log has been made
+	dir    atomic.Pointer[logsDir] // that is synced when there is a new log
+}
+
+// Unwrap returns the file system below.
+func (l *logFiles) Unwrap() vfs.FS { return l.FS }
+
+func isLog(name string) bool { return filepath.Ext(name) == ".log" }
+
+// do does something with the log, and notes its error.
+func (l *logFiles) do(what func() error) {
+	if l.failed.Load() {
+		return
+	}
+	if err := what(); err != nil {
+		l.errors.Fatalf("%s", err)
+		l.failed.Store(true)
+	}
+}
+
+// make makes a log. If that fails it is an empty file that is nowhere.
+func (l *logFiles) make(what func() (vfs.File, error)) (f vfs.File, err error) {
+	l.do(func() error {
+		f, err = what()
+		return err
+	})
+	l.begun.Store(true)
+	if l.failed.Load() {
+		if f, err = vfs.NewMem().Create("lost", vfs.WriteCategoryUnspecified); err != nil {
+			return nil, err
+		}
+	}
+	return &logFile{f, l}, nil
+}
+
+func (l *logFiles) Create(name string, category vfs.DiskWriteCategory) (vfs.File, error) {
+	if !isLog(name) {
+		return l.FS.Create(name, category)
+	}
+	return l.make(func() (vfs.File, error) { return l.FS.Create(name, category) })
+}
+
+func (l *logFiles) ReuseForWrite(from, to string, category vfs.DiskWriteCategory) (vfs.File, error) {
+	if !isLog(to) {
+		return l.FS.ReuseForWrite(from, to, category)
+	}
+	return l.make(func() (vfs.File, error) { return l.FS.ReuseForWrite(from, to, category) })
+}
+
+func (l *logFiles) OpenDir(name string) (vfs.File, error) {
+	d, err := l.FS.OpenDir(name)
+	if err != nil {
+		return nil, err
+	}
+	return &logsDir{d, l}, nil
+}
+
+// logFile is a log that is written.
+type logFile struct {
+	vfs.File
+	files *logFiles
+}
+
+func (f *logFile) Write(p []byte) (int, error) {
+	f.files.do(func() error {
+		_, err := f.File.Write(p)
+		return err
+	})
+	return len(p), nil
+}
+
+func (f *logFile) Sync() error {
+	f.files.do(f.File.Sync)
+	return nil
+}
+
+func (f *logFile) SyncData() error {
+	f.files.do(f.File.SyncData)
+	return nil
+}
+
+func (f *logFile) SyncTo(length int64) (full bool, _ error) {
+	f.files.do(func() (err error) {
+		full, err = f.File.SyncTo(length)
+		return err
+	})
+	return full, nil
+}
+
+func (f *logFile) Close() error {
+	if err := f.File.Close(); err != nil {
+		f.files.do(func() error { return err })
+	}
+	return nil
+}
+
+// logsDir is a directory that is synced. Pebble opens one several times: once
+// for its logs, and that is the one synced first after the first log was made.
+// With the others it must see errors, since it removes logs once the tables with
+// the same entries are in the directory.
+type logsDir struct {
+	vfs.File
+	files *logFiles
+}
+
+func (d *logsDir) Sync() error {
+	if d.files.begun.Load() {
+		d.files.dir.CompareAndSwap(nil, d)
+	}
+	if d.files.dir.Load() != d {
+		return d.File.Sync()
+	}
+	d.files.do(d.File.Sync)
+	return nil
+}

@@ -1,0 +1,148 @@
+package gamelan
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+
+	"github.com/asynkron/protoactor-go/actor"
+
+	"github.com/gamelan-p2p/gamelan/protocol"
+	"github.com/gamelan-p2p/gamelan/protocol/rpc"
+	"github.com/gamelan-p2p/gamelan/supervisor"
+	"github.com/gamelan-p2p/gamelan/transport"
+)
+
+// NewActor makes an actor of yours. It is called for every incarnation, in the
+// actor's own turn, and opens nothing; n is the node that runs it.
+type NewActor func(n *Node) actor.Actor
+
+// Option is what a node is made of besides data.
+type Option func(*options) error
+
+type options struct {
+	handler    NewActor
+	protocols  []protocolOption
+	services   []rpc.Service
+	system     *actor.ActorSystem
+	transports []transport.Transport
+	logger     *slog.Logger
+	runtime    supervisor.Runtime
+	fault      func(path, point string)
+}
+
+type protocolOption struct {
+	id  protocol.ID
+	new NewActor
+}
+
+var errNoActor = errors.New("gamelan: no actor to register; give a function that makes one")
+
+// WithHandler registers the actor that hears plain messages, as
+// [Node.RegisterHandler] does, before the node accepts its first connection.
+func WithHandler(new NewActor) Option {
+	return func(o *options) error {
+		if new == nil {
+			return errNoActor
+		}
+		if o.handler != nil {
+			return errors.New("gamelan: WithHandler was given twice")
+		}
+		o.handler = new
+		return nil
+	}
+}
+
+// WithProtocol registers the actor of a protocol, as [Node.Register] does,
+// before the node accepts its first connection.
+func WithProtocol(id protocol.ID, new NewActor) Option {
+	return func(o *options) error {
+		if new == nil {
+			return errNoActor
+		}
+		if err := id.Validate(); err != nil {
+			return err
+		}
+		o.protocols = append(o.protocols, protocolOption{id, new})
+		return nil
+	}
+}
+
+// WithService offers a service, as [Node.RegisterService] does, before the node
+// accepts its first connection.
+func WithService(s rpc.Service) Option {
+	return func(o *options) error {
+		if err := s.Validate(); err != nil {
+			return err
+		}
+		o.services = append(o.services, s)
+		return nil
+	}
+}
+
+// WithSystem makes the node a subtree of your actor system: your actors and
+// several nodes in one. The node never shuts it down. Default: a system of its
+// own.
+func WithSystem(sys *actor.ActorSystem) Option {
+	return func(o *options) error {
+		if sys == nil {
+			return errors.New("gamelan: WithSystem was given no system; leave it out for one of the node's own")
+		}
+		if o.system != nil {
+			return errors.New("gamelan: WithSystem was given twice")
+		}
+		o.system = sys
+		return nil
+	}
+}
+
+// WithTransport adds a transport; it may be given several times. Default: TCP.
+func WithTransport(t transport.Transport) Option {
+	return func(o *options) error {
+		if t == nil {
+			return errors.New("gamelan: WithTransport was given no transport")
+		}
+		for _, other := range o.transports {
+			if other.Name() == t.Name() {
+				return fmt.Errorf("gamelan: WithTransport was given twice for %s", t.Name())
+			}
+		}
+		o.transports = append(o.transports, t)
+		return nil
+	}
+}
+
+// WithLogger sets where the node logs. Default: slog.Default.
+func WithLogger(l *slog.Logger) Option {
+	return func(o *options) error {
+		o.logger = l
+		return nil
+	}
+}
+
+// WithRuntime sets where time, chance and goroutines come from; for tests.
+func WithRuntime(r supervisor.Runtime) Option {
+	return func(o *options) error {
+		o.runtime = r
+		return nil
+	}
+}
+
+// WithFault sets a function that may panic in the place of any actor of the
+// node, for tests: see supervisor.Options.Fault.
+func WithFault(fault func(path, point string)) Option {
+	return func(o *options) error {
+		o.fault = fault
+		return nil
+	}
+}
+
+// SendOption changes how one message is sent.
+type SendOption func(*sendOptions)
+
+type sendOptions struct{ resend bool }
+
+// Resend asks for another try when the connection is lost between the writing
+// of a message and the proof that it arrived. The message then arrives at least
+// once, and perhaps more than once.
+func Resend() SendOption { return func(o *sendOptions) { o.resend = true } }

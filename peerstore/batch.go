@@ -1,0 +1,187 @@
+package peerstore
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"slices"
+
+	"github.com/gamelan-p2p/gamelan/identity"
+	"github.com/gamelan-p2p/gamelan/internal/kv"
+)
+
+// change is the last change of a record that is not surely on the disk.
+type change struct {
+	version uint64
+	batched bool // an open Batch holds it
+}
+
+// manyChanges is from where on room for changes is given back when they are
+// written.
+const manyChanges = 4096
+
+// Batch is a set of changes on its way to the disk. The writer makes it and a
+// task commits it; meanwhile the writer goes on. Several may be open at once.
+type Batch struct {
+	s        *Store
+	ids      []identity.NodeID // in order
+	versions []uint64
+}
+
+// mark notes that a record changed. The caller holds mu.
+func (s *Store) mark(id identity.NodeID) {
+	c, known := s.dirty[id]
+	if !known || c.batched {
+		s.fresh = append(s.fresh, id)
+	}
+	s.version++
+	s.dirty[id] = change{version: s.version}
+}
+
+// Batch returns the records changed since the last Batch, nil when there are
+// none. What is in a Batch that is never committed is not lost from memory, and
+// [Store.Rewind] brings it back into the next Batch.
+func (s *Store) Batch() *Batch {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	b := &Batch{s: s}
+	for _, id := range s.fresh {
+		if c, ok := s.dirty[id]; ok && !c.batched {
+			s.dirty[id] = change{version: c.version, batched: true}
+			b.ids = append(b.ids, id)
+		}
+	}
+	s.fresh = s.fresh[:0]
+	if cap(s.fresh) > manyChanges {
+		s.fresh = nil
+	}
+	if len(b.ids) == 0 {
+		return nil
+	}
+	slices.SortFunc(b.ids, identity.NodeID.Compare)
+	b.versions = make([]uint64, len(b.ids))
+	for i, id := range b.ids {
+		b.versions[i] = s.dirty[id].version
+	}
+	return b
+}
+
+// Rewind makes the next Batch hold everything that no Commit has written. The
+// writer calls it when it starts anew, because tasks of its earlier life may
+// have ended without committing.
+func (s *Store) Rewind() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.fresh = s.fresh[:0]
+	for id, c := range s.dirty {
+		s.dirty[id] = change{version: c.version}
+		s.fresh = append(s.fresh, id)
+	}
+}
+
+// Pending returns how many changed records are not surely on the disk.
+func (s *Store) Pending() int {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	return len(s.dirty)
+}
+
+// Len returns the number of records in the batch.
+func (b *Batch) Len() int { return len(b.ids) }
+
+// Commit writes the batch, all of it or nothing. When it returns nil with sync,
+// everything that the batch was made of may be acknowledged. When it fails, the
+// next Batch holds the same records again. It blocks on the disk and may be
+// called from any goroutine; what is written is never older than the batch.
+func (b *Batch) Commit(sync bool) error {
+	s := b.s
+	s.commit.Lock()
+	defer s.commit.Unlock()
+	peers := make([]*Peer, len(b.ids))
+	s.mu.RLock()
+	for i, id := range b.ids {
+		peers[i] = s.index.get(id)
+	}
+	s.mu.RUnlock()
+
+	var w kv.Batch
+	var buf []byte
+	for i, id := range b.ids {
+		if peers[i] == nil {
+			w.Delete(recordKey(id))
+			continue
+		}
+		start := len(buf)
+		buf = appendRecord(buf, peers[i])
+		w.Set(recordKey(id), buf[start:len(buf):len(buf)])
+	}
+	err := s.db.Apply(&w, sync)
+	if errors.Is(err, kv.ErrReopened) {
+		if err = s.reconcile(); err == nil {
+			err = s.db.Apply(&w, sync)
+		}
+	}
+
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for i, id := range b.ids {
+		c, ok := s.dirty[id]
+		switch {
+		case !ok || c.version != b.versions[i]: // written by another batch, or changed since
+		case err == nil:
+			delete(s.dirty, id)
+		case c.batched:
+			s.dirty[id] = change{version: c.version}
+			s.fresh = append(s.fresh, id)
+		}
+	}
+	if err != nil {
+		return fmt.Errorf("write %d peers: %w", len(b.ids), err)
+	}
+	if len(s.dirty) == 0 && len(b.ids) > manyChanges {
+		s.dirty = make(map[identity.NodeID]change) // a map never shrinks
+	}
+	return nil
+}
+
+// reconcile makes the next Batch hold every record of which the disk has not
+// the present state, after it has lost some. The caller holds commit.
+func (s *Store) reconcile() error {
+	s.mu.RLock()
+	all := s.index.all() // in the order of the keys
+	s.mu.RUnlock()
+	var differ []identity.NodeID
+	var buf []byte
+	entries, scanErr := s.db.Scan([]byte{keyPrefix})
+	for key, value := range entries {
+		id, err := identity.NodeIDFromBytes(key[1:])
+		if err != nil {
+			continue // damaged before
+		}
+		for len(all) > 0 && all[0].ID.Compare(id) < 0 {
+			differ, all = append(differ, all[0].ID), all[1:]
+		}
+		if len(all) > 0 && all[0].ID == id {
+			if buf = appendRecord(buf[:0], all[0]); !bytes.Equal(buf, value) {
+				differ = append(differ, id)
+			}
+			all = all[1:]
+		} else if _, err := decodeRecord(value, id, newShared()); err == nil {
+			differ = append(differ, id) // removed, and back
+		}
+	}
+	if err := scanErr(); err != nil {
+		return err
+	}
+	for _, p := range all {
+		differ = append(differ, p.ID)
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, id := range differ {
+		if _, known := s.dirty[id]; !known {
+			s.mark(id)
+		}
+	}
+	return nil
+}

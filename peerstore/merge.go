@@ -1,0 +1,101 @@
+package peerstore
+
+import (
+	"slices"
+	"time"
+
+	"github.com/gamelan-p2p/gamelan/identity"
+)
+
+// age says how the claim of a new record stands to the one that is stored.
+type age uint8
+
+const (
+	unsigned age = iota // the new record has no claim
+	older               // dated before the stored one
+	same                // dated as the stored one
+	newer               // dated after it, or the first
+)
+
+func ageOf(stored, claim *identity.Claim) age {
+	switch {
+	case claim == nil:
+		return unsigned
+	case stored == nil || claim.Newer(*stored):
+		return newer
+	case stored.Newer(*claim):
+		return older
+	}
+	return same
+}
+
+// merge joins the stored record old, which stays as it is, with n. Both are
+// clean.
+//
+//   - A ban is never shortened.
+//   - A strictly newer claim replaces the older signed addresses; those that
+//     stay keep their statistics, and configured ones stay in any case. A claim
+//     without an address that we may keep replaces nothing.
+//   - A claim older than the stored one changes statistics only.
+//   - Protocols, user agent, features: the new record's, if it names any.
+//     Flags are ours: only a record that did not come from the peer sets them.
+//
+// spec: comms 1.5, 12.2; V5, V11.
+func merge(old *Peer, n Peer, now time.Time) *Peer {
+	m := *old
+	if m.Key.IsZero() {
+		m.Key = n.Key
+	}
+	if m.AddedAt.IsZero() || !n.AddedAt.IsZero() && n.AddedAt.Before(m.AddedAt) {
+		m.AddedAt = n.AddedAt
+	}
+	if n.BanReason != "" {
+		m.BanReason = n.BanReason
+	}
+	m.BannedUntil = later(m.BannedUntil, n.BannedUntil)
+	a := ageOf(old.Claim, n.Claim)
+	if a != older {
+		m.Features = n.Features
+		if len(n.Protocols) > 0 {
+			m.Protocols = n.Protocols
+		}
+		if n.UserAgent != "" {
+			m.UserAgent = n.UserAgent
+		}
+	}
+	if a == unsigned {
+		m.Flags = n.Flags
+	}
+	if a == newer && len(n.Addresses) > 0 {
+		m.Claim = n.Claim
+	}
+	m.Addresses = mergeAddresses(old.Addresses, n.Addresses, a, now)
+	return &m
+}
+
+func mergeAddresses(old, new []Address, a age, now time.Time) []Address {
+	list := make([]Address, 0, len(old)+len(new))
+	for _, o := range old {
+		i := find(new, o.Addr)
+		if i < 0 {
+			if a == newer && o.Source != Config && len(new) > 0 {
+				continue // the peer does not claim it any more
+			}
+			list = append(list, o)
+			continue
+		}
+		o.merge(new[i])
+		if o.Source != Config && (a == newer || new[i].Source == Config) {
+			o.Source = new[i].Source
+		}
+		list = append(list, o)
+	}
+	if a != older {
+		for _, n := range new {
+			if find(old, n.Addr) < 0 {
+				list = append(list, n)
+			}
+		}
+	}
+	return slices.Clip(rank(list, now))
+}

@@ -1,0 +1,93 @@
+package peerstore
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/gamelan-p2p/gamelan/identity"
+	"github.com/gamelan-p2p/gamelan/protocol/address"
+)
+
+// ErrBadSeed reports text that names no peer.
+var ErrBadSeed = errors.New("peerstore: bad peer")
+
+// maxSeed bounds the text of a seed, in bytes.
+const maxSeed = 4096
+
+const seedForm = "write it as KEY::ADDRESS, for instance 4a…9f::/ip4/203.0.113.7/tcp/18189"
+
+// ParseSeed returns the peer that KEY::ADDRESS[::ADDRESS…] names: a full node,
+// flagged as seed, its addresses from the configuration. It fails with
+// [ErrBadSeed].
+//
+// spec: comms 12.4.
+func ParseSeed(s string) (Peer, error) {
+	if len(s) > maxSeed {
+		return Peer{}, fmt.Errorf("%w: longer than %d bytes; %s", ErrBadSeed, maxSeed, seedForm)
+	}
+	s = strings.TrimSpace(s)
+	text, rest, found := strings.Cut(s, "::")
+	if !found || rest == "" {
+		return Peer{}, fmt.Errorf("%w: no address; %s", ErrBadSeed, seedForm)
+	}
+	key, err := identity.ParsePublicKey(text)
+	if err != nil {
+		return Peer{}, fmt.Errorf("%w: %w; %s", ErrBadSeed, err, seedForm)
+	}
+	p := Peer{Key: key, ID: key.NodeID(), Features: identity.FeatureNode, Flags: FlagSeed}
+	for rest != "" {
+		var addr Address
+		if addr, rest, err = cutAddress(rest); err != nil {
+			return Peer{}, fmt.Errorf("%w: %w; %s", ErrBadSeed, err, seedForm)
+		}
+		if find(p.Addresses, addr.Addr) >= 0 {
+			continue
+		}
+		if len(p.Addresses) == MaxAddresses {
+			return Peer{}, fmt.Errorf("%w: more than %d addresses; leave some out", ErrBadSeed, MaxAddresses)
+		}
+		p.Addresses = append(p.Addresses, addr)
+	}
+	return p, nil
+}
+
+// cutAddress takes the first address off a list separated by "::". IPv6 text
+// may hold or end in "::" as well, so the separator that counts is the first
+// one with a whole address before it.
+func cutAddress(s string) (addr Address, rest string, err error) {
+	for from := 0; ; {
+		end := strings.Index(s[from:], "::/")
+		text, after := s, ""
+		if end >= 0 {
+			end += from
+			text, after = s[:end], s[end+len("::"):]
+		}
+		a, parseErr := address.Parse(text)
+		if parseErr == nil {
+			parseErr = address.Check(a)
+		}
+		if parseErr == nil {
+			return Address{Addr: a, Source: Config}, after, nil
+		}
+		if err == nil {
+			err = parseErr
+		}
+		if end < 0 {
+			return Address{}, "", err
+		}
+		from = end + len("::/")
+	}
+}
+
+// Seed returns the text that [ParseSeed] reads, with every address, best first.
+// A peer without addresses has only its key.
+func (p Peer) Seed() string {
+	var b strings.Builder
+	b.WriteString(p.Key.String())
+	for _, a := range p.Addresses {
+		b.WriteString("::")
+		b.WriteString(a.Addr.String())
+	}
+	return b.String()
+}

@@ -1,0 +1,36 @@
+package frame
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"math"
+)
+
+// HeaderLen is the number of bytes before each payload.
+const HeaderLen = 4
+
+// ErrTooLong reports a frame above the limit its reader or writer set.
+var ErrTooLong = errors.New("frame: too long")
+
+// Check reports whether a payload of n bytes is within the limit. The error
+// is [ErrTooLong].
+func Check(n, limit int) error {
+	if n > limit {
+		return fmt.Errorf("%w: %d bytes, at most %d", ErrTooLong, n, limit)
+	}
+	return nil
+}
+
+// AppendHeader appends the header of a payload of n bytes, from 0 to 2^32−1.
+func AppendHeader(dst []byte, n int) []byte {
+	if n < 0 || int64(n) > math.MaxUint32 {
+		panic(fmt.Sprintf("frame: a payload of %d bytes has no header", n))
+	}
+	return binary.BigEndian.AppendUint32(dst, uint32(n))
+}
+
+// Append appends a whole frame. The caller has checked the length: [Check].
+func Append(dst, body []byte) []byte {
+	return append(AppendHeader(dst, len(body)), body...)
+}

@@ -1,0 +1,108 @@
+package messaging
+
+import (
+	"time"
+
+	"github.com/gamelan-p2p/gamelan/protocol"
+)
+
+// attemptFailed counts a failed attempt; after the last one allowed everything
+// queued ends.
+func (o *Outbox[T]) attemptFailed(reason protocol.Reason, err error) {
+	o.state = idle
+	o.failures++
+	switch reason {
+	case protocol.NoPeer, protocol.Banned, protocol.Closed:
+		o.failures = o.o.Attempts
+	}
+	if o.failures < o.o.Attempts && o.q.waiting() > 0 {
+		return
+	}
+	o.failures, o.gone = 0, 0
+	o.q.keep(func(s *slot[T], _ bool) bool {
+		o.settleUnwritten(s, reason, err)
+		return false
+	})
+}
+
+// end is the loss of the substream: what was written is in doubt, unless it
+// asked for another try; what was not is kept for the next substream.
+func (o *Outbox[T]) end(now time.Time, err error, noConn bool) (f Effects[T]) {
+	// Marks only grow: no proof asked of the lost substream may count for what
+	// is written on the next one.
+	o.base += uint64(o.q.written) + 1
+	o.q.keep(func(s *slot[T], written bool) bool {
+		switch {
+		case s.settled:
+			return false
+		case written && !s.Resend:
+			o.settle(s, inDoubt(protocol.ConnectionLost, err))
+			return false
+		}
+		s.sent = s.sent || written
+		return true
+	})
+	o.state, o.lost = idle, nil
+	if d := o.pause(now, noConn); d > 0 {
+		o.wait(now, d)
+	}
+	f.Drop = true
+	o.effects(now, &f)
+	return f
+}
+
+// pause is how long to wait after the end of the substream. One that carried a
+// proven message, that lived for a while or that we closed ourselves is
+// replaced at once. A peer that ends fresh ones is asked less and less often;
+// losing a fresh one together with its connection once is what a tie-break
+// does, and costs nothing. spec: comms 8.1, V14
+func (o *Outbox[T]) pause(now time.Time, noConn bool) time.Duration {
+	if now.Sub(o.opened) >= o.o.BackoffMax {
+		o.fresh = 0
+		return 0
+	}
+	if o.proved || o.hold {
+		return 0
+	}
+	o.fresh++
+	n := o.fresh
+	if noConn {
+		n--
+	}
+	if n == 0 {
+		return 0
+	}
+	return doubled(o.o.Backoff, n-1, o.o.BackoffMax)
+}
+
+func (o *Outbox[T]) wait(now time.Time, d time.Duration) {
+	o.state, o.due = waiting, now.Add(d)
+}
+
+// settleUnwritten ends a message that waits: it fails, or is in doubt if an
+// earlier try of it was written.
+func (o *Outbox[T]) settleUnwritten(s *slot[T], reason protocol.Reason, err error) {
+	if s.sent {
+		o.settle(s, inDoubt(reason, err))
+	} else {
+		o.settle(s, failed(reason, err))
+	}
+}
+
+func (o *Outbox[T]) settle(s *slot[T], out protocol.Outcome) {
+	o.unsettled--
+	o.tell(&s.Entry, out)
+	s.settled = true
+}
+
+func (o *Outbox[T]) tell(e *Entry[T], out protocol.Outcome) {
+	o.settled = append(o.settled, Settled[T]{e.ID, e.Tag, out})
+}
+
+func failed(reason protocol.Reason, err error) protocol.Outcome {
+	return protocol.Outcome{Kind: protocol.Failed, Reason: reason, Err: err}
+}
+
+func inDoubt(reason protocol.Reason, err error) protocol.Outcome {
+	return protocol.Outcome{Kind: protocol.InDoubt, Reason: reason, Err: err}
+}

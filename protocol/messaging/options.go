@@ -1,0 +1,43 @@
+package messaging
+
+import "time"
+
+// Options of an Outbox. Fields that are not positive take the defaults named.
+type Options struct {
+	MaxBody     int           // largest body, bytes; 8 MiB
+	Attempts    int           // dials and opens that may fail in a row; 2 (comms 86)
+	Backoff     time.Duration // wait after the loss of a fresh substream, doubling; 200 ms (V14)
+	BackoffMax  time.Duration // 5 s
+	Redial      time.Duration // wait after a dial that gave a connection already gone, doubling up to BackoffMax; 20 ms
+	FreshProof  time.Duration // no proof within this time of opening; 100 ms (comms 147)
+	BatchBytes  int           // bytes of bodies given to one write, unless one alone is larger; 128 KiB
+	BatchFrames int           // frames given to one write; 1,024
+	Trim        time.Duration // how often memory that a burst needed is given back; 1 s
+}
+
+func (o Options) withDefaults() Options {
+	def(&o.MaxBody, 8<<20)
+	def(&o.Attempts, 2)
+	def(&o.Backoff, 200*time.Millisecond)
+	def(&o.BackoffMax, 5*time.Second)
+	def(&o.Redial, 20*time.Millisecond)
+	def(&o.FreshProof, 100*time.Millisecond)
+	def(&o.BatchBytes, 128<<10)
+	def(&o.BatchFrames, 1024)
+	def(&o.Trim, time.Second)
+	return o
+}
+
+func def[V int | time.Duration](v *V, d V) {
+	if *v <= 0 {
+		*v = d
+	}
+}
+
+// doubled returns d doubled n times, at most limit.
+func doubled(d time.Duration, n int, limit time.Duration) time.Duration {
+	for ; n > 0 && d < limit; n-- {
+		d *= 2
+	}
+	return min(d, limit)
+}

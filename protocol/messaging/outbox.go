@@ -1,0 +1,363 @@
+package messaging
+
+import (
+	"errors"
+	"time"
+
+	"github.com/gamelan-p2p/gamelan/protocol"
+)
+
+type state uint8
+
+const (
+	idle     state = iota // nothing to send and no substream
+	dialling              // a dial is under way
+	opening               // a substream is being opened
+	open                  // a substream is open
+	waiting               // until due, before the next dial
+	closed
+)
+
+var stateNames = [...]string{"idle", "dialling", "opening", "open", "backing off", "closed"}
+
+// Outbox is the machine for one peer. It is not safe for concurrent use.
+//
+// Events that answer an effect may come late or not at all; the caller matches
+// answers to questions. One that nobody asked for changes nothing.
+type Outbox[T any] struct {
+	o     Options
+	state state
+
+	q    queue[T]
+	base uint64 // mark of the newest message that has left; base+q.written is the next mark
+
+	unsettled int
+
+	failures int       // dials and opens that failed in a row
+	gone     int       // dials in a row that gave a connection already gone
+	fresh    int       // fresh substreams lost in a row
+	due      time.Time // end of waiting
+
+	// Of the present substream.
+	opened time.Time
+	proved bool  // a message on it was proven
+	hold   bool  // nothing more is written on it
+	lost   error // it ended while a write was under way, which is still to report
+	noConn bool  // … together with its connection
+
+	wake time.Time // the Wake that stands
+	trim time.Time // when to look at the memory held; zero: it is small
+	peak int       // most messages held since the last look
+
+	settled []Settled[T]
+	batch   []Entry[T]
+}
+
+// NewOutbox returns an empty outbox.
+func NewOutbox[T any](o Options) *Outbox[T] { return &Outbox[T]{o: o.withDefaults()} }
+
+// Len returns the number of messages whose outcome is open.
+func (o *Outbox[T]) Len() int { return o.unsettled }
+
+// Idle reports whether nothing is queued and no substream is wanted or open.
+func (o *Outbox[T]) Idle() bool { return o.state == idle && o.unsettled == 0 }
+
+// State names what the outbox is doing, for people.
+func (o *Outbox[T]) State() string { return stateNames[o.state] }
+
+// Unproven returns the number of messages written and not yet proven read.
+func (o *Outbox[T]) Unproven() int { return o.q.written }
+
+// Quiet reports whether nothing is being written and everything written is
+// proven.
+func (o *Outbox[T]) Quiet() bool { return o.q.writing == 0 && o.q.written == 0 }
+
+// Queued adds a message. One above the size limit fails alone.
+func (o *Outbox[T]) Queued(now time.Time, e Entry[T]) (f Effects[T]) {
+	o.begin()
+	switch {
+	case o.state == closed:
+		o.tell(&e, failed(protocol.Closed, nil))
+	case len(e.Body) > o.o.MaxBody:
+		o.tell(&e, failed(protocol.TooLong, nil))
+	default:
+		o.q.push(e)
+		o.unsettled++
+		o.peak = max(o.peak, o.q.len())
+	}
+	o.effects(now, &f)
+	return f
+}
+
+// Withdrawn says that the sender of id waits no longer. A message that was not
+// written leaves the queue and fails with Expired; one that was is in doubt.
+// spec: V15
+func (o *Outbox[T]) Withdrawn(now time.Time, id uint64) (f Effects[T]) {
+	o.begin()
+	for i := range o.q.len() {
+		s := o.q.at(i)
+		if s.ID != id || s.settled {
+			continue
+		}
+		if i < o.q.written+o.q.writing {
+			o.settle(s, inDoubt(protocol.Expired, nil))
+			var none T
+			s.Body, s.Tag = nil, none // not needed any more
+		} else {
+			o.settleUnwritten(s, protocol.Expired, nil)
+			o.q.remove(i)
+		}
+		break
+	}
+	o.effects(now, &f)
+	return f
+}
+
+// Dialled reports the end of the dial that Effects.Dial asked for. With an
+// error, reason says what it means for the messages: after NoPeer, Banned or
+// Closed there is no other attempt.
+func (o *Outbox[T]) Dialled(now time.Time, reason protocol.Reason, err error) (f Effects[T]) {
+	o.begin()
+	switch {
+	case o.state != dialling:
+	case err != nil:
+		o.attemptFailed(reason, err)
+	case o.q.waiting() == 0: // all were withdrawn meanwhile
+		o.state = idle
+	default:
+		o.state = opening
+		f.Open = true
+	}
+	o.effects(now, &f)
+	return f
+}
+
+// DialCancelled says that the dial was given up because another connection of
+// the same peer appeared. It is no failed attempt (comms 88).
+func (o *Outbox[T]) DialCancelled(now time.Time) (f Effects[T]) {
+	o.begin()
+	if o.state == dialling {
+		o.state = idle
+	}
+	o.effects(now, &f)
+	return f
+}
+
+// Opened says that the substream is there.
+func (o *Outbox[T]) Opened(now time.Time) (f Effects[T]) {
+	o.begin()
+	if o.state == opening {
+		o.state = open
+		o.failures, o.gone = 0, 0
+		o.opened, o.proved, o.hold = now, false, false
+	} else {
+		f.Drop = true
+	}
+	o.effects(now, &f)
+	return f
+}
+
+// OpenFailed says that no substream could be opened. After Refused, the peer's
+// answer that it does not take messages, there is no other attempt.
+func (o *Outbox[T]) OpenFailed(now time.Time, reason protocol.Reason, err error) (f Effects[T]) {
+	o.begin()
+	if o.state == opening {
+		if reason == protocol.Refused {
+			o.failures = o.o.Attempts
+		}
+		o.attemptFailed(reason, err)
+	}
+	o.effects(now, &f)
+	return f
+}
+
+// ConnectionGone says that the connection which the dial gave had ended, or was
+// being closed, before a substream could be asked for. It is no failed attempt:
+// the dial is repeated after a moment, when the connection is forgotten.
+func (o *Outbox[T]) ConnectionGone(now time.Time) (f Effects[T]) {
+	o.begin()
+	if o.state == opening {
+		o.wait(now, doubled(o.o.Redial, o.gone, o.o.BackoffMax))
+		o.gone++
+	}
+	o.effects(now, &f)
+	return f
+}
+
+// Wrote reports the end of a write: of the entries handed out, bytes of the
+// first started ones may have left. A nil err means that all of them have. With
+// an error the substream is of no use any more; noConn says that its connection
+// has ended.
+func (o *Outbox[T]) Wrote(now time.Time, started int, err error, noConn bool) (f Effects[T]) {
+	o.begin()
+	if o.q.writing == 0 {
+		o.effects(now, &f)
+		return f
+	}
+	if err == nil {
+		started = o.q.writing
+	}
+	o.q.written += min(max(started, 0), o.q.writing)
+	o.q.writing = 0
+	clear(o.batch)
+	switch {
+	case o.lost != nil:
+		return o.end(now, o.lost, o.noConn)
+	case err != nil:
+		return o.end(now, err, noConn)
+	}
+	f.Prove = o.base + uint64(o.q.written)
+	f.NotBefore = o.opened.Add(o.o.FreshProof)
+	o.effects(now, &f)
+	return f
+}
+
+// Proven says that everything up to mark has been read by the peer's
+// multiplexer.
+func (o *Outbox[T]) Proven(now time.Time, mark uint64) (f Effects[T]) {
+	o.begin()
+	if o.lost != nil { // the substream ended before the proof
+		o.effects(now, &f)
+		return f
+	}
+	for o.base < mark && o.q.written > 0 {
+		if s := o.q.at(0); !s.settled {
+			o.settle(s, protocol.Outcome{Kind: protocol.Confirmed})
+		}
+		o.q.pop()
+		o.base++
+		o.proved, o.fresh = true, 0
+	}
+	o.effects(now, &f)
+	return f
+}
+
+// Ended says that the substream ended, reset or closed by the peer, or with its
+// connection (noConn).
+func (o *Outbox[T]) Ended(now time.Time, err error, noConn bool) (f Effects[T]) {
+	o.begin()
+	if o.state != open || o.lost != nil {
+		o.effects(now, &f)
+		return f
+	}
+	if err == nil {
+		err = ErrEnded
+	}
+	if o.q.writing == 0 {
+		return o.end(now, err, noConn)
+	}
+	o.lost, o.noConn = err, noConn // Wrote goes on from here
+	f.Drop = true
+	o.effects(now, &f)
+	return f
+}
+
+// ErrEnded is why messages are in doubt whose substream the peer closed without
+// an error.
+var ErrEnded = errors.New("messaging: the peer closed the substream")
+
+// Hold stops the writing on the present substream, which is about to be closed
+// in order. What is queued waits for the next one.
+func (o *Outbox[T]) Hold() { o.hold = true }
+
+// Due says that the time of a Wake has come. Called at any other time it does
+// nothing.
+func (o *Outbox[T]) Due(now time.Time) (f Effects[T]) {
+	o.begin()
+	if !now.Before(o.wake) {
+		o.wake = time.Time{}
+	}
+	if o.state == waiting && !now.Before(o.due) {
+		o.state = idle
+	}
+	if !o.trim.IsZero() && !now.Before(o.trim) {
+		o.giveBack()
+	}
+	o.effects(now, &f)
+	return f
+}
+
+// Close ends all that is open: what was written is in doubt, the rest fails
+// with reason. Later events change nothing, and later messages fail at once.
+func (o *Outbox[T]) Close(reason protocol.Reason, err error) Effects[T] {
+	o.begin()
+	started := o.q.written + o.q.writing
+	for i := range o.q.len() {
+		switch s := o.q.at(i); {
+		case s.settled:
+		case i < started:
+			o.settle(s, inDoubt(reason, err))
+		default:
+			o.settleUnwritten(s, reason, err)
+		}
+	}
+	f := Effects[T]{Settled: o.settled, Drop: o.state == open}
+	o.state = closed
+	o.q, o.batch, o.lost, o.trim = queue[T]{}, nil, nil, time.Time{}
+	return f
+}
+
+func (o *Outbox[T]) begin() { o.settled = o.settled[:0] }
+
+// effects adds what has become possible.
+func (o *Outbox[T]) effects(now time.Time, f *Effects[T]) {
+	switch {
+	case o.state == idle && o.q.waiting() > 0:
+		o.state = dialling
+		f.Dial = true
+	case o.state == open && o.q.writing == 0 && !o.hold:
+		f.Write = o.nextBatch()
+	}
+	f.Settled = o.settled
+	if o.trim.IsZero() && cap(o.q.slots) > small {
+		o.trim = now.Add(o.o.Trim)
+	}
+	if o.state == waiting || !o.trim.IsZero() && o.wake.IsZero() {
+		f.Wake = o.nextWake()
+	}
+}
+
+// nextBatch moves what may be written next into the writer's hands.
+func (o *Outbox[T]) nextBatch() []Entry[T] {
+	o.batch = o.batch[:0]
+	size := 0
+	for i := o.q.written; i < o.q.len() && len(o.batch) < o.o.BatchFrames; i++ {
+		s := o.q.at(i)
+		size += len(s.Body)
+		if len(o.batch) > 0 && size > o.o.BatchBytes {
+			break
+		}
+		o.batch = append(o.batch, s.Entry)
+	}
+	o.q.writing = len(o.batch)
+	return o.batch
+}
+
+// nextWake returns the next time at which there is something to do, if no
+// earlier Wake stands.
+func (o *Outbox[T]) nextWake() time.Time {
+	at := o.trim
+	if o.state == waiting && (at.IsZero() || o.due.Before(at)) {
+		at = o.due
+	}
+	if !o.wake.IsZero() && !at.Before(o.wake) {
+		return time.Time{}
+	}
+	o.wake = at
+	return at
+}
+
+// small is the number of messages for which memory is kept while nothing is
+// queued.
+const small = 32
+
+// giveBack frees memory that a burst needed and that was not needed since the
+// last look.
+func (o *Outbox[T]) giveBack() {
+	o.trim = time.Time{}
+	if 4*o.peak <= cap(o.q.slots) {
+		o.q.shrink()
+		o.batch, o.settled = nil, nil // a write under way keeps its own
+	}
+	o.peak = o.q.len()
+}

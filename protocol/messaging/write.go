@@ -1,0 +1,53 @@
+package messaging
+
+import (
+	"io"
+	"sync"
+
+	"github.com/gamelan-p2p/gamelan/protocol/frame"
+)
+
+// pieceSize is the most that one Write carries: one frame of the multiplexer.
+// It could be 65,507 bytes (spec: comms 5.5), but the multiplexer's library
+// keeps a buffer as large as the largest frame that a connection has sent, for
+// the connection's whole life; and beyond 16 KiB larger frames gain little.
+const pieceSize = 24 << 10
+
+var pieces = sync.Pool{New: func() any { return new([pieceSize]byte) }}
+
+// WriteFrames writes the bodies as frames, in order, in as few pieces as they
+// fit in, each by one Write of at most 24 KiB. On an error started is the
+// number of frames of which bytes were given to a Write; nothing of the others
+// has left.
+func WriteFrames[T any](w io.Writer, entries []Entry[T]) (started int, err error) {
+	p := pieces.Get().(*[pieceSize]byte)
+	defer pieces.Put(p)
+	buf := p[:0]
+	flush := func(upTo int) error {
+		if len(buf) == 0 {
+			return nil
+		}
+		started = upTo
+		_, err := w.Write(buf)
+		buf = buf[:0]
+		return err
+	}
+	for i, e := range entries {
+		if len(buf)+frame.HeaderLen > pieceSize {
+			if err := flush(i); err != nil {
+				return started, err
+			}
+		}
+		buf = frame.AppendHeader(buf, len(e.Body))
+		for rest := e.Body; len(rest) > 0; {
+			n := copy(p[len(buf):], rest)
+			buf, rest = p[:len(buf)+n], rest[n:]
+			if len(buf) == pieceSize {
+				if err := flush(i + 1); err != nil {
+					return started, err
+				}
+			}
+		}
+	}
+	return len(entries), flush(len(entries))
+}

@@ -1,0 +1,78 @@
+package negotiate
+
+import (
+	"fmt"
+	"io"
+
+	"github.com/gamelan-p2p/gamelan/protocol"
+)
+
+// Open proposes the ids one after the other and returns the first that the
+// peer accepts. When none is left it tells the peer so and fails with
+// [ErrUnsupported]. It fails with [ErrTerminated] when the peer gives up,
+// or closes its half, instead of answering; when that was its answer to an
+// unsupported id the error is [ErrUnsupported] too. A reset should be taken
+// the same way: it may overtake the answer. Flags that do not exist are a
+// [protocol.Violation] worth [protocol.BanLong]. Ids that no frame can carry
+// are refused with [protocol.ErrBadID] before anything is written.
+func Open(rw io.ReadWriter, ids []protocol.ID) (protocol.ID, error) {
+	for _, id := range ids {
+		if err := checkID(id); err != nil {
+			return "", err
+		}
+	}
+	for _, id := range ids {
+		accepted, err := propose(rw, id)
+		if err != nil {
+			return "", err
+		}
+		if accepted {
+			return id, nil
+		}
+	}
+	// The peer may be gone already; the result is the same.
+	_, _ = rw.Write(appendFrame(nil, flagTerminate, ""))
+	return "", fmt.Errorf("%w: the peer takes none of %d", ErrUnsupported, len(ids))
+}
+
+func propose(rw io.ReadWriter, id protocol.ID) (accepted bool, err error) {
+	if _, err := rw.Write(appendFrame(nil, 0, id)); err != nil {
+		return false, fmt.Errorf("negotiate: propose %v: %w", id, err)
+	}
+	flags, answer, err := readFrame(rw)
+	switch {
+	case err == io.EOF:
+		return false, fmt.Errorf("%w: propose %v: %w", ErrTerminated, id, err)
+	case err != nil:
+		return false, fmt.Errorf("negotiate: propose %v: %w", id, err)
+	case flags&flagTerminate != 0 && flags&flagNotSupported != 0:
+		return false, fmt.Errorf("%w: %w: %v", ErrTerminated, ErrUnsupported, id)
+	case flags&flagTerminate != 0:
+		return false, fmt.Errorf("%w: propose %v", ErrTerminated, id)
+	}
+	return flags&flagNotSupported == 0 && answer == id, nil
+}
+
+// AppendOptimistic appends the frame that names the protocol of a substream
+// and wants no answer, so that the first message can share its write. It
+// fails with [protocol.ErrBadID].
+func AppendOptimistic(dst []byte, id protocol.ID) ([]byte, error) {
+	if err := checkID(id); err != nil {
+		return dst, err
+	}
+	return appendFrame(dst, flagOptimistic|flagTerminate, id), nil
+}
+
+// OpenOptimistic writes the frame of [AppendOptimistic] in one write and does
+// not wait. Use it for an id that the peer said it takes; if it does not, it
+// resets the substream.
+func OpenOptimistic(w io.Writer, id protocol.ID) error {
+	frame, err := AppendOptimistic(nil, id)
+	if err != nil {
+		return err
+	}
+	if _, err := w.Write(frame); err != nil {
+		return fmt.Errorf("negotiate: open %v: %w", id, err)
+	}
+	return nil
+}

@@ -1,0 +1,105 @@
+package protocol
+
+import "fmt"
+
+// OutcomeKind is how one send to one peer ended.
+type OutcomeKind uint8
+
+const (
+	// Confirmed: the peer's multiplexer has read the message. It says
+	// nothing about what the peer's application did with it.
+	Confirmed OutcomeKind = iota + 1
+	// InDoubt: the message was written, but the connection, the time limit
+	// or the caller's context ended before the proof.
+	InDoubt
+	// Failed: the message was never written.
+	Failed
+)
+
+// String returns "confirmed", "in doubt" or "failed".
+func (k OutcomeKind) String() string {
+	switch k {
+	case Confirmed:
+		return "confirmed"
+	case InDoubt:
+		return "in doubt"
+	case Failed:
+		return "failed"
+	}
+	return fmt.Sprintf("outcome %d", uint8(k))
+}
+
+// MarshalText returns the same text as [OutcomeKind.String].
+func (k OutcomeKind) MarshalText() ([]byte, error) { return []byte(k.String()), nil }
+
+// Reason is why a send failed or is in doubt.
+type Reason uint8
+
+const (
+	ReasonNone Reason = iota
+	NoPeer            // nobody of that id is known
+	Banned            // the peer is banned
+	DialFailed        // no address of the peer could be reached
+	Refused           // the peer does not take this protocol
+	TooLong           // the message is above the limit
+	Overloaded        // no credit left on our side
+	Expired           // time limit or context ended first
+	Closed            // the node is closing
+	// ConnectionLost: the connection or the substream ended before the
+	// proof. Only with [InDoubt].
+	ConnectionLost
+)
+
+// String returns the reason in words, "" for none.
+func (r Reason) String() string {
+	switch r {
+	case ReasonNone:
+		return ""
+	case NoPeer:
+		return "no peer"
+	case Banned:
+		return "banned"
+	case DialFailed:
+		return "dial failed"
+	case Refused:
+		return "refused"
+	case TooLong:
+		return "too long"
+	case Overloaded:
+		return "overloaded"
+	case Expired:
+		return "expired"
+	case Closed:
+		return "closed"
+	case ConnectionLost:
+		return "connection lost"
+	}
+	return fmt.Sprintf("reason %d", uint8(r))
+}
+
+// MarshalText returns the same text as [Reason.String].
+func (r Reason) MarshalText() ([]byte, error) { return []byte(r.String()), nil }
+
+// Outcome is the one end of one send to one peer. The zero value means "not
+// yet".
+type Outcome struct {
+	Kind   OutcomeKind
+	Reason Reason
+	Err    error // detail; may be nil
+}
+
+// String returns for instance "confirmed", "in doubt: connection lost" or
+// "failed: dial failed: connection refused".
+func (o Outcome) String() string {
+	if o.Kind == 0 {
+		return "open"
+	}
+	s := o.Kind.String()
+	if o.Reason != ReasonNone {
+		s += ": " + o.Reason.String()
+	}
+	if o.Err != nil {
+		s += ": " + o.Err.Error()
+	}
+	return s
+}

@@ -1,0 +1,101 @@
+package rpc
+
+import (
+	"errors"
+	"fmt"
+
+	"google.golang.org/protobuf/encoding/protowire"
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/reflect/protoreflect"
+)
+
+// ErrBudget reports a payload of more messages and repeated elements than may be
+// decoded, or nested deeper. It is the sender's fault.
+var ErrBudget = errors.New("rpc: payload over the decode budget")
+
+// decode reads m from a payload, after a look at how much that would allocate
+// (V 20).
+func decode(payload []byte, m proto.Message, elements int) error {
+	// An element takes at least a byte.
+	if len(payload) > elements {
+		left := elements
+		if err := count(payload, m.ProtoReflect().Descriptor(), MaxDepth, &left); err != nil {
+			return err
+		}
+	}
+	err := proto.UnmarshalOptions{RecursionLimit: MaxDepth}.Unmarshal(payload, m)
+	if err != nil {
+		return fmt.Errorf("rpc: payload does not decode: %w", err)
+	}
+	return nil
+}
+
+// count takes from left what decoding b as d would make. What does not decode
+// is left to the decoder.
+func count(b []byte, d protoreflect.MessageDescriptor, depth int, left *int) error {
+	if depth == 0 {
+		return fmt.Errorf("%w: nested deeper than %d", ErrBudget, MaxDepth)
+	}
+	for len(b) > 0 {
+		num, typ, n := protowire.ConsumeTag(b)
+		if n < 0 {
+			return nil
+		}
+		b = b[n:]
+		var value []byte
+		if typ == protowire.BytesType {
+			value, n = protowire.ConsumeBytes(b)
+		} else {
+			n = protowire.ConsumeFieldValue(num, typ, b)
+		}
+		if n < 0 {
+			return nil
+		}
+		b = b[n:]
+		f := d.Fields().ByNumber(num)
+		if f == nil {
+			continue
+		}
+		message := f.Message() != nil
+		switch {
+		case message || f.IsList() && (typ != protowire.BytesType || !packable(f)):
+			*left--
+		case f.IsList():
+			*left -= packed(value, f.Kind())
+		}
+		if *left < 0 {
+			return fmt.Errorf("%w: too many elements", ErrBudget)
+		}
+		if message && typ == protowire.BytesType {
+			if err := count(value, f.Message(), depth-1, left); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+func packable(f protoreflect.FieldDescriptor) bool {
+	switch f.Kind() {
+	case protoreflect.StringKind, protoreflect.BytesKind, protoreflect.MessageKind, protoreflect.GroupKind:
+		return false
+	}
+	return true
+}
+
+// packed is how many numbers a packed field holds.
+func packed(b []byte, k protoreflect.Kind) int {
+	switch k {
+	case protoreflect.Fixed32Kind, protoreflect.Sfixed32Kind, protoreflect.FloatKind:
+		return len(b) / 4
+	case protoreflect.Fixed64Kind, protoreflect.Sfixed64Kind, protoreflect.DoubleKind:
+		return len(b) / 8
+	}
+	n := 0
+	for _, c := range b {
+		if c < 0x80 { // the last byte of a number
+			n++
+		}
+	}
+	return n
+}

@@ -1,0 +1,195 @@
+package rpc
+
+import (
+	"errors"
+	"fmt"
+	"math"
+	"time"
+)
+
+// maxRequestID is the greatest id; it is followed by 1.
+const maxRequestID = math.MaxUint16
+
+// Client is a session after the handshake, as the client sees it: it numbers
+// the requests and says what a response means. One call at a time: Start, then
+// Received until it is over, or Stop.
+type Client struct {
+	last, before uint32 // ids
+	request      Request
+	stream       bool
+	active       bool
+	heard        bool // something of the answer was read
+
+	afterStream bool // the call before was a stream
+	late        int
+	chunks      int
+	chunked     []byte
+	status      Status // of the first chunk
+	count       uint64
+}
+
+// Seconds is a time limit as requests carry it: whole seconds, rounded up, at
+// least one.
+func Seconds(d time.Duration) uint64 {
+	return uint64(max((d+time.Second-1)/time.Second, 1))
+}
+
+// Start begins a call and returns its request, without payload.
+func (c *Client) Start(method uint32, limit time.Duration, stream bool) Request {
+	c.afterStream = c.count > 0 && c.stream
+	c.before, c.last = c.last, c.last%maxRequestID+1
+	c.begin(Request{ID: c.last, Method: method, Deadline: Seconds(limit)}, stream)
+	return c.request
+}
+
+// Ping begins a ping and returns its request. Its answer is [Pong].
+func (c *Client) Ping(limit time.Duration) Request {
+	c.before = c.last
+	c.begin(Request{Flags: ACK, Deadline: Seconds(limit)}, false)
+	return c.request
+}
+
+func (c *Client) begin(r Request, stream bool) {
+	c.request, c.stream = r, stream
+	c.active, c.heard, c.late = true, false, 0
+	c.dropChunks()
+	c.count++
+}
+
+// Stop ends the running call early and returns the request that tells the
+// server.
+func (c *Client) Stop() Request {
+	c.active = false
+	c.dropChunks()
+	r := c.request
+	r.Flags = FIN
+	return r
+}
+
+// Meaning says what a response means.
+type Meaning uint8
+
+const (
+	Nothing Meaning = iota // a late response or a chunk: read on
+	Item                   // an item of the stream: read on
+	Final                  // the answer of a unary call
+	End                    // of the stream
+	Failed                 // the error
+	Pong                   // the answer of a ping
+)
+
+// Event is what a response meant.
+type Event struct {
+	Meaning Meaning
+	Payload []byte // of Item and Final
+	Err     error  // of Failed: an [*Error]
+	Open    bool   // the server did not say that it is over: send Stop's request
+}
+
+// Received says what a response means to the running call. An error ends the
+// session; it matches [ErrProtocol]. A payload is a part of r's, or of what
+// chunks were put together to, and good until the next response.
+func (c *Client) Received(r Response) (Event, error) {
+	if r.Flags&^(FIN|ACK|MORE) != 0 {
+		return Event{}, fmt.Errorf("%w: %#x in a response", ErrFlags, uint32(r.Flags))
+	}
+	if c.request.Flags&ACK != 0 {
+		return c.pong(r)
+	}
+	switch {
+	case r.ID > maxRequestID:
+		return Event{}, fmt.Errorf("%w: got %d, want at most %d", ErrRequestID, r.ID, maxRequestID)
+	case r.ID != c.last && r.ID == c.before:
+		return c.tooLate()
+	case r.ID != c.last:
+		return Event{}, fmt.Errorf("%w: got %d, want %d", ErrRequestID, r.ID, c.last)
+	case r.Flags&ACK != 0:
+		return Event{}, fmt.Errorf("%w: an unasked pong", ErrFlags)
+	}
+	c.heard, c.late = true, 0
+	return c.assemble(r)
+}
+
+// pong takes the answer of a ping, or a late response before it.
+func (c *Client) pong(r Response) (Event, error) {
+	switch {
+	case r.Flags == ACK && r.ID == c.request.ID:
+		c.active, c.heard = false, true
+		return Event{Meaning: Pong}, nil
+	case r.Flags&ACK == 0 && r.ID == c.last && c.last != 0:
+		return c.tooLate()
+	}
+	return Event{}, fmt.Errorf("%w: %#x in the answer of a ping", ErrFlags, uint32(r.Flags))
+}
+
+func (c *Client) tooLate() (Event, error) {
+	if c.late++; c.late > MaxLate {
+		return Event{}, fmt.Errorf("%w: more than %d", ErrTooManyLate, MaxLate)
+	}
+	return Event{}, nil
+}
+
+// Drain lets the running ping skip any number of late responses: it was sent to
+// find their end.
+func (c *Client) Drain() { c.late = math.MinInt32 }
+
+// assemble puts chunks together (V 17).
+func (c *Client) assemble(r Response) (Event, error) {
+	if r.Flags&MORE != 0 || c.chunks > 0 {
+		if c.chunks++; c.chunks > MaxChunks {
+			return Event{}, fmt.Errorf("%w: more than %d", ErrChunks, MaxChunks)
+		}
+		if len(c.chunked)+len(r.Payload) > MaxChunked {
+			return Event{}, fmt.Errorf("%w: more than %d bytes", ErrChunks, MaxChunked)
+		}
+		if c.chunks == 1 {
+			c.status = r.Status
+		}
+		c.chunked = append(c.chunked, r.Payload...)
+		if r.Flags&MORE != 0 {
+			return Event{}, nil
+		}
+		r.Payload, r.Status = c.chunked, c.status
+		c.dropChunks()
+	}
+	return c.whole(r), nil
+}
+
+func (c *Client) dropChunks() { c.chunked, c.chunks = nil, 0 }
+
+// whole says what a whole response means.
+func (c *Client) whole(r Response) Event {
+	fin := r.Flags&FIN != 0
+	switch {
+	case r.Status != OK:
+		c.active = false
+		return Event{Meaning: Failed, Err: &Error{r.Status, details(r.Payload)}, Open: !fin}
+	case !c.stream:
+		c.active = false
+		return Event{Meaning: Final, Payload: r.Payload, Open: !fin}
+	case fin:
+		c.active = false
+		return Event{Meaning: End}
+	}
+	return Event{Meaning: Item, Payload: r.Payload}
+}
+
+// Request is the last request that was begun.
+func (c *Client) Request() Request { return c.request }
+
+// Active reports whether a call runs.
+func (c *Client) Active() bool { return c.active }
+
+// Repeat reports whether the running call may be made once more on another
+// session after err, the end of this one: the server had closed it before it
+// saw the request. That is so when the session ended in order, had served a
+// call before, and nothing of the answer was read; a session that was reset
+// counts only right after a stream (spec: comms 9.4, 149, V 19).
+func (c *Client) Repeat(inOrder bool) bool {
+	return c.active && !c.heard && c.count > 1 && (inOrder || c.afterStream)
+}
+
+// ErrSessionLost reports the end of a session before the answer of its call: the
+// server, its node or the connection is gone. Whether the call was made is not
+// known.
+var ErrSessionLost = errors.New("rpc: session lost before the answer")

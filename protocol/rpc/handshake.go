@@ -1,0 +1,140 @@
+package rpc
+
+import (
+	"fmt"
+
+	"google.golang.org/protobuf/encoding/protowire"
+)
+
+// Version is the only version of the protocol.
+const Version = 0
+
+// maxVersions bounds the list of versions in a handshake; its frame has 1,024
+// bytes anyway.
+const maxVersions = MaxHandshake
+
+// Reason says why a server rejects a session.
+type Reason uint32
+
+// The reasons of spec: comms 9.3. In 1.0.0-rc.5, 3 meant that the protocol is
+// not supported; it is treated the same (V 18).
+const (
+	ReasonUnknown       Reason = 0
+	UnsupportedVersion  Reason = 1
+	NoServerSessions    Reason = 2
+	NoClientSessions    Reason = 3
+	ProtocolUnsupported Reason = 4
+)
+
+// String returns the reason in words.
+func (r Reason) String() string {
+	switch r {
+	case UnsupportedVersion:
+		return "no version in common"
+	case NoServerSessions:
+		return "no session left"
+	case NoClientSessions:
+		return "refused"
+	case ProtocolUnsupported:
+		return "no such service"
+	}
+	return "no reason given"
+}
+
+// RejectedError is a server's refusal of a session. It is never an offence: a
+// server that many ask has no sessions left for some.
+type RejectedError struct{ Reason Reason }
+
+// Error says why.
+func (e *RejectedError) Error() string {
+	s := "rpc: session rejected: " + e.Reason.String()
+	if e.Busy() {
+		s += "; try again later"
+	}
+	return s
+}
+
+// Busy reports that the server had no session left: another try later may
+// succeed.
+func (e *RejectedError) Busy() bool { return e.Reason == NoServerSessions }
+
+// AppendHello appends the message that a client begins a session with.
+func AppendHello(dst []byte) []byte { return append(dst, 0x0a, 0x01, Version) }
+
+// AppendAccepted appends a server's acceptance.
+func AppendAccepted(dst []byte) []byte { return append(dst, 0x08, Version) }
+
+// AppendRejected appends a server's refusal.
+func AppendRejected(dst []byte, r Reason) []byte {
+	return protowire.AppendVarint(append(dst, 0x10, 0x01, 0x18), uint64(r))
+}
+
+// DecodeHello reads a client's first message and reports whether it offers a
+// version that we speak. The error is [ErrUndecodable].
+func DecodeHello(b []byte) (supported bool, err error) {
+	n := 0
+	offer := func(v uint64) error {
+		if n++; n > maxVersions {
+			return fmt.Errorf("%w: more than %d versions", ErrUndecodable, maxVersions)
+		}
+		supported = supported || uint32(v) == Version
+		return nil
+	}
+	err = fields(b, func(num protowire.Number, typ protowire.Type, v uint64, bytes []byte) error {
+		switch {
+		case num != 1:
+			return nil
+		case typ == protowire.VarintType:
+			return offer(v)
+		case typ != protowire.BytesType:
+			return errWireType
+		}
+		for len(bytes) > 0 {
+			v, size := protowire.ConsumeVarint(bytes)
+			if size < 0 {
+				return protowire.ParseError(size)
+			}
+			bytes = bytes[size:]
+			if err := offer(v); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	return supported, err
+}
+
+// DecodeReply reads a server's answer: nil for an acceptance, [*RejectedError]
+// for a refusal, else [ErrUndecodable] or [ErrVersion].
+func DecodeReply(b []byte) error {
+	var accepted, rejected bool
+	var version, reason uint32
+	err := fields(b, func(num protowire.Number, typ protowire.Type, v uint64, _ []byte) error {
+		if num < 1 || num > 3 {
+			return nil
+		}
+		if typ != protowire.VarintType {
+			return errWireType
+		}
+		switch num { // of a oneof the last member counts
+		case 1:
+			accepted, rejected, version = true, false, uint32(v)
+		case 2:
+			accepted, rejected = false, true
+		case 3:
+			reason = uint32(v)
+		}
+		return nil
+	})
+	switch {
+	case err != nil:
+		return err
+	case accepted && version != Version:
+		return fmt.Errorf("%w: %d was not offered", ErrVersion, version)
+	case accepted:
+		return nil
+	case !rejected || reason > uint32(ProtocolUnsupported):
+		return &RejectedError{ReasonUnknown}
+	}
+	return &RejectedError{Reason(reason)}
+}

@@ -1,0 +1,247 @@
+package rpc
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+
+	"google.golang.org/protobuf/encoding/protowire"
+)
+
+// What ends a session because the other side broke the rules. None is worth a
+// ban by itself; all of them match [ErrProtocol].
+var (
+	// ErrProtocol is what the errors below match.
+	ErrProtocol = errors.New("rpc: protocol error")
+	// ErrUndecodable reports a frame that is no message of the protocol.
+	ErrUndecodable = fmt.Errorf("%w: undecodable message", ErrProtocol)
+	// ErrVersion reports a server that chose a version we do not speak.
+	ErrVersion = fmt.Errorf("%w: unknown version", ErrProtocol)
+	// ErrFlags reports flag bits that do not exist, or not there.
+	ErrFlags = fmt.Errorf("%w: unexpected flags", ErrProtocol)
+	// ErrRequestID reports a response to a request that was not made.
+	ErrRequestID = fmt.Errorf("%w: unexpected request id", ErrProtocol)
+	// ErrTooManyLate reports more than [MaxLate] late responses in a row.
+	ErrTooManyLate = fmt.Errorf("%w: too many late responses", ErrProtocol)
+	// ErrChunks reports a response in more or larger chunks than the limit.
+	ErrChunks = fmt.Errorf("%w: response in too many chunks", ErrProtocol)
+	// ErrInterrupted reports a client that sent something else than the end
+	// while its call was running.
+	ErrInterrupted = fmt.Errorf("%w: request while a call runs", ErrProtocol)
+)
+
+var errWireType = errors.New("wrong wire type")
+
+// Flags say what a message is besides a request or a response.
+type Flags uint32
+
+const (
+	FIN  Flags = 1 // response: the last one. Request: stop the call
+	ACK  Flags = 2 // a ping or its answer
+	MORE Flags = 4 // response of 1.0.0-rc.5: the next chunk follows (V 17)
+)
+
+// Request is what a client sends.
+type Request struct {
+	ID       uint32
+	Method   uint32
+	Flags    Flags
+	Deadline uint64 // whole seconds
+	Payload  []byte
+}
+
+// Response is what a server sends.
+type Response struct {
+	ID      uint32
+	Status  Status
+	Flags   Flags
+	Payload []byte
+}
+
+// Field numbers of both messages.
+const (
+	fieldID       protowire.Number = 1
+	fieldSecond   protowire.Number = 2 // method or status
+	fieldFlags    protowire.Number = 3
+	fieldDeadline protowire.Number = 4
+	fieldPayload  protowire.Number = 10
+)
+
+// Room is how many bytes before the payload a frame needs at most: its length,
+// the fields and the payload's own length.
+const Room = 48
+
+// FrameRequest makes a whole frame in place: buf begins with [Room] bytes of
+// any content, and the rest is the payload; r.Payload does not count. What is
+// returned is a part of buf.
+func FrameRequest(buf []byte, r Request) []byte {
+	var room [Room]byte
+	b := appendField(room[4:4], fieldID, uint64(r.ID))
+	b = appendField(b, fieldSecond, uint64(r.Method))
+	b = appendField(b, fieldFlags, uint64(r.Flags))
+	b = appendField(b, fieldDeadline, r.Deadline)
+	return seal(buf, room[:], b)
+}
+
+// FrameResponse is [FrameRequest] for a response.
+func FrameResponse(buf []byte, r Response) []byte {
+	var room [Room]byte
+	b := appendField(room[4:4], fieldID, uint64(r.ID))
+	b = appendField(b, fieldSecond, uint64(r.Status))
+	b = appendField(b, fieldFlags, uint64(r.Flags))
+	return seal(buf, room[:], b)
+}
+
+// seal puts the frame's length and the fields, which lie in room behind four
+// free bytes, right before the payload.
+func seal(buf, room, fields []byte) []byte {
+	n := len(buf) - Room
+	if n > 0 {
+		fields = protowire.AppendTag(fields, fieldPayload, protowire.BytesType)
+		fields = protowire.AppendVarint(fields, uint64(n))
+	}
+	binary.BigEndian.PutUint32(room, uint32(len(fields)+n))
+	head := room[:4+len(fields)]
+	start := Room - len(head)
+	copy(buf[start:], head)
+	return buf[start:]
+}
+
+// AppendRequest appends a whole frame.
+func AppendRequest(dst []byte, r Request) []byte {
+	buf := append(make([]byte, Room, Room+len(r.Payload)), r.Payload...)
+	return append(dst, FrameRequest(buf, r)...)
+}
+
+// AppendResponse appends a whole frame.
+func AppendResponse(dst []byte, r Response) []byte {
+	buf := append(make([]byte, Room, Room+len(r.Payload)), r.Payload...)
+	return append(dst, FrameResponse(buf, r)...)
+}
+
+// appendField appends a number; zero is left out.
+func appendField(b []byte, num protowire.Number, v uint64) []byte {
+	if v == 0 {
+		return b
+	}
+	return protowire.AppendVarint(protowire.AppendTag(b, num, protowire.VarintType), v)
+}
+
+// DecodeRequest reads the payload of a frame. The request's payload is a part of
+// b. The error is [ErrUndecodable].
+func DecodeRequest(b []byte) (r Request, err error) {
+	err = fields(b, func(num protowire.Number, typ protowire.Type, v uint64, bytes []byte) error {
+		if !known(num, true) {
+			return nil
+		}
+		if typ != wireType(num) {
+			return errWireType
+		}
+		switch num {
+		case fieldID:
+			r.ID = uint32(v)
+		case fieldSecond:
+			r.Method = uint32(v)
+		case fieldFlags:
+			r.Flags = Flags(uint32(v))
+		case fieldDeadline:
+			r.Deadline = v
+		case fieldPayload:
+			r.Payload = bytes
+		}
+		return nil
+	})
+	if err != nil {
+		return Request{}, err
+	}
+	return r, nil
+}
+
+// DecodeResponse reads the payload of a frame. The response's payload is a part
+// of b. The error is [ErrUndecodable].
+func DecodeResponse(b []byte) (r Response, err error) {
+	err = fields(b, func(num protowire.Number, typ protowire.Type, v uint64, bytes []byte) error {
+		if !known(num, false) {
+			return nil
+		}
+		if typ != wireType(num) {
+			return errWireType
+		}
+		switch num {
+		case fieldID:
+			r.ID = uint32(v)
+		case fieldSecond:
+			r.Status = Status(uint32(v))
+		case fieldFlags:
+			r.Flags = Flags(uint32(v))
+		case fieldPayload:
+			r.Payload = bytes
+		}
+		return nil
+	})
+	if err != nil {
+		return Response{}, err
+	}
+	return r, nil
+}
+
+// RequestID reads the id from the first bytes of a request that is too large to
+// be read, 0 if it is not there.
+func RequestID(b []byte) uint32 {
+	num, typ, n := protowire.ConsumeTag(b)
+	if n < 0 || num != fieldID || typ != protowire.VarintType {
+		return 0
+	}
+	v, n := protowire.ConsumeVarint(b[n:])
+	if n < 0 {
+		return 0
+	}
+	return uint32(v)
+}
+
+func known(num protowire.Number, request bool) bool {
+	return num >= fieldID && num <= fieldFlags || num == fieldPayload || request && num == fieldDeadline
+}
+
+func wireType(num protowire.Number) protowire.Type {
+	if num == fieldPayload {
+		return protowire.BytesType
+	}
+	return protowire.VarintType
+}
+
+// fields calls f for each field of a message, with its value if that is a
+// number or bytes. The error is [ErrUndecodable].
+func fields(b []byte, f func(num protowire.Number, typ protowire.Type, v uint64, bytes []byte) error) error {
+	for len(b) > 0 {
+		num, typ, n := protowire.ConsumeTag(b)
+		if n < 0 {
+			return fmt.Errorf("%w: %w", ErrUndecodable, protowire.ParseError(n))
+		}
+		if !num.IsValid() {
+			return fmt.Errorf("%w: field %d", ErrUndecodable, num)
+		}
+		b = b[n:]
+		var v uint64
+		var bytes []byte
+		switch typ {
+		case protowire.VarintType:
+			v, n = protowire.ConsumeVarint(b)
+		case protowire.BytesType:
+			bytes, n = protowire.ConsumeBytes(b)
+		default:
+			n = protowire.ConsumeFieldValue(num, typ, b)
+		}
+		if n < 0 {
+			return fmt.Errorf("%w: %w", ErrUndecodable, protowire.ParseError(n))
+		}
+		b = b[n:]
+		if err := f(num, typ, v, bytes); err != nil {
+			if errors.Is(err, ErrUndecodable) {
+				return err
+			}
+			return fmt.Errorf("%w: field %d: %w", ErrUndecodable, num, err)
+		}
+	}
+	return nil
+}

@@ -1,0 +1,169 @@
+package rpc
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"iter"
+	"time"
+
+	"google.golang.org/protobuf/proto"
+
+	"github.com/gamelan-p2p/gamelan/identity"
+	"github.com/gamelan-p2p/gamelan/protocol"
+)
+
+// Message is a pointer to a generated protobuf message.
+type Message[T any] interface {
+	*T
+	proto.Message
+}
+
+// Service is what a node offers under one protocol id.
+type Service struct {
+	Protocol protocol.ID
+	Methods  []Method
+	// MaxResponse is the largest frame that is sent as a response, up to
+	// [MaxFrame]. Default [DefaultSend], which peers of every release read.
+	MaxResponse int
+}
+
+// ErrBadService reports a service that cannot be offered.
+var ErrBadService = errors.New("rpc: bad service")
+
+// Validate reports whether the service can be offered. The error is
+// [ErrBadService] and says what to change.
+func (s Service) Validate() error {
+	if err := s.Protocol.Validate(); err != nil {
+		return fmt.Errorf("%w: %w", ErrBadService, err)
+	}
+	if len(s.Methods) == 0 {
+		return fmt.Errorf("%w %s: it has no method; add one with Unary or Stream", ErrBadService, s.Protocol)
+	}
+	if s.MaxResponse < 0 || s.MaxResponse > MaxFrame {
+		return fmt.Errorf("%w %s: MaxResponse is %d; it may be at most %d", ErrBadService, s.Protocol, s.MaxResponse, MaxFrame)
+	}
+	seen := make(map[uint32]bool, len(s.Methods))
+	for _, m := range s.Methods {
+		if m.serve == nil {
+			return fmt.Errorf("%w %s: a method without function; make it with Unary or Stream", ErrBadService, s.Protocol)
+		}
+		if seen[m.number] {
+			return fmt.Errorf("%w %s: two methods have number %d; change one", ErrBadService, s.Protocol, m.number)
+		}
+		seen[m.number] = true
+	}
+	return nil
+}
+
+// Send takes one message of an answer: what encode appends. An error ends the
+// method.
+type Send func(encode func([]byte) ([]byte, error)) error
+
+// Method is one method of a service: see [Unary] and [Stream].
+type Method struct {
+	number uint32
+	stream bool
+	serve  func(ctx context.Context, payload []byte, send Send) error
+}
+
+// Number is the method's number in requests.
+func (m Method) Number() uint32 { return m.number }
+
+// Streams reports whether the answer is a stream.
+func (m Method) Streams() bool { return m.stream }
+
+// Serve runs the method on the payload of a request, which it keeps no part of,
+// and hands out its answer. A unary method sends exactly once unless it fails.
+func (m Method) Serve(ctx context.Context, payload []byte, send Send) error {
+	return m.serve(ctx, payload, send)
+}
+
+// Unary makes a method with one answer. fn runs on a goroutine of the session;
+// its ctx ends with the deadline, when the client gives up and when the session
+// ends, and [CallerOf] says who calls. An error made with [Errorf] is told to
+// the client, any other becomes [General].
+func Unary[Req, Resp any, PReq Message[Req], PResp Message[Resp]](number uint32, fn func(context.Context, PReq) (PResp, error)) Method {
+	return Method{number: number, serve: func(ctx context.Context, payload []byte, send Send) error {
+		req, err := request[Req, PReq](payload)
+		if err != nil {
+			return err
+		}
+		resp, err := fn(ctx, req)
+		if err != nil {
+			return err
+		}
+		return send(func(b []byte) ([]byte, error) { return proto.MarshalOptions{}.MarshalAppend(b, resp) })
+	}}
+}
+
+// Stream makes a method that answers with a stream of items. fn returns them as
+// an iterator, which is run on a goroutine of the session; each item has the
+// whole deadline of the request. An error ends the stream. When the client wants
+// no more, ctx ends and the iterator's yield returns false.
+func Stream[Req, Resp any, PReq Message[Req], PResp Message[Resp]](number uint32, fn func(context.Context, PReq) iter.Seq2[PResp, error]) Method {
+	return Method{number: number, stream: true, serve: func(ctx context.Context, payload []byte, send Send) error {
+		req, err := request[Req, PReq](payload)
+		if err != nil {
+			return err
+		}
+		for item, err := range fn(ctx, req) {
+			if err != nil {
+				return err
+			}
+			err = send(func(b []byte) ([]byte, error) { return proto.MarshalOptions{}.MarshalAppend(b, item) })
+			if err != nil {
+				return err
+			}
+		}
+		return nil
+	}}
+}
+
+func request[Req any, PReq Message[Req]](payload []byte) (PReq, error) {
+	req := PReq(new(Req))
+	if err := decode(payload, req, MaxElements); err != nil {
+		return nil, &Error{BadRequest, "the request does not decode"}
+	}
+	return req, nil
+}
+
+// Caller says who makes a call.
+type Caller struct {
+	Peer     identity.NodeID
+	Key      identity.PublicKey
+	Deadline time.Time // for the answer; zero for a stream, whose items each have the whole time
+}
+
+type callerKey struct{}
+
+// WithCaller returns a context for a method that knows who calls and until when;
+// ctx has no deadline of its own.
+func WithCaller(ctx context.Context, c *Caller) context.Context { return &callContext{ctx, c} }
+
+// callContext is made for every call, so it is not a chain of contexts.
+type callContext struct {
+	context.Context
+	caller *Caller
+}
+
+// Deadline is that of the call.
+func (c *callContext) Deadline() (time.Time, bool) {
+	return c.caller.Deadline, !c.caller.Deadline.IsZero()
+}
+
+func (c *callContext) Value(key any) any {
+	if _, ok := key.(callerKey); ok {
+		return c.caller
+	}
+	return c.Context.Value(key)
+}
+
+// CallerOf says who makes the call that a method's context belongs to.
+func CallerOf(ctx context.Context) (Caller, bool) {
+	c, ok := ctx.Value(callerKey{}).(*Caller)
+	if !ok {
+		return Caller{}, false
+	}
+	return *c, true
+}

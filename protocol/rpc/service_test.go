@@ -1,0 +1,229 @@
+package rpc
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"iter"
+	"strings"
+	"testing"
+
+	"google.golang.org/protobuf/encoding/protowire"
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/types/descriptorpb"
+	"google.golang.org/protobuf/types/known/structpb"
+	"google.golang.org/protobuf/types/known/wrapperspb"
+)
+
+type (
+	text = wrapperspb.StringValue
+	num  = wrapperspb.UInt32Value
+)
+
+// greeter greets, and counts down.
+var greeter = Service{Protocol: "test/greet/1", Methods: []Method{
+	Unary(1, func(_ context.Context, name *text) (*text, error) {
+		if name.Value == "" {
+			return nil, Errorf(NotFound, "nobody")
+		}
+		return wrapperspb.String("Hello, " + name.Value), nil
+	}),
+	Stream(2, func(_ context.Context, from *num) iter.Seq2[*num, error] {
+		return func(yield func(*num, error) bool) {
+			for n := from.Value; n > 0; n-- {
+				if n == 13 {
+					yield(nil, Errorf(Forbidden, "thirteen"))
+					return
+				}
+				if !yield(wrapperspb.UInt32(n), nil) {
+					return
+				}
+			}
+		}
+	}),
+}}
+
+// direct calls a service without a wire.
+type direct struct {
+	Service
+	sent int // items, in all calls
+}
+
+func (d *direct) Invoke(ctx context.Context, method uint32, _ bool, encode func([]byte) ([]byte, error), got func([]byte) error) error {
+	payload, err := encode(nil)
+	if err != nil {
+		return err
+	}
+	for _, m := range d.Methods {
+		if m.Number() == method {
+			return m.Serve(ctx, payload, func(encode func([]byte) ([]byte, error)) error {
+				item, err := encode(nil)
+				if err != nil {
+					return err
+				}
+				d.sent++
+				return got(item)
+			})
+		}
+	}
+	return UnsupportedMethod
+}
+
+func TestTypedCalls(t *testing.T) {
+	d := &direct{Service: greeter}
+	if err := d.Validate(); err != nil {
+		t.Fatal(err)
+	}
+	reply, err := Call[text, text](t.Context(), d, 1, wrapperspb.String("Anna"))
+	if err != nil || reply.Value != "Hello, Anna" {
+		t.Errorf("got %v, %v", reply, err)
+	}
+	if _, err = Call[text, text](t.Context(), d, 1, wrapperspb.String("")); !errors.Is(err, NotFound) {
+		t.Errorf("got %v, want not found", err)
+	}
+	if _, err = Call[text, text](t.Context(), d, 9, wrapperspb.String("")); !errors.Is(err, UnsupportedMethod) {
+		t.Errorf("got %v, want an unsupported method", err)
+	}
+	var got []uint32
+	for n, err := range Items[num, num](t.Context(), d, 2, wrapperspb.UInt32(15)) {
+		if err != nil {
+			if !errors.Is(err, Forbidden) {
+				t.Errorf("got %v, want forbidden", err)
+			}
+			break
+		}
+		got = append(got, n.Value)
+	}
+	if fmt.Sprint(got) != "[15 14]" {
+		t.Errorf("got %v, want 15 and 14", got)
+	}
+	d.sent = 0
+	for range Items[num, num](t.Context(), d, 2, wrapperspb.UInt32(10)) {
+		break
+	}
+	if d.sent != 1 {
+		t.Errorf("got %d items sent to a loop that was left, want 1", d.sent)
+	}
+}
+
+func TestUndecodable(t *testing.T) {
+	refused := func(context.Context, *text) (*text, error) { t.Error("called"); return nil, nil }
+	err := Unary(1, refused).Serve(t.Context(), []byte{0x0a, 0x7f}, nil)
+	if s, _, _ := StatusOf(err); s != BadRequest {
+		t.Errorf("got %v, want a bad request", err)
+	}
+	bad := &direct{Service: Service{Methods: []Method{{number: 1, serve: func(_ context.Context, _ []byte, send Send) error {
+		return send(func([]byte) ([]byte, error) { return []byte{0x0a, 0x7f}, nil })
+	}}}}}
+	if _, err := Call[text, text](t.Context(), bad, 1, &text{}); !errors.Is(err, ErrBadAnswer) || !errors.Is(err, ErrProtocol) {
+		t.Errorf("got %v, want a bad answer", err)
+	}
+}
+
+func TestBadServices(t *testing.T) {
+	ok := greeter.Methods[0]
+	for _, tt := range []struct {
+		want string
+		s    Service
+	}{
+		{"id", Service{Protocol: "", Methods: []Method{ok}}},
+		{"no method", Service{Protocol: "a"}},
+		{"two methods have number 1", Service{Protocol: "a", Methods: []Method{ok, ok}}},
+		{"without function", Service{Protocol: "a", Methods: []Method{{}}}},
+		{"MaxResponse", Service{Protocol: "a", Methods: []Method{ok}, MaxResponse: MaxFrame + 1}},
+		{"MaxResponse", Service{Protocol: "a", Methods: []Method{ok}, MaxResponse: -1}},
+	} {
+		if err := tt.s.Validate(); !errors.Is(err, ErrBadService) || !strings.Contains(err.Error(), tt.want) {
+			t.Errorf("got %v, want %q", err, tt.want)
+		}
+	}
+}
+
+func TestCallerOf(t *testing.T) {
+	ctx := WithCaller(t.Context(), &Caller{Deadline: begin})
+	inner, cancel := context.WithCancel(ctx)
+	defer cancel()
+	if c, ok := CallerOf(inner); !ok || c.Deadline != begin {
+		t.Errorf("got %+v, %v", c, ok)
+	}
+	if _, ok := CallerOf(t.Context()); ok {
+		t.Error("got a caller from nowhere")
+	}
+}
+
+// conforms: V 20
+func TestBudget(t *testing.T) {
+	list := func(n int) *structpb.ListValue {
+		l := &structpb.ListValue{Values: make([]*structpb.Value, n)}
+		for i := range l.Values {
+			l.Values[i] = structpb.NewBoolValue(true)
+		}
+		return l
+	}
+	nested := func(depth int) []byte { // messages in one another: ListValue.values, Value.list_value
+		var b []byte
+		for i := range depth {
+			num := protowire.Number(1)
+			if i%2 == 1 {
+				num = 6
+			}
+			b = protowire.AppendBytes(protowire.AppendTag(nil, num, protowire.BytesType), b)
+		}
+		return b
+	}
+	path := func(n int) []byte { // packed numbers of SourceCodeInfo.Location
+		m, err := proto.Marshal(&descriptorpb.SourceCodeInfo_Location{Path: make([]int32, n)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return m
+	}
+	encode := func(m proto.Message) []byte {
+		b, err := proto.Marshal(m)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return b
+	}
+	for _, tt := range []struct {
+		name    string
+		payload []byte
+		m       proto.Message
+		ok      bool
+	}{
+		{"as many messages as may be", encode(list(MaxElements)), new(structpb.ListValue), true},
+		{"one more", encode(list(MaxElements + 1)), new(structpb.ListValue), false},
+		{"as many numbers", path(MaxElements), new(descriptorpb.SourceCodeInfo_Location), true},
+		{"one number more", path(MaxElements + 1), new(descriptorpb.SourceCodeInfo_Location), false},
+		{"deep", nested(125), new(structpb.ListValue), true},
+		{"too deep", nested(201), new(structpb.ListValue), false},
+		{"many fields that are unknown", bytesOf(3 * MaxElements), new(text), true},
+	} {
+		err := decode(tt.payload, tt.m, MaxElements)
+		if (err == nil) != tt.ok {
+			t.Errorf("%s: got %v, want ok %v", tt.name, err, tt.ok)
+		}
+	}
+	if err := decode(encode(list(MaxElements+1)), new(structpb.ListValue), 65536); err != nil {
+		t.Errorf("got %v with a greater budget", err)
+	}
+	if n := testing.AllocsPerRun(5, func() { decode(encode(list(MaxElements*2)), new(structpb.ListValue), MaxElements) }); n > MaxElements*5 {
+		t.Errorf("got %v allocations for a payload over the budget, want none for its elements", n)
+	}
+}
+
+// bytesOf is a field of n bytes that StringValue does not have.
+func bytesOf(n int) []byte {
+	return protowire.AppendBytes(protowire.AppendTag(nil, 2, protowire.BytesType), make([]byte, n-8))
+}
+
+func FuzzBudget(f *testing.F) {
+	f.Add([]byte("\x0a\x02\x20\x01"))
+	f.Fuzz(func(t *testing.T, b []byte) {
+		left := 3
+		m := new(structpb.ListValue)
+		if count(b, m.ProtoReflect().Descriptor(), MaxDepth, &left) == nil && decode(b, m, 3) == nil && len(m.Values) > 3 {
+			t.Fatalf("got %d elements, want at most 3", len(m.Values))
+		}
+	})
+}

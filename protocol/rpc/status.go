@@ -1,0 +1,110 @@
+package rpc
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+)
+
+// Status is how a call ended. As an error it is what [Error] matches:
+// errors.Is(err, rpc.NotFound).
+type Status uint32
+
+// The status codes of spec: comms 9.5.
+const (
+	OK                Status = 0
+	BadRequest        Status = 1 // does not decode, too large, or its deadline is too short
+	UnsupportedMethod Status = 2
+	NotImplemented    Status = 3
+	Timeout           Status = 4
+	MalformedResponse Status = 5 // the response is larger than may be sent
+	General           Status = 6
+	NotFound          Status = 7
+	ProtocolError     Status = 8
+	Forbidden         Status = 9
+	Conflict          Status = 10
+)
+
+var statusNames = [...]string{
+	"ok", "bad request", "unsupported method", "not implemented", "timeout", "malformed response",
+	"general error", "not found", "protocol error", "forbidden", "conflict",
+}
+
+// String returns the status in words, "status 11" for one that does not exist.
+func (s Status) String() string {
+	if int(s) < len(statusNames) {
+		return statusNames[s]
+	}
+	return fmt.Sprintf("status %d", uint32(s))
+}
+
+// Error is String with the package's name before it.
+func (s Status) Error() string { return "rpc: " + s.String() }
+
+// Error is a status with a text, as one side reports it to the other. It
+// matches its Status.
+type Error struct {
+	Status  Status
+	Details string
+}
+
+// Errorf returns the error that a method answers with: the peer sees the status
+// and the text. Only such errors are told to the peer; any other is logged here
+// and becomes [General] without its text.
+func Errorf(s Status, format string, args ...any) error {
+	return &Error{s, fmt.Sprintf(format, args...)}
+}
+
+// Error is the status and the text.
+func (e *Error) Error() string {
+	if e.Details == "" {
+		return e.Status.Error()
+	}
+	return e.Status.Error() + ": " + e.Details
+}
+
+// Unwrap returns the status.
+func (e *Error) Unwrap() error { return e.Status }
+
+// failed is the details of an error that is not for the peer.
+const failed = "the service failed"
+
+// StatusOf returns what the peer is told of an error that a method returned.
+// Private reports that its text is kept from the peer.
+func StatusOf(err error) (s Status, details string, private bool) {
+	var e *Error
+	var plain Status
+	switch {
+	case errors.As(err, &e) && e.Status != OK:
+		return e.Status, cut(e.Details), false
+	case errors.As(err, &plain) && plain != OK:
+		return plain, "", false
+	}
+	return General, failed, true
+}
+
+// details makes text that a peer chose safe to keep and to show: at most
+// [MaxDetails] bytes of UTF-8 without control and format characters.
+func details(payload []byte) string {
+	text := strings.ToValidUTF8(string(payload[:min(len(payload), MaxDetails)]), "\uFFFD")
+	return cut(strings.Map(func(r rune) rune {
+		if unicode.IsControl(r) || unicode.Is(unicode.Cf, r) {
+			return ' '
+		}
+		return r
+	}, text))
+}
+
+// cut shortens text to MaxDetails bytes of whole characters.
+func cut(text string) string {
+	if len(text) <= MaxDetails {
+		return text
+	}
+	n := MaxDetails
+	for n > 0 && !utf8.RuneStart(text[n]) {
+		n--
+	}
+	return text[:n]
+}

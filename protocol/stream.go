@@ -1,0 +1,50 @@
+package protocol
+
+import (
+	"fmt"
+	"io"
+)
+
+// Stream is one substream of a connection as protocols see it. One goroutine
+// may read while another writes. Read returns [io.EOF] only when the peer
+// has ended its half; a reset or the end of the connection is another error.
+type Stream interface {
+	io.Reader
+	io.Writer
+	// CloseWrite ends our half: the peer reads EOF after what was written.
+	CloseWrite() error
+	// Close gives the stream back. If both halves have ended it does nothing
+	// more; otherwise it resets the stream, and what was not yet read, on
+	// either side, is lost.
+	Close() error
+}
+
+// Direction says who dialled a connection or opened a substream.
+type Direction uint8
+
+const (
+	Inbound  Direction = iota // the peer did
+	Outbound                  // we did
+)
+
+// String returns "inbound" or "outbound".
+func (d Direction) String() string {
+	switch d {
+	case Inbound:
+		return "inbound"
+	case Outbound:
+		return "outbound"
+	}
+	return fmt.Sprintf("direction %d", uint8(d))
+}
+
+// Opposite returns the direction as the other end sees it.
+func (d Direction) Opposite() Direction {
+	if d == Inbound {
+		return Outbound
+	}
+	return Inbound
+}
+
+// MarshalText returns the same text as [Direction.String].
+func (d Direction) MarshalText() ([]byte, error) { return []byte(d.String()), nil }

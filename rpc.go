@@ -1,0 +1,101 @@
+package gamelan
+
+import (
+	"cmp"
+	"context"
+	"time"
+
+	"github.com/gamelan-p2p/gamelan/actors"
+	"github.com/gamelan-p2p/gamelan/identity"
+	"github.com/gamelan-p2p/gamelan/protocol"
+	"github.com/gamelan-p2p/gamelan/protocol/rpc"
+)
+
+// RegisterService offers a service: peers can call its methods, and new
+// connections tell them about it. It works while the node runs. A service counts
+// as one of the 20 protocols that there may be.
+func (n *Node) RegisterService(s rpc.Service) error {
+	ctx, cancel := context.WithTimeout(context.Background(), registerTimeout)
+	defer cancel()
+	r, err := ask[actors.ServiceAdded](ctx, n, n.env.RPCServer, actors.AddService{Service: s})
+	return registerError("register service", s.Protocol, cmp.Or(err, r.Err))
+}
+
+// UnregisterService ends a service. Calls that run are cut.
+func (n *Node) UnregisterService(id protocol.ID) error {
+	ctx, cancel := context.WithTimeout(context.Background(), registerTimeout)
+	defer cancel()
+	r, err := ask[actors.ServiceRemoved](ctx, n, n.env.RPCServer, actors.RemoveService{ID: id})
+	return registerError("unregister service", id, cmp.Or(err, r.Err))
+}
+
+// RPCClient makes calls to one service of one peer, by [rpc.Call] and
+// [rpc.Items]. It holds nothing: the sessions belong to the node, are opened when
+// they are needed, dialling the peer if need be, and are shared by all calls to
+// that service. It may be used by any number of goroutines.
+type RPCClient struct {
+	n   *Node
+	key actors.RPCKey
+}
+
+var _ rpc.Invoker = (*RPCClient)(nil)
+
+// RPCClient returns what makes calls to a service of a peer. Nothing is sent
+// before the first call.
+func (n *Node) RPCClient(peer identity.NodeID, service protocol.ID) *RPCClient {
+	return &RPCClient{n, actors.RPCKey{Peer: peer, Protocol: service}}
+}
+
+// Invoke makes one call. See [rpc.Invoker]; [rpc.Call] and [rpc.Items] are the
+// typed forms. It waits for a session when all are in use, and for a while when
+// the peer has none left. When ctx ends, the peer is told to stop.
+func (c *RPCClient) Invoke(ctx context.Context, method uint32, stream bool, encode func([]byte) ([]byte, error), got func([]byte) error) error {
+	return c.on(ctx, func(s *actors.RPCSession) (bool, error) { return s.Invoke(ctx, method, stream, encode, got) })
+}
+
+// Ping measures how long the peer takes to answer on a session with the service.
+func (c *RPCClient) Ping(ctx context.Context) (took time.Duration, err error) {
+	err = c.on(ctx, func(s *actors.RPCSession) (again bool, err error) {
+		took, again, err = s.Ping(ctx)
+		return again, err
+	})
+	return took, err
+}
+
+// on makes a call on a session, and again on another one as long as that had
+// ended unnoticed: all that were idle may have.
+func (c *RPCClient) on(ctx context.Context, call func(*actors.RPCSession) (again bool, err error)) error {
+	for repeated := 0; ; repeated++ {
+		s, err := c.session(ctx)
+		if err != nil {
+			return c.failed(err)
+		}
+		again, err := call(s)
+		if err == nil {
+			return nil
+		}
+		if !again || repeated > c.n.env.RPC.Clients {
+			return c.failed(err)
+		}
+	}
+}
+
+func (c *RPCClient) session(ctx context.Context) (*actors.RPCSession, error) {
+	if s, ok := c.n.env.IdleSession(c.key); ok {
+		return s, nil
+	}
+	if c.n.stopping() {
+		return nil, ErrClosed
+	}
+	gone := func() bool { return ctx.Err() != nil }
+	r, err := ask[actors.SessionGiven](ctx, c.n, c.n.env.RPCClient, actors.AcquireSession{Key: c.key, Gone: gone})
+	return r.Session, cmp.Or(err, r.Err)
+}
+
+// failed is the error that a caller gets.
+func (c *RPCClient) failed(err error) error {
+	if c.n.stopping() {
+		return ErrClosed
+	}
+	return err
+}

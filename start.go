@@ -1,0 +1,338 @@
+package gamelan
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"slices"
+	"time"
+
+	"github.com/asynkron/protoactor-go/actor"
+	ma "github.com/multiformats/go-multiaddr"
+
+	"github.com/gamelan-p2p/gamelan/actors"
+	"github.com/gamelan-p2p/gamelan/identity"
+	"github.com/gamelan-p2p/gamelan/internal/kv"
+	"github.com/gamelan-p2p/gamelan/peerstore"
+	"github.com/gamelan-p2p/gamelan/protocol"
+	"github.com/gamelan-p2p/gamelan/protocol/address"
+	"github.com/gamelan-p2p/gamelan/supervisor"
+	"github.com/gamelan-p2p/gamelan/transport"
+	"github.com/gamelan-p2p/gamelan/transport/connpool"
+	"github.com/gamelan-p2p/gamelan/transport/tcp"
+)
+
+// Start builds and starts a node; it returns once the node listens, or why it
+// cannot. ctx bounds the starting, not the node's life. A user's actor that
+// blocks in its Started blocks Start.
+func Start(ctx context.Context, cfg Config, opts ...Option) (*Node, error) {
+	var o options
+	for _, opt := range opts {
+		if err := opt(&o); err != nil {
+			return nil, err
+		}
+	}
+	s, err := cfg.settleWithIdentity()
+	if err != nil {
+		return nil, err
+	}
+	b := builder{settled: s, options: o}
+	n, err := b.build(ctx)
+	if err != nil {
+		b.undo()
+		return nil, err
+	}
+	return n, nil
+}
+
+// builder holds what has to be undone when a start fails halfway.
+type builder struct {
+	settled
+	options
+	now   func() time.Time
+	db    kv.DB
+	store *peerstore.Store
+	bound []*actors.Bound
+	env   *actors.Env
+}
+
+func (b *builder) undo() {
+	for _, l := range b.bound {
+		l.First.Discard()
+	}
+	if b.db != nil {
+		b.db.Close()
+	}
+}
+
+func (b *builder) build(ctx context.Context) (*Node, error) {
+	if err := b.fill(); err != nil {
+		return nil, err
+	}
+	if err := b.openStore(); err != nil {
+		return nil, err
+	}
+	if err := b.bind(ctx); err != nil {
+		return nil, err
+	}
+	n := &Node{
+		db: b.db, listen: b.bound, events: newEvents(b.now), start: b.now(),
+		up: make(chan struct{}), closing: make(chan struct{}), closed: make(chan struct{}),
+	}
+	b.env = actors.NewEnv(b.settings())
+	n.env = b.env
+	if err := b.announce(n); err != nil {
+		return nil, err
+	}
+	if err := b.preregister(n); err != nil {
+		return nil, err
+	}
+	if b.profile.Pattern == protocol.IX {
+		b.logger.Warn("the wire profile sends this node's key in clear when it dials", "profile", b.profile.Name)
+	}
+	root, err := supervisor.Start(n.env.System, n.env.Root, tree(n.env, b.bound), supervisor.Options{
+		Runtime: b.runtime, Logger: b.logger, Phases: phases(), StopTimeout: closeTimeout,
+		Contained: n.contained, Published: n.events.publish, Fault: b.fault,
+	})
+	if err != nil {
+		return nil, err
+	}
+	n.root = root
+	close(n.up)
+	go n.wait()
+	if err := b.ready(ctx, n); err != nil {
+		b.db = nil // the node closes it
+		return nil, errors.Join(err, n.Close(context.WithoutCancel(ctx)))
+	}
+	return n, nil
+}
+
+func (b *builder) fill() (err error) {
+	if b.logger == nil {
+		b.logger = slog.Default()
+	}
+	if b.runtime == nil {
+		b.runtime = supervisor.Real()
+	}
+	b.now = b.runtime.Now
+	if b.system == nil {
+		b.system = NewSystem(b.logger)
+	}
+	if len(b.transports) == 0 {
+		b.transports = []transport.Transport{tcp.New(tcp.Options{})}
+	}
+	if b.Secret == nil {
+		b.Secret, err = identity.NewSecret(rand.Reader)
+	}
+	return err
+}
+
+// storeDir is where the peer store is in a data directory.
+const storeDir = "peers"
+
+func (b *builder) openStore() (err error) {
+	if b.DataDir == "" {
+		b.db = kv.Memory()
+	} else {
+		if err := os.MkdirAll(b.DataDir, 0o700); err != nil {
+			return dataDirError(err)
+		}
+		if b.db, err = kv.OpenPebble(filepath.Join(b.DataDir, storeDir)); err != nil {
+			return fmt.Errorf("gamelan: peer store: %w", err)
+		}
+	}
+	b.store, err = peerstore.Open(b.db, peerstore.Options{
+		Self: b.Secret.NodeID(), MaxPeers: b.MaxPeers, TestAddresses: b.profile.TestAddresses,
+		Connected: b.connected,
+	})
+	if err != nil {
+		return fmt.Errorf("gamelan: peer store: %w", err)
+	}
+	if n := b.store.Damaged(); n > 0 {
+		b.logger.Warn("records of the peer store cannot be read; they are left as they are", "n", n)
+	}
+	return nil
+}
+
+// connected reports the peers that the store must not forget.
+func (b *builder) connected(id identity.NodeID) bool {
+	if b.env == nil {
+		return false // still opening
+	}
+	_, ok := b.env.Connections.Get(id)
+	return ok
+}
+
+// bind opens the listening sockets, so that Start can say what is wrong with
+// an address.
+func (b *builder) bind(ctx context.Context) error {
+	for _, addr := range b.listen {
+		t := b.transportFor(addr)
+		if t == nil {
+			return badConfig("Listen", fmt.Errorf("no transport of this node handles %s; use another kind of address, or add its transport", addr))
+		}
+		socket, err := t.Listen(ctx, addr)
+		if err != nil {
+			return fmt.Errorf("gamelan: %w", err)
+		}
+		b.bound = append(b.bound, &actors.Bound{Transport: t, Addr: socket.Multiaddr(), First: supervisor.Hand(socket, nil)})
+	}
+	return nil
+}
+
+func (b *builder) transportFor(a ma.Multiaddr) transport.Transport {
+	for _, t := range b.transports {
+		if t.Handles(a) {
+			return t
+		}
+	}
+	return nil
+}
+
+func (b *builder) settings() actors.Settings {
+	features := identity.FeatureNode
+	if b.Client {
+		features = identity.FeatureNone
+	}
+	return actors.Settings{
+		System: b.system, Root: rootName(b.Secret.NodeID()), Profile: b.profile, Secret: b.Secret,
+		Features: features, UserAgent: b.UserAgent, Transports: b.transports, Listen: b.listen,
+		Store: b.store, Mux: b.Mux, Now: b.now, Logger: b.logger, KeepAlive: b.KeepAlive,
+		NodeCredit: b.NodeCredit, PeerCredit: b.PeerCredit,
+		Gate: connpool.GateLimits{
+			Setups: b.MaxSetups, SetupsPerSource: b.MaxSetupsPerSource, SetupsPerSubnet: b.MaxSetupsPerSubnet,
+			Conns: b.MaxInbound, ConnsPerSource: b.MaxInboundPerSource, ConnsPerSubnet: b.MaxInboundPerSubnet,
+		},
+		Exempt: b.exempt, MaxDials: b.MaxDials, DialRate: b.DialRate, Excluded: b.exclude, Own: b.own(),
+		MinConnected: b.MinConnected, Floor: max(b.Floor, 0), KeepClosest: b.KeepClosest, Allow: b.allow,
+		Liveness: actors.LivenessSettings{Allow: b.mayAsk, Slots: b.LivenessSlots, SelfCheck: b.SelfCheck},
+		RPC: actors.RPCSettings{
+			Sessions: b.RPC.MaxSessions, SessionsPerPeer: b.RPC.MaxPeerSessions,
+			Clients: b.RPC.ClientSessions, Idle: b.RPC.Idle,
+		},
+	}
+}
+
+// own are the addresses that lead to this node: what it listens on, and what it
+// tells others.
+func (b *builder) own() []ma.Multiaddr {
+	own := slices.Clone(b.public)
+	for _, l := range b.bound {
+		own = append(own, l.Addr)
+		if expanded, err := transport.Expand(l.Addr); err == nil {
+			own = append(own, expanded...)
+		}
+	}
+	return own
+}
+
+// rootName is the name of a node's tree, and the first part of its actors'
+// paths.
+func rootName(id identity.NodeID) string { return "gamelan-" + id.String()[:16] }
+
+// announce signs the identity message of the node.
+func (b *builder) announce(n *Node) error {
+	addrs := b.public
+	if len(addrs) == 0 {
+		var err error
+		if addrs, err = b.reachable(n.policy()); err != nil {
+			return err
+		}
+	}
+	if len(addrs) == 0 {
+		return badConfig("PublicAddresses", errors.New("no address listened on can be reached by others; set one that can, or listen on ListenNowhere"))
+	}
+	if err := n.policy().Check(addrs); err != nil {
+		return badConfig("PublicAddresses", err)
+	}
+	m, err := n.env.NewIdentity(addrs, rand.Reader)
+	if err != nil {
+		return err
+	}
+	n.env.Local.Open(m)
+	return nil
+}
+
+func (n *Node) policy() address.Policy {
+	return address.Policy{TestAddresses: n.env.Profile.TestAddresses, OutboundOnly: len(n.listen) == 0, Max: n.env.Profile.Limits.Addresses}
+}
+
+// reachable is what may be told of the addresses listened on (V3). A node that
+// only dials tells one that nobody is expected to reach.
+func (b *builder) reachable(policy address.Policy) ([]ma.Multiaddr, error) {
+	listening := []ma.Multiaddr{outboundOnly}
+	most := 1
+	if len(b.bound) > 0 {
+		listening, most = nil, b.profile.Limits.Addresses
+		for _, l := range b.bound {
+			listening = append(listening, l.Addr)
+		}
+	}
+	var addrs []ma.Multiaddr
+	for _, a := range listening {
+		expanded, err := transport.Expand(a)
+		if err != nil {
+			return nil, err
+		}
+		for _, e := range expanded {
+			if len(addrs) < most && policy.Check([]ma.Multiaddr{e}) == nil {
+				addrs = append(addrs, e)
+			}
+		}
+	}
+	return addrs, nil
+}
+
+// outboundOnly stands for the interfaces of a node that listens nowhere.
+var outboundOnly = ma.StringCast("/ip4/0.0.0.0/tcp/18189")
+
+func (b *builder) preregister(n *Node) error {
+	if b.handler != nil {
+		if err := n.env.Preregister(actors.Register{New: func() actor.Actor { return b.handler(n) }}); err != nil {
+			return err
+		}
+	}
+	for _, p := range b.protocols {
+		if err := n.env.Preregister(actors.Register{ID: p.id, New: func() actor.Actor { return p.new(n) }}); err != nil {
+			return err
+		}
+	}
+	for _, s := range b.services {
+		if err := n.env.PreregisterService(s); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// ready waits until what was registered is offered and the seeds are known.
+func (b *builder) ready(ctx context.Context, n *Node) error {
+	if _, err := ask[actors.Ready](ctx, n, n.env.Extensions, actors.AwaitReady{}); err != nil {
+		return fmt.Errorf("gamelan: start: %w", err)
+	}
+	if r, err := ask[actors.ServicesReady](ctx, n, n.env.RPCServer, actors.AwaitServices{}); err != nil || r.Err != nil {
+		return fmt.Errorf("gamelan: start: %w", errors.Join(err, r.Err))
+	}
+	for _, seed := range b.seeds {
+		if seed.ID == n.env.Self {
+			continue
+		}
+		if err := n.AddPeer(ctx, seed); err != nil {
+			return fmt.Errorf("gamelan: seed %s: %w", seed.ID, err)
+		}
+	}
+	return nil
+}
+
+// contained charges a panic on a peer's message to that peer.
+func (n *Node) contained(source any, path string, err *supervisor.PanicError) {
+	origin, ok := source.(actors.Origin)
+	if !ok {
+		return
+	}
+	n.env.System.Root.Send(n.env.Connectivity, actors.PeerPanicked{Peer: origin.Peer, Conn: origin.Conn, Path: path})
+}

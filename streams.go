@@ -1,0 +1,65 @@
+package gamelan
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/gamelan-p2p/gamelan/actors"
+	"github.com/gamelan-p2p/gamelan/identity"
+	"github.com/gamelan-p2p/gamelan/protocol"
+	"github.com/gamelan-p2p/gamelan/supervisor"
+)
+
+// Stream is a substream of ours and the protocol that it speaks.
+type Stream struct {
+	protocol.Stream
+	Protocol protocol.ID
+}
+
+// openTries is how many connections OpenStream tries: one that is still known
+// may have ended already.
+const openTries = 3
+
+// OpenStream opens a substream to a peer, dialling it if need be, that speaks
+// the first of the protocols the peer accepts. The stream is the caller's:
+// Close it. It stays open when ctx ends.
+func (n *Node) OpenStream(ctx context.Context, peer identity.NodeID, ids ...protocol.ID) (*Stream, error) {
+	if len(ids) == 0 {
+		return nil, fmt.Errorf("gamelan: open stream to peer %s: no protocol was named; name at least one", peer)
+	}
+	for try := 1; ; try++ {
+		ref, err := n.Dial(ctx, peer)
+		if err != nil {
+			return nil, err
+		}
+		s, err := n.openOn(ctx, ref, ids)
+		switch {
+		case err == nil:
+			return s, nil
+		case n.stopping():
+			return nil, ErrClosed
+		case !errors.Is(err, actors.ErrConnectionClosed) || try == openTries:
+			return nil, peerError("open stream to", peer, err)
+		}
+	}
+}
+
+func (n *Node) openOn(ctx context.Context, ref *Connection, ids []protocol.ID) (*Stream, error) {
+	r, err := supervisor.Ask[any](ctx, n.env.System, ref.PID, actors.NewOpenSubstream(n.env.System, 0, nil, ids...))
+	switch {
+	case errors.Is(err, supervisor.ErrNoActor):
+		return nil, actors.ErrConnectionClosed
+	case err != nil:
+		return nil, err
+	}
+	switch r := r.(type) {
+	case actors.SubstreamOpened:
+		if s, ok := r.Stream.Take(); ok {
+			return &Stream{s, r.Protocol}, nil
+		}
+	case actors.SubstreamFailed:
+		return nil, r.Err
+	}
+	return nil, actors.ErrConnectionClosed
+}

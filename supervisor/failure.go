@@ -1,0 +1,128 @@
+package supervisor
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"runtime"
+	"sync"
+)
+
+// PanicError is a panic of an actor or a task. Value is what it panicked with;
+// an error there can be found with errors.Is and errors.As.
+type PanicError struct {
+	Value any
+	Stack []byte
+	Msg   string // type of the message in hand; for a task, its name
+	Path  string // of the actor
+}
+
+// maxStack bounds the stack that a PanicError keeps, in bytes.
+const maxStack = 16 << 10
+
+// Error names the actor, the message in hand and the value, without the stack.
+func (e *PanicError) Error() string {
+	return fmt.Sprintf("supervisor: %s panicked on %s: %v", e.Path, e.Msg, e.Value)
+}
+
+// Unwrap returns the value when it is an error.
+func (e *PanicError) Unwrap() error {
+	err, _ := e.Value.(error)
+	return err
+}
+
+// errGoexit stands for runtime.Goexit inside an actor or a task.
+var errGoexit = errors.New("runtime.Goexit was called; return from the function instead")
+
+// newPanicError is called in the deferred function that recovered value. msg is
+// the message in hand, or the task's name.
+func newPanicError(path string, msg, value any) *PanicError {
+	if value == nil {
+		value = errGoexit
+	}
+	name, ok := msg.(string)
+	if !ok {
+		name = typeName(unwrap(msg))
+	}
+	buf := stackBuffers.Get().(*[maxStack]byte)
+	stack := append([]byte(nil), buf[:runtime.Stack(buf[:], false)]...)
+	stackBuffers.Put(buf)
+	return &PanicError{Value: value, Stack: stack, Msg: name, Path: path}
+}
+
+// stackBuffers hold one stack each: runtime.Stack walks it once, while
+// debug.Stack walks it again for every size it tries.
+var stackBuffers = sync.Pool{New: func() any { return new([maxStack]byte) }}
+
+// stackText is converted only when a handler wants it.
+type stackText []byte
+
+// LogValue is the stack as text.
+func (s stackText) LogValue() slog.Value { return slog.StringValue(string(s)) }
+
+// crashed handles what the turn recovered. It reports whether the turn goes on
+// here; after runtime.Goexit it goes on elsewhere.
+func (c *cell) crashed(b *batch, value any) (again bool) {
+	msg, inSystem := b.current, c.inSystem
+	b.current, c.inSystem = nil, false
+	failure := newPanicError(c.path(), msg, value)
+	body := unwrap(msg)
+	source := any(nil)
+	if !inSystem && !c.life.over {
+		source = sourceOf(body)
+	}
+	if source != nil {
+		c.contain(source, failure)
+	} else {
+		c.fail(failure)
+	}
+	discard(body)
+	if value == nil {
+		c.host.dispatch.Schedule(c.activate)
+		return false
+	}
+	return true
+}
+
+// contain notes a panic that an outsider triggered; the incarnation goes on.
+func (c *cell) contain(source any, failure *PanicError) {
+	c.contained.Add(1)
+	c.mu.Lock()
+	t := c.troubled()
+	t.last, t.at = failure, c.host.rt.Now()
+	c.mu.Unlock()
+	f := c.host.options.Contained
+	if f == nil {
+		safely(func() {
+			c.host.log.Warn("panic contained", labelActor, c.path(), "source", source, "message", failure.Msg, "panic", failure.Value, "stack", stackText(failure.Stack))
+		})
+	} else {
+		if p := safely(func() { f(source, c.path(), failure) }); p != nil {
+			c.host.log.Error("Options.Contained panicked", "panic", p)
+		}
+	}
+}
+
+// fail ends the incarnation and lets the parent decide.
+func (c *cell) fail(cause *PanicError) {
+	c.noteFailure(cause, "actor failed")
+	c.isUp()
+	if c.top {
+		return // the trivial parent has nothing that could be restarted
+	}
+	c.life.failed = true
+	c.life.end()
+	c.state.Store(stateSuspended)
+	c.suspend(true)
+	c.invoker.EscalateFailure(cause, nil)
+}
+
+func (c *cell) noteFailure(cause *PanicError, what string) {
+	c.mu.Lock()
+	t := c.troubled()
+	t.last, t.at = cause, c.host.rt.Now()
+	c.mu.Unlock()
+	safely(func() {
+		c.host.log.Error(what, labelActor, c.path(), "message", cause.Msg, "panic", cause.Value, "stack", stackText(cause.Stack))
+	})
+}

@@ -1,0 +1,159 @@
+package supervisor
+
+import (
+	"fmt"
+	"io"
+	"reflect"
+	"time"
+
+	"github.com/asynkron/protoactor-go/actor"
+)
+
+// TaskDone reports the end of a Go. Err is what fn returned; a panic in it is a
+// *PanicError.
+type TaskDone struct {
+	Name string
+	Err  error
+}
+
+// Done reports the end of a Do. Key is Do's, Err is what fn returned; a panic in
+// it is a *PanicError. Done passes Discard and Source on to its Value.
+type Done[T any] struct {
+	Key   any
+	Value T
+	Err   error
+}
+
+// Discard discards the value, when that is a Discarder.
+func (d Done[T]) Discard() {
+	if v, ok := any(d.Value).(Discarder); ok {
+		v.Discard()
+	}
+}
+
+// Source is the value's source, or nil.
+func (d Done[T]) Source() any {
+	if v, ok := any(d.Value).(Attributed); ok {
+		return v.Source()
+	}
+	return nil
+}
+
+// Discarder is a message that owns something. Discard is called when nobody
+// will handle it to its end: left in a mailbox, sent to a dead PID, meant for
+// an older incarnation, in hand during a panic. It must be idempotent and must
+// not block.
+type Discarder interface{ Discard() }
+
+// Finisher is a message that lends something, such as a credit: Finish is
+// called when Receive has returned. It must be idempotent and must not block.
+type Finisher interface{ Finish() }
+
+// Attributed is a message whose content an outsider chose. A panic on it is
+// contained: stack kept, counted, Options.Contained told, message discarded,
+// no budget charged, the actor goes on. A nil Source: not attributed.
+type Attributed interface{ Source() any }
+
+type (
+	// ChildFailed tells a parent that Isolate stopped a child whose budget is
+	// spent. Err is a *PanicError.
+	ChildFailed struct {
+		Name string
+		Err  error
+	}
+	// RetryDue tells a parent that it is time to spawn that child again.
+	// It is never sent before the failed child has ended.
+	RetryDue struct{ Name string }
+	// Drain asks an actor to finish what it accepted until Deadline and then
+	// to reply Drained.
+	Drain struct{ Deadline time.Time }
+	// Drained answers Drain. A reply carries no sender, so it says who.
+	Drained struct{ From *actor.PID }
+)
+
+// stamped is a message that only one incarnation may hear: the result of a
+// task, a timer's message, an order of this package.
+type stamped struct {
+	gen   uint64
+	msg   any
+	timer *timer // nil unless a timer sent it
+}
+
+// IgnoreDeadLetterLogging keeps stale messages out of protoactor's log.
+func (*stamped) IgnoreDeadLetterLogging() {}
+
+// order is work of this package that runs in an actor's own turn. dropped, if
+// not nil, is called instead when nobody will run it.
+type order struct {
+	run     func(c *cell)
+	dropped func()
+}
+
+// IgnoreDeadLetterLogging keeps our own orders out of protoactor's log.
+func (*order) IgnoreDeadLetterLogging() {}
+
+// Discard reports that nobody will run the order.
+func (o *order) Discard() {
+	if o.dropped != nil {
+		o.dropped()
+	}
+}
+
+// unwrap returns what the user's actor would see as its message.
+func unwrap(msg any) any {
+	if s, ok := msg.(*stamped); ok {
+		msg = s.msg
+	}
+	if e, ok := msg.(*actor.MessageEnvelope); ok {
+		return e.Message
+	}
+	return msg
+}
+
+// discard calls Discard of a message that has one. A faulty Discard is kept
+// from spreading; there is nobody left who could react.
+func discard(msg any) {
+	if d, ok := unwrap(msg).(Discarder); ok {
+		safely(d.Discard)
+	}
+}
+
+// safely calls f and returns what it panicked with.
+func safely(f func()) (panicked any) {
+	defer func() { panicked = recover() }()
+	f()
+	return nil
+}
+
+func closeSafely(c io.Closer) {
+	safely(func() { _ = c.Close() })
+}
+
+// sourceOf returns the source of an attributed message, or nil.
+func sourceOf(msg any) (source any) {
+	if a, ok := msg.(Attributed); ok {
+		safely(func() { source = a.Source() })
+	}
+	return source
+}
+
+var (
+	closerType    = reflect.TypeFor[io.Closer]()
+	discarderType = reflect.TypeFor[Discarder]()
+)
+
+// mustNotLeak panics when a T has to be closed and nobody would do it.
+func mustNotLeak[T any]() {
+	t := reflect.TypeFor[T]()
+	if t.Implements(closerType) && !t.Implements(discarderType) {
+		panic(fmt.Sprintf("supervisor: Do[%v]: a result that must be closed would leak when nobody takes it; put it into a Handover", t))
+	}
+}
+
+// typeName is the printed type of a message.
+func typeName(msg any) string {
+	if msg == nil {
+		return "nil"
+	}
+	return reflect.TypeOf(msg).String()
+}

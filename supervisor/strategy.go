@@ -1,0 +1,149 @@
+package supervisor
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/asynkron/protoactor-go/actor"
+)
+
+// strategy applies the parent's policy. It has no state: the budgets are kept
+// with the children. It runs in the parent's turn.
+type strategy struct{}
+
+var _ actor.SupervisorStrategy = strategy{}
+
+// HandleFailure decides about one failed child.
+func (strategy) HandleFailure(sys *actor.ActorSystem, s actor.Supervisor, who *actor.PID, rs *actor.RestartStatistics, reason, message any) {
+	parent := s.(actor.Context).Actor().(*wrapper).cell
+	child := parent.host.lookup(who.Id)
+	if child == nil || child.parent != parent { // spawned without us
+		actor.DefaultSupervisorStrategy().HandleFailure(sys, s, who, rs, reason, message)
+		return
+	}
+	if parent.life.over || child.state.Load() == stateGone {
+		return // it stops together with its parent
+	}
+	cause, ok := reason.(*PanicError)
+	if !ok {
+		cause = &PanicError{Value: reason, Msg: "unknown", Path: who.Id}
+	}
+	parent.childFailed(s, child, cause)
+}
+
+func (c *cell) childFailed(s actor.Supervisor, child *cell, cause *PanicError) {
+	p := *c.policy
+	switch p.Action {
+	case Temporary:
+		s.StopChildren(child.pid)
+		return
+	case stopTree:
+		c.life.inner.(*top).stop(c.ctx(), stopRequest{cause: cause})
+		return
+	}
+	now := c.host.rt.Now()
+	child.mu.Lock()
+	t := child.troubled()
+	wait, ok := t.budget.charge(p, now, c.life.random().Float64())
+	if ok {
+		t.next = now.Add(wait)
+	}
+	child.mu.Unlock()
+	switch {
+	case ok && wait == 0:
+		s.RestartChildren(child.pid)
+	case ok:
+		child.state.Store(stateBackingOff)
+		life := child.incarnation.Load()
+		c.life.after(wait, 0, &order{run: func(c *cell) { c.restartDue(child, life) }})
+	case p.Action == Isolate:
+		c.isolate(s, child, cause, p.Retry)
+	default:
+		c.host.log.Error("restart budget spent", labelActor, child.path(), "parent", c.path(), "max", p.Max, "within", p.Within)
+		c.escalate(s, cause)
+	}
+}
+
+// restartDue ends the wait of a delayed restart.
+func (c *cell) restartDue(child *cell, life uint32) {
+	if c.host.lookup(child.path()) == child && child.incarnation.Load() == life && child.state.Load() == stateBackingOff {
+		c.invoker.(actor.Supervisor).RestartChildren(child.pid)
+	}
+}
+
+// escalate makes this actor fail with its child's cause.
+func (c *cell) escalate(s actor.Supervisor, cause *PanicError) {
+	c.mu.Lock()
+	t := c.troubled()
+	t.last, t.at = cause, c.host.rt.Now()
+	c.mu.Unlock()
+	c.life.failed = true
+	c.life.end()
+	c.state.Store(stateSuspended)
+	c.suspend(true)
+	s.EscalateFailure(cause, nil)
+}
+
+// isolate stops a child whose budget is spent.
+func (c *cell) isolate(s actor.Supervisor, child *cell, cause *PanicError, retry time.Duration) {
+	name := nameOf(child.path())
+	c.host.log.Error("actor isolated", labelActor, child.path(), "retry", retry)
+	var due time.Time
+	if retry > 0 {
+		due = c.host.rt.Now().Add(retry)
+	}
+	c.host.keepFailed(child, due)
+	s.StopChildren(child.pid)
+	c.post(c.life.gen, ChildFailed{Name: name, Err: cause})
+	if retry > 0 {
+		c.life.after(retry, 0, &order{run: func(c *cell) { c.retryDue(name) }})
+	}
+}
+
+// retryDue sends RetryDue, or leaves that to the child's end when it has not
+// ended yet.
+func (c *cell) retryDue(name string) {
+	if c.host.lookup(c.path()+"/"+name) == nil {
+		c.post(c.life.gen, RetryDue{Name: name})
+		return
+	}
+	x := c.life.extra()
+	if x.retry == nil {
+		x.retry = make(map[string]bool)
+	}
+	x.retry[name] = true
+}
+
+// childGone forgets a child that has ended. It reports whether a RetryDue has
+// waited for that.
+func (c *cell) childGone(who *actor.PID) (retry bool) {
+	if child := c.host.lookup(who.Id); child != nil && child.parent == c {
+		c.host.remove(child)
+	}
+	if x := c.life.extras; x != nil && x.retry != nil {
+		name := nameOf(who.Id)
+		retry = x.retry[name] && !c.life.over
+		delete(x.retry, name)
+	}
+	return retry
+}
+
+// Spawn starts a child of c. A name still in use, or a c that Spawn did not
+// make, is a bug of the caller and panics. A name is free again when c has
+// received the child's Terminated. When c is on its way out nothing is spawned:
+// the PID is that of an actor that has ended.
+func Spawn(c actor.Context, s Spec) *actor.PID { return of(c).spawn(c, s) }
+
+func (w *wrapper) spawn(c actor.Context, s Spec) *actor.PID {
+	if !validName(s.Name) {
+		panic(fmt.Sprintf("supervisor: Spawn in %s: the name %q is not of [a-z0-9._-]", c.Self().Id, s.Name))
+	}
+	if w.over {
+		return c.ActorSystem().NewLocalPID(c.Self().Id + "/" + s.Name)
+	}
+	pid, err := w.cell.host.spawn(c, w.cell, s)
+	if err != nil {
+		panic(err.Error())
+	}
+	return pid
+}

@@ -1,0 +1,163 @@
+package supervisor
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"runtime/pprof"
+	"sync"
+
+	"github.com/asynkron/protoactor-go/actor"
+)
+
+// Go runs fn on a goroutine owned by this incarnation and sends TaskDone at its
+// end. When the incarnation ends (stop, restart or failure) ctx is cancelled.
+// closer, if not nil, belongs to the task: it is closed exactly once, when the
+// incarnation ends or when fn has returned, whichever comes first; that is how
+// a task that blocks in a read is ended. cancel cancels ctx alone.
+//
+// When the incarnation is over already, fn is not run, closer is closed and no
+// TaskDone comes.
+func Go(c actor.Context, name string, closer io.Closer, fn func(context.Context) error) (cancel func()) {
+	return of(c).task(name, closer, true, fn, func(err error) any { return TaskDone{name, err} })
+}
+
+// Do is Go for one short piece of work with a result, sent as Done. A T that
+// is an io.Closer but no Discarder is refused: put it into a Handover.
+func Do[T any](c actor.Context, key any, fn func(context.Context) (T, error)) (cancel func()) {
+	mustNotLeak[T]()
+	var v T
+	return of(c).task(key, nil, false,
+		func(ctx context.Context) (err error) { v, err = fn(ctx); return err },
+		func(err error) any { return Done[T]{key, v, err} })
+}
+
+// Tell sends msg to the task's own actor, from inside fn of a Go or Do: ctx is
+// the one that fn was given, or derived from it. Like TaskDone the message is
+// meant for one incarnation; when that has ended, msg is discarded. A task that
+// tells without end needs something that bounds it, such as a credit.
+func Tell(ctx context.Context, msg any) {
+	t, ok := ctx.Value(taskKey{}).(*task)
+	if !ok {
+		panic("supervisor: Tell outside a task; pass the context that Go or Do gave to your function")
+	}
+	t.cell.post(t.gen, msg)
+}
+
+type taskKey struct{}
+
+// task is one running Go or Do.
+type task struct {
+	cell   *cell
+	gen    uint64
+	name   any
+	at     int // index in cell.tasks
+	closer io.Closer
+	once   sync.Once
+	ctx    context.Context
+	cancel context.CancelFunc
+	body   func(context.Context) error
+	report func(error) any // makes the message
+	labels context.Context // of its goroutine; nil under a Seeded
+}
+
+// taskContext lets Tell find the task.
+type taskContext struct {
+	context.Context
+	t *task
+}
+
+func (c taskContext) Value(key any) any {
+	if _, ok := key.(taskKey); ok {
+		return c.t
+	}
+	return c.Context.Value(key)
+}
+
+func (w *wrapper) task(name any, closer io.Closer, long bool, body func(context.Context) error, report func(error) any) func() {
+	if w.over {
+		if closer != nil {
+			closeSafely(closer)
+		}
+		return func() {}
+	}
+	c := w.cell
+	ctx, cancel := context.WithCancel(context.Background())
+	t := &task{cell: c, gen: w.gen, name: name, closer: closer, cancel: cancel, body: body, report: report}
+	t.ctx = taskContext{ctx, t}
+	if c.host.world {
+		t.labels = c.labels()
+		if long { // too dear for short work
+			t.labels = pprof.WithLabels(t.labels, pprof.Labels(labelTask, t.label()))
+		}
+	}
+	c.host.taskBegan()
+	c.mu.Lock()
+	t.at = len(c.tasks)
+	c.tasks = append(c.tasks, t)
+	c.mu.Unlock()
+	c.host.rt.Task(long, t.run)
+	return cancel
+}
+
+// end is called when the incarnation is over.
+func (t *task) end() {
+	t.cancel()
+	t.close()
+}
+
+func (t *task) close() {
+	if t.closer != nil {
+		t.once.Do(func() { closeSafely(t.closer) })
+	}
+}
+
+// run does the work. The message it ends in is sent by deliver, so that a
+// runtime may let time pass in between.
+func (t *task) run() (deliver func()) {
+	if t.cell.host.world {
+		pprof.SetGoroutineLabels(t.labels)
+	}
+	finished := false
+	defer func() {
+		if finished {
+			return
+		}
+		r := recover()
+		cause := newPanicError(t.cell.path(), t.label(), r)
+		t.cell.noteFailure(cause, "task failed")
+		msg := t.report(cause)
+		t.end()
+		if r == nil { // runtime.Goexit: nobody will get what we return
+			t.deliver(msg)
+			return
+		}
+		deliver = func() { t.deliver(msg) }
+	}()
+	if fault := t.cell.host.options.Fault; fault != nil {
+		fault(t.cell.path(), "task "+t.label())
+	}
+	err := t.body(t.ctx) // most tasks wait in there, so not deeper than need be
+	finished = true
+	t.end()
+	msg := t.report(err)
+	return func() { t.deliver(msg) }
+}
+
+func (t *task) deliver(msg any) {
+	c := t.cell
+	c.mu.Lock()
+	last := len(c.tasks) - 1
+	c.tasks[t.at] = c.tasks[last]
+	c.tasks[t.at].at = t.at
+	c.tasks[last] = nil
+	c.tasks = c.tasks[:last]
+	if last == 0 {
+		c.tasks = nil
+	}
+	c.mu.Unlock()
+	c.post(t.gen, msg)
+	c.host.taskEnded(c)
+}
+
+func (t *task) label() string { return fmt.Sprint(t.name) }

@@ -1,0 +1,149 @@
+package supervisor
+
+import (
+	"time"
+
+	"github.com/asynkron/protoactor-go/actor"
+)
+
+// Now is the node's clock.
+func Now(c actor.Context) time.Time { return of(c).cell.host.rt.Now() }
+
+// At sends msg to c's own actor at t, unless the incarnation ends before.
+func At(c actor.Context, t time.Time, msg any) *Timer { return of(c).after(t.Sub(Now(c)), 0, msg) }
+
+// After sends msg to c's own actor after d, unless the incarnation ends before.
+func After(c actor.Context, d time.Duration, msg any) *Timer { return of(c).after(d, 0, msg) }
+
+// Every sends msg to c's own actor each d until the incarnation ends. Like a
+// time.Ticker it leaves ticks out while the last one still waits in the
+// mailbox. d must be positive.
+func Every(c actor.Context, d time.Duration, msg any) *Timer {
+	if d <= 0 {
+		panic("supervisor: Every with an interval that is not positive")
+	}
+	return of(c).after(d, d, msg)
+}
+
+// Timer is what At, After and Every return.
+type Timer struct{ timer }
+
+// Stop ends the timer. After Stop, its message will not come, not even one
+// that waits in the mailbox already; a message that owns something is
+// discarded. It is called in the actor's own turn.
+func (t *Timer) Stop() { t.stop() }
+
+// timer is guarded by its cell's mu.
+type timer struct {
+	stamped
+	w       *wrapper
+	every   time.Duration
+	due     time.Time
+	prev    *timer // in w.timers
+	next    *timer
+	cancel  func()
+	fired   func() // fire, made once
+	queued  bool   // waits in the mailbox
+	stopped bool
+}
+
+func (w *wrapper) after(d, every time.Duration, msg any) *Timer {
+	t := &Timer{timer{w: w, every: every}}
+	t.gen, t.msg = w.gen, msg
+	t.stamped.timer = &t.timer
+	if w.over {
+		t.stopped = true
+		discard(msg)
+		return t
+	}
+	d = max(d, 0)
+	t.fired = t.fire
+	c := w.cell
+	if every > 0 {
+		t.due = c.host.rt.Now().Add(d)
+	}
+	c.mu.Lock()
+	if t.next = w.timers; t.next != nil {
+		t.next.prev = &t.timer
+	}
+	w.timers = &t.timer
+	t.cancel = c.host.rt.AfterFunc(d, t.fired)
+	c.mu.Unlock()
+	return t
+}
+
+// fire runs outside the actor's turn.
+func (t *timer) fire() {
+	c := t.w.cell
+	c.mu.Lock()
+	post := !t.stopped && !t.queued
+	t.queued = t.queued || post
+	if t.every > 0 && !t.stopped {
+		now := c.host.rt.Now()
+		if late := now.Sub(t.due); late >= 0 {
+			t.due = t.due.Add(late - late%t.every + t.every)
+		}
+		t.cancel = c.host.rt.AfterFunc(t.due.Sub(now), t.fired)
+	}
+	c.mu.Unlock()
+	if post {
+		c.PostUserMessage(&t.stamped)
+	}
+}
+
+// delivered notes that the message has reached the turn, and reports whether
+// it is still wanted.
+func (t *timer) delivered() bool {
+	c := t.w.cell
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	t.queued = false
+	if t.stopped {
+		return false
+	}
+	if t.every == 0 {
+		t.stopped = true
+		t.unlink()
+	}
+	return true
+}
+
+// unlink takes the timer off its incarnation's list; mu is held.
+func (t *timer) unlink() {
+	switch {
+	case t.prev != nil:
+		t.prev.next = t.next
+	case t.w.timers == t:
+		t.w.timers = t.next
+	}
+	if t.next != nil {
+		t.next.prev = t.prev
+	}
+	t.prev, t.next = nil, nil
+}
+
+func (t *timer) stop() {
+	if t.w == nil {
+		return
+	}
+	c := t.w.cell
+	c.mu.Lock()
+	t.unlink()
+	c.mu.Unlock()
+	t.halt()
+}
+
+// halt makes sure that the message does not come any more.
+func (t *timer) halt() {
+	c := t.w.cell
+	c.mu.Lock()
+	if t.stopped {
+		c.mu.Unlock()
+		return
+	}
+	t.stopped = true
+	cancel := t.cancel
+	c.mu.Unlock()
+	cancel()
+	discard(t.msg)
+}

@@ -1,0 +1,268 @@
+package supervisor
+
+import (
+	"fmt"
+	"io"
+	"log/slog"
+	"reflect"
+
+	"github.com/asynkron/protoactor-go/actor"
+)
+
+// wrapper is one incarnation of an actor, and the actor in protoactor's hands.
+// protoactor makes a blank one; it is linked to its cell when Started arrives,
+// because only then all children of the last incarnation have stopped.
+type wrapper struct {
+	host   *host
+	cell   *cell // nil until linked
+	inner  actor.Actor
+	gen    uint64
+	over   bool // no more tasks, timers, subscriptions
+	failed bool // over because of a panic: the user's actor is left alone
+	closed bool // what it owned is closed
+
+	timers *timer // list, guarded by cell.mu
+	owned  *possession
+	extras *extras // nil until one of them is used
+}
+
+// extras of an incarnation that few actors have.
+type extras struct {
+	events []reflect.Type // subscribed
+	chance *Random
+	log    *slog.Logger
+	retry  map[string]bool // failed children whose RetryDue waits for their end
+}
+
+func (w *wrapper) extra() *extras {
+	if w.extras == nil {
+		w.extras = new(extras)
+	}
+	return w.extras
+}
+
+// of finds the wrapper behind a context.
+func of(c actor.Context) *wrapper {
+	w, ok := c.Actor().(*wrapper)
+	if !ok {
+		panic(fmt.Sprintf("supervisor: %s was not spawned by supervisor.Spawn; spawn it that way to use this function", c.Self().GetId()))
+	}
+	return w
+}
+
+// Receive passes user messages on and takes care of the lifecycle.
+func (w *wrapper) Receive(ctx actor.Context) {
+	if w.cell != nil && !w.cell.inSystem {
+		w.deliver(ctx)
+		return
+	}
+	switch m := ctx.Message().(type) {
+	case *actor.Started:
+		w.start(ctx)
+	case *actor.Restarting:
+		w.end()
+		w.sheltered(ctx)
+	case *actor.Stopping:
+		w.sheltered(ctx)
+		w.end()
+	case *actor.Stopped:
+		w.sheltered(ctx)
+		w.end()
+		w.release()
+		w.cell.stopped()
+	case *actor.Terminated:
+		retry := w.cell.childGone(m.Who)
+		switch {
+		case w.failed:
+			return
+		case w.over:
+			w.sheltered(ctx)
+		default:
+			w.deliver(ctx)
+		}
+		if retry {
+			w.cell.post(w.gen, RetryDue{Name: nameOf(m.Who.Id)})
+		}
+	default:
+		if !w.over {
+			w.deliver(ctx)
+		}
+	}
+}
+
+// deliver gives the message in hand to the user's actor.
+func (w *wrapper) deliver(ctx actor.Context) {
+	if fault := w.host.options.Fault; fault != nil {
+		fault(w.cell.path(), typeName(ctx.Message()))
+	}
+	w.inner.Receive(ctx)
+}
+
+// start begins the incarnation.
+func (w *wrapper) start(ctx actor.Context) {
+	c := w.cell
+	if c == nil { // a restart
+		c = w.host.lookup(ctx.Self().Id)
+		w.cell = c
+		c.life.end()
+		c.life.release()
+		c.life = w
+		c.restarts.Add(1)
+	}
+	c.state.Store(stateStarting)
+	w.gen = generations.Add(1)
+	c.incarnation.Add(1)
+	c.gen.Store(w.gen)
+	w.inner = c.make()
+	if w.inner == nil {
+		panic(fmt.Sprintf("supervisor: Spec.New of %s returned nil", c.path()))
+	}
+	if _, ok := w.inner.(*group); ok {
+		c.drains = true
+	}
+	c.mu.Lock()
+	c.goType = reflect.TypeOf(w.inner)
+	c.mu.Unlock()
+	w.deliver(ctx)
+	c.state.CompareAndSwap(stateStarting, stateRunning)
+	c.isUp()
+}
+
+// sheltered delivers a lifecycle message whose panic must not reach
+// protoactor: it would revive a stopping actor, or leave it half stopped.
+func (w *wrapper) sheltered(ctx actor.Context) {
+	if w.inner == nil {
+		return
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			w.cell.noteFailure(newPanicError(w.cell.path(), ctx.Message(), r), "panic while ending")
+		}
+	}()
+	w.inner.Receive(ctx)
+}
+
+// end stops everything that works for this incarnation. Idempotent.
+func (w *wrapper) end() {
+	if w.over {
+		return
+	}
+	w.over = true
+	c := w.cell
+	c.gen.Store(0)
+	if w.extras != nil {
+		c.host.unsubscribe(c, w.extras.events)
+		w.extras.events = nil
+	}
+	c.mu.Lock()
+	timers := w.timers
+	w.timers = nil
+	var tasks []*task
+	for _, t := range c.tasks {
+		if t.gen == w.gen {
+			tasks = append(tasks, t)
+		}
+	}
+	c.mu.Unlock()
+	for timers != nil {
+		t := timers
+		timers = t.next
+		t.prev, t.next = nil, nil
+		t.halt()
+	}
+	for _, t := range tasks {
+		t.end()
+	}
+	c.host.forgetFailed(c)
+}
+
+// release closes what the incarnation owned, last first. Idempotent.
+func (w *wrapper) release() {
+	if w.closed {
+		return
+	}
+	w.closed = true
+	for w.owned != nil {
+		p := w.owned
+		p.unlink()
+		closeSafely(p.closer)
+	}
+}
+
+// possession is an element of the list of what an incarnation owns.
+type possession struct {
+	w          *wrapper
+	closer     io.Closer
+	prev, next *possession
+	linked     bool
+}
+
+func (p *possession) unlink() {
+	if !p.linked {
+		return
+	}
+	p.linked = false
+	if p.prev != nil {
+		p.prev.next = p.next
+	} else {
+		p.w.owned = p.next
+	}
+	if p.next != nil {
+		p.next.prev = p.prev
+	}
+	p.prev, p.next = nil, nil
+}
+
+// Own gives closer to this incarnation. It is closed exactly once, after the
+// children have stopped, however the incarnation ends, the last given first;
+// Close must not block. disown takes it back unclosed. When the incarnation is
+// over already, closer is closed at once.
+func Own(c actor.Context, closer io.Closer) (disown func()) { return of(c).own(closer) }
+
+func (w *wrapper) own(closer io.Closer) func() {
+	if w.closed {
+		closeSafely(closer)
+		return func() {}
+	}
+	p := &possession{w: w, closer: closer, next: w.owned, linked: true}
+	if w.owned != nil {
+		w.owned.prev = p
+	}
+	w.owned = p
+	return p.unlink
+}
+
+// Log is the actor's logger: the root's, with the attribute "actor".
+func Log(c actor.Context) *slog.Logger {
+	w := of(c)
+	x := w.extra()
+	if x.log == nil {
+		x.log = w.cell.host.log.With(labelActor, w.cell.path())
+	}
+	return x.log
+}
+
+// Unhandled is the default case of every Receive: it ignores lifecycle
+// messages, counts and discards the rest.
+func Unhandled(c actor.Context) {
+	w := of(c)
+	msg := c.Message()
+	switch msg.(type) {
+	case actor.SystemMessage, actor.AutoReceiveMessage, *actor.ReceiveTimeout:
+		return
+	}
+	w.cell.unhandled.Add(1)
+	discard(msg)
+}
+
+// Rand is this incarnation's randomness: the system's, or derived from the
+// run's seed and the actor's path. It serves both shapes that pure code takes.
+func Rand(c actor.Context) *Random { return of(c).random() }
+
+func (w *wrapper) random() *Random {
+	x := w.extra()
+	if x.chance == nil {
+		x.chance = w.cell.host.rt.Random(w.cell.path(), uint64(w.cell.incarnation.Load()))
+	}
+	return x.chance
+}

@@ -1,0 +1,27 @@
+package gamelan
+
+import (
+	"context"
+	"log/slog"
+
+	"github.com/asynkron/protoactor-go/actor"
+)
+
+// NewSystem makes an actor system for [WithSystem] that logs its warnings and
+// errors to l and keeps quiet otherwise. Systems made by
+// actor.NewActorSystem do as well.
+func NewSystem(l *slog.Logger) *actor.ActorSystem {
+	quiet := slog.New(warnings{l.Handler()})
+	return actor.NewActorSystem(actor.WithLoggerFactory(func(*actor.ActorSystem) *slog.Logger { return quiet }))
+}
+
+// warnings drops what the runtime logs in the course of its ordinary work, such
+// as a message to an actor that has just stopped.
+type warnings struct{ slog.Handler }
+
+func (w warnings) Enabled(ctx context.Context, l slog.Level) bool {
+	return l >= slog.LevelWarn && w.Handler.Enabled(ctx, l)
+}
+
+func (w warnings) WithAttrs(a []slog.Attr) slog.Handler { return warnings{w.Handler.WithAttrs(a)} }
+func (w warnings) WithGroup(g string) slog.Handler      { return warnings{w.Handler.WithGroup(g)} }

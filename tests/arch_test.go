@@ -1,0 +1,493 @@
+package tests
+
+import (
+	"fmt"
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+)
+
+// module is the import path of the root package. Folders below it are written
+// without it: "transport/mux", and "" for the root package itself.
+const module = "github.com/gamelan-p2p/gamelan"
+
+// layers says how deep a folder lies; the longest matching prefix counts. A
+// file may import what lies deeper than itself, and its own top-level folder.
+var layers = map[string]int{
+	"identity": 0, "supervisor": 0, "internal": 0,
+	"protocol": 1, "inspect": 1,
+	"transport": 2, "peerstore": 2,
+	"dht":         3,
+	"actors":      4,
+	"actors/kad":  5,
+	"":            6,
+	"gamelantest": 7,
+	"cmd":         8, "examples": 8,
+	"tests": 9,
+}
+
+// sameLayer lists the imports across folders of equal depth that are wanted.
+var sameLayer = map[string][]string{
+	"identity": {"internal/ristretto"},
+}
+
+// narrow lists folders that may import less of ours than their layer allows.
+var narrow = map[string][]string{
+	"supervisor": {"supervisor"},
+	"inspect":    {"inspect", "supervisor"},
+}
+
+// strangers are folders inside one top-level folder that must not meet.
+var strangers = []struct {
+	a, b   string
+	except string
+}{
+	{a: "transport", b: "peerstore"},
+	{a: "dht/kad", b: "dht", except: "dht/xor"},
+}
+
+// confined says which folders may import a package that is not ours. An import
+// outside the standard library that no line covers is refused, so a new
+// dependency has to be entered here, and in docs/adr/0005-dependencies.md.
+// No folder at all means: in tests only.
+var confined = map[string][]string{
+	"github.com/asynkron/protoactor-go/actor":       {"supervisor", "inspect", "actors", "", "gamelantest", "cmd", "examples", "tests"},
+	"github.com/asynkron/protoactor-go/eventstream": {"supervisor"},
+	"github.com/flynn/noise":                        {"transport/noise"},
+	"github.com/hashicorp/yamux":                    {"transport/mux"},
+	"github.com/cockroachdb/pebble/v2":              {"internal/kv"},
+	"github.com/oasisprotocol/curve25519-voi":       {"internal/ristretto"},
+	"google.golang.org/protobuf":                    {"protocol/pb", "protocol/identify", "protocol/rpc", "dht", "examples", "tests"},
+	"golang.org/x/crypto":                           {"identity", "internal/ristretto", "protocol", "transport/noise", "dht"},
+	"golang.org/x/sys":                              {"transport/tcp", "internal/kv", "cmd"},
+	"golang.org/x/term":                             {"cmd"},
+	"github.com/multiformats/go-multiaddr":          {"protocol", "transport", "peerstore", "actors", "", "gamelantest", "cmd", "examples", "tests"},
+	"github.com/alecthomas/kong":                    {"cmd"},
+	"github.com/prometheus/client_golang":           {"inspect", "", "cmd"},
+	"github.com/adrg/xdg":                           {"cmd"},
+	"github.com/google/renameio/v2":                 {"internal/kv", "cmd"},
+	"github.com/gofrs/flock":                        {"internal/kv", "", "cmd"},
+	"github.com/pelletier/go-toml/v2":               {"cmd/gamelan/internal/config"},
+	"github.com/coreos/go-systemd/v22":              {"cmd"},
+	"go.uber.org/goleak":                            {"gamelantest"},
+	"github.com/cockroachdb/datadriven":             nil,
+	"github.com/google/go-cmp":                      nil,
+	"github.com/gtank/ristretto255":                 nil,
+	"github.com/rogpeppe/go-internal":               nil,
+	"pgregory.net/rapid":                            nil,
+
+	// Of the standard library, what opens sockets.
+	"net":      {"transport", "inspect", "gamelantest", "cmd", "tests/internal"},
+	"net/http": {"inspect", "gamelantest", "cmd"},
+}
+
+// pure folders hold values, codecs and machines: no goroutine, clock, socket,
+// disk or actor. They import of ours only what is pure as well.
+var (
+	pure        = []string{"identity", "protocol", "dht", "transport/dial", "transport/connpool"}
+	pureImports = append(slices.Clone(pure), "internal/ristretto")
+	impure      = []string{"net", "net/http", "os", "os/exec", "syscall", "github.com/asynkron/protoactor-go"}
+)
+
+// notInPure and notInActors are calls of package time that a folder must not
+// make; the clock is an argument there, or supervisor's.
+var (
+	notInPure   = []string{"Now", "After", "AfterFunc", "Sleep", "Since", "Until", "Tick", "NewTicker", "NewTimer"}
+	notInActors = []string{"Now", "After", "AfterFunc", "Sleep", "Since", "Until", "Tick", "NewTicker", "NewTimer"}
+)
+
+// seeded are the names of math/rand and math/rand/v2 that pure code may use:
+// everything that is built from a source, nothing that draws from the shared one.
+var seeded = []string{"New", "NewSource", "NewPCG", "NewChaCha8", "NewZipf", "Rand", "Source", "Source64", "PCG", "ChaCha8", "Zipf"}
+
+// otherFolders are top-level folders without a package of this module.
+var otherFolders = []string{"bench", "docs", "tools"}
+
+// TestArchitecture checks every file of the module that is not a test.
+func TestArchitecture(t *testing.T) {
+	root, err := filepath.Abs("..")
+	if err != nil {
+		t.Fatal(err)
+	}
+	files := 0
+	err = filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		rel, err := filepath.Rel(root, path)
+		if err != nil {
+			return err
+		}
+		rel = filepath.ToSlash(rel)
+		if d.IsDir() {
+			switch name := d.Name(); {
+			case rel == ".":
+				return nil
+			case strings.HasPrefix(name, "."), name == "testdata":
+				return filepath.SkipDir
+			case !strings.Contains(rel, "/") && !knownFolder(rel):
+				t.Errorf("%s: got an unknown top-level folder, want one of the layers in tests/arch_test.go", rel)
+				return filepath.SkipDir
+			}
+			if _, err := os.Stat(filepath.Join(path, "go.mod")); err == nil {
+				return filepath.SkipDir // another module
+			}
+			return nil
+		}
+		if !strings.HasSuffix(rel, ".go") || strings.HasSuffix(rel, "_test.go") {
+			return nil
+		}
+		src, err := os.ReadFile(path)
+		if err != nil {
+			return err
+		}
+		files++
+		for _, v := range violations(t, rel, src) {
+			t.Error(v)
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if files == 0 {
+		t.Fatalf("got no Go file under %s, want the whole module", root)
+	}
+}
+
+func knownFolder(top string) bool {
+	_, ok := layers[top]
+	return ok || slices.Contains(otherFolders, top)
+}
+
+// violations lists what src, the file at the slash-separated path name, does
+// against the rules.
+func violations(t *testing.T, name string, src []byte) []string {
+	t.Helper()
+	fset := token.NewFileSet()
+	file, err := parser.ParseFile(fset, name, src, parser.SkipObjectResolution)
+	if err != nil {
+		t.Fatal(err)
+	}
+	folder := ""
+	if i := strings.LastIndex(name, "/"); i >= 0 {
+		folder = name[:i]
+	}
+	c := checker{fset: fset, folder: folder, names: map[string]string{}}
+	if _, ok := layerOf(folder); !ok {
+		c.report(file.Name, "got folder %q in no layer", folder)
+		return c.found
+	}
+	for _, spec := range file.Imports {
+		c.importSpec(spec)
+	}
+	if within(folder, pure) {
+		c.pureCode(file)
+	}
+	if within(folder, []string{"actors"}) {
+		c.actorCode(file)
+	}
+	return c.found
+}
+
+// checker walks one file.
+type checker struct {
+	fset   *token.FileSet
+	folder string
+	names  map[string]string // local name of an import → its path
+	found  []string
+}
+
+func (c *checker) report(n ast.Node, format string, args ...any) {
+	c.found = append(c.found, fmt.Sprintf("%s: %s", c.fset.Position(n.Pos()), fmt.Sprintf(format, args...)))
+}
+
+func (c *checker) importSpec(spec *ast.ImportSpec) {
+	path, err := strconv.Unquote(spec.Path.Value)
+	if err != nil {
+		c.report(spec, "got an import path that is not a string: %v", err)
+		return
+	}
+	local := path[strings.LastIndex(path, "/")+1:]
+	if path == "math/rand/v2" {
+		local = "rand"
+	}
+	if spec.Name != nil {
+		local = spec.Name.Name
+	}
+	if local == "." {
+		c.report(spec, "got a dot import of %s, want a name", path)
+	}
+	c.names[local] = path
+
+	if path == module || strings.HasPrefix(path, module+"/") {
+		c.ours(spec, strings.TrimPrefix(strings.TrimPrefix(path, module), "/"))
+		return
+	}
+	c.theirs(spec, path)
+}
+
+// ours checks an import of another folder of this module.
+func (c *checker) ours(n ast.Node, path string) {
+	theirLayer, ok := layerOf(path)
+	if !ok {
+		c.report(n, "got an import of %q, which is in no layer", path)
+		return
+	}
+	ownLayer, _ := layerOf(c.folder)
+	if top(path) != top(c.folder) && theirLayer >= ownLayer && !within(path, sameLayer[top(c.folder)]) {
+		c.report(n, "%q (layer %d) imports %q (layer %d), want lower layers only", c.folder, ownLayer, path, theirLayer)
+	}
+	if allowed, ok := narrow[top(c.folder)]; ok && !within(path, allowed) {
+		c.report(n, "%q imports %q, want nothing of ours but %v", c.folder, path, allowed)
+	}
+	if within(c.folder, pure) && !within(path, pureImports) {
+		c.report(n, "pure package %q imports %q, want only %v", c.folder, path, pureImports)
+	}
+	for _, s := range strangers {
+		if s.except != "" && (within(path, []string{s.except}) || within(c.folder, []string{s.except})) {
+			continue
+		}
+		a, b := side(c.folder, s.a, s.b), side(path, s.a, s.b)
+		if a != "" && b != "" && a != b {
+			c.report(n, "%q imports %q, want %s and %s to know nothing of each other", c.folder, path, s.a, s.b)
+		}
+	}
+}
+
+// side says to which of two folders a path belongs, the longer one first.
+func side(path, a, b string) string {
+	for _, s := range []string{a, b} { // a is the longer where one contains the other
+		if within(path, []string{s}) {
+			return s
+		}
+	}
+	return ""
+}
+
+// theirs checks an import of the standard library or of another module.
+func (c *checker) theirs(n ast.Node, path string) {
+	if within(c.folder, pure) {
+		for _, p := range impure {
+			if path == p || p != "net" && p != "os" && strings.HasPrefix(path, p+"/") {
+				c.report(n, "pure package %q imports %s", c.folder, path)
+			}
+		}
+	}
+	rule, best := []string(nil), ""
+	for prefix, folders := range confined {
+		std := !strings.Contains(strings.SplitN(prefix, "/", 2)[0], ".")
+		if path == prefix || !std && strings.HasPrefix(path, prefix+"/") {
+			if len(prefix) > len(best) {
+				rule, best = folders, prefix
+			}
+		}
+	}
+	switch {
+	case best == "" && !strings.Contains(strings.SplitN(path, "/", 2)[0], "."):
+		// standard library, free
+	case best == "":
+		c.report(n, "got an import of %s, which no rule covers: a new dependency needs a line in tests/arch_test.go and in docs/adr/0005-dependencies.md", path)
+	case !within(c.folder, rule):
+		c.report(n, "%q imports %s, want it only in %q", c.folder, path, rule)
+	}
+}
+
+func (c *checker) pureCode(file *ast.File) {
+	ast.Inspect(file, func(n ast.Node) bool {
+		switch n := n.(type) {
+		case *ast.GoStmt:
+			c.report(n, "pure package %q starts a goroutine", c.folder)
+		case *ast.ChanType:
+			c.report(n, "pure package %q uses a channel", c.folder)
+		case *ast.SelectorExpr:
+			path, name := c.selected(n)
+			switch {
+			case path == "time" && slices.Contains(notInPure, name):
+				c.report(n, "pure package %q calls time.%s, want the time as an argument", c.folder, name)
+			case (path == "math/rand" || path == "math/rand/v2") && !slices.Contains(seeded, name):
+				c.report(n, "pure package %q calls rand.%s, want randomness as an argument", c.folder, name)
+			}
+		}
+		c.channelOperation(n, "pure package")
+		return true
+	})
+}
+
+func (c *checker) actorCode(file *ast.File) {
+	ast.Inspect(file, func(n ast.Node) bool {
+		switch n := n.(type) {
+		case *ast.GoStmt:
+			c.report(n, "an actor starts a goroutine, want supervisor.Go or supervisor.Do")
+		case *ast.SelectorExpr:
+			if path, name := c.selected(n); path == "time" && slices.Contains(notInActors, name) {
+				c.report(n, "an actor calls time.%s, want supervisor.Now, At, After or Every", name)
+			}
+		case *ast.CallExpr:
+			sel, ok := n.Fun.(*ast.SelectorExpr)
+			if !ok {
+				if index, isIndex := n.Fun.(*ast.IndexExpr); isIndex {
+					sel, ok = index.X.(*ast.SelectorExpr)
+				}
+			}
+			if !ok {
+				break
+			}
+			path, name := c.selected(sel)
+			switch {
+			case path != "":
+				// a function of a package, such as supervisor.Spawn
+			case name == "Result" && len(n.Args) == 0, name == "Wait" && len(n.Args) == 0:
+				c.report(n, "an actor waits in .%s(), want a message or a task", name)
+			case strings.HasPrefix(name, "Spawn"):
+				c.report(n, "an actor calls .%s, want supervisor.Spawn", name)
+			}
+		}
+		c.channelOperation(n, "actor in")
+		return true
+	})
+}
+
+// channelOperation reports sending, receiving and select.
+func (c *checker) channelOperation(n ast.Node, who string) {
+	switch n := n.(type) {
+	case *ast.SendStmt:
+		c.report(n, "%s %q sends on a channel", who, c.folder)
+	case *ast.SelectStmt:
+		c.report(n, "%s %q selects on channels", who, c.folder)
+	case *ast.UnaryExpr:
+		if n.Op == token.ARROW {
+			c.report(n, "%s %q receives from a channel", who, c.folder)
+		}
+	}
+}
+
+// selected gives the import path and the name of pkg.Name, and an empty path
+// where the left side is not an imported package.
+func (c *checker) selected(n *ast.SelectorExpr) (path, name string) {
+	if id, ok := n.X.(*ast.Ident); ok {
+		path = c.names[id.Name]
+	}
+	return path, n.Sel.Name
+}
+
+func top(folder string) string { return strings.SplitN(folder, "/", 2)[0] }
+
+// within says whether folder is one of folders or lies below one. The root
+// package lies below nothing, and nothing lies below it.
+func within(folder string, folders []string) bool {
+	for _, f := range folders {
+		if folder == f || f != "" && strings.HasPrefix(folder, f+"/") {
+			return true
+		}
+	}
+	return false
+}
+
+// layerOf finds the layer by the longest prefix that layers names.
+func layerOf(folder string) (int, bool) {
+	for f := folder; ; {
+		if l, ok := layers[f]; ok && (f != "" || folder == "") {
+			return l, true
+		}
+		i := strings.LastIndex(f, "/")
+		if i < 0 {
+			return 0, false
+		}
+		f = f[:i]
+	}
+}
+
+// TestArchitectureRefuses shows that each rule can fail: every snippet breaks
+// one of them and must be found, with these words in the report.
+func TestArchitectureRefuses(t *testing.T) {
+	const m = module
+	tests := []struct {
+		name, file, src, want string
+	}{
+		{"upward", "protocol/a.go", `import _ "` + m + `/transport"`, "lower layers only"},
+		{"sideways", "cmd/gamelan/a.go", `import _ "` + m + `/examples/chat"`, "lower layers only"},
+		{"root from actors", "actors/a.go", `import _ "` + m + `"`, "lower layers only"},
+		{"kad from actors by longest prefix", "dht/a.go", `import _ "` + m + `/actors/kad"`, "layer 5"},
+		{"unlisted sibling", "identity/a.go", `import _ "` + m + `/internal/kv"`, "lower layers only"},
+		{"supervisor alone", "supervisor/a.go", `import _ "` + m + `/internal/credit"`, "want nothing of ours"},
+		{"inspect narrow", "inspect/a.go", `import _ "` + m + `/identity"`, "want nothing of ours"},
+		{"transport and peerstore", "transport/tcp/a.go", `import _ "` + m + `/peerstore"`, "know nothing of each other"},
+		{"peerstore and transport", "peerstore/a.go", `import _ "` + m + `/transport"`, "know nothing of each other"},
+		{"kad and dht", "dht/kad/table/a.go", `import _ "` + m + `/dht/envelope"`, "know nothing of each other"},
+		{"dht and kad", "dht/saf/a.go", `import _ "` + m + `/dht/kad"`, "know nothing of each other"},
+		{"unknown folder of ours", "actors/a.go", `import _ "` + m + `/helpers"`, "in no layer"},
+		{"in an unknown folder", "helpers/a.go", ``, "in no layer"},
+		{"pure and supervisor", "protocol/rpc/a.go", `import _ "` + m + `/supervisor"`, "pure package"},
+		{"pure and impure sibling", "transport/dial/a.go", `import _ "` + m + `/transport/tcp"`, "pure package"},
+		{"noise", "transport/upgrade/a.go", `import _ "github.com/flynn/noise"`, "want it only in"},
+		{"yamux", "actors/a.go", `import _ "github.com/hashicorp/yamux"`, "want it only in"},
+		{"pebble below its prefix", "peerstore/a.go", `import _ "github.com/cockroachdb/pebble/v2/vfs"`, "want it only in"},
+		{"protobuf", "actors/a.go", `import _ "google.golang.org/protobuf/proto"`, "want it only in"},
+		{"ristretto", "identity/a.go", `import _ "github.com/oasisprotocol/curve25519-voi/curve"`, "want it only in"},
+		{"oracle outside tests", "internal/ristretto/a.go", `import _ "github.com/gtank/ristretto255"`, "want it only in"},
+		{"protoactor", "transport/a.go", `import _ "github.com/asynkron/protoactor-go/actor"`, "want it only in"},
+		{"protoactor remote", "supervisor/a.go", `import _ "github.com/asynkron/protoactor-go/remote"`, "no rule covers"},
+		{"new dependency", "cmd/gamelan/a.go", `import _ "github.com/spf13/cobra"`, "no rule covers"},
+		{"sockets", "actors/a.go", `import _ "net"`, "want it only in"},
+		{"dot import", "actors/a.go", `import . "time"`, "dot import"},
+		{"pure disk", "protocol/a.go", `import _ "os"`, "imports os"},
+		{"pure socket", "transport/dial/a.go", `import _ "net"`, "imports net"},
+		{"pure goroutine", "dht/a.go", `func f() { go f() }`, "starts a goroutine"},
+		{"pure channel", "identity/a.go", `var c chan int`, "uses a channel"},
+		{"pure receive", "identity/a.go", `func f() { <-g() }`, "receives from a channel"},
+		{"pure clock", "protocol/frame/a.go", "import \"time\"\nvar _ = time.Now()", "calls time.Now"},
+		{"pure clock renamed", "protocol/a.go", "import clock \"time\"\nfunc f() { clock.Sleep(1) }", "calls time.Sleep"},
+		{"pure clock as a value", "protocol/a.go", "import \"time\"\nvar now = time.Now", "calls time.Now"},
+		{"pure chance", "transport/connpool/a.go", "import \"math/rand/v2\"\nvar _ = rand.IntN(3)", "calls rand.IntN"},
+		{"actor goroutine", "actors/a.go", `func f() { go f() }`, "starts a goroutine"},
+		{"actor clock", "actors/kad/a.go", "import \"time\"\nvar _ = time.AfterFunc(1, nil)", "calls time.AfterFunc"},
+		{"actor send", "actors/a.go", `func f(c chan int) { c <- 1 }`, "sends on a channel"},
+		{"actor receive", "actors/a.go", `func f(c chan int) int { return <-c }`, "receives from a channel"},
+		{"actor select", "actors/a.go", `func f() { select {} }`, "selects on channels"},
+		{"actor future", "actors/a.go", `func f(x F) { x.RequestFuture(nil, nil, 1).Result() }`, "waits in .Result()"},
+		{"actor wait", "actors/a.go", `func f(x F) { x.Wait() }`, "waits in .Wait()"},
+		{"actor spawn", "actors/a.go", `func f(ctx F) { ctx.SpawnNamed(nil, "a") }`, "calls .SpawnNamed"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			got := violations(t, tt.file, []byte("package p\n"+tt.src+"\n"))
+			if !slices.ContainsFunc(got, func(v string) bool { return strings.Contains(v, tt.want) }) {
+				t.Errorf("got %q, want a violation with %q", got, tt.want)
+			}
+		})
+	}
+}
+
+// TestArchitectureAllows shows that the rules leave the intended imports alone.
+func TestArchitectureAllows(t *testing.T) {
+	const m = module
+	tests := []struct{ name, file, src string }{
+		{"downward", "actors/a.go", `import _ "` + m + `/transport/mux"`},
+		{"own folder", "transport/upgrade/a.go", `import _ "` + m + `/transport/noise"`},
+		{"ristretto", "identity/a.go", `import _ "` + m + `/internal/ristretto"`},
+		{"inspect and supervisor", "inspect/a.go", `import _ "` + m + `/supervisor"`},
+		{"root", "wire.go", `import _ "` + m + `/actors/kad"`},
+		{"xor from kad", "dht/kad/a.go", `import _ "` + m + `/dht/xor"`},
+		{"xor from dht", "dht/saf/a.go", `import _ "` + m + `/dht/xor"`},
+		{"seeded chance", "dht/a.go", "import \"math/rand/v2\"\nfunc f(r *rand.Rand) int { return r.IntN(3) }"},
+		{"time as a value", "protocol/a.go", "import \"time\"\nfunc f(now time.Time) time.Time { return now.Add(time.Second) }"},
+		{"addresses", "protocol/a.go", `import _ "net/netip"`},
+		{"supervisor's spawn", "actors/a.go", "import \"" + m + "/supervisor\"\nfunc f(c C) { supervisor.Spawn(c, nil) }"},
+		{"wire code may wait", "transport/mux/a.go", "import \"time\"\nvar _ = time.Now\nfunc f(c chan int) { go f(c); <-c }"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			if got := violations(t, tt.file, []byte("package p\n"+tt.src+"\n")); len(got) != 0 {
+				t.Errorf("got %q, want no violation", got)
+			}
+		})
+	}
+}

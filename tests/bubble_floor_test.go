@@ -1,0 +1,389 @@
+package tests
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"runtime"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	ma "github.com/multiformats/go-multiaddr"
+
+	"github.com/gamelan-p2p/gamelan"
+	"github.com/gamelan-p2p/gamelan/actors"
+	"github.com/gamelan-p2p/gamelan/gamelantest"
+	"github.com/gamelan-p2p/gamelan/transport"
+	"github.com/gamelan-p2p/gamelan/transport/memory"
+)
+
+// crowd is the transport of one node among many others that exist only as
+// addresses: one that lives is started when it is dialled. It counts the dials.
+type crowd struct {
+	*memory.Transport
+	net   *gamelantest.Network
+	takes func(number int) (d time.Duration, err error) // a dial, before it succeeds or fails
+
+	mu      sync.Mutex
+	running map[int]bool // dials under way, by number
+	started map[int]bool
+	slowest time.Duration
+	most    int
+	total   int
+	twice   int
+	recent  []time.Time
+	burst   int // most begun within one second
+}
+
+var errDead = errors.New("nobody there")
+
+func (c *crowd) Dial(ctx context.Context, a ma.Multiaddr) (transport.Conn, error) {
+	var number int
+	fmt.Sscanf(a.String(), "/memory/%d", &number)
+	began := time.Now()
+	c.begin(number, began)
+	defer func() {
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		delete(c.running, number)
+		c.slowest = max(c.slowest, time.Since(began))
+	}()
+	d, err := c.takes(number)
+	select {
+	case <-time.After(d):
+	case <-ctx.Done():
+		return nil, &transport.DialError{Addr: a, Stage: transport.StageConnect, Err: ctx.Err()}
+	}
+	if err != nil {
+		return nil, &transport.DialError{Addr: a, Stage: transport.StageConnect, Err: err}
+	}
+	c.mu.Lock()
+	if !c.started[number] {
+		c.started[number] = true
+		c.net.Start(gamelan.Config{Secret: gamelantest.Secret(number), Listen: []string{a.String()}})
+	}
+	c.mu.Unlock()
+	return c.Transport.Dial(ctx, a)
+}
+
+func (c *crowd) begin(number int, now time.Time) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.running[number] {
+		c.twice++
+	}
+	c.running[number] = true
+	c.most = max(c.most, len(c.running))
+	c.total++
+	c.recent = append(c.recent, now)
+	for now.Sub(c.recent[0]) >= time.Second {
+		c.recent = c.recent[1:]
+	}
+	c.burst = max(c.burst, len(c.recent))
+}
+
+// TestFloor gives a node a thousand peers, three of ten of them dead, of which it
+// is to find twelve to be connected to.
+//
+// conforms: V 30; comms 113
+func TestFloor(t *testing.T) {
+	const peers, floor, inFlight = 1000, 12, 8
+	gamelantest.Bubble(t, func(t *testing.T) {
+		net := gamelantest.NewNetwork(t)
+		r := rand.New(rand.NewPCG(1, 2))
+		live, dead := make(map[int]time.Duration), 0
+		for n := 1001; n <= 1000+peers; n++ {
+			if r.IntN(10) < 3 {
+				dead++
+			} else {
+				live[n] = 50*time.Millisecond + time.Duration(r.IntN(5000))*time.Millisecond
+			}
+		}
+		c := &crowd{
+			Transport: net.Transport(), net: net, running: map[int]bool{}, started: map[int]bool{},
+			takes: func(number int) (time.Duration, error) {
+				d, ok := live[number]
+				switch {
+				case ok:
+					return d, nil
+				case number%2 == 0:
+					return 0, errDead
+				}
+				return time.Hour, errDead // until the limit of a dial
+			},
+		}
+		var seeds []string
+		for n := 1001; n <= 1000+peers; n++ {
+			seeds = append(seeds, fmt.Sprintf("%s::/memory/%d", gamelantest.Secret(n).PublicKey(), n))
+		}
+		node, err := gamelan.Start(t.Context(), gamelan.Config{
+			Listen: []string{"/memory/1"}, Secret: gamelantest.Secret(1), Floor: floor, MinConnected: floor, Seeds: seeds, MaxDials: inFlight,
+		}, gamelan.WithSystem(net.System), gamelan.WithTransport(c))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer node.Close(context.Background())
+		began := time.Now()
+		gamelantest.Eventually(t, time.Hour, "so many connections as are wanted", func() bool { return len(node.Connections()) >= floor })
+		took := time.Since(began)
+		// The rest of the round is taken back, and nothing more is dialled.
+		time.Sleep(time.Minute)
+		total := c.total
+		time.Sleep(time.Hour)
+		if c.total != total {
+			t.Errorf("got %d dials after the floor was reached, want none", c.total-total)
+		}
+		t.Logf("%d connections after %v with %d dials (%d of %d peers dead), slowest %v, %d at once, %d in a second",
+			floor, took, total, dead, peers, c.slowest, c.most, c.burst)
+		if took > 3*c.slowest {
+			t.Errorf("got %d connections after %v, want at most three times the slowest dial, %v", floor, took, c.slowest)
+		}
+		if c.most > inFlight || c.twice > 0 || c.burst > 20 {
+			t.Errorf("got %d dials at once, %d in a second and %d of a peer that was being dialled, want at most %d, 20 and 0", c.most, c.burst, c.twice, inFlight)
+		}
+		status, err := node.Status(t.Context())
+		if err != nil || status.State != "online" || status.Nodes < floor || status.Floor != floor {
+			t.Errorf("got %+v, %v, want online with %d nodes", status, err, floor)
+		}
+	})
+}
+
+// TestChurn has a network of nodes of which one is restarted every virtual
+// minute and away for half of one: nobody is below its floor for longer than it
+// takes to notice a loss, and a minute. With GAMELAN_LONG it is 100 nodes for a
+// virtual day, and memory must stay what it was.
+func TestChurn(t *testing.T) {
+	nodes, virtual, floor := 24, time.Hour, 4
+	long := os.Getenv("GAMELAN_LONG") != ""
+	switch {
+	case long:
+		nodes, virtual, floor = 100, 24*time.Hour, 8
+	case testing.Short() || raceEnabled:
+		nodes, virtual = 12, 20*time.Minute
+	}
+	began := time.Now()
+	gamelantest.Bubble(t, func(t *testing.T) { churn(t, nodes, floor, virtual, long) })
+	t.Logf("%d nodes, %v of virtual time in %v", nodes, virtual, time.Since(began).Round(time.Millisecond))
+}
+
+// lossNoticed is how long a connection may be dead before it is known: the
+// silence after which it is pinged, and the time for the pong.
+const lossNoticed = 30*time.Second + 65*time.Second
+
+func churn(t *testing.T, count, floor int, virtual time.Duration, measure bool) {
+	net := gamelantest.NewNetwork(t)
+	seeds := make([]string, count)
+	for i := range seeds {
+		seeds[i] = fmt.Sprintf("%s::/memory/%d", gamelantest.Secret(i+1).PublicKey(), i+1)
+	}
+	nodes := make([]*gamelan.Node, count)
+	start := func(i int) {
+		n, err := gamelan.Start(context.Background(), gamelan.Config{
+			Secret: gamelantest.Secret(i + 1), Listen: []string{fmt.Sprintf("/memory/%d", i+1)}, Seeds: seeds, Floor: floor,
+		}, gamelan.WithSystem(net.System), gamelan.WithTransport(net.Transport()))
+		if err != nil {
+			t.Fatalf("start node %d: %v", i+1, err)
+		}
+		nodes[i] = n
+	}
+	below := make([]time.Time, count) // since when
+	var longest time.Duration
+	look := func() {
+		now := time.Now()
+		for i, n := range nodes {
+			switch {
+			case n == nil || len(n.Connections()) >= floor:
+				below[i] = time.Time{}
+			case below[i].IsZero():
+				below[i] = now
+			default:
+				longest = max(longest, now.Sub(below[i]))
+			}
+		}
+	}
+	for i := range nodes {
+		start(i)
+	}
+	defer func() {
+		for _, n := range nodes {
+			if n != nil {
+				n.Close(context.Background())
+			}
+		}
+	}()
+	var second uint64
+	goroutines, begin := 0, time.Now()
+	for minute := 0; time.Since(begin) < virtual; minute++ {
+		i := minute % count
+		if err := nodes[i].Close(context.Background()); err != nil {
+			t.Errorf("close node %d: %v", i+1, err)
+		}
+		nodes[i] = nil
+		for range 15 {
+			time.Sleep(2 * time.Second)
+			look()
+		}
+		start(i)
+		for range 15 {
+			time.Sleep(2 * time.Second)
+			look()
+		}
+		if minute == 119 && measure {
+			second, goroutines = heapInUse(), bubbled()
+		}
+	}
+	if limit := lossNoticed + time.Minute; longest > limit {
+		t.Errorf("got a node below its floor for %v, want at most %v", longest, limit)
+	}
+	t.Logf("longest time below the floor: %v", longest)
+	if !measure {
+		return
+	}
+	synctest.Wait()
+	last := heapInUse()
+	t.Logf("memory: %d bytes after two hours, %d at the end; goroutines %d, %d", second, last, goroutines, bubbled())
+	if float64(last) > 1.05*float64(second) {
+		t.Errorf("got %d bytes in use in the last hour, want at most 5 %% more than the %d of the second", last, second)
+	}
+}
+
+func heapInUse() uint64 {
+	runtime.GC()
+	runtime.GC()
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	return m.HeapAlloc
+}
+
+// TestWhyNotConnected looks at what the status says about a peer that is held and
+// cannot be reached.
+func TestWhyNotConnected(t *testing.T) {
+	gamelantest.Bubble(t, func(t *testing.T) {
+		net := gamelantest.NewNetwork(t)
+		a, b := net.Start(gamelan.Config{}), net.Start(gamelan.Config{})
+		release := a.Hold(b.ID())
+		defer release()
+		says := func(parts ...string) {
+			t.Helper()
+			status, err := a.Status(t.Context())
+			if err != nil {
+				t.Fatal(err)
+			}
+			wantParts(t, status.Cause, parts...)
+		}
+		time.Sleep(10 * time.Second)
+		says("connected to nobody", b.ID().String(), "wanted by hold-", "unknown peer")
+		net.Introduce(a, b)
+		gamelantest.Eventually(t, 2*time.Minute, "a connection", func() bool { return len(a.Connections()) == 1 })
+		says("connected to 1 node")
+		if got := a.Owners(b.ID()); len(got) != 1 {
+			t.Errorf("got owners %v, want one", got)
+		}
+		net.Partition(a, b)
+		gamelantest.Eventually(t, 5*time.Minute, "the loss", func() bool { return len(a.Connections()) == 0 })
+		time.Sleep(2 * time.Minute)
+		says("its connection ended: no pong by network", "its last dial failed", "no answer in time", "dial")
+		net.Heal(a, b)
+		gamelantest.Eventually(t, 5*time.Minute, "a connection again", func() bool { return len(a.Connections()) == 1 })
+		if err := b.Close(context.Background()); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(10 * time.Second)
+		says("its connection ended: ended by peer")
+	})
+}
+
+func wantParts(t *testing.T, got string, parts ...string) {
+	t.Helper()
+	for _, p := range parts {
+		if !strings.Contains(got, p) {
+			t.Errorf("got %q, want %q in it", got, p)
+		}
+	}
+}
+
+// TestChoiceIsShown has the last choice that looked at a peer say what became of
+// it.
+func TestChoiceIsShown(t *testing.T) {
+	gamelantest.Bubble(t, func(t *testing.T) {
+		net := gamelantest.NewNetwork(t)
+		b := net.Start(gamelan.Config{})
+		c := net.Start(gamelan.Config{})
+		a := net.Start(gamelan.Config{Floor: 1, Seeds: []string{b.Seed(), c.Seed()}})
+		gamelantest.Eventually(t, time.Minute, "a connection", func() bool { return len(a.Connections()) >= 1 })
+		time.Sleep(time.Minute)
+		choice, ok := a.Choice(b.ID())
+		if !ok || choice.Considered != 2 || choice.Missing != 1 {
+			t.Fatalf("got %+v, %v, want a choice among two for one", choice, ok)
+		}
+		if _, r, ok := choice.Rank(b.ID()); !ok || len(r.Parts) == 0 || r.Verdict == "" {
+			t.Errorf("got %+v, want its parts and the verdict", r)
+		}
+		// Who was disconnected on request is left alone.
+		for _, ref := range a.Connections() {
+			if err := a.Disconnect(t.Context(), ref.Peer); err != nil {
+				t.Fatal(err)
+			}
+		}
+		for _, closed := range a.Actors().Closed.Last() {
+			if closed.Reason.Code == "" || closed.Reason.By == "" {
+				t.Errorf("got close reason %+v, want a code and an initiator", closed.Reason)
+			}
+		}
+		time.Sleep(5 * time.Minute)
+		status, _ := a.Status(t.Context())
+		if len(a.Connections()) > 0 || !strings.Contains(status.Cause, "2 known ones") {
+			t.Errorf("got %d connections, %q, want both left alone", len(a.Connections()), status.Cause)
+		}
+		gamelantest.Eventually(t, 10*time.Minute, "a connection again", func() bool { return len(a.Connections()) >= 1 })
+		if _, ok := a.Choice(a.ID()); ok {
+			t.Error("got a choice that looked at the node itself")
+		}
+	})
+}
+
+// TestBreakerSparesWhoIsAskedFor has three failures in a row stop the node's own
+// dials of a peer, and nobody else's.
+//
+// conforms: V 30
+func TestBreakerSparesWhoIsAskedFor(t *testing.T) {
+	gamelantest.Bubble(t, func(t *testing.T) {
+		net := gamelantest.NewNetwork(t)
+		a := net.Start(gamelan.Config{Floor: 3})
+		b := net.Start(gamelan.Config{})
+		net.Connect(a, b) // a is not offline: failures count
+		dead := gamelantest.Secret(500).PublicKey()
+		if _, err := a.AddSeed(t.Context(), dead.String()+"::/memory/60000"); err != nil {
+			t.Fatal(err)
+		}
+		tries := func(by string) (n int) {
+			for _, x := range a.Attempts(dead.NodeID()) {
+				if strings.Contains(x.By, by) {
+					n++
+				}
+			}
+			return n
+		}
+		gamelantest.Eventually(t, 10*time.Minute, "three failures", func() bool { return tries("floor") >= 3 })
+		before := len(a.Attempts(dead.NodeID()))
+		time.Sleep(110 * time.Second)
+		if got := len(a.Attempts(dead.NodeID())); got != before {
+			t.Errorf("got %d dials in two minutes after three failures, want none", got-before)
+		}
+		if _, err := a.Dial(t.Context(), dead.NodeID()); !errors.Is(err, transport.ErrUnreachable) && !errors.Is(err, transport.ErrAddressNotAvailable) {
+			t.Errorf("dial on request: got %v, want it tried", err)
+		}
+		if got := len(a.Attempts(dead.NodeID())); got != before+1 {
+			t.Errorf("dial on request: got %d attempts more, want 1", got-before)
+		}
+		var refused *actors.DialError
+		if _, err := a.Dial(t.Context(), dead.NodeID()); !errors.As(err, &refused) || len(refused.Attempts) != 1 {
+			t.Errorf("got %v, want an attempt", err)
+		}
+	})
+}

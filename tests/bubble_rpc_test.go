@@ -1,0 +1,628 @@
+package tests
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"iter"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"google.golang.org/protobuf/types/known/wrapperspb"
+
+	"github.com/gamelan-p2p/gamelan"
+	"github.com/gamelan-p2p/gamelan/gamelantest"
+	"github.com/gamelan-p2p/gamelan/inspect"
+	"github.com/gamelan-p2p/gamelan/protocol"
+	"github.com/gamelan-p2p/gamelan/protocol/rpc"
+)
+
+type (
+	text   = wrapperspb.StringValue
+	number = wrapperspb.UInt64Value
+	blob   = wrapperspb.BytesValue
+)
+
+const testService protocol.ID = "test/rpc/1"
+
+// Methods of the test service.
+const (
+	greet   = 1 // text → text
+	count   = 2 // number → stream of so many numbers
+	wait    = 3 // number of ms → text, whatever ctx says while stubborn
+	fail    = 4 // text → an error with that text; "panic" panics
+	sized   = 5 // number → blob of that size
+	echo    = 6 // blob → blob
+	endless = 7 // number → stream of blobs of that size, for ever
+)
+
+// service is the test service and what it saw.
+type service struct {
+	running, calls, cancelled, items atomic.Int64
+	stubborn                         atomic.Bool
+}
+
+func (s *service) service() rpc.Service {
+	return rpc.Service{Protocol: testService, Methods: []rpc.Method{
+		rpc.Unary(greet, func(ctx context.Context, in *text) (*text, error) {
+			s.calls.Add(1)
+			who, ok := rpc.CallerOf(ctx)
+			if !ok || who.Peer.IsZero() {
+				return nil, errors.New("no caller")
+			}
+			return wrapperspb.String("Hello, " + in.Value), nil
+		}),
+		rpc.Stream(count, func(ctx context.Context, in *number) iter.Seq2[*number, error] {
+			return func(yield func(*number, error) bool) {
+				s.running.Add(1)
+				defer s.running.Add(-1)
+				for i := range in.Value {
+					if !yield(wrapperspb.UInt64(i), nil) {
+						s.cancelled.Add(1)
+						return
+					}
+				}
+			}
+		}),
+		rpc.Unary(wait, func(ctx context.Context, in *number) (*text, error) {
+			s.running.Add(1)
+			defer s.running.Add(-1)
+			d := time.Duration(in.Value) * time.Millisecond
+			if s.stubborn.Load() {
+				time.Sleep(d)
+				return &text{}, nil
+			}
+			select {
+			case <-time.After(d):
+				return wrapperspb.String("waited"), nil
+			case <-ctx.Done():
+				s.cancelled.Add(1)
+				return nil, ctx.Err()
+			}
+		}),
+		rpc.Unary(fail, func(_ context.Context, in *text) (*text, error) {
+			switch {
+			case in.Value == "panic":
+				panic("on purpose")
+			case strings.HasPrefix(in.Value, "private"):
+				return nil, errors.New(in.Value)
+			}
+			return nil, rpc.Errorf(rpc.NotFound, "%s", in.Value)
+		}),
+		rpc.Unary(sized, func(_ context.Context, in *number) (*blob, error) {
+			return wrapperspb.Bytes(make([]byte, in.Value)), nil
+		}),
+		rpc.Unary(echo, func(_ context.Context, in *blob) (*blob, error) { return in, nil }),
+		rpc.Stream(endless, func(ctx context.Context, in *number) iter.Seq2[*blob, error] {
+			return func(yield func(*blob, error) bool) {
+				s.running.Add(1)
+				defer s.running.Add(-1)
+				for yield(wrapperspb.Bytes(make([]byte, in.Value)), nil) {
+					s.items.Add(1)
+				}
+				s.cancelled.Add(1)
+			}
+		}),
+	}}
+}
+
+// pair is a node that serves and one that calls it.
+type pair struct {
+	net            *gamelantest.Network
+	server, client *gamelantest.Node
+	service        *service
+	calls          *gamelan.RPCClient
+}
+
+func newPair(t *testing.T, server, client gamelan.Config) *pair {
+	net := gamelantest.NewNetwork(t)
+	p := &pair{net: net, service: new(service)}
+	p.server = net.Start(server, gamelan.WithService(p.service.service()))
+	p.client = net.Start(client)
+	net.Connect(p.client, p.server)
+	p.calls = p.client.RPCClient(p.server.ID(), testService)
+	return p
+}
+
+func (p *pair) greet(ctx context.Context, name string) (string, error) {
+	reply, err := rpc.Call[text, text](ctx, p.calls, greet, wrapperspb.String(name))
+	return reply.GetValue(), err
+}
+
+func (p *pair) mustGreet(t *testing.T) {
+	t.Helper()
+	if got, err := p.greet(t.Context(), "again"); err != nil || got != "Hello, again" {
+		t.Errorf("got %q, %v from a call afterwards", got, err)
+	}
+}
+
+// idle checks that nothing is left of calls: no credit, no method that runs.
+func (p *pair) idle(t *testing.T) {
+	t.Helper()
+	gamelantest.Eventually(t, 5*time.Second, "no method running", func() bool { return p.service.running.Load() == 0 })
+	for _, n := range []*gamelantest.Node{p.server, p.client} {
+		gamelantest.Eventually(t, 5*time.Second, "no credit in use", func() bool {
+			in, _, out, _ := n.Actors().Credit()
+			return in == 0 && out == 0
+		})
+		for _, info := range n.Tree().Snapshot() {
+			if strings.Contains(info.Path, "/rpc") && info.LastFailure != nil && info.Contained == 0 {
+				t.Errorf("%s failed: %v", info.Path, info.LastFailure)
+			}
+		}
+	}
+}
+
+// sessions is how many RPC sessions the node serves.
+func sessions(n *gamelantest.Node) (served int) {
+	for _, info := range n.Tree().Snapshot() {
+		if info.Kind == "rpcSession" {
+			served++
+		}
+	}
+	return served
+}
+
+func TestBubbleRPC(t *testing.T) {
+	gamelantest.Bubble(t, func(t *testing.T) {
+		p := newPair(t, gamelan.Config{}, gamelan.Config{})
+		for i := range 3 {
+			name := fmt.Sprint("Anna ", i)
+			if got, err := p.greet(t.Context(), name); err != nil || got != "Hello, "+name {
+				t.Fatalf("got %q, %v", got, err)
+			}
+		}
+		next := uint64(0)
+		for n, err := range rpc.Items[number, number](t.Context(), p.calls, count, wrapperspb.UInt64(1000)) {
+			if err != nil || n.Value != next {
+				t.Fatalf("got %v, %v, want item %d", n, err, next)
+			}
+			next++
+		}
+		if next != 1000 {
+			t.Errorf("got %d items, want 1000", next)
+		}
+		if _, err := rpc.Call[text, text](t.Context(), p.calls, fail, wrapperspb.String("no cat")); !errors.Is(err, rpc.NotFound) || !strings.Contains(err.Error(), "no cat") {
+			t.Errorf("got %v, want not found: no cat", err)
+		}
+		if _, err := rpc.Call[text, text](t.Context(), p.calls, fail, wrapperspb.String("private path")); !errors.Is(err, rpc.General) || strings.Contains(err.Error(), "path") {
+			t.Errorf("got %v, want a general error without the text", err)
+		}
+		if _, err := rpc.Call[text, text](t.Context(), p.calls, fail, wrapperspb.String("panic")); !errors.Is(err, rpc.General) || strings.Contains(err.Error(), "purpose") {
+			t.Errorf("got %v, want a general error without the text", err)
+		}
+		if _, err := rpc.Call[text, text](t.Context(), p.calls, 99, wrapperspb.String("")); !errors.Is(err, rpc.UnsupportedMethod) {
+			t.Errorf("got %v, want an unsupported method", err)
+		}
+		if took, err := p.calls.Ping(t.Context()); err != nil || took < 0 {
+			t.Errorf("got %v, %v from a ping", took, err)
+		}
+		p.mustGreet(t)
+		if n := sessions(p.server); n != 1 {
+			t.Errorf("got %d sessions for one call at a time, want 1", n)
+		}
+		p.idle(t)
+	})
+}
+
+// Calls at the same time share as many sessions as there may be.
+func TestBubbleRPCConcurrent(t *testing.T) {
+	gamelantest.Bubble(t, func(t *testing.T) {
+		p := newPair(t, gamelan.Config{}, gamelan.Config{})
+		var wg sync.WaitGroup
+		for i := range 50 {
+			wg.Go(func() {
+				for j := range 10 {
+					name := fmt.Sprint(i, j)
+					if got, err := p.greet(t.Context(), name); err != nil || got != "Hello, "+name {
+						t.Errorf("got %q, %v", got, err)
+					}
+				}
+			})
+		}
+		wg.Wait()
+		if n := sessions(p.server); n < 1 || n > 4 {
+			t.Errorf("got %d sessions, want at most 4", n)
+		}
+		p.idle(t)
+	})
+}
+
+// conforms: comms 102, 107
+func TestBubbleRPCStreamDropped(t *testing.T) {
+	gamelantest.Bubble(t, func(t *testing.T) {
+		p := newPair(t, gamelan.Config{}, gamelan.Config{RPC: gamelan.RPCConfig{ClientSessions: 1}})
+		for _, size := range []uint64{1, 100_000} {
+			got := 0
+			for _, err := range rpc.Items[number, blob](t.Context(), p.calls, endless, wrapperspb.UInt64(size)) {
+				if err != nil {
+					t.Fatal(err)
+				}
+				if got++; got == 10 {
+					break
+				}
+			}
+			p.mustGreet(t)
+		}
+		if n := p.service.cancelled.Load(); n != 2 {
+			t.Errorf("got %d streams stopped, want 2", n)
+		}
+		if n := sessions(p.server); n != 1 {
+			t.Errorf("got %d sessions, want the one to go on", n)
+		}
+		p.idle(t)
+	})
+}
+
+// A caller's context ends a call at both ends at once, and the session goes on.
+//
+// conforms: comms 106
+func TestBubbleRPCCancel(t *testing.T) {
+	gamelantest.Bubble(t, func(t *testing.T) {
+		p := newPair(t, gamelan.Config{}, gamelan.Config{RPC: gamelan.RPCConfig{ClientSessions: 1}})
+		ctx, cancel := context.WithCancel(t.Context())
+		time.AfterFunc(3*time.Second, cancel)
+		began := time.Now()
+		_, err := rpc.Call[number, text](ctx, p.calls, wait, wrapperspb.UInt64(3_600_000))
+		if !errors.Is(err, context.Canceled) || time.Since(began) != 3*time.Second {
+			t.Errorf("got %v after %v, want the context's error after 3s", err, time.Since(began))
+		}
+		gamelantest.Eventually(t, time.Second, "the method to be stopped", func() bool { return p.service.cancelled.Load() == 1 })
+
+		ctx, cancel = context.WithTimeout(t.Context(), 2*time.Second)
+		defer cancel()
+		if _, err = rpc.Call[number, text](ctx, p.calls, wait, wrapperspb.UInt64(3_600_000)); !errors.Is(err, context.DeadlineExceeded) || !errors.Is(err, rpc.Timeout) {
+			t.Errorf("got %v, want a timeout", err)
+		}
+		gamelantest.Eventually(t, time.Second, "the method to be stopped", func() bool { return p.service.cancelled.Load() == 2 })
+
+		// Without a deadline the server has 120 s; then it says so.
+		began = time.Now()
+		_, err = rpc.Call[number, text](t.Context(), p.calls, wait, wrapperspb.UInt64(3_600_000))
+		if took := time.Since(began); !errors.Is(err, rpc.Timeout) || took < 120*time.Second || took > 121*time.Second {
+			t.Errorf("got %v after %v, want a timeout after 120s", err, took)
+		}
+
+		// A method that does not care keeps its session busy, and no other.
+		p.service.stubborn.Store(true)
+		ctx, cancel = context.WithTimeout(t.Context(), 2*time.Second)
+		defer cancel()
+		if _, err = rpc.Call[number, text](ctx, p.calls, wait, wrapperspb.UInt64(60_000)); !errors.Is(err, rpc.Timeout) {
+			t.Errorf("got %v, want a timeout", err)
+		}
+		began = time.Now()
+		p.mustGreet(t)
+		if took := time.Since(began); took < 57*time.Second || took > 60*time.Second {
+			t.Errorf("got an answer after %v, want it when the method has ended", took)
+		}
+		if n := sessions(p.server); n != 1 {
+			t.Errorf("got %d sessions, want the one to go on", n)
+		}
+		p.idle(t)
+	})
+}
+
+// Both sides keep to the limits of a response (comms 100) and of a request.
+//
+// conforms: comms 100; V 16
+func TestBubbleRPCSizes(t *testing.T) {
+	gamelantest.Bubble(t, func(t *testing.T) {
+		p := newPair(t, gamelan.Config{}, gamelan.Config{RPC: gamelan.RPCConfig{ClientSessions: 1}})
+		for _, tt := range []struct {
+			size uint64
+			want error
+		}{{0, nil}, {100, nil}, {300_000, nil}, {3_145_700, nil}, {3_145_728, rpc.MalformedResponse}, {9_000_000, rpc.MalformedResponse}} {
+			got, err := rpc.Call[number, blob](t.Context(), p.calls, sized, wrapperspb.UInt64(tt.size))
+			if !errors.Is(err, tt.want) || err == nil && uint64(len(got.Value)) != tt.size {
+				t.Errorf("%d bytes: got %d, %v, want %v", tt.size, len(got.GetValue()), err, tt.want)
+			}
+		}
+		for _, n := range []int{0, 1000, 3_000_000} {
+			if got, err := rpc.Call[blob, blob](t.Context(), p.calls, echo, wrapperspb.Bytes(make([]byte, n))); err != nil || len(got.Value) != n {
+				t.Errorf("%d bytes: got %v, %v", n, len(got.GetValue()), err)
+			}
+		}
+		if _, err := rpc.Call[blob, blob](t.Context(), p.calls, echo, wrapperspb.Bytes(make([]byte, 4_000_000))); err == nil || !strings.Contains(err.Error(), "too large") {
+			t.Errorf("got %v, want the request refused here", err)
+		}
+		p.mustGreet(t)
+		if n := sessions(p.server); n != 1 {
+			t.Errorf("got %d sessions, want the one to go on", n)
+		}
+		p.idle(t)
+	})
+}
+
+// 200 clients and a server with 100 sessions: everybody is served in the end or
+// told, and nobody is banned.
+//
+// conforms: comms 94, 110; V 18
+func TestBubbleRPC200Clients(t *testing.T) {
+	gamelantest.Bubble(t, func(t *testing.T) {
+		net := gamelantest.NewNetwork(t)
+		s := new(service)
+		server := net.Start(gamelan.Config{}, gamelan.WithService(s.service()))
+		clients := make([]*gamelantest.Node, 200)
+		var wg sync.WaitGroup
+		for i := range clients {
+			clients[i] = net.Start(gamelan.Config{Listen: []string{gamelan.ListenNowhere}})
+			net.Connect(clients[i], server)
+		}
+		var served, told atomic.Int64
+		for _, c := range clients {
+			wg.Go(func() {
+				ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+				defer cancel()
+				calls := c.RPCClient(server.ID(), testService)
+				_, err := rpc.Call[number, text](ctx, calls, wait, wrapperspb.UInt64(30_000))
+				var rejected *rpc.RejectedError
+				switch {
+				case err == nil:
+					served.Add(1)
+				case errors.As(err, &rejected) && rejected.Busy():
+					told.Add(1)
+				default:
+					t.Errorf("got %v, want an answer or a rejection for lack of sessions", err)
+				}
+			})
+		}
+		most := 0
+		for range 40 {
+			time.Sleep(time.Second)
+			most = max(most, sessions(server))
+		}
+		wg.Wait()
+		if served.Load() < 100 || served.Load()+told.Load() != 200 {
+			t.Errorf("got %d served, %d told, want at least 100 and 200 together", served.Load(), told.Load())
+		}
+		if most != 100 {
+			t.Errorf("got %d sessions at most, want 100", most)
+		}
+		for _, c := range clients {
+			for _, pair := range [][2]*gamelantest.Node{{c, server}, {server, c}} {
+				if _, why, banned := pair[0].Actors().Store.View().Banned(pair[1].ID(), time.Now()); banned {
+					t.Fatalf("got a ban: %s", why)
+				}
+				if _, ok := pair[0].Connection(pair[1].ID()); !ok {
+					t.Fatal("got a lost connection")
+				}
+			}
+		}
+		t.Logf("%d served, %d told", served.Load(), told.Load())
+	})
+}
+
+// Services come and go while the node runs; its identity message tells.
+func TestBubbleRPCRegister(t *testing.T) {
+	gamelantest.Bubble(t, func(t *testing.T) {
+		net := gamelantest.NewNetwork(t)
+		server, client := net.Start(gamelan.Config{}), net.Start(gamelan.Config{})
+		net.Connect(client, server)
+		p := &pair{net: net, server: server, client: client, service: new(service), calls: client.RPCClient(server.ID(), testService)}
+		if _, err := p.greet(t.Context(), "nobody"); err == nil {
+			t.Error("got an answer from a service that is not registered")
+		}
+		if err := server.RegisterService(p.service.service()); err != nil {
+			t.Fatal(err)
+		}
+		p.mustGreet(t)
+		if err := server.RegisterService(p.service.service()); err == nil {
+			t.Error("got the same service registered twice")
+		}
+		if err := server.RegisterService(rpc.Service{Protocol: "x"}); !errors.Is(err, rpc.ErrBadService) {
+			t.Errorf("got %v, want a bad service", err)
+		}
+		late := net.Start(gamelan.Config{})
+		net.Connect(late, server)
+		if ref, _ := late.Connection(server.ID()); !ref.Accepts(testService) {
+			t.Errorf("got protocols %q told to a new peer, want the service among them", ref.Protocols)
+		}
+		if !gamelantest.Crash(server.Node, "services", "on purpose") {
+			t.Fatal("no actor services")
+		}
+		gamelantest.Healed(t, server.Node)
+		p.mustGreet(t)
+		if err := server.UnregisterService(testService); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := p.greet(t.Context(), "nobody"); err == nil {
+			t.Error("got an answer from a service that was unregistered")
+		}
+		if err := server.UnregisterService(testService); err == nil {
+			t.Error("got a service unregistered twice")
+		}
+		if err := server.RegisterService(p.service.service()); err != nil {
+			t.Fatal(err)
+		}
+		p.mustGreet(t)
+		p.idle(t)
+	})
+}
+
+// A session that the server has ended meanwhile is replaced unnoticed.
+//
+// conforms: V 19
+func TestBubbleRPCIdle(t *testing.T) {
+	gamelantest.Bubble(t, func(t *testing.T) {
+		p := newPair(t, gamelan.Config{RPC: gamelan.RPCConfig{Idle: 20 * time.Second}}, gamelan.Config{})
+		p.mustGreet(t)
+		time.Sleep(19 * time.Second)
+		if n := sessions(p.server); n != 1 {
+			t.Errorf("got %d sessions after 19s, want 1", n)
+		}
+		time.Sleep(4 * time.Second)
+		if n := sessions(p.server); n != 0 {
+			t.Errorf("got %d sessions after 23s, want none", n)
+		}
+		p.mustGreet(t)
+		p.mustGreet(t)
+		if n := p.service.calls.Load(); n != 3 {
+			t.Errorf("got %d calls, want 3", n)
+		}
+		// Our own idle ones end too, before those of a server by default.
+		time.Sleep(7 * time.Minute)
+		if n := len(p.clientSessions()); n != 0 {
+			t.Errorf("got %d sessions of ours, want none", n)
+		}
+		p.idle(t)
+	})
+}
+
+func (p *pair) clientSessions() (paths []string) {
+	for _, info := range p.client.Tree().Snapshot() {
+		if info.Kind == "rpcClientSession" {
+			paths = append(paths, info.Path)
+		}
+	}
+	return paths
+}
+
+// The connection goes away in the middle of calls, and comes back.
+func TestBubbleRPCConnectionLost(t *testing.T) {
+	gamelantest.Bubble(t, func(t *testing.T) {
+		p := newPair(t, gamelan.Config{}, gamelan.Config{})
+		p.mustGreet(t)
+		var wg sync.WaitGroup
+		wg.Go(func() {
+			if _, err := rpc.Call[number, text](t.Context(), p.calls, wait, wrapperspb.UInt64(60_000)); !errors.Is(err, rpc.ErrSessionLost) {
+				t.Errorf("got %v, want a lost session", err)
+			}
+		})
+		wg.Go(func() {
+			var last error
+			for _, err := range rpc.Items[number, blob](t.Context(), p.calls, endless, wrapperspb.UInt64(100)) {
+				last = err
+				time.Sleep(10 * time.Millisecond) // or no time would pass
+			}
+			if !errors.Is(last, rpc.ErrSessionLost) {
+				t.Errorf("got %v at the end of a stream, want a lost session", last)
+			}
+		})
+		time.Sleep(time.Second)
+		if n := p.net.Cut(p.client, p.server); n != 1 {
+			t.Fatalf("got %d connections cut, want 1", n)
+		}
+		wg.Wait()
+		time.Sleep(time.Second)
+		p.mustGreet(t)
+		p.idle(t)
+		if n := sessions(p.server); n != 1 {
+			t.Errorf("got %d sessions, want 1", n)
+		}
+	})
+}
+
+// The tree shows what runs.
+func TestBubbleRPCTree(t *testing.T) {
+	gamelantest.Bubble(t, func(t *testing.T) {
+		p := newPair(t, gamelan.Config{}, gamelan.Config{})
+		ctx, cancel := context.WithCancel(t.Context())
+		defer cancel()
+		var wg sync.WaitGroup
+		wg.Go(func() { rpc.Call[number, text](ctx, p.calls, wait, wrapperspb.UInt64(60_000)) })
+		time.Sleep(5 * time.Second)
+		for _, n := range []*gamelantest.Node{p.server, p.client} {
+			text := treeText(t, n)
+			for _, want := range []string{"test/rpc/1, age 5s, 1 calls, in ", "method 3 for 5s, deadline in 1m55s"} {
+				if !strings.Contains(text, want) {
+					t.Errorf("got\n%s\nwant %q in it", text, want)
+				}
+			}
+		}
+		cancel()
+		wg.Wait()
+	})
+}
+
+// treeText is the node's tree as people see it.
+func treeText(t *testing.T, n *gamelantest.Node) string {
+	t.Helper()
+	tree, err := inspect.Look(t.Context(), inspect.FromRoot(n.Tree(), n.Actors().System), n.PID().Id, -1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var b strings.Builder
+	if err := inspect.Text(&b, tree, inspect.TextOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	return b.String()
+}
+
+// A server that closes lets a running call end; a client that closes tells its
+// callers.
+func TestBubbleRPCClose(t *testing.T) {
+	gamelantest.Bubble(t, func(t *testing.T) {
+		p := newPair(t, gamelan.Config{}, gamelan.Config{})
+		p.mustGreet(t)
+		var wg sync.WaitGroup
+		wg.Go(func() {
+			if got, err := rpc.Call[number, text](t.Context(), p.calls, wait, wrapperspb.UInt64(3000)); err != nil || got.Value != "waited" {
+				t.Errorf("got %v, %v from a call under way when the server closed", got, err)
+			}
+		})
+		time.Sleep(time.Second)
+		if err := p.server.Close(t.Context()); err != nil {
+			t.Error(err)
+		}
+		wg.Wait()
+
+		q := newPair(t, gamelan.Config{}, gamelan.Config{})
+		wg.Go(func() {
+			if _, err := rpc.Call[number, text](t.Context(), q.calls, wait, wrapperspb.UInt64(60_000)); !errors.Is(err, gamelan.ErrClosed) {
+				t.Errorf("got %v from a call under way when its node closed, want ErrClosed", err)
+			}
+		})
+		time.Sleep(time.Second)
+		if err := q.client.Close(t.Context()); err != nil {
+			t.Error(err)
+		}
+		wg.Wait()
+		if _, err := q.greet(t.Context(), "x"); !errors.Is(err, gamelan.ErrClosed) {
+			t.Errorf("got %v from a call on a closed node, want ErrClosed", err)
+		}
+		q.idleServer(t)
+	})
+}
+
+func (p *pair) idleServer(t *testing.T) {
+	t.Helper()
+	gamelantest.Eventually(t, 5*time.Second, "nothing left at the server", func() bool {
+		in, _, out, _ := p.server.Actors().Credit()
+		return p.service.running.Load() == 0 && in == 0 && out == 0 && sessions(p.server) == 0
+	})
+}
+
+// Every actor of remote calls may crash: calls fail or are made on other
+// sessions, limits come back, and the next call works.
+func TestBubbleRPCCrashes(t *testing.T) {
+	for _, kind := range []string{"rpc", "rpc-client", "rpcSession", "rpcClientSession"} {
+		t.Run(kind, func(t *testing.T) {
+			gamelantest.Bubble(t, func(t *testing.T) {
+				p := newPair(t, gamelan.Config{}, gamelan.Config{})
+				p.mustGreet(t)
+				var wg sync.WaitGroup
+				wg.Go(func() { rpc.Call[number, text](t.Context(), p.calls, wait, wrapperspb.UInt64(2000)) })
+				time.Sleep(time.Second)
+				for _, n := range []*gamelantest.Node{p.server, p.client} {
+					for _, info := range n.Tree().Snapshot() {
+						if info.Kind == kind {
+							gamelantest.Crash(n.Node, info.Path, "on purpose")
+						}
+					}
+				}
+				wg.Wait()
+				gamelantest.Healed(t, p.server.Node)
+				gamelantest.Healed(t, p.client.Node)
+				p.mustGreet(t)
+				gamelantest.Eventually(t, 5*time.Second, "one session and no credit", func() bool {
+					in, _, _, _ := p.server.Actors().Credit()
+					back, _, _, _ := p.client.Actors().Credit()
+					return p.service.running.Load() == 0 && in == 0 && back == 0 && sessions(p.server) == 1
+				})
+			})
+		})
+	}
+}

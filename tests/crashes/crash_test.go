@@ -1,0 +1,359 @@
+// Package crashes makes every actor of a node panic, at every kind of message
+// it gets and in every task it starts, while messages are under way, and checks
+// that the tree heals and that no send loses its outcome.
+package crashes
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"log/slog"
+	"maps"
+	"regexp"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/asynkron/protoactor-go/actor"
+	ma "github.com/multiformats/go-multiaddr"
+
+	"github.com/gamelan-p2p/gamelan"
+	"github.com/gamelan-p2p/gamelan/actors"
+	"github.com/gamelan-p2p/gamelan/gamelantest"
+	"github.com/gamelan-p2p/gamelan/peerstore"
+	"github.com/gamelan-p2p/gamelan/protocol"
+	"github.com/gamelan-p2p/gamelan/supervisor"
+)
+
+// point is where a panic may be injected: which actor, at which message or in
+// which task. Ids in the path are replaced by a star.
+type point struct{ actor, at string }
+
+func (p point) String() string { return p.actor + " " + p.at }
+
+var (
+	rootName = regexp.MustCompile(`^gamelan-[0-9a-f]+/`)
+	nodeIDs  = regexp.MustCompile(`[0-9a-f]{26}(-\d+)?`)
+	serials  = regexp.MustCompile(`-\d+$`)
+)
+
+func pointOf(path, at string) point {
+	path = nodeIDs.ReplaceAllString(rootName.ReplaceAllString(path, ""), "*")
+	return point{path, serials.ReplaceAllString(nodeIDs.ReplaceAllString(at, "*"), "-n")}
+}
+
+// faults learns the points of a node, and panics once at the one that is armed.
+type faults struct {
+	mu    sync.Mutex
+	seen  map[point]int
+	armed point
+	skip  int // how many passes at the armed point go well first
+	fired bool
+}
+
+func (f *faults) hit(path, at string) {
+	p := pointOf(path, at)
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.seen[p]++
+	if f.armed != p || f.fired {
+		return
+	}
+	if f.skip > 0 {
+		f.skip--
+		return
+	}
+	f.fired = true
+	panic("injected at " + p.String())
+}
+
+func (f *faults) arm(p point, skip int) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.armed, f.skip, f.fired = p, skip, false
+}
+
+func (f *faults) hasFired() bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.fired
+}
+
+func (f *faults) points() []point {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return slices.SortedFunc(maps.Keys(f.seen), func(a, b point) int { return strings.Compare(a.String(), b.String()) })
+}
+
+// echo answers on substreams of its own protocol.
+type echo struct{}
+
+const echoID protocol.ID = "t/echo/1"
+
+func (echo) Receive(c actor.Context) {
+	m, ok := c.Message().(actors.SubstreamOpened)
+	if !ok {
+		return
+	}
+	if s, ok := m.Stream.Take(); ok {
+		supervisor.Go(c, "echo", s, func(context.Context) error {
+			var b [1]byte
+			if _, err := s.Read(b[:]); err != nil {
+				return err
+			}
+			if _, err := s.Write(b[:]); err != nil {
+				return err
+			}
+			if err := s.CloseWrite(); err != nil {
+				return err
+			}
+			_, err := io.Copy(io.Discard, s) // a reset could overtake the answer
+			return err
+		})
+	}
+}
+
+// load sends numbered messages from one node to another and keeps their
+// outcomes.
+type load struct {
+	from, to *gamelantest.Node
+	mu       sync.Mutex
+	sent     int
+	outcomes map[int]gamelan.Outcome
+	twice    []int
+	wg       sync.WaitGroup
+}
+
+func (l *load) send(ctx context.Context) {
+	l.mu.Lock()
+	l.sent++
+	n := l.sent
+	l.mu.Unlock()
+	l.wg.Go(func() {
+		sending, cancel := context.WithTimeout(ctx, 2*time.Minute)
+		defer cancel()
+		out, err := l.from.SendTo(sending, l.to.ID(), fmt.Appendf(nil, "%d", n))
+		if err != nil {
+			out = gamelan.Outcome{Kind: protocol.Failed, Reason: protocol.Closed, Err: err}
+		}
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		if _, ok := l.outcomes[n]; ok {
+			l.twice = append(l.twice, n)
+		}
+		l.outcomes[n] = out
+	})
+}
+
+// run sends until ctx ends.
+func (l *load) run(ctx context.Context) {
+	for ctx.Err() == nil {
+		l.send(context.Background())
+		select {
+		case <-time.After(700 * time.Millisecond):
+		case <-ctx.Done():
+		}
+	}
+	l.wg.Wait()
+}
+
+// check compares the outcomes with what was heard.
+func (l *load) check(t *testing.T, heard []string) {
+	t.Helper()
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	times := make(map[string]int)
+	for _, body := range heard {
+		times[body]++
+	}
+	counts := make(map[protocol.OutcomeKind]int)
+	for n := 1; n <= l.sent; n++ {
+		out, ok := l.outcomes[n]
+		counts[out.Kind]++
+		got := times[fmt.Sprint(n)]
+		switch {
+		case !ok:
+			t.Errorf("message %d: no outcome", n)
+		case got > 1:
+			t.Errorf("message %d: heard %d times, want at most once", n, got)
+		case out.Kind == protocol.Failed && got != 0:
+			t.Errorf("message %d: %v, but it was heard", n, out)
+		}
+	}
+	if len(l.twice) > 0 {
+		t.Errorf("two outcomes for %v", l.twice)
+	}
+	t.Logf("%d sent, %d confirmed, %d in doubt, %d failed, %d heard", l.sent,
+		counts[protocol.Confirmed], counts[protocol.InDoubt], counts[protocol.Failed], len(heard))
+}
+
+// spared are points whose panic ends more than its actor by design, or that a
+// test cannot survive.
+func spared(p point) bool {
+	return p.actor == "node" || // the top of the tree: its failure stops the node
+		p.actor == "" || strings.HasPrefix(p.actor, "gamelan-") ||
+		p.at == "actors.AwaitReady" || p.at == "actors.AwaitServices" || // asked once, when the node starts
+		strings.HasPrefix(p.actor, "node/extensions/") // the test's own actors: a message heard and lost is theirs
+}
+
+// TestEveryActorPanicsEverywhere learns where code of the node runs and then
+// makes it panic at each of these places, one after another, under load.
+func TestEveryActorPanicsEverywhere(t *testing.T) {
+	gamelantest.Bubble(t, func(t *testing.T) {
+		net := gamelantest.NewNetwork(t)
+		quiet := gamelan.WithLogger(slog.New(slog.DiscardHandler)) // every panic is one on purpose
+		f := &faults{seen: make(map[point]int)}
+		heardA, heardB := gamelantest.NewCollector(), gamelantest.NewCollector()
+		a := net.Start(gamelan.Config{}, gamelan.WithHandler(heardA.New), gamelan.WithFault(f.hit), quiet)
+		b := net.Start(gamelan.Config{}, gamelan.WithHandler(heardB.New), quiet)
+		if err := b.Register(echoID, func(*gamelan.Node) actor.Actor { return echo{} }); err != nil {
+			t.Fatal(err)
+		}
+		net.Introduce(a, b)
+		net.Introduce(b, a)
+		w := &world{t: t, net: net, f: f, a: a, b: b}
+
+		loading, stop := context.WithCancel(context.Background())
+		defer stop()
+		out, in := &load{from: a, to: b, outcomes: map[int]gamelan.Outcome{}}, &load{from: b, to: a, outcomes: map[int]gamelan.Outcome{}}
+		var wg sync.WaitGroup
+		wg.Go(func() { out.run(loading) })
+		wg.Go(func() { in.run(loading) })
+
+		for range 3 {
+			w.agitate()
+		}
+		time.Sleep(5 * time.Minute) // timers of all kinds
+		var silent []point
+		fired := 0
+		for _, p := range f.points() {
+			if spared(p) {
+				continue
+			}
+			if w.panicAt(p, fired%2) || w.panicAt(p, 0) {
+				fired++
+			} else {
+				silent = append(silent, p)
+			}
+		}
+		t.Logf("%d points panicked; not reached again: %v", fired, silent)
+		if fired < 75 || len(silent) > 3 { // a few come up by chance only
+			t.Errorf("only %d of %d points were reached", fired, fired+len(silent))
+		}
+		f.arm(point{}, 0)
+		stop()
+		wg.Wait()
+		out.check(t, heardB.Bodies())
+		in.check(t, heardA.Bodies())
+	})
+}
+
+// world is the two nodes under test.
+type world struct {
+	t    *testing.T
+	net  *gamelantest.Network
+	f    *faults
+	a, b *gamelantest.Node
+}
+
+// panicAt makes one point panic and waits until the node is whole again.
+func (w *world) panicAt(p point, skip int) (fired bool) {
+	w.t.Helper()
+	w.f.arm(p, skip)
+	if p.at == "*actor.Started" || p == (point{"node/listeners/0", "task accept"}) {
+		w.f.arm(p, 0)
+		gamelantest.Crash(w.a.Node, strings.TrimPrefix(p.actor, "node/"), "to be started again")
+	}
+	for range 6 {
+		if p.at == "actors.ServicesStarted" { // published then
+			gamelantest.Crash(w.a.Node, "services", "to start again")
+		}
+		w.agitate()
+		time.Sleep(40 * time.Second) // long enough for idle sessions to end
+		if w.f.hasFired() {
+			break
+		}
+		time.Sleep(20 * time.Second)
+	}
+	fired = w.f.hasFired()
+	w.f.arm(point{}, 0)
+	time.Sleep(90 * time.Second) // also gives the restart budget back
+	select {
+	case <-w.a.Done():
+		w.t.Fatalf("%v: the node stopped: %v", p, w.a.Err())
+	default:
+	}
+	gamelantest.Healed(w.t, w.a.Node)
+	w.works(p)
+	return fired
+}
+
+// works checks that messages, substreams and registration work both ways.
+func (w *world) works(p point) {
+	w.t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
+	for _, n := range []struct{ from, to *gamelantest.Node }{{w.a, w.b}, {w.b, w.a}} {
+		if _, err := n.from.Dial(ctx, n.to.ID()); err != nil {
+			w.t.Errorf("after a panic at %v: dial: %v", p, err)
+		}
+	}
+	s, err := w.a.OpenStream(ctx, w.b.ID(), echoID)
+	if err != nil {
+		w.t.Errorf("after a panic at %v: open stream: %v", p, err)
+		return
+	}
+	defer s.Close()
+	if _, err := s.Write([]byte{7}); err != nil {
+		w.t.Errorf("after a panic at %v: write: %v", p, err)
+		return
+	}
+	var one [1]byte
+	if _, err := s.Read(one[:]); err != nil || one[0] != 7 {
+		w.t.Errorf("after a panic at %v: read: got %v, %v, want the echo", p, one, err)
+		return
+	}
+}
+
+// nowhere is an address at which nobody listens.
+var nowhere = ma.StringCast("/memory/64000")
+
+// agitate makes every part of the node work: it connects and disconnects both
+// ways, opens substreams, registers, adds, bans and asks. Errors are what the
+// panics cause; what counts is that the node works afterwards.
+func (w *world) agitate() {
+	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+	defer cancel()
+	w.a.SetPublicAddresses(ctx, w.a.Addresses()...)
+	w.a.Disconnect(ctx, w.b.ID())
+	time.Sleep(100 * time.Millisecond)
+	w.b.Disconnect(ctx, w.a.ID())
+	w.b.Dial(ctx, w.a.ID())
+	w.a.Disconnect(ctx, w.b.ID())
+	w.a.Dial(ctx, w.b.ID())
+	if s, err := w.a.OpenStream(ctx, w.b.ID(), "t/none/1", echoID); err == nil {
+		s.Write([]byte{1})
+		s.Close()
+	}
+	if s, err := w.b.OpenStream(ctx, w.a.ID(), "t/none/1"); err == nil {
+		s.Close()
+	}
+	w.net.Cut(w.a, w.b)
+	release := w.a.Hold(w.b.ID())
+	w.a.Register("t/some/1", func(*gamelan.Node) actor.Actor { return echo{} })
+	w.a.Unregister("t/some/1")
+	w.a.Status(ctx)
+	stranger := gamelantest.Secret(1000).PublicKey().NodeID()
+	w.a.Ban(ctx, stranger, time.Minute, "test")
+	w.a.Unban(ctx, stranger)
+	w.a.ForgetPeer(ctx, stranger)
+	w.a.SendTo(ctx, stranger, []byte("nobody"))
+	unreachable := peerstore.Peer{Key: gamelantest.Secret(1001).PublicKey(), Addresses: []peerstore.Address{{Addr: nowhere}}}
+	if w.a.AddPeer(ctx, unreachable) == nil {
+		w.a.Dial(ctx, unreachable.Key.NodeID())
+	}
+	time.Sleep(2 * time.Second)
+	release()
+}

@@ -1,0 +1,220 @@
+package tests
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+)
+
+// examples returns the folders of the examples.
+func examples(t *testing.T) []string {
+	t.Helper()
+	files, err := filepath.Glob("../examples/*/main.go")
+	if err != nil || len(files) < 3 {
+		t.Fatalf("got examples %q, %v, want at least three", files, err)
+	}
+	dirs := make([]string, len(files))
+	for i, f := range files {
+		dirs[i] = filepath.Base(filepath.Dir(f))
+	}
+	return dirs
+}
+
+// build builds an example and returns the program.
+func build(t *testing.T, example string) string {
+	t.Helper()
+	program := filepath.Join(t.TempDir(), example)
+	cmd := exec.Command("go", "build", "-o", program, "./"+example)
+	cmd.Dir = "../examples"
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Fatalf("build %s: %v\n%s", example, err, out)
+	}
+	return program
+}
+
+// TestExamplesAreShort holds each example to what can be read in one go.
+func TestExamplesAreShort(t *testing.T) {
+	for _, example := range examples(t) {
+		lines := 0
+		files, err := filepath.Glob("../examples/" + example + "/*.go")
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, f := range files {
+			b, err := os.ReadFile(f)
+			if err != nil {
+				t.Fatal(err)
+			}
+			lines += bytes.Count(b, []byte("\n"))
+		}
+		if lines >= 120 {
+			t.Errorf("%s: got %d lines, want fewer than 120", example, lines)
+		}
+	}
+}
+
+// exampleOutput is what the examples print that run by themselves.
+var exampleOutput = map[string][]string{
+	"hello": {
+		`^Alice is [0-9a-f]{26} on /memory/\d+$`,
+		`^Bob heard "Hello, Bob!" from [0-9a-f]{26}\.$`,
+		`^Alice's message is confirmed`,
+		`connectivity +● running .* online$`,
+		`inbound /memory/0`,
+		`handler +● running`,
+	},
+	"rpc": {
+		`^Hello, Anna! You called as [0-9a-f]{8}\.$`,
+		`^A bad request: rpc: bad request: whom shall I greet\? \(true\)\.$`,
+		`^Hello, Ben$`,
+		`^Ciao, Ben$`,
+	},
+	"customprotocol": {
+		`^Speaking /example/shout/1: "is anybody there" is answered "IS ANYBODY THERE"\.$`,
+		`^Speaking /example/shout/2: "and now" is answered "AND NOW!"\.$`,
+	},
+}
+
+func TestExamplesRun(t *testing.T) {
+	for _, example := range examples(t) {
+		if example == "chat" {
+			continue // TestExampleChat
+		}
+		t.Run(example, func(t *testing.T) {
+			t.Parallel()
+			want, ok := exampleOutput[example]
+			if !ok {
+				t.Fatal("no expected output in this test: add it to exampleOutput")
+			}
+			ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+			defer cancel()
+			var stderr strings.Builder
+			cmd := exec.CommandContext(ctx, build(t, example))
+			cmd.Stderr = &stderr
+			out, err := cmd.Output()
+			if err != nil || stderr.Len() > 0 {
+				t.Fatalf("got %v, on stderr:\n%s", err, &stderr)
+			}
+			for _, line := range want {
+				if !regexp.MustCompile(`(?m)` + line).Match(out) {
+					t.Errorf("got\n%s\nwant a line %s", out, line)
+				}
+			}
+		})
+	}
+}
+
+// TestExampleChat has two processes chat, stops one of them, and has it come
+// back.
+func TestExampleChat(t *testing.T) {
+	t.Parallel()
+	program := build(t, "chat")
+	dir := t.TempDir()
+	alice := startChat(t, program, "-dir", filepath.Join(dir, "alice"))
+	seed := alice.expect(`-friend (\S+)$`)
+	address := seed[strings.Index(seed, "::")+2:]
+	bobs := []string{"-dir", filepath.Join(dir, "bob"), "-friend", seed}
+	bob := startChat(t, program, bobs...)
+	bob.expect(`-friend (\S+)$`)
+
+	bob.say("hello from Bob")
+	alice.expect(`^[0-9a-f]{16}: (hello from Bob)$`)
+	alice.say("hello from Alice")
+	bob.expect(`^[0-9a-f]{16}: (hello from Alice)$`)
+
+	bob.leave()
+	alice.say("are you still there?")
+	bob = startChat(t, program, bobs...)
+	bob.expect(`^[0-9a-f]{16}: (are you still there\?)$`)
+
+	alice.leave()
+	bob.say("and you?")
+	alice = startChat(t, program, "-dir", filepath.Join(dir, "alice"), "-listen", address)
+	alice.expect(`^[0-9a-f]{16}: (and you\?)$`)
+	bob.leave() // first: he waits for the proof that his line arrived
+	alice.leave()
+}
+
+// chatter is a running chat.
+type chatter struct {
+	t      *testing.T
+	cmd    *exec.Cmd
+	in     io.WriteCloser
+	lines  chan string
+	stderr strings.Builder
+	seen   []string
+}
+
+func startChat(t *testing.T, program string, args ...string) *chatter {
+	t.Helper()
+	c := &chatter{t: t, cmd: exec.CommandContext(t.Context(), program, args...), lines: make(chan string, 100)}
+	c.cmd.Stderr = &c.stderr
+	out, err := c.cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if c.in, err = c.cmd.StdinPipe(); err != nil {
+		t.Fatal(err)
+	}
+	if err := c.cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	go func() {
+		defer close(c.lines)
+		for s := bufio.NewScanner(out); s.Scan(); {
+			c.lines <- s.Text()
+		}
+	}()
+	return c
+}
+
+func (c *chatter) say(line string) {
+	c.t.Helper()
+	if _, err := fmt.Fprintln(c.in, line); err != nil {
+		c.t.Fatal(err)
+	}
+}
+
+// expect waits for a line and returns the part in parentheses.
+func (c *chatter) expect(pattern string) string {
+	c.t.Helper()
+	timeout := time.After(time.Minute)
+	for {
+		select {
+		case line, ok := <-c.lines:
+			if !ok {
+				err := c.cmd.Wait()
+				c.t.Fatalf("got %q and the end (%v)\n%s\nwant %s", c.seen, err, &c.stderr, pattern)
+			}
+			if m := regexp.MustCompile(pattern).FindStringSubmatch(line); m != nil {
+				return m[1]
+			}
+			c.seen = append(c.seen, line)
+		case <-timeout:
+			c.t.Fatalf("got %q, want %s", c.seen, pattern)
+		}
+	}
+}
+
+// leave ends the chat as its user would.
+func (c *chatter) leave() {
+	c.t.Helper()
+	if err := c.in.Close(); err != nil && !errors.Is(err, os.ErrClosed) {
+		c.t.Fatal(err)
+	}
+	for range c.lines {
+	}
+	if err := c.cmd.Wait(); err != nil {
+		c.t.Errorf("leave: %v\n%s", err, &c.stderr)
+	}
+}

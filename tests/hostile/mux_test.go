@@ -1,0 +1,354 @@
+package hostile
+
+import (
+	"errors"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/gamelan-p2p/gamelan"
+	"github.com/gamelan-p2p/gamelan/actors"
+	"github.com/gamelan-p2p/gamelan/protocol"
+	"github.com/gamelan-p2p/gamelan/transport/mux"
+	"github.com/gamelan-p2p/gamelan/transport/noise"
+)
+
+// TestBadFrames sends frames that no multiplexer sends: the connection ends at
+// once with the cause, and the peer is banned for ten minutes.
+func TestBadFrames(t *testing.T) {
+	for _, c := range []struct {
+		name  string
+		say   func(p *peer)
+		cause error
+	}{
+		{"random bytes", func(p *peer) { p.conn.Write(noisy(2000)) }, mux.ErrBadFrame},
+		{"wrong version", func(p *peer) { p.conn.Write([]byte{1, 0, 0, 1, 0, 0, 0, 1, 0, 0, 0, 0}) }, mux.ErrBadFrame},
+		{"unknown type", func(p *peer) { p.send(4, 0, 0, 0, nil) }, mux.ErrBadFrame},
+		{"an id of ours", func(p *peer) { p.data(syn, 2, "") }, mux.ErrBadStreamID},
+		{"id zero", func(p *peer) { p.data(syn, 0, "") }, mux.ErrBadStreamID},
+		{"opened twice", func(p *peer) { p.data(syn, 1, ""); p.data(syn, 1, "") }, mux.ErrDuplicate},
+		{"more than the window", func(p *peer) {
+			p.open(1, optimistic(custom))
+			for range 5 {
+				p.data(0, 1, string(make([]byte, 1<<20)))
+			}
+		}, mux.ErrWindowExceeded},
+		{"an announced body above the window", func(p *peer) {
+			p.open(1, optimistic(custom))
+			p.send(kindData, 0, 1, 1<<30, []byte("x"))
+		}, mux.ErrWindowExceeded},
+		{"pings whose answers it does not take", func(p *peer) {
+			p.pause()
+			for i := range 100_000 {
+				if p.send(kindPing, syn, 0, uint32(i), nil) != nil {
+					break
+				}
+			}
+		}, mux.ErrTooManyPings},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			k := new(keeper)
+			k.slow(time.Second)
+			connected(t, func(t *testing.T, n *target, p *peer) {
+				began := time.Now()
+				c.say(p)
+				why := n.disconnected(p.id(), actors.CloseViolation, c.cause)
+				if !errors.Is(why.Err, protocol.ErrViolation) {
+					t.Errorf("got %v, want a violation", why)
+				}
+				if took := time.Since(began); took > 2*time.Second {
+					t.Errorf("the connection ended after %v, want at once", took)
+				}
+				n.banned(p.id(), protocol.BanMedium)
+			}, gamelan.WithProtocol(custom, k.New))
+		})
+	}
+}
+
+// TestHarmlessEnds has the connection end in ways that need not be the peer's
+// fault: no ban, and the cause is named.
+func TestHarmlessEnds(t *testing.T) {
+	for _, c := range []struct {
+		name  string
+		say   func(p *peer)
+		cause error
+	}{
+		{"hangs up", func(p *peer) { p.raw.Close() }, mux.ErrHungUp},
+		{"hangs up inside a frame", func(p *peer) { p.conn.Write(make([]byte, 5)); p.raw.Close() }, nil},
+		{"bytes that do not decrypt", func(p *peer) { p.raw.Write(noiseFrame(noisy(100))) }, noise.ErrDecrypt},
+		{"a frame too short to be encrypted", func(p *peer) { p.raw.Write(noiseFrame([]byte("x"))) }, noise.ErrDecrypt},
+		{"goodbye", func(p *peer) { p.send(kindGoAway, 0, 0, 0, nil) }, nil},
+		{"goodbye with an error", func(p *peer) { p.send(kindGoAway, 0, 0, 1, nil) }, nil},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			connected(t, func(t *testing.T, n *target, p *peer) {
+				c.say(p)
+				why := n.disconnected(p.id(), actors.CloseEnded, c.cause)
+				if why.Err == nil {
+					t.Error("got no cause")
+				}
+				n.banned(p.id(), 0)
+			})
+		})
+	}
+}
+
+// TestTenThousandSubstreams opens substreams and does nothing with them. More
+// than 80 of the peer's are never alive, the node can still open its own, and
+// after a hundred too many in a minute the connection ends.
+//
+// conforms: V 12
+func TestTenThousandSubstreams(t *testing.T) {
+	k := new(keeper)
+	connected(t, func(t *testing.T, n *target, p *peer) {
+		id := uint32(1)
+		open := func() error {
+			err := p.data(syn, id, optimistic(custom))
+			id += 2
+			return err
+		}
+		for range 80 {
+			p.must(open())
+		}
+		synctest.Wait()
+		for range 99 {
+			p.must(open())
+		}
+		synctest.Wait()
+		if s := n.connStats(p); s.Substreams != 80 {
+			t.Errorf("got %d live substreams, want 80", s.Substreams)
+		}
+		refused := 0
+		for i := uint32(1); i < id; i += 2 {
+			if p.stream(i).rst {
+				refused++
+			}
+		}
+		if refused != 99 {
+			t.Errorf("got %d substreams reset, want the 99 beyond 80", refused)
+		}
+
+		// The rest of the hundred is ours.
+		opening := make(chan error, 40)
+		for range 40 {
+			go func() {
+				_, err := n.OpenStream(t.Context(), p.id(), custom)
+				opening <- err
+			}()
+		}
+		time.Sleep(time.Second)
+		if got := len(p.opened()); got != 19 {
+			t.Errorf("got %d substreams of ours beside 80 of the peer's, want 19", got)
+		}
+		if s := n.connStats(p); s.Substreams != 99 || s.Waiting != 21 {
+			t.Errorf("got %d live substreams and %d waiting, want 99 and 21", s.Substreams, s.Waiting)
+		}
+		p.must(p.data(rst, p.opened()[0], ""))
+		time.Sleep(time.Second)
+		if got := len(p.opened()); got != 20 {
+			t.Errorf("after one has ended: got %d substreams of ours, want 20", got)
+		}
+
+		for open() == nil && id < 20_000 {
+		}
+		n.disconnected(p.id(), actors.CloseViolation, mux.ErrTooManyRefused)
+		n.banned(p.id(), protocol.BanMedium)
+		for range 40 {
+			if err := <-opening; err == nil {
+				t.Error("got a substream of a peer that accepts none")
+			}
+		}
+		if taken, late := k.counts(); taken > 80 || late > 0 {
+			t.Errorf("the actor was offered %d and %d substreams, want at most 80", taken, late)
+		}
+	}, gamelan.WithProtocol(custom, k.New))
+}
+
+// TestSubstreamsInAMinute keeps under a hundred refusals a minute: that is no
+// offence, for hours.
+func TestSubstreamsInAMinute(t *testing.T) {
+	k := new(keeper)
+	connected(t, func(t *testing.T, n *target, p *peer) {
+		id := uint32(1)
+		for range 80 {
+			p.open(id, optimistic(custom))
+			id += 2
+		}
+		for range 120 {
+			for range 90 {
+				p.open(id, optimistic(custom))
+				id += 2
+			}
+			time.Sleep(time.Minute)
+			p.forget()
+		}
+		p.must(p.data(rst, 1, ""))
+		n.stillConnected(p, id)
+	}, gamelan.WithProtocol(custom, k.New))
+}
+
+// TestDroppedSubstreams opens and drops substreams, 10,000 times: nothing is
+// left of them, in the session or in a mailbox.
+func TestDroppedSubstreams(t *testing.T) {
+	k := new(keeper)
+	connected(t, func(t *testing.T, n *target, p *peer) {
+		id := uint32(1)
+		for i := range 10_000 {
+			p.must(p.data(syn, id, optimistic(custom)))
+			p.must(p.data(rst, id, ""))
+			id += 2
+			if i%40 == 0 {
+				synctest.Wait()
+				p.forget()
+			}
+		}
+		synctest.Wait()
+		if s := n.connStats(p); s.Substreams != 0 {
+			t.Errorf("got %d live substreams, want none", s.Substreams)
+		}
+		for _, info := range n.Tree().Snapshot() {
+			if info.Depth > 0 || len(info.Tasks) > 10 {
+				t.Errorf("%s: got %d messages and %d tasks left", info.Path, info.Depth, len(info.Tasks))
+			}
+		}
+		n.stillConnected(p, id)
+	}, gamelan.WithProtocol(custom, k.New))
+}
+
+// TestPeerThatNeverReads has the node send to a peer that takes nothing: the
+// node accepts what the peer's credit allows and no more, ends the connection,
+// tells every sender, and has all credit back.
+func TestPeerThatNeverReads(t *testing.T) {
+	listening(t, func(t *testing.T, n *target, p *peer) {
+		resume := p.pause()
+		defer resume()
+		var pending []*gamelan.Pending
+		var accepted atomic.Int64
+		done := make(chan struct{})
+		go func() {
+			defer close(done)
+			for range 200 { // 12.5 MiB
+				m, err := n.Enqueue(t.Context(), p.id(), make([]byte, 64<<10))
+				if err != nil {
+					t.Errorf("enqueue: %v", err)
+					return
+				}
+				pending = append(pending, m)
+				accepted.Add(1)
+			}
+		}()
+		time.Sleep(30 * time.Second)
+		synctest.Wait()
+		if got := accepted.Load(); got == 0 || got > 16 {
+			t.Errorf("got %d messages of 64 KiB accepted, want some that fit into 1 MiB", got)
+		}
+		if _, _, used, _ := n.Actors().Credit(); used > 1<<20 {
+			t.Errorf("got %d bytes held for the peer, want at most 1 MiB", used)
+		}
+		n.disconnected(p.id(), actors.CloseEnded, mux.ErrWriteTimeout)
+		n.banned(p.id(), 0)
+		<-done // the rest waits for a dial, which fails
+		for i, m := range pending {
+			if out := m.Wait(t.Context()); out.Kind == protocol.Confirmed || out.Err == nil {
+				t.Errorf("message %d: got %v, want in doubt or failed, and why", i, out)
+			}
+		}
+		if _, _, used, _ := n.Actors().Credit(); used != 0 {
+			t.Errorf("got %d bytes of credit in use at the end, want none", used)
+		}
+	})
+}
+
+// TestPeerThatGivesNoCredit reads the connection, answers pings, and
+// gives no credit on the node's messaging substream: after two minutes without
+// progress the connection ends.
+//
+// conforms: V 13
+func TestPeerThatGivesNoCredit(t *testing.T) {
+	listening(t, func(t *testing.T, n *target, p *peer) {
+		began := time.Now()
+		m, err := n.Enqueue(t.Context(), p.id(), make([]byte, 512<<10)) // twice the window
+		if err != nil {
+			t.Fatal(err)
+		}
+		why := n.disconnected(p.id(), actors.CloseStalled, mux.ErrStalled)
+		if took := time.Since(began).Round(time.Second); took < 120*time.Second || took > 123*time.Second {
+			t.Errorf("%v after %v, want 120s", why, took)
+		}
+		if out := m.Wait(t.Context()); out.Kind != protocol.InDoubt {
+			t.Errorf("got %v, want in doubt", out)
+		}
+		n.banned(p.id(), 0)
+	})
+}
+
+// TestPeerThatNeverAnswersPings is alive in no other way.
+func TestPeerThatNeverAnswersPings(t *testing.T) {
+	listening(t, func(t *testing.T, n *target, p *peer) {
+		p.silence(true)
+		m, err := n.Enqueue(t.Context(), p.id(), []byte("message"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		n.disconnected(p.id(), actors.CloseNoPong, mux.ErrPingTimeout)
+		if out := m.Wait(t.Context()); out.Kind != protocol.InDoubt {
+			t.Errorf("got %v, want in doubt", out)
+		}
+		n.banned(p.id(), 0)
+	})
+}
+
+// TestUnaskedFrames sends pongs, data, ends and credit that belong to nothing:
+// they are swallowed.
+func TestUnaskedFrames(t *testing.T) {
+	connected(t, func(t *testing.T, n *target, p *peer) {
+		for i := range uint32(2000) {
+			p.must(p.send(kindPing, ack, 0, i, nil))
+			p.must(p.send(kindWindow, 0, 1000+i, 1<<31, nil))
+			p.must(p.data(0, 5000+i, "for nobody"))
+			p.must(p.data(rst, 9000+i, ""))
+			p.must(p.data(fin, 13000+i, ""))
+		}
+		n.stillConnected(p, 1)
+	})
+}
+
+// TestManyConnections connects and leaves, in every stage, many times: nothing
+// is left.
+func TestManyConnections(t *testing.T) {
+	bubble(t, func(t *testing.T, n *target) {
+		for i := range 100 {
+			c := dial(t, n.net.Transport(), n.Addr)
+			switch i % 4 {
+			case 0:
+			case 1:
+				c.Write([]byte{wireByte})
+			case 2:
+				shake(t, c, secretOf(1000+i))
+			case 3:
+				p := &peer{t: t, secret: secretOf(1000 + i), raw: c, conn: shake(t, c, secretOf(1000+i))}
+				p.exchange(nil)
+				p.open(1, optimistic(messaging)+framed("message"))
+				p.flushed()
+			}
+			c.Close()
+		}
+		time.Sleep(20 * time.Second)
+		if got := len(n.Connections()); got != 0 {
+			t.Errorf("got %d connections, want none", got)
+		}
+		if got := n.heard.Len(); got != 25 {
+			t.Errorf("got %d messages, want 25", got)
+		}
+		if rejected := len(happened[actors.InboundRejected](n)); rejected != 75 {
+			t.Errorf("got %d set-ups rejected, want 75", rejected)
+		}
+		time.Sleep(time.Minute) // sessions without traffic retire
+		for _, info := range n.Tree().Snapshot() {
+			if info.Kind == "conn" || info.Kind == "messagingSession" {
+				t.Errorf("%s is left", info.Path)
+			}
+		}
+	})
+}

@@ -1,0 +1,89 @@
+// Package cutproxy stands between two nodes of a test and cuts their TCP
+// connections.
+package cutproxy
+
+import (
+	"fmt"
+	"io"
+	"net"
+	"sync"
+	"testing"
+)
+
+// Proxy passes TCP connections on to a target and can cut them all.
+type Proxy struct {
+	listener net.Listener
+	mu       sync.Mutex
+	target   string
+	conns    map[*net.TCPConn]struct{}
+}
+
+// New listens on a port of its own until the test ends.
+func New(t testing.TB) *Proxy {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := &Proxy{listener: l, conns: make(map[*net.TCPConn]struct{})}
+	t.Cleanup(func() { l.Close(); p.Cut() })
+	go p.accept()
+	return p
+}
+
+// Multiaddr is where it listens.
+func (p *Proxy) Multiaddr() string {
+	return fmt.Sprintf("/ip4/127.0.0.1/tcp/%d", p.listener.Addr().(*net.TCPAddr).Port)
+}
+
+// To is where it passes the next connections on to, such as "127.0.0.1:18189".
+func (p *Proxy) To(target string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.target = target
+}
+
+// Cut ends every connection at once and reports how many sockets that were.
+// The ends hear a reset: what was under way is lost.
+func (p *Proxy) Cut() int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for c := range p.conns {
+		c.SetLinger(0)
+		c.Close()
+	}
+	return len(p.conns)
+}
+
+func (p *Proxy) accept() {
+	for {
+		in, err := p.listener.Accept()
+		if err != nil {
+			return
+		}
+		p.mu.Lock()
+		target := p.target
+		p.mu.Unlock()
+		out, err := net.Dial("tcp", target)
+		if err != nil {
+			in.Close()
+			continue
+		}
+		a, b := in.(*net.TCPConn), out.(*net.TCPConn)
+		p.mu.Lock()
+		p.conns[a], p.conns[b] = struct{}{}, struct{}{}
+		p.mu.Unlock()
+		go p.pass(a, b)
+		go p.pass(b, a)
+	}
+}
+
+func (p *Proxy) pass(dst, src *net.TCPConn) {
+	io.Copy(dst, src)
+	dst.Close()
+	src.Close()
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	delete(p.conns, src)
+	delete(p.conns, dst)
+}

@@ -1,0 +1,91 @@
+package interop
+
+import (
+	"flag"
+	"fmt"
+	"os"
+	"path/filepath"
+	"testing"
+)
+
+// releases are those of tari_comms that the tests run against.
+var releases = []string{"6.2.0", "1.0.0-rc.5"}
+
+// missing says why the tests cannot run; nil if they can.
+var missing error
+
+// TestMain leaves one test to run when the Tari nodes are not there.
+func TestMain(m *testing.M) {
+	flag.Parse()
+	if missing = findPeers(); missing != nil {
+		flag.Set("test.run", "^TestPeersAreBuilt$")
+	}
+	// Most of what runs side by side waits.
+	flag.Set("test.parallel", "16")
+	os.Exit(m.Run())
+}
+
+// The one line that says what is to be done.
+func TestPeersAreBuilt(t *testing.T) {
+	switch {
+	case missing == nil:
+	case os.Getenv("GAMELAN_INTEROP") != "1":
+		t.Skip(missing)
+	default:
+		t.Fatal(missing)
+	}
+}
+
+// findPeers says what is missing. The tests take minutes, so they run only when
+// they are asked for.
+func findPeers() error {
+	if os.Getenv("GAMELAN_INTEROP") != "1" {
+		return fmt.Errorf("\"bash tests/interop/build.sh && GAMELAN_INTEROP=1 go test ./tests/interop\" (needs Rust) runs the tests against Tari's nodes")
+	}
+	for _, release := range releases {
+		if _, err := os.Stat(program(release)); err != nil {
+			return fmt.Errorf("no Tari node %s; build it with \"bash tests/interop/build.sh\" (needs Rust)", release)
+		}
+	}
+	return nil
+}
+
+// program is where build.sh puts the node of a release.
+func program(release string) string {
+	dir := os.Getenv("CARGO_TARGET_DIR")
+	if dir == "" {
+		cache := os.Getenv("XDG_CACHE_HOME")
+		if cache == "" {
+			home, _ := os.UserHomeDir()
+			cache = filepath.Join(home, ".cache")
+		}
+		dir = filepath.Join(cache, "gamelan", "interop")
+	}
+	return filepath.Join(dir, "tari-peer-"+release)
+}
+
+// against runs a test against each release.
+func against(t *testing.T, test func(t *testing.T, release string)) {
+	t.Helper()
+	for _, release := range releases {
+		t.Run(release, func(t *testing.T) { test(t, release) })
+	}
+}
+
+// A dialer is who dials in a test.
+type dialer string
+
+const (
+	weDial   dialer = "we dial"
+	theyDial dialer = "they dial"
+)
+
+// bothWays runs a test against each release with either side dialling.
+func bothWays(t *testing.T, test func(t *testing.T, release string, who dialer)) {
+	t.Helper()
+	against(t, func(t *testing.T, release string) {
+		for _, who := range []dialer{weDial, theyDial} {
+			t.Run(string(who), func(t *testing.T) { test(t, release, who) })
+		}
+	})
+}

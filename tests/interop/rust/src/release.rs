@@ -1,0 +1,205 @@
+//! All that differs between the releases of tari_comms.
+
+#[cfg(feature = "release-6")]
+pub use six::*;
+#[cfg(feature = "release-rc5")]
+pub use rc5::*;
+
+#[cfg(feature = "release-6")]
+mod six {
+    use std::{sync::Arc, time::Duration};
+
+    use tari_common_sqlite::connection::DbConnection;
+    use tari_comms::{
+        connectivity::{ConnectivityEvent, ConnectivityRequester},
+        message::OutboundMessage,
+        peer_manager::{
+            database::{PeerDatabaseSql, MIGRATIONS},
+            NodeId, Peer, PeerManager,
+        },
+        protocol::{rpc::RpcServerBuilder, NodeNetworkInfo},
+        types::{CommsPublicKey, CommsSecretKey},
+        CommsBuilder, Minimized, NodeIdentity, PeerConnection, RefKind,
+    };
+    use tari_crypto::keys::SecretKey;
+    use tokio::sync::mpsc;
+
+    pub const PROGRAM: &str = "tari-peer-6.2.0";
+    pub const RELEASE: &str = "6.2.0";
+
+    pub type Error = Box<dyn std::error::Error + Send + Sync>;
+    pub type Outbound = mpsc::UnboundedSender<OutboundMessage>;
+    pub type OutboundRx = mpsc::UnboundedReceiver<OutboundMessage>;
+
+    pub fn outbound_channel() -> (Outbound, OutboundRx) {
+        mpsc::unbounded_channel()
+    }
+
+    pub async fn put(outbound: &Outbound, message: OutboundMessage) -> Result<(), Error> {
+        outbound.send(message).map_err(|_| "the node is stopping".into())
+    }
+
+    pub fn random_secret() -> CommsSecretKey {
+        CommsSecretKey::random(&mut rand::rng())
+    }
+
+    /// Options of the builder that only some releases have.
+    pub fn finish_builder(builder: CommsBuilder, identity: &Arc<NodeIdentity>) -> Result<CommsBuilder, Error> {
+        let connection = DbConnection::connect_temp_file_and_migrate(MIGRATIONS).map_err(|e| e.to_string())?;
+        let storage = PeerDatabaseSql::new(connection, &identity.to_peer()).map_err(|e| e.to_string())?;
+        Ok(builder.with_peer_storage(storage).with_proactive_dialing_enabled(false))
+    }
+
+    /// Asks the node's public address whether it is there, so often.
+    pub fn check_liveness(builder: CommsBuilder, every: Option<Duration>) -> CommsBuilder {
+        builder.set_self_liveness_check(every)
+    }
+
+    /// Closes RPC sessions that nobody has used for so long.
+    pub fn close_idle_sessions(builder: RpcServerBuilder, idle: Duration) -> Result<RpcServerBuilder, Error> {
+        Ok(builder.with_idle_session_timeout(idle))
+    }
+
+    pub fn network_info(wire_byte: u8, user_agent: String) -> NodeNetworkInfo {
+        NodeNetworkInfo {
+            major_version: 0,
+            minor_version: 0,
+            network_wire_byte: wire_byte,
+            user_agent,
+        }
+    }
+
+    pub async fn add_peer(manager: &PeerManager, peer: Peer) -> Result<(), Error> {
+        manager.add_or_update_peer(peer).await?;
+        Ok(())
+    }
+
+    pub async fn dial(connectivity: &ConnectivityRequester, peer: NodeId) -> Result<PeerConnection, Error> {
+        Ok(connectivity.dial_peer(peer, RefKind::Strong).await?)
+    }
+
+    pub async fn connection(
+        connectivity: &mut ConnectivityRequester,
+        peer: NodeId,
+    ) -> Result<Option<PeerConnection>, Error> {
+        Ok(connectivity.get_connection(peer, RefKind::Strong).await?)
+    }
+
+    pub async fn disconnect(connection: &mut PeerConnection) -> Result<(), Error> {
+        Ok(connection.disconnect(Minimized::No, "interop").await?)
+    }
+
+    pub fn disconnected(event: &ConnectivityEvent) -> Option<&NodeId> {
+        match event {
+            ConnectivityEvent::PeerDisconnected(peer, _) => Some(peer),
+            _ => None,
+        }
+    }
+
+    pub fn node_id(key: &CommsPublicKey) -> NodeId {
+        NodeId::from_public_key(key)
+    }
+}
+
+#[cfg(feature = "release-rc5")]
+mod rc5 {
+    use std::{sync::Arc, time::Duration};
+
+    use lmdb_zero::db;
+    use rand::rngs::OsRng;
+    use tari_comms::{
+        connectivity::{ConnectivityEvent, ConnectivityRequester},
+        message::OutboundMessage,
+        peer_manager::{NodeId, Peer},
+        protocol::{rpc::RpcServerBuilder, NodeNetworkInfo},
+        types::{CommsPublicKey, CommsSecretKey},
+        CommsBuilder, NodeIdentity, PeerConnection, PeerManager,
+    };
+    use tari_crypto::keys::SecretKey;
+    use tari_storage::{
+        lmdb_store::{LMDBBuilder, LMDBConfig},
+        LMDBWrapper,
+    };
+    use tokio::sync::mpsc;
+
+    pub const PROGRAM: &str = "tari-peer-1.0.0-rc.5";
+    pub const RELEASE: &str = "1.0.0-rc.5";
+
+    pub type Error = Box<dyn std::error::Error + Send + Sync>;
+    pub type Outbound = mpsc::Sender<OutboundMessage>;
+    pub type OutboundRx = mpsc::Receiver<OutboundMessage>;
+
+    pub fn outbound_channel() -> (Outbound, OutboundRx) {
+        mpsc::channel(1000)
+    }
+
+    pub async fn put(outbound: &Outbound, message: OutboundMessage) -> Result<(), Error> {
+        outbound.send(message).await.map_err(|_| "the node is stopping".into())
+    }
+
+    pub fn random_secret() -> CommsSecretKey {
+        CommsSecretKey::random(&mut OsRng)
+    }
+
+    /// Options of the builder that only some releases have.
+    pub fn finish_builder(builder: CommsBuilder, _: &Arc<NodeIdentity>) -> Result<CommsBuilder, Error> {
+        let folder = std::env::temp_dir().join(format!("{PROGRAM}-{}", std::process::id()));
+        std::fs::create_dir_all(&folder)?;
+        let store = LMDBBuilder::new()
+            .set_path(&folder)
+            .set_env_config(LMDBConfig::default())
+            .set_max_number_of_databases(1)
+            .add_database("peers", db::CREATE)
+            .build()?;
+        let database = store.get_handle("peers").ok_or("the peer store has no table")?;
+        Ok(builder.with_peer_storage(LMDBWrapper::new(Arc::new(database)), None))
+    }
+
+    pub fn check_liveness(builder: CommsBuilder, every: Option<Duration>) -> CommsBuilder {
+        builder.set_liveness_check(every)
+    }
+
+    pub fn close_idle_sessions(_: RpcServerBuilder, _: Duration) -> Result<RpcServerBuilder, Error> {
+        Err("this release closes no idle RPC sessions".into())
+    }
+
+    pub fn network_info(wire_byte: u8, user_agent: String) -> NodeNetworkInfo {
+        NodeNetworkInfo {
+            major_version: 0,
+            minor_version: 0,
+            network_byte: wire_byte,
+            user_agent,
+        }
+    }
+
+    pub async fn add_peer(manager: &PeerManager, peer: Peer) -> Result<(), Error> {
+        manager.add_peer(peer).await?;
+        Ok(())
+    }
+
+    pub async fn dial(connectivity: &ConnectivityRequester, peer: NodeId) -> Result<PeerConnection, Error> {
+        Ok(connectivity.dial_peer(peer).await?)
+    }
+
+    pub async fn connection(
+        connectivity: &mut ConnectivityRequester,
+        peer: NodeId,
+    ) -> Result<Option<PeerConnection>, Error> {
+        Ok(connectivity.get_connection(peer).await?)
+    }
+
+    pub async fn disconnect(connection: &mut PeerConnection) -> Result<(), Error> {
+        Ok(connection.disconnect().await?)
+    }
+
+    pub fn disconnected(event: &ConnectivityEvent) -> Option<&NodeId> {
+        match event {
+            ConnectivityEvent::PeerDisconnected(peer) => Some(peer),
+            _ => None,
+        }
+    }
+
+    pub fn node_id(key: &CommsPublicKey) -> NodeId {
+        NodeId::from_public_key(key)
+    }
+}

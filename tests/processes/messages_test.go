@@ -1,0 +1,233 @@
+package processes
+
+import (
+	"bufio"
+	"net"
+	"strconv"
+	"strings"
+	"sync/atomic"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/gamelan-p2p/gamelan/tests/internal/cutproxy"
+)
+
+// messages is how many numbered lines cross between two processes.
+const messages = 100_000
+
+// All lines are confirmed, and received once and in order.
+//
+// conforms: comms 85
+func TestLinesBetweenTwoProcesses(t *testing.T) {
+	alice, bob := startNode(t, t.TempDir()), startNode(t, t.TempDir())
+	heard := listen(t, bob)
+	out, errs, code := run(t, numbered(messages), "send", "--data-dir", alice.dir, bob.seed)
+	if code != 0 {
+		t.Fatalf("send: got exit %d, want 0: %s", code, errs)
+	}
+	checkAllConfirmed(t, out)
+	checkAllOnceInOrder(t, heard.settle(messages))
+	alice.stop()
+	bob.stop()
+}
+
+// The same while the receiving process is stopped for a while and continued.
+func TestLinesWhileTheReceiverIsStopped(t *testing.T) {
+	alice, bob := startNode(t, t.TempDir()), startNode(t, t.TempDir())
+	heard := listen(t, bob)
+	go func() {
+		for range 5 {
+			time.Sleep(50 * time.Millisecond)
+			bob.cmd.Process.Signal(syscall.SIGSTOP)
+			time.Sleep(300 * time.Millisecond)
+			bob.cmd.Process.Signal(syscall.SIGCONT)
+		}
+	}()
+	out, errs, code := run(t, numbered(messages), "send", "--data-dir", alice.dir, bob.seed)
+	if code != 0 {
+		t.Fatalf("send: got exit %d, want 0: %s", code, errs)
+	}
+	checkAllConfirmed(t, out)
+	checkAllOnceInOrder(t, heard.settle(messages))
+	alice.stop()
+	bob.stop()
+}
+
+// The connection is cut ten times: every line has one outcome, what was
+// confirmed was received, what failed was not, and the order is kept.
+//
+// conforms: comms 85, 87, 151
+func TestLinesOverAConnectionThatIsCut(t *testing.T) {
+	out, lines, _ := sendCut(t)
+	got := outcomes(t, out)
+	if len(got) != messages {
+		t.Errorf("outcomes: got %d, want %d", len(got), messages)
+	}
+	received := make(map[int]int)
+	last := 0
+	for _, line := range lines {
+		n := number(t, line)
+		received[n]++
+		if n <= last {
+			t.Fatalf("order: got %d after %d", n, last)
+		}
+		last = n
+	}
+	inDoubt := 0
+	for n, outcome := range got {
+		switch {
+		case outcome == "confirmed" && received[n] != 1:
+			t.Fatalf("line %d: confirmed but received %d times", n, received[n])
+		case outcome == "failed" && received[n] != 0:
+			t.Fatalf("line %d: failed but received", n)
+		case outcome == "in doubt":
+			inDoubt++
+		}
+	}
+	t.Logf("%d received, %d in doubt", len(lines), inDoubt)
+}
+
+// With --resend every line arrives, at least once.
+func TestLinesResentOverAConnectionThatIsCut(t *testing.T) {
+	out, lines, code := sendCut(t, "--resend")
+	if code != 0 {
+		t.Errorf("send: got exit %d, want 0", code)
+	}
+	checkAllConfirmed(t, out)
+	received := make(map[int]bool)
+	for _, line := range lines {
+		received[number(t, line)] = true
+	}
+	for n := 1; n <= messages; n++ {
+		if !received[n] {
+			t.Fatalf("line %d: confirmed but not received", n)
+		}
+	}
+	t.Logf("%d received, %d of them twice", len(lines), len(lines)-messages)
+}
+
+// sendCut sends all lines through a proxy that cuts the connection ten times
+// while they are under way.
+func sendCut(t *testing.T, args ...string) (out string, lines []string, code int) {
+	t.Helper()
+	const cuts = 10
+	p := cutproxy.New(t)
+	alice := startNode(t, t.TempDir())
+	bob := startNode(t, t.TempDir(), "--public-address", p.Multiaddr())
+	p.To(listenAddress(t, bob))
+	heard := listen(t, bob)
+
+	cutter := &cutter{t: t, proxy: p, heard: heard, every: messages / (cuts + 1), next: make(chan struct{}, cuts)}
+	go cutter.run(cuts)
+	in := &parts{r: bufio.NewReader(numbered(messages)), every: cutter.every, next: cutter.next, cuts: cuts}
+	out, errs, code := run(t, in, append(append([]string{"send"}, args...), "--data-dir", alice.dir, bob.seed)...)
+	if n := cutter.done.Load(); n != cuts {
+		t.Errorf("cuts: got %d, want %d; send wrote: %s", n, cuts, errs)
+	}
+	lines = heard.quiet() // what was resent counts twice, what is in doubt perhaps never
+	alice.stop()
+	bob.stop()
+	return out, lines, code
+}
+
+// listenAddress is where a node really listens, as its tree shows.
+func listenAddress(t *testing.T, n *node) string {
+	t.Helper()
+	out, errs, code := run(t, nil, "tree", "--data-dir", n.dir)
+	if code != 0 {
+		t.Fatalf("tree: exit %d: %s", code, errs)
+	}
+	for line := range strings.Lines(out) {
+		if _, rest, ok := strings.Cut(line, "/ip4/127.0.0.1/tcp/"); ok && strings.Contains(line, "accepted") {
+			port, _, _ := strings.Cut(rest, ",")
+			return net.JoinHostPort("127.0.0.1", port)
+		}
+	}
+	t.Fatalf("no listener in the tree:\n%s", out)
+	return ""
+}
+
+// parts hands out the lines in parts: the next one when the connection was cut
+// in the middle of the last one.
+type parts struct {
+	r     *bufio.Reader
+	every int
+	next  <-chan struct{}
+	cuts  int
+	lines int
+}
+
+func (p *parts) Read(b []byte) (int, error) {
+	if p.cuts > 0 && p.lines == p.every {
+		<-p.next
+		p.cuts--
+		p.lines = 0
+	}
+	line, err := p.r.ReadString('\n')
+	p.lines++
+	return copy(b, line), err
+}
+
+// cutter cuts the connection in the middle of each part.
+type cutter struct {
+	t     *testing.T
+	proxy *cutproxy.Proxy
+	heard *listening
+	every int
+	next  chan struct{}
+	done  atomic.Int64
+}
+
+func (c *cutter) run(times int) {
+	for i := range times {
+		// What was lost in earlier cuts never arrives, so time counts as well.
+		for until := time.Now().Add(300 * time.Millisecond); time.Now().Before(until); time.Sleep(time.Millisecond) {
+			c.heard.mu.Lock()
+			arrived := len(c.heard.lines)
+			c.heard.mu.Unlock()
+			if arrived > i*c.every+c.every/4 {
+				break
+			}
+		}
+		for tries := 0; c.proxy.Cut() == 0 && tries < 5000; tries++ {
+			time.Sleep(time.Millisecond)
+		}
+		c.done.Add(1)
+		c.next <- struct{}{}
+	}
+}
+
+func checkAllConfirmed(t *testing.T, out string) {
+	t.Helper()
+	got := outcomes(t, out)
+	if len(got) != messages {
+		t.Errorf("outcomes: got %d, want %d", len(got), messages)
+	}
+	for n, outcome := range got {
+		if outcome != "confirmed" {
+			t.Fatalf("line %d: got %q, want confirmed", n, outcome)
+		}
+	}
+}
+
+func checkAllOnceInOrder(t *testing.T, lines []string) {
+	t.Helper()
+	if len(lines) != messages {
+		t.Errorf("received: got %d lines, want %d", len(lines), messages)
+	}
+	for i, line := range lines {
+		if want := strconv.Itoa(i + 1); line != want {
+			t.Fatalf("received line %d: got %q, want %q", i+1, line, want)
+		}
+	}
+}
+
+func number(t *testing.T, line string) int {
+	t.Helper()
+	n, err := strconv.Atoi(line)
+	if err != nil {
+		t.Fatalf("received %q, want a number", line)
+	}
+	return n
+}

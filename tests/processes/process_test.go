@@ -1,0 +1,223 @@
+// Package processes runs the gamelan program itself: two nodes as two
+// processes, sometimes with a proxy between them that cuts.
+package processes
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"fmt"
+	"io"
+	"math"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+)
+
+var binary = sync.OnceValues(func() (string, error) {
+	dir, err := os.MkdirTemp("", "gamelan-test")
+	if err != nil {
+		return "", err
+	}
+	path := filepath.Join(dir, "gamelan")
+	out, err := exec.Command("go", "build", "-o", path, "github.com/gamelan-p2p/gamelan/cmd/gamelan").CombinedOutput()
+	if err != nil {
+		return "", fmt.Errorf("go build: %w\n%s", err, out)
+	}
+	return path, nil
+})
+
+func TestMain(m *testing.M) {
+	os.Setenv("GAMELAN_CONFIG", os.DevNull) // not that of whoever runs the tests
+	code := m.Run()
+	if path, err := binary(); err == nil {
+		os.RemoveAll(filepath.Dir(path))
+	}
+	os.Exit(code)
+}
+
+// command is a run of the program that ends with the test.
+func command(t *testing.T, args ...string) *exec.Cmd {
+	t.Helper()
+	path, err := binary()
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	t.Cleanup(cancel)
+	return exec.CommandContext(ctx, path, args...)
+}
+
+// run runs the program to its end and returns what it wrote.
+func run(t *testing.T, stdin io.Reader, args ...string) (stdout, stderr string, code int) {
+	t.Helper()
+	cmd := command(t, args...)
+	var out, errs bytes.Buffer
+	cmd.Stdin, cmd.Stdout, cmd.Stderr = stdin, &out, &errs
+	err := cmd.Run()
+	if exit, ok := err.(*exec.ExitError); ok {
+		code = exit.ExitCode()
+	} else if err != nil {
+		t.Fatalf("gamelan %s: %v", strings.Join(args, " "), err)
+	}
+	return out.String(), errs.String(), code
+}
+
+// node is a running "gamelan node".
+type node struct {
+	t    *testing.T
+	dir  string
+	cmd  *exec.Cmd
+	seed string // KEY::ADDRESS
+	errs bytes.Buffer
+}
+
+// startNode starts a node in dir and waits until it says that it runs.
+func startNode(t *testing.T, dir string, args ...string) *node {
+	t.Helper()
+	n := &node{t: t, dir: dir}
+	n.cmd = command(t, append([]string{"node", "--data-dir", dir}, args...)...)
+	n.cmd.Stderr = &n.errs
+	out, err := n.cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := n.cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	lines := bufio.NewScanner(out)
+	for lines.Scan() {
+		if f := strings.Fields(lines.Text()); len(f) == 2 && f[0] == "address" {
+			n.seed = f[1]
+		}
+		if strings.HasPrefix(lines.Text(), "Running.") {
+			go io.Copy(io.Discard, out)
+			return n
+		}
+	}
+	n.cmd.Wait()
+	t.Fatalf("node in %s did not start: %s", dir, n.errs.String())
+	return nil
+}
+
+func (n *node) signal(s syscall.Signal) {
+	n.t.Helper()
+	if err := n.cmd.Process.Signal(s); err != nil {
+		n.t.Fatal(err)
+	}
+}
+
+// stop ends the node as an operator would and expects that it obeys in time.
+func (n *node) stop() {
+	n.t.Helper()
+	n.signal(syscall.SIGTERM)
+	done := make(chan error, 1)
+	go func() { done <- n.cmd.Wait() }()
+	select {
+	case err := <-done:
+		if err != nil {
+			n.t.Errorf("node in %s: got %v, want exit 0; it wrote: %s", n.dir, err, n.errs.String())
+		}
+	case <-time.After(20 * time.Second):
+		n.t.Fatalf("node in %s did not stop within 20 s of SIGTERM", n.dir)
+	}
+}
+
+// listening collects the bodies that arrive at a node.
+type listening struct {
+	mu    sync.Mutex
+	lines []string
+	more  chan struct{}
+}
+
+func listen(t *testing.T, n *node) *listening {
+	t.Helper()
+	l := &listening{more: make(chan struct{}, 1)}
+	cmd := command(t, "listen", "--raw", "--data-dir", n.dir)
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	// What arrives before somebody listens is kept only in part.
+	for range 500 {
+		tree, _, _ := run(t, nil, "tree", "--data-dir", n.dir)
+		if !strings.Contains(tree, "nobody listens") {
+			break
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+	go func() {
+		defer cmd.Wait()
+		for lines := bufio.NewScanner(out); lines.Scan(); {
+			l.mu.Lock()
+			l.lines = append(l.lines, lines.Text())
+			l.mu.Unlock()
+			select {
+			case l.more <- struct{}{}:
+			default:
+			}
+		}
+	}()
+	return l
+}
+
+func (l *listening) snapshot() []string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return append([]string(nil), l.lines...)
+}
+
+// settle returns what has arrived once nothing more does for a while, or once
+// there are at least want lines.
+func (l *listening) settle(want int) []string {
+	quiet := 3 * time.Second
+	for {
+		if lines := l.snapshot(); len(lines) >= want {
+			return lines
+		}
+		select {
+		case <-l.more:
+		case <-time.After(quiet):
+			return l.snapshot()
+		}
+	}
+}
+
+// quiet returns what has arrived once nothing more does.
+func (l *listening) quiet() []string { return l.settle(math.MaxInt) }
+
+// numbered is n numbered lines.
+func numbered(n int) io.Reader {
+	var b bytes.Buffer
+	for i := 1; i <= n; i++ {
+		fmt.Fprintln(&b, i)
+	}
+	return &b
+}
+
+// outcomes reads what send wrote: the outcome of each line, by its number.
+func outcomes(t *testing.T, out string) map[int]string {
+	t.Helper()
+	all := make(map[int]string)
+	for line := range strings.Lines(out) {
+		var n int
+		number, outcome, ok := strings.Cut(strings.TrimSpace(line), " ")
+		if _, err := fmt.Sscan(number, &n); err != nil || !ok {
+			t.Fatalf("send wrote %q, want a number and an outcome", line)
+		}
+		if other, twice := all[n]; twice {
+			t.Errorf("line %d: got two outcomes, %q and %q, want one", n, other, outcome)
+		}
+		kind, _, _ := strings.Cut(outcome, ":")
+		all[n] = kind
+	}
+	return all
+}

@@ -1,0 +1,89 @@
+package connpool
+
+import "fmt"
+
+// State is how well the node is connected.
+type State uint8
+
+const (
+	Initializing State = iota // not evaluated yet
+	Online                    // enough nodes
+	Degraded                  // some, or only clients
+	Offline                   // nobody
+)
+
+// String returns the state in one word.
+func (s State) String() string {
+	switch s {
+	case Initializing:
+		return "initializing"
+	case Online:
+		return "online"
+	case Degraded:
+		return "degraded"
+	case Offline:
+		return "offline"
+	}
+	return fmt.Sprintf("state %d", uint8(s))
+}
+
+// MarshalText returns the same text as [State.String].
+func (s State) MarshalText() ([]byte, error) { return []byte(s.String()), nil }
+
+// Status is how well the node is connected, and why. The zero value is that of
+// a node that has just started.
+type Status struct {
+	State   State
+	Nodes   int // connected full nodes
+	Clients int // other connected peers
+	Min     int // nodes wanted
+}
+
+// Next returns the status with so many full nodes and other peers connected, of
+// which at least min nodes (1 if less) are wanted, and whether to publish it:
+// Online when it is entered, Degraded also when the number of nodes changes,
+// Offline when it is entered.
+//
+// spec: comms 11.2.
+func (s Status) Next(nodes, clients, min int) (next Status, publish bool) {
+	if min < 1 {
+		min = 1
+	}
+	next = Status{Nodes: nodes, Clients: clients, Min: min}
+	switch {
+	case nodes >= min:
+		next.State = Online
+	case nodes > 0 || clients > 0:
+		next.State = Degraded
+	default:
+		next.State = Offline
+	}
+	publish = next.State != s.State || next.State == Degraded && next.Nodes != s.Nodes
+	return next, publish
+}
+
+// Cause says in a sentence why the state is what it is.
+func (s Status) Cause() string {
+	switch s.State {
+	case Online:
+		return fmt.Sprintf("connected to %s, %d wanted", count(s.Nodes, "node"), s.Min)
+	case Degraded:
+		if s.Nodes == 0 {
+			return fmt.Sprintf("connected to %s but to no node, %d wanted", count(s.Clients, "client"), s.Min)
+		}
+		return fmt.Sprintf("connected to %s of %d wanted", count(s.Nodes, "node"), s.Min)
+	case Offline:
+		return "connected to nobody"
+	}
+	return "starting; connections not counted yet"
+}
+
+// String returns state and cause.
+func (s Status) String() string { return s.State.String() + ": " + s.Cause() }
+
+func count(n int, what string) string {
+	if n == 1 {
+		return "1 " + what
+	}
+	return fmt.Sprintf("%d %ss", n, what)
+}

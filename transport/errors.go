@@ -1,0 +1,148 @@
+package transport
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"os"
+
+	ma "github.com/multiformats/go-multiaddr"
+)
+
+// Errors that the typed errors of this package wrap.
+var (
+	// ErrUnreachable reports a dial that the network did not let through: the
+	// class to back off from and to try again. Every *[DialError] matches it,
+	// except one for an address that no retry can help and one whose context
+	// was cancelled.
+	ErrUnreachable = errors.New("transport: unreachable")
+	// ErrUnsupported reports an address of a kind the transport does not handle.
+	ErrUnsupported = errors.New("address not supported by this transport")
+	// ErrResolve reports a DNS name without a usable address.
+	ErrResolve = errors.New("name not resolved")
+	// ErrRefused reports that nobody listens on the address.
+	ErrRefused = errors.New("connection refused")
+	// ErrTimeout reports a dial that was not answered in time.
+	ErrTimeout = errors.New("no answer in time")
+	// ErrAddressInUse reports a port that is already bound.
+	ErrAddressInUse = errors.New("address already in use")
+	// ErrAddressNotAvailable reports an address that does not exist: not one
+	// of this host's for Listen, an unknown port of a memory network for Dial.
+	ErrAddressNotAvailable = errors.New("address not available")
+	// ErrPermission reports that the system does not permit the address.
+	ErrPermission = errors.New("permission denied")
+	// ErrClosed reports the use of a closed listener or connection. It matches
+	// net.ErrClosed.
+	ErrClosed = fmt.Errorf("transport: %w", net.ErrClosed)
+)
+
+// Stage says how far a dial had come when it failed.
+type Stage string
+
+// Stages of a dial.
+const (
+	StageAddress Stage = "address" // the address cannot be dialled by this transport
+	StageResolve Stage = "resolve" // looking a name up
+	StageConnect Stage = "connect" // connecting
+)
+
+// DialError reports a failed dial.
+type DialError struct {
+	Addr  ma.Multiaddr // as given to Dial
+	Stage Stage
+	Err   error // wraps one of the sentinels above where the cause is known
+}
+
+// Error says what failed and what to do next.
+func (e *DialError) Error() string {
+	s := fmt.Sprintf("dial %s: %v", e.Addr, e.Err)
+	if h := dialHint(e); h != "" {
+		s += "; " + h
+	}
+	return s
+}
+
+func dialHint(e *DialError) string {
+	switch {
+	case errors.Is(e.Err, context.Canceled):
+		return ""
+	case e.Stage == StageAddress:
+		return "use an address of a kind this node's transport can dial"
+	case errors.Is(e.Err, ErrResolve):
+		return "check the name and this machine's name server, or use an IP address"
+	case errors.Is(e.Err, ErrRefused), errors.Is(e.Err, ErrAddressNotAvailable):
+		return "check that the peer is running and listens on this address"
+	case e.Timeout():
+		return "check that the address is right and that no firewall is in between"
+	default:
+		return "check the address and this machine's network"
+	}
+}
+
+// Unwrap returns the cause and, where a later try may succeed, [ErrUnreachable].
+func (e *DialError) Unwrap() []error {
+	if e.Stage == StageAddress || errors.Is(e.Err, context.Canceled) {
+		return []error{e.Err}
+	}
+	return []error{ErrUnreachable, e.Err}
+}
+
+// Timeout reports whether the dial ended because a time limit passed.
+func (e *DialError) Timeout() bool {
+	return errors.Is(e.Err, ErrTimeout) || errors.Is(e.Err, context.DeadlineExceeded) || IsTimeout(e.Err)
+}
+
+// ListenError reports an address that could not be bound.
+type ListenError struct {
+	Addr ma.Multiaddr // as given to Listen
+	Err  error        // wraps one of the sentinels above where the cause is known
+}
+
+// Error says what failed and what to do next.
+func (e *ListenError) Error() string {
+	s := fmt.Sprintf("listen on %s: %v", e.Addr, e.Err)
+	switch {
+	case errors.Is(e.Err, ErrAddressInUse):
+		s += "; stop the program that uses this port, or choose another port (0 lets the system choose)"
+	case errors.Is(e.Err, ErrPermission):
+		s += "; choose a port of 1024 or above, or give the program the right to bind this one"
+	case errors.Is(e.Err, ErrAddressNotAvailable):
+		s += "; use an address of this machine, or 0.0.0.0 (::) for all of them"
+	case errors.Is(e.Err, ErrUnsupported):
+		s += "; use an address of a kind this transport can bind"
+	}
+	return s
+}
+
+// Unwrap returns the cause.
+func (e *ListenError) Unwrap() error { return e.Err }
+
+// IsTimeout reports whether err is the passing of a deadline of a connection,
+// as opposed to the end of a context.
+func IsTimeout(err error) bool {
+	if errors.Is(err, os.ErrDeadlineExceeded) {
+		return true
+	}
+	var ne net.Error
+	return errors.As(err, &ne) && ne.Timeout()
+}
+
+// IsHangUp reports whether err means that the other end closed or reset the
+// connection: io.EOF, an end inside a frame, or the system's "connection
+// reset" and "broken pipe".
+func IsHangUp(err error) bool {
+	return errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || IsReset(err)
+}
+
+// IsReset reports whether err is an abrupt end by the other side or the
+// network: what had not arrived is lost.
+func IsReset(err error) bool {
+	for _, e := range resetErrors {
+		if errors.Is(err, e) {
+			return true
+		}
+	}
+	return false
+}

@@ -1,0 +1,5 @@
+package transport
+
+import "syscall"
+
+var resetErrors = []error{syscall.WSAECONNRESET, syscall.WSAECONNABORTED, syscall.ECONNRESET, syscall.EPIPE}

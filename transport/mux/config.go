@@ -1,0 +1,112 @@
+package mux
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/hashicorp/yamux"
+)
+
+// Config holds the limits of a session. The zero value of a field is its
+// default.
+type Config struct {
+	// MaxStreams bounds the live substreams of both directions together: they
+	// stay below it. Peers of the newest release end a connection at 128.
+	// Default 100. spec: V12
+	MaxStreams int
+	// MaxInbound is how many live substreams the peer may have opened; more
+	// are reset. It is less than MaxStreams, so that the peer cannot lock us
+	// out. Default 80. spec: V12
+	MaxInbound int
+	// Window is how many unread bytes a substream holds before the peer must
+	// stop, from 256 KiB to 16 MiB. Default 1 MiB.
+	Window uint32
+	// WriteTimeout is how long one write may wait for the connection below.
+	// Then the session ends. Default 60 s; 120 s is right over Tor.
+	WriteTimeout time.Duration
+	// PingTimeout is how long [Session.Ping] waits for the answer. Default
+	// WriteTimeout + 5 s: a peer may stop reading for 10 s and more.
+	PingTimeout time.Duration
+	// StallTimeout is how long a Write waits for the peer to take at least one
+	// byte. Default 120 s. spec: V13
+	StallTimeout time.Duration
+	// CloseTimeout is how long a substream whose own half was closed waits for
+	// the end of the peer's half before it is reset. Default 5 min. spec:
+	// comms 69
+	CloseTimeout time.Duration
+	// IdleTimeout is how long no substream must have delivered anything for
+	// their empty receive buffers to be released. Default 2 s.
+	IdleTimeout time.Duration
+}
+
+const (
+	minWindow = 256 << 10
+	maxWindow = 16 << 20
+
+	// backlog is how many substreams the library lets wait, own ones for their
+	// ACK and inbound ones for Accept. It is above every allowed MaxStreams, so
+	// that neither an Open nor the reader ever waits for it.
+	backlog    = 256
+	maxStreams = backlog
+
+	// libraryMargin is what the library waits longer than the write deadline
+	// of the connection, so that the deadline comes first: a window update
+	// that the library gives up is lost. spec: comms 5.5
+	libraryMargin = 5 * time.Second
+)
+
+// WithDefaults returns the config with the defaults in the place of zeros.
+func (c Config) WithDefaults() Config {
+	set := func(d *time.Duration, to time.Duration) {
+		if *d == 0 {
+			*d = to
+		}
+	}
+	if c.MaxStreams == 0 {
+		c.MaxStreams = 100
+	}
+	if c.MaxInbound == 0 {
+		c.MaxInbound = 80
+	}
+	if c.Window == 0 {
+		c.Window = 1 << 20
+	}
+	set(&c.WriteTimeout, 60*time.Second)
+	set(&c.PingTimeout, c.WriteTimeout+libraryMargin)
+	set(&c.StallTimeout, 120*time.Second)
+	set(&c.CloseTimeout, 5*time.Minute)
+	set(&c.IdleTimeout, 2*time.Second)
+	return c
+}
+
+// Validate reports what is wrong with the settings, as [ErrConfig].
+func (c Config) Validate() error { return c.WithDefaults().validate() }
+
+func (c Config) validate() error {
+	switch {
+	case c.MaxInbound < 1 || c.MaxStreams > maxStreams || c.MaxInbound >= c.MaxStreams:
+		return fmt.Errorf("%w: %d streams with %d inbound; set 0 < MaxInbound < MaxStreams <= %d", ErrConfig, c.MaxStreams, c.MaxInbound, maxStreams)
+	case c.Window < minWindow || c.Window > maxWindow:
+		return fmt.Errorf("%w: window of %d bytes; set %d to %d", ErrConfig, c.Window, minWindow, maxWindow)
+	case min(c.WriteTimeout, c.PingTimeout, c.StallTimeout, c.CloseTimeout, c.IdleTimeout) < 0:
+		return fmt.Errorf("%w: negative timeout; set 0 for the default", ErrConfig)
+	}
+	return nil
+}
+
+// library is the configuration of the library. Its keep-alive is off, its
+// limit for an ACK must be (peers acknowledge late or never), and its limit
+// for half-closed substreams is ours, because the library's own can end the
+// whole session when the peer's end arrives in the same moment.
+func (c Config) library(log *journal) *yamux.Config {
+	return &yamux.Config{
+		AcceptBacklog:          backlog,
+		EnableKeepAlive:        false,
+		KeepAliveInterval:      30 * time.Second, // checked even when off
+		ConnectionWriteTimeout: c.WriteTimeout + libraryMargin,
+		MaxStreamWindowSize:    c.Window,
+		StreamOpenTimeout:      0,
+		StreamCloseTimeout:     0,
+		Logger:                 log,
+	}
+}

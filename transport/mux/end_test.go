@@ -1,0 +1,514 @@
+package mux
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/hashicorp/yamux"
+
+	"github.com/gamelan-p2p/gamelan/protocol"
+)
+
+// The end of a connection, whatever way it comes: all substreams end, what had
+// arrived is delivered, and no reader takes it for EOF.
+//
+// conforms: comms 67, 68, 151
+func TestEnd(t *testing.T) {
+	ends := map[string]struct {
+		end  func(d *double)
+		want func(error) bool
+	}{
+		"close": {func(d *double) { d.conn.Close() }, func(err error) bool { return errors.Is(err, ErrHungUp) }},
+		"inside a header": {
+			func(d *double) { d.raw([]byte{0, 0, 0}); d.conn.Close() },
+			func(err error) bool { return errors.Is(err, io.ErrUnexpectedEOF) },
+		},
+		"inside a body": {func(d *double) {
+			h := newHeader(typeData, 0, 1, 10)
+			d.raw(append(h[:], "half"...))
+			d.conn.Close()
+		}, func(err error) bool { return errors.Is(err, io.ErrUnexpectedEOF) }},
+		"goodbye":        {func(d *double) { d.send(typeGoAway, 0, 0, 0) }, goAway(0)},
+		"protocol error": {func(d *double) { d.send(typeGoAway, 0, 0, 1) }, goAway(1)},
+		"internal error": {func(d *double) { d.send(typeGoAway, 0, 0, 2) }, goAway(2)},
+		"unknown code":   {func(d *double) { d.send(typeGoAway, 0, 0, 99) }, goAway(99)},
+	}
+	for name, test := range ends {
+		t.Run(name, func(t *testing.T) {
+			bubble(t, func(t *testing.T) {
+				s, d := connect(t, true, Config{})
+				end := make(chan error, 1)
+				go func() {
+					_, err := s.Accept()
+					end <- err
+				}()
+				waiting, unread, finished, writing := mustOpen(t, s), mustOpen(t, s), mustOpen(t, s), mustOpen(t, s)
+				wait := make(chan error, 2)
+				go func() {
+					_, err := waiting.Read(make([]byte, 1))
+					wait <- err
+				}()
+				go func() {
+					_, err := writing.Write(make([]byte, 1<<20))
+					wait <- err
+				}()
+				d.data(unread.ID(), flagACK, "had arrived")
+				d.data(finished.ID(), flagACK, "complete")
+				d.send(typeData, flagFIN, finished.ID(), 0)
+				synctest.Wait()
+				if s.Err() != nil {
+					t.Fatalf("got error %v before the end, want none", s.Err())
+				}
+				start := time.Now()
+				test.end(d)
+				<-s.Done()
+				if took := time.Since(start); took != 0 {
+					t.Errorf("got the end after %v, want at once", took)
+				}
+				for range 2 {
+					err := <-wait
+					if err == nil && name == "inside a body" {
+						continue // the reader got half
+					}
+					wantErr(t, err, ErrSessionEnded)
+					if errors.Is(err, io.EOF) {
+						t.Errorf("got %v, which looks like EOF", err)
+					}
+				}
+				got, err := io.ReadAll(unread)
+				if string(got) != "had arrived" {
+					t.Errorf("got %q, want had arrived", got)
+				}
+				wantErr(t, err, ErrSessionEnded)
+				if got, err := io.ReadAll(finished); string(got) != "complete" || err != nil {
+					t.Errorf("got %q, %v, want complete", got, err)
+				}
+				if err := <-end; !test.want(err) || !errors.Is(err, ErrSessionEnded) {
+					t.Errorf("got accept error %v, want the cause", err)
+				}
+				if err := s.Err(); !test.want(err) {
+					t.Errorf("got %v, want the cause", err)
+				}
+				_, err = s.Open()
+				wantErr(t, err, ErrSessionEnded)
+				_, err = s.Ping()
+				wantErr(t, err, ErrSessionEnded)
+				wantErr(t, s.GoAway(), ErrSessionEnded)
+				_, err = unread.Write([]byte("x"))
+				wantErr(t, err, ErrSessionEnded)
+				wantErr(t, unread.CloseWrite(), ErrSessionEnded)
+				unread.Close()
+			})
+		})
+	}
+}
+
+func goAway(code uint32) func(error) bool {
+	return func(err error) bool {
+		e, ok := errors.AsType[*GoAwayError](err)
+		return ok && e.Code == code
+	}
+}
+
+// Twenty substreams with 5,000 bytes each and at once the end: every one
+// reaches the acceptor with all its bytes.
+//
+// conforms: comms 151, 152
+func TestEndLosesNothing(t *testing.T) {
+	const streams, size, rounds = 20, 5000, 50
+	body := bytes.Repeat([]byte("gamelan "), size/8)
+	ends := map[string]func(c net.Conn){
+		"close":      func(c net.Conn) { c.Close() },
+		"half-close": func(c net.Conn) { c.(*net.TCPConn).CloseWrite() },
+		"goodbye": func(c net.Conn) {
+			h := newHeader(typeGoAway, 0, 0, 0)
+			c.Write(h[:])
+		},
+	}
+	for name, end := range ends {
+		t.Run(name, func(t *testing.T) {
+			for round := range rounds {
+				a, b := tcpPair(t)
+				go io.Copy(io.Discard, a) // or its close would be a TCP reset
+				s := wrap(t, b, false, Config{})
+				var out []byte
+				for i := range streams {
+					h := newHeader(typeData, flagSYN, uint32(2*i+1), size)
+					out = append(append(out, h[:]...), body...)
+				}
+				a.Write(out)
+				end(a)
+				got := 0
+				for st := range accept(s) {
+					read, err := io.ReadAll(st)
+					if !bytes.Equal(read, body) {
+						t.Fatalf("round %d: got %d bytes of stream %d, want %d", round, len(read), st.ID(), size)
+					}
+					wantErr(t, err, ErrSessionEnded)
+					got++
+				}
+				if got != streams {
+					t.Fatalf("round %d: got %d streams, want %d", round, got, streams)
+				}
+				s.Close()
+				a.Close()
+			}
+		})
+	}
+}
+
+// A failed write does not stop the reading of what had arrived.
+//
+// conforms: comms 151, 152
+func TestReadOnAfterFailedWrite(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		a, b := net.Pipe()
+		broken := &brokenWrites{Conn: a}
+		s, err := New(broken, false, Config{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer s.Close()
+		st := mustOpenDiscard(t, s, b)
+		broken.on.Store(true)
+		_, err = st.Write([]byte("lost"))
+		wantErr(t, err, ErrSessionEnded)
+		_, err = s.Open()
+		wantErr(t, err, ErrSessionEnded)
+		// The connection still delivers.
+		for id := uint32(1); id < 20; id += 2 {
+			h := newHeader(typeData, flagSYN, id, 5)
+			b.Write(append(h[:], "hello"...))
+			in, err := s.Accept()
+			if err != nil {
+				t.Fatalf("got %v, want stream %d", err, id)
+			}
+			mustRead(t, in, "hello")
+		}
+		start := time.Now()
+		<-s.Done()
+		if took := time.Since(start); took != time.Second {
+			t.Errorf("got the end after %v, want 1s", took)
+		}
+		wantErr(t, s.Err(), errBroken)
+	})
+}
+
+// A Read of the library can fail, because of the window update that it wants to
+// send, although it has delivered bytes and holds more.
+//
+// conforms: comms 151
+func TestReadErrorWithBytes(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		s, d := connect(t, true, Config{})
+		st := mustOpen(t, s)
+		st.lib = failingReads{st.lib}
+		d.data(st.ID(), flagACK, "every byte of it")
+		d.conn.Close()
+		<-s.Done()
+		var got []byte
+		buf := make([]byte, 3)
+		for {
+			n, err := st.Read(buf)
+			got = append(got, buf[:n]...)
+			if err != nil {
+				wantErr(t, err, ErrSessionEnded)
+				break
+			}
+		}
+		if string(got) != "every byte of it" {
+			t.Errorf("got %q, want every byte of it", got)
+		}
+	})
+}
+
+// failingReads reports an error with whatever it reads.
+type failingReads struct{ libraryStream }
+
+func (f failingReads) Read(b []byte) (int, error) {
+	n, err := f.libraryStream.Read(b)
+	if err == nil {
+		err = yamux.ErrConnectionReset
+	}
+	return n, err
+}
+
+var errBroken = errors.New("broken")
+
+type brokenWrites struct {
+	net.Conn
+	on atomic.Bool
+}
+
+func (c *brokenWrites) Write(b []byte) (int, error) {
+	if c.on.Load() {
+		return 0, errBroken
+	}
+	return c.Conn.Write(b)
+}
+
+func mustOpenDiscard(t *testing.T, s *Session, peer net.Conn) *Stream {
+	go io.Copy(io.Discard, peer)
+	return mustOpen(t, s)
+}
+
+// A connection that takes nothing ends the session after WriteTimeout, with an
+// error that no writer takes for its own deadline.
+func TestWriteTimeout(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		s, d := connect(t, true, Config{})
+		st := mustOpen(t, s)
+		synctest.Wait()
+		d.stop()
+		start := time.Now()
+		_, err := io.Copy(st, io.LimitReader(zeros{}, 1<<20))
+		wantErr(t, err, ErrSessionEnded)
+		wantErr(t, err, ErrWriteTimeout)
+		if errors.Is(err, os.ErrDeadlineExceeded) {
+			t.Errorf("got %v, which looks like the caller's deadline", err)
+		}
+		if took := time.Since(start); took < time.Minute || took > 61*time.Second {
+			t.Errorf("got the error after %v, want 60s", took)
+		}
+		<-s.Done()
+		if took := time.Since(start); took > 61*time.Second {
+			t.Errorf("got the end after %v, want at most 61s", took)
+		}
+	})
+}
+
+type zeros struct{}
+
+func (zeros) Read(b []byte) (int, error) { clear(b); return len(b), nil }
+
+// While nobody accepts, the end is held back for one second and no longer; an
+// accept that comes in time gets the substream.
+//
+// conforms: comms 152
+func TestHoldBack(t *testing.T) {
+	for _, cut := range []string{"at a boundary", "in a body", "in a header"} {
+		t.Run(cut, func(t *testing.T) {
+			bubble(t, func(t *testing.T) {
+				for _, delay := range []time.Duration{900 * time.Millisecond, time.Hour} {
+					s, d := connect(t, false, Config{})
+					d.data(1, flagSYN, "first")
+					d.data(3, flagSYN, "second")
+					switch cut {
+					case "in a body":
+						h := newHeader(typeData, 0, 3, 100)
+						d.raw(append(h[:], " half"...))
+					case "in a header":
+						d.raw([]byte{0, 0, 0, 0, 0, 0})
+					}
+					start := time.Now()
+					d.conn.Close()
+					if delay == time.Hour {
+						<-s.Done()
+						if took := time.Since(start); took != time.Second {
+							t.Errorf("got the end after %v, want 1s", took)
+						}
+						continue
+					}
+					time.Sleep(delay)
+					if s.Err() == nil {
+						t.Error("got no error while the end is held back, want the cause")
+					}
+					first, err := s.Accept()
+					if err != nil {
+						t.Fatalf("got %v, want the first stream", err)
+					}
+					second, err := s.Accept()
+					if err != nil {
+						t.Fatalf("got %v, want the second stream", err)
+					}
+					for i, want := range []string{"first", "second"} {
+						st := []*Stream{first, second}[i]
+						if cut == "in a body" && i == 1 {
+							want += " half"
+						}
+						got, err := io.ReadAll(st)
+						if string(got) != want {
+							t.Errorf("got %q, want %q", got, want)
+						}
+						wantErr(t, err, ErrSessionEnded)
+					}
+					_, err = s.Accept()
+					wantErr(t, err, ErrSessionEnded)
+					if took := time.Since(start); took != delay {
+						t.Errorf("got the end after %v, want %v", took, delay)
+					}
+				}
+			})
+		})
+	}
+}
+
+// Close returns at once: with a peer that reads nothing, with the end held
+// back, in the middle of a frame, with callers in every method. Nothing of the
+// session is left: the bubble would not end.
+func TestCloseAtOnce(t *testing.T) {
+	situations := map[string]func(t *testing.T, s *Session, d *double){
+		"idle": func(*testing.T, *Session, *double) {},
+		"peer reads nothing": func(t *testing.T, s *Session, d *double) {
+			streams := []*Stream{mustOpen(t, s), mustOpen(t, s), mustOpen(t, s)}
+			ending := mustOpen(t, s)
+			synctest.Wait()
+			d.stop()
+			for _, st := range streams {
+				go st.Write(make([]byte, 100_000))
+				go s.Open()
+				go s.Ping()
+				go s.GoAway()
+			}
+			go ending.CloseWrite()
+		},
+		"end held back": func(t *testing.T, s *Session, d *double) {
+			d.data(2, flagSYN, "nobody accepts")
+			d.conn.Close()
+		},
+		"inside a frame": func(t *testing.T, s *Session, d *double) {
+			h := newHeader(typeData, flagSYN, 2, 100)
+			d.raw(append(h[:], "cut"...))
+		},
+		"callers": func(t *testing.T, s *Session, d *double) {
+			d.eager = false
+			st := mustOpen(t, s)
+			half := mustOpen(t, s)
+			half.CloseWrite() // a timer of five minutes
+			go st.Read(make([]byte, 1))
+			go st.Write(make([]byte, 1<<20))
+			go s.Accept()
+			go s.Ping()
+			st2 := mustOpen(t, s)
+			go st2.Read(make([]byte, 1))
+			st2.Reset()
+		},
+	}
+	for name, situation := range situations {
+		t.Run(name, func(t *testing.T) {
+			bubble(t, func(t *testing.T) {
+				s, d := connect(t, true, Config{})
+				situation(t, s, d)
+				synctest.Wait()
+				start := time.Now()
+				if err := s.Close(); err != nil {
+					t.Error(err)
+				}
+				if took := time.Since(start); took != 0 {
+					t.Errorf("got Close after %v, want at once", took)
+				}
+				select {
+				case <-s.Done():
+				default:
+					t.Error("got a living session after Close")
+				}
+				wantErr(t, s.Err(), ErrSessionEnded)
+				if name != "end held back" {
+					wantErr(t, s.Err(), net.ErrClosed)
+				}
+				s.Close()
+			})
+		})
+	}
+}
+
+// Close sends no GoAway; GoAway sends one, once everything before it is
+// written, and refuses what the peer opens afterwards.
+//
+// conforms: comms 66
+func TestGoAway(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		s, d := connect(t, true, Config{})
+		st := mustOpen(t, s)
+		mustWrite(t, st, "last words")
+		st.CloseWrite()
+		d.send(typeData, flagACK|flagFIN, st.ID(), 0)
+		if err := s.GoAway(); err != nil {
+			t.Fatal(err)
+		}
+		d.expect("00 01 0001 00000001 000c0000")
+		d.expect("00 00 0000 00000001 0000000a 6c61737420776f726473")
+		d.expect("00 00 0004 00000001 00000000")
+		d.expect("00 03 0000 00000000 00000000")
+		_, err := s.Open()
+		wantErr(t, err, ErrGoingAway)
+		d.data(2, flagSYN, "too late")
+		d.data(2, 0, "and more")
+		d.expect("00 00 0008 00000002 00000000")
+		if got := s.NumStreams(); got != 0 {
+			t.Errorf("got %d streams, want 0", got)
+		}
+		s.Close()
+
+		s, d = connect(t, false, Config{})
+		s.Close()
+		d.quiet()
+	})
+}
+
+// What only a broken or hostile peer sends ends the session with a violation,
+// which the users of its streams do not see as one.
+func TestViolations(t *testing.T) {
+	tests := map[string]struct {
+		send func(d *double)
+		want error
+	}{
+		"version":    {func(d *double) { d.raw(unhex(t, "01 00 0001 00000002 00000000")) }, ErrBadFrame},
+		"type":       {func(d *double) { d.raw(unhex(t, "00 04 0001 00000002 00000000")) }, ErrBadFrame},
+		"our parity": {func(d *double) { d.send(typeData, flagSYN, 5, 0) }, ErrBadStreamID},
+		"stream 0":   {func(d *double) { d.send(typeWindow, flagSYN, 0, 0) }, ErrBadStreamID},
+		"opened twice": {func(d *double) {
+			d.send(typeData, flagSYN, 2, 0)
+			d.send(typeWindow, flagSYN, 2, 0)
+		}, ErrDuplicate},
+		"first frame over the window": {func(d *double) {
+			h := newHeader(typeData, flagSYN, 2, 256<<10+1)
+			d.raw(h[:])
+		}, ErrWindowExceeded},
+		"window used up": {func(d *double) {
+			d.send(typeData, flagSYN, 2, 0, make([]byte, 256<<10)...)
+			d.send(typeData, 0, 2, 0, make([]byte, 1<<20)...)
+		}, ErrWindowExceeded},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			bubble(t, func(t *testing.T) {
+				s, d := connect(t, true, Config{})
+				own := mustOpen(t, s)
+				errs := make(chan error, 1)
+				go func() {
+					for {
+						if _, err := s.Accept(); err != nil {
+							errs <- err
+							return
+						}
+					}
+				}()
+				synctest.Wait()
+				go test.send(d)
+				for _, err := range []error{<-errs, s.Err()} {
+					v, ok := errors.AsType[*protocol.Violation](err)
+					if !ok || v.Stage != "mux" || !errors.Is(v, test.want) {
+						t.Errorf("got %v, want a violation because of %v", err, test.want)
+					}
+				}
+				_, err := own.Read(make([]byte, 1))
+				wantErr(t, err, ErrSessionEnded)
+				if errors.Is(err, protocol.ErrViolation) {
+					t.Errorf("got %v, want no violation for users of streams", err)
+				}
+				if fmt.Sprint(s.Err()) == "" {
+					t.Error("got an error without words")
+				}
+			})
+		})
+	}
+}

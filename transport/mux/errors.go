@@ -1,0 +1,95 @@
+package mux
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"os"
+
+	"github.com/gamelan-p2p/gamelan/protocol"
+)
+
+// Errors of sessions and streams.
+var (
+	// ErrConfig reports a Config that cannot work.
+	ErrConfig = errors.New("mux: invalid config")
+	// ErrTooManyStreams reports that the connection has as many live
+	// substreams as it may.
+	ErrTooManyStreams = errors.New("mux: too many streams on this connection; close one, or wait with OpenContext")
+	// ErrReset reports that the peer dropped the substream. What had arrived
+	// before was delivered.
+	ErrReset = errors.New("mux: stream reset")
+	// ErrStalled reports a Write of which the peer took nothing for the whole
+	// StallTimeout. The substream is as it was; its owner decides.
+	ErrStalled = errors.New("mux: the peer takes nothing more on this stream; close the connection or try again later")
+	// ErrPingTimeout reports a ping without an answer. The session lives on;
+	// its owner decides.
+	ErrPingTimeout = errors.New("mux: ping not answered in time; close the connection and dial again")
+	// ErrSessionEnded reports that the connection is over. Every error that
+	// wraps it says why.
+	ErrSessionEnded = errors.New("mux: connection ended")
+	errExpired      = fmt.Errorf("%w: it stayed half-closed for too long", ErrReset)
+	// ErrClosed reports the use of what this side has closed. It matches
+	// net.ErrClosed.
+	ErrClosed = fmt.Errorf("mux: closed by this side: %w", net.ErrClosed)
+	// ErrHungUp is the cause of an end for which the peer gave no reason. It
+	// is no offence: peers of every release leave so. spec: comms 148
+	ErrHungUp = errors.New("peer hung up")
+	// ErrWriteTimeout is the cause of an end because the connection took
+	// nothing for the whole WriteTimeout.
+	ErrWriteTimeout = errors.New("the connection took no write in time")
+	// ErrGoingAway reports an Open after GoAway.
+	ErrGoingAway = errors.New("mux: GoAway was sent; dial a new connection")
+)
+
+// What a peer must not do. Each comes wrapped in a [protocol.Violation] of the
+// stage "mux".
+var (
+	ErrBadFrame       = errors.New("unknown frame version or type")
+	ErrBadStreamID    = errors.New("stream opened with an id of ours")
+	ErrDuplicate      = errors.New("stream opened twice")
+	ErrWindowExceeded = errors.New("more data than the window allows")
+	ErrTooManyPings   = errors.New("too many unanswered pings")
+	ErrTooManyRefused = errors.New("too many streams beyond the limit")
+)
+
+// GoAwayError is the cause of an end that the peer announced.
+type GoAwayError struct {
+	Code uint32 // 0 normal, 1 protocol error, 2 internal error
+}
+
+// Error names the code.
+func (e *GoAwayError) Error() string {
+	switch e.Code {
+	case 0:
+		return "peer said goodbye"
+	case 1:
+		return "peer reports a protocol error of ours"
+	case 2:
+		return "peer reports an internal error"
+	}
+	return fmt.Sprintf("peer sent GoAway with code %d", e.Code)
+}
+
+// ended wraps the cause of an end. A violation stays what it is.
+func ended(cause error) error {
+	if errors.Is(cause, protocol.ErrViolation) || errors.Is(cause, ErrSessionEnded) {
+		return cause
+	}
+	return fmt.Errorf("%w: %w", ErrSessionEnded, cause)
+}
+
+// streamEnded is the same for users of a stream. They see a violation only as
+// text: it is the owner of the session who reports it.
+func streamEnded(cause error) error {
+	if errors.Is(cause, protocol.ErrViolation) {
+		return fmt.Errorf("%w: %v", ErrSessionEnded, cause)
+	}
+	return ended(cause)
+}
+
+func violation(err error) error { return protocol.Violated("mux", 0, err) }
+
+// isDeadline tells our own trick with the read deadline from a connection that
+// the system gave up, which also calls itself a timeout.
+func isDeadline(err error) bool { return errors.Is(err, os.ErrDeadlineExceeded) }

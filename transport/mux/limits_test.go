@@ -1,0 +1,337 @@
+package mux
+
+import (
+	"context"
+	"errors"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/gamelan-p2p/gamelan/protocol"
+)
+
+// Live streams of both directions stay below 100; the peer has at most 80 of
+// them; a place is free again when a stream ends.
+//
+// conforms: comms 70
+// conforms: V 12
+func TestStreamLimits(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		s, d := connect(t, true, Config{})
+		streams := accept(s)
+		var in []*Stream
+		for i := range 85 {
+			d.data(uint32(2*i+2), flagSYN, "x")
+			d.data(uint32(2*i+2), 0, "more of a refused stream")
+			if i < 80 {
+				in = append(in, <-streams)
+				d.next() // ACK
+				continue
+			}
+			d.expect("00 00 0008 " + hexID(uint32(2*i+2)) + " 00000000")
+		}
+		if got := s.NumInbound(); got != 80 {
+			t.Errorf("got %d inbound streams, want 80", got)
+		}
+		// The peer cannot lock us out.
+		var own []*Stream
+		for range 19 {
+			own = append(own, mustOpen(t, s))
+		}
+		_, err := s.Open()
+		wantErr(t, err, ErrTooManyStreams)
+		if got := s.NumStreams(); got != 99 {
+			t.Errorf("got %d streams, want 99", got)
+		}
+		// A wait ends with its context, or with the first stream that ends.
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+		defer cancel()
+		_, err = s.OpenContext(ctx)
+		wantErr(t, err, context.DeadlineExceeded)
+		wantErr(t, err, ErrTooManyStreams)
+		opened := make(chan *Stream)
+		for range 2 {
+			go func() {
+				st, err := s.OpenContext(context.Background())
+				if err != nil {
+					t.Error(err)
+				}
+				opened <- st
+			}()
+		}
+		synctest.Wait()
+		own[0].Reset()
+		<-opened
+		synctest.Wait()
+		select {
+		case <-opened:
+			t.Error("got two streams for one place, want one")
+		default:
+		}
+		in[0].CloseWrite()
+		d.send(typeData, flagFIN, in[0].ID(), 0)
+		<-opened
+		// An inbound place is free, but all places together are not.
+		d.data(1000, flagSYN, "x")
+		d.data(1002, flagSYN, "x")
+		synctest.Wait()
+		if got := s.NumStreams(); got != 99 {
+			t.Errorf("got %d streams, want 99", got)
+		}
+		own[1].Reset()
+		d.data(1004, flagSYN, "x")
+		<-streams
+		if got := s.NumStreams(); got != 99 {
+			t.Errorf("got %d streams, want 99", got)
+		}
+	})
+}
+
+// An Open that waits ends with the session.
+func TestOpenContextEnds(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		s, _ := connect(t, true, Config{MaxStreams: 2, MaxInbound: 1})
+		mustOpen(t, s)
+		done := make(chan error)
+		go func() {
+			_, err := s.OpenContext(context.Background())
+			done <- err
+		}()
+		synctest.Wait()
+		s.Close()
+		wantErr(t, <-done, ErrSessionEnded)
+	})
+}
+
+// A hundred refused streams within a minute end the connection, 99 do not, nor
+// do more that come slowly.
+//
+// conforms: V 12
+func TestRefusedStreams(t *testing.T) {
+	fill := func(t *testing.T, s *Session, d *double) (next func()) {
+		accept(s)
+		id := uint32(1)
+		next = func() {
+			d.data(id, flagSYN, "x")
+			id += 2
+			synctest.Wait()
+		}
+		for range 80 {
+			next()
+		}
+		return next
+	}
+	t.Run("fast", func(t *testing.T) {
+		bubble(t, func(t *testing.T) {
+			s, d := connect(t, false, Config{})
+			next := fill(t, s, d)
+			for range 99 {
+				next()
+				time.Sleep(600 * time.Millisecond)
+			}
+			if err := s.Err(); err != nil {
+				t.Fatalf("got %v after 99 refusals, want a living session", err)
+			}
+			if got := s.Stats().Refused; got != 99 {
+				t.Errorf("got %d refused, want 99", got)
+			}
+			next()
+			wantErr(t, s.Err(), ErrTooManyRefused)
+			if v, ok := errors.AsType[*protocol.Violation](s.Err()); !ok || v.Stage != "mux" {
+				t.Errorf("got %v, want a violation at mux", s.Err())
+			}
+		})
+	})
+	t.Run("slow", func(t *testing.T) {
+		bubble(t, func(t *testing.T) {
+			s, d := connect(t, false, Config{})
+			next := fill(t, s, d)
+			for range 500 {
+				next()
+				time.Sleep(610 * time.Millisecond)
+			}
+			if err := s.Err(); err != nil {
+				t.Fatalf("got %v, want a living session", err)
+			}
+		})
+	})
+	t.Run("not its fault", func(t *testing.T) {
+		bubble(t, func(t *testing.T) {
+			s, d := connect(t, false, Config{})
+			accept(s)
+			for range 99 {
+				mustOpen(t, s)
+			}
+			for i := range 200 { // ours hold all places
+				d.data(uint32(2*i+1), flagSYN, "x")
+			}
+			synctest.Wait()
+			if err := s.Err(); err != nil {
+				t.Fatalf("got %v, want a living session", err)
+			}
+		})
+	})
+}
+
+// Ten thousand substreams of a peer at once: the session ends, having held no
+// more than the limit.
+//
+// conforms: comms 70
+func TestTenThousandStreams(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		s, d := connect(t, false, Config{})
+		accept(s)
+		most := 0
+		for i := range 10_000 {
+			d.send(typeWindow, flagSYN, uint32(2*i+1), 0)
+			most = max(most, s.NumStreams(), s.libraryStreams())
+			if s.Err() != nil {
+				break
+			}
+		}
+		synctest.Wait()
+		wantErr(t, s.Err(), ErrTooManyRefused)
+		if most > 80 {
+			t.Errorf("got %d streams at once, want at most 80", most)
+		}
+	})
+}
+
+// A peer that provokes resets faster than it reads them is slowed down; one
+// that reads none for a second ends the session. After GoAway that is no
+// offence.
+func TestUnreadResets(t *testing.T) {
+	for _, pause := range []time.Duration{500 * time.Millisecond, time.Hour} {
+		bubble(t, func(t *testing.T) {
+			s, d := connect(t, false, Config{})
+			if err := s.GoAway(); err != nil {
+				t.Fatal(err)
+			}
+			synctest.Wait()
+			resume := d.stop()
+			start := time.Now()
+			sent := make(chan struct{})
+			go func() {
+				for i := range 2000 {
+					d.send(typeWindow, flagSYN, uint32(2*i+1), 0)
+				}
+				close(sent)
+			}()
+			if pause == time.Hour {
+				<-s.Done()
+				if took := time.Since(start); took != time.Second {
+					t.Errorf("got the end after %v, want 1s", took)
+				}
+				wantErr(t, s.Err(), ErrSessionEnded)
+				wantErr(t, s.Err(), errBusy)
+				return
+			}
+			time.Sleep(pause)
+			resume()
+			<-sent
+			if took := time.Since(start); took != pause {
+				t.Errorf("got all frames taken after %v, want %v", took, pause)
+			}
+			for i := -1; i < 2000; i++ {
+				f := d.next()
+				if want := uint32(2*i + 1); i >= 0 && (f.flags() != flagRST || f.id() != want) {
+					t.Fatalf("got %v, want a reset of %d", f, want)
+				}
+			}
+			if s.Err() != nil {
+				t.Errorf("got %v, want a living session", s.Err())
+			}
+		})
+	}
+}
+
+// Substreams that the peer opens and drops before anybody accepts them fill
+// neither the library's queue nor the table, and are no offence.
+func TestOpenedAndDropped(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		s, d := connect(t, false, Config{})
+		for i := range 1000 {
+			d.data(uint32(2*i+1), flagSYN, "x")
+			d.send(typeData, flagRST, uint32(2*i+1), 0)
+		}
+		synctest.Wait()
+		if n := s.libraryStreams(); n != backlog {
+			t.Errorf("got %d streams in the library, want %d", n, backlog)
+		}
+		if n := len(s.link.table.streams); n != backlog {
+			t.Errorf("got %d entries in the table, want %d", n, backlog)
+		}
+		if n := s.NumStreams(); n != 0 {
+			t.Errorf("got %d streams, want 0", n)
+		}
+		streams := accept(s)
+		for range backlog {
+			st := <-streams
+			mustRead(t, st, "x")
+			_, err := st.Read(make([]byte, 1))
+			wantErr(t, err, ErrReset)
+			st.Close()
+		}
+		d.data(5001, flagSYN, "welcome")
+		mustRead(t, <-streams, "welcome")
+		if n := len(s.link.table.streams); n != 1 {
+			t.Errorf("got %d entries in the table, want 1", n)
+		}
+		if s.Err() != nil {
+			t.Errorf("got %v, want a living session", s.Err())
+		}
+	})
+}
+
+// A reset overtakes the frames of the library that wait for the connection, so
+// that the peer never counts more live substreams than we do.
+func TestResetLeavesFirst(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		s, d := connect(t, true, Config{})
+		st, bulk := mustOpen(t, s), mustOpen(t, s)
+		d.next()
+		d.next()
+		resume := d.stop()
+		go bulk.Write(make([]byte, 2*MaxPiece))
+		synctest.Wait() // the second piece has the connection
+		go s.Open()
+		synctest.Wait()
+		st.Reset()
+		synctest.Wait()
+		resume()
+		for range 2 {
+			if f := d.next(); f.id() != bulk.ID() {
+				t.Fatalf("got %v, want the data", f)
+			}
+		}
+		d.expect("00 00 0008 00000001 00000000")
+		d.expect("00 01 0001 00000005 000c0000")
+	})
+}
+
+func TestConfig(t *testing.T) {
+	for name, cfg := range map[string]Config{
+		"window too small":    {Window: minWindow - 1},
+		"window too large":    {Window: maxWindow + 1},
+		"inbound not below":   {MaxStreams: 80, MaxInbound: 80},
+		"more than a backlog": {MaxStreams: maxStreams + 1},
+		"negative":            {MaxInbound: -1},
+		"negative timeout":    {StallTimeout: -1},
+	} {
+		if _, err := New(nil, true, cfg); !errors.Is(err, ErrConfig) {
+			t.Errorf("%s: got %v, want ErrConfig", name, err)
+		}
+	}
+	c := Config{}.WithDefaults()
+	want := Config{
+		MaxStreams: 100, MaxInbound: 80, Window: 1 << 20, WriteTimeout: 60 * time.Second, PingTimeout: 65 * time.Second,
+		StallTimeout: 120 * time.Second, CloseTimeout: 5 * time.Minute, IdleTimeout: 2 * time.Second,
+	}
+	if c != want {
+		t.Errorf("got defaults %+v, want %+v", c, want)
+	}
+	lib := c.library(nil)
+	if lib.StreamOpenTimeout != 0 || lib.EnableKeepAlive || lib.AcceptBacklog != 256 || lib.ConnectionWriteTimeout != 65*time.Second {
+		t.Errorf("got library config %+v, want comms 5.5", lib)
+	}
+}

@@ -1,0 +1,219 @@
+package mux
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+const (
+	// holdBack is how long the end of the connection is kept from the library
+	// while substreams of the peer wait for Accept, and how long reading goes
+	// on after a write has failed. spec: comms 5.5 items 2, 8
+	holdBack = time.Second
+
+	// maxPings is how many pings of the peer may wait for our answer. spec:
+	// comms 5.5 item 6
+	maxPings = 16
+
+	// maxControl is how many frames of our own may wait for the connection.
+	// Only a peer that opens substreams beyond its limit and reads nothing
+	// comes near it.
+	maxControl = 512
+)
+
+// past is a deadline that is over.
+var past = time.Unix(1, 0)
+
+// link stands between the library and the connection. The library reads from
+// one goroutine and writes from another; resets and pings come from a third.
+type link struct {
+	conn    net.Conn
+	cfg     Config
+	table   *table
+	session *Session
+
+	// started opens when the session knows its library half, released when it
+	// may read.
+	started, released chan struct{}
+	// endedByLibrary says why the library closes the link when nothing else
+	// has: it found an offence that it alone can see.
+	endedByLibrary func() error
+
+	reader reader
+	writer writer
+
+	bytesIn, bytesOut atomic.Uint64
+
+	// The end. over is closed when it begins, when cause is known and writes
+	// are swallowed; done when the connection is closed.
+	swallow  atomic.Bool
+	over     chan struct{}
+	done     chan struct{}
+	endMu    sync.Mutex
+	cause    error
+	writeErr error
+	closing  sync.Once
+	held     sync.Once
+	holdEnd  time.Time // set by the reader when the end begins
+
+	// Under table.mu.
+	inject    []header // frames for the library that the peer never sent
+	readLimit time.Time
+	goingAway bool
+
+	// injecting is the length of inject, so that the reader need not lock.
+	injecting atomic.Int32
+
+	control control
+	pings   pings
+}
+
+func newLink(conn net.Conn, client bool, cfg Config) *link {
+	l := &link{
+		conn:     conn,
+		cfg:      cfg,
+		table:    newTable(client, cfg),
+		started:  make(chan struct{}),
+		released: make(chan struct{}),
+		over:     make(chan struct{}),
+		done:     make(chan struct{}),
+	}
+	l.writer.lock = make(chan struct{}, 1)
+	return l
+}
+
+// end begins the end of the connection: from now on writes are swallowed, and
+// the reader stops at the next boundary. The first cause counts, except that
+// an earlier failure of a write says more than the hang-up that followed.
+func (l *link) end(cause error) {
+	l.endMu.Lock()
+	defer l.endMu.Unlock()
+	if l.cause != nil {
+		return
+	}
+	if errors.Is(cause, io.EOF) {
+		cause = ErrHungUp // or a substream's reader would take it for a FIN
+	}
+	if l.writeErr != nil && (cause == ErrHungUp || errors.Is(cause, io.ErrUnexpectedEOF)) {
+		cause = l.writeErr
+	}
+	l.cause = ended(cause)
+	l.swallow.Store(true)
+	close(l.over)
+}
+
+// err is the cause of the end, nil while there is none.
+func (l *link) err() error {
+	l.endMu.Lock()
+	defer l.endMu.Unlock()
+	return l.cause
+}
+
+// broken is the cause of the end, or the failed write that will be it.
+func (l *link) broken() error {
+	if !l.swallow.Load() {
+		return nil
+	}
+	l.endMu.Lock()
+	defer l.endMu.Unlock()
+	if l.cause != nil {
+		return l.cause
+	}
+	return ended(l.writeErr)
+}
+
+// Close closes the connection. The library calls it for every end, Session.Close
+// before it asks the library to stop.
+func (l *link) Close() error {
+	l.closing.Do(func() {
+		if l.err() == nil {
+			l.end(l.endedByLibrary())
+		}
+		close(l.done)
+		l.conn.Close()
+		l.table.stopTimers()
+	})
+	return nil
+}
+
+// failWrite notes that a write failed. What the peer had sent before is still
+// read, for at most a second.
+func (l *link) failWrite(err error) {
+	l.endMu.Lock()
+	if l.writeErr == nil {
+		switch {
+		case isDeadline(err): // or a substream's writer would take it for its own
+			l.writeErr = ErrWriteTimeout
+		case errors.Is(err, io.EOF):
+			l.writeErr = ErrHungUp
+		default:
+			l.writeErr = fmt.Errorf("write: %w", err)
+		}
+	}
+	l.swallow.Store(true)
+	l.endMu.Unlock()
+
+	l.table.mu.Lock()
+	defer l.table.mu.Unlock()
+	if l.readLimit.IsZero() {
+		l.readLimit = time.Now().Add(holdBack)
+		l.conn.SetReadDeadline(past) // the reader sets the limit when it wakes
+	}
+}
+
+// kick hands frames to the library as if the peer had sent them: the reader's
+// wait ends with a deadline, and at the next boundary it delivers them. The
+// table's lock is held.
+func (l *link) kick(h header) {
+	l.inject = append(l.inject, h)
+	l.injecting.Store(int32(len(l.inject)))
+	l.conn.SetReadDeadline(past)
+}
+
+// woken puts the read deadline right after it has passed. It returns an error
+// when the limit after a failed write was reached.
+func (l *link) woken() error {
+	l.table.mu.Lock()
+	defer l.table.mu.Unlock()
+	if !l.readLimit.IsZero() && !time.Now().Before(l.readLimit) {
+		l.endMu.Lock()
+		defer l.endMu.Unlock()
+		return l.writeErr
+	}
+	return l.conn.SetReadDeadline(l.readLimit)
+}
+
+// injected takes the first frame that waits for the library.
+func (l *link) injected() header {
+	l.table.mu.Lock()
+	defer l.table.mu.Unlock()
+	h := l.inject[0]
+	l.inject = l.inject[1:]
+	if len(l.inject) == 0 {
+		l.inject = nil
+	}
+	l.injecting.Store(int32(len(l.inject)))
+	return h
+}
+
+// awaitAccepted keeps the end from the library until Accept has returned every
+// substream that the peer has opened, for at most a second.
+func (l *link) awaitAccepted() {
+	accepted := l.table.waitAccepted()
+	if accepted == nil {
+		return
+	}
+	l.held.Do(func() { l.holdEnd = time.Now().Add(holdBack) })
+	timer := time.NewTimer(time.Until(l.holdEnd))
+	defer timer.Stop()
+	select {
+	case <-accepted:
+	case <-timer.C:
+	case <-l.done:
+	}
+}

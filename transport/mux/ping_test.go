@@ -1,0 +1,201 @@
+package mux
+
+import (
+	"bytes"
+	"fmt"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+func hexID(id uint32) string { return fmt.Sprintf("%08x", id) }
+
+// A ping of the peer is answered once with its value; a pong that nobody asked
+// for changes nothing and is never sent.
+//
+// conforms: comms 61
+func TestAnswersPings(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		s, d := connect(t, true, Config{})
+		for i := range 100 {
+			d.send(typePing, flagSYN, 0, uint32(i)*0x01234567)
+			d.expect(fmt.Sprintf("00 02 0002 00000000 %08x", uint32(i)*0x01234567))
+		}
+		for i := range 100 {
+			d.send(typePing, flagACK, 0, uint32(i))
+		}
+		d.quiet()
+		if got := s.Stats().UnaskedPongs; got != 100 {
+			t.Errorf("got %d unasked pongs, want 100", got)
+		}
+		if rtt, err := s.Ping(); rtt != 0 || err != nil {
+			t.Errorf("got ping %v, %v, want 0 in virtual time", rtt, err)
+		}
+		d.expect("00 02 0001 00000000 00000000")
+		if _, err := s.Ping(); err != nil {
+			t.Error(err)
+		}
+		d.expect("00 02 0001 00000000 00000001")
+		d.quiet()
+	})
+}
+
+// Sixteen pings may wait for their answers while the peer reads nothing, the
+// seventeenth is an offence. Answers make room again.
+//
+// conforms: comms 61
+func TestPingFlood(t *testing.T) {
+	for pings, ends := range map[int]bool{16: false, 17: true} {
+		bubble(t, func(t *testing.T) {
+			s, d := connect(t, true, Config{})
+			st := mustOpen(t, s)
+			d.next()
+			resume := d.stop()
+			go st.Write(make([]byte, 200_000)) // no answer gets past it
+			synctest.Wait()
+			for i := range pings {
+				d.send(typePing, flagSYN, 0, uint32(i))
+			}
+			synctest.Wait()
+			if !ends {
+				resume()
+				for pongs := 0; pongs < pings; {
+					if f := d.next(); f.kind() == typePing {
+						pongs++
+					}
+				}
+				for i := range pings {
+					d.send(typePing, flagSYN, 0, uint32(i))
+				}
+				synctest.Wait()
+				if err := s.Err(); err != nil {
+					t.Errorf("%d pings: got %v, want a living session", pings, err)
+				}
+				return
+			}
+			wantErr(t, s.Err(), ErrTooManyPings)
+		})
+	}
+}
+
+// A peer that reads nothing for 1 s still gets the pong afterwards, and nothing
+// counts as confirmed before: the answer to our own ping comes only then too.
+//
+// conforms: comms 145
+func TestPingWhilePeerPauses(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		s, d := connect(t, true, Config{})
+		st := mustOpen(t, s)
+		synctest.Wait()
+		resume := d.stop()
+		written := make(chan error, 1)
+		go func() {
+			_, err := st.Write(make([]byte, 200_000))
+			written <- err
+		}()
+		synctest.Wait()
+		d.send(typePing, flagSYN, 0, 77)
+		pong := make(chan time.Duration, 1)
+		start := time.Now()
+		go func() {
+			if _, err := s.Ping(); err != nil {
+				t.Error(err)
+			}
+			pong <- time.Since(start)
+		}()
+		synctest.Wait()
+		select {
+		case <-pong:
+			t.Error("got a pong from a peer that reads nothing")
+		default:
+		}
+		time.Sleep(time.Second)
+		resume()
+		if took := <-pong; took != time.Second {
+			t.Errorf("got the pong after %v, want 1s", took)
+		}
+		if err := <-written; err != nil {
+			t.Error(err)
+		}
+		synctest.Wait()
+		for {
+			f := d.next()
+			if f.kind() == typePing && f.flags() == flagACK {
+				if f.length() != 77 {
+					t.Errorf("got pong %d, want 77", f.length())
+				}
+				return
+			}
+		}
+	})
+}
+
+// A ping without answer ends after PingTimeout; the session does not, and a
+// late answer is nobody's.
+func TestPingTimeout(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		s, d := connect(t, true, Config{})
+		st := mustOpen(t, s)
+		d.eager = false
+		start := time.Now()
+		_, err := s.Ping()
+		wantErr(t, err, ErrPingTimeout)
+		if took := time.Since(start); took != 65*time.Second {
+			t.Errorf("got the error after %v, want 65s", took)
+		}
+		d.send(typePing, flagACK, 0, 0)
+		d.data(st.ID(), flagACK, "alive")
+		mustRead(t, st, "alive")
+		if got := s.Stats().UnaskedPongs; got != 1 {
+			t.Errorf("got %d unasked pongs, want 1", got)
+		}
+	})
+}
+
+// A ping leaves after everything that was written before it.
+func TestPingFollowsWrites(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		s, d := connect(t, true, Config{})
+		st := mustOpen(t, s)
+		d.next()
+		for i := range 50 {
+			body := bytes.Repeat([]byte{byte(i)}, 4000)
+			if _, err := st.Write(body); err != nil {
+				t.Fatal(err)
+			}
+			if _, err := s.Ping(); err != nil {
+				t.Fatal(err)
+			}
+			if f := d.next(); !bytes.Equal(f.data, body) {
+				t.Fatalf("got %v, want the data first", f)
+			}
+			if f := d.next(); f.kind() != typePing {
+				t.Fatalf("got %v, want the ping", f)
+			}
+		}
+	})
+}
+
+// A session that is held answers no ping until it is released, and can be
+// closed all the same.
+func TestHeld(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		s, d := connectHeld(t, true, Config{})
+		go d.send(typePing, flagSYN, 0, 7)
+		d.quiet()
+		s.Release()
+		s.Release()
+		d.expect("00 02 0002 00000000 00000007")
+		d.quiet()
+	})
+	bubble(t, func(t *testing.T) {
+		s, d := connectHeld(t, false, Config{})
+		if err := s.GoAway(); err != nil {
+			t.Error(err)
+		}
+		d.expect("00 03 0000 00000000 00000000")
+		if err := s.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+}

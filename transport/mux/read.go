@@ -1,0 +1,235 @@
+package mux
+
+import (
+	"fmt"
+	"io"
+	"time"
+)
+
+// reader is the state of the link's reading half. Only the library's reading
+// goroutine touches it.
+type reader struct {
+	running bool
+	head    header // the peer's header as far as it has arrived
+	have    int
+	hand    header  // a header on its way to the library
+	out     []byte  // what is left of hand
+	rest    uint32  // of the frame's body, for the library
+	skip    uint32  // of a body that the library must not see
+	fin     *Stream // its FIN follows when rest is through
+	refused uint32  // to be reset for the peer, outside the lock; 0 is none
+	ended   bool
+}
+
+// Read gives the library the peer's frames. It never returns more than one
+// frame's rest, so a call at a boundary proves that the library has dealt with
+// everything before it. That is where frames can be changed, added and left
+// out.
+func (l *link) Read(p []byte) (int, error) {
+	r := &l.reader
+	if !r.running {
+		<-l.started
+		select {
+		case <-l.released:
+		case <-l.over: // the end of a session that was held
+		}
+		r.running = true
+	}
+	for {
+		switch {
+		case len(r.out) > 0:
+			n := copy(p, r.out)
+			r.out = r.out[n:]
+			return n, nil
+
+		case r.rest > 0:
+			if r.ended {
+				// The library takes it for the end of this frame, keeps what
+				// there is, and comes back at what it takes for a boundary.
+				r.rest = 0
+				return 0, io.EOF
+			}
+			n, err := l.receive(p[:min(uint32(len(p)), r.rest)])
+			r.rest -= uint32(n)
+			if n > 0 {
+				return n, nil
+			}
+			l.stop(cut(err))
+
+		case r.skip > 0 && !r.ended:
+			n, err := l.receive(p[:min(uint32(len(p)), r.skip)])
+			r.skip -= uint32(n)
+			l.stop(cut(err))
+
+		case r.ended:
+			l.awaitAccepted()
+			return 0, io.EOF
+
+		case r.fin != nil:
+			// A FIN that came with a body: only now is the body complete.
+			l.table.mu.Lock()
+			if st := r.fin; st.live {
+				r.give(newHeader(typeData, st.remoteFIN(), st.id, 0))
+			}
+			l.table.mu.Unlock()
+			r.fin = nil
+
+		case l.injecting.Load() > 0:
+			r.give(l.injected())
+
+		default:
+			n, err := l.receive(r.head[r.have:])
+			r.have += n
+			if r.have == headerLen {
+				r.have = 0
+				err = l.frame(r.head)
+			} else if r.have > 0 {
+				err = cut(err)
+			}
+			l.stop(err)
+		}
+	}
+}
+
+// stop ends the reading if there is an error.
+func (l *link) stop(err error) {
+	if err != nil {
+		l.reader.ended = true
+		l.end(err)
+	}
+}
+
+// cut says that the connection ended inside a frame.
+func cut(err error) error {
+	if err == io.EOF {
+		return fmt.Errorf("inside a frame: %w", io.ErrUnexpectedEOF)
+	}
+	return err
+}
+
+// give puts a header on its way to the library.
+func (r *reader) give(h header) {
+	r.hand = h
+	r.out = r.hand[:]
+}
+
+// receive reads from the connection. It returns no bytes and no error when the
+// wait was interrupted, and an error only when the connection is over.
+func (l *link) receive(p []byte) (int, error) {
+	select {
+	case <-l.over: // by a failure on our side
+		return 0, io.EOF
+	default:
+	}
+	n, err := l.conn.Read(p)
+	if n > 0 {
+		l.bytesIn.Add(uint64(n))
+		return n, nil
+	}
+	if err != nil && isDeadline(err) {
+		err = l.woken()
+	}
+	return 0, err
+}
+
+// frame deals with one header of the peer: it decides what the library sees of
+// it. An error ends the connection.
+func (l *link) frame(h header) error {
+	r := &l.reader
+	if h.version() != 0 || h.kind() > typeGoAway {
+		return violation(fmt.Errorf("%w: %x", ErrBadFrame, h[:]))
+	}
+	switch h.kind() {
+	case typeGoAway:
+		return &GoAwayError{Code: h.length()}
+	case typePing:
+		if h.flags()&flagSYN == 0 {
+			l.pings.answered(h.length())
+			return nil
+		}
+		if l.pings.received.Add(1) > maxPings {
+			return violation(ErrTooManyPings)
+		}
+		r.give(h)
+		return nil
+	}
+	if h.kind() == typeWindow && h.length() > 0 {
+		l.table.granted(h.id())
+	}
+	if h.flags() == 0 {
+		r.rest = h.body()
+		r.give(h)
+		return nil
+	}
+	if err := l.flagged(h); err != nil || r.refused == 0 {
+		return err
+	}
+	id := r.refused
+	r.refused = 0
+	return l.refuse(id)
+}
+
+// flagged deals with a frame that opens, acknowledges or ends a substream.
+func (l *link) flagged(h header) error {
+	t := l.table
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	r := &l.reader
+	flags, id := h.flags(), h.id()
+
+	if flags&flagSYN != 0 {
+		if id == 0 || t.ours(id) {
+			return violation(fmt.Errorf("%w: stream %d", ErrBadStreamID, id))
+		}
+		if t.streams[id] != nil {
+			return violation(fmt.Errorf("%w: stream %d", ErrDuplicate, id))
+		}
+		if l.goingAway || t.liveInbound >= t.inbound || t.live+t.reserved+1 >= t.max || t.unaccepted >= backlog {
+			// The peer's fault only beyond its own limit. The last condition
+			// is for what it opened and dropped before Accept could return it.
+			if !l.goingAway && t.liveInbound >= t.inbound && t.refuse(time.Now()) {
+				return violation(ErrTooManyRefused)
+			}
+			r.skip, r.refused = h.body(), id
+			return nil
+		}
+		t.add(&Stream{link: l, id: id, inbound: true})
+	}
+
+	st := t.lookup(id)
+	if st == nil {
+		// Unknown or over. The library may not have forgotten it yet, and an
+		// end that it does not expect would end the session.
+		h.setFlags(0)
+		r.rest = h.body()
+		r.give(h)
+		return nil
+	}
+
+	keep := flags & flagSYN
+	if !st.inbound && !st.acked && flags&(flagACK|flagFIN|flagRST) != 0 {
+		// An end without ACK would leave the library's entry of the open
+		// behind; a second ACK, or one for an inbound substream, would free
+		// the entry of another.
+		st.acked = true
+		keep |= flagACK
+	}
+	switch {
+	case flags&flagRST != 0:
+		// The library would drop what was not read yet, so it sees an end.
+		if !st.finHanded {
+			keep |= flagFIN
+		}
+		st.remoteReset()
+	case flags&flagFIN != 0 && !st.finHanded:
+		if h.body() > 0 {
+			r.fin = st
+		} else {
+			keep |= st.remoteFIN()
+		}
+	}
+	h.setFlags(keep)
+	r.rest = h.body()
+	r.give(h)
+	return nil
+}

@@ -1,0 +1,253 @@
+package mux
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"sync"
+	"time"
+
+	"github.com/hashicorp/yamux"
+)
+
+// Session is one multiplexed connection. It ends with the first failure of the
+// connection, an offence or GoAway of the peer, or Close. All methods may be
+// called by any goroutine.
+type Session struct {
+	link    *link
+	lib     *yamux.Session
+	journal journal
+	idle    idle
+	release sync.Once
+}
+
+// New starts a session over conn, as the yamux client when client is set: that
+// is the side that dialled. It owns conn from now on, unless it returns an
+// error.
+//
+// Read of conn must be resumable after a read deadline, and should buffer.
+// spec: comms 5.5
+func New(conn net.Conn, client bool, cfg Config) (*Session, error) {
+	s, err := NewHeld(conn, client, cfg)
+	if err == nil {
+		s.Release()
+	}
+	return s, err
+}
+
+// NewHeld is New of a session that reads nothing before Release. So it answers
+// no ping before somebody has taken it on.
+func NewHeld(conn net.Conn, client bool, cfg Config) (*Session, error) {
+	cfg = cfg.WithDefaults()
+	if err := cfg.validate(); err != nil {
+		return nil, err
+	}
+	s := &Session{link: newLink(conn, client, cfg)}
+	s.link.session = s
+	s.link.endedByLibrary = s.libraryError
+	start := yamux.Server
+	if client {
+		start = yamux.Client
+	}
+	lib, err := start(s.link, cfg.library(&s.journal))
+	if err != nil {
+		return nil, err
+	}
+	s.lib = lib
+	close(s.link.started)
+	return s, nil
+}
+
+// Release lets a session read that was held. After the first time it does
+// nothing.
+func (s *Session) Release() { s.release.Do(func() { close(s.link.released) }) }
+
+// Open opens a substream. Its SYN is on the wire when Open returns; the peer
+// may acknowledge it much later or never. The error is [ErrTooManyStreams] at
+// the limit, [ErrGoingAway] after GoAway, or wraps [ErrSessionEnded].
+func (s *Session) Open() (*Stream, error) {
+	if err := s.mayOpen(); err != nil {
+		return nil, err
+	}
+	if _, ok := s.link.table.reserve(false); !ok {
+		return nil, ErrTooManyStreams
+	}
+	return s.open()
+}
+
+// OpenContext is Open that waits for a free place until ctx ends. spec: V12
+func (s *Session) OpenContext(ctx context.Context) (*Stream, error) {
+	for {
+		if err := s.mayOpen(); err != nil {
+			return nil, err
+		}
+		room, ok := s.link.table.reserve(true)
+		if ok {
+			return s.open()
+		}
+		select {
+		case <-room:
+		case <-s.link.over:
+		case <-ctx.Done():
+			return nil, fmt.Errorf("%w: %w", ErrTooManyStreams, ctx.Err())
+		}
+	}
+}
+
+func (s *Session) mayOpen() error {
+	if err := s.link.broken(); err != nil {
+		return streamEnded(err)
+	}
+	s.link.table.mu.Lock()
+	defer s.link.table.mu.Unlock()
+	if s.link.goingAway {
+		return ErrGoingAway
+	}
+	return nil
+}
+
+// open opens a substream for which a place is reserved. The place is taken
+// over by the SYN on its way out.
+func (s *Session) open() (*Stream, error) {
+	lib, err := s.lib.OpenStream()
+	if err != nil {
+		return nil, streamEnded(s.fail(err))
+	}
+	if cause := s.link.broken(); cause != nil {
+		return nil, streamEnded(cause) // the SYN may have been swallowed
+	}
+	return s.link.table.claim(lib.StreamID(), lib), nil
+}
+
+// Accept returns the next substream that the peer opened. One goroutine calls
+// it in a tight loop: while nobody does, the end of the connection is held
+// back. Substreams that arrived before the end are returned before it. The
+// error says why the session ended; for an offence it is a
+// *[protocol.Violation].
+func (s *Session) Accept() (*Stream, error) {
+	for {
+		lib, err := s.lib.AcceptStream()
+		if err != nil {
+			return nil, s.fail(err)
+		}
+		if st := s.link.table.claim(lib.StreamID(), lib); st != nil {
+			return st, nil
+		}
+	}
+}
+
+// Ping measures one round trip. It waits for the answer up to PingTimeout and
+// then returns [ErrPingTimeout], which does not end the session. The answer
+// proves that the peer's multiplexer has read everything that was written
+// before, and nothing more. Another goroutine must be reading meanwhile, as
+// the session always does. spec: comms 5.8
+func (s *Session) Ping() (time.Duration, error) { return s.link.ping() }
+
+// GoAway tells the peer that this side is about to close, and returns when
+// that is written. Most peers close at once and drop what is still under way,
+// so it is sent only when every substream has ended. spec: comms 66
+func (s *Session) GoAway() error { return s.link.sayGoodbye() }
+
+// Close ends the session at once, without GoAway. It does not wait for the
+// peer. When it returns, every Read and Write has been woken and no goroutine
+// of the session is left.
+func (s *Session) Close() error {
+	s.link.end(ErrClosed)
+	s.link.Close()
+	s.lib.Close()
+	s.link.control.stop()
+	s.idle.stop()
+	return nil
+}
+
+// Done is closed when the connection is closed, whoever did it.
+func (s *Session) Done() <-chan struct{} { return s.link.done }
+
+// Err is nil while the session lives, then the cause of its end: it wraps
+// [ErrSessionEnded], or is a *[protocol.Violation].
+func (s *Session) Err() error { return s.link.err() }
+
+// NumStreams is the number of live substreams: from the SYN to the end of both
+// halves or a reset by either side.
+func (s *Session) NumStreams() int {
+	s.link.table.mu.Lock()
+	defer s.link.table.mu.Unlock()
+	return s.link.table.live
+}
+
+// Room is how many more substreams Open would open now.
+func (s *Session) Room() int {
+	t := s.link.table
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return max(0, t.max-1-t.live-t.reserved)
+}
+
+// NumInbound is the number of live substreams that the peer opened.
+func (s *Session) NumInbound() int {
+	s.link.table.mu.Lock()
+	defer s.link.table.mu.Unlock()
+	return s.link.table.liveInbound
+}
+
+// Stats is what a session has done so far.
+type Stats struct {
+	BytesIn, BytesOut uint64 // of the connection, headers included
+	Streams, Inbound  int    // live, and those of them that the peer opened
+	Opened, Accepted  uint64 // substreams in all
+	Refused           uint64 // substreams of the peer beyond its limit
+	UnaskedPongs      uint64
+	LogLines          uint64 // of the library; a peer can provoke them
+	LastLog           string
+}
+
+// Stats returns the counters.
+func (s *Session) Stats() Stats {
+	l := s.link
+	st := Stats{
+		BytesIn:      l.bytesIn.Load(),
+		BytesOut:     l.bytesOut.Load(),
+		UnaskedPongs: l.pings.unasked.Load(),
+	}
+	st.LogLines, st.LastLog = s.journal.snapshot()
+	l.table.mu.Lock()
+	defer l.table.mu.Unlock()
+	st.Streams, st.Inbound = l.table.live, l.table.liveInbound
+	st.Opened, st.Accepted, st.Refused = l.table.opened, l.table.accepted, l.table.refused
+	return st
+}
+
+// fail ends the session for an error of the library, if it lives, and returns
+// the cause of the end.
+func (s *Session) fail(err error) error {
+	if s.link.err() == nil {
+		select {
+		case <-s.lib.CloseChan():
+			// The library found an offence; its Close says which.
+			<-s.link.done
+		default:
+			s.link.end(err)
+			s.link.Close()
+		}
+	}
+	return s.link.err()
+}
+
+// libraryError says why the library ended the session by itself. Of all that
+// it can find wrong, the link leaves it only the receive window.
+func (s *Session) libraryError() error {
+	for range 2 * backlog {
+		// After the end it returns the cause, or first a substream it had
+		// queued, or fails to acknowledge one.
+		_, err := s.lib.AcceptStream()
+		switch {
+		case err == nil, errors.Is(err, yamux.ErrSessionShutdown):
+			continue
+		case errors.Is(err, yamux.ErrRecvWindowExceeded):
+			return violation(ErrWindowExceeded)
+		}
+		return err
+	}
+	return ErrHungUp
+}

@@ -1,0 +1,329 @@
+package mux
+
+import (
+	"errors"
+	"io"
+	"os"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/hashicorp/yamux"
+
+	"github.com/gamelan-p2p/gamelan/protocol"
+)
+
+var _ protocol.Stream = (*Stream)(nil)
+
+// libraryStream is what a Stream uses of the library's.
+type libraryStream interface {
+	io.ReadWriteCloser
+	SetReadDeadline(time.Time) error
+	SetWriteDeadline(time.Time) error
+	Shrink()
+}
+
+// What has befallen a stream besides the ends of its halves.
+const (
+	alive int32 = iota
+	resetByPeer
+	resetByUs
+	expired // reset by us because the peer's end did not come
+)
+
+// Stream is one substream. One goroutine reads it and one writes it; the one
+// that writes also calls CloseWrite. The other methods may be called by any.
+type Stream struct {
+	link    *link
+	id      uint32
+	inbound bool
+
+	// Under the table's lock.
+	lib           libraryStream // set when claimed
+	live, claimed bool
+	acked         bool // own: the library was told of the ACK
+	finHanded     bool // the library was told that the peer's half is over
+	finIn, finOut bool
+	closeTimer    *time.Timer
+	granted       time.Time // when the peer last gave credit
+
+	state             atomic.Int32
+	bytesIn, bytesOut atomic.Uint64
+
+	// Writing: the deadlines, under mu.
+	mu       sync.Mutex
+	deadline time.Time // of SetWriteDeadline
+	armed    time.Time // what the library has
+}
+
+// ID is the number of the substream on the wire: odd when the side that
+// dialled opened it.
+func (st *Stream) ID() uint32 { return st.id }
+
+// Direction says who opened the substream.
+func (st *Stream) Direction() protocol.Direction {
+	if st.inbound {
+		return protocol.Inbound
+	}
+	return protocol.Outbound
+}
+
+// BytesIn is the number of bytes that Read has returned.
+func (st *Stream) BytesIn() uint64 { return st.bytesIn.Load() }
+
+// BytesOut is the number of bytes that Write has written.
+func (st *Stream) BytesOut() uint64 { return st.bytesOut.Load() }
+
+// Read delivers everything that had arrived, whatever came after it. Then it
+// returns io.EOF if the peer has ended its half, [ErrReset] if the peer has
+// reset the substream, and an error that wraps [ErrSessionEnded] if the
+// connection ended without either. After Close or Reset it returns
+// [ErrClosed], after a read deadline os.ErrDeadlineExceeded.
+func (st *Stream) Read(p []byte) (int, error) {
+	if st.state.Load() >= resetByUs {
+		return 0, st.gone()
+	}
+	if len(p) == 0 {
+		return 0, nil
+	}
+	n, err := st.lib.Read(p)
+	if errors.Is(err, yamux.ErrConnectionWriteTimeout) {
+		// A window update was lost for good; the peer would stop for ever.
+		st.link.session.fail(err)
+	}
+	if n > 0 {
+		st.bytesIn.Add(uint64(n))
+		st.link.session.touched()
+		return n, nil
+	}
+	if gone := st.gone(); gone != nil {
+		return 0, gone
+	}
+	if errors.Is(err, yamux.ErrTimeout) {
+		return 0, os.ErrDeadlineExceeded // of SetReadDeadline
+	}
+	st.link.table.mu.Lock()
+	finIn := st.finIn
+	st.link.table.mu.Unlock()
+	if finIn {
+		return 0, io.EOF
+	}
+	return 0, streamEnded(st.link.session.fail(err))
+}
+
+// gone is the error of a stream that was reset, nil if it was not.
+func (st *Stream) gone() error {
+	switch st.state.Load() {
+	case resetByPeer:
+		return ErrReset
+	case resetByUs:
+		return ErrClosed
+	case expired:
+		return errExpired
+	}
+	return nil
+}
+
+// Write writes p in pieces of at most [MaxPiece] bytes and returns when the
+// connection has taken them. It waits for the peer's window, and returns
+// [ErrStalled] when for StallTimeout the peer takes nothing; [ErrReset],
+// [ErrClosed] or an error that wraps [ErrSessionEnded] when there is no way
+// on; and os.ErrDeadlineExceeded after the deadline of SetWriteDeadline.
+// After an error n is what was certainly passed to the connection; more may
+// have been.
+func (st *Stream) Write(p []byte) (n int, err error) {
+	progress := time.Now()
+	for n < len(p) {
+		piece := p[n:min(n+MaxPiece, len(p))]
+		// The deadline comes first: a reset after this look finds it set and
+		// puts it into the past.
+		if err := st.arm(progress); err != nil {
+			return n, err
+		}
+		if gone := st.gone(); gone != nil {
+			return n, gone
+		}
+		k, err := st.lib.Write(piece)
+		n += k
+		st.bytesOut.Add(uint64(k))
+		if err == nil {
+			// The piece may have been swallowed, or gone out behind a reset.
+			if cause := st.link.broken(); cause != nil {
+				return n - k, streamEnded(cause)
+			}
+			if gone := st.gone(); gone != nil {
+				return n, gone
+			}
+			if n < len(p) {
+				progress = time.Now()
+			}
+			continue
+		}
+		if gone := st.gone(); gone != nil {
+			return n, gone
+		}
+		switch {
+		case errors.Is(err, yamux.ErrTimeout):
+			if k > 0 {
+				progress = st.lastGrant(progress)
+			}
+			if time.Since(progress) >= st.link.cfg.StallTimeout {
+				return n, ErrStalled
+			}
+		case errors.Is(err, yamux.ErrStreamClosed) && st.link.broken() == nil:
+			return n, ErrClosed // after CloseWrite
+		default:
+			return n, streamEnded(st.link.session.fail(err))
+		}
+	}
+	return n, nil
+}
+
+// armSlack saves setting the library's deadline for every write: it may be
+// earlier by so much, and Write then looks at the clock.
+const armSlack = time.Second
+
+// arm sets the deadline of one write of the library.
+func (st *Stream) arm(progress time.Time) error {
+	st.mu.Lock()
+	defer st.mu.Unlock()
+	want := progress.Add(st.link.cfg.StallTimeout)
+	if !st.deadline.IsZero() && st.deadline.Before(want) {
+		if !time.Now().Before(st.deadline) {
+			return os.ErrDeadlineExceeded
+		}
+		want = st.deadline
+	}
+	if d := want.Sub(st.armed); d < 0 || d > armSlack || !time.Now().Before(st.armed) {
+		st.armed = want
+		st.lib.SetWriteDeadline(want)
+	}
+	return nil
+}
+
+// SetWriteDeadline bounds the writes under way and to come; the zero time
+// removes the bound. A write that waits for the connection itself, not for
+// the peer's window, is bounded by the session's WriteTimeout instead.
+func (st *Stream) SetWriteDeadline(t time.Time) error {
+	st.mu.Lock()
+	defer st.mu.Unlock()
+	st.deadline = t
+	if !t.IsZero() && (st.armed.IsZero() || t.Before(st.armed)) {
+		st.armed = t
+		return st.lib.SetWriteDeadline(t)
+	}
+	return nil
+}
+
+// CloseWrite ends our half: the peer reads EOF after what was written. The
+// peer's half goes on for at most CloseTimeout. It is called by the goroutine
+// that writes, may be repeated, and returns when the end is written.
+func (st *Stream) CloseWrite() error {
+	if gone := st.gone(); gone != nil {
+		return gone
+	}
+	start := time.Now()
+	st.lib.Close()
+	if gone := st.gone(); gone != nil {
+		return gone
+	}
+	if cause := st.link.broken(); cause != nil {
+		return streamEnded(cause)
+	}
+	t := st.link.table
+	t.mu.Lock()
+	lost := !st.finOut && time.Since(start) >= st.link.cfg.WriteTimeout
+	if st.live && st.closeTimer == nil {
+		st.closeTimer = time.AfterFunc(st.link.cfg.CloseTimeout, func() { st.drop(expired) })
+	}
+	t.mu.Unlock()
+	if lost {
+		return streamEnded(st.link.session.fail(ErrWriteTimeout))
+	}
+	return nil
+}
+
+// Close gives the stream back: nothing more happens if both halves have ended,
+// otherwise it resets the stream. It never waits.
+func (st *Stream) Close() error { return st.Reset() }
+
+// Reset drops the stream, whatever its state, without waiting for anything:
+// blocked calls return [ErrClosed], and the peer, unless it has ended or reset
+// the stream itself, is told.
+func (st *Stream) Reset() error {
+	st.drop(resetByUs)
+	return nil
+}
+
+func (st *Stream) drop(state int32) {
+	l := st.link
+	l.table.mu.Lock()
+	if st.state.Load() >= resetByUs {
+		l.table.mu.Unlock()
+		return
+	}
+	st.state.Store(state)
+	if !(st.finHanded && st.finOut) {
+		// The library still has it. As in link.flagged, it learns of an ACK.
+		flags := flagRST
+		if !st.inbound && !st.acked {
+			flags |= flagACK
+			st.acked = true
+		}
+		l.kick(newHeader(typeData, flags, st.id, 0))
+	}
+	var err error
+	if st.live {
+		l.table.end(st)
+		err = l.control.reset(l, st.id)
+	}
+	l.table.mu.Unlock()
+
+	// The library tells its callers only at the next boundary of the peer's
+	// frames; these do not wait for it.
+	st.lib.SetReadDeadline(past)
+	st.lib.SetWriteDeadline(past)
+	if err != nil {
+		l.session.fail(err)
+	}
+}
+
+// remoteFIN notes the peer's end and returns the flag for the library. The
+// table's lock is held.
+func (st *Stream) remoteFIN() uint16 {
+	st.finIn, st.finHanded = true, true
+	if st.finOut {
+		st.link.table.end(st)
+	}
+	return flagFIN
+}
+
+// localFIN notes our end. The table's lock is held.
+func (st *Stream) localFIN() {
+	st.finOut = true
+	if st.finHanded {
+		st.link.table.end(st)
+	}
+}
+
+// remoteReset notes a reset by the peer and wakes a writer. The reader is
+// woken by the end that the library is given. The table's lock is held.
+func (st *Stream) remoteReset() {
+	st.finHanded = true
+	st.state.CompareAndSwap(alive, resetByPeer)
+	st.link.table.end(st)
+	if st.lib != nil {
+		st.lib.SetWriteDeadline(past)
+	}
+}
+
+// lastGrant is when the peer last gave credit: after that a waiting Write went
+// on. It is not before since.
+func (st *Stream) lastGrant(since time.Time) time.Time {
+	st.link.table.mu.Lock()
+	defer st.link.table.mu.Unlock()
+	if st.granted.After(since) {
+		return st.granted
+	}
+	return since
+}

@@ -1,0 +1,203 @@
+package mux
+
+import (
+	"sync"
+	"time"
+)
+
+// refusalWindow and refusalLimit bound the substreams that a peer opens beyond
+// the limit: that many within that time are an offence. spec: V12
+const (
+	refusalWindow = time.Minute
+	refusalLimit  = 100
+)
+
+// table knows every live substream of a session: from its SYN to both FINs or
+// a RST. Frames with flags pass through it before the other side of the link
+// sees them, so it is right about both. Its lock is never held over I/O.
+type table struct {
+	mu      sync.Mutex
+	client  bool // our ids are odd
+	max     int  // live substreams stay below it
+	inbound int  // at most so many opened by the peer
+
+	// streams holds what is live, and what is dead but not yet handed to its
+	// owner: a substream can end before Open or Accept has returned it.
+	streams map[uint32]*Stream
+
+	live, liveInbound int
+	reserved          int // opens whose SYN is not written yet
+	unaccepted        int // SYNs read whose substream nobody has yet
+	allAccepted       chan struct{}
+	room              chan struct{} // closed when a substream ends; nil without waiters
+
+	opened, accepted, refused uint64
+	refusals                  []time.Time // the last refusalLimit of them, a ring
+	refusalNext               int
+}
+
+func newTable(client bool, c Config) *table {
+	return &table{client: client, max: c.MaxStreams, inbound: c.MaxInbound, streams: make(map[uint32]*Stream)}
+}
+
+// ours tells whether the id is one that this side gives out.
+func (t *table) ours(id uint32) bool { return id&1 == 1 == t.client }
+
+// reserve takes a place for an own substream, or returns false and, when asked
+// to, a channel that closes when there may be room.
+func (t *table) reserve(wait bool) (room <-chan struct{}, ok bool) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.live+t.reserved+1 < t.max {
+		t.reserved++
+		return nil, true
+	}
+	if !wait {
+		return nil, false
+	}
+	if t.room == nil {
+		t.room = make(chan struct{})
+	}
+	return t.room, false
+}
+
+// add enters a live substream. The lock is held.
+func (t *table) add(st *Stream) {
+	st.live = true
+	t.streams[st.id] = st
+	t.live++
+	if st.inbound {
+		t.liveInbound++
+		t.unaccepted++
+	}
+}
+
+// end takes a substream out of the count. The lock is held.
+func (t *table) end(st *Stream) {
+	if !st.live {
+		return
+	}
+	st.live = false
+	t.live--
+	if st.inbound {
+		t.liveInbound--
+	}
+	if st.closeTimer != nil {
+		st.closeTimer.Stop()
+		st.closeTimer = nil
+	}
+	if st.claimed {
+		delete(t.streams, st.id)
+	}
+	t.freed()
+}
+
+func (t *table) freed() {
+	if t.room != nil {
+		close(t.room)
+		t.room = nil
+	}
+}
+
+// lookup returns the live substream with that id. The lock is held.
+func (t *table) lookup(id uint32) *Stream {
+	if st := t.streams[id]; st != nil && st.live {
+		return st
+	}
+	return nil
+}
+
+// granted notes that the peer gave credit.
+func (t *table) granted(id uint32) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if st := t.lookup(id); st != nil {
+		st.granted = time.Now()
+	}
+}
+
+// claim hands a substream to its owner. It returns nil when the table does not
+// know it, which happens only after the end.
+func (t *table) claim(id uint32, lib libraryStream) *Stream {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	st := t.streams[id]
+	if st == nil {
+		return nil
+	}
+	st.lib, st.claimed = lib, true
+	if !st.live {
+		delete(t.streams, id)
+	}
+	if st.inbound {
+		t.accepted++
+		t.settled()
+	} else {
+		t.opened++
+	}
+	return st
+}
+
+// settled notes that a SYN read was accepted or refused. The lock is held.
+func (t *table) settled() {
+	t.unaccepted--
+	if t.unaccepted == 0 && t.allAccepted != nil {
+		close(t.allAccepted)
+		t.allAccepted = nil
+	}
+}
+
+// waitAccepted returns a channel that closes when every SYN read has been
+// accepted, nil if that is so already.
+func (t *table) waitAccepted() <-chan struct{} {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.unaccepted == 0 {
+		return nil
+	}
+	if t.allAccepted == nil {
+		t.allAccepted = make(chan struct{})
+	}
+	return t.allAccepted
+}
+
+// refuse counts a substream beyond the peer's limit and tells whether it is
+// one too many. The lock is held.
+func (t *table) refuse(now time.Time) bool {
+	t.refused++
+	if len(t.refusals) < refusalLimit {
+		t.refusals = append(t.refusals, now)
+	} else {
+		t.refusals[t.refusalNext] = now
+	}
+	t.refusalNext = (t.refusalNext + 1) % refusalLimit
+	if len(t.refusals) < refusalLimit {
+		return false
+	}
+	return now.Sub(t.refusals[t.refusalNext]) < refusalWindow
+}
+
+// all returns the substreams that have an owner.
+func (t *table) all() []*Stream {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	list := make([]*Stream, 0, len(t.streams))
+	for _, st := range t.streams {
+		if st.claimed {
+			list = append(list, st)
+		}
+	}
+	return list
+}
+
+// stopTimers ends what would otherwise outlive the session.
+func (t *table) stopTimers() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for _, st := range t.streams {
+		if st.closeTimer != nil {
+			st.closeTimer.Stop()
+			st.closeTimer = nil
+		}
+	}
+}

@@ -1,0 +1,58 @@
+package noise
+
+import (
+	"fmt"
+	"io"
+
+	flynn "github.com/flynn/noise"
+
+	"github.com/gamelan-p2p/gamelan/identity"
+	"github.com/gamelan-p2p/gamelan/internal/ristretto"
+)
+
+// suite is 25519_ChaChaPoly_BLAKE2b with the Diffie-Hellman of comms 4.2. The
+// handshake hashes the name 25519, although the group is ristretto255.
+var suite = flynn.NewCipherSuite(dh{}, flynn.CipherChaChaPoly, flynn.HashBLAKE2b)
+
+const (
+	dhDomain = "com.tari.comms.core"
+	dhLabel  = "noise.dh"
+)
+
+// dh is ristretto255 followed by the domain-separated hash.
+type dh struct{}
+
+// DHLen is the length of public keys and of the output.
+func (dh) DHLen() int { return ristretto.PointLen }
+
+// DHName is part of the protocol's name, which is hashed.
+func (dh) DHName() string { return "25519" }
+
+// GenerateKeypair makes a uniform key of 64 random bytes.
+func (dh) GenerateKeypair(random io.Reader) (flynn.DHKey, error) {
+	s, err := identity.NewSecret(random)
+	if err != nil {
+		return flynn.DHKey{}, err
+	}
+	return keypair(s), nil
+}
+
+// DH returns the hash of private·public, and an error for a public key that
+// does not decode or is the identity element.
+func (dh) DH(private, public []byte) ([]byte, error) {
+	var k ristretto.Scalar
+	if err := k.SetCanonical(private); err != nil {
+		return nil, err
+	}
+	defer k.Wipe()
+	point, err := ristretto.DH(&k, public)
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrBadKey, err)
+	}
+	return identity.NewHasher256(dhDomain, 0, dhLabel).Add(point[:]).Sum(), nil
+}
+
+func keypair(s *identity.Secret) flynn.DHKey {
+	public := s.PublicKey()
+	return flynn.DHKey{Private: s.Bytes(), Public: public[:]}
+}

@@ -1,0 +1,217 @@
+package noise
+
+import (
+	"crypto/rand"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"time"
+
+	flynn "github.com/flynn/noise"
+
+	"github.com/gamelan-p2p/gamelan/identity"
+	"github.com/gamelan-p2p/gamelan/protocol"
+)
+
+// DefaultMessageTimeout is how long one handshake message may take.
+const DefaultMessageTimeout = 6 * time.Second
+
+// Config says how to shake hands. Static is required; the zero value of every
+// other field is the default.
+type Config struct {
+	Pattern  protocol.Pattern // XX unless set
+	Prologue string           // protocol.Prologue unless set
+	Static   *identity.Secret // the node's identity key
+
+	// Random gives the ephemeral key: 64 bytes, read as a little-endian number
+	// modulo the order of the group. nil is crypto/rand.
+	Random io.Reader
+
+	// MessageTimeout limits each message that is read or written;
+	// 0 is [DefaultMessageTimeout].
+	MessageTimeout time.Duration
+
+	// Check is called with the peer's static key the moment it is known and
+	// before anything more is written: with XX after message 2 (dialer) or 3
+	// (listener), with IX after 2 or 1. An error ends the handshake and comes
+	// back in a *[CheckError]. A listener with IX sees a key that the peer has
+	// not yet proved to own: refuse on it, never ban on it.
+	Check func(identity.PublicKey) error
+
+	// Prefix, for [Client] only, is written before message 1 and in the same
+	// Write: the wire byte.
+	Prefix []byte
+}
+
+// pattern is a handshake pattern with the length of each of its messages,
+// which is fixed because payloads are empty.
+type pattern struct {
+	flynn   flynn.HandshakePattern
+	lengths []int
+}
+
+var patterns = map[protocol.Pattern]pattern{
+	protocol.XX: {flynn.HandshakeXX, []int{32, 96, 64}},
+	protocol.IX: {flynn.HandshakeIX, []int{64, 96}},
+}
+
+// Client shakes hands as the side that dialled. On an error, which is a
+// *[HandshakeError] unless cfg is wrong, the caller closes c.
+func Client(c net.Conn, cfg Config) (*Conn, error) { return handshake(c, true, cfg) }
+
+// Server shakes hands as the side that listens. On an error, which is a
+// *[HandshakeError] unless cfg is wrong, the caller closes c.
+func Server(c net.Conn, cfg Config) (*Conn, error) { return handshake(c, false, cfg) }
+
+// handshaker runs the messages of one handshake, in either role.
+type handshaker struct {
+	cfg   Config
+	conn  *Conn
+	state *flynn.HandshakeState
+	known bool // the peer's static key has been checked
+}
+
+func handshake(c net.Conn, initiator bool, cfg Config) (*Conn, error) {
+	p, ok := patterns[cfg.Pattern]
+	if !ok {
+		return nil, fmt.Errorf("noise: unknown pattern %v; use XX or IX", cfg.Pattern)
+	}
+	if cfg.Static == nil {
+		return nil, errors.New("noise: no static key; set Config.Static")
+	}
+	if cfg.Prologue == "" {
+		cfg.Prologue = protocol.Prologue
+	}
+	if cfg.Random == nil {
+		cfg.Random = rand.Reader
+	}
+	if cfg.MessageTimeout == 0 {
+		cfg.MessageTimeout = DefaultMessageTimeout
+	}
+	state, err := flynn.NewHandshakeState(flynn.Config{
+		CipherSuite:   suite,
+		Random:        cfg.Random,
+		Pattern:       p.flynn,
+		Initiator:     initiator,
+		Prologue:      []byte(cfg.Prologue),
+		StaticKeypair: keypair(cfg.Static),
+	})
+	if err != nil {
+		return nil, fmt.Errorf("noise: %w", err)
+	}
+	h := &handshaker{cfg: cfg, conn: newConn(c), state: state}
+	var k1, k2 *flynn.CipherState
+	for i, length := range p.lengths {
+		ours := (i%2 == 0) == initiator
+		if ours {
+			k1, k2, err = h.write(i, length)
+		} else {
+			k1, k2, err = h.read(length)
+		}
+		if err != nil {
+			if ours && errors.Is(err, ErrBadKey) {
+				ours, i = false, i-1 // the key came with the message before
+			}
+			return nil, &HandshakeError{Message: i + 1, Written: ours, Err: timedOut(err)}
+		}
+	}
+	if err := c.SetDeadline(time.Time{}); err != nil {
+		return nil, &HandshakeError{Message: len(p.lengths), Err: err}
+	}
+	// The first key is the initiator's, on both sides.
+	if !initiator {
+		k1, k2 = k2, k1
+	}
+	h.conn.hash = state.ChannelBinding()
+	h.conn.out.init(k1.UnsafeKey())
+	h.conn.in.init(k2.UnsafeKey())
+	return h.conn, nil
+}
+
+// write sends message i, counted from 0, in one Write.
+func (h *handshaker) write(i, length int) (k1, k2 *flynn.CipherState, err error) {
+	frame := make([]byte, 0, len(h.cfg.Prefix)+headerLen+length)
+	if i == 0 {
+		frame = append(frame, h.cfg.Prefix...)
+	}
+	frame = binary.BigEndian.AppendUint16(frame, uint16(length))
+	frame, k1, k2, err = h.state.WriteMessage(frame, nil)
+	if err != nil {
+		return nil, nil, failed(err)
+	}
+	if err := h.conn.SetWriteDeadline(time.Now().Add(h.cfg.MessageTimeout)); err != nil {
+		return nil, nil, err
+	}
+	n, err := h.conn.Conn.Write(frame)
+	if err == nil && n < len(frame) {
+		err = io.ErrShortWrite
+	}
+	return k1, k2, err
+}
+
+// read takes the peer's next message, and checks its static key as soon as it
+// is known.
+func (h *handshaker) read(length int) (k1, k2 *flynn.CipherState, err error) {
+	if err := h.conn.SetReadDeadline(time.Now().Add(h.cfg.MessageTimeout)); err != nil {
+		return nil, nil, err
+	}
+	size, err := h.conn.header()
+	switch {
+	case err != nil:
+		return nil, nil, err
+	case size < length:
+		return nil, nil, fmt.Errorf("%w: %d bytes, want %d", ErrLength, size, length)
+	case size > length:
+		return nil, nil, fmt.Errorf("%w: %d bytes, want %d", ErrPayload, size, length)
+	}
+	frame, err := h.conn.r.Peek(headerLen + size)
+	if err != nil {
+		return nil, nil, inside(err)
+	}
+	_, k1, k2, err = h.state.ReadMessage(nil, frame[headerLen:])
+	if err != nil {
+		return nil, nil, failed(err)
+	}
+	if _, err := h.conn.r.Discard(headerLen + size); err != nil {
+		return nil, nil, err
+	}
+	return k1, k2, h.check()
+}
+
+func (h *handshaker) check() error {
+	static := h.state.PeerStatic()
+	if h.known || len(static) == 0 {
+		return nil
+	}
+	key, err := identity.PublicKeyFromBytes(static)
+	if err != nil {
+		return fmt.Errorf("%w: %w", ErrBadKey, err)
+	}
+	h.known, h.conn.remote = true, key
+	if h.cfg.Check == nil {
+		return nil
+	}
+	if err := h.cfg.Check(key); err != nil {
+		return &CheckError{err}
+	}
+	return nil
+}
+
+// failed gives an error of the handshake state a cause of this package.
+func failed(err error) error {
+	if errors.Is(err, ErrBadKey) || errors.Is(err, identity.ErrRandom) {
+		return err
+	}
+	return fmt.Errorf("%w: %w", ErrHandshake, err)
+}
+
+// timedOut marks the passing of a message's deadline.
+func timedOut(err error) error {
+	if errors.Is(err, os.ErrDeadlineExceeded) {
+		return fmt.Errorf("%w: %w", ErrTimeout, err)
+	}
+	return err
+}

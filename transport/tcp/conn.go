@@ -1,0 +1,51 @@
+package tcp
+
+import (
+	"net"
+
+	ma "github.com/multiformats/go-multiaddr"
+
+	"github.com/gamelan-p2p/gamelan/transport"
+)
+
+// Conn is a TCP connection.
+type Conn struct {
+	net.Conn      // tcp without its WriteTo, which would go past Read
+	tcp           *net.TCPConn
+	local, remote ma.Multiaddr
+	ack           quickAck
+	emptied       bool // the last Read has emptied the socket
+}
+
+var _ transport.Conn = (*Conn)(nil)
+
+func newConn(c *net.TCPConn) *Conn {
+	conn := &Conn{Conn: c, tcp: c}
+	conn.local, _ = transport.FromNetAddr(c.LocalAddr())
+	conn.remote, _ = transport.FromNetAddr(c.RemoteAddr())
+	conn.ack.init(c)
+	// Package net sets TCP_NODELAY on every connection; say so all the same.
+	_ = c.SetNoDelay(true)
+	return conn
+}
+
+// LocalMultiaddr is this end's address.
+func (c *Conn) LocalMultiaddr() ma.Multiaddr { return c.local }
+
+// RemoteMultiaddr is the other end's address.
+func (c *Conn) RemoteMultiaddr() ma.Multiaddr { return c.remote }
+
+// Read reads from the socket. A read that was shorter than b has emptied it;
+// then what came is acknowledged before the next read waits. What the answer
+// to it has acknowledged meanwhile costs nothing more.
+func (c *Conn) Read(b []byte) (int, error) {
+	if c.emptied {
+		c.ack.now()
+	}
+	n, err := c.tcp.Read(b)
+	c.emptied = n > 0 && n < len(b)
+	return n, err
+}
+
+// CloseWrite ends our half: the other end reads io.EOF after what was written.
+func (c *Conn) CloseWrite() error { return c.tcp.CloseWrite() }

@@ -1,0 +1,32 @@
+package tcp
+
+import (
+	"net"
+	"syscall"
+)
+
+// quickAck sets TCP_QUICKACK, which is not sticky: the kernel clears it by
+// itself, so it is set again after each read that emptied the socket, before the
+// next one.
+type quickAck struct {
+	raw syscall.RawConn
+	set func(fd uintptr) // made once, so that now allocates nothing
+}
+
+func (q *quickAck) init(c *net.TCPConn) {
+	raw, err := c.SyscallConn()
+	if err != nil {
+		return // closed already
+	}
+	q.raw = raw
+	q.set = func(fd uintptr) {
+		// A failure costs the peer time, nothing else.
+		_ = syscall.SetsockoptInt(int(fd), syscall.IPPROTO_TCP, syscall.TCP_QUICKACK, 1)
+	}
+}
+
+func (q *quickAck) now() {
+	if q.raw != nil {
+		_ = q.raw.Control(q.set)
+	}
+}

@@ -1,0 +1,156 @@
+package tcp
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"strconv"
+	"time"
+
+	ma "github.com/multiformats/go-multiaddr"
+
+	"github.com/gamelan-p2p/gamelan/transport"
+)
+
+// Options change how a [Transport] dials. The zero value is ready for use.
+type Options struct {
+	// Resolver looks names up; nil is net.DefaultResolver.
+	Resolver *net.Resolver
+	// DialTimeout limits one dial, name look-up included, beside the caller's
+	// context. 0 leaves the limit to the context.
+	DialTimeout time.Duration
+}
+
+// Transport dials and listens over TCP. Make one with [New].
+type Transport struct{ options Options }
+
+// New returns a transport.
+func New(o Options) *Transport { return &Transport{o} }
+
+var _ transport.Transport = (*Transport)(nil)
+
+// Name is "tcp".
+func (t *Transport) Name() string { return "tcp" }
+
+// Handles reports whether a is one of the forms of the package comment. The
+// first two components decide; what follows is ignored.
+func (t *Transport) Handles(a ma.Multiaddr) bool {
+	_, ok := targetOf(a)
+	return ok
+}
+
+// target is an address as package net wants it.
+type target struct {
+	network  string // tcp, tcp4 or tcp6
+	host     string
+	port     int
+	resolved bool // host is an IP address
+}
+
+func (t target) hostPort() string { return net.JoinHostPort(t.host, strconv.Itoa(t.port)) }
+
+func targetOf(a ma.Multiaddr) (t target, ok bool) {
+	if len(a) < 2 || a[1].Code() != ma.P_TCP {
+		return t, false
+	}
+	switch a[0].Code() {
+	case ma.P_IP4:
+		t.network, t.resolved = "tcp4", true
+	case ma.P_IP6:
+		t.network, t.resolved = "tcp6", true
+	case ma.P_DNS:
+		t.network = "tcp"
+	case ma.P_DNS4:
+		t.network = "tcp4"
+	case ma.P_DNS6:
+		t.network = "tcp6"
+	default:
+		return t, false
+	}
+	port := a[1].RawValue()
+	t.host, t.port = a[0].Value(), int(port[0])<<8|int(port[1])
+	return t, true
+}
+
+// Dial connects to a. A name is looked up with the system's resolver and its
+// addresses are tried in turn, of the family that the address asks for.
+func (t *Transport) Dial(ctx context.Context, a ma.Multiaddr) (transport.Conn, error) {
+	to, ok := targetOf(a)
+	if !ok {
+		return nil, &transport.DialError{Addr: a, Stage: transport.StageAddress, Err: transport.ErrUnsupported}
+	}
+	if to.port == 0 {
+		return nil, &transport.DialError{Addr: a, Stage: transport.StageAddress, Err: fmt.Errorf("%w: port 0 cannot be dialled", transport.ErrUnsupported)}
+	}
+	d := net.Dialer{
+		Timeout:   t.options.DialTimeout,
+		Resolver:  t.options.Resolver,
+		KeepAlive: -1, // the connection's owner sends pings of its own
+	}
+	c, err := d.DialContext(ctx, to.network, to.hostPort())
+	if err != nil {
+		return nil, dialError(ctx, a, err)
+	}
+	return newConn(c.(*net.TCPConn)), nil
+}
+
+// dialError gives a failed dial its stage and cause.
+func dialError(ctx context.Context, a ma.Multiaddr, err error) error {
+	e := &transport.DialError{Addr: a, Stage: transport.StageConnect, Err: err}
+	if _, ok := errors.AsType[*net.DNSError](err); ok {
+		e.Stage = transport.StageResolve
+	}
+	switch {
+	case ctx.Err() != nil:
+		e.Err = fmt.Errorf("%w: %w", context.Cause(ctx), err)
+		if errors.Is(ctx.Err(), context.DeadlineExceeded) {
+			e.Err = fmt.Errorf("%w: %w", transport.ErrTimeout, e.Err)
+		}
+	case transport.IsTimeout(err):
+		e.Err = &known{transport.ErrTimeout, err}
+	case e.Stage == transport.StageResolve:
+		e.Err = fmt.Errorf("%w: %w", transport.ErrResolve, err)
+	default:
+		e.Err = classify(err)
+	}
+	return e
+}
+
+// Listen binds a, which is /ip4/…/tcp/… or /ip6/…/tcp/…; with port 0 the
+// system chooses the port. An IPv6 listener takes no IPv4 connections.
+func (t *Transport) Listen(ctx context.Context, a ma.Multiaddr) (transport.Listener, error) {
+	at, ok := targetOf(a)
+	if !ok || !at.resolved {
+		return nil, &transport.ListenError{Addr: a, Err: transport.ErrUnsupported}
+	}
+	lc := net.ListenConfig{KeepAlive: -1}
+	l, err := lc.Listen(ctx, at.network, at.hostPort())
+	if err != nil {
+		return nil, &transport.ListenError{Addr: a, Err: classify(err)}
+	}
+	bound, ok := transport.FromNetAddr(l.Addr())
+	if !ok {
+		l.Close()
+		return nil, &transport.ListenError{Addr: a, Err: fmt.Errorf("unexpected address %s", l.Addr())}
+	}
+	return &listener{TCPListener: l.(*net.TCPListener), addr: bound}, nil
+}
+
+type listener struct {
+	*net.TCPListener
+	addr ma.Multiaddr
+}
+
+func (l *listener) Multiaddr() ma.Multiaddr { return l.addr }
+
+func (l *listener) Accept() (transport.Conn, error) {
+	c, err := l.AcceptTCP()
+	if err != nil {
+		if errors.Is(err, net.ErrClosed) {
+			err = fmt.Errorf("%w: accept on %s", transport.ErrClosed, l.addr)
+		}
+		return nil, err
+	}
+	return newConn(c), nil
+}

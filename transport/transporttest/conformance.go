@@ -1,0 +1,524 @@
+package transporttest
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"net"
+	"sync"
+	"testing"
+	"time"
+
+	ma "github.com/multiformats/go-multiaddr"
+
+	"github.com/gamelan-p2p/gamelan/transport"
+)
+
+// New makes the transport under test and an address on which it can listen
+// any number of times, choosing a free port each time.
+type New func(t *testing.T) (tr transport.Transport, listen ma.Multiaddr)
+
+// long is a time limit that only a broken transport reaches.
+const long = 10 * time.Second
+
+// Conformance runs the suite, each part with a transport of its own.
+func Conformance(t *testing.T, create New) {
+	for _, part := range []struct {
+		name string
+		run  func(*suite, *testing.T)
+	}{
+		{"addresses", (*suite).addresses},
+		{"echo", (*suite).echo},
+		{"half close", (*suite).halfClose},
+		{"close delivers what was written", (*suite).closeDelivers},
+		{"close with unread data resets", (*suite).closeUnread},
+		{"close unblocks", (*suite).closeUnblocks},
+		{"write to a closed peer fails", (*suite).writeToClosed},
+		{"read deadline", (*suite).readDeadline},
+		{"write deadline", (*suite).writeDeadline},
+		{"a deadline in the past interrupts", (*suite).interrupt},
+		{"listener", (*suite).listener},
+		{"accept ends with close", (*suite).acceptEnds},
+		{"dial errors", (*suite).dialErrors},
+		{"listen errors", (*suite).listenErrors},
+		{"many at once", (*suite).many},
+		{"use after close", (*suite).afterClose},
+	} {
+		t.Run(part.name, func(t *testing.T) {
+			tr, listen := create(t)
+			part.run(&suite{tr, listen}, t)
+		})
+	}
+}
+
+type suite struct {
+	tr     transport.Transport
+	listen ma.Multiaddr
+}
+
+func (s *suite) addresses(t *testing.T) {
+	l := s.bind(t)
+	if s.tr.Name() == "" {
+		t.Error("got an empty name, want one")
+	}
+	if !s.tr.Handles(l.Multiaddr()) {
+		t.Errorf("Handles(%s): got false, want true", l.Multiaddr())
+	}
+	if l.Multiaddr().Equal(s.listen) {
+		t.Errorf("bound address: got %s, want a real port", l.Multiaddr())
+	}
+	dialled, accepted := s.pair(t, l)
+	if got := dialled.RemoteMultiaddr(); !got.Equal(l.Multiaddr()) {
+		t.Errorf("remote address of the dialled end: got %s, want %s", got, l.Multiaddr())
+	}
+	if got := accepted.LocalMultiaddr(); !got.Equal(l.Multiaddr()) {
+		t.Errorf("local address of the accepted end: got %s, want %s", got, l.Multiaddr())
+	}
+	if got, want := accepted.RemoteMultiaddr(), dialled.LocalMultiaddr(); !got.Equal(want) {
+		t.Errorf("remote address of the accepted end: got %s, want %s", got, want)
+	}
+	for _, c := range []transport.Conn{dialled, accepted} {
+		if c.LocalAddr().String() == "" || c.RemoteAddr().Network() != c.LocalAddr().Network() {
+			t.Errorf("net addresses: got %v and %v", c.LocalAddr(), c.RemoteAddr())
+		}
+	}
+}
+
+// echo sends more than any buffer holds, both ways at once.
+func (s *suite) echo(t *testing.T) {
+	a, b := s.pair(t, s.bind(t))
+	const size = 1 << 20
+	var wg sync.WaitGroup
+	for i, ends := range [][2]transport.Conn{{a, b}, {b, a}} {
+		data := random(uint64(i), size)
+		wg.Go(func() {
+			for p := data; len(p) > 0; {
+				k := min(len(p), 1+len(p)%70_000)
+				if n, err := ends[0].Write(p[:k]); n != k || err != nil {
+					t.Errorf("write: got %d, %v, want %d", n, err, k)
+					return
+				}
+				p = p[k:]
+			}
+		})
+		wg.Go(func() {
+			got := make([]byte, size)
+			if _, err := io.ReadFull(ends[1], got); err != nil {
+				t.Errorf("read: %v", err)
+				return
+			}
+			if sha256.Sum256(got) != sha256.Sum256(data) {
+				t.Error("got other bytes than were written")
+			}
+		})
+	}
+	wg.Wait()
+}
+
+func (s *suite) halfClose(t *testing.T) {
+	a, b := s.pair(t, s.bind(t))
+	half, ok := a.(interface{ CloseWrite() error })
+	if !ok {
+		t.Skipf("%s has no CloseWrite", s.tr.Name())
+	}
+	write(t, a, "question")
+	if err := half.CloseWrite(); err != nil {
+		t.Fatalf("CloseWrite: %v", err)
+	}
+	if _, err := a.Write([]byte("more")); err == nil {
+		t.Error("write after CloseWrite: got no error, want one")
+	}
+	wantAll(t, b, "question")
+	write(t, b, "answer")
+	b.Close()
+	wantAll(t, a, "answer")
+}
+
+func (s *suite) closeDelivers(t *testing.T) {
+	a, b := s.pair(t, s.bind(t))
+	write(t, a, "last words")
+	if err := a.Close(); err != nil {
+		t.Fatalf("Close: %v", err)
+	}
+	wantAll(t, b, "last words")
+	if _, err := b.Read(make([]byte, 1)); err != io.EOF {
+		t.Errorf("second read at the end: got %v, want EOF", err)
+	}
+}
+
+func (s *suite) closeUnread(t *testing.T) {
+	a, b := s.pair(t, s.bind(t))
+	write(t, a, "read")
+	write(t, b, "never read")
+	want(t, b, "read") // so that it has arrived
+	peek := make([]byte, 1)
+	if _, err := io.ReadFull(a, peek); err != nil {
+		t.Fatalf("read: %v", err)
+	}
+	a.Close()
+	set(t, b.SetReadDeadline, time.Now().Add(long))
+	_, err := b.Read(make([]byte, 1))
+	if !transport.IsReset(err) || !transport.IsHangUp(err) {
+		t.Errorf("read: got %v, want a reset", err)
+	}
+}
+
+func (s *suite) closeUnblocks(t *testing.T) {
+	a, _ := s.pair(t, s.bind(t))
+	read, written := make(chan error, 1), make(chan error, 1)
+	go func() {
+		_, err := a.Read(make([]byte, 1))
+		read <- err
+	}()
+	go func() {
+		for {
+			if _, err := a.Write(make([]byte, 64<<10)); err != nil {
+				written <- err
+				return
+			}
+		}
+	}()
+	time.Sleep(20 * time.Millisecond) // both wait; if not yet, nothing is lost
+	a.Close()
+	for name, c := range map[string]chan error{"read": read, "write": written} {
+		if err := within(t, name, c); !isClosed(err) {
+			t.Errorf("%s: got %v, want net.ErrClosed", name, err)
+		}
+	}
+}
+
+func (s *suite) writeToClosed(t *testing.T) {
+	a, b := s.pair(t, s.bind(t))
+	b.Close()
+	set(t, a.SetWriteDeadline, time.Now().Add(long))
+	var err error
+	for range 1000 {
+		if _, err = a.Write(make([]byte, 1024)); err != nil {
+			break
+		}
+		time.Sleep(time.Millisecond) // a socket learns it with the answer
+	}
+	if !transport.IsReset(err) {
+		t.Errorf("write: got %v, want a reset", err)
+	}
+}
+
+func (s *suite) readDeadline(t *testing.T) {
+	a, b := s.pair(t, s.bind(t))
+	set(t, a.SetReadDeadline, time.Now().Add(10*time.Millisecond))
+	n, err := a.Read(make([]byte, 1))
+	if n != 0 || !transport.IsTimeout(err) {
+		t.Fatalf("read: got %d, %v, want a timeout", n, err)
+	}
+	write(t, b, "later")
+	if _, err := a.Read(make([]byte, 5)); !transport.IsTimeout(err) {
+		t.Errorf("read while the deadline is over: got %v, want a timeout", err)
+	}
+	set(t, a.SetReadDeadline, time.Time{})
+	want(t, a, "later")
+}
+
+func (s *suite) writeDeadline(t *testing.T) {
+	a, b := s.pair(t, s.bind(t))
+	set(t, a.SetWriteDeadline, time.Now().Add(50*time.Millisecond))
+	written := 0
+	for {
+		n, err := a.Write(make([]byte, 256<<10))
+		written += n
+		if err != nil {
+			if !transport.IsTimeout(err) {
+				t.Fatalf("write: got %v, want a timeout", err)
+			}
+			break
+		}
+	}
+	set(t, a.SetWriteDeadline, time.Time{})
+	a.Close()
+	got, err := io.Copy(io.Discard, b)
+	if err != nil || got != int64(written) {
+		t.Errorf("read: got %d bytes, %v, want the %d that Write reported", got, err, written)
+	}
+}
+
+func (s *suite) interrupt(t *testing.T) {
+	a, b := s.pair(t, s.bind(t))
+	read := make(chan error, 1)
+	go func() {
+		_, err := a.Read(make([]byte, 1))
+		read <- err
+	}()
+	time.Sleep(10 * time.Millisecond)
+	set(t, a.SetReadDeadline, time.Unix(1, 0))
+	if err := within(t, "read", read); !transport.IsTimeout(err) {
+		t.Errorf("read: got %v, want a timeout", err)
+	}
+	set(t, a.SetReadDeadline, time.Time{})
+	write(t, b, "still here")
+	want(t, a, "still here")
+}
+
+func (s *suite) listener(t *testing.T) {
+	l := s.bind(t)
+	// Dials do not wait for Accept, and connections come in order.
+	var dialled []transport.Conn
+	for i := range 5 {
+		c := s.dial(t, l.Multiaddr())
+		write(t, c, fmt.Sprint(i))
+		dialled = append(dialled, c)
+	}
+	for i := range dialled {
+		c, err := l.Accept()
+		if err != nil {
+			t.Fatalf("accept: %v", err)
+		}
+		defer c.Close()
+		want(t, c, fmt.Sprint(i))
+	}
+	// The end of the context that Listen was given is not the listener's.
+	ctx, cancel := context.WithCancel(t.Context())
+	other, err := s.tr.Listen(ctx, s.listen)
+	if err != nil {
+		t.Fatalf("listen: %v", err)
+	}
+	defer other.Close()
+	cancel()
+	s.pair(t, other)
+}
+
+func (s *suite) acceptEnds(t *testing.T) {
+	l := s.bind(t)
+	ended := make(chan error, 1)
+	go func() {
+		_, err := l.Accept()
+		ended <- err
+	}()
+	time.Sleep(10 * time.Millisecond)
+	waiting := s.bind(t)
+	queued := s.dial(t, waiting.Multiaddr())
+	a, b := s.pair(t, s.bind(t))
+	if err := l.Close(); err != nil {
+		t.Fatalf("close: %v", err)
+	}
+	if err := within(t, "accept", ended); !errors.Is(err, transport.ErrClosed) || !isClosed(err) {
+		t.Errorf("accept: got %v, want ErrClosed", err)
+	}
+	if _, err := l.Accept(); !errors.Is(err, transport.ErrClosed) {
+		t.Errorf("accept after close: got %v, want ErrClosed", err)
+	}
+	// What was accepted stays open, what was not is gone.
+	write(t, a, "open")
+	want(t, b, "open")
+	waiting.Close()
+	set(t, queued.SetReadDeadline, time.Now().Add(long))
+	if _, err := queued.Read(make([]byte, 1)); !transport.IsHangUp(err) {
+		t.Errorf("read of a connection nobody accepted: got %v, want a reset or EOF", err)
+	}
+}
+
+func (s *suite) dialErrors(t *testing.T) {
+	l := s.bind(t)
+	gone := l.Multiaddr()
+	l.Close()
+	_, err := s.tr.Dial(t.Context(), gone)
+	var de *transport.DialError
+	if !errors.As(err, &de) || de.Stage != transport.StageConnect || !de.Addr.Equal(gone) {
+		t.Errorf("dial where nobody listens: got %v, want a *DialError at connect for %s", err, gone)
+	}
+	if !errors.Is(err, transport.ErrUnreachable) {
+		t.Errorf("dial where nobody listens: got %v, want ErrUnreachable", err)
+	}
+
+	strange := ma.StringCast("/unix/tmp")
+	if s.tr.Handles(strange) || s.tr.Handles(nil) {
+		t.Error("Handles of strange addresses: got true, want false")
+	}
+	for _, a := range []ma.Multiaddr{strange, nil} {
+		_, err = s.tr.Dial(t.Context(), a)
+		if !errors.As(err, &de) || de.Stage != transport.StageAddress || !errors.Is(err, transport.ErrUnsupported) {
+			t.Errorf("dial %v: got %v, want ErrUnsupported", a, err)
+		}
+		if errors.Is(err, transport.ErrUnreachable) {
+			t.Errorf("dial %v: got ErrUnreachable, want none: no retry can help", a)
+		}
+	}
+
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	open := s.bind(t)
+	_, err = s.tr.Dial(ctx, open.Multiaddr())
+	if !errors.As(err, &de) || !errors.Is(err, context.Canceled) || errors.Is(err, transport.ErrUnreachable) || de.Timeout() {
+		t.Errorf("dial with a cancelled context: got %v, want context.Canceled alone", err)
+	}
+	ctx, cancel = context.WithDeadline(t.Context(), time.Now().Add(-time.Second))
+	defer cancel()
+	_, err = s.tr.Dial(ctx, open.Multiaddr())
+	if !errors.As(err, &de) || !de.Timeout() || !errors.Is(err, transport.ErrTimeout) || !errors.Is(err, context.DeadlineExceeded) || !errors.Is(err, transport.ErrUnreachable) {
+		t.Errorf("dial after the deadline: got %v, want a timeout that is ErrUnreachable", err)
+	}
+}
+
+func (s *suite) listenErrors(t *testing.T) {
+	l := s.bind(t)
+	_, err := s.tr.Listen(t.Context(), l.Multiaddr())
+	var le *transport.ListenError
+	if !errors.As(err, &le) || !errors.Is(err, transport.ErrAddressInUse) || !le.Addr.Equal(l.Multiaddr()) {
+		t.Errorf("second listener on %s: got %v, want ErrAddressInUse", l.Multiaddr(), err)
+	}
+	for _, a := range []ma.Multiaddr{ma.StringCast("/unix/tmp"), nil} {
+		_, err = s.tr.Listen(t.Context(), a)
+		if !errors.As(err, &le) || !errors.Is(err, transport.ErrUnsupported) {
+			t.Errorf("listen on %v: got %v, want ErrUnsupported", a, err)
+		}
+	}
+	// The port is free again after Close.
+	l.Close()
+	again, err := s.tr.Listen(t.Context(), l.Multiaddr())
+	if err != nil {
+		t.Fatalf("listen on a port that was closed: %v", err)
+	}
+	defer again.Close()
+	s.pair(t, again)
+}
+
+func (s *suite) many(t *testing.T) {
+	l := s.bind(t)
+	const n = 50
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		for range n {
+			c, err := l.Accept()
+			if err != nil {
+				t.Errorf("accept: %v", err)
+				return
+			}
+			wg.Go(func() {
+				defer c.Close()
+				if _, err := io.Copy(c, c); err != nil {
+					t.Errorf("echo: %v", err)
+				}
+			})
+		}
+	})
+	for i := range n {
+		wg.Go(func() {
+			c, err := s.tr.Dial(t.Context(), l.Multiaddr())
+			if err != nil {
+				t.Errorf("dial: %v", err)
+				return
+			}
+			defer c.Close()
+			data := random(uint64(i), 3000)
+			if _, err := c.Write(data); err != nil {
+				t.Errorf("write: %v", err)
+			}
+			got := make([]byte, len(data))
+			if _, err := io.ReadFull(c, got); err != nil || !bytes.Equal(got, data) {
+				t.Errorf("echo of connection %d: got other bytes or %v", i, err)
+			}
+		})
+	}
+	wg.Wait()
+}
+
+func (s *suite) afterClose(t *testing.T) {
+	a, _ := s.pair(t, s.bind(t))
+	a.Close()
+	_, readErr := a.Read(make([]byte, 1))
+	_, writeErr := a.Write([]byte("x"))
+	for name, err := range map[string]error{
+		"read": readErr, "write": writeErr, "deadline": a.SetDeadline(time.Now()), "close": a.Close(),
+	} {
+		if !isClosed(err) {
+			t.Errorf("%s after close: got %v, want net.ErrClosed", name, err)
+		}
+	}
+}
+
+func (s *suite) bind(t *testing.T) transport.Listener {
+	t.Helper()
+	l, err := s.tr.Listen(t.Context(), s.listen)
+	if err != nil {
+		t.Fatalf("listen on %s: %v", s.listen, err)
+	}
+	t.Cleanup(func() { l.Close() })
+	return l
+}
+
+func (s *suite) dial(t *testing.T, a ma.Multiaddr) transport.Conn {
+	t.Helper()
+	c, err := s.tr.Dial(t.Context(), a)
+	if err != nil {
+		t.Fatalf("dial %s: %v", a, err)
+	}
+	t.Cleanup(func() { c.Close() })
+	return c
+}
+
+func (s *suite) pair(t *testing.T, l transport.Listener) (dialled, accepted transport.Conn) {
+	t.Helper()
+	dialled = s.dial(t, l.Multiaddr())
+	accepted, err := l.Accept()
+	if err != nil {
+		t.Fatalf("accept: %v", err)
+	}
+	t.Cleanup(func() { accepted.Close() })
+	return dialled, accepted
+}
+
+func write(t *testing.T, c transport.Conn, s string) {
+	t.Helper()
+	if n, err := c.Write([]byte(s)); n != len(s) || err != nil {
+		t.Fatalf("write: got %d, %v, want %d", n, err, len(s))
+	}
+}
+
+func want(t *testing.T, c transport.Conn, s string) {
+	t.Helper()
+	got := make([]byte, len(s))
+	set(t, c.SetReadDeadline, time.Now().Add(long))
+	if _, err := io.ReadFull(c, got); err != nil || string(got) != s {
+		t.Fatalf("read: got %q, %v, want %q", got, err, s)
+	}
+	set(t, c.SetReadDeadline, time.Time{})
+}
+
+func wantAll(t *testing.T, c transport.Conn, s string) {
+	t.Helper()
+	set(t, c.SetReadDeadline, time.Now().Add(long))
+	got, err := io.ReadAll(c)
+	if err != nil || string(got) != s {
+		t.Fatalf("read to the end: got %q, %v, want %q", got, err, s)
+	}
+	set(t, c.SetReadDeadline, time.Time{})
+}
+
+func within(t *testing.T, what string, c <-chan error) error {
+	t.Helper()
+	select {
+	case err := <-c:
+		return err
+	case <-time.After(long):
+		t.Fatalf("%s still waits after %v", what, long)
+		return nil
+	}
+}
+
+func set(t *testing.T, deadline func(time.Time) error, at time.Time) {
+	t.Helper()
+	if err := deadline(at); err != nil {
+		t.Fatalf("set a deadline: %v", err)
+	}
+}
+
+func isClosed(err error) bool { return errors.Is(err, net.ErrClosed) }
+
+func random(seed uint64, n int) []byte {
+	r := rand.NewChaCha8([32]byte{byte(seed)})
+	b := make([]byte, n)
+	_, _ = r.Read(b) // it never fails
+	return b
+}

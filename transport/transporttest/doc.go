@@ -1,0 +1,3 @@
+// Package transporttest is the suite that every implementation of
+// transport.Transport passes: run [Conformance] from a test of its package.
+package transporttest

@@ -1,0 +1,103 @@
+package upgrade
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/gamelan-p2p/gamelan/identity"
+	"github.com/gamelan-p2p/gamelan/protocol"
+	"github.com/gamelan-p2p/gamelan/transport"
+)
+
+// Stage is a part of the set-up.
+type Stage string
+
+// Stages in the order of profile tari.
+const (
+	StageWire     Stage = "wire byte" // the first byte
+	StageNoise    Stage = "noise"     // the handshake
+	StageKey      Stage = "key"       // whether the peer's key is welcome
+	StageIdentity Stage = "identity"  // the exchange of identity frames
+	StageMux      Stage = "mux"       // the start of yamux
+)
+
+// Causes of a failed set-up.
+var (
+	// ErrWrongWireByte reports a first byte of another network.
+	ErrWrongWireByte = errors.New("wrong wire byte")
+	// ErrProbe reports a connection that asks for liveness; it stays open.
+	ErrProbe = errors.New("the connection asks for liveness")
+	// ErrSilent reports a peer that did not send what was due in time.
+	ErrSilent = errors.New("peer is silent")
+	// ErrStalled reports a peer that did not take what was sent in time.
+	ErrStalled = errors.New("peer takes nothing")
+	// ErrWrongKey reports a dialled peer that holds another key than expected.
+	ErrWrongKey = errors.New("peer has another key")
+	// ErrSelf reports a connection of the node to itself.
+	ErrSelf = errors.New("the peer is this node itself")
+	// ErrBanned reports a key that [Config.Check] refused.
+	ErrBanned = errors.New("peer is refused")
+	// ErrHungUp reports that the peer closed the connection during the set-up.
+	// It is no offence: a node that refuses us does not say why.
+	// spec: comms 148
+	ErrHungUp = errors.New("peer hung up")
+	// ErrRefused is [ErrHungUp] before Noise message 2: the peer is busy, has
+	// too many connections, or is on another network. Try again later, with
+	// jitter, not at once. spec: V 9
+	ErrRefused = fmt.Errorf("peer is busy or refuses us: %w", ErrHungUp)
+	// ErrSetupTimeout reports an inbound set-up that took too long as a whole.
+	// spec: V 8
+	ErrSetupTimeout = errors.New("set-up not finished in time")
+)
+
+// Error reports a failed set-up.
+type Error struct {
+	Stage Stage
+	// Peer is the peer's key, zero if it was not yet known. With Noise IX a
+	// listener learns it before the peer has proved that it holds it.
+	Peer identity.PublicKey
+	Err  error
+}
+
+// Error names the stage, the peer and the cause, and what to do where the
+// user can do something.
+func (e *Error) Error() string {
+	who := ""
+	if !e.Peer.IsZero() {
+		who = " with " + e.Peer.Short()
+	}
+	s := fmt.Sprintf("set-up%s failed at %s: %v", who, e.Stage, e.Err)
+	if h := hint(e.Err); h != "" {
+		s += "; " + h
+	}
+	return s
+}
+
+func hint(err error) string {
+	switch {
+	case errors.Is(err, ErrWrongWireByte):
+		return "both nodes must be on the same network and use the same wire release"
+	case errors.Is(err, ErrWrongKey):
+		return "check the peer's key, or whether another node has taken its address"
+	case errors.Is(err, ErrSelf):
+		return "use the address of another node"
+	case errors.Is(err, ErrRefused):
+		return "check that the peer is on the same network, or try again later"
+	}
+	return ""
+}
+
+// Unwrap returns the cause.
+func (e *Error) Unwrap() error { return e.Err }
+
+// Timeout reports whether a time limit ended the set-up.
+func (e *Error) Timeout() bool {
+	return errors.Is(e.Err, ErrSilent) || errors.Is(e.Err, ErrStalled) ||
+		errors.Is(e.Err, ErrSetupTimeout) || transport.IsTimeout(e.Err)
+}
+
+// Violation returns the peer's offence, nil if there was none.
+func (e *Error) Violation() *protocol.Violation {
+	v, _ := errors.AsType[*protocol.Violation](e.Err)
+	return v
+}
