@@ -5,7 +5,7 @@ TOOL      = $(GO) tool -modfile=tools/go.mod
 FUZZTIME ?= 10s
 
 .DEFAULT_GOAL := help
-.PHONY: help interop check full test race lint fmt vuln bench conformance gen gen-check fuzz
+.PHONY: help interop check full test race lint fmt vuln licences api bench conformance gen gen-check fuzz
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -32,7 +32,13 @@ fmt: ## format every file
 	$(TOOL) gofumpt -w $$(git ls-files '*.go' | grep -v '\.pb\.go$$')
 
 vuln: ## known vulnerabilities of what we depend on (asks vuln.go.dev)
-	$(TOOL) govulncheck ./...
+	bash tools/vuln.sh
+
+licences: ## list the licences of all modules in docs/licences.md
+	$(GO) -C tools run ./licences
+
+api: ## accept the exported API as it is: write docs/api
+	$(GO) -C tools run ./api
 
 bench: ## measure beside the anchors, print the table of ratios, write bench/results/ (ARGS='-run oneway')
 	cd bench && $(GO) run . $(ARGS)
