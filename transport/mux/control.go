@@ -21,6 +21,7 @@ type control struct {
 	emptied chan struct{} // closed when the queue is taken; nil without waiters
 	running bool
 	stopped bool
+	leaving bool // GoAway is among the frames, or was
 	wg      sync.WaitGroup
 }
 
@@ -36,13 +37,19 @@ func (b batch) done() {
 	}
 }
 
-// send queues a frame. It reports by closing written, unless that is nil.
+// send queues a frame. It reports by closing written, unless that is nil. No ping
+// follows GoAway: the peer closes when it reads that, and what it leaves unread
+// makes a reset of the close.
 func (c *control) send(l *link, h header, written chan<- struct{}) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	if c.leaving && h.kind() == typePing {
+		return ErrGoingAway
+	}
 	if len(c.queue.frames) >= maxControl*headerLen {
 		return errBusy
 	}
+	c.leaving = c.leaving || h.kind() == typeGoAway
 	c.queue.frames = append(c.queue.frames, h[:]...)
 	if written != nil {
 		c.queue.written = append(c.queue.written, written)
@@ -183,7 +190,11 @@ func (l *link) ping() (time.Duration, error) {
 	id, pong := l.pings.new()
 	defer l.pings.forget(id)
 	start := time.Now()
-	if err := l.control.send(l, newHeader(typePing, flagSYN, 0, id), nil); err != nil {
+	switch err := l.control.send(l, newHeader(typePing, flagSYN, 0, id), nil); err {
+	case nil:
+	case ErrGoingAway:
+		return 0, err
+	default:
 		return 0, streamEnded(l.session.fail(err))
 	}
 	timer := time.NewTimer(l.cfg.PingTimeout)

@@ -454,6 +454,52 @@ func TestGoAway(t *testing.T) {
 	})
 }
 
+// GoAway is the last that leaves of our own accord: the peer closes when it reads
+// it, and a ping behind it would make a reset of that on a TCP socket.
+func TestNoPingAfterGoAway(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		s, d := connect(t, true, Config{})
+		if _, err := s.Ping(); err != nil {
+			t.Fatal(err)
+		}
+		d.expect("00 02 0001 00000000 00000000")
+		if err := s.GoAway(); err != nil {
+			t.Fatal(err)
+		}
+		_, err := s.Ping()
+		wantErr(t, err, ErrGoingAway)
+		d.expect("00 03 0000 00000000 00000000")
+		d.quiet()
+		if err := s.Err(); err != nil {
+			t.Errorf("got %v, want the session alive until it is closed", err)
+		}
+	})
+	// Nor one that is asked for while GoAway waits behind what the peer does not
+	// read.
+	bubble(t, func(t *testing.T) {
+		s, d := connect(t, true, Config{})
+		st := mustOpen(t, s)
+		d.next()
+		resume := d.stop()
+		mustWrite(t, st, "read before the pause is seen")
+		go st.Write([]byte("not read"))
+		synctest.Wait()
+		go s.Ping()
+		synctest.Wait()
+		go s.GoAway()
+		synctest.Wait()
+		go s.Ping()
+		synctest.Wait()
+		resume()
+		synctest.Wait()
+		d.next()
+		d.next()
+		d.expect("00 02 0001 00000000 00000000")
+		d.expect("00 03 0000 00000000 00000000")
+		d.quiet()
+	})
+}
+
 // What only a broken or hostile peer sends ends the session with a violation,
 // which the users of its streams do not see as one.
 func TestViolations(t *testing.T) {

@@ -38,7 +38,7 @@ var (
 	// ErrWriteTimeout is the cause of an end because the connection took
 	// nothing for the whole WriteTimeout.
 	ErrWriteTimeout = errors.New("the connection took no write in time")
-	// ErrGoingAway reports an Open after GoAway.
+	// ErrGoingAway reports an Open or Ping after GoAway.
 	ErrGoingAway = errors.New("mux: GoAway was sent; dial a new connection")
 )
 

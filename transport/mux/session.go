@@ -138,7 +138,8 @@ func (s *Session) Accept() (*Stream, error) {
 }
 
 // Ping measures one round trip. It waits for the answer up to PingTimeout and
-// then returns [ErrPingTimeout], which does not end the session. The answer
+// then returns [ErrPingTimeout], which does not end the session; after GoAway it
+// sends nothing and returns [ErrGoingAway]. The answer
 // proves that the peer's multiplexer has read everything that was written
 // before, and nothing more. Another goroutine must be reading meanwhile, as
 // the session always does. spec: comms 5.8
