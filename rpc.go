@@ -48,7 +48,9 @@ func (n *Node) RPCClient(peer identity.NodeID, service protocol.ID) *RPCClient {
 
 // Invoke makes one call. See [rpc.Invoker]; [rpc.Call] and [rpc.Items] are the
 // typed forms. It waits for a session when all are in use, and for a while when
-// the peer has none left. When ctx ends, the peer is told to stop.
+// the peer has none left. When ctx ends, the peer is told to stop. Once ctx's
+// deadline has passed, the error of a call that the service has not answered
+// matches both [rpc.Timeout] and [context.DeadlineExceeded].
 func (c *RPCClient) Invoke(ctx context.Context, method uint32, stream bool, encode func([]byte) ([]byte, error), got func([]byte) error) error {
 	return c.on(ctx, func(s *actors.RPCSession) (bool, error) { return s.Invoke(ctx, method, stream, encode, got) })
 }
@@ -68,14 +70,14 @@ func (c *RPCClient) on(ctx context.Context, call func(*actors.RPCSession) (again
 	for repeated := 0; ; repeated++ {
 		s, err := c.session(ctx)
 		if err != nil {
-			return c.failed(err)
+			return c.failed(ctx, err)
 		}
 		again, err := call(s)
 		if err == nil {
 			return nil
 		}
 		if !again || repeated > c.n.env.RPC.Clients {
-			return c.failed(err)
+			return c.failed(ctx, err)
 		}
 	}
 }
@@ -93,9 +95,9 @@ func (c *RPCClient) session(ctx context.Context) (*actors.RPCSession, error) {
 }
 
 // failed is the error that a caller gets.
-func (c *RPCClient) failed(err error) error {
+func (c *RPCClient) failed(ctx context.Context, err error) error {
 	if c.n.stopping() {
 		return ErrClosed
 	}
-	return err
+	return actors.CallFailed(ctx, c.n.env.Now(), err)
 }

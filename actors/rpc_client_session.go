@@ -343,12 +343,39 @@ func (s *RPCSession) unread(ctx context.Context, stream bool, err error, unsent 
 	return false, errNoResponse
 }
 
-// callEnded is the error of a call whose context has ended.
+// callEnded is the error of a call whose context has ended. It matches the
+// context's error and its cause.
 func callEnded(ctx context.Context) error {
-	if errors.Is(ctx.Err(), context.DeadlineExceeded) {
-		return fmt.Errorf("%w: %w", rpc.Timeout, context.Cause(ctx))
+	why := ctx.Err()
+	if cause := context.Cause(ctx); !errors.Is(cause, why) {
+		why = fmt.Errorf("%w: %w", why, cause)
 	}
-	return fmt.Errorf("rpc: call given up: %w", context.Cause(ctx))
+	if errors.Is(why, context.DeadlineExceeded) {
+		return fmt.Errorf("%w: %w", rpc.Timeout, why)
+	}
+	return fmt.Errorf("rpc: call given up: %w", why)
+}
+
+// CallFailed is what a caller is told of err, with which his call has ended. Once
+// his deadline has passed it makes no difference whether our timer or the server's
+// was the first, or the session's end: the error matches [rpc.Timeout] and
+// context.DeadlineExceeded. An answer of the service stays what it is.
+func CallFailed(ctx context.Context, now time.Time, err error) error {
+	end, bounded := ctx.Deadline()
+	passed := bounded && !now.Before(end)
+	expired := errors.Is(err, context.DeadlineExceeded)
+	late := errors.Is(err, rpc.Timeout)
+	switch {
+	case !passed && !errors.Is(ctx.Err(), context.DeadlineExceeded), expired && late:
+		return err
+	case expired && ctx.Err() != nil:
+		return callEnded(ctx)
+	case expired:
+		return fmt.Errorf("%w: %w", rpc.Timeout, err)
+	case late, errors.Is(err, rpc.ErrSessionLost):
+		return fmt.Errorf("%w: %w: %w", rpc.Timeout, context.DeadlineExceeded, err)
+	}
+	return err
 }
 
 // broke is the end of the session. Unsent says that nothing of the request has

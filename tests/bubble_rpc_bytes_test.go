@@ -797,3 +797,70 @@ func TestBubbleRPCPendingHandshakes(t *testing.T) {
 		time.Sleep(time.Minute)
 	})
 }
+
+// lateContext is a context that ends after its deadline, as each does on a machine
+// with much to do.
+type lateContext struct {
+	context.Context
+	deadline time.Time
+}
+
+func (c lateContext) Deadline() (time.Time, bool) { return c.deadline, true }
+
+// A call whose deadline has passed says so, to those who look for the context's
+// error and to those who look for the status, whatever ended it first: the
+// caller's timer, the answer of a server whose timer was the first, or the end of
+// the session. What answers the call in time, or is its own fault, stays what it
+// is.
+//
+// conforms: comms 106
+func TestBubbleRPCDeadlinePassed(t *testing.T) {
+	const deadline = 2 * time.Second
+	theirs := errors.New("theirs")
+	request := func(w wire) { accept(w).request() }
+	at := func(after time.Duration, what func(wire)) func(wire) {
+		return func(w wire) {
+			request(w)
+			time.Sleep(after)
+			what(w)
+		}
+	}
+	timedOut := func(w wire) { w.last("00000006 0801 1004 1801") }
+	notFound := func(w wire) { w.last("00000006 0801 1007 1801") }
+	both := []error{rpc.Timeout, context.DeadlineExceeded}
+	for name, tt := range map[string]struct {
+		late  time.Duration // of the context's end
+		serve func(wire)
+		want  []error
+		not   error
+	}{
+		"our timer":                     {0, request, append(both, theirs), rpc.NotFound},
+		"our timer, no handshake":       {0, func(wire) {}, append(both, theirs), rpc.NotFound},
+		"the server's":                  {time.Second, at(deadline, timedOut), both, rpc.NotFound},
+		"the server's, a while later":   {time.Second, at(deadline+time.Second/2, timedOut), both, rpc.NotFound},
+		"the end of the session":        {time.Second, at(deadline, func(w wire) { w.Close() }), append(both, rpc.ErrSessionLost), rpc.NotFound},
+		"another answer":                {time.Second, at(deadline, notFound), []error{rpc.NotFound}, rpc.Timeout},
+		"a timeout before the deadline": {time.Second, at(time.Second, timedOut), []error{rpc.Timeout}, context.DeadlineExceeded},
+		"an end before the deadline":    {time.Second, at(time.Second, func(w wire) { w.Close() }), []error{rpc.ErrSessionLost}, rpc.Timeout},
+	} {
+		t.Run(name, func(t *testing.T) {
+			gamelantest.Bubble(t, func(t *testing.T) {
+				p, streams := serveByHand(t, gamelan.Config{RPC: gamelan.RPCConfig{ClientSessions: 1}})
+				go func() { tt.serve(wire{t, <-streams}) }()
+				end := time.Now().Add(deadline)
+				ctx, cancel := context.WithDeadlineCause(t.Context(), end.Add(tt.late), theirs)
+				defer cancel()
+				_, err := p.greet(lateContext{ctx, end}, "you")
+				for _, want := range tt.want {
+					if !errors.Is(err, want) {
+						t.Errorf("got %v, want it to match %v", err, want)
+					}
+				}
+				if errors.Is(err, tt.not) {
+					t.Errorf("got %v, which matches %v", err, tt.not)
+				}
+				p.idle(t)
+			})
+		})
+	}
+}

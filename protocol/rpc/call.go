@@ -39,7 +39,8 @@ func options(list []CallOption) callOptions {
 
 // Call makes a unary call. ctx bounds it; without a deadline the server has
 // [DefaultDeadline] to answer. An error of the service is an [*Error] and
-// matches its [Status].
+// matches its [Status]; one of a call whose deadline has passed matches [Timeout]
+// and context.DeadlineExceeded, whichever side has noticed first.
 func Call[Req, Resp any, PReq Message[Req], PResp Message[Resp]](ctx context.Context, c Invoker, method uint32, req PReq, opts ...CallOption) (PResp, error) {
 	resp := PResp(new(Resp))
 	err := c.Invoke(ctx, method, false, encoder(req), func(payload []byte) error {
