@@ -62,3 +62,15 @@ func (s *Scalar) IsZero() bool {
 
 // Wipe sets s to 0.
 func (s *Scalar) Wipe() { s.s.Zero() }
+
+// Multiply returns a·b, in constant time.
+func Multiply(a, b *Scalar) (product Scalar) {
+	product.s.Mul(&a.s, &b.s)
+	return product
+}
+
+// Invert returns 1/a, in constant time; the inverse of 0 is 0.
+func Invert(a *Scalar) (inverse Scalar) {
+	inverse.s.Invert(&a.s)
+	return inverse
+}

@@ -1,0 +1,75 @@
+package dht
+
+import (
+	"fmt"
+
+	"google.golang.org/protobuf/encoding/protowire"
+)
+
+// AppendBody appends an encoded body of these parts. A part may be empty.
+func AppendBody(dst []byte, parts ...[]byte) []byte {
+	for _, p := range parts {
+		dst = appendItem(dst, 1, p)
+	}
+	return dst
+}
+
+var bodyFields = schema{1: protowire.BytesType}
+
+// DecodeBody returns the parts of an encoded body, at most [MaxParts]. They
+// point into b. The error is [ErrBody].
+func DecodeBody(b []byte) ([][]byte, error) {
+	var parts [][]byte
+	err := bodyFields.read(b, func(f field) error {
+		if len(parts) == MaxParts {
+			return fmt.Errorf("more than %d parts", MaxParts)
+		}
+		parts = append(parts, f.bytes)
+		return nil
+	})
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrBody, err)
+	}
+	return parts, nil
+}
+
+// DomainHeader is the first part of an application's message: what the second
+// part is (spec: dht 12.1).
+type DomainHeader struct {
+	Type  int32  // the application's message type
+	Nonce uint64 // 0 in what is meant for many, so that equal messages are equal bytes
+}
+
+// Append appends the encoded header.
+func (h DomainHeader) Append(dst []byte) []byte {
+	dst = appendVarint(dst, 1, uint64(int64(h.Type)))
+	return appendVarint(dst, 2, h.Nonce)
+}
+
+var domainFields = schema{1: protowire.VarintType, 2: protowire.VarintType}
+
+// DecodeDomainHeader returns the header that b is. The error is [ErrBody].
+func DecodeDomainHeader(b []byte) (h DomainHeader, err error) {
+	err = domainFields.read(b, func(f field) error {
+		if f.number == 1 {
+			h.Type = int32(f.varint)
+		} else {
+			h.Nonce = f.varint
+		}
+		return nil
+	})
+	if err != nil {
+		return h, fmt.Errorf("%w: message header: %w", ErrBody, err)
+	}
+	return h, nil
+}
+
+// SplitDomain returns header and message of a domain message's parts; further
+// parts are ignored (spec: dht 12.2). The error is [ErrBody].
+func SplitDomain(parts [][]byte) (DomainHeader, []byte, error) {
+	if len(parts) < 2 {
+		return DomainHeader{}, nil, fmt.Errorf("%w: %d parts, want message header and message", ErrBody, len(parts))
+	}
+	h, err := DecodeDomainHeader(parts[0])
+	return h, parts[1], err
+}

@@ -1,0 +1,104 @@
+package dht
+
+import (
+	"fmt"
+	"io"
+
+	"github.com/gamelan-p2p/gamelan/identity"
+)
+
+// Draft is a message of our own before it is sealed and signed.
+type Draft struct {
+	Version     uint32 // 0 is [Version]
+	Destination Destination
+	Type        MessageType
+	Tag         uint64 // one for all copies of a send
+	Expires     uint64 // Unix seconds; 0 is never
+	Body        []byte // of [AppendBody]
+
+	// EncryptFor is whom the body is sealed for, the zero key for nobody.
+	// It must be the destination.
+	EncryptFor identity.PublicKey
+	// Sign has a clear message signed with the node's own key. Encrypted
+	// ones always are, with a masked key.
+	Sign bool
+}
+
+// Compose returns the message as it travels, sealed and signed once for all
+// its copies (spec: dht 3.4). It takes 64 bytes of random for the ephemeral
+// key of an encrypted message, then 64 for the nonce of a signature. It fails
+// with [ErrNotSendable] for a message that others would refuse.
+func Compose(d Draft, s *identity.Secret, random io.Reader) (Envelope, error) {
+	e := Envelope{
+		Header: Header{
+			Version: d.Version, Destination: d.Destination, Type: d.Type, Tag: d.Tag, Expires: d.Expires,
+		},
+		Body: d.Body,
+	}
+	if e.Header.Version == 0 {
+		e.Header.Version = Version
+	}
+	signer := s
+	if !d.EncryptFor.IsZero() {
+		if !d.Destination.Is(d.EncryptFor) {
+			return Envelope{}, fmt.Errorf("%w: encrypted for %v and addressed to %v; both must be the same key", ErrNotSendable, d.EncryptFor, d.Destination)
+		}
+		if len(d.Body) == 0 {
+			return Envelope{}, fmt.Errorf("%w: encrypted without a body", ErrNotSendable)
+		}
+		ephemeral, err := identity.NewSecret(random)
+		if err != nil {
+			return Envelope{}, fmt.Errorf("dht: ephemeral key: %w", err)
+		}
+		public := ephemeral.PublicKey()
+		e.Header.Ephemeral, e.Header.Flags = public[:], Encrypted
+		if e.Body, signer, err = seal(s, ephemeral, d.EncryptFor, d.Body); err != nil {
+			return Envelope{}, err
+		}
+	} else if !d.Sign {
+		return e, nil
+	}
+	sig, err := Sign(signer, e.Binding(), random)
+	if err != nil {
+		return Envelope{}, err
+	}
+	e.Header.Signature = sig.Append(nil)
+	return e, nil
+}
+
+// CheckSemantics reports an encrypted message that lacks its destination key,
+// ephemeral key, signature or body (spec: dht 3.5). The error is
+// [ErrSemantics]; clear messages pass.
+func (e *Envelope) CheckSemantics() error {
+	h := &e.Header
+	switch {
+	case !h.Encrypted():
+		return nil
+	case !h.Destination.Known:
+		return fmt.Errorf("%w: no destination key", ErrSemantics)
+	case len(h.Ephemeral) == 0:
+		return fmt.Errorf("%w: no ephemeral key", ErrSemantics)
+	case len(h.Signature) == 0:
+		return fmt.Errorf("%w: no signature", ErrSemantics)
+	case len(e.Body) == 0:
+		return fmt.Errorf("%w: no body", ErrSemantics)
+	}
+	return nil
+}
+
+// VerifyOrigin checks the signature of a message that has one and returns its
+// signer: the origin itself of a clear message, its masked key of an encrypted
+// one, the zero key when there is no signature. The error is [ErrSignature].
+func (e *Envelope) VerifyOrigin() (identity.PublicKey, error) {
+	if len(e.Header.Signature) == 0 {
+		return identity.PublicKey{}, nil
+	}
+	sig, err := DecodeSignature(e.Header.Signature)
+	if err != nil {
+		return identity.PublicKey{}, err
+	}
+	if err := sig.Verify(e.Binding()); err != nil {
+		return identity.PublicKey{}, err
+	}
+	return sig.Signer, nil
+}

@@ -1,0 +1,80 @@
+package dht
+
+import (
+	"fmt"
+
+	"google.golang.org/protobuf/encoding/protowire"
+)
+
+const (
+	fieldHeader = 1
+	fieldBody   = 2
+)
+
+// Envelope is a message as it travels: header and body. The body is that of
+// [AppendBody] when the message is clear, else ciphertext with its tag.
+type Envelope struct {
+	Header Header
+	Body   []byte
+}
+
+// Append appends the encoded envelope. That of a decoded one has the received
+// body as it was, and the header in its canonical form, for which signatures
+// still hold (spec: dht 2.4).
+func (e *Envelope) Append(dst []byte) []byte {
+	var space [256]byte
+	dst = appendBytes(dst, fieldHeader, e.Header.Append(space[:0]))
+	return appendBytes(dst, fieldBody, e.Body)
+}
+
+// DecodeEnvelope returns the envelope that b is. Its slices point into b.
+// Fields may come in any order, unknown ones are skipped. What it refuses is
+// an error of the first group of this package, worth no ban.
+func DecodeEnvelope(b []byte) (Envelope, error) {
+	raw, err := decodeRaw(b)
+	if err != nil {
+		return Envelope{}, err
+	}
+	return raw.judge()
+}
+
+// rawEnvelope is a decoded envelope whose header is not judged yet.
+type rawEnvelope struct {
+	header    rawHeader
+	hasHeader bool
+	body      []byte
+}
+
+var envelopeFields = schema{fieldHeader: protowire.BytesType, fieldBody: protowire.BytesType}
+
+func decodeRaw(b []byte) (e rawEnvelope, err error) {
+	if len(b) == 0 {
+		return e, fmt.Errorf("%w: empty", ErrEnvelope)
+	}
+	err = envelopeFields.read(b, func(f field) error {
+		if f.number == fieldBody {
+			e.body = f.bytes
+			return nil
+		}
+		e.hasHeader = true
+		if err := e.header.merge(f.bytes); err != nil {
+			return fmt.Errorf("header: %w", err)
+		}
+		return nil
+	})
+	if err != nil {
+		return e, fmt.Errorf("%w: %w", ErrEnvelope, err)
+	}
+	return e, nil
+}
+
+func (e *rawEnvelope) judge() (Envelope, error) {
+	if !e.hasHeader {
+		return Envelope{}, ErrNoHeader
+	}
+	h, err := e.header.judge()
+	if err != nil {
+		return Envelope{}, err
+	}
+	return Envelope{Header: h, Body: e.body}, nil
+}

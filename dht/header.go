@@ -1,0 +1,140 @@
+package dht
+
+import (
+	"fmt"
+
+	"google.golang.org/protobuf/encoding/protowire"
+
+	"github.com/gamelan-p2p/gamelan/identity"
+	"github.com/gamelan-p2p/gamelan/internal/ristretto"
+)
+
+// Field numbers of the header; 2, 5 and 9 are retired (spec: dht 2.1).
+const (
+	fieldMajor       = 1
+	fieldUnknown     = 3
+	fieldDestination = 4
+	fieldSignature   = 6
+	fieldEphemeral   = 7
+	fieldType        = 8
+	fieldFlags       = 10
+	fieldTag         = 11
+	fieldExpires     = 12
+)
+
+// Header says what a message is and for whom. All but Signature and Tag is
+// covered by the signature, so a relay that changes it breaks it.
+type Header struct {
+	Version     uint32 // 1 or 2
+	Destination Destination
+	Signature   []byte // encoded [Signature], as received; empty when there is none
+	Ephemeral   []byte // the sender's key of this one message: 32 bytes, or none
+	Type        MessageType
+	Flags       Flags
+	Tag         uint64 // for tracing; covered by nothing, and equal in no sense
+	Expires     uint64 // Unix seconds; 0 is never
+}
+
+// Encrypted reports whether the body is sealed.
+func (h *Header) Encrypted() bool { return h.Flags&Encrypted != 0 }
+
+// Expired reports whether the message is past its time at the Unix second
+// now. In its last second it is not.
+func (h *Header) Expired(now int64) bool {
+	return h.Expires != 0 && now > 0 && h.Expires < uint64(now)
+}
+
+// Append appends the header, fields in ascending order and defaults left out,
+// byte for byte as the reference writes it (spec: dht 0).
+func (h *Header) Append(dst []byte) []byte {
+	dst = appendVarint(dst, fieldMajor, uint64(h.Version))
+	if h.Destination.Known { // one of two, written also when it holds the default
+		dst = appendItem(dst, fieldDestination, h.Destination.Key[:])
+	} else {
+		dst = protowire.AppendTag(dst, fieldUnknown, protowire.VarintType)
+		dst = append(dst, 1)
+	}
+	dst = appendBytes(dst, fieldSignature, h.Signature)
+	dst = appendBytes(dst, fieldEphemeral, h.Ephemeral)
+	dst = appendVarint(dst, fieldType, uint64(int64(h.Type)))
+	dst = appendVarint(dst, fieldFlags, uint64(h.Flags))
+	dst = appendVarint(dst, fieldTag, h.Tag)
+	return appendVarint(dst, fieldExpires, h.Expires)
+}
+
+// rawHeader is a header as it stands in the message, before it is judged.
+type rawHeader struct {
+	Header
+	destination    []byte
+	hasDestination bool
+}
+
+var headerFields = schema{
+	fieldMajor: protowire.VarintType, fieldUnknown: protowire.VarintType, fieldDestination: protowire.BytesType,
+	fieldSignature: protowire.BytesType, fieldEphemeral: protowire.BytesType, fieldType: protowire.VarintType,
+	fieldFlags: protowire.VarintType, fieldTag: protowire.VarintType, fieldExpires: protowire.VarintType,
+}
+
+// merge reads the fields of b into h. A field that comes again counts as it
+// came last, and a header that comes again adds to the one before.
+func (h *rawHeader) merge(b []byte) error {
+	return headerFields.read(b, func(f field) error {
+		switch f.number {
+		case fieldMajor:
+			h.Version = uint32(f.varint)
+		case fieldUnknown: // whatever its value
+			h.hasDestination, h.Destination.Known = true, false
+		case fieldDestination:
+			h.hasDestination, h.Destination.Known, h.destination = true, true, f.bytes
+		case fieldSignature:
+			h.Signature = f.bytes
+		case fieldEphemeral:
+			h.Ephemeral = f.bytes
+		case fieldType:
+			h.Type = MessageType(int32(f.varint))
+		case fieldFlags:
+			h.Flags = Flags(uint32(f.varint))
+		case fieldTag:
+			h.Tag = f.varint
+		case fieldExpires:
+			h.Expires = f.varint
+		}
+		return nil
+	})
+}
+
+// judge returns the header if it keeps the rules, in the reference's order
+// (spec: dht 2.3). That a key is a point is checked here and not when it is
+// used: a message with one that is none must never be passed on (Q27).
+func (h *rawHeader) judge() (Header, error) {
+	if !h.hasDestination {
+		return h.Header, fmt.Errorf("%w: none given", ErrDestination)
+	}
+	if h.Destination.Known {
+		if err := checkPoint(h.destination); err != nil {
+			return h.Header, fmt.Errorf("%w: %w", ErrDestination, err)
+		}
+		h.Destination.Key = identity.PublicKey(h.destination)
+	}
+	if len(h.Ephemeral) > 0 {
+		if err := checkPoint(h.Ephemeral); err != nil {
+			return h.Header, fmt.Errorf("%w: %w", ErrEphemeralKey, err)
+		}
+	} else {
+		h.Ephemeral = nil
+	}
+	switch {
+	case h.Version != 1 && h.Version != 2:
+		return h.Header, fmt.Errorf("%w: %d, want 1 or 2", ErrVersion, h.Version)
+	case !h.Type.Valid():
+		return h.Header, fmt.Errorf("%w: %d", ErrType, int32(h.Type))
+	case h.Flags&^Encrypted != 0:
+		return h.Header, fmt.Errorf("%w: %#x", ErrFlags, uint32(h.Flags))
+	}
+	return h.Header, nil
+}
+
+func checkPoint(b []byte) error {
+	var p ristretto.Point
+	return p.SetBytes(b)
+}

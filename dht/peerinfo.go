@@ -1,0 +1,217 @@
+package dht
+
+import (
+	"fmt"
+
+	"google.golang.org/protobuf/encoding/protowire"
+
+	"github.com/gamelan-p2p/gamelan/identity"
+)
+
+// GetPeers asks a node for peers that it knows (spec: dht 9).
+type GetPeers struct {
+	N                    uint32 // 0 is the server's maximum
+	IncludeClients       bool
+	MaxClaims            uint32 // for each peer
+	MaxAddressesPerClaim uint32
+}
+
+// Append appends the encoded request.
+func (r GetPeers) Append(dst []byte) []byte {
+	dst = appendVarint(dst, 1, uint64(r.N))
+	dst = appendVarint(dst, 2, protowire.EncodeBool(r.IncludeClients))
+	dst = appendVarint(dst, 3, uint64(r.MaxClaims))
+	return appendVarint(dst, 4, uint64(r.MaxAddressesPerClaim))
+}
+
+var getPeersFields = schema{
+	1: protowire.VarintType, 2: protowire.VarintType, 3: protowire.VarintType, 4: protowire.VarintType,
+}
+
+// DecodeGetPeers returns the request that b is. The error is [ErrBody].
+func DecodeGetPeers(b []byte) (r GetPeers, err error) {
+	err = getPeersFields.read(b, func(f field) error {
+		switch f.number {
+		case 1:
+			r.N = uint32(f.varint)
+		case 2:
+			r.IncludeClients = f.varint != 0
+		case 3:
+			r.MaxClaims = uint32(f.varint)
+		case 4:
+			r.MaxAddressesPerClaim = uint32(f.varint)
+		}
+		return nil
+	})
+	if err != nil {
+		return GetPeers{}, fmt.Errorf("%w: request for peers: %w", ErrBody, err)
+	}
+	return r, nil
+}
+
+// GetCloserPeers asks a node for the peers it knows that are closest to an id.
+// Releases from 6 on do not serve it (spec: dht 9, V23).
+type GetCloserPeers struct {
+	N                    uint32
+	Excluded             [][]byte // node ids
+	CloserTo             []byte   // a node id; empty is the one who asks
+	IncludeClients       bool
+	MaxClaims            uint32
+	MaxAddressesPerClaim uint32
+}
+
+// Append appends the encoded request.
+func (r *GetCloserPeers) Append(dst []byte) []byte {
+	dst = appendVarint(dst, 1, uint64(r.N))
+	for _, id := range r.Excluded {
+		dst = appendItem(dst, 2, id)
+	}
+	dst = appendBytes(dst, 3, r.CloserTo)
+	dst = appendVarint(dst, 4, protowire.EncodeBool(r.IncludeClients))
+	dst = appendVarint(dst, 5, uint64(r.MaxClaims))
+	return appendVarint(dst, 6, uint64(r.MaxAddressesPerClaim))
+}
+
+var getCloserPeersFields = schema{
+	1: protowire.VarintType, 2: protowire.BytesType, 3: protowire.BytesType, 4: protowire.VarintType,
+	5: protowire.VarintType, 6: protowire.VarintType,
+}
+
+// DecodeGetCloserPeers returns the request that b is, with at most [MaxItems]
+// excluded ids. The error is [ErrBody].
+func DecodeGetCloserPeers(b []byte) (r GetCloserPeers, err error) {
+	var items budget
+	err = getCloserPeersFields.read(b, func(f field) error {
+		switch f.number {
+		case 1:
+			r.N = uint32(f.varint)
+		case 2:
+			r.Excluded = append(r.Excluded, f.bytes)
+			return items.spend()
+		case 3:
+			r.CloserTo = f.bytes
+		case 4:
+			r.IncludeClients = f.varint != 0
+		case 5:
+			r.MaxClaims = uint32(f.varint)
+		case 6:
+			r.MaxAddressesPerClaim = uint32(f.varint)
+		}
+		return nil
+	})
+	if err != nil {
+		return GetCloserPeers{}, fmt.Errorf("%w: request for closer peers: %w", ErrBody, err)
+	}
+	return r, nil
+}
+
+// PeerInfo is one item of the answer to both: a peer's key and what it claims
+// about itself. It is as received; see [PeerInfo.SignedClaims].
+type PeerInfo struct {
+	Key    []byte
+	Claims []PeerClaim
+}
+
+// PeerClaim is one claim of a [PeerInfo].
+type PeerClaim struct {
+	Addresses [][]byte // binary multiaddrs
+	Features  uint32
+	Signature *ClaimSignature
+}
+
+// InfoOf returns the item for a peer with these claims.
+func InfoOf(key identity.PublicKey, claims ...identity.Claim) PeerInfo {
+	p := PeerInfo{Key: key[:]}
+	for _, c := range claims {
+		p.Claims = append(p.Claims, PeerClaim{Addresses: c.Addresses, Features: uint32(c.Features), Signature: signatureOf(c)})
+	}
+	return p
+}
+
+// SignedClaims returns the claims, whose signatures are not verified yet, or
+// why one of them cannot be one.
+func (p *PeerInfo) SignedClaims() ([]identity.Claim, error) {
+	claims := make([]identity.Claim, 0, len(p.Claims))
+	for _, c := range p.Claims {
+		signed, err := claim(p.Key, c.Addresses, c.Features, c.Signature)
+		if err != nil {
+			return nil, err
+		}
+		claims = append(claims, signed)
+	}
+	return claims, nil
+}
+
+// Append appends the encoded item: a response with the peer in it.
+func (p *PeerInfo) Append(dst []byte) []byte {
+	info := appendBytes(nil, 1, p.Key)
+	for _, c := range p.Claims {
+		info = appendItem(info, 2, c.append(nil))
+	}
+	return appendItem(dst, 1, info)
+}
+
+func (c *PeerClaim) append(dst []byte) []byte {
+	for _, a := range c.Addresses {
+		dst = appendItem(dst, 1, a)
+	}
+	dst = appendVarint(dst, 2, uint64(c.Features))
+	if c.Signature != nil {
+		dst = appendItem(dst, 3, c.Signature.append(nil))
+	}
+	return dst
+}
+
+var (
+	itemFields  = schema{1: protowire.BytesType}
+	infoFields  = schema{1: protowire.BytesType, 2: protowire.BytesType}
+	claimFields = schema{1: protowire.BytesType, 2: protowire.VarintType, 3: protowire.BytesType}
+)
+
+// DecodePeerInfo returns the peer of one item, with at most [MaxItems] claims
+// and addresses together. An item without a peer is [ErrBody] like everything
+// else that is none.
+func DecodePeerInfo(b []byte) (p PeerInfo, err error) {
+	var (
+		items budget
+		found bool
+	)
+	err = itemFields.read(b, func(f field) error {
+		found = true
+		return infoFields.read(f.bytes, func(f field) error {
+			if f.number == 1 {
+				p.Key = f.bytes
+				return nil
+			}
+			c, err := decodePeerClaim(f.bytes, &items)
+			p.Claims = append(p.Claims, c)
+			return err
+		})
+	})
+	switch {
+	case err != nil:
+		return PeerInfo{}, fmt.Errorf("%w: peer: %w", ErrBody, err)
+	case !found:
+		return PeerInfo{}, fmt.Errorf("%w: no peer", ErrBody)
+	}
+	return p, nil
+}
+
+func decodePeerClaim(b []byte, items *budget) (c PeerClaim, err error) {
+	if err := items.spend(); err != nil {
+		return c, err
+	}
+	err = claimFields.read(b, func(f field) error {
+		switch f.number {
+		case 1:
+			c.Addresses = append(c.Addresses, f.bytes)
+			return items.spend()
+		case 2:
+			c.Features = uint32(f.varint)
+		case 3:
+			return mergeClaimSignature(&c.Signature, f.bytes)
+		}
+		return nil
+	})
+	return c, err
+}

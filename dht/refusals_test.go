@@ -1,0 +1,380 @@
+package dht_test
+
+import (
+	"bytes"
+	"errors"
+	"testing"
+
+	"google.golang.org/protobuf/encoding/protowire"
+
+	"github.com/gamelan-p2p/gamelan/dht"
+	"github.com/gamelan-p2p/gamelan/identity"
+)
+
+// header returns an envelope with these encoded header fields.
+func withHeader(t testing.TB, hexFields string) []byte {
+	t.Helper()
+	return append(append([]byte{0x0a}, appendLength(unhex(t, hexFields))...), 0x12, 0x00)
+}
+
+// conforms: dht 4, 5, 8-10, 35
+func TestEnvelopeRefusals(t *testing.T) {
+	notAPoint := "ffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f"
+	for _, c := range []struct {
+		name  string
+		bytes []byte
+		want  error // nil is none
+	}{
+		{"empty", nil, dht.ErrEnvelope},
+		{"no protobuf", []byte("hello"), dht.ErrEnvelope},
+		{"truncated", unhex(t, "0a0c08021801"), dht.ErrEnvelope},
+		{"truncated header", withHeader(t, "0802 1801 58"), dht.ErrEnvelope},
+		{"header as a number", unhex(t, "0801"), dht.ErrEnvelope},
+		{"body as a number", unhex(t, "0a0408021801 1001"), dht.ErrEnvelope},
+		{"destination as a number", withHeader(t, "0802 2001"), dht.ErrEnvelope},
+		{"version as bytes", withHeader(t, "0a0102 1801"), dht.ErrEnvelope},
+		{"no header", unhex(t, "120161"), dht.ErrNoHeader},
+		{"empty header", unhex(t, "0a00"), dht.ErrDestination},
+		{"no destination", withHeader(t, "0802"), dht.ErrDestination},
+		{"short destination", withHeader(t, "0802 22020102"), dht.ErrDestination},
+		{"empty destination", withHeader(t, "0802 2200"), dht.ErrDestination},
+		{"destination that is no point", withHeader(t, "0802 2220"+notAPoint), dht.ErrDestination},
+		{"ephemeral key that is no point", withHeader(t, "0802 1801 3a20"+notAPoint), dht.ErrEphemeralKey},
+		{"short ephemeral key", withHeader(t, "0802 1801 3a0101"), dht.ErrEphemeralKey},
+		{"version 0", withHeader(t, "1801"), dht.ErrVersion},
+		{"version 3", withHeader(t, "0803 1801"), dht.ErrVersion},
+		{"type 4", withHeader(t, "0802 1801 4004"), dht.ErrType},
+		{"type 19", withHeader(t, "0802 1801 4013"), dht.ErrType},
+		{"type 22", withHeader(t, "0802 1801 4016"), dht.ErrType},
+		{"type -1", withHeader(t, "0802 1801 40ffffffffffffffffff01"), dht.ErrType},
+		{"flag 2", withHeader(t, "0802 1801 5002"), dht.ErrFlags},
+		{"flags 1 and 4", withHeader(t, "0802 1801 5005"), dht.ErrFlags},
+		// The order in which the reference looks decides which error it is.
+		{"everything wrong", withHeader(t, "0803 4004 5002 3a0101"), dht.ErrDestination},
+		{"all but the destination wrong", withHeader(t, "0803 1801 4004 5002 3a0101"), dht.ErrEphemeralKey},
+		{"version and type wrong", withHeader(t, "0803 1801 4004 5002"), dht.ErrVersion},
+		{"type and flags wrong", withHeader(t, "0802 1801 4004 5002"), dht.ErrType},
+
+		{"version 1", withHeader(t, "0801 1801"), nil},
+		{"version 2", withHeader(t, "0802 1801"), nil},
+		{"unknown is false", withHeader(t, "0802 1800"), nil},
+		{"zero destination", withHeader(t, "0802 2220"+hexZeros), nil},
+		{"zero ephemeral key", withHeader(t, "0802 1801 3a20"+hexZeros), nil},
+		{"empty ephemeral key", withHeader(t, "0802 1801 3a00"), nil},
+		{"expiry 2^64-1", withHeader(t, "0802 1801 60ffffffffffffffffff01"), nil},
+		{"expiry 0", withHeader(t, "0802 1801 6000"), nil},
+		{"both destinations, a bad one first", withHeader(t, "0802 220101 1801"), nil},
+		{"header in two pieces", append(unhex(t, "0a020802"), unhex(t, "0a021801")...), nil},
+	} {
+		_, err := dht.DecodeEnvelope(c.bytes)
+		if !errors.Is(err, c.want) {
+			t.Errorf("%s: got %v, want %v", c.name, err, c.want)
+		}
+	}
+}
+
+const hexZeros = "0000000000000000000000000000000000000000000000000000000000000000"
+
+func TestTheLastDestinationCounts(t *testing.T) {
+	e := decode(t, withHeader(t, "0802 2220"+keyS+"1801"))
+	if e.Header.Destination.Known {
+		t.Errorf("key first: got %v, want unknown", e.Header.Destination)
+	}
+	e = decode(t, withHeader(t, "0802 1801 2220"+keyS))
+	if e.Header.Destination.String() != keyS {
+		t.Errorf("key last: got %v, want %s", e.Header.Destination, keyS)
+	}
+}
+
+// conforms: dht 12, 38
+func TestExpired(t *testing.T) {
+	for _, c := range []struct {
+		expires uint64
+		now     int64
+		want    bool
+	}{
+		{0, 1_700_000_000, false},
+		{1_700_000_000, 1_700_000_000, false},
+		{1_700_000_000, 1_700_000_001, true},
+		{1<<64 - 1, 1<<63 - 1, false},
+		{5, -1, false},
+	} {
+		h := dht.Header{Expires: c.expires}
+		if got := h.Expired(c.now); got != c.want {
+			t.Errorf("expires %d at %d: got %v, want %v", c.expires, c.now, got, c.want)
+		}
+	}
+}
+
+// conforms: dht 15, 148
+func TestTagIsNotSigned(t *testing.T) {
+	e := compose(t, dht.Draft{Body: ping(t), Sign: true})
+	hash := e.DedupHash()
+	e.Header.Tag++
+	if _, err := e.VerifyOrigin(); err != nil || e.DedupHash() != hash {
+		t.Errorf("got %v, hash %v, want the tag to change nothing", err, e.DedupHash())
+	}
+}
+
+// Every field that a relay could change breaks the signature.
+//
+// conforms: dht 6, 40
+func TestTamperedMessages(t *testing.T) {
+	recipient := repeated(t, 2).PublicKey()
+	for _, d := range []dht.Draft{
+		{Body: ping(t), Sign: true},
+		{Body: ping(t), Destination: dht.To(recipient), EncryptFor: recipient},
+	} {
+		for name, change := range map[string]func(*dht.Envelope){
+			"version":     func(e *dht.Envelope) { e.Header.Version = 1 },
+			"destination": func(e *dht.Envelope) { e.Header.Destination = dht.To(repeated(t, 9).PublicKey()) },
+			"type":        func(e *dht.Envelope) { e.Header.Type = dht.TypeStoredMessages },
+			"flags":       func(e *dht.Envelope) { e.Header.Flags ^= dht.Encrypted },
+			"expiry":      func(e *dht.Envelope) { e.Header.Expires++ },
+			"no expiry":   func(e *dht.Envelope) { e.Header.Expires = 0 },
+			"ephemeral": func(e *dht.Envelope) {
+				k := repeated(t, 9).PublicKey()
+				e.Header.Ephemeral = k[:]
+			},
+			"body":      func(e *dht.Envelope) { e.Body[0] ^= 1 },
+			"more body": func(e *dht.Envelope) { e.Body = append(e.Body, 0x0a, 0) },
+		} {
+			e := compose(t, d)
+			if _, err := e.VerifyOrigin(); err != nil {
+				t.Fatal(err)
+			}
+			e.Body = bytes.Clone(e.Body)
+			change(&e)
+			if _, err := e.VerifyOrigin(); !errors.Is(err, dht.ErrSignature) {
+				t.Errorf("%s, %v: got %v, want a bad signature", name, d.EncryptFor, err)
+			}
+		}
+	}
+}
+
+// conforms: dht 4, 18
+func TestSignatureRefusals(t *testing.T) {
+	good := compose(t, dht.Draft{Body: ping(t), Sign: true})
+	binding := good.Binding()
+	sig, err := dht.DecodeSignature(good.Header.Signature)
+	if err != nil {
+		t.Fatal(err)
+	}
+	order := unhex(t, "edd3f55c1a631258d69cf7a2def9de1400000000000000000000000000000010")
+	changed := func(change func(*dht.Signature)) []byte {
+		s := sig
+		change(&s)
+		return s.Append(nil)
+	}
+	for name, b := range map[string][]byte{
+		"no protobuf":       []byte("x"),
+		"truncated":         good.Header.Signature[:101],
+		"no signer":         good.Header.Signature[34:],
+		"no nonce":          append(bytes.Clone(good.Header.Signature[:34]), good.Header.Signature[68:]...),
+		"no scalar":         good.Header.Signature[:68],
+		"number as signer":  unhex(t, "0801"),
+		"another signer":    changed(func(s *dht.Signature) { s.Signer = repeated(t, 9).PublicKey() }),
+		"identity":          changed(func(s *dht.Signature) { s.Signer = identity.PublicKey{} }),
+		"another nonce":     changed(func(s *dht.Signature) { s.Nonce = repeated(t, 9).PublicKey() }),
+		"nonce no point":    changed(func(s *dht.Signature) { s.Nonce[31] = 0xff }),
+		"scalar not below":  changed(func(s *dht.Signature) { s.S = [32]byte(order) }),
+		"scalar plus order": changed(func(s *dht.Signature) { s.S[31] |= 0x10 }),
+		"another scalar":    changed(func(s *dht.Signature) { s.S[0] ^= 1 }),
+		"short field":       protowire.AppendBytes(bytes.Clone(good.Header.Signature[:69]), sig.S[:31]),
+	} {
+		e := good
+		e.Header.Signature = b
+		if _, err := e.VerifyOrigin(); !errors.Is(err, dht.ErrSignature) {
+			t.Errorf("%s: got %v, want a bad signature", name, err)
+		}
+	}
+	if err := sig.Verify(binding); err != nil {
+		t.Error(err)
+	}
+	e := good
+	e.Header.Signature = append(bytes.Clone(good.Header.Signature), unhex(t, "22 0101")...) // field 4
+	if _, err := e.VerifyOrigin(); err != nil {
+		t.Errorf("an unknown field behind: got %v, want none", err)
+	}
+}
+
+// conforms: dht 18
+func TestSignaturesOfTheIdentityElementVerifyNowhere(t *testing.T) {
+	// With P the identity, s·G = R holds for any s when R = s·G.
+	s := repeated(t, 4)
+	forged := dht.Signature{Nonce: s.PublicKey(), S: [32]byte(s.Bytes())}
+	if err := forged.Verify([32]byte{1}); !errors.Is(err, dht.ErrSignature) {
+		t.Errorf("got %v, want a bad signature", err)
+	}
+}
+
+// conforms: dht 39
+func TestSemantics(t *testing.T) {
+	recipient := repeated(t, 2).PublicKey()
+	for name, change := range map[string]func(*dht.Envelope){
+		"no destination":   func(e *dht.Envelope) { e.Header.Destination = dht.Destination{} },
+		"no ephemeral key": func(e *dht.Envelope) { e.Header.Ephemeral = nil },
+		"no signature":     func(e *dht.Envelope) { e.Header.Signature = nil },
+		"no body":          func(e *dht.Envelope) { e.Body = nil },
+	} {
+		e := compose(t, dht.Draft{Body: ping(t), Destination: dht.To(recipient), EncryptFor: recipient})
+		if err := e.CheckSemantics(); err != nil {
+			t.Fatal(err)
+		}
+		change(&e)
+		if err := e.CheckSemantics(); !errors.Is(err, dht.ErrSemantics) {
+			t.Errorf("%s: got %v, want an error", name, err)
+		}
+		e.Header.Flags = 0
+		if err := e.CheckSemantics(); err != nil {
+			t.Errorf("%s, clear: got %v, want none", name, err)
+		}
+	}
+}
+
+// Whatever does not open gives the same error.
+//
+// conforms: dht 28, 30, 41, 42
+func TestUndecryptable(t *testing.T) {
+	recipient := repeated(t, 2)
+	draft := dht.Draft{Destination: dht.To(recipient.PublicKey()), EncryptFor: recipient.PublicKey(), Body: ping(t)}
+	e := compose(t, draft)
+	signer, err := e.VerifyOrigin()
+	if err != nil {
+		t.Fatal(err)
+	}
+	undecodable, noParts := draft, draft
+	undecodable.Body, noParts.Body = []byte{0x0a, 0xff}, unhex(t, "1001")
+	tooMany := draft
+	tooMany.Body = dht.AppendBody(nil, make([][]byte, dht.MaxParts+1)...)
+	zero := e
+	zero.Header.Ephemeral = make([]byte, 32)
+	flipped, cut, tag := e, e, e
+	flipped.Body = bytes.Clone(e.Body)
+	flipped.Body[100] ^= 1
+	cut.Body = e.Body[:5999]
+	tag.Body = e.Body[:10]
+	for name, c := range map[string]struct {
+		e      dht.Envelope
+		secret *identity.Secret
+	}{
+		"somebody else's":    {e, repeated(t, 5)},
+		"zero key":           {zero, recipient},
+		"bit flipped":        {flipped, recipient},
+		"cut":                {cut, recipient},
+		"shorter than a tag": {tag, recipient},
+		"undecodable":        {compose(t, undecodable), recipient},
+		"no parts":           {compose(t, noParts), recipient},
+		"too many parts":     {compose(t, tooMany), recipient},
+	} {
+		by := signer
+		if c.e.Header.Signature != nil {
+			if s, err := dht.DecodeSignature(c.e.Header.Signature); err == nil {
+				by = s.Signer
+			}
+		}
+		if _, err := c.e.Open(c.secret, by); err != dht.ErrDecryption { // the very same: no detail
+			t.Errorf("%s: got %v, want %v", name, err, dht.ErrDecryption)
+		}
+	}
+	if _, err := e.Open(recipient, repeated(t, 9).PublicKey()); err != dht.ErrDecryption {
+		t.Errorf("another signer: got %v, want %v", err, dht.ErrDecryption)
+	}
+}
+
+// conforms: dht 42, V 20
+func TestBodies(t *testing.T) {
+	for _, c := range []struct {
+		name, hex string
+		parts     int
+		want      error
+	}{
+		{"empty", "", 0, nil},
+		{"one empty part", "0a00", 1, nil},
+		{"unknown fields only", "1001 1a0161", 0, nil},
+		{"sixteen parts", "0a00 0a00 0a00 0a00 0a00 0a00 0a00 0a00 0a00 0a00 0a00 0a00 0a00 0a00 0a00 0a00", 16, nil},
+		{"seventeen parts", "0a00 0a00 0a00 0a00 0a00 0a00 0a00 0a00 0a00 0a00 0a00 0a00 0a00 0a00 0a00 0a00 0a00", 0, dht.ErrBody},
+		{"truncated", "0a05 6161", 0, dht.ErrBody},
+		{"part as a number", "0801", 0, dht.ErrBody},
+	} {
+		parts, err := dht.DecodeBody(unhex(t, c.hex))
+		if !errors.Is(err, c.want) || len(parts) != c.parts {
+			t.Errorf("%s: got %d parts, %v, want %d, %v", c.name, len(parts), err, c.parts, c.want)
+		}
+	}
+}
+
+// conforms: dht 137
+func TestSplitDomain(t *testing.T) {
+	h, m, err := dht.SplitDomain([][]byte{unhex(t, "08e807 1005"), []byte("hello"), []byte("ignored")})
+	if err != nil || h.Type != 1000 || h.Nonce != 5 || string(m) != "hello" {
+		t.Errorf("got %+v %q %v", h, m, err)
+	}
+	for name, parts := range map[string][][]byte{
+		"none":                  nil,
+		"no message":            {unhex(t, "0801")},
+		"undecodable header":    {[]byte{0x08}, nil},
+		"header as other types": {unhex(t, "0a00"), nil},
+	} {
+		if _, _, err := dht.SplitDomain(parts); !errors.Is(err, dht.ErrBody) {
+			t.Errorf("%s: got %v, want a bad body", name, err)
+		}
+	}
+}
+
+// conforms: V 20
+func TestItemsAreCounted(t *testing.T) {
+	address := append([]byte{0x12}, appendLength([]byte{1})...)
+	if _, err := dht.DecodeAnnouncement(bytes.Repeat(address, dht.MaxItems)); err != nil {
+		t.Errorf("%d addresses: got %v, want none", dht.MaxItems, err)
+	}
+	if _, err := dht.DecodeAnnouncement(bytes.Repeat(address, dht.MaxItems+1)); !errors.Is(err, dht.ErrBody) {
+		t.Errorf("%d addresses: got %v, want an error", dht.MaxItems+1, err)
+	}
+	message := []byte{0x0a, 0}
+	if _, err := dht.DecodeStoredResponse(bytes.Repeat(message, dht.MaxItems+1)); !errors.Is(err, dht.ErrBody) {
+		t.Errorf("%d messages: got %v, want an error", dht.MaxItems+1, err)
+	}
+	id := append([]byte{0x12}, appendLength(make([]byte, 13))...)
+	if _, err := dht.DecodeGetCloserPeers(bytes.Repeat(id, dht.MaxItems+1)); !errors.Is(err, dht.ErrBody) {
+		t.Errorf("%d excluded: got %v, want an error", dht.MaxItems+1, err)
+	}
+	// Claims and their addresses share one count.
+	claims := append([]byte{0x12}, appendLength(bytes.Repeat([]byte{0x0a, 1, 1}, dht.MaxItems))...)
+	if _, err := dht.DecodePeerInfo(append([]byte{0x0a}, appendLength(claims)...)); !errors.Is(err, dht.ErrBody) {
+		t.Errorf("%d addresses in a claim: got %v, want an error", dht.MaxItems, err)
+	}
+	if _, err := dht.DecodePeerInfo(nil); !errors.Is(err, dht.ErrBody) {
+		t.Errorf("no peer: got %v, want an error", err)
+	}
+}
+
+func TestClaimRefusals(t *testing.T) {
+	claim, err := identity.SignClaim(repeated(t, 1), identity.FeatureNode, nil, timeOf(expires), scalars(repeated(t, 4)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, change := range map[string]func(*dht.Announcement){
+		"short key":        func(a *dht.Announcement) { a.Key = a.Key[:31] },
+		"zero key":         func(a *dht.Announcement) { a.Key = make([]byte, 32) },
+		"unknown features": func(a *dht.Announcement) { a.Features = 7 },
+		"no signature":     func(a *dht.Announcement) { a.Signature = nil },
+		"version 256":      func(a *dht.Announcement) { a.Signature.Version = 256 },
+		"short scalar":     func(a *dht.Announcement) { a.Signature.S = a.Signature.S[:31] },
+		"no nonce":         func(a *dht.Announcement) { a.Signature.Nonce = nil },
+		"nonce no point":   func(a *dht.Announcement) { a.Signature.Nonce = bytes.Repeat([]byte{0xff}, 32) },
+	} {
+		a := dht.Announce(claim, 1)
+		if _, err := a.Claim(); err != nil {
+			t.Fatal(err)
+		}
+		change(&a)
+		decoded, err := dht.DecodeAnnouncement(a.Append(nil))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := decoded.Claim(); err == nil {
+			t.Errorf("%s: got a claim, want an error", name)
+		}
+	}
+}

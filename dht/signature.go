@@ -1,0 +1,98 @@
+package dht
+
+import (
+	"fmt"
+	"io"
+
+	"google.golang.org/protobuf/encoding/protowire"
+
+	"github.com/gamelan-p2p/gamelan/identity"
+	"github.com/gamelan-p2p/gamelan/internal/ristretto"
+)
+
+// Signature is a Schnorr signature over a message's binding hash, together
+// with the key that made it: the sender's own in clear messages, a masked one
+// in encrypted messages (spec: dht 2.6).
+type Signature struct {
+	Signer identity.PublicKey // P
+	Nonce  [32]byte           // R, an encoded point
+	S      [32]byte           // s, a canonical scalar, little-endian
+}
+
+// Sign returns the secret's signature over the binding hash. The nonce is made
+// of 64 bytes of random, which must be unpredictable and never repeat.
+func Sign(s *identity.Secret, binding [32]byte, random io.Reader) (Signature, error) {
+	r, err := identity.NewSecret(random)
+	if err != nil {
+		return Signature{}, fmt.Errorf("dht: sign: %w", err)
+	}
+	sig := Signature{Signer: s.PublicKey(), Nonce: r.PublicKey()}
+	key, nonce := scalarOf(s), scalarOf(r)
+	defer key.Wipe()
+	defer nonce.Wipe()
+	challenge := sig.challenge(binding)
+	result := ristretto.Sign(&key, &nonce, &challenge)
+	sig.S = result.Bytes()
+	return sig, nil
+}
+
+// Verify reports whether the signature is its signer's over the binding hash.
+// The error is [ErrSignature].
+func (s *Signature) Verify(binding [32]byte) error {
+	var scalar ristretto.Scalar
+	if err := scalar.SetCanonical(s.S[:]); err != nil {
+		return fmt.Errorf("%w: %w", ErrSignature, err)
+	}
+	challenge := s.challenge(binding)
+	if !ristretto.Verify((*[32]byte)(&s.Signer), &s.Nonce, &challenge, &scalar) {
+		return fmt.Errorf("%w: does not verify", ErrSignature)
+	}
+	return nil
+}
+
+// challenge hashes the signer before the nonce, unlike claims.
+func (s *Signature) challenge(binding [32]byte) (c ristretto.Scalar) {
+	b := identity.NewHasher512(domain, 1, "message_signature").Add(s.Signer[:], s.Nonce[:], binding[:]).SumScalar()
+	if err := c.SetCanonical(b[:]); err != nil {
+		panic("dht: reduced scalar: " + err.Error())
+	}
+	return c
+}
+
+// Append appends the encoded signature: 102 bytes.
+func (s *Signature) Append(dst []byte) []byte {
+	dst = appendBytes(dst, 1, s.Signer[:])
+	dst = appendBytes(dst, 2, s.Nonce[:])
+	return appendBytes(dst, 3, s.S[:])
+}
+
+// DecodeSignature returns the signature that b is. It refuses with
+// [ErrSignature] what lacks one of the three fields or has one that is not 32
+// bytes; [Signature.Verify] judges their values.
+func DecodeSignature(b []byte) (s Signature, err error) {
+	var parts [3][]byte
+	err = signatureFields.read(b, func(f field) error {
+		parts[f.number-1] = f.bytes
+		return nil
+	})
+	if err != nil {
+		return s, fmt.Errorf("%w: %w", ErrSignature, err)
+	}
+	for i, p := range parts {
+		if len(p) != 32 {
+			return s, fmt.Errorf("%w: field %d has %d bytes, want 32", ErrSignature, i+1, len(p))
+		}
+	}
+	return Signature{Signer: identity.PublicKey(parts[0]), Nonce: [32]byte(parts[1]), S: [32]byte(parts[2])}, nil
+}
+
+var signatureFields = schema{1: protowire.BytesType, 2: protowire.BytesType, 3: protowire.BytesType}
+
+func scalarOf(s *identity.Secret) (scalar ristretto.Scalar) {
+	b := s.Bytes()
+	defer clear(b)
+	if err := scalar.SetCanonical(b); err != nil {
+		panic("dht: scalar of a secret: " + err.Error())
+	}
+	return scalar
+}

@@ -1,0 +1,143 @@
+package dht
+
+import (
+	"fmt"
+
+	"google.golang.org/protobuf/encoding/protowire"
+)
+
+// StoredRequest asks a node for the messages that it keeps for the one who
+// asks (spec: dht 8.4).
+type StoredRequest struct {
+	Since     uint64 // Unix seconds; 0 is everything
+	RequestID uint32
+	Limit     uint32 // 0 is the server's maximum
+}
+
+// Append appends the encoded request.
+func (r StoredRequest) Append(dst []byte) []byte {
+	dst = appendVarint(dst, 1, r.Since)
+	dst = appendVarint(dst, 2, uint64(r.RequestID))
+	return appendVarint(dst, 3, uint64(r.Limit))
+}
+
+var requestFields = schema{1: protowire.VarintType, 2: protowire.VarintType, 3: protowire.VarintType}
+
+// DecodeStoredRequest returns the request that b is. The error is [ErrBody].
+func DecodeStoredRequest(b []byte) (r StoredRequest, err error) {
+	err = requestFields.read(b, func(f field) error {
+		switch f.number {
+		case 1:
+			r.Since = f.varint
+		case 2:
+			r.RequestID = uint32(f.varint)
+		case 3:
+			r.Limit = uint32(f.varint)
+		}
+		return nil
+	})
+	if err != nil {
+		return StoredRequest{}, fmt.Errorf("%w: request for stored messages: %w", ErrBody, err)
+	}
+	return r, nil
+}
+
+// StoredMessage is one message that a node kept. Its header is judged by
+// [StoredMessage.Envelope].
+type StoredMessage struct {
+	StoredAt uint64 // Unix seconds
+	Version  uint32
+	Body     []byte
+
+	header    rawHeader
+	hasHeader bool
+}
+
+// Store returns the envelope as a stored message.
+func Store(e Envelope, at uint64) StoredMessage {
+	m := StoredMessage{StoredAt: at, Version: e.Header.Version, Body: e.Body, hasHeader: true}
+	m.header.Header, m.header.hasDestination = e.Header, true
+	m.header.destination = e.Header.Destination.Key[:]
+	return m
+}
+
+// Envelope returns the message as it once travelled, or why its header is
+// refused, as [DecodeEnvelope] does.
+func (m *StoredMessage) Envelope() (Envelope, error) {
+	raw := rawEnvelope{header: m.header, hasHeader: m.hasHeader, body: m.Body}
+	return raw.judge()
+}
+
+// StoredResponse answers a [StoredRequest] (spec: dht 8.4).
+type StoredResponse struct {
+	Messages  []StoredMessage
+	RequestID uint32
+	Type      int32 // 0: messages for the one who asked. Others are read and never written
+}
+
+// Append appends the encoded response.
+func (r *StoredResponse) Append(dst []byte) []byte {
+	for i := range r.Messages {
+		dst = appendItem(dst, 1, r.Messages[i].append(nil))
+	}
+	dst = appendVarint(dst, 2, uint64(r.RequestID))
+	return appendVarint(dst, 3, uint64(int64(r.Type)))
+}
+
+func (m *StoredMessage) append(dst []byte) []byte {
+	dst = appendVarint(dst, 1, m.StoredAt)
+	dst = appendVarint(dst, 2, uint64(m.Version))
+	if m.hasHeader {
+		dst = appendItem(dst, 3, m.header.Append(nil))
+	}
+	return appendBytes(dst, 4, m.Body)
+}
+
+var (
+	responseFields = schema{1: protowire.BytesType, 2: protowire.VarintType, 3: protowire.VarintType}
+	storedFields   = schema{1: protowire.VarintType, 2: protowire.VarintType, 3: protowire.BytesType, 4: protowire.BytesType}
+)
+
+// DecodeStoredResponse returns the response that b is, with at most [MaxItems]
+// messages. The error is [ErrBody].
+func DecodeStoredResponse(b []byte) (r StoredResponse, err error) {
+	var items budget
+	err = responseFields.read(b, func(f field) error {
+		switch f.number {
+		case 1:
+			if err := items.spend(); err != nil {
+				return err
+			}
+			m, err := decodeStored(f.bytes)
+			r.Messages = append(r.Messages, m)
+			return err
+		case 2:
+			r.RequestID = uint32(f.varint)
+		case 3:
+			r.Type = int32(f.varint)
+		}
+		return nil
+	})
+	if err != nil {
+		return StoredResponse{}, fmt.Errorf("%w: stored messages: %w", ErrBody, err)
+	}
+	return r, nil
+}
+
+func decodeStored(b []byte) (m StoredMessage, err error) {
+	err = storedFields.read(b, func(f field) error {
+		switch f.number {
+		case 1:
+			m.StoredAt = f.varint
+		case 2:
+			m.Version = uint32(f.varint)
+		case 3:
+			m.hasHeader = true
+			return m.header.merge(f.bytes)
+		case 4:
+			m.Body = f.bytes
+		}
+		return nil
+	})
+	return m, err
+}
