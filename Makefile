@@ -5,7 +5,7 @@ TOOL      = $(GO) tool -modfile=tools/go.mod
 FUZZTIME ?= 10s
 
 .DEFAULT_GOAL := help
-.PHONY: help interop check full test race lint fmt vuln licences api bench conformance gen gen-check fuzz
+.PHONY: help interop check full test race lint fmt vuln licences api bench conformance gen gen-check fuzz mutation mutation-report inversions
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -58,3 +58,16 @@ gen-check: ## fail when the generated code is stale
 
 fuzz: ## run each fuzz target for FUZZTIME (10s), one after another
 	bash tools/fuzz.sh $(FUZZTIME)
+
+# What make mutation tests.
+PKG ?= ./identity ./protocol ./protocol/address ./protocol/frame ./protocol/identify ./protocol/messaging ./protocol/negotiate \
+	./protocol/rpc ./transport/dial ./transport/connpool ./transport/mux ./transport/noise ./transport/upgrade ./supervisor ./peerstore
+
+mutation: ## change one operator after another in PKG and see that its tests notice; writes docs/mutation.md (hours; ARGS='-percent 10')
+	$(GO) -C tools/mutation run . $(ARGS) $(PKG)
+
+mutation-report: ## write docs/mutation.md again from the kept results
+	$(GO) -C tools/mutation run . -report
+
+inversions: ## invert rules of the checklists, and see that the tests which cite them fail
+	bash tools/inversions/run.sh

@@ -196,6 +196,9 @@ func TestDatesOfClaims(t *testing.T) {
 	if err := c.VerifyWithin(katTime.Add(-2*time.Second), time.Second); !errors.Is(err, identity.ErrClaimFromFuture) {
 		t.Errorf("2 s ahead, 1 s allowed: got %v, want ErrClaimFromFuture", err)
 	}
+	if err := c.VerifyWithin(katTime.Add(-100*time.Second), time.Minute); err == nil || !strings.Contains(err.Error(), "40 s beyond the 1m0s allowed") {
+		t.Errorf("100 s ahead, 60 s allowed: got %v, want the error to say that it is 40 s too much", err)
+	}
 	for _, date := range []int64{-1, math.MinInt64} {
 		c.Signature.UpdatedAt = date
 		if err := c.Verify(katTime); !errors.Is(err, identity.ErrClaimBeforeEpoch) {
@@ -283,14 +286,21 @@ func TestResign(t *testing.T) {
 		}
 	}
 	// Peers keep the first of two claims with one date.
-	for name, now := range map[string]time.Time{"the same second": katTime, "a clock set back": katTime.Add(-time.Hour)} {
+	for name, now := range map[string]time.Time{
+		"the same second": katTime, "a clock set back": katTime.Add(-time.Hour),
+		"a clock set back by almost half of what peers allow": katTime.Add(2*time.Second - identity.ClaimSkew/2),
+	} {
 		if c := resign(first, identity.FeatureNone, list, now); !c.Newer(first) {
 			t.Errorf("%s: got date %d, want one after %d", name, c.Signature.UpdatedAt, first.Signature.UpdatedAt)
 		}
 	}
-	// A date that peers would refuse is not carried on.
-	if c := resign(first, identity.FeatureNone, list, katTime.AddDate(-1, 0, 0)); c.Newer(first) {
-		t.Errorf("a clock a year ahead: got date %d carried on", c.Signature.UpdatedAt)
+	// A date that peers would refuse, or soon could, is not carried on.
+	for name, now := range map[string]time.Time{
+		"a clock a year ahead": katTime.AddDate(-1, 0, 0), "a clock half a day ahead": katTime.Add(-identity.ClaimSkew / 2),
+	} {
+		if c := resign(first, identity.FeatureNone, list, now); c.Newer(first) {
+			t.Errorf("%s: got date %d carried on", name, c.Signature.UpdatedAt)
+		}
 	}
 	// Another key's claim is none of ours.
 	other := first

@@ -133,6 +133,26 @@ func TestPublicKeysThatAreRefused(t *testing.T) {
 	}
 }
 
+// TestErrorsSayHowLongATextMustBe reads texts that were cut off, and texts with
+// a wrong digit: each error names the length to compare with.
+func TestErrorsSayHowLongATextMustBe(t *testing.T) {
+	for name, c := range map[string]struct {
+		parse func(string) error
+		text  string
+		want  string
+	}{
+		"node id":    {func(s string) error { _, err := identity.ParseNodeID(s); return err }, nodeText, "26 hexadecimal digits"},
+		"public key": {func(s string) error { _, err := identity.ParsePublicKey(s); return err }, publicText, "64 hexadecimal digits"},
+		"secret key": {func(s string) error { _, err := identity.ParseSecret(s); return err }, secretText, "64 hexadecimal digits"},
+	} {
+		for how, text := range map[string]string{"cut off": c.text[1:], "no digit": "x" + c.text[1:]} {
+			if err := c.parse(text); err == nil || !strings.Contains(err.Error(), c.want) {
+				t.Errorf("%s, %s: got %v, want %q in it", name, how, err, c.want)
+			}
+		}
+	}
+}
+
 func TestKeyText(t *testing.T) {
 	for _, text := range []string{publicText, strings.ToUpper(publicText)} {
 		k, err := identity.ParsePublicKey(text)

@@ -138,7 +138,7 @@ func TestReap(t *testing.T) {
 	if got, want := connsOf(Reap(reapTime, live, ReapLimits{})), []uint64{49, 48, 47}; !slices.Equal(got, want) {
 		t.Errorf("got %v reaped, want the three oldest %v", got, want)
 	}
-	live[49].Held, live[48].Streams, live[3].Stalled = true, 3, true
+	live[49].Held, live[48].Streams, live[47].Streams, live[3].Stalled = true, 3, 2, true
 	if got, want := connsOf(Reap(reapTime, live, ReapLimits{})), []uint64{3, 47, 46}; !slices.Equal(got, want) {
 		t.Errorf("got %v reaped, want what stands still first, and nobody who is held or used: %v", got, want)
 	}

@@ -113,6 +113,13 @@ func TestTable(t *testing.T) {
 			{"arrive b inbound", "close silently a"},
 			{"end ours", "withdraw ours, announce b"},
 		}, "b"},
+		{"… which is asked for twice", small, large, []step{
+			{"arrive ours outbound", "announce ours"},
+			{"leave", ""},
+			{"arrive theirs inbound", ""},
+			{"leave", ""},
+			{"end ours", "withdraw ours, announce theirs"},
+		}, "theirs"},
 		{"… and is gone first", small, large, []step{
 			{"arrive ours outbound", "announce ours"},
 			{"leave", ""},

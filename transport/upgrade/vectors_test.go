@@ -83,7 +83,7 @@ func (r recordedIdentity) message(t *testing.T, key identity.PublicKey) identify
 // which the node of 6.2.0 or 1.7 starts yamux: its bytes go in as recorded,
 // ours come out byte for byte.
 //
-// conforms: comms 21, 31, 44
+// conforms: comms 21, 31
 func TestRecordedSessions(t *testing.T) {
 	for _, direction := range []protocol.Direction{protocol.Outbound, protocol.Inbound} {
 		for _, release := range []string{"6.2.0", "1.7.0-pre.3", "1.0.0-rc.5"} {
