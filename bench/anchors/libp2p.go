@@ -165,33 +165,48 @@ func connectedWith(ctx context.Context, handler network.StreamHandler) (l, d hos
 // bytes through a buffer of 4 KiB, flushed, and its echo.
 func Libp2pRequest(n int) harness.Case {
 	return harness.Case{Name: "libp2p/request-response-" + size(n), Run: func(m *harness.Meter) error {
-		l, d, stop, err := connectedWith(m.Context(), func(s network.Stream) {
-			defer s.Close()
-			r, w, buf := bufio.NewReaderSize(s, 4<<10), bufio.NewWriterSize(s, 4<<10), make([]byte, n)
-			for {
-				msg, err := readMessage(r, buf)
-				if err != nil || writeMessage(w, msg) != nil || w.Flush() != nil {
-					return
-				}
-			}
-		})
+		l, d, stop, err := connectedWith(m.Context(), echoMessages(n))
 		if err != nil {
 			return err
 		}
 		defer stop()
-		s, err := d.NewStream(m.Context(), l.ID(), benchProtocol)
+		exchange, err := openExchange(m.Context(), l, d, n)
 		if err != nil {
 			return err
 		}
-		r, w, msg, buf := bufio.NewReaderSize(s, 4<<10), bufio.NewWriterSize(s, 4<<10), body(n), make([]byte, n)
-		return m.Loop(50, func() error {
-			if err := errors.Join(writeMessage(w, msg), w.Flush()); err != nil {
-				return err
-			}
-			_, err := readMessage(r, buf)
-			return err
-		})
+		return m.Loop(50, exchange)
 	}}
+}
+
+// echoMessages sends back each message of n bytes, flushed.
+func echoMessages(n int) network.StreamHandler {
+	return func(s network.Stream) {
+		defer s.Close()
+		r, w, buf := bufio.NewReaderSize(s, 4<<10), bufio.NewWriterSize(s, 4<<10), make([]byte, n)
+		for {
+			msg, err := readMessage(r, buf)
+			if err != nil || writeMessage(w, msg) != nil || w.Flush() != nil {
+				return
+			}
+		}
+	}
+}
+
+// openExchange opens a stream; each call sends a message of n bytes and reads
+// its echo.
+func openExchange(ctx context.Context, l, d host.Host, n int) (func() error, error) {
+	s, err := d.NewStream(ctx, l.ID(), benchProtocol)
+	if err != nil {
+		return nil, err
+	}
+	r, w, msg, buf := bufio.NewReaderSize(s, 4<<10), bufio.NewWriterSize(s, 4<<10), body(n), make([]byte, n)
+	return func() error {
+		if err := errors.Join(writeMessage(w, msg), w.Flush()); err != nil {
+			return err
+		}
+		_, err := readMessage(r, buf)
+		return err
+	}, nil
 }
 
 // Libp2pOneWay is libp2p/oneway-each-flushed-N or libp2p/oneway-bufio64K-N: one

@@ -16,32 +16,14 @@ import (
 // streams at the same time, one message at a time on each.
 func Libp2pRequests(n, s int) harness.Case {
 	return harness.Case{Name: fmt.Sprintf("libp2p/request-response-%s-%dstreams", size(n), s), Run: func(m *harness.Meter) error {
-		l, d, stop, err := connectedWith(m.Context(), func(s network.Stream) {
-			defer s.Close()
-			r, w, buf := bufio.NewReaderSize(s, 4<<10), bufio.NewWriterSize(s, 4<<10), make([]byte, n)
-			for {
-				msg, err := readMessage(r, buf)
-				if err != nil || writeMessage(w, msg) != nil || w.Flush() != nil {
-					return
-				}
-			}
-		})
+		l, d, stop, err := connectedWith(m.Context(), echoMessages(n))
 		if err != nil {
 			return err
 		}
 		defer stop()
 		exchanges := make([]func() error, s)
 		for i := range exchanges {
-			s, err := d.NewStream(m.Context(), l.ID(), benchProtocol)
-			if err != nil {
-				return err
-			}
-			r, w, msg, buf := bufio.NewReaderSize(s, 4<<10), bufio.NewWriterSize(s, 4<<10), body(n), make([]byte, n)
-			exchanges[i] = func() error {
-				if err := errors.Join(writeMessage(w, msg), w.Flush()); err != nil {
-					return err
-				}
-				_, err := readMessage(r, buf)
+			if exchanges[i], err = openExchange(m.Context(), l, d, n); err != nil {
 				return err
 			}
 		}

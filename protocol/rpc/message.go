@@ -129,14 +129,9 @@ func appendField(b []byte, num protowire.Number, v uint64) []byte {
 
 // DecodeRequest reads the payload of a frame. The request's payload is a part of
 // b. The error is [ErrUndecodable].
-func DecodeRequest(b []byte) (r Request, err error) {
-	err = fields(b, func(num protowire.Number, typ protowire.Type, v uint64, bytes []byte) error {
-		if !known(num, true) {
-			return nil
-		}
-		if typ != wireType(num) {
-			return errWireType
-		}
+func DecodeRequest(b []byte) (Request, error) {
+	var r Request
+	err := readFields(b, true, func(num protowire.Number, v uint64, bytes []byte) {
 		switch num {
 		case fieldID:
 			r.ID = uint32(v)
@@ -149,7 +144,6 @@ func DecodeRequest(b []byte) (r Request, err error) {
 		case fieldPayload:
 			r.Payload = bytes
 		}
-		return nil
 	})
 	if err != nil {
 		return Request{}, err
@@ -159,14 +153,9 @@ func DecodeRequest(b []byte) (r Request, err error) {
 
 // DecodeResponse reads the payload of a frame. The response's payload is a part
 // of b. The error is [ErrUndecodable].
-func DecodeResponse(b []byte) (r Response, err error) {
-	err = fields(b, func(num protowire.Number, typ protowire.Type, v uint64, bytes []byte) error {
-		if !known(num, false) {
-			return nil
-		}
-		if typ != wireType(num) {
-			return errWireType
-		}
+func DecodeResponse(b []byte) (Response, error) {
+	var r Response
+	err := readFields(b, false, func(num protowire.Number, v uint64, bytes []byte) {
 		switch num {
 		case fieldID:
 			r.ID = uint32(v)
@@ -177,12 +166,25 @@ func DecodeResponse(b []byte) (r Response, err error) {
 		case fieldPayload:
 			r.Payload = bytes
 		}
-		return nil
 	})
 	if err != nil {
 		return Response{}, err
 	}
 	return r, nil
+}
+
+// readFields calls set for each known field of a request or a response.
+func readFields(b []byte, request bool, set func(num protowire.Number, v uint64, bytes []byte)) error {
+	return fields(b, func(num protowire.Number, typ protowire.Type, v uint64, bytes []byte) error {
+		if !known(num, request) {
+			return nil
+		}
+		if typ != wireType(num) {
+			return errWireType
+		}
+		set(num, v, bytes)
+		return nil
+	})
 }
 
 // RequestID reads the id from the first bytes of a request that is too large to

@@ -112,6 +112,23 @@ func settled(count func() uint64) {
 	}
 }
 
+// sendLossy has n send the lossy batch to p; the outcomes come when it has ended.
+// The context ends with the test.
+func sendLossy(t *testing.T, n *ours, p *tari, opts ...gamelan.SendOption) (context.Context, <-chan tally) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), answerLimit)
+	t.Cleanup(cancel)
+	done := make(chan tally, 1)
+	go func() {
+		got, err := n.sendAll(ctx, p.id, lossy, opts...)
+		if err != nil {
+			t.Errorf("send: %v", err)
+		}
+		done <- got
+	}()
+	return ctx, done
+}
+
 // The network cuts the connection while we send.
 //
 // feature: the network cuts the connection under load
@@ -123,16 +140,7 @@ func TestCutWhileWeSend(t *testing.T) {
 			t.Run(name, func(t *testing.T) {
 				t.Parallel()
 				n, p, proxies := throughProxy(t, release)
-				ctx, cancel := context.WithTimeout(t.Context(), answerLimit)
-				defer cancel()
-				done := make(chan tally, 1)
-				go func() {
-					got, err := n.sendAll(ctx, p.id, lossy, opts...)
-					if err != nil {
-						t.Errorf("send: %v", err)
-					}
-					done <- got
-				}()
+				_, done := sendLossy(t, n, p, opts...)
 				there := func() uint64 { return p.received(n.PublicKey()).Count }
 				interrupt(t, lossy.count, there, func() bool { return cutAll(proxies) })
 				got := <-done
@@ -155,16 +163,7 @@ func TestCutWhileWeSend(t *testing.T) {
 func TestTheyDisconnectWhileWeSend(t *testing.T) {
 	against(t, func(t *testing.T, release string) {
 		n, p := pair(t, release, weDial)
-		ctx, cancel := context.WithTimeout(t.Context(), answerLimit)
-		defer cancel()
-		done := make(chan tally, 1)
-		go func() {
-			got, err := n.sendAll(ctx, p.id, lossy)
-			if err != nil {
-				t.Errorf("send: %v", err)
-			}
-			done <- got
-		}()
+		_, done := sendLossy(t, n, p)
 		there := func() uint64 { return p.received(n.PublicKey()).Count }
 		interrupt(t, lossy.count, there, func() bool {
 			return p.ask("disconnect", args{"peer": n.PublicKey().String()}, nil) == nil
@@ -192,16 +191,7 @@ func TestWeDisconnectWhileWeSend(t *testing.T) {
 	against(t, func(t *testing.T, release string) {
 		t.Parallel()
 		n, p := pair(t, release, weDial)
-		ctx, cancel := context.WithTimeout(t.Context(), answerLimit)
-		defer cancel()
-		done := make(chan tally, 1)
-		go func() {
-			got, err := n.sendAll(ctx, p.id, lossy)
-			if err != nil {
-				t.Errorf("send: %v", err)
-			}
-			done <- got
-		}()
+		ctx, done := sendLossy(t, n, p)
 		there := func() uint64 { return p.received(n.PublicKey()).Count }
 		interrupt(t, lossy.count, there, func() bool {
 			if _, ok := n.Connection(p.id); !ok {
@@ -231,16 +221,7 @@ func TestWeDisconnectWhileWeSend(t *testing.T) {
 func TestTheirProcessIsKilled(t *testing.T) {
 	against(t, func(t *testing.T, release string) {
 		n, p := pair(t, release, weDial)
-		ctx, cancel := context.WithTimeout(t.Context(), answerLimit)
-		defer cancel()
-		done := make(chan tally, 1)
-		go func() {
-			got, err := n.sendAll(ctx, p.id, lossy, gamelan.Resend())
-			if err != nil {
-				t.Errorf("send: %v", err)
-			}
-			done <- got
-		}()
+		_, done := sendLossy(t, n, p, gamelan.Resend())
 		gamelantest.Eventually(t, connectLimit, "some messages there", func() bool { return p.received(n.PublicKey()).Count > lossy.count/10 })
 		p.kill()
 		p.start()

@@ -95,15 +95,8 @@ func muxParity(p *probe) error {
 }
 
 func muxSynForms(p *probe) error {
-	s, id, err := p.connectWith()
+	s, want, err := p.negotiated()
 	if err != nil {
-		return err
-	}
-	want := propose(0, id)
-	if err := s.open(1, want...); err != nil {
-		return err
-	}
-	if err := s.answers(1, want); err != nil {
 		return err
 	}
 	s.mu.Lock()

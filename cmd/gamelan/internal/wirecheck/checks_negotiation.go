@@ -75,16 +75,23 @@ func (s *session) takes(id string) bool {
 	return slices.ContainsFunc(s.said.protocols, func(f field) bool { return string(f.value) == id })
 }
 
-func negotiateAccepted(p *probe) error {
+// negotiated opens substream 1 with a protocol that the node takes, and returns
+// what was proposed and answered.
+func (p *probe) negotiated() (*session, []byte, error) {
 	s, id, err := p.connectWith()
 	if err != nil {
-		return err
+		return nil, nil, err
 	}
 	want := propose(0, id)
 	if err := s.open(1, want...); err != nil {
-		return err
+		return nil, nil, err
 	}
-	if err := s.answers(1, want); err != nil {
+	return s, want, s.answers(1, want)
+}
+
+func negotiateAccepted(p *probe) error {
+	s, _, err := p.negotiated()
+	if err != nil {
 		return err
 	}
 	return s.goesOn(1)
