@@ -99,4 +99,4 @@ func (p *Pending) Done() <-chan Outcome { return p.done }
 // SendFrom sends a message on behalf of an actor, for use inside Receive: it
 // never waits, and the actor hears [actors.Sent] with m.ID. Without credit that
 // is Failed(overloaded) at once, so keep count of what is under way.
-func (n *Node) SendFrom(c actor.Context, m actors.SendBody) { n.env.Enqueue(m, c.Self()) }
+func (n *Node) SendFrom(c actor.Context, m actors.SendBody) { n.env.SendFrom(c, m) }

@@ -459,7 +459,7 @@ func (a *conn) close(c actor.Context, why CloseReason) {
 	a.closing = &why
 	if why.Orderly() && !a.over {
 		if session, ok := a.env.Sessions.Get(a.ref.Peer); ok {
-			c.Send(session, finishSubstreams{a.ref.ID, c.Self(), a.env.System})
+			c.Send(session.PID, finishSubstreams{a.ref.ID, c.Self(), a.env.System})
 			supervisor.After(c, finishLimit, finishTimeout{})
 			supervisor.After(c, nudgeEvery, nudgeTick{})
 			return

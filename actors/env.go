@@ -37,7 +37,7 @@ type Env struct {
 	// Connections is the connection directory. Written by conns.
 	Connections view.Map[identity.NodeID, *ConnRef]
 	// Sessions is the messaging directory. Written by messaging.
-	Sessions view.Map[identity.NodeID, *actor.PID]
+	Sessions view.Map[identity.NodeID, Messenger]
 	// Protocols says who handles inbound substreams. Written by services.
 	Protocols view.Map[protocol.ID, *actor.PID]
 	// Local is our own identity message. Written by services.

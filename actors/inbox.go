@@ -211,16 +211,26 @@ type reader struct {
 	key    identity.PublicKey
 	frames *frame.Reader
 	leases []lease
-	slab   int  // how many leases were made last
-	owes   bool // credit for a frame of owed bytes that was not delivered yet
+	slab   int               // how many leases were made last
+	bodies []byte            // what is left of the memory for small bodies
+	whole  supervisor.Bundle // messages read and not delivered yet
+	owes   bool              // credit for a frame of owed bytes that was not delivered yet
 	owed   int
 }
 
 func (r *reader) run(ctx context.Context) error {
 	defer r.end()
 	for {
+		if len(r.whole) > 0 && (len(r.whole) >= maxWhole || !r.frames.Ready()) {
+			if err := r.deliver(ctx); err != nil {
+				return err
+			}
+		}
 		n, err := r.frames.Next() // where an idle reader waits, so not deeper
 		if err != nil {
+			if undelivered := r.deliver(ctx); undelivered != nil {
+				return undelivered
+			}
 			return r.ended(err)
 		}
 		if err := r.message(ctx, n); err != nil {
@@ -232,6 +242,7 @@ func (r *reader) run(ctx context.Context) error {
 // end gives back what the task has borrowed, however it ends.
 func (r *reader) end() {
 	r.frames.Release()
+	r.whole.Discard()
 	if r.owes {
 		r.box.account.Return(r.owed)
 	}
@@ -270,7 +281,8 @@ func (r *reader) message(ctx context.Context, n int) error {
 	if large {
 		r.box.account.Move(r.box.env.budgets.Inbound)
 	}
-	return r.deliver(ctx, body)
+	r.received(body)
+	return nil
 }
 
 // take waits for credit: as long as a handler holds all of it, nothing more is
@@ -279,6 +291,9 @@ func (r *reader) message(ctx context.Context, n int) error {
 func (r *reader) take(ctx context.Context, n int) error {
 	if r.box.account.TryTake(n) {
 		return nil
+	}
+	if err := r.deliver(ctx); err != nil { // they may hold what is missing
+		return err
 	}
 	r.box.waiting.Store(r.box.env.Now().UnixNano())
 	supervisor.Tell(ctx, readerBlocked{})
@@ -289,7 +304,7 @@ func (r *reader) take(ctx context.Context, n int) error {
 
 func (r *reader) body(n int) ([]byte, error) {
 	if n <= r.frames.Buffered() {
-		body := make([]byte, n)
+		body := r.room(n)
 		return body, r.frames.Body(body)
 	}
 	began := r.box.env.Now()
@@ -311,6 +326,20 @@ func (r *reader) body(n int) ([]byte, error) {
 	return body, nil
 }
 
+// room makes room for a body. Small ones share memory: all that one of them
+// keeps alive is within what its credit counts for it.
+func (r *reader) room(n int) []byte {
+	if n == 0 || n > credit.Overhead/4 {
+		return make([]byte, n)
+	}
+	if n > len(r.bodies) {
+		r.bodies = make([]byte, credit.Overhead)
+	}
+	body := r.bodies[:n:n]
+	r.bodies = r.bodies[n:]
+	return body
+}
+
 // due is when the next bytes of a message must be there, of which so many are.
 func due(began, now time.Time, have, next int) time.Time {
 	paced := began.Add(frameGrace + time.Duration(have+next)*time.Second/stallBytes)
@@ -325,7 +354,11 @@ func due(began, now time.Time, have, next int) time.Time {
 // often enough for the first few to be used up.
 const leaseSlab = 32
 
-func (r *reader) deliver(ctx context.Context, body []byte) error {
+// maxWhole is how many messages are delivered together.
+const maxWhole = 32
+
+// received notes a message that was read whole.
+func (r *reader) received(body []byte) {
 	if len(r.leases) == 0 {
 		r.slab = min(max(1, 2*r.slab), leaseSlab)
 		r.leases = make([]lease, r.slab)
@@ -334,17 +367,26 @@ func (r *reader) deliver(ctx context.Context, body []byte) error {
 	r.leases = r.leases[1:]
 	l.account, l.n = r.box.account, len(body)
 	r.owes = false // the lease does from now on
+	r.whole = append(r.whole, Received{
+		From: r.key, Peer: r.box.peer, Conn: r.in.conn.ID, Body: body, lease: l,
+	})
+}
+
+// deliver hands the handler what was read whole, before anything is waited for.
+func (r *reader) deliver(ctx context.Context) error {
+	if len(r.whole) == 0 {
+		return nil
+	}
 	handler, ok := r.box.env.Handler.Get()
 	if !ok {
 		var err error
 		if handler, err = r.box.env.Handler.Wait(ctx); err != nil {
-			l.discard()
 			return err
 		}
 	}
-	r.box.received.Add(1)
-	r.box.env.System.Root.Send(handler, Received{
-		From: r.key, Peer: r.box.peer, Conn: r.in.conn.ID, Body: body, lease: l,
-	})
+	r.box.received.Add(uint64(len(r.whole)))
+	r.box.env.System.Root.Send(handler, &r.whole)
+	clear(r.whole)
+	r.whole = r.whole[:0]
 	return nil
 }

@@ -17,7 +17,7 @@ import (
 
 // Enqueue is one message on its way to a messaging session, with the credit it
 // holds. Whatever happens to it, it ends in exactly one Sent to its reply
-// address. [Env.Enqueue] and [Env.Send] make it.
+// address. [Env.SendFrom], [Env.Enqueue] and [Env.Send] make it.
 type Enqueue struct {
 	id      uint64 // with reply the sender's, repeated in Sent; with done that for Withdraw
 	body    []byte
@@ -27,6 +27,7 @@ type Enqueue struct {
 	account *outAccount
 	peer    identity.NodeID
 	resend  bool
+	ours    bool        // reply is an actor of supervisor's: it understands a Bundle
 	detour  atomic.Bool // counted in account.detour
 	settled atomic.Bool
 }
@@ -34,6 +35,12 @@ type Enqueue struct {
 // Discard settles a message that no session handled: it was never written.
 func (m *Enqueue) Discard() {
 	m.settle(protocol.Outcome{Kind: protocol.Failed, Reason: protocol.Closed})
+}
+
+// Messenger is a peer's messaging session in the directory.
+type Messenger struct {
+	PID     *actor.PID
+	account *outAccount
 }
 
 // settle returns the credit and tells the outcome, once.
@@ -48,8 +55,9 @@ func (m *Enqueue) settle(o protocol.Outcome) {
 	m.tell(o)
 }
 
-// settleAll settles many at once and returns their credit in one go.
-func settleAll(all []messaging.Settled[*Enqueue]) {
+// settleAll settles many at once and returns their credit in one go. Told is
+// what the outcomes are gathered in; it is empty before and after.
+func settleAll(all []messaging.Settled[*Enqueue], told *supervisor.Bundle) {
 	var account *outAccount
 	var cost int64
 	for i := range all {
@@ -72,11 +80,29 @@ func settleAll(all []messaging.Settled[*Enqueue]) {
 	if cost > 0 {
 		account.ReturnCost(cost)
 	}
+	var last *Enqueue // of those in told
+	flush := func() {
+		if len(*told) > 0 {
+			last.system.Root.Send(last.reply, told)
+			clear(*told)
+			*told = (*told)[:0]
+		}
+	}
 	for i := range all {
-		if m := all[i].Tag; m != nil {
+		m := all[i].Tag
+		if m == nil {
+			continue
+		}
+		if last != nil && last.reply != m.reply {
+			flush()
+		}
+		if last = m; m.ours {
+			*told = append(*told, m.sent(all[i].Outcome))
+		} else {
 			m.tell(all[i].Outcome)
 		}
 	}
+	flush()
 }
 
 // tell tells the outcome to whoever sent the message.
@@ -85,9 +111,11 @@ func (m *Enqueue) tell(o protocol.Outcome) {
 	case m.done != nil:
 		m.done(o)
 	case m.reply != nil:
-		m.system.Root.Send(m.reply, Sent{m.id, m.peer, o})
+		m.system.Root.Send(m.reply, m.sent(o))
 	}
 }
+
+func (m *Enqueue) sent(o protocol.Outcome) Sent { return Sent{m.id, m.peer, o} }
 
 // serial is what Withdraw knows the message by; 0: nobody can withdraw it.
 func (m *Enqueue) serial() uint64 {
@@ -107,33 +135,44 @@ func (m *Enqueue) arrived() {
 // enqueue sends a message that holds its credit to the peer's session, or
 // through messaging when there is none yet, or when an earlier message is still
 // on that way.
-func (e *Env) enqueue(m *Enqueue) {
-	if m.account.detour.Load() == 0 {
-		if session, ok := e.Sessions.Get(m.peer); ok {
-			e.System.Root.Send(session, m)
-			return
-		}
+func (e *Env) enqueue(m *Enqueue, session *actor.PID) {
+	if session != nil && m.account.detour.Load() == 0 {
+		e.System.Root.Send(session, m)
+		return
 	}
 	m.detour.Store(true)
 	m.account.detour.Add(1)
 	e.System.Root.Send(e.Messaging, m)
 }
 
+// SendFrom sends a message on behalf of an actor in its turn, which hears Sent.
+// It is otherwise as Enqueue.
+func (e *Env) SendFrom(c actor.Context, m SendBody) {
+	q := e.newEnqueue(m, c.Self())
+	q.ours = supervisor.Spawned(c)
+	e.accept(q)
+}
+
 // Enqueue sends a message on behalf of an actor, straight to the peer's
 // session. It never waits: without credit the outcome is Failed(overloaded).
 // reply hears Sent.
-func (e *Env) Enqueue(m SendBody, reply *actor.PID) {
-	q := e.newEnqueue(m, reply)
-	if len(m.Body) > e.Profile.Limits.MessageBody {
+func (e *Env) Enqueue(m SendBody, reply *actor.PID) { e.accept(e.newEnqueue(m, reply)) }
+
+func (e *Env) accept(q *Enqueue) {
+	if len(q.body) > e.Profile.Limits.MessageBody {
 		q.settle(protocol.Outcome{Kind: protocol.Failed, Reason: protocol.TooLong})
 		return
 	}
-	if account := e.outbound(m.Peer); account.TryTake(len(m.Body)) {
-		q.account = account
-		e.enqueue(q)
+	session, ok := e.Sessions.Get(q.peer)
+	if !ok {
+		session.account = e.outbound(q.peer)
+	}
+	if q.account = session.account; q.account.TryTake(len(q.body)) {
+		e.enqueue(q, session.PID)
 		return
 	}
-	e.declined(m.Peer)
+	q.account = nil
+	e.declined(q.peer)
 	q.settle(protocol.Outcome{Kind: protocol.Failed, Reason: protocol.Overloaded})
 }
 
@@ -149,13 +188,20 @@ func (e *Env) Send(ctx context.Context, m SendBody, done func(protocol.Outcome))
 		q.settle(protocol.Outcome{Kind: protocol.Failed, Reason: protocol.TooLong})
 		return q.id, nil
 	}
-	account := e.outbound(m.Peer)
-	if err := account.Take(ctx, len(m.Body)); err != nil {
-		e.declined(m.Peer)
-		return 0, err
+	session, ok := e.Sessions.Get(m.Peer)
+	if !ok {
+		session.account = e.outbound(m.Peer)
+	}
+	account := session.account
+	if !account.TryTake(len(m.Body)) { // else the session is still as new as need be
+		if err := account.Take(ctx, len(m.Body)); err != nil {
+			e.declined(m.Peer)
+			return 0, err
+		}
+		session, _ = e.Sessions.Get(m.Peer)
 	}
 	q.account = account
-	e.enqueue(q)
+	e.enqueue(q, session.PID)
 	return q.id, nil
 }
 
@@ -286,7 +332,7 @@ func (a *messengers) pass(c actor.Context, peer identity.NodeID, m any) {
 	if !ok {
 		session = a.spawn(c, peer)
 	}
-	c.Send(session, m)
+	c.Send(session.PID, m)
 	if q, ok := m.(*Enqueue); ok {
 		q.arrived()
 	}
@@ -297,17 +343,18 @@ func (a *messengers) withdraw(c actor.Context, m withdraw) {
 	if h, ok := a.leaving[m.Peer]; ok {
 		h.withdrawn = append(h.withdrawn, m)
 	} else if session, ok := a.env.Sessions.Get(m.Peer); ok {
-		c.Send(session, m)
+		c.Send(session.PID, m)
 	}
 }
 
-func (a *messengers) spawn(c actor.Context, peer identity.NodeID) *actor.PID {
-	session := supervisor.Spawn(c, supervisor.Spec{
+func (a *messengers) spawn(c actor.Context, peer identity.NodeID) Messenger {
+	pid := supervisor.Spawn(c, supervisor.Spec{
 		Name: peer.String(), Kind: "messagingSession",
 		New:    func() actor.Actor { return NewSession(a.env, peer) },
 		Alarm:  a.env.sessionAlarm(),
 		Drains: true,
 	})
+	session := Messenger{PID: pid, account: a.env.outbound(peer)}
 	a.env.Sessions.Set(peer, session)
 	return session
 }
@@ -350,7 +397,7 @@ func nameOf(pid *actor.PID) string {
 func (a *messengers) drain(c actor.Context, m supervisor.Drain) {
 	a.draining = newDrain(c.Sender())
 	for _, session := range a.env.Sessions.All() {
-		a.draining.ask(c, session, m)
+		a.draining.ask(c, session.PID, m)
 	}
 	a.draining.drained(c, c.Self())
 }

@@ -42,6 +42,8 @@ type session struct {
 	urgent bool   // of the batch in hand: somebody waits for an outcome
 	mark   uint64 // to be proven when proofDue comes; 0: none is to come
 
+	told supervisor.Bundle // empty between two messages
+
 	in inbox // the peer's substreams
 
 	finish   *finishing
@@ -183,7 +185,7 @@ func (s *session) enqueue(c actor.Context, m *Enqueue) {
 
 // do carries out what the outbox says.
 func (s *session) do(c actor.Context, f messaging.Effects[*Enqueue]) {
-	settleAll(f.Settled)
+	settleAll(f.Settled, &s.told)
 	clear(f.Settled)
 	if f.Drop {
 		s.drop()
@@ -459,7 +461,7 @@ func (s *session) drainDone(c actor.Context) {
 
 // abandon settles what is open when the session ends for whatever reason.
 func (s *session) abandon() error {
-	settleAll(s.out.Close(protocol.Closed, ErrClosing).Settled)
+	settleAll(s.out.Close(protocol.Closed, ErrClosing).Settled, &s.told)
 	return nil
 }
 

@@ -74,19 +74,32 @@ func (c *cell) depth() int {
 	return n
 }
 
-// PostUserMessage puts m into the queue. It never blocks and never refuses;
-// what comes after the end goes to dead letters.
+// PostUserMessage puts m into the queue, of a Bundle the elements. It never
+// blocks and never refuses; what comes after the end goes to dead letters.
 func (c *cell) PostUserMessage(m any) {
+	all, many := m.(*Bundle)
 	c.mu.Lock()
 	if c.closed {
 		c.mu.Unlock()
-		c.deadLetter(m)
+		if !many {
+			c.deadLetter(m)
+			return
+		}
+		for _, m := range *all {
+			c.deadLetter(m)
+		}
 		return
 	}
 	if c.user.n == 0 {
 		c.mark, c.markAt = c.taken+1, c.host.nanos()
 	}
-	c.user.push(m)
+	if many {
+		for _, m := range *all {
+			c.user.push(m)
+		}
+	} else {
+		c.user.push(m)
+	}
 	depth := c.user.n
 	if depth > c.high {
 		c.high = depth
@@ -96,7 +109,7 @@ func (c *cell) PostUserMessage(m any) {
 	if crossed {
 		c.alarmed = true
 	}
-	wake := linked && !c.running && !c.blocked
+	wake := linked && !c.running && !c.blocked && depth > 0
 	if wake {
 		c.running = true
 	}

@@ -54,6 +54,20 @@ type Finisher interface{ Finish() }
 // no budget charged, the actor goes on. A nil Source: not attributed.
 type Attributed interface{ Source() any }
 
+// Bundle is several messages in one send, for whoever has many at hand: a
+// pointer to it is sent, and the actor receives its elements in order, as if
+// they had been sent one by one, and never the Bundle itself. They are taken
+// out before the send returns, so the sender may use the Bundle again. Only
+// actors that [Spawn] has made understand it; elements carry no sender.
+type Bundle []any
+
+// Discard discards the elements.
+func (b *Bundle) Discard() {
+	for _, m := range *b {
+		discard(m)
+	}
+}
+
 type (
 	// ChildFailed tells a parent that Isolate stopped a child whose budget is
 	// spent. Err is a *PanicError.

@@ -50,6 +50,13 @@ func of(c actor.Context) *wrapper {
 	return w
 }
 
+// Spawned reports whether c's actor was made by [Spawn], which most functions
+// of this package demand.
+func Spawned(c actor.Context) bool {
+	_, ok := c.Actor().(*wrapper)
+	return ok
+}
+
 // Receive passes user messages on and takes care of the lifecycle.
 func (w *wrapper) Receive(ctx actor.Context) {
 	if w.cell != nil && !w.cell.inSystem {

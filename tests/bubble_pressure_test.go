@@ -121,3 +121,42 @@ func lineOf(t *testing.T, n *gamelantest.Node, path string) string {
 	}
 	return d.Line
 }
+
+// TestBubbleSmallMessagesBeyondTheCredit sends more small messages in one go
+// than the receiver has credit for: those that the reader has read together are
+// handed over before it waits for what they hold.
+//
+// conforms: comms 85
+func TestBubbleSmallMessagesBeyondTheCredit(t *testing.T) {
+	gamelantest.Bubble(t, func(t *testing.T) {
+		net := gamelantest.NewNetwork(t)
+		all := gamelantest.NewCollector()
+		a := net.Start(gamelan.Config{})
+		b := net.Start(gamelan.Config{PeerCredit: 4 << 10}, gamelan.WithHandler(all.New))
+		net.Connect(a, b)
+		const total = 1000 // of 256 bytes of credit each, and more
+		var pending []*gamelan.Pending
+		for i := range total {
+			pending = append(pending, enqueue(t, a, b, fmt.Sprintf("%08d", i)))
+		}
+		for i, p := range pending {
+			if out := p.Wait(t.Context()); out.Kind != protocol.Confirmed {
+				t.Fatalf("message %d: got %v, want confirmed", i, out)
+			}
+		}
+		time.Sleep(time.Minute)
+		synctest.Wait()
+		got := all.Bodies()
+		if len(got) != total {
+			t.Fatalf("got %d messages, want %d", len(got), total)
+		}
+		for i, m := range got {
+			if want := fmt.Sprintf("%08d", i); m != want {
+				t.Fatalf("message %d: got %q, want %q", i, m, want)
+			}
+		}
+		if used, _, _, _ := b.Actors().Credit(); used != 0 {
+			t.Errorf("got %d bytes of credit held when all was handled, want none", used)
+		}
+	})
+}

@@ -600,3 +600,30 @@ func TestSetLimit(t *testing.T) {
 		t.Errorf("got %d, %v after the limit was raised, want 3", n, err)
 	}
 }
+
+func TestReadySaysWhetherTheNextFrameIsHere(t *testing.T) {
+	var stream []byte
+	for _, body := range []string{"one", "", "three", "cut off"} {
+		stream = frame.Append(stream, []byte(body))
+	}
+	r := frame.NewReader(bytes.NewReader(stream[:len(stream)-1]), messageLimit)
+	if r.Ready() {
+		t.Error("got ready before anything was read")
+	}
+	want := []bool{true, true, false} // after one, "" and three
+	for i, ready := range want {
+		n, err := r.Next()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := r.Ready(); got != ready {
+			t.Errorf("frame %d, body not taken: got ready %t, want %t", i, got, ready)
+		}
+		if err := r.Body(make([]byte, n)); err != nil {
+			t.Fatal(err)
+		}
+		if got := r.Ready(); got != ready {
+			t.Errorf("frame %d, body taken: got ready %t, want %t", i, got, ready)
+		}
+	}
+}

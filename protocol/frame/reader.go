@@ -176,6 +176,13 @@ func (r *Reader) Resume() {
 // Buffered returns how many bytes were read ahead and not handed out yet.
 func (r *Reader) Buffered() int { return r.end - r.off }
 
+// Ready reports whether the next frame is here whole, so that neither Next nor
+// Body would wait.
+func (r *Reader) Ready() bool {
+	have := r.end - r.off - r.left - HeaderLen
+	return have >= 0 && binary.BigEndian.Uint32(r.buf[r.off+r.left:]) <= uint32(have)
+}
+
 // Release gives the buffers back. The reader is of no use after it.
 func (r *Reader) Release() {
 	r.fatal = ErrReleased
