@@ -3,9 +3,12 @@
 GO       ?= go
 TOOL      = $(GO) tool -modfile=tools/go.mod
 FUZZTIME ?= 10s
+KILLS    ?= 10000
+SEED     ?= 1
+SOAK     ?= 1h
 
 .DEFAULT_GOAL := help
-.PHONY: help interop check full test race lint fmt vuln licences api bench conformance gen gen-check fuzz mutation mutation-report inversions
+.PHONY: help interop check full test race lint fmt vuln licences api bench conformance gen gen-check fuzz kills soak mutation mutation-report inversions
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -13,10 +16,11 @@ help: ## this list
 check: ## before every commit: format, vet, linters, generated code, checklists, tests with -race, 2 s of each fuzz target
 	bash tools/check.sh
 
-full: ## before an issue is closed: all of CI, 1,000 kills, a store damaged everywhere, golangci-lint, every benchmark with its result file
+full: ## before an issue is closed: all of CI, 1,000 kills of a node and 2,000 of actors, a store damaged everywhere, golangci-lint, every benchmark with its result file
 	bash .ci/run
 	GAMELAN_KILLS=1000 $(GO) test -count=1 -timeout 30m -run TestKill ./tests/durable
 	GAMELAN_LONG=1 $(GO) test -count=1 -timeout 30m -run Damage ./internal/kv
+	$(MAKE) kills KILLS=2000
 	$(MAKE) lint bench
 
 test: ## the README's test command
@@ -46,6 +50,13 @@ bench: ## measure beside the anchors, print the table of ratios, write bench/res
 interop: ## build real Tari nodes (needs Rust) and run the tests against them, as CI does
 	bash tests/interop/build.sh
 	GAMELAN_INTEROP=1 $(GO) test -count=1 -timeout 25m ./tests/interop
+
+kills: ## kill KILLS (10000) actors at random under load; SEED picks others
+	GAMELAN_ACTOR_KILLS=$(KILLS) GAMELAN_ACTOR_SEED=$(SEED) $(GO) test -count=1 -v -timeout 3h -run TestRandomKills ./tests/crashes
+
+soak: ## SOAK (1h) of full traffic with both Tari nodes (make interop builds them), drawn as docs/soak.svg
+	GAMELAN_INTEROP=1 GAMELAN_SOAK=$(SOAK) GAMELAN_SOAK_CSV=$(CURDIR)/docs/soak.csv $(GO) test -count=1 -v -timeout 0 -run TestSoak ./tests/interop
+	$(GO) -C tools run ./soakplot -keep 240
 
 conformance: ## every item of the wire checklists with its tests, and what is missing
 	$(GO) -C tools run ./conformance

@@ -90,7 +90,10 @@ func (f *faults) points() []point {
 // echo answers on substreams of its own protocol.
 type echo struct{}
 
-const echoID protocol.ID = "t/echo/1"
+const (
+	echoID protocol.ID = "t/echo/1"
+	someID protocol.ID = "t/some/1" // registered and unregistered again
+)
 
 func (echo) Receive(c actor.Context) {
 	m, ok := c.Message().(actors.SubstreamOpened)
@@ -342,8 +345,8 @@ func (w *world) agitate() {
 	}
 	w.net.Cut(w.a, w.b)
 	release := w.a.Hold(w.b.ID())
-	w.a.Register("t/some/1", func(*gamelan.Node) actor.Actor { return echo{} })
-	w.a.Unregister("t/some/1")
+	w.a.Register(someID, func(*gamelan.Node) actor.Actor { return echo{} })
+	w.a.Unregister(someID)
 	w.a.Status(ctx)
 	stranger := gamelantest.Secret(1000).PublicKey().NodeID()
 	w.a.Ban(ctx, stranger, time.Minute, "test")
