@@ -21,7 +21,8 @@ func (n *Node) RegisterService(s rpc.Service) error {
 	return registerError("register service", s.Protocol, cmp.Or(err, r.Err))
 }
 
-// UnregisterService ends a service. Calls that run are cut.
+// UnregisterService ends a service. Calls that run are cut, and when it returns
+// none is answered any more.
 func (n *Node) UnregisterService(id protocol.ID) error {
 	ctx, cancel := context.WithTimeout(context.Background(), registerTimeout)
 	defer cancel()

@@ -272,6 +272,7 @@ func (a *rpcServer) remove(c actor.Context, m RemoveService) {
 	c.Request(a.env.Services, RemoveProtocol{ID: m.ID, PID: c.Self()})
 	for _, p := range a.sessions {
 		if p.id == m.ID {
+			p.serving.end() // at once: after the reply no call is answered
 			c.Stop(p.pid)
 		}
 	}
