@@ -423,7 +423,9 @@ func (m OpenSubstream) Discard() {
 // SubstreamOpened hands over a substream that has agreed on its protocol. It is
 // what a protocol actor hears when a peer opens one, and the reply to
 // OpenSubstream. Take the stream first; one that nobody takes within 10 s is
-// reset.
+// reset. Whoever answers on it ends with CloseWrite, and may Close at once then;
+// Close alone resets it. For a request and its answer there is package rpc, which
+// does all of that.
 type SubstreamOpened struct {
 	Token     uint64 // of the OpenSubstream; 0 when the peer opened it
 	Peer      identity.NodeID

@@ -13,9 +13,10 @@ type Stream interface {
 	io.Writer
 	// CloseWrite ends our half: the peer reads EOF after what was written.
 	CloseWrite() error
-	// Close gives the stream back. If both halves have ended it does nothing
-	// more; otherwise it resets the stream, and what was not yet read, on
-	// either side, is lost.
+	// Close gives the stream back and does not wait. Who has called CloseWrite
+	// may Close at once: what was written arrives, and the stream lingers until
+	// the peer has ended its half too, at most 10 s. Without CloseWrite the
+	// stream is reset, and what was not yet read, on either side, may be lost.
 	Close() error
 }
 

@@ -49,7 +49,8 @@ func (a *shouter) Receive(c actor.Context) {
 	}
 }
 
-// shout answers lines until the other side has no more.
+// shout answers lines until the other side has no more. It ends its half before
+// it returns: without CloseWrite the stream would be reset, and the answer with it.
 func shout(s protocol.Stream, version protocol.ID) error {
 	for lines := bufio.NewScanner(s); ; {
 		if !lines.Scan() {

@@ -34,6 +34,9 @@ type Config struct {
 	// the end of the peer's half before it is reset. Default 5 min. spec:
 	// comms 69
 	CloseTimeout time.Duration
+	// LingerTimeout is how long a substream that was closed after the end of our
+	// half waits for the end of the peer's before it is reset. Default 10 s.
+	LingerTimeout time.Duration
 	// IdleTimeout is how long no substream must have delivered anything for
 	// their empty receive buffers to be released. Default 2 s.
 	IdleTimeout time.Duration
@@ -75,6 +78,7 @@ func (c Config) WithDefaults() Config {
 	set(&c.PingTimeout, c.WriteTimeout+libraryMargin)
 	set(&c.StallTimeout, 120*time.Second)
 	set(&c.CloseTimeout, 5*time.Minute)
+	set(&c.LingerTimeout, 10*time.Second)
 	set(&c.IdleTimeout, 2*time.Second)
 	return c
 }
@@ -88,7 +92,7 @@ func (c Config) validate() error {
 		return fmt.Errorf("%w: %d streams with %d inbound; set 0 < MaxInbound < MaxStreams <= %d", ErrConfig, c.MaxStreams, c.MaxInbound, maxStreams)
 	case c.Window < minWindow || c.Window > maxWindow:
 		return fmt.Errorf("%w: window of %d bytes; set %d to %d", ErrConfig, c.Window, minWindow, maxWindow)
-	case min(c.WriteTimeout, c.PingTimeout, c.StallTimeout, c.CloseTimeout, c.IdleTimeout) < 0:
+	case min(c.WriteTimeout, c.PingTimeout, c.StallTimeout, c.CloseTimeout, c.LingerTimeout, c.IdleTimeout) < 0:
 		return fmt.Errorf("%w: negative timeout; set 0 for the default", ErrConfig)
 	}
 	return nil

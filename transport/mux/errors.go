@@ -28,7 +28,8 @@ var (
 	// ErrSessionEnded reports that the connection is over. Every error that
 	// wraps it says why.
 	ErrSessionEnded = errors.New("mux: connection ended")
-	errExpired      = fmt.Errorf("%w: it stayed half-closed for too long", ErrReset)
+	errByPeer       = fmt.Errorf("%w by the peer: its handler failed or closed the stream without CloseWrite; see its log", ErrReset)
+	errExpired      = fmt.Errorf("%w by this side: it stayed half-closed for too long", ErrReset)
 	// ErrClosed reports the use of what this side has closed. It matches
 	// net.ErrClosed.
 	ErrClosed = fmt.Errorf("mux: closed by this side: %w", net.ErrClosed)

@@ -325,7 +325,7 @@ func TestConfig(t *testing.T) {
 	c := Config{}.WithDefaults()
 	want := Config{
 		MaxStreams: 100, MaxInbound: 80, Window: 1 << 20, WriteTimeout: 60 * time.Second, PingTimeout: 65 * time.Second,
-		StallTimeout: 120 * time.Second, CloseTimeout: 5 * time.Minute, IdleTimeout: 2 * time.Second,
+		StallTimeout: 120 * time.Second, CloseTimeout: 5 * time.Minute, LingerTimeout: 10 * time.Second, IdleTimeout: 2 * time.Second,
 	}
 	if c != want {
 		t.Errorf("got defaults %+v, want %+v", c, want)

@@ -27,6 +27,7 @@ type libraryStream interface {
 const (
 	alive int32 = iota
 	resetByPeer
+	lingering // closed by us; the peer has not ended its half
 	resetByUs
 	expired // reset by us because the peer's end did not come
 )
@@ -75,12 +76,13 @@ func (st *Stream) BytesIn() uint64 { return st.bytesIn.Load() }
 func (st *Stream) BytesOut() uint64 { return st.bytesOut.Load() }
 
 // Read delivers everything that had arrived, whatever came after it. Then it
-// returns io.EOF if the peer has ended its half, [ErrReset] if the peer has
-// reset the substream, and an error that wraps [ErrSessionEnded] if the
-// connection ended without either. After Close or Reset it returns
-// [ErrClosed], after a read deadline os.ErrDeadlineExceeded.
+// returns io.EOF if the peer has ended its half, whatever came after that;
+// [ErrReset] if the peer has reset the substream before, and an error that
+// wraps [ErrSessionEnded] if the connection ended without either. After Close
+// or Reset it returns [ErrClosed], after a read deadline
+// os.ErrDeadlineExceeded.
 func (st *Stream) Read(p []byte) (int, error) {
-	if st.state.Load() >= resetByUs {
+	if st.state.Load() >= lingering {
 		return 0, st.gone()
 	}
 	if len(p) == 0 {
@@ -96,7 +98,8 @@ func (st *Stream) Read(p []byte) (int, error) {
 		st.link.session.touched()
 		return n, nil
 	}
-	if gone := st.gone(); gone != nil {
+	gone := st.gone()
+	if gone != nil && st.state.Load() != resetByPeer {
 		return 0, gone
 	}
 	if errors.Is(err, yamux.ErrTimeout) {
@@ -108,6 +111,9 @@ func (st *Stream) Read(p []byte) (int, error) {
 	if finIn {
 		return 0, io.EOF
 	}
+	if gone != nil {
+		return 0, gone
+	}
 	return 0, streamEnded(st.link.session.fail(err))
 }
 
@@ -115,8 +121,8 @@ func (st *Stream) Read(p []byte) (int, error) {
 func (st *Stream) gone() error {
 	switch st.state.Load() {
 	case resetByPeer:
-		return ErrReset
-	case resetByUs:
+		return errByPeer
+	case lingering, resetByUs:
 		return ErrClosed
 	case expired:
 		return errExpired
@@ -243,9 +249,30 @@ func (st *Stream) CloseWrite() error {
 	return nil
 }
 
-// Close gives the stream back: nothing more happens if both halves have ended,
-// otherwise it resets the stream. It never waits.
-func (st *Stream) Close() error { return st.Reset() }
+// Close gives the stream back and never waits. If both halves have ended,
+// nothing more happens. If only ours has, by CloseWrite, the stream lingers: it
+// counts until the peer has ended its half as well, at most LingerTimeout, so
+// that the peer is not told of a reset while it still reads or writes; what it
+// still sends is dropped. Otherwise the stream is reset.
+func (st *Stream) Close() error {
+	t := st.link.table
+	t.mu.Lock()
+	if st.state.Load() == lingering {
+		t.mu.Unlock()
+		return nil
+	}
+	if !st.live || !st.finOut || !st.state.CompareAndSwap(alive, lingering) {
+		t.mu.Unlock()
+		return st.Reset()
+	}
+	if st.closeTimer != nil {
+		st.closeTimer.Stop()
+	}
+	st.closeTimer = time.AfterFunc(st.link.cfg.LingerTimeout, func() { st.drop(resetByUs) })
+	t.mu.Unlock()
+	st.lib.SetReadDeadline(past) // wakes a reader
+	return nil
+}
 
 // Reset drops the stream, whatever its state, without waiting for anything:
 // blocked calls return [ErrClosed], and the peer, unless it has ended or reset
