@@ -42,7 +42,7 @@ func TestTwoNodesOverTCP(t *testing.T) {
 	heard := make(chan string, 100)
 	a := start(t, gamelan.Config{}, nil)
 	b := start(t, gamelan.Config{}, heard)
-	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	id, err := a.AddSeed(ctx, b.Seed())
 	if err != nil {

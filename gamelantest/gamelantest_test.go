@@ -59,7 +59,7 @@ func TestLeaks(t *testing.T) {
 	}
 	for _, where := range []string{"bubble", "real"} {
 		t.Run(where, func(t *testing.T) {
-			cmd := exec.Command(os.Args[0], "-test.run=^TestLeaks$", "-test.timeout=30s")
+			cmd := exec.Command(os.Args[0], "-test.run=^TestLeaks$", "-test.timeout=2m")
 			cmd.Env = append(os.Environ(), env+"="+where)
 			out, err := cmd.CombinedOutput()
 			if err == nil {

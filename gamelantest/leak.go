@@ -11,11 +11,11 @@ import (
 )
 
 // leakLimit is how long goroutines may take to end.
-const leakLimit = 3 * time.Second
+const leakLimit = 10 * time.Second
 
 // NoLeak fails the test when goroutines are left at its end that were not
 // there when NoLeak was called. Call it first, in tests with real sockets; a
-// [Bubble] does the same for what runs in it. It waits up to three seconds for
+// [Bubble] does the same for what runs in it. It waits up to ten seconds for
 // goroutines that are about to end. Tests that use it must not call t.Parallel.
 func NoLeak(t testing.TB) {
 	t.Helper()

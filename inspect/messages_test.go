@@ -198,8 +198,8 @@ func TestClientThatLeavesWithdrawsItsMessages(t *testing.T) {
 	cancel()
 	select {
 	case <-withdrawn:
-	case <-time.After(secs(10)):
-		t.Fatal("Send still waits for credit 10 s after its client has gone")
+	case <-time.After(time.Minute):
+		t.Fatal("Send still waits for credit a minute after its client has gone")
 	}
 }
 
@@ -232,8 +232,8 @@ func TestClientThatLeavesIsNotWaitedFor(t *testing.T) {
 	cancel()
 	select {
 	case <-ended:
-	case <-time.After(secs(10)):
-		t.Fatal("the request still waits for an outcome 10 s after its client has gone")
+	case <-time.After(time.Minute):
+		t.Fatal("the request still waits for an outcome a minute after its client has gone")
 	}
 }
 

@@ -60,7 +60,7 @@ func history(t *testing.T, seed uint64) string {
 	if activations < 1000 {
 		t.Errorf("got %d activations, want thousands", activations)
 	}
-	if !rt.Now().Equal(begin.Add(10*time.Minute)) || time.Since(real) > time.Minute {
+	if !rt.Now().Equal(begin.Add(10*time.Minute)) || time.Since(real) > 5*time.Minute {
 		t.Errorf("the clock shows %v", rt.Now())
 	}
 	if err := r.Stop(t.Context(), nil); err != nil {

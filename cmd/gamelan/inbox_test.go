@@ -48,9 +48,9 @@ func startInbox(t *testing.T) *testInbox {
 	}
 	t.Cleanup(func() { root.Stop(context.Background(), nil) })
 	b := &testInbox{t, sys, sys.NewLocalPID("test/node/inbox")}
-	for end := time.Now().Add(10 * time.Second); len(root.Snapshot()) < 3; time.Sleep(time.Millisecond) {
+	for end := time.Now().Add(patience); len(root.Snapshot()) < 3; time.Sleep(time.Millisecond) {
 		if time.Now().After(end) {
-			t.Fatal("the tree did not start within 10 s")
+			t.Fatal("the tree did not start")
 		}
 	}
 	return b
@@ -66,7 +66,7 @@ func (b *testInbox) receive(first, n int) {
 // pull asks for what there is; it fails the test if nothing comes.
 func (b *testInbox) pull(listener, taken uint64) pulled {
 	b.t.Helper()
-	ctx, cancel := context.WithTimeout(b.t.Context(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(b.t.Context(), patience)
 	defer cancel()
 	r, err := supervisor.Ask[pulled](ctx, b.sys, b.pid, pull{listener, taken})
 	if err != nil {

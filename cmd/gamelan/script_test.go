@@ -24,6 +24,9 @@ import (
 	"github.com/gamelan-p2p/gamelan/inspect"
 )
 
+// patience is how long a test waits for what is to come at once.
+const patience = 2 * time.Minute
+
 func TestMain(m *testing.M) {
 	testscript.Main(m, map[string]func(){
 		"gamelan": main,
@@ -103,14 +106,14 @@ func mode(ts *testscript.TestScript, _ bool, args []string) {
 
 // waitsocket DIR waits until a node answers in DIR.
 func waitSocket(ts *testscript.TestScript, _ bool, args []string) {
-	for end := time.Now().Add(30 * time.Second); ; time.Sleep(5 * time.Millisecond) {
+	for end := time.Now().Add(patience); ; time.Sleep(5 * time.Millisecond) {
 		c, err := net.Dial("unix", filepath.Join(ts.MkAbs(args[0]), "gamelan.sock"))
 		if err == nil {
 			c.Close()
 			return
 		}
 		if time.Now().After(end) {
-			ts.Fatalf("nobody answers in %s after 30 s: %v", args[0], err)
+			ts.Fatalf("nobody answers in %s: %v", args[0], err)
 		}
 	}
 }
@@ -144,14 +147,14 @@ func fromID(what func(identityJSON) string) func(*testscript.TestScript, bool, [
 // waitlistener DIR waits until somebody listens to the node in DIR.
 func waitListener(ts *testscript.TestScript, _ bool, args []string) {
 	c := newClient(newDataDir(ts.MkAbs(args[0])))
-	for end := time.Now().Add(30 * time.Second); ; time.Sleep(5 * time.Millisecond) {
+	for end := time.Now().Add(patience); ; time.Sleep(5 * time.Millisecond) {
 		var a inspect.Actor
 		ts.Check(c.getJSON(context.Background(), "/v1/actors/node/extensions/handler", &a))
 		if strings.Contains(a.Line, "1 listener") {
 			return
 		}
 		if time.Now().After(end) {
-			ts.Fatalf("nobody listens in %s after 30 s", args[0])
+			ts.Fatalf("nobody listens in %s", args[0])
 		}
 	}
 }

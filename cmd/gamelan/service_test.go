@@ -71,7 +71,7 @@ func (m *managers) set(n *notifications) { m.notifications = n }
 // waited for before.
 func notified(ts *testscript.TestScript, _ bool, args []string) {
 	n := ts.Value("manager").(*managers).notifications
-	want, end := regexp.MustCompile("(?m)"+args[0]), time.After(30*time.Second)
+	want, end := regexp.MustCompile("(?m)"+args[0]), time.After(patience)
 	for {
 		n.mu.Lock()
 		for ; n.seen < len(n.texts); n.seen++ {
@@ -106,14 +106,14 @@ func signalNode(ts *testscript.TestScript, _ bool, args []string) {
 // waitcredit DIR waits until the node in DIR has a message in work.
 func waitCredit(ts *testscript.TestScript, _ bool, args []string) {
 	c := newClient(newDataDir(ts.MkAbs(args[0])))
-	for end := time.Now().Add(30 * time.Second); ; time.Sleep(5 * time.Millisecond) {
+	for end := time.Now().Add(patience); ; time.Sleep(5 * time.Millisecond) {
 		var n inspect.Node
 		ts.Check(c.getJSON(context.Background(), "/v1/node", &n))
 		if n.Credit.Used > 0 {
 			return
 		}
 		if time.Now().After(end) {
-			ts.Fatalf("nothing is in work in %s after 30 s", args[0])
+			ts.Fatalf("nothing is in work in %s", args[0])
 		}
 	}
 }

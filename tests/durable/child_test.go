@@ -73,6 +73,9 @@ func child(kind string) error {
 	return errors.New("every worker has ended")
 }
 
+// patience is more than the longest pause between two tries to write, a minute.
+const patience = 3 * time.Minute
+
 const (
 	workers = 4
 	pairs   = 8 // of each worker, imported two at a time
@@ -197,8 +200,8 @@ func fillDisk(n *gamelan.Node) error {
 		if _, ok := e.(actors.StoreTroubled); !ok {
 			return fmt.Errorf("on a full disk: got %T, want StoreTroubled", e)
 		}
-	case <-time.After(30 * time.Second):
-		return errors.New("on a full disk: got no StoreTroubled within 30 s")
+	case <-time.After(patience):
+		return errors.New("on a full disk: got no StoreTroubled")
 	}
 	for again := time.After(3 * time.Second); again != nil; { // it tries again, in vain
 		select {
@@ -217,12 +220,12 @@ func fillDisk(n *gamelan.Node) error {
 	if err := syscall.Setrlimit(syscall.RLIMIT_FSIZE, &limit); err != nil {
 		return err
 	}
-	for healed, late := false, time.After(30*time.Second); !healed; {
+	for healed, late := false, time.After(patience); !healed; {
 		select {
 		case e := <-heard:
 			_, healed = e.(actors.StoreHealed)
 		case <-late:
-			return errors.New("with room again: got no StoreHealed within 30 s")
+			return errors.New("with room again: got no StoreHealed")
 		}
 	}
 	for i := next - chunk; i < next; i++ {

@@ -8,7 +8,6 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"math"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -123,8 +122,8 @@ func (n *node) stop() {
 		if err != nil {
 			n.t.Errorf("node in %s: got %v, want exit 0; it wrote: %s", n.dir, err, n.errs.String())
 		}
-	case <-time.After(20 * time.Second):
-		n.t.Fatalf("node in %s did not stop within 20 s of SIGTERM", n.dir)
+	case <-time.After(time.Minute):
+		n.t.Fatalf("node in %s did not stop within a minute of SIGTERM", n.dir)
 	}
 }
 
@@ -147,13 +146,7 @@ func listen(t *testing.T, n *node) *listening {
 		t.Fatal(err)
 	}
 	// What arrives before somebody listens is kept only in part.
-	for range 500 {
-		tree, _, _ := run(t, nil, "tree", "--data-dir", n.dir)
-		if !strings.Contains(tree, "nobody listens") {
-			break
-		}
-		time.Sleep(10 * time.Millisecond)
-	}
+	waitFor(t, "somebody to listen", func() bool { return !strings.Contains(tree(t, n), "nobody listens") })
 	go func() {
 		defer cmd.Wait()
 		for lines := bufio.NewScanner(out); lines.Scan(); {
@@ -175,24 +168,63 @@ func (l *listening) snapshot() []string {
 	return append([]string(nil), l.lines...)
 }
 
-// settle returns what has arrived once nothing more does for a while, or once
-// there are at least want lines.
-func (l *listening) settle(want int) []string {
-	quiet := 3 * time.Second
+// settle returns what has arrived once that is enough, or once nothing more has
+// come for a minute.
+func (l *listening) settle(enough func(lines []string) bool) []string {
 	for {
-		if lines := l.snapshot(); len(lines) >= want {
+		if lines := l.snapshot(); enough(lines) {
 			return lines
 		}
 		select {
 		case <-l.more:
-		case <-time.After(quiet):
+		case <-time.After(time.Minute):
 			return l.snapshot()
 		}
 	}
 }
 
-// quiet returns what has arrived once nothing more does.
-func (l *listening) quiet() []string { return l.settle(math.MaxInt) }
+// atLeast is enough lines.
+func atLeast(want int) func([]string) bool {
+	return func(lines []string) bool { return len(lines) >= want }
+}
+
+// allConfirmed is enough when every line is there that send, which wrote out, has
+// called confirmed.
+func allConfirmed(t *testing.T, out string) func([]string) bool {
+	missing := make(map[string]bool)
+	for n, outcome := range outcomes(t, out) {
+		if outcome == "confirmed" {
+			missing[fmt.Sprint(n)] = true
+		}
+	}
+	seen := 0
+	return func(lines []string) bool {
+		for ; seen < len(lines); seen++ {
+			delete(missing, lines[seen])
+		}
+		return len(missing) == 0
+	}
+}
+
+// waitFor looks until ok. The limit is for what never comes.
+func waitFor(t *testing.T, what string, ok func() bool) {
+	t.Helper()
+	for end := time.Now().Add(2 * time.Minute); !ok(); time.Sleep(50 * time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatalf("waited in vain for %s", what)
+		}
+	}
+}
+
+// tree is what "gamelan tree" shows of a node.
+func tree(t *testing.T, n *node) string {
+	t.Helper()
+	out, errs, code := run(t, nil, "tree", "--data-dir", n.dir)
+	if code != 0 {
+		t.Fatalf("tree: exit %d: %s", code, errs)
+	}
+	return out
+}
 
 // numbered is n numbered lines.
 func numbered(n int) io.Reader {

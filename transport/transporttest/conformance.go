@@ -23,7 +23,7 @@ import (
 type New func(t *testing.T) (tr transport.Transport, listen ma.Multiaddr)
 
 // long is a time limit that only a broken transport reaches.
-const long = 10 * time.Second
+const long = time.Minute
 
 // Conformance runs the suite, each part with a transport of its own.
 func Conformance(t *testing.T, create New) {
