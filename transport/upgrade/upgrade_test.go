@@ -26,14 +26,19 @@ import (
 // bubble runs f in virtual time; a goroutine left behind fails it.
 func bubble(t *testing.T, f func(t *testing.T)) {
 	t.Helper()
-	// yamux keeps timers in a pool of its package; those of another bubble
-	// must be gone.
-	runtime.GC()
-	runtime.GC()
+	// yamux keeps timers in a pool of its package: none of outside may be used
+	// in the bubble, nor one of the bubble outside.
+	emptyPools()
+	defer emptyPools()
 	synctest.Test(t, func(t *testing.T) {
 		t.Cleanup(func() { time.Sleep(20 * time.Second) }) // runs last: peers by hand notice the end
 		f(t)
 	})
+}
+
+func emptyPools() {
+	runtime.GC()
+	runtime.GC()
 }
 
 // sockets returns the two ends of a connection in memory.
