@@ -117,3 +117,16 @@ func bodies(t *testing.T, b []byte) {
 	}
 	dht.SplitDomain(parts)
 }
+
+// The chain has a verdict for every input.
+func FuzzInbound(f *testing.F) {
+	seeds(f)
+	f.Fuzz(func(t *testing.T, b []byte) {
+		n := newNode(t, nil)
+		for range 2 {
+			if _, v := n.bytes(b); v.Reason == 0 {
+				t.Fatalf("got no verdict: %+v", v)
+			}
+		}
+	})
+}

@@ -1,0 +1,195 @@
+package dht_test
+
+import (
+	"encoding/binary"
+	"testing"
+	"time"
+
+	"pgregory.net/rapid"
+
+	"github.com/gamelan-p2p/gamelan/dht"
+	"github.com/gamelan-p2p/gamelan/identity"
+)
+
+func hashOf(n int) (h dht.Hash) {
+	binary.BigEndian.PutUint64(h[:], uint64(n))
+	return h
+}
+
+func nodeOf(n int) (id identity.NodeID) {
+	binary.BigEndian.PutUint64(id[:], uint64(n))
+	return id
+}
+
+// conforms: dht 50
+func TestDedupCounts(t *testing.T) {
+	d := dht.NewDedup(10)
+	begin := time.Unix(expires, 0)
+	for i := 1; i <= 3; i++ {
+		at := begin.Add(time.Duration(i) * time.Second)
+		if got := d.Count(hashOf(1), nodeOf(i), at); got != uint32(i) {
+			t.Errorf("copy %d: got count %d", i, got)
+		}
+	}
+	changed, gone := d.Changes(10)
+	want := dht.DedupRecord{Hash: hashOf(1), From: nodeOf(3), Hits: 3, First: begin.Add(time.Second), LastHit: begin.Add(3 * time.Second)}
+	if len(changed) != 1 || len(gone) != 0 || changed[0] != want {
+		t.Errorf("got %+v, %v, want %+v", changed, gone, want)
+	}
+	if changed, _ = d.Changes(10); len(changed) != 0 {
+		t.Errorf("asked again: got %d changes, want none", len(changed))
+	}
+	if d.Seen(hashOf(1)) != 3 || d.Seen(hashOf(2)) != 0 {
+		t.Errorf("got %d and %d, want 3 and 0", d.Seen(hashOf(1)), d.Seen(hashOf(2)))
+	}
+}
+
+// conforms: dht 54
+func TestDedupOfOwnMessages(t *testing.T) {
+	d := dht.NewDedup(10)
+	now := time.Unix(expires, 0)
+	d.Own(hashOf(1), nodeOf(0), now)
+	d.Own(hashOf(1), nodeOf(0), now)
+	if got := d.Count(hashOf(1), nodeOf(5), now); got != 2 {
+		t.Errorf("the echo: got count %d, want 2", got)
+	}
+	d.Own(hashOf(1), nodeOf(0), now)
+	if got := d.Seen(hashOf(1)); got != 2 {
+		t.Errorf("recorded again: got %d, want 2", got)
+	}
+}
+
+// conforms: dht 52
+func TestDedupForgetsTheOldestHit(t *testing.T) {
+	d := dht.NewDedup(3)
+	now := time.Unix(expires, 0)
+	for i := range 3 {
+		d.Count(hashOf(i), nodeOf(0), now)
+	}
+	d.Count(hashOf(0), nodeOf(0), now) // no longer the oldest
+	d.Changes(10)
+	d.Count(hashOf(3), nodeOf(0), now)
+	if d.Seen(hashOf(1)) != 0 || d.Seen(hashOf(0)) != 2 || d.Len() != 3 {
+		t.Errorf("got counts %d, %d, %d hashes, want the second forgotten", d.Seen(hashOf(0)), d.Seen(hashOf(1)), d.Len())
+	}
+	changed, gone := d.Changes(10)
+	if len(gone) != 1 || gone[0] != hashOf(1) || len(changed) != 1 || changed[0].Hash != hashOf(3) {
+		t.Errorf("got %v changed, %v gone, want 3 and 1", changed, gone)
+	}
+}
+
+// What a Dedup was given back it counts on; what it had no room for is gone.
+//
+// conforms: dht 51
+func TestDedupRestart(t *testing.T) {
+	d := dht.NewDedup(3)
+	for i := range 5 {
+		d.Load(dht.DedupRecord{Hash: hashOf(i), Hits: 1})
+	}
+	changed, gone := d.Changes(10)
+	if len(changed) != 0 || len(gone) != 2 || gone[0] != hashOf(0) || gone[1] != hashOf(1) {
+		t.Errorf("got %v changed, %v gone, want the first two gone", changed, gone)
+	}
+	if got := d.Count(hashOf(4), nodeOf(1), time.Unix(expires, 0)); got != 2 {
+		t.Errorf("got %d, want the second copy", got)
+	}
+}
+
+// Against a model that keeps everything in a plain list.
+//
+// conforms: dht 50, 52, 54
+func TestDedupAgainstAModel(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		capacity := rapid.IntRange(1, 6).Draw(t, "capacity")
+		d := dht.NewDedup(capacity)
+		type record struct {
+			h    dht.Hash
+			hits uint32
+		}
+		var model []record // oldest hit first
+		stored := map[dht.Hash]uint32{}
+		flush := func() {
+			changed, gone := d.Changes(rapid.IntRange(0, 4).Draw(t, "most"))
+			for _, h := range gone {
+				delete(stored, h)
+			}
+			for _, r := range changed {
+				stored[r.Hash] = r.Hits
+			}
+		}
+		find := func(h dht.Hash) int {
+			for i, r := range model {
+				if r.h == h {
+					return i
+				}
+			}
+			return -1
+		}
+		for range rapid.IntRange(1, 60).Draw(t, "steps") {
+			h := hashOf(rapid.IntRange(0, 9).Draw(t, "hash"))
+			i := find(h)
+			switch rapid.IntRange(0, 3).Draw(t, "what") {
+			case 0:
+				flush()
+				continue
+			case 1:
+				d.Own(h, nodeOf(0), time.Time{})
+				if i >= 0 {
+					continue
+				}
+				model = append(model, record{h, 1})
+			default:
+				r := record{h: h}
+				if i >= 0 {
+					r = model[i]
+					model = append(model[:i], model[i+1:]...)
+				}
+				r.hits++
+				model = append(model, r)
+				if got := d.Count(h, nodeOf(1), time.Time{}); got != r.hits {
+					t.Fatalf("got count %d, want %d", got, r.hits)
+				}
+			}
+			if len(model) > capacity {
+				model = model[1:]
+			}
+			for n := range 10 {
+				want := uint32(0)
+				if i := find(hashOf(n)); i >= 0 {
+					want = model[i].hits
+				}
+				if got := d.Seen(hashOf(n)); got != want {
+					t.Fatalf("hash %d: got %d, want %d", n, got, want)
+				}
+			}
+		}
+		for range 100 {
+			changed, gone := d.Changes(100)
+			for _, h := range gone {
+				delete(stored, h)
+			}
+			for _, r := range changed {
+				stored[r.Hash] = r.Hits
+			}
+		}
+		if len(stored) != len(model) {
+			t.Fatalf("stored %d records, want %d", len(stored), len(model))
+		}
+		for _, r := range model {
+			if stored[r.h] != r.hits {
+				t.Fatalf("stored %d hits, want %d", stored[r.h], r.hits)
+			}
+		}
+	})
+}
+
+func BenchmarkDedupNewHashes(b *testing.B) {
+	d := dht.NewDedup(dht.DedupCapacity)
+	now := time.Unix(expires, 0)
+	for i := 0; b.Loop(); i++ {
+		d.Count(hashOf(i), nodeOf(0), now)
+		if i%1000 == 0 {
+			d.Changes(1000)
+		}
+	}
+}

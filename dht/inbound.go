@@ -1,0 +1,243 @@
+package dht
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/gamelan-p2p/gamelan/identity"
+	"github.com/gamelan-p2p/gamelan/protocol"
+)
+
+// Handler judges a message, or leaves that to the next one.
+type Handler func(*Message) Verdict
+
+// Layer puts a handler of its own in front of the next. It is pure: it must
+// neither wait nor keep the message. To end a message it returns
+// [Verdict]{Reason: [Stopped]}, with an error that says why.
+type Layer func(next Handler) Handler
+
+// Position is where a layer of the application's stands in the inbound chain.
+type Position uint8
+
+const (
+	// BeforeVerify: the header is decoded and within its time, nothing is
+	// proven yet.
+	BeforeVerify Position = iota
+	// AfterDedup: the signature holds, what is for us is open, and it is not
+	// a duplicate. Messages for others pass here too.
+	AfterDedup
+	// BeforeDeliver: only what the application's handlers get.
+	BeforeDeliver
+	positions
+)
+
+// String returns the name of the position.
+func (p Position) String() string {
+	switch p {
+	case BeforeVerify:
+		return "before verify"
+	case AfterDedup:
+		return "after dedup"
+	case BeforeDeliver:
+		return "before deliver"
+	}
+	return fmt.Sprintf("position %d", uint8(p))
+}
+
+// Storage keeps messages for others (spec: dht 8.2). Keep decides and stores in
+// one step that does not wait; kept says that it did, before that the message
+// was there already.
+type Storage interface {
+	Keep(m *Message) (kept, before bool)
+}
+
+// Inbound is the chain that every message from a peer goes through: one pass
+// of pure code in which nothing can wait (spec: dht 1.3).
+type Inbound struct {
+	secret      *identity.Secret
+	key         identity.PublicKey
+	features    identity.Features
+	occurrences uint32
+	dedup       *Dedup
+	known       func(identity.NodeID) bool
+	storage     Storage
+	chain       Handler
+}
+
+// InboundOptions are what the chain needs to know.
+type InboundOptions struct {
+	Secret   *identity.Secret
+	Features identity.Features // our own: without StoreForward nothing is forwarded
+	Dedup    *Dedup
+	// Known reports whether the peer store has a peer.
+	Known func(identity.NodeID) bool
+	// Occurrences is how often a message may come before it is a duplicate; 0
+	// is once. Of more only clear messages for anybody are let through again.
+	Occurrences uint32
+	// Storage may be nil: then nothing is kept for others.
+	Storage Storage
+	Layers  map[Position][]Layer // at each position the first is outermost
+}
+
+// NewInbound returns the chain.
+func NewInbound(o InboundOptions) *Inbound {
+	in := &Inbound{
+		secret: o.Secret, key: o.Secret.PublicKey(), features: o.Features,
+		occurrences: max(1, o.Occurrences), dedup: o.Dedup, known: o.Known, storage: o.Storage,
+	}
+	h := wrap(in.deliver, o.Layers[BeforeDeliver])
+	h = in.dispatch(h)
+	h = wrap(h, o.Layers[AfterDedup])
+	h = in.count(in.forward(h))
+	h = in.verify(h)
+	in.chain = wrap(h, o.Layers[BeforeVerify])
+	return in
+}
+
+func wrap(h Handler, layers []Layer) Handler {
+	for _, l := range slices.Backward(layers) {
+		h = l(h)
+	}
+	return h
+}
+
+// Handle returns what becomes of the message, and the message as far as it was
+// understood. It must not be called twice at a time.
+func (in *Inbound) Handle(now time.Time, f Frame) (*Message, Verdict) {
+	m := &Message{Now: now, Source: f.Source, Key: f.Key}
+	raw, err := decodeRaw(f.Body)
+	if err != nil {
+		return m, Verdict{Reason: Undecodable, Err: err}
+	}
+	if !in.known(f.Source) {
+		return m, Verdict{Reason: UnknownSource}
+	}
+	if m.Envelope, err = raw.judge(); err != nil {
+		return m, Verdict{Reason: Undecodable, Err: err}
+	}
+	h := &m.Envelope.Header
+	switch {
+	case h.Type == TypeStoredRequest && in.features&identity.FeatureStoreForward == 0:
+		return m, Verdict{Reason: NoStore}
+	case h.Expired(now.Unix()):
+		return m, Verdict{Reason: Expired}
+	}
+	return m, in.chain(m)
+}
+
+// verify proves who wrote the message, and opens it when it is for us. What was
+// seen as often as is allowed ends before that: it costs a hash, and no more.
+func (in *Inbound) verify(next Handler) Handler {
+	return func(m *Message) Verdict {
+		e := &m.Envelope
+		if err := e.CheckSemantics(); err != nil {
+			return Verdict{Reason: BadSemantics, Err: err, Violation: violation(err)}
+		}
+		m.Hash = e.DedupHash()
+		if in.dedup.Seen(m.Hash) >= in.occurrences {
+			return Verdict{Reason: Duplicate}
+		}
+		signer, err := e.VerifyOrigin()
+		if err != nil {
+			return Verdict{Reason: BadSignature, Err: err, Violation: violation(err)}
+		}
+		switch {
+		case !e.Header.Encrypted():
+			if m.Parts, err = DecodeBody(e.Body); err != nil {
+				return Verdict{Reason: BadBody, Err: err}
+			}
+			m.Origin = signer
+		case !e.Header.Destination.Is(in.key):
+			m.Sealed = true
+		default:
+			o, err := e.Open(in.secret, signer)
+			if err != nil {
+				return Verdict{Reason: Undecryptable, Err: err}
+			}
+			m.Origin, m.Parts = o.Origin, o.Parts
+		}
+		return next(m)
+	}
+}
+
+// violation is what an honest peer never sends, for it could see it.
+func violation(err error) *protocol.Violation {
+	return protocol.Violated("dht", protocol.BanLong, err)
+}
+
+// count counts the message, now that it is proven: a tampered copy never
+// stands in the way of the genuine one (spec: dht 4.2).
+func (in *Inbound) count(next Handler) Handler {
+	return func(m *Message) Verdict {
+		m.Copies = in.dedup.Count(m.Hash, m.Source, m.Now)
+		h := &m.Envelope.Header
+		switch {
+		case m.Copies > in.occurrences:
+			return Verdict{Reason: Duplicate}
+		case m.Copies > 1 && (h.Type != TypeDomain || h.Destination.Known):
+			return Verdict{Reason: NotRepeated}
+		}
+		return next(m)
+	}
+}
+
+var errReturned = errors.New("dht: a message for the peer that sent it")
+
+// forward passes on what is encrypted for somebody else (spec: dht 6).
+func (in *Inbound) forward(next Handler) Handler {
+	return func(m *Message) Verdict {
+		v := next(m)
+		if !m.Sealed || v.Reason != Passed {
+			return v
+		}
+		var kept, before bool
+		if in.storage != nil && m.Copies <= 1 {
+			kept, before = in.storage.Keep(m)
+		}
+		h := &m.Envelope.Header
+		switch {
+		case in.features&identity.FeatureStoreForward == 0, !h.Type.Forwardable():
+			return v
+		case h.Destination.Is(m.Key):
+			return Verdict{
+				Reason: ReturnedToOwner, Err: errReturned,
+				Violation: protocol.Violated("dht", protocol.BanMedium, errReturned),
+			}
+		case before: // it was passed on then
+			return v
+		}
+		exclude := []identity.NodeID{m.Source}
+		if kept {
+			v.Forward = DirectOrClosest{To: h.Destination.Key.NodeID(), Exclude: exclude, ConnectedOnly: true}
+		} else {
+			v.Forward = Propagate{To: h.Destination, Exclude: exclude}
+		}
+		return v
+	}
+}
+
+// dispatch ends messages for others and those of the DHT itself.
+func (in *Inbound) dispatch(deliver Handler) Handler {
+	return func(m *Message) Verdict {
+		switch {
+		case m.Sealed:
+			return Verdict{Reason: Passed}
+		case m.Envelope.Header.Type != TypeDomain && m.Copies > 1:
+			return Verdict{Reason: NotRepeated}
+		case m.Envelope.Header.Type != TypeDomain:
+			return Verdict{Reason: Handled}
+		}
+		return deliver(m)
+	}
+}
+
+// deliver reads what is for the application.
+func (in *Inbound) deliver(m *Message) Verdict {
+	h, body, err := SplitDomain(m.Parts)
+	if err != nil {
+		return Verdict{Reason: BadBody, Err: err}
+	}
+	return Verdict{Reason: Delivered, Domain: &Domain{Type: h.Type, Nonce: h.Nonce, Body: body}}
+}

@@ -1,0 +1,373 @@
+package dht_test
+
+import (
+	"bytes"
+	"errors"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/gamelan-p2p/gamelan/dht"
+	"github.com/gamelan-p2p/gamelan/identity"
+	"github.com/gamelan-p2p/gamelan/protocol"
+)
+
+// The keys of the tests: 1 writes, 2 is our node, 5 is the peer that a message
+// comes from, 6 somebody else.
+const (
+	writer = 1
+	us     = 2
+	relay  = 5
+	other  = 6
+)
+
+// node is a chain with what it needs.
+type node struct {
+	t     *testing.T
+	dedup *dht.Dedup
+	chain *dht.Inbound
+	known bool
+	now   time.Time
+}
+
+func newNode(t *testing.T, change func(*dht.InboundOptions)) *node {
+	t.Helper()
+	n := &node{t: t, dedup: dht.NewDedup(100), known: true, now: time.Unix(expires, 0)}
+	o := dht.InboundOptions{
+		Secret: repeated(t, us), Features: identity.FeatureNode, Dedup: n.dedup,
+		Known: func(identity.NodeID) bool { return n.known },
+	}
+	if change != nil {
+		change(&o)
+	}
+	n.chain = dht.NewInbound(o)
+	return n
+}
+
+func (n *node) bytes(b []byte) (*dht.Message, dht.Verdict) {
+	key := repeated(n.t, relay).PublicKey()
+	return n.chain.Handle(n.now, dht.Frame{Source: key.NodeID(), Key: key, Body: b})
+}
+
+func (n *node) handle(e dht.Envelope) (*dht.Message, dht.Verdict) {
+	n.t.Helper()
+	return n.bytes(e.Append(nil))
+}
+
+// drafts of messages of every kind
+func forAnybody(t testing.TB) dht.Draft { return dht.Draft{Body: ping(t)} }
+func signed(t testing.TB) dht.Draft     { return dht.Draft{Body: ping(t), Sign: true} }
+func sealedFor(t testing.TB, secret byte) dht.Draft {
+	k := repeated(t, secret).PublicKey()
+	return dht.Draft{Destination: dht.To(k), EncryptFor: k, Body: ping(t)}
+}
+
+func typed(d dht.Draft, mt dht.MessageType) dht.Draft {
+	d.Type = mt
+	return d
+}
+
+// TestBanTable goes through every way in which a message ends.
+//
+// conforms: dht 31, 35-44, 48, 68-70, 75, 136
+func TestVerdicts(t *testing.T) {
+	noPoint := bytes.Repeat([]byte{0xff}, 32)
+	change := func(d dht.Draft, f func(*dht.Envelope)) func(*testing.T) []byte {
+		return func(t *testing.T) []byte {
+			e := compose(t, d)
+			e.Body = bytes.Clone(e.Body)
+			f(&e)
+			return e.Append(nil)
+		}
+	}
+	plain := func(d dht.Draft) func(*testing.T) []byte { return change(d, func(*dht.Envelope) {}) }
+	const none = time.Duration(0)
+	for _, c := range []struct {
+		name     string
+		message  func(*testing.T) []byte
+		features identity.Features // ours; the zero value stands for a full node
+		client   bool
+		stranger bool // the source is not in the peer store
+		late     time.Duration
+		want     dht.Reason
+		ban      time.Duration
+		forward  bool
+	}{
+		{name: "empty", message: func(*testing.T) []byte { return nil }, want: dht.Undecodable},
+		{name: "no envelope", message: func(*testing.T) []byte { return []byte("hello") }, want: dht.Undecodable},
+		{name: "unknown source", message: plain(signed(t)), stranger: true, want: dht.UnknownSource},
+		{name: "unknown source, bad header", message: change(signed(t), func(e *dht.Envelope) { e.Header.Version = 9 }), stranger: true, want: dht.UnknownSource},
+		{name: "bad version", message: change(signed(t), func(e *dht.Envelope) { e.Header.Version = 9 }), want: dht.Undecodable},
+		{name: "bad type", message: change(signed(t), func(e *dht.Envelope) { e.Header.Type = 9 }), want: dht.Undecodable},
+		{name: "bad flags", message: change(signed(t), func(e *dht.Envelope) { e.Header.Flags = 8 }), want: dht.Undecodable},
+		{name: "ephemeral key no point", message: change(sealedFor(t, other), func(e *dht.Envelope) { e.Header.Ephemeral = noPoint }), want: dht.Undecodable},
+
+		{name: "request for stored messages", message: plain(typed(forAnybody(t), dht.TypeStoredRequest)), want: dht.Handled},
+		{name: "request for stored messages, to a client", message: plain(typed(forAnybody(t), dht.TypeStoredRequest)), client: true, want: dht.NoStore},
+		{name: "in its last second", message: plain(signed(t)), want: dht.Delivered},
+		{name: "expired", message: plain(signed(t)), late: time.Second, want: dht.Expired},
+		{name: "expired, signature wrong", message: change(signed(t), func(e *dht.Envelope) { e.Body[0] ^= 1 }), late: time.Second, want: dht.Expired},
+		{name: "without expiry", message: change(forAnybody(t), func(e *dht.Envelope) { e.Header.Expires = 0 }), late: 1e6 * time.Hour, want: dht.Delivered},
+
+		{name: "encrypted without destination", message: change(sealedFor(t, other), func(e *dht.Envelope) { e.Header.Destination = dht.Destination{} }), want: dht.BadSemantics, ban: protocol.BanLong},
+		{name: "encrypted without ephemeral key", message: change(sealedFor(t, other), func(e *dht.Envelope) { e.Header.Ephemeral = nil }), want: dht.BadSemantics, ban: protocol.BanLong},
+		{name: "encrypted without signature", message: change(sealedFor(t, us), func(e *dht.Envelope) { e.Header.Signature = nil }), want: dht.BadSemantics, ban: protocol.BanLong},
+		{name: "encrypted without body", message: change(sealedFor(t, us), func(e *dht.Envelope) { e.Body = nil }), want: dht.BadSemantics, ban: protocol.BanLong},
+		{name: "clear, signature wrong", message: change(signed(t), func(e *dht.Envelope) { e.Body[0] ^= 1 }), want: dht.BadSignature, ban: protocol.BanLong},
+		{name: "clear, signature no protobuf", message: change(signed(t), func(e *dht.Envelope) { e.Header.Signature = []byte("x") }), want: dht.BadSignature, ban: protocol.BanLong},
+		{name: "encrypted for us, signature wrong", message: change(sealedFor(t, us), func(e *dht.Envelope) { e.Body[0] ^= 1 }), want: dht.BadSignature, ban: protocol.BanLong},
+		{name: "encrypted for somebody else, signature wrong", message: change(sealedFor(t, other), func(e *dht.Envelope) { e.Body[0] ^= 1 }), want: dht.BadSignature, ban: protocol.BanLong},
+
+		{name: "clear", message: plain(forAnybody(t)), want: dht.Delivered},
+		{name: "clear, for somebody else", message: change(forAnybody(t), func(e *dht.Envelope) { e.Header.Destination = dht.To(repeated(t, other).PublicKey()) }), want: dht.Delivered},
+		{name: "clear, no body", message: change(forAnybody(t), func(e *dht.Envelope) { e.Body = []byte{0x0a, 0x09} }), want: dht.BadBody},
+		{name: "clear, too many parts", message: change(forAnybody(t), func(e *dht.Envelope) { e.Body = dht.AppendBody(nil, make([][]byte, 17)...) }), want: dht.BadBody},
+		{name: "clear, no message header", message: change(forAnybody(t), func(e *dht.Envelope) { e.Body = nil }), want: dht.BadBody},
+		{name: "clear, one part", message: change(forAnybody(t), func(e *dht.Envelope) { e.Body = []byte{0x0a, 0} }), want: dht.BadBody},
+		{name: "encrypted for us", message: plain(sealedFor(t, us)), want: dht.Delivered},
+		{name: "encrypted for us, undecryptable", message: func(t *testing.T) []byte {
+			e, err := dht.Compose(dht.Draft{Destination: dht.To(repeated(t, us).PublicKey()), Body: []byte("no ciphertext"), Sign: true}, repeated(t, writer), scalars(repeated(t, 4)))
+			if err != nil {
+				t.Fatal(err)
+			}
+			k := repeated(t, 3).PublicKey()
+			e.Header.Ephemeral, e.Header.Flags = k[:], dht.Encrypted
+			sig, err := dht.Sign(repeated(t, writer), e.Binding(), scalars(repeated(t, 4)))
+			if err != nil {
+				t.Fatal(err)
+			}
+			e.Header.Signature = sig.Append(nil)
+			return e.Append(nil)
+		}, want: dht.Undecryptable},
+
+		{name: "for somebody else", message: plain(sealedFor(t, other)), want: dht.Passed, forward: true},
+		{name: "for somebody else, a join", message: plain(typed(sealedFor(t, other), dht.TypeJoin)), want: dht.Passed, forward: true},
+		{name: "for somebody else, a discovery", message: plain(typed(sealedFor(t, other), dht.TypeDiscovery)), want: dht.Passed, forward: true},
+		{name: "for somebody else, a response", message: plain(typed(sealedFor(t, other), dht.TypeDiscoveryResponse)), want: dht.Passed},
+		{name: "for somebody else, a request", message: plain(typed(sealedFor(t, other), dht.TypeStoredRequest)), want: dht.Passed},
+		{name: "for somebody else, stored messages", message: plain(typed(sealedFor(t, other), dht.TypeStoredMessages)), want: dht.Passed},
+		{name: "for somebody else, through a client", message: plain(sealedFor(t, other)), client: true, want: dht.Passed},
+		{name: "for somebody else, expired", message: plain(sealedFor(t, other)), late: time.Second, want: dht.Expired},
+		{name: "for the peer that sent it", message: plain(sealedFor(t, relay)), want: dht.ReturnedToOwner, ban: protocol.BanMedium},
+		{name: "for the peer that sent it, to a client", message: plain(sealedFor(t, relay)), client: true, want: dht.Passed},
+		{name: "for the peer that sent it, a response", message: plain(typed(sealedFor(t, relay), dht.TypeDiscoveryResponse)), want: dht.Passed},
+
+		{name: "join", message: plain(typed(signed(t), dht.TypeJoin)), want: dht.Handled},
+		{name: "discovery for us", message: plain(typed(sealedFor(t, us), dht.TypeDiscovery)), want: dht.Handled},
+		{name: "discovery response", message: plain(typed(signed(t), dht.TypeDiscoveryResponse)), want: dht.Handled},
+		{name: "stored messages", message: plain(typed(forAnybody(t), dht.TypeStoredMessages)), want: dht.Handled},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			n := newNode(t, func(o *dht.InboundOptions) {
+				if c.client {
+					o.Features = identity.FeatureNone
+				}
+			})
+			n.known = !c.stranger
+			n.now = n.now.Add(c.late)
+			b := c.message(t)
+			_, v := n.bytes(b)
+			if v.Reason != c.want || (v.Forward != nil) != c.forward {
+				t.Errorf("got %v, forwarded %v, %v, want %v, forwarded %v", v.Reason, v.Forward != nil, v.Err, c.want, c.forward)
+			}
+			ban := none
+			if v.Violation != nil {
+				ban = v.Violation.Ban
+			}
+			if ban != c.ban {
+				t.Errorf("got a ban of %v, want %v", ban, c.ban)
+			}
+			if (v.Domain != nil) != (v.Reason == dht.Delivered) {
+				t.Errorf("got %v with a message for the application: %v", v.Reason, v.Domain != nil)
+			}
+			// What was refused before the count leaves no trace.
+			seen := uint32(0)
+			if c.want == dht.Delivered || c.want == dht.Handled || c.want == dht.Passed || c.want == dht.ReturnedToOwner ||
+				c.want == dht.BadBody && strings.Contains(c.name, "message header") || c.name == "clear, one part" {
+				seen = 1
+			}
+			if e, err := dht.DecodeEnvelope(b); err == nil && n.dedup.Seen(e.DedupHash()) != seen {
+				t.Errorf("counted %d times, want %d", n.dedup.Seen(e.DedupHash()), seen)
+			}
+		})
+	}
+}
+
+// conforms: dht 26, 43
+func TestOrigins(t *testing.T) {
+	for name, c := range map[string]struct {
+		d    dht.Draft
+		want identity.PublicKey
+	}{
+		"unsigned":  {forAnybody(t), identity.PublicKey{}},
+		"signed":    {signed(t), repeated(t, writer).PublicKey()},
+		"encrypted": {sealedFor(t, us), repeated(t, writer).PublicKey()},
+	} {
+		m, v := newNode(t, nil).handle(compose(t, c.d))
+		if v.Reason != dht.Delivered || m.Origin != c.want || v.Domain.Type != 1 || string(v.Domain.Body) != "\x10\x2a" {
+			t.Errorf("%s: got %v from %v, %+v", name, v.Reason, m.Origin, v.Domain)
+		}
+	}
+	m, v := newNode(t, nil).handle(compose(t, sealedFor(t, other)))
+	if !m.Sealed || !m.Origin.IsZero() || m.Parts != nil {
+		t.Errorf("for somebody else: got %v, origin %v, %d parts, want nothing known", v.Reason, m.Origin, len(m.Parts))
+	}
+}
+
+// conforms: dht 45
+func TestTamperedCopyDoesNotShadow(t *testing.T) {
+	n := newNode(t, nil)
+	tampered := compose(t, signed(t))
+	tampered.Header.Type = dht.TypeStoredMessages
+	if _, v := n.handle(tampered); v.Reason != dht.BadSignature || v.Violation == nil {
+		t.Errorf("tampered: got %v, want a banned source", v.Reason)
+	}
+	if _, v := n.handle(compose(t, signed(t))); v.Reason != dht.Delivered {
+		t.Errorf("genuine: got %v, want it delivered", v.Reason)
+	}
+	// Seen once, a copy costs no signature; nobody is banned for it either.
+	if _, v := n.handle(tampered); v.Reason != dht.Duplicate || v.Violation != nil {
+		t.Errorf("tampered again: got %v, want a duplicate", v.Reason)
+	}
+}
+
+// conforms: dht 46, 47, 148
+func TestOccurrences(t *testing.T) {
+	for _, c := range []struct {
+		name    string
+		allowed uint32
+		draft   dht.Draft
+		want    []dht.Reason
+	}{
+		{"once", 1, forAnybody(t), []dht.Reason{dht.Delivered, dht.Duplicate, dht.Duplicate}},
+		{"unset", 0, forAnybody(t), []dht.Reason{dht.Delivered, dht.Duplicate}},
+		{"for anybody", 3, forAnybody(t), []dht.Reason{dht.Delivered, dht.Delivered, dht.Delivered, dht.Duplicate, dht.Duplicate}},
+		{"for a key", 3, dht.Draft{Destination: dht.To(repeated(t, us).PublicKey()), Body: ping(t)}, []dht.Reason{dht.Delivered, dht.NotRepeated, dht.NotRepeated, dht.Duplicate}},
+		{"of the DHT", 3, typed(signed(t), dht.TypeJoin), []dht.Reason{dht.Handled, dht.NotRepeated, dht.NotRepeated, dht.Duplicate}},
+		{"for somebody else", 3, sealedFor(t, other), []dht.Reason{dht.Passed, dht.NotRepeated, dht.NotRepeated, dht.Duplicate}},
+	} {
+		n := newNode(t, func(o *dht.InboundOptions) { o.Occurrences = c.allowed })
+		e := compose(t, c.draft)
+		for i, want := range c.want {
+			e.Header.Tag++ // copies of one message may have different tags
+			if m, v := n.handle(e); v.Reason != want {
+				t.Errorf("%s, copy %d (count %d): got %v, want %v", c.name, i+1, m.Copies, v.Reason, want)
+			}
+		}
+	}
+}
+
+// An echo of an own message is a copy.
+//
+// conforms: dht 54
+func TestEchoIsDropped(t *testing.T) {
+	n := newNode(t, nil)
+	e := compose(t, signed(t))
+	n.dedup.Own(e.DedupHash(), repeated(t, us).PublicKey().NodeID(), n.now)
+	if _, v := n.handle(e); v.Reason != dht.Duplicate {
+		t.Errorf("got %v, want a duplicate", v.Reason)
+	}
+}
+
+// keeper is a store that says what it is told to.
+type keeper struct {
+	kept, before bool
+	asked        int
+}
+
+func (k *keeper) Keep(*dht.Message) (kept, before bool) {
+	k.asked++
+	return k.kept, k.before
+}
+
+// conforms: dht 71, 72, 73, 74
+func TestForwarding(t *testing.T) {
+	source := repeated(t, relay).PublicKey().NodeID()
+	destination := repeated(t, other).PublicKey()
+	for _, c := range []struct {
+		name  string
+		store *keeper
+		want  dht.Strategy
+	}{
+		{"no store", nil, dht.Propagate{To: dht.To(destination), Exclude: []identity.NodeID{source}}},
+		{"not kept", &keeper{}, dht.Propagate{To: dht.To(destination), Exclude: []identity.NodeID{source}}},
+		{"kept", &keeper{kept: true}, dht.DirectOrClosest{To: destination.NodeID(), Exclude: []identity.NodeID{source}, ConnectedOnly: true}},
+		{"kept before", &keeper{kept: true, before: true}, nil},
+	} {
+		n := newNode(t, func(o *dht.InboundOptions) {
+			if c.store != nil {
+				o.Storage = c.store
+			}
+		})
+		e := compose(t, sealedFor(t, other))
+		m, v := n.handle(e)
+		if !equalStrategies(v.Forward, c.want) || v.Reason != dht.Passed {
+			t.Errorf("%s: got %v, %+v, want %+v", c.name, v.Reason, v.Forward, c.want)
+		}
+		equal(t, c.name+": what is passed on", m.Envelope.Append(nil), e.Append(nil))
+		if c.store != nil && c.store.asked != 1 {
+			t.Errorf("%s: the store was asked %d times, want once", c.name, c.store.asked)
+		}
+	}
+}
+
+func equalStrategies(a, b dht.Strategy) bool {
+	switch a := a.(type) {
+	case nil:
+		return b == nil
+	case dht.Propagate:
+		b, ok := b.(dht.Propagate)
+		return ok && a.To == b.To && len(a.Exclude) == 1 && len(b.Exclude) == 1 && a.Exclude[0] == b.Exclude[0]
+	case dht.DirectOrClosest:
+		b, ok := b.(dht.DirectOrClosest)
+		return ok && a.To == b.To && a.ConnectedOnly == b.ConnectedOnly && len(a.Exclude) == 1 && len(b.Exclude) == 1 && a.Exclude[0] == b.Exclude[0]
+	}
+	return false
+}
+
+// Layers of the application's run at their places, the first given outermost,
+// and can end a message.
+func TestLayers(t *testing.T) {
+	var trace []string
+	stop := ""
+	layer := func(name string) dht.Layer {
+		return func(next dht.Handler) dht.Handler {
+			return func(m *dht.Message) dht.Verdict {
+				trace = append(trace, name)
+				if name == stop {
+					return dht.Verdict{Reason: dht.Stopped, Err: errors.New("not today")}
+				}
+				return next(m)
+			}
+		}
+	}
+	layers := map[dht.Position][]dht.Layer{
+		dht.BeforeVerify:  {layer("verify 1"), layer("verify 2")},
+		dht.AfterDedup:    {layer("dedup")},
+		dht.BeforeDeliver: {layer("deliver")},
+	}
+	badSignature := compose(t, signed(t))
+	badSignature.Body = []byte{0x0a, 0}
+	for _, c := range []struct {
+		name  string
+		e     dht.Envelope
+		stop  string
+		want  dht.Reason
+		trace string
+	}{
+		{"for the application", compose(t, signed(t)), "", dht.Delivered, "verify 1, verify 2, dedup, deliver"},
+		{"a join", compose(t, typed(signed(t), dht.TypeJoin)), "", dht.Handled, "verify 1, verify 2, dedup"},
+		{"for somebody else", compose(t, sealedFor(t, other)), "", dht.Passed, "verify 1, verify 2, dedup"},
+		{"bad signature", badSignature, "", dht.BadSignature, "verify 1, verify 2"},
+		{"stopped first", compose(t, signed(t)), "verify 2", dht.Stopped, "verify 1, verify 2"},
+		{"stopped after dedup", compose(t, sealedFor(t, other)), "dedup", dht.Stopped, "verify 1, verify 2, dedup"},
+		{"stopped before delivery", compose(t, signed(t)), "deliver", dht.Stopped, "verify 1, verify 2, dedup, deliver"},
+	} {
+		trace, stop = nil, c.stop
+		n := newNode(t, func(o *dht.InboundOptions) { o.Layers = layers })
+		_, v := n.handle(c.e)
+		if got := strings.Join(trace, ", "); v.Reason != c.want || got != c.trace || v.Forward != nil && c.want == dht.Stopped {
+			t.Errorf("%s: got %v through %s, want %v through %s", c.name, v.Reason, got, c.want, c.trace)
+		}
+	}
+}

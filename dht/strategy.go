@@ -1,0 +1,246 @@
+package dht
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"slices"
+
+	"github.com/gamelan-p2p/gamelan/identity"
+)
+
+// Strategy says to whom a message is sent. It is one of [Direct], [DirectKey],
+// [Flood], [Random], [Closest], [DirectOrClosest], [Broadcast], [Selected] and
+// [Propagate] (spec: dht 5.2).
+type Strategy interface {
+	// many reports whether copies may come back to us from others, so that the
+	// message must be recorded as seen before it is sent (spec: dht 5.3).
+	many() bool
+}
+
+type (
+	// Direct is one peer, connected or not.
+	Direct struct{ Peer identity.NodeID }
+	// DirectKey is one peer by its key. With Discover, a peer that is not known
+	// is looked for first.
+	DirectKey struct {
+		Key      identity.PublicKey
+		Discover bool
+	}
+	// Flood is every connected node.
+	Flood struct{ Exclude []identity.NodeID }
+	// Random is so many known nodes, connected or not.
+	Random struct {
+		N       int
+		Exclude []identity.NodeID
+	}
+	// Closest is the connected nodes closest to an id and, unless
+	// ConnectedOnly, at least two others.
+	Closest struct {
+		To            identity.NodeID
+		Exclude       []identity.NodeID
+		ConnectedOnly bool
+	}
+	// DirectOrClosest is the peer itself when it is connected, else Closest.
+	DirectOrClosest Closest
+	// Broadcast is a few connected nodes, at random.
+	Broadcast struct{ Exclude []identity.NodeID }
+	// Selected is exactly these, unchecked.
+	Selected struct{ Peers []identity.NodeID }
+	// Propagate is the destination itself when it is connected, else connected
+	// nodes close to it; for an unknown destination some at random.
+	Propagate struct {
+		To      Destination
+		Exclude []identity.NodeID
+	}
+)
+
+func (Direct) many() bool          { return false }
+func (DirectKey) many() bool       { return false }
+func (Flood) many() bool           { return true }
+func (Random) many() bool          { return true }
+func (Closest) many() bool         { return true }
+func (DirectOrClosest) many() bool { return true }
+func (Broadcast) many() bool       { return true }
+func (Selected) many() bool        { return false }
+func (Propagate) many() bool       { return true }
+
+// ErrSelf reports a message to ourselves.
+var ErrSelf = errors.New("dht: a message to ourselves")
+
+// Candidate is what selection has to know of a peer.
+type Candidate struct {
+	ID       identity.NodeID
+	Features identity.Features
+	Banned   bool
+	Offline  bool // the last attempt at each of its addresses failed
+	Excluded bool // all its addresses are among those never dialled, or it has none
+}
+
+// View is what is known of peers while one selection is made.
+type View interface {
+	// Connected lists the peers with an open connection, each once.
+	Connected() []Candidate
+	// ByID and ByKey find a known peer.
+	ByID(identity.NodeID) (Candidate, bool)
+	ByKey(identity.PublicKey) (Candidate, bool)
+	// Known calls use for known peers until it returns false: those nearest to
+	// the id first, or in no order when it is the zero id.
+	Known(near identity.NodeID, use func(Candidate) bool)
+}
+
+// Selector selects peers. The zero value of a number is its default.
+type Selector struct {
+	Self        identity.NodeID
+	Key         identity.PublicKey
+	Broadcast   int // nodes of a broadcast; 8
+	Propagation int // nodes of a propagation; 20
+	Neighbours  int // nodes considered close; 8
+}
+
+// The defaults of [Selector].
+const (
+	BroadcastFactor   = 8
+	PropagationFactor = 20
+	NeighbouringNodes = 8
+)
+
+// minUnconnected is how many peers without a connection [Closest] adds at
+// least.
+const minUnconnected = 2
+
+// Select returns the peers that a message of the strategy goes to, none when
+// there is nobody. The only error is [ErrSelf].
+func (s Selector) Select(st Strategy, v View, random *rand.Rand) ([]identity.NodeID, error) {
+	var picked []Candidate
+	switch st := st.(type) {
+	case Direct:
+		picked = usable(v.ByID(st.Peer))
+	case DirectKey:
+		if st.Key == s.Key {
+			return nil, fmt.Errorf("%w: %s", ErrSelf, st.Key)
+		}
+		picked = usable(v.ByKey(st.Key))
+	case Flood:
+		picked = nodes(v, st.Exclude)
+	case Random:
+		picked = s.random(v, st, random)
+	case Closest:
+		picked = s.closest(v, st)
+	case DirectOrClosest:
+		if c, ok := connectedTo(v, st.To); ok {
+			picked = []Candidate{c}
+		} else {
+			picked = s.closest(v, Closest(st))
+		}
+	case Broadcast:
+		picked = sample(nodes(v, st.Exclude), cmp.Or(s.Broadcast, BroadcastFactor), random)
+	case Selected:
+		return st.Peers, nil
+	case Propagate:
+		picked = s.propagate(v, st, random)
+	default:
+		panic(fmt.Sprintf("dht: unknown strategy %T", st))
+	}
+	var ids []identity.NodeID
+	for _, c := range picked {
+		if !c.Excluded {
+			ids = append(ids, c.ID)
+		}
+	}
+	return ids, nil
+}
+
+func usable(c Candidate, ok bool) []Candidate {
+	if !ok || c.Banned {
+		return nil
+	}
+	return []Candidate{c}
+}
+
+// nodes are the connected full nodes without the excluded ones; clients are
+// never asked to pass anything on.
+func nodes(v View, exclude []identity.NodeID) []Candidate {
+	return slices.DeleteFunc(v.Connected(), func(c Candidate) bool {
+		return !c.Features.IsNode() || slices.Contains(exclude, c.ID)
+	})
+}
+
+func connectedTo(v View, id identity.NodeID) (Candidate, bool) {
+	list := v.Connected()
+	i := slices.IndexFunc(list, func(c Candidate) bool { return c.ID == id })
+	if i < 0 {
+		return Candidate{}, false
+	}
+	return list[i], true
+}
+
+func sortByDistance(list []Candidate, to identity.NodeID) {
+	slices.SortStableFunc(list, func(a, b Candidate) int { return to.Distance(a.ID).Cmp(to.Distance(b.ID)) })
+}
+
+// sample returns up to n of the list, each as likely as any other.
+func sample(list []Candidate, n int, random *rand.Rand) []Candidate {
+	n = min(n, len(list))
+	for i := range n {
+		j := i + random.IntN(len(list)-i)
+		list[i], list[j] = list[j], list[i]
+	}
+	return list[:n]
+}
+
+func (s Selector) random(v View, st Random, random *rand.Rand) []Candidate {
+	var all []Candidate
+	v.Known(identity.NodeID{}, func(c Candidate) bool {
+		if c.Features.IsNode() && !c.Banned && !c.Offline && c.ID != s.Self && !slices.Contains(st.Exclude, c.ID) {
+			all = append(all, c)
+		}
+		return true
+	})
+	return sample(all, st.N, random)
+}
+
+func (s Selector) closest(v View, st Closest) []Candidate {
+	most := cmp.Or(s.Broadcast, BroadcastFactor)
+	picked := nodes(v, st.Exclude)
+	sortByDistance(picked, st.To)
+	picked = picked[:min(most, len(picked))]
+	if st.ConnectedOnly {
+		return picked
+	}
+	more := max(most-len(picked), minUnconnected)
+	v.Known(st.To, func(c Candidate) bool {
+		switch {
+		case c.Features&identity.FeatureMessagePropagation == 0, c.Banned, c.Offline, c.ID == s.Self,
+			slices.Contains(st.Exclude, c.ID),
+			slices.ContainsFunc(picked, func(p Candidate) bool { return p.ID == c.ID }):
+			return true
+		}
+		picked = append(picked, c)
+		more--
+		return more > 0
+	})
+	return picked
+}
+
+func (s Selector) propagate(v View, st Propagate, random *rand.Rand) []Candidate {
+	factor := cmp.Or(s.Propagation, PropagationFactor)
+	if !st.To.Known {
+		return sample(nodes(v, st.Exclude), factor, random)
+	}
+	to := st.To.Key.NodeID()
+	if c, ok := connectedTo(v, to); ok && !slices.Contains(st.Exclude, to) {
+		return []Candidate{c}
+	}
+	near := nodes(v, st.Exclude)
+	sortByDistance(near, to)
+	near = near[:min(cmp.Or(s.Neighbours, NeighbouringNodes), len(near))]
+	if len(near) < factor {
+		return near
+	}
+	// So many are there that the message need not go away from where it is.
+	ours := s.Self.Distance(to)
+	near = slices.DeleteFunc(near, func(c Candidate) bool { return c.ID.Distance(to).Cmp(ours) > 0 })
+	return near[:min(factor, len(near))]
+}
