@@ -119,6 +119,47 @@ func TestClaimKeepsOurFlags(t *testing.T) {
 	}
 }
 
+// TestRepeatedAddressesBecomeOne, with all that is known of them; those behind
+// them stay.
+func TestRepeatedAddressesBecomeOne(t *testing.T) {
+	s := open(t, kv.Memory(), Options{})
+	got := add(t, s, begin, Peer{Key: key(1), Addresses: []Address{
+		{Addr: addr(a1), Source: Discovery, LastSeen: begin},
+		{Addr: addr(a1), Source: Discovery, LastAttempted: begin.Add(time.Second), LastFailure: "refused"},
+		{Addr: addr(a2), Source: Discovery},
+	}})
+	wantTexts(t, "kept", got, a1, a2)
+	a := got.Addresses[find(got.Addresses, addr(a1))]
+	if !a.LastSeen.Equal(begin) || !a.LastAttempted.Equal(begin.Add(time.Second)) || a.LastFailure != "refused" {
+		t.Errorf("got %+v, want what both entries say", a)
+	}
+}
+
+// TestClaimsAreBounded: what no identity message may hold is not stored either,
+// and the claim then goes as a whole, for its signature covers all of it.
+func TestClaimsAreBounded(t *testing.T) {
+	for name, c := range map[string]struct {
+		addresses, length int
+		kept              bool
+	}{
+		"at both limits":      {maxClaimAddresses, maxAddressLen, true},
+		"an address too many": {maxClaimAddresses + 1, 10, false},
+		"a byte too many":     {2, maxAddressLen + 1, false},
+	} {
+		p := FromClaim(claim(key(1), 1, a1), PeerConnection)
+		for len(p.Claim.Addresses) < c.addresses {
+			p.Claim.Addresses = append(p.Claim.Addresses, make([]byte, c.length))
+		}
+		got := clean(p, false)
+		if (got.Claim != nil) != c.kept {
+			t.Errorf("%s: got claim %v, want it kept: %v", name, got.Claim, c.kept)
+		}
+		if len(got.Addresses) != 1 {
+			t.Errorf("%s: got %d addresses, want the usable one to stay", name, len(got.Addresses))
+		}
+	}
+}
+
 // conforms: V 4
 func TestClaimedLocalAddressesAreLeftOut(t *testing.T) {
 	local := []string{"/ip4/127.0.0.1/tcp/1", "/ip4/10.1.2.3/tcp/1", "/ip4/0.0.0.0/tcp/1", "/memory/7", "/dns4/localhost/tcp/1", "/ip6/fe80::1/tcp/1"}

@@ -195,7 +195,7 @@ func TestChangesDuringACommitAreNotLost(t *testing.T) {
 	}
 }
 
-// conforms: comms 129-130, V 31
+// conforms: comms 129; V 31
 func TestReopenedStoreIsTheSame(t *testing.T) {
 	dir := t.TempDir()
 	db, err := kv.OpenPebble(dir)
@@ -261,7 +261,7 @@ func TestDamagedRecordsAreCountedAndLeft(t *testing.T) {
 	}
 }
 
-// conforms: comms 128, 133
+// conforms: comms 128
 func TestClosestIsOrderedByDistance(t *testing.T) {
 	for _, n := range []int{0, 1, 5, 300, 3000} {
 		s := open(t, kv.Memory(), Options{})

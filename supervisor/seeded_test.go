@@ -13,6 +13,46 @@ import (
 	"github.com/asynkron/protoactor-go/actor"
 )
 
+// Chance decides between any two messages: of two to each of two actors every
+// order comes about in which each actor hears its own in turn.
+func TestSeededTakesOneMessageAtATime(t *testing.T) {
+	orders := make(map[string]int)
+	for seed := range uint64(40) {
+		order := ""
+		listener := func(name string) Spec {
+			return Spec{Name: name, New: act(func(c actor.Context) {
+				if m, ok := c.Message().(int); ok {
+					order += fmt.Sprint(name, m)
+				}
+			})}
+		}
+		rt := NewSeeded(seed, time.Time{})
+		sys := newSystem()
+		r, err := Start(sys, "t", Spec{Name: "tree", New: Group(listener("a"), listener("b"))}, Options{Runtime: rt, Logger: quiet})
+		if err != nil {
+			t.Fatal(err)
+		}
+		rt.Run(rt.Now())
+		for m := range 2 {
+			sys.Root.Send(child(sys, r, "a"), m)
+			sys.Root.Send(child(sys, r, "b"), m)
+		}
+		rt.Run(rt.Now())
+		orders[order]++
+		if err := r.Stop(t.Context(), nil); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, want := range []string{"a0a1b0b1", "a0b0a1b1", "a0b0b1a1", "b0a0a1b1", "b0a0b1a1", "b0b1a0a1"} {
+		if orders[want] == 0 {
+			t.Errorf("no seed of 40 gave %s", want)
+		}
+	}
+	if len(orders) != 6 {
+		t.Errorf("got the orders %v, want six", orders)
+	}
+}
+
 // history runs gossip among 40 actors that also fail, for 10 virtual minutes,
 // and hashes every delivery with its time and receiver.
 func history(t *testing.T, seed uint64) string {

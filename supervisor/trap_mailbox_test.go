@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -397,6 +398,66 @@ func TestTrap18LateRepliesAreDiscarded(t *testing.T) {
 		synctest.Wait()
 		if got := discarded.Load(); got != 3 {
 			t.Errorf("discarded: got %d, want 3 with the second reply", got)
+		}
+		// A reply that comes while nobody asks is not kept for the next Ask.
+		late, stop := context.WithTimeout(t.Context(), time.Second)
+		defer stop()
+		if _, err := Ask[parcel](late, sys, r.PID(), time.Minute); !errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("got %v, want a timeout", err)
+		}
+		pass(2 * time.Minute)
+		if got := discarded.Load(); got != 5 {
+			t.Errorf("discarded: got %d, want 5 with both replies that nobody waited for", got)
+		}
+		if got, err := Ask[string](t.Context(), sys, r.PID(), "mine again"); got != "mine again" {
+			t.Errorf("got %q, %v, want mine again", got, err)
+		}
+	})
+}
+
+// The end of one subscriber takes no other's events away, and what the last one
+// leaves is not kept.
+func TestSubscribersEndOneByOne(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		var heard journal
+		listener := func(name string) Spec {
+			return Spec{Name: name, New: act(func(c actor.Context) {
+				switch m := c.Message().(type) {
+				case *actor.Started:
+					Subscribe[int](c)
+				case int:
+					heard.add("%s %d", name, m)
+				}
+			})}
+		}
+		sys, r := startTree(t, Spec{New: act(func(c actor.Context) {
+			switch m := c.Message().(type) {
+			case *actor.Started:
+				for _, name := range []string{"a", "b", "c"} {
+					Spawn(c, listener(name))
+				}
+			case int:
+				Publish(c, m)
+			case string:
+				c.Stop(c.ActorSystem().NewLocalPID(c.Self().Id + "/" + m))
+			}
+		})}, Options{})
+		synctest.Wait()
+		for i, ends := range []string{"b", "a", "c"} {
+			sys.Root.Send(r.PID(), i)
+			synctest.Wait()
+			sys.Root.Send(r.PID(), ends)
+			synctest.Wait()
+		}
+		sys.Root.Send(r.PID(), 3)
+		synctest.Wait()
+		got := heard.take()
+		slices.Sort(got) // between receivers there is no order
+		if want := []string{"a 0", "a 1", "b 0", "c 0", "c 1", "c 2"}; !slices.Equal(got, want) {
+			t.Errorf("got %q, want %q", got, want)
+		}
+		if n := len(r.host.topics); n != 0 {
+			t.Errorf("got %d kinds of events with subscribers, want none", n)
 		}
 	})
 }

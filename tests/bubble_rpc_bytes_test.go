@@ -341,7 +341,7 @@ func TestBubbleRPCClientBytes(t *testing.T) {
 
 // What a client may do wrong, step by step. Afterwards nothing is left of it.
 //
-// conforms: comms 97, 98, 100-104; V 16, 17
+// conforms: comms 97, 98, 101-104; V 16, 17
 func TestBubbleRPCBadClients(t *testing.T) {
 	badRequest := func(w wire, id uint32) {
 		w.t.Helper()

@@ -341,7 +341,7 @@ func TestSelect(t *testing.T) {
 	}
 }
 
-// conforms: comms 15, V 3, 5
+// conforms: comms 15, V 3
 func TestAdvertise(t *testing.T) {
 	public, test := address.Policy{}, address.Policy{TestAddresses: true}
 	outbound := address.Policy{OutboundOnly: true}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"math/rand/v2"
+	"strconv"
 	"strings"
 	"testing"
 	"testing/iotest"
@@ -345,11 +346,42 @@ func TestBodyInParts(t *testing.T) {
 	_ = r.Part(make([]byte, 2))
 }
 
+// A header holds lengths of 0 to 4 GiB less a byte, and so do limits.
 func TestLengthsThatHaveNoHeader(t *testing.T) {
-	for name, f := range map[string]func(){
-		"negative payload": func() { frame.AppendHeader(nil, -1) },
-		"negative limit":   func() { frame.NewReader(nil, -1) },
-	} {
+	panicking := map[string]func(){
+		"negative payload":   func() { frame.AppendHeader(nil, -1) },
+		"negative limit":     func() { frame.NewReader(nil, -1) },
+		"negative new limit": func() { frame.NewReader(nil, 0).SetLimit(-1) },
+	}
+	if strconv.IntSize == 64 {
+		most := int(int64(1)<<32 - 1)
+		panicking["payload of 4 GiB"] = func() { frame.AppendHeader(nil, most+1) }
+		panicking["limit of 4 GiB"] = func() { frame.NewReader(nil, most+1) }
+		panicking["new limit of 4 GiB"] = func() { frame.NewReader(nil, 0).SetLimit(most + 1) }
+		if got := frame.AppendHeader(nil, most); string(got) != "\xff\xff\xff\xff" {
+			t.Errorf("header of the longest payload: got %x", got)
+		}
+		for _, raise := range []bool{false, true} {
+			src := strings.NewReader("\xff\xff\xff\xff")
+			r := frame.NewReader(src, most)
+			if raise {
+				r = frame.NewReader(src, 0)
+				r.SetLimit(most)
+			}
+			if n, err := r.Next(); n != most || err != nil {
+				t.Errorf("the longest payload, limit raised %v: got %d, %v", raise, n, err)
+			}
+		}
+	}
+	r := frame.NewReader(strings.NewReader("\x00\x00\x00\x00\x00\x00\x00\x01"), 1)
+	r.SetLimit(0)
+	if n, err := r.Next(); n != 0 || err != nil {
+		t.Errorf("an empty payload under a limit of 0: got %d, %v", n, err)
+	}
+	if _, err := r.Next(); !errors.Is(err, frame.ErrTooLong) {
+		t.Errorf("a byte under a limit of 0: got %v, want ErrTooLong", err)
+	}
+	for name, f := range panicking {
 		func() {
 			defer func() {
 				if recover() == nil {

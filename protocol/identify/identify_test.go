@@ -572,7 +572,7 @@ func TestLimitsOfTheProfile(t *testing.T) {
 	}
 }
 
-// conforms: comms 15, 47, V 5, 7
+// conforms: comms 15, 47, V 7
 func TestWhatWeNeverSend(t *testing.T) {
 	for _, c := range []struct {
 		name   string

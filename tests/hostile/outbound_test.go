@@ -117,8 +117,9 @@ func TestFirstConfirmation(t *testing.T) {
 	})
 }
 
-// TestSilentReader does not read its socket for a second: nothing is confirmed
-// meanwhile, and all of it afterwards.
+// TestSilentReader does not read its socket for a second, and pings meanwhile:
+// nothing is confirmed before, and all of it afterwards; its ping is answered,
+// though the node waits for an answer itself.
 //
 // conforms: comms 145
 func TestSilentReader(t *testing.T) {
@@ -133,7 +134,9 @@ func TestSilentReader(t *testing.T) {
 		for i := range 20 {
 			all = append(all, n.enqueue(p, fmt.Sprint(i)))
 		}
-		time.Sleep(time.Second)
+		time.Sleep(time.Second / 2)
+		p.must(p.send(kindPing, syn, 0, 2, nil))
+		time.Sleep(time.Second / 2)
 		for i, m := range all {
 			select {
 			case out := <-m.Done():
@@ -146,6 +149,16 @@ func TestSilentReader(t *testing.T) {
 			if out := m.Wait(t.Context()); out.Kind != protocol.Confirmed || time.Since(began) > 1100*time.Millisecond {
 				t.Errorf("message %d: got %v after %v, want confirmed after 1s", i, out, time.Since(began))
 			}
+		}
+		synctest.Wait()
+		var pongs []uint32
+		for _, f := range p.received() {
+			if f.kind == kindPing && f.flags&ack != 0 {
+				pongs = append(pongs, f.length)
+			}
+		}
+		if !slices.Equal(pongs, []uint32{1, 2}) {
+			t.Errorf("got the pongs %v, want 1 and 2", pongs)
 		}
 	})
 }

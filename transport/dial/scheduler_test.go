@@ -65,8 +65,31 @@ func TestBusyPeersAreBounded(t *testing.T) {
 		}
 		b.hold(peer, time.Unix(0, 0))
 	}
+	if got := b.count(time.Unix(120, 0), peer, time.Minute); got != 4 {
+		t.Errorf("got %d times in a row after just twice the longest wait, want 4", got)
+	}
 	if got := b.count(time.Unix(121, 0), peer, time.Minute); got != 1 {
 		t.Errorf("got %d times in a row long after, want 1", got)
+	}
+}
+
+// Wishes that wait for their turn and are cancelled again leave nothing behind,
+// however many there are.
+func TestCancelledWishesLeaveTheQueue(t *testing.T) {
+	now := time.Unix(0, 0)
+	s := New(Options{InFlight: 1, Queue: 10})
+	s.Step(now, Wanted{Peer: identity.NodeID{1}, Automatic: true}) // has the only place
+	s.Step(now, Wanted{Peer: identity.NodeID{3}, Automatic: true}) // waits for it all the time
+	for i := range 10_000 {
+		peer := identity.NodeID{2, byte(i), byte(i >> 8)}
+		s.Step(now, Wanted{Peer: peer, Automatic: true})
+		s.Step(now, Cancelled{Peer: peer})
+		if n := len(s.queue); n > 22 {
+			t.Fatalf("after %d wishes that were cancelled: got %d in a queue for 10, want at most twice as many and one", i+1, n)
+		}
+	}
+	if s.Len() != 2 || s.queued != 1 {
+		t.Errorf("got %d wishes and %d in line, want the one that is dialled and the one that waits", s.Len(), s.queued)
 	}
 }
 

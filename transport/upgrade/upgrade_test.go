@@ -9,6 +9,7 @@ import (
 	"net"
 	"runtime"
 	"slices"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -237,6 +238,62 @@ func talk(t *testing.T, from, to *mux.Session) {
 	got := make([]byte, 5)
 	if _, err := io.ReadFull(o, got); err != nil || string(got) != "hello" {
 		t.Fatalf("read: got %q, %v, want hello", got, err)
+	}
+}
+
+// The limits on substreams are those of Config.Mux, and where it has none those
+// of the profile.
+func TestLimitsOnSubstreams(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		x, y := sockets(t, memory.Link{})
+		a, b := config(t, tari()), config(t, tari())
+		a.Mux.MaxStreams, a.Mux.MaxInbound = 7, 1
+		in := inbound(t, y, b)
+		out := <-outbound(t, x, a, b.Secret.PublicKey())
+		other := <-in
+		if out.err != nil || other.err != nil {
+			t.Fatal(out.err, other.err)
+		}
+		defer out.r.Session.Close()
+		defer other.r.Session.Close()
+		// One less than the limit, so that fewer than it are open.
+		if got := out.r.Session.Room(); got != 6 {
+			t.Errorf("a limit of 7 in Config: got room for %d, want 6", got)
+		}
+		if got, want := other.r.Session.Room(), b.Profile.Limits.Streams-1; got != want {
+			t.Errorf("no limit in Config: got room for %d, want the profile's %d", got, want)
+		}
+		for range 2 {
+			if _, err := other.r.Session.Open(); err != nil {
+				t.Fatal(err)
+			}
+		}
+		synctest.Wait()
+		if got := out.r.Session.Stats(); got.Inbound != 1 || got.Refused != 1 {
+			t.Errorf("an inbound limit of 1 in Config: got %d taken and %d refused of 2, want 1 and 1", got.Inbound, got.Refused)
+		}
+	})
+}
+
+// Without a key, or without something to say, nothing is sent.
+func TestConfigMustBeWhole(t *testing.T) {
+	for name, change := range map[string]func(*Config){
+		"no secret":  func(c *Config) { c.Secret = nil },
+		"no message": func(c *Config) { c.Local = nil },
+		"no profile": func(c *Config) { c.Profile = protocol.Profile{} },
+	} {
+		t.Run(name, func(t *testing.T) {
+			bubble(t, func(t *testing.T) {
+				x, y := sockets(t, memory.Link{})
+				cfg := config(t, tari())
+				change(&cfg)
+				o := <-outbound(t, x, cfg, newSecret(t).PublicKey())
+				if o.err == nil || o.r != nil || !strings.HasPrefix(o.err.Error(), "upgrade: ") {
+					t.Errorf("got %v, %v, want an error of this package", o.r, o.err)
+				}
+				wantClosed(t, y)
+			})
+		})
 	}
 }
 
@@ -577,6 +634,19 @@ func TestRefused(t *testing.T) {
 			})
 		})
 	}
+	t.Run("a dialer that leaves refuses nobody", func(t *testing.T) {
+		bubble(t, func(t *testing.T) {
+			x, y := sockets(t, memory.Link{})
+			done := inbound(t, y, config(t, tari()))
+			x.Write(append([]byte{0x10, 0, 32}, make([]byte, 10)...)) // within message 1
+			x.Close()
+			o := <-done
+			wantError(t, o, StageNoise, ErrHungUp, 0)
+			if errors.Is(o.err, ErrRefused) {
+				t.Errorf("got %v, want no ErrRefused from a dialer", o.err)
+			}
+		})
+	})
 	t.Run("later it is only a hang-up", func(t *testing.T) {
 		bubble(t, func(t *testing.T) {
 			x, y := sockets(t, memory.Link{})

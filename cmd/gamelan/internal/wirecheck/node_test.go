@@ -16,7 +16,7 @@ import (
 // TestOwnNode runs all checks against a node of ours.
 //
 // conforms: comms 22, 23, 33, 36-38, 44, 45, 48-51, 53, 54, 57, 60, 61, 65, 67
-// conforms: comms 73-79, 81-83, 90, 143; V 5, 6
+// conforms: comms 73-79, 81-83, 143; V 5, 6
 func TestOwnNode(t *testing.T) {
 	gamelantest.Bubble(t, func(t *testing.T) {
 		network := gamelantest.NewNetwork(t)
