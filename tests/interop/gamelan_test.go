@@ -21,8 +21,9 @@ import (
 	"github.com/gamelan-p2p/gamelan/supervisor"
 )
 
-// connectLimit is how long anything but bulk traffic may take.
-const connectLimit = 30 * time.Second
+// connectLimit is how long anything but bulk traffic may take, also on a machine
+// that has much to do.
+const connectLimit = 2 * time.Minute
 
 const echoID protocol.ID = "t/echo/1"
 

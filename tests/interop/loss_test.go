@@ -3,6 +3,7 @@ package interop
 import (
 	"context"
 	"errors"
+	"slices"
 	"testing"
 	"time"
 
@@ -193,17 +194,23 @@ func TestWeDisconnectWhileWeSend(t *testing.T) {
 		n, p := pair(t, release, weDial)
 		ctx, done := sendLossy(t, n, p)
 		there := func() uint64 { return p.received(n.PublicKey()).Count }
+		var took []time.Duration
 		interrupt(t, lossy.count, there, func() bool {
 			if _, ok := n.Connection(p.id); !ok {
 				return false
 			}
 			begin := time.Now()
 			err := n.Disconnect(ctx, p.id)
-			if took := time.Since(begin); took > disconnectLimit {
-				t.Errorf("disconnecting took %v, want less than %v", took, disconnectLimit)
-			}
+			took = append(took, time.Since(begin))
 			return err == nil
 		})
+		if len(took) == 0 {
+			t.Fatal("got no connection to end")
+		}
+		slices.Sort(took) // the machine may have been busy, but not each time
+		if got := took[len(took)/2]; got > disconnectLimit {
+			t.Errorf("disconnecting took %v in the median, want less than %v", got, disconnectLimit)
+		}
 		got := <-done
 		settled(there)
 		wantOutcomes(t, n, p, got, false)
