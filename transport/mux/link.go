@@ -66,6 +66,8 @@ type link struct {
 	readLimit time.Time
 	goingAway bool
 
+	holdBack time.Duration // more than the constant in tests whose clock is the machine's
+
 	// injecting is the length of inject, so that the reader need not lock.
 	injecting atomic.Int32
 
@@ -82,6 +84,7 @@ func newLink(conn net.Conn, client bool, cfg Config) *link {
 		released: make(chan struct{}),
 		over:     make(chan struct{}),
 		done:     make(chan struct{}),
+		holdBack: holdBack,
 	}
 	l.writer.lock = make(chan struct{}, 1)
 	return l
@@ -161,7 +164,7 @@ func (l *link) failWrite(err error) {
 	l.table.mu.Lock()
 	defer l.table.mu.Unlock()
 	if l.readLimit.IsZero() {
-		l.readLimit = time.Now().Add(holdBack)
+		l.readLimit = time.Now().Add(l.holdBack)
 		l.conn.SetReadDeadline(past) // the reader sets the limit when it wakes
 	}
 }
@@ -208,7 +211,7 @@ func (l *link) awaitAccepted() {
 	if accepted == nil {
 		return
 	}
-	l.held.Do(func() { l.holdEnd = time.Now().Add(holdBack) })
+	l.held.Do(func() { l.holdEnd = time.Now().Add(l.holdBack) })
 	timer := time.NewTimer(time.Until(l.holdEnd))
 	defer timer.Stop()
 	select {
