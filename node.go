@@ -14,6 +14,7 @@ import (
 
 	"github.com/gamelan-p2p/gamelan/actors"
 	"github.com/gamelan-p2p/gamelan/identity"
+	"github.com/gamelan-p2p/gamelan/inspect"
 	"github.com/gamelan-p2p/gamelan/internal/kv"
 	"github.com/gamelan-p2p/gamelan/peerstore"
 	"github.com/gamelan-p2p/gamelan/protocol"
@@ -35,6 +36,8 @@ type Node struct {
 	events *events
 	start  time.Time
 
+	inspector *inspect.Server // nil without; set before Start waits for the actors
+
 	closeOnce sync.Once
 	closing   chan struct{} // closed when Close was called
 	closed    chan struct{} // closed when everything is released
@@ -51,6 +54,9 @@ const closeTimeout = 10 * time.Second
 func (n *Node) wait() {
 	<-n.root.Done()
 	n.err = n.root.Err()
+	if err := n.closeInspector(); err != nil {
+		n.err = errors.Join(n.err, err)
+	}
 	if err := n.db.Close(); err != nil {
 		n.err = errors.Join(n.err, fmt.Errorf("gamelan: close peer store: %w", err))
 	}

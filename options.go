@@ -29,6 +29,7 @@ type options struct {
 	logger     *slog.Logger
 	runtime    supervisor.Runtime
 	fault      func(path, point string)
+	inspector  bool
 }
 
 type protocolOption struct {

@@ -103,8 +103,12 @@ func (b *builder) build(ctx context.Context) (*Node, error) {
 	}
 	n.root = root
 	close(n.up)
+	err = b.inspect(n)
 	go n.wait()
-	if err := b.ready(ctx, n); err != nil {
+	if err == nil {
+		err = b.ready(ctx, n)
+	}
+	if err != nil {
 		b.db = nil // the node closes it
 		return nil, errors.Join(err, n.Close(context.WithoutCancel(ctx)))
 	}
@@ -112,6 +116,9 @@ func (b *builder) build(ctx context.Context) (*Node, error) {
 }
 
 func (b *builder) fill() (err error) {
+	if b.inspector && b.DataDir == "" {
+		return errNoDataDir
+	}
 	if b.logger == nil {
 		b.logger = slog.Default()
 	}

@@ -55,14 +55,6 @@ func importPeers(n *gamelan.Node) func(context.Context, io.Reader) (any, error) 
 	}
 }
 
-// exportPeers lets the API export the peers of a node.
-func exportPeers(n *gamelan.Node) func(context.Context, io.Writer) error {
-	return func(_ context.Context, w io.Writer) error {
-		_, err := n.ExportPeers(w)
-		return err
-	}
-}
-
 // peerActions are what the API can do to one peer of a node, by verb.
 func peerActions(n *gamelan.Node) map[string]inspect.PeerAction {
 	return map[string]inspect.PeerAction{

@@ -126,6 +126,12 @@ func (c *client) unreachable(ctx context.Context, err error) error {
 }
 
 func (c *client) notRunning(err error) error {
+	if c.dir.embedded() {
+		if _, err := os.Stat(c.dir.socket()); err == nil {
+			return &failure{exitFailed, "read_only", "a program runs the node in " + c.dir.path + ", and it can only be looked at from outside", "have the program do this", err}
+		}
+		return &failure{exitUnreachable, "no_inspector", "a program runs a node in " + c.dir.path + " without an inspector", "give its gamelan.Start the option gamelan.WithInspector()", err}
+	}
 	return &failure{exitUnreachable, "not_running", "no node is running in " + c.dir.path, fmt.Sprintf("start one with %q", c.dir.command("node")), err}
 }
 

@@ -82,7 +82,7 @@ func whyOf(n *gamelan.Node, id identity.NodeID) whyAnswer {
 		Candidates: []whyCandidate{}, Dials: []whyDial{},
 	}
 	for _, d := range n.Attempts(id) {
-		x := whyDial{At: d.At, Addr: d.Addr.String(), Stage: d.Stage, TookMS: milliseconds(d.Took), By: d.By}
+		x := whyDial{At: d.At, Addr: d.Addr.String(), Stage: d.Stage, TookMS: float64(d.Took.Microseconds()) / 1000, By: d.By}
 		if d.Err != nil {
 			x.Error = oneLine(d.Err.Error())
 		}

@@ -94,13 +94,11 @@ func (d *daemon) run(id gamelan.Identity, signals *signals) error {
 
 // shown is what the API shows of the node.
 func (d *daemon) shown() inspect.Options {
-	s := sectionsOf(d.node)
-	s.Section("node", func(ctx context.Context) any { return d.nodeSection(ctx) })
-	s.Section("config", func(context.Context) any { return d.configSection() })
-	return inspect.Options{
-		Source: inspect.FromRoot(d.node.Tree(), d.node.Actors().System), Sections: s, Messages: inboxMessages{d.node}, ExportPeers: exportPeers(d.node),
-		Ready: d.unhealthy, Health: d.unhealthy,
-	}
+	o := d.node.Inspection()
+	o.Sections.Section("node", func(ctx context.Context) any { return d.nodeSection(ctx) })
+	o.Sections.Section("config", func(context.Context) any { return d.configSection() })
+	o.Messages, o.Ready, o.Health = inboxMessages{d.node}, d.unhealthy, d.unhealthy
+	return o
 }
 
 // actions is what the API can do to the node; stop ends it.
@@ -114,7 +112,7 @@ func (d *daemon) actions(stop func()) inspect.Actions {
 
 // nodeSection is the node's own section, with the warnings of the daemon.
 func (d *daemon) nodeSection(ctx context.Context) inspect.Node {
-	v := nodeSection(ctx, d.node)
+	v := d.node.Describe(ctx)
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	where := ""
@@ -143,17 +141,7 @@ func (d *daemon) unhealthy(ctx context.Context) []string {
 	if d.stopping.Load() {
 		return []string{"the node is stopping"}
 	}
-	select {
-	case <-d.node.Done():
-		return []string{"the node has ended"}
-	default:
-	}
-	ctx, cancel := context.WithTimeout(ctx, answerTimeout)
-	defer cancel()
-	if _, err := d.node.Status(ctx); err != nil {
-		return []string{"the connectivity actor does not answer"}
-	}
-	return nil
+	return d.node.Unhealthy(ctx)
 }
 
 // answerTimeout is how long an actor of a healthy node may take to say how it

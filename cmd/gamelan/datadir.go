@@ -9,6 +9,8 @@ import (
 	"strings"
 
 	"github.com/adrg/xdg"
+
+	"github.com/gamelan-p2p/gamelan/inspect"
 )
 
 // dataDir is the directory of one node. args is how a person names it on a
@@ -22,7 +24,7 @@ func defaultDataDir() string { return filepath.Join(xdg.DataHome, "gamelan") }
 func newDataDir(path string) dataDir { return dataDir{path, " --data-dir " + shellQuote(path)} }
 
 func (d dataDir) identity() string { return filepath.Join(d.path, "identity.json") }
-func (d dataDir) socket() string   { return filepath.Join(d.path, "gamelan.sock") }
+func (d dataDir) socket() string   { return filepath.Join(d.path, inspect.SocketName) }
 func (d dataDir) token() string    { return filepath.Join(d.path, "token") }
 func (d dataDir) lock() string     { return filepath.Join(d.path, "gamelan.lock") }
 

@@ -4,6 +4,8 @@ import (
 	"fmt"
 
 	"github.com/gofrs/flock"
+
+	"github.com/gamelan-p2p/gamelan"
 )
 
 // hold takes the lock of this directory, so that one node runs in it at a
@@ -19,4 +21,17 @@ func (d dataDir) hold() (release func(), err error) {
 			"a node is running in %s already", d.path)
 	}
 	return func() { _ = l.Unlock() }, nil
+}
+
+// embedded tells whether a node runs in this directory that is not gamelan node.
+func (d dataDir) embedded() bool {
+	if !gamelan.InUse(d.path) {
+		return false
+	}
+	release, err := d.hold()
+	if err != nil {
+		return false // gamelan node, which is starting or has gone wrong
+	}
+	release()
+	return true
 }

@@ -39,7 +39,7 @@ func TestPeersAreTheSameHoweverTheyAreAskedFor(t *testing.T) {
 		want = append(want, id.String())
 	}
 	slices.Sort(want)
-	h := inspect.Handler(inspect.Options{Source: inspect.FromRoot(n.Tree(), n.Actors().System), Sections: sectionsOf(n)})
+	h := inspect.Handler(n.Inspection())
 	get := func(path string, v any) int {
 		t.Helper()
 		w := httptest.NewRecorder()

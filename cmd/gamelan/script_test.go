@@ -21,6 +21,7 @@ import (
 
 	"github.com/rogpeppe/go-internal/testscript"
 
+	"github.com/gamelan-p2p/gamelan"
 	"github.com/gamelan-p2p/gamelan/inspect"
 )
 
@@ -29,7 +30,8 @@ const patience = 2 * time.Minute
 
 func TestMain(m *testing.M) {
 	testscript.Main(m, map[string]func(){
-		"gamelan": main,
+		"gamelan":  main,
+		"embedded": embedded,
 		"fakenode": func() {
 			ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 			defer stop()
@@ -39,6 +41,27 @@ func TestMain(m *testing.M) {
 			}
 		},
 	})
+}
+
+// embedded DIR [inspector] is a program of somebody's with a node in it, until it
+// is interrupted.
+func embedded() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	defer stop()
+	var opts []gamelan.Option
+	if len(os.Args) > 2 {
+		opts = append(opts, gamelan.WithInspector())
+	}
+	n, err := gamelan.Start(ctx, gamelan.Config{DataDir: os.Args[1], Listen: []string{gamelan.ListenNowhere}}, opts...)
+	if err == nil {
+		err = os.WriteFile(os.Args[1]+".up", nil, 0o600)
+		<-ctx.Done()
+		err = errors.Join(err, n.Close(context.Background()))
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
 }
 
 // The scripts hold whole command lines and what they print.
@@ -59,6 +82,7 @@ func TestScripts(t *testing.T) {
 		"lines":        lines,
 		"terminate":    terminate,
 		"never":        never,
+		"waitfile":     waitFile,
 	}
 	serviceCmds(cmds)
 	testscript.Run(t, testscript.Params{
@@ -118,10 +142,22 @@ func waitSocket(ts *testscript.TestScript, _ bool, args []string) {
 	}
 }
 
+// waitfile FILE waits until there is one.
+func waitFile(ts *testscript.TestScript, _ bool, args []string) {
+	for end := time.Now().Add(time.Minute); ; time.Sleep(20 * time.Millisecond) {
+		if _, err := os.Stat(ts.MkAbs(args[0])); err == nil {
+			return
+		}
+		if time.Now().After(end) {
+			ts.Fatalf("there is no %s after a minute", args[0])
+		}
+	}
+}
+
 // stalesocket DIR leaves a socket and a token as a node does that was killed.
 func staleSocket(ts *testscript.TestScript, _ bool, args []string) {
 	d := newDataDir(ts.MkAbs(args[0]))
-	l, err := d.listen()
+	l, err := inspect.Listen(d.path)
 	ts.Check(err)
 	_, err = d.newToken()
 	ts.Check(err)
@@ -216,7 +252,7 @@ func TestSocketPathTooLong(t *testing.T) {
 	if err := d.make(); err != nil {
 		t.Fatal(err)
 	}
-	_, err := d.listen()
+	_, err := d.serve(inspect.Options{}, inspect.Actions{})
 	if f := (*failure)(nil); !errors.As(err, &f) || !strings.Contains(f.hint, "shorter") {
 		t.Errorf("got %v, want a failure that asks for a shorter directory", err)
 	}

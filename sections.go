@@ -1,35 +1,81 @@
-package main
+package gamelan
 
 import (
 	"context"
 	"fmt"
+	"io"
 	"os"
 	"time"
 
-	"github.com/gamelan-p2p/gamelan"
 	"github.com/gamelan-p2p/gamelan/actors"
 	"github.com/gamelan-p2p/gamelan/inspect"
 	"github.com/gamelan-p2p/gamelan/peerstore"
 	"github.com/gamelan-p2p/gamelan/protocol"
 )
 
-// sectionsOf are the node's own sections: node, peers and connections.
-func sectionsOf(n *gamelan.Node) *inspect.Sections {
+// Inspection is what [inspect.Handler] needs to show this node: its actors, and
+// the sections node, peers and connections. Each call makes a new one, to which
+// sections of your own can be added:
+//
+//	o := node.Inspection()
+//	o.Sections.Section("cache", func(context.Context) any { return cache.Stats() })
+//	http.Handle("/", inspect.Handler(o))
+//
+// To look at the node with the command gamelan, [WithInspector] is enough.
+func (n *Node) Inspection() inspect.Options {
 	s := new(inspect.Sections)
-	s.Section("node", func(ctx context.Context) any { return nodeSection(ctx, n) })
+	s.Section("node", func(ctx context.Context) any { return n.Describe(ctx) })
 	s.Section("peers", func(context.Context) any { return peersSection(n, time.Now()) })
 	s.Section("connections", func(ctx context.Context) any { return connectionsSection(ctx, n, time.Now()) })
-	return s
+	return inspect.Options{
+		Source: inspect.FromRoot(n.Tree(), n.env.System), Sections: s,
+		ExportPeers: func(_ context.Context, w io.Writer) error {
+			_, err := n.ExportPeers(w)
+			return err
+		},
+		Health: n.Unhealthy, Ready: n.Unhealthy,
+	}
 }
 
-func nodeSection(ctx context.Context, n *gamelan.Node) inspect.Node {
+// Unhealthy gives the reasons why the node does not work, as sentences; none
+// means that it does. Being offline is none: starting it again would not help.
+// It takes at most 2 s.
+func (n *Node) Unhealthy(ctx context.Context) []string {
+	switch {
+	case n.ended():
+		return []string{"the node has ended"}
+	case n.stopping():
+		return []string{"the node is stopping"}
+	}
+	ctx, cancel := context.WithTimeout(ctx, healthTimeout)
+	defer cancel()
+	if _, err := n.Status(ctx); err != nil {
+		return []string{"the connectivity actor does not answer"}
+	}
+	return nil
+}
+
+// healthTimeout is how long an actor of a healthy node may take to say how it is.
+const healthTimeout = 2 * time.Second
+
+func (n *Node) ended() bool {
+	select {
+	case <-n.closed:
+		return true
+	default:
+		return false
+	}
+}
+
+// Describe is the node's own section of the API: who it is and how it is.
+func (n *Node) Describe(ctx context.Context) inspect.Node {
 	inUsed, inLimit, outUsed, outLimit := n.Actors().Credit()
 	v := inspect.Node{
 		NodeID: n.ID().String(), PublicKey: n.PublicKey().String(),
 		Network: n.Profile().Network.String(), Profile: n.Profile().Name,
 		Addresses: []string{}, Warnings: []string{}, Held: len(n.Connections()),
 		Credit:    inspect.Credit{Used: inUsed + outUsed, Limit: inLimit + outLimit},
-		StartedAt: n.StartedAt(), Version: gamelan.Version, PID: os.Getpid(), Peers: n.Peers().Len(),
+		StartedAt: n.StartedAt(), Version: Version, PID: os.Getpid(), Peers: n.Peers().Len(),
 	}
 	for _, c := range n.Connections() {
 		if c.Direction == protocol.Inbound {
@@ -48,7 +94,7 @@ func nodeSection(ctx context.Context, n *gamelan.Node) inspect.Node {
 		v.Addresses = append(v.Addresses, a.String())
 	}
 	if d := n.Actors().Store.Damaged(); d > 0 {
-		v.Warnings = append(v.Warnings, plural(uint64(d), "record")+" of the peer store could not be read and were left as they are")
+		v.Warnings = append(v.Warnings, records(d)+" of the peer store could not be read and were left as they are")
 	}
 	ctx, cancel := context.WithTimeout(ctx, inspect.AskTimeout)
 	defer cancel()
@@ -65,7 +111,7 @@ func nodeSection(ctx context.Context, n *gamelan.Node) inspect.Node {
 	return v
 }
 
-func peerOf(n *gamelan.Node, p peerstore.Peer, now time.Time) inspect.Peer {
+func peerOf(n *Node, p peerstore.Peer, now time.Time) inspect.Peer {
 	v := inspect.Peer{
 		NodeID: p.ID.String(), Features: p.Features.String(), UserAgent: p.UserAgent,
 		Protocols: []string{}, Addresses: []inspect.Address{},
@@ -98,7 +144,7 @@ func peerOf(n *gamelan.Node, p peerstore.Peer, now time.Time) inspect.Peer {
 // connectionsSection lists the live connections and those that ended last.
 // What only the connection's actor knows is asked of it, all of them within
 // the time for one; one that does not answer is shown without.
-func connectionsSection(ctx context.Context, n *gamelan.Node, now time.Time) []inspect.Connection {
+func connectionsSection(ctx context.Context, n *Node, now time.Time) []inspect.Connection {
 	ctx, cancel := context.WithTimeout(ctx, inspect.AskTimeout)
 	defer cancel()
 	var all []inspect.Connection
@@ -126,9 +172,9 @@ func connectionsSection(ctx context.Context, n *gamelan.Node, now time.Time) []i
 	return all
 }
 
-func connectionID(ref *gamelan.Connection) string { return fmt.Sprintf("%s-%d", ref.Peer, ref.ID) }
+func connectionID(ref *Connection) string { return fmt.Sprintf("%s-%d", ref.Peer, ref.ID) }
 
-func connectionOf(ref *gamelan.Connection) inspect.Connection {
+func connectionOf(ref *Connection) inspect.Connection {
 	return inspect.Connection{
 		ID: connectionID(ref), Peer: ref.Peer.String(), Direction: ref.Direction.String(), Transport: ref.Transport,
 		Remote: ref.Addr.String(), OpenedAt: ref.Since,
@@ -140,3 +186,10 @@ func connectionOf(ref *gamelan.Connection) inspect.Connection {
 }
 
 func milliseconds(d time.Duration) float64 { return float64(d.Microseconds()) / 1000 }
+
+func records(n int) string {
+	if n == 1 {
+		return "1 record"
+	}
+	return inspect.Number(uint64(n)) + " records"
+}

@@ -1,11 +1,10 @@
-package main
+package gamelan
 
 import (
 	"encoding/json"
 	"slices"
 	"time"
 
-	"github.com/gamelan-p2p/gamelan"
 	"github.com/gamelan-p2p/gamelan/identity"
 	"github.com/gamelan-p2p/gamelan/inspect"
 	"github.com/gamelan-p2p/gamelan/peerstore"
@@ -14,12 +13,12 @@ import (
 // peerList is the section "peers": the records of one moment, in the order of
 // the ids, each described when it is looked at.
 type peerList struct {
-	node    *gamelan.Node
+	node    *Node
 	now     time.Time
 	records []peerstore.Peer
 }
 
-func peersSection(n *gamelan.Node, now time.Time) inspect.PeerList {
+func peersSection(n *Node, now time.Time) inspect.PeerList {
 	records := make([]peerstore.Peer, 0, n.Peers().Len())
 	return peerList{n, now, slices.AppendSeq(records, n.Peers().All())}
 }

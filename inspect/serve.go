@@ -1,0 +1,94 @@
+package inspect
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"time"
+)
+
+// SocketName is the Unix socket in a node's data directory on which it shows
+// itself, to gamelan tree and its like.
+const SocketName = "gamelan.sock"
+
+// maxSocketPath is the longest path of a Unix socket that every system takes,
+// in bytes.
+const maxSocketPath = 103
+
+// PathTooLongError reports a directory whose path leaves no room for a socket.
+type PathTooLongError struct {
+	Dir  string
+	Over int // bytes too many
+}
+
+// Error says how much too long the path is.
+func (e *PathTooLongError) Error() string {
+	return fmt.Sprintf("inspect: the path of %s is %d bytes too long for a socket; choose a shorter one", e.Dir, e.Over)
+}
+
+// Listen opens the socket of the data directory dir, for its owner only. It
+// takes the place of one that an earlier node left behind, so the caller makes
+// sure that no other node runs in dir. The socket appears under its name only
+// when its mode is right. The error is a [PathTooLongError] or the system's.
+func Listen(dir string) (net.Listener, error) {
+	nursery, err := os.MkdirTemp(dir, ".s")
+	if err != nil {
+		return nil, err
+	}
+	defer os.RemoveAll(nursery)
+	path, name := filepath.Join(nursery, "s"), filepath.Join(dir, SocketName)
+	if n := max(len(path), len(name)); n > maxSocketPath {
+		return nil, &PathTooLongError{dir, n - maxSocketPath}
+	}
+	l, err := net.ListenUnix("unix", &net.UnixAddr{Name: path, Net: "unix"})
+	if err != nil {
+		return nil, err
+	}
+	l.SetUnlinkOnClose(false)
+	if err = os.Chmod(path, 0o600); err == nil {
+		err = os.Rename(path, name)
+	}
+	if err != nil {
+		l.Close()
+		return nil, err
+	}
+	return l, nil
+}
+
+// Server answers on the socket of one data directory.
+type Server struct {
+	socket string
+	http   *http.Server
+	served chan error
+}
+
+// Serve answers with h on the socket of dir until Close.
+func Serve(dir string, h http.Handler) (*Server, error) {
+	l, err := Listen(dir)
+	if err != nil {
+		return nil, err
+	}
+	s := &Server{
+		filepath.Join(dir, SocketName), &http.Server{Handler: h, ReadHeaderTimeout: 10 * time.Second}, make(chan error, 1),
+	}
+	go func() { s.served <- s.http.Serve(l) }()
+	return s, nil
+}
+
+// Close ends every request and removes the socket. Requests that do not end by
+// themselves, such as those of listeners, get until ctx ends.
+func (s *Server) Close(ctx context.Context) error {
+	if s.http.Shutdown(ctx) != nil {
+		s.http.Close()
+	}
+	err := <-s.served
+	os.Remove(s.socket)
+	if errors.Is(err, http.ErrServerClosed) {
+		return nil
+	}
+	return fmt.Errorf("inspect: the socket %s failed: %w", s.socket, err)
+}
