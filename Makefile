@@ -5,10 +5,11 @@ TOOL      = $(GO) tool -modfile=tools/go.mod
 FUZZTIME ?= 10s
 KILLS    ?= 10000
 SEED     ?= 1
+VIRTUAL  ?= 24h
 SOAK     ?= 1h
 
 .DEFAULT_GOAL := help
-.PHONY: help interop check full test race lint fmt vuln licences api bench conformance gen gen-check fuzz kills soak mutation mutation-report inversions
+.PHONY: help interop check full test race lint fmt vuln licences api bench conformance gen gen-check fuzz kills virtual-soak soak mutation mutation-report inversions
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -53,6 +54,9 @@ interop: ## build real Tari nodes (needs Rust) and run the tests against them, a
 
 kills: ## kill KILLS (10000) actors at random under load; SEED picks others
 	GAMELAN_ACTOR_KILLS=$(KILLS) GAMELAN_ACTOR_SEED=$(SEED) $(GO) test -count=1 -v -timeout 3h -run TestRandomKills ./tests/crashes
+
+virtual-soak: ## 200 nodes with their managers on, messages and cuts, for VIRTUAL (24h) of virtual time
+	GAMELAN_VIRTUAL_SOAK=$(VIRTUAL) $(GO) test -count=1 -v -timeout 3h -run 'TestBubbleManaged$$' ./tests
 
 soak: ## SOAK (1h) of full traffic with both Tari nodes (make interop builds them), drawn as docs/soak.svg
 	GAMELAN_INTEROP=1 GAMELAN_SOAK=$(SOAK) GAMELAN_SOAK_CSV=$(CURDIR)/docs/soak.csv $(GO) test -count=1 -v -timeout 0 -run TestSoak ./tests/interop

@@ -159,7 +159,7 @@ func (n *numbers) run(ctx context.Context, r *rand.Rand) {
 			n.system.Root.Send(n.actor, send{r.IntN(200)})
 		}
 		select {
-		case <-time.After(time.Duration(r.Int64N(int64(300 * time.Millisecond)))):
+		case <-time.After(time.Duration(r.Int64N(int64(500 * time.Millisecond)))):
 		case <-ctx.Done():
 		}
 	}

@@ -24,6 +24,7 @@ import (
 	"github.com/gamelan-p2p/gamelan/protocol"
 	"github.com/gamelan-p2p/gamelan/protocol/rpc"
 	"github.com/gamelan-p2p/gamelan/supervisor"
+	"github.com/gamelan-p2p/gamelan/transport/memory"
 )
 
 // killsOf is how many actors are killed: a hundred, or GAMELAN_ACTOR_KILLS.
@@ -108,6 +109,7 @@ type hunt struct {
 func startHunt(t *testing.T, r *rand.Rand) *hunt {
 	t.Helper()
 	net := gamelantest.NewNetwork(t)
+	net.SetLink(memory.Link{Latency: 20 * time.Millisecond}) // what is under way when a connection ends is lost
 	quiet := gamelan.WithLogger(slog.New(slog.DiscardHandler))
 	f := &faults{seen: make(map[point]int)}
 	atB, atA := new(ears), new(ears)
@@ -148,6 +150,10 @@ func (r rest) compare(t *testing.T, first rest) {
 	}
 }
 
+// outcomeLimit is more than dials of a peer and the proof of what was written
+// may take.
+const outcomeLimit = 10 * time.Minute
+
 // round kills n actors under load and looks at everything afterwards. Without
 // any the load goes on for a while.
 func (h *hunt) round(n int) rest {
@@ -178,7 +184,13 @@ func (h *hunt) round(n int) rest {
 		}
 	}
 	stop()
-	loads.Wait()
+	ended := make(chan struct{})
+	go func() { loads.Wait(); close(ended) }()
+	select {
+	case <-ended:
+	case <-time.After(outcomeLimit):
+		h.t.Fatalf("after %d kills: sends have no outcome %v after the load has stopped", h.killed, outcomeLimit)
+	}
 	gamelantest.Healed(h.t, h.a.Node)
 	return h.rest()
 }
@@ -211,7 +223,7 @@ func (h *hunt) kill() {
 	if started {
 		gamelantest.Crash(h.a.Node, strings.TrimPrefix(p.actor, "node/"), "to be started again")
 	}
-	for range 100 {
+	for range 50 {
 		time.Sleep(100 * time.Millisecond)
 		if h.f.hasFired() {
 			break
@@ -252,10 +264,35 @@ func (h *hunt) call() {
 	}
 }
 
+// reachLimit is more than the longest pause between two dials of a peer that hung
+// up again and again before the handshake, as b does with a killed task at a's end.
+const reachLimit = 5 * time.Minute
+
+// reach dials both ways. A dial joins one that waits for its next attempt.
+func (h *hunt) reach() {
+	h.t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), reachLimit)
+	defer cancel()
+	for _, n := range []struct{ from, to *gamelantest.Node }{{h.a, h.b}, {h.b, h.a}} {
+		began := time.Now()
+		_, err := n.from.Dial(ctx, n.to.ID())
+		if took := time.Since(began); err != nil || took > time.Minute {
+			h.t.Logf("after %d kills: node %d was reached after %v: %v; the last attempts:", h.killed, n.to.Number, took, err)
+			for _, a := range n.from.Attempts(n.to.ID()) {
+				h.t.Logf("  %+v", a)
+			}
+		}
+		if err != nil {
+			h.t.Errorf("node %d does not reach node %d: %v", n.from.Number, n.to.Number, err)
+		}
+	}
+}
+
 // rest waits until nothing goes on, and checks what has to hold then.
 func (h *hunt) rest() rest {
 	h.t.Helper()
 	h.a.Unregister(someID) // a kill may have been the answer to that of agitate
+	h.reach()
 	h.works(point{actor: "any"})
 	h.call()
 	for _, o := range h.out {
