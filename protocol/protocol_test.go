@@ -156,6 +156,26 @@ func TestProfilesThatAreRefused(t *testing.T) {
 	}
 }
 
+// Each limit may be at its bounds.
+func TestLimitsAtTheirBounds(t *testing.T) {
+	for name, change := range map[string]func(*protocol.Limits){
+		"body of 16 bits":     func(l *protocol.Limits) { l.IdentityBody = 1<<16 - 1 },
+		"id of 8 bits":        func(l *protocol.Limits) { l.ProtocolID = 255 },
+		"as many inbound":     func(l *protocol.Limits) { l.InboundStreams = l.Streams },
+		"one of all":          func(l *protocol.Limits) { l.Streams, l.InboundStreams = 1, 1 },
+		"one round":           func(l *protocol.Limits) { l.NegotiationRounds = 1 },
+		"messages of a byte":  func(l *protocol.Limits) { l.MessageBody = 1 },
+		"messages of 2^31−1":  func(l *protocol.Limits) { l.MessageBody = 1<<31 - 1 },
+		"a nanosecond's time": func(l *protocol.Limits) { l.FirstByte = 1 },
+	} {
+		p := protocol.Tari(protocol.LocalNet)
+		change(&p.Limits)
+		if err := p.Validate(); err != nil {
+			t.Errorf("%s: got %v, want none", name, err)
+		}
+	}
+}
+
 // conforms: V 7
 func TestIDsThatMayBeRegistered(t *testing.T) {
 	for id, ok := range map[protocol.ID]bool{

@@ -101,7 +101,7 @@ func (j job) test(gremlins, bin, work string) error {
 	if err := j.command(j.Root, j.Go, "test", "-count=1", "./"+j.Pkg); err != nil {
 		return fmt.Errorf("the tests must pass before anything is changed: %w", err)
 	}
-	j.Timeout = max(20*time.Second, 8*time.Since(begin))
+	j.Timeout = max(20*time.Second, 4*time.Since(begin))
 	j.Log = logOf(j.Root, j.Pkg)
 	if err := os.MkdirAll(filepath.Dir(j.Log), 0o755); err != nil {
 		return err

@@ -48,6 +48,9 @@ func findMutant(j job, dir string) (mutant, error) {
 		return mutant{}, err
 	}
 	for _, file := range files {
+		if strings.HasSuffix(file, "_test.go") {
+			continue
+		}
 		before, err := os.ReadFile(file)
 		if err != nil {
 			return mutant{}, err

@@ -291,6 +291,85 @@ func TestWriteTimeout(t *testing.T) {
 	})
 }
 
+// cutWire fails every Write once it is cut, and still reads.
+type cutWire struct {
+	net.Conn
+	cut atomic.Bool
+}
+
+var errWire = errors.New("wire cut")
+
+func (c *cutWire) Write(b []byte) (int, error) {
+	if c.cut.Load() {
+		return 0, errWire
+	}
+	return c.Conn.Write(b)
+}
+
+// A failed write says more than the hang-up that follows it, but nothing about
+// an end that was asked for.
+func TestCauseAfterAFailedWrite(t *testing.T) {
+	for _, closed := range []bool{false, true} {
+		bubble(t, func(t *testing.T) {
+			a, b := net.Pipe()
+			wire := &cutWire{Conn: a}
+			s, err := New(wire, true, Config{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer s.Close()
+			st := mustOpenDiscard(t, s, b)
+			wire.cut.Store(true)
+			st.Write([]byte("never arrives"))
+			synctest.Wait()
+			want := errWire
+			if closed {
+				want = ErrClosed
+				s.Close()
+			}
+			b.Close()
+			<-s.Done()
+			wantErr(t, s.Err(), ErrSessionEnded)
+			wantErr(t, s.Err(), want)
+			if closed == errors.Is(s.Err(), errWire) || errors.Is(s.Err(), ErrHungUp) {
+				t.Errorf("closed by us %v: got %v, want only %v", closed, s.Err(), want)
+			}
+			if _, err := st.Write([]byte("later")); err == nil {
+				t.Error("got no error of a write after the end")
+			}
+		})
+	}
+}
+
+// Pings of ours that pile up because nothing leaves end the session, and each of
+// them with its cause.
+func TestPingsThatDoNotLeave(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		s, d := connect(t, true, Config{})
+		mustOpen(t, s)
+		synctest.Wait()
+		d.eager = false
+		d.stop()
+		failed := make(chan error, maxControl+10)
+		for range cap(failed) {
+			go func() {
+				_, err := s.Ping()
+				failed <- err
+			}()
+			synctest.Wait()
+		}
+		select {
+		case <-s.Done():
+		default:
+			t.Fatalf("got a living session with %d pings that wait, want at most %d", cap(failed), maxControl)
+		}
+		wantErr(t, s.Err(), errBusy)
+		for range cap(failed) {
+			wantErr(t, <-failed, ErrSessionEnded)
+		}
+	})
+}
+
 type zeros struct{}
 
 func (zeros) Read(b []byte) (int, error) { clear(b); return len(b), nil }

@@ -125,6 +125,12 @@ func TestStalledWrite(t *testing.T) {
 		s, d := connect(t, true, Config{})
 		st := mustOpen(t, s)
 		start := time.Now()
+		go func() { // what a peer sends is no credit, and credit of nothing is none
+			time.Sleep(50 * time.Second)
+			d.data(st.ID(), 0, "data")
+			time.Sleep(50 * time.Second)
+			d.send(typeWindow, 0, st.ID(), 0)
+		}()
 		n, err := st.Write(make([]byte, 1<<20))
 		wantErr(t, err, ErrStalled)
 		if n != smallWindow {
