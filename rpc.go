@@ -49,7 +49,10 @@ func (n *Node) RPCClient(peer identity.NodeID, service protocol.ID) *RPCClient {
 
 // Invoke makes one call. See [rpc.Invoker]; [rpc.Call] and [rpc.Items] are the
 // typed forms. It waits for a session when all are in use, and for a while when
-// the peer has none left. When ctx ends, the peer is told to stop. Once ctx's
+// the peer has none left; then the error is an [*rpc.RejectedError], and trying
+// again later may succeed. When ctx ends, the peer is told to stop a stream, and a
+// node like this one also a unary call; others go on with that until the deadline
+// that they were given, since some would keep the session standing. Once ctx's
 // deadline has passed, the error of a call that the service has not answered
 // matches both [rpc.Timeout] and [context.DeadlineExceeded].
 func (c *RPCClient) Invoke(ctx context.Context, method uint32, stream bool, encode func([]byte) ([]byte, error), got func([]byte) error) error {

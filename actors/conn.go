@@ -34,6 +34,7 @@ type conn struct {
 
 	pings     *keepalive.Machine[*actor.PID]
 	bytesIn   uint64 // at the last look
+	pingIn    uint64 // … when the ping in flight left
 	rtt       time.Duration
 	pongAt    time.Time
 	accepting int          // negotiations of the peer's substreams under way
@@ -385,6 +386,7 @@ func (a *conn) ping(c actor.Context, f keepalive.Effects[*actor.PID]) {
 	}
 	if f.Ping && !a.over {
 		session := a.session
+		a.pingIn = session.Stats().BytesIn
 		supervisor.Do(c, pongKey{}, func(context.Context) (time.Duration, error) { return session.Ping() })
 	}
 }
@@ -392,7 +394,7 @@ func (a *conn) ping(c actor.Context, f keepalive.Effects[*actor.PID]) {
 func (a *conn) ponged(c actor.Context, rtt time.Duration, err error) {
 	if err != nil {
 		if errors.Is(err, mux.ErrPingTimeout) {
-			a.close(c, CloseReason{Code: CloseNoPong, By: "network", Err: err})
+			a.close(c, CloseReason{Code: CloseNoPong, By: "network", Err: a.unanswered(err)})
 		}
 		return // else the session has ended, which the accept task reports
 	}
@@ -401,6 +403,27 @@ func (a *conn) ponged(c actor.Context, rtt time.Duration, err error) {
 	a.bytesIn = a.session.Stats().BytesIn
 	a.ping(c, a.pings.Ponged(now))
 }
+
+// unansweredError is a ping without an answer, with what is known of the cause:
+// whether the peer sends at all.
+type unansweredError struct {
+	within time.Duration
+	bytes  uint64 // that came since the ping left
+	err    error
+}
+
+func (a *conn) unanswered(err error) error {
+	return &unansweredError{a.env.Mux.WithDefaults().PingTimeout, a.session.Stats().BytesIn - a.pingIn, err}
+}
+
+func (e *unansweredError) Error() string {
+	if e.bytes == 0 {
+		return fmt.Sprintf("no answer to a ping within %v, and nothing else came; the peer or the way to it is gone, stands still or is too slow", e.within)
+	}
+	return fmt.Sprintf("no answer to a ping within %v, though %s came meanwhile; what we send does not arrive, or the way is too slow", e.within, bytesText(e.bytes))
+}
+
+func (e *unansweredError) Unwrap() error { return e.err }
 
 func (a *conn) pingDue(c actor.Context) {
 	now := supervisor.Now(c)

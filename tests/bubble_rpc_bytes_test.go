@@ -257,10 +257,15 @@ func (h handler) Receive(c actor.Context) {
 // serveByHand is a client of ours, and a server that is played by hand on the
 // substreams that come.
 func serveByHand(t *testing.T, cfg gamelan.Config) (*pair, <-chan protocol.Stream) {
+	return serveByHandAs(t, "", cfg)
+}
+
+// serveByHandAs is serveByHand with a user agent of the server.
+func serveByHandAs(t *testing.T, agent string, cfg gamelan.Config) (*pair, <-chan protocol.Stream) {
 	net := gamelantest.NewNetwork(t)
 	h := handler{make(chan protocol.Stream, 100)}
 	p := &pair{net: net, service: new(service)}
-	p.server = net.Start(gamelan.Config{}, gamelan.WithProtocol(testService, func(*gamelan.Node) actor.Actor { return h }))
+	p.server = net.Start(gamelan.Config{UserAgent: agent}, gamelan.WithProtocol(testService, func(*gamelan.Node) actor.Actor { return h }))
 	p.client = net.Start(cfg)
 	net.Connect(p.client, p.server)
 	p.calls = p.client.RPCClient(p.server.ID(), testService)

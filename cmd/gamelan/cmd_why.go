@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/gamelan-p2p/gamelan"
+	"github.com/gamelan-p2p/gamelan/actors"
 	"github.com/gamelan-p2p/gamelan/identity"
 	"github.com/gamelan-p2p/gamelan/inspect"
 )
@@ -32,6 +33,7 @@ func (c *whyCmd) Run(a *app) error {
 type whyAnswer struct {
 	NodeID     string         `json:"node_id"`
 	Connected  bool           `json:"connected"`
+	Lost       string         `json:"lost,omitempty"` // why the last connection to it ended, if there is none
 	Owners     []string       `json:"owners"`
 	At         time.Time      `json:"at,omitzero"` // of the choice; zero: none is remembered
 	Purpose    string         `json:"purpose,omitempty"`
@@ -88,6 +90,9 @@ func whyOf(n *gamelan.Node, id identity.NodeID) whyAnswer {
 		}
 		w.Dials = append(w.Dials, x)
 	}
+	if last, ok := lastClosed(n, id); ok && !connected {
+		w.Lost = oneLine(last.Reason.String())
+	}
 	choice, ok := n.Choice(id)
 	if !ok {
 		return w
@@ -106,6 +111,17 @@ func whyOf(n *gamelan.Node, id identity.NodeID) whyAnswer {
 	return w
 }
 
+// lastClosed is the last connection to a peer that has ended, of those that are
+// remembered.
+func lastClosed(n *gamelan.Node, id identity.NodeID) (last actors.ClosedConn, ok bool) {
+	for _, c := range n.Actors().Closed.Last() {
+		if c.Ref.Peer == id {
+			last, ok = c, true
+		}
+	}
+	return last, ok
+}
+
 // whyParts are the parts of a score in the order of their weight.
 var whyParts = []string{"reached before", "health", "rested"}
 
@@ -119,6 +135,9 @@ func printWhy(a *app, w whyAnswer) error {
 		state = "is connected"
 	}
 	line := w.NodeID + " " + state
+	if w.Lost != "" {
+		line += "; its last connection ended: " + w.Lost
+	}
 	if len(w.Owners) > 0 {
 		line += ", wanted by " + strings.Join(w.Owners, ", ")
 	}

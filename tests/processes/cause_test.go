@@ -1,6 +1,7 @@
 package processes
 
 import (
+	"encoding/json"
 	"net"
 	"strings"
 	"sync"
@@ -12,12 +13,18 @@ import (
 // faulty is a proxy between two nodes that does to their connections what
 // networks do.
 type faulty struct {
-	listener net.Listener
-	mute     atomic.Bool // what arrives is thrown away
+	listener    net.Listener
+	mute        atomic.Bool // what arrives is thrown away
+	there, back lane        // from who dials to the target, and from it
+	mu          sync.Mutex
+	target      string
+	conns       map[net.Conn]struct{}
+}
 
-	mu     sync.Mutex
-	target string
-	conns  map[net.Conn]struct{}
+// lane is one direction of the proxy.
+type lane struct {
+	delay atomic.Int64 // of what arrives from now on, in ns
+	mu    sync.Mutex   // held: it stands still
 }
 
 func (f *faulty) addr() net.Addr { return f.listener.Addr() }
@@ -57,32 +64,58 @@ func (f *faulty) accept() {
 		f.mu.Lock()
 		f.conns[in], f.conns[out] = struct{}{}, struct{}{}
 		f.mu.Unlock()
-		go f.carry(in, out)
-		go f.carry(out, in)
+		go f.carry(out, in, &f.there)
+		go f.carry(in, out, &f.back)
 	}
 }
 
-// carry passes bytes and their end on, or swallows both.
-func (f *faulty) carry(dst, src net.Conn) {
-	defer func() {
-		src.Close()
-		if !f.mute.Load() {
-			dst.Close()
+// chunk is what arrived of a direction, and when it goes on. The end is a chunk
+// without bytes.
+type chunk struct {
+	bytes []byte
+	due   time.Time
+}
+
+// carry passes bytes and their end on, some time later, or swallows both. What
+// waits is bounded: then nothing more is read.
+func (f *faulty) carry(dst, src net.Conn, l *lane) {
+	defer src.Close()
+	waiting := make(chan chunk, 16)
+	go func() {
+		defer close(waiting)
+		for {
+			b := make([]byte, 32<<10)
+			n, err := src.Read(b)
+			if err == nil && f.mute.Load() {
+				continue
+			}
+			waiting <- chunk{b[:n], time.Now().Add(time.Duration(l.delay.Load()))}
+			if err != nil {
+				return
+			}
 		}
 	}()
-	b := make([]byte, 32<<10)
-	for {
-		n, err := src.Read(b)
-		if err != nil {
+	for c := range waiting {
+		time.Sleep(time.Until(c.due))
+		l.mu.Lock()
+		l.mu.Unlock() //nolint:staticcheck // waits while the lane stands still
+		if len(c.bytes) == 0 {
+			if !f.mute.Load() {
+				dst.Close()
+			}
 			return
 		}
-		if f.mute.Load() {
-			continue
-		}
-		if _, err := dst.Write(b[:n]); err != nil {
-			return
+		if _, err := dst.Write(c.bytes); err != nil {
+			dst.Close()
+			src.Close() // ends the reader
 		}
 	}
+}
+
+// late delays both directions.
+func (f *faulty) late(d time.Duration) {
+	f.there.delay.Store(int64(d))
+	f.back.delay.Store(int64(d))
 }
 
 // reset breaks every connection, in both directions.
@@ -137,42 +170,158 @@ func freePort(t *testing.T) string {
 	return strings.Split(l.Addr().String(), ":")[1]
 }
 
-// TestStatusTellsTheCause has a proxy between two nodes reset, swallow, half-close
-// and refuse their connection: each time the status says what has happened.
-func TestStatusTellsTheCause(t *testing.T) {
+// twoNodes are a and b, of which a reaches b through the proxy only.
+type twoNodes struct {
+	*testing.T
+	f      *faulty
+	a, b   *node
+	key    string // of b
+	target string // where b listens
+}
+
+func newTwoNodes(t *testing.T, args ...string) *twoNodes {
+	t.Helper()
 	f := newFaulty(t)
 	through := "/ip4/127.0.0.1/tcp/" + strings.Split(f.addr().String(), ":")[1]
 	port := freePort(t)
-	target := "127.0.0.1:" + port
 	b := startNode(t, t.TempDir(), "--connections-floor=-1", "--listen", "/ip4/127.0.0.1/tcp/"+port, "--public-address", through)
 	key, _, _ := strings.Cut(b.seed, "::")
-	a := startNode(t, t.TempDir(), "--peer", key+"::"+through,
-		"--connections-floor=-1", "--connections-keep-alive=1s", "--mux-ping-timeout=5s")
-	dial := func() { run(t, nil, "dial", "--data-dir", a.dir, key) }
-	connect := func() {
-		t.Helper()
-		f.mute.Store(false)
-		f.to(target)
-		dial()
-		says(t, a, "connected to 1 node")
+	a := startNode(t, t.TempDir(), append([]string{"--peer", key + "::" + through, "--connections-floor=-1"}, args...)...)
+	return &twoNodes{t, f, a, b, key, "127.0.0.1:" + port}
+}
+
+func (n *twoNodes) dial() { run(n.T, nil, "dial", "--data-dir", n.a.dir, n.key) }
+
+// connect has a connect while the proxy does no harm but for its delay.
+func (n *twoNodes) connect() {
+	n.Helper()
+	n.f.mute.Store(false)
+	n.f.to(n.target)
+	n.dial()
+	says(n.T, n.a, "connected to 1 node")
+}
+
+// why wants all of the parts in what "gamelan why" says of b.
+func (n *twoNodes) why(parts ...string) {
+	n.Helper()
+	out, _, _ := run(n.T, nil, "why", "--data-dir", n.a.dir, n.key)
+	for _, p := range parts {
+		if !strings.Contains(out, p) {
+			n.Errorf("got of why\n%s\nwant %q in it", out, p)
+		}
 	}
-	connect()
-	f.to("127.0.0.1:1") // nobody answers behind the proxy
-	f.reset()
-	says(t, a, "connected to nobody", "ended by network", "reset")
-	dial()
-	says(t, a, "the last dial failed", "busy or refuses us")
+}
 
-	connect()
-	f.mute.Store(true)
-	says(t, a, "connected to nobody", "no pong by network")
-	dial()
-	says(t, a, "the last dial failed", "peer is silent")
+// TestStatusTellsTheCause has a proxy between two nodes reset, swallow, half-close
+// and refuse their connection: each time the status says what has happened.
+func TestStatusTellsTheCause(t *testing.T) {
+	n := newTwoNodes(t, "--connections-keep-alive=1s", "--mux-ping-timeout=5s")
+	n.connect()
+	n.f.to("127.0.0.1:1") // nobody answers behind the proxy
+	n.f.reset()
+	says(t, n.a, "connected to nobody", "ended by network", "reset")
+	n.why("is not connected; its last connection ended: ended by network", "reset")
+	n.dial()
+	says(t, n.a, "the last dial failed", "busy or refuses us")
+	n.why("busy or refuses us")
 
-	connect()
-	f.halfClose()
-	says(t, a, "connected to nobody", "ended by peer")
-	f.listener.Close()
-	dial()
-	says(t, a, "the last dial failed", "connection refused")
+	n.connect()
+	n.f.mute.Store(true)
+	says(t, n.a, "connected to nobody", "no pong by network", "no answer to a ping within 5s, and nothing else came")
+	n.why("no pong by network")
+	n.dial()
+	says(t, n.a, "the last dial failed", "peer is silent")
+	n.why("peer is silent")
+
+	n.connect()
+	n.f.halfClose()
+	says(t, n.a, "connected to nobody", "ended by peer")
+	n.why("ended by peer")
+	n.f.listener.Close()
+	n.dial()
+	says(t, n.a, "the last dial failed", "connection refused")
+	n.why("connection refused")
+}
+
+// TestStatusTellsOfDelays has the proxy deliver late, too late, and in one
+// direction only: a slow way is no failure, one that is slower than the limits
+// allow ends the connection and the set-up of the next with that as the cause.
+func TestStatusTellsOfDelays(t *testing.T) {
+	t.Parallel()
+	n := newTwoNodes(t, "--connections-keep-alive=1s", "--mux-ping-timeout=5s")
+	const slow, tooSlow = time.Second, 4 * time.Second // one way
+	n.f.late(slow)
+	n.connect()
+	waitFor(t, "a round trip of the way's length", func() bool {
+		out, _, _ := run(t, nil, "conns", "--data-dir", n.a.dir, "--json")
+		var c struct {
+			RTT float64 `json:"rtt_ms"`
+		}
+		return json.Unmarshal([]byte(out), &c) == nil && c.RTT >= 2*float64(slow/time.Millisecond)
+	})
+	says(t, n.a, "connected to 1 node")
+
+	n.f.late(tooSlow)
+	says(t, n.a, "connected to nobody", "no pong by network: no answer to a ping within 5s")
+	n.why("no pong by network: no answer to a ping within 5s")
+	n.dial()
+	says(t, n.a, "the last dial failed", "at noise", "peer is silent: nothing within 6s")
+	n.why("noise: ", "peer is silent: nothing within 6s")
+
+	for stands, said := range map[*lane]string{
+		&n.f.there: "peer ", // is silent, or hung up without having heard us, whoever is first
+		&n.f.back:  "peer is silent: nothing within 6s",
+	} {
+		n.f.late(0)
+		n.f.reset()
+		n.connect()
+		stands.mu.Lock()
+		says(t, n.a, "connected to nobody", "no pong by network: no answer to a ping within 5s")
+		n.why("no pong by network: no answer to a ping within 5s")
+		n.dial()
+		says(t, n.a, "the last dial failed", "at noise", said)
+		n.why("noise: ", said)
+		stands.mu.Unlock()
+	}
+}
+
+// TestStatusTellsOfAStall has the way to b stand still while a sends: a says that
+// its ping was not answered although b goes on sending.
+func TestStatusTellsOfAStall(t *testing.T) {
+	t.Parallel()
+	n := newTwoNodes(t, "--mux-ping-timeout=5s")
+	n.connect()
+	aKey, _, _ := strings.Cut(n.a.seed, "::")
+	back := command(t, "send", "--data-dir", n.b.dir, aKey)
+	lines, err := back.StdinPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := back.Start(); err != nil {
+		t.Fatal(err)
+	}
+	over := make(chan struct{})
+	defer close(over)
+	go func() {
+		for {
+			select {
+			case <-over:
+				return
+			case <-time.After(100 * time.Millisecond):
+				lines.Write([]byte("from b\n"))
+			}
+		}
+	}()
+	n.f.there.mu.Lock()
+	defer n.f.there.mu.Unlock()
+	send := command(t, "send", "--data-dir", n.a.dir, n.key)
+	send.Stdin = strings.NewReader("from a\n")
+	if err := send.Start(); err != nil {
+		t.Fatal(err)
+	}
+	// b may dial a for what it has to send, so the status may tell of that by now.
+	waitFor(t, "the end of the connection with its cause", func() bool {
+		out, _, _ := run(t, nil, "conns", "--closed", "--data-dir", n.a.dir)
+		return strings.Contains(out, "no answer to a ping within 5s, though") && strings.Contains(out, "came meanwhile")
+	})
 }

@@ -44,7 +44,7 @@ func (u *upgrader) identityFrames() error {
 	body, err := identify.Read(u.secure, u.cfg.Profile)
 	if err != nil {
 		if transport.IsTimeout(err) {
-			return identify.Silent(fmt.Errorf("%w: %w", ErrSilent, err))
+			return identify.Silent(silent(limit, err))
 		}
 		return cause(err)
 	}

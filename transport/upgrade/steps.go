@@ -98,6 +98,7 @@ func (u *upgrader) noise() (err error) {
 		Check:          u.check,
 		Prefix:         u.prefix,
 	}
+	begin := u.cfg.Now()
 	handshake := noise.Server
 	if u.direction == protocol.Outbound {
 		handshake = noise.Client
@@ -113,9 +114,22 @@ func (u *upgrader) noise() (err error) {
 	}
 	at, ok := errors.AsType[*noise.HandshakeError](err)
 	if ok && u.direction == protocol.Outbound && at.Message <= 2 && transport.IsHangUp(err) {
+		// Who refuses does so at once; who has heard nothing waits first.
+		if waited := u.cfg.Now().Sub(begin); waited >= cfg.MessageTimeout/2 {
+			return fmt.Errorf("%w after %v, perhaps without having heard us: %w", ErrRefused, waited.Round(time.Second), err)
+		}
 		return fmt.Errorf("%w: %w", ErrRefused, err)
 	}
+	if transport.IsTimeout(err) {
+		return silent(cfg.MessageTimeout, err)
+	}
 	return cause(err)
+}
+
+// silent is a peer of which nothing came within a limit. It may be the way to it
+// that is slow.
+func silent(limit time.Duration, err error) error {
+	return fmt.Errorf("%w: nothing within %v: %w", ErrSilent, limit, err)
 }
 
 // check decides about the peer's key, before anything more is sent.
