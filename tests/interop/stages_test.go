@@ -146,7 +146,9 @@ func TestTheirProcessEndsAtEachStage(t *testing.T) {
 }
 
 func endAtStage(t *testing.T, release string, who dialer, at point, s syscall.Signal) {
-	n, p := startOurs(t, gamelan.Config{}), startTari(t, release)
+	// A dial of the node's own accord, begun while the process was down, would be
+	// shared by the one that is asked for when it is up again.
+	n, p := startOurs(t, gamelan.Config{Floor: gamelan.NoFloor}), startTari(t, release)
 	target := p.tcp()
 	if who == theyDial {
 		target = tcpOf(n.Listening()[0].String())

@@ -97,19 +97,25 @@ func (f *faulty) carry(dst, src net.Conn, l *lane) {
 	}()
 	for c := range waiting {
 		time.Sleep(time.Until(c.due))
-		l.mu.Lock()
-		l.mu.Unlock() //nolint:staticcheck // waits while the lane stands still
-		if len(c.bytes) == 0 {
+		switch err := l.pass(dst, c.bytes); {
+		case err != nil:
+			dst.Close()
+			src.Close() // ends the reader
+		case len(c.bytes) == 0:
 			if !f.mute.Load() {
 				dst.Close()
 			}
 			return
 		}
-		if _, err := dst.Write(c.bytes); err != nil {
-			dst.Close()
-			src.Close() // ends the reader
-		}
 	}
+}
+
+// pass writes bytes as soon as the lane does not stand still.
+func (l *lane) pass(dst net.Conn, b []byte) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	_, err := dst.Write(b)
+	return err
 }
 
 // late delays both directions.
