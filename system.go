@@ -5,14 +5,19 @@ import (
 	"log/slog"
 
 	"github.com/asynkron/protoactor-go/actor"
+
+	"github.com/gamelan-p2p/gamelan/supervisor"
 )
 
 // NewSystem makes an actor system for [WithSystem] that logs its warnings and
 // errors to l and keeps quiet otherwise. Systems made by
-// actor.NewActorSystem do as well.
+// actor.NewActorSystem do as well, with some 10 MB more of memory in the long
+// run.
 func NewSystem(l *slog.Logger) *actor.ActorSystem {
 	quiet := slog.New(warnings{l.Handler()})
-	return actor.NewActorSystem(actor.WithLoggerFactory(func(*actor.ActorSystem) *slog.Logger { return quiet }))
+	sys := actor.NewActorSystem(actor.WithLoggerFactory(func(*actor.ActorSystem) *slog.Logger { return quiet }))
+	supervisor.Compact(sys)
+	return sys
 }
 
 // warnings drops what the runtime logs in the course of its ordinary work, such

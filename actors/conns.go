@@ -95,7 +95,7 @@ func (a *conns) Receive(c actor.Context) {
 func (a *conns) reconcile(c actor.Context) {
 	for id, ref := range a.env.Connections.Clear() {
 		why := CloseReason{Code: CloseCrashed, By: "us"}
-		a.env.Closed.Add(ClosedConn{ref, supervisor.Now(c), why})
+		a.env.Closed.Add(ClosedConn{ref.over(), supervisor.Now(c), why})
 		a.env.settleAccount(id, false)
 		supervisor.Publish(c, PeerDisconnected{ref.Peer, ref, why})
 	}
@@ -282,7 +282,7 @@ func (a *conns) remove(c actor.Context, ch child, why CloseReason) {
 	delete(a.children, ref.PID.Id)
 	ch.disown()
 	ch.session.Discard() // of a conn that crashed before it took it
-	a.env.Closed.Add(ClosedConn{ref, supervisor.Now(c), why})
+	a.env.Closed.Add(ClosedConn{ref.over(), supervisor.Now(c), why})
 	a.carry(c, a.table.End(ref.Peer, ref), why)
 	a.drained(c)
 }

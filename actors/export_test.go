@@ -1,8 +1,13 @@
 package actors
 
+import "github.com/gamelan-p2p/gamelan/transport/mux"
+
 // Accounts is how many peers have an account for what is sent to them.
 func (e *Env) Accounts() int {
 	e.accounts.mu.Lock()
 	defer e.accounts.mu.Unlock()
 	return len(e.accounts.byPeer)
 }
+
+// Session is the session of a live connection.
+func (r *ConnRef) Session() *mux.Session { return r.live.session.Load() }

@@ -68,6 +68,18 @@ type liveConn struct {
 	calls   atomic.Int32                // RPC calls that run, of either side
 }
 
+// over lets go of the session, whoever still has the ref, and returns what is
+// remembered of the connection: its PID would lead to the actor for as long as
+// it is kept.
+func (r *ConnRef) over() *ConnRef {
+	if r.live != nil {
+		r.live.session.Store(nil)
+	}
+	past := *r
+	past.live, past.PID = nil, actor.NewPID(r.PID.Address, r.PID.Id)
+	return &past
+}
+
 func (r *ConnRef) callBegins() {
 	if r.live != nil {
 		r.live.calls.Add(1)
@@ -336,7 +348,7 @@ type PeerDialed struct {
 type CancelDial struct {
 	Peer  identity.NodeID
 	Token uint64
-	Reply *actor.PID
+	Reply *actor.PID // nil: whoever sent it; for tokens of [Env.NewID]
 }
 
 // PeerConnected is published when a peer has a connection, after the directory

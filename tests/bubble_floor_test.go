@@ -225,8 +225,8 @@ func churn(t *testing.T, count, floor int, virtual time.Duration, measure bool) 
 			}
 		}
 	}()
-	var second uint64
-	goroutines, begin := 0, time.Now()
+	var second, last hour
+	begin := time.Now()
 	for minute := 0; time.Since(begin) < virtual; minute++ {
 		i := minute % count
 		if err := nodes[i].Close(context.Background()); err != nil {
@@ -242,8 +242,10 @@ func churn(t *testing.T, count, floor int, virtual time.Duration, measure bool) 
 			time.Sleep(2 * time.Second)
 			look()
 		}
-		if minute == 119 && measure {
-			second, goroutines = heapInUse(), bubbled()
+		if now := time.Since(begin); measure && now > time.Hour && now <= 2*time.Hour {
+			second.look(nodes)
+		} else if measure && now > virtual-time.Hour {
+			last.look(nodes)
 		}
 	}
 	if limit := lossNoticed + time.Minute; longest > limit {
@@ -253,12 +255,33 @@ func churn(t *testing.T, count, floor int, virtual time.Duration, measure bool) 
 	if !measure {
 		return
 	}
-	synctest.Wait()
-	last := heapInUse()
-	t.Logf("memory: %d bytes after two hours, %d at the end; goroutines %d, %d", second, last, goroutines, bubbled())
-	if float64(last) > 1.05*float64(second) {
-		t.Errorf("got %d bytes in use in the last hour, want at most 5 %% more than the %d of the second", last, second)
+	t.Logf("in the second hour %v; in the last %v", &second, &last)
+	if float64(last.memory()) > 1.05*float64(second.memory()) {
+		t.Errorf("got %d bytes in use in the last hour, want at most 5 %% more than the %d of the second", last.memory(), second.memory())
 	}
+}
+
+// hour is what a network of nodes needs, summed up over looks once a minute.
+type hour struct {
+	looks, bytes       uint64
+	goroutines, linked int
+}
+
+func (h *hour) look(nodes []*gamelan.Node) {
+	synctest.Wait()
+	h.looks++
+	h.bytes += heapInUse()
+	h.goroutines += bubbled()
+	for _, n := range nodes {
+		h.linked += len(n.Connections())
+	}
+}
+
+func (h *hour) memory() uint64 { return h.bytes / max(h.looks, 1) }
+
+func (h *hour) String() string {
+	n := int(max(h.looks, 1))
+	return fmt.Sprintf("%d bytes in use, %d goroutines, %d ends of connections", h.memory(), h.goroutines/n, h.linked/n)
 }
 
 func heapInUse() uint64 {
