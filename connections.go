@@ -34,7 +34,8 @@ func (n *Node) Connection(peer identity.NodeID) (*Connection, bool) {
 
 // Dial returns the connection to a peer, making one if there is none. It dials
 // no peer that is banned. The error is [ErrClosed], ctx's, or an
-// [*actors.DialError], which lists what was tried.
+// [*actors.DialError], which lists what was tried. When ctx ends, the dial ends
+// too, unless somebody else wants the peer or the handshake has begun.
 func (n *Node) Dial(ctx context.Context, peer identity.NodeID) (*Connection, error) {
 	if ref, ok := n.env.Connections.Get(peer); ok {
 		if _, _, banned := n.Peers().Banned(peer, n.env.Now()); !banned {
@@ -42,7 +43,11 @@ func (n *Node) Dial(ctx context.Context, peer identity.NodeID) (*Connection, err
 		}
 	}
 	for {
-		r, err := ask[actors.PeerDialed](ctx, n, n.env.Dialer, actors.DialPeer{Peer: peer})
+		token := n.env.NewID()
+		r, err := ask[actors.PeerDialed](ctx, n, n.env.Dialer, actors.DialPeer{Token: token, Peer: peer})
+		if err != nil { // nobody is left to hear the answer
+			n.env.System.Root.Send(n.env.Dialer, actors.CancelDial{Peer: peer, Token: token})
+		}
 		err = cmp.Or(err, r.Err)
 		switch {
 		case err == nil:

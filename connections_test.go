@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -327,6 +328,99 @@ func TestUnban(t *testing.T) {
 			if _, err := a.Dial(t.Context(), b.ID()); err != nil {
 				t.Errorf("afterwards: %v", err)
 			}
+		}
+	})
+}
+
+// TestDialEndsWithItsCaller has callers give up while the peer cannot be reached:
+// when it can be again, nobody dials it, and its address is none the worse.
+//
+// conforms: comms 113
+func TestDialEndsWithItsCaller(t *testing.T) {
+	for name, want := range map[string]func(ctx context.Context, a *gamelantest.Node, peer identity.NodeID){
+		"dial": func(ctx context.Context, a *gamelantest.Node, peer identity.NodeID) {
+			if _, err := a.Dial(ctx, peer); !errors.Is(err, context.DeadlineExceeded) {
+				t.Errorf("got %v, want the end of the context", err)
+			}
+		},
+		"call": func(ctx context.Context, a *gamelantest.Node, peer identity.NodeID) {
+			if _, err := a.RPCClient(peer, "test/rpc/1").Ping(ctx); !errors.Is(err, context.DeadlineExceeded) {
+				t.Errorf("got %v, want the end of the context", err)
+			}
+		},
+		"message": func(ctx context.Context, a *gamelantest.Node, peer identity.NodeID) {
+			if o, err := a.SendTo(ctx, peer, []byte("too late")); o.Kind == protocol.Confirmed {
+				t.Errorf("got %v, %v, want a failure", o, err)
+			}
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			gamelantest.Bubble(t, func(t *testing.T) {
+				net := gamelantest.NewNetwork(t)
+				a, b := net.Start(gamelan.Config{}), net.Start(gamelan.Config{})
+				net.Introduce(a, b)
+				net.Partition(a, b)
+				var callers sync.WaitGroup
+				for i := range 3 {
+					callers.Go(func() {
+						ctx, cancel := context.WithTimeout(t.Context(), time.Duration(i+1)*time.Second)
+						defer cancel()
+						want(ctx, a, b.ID())
+					})
+				}
+				time.Sleep(2500 * time.Millisecond)
+				if got := len(a.Attempts(b.ID())); got != 0 {
+					t.Errorf("one caller is left: got %d attempts ended, want the dial to go on", got)
+				}
+				callers.Wait()
+				synctest.Wait()
+				attempts := a.Attempts(b.ID())
+				if len(attempts) != 1 || !errors.Is(attempts[0].Err, context.Canceled) {
+					t.Errorf("got attempts %v, want one that was cancelled", attempts)
+				}
+				p, _ := a.Peers().Get(b.ID())
+				if p.Offline() {
+					t.Errorf("got address %+v, want no failure of it", p.Addresses)
+				}
+				net.Heal(a, b)
+				time.Sleep(5 * time.Minute)
+				if len(a.Connections()) > 0 || len(a.Attempts(b.ID())) != 1 {
+					t.Errorf("got connections %v and attempts %v, want no dial that nobody waits for", a.Connections(), a.Attempts(b.ID()))
+				}
+				if _, err := a.Dial(t.Context(), b.ID()); err != nil {
+					t.Errorf("dial again: %v", err)
+				}
+			})
+		})
+	}
+}
+
+// TestDialGoesOnForOthers has one of those who want a peer give up.
+func TestDialGoesOnForOthers(t *testing.T) {
+	gamelantest.Bubble(t, func(t *testing.T) {
+		net := gamelantest.NewNetwork(t)
+		a, b := net.Start(gamelan.Config{}), net.Start(gamelan.Config{})
+		net.Introduce(a, b)
+		net.Partition(a, b)
+		release := a.Hold(b.ID())
+		defer release()
+		dialled := make(chan error, 1)
+		go func() {
+			_, err := a.Dial(t.Context(), b.ID())
+			dialled <- err
+		}()
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		if _, err := a.Dial(ctx, b.ID()); !errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("got %v, want the end of the context", err)
+		}
+		synctest.Wait()
+		if got := a.Attempts(b.ID()); len(got) != 0 {
+			t.Errorf("got attempts %v, want the dial to go on", got)
+		}
+		net.Heal(a, b)
+		if err := <-dialled; err != nil {
+			t.Errorf("the other caller: %v", err)
 		}
 	})
 }

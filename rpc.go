@@ -50,11 +50,12 @@ func (n *Node) RPCClient(peer identity.NodeID, service protocol.ID) *RPCClient {
 // Invoke makes one call. See [rpc.Invoker]; [rpc.Call] and [rpc.Items] are the
 // typed forms. It waits for a session when all are in use, and for a while when
 // the peer has none left; then the error is an [*rpc.RejectedError], and trying
-// again later may succeed. When ctx ends, the peer is told to stop a stream, and a
-// node like this one also a unary call; others go on with that until the deadline
-// that they were given, since some would keep the session standing. Once ctx's
-// deadline has passed, the error of a call that the service has not answered
-// matches both [rpc.Timeout] and [context.DeadlineExceeded].
+// again later may succeed. When ctx ends, a dial made for this call alone ends, and
+// the peer is told to stop a stream, a node like this one also a unary call; others
+// go on with that until the deadline that they were given, since some would keep
+// the session standing. Once ctx's deadline has passed, the error of a call that
+// the service has not answered matches both [rpc.Timeout] and
+// [context.DeadlineExceeded].
 func (c *RPCClient) Invoke(ctx context.Context, method uint32, stream bool, encode func([]byte) ([]byte, error), got func([]byte) error) error {
 	return c.on(ctx, func(s *actors.RPCSession) (bool, error) { return s.Invoke(ctx, method, stream, encode, got) })
 }
@@ -95,6 +96,9 @@ func (c *RPCClient) session(ctx context.Context) (*actors.RPCSession, error) {
 	}
 	gone := func() bool { return ctx.Err() != nil }
 	r, err := ask[actors.SessionGiven](ctx, c.n, c.n.env.RPCClient, actors.AcquireSession{Key: c.key, Gone: gone})
+	if ctx.Err() != nil && r.Session == nil {
+		c.n.env.System.Root.Send(c.n.env.RPCClient, actors.SessionUnwanted{Key: c.key})
+	}
 	return r.Session, cmp.Or(err, r.Err)
 }
 

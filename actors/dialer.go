@@ -33,7 +33,8 @@ type dialer struct {
 	plan    *dial.Scheduler
 	cancel  map[identity.NodeID]func()
 	waiting map[identity.NodeID][]DialPeer
-	asked   map[identity.NodeID]string // by whom, of the attempts under way
+	again   map[identity.NodeID][]DialPeer // who asks once more in a moment
+	asked   map[identity.NodeID]string     // by whom, of the attempts under way
 }
 
 // NewDialer makes the actor that dials.
@@ -42,11 +43,15 @@ func NewDialer(env *Env) actor.Actor {
 		env:     env,
 		cancel:  make(map[identity.NodeID]func()),
 		waiting: make(map[identity.NodeID][]DialPeer),
+		again:   make(map[identity.NodeID][]DialPeer),
 		asked:   make(map[identity.NodeID]string),
 	}
 }
 
-type dueTick struct{}
+type (
+	dueTick   struct{}
+	againTick struct{ peer identity.NodeID }
+)
 
 func (d *dialer) Receive(c actor.Context) {
 	switch m := c.Message().(type) {
@@ -67,6 +72,12 @@ func (d *dialer) Receive(c actor.Context) {
 		d.step(c, dial.Connected{Peer: m.Peer})
 	case dueTick:
 		d.step(c, dial.Due{})
+	case againTick:
+		again := d.again[m.peer]
+		delete(d.again, m.peer)
+		for _, m := range again {
+			d.dialPeer(c, m)
+		}
 	default:
 		supervisor.Unhandled(c)
 	}
@@ -107,17 +118,38 @@ func (d *dialer) refuse(peer identity.NodeID) error {
 
 // cancelDial takes one wish back; the last one ends the dial.
 func (d *dialer) cancelDial(c actor.Context, m CancelDial) {
-	waiting := d.waiting[m.Peer]
-	i := slices.IndexFunc(waiting, func(w DialPeer) bool { return w.Token == m.Token && w.Reply.Equal(m.Reply) })
-	if i < 0 {
+	if !d.takeBack(c, d.waiting, m) {
+		d.takeBack(c, d.again, m)
 		return
 	}
-	if len(waiting) == 1 {
+	automatic := true
+	for _, w := range d.waiting[m.Peer] {
+		automatic = automatic && w.Automatic
+	}
+	switch {
+	case len(d.waiting[m.Peer]) == 0:
 		d.step(c, dial.Cancelled{Peer: m.Peer})
-		return
+	case automatic:
+		d.step(c, dial.Eased{Peer: m.Peer})
 	}
-	c.Send(m.Reply, PeerDialed{Token: m.Token, Peer: m.Peer, Err: dialError(m.Peer, ErrDialCancelled)})
-	d.waiting[m.Peer] = slices.Delete(waiting, i, i+1)
+}
+
+// takeBack answers and removes the one that m is about.
+func (d *dialer) takeBack(c actor.Context, from map[identity.NodeID][]DialPeer, m CancelDial) bool {
+	list := from[m.Peer]
+	i := slices.IndexFunc(list, func(w DialPeer) bool {
+		return w.Token == m.Token && (m.Reply == nil || w.Reply.Equal(m.Reply))
+	})
+	if i < 0 {
+		return false
+	}
+	c.Send(list[i].Reply, PeerDialed{Token: m.Token, Peer: m.Peer, Err: dialError(m.Peer, ErrDialCancelled)})
+	if list = slices.Delete(list, i, i+1); len(list) == 0 {
+		delete(from, m.Peer)
+	} else {
+		from[m.Peer] = list
+	}
+	return true
 }
 
 func (d *dialer) dialled(c actor.Context, peer identity.NodeID, r dialResult, err error) {
@@ -128,7 +160,9 @@ func (d *dialer) dialled(c actor.Context, peer identity.NodeID, r dialResult, er
 		for i := range r.attempts {
 			r.attempts[i].By = by
 		}
-		c.Send(d.env.Peers, SeenPeer{peer, r.attempts})
+		if seen := r.ended(); len(seen) > 0 {
+			c.Send(d.env.Peers, SeenPeer{peer, seen})
+		}
 		d.env.Dials.Add(peer, r.attempts...)
 	}
 	if err == nil {
@@ -243,7 +277,9 @@ func (d *dialer) settle(c actor.Context, peer identity.NodeID, err error) {
 			c.Send(m.Reply, PeerDialed{Token: m.Token, Peer: peer, Conn: ref})
 		case err == nil && !m.again:
 			m.again = true
-			c.Send(c.Self(), m)
+			if d.again[peer] = append(d.again[peer], m); len(d.again[peer]) == 1 {
+				c.Send(c.Self(), againTick{peer})
+			}
 		case err == nil:
 			c.Send(m.Reply, PeerDialed{Token: m.Token, Peer: peer, Err: dialError(peer, ErrConnectionClosed)})
 		default:
@@ -256,9 +292,11 @@ func (d *dialer) settle(c actor.Context, peer identity.NodeID, err error) {
 // abandon answers everybody who waits when this incarnation ends; they ask
 // again.
 func (d *dialer) abandon() error {
-	for peer, waiting := range d.waiting {
-		for _, m := range waiting {
-			d.env.System.Root.Send(m.Reply, PeerDialed{Token: m.Token, Peer: peer, Err: ErrDialCancelled})
+	for _, list := range []map[identity.NodeID][]DialPeer{d.waiting, d.again} {
+		for peer, waiting := range list {
+			for _, m := range waiting {
+				d.env.System.Root.Send(m.Reply, PeerDialed{Token: m.Token, Peer: peer, Err: ErrDialCancelled})
+			}
 		}
 	}
 	return nil

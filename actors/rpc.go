@@ -94,6 +94,10 @@ type AcquireSession struct {
 	Gone func() bool
 }
 
+// SessionUnwanted says that an asker has Gone: what was being opened for him
+// alone need not go on. No reply.
+type SessionUnwanted struct{ Key RPCKey }
+
 // SessionGiven replies to AcquireSession. The session belongs to the receiver,
 // who calls one of its methods once.
 type SessionGiven struct {

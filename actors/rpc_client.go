@@ -18,8 +18,9 @@ import (
 // rpcClient opens and ends our sessions with services of peers, and hands them
 // to callers who find no idle one. When another is opened is decided by rpc.Pool.
 //
-// In: AcquireSession, sessionReady, sessionFree, SubstreamOpened, PeerDialed,
-// rpcEnded, event PeerDisconnected. Out: SessionGiven, DialPeer, OpenSubstream. A
+// In: AcquireSession, SessionUnwanted, sessionReady, sessionFree, SubstreamOpened, PeerDialed,
+// rpcEnded, event PeerDisconnected. Out: SessionGiven, DialPeer, CancelDial,
+// OpenSubstream. A
 // restart loses the sessions and tells who waits.
 type rpcClient struct {
 	env      *Env
@@ -103,6 +104,10 @@ func (a *rpcClient) Receive(c actor.Context) {
 		supervisor.Own(c, closerFunc(func() error { a.abandon(); return nil }))
 	case AcquireSession:
 		a.acquire(c, m)
+	case SessionUnwanted:
+		if p := a.pools[m.Key]; p != nil {
+			a.unwanted(c, p)
+		}
 	case sessionFree:
 		if p := a.pools[m.key]; p != nil {
 			a.serve(c, p)
@@ -117,6 +122,7 @@ func (a *rpcClient) Receive(c actor.Context) {
 		a.substreamFailed(c, m)
 	case openLate:
 		if o := a.opening[m.token]; o != nil && o.pid == nil {
+			a.takeBack(c, m.token)
 			a.failed(c, m.token, errNoAnswer)
 		}
 	case sessionReady:
@@ -161,6 +167,43 @@ func (a *rpcClient) acquire(c actor.Context, m AcquireSession) {
 	f := p.machine.Wanted(supervisor.Now(c))
 	a.serve(c, p) // one may have been released just before
 	a.do(c, p, f)
+}
+
+// unwanted takes leave of the callers who have gone, and ends the dials that
+// nobody waits for any more, the latest first. A substream that is being opened
+// is left: it costs little, and the next caller will want it.
+func (a *rpcClient) unwanted(c actor.Context, p *rpcPool) {
+	p.waiters = slices.DeleteFunc(p.waiters, func(w rpcWaiter) bool {
+		if !w.gone() {
+			return false
+		}
+		p.waiting.Add(-1)
+		p.machine.Served()
+		return true
+	})
+	var dialing []uint64
+	for token, o := range a.opening {
+		if o.pool == p && o.conn == nil {
+			dialing = append(dialing, token)
+		}
+	}
+	slices.Sort(dialing)
+	for _, token := range slices.Backward(dialing) {
+		if p.machine.Unwanted() == 0 {
+			break
+		}
+		a.takeBack(c, token)
+		a.openingEnded(c, token)
+		a.do(c, p, p.machine.GivenUp(supervisor.Now(c)))
+	}
+	a.forget(p)
+}
+
+// takeBack ends our dial for an opening, if that is where it stands.
+func (a *rpcClient) takeBack(c actor.Context, token uint64) {
+	if o := a.opening[token]; o.conn == nil {
+		c.Send(a.env.Dialer, CancelDial{Peer: o.pool.key.Peer, Token: token, Reply: c.Self()})
+	}
 }
 
 // rests tells the machine how many sessions are idle in a moment.
@@ -231,6 +274,12 @@ func (a *rpcClient) do(c actor.Context, p *rpcPool, f rpc.PoolEffects) {
 func (a *rpcClient) openingEnded(c actor.Context, token uint64) {
 	peer := a.opening[token].pool.key.Peer
 	delete(a.opening, token)
+	if at := slices.Index(a.held[peer], token); at >= 0 { // it had not begun
+		if a.held[peer] = slices.Delete(a.held[peer], at, at+1); len(a.held[peer]) == 0 {
+			delete(a.held, peer)
+		}
+		return
+	}
 	if waiting := a.held[peer]; len(waiting) > 0 {
 		if a.held[peer] = waiting[1:]; len(waiting) == 1 {
 			delete(a.held, peer)

@@ -31,6 +31,7 @@ type session struct {
 
 	out      *messaging.Outbox[*Enqueue]
 	dialing  uint64 // token of the DialPeer or OpenSubstream under way
+	asked    bool   // … the dialer was asked
 	conn     *ConnRef
 	existing bool            // conn was there already when we asked: it may have ended
 	stream   protocol.Stream // our substream; nil if none
@@ -127,6 +128,7 @@ func (s *session) Receive(c actor.Context) {
 		s.openFailed(c, m)
 	case dialWait:
 		if m.token == s.dialing {
+			s.takeBack(c)
 			s.dialed(c, PeerDialed{Token: m.token, Peer: s.peer, Err: errNoAnswer})
 		}
 	case openWait:
@@ -207,7 +209,18 @@ func (s *session) do(c actor.Context, f messaging.Effects[*Enqueue]) {
 	if !f.Wake.IsZero() {
 		supervisor.At(c, f.Wake, outDue{})
 	}
+	if s.out.Len() == 0 { // who sent something has withdrawn it
+		s.takeBack(c)
+	}
 	s.goOn(c)
+}
+
+// takeBack ends our dial, if one is under way.
+func (s *session) takeBack(c actor.Context) {
+	if s.asked {
+		s.asked = false
+		c.Send(s.env.Dialer, CancelDial{Peer: s.peer, Token: s.dialing, Reply: c.Self()})
+	}
 }
 
 // goOn takes the next step of an orderly end, if one is under way.
@@ -231,6 +244,7 @@ func (s *session) dial(c actor.Context) {
 		c.Send(c.Self(), PeerDialed{Token: s.dialing, Peer: s.peer, Conn: ref, Existing: true})
 		return
 	}
+	s.asked = true
 	c.Send(s.env.Dialer, NewDialPeer(s.env.System, s.dialing, s.peer, c.Self(), "messaging"))
 	supervisor.After(c, dialLimit, dialWait{s.dialing})
 }
@@ -239,7 +253,7 @@ func (s *session) dialed(c actor.Context, m PeerDialed) {
 	if m.Token != s.dialing {
 		return
 	}
-	s.dialing = 0
+	s.dialing, s.asked = 0, false
 	now := supervisor.Now(c)
 	switch {
 	case m.Err == nil:

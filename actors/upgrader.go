@@ -48,6 +48,16 @@ type dialResult struct {
 	cancelled bool
 }
 
+// ended are the attempts that came to an end of their own, good or bad: what
+// was cut off says nothing about its address.
+func (r *dialResult) ended() []DialAttempt {
+	last := len(r.attempts) - 1
+	if r.cancelled && errors.Is(r.attempts[last].Err, context.Canceled) {
+		return r.attempts[:last]
+	}
+	return r.attempts
+}
+
 // dial tries the addresses one after the other, best first. A transport that
 // fails leads to the next address; a handshake that fails ends the dial
 // (comms 43).

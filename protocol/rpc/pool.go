@@ -107,6 +107,16 @@ func (p *Pool) NotOpened(now time.Time, err error, jitter float64) PoolEffects {
 	return p.plan(now)
 }
 
+// Unwanted is how many of the sessions that are being opened nobody waits for.
+func (p *Pool) Unwanted() int { return max(p.opening-p.waiting, 0) }
+
+// GivenUp is an attempt that was ended because nobody waits for it. It is no
+// failure.
+func (p *Pool) GivenUp(now time.Time) PoolEffects {
+	p.opening--
+	return p.plan(now)
+}
+
 // Due looks at the time.
 func (p *Pool) Due(now time.Time) PoolEffects { return p.plan(now) }
 

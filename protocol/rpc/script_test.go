@@ -256,6 +256,10 @@ func TestPoolScripts(t *testing.T) {
 		case "at":
 			now = begin.Add(duration(t, d))
 			f = p.Due(now)
+		case "unwanted":
+			return strconv.Itoa(p.Unwanted())
+		case "given-up":
+			f = p.GivenUp(now)
 		case "unused":
 			return strconv.FormatBool(p.Unused())
 		default:

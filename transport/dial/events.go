@@ -51,6 +51,10 @@ type (
 	// Cancelled says that nobody wants Peer any more.
 	Cancelled struct{ Peer identity.NodeID }
 
+	// Eased says that of those who want Peer only the node itself is left: the
+	// wish is automatic again. An attempt that runs goes on.
+	Eased struct{ Peer identity.NodeID }
+
 	// Due says that the time of an earlier Wake has come.
 	Due struct{}
 )
@@ -60,6 +64,7 @@ func (Dialled) event()   {}
 func (Refused) event()   {}
 func (Connected) event() {}
 func (Cancelled) event() {}
+func (Eased) event()     {}
 func (Due) event()       {}
 
 // Class says what a failed attempt means for the next one.

@@ -49,6 +49,10 @@ func (s *Scheduler) Step(now time.Time, e Event) []Effect {
 		s.settle(e.Peer, nil)
 	case Cancelled:
 		s.settle(e.Peer, ErrCancelled)
+	case Eased:
+		if w := s.wishes[e.Peer]; w != nil && w.Wanted {
+			w.Automatic = true // a slot it takes with its next attempt
+		}
 	case Due:
 		s.due(now)
 	}

@@ -214,7 +214,7 @@ func TestEveryWishIsSettledOnce(t *testing.T) {
 						w.end(peer)
 					}
 				case 5:
-					w.step([]Event{Connected{peer}, Cancelled{peer}, Refused{peer, errUnreachable}}[r.IntN(3)])
+					w.step([]Event{Connected{peer}, Cancelled{peer}, Refused{peer, errUnreachable}, Eased{peer}}[r.IntN(4)])
 				default:
 					w.pass()
 				}

@@ -26,6 +26,7 @@ func TestScripts(t *testing.T) {
 		"retry",
 		"adopt",
 		"cancel",
+		"ease",
 		// conforms: V 9
 		"busy",
 		"budget",
@@ -66,6 +67,8 @@ func TestScripts(t *testing.T) {
 					e = Connected{Peer: scanPeer(d)}
 				case "cancel":
 					e = Cancelled{Peer: scanPeer(d)}
+				case "ease":
+					e = Eased{Peer: scanPeer(d)}
 				default:
 					t.Fatalf("unknown command %q", d.Cmd)
 				}
