@@ -114,8 +114,8 @@ type Config struct {
 	// list and those that are held.
 	KeepClosest int
 
-	// Allow are the node ids of peers that are not banned. A ban from before,
-	// stored or imported, holds until Unban.
+	// Allow are the node ids of peers that are never banned, by rule, on request
+	// or by an import. A ban from before ends when the node starts.
 	Allow []string
 
 	// MaxPeers bounds the peers that are remembered. Default 50,000.

@@ -58,7 +58,7 @@ func (n *Node) ExportPeers(w io.Writer) (int, error) {
 }
 
 // ImportPeers adds the peers of such JSON, or merges what is new about known
-// ones, bans and statistics too. All of it is checked before anything changes; a
+// ones, bans and statistics too, except bans of peers on the allow list. All of it is checked before anything changes; a
 // flaw is reported as a *[peerstore.ImportError]. It is durable when ImportPeers
 // returns; with another error it is so for what is counted as done.
 func (n *Node) ImportPeers(ctx context.Context, r io.Reader) (done actors.Imported, err error) {
@@ -112,16 +112,26 @@ func (n *Node) Ban(ctx context.Context, peer identity.NodeID, d time.Duration, r
 
 // Unban lifts a ban. It is durable when Unban returns.
 func (n *Node) Unban(ctx context.Context, peer identity.NodeID) error {
-	r, err := ask[actors.PeerUnbanned](ctx, n, n.env.Peers, actors.UnbanPeer{Peer: peer})
-	return peerError("unban", peer, cmp.Or(err, r.Err))
+	return peerError("unban", peer, n.pardon(ctx, peer))
 }
 
 // Allow puts a peer on the list of those who are never banned, by rule or on
-// request, until Disallow takes it off or the node stops; Config.Allow is for
-// always. A ban that there is ends.
+// request or by an import, until Disallow takes it off or the node stops;
+// Config.Allow is for always. A ban that there is ends; that is durable when
+// Allow returns. An error that is neither ErrClosed nor ctx's says that the ban
+// may be back when the node has stopped and the peer is not allowed.
 func (n *Node) Allow(ctx context.Context, peer identity.NodeID) error {
 	_, err := ask[actors.PeerAllowed](ctx, n, n.env.Connectivity, actors.AllowPeer{Peer: peer})
+	if err == nil {
+		err = n.pardon(ctx, peer)
+	}
 	return peerError("allow", peer, err)
+}
+
+// pardon returns when a ban is lifted, and the disk knows.
+func (n *Node) pardon(ctx context.Context, peer identity.NodeID) error {
+	r, err := ask[actors.PeerUnbanned](ctx, n, n.env.Peers, actors.UnbanPeer{Peer: peer})
+	return cmp.Or(err, r.Err)
 }
 
 // Disallow takes a peer off the allow list.

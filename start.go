@@ -324,6 +324,13 @@ func (b *builder) ready(ctx context.Context, n *Node) error {
 	if r, err := ask[actors.ServicesReady](ctx, n, n.env.RPCServer, actors.AwaitServices{}); err != nil || r.Err != nil {
 		return fmt.Errorf("gamelan: start: %w", errors.Join(err, r.Err))
 	}
+	for _, peer := range b.allow { // connectivity has their bans lifted: wait for that
+		if _, _, banned := n.Peers().Banned(peer, b.now()); banned {
+			if err := n.pardon(ctx, peer); err != nil && !errors.Is(err, actors.ErrStoreFailed) && !errors.Is(err, actors.ErrNotDurable) {
+				return fmt.Errorf("gamelan: start: lift the ban of %s: %w", peer, err)
+			}
+		}
+	}
 	for _, seed := range b.seeds {
 		if seed.ID == n.env.Self {
 			continue

@@ -40,20 +40,15 @@ type connectivity struct {
 // peers. It outlives that actor, which alone reads and writes it.
 type wishes struct {
 	owners map[identity.NodeID][]string  // who wants a peer connected
-	allow  map[identity.NodeID]bool      // who is never banned
 	health *connpool.Health              // how dials went
 	left   map[identity.NodeID]time.Time // who is not dialled of our own accord before
 }
 
-func newWishes(allow []identity.NodeID) wishes {
-	w := wishes{
-		owners: make(map[identity.NodeID][]string), allow: make(map[identity.NodeID]bool),
+func newWishes() wishes {
+	return wishes{
+		owners: make(map[identity.NodeID][]string),
 		health: new(connpool.Health), left: make(map[identity.NodeID]time.Time),
 	}
-	for _, peer := range allow {
-		w.allow[peer] = true
-	}
-	return w
 }
 
 // wish is the state of a peer that somebody wants connected.
@@ -71,7 +66,7 @@ func NewConnectivity(env *Env) actor.Actor {
 	return &connectivity{
 		env:    env,
 		wanted: make(map[identity.NodeID]*wish),
-		bans:   connpool.Bans{Spared: func(id identity.NodeID) bool { return env.wishes.allow[id] }},
+		bans:   connpool.Bans{Spared: env.allowed},
 		filler: newFiller(env),
 	}
 }
@@ -98,6 +93,7 @@ func (a *connectivity) Receive(c actor.Context) {
 		supervisor.Subscribe[StoreHealed](c)
 		supervisor.Subscribe[DialFailed](c)
 		supervisor.Every(c, refreshEvery, refreshTick{})
+		a.pardon(c)
 		a.resume(c)
 		a.evaluate(c)
 		a.filler.soon(c)
@@ -121,7 +117,10 @@ func (a *connectivity) Receive(c actor.Context) {
 		if m.Err != nil {
 			supervisor.Log(c).Error("ban not stored; it holds until the node stops", "peer", m.Peer, "err", m.Err)
 		}
-	case PeerUnbanned: // somebody was allowed
+	case PeerUnbanned: // somebody is allowed
+		if m.Err != nil {
+			supervisor.Log(c).Error("the end of a ban not stored; it holds until the node stops", "peer", m.Peer, "err", m.Err)
+		}
 	case PeerConnected:
 		a.connected(c, m)
 	case PeerDisconnected:
@@ -224,17 +223,32 @@ func (a *connectivity) requestBan(c actor.Context, m RequestBan) {
 	c.RequestWithCustomSender(a.env.Peers, BanPeer{Token: m.Token, Peer: m.Peer, For: verdict.Ban, Reason: m.Reason}, c.Sender())
 }
 
+// allow changes the allow list. The ban that there may be is lifted after that:
+// peers has then handled every ban that was on its way, also by an import.
 func (a *connectivity) allow(c actor.Context, m AllowPeer) {
 	if m.Off {
-		delete(a.env.wishes.allow, m.Peer)
+		a.env.Allowed.Delete(m.Peer)
 	} else {
-		a.env.wishes.allow[m.Peer] = true
-		if a.env.banned(m.Peer, supervisor.Now(c)) != nil {
-			c.Request(a.env.Peers, UnbanPeer{Peer: m.Peer})
-		}
+		a.env.Allowed.Set(m.Peer, struct{}{})
+		c.Request(a.env.Peers, UnbanPeer{Peer: m.Peer})
 	}
 	if c.Sender() != nil {
 		c.Respond(PeerAllowed{m.Token, m.Peer})
+	}
+}
+
+// pardon lifts the bans that are stored of peers on the allow list.
+func (a *connectivity) pardon(c actor.Context) {
+	var banned []identity.NodeID
+	for peer := range a.env.Allowed.All() {
+		if _, _, ok := a.env.Store.View().Banned(peer, supervisor.Now(c)); ok {
+			banned = append(banned, peer)
+		}
+	}
+	slices.SortFunc(banned, identity.NodeID.Compare)
+	for _, peer := range banned {
+		supervisor.Log(c).Info("ban lifted: the peer is on the allow list", "peer", peer)
+		c.Request(a.env.Peers, UnbanPeer{Peer: peer})
 	}
 }
 
@@ -344,7 +358,7 @@ func (a *connectivity) refresh(c actor.Context) {
 func (a *connectivity) live() []connpool.Live {
 	live := a.env.Live()
 	for i := range live {
-		live[i].Held = live[i].Held || a.env.wishes.allow[live[i].Peer]
+		live[i].Held = live[i].Held || a.env.allowed(live[i].Peer)
 	}
 	return live
 }
@@ -452,7 +466,7 @@ func (a *connectivity) Inspect() any {
 		Wanted  map[string][]string `json:"wanted"`
 		Allowed int                 `json:"allowed"`
 		Dialled int                 `json:"proactive_dials"`
-	}{wanted, len(a.env.wishes.allow), len(a.filler.dials)}
+	}{wanted, a.env.Allowed.Len(), len(a.filler.dials)}
 }
 
 func (a *connectivity) String() string {

@@ -55,6 +55,8 @@ type Env struct {
 	Dials view.Log[identity.NodeID, DialAttempt]
 	// Owners says who wants a peer connected. Written by connectivity.
 	Owners view.Map[identity.NodeID, []string]
+	// Allowed are the peers that are never banned. Written by connectivity.
+	Allowed view.Map[identity.NodeID, struct{}]
 	// Choices remembers how candidates to dial were chosen. Written by
 	// connectivity.
 	Choices view.Ring[connpool.Choice]
@@ -126,7 +128,10 @@ type Settings struct {
 
 // NewEnv derives the rest of an Env from its settings.
 func NewEnv(s Settings) *Env {
-	e := &Env{Settings: s, Key: s.Secret.PublicKey(), wishes: newWishes(s.Allow)}
+	e := &Env{Settings: s, Key: s.Secret.PublicKey(), wishes: newWishes()}
+	for _, peer := range s.Allow {
+		e.Allowed.Set(peer, struct{}{})
+	}
 	e.Self = e.Key.NodeID()
 	at := func(path string) *actor.PID { return s.System.NewLocalPID(s.Root + "/node/" + path) }
 	e.Node = s.System.NewLocalPID(s.Root + "/node")
@@ -152,8 +157,18 @@ func (e *Env) Credit() (inUsed, inLimit, outUsed, outLimit int64) {
 	return e.budgets.Inbound.Used(), e.budgets.Inbound.Limit(), e.budgets.Outbound.Used(), e.budgets.Outbound.Limit()
 }
 
-// banned reports an active ban of the peer as ErrBanned.
+// allowed reports whether the peer is on the allow list: never banned.
+func (e *Env) allowed(peer identity.NodeID) bool {
+	_, ok := e.Allowed.Get(peer)
+	return ok
+}
+
+// banned reports an active ban of the peer as ErrBanned. One of a peer that is
+// allowed is none, also in the moment before it is lifted.
 func (e *Env) banned(peer identity.NodeID, now time.Time) error {
+	if e.allowed(peer) {
+		return nil
+	}
 	if until, reason, ok := e.Store.View().Banned(peer, now); ok {
 		return &BannedError{Peer: peer, Until: until, Reason: reason}
 	}

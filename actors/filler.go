@@ -191,7 +191,7 @@ func (f *filler) consider(p peerstore.Peer, now time.Time) (group, out string) {
 	switch {
 	case connected:
 		out = "connected"
-	case p.Banned(now):
+	case f.env.banned(p.ID, now) != nil:
 		out = "banned until " + p.BannedUntil.UTC().Format(time.RFC3339)
 	case err != nil:
 		out = "none of its addresses can be dialled"

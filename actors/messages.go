@@ -275,7 +275,7 @@ type PeersImported struct {
 // Imported counts what an import did.
 type Imported struct {
 	Added, Merged int
-	Skipped       int // the node itself
+	Skipped       int // the node itself, and mere bans of peers on the allow list
 }
 
 // StoreTroubled is published when the peer store cannot be written, and again
@@ -524,7 +524,7 @@ type (
 )
 
 // AllowPeer puts a peer on the list of those who are never banned, or takes it
-// off. A ban that there is ends. Reply: PeerAllowed.
+// off. A ban that there is ends: from now on nobody minds it. Reply: PeerAllowed.
 type AllowPeer struct {
 	Token uint64
 	Peer  identity.NodeID

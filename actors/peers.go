@@ -109,7 +109,7 @@ func (p *peers) Receive(c actor.Context) {
 }
 
 func (p *peers) add(c actor.Context, m AddPeer) {
-	merged, err := p.env.Store.Add(supervisor.Now(c), m.Peer)
+	merged, err := p.env.Store.Add(supervisor.Now(c), p.spared(m.Peer))
 	if err != nil || !m.Durable {
 		p.answer(c, owed{to: c.Sender(), reply: func(error) any { return PeerAdded{m.Token, m.Peer.ID, err} }}, nil)
 		p.changed(c)
@@ -118,12 +118,31 @@ func (p *peers) add(c actor.Context, m AddPeer) {
 	p.durable(c, owed{to: c.Sender(), reply: func(err error) any { return PeerAdded{m.Token, merged.ID, err} }})
 }
 
-// importPeers adds records as they are, bans too.
+// spared is a record without its ban, if it is one of a peer that is never
+// banned.
+func (p *peers) spared(peer peerstore.Peer) peerstore.Peer {
+	id := peer.ID
+	if id.IsZero() {
+		id = peer.Key.NodeID()
+	}
+	if p.env.allowed(id) {
+		peer.BannedUntil, peer.BanReason = time.Time{}, ""
+	}
+	return peer
+}
+
+// importPeers adds records as they are, bans too, unless the peer is never
+// banned.
 func (p *peers) importPeers(c actor.Context, m ImportPeers) {
 	now := supervisor.Now(c)
 	var done Imported
 	var failed error
 	for _, peer := range m.Peers {
+		peer = p.spared(peer)
+		if peer.Key.IsZero() && peer.BannedUntil.IsZero() { // it was but a ban
+			done.Skipped++
+			continue
+		}
 		merged, added, err := p.env.Store.Import(now, peer)
 		switch {
 		case errors.Is(err, peerstore.ErrSelf):

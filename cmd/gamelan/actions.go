@@ -34,7 +34,7 @@ func addPeer(n *gamelan.Node) func(context.Context, string) (any, error) {
 type importedJSON struct {
 	Added   int `json:"added"`
 	Merged  int `json:"merged"`
-	Skipped int `json:"skipped"` // the node itself
+	Skipped int `json:"skipped"` // the node itself, and mere bans of allowed peers
 }
 
 // importPeers lets the API import peers into a node. What is wrong with the

@@ -104,5 +104,5 @@ func skippedText(n int) string {
 	if n == 0 {
 		return ""
 	}
-	return ", and this node itself left out"
+	return fmt.Sprintf(", and %d left out: this node itself, or mere bans of allowed peers", n)
 }

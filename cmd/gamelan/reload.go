@@ -9,7 +9,9 @@ import (
 
 	ma "github.com/multiformats/go-multiaddr"
 
+	"github.com/gamelan-p2p/gamelan/actors"
 	"github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/config"
+	"github.com/gamelan-p2p/gamelan/identity"
 )
 
 // reload reads the settings again and takes over what a running node can. A
@@ -64,6 +66,8 @@ func (d *daemon) take(ctx context.Context, c config.Change, now *config.Loaded) 
 		return d.addSeeds(ctx, now.Config.Node.Seeds)
 	case "node.public_addresses":
 		return d.setPublicAddresses(ctx, now.Config.Node.PublicAddresses)
+	case "connections.allow":
+		return d.setAllowed(ctx, now.Config.Node.Allow)
 	}
 	return nil
 }
@@ -82,6 +86,49 @@ func (d *daemon) addSeeds(ctx context.Context, seeds []string) error {
 		}
 	}
 	return errors.Join(errs...)
+}
+
+// setAllowed makes the peers on the allow list those named. A disk that does not
+// store the end of a ban keeps nobody off the list.
+func (d *daemon) setAllowed(ctx context.Context, texts []string) error {
+	old, err := parseNodeIDs(d.settings().Node.Allow)
+	if err != nil {
+		return err
+	}
+	ids, err := parseNodeIDs(texts)
+	if err != nil {
+		return err
+	}
+	for _, id := range ids {
+		if slices.Contains(old, id) {
+			continue
+		}
+		switch err := d.node.Allow(ctx, id); {
+		case errors.Is(err, actors.ErrStoreFailed), errors.Is(err, actors.ErrNotDurable):
+			d.say(true, "%s is allowed, but %s.", id, withoutPrefix(err))
+		case err != nil:
+			return err
+		}
+	}
+	for _, id := range old {
+		if !slices.Contains(ids, id) {
+			if err := d.node.Disallow(ctx, id); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+func parseNodeIDs(texts []string) ([]identity.NodeID, error) {
+	ids := make([]identity.NodeID, len(texts))
+	for i, t := range texts {
+		var err error
+		if ids[i], err = identity.ParseNodeID(t); err != nil {
+			return nil, err
+		}
+	}
+	return ids, nil
 }
 
 func (d *daemon) setPublicAddresses(ctx context.Context, texts []string) error {

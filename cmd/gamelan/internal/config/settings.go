@@ -160,8 +160,8 @@ var Settings = []Setting{
 		at:  func(c *Config) any { return &c.Node.ExcludeDial },
 	},
 	{
-		Key: "connections.allow", Kind: NodeIDs, Most: 1000, Example: `["73e66fe1303c455935f1c9eec3"]`,
-		Doc: "Peers that are not banned, by rule or on request. A ban from before, stored or imported, holds until gamelan unban.",
+		Key: "connections.allow", Kind: NodeIDs, Most: 1000, Reload: true, Example: `["73e66fe1303c455935f1c9eec3"]`,
+		Doc: "Peers that are never banned, by rule, on request or by an import. A ban from before ends.",
 		at:  func(c *Config) any { return &c.Node.Allow },
 	},
 	{
