@@ -22,6 +22,7 @@ type app struct {
 	dir                      dataDir
 	sources                  config.Sources // of the settings, without a verb's own flags
 	configArg                string         // as --config was given
+	signals                  *signals       // of a verb that catches them
 	parser                   *kong.Kong
 }
 
@@ -116,6 +117,10 @@ func run(ctx context.Context, args []string, a *app) (code int) {
 	}
 	a.setSources(c.Config, c.DataDir)
 	verb := k.Selected().Target.Addr().Interface()
+	if _, ok := verb.(*nodeCmd); ok { // before its settings: reading them may take long
+		a.signals = catchSignals(a.err)
+		defer a.signals.stop()
+	}
 	if _, ok := verb.(aside); !ok {
 		if err := a.locate(a.load(nil)); err != nil {
 			return a.fail(err)

@@ -26,8 +26,6 @@ func (*nodeCmd) Help() string {
 // Run starts the node and waits until it is told to stop, by a signal or over
 // its socket, or stops by itself.
 func (c *nodeCmd) Run(a *app) error {
-	signals := catchSignals(a.err)
-	defer signals.stop()
 	flags := settingFlags(c.Plugins)
 	l := a.load(flags)
 	for _, n := range l.Notes {
@@ -51,7 +49,7 @@ func (c *nodeCmd) Run(a *app) error {
 		return err
 	}
 	defer release()
-	return newDaemon(a, flags, l).run(id, signals)
+	return newDaemon(a, flags, l).run(id, a.signals)
 }
 
 // identity reads the identity of the data directory, or makes one.

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"net"
 	"os"
 	"path/filepath"
@@ -32,6 +33,7 @@ func serviceCmds(cmds map[string]func(*testscript.TestScript, bool, []string)) {
 	cmds["notified"] = notified
 	cmds["signal"] = signalNode
 	cmds["waitcredit"] = waitCredit
+	cmds["hupearly"] = hupEarly
 }
 
 // manager opens a socket for word of a service, and names it in NOTIFY_SOCKET.
@@ -116,4 +118,24 @@ func waitCredit(ts *testscript.TestScript, _ bool, args []string) {
 			ts.Fatalf("nothing is in work in %s", args[0])
 		}
 	}
+}
+
+// hupearly DIR FIFO sends HUP to the node in DIR as soon as it reads the FIFO, and
+// then lets it read that there is nothing. Later there is an empty file instead.
+func hupEarly(ts *testscript.TestScript, _ bool, args []string) {
+	path := ts.MkAbs(args[1])
+	var fifo *os.File
+	for end := time.Now().Add(patience); ; time.Sleep(5 * time.Millisecond) {
+		var err error
+		if fifo, err = os.OpenFile(path, os.O_WRONLY|syscall.O_NONBLOCK, 0); err == nil {
+			break
+		}
+		if !errors.Is(err, syscall.ENXIO) || time.Now().After(end) { // ENXIO: nobody reads
+			ts.Fatalf("nobody reads %s: %v", path, err)
+		}
+	}
+	signalNode(ts, false, []string{"HUP", args[0]})
+	ts.Check(os.Remove(path))
+	ts.Check(os.WriteFile(path, nil, 0o600))
+	ts.Check(fifo.Close())
 }

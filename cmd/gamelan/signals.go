@@ -13,7 +13,8 @@ import (
 const signalsHelp = "TERM and INT finish what was accepted and end, a second one ends at once; HUP reads the settings again; " +
 	"QUIT writes the stacks of all goroutines to standard error and goes on (ABRT does so and ends)."
 
-// signals are HUP and QUIT; TERM and INT end the app's context.
+// signals are HUP and QUIT; TERM and INT end the app's context. A HUP that comes
+// before the node is up is remembered.
 type signals struct {
 	reload chan struct{}
 	caught chan os.Signal
