@@ -26,11 +26,12 @@ type inbox struct {
 	peer    identity.NodeID
 	account *credit.Account
 
-	reading  *inStream
+	reading  *inStream // has a task, or rests
 	queue    []*inStream
 	recent   []time.Time // takeovers of the last second
 	serial   uint64
 	stallAt  *supervisor.Timer
+	restAt   *supervisor.Timer // of readerTick
 	received atomic.Uint64
 	waiting  atomic.Int64 // since when the reader waits for credit, Unix ns; 0: it does not
 }
@@ -38,15 +39,10 @@ type inbox struct {
 // inStream is one messaging substream of the peer.
 type inStream struct {
 	name     string
-	stream   deadlineStream
 	conn     *ConnRef
+	rest     *rest // has the substream
+	disown   func()
 	superior atomic.Bool // a newer one has taken over
-}
-
-// deadlineStream is a substream whose reading can be bounded in time.
-type deadlineStream interface {
-	protocol.Stream
-	SetReadDeadline(time.Time) error
 }
 
 // readerBlocked says that the reader waits for credit.
@@ -55,10 +51,16 @@ type readerBlocked struct{}
 // stallTick looks whether it still does.
 type stallTick struct{}
 
+// readerTick looks whether the reader has waited since the last one.
+type readerTick struct{}
+
 const (
 	maxDraining  = 4  // older substreams that may still have to be delivered
 	maxTakeovers = 10 // in a second
-	stallLimit   = 10 * time.Second
+	// readerIdle is how long a reader waits for the next message, twice at
+	// most, before it gives its goroutine back.
+	readerIdle = time.Second
+	stallLimit = 10 * time.Second
 	// A frame that has begun must make progress: this long, and a second
 	// more for each stallBytes.
 	frameLimit = time.Minute
@@ -87,19 +89,24 @@ func (b *inbox) opened(c actor.Context, m SubstreamOpened) {
 	if !ok {
 		return
 	}
-	stream, ok := taken.(deadlineStream)
+	stream, ok := taken.(quietStream)
 	if !ok || !b.mayTakeOver(supervisor.Now(c)) {
 		taken.Close()
 		return
 	}
 	b.serial++
-	in := &inStream{name: fmt.Sprintf("reader-%d", b.serial), stream: stream, conn: m.Conn}
+	in := &inStream{name: fmt.Sprintf("reader-%d", b.serial), conn: m.Conn}
+	in.rest = newRest(c, in.name, stream)
+	in.disown = supervisor.Own(c, stream)
 	if b.reading == nil {
 		b.read(c, in)
 		return
 	}
 	b.recent = append(b.recent, supervisor.Now(c))
 	b.reading.supersede()
+	if b.reading.rest.resting {
+		b.wake(c) // to be told that nothing has come
+	}
 	for _, older := range b.queue {
 		older.supersede()
 	}
@@ -119,25 +126,54 @@ func (b *inbox) mayTakeOver(now time.Time) bool {
 // supersede lets the reader finish what has arrived and no more.
 func (in *inStream) supersede() {
 	in.superior.Store(true)
-	in.stream.SetReadDeadline(longAgo)
+	in.rest.stream.SetReadDeadline(longAgo)
 }
 
 // allow bounds the reading from now on, unless a newer substream has taken over:
 // then what has arrived is all that is read, whatever is wanted of a frame.
 func (in *inStream) allow(until time.Time) {
-	in.stream.SetReadDeadline(until)
+	in.rest.stream.SetReadDeadline(until)
 	if in.superior.Load() {
-		in.stream.SetReadDeadline(longAgo)
+		in.rest.stream.SetReadDeadline(longAgo)
 	}
 }
 
 func (b *inbox) read(c actor.Context, in *inStream) {
 	b.reading = in
+	b.wake(c)
+}
+
+// wake starts a task that reads.
+func (b *inbox) wake(c actor.Context) {
+	in := b.reading
+	in.rest.wakes()
+	in.allow(time.Time{})
 	r := reader{
 		in: in, box: b, key: in.conn.Key,
-		frames: frame.NewReader(in.stream, b.env.Profile.Limits.MessageBody),
+		frames: frame.NewReader(in.rest.stream, b.env.Profile.Limits.MessageBody),
 	}
-	supervisor.Go(c, in.name, in.stream, r.run)
+	supervisor.Go(c, in.name, in.rest, r.run)
+	if b.restAt != nil {
+		b.restAt.Stop()
+	}
+	b.restAt = supervisor.After(c, readerIdle, readerTick{})
+}
+
+// heard says that something has arrived on a substream that rests, or is about
+// to.
+func (b *inbox) heard(c actor.Context, m arrival) {
+	if b.reading != nil && b.reading.name == m.name && b.reading.rest.arrives() {
+		b.wake(c)
+	}
+}
+
+// tick lets a reader rest that has waited since the last one.
+func (b *inbox) tick(c actor.Context) {
+	b.restAt = nil
+	if b.reading != nil && !b.reading.rest.resting {
+		b.reading.rest.interrupt()
+		b.restAt = supervisor.After(c, readerIdle, readerTick{})
+	}
 }
 
 // readerDone is the end of a reader; it reports whether the task was one.
@@ -146,7 +182,14 @@ func (b *inbox) readerDone(c actor.Context, m supervisor.TaskDone) bool {
 		return false
 	}
 	in := b.reading
+	if errors.Is(m.Err, errResting) {
+		if in.rest.rests() || in.superior.Load() {
+			b.wake(c)
+		}
+		return true
+	}
 	b.reading = nil
+	in.disown()
 	b.waiting.Store(0)
 	if errors.Is(m.Err, protocol.ErrViolation) {
 		c.Send(b.env.Connectivity, PeerViolated{Peer: b.peer, Key: in.conn.Key, Conn: in.conn.ID, Err: m.Err})
@@ -226,7 +269,7 @@ func (r *reader) run(ctx context.Context) error {
 				return err
 			}
 		}
-		n, err := r.frames.Next() // where an idle reader waits, so not deeper
+		n, err := r.next()
 		if err != nil {
 			if undelivered := r.deliver(ctx); undelivered != nil {
 				return undelivered
@@ -236,6 +279,36 @@ func (r *reader) run(ctx context.Context) error {
 		if err := r.message(ctx, n); err != nil {
 			return err
 		}
+	}
+}
+
+// next returns the length of the next message. When none has come for long, and
+// no part of one, it lets the substream rest.
+func (r *reader) next() (int, error) {
+	if r.frames.Ready() {
+		return r.frames.Next()
+	}
+	rest := r.in.rest
+	nothing := func(err error) bool { return transport.IsTimeout(err) && r.frames.Buffered() == 0 }
+	for {
+		rest.begin()
+		n, err := r.frames.Next()
+		if !rest.end() || r.in.superior.Load() {
+			return n, err
+		}
+		if nothing(err) {
+			rest.stream.Notify(rest.heard)
+			r.frames.Resume()
+			if n, err = r.frames.Next(); nothing(err) {
+				return 0, rest.leave()
+			}
+			rest.stream.Notify(nil)
+		}
+		r.in.allow(time.Time{})
+		if !transport.IsTimeout(err) {
+			return n, err
+		}
+		r.frames.Resume() // a part of a header is there
 	}
 }
 
@@ -253,7 +326,7 @@ func (r *reader) end() {
 func (r *reader) ended(err error) error {
 	switch {
 	case errors.Is(err, io.EOF):
-		return r.in.stream.CloseWrite() // the peer has ended its half: so do we
+		return r.in.rest.stream.CloseWrite() // the peer has ended its half: so do we
 	case errors.Is(err, frame.ErrTooLong):
 		return protocol.Violated("messaging", protocol.BanMedium, err)
 	case r.in.superior.Load() && transport.IsTimeout(err):

@@ -55,6 +55,9 @@ func (m *Enqueue) settle(o protocol.Outcome) {
 	m.tell(o)
 }
 
+// maxTold is how many outcomes are told together.
+const maxTold = 64
+
 // settleAll settles many at once and returns their credit in one go. Told is
 // what the outcomes are gathered in; it is empty before and after.
 func settleAll(all []messaging.Settled[*Enqueue], told *supervisor.Bundle) {
@@ -93,7 +96,7 @@ func settleAll(all []messaging.Settled[*Enqueue], told *supervisor.Bundle) {
 		if m == nil {
 			continue
 		}
-		if last != nil && last.reply != m.reply {
+		if last != nil && last.reply != m.reply || len(*told) == maxTold {
 			flush()
 		}
 		if last = m; m.ours {

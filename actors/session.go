@@ -13,6 +13,7 @@ import (
 	"github.com/gamelan-p2p/gamelan/protocol/messaging"
 	"github.com/gamelan-p2p/gamelan/protocol/negotiate"
 	"github.com/gamelan-p2p/gamelan/supervisor"
+	"github.com/gamelan-p2p/gamelan/transport"
 	"github.com/gamelan-p2p/gamelan/transport/mux"
 	"github.com/gamelan-p2p/gamelan/transport/upgrade"
 )
@@ -35,6 +36,8 @@ type session struct {
 	conn     *ConnRef
 	existing bool            // conn was there already when we asked: it may have ended
 	stream   protocol.Stream // our substream; nil if none
+	disown   func()          // of it
+	ear      *rest           // waits for its end
 	gen      uint64          // of our substream
 	ended    error           // our substream has ended at the other side
 
@@ -146,7 +149,7 @@ func (s *session) Receive(c actor.Context) {
 	case finishSubstreams:
 		s.beginFinish(c, m)
 	case supervisor.Done[finSent]:
-		// The watcher hears the peer's end; a failed FIN ends there as well.
+		// The peer's end is heard; a failed FIN ends there as well.
 	case finTimeout:
 		if m.gen == s.gen {
 			s.streamEnded(c, errNoAnswer)
@@ -157,6 +160,10 @@ func (s *session) Receive(c actor.Context) {
 		s.in.blocked(c)
 	case stallTick:
 		s.in.stalled(c)
+	case readerTick:
+		s.in.tick(c)
+	case arrival:
+		s.heard(c, m)
 	case supervisor.Drain:
 		s.beginDrain(c)
 	case idleTick:
@@ -282,21 +289,38 @@ func dialReason(err error) protocol.Reason {
 }
 
 func (s *session) opened(c actor.Context, m SubstreamOpened) {
-	stream, ok := m.Stream.Take()
+	taken, ok := m.Stream.Take()
+	if !ok {
+		return
+	}
+	stream, ok := taken.(quietStream)
 	if !ok || m.Token != s.dialing {
-		if ok {
-			stream.Close()
-		}
+		taken.Close()
 		return
 	}
 	s.dialing = 0
 	s.conn, s.stream, s.ended = m.Conn, stream, nil
+	s.disown = supervisor.Own(c, stream)
 	s.gen++
-	supervisor.Go(c, watchName(s.gen), stream, func(context.Context) error { return watch(stream) })
+	s.ear = newRest(c, watchName(s.gen), stream)
+	ear := s.ear
+	supervisor.Go(c, watchName(s.gen), ear, func(context.Context) error { return listen(ear) })
 	s.do(c, s.out.Opened(supervisor.Now(c)))
 }
 
 func watchName(gen uint64) string { return fmt.Sprintf("watch-%d", gen) }
+
+// listen arranges that the end of our substream is heard, unless it has come.
+func listen(ear *rest) error {
+	ear.stream.Notify(ear.heard)
+	ear.stream.SetReadDeadline(longAgo)
+	err := watch(ear.stream)
+	ear.stream.SetReadDeadline(time.Time{})
+	if transport.IsTimeout(err) {
+		return ear.leave()
+	}
+	return err
+}
 
 // watch waits for the end of our substream. The peer never writes on it.
 func watch(stream protocol.Stream) error {
@@ -306,6 +330,24 @@ func watch(stream protocol.Stream) error {
 		return errors.New("actors: the peer wrote on a one-way substream")
 	}
 	return err
+}
+
+// heard says that our substream has something to read, which is its end, or that
+// the peer's has.
+func (s *session) heard(c actor.Context, m arrival) {
+	if m.name != watchName(s.gen) {
+		s.in.heard(c, m)
+		return
+	}
+	if s.stream != nil && s.ear.arrives() {
+		s.watch(c)
+	}
+}
+
+func (s *session) watch(c actor.Context) {
+	s.ear.wakes()
+	stream := s.stream
+	supervisor.Go(c, watchName(s.gen), s.ear, func(context.Context) error { return watch(stream) })
 }
 
 func (s *session) openFailed(c actor.Context, m SubstreamFailed) {
@@ -382,6 +424,10 @@ func (s *session) taskDone(c actor.Context, m supervisor.TaskDone) {
 		return
 	}
 	switch {
+	case m.Name == watchName(s.gen) && errors.Is(m.Err, errResting):
+		if s.ear.rests() && s.stream != nil {
+			s.watch(c)
+		}
 	case m.Name == watchName(s.gen):
 		s.streamEnded(c, m.Err)
 	case s.in.readerDone(c, m):
@@ -405,6 +451,7 @@ func (s *session) drop() {
 	s.mark = 0
 	s.writer.stop()
 	if s.stream != nil {
+		s.disown()
 		s.stream.Close()
 		s.stream = nil
 	}

@@ -44,6 +44,13 @@ func Tell(ctx context.Context, msg any) {
 	t.cell.post(t.gen, msg)
 }
 
+// Teller returns a function that does what Tell does, for callbacks from outside
+// of any task. It may be called from any goroutine, at any time.
+func Teller(c actor.Context) (tell func(msg any)) {
+	w := of(c)
+	return func(msg any) { w.cell.post(w.gen, msg) }
+}
+
 type taskKey struct{}
 
 // task is one running Go or Do.

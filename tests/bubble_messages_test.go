@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"maps"
 	"slices"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -286,6 +287,51 @@ func TestBubbleWaitTwice(t *testing.T) {
 		}
 		if out := <-p.Done(); out.Kind != protocol.Confirmed {
 			t.Errorf("done: got %v, want confirmed", out)
+		}
+	})
+}
+
+// TestBubbleQuietSubstreamsNeedNoTask lets messaging substreams be quiet: their
+// tasks end, and yet the next message arrives, and the end of the connection is
+// noticed.
+func TestBubbleQuietSubstreamsNeedNoTask(t *testing.T) {
+	gamelantest.Bubble(t, func(t *testing.T) {
+		net := gamelantest.NewNetwork(t)
+		heard := gamelantest.NewCollector()
+		a := net.Start(gamelan.Config{}, gamelan.WithHandler(gamelantest.NewCollector().New))
+		b := net.Start(gamelan.Config{}, gamelan.WithHandler(heard.New))
+		net.Connect(a, b)
+		rest := func(when string) {
+			t.Helper()
+			time.Sleep(3 * time.Second)
+			synctest.Wait()
+			for _, at := range []struct{ node, peer *gamelantest.Node }{{a, b}, {b, a}} {
+				path := "services/messaging/" + at.peer.ID().String()
+				for _, i := range at.node.Tree().Snapshot() {
+					if strings.HasSuffix(i.Path, path) && len(i.Tasks) > 0 {
+						t.Errorf("%s: node %d has the tasks %v for its peer, want none", when, at.node.Number, i.Tasks)
+					}
+				}
+			}
+		}
+		for i := range 3 {
+			want := fmt.Sprintf("message %d", i)
+			for _, p := range []*gamelan.Pending{enqueue(t, a, b, want), enqueue(t, b, a, want)} {
+				if out := p.Wait(t.Context()); out.Kind != protocol.Confirmed {
+					t.Errorf("%s: got %v, want confirmed", want, out)
+				}
+			}
+			rest("after " + want)
+			if got := heard.Bodies(); len(got) != i+1 || got[i] != want {
+				t.Errorf("got %q, want %q last", got, want)
+			}
+		}
+		if err := a.Disconnect(t.Context(), b.ID()); err != nil {
+			t.Fatal(err)
+		}
+		rest("after the end of the connection")
+		if line := lineOf(t, b, "services/messaging/"+a.ID().String()); !strings.Contains(line, "out idle") {
+			t.Errorf("the tree says %q after the end of the connection, want that nothing is open", line)
 		}
 	})
 }

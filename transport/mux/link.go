@@ -94,10 +94,17 @@ func newLink(conn net.Conn, client bool, cfg Config) *link {
 // the reader stops at the next boundary. The first cause counts, except that
 // an earlier failure of a write says more than the hang-up that followed.
 func (l *link) end(cause error) {
+	if l.begin(cause) {
+		l.notifyAll()
+	}
+}
+
+// begin reports whether this was the first cause.
+func (l *link) begin(cause error) bool {
 	l.endMu.Lock()
 	defer l.endMu.Unlock()
 	if l.cause != nil {
-		return
+		return false
 	}
 	if errors.Is(cause, io.EOF) {
 		cause = ErrHungUp // or a substream's reader would take it for a FIN
@@ -108,6 +115,7 @@ func (l *link) end(cause error) {
 	l.cause = ended(cause)
 	l.swallow.Store(true)
 	close(l.over)
+	return true
 }
 
 // err is the cause of the end, nil while there is none.

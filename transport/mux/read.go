@@ -18,6 +18,8 @@ type reader struct {
 	skip    uint32  // of a body that the library must not see
 	fin     *Stream // its FIN follows when rest is through
 	refused uint32  // to be reset for the peer, outside the lock; 0 is none
+	heard   *Stream // of the frame in hand, when its flags said which; or
+	heardID uint32  // of its data; 0: none
 	ended   bool
 }
 
@@ -36,6 +38,11 @@ func (l *link) Read(p []byte) (int, error) {
 		r.running = true
 	}
 	for {
+		if r.heardID != 0 && r.boundary() {
+			st, id := r.heard, r.heardID
+			r.heard, r.heardID = nil, 0
+			l.arrived(st, id)
+		}
 		switch {
 		case len(r.out) > 0:
 			n := copy(p, r.out)
@@ -89,6 +96,11 @@ func (l *link) Read(p []byte) (int, error) {
 			l.stop(err)
 		}
 	}
+}
+
+// boundary reports whether the library has dealt with all that it was given.
+func (r *reader) boundary() bool {
+	return len(r.out) == 0 && r.rest == 0 && r.skip == 0 && r.fin == nil
 }
 
 // stop ends the reading if there is an error.
@@ -158,6 +170,9 @@ func (l *link) frame(h header) error {
 	}
 	if h.flags() == 0 {
 		r.rest = h.body()
+		if r.rest > 0 {
+			r.heardID = h.id()
+		}
 		r.give(h)
 		return nil
 	}
@@ -206,6 +221,9 @@ func (l *link) flagged(h header) error {
 		return nil
 	}
 
+	if flags&(flagFIN|flagRST) != 0 || h.body() > 0 {
+		r.heard, r.heardID = st, id
+	}
 	keep := flags & flagSYN
 	if !st.inbound && !st.acked && flags&(flagACK|flagFIN|flagRST) != 0 {
 		// An end without ACK would leave the library's entry of the open

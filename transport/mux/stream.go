@@ -47,6 +47,7 @@ type Stream struct {
 	finIn, finOut bool
 	closeTimer    *time.Timer
 	granted       time.Time // when the peer last gave credit
+	arrived       func()    // of Notify
 
 	state             atomic.Int32
 	bytesIn, bytesOut atomic.Uint64
@@ -310,6 +311,7 @@ func (st *Stream) drop(state int32) {
 	// frames; these do not wait for it.
 	st.lib.SetReadDeadline(past)
 	st.lib.SetWriteDeadline(past)
+	st.notify()
 	if err != nil {
 		l.session.fail(err)
 	}

@@ -2,6 +2,7 @@ package mux
 
 import (
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -24,6 +25,10 @@ type table struct {
 	// streams holds what is live, and what is dead but not yet handed to its
 	// owner: a substream can end before Open or Accept has returned it.
 	streams map[uint32]*Stream
+
+	// listening is how many of them have a Notify, so that the reader need not
+	// lock.
+	listening atomic.Int32
 
 	live, liveInbound int
 	reserved          int // opens whose SYN is not written yet
