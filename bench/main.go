@@ -51,6 +51,7 @@ func run(args []string, stdout, stderr io.Writer) error {
 	flags.SetOutput(stderr)
 	list := flags.Bool("list", false, "print the names of groups and cases and stop")
 	pattern := flags.String("run", "", "measure only groups and cases whose name matches this regular expression")
+	skip := flags.String("skip", "", "leave out groups whose name matches this regular expression")
 	rounds := flags.Int("rounds", 5, "rounds of each group")
 	window := flags.Duration("window", 220*time.Millisecond, "time that the clocks of one case run in one round")
 	results := flags.String("results", "results", "directory for the result files; empty: write none")
@@ -87,6 +88,11 @@ func run(args []string, stdout, stderr io.Writer) error {
 		return fmt.Errorf("-run: %w", err)
 	}
 	options := harness.Options{Rounds: *rounds, Window: *window}
+	if *skip != "" {
+		if options.Skip, err = regexp.Compile(*skip); err != nil {
+			return fmt.Errorf("-skip: %w", err)
+		}
+	}
 	if *long {
 		options.Args = []string{"-long"}
 	}

@@ -38,7 +38,7 @@ func (r Report) Text(w io.Writer) error {
 	p.linef("ratios are formed inside a round; both ends run in this process unless a group says otherwise; took %v", r.Took.Round(time.Second))
 	for _, g := range r.Groups {
 		p.linef("")
-		p.linef("%s: %s", g.Name, g.About)
+		p.linef("%s: %s (%v)", g.Name, g.About, g.Took.Round(time.Second))
 		p.table(func(t io.Writer) {
 			fmt.Fprintf(t, "  case\tmetric\tmedian\tmin–max\tratio to the first case\t\n")
 			for _, c := range g.Cases {

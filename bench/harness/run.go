@@ -23,6 +23,7 @@ type Options struct {
 	Rounds int            // 0: 5
 	Window time.Duration  // clocks of one case in one round; 0: 220 ms
 	Select *regexp.Regexp // groups and cases by name; nil: all
+	Skip   *regexp.Regexp // groups by name, left out; nil: none
 	Log    io.Writer      // progress; nil: none
 	Args   []string       // of the program, for the processes of Fresh cases
 }
@@ -37,9 +38,10 @@ type CaseResult struct {
 
 // GroupResult holds the results of one group.
 type GroupResult struct {
-	Name  string       `json:"name"`
-	About string       `json:"about"`
-	Cases []CaseResult `json:"cases"`
+	Name  string        `json:"name"`
+	About string        `json:"about"`
+	Took  time.Duration `json:"took_ns,omitempty"`
+	Cases []CaseResult  `json:"cases"`
 }
 
 // Child runs the one case that the parent process asked for, if this process
@@ -78,9 +80,10 @@ func Run(groups []Group, o Options) ([]GroupResult, error) {
 	var failed error
 	for _, g := range groups {
 		cases := g.selected(o.Select)
-		if len(cases) == 0 {
+		if len(cases) == 0 || o.Skip != nil && o.Skip.MatchString(g.Name) {
 			continue
 		}
+		begin := time.Now()
 		r := GroupResult{Name: g.Name, About: g.About, Cases: make([]CaseResult, len(cases))}
 		for i, c := range cases {
 			r.Cases[i] = CaseResult{Name: c.Name, Samples: map[int]Sample{}}
@@ -102,6 +105,7 @@ func Run(groups []Group, o Options) ([]GroupResult, error) {
 				r.Cases[i].Samples[round] = s
 			}
 		}
+		r.Took = time.Since(begin)
 		results = append(results, r)
 	}
 	return results, failed
