@@ -263,7 +263,10 @@ func (a *asker) Receive(c actor.Context) {
 		a.send(c)
 	case actors.Sent:
 		if m.Outcome.Kind != protocol.Confirmed {
-			a.done <- asked{err: fmt.Errorf("got %v, want confirmed", m.Outcome)}
+			select {
+			case a.done <- asked{err: fmt.Errorf("got %v, want confirmed", m.Outcome)}:
+			default: // nobody asks any more: the nodes are being closed
+			}
 		}
 	}
 }
