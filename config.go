@@ -39,9 +39,10 @@ type Config struct {
 	// is none; without DataDir a new one.
 	Secret *identity.Secret
 
-	// Listen are the multiaddrs to listen on. Default: a free loopback port on
-	// LocalNet, port 18189 of all interfaces elsewhere. [ListenNowhere] makes a
-	// node that only dials.
+	// Listen are the multiaddrs to listen on. Default: on LocalNet a free
+	// loopback port, which is kept in DataDir for the next start, because peers
+	// know no other; elsewhere port 18189 of all interfaces. Port 0 is another
+	// one at each start. [ListenNowhere] makes a node that only dials.
 	Listen []string
 
 	// PublicAddresses are the multiaddrs that other nodes are told to dial, at
@@ -221,6 +222,7 @@ type settled struct {
 	Config
 	profile protocol.Profile
 	listen  []ma.Multiaddr
+	anyPort bool // Listen has left the port open
 	public  []ma.Multiaddr
 	seeds   []peerstore.Peer
 	exempt  []netip.Prefix
@@ -334,7 +336,7 @@ func (s *settled) parse() (err error) {
 	case len(listen) == 1 && listen[0] == ListenNowhere:
 		listen = nil
 	case len(listen) == 0 && s.profile.TestAddresses:
-		listen = []string{"/ip4/127.0.0.1/tcp/0"}
+		listen, s.anyPort = []string{"/ip4/127.0.0.1/tcp/0"}, true
 	case len(listen) == 0:
 		listen = []string{"/ip4/0.0.0.0/tcp/18189"}
 	}

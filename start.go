@@ -182,7 +182,13 @@ func (b *builder) bind(ctx context.Context) error {
 		if t == nil {
 			return badConfig("Listen", fmt.Errorf("no transport of this node handles %s; use another kind of address, or add its transport", addr))
 		}
-		socket, err := t.Listen(ctx, addr)
+		listen := t.Listen
+		if b.anyPort && b.DataDir != "" {
+			listen = func(ctx context.Context, addr ma.Multiaddr) (transport.Listener, error) {
+				return b.listenWhereBefore(ctx, t, addr)
+			}
+		}
+		socket, err := listen(ctx, addr)
 		if err != nil {
 			return fmt.Errorf("gamelan: %w", err)
 		}

@@ -67,7 +67,7 @@ var Settings = []Setting{
 	},
 	{
 		Key: "node.listen", Kind: Addrs, Names: []string{"nowhere"}, Most: 16, Flag: "listen", Example: `["/ip4/0.0.0.0/tcp/18189"]`,
-		Dynamic: "a free loopback port on localnet, else port 18189 of all interfaces",
+		Dynamic: "on localnet a free loopback port, kept for the next start, else port 18189 of all interfaces",
 		Doc:     `Addresses to listen on. "nowhere" alone makes a node that only dials.`,
 		at:      func(c *Config) any { return &c.Node.Listen },
 	},

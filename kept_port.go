@@ -1,0 +1,72 @@
+package gamelan
+
+import (
+	"context"
+	"os"
+	"path/filepath"
+	"strings"
+
+	ma "github.com/multiformats/go-multiaddr"
+
+	"github.com/gamelan-p2p/gamelan/protocol/address"
+	"github.com/gamelan-p2p/gamelan/transport"
+)
+
+// listenFile is the name of the file, in a data directory, that holds the
+// address a node listened on last when [Config.Listen] left the port open. Where
+// it is missing or of no use, a free port is taken again.
+const listenFile = "listen"
+
+// listenWhereBefore binds the node to the port that it had last: peers know no
+// other. When another program has that port, a free one is taken and kept.
+func (b *builder) listenWhereBefore(ctx context.Context, t transport.Transport, anyPort ma.Multiaddr) (transport.Listener, error) {
+	path := filepath.Join(b.DataDir, listenFile)
+	before, taken := readListenFile(path), error(nil)
+	var socket transport.Listener
+	if before != nil && samePlace(before, anyPort) {
+		socket, taken = t.Listen(ctx, before)
+	}
+	if socket == nil {
+		var err error
+		if socket, err = t.Listen(ctx, anyPort); err != nil {
+			return nil, err
+		}
+	}
+	now := socket.Multiaddr()
+	if taken != nil {
+		b.logger.Warn("the port of before is not free, and peers know no other; choose one with Config.Listen", "before", before, "addr", now, "err", taken)
+	}
+	if before == nil || !before.Equal(now) {
+		if err := os.WriteFile(path, []byte(now.String()+"\n"), 0o600); err != nil {
+			b.logger.Warn("the port cannot be kept for the next start", "addr", now, "err", err)
+		}
+	}
+	return socket, nil
+}
+
+// readListenFile returns nothing when there is no address: whatever the file
+// holds, a free port does as well.
+func readListenFile(path string) ma.Multiaddr {
+	b, err := os.ReadFile(path)
+	if err != nil || len(b) > 256 {
+		return nil
+	}
+	a, err := address.Parse(strings.TrimSpace(string(b)))
+	if err != nil {
+		return nil
+	}
+	return a
+}
+
+// samePlace reports whether a and b differ in nothing but the TCP port.
+func samePlace(a, b ma.Multiaddr) bool {
+	if len(a) != len(b) {
+		return false
+	}
+	for i := range a {
+		if a[i].Protocol().Code != b[i].Protocol().Code || (a[i].Protocol().Code != ma.P_TCP && a[i].Value() != b[i].Value()) {
+			return false
+		}
+	}
+	return true
+}
