@@ -29,7 +29,7 @@ type Outcome = protocol.Outcome
 // instead: they never wait.
 type Node struct {
 	env    *actors.Env
-	up     chan struct{} // closed when root is set
+	up     chan struct{} // closed when root is set, while the actors start
 	root   *supervisor.Root
 	db     kv.DB
 	listen []*actors.Bound
@@ -174,14 +174,14 @@ func (n *Node) Seed() string {
 	return p.Seed()
 }
 
-// Tree shows the node's actors while they work. Until all of them are started it
-// waits.
+// Tree shows the node's actors while they start and work.
 func (n *Node) Tree() *supervisor.Root {
 	<-n.up
 	return n.root
 }
 
-// PID is the tree's topmost actor.
+// PID is the tree's topmost actor. Attach nothing there: a child of it that uses
+// up its restarts stops the node. Actors of yours belong to [Node.Spawn].
 func (n *Node) PID() *actor.PID { return n.env.Node }
 
 // Actors gives the addresses of the node's actors and what they share, for

@@ -7,6 +7,7 @@ import (
 
 	"github.com/asynkron/protoactor-go/actor"
 
+	"github.com/gamelan-p2p/gamelan/actors"
 	"github.com/gamelan-p2p/gamelan/protocol"
 	"github.com/gamelan-p2p/gamelan/protocol/rpc"
 	"github.com/gamelan-p2p/gamelan/supervisor"
@@ -24,6 +25,7 @@ type options struct {
 	handler    NewActor
 	protocols  []protocolOption
 	services   []rpc.Service
+	actors     []actorOption
 	system     *actor.ActorSystem
 	transports []transport.Transport
 	logger     *slog.Logger
@@ -35,6 +37,11 @@ type options struct {
 type protocolOption struct {
 	id  protocol.ID
 	new NewActor
+}
+
+type actorOption struct {
+	name string
+	new  NewActor
 }
 
 var errNoActor = errors.New("gamelan: no actor to register; give a function that makes one")
@@ -65,6 +72,21 @@ func WithProtocol(id protocol.ID, new NewActor) Option {
 			return err
 		}
 		o.protocols = append(o.protocols, protocolOption{id, new})
+		return nil
+	}
+}
+
+// WithActor runs an actor of yours that speaks no protocol, as [Node.Spawn] does,
+// before the node accepts its first connection.
+func WithActor(name string, new NewActor) Option {
+	return func(o *options) error {
+		if new == nil {
+			return errNoActor
+		}
+		if name == "" {
+			return actors.ErrBadName
+		}
+		o.actors = append(o.actors, actorOption{name, new})
 		return nil
 	}
 }

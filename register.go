@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
@@ -38,6 +39,44 @@ func (n *Node) RegisterHandler(new NewActor) error {
 		return errNoActor
 	}
 	return n.register(actors.Register{New: func() actor.Actor { return new(n) }})
+}
+
+// Spawn runs an actor of yours that speaks no protocol, such as one that holds
+// the state of a service, below extensions: it is in the tree under its name, of
+// 1 to 50 characters a-z 0-9 . _ -, is restarted when it panics, and when it does
+// so too often only it stops, to be tried again 30 s later. The PID stays right
+// over all of that. It ends when it is stopped by its PID, and with the node.
+func (n *Node) Spawn(name string, new NewActor) (*actor.PID, error) {
+	if new == nil {
+		return nil, errNoActor
+	}
+	if name == "" { // else it would be the handler
+		return nil, fmt.Errorf("gamelan: spawn: %w", actors.ErrBadName)
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), registerTimeout)
+	defer cancel()
+	r, err := ask[actors.Registered](ctx, n, n.env.Extensions, actors.Register{Actor: name, New: func() actor.Actor { return new(n) }})
+	if err = cmp.Or(err, r.Err); err != nil {
+		return nil, fmt.Errorf("gamelan: spawn %q: %w", name, err)
+	}
+	return r.PID, nil
+}
+
+// Actor finds an actor of yours, to send it messages, or to ask it with
+// [supervisor.Ask]: by the id of its protocol, by the name that [Node.Spawn] was
+// given, or as "handler" the one that hears plain messages. It is false when
+// there is none, also while one that failed too often waits for its next try.
+func (n *Node) Actor(name string) (*actor.PID, bool) {
+	below := n.env.Extensions.Id + "/"
+	if pid, ok := n.env.Protocols.Get(protocol.ID(name)); ok && strings.HasPrefix(pid.Id, below) {
+		return pid, true
+	}
+	if name == "" || strings.Contains(name, "/") {
+		return nil, false
+	}
+	pid := &actor.PID{Address: n.env.Extensions.Address, Id: below + name}
+	_, ok := n.env.System.ProcessRegistry.GetLocal(pid.Id)
+	return pid, ok
 }
 
 func (n *Node) register(m actors.Register) error {

@@ -27,8 +27,9 @@ import (
 )
 
 // Start builds and starts a node; it returns once the node listens, or why it
-// cannot. ctx bounds the starting, not the node's life. A user's actor that
-// blocks in its Started blocks Start.
+// cannot. ctx bounds the starting, not the node's life: when it ends first, the
+// error names the actors that have not got through their Started, where one of
+// yours may block, and Start returns within a second or two.
 func Start(ctx context.Context, cfg Config, opts ...Option) (*Node, error) {
 	var o options
 	for _, opt := range opts {
@@ -96,7 +97,7 @@ func (b *builder) build(ctx context.Context) (*Node, error) {
 	}
 	root, err := supervisor.Start(n.env.System, n.env.Root, tree(n.env, b.bound), supervisor.Options{
 		Runtime: b.runtime, Logger: b.logger, Phases: phases(), StopTimeout: closeTimeout,
-		Contained: n.contained, Published: n.events.publish, Fault: b.fault,
+		Contained: n.contained, Published: n.events.publish, Fault: b.fault, DontWait: true,
 	})
 	if err != nil {
 		return nil, err
@@ -110,10 +111,16 @@ func (b *builder) build(ctx context.Context) (*Node, error) {
 	}
 	if err != nil {
 		b.db = nil // the node closes it
-		return nil, errors.Join(err, n.Close(context.WithoutCancel(ctx)))
+		stop, cancel := context.WithTimeout(context.WithoutCancel(ctx), startGrace)
+		defer cancel()
+		return nil, errors.Join(err, n.Close(stop))
 	}
 	return n, nil
 }
+
+// startGrace is how long a node gets to stop whose start has failed or taken too
+// long: it has accepted nothing yet that had to be finished.
+const startGrace = time.Second
 
 func (b *builder) fill() (err error) {
 	if b.inspector && b.DataDir == "" {
@@ -314,6 +321,11 @@ func (b *builder) preregister(n *Node) error {
 			return err
 		}
 	}
+	for _, a := range b.actors {
+		if err := n.env.Preregister(actors.Register{Actor: a.name, New: func() actor.Actor { return a.new(n) }}); err != nil {
+			return err
+		}
+	}
 	for _, s := range b.services {
 		if err := n.env.PreregisterService(s); err != nil {
 			return err
@@ -324,6 +336,9 @@ func (b *builder) preregister(n *Node) error {
 
 // ready waits until what was registered is offered and the seeds are known.
 func (b *builder) ready(ctx context.Context, n *Node) error {
+	if err := n.root.Ready(ctx); err != nil {
+		return fmt.Errorf("gamelan: start: %w", err)
+	}
 	if _, err := ask[actors.Ready](ctx, n, n.env.Extensions, actors.AwaitReady{}); err != nil {
 		return fmt.Errorf("gamelan: start: %w", err)
 	}

@@ -23,7 +23,14 @@ const openTries = 3
 
 // OpenStream opens a substream to a peer, dialling it if need be, that speaks
 // the first of the protocols the peer accepts. The stream is the caller's:
-// Close it. It stays open when ctx ends.
+// Close it. It stays open when ctx ends, and reads and writes do not end with a
+// context of yours: bound them by SetDeadline, or have the context close it,
+//
+//	defer context.AfterFunc(ctx, func() { stream.Close() })()
+//
+// Errors: those of [Node.Dial]; [negotiate.ErrUnsupported] when the peer speaks
+// none of the protocols, with what it told us of; [actors.ErrOverloaded] when too
+// many wait for a place on the connection; [actors.ErrConnectionClosed]; ctx's.
 func (n *Node) OpenStream(ctx context.Context, peer identity.NodeID, ids ...protocol.ID) (*Stream, error) {
 	if len(ids) == 0 {
 		return nil, fmt.Errorf("gamelan: open stream to peer %s: no protocol was named; name at least one", peer)

@@ -20,6 +20,8 @@ var (
 	ErrDialCancelled    = errors.New("actors: the dial was cancelled; dial again")
 	ErrNotAdopted       = errors.New("actors: the finished connection was not taken over in time; dial again")
 	ErrOverloaded       = errors.New("actors: too many requests are waiting; try again later")
+	ErrNameTaken        = errors.New("actors: another actor has this name; choose another one")
+	ErrBadName          = errors.New("actors: the name of an actor is 1 to 50 characters a-z 0-9 . _ -")
 	ErrProtocolTaken    = errors.New("actors: another actor is registered for this protocol; unregister it first")
 	ErrTooManyProtocols = errors.New("actors: 20 protocols are registered, and peers accept no more; unregister one first")
 	ErrNotRegistered    = errors.New("actors: no actor is registered for this protocol")

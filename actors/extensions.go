@@ -25,12 +25,15 @@ func (e *Env) Preregister(m Register) error {
 	if err := x.check(&m); err != nil {
 		return err
 	}
-	if m.ID != "" && len(e.registrations.list) >= e.Profile.Limits.Protocols {
+	if m.ID != "" && x.protocols() >= e.Profile.Limits.Protocols {
 		return ErrTooManyProtocols
 	}
 	e.registrations.list = append(e.registrations.list, &registration{Register: m})
 	return nil
 }
+
+// plain tells whether the actor hears plain messages.
+func (r *Register) plain() bool { return r.ID == "" && r.Actor == "" }
 
 type registration struct {
 	Register
@@ -134,6 +137,9 @@ func (x *extensions) register(c actor.Context, m Register) {
 
 func (x *extensions) check(m *Register) error {
 	id := m.ID
+	if m.Actor != "" {
+		return x.checkActor(m)
+	}
 	if id == "" {
 		m.Name = handlerName
 		if x.byName(handlerName) != nil {
@@ -151,6 +157,34 @@ func (x *extensions) check(m *Register) error {
 	}
 	m.Name = x.freeName(id)
 	return nil
+}
+
+// maxActorName bounds the name of an actor without a protocol.
+const maxActorName = 50
+
+func (x *extensions) checkActor(m *Register) error {
+	m.Name = m.Actor
+	switch {
+	case len(m.Name) > maxActorName || strings.ContainsFunc(m.Name, badInName):
+		return fmt.Errorf("%w: got %q", ErrBadName, m.Name)
+	case m.Name == handlerName || x.byName(m.Name) != nil:
+		return fmt.Errorf("%w: %q", ErrNameTaken, m.Name)
+	}
+	return nil
+}
+
+func badInName(r rune) bool {
+	return !('a' <= r && r <= 'z' || '0' <= r && r <= '9' || r == '.' || r == '_' || r == '-')
+}
+
+// protocols counts what is, or may be, in the protocol table.
+func (x *extensions) protocols() (n int) {
+	for _, reg := range x.env.registrations.list {
+		if reg.Actor == "" {
+			n++
+		}
+	}
+	return n
 }
 
 // freeName makes a name for the tree out of a protocol id.
@@ -189,12 +223,15 @@ func (x *extensions) spawn(c actor.Context, reg *registration) {
 		return
 	}
 	kind := "handler"
-	if reg.ID != "" {
+	switch {
+	case reg.ID != "":
 		kind = "protocol"
+	case reg.Actor != "":
+		kind = "actor"
 	}
 	reg.alive, reg.failed = true, false
 	reg.pid = supervisor.Spawn(c, supervisor.Spec{Name: reg.Name, Kind: kind, New: reg.New, Alarm: handlerAlarm})
-	if reg.ID == "" {
+	if reg.plain() {
 		x.env.Handler.Open(reg.pid)
 	}
 	x.offer(c, reg)
@@ -203,6 +240,10 @@ func (x *extensions) spawn(c actor.Context, reg *registration) {
 // offer asks services to send what is meant for the protocol to its actor.
 func (x *extensions) offer(c actor.Context, reg *registration) {
 	if !reg.alive || reg.failed || len(reg.leaving) > 0 {
+		return
+	}
+	if reg.Actor != "" {
+		reg.joined(c, nil)
 		return
 	}
 	token := x.env.NewID()
@@ -247,7 +288,7 @@ func (a answer) send(c actor.Context, m any) {
 
 func (x *extensions) unregister(c actor.Context, m Unregister) {
 	for _, reg := range x.env.registrations.list {
-		if reg.ID == m.ID {
+		if reg.ID == m.ID && reg.Actor == "" {
 			x.stop(c, reg, answer{c.Sender(), m.Token})
 			return
 		}
@@ -268,6 +309,9 @@ func (x *extensions) stop(c actor.Context, reg *registration, to answer) {
 }
 
 func (x *extensions) withdraw(c actor.Context, reg *registration) {
+	if reg.Actor != "" {
+		return
+	}
 	if reg.ID == "" {
 		x.env.Handler.Close()
 		c.Request(x.env.Services, RemoveProtocol{ID: x.env.Profile.MessagingID, PID: x.env.Messaging})
@@ -291,7 +335,7 @@ func (x *extensions) failed(c actor.Context, m supervisor.ChildFailed) {
 	if reg == nil {
 		return
 	}
-	if reg.ID == "" {
+	if reg.plain() {
 		x.env.Handler.Close()
 	} else {
 		x.withdraw(c, reg)

@@ -596,7 +596,8 @@ type AddressesSet struct{ Err error }
 type Register struct {
 	Token uint64
 	Name  string      // path below extensions
-	ID    protocol.ID // "" for the handler of plain messages
+	ID    protocol.ID // "" for the handler of plain messages, and with Actor
+	Actor string      // the name of an actor that speaks no protocol
 	New   func() actor.Actor
 }
 

@@ -3,6 +3,7 @@ package protocol
 import (
 	"fmt"
 	"io"
+	"time"
 )
 
 // Stream is one substream of a connection as protocols see it. One goroutine
@@ -11,6 +12,13 @@ import (
 type Stream interface {
 	io.Reader
 	io.Writer
+	// SetDeadline bounds the reads and writes under way and to come; the zero
+	// time removes the bound. After it they return [os.ErrDeadlineExceeded], and
+	// the stream lives on. Without it they wait as long as the peer does: a
+	// context does not end them, but Close does, from any goroutine.
+	SetDeadline(t time.Time) error
+	SetReadDeadline(t time.Time) error
+	SetWriteDeadline(t time.Time) error
 	// CloseWrite ends our half: the peer reads EOF after what was written.
 	CloseWrite() error
 	// Close gives the stream back and does not wait. Who has called CloseWrite

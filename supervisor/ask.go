@@ -17,9 +17,31 @@ var ErrNoActor = errors.New("supervisor: no such actor")
 // ErrWrongReply reports a reply of another type than the one asked for.
 var ErrWrongReply = errors.New("supervisor: wrong reply type")
 
+// ErrUnhandled reports a message that the actor asked does not know.
+var ErrUnhandled = errors.New("supervisor: the actor does not know this message")
+
+// ErrFailed reports that the actor asked has panicked on the message. Errors
+// that match it wrap the [*PanicError].
+var ErrFailed = errors.New("supervisor: the actor failed on this message")
+
+// refusal answers an Ask in the place of an actor that will not.
+type refusal struct{ err error }
+
+// refuse answers the Ask that to belongs to, if it is one and has no answer yet.
+func refuse(sys *actor.ActorSystem, to *actor.PID, err error) {
+	if to == nil {
+		return
+	}
+	p, _ := sys.ProcessRegistry.Get(to)
+	if a, ok := p.(*asker); ok {
+		a.SendUserMessage(to, refusal{err})
+	}
+}
+
 // Ask sends msg to pid and waits for the reply, an R. It is for callers outside
-// the tree only: an actor that waits cannot be stopped. Errors: ctx's,
-// ErrNoActor and ErrWrongReply. A reply that comes too late is discarded.
+// the tree, tasks among them: an actor that waits cannot be stopped, and one that
+// asks itself waits for ever. Errors: ctx's, ErrNoActor, ErrWrongReply, and at once
+// ErrUnhandled and ErrFailed. A reply that comes too late is discarded.
 func Ask[R any](ctx context.Context, sys *actor.ActorSystem, pid *actor.PID, msg any) (R, error) {
 	var none R
 	reply, err := ask(ctx, sys, pid, msg)
@@ -84,6 +106,9 @@ func (a *asker) close() bool {
 func (a *asker) result(reply any) (any, error) {
 	if _, dead := reply.(*actor.DeadLetterResponse); dead {
 		return nil, ErrNoActor
+	}
+	if r, ok := reply.(refusal); ok {
+		return nil, r.err
 	}
 	return reply, nil
 }

@@ -6,6 +6,8 @@ import (
 	"log/slog"
 	"runtime"
 	"sync"
+
+	"github.com/asynkron/protoactor-go/actor"
 )
 
 // PanicError is a panic of an actor or a task. Value is what it panicked with;
@@ -77,6 +79,9 @@ func (c *cell) crashed(b *batch, value any) (again bool) {
 		c.fail(failure)
 	}
 	discard(body)
+	if e, ok := msg.(*actor.MessageEnvelope); ok && e.Sender != nil {
+		refuse(c.host.sys, e.Sender, fmt.Errorf("%w: %w", ErrFailed, failure))
+	}
 	if value == nil {
 		c.host.dispatch.Schedule(c.activate)
 		return false

@@ -17,6 +17,7 @@ type Options struct {
 	Runtime     Runtime       // nil: Real()
 	Logger      *slog.Logger  // nil: slog.Default()
 	Phases      []Phase       // in order, paths relative to tree; what is named nowhere stops with tree
+	DontWait    bool          // Start returns at once; Root.Ready waits
 	StopTimeout time.Duration // for a stop caused by failure, or with a context without deadline; 0: 10 s
 
 	// Contained is told of every contained panic, in the turn of the actor at
@@ -86,8 +87,28 @@ func Start(sys *actor.ActorSystem, name string, tree Spec, o Options) (*Root, er
 	if s, ok := r.host.rt.(*Seeded); ok {
 		s.settle(r.host.ready)
 	}
-	<-r.host.ready
+	if !o.DontWait {
+		<-r.host.ready
+	}
 	return r, nil
+}
+
+// Ready waits until every actor of the tree has got through its first Started;
+// it is for a tree that was started with DontWait. When ctx ends before, the
+// error wraps ctx's and names the actors that are still in it.
+func (r *Root) Ready(ctx context.Context) error {
+	select {
+	case <-r.host.ready:
+		return nil
+	case <-ctx.Done():
+	}
+	var paths []string
+	for _, i := range r.Snapshot() {
+		if i.State == StateStarting {
+			paths = append(paths, i.Path)
+		}
+	}
+	return fmt.Errorf("%w: not through Started: %s; see what it waits for, and have tasks do what waits", ctx.Err(), strings.Join(paths, ", "))
 }
 
 // reserved reports whether protoactor or this package names processes so.

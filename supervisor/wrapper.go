@@ -250,7 +250,7 @@ func Log(c actor.Context) *slog.Logger {
 }
 
 // Unhandled is the default case of every Receive: it ignores lifecycle
-// messages, counts and discards the rest.
+// messages, counts and discards the rest, and tells an [Ask] so.
 func Unhandled(c actor.Context) {
 	w := of(c)
 	msg := c.Message()
@@ -260,6 +260,9 @@ func Unhandled(c actor.Context) {
 	}
 	w.cell.unhandled.Add(1)
 	discard(msg)
+	if to := c.Sender(); to != nil {
+		refuse(w.host.sys, to, fmt.Errorf("%w: %s got %s", ErrUnhandled, w.cell.path(), typeName(msg)))
+	}
 }
 
 // Rand is this incarnation's randomness: the system's, or derived from the
