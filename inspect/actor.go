@@ -53,6 +53,7 @@ type Actor struct {
 
 	Contained  uint64   `json:"contained,omitempty"` // panics on peers' messages
 	Goroutines []string `json:"goroutines,omitempty"`
+	Tasks      []Task   `json:"tasks,omitempty"` // the oldest first
 	Children   int      `json:"children"`
 	Watchers   int      `json:"watchers"`
 	Labels     *Labels  `json:"labels,omitempty"`
@@ -90,6 +91,13 @@ type Current struct {
 	MessageType string    `json:"message_type"`
 	Since       time.Time `json:"since,omitzero"`
 	AgeMS       int64     `json:"age_ms"`
+}
+
+// Task is work that runs beside the messages of an actor. Many a task waits for
+// as long as its actor lives.
+type Task struct {
+	Name  string `json:"name"`
+	AgeMS int64  `json:"age_ms"`
 }
 
 // Quantiles of a duration in milliseconds.

@@ -52,7 +52,9 @@ func Handler(o Options) http.Handler {
 	}
 	h := &handler{Options: o}
 	mux := http.NewServeMux()
+	var endpoints []string
 	get := func(pattern string, f http.HandlerFunc) {
+		endpoints = append(endpoints, pattern)
 		mux.HandleFunc(pattern, only(f, http.MethodGet, http.MethodHead))
 	}
 	get("/healthz", h.healthz)
@@ -71,8 +73,12 @@ func Handler(o Options) http.Handler {
 	get("/v1/failures", h.failures)
 	get("/v1/deadletters", h.deadLetters)
 	get("/v1/messages", h.messages)
+	endpoints = append(endpoints, "/v1/actors/{path...}/stacks")
+	mux.HandleFunc("/v1", only(func(w http.ResponseWriter, _ *http.Request) {
+		reply(w, map[string][]string{"endpoints": endpoints})
+	}, http.MethodGet, http.MethodHead))
 	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
-		notFound(w, "there is nothing at "+Escape(r.URL.Path), "the API begins at /v1, for example /v1/tree")
+		notFound(w, "there is nothing at "+Escape(r.URL.Path), "what there is is listed at /v1, for example /v1/tree")
 	})
 	return guard(o.Hosts, mux)
 }

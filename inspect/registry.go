@@ -85,6 +85,9 @@ func actorOf(i *supervisor.Info, now time.Time) Actor {
 		},
 		Processed: i.Handled, BusyTotal: int64(i.BusyTime), Contained: i.Contained, Goroutines: i.Tasks,
 	}
+	for _, t := range i.Running {
+		a.Tasks = append(a.Tasks, Task{t.Name, t.Age.Milliseconds()})
+	}
 	if i.Message != "" {
 		a.Current = &Current{MessageType: i.Message, Since: i.Since, AgeMS: max(0, now.Sub(i.Since).Milliseconds())}
 	}

@@ -36,8 +36,9 @@ func newSnapshot(actors []Actor) *snapshot {
 }
 
 // find resolves a path as people write it: a full path, one below the tree's
-// first actors, or either with node ids as [ShortName] prints them. It finds
-// nothing when the path fits more than one actor.
+// first actors, or either with node ids as [ShortName] prints them; then the last
+// part of one, such as the name. It finds nothing when that fits more than one
+// actor.
 func (s *snapshot) find(path string) (int, bool) {
 	if i, ok := s.byID[path]; ok {
 		return i, true
@@ -50,6 +51,14 @@ func (s *snapshot) find(path string) (int, bool) {
 			continue
 		}
 		if top, below, ok := strings.Cut(id, "/"); ok && s.isTop(top) && samePath(below, path) {
+			found, n = i, n+1
+		}
+	}
+	if n > 0 {
+		return found, n == 1
+	}
+	for i := range s.actors {
+		if strings.HasSuffix(s.actors[i].ID, "/"+path) {
 			found, n = i, n+1
 		}
 	}

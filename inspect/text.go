@@ -8,6 +8,8 @@ import (
 	"strings"
 	"time"
 	"unicode/utf8"
+
+	"github.com/gamelan-p2p/gamelan/supervisor"
 )
 
 // TextOptions says how [Text] draws. Colour uses ANSI sequences; Width cuts
@@ -144,6 +146,13 @@ func note(a *Actor, now time.Time) string {
 	if f := a.LastFailure; f != nil && (a.State == BackingOff || a.State == Failed || a.State == Restarting) {
 		parts = append(parts, "failed: "+Escape(f.Reason))
 	}
+	if oldest := usersTask(a); oldest != nil {
+		text := fmt.Sprintf("task %s for %s", Escape(oldest.Name), round(time.Duration(oldest.AgeMS)*time.Millisecond))
+		if n := len(a.Tasks) - 1; n > 0 {
+			text += fmt.Sprintf(" and %s more", Number(uint64(n)))
+		}
+		parts = append(parts, text)
+	}
 	if a.Contained > 0 {
 		parts = append(parts, Number(a.Contained)+" contained")
 	}
@@ -151,6 +160,18 @@ func note(a *Actor, now time.Time) string {
 		parts = append(parts, Escape(a.Line))
 	}
 	return strings.Join(parts, " · ")
+}
+
+// usersTask is the oldest task of an actor of the user's that is older than a
+// message in hand may be. The node's own actors have tasks that always wait.
+func usersTask(a *Actor) *Task {
+	switch a.Kind {
+	case "handler", "protocol", "actor":
+		if len(a.Tasks) > 0 && a.Tasks[0].AgeMS >= supervisor.StuckAfter.Milliseconds() {
+			return &a.Tasks[0]
+		}
+	}
+	return nil
 }
 
 func round(d time.Duration) string {

@@ -1,6 +1,7 @@
 package supervisor
 
 import (
+	"cmp"
 	"reflect"
 	"slices"
 	"strings"
@@ -46,12 +47,19 @@ type Info struct {
 
 	BusyTime time.Duration // spent in Receive since the spawn
 	Tasks    []string      // names of the running Go and Do, sorted
+	Running  []TaskInfo    // the running Go, the oldest first
 	Message  string        // type in hand; empty when idle
 	Since    time.Time     // when the message in hand began
 
 	NextRestart   time.Time
 	LastFailure   *PanicError // also a contained one
 	LastFailureAt time.Time
+}
+
+// TaskInfo is a running Go. Many wait for as long as the actor lives.
+type TaskInfo struct {
+	Name string
+	Age  time.Duration
 }
 
 // snapshot returns all actors in the order of their paths: parents come before
@@ -129,8 +137,14 @@ func (h *host) infoAt(c *cell, now int64) Info {
 	}
 	for _, t := range c.tasks {
 		i.Tasks = append(i.Tasks, t.label())
+		if t.began > 0 {
+			i.Running = append(i.Running, TaskInfo{t.label(), time.Duration(now - t.began)})
+		}
 	}
 	slices.Sort(i.Tasks)
+	slices.SortFunc(i.Running, func(a, b TaskInfo) int {
+		return cmp.Or(cmp.Compare(b.Age, a.Age), strings.Compare(a.Name, b.Name))
+	})
 	switch c.state.Load() {
 	case stateStarting:
 		i.State = StateStarting

@@ -58,7 +58,8 @@ type task struct {
 	cell   *cell
 	gen    uint64
 	name   any
-	at     int // index in cell.tasks
+	at     int   // index in cell.tasks
+	began  int64 // nanoseconds on the host's clock; of a Go only
 	closer io.Closer
 	once   sync.Once
 	ctx    context.Context
@@ -97,6 +98,9 @@ func (w *wrapper) task(name any, closer io.Closer, long bool, body func(context.
 		if long { // too dear for short work
 			t.labels = pprof.WithLabels(t.labels, pprof.Labels(labelTask, t.label()))
 		}
+	}
+	if long {
+		t.began = c.host.nanos()
 	}
 	c.host.taskBegan()
 	c.mu.Lock()

@@ -2,6 +2,7 @@ package supervisor
 
 import (
 	"bytes"
+	"path"
 	"runtime/pprof"
 	"strconv"
 	"strings"
@@ -50,11 +51,32 @@ func (h *host) look() {
 	h.mu.RUnlock()
 	for _, c := range late {
 		i := h.info(c)
-		h.log.Warn("actor stuck", labelActor, i.Path, "message", i.Message, "since", i.Since, "stack", string(stacks(i.Path)))
+		stack := stacks(i.Path)
+		h.log.Warn("actor stuck", labelActor, i.Path, "message", i.Message, "since", i.Since, "in", waitsIn(stack, i.Type))
+		h.log.Debug("stack of a stuck actor", labelActor, i.Path, "stack", stackText(stack))
 	}
 	if busy {
 		h.watch()
 	}
+}
+
+// waitsIn is the innermost function in a stack that is neither the runtime's nor
+// of package sync or time, and where it is: "main.(*ledger).Receive ledger.go:42".
+func waitsIn(stack []byte, goType string) string {
+	for line := range strings.Lines(string(stack)) {
+		f := strings.Split(strings.TrimSpace(line), "\t") // "#", address, function+offset, file:line
+		if len(f) < 4 || f[0] != "#" {
+			continue
+		}
+		name, _, _ := strings.Cut(strings.TrimSpace(f[2]), "+")
+		pkg, _, _ := strings.Cut(name, ".")
+		switch pkg {
+		case "runtime", "sync", "time", "internal/poll", "internal/runtime/maps":
+			continue
+		}
+		return name + " " + path.Base(f[len(f)-1])
+	}
+	return goType
 }
 
 // stacks returns the goroutines that carry the actor's label: its turn and its

@@ -45,7 +45,7 @@ type cli struct {
 	Disconnect disconnectCmd `cmd:"" help:"Close the connections to peers."`
 	Ban        banCmd        `cmd:"" help:"Refuse connections with peers for a while."`
 	Unban      unbanCmd      `cmd:"" help:"Lift bans."`
-	Why        whyCmd        `cmd:"" help:"Explain why the node dials a peer of its own accord, or does not."`
+	Why        whyCmd        `cmd:"" help:"Explain what an actor is doing and where, or why the node dials a peer of its own accord."`
 	Store      storeCmd      `cmd:"" help:"The peer store on the disk."`
 	Tree       treeCmd       `cmd:"" help:"Show the actor tree of the running node."`
 	Settings   configCmd     `cmd:"" name:"config" help:"The settings: make, check, show and explain them."`

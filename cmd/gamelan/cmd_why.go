@@ -14,13 +14,17 @@ import (
 )
 
 type whyCmd struct {
-	Peer string `arg:"" help:"A node id or public key that gamelan peers lists."`
+	Peer string `arg:"" name:"peer-or-actor" help:"A node id or public key that gamelan peers lists, or the path or name of an actor in gamelan tree."`
 }
 
-// Run shows the last choice that looked at the peer, and its last dials.
+// Run shows the last choice that looked at the peer, and its last dials; of an
+// actor, what it does and where.
 func (c *whyCmd) Run(a *app) error {
 	if err := checkKnownPeer(c.Peer); err != nil {
-		return err
+		if strings.Contains(c.Peer, "::") {
+			return err
+		}
+		return whyActor(a, c.Peer)
 	}
 	var w whyAnswer
 	if err := newClient(a.dir).post(a.ctx, "/v1/peers/"+url.PathEscape(c.Peer)+":why", nil, &w); err != nil {

@@ -32,7 +32,7 @@ func Open(rw io.ReadWriter, ids []protocol.ID) (protocol.ID, error) {
 	}
 	// The peer may be gone already; the result is the same.
 	_, _ = rw.Write(appendFrame(nil, flagTerminate, ""))
-	return "", fmt.Errorf("%w: the peer takes none of %d", ErrUnsupported, len(ids))
+	return "", fmt.Errorf("%w: the peer takes none of %q", ErrUnsupported, ids)
 }
 
 func propose(rw io.ReadWriter, id protocol.ID) (accepted bool, err error) {
