@@ -29,7 +29,8 @@ func main() {
 	var j job
 	percent := flag.Int("percent", 100, "test this share of the mutants, drawn at random")
 	seed := flag.Int("seed", 8, "of the draw")
-	again := flag.Bool("again", false, "test again only what survived, hung, or stands in a file that has changed since")
+	again := flag.Bool("again", false, "test again only what survived, or stands in a file that has changed since")
+	sum := flag.Bool("sum", false, "only sum up what the log has, after a run that was stopped")
 	report := flag.Bool("report", false, "only write docs/mutation.md from the results")
 	flag.StringVar(&j.Root, "root", "../..", "the repository")
 	flag.Parse()
@@ -37,7 +38,7 @@ func main() {
 
 	var err error
 	if j.Root, err = filepath.Abs(j.Root); err == nil && !*report {
-		err = j.run(flag.Args())
+		err = j.run(flag.Args(), *sum)
 	}
 	if err == nil {
 		err = writeReport(j.Root)
@@ -58,9 +59,19 @@ type job struct {
 	Timeout       time.Duration // of one run of the package's tests
 }
 
-func (j job) run(pkgs []string) error {
+func (j job) run(pkgs []string, onlySum bool) error {
 	if len(pkgs) == 0 {
 		return errors.New("name the packages to test")
+	}
+	if onlySum {
+		for _, pkg := range pkgs {
+			j.Pkg = filepath.ToSlash(filepath.Clean(pkg))
+			j.Log = logOf(j.Root, j.Pkg)
+			if err := writeResult(j); err != nil {
+				return err
+			}
+		}
+		return nil
 	}
 	work, err := os.MkdirTemp("", "mutation-")
 	if err != nil {

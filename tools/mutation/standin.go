@@ -72,7 +72,7 @@ func (j job) judge(m mutant, dir string) int {
 			fmt.Fprintln(os.Stderr, "mutation:", err)
 			return exitNoBuild
 		}
-		if k, ok := known[m.key()]; ok && k.Source == m.Source && (k.Status == killed || k.Status == noBuild) {
+		if k, ok := known[m.key()]; ok && k.Source == m.Source && k.Status != survived {
 			return exitKilled
 		}
 	}
