@@ -278,6 +278,9 @@ func TestWatchdogNamesTheStuck(t *testing.T) {
 		if got := log.count("actor stuck"); got != 1 {
 			t.Errorf("warned %d times, want once", got)
 		}
+		if got := waitsIn(r.Stacks("t/tree"), ""); !strings.Contains(got, "dawdle ") {
+			t.Errorf("got a stuck actor in %q, want dawdle", got)
+		}
 		if got := string(r.Stacks("t/tree")); !strings.Contains(got, "dawdle") {
 			t.Errorf("stacks: got %q, want the goroutine in dawdle", got)
 		}

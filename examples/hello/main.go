@@ -85,7 +85,7 @@ func run(ctx context.Context) error {
 		return err
 	}
 	outcomes := make(chan gamelan.Outcome, 1)
-	pid, err := system.Root.SpawnNamed(actor.PropsFromProducer(func() actor.Actor { return greeter{alice, outcomes} }), "greeter")
+	pid, err := alice.Spawn("greeter", func(n *gamelan.Node) actor.Actor { return greeter{n, outcomes} })
 	if err != nil {
 		return err
 	}
