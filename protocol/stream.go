@@ -1,10 +1,24 @@
 package protocol
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"time"
 )
+
+// ErrUnsent reports a Write of which nothing has left: the stream had come to
+// its end before. Not every such Write is known for one.
+var ErrUnsent = errors.New("nothing was sent")
+
+// Unsent is err of a Write of which nothing has left: it matches [ErrUnsent] and
+// err, and reads as err, since it is told to others as well whose writes had left.
+func Unsent(err error) error { return unsent{err} }
+
+type unsent struct{ error }
+
+func (e unsent) Unwrap() error        { return e.error }
+func (e unsent) Is(target error) bool { return target == ErrUnsent }
 
 // Stream is one substream of a connection as protocols see it. One goroutine
 // may read while another writes. Read returns [io.EOF] only when the peer

@@ -1,9 +1,11 @@
 package messaging
 
 import (
+	"errors"
 	"io"
 	"sync"
 
+	"github.com/gamelan-p2p/gamelan/protocol"
 	"github.com/gamelan-p2p/gamelan/protocol/frame"
 )
 
@@ -17,8 +19,8 @@ var pieces = sync.Pool{New: func() any { return new([pieceSize]byte) }}
 
 // WriteFrames writes the bodies as frames, in order, in as few pieces as they
 // fit in, each by one Write of at most 24 KiB. On an error started is the
-// number of frames of which bytes were given to a Write; nothing of the others
-// has left.
+// number of frames of which bytes were given to a Write that may have sent them;
+// nothing of the others has left.
 func WriteFrames[T any](w io.Writer, entries []Entry[T]) (started int, err error) {
 	p := pieces.Get().(*[pieceSize]byte)
 	defer pieces.Put(p)
@@ -27,9 +29,11 @@ func WriteFrames[T any](w io.Writer, entries []Entry[T]) (started int, err error
 		if len(buf) == 0 {
 			return nil
 		}
-		started = upTo
 		_, err := w.Write(buf)
 		buf = buf[:0]
+		if !errors.Is(err, protocol.ErrUnsent) {
+			started = upTo
+		}
 		return err
 	}
 	for i, e := range entries {
@@ -49,5 +53,8 @@ func WriteFrames[T any](w io.Writer, entries []Entry[T]) (started int, err error
 			}
 		}
 	}
-	return len(entries), flush(len(entries))
+	if err := flush(len(entries)); err != nil {
+		return started, err
+	}
+	return len(entries), nil
 }

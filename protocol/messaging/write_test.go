@@ -9,6 +9,7 @@ import (
 
 	"pgregory.net/rapid"
 
+	"github.com/gamelan-p2p/gamelan/protocol"
 	"github.com/gamelan-p2p/gamelan/protocol/messaging"
 )
 
@@ -158,3 +159,42 @@ func TestWriteFramesAllocates(t *testing.T) {
 type discard struct{}
 
 func (*discard) Write(p []byte) (int, error) { return len(p), nil }
+
+// unsent fails at the write of that number, counted from 1, and nothing of that
+// has left.
+type unsent struct {
+	pieceWriter
+	at int
+}
+
+func (w *unsent) Write(p []byte) (int, error) {
+	if len(w.sizes)+1 == w.at {
+		return 0, protocol.Unsent(errWrite)
+	}
+	return w.pieceWriter.Write(p)
+}
+
+// TestWriteFramesUnsent counts no frame of which nothing has left, and those of
+// earlier pieces all the same.
+func TestWriteFramesUnsent(t *testing.T) {
+	const most = messaging.PieceSize - 4
+	for _, c := range []struct {
+		name   string
+		bodies []int
+		at     int
+		want   int
+	}{
+		{"the first", []int{10, 10}, 1, 0},
+		{"the second", []int{most, 10, 10}, 2, 1},
+		{"the rest of one", []int{10, 2 * most, 10}, 2, 2},
+	} {
+		var bodies [][]byte
+		for _, n := range c.bodies {
+			bodies = append(bodies, make([]byte, n))
+		}
+		got, err := messaging.WriteFrames(&unsent{at: c.at}, entries(bodies))
+		if got != c.want || !errors.Is(err, errWrite) {
+			t.Errorf("%s: got %d, %v, want %d started and the error", c.name, got, err, c.want)
+		}
+	}
+}

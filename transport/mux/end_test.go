@@ -79,6 +79,9 @@ func TestEnd(t *testing.T) {
 						continue // the reader got half
 					}
 					wantErr(t, err, ErrSessionEnded)
+					if errors.Is(err, protocol.ErrUnsent) {
+						t.Errorf("got %v of a read, or a write under way", err)
+					}
 					if errors.Is(err, io.EOF) {
 						t.Errorf("got %v, which looks like EOF", err)
 					}
@@ -104,6 +107,7 @@ func TestEnd(t *testing.T) {
 				wantErr(t, s.GoAway(), ErrSessionEnded)
 				_, err = unread.Write([]byte("x"))
 				wantErr(t, err, ErrSessionEnded)
+				wantErr(t, err, protocol.ErrUnsent)
 				wantErr(t, unread.CloseWrite(), ErrSessionEnded)
 				unread.Close()
 			})

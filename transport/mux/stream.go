@@ -131,13 +131,24 @@ func (st *Stream) gone() error {
 	return nil
 }
 
+// over is the error of a stream on which nothing leaves any more.
+func (st *Stream) over() error {
+	if gone := st.gone(); gone != nil {
+		return gone
+	}
+	if cause := st.link.broken(); cause != nil {
+		return streamEnded(cause)
+	}
+	return nil
+}
+
 // Write writes p in pieces of at most [MaxPiece] bytes and returns when the
 // connection has taken them. It waits for the peer's window, and returns
 // [ErrStalled] when for StallTimeout the peer takes nothing; [ErrReset],
 // [ErrClosed] or an error that wraps [ErrSessionEnded] when there is no way
 // on; and os.ErrDeadlineExceeded after the deadline of SetWriteDeadline.
 // After an error n is what was certainly passed to the connection; more may
-// have been.
+// have been, unless the error wraps [protocol.ErrUnsent].
 func (st *Stream) Write(p []byte) (n int, err error) {
 	progress := time.Now()
 	for n < len(p) {
@@ -147,8 +158,11 @@ func (st *Stream) Write(p []byte) (n int, err error) {
 		if err := st.arm(progress); err != nil {
 			return n, err
 		}
-		if gone := st.gone(); gone != nil {
-			return n, gone
+		if over := st.over(); over != nil {
+			if n == 0 {
+				over = protocol.Unsent(over)
+			}
+			return n, over
 		}
 		k, err := st.lib.Write(piece)
 		n += k
