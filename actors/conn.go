@@ -46,7 +46,8 @@ type conn struct {
 	sweeping  bool
 	over      bool // the accept task has ended
 	closing   *CloseReason
-	said      bool // goodbye is under way or connEnded sent
+	retiring  *retirement // closing because another connection took its place
+	said      bool        // goodbye is under way or connEnded sent
 }
 
 // offer is a substream in a protocol actor's mailbox.
@@ -138,14 +139,26 @@ func (a *conn) Receive(c actor.Context) {
 		if m.Reason.Code != CloseReaped || a.ref.NumStreams() <= a.env.Reap.Idle() { // it may be in use by now
 			a.close(c, m.Reason)
 		}
-	case substreamsFinished, finishTimeout:
+	case announced:
+		if a.session != nil {
+			a.session.Release()
+		}
+	case retireConn:
+		a.retire(c)
+	case retireTick:
+		a.retireDue(c, m)
+	case substreamsFinished:
+		if a.retiring != nil {
+			a.retiring.finished = true
+			return
+		}
+		a.goodbye(c)
+	case finishTimeout:
 		a.goodbye(c)
 	case nudgeTick:
 		a.nudge(c)
 	case supervisor.Done[nudged]:
-		if m.Err == nil {
-			supervisor.After(c, nudgeEvery, nudgeTick{})
-		}
+		a.nudged(c, m.Err)
 	case supervisor.Done[struct{}], endTimeout:
 		a.end(c)
 	case supervisor.TaskDone:
@@ -165,7 +178,6 @@ func (a *conn) start(c actor.Context) {
 		return
 	}
 	a.session = session
-	session.Release() // whoever pings us is answered by a node that has the connection
 	if a.ref.live != nil {
 		a.ref.live.session.Store(session)
 	}
@@ -270,6 +282,8 @@ func (a *conn) open(c actor.Context, m OpenSubstream) {
 		m.Reply = c.Sender()
 	}
 	switch {
+	case a.retiring != nil || a.superseded():
+		m.Discard()
 	case a.closing != nil || a.over:
 		a.answerAtEnd(c, m)
 	case len(a.waiting) > 0 || a.full():
@@ -354,6 +368,14 @@ func (a *conn) opened(c actor.Context, key openKey, n negotiated, err error) {
 	a.opening--
 	key.asked() // it may have failed before
 	m := key.m
+	if a.retiring != nil {
+		if err == nil {
+			n.Discard()
+		}
+		a.elsewhere(key)
+		a.drained(c)
+		return
+	}
 	if err != nil && (a.over || errors.Is(err, mux.ErrSessionEnded)) {
 		a.drained(c) // the answer comes at the end
 		return
@@ -473,22 +495,33 @@ func (a *conn) close(c actor.Context, why CloseReason) {
 	if a.said {
 		return
 	}
-	if a.closing != nil {
+	switch {
+	case a.retiring != nil:
+		a.hurry(c, why)
+		return
+	case a.closing != nil:
 		if !why.Orderly() {
 			a.goodbye(c)
 		}
 		return
 	}
 	a.closing = &why
-	if why.Orderly() && !a.over {
-		if session, ok := a.env.Sessions.Get(a.ref.Peer); ok {
-			c.Send(session.PID, finishSubstreams{a.ref.ID, c.Self(), a.env.System})
-			supervisor.After(c, finishLimit, finishTimeout{})
-			supervisor.After(c, nudgeEvery, nudgeTick{})
-			return
-		}
+	if why.Orderly() && !a.over && a.askToFinish(c) {
+		supervisor.After(c, finishLimit, finishTimeout{})
+		supervisor.After(c, nudgeEvery, nudgeTick{})
+		return
 	}
 	a.goodbye(c)
+}
+
+// askToFinish asks the messaging session, if there is one, to end its
+// substreams here.
+func (a *conn) askToFinish(c actor.Context) bool {
+	session, ok := a.env.Sessions.Get(a.ref.Peer)
+	if ok {
+		c.Send(session.PID, finishSubstreams{a.ref.ID, c.Self(), a.env.System})
+	}
+	return ok
 }
 
 // nudge pings while the end of our substreams is awaited: a node of 1.0.0-rc.5
@@ -502,6 +535,16 @@ func (a *conn) nudge(c actor.Context) {
 		_, err := session.Ping()
 		return nudged{}, err
 	})
+}
+
+func (a *conn) nudged(c actor.Context, err error) {
+	if err != nil {
+		return
+	}
+	if a.retiring != nil {
+		a.lookQuiet(c)
+	}
+	supervisor.After(c, nudgeEvery, nudgeTick{})
 }
 
 // goodbye says GoAway(0), for at most a moment, and ends.

@@ -1,9 +1,11 @@
 package actors
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
@@ -45,6 +47,11 @@ type adoption struct {
 
 // draining is the orderly close of all connections at the end of the node.
 type draining struct{ reply *actor.PID }
+
+// announced tells a conn that the directory knows of it, or of the one that is
+// to be used in its place. Only then does it read: whoever pings us and hears
+// the pong knows that nothing new begins on a connection that crossed this one.
+type announced struct{}
 
 // addTimeout says that peers did not answer in time.
 type addTimeout struct{ token uint64 }
@@ -175,6 +182,7 @@ func (a *conns) adopt(c actor.Context, m Upgraded) {
 	})
 	a.children[ref.PID.Id] = child{ref, m.Session, supervisor.Own(c, m.Session)}
 	a.carry(c, a.table.Arrive(m.Peer, ref, m.Direction, m.Began), CloseReason{Code: CloseTieBreak, By: "us"})
+	c.Send(ref.PID, announced{})
 }
 
 // carry does what the table says. The reason is that of what is closed, or has
@@ -191,6 +199,9 @@ func (a *conns) carry(c actor.Context, acts []connpool.Act[*ConnRef], why CloseR
 			a.env.Connections.Delete(ref.Peer)
 			a.env.settleAccount(ref.Peer, false)
 			supervisor.Publish(c, PeerDisconnected{ref.Peer, ref, why})
+		case connpool.Retire:
+			ref.retire()
+			c.Send(ref.PID, retireConn{})
 		case connpool.CloseSilently:
 			c.Send(ref.PID, CloseConn{ref.Peer, ref.ID, why})
 		case connpool.Prove:
@@ -249,6 +260,24 @@ func (a *conns) closeConn(c actor.Context, m CloseConn) {
 	}
 	if ok {
 		c.Send(ref.PID, m)
+	}
+	if m.Conn == 0 || m.Reason.Orderly() {
+		a.closeRetired(c, m)
+	}
+}
+
+// closeRetired has the losers of a tie-break that are still finishing end with
+// the connection that took their place.
+func (a *conns) closeRetired(c actor.Context, m CloseConn) {
+	var all []*ConnRef
+	for _, ch := range a.children {
+		if ch.ref.Peer == m.Peer && ch.ref.retired() {
+			all = append(all, ch.ref)
+		}
+	}
+	slices.SortFunc(all, func(x, y *ConnRef) int { return cmp.Compare(x.ID, y.ID) })
+	for _, ref := range all {
+		c.Send(ref.PID, CloseConn{ref.Peer, ref.ID, m.Reason})
 	}
 }
 

@@ -66,6 +66,7 @@ type ConnRef struct {
 type liveConn struct {
 	session atomic.Pointer[mux.Session] // set when its actor starts; never used to write
 	calls   atomic.Int32                // RPC calls that run, of either side
+	retired atomic.Bool                 // another one has taken its place
 }
 
 // over lets go of the session, whoever still has the ref, and returns what is
@@ -79,6 +80,15 @@ func (r *ConnRef) over() *ConnRef {
 	past.live, past.PID = nil, actor.NewPID(r.PID.Address, r.PID.Id)
 	return &past
 }
+
+func (r *ConnRef) retire() {
+	if r.live != nil {
+		r.live.retired.Store(true)
+	}
+}
+
+// retired reports whether nothing new is to begin on the connection.
+func (r *ConnRef) retired() bool { return r.live != nil && r.live.retired.Load() }
 
 func (r *ConnRef) callBegins() {
 	if r.live != nil {

@@ -352,7 +352,7 @@ func (a *rpcClient) substreamFailed(c actor.Context, m SubstreamFailed) {
 	if o == nil {
 		return
 	}
-	if m.ConnectionLost && o.existing && o.tries < openTries { // the directory will forget it
+	if m.ConnectionLost && (o.existing || o.conn.retired()) && o.tries < openTries { // the directory will forget it
 		a.open(c, m.Token)
 		return
 	}
@@ -478,7 +478,7 @@ func (a *rpcClient) tick(c actor.Context) {
 	for _, s := range a.sessions {
 		s.mu.Lock()
 		serial, late := s.serial, !s.until.IsZero() && !now.Before(s.until)
-		unused := !s.freed.IsZero() && now.Sub(s.freed) >= clientIdle
+		unused := s.conn.retired() || !s.freed.IsZero() && now.Sub(s.freed) >= clientIdle
 		s.mu.Unlock()
 		switch {
 		case late:

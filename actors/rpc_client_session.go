@@ -73,8 +73,13 @@ type (
 // acquire takes an idle session.
 func (s *RPCSession) acquire() bool { return s.state.CompareAndSwap(sessionIdle, sessionBusy) }
 
-// release makes the session idle and wakes who waits for one.
+// release makes the session idle and wakes who waits for one. On a connection
+// whose place another one has taken it ends.
 func (s *RPCSession) release() {
+	if s.conn.retired() && s.state.CompareAndSwap(sessionBusy, sessionOver) {
+		s.env.System.Root.Send(s.pid, closeSession{})
+		return
+	}
 	if s.state.CompareAndSwap(sessionBusy, sessionIdle) && s.pool.waiting.Load() > 0 {
 		s.env.System.Root.Send(s.env.RPCClient, sessionFree{s.key})
 	}

@@ -355,11 +355,17 @@ func (s *session) openFailed(c actor.Context, m SubstreamFailed) {
 		return
 	}
 	s.dialing = 0
-	if m.ConnectionLost && s.existing { // the directory will forget it in a moment
+	if m.ConnectionLost && (s.existing || s.superseded()) { // the directory will forget it in a moment
 		s.do(c, s.out.ConnectionGone(supervisor.Now(c)))
 		return
 	}
 	s.do(c, s.out.OpenFailed(supervisor.Now(c), openReason(m), m.Err))
+}
+
+// superseded reports whether another connection has taken the place of ours.
+func (s *session) superseded() bool {
+	ref, ok := s.env.Connections.Get(s.peer)
+	return ok && s.conn != nil && ref.ID != s.conn.ID
 }
 
 func openReason(m SubstreamFailed) protocol.Reason {
@@ -462,6 +468,10 @@ func (s *session) drop() {
 func (s *session) beginFinish(c actor.Context, m finishSubstreams) {
 	if s.conn == nil || s.conn.ID != m.Conn || s.stream == nil {
 		c.Send(m.Reply, substreamsFinished{m.Conn})
+		return
+	}
+	if s.finish != nil { // as the end of this session does
+		s.finish.reply = m.Reply
 		return
 	}
 	s.finish = &finishing{conn: m.Conn, reply: m.Reply}

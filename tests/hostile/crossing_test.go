@@ -5,6 +5,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/gamelan-p2p/gamelan"
 	"github.com/gamelan-p2p/gamelan/actors"
 	"github.com/gamelan-p2p/gamelan/identity"
 	"github.com/gamelan-p2p/gamelan/protocol"
@@ -20,10 +21,7 @@ import (
 // conforms: comms 115, 117
 func TestCrossedDialGivenUp(t *testing.T) {
 	bubble(t, func(t *testing.T, n *target) {
-		var secret *identity.Secret
-		for i := 1; secret == nil || secret.NodeID().Compare(n.ID()) > 0; i++ {
-			secret = secretOf(i)
-		}
+		secret := smallerThan(n)
 		l := listen(t, n, secret)
 		first := n.enqueue(&peer{secret: secret}, "message")
 		theirs := accept(t, l, secret, messaging)
@@ -62,9 +60,198 @@ func TestCrossedDialGivenUp(t *testing.T) {
 		}
 
 		connect(t, n.net.Transport(), n.Addr, secret, messaging)
+		time.Sleep(time.Second)
+		theirs.endAll()
+		time.Sleep(time.Second)
 		want(protocol.Inbound)
 		if theirs.goodbyes() != 1 {
 			t.Errorf("got %d GoAways on the node's own connection, want 1", theirs.goodbyes())
 		}
 	})
+}
+
+// smallerThan is a key whose node id is smaller than that of the node, so that
+// its dial is favoured.
+func smallerThan(n *target) *identity.Secret {
+	for i := 1; ; i++ {
+		if s := secretOf(i); s.NodeID().Compare(n.ID()) < 0 {
+			return s
+		}
+	}
+}
+
+// endAll ends every substream that the node has opened and ended.
+func (p *peer) endAll() {
+	for _, id := range p.opened() {
+		if s := p.stream(id); s.fin {
+			p.must(p.data(fin, id, ""))
+		}
+	}
+}
+
+// TestLoser has a peer's dial take the place of the one that the node has made,
+// while messages are on their way on that. Nothing more begins there; what has
+// begun is finished, for a while, and then it ends without an event.
+//
+// conforms: comms 117, 146
+func TestLoser(t *testing.T) {
+	type crossed struct {
+		n           *target
+		loser       *peer
+		win         func() *peer
+		first       *gamelan.Pending // on the loser, not proven yet
+		began       time.Time        // when the winner came
+		since       func() time.Duration
+		ended       func(want time.Duration)
+		stillThere  func()
+		opensNoMore func()
+	}
+	for name, story := range map[string]func(t *testing.T, x *crossed){
+		"messages of the node": func(t *testing.T, x *crossed) {
+			second := x.n.enqueue(x.loser, "second") // goes with the first
+			synctest.Wait()
+			winner := x.win()
+			third := x.n.enqueue(x.loser, "third")
+			time.Sleep(time.Second)
+			for i, p := range []*gamelan.Pending{x.first, second} {
+				if out := outcome(p); out.Kind != protocol.Confirmed {
+					t.Errorf("message %d: got %v, want confirmed", i+1, out)
+				}
+			}
+			s := x.loser.stream(1)
+			if want := optimistic(messaging) + framed("first") + framed("second"); s.data != want || !s.fin || s.rst {
+				t.Errorf("got %q, FIN %v, RST %v, want %q and FIN", s.data, s.fin, s.rst, want)
+			}
+			if len(winner.opened()) > 0 {
+				t.Error("got a substream on the winner before that on the loser has ended: the order is lost")
+			}
+			x.stillThere()
+			x.loser.endAll()
+			time.Sleep(time.Second)
+			if out := outcome(third); out.Kind != protocol.Confirmed {
+				t.Errorf("message 3: got %v, want confirmed", out)
+			}
+			if s := winner.stream(winner.opened()[0]); s.data != optimistic(messaging)+framed("third") {
+				t.Errorf("got %q on the winner, want the third message", s.data)
+			}
+			x.opensNoMore()
+			x.ended(time.Second + 5*20*time.Millisecond)
+		},
+		"a message of the peer": func(t *testing.T, x *crossed) {
+			whole := framed("in two parts")
+			x.loser.open(2, optimistic(messaging)+whole[:7])
+			x.win()
+			time.Sleep(200 * time.Millisecond)
+			x.loser.endAll()
+			time.Sleep(5 * time.Second)
+			x.stillThere()
+			x.loser.must(x.loser.data(fin, 2, whole[7:]))
+			time.Sleep(time.Second)
+			if got := x.n.heard.Bodies(); len(got) != 1 || got[0] != "in two parts" {
+				t.Errorf("got %q, want the message", got)
+			}
+			x.ended(x.since())
+		},
+		"a substream that comes a little later": func(t *testing.T, x *crossed) {
+			x.win()
+			time.Sleep(150 * time.Millisecond)
+			x.loser.endAll()
+			time.Sleep(3 * 20 * time.Millisecond)
+			x.loser.must(x.loser.data(syn|fin, 2, optimistic(messaging)+framed("late")))
+			time.Sleep(time.Second)
+			if got := x.n.heard.Bodies(); len(got) != 1 || got[0] != "late" {
+				t.Errorf("got %q, want the message", got)
+			}
+		},
+		"a peer that never ends": func(t *testing.T, x *crossed) {
+			x.win()
+			time.Sleep(9 * time.Second)
+			x.stillThere()
+			time.Sleep(2 * time.Second)
+			x.ended(10 * time.Second)
+		},
+		"a peer that is gone": func(t *testing.T, x *crossed) {
+			x.loser.silence(true)
+			x.win()
+			time.Sleep(time.Second)
+			x.stillThere()
+			time.Sleep(2 * time.Second)
+			x.ended(2 * time.Second)
+			if out := outcome(x.first); out.Kind != protocol.InDoubt {
+				t.Errorf("got %v, want in doubt", out)
+			}
+		},
+		"a ban": func(t *testing.T, x *crossed) {
+			x.win()
+			if err := x.n.Ban(t.Context(), x.loser.id(), time.Minute, "a test"); err != nil {
+				t.Error(err)
+			}
+			synctest.Wait()
+			x.ended(0)
+		},
+		"disconnected": func(t *testing.T, x *crossed) {
+			x.win()
+			if err := x.n.Disconnect(t.Context(), x.loser.id()); err != nil {
+				t.Error(err)
+			}
+			time.Sleep(3 * time.Second)
+			x.ended(2 * time.Second)
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			bubble(t, func(t *testing.T, n *target) {
+				secret := smallerThan(n)
+				l := listen(t, n, secret)
+				x := &crossed{n: n, first: n.enqueue(&peer{secret: secret}, "first")}
+				x.loser = accept(t, l, secret, messaging)
+				synctest.Wait()
+				x.win = func() *peer {
+					x.began = time.Now()
+					winner := connect(t, n.net.Transport(), n.Addr, secret, messaging)
+					synctest.Wait()
+					return winner
+				}
+				x.since = func() time.Duration { return time.Since(x.began) }
+				x.stillThere = func() {
+					t.Helper()
+					if x.loser.ended() != nil || x.loser.goodbyes() > 0 {
+						t.Errorf("got the loser ended after %v, want it there", x.since())
+					}
+				}
+				x.opensNoMore = func() {
+					t.Helper()
+					if got := x.loser.opened(); len(got) != 1 {
+						t.Errorf("got substreams %v on the loser, want nothing more than the first", got)
+					}
+				}
+				x.ended = func(want time.Duration) {
+					t.Helper()
+					frames := x.loser.received()
+					last := frames[len(frames)-1]
+					if x.loser.ended() == nil || last.kind != kindGoAway {
+						t.Errorf("got the loser open after %v, last %v, want it ended with GoAway", x.since(), last)
+					}
+					if after := last.at.Sub(x.began); after > want {
+						t.Errorf("got the end of the loser after %v, want it after %v", after, want)
+					}
+					for _, gone := range happened[actors.PeerDisconnected](n) {
+						if gone.Reason.Code == actors.CloseTieBreak {
+							t.Errorf("got %v, want no word of its end", gone)
+						}
+					}
+				}
+				story(t, x)
+			})
+		})
+	}
+}
+
+// outcome is that of a message, if it has one.
+func outcome(p *gamelan.Pending) gamelan.Outcome {
+	select {
+	case out := <-p.Done():
+		return out
+	default:
+		return gamelan.Outcome{}
+	}
 }

@@ -6,6 +6,7 @@ import (
 	"runtime"
 	"slices"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -129,14 +130,15 @@ func TestHostileOverTCP(t *testing.T) {
 	}
 }
 
-// TestDuplicatesOverTCP has two nodes dial each other at the same time, over
-// sockets, again and again: one connection is left, the same at both ends. Then
-// a peer connects twice.
+// TestDuplicatesOverTCP has two nodes send to each other at the same time, over
+// sockets, again and again: one connection is left, the same at both ends, and
+// no message is lost with the other one. Then a peer connects twice.
 //
 // conforms: comms 115, 116, 117
 func TestDuplicatesOverTCP(t *testing.T) {
 	gamelantest.NoLeak(t)
-	a, b := onTCP(t, 1, gamelan.Config{}), onTCP(t, 2, gamelan.Config{})
+	cfg := gamelan.Config{Floor: gamelan.NoFloor} // nobody dials but the test
+	a, b := onTCP(t, 1, cfg), onTCP(t, 2, cfg)
 	for _, pair := range [][2]*target{{a, b}, {b, a}} {
 		if _, err := pair[0].AddSeed(t.Context(), pair[1].Seed()); err != nil {
 			t.Fatal(err)
@@ -155,12 +157,16 @@ func TestDuplicatesOverTCP(t *testing.T) {
 	const rounds = 6
 	crossed := 0
 	for round := range rounds {
-		da, db := dialing(a, b.ID()), dialing(b, a.ID())
-		for _, done := range []<-chan error{da, db} {
-			if err := <-done; err != nil {
-				t.Fatalf("round %d: %v", round, err)
-			}
+		var both sync.WaitGroup
+		for _, pair := range [][2]*target{{a, b}, {b, a}} {
+			both.Go(func() {
+				out, err := pair[0].SendTo(t.Context(), pair[1].ID(), fmt.Appendf(nil, "at once in round %d", round))
+				if err != nil || out.Kind != protocol.Confirmed {
+					t.Errorf("round %d: got %v, %v, want confirmed", round, out, err)
+				}
+			})
 		}
+		both.Wait()
 		var s, l *gamelan.Connection
 		quietly := 0
 		gamelantest.Eventually(t, patience, "one connection at both ends", func() bool {
@@ -202,6 +208,11 @@ func TestDuplicatesOverTCP(t *testing.T) {
 		})
 	}
 	t.Logf("%d of %d rounds ended in two connections at once", crossed, rounds)
+	for _, n := range []*target{a, b} {
+		if got := n.heard.Len(); got != 2*rounds {
+			t.Errorf("got %d messages, want %d", got, 2*rounds)
+		}
+	}
 
 	tr, secret := tcp.New(tcp.Options{}), secretOf(1)
 	old := connect(t, tr, a.Addr, secret)

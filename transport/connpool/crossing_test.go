@@ -1,6 +1,7 @@
 package connpool
 
 import (
+	"fmt"
 	"os"
 	"testing"
 
@@ -9,7 +10,7 @@ import (
 
 // TestCrossedDials has two nodes of ours dial each other, in every order of
 // events. In the end they have one connection, the same; both messages were
-// heard, each at the first attempt.
+// heard, and neither was written in vain: the loser ends after what is on it.
 //
 // conforms: comms 115, 117
 func TestCrossedDials(t *testing.T) {
@@ -68,6 +69,19 @@ func TestCrossedDialsWithRustInHaste(t *testing.T) {
 	m.log("a Rust node, without proofs")
 	if m.endings["none"] == 0 {
 		t.Errorf("got endings %v, want some without a connection: the model does not show the fault", m.endings)
+	}
+}
+
+// Who closes the loser without waiting for what was written on it loses that,
+// since the other side may have used it before it knew of the winner.
+func TestCrossedDialsEndedAbruptly(t *testing.T) {
+	m := model{t: t, ids: [2]identity.NodeID{small, large}, abrupt: true}
+	m.explore()
+	m.log("two of ours, abruptly")
+	for at := range 2 {
+		if what := fmt.Sprintf("what node %d has written is lost", at); m.broken[what] == 0 {
+			t.Errorf("got %v, want messages of node %d lost: the model does not show the fault", m.broken, at)
+		}
 	}
 }
 

@@ -30,12 +30,16 @@ const (
 	shaking
 	up      // set up; whoever decides has not seen it yet
 	adopted // in the table, or in the pool of a Rust node
+	retired // to be closed when what is written on it was heard
 	closing // to be closed; still answers
 	gone
 )
 
 // alive reports whether the end answers pings and takes what is sent.
-func (s stage) alive() bool { return s == up || s == adopted || s == closing }
+func (s stage) alive() bool { return s == up || s == adopted || s == retired || s == closing }
+
+// works reports whether the node of the end writes and reads messages on it.
+func (s stage) works() bool { return s == adopted || s == retired }
 
 // line is one connection. Its two ends are those of the nodes 0 and 1.
 type line struct {
@@ -119,7 +123,8 @@ type model struct {
 	ids     [2]identity.NodeID
 	rust    bool // node 1 is a Rust node
 	asks    int8 // how often that asks for a connection, if its dial is cancelled
-	hasty   bool // the loser is closed at once, without a proof
+	hasty   bool // the loser is closed without a proof of the winner
+	abrupt  bool // … and without one of what was written on it
 	cuts    uint8
 	leaves  bool // node 0 disconnects once
 	broken  map[string]int
@@ -156,7 +161,7 @@ func (m *model) explore() {
 // fail notes a fault with the first way that leads to it, which is a shortest.
 func (s *state) fail(format string, args ...any) {
 	what := fmt.Sprintf(format, args...)
-	if s.broken[what]++; s.broken[what] == 1 && !s.hasty {
+	if s.broken[what]++; s.broken[what] == 1 && !s.hasty && !s.abrupt {
 		s.t.Errorf("%s, after: %s", what, s.way())
 	}
 }
@@ -247,6 +252,11 @@ func (s *state) next() (all []*state) {
 			live := n.pair.links[d].conn
 			s.carry(i, n.pair.leave())
 			s.close(i, live)
+			for k := range s.lines { // the losers go with it
+				if s.lines[k].end[i] == retired {
+					s.close(i, int8(k))
+				}
+			}
 		}, "%d disconnects", i)
 	}
 	if s.model.rust {
@@ -277,7 +287,7 @@ func (s *state) nextOfLine(i int, can option) {
 		can(here == shaking && !ours && at == dialler && l.cancel, func(s *state) { s.setupEnds(i, at, gone) }, "%d gives %d up in the set-up", at, i)
 
 		// Its life.
-		can((here == adopted || here == closing || here == up && !ours) && l.ping[1-at] != 0 && !l.pong[1-at], func(s *state) { s.lines[i].pong[1-at] = true }, "%d answers a ping on %d", at, i)
+		can((here.works() || here == closing || here == up && !ours) && l.ping[1-at] != 0 && !l.pong[1-at], func(s *state) { s.lines[i].pong[1-at] = true }, "%d answers a ping on %d", at, i)
 		can(here == closing, set(gone), "%d closes %d", at, i)
 		if !ours {
 			can(here.alive() && broken, set(gone), "%d hears the end of %d", at, i)
@@ -290,7 +300,8 @@ func (s *state) nextOfLine(i int, can option) {
 			l.ping[at], l.pong[at], l.next[at] = l.next[at], false, 0
 			s.carry(at, s.nodes[at].pair.proven(int8(i), uint64(mark)))
 		}, "%d hears a pong on %d", at, i)
-		can(here == adopted && broken, func(s *state) {
+		can(here == retired && s.quiet(i), set(gone), "%d closes %d, which is quiet", at, i)
+		can(here.works() && broken, func(s *state) {
 			s.lines[i].end[at] = gone
 			s.carry(at, s.nodes[at].pair.end(int8(i)))
 			s.lost(at, i)
@@ -299,7 +310,7 @@ func (s *state) nextOfLine(i int, can option) {
 			s.carry(at, s.nodes[at].pair.end(int8(i)))
 		}, "%d has closed %d", at, i)
 		n := s.nodes[at]
-		can(n.message == writing && n.on == int8(i) && here == adopted && (there == up || there == adopted) && !l.cut, func(s *state) {
+		can(n.message == writing && n.on == int8(i) && here.works() && (there.works() || there == up && s.model.rust) && !l.cut, func(s *state) {
 			s.nodes[at].message, s.nodes[at].on = heard, -1
 		}, "%d is heard on %d", at, i)
 		can(n.message == writing && n.on == int8(i) && here == gone, func(s *state) { s.lost(at, i) }, "%d writes on %d in vain", at, i)
@@ -308,6 +319,17 @@ func (s *state) nextOfLine(i int, can option) {
 		s.world.cuts++
 		s.lines[i].cut = true
 	}, "%d is cut", i)
+}
+
+// quiet reports whether nothing is being written on a connection. One with a Rust
+// node is not waited for: it may stay as it is until the limit.
+func (s *state) quiet(i int) bool {
+	for at := range s.ours() {
+		if n := s.nodes[at]; n.message == writing && n.on == int8(i) && !s.model.rust {
+			return false
+		}
+	}
+	return true
 }
 
 // halfway reports whether a connection is set up, or over, at one end and not
@@ -368,6 +390,12 @@ func (s *state) carry(at int, acts []Act[int8]) {
 			n.live = -1
 		case CloseSilently:
 			s.close(at, a.Conn)
+		case Retire:
+			if s.abrupt {
+				s.close(at, a.Conn)
+			} else if s.lines[a.Conn].end[at] == adopted {
+				s.lines[a.Conn].end[at] = retired
+			}
 		case Prove:
 			if s.hasty {
 				s.carry(at, n.pair.proven(a.Conn, a.Mark))
@@ -405,9 +433,13 @@ func (s *state) send(at int) {
 	s.schedule(at, dial.Wanted{Peer: s.ids[1-at]})
 }
 
-// lost sends a message again whose connection has ended.
+// lost sends a message again whose connection has ended. Nobody of ours ends one
+// before it was heard.
 func (s *state) lost(at, i int) {
 	if n := &s.nodes[at]; n.message == writing && n.on == int8(i) {
+		if !s.disturbed() && !s.model.rust {
+			s.fail("what node %d has written is lost", at)
+		}
 		n.again = false
 		s.send(at)
 	}
@@ -496,7 +528,7 @@ func (s *state) forget() {
 		n.pair.mark = 0
 		for i := range s.lines {
 			l := &s.lines[i]
-			if e := l.end[at]; e == gone || e == closing {
+			if e := l.end[at]; e == gone || e == closing || e == retired {
 				l.ping[at], l.pong[at], l.next[at] = 0, false, 0
 			}
 			for _, mark := range []*uint8{&l.ping[at], &l.next[at]} {

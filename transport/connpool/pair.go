@@ -9,9 +9,12 @@ import (
 // pair is what one peer has: at most one connection in each direction, and one
 // of them is live. Of two that cross, the live one is the one that the node
 // with the smaller id dialled, from the moment it arrives. The other one is
-// closed when the live one has been proven to work, and not before: a peer may
+// retired when the live one has been proven to work, and not before: a peer may
 // drop a dial of its own that we have seen succeed, because ours arrived there
-// first. Had each side closed the other one, none would be left.
+// first. Had each side closed the other one, none would be left. From then on
+// the pair knows nothing of it: the peer has the live one as well, so neither
+// side begins anything more on the other, and it ends when what had begun is
+// through.
 //
 // A pair is a value; a copy lives a life of its own.
 //
@@ -60,7 +63,7 @@ func (p *pair[C]) arrive(conn C, d protocol.Direction, began time.Time) (acts []
 			acts = append(acts, Act[C]{Verb: Prove, Conn: chosen, Mark: p.mark})
 		}
 	}
-	if older.here { // of two in the same direction the newer stays
+	if older.here { // of two in the same direction the newer stays: who dials again has lost the older
 		acts = append(acts, Act[C]{Verb: CloseSilently, Conn: older.conn})
 	}
 	return acts
@@ -74,7 +77,7 @@ func (p *pair[C]) proven(conn C, mark uint64) []Act[C] {
 	}
 	loser := other.conn
 	*other = link[C]{}
-	return []Act[C]{{Verb: CloseSilently, Conn: loser}}
+	return []Act[C]{{Verb: Retire, Conn: loser}}
 }
 
 func (p *pair[C]) end(conn C) (acts []Act[C]) {

@@ -27,6 +27,10 @@ const (
 	// Announce: the connection is the peer's from now on; tell everybody. A
 	// connection may be announced again.
 	Announce Verb = iota
+	// Retire: another one has taken the connection's place. Nothing new is
+	// written on it; when what was written, by either side, has been read, end
+	// it and tell nobody.
+	Retire
 	// CloseSilently: end the connection and tell nobody.
 	CloseSilently
 	// Withdraw: the connection is gone; tell everybody.
@@ -41,6 +45,8 @@ func (v Verb) String() string {
 	switch v {
 	case Announce:
 		return "announce"
+	case Retire:
+		return "retire"
 	case CloseSilently:
 		return "close silently"
 	case Withdraw:

@@ -48,20 +48,20 @@ func TestTable(t *testing.T) {
 		{"crossed, new one loses", small, large, []step{
 			{"arrive ours outbound", "announce ours"},
 			{"arrive theirs inbound", "announce ours, prove ours 1"},
-			{"proven ours 1", "close silently theirs"},
+			{"proven ours 1", "retire theirs"},
 			{"proven ours 1", ""},
 			{"end theirs", ""},
 		}, "ours"},
 		{"crossed, new one wins", large, small, []step{
 			{"arrive ours outbound", "announce ours"},
 			{"arrive theirs inbound", "announce theirs, prove theirs 1"},
-			{"proven theirs 1", "close silently ours"},
+			{"proven theirs 1", "retire ours"},
 			{"end ours", ""},
 		}, "theirs"},
 		{"ours of the larger node arrives last", large, small, []step{
 			{"arrive theirs inbound", "announce theirs"},
 			{"arrive ours outbound", "announce theirs, prove theirs 1"},
-			{"proven theirs 1", "close silently ours"},
+			{"proven theirs 1", "retire ours"},
 		}, "theirs"},
 		{"the winner is dropped before it is proven", large, small, []step{
 			{"arrive ours outbound", "announce ours"},
@@ -82,7 +82,7 @@ func TestTable(t *testing.T) {
 			{"end a", ""},
 			{"arrive b inbound", "announce ours, prove ours 2"},
 			{"proven ours 1", ""},
-			{"proven ours 2", "close silently b"},
+			{"proven ours 2", "retire b"},
 		}, "ours"},
 		{"the peer dials twice beside ours", small, large, []step{
 			{"arrive ours outbound", "announce ours"},
@@ -96,7 +96,7 @@ func TestTable(t *testing.T) {
 			{"arrive ours outbound", "announce a, prove a 1"},
 			{"arrive b inbound", "announce b, prove b 2, close silently a"},
 			{"proven a 1", ""},
-			{"proven b 2", "close silently ours"},
+			{"proven b 2", "retire ours"},
 		}, "b"},
 		{"who leaves takes the other one along", small, large, []step{
 			{"arrive ours outbound", "announce ours"},
@@ -132,7 +132,7 @@ func TestTable(t *testing.T) {
 			{"leave", ""},
 			{"arrive ours outbound", ""},
 			{"arrive b inbound", "announce ours, prove ours 1, close silently a"},
-			{"proven ours 1", "close silently b"},
+			{"proven ours 1", "retire b"},
 		}, "ours"},
 		{"one that was overtaken", small, large, []step{
 			{"arrive b inbound", "announce b"},
