@@ -59,8 +59,9 @@ func (r *dialResult) ended() []DialAttempt {
 }
 
 // dial tries the addresses one after the other, best first. A transport that
-// fails leads to the next address; a handshake that fails ends the dial
-// (comms 43).
+// fails leads to the next address, and so does one where somebody else listens
+// by now, which says nothing of the peer; any other handshake that fails ends the
+// dial (comms 43).
 //
 // The end of wanted cancels the dial, but no handshake that has begun: the peer
 // may have adopted its end of it already. If both nodes dialled and each dropped
@@ -122,7 +123,7 @@ func (e *Env) dialOne(ctx, connecting context.Context, t transport.Transport, ad
 	}
 	res, err := upgrade.Outbound(ctx, conn, e.upgradeConfig(), key)
 	if err != nil {
-		return true, err
+		return !errors.Is(err, upgrade.ErrWrongKey), err
 	}
 	r.Upgraded = e.upgraded(res, conn, t.Name(), protocol.Outbound)
 	r.Upgraded.Addr = addr

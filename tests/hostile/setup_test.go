@@ -369,6 +369,45 @@ func TestWrongPeerKey(t *testing.T) {
 	})
 }
 
+// TestAddressTaken has somebody else listen at the first of a peer's addresses:
+// that says nothing of the peer, so the next one is tried in the same dial.
+func TestAddressTaken(t *testing.T) {
+	bubble(t, func(t *testing.T, n *target) {
+		wanted, other := secretOf(1), secretOf(2)
+		old := listen(t, n, wanted)
+		now, err := n.net.Transport().Listen(t.Context(), ma.StringCast("/memory/60001"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer now.Close()
+		if _, err := n.AddSeed(t.Context(), wanted.PublicKey().String()+"::/memory/60001"); err != nil {
+			t.Fatal(err)
+		}
+		wrong := make(chan struct{})
+		go func() {
+			defer close(wrong)
+			raw, err := old.Accept()
+			if err != nil {
+				return
+			}
+			defer raw.Close()
+			io.ReadFull(raw, make([]byte, 1))
+			noise.Server(raw, noise.Config{Static: other})
+		}()
+		done := dialing(n, wanted.NodeID())
+		accept(t, now, wanted)
+		if err := <-done; err != nil {
+			t.Errorf("got %v, want the connection at the other address", err)
+		}
+		<-wrong
+		attempts := n.Attempts(wanted.NodeID())
+		if len(attempts) != 2 || attempts[0].Stage != "key" || !errors.Is(attempts[0].Err, upgrade.ErrWrongKey) || attempts[1].Err != nil {
+			t.Errorf("got attempts %v, want one with another key and one that succeeds", attempts)
+		}
+		n.banned(other.NodeID(), 0)
+	})
+}
+
 // relay passes the next connection of l on to another address.
 func relay(l transport.Listener, to ma.Multiaddr, tr transport.Transport) {
 	in, err := l.Accept()

@@ -7,6 +7,7 @@ import (
 	"github.com/gamelan-p2p/gamelan/identity"
 	"github.com/gamelan-p2p/gamelan/protocol"
 	"github.com/gamelan-p2p/gamelan/transport"
+	"github.com/gamelan-p2p/gamelan/transport/noise"
 )
 
 // Stage is a part of the set-up.
@@ -67,7 +68,11 @@ func (e *Error) Error() string {
 		who = " with " + e.Peer.Short()
 	}
 	s := fmt.Sprintf("set-up%s failed at %s: %v", who, e.Stage, e.Err)
-	if h := hint(e.Err); h != "" {
+	h := hint(e.Err)
+	if h == "" && e.Stage == StageIdentity && errors.Is(e.Err, ErrHungUp) {
+		h = "the peer may have banned this node, be full, or run another release"
+	}
+	if h != "" {
 		s += "; " + h
 	}
 	return s
@@ -81,6 +86,8 @@ func hint(err error) string {
 		return "check the peer's key, or whether another node has taken its address"
 	case errors.Is(err, ErrSelf):
 		return "use the address of another node"
+	case errors.Is(err, noise.ErrPayload), errors.Is(err, noise.ErrLength):
+		return "this looks like another protocol: what listens there may be no Gamelan or Tari node"
 	case errors.Is(err, ErrRefused):
 		return "check that the peer is on the same network, or try again later"
 	}

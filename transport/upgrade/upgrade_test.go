@@ -5,6 +5,7 @@ import (
 	"context"
 	"crypto/rand"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"runtime"
@@ -695,4 +696,24 @@ func TestProfilesDoNotMix(t *testing.T) {
 			wantError(t, <-in, StageNoise, cause, 0)
 		}
 	})
+}
+
+// What a user can do about a failed set-up is said with it.
+func TestHints(t *testing.T) {
+	for _, c := range []struct {
+		err  *Error
+		want string
+	}{
+		{&Error{Stage: StageIdentity, Err: fmt.Errorf("%w: EOF", ErrHungUp)}, "may have banned this node"},
+		{&Error{Stage: StageNoise, Err: fmt.Errorf("%w: EOF", ErrHungUp)}, ""},
+		{&Error{Stage: StageNoise, Err: fmt.Errorf("%w: 15393 bytes", noise.ErrPayload)}, "looks like another protocol"},
+		{&Error{Stage: StageNoise, Err: fmt.Errorf("%w: 3 bytes", noise.ErrLength)}, "looks like another protocol"},
+		{&Error{Stage: StageKey, Err: ErrWrongKey}, "another node has taken its address"},
+	} {
+		text := c.err.Error()
+		_, got, _ := strings.Cut(text, "; ")
+		if !strings.Contains(got, c.want) || c.want == "" && got != "" {
+			t.Errorf("got %q, want %q after the cause", text, c.want)
+		}
+	}
 }
