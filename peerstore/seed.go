@@ -38,8 +38,8 @@ func ParseSeed(s string) (Peer, error) {
 	p := Peer{Key: key, ID: key.NodeID(), Features: identity.FeatureNode, Flags: FlagSeed}
 	for rest != "" {
 		var addr Address
-		if addr, rest, err = cutAddress(rest); err != nil {
-			return Peer{}, fmt.Errorf("%w: %w; %s", ErrBadSeed, err, seedForm)
+		if addr, rest, err = cutAddress(rest); err != nil { // it says what to write
+			return Peer{}, fmt.Errorf("%w: %w", ErrBadSeed, err)
 		}
 		if find(p.Addresses, addr.Addr) >= 0 {
 			continue

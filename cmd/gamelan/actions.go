@@ -94,7 +94,7 @@ func onPeer(n *gamelan.Node, params []string, do func(context.Context, identity.
 	return inspect.PeerAction{Params: params, Do: func(ctx context.Context, peer string, v url.Values) (any, error) {
 		text, err := nodeSender{n}.Resolve(ctx, peer)
 		if err != nil {
-			return nil, &inspect.Error{Code: inspect.CodeUnknownPeer, Message: err.Error(), Hint: peerHint}
+			return nil, &inspect.Error{Code: inspect.CodeUnknownPeer, Message: err.Error(), Hint: unknownHint}
 		}
 		id, err := identity.ParseNodeID(text)
 		if err == nil {

@@ -60,6 +60,7 @@ type cli struct {
 // configuration says.
 type aside interface{ aside() }
 
+func (*nodeCmd) aside()          {} // it lists all that is wrong, and finds its directory itself
 func (*configCheckCmd) aside()   {}
 func (*configExplainCmd) aside() {}
 func (*configInitCmd) aside()    {}
@@ -109,7 +110,7 @@ func run(ctx context.Context, args []string, a *app) (code int) {
 			panic(r)
 		}
 	}()
-	k, err := parser.Parse(args)
+	k, err := parser.Parse(withoutDashes(args))
 	a.json = c.JSON
 	if err != nil {
 		a.json = a.json || hasFlag(args, "--json") // parsing may have ended before it came

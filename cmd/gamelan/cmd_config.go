@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/alecthomas/kong"
@@ -82,7 +83,8 @@ type checkedJSON struct {
 	Problems []*config.Problem `json:"problems"`
 }
 
-// Run prints a line for each problem; the exit code is 1 when there is one.
+// Run prints a line for each problem; the exit code is then 2, as that of a node
+// that is started with them.
 func (c *configCheckCmd) Run(a *app) error {
 	var l *config.Loaded
 	if c.File != "" {
@@ -97,10 +99,13 @@ func (c *configCheckCmd) Run(a *app) error {
 		return err
 	}
 	if len(l.Problems) > 0 {
-		return errQuiet
+		return errWrongSettings
 	}
 	return nil
 }
+
+// errWrongSettings ends config check, which has said all there is to say.
+var errWrongSettings = errors.New("gamelan: settings are wrong")
 
 func printChecked(a *app, l *config.Loaded) error {
 	if a.json {
@@ -193,19 +198,31 @@ func printSettings(a *app, settings []inspect.Setting) error {
 }
 
 type configExplainCmd struct {
-	Key string `arg:"" help:"The setting, as mux.window."`
+	Key string `arg:"" help:"The setting, as mux.window; its variable or flag, or a section, do as well."`
 }
 
+// Run explains the setting, or each one of a section.
 func (c *configExplainCmd) Run(a *app) error {
-	s, ok := config.Find(c.Key)
-	if !ok {
+	found := config.Lookup(c.Key)
+	if len(found) == 0 {
 		hint := "gamelan config show lists them"
-		if near := config.Meant(c.Key); near != "" {
-			hint = "did you mean " + near + "? " + hint
+		if near := config.About(c.Key); len(near) > 0 {
+			hint = "did you mean " + strings.Join(near, " or ") + "? " + hint
 		}
 		return usage(hint, "there is no setting %q", c.Key)
 	}
-	v := a.load(nil).Value(s)
+	l := a.load(nil)
+	for i, s := range found {
+		if err := explain(a, l.Value(s), s, i > 0); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// explain writes what there is to know of one setting, after an empty line when
+// another stands before it.
+func explain(a *app, v config.Value, s *config.Setting, more bool) error {
 	if a.json {
 		return a.printJSON(struct {
 			config.Explanation
@@ -213,6 +230,22 @@ func (c *configExplainCmd) Run(a *app) error {
 			From  string `json:"from"`
 		}{s.Facts(), v.Value, v.Origin.String()})
 	}
-	_, err := fmt.Fprintf(a.out, "%s  %-9s %s (%s)\n", s.Explain(), "now", v.Text(), v.Origin)
+	between := ""
+	if more {
+		between = "\n"
+	}
+	_, err := fmt.Fprintf(a.out, "%s%s  %-9s %s (%s)\n", between, s.Explain(), "now", v.Text(), v.Origin)
 	return err
+}
+
+// withoutDashes makes a word of the flag in "config explain --listen", which is
+// no flag of this verb but a name of what is to be explained.
+func withoutDashes(args []string) []string {
+	for i := 2; i < len(args); i++ {
+		if args[i-2] == "config" && args[i-1] == "explain" && strings.HasPrefix(args[i], "--") && args[i] != "--data-dir" && len(config.Lookup(args[i])) > 0 {
+			args = slices.Clone(args)
+			args[i] = strings.TrimLeft(args[i], "-")
+		}
+	}
+	return args
 }

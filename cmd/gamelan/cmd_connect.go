@@ -6,11 +6,11 @@ import (
 )
 
 type dialCmd struct {
-	Peer []string `arg:"" help:"A node id or public key that gamelan peers lists."`
+	Peer []string `arg:"" help:"A node id or public key that gamelan peers lists, or KEY::ADDRESS as gamelan id prints it."`
 }
 
 // Run has the node connect to each peer, dialling it if need be.
-func (c *dialCmd) Run(a *app) error { return doToPeers(a, c.Peer, "dial", "connected to", nil) }
+func (c *dialCmd) Run(a *app) error { return doToAnyPeers(a, c.Peer, "dial", "connected to", nil) }
 
 type disconnectCmd struct {
 	Peer []string `arg:"" help:"A node id or public key that gamelan conns lists."`
@@ -22,7 +22,7 @@ func (c *disconnectCmd) Run(a *app) error {
 }
 
 type banCmd struct {
-	Peer   []string      `arg:"" help:"A node id or public key that gamelan peers lists."`
+	Peer   []string      `arg:"" help:"A node id or public key that gamelan peers lists, or KEY::ADDRESS as gamelan id prints it."`
 	For    time.Duration `help:"How long." default:"2h"`
 	Reason string        `help:"Why, for whoever looks at the peer later." default:"banned by the operator"`
 }
@@ -32,7 +32,7 @@ func (c *banCmd) Run(a *app) error {
 	if c.For <= 0 {
 		return usage("give a positive duration, such as 2h", "--for cannot be %s", c.For)
 	}
-	return doToPeers(a, c.Peer, "ban", "banned", url.Values{"for": {c.For.String()}, "reason": {c.Reason}})
+	return doToAnyPeers(a, c.Peer, "ban", "banned", url.Values{"for": {c.For.String()}, "reason": {c.Reason}})
 }
 
 type unbanCmd struct {

@@ -6,7 +6,6 @@ import (
 	"strings"
 
 	"github.com/gamelan-p2p/gamelan/inspect"
-	"github.com/gamelan-p2p/gamelan/peerstore"
 )
 
 type peersCmd struct {
@@ -44,8 +43,8 @@ type peersAddCmd struct {
 
 func (c *peersAddCmd) Run(a *app) error {
 	for _, seed := range c.Peer {
-		if _, err := peerstore.ParseSeed(seed); err != nil {
-			return usage("give KEY::ADDRESS as gamelan id prints it", "%q is no peer with an address: %s", seed, withoutPrefix(err))
+		if err := checkSeed(seed); err != nil {
+			return err
 		}
 	}
 	client := newClient(a.dir)
@@ -74,8 +73,30 @@ func doToPeers(a *app, peers []string, verb, done string, params url.Values) err
 			return err
 		}
 	}
+	return askForPeers(a, peers, verb, done, params)
+}
+
+// doToAnyPeers is doToPeers for what can also be done to a peer that is given as
+// KEY::ADDRESS: the node gets to know it.
+func doToAnyPeers(a *app, peers []string, verb, done string, params url.Values) error {
+	for _, p := range peers {
+		if err := checkPeer(p); err != nil {
+			return err
+		}
+	}
+	return askForPeers(a, peers, verb, done, params)
+}
+
+func askForPeers(a *app, peers []string, verb, done string, params url.Values) error {
 	client := newClient(a.dir)
 	for _, p := range peers {
+		if strings.Contains(p, "::") {
+			var known peerAnswer
+			if err := client.post(a.ctx, "/v1/peers", strings.NewReader(p), &known); err != nil {
+				return err
+			}
+			p = known.NodeID
+		}
 		var answer peerAnswer
 		if err := client.post(a.ctx, "/v1/peers/"+url.PathEscape(p)+":"+verb+query(params), nil, &answer); err != nil {
 			return err

@@ -71,7 +71,7 @@ func whyPeer(n *gamelan.Node) inspect.PeerAction {
 	return inspect.PeerAction{Do: func(ctx context.Context, peer string, _ url.Values) (any, error) {
 		text, err := nodeSender{n}.Resolve(ctx, peer)
 		if err != nil {
-			return nil, &inspect.Error{Code: inspect.CodeUnknownPeer, Message: err.Error(), Hint: peerHint}
+			return nil, &inspect.Error{Code: inspect.CodeUnknownPeer, Message: err.Error(), Hint: unknownHint}
 		}
 		id, err := identity.ParseNodeID(text)
 		if err != nil {

@@ -53,6 +53,8 @@ func (a *app) fail(err error) int {
 		return exitOK
 	case errors.Is(err, errQuiet):
 		return exitFailed
+	case errors.Is(err, errWrongSettings):
+		return exitUsage
 	case errors.Is(err, context.Canceled) && a.ctx.Err() != nil: // the user ended it
 		return exitOK
 	}

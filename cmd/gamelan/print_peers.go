@@ -18,7 +18,7 @@ func printPeers(a *app, peers []inspect.Peer) error {
 		return nil
 	}
 	if len(peers) == 0 {
-		a.note("no peers; a peer becomes known when somebody connects, or with \"%s\"", a.dir.command("send KEY::ADDRESS"))
+		a.note("no peers; a peer becomes known when somebody connects, or with \"%s\"", a.dir.command("peers add KEY::ADDRESS"))
 		return nil
 	}
 	rows := [][]string{{"NODE ID", "STATE", "ADDRESS", "AGENT"}}

@@ -95,6 +95,9 @@ func parts(a ma.Multiaddr) []component {
 func Parse(s string) (ma.Multiaddr, error) {
 	a, err := ma.NewMultiaddr(s)
 	if err != nil {
+		if advice := Advice(s); advice != "" {
+			return nil, fmt.Errorf("%w: %q; %s", ErrUnparsable, s, advice)
+		}
 		return nil, fmt.Errorf("%w: %w; write it as /ip4/203.0.113.7/tcp/18189 or /dns4/name/tcp/18189", ErrUnparsable, err)
 	}
 	if len(a) == 0 {

@@ -244,7 +244,11 @@ func (l *Loaded) take(s *Setting, raw any, from Origin) {
 		err = s.checkPath(v)
 	}
 	if err != nil {
-		l.Problems = append(l.Problems, s.problem(from, fmt.Sprintf("%s cannot be %s: %s", s.Key, show(raw), err)))
+		value := show(raw)
+		if e := (*elementError)(nil); errors.As(err, &e) && e.of == 1 { // a list of one is that one
+			value = e.text
+		}
+		l.Problems = append(l.Problems, s.problem(from, fmt.Sprintf("%s cannot be %s: %s", s.Key, value, err)))
 		return
 	}
 	s.put(&l.Config, v)

@@ -92,7 +92,7 @@ func TestWhatIsWrongWithAFile(t *testing.T) {
 			`f.toml:2: node.network cannot be "esmerelda": there is no such choice, did you mean "esmeralda"?; expected one of localnet, mainnet, stagenet, nextnet, igor, esmeralda, for example network = "localnet" under [node]`,
 		}},
 		"address": {"[node]\nlisten = [\n  \"/ip4/127.0.0.1/tcp/1\",\n  \"127.0.0.1:1\",\n]", []string{
-			`f.toml:2: node.listen cannot be a list of 2: entry 2, "127.0.0.1:1", is no multiaddr; expected a list of multiaddrs, at most 16, for example listen = ["/ip4/0.0.0.0/tcp/18189"] under [node]`,
+			`f.toml:2: node.listen cannot be a list of 2: entry 2, "127.0.0.1:1", is no multiaddr, write it as /ip4/127.0.0.1/tcp/1; expected a list of multiaddrs, at most 16, for example listen = ["/ip4/0.0.0.0/tcp/18189"] under [node]`,
 		}},
 		"relative path": {`data_dir = "data"`, []string{
 			`f.toml:1: data_dir cannot be "data": it is relative; expected a path in quotes, absolute in a file, for example data_dir = "/var/lib/gamelan"`,
@@ -252,7 +252,7 @@ func TestWhatIsWrongWithVariablesAndFlags(t *testing.T) {
 		`GAMELAN_LOG_LEVL: there is no such variable, did you mean GAMELAN_LOG_LEVEL?; expected one of debug, info, warn, error, for example GAMELAN_LOG_LEVEL=info`,
 		`GAMELAN_MUX_WINDOW: mux.window cannot be "lots": it is no whole number with a unit; expected a size from 256KiB to 16MiB with its unit B, KiB, MiB or GiB, for example GAMELAN_MUX_WINDOW=512KiB`,
 		`GAMELAN_NODE_CLIENT: node.client cannot be "maybe": it is a string; expected true or false, for example GAMELAN_NODE_CLIENT=true`,
-		`--listen: node.listen cannot be a list of 1: entry 1, "nonsense", is no multiaddr; expected a list of multiaddrs, at most 16, for example --listen /ip4/0.0.0.0/tcp/18189`,
+		`--listen: node.listen cannot be "nonsense": it is no multiaddr; expected a list of multiaddrs, at most 16, for example --listen /ip4/0.0.0.0/tcp/18189`,
 		`--mux-max-streams: mux.max_streams cannot be "x": it is a string; expected a whole number from 2 to 256, for example --mux-max-streams 120`,
 	}
 	if got := problems(l); !slices.Equal(got, want) {

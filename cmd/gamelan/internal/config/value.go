@@ -134,11 +134,39 @@ func (s *Setting) parseList(raw any) (any, error) {
 			return []string{text}, nil
 		}
 		if err := s.checkElement(text); err != nil {
-			return nil, fmt.Errorf("entry %d, %s, is no %s", i+1, quote(text), s.element())
+			return nil, &elementError{i + 1, len(list), quote(text), s.element(), s.advice(text)}
 		}
 		texts = append(texts, text)
 	}
 	return texts, nil
+}
+
+// elementError is what is wrong with one entry of a list.
+type elementError struct {
+	n, of                 int // the n-th, from 1
+	text, element, advice string
+}
+
+func (e *elementError) Error() string {
+	text := fmt.Sprintf("entry %d, %s, is no %s", e.n, e.text, e.element)
+	if e.of == 1 {
+		text = "it is no " + e.element
+	}
+	if e.advice != "" {
+		text += ", " + e.advice
+	}
+	return text
+}
+
+// advice says how an entry that is no address was to be written, if that can be
+// told.
+func (s *Setting) advice(text string) string {
+	if _, addr, ok := strings.Cut(text, "::"); ok && s.Kind == Seeds {
+		text = addr
+	} else if s.Kind != Addrs {
+		return ""
+	}
+	return secretLike.ReplaceAllString(address.Advice(text), "***")
 }
 
 func (s *Setting) checkElement(text string) error {

@@ -1,0 +1,50 @@
+package config
+
+import (
+	"slices"
+	"strings"
+	"unicode"
+)
+
+// Lookup finds what somebody calls settings by: a key, the name of a section,
+// a variable, or a flag with or without its dashes.
+func Lookup(word string) []*Setting {
+	var found, section []*Setting
+	flag := strings.TrimLeft(word, "-")
+	for i := range Settings {
+		switch s := &Settings[i]; {
+		case s.Key == word, s.Variable() == word, s.FlagName() == flag, s.Kind == Switch && "no-"+s.FlagName() == flag:
+			found = append(found, s)
+		case s.Section() != "" && s.Section() == strings.Trim(word, "[]"):
+			section = append(section, s)
+		}
+	}
+	if len(found) > 0 {
+		return found
+	}
+	return section
+}
+
+// maxAbout bounds what is suggested at once.
+const maxAbout = 3
+
+// About lists the keys of settings that word may stand for: those whose name is
+// near it, then those whose description has it, at most three.
+func About(word string) []string {
+	bare := strings.ToLower(strings.TrimPrefix(strings.TrimLeft(word, "-"), "GAMELAN_"))
+	if near := Meant(bare); near != "" {
+		return []string{near}
+	}
+	var keys []string
+	for i := range Settings {
+		s := &Settings[i]
+		if slices.Contains(wordsOf(s.Key+" "+s.FlagName()+" "+s.Doc+" "+s.Dynamic), bare) {
+			keys = append(keys, s.Key)
+		}
+	}
+	return keys[:min(len(keys), maxAbout)]
+}
+
+func wordsOf(text string) []string {
+	return strings.FieldsFunc(strings.ToLower(text), func(r rune) bool { return !unicode.IsLetter(r) && !unicode.IsDigit(r) })
+}

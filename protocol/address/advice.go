@@ -1,0 +1,50 @@
+package address
+
+import (
+	"fmt"
+	"net"
+	"net/netip"
+	"regexp"
+	"strconv"
+)
+
+// tcpPort is the port in a text that was to be a multiaddr.
+var tcpPort = regexp.MustCompile(`/tcp/([0-9]+)(?:/|$)`)
+
+// maxPort is the highest port of TCP.
+const maxPort = 65535
+
+// Advice says how a text that [Parse] refuses was to be written, if that can be
+// told: "write it as /ip4/127.0.0.1/tcp/7201" for 127.0.0.1:7201. It is empty
+// otherwise.
+func Advice(s string) string {
+	if m := tcpPort.FindStringSubmatch(s); m != nil {
+		return portAdvice(m[1])
+	}
+	host, port, err := net.SplitHostPort(s)
+	if err != nil {
+		return ""
+	}
+	if n, err := strconv.ParseUint(port, 10, 64); err != nil || n > maxPort {
+		return portAdvice(port)
+	}
+	kind := "dns4"
+	if ip, err := netip.ParseAddr(host); err == nil && ip.Zone() == "" {
+		kind = "ip4"
+		if ip.Is6() {
+			kind = "ip6"
+		}
+	} else if !hostName(host) {
+		return ""
+	}
+	return fmt.Sprintf("write it as /%s/%s/tcp/%s", kind, host, port)
+}
+
+// portAdvice names the range that a port is outside of.
+func portAdvice(port string) string {
+	n, err := strconv.ParseUint(port, 10, 64)
+	if len(port) > 20 || (err != nil && len(port) < 5) || (err == nil && n <= maxPort) {
+		return ""
+	}
+	return fmt.Sprintf("choose a port from 0 to %d", maxPort)
+}
