@@ -136,9 +136,7 @@ func (a *conn) Receive(c actor.Context) {
 	case pingDue:
 		a.pingDue(c)
 	case CloseConn:
-		if m.Reason.Code != CloseReaped || a.ref.NumStreams() <= a.env.Reap.Idle() { // it may be in use by now
-			a.close(c, m.Reason)
-		}
+		a.close(c, m.Reason)
 	case announced:
 		if a.session != nil {
 			a.session.Release()

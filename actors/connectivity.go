@@ -358,7 +358,7 @@ func (a *connectivity) refresh(c actor.Context) {
 func (a *connectivity) live() []connpool.Live {
 	live := a.env.Live()
 	for i := range live {
-		live[i].Held = live[i].Held || a.env.allowed(live[i].Peer)
+		live[i].Held = live[i].Held || live[i].Streams > a.env.Reap.Idle() || a.env.allowed(live[i].Peer)
 	}
 	return live
 }

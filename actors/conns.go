@@ -252,10 +252,15 @@ func (a *conns) banned(c actor.Context, m PeerBanned) {
 // one that nobody hears of, when the peer is to be disconnected.
 func (a *conns) closeConn(c actor.Context, m CloseConn) {
 	ref, ok := a.table.Get(m.Peer)
-	if ok && m.Conn != 0 && m.Conn != ref.ID {
+	live := ok && (m.Conn == 0 || m.Conn == ref.ID)
+	if ok && !live {
 		ref = a.child(m.Conn)
 		ok = ref != nil
-	} else if ok && (m.Conn == 0 || m.Reason.Orderly()) {
+	}
+	if ok && m.Reason.sparesUsed() && a.env.used(ref) { // by now
+		return
+	}
+	if live && (m.Conn == 0 || m.Reason.Orderly()) {
 		a.carry(c, a.table.Leave(m.Peer), m.Reason)
 	}
 	if ok {
@@ -271,7 +276,7 @@ func (a *conns) closeConn(c actor.Context, m CloseConn) {
 func (a *conns) closeRetired(c actor.Context, m CloseConn) {
 	var all []*ConnRef
 	for _, ch := range a.children {
-		if ch.ref.Peer == m.Peer && ch.ref.retired() {
+		if ch.ref.Peer == m.Peer && ch.ref.retired() && !(m.Reason.sparesUsed() && a.env.used(ch.ref)) {
 			all = append(all, ch.ref)
 		}
 	}

@@ -163,6 +163,10 @@ func (e *Env) allowed(peer identity.NodeID) bool {
 	return ok
 }
 
+// used reports whether a connection is not idle: a call runs on it, or it has
+// more substreams than idle ones have.
+func (e *Env) used(ref *ConnRef) bool { return ref.Calling() || ref.NumStreams() > e.Reap.Idle() }
+
 // banned reports an active ban of the peer as ErrBanned. One of a peer that is
 // allowed is none, also in the moment before it is lifted.
 func (e *Env) banned(peer identity.NodeID, now time.Time) error {

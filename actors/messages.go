@@ -116,6 +116,19 @@ func (r *ConnRef) NumStreams() int {
 	return 0
 }
 
+// stalledAfter is how long a write waits for a connection that is stalled. Busy
+// peers may stop reading for so long, so it ends none by itself.
+const stalledAfter = 10 * time.Second
+
+// Stalled reports whether a write has waited for the connection for 10 s or longer.
+func (r *ConnRef) Stalled() bool {
+	if r.live == nil {
+		return false
+	}
+	s := r.live.session.Load()
+	return s != nil && s.WriteBlocked() >= stalledAfter
+}
+
 // Accepts reports whether the peer listed the protocol in its identity message.
 func (r *ConnRef) Accepts(id protocol.ID) bool {
 	for _, p := range r.Protocols {
@@ -169,6 +182,12 @@ func (r CloseReason) Orderly() bool {
 		return true
 	}
 	return false
+}
+
+// sparesUsed reports whether a close for this reason is one of a connection that
+// nobody uses.
+func (r CloseReason) sparesUsed() bool {
+	return r.Code == CloseReaped || r.Code == CloseMinimised
 }
 
 // AddPeer asks peers to add or merge a peer. Reply: PeerAdded, after the disk

@@ -16,7 +16,7 @@ type Live struct {
 	Node     bool // the peer is a full node
 	Since    time.Time
 	Streams  int  // open substreams
-	Stalled  bool // it makes no progress
+	Stalled  bool // a write has waited for the connection for a while
 	Held     bool // somebody wants the peer connected, or a call runs
 }
 

@@ -279,6 +279,11 @@ func TestWriteTimeout(t *testing.T) {
 		synctest.Wait()
 		d.stop()
 		start := time.Now()
+		time.AfterFunc(20*time.Second, func() {
+			if got := s.WriteBlocked(); got != 20*time.Second {
+				t.Errorf("got a write blocked for %v, want 20s", got)
+			}
+		})
 		_, err := io.Copy(st, io.LimitReader(zeros{}, 1<<20))
 		wantErr(t, err, ErrSessionEnded)
 		wantErr(t, err, ErrWriteTimeout)
@@ -291,6 +296,9 @@ func TestWriteTimeout(t *testing.T) {
 		<-s.Done()
 		if took := time.Since(start); took > 61*time.Second {
 			t.Errorf("got the end after %v, want at most 61s", took)
+		}
+		if got := s.WriteBlocked(); got != 0 {
+			t.Errorf("after the end: got a write blocked for %v, want none", got)
 		}
 	})
 }

@@ -33,6 +33,7 @@ var past = time.Unix(1, 0)
 // one goroutine and writes from another; resets and pings come from a third.
 type link struct {
 	conn    net.Conn
+	made    time.Time
 	cfg     Config
 	table   *table
 	session *Session
@@ -78,6 +79,7 @@ type link struct {
 func newLink(conn net.Conn, client bool, cfg Config) *link {
 	l := &link{
 		conn:     conn,
+		made:     time.Now(),
 		cfg:      cfg,
 		table:    newTable(client, cfg),
 		started:  make(chan struct{}),

@@ -192,6 +192,17 @@ func (s *Session) NumInbound() int {
 	return s.link.table.liveInbound
 }
 
+// WriteBlocked is for how long the connection below has not taken the write that
+// is under way; 0 when none is. One write is one frame, or a few small ones: a
+// peer that reads, however slowly, ends it within seconds.
+func (s *Session) WriteBlocked() time.Duration {
+	began := s.link.writer.began.Load()
+	if began == 0 {
+		return 0
+	}
+	return time.Since(s.link.made) - time.Duration(began-1)
+}
+
 // Stats is what a session has done so far.
 type Stats struct {
 	BytesIn, BytesOut uint64 // of the connection, headers included

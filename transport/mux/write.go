@@ -3,6 +3,7 @@ package mux
 import (
 	"io"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -12,6 +13,10 @@ type writer struct {
 	// goroutine that waits for it may wait long.
 	lock    chan struct{}
 	bounded time.Time // when the write deadline was set; under the lock
+
+	// began is when the write began that the connection has not taken yet, as
+	// nanoseconds since the link was made, plus one; 0 while there is none.
+	began atomic.Int64
 
 	// The header that waits for its body. Only the library's writing goroutine
 	// touches it. It is not on the wire, so other frames may go first.
@@ -141,11 +146,14 @@ func (l *link) put(b []byte) {
 	if len(b) == 0 || l.swallow.Load() {
 		return
 	}
-	if now := time.Now(); now.Sub(l.writer.bounded) > l.cfg.WriteTimeout/deadlineSlack {
+	now := time.Now()
+	if now.Sub(l.writer.bounded) > l.cfg.WriteTimeout/deadlineSlack {
 		l.writer.bounded = now
 		l.conn.SetWriteDeadline(now.Add(l.cfg.WriteTimeout))
 	}
+	l.writer.began.Store(int64(now.Sub(l.made)) + 1)
 	n, err := l.conn.Write(b)
+	l.writer.began.Store(0)
 	l.bytesOut.Add(uint64(n))
 	if err == nil && n < len(b) {
 		err = io.ErrShortWrite
