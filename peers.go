@@ -98,7 +98,8 @@ const importChunk = 500
 // closed. It holds at once, is not shortened by a later one, and is durable when
 // Ban returns. A peer on the allow list is not banned, on nobody's request: the
 // error is [actors.ErrSpared]. Any other than that and ErrClosed says that the
-// ban may be forgotten when the node stops.
+// ban may be forgotten when the node stops. It ends at a time of the system's
+// clock: setting that clock ahead shortens it, setting it back prolongs it.
 func (n *Node) Ban(ctx context.Context, peer identity.NodeID, d time.Duration, reason string) error {
 	if d <= 0 {
 		return fmt.Errorf("gamelan: ban peer %s: the duration %v is not positive; use Unban to lift a ban", peer, d)

@@ -32,7 +32,7 @@ type Peer struct {
 	Protocols   []protocol.ID // what it accepted when last heard; a hint
 	UserAgent   string
 	AddedAt     time.Time
-	BannedUntil time.Time
+	BannedUntil time.Time       // by the system's clock, also while the node runs
 	BanReason   string          // printable, at most 256 bytes
 	Claim       *identity.Claim // the newest verified one with an address that we use; nil if none
 }
