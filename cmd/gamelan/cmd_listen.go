@@ -3,6 +3,7 @@ package main
 import (
 	"bufio"
 	"errors"
+	"fmt"
 	"io"
 
 	"github.com/gamelan-p2p/gamelan/inspect"
@@ -10,7 +11,14 @@ import (
 
 type listenCmd struct {
 	Count int  `help:"End after so many messages; 0 does not end." default:"0" placeholder:"N"`
-	Raw   bool `help:"Write the bodies only, one a line, as they came."`
+	Raw   bool `help:"Write the bodies only, as they came: one a line, and with --count 1 without a line feed after it, so that a file is what was sent."`
+}
+
+// Help is what gamelan listen --help says beneath the flags.
+func (*listenCmd) Help() string {
+	return fmt.Sprintf("While nobody listens the node keeps the last %s messages in its memory for whoever listens next: older ones are dropped, "+
+		"and when the node stops, all that nobody has read are gone, although their senders were told confirmed. "+
+		"Where no message may be lost, keep a listener running, or let a program handle and answer them.", inspect.Number(inboxKept))
 }
 
 func (c *listenCmd) Run(a *app) error {
@@ -31,7 +39,7 @@ func (c *listenCmd) Run(a *app) error {
 	err = readObjects(res.Body, func(m inspect.Message, more bool) error {
 		n++
 		last := n == c.Count
-		if err := printMessage(a, out, &m, c.Raw); err != nil {
+		if err := printMessage(a, out, &m, c.form()); err != nil {
 			return &printError{err}
 		}
 		if last || !more {
@@ -53,6 +61,17 @@ func (c *listenCmd) Run(a *app) error {
 		err = io.ErrUnexpectedEOF
 	}
 	return client.gone(a.ctx, err)
+}
+
+// form is how messages are written.
+func (c *listenCmd) form() messageForm {
+	switch {
+	case c.Raw && c.Count == 1:
+		return bareForm
+	case c.Raw:
+		return rawForm
+	}
+	return lineForm
 }
 
 // errEnough ends reading when all that was asked for is there.

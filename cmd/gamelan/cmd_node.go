@@ -40,35 +40,36 @@ func (c *nodeCmd) Run(a *app) error {
 	if err := a.dir.make(); err != nil {
 		return err
 	}
-	id, err := a.identity(l)
-	if err != nil {
-		return err
-	}
 	release, err := a.dir.hold()
 	if err != nil {
 		return err
 	}
 	defer release()
-	return newDaemon(a, flags, l).run(id, a.signals)
+	id, made, err := a.identity(l)
+	if err != nil {
+		return err
+	}
+	d := newDaemon(a, flags, l)
+	d.made = made
+	return d.run(id, a.signals)
 }
 
 // identity reads the identity of the data directory, or makes one.
-func (a *app) identity(l *config.Loaded) (gamelan.Identity, error) {
+func (a *app) identity(l *config.Loaded) (id gamelan.Identity, made bool, err error) {
 	network, err := networkOf(l)
 	if err != nil {
-		return gamelan.Identity{}, err
+		return id, false, err
 	}
-	id, err := a.dir.load()
+	id, err = a.dir.load()
 	if errors.Is(err, gamelan.ErrNoIdentity) {
-		if id, err = a.dir.create(network); err == nil {
-			a.note("Made a new identity in %s.", a.dir.path)
-		}
+		id, err = a.dir.create(network)
+		made = err == nil
 	}
 	if err == nil && l.Config.Node.Network != "" && network != id.Network {
-		return id, usage(fmt.Sprintf("leave %s out, or run %q with another --data-dir", l.Origin("node.network"), "gamelan init --network "+network.String()),
+		return id, made, usage(fmt.Sprintf("leave %s out, or run %q with another --data-dir", l.Origin("node.network"), "gamelan init --network "+network.String()),
 			"the identity in %s was made for %s", a.dir.path, id.Network)
 	}
-	return id, err
+	return id, made, err
 }
 
 // networkOf is the network that the settings name, or localnet.
@@ -98,6 +99,12 @@ func (d *daemon) stop() error {
 	apiErr := d.api.close(at)
 	if err != nil {
 		return failed("node_failed", "look at the log above, or run it again with --log-level debug", "the node did not stop in order: %s", withoutPrefix(err))
+	}
+	if u := d.inbox.look(); u.kept > 0 {
+		d.app.note("Dropped: %s that nobody has read; keep \"%s\" running to have them.", plural(uint64(u.kept), "message"), d.app.dir.command("listen"))
+		if d.app.json {
+			d.logger.Warn("messages that nobody has read are dropped", "n", u.kept)
+		}
 	}
 	if apiErr == nil {
 		d.app.note("Stopped.")

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"io"
 	"net/url"
+	"os"
 	"strings"
 	"sync/atomic"
 
@@ -13,22 +14,32 @@ import (
 type sendCmd struct {
 	Peer    string   `arg:"" help:"A node id or public key that the node knows, or KEY::ADDRESS as gamelan id prints it."`
 	Message []string `arg:"" optional:"" help:"Messages to send; without any, each line of standard input is one."`
-	Whole   bool     `help:"Send all of standard input as one message."`
+	Whole   bool     `help:"Send all of standard input as one message, whatever bytes it holds."`
+	File    string   `help:"Send what a file holds as one message, of at most 8 MiB." type:"path" placeholder:"PATH"`
 	Resend  bool     `help:"Send again what is in doubt when a connection breaks, so that it may arrive twice."`
 	Quiet   bool     `short:"q" help:"Do not write the outcome of each message."`
 }
 
+// Help is what gamelan send --help says beneath the flags.
+func (*sendCmd) Help() string {
+	return "A file is sent with --file PATH and received with gamelan listen --raw --count 1 > PATH; what a program writes, with --whole. " +
+		"Confirmed says that the other node has read the message, not that anybody has handled it: see gamelan listen --help."
+}
+
 func (c *sendCmd) Run(a *app) error {
-	if err := checkPeer(c.Peer); err != nil {
+	if err := c.check(); err != nil {
 		return err
 	}
-	if c.Whole && len(c.Message) > 0 {
-		return usage("leave one of them out", "--whole sends standard input, not arguments")
-	}
-	for _, m := range c.Message {
-		if strings.Contains(m, "\n") {
-			return usage("send it with --whole from standard input", "a message on the command line is one line")
+	if c.File != "" {
+		f, err := os.Open(c.File)
+		if err != nil {
+			return failed("file", "choose another one", "%s cannot be read: %s", c.File, reason(err))
 		}
+		defer f.Close()
+		if info, err := f.Stat(); err == nil && info.IsDir() {
+			return failed("file", "choose another one", "%s is a directory", c.File)
+		}
+		a.in, c.Whole = f, true
 	}
 	t := &tally{}
 	err := c.send(a, t, newSendPrinter(a, c.Quiet, t))
@@ -36,7 +47,34 @@ func (c *sendCmd) Run(a *app) error {
 	case err != nil:
 		return err
 	case t.confirmed != t.total():
+		if key, _, given := strings.Cut(c.Peer, "::"); given && t.confirmed == 0 {
+			a.note("The node remembers this peer and its address; if they were wrong: %s", a.dir.command("peers forget "+key))
+		}
 		return errQuiet
+	}
+	return nil
+}
+
+// check refuses what was not meant: text that is the name of a file, above all.
+func (c *sendCmd) check() error {
+	if err := checkPeer(c.Peer); err != nil {
+		return err
+	}
+	switch {
+	case c.Whole && c.File != "":
+		return usage("leave one of them out", "--whole sends standard input, --file a file")
+	case c.Whole && len(c.Message) > 0:
+		return usage("leave one of them out", "--whole sends standard input, not arguments")
+	case c.File != "" && len(c.Message) > 0:
+		return usage("leave one of them out", "--file sends a file, not arguments")
+	}
+	for _, m := range c.Message {
+		if strings.Contains(m, "\n") {
+			return usage("send it with --whole from standard input", "a message on the command line is one line")
+		}
+		if info, err := os.Stat(m); err == nil && info.Mode().IsRegular() {
+			return usage("send what it holds with --file "+shellQuote(m)+", or the name itself from standard input", "%q is the name of a file", m)
+		}
 	}
 	return nil
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"os"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -26,10 +27,13 @@ type daemon struct {
 	node     *gamelan.Node
 	api      *api
 	stopping atomic.Bool
+	inbox    inboxCounts
+	made     bool // the identity was made for this start
 
 	mu      sync.Mutex
 	loaded  *config.Loaded // what holds
 	waiting []string       // keys that were changed and take a restart
+	refused string         // why the last reload took over nothing
 }
 
 func newDaemon(a *app, flags map[string][]string, l *config.Loaded) *daemon {
@@ -59,7 +63,8 @@ func (d *daemon) run(id gamelan.Identity, signals *signals) error {
 	cfg := d.settings().Node
 	cfg.DataDir = a.dir.path
 	var err error
-	if d.node, err = gamelan.Start(a.ctx, cfg, gamelan.WithHandler(inboxOf()), gamelan.WithLogger(d.logger)); err != nil {
+	if d.node, err = gamelan.Start(a.ctx, cfg, gamelan.WithHandler(inboxOf(&d.inbox)), gamelan.WithLogger(d.logger)); err != nil {
+		d.unmake()
 		if p := d.inForce().ProblemOf(err); p != nil {
 			return problems{p}
 		}
@@ -69,7 +74,11 @@ func (d *daemon) run(id gamelan.Identity, signals *signals) error {
 	defer stop()
 	if d.api, err = a.dir.serve(d.shown(), d.actions(stop)); err != nil {
 		d.node.Close(context.Background())
+		d.unmake()
 		return err
+	}
+	if d.made {
+		a.note("Made a new identity in %s.", a.dir.path)
 	}
 	around, end := context.WithCancel(context.Background())
 	var work sync.WaitGroup
@@ -90,6 +99,14 @@ func (d *daemon) run(id gamelan.Identity, signals *signals) error {
 	d.stopping.Store(true)
 	d.manager.stopping(d.settings().Drain)
 	return errors.Join(err, d.stop())
+}
+
+// unmake takes back the identity that was made for a start that came to nothing:
+// nobody has seen it, and the next start may be for another network.
+func (d *daemon) unmake() {
+	if d.made {
+		os.Remove(d.app.dir.identity())
+	}
 }
 
 // shown is what the API shows of the node.
@@ -113,8 +130,14 @@ func (d *daemon) actions(stop func()) inspect.Actions {
 // nodeSection is the node's own section, with the warnings of the daemon.
 func (d *daemon) nodeSection(ctx context.Context) inspect.Node {
 	v := d.node.Describe(ctx)
+	if u := d.inbox.look(); u.kept > 0 && u.listeners == 0 {
+		v.Warnings = append(v.Warnings, plural(uint64(u.kept), "message")+" kept in memory, and nobody listens; read with "+d.app.dir.command("listen"))
+	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
+	if d.refused != "" {
+		v.Warnings = append(v.Warnings, d.refused)
+	}
 	where := ""
 	if d.loaded.File != "" {
 		where = " in " + d.loaded.File
@@ -192,5 +215,5 @@ func (d *daemon) reloads(ctx context.Context, asked <-chan struct{}) {
 func (d *daemon) setWaiting(keys []string, file string) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	d.waiting, d.loaded.File = slices.Clone(keys), file
+	d.waiting, d.loaded.File, d.refused = slices.Clone(keys), file, ""
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"sync/atomic"
 	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
@@ -42,6 +43,19 @@ type inbox struct {
 type inboxCounts struct {
 	seq   uint64 // of the newest message
 	taken uint64 // the newest message that any listener is done with
+
+	unread atomic.Pointer[unread] // for others to look at
+}
+
+// unread is what the inbox holds that not all have taken.
+type unread struct{ kept, listeners int }
+
+// look returns what was unread after the inbox's last message.
+func (c *inboxCounts) look() unread {
+	if u := c.unread.Load(); u != nil {
+		return *u
+	}
+	return unread{}
 }
 
 // keptMessage is a message that not all have taken yet.
@@ -71,15 +85,16 @@ type (
 	leave struct{ listener uint64 }
 )
 
-// inboxOf makes the producer of a node's inbox.
-func inboxOf() gamelan.NewActor {
-	counts := new(inboxCounts)
+// inboxOf makes the producer of a node's inbox, with counts that others may look
+// at.
+func inboxOf(counts *inboxCounts) gamelan.NewActor {
 	return func(*gamelan.Node) actor.Actor {
 		return &inbox{inboxCounts: counts, listeners: make(map[uint64]*listener)}
 	}
 }
 
 func (b *inbox) Receive(c actor.Context) {
+	defer func() { b.unread.Store(&unread{len(b.kept), len(b.listeners)}) }()
 	switch m := c.Message().(type) {
 	case *actor.Started:
 		supervisor.Own(c, &b.held)

@@ -39,7 +39,7 @@ func (x crashing) Receive(c actor.Context) {
 
 func startInbox(t *testing.T) *testInbox {
 	sys := gamelan.NewSystem(quiet)
-	producer := inboxOf()
+	producer := inboxOf(new(inboxCounts))
 	root, err := supervisor.Start(sys, "test", supervisor.Spec{
 		Name: "node", New: supervisor.Group(supervisor.Spec{Name: "inbox", New: func() actor.Actor { return crashing{producer(nil)} }}),
 	}, supervisor.Options{Logger: quiet})
@@ -176,7 +176,7 @@ func TestHeldCreditComesBackOnce(t *testing.T) {
 func pair(t *testing.T) (a, b *gamelan.Node) {
 	t.Helper()
 	start := func() *gamelan.Node {
-		n, err := gamelan.Start(t.Context(), gamelan.Config{}, gamelan.WithHandler(inboxOf()), gamelan.WithLogger(quiet))
+		n, err := gamelan.Start(t.Context(), gamelan.Config{}, gamelan.WithHandler(inboxOf(new(inboxCounts))), gamelan.WithLogger(quiet))
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -13,9 +13,17 @@ import (
 // binaryShown is how many bytes of a body that is not text are written out.
 const binaryShown = 32
 
-// printMessage writes one message: as JSON, as it came, or escaped on a line
-// of its own after when it came and from whom.
-func printMessage(a *app, w io.Writer, m *inspect.Message, raw bool) error {
+// messageForm is how a message is written for people, or into a file.
+type messageForm int
+
+const (
+	lineForm messageForm = iota // escaped, after when it came and from whom
+	rawForm                     // as it came, and a line feed
+	bareForm                    // as it came
+)
+
+// printMessage writes one message: as JSON, or in its form.
+func printMessage(a *app, w io.Writer, m *inspect.Message, form messageForm) error {
 	if m.Lost > 0 {
 		a.note("gamelan: %s came while nobody listened and were dropped", plural(m.Lost, "message"))
 	}
@@ -27,8 +35,12 @@ func printMessage(a *app, w io.Writer, m *inspect.Message, raw bool) error {
 		_, err = fmt.Fprintf(w, "%s\n", b)
 		return err
 	}
-	if raw {
+	switch form {
+	case rawForm:
 		_, err := fmt.Fprintf(w, "%s\n", m.Body)
+		return err
+	case bareForm:
+		_, err := w.Write(m.Body)
 		return err
 	}
 	_, err := fmt.Fprintf(w, "%s  %s  %s\n", m.At.Local().Format(time.DateTime), m.Peer[:min(16, len(m.Peer))], bodyText(m.Body))

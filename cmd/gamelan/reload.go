@@ -12,6 +12,7 @@ import (
 	"github.com/gamelan-p2p/gamelan/actors"
 	"github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/config"
 	"github.com/gamelan-p2p/gamelan/identity"
+	"github.com/gamelan-p2p/gamelan/inspect"
 )
 
 // reload reads the settings again and takes over what a running node can. A
@@ -22,6 +23,7 @@ func (d *daemon) reload(ctx context.Context) {
 		for _, p := range now.Problems {
 			d.say(true, "Not reloaded: %s", p)
 		}
+		d.setRefused(now.Problems)
 		return
 	}
 	var waiting []string
@@ -47,6 +49,17 @@ func (d *daemon) reload(ctx context.Context) {
 	if !changed {
 		d.say(false, "Reloaded; nothing has changed.")
 	}
+}
+
+// setRefused notes why nothing was taken over, until settings are again.
+func (d *daemon) setRefused(p problems) {
+	more := ""
+	if len(p) > 1 {
+		more = fmt.Sprintf(", and %s more", inspect.Number(uint64(len(p)-1)))
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.refused = "the last reload took over nothing: " + p[0].Error() + more
 }
 
 // inForce is a copy of the settings that hold.

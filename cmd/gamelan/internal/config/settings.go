@@ -258,6 +258,11 @@ var Settings = []Setting{
 		at:  func(c *Config) any { return &c.Node.Mux.CloseTimeout },
 	},
 	{
+		Key: "mux.linger_timeout", Kind: Duration, Least: int64(100 * time.Millisecond), Most: int64(time.Hour), Example: `"30s"`,
+		Doc: "How long a substream that was closed after the end of its own half waits for the peer's half.",
+		at:  func(c *Config) any { return &c.Node.Mux.LingerTimeout },
+	},
+	{
 		Key: "mux.idle_timeout", Kind: Duration, Least: int64(100 * time.Millisecond), Most: int64(time.Hour), Example: `"10s"`,
 		Doc: "Silence after which the empty receive buffers of a connection are released.",
 		at:  func(c *Config) any { return &c.Node.Mux.IdleTimeout },
