@@ -413,8 +413,12 @@ func (a *conn) ping(c actor.Context, f keepalive.Effects[*actor.PID]) {
 
 func (a *conn) ponged(c actor.Context, rtt time.Duration, err error) {
 	if err != nil {
-		if errors.Is(err, mux.ErrPingTimeout) {
+		_, panicked := errors.AsType[*supervisor.PanicError](err)
+		switch {
+		case errors.Is(err, mux.ErrPingTimeout):
 			a.close(c, CloseReason{Code: CloseNoPong, By: "network", Err: a.unanswered(err)})
+		case panicked: // no pong would ever come, and nothing be proven any more
+			a.close(c, CloseReason{Code: CloseCrashed, By: "us", Err: err})
 		}
 		return // else the session has ended, which the accept task reports
 	}

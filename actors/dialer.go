@@ -31,17 +31,24 @@ import (
 type dialer struct {
 	env     *Env
 	plan    *dial.Scheduler
-	cancel  map[identity.NodeID]func()
+	running map[identity.NodeID]dialTask
+	dials   uint64 // begun so far
 	waiting map[identity.NodeID][]DialPeer
 	again   map[identity.NodeID][]DialPeer // who asks once more in a moment
 	asked   map[identity.NodeID]string     // by whom, of the attempts under way
+}
+
+// dialTask is an attempt under way.
+type dialTask struct {
+	number uint64
+	cancel func()
 }
 
 // NewDialer makes the actor that dials.
 func NewDialer(env *Env) actor.Actor {
 	return &dialer{
 		env:     env,
-		cancel:  make(map[identity.NodeID]func()),
+		running: make(map[identity.NodeID]dialTask),
 		waiting: make(map[identity.NodeID][]DialPeer),
 		again:   make(map[identity.NodeID][]DialPeer),
 		asked:   make(map[identity.NodeID]string),
@@ -52,6 +59,15 @@ type (
 	dueTick   struct{}
 	againTick struct{ peer identity.NodeID }
 )
+
+// dialLost says that a dial is over and nobody has handled its result.
+type dialLost struct {
+	peer   identity.NodeID
+	number uint64
+}
+
+// errResultLost is how a dial whose result nobody handled counts.
+var errResultLost = errors.New("actors: the result of the dial was lost in a panic")
 
 func (d *dialer) Receive(c actor.Context) {
 	switch m := c.Message().(type) {
@@ -66,6 +82,10 @@ func (d *dialer) Receive(c actor.Context) {
 		d.cancelDial(c, m)
 	case supervisor.Done[dialResult]:
 		d.dialled(c, m.Key.(identity.NodeID), m.Value, m.Err)
+	case dialLost:
+		if d.running[m.peer].number == m.number {
+			d.dialled(c, m.peer, dialResult{}, errResultLost)
+		}
 	case PeerRefused:
 		d.step(c, dial.Refused{Peer: m.Peer, Err: m.Err})
 	case PeerConnected:
@@ -153,7 +173,7 @@ func (d *dialer) takeBack(c actor.Context, from map[identity.NodeID][]DialPeer, 
 }
 
 func (d *dialer) dialled(c actor.Context, peer identity.NodeID, r dialResult, err error) {
-	delete(d.cancel, peer)
+	delete(d.running, peer)
 	by := d.asked[peer]
 	delete(d.asked, peer)
 	if len(r.attempts) > 0 {
@@ -210,8 +230,8 @@ func (d *dialer) step(c actor.Context, e dial.Event) {
 		case dial.Attempt:
 			d.attempt(c, f.Peer)
 		case dial.Cancel:
-			if cancel, ok := d.cancel[f.Peer]; ok {
-				cancel()
+			if task, ok := d.running[f.Peer]; ok {
+				task.cancel()
 			}
 		case dial.Wake:
 			supervisor.At(c, f.At, dueTick{})
@@ -226,12 +246,16 @@ func (d *dialer) attempt(c actor.Context, peer identity.NodeID) {
 	addrs, err := d.env.dialable(p.Addresses) // what is excluded may have become more since it was asked for
 	d.asked[peer] = d.askers(peer)
 	wanted, cancel := context.WithCancel(context.Background())
-	d.cancel[peer] = cancel
+	d.dials++
+	lost, root, self := dialLost{peer, d.dials}, d.env.System.Root, c.Self()
+	d.running[peer] = dialTask{d.dials, cancel}
 	supervisor.Do(c, peer, func(ctx context.Context) (dialResult, error) {
 		if err != nil {
 			return dialResult{}, &DialError{Peer: peer, Err: err}
 		}
-		return d.env.dial(ctx, wanted, peer, p.Key, addrs)
+		r, err := d.env.dial(ctx, wanted, peer, p.Key, addrs)
+		r.lost = func() { root.Send(self, lost) }
+		return r, err
 	})
 }
 
@@ -303,7 +327,7 @@ func (d *dialer) abandon() error {
 }
 
 func (d *dialer) String() string {
-	if n := len(d.cancel); n > 0 {
+	if n := len(d.running); n > 0 {
 		return fmt.Sprintf("%d dials under way, %d peers wanted", n, len(d.waiting))
 	}
 	return ""

@@ -41,11 +41,31 @@ func (e *Env) upgraded(r *upgrade.Result, c transport.Conn, via string, d protoc
 	}
 }
 
-// dialResult is the end of one dial of one peer.
+// dialResult is the end of one dial of one peer. The peer has a part in it, so a
+// panic on it is contained, and the dialer goes on: lost tells it that this dial
+// is over all the same.
 type dialResult struct {
 	Upgraded
 	attempts  []DialAttempt
 	cancelled bool
+	lost      func()
+}
+
+// Discard closes the session and tells the dialer.
+func (r dialResult) Discard() {
+	r.Upgraded.Discard()
+	if r.lost != nil {
+		r.lost()
+	}
+}
+
+// Source makes a panic on it count against the peer, unless the dialer would
+// not hear of it.
+func (r dialResult) Source() any {
+	if r.lost == nil {
+		return nil
+	}
+	return r.Upgraded.Source()
 }
 
 // ended are the attempts that came to an end of their own, good or bad: what

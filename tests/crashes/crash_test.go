@@ -302,6 +302,9 @@ func (w *world) works(p point) {
 		if _, err := n.from.Dial(ctx, n.to.ID()); err != nil {
 			w.t.Errorf("after a panic at %v: dial: %v", p, err)
 		}
+		if out, err := n.from.SendTo(ctx, n.to.ID(), []byte("\xff afterwards")); err != nil || out.Kind != protocol.Confirmed {
+			w.t.Errorf("after a panic at %v: node %d sends: got %v, %v, want confirmed", p, n.from.Number, out, err)
+		}
 	}
 	s, err := w.a.OpenStream(ctx, w.b.ID(), echoID)
 	if err != nil {

@@ -55,7 +55,7 @@ type listening struct{ *ears }
 
 // Receive remembers a number.
 func (e listening) Receive(c actor.Context) {
-	if m, ok := c.Message().(actors.Received); ok {
+	if m, ok := c.Message().(actors.Received); ok && m.Body[0] <= byte(byActor) {
 		e.mu.Lock()
 		defer e.mu.Unlock()
 		e.heard = append(e.heard, serial{sender(m.Body[0]), binary.BigEndian.Uint64(m.Body[1:])})
