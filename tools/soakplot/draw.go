@@ -3,7 +3,9 @@ package main
 import (
 	"errors"
 	"fmt"
+	"math"
 	"slices"
+	"strconv"
 	"strings"
 )
 
@@ -81,9 +83,9 @@ func draw(t table) (string, error) {
 	if end < 300 {
 		unit, name = 1, "seconds"
 	}
-	for k := range 7 {
-		x := left + float64(k)/6*(width-left-right)
-		fmt.Fprintf(&b, "<text x=\"%.0f\" y=\"%d\" text-anchor=\"middle\">%.3g</text>\n", x, base, end/unit*float64(k)/6)
+	for at, step := 0.0, tick(end/unit); at <= end/unit; at += step {
+		x := left + at*unit/end*(width-left-right)
+		fmt.Fprintf(&b, "<text x=\"%.0f\" y=\"%d\" text-anchor=\"middle\">%g</text>\n", x, base, at)
 	}
 	fmt.Fprintf(&b, "<text x=\"%d\" y=\"%d\" text-anchor=\"middle\">%s</text>\n</svg>\n", left+(width-left-right)/2, base+22, name)
 	return b.String(), nil
@@ -103,8 +105,8 @@ func (p panel) draw(b *strings.Builder, at []float64, y int) {
 	}
 	for k := range 3 {
 		h := float64(y) + panelHeight*(1-float64(k)/2)
-		fmt.Fprintf(b, "<path class=\"grid\" d=\"M%d %.1fH%d\"/><text x=\"%d\" y=\"%.1f\" text-anchor=\"end\">%.4g</text>\n",
-			left, h, width-right, left-8, h+4, highest*float64(k)/2)
+		fmt.Fprintf(b, "<path class=\"grid\" d=\"M%d %.1fH%d\"/><text x=\"%d\" y=\"%.1f\" text-anchor=\"end\">%s</text>\n",
+			left, h, width-right, left-8, h+4, strconv.FormatFloat(highest*float64(k)/2, 'f', -1, 64))
 	}
 	end := at[len(at)-1]
 	for i, l := range p.lines {
@@ -118,4 +120,14 @@ func (p panel) draw(b *strings.Builder, at []float64, y int) {
 		}
 		b.WriteString("\"/>\n")
 	}
+}
+
+// tick is the distance of the marks on an axis of time: eight at most.
+func tick(end float64) float64 {
+	for _, step := range []float64{1, 2, 5, 10, 15, 30, 60} {
+		if end/step <= 8 {
+			return step
+		}
+	}
+	return 60 * math.Ceil(end/8/60)
 }

@@ -88,3 +88,11 @@ func TestNiceTop(t *testing.T) {
 		}
 	}
 }
+
+func TestTick(t *testing.T) {
+	for end, want := range map[float64]float64{5: 1, 17: 5, 60: 10, 200: 30, 1440: 180} {
+		if got := tick(end); got != want {
+			t.Errorf("tick(%v): got %v, want %v", end, got, want)
+		}
+	}
+}
