@@ -13,7 +13,7 @@
 //
 // Messages arrive at an actor of yours as [actors.Received]; a protocol of your
 // own is an actor that hears [actors.SubstreamOpened] (see Node.Register).
-// Every send ends in exactly one [Outcome]: Confirmed, InDoubt or Failed.
+// Every send ends in exactly one [Outcome]: [Confirmed], [InDoubt] or [Failed].
 // Confirmed means that the other node's multiplexer has read the message; it
 // says nothing about what its application did with it.
 //

@@ -1,4 +1,13 @@
-// Package actors holds the actors of a node: one file per actor, its messages
+// Package actors holds the messages and actors of a node.
+//
+// Whoever writes an actor of their own needs four of its types: [Received], a
+// message that has come; [SendBody], a message to send, and [Sent], what became
+// of it; [SubstreamOpened], a substream of a protocol of one's own. Facts about
+// connections and the state of the node, such as [PeerConnected] and
+// [StatusChanged], are what Node.Events of package gamelan yields. All else is
+// the wiring of the node.
+//
+// The package holds the actors of a node: one file per actor, its messages
 // in messages.go, because most of them connect two actors.
 //
 //	node

@@ -18,14 +18,17 @@ const settleTime = 2 * time.Second
 // their stacks.
 //
 // Only what is in memory works in a bubble: a goroutine that waits for a socket
-// or a file keeps the clock from moving. Bubbles must not run in parallel with
-// one another.
+// or a file keeps the clock from moving. When one has waited for a socket for
+// ten seconds of real time and nothing else moves, the test program ends with a
+// panic that says so: nodes in a bubble are started with [Network.Start].
+// Bubbles must not run in parallel with one another.
 func Bubble(t *testing.T, f func(t *testing.T)) {
 	t.Helper()
 	// A timer of outside must not be used in the bubble, nor one of the
 	// bubble outside.
 	emptyPools()
 	defer emptyPools()
+	defer watch(stuckEvery, stuckTimes, func(text string) { panic(text) })()
 	synctest.Test(t, func(t *testing.T) {
 		harness := goroutines()
 		t.Cleanup(func() { // the first is the last to run

@@ -23,6 +23,9 @@
 // [Collector] is a handler that remembers what it has heard, and blocks when
 // told to.
 //
+// The first test of a module that imports this package needs "go mod tidy": it
+// brings modules that a program itself does not need.
+//
 // Networks and Collectors work outside bubbles as well, in real time;
 // Eventually, Connect and Healed then wait for real. Tests in bubbles must not
 // call t.Parallel.

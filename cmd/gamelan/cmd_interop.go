@@ -29,7 +29,9 @@ type interopCmd struct {
 
 // Help is what gamelan interop --help says beneath the flags.
 func (*interopCmd) Help() string {
-	return "Each check connects with a new key, because some must get it banned. The node remembers those keys for a while; they name an address that nobody has."
+	return "Each check connects with a new key, because some must get it banned, and some send messages. " +
+		"The target remembers about 140 such peers, about 50 of them banned, which is where gamelan peers list has them from, and has junk among its messages: " +
+		"check a node whose data directory can be thrown away, not one that is in use."
 }
 
 // Run checks the target and prints the table. The exit code is 0 when nothing
@@ -45,25 +47,30 @@ func (c *interopCmd) Run(a *app) error {
 			return unknownCheck(err)
 		}
 	}
-	show := &interopProgress{app: a, of: len(checks)}
+	show := &interopProgress{app: a, of: len(checks), table: wirecheck.NewTable(checks)}
 	began := time.Now()
 	results, blocked, err := wirecheck.Run(a.ctx, target, checks, wirecheck.Options{Large: c.Slow, Done: show.done})
 	show.clear()
 	switch u := (*wirecheck.UnreachableError)(nil); {
-	case a.ctx.Err() != nil:
-		return failed("interrupted", "run it again", "interrupted")
+	case a.ctx.Err() != nil: // err is nothing else
+		results = show.results
 	case errors.As(err, &u): // the dial's error says what to do
 		return &failure{code: exitUnreachable, kind: "unreachable", message: withoutPrefix(u.Err), err: err}
 	case err != nil:
 		return err
 	}
 	r := wirecheck.NewReport(addr.String(), target, results, blocked, time.Since(began))
-	if a.json {
+	r.Interrupted = a.ctx.Err() != nil
+	switch {
+	case a.json:
 		err = a.printJSON(r)
-	} else {
-		_, err = fmt.Fprint(a.out, r.Text())
+	case len(results) > 0:
+		_, err = fmt.Fprint(a.out, r.Foot())
 	}
-	if err == nil && !r.OK() {
+	switch {
+	case err == nil && r.Interrupted:
+		return failed("interrupted", "run it again", "interrupted after %d of %d checks", len(results), len(checks))
+	case err == nil && !r.OK():
 		return errQuiet
 	}
 	return err
@@ -114,15 +121,25 @@ func unknownCheck(err error) error {
 	return usage("choose of the groups "+strings.Join(groups, ", ")+", of names such as noise.key, or a rule such as comms 48", "%s", err)
 }
 
-// interopProgress counts on a terminal.
+// interopProgress writes results as they come, and counts on a terminal.
 type interopProgress struct {
 	app           *app
+	table         wirecheck.Table
+	results       []wirecheck.Result
 	n, of, failed int
 }
 
 func (p *interopProgress) on() bool { return p.app.errTerminal && !p.app.json }
 
 func (p *interopProgress) done(r wirecheck.Result) {
+	p.clear()
+	if !p.app.json {
+		if p.n == 0 {
+			fmt.Fprint(p.app.out, p.table.Head())
+		}
+		fmt.Fprint(p.app.out, p.table.Row(r))
+	}
+	p.results = append(p.results, r)
 	p.n++
 	if r.Status == wirecheck.Fail {
 		p.failed++

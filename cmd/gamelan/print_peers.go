@@ -2,6 +2,8 @@ package main
 
 import (
 	"fmt"
+	"regexp"
+	"strings"
 	"time"
 
 	"github.com/gamelan-p2p/gamelan/inspect"
@@ -23,7 +25,7 @@ func printPeers(a *app, peers []inspect.Peer) error {
 	}
 	rows := [][]string{{"NODE ID", "STATE", "ADDRESS", "AGENT"}}
 	for _, p := range peers {
-		rows = append(rows, []string{p.NodeID[:min(16, len(p.NodeID))], peerState(p, time.Now()), bestAddress(p), p.UserAgent})
+		rows = append(rows, []string{p.NodeID[:min(16, len(p.NodeID))], shortWords(peerState(p, time.Now()), stateWidth), shortAddress(p), shortText(p.UserAgent, agentWidth)})
 	}
 	return a.table(rows)
 }
@@ -37,16 +39,64 @@ func printDone(a *app, done string, peer peerAnswer) error {
 	return err
 }
 
+// dialPreamble is what an error of a dial says before its cause, and the rest of
+// the line shows.
+var dialPreamble = regexp.MustCompile(`^(dial \S+: )?(set-up (with [0-9a-f]+ )?failed at [a-z]+: )?`)
+
+// peerState is short: the reason of a ban is in the JSON.
 func peerState(p inspect.Peer, now time.Time) string {
 	switch failure := lastError(p); {
 	case p.BannedUntil.After(now):
-		return "banned until " + p.BannedUntil.Local().Format("2006-01-02 15:04") + " (" + p.BanReason + ")"
+		return "banned until " + p.BannedUntil.Local().Format("2006-01-02 15:04")
 	case p.Connection != nil:
 		return "connected"
 	case failure != "":
-		return "failed: " + failure
+		return "failed: " + dialPreamble.ReplaceAllString(failure, "")
 	}
 	return "known"
+}
+
+// The widest cells of the table, which then fits into 100 columns. All of it is
+// in the JSON, and the state with its cause in "gamelan why PEER".
+const (
+	stateWidth   = 34
+	addressWidth = 31
+	agentWidth   = 13
+)
+
+// shortWords ends s with the last word that fits, and never within one.
+func shortWords(s string, width int) string {
+	if i := strings.Index(s, "; "); i >= 0 { // what to do about it
+		s = s[:i]
+	}
+	r := []rune(inspect.Escape(s))
+	if len(r) <= width {
+		return string(r)
+	}
+	short := string(r[:width])
+	if i := strings.LastIndexByte(short, ' '); i > 0 {
+		short = short[:i]
+	} else {
+		short = string(r[:width-1])
+	}
+	return strings.TrimRight(short, " ,:;(") + "…"
+}
+
+// shortText leaves out what does not fit.
+func shortText(s string, width int) string {
+	if r := []rune(s); len(r) > width {
+		return string(r[:width-1]) + "…"
+	}
+	return s
+}
+
+// shortAddress is the best address, and how many others there are.
+func shortAddress(p inspect.Peer) string {
+	if n := len(p.Addresses) - 1; n > 0 {
+		more := fmt.Sprintf(" +%d", n)
+		return shortText(bestAddress(p), addressWidth-len(more)) + more
+	}
+	return shortText(bestAddress(p), addressWidth)
 }
 
 // bestAddress is the address with the highest score.

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bufio"
 	"context"
 	"encoding/base64"
 	"encoding/hex"
@@ -13,6 +14,7 @@ import (
 	"os/exec"
 	"os/signal"
 	"path/filepath"
+	"regexp"
 	"strconv"
 	"strings"
 	"syscall"
@@ -83,6 +85,7 @@ func TestScripts(t *testing.T) {
 		"terminate":    terminate,
 		"never":        never,
 		"waitfile":     waitFile,
+		"interrupted":  interrupted,
 	}
 	serviceCmds(cmds)
 	testscript.Run(t, testscript.Params{
@@ -151,6 +154,32 @@ func waitFile(ts *testscript.TestScript, _ bool, args []string) {
 		if time.Now().After(end) {
 			ts.Fatalf("there is no %s after a minute", args[0])
 		}
+	}
+}
+
+// interrupted stdout REGEXP COMMAND… interrupts a command at its first line that
+// matches; it must then end with 1 and the counts of what it has done.
+func interrupted(ts *testscript.TestScript, _ bool, args []string) {
+	want, cmd := regexp.MustCompile(args[1]), exec.Command(args[2], args[3:]...)
+	cmd.Dir, cmd.Env = ts.MkAbs("."), append(os.Environ(), "PATH="+ts.Getenv("PATH"))
+	out, err := cmd.StdoutPipe()
+	ts.Check(err)
+	var said strings.Builder
+	cmd.Stderr = &said
+	ts.Check(cmd.Start())
+	lines, found, last := bufio.NewScanner(out), false, ""
+	for lines.Scan() {
+		if last = lines.Text(); !found && want.MatchString(last) {
+			found = true
+			ts.Check(cmd.Process.Signal(os.Interrupt))
+		}
+	}
+	err = cmd.Wait()
+	if x := (*exec.ExitError)(nil); !found || !errors.As(err, &x) || x.ExitCode() != 1 {
+		ts.Fatalf("got %v and no line %v (%v), want one and exit code 1", err, args[1], !found)
+	}
+	if !regexp.MustCompile(`^[0-9]+ checks? in .* passed`).MatchString(last) || !regexp.MustCompile(`interrupted after [0-9]+ of [0-9]+ checks`).MatchString(said.String()) {
+		ts.Fatalf("got %q and %q at the end, want the counts", last, said.String())
 	}
 }
 

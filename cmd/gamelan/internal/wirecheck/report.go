@@ -22,6 +22,8 @@ type Report struct {
 	MS       int64  `json:"ms"`
 	// Blocked is why connections do not get far enough for all checks.
 	Blocked string `json:"blocked,omitempty"`
+	// Interrupted is true when not all checks have been run.
+	Interrupted bool `json:"interrupted,omitempty"`
 
 	Checks []Result `json:"checks"`
 }
@@ -55,39 +57,65 @@ func NewReport(target string, t Target, results []Result, blocked error, took ti
 // Text is the report as a table, a line for each check. Below a failure stand
 // what was expected, what came, and where the first difference is.
 func (r Report) Text() string {
-	rows := [][]string{{"RESULT", "RULE", "CHECK", "WHAT"}}
+	var t Table
 	for _, c := range r.Checks {
-		title := c.Title
-		if c.Note != "" {
-			title += " (" + c.Note + ")"
-		}
-		result := string(c.Status)
-		if c.Status == Fail {
-			result = "FAIL"
-		}
-		rows = append(rows, []string{result, c.Rules, c.Name, inspect.Escape(title)})
-	}
-	var widths [3]int
-	for _, row := range rows {
-		for i := range widths {
-			widths[i] = max(widths[i], utf8.RuneCountInString(row[i]))
-		}
+		t.fit(c.Rules, c.Name)
 	}
 	var b strings.Builder
-	for i, row := range rows {
-		for j, w := range widths {
-			fmt.Fprintf(&b, "%-*s  ", w, row[j])
-		}
-		b.WriteString(row[3] + "\n")
-		if i > 0 {
-			r.Checks[i-1].failure(&b)
-		}
+	b.WriteString(t.Head())
+	for _, c := range r.Checks {
+		b.WriteString(t.Row(c))
 	}
-	if r.Blocked != "" {
-		b.WriteString("Connections do not get far enough for all checks: " + inspect.Escape(r.Blocked) + "\n")
-	}
-	b.WriteString(r.summary() + "\n")
+	b.WriteString(r.Foot())
 	return b.String()
+}
+
+// Foot is what stands below the table: what was in the way, and the counts.
+func (r Report) Foot() string {
+	text := r.summary() + "\n"
+	if r.Blocked != "" {
+		text = "Connections do not get far enough for all checks: " + inspect.Escape(r.Blocked) + "\n" + text
+	}
+	return text
+}
+
+// Table writes results as they come, in columns as wide as the checks need.
+type Table struct{ rules, name int }
+
+// NewTable makes the table for the results of checks.
+func NewTable(checks []Check) Table {
+	var t Table
+	for _, c := range checks {
+		t.fit(c.Rules, c.Name)
+	}
+	return t
+}
+
+func (t *Table) fit(rules, name string) {
+	t.rules, t.name = max(t.rules, len("RULE"), utf8.RuneCountInString(rules)), max(t.name, len("CHECK"), utf8.RuneCountInString(name))
+}
+
+// Head is the line with the names of the columns.
+func (t Table) Head() string { return t.line("RESULT", "RULE", "CHECK", "WHAT") }
+
+// Row is the line of one result, and those below it when it failed.
+func (t Table) Row(c Result) string {
+	title := c.Title
+	if c.Note != "" {
+		title += " (" + c.Note + ")"
+	}
+	result := string(c.Status)
+	if c.Status == Fail {
+		result = "FAIL"
+	}
+	var b strings.Builder
+	b.WriteString(t.line(result, c.Rules, c.Name, inspect.Escape(title)))
+	c.failure(&b)
+	return b.String()
+}
+
+func (t Table) line(result, rules, name, what string) string {
+	return fmt.Sprintf("%-6s  %-*s  %-*s  %s\n", result, t.rules, rules, t.name, name, what)
 }
 
 // failure writes the lines below a failed check.
