@@ -185,13 +185,14 @@ func TestKeepClosest(t *testing.T) {
 		slices.SortFunc(all, func(a, b string) int {
 			return self.Distance(p.guests[b].ID()).Cmp(self.Distance(p.guests[a].ID()))
 		})
-		// The farthest are those that are needed.
+		// The farthest are needed, and so is the closest, which does not count.
 		defer p.hub.Hold(p.guests[all[0]].ID())()
 		p.uses(all[1])
+		p.uses(all[len(all)-1])
 		p.allows(all[2])
 		p.wantGone("at first", "")
 		time.Sleep(2 * time.Minute)
-		gone := all[3 : len(all)-keep]
+		gone := all[3 : len(all)-1-keep]
 		p.wantGone("after two minutes", actors.CloseMinimised, gone...)
 		time.Sleep(time.Hour)
 		p.wantGone("an hour later", actors.CloseMinimised, gone...)
