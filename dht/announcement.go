@@ -57,14 +57,16 @@ var announcementFields = schema{
 // DecodeAnnouncement returns the announcement that b is, with at most
 // [MaxItems] addresses. The error is [ErrBody].
 func DecodeAnnouncement(b []byte) (a Announcement, err error) {
-	var items budget
+	items := budget(MaxItems)
 	err = announcementFields.read(b, func(f field) error {
 		switch f.number {
 		case 1:
 			a.Key = f.bytes
 		case 2:
+			if err := items.spend(); err != nil {
+				return err
+			}
 			a.Addresses = append(a.Addresses, f.bytes)
-			return items.spend()
 		case 3:
 			a.Features = uint32(f.varint)
 		case 4:

@@ -38,6 +38,9 @@ func Compose(d Draft, s *identity.Secret, random io.Reader) (Envelope, error) {
 	if e.Header.Version == 0 {
 		e.Header.Version = Version
 	}
+	if err := checkOwn(&e); err != nil {
+		return Envelope{}, err
+	}
 	signer := s
 	if !d.EncryptFor.IsZero() {
 		if !d.Destination.Is(d.EncryptFor) {
@@ -64,6 +67,17 @@ func Compose(d Draft, s *identity.Secret, random io.Reader) (Envelope, error) {
 	}
 	e.Header.Signature = sig.Append(nil)
 	return e, nil
+}
+
+// checkOwn holds a clear draft to the rules by which others read.
+func checkOwn(e *Envelope) error {
+	if _, err := DecodeEnvelope(e.Append(nil)); err != nil {
+		return fmt.Errorf("%w: %w", ErrNotSendable, err)
+	}
+	if _, err := DecodeBody(e.Body); err != nil {
+		return fmt.Errorf("%w: %w", ErrNotSendable, err)
+	}
+	return nil
 }
 
 // CheckSemantics reports an encrypted message that lacks its destination key,

@@ -24,8 +24,9 @@ type Dedup struct {
 	entries  []dedupEntry
 	newest   int32 // by last hit; -1 when there is none
 	oldest   int32
-	changed  []int32
-	gone     []Hash
+	changed  []int32           // dirty entries, each once
+	gone     map[Hash]struct{} // forgotten since the last Changes
+	lost     bool              // more than capacity of them
 }
 
 type dedupEntry struct {
@@ -45,7 +46,10 @@ type DedupRecord struct {
 
 // NewDedup returns an empty one for so many hashes, at least one.
 func NewDedup(capacity int) *Dedup {
-	return &Dedup{capacity: max(1, capacity), index: make(map[Hash]int32), newest: -1, oldest: -1}
+	return &Dedup{
+		capacity: max(1, capacity), index: make(map[Hash]int32), gone: make(map[Hash]struct{}),
+		newest: -1, oldest: -1,
+	}
 }
 
 // Seen returns how often the message was counted, and changes nothing.
@@ -91,26 +95,51 @@ func (d *Dedup) Len() int {
 	return len(d.index)
 }
 
-// Changes returns at most so many records that changed since they were last
-// returned, and the hashes that were forgotten since. The caller writes them.
-func (d *Dedup) Changes(most int) (changed []DedupRecord, gone []Hash) {
+// DedupChanges is what has to be written for the records kept on disk to be
+// those in memory: the hashes gone are deleted first, then the records put.
+type DedupChanges struct {
+	Gone []Hash
+	Put  []DedupRecord
+	// Incomplete says that more were forgotten than are remembered: whoever
+	// did not ask for so long has records on disk that nobody names any more.
+	// He deletes them all and puts those of [Dedup.All].
+	Incomplete bool
+}
+
+// Changes returns what changed since it was last asked, of the records put at
+// most so many; the rest comes the next time. What nobody asks for is bounded
+// by the capacity.
+func (d *Dedup) Changes(most int) (c DedupChanges) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	gone, d.gone = d.gone, nil
+	c.Incomplete, d.lost = d.lost, false
+	for h := range d.gone {
+		c.Gone = append(c.Gone, h)
+	}
+	clear(d.gone)
 	n := min(most, len(d.changed))
 	for _, i := range d.changed[:n] {
 		e := &d.entries[i]
-		if e.dirty { // else it was forgotten, or is listed twice
-			e.dirty = false
-			changed = append(changed, e.DedupRecord)
-		}
+		e.dirty = false
+		c.Put = append(c.Put, e.DedupRecord)
 	}
 	d.changed = append(d.changed[:0], d.changed[n:]...)
-	return changed, gone
+	return c
+}
+
+// All returns every record, the one that was not seen for longest first.
+func (d *Dedup) All() []DedupRecord {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	all := make([]DedupRecord, 0, len(d.index))
+	for i := d.oldest; i >= 0; i = d.entries[i].newer {
+		all = append(all, d.entries[i].DedupRecord)
+	}
+	return all
 }
 
 // Load gives back what was kept, the one seen longest ago first. What does not
-// fit is returned in the next [Dedup.Changes] as forgotten.
+// fit is gone in the next [Dedup.Changes].
 func (d *Dedup) Load(r DedupRecord) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -124,18 +153,29 @@ func (d *Dedup) Load(r DedupRecord) {
 // insert makes room for r and returns its place, which is not linked yet.
 func (d *Dedup) insert(r DedupRecord) int32 {
 	var i int32
+	dirty := false
 	if len(d.index) < d.capacity {
 		i = int32(len(d.entries))
 		d.entries = append(d.entries, dedupEntry{})
 	} else {
 		i = d.oldest
 		d.unlink(i)
-		delete(d.index, d.entries[i].Hash)
-		d.gone = append(d.gone, d.entries[i].Hash)
+		d.forget(d.entries[i].Hash)
+		dirty = d.entries[i].dirty // the place is listed as changed already
 	}
-	d.entries[i] = dedupEntry{DedupRecord: r, newer: -1, older: -1}
+	d.entries[i] = dedupEntry{DedupRecord: r, newer: -1, older: -1, dirty: dirty}
 	d.index[r.Hash] = i
+	delete(d.gone, r.Hash)
 	return i
+}
+
+func (d *Dedup) forget(h Hash) {
+	delete(d.index, h)
+	if len(d.gone) >= d.capacity {
+		d.lost = true
+		return
+	}
+	d.gone[h] = struct{}{}
 }
 
 // touch makes the entry the newest, and lists it as changed.

@@ -2,6 +2,7 @@ package dht_test
 
 import (
 	"encoding/binary"
+	"slices"
 	"testing"
 	"time"
 
@@ -31,13 +32,13 @@ func TestDedupCounts(t *testing.T) {
 			t.Errorf("copy %d: got count %d", i, got)
 		}
 	}
-	changed, gone := d.Changes(10)
+	c := d.Changes(10)
 	want := dht.DedupRecord{Hash: hashOf(1), From: nodeOf(3), Hits: 3, First: begin.Add(time.Second), LastHit: begin.Add(3 * time.Second)}
-	if len(changed) != 1 || len(gone) != 0 || changed[0] != want {
-		t.Errorf("got %+v, %v, want %+v", changed, gone, want)
+	if len(c.Put) != 1 || len(c.Gone) != 0 || c.Put[0] != want {
+		t.Errorf("got %+v, want %+v", c, want)
 	}
-	if changed, _ = d.Changes(10); len(changed) != 0 {
-		t.Errorf("asked again: got %d changes, want none", len(changed))
+	if c = d.Changes(10); len(c.Put) != 0 {
+		t.Errorf("asked again: got %d changes, want none", len(c.Put))
 	}
 	if d.Seen(hashOf(1)) != 3 || d.Seen(hashOf(2)) != 0 {
 		t.Errorf("got %d and %d, want 3 and 0", d.Seen(hashOf(1)), d.Seen(hashOf(2)))
@@ -72,9 +73,9 @@ func TestDedupForgetsTheOldestHit(t *testing.T) {
 	if d.Seen(hashOf(1)) != 0 || d.Seen(hashOf(0)) != 2 || d.Len() != 3 {
 		t.Errorf("got counts %d, %d, %d hashes, want the second forgotten", d.Seen(hashOf(0)), d.Seen(hashOf(1)), d.Len())
 	}
-	changed, gone := d.Changes(10)
-	if len(gone) != 1 || gone[0] != hashOf(1) || len(changed) != 1 || changed[0].Hash != hashOf(3) {
-		t.Errorf("got %v changed, %v gone, want 3 and 1", changed, gone)
+	c := d.Changes(10)
+	if len(c.Gone) != 1 || c.Gone[0] != hashOf(1) || len(c.Put) != 1 || c.Put[0].Hash != hashOf(3) {
+		t.Errorf("got %+v, want 3 put and 1 gone", c)
 	}
 }
 
@@ -86,9 +87,9 @@ func TestDedupRestart(t *testing.T) {
 	for i := range 5 {
 		d.Load(dht.DedupRecord{Hash: hashOf(i), Hits: 1})
 	}
-	changed, gone := d.Changes(10)
-	if len(changed) != 0 || len(gone) != 2 || gone[0] != hashOf(0) || gone[1] != hashOf(1) {
-		t.Errorf("got %v changed, %v gone, want the first two gone", changed, gone)
+	c := d.Changes(10)
+	if len(c.Put) != 0 || len(c.Gone) != 2 || !slices.Contains(c.Gone, hashOf(0)) || !slices.Contains(c.Gone, hashOf(1)) {
+		t.Errorf("got %+v, want the first two gone", c)
 	}
 	if got := d.Count(hashOf(4), nodeOf(1), time.Unix(expires, 0)); got != 2 {
 		t.Errorf("got %d, want the second copy", got)
@@ -109,13 +110,7 @@ func TestDedupAgainstAModel(t *testing.T) {
 		var model []record // oldest hit first
 		stored := map[dht.Hash]uint32{}
 		flush := func() {
-			changed, gone := d.Changes(rapid.IntRange(0, 4).Draw(t, "most"))
-			for _, h := range gone {
-				delete(stored, h)
-			}
-			for _, r := range changed {
-				stored[r.Hash] = r.Hits
-			}
+			write(stored, d, rapid.IntRange(0, 4).Draw(t, "most"))
 		}
 		find := func(h dht.Hash) int {
 			for i, r := range model {
@@ -163,15 +158,7 @@ func TestDedupAgainstAModel(t *testing.T) {
 				}
 			}
 		}
-		for range 100 {
-			changed, gone := d.Changes(100)
-			for _, h := range gone {
-				delete(stored, h)
-			}
-			for _, r := range changed {
-				stored[r.Hash] = r.Hits
-			}
-		}
+		write(stored, d, 100)
 		if len(stored) != len(model) {
 			t.Fatalf("stored %d records, want %d", len(stored), len(model))
 		}
@@ -181,6 +168,43 @@ func TestDedupAgainstAModel(t *testing.T) {
 			}
 		}
 	})
+}
+
+// write does what whoever keeps the records does.
+func write(stored map[dht.Hash]uint32, d *dht.Dedup, most int) {
+	c := d.Changes(most)
+	if c.Incomplete {
+		clear(stored)
+		c.Put = append(c.Put, d.All()...)
+	}
+	for _, h := range c.Gone {
+		delete(stored, h)
+	}
+	for _, r := range c.Put {
+		stored[r.Hash] = r.Hits
+	}
+}
+
+// What nobody asks for stays bounded, and is told to be incomplete then.
+func TestDedupChangesAreBounded(t *testing.T) {
+	d := dht.NewDedup(10)
+	for i := range 1000 {
+		d.Count(hashOf(i), nodeOf(0), time.Unix(expires, 0))
+	}
+	c := d.Changes(1000)
+	if len(c.Gone) > 10 || len(c.Put) != 10 || !c.Incomplete {
+		t.Errorf("got %d gone, %d put, incomplete %v, want at most 10, 10, true", len(c.Gone), len(c.Put), c.Incomplete)
+	}
+	all := d.All()
+	if len(all) != 10 || all[0].Hash != hashOf(990) || all[9].Hash != hashOf(999) {
+		t.Errorf("got %d records, want the last ten, oldest first", len(all))
+	}
+	d.Count(hashOf(1000), nodeOf(0), time.Unix(expires, 0))
+	d.Count(hashOf(990), nodeOf(0), time.Unix(expires, 0)) // forgotten, and back
+	c = d.Changes(1000)
+	if c.Incomplete || slices.Contains(c.Gone, hashOf(990)) || len(c.Put) != 2 {
+		t.Errorf("got %+v, want two put, and what came back not gone", c)
+	}
 }
 
 func BenchmarkDedupNewHashes(b *testing.B) {

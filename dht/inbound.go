@@ -128,7 +128,10 @@ func (in *Inbound) Handle(now time.Time, f Frame) (*Message, Verdict) {
 }
 
 // verify proves who wrote the message, and opens it when it is for us. What was
-// seen as often as is allowed ends before that: it costs a hash, and no more.
+// seen as often as is allowed ends before that: it costs a hash, and is counted,
+// so that what keeps coming is not forgotten. What was never proven is not there
+// to be counted: a tampered copy never stands in the way of the genuine message
+// (spec: dht 4.2).
 func (in *Inbound) verify(next Handler) Handler {
 	return func(m *Message) Verdict {
 		e := &m.Envelope
@@ -137,6 +140,7 @@ func (in *Inbound) verify(next Handler) Handler {
 		}
 		m.Hash = e.DedupHash()
 		if in.dedup.Seen(m.Hash) >= in.occurrences {
+			m.Copies = in.dedup.Count(m.Hash, m.Source, m.Now)
 			return Verdict{Reason: Duplicate}
 		}
 		signer, err := e.VerifyOrigin()
@@ -167,8 +171,7 @@ func violation(err error) *protocol.Violation {
 	return protocol.Violated("dht", protocol.BanLong, err)
 }
 
-// count counts the message, now that it is proven: a tampered copy never
-// stands in the way of the genuine one (spec: dht 4.2).
+// count counts the message, now that it is proven.
 func (in *Inbound) count(next Handler) Handler {
 	return func(m *Message) Verdict {
 		m.Copies = in.dedup.Count(m.Hash, m.Source, m.Now)
@@ -192,13 +195,16 @@ func (in *Inbound) forward(next Handler) Handler {
 		if !m.Sealed || v.Reason != Passed {
 			return v
 		}
+		if in.features&identity.FeatureStoreForward == 0 {
+			return v
+		}
 		var kept, before bool
-		if in.storage != nil && m.Copies <= 1 {
+		if in.storage != nil {
 			kept, before = in.storage.Keep(m)
 		}
 		h := &m.Envelope.Header
 		switch {
-		case in.features&identity.FeatureStoreForward == 0, !h.Type.Forwardable():
+		case !h.Type.Forwardable():
 			return v
 		case h.Destination.Is(m.Key):
 			return Verdict{
@@ -224,8 +230,6 @@ func (in *Inbound) dispatch(deliver Handler) Handler {
 		switch {
 		case m.Sealed:
 			return Verdict{Reason: Passed}
-		case m.Envelope.Header.Type != TypeDomain && m.Copies > 1:
-			return Verdict{Reason: NotRepeated}
 		case m.Envelope.Header.Type != TypeDomain:
 			return Verdict{Reason: Handled}
 		}

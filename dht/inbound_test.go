@@ -67,7 +67,7 @@ func typed(d dht.Draft, mt dht.MessageType) dht.Draft {
 	return d
 }
 
-// TestBanTable goes through every way in which a message ends.
+// TestVerdicts goes through every way in which a message ends.
 //
 // conforms: dht 31, 35-44, 48, 68-70, 75, 136
 func TestVerdicts(t *testing.T) {
@@ -126,17 +126,7 @@ func TestVerdicts(t *testing.T) {
 		{name: "clear, one part", message: change(forAnybody(t), func(e *dht.Envelope) { e.Body = []byte{0x0a, 0} }), want: dht.BadBody},
 		{name: "encrypted for us", message: plain(sealedFor(t, us)), want: dht.Delivered},
 		{name: "encrypted for us, undecryptable", message: func(t *testing.T) []byte {
-			e, err := dht.Compose(dht.Draft{Destination: dht.To(repeated(t, us).PublicKey()), Body: []byte("no ciphertext"), Sign: true}, repeated(t, writer), scalars(repeated(t, 4)))
-			if err != nil {
-				t.Fatal(err)
-			}
-			k := repeated(t, 3).PublicKey()
-			e.Header.Ephemeral, e.Header.Flags = k[:], dht.Encrypted
-			sig, err := dht.Sign(repeated(t, writer), e.Binding(), scalars(repeated(t, 4)))
-			if err != nil {
-				t.Fatal(err)
-			}
-			e.Header.Signature = sig.Append(nil)
+			e := sealedText(t, make([]byte, 10))
 			return e.Append(nil)
 		}, want: dht.Undecryptable},
 
@@ -257,6 +247,24 @@ func TestOccurrences(t *testing.T) {
 	}
 }
 
+// A duplicate is counted, and with it the message is not forgotten.
+//
+// conforms: dht 50, 52
+func TestDuplicatesAreCounted(t *testing.T) {
+	n := newNode(t, nil)
+	e := compose(t, signed(t))
+	for i := range 3 {
+		n.now = n.now.Add(-time.Minute)
+		if m, _ := n.handle(e); m.Copies != uint32(i+1) {
+			t.Errorf("copy %d: got count %d", i+1, m.Copies)
+		}
+	}
+	c := n.dedup.Changes(10)
+	if len(c.Put) != 1 || c.Put[0].Hits != 3 || !c.Put[0].LastHit.Equal(n.now) || c.Put[0].From != repeated(t, relay).PublicKey().NodeID() {
+		t.Errorf("got %+v, want three hits, the last one now, from the relay", c.Put)
+	}
+}
+
 // An echo of an own message is a copy.
 //
 // conforms: dht 54
@@ -308,6 +316,17 @@ func TestForwarding(t *testing.T) {
 		if c.store != nil && c.store.asked != 1 {
 			t.Errorf("%s: the store was asked %d times, want once", c.name, c.store.asked)
 		}
+	}
+}
+
+// A client keeps nothing for others.
+//
+// conforms: dht 68
+func TestClientKeepsNothing(t *testing.T) {
+	store := &keeper{kept: true}
+	n := newNode(t, func(o *dht.InboundOptions) { o.Features, o.Storage = identity.FeatureNone, store })
+	if _, v := n.handle(compose(t, sealedFor(t, other))); v.Forward != nil || store.asked != 0 {
+		t.Errorf("got forwarding to %v, store asked %d times, want neither", v.Forward, store.asked)
 	}
 }
 

@@ -270,6 +270,11 @@ func TestComposeRefuses(t *testing.T) {
 		{dht.Draft{EncryptFor: a, Body: ping(t)}, "addressed to unknown"},
 		{dht.Draft{EncryptFor: a, Destination: dht.To(b), Body: ping(t)}, "both must be the same key"},
 		{dht.Draft{EncryptFor: a, Destination: dht.To(a)}, "without a body"},
+		{dht.Draft{Version: 3, Body: ping(t)}, "unknown version"},
+		{dht.Draft{Type: 9, Body: ping(t)}, "unknown message type"},
+		{dht.Draft{Destination: dht.To(identity.PublicKey{0xff}), Body: ping(t)}, "bad destination"},
+		{dht.Draft{Body: []byte("no body")}, "undecodable body"},
+		{dht.Draft{Body: dht.AppendBody(nil, make([][]byte, dht.MaxParts+1)...)}, "more than 16 parts"},
 	} {
 		_, err := dht.Compose(c.d, repeated(t, 3), scalars(repeated(t, 4), repeated(t, 5)))
 		if !errors.Is(err, dht.ErrNotSendable) || !strings.Contains(err.Error(), c.want) {

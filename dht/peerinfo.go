@@ -80,14 +80,16 @@ var getCloserPeersFields = schema{
 // DecodeGetCloserPeers returns the request that b is, with at most [MaxItems]
 // excluded ids. The error is [ErrBody].
 func DecodeGetCloserPeers(b []byte) (r GetCloserPeers, err error) {
-	var items budget
+	items := budget(MaxItems)
 	err = getCloserPeersFields.read(b, func(f field) error {
 		switch f.number {
 		case 1:
 			r.N = uint32(f.varint)
 		case 2:
+			if err := items.spend(); err != nil {
+				return err
+			}
 			r.Excluded = append(r.Excluded, f.bytes)
-			return items.spend()
 		case 3:
 			r.CloserTo = f.bytes
 		case 4:
@@ -168,12 +170,12 @@ var (
 	claimFields = schema{1: protowire.BytesType, 2: protowire.VarintType, 3: protowire.BytesType}
 )
 
-// DecodePeerInfo returns the peer of one item, with at most [MaxItems] claims
+// DecodePeerInfo returns the peer of one item, with at most [MaxPeerItems] claims
 // and addresses together. An item without a peer is [ErrBody] like everything
 // else that is none.
 func DecodePeerInfo(b []byte) (p PeerInfo, err error) {
 	var (
-		items budget
+		items = budget(MaxPeerItems)
 		found bool
 	)
 	err = itemFields.read(b, func(f field) error {
@@ -204,8 +206,10 @@ func decodePeerClaim(b []byte, items *budget) (c PeerClaim, err error) {
 	err = claimFields.read(b, func(f field) error {
 		switch f.number {
 		case 1:
+			if err := items.spend(); err != nil {
+				return err
+			}
 			c.Addresses = append(c.Addresses, f.bytes)
-			return items.spend()
 		case 2:
 			c.Features = uint32(f.varint)
 		case 3:

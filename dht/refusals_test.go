@@ -2,13 +2,16 @@ package dht_test
 
 import (
 	"bytes"
+	"encoding/binary"
 	"errors"
 	"testing"
 
+	"golang.org/x/crypto/chacha20poly1305"
 	"google.golang.org/protobuf/encoding/protowire"
 
 	"github.com/gamelan-p2p/gamelan/dht"
 	"github.com/gamelan-p2p/gamelan/identity"
+	"github.com/gamelan-p2p/gamelan/internal/ristretto"
 )
 
 // header returns an envelope with these encoded header fields.
@@ -243,10 +246,6 @@ func TestUndecryptable(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	undecodable, noParts := draft, draft
-	undecodable.Body, noParts.Body = []byte{0x0a, 0xff}, unhex(t, "1001")
-	tooMany := draft
-	tooMany.Body = dht.AppendBody(nil, make([][]byte, dht.MaxParts+1)...)
 	zero := e
 	zero.Header.Ephemeral = make([]byte, 32)
 	flipped, cut, tag := e, e, e
@@ -258,14 +257,18 @@ func TestUndecryptable(t *testing.T) {
 		e      dht.Envelope
 		secret *identity.Secret
 	}{
-		"somebody else's":    {e, repeated(t, 5)},
-		"zero key":           {zero, recipient},
-		"bit flipped":        {flipped, recipient},
-		"cut":                {cut, recipient},
-		"shorter than a tag": {tag, recipient},
-		"undecodable":        {compose(t, undecodable), recipient},
-		"no parts":           {compose(t, noParts), recipient},
-		"too many parts":     {compose(t, tooMany), recipient},
+		"text shorter than its length": {sealedText(t, nil), recipient},
+		"text of 5,999 bytes":          {sealedText(t, make([]byte, 5999)), recipient},
+		"text of 6,001 bytes":          {sealedText(t, make([]byte, 6001)), recipient},
+		"a length that is too long":    {sealedText(t, lengthed(5997, 6000)), recipient},
+		"somebody else's":              {e, repeated(t, 5)},
+		"zero key":                     {zero, recipient},
+		"bit flipped":                  {flipped, recipient},
+		"cut":                          {cut, recipient},
+		"shorter than a tag":           {tag, recipient},
+		"undecodable":                  {sealedText(t, holding([]byte{0x0a, 0xff})), recipient},
+		"no parts":                     {sealedText(t, holding([]byte{0x10, 0x01})), recipient},
+		"too many parts":               {sealedText(t, holding(dht.AppendBody(nil, make([][]byte, dht.MaxParts+1)...))), recipient},
 	} {
 		by := signer
 		if c.e.Header.Signature != nil {
@@ -279,6 +282,97 @@ func TestUndecryptable(t *testing.T) {
 	}
 	if _, err := e.Open(recipient, repeated(t, 9).PublicKey()); err != dht.ErrDecryption {
 		t.Errorf("another signer: got %v, want %v", err, dht.ErrDecryption)
+	}
+}
+
+// sealedText returns a message for secret 2 whose plaintext is exactly this,
+// made by hand from what the specification says.
+func sealedText(t testing.TB, text []byte) dht.Envelope {
+	t.Helper()
+	sender, ephemeral, recipient := repeated(t, 1), repeated(t, 3), repeated(t, 2).PublicKey()
+	shared, err := ephemeral.DH(recipient[:])
+	if err != nil {
+		t.Fatal(err)
+	}
+	key := identity.NewHasher256("com.tari.comms.dht", 1, "key_message").Add(shared[:]).Sum()
+	mask := identity.NewHasher512("com.tari.comms.dht", 1, "key_mask").Add(shared[:]).SumScalar()
+	var m, s ristretto.Scalar
+	if err := errors.Join(m.SetCanonical(mask[:]), s.SetCanonical(sender.Bytes())); err != nil {
+		t.Fatal(err)
+	}
+	product := ristretto.Multiply(&m, &s)
+	b := product.Bytes()
+	masked, err := identity.SecretFromBytes(b[:])
+	if err != nil {
+		t.Fatal(err)
+	}
+	aead, err := chacha20poly1305.New(key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	public, ephemeralKey := masked.PublicKey(), ephemeral.PublicKey()
+	e := dht.Envelope{
+		Header: dht.Header{
+			Version: 2, Destination: dht.To(recipient), Flags: dht.Encrypted, Ephemeral: ephemeralKey[:], Expires: expires,
+		},
+		Body: aead.Seal(nil, make([]byte, aead.NonceSize()), text, public[:]),
+	}
+	sig, err := dht.Sign(masked, e.Binding(), scalars(repeated(t, 4)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	e.Header.Signature = sig.Append(nil)
+	return e
+}
+
+// lengthed returns a text of n bytes that says it holds a body of so many.
+func lengthed(body uint32, n int) []byte {
+	text := make([]byte, n)
+	binary.LittleEndian.PutUint32(text, body)
+	return text
+}
+
+// holding returns a padded text that holds the body.
+func holding(body []byte) []byte {
+	text := lengthed(uint32(len(body)), 6000)
+	copy(text[4:], body)
+	return text
+}
+
+// More padding than is needed, and padding of anything, opens.
+//
+// conforms: dht 21, 29
+func TestAnyPaddingOpens(t *testing.T) {
+	body := ping(t)
+	for _, n := range []int{6000, 12000} {
+		text := lengthed(uint32(len(body)), n)
+		for i := range text[4:] {
+			text[4+i] = 0xaa
+		}
+		copy(text[4:], body)
+		o := openFor(t, sealedText(t, text), repeated(t, 2))
+		equal(t, "body", dht.AppendBody(nil, o.Parts...), body)
+	}
+}
+
+// Groups, which nobody writes, are skipped as deep as the reference does.
+//
+// conforms: V 20
+func TestNestedGroups(t *testing.T) {
+	nested := func(n int) []byte { // field 15
+		return append(bytes.Repeat([]byte{0x7b}, n), bytes.Repeat([]byte{0x7c}, n)...)
+	}
+	if _, err := dht.DecodeBody(nested(128)); err != nil {
+		t.Errorf("128 deep: got %v, want none", err)
+	}
+	for name, b := range map[string][]byte{
+		"129 deep":      nested(129),
+		"not ended":     {0x7b},
+		"another's end": {0x7b, 0x74},
+	} {
+		if _, err := dht.DecodeBody(b); !errors.Is(err, dht.ErrBody) {
+			t.Errorf("%s: got %v, want an error", name, err)
+		}
 	}
 }
 
@@ -340,9 +434,11 @@ func TestItemsAreCounted(t *testing.T) {
 		t.Errorf("%d excluded: got %v, want an error", dht.MaxItems+1, err)
 	}
 	// Claims and their addresses share one count.
-	claims := append([]byte{0x12}, appendLength(bytes.Repeat([]byte{0x0a, 1, 1}, dht.MaxItems))...)
-	if _, err := dht.DecodePeerInfo(append([]byte{0x0a}, appendLength(claims)...)); !errors.Is(err, dht.ErrBody) {
-		t.Errorf("%d addresses in a claim: got %v, want an error", dht.MaxItems, err)
+	for n, want := range map[int]error{dht.MaxPeerItems - 1: nil, dht.MaxPeerItems: dht.ErrBody} {
+		claims := append([]byte{0x12}, appendLength(bytes.Repeat([]byte{0x0a, 1, 1}, n))...)
+		if _, err := dht.DecodePeerInfo(append([]byte{0x0a}, appendLength(claims)...)); !errors.Is(err, want) {
+			t.Errorf("%d addresses in a claim: got %v, want %v", n, err, want)
+		}
 	}
 	if _, err := dht.DecodePeerInfo(nil); !errors.Is(err, dht.ErrBody) {
 		t.Errorf("no peer: got %v, want an error", err)

@@ -101,7 +101,7 @@ var (
 // DecodeStoredResponse returns the response that b is, with at most [MaxItems]
 // messages. The error is [ErrBody].
 func DecodeStoredResponse(b []byte) (r StoredResponse, err error) {
-	var items budget
+	items := budget(MaxItems)
 	err = responseFields.read(b, func(f field) error {
 		switch f.number {
 		case 1:

@@ -14,10 +14,16 @@ import (
 // [Flood], [Random], [Closest], [DirectOrClosest], [Broadcast], [Selected] and
 // [Propagate] (spec: dht 5.2).
 type Strategy interface {
-	// many reports whether copies may come back to us from others, so that the
-	// message must be recorded as seen before it is sent (spec: dht 5.3).
-	many() bool
+	// mayReturn reports whether copies of a message that went to these peers may
+	// come back to us from others.
+	mayReturn(selected []identity.NodeID) bool
 }
+
+// MayReturn reports whether copies of a message of the strategy that goes to the
+// selected peers may come back from others, so that it has to be recorded with
+// [Dedup.Own] before it is sent. What goes to its destination alone does not
+// (spec: dht 5.3).
+func MayReturn(st Strategy, selected []identity.NodeID) bool { return st.mayReturn(selected) }
 
 type (
 	// Direct is one peer, connected or not.
@@ -46,7 +52,7 @@ type (
 	DirectOrClosest Closest
 	// Broadcast is a few connected nodes, at random.
 	Broadcast struct{ Exclude []identity.NodeID }
-	// Selected is exactly these, unchecked.
+	// Selected is exactly these, but for those whose addresses are excluded.
 	Selected struct{ Peers []identity.NodeID }
 	// Propagate is the destination itself when it is connected, else connected
 	// nodes close to it; for an unknown destination some at random.
@@ -56,15 +62,19 @@ type (
 	}
 )
 
-func (Direct) many() bool          { return false }
-func (DirectKey) many() bool       { return false }
-func (Flood) many() bool           { return true }
-func (Random) many() bool          { return true }
-func (Closest) many() bool         { return true }
-func (DirectOrClosest) many() bool { return true }
-func (Broadcast) many() bool       { return true }
-func (Selected) many() bool        { return false }
-func (Propagate) many() bool       { return true }
+func (Direct) mayReturn([]identity.NodeID) bool    { return false }
+func (DirectKey) mayReturn([]identity.NodeID) bool { return false }
+func (Flood) mayReturn([]identity.NodeID) bool     { return true }
+func (Random) mayReturn([]identity.NodeID) bool    { return true }
+func (Closest) mayReturn([]identity.NodeID) bool   { return true }
+func (Broadcast) mayReturn([]identity.NodeID) bool { return true }
+func (Selected) mayReturn([]identity.NodeID) bool  { return false }
+func (Propagate) mayReturn([]identity.NodeID) bool { return true }
+
+// The reference has it the other way round (its defect Q3).
+func (s DirectOrClosest) mayReturn(selected []identity.NodeID) bool {
+	return len(selected) != 1 || selected[0] != s.To
+}
 
 // ErrSelf reports a message to ourselves.
 var ErrSelf = errors.New("dht: a message to ourselves")
@@ -80,7 +90,8 @@ type Candidate struct {
 
 // View is what is known of peers while one selection is made.
 type View interface {
-	// Connected lists the peers with an open connection, each once.
+	// Connected lists the peers with an open connection, each once. The caller
+	// may change the slice.
 	Connected() []Candidate
 	// ByID and ByKey find a known peer.
 	ByID(identity.NodeID) (Candidate, bool)
@@ -137,7 +148,13 @@ func (s Selector) Select(st Strategy, v View, random *rand.Rand) ([]identity.Nod
 	case Broadcast:
 		picked = sample(nodes(v, st.Exclude), cmp.Or(s.Broadcast, BroadcastFactor), random)
 	case Selected:
-		return st.Peers, nil
+		for _, id := range st.Peers {
+			if c, ok := v.ByID(id); ok {
+				picked = append(picked, c)
+			} else {
+				picked = append(picked, Candidate{ID: id})
+			}
+		}
 	case Propagate:
 		picked = s.propagate(v, st, random)
 	default:

@@ -168,7 +168,7 @@ func TestSelect(t *testing.T) {
 		{name: "direct or closest, connected", strategy: dht.DirectOrClosest{To: idOf("e"), ConnectedOnly: true}, want: "e"},
 		{name: "direct or closest, connected and left out", strategy: dht.DirectOrClosest{To: idOf("a"), Exclude: ids("a"), ConnectedOnly: true}, want: "a"},
 		{name: "direct or closest, not connected", strategy: dht.DirectOrClosest{To: idOf("g"), ConnectedOnly: true}, want: "d c b a"},
-		{name: "selected", strategy: dht.Selected{Peers: ids("z i e")}, want: "z i e"},
+		{name: "selected", strategy: dht.Selected{Peers: ids("z i l e")}, want: "z i e"},
 		{name: "propagate to anybody", strategy: dht.Propagate{}, anyOf: "a b c d", n: 4},
 		{name: "propagate to anybody, three", selector: dht.Selector{Propagation: 3}, strategy: dht.Propagate{}, anyOf: "a b c d", n: 3},
 		{name: "propagate to anybody, left out", strategy: dht.Propagate{Exclude: ids("a")}, anyOf: "b c d", n: 3},
@@ -292,5 +292,32 @@ func TestPropagateToAKey(t *testing.T) {
 	st.Exclude = []identity.NodeID{to}
 	if got := choose(s, st, r); !slices.Equal(got, first(8)) {
 		t.Errorf("connected and left out: got %v, want the nearest eight", got)
+	}
+}
+
+// conforms: dht 54
+func TestMayReturn(t *testing.T) {
+	a, b := idOf("a"), idOf("b")
+	one, two := []identity.NodeID{a}, []identity.NodeID{a, b}
+	for _, c := range []struct {
+		st       dht.Strategy
+		selected []identity.NodeID
+		want     bool
+	}{
+		{dht.Direct{Peer: a}, one, false},
+		{dht.DirectKey{Key: keyOf("a")}, one, false},
+		{dht.Selected{Peers: two}, two, false},
+		{dht.Flood{}, two, true},
+		{dht.Random{N: 1}, one, true},
+		{dht.Closest{To: a}, one, true},
+		{dht.Broadcast{}, two, true},
+		{dht.Propagate{}, one, true},
+		{dht.DirectOrClosest{To: a}, one, false},
+		{dht.DirectOrClosest{To: b}, one, true},
+		{dht.DirectOrClosest{To: a}, two, true},
+	} {
+		if got := dht.MayReturn(c.st, c.selected); got != c.want {
+			t.Errorf("%T to %d: got %v, want %v", c.st, len(c.selected), got, c.want)
+		}
 	}
 }

@@ -9,8 +9,10 @@ import (
 
 // Limits of what is decoded (spec: V20).
 const (
-	MaxParts = 16   // parts of a body
-	MaxItems = 1024 // repeated fields of a message, all together
+	MaxParts     = 16     // parts of a body
+	MaxItems     = 1024   // repeated fields of a message, all together
+	MaxPeerItems = 65_536 // … of one peer of a list
+	maxNesting   = 128    // of groups, which nobody writes
 )
 
 var errTruncated = errors.New("truncated or malformed")
@@ -35,6 +37,8 @@ func next(b []byte) (f field, rest []byte, err error) {
 		f.varint, n = protowire.ConsumeVarint(b)
 	case protowire.BytesType:
 		f.bytes, n = protowire.ConsumeBytes(b)
+	case protowire.StartGroupType:
+		n = skipGroup(number, b, maxNesting)
 	default:
 		n = protowire.ConsumeFieldValue(number, kind, b)
 	}
@@ -42,6 +46,33 @@ func next(b []byte) (f field, rest []byte, err error) {
 		return f, nil, errTruncated
 	}
 	return f, b[n:], nil
+}
+
+// skipGroup returns the length of a group's fields and its end, or less than 0.
+func skipGroup(number protowire.Number, b []byte, depth int) (length int) {
+	for depth > 0 {
+		inner, kind, n := protowire.ConsumeTag(b[length:])
+		if n < 0 {
+			return n
+		}
+		length += n
+		switch kind {
+		case protowire.EndGroupType:
+			if inner != number {
+				return -1
+			}
+			return length
+		case protowire.StartGroupType:
+			n = skipGroup(inner, b[length:], depth-1)
+		default:
+			n = protowire.ConsumeFieldValue(inner, kind, b[length:])
+		}
+		if n < 0 {
+			return n
+		}
+		length += n
+	}
+	return -1
 }
 
 // schema says which wire type each known field has.
@@ -69,13 +100,16 @@ func (s schema) read(b []byte, use func(field) error) error {
 	return nil
 }
 
-// budget counts the repeated fields of a message.
+// budget counts the repeated fields of a message down.
 type budget int
 
+var errTooMany = errors.New("too many items")
+
 func (b *budget) spend() error {
-	if *b++; *b > MaxItems {
-		return fmt.Errorf("more than %d items", MaxItems)
+	if *b <= 0 {
+		return errTooMany
 	}
+	*b--
 	return nil
 }
 

@@ -49,6 +49,9 @@ func run(in io.Reader, out io.Writer) error {
 		switch e.Action {
 		case "output":
 			output[name] = append(output[name], e.Output)
+			if strings.Contains(e.Output, "DATA RACE") { // perhaps of a test that passes
+				fmt.Fprintf(out, "%s: %s", name, e.Output)
+			}
 		case "build-output":
 			fmt.Fprint(out, e.Output)
 		case "build-fail":

@@ -31,12 +31,13 @@ func TestRun(t *testing.T) {
 func TestPrintsTheOutputOfWhatFailed(t *testing.T) {
 	var out strings.Builder
 	_ = run(strings.NewReader(`{"Action":"output","Package":"p","Test":"TestA","Output":"quiet\n"}
+{"Action":"output","Package":"p","Test":"TestA","Output":"WARNING: DATA RACE\n"}
 {"Action":"pass","Package":"p","Test":"TestA"}
 {"Action":"output","Package":"p","Test":"TestB","Output":"got 1, want 2\n"}
 {"Action":"fail","Package":"p","Test":"TestB"}
 words of the go command
 `), &out)
-	for want, wanted := range map[string]bool{"got 1, want 2": true, "words of the go command": true, "quiet": false} {
+	for want, wanted := range map[string]bool{"got 1, want 2": true, "words of the go command": true, "quiet": false, "p TestA: WARNING: DATA RACE": true} {
 		if strings.Contains(out.String(), want) != wanted {
 			t.Errorf("got %q with %q = %v, want %v", out.String(), want, !wanted, wanted)
 		}
