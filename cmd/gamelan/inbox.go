@@ -81,8 +81,9 @@ type (
 		messages []inspect.Message
 		refused  bool
 	}
-	// leave says that a listener is gone. No reply.
-	leave struct{ listener uint64 }
+	// leave says that a listener is gone, who was done with all up to taken. No
+	// reply.
+	leave struct{ listener, taken uint64 }
 )
 
 // inboxOf makes the producer of a node's inbox, with counts that others may look
@@ -104,6 +105,7 @@ func (b *inbox) Receive(c actor.Context) {
 		b.pull(c, m)
 	case leave:
 		delete(b.listeners, m.listener)
+		b.taken = max(b.taken, m.taken)
 		b.trim()
 	default:
 		supervisor.Unhandled(c)
@@ -251,7 +253,7 @@ func (m inboxMessages) Subscribe(ctx context.Context) iter.Seq[inspect.Message] 
 		taken := uint64(0)
 		defer func() {
 			if pid, ok := env.Handler.Get(); ok {
-				env.System.Root.Send(pid, leave{id})
+				env.System.Root.Send(pid, leave{id, taken})
 			}
 		}()
 		for ctx.Err() == nil {

@@ -112,7 +112,7 @@ func TestInboxGivesEveryMessageToEveryListener(t *testing.T) {
 	b.receive(3, 2*inboxKept)
 	one = b.take(1, one, 3, 2*inboxKept)
 	b.take(2, two, 3, 2*inboxKept)
-	b.sys.Root.Send(b.pid, leave{2})
+	b.sys.Root.Send(b.pid, leave{2, 0})
 	b.receive(9000, 1)
 	b.take(1, one, 9000, 1)
 }
@@ -128,6 +128,15 @@ func TestInboxGivesAgainWhatWasNotTaken(t *testing.T) {
 	if m := b.pull(1, 1).messages; len(m) != 1 || string(m[0].Body) != "1" {
 		t.Errorf("after taking one: got %d messages, want the second", len(m))
 	}
+}
+
+func TestInboxForgetsWhatALeavingListenerTook(t *testing.T) {
+	b := startInbox(t)
+	b.receive(0, 2)
+	taken := b.take(1, 0, 0, 2)
+	b.sys.Root.Send(b.pid, leave{1, taken})
+	b.receive(2, 1)
+	b.take(2, 0, 2, 1)
 }
 
 func TestInboxAfterARestartSaysWhatWasLost(t *testing.T) {
@@ -152,7 +161,7 @@ func TestInboxRefusesTooManyListeners(t *testing.T) {
 	if !b.pull(99, 0).refused {
 		t.Errorf("listener %d: got messages, want a refusal", maxListeners+1)
 	}
-	b.sys.Root.Send(b.pid, leave{1})
+	b.sys.Root.Send(b.pid, leave{1, 0})
 	if b.pull(99, 0).refused {
 		t.Error("after one left: got a refusal, want messages")
 	}

@@ -86,6 +86,7 @@ func TestScripts(t *testing.T) {
 		"never":        never,
 		"waitfile":     waitFile,
 		"interrupted":  interrupted,
+		"waitkept":     waitKept,
 	}
 	serviceCmds(cmds)
 	testscript.Run(t, testscript.Params{
@@ -153,6 +154,31 @@ func waitFile(ts *testscript.TestScript, _ bool, args []string) {
 		}
 		if time.Now().After(end) {
 			ts.Fatalf("there is no %s after a minute", args[0])
+		}
+	}
+}
+
+// waitkept DIR N waits until the node in DIR warns of N messages that nobody has
+// read.
+func waitKept(ts *testscript.TestScript, _ bool, args []string) {
+	c := newClient(newDataDir(ts.MkAbs(args[0])))
+	want, err := strconv.Atoi(args[1])
+	ts.Check(err)
+	for end := time.Now().Add(patience); ; time.Sleep(5 * time.Millisecond) {
+		var n inspect.Node
+		ts.Check(c.getJSON(context.Background(), "/v1/node", &n))
+		got := 0
+		for _, w := range n.Warnings {
+			if k, text, _ := strings.Cut(w, " "); strings.Contains(text, "nobody listens") {
+				got, err = strconv.Atoi(k)
+				ts.Check(err)
+			}
+		}
+		if got == want {
+			return
+		}
+		if time.Now().After(end) {
+			ts.Fatalf("got %d messages kept, want %d", got, want)
 		}
 	}
 }

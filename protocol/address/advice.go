@@ -2,10 +2,10 @@ package address
 
 import (
 	"fmt"
-	"net"
 	"net/netip"
 	"regexp"
 	"strconv"
+	"strings"
 )
 
 // tcpPort is the port in a text that was to be a multiaddr.
@@ -21,17 +21,18 @@ func Advice(s string) string {
 	if m := tcpPort.FindStringSubmatch(s); m != nil {
 		return portAdvice(m[1])
 	}
-	host, port, err := net.SplitHostPort(s)
-	if err != nil {
+	colon := strings.LastIndexByte(s, ':')
+	if colon < 1 {
 		return ""
 	}
+	host, port := s[:colon], s[colon+1:]
 	if n, err := strconv.ParseUint(port, 10, 64); err != nil || n > maxPort {
 		return portAdvice(port)
 	}
 	kind := "dns4"
-	if ip, err := netip.ParseAddr(host); err == nil && ip.Zone() == "" {
-		kind = "ip4"
-		if ip.Is6() {
+	if at, err := netip.ParseAddrPort(s); err == nil && at.Addr().Zone() == "" {
+		kind, host = "ip4", at.Addr().String()
+		if at.Addr().Is6() {
 			kind = "ip6"
 		}
 	} else if !hostName(host) {
