@@ -4,11 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"path/filepath"
 	"time"
 
 	"github.com/gamelan-p2p/gamelan/inspect"
-	"github.com/gamelan-p2p/gamelan/internal/kv"
 )
 
 // WithInspector lets the owner of Config.DataDir look at the running node:
@@ -17,8 +15,8 @@ import (
 //
 // and in the same way status, health, conns and peers. It serves the read-only
 // API of package inspect on the Unix socket gamelan.sock in that directory, which
-// nobody but its owner can open, from before the first actor has started until
-// the node has ended; what changes the node is not served. Start fails when there
+// nobody but its owner can open, from when the node's actors begin to start, so that
+// one that holds up Start can be seen, until the node has ended; what changes the node is not served. Start fails when there
 // is no data directory, or its path is too long for a socket.
 func WithInspector() Option {
 	return func(o *options) error {
@@ -52,6 +50,3 @@ func (n *Node) closeInspector() error {
 }
 
 var errNoDataDir = badConfig("DataDir", errors.New("WithInspector puts its socket there; set a directory, or serve inspect.Handler(node.Inspection()) yourself"))
-
-// InUse tells whether a node of another process has dataDir open.
-func InUse(dataDir string) bool { return kv.InUse(filepath.Join(dataDir, storeDir)) }

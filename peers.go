@@ -12,6 +12,7 @@ import (
 
 	"github.com/gamelan-p2p/gamelan/actors"
 	"github.com/gamelan-p2p/gamelan/identity"
+	"github.com/gamelan-p2p/gamelan/internal/kv"
 	"github.com/gamelan-p2p/gamelan/peerstore"
 )
 
@@ -83,7 +84,7 @@ func (n *Node) ImportPeers(ctx context.Context, r io.Reader) (done actors.Import
 // changes nothing: it says what Start will find, and whether Start will upgrade
 // the store, after copying it. The error is the one that Start would report.
 func CheckStore(dataDir string) (peerstore.Report, error) {
-	r, err := peerstore.Check(filepath.Join(dataDir, storeDir))
+	r, err := peerstore.Check(filepath.Join(dataDir, kv.StoreDir))
 	if err != nil {
 		return r, fmt.Errorf("gamelan: peer store: %w", err)
 	}

@@ -145,9 +145,6 @@ func (b *builder) fill() (err error) {
 	return err
 }
 
-// storeDir is where the peer store is in a data directory.
-const storeDir = "peers"
-
 func (b *builder) openStore() (err error) {
 	if b.DataDir == "" {
 		b.db = kv.Memory()
@@ -155,7 +152,7 @@ func (b *builder) openStore() (err error) {
 		if err := os.MkdirAll(b.DataDir, 0o700); err != nil {
 			return dataDirError(err)
 		}
-		if b.db, err = kv.OpenPebble(filepath.Join(b.DataDir, storeDir)); err != nil {
+		if b.db, err = kv.OpenPebble(filepath.Join(b.DataDir, kv.StoreDir)); err != nil {
 			return fmt.Errorf("gamelan: peer store: %w", err)
 		}
 	}

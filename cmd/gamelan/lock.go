@@ -1,11 +1,15 @@
 package main
 
 import (
+	"errors"
 	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
 
 	"github.com/gofrs/flock"
 
-	"github.com/gamelan-p2p/gamelan"
+	"github.com/gamelan-p2p/gamelan/internal/kv"
 )
 
 // hold takes the lock of this directory, so that one node runs in it at a
@@ -24,14 +28,20 @@ func (d dataDir) hold() (release func(), err error) {
 }
 
 // embedded tells whether a node runs in this directory that is not gamelan node.
+// A gamelan node that is starting or has gone wrong holds the lock, which it took
+// before it opened the store. Others who look share it for that moment.
 func (d dataDir) embedded() bool {
-	if !gamelan.InUse(d.path) {
+	used, err := kv.InUse(filepath.Join(d.path, kv.StoreDir))
+	if err != nil || !used {
 		return false
 	}
-	release, err := d.hold()
-	if err != nil {
-		return false // gamelan node, which is starting or has gone wrong
+	if _, err := os.Stat(d.lock()); errors.Is(err, fs.ErrNotExist) {
+		return true
 	}
-	release()
-	return true
+	l := flock.New(d.lock(), flock.SetFlag(os.O_RDONLY)) // and does not make the file
+	free, err := l.TryRLock()
+	if free {
+		_ = l.Unlock()
+	}
+	return free && err == nil
 }

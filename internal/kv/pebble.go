@@ -37,7 +37,7 @@ var lowest = []byte{1}
 type pebbleDB struct {
 	dir   string
 	files vfs.FS
-	lock  *pebble.Lock
+	lock  *dirLock
 
 	mu     sync.RWMutex
 	log    *fatal
@@ -74,11 +74,11 @@ func openPebble(dir string, files vfs.FS) (_ *pebbleDB, err error) {
 		return nil, err
 	}
 	p := &pebbleDB{dir: abs, files: files}
-	if p.lock, err = pebble.LockDirectory(abs, files); err != nil {
+	if p.lock, err = lockDirectory(abs, files); err != nil {
 		return nil, lockError(abs, err)
 	}
 	if err := p.open(exists); err != nil {
-		return nil, errors.Join(err, p.lock.Close())
+		return nil, errors.Join(err, p.lock.close())
 	}
 	return p, nil
 }
@@ -88,7 +88,7 @@ func (p *pebbleDB) open(exists bool) error {
 	var s state
 	var err error
 	if exists {
-		if s, err = examine(p.dir, p.files, p.lock, nil); err != nil {
+		if s, err = examine(p.dir, p.files, p.lock.pebble, nil); err != nil {
 			return err
 		}
 		if s.schema > 0 && s.schema < Schema {
@@ -101,7 +101,7 @@ func (p *pebbleDB) open(exists bool) error {
 		return openError(p.dir, err)
 	}
 	log := &fatal{}
-	db, err := open(p.dir, options(p.files, p.lock, log, false))
+	db, err := open(p.dir, options(p.files, p.lock.pebble, log, false))
 	if err != nil {
 		return openError(p.dir, err)
 	}
@@ -159,7 +159,7 @@ func inspect(dir string, files vfs.FS) (exists bool, err error) {
 			return false, &DirError{Dir: dir, Err: ErrCorrupt, Cause: fmt.Errorf("%s is there, the database is not", name), Remedy: restore}
 		case ext == ".sst", ext == ".blob", ext == ".log":
 			return false, &DirError{Dir: dir, Err: ErrCorrupt, Cause: fmt.Errorf("%s is there, the file that says which manifest counts is not", name), Remedy: restore}
-		case name == "LOCK", ext == ".dbtmp", strings.HasPrefix(name, "marker."), strings.HasPrefix(name, "MANIFEST-"),
+		case name == lockName, ext == ".dbtmp", strings.HasPrefix(name, "marker."), strings.HasPrefix(name, "MANIFEST-"),
 			strings.HasPrefix(name, "OPTIONS-"), strings.HasPrefix(name, "temporary."):
 			// left by a first opening that was interrupted
 		default:
@@ -270,7 +270,7 @@ func (p *pebbleDB) Close() error {
 		return nil
 	}
 	p.closed = true
-	return p.error(errors.Join(p.release(), p.lock.Close()))
+	return p.error(errors.Join(p.release(), p.lock.close()))
 }
 
 // release closes Pebble and the witness. The caller holds mu.

@@ -160,7 +160,7 @@ func backup(dir string, schema int, files vfs.FS) (err error) {
 		return err
 	}
 	for _, name := range names {
-		if name == "LOCK" {
+		if name == lockName {
 			continue
 		}
 		if err := vfs.Copy(files, filepath.Join(dir, name), filepath.Join(draft, name)); err != nil {
@@ -204,12 +204,12 @@ func checkStore(dir string, files vfs.FS, visit func(key, value []byte)) (r Repo
 	if r.Exists, err = inspect(abs, files); err != nil || !r.Exists {
 		return r, err
 	}
-	lock, err := pebble.LockDirectory(abs, files)
+	lock, err := lockDirectory(abs, files)
 	if err != nil {
 		return r, lockError(abs, err)
 	}
-	defer func() { err = errors.Join(err, lock.Close()) }()
-	s, err := examine(abs, files, lock, visit)
+	defer func() { err = errors.Join(err, lock.close()) }()
+	s, err := examine(abs, files, lock.pebble, visit)
 	if err != nil {
 		return r, err
 	}
