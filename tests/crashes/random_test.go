@@ -1,6 +1,7 @@
 package crashes
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"log/slog"
@@ -319,11 +320,17 @@ func (h *hunt) rest() rest {
 		}
 	}
 	slices.Sort(r.tree)
-	r.goroutines = runtime.NumGoroutine()
+	r.goroutines = inBubble()
 	for range 10 { // a leak stays, a task that was under way does not
 		time.Sleep(time.Second)
 		synctest.Wait()
-		r.goroutines = min(r.goroutines, runtime.NumGoroutine())
+		r.goroutines = min(r.goroutines, inBubble())
 	}
 	return r
+}
+
+// inBubble counts the goroutines of the bubble: the runtime has some of its own.
+func inBubble() int {
+	stacks := make([]byte, 1<<20)
+	return bytes.Count(stacks[:runtime.Stack(stacks, true)], []byte(", synctest bubble "))
 }
