@@ -5,6 +5,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/gamelan-p2p/gamelan/actors"
 	"github.com/gamelan-p2p/gamelan/identity"
 	"github.com/gamelan-p2p/gamelan/inspect"
 	"github.com/gamelan-p2p/gamelan/peerstore"
@@ -16,11 +17,24 @@ type peerList struct {
 	node    *Node
 	now     time.Time
 	records []peerstore.Peer
+	ended   map[identity.NodeID]actors.ClosedConn
 }
 
 func peersSection(n *Node, now time.Time) inspect.PeerList {
 	records := make([]peerstore.Peer, 0, n.Peers().Len())
-	return peerList{n, now, slices.AppendSeq(records, n.Peers().All())}
+	return peerList{n, now, slices.AppendSeq(records, n.Peers().All()), lastEnded(n)}
+}
+
+// lastEnded is the last connection to each peer that has ended, of those that
+// are remembered. The loser of a tie-break ended nothing.
+func lastEnded(n *Node) map[identity.NodeID]actors.ClosedConn {
+	ended := make(map[identity.NodeID]actors.ClosedConn)
+	for _, c := range n.env.Closed.Last() {
+		if c.Reason.Code != actors.CloseTieBreak && !c.At.Before(ended[c.Ref.Peer].At) {
+			ended[c.Ref.Peer] = c
+		}
+	}
+	return ended
 }
 
 func (l peerList) Len() int { return len(l.records) }
@@ -28,7 +42,7 @@ func (l peerList) Len() int { return len(l.records) }
 func (l peerList) Slice(from, to int) []inspect.Peer {
 	all := make([]inspect.Peer, 0, to-from)
 	for _, p := range l.records[from:to] {
-		all = append(all, peerOf(l.node, p, l.now))
+		all = append(all, peerOf(l.node, p, l.ended[p.ID], l.now))
 	}
 	return all
 }
@@ -44,7 +58,7 @@ func (l peerList) Find(id string) (inspect.Peer, bool) {
 	if i < 0 {
 		return inspect.Peer{}, false
 	}
-	return peerOf(l.node, l.records[i], l.now), true
+	return peerOf(l.node, l.records[i], l.ended[l.records[i].ID], l.now), true
 }
 
 func (l peerList) MarshalJSON() ([]byte, error) { return json.Marshal(l.Slice(0, l.Len())) }

@@ -111,7 +111,7 @@ func (n *Node) Describe(ctx context.Context) inspect.Node {
 	return v
 }
 
-func peerOf(n *Node, p peerstore.Peer, now time.Time) inspect.Peer {
+func peerOf(n *Node, p peerstore.Peer, ended actors.ClosedConn, now time.Time) inspect.Peer {
 	v := inspect.Peer{
 		NodeID: p.ID.String(), Features: p.Features.String(), UserAgent: p.UserAgent,
 		Protocols: []string{}, Addresses: []inspect.Address{},
@@ -122,6 +122,9 @@ func peerOf(n *Node, p peerstore.Peer, now time.Time) inspect.Peer {
 	}
 	if !p.Key.IsZero() {
 		v.PublicKey = p.Key.String()
+	}
+	if !ended.At.IsZero() {
+		v.EndedAt, v.EndedWhy = ended.At, ended.Reason.String()
 	}
 	if ref, ok := n.Connection(p.ID); ok {
 		v.Connection = new(connectionID(ref))

@@ -32,8 +32,32 @@ type connectivity struct {
 	bans   connpool.Bans
 	panics connpool.Panics[uint64] // by connection
 	filler filler
-	lost   string // how the last connection ended
-	failed string // how the last dial failed
+	lost   mishap // how the last connection ended, unless its peer is connected again
+	failed mishap // how the last dial failed, unless there was a connection since
+}
+
+// mishap is something that may be why a connection is missing.
+type mishap struct {
+	at   time.Time // zero: there was none
+	peer identity.NodeID
+	what string // with a verb for the time: "its last dial failed"
+	why  string
+}
+
+// text is what happened, how long ago and why.
+func (m mishap) text(now time.Time) string {
+	return fmt.Sprintf("%s %s ago: %s", m.what, ago(now.Sub(m.at)), m.why)
+}
+
+// ago is a time in its largest unit: seconds, minutes or hours.
+func ago(d time.Duration) string {
+	switch {
+	case d >= time.Hour:
+		return fmt.Sprintf("%dh", d/time.Hour)
+	case d >= time.Minute:
+		return fmt.Sprintf("%dm", d/time.Minute)
+	}
+	return fmt.Sprintf("%ds", max(d, 0)/time.Second)
 }
 
 // wishes is what others have asked of connectivity, and what it has learned of
@@ -57,8 +81,8 @@ type wish struct {
 	fails   int
 	next    *supervisor.Timer
 	due     time.Time // of next
-	err     error     // of the last dial
-	lost    string    // how its last connection ended
+	failed  mishap    // how the last dial failed, unless there was a connection since
+	lost    mishap    // how its last connection ended
 }
 
 // NewConnectivity makes the actor that watches how the node is connected.
@@ -149,7 +173,11 @@ func (a *connectivity) Receive(c actor.Context) {
 
 func (a *connectivity) connected(c actor.Context, m PeerConnected) {
 	if w, ok := a.wanted[m.Peer]; ok {
-		w.fails, w.err = 0, nil
+		w.fails, w.failed = 0, mishap{}
+	}
+	a.failed = mishap{} // what there is now is no dial's fault
+	if a.lost.peer == m.Peer {
+		a.lost = mishap{}
 	}
 	delete(a.env.wishes.left, m.Peer)
 	if m.Conn.Direction == protocol.Outbound {
@@ -160,10 +188,10 @@ func (a *connectivity) connected(c actor.Context, m PeerConnected) {
 }
 
 func (a *connectivity) disconnected(c actor.Context, m PeerDisconnected) {
-	lost := fmt.Sprintf("the last connection to %s ended: %s", m.Peer, m.Reason)
-	a.lost = lost
+	now := supervisor.Now(c)
+	a.lost = mishap{now, m.Peer, fmt.Sprintf("the last connection to %s ended", m.Peer), m.Reason.String()}
 	if w, ok := a.wanted[m.Peer]; ok {
-		w.lost = m.Reason.String()
+		w.lost = mishap{now, m.Peer, "its connection ended", m.Reason.String()}
 		a.redial(c, m.Peer, w)
 	}
 	a.filler.leave(c, m)
@@ -174,7 +202,7 @@ func (a *connectivity) disconnected(c actor.Context, m PeerDisconnected) {
 // dialFailed counts a failure, unless it may be our own fault: while nobody is
 // connected it says nothing about the peer (comms 127).
 func (a *connectivity) dialFailed(c actor.Context, m DialFailed) {
-	a.failed = m.Err.Error()
+	a.failed = mishap{supervisor.Now(c), m.Peer, "the last dial failed", m.Err.Error()}
 	if a.status.State != connpool.Offline {
 		a.env.wishes.health.Failed(supervisor.Now(c), m.Peer)
 	}
@@ -316,9 +344,10 @@ func (a *connectivity) dialed(c actor.Context, m PeerDialed) {
 	if !ok {
 		return
 	}
-	w.dialing, w.err = false, m.Err
+	w.dialing, w.failed = false, mishap{}
 	if m.Err != nil {
 		w.fails++
+		w.failed = mishap{supervisor.Now(c), m.Peer, "its last dial failed", m.Err.Error()}
 	}
 	// Also after a dial that succeeded: the end of its connection may have been
 	// heard of first.
@@ -422,11 +451,12 @@ func (a *connectivity) cause(now time.Time, missing []identity.NodeID) string {
 		parts = append(parts, a.missing(now, peer, a.wanted[peer]))
 	}
 	if a.status.State != connpool.Online && len(missing) == 0 {
-		if a.lost != "" {
-			parts = append(parts, a.lost)
+		last := a.lost
+		if !a.failed.at.IsZero() && !a.failed.at.Before(a.lost.at) {
+			last = a.failed
 		}
-		if a.failed != "" {
-			parts = append(parts, "the last dial failed: "+a.failed)
+		if !last.at.IsZero() {
+			parts = append(parts, last.text(now))
 		}
 	}
 	if s := a.filler.cause(); s != "" {
@@ -438,11 +468,10 @@ func (a *connectivity) cause(now time.Time, missing []identity.NodeID) string {
 func (a *connectivity) missing(now time.Time, peer identity.NodeID, w *wish) string {
 	s := fmt.Sprintf("%s, wanted by %s, is missing", peer, strings.Join(a.env.wishes.owners[peer], ", "))
 	var more []string
-	if w.lost != "" {
-		more = append(more, "its connection ended: "+w.lost)
-	}
-	if w.err != nil {
-		more = append(more, "its last dial failed: "+w.err.Error())
+	for _, m := range []mishap{w.lost, w.failed} {
+		if !m.at.IsZero() {
+			more = append(more, m.text(now))
+		}
 	}
 	switch {
 	case w.dialing:

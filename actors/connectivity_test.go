@@ -1,6 +1,8 @@
 package actors_test
 
 import (
+	"errors"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -9,6 +11,7 @@ import (
 
 	"github.com/gamelan-p2p/gamelan/actors"
 	"github.com/gamelan-p2p/gamelan/identity"
+	"github.com/gamelan-p2p/gamelan/supervisor"
 )
 
 // TestLossThatOvertakesItsDial has connectivity hear of the end of a connection
@@ -66,5 +69,42 @@ func TestDialsOfAWantedPeer(t *testing.T) {
 		if got := dials() - before; got != 0 {
 			t.Errorf("released: got %d dials, want none", got)
 		}
+	})
+}
+
+// TestCauseIsTheNewest has the status name the newest mishap with its age, and
+// none that a connection has made up for.
+func TestCauseIsTheNewest(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := play(t, map[string]func(*actors.Env) actor.Actor{"connectivity": actors.NewConnectivity})
+		peer, other := identity.NodeID{1}, identity.NodeID{2}
+		ref := &actors.ConnRef{ID: 1, Peer: peer}
+		cause := func() string {
+			t.Helper()
+			r, err := supervisor.Ask[actors.Status](t.Context(), s.System, s.Connectivity, actors.GetStatus{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			return r.Cause
+		}
+		want := func(said, silent string) {
+			t.Helper()
+			if got := cause(); said != "" && !strings.Contains(got, said) || silent != "" && strings.Contains(got, silent) {
+				t.Errorf("got %q, want %q and not %q", got, said, silent)
+			}
+		}
+		failed := actors.DialFailed{Peer: other, Err: errors.New("old trouble")}
+		s.tell(s.Dialer, publish{failed})
+		time.Sleep(4 * time.Minute)
+		want("the last dial failed 4m ago: old trouble", "")
+		s.tell(s.Conns, publish{actors.PeerConnected{Peer: peer, Conn: ref}})
+		want("", "old trouble")
+		s.tell(s.Conns, publish{actors.PeerDisconnected{Peer: peer, Conn: ref, Reason: actors.CloseReason{Code: actors.CloseEnded, By: "peer"}}})
+		time.Sleep(5 * time.Second)
+		want(" ended 5s ago: ended by peer", "old trouble")
+		s.tell(s.Dialer, publish{failed})
+		want("the last dial failed 0s ago: old trouble", "ended by peer")
+		s.tell(s.Conns, publish{actors.PeerConnected{Peer: peer, Conn: ref}})
+		want("", " ago: ")
 	})
 }

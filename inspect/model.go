@@ -67,7 +67,9 @@ type Peer struct {
 	BannedUntil  time.Time `json:"banned_until,omitzero"`
 	BanReason    string    `json:"ban_reason,omitempty"`
 	OfflineSince time.Time `json:"offline_since,omitzero"`
-	Connection   *string   `json:"connection"` // id, or null
+	Connection   *string   `json:"connection"`          // id, or null
+	EndedAt      time.Time `json:"ended_at,omitzero"`   // of its last connection, if that is remembered
+	EndedWhy     string    `json:"ended_why,omitempty"` // … the reason, and who ended it
 	NextDialAt   time.Time `json:"next_dial_at,omitzero"`
 	AddedAt      time.Time `json:"added_at,omitzero"`
 }

@@ -28,7 +28,7 @@ func (c *peersListCmd) Run(a *app) error {
 	if c.Failed {
 		var some []inspect.Peer
 		for _, p := range peers {
-			if p.Connection == nil && lastError(p) != "" {
+			if _, failed := lastFailure(p); failed {
 				some = append(some, p)
 			}
 		}
@@ -135,14 +135,17 @@ func allPeers(a *app) ([]inspect.Peer, error) {
 	}
 }
 
-// lastError is what the newest attempt to reach p ended with, empty when it
-// succeeded.
-func lastError(p inspect.Peer) string {
-	var newest inspect.Address
+// lastFailure is the newest dial of p, if it failed and there was no connection
+// since.
+func lastFailure(p inspect.Peer) (failed inspect.Address, ok bool) {
+	since := p.EndedAt
 	for _, a := range p.Addresses {
-		if a.LastError != "" && a.LastAttempt.After(a.LastOK) && !a.LastAttempt.Before(newest.LastAttempt) {
-			newest = a
+		if a.LastOK.After(since) {
+			since = a.LastOK
+		}
+		if a.LastError != "" && !a.LastAttempt.Before(failed.LastAttempt) {
+			failed = a
 		}
 	}
-	return newest.LastError
+	return failed, p.Connection == nil && failed.LastError != "" && failed.LastAttempt.After(since)
 }

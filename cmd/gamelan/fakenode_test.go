@@ -50,7 +50,7 @@ func fakePeers() []inspect.Peer {
 			{Addr: "/ip4/127.0.0.1/tcp/4002", Score: 9, LastOK: fakeTime.Add(time.Second)},
 		}},
 		{NodeID: "9c01d2e4a1b2c3d4e5f6a7b8c9", Addresses: []inspect.Address{
-			{Addr: "/ip4/127.0.0.1/tcp/4003", LastAttempt: fakeTime, LastError: "connection refused"},
+			{Addr: "/ip4/127.0.0.1/tcp/4003", LastAttempt: time.Now().Add(-36 * time.Hour), LastError: "connection refused"},
 		}},
 		{NodeID: "aaaaaaaaaaaaaaaaaaaaaaaaaa", BannedUntil: time.Date(2126, 11, 21, 0, 0, 0, 0, time.UTC), BanReason: "bad signature"},
 		{NodeID: "bbbbbbbbbbbbbbbbbbbbbbbbbb"},

@@ -41,19 +41,35 @@ func printDone(a *app, done string, peer peerAnswer) error {
 
 // dialPreamble is what an error of a dial says before its cause, and the rest of
 // the line shows.
-var dialPreamble = regexp.MustCompile(`^(dial \S+: )?(set-up (with [0-9a-f]+ )?failed at [a-z]+: )?`)
+var dialPreamble = regexp.MustCompile(`^(dial \S+: )?(set-up (with [0-9a-f]+ )?failed at [a-z]+: )?(peer has )?`)
 
 // peerState is short: the reason of a ban is in the JSON.
 func peerState(p inspect.Peer, now time.Time) string {
-	switch failure := lastError(p); {
+	failure, failed := lastFailure(p)
+	switch {
 	case p.BannedUntil.After(now):
 		return "banned until " + p.BannedUntil.Local().Format("2006-01-02 15:04")
 	case p.Connection != nil:
 		return "connected"
-	case failure != "":
-		return "failed: " + dialPreamble.ReplaceAllString(failure, "")
+	case failed:
+		return fmt.Sprintf("failed %s ago: %s", shortAge(now.Sub(failure.LastAttempt)), dialPreamble.ReplaceAllString(failure.LastError, ""))
+	case !p.EndedAt.IsZero():
+		return fmt.Sprintf("ended %s ago: %s", shortAge(now.Sub(p.EndedAt)), p.EndedWhy)
 	}
 	return "known"
+}
+
+// shortAge is a time in its largest unit.
+func shortAge(d time.Duration) string {
+	switch d = max(d, 0); {
+	case d >= 24*time.Hour:
+		return fmt.Sprintf("%dd", d/(24*time.Hour))
+	case d >= time.Hour:
+		return fmt.Sprintf("%dh", d/time.Hour)
+	case d >= time.Minute:
+		return fmt.Sprintf("%dm", d/time.Minute)
+	}
+	return fmt.Sprintf("%ds", d/time.Second)
 }
 
 // The widest cells of the table, which then fits into 100 columns. All of it is
