@@ -26,6 +26,7 @@ type daemon struct {
 	manager  manager
 	node     *gamelan.Node
 	api      *api
+	allowed  *allowList // of the reloads
 	stopping atomic.Bool
 	inbox    inboxCounts
 	made     bool // the identity was made for this start
@@ -70,6 +71,12 @@ func (d *daemon) run(id gamelan.Identity, signals *signals) error {
 		}
 		return startFailure(err)
 	}
+	allowed, err := parseNodeIDs(cfg.Allow)
+	if err != nil {
+		d.node.Close(context.Background())
+		return err
+	}
+	d.allowed = newAllowList(d.node, allowed, d.say)
 	ctx, stop := context.WithCancel(a.ctx)
 	defer stop()
 	if d.api, err = a.dir.serve(d.shown(), d.actions(stop)); err != nil {

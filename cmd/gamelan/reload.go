@@ -9,7 +9,6 @@ import (
 
 	ma "github.com/multiformats/go-multiaddr"
 
-	"github.com/gamelan-p2p/gamelan/actors"
 	"github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/config"
 	"github.com/gamelan-p2p/gamelan/identity"
 	"github.com/gamelan-p2p/gamelan/inspect"
@@ -36,7 +35,11 @@ func (d *daemon) reload(ctx context.Context) {
 			continue
 		}
 		if err := d.take(ctx, c, now); err != nil {
-			d.say(true, "%s stays as it was: %s", c.Setting.Key, withoutPrefix(err))
+			what := "stays as it was"
+			if partly := (*partlyError)(nil); errors.As(err, &partly) {
+				what = "is taken over in part"
+			}
+			d.say(true, "%s %s: %s", c.Setting.Key, what, withoutPrefix(err))
 			waiting = append(waiting, c.Setting.Key)
 			continue
 		}
@@ -44,6 +47,11 @@ func (d *daemon) reload(ctx context.Context) {
 		d.loaded.Take(now, c.Setting)
 		d.mu.Unlock()
 		d.say(false, "%s is now %s.", c.Setting.Key, c.New.Text())
+	}
+	if !d.allowed.settled() { // since an earlier reload; the list in the file may be the old one again
+		if err := d.setAllowed(ctx, d.settings().Node.Allow); err != nil {
+			d.say(true, "connections.allow is not what the settings say: %s", withoutPrefix(err))
+		}
 	}
 	d.setWaiting(waiting, now.File)
 	if !changed {
@@ -90,47 +98,30 @@ func (d *daemon) take(ctx context.Context, c config.Change, now *config.Loaded) 
 func (d *daemon) addSeeds(ctx context.Context, seeds []string) error {
 	old := d.settings().Node.Seeds
 	var errs []error
+	added := false
 	for _, s := range seeds {
 		if slices.Contains(old, s) || strings.HasPrefix(s, d.node.PublicKey().String()) {
 			continue
 		}
 		if _, err := d.node.AddSeed(ctx, s); err != nil {
 			errs = append(errs, err)
+		} else {
+			added = true
 		}
 	}
-	return errors.Join(errs...)
-}
-
-// setAllowed makes the peers on the allow list those named. A disk that does not
-// store the end of a ban keeps nobody off the list.
-func (d *daemon) setAllowed(ctx context.Context, texts []string) error {
-	old, err := parseNodeIDs(d.settings().Node.Allow)
-	if err != nil {
+	if err := errors.Join(errs...); err == nil || !added {
 		return err
 	}
+	return &partlyError{errors.Join(errs...)}
+}
+
+// setAllowed makes the peers on the allow list those named.
+func (d *daemon) setAllowed(ctx context.Context, texts []string) error {
 	ids, err := parseNodeIDs(texts)
 	if err != nil {
 		return err
 	}
-	for _, id := range ids {
-		if slices.Contains(old, id) {
-			continue
-		}
-		switch err := d.node.Allow(ctx, id); {
-		case errors.Is(err, actors.ErrStoreFailed), errors.Is(err, actors.ErrNotDurable):
-			d.say(true, "%s is allowed, but %s.", id, withoutPrefix(err))
-		case err != nil:
-			return err
-		}
-	}
-	for _, id := range old {
-		if !slices.Contains(ids, id) {
-			if err := d.node.Disallow(ctx, id); err != nil {
-				return err
-			}
-		}
-	}
-	return nil
+	return d.allowed.replace(ctx, ids)
 }
 
 func parseNodeIDs(texts []string) ([]identity.NodeID, error) {
