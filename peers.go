@@ -25,21 +25,27 @@ func (n *Node) AddPeer(ctx context.Context, p peerstore.Peer) error {
 	if p.ID.IsZero() {
 		p.ID = p.Key.NodeID()
 	}
+	return n.addPeer(ctx, actors.AddPeer{Peer: p, Durable: true})
+}
+
+func (n *Node) addPeer(ctx context.Context, m actors.AddPeer) error {
+	p := m.Peer
 	if p.ID == n.env.Self {
 		return actors.ErrSelf
 	}
-	r, err := ask[actors.PeerAdded](ctx, n, n.env.Peers, actors.AddPeer{Peer: p, Durable: true})
+	r, err := ask[actors.PeerAdded](ctx, n, n.env.Peers, m)
 	return peerError("add", p.ID, cmp.Or(err, r.Err))
 }
 
 // AddSeed adds a peer given as KEY::ADDRESS[::ADDRESS…], the form of Node.Seed,
-// and returns its id.
+// and returns its id. The next dial tries these addresses first, whatever else is
+// known of the peer.
 func (n *Node) AddSeed(ctx context.Context, text string) (identity.NodeID, error) {
 	p, err := peerstore.ParseSeed(text)
 	if err != nil {
 		return identity.NodeID{}, err
 	}
-	return p.ID, n.AddPeer(ctx, p)
+	return p.ID, n.addPeer(ctx, actors.AddPeer{Peer: p, Durable: true, Given: true})
 }
 
 // ForgetPeer removes a peer from the store.

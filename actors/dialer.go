@@ -132,7 +132,7 @@ func (d *dialer) refuse(peer identity.NodeID) error {
 	if !ok || p.Key.IsZero() {
 		return ErrUnknownPeer
 	}
-	_, err := d.env.dialable(p.Addresses)
+	_, err := d.env.dialable(p)
 	return err
 }
 
@@ -243,7 +243,7 @@ func (d *dialer) step(c actor.Context, e dial.Event) {
 
 func (d *dialer) attempt(c actor.Context, peer identity.NodeID) {
 	p, _ := d.env.Store.View().Get(peer)
-	addrs, err := d.env.dialable(p.Addresses) // what is excluded may have become more since it was asked for
+	addrs, err := d.env.dialable(p) // what is excluded may have become more since it was asked for
 	d.asked[peer] = d.askers(peer)
 	wanted, cancel := context.WithCancel(context.Background())
 	d.dials++
@@ -259,13 +259,21 @@ func (d *dialer) attempt(c actor.Context, peer identity.NodeID) {
 	})
 }
 
-// dialable are the addresses of a peer to try, those with the best score first.
+// dialable are the addresses of a peer to try: those that the user has just given,
+// and then those with the best score.
 // An address that is excluded or our own is never dialled (comms 16).
-func (e *Env) dialable(known []peerstore.Address) ([]ma.Multiaddr, error) {
+func (e *Env) dialable(peer peerstore.Peer) ([]ma.Multiaddr, error) {
 	now, excluded := e.Now(), false
-	best := slices.Clone(known)
-	slices.SortStableFunc(best, func(a, b peerstore.Address) int { return score(b, now) - score(a, now) })
-	addrs := make([]ma.Multiaddr, 0, len(known))
+	best := slices.Clone(peer.Addresses)
+	given, _ := e.Given.Get(peer.ID)
+	rank := func(a peerstore.Address) int {
+		if slices.ContainsFunc(given, a.Addr.Equal) {
+			return maxScore + 1
+		}
+		return score(a, now)
+	}
+	slices.SortStableFunc(best, func(a, b peerstore.Address) int { return rank(b) - rank(a) })
+	addrs := make([]ma.Multiaddr, 0, len(best))
 	for _, a := range best {
 		switch {
 		case !address.Usable(a.Addr, e.Profile.TestAddresses) && a.Source != peerstore.Config:
@@ -283,6 +291,9 @@ func (e *Env) dialable(known []peerstore.Address) ([]ma.Multiaddr, error) {
 	}
 	return nil, ErrNoAddress
 }
+
+// maxScore is the highest score of an address.
+const maxScore = 1000 // spec: comms 12.2
 
 // score counts an address of which nothing is known as 0 (comms 12.2).
 func score(a peerstore.Address, now time.Time) int {

@@ -55,6 +55,9 @@ type Env struct {
 	Dials view.Log[identity.NodeID, DialAttempt]
 	// Owners says who wants a peer connected. Written by connectivity.
 	Owners view.Map[identity.NodeID, []string]
+	// Given are addresses that the user gave of a known peer and that have not
+	// been dialled since: they go first. Written by peers.
+	Given view.Map[identity.NodeID, []ma.Multiaddr]
 	// Allowed are the peers that are never banned. Written by connectivity.
 	Allowed view.Map[identity.NodeID, struct{}]
 	// Choices remembers how candidates to dial were chosen. Written by

@@ -181,7 +181,7 @@ func (f *filler) candidates(c actor.Context, now time.Time) []connpool.Candidate
 // consider returns the network of a peer's best address and what keeps it from
 // being dialled, "" if nothing does.
 func (f *filler) consider(p peerstore.Peer, now time.Time) (group, out string) {
-	addrs, err := f.env.dialable(p.Addresses)
+	addrs, err := f.env.dialable(p)
 	if err == nil {
 		group = address.Group(addrs[0])
 	}

@@ -196,6 +196,7 @@ type AddPeer struct {
 	Token   uint64
 	Peer    peerstore.Peer
 	Durable bool
+	Given   bool // the user has just given the addresses: the next dial tries them first
 	Origin  Origin
 }
 

@@ -4,10 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
+	ma "github.com/multiformats/go-multiaddr"
 
+	"github.com/gamelan-p2p/gamelan/identity"
 	"github.com/gamelan-p2p/gamelan/peerstore"
 	"github.com/gamelan-p2p/gamelan/supervisor"
 )
@@ -80,6 +83,7 @@ func (p *peers) Receive(c actor.Context) {
 		p.durable(c, owed{to: c.Sender(), reply: func(err error) any { return PeerUnbanned{m.Token, m.Peer, err} }})
 	case ForgetPeer:
 		p.env.Store.Forget(m.Peer)
+		p.env.Given.Delete(m.Peer)
 		p.durable(c, owed{to: c.Sender(), reply: func(err error) any { return PeerForgotten{m.Token, m.Peer, err} }})
 	case ImportPeers:
 		p.importPeers(c, m)
@@ -109,7 +113,11 @@ func (p *peers) Receive(c actor.Context) {
 }
 
 func (p *peers) add(c actor.Context, m AddPeer) {
+	_, known := p.env.Store.View().Get(m.Peer.ID)
 	merged, err := p.env.Store.Add(supervisor.Now(c), p.spared(m.Peer))
+	if err == nil && known && m.Given {
+		p.given(merged.ID, m.Peer.Addresses)
+	}
 	if err != nil || !m.Durable {
 		p.answer(c, owed{to: c.Sender(), reply: func(error) any { return PeerAdded{m.Token, m.Peer.ID, err} }}, nil)
 		p.changed(c)
@@ -117,6 +125,38 @@ func (p *peers) add(c actor.Context, m AddPeer) {
 	}
 	p.durable(c, owed{to: c.Sender(), reply: func(err error) any { return PeerAdded{m.Token, merged.ID, err} }})
 }
+
+// given notes addresses of a known peer that the user has just given: of those of
+// an unknown one there are no others to go before.
+func (p *peers) given(peer identity.NodeID, list []peerstore.Address) {
+	if p.env.Given.Len() >= maxGiven {
+		p.env.Given.Clear()
+	}
+	addrs := make([]ma.Multiaddr, len(list))
+	for i, a := range list {
+		addrs[i] = a.Addr
+	}
+	p.env.Given.Set(peer, addrs)
+}
+
+// dialled takes back that an address goes first: it has had its turn.
+func (p *peers) dialled(peer identity.NodeID, attempts []DialAttempt) {
+	left, ok := p.env.Given.Get(peer)
+	if !ok {
+		return
+	}
+	left = slices.DeleteFunc(slices.Clone(left), func(addr ma.Multiaddr) bool { // readers of the view keep the old one
+		return slices.ContainsFunc(attempts, func(a DialAttempt) bool { return a.Addr.Equal(addr) })
+	})
+	if len(left) > 0 {
+		p.env.Given.Set(peer, left)
+	} else {
+		p.env.Given.Delete(peer)
+	}
+}
+
+// maxGiven bounds the peers whose given addresses are still to be dialled.
+const maxGiven = 256
 
 // spared is a record without its ban, if it is one of a peer that is never
 // banned.
@@ -185,6 +225,7 @@ func (p *peers) ban(c actor.Context, m BanPeer) {
 }
 
 func (p *peers) seen(c actor.Context, m SeenPeer) {
+	p.dialled(m.Peer, m.Attempts)
 	for _, a := range m.Attempts {
 		if a.Err == nil {
 			p.env.Store.Seen(a.At, m.Peer, a.Addr, a.Handshake)

@@ -73,6 +73,46 @@ func TestOwnAddress(t *testing.T) {
 	})
 }
 
+// TestGivenAddressFirst has the user say where a known peer is now: that address
+// is tried first by the next dial, and by that one alone.
+func TestGivenAddressFirst(t *testing.T) {
+	gamelantest.Bubble(t, func(t *testing.T) {
+		n := start(t, gamelan.Config{})
+		key := secretOf(1).PublicKey()
+		dial := func(want ...string) {
+			t.Helper()
+			seen := actors.DialAttempt{At: time.Now(), Addr: ma.StringCast("/memory/60100"), Took: time.Second, Handshake: time.Millisecond}
+			n.Actors().System.Root.Send(n.Actors().Peers, actors.SeenPeer{Peer: key.NodeID(), Attempts: []actors.DialAttempt{seen}})
+			time.Sleep(time.Second)
+			_, err := n.Dial(t.Context(), key.NodeID())
+			failed, ok := errors.AsType[*actors.DialError](err)
+			if !ok {
+				t.Fatalf("got %v, want a failed dial", err)
+			}
+			var got []string
+			for _, a := range failed.Attempts {
+				got = append(got, a.Addr.String())
+			}
+			if !slices.Equal(got, want) {
+				t.Errorf("got %v dialled, want %v", got, want)
+			}
+		}
+		add := func(addr string) {
+			t.Helper()
+			if _, err := n.AddSeed(t.Context(), key.String()+"::"+addr); err != nil {
+				t.Fatal(err)
+			}
+		}
+		add("/memory/60100")
+		dial("/memory/60100")
+		add("/memory/60101")
+		dial("/memory/60101", "/memory/60100")
+		dial("/memory/60100", "/memory/60101")
+		add("/memory/60101") // known and failed, and said once more
+		dial("/memory/60101", "/memory/60100")
+	})
+}
+
 // TestAddressOrder has a peer with five addresses of known quality dialled: the
 // best is tried first, and one after the other.
 //
