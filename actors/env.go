@@ -132,9 +132,11 @@ type Settings struct {
 // NewEnv derives the rest of an Env from its settings.
 func NewEnv(s Settings) *Env {
 	e := &Env{Settings: s, Key: s.Secret.PublicKey(), wishes: newWishes()}
+	allow := make(map[identity.NodeID]struct{}, len(s.Allow))
 	for _, peer := range s.Allow {
-		e.Allowed.Set(peer, struct{}{})
+		allow[peer] = struct{}{}
 	}
+	e.Allowed.SetAll(allow)
 	e.Self = e.Key.NodeID()
 	at := func(path string) *actor.PID { return s.System.NewLocalPID(s.Root + "/node/" + path) }
 	e.Node = s.System.NewLocalPID(s.Root + "/node")

@@ -6,8 +6,8 @@ import (
 	"sync/atomic"
 )
 
-// Map is a snapshot map. One goroutine at a time may call Set, Delete and
-// Clear; Get, Len and All may be called from any goroutine at any time and see
+// Map is a snapshot map. One goroutine at a time may call Set, SetAll,
+// Delete and Clear; Get, Len and All may be called from any goroutine at any time and see
 // one consistent snapshot. A change copies the map, so it suits maps that are
 // read far more often than written. The zero Map is empty and ready.
 type Map[K comparable, V any] struct {
@@ -49,6 +49,13 @@ func (m *Map[K, V]) All() iter.Seq2[K, V] {
 func (m *Map[K, V]) Set(k K, v V) {
 	next := m.copy(1)
 	next[k] = v
+	m.snapshot.Store(&next)
+}
+
+// SetAll writes many entries with one copy.
+func (m *Map[K, V]) SetAll(entries map[K]V) {
+	next := m.copy(len(entries))
+	maps.Copy(next, entries)
 	m.snapshot.Store(&next)
 }
 

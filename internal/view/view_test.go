@@ -51,6 +51,37 @@ func TestMap(t *testing.T) {
 	}
 }
 
+// TestMapSetAll writes many entries; the cost is that of one copy.
+func TestMapSetAll(t *testing.T) {
+	var m view.Map[int, string]
+	m.SetAll(nil)
+	if got := m.Len(); got != 0 {
+		t.Errorf("got %d entries of none, want 0", got)
+	}
+	m.Set(1, "old")
+	m.Set(2, "kept")
+	given := map[int]string{1: "new", 3: "added"}
+	m.SetAll(given)
+	given[4] = "later"
+	if got, want := maps.Collect(m.All()), map[int]string{1: "new", 2: "kept", 3: "added"}; !maps.Equal(got, want) {
+		t.Errorf("got %v, want %v", got, want)
+	}
+	many := make(map[int]string)
+	for i := range 1000 {
+		many[i] = "x"
+	}
+	one := testing.AllocsPerRun(10, func() { m.Clear(); m.SetAll(many) })
+	each := testing.AllocsPerRun(1, func() {
+		m.Clear()
+		for k, v := range many {
+			m.Set(k, v)
+		}
+	})
+	if one*20 > each {
+		t.Errorf("got %v allocations at once and %v one by one, want far fewer", one, each)
+	}
+}
+
 func TestMapLoopStops(t *testing.T) {
 	var m view.Map[int, int]
 	for i := range 10 {
