@@ -296,6 +296,7 @@ func (a *rpcClient) openingEnded(c actor.Context, token uint64) {
 func (a *rpcClient) open(c actor.Context, token uint64) {
 	o := a.opening[token]
 	o.tries++
+	o.conn = nil // of an earlier try
 	if ref, ok := a.env.Connections.Get(o.pool.key.Peer); ok {
 		c.Send(c.Self(), PeerDialed{Token: token, Peer: ref.Peer, Conn: ref, Existing: true})
 		return
