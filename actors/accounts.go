@@ -23,6 +23,10 @@ type outAccount struct {
 	// While there are any, later ones take the same way, or they would
 	// overtake them.
 	detour atomic.Int64
+
+	// pinned: a session has it, as Messenger or on the way to that. Under
+	// accounts.mu.
+	pinned bool
 }
 
 // outbound returns the account for what is sent to a peer. One of a peer
@@ -30,6 +34,32 @@ type outAccount struct {
 func (e *Env) outbound(peer identity.NodeID) *outAccount {
 	e.accounts.mu.Lock()
 	defer e.accounts.mu.Unlock()
+	return e.account(peer)
+}
+
+// pinAccount is outbound for a session, which keeps the account: it is not
+// forgotten before unpinAccount.
+func (e *Env) pinAccount(peer identity.NodeID) *outAccount {
+	e.accounts.mu.Lock()
+	defer e.accounts.mu.Unlock()
+	a := e.account(peer)
+	a.pinned = true
+	return a
+}
+
+// unpinAccount is the end of the session: the account is forgotten once it
+// holds nothing.
+func (e *Env) unpinAccount(peer identity.NodeID) {
+	e.accounts.mu.Lock()
+	if a, ok := e.accounts.byPeer[peer]; ok {
+		a.pinned = false
+	}
+	e.accounts.mu.Unlock()
+	e.dropAccount(peer)
+}
+
+// account is outbound with the lock held.
+func (e *Env) account(peer identity.NodeID) *outAccount {
 	if a, ok := e.accounts.byPeer[peer]; ok {
 		return a
 	}
@@ -61,19 +91,12 @@ func (e *Env) settleAccount(peer identity.NodeID, connected bool) {
 	}
 }
 
-// declined forgets the account of a peer that nothing was taken for, unless a
-// session will do so.
-func (e *Env) declined(peer identity.NodeID) {
-	if _, ok := e.Sessions.Get(peer); !ok {
-		e.dropAccount(peer)
-	}
-}
-
-// dropAccount forgets the account of a peer that holds nothing.
+// dropAccount forgets the account of a peer that holds nothing and that no
+// session has.
 func (e *Env) dropAccount(peer identity.NodeID) {
 	e.accounts.mu.Lock()
 	defer e.accounts.mu.Unlock()
-	if a, ok := e.accounts.byPeer[peer]; ok && a.Used() == 0 && a.Waiting() == 0 {
+	if a, ok := e.accounts.byPeer[peer]; ok && !a.pinned && a.Used() == 0 && a.Waiting() == 0 {
 		delete(e.accounts.byPeer, peer)
 	}
 }

@@ -291,6 +291,10 @@ func (r *reader) next() (int, error) {
 	rest := r.in.rest
 	nothing := func(err error) bool { return transport.IsTimeout(err) && r.frames.Buffered() == 0 }
 	for {
+		// What interrupts a wait may come together with bytes: they are read, and
+		// the timeout would be told in place of the end that follows them. Or a
+		// part of a header is there.
+		r.frames.Resume()
 		rest.begin()
 		n, err := r.frames.Next()
 		if !rest.end() || r.in.superior.Load() {
@@ -308,7 +312,6 @@ func (r *reader) next() (int, error) {
 		if !transport.IsTimeout(err) {
 			return n, err
 		}
-		r.frames.Resume() // a part of a header is there
 	}
 }
 

@@ -96,7 +96,7 @@ func settleAll(all []messaging.Settled[*Enqueue], told *supervisor.Bundle) {
 		if m == nil {
 			continue
 		}
-		if last != nil && last.reply != m.reply || len(*told) == maxTold {
+		if last != nil && (last.reply != m.reply || !m.ours) || len(*told) == maxTold {
 			flush()
 		}
 		if last = m; m.ours {
@@ -175,7 +175,7 @@ func (e *Env) accept(q *Enqueue) {
 		return
 	}
 	q.account = nil
-	e.declined(q.peer)
+	e.dropAccount(q.peer)
 	q.settle(protocol.Outcome{Kind: protocol.Failed, Reason: protocol.Overloaded})
 }
 
@@ -198,7 +198,7 @@ func (e *Env) Send(ctx context.Context, m SendBody, done func(protocol.Outcome))
 	account := session.account
 	if !account.TryTake(len(m.Body)) { // else the session is still as new as need be
 		if err := account.Take(ctx, len(m.Body)); err != nil {
-			e.declined(m.Peer)
+			e.dropAccount(m.Peer)
 			return 0, err
 		}
 		session, _ = e.Sessions.Get(m.Peer)
@@ -306,8 +306,11 @@ func (a *messengers) Receive(c actor.Context) {
 }
 
 func (a *messengers) clear() error {
-	a.env.Sessions.Clear()
-	for _, h := range a.leaving {
+	for peer := range a.env.Sessions.Clear() {
+		a.env.unpinAccount(peer)
+	}
+	for peer, h := range a.leaving {
+		a.env.unpinAccount(peer)
 		for _, m := range append(h.returned, h.waiting...) {
 			returned{msg: m}.Discard()
 		}
@@ -357,7 +360,7 @@ func (a *messengers) spawn(c actor.Context, peer identity.NodeID) Messenger {
 		Alarm:  a.env.sessionAlarm(),
 		Drains: true,
 	})
-	session := Messenger{PID: pid, account: a.env.outbound(peer)}
+	session := Messenger{PID: pid, account: a.env.pinAccount(peer)}
 	a.env.Sessions.Set(peer, session)
 	return session
 }
@@ -375,7 +378,7 @@ func (a *messengers) terminated(c actor.Context, who *actor.PID) {
 		a.env.Sessions.Delete(peer)
 		h = &held{}
 	}
-	a.env.dropAccount(peer)
+	a.env.unpinAccount(peer)
 	for _, m := range h.returned {
 		a.pass(c, peer, m)
 	}
