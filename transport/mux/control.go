@@ -10,8 +10,8 @@ import (
 // errBusy ends a connection whose peer provokes resets and reads none.
 var errBusy = errors.New("the peer does not read what it provokes")
 
-// control carries the few frames that the library does not write: resets,
-// pings and GoAway. They leave with the next frame of the library, or through
+// control carries the few frames that the library does not write: resets, pings,
+// GoAway and the window of what is dropped. They leave with the next frame of the library, or through
 // a short-lived goroutine, so that nobody who asks for one waits for a
 // connection that does not move.
 type control struct {
@@ -71,18 +71,19 @@ func (c *control) reset(l *link, id uint32) error {
 	return c.send(l, newHeader(typeData, flagRST, id, 0), nil)
 }
 
-// refuse resets a substream of the peer that the library has not seen. It is
-// called by the reader, and so slows a peer that provokes resets faster than
-// they can leave; after a second of no progress the connection ends.
-func (l *link) refuse(id uint32) error {
-	if err := l.control.reset(l, id); err != errBusy {
+// answer sends a frame that the peer has provoked: the reset of a substream that
+// the library has not seen, or the window of bytes that it never will. It is
+// called by the reader, and so slows a peer that provokes them faster than they
+// can leave; after a second of no progress the connection ends.
+func (l *link) answer(h header) error {
+	if err := l.control.send(l, h, nil); err != errBusy {
 		return err
 	}
 	limit := time.NewTimer(holdBack)
 	defer limit.Stop()
 	for {
 		room := l.control.room()
-		if err := l.control.reset(l, id); err != errBusy {
+		if err := l.control.send(l, h, nil); err != errBusy {
 			return err
 		}
 		select {

@@ -1,11 +1,14 @@
 package mux
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/hashicorp/yamux"
 )
 
 // Close after CloseWrite resets nothing while the peer still uses its half; the
@@ -100,5 +103,135 @@ func TestReadsToTheEndBeforeReset(t *testing.T) {
 		}
 		_, err = st.Write([]byte("x"))
 		wantErr(t, err, ErrReset)
+	})
+}
+
+// held is how many bytes the library keeps of a stream.
+func held(t *testing.T, st *Stream) int {
+	t.Helper()
+	synctest.Wait()
+	buf := make([]byte, maxWindow)
+	n, err := st.lib.Read(buf)
+	if n == 0 && !errors.Is(err, yamux.ErrTimeout) {
+		t.Fatalf("got %v from the library, want that there is nothing", err)
+	}
+	return n
+}
+
+// What is there when a stream is closed that lingers, and what comes after, is
+// kept nowhere, and the peer that has much to say still comes to its end.
+func TestLingeringKeepsNothing(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		s, d := connect(t, true, Config{})
+		st := mustOpen(t, s)
+		d.next() // SYN
+		d.send(typeWindow, flagACK, st.ID(), 0)
+		st.CloseWrite()
+		d.next() // FIN
+		const piece = 16 << 10
+		credit := 256 << 10
+		send := func() {
+			t.Helper()
+			for credit < piece {
+				f := d.next()
+				if f.kind() != typeWindow || f.flags() != 0 || f.id() != st.ID() {
+					t.Fatalf("got %v, want more window", f)
+				}
+				credit += int(f.length())
+			}
+			d.send(typeData, 0, st.ID(), 0, make([]byte, piece)...)
+			credit -= piece
+		}
+		for range 6 { // unread when the stream is closed
+			send()
+		}
+		h := newHeader(typeData, 0, st.ID(), piece) // half of one is there
+		d.raw(append(h[:], make([]byte, piece/2)...))
+		credit -= piece
+		synctest.Wait()
+		st.Close()
+		d.raw(make([]byte, piece/2))
+		if n := held(t, st); n != 0 {
+			t.Errorf("got %d bytes kept of what had come before Close, want none", n)
+		}
+		for range 200 {
+			send()
+		}
+		if n := held(t, st); n != 0 {
+			t.Errorf("got %d bytes kept of what came after Close, want none", n)
+		}
+		if got := s.NumStreams(); got != 1 {
+			t.Errorf("got %d streams, want 1 that lingers", got)
+		}
+		d.send(typeData, flagFIN, st.ID(), 0, make([]byte, piece)...)
+		time.Sleep(time.Minute)
+		synctest.Wait()
+		if got, lib := s.NumStreams(), s.libraryStreams(); got != 0 || lib != 0 {
+			t.Errorf("got %d streams, %d in the library, want none", got, lib)
+		}
+		for len(d.frames) > 0 {
+			if f := d.next(); f.kind() != typeWindow || f.flags() != 0 {
+				t.Errorf("got %v, want nothing but window", f)
+			}
+		}
+		st = mustOpen(t, s)
+		d.data(st.ID(), flagACK, "the next one")
+		mustRead(t, st, "the next one")
+	})
+}
+
+// Data beyond any window is an offence on a stream that lingers too.
+func TestLingeringWindowExceeded(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		s, d := connect(t, true, Config{})
+		st := mustOpen(t, s)
+		d.send(typeWindow, flagACK, st.ID(), 0)
+		st.CloseWrite()
+		st.Close()
+		d.send(typeData, 0, st.ID(), 1<<20+1)
+		_, err := s.Accept()
+		wantErr(t, err, ErrWindowExceeded)
+	})
+}
+
+// A peer that provokes window updates and reads none of them does not make them
+// pile up: the connection ends.
+func TestLingeringPeerThatReadsNothing(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		s, d := connect(t, true, Config{})
+		st := mustOpen(t, s)
+		d.send(typeWindow, flagACK, st.ID(), 0)
+		st.CloseWrite()
+		synctest.Wait()
+		st.Close()
+		resume := d.stop()
+		s.link.control.send(s.link, newHeader(typePing, flagSYN, 0, 1), nil) // what the double was reading
+		go func() {
+			for range 2 * maxControl {
+				d.send(typeData, 0, st.ID(), 0, make([]byte, dropStep)...)
+			}
+		}()
+		_, err := s.Accept()
+		wantErr(t, err, errBusy)
+		resume()
+	})
+}
+
+// What is closed after the end of the connection lingers no more.
+func TestNoLingeringAfterTheEnd(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		s, _ := connect(t, true, Config{})
+		st, other := mustOpen(t, s), mustOpen(t, s)
+		st.CloseWrite()
+		s.Close()
+		st.Close()
+		other.CloseWrite()
+		for _, st := range []*Stream{st, other} {
+			s.link.table.mu.Lock()
+			if st.closeTimer != nil {
+				t.Error("got a timer of a stream of an ended connection, want none")
+			}
+			s.link.table.mu.Unlock()
+		}
 	})
 }

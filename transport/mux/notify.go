@@ -49,15 +49,21 @@ func (st *Stream) notify() {
 }
 
 // arrived tells whoever listens for a frame that the library has dealt with: of
-// the substream st, or else of the one with that id.
+// the substream st, or else of the one with that id. If that was closed while
+// the frame was on its way, it is dropped.
 func (l *link) arrived(st *Stream, id uint32) {
-	if l.table.listening.Load() == 0 {
+	t := l.table
+	if t.listening.Load() == 0 && t.lingering.Load() == 0 {
 		return
 	}
+	t.mu.Lock()
 	if st == nil {
-		l.table.mu.Lock()
-		st = l.table.streams[id]
-		l.table.mu.Unlock()
+		st = t.streams[id]
+	}
+	lingers := st != nil && st.lingers
+	t.mu.Unlock()
+	if lingers {
+		go st.empty()
 	}
 	if st != nil {
 		st.notify()

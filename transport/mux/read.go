@@ -17,7 +17,7 @@ type reader struct {
 	rest    uint32  // of the frame's body, for the library
 	skip    uint32  // of a body that the library must not see
 	fin     *Stream // its FIN follows when rest is through
-	refused uint32  // to be reset for the peer, outside the lock; 0 is none
+	answer  *header // for the peer, to be sent outside the lock
 	heard   *Stream // of the frame in hand, when its flags said which; or
 	heardID uint32  // of its data; 0: none
 	ended   bool
@@ -168,7 +168,7 @@ func (l *link) frame(h header) error {
 	if h.kind() == typeWindow && h.length() > 0 {
 		l.table.granted(h.id())
 	}
-	if h.flags() == 0 {
+	if h.flags() == 0 && (h.body() == 0 || l.table.lingering.Load() == 0) {
 		r.rest = h.body()
 		if r.rest > 0 {
 			r.heardID = h.id()
@@ -176,15 +176,16 @@ func (l *link) frame(h header) error {
 		r.give(h)
 		return nil
 	}
-	if err := l.flagged(h); err != nil || r.refused == 0 {
+	if err := l.flagged(h); err != nil || r.answer == nil {
 		return err
 	}
-	id := r.refused
-	r.refused = 0
-	return l.refuse(id)
+	answer := *r.answer
+	r.answer = nil
+	return l.answer(answer)
 }
 
-// flagged deals with a frame that opens, acknowledges or ends a substream.
+// flagged deals with a frame that opens, acknowledges or ends a substream, or
+// whose body may be for one that lingers.
 func (l *link) flagged(h header) error {
 	t := l.table
 	t.mu.Lock()
@@ -205,7 +206,8 @@ func (l *link) flagged(h header) error {
 			if !l.goingAway && t.liveInbound >= t.inbound && t.refuse(time.Now()) {
 				return violation(ErrTooManyRefused)
 			}
-			r.skip, r.refused = h.body(), id
+			reset := newHeader(typeData, flagRST, id, 0)
+			r.skip, r.answer = h.body(), &reset
 			return nil
 		}
 		t.add(&Stream{link: l, id: id, inbound: true})
@@ -221,6 +223,17 @@ func (l *link) flagged(h header) error {
 		return nil
 	}
 
+	if st.lingers && h.body() > 0 {
+		if h.body() > l.cfg.Window {
+			return violation(ErrWindowExceeded)
+		}
+		r.skip = h.body()
+		r.answer = st.dropped(h.body(), flags)
+		if flags == 0 {
+			return nil
+		}
+		h.setLength(0)
+	}
 	if flags&(flagFIN|flagRST) != 0 || h.body() > 0 {
 		r.heard, r.heardID = st, id
 	}

@@ -45,6 +45,8 @@ type Stream struct {
 	acked         bool // own: the library was told of the ACK
 	finHanded     bool // the library was told that the peer's half is over
 	finIn, finOut bool
+	lingers       bool   // live, and state is lingering
+	owed          uint32 // bytes dropped whose window the peer has not got back
 	closeTimer    *time.Timer
 	granted       time.Time // when the peer last gave credit
 	arrived       func()    // of Notify
@@ -248,11 +250,12 @@ func (st *Stream) CloseWrite() error {
 	if gone := st.gone(); gone != nil {
 		return gone
 	}
-	if cause := st.link.broken(); cause != nil {
-		return streamEnded(cause)
-	}
 	t := st.link.table
 	t.mu.Lock()
+	if cause := st.link.broken(); cause != nil {
+		t.mu.Unlock()
+		return streamEnded(cause)
+	}
 	lost := !st.finOut && time.Since(start) >= st.link.cfg.WriteTimeout
 	if st.live && st.closeTimer == nil {
 		st.closeTimer = time.AfterFunc(st.link.cfg.CloseTimeout, func() { st.drop(expired) })
@@ -267,8 +270,9 @@ func (st *Stream) CloseWrite() error {
 // Close gives the stream back and never waits. If both halves have ended,
 // nothing more happens. If only ours has, by CloseWrite, the stream lingers: it
 // counts until the peer has ended its half as well, at most LingerTimeout, so
-// that the peer is not told of a reset while it still reads or writes; what it
-// still sends is dropped. Otherwise the stream is reset.
+// that the peer is not told of a reset while it still reads or writes. What was
+// not read, and what the peer still sends, is dropped and takes no memory.
+// Otherwise, and when the connection has ended, the stream is reset.
 func (st *Stream) Close() error {
 	t := st.link.table
 	t.mu.Lock()
@@ -276,17 +280,55 @@ func (st *Stream) Close() error {
 		t.mu.Unlock()
 		return nil
 	}
-	if !st.live || !st.finOut || !st.state.CompareAndSwap(alive, lingering) {
+	if !st.live || !st.finOut || st.link.broken() != nil || !st.state.CompareAndSwap(alive, lingering) {
 		t.mu.Unlock()
 		return st.Reset()
 	}
+	st.lingers = true
+	t.lingering.Add(1)
 	if st.closeTimer != nil {
 		st.closeTimer.Stop()
 	}
 	st.closeTimer = time.AfterFunc(st.link.cfg.LingerTimeout, func() { st.drop(resetByUs) })
 	t.mu.Unlock()
 	st.lib.SetReadDeadline(past) // wakes a reader
+	go st.empty()
 	return nil
+}
+
+// empty drops what the library keeps of a stream that lingers. It waits, with
+// no more than a buffer, while a window update waits for the connection.
+func (st *Stream) empty() {
+	buf := frameBuffers.Get().(*frameBuffer)
+	defer frameBuffers.Put(buf)
+	for {
+		n, err := st.lib.Read(buf[:])
+		if errors.Is(err, yamux.ErrConnectionWriteTimeout) {
+			st.link.session.fail(err) // as in Read
+		}
+		if n == 0 || err != nil {
+			break
+		}
+	}
+	st.lib.Shrink()
+}
+
+// dropStep is how many dropped bytes the peer gets back at a time: so few that
+// it still has window when they are dropped, whatever the library has not yet
+// given back, which is less than half of [minWindow] at the least.
+const dropStep = 64 << 10
+
+// dropped notes a body that nobody will see, of a frame with these flags. It
+// returns the peer's window back, if there is enough of it. The table's lock is
+// held.
+func (st *Stream) dropped(body uint32, flags uint16) *header {
+	st.owed += body
+	if st.owed < dropStep || flags&(flagFIN|flagRST) != 0 {
+		return nil
+	}
+	h := newHeader(typeWindow, 0, st.id, st.owed)
+	st.owed = 0
+	return &h
 }
 
 // Reset drops the stream, whatever its state, without waiting for anything:

@@ -29,6 +29,7 @@ type table struct {
 	// listening is how many of them have a Notify, so that the reader need not
 	// lock.
 	listening atomic.Int32
+	lingering atomic.Int32 // likewise, how many linger
 
 	live, liveInbound int
 	reserved          int // opens whose SYN is not written yet
@@ -86,6 +87,10 @@ func (t *table) end(st *Stream) {
 	t.live--
 	if st.inbound {
 		t.liveInbound--
+	}
+	if st.lingers {
+		st.lingers = false
+		t.lingering.Add(-1)
 	}
 	if st.closeTimer != nil {
 		st.closeTimer.Stop()
