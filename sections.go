@@ -129,6 +129,8 @@ func peerOf(n *Node, p peerstore.Peer, ended actors.ClosedConn, now time.Time) i
 	if ref, ok := n.Connection(p.ID); ok {
 		v.Connection = new(connectionID(ref))
 		v.UserAgent = ref.UserAgent
+	} else if due, ok := n.env.Redials.Get(p.ID); ok {
+		v.NextDialAt = due
 	}
 	for _, id := range p.Protocols {
 		v.Protocols = append(v.Protocols, string(id))

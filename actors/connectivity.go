@@ -118,6 +118,7 @@ func (a *connectivity) Receive(c actor.Context) {
 		supervisor.Subscribe[DialFailed](c)
 		supervisor.Every(c, refreshEvery, refreshTick{})
 		a.pardon(c)
+		a.env.Redials.Clear() // the timers of an earlier incarnation
 		a.resume(c)
 		a.evaluate(c)
 		a.filler.soon(c)
@@ -160,6 +161,7 @@ func (a *connectivity) Receive(c actor.Context) {
 	case redialTick:
 		if w, ok := a.wanted[m.peer]; ok {
 			w.next = nil
+			a.env.Redials.Delete(m.peer)
 			a.dial(c, m.peer, w)
 		}
 	case refreshTick:
@@ -326,6 +328,7 @@ func (a *connectivity) release(m ReleasePeer) {
 	}
 	if w.next != nil {
 		w.next.Stop()
+		a.env.Redials.Delete(m.Peer)
 	}
 	a.env.Owners.Delete(m.Peer)
 	delete(owners, m.Peer)
@@ -365,6 +368,7 @@ func (a *connectivity) redial(c actor.Context, peer identity.NodeID, w *wish) {
 	wait = wait/2 + time.Duration(supervisor.Rand(c).Int64N(int64(wait/2)))
 	w.due = supervisor.Now(c).Add(wait)
 	w.next = supervisor.After(c, wait, redialTick{peer})
+	a.env.Redials.Set(peer, w.due)
 }
 
 // refresh looks at all connections: idle ones above the limits go, those beyond

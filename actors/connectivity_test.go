@@ -53,10 +53,14 @@ func TestDialsOfAWantedPeer(t *testing.T) {
 			}
 			s.tell(s.Connectivity, actors.PeerDialed{Peer: peer, Err: actors.ErrNoAddress})
 			last := time.Now()
+			due, _ := s.Redials.Get(peer)
 			for dials() == n && time.Since(last) < 2*time.Minute {
 				time.Sleep(100 * time.Millisecond)
 			}
 			wait, most := time.Since(last), min(time.Second<<n, time.Minute)
+			if late := last.Add(wait).Sub(due); late < 0 || late > 100*time.Millisecond {
+				t.Errorf("after failure %d: got the next dial announced for %v, want %v", n, due, last.Add(wait))
+			}
 			if wait < most/2 || wait > most+100*time.Millisecond {
 				t.Errorf("after failure %d: got a wait of %v, want %v to %v", n, wait, most/2, most)
 			}
@@ -64,6 +68,9 @@ func TestDialsOfAWantedPeer(t *testing.T) {
 		s.tell(s.Connectivity, actors.ReleasePeer{Peer: peer, Owner: "one"})
 		s.tell(s.Connectivity, actors.PeerDialed{Peer: peer, Err: actors.ErrNoAddress})
 		s.tell(s.Connectivity, actors.ReleasePeer{Peer: peer, Owner: "two"})
+		if due, ok := s.Redials.Get(peer); ok {
+			t.Errorf("released: got a dial announced for %v, want none", due)
+		}
 		before := dials()
 		time.Sleep(time.Hour)
 		if got := dials() - before; got != 0 {

@@ -55,6 +55,9 @@ type Env struct {
 	Dials view.Log[identity.NodeID, DialAttempt]
 	// Owners says who wants a peer connected. Written by connectivity.
 	Owners view.Map[identity.NodeID, []string]
+	// Redials says when peers that are wanted and not connected are dialled next.
+	// Written by connectivity.
+	Redials view.Map[identity.NodeID, time.Time]
 	// Given are addresses that the user gave of a known peer and that have not
 	// been dialled since: they go first. Written by peers.
 	Given view.Map[identity.NodeID, []ma.Multiaddr]

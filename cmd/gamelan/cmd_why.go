@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"fmt"
 	"net/url"
 	"strings"
 	"time"
@@ -35,17 +34,26 @@ func (c *whyCmd) Run(a *app) error {
 
 // whyAnswer is what the API says about a peer and the choices of the node.
 type whyAnswer struct {
-	NodeID     string         `json:"node_id"`
-	Connected  bool           `json:"connected"`
-	Lost       string         `json:"lost,omitempty"` // why the last connection to it ended, if there is none
-	Owners     []string       `json:"owners"`
-	At         time.Time      `json:"at,omitzero"` // of the choice; zero: none is remembered
-	Purpose    string         `json:"purpose,omitempty"`
-	Missing    int            `json:"missing,omitempty"`
-	Wanted     int            `json:"wanted,omitempty"`
-	Considered int            `json:"considered,omitempty"`
-	Candidates []whyCandidate `json:"candidates"`
-	Dials      []whyDial      `json:"dials"`
+	NodeID      string         `json:"node_id"`
+	PublicKey   string         `json:"public_key,omitempty"`
+	Addresses   int            `json:"addresses"` // how many are known
+	BannedUntil time.Time      `json:"banned_until,omitzero"`
+	BanReason   string         `json:"ban_reason,omitempty"`
+	Connected   bool           `json:"connected"`
+	Direction   string         `json:"direction,omitempty"` // of the connection
+	Remote      string         `json:"remote,omitempty"`    // … its address
+	Since       time.Time      `json:"since,omitzero"`      // … when it was made
+	Lost        string         `json:"lost,omitempty"`      // why the last connection to it ended, and who ended it, if there is none
+	LostAt      time.Time      `json:"lost_at,omitzero"`
+	NextDialAt  time.Time      `json:"next_dial_at,omitzero"` // when the node dials it again of its own accord, if it will
+	Owners      []string       `json:"owners"`
+	At          time.Time      `json:"at,omitzero"` // of the choice; zero: none is remembered
+	Purpose     string         `json:"purpose,omitempty"`
+	Missing     int            `json:"missing,omitempty"`
+	Wanted      int            `json:"wanted,omitempty"`
+	Considered  int            `json:"considered,omitempty"`
+	Candidates  []whyCandidate `json:"candidates"`
+	Dials       []whyDial      `json:"dials"`
 }
 
 type whyCandidate struct {
@@ -82,10 +90,24 @@ func whyPeer(n *gamelan.Node) inspect.PeerAction {
 }
 
 func whyOf(n *gamelan.Node, id identity.NodeID) whyAnswer {
-	_, connected := n.Connection(id)
+	ref, connected := n.Connection(id)
 	w := whyAnswer{
 		NodeID: id.String(), Connected: connected, Owners: append([]string{}, n.Owners(id)...),
 		Candidates: []whyCandidate{}, Dials: []whyDial{},
+	}
+	if p, ok := n.Peers().Get(id); ok {
+		w.Addresses = len(p.Addresses)
+		if !p.Key.IsZero() {
+			w.PublicKey = p.Key.String()
+		}
+		if p.Banned(time.Now()) {
+			w.BannedUntil, w.BanReason = p.BannedUntil, oneLine(p.BanReason)
+		}
+	}
+	if connected {
+		w.Direction, w.Remote, w.Since = ref.Direction.String(), ref.Addr.String(), ref.Since
+	} else if due, ok := n.Actors().Redials.Get(id); ok {
+		w.NextDialAt = due
 	}
 	for _, d := range n.Attempts(id) {
 		x := whyDial{At: d.At, Addr: d.Addr.String(), Stage: d.Stage, TookMS: float64(d.Took.Microseconds()) / 1000, By: d.By}
@@ -95,7 +117,7 @@ func whyOf(n *gamelan.Node, id identity.NodeID) whyAnswer {
 		w.Dials = append(w.Dials, x)
 	}
 	if last, ok := lastClosed(n, id); ok && !connected {
-		w.Lost = oneLine(last.Reason.String())
+		w.Lost, w.LostAt = oneLine(last.Reason.String()), last.At
 	}
 	choice, ok := n.Choice(id)
 	if !ok {
@@ -116,69 +138,12 @@ func whyOf(n *gamelan.Node, id identity.NodeID) whyAnswer {
 }
 
 // lastClosed is the last connection to a peer that has ended, of those that are
-// remembered.
+// remembered. The loser of a tie-break ended nothing.
 func lastClosed(n *gamelan.Node, id identity.NodeID) (last actors.ClosedConn, ok bool) {
 	for _, c := range n.Actors().Closed.Last() {
-		if c.Ref.Peer == id {
+		if c.Ref.Peer == id && c.Reason.Code != actors.CloseTieBreak {
 			last, ok = c, true
 		}
 	}
 	return last, ok
 }
-
-// whyParts are the parts of a score in the order of their weight.
-var whyParts = []string{"reached before", "health", "rested"}
-
-// printWhy writes the choice as a table, the best first, and then the dials.
-func printWhy(a *app, w whyAnswer) error {
-	if a.json {
-		return a.printJSON(w)
-	}
-	state := "is not connected"
-	if w.Connected {
-		state = "is connected"
-	}
-	line := w.NodeID + " " + state
-	if w.Lost != "" {
-		line += "; its last connection ended: " + w.Lost
-	}
-	if len(w.Owners) > 0 {
-		line += ", wanted by " + strings.Join(w.Owners, ", ")
-	}
-	fmt.Fprintln(a.out, inspect.Escape(line)+".")
-	if len(w.Candidates) == 0 {
-		fmt.Fprintln(a.out, "No choice that is remembered has looked at it: the node dials of its own accord only while it has too few connections.")
-	} else {
-		fmt.Fprintf(a.out, "The last %s at %s looked for %d of %d candidates, %d connections being missing:\n",
-			w.Purpose, w.At.Local().Format(time.TimeOnly), w.Wanted, w.Considered, w.Missing)
-		rows := [][]string{{"RANK", "NODE ID", "SCORE", "PARTS", "VERDICT"}}
-		for _, c := range w.Candidates {
-			if c.NodeID != w.NodeID && c.Rank > whyShown {
-				continue
-			}
-			var parts []string
-			for _, name := range whyParts {
-				parts = append(parts, fmt.Sprintf("%s %.2f", name, c.Parts[name]))
-			}
-			rows = append(rows, []string{fmt.Sprint(c.Rank), c.NodeID[:16], fmt.Sprintf("%.2f", c.Score), strings.Join(parts, ", "), c.Verdict})
-		}
-		if err := a.table(rows); err != nil {
-			return err
-		}
-	}
-	if len(w.Dials) == 0 {
-		return nil
-	}
-	rows := [][]string{{"DIALLED", "ADDRESS", "BY", "TOOK", "ENDED"}}
-	for _, d := range w.Dials {
-		end := "connected"
-		if d.Error != "" {
-			end = d.Stage + ": " + d.Error
-		}
-		rows = append(rows, []string{d.At.Local().Format(time.TimeOnly), d.Addr, d.By, fmt.Sprintf("%.1fms", d.TookMS), end})
-	}
-	return a.table(rows)
-}
-
-// whyShown is how many of the best candidates are shown beside the peer itself.
-const whyShown = 20

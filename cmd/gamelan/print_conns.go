@@ -22,7 +22,7 @@ func printConns(a *app, conns []inspect.Connection, closed bool) error {
 		if closed {
 			a.note("no connection has ended yet")
 		} else {
-			a.note("no connections; see why with \"%s\"", a.dir.command("status"))
+			a.note("no connections; see why with \"%s\", and those that ended with \"%s\"", a.dir.command("status"), a.dir.command("conns --closed"))
 		}
 		return nil
 	}

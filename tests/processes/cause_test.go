@@ -226,7 +226,7 @@ func TestStatusTellsTheCause(t *testing.T) {
 	n.f.to("127.0.0.1:1") // nobody answers behind the proxy
 	n.f.reset()
 	says(t, n.a, "connected to nobody", "ended by network", "reset")
-	n.why("is not connected; its last connection ended: ended by network", "reset")
+	n.why("is not connected", "Its last connection ended ", ": ended by network", "reset")
 	n.dial()
 	says(t, n.a, "the last dial failed", "busy or refuses us")
 	n.why("busy or refuses us")

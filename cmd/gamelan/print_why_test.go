@@ -1,0 +1,49 @@
+package main
+
+import (
+	"bytes"
+	"strings"
+	"testing"
+	"time"
+)
+
+// TestWhyNamesTheRemedy has peers that are not connected for different causes:
+// the last line says what to do about it, and there is none for who is connected.
+func TestWhyNamesTheRemedy(t *testing.T) {
+	now := time.Now()
+	const id, key = "00112233445566778899aabbcc", "aabb"
+	failed := func(at time.Time, err string) []whyDial {
+		return []whyDial{{At: at, Addr: "/ip4/127.0.0.1/tcp/1", Stage: "connect", Error: err}}
+	}
+	for name, c := range map[string]struct {
+		w    whyAnswer
+		want []string // lines begin with
+	}{
+		"banned":        {whyAnswer{BannedUntil: now.Add(time.Hour), BanReason: "noisy"}, []string{id + " is banned until 20", id + " is not connected.", `Next: "gamelan unban ` + id + `" lifts the ban`}},
+		"connected":     {whyAnswer{Connected: true, Since: now.Add(-4 * time.Minute), Direction: "inbound", Remote: "/memory/1", Addresses: 1}, []string{id + " is connected, inbound, for 4m, at /memory/1."}},
+		"no address":    {whyAnswer{}, []string{id + " is not connected.", `Next: no address of it is known; give one with "gamelan dial aabb::ADDRESS".`}},
+		"ended":         {whyAnswer{Addresses: 1, Lost: "ended by peer", LostAt: now.Add(-time.Hour), Dials: failed(now.Add(-2*time.Hour), "old")}, []string{id + " is not connected.", "Its last connection ended 1h ago, at ", `Next: connect to it with "gamelan dial ` + id + `".`}},
+		"failed":        {whyAnswer{Addresses: 1, Dials: failed(now, "connection refused; check that the peer is running"), NextDialAt: now.Add(90 * time.Second)}, []string{id + " is not connected.", "It is dialled again at ", `Next: check that the peer is running; or give another address with "gamelan dial aabb::ADDRESS".`}},
+		"no remedy":     {whyAnswer{Addresses: 1, Dials: failed(now, "trouble")}, []string{id + " is not connected.", "Next: check that it runs and listens there"}},
+		"never dialled": {whyAnswer{Addresses: 1, Owners: []string{"hold-1"}}, []string{id + " is not connected, wanted by hold-1.", "Next: connect to it"}},
+	} {
+		c.w.NodeID, c.w.PublicKey = id, key
+		var b bytes.Buffer
+		if err := printWhy(&app{out: &b, err: &b}, c.w); err != nil {
+			t.Fatal(err)
+		}
+		var got []string
+		for line := range strings.Lines(b.String()) {
+			if !strings.HasPrefix(line, "DIALLED") && !strings.Contains(line, "0.0ms") && !strings.HasPrefix(line, "No choice") {
+				got = append(got, line)
+			}
+		}
+		same := len(got) == len(c.want)
+		for i := range c.want {
+			same = same && strings.HasPrefix(got[i], c.want[i])
+		}
+		if !same {
+			t.Errorf("%s: got\n%swant lines that begin with %q", name, b.String(), c.want)
+		}
+	}
+}
