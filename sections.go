@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"time"
 
 	"github.com/gamelan-p2p/gamelan/actors"
@@ -96,6 +97,10 @@ func (n *Node) Describe(ctx context.Context) inspect.Node {
 	if d := n.Actors().Store.Damaged(); d > 0 {
 		v.Warnings = append(v.Warnings, records(d)+" of the peer store could not be read and were left as they are")
 	}
+	for _, twin := range n.twins() {
+		v.Warnings = append(v.Warnings, fmt.Sprintf("two nodes may use the identity of %s: its connections, last from %s and %s, keep replacing each other; give each node a data directory of its own",
+			twin.Peer, twin.Then, twin.Here))
+	}
 	ctx, cancel := context.WithTimeout(ctx, inspect.AskTimeout)
 	defer cancel()
 	status, err := n.Status(ctx)
@@ -109,6 +114,19 @@ func (n *Node) Describe(ctx context.Context) inspect.Node {
 		v.Warnings = append(v.Warnings, "the wire profile sends this node's key in clear when it dials")
 	}
 	return v
+}
+
+// twinWarned is how long a warning of an identity that two nodes may use stays.
+const twinWarned = 10 * time.Minute
+
+func (n *Node) twins() (all []actors.Twin) {
+	for _, twin := range n.env.Twins.All() {
+		if n.env.Now().Sub(twin.At) < twinWarned {
+			all = append(all, twin)
+		}
+	}
+	slices.SortFunc(all, func(a, b actors.Twin) int { return a.Peer.Compare(b.Peer) })
+	return all
 }
 
 func peerOf(n *Node, p peerstore.Peer, ended actors.ClosedConn, now time.Time) inspect.Peer {

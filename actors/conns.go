@@ -10,7 +10,9 @@ import (
 
 	"github.com/asynkron/protoactor-go/actor"
 
+	"github.com/gamelan-p2p/gamelan/identity"
 	"github.com/gamelan-p2p/gamelan/peerstore"
+	"github.com/gamelan-p2p/gamelan/protocol"
 	"github.com/gamelan-p2p/gamelan/supervisor"
 	"github.com/gamelan-p2p/gamelan/transport/connpool"
 	"github.com/gamelan-p2p/gamelan/transport/mux"
@@ -30,6 +32,8 @@ type conns struct {
 	adopting map[uint64]adoption // by token of AddPeer
 	children map[string]child    // by path of the conn actor
 	draining *draining
+
+	replacements connpool.Panics[identity.NodeID] // by a connection from elsewhere
 }
 
 // child is a conn actor. Its session is ours until it has taken it.
@@ -171,6 +175,7 @@ func (a *conns) adopt(c actor.Context, m Upgraded) {
 		UserAgent: m.Message.UserAgent,
 		Timings:   m.Timings,
 		Since:     supervisor.Now(c),
+		place:     place(m),
 		live:      new(liveConn),
 	}
 	name := fmt.Sprintf("%s-%d", m.Peer, ref.ID)
@@ -181,6 +186,9 @@ func (a *conns) adopt(c actor.Context, m Upgraded) {
 		New:  func() actor.Actor { return NewConn(a.env, ref, m.Session) },
 	})
 	a.children[ref.PID.Id] = child{ref, m.Session, supervisor.Own(c, m.Session)}
+	if old, ok := a.table.Get(m.Peer); ok && m.Direction == protocol.Inbound {
+		a.replaced(c, old, ref)
+	}
 	a.carry(c, a.table.Arrive(m.Peer, ref, m.Direction, m.Began), CloseReason{Code: CloseTieBreak, By: "us"})
 	c.Send(ref.PID, announced{})
 }

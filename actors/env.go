@@ -55,6 +55,8 @@ type Env struct {
 	Dials view.Log[identity.NodeID, DialAttempt]
 	// Owners says who wants a peer connected. Written by connectivity.
 	Owners view.Map[identity.NodeID, []string]
+	// Twins are the identities that two nodes may use. Written by conns.
+	Twins view.Map[identity.NodeID, Twin]
 	// Redials says when peers that are wanted and not connected are dialled next.
 	// Written by connectivity.
 	Redials view.Map[identity.NodeID, time.Time]

@@ -59,7 +59,8 @@ type ConnRef struct {
 	Timings   upgrade.Timings
 	Since     time.Time
 
-	live *liveConn
+	place string // where the peer is, as far as that can be told
+	live  *liveConn
 }
 
 // liveConn is what can be asked of a connection without asking its actor.

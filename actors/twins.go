@@ -1,0 +1,61 @@
+package actors
+
+import (
+	"bytes"
+	"slices"
+	"time"
+
+	"github.com/asynkron/protoactor-go/actor"
+	ma "github.com/multiformats/go-multiaddr"
+
+	"github.com/gamelan-p2p/gamelan/identity"
+	"github.com/gamelan-p2p/gamelan/supervisor"
+)
+
+// Twin is a peer whose inbound connections from different places keep taking
+// each other's place: two nodes may use one identity, a copied data directory
+// for instance.
+type Twin struct {
+	At         time.Time       // when it was noticed last
+	Here, Then ma.Multiaddr    // where the newest connection comes from, and the one before
+	Peer       identity.NodeID // whose identity it is
+}
+
+const (
+	maxTwins  = 64               // peers remembered as twins
+	twinQuiet = 10 * time.Minute // without a replacement: then the log says it again
+)
+
+// place is where a peer says that it listens, or where its connection comes
+// from, without the port, which each connection has its own of.
+func place(m Upgraded) string {
+	if claimed := slices.Clone(m.Message.Claim.Addresses); len(claimed) > 0 {
+		slices.SortFunc(claimed, bytes.Compare)
+		return string(bytes.Join(claimed, []byte{0}))
+	}
+	if host, _ := ma.SplitFirst(m.Addr); host != nil {
+		return host.String()
+	}
+	return ""
+}
+
+// replaced looks whether the connection that arrives takes the place of one from
+// elsewhere, and warns when that goes on.
+func (a *conns) replaced(c actor.Context, old, ref *ConnRef) {
+	if old.retired() || old.Direction != ref.Direction || old.place == ref.place {
+		return
+	}
+	now := supervisor.Now(c)
+	if !a.replacements.Count(now, ref.Peer) {
+		return
+	}
+	if a.env.Twins.Len() >= maxTwins {
+		a.env.Twins.Clear()
+	}
+	last, known := a.env.Twins.Get(ref.Peer)
+	a.env.Twins.Set(ref.Peer, Twin{now, ref.Addr, old.Addr, ref.Peer})
+	if !known || now.Sub(last.At) >= twinQuiet {
+		supervisor.Log(c).Warn("two nodes may use the same identity: connections of a peer from different places keep replacing each other; give each node a data directory of its own",
+			"peer", ref.Peer, "from", ref.Addr, "before", old.Addr)
+	}
+}

@@ -1,0 +1,60 @@
+package gamelan_test
+
+import (
+	"context"
+	"log/slog"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/gamelan-p2p/gamelan"
+	"github.com/gamelan-p2p/gamelan/gamelantest"
+)
+
+// TestSameIdentityTwice has two nodes with one identity hold a third: that one
+// warns, and neither when the peer is alone nor long after the end of it.
+func TestSameIdentityTwice(t *testing.T) {
+	gamelantest.Bubble(t, func(t *testing.T) {
+		net := gamelantest.NewNetwork(t)
+		secret := gamelantest.Secret(77)
+		a, one := net.Start(gamelan.Config{}), net.Start(gamelan.Config{Secret: secret})
+		warned := func() bool {
+			for _, w := range a.Describe(t.Context()).Warnings {
+				if strings.Contains(w, "two nodes may use the identity of "+one.ID().String()) {
+					return true
+				}
+			}
+			return false
+		}
+		net.Introduce(one, a)
+		defer one.Hold(a.ID())()
+		for range 5 { // the same node comes back
+			gamelantest.Eventually(t, time.Minute, "a connection", func() bool { return len(a.Connections()) == 1 })
+			net.Cut(a, one)
+			time.Sleep(2 * time.Second)
+		}
+		if warned() {
+			t.Error("got a warning of one node, want none")
+		}
+		quiet := slog.New(slog.DiscardHandler)
+		two, err := gamelan.Start(t.Context(), gamelan.Config{Secret: secret, Listen: []string{"/memory/77"}, Floor: gamelan.NoFloor},
+			gamelan.WithTransport(net.Transport()), gamelan.WithLogger(quiet)) // not in the system of the others, where its name is in use
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer two.Close(context.Background())
+		if _, err := two.AddSeed(t.Context(), a.Seed()); err != nil {
+			t.Fatal(err)
+		}
+		release := two.Hold(a.ID())
+		gamelantest.Eventually(t, 2*time.Minute, "the warning", warned)
+		release()
+		if err := two.Close(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(15 * time.Minute)
+		if warned() {
+			t.Error("got the warning long after the end of the second node, want none")
+		}
+	})
+}
