@@ -10,7 +10,6 @@ import (
 
 	"github.com/asynkron/protoactor-go/actor"
 
-	"github.com/gamelan-p2p/gamelan/identity"
 	"github.com/gamelan-p2p/gamelan/peerstore"
 	"github.com/gamelan-p2p/gamelan/protocol"
 	"github.com/gamelan-p2p/gamelan/supervisor"
@@ -33,7 +32,7 @@ type conns struct {
 	children map[string]child    // by path of the conn actor
 	draining *draining
 
-	replacements connpool.Panics[identity.NodeID] // by a connection from elsewhere
+	replacements replacements
 }
 
 // child is a conn actor. Its session is ours until it has taken it.
@@ -70,6 +69,8 @@ func NewConns(env *Env) actor.Actor {
 		table:    connpool.NewTable[*ConnRef](env.Self),
 		adopting: make(map[uint64]adoption),
 		children: make(map[string]child),
+
+		replacements: make(replacements),
 	}
 }
 

@@ -21,6 +21,28 @@ type Twin struct {
 	Peer       identity.NodeID // whose identity it is
 }
 
+// replacements counts how often a peer's connection was replaced by one from
+// elsewhere. A node leaves who closed its connection alone for half a minute, so
+// two of them come back about twice a minute.
+type replacements map[identity.NodeID][]time.Time
+
+const (
+	replacedOften  = 3
+	replacedWithin = 5 * time.Minute
+)
+
+// count counts one more and reports whether it is often. When there are too many
+// peers it begins anew.
+func (r replacements) count(now time.Time, peer identity.NodeID) bool {
+	if len(r) >= maxTwins {
+		clear(r)
+	}
+	times := append(r[peer], now)
+	times = times[max(0, len(times)-replacedOften):]
+	r[peer] = times
+	return len(times) == replacedOften && now.Sub(times[0]) < replacedWithin
+}
+
 const (
 	maxTwins  = 64               // peers remembered as twins
 	twinQuiet = 10 * time.Minute // without a replacement: then the log says it again
@@ -46,7 +68,7 @@ func (a *conns) replaced(c actor.Context, old, ref *ConnRef) {
 		return
 	}
 	now := supervisor.Now(c)
-	if !a.replacements.Count(now, ref.Peer) {
+	if !a.replacements.count(now, ref.Peer) {
 		return
 	}
 	if a.env.Twins.Len() >= maxTwins {
