@@ -374,7 +374,6 @@ func TestWrongPeerKey(t *testing.T) {
 func TestAddressTaken(t *testing.T) {
 	bubble(t, func(t *testing.T, n *target) {
 		wanted, other := secretOf(1), secretOf(2)
-		old := listen(t, n, wanted)
 		now, err := n.net.Transport().Listen(t.Context(), ma.StringCast("/memory/60001"))
 		if err != nil {
 			t.Fatal(err)
@@ -383,6 +382,7 @@ func TestAddressTaken(t *testing.T) {
 		if _, err := n.AddSeed(t.Context(), wanted.PublicKey().String()+"::/memory/60001"); err != nil {
 			t.Fatal(err)
 		}
+		old := listen(t, n, wanted) // given last: the next dial tries it first
 		wrong := make(chan struct{})
 		go func() {
 			defer close(wrong)
