@@ -327,13 +327,18 @@ func TestBubbleRPCResting(t *testing.T) {
 				}
 				w.request()
 				// While that one is in use, others are opened.
+				var others []wire
 				for range 3 {
 					greets()
 					other := accept(come(t, streams))
 					other.request()
-					defer other.hi(1)
+					others = append(others, other)
 				}
 				w.hi(id)
+				for _, other := range others {
+					other.hi(1)
+				}
+				wg.Wait()
 			})
 		})
 	}
