@@ -1,3 +1,10 @@
+//go:build !race
+
+// With the race detector the runtime itself crashes in this test, in about every
+// other run and with Go 1.26 (ThreadSanitizer: CHECK failed, or a fault while a
+// stack is copied): hours of many nodes in a bubble seem to be too much for it.
+// The tests of the same paths run with it.
+
 package tests
 
 import (
