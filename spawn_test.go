@@ -13,6 +13,7 @@ import (
 	"github.com/gamelan-p2p/gamelan"
 	"github.com/gamelan-p2p/gamelan/actors"
 	"github.com/gamelan-p2p/gamelan/gamelantest"
+	"github.com/gamelan-p2p/gamelan/protocol"
 	"github.com/gamelan-p2p/gamelan/supervisor"
 )
 
@@ -60,7 +61,7 @@ func TestSpawn(t *testing.T) {
 		if found, _ := n.Actor("second"); !found.Equal(second) {
 			t.Errorf("got %v by name, want %v", found, second)
 		}
-		for name, want := range map[string]error{"clerk": actors.ErrNameTaken, "handler": actors.ErrNameTaken, "": actors.ErrBadName, "A/b": actors.ErrBadName} {
+		for name, want := range map[string]error{"clerk": actors.ErrNameTaken, "handler": actors.ErrNameTaken, "": actors.ErrBadName, ".": actors.ErrBadName, "..": actors.ErrBadName, "A/b": actors.ErrBadName} {
 			if _, err := n.Spawn(name, newClerk); !errors.Is(err, want) {
 				t.Errorf("%q: got %v, want %v", name, err, want)
 			}
@@ -147,3 +148,22 @@ func TestStartKeepsItsContext(t *testing.T) {
 		t.Errorf("got %v, want the context's error and the actor", err)
 	}
 }
+
+// A protocol id may be one that no actor can be named after.
+func TestRegisterDots(t *testing.T) {
+	gamelantest.Bubble(t, func(t *testing.T) {
+		n := gamelantest.NewNetwork(t).Start(gamelan.Config{})
+		for _, id := range []protocol.ID{".", "..", "-", "handler"} {
+			if err := n.Register(id, func(*gamelan.Node) actor.Actor { return deaf{} }); err != nil {
+				t.Errorf("register %q: %v", id, err)
+			}
+		}
+		if err := n.Err(); err != nil {
+			t.Errorf("got %v, want a node that runs", err)
+		}
+	})
+}
+
+type deaf struct{}
+
+func (deaf) Receive(actor.Context) {}

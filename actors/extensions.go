@@ -165,16 +165,12 @@ const maxActorName = 50
 func (x *extensions) checkActor(m *Register) error {
 	m.Name = m.Actor
 	switch {
-	case len(m.Name) > maxActorName || strings.ContainsFunc(m.Name, badInName):
+	case len(m.Name) > maxActorName || !supervisor.ValidName(m.Name):
 		return fmt.Errorf("%w: got %q", ErrBadName, m.Name)
 	case m.Name == handlerName || x.byName(m.Name) != nil:
 		return fmt.Errorf("%w: %q", ErrNameTaken, m.Name)
 	}
 	return nil
-}
-
-func badInName(r rune) bool {
-	return !('a' <= r && r <= 'z' || '0' <= r && r <= '9' || r == '.' || r == '_' || r == '-')
 }
 
 // protocols counts what is, or may be, in the protocol table.
@@ -198,7 +194,7 @@ func (x *extensions) freeName(id protocol.ID) string {
 		}
 		return '-'
 	}, string(id)), "-")
-	if base == "" || base == handlerName {
+	if base == handlerName || !supervisor.ValidName(base) {
 		base = "protocol-" + base
 	}
 	name := base

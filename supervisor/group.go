@@ -95,7 +95,7 @@ func (g *group) attach(c actor.Context, s Spec, from *actor.PID) {
 		}
 	}
 	switch {
-	case !validName(s.Name) || s.New == nil:
+	case !ValidName(s.Name) || s.New == nil:
 		reply(Attached{Err: fmt.Errorf("supervisor: attach to %s: %q needs a name of [a-z0-9._-] and a New", c.Self().Id, s.Name)})
 	case g.find(s.Name) >= 0:
 		reply(Attached{Err: fmt.Errorf("supervisor: attach to %s: the name %q is in use", c.Self().Id, s.Name)})

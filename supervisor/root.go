@@ -58,10 +58,10 @@ func (e *StuckError) Error() string {
 // there blocks Start. That an actor failed in Started is no error of Start: its
 // parent's policy decides.
 func Start(sys *actor.ActorSystem, name string, tree Spec, o Options) (*Root, error) {
-	if !validName(name) || reserved(name) {
+	if !ValidName(name) || reserved(name) {
 		return nil, fmt.Errorf("supervisor: start: the name %q is reserved or not of [a-z0-9._-]", name)
 	}
-	if !validName(tree.Name) || tree.New == nil {
+	if !ValidName(tree.Name) || tree.New == nil {
 		return nil, fmt.Errorf("supervisor: start: the tree %q needs a name of [a-z0-9._-] and a New", tree.Name)
 	}
 	if o.StopTimeout <= 0 {

@@ -78,8 +78,9 @@ func (p Policy) withDefaults() Policy {
 	return p
 }
 
-// validName reports whether s may name an actor: [a-z0-9._-], at least one.
-func validName(s string) bool {
+// ValidName reports whether s may name an actor: characters of [a-z0-9._-], at
+// least one, and neither "." nor "..".
+func ValidName(s string) bool {
 	if s == "" || s == "." || s == ".." {
 		return false
 	}

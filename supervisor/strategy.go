@@ -135,7 +135,7 @@ func (c *cell) childGone(who *actor.PID) (retry bool) {
 func Spawn(c actor.Context, s Spec) *actor.PID { return of(c).spawn(c, s) }
 
 func (w *wrapper) spawn(c actor.Context, s Spec) *actor.PID {
-	if !validName(s.Name) {
+	if !ValidName(s.Name) {
 		panic(fmt.Sprintf("supervisor: Spawn in %s: the name %q is not of [a-z0-9._-]", c.Self().Id, s.Name))
 	}
 	if w.over {
