@@ -18,6 +18,7 @@ import (
 	"github.com/gamelan-p2p/gamelan"
 	"github.com/gamelan-p2p/gamelan/actors"
 	"github.com/gamelan-p2p/gamelan/gamelantest"
+	"github.com/gamelan-p2p/gamelan/tests/internal/bubbled"
 	"github.com/gamelan-p2p/gamelan/transport"
 	"github.com/gamelan-p2p/gamelan/transport/memory"
 )
@@ -271,7 +272,7 @@ func (h *hour) look(nodes []*gamelan.Node) {
 	synctest.Wait()
 	h.looks++
 	h.bytes += heapInUse()
-	h.goroutines += bubbled()
+	h.goroutines += bubbled.Count()
 	for _, n := range nodes {
 		h.linked += len(n.Connections())
 	}

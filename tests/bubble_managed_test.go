@@ -26,6 +26,7 @@ import (
 	"github.com/gamelan-p2p/gamelan/actors"
 	"github.com/gamelan-p2p/gamelan/gamelantest"
 	"github.com/gamelan-p2p/gamelan/protocol"
+	"github.com/gamelan-p2p/gamelan/tests/internal/bubbled"
 )
 
 // managedFloor is how many connections each node keeps, of twice as many peers
@@ -171,7 +172,7 @@ func (c *managedNodes) look() state {
 	for _, n := range c.nodes {
 		s.connections += len(n.Connections())
 	}
-	s.goroutines = bubbled()
+	s.goroutines = bubbled.Count()
 	runtime.GC()
 	runtime.GC()
 	live := []metrics.Sample{{Name: "/gc/heap/live:bytes"}}

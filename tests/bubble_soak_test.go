@@ -1,8 +1,6 @@
 package tests
 
 import (
-	"bytes"
-	"runtime"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -10,6 +8,7 @@ import (
 	"github.com/gamelan-p2p/gamelan"
 	"github.com/gamelan-p2p/gamelan/gamelantest"
 	"github.com/gamelan-p2p/gamelan/protocol"
+	"github.com/gamelan-p2p/gamelan/tests/internal/bubbled"
 )
 
 // soakSteps is how many of the next on a ring each node dials: twice as many
@@ -27,19 +26,6 @@ func TestBubbleSoak(t *testing.T) {
 	began := time.Now()
 	gamelantest.Bubble(t, func(t *testing.T) { soak(t, nodes, virtual) })
 	t.Logf("%d nodes, %d connections, %v of virtual time in %v", nodes, nodes*soakSteps, virtual, time.Since(began).Round(time.Millisecond))
-}
-
-// bubbled returns how many goroutines are in bubbles: those of the runtime and
-// of other tests come and go.
-func bubbled() int {
-	stacks := make([]byte, 1<<20)
-	for {
-		n := runtime.Stack(stacks, true)
-		if n < len(stacks) {
-			return bytes.Count(stacks[:n], []byte(", synctest bubble "))
-		}
-		stacks = make([]byte, 2*len(stacks))
-	}
 }
 
 func soak(t *testing.T, soakNodes int, soakTime time.Duration) {
@@ -65,18 +51,18 @@ func soak(t *testing.T, soakNodes int, soakTime time.Duration) {
 			t.Fatalf("node %d: got %d connections, want %d", i+1, len(first[i]), 2*soakSteps)
 		}
 	}
-	goroutines := bubbled()
+	goroutines := bubbled.Count()
 
 	time.Sleep(soakTime)
 	synctest.Wait()
-	now := bubbled()
+	now := bubbled.Count()
 	for range 10 { // a leak stays, a task that was under way does not
 		if now <= goroutines {
 			break
 		}
 		time.Sleep(time.Second)
 		synctest.Wait()
-		now = bubbled()
+		now = bubbled.Count()
 	}
 	if now > goroutines {
 		t.Errorf("goroutines: got %d, want at most the %d of a day ago", now, goroutines)

@@ -1,7 +1,6 @@
 package crashes
 
 import (
-	"bytes"
 	"context"
 	"fmt"
 	"log/slog"
@@ -25,6 +24,7 @@ import (
 	"github.com/gamelan-p2p/gamelan/protocol"
 	"github.com/gamelan-p2p/gamelan/protocol/rpc"
 	"github.com/gamelan-p2p/gamelan/supervisor"
+	"github.com/gamelan-p2p/gamelan/tests/internal/bubbled"
 	"github.com/gamelan-p2p/gamelan/transport/memory"
 )
 
@@ -320,17 +320,11 @@ func (h *hunt) rest() rest {
 		}
 	}
 	slices.Sort(r.tree)
-	r.goroutines = inBubble()
+	r.goroutines = bubbled.Count()
 	for range 10 { // a leak stays, a task that was under way does not
 		time.Sleep(time.Second)
 		synctest.Wait()
-		r.goroutines = min(r.goroutines, inBubble())
+		r.goroutines = min(r.goroutines, bubbled.Count())
 	}
 	return r
-}
-
-// inBubble counts the goroutines of the bubble: the runtime has some of its own.
-func inBubble() int {
-	stacks := make([]byte, 1<<20)
-	return bytes.Count(stacks[:runtime.Stack(stacks, true)], []byte(", synctest bubble "))
 }
