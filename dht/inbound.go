@@ -11,7 +11,7 @@ import (
 )
 
 // Handler judges a message, or leaves that to the next one.
-type Handler func(*Message) Verdict
+type Handler func(*Incoming) Verdict
 
 // Layer puts a handler of its own in front of the next. It is pure: it must
 // neither wait nor keep the message. To end a message it returns
@@ -50,7 +50,7 @@ func (p Position) String() string {
 // one step that does not wait; kept says that it did, before that the message
 // was there already.
 type Storage interface {
-	Keep(m *Message) (kept, before bool)
+	Keep(m *Incoming) (kept, before bool)
 }
 
 // Inbound is the chain that every message from a peer goes through: one pass
@@ -105,8 +105,8 @@ func wrap(h Handler, layers []Layer) Handler {
 
 // Handle returns what becomes of the message, and the message as far as it was
 // understood. It must not be called twice at a time.
-func (in *Inbound) Handle(now time.Time, f Frame) (*Message, Verdict) {
-	m := &Message{Now: now, Source: f.Source, Key: f.Key}
+func (in *Inbound) Handle(now time.Time, f Frame) (*Incoming, Verdict) {
+	m := &Incoming{Now: now, Source: f.Source, Key: f.Key}
 	raw, err := decodeRaw(f.Body)
 	if err != nil {
 		return m, Verdict{Reason: Undecodable, Err: err}
@@ -133,7 +133,7 @@ func (in *Inbound) Handle(now time.Time, f Frame) (*Message, Verdict) {
 // to be counted: a tampered copy never stands in the way of the genuine message
 // (spec: dht 4.2).
 func (in *Inbound) verify(next Handler) Handler {
-	return func(m *Message) Verdict {
+	return func(m *Incoming) Verdict {
 		e := &m.Envelope
 		if err := e.CheckSemantics(); err != nil {
 			return Verdict{Reason: BadSemantics, Err: err, Violation: violation(err)}
@@ -173,7 +173,7 @@ func violation(err error) *protocol.Violation {
 
 // count counts the message, now that it is proven.
 func (in *Inbound) count(next Handler) Handler {
-	return func(m *Message) Verdict {
+	return func(m *Incoming) Verdict {
 		m.Copies = in.dedup.Count(m.Hash, m.Source, m.Now)
 		h := &m.Envelope.Header
 		switch {
@@ -190,7 +190,7 @@ var errReturned = errors.New("dht: a message for the peer that sent it")
 
 // forward passes on what is encrypted for somebody else (spec: dht 6).
 func (in *Inbound) forward(next Handler) Handler {
-	return func(m *Message) Verdict {
+	return func(m *Incoming) Verdict {
 		v := next(m)
 		if !m.Sealed || v.Reason != Passed {
 			return v
@@ -226,7 +226,7 @@ func (in *Inbound) forward(next Handler) Handler {
 
 // dispatch ends messages for others and those of the DHT itself.
 func (in *Inbound) dispatch(deliver Handler) Handler {
-	return func(m *Message) Verdict {
+	return func(m *Incoming) Verdict {
 		switch {
 		case m.Sealed:
 			return Verdict{Reason: Passed}
@@ -238,7 +238,7 @@ func (in *Inbound) dispatch(deliver Handler) Handler {
 }
 
 // deliver reads what is for the application.
-func (in *Inbound) deliver(m *Message) Verdict {
+func (in *Inbound) deliver(m *Incoming) Verdict {
 	h, body, err := SplitDomain(m.Parts)
 	if err != nil {
 		return Verdict{Reason: BadBody, Err: err}

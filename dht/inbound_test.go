@@ -44,12 +44,12 @@ func newNode(t *testing.T, change func(*dht.InboundOptions)) *node {
 	return n
 }
 
-func (n *node) bytes(b []byte) (*dht.Message, dht.Verdict) {
+func (n *node) bytes(b []byte) (*dht.Incoming, dht.Verdict) {
 	key := repeated(n.t, relay).PublicKey()
 	return n.chain.Handle(n.now, dht.Frame{Source: key.NodeID(), Key: key, Body: b})
 }
 
-func (n *node) handle(e dht.Envelope) (*dht.Message, dht.Verdict) {
+func (n *node) handle(e dht.Envelope) (*dht.Incoming, dht.Verdict) {
 	n.t.Helper()
 	return n.bytes(e.Append(nil))
 }
@@ -283,7 +283,7 @@ type keeper struct {
 	asked        int
 }
 
-func (k *keeper) Keep(*dht.Message) (kept, before bool) {
+func (k *keeper) Keep(*dht.Incoming) (kept, before bool) {
 	k.asked++
 	return k.kept, k.before
 }
@@ -351,7 +351,7 @@ func TestLayers(t *testing.T) {
 	stop := ""
 	layer := func(name string) dht.Layer {
 		return func(next dht.Handler) dht.Handler {
-			return func(m *dht.Message) dht.Verdict {
+			return func(m *dht.Incoming) dht.Verdict {
 				trace = append(trace, name)
 				if name == stop {
 					return dht.Verdict{Reason: dht.Stopped, Err: errors.New("not today")}

@@ -15,9 +15,9 @@ type Frame struct {
 	Body   []byte
 }
 
-// Message is a message on its way through the inbound chain. Each layer knows
+// Incoming is a message on its way through the inbound chain. Each layer knows
 // more of it.
-type Message struct {
+type Incoming struct {
 	Now      time.Time
 	Source   identity.NodeID    // the peer it came from
 	Key      identity.PublicKey // the source's

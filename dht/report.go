@@ -1,0 +1,113 @@
+package dht
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/gamelan-p2p/gamelan/identity"
+	"github.com/gamelan-p2p/gamelan/protocol"
+)
+
+// Report is how one send ended: for each peer that it was sent to, one outcome.
+// Every send that was accepted ends in exactly one. That of a send under way has
+// no time of End, and copies without an outcome.
+type Report struct {
+	Tag         uint64
+	To          string // the strategy in words
+	Destination Destination
+	Type        int32 // the application's message type
+	Encrypted   bool
+	Size        int // bytes of the body
+	Begin, End  time.Time
+	// Reason is why the message was sent to nobody, else 0. Err says more.
+	Reason SendReason
+	Err    error
+	Copies []Copy
+}
+
+// Copy is what became of a message at one peer.
+type Copy struct {
+	Peer    identity.NodeID
+	Outcome protocol.Outcome // the zero value while it is open
+	At      time.Time        // of the outcome
+	Tries   int              // how often it was written, or about to be
+}
+
+// Count returns how many copies have an outcome of this kind.
+func (r *Report) Count(k protocol.OutcomeKind) (n int) {
+	for i := range r.Copies {
+		if r.Copies[i].Outcome.Kind == k {
+			n++
+		}
+	}
+	return n
+}
+
+// Open returns how many copies have no outcome yet.
+func (r *Report) Open() int { return r.Count(0) }
+
+// Ended reports whether this is the end.
+func (r *Report) Ended() bool { return !r.End.IsZero() }
+
+// Failed reports whether the send has ended and no copy was even written.
+func (r *Report) Failed() bool {
+	return r.Ended() && r.Count(protocol.Failed) == len(r.Copies)
+}
+
+// Clone returns a copy that shares nothing that changes.
+func (r *Report) Clone() Report {
+	c := *r
+	c.Copies = append([]Copy(nil), r.Copies...)
+	return c
+}
+
+// String sums it up: "2 of 3 confirmed, 1 in doubt", or why it went to nobody.
+func (r *Report) String() string {
+	if r.Reason != 0 {
+		if r.Err != nil {
+			return fmt.Sprintf("failed: %s: %v", r.Reason, r.Err)
+		}
+		return "failed: " + r.Reason.String()
+	}
+	if len(r.Copies) == 1 {
+		return r.Copies[0].Outcome.String()
+	}
+	s := fmt.Sprintf("%d of %d confirmed", r.Count(protocol.Confirmed), len(r.Copies))
+	for _, k := range []protocol.OutcomeKind{protocol.InDoubt, protocol.Failed, 0} {
+		if n := r.Count(k); n > 0 {
+			s += fmt.Sprintf(", %d %s", n, protocol.Outcome{Kind: k})
+		}
+	}
+	return s
+}
+
+// SendReason is why a message was sent to nobody (spec: dht 5.4).
+type SendReason uint8
+
+const (
+	ToOurselves     SendReason = iota + 1 // addressed to this node
+	NobodySelected                        // the strategy found no peer
+	DiscoveryFailed                       // the peer is not known, and was not found
+	NotSendable                           // others would refuse it
+	SendStopped                           // by a layer of the application's
+	SendOverloaded                        // too much is on its way already
+	SendExpired                           // the limit came before a peer was found
+	SendClosed                            // the node is closing
+)
+
+var sendReasons = [...]string{
+	ToOurselves: "addressed to this node", NobodySelected: "nobody to send it to", DiscoveryFailed: "peer not found",
+	NotSendable: "not sendable", SendStopped: "stopped by a layer", SendOverloaded: "overloaded",
+	SendExpired: "expired", SendClosed: "closed",
+}
+
+// String returns the reason in words, "" for none.
+func (r SendReason) String() string {
+	if int(r) < len(sendReasons) {
+		return sendReasons[r]
+	}
+	return fmt.Sprintf("reason %d", uint8(r))
+}
+
+// MarshalText returns the same text as [SendReason.String].
+func (r SendReason) MarshalText() ([]byte, error) { return []byte(r.String()), nil }
