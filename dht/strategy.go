@@ -127,6 +127,9 @@ func (s Selector) Select(st Strategy, v View, random *rand.Rand) ([]identity.Nod
 	var picked []Candidate
 	switch st := st.(type) {
 	case Direct:
+		if st.Peer == s.Self {
+			return nil, fmt.Errorf("%w: %s", ErrSelf, st.Peer)
+		}
 		picked = usable(v.ByID(st.Peer))
 	case DirectKey:
 		if st.Key == s.Key {

@@ -1,0 +1,227 @@
+package dht
+
+import (
+	"cmp"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/gamelan-p2p/gamelan/protocol"
+)
+
+// LedgerKept is how many ended sends a [Ledger] remembers.
+const LedgerKept = 1000
+
+// Ledger remembers every send that was accepted: those under way, and those that
+// ended last. It outlives whoever carries them out, so that each ends in exactly
+// one report whatever happens. Its methods may be called from any goroutine.
+type Ledger struct {
+	mu       sync.Mutex
+	open     map[uint64]*Entry
+	last     []*Entry // a ring, once it is full
+	next     int      // where in it the next one goes
+	accepted uint64
+	ended    uint64
+}
+
+// Entry is one send in a [Ledger].
+type Entry struct {
+	ledger  *Ledger
+	id      uint64
+	taken   bool // somebody carries it out
+	report  Report
+	changed func()
+}
+
+// NewLedger returns an empty one.
+func NewLedger() *Ledger { return &Ledger{open: make(map[uint64]*Entry)} }
+
+// Accept enters a send under an id that is used once. changed, which may be nil,
+// is called after each change of its report; it must not block.
+func (l *Ledger) Accept(now time.Time, id uint64, m *Message, changed func()) *Entry {
+	e := &Entry{ledger: l, id: id, changed: changed, report: Report{
+		Tag: m.Tag, To: text(m.To), Destination: destination(m), Type: m.Type, Encrypted: m.Encrypt, Size: len(m.Body), Begin: now,
+	}}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.accepted++
+	l.open[id] = e
+	return e
+}
+
+func text(s Strategy) string {
+	if s, ok := s.(interface{ String() string }); ok {
+		return s.String()
+	}
+	return "nobody"
+}
+
+// Take says that a send is carried out from now on. It is false for one that has
+// ended, or that another has taken.
+func (l *Ledger) Take(id uint64) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	e, ok := l.open[id]
+	if !ok || e.taken {
+		return false
+	}
+	e.taken = true
+	return true
+}
+
+// Apply enters a step of a send. What comes after its end changes nothing.
+func (l *Ledger) Apply(now time.Time, p Progress) {
+	l.mu.Lock()
+	e, ok := l.open[p.ID]
+	if ok {
+		l.apply(now, e, &p)
+	}
+	l.mu.Unlock()
+	if ok && e.changed != nil {
+		e.changed()
+	}
+}
+
+func (l *Ledger) apply(now time.Time, e *Entry, p *Progress) {
+	r := &e.report
+	switch p.Kind {
+	case SendSelected:
+		r.Tag, r.Destination = p.Tag, p.Destination
+		r.Copies = make([]Copy, len(p.Peers))
+		for i, peer := range p.Peers {
+			r.Copies[i].Peer = peer
+		}
+	case SendTried:
+		r.Copies[p.Copy].Tries++
+	case SendSettled:
+		if c := &r.Copies[p.Copy]; c.Outcome.Kind == 0 {
+			c.Outcome, c.At = p.Outcome, now
+		}
+	case SendEnded:
+		r.Reason, r.Err, r.End = p.Reason, p.Err, now
+		l.end(e)
+	}
+}
+
+func (l *Ledger) end(e *Entry) {
+	delete(l.open, e.id)
+	l.ended++
+	if len(l.last) < LedgerKept {
+		l.last = append(l.last, e)
+		return
+	}
+	l.last[l.next] = e
+	l.next = (l.next + 1) % LedgerKept
+}
+
+// Abandon ends what was taken by somebody who is no more: a copy that was given
+// out is in doubt, one that was not has failed.
+func (l *Ledger) Abandon(now time.Time) {
+	for _, id := range l.taken() {
+		l.abandon(now, id)
+	}
+}
+
+func (l *Ledger) taken() (ids []uint64) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for id, e := range l.open {
+		if e.taken {
+			ids = append(ids, id)
+		}
+	}
+	slices.Sort(ids)
+	return ids
+}
+
+func (l *Ledger) abandon(now time.Time, id uint64) {
+	l.mu.Lock()
+	e, ok := l.open[id]
+	if ok {
+		for i := range e.report.Copies {
+			c := &e.report.Copies[i]
+			switch {
+			case c.Outcome.Kind != 0:
+			case c.Tries > 0:
+				c.Outcome, c.At = protocol.Outcome{Kind: protocol.InDoubt, Reason: protocol.Closed, Err: errAbandoned}, now
+			default:
+				c.Outcome, c.At = protocol.Outcome{Kind: protocol.Failed, Reason: protocol.Closed, Err: errAbandoned}, now
+			}
+		}
+		if len(e.report.Copies) == 0 {
+			e.report.Reason, e.report.Err = SendClosed, errAbandoned
+		}
+		e.report.End = now
+		l.end(e)
+	}
+	l.mu.Unlock()
+	if ok && e.changed != nil {
+		e.changed()
+	}
+}
+
+// Fail ends a send that nobody has taken.
+func (l *Ledger) Fail(now time.Time, id uint64, r SendReason, err error) {
+	l.Apply(now, Progress{Kind: SendEnded, ID: id, Reason: r, Err: err})
+}
+
+// Counts returns how many sends were accepted and how many have ended.
+func (l *Ledger) Counts() (accepted, ended uint64) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.accepted, l.ended
+}
+
+// Open returns the sends under way, oldest first.
+func (l *Ledger) Open() []Report {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	all := make([]*Entry, 0, len(l.open))
+	for _, e := range l.open {
+		all = append(all, e)
+	}
+	slices.SortFunc(all, func(a, b *Entry) int { return cmp.Compare(a.id, b.id) })
+	return clones(all)
+}
+
+// Last returns the sends that ended last, at most [LedgerKept], oldest first.
+func (l *Ledger) Last() []Report {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return append(clones(l.last[l.next:]), clones(l.last[:l.next])...)
+}
+
+// ByTag returns the sends with this tag, oldest first; tags of the caller's own
+// need not be unique.
+func (l *Ledger) ByTag(tag uint64) (found []Report) {
+	for _, r := range append(l.Last(), l.Open()...) {
+		if r.Tag == tag {
+			found = append(found, r)
+		}
+	}
+	return found
+}
+
+func clones(entries []*Entry) []Report {
+	all := make([]Report, len(entries))
+	for i, e := range entries {
+		all[i] = e.report.Clone()
+	}
+	return all
+}
+
+// Report returns what is known of the send now.
+func (e *Entry) Report() Report {
+	e.ledger.mu.Lock()
+	defer e.ledger.mu.Unlock()
+	return e.report.Clone()
+}
+
+// Counts returns how many copies the send has, and how many of them have an
+// outcome of each kind; ended says that no more will change.
+func (e *Entry) Counts() (copies, confirmed, inDoubt, failed int, ended bool) {
+	e.ledger.mu.Lock()
+	defer e.ledger.mu.Unlock()
+	r := &e.report
+	return len(r.Copies), r.Count(protocol.Confirmed), r.Count(protocol.InDoubt), r.Count(protocol.Failed), r.Ended()
+}

@@ -1,0 +1,527 @@
+package dht
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"time"
+
+	"github.com/gamelan-p2p/gamelan/identity"
+	"github.com/gamelan-p2p/gamelan/protocol"
+)
+
+// Outbound is the way of our own messages, and of those passed on for others, to
+// the messaging sessions of peers: it selects peers, seals and signs once for
+// all copies, paces what goes to nodes that would take more for a flood, and
+// tries a copy that is in doubt again when its peer is back. Every send ends,
+// with an outcome for each copy, within its limit (spec: dht 1.4, 5).
+//
+// It is a machine: it waits for nothing and does nothing but by its effects.
+type Outbound struct {
+	o      OutboundOptions
+	choose *sendChain
+	write  *sendChain
+
+	sends   map[uint64]*send
+	given   map[uint64]*copyOut // under way in a messaging session
+	peers   map[identity.NodeID]*outPeer
+	wakes   wakes
+	woken   time.Time // the time last said
+	order   uint64    // of the last copy
+	copies  int       // without an outcome
+	relayed int       // bytes of what is passed on and not written yet
+	closing bool
+	swept   time.Time
+	counts  OutboundCounts
+	fx      OutboundEffects
+}
+
+// OutboundOptions are what the chain needs to know.
+type OutboundOptions struct {
+	Secret   *identity.Secret
+	Selector Selector
+	View     View // of the peers, read for each message anew
+	Dedup    *Dedup
+	Rand     *rand.Rand
+	Random   io.Reader // for keys and nonces
+	// NewID makes numbers that are unique in the node's life.
+	NewID func() uint64
+	// Paced reports whether a peer counts what it gets; Pace is what it may get
+	// in [PaceWithin]. 0 is [DefaultPace].
+	Paced func(identity.NodeID) bool
+	Pace  int
+	// Window is how many bytes, frames and 256 for each, are given to one peer's
+	// session before the first has its outcome; one frame always may. 0 is 512
+	// KiB.
+	Window int64
+	// Discovers reports whether anybody looks for unknown peers.
+	Discovers func() bool
+	Layers    map[SendPosition][]SendLayer // at each position the first is outermost
+}
+
+// Limits of an [Outbound].
+const (
+	DefaultPace = 900 // the strictest known release bans above 1,000
+	PaceWithin  = time.Minute
+
+	// MaxCopies is how many copies may be without an outcome.
+	MaxCopies = 1 << 16
+	// MaxRelayed bounds the bytes that are passed on and not written yet; what
+	// comes beyond is dropped.
+	MaxRelayed = 8 << 20
+
+	defaultWindow = 512 << 10
+	frameOverhead = 256
+	retryAfter    = 250 * time.Millisecond
+	sweepEvery    = time.Minute
+)
+
+// OutboundCounts is what became of all messages so far.
+type OutboundCounts struct {
+	Sends, Copies                uint64
+	Confirmed, InDoubt, Failed   uint64 // copies of our own
+	Relays, RelayCopies          uint64 // passed on
+	RelaysNobody, RelaysDropped  uint64 // nobody to pass it on to; too many under way
+	RelayConfirmed, RelayUnclear uint64 // copies
+	Tries, Resent                uint64
+	Paced                        uint64 // copies that had to wait for the pace
+}
+
+// send is one send under way.
+type send struct {
+	id     uint64 // 0: passed on for somebody else
+	m      Message
+	until  time.Time
+	early  time.Time // what is not written is taken back
+	frame  []byte
+	copies []*copyOut
+	open   int
+	ended  bool
+	wake   wake
+}
+
+func newSend(id uint64, m Message, until time.Time) *send {
+	s := &send{id: id, m: m, until: until, early: until}
+	s.wake.send = s
+	return s
+}
+
+func (s *send) relay() bool { return s.id == 0 }
+
+// NewOutbound returns the machine.
+func NewOutbound(o OutboundOptions) *Outbound {
+	o.Pace = cmp.Or(o.Pace, DefaultPace)
+	o.Window = cmp.Or(o.Window, defaultWindow)
+	out := &Outbound{
+		o: o, sends: make(map[uint64]*send), given: make(map[uint64]*copyOut), peers: make(map[identity.NodeID]*outPeer),
+	}
+	out.choose = newSendChain(o.Layers[BeforeSelect], out.selectPeers)
+	out.write = newSendChain(o.Layers[BeforeWrite], func(*Outgoing) error { return nil })
+	return out
+}
+
+var (
+	errSwallowed = errors.New("dht: a layer has not passed the message on")
+	errAbandoned = errors.New("dht: the actor that sent it was restarted")
+)
+
+// Counts returns what became of all messages so far.
+func (o *Outbound) Counts() OutboundCounts { return o.counts }
+
+// Len returns how many sends and copies are under way.
+func (o *Outbound) Len() (sends, copies int) { return len(o.sends), o.copies }
+
+// Send takes a message of our own under an id that is not 0 and used once.
+func (o *Outbound) Send(now time.Time, id uint64, m Message) *OutboundEffects {
+	o.begin()
+	limit := m.Limit
+	if limit <= 0 || limit > DefaultLimit {
+		limit = DefaultLimit
+	}
+	return o.SendUntil(now, id, m, now.Add(limit))
+}
+
+// SendUntil is Send for a message that was accepted earlier and ends then.
+func (o *Outbound) SendUntil(now time.Time, id uint64, m Message, until time.Time) *OutboundEffects {
+	o.begin()
+	o.counts.Sends++
+	s := newSend(id, m, until)
+	s.early = until.Add(-min(time.Second, until.Sub(now)/10))
+	o.sends[id] = s
+	switch {
+	case o.closing:
+		o.end(s, SendClosed, nil)
+	case !now.Before(until):
+		o.end(s, SendExpired, nil)
+	case o.copies >= MaxCopies:
+		o.end(s, SendOverloaded, fmt.Errorf("dht: %d copies of messages have no outcome yet", o.copies))
+	default:
+		o.accept(now, s)
+	}
+	return o.effects(now)
+}
+
+// accept selects peers, and sends the message unless it has to be looked for
+// somebody first.
+func (o *Outbound) accept(now time.Time, s *send) {
+	out := &Outgoing{Now: now, Message: s.m}
+	err := o.choose.run(out)
+	s.m = out.Message
+	switch {
+	case errors.Is(err, ErrSelf):
+		o.end(s, ToOurselves, err)
+	case errors.Is(err, ErrNotSendable):
+		o.end(s, NotSendable, err)
+	case err != nil:
+		o.end(s, SendStopped, err)
+	case len(out.Peers) > 0:
+		o.compose(now, s, out.Peers)
+	default:
+		to, ok := s.m.To.(DirectKey)
+		switch {
+		case !ok || !to.Discover:
+			o.end(s, NobodySelected, nobody(s.m.To))
+		case !o.o.Discovers():
+			o.end(s, DiscoveryFailed, errNoDiscovery)
+		default:
+			o.fx.Discover = append(o.fx.Discover, Discover{s.id, to.Key, s.until})
+			o.wakes.put(&s.wake, s.until)
+		}
+	}
+}
+
+// nobody says what to do when the strategy has found no peer.
+func nobody(to Strategy) error {
+	switch to.(type) {
+	case Direct, DirectKey:
+		return errUnknownPeer
+	}
+	return errNobody
+}
+
+var (
+	errUnknownPeer = errors.New("dht: the peer is not known, or banned; add it with an address")
+	errNobody      = errors.New("dht: no connected node that it could go to; connect to some first")
+)
+
+var errNoDiscovery = errors.New("dht: the peer is not known, and this node does not look for peers; add it with an address")
+
+// selectPeers is the end of the layers before it.
+func (o *Outbound) selectPeers(out *Outgoing) (err error) {
+	if out.To == nil {
+		return fmt.Errorf("%w: it does not say to whom; set To", ErrNotSendable)
+	}
+	if out.Encrypt && !destination(&out.Message).Known {
+		return fmt.Errorf("%w: encrypted for nobody; set Destination, or send it by key", ErrNotSendable)
+	}
+	out.Peers, err = o.o.Selector.Select(out.To, o.o.View, o.o.Rand)
+	return err
+}
+
+// Discovered ends a search: the peer is known now, or err says why not.
+func (o *Outbound) Discovered(now time.Time, id uint64, peer identity.NodeID, err error) *OutboundEffects {
+	o.begin()
+	if s, ok := o.sends[id]; ok && len(s.copies) == 0 {
+		if err != nil {
+			o.end(s, DiscoveryFailed, err)
+		} else {
+			o.compose(now, s, []identity.NodeID{peer})
+		}
+	}
+	return o.effects(now)
+}
+
+// compose seals and signs the message once and gives each peer a copy.
+func (o *Outbound) compose(now time.Time, s *send, peers []identity.NodeID) {
+	d := o.draft(now, &s.m)
+	e, err := Compose(d, o.o.Secret, o.o.Random)
+	if err != nil {
+		o.end(s, NotSendable, err)
+		return
+	}
+	out := &Outgoing{Now: now, Message: s.m, Peers: peers, Envelope: e}
+	if err := o.write.run(out); err != nil {
+		o.end(s, SendStopped, err)
+		return
+	}
+	if len(out.Peers) == 0 {
+		o.end(s, NobodySelected, errNobody)
+		return
+	}
+	if MayReturn(s.m.To, out.Peers) {
+		o.o.Dedup.Own(out.Envelope.DedupHash(), o.o.Selector.Self, now)
+	}
+	o.progress(s, Progress{Kind: SendSelected, Peers: out.Peers, Tag: d.Tag, Destination: d.Destination})
+	o.spread(now, s, &out.Envelope, out.Peers)
+}
+
+// draft is the message with everything that the strategy decides.
+func (o *Outbound) draft(now time.Time, m *Message) Draft {
+	h := DomainHeader{Type: m.Type}
+	d := Draft{
+		Destination: destination(m), Sign: m.Sign, Tag: m.Tag,
+		Expires: uint64(now.Add(cmp.Or(m.Expires, DefaultExpires)).Unix()),
+	}
+	switch m.To.(type) {
+	case Direct, DirectKey: // else equal messages are to be equal bytes
+		h.Nonce = o.o.Rand.Uint64N(1<<64-1) + 1
+	}
+	if d.Tag == 0 {
+		d.Tag = o.o.Rand.Uint64()
+	}
+	if m.Encrypt {
+		d.EncryptFor, d.Sign = d.Destination.Key, false
+	}
+	d.Body = AppendBody(nil, h.Append(nil), m.Body)
+	return d
+}
+
+// destination is whom the header names.
+func destination(m *Message) Destination {
+	if m.Destination.Known {
+		return m.Destination
+	}
+	switch to := m.To.(type) {
+	case DirectKey:
+		if m.Encrypt {
+			return To(to.Key)
+		}
+	case Propagate:
+		return to.To
+	}
+	return Destination{}
+}
+
+// Relay passes a message on as it came. It has no report (spec: dht 6).
+func (o *Outbound) Relay(now time.Time, e *Envelope, to Strategy) *OutboundEffects {
+	o.begin()
+	o.counts.Relays++
+	peers, err := o.o.Selector.Select(to, o.o.View, o.o.Rand)
+	switch size := len(e.Body) + frameOverhead; {
+	case err != nil || len(peers) == 0:
+		o.counts.RelaysNobody++
+	case o.closing || o.copies+len(peers) > MaxCopies || o.relayed+size > MaxRelayed:
+		o.counts.RelaysDropped++
+	default:
+		s := newSend(0, Message{To: to}, now.Add(DefaultLimit))
+		o.spread(now, s, e, peers)
+		o.relayed += len(s.frame)
+	}
+	return o.effects(now)
+}
+
+// spread gives each peer a copy.
+func (o *Outbound) spread(now time.Time, s *send, e *Envelope, peers []identity.NodeID) {
+	s.frame = e.Append(nil)
+	s.copies = make([]*copyOut, len(peers))
+	s.open = len(peers)
+	o.copies += len(peers)
+	if s.relay() {
+		o.counts.RelayCopies += uint64(len(peers))
+	} else {
+		o.counts.Copies += uint64(len(peers))
+	}
+	o.wakes.put(&s.wake, s.early)
+	for i, peer := range peers {
+		o.order++
+		c := &copyOut{send: s, index: i, order: o.order, peer: o.peer(peer)}
+		s.copies[i] = c
+		c.peer.push(c)
+	}
+	for _, c := range s.copies {
+		o.pump(now, c.peer)
+	}
+}
+
+// Sent is the outcome of one Write.
+func (o *Outbound) Sent(now time.Time, id uint64, outcome protocol.Outcome) *OutboundEffects {
+	o.begin()
+	c, ok := o.given[id]
+	if !ok {
+		return o.effects(now)
+	}
+	delete(o.given, id)
+	p := c.peer
+	p.back(now, c, outcome.Kind != protocol.Failed)
+	switch {
+	case c.state == copySettled: // its time was over
+	case outcome.Kind == protocol.InDoubt && o.mayResend(now, c):
+		c.doubt = outcome
+		if o.counts.Resent++; p.connected > c.connected {
+			p.push(c)
+		} else {
+			c.state = copyDoubtful
+			p.doubtful = append(p.doubtful, c)
+		}
+	case outcome.Kind == protocol.Failed && o.mayRetry(now, c, outcome.Reason):
+		c.notBefore = now.Add(retryAfter)
+		p.push(c)
+	default:
+		o.settle(c, c.final(outcome))
+	}
+	o.pump(now, p)
+	return o.effects(now)
+}
+
+// mayResend reports whether a copy in doubt is to be tried again: receivers know
+// it by its hash.
+func (o *Outbound) mayResend(now time.Time, c *copyOut) bool {
+	return !o.closing && !c.send.relay() && now.Before(c.send.early)
+}
+
+// mayRetry reports whether a copy that was not written may be later.
+func (o *Outbound) mayRetry(now time.Time, c *copyOut, r protocol.Reason) bool {
+	return !o.closing && (r == protocol.Overloaded || r == protocol.Closed) && now.Before(c.send.early)
+}
+
+// Connected says that a peer has a new connection.
+func (o *Outbound) Connected(now time.Time, peer identity.NodeID) *OutboundEffects {
+	o.begin()
+	if p, ok := o.peers[peer]; ok {
+		p.connected++
+		for _, c := range p.doubtful {
+			if c.state == copyDoubtful {
+				p.push(c)
+			}
+		}
+		p.doubtful = nil
+		o.pump(now, p)
+	}
+	return o.effects(now)
+}
+
+// Due is called when the time has come.
+func (o *Outbound) Due(now time.Time) *OutboundEffects {
+	o.begin()
+	o.woken = time.Time{}
+	for w := o.wakes.due(now); w != nil; w = o.wakes.due(now) {
+		if w.send != nil {
+			o.late(now, w.send)
+		} else {
+			o.pump(now, w.peer)
+		}
+	}
+	return o.effects(now)
+}
+
+// late ends what has taken too long: first what is not written, a little later
+// the rest.
+func (o *Outbound) late(now time.Time, s *send) {
+	if len(s.copies) == 0 { // the peer is looked for
+		o.end(s, DiscoveryFailed, errSearching)
+		return
+	}
+	last := !now.Before(s.until)
+	for _, c := range s.copies {
+		switch c.state {
+		case copyWaiting:
+			o.settle(c, c.final(protocol.Outcome{Kind: protocol.Failed, Reason: protocol.Expired}))
+			o.pump(now, c.peer)
+		case copyDoubtful:
+			o.settle(c, c.doubt)
+		case copyGiven:
+			if last {
+				o.settle(c, protocol.Outcome{Kind: protocol.InDoubt, Reason: protocol.Expired})
+			} else {
+				o.fx.Withdraw = append(o.fx.Withdraw, Write{ID: c.id, Peer: c.peer.id})
+			}
+		}
+	}
+	if !s.ended {
+		o.wakes.put(&s.wake, s.until)
+	}
+}
+
+var errSearching = errors.New("dht: the peer was not found in time")
+
+// Close ends every send: nothing more is written.
+func (o *Outbound) Close(now time.Time) *OutboundEffects {
+	o.begin()
+	o.closing = true
+	for _, s := range o.inOrder() {
+		if len(s.copies) == 0 {
+			o.end(s, SendClosed, nil)
+			continue
+		}
+		for _, c := range s.copies {
+			switch c.state {
+			case copyWaiting, copyDoubtful:
+				o.settle(c, c.final(protocol.Outcome{Kind: protocol.Failed, Reason: protocol.Closed}))
+			}
+		}
+	}
+	return o.effects(now)
+}
+
+// settle gives a copy its outcome.
+func (o *Outbound) settle(c *copyOut, outcome protocol.Outcome) {
+	s := c.send
+	c.state = copySettled
+	o.copies--
+	s.open--
+	o.count(s, outcome.Kind)
+	o.progress(s, Progress{Kind: SendSettled, Copy: c.index, Outcome: outcome})
+	if s.open == 0 {
+		o.end(s, 0, nil)
+	}
+}
+
+func (o *Outbound) count(s *send, k protocol.OutcomeKind) {
+	switch {
+	case s.relay() && k == protocol.Confirmed:
+		o.counts.RelayConfirmed++
+	case s.relay():
+		o.counts.RelayUnclear++
+	case k == protocol.Confirmed:
+		o.counts.Confirmed++
+	case k == protocol.InDoubt:
+		o.counts.InDoubt++
+	default:
+		o.counts.Failed++
+	}
+}
+
+func (o *Outbound) end(s *send, r SendReason, err error) {
+	s.ended = true
+	o.wakes.drop(&s.wake)
+	if s.relay() {
+		o.relayed -= len(s.frame)
+		return
+	}
+	delete(o.sends, s.id)
+	o.progress(s, Progress{Kind: SendEnded, Reason: r, Err: err})
+}
+
+func (o *Outbound) progress(s *send, p Progress) {
+	if !s.relay() {
+		p.ID = s.id
+		o.fx.Progress = append(o.fx.Progress, p)
+	}
+}
+
+func (o *Outbound) begin() {
+	clear(o.fx.Progress)
+	clear(o.fx.Withdraw)
+	clear(o.fx.Write)
+	clear(o.fx.Discover)
+	o.fx = OutboundEffects{
+		Progress: o.fx.Progress[:0], Withdraw: o.fx.Withdraw[:0], Write: o.fx.Write[:0], Discover: o.fx.Discover[:0],
+	}
+}
+
+func (o *Outbound) effects(now time.Time) *OutboundEffects {
+	if now.Sub(o.swept) >= sweepEvery {
+		o.swept = now
+		for id, p := range o.peers {
+			if p.idle(now) {
+				delete(o.peers, id)
+			}
+		}
+	}
+	if at := o.wakes.next(); !at.IsZero() && (o.woken.IsZero() || at.Before(o.woken)) {
+		o.woken, o.fx.Wake = at, at
+	}
+	return &o.fx
+}

@@ -1,0 +1,170 @@
+package dht
+
+import (
+	"cmp"
+	"slices"
+	"time"
+
+	"github.com/gamelan-p2p/gamelan/identity"
+	"github.com/gamelan-p2p/gamelan/protocol"
+)
+
+// copyOut is one message on its way to one peer.
+type copyOut struct {
+	send      *send
+	index     int
+	order     uint64 // among all copies: what came first goes first
+	peer      *outPeer
+	state     copyState
+	id        uint64 // of the last Write
+	cost      int64
+	connected uint64    // the peer's count when it was given out
+	notBefore time.Time // after a try that came to nothing
+	doubt     protocol.Outcome
+	paced     bool // has waited for the pace
+}
+
+// final is the outcome of a copy whose last try had this one: what was written
+// once is never said to be unwritten.
+func (c *copyOut) final(o protocol.Outcome) protocol.Outcome {
+	if o.Kind == protocol.Failed && c.doubt.Kind != 0 {
+		return c.doubt
+	}
+	return o
+}
+
+type copyState uint8
+
+const (
+	copyWaiting  copyState = iota // in the peer's queue
+	copyGiven                     // with the messaging session
+	copyDoubtful                  // until the peer is connected again
+	copySettled
+)
+
+// outPeer is what is on its way to one peer.
+type outPeer struct {
+	id        identity.NodeID
+	queue     []*copyOut // waiting, in order; settled ones are skipped
+	doubtful  []*copyOut
+	open      int   // given out
+	bytes     int64 // … of them
+	connected uint64
+	pace      *pacer // nil while it is not paced
+	wake      wake
+}
+
+func (o *Outbound) peer(id identity.NodeID) *outPeer {
+	p, ok := o.peers[id]
+	if !ok {
+		p = &outPeer{id: id}
+		p.wake.peer = p
+		o.peers[id] = p
+	}
+	return p
+}
+
+// push puts a copy into the queue, where it belongs by its order.
+func (p *outPeer) push(c *copyOut) {
+	c.state = copyWaiting
+	if n := len(p.queue); n == 0 || p.queue[n-1].order < c.order {
+		p.queue = append(p.queue, c)
+		return
+	}
+	i, _ := slices.BinarySearchFunc(p.queue, c, func(a, b *copyOut) int { return cmp.Compare(a.order, b.order) })
+	p.queue = slices.Insert(p.queue, i, c)
+}
+
+// back takes a copy from its session.
+func (p *outPeer) back(now time.Time, c *copyOut, written bool) {
+	p.open--
+	p.bytes -= c.cost
+	if p.pace != nil {
+		p.pace.done(now, written)
+	}
+}
+
+func (p *outPeer) idle(now time.Time) bool {
+	return len(p.queue) == 0 && len(p.doubtful) == 0 && p.open == 0 && (p.pace == nil || p.pace.idle(now))
+}
+
+// pump gives out what may go to the peer now.
+func (o *Outbound) pump(now time.Time, p *outPeer) {
+	n := 0
+	for ; n < len(p.queue); n++ {
+		c := p.queue[n]
+		if c.state != copyWaiting {
+			continue
+		}
+		if !o.give(now, p, c) {
+			break
+		}
+	}
+	clear(p.queue[:n])
+	if p.queue = p.queue[n:]; len(p.queue) == 0 {
+		p.queue = nil
+	}
+}
+
+// give hands a copy to the peer's session if it may go now.
+func (o *Outbound) give(now time.Time, p *outPeer, c *copyOut) bool {
+	cost := int64(len(c.send.frame)) + frameOverhead
+	switch {
+	case now.Before(c.notBefore):
+		o.wakePeer(p, c.notBefore)
+		return false
+	case p.open > 0 && p.bytes+cost > o.o.Window:
+		return false
+	}
+	if !o.inPace(now, p, c) {
+		return false
+	}
+	p.open++
+	p.bytes += cost
+	c.id, c.cost, c.state, c.connected = o.o.NewID(), cost, copyGiven, p.connected
+	o.given[c.id] = c
+	o.counts.Tries++
+	o.progress(c.send, Progress{Kind: SendTried, Copy: c.index})
+	o.fx.Write = append(o.fx.Write, Write{c.id, p.id, c.send.frame})
+	return true
+}
+
+// inPace reports whether the peer may get one more now, and counts it.
+func (o *Outbound) inPace(now time.Time, p *outPeer, c *copyOut) bool {
+	switch paced := o.o.Paced(p.id); {
+	case !paced:
+		p.pace = nil
+		return true
+	case p.pace == nil:
+		p.pace = &pacer{limit: o.o.Pace, within: PaceWithin, open: p.open}
+	}
+	at, ok := p.pace.allow(now)
+	if ok {
+		p.pace.begin()
+		return true
+	}
+	if !c.paced {
+		c.paced = true
+		o.counts.Paced++
+	}
+	if !at.IsZero() {
+		o.wakePeer(p, at)
+	}
+	return false
+}
+
+func (o *Outbound) wakePeer(p *outPeer, at time.Time) {
+	if !p.wake.set() || at.Before(p.wake.at) {
+		o.wakes.put(&p.wake, at)
+	}
+}
+
+// inOrder returns the open sends, oldest first.
+func (o *Outbound) inOrder() []*send {
+	all := make([]*send, 0, len(o.sends))
+	for _, s := range o.sends {
+		all = append(all, s)
+	}
+	slices.SortFunc(all, func(a, b *send) int { return cmp.Compare(a.id, b.id) })
+	return all
+}

@@ -1,0 +1,92 @@
+package dht
+
+import (
+	"fmt"
+	"runtime/debug"
+	"slices"
+	"time"
+
+	"github.com/gamelan-p2p/gamelan/identity"
+)
+
+// Outgoing is a message of our own on its way through the outbound chain.
+type Outgoing struct {
+	Now time.Time
+	Message
+	// Peers are who it goes to, Envelope is what they get: both are there from
+	// [BeforeWrite] on.
+	Peers    []identity.NodeID
+	Envelope Envelope
+}
+
+// SendHandler takes a message of our own a step further. An error ends it.
+type SendHandler func(*Outgoing) error
+
+// SendLayer puts a handler of its own in front of the next. It is pure: it must
+// neither wait nor keep the message. To end a message it returns an error that
+// says why, or does not call next.
+type SendLayer func(next SendHandler) SendHandler
+
+// SendPosition is where a layer of the application's stands in the outbound
+// chain. What is passed on for others goes through neither.
+type SendPosition uint8
+
+const (
+	// BeforeSelect: the message is as the application gave it. Everything in it
+	// may be changed.
+	BeforeSelect SendPosition = iota
+	// BeforeWrite: the message is sealed and signed. Peers may be taken away or
+	// added; a change of what is signed has it refused by others.
+	BeforeWrite
+	sendPositions
+)
+
+// String returns the name of the position.
+func (p SendPosition) String() string {
+	switch p {
+	case BeforeSelect:
+		return "before select"
+	case BeforeWrite:
+		return "before write"
+	}
+	return fmt.Sprintf("position %d", uint8(p))
+}
+
+// Valid reports whether the position exists.
+func (p SendPosition) Valid() bool { return p < sendPositions }
+
+// sendChain is the layers in front of a step of the chain's own.
+type sendChain struct {
+	h       SendHandler
+	reached bool // the last message came to the end
+}
+
+func newSendChain(layers []SendLayer, end SendHandler) *sendChain {
+	c := &sendChain{}
+	c.h = func(out *Outgoing) error {
+		c.reached = true
+		return end(out)
+	}
+	for _, l := range slices.Backward(layers) {
+		c.h = l(c.h)
+	}
+	return c
+}
+
+// run takes a message through the chain. That it does not reach the end is an
+// error, and so is a panic in a layer: the message alone is lost with it.
+func (c *sendChain) run(out *Outgoing) (err error) {
+	c.reached = false
+	defer func() {
+		if v := recover(); v != nil {
+			err = fmt.Errorf("dht: panic in a layer: %v\n%s", v, debug.Stack())
+		}
+	}()
+	if err := c.h(out); err != nil {
+		return err
+	}
+	if !c.reached {
+		return errSwallowed
+	}
+	return nil
+}

@@ -1,0 +1,70 @@
+package dht
+
+import "time"
+
+// pacer bounds the messages that one peer gets in any stretch of time, measured
+// where they leave: a message counts from when it may be written until the
+// whole stretch has passed since it was known to be written (spec: V28).
+type pacer struct {
+	limit  int
+	within time.Duration
+	open   int // given out, end unknown
+	// past is a ring of the times at which the others were done, oldest first.
+	past  []time.Time
+	first int
+	n     int
+}
+
+// allow reports whether one more may go now. If not, at is when to ask again;
+// the zero time means when one of those under way is done.
+func (p *pacer) allow(now time.Time) (at time.Time, ok bool) {
+	p.forget(now)
+	switch {
+	case p.open+p.n < p.limit:
+		return time.Time{}, true
+	case p.n > 0:
+		return p.past[p.first].Add(p.within), false
+	}
+	return time.Time{}, false
+}
+
+// begin gives one out.
+func (p *pacer) begin() { p.open++ }
+
+// done takes it back, written or not.
+func (p *pacer) done(now time.Time, written bool) {
+	p.open--
+	if !written {
+		return
+	}
+	if p.n == p.limit { // it was not paced from the first on
+		p.first = (p.first + 1) % len(p.past)
+		p.n--
+	}
+	if p.n == len(p.past) {
+		grown := make([]time.Time, max(8, min(2*p.n, p.limit)))
+		for i := range p.n {
+			grown[i] = p.past[(p.first+i)%p.n]
+		}
+		p.past, p.first = grown, 0
+	}
+	p.past[(p.first+p.n)%len(p.past)] = now
+	p.n++
+}
+
+// forget drops what was done long enough ago.
+func (p *pacer) forget(now time.Time) {
+	for p.n > 0 && now.Sub(p.past[p.first]) >= p.within {
+		p.first = (p.first + 1) % len(p.past)
+		p.n--
+	}
+	if p.n == 0 && len(p.past) > 8 {
+		p.past, p.first = nil, 0
+	}
+}
+
+// idle reports whether there is nothing to remember.
+func (p *pacer) idle(now time.Time) bool {
+	p.forget(now)
+	return p.open == 0 && p.n == 0
+}
