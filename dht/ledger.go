@@ -172,42 +172,31 @@ func (l *Ledger) Counts() (accepted, ended uint64) {
 	return l.accepted, l.ended
 }
 
-// Open returns the sends under way, oldest first.
-func (l *Ledger) Open() []Report {
+// All returns the sends that ended last, at most [LedgerKept], then those under
+// way, each oldest first.
+func (l *Ledger) All() []Report { return l.list(func(*Report) bool { return true }) }
+
+// ByTag returns the sends of [Ledger.All] with this tag; tags of the caller's own
+// need not be unique.
+func (l *Ledger) ByTag(tag uint64) []Report {
+	return l.list(func(r *Report) bool { return r.Tag == tag })
+}
+
+func (l *Ledger) list(want func(*Report) bool) (found []Report) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	all := make([]*Entry, 0, len(l.open))
+	all := slices.Concat(l.last[l.next:], l.last[:l.next])
+	ended := len(all)
 	for _, e := range l.open {
 		all = append(all, e)
 	}
-	slices.SortFunc(all, func(a, b *Entry) int { return cmp.Compare(a.id, b.id) })
-	return clones(all)
-}
-
-// Last returns the sends that ended last, at most [LedgerKept], oldest first.
-func (l *Ledger) Last() []Report {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return append(clones(l.last[l.next:]), clones(l.last[:l.next])...)
-}
-
-// ByTag returns the sends with this tag, oldest first; tags of the caller's own
-// need not be unique.
-func (l *Ledger) ByTag(tag uint64) (found []Report) {
-	for _, r := range append(l.Last(), l.Open()...) {
-		if r.Tag == tag {
-			found = append(found, r)
+	slices.SortFunc(all[ended:], func(a, b *Entry) int { return cmp.Compare(a.id, b.id) })
+	for _, e := range all {
+		if want(&e.report) {
+			found = append(found, e.report.Clone())
 		}
 	}
 	return found
-}
-
-func clones(entries []*Entry) []Report {
-	all := make([]Report, len(entries))
-	for i, e := range entries {
-		all[i] = e.report.Clone()
-	}
-	return all
 }
 
 // Report returns what is known of the send now.
@@ -217,11 +206,26 @@ func (e *Entry) Report() Report {
 	return e.report.Clone()
 }
 
-// Counts returns how many copies the send has, and how many of them have an
-// outcome of each kind; ended says that no more will change.
-func (e *Entry) Counts() (copies, confirmed, inDoubt, failed int, ended bool) {
+// Ended reports whether nothing changes any more.
+func (e *Entry) Ended() bool {
+	e.ledger.mu.Lock()
+	defer e.ledger.mu.Unlock()
+	return e.report.Ended()
+}
+
+// Tally is how many copies a send has, and how many of them have which outcome.
+type Tally struct {
+	Copies, Confirmed, InDoubt, Failed int
+	Ended                              bool // no more will change
+}
+
+// Tally counts the outcomes that are there by now.
+func (e *Entry) Tally() Tally {
 	e.ledger.mu.Lock()
 	defer e.ledger.mu.Unlock()
 	r := &e.report
-	return len(r.Copies), r.Count(protocol.Confirmed), r.Count(protocol.InDoubt), r.Count(protocol.Failed), r.Ended()
+	return Tally{
+		Copies: len(r.Copies), Confirmed: r.Count(protocol.Confirmed), InDoubt: r.Count(protocol.InDoubt),
+		Failed: r.Count(protocol.Failed), Ended: r.Ended(),
+	}
 }

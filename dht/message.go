@@ -42,3 +42,12 @@ const (
 	DefaultExpires = 3 * time.Hour
 	DefaultLimit   = time.Minute
 )
+
+// For returns for how long the message is tried: Limit with its default and
+// bound applied.
+func (m *Message) For() time.Duration {
+	if m.Limit <= 0 || m.Limit > DefaultLimit {
+		return DefaultLimit
+	}
+	return m.Limit
+}

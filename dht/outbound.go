@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"math/rand/v2"
+	"slices"
 	"time"
 
 	"github.com/gamelan-p2p/gamelan/identity"
@@ -135,12 +136,7 @@ func (o *Outbound) Len() (sends, copies int) { return len(o.sends), o.copies }
 
 // Send takes a message of our own under an id that is not 0 and used once.
 func (o *Outbound) Send(now time.Time, id uint64, m Message) *OutboundEffects {
-	o.begin()
-	limit := m.Limit
-	if limit <= 0 || limit > DefaultLimit {
-		limit = DefaultLimit
-	}
-	return o.SendUntil(now, id, m, now.Add(limit))
+	return o.SendUntil(now, id, m, now.Add(m.For()))
 }
 
 // SendUntil is Send for a message that was accepted earlier and ends then.
@@ -436,9 +432,23 @@ func (o *Outbound) late(now time.Time, s *send) {
 
 var errSearching = errors.New("dht: the peer was not found in time")
 
-// Close ends every send: nothing more is written.
+// Finish takes nothing more and repeats nothing: what waits goes on, what is in
+// doubt or looks for somebody ends.
+func (o *Outbound) Finish(now time.Time) *OutboundEffects {
+	o.begin()
+	o.finish(copyDoubtful)
+	return o.effects(now)
+}
+
+// Close is Finish, and has what waits fail too: nothing more is written.
 func (o *Outbound) Close(now time.Time) *OutboundEffects {
 	o.begin()
+	o.finish(copyDoubtful, copyWaiting)
+	return o.effects(now)
+}
+
+// finish settles the copies in these states.
+func (o *Outbound) finish(states ...copyState) {
 	o.closing = true
 	for _, s := range o.inOrder() {
 		if len(s.copies) == 0 {
@@ -446,13 +456,11 @@ func (o *Outbound) Close(now time.Time) *OutboundEffects {
 			continue
 		}
 		for _, c := range s.copies {
-			switch c.state {
-			case copyWaiting, copyDoubtful:
+			if slices.Contains(states, c.state) {
 				o.settle(c, c.final(protocol.Outcome{Kind: protocol.Failed, Reason: protocol.Closed}))
 			}
 		}
 	}
-	return o.effects(now)
 }
 
 // settle gives a copy its outcome.

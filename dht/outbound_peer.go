@@ -27,7 +27,7 @@ type copyOut struct {
 // final is the outcome of a copy whose last try had this one: what was written
 // once is never said to be unwritten.
 func (c *copyOut) final(o protocol.Outcome) protocol.Outcome {
-	if o.Kind == protocol.Failed && c.doubt.Kind != 0 {
+	if o.Kind != protocol.Confirmed && c.doubt.Kind != 0 {
 		return c.doubt
 	}
 	return o
