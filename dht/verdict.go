@@ -52,6 +52,8 @@ const (
 	NotRepeated                       // a copy of a message that may come once only
 	ReturnedToOwner                   // sent to us by the one it is for; banned
 	Stopped                           // by a layer of the application's
+	NoHandler                         // of a type that nobody here handles
+	HandlerStuck                      // its handler finishes nothing and holds enough of the peer's credit
 )
 
 var reasons = [...]string{
@@ -60,6 +62,7 @@ var reasons = [...]string{
 	BadSemantics: "bad encrypted semantics", Duplicate: "duplicate", BadSignature: "bad signature",
 	Undecryptable: "undecryptable", BadBody: "bad body", NotRepeated: "copy",
 	ReturnedToOwner: "returned by its destination", Stopped: "stopped by a layer",
+	NoHandler: "no handler", HandlerStuck: "handler stuck",
 }
 
 // String returns the reason in words.

@@ -1,0 +1,216 @@
+package dht_test
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/cockroachdb/datadriven"
+
+	"github.com/gamelan-p2p/gamelan/dht"
+	"github.com/gamelan-p2p/gamelan/identity"
+)
+
+func scriptPeer(name string) (id identity.NodeID) {
+	copy(id[:], name)
+	return id
+}
+
+// clock is the time of a script: "clock 90s" sets it, from the script's start.
+type clock struct{ begin, now time.Time }
+
+func newClock() *clock {
+	begin := time.Date(2026, time.March, 1, 12, 0, 0, 0, time.UTC)
+	return &clock{begin, begin}
+}
+
+func (c *clock) set(t *testing.T, d *datadriven.TestData) string {
+	offset, err := time.ParseDuration(d.CmdArgs[0].Key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c.now = c.begin.Add(offset)
+	return "ready"
+}
+
+// TestFloodScript runs testdata/flood.txt on a meter: "new limit=N" begins anew,
+// "count A times=N" counts messages of A, "peers" says how many are remembered.
+// With -rewrite the expected lines are written; read them.
+//
+// conforms: dht 129; V 28
+func TestFloodScript(t *testing.T) {
+	c, f := newClock(), dht.NewFloodMeter(0)
+	datadriven.RunTest(t, "testdata/flood.txt", func(t *testing.T, d *datadriven.TestData) string {
+		switch d.Cmd {
+		case "new":
+			limit := 0
+			d.ScanArgs(t, "limit", &limit)
+			c, f = newClock(), dht.NewFloodMeter(limit)
+			return "ready"
+		case "clock":
+			return c.set(t, d)
+		case "count":
+			times, out := 1, ""
+			d.MaybeScanArgs(t, "times", &times)
+			for i := range times {
+				if v := f.Count(c.now, scriptPeer(d.CmdArgs[0].Key)); v != nil {
+					out += fmt.Sprintf("message %d: ban of %v: %v\n", i+1, v.Ban, v.Err)
+				}
+			}
+			if out == "" {
+				return "fine"
+			}
+			return out
+		case "peers":
+			return fmt.Sprint(f.Len())
+		}
+		t.Fatalf("unknown command %q", d.Cmd)
+		return ""
+	})
+}
+
+// TestFloodMeterIsBounded has more peers heard of in one second than are
+// remembered.
+func TestFloodMeterIsBounded(t *testing.T) {
+	f := dht.NewFloodMeter(1)
+	now := time.Unix(0, 0)
+	for i := range 20_000 {
+		f.Count(now, scriptPeer(fmt.Sprint(i)))
+	}
+	if got := f.Len(); got != 4096 {
+		t.Errorf("got %d peers, want 4096", got)
+	}
+	if f.Count(now, scriptPeer("19999")) == nil {
+		t.Error("got the last peer forgotten, want those heard of first")
+	}
+	f.Count(now.Add(time.Minute), scriptPeer("A"))
+	if got := f.Len(); got != 1 {
+		t.Errorf("got %d peers after a minute of silence, want the one that came then", got)
+	}
+}
+
+// backlogScript is a Backlog and what its handlers hold.
+type backlogScript struct {
+	*clock
+	b     *dht.Backlog[string]
+	work  map[string]*dht.Work
+	given map[string]*dht.Held // by message
+	cost  map[string]int64
+	n     int
+}
+
+func newBacklogScript(credit int64) *backlogScript {
+	return &backlogScript{
+		clock: newClock(), b: dht.NewBacklog[string](credit), work: make(map[string]*dht.Work),
+		given: make(map[string]*dht.Held), cost: make(map[string]int64),
+	}
+}
+
+// TestBacklogScripts runs testdata/backlog-*.txt: "new credit=N" begins anew,
+// "add A 7 cost=N times=N" adds messages of A for type 7, named m1, m2, … in
+// order, "finish m1 m2" has handlers finish them, and resumes what asks for it
+// unless "asleep" is given; "look" is what Next asks for. "replace 7" is a new
+// handler of the type.
+func TestBacklogScripts(t *testing.T) {
+	for _, name := range []string{
+		// conforms: V 13
+		"stuck",
+		"slow",
+		"several",
+		"replaced",
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := newBacklogScript(0)
+			datadriven.RunTest(t, "testdata/backlog-"+name+".txt", func(t *testing.T, d *datadriven.TestData) string {
+				out := s.run(t, d)
+				if s.b.Waiting() > 0 {
+					out += fmt.Sprintf("%d waiting\n", s.b.Waiting())
+				}
+				if out == "" {
+					return "nothing"
+				}
+				return out
+			})
+		})
+	}
+}
+
+func (s *backlogScript) run(t *testing.T, d *datadriven.TestData) (out string) {
+	switch d.Cmd {
+	case "new":
+		credit := 0
+		d.ScanArgs(t, "credit", &credit)
+		*s = *newBacklogScript(int64(credit))
+	case "clock":
+		s.set(t, d)
+	case "add":
+		times, cost := 1, 0
+		d.ScanArgs(t, "cost", &cost)
+		d.MaybeScanArgs(t, "times", &times)
+		for range times {
+			out += s.add(t, d.CmdArgs[0].Key, d.CmdArgs[1].Key, int64(cost))
+		}
+	case "finish":
+		for _, arg := range d.CmdArgs {
+			if arg.Key == "asleep" {
+				continue
+			}
+			held := s.given[arg.Key]
+			if held == nil {
+				t.Fatalf("no handler has %s", arg.Key)
+			}
+			delete(s.given, arg.Key)
+			if held.Finish(s.cost[arg.Key]) {
+				out += "resume\n"
+				if !d.HasArg("asleep") {
+					out += s.released(s.b.Resume(s.now, held.Peer(), held.Type()))
+				}
+			}
+		}
+	case "look":
+		if next, ok := s.b.Next(s.now); ok {
+			out = fmt.Sprintf("at %v again\n", next.Sub(s.begin))
+		}
+		out += s.released(s.b.Look(s.now))
+		for _, kind := range s.b.Stuck(s.now) {
+			out += fmt.Sprintf("%d is stuck\n", kind)
+		}
+	case "replace":
+		delete(s.work, d.CmdArgs[0].Key)
+	case "clear":
+		out = s.released(s.b.Clear())
+	default:
+		t.Fatalf("unknown command %q", d.Cmd)
+	}
+	return out
+}
+
+func (s *backlogScript) add(t *testing.T, peer, kind string, cost int64) string {
+	var number int32
+	if _, err := fmt.Sscan(kind, &number); err != nil {
+		t.Fatal(err)
+	}
+	if s.work[kind] == nil {
+		s.work[kind] = new(dht.Work)
+	}
+	s.n++
+	m := fmt.Sprintf("m%d", s.n)
+	s.cost[m] = cost
+	fate, held := s.b.Add(s.now, scriptPeer(peer), number, s.work[kind], cost, m)
+	s.given[m] = held
+	return fmt.Sprintf("%s %s\n", m, fateName(fate))
+}
+
+func (s *backlogScript) released(all []dht.Released[string]) string {
+	var out strings.Builder
+	for _, r := range all {
+		s.given[r.Message] = r.Held
+		fmt.Fprintf(&out, "%s %s\n", r.Message, fateName(r.Fate))
+	}
+	return out.String()
+}
+
+func fateName(f dht.Fate) string {
+	return map[dht.Fate]string{dht.FateGive: "given", dht.FateWait: "waits", dht.FateDrop: "dropped"}[f]
+}
