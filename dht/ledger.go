@@ -71,14 +71,29 @@ func (l *Ledger) Take(id uint64) bool {
 
 // Apply enters a step of a send. What comes after its end changes nothing.
 func (l *Ledger) Apply(now time.Time, p Progress) {
-	l.mu.Lock()
-	e, ok := l.open[p.ID]
-	if ok {
+	l.with(p.ID, func(e *Entry) bool {
 		l.apply(now, e, &p)
-	}
-	l.mu.Unlock()
-	if ok && e.changed != nil {
-		e.changed()
+		return true
+	})
+}
+
+// with changes an open send, and says so when it was changed.
+func (l *Ledger) with(id uint64, change func(*Entry) bool) {
+	changed := func() func() {
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		e, ok := l.open[id]
+		if !ok {
+			return nil
+		}
+		changed := e.changed // those of ended sends are not kept
+		if !change(e) {
+			return nil
+		}
+		return changed
+	}()
+	if changed != nil {
+		changed()
 	}
 }
 
@@ -105,6 +120,7 @@ func (l *Ledger) apply(now time.Time, e *Entry, p *Progress) {
 
 func (l *Ledger) end(e *Entry) {
 	delete(l.open, e.id)
+	e.changed = nil
 	l.ended++
 	if len(l.last) < LedgerKept {
 		l.last = append(l.last, e)
@@ -135,9 +151,7 @@ func (l *Ledger) taken() (ids []uint64) {
 }
 
 func (l *Ledger) abandon(now time.Time, id uint64) {
-	l.mu.Lock()
-	e, ok := l.open[id]
-	if ok {
+	l.with(id, func(e *Entry) bool {
 		for i := range e.report.Copies {
 			c := &e.report.Copies[i]
 			switch {
@@ -153,16 +167,20 @@ func (l *Ledger) abandon(now time.Time, id uint64) {
 		}
 		e.report.End = now
 		l.end(e)
-	}
-	l.mu.Unlock()
-	if ok && e.changed != nil {
-		e.changed()
-	}
+		return true
+	})
 }
 
-// Fail ends a send that nobody has taken.
+// Fail ends a send that nobody has taken. One that somebody carries out is his
+// to end.
 func (l *Ledger) Fail(now time.Time, id uint64, r SendReason, err error) {
-	l.Apply(now, Progress{Kind: SendEnded, ID: id, Reason: r, Err: err})
+	l.with(id, func(e *Entry) bool {
+		if e.taken {
+			return false
+		}
+		l.apply(now, e, &Progress{Kind: SendEnded, Reason: r, Err: err})
+		return true
+	})
 }
 
 // Counts returns how many sends were accepted and how many have ended.

@@ -33,8 +33,9 @@ type Outbound struct {
 	order   uint64    // of the last copy
 	copies  int       // without an outcome
 	relayed int       // bytes of what is passed on and not written yet
-	closing bool
-	swept   time.Time
+	closing bool      // nothing more is taken
+	closed  bool      // … or written
+	sweep   wake      // when to forget peers that nothing is known of
 	counts  OutboundCounts
 	fx      OutboundEffects
 }
@@ -57,6 +58,9 @@ type OutboundOptions struct {
 	// session before the first has its outcome; one frame always may. 0 is 512
 	// KiB.
 	Window int64
+	// MaxFrame is how long a message may be as it travels, in bytes. Longer ones
+	// are not sendable. 0 is 8 MiB.
+	MaxFrame int
 	// Discovers reports whether anybody looks for unknown peers.
 	Discovers func() bool
 	Layers    map[SendPosition][]SendLayer // at each position the first is outermost
@@ -74,9 +78,11 @@ const (
 	MaxRelayed = 8 << 20
 
 	defaultWindow = 512 << 10
+	defaultFrame  = 8 << 20
 	frameOverhead = 256
 	retryAfter    = 250 * time.Millisecond
 	sweepEvery    = time.Minute
+	keptEffects   = 1024 // of each kind, between two calls
 )
 
 // OutboundCounts is what became of all messages so far.
@@ -109,12 +115,18 @@ func newSend(id uint64, m Message, until time.Time) *send {
 	return s
 }
 
+// begin sets the time from which on what is not written is taken back.
+func (s *send) begin(now time.Time) {
+	s.early = s.until.Add(-min(time.Second, s.until.Sub(now)/10))
+}
+
 func (s *send) relay() bool { return s.id == 0 }
 
 // NewOutbound returns the machine.
 func NewOutbound(o OutboundOptions) *Outbound {
 	o.Pace = cmp.Or(o.Pace, DefaultPace)
 	o.Window = cmp.Or(o.Window, defaultWindow)
+	o.MaxFrame = cmp.Or(o.MaxFrame, defaultFrame)
 	out := &Outbound{
 		o: o, sends: make(map[uint64]*send), given: make(map[uint64]*copyOut), peers: make(map[identity.NodeID]*outPeer),
 	}
@@ -142,9 +154,9 @@ func (o *Outbound) Send(now time.Time, id uint64, m Message) *OutboundEffects {
 // SendUntil is Send for a message that was accepted earlier and ends then.
 func (o *Outbound) SendUntil(now time.Time, id uint64, m Message, until time.Time) *OutboundEffects {
 	o.begin()
+	o.due(now)
 	o.counts.Sends++
 	s := newSend(id, m, until)
-	s.early = until.Add(-min(time.Second, until.Sub(now)/10))
 	o.sends[id] = s
 	switch {
 	case o.closing:
@@ -162,8 +174,7 @@ func (o *Outbound) SendUntil(now time.Time, id uint64, m Message, until time.Tim
 // accept selects peers, and sends the message unless it has to be looked for
 // somebody first.
 func (o *Outbound) accept(now time.Time, s *send) {
-	out := &Outgoing{Now: now, Message: s.m}
-	err := o.choose.run(out)
+	out, err := o.choose.run(&Outgoing{Now: now, Message: s.m})
 	s.m = out.Message
 	switch {
 	case errors.Is(err, ErrSelf):
@@ -202,15 +213,26 @@ var (
 	errNobody      = errors.New("dht: no connected node that it could go to; connect to some first")
 )
 
+var errTakenAway = errors.New("dht: a layer has taken away every peer")
+
 var errNoDiscovery = errors.New("dht: the peer is not known, and this node does not look for peers; add it with an address")
 
 // selectPeers is the end of the layers before it.
 func (o *Outbound) selectPeers(out *Outgoing) (err error) {
-	if out.To == nil {
+	switch out.To.(type) {
+	case nil:
 		return fmt.Errorf("%w: it does not say to whom; set To", ErrNotSendable)
+	case Direct, DirectKey, Flood, Random, Closest, DirectOrClosest, Broadcast, Selected, Propagate:
+	default:
+		return fmt.Errorf("%w: To is %T; strategies are values", ErrNotSendable, out.To)
 	}
-	if out.Encrypt && !destination(&out.Message).Known {
-		return fmt.Errorf("%w: encrypted for nobody; set Destination, or send it by key", ErrNotSendable)
+	if out.Encrypt {
+		switch d := destination(&out.Message); {
+		case !d.Known || d.Key.IsZero():
+			return fmt.Errorf("%w: encrypted for nobody; set Destination, or send it by key", ErrNotSendable)
+		case d.Key == o.o.Selector.Key: // whoever passes it on would ban us for it (spec: dht 6)
+			return fmt.Errorf("%w: encrypted for %s", ErrSelf, d.Key)
+		}
 	}
 	out.Peers, err = o.o.Selector.Select(out.To, o.o.View, o.o.Rand)
 	return err
@@ -219,6 +241,7 @@ func (o *Outbound) selectPeers(out *Outgoing) (err error) {
 // Discovered ends a search: the peer is known now, or err says why not.
 func (o *Outbound) Discovered(now time.Time, id uint64, peer identity.NodeID, err error) *OutboundEffects {
 	o.begin()
+	o.due(now)
 	if s, ok := o.sends[id]; ok && len(s.copies) == 0 {
 		if err != nil {
 			o.end(s, DiscoveryFailed, err)
@@ -231,34 +254,55 @@ func (o *Outbound) Discovered(now time.Time, id uint64, peer identity.NodeID, er
 
 // compose seals and signs the message once and gives each peer a copy.
 func (o *Outbound) compose(now time.Time, s *send, peers []identity.NodeID) {
+	if n := len(s.m.Body); n > o.o.MaxFrame {
+		o.end(s, NotSendable, tooLong(n, o.o.MaxFrame))
+		return
+	}
 	d := o.draft(now, &s.m)
 	e, err := Compose(d, o.o.Secret, o.o.Random)
 	if err != nil {
 		o.end(s, NotSendable, err)
 		return
 	}
-	out := &Outgoing{Now: now, Message: s.m, Peers: peers, Envelope: e}
-	if err := o.write.run(out); err != nil {
+	out, err := o.write.run(&Outgoing{Now: now, Message: s.m, Peers: peers, Envelope: e})
+	if err != nil {
 		o.end(s, SendStopped, err)
 		return
 	}
-	if len(out.Peers) == 0 {
-		o.end(s, NobodySelected, errNobody)
+	frame := out.Envelope.Append(nil)
+	switch n := len(out.Peers); {
+	case n == 0:
+		o.end(s, NobodySelected, errTakenAway)
+		return
+	case o.copies+n > MaxCopies:
+		o.end(s, SendOverloaded, fmt.Errorf("dht: %d copies of messages have no outcome yet, this would be %d more", o.copies, n))
+		return
+	case len(frame) > o.o.MaxFrame:
+		o.end(s, NotSendable, tooLong(len(frame), o.o.MaxFrame))
 		return
 	}
 	if MayReturn(s.m.To, out.Peers) {
 		o.o.Dedup.Own(out.Envelope.DedupHash(), o.o.Selector.Self, now)
 	}
-	o.progress(s, Progress{Kind: SendSelected, Peers: out.Peers, Tag: d.Tag, Destination: d.Destination})
-	o.spread(now, s, &out.Envelope, out.Peers)
+	h := &out.Envelope.Header
+	o.progress(s, Progress{Kind: SendSelected, Peers: out.Peers, Tag: h.Tag, Destination: h.Destination})
+	o.spread(now, s, frame, out.Peers)
+}
+
+func tooLong(n, most int) error {
+	return fmt.Errorf("%w: %d bytes, at most %d; send it in parts", ErrNotSendable, n, most)
 }
 
 // draft is the message with everything that the strategy decides.
 func (o *Outbound) draft(now time.Time, m *Message) Draft {
 	h := DomainHeader{Type: m.Type}
+	expires := m.Expires
+	if expires <= 0 {
+		expires = DefaultExpires
+	}
 	d := Draft{
 		Destination: destination(m), Sign: m.Sign, Tag: m.Tag,
-		Expires: uint64(now.Add(cmp.Or(m.Expires, DefaultExpires)).Unix()),
+		Expires: uint64(now.Add(expires).Unix()),
 	}
 	switch m.To.(type) {
 	case Direct, DirectKey: // else equal messages are to be equal bytes
@@ -293,24 +337,26 @@ func destination(m *Message) Destination {
 // Relay passes a message on as it came. It has no report (spec: dht 6).
 func (o *Outbound) Relay(now time.Time, e *Envelope, to Strategy) *OutboundEffects {
 	o.begin()
+	o.due(now)
 	o.counts.Relays++
 	peers, err := o.o.Selector.Select(to, o.o.View, o.o.Rand)
-	switch size := len(e.Body) + frameOverhead; {
+	switch size := len(e.Body) + len(e.Header.Signature) + frameOverhead; {
 	case err != nil || len(peers) == 0:
 		o.counts.RelaysNobody++
 	case o.closing || o.copies+len(peers) > MaxCopies || o.relayed+size > MaxRelayed:
 		o.counts.RelaysDropped++
 	default:
 		s := newSend(0, Message{To: to}, now.Add(DefaultLimit))
-		o.spread(now, s, e, peers)
+		o.spread(now, s, e.Append(nil), peers)
 		o.relayed += len(s.frame)
 	}
 	return o.effects(now)
 }
 
 // spread gives each peer a copy.
-func (o *Outbound) spread(now time.Time, s *send, e *Envelope, peers []identity.NodeID) {
-	s.frame = e.Append(nil)
+func (o *Outbound) spread(now time.Time, s *send, frame []byte, peers []identity.NodeID) {
+	s.frame = frame
+	s.begin(now)
 	s.copies = make([]*copyOut, len(peers))
 	s.open = len(peers)
 	o.copies += len(peers)
@@ -344,19 +390,18 @@ func (o *Outbound) Sent(now time.Time, id uint64, outcome protocol.Outcome) *Out
 	switch {
 	case c.state == copySettled: // its time was over
 	case outcome.Kind == protocol.InDoubt && o.mayResend(now, c):
-		c.doubt = outcome
-		if o.counts.Resent++; p.connected > c.connected {
-			p.push(c)
-		} else {
-			c.state = copyDoubtful
-			p.doubtful = append(p.doubtful, c)
-		}
+		c.doubt, c.notBefore = outcome, now.Add(retryAfter)
+		p.again(c)
 	case outcome.Kind == protocol.Failed && o.mayRetry(now, c, outcome.Reason):
 		c.notBefore = now.Add(retryAfter)
 		p.push(c)
+	case outcome.Reason == protocol.DialFailed && c.doubt.Kind != 0 && o.mayResend(now, c):
+		c.notBefore = now.Add(retryAfter)
+		p.again(c) // it was gone again already
 	default:
 		o.settle(c, c.final(outcome))
 	}
+	o.due(now)
 	o.pump(now, p)
 	return o.effects(now)
 }
@@ -375,14 +420,15 @@ func (o *Outbound) mayRetry(now time.Time, c *copyOut, r protocol.Reason) bool {
 // Connected says that a peer has a new connection.
 func (o *Outbound) Connected(now time.Time, peer identity.NodeID) *OutboundEffects {
 	o.begin()
+	o.due(now)
 	if p, ok := o.peers[peer]; ok {
 		p.connected++
-		for _, c := range p.doubtful {
+		for _, c := range p.doubtful.list {
 			if c.state == copyDoubtful {
 				p.push(c)
 			}
 		}
-		p.doubtful = nil
+		p.doubtful = copyList{}
 		o.pump(now, p)
 	}
 	return o.effects(now)
@@ -392,14 +438,33 @@ func (o *Outbound) Connected(now time.Time, peer identity.NodeID) *OutboundEffec
 func (o *Outbound) Due(now time.Time) *OutboundEffects {
 	o.begin()
 	o.woken = time.Time{}
+	o.due(now)
+	return o.effects(now)
+}
+
+// due does what is due. Every event begins with it, so that nothing is given out
+// after its time because a timer is late.
+func (o *Outbound) due(now time.Time) {
 	for w := o.wakes.due(now); w != nil; w = o.wakes.due(now) {
-		if w.send != nil {
+		switch {
+		case w.send != nil:
 			o.late(now, w.send)
-		} else {
+		case w.peer != nil:
 			o.pump(now, w.peer)
+		default:
+			o.forget(now)
 		}
 	}
-	return o.effects(now)
+}
+
+// forget drops the peers of which nothing has to be remembered.
+func (o *Outbound) forget(now time.Time) {
+	for id, p := range o.peers {
+		if p.idle(now) {
+			o.wakes.drop(&p.wake)
+			delete(o.peers, id)
+		}
+	}
 }
 
 // late ends what has taken too long: first what is not written, a little later
@@ -436,6 +501,7 @@ var errSearching = errors.New("dht: the peer was not found in time")
 // doubt or looks for somebody ends.
 func (o *Outbound) Finish(now time.Time) *OutboundEffects {
 	o.begin()
+	o.due(now)
 	o.finish(copyDoubtful)
 	return o.effects(now)
 }
@@ -444,6 +510,14 @@ func (o *Outbound) Finish(now time.Time) *OutboundEffects {
 func (o *Outbound) Close(now time.Time) *OutboundEffects {
 	o.begin()
 	o.finish(copyDoubtful, copyWaiting)
+	o.closed = true
+	for _, p := range o.peers { // what is left is passed on for others
+		for _, c := range slices.Clone(p.queue.list) {
+			if c.state == copyWaiting {
+				o.settle(c, protocol.Outcome{Kind: protocol.Failed, Reason: protocol.Closed})
+			}
+		}
+	}
 	return o.effects(now)
 }
 
@@ -465,8 +539,14 @@ func (o *Outbound) finish(states ...copyState) {
 
 // settle gives a copy its outcome.
 func (o *Outbound) settle(c *copyOut, outcome protocol.Outcome) {
-	s := c.send
+	s, was := c.send, c.state
 	c.state = copySettled
+	switch was {
+	case copyWaiting:
+		c.peer.queue.settle()
+	case copyDoubtful:
+		c.peer.doubtful.settle()
+	}
 	o.copies--
 	s.open--
 	o.count(s, outcome.Kind)
@@ -510,23 +590,24 @@ func (o *Outbound) progress(s *send, p Progress) {
 }
 
 func (o *Outbound) begin() {
-	clear(o.fx.Progress)
-	clear(o.fx.Withdraw)
-	clear(o.fx.Write)
-	clear(o.fx.Discover)
 	o.fx = OutboundEffects{
-		Progress: o.fx.Progress[:0], Withdraw: o.fx.Withdraw[:0], Write: o.fx.Write[:0], Discover: o.fx.Discover[:0],
+		Progress: emptied(o.fx.Progress), Withdraw: emptied(o.fx.Withdraw),
+		Write: emptied(o.fx.Write), Discover: emptied(o.fx.Discover),
 	}
 }
 
+// emptied returns the list's memory for the next one, unless it is much.
+func emptied[T any](list []T) []T {
+	if cap(list) > keptEffects {
+		return nil
+	}
+	clear(list)
+	return list[:0]
+}
+
 func (o *Outbound) effects(now time.Time) *OutboundEffects {
-	if now.Sub(o.swept) >= sweepEvery {
-		o.swept = now
-		for id, p := range o.peers {
-			if p.idle(now) {
-				delete(o.peers, id)
-			}
-		}
+	if len(o.peers) > 0 && !o.sweep.set() {
+		o.wakes.put(&o.sweep, now.Add(sweepEvery))
 	}
 	if at := o.wakes.next(); !at.IsZero() && (o.woken.IsZero() || at.Before(o.woken)) {
 		o.woken, o.fx.Wake = at, at

@@ -13,7 +13,7 @@ import (
 type copyOut struct {
 	send      *send
 	index     int
-	order     uint64 // among all copies: what came first goes first
+	order     uint64 // of those that wait for a peer, what came first goes first
 	peer      *outPeer
 	state     copyState
 	id        uint64 // of the last Write
@@ -45,13 +45,32 @@ const (
 // outPeer is what is on its way to one peer.
 type outPeer struct {
 	id        identity.NodeID
-	queue     []*copyOut // waiting, in order; settled ones are skipped
-	doubtful  []*copyOut
+	queue     copyList // waiting, in order
+	doubtful  copyList
 	open      int   // given out
 	bytes     int64 // … of them
 	connected uint64
 	pace      *pacer // nil while it is not paced
 	wake      wake
+}
+
+// copyList is copies of one peer. Those that were settled in it are taken out
+// some at a time, so that they are never more than the others.
+type copyList struct {
+	list    []*copyOut
+	settled int
+}
+
+func (l *copyList) settle() {
+	l.settled++
+	if 2*l.settled <= len(l.list) {
+		return
+	}
+	l.settled = 0
+	l.list = slices.DeleteFunc(l.list, func(c *copyOut) bool { return c.state == copySettled })
+	if len(l.list) == 0 {
+		l.list = nil
+	}
 }
 
 func (o *Outbound) peer(id identity.NodeID) *outPeer {
@@ -67,12 +86,24 @@ func (o *Outbound) peer(id identity.NodeID) *outPeer {
 // push puts a copy into the queue, where it belongs by its order.
 func (p *outPeer) push(c *copyOut) {
 	c.state = copyWaiting
-	if n := len(p.queue); n == 0 || p.queue[n-1].order < c.order {
-		p.queue = append(p.queue, c)
+	q := p.queue.list
+	if n := len(q); n == 0 || q[n-1].order < c.order {
+		p.queue.list = append(q, c)
 		return
 	}
-	i, _ := slices.BinarySearchFunc(p.queue, c, func(a, b *copyOut) int { return cmp.Compare(a.order, b.order) })
-	p.queue = slices.Insert(p.queue, i, c)
+	i, _ := slices.BinarySearchFunc(q, c, func(a, b *copyOut) int { return cmp.Compare(a.order, b.order) })
+	p.queue.list = slices.Insert(q, i, c)
+}
+
+// again puts a copy in doubt where it is tried again: at once when the peer has
+// a newer connection than the copy went out with, else when it gets one.
+func (p *outPeer) again(c *copyOut) {
+	if p.connected > c.connected {
+		p.push(c)
+		return
+	}
+	c.state = copyDoubtful
+	p.doubtful.list = append(p.doubtful.list, c)
 }
 
 // back takes a copy from its session.
@@ -85,24 +116,26 @@ func (p *outPeer) back(now time.Time, c *copyOut, written bool) {
 }
 
 func (p *outPeer) idle(now time.Time) bool {
-	return len(p.queue) == 0 && len(p.doubtful) == 0 && p.open == 0 && (p.pace == nil || p.pace.idle(now))
+	return len(p.queue.list) == 0 && len(p.doubtful.list) == 0 && p.open == 0 && (p.pace == nil || p.pace.idle(now))
 }
 
 // pump gives out what may go to the peer now.
 func (o *Outbound) pump(now time.Time, p *outPeer) {
+	q := &p.queue
 	n := 0
-	for ; n < len(p.queue); n++ {
-		c := p.queue[n]
-		if c.state != copyWaiting {
+	for ; n < len(q.list); n++ {
+		c := q.list[n]
+		if c.state == copySettled {
+			q.settled--
 			continue
 		}
 		if !o.give(now, p, c) {
 			break
 		}
 	}
-	clear(p.queue[:n])
-	if p.queue = p.queue[n:]; len(p.queue) == 0 {
-		p.queue = nil
+	clear(q.list[:n])
+	if q.list = q.list[n:]; len(q.list) == 0 {
+		q.list = nil
 	}
 }
 
@@ -110,6 +143,8 @@ func (o *Outbound) pump(now time.Time, p *outPeer) {
 func (o *Outbound) give(now time.Time, p *outPeer, c *copyOut) bool {
 	cost := int64(len(c.send.frame)) + frameOverhead
 	switch {
+	case o.closed:
+		return false
 	case now.Before(c.notBefore):
 		o.wakePeer(p, c.notBefore)
 		return false
@@ -124,6 +159,9 @@ func (o *Outbound) give(now time.Time, p *outPeer, c *copyOut) bool {
 	c.id, c.cost, c.state, c.connected = o.o.NewID(), cost, copyGiven, p.connected
 	o.given[c.id] = c
 	o.counts.Tries++
+	if c.doubt.Kind != 0 {
+		o.counts.Resent++
+	}
 	o.progress(c.send, Progress{Kind: SendTried, Copy: c.index})
 	o.fx.Write = append(o.fx.Write, Write{c.id, p.id, c.send.frame})
 	return true

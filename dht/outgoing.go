@@ -24,7 +24,8 @@ type SendHandler func(*Outgoing) error
 
 // SendLayer puts a handler of its own in front of the next. It is pure: it must
 // neither wait nor keep the message. To end a message it returns an error that
-// says why, or does not call next.
+// says why, or does not call next. What it changes after it has called next has
+// no effect: what was judged is what is sent.
 type SendLayer func(next SendHandler) SendHandler
 
 // SendPosition is where a layer of the application's stands in the outbound
@@ -59,13 +60,18 @@ func (p SendPosition) Valid() bool { return p < sendPositions }
 type sendChain struct {
 	h       SendHandler
 	reached bool // the last message came to the end
+	out     Outgoing
+	err     error
 }
 
 func newSendChain(layers []SendLayer, end SendHandler) *sendChain {
 	c := &sendChain{}
 	c.h = func(out *Outgoing) error {
 		c.reached = true
-		return end(out)
+		c.err = end(out)
+		c.out = *out
+		c.out.Peers = slices.Clone(out.Peers)
+		return c.err
 	}
 	for _, l := range slices.Backward(layers) {
 		c.h = l(c.h)
@@ -73,20 +79,21 @@ func newSendChain(layers []SendLayer, end SendHandler) *sendChain {
 	return c
 }
 
-// run takes a message through the chain. That it does not reach the end is an
-// error, and so is a panic in a layer: the message alone is lost with it.
-func (c *sendChain) run(out *Outgoing) (err error) {
-	c.reached = false
+// run takes a message through the chain and returns it as it came to the end.
+// That it does not reach the end is an error, whatever the layers make of it,
+// and so is a panic in a layer: the message alone is lost with it.
+func (c *sendChain) run(out *Outgoing) (end Outgoing, err error) {
 	defer func() {
+		c.reached, c.out, c.err = false, Outgoing{}, nil
 		if v := recover(); v != nil {
 			err = fmt.Errorf("dht: panic in a layer: %v\n%s", v, debug.Stack())
 		}
 	}()
 	if err := c.h(out); err != nil {
-		return err
+		return *out, err
 	}
 	if !c.reached {
-		return errSwallowed
+		return *out, errSwallowed
 	}
-	return nil
+	return c.out, c.err
 }

@@ -61,13 +61,17 @@ func (r *Report) Clone() Report {
 	return c
 }
 
-// String sums it up: "2 of 3 confirmed, 1 in doubt", or why it went to nobody.
+// String sums it up: "2 of 3 confirmed, 1 in doubt", "open", or why it went to
+// nobody.
 func (r *Report) String() string {
 	if r.Reason != 0 {
 		if r.Err != nil {
 			return fmt.Sprintf("failed: %s: %v", r.Reason, r.Err)
 		}
 		return "failed: " + r.Reason.String()
+	}
+	if len(r.Copies) == 0 { // not sent to anybody yet
+		return protocol.Outcome{}.String()
 	}
 	if len(r.Copies) == 1 {
 		return r.Copies[0].Outcome.String()

@@ -21,7 +21,7 @@ type village struct {
 }
 
 // newVillage has peers by lines such as "a node connected" or "b client banned".
-func newVillage(t *testing.T, lines string) *village {
+func newVillage(t testing.TB, lines string) *village {
 	t.Helper()
 	v := &village{peers: map[string]dht.Candidate{}, keys: map[identity.PublicKey]string{}}
 	for line := range strings.Lines(lines) {

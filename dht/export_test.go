@@ -1,0 +1,35 @@
+package dht
+
+import "fmt"
+
+// Held says what an [Outbound] holds, "" for nothing.
+func (o *Outbound) Held() (s string) {
+	for _, x := range []struct {
+		what string
+		n    int
+	}{
+		{"sends", len(o.sends)},
+		{"given", len(o.given)},
+		{"peers", len(o.peers)},
+		{"wakes", len(o.wakes.list)},
+		{"copies", o.copies},
+		{"bytes passed on", o.relayed},
+	} {
+		if x.n != 0 {
+			s += fmt.Sprintf("%d %s ", x.n, x.what)
+		}
+	}
+	return s
+}
+
+// Sizes returns how many wakes are set, and how many copies stand in lists of
+// peers.
+func (o *Outbound) Sizes() (wakes, listed int) {
+	for _, p := range o.peers {
+		listed += len(p.queue.list) + len(p.doubtful.list)
+	}
+	return len(o.wakes.list), listed
+}
+
+// Peers returns how many peers an [Outbound] knows something of.
+func (o *Outbound) Peers() int { return len(o.peers) }
