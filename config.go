@@ -8,6 +8,7 @@ import (
 
 	ma "github.com/multiformats/go-multiaddr"
 
+	"github.com/gamelan-p2p/gamelan/dht"
 	"github.com/gamelan-p2p/gamelan/identity"
 	"github.com/gamelan-p2p/gamelan/peerstore"
 	"github.com/gamelan-p2p/gamelan/protocol"
@@ -128,6 +129,18 @@ type Config struct {
 	// RPC bounds remote calls.
 	RPC RPCConfig
 
+	// DHT, unless it is nil, has the node take part in the DHT: messages that
+	// find their way over several nodes. &DHTConfig{} has all defaults. The
+	// profile's messaging protocol is the DHT's then, as it is on the network.
+	DHT *DHTConfig
+
+	// PlainID is the protocol of plain messages, those of [Node.SendTo] and
+	// [WithHandler], on a node with the DHT; such nodes talk plainly to those
+	// with the same id. Empty: the node has no plain messages, and who wants
+	// them gets [actors.ErrMessagingTaken]. Without the DHT they have the
+	// profile's messaging protocol, and PlainID must be empty.
+	PlainID string
+
 	// Mux sets limits of the connections' multiplexer.
 	Mux mux.Config
 }
@@ -147,6 +160,44 @@ type RPCConfig struct {
 	// Idle is how long a peer keeps a session without making a call. Default
 	// 10 min.
 	Idle time.Duration
+}
+
+// DHTConfig is the DHT's part of a [Config]. A number that is 0 has its default.
+//
+// spec: dht 11.1
+type DHTConfig struct {
+	// Shards is how many actors share the work on what comes in; all of one
+	// peer's goes to the same one. Default 1.
+	Shards int
+
+	// Occurrences is how often the same message may come before it is a
+	// duplicate, and dropped. Default 1.
+	Occurrences int
+
+	// DedupCapacity is how many messages are remembered for that. Default
+	// 50,000.
+	DedupCapacity int
+
+	// SendPace bounds the messages to one peer in any 60 s, if the peer is not a
+	// node like this one: such nodes may ban for more than 1,000. What is above
+	// it waits. Default 900.
+	SendPace int
+
+	// FloodLimit bounds the messages of one peer in 60 s; above it the peer is
+	// banned. Default 60,000.
+	FloodLimit int
+
+	// Broadcast is how many connected nodes a broadcast is sent to, Propagation
+	// how many a message is passed on to. Defaults 8 and 20.
+	Broadcast, Propagation int
+
+	// Neighbours is how many of the nodes closest to this one are its
+	// neighbours. Default 8.
+	Neighbours int
+
+	// NoForwarding has the node drop messages for others instead of passing
+	// them on.
+	NoForwarding bool
 }
 
 // ListenNowhere as the only entry of Config.Listen makes a node that accepts no
@@ -214,7 +265,22 @@ func (c Config) withDefaults() Config {
 	def(&c.RPC.ClientSessions, 4)
 	def(&c.RPC.Idle, rpc.DefaultIdle)
 	def(&c.UserAgent, "gamelan/"+Version)
+	if c.DHT != nil {
+		c.DHT = c.DHT.withDefaults()
+	}
 	return c
+}
+
+func (c DHTConfig) withDefaults() *DHTConfig {
+	def(&c.Shards, 1)
+	def(&c.Occurrences, 1)
+	def(&c.DedupCapacity, dht.DedupCapacity)
+	def(&c.SendPace, 900)
+	def(&c.FloodLimit, 60_000)
+	def(&c.Broadcast, dht.BroadcastFactor)
+	def(&c.Propagation, dht.PropagationFactor)
+	def(&c.Neighbours, 8)
+	return &c
 }
 
 // settled is a Config with its texts parsed and its defaults filled in.
@@ -275,11 +341,54 @@ func (s *settled) chooseProfile() error {
 	return nil
 }
 
+// count is a setting that must not be negative.
+type count struct {
+	name string
+	n    int64
+}
+
+func (c *DHTConfig) counts() []count {
+	if c == nil {
+		return nil
+	}
+	return []count{
+		{"DHT.Shards", int64(c.Shards)},
+		{"DHT.Occurrences", int64(c.Occurrences)},
+		{"DHT.DedupCapacity", int64(c.DedupCapacity)},
+		{"DHT.SendPace", int64(c.SendPace)},
+		{"DHT.FloodLimit", int64(c.FloodLimit)},
+		{"DHT.Broadcast", int64(c.Broadcast)},
+		{"DHT.Propagation", int64(c.Propagation)},
+		{"DHT.Neighbours", int64(c.Neighbours)},
+	}
+}
+
+// maxShards bounds DHT.Shards: more have no processor to run on.
+const maxShards = 256
+
+func (s *settled) checkDHT() error {
+	if s.DHT != nil && s.DHT.Shards > maxShards {
+		return badConfig("DHT.Shards", fmt.Errorf("%d is above %d; set the number of processors, or fewer", s.DHT.Shards, maxShards))
+	}
+	id := protocol.ID(s.PlainID)
+	if id == "" {
+		return nil
+	}
+	bad := func(format string, args ...any) error { return badConfig("PlainID", fmt.Errorf(format, args...)) }
+	if err := id.Validate(); err != nil {
+		return badConfig("PlainID", err)
+	}
+	switch {
+	case s.DHT == nil:
+		return bad("%v is set without DHT, and plain messages have the profile's %v then; leave it empty, or set DHT", id, s.profile.MessagingID)
+	case id == s.profile.MessagingID, id == s.profile.IdentityID:
+		return bad("%v is a protocol of the network's own; choose another, such as gamelan/msg/1", id)
+	}
+	return nil
+}
+
 func (s *settled) check() error {
-	for _, v := range []struct {
-		name string
-		n    int64
-	}{
+	for _, v := range append([]count{
 		{"KeepAlive", int64(s.KeepAlive)},
 		{"NodeCredit", s.NodeCredit},
 		{"PeerCredit", s.PeerCredit},
@@ -301,7 +410,7 @@ func (s *settled) check() error {
 		{"RPC.MaxPeerSessions", int64(s.RPC.MaxPeerSessions)},
 		{"RPC.ClientSessions", int64(s.RPC.ClientSessions)},
 		{"RPC.Idle", int64(s.RPC.Idle)},
-	} {
+	}, s.DHT.counts()...) {
 		if v.n < 0 {
 			return badConfig(v.name, errors.New("is negative; leave it 0 for the default"))
 		}
@@ -314,6 +423,9 @@ func (s *settled) check() error {
 	}
 	if err := s.Mux.Validate(); err != nil {
 		return badConfig("Mux", err)
+	}
+	if err := s.checkDHT(); err != nil {
+		return err
 	}
 	if len(s.UserAgent) > s.profile.Limits.UserAgent || !printable(s.UserAgent) {
 		return badConfig("UserAgent", fmt.Errorf("%q is not printable ASCII of at most %d bytes; choose another", s.UserAgent, s.profile.Limits.UserAgent))

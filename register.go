@@ -33,7 +33,8 @@ func (n *Node) Register(id protocol.ID, new NewActor) error {
 }
 
 // RegisterHandler makes plain messages go to an actor of yours, which hears
-// [actors.Received].
+// [actors.Received]. On a node with the DHT that needs Config.PlainID; the error
+// is [actors.ErrMessagingTaken] else.
 func (n *Node) RegisterHandler(new NewActor) error {
 	if new == nil {
 		return errNoActor

@@ -182,7 +182,7 @@ func TestSendToARetiredSession(t *testing.T) {
 			wantOutcome(t, "to nobody", out, err, protocol.Failed, protocol.NoPeer)
 			net.Introduce(a, b)
 			time.Sleep(idle + grace)
-			if _, ok := a.Actors().Sessions.Get(b.ID()); ok {
+			if _, ok := a.Actors().Plain.Sessions.Get(b.ID()); ok {
 				t.Fatal("got a session, want one that has just retired")
 			}
 		}
@@ -232,7 +232,7 @@ func TestSessionsOfPeersThatAreGone(t *testing.T) {
 		unblock()
 		time.Sleep(2 * time.Minute)
 		for _, n := range []*gamelantest.Node{a, b} {
-			if got := n.Actors().Sessions.Len(); got != 0 {
+			if got := n.Actors().Plain.Sessions.Len(); got != 0 {
 				t.Errorf("node %d: got %d sessions, want none", n.Number, got)
 			}
 		}

@@ -66,6 +66,11 @@ func TestConfigIsChecked(t *testing.T) {
 		"negative":        {gamelan.Config{MaxPeers: -1}, gamelan.ErrConfig, "leave it 0"},
 		"credit of peers": {gamelan.Config{PeerCredit: 1 << 30}, gamelan.ErrConfig, "raise NodeCredit"},
 		"multiplexer":     {gamelan.Config{Mux: mux.Config{Window: 5}}, gamelan.ErrConfig, "Mux"},
+		"negative of DHT": {gamelan.Config{DHT: &gamelan.DHTConfig{SendPace: -1}}, gamelan.ErrConfig, "DHT.SendPace"},
+		"shards":          {gamelan.Config{DHT: &gamelan.DHTConfig{Shards: 257}}, gamelan.ErrConfig, "or fewer"},
+		"plain, no DHT":   {gamelan.Config{PlainID: "t-plain"}, gamelan.ErrConfig, "or set DHT"},
+		"plain id":        {gamelan.Config{DHT: &gamelan.DHTConfig{}, PlainID: "a,b"}, protocol.ErrBadID, "PlainID"},
+		"plain as DHT":    {gamelan.Config{DHT: &gamelan.DHTConfig{}, PlainID: string(protocol.MessagingID)}, gamelan.ErrConfig, "choose another"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			dir := filepath.Join(t.TempDir(), "data")

@@ -64,7 +64,7 @@ func listeners(env *actors.Env, bound []*actors.Bound) []supervisor.Spec {
 func phases() []supervisor.Phase {
 	return []supervisor.Phase{
 		{Drain: []string{"listeners", "dialer"}, Stop: []string{"listeners", "dialer"}},
-		{Drain: []string{"extensions", "services/messaging", "services/rpc"}, Stop: []string{"services", "extensions"}},
+		{Drain: []string{"extensions", "services/messaging", "services/plain", "services/rpc"}, Stop: []string{"services", "extensions"}},
 		{Drain: []string{"conns"}, Stop: []string{"conns"}},
 		{Drain: []string{"peers"}, Stop: []string{"connectivity", "peers"}},
 	}

@@ -8,9 +8,12 @@ import (
 	"github.com/gamelan-p2p/gamelan/internal/credit"
 )
 
-// accounts is the credit of each peer for what we send it. It is the exception
-// among the views: API callers take, messaging sessions return.
+// accounts is the credit of each peer for what we send it by one messaging
+// protocol. It is the exception among the views: API callers take, messaging
+// sessions return.
 type accounts struct {
+	env *Env
+
 	mu     sync.Mutex
 	byPeer map[identity.NodeID]*outAccount
 }
@@ -29,75 +32,80 @@ type outAccount struct {
 	pinned bool
 }
 
-// outbound returns the account for what is sent to a peer. One of a peer
-// without a connection draws on the smaller budget of such peers.
-func (e *Env) outbound(peer identity.NodeID) *outAccount {
-	e.accounts.mu.Lock()
-	defer e.accounts.mu.Unlock()
-	return e.account(peer)
+// of returns the account for what is sent to a peer. One of a peer without a
+// connection draws on the smaller budget of such peers.
+func (s *accounts) of(peer identity.NodeID) *outAccount {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.find(peer)
 }
 
-// pinAccount is outbound for a session, which keeps the account: it is not
-// forgotten before unpinAccount.
-func (e *Env) pinAccount(peer identity.NodeID) *outAccount {
-	e.accounts.mu.Lock()
-	defer e.accounts.mu.Unlock()
-	a := e.account(peer)
+// pin is of for a session, which keeps the account: it is not forgotten before
+// unpin.
+func (s *accounts) pin(peer identity.NodeID) *outAccount {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	a := s.find(peer)
 	a.pinned = true
 	return a
 }
 
-// unpinAccount is the end of the session: the account is forgotten once it
-// holds nothing.
-func (e *Env) unpinAccount(peer identity.NodeID) {
-	e.accounts.mu.Lock()
-	if a, ok := e.accounts.byPeer[peer]; ok {
+// unpin is the end of the session: the account is forgotten once it holds
+// nothing.
+func (s *accounts) unpin(peer identity.NodeID) {
+	s.mu.Lock()
+	if a, ok := s.byPeer[peer]; ok {
 		a.pinned = false
 	}
-	e.accounts.mu.Unlock()
-	e.dropAccount(peer)
+	s.mu.Unlock()
+	s.drop(peer)
 }
 
-// account is outbound with the lock held.
-func (e *Env) account(peer identity.NodeID) *outAccount {
-	if a, ok := e.accounts.byPeer[peer]; ok {
+// find is of with the lock held.
+func (s *accounts) find(peer identity.NodeID) *outAccount {
+	if a, ok := s.byPeer[peer]; ok {
 		return a
 	}
-	if e.accounts.byPeer == nil {
-		e.accounts.byPeer = make(map[identity.NodeID]*outAccount)
+	if s.byPeer == nil {
+		s.byPeer = make(map[identity.NodeID]*outAccount)
 	}
-	budget := e.budgets.Unconnected
-	if _, ok := e.Connections.Get(peer); ok {
-		budget = e.budgets.Outbound
+	budget := s.env.budgets.Unconnected
+	if _, ok := s.env.Connections.Get(peer); ok {
+		budget = s.env.budgets.Outbound
 	}
-	a := &outAccount{Account: budget.Account(e.PeerCredit)}
-	e.accounts.byPeer[peer] = a
+	a := &outAccount{Account: budget.Account(s.env.PeerCredit)}
+	s.byPeer[peer] = a
 	return a
 }
 
-// settleAccount moves the account of a peer to the budget of connected peers
-// or back.
-func (e *Env) settleAccount(peer identity.NodeID, connected bool) {
-	e.accounts.mu.Lock()
-	defer e.accounts.mu.Unlock()
-	a, ok := e.accounts.byPeer[peer]
-	if !ok {
-		return
-	}
-	if connected {
-		a.Move(e.budgets.Outbound)
-	} else {
-		a.Move(e.budgets.Unconnected)
+// settle moves the account of a peer to a budget.
+func (s *accounts) settle(peer identity.NodeID, budget *credit.Budget) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if a, ok := s.byPeer[peer]; ok {
+		a.Move(budget)
 	}
 }
 
-// dropAccount forgets the account of a peer that holds nothing and that no
-// session has.
-func (e *Env) dropAccount(peer identity.NodeID) {
-	e.accounts.mu.Lock()
-	defer e.accounts.mu.Unlock()
-	if a, ok := e.accounts.byPeer[peer]; ok && !a.pinned && a.Used() == 0 && a.Waiting() == 0 {
-		delete(e.accounts.byPeer, peer)
+// drop forgets the account of a peer that holds nothing and that no session
+// has.
+func (s *accounts) drop(peer identity.NodeID) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if a, ok := s.byPeer[peer]; ok && !a.pinned && a.Used() == 0 && a.Waiting() == 0 {
+		delete(s.byPeer, peer)
+	}
+}
+
+// settleAccounts moves the accounts of a peer to the budget of connected peers
+// or back.
+func (e *Env) settleAccounts(peer identity.NodeID, connected bool) {
+	budget := e.budgets.Unconnected
+	if connected {
+		budget = e.budgets.Outbound
+	}
+	for _, m := range e.messagings() {
+		m.accounts.settle(peer, budget)
 	}
 }
 

@@ -47,6 +47,7 @@ type conn struct {
 	over      bool // the accept task has ended
 	closing   *CloseReason
 	retiring  *retirement // closing because another connection took its place
+	finishing int         // messaging sessions that were asked to finish and have not
 	said      bool        // goodbye is under way or connEnded sent
 }
 
@@ -146,11 +147,7 @@ func (a *conn) Receive(c actor.Context) {
 	case retireTick:
 		a.retireDue(c, m)
 	case substreamsFinished:
-		if a.retiring != nil {
-			a.retiring.finished = true
-			return
-		}
-		a.goodbye(c)
+		a.finished(c)
 	case finishTimeout:
 		a.goodbye(c)
 	case nudgeTick:
@@ -516,14 +513,28 @@ func (a *conn) close(c actor.Context, why CloseReason) {
 	a.goodbye(c)
 }
 
-// askToFinish asks the messaging session, if there is one, to end its
+// askToFinish asks the peer's messaging sessions, if there are any, to end their
 // substreams here.
 func (a *conn) askToFinish(c actor.Context) bool {
-	session, ok := a.env.Sessions.Get(a.ref.Peer)
-	if ok {
-		c.Send(session.PID, finishSubstreams{a.ref.ID, c.Self(), a.env.System})
+	for _, m := range a.env.messagings() {
+		if session, ok := m.Sessions.Get(a.ref.Peer); ok {
+			a.finishing++
+			c.Send(session.PID, finishSubstreams{a.ref.ID, c.Self(), a.env.System})
+		}
 	}
-	return ok
+	return a.finishing > 0
+}
+
+// finished is the answer of one of them.
+func (a *conn) finished(c actor.Context) {
+	a.finishing--
+	switch {
+	case a.finishing > 0:
+	case a.retiring != nil:
+		a.retiring.finished = true
+	default:
+		a.goodbye(c)
+	}
 }
 
 // nudge pings while the end of our substreams is awaited: a node of 1.0.0-rc.5

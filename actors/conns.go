@@ -108,7 +108,7 @@ func (a *conns) reconcile(c actor.Context) {
 	for id, ref := range a.env.Connections.Clear() {
 		why := CloseReason{Code: CloseCrashed, By: "us"}
 		a.env.Closed.Add(ClosedConn{ref.over(), supervisor.Now(c), why})
-		a.env.settleAccount(id, false)
+		a.env.settleAccounts(id, false)
 		supervisor.Publish(c, PeerDisconnected{ref.Peer, ref, why})
 	}
 }
@@ -202,11 +202,11 @@ func (a *conns) carry(c actor.Context, acts []connpool.Act[*ConnRef], why CloseR
 		switch act.Verb {
 		case connpool.Announce:
 			a.env.Connections.Set(ref.Peer, ref)
-			a.env.settleAccount(ref.Peer, true)
+			a.env.settleAccounts(ref.Peer, true)
 			supervisor.Publish(c, PeerConnected{ref.Peer, ref})
 		case connpool.Withdraw:
 			a.env.Connections.Delete(ref.Peer)
-			a.env.settleAccount(ref.Peer, false)
+			a.env.settleAccounts(ref.Peer, false)
 			supervisor.Publish(c, PeerDisconnected{ref.Peer, ref, why})
 		case connpool.Retire:
 			ref.retire()

@@ -17,8 +17,9 @@
 //	├── dialer            whom to dial and when
 //	├── connectivity      status, wanted peers, bans
 //	├── services          protocol table
-//	│   └── messaging
-//	│       └── <id>      messages from and to one peer
+//	│   ├── messaging     the DHT's messages, or plain ones without the DHT
+//	│   │   └── <id>      messages from and to one peer
+//	│   └── plain         plain messages beside the DHT's; as messaging
 //	├── extensions        the user's actors
 //	└── listeners
 //	    └── 0 … n

@@ -2,8 +2,10 @@ package actors
 
 import (
 	"bytes"
+	"encoding/binary"
 	"log/slog"
 	"net/netip"
+	"strconv"
 	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
@@ -31,20 +33,21 @@ type Env struct {
 	Key  identity.PublicKey
 
 	// PIDs of the actors whose place in the tree is fixed; Node is the topmost.
-	Node, Peers, Conns, Dialer, Connectivity, Services, Messaging, Extensions, LivenessActor *actor.PID
-	RPCServer, RPCClient                                                                     *actor.PID
+	Node, Peers, Conns, Dialer, Connectivity, Services, Extensions, LivenessActor *actor.PID
+	RPCServer, RPCClient                                                          *actor.PID
+
+	// Plain carries plain messages; nil when there are none, because the DHT has
+	// the profile's messaging protocol and Settings.PlainID names no other.
+	Plain *Messaging
+	// DHTMessaging carries the DHT's; nil without Settings.DHT.
+	DHTMessaging *Messaging
 
 	// Connections is the connection directory. Written by conns.
 	Connections view.Map[identity.NodeID, *ConnRef]
-	// Sessions is the messaging directory. Written by messaging.
-	Sessions view.Map[identity.NodeID, Messenger]
 	// Protocols says who handles inbound substreams. Written by services.
 	Protocols view.Map[protocol.ID, *actor.PID]
 	// Local is our own identity message. Written by services.
 	Local view.Gate[identify.Message]
-	// Handler hears plain messages; without one the messaging protocol is not
-	// offered. Written by extensions.
-	Handler view.Gate[*actor.PID]
 	// StoreTrouble is open while the peer store cannot be written. Written by
 	// peers.
 	StoreTrouble view.Gate[StoreTroubled]
@@ -70,7 +73,7 @@ type Env struct {
 	Choices view.Ring[connpool.Choice]
 
 	budgets       credit.NodeBudgets
-	accounts      accounts
+	shards        []*actor.PID // of the DHT's inbound chain
 	ids           ids
 	registrations registrations
 	wishes        wishes
@@ -132,6 +135,24 @@ type Settings struct {
 	Allow        []identity.NodeID // never banned
 
 	RPC RPCSettings
+
+	// DHT, unless it is nil, gives the profile's messaging protocol to the DHT.
+	// Plain messages then have the protocol PlainID; "": there are none.
+	DHT     *DHTSettings
+	PlainID protocol.ID
+}
+
+// DHTSettings are the limits of the DHT.
+type DHTSettings struct {
+	Shards        int // actors that share the inbound chain; at least 1
+	Occurrences   int // how often a message may come
+	DedupCapacity int // hashes of messages that are remembered
+	SendPace      int // messages to a foreign peer in any 60 s
+	FloodLimit    int // messages of a peer in 60 s
+	Broadcast     int // nodes of a broadcast
+	Propagation   int // nodes that a propagated message is passed on to
+	Neighbours    int // nodes that are neighbours
+	NoForwarding  bool
 }
 
 // NewEnv derives the rest of an Env from its settings.
@@ -147,7 +168,8 @@ func NewEnv(s Settings) *Env {
 	e.Node = s.System.NewLocalPID(s.Root + "/node")
 	e.Peers, e.Conns, e.Dialer = at("peers"), at("conns"), at("dialer")
 	e.Connectivity, e.Services = at("connectivity"), at("services")
-	e.Messaging, e.Extensions = at("services/messaging"), at("extensions")
+	e.Extensions = at("extensions")
+	e.wireMessaging(at)
 	e.RPCServer, e.RPCClient = at("services/rpc"), at("services/rpc-client")
 	e.budgets = credit.NewNodeBudgets(s.NodeCredit)
 	e.Closed.Limit = 256
@@ -157,6 +179,30 @@ func NewEnv(s Settings) *Env {
 	e.probes.o = s.Liveness
 	e.LivenessActor = at("liveness")
 	return e
+}
+
+// wireMessaging decides what the messaging protocols carry.
+func (e *Env) wireMessaging(at func(path string) *actor.PID) {
+	main := at("services/messaging")
+	if e.DHT == nil {
+		e.Plain = newMessaging(e, e.Profile.MessagingID, main, "messaging")
+		return
+	}
+	e.DHTMessaging = newMessaging(e, e.Profile.MessagingID, main, "dht")
+	e.DHTMessaging.frames = true
+	for i := range max(1, e.DHT.Shards) {
+		e.shards = append(e.shards, at("dht/inbound-"+strconv.Itoa(i)))
+	}
+	if e.PlainID != "" {
+		e.Plain = newMessaging(e, e.PlainID, at("services/plain"), "messaging")
+	}
+}
+
+// Inbound returns the actor that hears the frames of a peer: always the same
+// one, node/dht/inbound-<i>, which keeps them in order. Only with the DHT on.
+func (e *Env) Inbound(peer identity.NodeID) *actor.PID {
+	h := binary.LittleEndian.Uint64(peer[len(peer)-8:]) // a node id is a hash
+	return e.shards[h%uint64(len(e.shards))]
 }
 
 // NewID returns a number that is unique in the node's life.
@@ -175,7 +221,19 @@ func (e *Env) allowed(peer identity.NodeID) bool {
 
 // used reports whether a connection is not idle: a call runs on it, or it has
 // more substreams than idle ones have.
-func (e *Env) used(ref *ConnRef) bool { return ref.Calling() || ref.NumStreams() > e.Reap.Idle() }
+func (e *Env) used(ref *ConnRef) bool { return ref.Calling() || e.streams(ref) > e.Reap.Idle() }
+
+// streams is how many substreams a connection has, one messaging protocol's
+// included: the limits of idle connections know of one.
+func (e *Env) streams(ref *ConnRef) int {
+	n := ref.NumStreams()
+	for i, m := range e.messagings() {
+		if _, ok := m.Sessions.Get(ref.Peer); ok && i > 0 {
+			n -= 2 // one each way
+		}
+	}
+	return max(0, n)
+}
 
 // banned reports an active ban of the peer as ErrBanned. One of a peer that is
 // allowed is none, also in the moment before it is lifted.

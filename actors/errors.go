@@ -23,6 +23,7 @@ var (
 	ErrNameTaken        = errors.New("actors: another actor has this name; choose another one")
 	ErrBadName          = errors.New("actors: the name of an actor is 1 to 50 characters a-z 0-9 . _ -")
 	ErrProtocolTaken    = errors.New("actors: another actor is registered for this protocol; unregister it first")
+	ErrMessagingTaken   = errors.New("actors: the DHT has the messaging protocol; set PlainID to an id of its own for plain messages")
 	ErrTooManyProtocols = errors.New("actors: 20 protocols are registered, and peers accept no more; unregister one first")
 	ErrNotRegistered    = errors.New("actors: no actor is registered for this protocol")
 	ErrStoreFailed      = errors.New("actors: peer store cannot be written")

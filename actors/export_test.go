@@ -4,9 +4,9 @@ import "github.com/gamelan-p2p/gamelan/transport/mux"
 
 // Accounts is how many peers have an account for what is sent to them.
 func (e *Env) Accounts() int {
-	e.accounts.mu.Lock()
-	defer e.accounts.mu.Unlock()
-	return len(e.accounts.byPeer)
+	e.Plain.accounts.mu.Lock()
+	defer e.Plain.accounts.mu.Unlock()
+	return len(e.Plain.accounts.byPeer)
 }
 
 // Session is the session of a live connection.

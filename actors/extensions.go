@@ -142,7 +142,10 @@ func (x *extensions) check(m *Register) error {
 	}
 	if id == "" {
 		m.Name = handlerName
-		if x.byName(handlerName) != nil {
+		switch {
+		case x.env.Plain == nil:
+			return ErrMessagingTaken
+		case x.byName(handlerName) != nil:
 			return fmt.Errorf("%w: plain messages", ErrProtocolTaken)
 		}
 		return nil
@@ -150,8 +153,11 @@ func (x *extensions) check(m *Register) error {
 	if err := id.Validate(); err != nil {
 		return err
 	}
+	if m := x.env.DHTMessaging; m != nil && id == m.ID {
+		return fmt.Errorf("%w: %q is the DHT's; choose another id", ErrProtocolTaken, string(id))
+	}
 	for _, reg := range x.env.registrations.list {
-		if reg.ID == id {
+		if reg.ID == id || reg.plain() && id == x.env.Plain.ID {
 			return fmt.Errorf("%w: %q", ErrProtocolTaken, string(id))
 		}
 	}
@@ -175,6 +181,9 @@ func (x *extensions) checkActor(m *Register) error {
 
 // protocols counts what is, or may be, in the protocol table.
 func (x *extensions) protocols() (n int) {
+	if x.env.DHTMessaging != nil {
+		n++
+	}
 	for _, reg := range x.env.registrations.list {
 		if reg.Actor == "" {
 			n++
@@ -228,7 +237,7 @@ func (x *extensions) spawn(c actor.Context, reg *registration) {
 	reg.alive, reg.failed = true, false
 	reg.pid = supervisor.Spawn(c, supervisor.Spec{Name: reg.Name, Kind: kind, New: reg.New, Alarm: handlerAlarm})
 	if reg.plain() {
-		x.env.Handler.Open(reg.pid)
+		x.env.Plain.Handler.Open(reg.pid)
 	}
 	x.offer(c, reg)
 }
@@ -246,7 +255,7 @@ func (x *extensions) offer(c actor.Context, reg *registration) {
 	x.asking[token] = reg
 	add := AddProtocol{Token: token, ID: reg.ID, PID: reg.pid}
 	if reg.ID == "" {
-		add.ID, add.PID = x.env.Profile.MessagingID, x.env.Messaging
+		add.ID, add.PID = x.env.Plain.ID, x.env.Plain.PID
 	}
 	c.Request(x.env.Services, add)
 }
@@ -309,8 +318,8 @@ func (x *extensions) withdraw(c actor.Context, reg *registration) {
 		return
 	}
 	if reg.ID == "" {
-		x.env.Handler.Close()
-		c.Request(x.env.Services, RemoveProtocol{ID: x.env.Profile.MessagingID, PID: x.env.Messaging})
+		x.env.Plain.Handler.Close()
+		c.Request(x.env.Services, RemoveProtocol{ID: x.env.Plain.ID, PID: x.env.Plain.PID})
 		return
 	}
 	c.Request(x.env.Services, RemoveProtocol{ID: reg.ID, PID: reg.pid})
@@ -332,7 +341,7 @@ func (x *extensions) failed(c actor.Context, m supervisor.ChildFailed) {
 		return
 	}
 	if reg.plain() {
-		x.env.Handler.Close()
+		x.env.Plain.Handler.Close()
 	} else {
 		x.withdraw(c, reg)
 	}

@@ -233,7 +233,7 @@ func (e *Env) Live() []connpool.Live {
 		_, held := e.Owners.Get(peer)
 		live = append(live, connpool.Live{
 			Peer: peer, Conn: ref.ID, Outbound: ref.Direction == protocol.Outbound, Node: ref.Features.IsNode(),
-			Since: ref.Since, Streams: ref.NumStreams(), Stalled: ref.Stalled(), Held: held || ref.Calling(),
+			Since: ref.Since, Streams: e.streams(ref), Stalled: ref.Stalled(), Held: held || ref.Calling(),
 		})
 	}
 	return live

@@ -22,9 +22,10 @@ import (
 // the peer at a time. A newer one takes over once the whole frames that had
 // arrived on the older are delivered (V14).
 type inbox struct {
-	env     *Env
-	peer    identity.NodeID
-	account *credit.Account
+	env      *Env
+	protocol *Messaging
+	peer     identity.NodeID
+	account  *credit.Account
 
 	reading  *inStream // has a task, or rests
 	queue    []*inStream
@@ -79,9 +80,9 @@ var longAgo = time.Unix(1, 0)
 
 var errSuperseded = errors.New("actors: a newer substream has taken over")
 
-func (b *inbox) start(env *Env, peer identity.NodeID) {
-	b.env, b.peer = env, peer
-	b.account = env.budgets.Inbound.Account(env.PeerCredit)
+func (b *inbox) start(m *Messaging, peer identity.NodeID) {
+	b.env, b.protocol, b.peer = m.env, m, peer
+	b.account = b.env.budgets.Inbound.Account(b.env.PeerCredit)
 }
 
 func (b *inbox) opened(c actor.Context, m SubstreamOpened) {
@@ -443,22 +444,26 @@ func (r *reader) received(body []byte) {
 	r.leases = r.leases[1:]
 	l.account, l.n = r.box.account, len(body)
 	r.owes = false // the lease does from now on
+	if r.box.protocol.frames {
+		r.whole = append(r.whole, Frame{
+			Peer: r.box.peer, Key: r.key, Conn: r.in.conn.ID, Body: body, lease: l,
+		})
+		return
+	}
 	r.whole = append(r.whole, Received{
 		From: r.key, Peer: r.box.peer, Conn: r.in.conn.ID, Body: body, lease: l,
 	})
 }
 
-// deliver hands the handler what was read whole, before anything is waited for.
+// deliver hands whoever hears it what was read whole, before anything is waited
+// for.
 func (r *reader) deliver(ctx context.Context) error {
 	if len(r.whole) == 0 {
 		return nil
 	}
-	handler, ok := r.box.env.Handler.Get()
-	if !ok {
-		var err error
-		if handler, err = r.box.env.Handler.Wait(ctx); err != nil {
-			return err
-		}
+	handler, err := r.box.protocol.hears(ctx, r.box.peer)
+	if err != nil {
+		return err
 	}
 	r.box.received.Add(uint64(len(r.whole)))
 	r.box.env.System.Root.Send(handler, &r.whole)

@@ -106,23 +106,53 @@ func TestOutcomesInOrder(t *testing.T) {
 func TestAccountOfASession(t *testing.T) {
 	e := &Env{budgets: credit.NewNodeBudgets(1 << 20)}
 	e.PeerCredit = 1 << 16
+	e.Plain = newMessaging(e, "", nil, "")
+	all := &e.Plain.accounts
 	peer := identity.NodeID{1}
-	pinned := e.pinAccount(peer)
-	e.dropAccount(peer)
-	if e.outbound(peer) != pinned {
+	pinned := all.pin(peer)
+	all.drop(peer)
+	if all.of(peer) != pinned {
 		t.Error("got another account than the session has, want the same")
 	}
-	e.unpinAccount(peer)
+	all.unpin(peer)
 	if got := e.Accounts(); got != 0 {
 		t.Errorf("got %d accounts after the session, want none", got)
 	}
-	e.unpinAccount(peer) // of an incarnation that is over
-	pinned = e.pinAccount(peer)
+	all.unpin(peer) // of an incarnation that is over
+	pinned = all.pin(peer)
 	if !pinned.TryTake(1) {
 		t.Fatal("got no credit, want some")
 	}
-	e.unpinAccount(peer)
-	if e.outbound(peer) != pinned {
+	all.unpin(peer)
+	if all.of(peer) != pinned {
 		t.Error("got another account while credit is held, want the same")
+	}
+}
+
+// TestAccountsFollowTheConnection: what is sent to a peer, on either messaging
+// protocol, counts against the budget of connected peers while it is one.
+func TestAccountsFollowTheConnection(t *testing.T) {
+	e := &Env{budgets: credit.NewNodeBudgets(1 << 20)}
+	e.PeerCredit = 1 << 16
+	e.Plain, e.DHTMessaging = newMessaging(e, "plain", nil, ""), newMessaging(e, "dht", nil, "")
+	peer := identity.NodeID{1}
+	for _, m := range e.messagings() {
+		if !m.accounts.of(peer).TryTake(1000) {
+			t.Fatal("got no credit")
+		}
+	}
+	held := 2 * credit.Cost(1000)
+	for _, connected := range []bool{true, false} {
+		e.settleAccounts(peer, connected)
+		want := held
+		if connected {
+			want = 0
+		}
+		if got := e.budgets.Unconnected.Used(); got != want {
+			t.Errorf("connected %v: got %d bytes of the budget of the others, want %d", connected, got, want)
+		}
+		if got := e.budgets.Outbound.Used(); got != held {
+			t.Errorf("connected %v: got %d bytes in all, want %d", connected, got, held)
+		}
 	}
 }

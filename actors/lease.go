@@ -15,12 +15,17 @@ type lease struct {
 
 const (
 	leased uint32 = iota
+	passed        // on to another message
 	kept
 	paidBack
 )
 
-func (l *lease) finish() {
-	if l != nil && l.state.CompareAndSwap(leased, paidBack) {
+func (l *lease) finish() { l.finishIn(leased) }
+
+// finishIn gives the credit back if the lease is in this state: whose Receive
+// has returned may have passed it on.
+func (l *lease) finishIn(state uint32) {
+	if l != nil && l.state.CompareAndSwap(state, paidBack) {
 		l.account.Return(l.n)
 	}
 }
@@ -31,10 +36,29 @@ func (l *lease) discard() {
 	}
 }
 
-func (l *lease) keep() func() {
+func (l *lease) keep() func() { return l.keepIn(leased) }
+
+func (l *lease) keepIn(state uint32) func() {
 	if l == nil {
 		return func() {}
 	}
-	l.state.CompareAndSwap(leased, kept)
+	l.state.CompareAndSwap(state, kept)
 	return l.discard
 }
+
+func (l *lease) pass() {
+	if l != nil {
+		l.state.CompareAndSwap(leased, passed)
+	}
+}
+
+// passedLease is a lease in the hands of the message that it was passed on to.
+type passedLease struct {
+	l      *lease
+	source Origin
+}
+
+func (p passedLease) Finish()             { p.l.finishIn(passed) }
+func (p passedLease) Discard()            { p.l.discard() }
+func (p passedLease) Keep() (done func()) { return p.l.keepIn(passed) }
+func (p passedLease) Source() any         { return p.source }

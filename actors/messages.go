@@ -8,6 +8,7 @@ import (
 	"github.com/asynkron/protoactor-go/actor"
 	ma "github.com/multiformats/go-multiaddr"
 
+	"github.com/gamelan-p2p/gamelan/dht"
 	"github.com/gamelan-p2p/gamelan/identity"
 	"github.com/gamelan-p2p/gamelan/peerstore"
 	"github.com/gamelan-p2p/gamelan/protocol"
@@ -666,8 +667,8 @@ type ProtocolFailed struct {
 	Err  error
 }
 
-// SendBody is the message form of a send, for actors. Send it to the messaging
-// actor, or shorter to the session itself through [Env.Enqueue]. Reply: Sent.
+// SendBody is the message form of a send, for actors. Send it to the actor of a
+// [Messaging], or shorter to the session itself through [Env.Enqueue]. Reply: Sent.
 // It never waits: without credit it ends Failed(overloaded).
 type SendBody struct {
 	ID     uint64 // yours; Sent repeats it
@@ -714,6 +715,36 @@ func (m Received) Source() any { return Origin{m.Peer, m.Conn} }
 // for handlers that pass the body on to slow work. Release may be called from
 // any goroutine, more than once.
 func (m Received) Keep() (release func()) { return m.lease.keep() }
+
+// Frame is one message of a peer on the DHT's messaging protocol, as the inbound
+// chain hears it: an envelope. Its credit goes back when Receive returns, unless
+// it went on with another message.
+type Frame struct {
+	Peer identity.NodeID
+	Key  identity.PublicKey
+	Conn uint64
+	Body []byte
+
+	lease *lease
+}
+
+// Finish gives the credit back, if it did not go on; the mailbox calls it when
+// Receive has returned.
+func (m Frame) Finish() { m.lease.finish() }
+
+// Discard gives the credit of a frame back that nobody handled.
+func (m Frame) Discard() { m.lease.discard() }
+
+// Source makes a panic on it count against the peer.
+func (m Frame) Source() any { return Origin{m.Peer, m.Conn} }
+
+// pass hands the credit on to another message, which from now on says when it
+// goes back: the end of Receive is not the frame's end any more. A panic later
+// in the same turn discards the frame, and with it the credit.
+func (m Frame) pass() dht.Lease {
+	m.lease.pass()
+	return passedLease{m.lease, Origin{m.Peer, m.Conn}}
+}
 
 // ids hands out numbers that are unique in the node's life.
 type ids struct{ last atomic.Uint64 }

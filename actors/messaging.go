@@ -1,7 +1,6 @@
 package actors
 
 import (
-	"context"
 	"fmt"
 	"sync/atomic"
 	"time"
@@ -17,7 +16,7 @@ import (
 
 // Enqueue is one message on its way to a messaging session, with the credit it
 // holds. Whatever happens to it, it ends in exactly one Sent to its reply
-// address. [Env.SendFrom], [Env.Enqueue] and [Env.Send] make it.
+// address. [Messaging.SendFrom], [Messaging.Enqueue] and [Messaging.Send] make it.
 type Enqueue struct {
 	id      uint64 // with reply the sender's, repeated in Sent; with done that for Withdraw
 	body    []byte
@@ -135,100 +134,15 @@ func (m *Enqueue) arrived() {
 	}
 }
 
-// enqueue sends a message that holds its credit to the peer's session, or
-// through messaging when there is none yet, or when an earlier message is still
-// on that way.
-func (e *Env) enqueue(m *Enqueue, session *actor.PID) {
-	if session != nil && m.account.detour.Load() == 0 {
-		e.System.Root.Send(session, m)
-		return
-	}
-	m.detour.Store(true)
-	m.account.detour.Add(1)
-	e.System.Root.Send(e.Messaging, m)
-}
-
-// SendFrom sends a message on behalf of an actor in its turn, which hears Sent.
-// It is otherwise as Enqueue.
-func (e *Env) SendFrom(c actor.Context, m SendBody) {
-	q := e.newEnqueue(m, c.Self())
-	q.ours = supervisor.Spawned(c)
-	e.accept(q)
-}
-
-// Enqueue sends a message on behalf of an actor, straight to the peer's
-// session. It never waits: without credit the outcome is Failed(overloaded).
-// reply hears Sent.
-func (e *Env) Enqueue(m SendBody, reply *actor.PID) { e.accept(e.newEnqueue(m, reply)) }
-
-func (e *Env) accept(q *Enqueue) {
-	if len(q.body) > e.Profile.Limits.MessageBody {
-		q.settle(protocol.Outcome{Kind: protocol.Failed, Reason: protocol.TooLong})
-		return
-	}
-	session, ok := e.Sessions.Get(q.peer)
-	if !ok {
-		session.account = e.outbound(q.peer)
-	}
-	if q.account = session.account; q.account.TryTake(len(q.body)) {
-		e.enqueue(q, session.PID)
-		return
-	}
-	q.account = nil
-	e.dropAccount(q.peer)
-	q.settle(protocol.Outcome{Kind: protocol.Failed, Reason: protocol.Overloaded})
-}
-
-// Send sends a message on behalf of a caller outside the tree. It waits for
-// credit until ctx ends; the error is ctx's then, and the message was not
-// accepted. After that done is called exactly once; it must not block. The
-// serial is for Withdraw.
-func (e *Env) Send(ctx context.Context, m SendBody, done func(protocol.Outcome)) (serial uint64, err error) {
-	m.ID = e.NewID()
-	q := e.newEnqueue(m, nil)
-	q.done = done
-	if len(m.Body) > e.Profile.Limits.MessageBody {
-		q.settle(protocol.Outcome{Kind: protocol.Failed, Reason: protocol.TooLong})
-		return q.id, nil
-	}
-	session, ok := e.Sessions.Get(m.Peer)
-	if !ok {
-		session.account = e.outbound(m.Peer)
-	}
-	account := session.account
-	if !account.TryTake(len(m.Body)) { // else the session is still as new as need be
-		if err := account.Take(ctx, len(m.Body)); err != nil {
-			e.dropAccount(m.Peer)
-			return 0, err
-		}
-		session, _ = e.Sessions.Get(m.Peer)
-	}
-	q.account = account
-	e.enqueue(q, session.PID)
-	return q.id, nil
-}
-
-// Withdraw says that the sender of a message waits no longer. If it was not
-// written yet it fails; else it is in doubt.
-func (e *Env) Withdraw(peer identity.NodeID, serial uint64) {
-	e.System.Root.Send(e.Messaging, withdraw{serial, peer})
-}
-
-func (e *Env) newEnqueue(m SendBody, reply *actor.PID) *Enqueue {
-	return &Enqueue{
-		id: m.ID, peer: m.Peer, body: m.Body, resend: m.Resend,
-		reply: reply, system: e.System,
-	}
-}
-
-// messengers is the messaging actor: it has one session per peer with traffic and hands it what comes in
-// for that peer.
+// messengers is the actor of one messaging protocol: it has one session per peer with traffic and hands it
+// what comes in for that peer.
 //
 // In: SubstreamOpened, Enqueue and SendBody (the first for a peer), retired.
 // Out: passes on. A restart loses the sessions; what they held ends InDoubt or
 // Failed.
 type messengers struct {
 	env      *Env
+	protocol *Messaging
 	leaving  map[identity.NodeID]*held // sessions that are stopping
 	draining *drain
 }
@@ -240,8 +154,8 @@ type held struct {
 	withdrawn []withdraw // of these, to be passed on after them
 }
 
-func newMessaging(env *Env) actor.Actor {
-	return &messengers{env: env, leaving: make(map[identity.NodeID]*held)}
+func newMessengers(m *Messaging) actor.Actor {
+	return &messengers{env: m.env, protocol: m, leaving: make(map[identity.NodeID]*held)}
 }
 
 type (
@@ -273,14 +187,14 @@ func (a *messengers) Receive(c actor.Context) {
 	case *Enqueue:
 		a.pass(c, m.peer, m)
 	case SendBody:
-		a.env.Enqueue(m, c.Sender())
+		a.protocol.Enqueue(m, c.Sender())
 	case SubstreamOpened:
 		a.pass(c, m.Peer, m)
 	case withdraw:
 		a.withdraw(c, m)
 	case retired:
 		a.leaving[m.peer] = &held{}
-		a.env.Sessions.Delete(m.peer)
+		a.protocol.Sessions.Delete(m.peer)
 		supervisor.After(c, retireGrace, stopRetired(m))
 	case returned:
 		if w, ok := m.msg.(withdraw); ok {
@@ -306,11 +220,11 @@ func (a *messengers) Receive(c actor.Context) {
 }
 
 func (a *messengers) clear() error {
-	for peer := range a.env.Sessions.Clear() {
-		a.env.unpinAccount(peer)
+	for peer := range a.protocol.Sessions.Clear() {
+		a.protocol.accounts.unpin(peer)
 	}
 	for peer, h := range a.leaving {
-		a.env.unpinAccount(peer)
+		a.protocol.accounts.unpin(peer)
 		for _, m := range append(h.returned, h.waiting...) {
 			returned{msg: m}.Discard()
 		}
@@ -334,7 +248,7 @@ func (a *messengers) pass(c actor.Context, peer identity.NodeID, m any) {
 		h.waiting = append(h.waiting, m)
 		return
 	}
-	session, ok := a.env.Sessions.Get(peer)
+	session, ok := a.protocol.Sessions.Get(peer)
 	if !ok {
 		session = a.spawn(c, peer)
 	}
@@ -348,7 +262,7 @@ func (a *messengers) pass(c actor.Context, peer identity.NodeID, m any) {
 func (a *messengers) withdraw(c actor.Context, m withdraw) {
 	if h, ok := a.leaving[m.Peer]; ok {
 		h.withdrawn = append(h.withdrawn, m)
-	} else if session, ok := a.env.Sessions.Get(m.Peer); ok {
+	} else if session, ok := a.protocol.Sessions.Get(m.Peer); ok {
 		c.Send(session.PID, m)
 	}
 }
@@ -356,12 +270,12 @@ func (a *messengers) withdraw(c actor.Context, m withdraw) {
 func (a *messengers) spawn(c actor.Context, peer identity.NodeID) Messenger {
 	pid := supervisor.Spawn(c, supervisor.Spec{
 		Name: peer.String(), Kind: "messagingSession",
-		New:    func() actor.Actor { return NewSession(a.env, peer) },
+		New:    func() actor.Actor { return NewSession(a.protocol, peer) },
 		Alarm:  a.env.sessionAlarm(),
 		Drains: true,
 	})
-	session := Messenger{PID: pid, account: a.env.pinAccount(peer)}
-	a.env.Sessions.Set(peer, session)
+	session := Messenger{PID: pid, account: a.protocol.accounts.pin(peer)}
+	a.protocol.Sessions.Set(peer, session)
 	return session
 }
 
@@ -375,10 +289,10 @@ func (a *messengers) terminated(c actor.Context, who *actor.PID) {
 	h, leaving := a.leaving[peer]
 	delete(a.leaving, peer)
 	if !leaving {
-		a.env.Sessions.Delete(peer)
+		a.protocol.Sessions.Delete(peer)
 		h = &held{}
 	}
-	a.env.unpinAccount(peer)
+	a.protocol.accounts.unpin(peer)
 	for _, m := range h.returned {
 		a.pass(c, peer, m)
 	}
@@ -402,10 +316,10 @@ func nameOf(pid *actor.PID) string {
 
 func (a *messengers) drain(c actor.Context, m supervisor.Drain) {
 	a.draining = newDrain(c.Sender())
-	for _, session := range a.env.Sessions.All() {
+	for _, session := range a.protocol.Sessions.All() {
 		a.draining.ask(c, session.PID, m)
 	}
 	a.draining.drained(c, c.Self())
 }
 
-func (a *messengers) String() string { return fmt.Sprintf("%d sessions", a.env.Sessions.Len()) }
+func (a *messengers) String() string { return fmt.Sprintf("%d sessions", a.protocol.Sessions.Len()) }

@@ -24,8 +24,8 @@ type services struct {
 	env *Env
 }
 
-// ServicesStarted is published when the protocol table is empty and waits to be
-// filled.
+// ServicesStarted is published when the protocol table has nothing but the DHT's
+// messaging protocol, if there is one, and waits to be filled.
 type ServicesStarted struct{}
 
 // NewServices makes the actor that owns the protocol table.
@@ -35,14 +35,19 @@ func (s *services) Receive(c actor.Context) {
 	switch m := c.Message().(type) {
 	case *actor.Started:
 		s.env.Protocols.Clear()
+		if m := s.env.DHTMessaging; m != nil { // nobody registers it
+			s.env.Protocols.Set(m.ID, m.PID)
+		}
 		s.announce()
-		supervisor.Spawn(c, supervisor.Spec{
-			Name: "messaging", Kind: "messaging",
-			New:      func() actor.Actor { return newMessaging(s.env) },
-			Children: supervisor.Policy{Action: supervisor.Temporary},
-			Alarm:    handlerAlarm,
-			Drains:   true,
-		})
+		for _, m := range s.env.messagings() {
+			supervisor.Spawn(c, supervisor.Spec{
+				Name: nameOf(m.PID), Kind: "messaging",
+				New:      func() actor.Actor { return newMessengers(m) },
+				Children: supervisor.Policy{Action: supervisor.Temporary},
+				Alarm:    handlerAlarm,
+				Drains:   true,
+			})
+		}
 		supervisor.Spawn(c, supervisor.Spec{
 			Name: "rpc", Kind: "rpc",
 			New:      func() actor.Actor { return newRPCServer(s.env) },

@@ -18,17 +18,18 @@ import (
 	"github.com/gamelan-p2p/gamelan/transport/upgrade"
 )
 
-// session carries the messages from and to one peer. It writes on one substream
+// session carries the messages of one protocol from and to one peer. It writes on one substream
 // of ours and reads from one of theirs, on which it never writes. What is to be
 // done next with the messages to the peer is decided by messaging.Outbox.
 //
 // In: Enqueue, SubstreamOpened, PeerDialed, WritesConfirmed. Out: Sent,
-// Received (from the reader task), DialPeer, OpenSubstream, ConfirmWrites,
+// Received or Frame (from the reader task), DialPeer, OpenSubstream, ConfirmWrites,
 // PeerViolated, CloseConn. It never restarts: its open sends end InDoubt or
 // Failed with it.
 type session struct {
-	env  *Env
-	peer identity.NodeID
+	env      *Env
+	protocol *Messaging
+	peer     identity.NodeID
 
 	out      *messaging.Outbox[*Enqueue]
 	dialing  uint64 // token of the DialPeer or OpenSubstream under way
@@ -89,11 +90,12 @@ type (
 	finTimeout struct{ gen uint64 }
 )
 
-// NewSession makes the actor that carries the messages from and to one peer.
-func NewSession(env *Env, peer identity.NodeID) actor.Actor {
+// NewSession makes the actor that carries the messages of one protocol from and
+// to one peer.
+func NewSession(m *Messaging, peer identity.NodeID) actor.Actor {
 	return &session{
-		env: env, peer: peer,
-		out: messaging.NewOutbox[*Enqueue](messaging.Options{MaxBody: env.Profile.Limits.MessageBody}),
+		env: m.env, protocol: m, peer: peer,
+		out: messaging.NewOutbox[*Enqueue](messaging.Options{MaxBody: m.env.Profile.Limits.MessageBody}),
 	}
 }
 
@@ -101,7 +103,7 @@ func (s *session) Receive(c actor.Context) {
 	switch m := c.Message().(type) {
 	case *actor.Started:
 		supervisor.Own(c, closerFunc(s.abandon))
-		s.in.start(s.env, s.peer)
+		s.in.start(s.protocol, s.peer)
 		s.checkIdle(c)
 	case *Enqueue:
 		s.enqueue(c, m)
@@ -122,7 +124,7 @@ func (s *session) Receive(c actor.Context) {
 		case m.Direction == protocol.Outbound:
 			s.opened(c, m)
 		case s.retired:
-			c.Send(s.env.Messaging, returned{s.peer, m}) // it starts a new session
+			c.Send(s.protocol.PID, returned{s.peer, m}) // it starts a new session
 		default:
 			s.touched()
 			s.in.opened(c, m)
@@ -142,7 +144,7 @@ func (s *session) Receive(c actor.Context) {
 		s.do(c, s.out.Due(supervisor.Now(c)))
 	case withdraw:
 		if s.retired { // so was what it is about
-			c.Send(s.env.Messaging, returned{s.peer, m})
+			c.Send(s.protocol.PID, returned{s.peer, m})
 			return
 		}
 		s.do(c, s.out.Withdrawn(supervisor.Now(c), m.ID))
@@ -179,7 +181,7 @@ var errNoAnswer = errors.New("actors: no answer in time")
 func (s *session) enqueue(c actor.Context, m *Enqueue) {
 	switch {
 	case s.retired:
-		c.Send(s.env.Messaging, returned{s.peer, m}) // it starts a new session
+		c.Send(s.protocol.PID, returned{s.peer, m}) // it starts a new session
 		return
 	case s.drain != nil:
 		m.settle(protocol.Outcome{Kind: protocol.Failed, Reason: protocol.Closed, Err: ErrClosing})
@@ -210,7 +212,7 @@ func (s *session) do(c actor.Context, f messaging.Effects[*Enqueue]) {
 	}
 	if f.Open {
 		s.dialing = s.env.NewID()
-		c.Send(s.conn.PID, NewOpenSubstream(s.env.System, s.dialing, c.Self(), s.env.Profile.MessagingID))
+		c.Send(s.conn.PID, NewOpenSubstream(s.env.System, s.dialing, c.Self(), s.protocol.ID))
 		supervisor.After(c, openLimit, openWait{s.dialing})
 	}
 	if !f.Wake.IsZero() {
@@ -252,7 +254,7 @@ func (s *session) dial(c actor.Context) {
 		return
 	}
 	s.asked = true
-	c.Send(s.env.Dialer, NewDialPeer(s.env.System, s.dialing, s.peer, c.Self(), "messaging"))
+	c.Send(s.env.Dialer, NewDialPeer(s.env.System, s.dialing, s.peer, c.Self(), s.protocol.by))
 	supervisor.After(c, dialLimit, dialWait{s.dialing})
 }
 
@@ -561,7 +563,7 @@ func (s *session) retire(c actor.Context) {
 	case s.retired || !s.idle():
 	case s.in.handled(): // else its credit would be forgotten
 		s.retired = true
-		c.Send(s.env.Messaging, retired{s.peer})
+		c.Send(s.protocol.PID, retired{s.peer})
 	default:
 		s.checkIdle(c)
 	}

@@ -144,7 +144,7 @@ func (c *console) run(cmd command) (ok any, err error) {
 		if err != nil {
 			return nil, err
 		}
-		pid, ok := c.node.Actors().Handler.Get()
+		pid, ok := c.node.Actors().Plain.Handler.Get()
 		if !ok {
 			return nil, errors.New("the node has no handler")
 		}

@@ -82,7 +82,7 @@ func handle(f receive) gamelan.Option {
 
 // tell sends a message to a node's own handler of plain messages.
 func tell(n *gamelan.Node, msg any) error {
-	pid, ok := n.Actors().Handler.Get()
+	pid, ok := n.Actors().Plain.Handler.Get()
 	if !ok {
 		return errors.New("the node has no handler")
 	}

@@ -86,7 +86,7 @@ func newFamily(ctx context.Context, peers int) (f *family, err error) {
 		handover := supervisor.Hand(ours, nil)
 		f.specs = append(f.specs,
 			f.spec(fmt.Sprintf("conn-%d", i), func() actor.Actor { return actors.NewConn(env, ref, handover) }),
-			f.spec(fmt.Sprintf("session-%d", i), func() actor.Actor { return actors.NewSession(env, peer) }))
+			f.spec(fmt.Sprintf("session-%d", i), func() actor.Actor { return actors.NewSession(env.Plain, peer) }))
 	}
 	return f, nil
 }

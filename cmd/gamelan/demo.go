@@ -271,7 +271,7 @@ const settleTimeout = 5 * time.Second
 func (c *conversation) settle(ctx context.Context) (demoPeer, error) {
 	env := c.to.node.Actors()
 	for end := time.Now().Add(settleTimeout); ; time.Sleep(10 * time.Millisecond) {
-		pid, err := env.Handler.Wait(ctx)
+		pid, err := env.Plain.Handler.Wait(ctx)
 		if err != nil {
 			return demoPeer{}, err
 		}

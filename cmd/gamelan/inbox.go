@@ -252,7 +252,7 @@ func (m inboxMessages) Subscribe(ctx context.Context) iter.Seq[inspect.Message] 
 	return func(yield func(inspect.Message) bool) {
 		taken := uint64(0)
 		defer func() {
-			if pid, ok := env.Handler.Get(); ok {
+			if pid, ok := env.Plain.Handler.Get(); ok {
 				env.System.Root.Send(pid, leave{id, taken})
 			}
 		}()
@@ -276,7 +276,7 @@ func (m inboxMessages) pull(ctx context.Context, p pull) ([]inspect.Message, err
 	env := m.node.Actors()
 	ctx, cancel := context.WithTimeout(ctx, pullAgain)
 	defer cancel()
-	pid, err := env.Handler.Wait(ctx)
+	pid, err := env.Plain.Handler.Wait(ctx)
 	if err != nil {
 		return nil, nil
 	}

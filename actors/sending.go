@@ -1,0 +1,182 @@
+package actors
+
+import (
+	"context"
+
+	"github.com/asynkron/protoactor-go/actor"
+
+	"github.com/gamelan-p2p/gamelan/identity"
+	"github.com/gamelan-p2p/gamelan/internal/view"
+	"github.com/gamelan-p2p/gamelan/protocol"
+	"github.com/gamelan-p2p/gamelan/supervisor"
+)
+
+// Messaging is one protocol of messages between neighbours. A node has one or
+// two: [Env.Plain] and [Env.DHTMessaging]. All its methods may be called from
+// any goroutine.
+type Messaging struct {
+	// ID is what peers know the protocol by, PID its actor.
+	ID  protocol.ID
+	PID *actor.PID
+	// Sessions is the directory of its sessions. Written by its actor.
+	Sessions view.Map[identity.NodeID, Messenger]
+	// Handler hears [Received]; without one nothing is read. Written by
+	// extensions. It stays closed where frames go to the DHT.
+	Handler view.Gate[*actor.PID]
+
+	env      *Env
+	by       string // who asks for its dials
+	accounts accounts
+	frames   bool // what is read is a Frame for the DHT
+}
+
+func newMessaging(e *Env, id protocol.ID, pid *actor.PID, by string) *Messaging {
+	m := &Messaging{ID: id, PID: pid, env: e, by: by}
+	m.accounts.env = e
+	return m
+}
+
+// messagings are the messaging protocols of the node.
+func (e *Env) messagings() []*Messaging {
+	all := make([]*Messaging, 0, 2)
+	for _, m := range []*Messaging{e.DHTMessaging, e.Plain} {
+		if m != nil {
+			all = append(all, m)
+		}
+	}
+	return all
+}
+
+// hears returns who hears what a peer sends. It waits while there is nobody.
+func (m *Messaging) hears(ctx context.Context, peer identity.NodeID) (*actor.PID, error) {
+	if m.frames {
+		return m.env.Inbound(peer), nil
+	}
+	if pid, ok := m.Handler.Get(); ok {
+		return pid, nil
+	}
+	return m.Handler.Wait(ctx)
+}
+
+// SendFrom sends a message on behalf of an actor in its turn, which hears Sent.
+// It is otherwise as Enqueue.
+func (m *Messaging) SendFrom(c actor.Context, b SendBody) {
+	q := m.env.newEnqueue(b, c.Self())
+	q.ours = supervisor.Spawned(c)
+	m.accept(q)
+}
+
+// Enqueue sends a message on behalf of an actor, straight to the peer's
+// session. It never waits: without credit the outcome is Failed(overloaded).
+// reply hears Sent.
+func (m *Messaging) Enqueue(b SendBody, reply *actor.PID) { m.accept(m.env.newEnqueue(b, reply)) }
+
+func (m *Messaging) accept(q *Enqueue) {
+	if len(q.body) > m.env.Profile.Limits.MessageBody {
+		q.settle(protocol.Outcome{Kind: protocol.Failed, Reason: protocol.TooLong})
+		return
+	}
+	session, ok := m.Sessions.Get(q.peer)
+	if !ok {
+		session.account = m.accounts.of(q.peer)
+	}
+	if q.account = session.account; q.account.TryTake(len(q.body)) {
+		m.pass(q, session.PID)
+		return
+	}
+	q.account = nil
+	m.accounts.drop(q.peer)
+	q.settle(protocol.Outcome{Kind: protocol.Failed, Reason: protocol.Overloaded})
+}
+
+// Send sends a message on behalf of a caller outside the tree. It waits for
+// credit until ctx ends; the error is ctx's then, and the message was not
+// accepted. After that done is called exactly once; it must not block. The
+// serial is for Withdraw.
+func (m *Messaging) Send(ctx context.Context, b SendBody, done func(protocol.Outcome)) (serial uint64, err error) {
+	b.ID = m.env.NewID()
+	q := m.env.newEnqueue(b, nil)
+	q.done = done
+	if len(b.Body) > m.env.Profile.Limits.MessageBody {
+		q.settle(protocol.Outcome{Kind: protocol.Failed, Reason: protocol.TooLong})
+		return q.id, nil
+	}
+	session, ok := m.Sessions.Get(b.Peer)
+	if !ok {
+		session.account = m.accounts.of(b.Peer)
+	}
+	account := session.account
+	if !account.TryTake(len(b.Body)) { // else the session is still as new as need be
+		if err := account.Take(ctx, len(b.Body)); err != nil {
+			m.accounts.drop(b.Peer)
+			return 0, err
+		}
+		session, _ = m.Sessions.Get(b.Peer)
+	}
+	q.account = account
+	m.pass(q, session.PID)
+	return q.id, nil
+}
+
+// pass hands a message that holds its credit to the peer's session, or to the
+// protocol's actor when there is none yet, or when an earlier message is still
+// on that way.
+func (m *Messaging) pass(q *Enqueue, session *actor.PID) {
+	if session != nil && q.account.detour.Load() == 0 {
+		m.env.System.Root.Send(session, q)
+		return
+	}
+	q.detour.Store(true)
+	q.account.detour.Add(1)
+	m.env.System.Root.Send(m.PID, q)
+}
+
+// Withdraw says that the sender of a message waits no longer. If it was not
+// written yet it fails; else it is in doubt.
+func (m *Messaging) Withdraw(peer identity.NodeID, serial uint64) {
+	m.env.System.Root.Send(m.PID, withdraw{serial, peer})
+}
+
+func (e *Env) newEnqueue(m SendBody, reply *actor.PID) *Enqueue {
+	return &Enqueue{
+		id: m.ID, peer: m.Peer, body: m.Body, resend: m.Resend,
+		reply: reply, system: e.System,
+	}
+}
+
+// notPlain is the outcome of a plain message where there are none.
+var notPlain = protocol.Outcome{Kind: protocol.Failed, Reason: protocol.Refused, Err: ErrMessagingTaken}
+
+// SendFrom is [Messaging.SendFrom] for a plain message.
+func (e *Env) SendFrom(c actor.Context, m SendBody) {
+	if e.Plain == nil {
+		e.newEnqueue(m, c.Self()).settle(notPlain)
+		return
+	}
+	e.Plain.SendFrom(c, m)
+}
+
+// Enqueue is [Messaging.Enqueue] for a plain message.
+func (e *Env) Enqueue(m SendBody, reply *actor.PID) {
+	if e.Plain == nil {
+		e.newEnqueue(m, reply).settle(notPlain)
+		return
+	}
+	e.Plain.Enqueue(m, reply)
+}
+
+// Send is [Messaging.Send] for a plain message. Where there are none the error
+// is ErrMessagingTaken.
+func (e *Env) Send(ctx context.Context, m SendBody, done func(protocol.Outcome)) (serial uint64, err error) {
+	if e.Plain == nil {
+		return 0, ErrMessagingTaken
+	}
+	return e.Plain.Send(ctx, m, done)
+}
+
+// Withdraw is [Messaging.Withdraw] for a plain message.
+func (e *Env) Withdraw(peer identity.NodeID, serial uint64) {
+	if e.Plain != nil {
+		e.Plain.Withdraw(peer, serial)
+	}
+}

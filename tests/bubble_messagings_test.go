@@ -1,0 +1,281 @@
+package tests
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strconv"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/asynkron/protoactor-go/actor"
+
+	"github.com/gamelan-p2p/gamelan"
+	"github.com/gamelan-p2p/gamelan/actors"
+	"github.com/gamelan-p2p/gamelan/gamelantest"
+	"github.com/gamelan-p2p/gamelan/identity"
+	"github.com/gamelan-p2p/gamelan/protocol"
+	"github.com/gamelan-p2p/gamelan/supervisor"
+	"github.com/gamelan-p2p/gamelan/transport/memory"
+)
+
+const plainID = "t-plain"
+
+// withDHT is the configuration of a node with both messaging protocols.
+func withDHT(shards int) gamelan.Config {
+	return gamelan.Config{DHT: &gamelan.DHTConfig{Shards: shards}, PlainID: plainID}
+}
+
+// shards stands in the place of a node's inbound chain: it remembers who has
+// heard which frames.
+type shards struct {
+	mu     sync.Mutex
+	frames map[string][]actors.Frame // by the path of the actor
+}
+
+type shard struct{ *shards }
+
+func (s shard) Receive(c actor.Context) {
+	if m, ok := c.Message().(actors.Frame); ok {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		s.frames[c.Self().Id] = append(s.frames[c.Self().Id], m)
+	}
+}
+
+// listenFor runs the shards of a node.
+func listenFor(t *testing.T, n *gamelantest.Node, count int) *shards {
+	t.Helper()
+	s := &shards{frames: make(map[string][]actors.Frame)}
+	var specs []supervisor.Spec
+	for i := range count {
+		specs = append(specs, supervisor.Spec{
+			Name: "inbound-" + strconv.Itoa(i), Kind: "shard", New: func() actor.Actor { return shard{s} },
+		})
+	}
+	group := supervisor.Spec{Name: "dht", Kind: "group", New: supervisor.Group(specs...)}
+	r, err := supervisor.Ask[supervisor.Attached](t.Context(), n.Actors().System, n.Actors().Node, supervisor.Attach{Spec: group})
+	if err = errors.Join(err, r.Err); err != nil {
+		t.Fatal(err)
+	}
+	synctest.Wait()
+	return s
+}
+
+// of returns the bodies of one peer's frames at the actor that should hear them.
+func (s *shards) of(n *gamelantest.Node, peer identity.NodeID) (bodies []string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, f := range s.frames[n.Actors().Inbound(peer).Id] {
+		if f.Peer == peer && f.Key.NodeID() == peer && f.Conn != 0 {
+			bodies = append(bodies, string(f.Body))
+		}
+	}
+	return bodies
+}
+
+func (s *shards) count() (n int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, frames := range s.frames {
+		n += len(frames)
+	}
+	return n
+}
+
+// sendFrame sends a frame on the DHT's messaging protocol.
+func sendFrame(t *testing.T, from, to *gamelantest.Node, body string) <-chan protocol.Outcome {
+	t.Helper()
+	done := make(chan protocol.Outcome, 1)
+	m := actors.SendBody{Peer: to.ID(), Body: []byte(body)}
+	if _, err := from.Actors().DHTMessaging.Send(t.Context(), m, func(o protocol.Outcome) { done <- o }); err != nil {
+		t.Fatal(err)
+	}
+	return done
+}
+
+func wantConfirmed(t *testing.T, what string, out protocol.Outcome) {
+	t.Helper()
+	if out.Kind != protocol.Confirmed {
+		t.Errorf("%s: got %v, want confirmed", what, out)
+	}
+}
+
+// TestBubbleTwoMessagings has nodes exchange plain messages and the DHT's at the
+// same time, also after what carries them has crashed.
+func TestBubbleTwoMessagings(t *testing.T) {
+	gamelantest.Bubble(t, func(t *testing.T) {
+		net := gamelantest.NewNetwork(t)
+		heard := gamelantest.NewCollector()
+		const all = 4
+		to := net.Start(withDHT(all), quiet, gamelan.WithHandler(heard.New))
+		frames := listenFor(t, to, all)
+		var from []*gamelantest.Node
+		used := map[string]bool{}
+		for range 6 {
+			n := net.Start(withDHT(0))
+			net.Connect(n, to)
+			from = append(from, n)
+			used[to.Actors().Inbound(n.ID()).Id] = true
+		}
+		if len(used) < 2 {
+			t.Fatalf("got %d shards for 6 peers, want a test with more", len(used))
+		}
+		const rounds = 3
+		for round := range rounds {
+			var plain []*gamelan.Pending
+			var dht []<-chan protocol.Outcome
+			for i := range 100 {
+				for _, n := range from {
+					body := fmt.Sprintf("%d %d", round, i)
+					plain = append(plain, enqueue(t, n, to, body))
+					dht = append(dht, sendFrame(t, n, to, body))
+				}
+			}
+			for i, p := range plain {
+				wantConfirmed(t, "plain", p.Wait(t.Context()))
+				wantConfirmed(t, "frame", <-dht[i])
+			}
+			synctest.Wait()
+			if got, want := frames.count(), len(from)*100*(round+1); got != want {
+				t.Fatalf("got %d frames, want %d", got, want)
+			}
+			for _, path := range []string{"services/messaging", "services/plain", "services"}[round:min(3, round+1)] {
+				if !gamelantest.Crash(to.Node, path, "a bug") {
+					t.Fatalf("%s: got no crash", path)
+				}
+				time.Sleep(time.Second)
+				gamelantest.Healed(t, to.Node)
+			}
+		}
+		var want []string
+		for round := range rounds {
+			for i := range 100 {
+				want = append(want, fmt.Sprintf("%d %d", round, i))
+			}
+		}
+		for _, n := range from {
+			wantBodies(t, "the shard of "+n.ID().String(), frames.of(to, n.ID()), want)
+			var plain []string
+			for _, m := range heard.Messages() {
+				if m.Peer == n.ID() {
+					plain = append(plain, string(m.Body))
+				}
+			}
+			wantBodies(t, "the handler, of "+n.ID().String(), plain, want)
+		}
+		if in, _, _, _ := to.Actors().Credit(); in != 0 {
+			t.Errorf("got %d bytes of credit in use at the end, want none", in)
+		}
+	})
+}
+
+// TestBubbleNobodyHearsFrames has frames arrive where no shard runs: they are
+// dropped, and the peer goes on sending more than its credit.
+func TestBubbleNobodyHearsFrames(t *testing.T) {
+	gamelantest.Bubble(t, func(t *testing.T) {
+		net := gamelantest.NewNetwork(t)
+		cfg := withDHT(1)
+		cfg.PeerCredit = 8 << 10
+		a, b := net.Start(withDHT(1)), net.Start(cfg)
+		net.Connect(a, b)
+		for range 100 {
+			wantConfirmed(t, "frame", <-sendFrame(t, a, b, string(make([]byte, 4<<10))))
+		}
+		synctest.Wait()
+		if in, _, _, _ := b.Actors().Credit(); in != 0 {
+			t.Errorf("got %d bytes of credit in use, want none", in)
+		}
+	})
+}
+
+// TestBubbleDifferentMessaging has a node with the DHT and one without meet: the
+// profile's messages are the DHT's on one side and plain on the other.
+func TestBubbleDifferentMessaging(t *testing.T) {
+	gamelantest.Bubble(t, func(t *testing.T) {
+		net := gamelantest.NewNetwork(t)
+		heard := [3]*gamelantest.Collector{gamelantest.NewCollector(), gamelantest.NewCollector(), gamelantest.NewCollector()}
+		with := net.Start(withDHT(1), gamelan.WithHandler(heard[0].New))
+		old := net.Start(gamelan.Config{}, gamelan.WithHandler(heard[1].New))
+		other := net.Start(gamelan.Config{}, gamelan.WithHandler(heard[2].New))
+		frames := listenFor(t, with, 1)
+		net.Connect(with, old)
+		net.Connect(old, other)
+
+		if out := enqueue(t, with, old, "plain").Wait(t.Context()); out.Kind != protocol.Failed || out.Reason != protocol.Refused {
+			t.Errorf("plain to a node without DHT: got %v, want failed (refused)", out)
+		}
+		wantConfirmed(t, "between nodes without DHT", enqueue(t, old, other, "as ever").Wait(t.Context()))
+		wantConfirmed(t, "to a node with DHT", enqueue(t, old, with, "not plain there").Wait(t.Context()))
+		synctest.Wait()
+		wantBodies(t, "the shard", frames.of(with, old.ID()), []string{"not plain there"})
+		wantBodies(t, "the handler beside it", heard[0].Bodies(), nil)
+		wantBodies(t, "the node without DHT", heard[1].Bodies(), nil)
+		wantBodies(t, "the other one", heard[2].Bodies(), []string{"as ever"})
+
+		ref, _ := old.Connection(with.ID())
+		want := []protocol.ID{plainID, with.Profile().MessagingID}
+		slices.Sort(want)
+		if !slices.Equal(ref.Protocols, want) {
+			t.Errorf("got the protocols %v, want %v", ref.Protocols, want)
+		}
+	})
+}
+
+// TestBubbleTwoMessagingsEnd closes a connection, and then a node, while plain
+// messages are being written and the DHT's are done: what was accepted is proven.
+func TestBubbleTwoMessagingsEnd(t *testing.T) {
+	for name, end := range map[string]func(t *testing.T, a, b *gamelantest.Node) error{
+		"connection": func(t *testing.T, a, b *gamelantest.Node) error { return a.Disconnect(t.Context(), b.ID()) },
+		"node":       func(t *testing.T, a, _ *gamelantest.Node) error { return a.Close(t.Context()) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			gamelantest.Bubble(t, func(t *testing.T) {
+				net := gamelantest.NewNetwork(t)
+				net.SetLink(memory.Link{Latency: 5 * time.Millisecond, Bandwidth: 512 << 10})
+				heard := gamelantest.NewCollector()
+				a, b := net.Start(withDHT(1)), net.Start(withDHT(1), gamelan.WithHandler(heard.New))
+				frames := listenFor(t, b, 1)
+				net.Connect(a, b)
+				wantConfirmed(t, "the first", enqueue(t, a, b, "first").Wait(t.Context()))
+				plain := enqueue(t, a, b, string(make([]byte, 700<<10)))
+				time.Sleep(50 * time.Millisecond) // it is being written
+				dht := sendFrame(t, a, b, "small")
+				time.Sleep(50 * time.Millisecond)
+				if err := end(t, a, b); err != nil {
+					t.Error(err)
+				}
+				wantConfirmed(t, "plain", plain.Wait(t.Context()))
+				wantConfirmed(t, "frame", <-dht)
+				synctest.Wait()
+				if got := len(heard.Bodies()); got != 2 || frames.count() != 1 {
+					t.Errorf("got %d plain messages and %d frames, want 2 and 1", got, frames.count())
+				}
+			})
+		})
+	}
+}
+
+// TestBubbleIdleWithTwoMessagings: four substreams of messages, two each way, are
+// what an idle connection has.
+func TestBubbleIdleWithTwoMessagings(t *testing.T) {
+	gamelantest.Bubble(t, func(t *testing.T) {
+		net := gamelantest.NewNetwork(t)
+		heard := gamelantest.NewCollector()
+		a, b := net.Start(withDHT(1), gamelan.WithHandler(heard.New)), net.Start(withDHT(1), gamelan.WithHandler(heard.New))
+		net.Connect(a, b)
+		for _, n := range [][2]*gamelantest.Node{{a, b}, {b, a}} {
+			wantConfirmed(t, "plain", enqueue(t, n[0], n[1], "hello").Wait(t.Context()))
+			wantConfirmed(t, "frame", <-sendFrame(t, n[0], n[1], "hello"))
+		}
+		ref, _ := a.Connection(b.ID())
+		if got := ref.NumStreams(); got != 4 {
+			t.Fatalf("got %d substreams, want 4", got)
+		}
+		if got := a.Actors().Live()[0].Streams; got != 2 {
+			t.Errorf("got %d substreams for the limits of idle connections, want 2", got)
+		}
+	})
+}
