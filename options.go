@@ -8,6 +8,7 @@ import (
 	"github.com/asynkron/protoactor-go/actor"
 
 	"github.com/gamelan-p2p/gamelan/actors"
+	"github.com/gamelan-p2p/gamelan/dht"
 	"github.com/gamelan-p2p/gamelan/protocol"
 	"github.com/gamelan-p2p/gamelan/protocol/rpc"
 	"github.com/gamelan-p2p/gamelan/supervisor"
@@ -32,6 +33,7 @@ type options struct {
 	runtime    supervisor.Runtime
 	fault      func(path, point string)
 	inspector  bool
+	sendLayers map[dht.SendPosition][]dht.SendLayer
 }
 
 type protocolOption struct {
@@ -87,6 +89,23 @@ func WithActor(name string, new NewActor) Option {
 			return actors.ErrBadName
 		}
 		o.actors = append(o.actors, actorOption{name, new})
+		return nil
+	}
+}
+
+// WithSendLayer puts a layer of yours into the outbound chain of the DHT: at each
+// position the one given first is the outermost. It runs in the turn of the actor
+// that sends, for every message of this node, and must neither wait nor keep the
+// message. One that panics ends that message alone.
+func WithSendLayer(at dht.SendPosition, layer dht.SendLayer) Option {
+	return func(o *options) error {
+		if layer == nil || !at.Valid() {
+			return fmt.Errorf("gamelan: no layer, or none of the positions: %v", at)
+		}
+		if o.sendLayers == nil {
+			o.sendLayers = make(map[dht.SendPosition][]dht.SendLayer)
+		}
+		o.sendLayers[at] = append(o.sendLayers[at], layer)
 		return nil
 	}
 }

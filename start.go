@@ -231,7 +231,7 @@ func (b *builder) settings() actors.Settings {
 			Sessions: b.RPC.MaxSessions, SessionsPerPeer: b.RPC.MaxPeerSessions,
 			Clients: b.RPC.ClientSessions, Idle: b.RPC.Idle,
 		},
-		DHT: (*actors.DHTSettings)(b.DHT), PlainID: protocol.ID(b.PlainID),
+		DHT: b.dhtSettings(), PlainID: protocol.ID(b.PlainID),
 	}
 }
 

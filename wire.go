@@ -32,17 +32,36 @@ func tree(env *actors.Env, bound []*actors.Bound) supervisor.Spec {
 	extensions.Children = supervisor.Policy{Action: supervisor.Isolate, Retry: isolateRetry}
 	extensions.Drains = true
 
-	return group("node", restart,
+	specs := []supervisor.Spec{
 		peers,
 		conns,
 		leaf("dialer", actors.NewDialer),
 		leaf("connectivity", actors.NewConnectivity),
 		leaf("services", actors.NewServices),
+	}
+	if env.DHT != nil {
+		specs = append(specs, dhtGroup(env, restart))
+	}
+	return group("node", restart, append(specs,
 		extensions,
 		leaf("liveness", actors.NewLiveness),
 		group("listeners", restart, listeners(env, bound)...),
-	)
+	)...)
 }
+
+// dhtGroup is the DHT.
+func dhtGroup(env *actors.Env, restart supervisor.Policy) supervisor.Spec {
+	outbound := supervisor.Spec{
+		Name: "outbound", Kind: "dhtOutbound", New: func() actor.Actor { return actors.NewOutbound(env) },
+		Drains: true, Alarm: dhtAlarm,
+	}
+	pinger := supervisor.Spec{Name: "pinger", Kind: "pinger", New: func() actor.Actor { return actors.NewPinger(env) }}
+	return group("dht", restart, outbound, pinger)
+}
+
+// dhtAlarm is the depth from which on the mailbox that all sends go through is
+// reported.
+const dhtAlarm = 64 << 10
 
 func group(name string, p supervisor.Policy, specs ...supervisor.Spec) supervisor.Spec {
 	return supervisor.Spec{Name: name, Kind: "group", New: supervisor.Group(specs...), Children: p}
@@ -60,11 +79,12 @@ func listeners(env *actors.Env, bound []*actors.Bound) []supervisor.Spec {
 }
 
 // phases is the order in which a node stops: nothing new comes in, what was
-// accepted is finished, connections say goodbye, the store syncs.
+// accepted is finished, first what is on its way to messaging, connections say goodbye, the store syncs.
 func phases() []supervisor.Phase {
 	return []supervisor.Phase{
 		{Drain: []string{"listeners", "dialer"}, Stop: []string{"listeners", "dialer"}},
-		{Drain: []string{"extensions", "services/messaging", "services/plain", "services/rpc"}, Stop: []string{"services", "extensions"}},
+		{Drain: []string{"dht"}},
+		{Drain: []string{"extensions", "services/messaging", "services/plain", "services/rpc"}, Stop: []string{"dht", "services", "extensions"}},
 		{Drain: []string{"conns"}, Stop: []string{"conns"}},
 		{Drain: []string{"peers"}, Stop: []string{"connectivity", "peers"}},
 	}

@@ -11,6 +11,7 @@ import (
 	"github.com/asynkron/protoactor-go/actor"
 	ma "github.com/multiformats/go-multiaddr"
 
+	"github.com/gamelan-p2p/gamelan/dht"
 	"github.com/gamelan-p2p/gamelan/identity"
 	"github.com/gamelan-p2p/gamelan/internal/credit"
 	"github.com/gamelan-p2p/gamelan/internal/view"
@@ -41,6 +42,15 @@ type Env struct {
 	Plain *Messaging
 	// DHTMessaging carries the DHT's; nil without Settings.DHT.
 	DHTMessaging *Messaging
+	// Outbound sends the messages of the DHT, Pinger answers pings there; both
+	// are nil without Settings.DHT.
+	Outbound, Pinger *actor.PID
+	// Ledger says what became of them. Callers enter what they send, outbound
+	// the rest; nil without Settings.DHT.
+	Ledger *dht.Ledger
+	// Discovery hears DiscoverPeer; while it is closed nobody looks for peers that
+	// are not known.
+	Discovery view.Gate[*actor.PID]
 
 	// Connections is the connection directory. Written by conns.
 	Connections view.Map[identity.NodeID, *ConnRef]
@@ -74,6 +84,8 @@ type Env struct {
 
 	budgets       credit.NodeBudgets
 	shards        []*actor.PID // of the DHT's inbound chain
+	sendCredit    *credit.Account
+	tags          uint64 // where the tags of sends begin
 	ids           ids
 	registrations registrations
 	wishes        wishes
@@ -144,16 +156,22 @@ type Settings struct {
 
 // DHTSettings are the limits of the DHT.
 type DHTSettings struct {
-	Shards        int // actors that share the inbound chain; at least 1
-	Occurrences   int // how often a message may come
-	DedupCapacity int // hashes of messages that are remembered
-	SendPace      int // messages to a foreign peer in any 60 s
-	FloodLimit    int // messages of a peer in 60 s
-	Broadcast     int // nodes of a broadcast
-	Propagation   int // nodes that a propagated message is passed on to
-	Neighbours    int // nodes that are neighbours
-	NoForwarding  bool
+	Shards       int // actors that share the inbound chain; at least 1
+	Occurrences  int // how often a message may come
+	SendPace     int // messages to a foreign peer in any 60 s
+	FloodLimit   int // messages of a peer in 60 s
+	Broadcast    int // nodes of a broadcast
+	Propagation  int // nodes that a propagated message is passed on to
+	Neighbours   int // nodes that are neighbours
+	NoForwarding bool
+
+	Dedup      *dht.Dedup
+	SendLayers map[dht.SendPosition][]dht.SendLayer
 }
+
+// sendShare is which part of the node's credit the messages may have that were
+// accepted for the DHT and have no outcome yet; each copy has credit of its own.
+const sendShare = 16
 
 // NewEnv derives the rest of an Env from its settings.
 func NewEnv(s Settings) *Env {
@@ -172,6 +190,10 @@ func NewEnv(s Settings) *Env {
 	e.wireMessaging(at)
 	e.RPCServer, e.RPCClient = at("services/rpc"), at("services/rpc-client")
 	e.budgets = credit.NewNodeBudgets(s.NodeCredit)
+	if e.DHT != nil {
+		e.sendCredit = e.budgets.Outbound.Account(s.NodeCredit / sendShare)
+		e.tags = binary.LittleEndian.Uint64(e.Key[:]) + uint64(s.Now().UnixNano())
+	}
 	e.Closed.Limit = 256
 	e.Dials.Keys, e.Dials.PerKey = dialsPeers, dialsKept
 	e.Choices.Limit = choicesKept
@@ -190,6 +212,8 @@ func (e *Env) wireMessaging(at func(path string) *actor.PID) {
 	}
 	e.DHTMessaging = newMessaging(e, e.Profile.MessagingID, main, "dht")
 	e.DHTMessaging.frames = true
+	e.Outbound, e.Pinger = at("dht/outbound"), at("dht/pinger")
+	e.Ledger = dht.NewLedger()
 	for i := range max(1, e.DHT.Shards) {
 		e.shards = append(e.shards, at("dht/inbound-"+strconv.Itoa(i)))
 	}

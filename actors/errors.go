@@ -28,6 +28,7 @@ var (
 	ErrNotRegistered    = errors.New("actors: no actor is registered for this protocol")
 	ErrStoreFailed      = errors.New("actors: peer store cannot be written")
 	ErrNotDurable       = errors.New("actors: the change holds, but may not be on the disk yet; make it again")
+	ErrNotDiscovered    = errors.New("actors: nobody knows the peer, or it was not found in time; add it with an address")
 	ErrClosing          = errors.New("actors: the node is closing")
 )
 

@@ -26,6 +26,7 @@ type Enqueue struct {
 	account *outAccount
 	peer    identity.NodeID
 	resend  bool
+	unique  bool        // nobody else uses id: the sender may withdraw it
 	ours    bool        // reply is an actor of supervisor's: it understands a Bundle
 	detour  atomic.Bool // counted in account.detour
 	settled atomic.Bool
@@ -121,7 +122,7 @@ func (m *Enqueue) sent(o protocol.Outcome) Sent { return Sent{m.id, m.peer, o} }
 
 // serial is what Withdraw knows the message by; 0: nobody can withdraw it.
 func (m *Enqueue) serial() uint64 {
-	if m.done == nil {
+	if m.done == nil && !m.unique {
 		return 0
 	}
 	return m.id

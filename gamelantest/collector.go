@@ -8,15 +8,18 @@ import (
 
 	"github.com/gamelan-p2p/gamelan"
 	"github.com/gamelan-p2p/gamelan/actors"
+	"github.com/gamelan-p2p/gamelan/dht"
 )
 
 // Collector remembers the messages that nodes hear, in order. Its New method
-// is what [gamelan.WithHandler] takes; it outlives the actors that New makes,
-// so a restart loses nothing.
+// is what [gamelan.WithHandler] and [gamelan.WithType] take; it outlives the
+// actors that New makes, so a restart loses nothing.
 type Collector struct {
-	mu       sync.Mutex
-	messages []actors.Received
-	gate     chan struct{} // nil: open
+	mu        sync.Mutex
+	messages  []actors.Received
+	delivered []dht.Received
+	bodies    []string
+	gate      chan struct{} // nil: open
 }
 
 // NewCollector returns a Collector that has heard nothing.
@@ -29,12 +32,18 @@ type collecting struct{ *Collector }
 
 // Receive remembers what it hears.
 func (c collecting) Receive(ctx actor.Context) {
-	m, ok := ctx.Message().(actors.Received)
-	if !ok {
+	c.mu.Lock()
+	switch m := ctx.Message().(type) {
+	case actors.Received:
+		c.messages = append(c.messages, m)
+		c.bodies = append(c.bodies, string(m.Body))
+	case dht.Received:
+		c.delivered = append(c.delivered, m)
+		c.bodies = append(c.bodies, string(m.Body))
+	default:
+		c.mu.Unlock()
 		return
 	}
-	c.mu.Lock()
-	c.messages = append(c.messages, m)
 	gate := c.gate
 	c.mu.Unlock()
 	if gate != nil {
@@ -42,29 +51,32 @@ func (c collecting) Receive(ctx actor.Context) {
 	}
 }
 
-// Messages returns what was heard so far, in order.
+// Messages returns the plain messages that were heard so far, in order.
 func (c *Collector) Messages() []actors.Received {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return slices.Clone(c.messages)
 }
 
+// Delivered returns the messages of the DHT that were heard so far, in order.
+func (c *Collector) Delivered() []dht.Received {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return slices.Clone(c.delivered)
+}
+
 // Bodies returns what was heard so far as text, in order.
 func (c *Collector) Bodies() []string {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	bodies := make([]string, len(c.messages))
-	for i, m := range c.messages {
-		bodies[i] = string(m.Body)
-	}
-	return bodies
+	return slices.Clone(c.bodies)
 }
 
 // Len returns how many messages were heard.
 func (c *Collector) Len() int {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return len(c.messages)
+	return len(c.bodies)
 }
 
 // Block makes the handler stop in the middle of the next message until unblock

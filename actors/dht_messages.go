@@ -1,0 +1,70 @@
+package actors
+
+import (
+	"time"
+
+	"github.com/asynkron/protoactor-go/actor"
+
+	"github.com/gamelan-p2p/gamelan/dht"
+	"github.com/gamelan-p2p/gamelan/identity"
+)
+
+// SendMessage is the message form of a send over the DHT, for actors: request it
+// from the outbound actor. It never waits: without credit it fails as overloaded.
+// Reply: MessageSent, when every copy has its outcome.
+type SendMessage struct {
+	ID      uint64 // yours; MessageSent repeats it
+	Message dht.Message
+}
+
+// MessageSent replies to SendMessage.
+type MessageSent struct {
+	ID     uint64
+	Report dht.Report
+}
+
+// DiscoverPeer asks whoever looks for unknown peers for the holder of a key.
+// Reply: PeerDiscovered, when it is in the peer store, or cannot be found until
+// then.
+type DiscoverPeer struct {
+	Token uint64
+	Key   identity.PublicKey
+	Until time.Time
+	Reply *actor.PID
+
+	system *actor.ActorSystem
+}
+
+// Discard answers in the place of an actor that is gone.
+func (m DiscoverPeer) Discard() {
+	if m.system != nil && m.Reply != nil {
+		m.system.Root.Send(m.Reply, PeerDiscovered{Token: m.Token, Key: m.Key, Err: ErrNotDiscovered})
+	}
+}
+
+// PeerDiscovered replies to DiscoverPeer.
+type PeerDiscovered struct {
+	Token uint64
+	Key   identity.PublicKey
+	Err   error // nil: the peer is in the peer store
+}
+
+// forwardMessage has outbound pass on a message of a peer for somebody else, as
+// it came. Its credit goes back when outbound has made copies of it, which have
+// credit of their own.
+type forwardMessage struct {
+	Envelope dht.Envelope
+	To       dht.Strategy
+	Origin   Origin
+
+	lease dht.Lease
+}
+
+// Finish gives the credit back; the mailbox calls it when Receive has returned.
+func (m forwardMessage) Finish() { m.lease.Finish() }
+
+// Discard gives the credit of a message back that nobody passed on.
+func (m forwardMessage) Discard() { m.lease.Discard() }
+
+// Source makes a panic on it count against the peer it came from.
+func (m forwardMessage) Source() any { return m.Origin }

@@ -1,0 +1,182 @@
+package actors
+
+import (
+	"fmt"
+
+	"github.com/asynkron/protoactor-go/actor"
+
+	"github.com/gamelan-p2p/gamelan/dht"
+	"github.com/gamelan-p2p/gamelan/identity"
+	"github.com/gamelan-p2p/gamelan/supervisor"
+)
+
+// outbound sends the messages of the DHT: our own, and those passed on for
+// others. What it does is decided by dht.Outbound; it carries that out.
+//
+// In: acceptedSend and SendMessage, forwardMessage, Sent, PeerDiscovered, event
+// PeerConnected. Out: Enqueue to messaging sessions, DiscoverPeer, MessageSent.
+// A restart loses nothing: the ledger outlives it, and what was under way ends
+// in it as in doubt, or as failed when no copy was given out.
+type outbound struct {
+	env      *Env
+	machine  *dht.Outbound
+	timer    *supervisor.Timer
+	draining *actor.PID // who waits for the end of all sends
+	lastErr  error      // of a send that went to nobody
+}
+
+type (
+	sendDue   struct{}
+	closeSend struct{}
+)
+
+// NewOutbound makes the actor that sends the messages of the DHT.
+func NewOutbound(env *Env) actor.Actor { return &outbound{env: env} }
+
+func (o *outbound) Receive(c actor.Context) {
+	switch m := c.Message().(type) {
+	case *actor.Started:
+		o.start(c)
+	case *acceptedSend:
+		if o.env.Ledger.Take(m.id) {
+			o.do(c, o.machine.SendUntil(supervisor.Now(c), m.id, m.message, m.until))
+		}
+	case SendMessage:
+		o.env.requestSend(c, m)
+	case forwardMessage:
+		o.do(c, o.machine.Relay(supervisor.Now(c), &m.Envelope, m.To))
+	case Sent:
+		o.do(c, o.machine.Sent(supervisor.Now(c), m.ID, m.Outcome))
+	case PeerConnected:
+		o.do(c, o.machine.Connected(supervisor.Now(c), m.Peer))
+	case PeerDiscovered:
+		o.do(c, o.machine.Discovered(supervisor.Now(c), m.Token, m.Key.NodeID(), m.Err))
+	case sendDue:
+		o.timer = nil
+		o.do(c, o.machine.Due(supervisor.Now(c)))
+	case supervisor.Drain:
+		o.drain(c, m)
+	case closeSend:
+		o.do(c, o.machine.Close(supervisor.Now(c)))
+	default:
+		supervisor.Unhandled(c)
+	}
+}
+
+func (o *outbound) start(c actor.Context) {
+	random := supervisor.Rand(c)
+	view := dhtView{o.env}
+	s := o.env.DHT
+	o.machine = dht.NewOutbound(dht.OutboundOptions{
+		Secret: o.env.Secret,
+		Selector: dht.Selector{
+			Self: o.env.Self, Key: o.env.Key,
+			Broadcast: s.Broadcast, Propagation: s.Propagation, Neighbours: s.Neighbours,
+		},
+		View: view, Dedup: s.Dedup, Rand: random.Rand, Random: random.Reader, NewID: o.env.NewID,
+		Paced: view.counts, Pace: s.SendPace, Window: o.env.PeerCredit / 2,
+		Discovers: o.discovers, Layers: s.SendLayers,
+	})
+	supervisor.Own(c, closerFunc(o.abandon))
+	supervisor.Subscribe[PeerConnected](c)
+}
+
+// abandon ends what this incarnation has under way, however it ends.
+func (o *outbound) abandon() error {
+	o.env.Ledger.Abandon(o.env.Now())
+	return nil
+}
+
+func (o *outbound) discovers() bool {
+	_, ok := o.env.Discovery.Get()
+	return ok
+}
+
+// do carries out what the machine wants.
+func (o *outbound) do(c actor.Context, f *dht.OutboundEffects) {
+	now := supervisor.Now(c)
+	for _, p := range f.Progress {
+		if p.Kind == dht.SendEnded && p.Reason != 0 && p.Err != nil {
+			o.lastErr = fmt.Errorf("%s: %w", p.Reason, p.Err)
+		}
+		o.env.Ledger.Apply(now, p)
+	}
+	for _, w := range f.Withdraw {
+		o.env.DHTMessaging.Withdraw(w.Peer, w.ID)
+	}
+	for _, w := range f.Write {
+		o.env.DHTMessaging.sendCopy(c, w)
+	}
+	for _, d := range f.Discover {
+		o.discover(c, d)
+	}
+	if !f.Wake.IsZero() {
+		if o.timer != nil {
+			o.timer.Stop()
+		}
+		o.timer = supervisor.At(c, f.Wake, sendDue{})
+	}
+	o.drained(c)
+}
+
+func (o *outbound) discover(c actor.Context, d dht.Discover) {
+	m := DiscoverPeer{Token: d.ID, Key: d.Key, Until: d.Until, Reply: c.Self(), system: o.env.System}
+	if who, ok := o.env.Discovery.Get(); ok {
+		c.Send(who, m)
+	} else {
+		m.Discard()
+	}
+}
+
+// drain lets what was accepted end. What still waits shortly before the
+// deadline fails.
+func (o *outbound) drain(c actor.Context, m supervisor.Drain) {
+	o.draining = c.Sender()
+	now := supervisor.Now(c)
+	if left := m.Deadline.Sub(now); left > 0 {
+		supervisor.At(c, now.Add(left*3/4), closeSend{})
+	}
+	o.do(c, o.machine.Finish(now))
+}
+
+func (o *outbound) drained(c actor.Context) {
+	if o.draining == nil {
+		return
+	}
+	if sends, copies := o.machine.Len(); sends+copies == 0 {
+		c.Send(o.draining, supervisor.Drained{From: c.Self()})
+		o.draining = nil
+	}
+}
+
+// DHTSending is what the outbound actor tells of itself.
+type DHTSending struct {
+	Sends, Copies int // under way
+	Credit        int64
+	Counts        dht.OutboundCounts
+	LastError     string
+}
+
+// Inspect tells how it is.
+func (o *outbound) Inspect() any {
+	sends, copies := o.machine.Len()
+	v := DHTSending{Sends: sends, Copies: copies, Credit: o.env.sendCredit.Used(), Counts: o.machine.Counts()}
+	if o.lastErr != nil {
+		v.LastError = o.lastErr.Error()
+	}
+	return v
+}
+
+func (o *outbound) String() string {
+	n := o.machine.Counts()
+	sends, copies := o.machine.Len()
+	text := fmt.Sprintf("%d sends, %d passed on", n.Sends, n.Relays)
+	if sends+copies > 0 {
+		text += fmt.Sprintf("; %d sends under way, %d copies", sends, copies)
+	}
+	return text
+}
+
+// Foreign reports whether what goes to the peer is paced, because it may take
+// more for a flood.
+func (e *Env) Foreign(peer identity.NodeID) bool { return dhtView{e}.counts(peer) }

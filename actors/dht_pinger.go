@@ -1,0 +1,150 @@
+package actors
+
+import (
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/asynkron/protoactor-go/actor"
+
+	"github.com/gamelan-p2p/gamelan/dht"
+	"github.com/gamelan-p2p/gamelan/identity"
+	"github.com/gamelan-p2p/gamelan/protocol"
+	"github.com/gamelan-p2p/gamelan/supervisor"
+)
+
+// PingPeer asks the pinger for a ping over the DHT's messaging. Reply:
+// PeerPinged.
+type PingPeer struct {
+	Token uint64
+	Peer  identity.NodeID
+}
+
+// PeerPinged replies to PingPeer. Took is the time from the ping's way through
+// our own queues to the pong's: it is the peer's application that answers.
+type PeerPinged struct {
+	Token uint64
+	Peer  identity.NodeID
+	Took  time.Duration
+	Err   error // ErrNoPong, or why the ping did not go out
+}
+
+// ErrNoPong reports a ping that was not answered in time. Many nodes have nobody
+// who answers.
+var ErrNoPong = errors.New("actors: no pong in time; the peer may have nobody who answers pings")
+
+// errManyPings is told when no further ping can be sent for the moment.
+var errManyPings = fmt.Errorf("%w: %d pings have no answer yet", ErrOverloaded, dht.MaxPings)
+
+// pinger answers the pings of other nodes' applications, and sends pings on
+// request (spec: dht 12.4).
+//
+// In: dht.Received of its type, PingPeer, MessageSent. Out: SendMessage,
+// PeerPinged, PeerViolated. A restart loses the pings without an answer.
+type pinger struct {
+	env    *Env
+	pings  *dht.Pings
+	asking map[uint64]askedPing
+	due    *supervisor.Timer
+
+	answered, pongs, ignored uint64
+}
+
+type askedPing struct {
+	PingPeer
+	to *actor.PID
+}
+
+type pongDue struct{}
+
+// NewPinger makes the actor that answers pings.
+func NewPinger(env *Env) actor.Actor {
+	return &pinger{env: env, pings: dht.NewPings(), asking: make(map[uint64]askedPing)}
+}
+
+func (p *pinger) Receive(c actor.Context) {
+	switch m := c.Message().(type) {
+	case dht.Received:
+		p.received(c, m)
+	case PingPeer:
+		p.ping(c, m)
+	case MessageSent:
+		if m.ID != 0 && m.Report.Failed() {
+			p.pings.Cancel(m.ID)
+			p.answer(c, m.ID, 0, fmt.Errorf("actors: ping: %s", m.Report.String()))
+		}
+	case pongDue:
+		p.due = nil
+		p.late(c)
+	default:
+		supervisor.Unhandled(c)
+	}
+}
+
+func (p *pinger) received(c actor.Context, m dht.Received) {
+	ping, err := dht.DecodePing(m.Body)
+	switch {
+	case errors.Is(err, dht.ErrPing):
+		var key identity.PublicKey
+		if ref, ok := p.env.Connections.Get(m.Peer); ok {
+			key = ref.Key
+		}
+		c.Send(p.env.Connectivity, PeerViolated{Peer: m.Peer, Key: key, Conn: m.Conn, Err: protocol.Violated("dht", protocol.BanLong, err)})
+	case err != nil:
+		p.ignored++
+	case ping.Pong:
+		id, took, ok := p.pings.Pong(supervisor.Now(c), m.Peer, ping.Nonce)
+		if !ok {
+			p.ignored++
+			return
+		}
+		p.pongs++
+		p.answer(c, id, took, nil)
+	default:
+		p.answered++
+		p.send(c, m.Peer, 0, dht.Ping{Pong: true, Nonce: ping.Nonce})
+	}
+}
+
+func (p *pinger) send(c actor.Context, peer identity.NodeID, id uint64, ping dht.Ping) {
+	c.Request(p.env.Outbound, SendMessage{ID: id, Message: dht.Message{
+		To: dht.Direct{Peer: peer}, Type: dht.TypePing, Body: ping.Append(nil), Limit: dht.PingLimit,
+	}})
+}
+
+func (p *pinger) ping(c actor.Context, m PingPeer) {
+	id := p.env.NewID()
+	p.asking[id] = askedPing{m, c.Sender()}
+	nonce, ok := p.pings.Send(supervisor.Now(c), m.Peer, id, supervisor.Rand(c).Rand)
+	if !ok {
+		p.answer(c, id, 0, errManyPings)
+		return
+	}
+	p.send(c, m.Peer, id, dht.Ping{Nonce: nonce})
+	if p.due == nil {
+		p.due = supervisor.After(c, dht.PingLimit, pongDue{})
+	}
+}
+
+// late answers for the pings that nobody has answered.
+func (p *pinger) late(c actor.Context) {
+	ids, next := p.pings.Late(supervisor.Now(c))
+	for _, id := range ids {
+		p.answer(c, id, 0, ErrNoPong)
+	}
+	if !next.IsZero() {
+		p.due = supervisor.At(c, next, pongDue{})
+	}
+}
+
+func (p *pinger) answer(c actor.Context, id uint64, took time.Duration, err error) {
+	asked, ok := p.asking[id]
+	delete(p.asking, id)
+	if ok && asked.to != nil {
+		c.Send(asked.to, PeerPinged{asked.Token, asked.Peer, took, err})
+	}
+}
+
+func (p *pinger) String() string {
+	return fmt.Sprintf("%d pings answered, %d pongs, %d ignored, %d open", p.answered, p.pongs, p.ignored, p.pings.Len())
+}

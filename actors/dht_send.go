@@ -1,0 +1,100 @@
+package actors
+
+import (
+	"context"
+	"fmt"
+	"sync/atomic"
+	"time"
+
+	"github.com/asynkron/protoactor-go/actor"
+
+	"github.com/gamelan-p2p/gamelan/dht"
+)
+
+// acceptedSend is a send over the DHT on its way to the outbound actor. It is in
+// the ledger and holds its credit; whatever happens to it, it ends there in
+// exactly one report.
+type acceptedSend struct {
+	env     *Env
+	id      uint64
+	message dht.Message
+	until   time.Time
+	entry   *dht.Entry
+	paid    atomic.Bool
+	changed func()     // may be nil
+	reply   *actor.PID // hears MessageSent; may be nil
+	token   uint64     // for it
+}
+
+// Discard ends a send that no outbound actor has taken.
+func (s *acceptedSend) Discard() {
+	s.env.Ledger.Fail(s.env.Now(), s.id, dht.SendClosed, ErrClosing)
+}
+
+// SendMessage accepts a send over the DHT on behalf of a caller outside the
+// tree. It waits for credit until ctx ends; the error is ctx's then. changed,
+// which may be nil, is called after each change of the entry; it must not block.
+func (e *Env) SendMessage(ctx context.Context, m dht.Message, changed func()) (*dht.Entry, error) {
+	s := &acceptedSend{env: e, message: m, changed: changed}
+	if !e.sendCredit.TryTake(len(m.Body)) {
+		if err := e.sendCredit.Take(ctx, len(m.Body)); err != nil {
+			return nil, err
+		}
+	}
+	e.acceptSend(s)
+	return s.entry, nil
+}
+
+// requestSend is SendMessage on behalf of an actor, which hears MessageSent.
+func (e *Env) requestSend(c actor.Context, m SendMessage) {
+	if !e.sendCredit.TryTake(len(m.Message.Body)) {
+		now := e.Now()
+		reply(c, MessageSent{m.ID, dht.Report{
+			Tag: m.Message.Tag, Type: m.Message.Type, Size: len(m.Message.Body), Begin: now, End: now,
+			Reason: dht.SendOverloaded, Err: fmt.Errorf("actors: %d bytes of messages have no outcome yet: %w", e.sendCredit.Used(), ErrOverloaded),
+		}})
+		return
+	}
+	e.acceptSend(&acceptedSend{env: e, message: m.Message, reply: c.Sender(), token: m.ID})
+}
+
+func (e *Env) acceptSend(s *acceptedSend) {
+	if s.message.Tag == 0 {
+		s.message.Tag = e.newTag()
+	}
+	now := e.Now()
+	s.id, s.until = e.NewID(), now.Add(s.message.For())
+	s.entry = e.Ledger.Accept(now, s.id, &s.message, s.progress)
+	e.System.Root.Send(e.Outbound, s)
+}
+
+// newTag returns a number that tells a send from others, here and at all who see
+// it, and nothing else. It is not 0.
+func (e *Env) newTag() uint64 {
+	x := e.tags + e.NewID()*0x9e3779b97f4a7c15 // SplitMix64
+	x = (x ^ x>>30) * 0xbf58476d1ce4e5b9
+	x = (x ^ x>>27) * 0x94d049bb133111eb
+	return max(1, x^x>>31)
+}
+
+// progress is called by the ledger after each change.
+func (s *acceptedSend) progress() {
+	if s.changed != nil {
+		defer s.changed()
+	}
+	if s.entry == nil || !s.entry.Ended() || !s.paid.CompareAndSwap(false, true) {
+		return
+	}
+	s.env.sendCredit.Return(len(s.message.Body))
+	if s.reply != nil {
+		s.env.System.Root.Send(s.reply, MessageSent{s.token, s.entry.Report()})
+	}
+}
+
+// sendCopy hands one copy of a message to the session of its peer, on behalf of
+// the outbound actor, which hears Sent and may withdraw it.
+func (m *Messaging) sendCopy(c actor.Context, w dht.Write) {
+	q := m.env.newEnqueue(SendBody{ID: w.ID, Peer: w.Peer, Body: w.Frame}, c.Self())
+	q.ours, q.unique = true, true
+	m.accept(q)
+}

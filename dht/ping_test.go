@@ -1,0 +1,90 @@
+package dht_test
+
+import (
+	"errors"
+	"math/rand/v2"
+	"testing"
+	"time"
+
+	"github.com/gamelan-p2p/gamelan/dht"
+)
+
+// conforms: dht 138
+func TestPingBytes(t *testing.T) {
+	for _, test := range []struct {
+		ping dht.Ping
+		want string
+	}{
+		{dht.Ping{Nonce: 42}, "102a"}, // known answer A0
+		{dht.Ping{Pong: true, Nonce: 42}, "0801102a"},
+		{dht.Ping{Pong: true}, "0801"},
+		{dht.Ping{}, ""},
+	} {
+		equalHex(t, "ping", test.ping.Append(nil), test.want)
+		got, err := dht.DecodePing(unhex(t, test.want))
+		if err != nil || got != test.ping {
+			t.Errorf("decode %q: got %v, %v, want %v", test.want, got, err, test.ping)
+		}
+	}
+}
+
+func TestPingOfOthers(t *testing.T) {
+	for _, test := range []struct {
+		name, bytes string
+		want        dht.Ping
+		err         error
+	}{
+		{"with what it tells besides", "0801102a1a060801120201021a0408021200", dht.Ping{Pong: true, Nonce: 42}, nil},
+		{"in another order", "102a0801", dht.Ping{Pong: true, Nonce: 42}, nil},
+		{"with an unknown field", "102a2205aabbccddee", dht.Ping{Nonce: 42}, nil},
+		{"neither ping nor pong", "0802102a", dht.Ping{}, dht.ErrPingKind},
+		{"cut off", "08", dht.Ping{}, dht.ErrPing},
+		{"a nonce of bytes", "1201aa", dht.Ping{}, dht.ErrPing},
+	} {
+		got, err := dht.DecodePing(unhex(t, test.bytes))
+		switch {
+		case !errors.Is(err, test.err):
+			t.Errorf("%s: got error %v, want %v", test.name, err, test.err)
+		case err == nil && got != test.want:
+			t.Errorf("%s: got %v, want %v", test.name, got, test.want)
+		}
+	}
+}
+
+// conforms: dht 138
+func TestPings(t *testing.T) {
+	p := dht.NewPings()
+	r := rand.New(rand.NewPCG(1, 2))
+	now := time.Unix(1_700_000_000, 0)
+	a, b := idOf("a"), idOf("b")
+	nonce, _ := p.Send(now, a, 1, r)
+	if _, _, ok := p.Pong(now, b, nonce); ok {
+		t.Error("b's answer to a's ping counted")
+	}
+	if _, _, ok := p.Pong(now, a, nonce+1); ok {
+		t.Error("an answer nobody asked for counted")
+	}
+	if id, took, ok := p.Pong(now.Add(time.Second), a, nonce); !ok || id != 1 || took != time.Second {
+		t.Errorf("got %d, %v, %v, want the ping 1 after 1 s", id, took, ok)
+	}
+	if _, _, ok := p.Pong(now, a, nonce); ok {
+		t.Error("the answer counted twice")
+	}
+	p.Send(now, a, 2, r)
+	p.Send(now.Add(time.Second), b, 3, r)
+	p.Send(now.Add(2*time.Second), b, 4, r)
+	p.Cancel(4)
+	late, next := p.Late(now.Add(dht.PingLimit))
+	if len(late) != 1 || late[0] != 2 || !next.Equal(now.Add(dht.PingLimit+time.Second)) {
+		t.Errorf("got late %v, next %v, want 2, and 3 a second later", late, next)
+	}
+	if late, next = p.Late(next); len(late) != 1 || late[0] != 3 || !next.IsZero() || p.Len() != 0 {
+		t.Errorf("got late %v, next %v, %d open, want 3 and none left", late, next, p.Len())
+	}
+	for range dht.MaxPings {
+		p.Send(now, a, 5, r)
+	}
+	if _, ok := p.Send(now, a, 6, r); ok {
+		t.Error("one more than the limit was sent")
+	}
+}

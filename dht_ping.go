@@ -1,0 +1,26 @@
+package gamelan
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/gamelan-p2p/gamelan/actors"
+	"github.com/gamelan-p2p/gamelan/identity"
+)
+
+// Ping asks the application of a peer whether it is there, over the DHT's
+// messaging, and returns how long the answer took. Nodes of the network answer
+// when their application does so: [actors.ErrNoPong] after 40 s says little about
+// the connection.
+func (n *Node) Ping(ctx context.Context, peer identity.NodeID) (time.Duration, error) {
+	if n.env.DHT == nil {
+		return 0, ErrNoDHT
+	}
+	r, err := ask[actors.PeerPinged](ctx, n, n.env.Pinger, actors.PingPeer{Peer: peer})
+	if err = cmp.Or(err, r.Err); err != nil {
+		return 0, fmt.Errorf("gamelan: ping %s: %w", peer, err)
+	}
+	return r.Took, nil
+}
