@@ -74,7 +74,7 @@ func (o *outbound) start(c actor.Context) {
 			Broadcast: s.Broadcast, Propagation: s.Propagation, Neighbours: s.Neighbours,
 		},
 		View: view, Dedup: s.Dedup, Rand: random.Rand, Random: random.Reader, NewID: o.env.NewID,
-		Paced: view.counts, Pace: s.SendPace, Window: o.env.PeerCredit / 2,
+		Paced: view.counts, Pace: s.SendPace, Window: o.env.PeerCredit / 2, MaxFrame: o.env.Profile.Limits.MessageBody,
 		Discovers: o.discovers, Layers: s.SendLayers,
 	})
 	supervisor.Own(c, closerFunc(o.abandon))
