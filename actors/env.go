@@ -14,6 +14,7 @@ import (
 	"github.com/gamelan-p2p/gamelan/dht"
 	"github.com/gamelan-p2p/gamelan/identity"
 	"github.com/gamelan-p2p/gamelan/internal/credit"
+	"github.com/gamelan-p2p/gamelan/internal/kv"
 	"github.com/gamelan-p2p/gamelan/internal/view"
 	"github.com/gamelan-p2p/gamelan/peerstore"
 	"github.com/gamelan-p2p/gamelan/protocol"
@@ -97,6 +98,7 @@ type Env struct {
 	rpcSessions view.Map[RPCKey, []*RPCSession]
 	rpcMonitor  rpcMonitor
 	inbound     inboundGate
+	dedupStore  dedupStore
 	probes      probes
 }
 
@@ -126,6 +128,8 @@ type Settings struct {
 	Transports []transport.Transport
 	Listen     []ma.Multiaddr
 	Store      *peerstore.Store
+	Dedup      *dht.Dedup // messages that were seen; nil: no DHT
+	DB         kv.DB      // what Dedup is kept in
 	Mux        mux.Config
 	Now        func() time.Time
 	Logger     *slog.Logger

@@ -1,6 +1,7 @@
 package dht
 
 import (
+	"math"
 	"sync"
 	"time"
 
@@ -14,9 +15,10 @@ const DedupCapacity = 50_000
 // Dedup remembers which messages were seen, how often, and whom the last copy
 // came from. It holds a fixed number of hashes, allocated as it fills; beyond
 // it the one that was not seen for longest is forgotten. What is to be kept
-// beyond a restart is taken from it with [Dedup.Changes] and given back with
-// [Dedup.Load]; whether that works does not matter to what it answers (spec:
-// dht 4, V29). Each call is one atomic step and may come from any goroutine.
+// beyond a restart is taken from it with [Dedup.Changes], when [Dedup.OnChange]
+// says that there is something, and given back with [Dedup.Load]; whether that
+// works does not matter to what it answers (spec: dht 4, V29). Each call is one
+// atomic step and may come from any goroutine.
 type Dedup struct {
 	mu       sync.Mutex
 	capacity int
@@ -25,14 +27,19 @@ type Dedup struct {
 	newest   int32 // by last hit; -1 when there is none
 	oldest   int32
 	changed  []int32           // dirty entries, each once
-	gone     map[Hash]struct{} // forgotten since the last Changes
-	lost     bool              // more than capacity of them
+	gone     map[Hash]struct{} // kept, and forgotten since the last Changes
+	whole    bool              // what is kept is not known
+	copies   uint64
+
+	changedHook func()
+	told        bool // the hook was called, and not all has been taken since
 }
 
 type dedupEntry struct {
 	DedupRecord
 	newer, older int32
-	dirty        bool
+	dirty        bool // differs from what is kept
+	kept         bool // somebody has a record of the hash
 }
 
 // DedupRecord is one message that was seen.
@@ -65,14 +72,18 @@ func (d *Dedup) Seen(h Hash) uint32 {
 // Count counts one more copy and returns how many that makes.
 func (d *Dedup) Count(h Hash, from identity.NodeID, now time.Time) uint32 {
 	d.mu.Lock()
-	defer d.mu.Unlock()
+	defer d.unlock()
 	i, ok := d.index[h]
-	if !ok {
+	if ok {
+		d.copies++
+	} else {
 		i = d.insert(DedupRecord{Hash: h, First: now})
 	}
 	e := &d.entries[i]
 	e.From, e.LastHit = from, now
-	e.Hits++
+	if e.Hits < math.MaxUint32 {
+		e.Hits++
+	}
 	d.touch(i)
 	return e.Hits
 }
@@ -81,7 +92,7 @@ func (d *Dedup) Count(h Hash, from identity.NodeID, now time.Time) uint32 {
 // nothing when the message is there already.
 func (d *Dedup) Own(h Hash, self identity.NodeID, now time.Time) {
 	d.mu.Lock()
-	defer d.mu.Unlock()
+	defer d.unlock()
 	if _, ok := d.index[h]; ok {
 		return
 	}
@@ -95,42 +106,117 @@ func (d *Dedup) Len() int {
 	return len(d.index)
 }
 
+// DedupStats says how a Dedup is doing.
+type DedupStats struct {
+	Hashes   int    `json:"hashes"`
+	Capacity int    `json:"capacity"`
+	Copies   uint64 `json:"copies"`  // counted of messages that were there, since the start
+	Pending  int    `json:"pending"` // see [Dedup.Pending]
+}
+
+// Stats returns how it is doing.
+func (d *Dedup) Stats() DedupStats {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return DedupStats{Hashes: len(d.index), Capacity: d.capacity, Copies: d.copies, Pending: d.pending()}
+}
+
+// Pending returns how many records the next Changes are about, if it is asked
+// for all: 0 when there are none.
+func (d *Dedup) Pending() int {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.pending()
+}
+
+func (d *Dedup) pending() int {
+	if d.whole {
+		return max(1, len(d.index))
+	}
+	return len(d.changed) + len(d.gone)
+}
+
+// OnChange has f called when there are changes where there were none: once,
+// until all of them have been taken. It is called at once if there are some, and
+// takes the place of the one before. f is called by whoever counts a message, so
+// it must not block; it may call d.
+func (d *Dedup) OnChange(f func()) {
+	d.mu.Lock()
+	defer d.unlock()
+	d.changedHook, d.told = f, false
+}
+
+// unlock unlocks mu and tells of changes.
+func (d *Dedup) unlock() {
+	var tell func()
+	if !d.told && d.changedHook != nil && d.pending() > 0 {
+		d.told, tell = true, d.changedHook
+	}
+	d.mu.Unlock()
+	if tell != nil {
+		tell()
+	}
+}
+
 // DedupChanges is what has to be written for the records kept on disk to be
 // those in memory: the hashes gone are deleted first, then the records put.
+// A message that was forgotten before anybody took it is in neither.
 type DedupChanges struct {
 	Gone []Hash
 	Put  []DedupRecord
-	// Incomplete says that more were forgotten than are remembered: whoever
-	// did not ask for so long has records on disk that nobody names any more.
-	// He deletes them all and puts those of [Dedup.All].
-	Incomplete bool
+	// Whole says that Put is every record, the one that was not seen for longest
+	// first, and that all other records kept are to be deleted.
+	Whole bool
 }
 
 // Changes returns what changed since it was last asked, of the records put at
-// most so many; the rest comes the next time. What nobody asks for is bounded
-// by the capacity.
+// most so many unless it is Whole; the rest comes the next time. What nobody
+// asks for is bounded by the capacity. Who fails to keep what he took says so
+// with [Dedup.Rewrite].
 func (d *Dedup) Changes(most int) (c DedupChanges) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	c.Incomplete, d.lost = d.lost, false
-	for h := range d.gone {
-		c.Gone = append(c.Gone, h)
+	if d.whole {
+		c = DedupChanges{Whole: true, Put: d.all()}
+		for i := range d.entries {
+			d.entries[i].dirty, d.entries[i].kept = false, true
+		}
+		d.whole, d.changed = false, d.changed[:0]
+		clear(d.gone)
+	} else {
+		for h := range d.gone {
+			c.Gone = append(c.Gone, h)
+		}
+		clear(d.gone)
+		n := min(most, len(d.changed))
+		c.Put = make([]DedupRecord, n)
+		for at, i := range d.changed[:n] {
+			e := &d.entries[i]
+			e.dirty, e.kept = false, true
+			c.Put[at] = e.DedupRecord
+		}
+		d.changed = append(d.changed[:0], d.changed[n:]...)
 	}
-	clear(d.gone)
-	n := min(most, len(d.changed))
-	for _, i := range d.changed[:n] {
-		e := &d.entries[i]
-		e.dirty = false
-		c.Put = append(c.Put, e.DedupRecord)
-	}
-	d.changed = append(d.changed[:0], d.changed[n:]...)
+	d.told = d.told && d.pending() > 0
 	return c
+}
+
+// Rewrite makes the next Changes Whole: what is kept is not what was taken, or
+// nobody knows.
+func (d *Dedup) Rewrite() {
+	d.mu.Lock()
+	defer d.unlock()
+	d.whole = true
 }
 
 // All returns every record, the one that was not seen for longest first.
 func (d *Dedup) All() []DedupRecord {
 	d.mu.Lock()
 	defer d.mu.Unlock()
+	return d.all()
+}
+
+func (d *Dedup) all() []DedupRecord {
 	all := make([]DedupRecord, 0, len(d.index))
 	for i := d.oldest; i >= 0; i = d.entries[i].newer {
 		all = append(all, d.entries[i].DedupRecord)
@@ -142,11 +228,12 @@ func (d *Dedup) All() []DedupRecord {
 // fit is gone in the next [Dedup.Changes].
 func (d *Dedup) Load(r DedupRecord) {
 	d.mu.Lock()
-	defer d.mu.Unlock()
+	defer d.unlock()
 	if _, ok := d.index[r.Hash]; ok {
 		return
 	}
 	i := d.insert(r)
+	d.entries[i].kept = true
 	d.link(i)
 }
 
@@ -160,22 +247,25 @@ func (d *Dedup) insert(r DedupRecord) int32 {
 	} else {
 		i = d.oldest
 		d.unlink(i)
-		d.forget(d.entries[i].Hash)
+		d.forget(&d.entries[i])
 		dirty = d.entries[i].dirty // the place is listed as changed already
 	}
-	d.entries[i] = dedupEntry{DedupRecord: r, newer: -1, older: -1, dirty: dirty}
-	d.index[r.Hash] = i
+	_, kept := d.gone[r.Hash]
 	delete(d.gone, r.Hash)
+	d.entries[i] = dedupEntry{DedupRecord: r, newer: -1, older: -1, dirty: dirty, kept: kept}
+	d.index[r.Hash] = i
 	return i
 }
 
-func (d *Dedup) forget(h Hash) {
-	delete(d.index, h)
-	if len(d.gone) >= d.capacity {
-		d.lost = true
-		return
+func (d *Dedup) forget(e *dedupEntry) {
+	delete(d.index, e.Hash)
+	switch {
+	case !e.kept || d.whole:
+	case len(d.gone) >= d.capacity: // of more records than fit
+		d.whole = true
+	default:
+		d.gone[e.Hash] = struct{}{}
 	}
-	d.gone[h] = struct{}{}
 }
 
 // touch makes the entry the newest, and lists it as changed.

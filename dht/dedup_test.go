@@ -2,6 +2,7 @@ package dht_test
 
 import (
 	"encoding/binary"
+	"math"
 	"slices"
 	"testing"
 	"time"
@@ -123,9 +124,13 @@ func TestDedupAgainstAModel(t *testing.T) {
 		for range rapid.IntRange(1, 60).Draw(t, "steps") {
 			h := hashOf(rapid.IntRange(0, 9).Draw(t, "hash"))
 			i := find(h)
-			switch rapid.IntRange(0, 3).Draw(t, "what") {
+			switch rapid.IntRange(0, 4).Draw(t, "what") {
 			case 0:
 				flush()
+				continue
+			case 4: // what is taken is not kept
+				d.Changes(rapid.IntRange(0, 4).Draw(t, "taken"))
+				d.Rewrite()
 				continue
 			case 1:
 				d.Own(h, nodeOf(0), time.Time{})
@@ -173,9 +178,8 @@ func TestDedupAgainstAModel(t *testing.T) {
 // write does what whoever keeps the records does.
 func write(stored map[dht.Hash]uint32, d *dht.Dedup, most int) {
 	c := d.Changes(most)
-	if c.Incomplete {
+	if c.Whole {
 		clear(stored)
-		c.Put = append(c.Put, d.All()...)
 	}
 	for _, h := range c.Gone {
 		delete(stored, h)
@@ -185,25 +189,142 @@ func write(stored map[dht.Hash]uint32, d *dht.Dedup, most int) {
 	}
 }
 
-// What nobody asks for stays bounded, and is told to be incomplete then.
+// What nobody asks for stays bounded: what was forgotten before anybody took it
+// is not worth a word.
 func TestDedupChangesAreBounded(t *testing.T) {
 	d := dht.NewDedup(10)
 	for i := range 1000 {
 		d.Count(hashOf(i), nodeOf(0), time.Unix(expires, 0))
 	}
-	c := d.Changes(1000)
-	if len(c.Gone) > 10 || len(c.Put) != 10 || !c.Incomplete {
-		t.Errorf("got %d gone, %d put, incomplete %v, want at most 10, 10, true", len(c.Gone), len(c.Put), c.Incomplete)
+	if got := d.Pending(); got != 10 {
+		t.Errorf("got %d changes, want those of 10 hashes", got)
+	}
+	if c := d.Changes(1000); len(c.Gone) != 0 || len(c.Put) != 10 || c.Whole {
+		t.Errorf("got %d gone, %d put, whole %v, want 0, 10, false", len(c.Gone), len(c.Put), c.Whole)
 	}
 	all := d.All()
 	if len(all) != 10 || all[0].Hash != hashOf(990) || all[9].Hash != hashOf(999) {
 		t.Errorf("got %d records, want the last ten, oldest first", len(all))
 	}
-	d.Count(hashOf(1000), nodeOf(0), time.Unix(expires, 0))
+	for i := 1000; i < 2000; i++ {
+		d.Count(hashOf(i), nodeOf(0), time.Unix(expires, 0))
+	}
 	d.Count(hashOf(990), nodeOf(0), time.Unix(expires, 0)) // forgotten, and back
-	c = d.Changes(1000)
-	if c.Incomplete || slices.Contains(c.Gone, hashOf(990)) || len(c.Put) != 2 {
-		t.Errorf("got %+v, want two put, and what came back not gone", c)
+	c := d.Changes(1000)
+	if c.Whole || slices.Contains(c.Gone, hashOf(990)) || len(c.Gone) != 9 || len(c.Put) != 10 {
+		t.Errorf("got %d gone and %d put, want the nine that were kept and ten put", len(c.Gone), len(c.Put))
+	}
+}
+
+// More was kept than fits twice: naming all of that would not be bounded.
+func TestDedupLoadsTooMuch(t *testing.T) {
+	d := dht.NewDedup(3)
+	for i := range 10 {
+		d.Load(dht.DedupRecord{Hash: hashOf(i), Hits: 1})
+	}
+	c := d.Changes(1)
+	if !c.Whole || len(c.Gone) != 0 || len(c.Put) != 3 || c.Put[0].Hash != hashOf(7) || c.Put[2].Hash != hashOf(9) {
+		t.Errorf("got %+v, want the last three and nothing else", c)
+	}
+	if got := d.Pending(); got != 0 {
+		t.Errorf("afterwards: got %d changes, want none", got)
+	}
+}
+
+// Whoever could not keep what he took gets everything the next time.
+//
+// conforms: dht 53; V 29
+func TestDedupRewrite(t *testing.T) {
+	d := dht.NewDedup(3)
+	now := time.Unix(expires, 0)
+	for i := range 4 {
+		d.Count(hashOf(i), nodeOf(0), now)
+		d.Changes(10)
+	}
+	d.Count(hashOf(4), nodeOf(0), now)
+	d.Rewrite()
+	if got := d.Pending(); got != 3 {
+		t.Errorf("got %d changes, want all three records", got)
+	}
+	d.Count(hashOf(2), nodeOf(0), now)
+	c := d.Changes(1)
+	if want := []dht.Hash{hashOf(3), hashOf(4), hashOf(2)}; !c.Whole || len(c.Gone) > 0 || !slices.Equal(hashes(c.Put), want) {
+		t.Errorf("got %+v, want %v and nothing else", c, want)
+	}
+	if c = d.Changes(10); c.Whole || len(c.Put)+len(c.Gone) > 0 {
+		t.Errorf("asked again: got %+v, want nothing", c)
+	}
+	if d.Seen(hashOf(2)) != 2 || d.Seen(hashOf(1)) != 0 {
+		t.Errorf("got counts %d and %d, want 2 and 0", d.Seen(hashOf(2)), d.Seen(hashOf(1)))
+	}
+	empty := dht.NewDedup(3)
+	empty.Rewrite()
+	if got := empty.Pending(); got != 1 {
+		t.Errorf("an empty one: got %d changes, want one: others are to be deleted", got)
+	}
+}
+
+func hashes(records []dht.DedupRecord) (list []dht.Hash) {
+	for _, r := range records {
+		list = append(list, r.Hash)
+	}
+	return list
+}
+
+// It is told once that there are changes, and again only when all were taken.
+func TestDedupTellsOfChanges(t *testing.T) {
+	d := dht.NewDedup(3)
+	now := time.Unix(expires, 0)
+	told := 0
+	want := func(n int, when string) {
+		t.Helper()
+		if told != n {
+			t.Errorf("%s: told %d times, want %d", when, told, n)
+		}
+	}
+	d.OnChange(func() { told++; d.Seen(hashOf(0)) }) // it may call
+	want(0, "nothing counted")
+	for i := range 5 {
+		d.Count(hashOf(i), nodeOf(0), now)
+	}
+	d.Own(hashOf(7), nodeOf(0), now)
+	want(1, "counted")
+	d.Changes(1)
+	d.Count(hashOf(8), nodeOf(0), now)
+	want(1, "not all taken")
+	d.Changes(10)
+	want(1, "all taken")
+	d.Seen(hashOf(8))
+	want(1, "looked up")
+	d.Count(hashOf(8), nodeOf(0), now)
+	want(2, "a copy")
+	d.OnChange(func() { told += 10 })
+	want(12, "heard by another")
+	d.Changes(10)
+	d.Rewrite()
+	want(22, "to be rewritten")
+	d.Changes(10)
+	d.Own(hashOf(8), nodeOf(0), now)
+	want(22, "an own message that was there")
+}
+
+// A count that is at its end stays there: 0 would be a message never seen.
+func TestDedupCountEnds(t *testing.T) {
+	d := dht.NewDedup(3)
+	d.Load(dht.DedupRecord{Hash: hashOf(1), Hits: math.MaxUint32})
+	if got := d.Count(hashOf(1), nodeOf(0), time.Unix(expires, 0)); got != math.MaxUint32 {
+		t.Errorf("got %d, want it unchanged", got)
+	}
+}
+
+func TestDedupStats(t *testing.T) {
+	d := dht.NewDedup(3)
+	for i := range 6 {
+		d.Count(hashOf(i%4), nodeOf(0), time.Unix(expires, 0)) // 0 and 1 are forgotten before they come back
+	}
+	d.Count(hashOf(1), nodeOf(0), time.Unix(expires, 0))
+	if got, want := d.Stats(), (dht.DedupStats{Hashes: 3, Capacity: 3, Copies: 1, Pending: 3}); got != want {
+		t.Errorf("got %+v, want %+v", got, want)
 	}
 }
 

@@ -1,0 +1,189 @@
+package actors
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/asynkron/protoactor-go/actor"
+
+	"github.com/gamelan-p2p/gamelan/dht"
+	"github.com/gamelan-p2p/gamelan/supervisor"
+)
+
+// dedup writes behind what Env.Dedup counts: 50 ms after a change to the store,
+// and from time to time on the disk. Dedup answers from memory alone; while the
+// store refuses, writes are tried again less and less often, and what it then
+// has is made to be what is in memory (spec: dht 4.2, V29). With nothing to write
+// there is no timer.
+//
+// In: what Dedup's hook says, StoreHealed, Drain. Out: Drained. A restart loses
+// nothing: Dedup and what is on its way to the disk outlive it.
+type dedup struct {
+	env *Env
+
+	busy      bool // a write is under way
+	syncing   bool // … with sync
+	wait      *supervisor.Timer
+	synced    time.Time    // when the last write with sync ended well
+	owed      []*actor.PID // who asked for a Drain, and waits for the next write
+	answering []*actor.PID // … for the one under way
+
+	fails int // writes in a row that failed
+	err   error
+	since time.Time
+}
+
+// NewDedup makes the actor that keeps Env.Dedup in Env.DB. Its Spec, and that of
+// the group above it, says that it Drains.
+func NewDedup(env *Env) actor.Actor { return &dedup{env: env} }
+
+type (
+	dedupChanged struct{}
+	dedupDue     struct{}
+)
+
+const (
+	// dedupDelay is how long a change may stay in memory alone.
+	dedupDelay = 50 * time.Millisecond
+	// dedupSync is how long what was written may stay without a sync. Until then
+	// the store may hold it in the memory of the process.
+	dedupSync = time.Second
+)
+
+func (a *dedup) Receive(c actor.Context) {
+	switch m := c.Message().(type) {
+	case *actor.Started:
+		supervisor.Subscribe[StoreHealed](c)
+		tell := supervisor.Teller(c)
+		a.env.Dedup.OnChange(func() { tell(dedupChanged{}) })
+		a.next(c)
+	case dedupChanged:
+		if !a.busy && a.fails == 0 {
+			a.after(c, dedupDelay)
+		}
+	case dedupDue:
+		a.wait = nil
+		a.write(c)
+	case StoreHealed: // it may have lost what others wrote
+		a.env.Dedup.Rewrite()
+		if !a.busy {
+			a.after(c, dedupDelay)
+		}
+	case supervisor.Drain:
+		a.owed = append(a.owed, c.Sender())
+		a.write(c) // now or never
+	case supervisor.Done[struct{}]:
+		a.written(c, m.Err)
+	default:
+		supervisor.Unhandled(c)
+	}
+}
+
+// after has the next write begin after d.
+func (a *dedup) after(c actor.Context, d time.Duration) {
+	a.halt()
+	a.wait = supervisor.After(c, d, dedupDue{})
+}
+
+func (a *dedup) halt() {
+	if a.wait != nil {
+		a.wait.Stop()
+		a.wait = nil
+	}
+}
+
+// write begins a write unless one is under way.
+func (a *dedup) write(c actor.Context) {
+	if a.busy {
+		return
+	}
+	a.halt()
+	a.syncing = len(a.owed) > 0 || supervisor.Now(c).Sub(a.synced) >= dedupSync
+	a.busy, a.answering, a.owed = true, a.owed, nil
+	env, sync := a.env, a.syncing
+	supervisor.Do(c, "write", func(context.Context) (struct{}, error) {
+		return struct{}{}, env.dedupStore.write(env.DB, env.Dedup, sync)
+	})
+}
+
+func (a *dedup) written(c actor.Context, err error) {
+	a.busy = false
+	if errors.Is(err, errDedupWriting) {
+		a.owed, a.answering = append(a.answering, a.owed...), nil
+		a.after(c, dedupDelay)
+		return
+	}
+	if err == nil && a.syncing {
+		a.synced = supervisor.Now(c)
+	}
+	a.health(c, err)
+	for _, asker := range a.answering {
+		if asker != nil {
+			c.Send(asker, supervisor.Drained{From: c.Self()})
+		}
+	}
+	a.answering = nil
+	a.next(c)
+}
+
+// next sees to what is left to do.
+func (a *dedup) next(c actor.Context) {
+	switch {
+	case len(a.owed) > 0:
+		a.write(c)
+	case a.fails > 0:
+		a.after(c, min(commitRetry<<min(a.fails-1, 10), commitRetryMax))
+	case a.env.Dedup.Pending() > 0:
+		a.after(c, dedupDelay)
+	case a.env.dedupStore.unsynced.Load():
+		a.after(c, max(0, a.synced.Add(dedupSync).Sub(supervisor.Now(c))))
+	}
+}
+
+func (a *dedup) health(c actor.Context, err error) {
+	switch {
+	case err != nil:
+		if a.err == nil || a.err.Error() != err.Error() {
+			supervisor.Log(c).Error("what messages were seen cannot be kept for the next start; it is tried again", "err", err)
+		}
+		if a.fails++; a.fails == 1 {
+			a.since = supervisor.Now(c)
+		}
+	case a.fails > 0:
+		supervisor.Log(c).Info("what messages were seen can be kept again", "took", supervisor.Now(c).Sub(a.since))
+		a.fails = 0
+	}
+	a.err = err
+}
+
+// DedupStatus is what the dedup actor says of itself.
+type DedupStatus struct {
+	dht.DedupStats
+	Written uint64 `json:"written"`       // changes that the store has taken, since the start
+	Writing bool   `json:"writing"`       // or not synced yet
+	Fails   int    `json:"fails"`         // writes in a row that failed
+	Err     string `json:"err,omitempty"` // of the last write
+}
+
+// Inspect returns a DedupStatus.
+func (a *dedup) Inspect() any {
+	s := DedupStatus{
+		DedupStats: a.env.Dedup.Stats(), Written: a.env.dedupStore.written.Load(),
+		Writing: a.busy || a.env.dedupStore.unsynced.Load(), Fails: a.fails,
+	}
+	if a.err != nil {
+		s.Err = a.err.Error()
+	}
+	return s
+}
+
+func (a *dedup) String() string {
+	s := a.env.Dedup.Stats()
+	line := fmt.Sprintf("%d of %d hashes, %d copies, %d to write", s.Hashes, s.Capacity, s.Copies, s.Pending)
+	if a.err != nil {
+		line += ", " + a.err.Error()
+	}
+	return line
+}

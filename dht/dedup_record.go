@@ -1,0 +1,79 @@
+package dht
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"math"
+	"time"
+)
+
+// ErrDedupRecord reports bytes that are no kept [DedupRecord].
+var ErrDedupRecord = errors.New("dht: bad dedup record")
+
+// A kept record is, big-endian: the version, whom the last copy came from, the
+// hits, when the first and when the last copy came. A time is nanoseconds since
+// 1970, 0 for none. The hash is the record's key and not in it.
+const (
+	dedupVersion = 1
+
+	atFrom    = 1
+	atHits    = atFrom + len(DedupRecord{}.From)
+	atFirst   = atHits + 4
+	atLastHit = atFirst + 8
+
+	// DedupRecordLen is the length of a kept record in bytes.
+	DedupRecordLen = atLastHit + 8
+)
+
+// Append appends the record as it is kept, without its hash. Times before 1970
+// are kept as none, those after 2262 as the last that can be.
+func (r *DedupRecord) Append(dst []byte) []byte {
+	dst = append(dst, dedupVersion)
+	dst = append(dst, r.From[:]...)
+	dst = binary.BigEndian.AppendUint32(dst, r.Hits)
+	dst = binary.BigEndian.AppendUint64(dst, nanoseconds(r.First))
+	return binary.BigEndian.AppendUint64(dst, nanoseconds(r.LastHit))
+}
+
+// DecodeDedupRecord returns the record of a hash as [DedupRecord.Append] wrote
+// it. It fails with ErrDedupRecord. It keeps nothing of b.
+func DecodeDedupRecord(h Hash, b []byte) (DedupRecord, error) {
+	switch {
+	case len(b) != DedupRecordLen:
+		return DedupRecord{}, fmt.Errorf("%w: %d bytes, want %d", ErrDedupRecord, len(b), DedupRecordLen)
+	case b[0] != dedupVersion:
+		return DedupRecord{}, fmt.Errorf("%w: version %d, want %d", ErrDedupRecord, b[0], dedupVersion)
+	}
+	r := DedupRecord{Hash: h, Hits: binary.BigEndian.Uint32(b[atHits:])}
+	copy(r.From[:], b[atFrom:])
+	first, last := binary.BigEndian.Uint64(b[atFirst:]), binary.BigEndian.Uint64(b[atLastHit:])
+	switch {
+	case r.Hits == 0:
+		return DedupRecord{}, fmt.Errorf("%w: it was never seen", ErrDedupRecord)
+	case first > math.MaxInt64, last > math.MaxInt64:
+		return DedupRecord{}, fmt.Errorf("%w: a time after 2262", ErrDedupRecord)
+	}
+	r.First, r.LastHit = momentOf(first), momentOf(last)
+	return r, nil
+}
+
+// lastMoment is the last time that fits into nanoseconds.
+var lastMoment = time.Unix(0, math.MaxInt64)
+
+func nanoseconds(t time.Time) uint64 {
+	switch {
+	case t.Unix() < 0:
+		return 0
+	case t.After(lastMoment):
+		return math.MaxInt64
+	}
+	return uint64(t.UnixNano())
+}
+
+func momentOf(n uint64) time.Time {
+	if n == 0 {
+		return time.Time{}
+	}
+	return time.Unix(0, int64(n)).UTC()
+}
