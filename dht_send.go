@@ -7,6 +7,9 @@ import (
 	"sync"
 	"time"
 
+	"github.com/asynkron/protoactor-go/actor"
+
+	"github.com/gamelan-p2p/gamelan/actors"
 	"github.com/gamelan-p2p/gamelan/dht"
 )
 
@@ -70,6 +73,16 @@ func (s *Sending) change() {
 	defer s.mu.Unlock()
 	close(s.changed)
 	s.changed = make(chan struct{})
+}
+
+// SubmitFrom sends a message over the DHT on behalf of an actor, for use inside
+// Receive: it never waits, and the actor hears [actors.MessageSent] with m.ID when
+// the message has ended. Without credit that is at once, as overloaded; without
+// the DHT it is never.
+func (n *Node) SubmitFrom(c actor.Context, m actors.SendMessage) {
+	if n.env.DHT != nil {
+		c.Request(n.env.Outbound, m)
+	}
 }
 
 // Report returns what is known by now.
