@@ -12,7 +12,7 @@ import (
 	"github.com/gamelan-p2p/gamelan/supervisor"
 )
 
-// dedup writes behind what Env.Dedup counts: 50 ms after a change to the store,
+// dedup writes behind what Env.DHT.Dedup counts: 50 ms after a change to the store,
 // and from time to time on the disk. Dedup answers from memory alone; while the
 // store refuses, writes are tried again less and less often, and what it then
 // has is made to be what is in memory (spec: dht 4.2, V29). With nothing to write
@@ -35,7 +35,7 @@ type dedup struct {
 	since time.Time
 }
 
-// NewDedup makes the actor that keeps Env.Dedup in Env.DB. Its Spec, and that of
+// NewDedup makes the actor that keeps Env.DHT.Dedup in Env.DB. Its Spec, and that of
 // the group above it, says that it Drains.
 func NewDedup(env *Env) actor.Actor { return &dedup{env: env} }
 
@@ -57,7 +57,7 @@ func (a *dedup) Receive(c actor.Context) {
 	case *actor.Started:
 		supervisor.Subscribe[StoreHealed](c)
 		tell := supervisor.Teller(c)
-		a.env.Dedup.OnChange(func() { tell(dedupChanged{}) })
+		a.env.DHT.Dedup.OnChange(func() { tell(dedupChanged{}) })
 		a.next(c)
 	case dedupChanged:
 		if !a.busy && a.fails == 0 {
@@ -67,7 +67,7 @@ func (a *dedup) Receive(c actor.Context) {
 		a.wait = nil
 		a.write(c)
 	case StoreHealed: // it may have lost what others wrote
-		a.env.Dedup.Rewrite()
+		a.env.DHT.Dedup.Rewrite()
 		if !a.busy {
 			a.after(c, dedupDelay)
 		}
@@ -104,7 +104,7 @@ func (a *dedup) write(c actor.Context) {
 	a.busy, a.answering, a.owed = true, a.owed, nil
 	env, sync := a.env, a.syncing
 	supervisor.Do(c, "write", func(context.Context) (struct{}, error) {
-		return struct{}{}, env.dedupStore.write(env.DB, env.Dedup, sync)
+		return struct{}{}, env.dedupStore.write(env.DB, env.DHT.Dedup, sync)
 	})
 }
 
@@ -135,7 +135,7 @@ func (a *dedup) next(c actor.Context) {
 		a.write(c)
 	case a.fails > 0:
 		a.after(c, min(commitRetry<<min(a.fails-1, 10), commitRetryMax))
-	case a.env.Dedup.Pending() > 0:
+	case a.env.DHT.Dedup.Pending() > 0:
 		a.after(c, dedupDelay)
 	case a.env.dedupStore.unsynced.Load():
 		a.after(c, max(0, a.synced.Add(dedupSync).Sub(supervisor.Now(c))))
@@ -170,7 +170,7 @@ type DedupStatus struct {
 // Inspect returns a DedupStatus.
 func (a *dedup) Inspect() any {
 	s := DedupStatus{
-		DedupStats: a.env.Dedup.Stats(), Written: a.env.dedupStore.written.Load(),
+		DedupStats: a.env.DHT.Dedup.Stats(), Written: a.env.dedupStore.written.Load(),
 		Writing: a.busy || a.env.dedupStore.unsynced.Load(), Fails: a.fails,
 	}
 	if a.err != nil {
@@ -180,7 +180,7 @@ func (a *dedup) Inspect() any {
 }
 
 func (a *dedup) String() string {
-	s := a.env.Dedup.Stats()
+	s := a.env.DHT.Dedup.Stats()
 	line := fmt.Sprintf("%d of %d hashes, %d copies, %d to write", s.Hashes, s.Capacity, s.Copies, s.Pending)
 	if a.err != nil {
 		line += ", " + a.err.Error()

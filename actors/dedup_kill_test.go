@@ -42,7 +42,7 @@ func countUntilKilled(dir string, first int) error {
 		fmt.Println("now", last)
 		for i := first; i <= last; i++ {
 			for copies := uint32(1); copies <= 2; copies++ {
-				if got := n.Dedup.Count(dedupHash(i), identity.NodeID{1}, time.Now()); got < copies {
+				if got := n.DHT.Dedup.Count(dedupHash(i), identity.NodeID{1}, time.Now()); got < copies {
 					return fmt.Errorf("message %d: got copy %d, want at least %d", i, got, copies)
 				}
 			}

@@ -52,7 +52,7 @@ func startDedup(db kv.DB, capacity int, fault func(path, point string)) (*dedupN
 	n := &dedupNode{Env: actors.NewEnv(actors.Settings{
 		System: actor.NewActorSystem(actor.WithLoggerFactory(func(*actor.ActorSystem) *slog.Logger { return discard })),
 		Root:   "dedup-test", Profile: protocol.Tari(protocol.LocalNet), Secret: secret, Store: store, Now: time.Now,
-		Logger: discard, NodeCredit: 1 << 20, PeerCredit: 1 << 16, Dedup: d, DB: db,
+		Logger: discard, NodeCredit: 1 << 20, PeerCredit: 1 << 16, DHT: &actors.DHTSettings{Dedup: d}, DB: db,
 	})}
 	n.root, err = supervisor.Start(n.System, n.Root, supervisor.Spec{
 		Name: "node", Kind: "group", New: supervisor.Group(
@@ -83,7 +83,7 @@ func playDedup(t *testing.T, db kv.DB, capacity int, fault func(path, point stri
 
 func (n *dedupNode) count(first, last int) {
 	for i := first; i <= last; i++ {
-		n.Dedup.Count(dedupHash(i), identity.NodeID{1}, time.Now())
+		n.DHT.Dedup.Count(dedupHash(i), identity.NodeID{1}, time.Now())
 	}
 }
 
@@ -130,7 +130,7 @@ func hits(d *dht.Dedup) map[dht.Hash]uint32 {
 // wantKept compares the disk with the memory.
 func wantKept(t *testing.T, n *dedupNode, db kv.DB) {
 	t.Helper()
-	if got, want := kept(t, db), hits(n.Dedup); !maps.Equal(got, want) {
+	if got, want := kept(t, db), hits(n.DHT.Dedup); !maps.Equal(got, want) {
 		t.Errorf("got %d records on the disk, want the %d in memory, and equal ones", len(got), len(want))
 	}
 }
@@ -159,7 +159,7 @@ func TestDedupSurvivesARestart(t *testing.T) {
 	begin := time.Now()
 	at := func(ms int) time.Time { return begin.Add(time.Duration(ms) * time.Millisecond) }
 	for i := range 4000 { // the first thousand are forgotten
-		n.Dedup.Count(dedupHash(i), identity.NodeID{1}, at(i))
+		n.DHT.Dedup.Count(dedupHash(i), identity.NodeID{1}, at(i))
 		if i%700 == 0 {
 			if err := n.drain(t.Context()); err != nil {
 				t.Fatal(err)
@@ -167,12 +167,12 @@ func TestDedupSurvivesARestart(t *testing.T) {
 		}
 	}
 	for i := 3999; i >= 3500; i-- { // in the opposite order
-		n.Dedup.Count(dedupHash(i), identity.NodeID{2}, at(10_000-i))
+		n.DHT.Dedup.Count(dedupHash(i), identity.NodeID{2}, at(10_000-i))
 	}
 	if err := n.drain(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	want := n.Dedup.All()
+	want := n.DHT.Dedup.All()
 	if err := n.root.Stop(t.Context(), nil); err != nil {
 		t.Fatal(err)
 	}
@@ -209,7 +209,7 @@ func TestDedupSurvivesARestart(t *testing.T) {
 		t.Fatal(err)
 	}
 	wantKept(t, n, db)
-	if got := n.Dedup.All(); len(got) != 500 || got[0].Hash != dedupHash(3999) || got[499].Hash != dedupHash(3500) {
+	if got := n.DHT.Dedup.All(); len(got) != 500 || got[0].Hash != dedupHash(3999) || got[499].Hash != dedupHash(3500) {
 		t.Errorf("got %d records, want the 500 that were seen last", len(got))
 	}
 	if err := n.root.Stop(t.Context(), nil); err != nil {
@@ -283,13 +283,13 @@ func TestDedupCountsWithoutItsDisk(t *testing.T) {
 			if i <= 500 {
 				want = 2
 			}
-			if got := n.Dedup.Count(dedupHash(i), identity.NodeID{1}, time.Now()); got != want {
+			if got := n.DHT.Dedup.Count(dedupHash(i), identity.NodeID{1}, time.Now()); got != want {
 				t.Fatalf("message %d: got copy %d, want %d", i, got, want)
 			}
 			time.Sleep(time.Second)
 		}
 		for i := 1000; i <= 1500; i++ {
-			if got := n.Dedup.Count(dedupHash(i), identity.NodeID{1}, time.Now()); got != 2 {
+			if got := n.DHT.Dedup.Count(dedupHash(i), identity.NodeID{1}, time.Now()); got != 2 {
 				t.Fatalf("message %d again: got copy %d, want 2", i, got)
 			}
 		}
@@ -431,7 +431,7 @@ func TestDedupActorKilled(t *testing.T) {
 			for range r.IntN(60) {
 				i := r.IntN(300)
 				model[i]++
-				if got := n.Dedup.Count(dedupHash(i), identity.NodeID{1}, time.Now()); got != model[i] {
+				if got := n.DHT.Dedup.Count(dedupHash(i), identity.NodeID{1}, time.Now()); got != model[i] {
 					t.Fatalf("got copy %d, want %d", got, model[i])
 				}
 			}
@@ -507,7 +507,7 @@ func TestDedupWritesOneAtATime(t *testing.T) {
 			t.Errorf("got %d writes at a time, want one", l.most)
 		}
 		wantKept(t, n, l)
-		if got := n.Dedup.Seen(dedupHash(129)); got != 3 {
+		if got := n.DHT.Dedup.Seen(dedupHash(129)); got != 3 {
 			t.Errorf("got %d copies, want 3", got)
 		}
 	})

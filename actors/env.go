@@ -128,8 +128,7 @@ type Settings struct {
 	Transports []transport.Transport
 	Listen     []ma.Multiaddr
 	Store      *peerstore.Store
-	Dedup      *dht.Dedup // messages that were seen; nil: no DHT
-	DB         kv.DB      // what Dedup is kept in
+	DB         kv.DB // the disk of Store and DHT.Dedup
 	Mux        mux.Config
 	Now        func() time.Time
 	Logger     *slog.Logger
