@@ -1,9 +1,26 @@
 package gamelan
 
 import (
+	"fmt"
+
 	"github.com/gamelan-p2p/gamelan/actors"
-	"github.com/gamelan-p2p/gamelan/dht"
 )
+
+// openDHT reads what the node has seen of the DHT's messages.
+func (b *builder) openDHT() error {
+	if b.DHT == nil {
+		return nil
+	}
+	var damaged int
+	var err error
+	if b.dedup, damaged, err = actors.LoadDedup(b.db, b.DHT.DedupCapacity); err != nil {
+		return fmt.Errorf("gamelan: messages that were seen: %w", err)
+	}
+	if damaged > 0 {
+		b.logger.Warn("records of messages that were seen cannot be read; such messages may be heard twice", "n", damaged)
+	}
+	return nil
+}
 
 // dhtSettings is the DHT's part of the settings, nil without it.
 func (b *builder) dhtSettings() *actors.DHTSettings {
@@ -14,6 +31,6 @@ func (b *builder) dhtSettings() *actors.DHTSettings {
 	return &actors.DHTSettings{
 		Shards: c.Shards, Occurrences: c.Occurrences, SendPace: c.SendPace, FloodLimit: c.FloodLimit,
 		Broadcast: c.Broadcast, Propagation: c.Propagation, Neighbours: c.Neighbours, NoForwarding: c.NoForwarding,
-		Dedup: dht.NewDedup(c.DedupCapacity), SendLayers: b.sendLayers,
+		Dedup: b.dedup, SendLayers: b.sendLayers,
 	}
 }

@@ -15,6 +15,7 @@ import (
 	ma "github.com/multiformats/go-multiaddr"
 
 	"github.com/gamelan-p2p/gamelan/actors"
+	"github.com/gamelan-p2p/gamelan/dht"
 	"github.com/gamelan-p2p/gamelan/identity"
 	"github.com/gamelan-p2p/gamelan/internal/kv"
 	"github.com/gamelan-p2p/gamelan/peerstore"
@@ -57,6 +58,7 @@ type builder struct {
 	now   func() time.Time
 	db    kv.DB
 	store *peerstore.Store
+	dedup *dht.Dedup // nil without the DHT
 	bound []*actors.Bound
 	env   *actors.Env
 }
@@ -75,6 +77,9 @@ func (b *builder) build(ctx context.Context) (*Node, error) {
 		return nil, err
 	}
 	if err := b.openStore(); err != nil {
+		return nil, err
+	}
+	if err := b.openDHT(); err != nil {
 		return nil, err
 	}
 	if err := b.bind(ctx); err != nil {
@@ -231,7 +236,7 @@ func (b *builder) settings() actors.Settings {
 			Sessions: b.RPC.MaxSessions, SessionsPerPeer: b.RPC.MaxPeerSessions,
 			Clients: b.RPC.ClientSessions, Idle: b.RPC.Idle,
 		},
-		DHT: b.dhtSettings(), PlainID: protocol.ID(b.PlainID),
+		DHT: b.dhtSettings(), DB: b.db, PlainID: protocol.ID(b.PlainID),
 	}
 }
 

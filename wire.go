@@ -56,7 +56,10 @@ func dhtGroup(env *actors.Env, restart supervisor.Policy) supervisor.Spec {
 		Drains: true, Alarm: dhtAlarm,
 	}
 	pinger := supervisor.Spec{Name: "pinger", Kind: "pinger", New: func() actor.Actor { return actors.NewPinger(env) }}
-	return group("dht", restart, outbound, pinger)
+	dedup := supervisor.Spec{Name: "dedup", Kind: "dedup", New: func() actor.Actor { return actors.NewDedup(env) }, Drains: true}
+	all := group("dht", restart, dedup, outbound, pinger)
+	all.Drains = true
+	return all
 }
 
 // dhtAlarm is the depth from which on the mailbox that all sends go through is
