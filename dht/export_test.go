@@ -33,3 +33,14 @@ func (o *Outbound) Sizes() (wakes, listed int) {
 
 // Peers returns how many peers an [Outbound] knows something of.
 func (o *Outbound) Peers() int { return len(o.peers) }
+
+// Kept returns how many of the ended sends that a [Ledger] remembers have
+// somebody to call.
+func (l *Ledger) Kept() (n int) {
+	for _, e := range l.last {
+		if e.changed != nil {
+			n++
+		}
+	}
+	return n
+}
