@@ -389,7 +389,7 @@ func TestStorm(t *testing.T) {
 func FuzzOutbound(f *testing.F) {
 	for seed := range uint64(4) {
 		r := rand.New(rand.NewPCG(seed, 10))
-		data := make([]byte, 600)
+		data := make([]byte, 60)
 		for i := range data {
 			data[i] = byte(r.Uint64())
 		}
