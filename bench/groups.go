@@ -113,6 +113,16 @@ func groups(flood time.Duration) []harness.Group {
 			},
 		},
 		{
+			Name:  "dedup",
+			About: "messages that were never seen, remembered in memory and written behind",
+			Cases: []harness.Case{
+				anchors.DedupRing(),
+				product.Dedup(),
+				product.DedupAll(),
+				product.LoadDedup(50_000),
+			},
+		},
+		{
 			Name:  "flood",
 			About: "peers of another process send ten times faster than the handler works",
 			Cases: []harness.Case{

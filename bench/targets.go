@@ -76,6 +76,14 @@ func targets() []harness.Target {
 		absolute("P13", "gamelan/spawn-peer-actors", harness.CPU, 15*microsecond, 8*microsecond),
 		absolute("P13", "gamelan/spawn-peer-actors-memory", harness.PerEnd, 4*kB, 0),
 
+		// Dedup of new hashes, written behind: all of them, each with the record
+		// that goes for it.
+		{
+			ID: "P17", Case: "gamelan/dedup-new-hashes-all-written", Metric: harness.Rate, Relation: harness.Absolute,
+			AtLeast: true, Bound: 300_000,
+		},
+		ratio("P17", "gamelan/dedup-new-hashes-all-written", harness.Rate, 0.5, 0.8, "store/dedup-memory-ring+pebble-v2-batch64-nosync"),
+
 		// The peer store. A key is hashed for each look-up, which costs 1 µs.
 		absolute("P20", "gamelan/closest-20-of-10000", harness.P50, 5*microsecond, 2*microsecond),
 		absolute("P20", "gamelan/closest-20-of-100000", harness.P50, 20*microsecond, 0),

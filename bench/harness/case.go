@@ -2,6 +2,7 @@ package harness
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"sync"
 	"time"
@@ -144,6 +145,30 @@ func (m *Meter) Flow(received func() uint64) error {
 		return fmt.Errorf("nothing was received in %v", wall)
 	}
 	m.finish(after-before, wall, cpu)
+	return nil
+}
+
+// Until measures run, which does so many operations each time, again and again
+// until the window is over, after a third of the window without clocks.
+func (m *Meter) Until(ops int, run func() error) error {
+	again := func(d time.Duration) (times uint64, err error) {
+		for begin := time.Now(); time.Since(begin) < d; times++ {
+			if err := errors.Join(run(), m.ctx.Err()); err != nil {
+				return 0, err
+			}
+		}
+		return times, nil
+	}
+	if _, err := again(m.window / 3); err != nil {
+		return err
+	}
+	clock := startClock()
+	times, err := again(m.window)
+	wall, cpu := clock.stop()
+	if err != nil {
+		return err
+	}
+	m.finish(times*uint64(ops), wall, cpu)
 	return nil
 }
 
