@@ -390,13 +390,13 @@ func (o *Outbound) Sent(now time.Time, id uint64, outcome protocol.Outcome) *Out
 	switch {
 	case c.state == copySettled: // its time was over
 	case outcome.Kind == protocol.InDoubt && o.mayResend(now, c):
-		c.doubt, c.notBefore = outcome, now.Add(retryAfter)
+		c.doubt, p.notBefore = outcome, now.Add(retryAfter)
 		p.again(c)
 	case outcome.Kind == protocol.Failed && o.mayRetry(now, c, outcome.Reason):
-		c.notBefore = now.Add(retryAfter)
+		p.notBefore = now.Add(retryAfter)
 		p.push(c)
 	case outcome.Reason == protocol.DialFailed && c.doubt.Kind != 0 && o.mayResend(now, c):
-		c.notBefore = now.Add(retryAfter)
+		p.notBefore = now.Add(retryAfter)
 		p.again(c) // it was gone again already
 	default:
 		o.settle(c, c.final(outcome))

@@ -18,8 +18,7 @@ type copyOut struct {
 	state     copyState
 	id        uint64 // of the last Write
 	cost      int64
-	connected uint64    // the peer's count when it was given out
-	notBefore time.Time // after a try that came to nothing
+	connected uint64 // the peer's count when it was given out
 	doubt     protocol.Outcome
 	paced     bool // has waited for the pace
 }
@@ -50,7 +49,8 @@ type outPeer struct {
 	open      int   // given out
 	bytes     int64 // … of them
 	connected uint64
-	pace      *pacer // nil while it is not paced
+	notBefore time.Time // after a try that came to nothing: others that did may follow
+	pace      *pacer    // nil while it is not paced
 	wake      wake
 }
 
@@ -145,8 +145,8 @@ func (o *Outbound) give(now time.Time, p *outPeer, c *copyOut) bool {
 	switch {
 	case o.closed, !now.Before(c.send.early): // it is about to end
 		return false
-	case now.Before(c.notBefore):
-		o.wakePeer(p, c.notBefore)
+	case now.Before(p.notBefore):
+		o.wakePeer(p, p.notBefore)
 		return false
 	case p.open > 0 && p.bytes+cost > o.o.Window:
 		return false

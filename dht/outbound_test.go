@@ -185,7 +185,11 @@ func TestDoubt(t *testing.T) {
 		if r := d.report(id); r.Ended() {
 			t.Fatalf("got %v, want it open", &r)
 		}
-		d.settleAll(unreached) // 2
+		d.wrote() // what became of others is heard first
+		if w := d.pass(time.Second); len(w) != 1 || numberOf(t, w[0].Frame) != 2 {
+			t.Fatalf("got %d written, want the next message", len(w))
+		}
+		d.settleAll(unreached)
 		if w := d.pass(10 * time.Second); len(w) > 0 {
 			t.Fatalf("got %v written before the peer is back", to(w))
 		}
@@ -228,9 +232,11 @@ func TestDoubt(t *testing.T) {
 		d.send(plain("a", 1))
 		d.send(plain("a", 2))
 		d.send(plain("a", 3))
-		d.settleAll(lost) // 1; 2 is given out
-		d.wrote(2)
+		d.settleAll(lost) // 1
 		d.pass(time.Second)
+		if len(d.under) != 1 || numberOf(t, d.under[0].Frame) != 2 {
+			t.Fatalf("got %d under way, want the second message", len(d.under))
+		}
 		d.connected("a")
 		d.settleAll(confirmed)
 		d.wrote(1)
@@ -544,6 +550,7 @@ func TestClose(t *testing.T) {
 	d.discovers = true
 	given, waiting, doubtful := d.send(plain("a", 1)), d.send(plain("a", 2)), d.send(plain("b", 3))
 	d.settle(d.under[1], lost)
+	d.wrote()
 	overl := d.send(plain("c", 4))
 	d.settle(d.under[1], overloaded)
 	parked := d.send(dht.Message{To: dht.DirectKey{Key: repeated(t, 9).PublicKey(), Discover: true}})
@@ -576,6 +583,40 @@ func TestClose(t *testing.T) {
 	if c := d.o.Counts(); c.RelayCopies != c.RelayConfirmed+c.RelayUnclear || c.RelaysDropped != 1 {
 		t.Errorf("got %+v", c)
 	}
+}
+
+// TestFinish: what was accepted is still written, once.
+func TestFinish(t *testing.T) {
+	d := newDesk(t, villagers, func(o *dht.OutboundOptions) { o.Window = 1 })
+	d.discovers = true
+	given, waiting, doubtful := d.send(plain("a", 1)), d.send(plain("a", 2)), d.send(plain("b", 3))
+	d.settle(d.under[1], lost)
+	noRoom := d.send(plain("c", 4))
+	d.settle(d.under[1], overloaded)
+	parked := d.send(dht.Message{To: dht.DirectKey{Key: repeated(t, 9).PublicKey(), Discover: true}})
+
+	d.apply(d.o.Finish(d.now))
+	d.wrote()
+	d.outcome(doubtful, lost)
+	d.ended(parked, dht.SendClosed)
+	d.ended(d.send(plain("a", 5)), dht.SendClosed)
+	d.connected("b")
+	d.wrote()
+	d.settle(d.under[0], confirmed)
+	d.outcome(given, confirmed)
+	d.wrote(2)
+	d.connected("a")
+	d.settle(d.under[0], lost)
+	d.outcome(waiting, lost)
+	if w := d.pass(time.Second); len(w) != 1 || w[0].Peer != idOf("c") {
+		t.Errorf("got %q written, want what had no room", to(w))
+	}
+	d.settle(d.under[0], overloaded)
+	d.outcome(noRoom, overloaded)
+	if sends, copies := d.o.Len(); sends+copies != 0 {
+		t.Errorf("got %d sends, %d copies under way, want none", sends, copies)
+	}
+	d.nothing()
 }
 
 // TestManyCopies: the number of copies without an outcome is bounded, and what
