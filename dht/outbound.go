@@ -33,9 +33,8 @@ type Outbound struct {
 	order   uint64    // of the last copy
 	copies  int       // without an outcome
 	relayed int       // bytes of what is passed on and not written yet
-	closing bool      // nothing more is taken
-	closed  bool      // … or written
-	sweep   wake      // when to forget peers that nothing is known of
+	closing bool
+	sweep   wake // when to forget peers that nothing is known of
 	counts  OutboundCounts
 	fx      OutboundEffects
 }
@@ -510,7 +509,6 @@ func (o *Outbound) Finish(now time.Time) *OutboundEffects {
 func (o *Outbound) Close(now time.Time) *OutboundEffects {
 	o.begin()
 	o.finish(copyDoubtful, copyWaiting)
-	o.closed = true
 	for _, p := range o.peers { // what is left is passed on for others
 		for _, c := range slices.Clone(p.queue.list) {
 			if c.state == copyWaiting {

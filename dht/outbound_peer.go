@@ -143,7 +143,7 @@ func (o *Outbound) pump(now time.Time, p *outPeer) {
 func (o *Outbound) give(now time.Time, p *outPeer, c *copyOut) bool {
 	cost := int64(len(c.send.frame)) + frameOverhead
 	switch {
-	case o.closed, !now.Before(c.send.early): // it is about to end
+	case !now.Before(c.send.early): // it is about to end
 		return false
 	case now.Before(p.notBefore):
 		o.wakePeer(p, p.notBefore)

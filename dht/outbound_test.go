@@ -408,6 +408,18 @@ func TestLateTimer(t *testing.T) {
 	d.outcome(third, lost)
 	d.nothing()
 
+	d.send(plain("a", 4))
+	fourth := d.send(plain("a", 5))
+	d.now = d.now.Add(time.Hour)
+	d.settle(d.under[0], confirmed)
+	d.wrote()
+	d.outcome(fourth, tooLate)
+
+	fifth := d.send(plain("a", 6))
+	d.now = d.now.Add(59*time.Second + time.Millisecond)
+	d.settle(d.under[0], overloaded) // too late to try again
+	d.outcome(fifth, overloaded)
+
 	d.ids++
 	d.entries[d.ids] = d.ledger.Accept(d.now, d.ids, &dht.Message{To: dht.Flood{}}, nil)
 	d.apply(d.o.SendUntil(d.now, d.ids, dht.Message{To: dht.Flood{}}, d.now))
