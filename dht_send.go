@@ -2,7 +2,6 @@ package gamelan
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"sync"
 	"time"
@@ -14,7 +13,7 @@ import (
 )
 
 // ErrNoDHT reports the use of the DHT on a node without one.
-var ErrNoDHT = errors.New("gamelan: the node has no DHT; set Config.DHT")
+var ErrNoDHT = actors.ErrNoDHT
 
 // Send sends a message over the DHT and waits for its end: the report has an
 // outcome for each peer that it was sent to. It waits for credit first when too

@@ -31,6 +31,6 @@ func (b *builder) dhtSettings() *actors.DHTSettings {
 	return &actors.DHTSettings{
 		Shards: c.Shards, Occurrences: c.Occurrences, SendPace: c.SendPace, FloodLimit: c.FloodLimit,
 		Broadcast: c.Broadcast, Propagation: c.Propagation, Neighbours: c.Neighbours, NoForwarding: c.NoForwarding,
-		Dedup: b.dedup, SendLayers: b.sendLayers,
+		Dedup: b.dedup, Layers: b.layers, SendLayers: b.sendLayers,
 	}
 }

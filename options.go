@@ -25,6 +25,8 @@ type Option func(*options) error
 type options struct {
 	handler    NewActor
 	protocols  []protocolOption
+	types      []typeOption
+	layers     map[dht.Position][]dht.Layer
 	services   []rpc.Service
 	actors     []actorOption
 	system     *actor.ActorSystem
@@ -39,6 +41,11 @@ type options struct {
 type protocolOption struct {
 	id  protocol.ID
 	new NewActor
+}
+
+type typeOption struct {
+	kind int32
+	new  NewActor
 }
 
 type actorOption struct {
@@ -74,6 +81,39 @@ func WithProtocol(id protocol.ID, new NewActor) Option {
 			return err
 		}
 		o.protocols = append(o.protocols, protocolOption{id, new})
+		return nil
+	}
+}
+
+// WithType registers the actor of a message type, as [Node.RegisterType] does,
+// before the node accepts its first connection.
+func WithType(t int32, new NewActor) Option {
+	return func(o *options) error {
+		if new == nil {
+			return errNoActor
+		}
+		o.types = append(o.types, typeOption{t, new})
+		return nil
+	}
+}
+
+// WithLayer puts code of yours into the chain that every message goes through
+// which comes in over the DHT. It may be given several times; at each position
+// the first is outermost. A layer runs in the node's own turn: it must neither
+// wait nor keep the message, and with DHTConfig.Shards above 1 several run at
+// once. A panic in it is charged to the message.
+func WithLayer(p dht.Position, l dht.Layer) Option {
+	return func(o *options) error {
+		switch {
+		case l == nil:
+			return errors.New("gamelan: WithLayer was given no layer")
+		case !p.Valid():
+			return fmt.Errorf("gamelan: WithLayer was given %s, which does not exist", p)
+		}
+		if o.layers == nil {
+			o.layers = make(map[dht.Position][]dht.Layer)
+		}
+		o.layers[p] = append(o.layers[p], l)
 		return nil
 	}
 }

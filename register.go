@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strconv"
 	"strings"
 	"time"
 
@@ -42,6 +43,24 @@ func (n *Node) RegisterHandler(new NewActor) error {
 	return n.register(actors.Register{New: func() actor.Actor { return new(n) }})
 }
 
+// RegisterType makes the messages of one type that come over the DHT go to an
+// actor of yours, type-<t> in the tree, which hears [dht.Received]. Each type has
+// an actor of its own, so that one that is slow delays no other. One that has
+// finished nothing for 10 s is stuck: of what a peer sends for it, what is
+// beyond half of the peer's credit is dropped until it finishes something. What
+// is for nobody is dropped; a peer that sends too much of that is banned. Types
+// below 1,000 are the network's own (spec: dht 12.3). A node without Config.DHT
+// returns [ErrNoDHT].
+func (n *Node) RegisterType(t int32, new NewActor) error {
+	if new == nil {
+		return errNoActor
+	}
+	return n.register(actors.Register{Type: &t, New: func() actor.Actor { return new(n) }})
+}
+
+// UnregisterType stops the actor of a message type.
+func (n *Node) UnregisterType(t int32) error { return n.unregister(actors.Unregister{Type: &t}) }
+
 // Spawn runs an actor of yours that speaks no protocol, such as one that holds
 // the state of a service, below extensions: it is in the tree under its name, of
 // 1 to 50 characters a-z 0-9 . _ -, is restarted when it panics, and when it does
@@ -65,7 +84,8 @@ func (n *Node) Spawn(name string, new NewActor) (*actor.PID, error) {
 
 // Actor finds an actor of yours, to send it messages, or to ask it with
 // [supervisor.Ask]: by the id of its protocol, by the name that [Node.Spawn] was
-// given, or as "handler" the one that hears plain messages. It is false when
+// given, as "handler" the one that hears plain messages, or as "type-7" that of
+// message type 7. It is false when
 // there is none, also while one that failed too often waits for its next try.
 func (n *Node) Actor(name string) (*actor.PID, bool) {
 	below := n.env.Extensions.Id + "/"
@@ -84,7 +104,7 @@ func (n *Node) register(m actors.Register) error {
 	ctx, cancel := context.WithTimeout(context.Background(), registerTimeout)
 	defer cancel()
 	r, err := ask[actors.Registered](ctx, n, n.env.Extensions, m)
-	return registerError("register", m.ID, cmp.Or(err, r.Err))
+	return registerError("register", registered(m.ID, m.Type), cmp.Or(err, r.Err))
 }
 
 // Unregister stops the actor of a protocol; its streams are reset.
@@ -92,22 +112,30 @@ func (n *Node) Unregister(id protocol.ID) error {
 	if id == "" {
 		return id.Validate()
 	}
-	return n.unregister(id)
+	return n.unregister(actors.Unregister{ID: id})
 }
 
 // UnregisterHandler stops the actor that hears plain messages.
-func (n *Node) UnregisterHandler() error { return n.unregister("") }
+func (n *Node) UnregisterHandler() error { return n.unregister(actors.Unregister{}) }
 
-func (n *Node) unregister(id protocol.ID) error {
+func (n *Node) unregister(m actors.Unregister) error {
 	ctx, cancel := context.WithTimeout(context.Background(), registerTimeout)
 	defer cancel()
-	r, err := ask[actors.Unregistered](ctx, n, n.env.Extensions, actors.Unregister{ID: id})
-	return registerError("unregister", id, cmp.Or(err, r.Err))
+	r, err := ask[actors.Unregistered](ctx, n, n.env.Extensions, m)
+	return registerError("unregister", registered(m.ID, m.Type), cmp.Or(err, r.Err))
 }
 
-func registerError(what string, id protocol.ID, err error) error {
+// registered names what an actor is registered for.
+func registered(id protocol.ID, t *int32) string {
+	if t != nil {
+		return fmt.Sprintf("message type %d", *t)
+	}
+	return strconv.Quote(string(id))
+}
+
+func registerError(what, name string, err error) error {
 	if errors.Is(err, context.DeadlineExceeded) {
-		return fmt.Errorf("gamelan: %s %q: %w; see in the tree which actor is stuck", what, string(id), err)
+		return fmt.Errorf("gamelan: %s %s: %w; see in the tree which actor is stuck", what, name, err)
 	}
 	return err
 }

@@ -324,6 +324,14 @@ func (b *builder) preregister(n *Node) error {
 			return err
 		}
 	}
+	for _, t := range b.types {
+		if err := n.env.Preregister(actors.Register{Type: &t.kind, New: func() actor.Actor { return t.new(n) }}); err != nil {
+			return err
+		}
+	}
+	if len(b.layers) > 0 && b.DHT == nil {
+		return ErrNoDHT
+	}
 	for _, a := range b.actors {
 		if err := n.env.Preregister(actors.Register{Actor: a.name, New: func() actor.Actor { return a.new(n) }}); err != nil {
 			return err

@@ -57,7 +57,7 @@ func dhtGroup(env *actors.Env, restart supervisor.Policy) supervisor.Spec {
 	}
 	pinger := supervisor.Spec{Name: "pinger", Kind: "pinger", New: func() actor.Actor { return actors.NewPinger(env) }}
 	dedup := supervisor.Spec{Name: "dedup", Kind: "dedup", New: func() actor.Actor { return actors.NewDedup(env) }, Drains: true}
-	all := group("dht", restart, dedup, outbound, pinger)
+	all := group("dht", restart, append([]supervisor.Spec{dedup, outbound, pinger}, actors.DHTInbound(env)...)...)
 	all.Drains = true
 	return all
 }

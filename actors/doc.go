@@ -20,6 +20,10 @@
 //	│   ├── messaging     the DHT's messages, or plain ones without the DHT
 //	│   │   └── <id>      messages from and to one peer
 //	│   └── plain         plain messages beside the DHT's; as messaging
+//	├── dht               only with Settings.DHT
+//	│   ├── inbound-0 … k what comes in: judges it, gives it to whom it is for
+//	│   ├── outbound      what leaves
+//	│   └── pinger        answers pings
 //	├── extensions        the user's actors
 //	└── listeners
 //	    └── 0 … n

@@ -59,6 +59,11 @@ type Env struct {
 	Protocols view.Map[protocol.ID, *actor.PID]
 	// Local is our own identity message. Written by services.
 	Local view.Gate[identify.Message]
+	// Types says who handles messages of the application's types that come over
+	// the DHT, DHTParts which parts of the node handle those of the DHT itself.
+	// Types is written by extensions; pings are the pinger's.
+	Types    view.Map[int32, TypeHandler]
+	DHTParts view.Map[dht.MessageType, *actor.PID]
 	// StoreTrouble is open while the peer store cannot be written. Written by
 	// peers.
 	StoreTrouble view.Gate[StoreTroubled]
@@ -85,6 +90,7 @@ type Env struct {
 
 	budgets       credit.NodeBudgets
 	shards        []*actor.PID // of the DHT's inbound chain
+	dhtCounts     []dhtCounts  // of each of them
 	sendCredit    *credit.Account
 	tags          uint64 // where the tags of sends begin
 	ids           ids
@@ -169,6 +175,7 @@ type DHTSettings struct {
 	NoForwarding bool
 
 	Dedup      *dht.Dedup
+	Layers     map[dht.Position][]dht.Layer // of the application's, for what comes in
 	SendLayers map[dht.SendPosition][]dht.SendLayer
 }
 
@@ -220,6 +227,8 @@ func (e *Env) wireMessaging(at func(path string) *actor.PID) {
 	for i := range max(1, e.DHT.Shards) {
 		e.shards = append(e.shards, at("dht/inbound-"+strconv.Itoa(i)))
 	}
+	e.dhtCounts = make([]dhtCounts, len(e.shards))
+	e.Types.Set(dht.TypePing, NewTypeHandler(e.Pinger))
 	if e.PlainID != "" {
 		e.Plain = newMessaging(e, e.PlainID, at("services/plain"), "messaging")
 	}
@@ -243,6 +252,12 @@ func (e *Env) Credit() (inUsed, inLimit, outUsed, outLimit int64) {
 // allowed reports whether the peer is on the allow list: never banned.
 func (e *Env) allowed(peer identity.NodeID) bool {
 	_, ok := e.Allowed.Get(peer)
+	return ok
+}
+
+// held reports whether somebody here wants the peer connected.
+func (e *Env) held(peer identity.NodeID) bool {
+	_, ok := e.Owners.Get(peer)
 	return ok
 }
 

@@ -24,8 +24,10 @@ var (
 	ErrBadName          = errors.New("actors: the name of an actor is 1 to 50 characters a-z 0-9 . _ -")
 	ErrProtocolTaken    = errors.New("actors: another actor is registered for this protocol; unregister it first")
 	ErrMessagingTaken   = errors.New("actors: the DHT has the messaging protocol; set PlainID to an id of its own for plain messages")
+	ErrNoDHT            = errors.New("actors: the node has no DHT; set Config.DHT")
+	ErrTypeTaken        = errors.New("actors: this message type is taken")
 	ErrTooManyProtocols = errors.New("actors: 20 protocols are registered, and peers accept no more; unregister one first")
-	ErrNotRegistered    = errors.New("actors: no actor is registered for this protocol")
+	ErrNotRegistered    = errors.New("actors: no actor is registered for this")
 	ErrStoreFailed      = errors.New("actors: peer store cannot be written")
 	ErrNotDurable       = errors.New("actors: the change holds, but may not be on the disk yet; make it again")
 	ErrNotDiscovered    = errors.New("actors: nobody knows the peer, or it was not found in time; add it with an address")
@@ -46,3 +48,14 @@ func (e *BannedError) Error() string {
 
 // Is makes every BannedError match ErrBanned.
 func (e *BannedError) Is(target error) bool { return target == ErrBanned }
+
+// TypeTakenError is ErrTypeTaken with the message type.
+type TypeTakenError struct{ Type int32 }
+
+// Error names the type.
+func (e *TypeTakenError) Error() string {
+	return fmt.Sprintf("%v: another actor handles type %d; unregister it first", ErrTypeTaken, e.Type)
+}
+
+// Unwrap returns [ErrTypeTaken].
+func (e *TypeTakenError) Unwrap() error { return ErrTypeTaken }

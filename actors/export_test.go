@@ -1,6 +1,12 @@
 package actors
 
-import "github.com/gamelan-p2p/gamelan/transport/mux"
+import (
+	"github.com/asynkron/protoactor-go/actor"
+
+	"github.com/gamelan-p2p/gamelan/identity"
+	"github.com/gamelan-p2p/gamelan/internal/credit"
+	"github.com/gamelan-p2p/gamelan/transport/mux"
+)
 
 // Accounts is how many peers have an account for what is sent to them.
 func (e *Env) Accounts() int {
@@ -11,3 +17,17 @@ func (e *Env) Accounts() int {
 
 // Session is the session of a live connection.
 func (r *ConnRef) Session() *mux.Session { return r.live.session.Load() }
+
+// NewFrame is a frame as the reader task makes it: its credit is taken.
+func NewFrame(account *credit.Account, key identity.PublicKey, conn uint64, body []byte) Frame {
+	if !account.TryTake(len(body)) {
+		panic("no credit for the frame")
+	}
+	return Frame{Peer: key.NodeID(), Key: key, Conn: conn, Body: body, lease: &lease{account: account, n: len(body)}}
+}
+
+// ForwardMessage is what outbound hears.
+type ForwardMessage = forwardMessage
+
+// SetType makes an actor the handler of a message type.
+func (e *Env) SetType(t int32, pid *actor.PID) { e.Types.Set(t, NewTypeHandler(pid)) }

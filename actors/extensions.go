@@ -32,8 +32,10 @@ func (e *Env) Preregister(m Register) error {
 	return nil
 }
 
-// plain tells whether the actor hears plain messages.
-func (r *Register) plain() bool { return r.ID == "" && r.Actor == "" }
+// plain tells whether the actor hears plain messages, speaks whether it has a
+// place in the protocol table.
+func (r *Register) plain() bool  { return r.ID == "" && r.speaks() }
+func (r *Register) speaks() bool { return r.Actor == "" && r.Type == nil }
 
 type registration struct {
 	Register
@@ -137,7 +139,10 @@ func (x *extensions) register(c actor.Context, m Register) {
 
 func (x *extensions) check(m *Register) error {
 	id := m.ID
-	if m.Actor != "" {
+	switch {
+	case m.Type != nil:
+		return x.checkType(m)
+	case m.Actor != "":
 		return x.checkActor(m)
 	}
 	if id == "" {
@@ -173,7 +178,7 @@ func (x *extensions) checkActor(m *Register) error {
 	switch {
 	case len(m.Name) > maxActorName || !supervisor.ValidName(m.Name):
 		return fmt.Errorf("%w: got %q", ErrBadName, m.Name)
-	case m.Name == handlerName || x.byName(m.Name) != nil:
+	case m.Name == handlerName || isTypeName(m.Name) || x.byName(m.Name) != nil:
 		return fmt.Errorf("%w: %q", ErrNameTaken, m.Name)
 	}
 	return nil
@@ -185,7 +190,7 @@ func (x *extensions) protocols() (n int) {
 		n++
 	}
 	for _, reg := range x.env.registrations.list {
-		if reg.Actor == "" {
+		if reg.speaks() {
 			n++
 		}
 	}
@@ -203,7 +208,7 @@ func (x *extensions) freeName(id protocol.ID) string {
 		}
 		return '-'
 	}, string(id)), "-")
-	if base == handlerName || !supervisor.ValidName(base) {
+	if base == handlerName || isTypeName(base) || !supervisor.ValidName(base) {
 		base = "protocol-" + base
 	}
 	name := base
@@ -233,11 +238,15 @@ func (x *extensions) spawn(c actor.Context, reg *registration) {
 		kind = "protocol"
 	case reg.Actor != "":
 		kind = "actor"
+	case reg.Type != nil:
+		kind = "type"
 	}
 	reg.alive, reg.failed = true, false
 	reg.pid = supervisor.Spawn(c, supervisor.Spec{Name: reg.Name, Kind: kind, New: reg.New, Alarm: handlerAlarm})
 	if reg.plain() {
 		x.env.Plain.Handler.Open(reg.pid)
+	} else if reg.Type != nil {
+		x.env.Types.Set(*reg.Type, NewTypeHandler(reg.pid))
 	}
 	x.offer(c, reg)
 }
@@ -247,7 +256,7 @@ func (x *extensions) offer(c actor.Context, reg *registration) {
 	if !reg.alive || reg.failed || len(reg.leaving) > 0 {
 		return
 	}
-	if reg.Actor != "" {
+	if !reg.speaks() {
 		reg.joined(c, nil)
 		return
 	}
@@ -293,12 +302,24 @@ func (a answer) send(c actor.Context, m any) {
 
 func (x *extensions) unregister(c actor.Context, m Unregister) {
 	for _, reg := range x.env.registrations.list {
-		if reg.ID == m.ID && reg.Actor == "" {
+		if reg.is(m) {
 			x.stop(c, reg, answer{c.Sender(), m.Token})
 			return
 		}
 	}
-	reply(c, Unregistered{m.Token, fmt.Errorf("%w: %q", ErrNotRegistered, string(m.ID))})
+	err := fmt.Errorf("%w: %q", ErrNotRegistered, string(m.ID))
+	if m.Type != nil {
+		err = fmt.Errorf("%w: message type %d", ErrNotRegistered, *m.Type)
+	}
+	reply(c, Unregistered{m.Token, err})
+}
+
+// is tells whether this is what is to be unregistered.
+func (r *Register) is(m Unregister) bool {
+	if m.Type != nil {
+		return r.Type != nil && *r.Type == *m.Type
+	}
+	return r.ID == m.ID && r.speaks()
 }
 
 // stop takes an actor out of the table and ends it; what it owns is closed with
@@ -314,7 +335,10 @@ func (x *extensions) stop(c actor.Context, reg *registration, to answer) {
 }
 
 func (x *extensions) withdraw(c actor.Context, reg *registration) {
-	if reg.Actor != "" {
+	if reg.Type != nil {
+		x.env.Types.Delete(*reg.Type)
+	}
+	if !reg.speaks() {
 		return
 	}
 	if reg.ID == "" {

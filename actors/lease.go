@@ -3,6 +3,7 @@ package actors
 import (
 	"sync/atomic"
 
+	"github.com/gamelan-p2p/gamelan/dht"
 	"github.com/gamelan-p2p/gamelan/internal/credit"
 )
 
@@ -11,6 +12,7 @@ type lease struct {
 	account *credit.Account
 	n       int
 	state   atomic.Uint32
+	held    *dht.Held // what a handler holds of the peer, this message included; may be nil
 }
 
 const (
@@ -26,15 +28,28 @@ func (l *lease) finish() { l.finishIn(leased) }
 // has returned may have passed it on.
 func (l *lease) finishIn(state uint32) {
 	if l != nil && l.state.CompareAndSwap(state, paidBack) {
-		l.account.Return(l.n)
+		l.back()
 	}
 }
 
 func (l *lease) discard() {
 	if l != nil && l.state.Swap(paidBack) != paidBack {
-		l.account.Return(l.n)
+		l.back()
 	}
 }
+
+func (l *lease) back() {
+	l.account.Return(l.n)
+	if l.held != nil {
+		l.held.Finish(credit.Cost(l.n))
+	}
+}
+
+// heldBy says who holds the message, before he has it.
+func (l *lease) heldBy(h *dht.Held) { l.held = h }
+
+// cost is what the message counts for.
+func (l *lease) cost() int64 { return credit.Cost(l.n) }
 
 func (l *lease) keep() func() { return l.keepIn(leased) }
 

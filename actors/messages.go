@@ -628,8 +628,9 @@ type AddressesSet struct{ Err error }
 type Register struct {
 	Token uint64
 	Name  string      // path below extensions
-	ID    protocol.ID // "" for the handler of plain messages, and with Actor
+	ID    protocol.ID // "" for the handler of plain messages, and with Actor or Type
 	Actor string      // the name of an actor that speaks no protocol
+	Type  *int32      // a message type of the DHT instead; neither ID nor Actor then
 	New   func() actor.Actor
 }
 
@@ -644,6 +645,7 @@ type Registered struct {
 type Unregister struct {
 	Token uint64
 	ID    protocol.ID
+	Type  *int32 // instead of ID
 }
 
 // Unregistered replies to Unregister.

@@ -31,6 +31,7 @@ const (
 // is dropped. M is what a message is to the caller.
 type Backlog[M any] struct {
 	credit  int64
+	freed   func(peer identity.NodeID, kind int32)
 	types   map[int32]*progress
 	peers   map[identity.NodeID]*atomic.Int64 // bytes that handlers hold
 	queues  map[queueKey]*queue[M]
@@ -57,20 +58,18 @@ type Held struct {
 	bytes atomic.Int64
 	sum   *atomic.Int64 // of all types of the peer
 	asked atomic.Bool   // messages wait for these
+	freed func(peer identity.NodeID, kind int32)
 }
 
-// Peer and Type say whose messages these are.
-func (h *Held) Peer() identity.NodeID { return h.peer }
-func (h *Held) Type() int32           { return h.kind }
-
 // Finish says that the handler has finished a message of that cost, or that it
-// will never get it. It may be called from any goroutine. It reports whether
-// [Backlog.Resume] has to be called for peer and type.
-func (h *Held) Finish(cost int64) (resume bool) {
+// will never get it. It may be called from any goroutine.
+func (h *Held) Finish(cost int64) {
 	h.sum.Add(-cost)
 	h.bytes.Add(-cost)
 	h.work.finished.Add(1)
-	return h.asked.Load() && h.asked.CompareAndSwap(true, false)
+	if h.asked.Load() && h.asked.CompareAndSwap(true, false) {
+		h.freed(h.peer, h.kind)
+	}
 }
 
 // fits reports whether one more message of that cost may be given. One that is
@@ -133,10 +132,12 @@ type Released[M any] struct {
 }
 
 // NewBacklog returns an empty one for peers that have that much credit each, in
-// bytes.
-func NewBacklog[M any](credit int64) *Backlog[M] {
+// bytes. When messages wait and the handler has finished another one, freed is
+// called by whoever called Held.Finish: it must not block, and see to it that
+// [Backlog.Resume] is called.
+func NewBacklog[M any](credit int64, freed func(peer identity.NodeID, kind int32)) *Backlog[M] {
 	return &Backlog[M]{
-		credit: credit, types: make(map[int32]*progress),
+		credit: credit, freed: freed, types: make(map[int32]*progress),
 		peers: make(map[identity.NodeID]*atomic.Int64), queues: make(map[queueKey]*queue[M]),
 	}
 }
@@ -170,8 +171,8 @@ func (b *Backlog[M]) Add(now time.Time, peer identity.NodeID, kind int32, work *
 	return FateWait, nil
 }
 
-// Resume returns what need not wait any longer since [Held.Finish] has asked for
-// it.
+// Resume returns what need not wait any longer since the handler has finished
+// another message of the type and peer.
 func (b *Backlog[M]) Resume(now time.Time, peer identity.NodeID, kind int32) []Released[M] {
 	q, ok := b.queues[queueKey{peer, kind}]
 	if !ok || len(q.wait) == 0 {
@@ -295,7 +296,7 @@ func (b *Backlog[M]) queue(peer identity.NodeID, kind int32, work *Work) *queue[
 		sum = new(atomic.Int64)
 		b.peers[peer] = sum
 	}
-	q.held = &Held{peer: peer, kind: kind, work: work, sum: sum}
+	q.held = &Held{peer: peer, kind: kind, work: work, sum: sum, freed: b.freed}
 	return q
 }
 

@@ -33,6 +33,9 @@ const (
 	positions
 )
 
+// Valid reports whether the position exists.
+func (p Position) Valid() bool { return p < positions }
+
 // String returns the name of the position.
 func (p Position) String() string {
 	switch p {

@@ -98,18 +98,22 @@ type backlogScript struct {
 	given map[string]*dht.Held // by message
 	cost  map[string]int64
 	n     int
+
+	freed func(identity.NodeID, int32)
 }
 
 func newBacklogScript(credit int64) *backlogScript {
-	return &backlogScript{
-		clock: newClock(), b: dht.NewBacklog[string](credit), work: make(map[string]*dht.Work),
+	s := &backlogScript{
+		clock: newClock(), work: make(map[string]*dht.Work),
 		given: make(map[string]*dht.Held), cost: make(map[string]int64),
 	}
+	s.b = dht.NewBacklog[string](credit, func(peer identity.NodeID, kind int32) { s.freed(peer, kind) })
+	return s
 }
 
 // TestBacklogScripts runs testdata/backlog-*.txt: "new credit=N" begins anew,
 // "add A 7 cost=N times=N" adds messages of A for type 7, named m1, m2, … in
-// order, "finish m1 m2" has handlers finish them, and resumes what asks for it
+// order, "finish m1 m2" has handlers finish them, and what waits is resumed
 // unless "asleep" is given; "look" is what Next asks for. "replace 7" is a new
 // handler of the type.
 func TestBacklogScripts(t *testing.T) {
@@ -121,8 +125,14 @@ func TestBacklogScripts(t *testing.T) {
 		"replaced",
 	} {
 		t.Run(name, func(t *testing.T) {
-			s := newBacklogScript(0)
+			var s *backlogScript
 			datadriven.RunTest(t, "testdata/backlog-"+name+".txt", func(t *testing.T, d *datadriven.TestData) string {
+				if d.Cmd == "new" {
+					credit := 0
+					d.ScanArgs(t, "credit", &credit)
+					s = newBacklogScript(int64(credit))
+					return "ready"
+				}
 				out := s.run(t, d)
 				if s.b.Waiting() > 0 {
 					out += fmt.Sprintf("%d waiting\n", s.b.Waiting())
@@ -138,10 +148,6 @@ func TestBacklogScripts(t *testing.T) {
 
 func (s *backlogScript) run(t *testing.T, d *datadriven.TestData) (out string) {
 	switch d.Cmd {
-	case "new":
-		credit := 0
-		d.ScanArgs(t, "credit", &credit)
-		*s = *newBacklogScript(int64(credit))
 	case "clock":
 		s.set(t, d)
 	case "add":
@@ -161,12 +167,13 @@ func (s *backlogScript) run(t *testing.T, d *datadriven.TestData) (out string) {
 				t.Fatalf("no handler has %s", arg.Key)
 			}
 			delete(s.given, arg.Key)
-			if held.Finish(s.cost[arg.Key]) {
-				out += "resume\n"
+			s.freed = func(peer identity.NodeID, kind int32) {
+				out += "freed\n"
 				if !d.HasArg("asleep") {
-					out += s.released(s.b.Resume(s.now, held.Peer(), held.Type()))
+					out += s.released(s.b.Resume(s.now, peer, kind))
 				}
 			}
+			held.Finish(s.cost[arg.Key])
 		}
 	case "look":
 		if next, ok := s.b.Next(s.now); ok {

@@ -53,6 +53,7 @@ const (
 	ReturnedToOwner                   // sent to us by the one it is for; banned
 	Stopped                           // by a layer of the application's
 	NoHandler                         // of a type that nobody here handles
+	NoPart                            // of the DHT itself, and this node has no part for its type
 	HandlerStuck                      // its handler finishes nothing and holds enough of the peer's credit
 )
 
@@ -62,7 +63,16 @@ var reasons = [...]string{
 	BadSemantics: "bad encrypted semantics", Duplicate: "duplicate", BadSignature: "bad signature",
 	Undecryptable: "undecryptable", BadBody: "bad body", NotRepeated: "copy",
 	ReturnedToOwner: "returned by its destination", Stopped: "stopped by a layer",
-	NoHandler: "no handler", HandlerStuck: "handler stuck",
+	NoHandler: "no handler", NoPart: "no part of the DHT for it", HandlerStuck: "handler stuck",
+}
+
+// Reasons returns all reasons.
+func Reasons() []Reason {
+	all := make([]Reason, 0, len(reasons)-1)
+	for r := Delivered; int(r) < len(reasons); r++ {
+		all = append(all, r)
+	}
+	return all
 }
 
 // String returns the reason in words.

@@ -1,0 +1,297 @@
+package actors
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/asynkron/protoactor-go/actor"
+
+	"github.com/gamelan-p2p/gamelan/dht"
+	"github.com/gamelan-p2p/gamelan/identity"
+	"github.com/gamelan-p2p/gamelan/protocol"
+	"github.com/gamelan-p2p/gamelan/supervisor"
+)
+
+// dhtInbound judges the messages of its share of the peers: each goes through
+// the chain in one pass, and then to whom it is for. A message keeps its credit
+// until that one has finished it.
+//
+// In: Frame. Out: dht.Received to the actor of its type, Heard to the part of the
+// DHT for it, forwardMessage to outbound, PeerViolated to connectivity. A restart
+// loses what waits for handlers that are slow, and what peers have sent of a
+// flood.
+type dhtInbound struct {
+	env      *Env
+	counts   *dhtCounts
+	chain    *dht.Inbound
+	flood    *dht.FloodMeter
+	backlog  *dht.Backlog[dht.Received]
+	look     *supervisor.Timer
+	reported map[identity.NodeID]offence
+}
+
+// offence is the last one that was reported of a peer.
+type offence struct {
+	conn uint64
+	ban  time.Duration
+}
+
+// maxReported bounds how many offences are remembered.
+const maxReported = 1024
+
+// Heard is a message of the DHT itself, as the part of the node for its type
+// hears it. Its credit goes back when Receive returns, or later if Keep was
+// called.
+type Heard struct {
+	*dht.Incoming
+	Conn  uint64
+	Lease dht.Lease
+}
+
+// Finish gives the credit back; the mailbox calls it when Receive has returned.
+func (m Heard) Finish() { m.Lease.Finish() }
+
+// Discard gives the credit of a message back that nobody handled.
+func (m Heard) Discard() { m.Lease.Discard() }
+
+// Source makes a panic on it count against the peer.
+func (m Heard) Source() any { return m.Lease.Source() }
+
+// Keep holds the credit after Receive has returned, until release is called.
+func (m Heard) Keep() (release func()) { return m.Lease.Keep() }
+
+type (
+	// handlerFreed says that a handler has finished a message while others of
+	// that peer waited.
+	handlerFreed struct {
+		peer identity.NodeID
+		kind int32
+	}
+	// backlogTick looks at those handlers that messages wait for.
+	backlogTick struct{}
+)
+
+// DHTInbound returns the actors that judge what comes in over the DHT.
+func DHTInbound(env *Env) []supervisor.Spec {
+	specs := make([]supervisor.Spec, len(env.shards))
+	for i, pid := range env.shards {
+		specs[i] = supervisor.Spec{
+			Name: nameOf(pid), Kind: "dhtInbound",
+			New:   func() actor.Actor { return &dhtInbound{env: env, counts: &env.dhtCounts[i]} },
+			Alarm: handlerAlarm,
+		}
+	}
+	return specs
+}
+
+func (a *dhtInbound) Receive(c actor.Context) {
+	switch m := c.Message().(type) {
+	case *actor.Started:
+		a.start(c)
+	case Frame:
+		a.frame(c, m)
+	case handlerFreed:
+		a.release(c, a.backlog.Resume(supervisor.Now(c), m.peer, m.kind))
+	case backlogTick:
+		a.look = nil
+		a.release(c, a.backlog.Look(supervisor.Now(c)))
+		a.watch(c)
+	default:
+		supervisor.Unhandled(c)
+	}
+}
+
+func (a *dhtInbound) start(c actor.Context) {
+	s := a.env.DHT
+	known := a.env.Store.View()
+	a.chain = dht.NewInbound(dht.InboundOptions{
+		Secret: a.env.Secret, Features: a.env.Features, Dedup: s.Dedup,
+		Known:       func(peer identity.NodeID) bool { _, ok := known.Get(peer); return ok },
+		Occurrences: uint32(max(0, s.Occurrences)), Layers: s.Layers,
+	})
+	a.flood = dht.NewFloodMeter(s.FloodLimit)
+	a.reported = make(map[identity.NodeID]offence)
+	tell := supervisor.Teller(c)
+	a.backlog = dht.NewBacklog[dht.Received](a.env.PeerCredit, func(peer identity.NodeID, kind int32) {
+		tell(handlerFreed{peer, kind})
+	})
+	supervisor.Own(c, closerFunc(a.abandon))
+}
+
+// abandon gives the credit of what waits back.
+func (a *dhtInbound) abandon() error {
+	for _, r := range a.backlog.Clear() {
+		r.Message.Lease.Discard()
+	}
+	return nil
+}
+
+// frame judges one message and does what follows from it.
+func (a *dhtInbound) frame(c actor.Context, f Frame) {
+	now := supervisor.Now(c)
+	m, v := a.chain.Handle(now, dht.Frame{Source: f.Peer, Key: f.Key, Body: f.Body})
+	if v.Violation != nil {
+		a.violated(c, f.Peer, f.Key, f.Conn, v.Violation)
+	}
+	switch {
+	case v.Reason == dht.Delivered:
+		a.deliver(c, f, m, v.Domain)
+		return
+	case v.Reason == dht.Handled:
+		v.Reason = a.hand(c, f, m)
+	case v.Forward != nil && !a.env.DHT.NoForwarding:
+		c.Send(a.env.Outbound, forwardMessage{m.Envelope, v.Forward, Origin{f.Peer, f.Conn}, f.pass()})
+	}
+	a.ended(c, f, v.Reason, v.Err)
+}
+
+// deliver gives a message to the actor of its type, or has it wait for that.
+func (a *dhtInbound) deliver(c actor.Context, f Frame, m *dht.Incoming, d *dht.Domain) {
+	handler, ok := a.env.Types.Get(d.Type)
+	if !ok {
+		a.ended(c, f, dht.NoHandler, noHandler(d.Type))
+		return
+	}
+	h := &m.Envelope.Header
+	received := dht.Received{
+		From: m.Origin, Peer: f.Peer, Conn: f.Conn, Destination: h.Destination, Encrypted: h.Encrypted(),
+		Tag: h.Tag, Type: d.Type, Body: d.Body, Copies: m.Copies, Lease: f.pass(),
+	}
+	fate, held := a.backlog.Add(supervisor.Now(c), f.Peer, d.Type, handler.work, f.lease.cost(), received)
+	switch fate {
+	case dht.FateGive:
+		a.give(c, handler.PID, received, held)
+	case dht.FateWait:
+		a.watch(c)
+	case dht.FateDrop:
+		received.Lease.Discard()
+		a.ended(c, f, dht.HandlerStuck, handlerStuck(d.Type))
+	}
+}
+
+// give sends a message to its handler. Its credit goes back to both the peer's
+// account and what the handler may hold of it.
+func (a *dhtInbound) give(c actor.Context, to *actor.PID, m dht.Received, held *dht.Held) {
+	m.Lease.(passedLease).l.heldBy(held)
+	a.counts.add(dht.Delivered)
+	c.Send(to, m)
+}
+
+// release ends the waiting of messages: they are given to their handlers, or
+// dropped.
+func (a *dhtInbound) release(c actor.Context, all []dht.Released[dht.Received]) {
+	for _, r := range all {
+		m := r.Message
+		f := Frame{Peer: m.Peer, Conn: m.Conn}
+		if r.Fate == dht.FateDrop {
+			m.Lease.Discard()
+			a.ended(c, f, dht.HandlerStuck, handlerStuck(m.Type))
+			continue
+		}
+		if handler, ok := a.env.Types.Get(m.Type); ok {
+			a.give(c, handler.PID, m, r.Held)
+			continue
+		}
+		m.Lease.(passedLease).l.heldBy(r.Held)
+		m.Lease.Discard()
+		a.ended(c, f, dht.NoHandler, noHandler(m.Type))
+	}
+}
+
+// watch sees to it that handlers are looked at while messages wait for them.
+func (a *dhtInbound) watch(c actor.Context) {
+	if a.look != nil {
+		return
+	}
+	if at, ok := a.backlog.Next(supervisor.Now(c)); ok {
+		a.look = supervisor.At(c, at, backlogTick{})
+	}
+}
+
+// hand gives a message of the DHT itself to the part of the node for it.
+func (a *dhtInbound) hand(c actor.Context, f Frame, m *dht.Incoming) dht.Reason {
+	part, ok := a.env.DHTParts.Get(m.Envelope.Header.Type)
+	if !ok {
+		return dht.NoPart
+	}
+	c.Send(part, Heard{m, f.Conn, f.pass()})
+	return dht.Handled
+}
+
+// ended counts a message that no handler of the application's took. Such count
+// as a flood when there are too many, unless the peer is one that somebody here
+// wants (spec: V28).
+func (a *dhtInbound) ended(c actor.Context, f Frame, why dht.Reason, err error) {
+	now := supervisor.Now(c)
+	a.counts.add(why)
+	if err != nil {
+		a.counts.failed(why, now, f.Peer, err)
+		supervisor.Log(c).Debug("message dropped", "peer", f.Peer, "conn", f.Conn, "err", err)
+	}
+	if a.env.allowed(f.Peer) || a.env.held(f.Peer) {
+		return
+	}
+	if v := a.flood.Count(now, f.Peer); v != nil {
+		a.violated(c, f.Peer, f.Key, f.Conn, v)
+	}
+}
+
+// violated reports an offence. The connection it was seen on is about to be
+// closed, and its mailbox may hold thousands like it: only worse ones are
+// reported after it.
+func (a *dhtInbound) violated(c actor.Context, peer identity.NodeID, key identity.PublicKey, conn uint64, v *protocol.Violation) {
+	if last, ok := a.reported[peer]; ok && last.conn == conn && last.ban >= v.Ban {
+		return
+	}
+	if len(a.reported) >= maxReported {
+		clear(a.reported)
+	}
+	a.reported[peer] = offence{conn, v.Ban}
+	c.Send(a.env.Connectivity, PeerViolated{Peer: peer, Key: key, Conn: conn, Err: v})
+}
+
+// Why a message of a type is dropped.
+type (
+	noHandler    int32
+	handlerStuck int32
+)
+
+func (t noHandler) Error() string { return fmt.Sprintf("actors: nobody handles type %d", int32(t)) }
+
+func (t handlerStuck) Error() string {
+	return fmt.Sprintf("actors: the handler of type %d has finished nothing for %s", int32(t), dht.StuckAfter)
+}
+
+// DHTShard is what an inbound actor of the DHT says of itself.
+type DHTShard struct {
+	Counts  []DHTCount `json:"counts"`          // messages by what became of them, since the start
+	Waiting int        `json:"waiting"`         // for handlers that are slow
+	Stuck   []int32    `json:"stuck,omitempty"` // types whose handlers are
+	Metered int        `json:"metered"`         // peers that have sent what nobody took, in the last minute
+}
+
+// Inspect returns a DHTShard.
+func (a *dhtInbound) Inspect() any {
+	return DHTShard{
+		Counts: sumCounts(a.counts), Waiting: a.backlog.Waiting(),
+		Stuck: a.backlog.Stuck(a.env.Now()), Metered: a.flood.Len(),
+	}
+}
+
+func (a *dhtInbound) String() string {
+	var parts []string
+	for _, n := range sumCounts(a.counts) {
+		parts = append(parts, fmt.Sprintf("%d %s", n.Count, n.Reason))
+	}
+	if len(parts) == 0 {
+		parts = []string{"no messages"}
+	}
+	if n := a.backlog.Waiting(); n > 0 {
+		parts = append(parts, fmt.Sprintf("%d wait for their handlers", n))
+	}
+	for _, kind := range a.backlog.Stuck(a.env.Now()) {
+		parts = append(parts, fmt.Sprintf("the handler of type %d is stuck", kind))
+	}
+	return strings.Join(parts, ", ")
+}
