@@ -15,8 +15,9 @@ import (
 //
 // In: acceptedSend and SendMessage, forwardMessage, Sent, PeerDiscovered, event
 // PeerConnected. Out: Enqueue to messaging sessions, DiscoverPeer, MessageSent.
-// A restart loses nothing: the ledger outlives it, and what was under way ends
-// in it as in doubt, or as failed when no copy was given out.
+// A restart loses what was sent to whom in the last minute: the pace begins
+// anew. The ledger outlives it, and what was under way ends in it as in doubt, or
+// as failed when no copy was given out.
 type outbound struct {
 	env      *Env
 	machine  *dht.Outbound
