@@ -181,6 +181,45 @@ func TestPaceOfOurs(t *testing.T) {
 	d.nothing()
 }
 
+// TestPaceGoesOn: what was sent little by little leaves the minute little by
+// little, and room comes back one by one.
+//
+// conforms: V 28
+func TestPaceGoesOn(t *testing.T) {
+	d := newDesk(t, villagers, func(o *dht.OutboundOptions) { o.Pace = 20 })
+	d.paced[idOf("a")] = true
+	at := func(seconds, send, want int) {
+		t.Helper()
+		given := 0
+		for _, w := range d.pass(d.start.Add(time.Duration(seconds) * time.Second).Sub(d.now)) {
+			given++
+			d.settle(w, confirmed)
+		}
+		for range send {
+			d.send(plain("a", 1))
+			for _, w := range slices.Clone(d.writes) {
+				given++
+				d.settle(w, confirmed)
+			}
+		}
+		if given != want {
+			t.Errorf("after %d s: got %d given out, want %d", seconds, given, want)
+		}
+	}
+	for i := range 8 {
+		at(5*i, 1, 1) // 0, 5, … 35
+	}
+	at(62, 30, 13) // the seven since 5
+	at(64, 0, 0)
+	at(65, 0, 1)
+	at(69, 0, 0)
+	for i := 70; i <= 95; i += 5 {
+		at(i, 0, 1)
+	}
+	at(119, 0, 0)
+	d.nothing()
+}
+
 // TestPaceAtRandom: whatever is sent, answered and turns up when, what may be on
 // the wire stays within the pace.
 //
