@@ -1,0 +1,187 @@
+package tests
+
+import (
+	"bytes"
+	"crypto/rand"
+	"testing"
+	"time"
+
+	"github.com/gamelan-p2p/gamelan"
+	"github.com/gamelan-p2p/gamelan/dht"
+	"github.com/gamelan-p2p/gamelan/gamelantest"
+	"github.com/gamelan-p2p/gamelan/identity"
+	"github.com/gamelan-p2p/gamelan/protocol"
+)
+
+// A forged is a message as somebody hostile makes it.
+type forged struct {
+	from    *identity.Secret
+	to      dht.Destination
+	sealed  bool
+	signed  bool
+	typ     dht.MessageType
+	expires time.Duration
+	body    []byte
+}
+
+// compose seals and signs the message as an honest node would.
+func (l forged) compose(t *testing.T) dht.Envelope {
+	t.Helper()
+	d := dht.Draft{Destination: l.to, Type: l.typ, Tag: 7, Sign: l.signed, Body: l.body}
+	if d.Body == nil {
+		d.Body = dht.AppendBody(nil, dht.DomainHeader{Type: textType}.Append(nil), []byte("text"))
+	}
+	if l.expires != 0 {
+		d.Expires = uint64(time.Now().Add(l.expires).Unix())
+	}
+	if l.sealed {
+		d.EncryptFor = l.to.Key
+	}
+	e, err := dht.Compose(d, l.from, rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return e
+}
+
+// TestBubbleDHTBans sends a node every kind of bad message from a peer that can
+// send any bytes. For each offence that a peer could have seen it is banned for
+// as long as the table says and disconnected; for all others it is not.
+//
+// conforms: dht 5, 9, 10, 30, 35, 38-45, 49, 69, 75, 136, 144
+func TestBubbleDHTBans(t *testing.T) {
+	origin, other := gamelantest.Secret(70), gamelantest.Secret(71)
+	var node, peer identity.PublicKey // of the one that is tested, and of the sender
+	notAPoint := bytes.Repeat([]byte{0xff}, 32)
+	sealed := func(t *testing.T) dht.Envelope {
+		return forged{from: origin, to: dht.To(node), sealed: true}.compose(t)
+	}
+	passing := func(t *testing.T) dht.Envelope {
+		return forged{from: origin, to: dht.To(other.PublicKey()), sealed: true}.compose(t)
+	}
+	signed := func(t *testing.T) dht.Envelope { return forged{from: origin, signed: true}.compose(t) }
+	clear := func(t *testing.T) dht.Envelope { return forged{from: origin}.compose(t) }
+
+	for _, test := range []struct {
+		name      string
+		make      func(*testing.T) dht.Envelope
+		change    func(*dht.Envelope)
+		bytes     func(b []byte) []byte
+		ban       time.Duration
+		delivered bool
+	}{
+		{name: "clear", make: clear, delivered: true},
+		{name: "clear of version 1", make: clear, change: func(e *dht.Envelope) { e.Header.Version = 1 }, delivered: true},
+		{name: "clear for somebody else", make: func(t *testing.T) dht.Envelope {
+			return forged{from: origin, to: dht.To(other.PublicKey())}.compose(t)
+		}, delivered: true},
+		{name: "signed", make: signed, delivered: true},
+		{name: "encrypted", make: sealed, delivered: true},
+		{name: "another tag", make: signed, change: func(e *dht.Envelope) { e.Header.Tag++ }, delivered: true},
+		{name: "expires far in the future", make: func(t *testing.T) dht.Envelope {
+			return forged{from: origin, expires: 100 * 365 * 24 * time.Hour}.compose(t)
+		}, delivered: true},
+
+		{name: "no envelope", make: clear, bytes: func([]byte) []byte { return []byte("hello") }},
+		{name: "half an envelope", make: clear, bytes: func(b []byte) []byte { return b[:len(b)/2] }},
+		{name: "empty", make: clear, bytes: func([]byte) []byte { return nil }},
+		{name: "no header", make: clear, bytes: func([]byte) []byte { return []byte{0x12, 1, 'a'} }},
+		{name: "version 0", make: clear, change: func(e *dht.Envelope) { e.Header.Version = 0 }},
+		{name: "version 3", make: signed, change: func(e *dht.Envelope) { e.Header.Version = 3 }},
+		{name: "type 4", make: clear, change: func(e *dht.Envelope) { e.Header.Type = 4 }},
+		{name: "flag 2", make: clear, change: func(e *dht.Envelope) { e.Header.Flags |= 2 }},
+		{name: "destination that is no point", make: passing, change: func(e *dht.Envelope) { e.Header.Destination.Key = [32]byte(notAPoint) }},
+		{name: "ephemeral key that is no point", make: passing, change: func(e *dht.Envelope) { e.Header.Ephemeral = notAPoint }},
+		{name: "short ephemeral key", make: passing, change: func(e *dht.Envelope) { e.Header.Ephemeral = []byte{1} }},
+		{name: "expired", make: func(t *testing.T) dht.Envelope {
+			return forged{from: origin, signed: true, expires: -time.Minute}.compose(t)
+		}},
+		{name: "expired, and the signature is wrong", make: func(t *testing.T) dht.Envelope {
+			return forged{from: origin, signed: true, expires: -time.Minute}.compose(t)
+		}, change: func(e *dht.Envelope) { e.Header.Type = dht.TypeJoin }},
+		{name: "no body", make: clear, change: func(e *dht.Envelope) { e.Body = []byte{0xff} }},
+		{name: "one part", make: func(t *testing.T) dht.Envelope {
+			return forged{from: origin, body: dht.AppendBody(nil, []byte{8, 1})}.compose(t)
+		}},
+		{name: "a message type nobody hears", make: func(t *testing.T) dht.Envelope {
+			return forged{from: origin, body: dht.AppendBody(nil, dht.DomainHeader{Type: 9999}.Append(nil), nil)}.compose(t)
+		}},
+		{name: "asks for stored messages", make: func(t *testing.T) dht.Envelope {
+			return forged{from: origin, typ: dht.TypeStoredRequest, body: dht.AppendBody(nil, []byte{8, 1})}.compose(t)
+		}},
+		{name: "for us, and does not open", make: func(t *testing.T) dht.Envelope {
+			e, err := dht.Compose(dht.Draft{Destination: dht.To(node), Body: bytes.Repeat([]byte{0}, 100)}, origin, rand.Reader)
+			if err == nil {
+				t.Fatal("a body that is none was composed")
+			}
+			e = forged{from: origin, to: dht.To(node)}.compose(t)
+			ephemeral := other.PublicKey()
+			e.Header.Flags, e.Header.Ephemeral, e.Body = dht.Encrypted, ephemeral[:], bytes.Repeat([]byte{7}, 6016)
+			sign(t, &e, origin)
+			return e
+		}},
+
+		{name: "encrypted without destination", make: sealed, change: func(e *dht.Envelope) { e.Header.Destination = dht.Destination{} }, ban: protocol.BanLong},
+		{name: "encrypted without ephemeral key", make: sealed, change: func(e *dht.Envelope) { e.Header.Ephemeral = nil }, ban: protocol.BanLong},
+		{name: "encrypted without signature", make: sealed, change: func(e *dht.Envelope) { e.Header.Signature = nil }, ban: protocol.BanLong},
+		{name: "encrypted without body", make: sealed, change: func(e *dht.Envelope) { e.Body = nil }, ban: protocol.BanLong},
+		{name: "signature of nothing", make: signed, change: func(e *dht.Envelope) { e.Header.Signature = []byte("signed") }, ban: protocol.BanLong},
+		{name: "signature of another message", make: signed, change: func(e *dht.Envelope) { e.Body = append(e.Body, dht.AppendBody(nil, []byte("more"))...) }, ban: protocol.BanLong},
+		{name: "another message type", make: signed, change: func(e *dht.Envelope) { e.Header.Type = dht.TypeStoredMessages }, ban: protocol.BanLong},
+		{name: "another expiry", make: signed, change: func(e *dht.Envelope) { e.Header.Expires += 1 << 40 }, ban: protocol.BanLong},
+		{name: "another destination", make: signed, change: func(e *dht.Envelope) { e.Header.Destination = dht.To(node) }, ban: protocol.BanLong},
+		{name: "sealed, and changed on the way", make: sealed, change: func(e *dht.Envelope) { e.Body[0] ^= 1 }, ban: protocol.BanLong},
+		{name: "for somebody else, and changed on the way", make: passing, change: func(e *dht.Envelope) { e.Body[0] ^= 1 }, ban: protocol.BanLong},
+		{name: "with the origin's key exchanged", make: signed, change: func(e *dht.Envelope) {
+			key := other.PublicKey()
+			copy(e.Header.Signature[2:34], key[:])
+		}, ban: protocol.BanLong},
+		{name: "for the peer that sends it", make: func(t *testing.T) dht.Envelope {
+			return forged{from: origin, to: dht.To(peer), sealed: true}.compose(t)
+		}, ban: protocol.BanMedium},
+		{name: "for somebody else", make: passing},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			gamelantest.Bubble(t, func(t *testing.T) {
+				net := gamelantest.NewNetwork(t)
+				a := startMember(net, gamelan.Config{Floor: gamelan.NoFloor}, quiet)
+				b := net.Start(gamelan.Config{Floor: gamelan.NoFloor}, quiet) // its plain messages are the DHT's to a
+				node, peer = a.PublicKey(), b.PublicKey()
+				net.Connect(b, a.Node)
+				e := test.make(t)
+				if test.change != nil {
+					test.change(&e)
+				}
+				raw := e.Append(nil)
+				if test.bytes != nil {
+					raw = test.bytes(raw)
+				}
+				if _, err := b.SendTo(t.Context(), a.ID(), raw); err != nil {
+					t.Fatal(err)
+				}
+				time.Sleep(time.Second)
+				until, reason, banned := a.Peers().Banned(b.ID(), time.Now())
+				_, connected := a.Connection(b.ID())
+				if got := time.Until(until) + time.Second; banned != (test.ban > 0) || banned && (got < test.ban || got > test.ban+time.Second) {
+					t.Errorf("got banned %v for %v (%s), want for %v", banned, got, reason, test.ban)
+				}
+				if connected == banned {
+					t.Errorf("got connected %v with banned %v", connected, banned)
+				}
+				if got := a.heard.Len() > 0; got != test.delivered {
+					t.Errorf("got delivered %v, want %v", got, test.delivered)
+				}
+			})
+		})
+	}
+}
+
+// sign signs the message as it is.
+func sign(t *testing.T, e *dht.Envelope, s *identity.Secret) {
+	t.Helper()
+	sig, err := dht.Sign(s, e.Binding(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	e.Header.Signature = sig.Append(nil)
+}

@@ -1,0 +1,325 @@
+package tests
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/asynkron/protoactor-go/actor"
+
+	"github.com/gamelan-p2p/gamelan"
+	"github.com/gamelan-p2p/gamelan/actors"
+	"github.com/gamelan-p2p/gamelan/dht"
+	"github.com/gamelan-p2p/gamelan/gamelantest"
+	"github.com/gamelan-p2p/gamelan/identity"
+	"github.com/gamelan-p2p/gamelan/protocol"
+)
+
+// textType is the message type of these tests.
+const textType = 1001
+
+// member is a node with the DHT, and what it has heard there.
+type member struct {
+	*gamelantest.Node
+	heard *gamelantest.Collector
+}
+
+func startMember(net *gamelantest.Network, cfg gamelan.Config, opts ...gamelan.Option) member {
+	if cfg.DHT == nil {
+		cfg.DHT = &gamelan.DHTConfig{}
+	}
+	heard := gamelantest.NewCollector()
+	return member{net.Start(cfg, append(opts, gamelan.WithType(textType, heard.New))...), heard}
+}
+
+// members starts n nodes with the DHT.
+func members(net *gamelantest.Network, n int) []member {
+	all := make([]member, n)
+	for i := range all {
+		all[i] = startMember(net, gamelan.Config{Floor: gamelan.NoFloor})
+	}
+	return all
+}
+
+func letterTo(to dht.Strategy, body string) dht.Message {
+	return dht.Message{To: to, Type: textType, Body: []byte(body)}
+}
+
+// send sends a message, or ends the test.
+func send(t *testing.T, from member, m dht.Message) dht.Report {
+	t.Helper()
+	r, err := from.Send(t.Context(), m)
+	if err != nil {
+		t.Fatalf("send: %v", err)
+	}
+	return r
+}
+
+// wantAllConfirmed checks that a message went to so many, and that all is well.
+func wantAllConfirmed(t *testing.T, what string, r dht.Report, copies int) {
+	t.Helper()
+	if len(r.Copies) != copies || r.Count(protocol.Confirmed) != copies || r.Reason != 0 || !r.Ended() {
+		t.Errorf("%s: got %v of %d copies, want %d confirmed", what, r.String(), len(r.Copies), copies)
+	}
+}
+
+// TestBubbleDHTSend sends by every strategy that needs no pool of neighbours, in
+// clear, signed and encrypted.
+//
+// conforms: dht 20, 26, 43, 55, 61, 137
+func TestBubbleDHTSend(t *testing.T) {
+	gamelantest.Bubble(t, func(t *testing.T) {
+		net := gamelantest.NewNetwork(t)
+		all := members(net, 4)
+		a, b := all[0], all[1]
+		for _, m := range all[1:] {
+			net.Connect(a.Node, m.Node)
+		}
+		for _, test := range []struct {
+			name   string
+			m      dht.Message
+			copies int
+			signed bool
+		}{
+			{"direct", letterTo(dht.Direct{Peer: b.ID()}, "1"), 1, false},
+			{"direct by key", letterTo(dht.DirectKey{Key: b.PublicKey()}, "2"), 1, false},
+			{"signed", dht.Message{To: dht.Direct{Peer: b.ID()}, Type: textType, Body: []byte("3"), Sign: true}, 1, true},
+			{"encrypted", dht.Message{To: dht.DirectKey{Key: b.PublicKey()}, Type: textType, Body: []byte("4"), Encrypt: true}, 1, true},
+			{"flood", letterTo(dht.Flood{}, "5"), 3, false},
+			{"broadcast", letterTo(dht.Broadcast{}, "6"), 3, false},
+			{"random", letterTo(dht.Random{N: 3}, "7"), 3, false},
+			{"closest", letterTo(dht.Closest{To: b.ID(), ConnectedOnly: true}, "8"), 3, false},
+			{"selected", letterTo(dht.Selected{Peers: []identity.NodeID{b.ID()}}, "9"), 1, false},
+			{"propagate", letterTo(dht.Propagate{}, "10"), 3, false},
+			{"propagate to b", letterTo(dht.Propagate{To: dht.To(b.PublicKey())}, "11"), 1, false},
+			{"direct or closest", letterTo(dht.DirectOrClosest{To: b.ID()}, "12"), 1, false},
+		} {
+			wantAllConfirmed(t, test.name, send(t, a, test.m), test.copies)
+			synctest.Wait()
+			heard := b.heard.Delivered()
+			last := heard[len(heard)-1]
+			var origin identity.PublicKey
+			if test.signed {
+				origin = a.PublicKey()
+			}
+			if !bytes.Equal(last.Body, test.m.Body) || last.From != origin || last.Peer != a.ID() || last.Encrypted != test.m.Encrypt {
+				t.Errorf("%s: b heard %+v, want %q from %v", test.name, last, test.m.Body, origin)
+			}
+		}
+		for _, test := range []struct {
+			name   string
+			m      dht.Message
+			reason dht.SendReason
+		}{
+			{"to ourselves", letterTo(dht.DirectKey{Key: a.PublicKey()}, ""), dht.ToOurselves},
+			{"to ourselves by id", letterTo(dht.Direct{Peer: a.ID()}, ""), dht.ToOurselves},
+			{"unknown", letterTo(dht.Direct{Peer: identity.NodeID{1}}, ""), dht.NobodySelected},
+			{"looked for by nobody", letterTo(dht.DirectKey{Key: gamelantest.Secret(99).PublicKey(), Discover: true}, ""), dht.DiscoveryFailed},
+			{"encrypted for nobody", dht.Message{To: dht.Flood{}, Encrypt: true}, dht.NotSendable},
+			{"without a strategy", dht.Message{}, dht.NotSendable},
+		} {
+			if r := send(t, a, test.m); r.Reason != test.reason || !r.Failed() {
+				t.Errorf("%s: got %v, want %v", test.name, r.String(), test.reason)
+			}
+		}
+	})
+}
+
+// TestBubbleDHTForward has a node pass on what is encrypted for somebody else,
+// and nothing that is clear.
+//
+// conforms: dht 44, 68, 70, 71, 74, V 22
+func TestBubbleDHTForward(t *testing.T) {
+	gamelantest.Bubble(t, func(t *testing.T) {
+		net := gamelantest.NewNetwork(t)
+		all := members(net, 3)
+		a, b, c := all[0], all[1], all[2]
+		net.Connect(a.Node, b.Node)
+		net.Connect(b.Node, c.Node)
+		to := dht.To(c.PublicKey())
+		wantAllConfirmed(t, "encrypted", send(t, a, dht.Message{To: dht.Propagate{To: to}, Type: textType, Body: []byte("sealed"), Encrypt: true}), 1)
+		wantAllConfirmed(t, "clear", send(t, a, dht.Message{To: dht.Propagate{To: to}, Type: textType, Body: []byte("clear")}), 1)
+		time.Sleep(time.Second)
+		wantBodies(t, "b", b.heard.Bodies(), []string{"clear"})
+		wantBodies(t, "c", c.heard.Bodies(), []string{"sealed"})
+		if m := c.heard.Delivered()[0]; m.From != a.PublicKey() || m.Peer != b.ID() || !m.Encrypted || !m.Destination.Is(c.PublicKey()) {
+			t.Errorf("c heard %+v, want it written by a and brought by b", m)
+		}
+	})
+}
+
+// finder is somebody who looks for unknown peers, and takes its time.
+type finder struct {
+	n    *gamelan.Node
+	find func(identity.PublicKey) error
+}
+
+func (f finder) Receive(c actor.Context) {
+	if m, ok := c.Message().(actors.DiscoverPeer); ok {
+		time.Sleep(5 * time.Second)
+		c.Send(m.Reply, actors.PeerDiscovered{Token: m.Token, Key: m.Key, Err: f.find(m.Key)})
+	}
+}
+
+// TestBubbleDHTDiscovery has a message wait for its peer to be found, while
+// others pass it.
+//
+// conforms: dht 64, 65
+func TestBubbleDHTDiscovery(t *testing.T) {
+	gamelantest.Bubble(t, func(t *testing.T) {
+		net := gamelantest.NewNetwork(t)
+		all := members(net, 3)
+		a, b, far := all[0], all[1], all[2]
+		net.Connect(a.Node, b.Node)
+		errLost := errors.New("nobody has seen it")
+		pid, err := a.Spawn("finder", func(n *gamelan.Node) actor.Actor {
+			return finder{n, func(key identity.PublicKey) error {
+				if key != far.PublicKey() {
+					return errLost
+				}
+				net.Introduce(a.Node, far.Node)
+				return nil
+			}}
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		a.Actors().Discovery.Open(pid)
+		begin := time.Now()
+		found, err := a.Submit(t.Context(), letterTo(dht.DirectKey{Key: far.PublicKey(), Discover: true}, "found"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		lost, err := a.Submit(t.Context(), letterTo(dht.DirectKey{Key: gamelantest.Secret(99).PublicKey(), Discover: true}, "lost"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		wantAllConfirmed(t, "meanwhile", send(t, a, letterTo(dht.Direct{Peer: b.ID()}, "meanwhile")), 1)
+		if took := time.Since(begin); took >= 5*time.Second {
+			t.Errorf("the message to b took %v, want it not to wait for the search", took)
+		}
+		wantAllConfirmed(t, "found", found.Wait(t.Context()), 1)
+		synctest.Wait()
+		wantBodies(t, "the one found", far.heard.Bodies(), []string{"found"})
+		if r := lost.Wait(t.Context()); r.Reason != dht.DiscoveryFailed || !errors.Is(r.Err, errLost) {
+			t.Errorf("got %v, want the discovery failed", r.String())
+		}
+	})
+}
+
+// TestBubbleDHTWaits waits for all, for some and for the first.
+//
+// conforms: dht 66
+func TestBubbleDHTWaits(t *testing.T) {
+	gamelantest.Bubble(t, func(t *testing.T) {
+		net := gamelantest.NewNetwork(t)
+		all := members(net, 5)
+		a := all[0]
+		for _, m := range all[1:] {
+			net.Connect(a.Node, m.Node)
+		}
+		net.Partition(a.Node, all[4].Node) // whose copy stays without proof
+		submit := func() *gamelan.Sending {
+			s, err := a.Submit(t.Context(), letterTo(dht.Flood{}, fmt.Sprint(time.Now())))
+			if err != nil {
+				t.Fatal(err)
+			}
+			return s
+		}
+		begin := time.Now()
+		s := submit()
+		if r := s.WaitFirst(t.Context()); r.Open() == len(r.Copies) || r.Ended() {
+			t.Errorf("first: got %v, want one outcome", r.String())
+		}
+		if r := s.WaitConfirmed(t.Context(), 2); r.Count(protocol.Confirmed) < 2 || r.Ended() {
+			t.Errorf("two: got %v", r.String())
+		}
+		if r := s.WaitFraction(t.Context(), 0.75); r.Count(protocol.Confirmed) != 3 || r.Ended() {
+			t.Errorf("three quarters: got %v", r.String())
+		}
+		if took := time.Since(begin); took > 5*time.Second {
+			t.Errorf("took %v, want no wait for the one that is cut off", took)
+		}
+		short, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		if r := s.WaitConfirmed(short, 4); r.Count(protocol.Confirmed) != 3 || short.Err() == nil {
+			t.Errorf("four within a second: got %v after %v", r.String(), short.Err())
+		}
+		r := s.Wait(t.Context())
+		if took := time.Since(begin); r.Count(protocol.Confirmed) != 3 || !r.Ended() || took > dht.DefaultLimit {
+			t.Errorf("all: got %v after %v, want the end within the limit", r.String(), took)
+		}
+		if r := s.WaitConfirmed(t.Context(), 4); r.Count(protocol.Confirmed) != 3 {
+			t.Errorf("four of an ended one: got %v", r.String())
+		}
+	})
+}
+
+// TestBubbleDHTLedger kills every actor of the DHT and those below it in turn
+// while messages are under way: each ends in exactly one report.
+//
+// conforms: dht 64
+func TestBubbleDHTLedger(t *testing.T) {
+	for _, path := range []string{
+		"dht", "dht/outbound", "dht/inbound-0", "dht/pinger", "services", "services/messaging", "extensions", "conns", "dialer", "peers",
+	} {
+		t.Run(path, func(t *testing.T) {
+			gamelantest.Bubble(t, func(t *testing.T) {
+				net := gamelantest.NewNetwork(t)
+				net.SetLink(slowLink)
+				a := startMember(net, gamelan.Config{Floor: gamelan.NoFloor}, quiet)
+				b := startMember(net, gamelan.Config{Floor: gamelan.NoFloor}, quiet)
+				net.Connect(a.Node, b.Node)
+				const n = 60
+				var sent []*gamelan.Sending
+				for i := range n {
+					s, err := a.Submit(t.Context(), letterTo(dht.Direct{Peer: b.ID()}, fmt.Sprint(i)))
+					if err != nil {
+						t.Fatal(err)
+					}
+					sent = append(sent, s)
+					switch i {
+					case n / 3, 2 * n / 3:
+						if !gamelantest.Crash(a.Node.Node, path, "killed by the test") {
+							t.Fatalf("no actor %s", path)
+						}
+					}
+					time.Sleep(time.Millisecond)
+				}
+				for i, s := range sent {
+					if r := s.Wait(t.Context()); !r.Ended() {
+						t.Errorf("message %d: got %v, want an end", i, r.String())
+					}
+				}
+				accepted, ended := a.Actors().Ledger.Counts()
+				if accepted != ended || accepted < n {
+					t.Errorf("got %d accepted, %d ended, want all of %d at least", accepted, ended, n)
+				}
+				gamelantest.Healed(t, a.Node.Node)
+				wantAllConfirmed(t, "afterwards", send(t, a, letterTo(dht.Direct{Peer: b.ID()}, "afterwards")), 1)
+			})
+		})
+	}
+}
+
+// TestBubblePing asks another node's application whether it is there.
+//
+// conforms: dht 138
+func TestBubblePing(t *testing.T) {
+	gamelantest.Bubble(t, func(t *testing.T) {
+		net := gamelantest.NewNetwork(t)
+		net.SetLink(slowLink)
+		all := members(net, 2)
+		net.Connect(all[0].Node, all[1].Node)
+		if took, err := all[0].Ping(t.Context(), all[1].ID()); err != nil || took <= 0 {
+			t.Errorf("ping: got %v, %v", took, err)
+		}
+		if _, err := all[0].Ping(t.Context(), identity.NodeID{1}); err == nil {
+			t.Error("an unknown peer answered a ping")
+		}
+	})
+}
