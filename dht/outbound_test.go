@@ -719,6 +719,17 @@ func TestWakes(t *testing.T) {
 	if d.o.Peers() != 0 || !d.wake.IsZero() {
 		t.Errorf("got %d peers, a wake at %v, want none", d.o.Peers(), d.wake)
 	}
+
+	// One that is set can be set to an earlier time.
+	d = newDesk(t, villagers, nil)
+	d.discovers = true
+	parked := d.send(dht.Message{To: dht.DirectKey{Key: repeated(t, 9).PublicKey(), Discover: true}})
+	d.clock(500 * time.Millisecond)
+	d.send(plain("a", 1))
+	d.discovered(parked, "b", nil)
+	if want := d.start.Add(59 * time.Second); !d.wake.Equal(want) {
+		t.Errorf("got a wake at %v, want %v", d.wake, want)
+	}
 }
 
 func ExampleReport() {
