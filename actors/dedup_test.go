@@ -205,10 +205,19 @@ func TestDedupSurvivesARestart(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	n.DHT.Dedup.Count(dedupHash(3500), identity.NodeID{2}, at(20_000)) // still the newest
 	if err := n.drain(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	wantKept(t, n, db)
+	size := 0
+	entries, _ := db.Scan([]byte("d"))
+	for _, value := range entries {
+		size += len(value)
+	}
+	if size != 500*66 {
+		t.Errorf("got %d bytes on the disk, want 500 records", size)
+	}
 	if got := n.DHT.Dedup.All(); len(got) != 500 || got[0].Hash != dedupHash(3999) || got[499].Hash != dedupHash(3500) {
 		t.Errorf("got %d records, want the 500 that were seen last", len(got))
 	}
