@@ -19,8 +19,9 @@ type Draft struct {
 	// EncryptFor is whom the body is sealed for, the zero key for nobody.
 	// It must be the destination.
 	EncryptFor identity.PublicKey
-	// Sign has a clear message signed with the node's own key. Encrypted
-	// ones always are, with a masked key.
+	// Sign has a clear message signed with the node's own key, as those in which
+	// a node makes itself known always are. Encrypted ones are too, with a masked
+	// key.
 	Sign bool
 }
 
@@ -58,7 +59,7 @@ func Compose(d Draft, s *identity.Secret, random io.Reader) (Envelope, error) {
 		if e.Body, signer, err = seal(s, ephemeral, d.EncryptFor, d.Body); err != nil {
 			return Envelope{}, err
 		}
-	} else if !d.Sign {
+	} else if !d.Sign && d.Type != TypeJoin && d.Type != TypeDiscoveryResponse {
 		return e, nil
 	}
 	sig, err := Sign(signer, e.Binding(), random)

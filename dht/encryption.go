@@ -2,6 +2,7 @@ package dht
 
 import (
 	"encoding/binary"
+	"errors"
 	"fmt"
 
 	"golang.org/x/crypto/chacha20poly1305"
@@ -27,15 +28,22 @@ type keys struct {
 
 func deriveKeys(shared [32]byte) (k keys, err error) {
 	k.message = [32]byte(identity.NewHasher256(domain, 1, "key_message").Add(shared[:]).Sum())
-	mask := identity.NewHasher512(domain, 1, "key_mask").Add(shared[:]).SumScalar()
+	return k, k.setMask(identity.NewHasher512(domain, 1, "key_mask").Add(shared[:]).SumScalar())
+}
+
+// setMask takes a mask from a hash that was reduced. Zero would hide nothing and
+// cannot be undone.
+func (k *keys) setMask(mask [32]byte) error {
 	if err := k.mask.SetCanonical(mask[:]); err != nil {
 		panic("dht: reduced scalar: " + err.Error())
 	}
 	if k.mask.IsZero() {
-		return k, fmt.Errorf("dht: the mask is zero")
+		return errZeroMask
 	}
-	return k, nil
+	return nil
 }
+
+var errZeroMask = errors.New("dht: the mask is zero")
 
 // seal encrypts the encoded body for the recipient and returns the ciphertext
 // and the masked key of the sender, which must sign the message.

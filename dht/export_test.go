@@ -44,3 +44,9 @@ func (l *Ledger) Kept() (n int) {
 	}
 	return n
 }
+
+// CheckMask reports whether a mask may be used.
+func CheckMask(mask [32]byte) error {
+	var k keys
+	return k.setMask(mask)
+}

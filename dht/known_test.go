@@ -285,3 +285,34 @@ func TestComposeRefuses(t *testing.T) {
 		t.Errorf("got %v, want no randomness", err)
 	}
 }
+
+// conforms: dht 27
+func TestZeroMask(t *testing.T) {
+	if err := dht.CheckMask([32]byte{}); err == nil {
+		t.Error("a mask of zero was taken")
+	}
+	if err := dht.CheckMask([32]byte{1}); err != nil {
+		t.Errorf("a mask of one: %v", err)
+	}
+}
+
+// TestWhoSigns composes a message of each type in clear, not asked to sign it:
+// those in which a node makes itself known are signed with its key all the same.
+//
+// conforms: dht 19, 20
+func TestWhoSigns(t *testing.T) {
+	s := repeated(t, 1)
+	for typ, signed := range map[dht.MessageType]bool{
+		dht.TypeDomain: false, dht.TypeJoin: true, dht.TypeDiscovery: false, dht.TypeDiscoveryResponse: true,
+		dht.TypeStoredRequest: false, dht.TypeStoredMessages: false,
+	} {
+		e, err := dht.Compose(dht.Draft{Type: typ, Body: dht.AppendBody(nil, []byte("x"))}, s, scalars(repeated(t, 2)))
+		if err != nil {
+			t.Fatalf("%v: %v", typ, err)
+		}
+		signer, err := e.VerifyOrigin()
+		if err != nil || signer.IsZero() == signed || signed && signer != s.PublicKey() {
+			t.Errorf("%v: got signer %v, %v, want signed %v", typ, signer, err, signed)
+		}
+	}
+}

@@ -9,7 +9,7 @@ import (
 	"github.com/gamelan-p2p/gamelan/dht"
 )
 
-// conforms: dht 138
+// conforms: dht 138, 139
 func TestPingBytes(t *testing.T) {
 	for _, test := range []struct {
 		ping dht.Ping
