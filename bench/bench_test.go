@@ -8,15 +8,18 @@ import (
 	"testing"
 
 	"github.com/gamelan-p2p/gamelan/bench/peers"
+	"github.com/gamelan-p2p/gamelan/bench/product"
 )
 
 func TestMain(m *testing.M) {
-	if was, err := peers.Console(); was {
-		if err != nil {
-			fmt.Fprintln(os.Stderr, err)
-			os.Exit(1)
+	for _, other := range []func() (bool, error){product.Writers, peers.Console} {
+		if was, err := other(); was {
+			if err != nil {
+				fmt.Fprintln(os.Stderr, err)
+				os.Exit(1)
+			}
+			return
 		}
-		return
 	}
 	os.Exit(m.Run())
 }
@@ -48,7 +51,7 @@ func TestEveryCaseRuns(t *testing.T) {
 		t.Skip("-short")
 	}
 	var out strings.Builder
-	err := run([]string{"-rounds", "1", "-window", "100ms", "-results", "", "-run", "^(oneway|request|bulk|connect|substream)"}, &out, &out)
+	err := run([]string{"-rounds", "1", "-window", "100ms", "-results", "", "-run", "^(oneway|request|bulk|connect|substream|dht)"}, &out, &out)
 	if err != nil {
 		t.Fatalf("got %v, want every case measured; output:\n%s", err, out.String())
 	}

@@ -113,6 +113,20 @@ func groups(flood time.Duration) []harness.Group {
 			},
 		},
 		{
+			Name:  "dht",
+			About: "messages of the DHT: signatures alone, and what one node receives from peers in another process; CPU is the receiver's",
+			Cases: []harness.Case{
+				anchors.CurveVerify(),
+				anchors.CurveSign(),
+				product.Sign(),
+				product.Verify(),
+				product.ReceiveDHT(1<<10, 1),
+				product.ReceiveDHT(32, 1),
+				product.ReceiveDHT(1<<10, 2),
+				product.DuplicatesDHT(1 << 10),
+			},
+		},
+		{
 			Name:  "dedup",
 			About: "messages that were never seen, remembered in memory and written behind",
 			Cases: []harness.Case{

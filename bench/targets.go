@@ -76,6 +76,15 @@ func targets() []harness.Target {
 		absolute("P13", "gamelan/spawn-peer-actors", harness.CPU, 15*microsecond, 8*microsecond),
 		absolute("P13", "gamelan/spawn-peer-actors-memory", harness.PerEnd, 4*kB, 0),
 
+		// Messages of the DHT: signatures, and signed messages that arrive from
+		// one peer, from two in different shards, and again.
+		ratio("P14 sign", "gamelan/dht-sign", harness.Rate, 0.9, 0, "curve/voi-sign"),
+		ratio("P14 verify", "gamelan/dht-verify", harness.Rate, 0.9, 0, "curve/voi-verify"),
+		ratio("P15", "gamelan/dht-received-1KiB", harness.Rate, 0.6, 0.9, "curve/voi-verify"),
+		ratio("P15 32 B", "gamelan/dht-received-32", harness.Rate, 0.6, 0.9, "curve/voi-verify"),
+		ratio("P15 2 shards", "gamelan/dht-received-1KiB-2shards", harness.Rate, 1.6, 0, "gamelan/dht-received-1KiB"),
+		ratio("P16", "gamelan/dht-duplicates-1KiB", harness.Rate, 6, 10, "gamelan/dht-received-1KiB"),
+
 		// Dedup of new hashes, written behind: all of them, each with the record
 		// that goes for it.
 		{

@@ -1,13 +1,11 @@
 package product
 
 import (
-	"bufio"
 	"context"
 	"errors"
 	"fmt"
 	"io"
 	"os"
-	"os/exec"
 	"slices"
 	"strconv"
 	"strings"
@@ -64,7 +62,7 @@ func flood(m *harness.Meter, peers int, d time.Duration) (err error) {
 	if err := connect(s.ctx, other, to); err != nil {
 		return err
 	}
-	flooders, err := startFlooders(s.ctx, to.Seed(), peers)
+	flooders, err := startOther(s.ctx, flooderVariable+"="+to.Seed()+" "+strconv.Itoa(peers))
 	if err != nil {
 		return err
 	}
@@ -130,50 +128,6 @@ func p99(all []time.Duration) time.Duration {
 // nothing else; the number of peers follows a space.
 const flooderVariable = "GAMELAN_BENCH_FLOOD"
 
-// flooding is the process of the peers that flood.
-type flooding struct {
-	cmd *exec.Cmd
-	in  io.WriteCloser
-	out *bufio.Reader
-}
-
-// startFlooders starts it and returns when all peers are connected.
-func startFlooders(ctx context.Context, seed string, peers int) (*flooding, error) {
-	program, err := os.Executable()
-	if err != nil {
-		return nil, err
-	}
-	f := &flooding{cmd: exec.CommandContext(ctx, program)}
-	f.cmd.Env = append(os.Environ(), flooderVariable+"="+seed+" "+strconv.Itoa(peers))
-	f.cmd.Stderr = os.Stderr
-	if f.in, err = f.cmd.StdinPipe(); err != nil {
-		return nil, err
-	}
-	out, err := f.cmd.StdoutPipe()
-	if err != nil {
-		return nil, err
-	}
-	f.out = bufio.NewReader(out)
-	if err := f.cmd.Start(); err != nil {
-		return nil, err
-	}
-	if _, err := f.out.ReadString('\n'); err != nil {
-		return nil, errors.Join(fmt.Errorf("the flooding peers did not connect: %w", err), f.stop())
-	}
-	return f, nil
-}
-
-func (f *flooding) begin() error {
-	_, err := f.in.Write([]byte{'\n'})
-	return err
-}
-
-// stop ends the process, which ends with its standard input.
-func (f *flooding) stop() error {
-	f.in.Close()
-	return f.cmd.Wait()
-}
-
 // Flooder is the other process of Flood: it does that and reports true if this
 // is one.
 func Flooder() (was bool, err error) {
@@ -215,21 +169,8 @@ func Flooder() (was bool, err error) {
 		}()
 	}
 	ready.Wait()
-	fmt.Println("connected")
-	in := bufio.NewReader(os.Stdin)
-	if _, err := in.ReadByte(); err != nil {
-		return true, nil // not needed any more
-	}
-	close(start)
-	ended := make(chan struct{})
-	go func() {
-		defer close(ended)
-		_, _ = io.Copy(io.Discard, in)
-	}()
-	select {
-	case err := <-errs:
-		return true, err
-	case <-ended:
-		return true, nil
-	}
+	return true, untilTold(func() error {
+		close(start)
+		return nil
+	}, errs)
 }

@@ -1,0 +1,55 @@
+package product
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+)
+
+// otherProcess is this program again, doing something else, told by a variable.
+type otherProcess struct {
+	cmd *exec.Cmd
+	in  io.WriteCloser
+	out *bufio.Reader
+}
+
+// startOther starts it and returns when it says, with a line, that it is ready.
+func startOther(ctx context.Context, variable string) (*otherProcess, error) {
+	program, err := os.Executable()
+	if err != nil {
+		return nil, err
+	}
+	p := &otherProcess{cmd: exec.CommandContext(ctx, program)}
+	p.cmd.Env = append(os.Environ(), variable)
+	p.cmd.Stderr = os.Stderr
+	if p.in, err = p.cmd.StdinPipe(); err != nil {
+		return nil, err
+	}
+	out, err := p.cmd.StdoutPipe()
+	if err != nil {
+		return nil, err
+	}
+	p.out = bufio.NewReader(out)
+	if err := p.cmd.Start(); err != nil {
+		return nil, err
+	}
+	if _, err := p.out.ReadString('\n'); err != nil {
+		return nil, errors.Join(fmt.Errorf("the other process did not get ready: %w", err), p.stop())
+	}
+	return p, nil
+}
+
+func (p *otherProcess) begin() error {
+	_, err := p.in.Write([]byte{'\n'})
+	return err
+}
+
+// stop ends the process, which ends with its standard input.
+func (p *otherProcess) stop() error {
+	p.in.Close()
+	return p.cmd.Wait()
+}
