@@ -24,29 +24,42 @@ type Messages interface {
 type Message struct {
 	Seq  uint64    // counts what this node has received, from 1
 	At   time.Time // of arrival
-	From string    // public key of the sender
-	Peer string    // and its node id
+	From string    // public key of who wrote it; empty: over the DHT, and not signed
+	Peer string    // node id of the peer it came from
 	Body []byte
-	Lost uint64 // how many were dropped just before this one, because nobody listened
+	Lost uint64      // how many were dropped just before this one, because nobody listened
+	DHT  *DHTMessage // nil: it is a plain message
+}
+
+// DHTMessage is what is known of a message that came over the DHT beside what
+// every message has. Peer need not be who wrote it: that is From.
+type DHTMessage struct {
+	Origin      string `json:"origin,omitempty"` // node id of who wrote it, proven by a signature; empty: it does not say
+	Type        int32  `json:"type"`
+	Encrypted   bool   `json:"encrypted"`
+	Destination string `json:"destination,omitempty"` // public key; empty: it names nobody
+	Tag         string `json:"tag"`                   // 16 hexadecimal digits
+	Copies      uint32 `json:"copies"`                // how often it has come, this time included
 }
 
 // messageJSON is the form of Message on the wire: the body is text when it is
 // valid UTF-8 and base64 otherwise.
 type messageJSON struct {
-	Seq    uint64    `json:"seq"`
-	At     time.Time `json:"at"`
-	From   string    `json:"from"`
-	Peer   string    `json:"peer"`
-	Size   int       `json:"size"`
-	Text   *string   `json:"text,omitempty"`
-	Base64 *string   `json:"base64,omitempty"`
-	Lost   uint64    `json:"lost,omitempty"`
+	Seq    uint64      `json:"seq"`
+	At     time.Time   `json:"at"`
+	From   string      `json:"from,omitempty"`
+	Peer   string      `json:"peer"`
+	Size   int         `json:"size"`
+	Text   *string     `json:"text,omitempty"`
+	Base64 *string     `json:"base64,omitempty"`
+	Lost   uint64      `json:"lost,omitempty"`
+	DHT    *DHTMessage `json:"dht,omitempty"`
 }
 
 // MarshalJSON writes the body as "text" when it is valid UTF-8 and as "base64"
 // when it is not.
 func (m Message) MarshalJSON() ([]byte, error) {
-	j := messageJSON{Seq: m.Seq, At: m.At, From: m.From, Peer: m.Peer, Size: len(m.Body), Lost: m.Lost}
+	j := messageJSON{Seq: m.Seq, At: m.At, From: m.From, Peer: m.Peer, Size: len(m.Body), Lost: m.Lost, DHT: m.DHT}
 	if utf8.Valid(m.Body) {
 		j.Text = new(string(m.Body))
 	} else {
@@ -61,7 +74,7 @@ func (m *Message) UnmarshalJSON(b []byte) error {
 	if err := json.Unmarshal(b, &j); err != nil {
 		return err
 	}
-	*m = Message{Seq: j.Seq, At: j.At, From: j.From, Peer: j.Peer, Lost: j.Lost}
+	*m = Message{Seq: j.Seq, At: j.At, From: j.From, Peer: j.Peer, Lost: j.Lost, DHT: j.DHT}
 	switch {
 	case j.Text != nil:
 		m.Body = []byte(*j.Text)

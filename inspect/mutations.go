@@ -10,6 +10,7 @@ import (
 // builds the node supplies them. What is nil is answered as not found.
 type Actions struct {
 	Sender Sender
+	DHT    DHTSender
 
 	// AddPeer remembers a peer given as KEY::ADDRESS[::ADDRESS…]; its value is
 	// the answer. Errors are as in [PeerAction].
@@ -42,7 +43,7 @@ type mutations struct {
 }
 
 // Mutations returns the part of the API that changes things: POST /v1/messages,
-// /v1/peers, /v1/peers:import, /v1/peers/{id}:{verb} and /v1/shutdown. Every request must carry token; without one, the
+// /v1/dht/messages, /v1/peers, /v1/peers:import, /v1/peers/{id}:{verb} and /v1/shutdown. Every request must carry token; without one, the
 // error is [ErrNoToken] and there is no handler.
 func Mutations(token Token, a Actions) (http.Handler, error) {
 	if !token.set {
@@ -52,12 +53,13 @@ func Mutations(token Token, a Actions) (http.Handler, error) {
 	mux := http.NewServeMux()
 	post := func(path string, f http.HandlerFunc) { mux.HandleFunc(path, only(f, http.MethodPost)) }
 	post("/v1/messages", m.send)
+	post("/v1/dht/messages", m.sendDHT)
 	post("/v1/peers", m.addPeer)
 	post("/v1/peers:import", m.importPeers)
 	post("/v1/peers/{target}", m.peerAction)
 	post("/v1/shutdown", m.shutdown)
 	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
-		notFound(w, "there is nothing to do at "+Escape(r.URL.Path), "POST to /v1/messages, /v1/peers, /v1/peers:import, /v1/peers/{id}:{verb} or /v1/shutdown")
+		notFound(w, "there is nothing to do at "+Escape(r.URL.Path), "POST to /v1/messages, /v1/dht/messages, /v1/peers, /v1/peers:import, /v1/peers/{id}:{verb} or /v1/shutdown")
 	})
 	return guard(a.Hosts, http.NewCrossOriginProtection().Handler(m.admit(mux))), nil
 }

@@ -3,10 +3,7 @@ package inspect
 import (
 	"context"
 	"errors"
-	"io"
-	"mime"
 	"net/http"
-	"sync"
 	"time"
 )
 
@@ -25,7 +22,8 @@ const pulseEvery = time.Second
 type Sender interface {
 	// Resolve turns what a person writes (a node id, a public key, or
 	// KEY::ADDRESS as gamelan id prints it) into a node id in digits, and
-	// remembers an address that was given. The error is a sentence.
+	// remembers an address that was given. An error that is an [*Error] is
+	// answered as it is; any other is a sentence.
 	Resolve(ctx context.Context, peer string) (id string, err error)
 	// Send gives one message to the node and returns once it is accepted; it
 	// waits for credit until ctx ends. Messages to one peer leave in the order
@@ -81,13 +79,7 @@ func (m *mutations) send(w http.ResponseWriter, r *http.Request) {
 	if q.err == nil && peer == "" {
 		q.refuse("no peer is named", "say to whom with ?peer=, a node id or a public key")
 	}
-	kind, _, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
-	if r.Header.Get("Content-Type") == "" {
-		kind, err = "text/plain", nil
-	}
-	if err != nil || (kind != "text/plain" && kind != "application/octet-stream") {
-		q.refuse("this kind of body is not understood", "send text/plain for one message a line, application/octet-stream for one message in all")
-	}
+	kind := q.bodyKind(r)
 	switch {
 	case q.err != nil:
 		fail(w, q.err)
@@ -98,130 +90,24 @@ func (m *mutations) send(w http.ResponseWriter, r *http.Request) {
 	}
 	m.tell("admin.messages")
 	id, err := m.Sender.Resolve(r.Context(), peer)
-	if err != nil {
+	if e := (*Error)(nil); errors.As(err, &e) {
+		fail(w, e)
+		return
+	} else if err != nil {
 		fail(w, &Error{CodeUnknownPeer, err.Error(), "give a node id or a public key that gamelan peers lists, or KEY::ADDRESS as gamelan id prints it"})
 		return
 	}
-	rc := http.NewResponseController(w)
-	if err := rc.EnableFullDuplex(); err != nil {
-		fail(w, &Error{CodeInternal, "this connection cannot send and receive at once", "use HTTP/1.1"})
-		return
-	}
-	ctx, cancel := context.WithCancel(r.Context())
-	defer cancel()
-	b := newBatch(m.Sender, id, resend)
-	lines := newLineReader(r.Body, DefaultMaxBody)
-	next := lines.next
-	if kind == "application/octet-stream" {
-		next = once(lines.whole)
-	}
-	var work sync.WaitGroup
-	work.Go(func() { b.read(ctx, cancel, next) })
-	work.Go(func() { b.wait(ctx) })
-	if b.stream(newStream(w)) != nil { // nobody listens any more
-		cancel()
-		_ = rc.SetReadDeadline(time.Now()) // ends a read under way
-		for range b.outcomes {             // of the rest
-		}
-	}
-	work.Wait()
-}
-
-// once makes a source of lines of a single message.
-func once(whole func() ([]byte, error)) func() ([]byte, error) {
-	done := false
-	return func() ([]byte, error) {
-		if done {
-			return nil, io.EOF
-		}
-		done = true
-		return whole()
-	}
-}
-
-// batch is one request's messages on their way: read gives them to the node,
-// wait waits for their outcomes in order, stream writes these. The channels
-// between them are the bound: a client that does not read its outcomes is not
-// read from either.
-type batch struct {
-	sender   Sender
-	peer     string
-	resend   bool
-	accepted chan accepted
-	outcomes chan Sent
-}
-
-// accepted is a message whose outcome is awaited, or known when pending is nil.
-type accepted struct {
-	n       uint64
-	at      time.Time
-	pending Pending
-	outcome Outcome
-}
-
-func newBatch(s Sender, peer string, resend bool) *batch {
-	return &batch{s, peer, resend, make(chan accepted, sendWindow), make(chan Sent, sendWindow/16)}
-}
-
-// read sends what next returns until it returns an error. One other than the
-// end of the body means that the client has gone: cancel withdraws what is not
-// written yet.
-func (b *batch) read(ctx context.Context, cancel func(), next func() ([]byte, error)) {
-	defer close(b.accepted)
-	for n := uint64(1); ; n++ {
-		body, err := next()
-		m := accepted{n: n, at: time.Now()}
-		switch {
-		case err == io.EOF:
-			return
-		case errors.Is(err, errLongLine):
-			m.outcome = Outcome{OutcomeFailed, "too long", "a message may have at most 8 MiB; the rest of the line was skipped"}
-		case err != nil:
-			cancel()
-			return
-		default:
-			if m.pending, err = b.sender.Send(ctx, SendRequest{b.peer, body, b.resend}); err != nil {
-				m.pending, m.outcome = nil, Outcome{OutcomeFailed, "not accepted", err.Error()}
-			}
-		}
-		b.accepted <- m
-	}
-}
-
-// wait turns what was accepted into outcomes.
-func (b *batch) wait(ctx context.Context) {
-	defer close(b.outcomes)
-	for m := range b.accepted {
-		if m.pending != nil {
-			m.outcome = m.pending.Wait(ctx)
-		}
-		b.outcomes <- Sent{N: m.n, Peer: b.peer, Outcome: m.outcome, MS: float64(time.Since(m.at).Microseconds()) / 1000}
-	}
-}
-
-// stream writes outcomes as they come and flushes whenever none is waiting.
-// While none comes, an empty line now and then finds out whether the client is
-// still there: nothing else would, while Send waits for credit.
-func (b *batch) stream(s *stream) error {
-	pulse := time.NewTicker(pulseEvery)
-	defer pulse.Stop()
-	for {
-		select {
-		case o, ok := <-b.outcomes:
-			if !ok {
-				return nil
-			}
-			err := s.write(o)
-			if err == nil && len(b.outcomes) == 0 {
-				err = s.flush()
-			}
+	transmit(w, r, kind, newBatch(
+		func(ctx context.Context, body []byte) (func(context.Context) Outcome, error) {
+			p, err := m.Sender.Send(ctx, SendRequest{id, body, resend})
 			if err != nil {
-				return err
+				return nil, err
 			}
-		case <-pulse.C:
-			if err := s.pulse(); err != nil {
-				return err
-			}
-		}
-	}
+			return p.Wait, nil
+		},
+		func(n uint64, o Outcome, took time.Duration) Sent {
+			return Sent{N: n, Peer: id, Outcome: o, MS: milliseconds(took)}
+		},
+		func(reason, detail string) Outcome { return Outcome{OutcomeFailed, reason, detail} },
+	))
 }

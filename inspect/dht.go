@@ -1,0 +1,112 @@
+package inspect
+
+import "time"
+
+// DHT is what the section "dht" holds: how the node takes part in the DHT.
+type DHT struct {
+	On            bool         `json:"on"`
+	Protocol      string       `json:"protocol,omitempty"`       // of its messages
+	PlainProtocol string       `json:"plain_protocol,omitempty"` // of plain messages beside it; empty: there are none
+	Forwarding    bool         `json:"forwarding"`               // what is for others is passed on
+	Types         []int32      `json:"types"`                    // of messages that an actor here hears
+	Inbound       []DHTCount   `json:"inbound"`                  // what came in, by how it ended
+	Outbound      *DHTOutbound `json:"outbound,omitempty"`       // nil: its actor did not say in time
+	Dedup         DHTDedup     `json:"dedup"`
+}
+
+// DHTCount is how many messages that came in have ended in one way since the
+// node's start, and why the last of them did if something was wrong with it.
+type DHTCount struct {
+	Reason    string    `json:"reason"` // "delivered", "duplicate", "bad signature", …
+	Count     uint64    `json:"count"`
+	LastAt    time.Time `json:"last_at,omitzero"`
+	LastPeer  string    `json:"last_peer,omitempty"` // node id
+	LastError string    `json:"last_error,omitempty"`
+}
+
+// DHTOutbound counts what goes out since its actor's start.
+type DHTOutbound struct {
+	Sends      uint64 `json:"sends"`  // messages of this node
+	Copies     uint64 `json:"copies"` // of them, one for each peer
+	Confirmed  uint64 `json:"confirmed"`
+	InDoubt    uint64 `json:"in_doubt"`
+	Failed     uint64 `json:"failed"`
+	OpenSends  int    `json:"open_sends"`
+	OpenCopies int    `json:"open_copies"` // what is passed on included
+	Resent     uint64 `json:"resent"`      // copies that were in doubt and written again
+	Paced      uint64 `json:"paced"`       // copies that had to wait, so that their peer does not take them for a flood
+	Passed     uint64 `json:"passed"`      // messages of others that were passed on
+	PassedTo   uint64 `json:"passed_to"`   // copies of them
+	Dropped    uint64 `json:"dropped"`     // messages of others that were not: nobody to pass them to, or too many
+	Credit     Credit `json:"credit"`      // of messages of this node without an outcome
+	LastError  string `json:"last_error,omitempty"`
+}
+
+// DHTDedup is the memory of messages that were seen.
+type DHTDedup struct {
+	Messages int    `json:"messages"`
+	Capacity int    `json:"capacity"`
+	Repeats  uint64 `json:"repeats"` // messages that had been seen before
+}
+
+// Report is how one message was sent over the DHT. That of a message under way
+// has no End.
+type Report struct {
+	Tag         string    `json:"tag"` // 16 hexadecimal digits
+	To          string    `json:"to"`  // the strategy, in words
+	Destination string    `json:"destination,omitempty"`
+	Type        int32     `json:"type"`
+	Encrypted   bool      `json:"encrypted"`
+	Size        int       `json:"size"` // bytes of the body
+	Begin       time.Time `json:"begin"`
+	End         time.Time `json:"end,omitzero"`
+	Summary     string    `json:"summary"`          // "2 of 3 confirmed, 1 in doubt"
+	Reason      string    `json:"reason,omitempty"` // why it was sent to nobody
+	Detail      string    `json:"detail,omitempty"`
+	Copies      []Copy    `json:"copies"`
+}
+
+// Copy is what became of a message at one peer. Its outcome is one of the three
+// of [Outcome], or [OutcomeOpen]; confirmed means no more than there.
+type Copy struct {
+	Peer string `json:"peer"` // node id
+	Outcome
+	Tries int       `json:"tries"` // how often it was written, or about to be
+	At    time.Time `json:"at,omitzero"`
+}
+
+// OutcomeOpen is that of a copy that has none yet.
+const OutcomeOpen = "open"
+
+// Count returns how many copies have this outcome.
+func (r *Report) Count(outcome string) (n int) {
+	for i := range r.Copies {
+		if r.Copies[i].Outcome.Outcome == outcome {
+			n++
+		}
+	}
+	return n
+}
+
+// Failed reports whether the message has ended and no peer has confirmed it.
+func (r *Report) Failed() bool { return !r.End.IsZero() && r.Count(OutcomeConfirmed) == 0 }
+
+// to reports whether a copy went to the peer, given by its node id or the
+// printed part of it.
+func (r *Report) to(peer string) bool {
+	for i := range r.Copies {
+		if p := r.Copies[i].Peer; p == peer || ShortName(p) == peer {
+			return true
+		}
+	}
+	return false
+}
+
+// Ledger is what the section "ledger" holds: the messages of this node that were
+// sent over the DHT. First come those that ended last, then those under way, each
+// oldest first.
+type Ledger struct {
+	Accepted uint64   `json:"accepted"` // since the node's start
+	Ended    uint64   `json:"ended"`
+	Reports  []Report `json:"reports"`
+}

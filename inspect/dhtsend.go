@@ -1,0 +1,88 @@
+package inspect
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"strconv"
+	"time"
+)
+
+// DHTSender sends messages over the DHT.
+type DHTSender interface {
+	// Prepare checks a request and returns what sends each of its messages. An
+	// error that is an [*Error] is answered as it is; any other is a sentence.
+	Prepare(ctx context.Context, r DHTRequest) (DHTSend, error)
+}
+
+// DHTSend gives one message to the node and returns once it is accepted; it
+// waits for credit until ctx ends. An error says why the message was not
+// accepted. wait waits for the end of the message, or of its own ctx: then the
+// report says what is known, and the message goes on.
+type DHTSend func(ctx context.Context, body []byte) (wait func(context.Context) Report, err error)
+
+// DHTRequest says how the messages of one request are sent.
+type DHTRequest struct {
+	To       string // as a person writes it: a public key, a known node id, or KEY::ADDRESS; empty for nobody in particular
+	Strategy string // "direct", "random:5", …
+	Type     *int32 // of the messages; nil: the sender chooses
+	Encrypt  bool
+	Sign     bool
+}
+
+// SentReport is one line of the answer to POST /v1/dht/messages: what became of
+// the Nth message of the request, counted from 1, in the order of the messages.
+// MS is the time since it was accepted, in milliseconds.
+type SentReport struct {
+	N uint64 `json:"n"`
+	Report
+	MS float64 `json:"ms"`
+}
+
+// sendDHT reads messages from the body and streams their reports while it reads.
+func (m *mutations) sendDHT(w http.ResponseWriter, r *http.Request) {
+	q := newQuery(r, "to", "strategy", "type", "encrypt", "sign")
+	req := DHTRequest{
+		To: q.text("to"), Strategy: q.text("strategy"), Encrypt: q.flag("encrypt", false), Sign: q.flag("sign", false), Type: q.messageType(),
+	}
+	kind := q.bodyKind(r)
+	switch {
+	case q.err != nil:
+		fail(w, q.err)
+		return
+	case m.DHT == nil:
+		notFound(w, "this node does not send messages over the DHT from here", "send them from the program that runs it")
+		return
+	}
+	m.tell("admin.dht.messages")
+	send, err := m.DHT.Prepare(r.Context(), req)
+	if e := (*Error)(nil); errors.As(err, &e) {
+		fail(w, e)
+		return
+	} else if err != nil {
+		fail(w, &Error{CodeBadQuery, err.Error(), "see gamelan send --help"})
+		return
+	}
+	transmit(w, r, kind, newBatch(
+		send,
+		func(n uint64, x Report, took time.Duration) SentReport { return SentReport{n, x, milliseconds(took)} },
+		func(reason, detail string) Report {
+			now := time.Now()
+			return Report{Begin: now, End: now, Reason: reason, Detail: detail, Summary: OutcomeFailed + ": " + reason + ": " + detail, Copies: []Copy{}}
+		},
+	))
+}
+
+// messageType reads the type of a message, nil for none.
+func (q *query) messageType() *int32 {
+	v := q.text("type")
+	if v == "" {
+		return nil
+	}
+	n, err := strconv.ParseInt(v, 10, 32)
+	if err != nil {
+		q.refuse(fmt.Sprintf("type cannot be %q", v), "give a whole number of 32 bits")
+	}
+	return new(int32(n))
+}
