@@ -242,6 +242,9 @@ func DefaultConfig() Config {
 	return c
 }
 
+// DefaultDHTConfig is the zero DHTConfig with every default written out.
+func DefaultDHTConfig() DHTConfig { return *DHTConfig{}.withDefaults() }
+
 func (c Config) withDefaults() Config {
 	def(&c.Network, protocol.LocalNet.String())
 	def(&c.Release, protocol.Release6.String())

@@ -15,7 +15,7 @@ import (
 )
 
 // Inspection is what [inspect.Handler] needs to show this node: its actors, and
-// the sections node, peers and connections. Each call makes a new one, to which
+// the sections node, peers, connections, dht and ledger. Each call makes a new one, to which
 // sections of your own can be added:
 //
 //	o := node.Inspection()
@@ -28,6 +28,8 @@ func (n *Node) Inspection() inspect.Options {
 	s.Section("node", func(ctx context.Context) any { return n.Describe(ctx) })
 	s.Section("peers", func(context.Context) any { return peersSection(n, time.Now()) })
 	s.Section("connections", func(ctx context.Context) any { return connectionsSection(ctx, n, time.Now()) })
+	s.Section("dht", func(ctx context.Context) any { return dhtSection(ctx, n) })
+	s.Section("ledger", func(context.Context) any { return ledgerSection(n) })
 	return inspect.Options{
 		Source: inspect.FromRoot(n.Tree(), n.env.System), Sections: s,
 		ExportPeers: func(_ context.Context, w io.Writer) error {

@@ -152,8 +152,8 @@ func (o *outbound) drained(c actor.Context) {
 
 // DHTSending is what the outbound actor tells of itself.
 type DHTSending struct {
-	Sends, Copies int // under way
-	Credit        int64
+	Sends, Copies int   // under way
+	Credit, Limit int64 // bytes of messages of the node's own without an outcome
 	Counts        dht.OutboundCounts
 	LastError     string
 }
@@ -161,7 +161,7 @@ type DHTSending struct {
 // Inspect tells how it is.
 func (o *outbound) Inspect() any {
 	sends, copies := o.machine.Len()
-	v := DHTSending{Sends: sends, Copies: copies, Credit: o.env.sendCredit.Used(), Counts: o.machine.Counts()}
+	v := DHTSending{Sends: sends, Copies: copies, Credit: o.env.sendCredit.Used(), Limit: o.env.sendCredit.Limit(), Counts: o.machine.Counts()}
 	if o.lastErr != nil {
 		v.LastError = o.lastErr.Error()
 	}

@@ -1,0 +1,135 @@
+package gamelan
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/gamelan-p2p/gamelan/actors"
+	"github.com/gamelan-p2p/gamelan/dht"
+	"github.com/gamelan-p2p/gamelan/inspect"
+	"github.com/gamelan-p2p/gamelan/protocol"
+)
+
+// dhtSection says how the node takes part in the DHT. Only what the outbound
+// actor knows is asked of it; it is nil when that does not answer.
+func dhtSection(ctx context.Context, n *Node) inspect.DHT {
+	v := inspect.DHT{Types: []int32{}, Inbound: []inspect.DHTCount{}}
+	if n.env.DHT == nil {
+		return v
+	}
+	v.On, v.Forwarding = true, !n.env.DHT.NoForwarding
+	v.Protocol = string(n.env.DHTMessaging.ID)
+	if n.env.Plain != nil {
+		v.PlainProtocol = string(n.env.Plain.ID)
+	}
+	for t := range n.env.Types.All() {
+		v.Types = append(v.Types, t)
+	}
+	slices.Sort(v.Types)
+	for _, c := range n.env.DHTCounts() {
+		x := inspect.DHTCount{Reason: c.Reason.String(), Count: c.Count}
+		if c.Last != nil {
+			x.LastAt, x.LastPeer, x.LastError = c.Last.At, c.Last.Peer.String(), withoutPackage(c.Last.Err)
+		}
+		v.Inbound = append(v.Inbound, x)
+	}
+	seen := n.env.DHT.Dedup.Stats()
+	v.Dedup = inspect.DHTDedup{Messages: seen.Hashes, Capacity: seen.Capacity, Repeats: seen.Copies}
+	ctx, cancel := context.WithTimeout(ctx, inspect.AskTimeout)
+	defer cancel()
+	if d, err := n.Tree().Inspect(ctx, n.env.Outbound.Id); err == nil {
+		if s, ok := d.Value.(actors.DHTSending); ok {
+			v.Outbound = outboundOf(&s)
+		}
+	}
+	return v
+}
+
+func outboundOf(s *actors.DHTSending) *inspect.DHTOutbound {
+	c := &s.Counts
+	return &inspect.DHTOutbound{
+		Sends: c.Sends, Copies: c.Copies, Confirmed: c.Confirmed, InDoubt: c.InDoubt, Failed: c.Failed,
+		OpenSends: s.Sends, OpenCopies: s.Copies, Resent: c.Resent, Paced: c.Paced,
+		Passed: c.Relays, PassedTo: c.RelayCopies, Dropped: c.RelaysNobody + c.RelaysDropped,
+		Credit: inspect.Credit{Used: s.Credit, Limit: s.Limit}, LastError: withoutPackage(s.LastError),
+	}
+}
+
+// ledgerSection lists the messages that were sent over the DHT.
+func ledgerSection(n *Node) inspect.Ledger {
+	v := inspect.Ledger{Reports: []inspect.Report{}}
+	if n.env.DHT == nil {
+		return v
+	}
+	v.Accepted, v.Ended = n.env.Ledger.Counts()
+	for _, r := range n.Sends() {
+		v.Reports = append(v.Reports, DescribeReport(r))
+	}
+	return v
+}
+
+// DescribeReport is a report in the form of the API of package inspect.
+func DescribeReport(r dht.Report) inspect.Report {
+	v := inspect.Report{
+		Tag: fmt.Sprintf("%016x", r.Tag), To: r.To, Type: r.Type, Encrypted: r.Encrypted, Size: r.Size,
+		Begin: r.Begin, End: r.End, Copies: []inspect.Copy{},
+	}
+	if r.Destination.Known {
+		v.Destination = r.Destination.String()
+	}
+	if r.Reason != 0 {
+		v.Reason, v.Detail = r.Reason.String(), sentence(r.Err)
+	}
+	for _, c := range r.Copies {
+		v.Copies = append(v.Copies, inspect.Copy{Peer: c.Peer.String(), Outcome: describeOutcome(c.Outcome), Tries: c.Tries, At: c.At})
+	}
+	v.Summary = summary(&r, &v)
+	return v
+}
+
+// summary is [dht.Report.String] with errors as sentences.
+func summary(r *dht.Report, v *inspect.Report) string {
+	switch {
+	case v.Reason != "":
+		return words(inspect.OutcomeFailed, v.Reason, v.Detail)
+	case len(v.Copies) == 1 && r.Open() == 0:
+		return words(r.Copies[0].Outcome.Kind.String(), v.Copies[0].Reason, v.Copies[0].Detail)
+	}
+	return r.String()
+}
+
+func words(all ...string) string {
+	return strings.Join(slices.DeleteFunc(all, func(s string) bool { return s == "" }), ": ")
+}
+
+func describeOutcome(o protocol.Outcome) inspect.Outcome {
+	v := inspect.Outcome{Outcome: inspect.OutcomeOpen, Reason: o.Reason.String(), Detail: sentence(o.Err)}
+	switch o.Kind {
+	case protocol.Confirmed:
+		v.Outcome = inspect.OutcomeConfirmed
+	case protocol.InDoubt:
+		v.Outcome = inspect.OutcomeInDoubt
+	case protocol.Failed:
+		v.Outcome = inspect.OutcomeFailed
+	}
+	return v
+}
+
+// sentence is an error on one line, without the name of the package that made it;
+// empty for none.
+func sentence(err error) string {
+	if err == nil {
+		return ""
+	}
+	return withoutPackage(err.Error())
+}
+
+func withoutPackage(text string) string {
+	text = strings.Join(strings.Fields(text), " ")
+	for _, p := range []string{"gamelan: ", "actors: ", "dht: ", "peerstore: ", "transport: "} {
+		text = strings.TrimPrefix(text, p)
+	}
+	return text
+}
