@@ -92,7 +92,7 @@ func peerActions(n *gamelan.Node) map[string]inspect.PeerAction {
 // is the answer.
 func onPeer(n *gamelan.Node, params []string, do func(context.Context, identity.NodeID, url.Values) error) inspect.PeerAction {
 	return inspect.PeerAction{Params: params, Do: func(ctx context.Context, peer string, v url.Values) (any, error) {
-		text, err := nodeSender{n}.Resolve(ctx, peer)
+		text, err := nodeSender{n}.find(ctx, peer)
 		if err != nil {
 			return nil, &inspect.Error{Code: inspect.CodeUnknownPeer, Message: err.Error(), Hint: unknownHint}
 		}

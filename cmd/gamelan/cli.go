@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strconv"
 	"strings"
 
 	"github.com/alecthomas/kong"
@@ -39,6 +40,9 @@ type cli struct {
 	Health     healthCmd     `cmd:"" help:"Check whether the node works: exit code 0 or 1, and the cause."`
 	Send       sendCmd       `cmd:"" help:"Send messages to a peer."`
 	Listen     listenCmd     `cmd:"" help:"Show the messages that arrive."`
+	Messages   messagesCmd   `cmd:"" help:"List the messages sent over the DHT, and how they ended."`
+	Message    messageCmd    `cmd:"" help:"Show one message sent over the DHT, peer by peer."`
+	DHT        dhtCmd        `cmd:"" name:"dht" help:"Show how the node takes part in the DHT."`
 	Peers      peersCmd      `cmd:"" help:"The peers that the node knows: list, add, forget, export, import."`
 	Conns      connsCmd      `cmd:"" help:"List the connections, live or ended, and who keeps them."`
 	Dial       dialCmd       `cmd:"" help:"Connect to peers."`
@@ -87,7 +91,10 @@ func newParser(a *app) (*cli, *kong.Kong, error) {
 	c.Settings.Show.Plugins = kong.Plugins{newSettingFlags()}
 	k, err := kong.New(c,
 		kong.Name("gamelan"), kong.Description(description), kong.Writers(a.out, a.err),
-		kong.Vars{"data_dir": config.Settings[0].Default(), "config_files": configFilesText},
+		kong.Vars{
+			"data_dir": config.Settings[0].Default(), "config_files": configFilesText,
+			"strategies": strategyNames, "text_type": strconv.Itoa(config.TextType),
+		},
 		kong.ConfigureHelp(kong.HelpOptions{Compact: true}),
 		kong.Exit(func(code int) { panic(helpShown(code)) }))
 	return c, k, err

@@ -110,6 +110,12 @@ func refusal(res *http.Response) error {
 	return failed(e.Error.Code, e.Error.Hint, "%s", e.Error.Message)
 }
 
+// isCode tells whether the node refused with this code.
+func isCode(err error, code string) bool {
+	f := (*failure)(nil)
+	return errors.As(err, &f) && f.kind == code
+}
+
 // unreachable says why the node could not be asked.
 func (c *client) unreachable(ctx context.Context, err error) error {
 	switch {

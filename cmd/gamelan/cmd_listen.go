@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 
+	"github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/config"
 	"github.com/gamelan-p2p/gamelan/inspect"
 )
 
@@ -18,7 +19,9 @@ type listenCmd struct {
 func (*listenCmd) Help() string {
 	return fmt.Sprintf("While nobody listens the node keeps the last %s messages in its memory for whoever listens next: older ones are dropped, "+
 		"and when the node stops, all that nobody has read are gone, although their senders were told confirmed. "+
-		"Where no message may be lost, keep a listener running, or let a program handle and answer them.", inspect.Number(inboxKept))
+		"Where no message may be lost, keep a listener running, or let a program handle and answer them. "+
+		"A message over the DHT is shown with who wrote it if it is signed or encrypted, which proves that; with the peer that it came from if not, "+
+		"who need not have written it; and with its type: %d, and those of the setting dht.types.", inspect.Number(inboxKept), config.TextType)
 }
 
 func (c *listenCmd) Run(a *app) error {

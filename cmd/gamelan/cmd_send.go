@@ -12,18 +12,24 @@ import (
 )
 
 type sendCmd struct {
-	Peer    string   `arg:"" help:"A node id or public key that the node knows, or KEY::ADDRESS as gamelan id prints it."`
+	Peer    string   `arg:"" optional:"" help:"A node id or public key that the node knows, or KEY::ADDRESS as gamelan id prints it. With --to or --strategy it is a message like the others."`
 	Message []string `arg:"" optional:"" help:"Messages to send; without any, each line of standard input is one."`
 	Whole   bool     `help:"Send all of standard input as one message, whatever bytes it holds."`
 	File    string   `help:"Send what a file holds as one message, of at most 8 MiB." type:"path" placeholder:"PATH"`
-	Resend  bool     `help:"Send again what is in doubt when a connection breaks, so that it may arrive twice."`
+	Resend  bool     `help:"Send again what is in doubt when a connection breaks, so that it may arrive twice. Over the DHT that is always done."`
 	Quiet   bool     `short:"q" help:"Do not write the outcome of each message."`
+
+	To       string `help:"Send over the DHT, to the holder of this public key, who may also be named as a PEER is." placeholder:"KEY"`
+	Strategy string `help:"Send over the DHT, to these peers: ${strategies}. Default: direct." placeholder:"STRATEGY"`
+	Encrypt  bool   `help:"Over the DHT: only the holder of the key can read it, and learns who wrote it."`
+	Sign     bool   `help:"Over the DHT: everybody who reads it learns who wrote it. What is encrypted says so in any case, to its reader alone."`
+	Type     *int32 `help:"Over the DHT: the type of the messages, by which the receiver chooses who hears them. Default: ${text_type}." placeholder:"N"`
 }
 
 // Help is what gamelan send --help says beneath the flags.
 func (*sendCmd) Help() string {
 	return "A file is sent with --file PATH and received with gamelan listen --raw --count 1 > PATH; what a program writes, with --whole. " +
-		"Confirmed says that the other node has read the message, not that anybody has handled it: see gamelan listen --help."
+		"Confirmed says that the other node has read the message, not that anybody has handled it: see gamelan listen --help. " + dhtSendHelp
 }
 
 func (c *sendCmd) Run(a *app) error {
@@ -41,6 +47,9 @@ func (c *sendCmd) Run(a *app) error {
 		}
 		a.in, c.Whole = f, true
 	}
+	if c.overDHT() {
+		return c.runDHT(a)
+	}
 	t := &tally{}
 	err := c.send(a, t, newSendPrinter(a, c.Quiet, t))
 	switch {
@@ -50,14 +59,26 @@ func (c *sendCmd) Run(a *app) error {
 		if key, _, given := strings.Cut(c.Peer, "::"); given && t.confirmed == 0 {
 			a.note("The node remembers this peer and its address; if they were wrong: %s", a.dir.command("peers forget "+key))
 		}
+		if t.refused > 0 {
+			a.note("%s", refusedHint)
+		}
 		return errQuiet
 	}
 	return nil
 }
 
+// refusedHint says what to do about a peer that takes no plain messages of this
+// node's kind.
+const refusedHint = "The peer takes no plain messages of this node's kind. To a node of Tari's send over the DHT: gamelan send --to KEY. " +
+	"Two nodes of gamelan need the same dht.enabled."
+
 // check refuses what was not meant: text that is the name of a file, above all.
 func (c *sendCmd) check() error {
-	if err := checkPeer(c.Peer); err != nil {
+	if c.overDHT() {
+		if err := c.checkDHT(); err != nil {
+			return err
+		}
+	} else if err := c.checkPlain(); err != nil {
 		return err
 	}
 	switch {
@@ -79,38 +100,69 @@ func (c *sendCmd) check() error {
 	return nil
 }
 
-// send streams the messages to the node and their outcomes to show.
-func (c *sendCmd) send(a *app, t *tally, show *sendPrinter) error {
-	kind := "text/plain"
-	in := a.in
+func (c *sendCmd) checkPlain() error {
+	switch {
+	case c.Encrypt || c.Sign || c.Type != nil:
+		return usage("name the receiver with --to KEY", "--encrypt, --sign and --type are for messages over the DHT")
+	case c.Peer == "":
+		return usage("name a peer, or --to KEY for a message over the DHT", "it is not said to whom")
+	}
+	return checkPeer(c.Peer)
+}
+
+// body is what is sent, and of which kind: a message a line, or one in all.
+func (c *sendCmd) body(a *app) (r io.Reader, kind string) {
 	switch {
 	case c.Whole:
-		kind = "application/octet-stream"
+		return a.in, "application/octet-stream"
 	case len(c.Message) > 0:
-		in = strings.NewReader(strings.Join(c.Message, "\n") + "\n")
+		return strings.NewReader(strings.Join(c.Message, "\n") + "\n"), "text/plain"
 	}
+	return a.in, "text/plain"
+}
+
+// send streams the messages to the node and their outcomes to show.
+func (c *sendCmd) send(a *app, t *tally, show *sendPrinter) error {
 	q := url.Values{"peer": {c.Peer}}
 	if c.Resend {
 		q.Set("resend", "true")
 	}
+	heard := bitset{}
+	return transmit(a, c, "/v1/messages?"+q.Encode(), transmission[inspect.Sent]{
+		line: func(s inspect.Sent, more bool) error {
+			heard.add(s.N)
+			return show.outcome(s, more)
+		},
+		end:  show.end,
+		rest: func(n uint64, why string) error { return show.rest(&heard, n, why) },
+	})
+}
+
+// transmission is what is done with the answer to messages.
+type transmission[T any] struct {
+	line func(v T, more bool) error        // what became of one message
+	end  func() error                      // of all
+	rest func(sent uint64, w string) error // the node went away when so many were sent
+}
+
+// transmit streams messages to the node and the answer to t.
+func transmit[T any](a *app, c *sendCmd, path string, t transmission[T]) error {
+	in, kind := c.body(a)
 	lines := &lineCounter{r: in, whole: c.Whole}
-	client := newClient(a.dir)
-	res, err := client.do(a.ctx, "POST", "/v1/messages?"+q.Encode(), kind, lines)
+	res, err := newClient(a.dir).do(a.ctx, "POST", path, kind, lines)
 	if err != nil {
 		return err
 	}
 	defer res.Body.Close()
-	heard := bitset{}
-	err = readObjects(res.Body, func(s inspect.Sent, more bool) error {
-		heard.add(s.N)
-		if err := show.outcome(s, more); err != nil {
+	err = readObjects(res.Body, func(v T, more bool) error {
+		if err := t.line(v, more); err != nil {
 			return &printError{err}
 		}
 		return nil
 	})
 	switch p := (*printError)(nil); {
 	case err == nil:
-		return show.end()
+		return t.end()
 	case errors.As(err, &p):
 		return p.error
 	}
@@ -119,7 +171,7 @@ func (c *sendCmd) send(a *app, t *tally, show *sendPrinter) error {
 	if a.ctx.Err() != nil {
 		gone = failed("interrupted", hint, "interrupted")
 	}
-	return errors.Join(gone, show.rest(&heard, lines.read(), gone.message))
+	return errors.Join(gone, t.rest(lines.read(), gone.message))
 }
 
 // lineCounter counts the messages in what was read of r.

@@ -16,8 +16,9 @@ type statusCmd struct {
 // statusJSON is what status says with --json.
 type statusJSON struct {
 	inspect.Node
-	Healthy bool     `json:"healthy"`
-	Reasons []string `json:"reasons"` // why it is not
+	DHT     *inspect.DHT `json:"dht,omitempty"` // nil: the node does not say
+	Healthy bool         `json:"healthy"`
+	Reasons []string     `json:"reasons"` // why it is not
 }
 
 func (c *statusCmd) Run(a *app) error {
@@ -29,6 +30,12 @@ func (c *statusCmd) Run(a *app) error {
 	client := newClient(a.dir)
 	var s statusJSON
 	if err := client.getJSON(ctx, "/v1/node", &s.Node); err != nil {
+		return err
+	}
+	s.DHT = new(inspect.DHT)
+	if err := client.getJSON(ctx, "/v1/dht", s.DHT); isCode(err, inspect.CodeNotFound) {
+		s.DHT = nil // a program that shows sections of its own
+	} else if err != nil {
 		return err
 	}
 	h, err := client.health(ctx)
@@ -68,6 +75,9 @@ func printStatus(a *app, s statusJSON, now time.Time) error {
 	line("connections", "%s: %d outbound, %d inbound; %d wanted", plural(uint64(s.Held), "connection"), s.Outbound, s.Inbound, s.Wanted)
 	line("peers", "%s known, %d of them banned", inspect.Number(uint64(s.Peers)), s.Banned)
 	line("messages", "%s of %s in work", bytesText(s.Credit.Used), bytesText(s.Credit.Limit))
+	if s.DHT != nil {
+		line("dht", "%s", dhtText(s.DHT))
+	}
 	for i, w := range s.Warnings {
 		name := "warnings"
 		if i > 0 {

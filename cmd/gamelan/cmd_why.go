@@ -77,7 +77,7 @@ type whyDial struct {
 // whyPeer lets the API explain what the node chose.
 func whyPeer(n *gamelan.Node) inspect.PeerAction {
 	return inspect.PeerAction{Do: func(ctx context.Context, peer string, _ url.Values) (any, error) {
-		text, err := nodeSender{n}.Resolve(ctx, peer)
+		text, err := nodeSender{n}.find(ctx, peer)
 		if err != nil {
 			return nil, &inspect.Error{Code: inspect.CodeUnknownPeer, Message: err.Error(), Hint: unknownHint}
 		}

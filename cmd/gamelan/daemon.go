@@ -61,10 +61,17 @@ func (d *daemon) settings() config.Config {
 func (d *daemon) run(id gamelan.Identity, signals *signals) error {
 	a := d.app
 	d.manager.status("starting")
-	cfg := d.settings().Node
+	settings := d.settings()
+	cfg := settings.ForNode()
 	cfg.DataDir = a.dir.path
+	opts := []gamelan.Option{gamelan.WithHandler(inboxOf(&d.inbox)), gamelan.WithLogger(d.logger)}
+	if cfg.DHT != nil {
+		for _, t := range settings.Types() {
+			opts = append(opts, gamelan.WithType(t, newDHTEar))
+		}
+	}
 	var err error
-	if d.node, err = gamelan.Start(a.ctx, cfg, gamelan.WithHandler(inboxOf(&d.inbox)), gamelan.WithLogger(d.logger)); err != nil {
+	if d.node, err = gamelan.Start(a.ctx, cfg, opts...); err != nil {
 		d.unmake()
 		if p := d.inForce().ProblemOf(err); p != nil {
 			return problems{p}
@@ -128,7 +135,7 @@ func (d *daemon) shown() inspect.Options {
 // actions is what the API can do to the node; stop ends it.
 func (d *daemon) actions(stop func()) inspect.Actions {
 	return inspect.Actions{
-		Sender: nodeSender{d.node}, AddPeer: addPeer(d.node), ImportPeers: importPeers(d.node), Peers: peerActions(d.node),
+		Sender: nodeSender{d.node}, DHT: dhtSender{d.node}, AddPeer: addPeer(d.node), ImportPeers: importPeers(d.node), Peers: peerActions(d.node),
 		Shutdown: stop, Stopping: d.stopping.Load,
 		Admin: func(event string) { d.logger.Info("admin", "event", event) },
 	}

@@ -31,9 +31,11 @@ func fakeNode(ctx context.Context, dir string) error {
 		return inspect.Node{NodeID: k.Secret.NodeID().String(), Network: "localnet", Addresses: []string{"/ip4/127.0.0.1/tcp/4001"}}
 	})
 	s.Section("peers", func(context.Context) any { return fakePeers() })
+	s.Section("ledger", func(context.Context) any { return inspect.Ledger{Accepted: 3, Ended: 2, Reports: fakeReports()} })
+	s.Section("dht", func(context.Context) any { return fakeDHT() })
 	server, err := d.serve(
 		inspect.Options{Source: fakeSource{}, Sections: &s, Messages: fakeInbox{}},
-		inspect.Actions{Sender: fakeSender{}})
+		inspect.Actions{Sender: fakeSender{}, DHT: fakeDHTSender{}})
 	if err != nil {
 		return err
 	}
@@ -112,6 +114,77 @@ type settled inspect.Outcome
 
 func (s settled) Wait(context.Context) inspect.Outcome { return inspect.Outcome(s) }
 
+// fakeReports are one message of which a part is confirmed, one that went to
+// nobody, and one under way.
+func fakeReports() []inspect.Report {
+	copies := func(outcomes ...string) (all []inspect.Copy) {
+		for i, o := range outcomes {
+			c := inspect.Copy{Peer: fakePeers()[i].NodeID, Outcome: inspect.Outcome{Outcome: o}, Tries: 1, At: fakeTime.Add(time.Second)}
+			switch o {
+			case inspect.OutcomeInDoubt:
+				c.Reason, c.Tries = "connection lost", 2
+			case inspect.OutcomeOpen:
+				c.At, c.Tries = time.Time{}, 0
+			}
+			all = append(all, c)
+		}
+		return all
+	}
+	return []inspect.Report{
+		{
+			Tag: "00c0ffee00000002", To: "direct to " + fakePeer, Type: 7, Size: 9, Begin: fakeTime.Add(time.Minute), End: fakeTime.Add(2 * time.Minute),
+			Reason: "peer not found", Detail: "nobody looks", Summary: "failed: peer not found: nobody looks", Copies: []inspect.Copy{},
+		},
+		{
+			Tag: "00c0ffee00000001", To: "propagate to " + fakePeer, Destination: fakeKey, Type: 1225, Encrypted: true, Size: 2048,
+			Begin: fakeTime, End: fakeTime.Add(1500 * time.Millisecond), Summary: "1 of 2 confirmed, 1 in doubt",
+			Copies: copies(inspect.OutcomeConfirmed, inspect.OutcomeInDoubt),
+		},
+		{
+			Tag: "00c0ffee00000003", To: "broadcast", Type: 1225, Size: 5, Begin: fakeTime.Add(3 * time.Minute), Summary: "0 of 1 confirmed, 1 open",
+			Copies: copies(inspect.OutcomeOpen),
+		},
+	}
+}
+
+func fakeDHT() inspect.DHT {
+	return inspect.DHT{
+		On: true, Protocol: "t/msg/0.1", PlainProtocol: "gamelan/msg/1", Forwarding: true, Types: []int32{225, 1225},
+		Inbound: []inspect.DHTCount{
+			{Reason: "delivered", Count: 1200},
+			{Reason: "bad signature", Count: 1, LastAt: time.Now().Add(-time.Hour), LastPeer: fakePeer, LastError: "it\x1b does not verify"},
+		},
+		Outbound: &inspect.DHTOutbound{
+			Sends: 3, Copies: 5, Confirmed: 3, InDoubt: 1, OpenSends: 1, OpenCopies: 1, Resent: 2, Paced: 4, Passed: 6, PassedTo: 7, Dropped: 8,
+			Credit: inspect.Credit{Used: 5, Limit: 1 << 20},
+		},
+		Dedup: inspect.DHTDedup{Messages: 9, Capacity: 50000, Repeats: 10},
+	}
+}
+
+// fakeDHTSender sends every message to the peers of the first report of
+// fakeReports, with the same outcomes, except those that say something else.
+type fakeDHTSender struct{}
+
+func (fakeDHTSender) Prepare(_ context.Context, r inspect.DHTRequest) (inspect.DHTSend, error) {
+	if r.Type != nil && *r.Type == 404 {
+		return nil, &inspect.Error{Code: inspect.CodeUnknownPeer, Message: "no peer of that type", Hint: "take another"}
+	}
+	return func(_ context.Context, body []byte) (func(context.Context) inspect.Report, error) {
+		x := fakeReports()[1]
+		switch string(body) {
+		case "nobody":
+			x = fakeReports()[0]
+		case "good":
+			x.Copies = x.Copies[:1]
+		case "leave":
+			time.Sleep(200 * time.Millisecond) // so that the first report is on its way
+			os.Exit(9)
+		}
+		return func(context.Context) inspect.Report { return x }, nil
+	}, nil
+}
+
 type fakeInbox struct{}
 
 func (fakeInbox) Subscribe(ctx context.Context) iter.Seq[inspect.Message] {
@@ -120,6 +193,19 @@ func (fakeInbox) Subscribe(ctx context.Context) iter.Seq[inspect.Message] {
 			m := inspect.Message{Seq: uint64(i + 1), At: fakeTime.Add(time.Duration(i+1) * time.Second), From: fakeKey, Peer: fakePeer, Body: []byte(body)}
 			if i == 2 {
 				m.Lost = 7
+			}
+			if !yield(m) {
+				return
+			}
+		}
+		for i, d := range []inspect.DHTMessage{
+			{Origin: "9c01d2e4a1b2c3d4e5f6a7b8c9", Type: 1225, Encrypted: true, Copies: 1},
+			{Origin: "9c01d2e4a1b2c3d4e5f6a7b8c9", Type: 225, Copies: 2},
+			{Type: 1225, Copies: 1},
+		} {
+			m := inspect.Message{Seq: uint64(i + 4), At: fakeTime, Peer: fakePeer, Body: []byte("far"), DHT: &d}
+			if d.Origin != "" {
+				m.From = fakeKey
 			}
 			if !yield(m) {
 				return

@@ -12,6 +12,7 @@ import (
 
 	"github.com/gamelan-p2p/gamelan"
 	"github.com/gamelan-p2p/gamelan/actors"
+	"github.com/gamelan-p2p/gamelan/dht"
 	"github.com/gamelan-p2p/gamelan/inspect"
 	"github.com/gamelan-p2p/gamelan/supervisor"
 )
@@ -25,12 +26,13 @@ const maxListeners = 32
 // pulledAtOnce bounds the messages of one answer.
 const pulledAtOnce = 256
 
-// inbox is the daemon's handler of plain messages. While somebody listens it
+// inbox is the daemon's handler of plain messages, and of those that come over the
+// DHT, which its ears hand on. While somebody listens it
 // holds the credit of every message until all listeners have taken it, so a
 // slow listener slows the senders and nothing is lost; while nobody does, it
 // keeps the last messages without their credit and forgets older ones.
 //
-// In: actors.Received, pull → pulled, leave. A restart loses the messages that
+// In: actors.Received, dht.Received, pull → pulled, leave. A restart loses the messages that
 // nobody has taken; their numbers are missed, and listeners go on.
 type inbox struct {
 	*inboxCounts
@@ -100,7 +102,9 @@ func (b *inbox) Receive(c actor.Context) {
 	case *actor.Started:
 		supervisor.Own(c, &b.held)
 	case actors.Received:
-		b.received(c, m)
+		b.received(c, inspect.Message{From: m.From.String(), Peer: m.Peer.String(), Body: m.Body}, m.Keep)
+	case dht.Received:
+		b.received(c, overDHT(&m), m.Keep)
 	case pull:
 		b.pull(c, m)
 	case leave:
@@ -112,13 +116,26 @@ func (b *inbox) Receive(c actor.Context) {
 	}
 }
 
-func (b *inbox) received(c actor.Context, m actors.Received) {
+// overDHT is what is shown of a message that came over the DHT.
+func overDHT(m *dht.Received) inspect.Message {
+	d := &inspect.DHTMessage{Type: m.Type, Encrypted: m.Encrypted, Tag: tagText(m.Tag), Copies: m.Copies}
+	v := inspect.Message{Peer: m.Peer.String(), Body: m.Body, DHT: d}
+	if !m.From.IsZero() {
+		v.From, d.Origin = m.From.String(), m.From.NodeID().String()
+	}
+	if m.Destination.Known {
+		d.Destination = m.Destination.String()
+	}
+	return v
+}
+
+// received takes in a message; keep keeps its credit after this turn.
+func (b *inbox) received(c actor.Context, m inspect.Message, keep func() (release func())) {
 	b.seq++
-	k := keptMessage{Message: inspect.Message{
-		Seq: b.seq, At: supervisor.Now(c), From: m.From.String(), Peer: m.Peer.String(), Body: m.Body,
-	}}
+	m.Seq, m.At = b.seq, supervisor.Now(c)
+	k := keptMessage{Message: m}
 	if len(b.listeners) > 0 {
-		k.release = b.held.hold(m.Keep())
+		k.release = b.held.hold(keep())
 	}
 	b.kept = append(b.kept, k)
 	b.trim()

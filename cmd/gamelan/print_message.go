@@ -4,6 +4,7 @@ import (
 	"encoding/hex"
 	"fmt"
 	"io"
+	"strconv"
 	"time"
 	"unicode/utf8"
 
@@ -43,8 +44,31 @@ func printMessage(a *app, w io.Writer, m *inspect.Message, form messageForm) err
 		_, err := w.Write(m.Body)
 		return err
 	}
-	_, err := fmt.Fprintf(w, "%s  %s  %s\n", m.At.Local().Format(time.DateTime), m.Peer[:min(16, len(m.Peer))], bodyText(m.Body))
+	_, err := fmt.Fprintf(w, "%s  %s  %s\n", m.At.Local().Format(time.DateTime), originText(m), bodyText(m.Body))
 	return err
+}
+
+// originText says who wrote a message, and how far that is known: the peer of a
+// plain message is proven by its connection; over the DHT a signature proves the
+// origin, and without one only the peer that it came from is known.
+func originText(m *inspect.Message) string {
+	peer := inspect.ShortName(m.Peer)
+	d := m.DHT
+	if d == nil {
+		return peer
+	}
+	text := inspect.ShortName(d.Origin) + ", signed"
+	switch {
+	case d.Origin == "":
+		text = "unsigned, from " + peer
+	case d.Encrypted:
+		text = inspect.ShortName(d.Origin) + ", encrypted"
+	}
+	text += ", type " + strconv.Itoa(int(d.Type))
+	if d.Copies > 1 {
+		text += ", copy " + inspect.Number(uint64(d.Copies))
+	}
+	return text
 }
 
 func bodyText(b []byte) string {

@@ -7,10 +7,11 @@ import (
 	"time"
 
 	"github.com/gamelan-p2p/gamelan/inspect"
+	"github.com/gamelan-p2p/gamelan/protocol"
 )
 
 // tally counts outcomes.
-type tally struct{ confirmed, inDoubt, failed uint64 }
+type tally struct{ confirmed, inDoubt, failed, refused uint64 }
 
 func (t *tally) add(o inspect.Outcome) {
 	switch o.Outcome {
@@ -20,6 +21,9 @@ func (t *tally) add(o inspect.Outcome) {
 		t.inDoubt++
 	default:
 		t.failed++
+		if o.Reason == protocol.Refused.String() {
+			t.refused++
+		}
 	}
 }
 
@@ -31,8 +35,13 @@ func (t *tally) String() string {
 	if t.total() == 0 {
 		return head
 	}
+	return head + ": " + t.counts()
+}
+
+// counts is "all confirmed", or how many have which outcome.
+func (t *tally) counts() string {
 	if t.confirmed == t.total() {
-		return head + ": all confirmed"
+		return "all confirmed"
 	}
 	var parts []string
 	for _, p := range []struct {
@@ -43,7 +52,7 @@ func (t *tally) String() string {
 			parts = append(parts, inspect.Number(p.n)+" "+p.word)
 		}
 	}
-	return head + ": " + strings.Join(parts, ", ")
+	return strings.Join(parts, ", ")
 }
 
 // progressEvery is how often the count on a terminal is brought up to date.

@@ -87,6 +87,10 @@ func TestScripts(t *testing.T) {
 		"waitfile":     waitFile,
 		"interrupted":  interrupted,
 		"waitkept":     waitKept,
+		"waitconns":    waitConns,
+		"key":          fromID(func(i identityJSON) string { return i.PublicKey }),
+		"short":        fromID(func(i identityJSON) string { return inspect.ShortName(i.NodeID) }),
+		"lasttag":      lastTag,
 	}
 	serviceCmds(cmds)
 	testscript.Run(t, testscript.Params{
@@ -181,6 +185,34 @@ func waitKept(ts *testscript.TestScript, _ bool, args []string) {
 			ts.Fatalf("got %d messages kept, want %d", got, want)
 		}
 	}
+}
+
+// waitconns DIR N waits until the node in DIR has N connections.
+func waitConns(ts *testscript.TestScript, _ bool, args []string) {
+	c := newClient(newDataDir(ts.MkAbs(args[0])))
+	want, err := strconv.Atoi(args[1])
+	ts.Check(err)
+	for end := time.Now().Add(patience); ; time.Sleep(5 * time.Millisecond) {
+		var n inspect.Node
+		ts.Check(c.getJSON(context.Background(), "/v1/node", &n))
+		if n.Held == want {
+			return
+		}
+		if time.Now().After(end) {
+			ts.Fatalf("got %d connections, want %d", n.Held, want)
+		}
+	}
+}
+
+// lasttag DIR NAME puts the tag of the last message that the node in DIR has sent
+// over the DHT into a variable.
+func lastTag(ts *testscript.TestScript, _ bool, args []string) {
+	ts.Check(ts.Exec("gamelan", "messages", "--json", "--data-dir", args[0]))
+	var last inspect.Report
+	for line := range strings.Lines(ts.ReadFile("stdout")) {
+		ts.Check(json.Unmarshal([]byte(line), &last))
+	}
+	ts.Setenv(args[1], last.Tag)
 }
 
 // interrupted stdout REGEXP COMMAND… interrupts a command at its first line that

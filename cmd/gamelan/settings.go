@@ -137,7 +137,7 @@ func fieldName(i int) string { return "S" + strconv.Itoa(i) }
 
 func placeholder(s *config.Setting) string {
 	switch s.Kind {
-	case config.Count:
+	case config.Count, config.Types:
 		return "N"
 	case config.Size:
 		return "SIZE"

@@ -2,28 +2,62 @@ package config
 
 import (
 	"log/slog"
+	"slices"
+	"strconv"
 	"time"
 
 	"github.com/gamelan-p2p/gamelan"
 )
 
-// Config is what the settings say. In Node a field that nobody has set is
-// zero, so that the node chooses.
+// PlainID is the protocol of plain messages on a node with the DHT.
+const PlainID = "gamelan/msg/1"
+
+// TextType is the type of the messages that gamelan send sends over the DHT
+// unless told otherwise: bytes that mean what both sides have agreed on, as in a
+// plain message. Types above 1,000 are nobody's.
+const TextType = 1225
+
+// Config is what the settings say. In Node and DHT a field that nobody has set
+// is zero, so that the node chooses.
 type Config struct {
-	Node      gamelan.Config
-	LogLevel  slog.Level
-	LogFormat string        // "text" or "json"
-	Drain     time.Duration // for what was accepted, when the node is told to stop
+	Node       gamelan.Config // without DHT and PlainID
+	DHTEnabled bool
+	DHT        gamelan.DHTConfig
+	DHTTypes   []string // of messages to show, in digits
+	LogLevel   slog.Level
+	LogFormat  string        // "text" or "json"
+	Drain      time.Duration // for what was accepted, when the node is told to stop
 }
 
 // own are the defaults that are not the node's.
 func own() Config {
-	return Config{LogLevel: slog.LevelWarn, LogFormat: "text", Drain: 30 * time.Second}
+	return Config{DHTEnabled: true, LogLevel: slog.LevelWarn, LogFormat: "text", Drain: 30 * time.Second}
 }
 
 // defaults has every default written out.
 func defaults() *Config {
 	c := own()
-	c.Node = gamelan.DefaultConfig()
+	c.Node, c.DHT = gamelan.DefaultConfig(), gamelan.DefaultDHTConfig()
 	return &c
+}
+
+// ForNode is the config of the node.
+func (c *Config) ForNode() gamelan.Config {
+	n := c.Node
+	if c.DHTEnabled {
+		d := c.DHT
+		n.DHT, n.PlainID = &d, PlainID
+	}
+	return n
+}
+
+// Types are the message types that gamelan listen shows, each once.
+func (c *Config) Types() []int32 {
+	types := []int32{TextType}
+	for _, text := range c.DHTTypes {
+		if t, err := strconv.ParseInt(text, 10, 32); err == nil && !slices.Contains(types, int32(t)) {
+			types = append(types, int32(t))
+		}
+	}
+	return types
 }

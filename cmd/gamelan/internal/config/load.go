@@ -227,7 +227,7 @@ func (l *Loaded) readFlags(flags map[string][]string) {
 		if s.List() {
 			list := make([]any, len(texts))
 			for i, t := range texts {
-				list[i] = t
+				list[i] = s.entryFromText(t)
 			}
 			raw = list
 		} else {
@@ -281,7 +281,10 @@ func (s *Setting) fileExample() string {
 func (s *Setting) variableExample() string { return s.Variable() + "=" + shellWord(s.bareExample()) }
 
 func (s *Setting) flagExample() string {
-	if s.Kind == Switch {
+	switch {
+	case s.Kind == Switch && s.Example == "false":
+		return "--no-" + s.FlagName()
+	case s.Kind == Switch:
 		return "--" + s.FlagName()
 	}
 	return "--" + s.FlagName() + " " + shellWord(s.bareExample())
@@ -301,7 +304,7 @@ func shellWord(s string) string {
 
 // checkTogether finds settings that do not go together.
 func (l *Loaded) checkTogether() {
-	if p := l.ProblemOf(l.Config.Node.Validate()); p != nil {
+	if p := l.ProblemOf(l.Config.ForNode().Validate()); p != nil {
 		l.Problems = append(l.Problems, p)
 	}
 }
@@ -325,7 +328,11 @@ func (l *Loaded) ProblemOf(err error) *Problem {
 // that belong to it is chosen which somebody has set.
 func (l *Loaded) settingOf(field string) *Setting {
 	var c Config
-	f := reflect.ValueOf(&c.Node).Elem().FieldByName(field)
+	node := reflect.ValueOf(&c.Node).Elem()
+	if below, ok := strings.CutPrefix(field, "DHT."); ok {
+		node, field = reflect.ValueOf(&c.DHT).Elem(), below
+	}
+	f := node.FieldByName(field)
 	if !f.IsValid() {
 		return nil
 	}

@@ -58,7 +58,7 @@ func TestWhatIsWrongWithAFile(t *testing.T) {
 			`f.toml:2: there is no setting "mux.frobnication"; expected one that gamelan config init lists, for example level = "info" under [log]`,
 		}},
 		"unknown section": {"[connection]\nwindow = \"1MiB\"", []string{
-			`f.toml:1: there is no section "connection", did you mean [connections]?; expected one of node, connections, limits, liveness, rpc, mux, log, daemon, for example level = "info" under [log]`,
+			`f.toml:1: there is no section "connection", did you mean [connections]?; expected one of node, connections, limits, liveness, rpc, dht, mux, log, daemon, for example level = "info" under [log]`,
 		}},
 		"section that is a value": {"mux = 3", []string{
 			`f.toml:1: "mux" is a number; expected a section, for example [mux] on a line of its own`,
@@ -147,6 +147,7 @@ var wrong = map[Kind][]string{
 	Addrs:    {"1", `"/ip4/127.0.0.1/tcp/1"`, "[1]", `["127.0.0.1:1"]`, `[""]`, `["/ip4/127.0.0.1/tcp/1", "nowhere"]`},
 	Networks: {"1", `"10.0.0.0/8"`, "[1]", `["10.0.0.0"]`, `["/ip4/127.0.0.1/tcp/1"]`},
 	Ranges:   {"1", `"10.0.0.0/8"`, "[1]", `["10.0.0.0"]`, `["/ip4/*.1.1.1/tcp/1"]`},
+	Types:    {"1", `"225"`, `["225"]`, `["x"]`, "[1.5]", "[2147483648]", "[true]"},
 	NodeIDs:  {"1", `"x"`, "[1]", `["x"]`, `["` + key + `"]`},
 	Seeds:    {"1", `"` + seed + `"`, "[1]", `["/ip4/127.0.0.1/tcp/1"]`, `["` + key + `"]`},
 }
@@ -274,6 +275,7 @@ func TestWhatANodeSaysOfItsConfig(t *testing.T) {
 		{&gamelan.ConfigError{Field: "PublicAddresses", Err: errors.New("listen on ListenNowhere")}, `node.public_addresses does not work with the other settings: listen on "nowhere"; expected a list of multiaddrs, at most 5, for example public_addresses = ["/dns4/node.example.org/tcp/18189"] under [node]`},
 		{&gamelan.ConfigError{Field: "Mux", Err: errors.New("x")}, "/f.toml:3: mux.window does not work"},
 		{&gamelan.ConfigError{Field: "Profile", Err: errors.New("x")}, ""},
+		{&gamelan.ConfigError{Field: "DHT.SendPace", Err: errors.New("x")}, "dht.send_pace does not work with the other settings: x; expected a whole number from 1 to"},
 	} {
 		got := ""
 		if p := l.ProblemOf(c.err); p != nil {
@@ -360,7 +362,7 @@ func TestEveryFieldHasASetting(t *testing.T) {
 			case v.Type() == reflect.TypeFor[gamelan.Config]() && (name == "Profile" || name == "Secret"):
 				// for programs, not for files
 			case v.Type() == reflect.TypeFor[gamelan.Config]() && (name == "DHT" || name == "PlainID"):
-				// the command runs nodes without the DHT
+				// Config.ForNode sets them
 			case at[f.Addr().Pointer()] == "":
 				t.Errorf("%s.%s has no setting, want a row in Settings", v.Type(), name)
 			}
@@ -451,4 +453,34 @@ func TestNoFloor(t *testing.T) {
 			t.Errorf("floor = %s: got %d, want NoFloor", text, got)
 		}
 	}
+}
+
+func TestTheDHTOfANode(t *testing.T) {
+	on := load(t, "[dht]\nsend_pace = 300\ntypes = [225, 1225, 225]").Config
+	if n := on.ForNode(); n.DHT == nil || n.DHT.SendPace != 300 || n.PlainID != PlainID {
+		t.Errorf("got %+v and %q for plain messages, want the pace and %s", n.DHT, n.PlainID, PlainID)
+	}
+	if got := on.Types(); !slices.Equal(got, []int32{TextType, 225}) {
+		t.Errorf("got types %v, want each once, gamelan's own first", got)
+	}
+	off := load(t, "[dht]\nenabled = false\nsend_pace = 300").Config
+	if n := off.ForNode(); n.DHT != nil || n.PlainID != "" {
+		t.Errorf("got %+v and %q for plain messages, want neither", n.DHT, n.PlainID)
+	}
+	if got := off.Types(); len(got) != 1 {
+		t.Errorf("got types %v, want the default", got)
+	}
+	if got := keysOf(Lookup("dht")); len(got) < 5 {
+		t.Errorf("dht: got %v, want the section", got)
+	}
+	if got := keysOf(Lookup("--no-dht")); !slices.Equal(got, []string{"dht.enabled"}) {
+		t.Errorf("--no-dht: got %v, want dht.enabled", got)
+	}
+}
+
+func keysOf(all []*Setting) (keys []string) {
+	for _, s := range all {
+		keys = append(keys, s.Key)
+	}
+	return keys
 }

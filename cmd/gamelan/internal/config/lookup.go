@@ -19,7 +19,7 @@ func Lookup(word string) []*Setting {
 			section = append(section, s)
 		}
 	}
-	if len(found) > 0 {
+	if len(found) > 0 && !isSection(word) { // --dht is a flag, dht a section
 		return found
 	}
 	return section

@@ -2,6 +2,7 @@ package config
 
 import (
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -25,6 +26,7 @@ const (
 	Networks Kind = "list of networks" // 10.0.0.0/8
 	Ranges   Kind = "list of ranges"   // of multiaddrs, see address.ParseRange
 	NodeIDs  Kind = "list of node ids"
+	Types    Kind = "list of message types" // whole numbers of 32 bits
 )
 
 // Setting is one row of the table.
@@ -222,6 +224,61 @@ var Settings = []Setting{
 		at:  func(c *Config) any { return &c.Node.RPC.Idle },
 	},
 	{
+		Key: "dht.enabled", Kind: Switch, Flag: "dht", Example: `false`,
+		Doc: "Has the node take part in the DHT, whose messages find their way over several nodes. Plain messages then have the protocol " + PlainID + ": two nodes exchange them when both have the DHT, or neither.",
+		at:  func(c *Config) any { return &c.DHTEnabled },
+	},
+	{
+		Key: "dht.types", Kind: Types, Most: 64, Example: `[225]`,
+		Doc: "Types of messages over the DHT that gamelan listen shows beside " + strconv.Itoa(TextType) + ", which is what gamelan send gives its own. The node drops those of types that nobody here hears.",
+		at:  func(c *Config) any { return &c.DHTTypes },
+	},
+	{
+		Key: "dht.no_forwarding", Kind: Switch, Example: `true`,
+		Doc: "Has the node drop messages for others instead of passing them on.",
+		at:  func(c *Config) any { return &c.DHT.NoForwarding },
+	},
+	{
+		Key: "dht.send_pace", Kind: Count, Least: 1, Most: 1_000_000, Example: `300`,
+		Doc: "Most messages over the DHT within a minute to one peer that is no node like this one: such nodes may ban for more than 1000. What is above it waits.",
+		at:  func(c *Config) any { return &c.DHT.SendPace },
+	},
+	{
+		Key: "dht.flood_limit", Kind: Count, Least: 1, Most: 100_000_000, Example: `6000`,
+		Doc: "Messages of one peer over the DHT within a minute above which the peer is banned.",
+		at:  func(c *Config) any { return &c.DHT.FloodLimit },
+	},
+	{
+		Key: "dht.occurrences", Kind: Count, Least: 1, Most: 1_000, Example: `3`,
+		Doc: "How often the same message may come; further copies are dropped.",
+		at:  func(c *Config) any { return &c.DHT.Occurrences },
+	},
+	{
+		Key: "dht.dedup_capacity", Kind: Count, Least: 1, Most: 10_000_000, Example: `100000`,
+		Doc: "Messages that are remembered, to know their copies by.",
+		at:  func(c *Config) any { return &c.DHT.DedupCapacity },
+	},
+	{
+		Key: "dht.broadcast", Kind: Count, Least: 1, Most: 1_000, Example: `4`,
+		Doc: "Connected nodes that a broadcast is sent to.",
+		at:  func(c *Config) any { return &c.DHT.Broadcast },
+	},
+	{
+		Key: "dht.propagation", Kind: Count, Least: 1, Most: 1_000, Example: `10`,
+		Doc: "Connected nodes that a message on its way to its destination is passed on to.",
+		at:  func(c *Config) any { return &c.DHT.Propagation },
+	},
+	{
+		Key: "dht.neighbours", Kind: Count, Least: 1, Most: 1_000, Example: `16`,
+		Doc: "How many of the nodes closest to this one are its neighbours.",
+		at:  func(c *Config) any { return &c.DHT.Neighbours },
+	},
+	{
+		Key: "dht.shards", Kind: Count, Least: 1, Most: 256, Example: `4`,
+		Doc: "Actors that share the work on what comes in over the DHT.",
+		at:  func(c *Config) any { return &c.DHT.Shards },
+	},
+	{
 		Key: "mux.max_streams", Kind: Count, Least: 2, Most: 256, Example: `120`,
 		Doc: "Live substreams of one connection, of both directions together: they stay below it. Peers of release 6.2 end a connection at 128.",
 		at:  func(c *Config) any { return &c.Node.Mux.MaxStreams },
@@ -291,6 +348,7 @@ var Sections = []struct{ Name, Doc string }{
 	{"limits", "What peers can make grow."},
 	{"liveness", "An echo without a handshake for those who ask whether the node is there, and its own question."},
 	{"rpc", "Remote calls: sessions are substreams on which one call at a time is made."},
+	{"dht", "Messages that find their way over several nodes."},
 	{"mux", "The multiplexer of a connection."},
 	{"log", "The log, on standard error."},
 	{"daemon", "The running of the program."},
@@ -343,7 +401,7 @@ func (s *Setting) List() bool { return s.Kind.list() }
 
 func (k Kind) list() bool {
 	switch k {
-	case Addrs, Seeds, Networks, Ranges, NodeIDs:
+	case Addrs, Seeds, Networks, Ranges, NodeIDs, Types:
 		return true
 	}
 	return false

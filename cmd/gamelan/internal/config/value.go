@@ -39,7 +39,7 @@ func (s *Setting) parse(raw any) (any, error) {
 			return nil, fmt.Errorf("it is %s", typeName(raw))
 		}
 		return b, nil
-	case Addrs, Seeds, Networks, Ranges, NodeIDs:
+	case Addrs, Seeds, Networks, Ranges, NodeIDs, Types:
 		return s.parseList(raw)
 	}
 	text, ok := raw.(string)
@@ -126,6 +126,13 @@ func (s *Setting) parseList(raw any) (any, error) {
 	}
 	texts := make([]string, 0, len(list))
 	for i, e := range list {
+		if n, ok := e.(int64); ok && s.Kind == Types {
+			if int64(int32(n)) != n {
+				return nil, fmt.Errorf("entry %d has more than 32 bits", i+1)
+			}
+			texts = append(texts, strconv.FormatInt(n, 10))
+			continue
+		}
 		text, ok := e.(string)
 		if !ok {
 			return nil, fmt.Errorf("entry %d is %s", i+1, typeName(e))
@@ -169,6 +176,9 @@ func (s *Setting) advice(text string) string {
 	return secretLike.ReplaceAllString(address.Advice(text), "***")
 }
 
+// errNoNumber is what is wrong with a text where a number is wanted.
+var errNoNumber = errors.New("it is no whole number")
+
 func (s *Setting) checkElement(text string) error {
 	var err error
 	switch s.Kind {
@@ -180,6 +190,8 @@ func (s *Setting) checkElement(text string) error {
 		_, err = address.ParseRange(text)
 	case NodeIDs:
 		_, err = identity.ParseNodeID(text)
+	case Types:
+		err = errNoNumber
 	default:
 		_, err = address.Parse(text)
 	}
@@ -196,6 +208,8 @@ func (s *Setting) element() string {
 		return "multiaddr, range of them or network"
 	case NodeIDs:
 		return "node id"
+	case Types:
+		return "whole number without quotes"
 	}
 	return "multiaddr"
 }
@@ -212,14 +226,22 @@ func (s *Setting) fromText(text string) any {
 		if b, err := strconv.ParseBool(text); err == nil {
 			return b
 		}
-	case Addrs, Seeds, Networks, Ranges, NodeIDs:
+	case Addrs, Seeds, Networks, Ranges, NodeIDs, Types:
 		var list []any
 		for _, e := range strings.Split(text, ",") {
 			if e = strings.TrimSpace(e); e != "" {
-				list = append(list, e)
+				list = append(list, s.entryFromText(e))
 			}
 		}
 		return list
+	}
+	return text
+}
+
+// entryFromText makes what TOML would make of one entry of a list.
+func (s *Setting) entryFromText(text string) any {
+	if n, err := strconv.ParseInt(text, 10, 64); err == nil && s.Kind == Types {
+		return n
 	}
 	return text
 }
@@ -268,6 +290,8 @@ func (s *Setting) expected() string {
 		return "a list of multiaddrs, ranges and networks, " + s.Range()
 	case NodeIDs:
 		return "a list of node ids, " + s.Range()
+	case Types:
+		return "a list of whole numbers, " + s.Range()
 	}
 	return "text in quotes, " + s.Range()
 }
@@ -283,7 +307,7 @@ func (s *Setting) Range() string {
 		return "from " + formatDuration(time.Duration(s.Least)) + " to " + formatDuration(time.Duration(s.Most))
 	case Choice:
 		return strings.Join(s.Choices, ", ")
-	case Addrs, Seeds, Networks, Ranges, NodeIDs:
+	case Addrs, Seeds, Networks, Ranges, NodeIDs, Types:
 		return fmt.Sprintf("at most %d", s.Most)
 	case Text:
 		return fmt.Sprintf("at most %d bytes of printable ASCII", s.Most)
@@ -327,7 +351,7 @@ func (s *Setting) put(c *Config, v any) {
 }
 
 // get returns the value as it is written in JSON: a string, a number, a
-// boolean or a list of strings.
+// boolean or a list of strings or numbers.
 func (s *Setting) get(c *Config) any {
 	switch p := s.at(c).(type) {
 	case *string:
@@ -343,12 +367,26 @@ func (s *Setting) get(c *Config) any {
 	case *time.Duration:
 		return formatDuration(*p)
 	case *[]string:
+		if s.Kind == Types {
+			return numbers(*p)
+		}
 		return append([]string{}, *p...)
 	case *slog.Level:
 		return strings.ToLower(p.String())
 	default:
 		panic(fmt.Sprintf("config: %s is stored in a %T", s.Key, p))
 	}
+}
+
+// numbers are the numbers of a list in digits.
+func numbers(texts []string) []int64 {
+	all := make([]int64, 0, len(texts))
+	for _, t := range texts {
+		if n, err := strconv.ParseInt(t, 10, 64); err == nil {
+			all = append(all, n)
+		}
+	}
+	return all
 }
 
 // formatDuration is d without units of which there are none: 1m, not 1m0s.
@@ -374,6 +412,8 @@ func inTOML(v any) string {
 			quoted[i] = quoteTOML(e)
 		}
 		return "[" + strings.Join(quoted, ", ") + "]"
+	case []int64:
+		return strings.ReplaceAll(fmt.Sprint(v), " ", ", ")
 	}
 	return fmt.Sprint(v)
 }

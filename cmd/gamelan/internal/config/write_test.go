@@ -57,7 +57,7 @@ Unread bytes that a substream holds before the peer must stop.
 		t.Errorf("got\n%swant\n%s", got, want)
 	}
 	for _, s := range Settings {
-		if text := s.Explain(); !strings.Contains(text, s.Variable()) || !strings.Contains(text, "--"+s.FlagName()) {
+		if text := s.Explain(); !strings.Contains(text, s.Variable()) || !strings.Contains(text, "--"+s.FlagName()) && !strings.Contains(text, "--no-"+s.FlagName()) {
 			t.Errorf("%s: got\n%s", s.Key, text)
 		}
 	}

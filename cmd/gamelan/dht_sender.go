@@ -1,0 +1,78 @@
+package main
+
+import (
+	"context"
+	"errors"
+
+	"github.com/gamelan-p2p/gamelan"
+	"github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/config"
+	"github.com/gamelan-p2p/gamelan/dht"
+	"github.com/gamelan-p2p/gamelan/identity"
+	"github.com/gamelan-p2p/gamelan/inspect"
+)
+
+// dhtSender lets the API send messages over the DHT through a node.
+type dhtSender struct{ node *gamelan.Node }
+
+// Prepare checks what is asked for. The receiver's address, if one is given, is
+// remembered.
+func (s dhtSender) Prepare(ctx context.Context, r inspect.DHTRequest) (inspect.DHTSend, error) {
+	if s.node.Actors().DHT == nil {
+		return nil, &inspect.Error{Code: inspect.CodeFailed, Message: "this node has no DHT", Hint: "start it with dht.enabled = true, which is the default"}
+	}
+	m := dht.Message{Type: config.TextType, Encrypt: r.Encrypt, Sign: r.Sign}
+	if r.Type != nil {
+		m.Type = *r.Type
+	}
+	how, err := parseStrategy(r.Strategy)
+	if f := (*failure)(nil); errors.As(err, &f) {
+		return nil, &inspect.Error{Code: inspect.CodeBadQuery, Message: f.message, Hint: f.hint}
+	}
+	var to dht.Destination
+	switch {
+	case r.To != "":
+		key, err := s.receiver(ctx, r.To)
+		if err != nil {
+			return nil, err
+		}
+		to = dht.To(key)
+	case how.needsKey(), r.Encrypt:
+		return nil, &inspect.Error{Code: inspect.CodeBadQuery, Message: "it is not said to whom", Hint: "name the receiver with to=KEY"}
+	}
+	m.To = how.of(to)
+	if how.name != "direct" { // whose receiver is the peer itself
+		m.Destination = to
+	}
+	return func(ctx context.Context, body []byte) (func(context.Context) inspect.Report, error) {
+		m := m
+		m.Body = body
+		sending, err := s.node.Submit(ctx, m)
+		if err != nil {
+			return nil, errors.New(withoutPrefix(err))
+		}
+		return func(ctx context.Context) inspect.Report { return gamelan.DescribeReport(sending.Wait(ctx)) }, nil
+	}, nil
+}
+
+// receiver finds the key of who is written as a public key, known or not, as a
+// known node id, or as KEY::ADDRESS.
+func (s dhtSender) receiver(ctx context.Context, text string) (key identity.PublicKey, err error) {
+	if key, err = identity.ParsePublicKey(text); err == nil {
+		if key == s.node.PublicKey() {
+			return key, &inspect.Error{Code: inspect.CodeUnknownPeer, Message: "that is this node itself", Hint: unknownHint}
+		}
+		return key, nil
+	}
+	known, err := nodeSender(s).find(ctx, text)
+	if err != nil {
+		return key, &inspect.Error{Code: inspect.CodeUnknownPeer, Message: err.Error(), Hint: "give a public key, a node id that gamelan peers lists, or KEY::ADDRESS as gamelan id prints it"}
+	}
+	id, err := identity.ParseNodeID(known)
+	if err != nil {
+		return key, err
+	}
+	if p, ok := s.node.Peers().Get(id); ok && !p.Key.IsZero() {
+		return p.Key, nil
+	}
+	return key, &inspect.Error{Code: inspect.CodeUnknownPeer, Message: "the public key of that node is not known", Hint: "give the key itself"}
+}

@@ -1,0 +1,122 @@
+package main
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/gamelan-p2p/gamelan/inspect"
+)
+
+// printDHT fits on one screen.
+func printDHT(a *app, d *inspect.DHT, now time.Time) error {
+	if a.json {
+		return a.printJSON(d)
+	}
+	var b strings.Builder
+	line := func(name, format string, args ...any) {
+		fmt.Fprintf(&b, "%-12s%s\n", name, inspect.Escape(fmt.Sprintf(format, args...)))
+	}
+	if !d.On {
+		line("dht", "%s", dhtText(d))
+		_, err := fmt.Fprint(a.out, b.String())
+		return err
+	}
+	plain := "; there are no plain messages"
+	if d.PlainProtocol != "" {
+		plain = "; plain messages have " + d.PlainProtocol
+	}
+	line("dht", "on, with the protocol %s%s", d.Protocol, plain)
+	if d.Forwarding {
+		line("forwarding", "messages for others are passed on")
+	} else {
+		line("forwarding", "none: messages for others are dropped")
+	}
+	line("types", "%s", typesText(d.Types))
+	for i, text := range receivedLines(d.Inbound, now) {
+		name := "received"
+		if i > 0 {
+			name = ""
+		}
+		line(name, "%s", text)
+	}
+	if o := d.Outbound; o != nil {
+		sent := tally{confirmed: o.Confirmed, inDoubt: o.InDoubt, failed: o.Failed}
+		text := plural(o.Sends, "message")
+		if o.Copies > 0 {
+			text += ", " + copiesText(o.Copies)
+		}
+		if sent.total() > 0 {
+			text += ": " + sent.counts()
+		}
+		line("sent", "%s", text)
+		line("under way", "%s, %s without an outcome", plural(uint64(o.OpenSends), "message"), copiesText(uint64(o.OpenCopies)))
+		line("passed on", "%s of others to %s; %s dropped", plural(o.Passed, "message"), plural(o.PassedTo, "peer"), inspect.Number(o.Dropped))
+		line("pace", "%s had to wait, %s sent again", copiesText(o.Paced), inspect.Number(o.Resent))
+		line("credit", "%s of %s in work", bytesText(o.Credit.Used), bytesText(o.Credit.Limit))
+		if o.LastError != "" {
+			line("last error", "%s", o.LastError)
+		}
+	} else {
+		line("sent", "unknown: the outbound actor does not answer")
+	}
+	line("dedup", "%s of %s messages remembered, %s seen again", inspect.Number(uint64(d.Dedup.Messages)), inspect.Number(uint64(d.Dedup.Capacity)), inspect.Number(d.Dedup.Repeats))
+	_, err := fmt.Fprint(a.out, b.String())
+	return err
+}
+
+func copiesText(n uint64) string {
+	if n == 1 {
+		return "1 copy"
+	}
+	return inspect.Number(n) + " copies"
+}
+
+func typesText(types []int32) string {
+	if len(types) == 0 {
+		return "none: nobody here hears messages over the DHT"
+	}
+	texts := make([]string, len(types))
+	for i, t := range types {
+		texts[i] = fmt.Sprint(t)
+	}
+	return strings.Join(texts, ", ")
+}
+
+// receivedLines sums up what came in, then says why the last of each kind was
+// dropped.
+func receivedLines(counts []inspect.DHTCount, now time.Time) []string {
+	var total uint64
+	var parts, why []string
+	for _, c := range counts {
+		total += c.Count
+		parts = append(parts, inspect.Number(c.Count)+" "+c.Reason)
+		if c.LastError != "" {
+			why = append(why, fmt.Sprintf("%s %s ago from %s: %s", c.Reason, ago(now.Sub(c.LastAt)), inspect.ShortName(c.LastPeer), c.LastError))
+		}
+	}
+	text := plural(total, "message")
+	if total > 0 {
+		text += ": " + strings.Join(parts, ", ")
+	}
+	return append([]string{text}, why...)
+}
+
+// dhtText is the DHT in one line.
+func dhtText(d *inspect.DHT) string {
+	if !d.On {
+		return "off: see gamelan config explain dht.enabled"
+	}
+	var in uint64
+	for _, c := range d.Inbound {
+		in += c.Count
+	}
+	text := "on: " + plural(in, "message") + " received"
+	if o := d.Outbound; o != nil {
+		text += ", " + inspect.Number(o.Sends) + " sent, " + inspect.Number(o.Passed) + " passed on"
+		if o.OpenSends > 0 {
+			text += ", " + inspect.Number(uint64(o.OpenSends)) + " under way"
+		}
+	}
+	return text
+}
