@@ -57,9 +57,7 @@ func dhtGroup(env *actors.Env, restart supervisor.Policy) supervisor.Spec {
 	}
 	pinger := supervisor.Spec{Name: "pinger", Kind: "pinger", New: func() actor.Actor { return actors.NewPinger(env) }}
 	dedup := supervisor.Spec{Name: "dedup", Kind: "dedup", New: func() actor.Actor { return actors.NewDedup(env) }, Drains: true}
-	all := group("dht", restart, append([]supervisor.Spec{dedup, outbound, pinger}, actors.DHTInbound(env)...)...)
-	all.Drains = true
-	return all
+	return group("dht", restart, append([]supervisor.Spec{dedup, outbound, pinger}, actors.DHTInbound(env)...)...)
 }
 
 // dhtAlarm is the depth from which on the mailbox that all sends go through is
@@ -82,13 +80,14 @@ func listeners(env *actors.Env, bound []*actors.Bound) []supervisor.Spec {
 }
 
 // phases is the order in which a node stops: nothing new comes in, what was
-// accepted is finished, first what is on its way to messaging, connections say goodbye, the store syncs.
+// accepted is finished, first what is on its way to messaging, connections say
+// goodbye, the store syncs.
 func phases() []supervisor.Phase {
 	return []supervisor.Phase{
 		{Drain: []string{"listeners", "dialer"}, Stop: []string{"listeners", "dialer"}},
-		{Drain: []string{"dht"}},
-		{Drain: []string{"extensions", "services/messaging", "services/plain", "services/rpc"}, Stop: []string{"dht", "services", "extensions"}},
+		{Drain: []string{"dht/outbound"}},
+		{Drain: []string{"extensions", "services/messaging", "services/plain", "services/rpc"}, Stop: []string{"services", "extensions"}},
 		{Drain: []string{"conns"}, Stop: []string{"conns"}},
-		{Drain: []string{"peers"}, Stop: []string{"connectivity", "peers"}},
+		{Drain: []string{"peers", "dht/dedup"}, Stop: []string{"dht", "connectivity", "peers"}},
 	}
 }

@@ -1,6 +1,7 @@
 package actors
 
 import (
+	"errors"
 	"fmt"
 
 	"github.com/asynkron/protoactor-go/actor"
@@ -75,7 +76,7 @@ func (o *outbound) start(c actor.Context) {
 			Broadcast: s.Broadcast, Propagation: s.Propagation, Neighbours: s.Neighbours,
 		},
 		View: view, Dedup: s.Dedup, Rand: random.Rand, Random: random.Reader, NewID: o.env.NewID,
-		Paced: view.counts, Pace: s.SendPace, Window: o.env.PeerCredit / 2, MaxFrame: o.env.Profile.Limits.MessageBody,
+		Paced: view.counts, Pace: s.SendPace, Paces: o.env.paces, Window: o.env.PeerCredit / 2, MaxFrame: o.env.Profile.Limits.MessageBody,
 		Discovers: o.discovers, Layers: s.SendLayers,
 	})
 	supervisor.Own(c, closerFunc(o.abandon))
@@ -84,7 +85,9 @@ func (o *outbound) start(c actor.Context) {
 
 // abandon ends what this incarnation has under way, however it ends.
 func (o *outbound) abandon() error {
-	o.env.Ledger.Abandon(o.env.Now())
+	now := o.env.Now()
+	o.env.Ledger.Abandon(now)
+	o.env.paces = o.machine.Paces(now)
 	return nil
 }
 
@@ -98,7 +101,7 @@ func (o *outbound) do(c actor.Context, f *dht.OutboundEffects) {
 	now := supervisor.Now(c)
 	for _, p := range f.Progress {
 		if p.Kind == dht.SendEnded && p.Reason != 0 && p.Err != nil {
-			o.lastErr = fmt.Errorf("%s: %w", p.Reason, p.Err)
+			o.failed(c, p)
 		}
 		o.env.Ledger.Apply(now, p)
 	}
@@ -118,6 +121,15 @@ func (o *outbound) do(c actor.Context, f *dht.OutboundEffects) {
 		o.timer = supervisor.At(c, f.Wake, sendDue{})
 	}
 	o.drained(c)
+}
+
+// failed notes why a send went to nobody.
+func (o *outbound) failed(c actor.Context, p dht.Progress) {
+	o.lastErr = fmt.Errorf("%s: %w", p.Reason, p.Err)
+	var layer *dht.LayerPanic
+	if errors.As(p.Err, &layer) {
+		supervisor.Log(c).Error("a layer panicked; its message is not sent", "value", layer.Value, "stack", string(layer.Stack))
+	}
 }
 
 func (o *outbound) discover(c actor.Context, d dht.Discover) {

@@ -92,7 +92,8 @@ type Env struct {
 	shards        []*actor.PID // of the DHT's inbound chain
 	dhtCounts     []dhtCounts  // of each of them
 	sendCredit    *credit.Account
-	tags          uint64 // where the tags of sends begin
+	tags          uint64    // where the tags of sends begin
+	paces         dht.Paces // what one outbound leaves to the next; both of them alone use it
 	ids           ids
 	registrations registrations
 	wishes        wishes

@@ -53,6 +53,8 @@ type OutboundOptions struct {
 	// in [PaceWithin]. 0 is [DefaultPace].
 	Paced func(identity.NodeID) bool
 	Pace  int
+	// Paces is what the machine before this one has left; nil for the first.
+	Paces Paces
 	// Window is how many bytes, frames and 256 for each, are given to one peer's
 	// session before the first has its outcome; one frame always may. 0 is 512
 	// KiB.
@@ -128,6 +130,9 @@ func NewOutbound(o OutboundOptions) *Outbound {
 	o.MaxFrame = cmp.Or(o.MaxFrame, defaultFrame)
 	out := &Outbound{
 		o: o, sends: make(map[uint64]*send), given: make(map[uint64]*copyOut), peers: make(map[identity.NodeID]*outPeer),
+	}
+	for id, pace := range o.Paces {
+		out.peer(id).pace = pace
 	}
 	out.choose = newSendChain(o.Layers[BeforeSelect], out.selectPeers)
 	out.write = newSendChain(o.Layers[BeforeWrite], func(*Outgoing) error { return nil })

@@ -86,7 +86,7 @@ func (c *sendChain) run(out *Outgoing) (end Outgoing, err error) {
 	defer func() {
 		c.reached, c.out, c.err = false, Outgoing{}, nil
 		if v := recover(); v != nil {
-			err = fmt.Errorf("dht: panic in a layer: %v\n%s", v, debug.Stack())
+			err = &LayerPanic{Value: v, Stack: debug.Stack()}
 		}
 	}()
 	if err := c.h(out); err != nil {
@@ -97,3 +97,12 @@ func (c *sendChain) run(out *Outgoing) (end Outgoing, err error) {
 	}
 	return c.out, c.err
 }
+
+// LayerPanic is the end of a message in a layer that panicked.
+type LayerPanic struct {
+	Value any
+	Stack []byte // of the panic
+}
+
+// Error says that it was a layer, and the value.
+func (p *LayerPanic) Error() string { return fmt.Sprintf("dht: panic in a layer: %v", p.Value) }

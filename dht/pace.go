@@ -1,6 +1,30 @@
 package dht
 
-import "time"
+import (
+	"time"
+
+	"github.com/gamelan-p2p/gamelan/identity"
+)
+
+// Paces is what peers got lately, as one [Outbound] leaves it to the next.
+type Paces map[identity.NodeID]*pacer
+
+// Paces ends the machine and returns what its successor has to know, so that a
+// restart gives nobody twice as much. What is under way may leave until the end
+// of its limit.
+func (o *Outbound) Paces(now time.Time) Paces {
+	all := make(Paces)
+	for id, p := range o.peers {
+		if p.pace == nil {
+			continue
+		}
+		for p.pace.open > 0 {
+			p.pace.done(now.Add(DefaultLimit), true)
+		}
+		all[id] = p.pace
+	}
+	return all
+}
 
 // pacer bounds the messages that one peer gets in any stretch of time, measured
 // where they leave: a message counts from when it may be written until the

@@ -52,7 +52,8 @@ type (
 	DirectOrClosest Closest
 	// Broadcast is a few connected nodes, at random.
 	Broadcast struct{ Exclude []identity.NodeID }
-	// Selected is exactly these, but for those whose addresses are excluded.
+	// Selected is exactly these, each once, but for this node and those whose
+	// addresses are excluded.
 	Selected struct{ Peers []identity.NodeID }
 	// Propagate is the destination itself when it is connected, else connected
 	// nodes close to it; for an unknown destination some at random.
@@ -151,7 +152,10 @@ func (s Selector) Select(st Strategy, v View, random *rand.Rand) ([]identity.Nod
 	case Broadcast:
 		picked = sample(nodes(v, st.Exclude), cmp.Or(s.Broadcast, BroadcastFactor), random)
 	case Selected:
-		for _, id := range st.Peers {
+		for i, id := range st.Peers {
+			if id == s.Self || slices.Contains(st.Peers[:i], id) {
+				continue
+			}
 			if c, ok := v.ByID(id); ok {
 				picked = append(picked, c)
 			} else {
