@@ -83,12 +83,17 @@ var exampleOutput = map[string][]string{
 		`^Speaking /example/shout/1: "is anybody there" is answered "IS ANYBODY THERE"\.$`,
 		`^Speaking /example/shout/2: "and now" is answered "AND NOW!"\.$`,
 	},
+	"layer": {
+		`^Alice's note: confirmed\nBob reads "The rehearsal is at eight\."\.$`,
+		`^Carol's note: confirmed\nBob's layer has stopped it\.$`,
+		`^Alice's note: failed: stopped by a layer: 120 bytes are too long for a note$`,
+	},
 }
 
 func TestExamplesRun(t *testing.T) {
 	for _, example := range examples(t) {
-		if example == "chat" {
-			continue // TestExampleChat
+		if example == "chat" || example == "gossip" {
+			continue // TestExampleChat, TestExampleGossip
 		}
 		t.Run(example, func(t *testing.T) {
 			t.Parallel()
@@ -111,6 +116,40 @@ func TestExamplesRun(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// TestExampleGossip counts who got the news and what it took. The network is the
+// same each time, and so are the numbers: a message goes over each of its 39
+// connections both ways, but not back to the 19 who were first to tell.
+func TestExampleGossip(t *testing.T) {
+	t.Parallel()
+	picture := filepath.Join(t.TempDir(), "gossip.svg")
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	out, err := exec.CommandContext(ctx, build(t, "gossip"), "-svg", picture).CombinedOutput()
+	if err != nil {
+		t.Fatalf("got %v\n%s", err, out)
+	}
+	if got := len(regexp.MustCompile(`(?m)^ +\d+\.\d ms  node +\d+  \d hops?  +from node \d+$`).FindAll(out, -1)); got != 19 {
+		t.Errorf("got %d nodes that were told, want 19, in\n%s", got, out)
+	}
+	for _, want := range []string{
+		`\A20 nodes, 39 connections\. Node 1 has news\.\n\n   0\.0 ms  node   1  says it\n`,
+		`\nReached 20 of 20 nodes in \d+\.\d ms and \d hops: 59 messages, 40 copies dropped\.\n\z`,
+	} {
+		if !regexp.MustCompile(want).Match(out) {
+			t.Errorf("got\n%s\nwant %s", out, want)
+		}
+	}
+	svg, err := os.ReadFile(picture)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for part, want := range map[string]int{"<g class=\"node": 20, "<path class=\"way\"": 19 + 1, "<path class=\"link\"": 20 + 1} { // 1 in the legend
+		if got := bytes.Count(svg, []byte(part)); got != want {
+			t.Errorf("the picture: got %d of %s, want %d", got, part, want)
+		}
 	}
 }
 

@@ -1,0 +1,119 @@
+// Layer puts code of its own into the two chains that messages of the DHT go
+// through. On the way out each is signed, or stopped if it is too long. On the
+// way in only those come through that somebody on a list has signed.
+//
+//	go run github.com/gamelan-p2p/gamelan/examples/layer
+package main
+
+import (
+	"context"
+	"fmt"
+	"log"
+	"strings"
+	"time"
+
+	"github.com/asynkron/protoactor-go/actor"
+
+	"github.com/gamelan-p2p/gamelan"
+	"github.com/gamelan-p2p/gamelan/dht"
+	"github.com/gamelan-p2p/gamelan/identity"
+	"github.com/gamelan-p2p/gamelan/transport/memory"
+)
+
+const (
+	noteType = 1001 // of our messages: those below 1,000 are the network's own
+	longest  = 100  // bytes of a note
+)
+
+// proper is a layer for what goes out: whoever sends need not think of it.
+func proper(next dht.SendHandler) dht.SendHandler {
+	return func(m *dht.Outgoing) error {
+		if len(m.Body) > longest {
+			return fmt.Errorf("%d bytes are too long for a note", len(m.Body))
+		}
+		m.Sign = true
+		return next(m)
+	}
+}
+
+// only is a layer for what comes in: it lets through what one writer has signed,
+// whoever has passed it on. Neither a layer nor an actor may wait; lines has room.
+func only(writer identity.PublicKey, lines chan<- string) dht.Layer {
+	return func(next dht.Handler) dht.Handler {
+		return func(m *dht.Incoming) dht.Verdict {
+			if m.Origin == writer {
+				return next(m)
+			}
+			lines <- "Bob's layer has stopped it."
+			return dht.Verdict{Reason: dht.Stopped, Err: fmt.Errorf("signed by %s, who is not on the list", m.Origin)}
+		}
+	}
+}
+
+// reader is Bob's actor for notes.
+type reader struct{ lines chan<- string }
+
+func (r reader) Receive(c actor.Context) {
+	if m, ok := c.Message().(dht.Received); ok {
+		r.lines <- fmt.Sprintf("Bob reads %q.", m.Body)
+	}
+}
+
+func main() {
+	log.SetFlags(0)
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
+	if err := run(ctx); err != nil {
+		log.Fatal(err)
+	}
+}
+
+func run(ctx context.Context) error {
+	start := func(opts ...gamelan.Option) (*gamelan.Node, error) {
+		cfg := gamelan.Config{DHT: &gamelan.DHTConfig{}, Listen: []string{"/memory/0"}}
+		return gamelan.Start(ctx, cfg, append(opts, gamelan.WithTransport(memory.Default().Transport()))...)
+	}
+	alice, err := start(gamelan.WithSendLayer(dht.BeforeSelect, proper))
+	if err != nil {
+		return err
+	}
+	defer alice.Close(context.Background())
+	carol, err := start(gamelan.WithSendLayer(dht.BeforeSelect, proper))
+	if err != nil {
+		return err
+	}
+	defer carol.Close(context.Background())
+	lines := make(chan string, 10)
+	bob, err := start(
+		// After dedup it would also see, and stop, what Bob passes on for others.
+		gamelan.WithLayer(dht.BeforeDeliver, only(alice.PublicKey(), lines)),
+		gamelan.WithType(noteType, func(*gamelan.Node) actor.Actor { return reader{lines} }))
+	if err != nil {
+		return err
+	}
+	defer bob.Close(context.Background())
+
+	for _, n := range []struct {
+		who  string
+		from *gamelan.Node
+		note string
+	}{
+		{"Alice", alice, "The rehearsal is at eight."},
+		{"Carol", carol, "The rehearsal is off."},
+		{"Alice", alice, strings.Repeat("Be on time. ", 10)},
+	} {
+		peer, err := n.from.AddSeed(ctx, bob.Seed())
+		if err != nil {
+			return err
+		}
+		report, err := n.from.Send(ctx, dht.Message{To: dht.Direct{Peer: peer}, Type: noteType, Body: []byte(n.note)})
+		if err != nil {
+			return err
+		}
+		fmt.Printf("%s's note: %v\n", n.who, &report)
+		if !report.Failed() { // confirmed: Bob's multiplexer has it, which says nothing of his layer
+			fmt.Println(<-lines)
+		}
+	}
+	return nil
+}
