@@ -202,6 +202,9 @@ func (b *Backlog[M]) Next(now time.Time) (time.Time, bool) {
 // Waiting returns how many messages wait.
 func (b *Backlog[M]) Waiting() int { return b.waiting }
 
+// Len returns of how many peers, for each type, something is remembered.
+func (b *Backlog[M]) Len() int { return len(b.queues) }
+
 // Clear returns all that waits, to be dropped.
 func (b *Backlog[M]) Clear() []Released[M] {
 	var out []Released[M]

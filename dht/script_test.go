@@ -221,3 +221,55 @@ func (s *backlogScript) released(all []dht.Released[string]) string {
 func fateName(f dht.Fate) string {
 	return map[dht.Fate]string{dht.FateGive: "given", dht.FateWait: "waits", dht.FateDrop: "dropped"}[f]
 }
+
+// TestBacklogsOfOneHandler share its work: what one has given it while another
+// has looked away counts from then on.
+func TestBacklogsOfOneHandler(t *testing.T) {
+	var work dht.Work
+	now := time.Unix(1e9, 0)
+	free := func(identity.NodeID, int32) {}
+	a, b := dht.NewBacklog[string](1000, free), dht.NewBacklog[string](1000, free)
+	_, held := a.Add(now, scriptPeer("A"), 7, &work, 100, "first")
+	held.Finish(100)
+	if got := a.Stuck(now); len(got) != 0 {
+		t.Errorf("idle: got %v stuck, want none", got)
+	}
+	now = now.Add(time.Hour)
+	_, held = b.Add(now, scriptPeer("B"), 7, &work, 100, "second")
+	if got := a.Stuck(now); len(got) != 0 {
+		t.Errorf("just begun elsewhere: got %v stuck, want none", got)
+	}
+	now = now.Add(dht.StuckAfter)
+	if got := a.Stuck(now); len(got) != 1 {
+		t.Errorf("ten seconds later: got %v stuck, want the type", got)
+	}
+	held.Finish(100)
+	if got := a.Stuck(now); len(got) != 0 || work.Holding() != 0 {
+		t.Errorf("finished elsewhere: got %v stuck, %d held, want none", got, work.Holding())
+	}
+}
+
+// TestBacklogForgets peers of which nothing is held.
+func TestBacklogForgets(t *testing.T) {
+	var work dht.Work
+	now := time.Unix(1e9, 0)
+	b := dht.NewBacklog[string](1000, func(identity.NodeID, int32) {})
+	var kept []*dht.Held
+	for i := range 10_000 {
+		_, held := b.Add(now, scriptPeer(fmt.Sprint(i)), 7, &work, 100, "")
+		if i%1000 == 0 {
+			kept = append(kept, held)
+		} else {
+			held.Finish(100)
+		}
+	}
+	if got := b.Len(); got > 200 {
+		t.Errorf("got %d peers remembered, want about as many as there are messages held, %d", got, len(kept))
+	}
+	for _, held := range kept {
+		held.Finish(100)
+	}
+	if got := work.Holding(); got != 0 {
+		t.Errorf("got %d messages held, want none", got)
+	}
+}
