@@ -21,6 +21,7 @@ import (
 
 	"github.com/gamelan-p2p/gamelan"
 	"github.com/gamelan-p2p/gamelan/actors"
+	"github.com/gamelan-p2p/gamelan/dht"
 	"github.com/gamelan-p2p/gamelan/gamelantest"
 	"github.com/gamelan-p2p/gamelan/peerstore"
 	"github.com/gamelan-p2p/gamelan/protocol"
@@ -209,14 +210,16 @@ func TestEveryActorPanicsEverywhere(t *testing.T) {
 		quiet := gamelan.WithLogger(slog.New(slog.DiscardHandler)) // every panic is one on purpose
 		f := &faults{seen: make(map[point]int)}
 		heardA, heardB := gamelantest.NewCollector(), gamelantest.NewCollector()
-		a := net.Start(gamelan.Config{}, gamelan.WithHandler(heardA.New), gamelan.WithFault(f.hit), quiet)
-		b := net.Start(gamelan.Config{}, gamelan.WithHandler(heardB.New), quiet)
+		postsA, postsB := gamelantest.NewCollector(), gamelantest.NewCollector()
+		a := net.Start(withDHT(), gamelan.WithHandler(heardA.New), gamelan.WithType(postType, postsA.New), gamelan.WithFault(f.hit), quiet)
+		b := net.Start(withDHT(), gamelan.WithHandler(heardB.New), gamelan.WithType(postType, postsB.New), quiet)
 		if err := b.Register(echoID, func(*gamelan.Node) actor.Actor { return echo{} }); err != nil {
 			t.Fatal(err)
 		}
 		net.Introduce(a, b)
 		net.Introduce(b, a)
-		w := &world{t: t, net: net, f: f, a: a, b: b}
+		w := newWorld(t, net, f, a, b)
+		w.posts[0].heard, w.posts[1].heard = postsB, postsA
 
 		loading, stop := context.WithCancel(context.Background())
 		defer stop()
@@ -242,7 +245,7 @@ func TestEveryActorPanicsEverywhere(t *testing.T) {
 			}
 		}
 		t.Logf("%d points panicked; not reached again: %v", fired, silent)
-		if fired < 75 || len(silent) > 3 { // a few come up by chance only
+		if fired < 130 || len(silent) > 6 { // a few come up by chance only
 			t.Errorf("only %d of %d points were reached", fired, fired+len(silent))
 		}
 		f.arm(point{}, 0)
@@ -250,6 +253,8 @@ func TestEveryActorPanicsEverywhere(t *testing.T) {
 		wg.Wait()
 		out.check(t, heardB.Bodies())
 		in.check(t, heardA.Bodies())
+		w.posts[0].check(t, true)
+		w.posts[1].check(t, false)
 	})
 }
 
@@ -259,6 +264,12 @@ type world struct {
 	net  *gamelantest.Network
 	f    *faults
 	a, b *gamelantest.Node
+
+	posts [2]*posts // from a, from b
+}
+
+func newWorld(t *testing.T, net *gamelantest.Network, f *faults, a, b *gamelantest.Node) *world {
+	return &world{t: t, net: net, f: f, a: a, b: b, posts: [2]*posts{newPosts(a, b), newPosts(b, a)}}
 }
 
 // panicAt makes one point panic and waits until the node is whole again.
@@ -301,6 +312,9 @@ func (w *world) works(p point) {
 	for _, n := range []struct{ from, to *gamelantest.Node }{{w.a, w.b}, {w.b, w.a}} {
 		if _, err := n.from.Dial(ctx, n.to.ID()); err != nil {
 			w.t.Errorf("after a panic at %v: dial: %v", p, err)
+		}
+		if r, err := n.from.Send(ctx, dht.Message{To: dht.Direct{Peer: n.to.ID()}, Type: postType + 1}); err != nil || r.Count(protocol.Confirmed) != 1 {
+			w.t.Errorf("after a panic at %v: node %d sends over the DHT: got %v, %v, want confirmed", p, n.from.Number, r.String(), err)
 		}
 		if out, err := n.from.SendTo(ctx, n.to.ID(), []byte("\xff afterwards")); err != nil || out.Kind != protocol.Confirmed {
 			w.t.Errorf("after a panic at %v: node %d sends: got %v, %v, want confirmed", p, n.from.Number, out, err)
@@ -346,6 +360,8 @@ func (w *world) agitate() {
 	if s, err := w.b.OpenStream(ctx, w.a.ID(), "t/none/1"); err == nil {
 		s.Close()
 	}
+	w.posts[0].send(ctx)
+	w.posts[1].send(ctx)
 	w.net.Cut(w.a, w.b)
 	release := w.a.Hold(w.b.ID())
 	w.a.Register(someID, func(*gamelan.Node) actor.Actor { return echo{} })

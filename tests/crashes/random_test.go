@@ -115,8 +115,9 @@ func startHunt(t *testing.T, r *rand.Rand) *hunt {
 	f := &faults{seen: make(map[point]int)}
 	atB, atA := new(ears), new(ears)
 	doubling := gamelan.WithService(rpc.Service{Protocol: doubleID, Methods: []rpc.Method{rpc.Unary(1, double)}})
-	a := net.Start(gamelan.Config{}, gamelan.WithHandler(atA.New), gamelan.WithFault(f.hit), quiet, doubling)
-	b := net.Start(gamelan.Config{}, gamelan.WithHandler(atB.New), quiet, doubling)
+	postsA, postsB := gamelantest.NewCollector(), gamelantest.NewCollector()
+	a := net.Start(withDHT(), gamelan.WithHandler(atA.New), gamelan.WithType(postType, postsA.New), gamelan.WithFault(f.hit), quiet, doubling)
+	b := net.Start(withDHT(), gamelan.WithHandler(atB.New), gamelan.WithType(postType, postsB.New), quiet, doubling)
 	for _, n := range []*gamelantest.Node{a, b} {
 		if err := n.Register(echoID, func(*gamelan.Node) actor.Actor { return echo{} }); err != nil {
 			t.Fatal(err)
@@ -124,8 +125,10 @@ func startHunt(t *testing.T, r *rand.Rand) *hunt {
 	}
 	net.Introduce(a, b)
 	net.Introduce(b, a)
+	w := newWorld(t, net, f, a, b)
+	w.posts[0].heard, w.posts[1].heard = postsB, postsA
 	return &hunt{
-		world: &world{t: t, net: net, f: f, a: a, b: b}, r: r,
+		world: w, r: r,
 		at: make(map[string]int), recent: make(map[string][]time.Time),
 		out: [2]*numbers{newNumbers(net, a, b), newNumbers(net, b, a)}, heard: [2]*ears{atB, atA},
 	}
@@ -306,6 +309,7 @@ func (h *hunt) rest() rest {
 	var r rest
 	for i, o := range h.out {
 		o.check(h.t, h.heard[i].take(), i == 0)
+		h.posts[i].check(h.t, i == 0)
 	}
 	for _, n := range []*gamelantest.Node{h.a, h.b} {
 		if in, _, out, _ := n.Actors().Credit(); in != 0 || out != 0 {
