@@ -27,8 +27,8 @@ type keys struct {
 }
 
 func deriveKeys(shared [32]byte) (k keys, err error) {
-	k.message = [32]byte(identity.NewHasher256(domain, 1, "key_message").Add(shared[:]).Sum())
-	return k, k.setMask(identity.NewHasher512(domain, 1, "key_mask").Add(shared[:]).SumScalar())
+	k.message = identity.Hash256(domain, 1, "key_message", shared[:])
+	return k, k.setMask(identity.HashScalar(domain, 1, "key_mask", shared[:]))
 }
 
 // setMask takes a mask from a hash that was reduced. Zero would hide nothing and

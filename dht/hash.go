@@ -28,8 +28,8 @@ func (e *Envelope) Binding() [32]byte {
 	}
 	binary.LittleEndian.PutUint64(expires[:], h.Expires)
 	copy(ephemeral[:], h.Ephemeral)
-	return [32]byte(identity.NewHasher256(domain, 1, "challenge").
-		Add(number[0][:], destination[:], number[1][:], number[2][:], expires[:], ephemeral[:], e.Body).Sum())
+	return identity.Hash256(domain, 1, "challenge",
+		number[0][:], destination[:], number[1][:], number[2][:], expires[:], ephemeral[:], e.Body)
 }
 
 // DedupHash returns the hash by which copies of a message are known: of
@@ -41,5 +41,5 @@ func (e *Envelope) DedupHash() Hash { return DedupHash(e.Header.Signature, e.Bod
 // DedupHash is [Envelope.DedupHash] of the two fields.
 func DedupHash(signature, body []byte) Hash {
 	// The misspelling is part of the protocol.
-	return Hash(identity.NewHasher256(domain, 1, "dedup.meesage_hash").Add(signature, body).Sum())
+	return identity.Hash256(domain, 1, "dedup.meesage_hash", signature, body)
 }

@@ -294,8 +294,8 @@ func sealedText(t testing.TB, text []byte) dht.Envelope {
 	if err != nil {
 		t.Fatal(err)
 	}
-	key := identity.NewHasher256("com.tari.comms.dht", 1, "key_message").Add(shared[:]).Sum()
-	mask := identity.NewHasher512("com.tari.comms.dht", 1, "key_mask").Add(shared[:]).SumScalar()
+	key := identity.Hash256("com.tari.comms.dht", 1, "key_message", shared[:])
+	mask := identity.HashScalar("com.tari.comms.dht", 1, "key_mask", shared[:])
 	var m, s ristretto.Scalar
 	if err := errors.Join(m.SetCanonical(mask[:]), s.SetCanonical(sender.Bytes())); err != nil {
 		t.Fatal(err)
@@ -306,7 +306,7 @@ func sealedText(t testing.TB, text []byte) dht.Envelope {
 	if err != nil {
 		t.Fatal(err)
 	}
-	aead, err := chacha20poly1305.New(key)
+	aead, err := chacha20poly1305.New(key[:])
 	if err != nil {
 		t.Fatal(err)
 	}

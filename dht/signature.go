@@ -22,14 +22,14 @@ type Signature struct {
 // Sign returns the secret's signature over the binding hash. The nonce is made
 // of 64 bytes of random, which must be unpredictable and never repeat.
 func Sign(s *identity.Secret, binding [32]byte, random io.Reader) (Signature, error) {
-	r, err := identity.NewSecret(random)
+	nonce, err := ristretto.RandomScalar(random)
 	if err != nil {
-		return Signature{}, fmt.Errorf("dht: sign: %w", err)
+		return Signature{}, fmt.Errorf("dht: sign: %w: %w", identity.ErrRandom, err)
 	}
-	sig := Signature{Signer: s.PublicKey(), Nonce: r.PublicKey()}
-	key, nonce := scalarOf(s), scalarOf(r)
+	key := scalarOf(s)
 	defer key.Wipe()
 	defer nonce.Wipe()
+	sig := Signature{Signer: s.PublicKey(), Nonce: ristretto.PublicKey(&nonce)}
 	challenge := sig.challenge(binding)
 	result := ristretto.Sign(&key, &nonce, &challenge)
 	sig.S = result.Bytes()
@@ -52,7 +52,7 @@ func (s *Signature) Verify(binding [32]byte) error {
 
 // challenge hashes the signer before the nonce, unlike claims.
 func (s *Signature) challenge(binding [32]byte) (c ristretto.Scalar) {
-	b := identity.NewHasher512(domain, 1, "message_signature").Add(s.Signer[:], s.Nonce[:], binding[:]).SumScalar()
+	b := identity.HashScalar(domain, 1, "message_signature", s.Signer[:], s.Nonce[:], binding[:])
 	if err := c.SetCanonical(b[:]); err != nil {
 		panic("dht: reduced scalar: " + err.Error())
 	}

@@ -56,7 +56,7 @@ func SignClaim(s *Secret, f Features, addresses [][]byte, now time.Time, random 
 	c := Claim{Key: s.PublicKey(), Features: f, Addresses: addresses}
 	c.Signature.Nonce = ristretto.PublicKey(&nonce)
 	c.Signature.UpdatedAt = now.Unix()
-	challenge := c.challenge().scalar()
+	challenge := c.challenge()
 	signed := ristretto.Sign(&s.key().scalar, &nonce, &challenge)
 	c.Signature.S = signed.Bytes()
 	return c, nil
@@ -96,16 +96,14 @@ func Resign(s *Secret, last Claim, f Features, addresses [][]byte, now time.Time
 	return SignClaim(s, f, addresses, now, random)
 }
 
-// challenge returns the hasher that has been fed with everything a claim
-// signs.
-func (c *Claim) challenge() *Hasher {
+// challenge is the hash of everything a claim signs.
+func (c *Claim) challenge() ristretto.Scalar {
 	var updated [8]byte
 	var features [4]byte
 	binary.LittleEndian.PutUint64(updated[:], uint64(c.Signature.UpdatedAt))
 	binary.LittleEndian.PutUint32(features[:], uint32(c.Features))
-	return NewHasher512(claimDomain, claimVersion, claimLabel).
-		Add(c.Key[:], c.Signature.Nonce[:], []byte{c.Signature.Version}, updated[:], features[:]).
-		Add(c.Addresses...)
+	items := append([][]byte{c.Key[:], c.Signature.Nonce[:], {c.Signature.Version}, updated[:], features[:]}, c.Addresses...)
+	return hashScalar(claimDomain, claimVersion, claimLabel, items)
 }
 
 // Check reports whether the parts of the signature decode: the nonce as a
@@ -147,7 +145,7 @@ func (c Claim) VerifyWithin(now time.Time, skew time.Duration) error {
 	if err := s.SetCanonical(c.Signature.S[:]); err != nil {
 		return undecodable(err)
 	}
-	challenge := c.challenge().scalar()
+	challenge := c.challenge()
 	if !ristretto.Verify((*[32]byte)(&c.Key), &c.Signature.Nonce, &challenge, &s) {
 		return ErrBadSignature
 	}

@@ -66,17 +66,10 @@ func newSecret(s ristretto.Scalar) *Secret {
 	return &Secret{func() *secretKey { return key }}
 }
 
-// randomScalar returns a uniform scalar other than zero: 64 bytes of random,
-// read as a little-endian number modulo the order of the group.
+// randomScalar returns a uniform scalar other than zero, or [ErrRandom].
 func randomScalar(random io.Reader) (s ristretto.Scalar, err error) {
-	var wide [ristretto.WideLen]byte
-	if _, err := io.ReadFull(random, wide[:]); err != nil {
+	if s, err = ristretto.RandomScalar(random); err != nil {
 		return s, fmt.Errorf("%w: %w", ErrRandom, err)
-	}
-	s.SetWide(&wide)
-	clear(wide[:])
-	if s.IsZero() {
-		return s, fmt.Errorf("%w: the source returned zero", ErrRandom)
 	}
 	return s, nil
 }

@@ -3,6 +3,7 @@ package ristretto
 import (
 	"errors"
 	"fmt"
+	"io"
 
 	"github.com/oasisprotocol/curve25519-voi/curve/scalar"
 )
@@ -44,6 +45,22 @@ func (s *Scalar) SetWide(b *[WideLen]byte) {
 	if _, err := s.s.SetBytesModOrderWide(b[:]); err != nil {
 		panic("ristretto: wide reduction of 64 bytes: " + err.Error())
 	}
+}
+
+var errZero = errors.New("the source returned zero")
+
+// RandomScalar returns a uniform scalar other than zero: 64 bytes of random, read
+// as [Scalar.SetWide] does.
+func RandomScalar(random io.Reader) (s Scalar, err error) {
+	var wide [WideLen]byte
+	defer clear(wide[:])
+	if _, err := io.ReadFull(random, wide[:]); err != nil {
+		return s, err
+	}
+	if s.SetWide(&wide); s.IsZero() {
+		return s, errZero
+	}
+	return s, nil
 }
 
 // Bytes returns the canonical little-endian encoding.

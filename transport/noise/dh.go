@@ -49,7 +49,8 @@ func (dh) DH(private, public []byte) ([]byte, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrBadKey, err)
 	}
-	return identity.NewHasher256(dhDomain, 0, dhLabel).Add(point[:]).Sum(), nil
+	hashed := identity.Hash256(dhDomain, 0, dhLabel, point[:])
+	return hashed[:], nil
 }
 
 func keypair(s *identity.Secret) flynn.DHKey {
