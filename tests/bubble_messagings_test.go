@@ -1,23 +1,16 @@
 package tests
 
 import (
-	"errors"
 	"fmt"
 	"slices"
-	"strconv"
-	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
 
-	"github.com/asynkron/protoactor-go/actor"
-
 	"github.com/gamelan-p2p/gamelan"
 	"github.com/gamelan-p2p/gamelan/actors"
 	"github.com/gamelan-p2p/gamelan/gamelantest"
-	"github.com/gamelan-p2p/gamelan/identity"
 	"github.com/gamelan-p2p/gamelan/protocol"
-	"github.com/gamelan-p2p/gamelan/supervisor"
 	"github.com/gamelan-p2p/gamelan/transport/memory"
 )
 
@@ -28,72 +21,13 @@ func withDHT(shards int) gamelan.Config {
 	return gamelan.Config{DHT: &gamelan.DHTConfig{Shards: shards}, PlainID: plainID}
 }
 
-// shards stands in the place of a node's inbound chain: it remembers who has
-// heard which frames.
-type shards struct {
-	mu     sync.Mutex
-	frames map[string][]actors.Frame // by the path of the actor
-}
+// frameType is the type of the DHT's messages here.
+const frameType = 1000
 
-type shard struct{ *shards }
-
-func (s shard) Receive(c actor.Context) {
-	if m, ok := c.Message().(actors.Frame); ok {
-		s.mu.Lock()
-		defer s.mu.Unlock()
-		s.frames[c.Self().Id] = append(s.frames[c.Self().Id], m)
-	}
-}
-
-// listenFor runs the shards of a node.
-func listenFor(t *testing.T, n *gamelantest.Node, count int) *shards {
-	t.Helper()
-	s := &shards{frames: make(map[string][]actors.Frame)}
-	var specs []supervisor.Spec
-	for i := range count {
-		specs = append(specs, supervisor.Spec{
-			Name: "inbound-" + strconv.Itoa(i), Kind: "shard", New: func() actor.Actor { return shard{s} },
-		})
-	}
-	group := supervisor.Spec{Name: "dht", Kind: "group", New: supervisor.Group(specs...)}
-	r, err := supervisor.Ask[supervisor.Attached](t.Context(), n.Actors().System, n.Actors().Node, supervisor.Attach{Spec: group})
-	if err = errors.Join(err, r.Err); err != nil {
-		t.Fatal(err)
-	}
-	synctest.Wait()
-	return s
-}
-
-// of returns the bodies of one peer's frames at the actor that should hear them.
-func (s *shards) of(n *gamelantest.Node, peer identity.NodeID) (bodies []string) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	for _, f := range s.frames[n.Actors().Inbound(peer).Id] {
-		if f.Peer == peer && f.Key.NodeID() == peer && f.Conn != 0 {
-			bodies = append(bodies, string(f.Body))
-		}
-	}
-	return bodies
-}
-
-func (s *shards) count() (n int) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	for _, frames := range s.frames {
-		n += len(frames)
-	}
-	return n
-}
-
-// sendFrame sends a frame on the DHT's messaging protocol.
+// sendFrame sends a message on the DHT's messaging protocol.
 func sendFrame(t *testing.T, from, to *gamelantest.Node, body string) <-chan protocol.Outcome {
 	t.Helper()
-	done := make(chan protocol.Outcome, 1)
-	m := actors.SendBody{Peer: to.ID(), Body: []byte(body)}
-	if _, err := from.Actors().DHTMessaging.Send(t.Context(), m, func(o protocol.Outcome) { done <- o }); err != nil {
-		t.Fatal(err)
-	}
-	return done
+	return post(t, from, to, letter(t, from, frameType, body, inClear))
 }
 
 func wantConfirmed(t *testing.T, what string, out protocol.Outcome) {
@@ -110,8 +44,8 @@ func TestBubbleTwoMessagings(t *testing.T) {
 		net := gamelantest.NewNetwork(t)
 		heard := gamelantest.NewCollector()
 		const all = 4
-		to := net.Start(withDHT(all), quiet, gamelan.WithHandler(heard.New))
-		frames := listenFor(t, to, all)
+		frames := newLetters()
+		to := net.Start(withDHT(all), quiet, gamelan.WithHandler(heard.New), gamelan.WithType(frameType, frames.New))
 		var from []*gamelantest.Node
 		used := map[string]bool{}
 		for range 6 {
@@ -129,7 +63,7 @@ func TestBubbleTwoMessagings(t *testing.T) {
 			var dht []<-chan protocol.Outcome
 			for i := range 100 {
 				for _, n := range from {
-					body := fmt.Sprintf("%d %d", round, i)
+					body := fmt.Sprintf("%d %d of %d", round, i, n.Number)
 					plain = append(plain, enqueue(t, n, to, body))
 					dht = append(dht, sendFrame(t, n, to, body))
 				}
@@ -140,7 +74,7 @@ func TestBubbleTwoMessagings(t *testing.T) {
 			}
 			synctest.Wait()
 			if got, want := frames.count(), len(from)*100*(round+1); got != want {
-				t.Fatalf("got %d frames, want %d", got, want)
+				t.Fatalf("got %d messages of the DHT, want %d", got, want)
 			}
 			for _, path := range []string{"services/messaging", "services/plain", "services"}[round:min(3, round+1)] {
 				if !gamelantest.Crash(to.Node, path, "a bug") {
@@ -150,14 +84,14 @@ func TestBubbleTwoMessagings(t *testing.T) {
 				gamelantest.Healed(t, to.Node)
 			}
 		}
-		var want []string
-		for round := range rounds {
-			for i := range 100 {
-				want = append(want, fmt.Sprintf("%d %d", round, i))
-			}
-		}
 		for _, n := range from {
-			wantBodies(t, "the shard of "+n.ID().String(), frames.of(to, n.ID()), want)
+			var want []string
+			for round := range rounds {
+				for i := range 100 {
+					want = append(want, fmt.Sprintf("%d %d of %d", round, i, n.Number))
+				}
+			}
+			wantBodies(t, "the type, of "+n.ID().String(), frames.bodies(frameType, n), want)
 			var plain []string
 			for _, m := range heard.Messages() {
 				if m.Peer == n.ID() {
@@ -172,9 +106,9 @@ func TestBubbleTwoMessagings(t *testing.T) {
 	})
 }
 
-// TestBubbleNobodyHearsFrames has frames arrive where no shard runs: they are
+// TestBubbleUselessFrames has frames arrive that are no messages: they are
 // dropped, and the peer goes on sending more than its credit.
-func TestBubbleNobodyHearsFrames(t *testing.T) {
+func TestBubbleUselessFrames(t *testing.T) {
 	gamelantest.Bubble(t, func(t *testing.T) {
 		net := gamelantest.NewNetwork(t)
 		cfg := withDHT(1)
@@ -182,9 +116,17 @@ func TestBubbleNobodyHearsFrames(t *testing.T) {
 		a, b := net.Start(withDHT(1)), net.Start(cfg)
 		net.Connect(a, b)
 		for range 100 {
-			wantConfirmed(t, "frame", <-sendFrame(t, a, b, string(make([]byte, 4<<10))))
+			done := make(chan protocol.Outcome, 1)
+			m := actors.SendBody{Peer: b.ID(), Body: make([]byte, 4<<10)}
+			if _, err := a.Actors().DHTMessaging.Send(t.Context(), m, func(o protocol.Outcome) { done <- o }); err != nil {
+				t.Fatal(err)
+			}
+			wantConfirmed(t, "frame", <-done)
 		}
 		synctest.Wait()
+		if got, want := fates(b), "100 undecodable"; got != want {
+			t.Errorf("got %s, want %s", got, want)
+		}
 		if in, _, _, _ := b.Actors().Credit(); in != 0 {
 			t.Errorf("got %d bytes of credit in use, want none", in)
 		}
@@ -200,7 +142,6 @@ func TestBubbleDifferentMessaging(t *testing.T) {
 		with := net.Start(withDHT(1), gamelan.WithHandler(heard[0].New))
 		old := net.Start(gamelan.Config{}, gamelan.WithHandler(heard[1].New))
 		other := net.Start(gamelan.Config{}, gamelan.WithHandler(heard[2].New))
-		frames := listenFor(t, with, 1)
 		net.Connect(with, old)
 		net.Connect(old, other)
 
@@ -210,7 +151,9 @@ func TestBubbleDifferentMessaging(t *testing.T) {
 		wantConfirmed(t, "between nodes without DHT", enqueue(t, old, other, "as ever").Wait(t.Context()))
 		wantConfirmed(t, "to a node with DHT", enqueue(t, old, with, "not plain there").Wait(t.Context()))
 		synctest.Wait()
-		wantBodies(t, "the shard", frames.of(with, old.ID()), []string{"not plain there"})
+		if got, want := fates(with), "1 undecodable"; got != want {
+			t.Errorf("what the node with DHT was sent: got %s, want %s", got, want)
+		}
 		wantBodies(t, "the handler beside it", heard[0].Bodies(), nil)
 		wantBodies(t, "the node without DHT", heard[1].Bodies(), nil)
 		wantBodies(t, "the other one", heard[2].Bodies(), []string{"as ever"})
@@ -236,8 +179,9 @@ func TestBubbleTwoMessagingsEnd(t *testing.T) {
 				net := gamelantest.NewNetwork(t)
 				net.SetLink(memory.Link{Latency: 5 * time.Millisecond, Bandwidth: 512 << 10})
 				heard := gamelantest.NewCollector()
-				a, b := net.Start(withDHT(1)), net.Start(withDHT(1), gamelan.WithHandler(heard.New))
-				frames := listenFor(t, b, 1)
+				frames := newLetters()
+				a := net.Start(withDHT(1))
+				b := net.Start(withDHT(1), gamelan.WithHandler(heard.New), gamelan.WithType(frameType, frames.New))
 				net.Connect(a, b)
 				wantConfirmed(t, "the first", enqueue(t, a, b, "first").Wait(t.Context()))
 				plain := enqueue(t, a, b, string(make([]byte, 700<<10)))
@@ -251,7 +195,7 @@ func TestBubbleTwoMessagingsEnd(t *testing.T) {
 				wantConfirmed(t, "frame", <-dht)
 				synctest.Wait()
 				if got := len(heard.Bodies()); got != 2 || frames.count() != 1 {
-					t.Errorf("got %d plain messages and %d frames, want 2 and 1", got, frames.count())
+					t.Errorf("got %d plain messages and %d of the DHT, want 2 and 1", got, frames.count())
 				}
 			})
 		})

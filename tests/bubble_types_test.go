@@ -76,6 +76,16 @@ func (l *letters) bodies(kind int32, from *gamelantest.Node) (list []string) {
 	return list
 }
 
+// count is how many messages were heard.
+func (l *letters) count() (n int) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, all := range l.heard {
+		n += len(all)
+	}
+	return n
+}
+
 // letter is a message of a node for a type, in clear unless it is sealed for
 // somebody.
 func letter(t *testing.T, from *gamelantest.Node, kind int32, body string, seal identity.PublicKey) dht.Envelope {
