@@ -76,7 +76,8 @@ func TestClaimsOfLiveNodes(t *testing.T) {
 			}
 			// The digest, over the same items, from the outside.
 			items := append([][]byte{
-				c.Key[:], c.Signature.Nonce[:], {v.Expect.Version},
+				c.Key[:], c.Signature.Nonce[:],
+				{v.Expect.Version},
 				le(uint64(v.Expect.UpdatedAt), 8), le(uint64(v.Expect.Features), 4),
 			}, c.Addresses...)
 			got := identity.Hash512("com.tari.comms.core.peer_manager", 1, "identity_signature", items...)

@@ -110,13 +110,3 @@ func TestHashesOfAnySize(t *testing.T) {
 	}
 	wg.Wait()
 }
-
-func TestHashesAllocateNothing(t *testing.T) {
-	key, body := make([]byte, 32), make([]byte, 6000)
-	if n := testing.AllocsPerRun(200, func() {
-		identity.Hash256("domain", 1, "label", key, body)
-		identity.HashScalar("domain", 1, "label", key, key)
-	}); n > 0 {
-		t.Errorf("got %v allocations, want none", n)
-	}
-}
