@@ -56,21 +56,18 @@ func (c *sendCmd) Run(a *app) error {
 	case err != nil:
 		return err
 	case t.confirmed != t.total():
-		if key, _, given := strings.Cut(c.Peer, "::"); given && t.confirmed == 0 {
+		key, _, given := strings.Cut(c.Peer, "::")
+		switch {
+		case t.refused > 0:
+			a.note("The peer takes no plain messages of this node's kind. If it is a node of Tari's, send over the DHT: %s. "+
+				"Two nodes of gamelan need the same dht.enabled.", a.dir.command("send --to "+key))
+		case given && t.confirmed == 0:
 			a.note("The node remembers this peer and its address; if they were wrong: %s", a.dir.command("peers forget "+key))
-		}
-		if t.refused > 0 {
-			a.note("%s", refusedHint)
 		}
 		return errQuiet
 	}
 	return nil
 }
-
-// refusedHint says what to do about a peer that takes no plain messages of this
-// node's kind.
-const refusedHint = "The peer takes no plain messages of this node's kind. To a node of Tari's send over the DHT: gamelan send --to KEY. " +
-	"Two nodes of gamelan need the same dht.enabled."
 
 // check refuses what was not meant: text that is the name of a file, above all.
 func (c *sendCmd) check() error {

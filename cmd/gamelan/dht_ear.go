@@ -13,13 +13,16 @@ import (
 // dhtEar hears the messages of one type that come over the DHT and hands them to
 // the inbox, with their credit: they are shown with the plain ones, in one order.
 //
-// In: dht.Received. Out: the same, to the inbox. It has nothing to lose in a
-// restart.
-type dhtEar struct{ node *gamelan.Node }
+// In: dht.Received. Out: the same, to the inbox. A restart loses
+// its count.
+type dhtEar struct {
+	node *gamelan.Node
+	n    uint64 // messages
+}
 
-func newDHTEar(n *gamelan.Node) actor.Actor { return dhtEar{n} }
+func newDHTEar(n *gamelan.Node) actor.Actor { return &dhtEar{node: n} }
 
-func (e dhtEar) Receive(c actor.Context) {
+func (e *dhtEar) Receive(c actor.Context) {
 	m, ok := c.Message().(dht.Received)
 	if !ok {
 		supervisor.Unhandled(c)
@@ -32,7 +35,11 @@ func (e dhtEar) Receive(c actor.Context) {
 	}
 	m.Lease = handedOn(m)
 	c.Send(inbox, m)
+	e.n++
 }
+
+// String is the ear's line in the tree.
+func (e *dhtEar) String() string { return plural(e.n, "message") + " handed to the inbox" }
 
 // handedLease is the credit of a message that was kept in one mailbox for another.
 type handedLease struct {

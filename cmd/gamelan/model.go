@@ -1,6 +1,8 @@
 package main
 
 import (
+	"strings"
+
 	"github.com/alecthomas/kong"
 
 	"github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/config"
@@ -54,8 +56,11 @@ func (v verb) every(root verb) []*kong.Flag {
 
 // choices are the values that a flag may have, if they can be listed.
 func choices(f *kong.Flag) []string {
-	if f.Enum != "" {
+	switch {
+	case f.Enum != "":
 		return f.EnumSlice()
+	case f.Name == "strategy":
+		return strings.Split(strategyNames, ", ")
 	}
 	for i := range config.Settings {
 		if s := &config.Settings[i]; s.FlagName() == f.Name {

@@ -94,18 +94,16 @@ func (p *reportPrinter) end() error {
 // 00c0ffee00c0ffee".
 func (p *reportPrinter) String() string {
 	text := plural(p.messages, "message")
-	if p.messages > 0 {
-		text += " to "
-		switch total := p.copies.total(); {
-		case total == 0:
-			text += "nobody"
-		case p.messages == 1:
-			text += plural(total, "peer") + ": " + p.copies.counts()
-		default:
-			text += "peers, " + copiesText(total) + ": " + p.copies.counts()
-			if p.nobody > 0 {
-				text += fmt.Sprintf("; %s to nobody", inspect.Number(p.nobody))
-			}
+	switch total := p.copies.total(); {
+	case p.messages == 0:
+	case total == 0:
+		text += " to nobody"
+	case p.messages == 1:
+		text += " to " + plural(total, "peer") + ": " + p.copies.counts()
+	default:
+		text += ", " + copiesText(total) + ": " + p.copies.counts()
+		if p.nobody > 0 {
+			text += fmt.Sprintf("; %s to nobody", inspect.Number(p.nobody))
 		}
 	}
 	if p.messages == 1 && p.tag != "" {
@@ -139,7 +137,10 @@ func (p *reportPrinter) rest(n uint64, why string) error {
 // longIDs are the node ids in the words of a strategy.
 var longIDs = regexp.MustCompile(`\b[0-9a-f]{26}\b`)
 
-func shortIDs(text string) string {
+// toText is the strategy of a message for people: what all of a kind have in
+// common is left out, and node ids are as long as elsewhere.
+func toText(r *inspect.Report) string {
+	text, _, _ := strings.Cut(r.To, ", looked for")
 	return longIDs.ReplaceAllStringFunc(text, inspect.ShortName)
 }
 
@@ -162,7 +163,7 @@ func printReports(a *app, all []inspect.Report) error {
 	rows := [][]string{{"SENT", "TAG", "TO", "TYPE", "SIZE", "HOW IT ENDED"}}
 	for _, r := range all {
 		rows = append(rows, []string{
-			r.Begin.Local().Format(time.DateTime), r.Tag, shortIDs(r.To), fmt.Sprint(r.Type), bytesText(int64(r.Size)), endText(&r),
+			r.Begin.Local().Format(time.DateTime), r.Tag, toText(&r), fmt.Sprint(r.Type), bytesText(int64(r.Size)), endText(&r),
 		})
 	}
 	return a.table(rows)
@@ -189,7 +190,7 @@ func printReport(a *app, r *inspect.Report, now time.Time) error {
 		fmt.Fprintf(&b, "%-13s%s\n", name, inspect.Escape(fmt.Sprintf(format, args...)))
 	}
 	line("tag", "%s", r.Tag)
-	line("to", "%s", shortIDs(r.To))
+	line("to", "%s", toText(r))
 	if r.Destination != "" {
 		line("destination", "%s", r.Destination)
 	} else {

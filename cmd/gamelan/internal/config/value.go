@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/gamelan-p2p/gamelan"
+	"github.com/gamelan-p2p/gamelan/dht"
 	"github.com/gamelan-p2p/gamelan/identity"
 	"github.com/gamelan-p2p/gamelan/peerstore"
 	"github.com/gamelan-p2p/gamelan/protocol"
@@ -127,8 +128,11 @@ func (s *Setting) parseList(raw any) (any, error) {
 	texts := make([]string, 0, len(list))
 	for i, e := range list {
 		if n, ok := e.(int64); ok && s.Kind == Types {
-			if int64(int32(n)) != n {
+			switch {
+			case int64(int32(n)) != n:
 				return nil, fmt.Errorf("entry %d has more than 32 bits", i+1)
+			case n == int64(dht.TypePing):
+				return nil, fmt.Errorf("type %d is that of pings, which the node answers itself", n)
 			}
 			texts = append(texts, strconv.FormatInt(n, 10))
 			continue
