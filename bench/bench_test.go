@@ -66,7 +66,7 @@ func TestEveryTariCaseRuns(t *testing.T) {
 		t.Skip(err)
 	}
 	var out strings.Builder
-	err := run([]string{"-rounds", "1", "-window", "100ms", "-results", "", "-run", "^tari-(oneway|connect)"}, &out, &out)
+	err := run([]string{"-rounds", "1", "-window", "100ms", "-results", "", "-run", "^tari-(oneway|connect|dht-.*-32)"}, &out, &out)
 	if err != nil {
 		t.Fatalf("got %v, want every case measured; output:\n%s", err, out.String())
 	}

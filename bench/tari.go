@@ -24,6 +24,18 @@ func tariGroups() []harness.Group {
 		g.Name = "tari-oneway-" + peers.Size(n)
 		all = append(all, g)
 	}
+	for _, n := range []int{32, 1 << 10} {
+		for _, seal := range peers.Seals {
+			g := harness.Group{
+				Name:  "tari-dht-" + seal + "-" + peers.Size(n),
+				About: "domain messages in one direction between two processes, through the DHT of both; CPU is that of both",
+			}
+			for _, k := range peers.Tari {
+				g.Cases = append(g.Cases, peers.DHT(k, seal, n))
+			}
+			all = append(all, g)
+		}
+	}
 	connect := harness.Group{Name: "tari-connect", About: "a new connection between two processes and its close, one after another; CPU is that of both"}
 	idle := harness.Group{Name: "tari-idle", About: "resident memory of a process by connection at rest, 400 of them"}
 	for _, k := range append(peers.Tari, peers.Gamelan) {

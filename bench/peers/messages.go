@@ -18,36 +18,43 @@ func Messages(from, to Kind, n int) harness.Case {
 			return err
 		}
 		defer func() { err = errors.Join(err, closeBoth()) }()
-		if err := sender.ask("flood", args{"peer": receiver.key, "size": n, "window": from.window(n)}, nil); err != nil {
-			return err
-		}
-		if err := first(m, receiver); err != nil {
-			return err
-		}
-		if err := sleep(m, max(m.Window(), settled)); err != nil {
-			return err
-		}
-		type count struct {
-			Count uint64
-			US    int64
-		}
-		var before, after count
-		cpuBefore, err := cpuOf(sender, receiver)
-		err = errors.Join(err, receiver.ask("counted", nil, &before), sleep(m, stretch*m.Window()), receiver.ask("counted", nil, &after))
-		cpuAfter, errCPU := cpuOf(sender, receiver)
-		if err := errors.Join(err, errCPU); err != nil {
-			return err
-		}
-		var end struct{ Failed map[string]uint64 }
-		if err := sender.ask("flood_stop", nil, &end); err != nil {
-			return err
-		}
-		if len(end.Failed) > 0 {
-			return fmt.Errorf("messages were lost: %v", end.Failed)
-		}
-		m.SetBytes(n)
-		return m.Counted(after.Count-before.Count, time.Duration(after.US-before.US)*time.Microsecond, cpuAfter-cpuBefore)
+		return flow(m, sender, receiver, n, "flood", args{"window": from.window(n)})
 	}}
+}
+
+// flow measures the messages of n bytes that a command makes the sender send to
+// the receiver without end.
+func flow(m *harness.Meter, sender, receiver *process, n int, cmd string, a args) error {
+	a["peer"], a["size"] = receiver.key, n
+	if err := sender.ask(cmd, a, nil); err != nil {
+		return err
+	}
+	if err := first(m, receiver); err != nil {
+		return err
+	}
+	if err := sleep(m, max(m.Window(), settled)); err != nil {
+		return err
+	}
+	type count struct {
+		Count uint64
+		US    int64
+	}
+	var before, after count
+	cpuBefore, err := cpuOf(sender, receiver)
+	err = errors.Join(err, receiver.ask("counted", nil, &before), sleep(m, stretch*m.Window()), receiver.ask("counted", nil, &after))
+	cpuAfter, errCPU := cpuOf(sender, receiver)
+	if err := errors.Join(err, errCPU); err != nil {
+		return err
+	}
+	var end struct{ Failed map[string]uint64 }
+	if err := sender.ask("flood_stop", nil, &end); err != nil {
+		return err
+	}
+	if len(end.Failed) > 0 {
+		return fmt.Errorf("messages were lost: %v", end.Failed)
+	}
+	m.SetBytes(n)
+	return m.Counted(after.Count-before.Count, time.Duration(after.US-before.US)*time.Microsecond, cpuAfter-cpuBefore)
 }
 
 const (
@@ -90,12 +97,13 @@ func pair(from, to Kind) string {
 	return string(from) + ">" + string(to)
 }
 
-// connected starts both nodes and connects them.
-func connected(m *harness.Meter, from, to Kind) (sender, receiver *process, closeBoth func() error, err error) {
-	if receiver, err = to.start(m.Context()); err != nil {
+// connected starts both nodes, with arguments besides those of the kind, and
+// connects them.
+func connected(m *harness.Meter, from, to Kind, with ...string) (sender, receiver *process, closeBoth func() error, err error) {
+	if receiver, err = to.start(m.Context(), with...); err != nil {
 		return nil, nil, nil, err
 	}
-	if sender, err = from.start(m.Context()); err != nil {
+	if sender, err = from.start(m.Context(), with...); err != nil {
 		return nil, nil, nil, errors.Join(err, receiver.close())
 	}
 	closeBoth = func() error { return errors.Join(sender.close(), receiver.close()) }

@@ -36,8 +36,8 @@ type answer struct {
 	Error    string
 }
 
-// start starts a node of a kind.
-func (k Kind) start(ctx context.Context) (p *process, err error) {
+// start starts a node of a kind, with arguments besides those it has anyway.
+func (k Kind) start(ctx context.Context, with ...string) (p *process, err error) {
 	p = &process{}
 	defer func() {
 		if err != nil {
@@ -51,7 +51,7 @@ func (k Kind) start(ctx context.Context) (p *process, err error) {
 	if err != nil {
 		return p, err
 	}
-	cmd := exec.CommandContext(ctx, program, args...)
+	cmd := exec.CommandContext(ctx, program, append(args, with...)...)
 	cmd.Env = append(append(os.Environ(), "TMPDIR="+p.tmp), env...)
 	cmd.Stderr = os.Stderr
 	if p.in, err = cmd.StdinPipe(); err != nil {

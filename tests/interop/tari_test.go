@@ -44,6 +44,8 @@ type tari struct {
 	mu      sync.Mutex
 	last    uint64
 	waiting map[uint64]chan answer
+	took    []delivery        // from the DHT, in order
+	banned  []identity.NodeID // in order
 }
 
 type answer struct {
@@ -129,6 +131,7 @@ func (p *tari) read(stdout io.Reader, started chan<- json.RawMessage) {
 			started <- line.Identity
 		}
 		p.mu.Lock()
+		p.event(line.Event, lines.Bytes())
 		if c, ok := p.waiting[line.ID]; ok {
 			c <- line.answer
 			delete(p.waiting, line.ID)
@@ -137,6 +140,26 @@ func (p *tari) read(stdout io.Reader, started chan<- json.RawMessage) {
 	}
 	p.cmd.Wait()
 	close(p.ended)
+}
+
+// event keeps what a line says that answers nothing; p.mu is held.
+func (p *tari) event(name string, line []byte) {
+	switch name {
+	case "delivered":
+		var d delivery
+		if err := json.Unmarshal(line, &d); err != nil {
+			p.t.Errorf("Tari node %s: got %q, want a delivered message: %v", p.release, line, err)
+		}
+		p.took = append(p.took, d)
+	case "banned":
+		var b struct {
+			NodeID identity.NodeID `json:"node_id"`
+		}
+		if err := json.Unmarshal(line, &b); err != nil {
+			p.t.Errorf("Tari node %s: got %q, want a ban: %v", p.release, line, err)
+		}
+		p.banned = append(p.banned, b.NodeID)
+	}
 }
 
 // kill ends the process at once.

@@ -3,6 +3,7 @@
 
 use std::{
     collections::{BTreeMap, VecDeque},
+    future::Future,
     sync::{
         atomic::{AtomicBool, Ordering},
         Arc, Mutex,
@@ -25,10 +26,11 @@ use crate::{
 pub struct Flood(Mutex<Option<(Arc<AtomicBool>, JoinHandle<Result<Value, Error>>)>>);
 
 impl Flood {
-    /// Starts, with at most `window` messages without a reply of the library.
-    pub fn start(&self, outbound: Outbound, peer: NodeId, size: usize, window: usize) -> Value {
+    /// Starts what sends until it is over.
+    pub fn start<F>(&self, send: impl FnOnce(Arc<AtomicBool>) -> F) -> Value
+    where F: Future<Output = Result<Value, Error>> + Send + 'static {
         let over = Arc::new(AtomicBool::new(false));
-        let task = tokio::spawn(flood(outbound, peer, Bytes::from(vec![7; size]), window, over.clone()));
+        let task = tokio::spawn(send(over.clone()));
         *self.0.lock().unwrap() = Some((over, task));
         json!({})
     }
@@ -41,13 +43,16 @@ impl Flood {
     }
 }
 
-async fn flood(
+/// Sends plain messages with at most `window` of them without a reply of the
+/// library.
+pub async fn flood(
     outbound: Outbound,
     peer: NodeId,
-    body: Bytes,
+    size: usize,
     window: usize,
     over: Arc<AtomicBool>,
 ) -> Result<Value, Error> {
+    let body = Bytes::from(vec![7; size]);
     // They come in the order of the messages: there is one outbound task.
     let mut replies = VecDeque::with_capacity(window);
     let mut started = false;

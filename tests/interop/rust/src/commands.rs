@@ -8,7 +8,8 @@ use tari_comms::{multiaddr::Multiaddr, peer_manager::NodeId, protocol::ProtocolI
 use tari_utilities::hex::Hex;
 
 use crate::{
-    bench, console,
+    bench, console, dht,
+    letters::{self, Letter, Seal, To},
     messages::{self, Batch},
     node::Node,
     peers,
@@ -45,13 +46,7 @@ async fn command(node: &Node, args: &Args) -> Result<Value, Error> {
         "peer" => peers::record(node, args.peer()?).await,
         "connections" => peers::connections(node).await,
         "send" => {
-            let batch = Batch {
-                first: args.number("first")?,
-                count: args.number("count")?,
-                size: args.number("size")? as usize,
-                window: args.number("window")? as usize,
-            };
-            messages::send(&node.outbound, args.peer()?, batch).await
+            messages::send(&node.plain()?, args.peer()?, args.batch()?).await
         },
         "received" => Ok(node.inbox.of(&args.peer()?)),
         "clear" => {
@@ -77,7 +72,8 @@ async fn command(node: &Node, args: &Args) -> Result<Value, Error> {
         },
         "flood" => {
             let (size, window) = (args.number("size")? as usize, args.number("window")? as usize);
-            Ok(node.flood.start(node.outbound.clone(), args.peer()?, size, window))
+            let (outbound, peer) = (node.plain()?, args.peer()?);
+            Ok(node.flood.start(|over| bench::flood(outbound, peer, size, window, over)))
         },
         "flood_stop" => node.flood.stop().await,
         "counted" => Ok(node.inbox.counted()),
@@ -110,6 +106,24 @@ async fn command(node: &Node, args: &Args) -> Result<Value, Error> {
         "rpc_connected" => Ok(rpc::connected(args.session(node)?)),
         "rpc_close" => node.rpc_sessions.close(args.number("session")?).await,
         "rpc_served" => node.served.stats(node.rpc_server.clone()).await,
+        "dht_send" => {
+            let body = Vec::<u8>::from_hex(args.text("body")?).map_err(|e| format!("body: {e:?}"))?;
+            let limit = args.milliseconds("limit_ms")?.unwrap_or(Duration::from_secs(60));
+            letters::send(node.dht()?.outbound_requester(), args.letter()?, body.into(), limit).await
+        },
+        "dht_batch" => letters::batch(node.dht()?.outbound_requester(), args.letter()?, args.batch()?).await,
+        "dht_flood" => {
+            let (size, window) = (args.number("size")? as usize, args.number("window")? as usize);
+            let (dht, letter) = (node.dht()?.outbound_requester(), args.letter()?);
+            Ok(node.flood.start(|over| letters::flood(dht, letter, size, window, over)))
+        },
+        "dht_hits" => dht::hits(node, args.text("hash")?).await,
+        "dht_join" => dht::join(node).await,
+        "dht_find" => dht::find(node, args.key()?).await,
+        "dht_ask_stored" => {
+            release::ask_stored_of(node.dht()?, args.peer()?).await?;
+            Ok(json!({}))
+        },
         "liveness" => Ok(node.liveness()),
         "stats" => Ok(json!({
             "connections": peers::connections(node).await?,
@@ -149,10 +163,82 @@ impl Args {
 
     /// Peers are named by their public keys.
     fn key(&self) -> Result<CommsPublicKey, Error> {
-        CommsPublicKey::from_hex(self.text("peer")?).map_err(|e| format!("peer: {e:?}").into())
+        key("peer", self.text("peer")?)
+    }
+
+    fn optional_key(&self, name: &str) -> Result<Option<CommsPublicKey>, Error> {
+        match self.0[name] {
+            Value::Null => Ok(None),
+            _ => key(name, self.text(name)?).map(Some),
+        }
+    }
+
+    /// The node ids of a list of keys, which may be left out.
+    fn node_ids(&self, name: &str) -> Result<Vec<NodeId>, Error> {
+        let keys = match &self.0[name] {
+            Value::Null => return Ok(Vec::new()),
+            Value::Array(keys) => keys,
+            _ => return Err(format!("{name} is not a list").into()),
+        };
+        let id = |text: &Value| Ok(release::node_id(&key(name, text.as_str().unwrap_or(""))?));
+        keys.iter().map(id).collect()
+    }
+
+    fn batch(&self) -> Result<Batch, Error> {
+        Ok(Batch {
+            first: self.number("first")?,
+            count: self.number("count")?,
+            size: self.number("size")? as usize,
+            window: self.number("window")? as usize,
+        })
+    }
+
+    /// To whom a message of the DHT goes and how. An encrypted one is for `for`,
+    /// which its header then names too unless `destination` does; without either
+    /// it is for `peer`.
+    fn letter(&self) -> Result<Letter, Error> {
+        let to = match self.text("to")? {
+            "key" => To::Key(self.key()?),
+            "node" => To::Node(self.peer()?),
+            "selected" => To::Selected(self.node_ids("peers")?),
+            "broadcast" => To::Broadcast,
+            "flood" => To::Flood,
+            "random" => To::Random(self.number("n")? as usize),
+            "closest" => To::Closest(self.peer()?),
+            "closest_connected" => To::ClosestConnected(self.peer()?),
+            "propagate" => To::Propagate(self.optional_key("peer")?),
+            other => return Err(format!("unknown strategy {other:?}").into()),
+        };
+        let mut destination = self.optional_key("destination")?;
+        let seal = match self.0["seal"].as_str().unwrap_or("clear") {
+            "clear" => Seal::Clear,
+            "signed" => Seal::Signed,
+            "encrypted" => {
+                let reader = match self.optional_key("for")? {
+                    Some(key) => key,
+                    None => self.key()?,
+                };
+                destination = destination.or(Some(reader.clone()));
+                Seal::EncryptedFor(reader)
+            },
+            other => return Err(format!("unknown seal {other:?}").into()),
+        };
+        let message_type = self.0["type"].as_i64().ok_or("type is not a number")?;
+        Ok(Letter {
+            to,
+            exclude: self.node_ids("exclude")?,
+            seal,
+            destination,
+            discovery: self.0["discovery"].as_bool().unwrap_or(false),
+            message_type: message_type.try_into()?,
+        })
     }
 
     fn peer(&self) -> Result<NodeId, Error> {
         Ok(release::node_id(&self.key()?))
     }
+}
+
+fn key(name: &str, text: &str) -> Result<CommsPublicKey, Error> {
+    CommsPublicKey::from_hex(text).map_err(|e| format!("{name}: {e:?}").into())
 }

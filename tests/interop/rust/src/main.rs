@@ -8,11 +8,14 @@
 //!
 //! One file, one subject: `release` is all that differs between the releases of
 //! tari_comms, `node` builds the node, `messages`, `streams` and `rpc` are what it
-//! does with its peers, `peers` what it knows of them, `bench` what is measured of it, `commands` maps lines to them.
+//! does with its peers, `dht` and `letters` what the DHT adds, `peers` what it
+//! knows of them, `bench` what is measured of it, `commands` maps lines to them.
 
 mod bench;
 mod commands;
 mod console;
+mod dht;
+mod letters;
 mod messages;
 mod node;
 mod peers;

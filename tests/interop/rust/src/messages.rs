@@ -16,7 +16,7 @@ use bytes::Bytes;
 use futures::{stream::FuturesUnordered, StreamExt};
 use serde_json::{json, Value};
 use tari_comms::{
-    message::{InboundMessage, OutboundMessage},
+    message::OutboundMessage,
     peer_manager::NodeId,
 };
 use tari_utilities::hex::Hex;
@@ -116,11 +116,24 @@ pub struct Inbox {
     paused: watch::Sender<bool>,
     delay: watch::Sender<Duration>,
     begin: Instant,
-    counted: Arc<AtomicU64>,
+    counted: Arc<Counted>,
+}
+
+/// What was only counted, with the times of the first and the last.
+#[derive(Default)]
+struct Counted {
+    count: AtomicU64,
+    first_us: AtomicU64,
+    last_us: AtomicU64,
 }
 
 impl Inbox {
-    pub fn consume(mut messages: mpsc::Receiver<InboundMessage>) -> Self {
+    /// Keeps account of what arrives. `take` says who sent a message and its
+    /// body; what it returns None for does not count.
+    pub fn consume<T: Send + 'static>(
+        mut messages: mpsc::Receiver<T>,
+        take: impl Fn(T) -> Option<(NodeId, Bytes)> + Send + 'static,
+    ) -> Self {
         let (paused, mut until_resumed) = watch::channel(false);
         let (delay, pause_between) = watch::channel(Duration::ZERO);
         let arrived = Arc::new(Mutex::new(HashMap::<NodeId, Arrived>::new()));
@@ -131,12 +144,9 @@ impl Inbox {
                     return;
                 }
                 let Some(message) = messages.recv().await else { return };
-                counters
-                    .lock()
-                    .unwrap()
-                    .entry(message.source_peer.clone())
-                    .or_default()
-                    .add(&message.body);
+                if let Some((source, body)) = take(message) {
+                    counters.lock().unwrap().entry(source).or_default().add(&body);
+                }
                 let delay = *pause_between.borrow();
                 if !delay.is_zero() {
                     tokio::time::sleep(delay).await;
@@ -153,13 +163,17 @@ impl Inbox {
     }
 
     /// Only counts what arrives, of all peers together.
-    pub fn count(mut messages: mpsc::Receiver<InboundMessage>) -> Self {
-        let (_, none) = mpsc::channel(1);
-        let inbox = Inbox::consume(none);
-        let counted = inbox.counted.clone();
+    pub fn count<T: Send + 'static>(mut messages: mpsc::Receiver<T>) -> Self {
+        let (_, none) = mpsc::channel::<()>(1);
+        let inbox = Inbox::consume(none, |_| None);
+        let (counted, begin) = (inbox.counted.clone(), inbox.begin);
         tokio::spawn(async move {
             while messages.recv().await.is_some() {
-                counted.fetch_add(1, Ordering::Relaxed);
+                let us = begin.elapsed().as_micros() as u64;
+                counted.last_us.store(us, Ordering::Relaxed);
+                if counted.count.fetch_add(1, Ordering::Relaxed) == 0 {
+                    counted.first_us.store(us, Ordering::Relaxed);
+                }
             }
         });
         inbox
@@ -168,7 +182,9 @@ impl Inbox {
     /// What was only counted, and when that was so.
     pub fn counted(&self) -> Value {
         json!({
-            "count": self.counted.load(Ordering::Relaxed),
+            "count": self.counted.count.load(Ordering::Relaxed),
+            "first_us": self.counted.first_us.load(Ordering::Relaxed),
+            "last_us": self.counted.last_us.load(Ordering::Relaxed),
             "us": self.begin.elapsed().as_micros() as u64,
         })
     }

@@ -6,6 +6,7 @@ use serde_json::{json, Value};
 use tari_comms::{
     backoff::ConstantBackoff,
     connectivity::{ConnectivityEvent, ConnectivityRequester},
+    message::InboundMessage,
     multiaddr::Multiaddr,
     peer_manager::{NodeId, PeerFeatures},
     pipeline::{self, SinkService},
@@ -14,6 +15,7 @@ use tari_comms::{
     types::CommsSecretKey,
     CommsBuilder, CommsNode, NodeIdentity, PeerConnection, PeerManager,
 };
+use tari_comms_dht::Dht;
 use tari_shutdown::Shutdown;
 use tari_utilities::hex::Hex;
 use tokio::sync::{broadcast, mpsc};
@@ -21,7 +23,7 @@ use tokio::sync::{broadcast, mpsc};
 use std::sync::Arc;
 
 use crate::{
-    bench, console, messages,
+    bench, console, dht, messages,
     release::{self, Error, Outbound},
     rpc, streams,
 };
@@ -38,6 +40,10 @@ pub struct Options {
     count_only: bool,
     /// How often to ask the public address for liveness.
     liveness: Option<Duration>,
+    features: PeerFeatures,
+    /// Whether the DHT has the messaging protocol.
+    dht: bool,
+    dht_settings: dht::Settings,
     pub log: String,
 }
 
@@ -53,6 +59,9 @@ impl Options {
             rpc: rpc::Limits::default(),
             count_only: false,
             liveness: None,
+            features: PeerFeatures::COMMUNICATION_NODE,
+            dht: false,
+            dht_settings: dht::Settings::default(),
             log: "off".to_string(),
         };
         while let Some(name) = args.next() {
@@ -71,8 +80,15 @@ impl Options {
                 "--rpc-idle-seconds" => options.rpc.idle = Some(Duration::from_secs(value.parse()?)),
                 "--count-only" => options.count_only = value.parse()?,
                 "--liveness-ms" => options.liveness = Some(Duration::from_millis(value.parse()?)),
+                "--features" => {
+                    options.features = PeerFeatures::from_bits(value.parse()?).ok_or("--features: unknown bits")?
+                },
+                "--dht" => options.dht = value.parse()?,
                 "--log" => options.log = value,
-                _ => return Err(format!("unknown option {name}").into()),
+                name => match name.strip_prefix("--dht-") {
+                    Some(setting) => options.dht_settings.set(setting, &value)?,
+                    None => return Err(format!("unknown option {name}").into()),
+                },
             }
         }
         Ok(options)
@@ -86,7 +102,9 @@ pub struct Node {
     bound: Multiaddr,
     pub manager: Arc<PeerManager>,
     pub connectivity: ConnectivityRequester,
-    pub outbound: Outbound,
+    /// Of plain messages; None while the DHT has the protocol.
+    outbound: Option<Outbound>,
+    dht: Option<Dht>,
     pub inbox: messages::Inbox,
     pub flood: bench::Flood,
     pub echoed: streams::Echoed,
@@ -109,6 +127,14 @@ impl Node {
             "listening": self.bound.to_string(),
             "addresses": self.identity.public_addresses().iter().map(|a| a.to_string()).collect::<Vec<_>>(),
         })
+    }
+
+    pub fn plain(&self) -> Result<Outbound, Error> {
+        self.outbound.clone().ok_or_else(|| "no plain messages: the DHT has the protocol".into())
+    }
+
+    pub fn dht(&self) -> Result<&Dht, Error> {
+        self.dht.as_ref().ok_or_else(|| "no DHT: start the node with --dht true".into())
     }
 
     /// What the node says of its public address.
@@ -134,7 +160,7 @@ pub async fn start(options: Options) -> Result<Node, Error> {
         secret,
         // What it checks for liveness is what it has when it starts.
         vec![options.public.clone().unwrap_or_else(|| options.listen.clone())],
-        PeerFeatures::COMMUNICATION_NODE,
+        options.features,
     ));
     let shutdown = Shutdown::new();
     let builder = CommsBuilder::new()
@@ -146,33 +172,57 @@ pub async fn start(options: Options) -> Result<Node, Error> {
         .allow_test_addresses()
         .disable_connection_reaping();
     let builder = release::check_liveness(builder, options.liveness);
+    let builder = match options.dht {
+        true => builder.with_min_connectivity(1),
+        false => builder,
+    };
     let unspawned = release::finish_builder(builder, &identity)?.build()?;
 
-    let (outbound, outbound_rx) = release::outbound_channel();
-    let (inbound_tx, inbound_rx) = mpsc::channel(match options.count_only {
-        true => messages::COUNTING_QUEUE,
-        false => messages::QUEUE,
-    });
-    let (events_tx, _) = broadcast::channel(100);
     let (streams_tx, streams_rx) = mpsc::channel(100);
-    // With more than one task a node swaps its own messages.
-    let pipeline = pipeline::Builder::new()
-        .with_outbound_pipeline(outbound_rx, |sink| sink)
-        .max_concurrent_outbound_tasks(1)
-        .with_inbound_pipeline(SinkService::new(inbound_tx))
-        .max_concurrent_inbound_tasks(1)
-        .build();
     let served = rpc::Served::default();
     let rpc_server = options.rpc.server()?;
     let rpc_handle = rpc_server.get_handle();
+    let rpc_server = rpc_server.add_service(rpc::TestServer::new(served.clone()));
+    let unspawned = unspawned.add_protocol([streams::echo_protocol()], &streams_tx);
+
+    let messaging = ProtocolId::from(options.messaging.into_bytes());
+    let queue = match options.count_only {
+        true => messages::COUNTING_QUEUE,
+        false => messages::QUEUE,
+    };
+    let (unspawned, outbound, dht, inbox) = if options.dht {
+        let (inbound_tx, inbound_rx) = mpsc::channel(queue);
+        let settings = options.dht_settings;
+        let (unspawned, dht) = dht::attach(&settings, unspawned, shutdown.to_signal(), messaging, inbound_tx).await?;
+        let unspawned = unspawned.add_rpc_server(rpc_server.add_service(dht.rpc_service()));
+        let inbox = match options.count_only {
+            true => messages::Inbox::count(inbound_rx),
+            false => messages::Inbox::consume(inbound_rx, move |message| dht::take(message, settings.print)),
+        };
+        (unspawned, None, Some(dht), inbox)
+    } else {
+        let (inbound_tx, inbound_rx) = mpsc::channel(queue);
+        let (outbound, outbound_rx) = release::outbound_channel();
+        let (events_tx, _) = broadcast::channel(100);
+        // With more than one task a node swaps its own messages.
+        let pipeline = pipeline::Builder::new()
+            .with_outbound_pipeline(outbound_rx, |sink| sink)
+            .max_concurrent_outbound_tasks(1)
+            .with_inbound_pipeline(SinkService::new(inbound_tx))
+            .max_concurrent_inbound_tasks(1)
+            .build();
+        let unspawned = unspawned
+            .add_rpc_server(rpc_server)
+            .add_protocol_extension(MessagingProtocolExtension::new(messaging, events_tx, pipeline));
+        let inbox = match options.count_only {
+            true => messages::Inbox::count(inbound_rx),
+            false => messages::Inbox::consume(inbound_rx, |message: InboundMessage| {
+                Some((message.source_peer, message.body))
+            }),
+        };
+        (unspawned, Some(outbound), None, inbox)
+    };
     let mut comms = unspawned
-        .add_protocol([streams::echo_protocol()], &streams_tx)
-        .add_rpc_server(rpc_server.add_service(rpc::TestServer::new(served.clone())))
-        .add_protocol_extension(MessagingProtocolExtension::new(
-            ProtocolId::from(options.messaging.into_bytes()),
-            events_tx,
-            pipeline,
-        ))
         .spawn_with_transport(TcpTransport::new())
         .await?;
     // Until the port is known the node's claim names port 0, for which it would
@@ -188,10 +238,8 @@ pub async fn start(options: Options) -> Result<Node, Error> {
         manager: comms.peer_manager(),
         connectivity: comms.connectivity(),
         outbound,
-        inbox: match options.count_only {
-            true => messages::Inbox::count(inbound_rx),
-            false => messages::Inbox::consume(inbound_rx),
-        },
+        dht,
+        inbox,
         flood: bench::Flood::default(),
         echoed: streams::Echoed::serve(streams_rx),
         served,
@@ -204,7 +252,7 @@ pub async fn start(options: Options) -> Result<Node, Error> {
     Ok(node)
 }
 
-/// Writes an event for each connection made and lost.
+/// Writes an event for each connection made and lost, and for each ban.
 async fn report(mut events: broadcast::Receiver<ConnectivityEvent>) {
     loop {
         match events.recv().await {
@@ -213,6 +261,9 @@ async fn report(mut events: broadcast::Receiver<ConnectivityEvent>) {
                 "node_id": connection.peer_node_id().to_hex(),
                 "direction": connection.direction().to_string().to_lowercase(),
             })),
+            Ok(ConnectivityEvent::PeerBanned(peer)) => {
+                console::line(json!({ "event": "banned", "node_id": peer.to_hex() }))
+            },
             Ok(event) => {
                 if let Some(peer) = release::disconnected(&event) {
                     console::line(json!({ "event": "disconnected", "node_id": peer.to_hex() }));

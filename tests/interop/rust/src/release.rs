@@ -7,8 +7,11 @@ pub use rc5::*;
 
 #[cfg(feature = "release-6")]
 mod six {
+    pub use tari_common_sqlite::connection::DbConnectionUrl;
+
     use std::{sync::Arc, time::Duration};
 
+    use bytes::{Buf, BufMut, Bytes};
     use tari_common_sqlite::connection::DbConnection;
     use tari_comms::{
         connectivity::{ConnectivityEvent, ConnectivityRequester},
@@ -20,6 +23,10 @@ mod six {
         protocol::{rpc::RpcServerBuilder, NodeNetworkInfo},
         types::{CommsPublicKey, CommsSecretKey},
         CommsBuilder, Minimized, NodeIdentity, PeerConnection, RefKind,
+    };
+    use tari_comms_dht::{
+        outbound::{DhtOutboundRequest, SendMessageParams},
+        Dht, DhtConfig,
     };
     use tari_crypto::keys::SecretKey;
     use tokio::sync::mpsc;
@@ -99,12 +106,80 @@ mod six {
     pub fn node_id(key: &CommsPublicKey) -> NodeId {
         NodeId::from_public_key(key)
     }
+
+    pub type RequestRx = mpsc::UnboundedReceiver<DhtOutboundRequest>;
+
+    /// What the DHT is asked to send goes through this.
+    pub fn request_channel(_: &DhtConfig) -> (mpsc::UnboundedSender<DhtOutboundRequest>, RequestRx) {
+        mpsc::unbounded_channel()
+    }
+
+    /// Passes on what is encrypted for others, or not; not if nothing is said, as
+    /// nodes of this release do by default.
+    pub fn forward(config: &mut DhtConfig, forward: Option<bool>) -> Result<(), Error> {
+        config.enable_forwarding = forward.unwrap_or(false);
+        Ok(())
+    }
+
+    pub fn ask_stored(_: &mut DhtConfig, ask: bool) -> Result<(), Error> {
+        match ask {
+            true => Err("this release stores no messages".into()),
+            false => Ok(()),
+        }
+    }
+
+    pub async fn ask_stored_of(_: &Dht, _: NodeId) -> Result<(), Error> {
+        Err("this release stores no messages".into())
+    }
+
+    pub fn closest(_: &mut SendMessageParams, _: NodeId, _: Vec<NodeId>) -> Result<&mut SendMessageParams, Error> {
+        Err("this release does not send to the closest".into())
+    }
+
+    pub fn closest_connected(
+        params: &mut SendMessageParams,
+        peer: NodeId,
+        exclude: Vec<NodeId>,
+    ) -> Result<&mut SendMessageParams, Error> {
+        closest(params, peer, exclude)
+    }
+
+    /// A message that is sent as it is.
+    #[derive(Debug, Default)]
+    pub struct Raw(pub Bytes);
+
+    impl prost::Message for Raw {
+        fn encode_raw(&self, buf: &mut impl BufMut) {
+            buf.put_slice(&self.0);
+        }
+
+        fn encoded_len(&self) -> usize {
+            self.0.len()
+        }
+
+        fn clear(&mut self) {
+            self.0.clear();
+        }
+
+        fn merge_field(
+            &mut self,
+            _: u32,
+            _: prost::encoding::WireType,
+            _: &mut impl Buf,
+            _: prost::encoding::DecodeContext,
+        ) -> Result<(), prost::DecodeError> {
+            Err(prost::DecodeError::new("only sent"))
+        }
+    }
 }
 
 #[cfg(feature = "release-rc5")]
 mod rc5 {
+    pub use tari_comms_dht::DbConnectionUrl;
+
     use std::{sync::Arc, time::Duration};
 
+    use bytes::{Buf, BufMut, Bytes};
     use lmdb_zero::db;
     use rand::rngs::OsRng;
     use tari_comms::{
@@ -114,6 +189,10 @@ mod rc5 {
         protocol::{rpc::RpcServerBuilder, NodeNetworkInfo},
         types::{CommsPublicKey, CommsSecretKey},
         CommsBuilder, NodeIdentity, PeerConnection, PeerManager,
+    };
+    use tari_comms_dht::{
+        outbound::{DhtOutboundRequest, SendMessageParams},
+        Dht, DhtConfig,
     };
     use tari_crypto::keys::SecretKey;
     use tari_storage::{
@@ -201,5 +280,74 @@ mod rc5 {
 
     pub fn node_id(key: &CommsPublicKey) -> NodeId {
         NodeId::from_public_key(key)
+    }
+
+    pub type RequestRx = mpsc::Receiver<DhtOutboundRequest>;
+
+    /// What the DHT is asked to send goes through this.
+    pub fn request_channel(config: &DhtConfig) -> (mpsc::Sender<DhtOutboundRequest>, RequestRx) {
+        mpsc::channel(config.outbound_buffer_size)
+    }
+
+    /// This release passes on what is encrypted for others, always.
+    pub fn forward(_: &mut DhtConfig, forward: Option<bool>) -> Result<(), Error> {
+        match forward {
+            Some(false) => Err("this release always forwards".into()),
+            _ => Ok(()),
+        }
+    }
+
+    /// Asks peers for stored messages as soon as they are connected.
+    pub fn ask_stored(config: &mut DhtConfig, ask: bool) -> Result<(), Error> {
+        config.saf.auto_request = ask;
+        Ok(())
+    }
+
+    pub async fn ask_stored_of(dht: &Dht, peer: NodeId) -> Result<(), Error> {
+        Ok(dht.store_and_forward_requester().request_saf_messages_from_peer(peer).await?)
+    }
+
+    pub fn closest(
+        params: &mut SendMessageParams,
+        peer: NodeId,
+        exclude: Vec<NodeId>,
+    ) -> Result<&mut SendMessageParams, Error> {
+        Ok(params.closest(peer, exclude))
+    }
+
+    pub fn closest_connected(
+        params: &mut SendMessageParams,
+        peer: NodeId,
+        exclude: Vec<NodeId>,
+    ) -> Result<&mut SendMessageParams, Error> {
+        Ok(params.closest_connected(peer, exclude))
+    }
+
+    /// A message that is sent as it is.
+    #[derive(Debug, Default)]
+    pub struct Raw(pub Bytes);
+
+    impl prost::Message for Raw {
+        fn encode_raw<B: BufMut>(&self, buf: &mut B) {
+            buf.put_slice(&self.0);
+        }
+
+        fn encoded_len(&self) -> usize {
+            self.0.len()
+        }
+
+        fn clear(&mut self) {
+            self.0.clear();
+        }
+
+        fn merge_field<B: Buf>(
+            &mut self,
+            _: u32,
+            _: prost::encoding::WireType,
+            _: &mut B,
+            _: prost::encoding::DecodeContext,
+        ) -> Result<(), prost::DecodeError> {
+            Err(prost::DecodeError::new("only sent"))
+        }
     }
 }
