@@ -114,7 +114,7 @@ func groups(flood time.Duration) []harness.Group {
 		},
 		{
 			Name:  "dht",
-			About: "messages of the DHT: signatures alone, and what one node receives from peers in another process; CPU is the receiver's",
+			About: "messages of the DHT: signatures alone, what one node receives and what it sends; the peers are another process, whose CPU does not count",
 			Cases: []harness.Case{
 				anchors.CurveVerify(),
 				anchors.CurveSign(),
@@ -124,6 +124,10 @@ func groups(flood time.Duration) []harness.Group {
 				product.ReceiveDHT(32, 1),
 				product.ReceiveDHT(1<<10, 2),
 				product.DuplicatesDHT(1 << 10),
+				product.SendDHT(1<<10, "clear"),
+				product.SendDHT(1<<10, "signed"),
+				product.SendDHT(1<<10, "encrypted"),
+				product.SendDHT(32, "signed"),
 			},
 		},
 		{

@@ -1,6 +1,8 @@
 package main
 
 import (
+	"slices"
+
 	"github.com/gamelan-p2p/gamelan/bench/harness"
 	"github.com/gamelan-p2p/gamelan/bench/peers"
 )
@@ -30,8 +32,8 @@ func tariGroups() []harness.Group {
 				Name:  "tari-dht-" + seal + "-" + peers.Size(n),
 				About: "domain messages in one direction between two processes, through the DHT of both; CPU is that of both",
 			}
-			for _, k := range peers.Tari {
-				g.Cases = append(g.Cases, peers.DHT(k, seal, n))
+			for _, k := range append(slices.Clone(peers.Tari), peers.Gamelan) {
+				g.Cases = append(g.Cases, peers.DHT(k, k, seal, n))
 			}
 			all = append(all, g)
 		}
@@ -71,6 +73,9 @@ func tariTargets() []harness.Target {
 		better("T1", "oneway-32", harness.Rate, 15),
 		better("T1", "oneway-1KiB", harness.Rate, 3.5),
 		better("T1", "oneway-64KiB", harness.Rate, 1.5),
+		better("T4 clear", "dht-clear-1KiB", harness.Rate, 1),
+		better("T4 signed", "dht-signed-1KiB", harness.Rate, 1.7),
+		better("T4 encrypted", "dht-encrypted-1KiB", harness.Rate, 3),
 		better("T2", "connect+close", harness.CPU, 0.25),
 		memory("T3", peers.RSS),
 		memory("T3", peers.RSSCollected),

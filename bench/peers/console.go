@@ -2,9 +2,12 @@ package peers
 
 import (
 	"bufio"
+	"bytes"
 	"context"
+	"encoding/binary"
 	"encoding/json"
 	"errors"
+	"flag"
 	"fmt"
 	"log/slog"
 	"os"
@@ -17,6 +20,7 @@ import (
 
 	"github.com/gamelan-p2p/gamelan"
 	"github.com/gamelan-p2p/gamelan/actors"
+	"github.com/gamelan-p2p/gamelan/dht"
 	"github.com/gamelan-p2p/gamelan/identity"
 	"github.com/gamelan-p2p/gamelan/protocol"
 )
@@ -33,18 +37,39 @@ func Console() (was bool, err error) {
 	}
 	c := &console{ctx: context.Background(), begin: time.Now()}
 	log := slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelError}))
-	c.node, err = gamelan.Start(c.ctx, gamelan.Config{MaxInbound: crowd + 100}, gamelan.WithLogger(log),
-		gamelan.WithHandler(func(*gamelan.Node) actor.Actor { return c }))
-	if err != nil {
+	cfg := gamelan.Config{MaxInbound: crowd + 100}
+	itself := func(*gamelan.Node) actor.Actor { return c }
+	hears := gamelan.WithHandler(itself)
+	if cfg.DHT, err = dhtConfig(os.Args[1:]); err != nil {
+		return true, err
+	}
+	if c.name = "handler"; cfg.DHT != nil {
+		c.name = fmt.Sprintf("type-%d", domainType)
+		hears = gamelan.WithType(domainType, itself)
+	}
+	if c.node, err = gamelan.Start(c.ctx, cfg, gamelan.WithLogger(log), hears); err != nil {
 		return true, err
 	}
 	return true, errors.Join(c.serve(), c.node.Close(c.ctx))
+}
+
+// dhtConfig is the DHT that the arguments ask for, nil for none. They are those
+// of Tari's nodes.
+func dhtConfig(arguments []string) (*gamelan.DHTConfig, error) {
+	flags := flag.NewFlagSet("node", flag.ContinueOnError)
+	on := flags.String("dht", "false", "take part in the DHT")
+	limit := flags.Int("dht-flood-limit", 0, "messages of a peer in 60 s before it is banned, and to a peer")
+	if err := flags.Parse(arguments); err != nil || *on != "true" {
+		return nil, err
+	}
+	return &gamelan.DHTConfig{FloodLimit: *limit, SendPace: *limit}, nil
 }
 
 // console is the node, and the handler actor that sends and counts.
 type console struct {
 	ctx   context.Context
 	node  *gamelan.Node
+	name  string // of the actor
 	begin time.Time
 
 	received atomic.Uint64
@@ -60,12 +85,13 @@ type flood struct {
 	to     identity.NodeID
 	body   []byte
 	window int
+	letter *dht.Message // the same over the DHT, but for the body; nil: plain
 }
 
 // Receive counts what arrives, and keeps the flood's window full.
 func (c *console) Receive(ctx actor.Context) {
 	switch m := ctx.Message().(type) {
-	case actors.Received:
+	case actors.Received, dht.Received:
 		c.received.Add(1)
 	case flood:
 		c.flood = m
@@ -73,12 +99,23 @@ func (c *console) Receive(ctx actor.Context) {
 			c.send(ctx)
 		}
 	case actors.Sent:
-		if m.Outcome.Kind != protocol.Confirmed {
-			text := fmt.Sprint(m.Outcome)
-			c.failed.CompareAndSwap(nil, &text)
+		c.ended(ctx, m.Outcome)
+	case actors.MessageSent:
+		if r := m.Report; len(r.Copies) == 1 {
+			c.ended(ctx, r.Copies[0].Outcome)
+		} else {
+			c.ended(ctx, r)
 		}
-		c.send(ctx)
 	}
+}
+
+// ended is the end of one message.
+func (c *console) ended(ctx actor.Context, how any) {
+	if out, ok := how.(protocol.Outcome); !ok || out.Kind != protocol.Confirmed {
+		text := fmt.Sprint(how)
+		c.failed.CompareAndSwap(nil, &text)
+	}
+	c.send(ctx)
 }
 
 func (c *console) send(ctx actor.Context) {
@@ -86,7 +123,14 @@ func (c *console) send(ctx actor.Context) {
 		return
 	}
 	c.sent++
-	c.node.SendFrom(ctx, actors.SendBody{ID: c.sent, Peer: c.flood.to, Body: c.flood.body})
+	if c.flood.letter == nil {
+		c.node.SendFrom(ctx, actors.SendBody{ID: c.sent, Peer: c.flood.to, Body: c.flood.body})
+		return
+	}
+	m := *c.flood.letter
+	m.Body = bytes.Clone(c.flood.body)
+	binary.LittleEndian.PutUint64(m.Body, c.sent) // equal ones are duplicates
+	c.node.SubmitFrom(ctx, actors.SendMessage{ID: c.sent, Message: m})
 }
 
 func (c *console) serve() error {
@@ -127,6 +171,7 @@ type command struct {
 	Size    int
 	Window  int
 	Count   int
+	Seal    string // of a message of the DHT
 }
 
 func (c *console) run(cmd command) (ok any, err error) {
@@ -140,16 +185,15 @@ func (c *console) run(cmd command) (ok any, err error) {
 		}
 		return nil, ignore(c.node.Dial(c.ctx, id))
 	case "flood":
-		id, err := c.id(cmd)
+		return nil, c.begins(cmd, nil)
+	case "dht_flood":
+		key, err := identity.ParsePublicKey(cmd.Peer)
 		if err != nil {
 			return nil, err
 		}
-		pid, ok := c.node.Actors().Plain.Handler.Get()
-		if !ok {
-			return nil, errors.New("the node has no handler")
-		}
-		c.node.Actors().System.Root.Send(pid, flood{id, make([]byte, cmd.Size), cmd.Window})
-		return nil, nil
+		return nil, c.begins(cmd, &dht.Message{
+			To: dht.DirectKey{Key: key}, Type: domainType, Sign: cmd.Seal == "signed", Encrypt: cmd.Seal == "encrypted",
+		})
 	case "flood_stop":
 		c.over.Store(true)
 		failed := map[string]int{}
@@ -168,6 +212,20 @@ func (c *console) run(cmd command) (ok any, err error) {
 		return nil, nil
 	}
 	return nil, fmt.Errorf("unknown command %q", cmd.Cmd)
+}
+
+// begins has the actor send without end.
+func (c *console) begins(cmd command, letter *dht.Message) error {
+	id, err := c.id(cmd)
+	if err != nil {
+		return err
+	}
+	pid, ok := c.node.Actor(c.name)
+	if !ok {
+		return errors.New("the node has no " + c.name)
+	}
+	c.node.Actors().System.Root.Send(pid, flood{id, make([]byte, cmd.Size), cmd.Window, letter})
+	return nil
 }
 
 func (c *console) id(cmd command) (identity.NodeID, error) {

@@ -11,13 +11,15 @@ import (
 // signed, or encrypted for its reader.
 var Seals = []string{"clear", "signed", "encrypted"}
 
-// DHT is KIND/dht-SEAL-N: domain messages of n bytes from the DHT of one node of
-// Tari to that of another, measured as [Messages] is. Both work on four messages
-// at a time, as Tari's applications do, keep what they have heard in memory, and
-// ban nobody for the number of messages.
-func DHT(k Kind, seal string, n int) harness.Case {
-	return harness.Case{Name: fmt.Sprintf("%s/dht-%s-%s", k, seal, Size(n)), Rounds: rounds, Run: func(m *harness.Meter) (err error) {
-		sender, receiver, closeBoth, err := connected(m, k, k, "--dht", "true", "--dht-flood-limit", "10000000")
+// DHT is FROM/dht-SEAL-N, or FROM>TO/dht-SEAL-N: domain messages of n bytes from
+// the DHT of one node to that of another, measured as [Messages] is. All keep
+// what they have heard in memory. Nobody bans for the number of messages, and
+// ours does not pace what it sends: both limits are raised to floodLimit. Tari's
+// nodes work on four messages at a time, as Tari's applications do; ours has one
+// shard, its default.
+func DHT(from, to Kind, seal string, n int) harness.Case {
+	return harness.Case{Name: fmt.Sprintf("%s/dht-%s-%s", pair(from, to), seal, Size(n)), Rounds: rounds, Run: func(m *harness.Meter) (err error) {
+		sender, receiver, closeBoth, err := connected(m, from, to, "--dht", "true", "--dht-flood-limit", floodLimit)
 		if err != nil {
 			return err
 		}
@@ -25,6 +27,9 @@ func DHT(k Kind, seal string, n int) harness.Case {
 		return flow(m, sender, receiver, n, "dht_flood", args{"to": "key", "type": domainType, "seal": seal, "window": tariLarge})
 	}}
 }
+
+// floodLimit is above what anybody reaches.
+const floodLimit = "10000000"
 
 // domainType is a type of messages that is not one of Tari's.
 const domainType = 1001

@@ -169,7 +169,7 @@ func Flooder() (was bool, err error) {
 		}()
 	}
 	ready.Wait()
-	return true, untilTold(func() error {
+	return true, untilTold("ready", func() error {
 		close(start)
 		return nil
 	}, errs)

@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"strings"
 )
 
 // otherProcess is this program again, doing something else, told by a variable.
@@ -15,6 +16,8 @@ type otherProcess struct {
 	cmd *exec.Cmd
 	in  io.WriteCloser
 	out *bufio.Reader
+
+	ready string // the line that it said so with
 }
 
 // startOther starts it and returns when it says, with a line, that it is ready.
@@ -37,9 +40,10 @@ func startOther(ctx context.Context, variable string) (*otherProcess, error) {
 	if err := p.cmd.Start(); err != nil {
 		return nil, err
 	}
-	if _, err := p.out.ReadString('\n'); err != nil {
+	if p.ready, err = p.out.ReadString('\n'); err != nil {
 		return nil, errors.Join(fmt.Errorf("the other process did not get ready: %w", err), p.stop())
 	}
+	p.ready = strings.TrimSpace(p.ready)
 	return p, nil
 }
 

@@ -94,7 +94,7 @@ func (w writers) run() error {
 		}
 		all = append(all, n)
 	}
-	return untilTold(func() error {
+	return untilTold("ready", func() error {
 		for _, n := range all {
 			if err := tell(n, begin{}); err != nil {
 				return err
@@ -160,10 +160,10 @@ func (w *writer) send(c actor.Context) {
 	w.node.SendFrom(c, actors.SendBody{ID: w.sent, Peer: w.to, Body: frame})
 }
 
-// untilTold says that this process is ready, calls begin when a byte comes on
+// untilTold says, with a line, that this process is ready, calls begin when a byte comes on
 // standard input, and returns at its end.
-func untilTold(begin func() error, failed <-chan error) error {
-	fmt.Println("ready")
+func untilTold(ready string, begin func() error, failed <-chan error) error {
+	fmt.Println(ready)
 	in := bufio.NewReader(os.Stdin)
 	if _, err := in.ReadByte(); err != nil {
 		return nil // not needed any more
