@@ -2,12 +2,18 @@ package dht
 
 import (
 	"fmt"
+	"slices"
 
 	"google.golang.org/protobuf/encoding/protowire"
 )
 
 // AppendBody appends an encoded body of these parts. A part may be empty.
 func AppendBody(dst []byte, parts ...[]byte) []byte {
+	room := 0
+	for _, p := range parts {
+		room += maxPrefix + len(p)
+	}
+	dst = slices.Grow(dst, room)
 	for _, p := range parts {
 		dst = appendItem(dst, 1, p)
 	}
@@ -19,18 +25,28 @@ var bodyFields = schema{1: protowire.BytesType}
 // DecodeBody returns the parts of an encoded body, at most [MaxParts]. They
 // point into b. The error is [ErrBody].
 func DecodeBody(b []byte) ([][]byte, error) {
-	var parts [][]byte
-	err := bodyFields.read(b, func(f field) error {
-		if len(parts) == MaxParts {
+	var parts [MaxParts][]byte
+	n, err := splitBody(b, &parts)
+	if err != nil || n == 0 {
+		return nil, err
+	}
+	return slices.Clone(parts[:n]), nil
+}
+
+// splitBody is [DecodeBody] into an array, of which it says how much it filled.
+func splitBody(b []byte, parts *[MaxParts][]byte) (n int, err error) {
+	err = bodyFields.read(b, func(f field) error {
+		if n == MaxParts {
 			return fmt.Errorf("more than %d parts", MaxParts)
 		}
-		parts = append(parts, f.bytes)
+		parts[n] = f.bytes
+		n++
 		return nil
 	})
 	if err != nil {
-		return nil, fmt.Errorf("%w: %w", ErrBody, err)
+		return 0, fmt.Errorf("%w: %w", ErrBody, err)
 	}
-	return parts, nil
+	return n, nil
 }
 
 // DomainHeader is the first part of an application's message: what the second

@@ -66,16 +66,18 @@ func Compose(d Draft, s *identity.Secret, random io.Reader) (Envelope, error) {
 	if err != nil {
 		return Envelope{}, err
 	}
-	e.Header.Signature = sig.Append(nil)
+	e.Header.Signature = sig.Append(make([]byte, 0, signatureLen))
 	return e, nil
 }
 
 // checkOwn holds a clear draft to the rules by which others read.
 func checkOwn(e *Envelope) error {
-	if _, err := DecodeEnvelope(e.Append(nil)); err != nil {
+	var space [maxHeader + maxPrefix]byte
+	header := Envelope{Header: e.Header} // of the body there is nothing that Append could spoil
+	if _, err := DecodeEnvelope(header.Append(space[:0])); err != nil {
 		return fmt.Errorf("%w: %w", ErrNotSendable, err)
 	}
-	if _, err := DecodeBody(e.Body); err != nil {
+	if _, err := splitBody(e.Body, new([MaxParts][]byte)); err != nil {
 		return fmt.Errorf("%w: %w", ErrNotSendable, err)
 	}
 	return nil

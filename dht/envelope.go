@@ -2,6 +2,7 @@ package dht
 
 import (
 	"fmt"
+	"slices"
 
 	"google.golang.org/protobuf/encoding/protowire"
 )
@@ -18,11 +19,19 @@ type Envelope struct {
 	Body   []byte
 }
 
+// What an envelope of ours needs besides its body: its header, with a signature,
+// and what stands in front of a field.
+const (
+	maxHeader = 256
+	maxPrefix = 8
+)
+
 // Append appends the encoded envelope. That of a decoded one has the received
 // body as it was, and the header in its canonical form, for which signatures
 // still hold (spec: dht 2.4).
 func (e *Envelope) Append(dst []byte) []byte {
-	var space [256]byte
+	var space [maxHeader]byte
+	dst = slices.Grow(dst, maxHeader+maxPrefix+len(e.Body))
 	dst = appendBytes(dst, fieldHeader, e.Header.Append(space[:0]))
 	return appendBytes(dst, fieldBody, e.Body)
 }

@@ -318,7 +318,7 @@ func (o *Outbound) draft(now time.Time, m *Message) Draft {
 	if m.Encrypt {
 		d.EncryptFor, d.Sign = d.Destination.Key, false
 	}
-	d.Body = AppendBody(nil, h.Append(nil), m.Body)
+	d.Body = AppendBody(nil, h.Append(make([]byte, 0, 24)), m.Body)
 	return d
 }
 

@@ -59,6 +59,9 @@ func (s *Signature) challenge(binding [32]byte) (c ristretto.Scalar) {
 	return c
 }
 
+// signatureLen is how long an encoded signature of ours is.
+const signatureLen = 102
+
 // Append appends the encoded signature: 102 bytes.
 func (s *Signature) Append(dst []byte) []byte {
 	dst = appendBytes(dst, 1, s.Signer[:])

@@ -72,6 +72,7 @@ const hashBuffer = 2048
 var (
 	hashers256 = sync.Pool{New: func() any { return newHasher(blake2b.New256(nil)) }}
 	hashers512 = sync.Pool{New: func() any { return newHasher(blake2b.New512(nil)) }}
+	hashersID  = sync.Pool{New: func() any { return newHasher(blake2b.New(NodeIDLen, nil)) }}
 )
 
 func newHasher(h hash.Hash, err error) *hasher {
@@ -111,7 +112,7 @@ func (h *hasher) room(n int) {
 	}
 }
 
-// sum is the digest of a long one.
+// sum is the digest by way of stream.
 func (h *hasher) sum(digest []byte) {
 	h.stream.Write(h.buf)
 	copy(digest, h.stream.Sum(h.digest[:0]))

@@ -14,6 +14,7 @@ func TestHashesAllocateNothing(t *testing.T) {
 	if n := testing.AllocsPerRun(200, func() {
 		identity.Hash256("domain", 1, "label", key, body)
 		identity.HashScalar("domain", 1, "label", key, key)
+		identity.PublicKey(key).NodeID()
 	}); n > 0 {
 		t.Errorf("got %v allocations, want none", n)
 	}

@@ -5,8 +5,6 @@ import (
 	"encoding/hex"
 	"fmt"
 	"log/slog"
-
-	"golang.org/x/crypto/blake2b"
 )
 
 // NodeIDLen is the length of a node id in bytes.
@@ -18,12 +16,11 @@ const NodeIDLen = 13
 type NodeID [NodeIDLen]byte
 
 func nodeIDOf(k PublicKey) (id NodeID) {
-	h, err := blake2b.New(NodeIDLen, nil)
-	if err != nil {
-		panic("identity: blake2b with 13 bytes: " + err.Error())
-	}
-	h.Write(k[:])
-	h.Sum(id[:0])
+	h := hashersID.Get().(*hasher)
+	h.buf = append(h.buf, k[:]...)
+	h.sum(id[:])
+	h.clear()
+	hashersID.Put(h)
 	return id
 }
 
