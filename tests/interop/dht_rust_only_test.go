@@ -17,6 +17,8 @@ const domainType = 1001
 // Tari's nodes among themselves show what the tests of our DHT can rely on: how
 // each strategy and seal arrives, that a node in the middle passes on what is
 // encrypted for another, and that a repeat is dropped.
+//
+// feature: the DHT of their nodes among themselves
 func TestTariDHTRustOnly(t *testing.T) {
 	t.Run("strategies", func(t *testing.T) {
 		for _, from := range releases {
