@@ -106,7 +106,11 @@ func (e *Envelope) CheckSemantics() error {
 // VerifyOrigin checks the signature of a message that has one and returns its
 // signer: the origin itself of a clear message, its masked key of an encrypted
 // one, the zero key when there is no signature. The error is [ErrSignature].
-func (e *Envelope) VerifyOrigin() (identity.PublicKey, error) {
+func (e *Envelope) VerifyOrigin() (identity.PublicKey, error) { return e.verifyOrigin(nil) }
+
+// verifyOrigin is VerifyOrigin with the keys of frequent signers. A masked key
+// never comes again.
+func (e *Envelope) verifyOrigin(frequent *signers) (identity.PublicKey, error) {
 	if len(e.Header.Signature) == 0 {
 		return identity.PublicKey{}, nil
 	}
@@ -114,7 +118,10 @@ func (e *Envelope) VerifyOrigin() (identity.PublicKey, error) {
 	if err != nil {
 		return identity.PublicKey{}, err
 	}
-	if err := sig.Verify(e.Binding()); err != nil {
+	if e.Header.Encrypted() {
+		frequent = nil
+	}
+	if err := sig.verify(e.Binding(), frequent); err != nil {
 		return identity.PublicKey{}, err
 	}
 	return sig.Signer, nil

@@ -1,6 +1,11 @@
 package dht
 
-import "fmt"
+import (
+	"fmt"
+	"slices"
+
+	"github.com/gamelan-p2p/gamelan/identity"
+)
 
 // Held says what an [Outbound] holds, "" for nothing.
 func (o *Outbound) Held() (s string) {
@@ -49,4 +54,22 @@ func (l *Ledger) Kept() (n int) {
 func CheckMask(mask [32]byte) error {
 	var k keys
 	return k.setMask(mask)
+}
+
+// MaxSigners is how many keys of signers an [Inbound] keeps.
+const MaxSigners = maxSigners
+
+// Signers returns the keys of signers that an [Inbound] has ready, the one that
+// is forgotten next in front.
+func (in *Inbound) Signers() (list []identity.PublicKey) {
+	s := &in.signers
+	for _, key := range slices.Concat(s.order[s.next:], s.order[:s.next]) {
+		if _, ok := s.keys[key]; ok {
+			list = append(list, key)
+		}
+	}
+	if len(list) != len(s.keys) {
+		panic("keys that are in no order")
+	}
+	return list
 }

@@ -67,6 +67,7 @@ type Inbound struct {
 	known       func(identity.NodeID) bool
 	storage     Storage
 	chain       Handler
+	signers     signers
 }
 
 // InboundOptions are what the chain needs to know.
@@ -146,7 +147,7 @@ func (in *Inbound) verify(next Handler) Handler {
 			m.Copies = in.dedup.Count(m.Hash, m.Source, m.Now)
 			return Verdict{Reason: Duplicate}
 		}
-		signer, err := e.VerifyOrigin()
+		signer, err := e.verifyOrigin(&in.signers)
 		if err != nil {
 			return Verdict{Reason: BadSignature, Err: err, Violation: violation(err)}
 		}

@@ -38,13 +38,22 @@ func Sign(s *identity.Secret, binding [32]byte, random io.Reader) (Signature, er
 
 // Verify reports whether the signature is its signer's over the binding hash.
 // The error is [ErrSignature].
-func (s *Signature) Verify(binding [32]byte) error {
+func (s *Signature) Verify(binding [32]byte) error { return s.verify(binding, nil) }
+
+// verify is Verify with the keys of frequent signers; nil: there are none.
+func (s *Signature) verify(binding [32]byte, frequent *signers) error {
 	var scalar ristretto.Scalar
 	if err := scalar.SetCanonical(s.S[:]); err != nil {
 		return fmt.Errorf("%w: %w", ErrSignature, err)
 	}
 	challenge := s.challenge(binding)
-	if !ristretto.Verify((*[32]byte)(&s.Signer), &s.Nonce, &challenge, &scalar) {
+	var ok bool
+	if frequent == nil {
+		ok = ristretto.Verify((*[32]byte)(&s.Signer), &s.Nonce, &challenge, &scalar)
+	} else {
+		ok = frequent.verify(s.Signer, &s.Nonce, &challenge, &scalar)
+	}
+	if !ok {
 		return fmt.Errorf("%w: does not verify", ErrSignature)
 	}
 	return nil

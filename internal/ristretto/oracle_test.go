@@ -282,8 +282,13 @@ func TestSignaturesAreTheOracles(t *testing.T) {
 				s, want = both(w)
 			}
 		}
-		if got, want := ristretto.Verify(&key, &nonce, &e, &s), oracleVerify(key[:], nonce[:], oracleE, want); got != want {
-			t.Fatalf("with %q damaged: got %v, want %v", damaged, got, want)
+		holds := oracleVerify(key[:], nonce[:], oracleE, want)
+		if got := ristretto.Verify(&key, &nonce, &e, &s); got != holds {
+			t.Fatalf("with %q damaged: got %v, want %v", damaged, got, holds)
+		}
+		var ready ristretto.Key
+		if got := ready.SetBytes(key[:]) == nil && ready.Verify(&nonce, &e, &s); got != holds {
+			t.Fatalf("with %q damaged, by a key made ready: got %v, want %v", damaged, got, holds)
 		}
 	})
 }
@@ -307,6 +312,9 @@ func TestVerifyRefusesTheIdentityKey(t *testing.T) {
 	nonce := ristretto.PublicKey(&s)
 	if ristretto.Verify(new([32]byte), &nonce, &e, &s) {
 		t.Error("identity as key: got accepted, want refused")
+	}
+	if err := new(ristretto.Key).SetBytes(make([]byte, 32)); !errors.Is(err, ristretto.ErrIdentity) {
+		t.Errorf("identity as a key to be made ready: got %v, want ErrIdentity", err)
 	}
 }
 
@@ -341,6 +349,25 @@ func BenchmarkVerify(b *testing.B) {
 	b.ReportAllocs()
 	for b.Loop() {
 		if !ristretto.Verify(&key, &nonce, &e, &s) {
+			b.Fatal("refused")
+		}
+	}
+}
+
+func BenchmarkVerifyReady(b *testing.B) {
+	var k, r, e ristretto.Scalar
+	k.SetWide(&[64]byte{1, 2, 3})
+	r.SetWide(&[64]byte{4, 5, 6})
+	e.SetWide(&[64]byte{7, 8, 9})
+	s := ristretto.Sign(&k, &r, &e)
+	key, nonce := ristretto.PublicKey(&k), ristretto.PublicKey(&r)
+	var ready ristretto.Key
+	if err := ready.SetBytes(key[:]); err != nil {
+		b.Fatal(err)
+	}
+	b.ReportAllocs()
+	for b.Loop() {
+		if !ready.Verify(&nonce, &e, &s) {
 			b.Fatal("refused")
 		}
 	}
