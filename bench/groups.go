@@ -123,6 +123,7 @@ func groups(flood time.Duration) []harness.Group {
 				product.ReceiveDHT(1<<10, 1),
 				product.ReceiveDHT(32, 1),
 				product.ReceiveDHT(1<<10, 2),
+				product.ReceiveSealedDHT(1 << 10),
 				product.DuplicatesDHT(1 << 10),
 				product.SendDHT(1<<10, "clear"),
 				product.SendDHT(1<<10, "signed"),

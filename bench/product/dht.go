@@ -60,7 +60,7 @@ func ReceiveDHT(n, shards int) harness.Case {
 		name += fmt.Sprintf("-%dshards", shards)
 	}
 	return harness.Case{Name: name, Run: func(m *harness.Meter) error {
-		return receiving(m, n, shards, dht.DedupCapacity+5000, func(_ *gamelan.Node, delivered *atomic.Uint64) func() uint64 {
+		return receiving(m, &gamelan.DHTConfig{Shards: shards}, writers{Size: n, Different: dht.DedupCapacity + 5000}, func(_ *gamelan.Node, delivered *atomic.Uint64) func() uint64 {
 			return delivered.Load
 		})
 	}}
@@ -71,9 +71,20 @@ func ReceiveDHT(n, shards int) harness.Case {
 // no flood. An operation is one that was dropped.
 func DuplicatesDHT(n int) harness.Case {
 	return harness.Case{Name: "gamelan/dht-duplicates-" + size(n), Run: func(m *harness.Meter) error {
-		return receiving(m, n, 1, 64, func(to *gamelan.Node, _ *atomic.Uint64) func() uint64 {
+		return receiving(m, &gamelan.DHTConfig{}, writers{Size: n, Different: 64}, func(to *gamelan.Node, _ *atomic.Uint64) func() uint64 {
 			return func() uint64 { return ended(to, dht.Duplicate) }
 		})
+	}}
+}
+
+// ReceiveSealedDHT is gamelan/dht-received-encrypted-N: as ReceiveDHT, but the
+// messages are encrypted for the node. It remembers 2,000 messages only: making
+// more of them would take the peer too long.
+func ReceiveSealedDHT(n int) harness.Case {
+	const remembered = 2000
+	return harness.Case{Name: "gamelan/dht-received-encrypted-" + size(n), Run: func(m *harness.Meter) error {
+		return receiving(m, &gamelan.DHTConfig{DedupCapacity: remembered}, writers{Size: n, Different: remembered * 5 / 4, Sealed: true},
+			func(_ *gamelan.Node, delivered *atomic.Uint64) func() uint64 { return delivered.Load })
 	}}
 }
 
@@ -87,9 +98,8 @@ func ended(n *gamelan.Node, why dht.Reason) uint64 {
 	return 0
 }
 
-// receiving measures a node to which one peer for each shard sends, in turn, so
-// many different messages.
-func receiving(m *harness.Meter, n, shards, different int, counter func(to *gamelan.Node, delivered *atomic.Uint64) func() uint64) (err error) {
+// receiving measures a node to which writers write, one for each of its shards.
+func receiving(m *harness.Meter, cfg *gamelan.DHTConfig, w writers, counter func(to *gamelan.Node, delivered *atomic.Uint64) func() uint64) (err error) {
 	dir, err := os.MkdirTemp("", "gamelan-bench-")
 	if err != nil {
 		return err
@@ -97,7 +107,7 @@ func receiving(m *harness.Meter, n, shards, different int, counter func(to *game
 	s := &nodes{ctx: m.Context()}
 	defer func() { err = errors.Join(err, s.close(), os.RemoveAll(dir)) }()
 	var delivered atomic.Uint64
-	to, err := s.start(gamelan.Config{DataDir: dir, DHT: &gamelan.DHTConfig{Shards: shards}},
+	to, err := s.start(gamelan.Config{DataDir: dir, DHT: cfg},
 		gamelan.WithType(benchType, func(*gamelan.Node) actor.Actor {
 			return receive(func(c actor.Context) {
 				if _, ok := c.Message().(dht.Received); ok {
@@ -108,14 +118,14 @@ func receiving(m *harness.Meter, n, shards, different int, counter func(to *game
 	if err != nil {
 		return err
 	}
-	senders, err := inEachShard(to, shards)
-	if err != nil {
+	if w.Secrets, err = inEachShard(to, max(1, cfg.Shards)); err != nil {
 		return err
 	}
-	for _, from := range senders {
+	for _, from := range w.Secrets {
 		defer to.Hold(from.NodeID())()
 	}
-	process, err := startWriters(s.ctx, writers{Seed: to.Seed(), Secrets: senders, Size: n, Different: different})
+	w.Seed, w.To = to.Seed(), to.PublicKey()
+	process, err := startWriters(s.ctx, w)
 	if err != nil {
 		return err
 	}
@@ -127,7 +137,7 @@ func receiving(m *harness.Meter, n, shards, different int, counter func(to *game
 	if err := until(m, func() bool { return received() > 0 }); err != nil {
 		return err
 	}
-	m.SetBytes(n)
+	m.SetBytes(w.Size)
 	if err := m.Flow(received); err != nil {
 		return err
 	}

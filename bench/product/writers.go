@@ -33,6 +33,8 @@ type writers struct {
 	Keys      [][]byte           // the secrets, for the other process
 	Size      int                // of a message
 	Different int                // messages of each peer, which it sends in turn
+	Sealed    bool               // encrypted for the holder of To, else signed
+	To        identity.PublicKey
 }
 
 // startWriters starts the process, and returns when all are connected and have
@@ -71,7 +73,7 @@ func (w writers) run() error {
 		if err != nil {
 			return err
 		}
-		frames, err := signed(secret, w.Size, w.Different)
+		frames, err := w.compose(secret)
 		if err != nil {
 			return err
 		}
@@ -104,16 +106,20 @@ func (w writers) run() error {
 	}, failed)
 }
 
-// signed makes different messages of the DHT with n bytes each.
-func signed(secret *identity.Secret, n, different int) ([][]byte, error) {
-	frames := make([][]byte, different)
+// compose makes the messages of one of them.
+func (w writers) compose(secret *identity.Secret) ([][]byte, error) {
+	frames := make([][]byte, w.Different)
 	header := dht.DomainHeader{Type: benchType}.Append(nil)
-	body := payload(n)
+	body := payload(w.Size)
 	for i := range frames {
 		binary.LittleEndian.PutUint64(body, uint64(i))
-		e, err := dht.Compose(dht.Draft{
+		d := dht.Draft{
 			Type: dht.TypeDomain, Sign: true, Expires: uint64(time.Now().Add(time.Hour).Unix()), Body: dht.AppendBody(nil, header, body),
-		}, secret, rand.Reader)
+		}
+		if w.Sealed {
+			d.Destination, d.EncryptFor = dht.To(w.To), w.To
+		}
+		e, err := dht.Compose(d, secret, rand.Reader)
 		if err != nil {
 			return nil, err
 		}
