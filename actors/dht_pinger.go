@@ -84,6 +84,8 @@ func (p *pinger) Receive(c actor.Context) {
 func (p *pinger) received(c actor.Context, m dht.Received) {
 	ping, err := dht.DecodePing(m.Body)
 	switch {
+	case errors.Is(err, dht.ErrPing) && !m.From.IsZero() && m.From.NodeID() != m.Peer:
+		p.ignored++ // the peer has passed on what another wrote
 	case errors.Is(err, dht.ErrPing):
 		var key identity.PublicKey
 		if ref, ok := p.env.Connections.Get(m.Peer); ok {

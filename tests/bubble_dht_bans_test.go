@@ -61,6 +61,8 @@ func TestBubbleDHTBans(t *testing.T) {
 	}
 	signed := func(t *testing.T) dht.Envelope { return forged{from: origin, signed: true}.compose(t) }
 	clear := func(t *testing.T) dht.Envelope { return forged{from: origin}.compose(t) }
+	badPing := dht.AppendBody(nil, dht.DomainHeader{Type: dht.TypePing}.Append(nil), []byte{0xff})
+	itself := gamelantest.Secret(72) // the sender's
 
 	for _, test := range []struct {
 		name      string
@@ -140,12 +142,25 @@ func TestBubbleDHTBans(t *testing.T) {
 			return forged{from: origin, to: dht.To(peer), sealed: true}.compose(t)
 		}, ban: protocol.BanMedium},
 		{name: "for somebody else", make: passing},
+
+		{name: "a ping that is none", make: func(t *testing.T) dht.Envelope {
+			return forged{from: origin, body: badPing}.compose(t)
+		}, ban: protocol.BanLong},
+		{name: "a ping that is none, signed by the sender", make: func(t *testing.T) dht.Envelope {
+			return forged{from: itself, signed: true, body: badPing}.compose(t)
+		}, ban: protocol.BanLong},
+		{name: "a ping that is none, signed by somebody else", make: func(t *testing.T) dht.Envelope {
+			return forged{from: origin, signed: true, body: badPing}.compose(t)
+		}},
+		{name: "a ping that is none, sealed by somebody else", make: func(t *testing.T) dht.Envelope {
+			return forged{from: origin, to: dht.To(node), sealed: true, body: badPing}.compose(t)
+		}},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			gamelantest.Bubble(t, func(t *testing.T) {
 				net := gamelantest.NewNetwork(t)
 				a := startMember(net, gamelan.Config{Floor: gamelan.NoFloor}, quiet)
-				b := net.Start(gamelan.Config{Floor: gamelan.NoFloor}, quiet) // its plain messages are the DHT's to a
+				b := net.Start(gamelan.Config{Floor: gamelan.NoFloor, Secret: itself}, quiet) // its plain messages are the DHT's to a
 				node, peer = a.PublicKey(), b.PublicKey()
 				net.Connect(b, a.Node)
 				e := test.make(t)
