@@ -74,7 +74,7 @@ func (p *tari) bans() []identity.NodeID {
 func (p *tari) delivery(body string) delivery {
 	p.t.Helper()
 	var found delivery
-	gamelantest.Eventually(p.t, connectLimit, fmt.Sprintf("%q delivered by Tari's DHT", body), func() bool {
+	gamelantest.Eventually(p.t, connectLimit, fmt.Sprintf("%.60q delivered by Tari's DHT", body), func() bool {
 		all := p.delivered()
 		i := slices.IndexFunc(all, func(d delivery) bool { return string(d.Body) == body })
 		if i >= 0 {
@@ -202,10 +202,12 @@ func meet(t *testing.T, p, other *tari) {
 }
 
 // linked says whether the node has one connection with the other.
-func (p *tari) linked(other *tari) bool {
+func (p *tari) linked(other *tari) bool { return p.linkedTo(other.id) }
+
+func (p *tari) linkedTo(id identity.NodeID) bool {
 	n := 0
 	for _, l := range p.links() {
-		if l.NodeID == other.id.String() {
+		if l.NodeID == id.String() {
 			n++
 		}
 	}

@@ -9,6 +9,16 @@ import (
 	"testing"
 )
 
+// buildCommand builds the program of this project.
+func buildCommand(t *testing.T) string {
+	t.Helper()
+	command := filepath.Join(t.TempDir(), "gamelan")
+	if out, err := exec.Command("go", "build", "-o", command, "../../cmd/gamelan").CombinedOutput(); err != nil {
+		t.Fatalf("build gamelan: %v\n%s", err, out)
+	}
+	return command
+}
+
 // The command that checks a node from outside finds that Tari's nodes keep
 // every rule that holds for their release. This proves the checks: they say of
 // the reference itself what they say of us.
@@ -16,10 +26,7 @@ import (
 // feature: the wire rules, checked from outside by "gamelan interop"
 func TestWireRules(t *testing.T) {
 	t.Parallel()
-	command := filepath.Join(t.TempDir(), "gamelan")
-	if out, err := exec.Command("go", "build", "-o", command, "../../cmd/gamelan").CombinedOutput(); err != nil {
-		t.Fatalf("build gamelan: %v\n%s", err, out)
-	}
+	command := buildCommand(t)
 	// What does not apply: their node opens no substream to a stranger, and rc.5
 	// does otherwise in what versions.md says.
 	never := []string{"mux.own-ids"}

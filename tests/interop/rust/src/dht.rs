@@ -164,7 +164,7 @@ pub fn take(message: DecryptedDhtMessage, print: bool) -> Option<(NodeId, Bytes)
             line["type"] = json!(header.message_type);
             line["nonce"] = json!(header.nonce);
             if print {
-                line["body"] = json!(body.to_hex());
+                line["body"] = json!(hex(&body));
             }
             taken = Some((source, Bytes::from(body)));
         },
@@ -174,6 +174,13 @@ pub fn take(message: DecryptedDhtMessage, print: bool) -> Option<(NodeId, Bytes)
         console::line(line);
     }
     taken
+}
+
+/// The library writes nothing above 256 KiB.
+fn hex(bytes: &[u8]) -> String {
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
+    let digit = |n: u8| char::from(DIGITS[usize::from(n)]);
+    bytes.iter().flat_map(|b| [digit(b >> 4), digit(b & 15)]).collect()
 }
 
 fn domain(message: DecryptedDhtMessage) -> Result<(MessageHeader, Vec<u8>), Error> {
