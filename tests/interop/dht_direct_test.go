@@ -17,7 +17,7 @@ var seals = []string{"clear", "signed", "encrypted"}
 // encrypted, both ways: both sides see the same body, type, destination and
 // author.
 //
-// conforms: dht 6, 11, 20, 26, 43, 62
+// conforms: dht 11, 20, 26, 43, 62
 // feature: DHT: direct messages in clear, signed, encrypted; the author is the same on both sides
 func TestDHTDirect(t *testing.T) {
 	t.Parallel()

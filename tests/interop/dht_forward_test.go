@@ -5,6 +5,7 @@ import (
 
 	"github.com/gamelan-p2p/gamelan"
 	"github.com/gamelan-p2p/gamelan/dht"
+	"github.com/gamelan-p2p/gamelan/gamelantest"
 	"github.com/gamelan-p2p/gamelan/identity"
 )
 
@@ -55,7 +56,6 @@ func TestTheyForward(t *testing.T) {
 
 // As the nodes of 6.2.0 are by default, nothing goes through them.
 //
-// conforms: V 22
 // feature: DHT: without forwarding they pass nothing on, and nobody is banned
 func TestTheyForwardNothing(t *testing.T) {
 	t.Parallel()
@@ -78,7 +78,8 @@ func TestTheyForwardNothing(t *testing.T) {
 
 // We pass on what Tari nodes have encrypted for each other, with tag and
 // signature as they were and to nobody but the one it is for, and nothing that
-// is clear.
+// is clear. What is for somebody who is not there goes to everybody else, but not
+// back.
 //
 // conforms: dht 16, 44, 68, 71, 74
 // feature: DHT: we pass on what they encrypted for another
@@ -87,7 +88,7 @@ func TestWeForward(t *testing.T) {
 	against(t, func(t *testing.T, release string) {
 		t.Parallel()
 		m, bystander := startMember(t, gamelan.DHTConfig{}), startMember(t, gamelan.DHTConfig{})
-		a, c := startTariDHT(t, release), startTariDHT(t, release, "--dht-tasks", "1")
+		a, c := startTariDHT(t, release, "--dht-tasks", "1"), startTariDHT(t, release, "--dht-tasks", "1")
 		reach(t, m, a, weDial)
 		reach(t, m, c, theyDial)
 		join(t, m, bystander)
@@ -100,16 +101,24 @@ func TestWeForward(t *testing.T) {
 				t.Errorf("got %+v, want it from %s, brought by us, with the tag %d", d, way.from.key, tag)
 			}
 		}
+		elsewhere := newSecret(t).PublicKey()
+		a.mustPost(letter{to: "propagate", key: &elsewhere, reader: &elsewhere, seal: "encrypted", messageType: domainType}, "for elsewhere")
+		gamelantest.Eventually(t, connectLimit, "what is for elsewhere", func() bool { return len(bystander.seen.from(m.ID())) == 1 })
+		hash := bystander.seen.from(m.ID())[0].hash
 		m.mustSend(dht.Message{To: dht.Flood{}, Body: []byte("last")}, 3)
 		for _, p := range []*tari{a, c} {
 			p.delivery("last")
 			if p.times("sealed") != 1 || p.times("clear") != 0 {
 				t.Errorf("got the sealed message %d times, the clear one %d, want 1 and 0", p.times("sealed"), p.times("clear"))
 			}
+			// The author counts his own.
+			if n := p.hits(hash[:]); n != 1 {
+				t.Errorf("got what is for elsewhere %d times, want 1", n)
+			}
 		}
 		bystander.delivery("last")
-		if got := bystander.seen.from(m.ID()); len(got) != 1 {
-			t.Errorf("got %+v at one whom it does not concern, want one message", got)
+		if got := bystander.seen.from(m.ID()); len(got) != 2 {
+			t.Errorf("got %+v at one whom it does not concern, want two messages", got)
 		}
 		if n := m.times("sealed"); n != 0 {
 			t.Errorf("in the middle: got what was sealed for another delivered %d times, want it never", n)

@@ -26,6 +26,7 @@ type member struct {
 type frame struct {
 	source identity.NodeID
 	tag    uint64
+	hash   dht.Hash
 	body   int // bytes as they travel
 }
 
@@ -38,7 +39,7 @@ type frames struct {
 func (f *frames) layer(next dht.Handler) dht.Handler {
 	return func(m *dht.Incoming) dht.Verdict {
 		f.mu.Lock()
-		f.all = append(f.all, frame{m.Source, m.Envelope.Header.Tag, len(m.Envelope.Body)})
+		f.all = append(f.all, frame{m.Source, m.Envelope.Header.Tag, m.Envelope.DedupHash(), len(m.Envelope.Body)})
 		f.mu.Unlock()
 		return next(m)
 	}

@@ -217,3 +217,38 @@ func (s *mesh) theirStrategies(release string) {
 		wantSet(t, "their "+c.name, got, c.want)
 	}
 }
+
+// A Tari node that is a client gets what is for it and nothing that it would have
+// to pass on.
+//
+// conforms: dht 56, 57
+// feature: DHT: clients get only what is for them
+func TestDHTClient(t *testing.T) {
+	t.Parallel()
+	against(t, func(t *testing.T, release string) {
+		t.Parallel()
+		m := startMember(t, gamelan.DHTConfig{})
+		client, node := startTariDHT(t, release, "--features", "0", "--dht-tasks", "1"), startTariDHT(t, release, "--dht-tasks", "1")
+		reach(t, m, client, weDial)
+		reach(t, m, node, weDial)
+		defer wantNoBans(t, []*member{m}, []*tari{client, node})
+		for name, c := range map[string]struct {
+			to   dht.Strategy
+			want *tari
+		}{
+			"flood": {dht.Flood{}, node}, "broadcast": {dht.Broadcast{}, node}, "random": {dht.Random{N: 3}, node},
+			"closest":         {dht.Closest{To: client.id, ConnectedOnly: true}, node},
+			"propagate":       {dht.Propagate{}, node},
+			"propagate to it": {dht.Propagate{To: dht.To(client.key)}, client},
+			"direct":          {dht.Direct{Peer: client.id}, client},
+		} {
+			if r := m.mustSend(dht.Message{To: c.to, Body: []byte(name)}, 1); r.Copies[0].Peer != c.want.id {
+				t.Errorf("%s: got a copy for %s, want it for %s", name, r.Copies[0].Peer, c.want.id)
+			}
+			c.want.delivery(name)
+		}
+		key := m.PublicKey()
+		client.mustPost(letter{to: "key", key: &key, seal: "signed", messageType: domainType}, "from a client")
+		wantOrigin(t, "from a client", m.delivery("from a client").From, client.key, true)
+	})
+}
