@@ -5,8 +5,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-
-	"github.com/google/renameio/v2"
 )
 
 type peersExportCmd struct {
@@ -40,20 +38,6 @@ func (c *peersExportCmd) Run(a *app) error {
 	}
 	_, err = fmt.Fprintf(a.out, "Wrote %s.\n", c.File)
 	return err
-}
-
-// replaceFile writes a file as a whole or not at all, for its owner only: it
-// says whom the node knows.
-func replaceFile(path string, r io.Reader) error {
-	f, err := renameio.NewPendingFile(path, renameio.WithStaticPermissions(0o600))
-	if err != nil {
-		return err
-	}
-	defer f.Cleanup()
-	if _, err := io.Copy(f, r); err != nil {
-		return err
-	}
-	return f.CloseAtomicallyReplace()
 }
 
 // watched remembers the error that reading ended with, to tell it from one of

@@ -5,8 +5,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"os"
-
-	"github.com/google/renameio/v2"
+	"strings"
 
 	"github.com/gamelan-p2p/gamelan/inspect"
 )
@@ -17,7 +16,7 @@ func (d dataDir) newToken() (inspect.Token, error) {
 	if err != nil {
 		return t, err
 	}
-	if err := renameio.WriteFile(d.token(), []byte(t.Reveal()+"\n"), 0o600); err != nil {
+	if err := replaceFile(d.token(), strings.NewReader(t.Reveal()+"\n")); err != nil {
 		return t, unusable(d.token(), err)
 	}
 	return t, nil
