@@ -2,6 +2,9 @@ package actors
 
 import (
 	"context"
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/binary"
 	"fmt"
 	"sync/atomic"
 	"time"
@@ -9,6 +12,7 @@ import (
 	"github.com/asynkron/protoactor-go/actor"
 
 	"github.com/gamelan-p2p/gamelan/dht"
+	"github.com/gamelan-p2p/gamelan/identity"
 )
 
 // acceptedSend is a send over the DHT on its way to the outbound actor. It is in
@@ -69,12 +73,24 @@ func (e *Env) acceptSend(s *acceptedSend) {
 }
 
 // newTag returns a number that tells a send from others, here and at all who see
-// it, and nothing else. It is not 0.
+// it, and nothing else: not even those who know many can tell the next one. It
+// is not 0.
 func (e *Env) newTag() uint64 {
-	x := e.tags + e.NewID()*0x9e3779b97f4a7c15 // SplitMix64
-	x = (x ^ x>>30) * 0xbf58476d1ce4e5b9
-	x = (x ^ x>>27) * 0x94d049bb133111eb
-	return max(1, x^x>>31)
+	var b [sha256.Size + 8]byte
+	copy(b[:], e.tagKey[:])
+	binary.LittleEndian.PutUint64(b[sha256.Size:], e.NewID())
+	sum := sha256.Sum256(b[:])
+	return max(1, binary.LittleEndian.Uint64(sum[:]))
+}
+
+// newTagKey makes what the tags of this start are drawn with: whoever passes
+// encrypted messages on cannot tell by their tags that one node wrote them.
+func newTagKey(s *identity.Secret, now time.Time) [sha256.Size]byte {
+	secret := s.Bytes()
+	defer clear(secret)
+	mac := hmac.New(sha256.New, secret)
+	fmt.Fprintf(mac, "gamelan message tags %d", now.UnixNano())
+	return [sha256.Size]byte(mac.Sum(nil))
 }
 
 // progress is called by the ledger after each change.

@@ -2,6 +2,7 @@ package actors
 
 import (
 	"bytes"
+	"crypto/sha256"
 	"encoding/binary"
 	"log/slog"
 	"net/netip"
@@ -92,8 +93,8 @@ type Env struct {
 	shards        []*actor.PID // of the DHT's inbound chain
 	dhtCounts     []dhtCounts  // of each of them
 	sendCredit    *credit.Account
-	tags          uint64    // where the tags of sends begin
-	paces         dht.Paces // what one outbound leaves to the next; both of them alone use it
+	tagKey        [sha256.Size]byte // of the tags of sends
+	paces         dht.Paces         // what one outbound leaves to the next; both of them alone use it
 	ids           ids
 	registrations registrations
 	wishes        wishes
@@ -203,7 +204,7 @@ func NewEnv(s Settings) *Env {
 	e.budgets = credit.NewNodeBudgets(s.NodeCredit)
 	if e.DHT != nil {
 		e.sendCredit = e.budgets.Outbound.Account(s.NodeCredit / sendShare)
-		e.tags = binary.LittleEndian.Uint64(e.Key[:]) + uint64(s.Now().UnixNano())
+		e.tagKey = newTagKey(s.Secret, s.Now())
 	}
 	e.Closed.Limit = 256
 	e.Dials.Keys, e.Dials.PerKey = dialsPeers, dialsKept

@@ -103,6 +103,7 @@ type send struct {
 	m      Message
 	until  time.Time
 	early  time.Time // what is not written is taken back
+	taken  bool      // … or was asked back
 	frame  []byte
 	copies []*copyOut
 	open   int
@@ -116,9 +117,11 @@ func newSend(id uint64, m Message, until time.Time) *send {
 	return s
 }
 
-// begin sets the time from which on what is not written is taken back.
+// begin sets the time from which on what is not written is taken back. That
+// leaves a session so long to say whether it was written.
 func (s *send) begin(now time.Time) {
-	s.early = s.until.Add(-min(time.Second, s.until.Sub(now)/10))
+	left := s.until.Sub(now)
+	s.early = s.until.Add(-min(time.Second, max(left/10, min(left/2, 100*time.Millisecond))))
 }
 
 func (s *send) relay() bool { return s.id == 0 }
@@ -208,6 +211,8 @@ func nobody(to Strategy) error {
 	switch to.(type) {
 	case Direct, DirectKey:
 		return errUnknownPeer
+	case Selected:
+		return errNoneLeft
 	}
 	return errNobody
 }
@@ -215,6 +220,7 @@ func nobody(to Strategy) error {
 var (
 	errUnknownPeer = errors.New("dht: the peer is not known, or banned; add it with an address")
 	errNobody      = errors.New("dht: no connected node that it could go to; connect to some first")
+	errNoneLeft    = errors.New("dht: of Selected.Peers none is left: neither this node is sent to, nor who has excluded addresses only")
 )
 
 var errTakenAway = errors.New("dht: a layer has taken away every peer")
@@ -223,10 +229,18 @@ var errNoDiscovery = errors.New("dht: the peer is not known, and this node does 
 
 // selectPeers is the end of the layers before it.
 func (o *Outbound) selectPeers(out *Outgoing) (err error) {
-	switch out.To.(type) {
+	switch to := out.To.(type) {
 	case nil:
 		return fmt.Errorf("%w: it does not say to whom; set To", ErrNotSendable)
-	case Direct, DirectKey, Flood, Random, Closest, DirectOrClosest, Broadcast, Selected, Propagate:
+	case Random:
+		if to.N <= 0 {
+			return fmt.Errorf("%w: Random.N is %d; set it to the number of nodes", ErrNotSendable, to.N)
+		}
+	case Selected:
+		if len(to.Peers) == 0 {
+			return fmt.Errorf("%w: Selected.Peers is empty; name at least one", ErrNotSendable)
+		}
+	case Direct, DirectKey, Flood, Closest, DirectOrClosest, Broadcast, Propagate:
 	default:
 		return fmt.Errorf("%w: To is %T; strategies are values", ErrNotSendable, out.To)
 	}
@@ -478,7 +492,8 @@ func (o *Outbound) late(now time.Time, s *send) {
 		o.end(s, DiscoveryFailed, errSearching)
 		return
 	}
-	last := !now.Before(s.until)
+	last, taken := !now.Before(s.until), s.taken
+	s.taken = true
 	for _, c := range s.copies {
 		switch c.state {
 		case copyWaiting:
@@ -487,10 +502,11 @@ func (o *Outbound) late(now time.Time, s *send) {
 		case copyDoubtful:
 			o.settle(c, c.doubt)
 		case copyGiven:
+			if !taken { // when the timer was late, too: it is not to be written after the end
+				o.fx.Withdraw = append(o.fx.Withdraw, Write{ID: c.id, Peer: c.peer.id})
+			}
 			if last {
 				o.settle(c, protocol.Outcome{Kind: protocol.InDoubt, Reason: protocol.Expired})
-			} else {
-				o.fx.Withdraw = append(o.fx.Withdraw, Write{ID: c.id, Peer: c.peer.id})
 			}
 		}
 	}

@@ -189,6 +189,10 @@ func TestSentToNobody(t *testing.T) {
 		"to nothing":               {villagers, dht.Message{}, dht.NotSendable},
 		"pointer":                  {villagers, dht.Message{To: &dht.Flood{}}, dht.NotSendable},
 		"strange strategy":         {villagers, dht.Message{To: strange{}}, dht.NotSendable},
+		"random, none":             {villagers, dht.Message{To: dht.Random{}}, dht.NotSendable},
+		"random, fewer than none":  {villagers, dht.Message{To: dht.Random{N: -1}}, dht.NotSendable},
+		"nobody named":             {villagers, dht.Message{To: dht.Selected{}}, dht.NotSendable},
+		"only we are named":        {villagers, dht.Message{To: dht.Selected{Peers: []identity.NodeID{us.NodeID()}}}, dht.NobodySelected},
 		"sealed for nobody":        {villagers, dht.Message{To: dht.Flood{}, Encrypt: true}, dht.NotSendable},
 		"sealed for an id":         {villagers, dht.Message{To: dht.Direct{Peer: idOf("a")}, Encrypt: true}, dht.NotSendable},
 		"sealed, propagated":       {villagers, dht.Message{To: dht.Propagate{}, Encrypt: true}, dht.NotSendable},
@@ -214,6 +218,14 @@ func TestSentToNobody(t *testing.T) {
 			}
 			d.nothing()
 		})
+	}
+	for field, m := range map[string]dht.Message{
+		"Random.N": {To: dht.Random{N: -1}}, "Selected.Peers": {To: dht.Selected{}}, "of Selected.Peers": {To: dht.Selected{Peers: []identity.NodeID{us.NodeID()}}},
+	} {
+		d := newDesk(t, villagers, nil)
+		if r := d.report(d.send(m)); r.Err == nil || !strings.Contains(r.Err.Error(), field) {
+			t.Errorf("got %v, want an error that names %s", r.Err, field)
+		}
 	}
 	t.Run("the longest", func(t *testing.T) {
 		d := newDesk(t, villagers, func(o *dht.OutboundOptions) { o.MaxFrame = 300 })

@@ -428,6 +428,47 @@ func TestLateTimer(t *testing.T) {
 	d.nothing()
 }
 
+// TestWithdrawnLate: also when the machine is told the time only after the limit,
+// what is given out is asked back, once. A short limit leaves a session half of it
+// to say what it has written.
+//
+// conforms: V 15
+func TestWithdrawnLate(t *testing.T) {
+	for _, limit := range []time.Duration{5 * time.Millisecond, time.Minute} {
+		d := newDesk(t, villagers, nil)
+		m := plain("a", 1)
+		m.Limit = limit
+		id := d.send(m)
+		d.clock(limit + time.Millisecond)
+		d.wakeUp()
+		d.outcome(id, lateDoubt)
+		if len(d.withdrawn) != 1 || d.withdrawn[0].ID != d.under[0].ID {
+			t.Errorf("limit %v: got %v withdrawn, want what was given out", limit, d.withdrawn)
+		}
+		d.nothing()
+	}
+
+	d := newDesk(t, villagers, nil)
+	m := plain("a", 1)
+	m.Limit = 100 * time.Millisecond
+	id := d.send(m)
+	d.pass(50 * time.Millisecond)
+	if len(d.withdrawn) != 1 {
+		t.Errorf("got %d withdrawn at half of a short limit, want 1", len(d.withdrawn))
+	}
+	d.pass(50 * time.Millisecond)
+	if len(d.withdrawn) != 0 {
+		t.Errorf("got %d withdrawn at the limit, want none a second time", len(d.withdrawn))
+	}
+	d.outcome(id, lateDoubt)
+
+	id = d.send(m)
+	d.pass(50 * time.Millisecond)
+	d.settle(d.under[1], tooLate) // never written, and the report says so
+	d.outcome(id, tooLate)
+	d.nothing()
+}
+
 // TestDiscovery: a message for an unknown key waits outside for its peer, holds
 // nothing up, and ends at its limit.
 //

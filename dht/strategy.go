@@ -36,7 +36,7 @@ type (
 	}
 	// Flood is every connected node.
 	Flood struct{ Exclude []identity.NodeID }
-	// Random is so many known nodes, connected or not.
+	// Random is N known nodes, at least one, connected or not.
 	Random struct {
 		N       int
 		Exclude []identity.NodeID
@@ -152,10 +152,12 @@ func (s Selector) Select(st Strategy, v View, random *rand.Rand) ([]identity.Nod
 	case Broadcast:
 		picked = sample(nodes(v, st.Exclude), cmp.Or(s.Broadcast, BroadcastFactor), random)
 	case Selected:
-		for i, id := range st.Peers {
-			if id == s.Self || slices.Contains(st.Peers[:i], id) {
+		seen := map[identity.NodeID]bool{s.Self: true}
+		for _, id := range st.Peers {
+			if seen[id] {
 				continue
 			}
+			seen[id] = true
 			if c, ok := v.ByID(id); ok {
 				picked = append(picked, c)
 			} else {
@@ -206,7 +208,7 @@ func sortByDistance(list []Candidate, to identity.NodeID) {
 
 // sample returns up to n of the list, each as likely as any other.
 func sample(list []Candidate, n int, random *rand.Rand) []Candidate {
-	n = min(n, len(list))
+	n = max(0, min(n, len(list)))
 	for i := range n {
 		j := i + random.IntN(len(list)-i)
 		list[i], list[j] = list[j], list[i]

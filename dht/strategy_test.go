@@ -159,6 +159,7 @@ func TestSelect(t *testing.T) {
 		{name: "broadcast, left out", strategy: dht.Broadcast{Exclude: ids("a c")}, anyOf: "b d", n: 2},
 		{name: "random", strategy: dht.Random{N: 3, Exclude: ids("l")}, anyOf: "a b c d g m", n: 3},
 		{name: "random, all", strategy: dht.Random{N: 100}, anyOf: "a b c d g m", n: 6}, // l has no usable address
+		{name: "random, fewer than none", strategy: dht.Random{N: -1}},
 		{name: "random, left out", strategy: dht.Random{N: 100, Exclude: ids("a g")}, anyOf: "b c d m", n: 4},
 		{name: "closest, connected only", strategy: dht.Closest{To: idOf("c"), ConnectedOnly: true}, want: "c b a d"},
 		{name: "closest, connected only, two", selector: dht.Selector{Broadcast: 2}, strategy: dht.Closest{To: idOf("c"), ConnectedOnly: true}, want: "c b"},
