@@ -99,6 +99,8 @@ func (b *batch[O, L]) read(ctx context.Context, cancel func(), next func() ([]by
 		switch {
 		case err == io.EOF:
 			return
+		case errors.Is(err, errLong):
+			m.end = b.refused("too long", "a message may have at most 8 MiB; send it in parts")
 		case errors.Is(err, errLongLine):
 			m.end = b.refused("too long", "a message may have at most 8 MiB; the rest of the line was skipped")
 		case err != nil:

@@ -63,7 +63,10 @@ type Report struct {
 	Summary     string    `json:"summary"`          // "2 of 3 confirmed, 1 in doubt"
 	Reason      string    `json:"reason,omitempty"` // why it was sent to nobody
 	Detail      string    `json:"detail,omitempty"`
-	Copies      []Copy    `json:"copies"`
+	// Repeated says that the node has sent the same bytes in clear before, so that
+	// a peer that remembers them drops this message, although it confirms it.
+	Repeated bool   `json:"repeated,omitempty"`
+	Copies   []Copy `json:"copies"`
 }
 
 // Copy is what became of a message at one peer. Its outcome is one of the three

@@ -7,8 +7,11 @@ import (
 )
 
 // errLongLine reports a line above the limit; it has been read to its end, so
-// the next one can follow.
-var errLongLine = errors.New("inspect: line too long")
+// the next one can follow. errLong reports a body in all above it.
+var (
+	errLongLine = errors.New("inspect: line too long")
+	errLong     = errors.New("inspect: too long")
+)
 
 // lineReader cuts a body into lines of at most max bytes. It never holds more
 // than one line.
@@ -60,7 +63,7 @@ func (l *lineReader) whole() ([]byte, error) {
 		return nil, err
 	}
 	if len(b) > l.max {
-		return nil, errLongLine
+		return nil, errLong
 	}
 	return b, nil
 }

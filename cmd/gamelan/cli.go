@@ -5,12 +5,14 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strconv"
 	"strings"
 
 	"github.com/alecthomas/kong"
 
 	"github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/config"
+	"github.com/gamelan-p2p/gamelan/inspect"
 )
 
 // app is what every verb needs of the world around it.
@@ -94,6 +96,7 @@ func newParser(a *app) (*cli, *kong.Kong, error) {
 		kong.Vars{
 			"data_dir": config.Settings[0].Default(), "config_files": configFilesText,
 			"strategies": strategyNames, "text_type": strconv.Itoa(config.TextType),
+			"dht_body": inspect.Number(maxDHTBody),
 		},
 		kong.ConfigureHelp(kong.HelpOptions{Compact: true}),
 		kong.Exit(func(code int) { panic(helpShown(code)) }))
@@ -117,7 +120,7 @@ func run(ctx context.Context, args []string, a *app) (code int) {
 			panic(r)
 		}
 	}()
-	k, err := parser.Parse(withoutDashes(args))
+	k, err := parser.Parse(withoutDashes(withoutHelp(args)))
 	a.json = c.JSON
 	if err != nil {
 		a.json = a.json || hasFlag(args, "--json") // parsing may have ended before it came
@@ -135,6 +138,14 @@ func run(ctx context.Context, args []string, a *app) (code int) {
 		}
 	}
 	return a.fail(k.Run(a))
+}
+
+// withoutHelp makes "send --help" of "help send", and "--help" of "help".
+func withoutHelp(args []string) []string {
+	if len(args) == 0 || args[0] != "help" {
+		return args
+	}
+	return append(slices.Clone(args[1:]), "--help")
 }
 
 // usageOf makes a usage failure of what kong found wrong.

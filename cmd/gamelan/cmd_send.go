@@ -12,16 +12,17 @@ import (
 )
 
 type sendCmd struct {
-	Peer    string   `arg:"" optional:"" help:"A node id or public key that the node knows, or KEY::ADDRESS as gamelan id prints it. With --to or --strategy it is a message like the others."`
+	Peer    *string  `arg:"" optional:"" help:"A node id or public key that the node knows, or KEY::ADDRESS as gamelan id prints it. With --to or --strategy it is a message like the others."`
 	Message []string `arg:"" optional:"" help:"Messages to send; without any, each line of standard input is one."`
 	Whole   bool     `help:"Send all of standard input as one message, whatever bytes it holds."`
-	File    string   `help:"Send what a file holds as one message, of at most 8 MiB." type:"path" placeholder:"PATH"`
+	File    string   `help:"Send what a file holds as one message, of at most 8 MiB, over the DHT ${dht_body} bytes." type:"path" placeholder:"PATH"`
 	Resend  bool     `help:"Send again what is in doubt when a connection breaks, so that it may arrive twice. Over the DHT that is always done."`
 	Quiet   bool     `short:"q" help:"Do not write the outcome of each message."`
 
 	To       string `help:"Send over the DHT, to the holder of this public key, who may also be named as a PEER is." placeholder:"KEY"`
 	Strategy string `help:"Send over the DHT, to these peers: ${strategies}. Default: direct." placeholder:"STRATEGY"`
 	Encrypt  bool   `help:"Over the DHT: only the holder of the key can read it, and learns who wrote it."`
+	Clear    bool   `help:"Over the DHT: have the nodes that a strategy chooses read a message that is for the holder of a key."`
 	Sign     bool   `help:"Over the DHT: everybody who reads it learns who wrote it. What is encrypted says so in any case, to its reader alone."`
 	Type     *int32 `help:"Over the DHT: the type of the messages, by which the receiver chooses who hears them. Default: ${text_type}." placeholder:"N"`
 }
@@ -42,8 +43,8 @@ func (c *sendCmd) Run(a *app) error {
 			return failed("file", "choose another one", "%s cannot be read: %s", c.File, reason(err))
 		}
 		defer f.Close()
-		if info, err := f.Stat(); err == nil && info.IsDir() {
-			return failed("file", "choose another one", "%s is a directory", c.File)
+		if err := c.checkFile(f); err != nil {
+			return err
 		}
 		a.in, c.Whole = f, true
 	}
@@ -56,7 +57,7 @@ func (c *sendCmd) Run(a *app) error {
 	case err != nil:
 		return err
 	case t.confirmed != t.total():
-		key, _, given := strings.Cut(c.Peer, "::")
+		key, _, given := strings.Cut(*c.Peer, "::")
 		switch {
 		case t.refused > 0:
 			a.note("The peer takes no plain messages of this node's kind. If it is a node of Tari's, send over the DHT: %s. "+
@@ -65,6 +66,23 @@ func (c *sendCmd) Run(a *app) error {
 			a.note("The node remembers this peer and its address; if they were wrong: %s", a.dir.command("peers forget "+key))
 		}
 		return errQuiet
+	}
+	return nil
+}
+
+// checkFile refuses a file that cannot be sent, before any of it is read.
+func (c *sendCmd) checkFile(f *os.File) error {
+	most := uint64(inspect.DefaultMaxBody)
+	if c.overDHT() {
+		most = maxDHTBody
+	}
+	switch info, err := f.Stat(); {
+	case err != nil: // reading says why
+		return nil
+	case info.IsDir():
+		return failed("file", "choose another one", "%s is a directory", c.File)
+	case info.Mode().IsRegular() && uint64(info.Size()) > most:
+		return failed("file", "send it in parts", "%s has %s bytes, and a message at most %s", c.File, inspect.Number(uint64(info.Size())), inspect.Number(most))
 	}
 	return nil
 }
@@ -99,12 +117,12 @@ func (c *sendCmd) check() error {
 
 func (c *sendCmd) checkPlain() error {
 	switch {
-	case c.Encrypt || c.Sign || c.Type != nil:
-		return usage("name the receiver with --to KEY", "--encrypt, --sign and --type are for messages over the DHT")
-	case c.Peer == "":
+	case c.Encrypt || c.Clear || c.Sign || c.Type != nil:
+		return usage("name the receiver with --to KEY", "--encrypt, --clear, --sign and --type are for messages over the DHT")
+	case c.Peer == nil || *c.Peer == "":
 		return usage("name a peer, or --to KEY for a message over the DHT", "it is not said to whom")
 	}
-	return checkPeer(c.Peer)
+	return checkPeer(*c.Peer)
 }
 
 // body is what is sent, and of which kind: a message a line, or one in all.
@@ -120,7 +138,7 @@ func (c *sendCmd) body(a *app) (r io.Reader, kind string) {
 
 // send streams the messages to the node and their outcomes to show.
 func (c *sendCmd) send(a *app, t *tally, show *sendPrinter) error {
-	q := url.Values{"peer": {c.Peer}}
+	q := url.Values{"peer": {*c.Peer}}
 	if c.Resend {
 		q.Set("resend", "true")
 	}

@@ -135,7 +135,7 @@ func (d *daemon) shown() inspect.Options {
 // actions is what the API can do to the node; stop ends it.
 func (d *daemon) actions(stop func()) inspect.Actions {
 	return inspect.Actions{
-		Sender: nodeSender{d.node}, DHT: dhtSender{d.node}, AddPeer: addPeer(d.node), ImportPeers: importPeers(d.node), Peers: peerActions(d.node),
+		Sender: nodeSender{d.node}, DHT: newDHTSender(d.node), AddPeer: addPeer(d.node), ImportPeers: importPeers(d.node), Peers: peerActions(d.node),
 		Shutdown: stop, Stopping: d.stopping.Load,
 		Admin: func(event string) { d.logger.Info("admin", "event", event) },
 	}

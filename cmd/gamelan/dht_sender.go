@@ -2,7 +2,10 @@ package main
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/binary"
 	"errors"
+	"sync"
 
 	"github.com/gamelan-p2p/gamelan"
 	"github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/config"
@@ -12,7 +15,41 @@ import (
 )
 
 // dhtSender lets the API send messages over the DHT through a node.
-type dhtSender struct{ node *gamelan.Node }
+type dhtSender struct {
+	node *gamelan.Node
+	said *saidBefore
+}
+
+func newDHTSender(n *gamelan.Node) dhtSender { return dhtSender{n, new(saidBefore)} }
+
+// saidBefore remembers the last messages to many that went out neither encrypted
+// nor signed: the same bytes are the same message wherever they are remembered.
+type saidBefore struct {
+	mu   sync.Mutex
+	has  map[[32]byte]bool
+	ring [dht.LedgerKept][32]byte
+	next int
+}
+
+// again reports whether the message was sent before, and remembers it.
+func (s *saidBefore) again(m *dht.Message) bool {
+	sum := sha256.New()
+	sum.Write(binary.BigEndian.AppendUint32(nil, uint32(m.Type)))
+	sum.Write(m.Body)
+	h := [32]byte(sum.Sum(nil))
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.has == nil {
+		s.has = make(map[[32]byte]bool)
+	}
+	if s.has[h] {
+		return true
+	}
+	delete(s.has, s.ring[s.next])
+	s.has[h], s.ring[s.next] = true, h
+	s.next = (s.next + 1) % len(s.ring)
+	return false
+}
 
 // Prepare checks what is asked for. The receiver's address, if one is given, is
 // remembered.
@@ -23,6 +60,9 @@ func (s dhtSender) Prepare(ctx context.Context, r inspect.DHTRequest) (inspect.D
 	m := dht.Message{Type: config.TextType, Encrypt: r.Encrypt, Sign: r.Sign}
 	if r.Type != nil {
 		m.Type = *r.Type
+	}
+	if m.Type == dht.TypePing {
+		return nil, &inspect.Error{Code: inspect.CodeBadQuery, Message: "type 1 is that of pings, which nodes send by themselves", Hint: pingHint}
 	}
 	how, err := parseStrategy(r.Strategy)
 	if f := (*failure)(nil); errors.As(err, &f) {
@@ -50,7 +90,12 @@ func (s dhtSender) Prepare(ctx context.Context, r inspect.DHTRequest) (inspect.D
 		if err != nil {
 			return nil, errors.New(withoutPrefix(err))
 		}
-		return func(ctx context.Context) inspect.Report { return gamelan.DescribeReport(sending.Wait(ctx)) }, nil
+		repeated := how.name != "direct" && !m.Encrypt && !m.Sign && s.said.again(&m)
+		return func(ctx context.Context) inspect.Report {
+			r := gamelan.DescribeReport(sending.Wait(ctx))
+			r.Repeated = repeated
+			return r
+		}, nil
 	}, nil
 }
 
@@ -63,7 +108,7 @@ func (s dhtSender) receiver(ctx context.Context, text string) (key identity.Publ
 		}
 		return key, nil
 	}
-	known, err := nodeSender(s).find(ctx, text)
+	known, err := nodeSender{s.node}.find(ctx, text)
 	if err != nil {
 		return key, &inspect.Error{Code: inspect.CodeUnknownPeer, Message: err.Error(), Hint: "give a public key, a node id that gamelan peers lists, or KEY::ADDRESS as gamelan id prints it"}
 	}

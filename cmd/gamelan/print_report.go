@@ -23,6 +23,7 @@ type reportPrinter struct {
 	messages uint64
 	nobody   uint64 // messages that were sent to nobody
 	unknown  bool   // … because the receiver is not known
+	repeated bool   // a message was sent in clear before
 	copies   tally
 	tag      string // of the last one
 }
@@ -43,6 +44,7 @@ func (p *reportPrinter) report(s inspect.SentReport, more bool) error {
 	p.heard.add(s.N)
 	p.messages++
 	p.tag = s.Tag
+	p.repeated = p.repeated || s.Repeated
 	for _, c := range s.Copies {
 		p.copies.add(c.Outcome)
 	}
@@ -84,6 +86,9 @@ func (p *reportPrinter) end() error {
 		return err
 	}
 	p.app.note("%s", p)
+	if p.repeated {
+		p.app.note("The same bytes were sent before in clear: a node that remembers them drops them, although it confirms them. To have messages of the same text heard, give each --sign.")
+	}
 	if p.unknown {
 		p.app.note("A receiver that the node does not know is added with gamelan peers add KEY::ADDRESS, or reached through others with --strategy propagate.")
 	}

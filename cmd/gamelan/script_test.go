@@ -82,6 +82,7 @@ func TestScripts(t *testing.T) {
 		"port":         fromID(func(i identityJSON) string { return i.Seeds[0][strings.LastIndex(i.Seeds[0], "/")+1:] }),
 		"waitlistener": waitListener,
 		"lines":        lines,
+		"zeros":        zeros,
 		"terminate":    terminate,
 		"never":        never,
 		"waitfile":     waitFile,
@@ -322,6 +323,13 @@ func lines(ts *testscript.TestScript, _ bool, args []string) {
 		fmt.Fprintln(&b, i+1)
 	}
 	ts.Check(os.WriteFile(ts.MkAbs(args[1]), []byte(b.String()), 0o600))
+}
+
+// zeros N FILE writes N bytes of zero.
+func zeros(ts *testscript.TestScript, _ bool, args []string) {
+	n, err := strconv.Atoi(args[0])
+	ts.Check(err)
+	ts.Check(os.WriteFile(ts.MkAbs(args[1]), make([]byte, n), 0o600))
 }
 
 func TestShellQuote(t *testing.T) {

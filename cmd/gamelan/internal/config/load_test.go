@@ -470,8 +470,8 @@ func TestTheDHTOfANode(t *testing.T) {
 	if got := off.Types(); len(got) != 1 {
 		t.Errorf("got types %v, want the default", got)
 	}
-	if got := keysOf(Lookup("dht")); len(got) < 5 {
-		t.Errorf("dht: got %v, want the section", got)
+	if got := keysOf(Lookup("dht")); len(got) < 5 || got[0] != "dht.enabled" {
+		t.Errorf("dht: got %v, want the section from dht.enabled on", got)
 	}
 	if got := keysOf(Lookup("--no-dht")); !slices.Equal(got, []string{"dht.enabled"}) {
 		t.Errorf("--no-dht: got %v, want dht.enabled", got)

@@ -12,17 +12,18 @@ func Lookup(word string) []*Setting {
 	var found, section []*Setting
 	flag := strings.TrimLeft(word, "-")
 	for i := range Settings {
-		switch s := &Settings[i]; {
-		case s.Key == word, s.Variable() == word, s.FlagName() == flag, s.Kind == Switch && "no-"+s.FlagName() == flag:
+		s := &Settings[i]
+		if s.Key == word || s.Variable() == word || s.FlagName() == flag || s.Kind == Switch && "no-"+s.FlagName() == flag {
 			found = append(found, s)
-		case s.Section() != "" && s.Section() == strings.Trim(word, "[]"):
+		}
+		if s.Section() != "" && s.Section() == strings.Trim(word, "[]") {
 			section = append(section, s)
 		}
 	}
-	if len(found) > 0 && !isSection(word) { // --dht is a flag, dht a section
-		return found
+	if isSection(strings.Trim(word, "[]")) { // --dht is a flag, dht a section
+		return section
 	}
-	return section
+	return found
 }
 
 // maxAbout bounds what is suggested at once.
