@@ -130,7 +130,10 @@ func (a *dhtInbound) abandon() error {
 // frame judges one message and does what follows from it.
 func (a *dhtInbound) frame(c actor.Context, f Frame) {
 	now := supervisor.Now(c)
-	m, v := a.chain.Handle(now, dht.Frame{Source: f.Peer, Key: f.Key, Body: f.Body})
+	proof := f.group.proof(f.place, func(bodies [][]byte) []dht.Proof {
+		return a.chain.Prove(now, f.Peer, supervisor.Rand(c).Reader, bodies)
+	})
+	m, v := a.chain.Handle(now, dht.Frame{Source: f.Peer, Key: f.Key, Body: f.Body, Proof: proof})
 	if v.Violation != nil {
 		a.violated(c, f.Peer, f.Key, f.Conn, v.Violation)
 	}

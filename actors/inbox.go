@@ -258,6 +258,7 @@ type reader struct {
 	slab   int               // how many leases were made last
 	bodies []byte            // what is left of the memory for small bodies
 	whole  supervisor.Bundle // messages read and not delivered yet
+	group  *together         // of the last frame
 	owes   bool              // credit for a frame of owed bytes that was not delivered yet
 	owed   int
 }
@@ -445,14 +446,26 @@ func (r *reader) received(body []byte) {
 	l.account, l.n = r.box.account, len(body)
 	r.owes = false // the lease does from now on
 	if r.box.protocol.frames {
-		r.whole = append(r.whole, Frame{
-			Peer: r.box.peer, Key: r.key, Conn: r.in.conn.ID, Body: body, lease: l,
-		})
+		f := Frame{Peer: r.box.peer, Key: r.key, Conn: r.in.conn.ID, Body: body, lease: l}
+		f.group, f.place = r.join(body)
+		r.whole = append(r.whole, f)
 		return
 	}
 	r.whole = append(r.whole, Received{
 		From: r.key, Peer: r.box.peer, Conn: r.in.conn.ID, Body: body, lease: l,
 	})
+}
+
+// join puts a frame together with those before it that still wait.
+func (r *reader) join(body []byte) (group *together, place int) {
+	if r.group != nil {
+		if place, ok := r.group.join(body); ok {
+			return r.group, place
+		}
+	}
+	r.group = new(together)
+	place, _ = r.group.join(body)
+	return r.group, place
 }
 
 // deliver hands whoever hears it what was read whole, before anything is waited

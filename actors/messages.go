@@ -728,6 +728,8 @@ type Frame struct {
 	Body []byte
 
 	lease *lease
+	group *together // nil: alone
+	place int       // in it
 }
 
 // Finish gives the credit back, if it did not go on; the mailbox calls it when

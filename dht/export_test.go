@@ -73,3 +73,13 @@ func (in *Inbound) Signers() (list []identity.PublicKey) {
 	}
 	return list
 }
+
+// Proven returns how many of the proofs are of signatures.
+func Proven(list []Proof) (n int) {
+	for _, p := range list {
+		if p.proven {
+			n++
+		}
+	}
+	return n
+}

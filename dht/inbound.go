@@ -68,6 +68,7 @@ type Inbound struct {
 	storage     Storage
 	chain       Handler
 	signers     signers
+	early       bool // there are layers before the signature
 }
 
 // InboundOptions are what the chain needs to know.
@@ -97,6 +98,7 @@ func NewInbound(o InboundOptions) *Inbound {
 	h = in.count(in.forward(h))
 	h = in.verify(h)
 	in.chain = wrap(h, o.Layers[BeforeVerify])
+	in.early = len(o.Layers[BeforeVerify]) > 0
 	return in
 }
 
@@ -110,7 +112,7 @@ func wrap(h Handler, layers []Layer) Handler {
 // Handle returns what becomes of the message, and the message as far as it was
 // understood. It must not be called twice at a time.
 func (in *Inbound) Handle(now time.Time, f Frame) (*Incoming, Verdict) {
-	m := &Incoming{Now: now, Source: f.Source, Key: f.Key}
+	m := &Incoming{Now: now, Source: f.Source, Key: f.Key, proof: f.Proof}
 	raw, err := decodeRaw(f.Body)
 	if err != nil {
 		return m, Verdict{Reason: Undecodable, Err: err}
@@ -142,15 +144,21 @@ func (in *Inbound) verify(next Handler) Handler {
 		if err := e.CheckSemantics(); err != nil {
 			return Verdict{Reason: BadSemantics, Err: err, Violation: violation(err)}
 		}
-		m.Hash = e.DedupHash()
+		if m.Hash = m.proof.hash; !m.proof.hashed {
+			m.Hash = e.DedupHash()
+		}
 		if in.dedup.Seen(m.Hash) >= in.occurrences {
 			m.Copies = in.dedup.Count(m.Hash, m.Source, m.Now)
 			return Verdict{Reason: Duplicate}
 		}
-		signer, err := e.verifyOrigin(&in.signers)
-		if err != nil {
-			return Verdict{Reason: BadSignature, Err: err, Violation: violation(err)}
+		signer := m.proof.signer
+		if !m.proof.proven {
+			var err error
+			if signer, err = e.verifyOrigin(&in.signers); err != nil {
+				return Verdict{Reason: BadSignature, Err: err, Violation: violation(err)}
+			}
 		}
+		var err error
 		switch {
 		case !e.Header.Encrypted():
 			if m.Parts, err = DecodeBody(e.Body); err != nil {

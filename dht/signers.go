@@ -35,6 +35,9 @@ func (s *signers) add(signer identity.PublicKey, key *ristretto.Key) {
 	if s.keys == nil {
 		s.keys = make(map[identity.PublicKey]*ristretto.Key)
 	}
+	if _, ok := s.keys[signer]; ok {
+		return
+	}
 	if len(s.order) < maxSigners {
 		s.order = append(s.order, signer)
 	} else {

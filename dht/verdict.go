@@ -13,6 +13,7 @@ type Frame struct {
 	Source identity.NodeID
 	Key    identity.PublicKey // of the source
 	Body   []byte
+	Proof  Proof // what [Inbound.Prove] has found out of Body
 }
 
 // Incoming is a message on its way through the inbound chain. Each layer knows
@@ -23,6 +24,7 @@ type Incoming struct {
 	Key      identity.PublicKey // the source's
 	Envelope Envelope
 	Hash     Hash
+	proof    Proof
 
 	// From the signature on:
 	Origin identity.PublicKey // who wrote it, the zero key if it does not say

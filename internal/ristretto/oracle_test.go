@@ -304,6 +304,14 @@ func oracleVerify(key, nonce []byte, e, s *ristretto255.Scalar) bool {
 	return ristretto255.NewElement().ScalarBaseMult(s).Equal(right) == 1
 }
 
+func oracleScalar(b []byte) *ristretto255.Scalar {
+	s := ristretto255.NewScalar()
+	if err := s.Decode(b); err != nil {
+		panic(err)
+	}
+	return s
+}
+
 func TestVerifyRefusesTheIdentityKey(t *testing.T) {
 	// With P the identity, R = s·G satisfies the equation for every e.
 	var e, s ristretto.Scalar
