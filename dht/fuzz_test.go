@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
+	"time"
 
 	"github.com/gamelan-p2p/gamelan/dht"
 )
@@ -63,9 +64,16 @@ func FuzzEnvelope(f *testing.F) {
 
 func FuzzBody(f *testing.F) {
 	f.Add(unhex(f, pingBody))
-	for _, s := range []string{"", "0a00", "0a0410e7241832", "0a0a0a0810848688081832"} {
+	for _, s := range []string{"", "0a00", "0a0410e7241832", "0a0a0a0810848688081832", "08011007", "1007", "08021007"} {
 		f.Add(unhex(f, s))
 	}
+	s, err := dht.Sign(repeated(f, 2), [32]byte{}, bytes.NewReader(bytes.Repeat([]byte{7}, 64)))
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Add(s.Append(nil))
+	r := dht.DedupRecord{Hits: 1, First: time.Unix(1, 0)}
+	f.Add(r.Append(nil))
 	f.Fuzz(bodies)
 }
 
@@ -113,7 +121,28 @@ func bodies(t *testing.T, b []byte) {
 			i, err = dht.DecodePeerInfo(first)
 			again("peer", first, i.Append(nil), err)
 		}
-		dht.DecodeDomainHeader(p)
+		if h, err := dht.DecodeDomainHeader(p); err == nil {
+			first := h.Append(nil)
+			h, err = dht.DecodeDomainHeader(first)
+			again("header", first, h.Append(nil), err)
+		}
+		if r, err := dht.DecodeDedupRecord(dht.Hash{}, p); err == nil && !bytes.Equal(r.Append(nil), p) {
+			t.Fatalf("record: got %x, then %x", p, r.Append(nil))
+		}
+		if ping, err := dht.DecodePing(p); err == nil {
+			first := ping.Append(nil)
+			ping, err = dht.DecodePing(first)
+			again("ping", first, ping.Append(nil), err)
+		}
+		if s, err := dht.DecodeSignature(p); err == nil {
+			first := s.Append(nil)
+			valid := s.Verify([32]byte{})
+			s, err = dht.DecodeSignature(first)
+			again("signature", first, s.Append(nil), err)
+			if again := s.Verify([32]byte{}); (valid == nil) != (again == nil) {
+				t.Fatalf("signature: got %v, then %v", valid, again)
+			}
+		}
 	}
 	dht.SplitDomain(parts)
 }
