@@ -84,6 +84,7 @@ func targets() []harness.Target {
 		ratio("P15 32 B", "gamelan/dht-received-32", harness.Rate, 0.6, 0.9, "curve/voi-verify"),
 		ratio("P15 2 shards", "gamelan/dht-received-1KiB-2shards", harness.Rate, 1.6, 0, "gamelan/dht-received-1KiB"),
 		ratio("P16", "gamelan/dht-duplicates-1KiB", harness.Rate, 6, 10, "gamelan/dht-received-1KiB"),
+		ratio("P16 of verifying", "gamelan/dht-duplicates-1KiB", harness.Rate, 6*0.6, 10*0.6, "curve/voi-verify"),
 
 		// Dedup of new hashes, written behind: all of them, each with the record
 		// that goes for it.
