@@ -16,9 +16,9 @@ import (
 //
 // In: acceptedSend and SendMessage, forwardMessage, Sent, PeerDiscovered, event
 // PeerConnected. Out: Enqueue to messaging sessions, DiscoverPeer, MessageSent.
-// A restart loses what was sent to whom in the last minute: the pace begins
-// anew. The ledger outlives it, and what was under way ends in it as in doubt, or
-// as failed when no copy was given out.
+// A restart loses nothing but what is passed on: the pace goes on, with all that
+// was given out counted. The ledger outlives it, and what was under way ends in it
+// as in doubt, or as failed when no copy was given out.
 type outbound struct {
 	env      *Env
 	machine  *dht.Outbound
@@ -46,7 +46,7 @@ func (o *outbound) Receive(c actor.Context) {
 	case SendMessage:
 		o.env.requestSend(c, m)
 	case forwardMessage:
-		o.do(c, o.machine.Relay(supervisor.Now(c), &m.Envelope, m.To))
+		o.do(c, o.machine.Relay(supervisor.Now(c), m.Origin.Peer, &m.Envelope, m.To))
 	case Sent:
 		o.do(c, o.machine.Sent(supervisor.Now(c), m.ID, m.Outcome))
 	case PeerConnected:
@@ -76,11 +76,20 @@ func (o *outbound) start(c actor.Context) {
 			Broadcast: s.Broadcast, Propagation: s.Propagation, Neighbours: s.Neighbours,
 		},
 		View: view, Dedup: s.Dedup, Rand: random.Rand, Random: random.Reader, NewID: o.env.NewID,
-		Paced: view.counts, Pace: s.SendPace, Paces: o.env.paces, Window: o.env.PeerCredit / 2, MaxFrame: o.env.Profile.Limits.MessageBody,
+		Paced: view.counts, Pace: s.SendPace, RelayLimit: s.relayLimit(), Paces: o.env.paces, Window: o.env.PeerCredit / 2, MaxFrame: o.env.Profile.Limits.MessageBody,
 		Discovers: o.discovers, Layers: s.SendLayers,
 	})
 	supervisor.Own(c, closerFunc(o.abandon))
 	supervisor.Subscribe[PeerConnected](c)
+}
+
+// relayLimit is how many messages of others a peer gets in 60 s: half of what a
+// node like this one takes for a flood, whether or not others agree to more.
+func (s *DHTSettings) relayLimit() int {
+	if s.FloodLimit <= 0 {
+		return dht.RelayLimit
+	}
+	return max(1, min(s.FloodLimit/2, dht.RelayLimit))
 }
 
 // abandon ends what this incarnation has under way, however it ends.
@@ -184,6 +193,9 @@ func (o *outbound) String() string {
 	n := o.machine.Counts()
 	sends, copies := o.machine.Len()
 	text := fmt.Sprintf("%d sends, %d passed on", n.Sends, n.Relays)
+	if n.RelayCopiesDropped > 0 {
+		text += fmt.Sprintf(", %d copies of those dropped", n.RelayCopiesDropped)
+	}
 	if sends+copies > 0 {
 		text += fmt.Sprintf("; %d sends under way, %d copies", sends, copies)
 	}

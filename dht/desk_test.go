@@ -128,7 +128,7 @@ func (d *desk) send(m dht.Message) uint64 {
 
 func (d *desk) relay(e *dht.Envelope, to dht.Strategy) {
 	d.t.Helper()
-	d.apply(d.o.Relay(d.now, e, to))
+	d.apply(d.o.Relay(d.now, idOf("z"), e, to))
 }
 
 // settle gives the outcome of one write.

@@ -18,7 +18,8 @@ func (o *Outbound) Held() (s string) {
 		{"peers", len(o.peers)},
 		{"wakes", len(o.wakes.list)},
 		{"copies", o.copies},
-		{"bytes passed on", o.relayed},
+		{"bytes passed on", o.relayed.small + o.relayed.large},
+		{"peers that something is passed on for", len(o.relayed.from)},
 	} {
 		if x.n != 0 {
 			s += fmt.Sprintf("%d %s ", x.n, x.what)
@@ -31,7 +32,7 @@ func (o *Outbound) Held() (s string) {
 // peers.
 func (o *Outbound) Sizes() (wakes, listed int) {
 	for _, p := range o.peers {
-		listed += len(p.queue.list) + len(p.doubtful.list)
+		listed += len(p.queue.list) + len(p.relays.list) + len(p.doubtful.list)
 	}
 	return len(o.wakes.list), listed
 }

@@ -37,10 +37,8 @@ type FloodMeter struct {
 
 // flow is what one peer has sent.
 type flow struct {
-	peer    identity.NodeID
-	last    int64 // the second in which it was heard of, from FloodMeter.begin
-	sum     int   // of seconds
-	seconds [floodSeconds]uint32
+	peer      identity.NodeID
+	perSecond // from FloodMeter.begin on
 }
 
 // NewFloodMeter returns a meter with that limit; 0 is [FloodLimit].
@@ -60,8 +58,7 @@ func (f *FloodMeter) Count(now time.Time, peer identity.NodeID) *protocol.Violat
 	}
 	second := int64(now.Sub(f.begin) / time.Second)
 	p := f.flow(peer, second)
-	p.seconds[p.last%floodSeconds]++
-	p.sum++
+	p.add()
 	if p.sum != f.limit+1 {
 		return nil
 	}
@@ -77,19 +74,14 @@ func (f *FloodMeter) flow(peer identity.NodeID, second int64) *flow {
 	e, ok := f.peers[peer]
 	if !ok {
 		f.forget(second)
-		e = f.order.PushFront(&flow{peer: peer, last: second})
+		e = f.order.PushFront(&flow{peer: peer, perSecond: perSecond{last: second}})
 		f.peers[peer] = e
 	}
 	p := e.Value.(*flow)
-	if second <= p.last { // a clock that goes back is one that stands still
-		return p
+	if second > p.last {
+		f.order.MoveToFront(e)
+		p.turn(second)
 	}
-	f.order.MoveToFront(e)
-	for s := max(p.last+1, second-floodSeconds+1); s <= second; s++ {
-		p.sum -= int(p.seconds[s%floodSeconds])
-		p.seconds[s%floodSeconds] = 0
-	}
-	p.last = second
 	return p
 }
 

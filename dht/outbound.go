@@ -32,7 +32,7 @@ type Outbound struct {
 	woken   time.Time // the time last said
 	order   uint64    // of the last copy
 	copies  int       // without an outcome
-	relayed int       // bytes of what is passed on and not written yet
+	relayed relayBudget
 	closing bool
 	sweep   wake // when to forget peers that nothing is known of
 	counts  OutboundCounts
@@ -53,6 +53,9 @@ type OutboundOptions struct {
 	// in [PaceWithin]. 0 is [DefaultPace].
 	Paced func(identity.NodeID) bool
 	Pace  int
+	// RelayLimit is how many messages of others any peer gets in 60 s. 0 is
+	// [RelayLimit].
+	RelayLimit int
 	// Paces is what the machine before this one has left; nil for the first.
 	Paces Paces
 	// Window is how many bytes, frames and 256 for each, are given to one peer's
@@ -74,9 +77,6 @@ const (
 
 	// MaxCopies is how many copies may be without an outcome.
 	MaxCopies = 1 << 16
-	// MaxRelayed bounds the bytes that are passed on and not written yet; what
-	// comes beyond is dropped.
-	MaxRelayed = 8 << 20
 
 	defaultWindow = 512 << 10
 	defaultFrame  = 8 << 20
@@ -92,6 +92,7 @@ type OutboundCounts struct {
 	Confirmed, InDoubt, Failed   uint64 // copies of our own
 	Relays, RelayCopies          uint64 // passed on
 	RelaysNobody, RelaysDropped  uint64 // nobody to pass it on to; too many under way
+	RelayCopiesDropped           uint64 // one peer left out: too many for it
 	RelayConfirmed, RelayUnclear uint64 // copies
 	Tries, Resent                uint64
 	Paced                        uint64 // copies that had to wait for the pace
@@ -109,6 +110,8 @@ type send struct {
 	open   int
 	ended  bool
 	wake   wake
+	from   identity.NodeID // with id 0: whom it came from
+	size   int             // … and what it counts for
 }
 
 func newSend(id uint64, m Message, until time.Time) *send {
@@ -131,11 +134,14 @@ func NewOutbound(o OutboundOptions) *Outbound {
 	o.Pace = cmp.Or(o.Pace, DefaultPace)
 	o.Window = cmp.Or(o.Window, defaultWindow)
 	o.MaxFrame = cmp.Or(o.MaxFrame, defaultFrame)
+	o.RelayLimit = cmp.Or(o.RelayLimit, RelayLimit)
 	out := &Outbound{
 		o: o, sends: make(map[uint64]*send), given: make(map[uint64]*copyOut), peers: make(map[identity.NodeID]*outPeer),
+		relayed: relayBudget{from: make(map[identity.NodeID]int)},
 	}
-	for id, pace := range o.Paces {
-		out.peer(id).pace = pace
+	for id, before := range o.Paces {
+		p := out.peer(id)
+		p.pace, p.relayPace, p.rate = before.pace, before.relayPace, before.rate
 	}
 	out.choose = newSendChain(o.Layers[BeforeSelect], out.selectPeers)
 	out.write = newSendChain(o.Layers[BeforeWrite], func(*Outgoing) error { return nil })
@@ -352,25 +358,6 @@ func destination(m *Message) Destination {
 	return Destination{}
 }
 
-// Relay passes a message on as it came. It has no report (spec: dht 6).
-func (o *Outbound) Relay(now time.Time, e *Envelope, to Strategy) *OutboundEffects {
-	o.begin()
-	o.due(now)
-	o.counts.Relays++
-	peers, err := o.o.Selector.Select(to, o.o.View, o.o.Rand)
-	switch size := len(e.Body) + len(e.Header.Signature) + frameOverhead; {
-	case err != nil || len(peers) == 0:
-		o.counts.RelaysNobody++
-	case o.closing || o.copies+len(peers) > MaxCopies || o.relayed+size > MaxRelayed:
-		o.counts.RelaysDropped++
-	default:
-		s := newSend(0, Message{To: to}, now.Add(DefaultLimit))
-		o.spread(now, s, e.Append(nil), peers)
-		o.relayed += len(s.frame)
-	}
-	return o.effects(now)
-}
-
 // spread gives each peer a copy.
 func (o *Outbound) spread(now time.Time, s *send, frame []byte, peers []identity.NodeID) {
 	s.frame = frame
@@ -531,7 +518,7 @@ func (o *Outbound) Close(now time.Time) *OutboundEffects {
 	o.begin()
 	o.finish(copyDoubtful, copyWaiting)
 	for _, p := range o.peers { // what is left is passed on for others
-		for _, c := range slices.Clone(p.queue.list) {
+		for _, c := range slices.Clone(p.relays.list) {
 			if c.state == copyWaiting {
 				o.settle(c, protocol.Outcome{Kind: protocol.Failed, Reason: protocol.Closed})
 			}
@@ -562,9 +549,12 @@ func (o *Outbound) settle(c *copyOut, outcome protocol.Outcome) {
 	c.state = copySettled
 	switch was {
 	case copyWaiting:
-		c.peer.queue.settle()
+		c.peer.queueOf(c).settle()
 	case copyDoubtful:
 		c.peer.doubtful.settle()
+	}
+	if s.relay() {
+		c.peer.relayed -= s.size
 	}
 	o.copies--
 	s.open--
@@ -594,7 +584,7 @@ func (o *Outbound) end(s *send, r SendReason, err error) {
 	s.ended = true
 	o.wakes.drop(&s.wake)
 	if s.relay() {
-		o.relayed -= len(s.frame)
+		o.relayed.giveBack(s.from, s.size)
 		return
 	}
 	delete(o.sends, s.id)

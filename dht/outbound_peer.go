@@ -44,14 +44,29 @@ const (
 // outPeer is what is on its way to one peer.
 type outPeer struct {
 	id        identity.NodeID
-	queue     copyList // waiting, in order
+	queue     copyList // our own that wait, in order
+	relays    copyList // those of others, which go when none of our own waits
 	doubtful  copyList
-	open      int   // given out
-	bytes     int64 // … of them
+	given     underWay
+	others    underWay // of those given, what is passed on
+	relayed   int      // bytes of others without an outcome
 	connected uint64
-	notBefore time.Time // after a try that came to nothing: others that did may follow
-	pace      *pacer    // nil while it is not paced
+	notBefore time.Time  // after a try that came to nothing: others that did may follow
+	pace      *pacer     // nil while it is not paced
+	relayPace *pacer     // … of what is passed on, a part of it
+	rate      *perSecond // of what is passed on, paced or not; nil: nothing was
 	wake      wake
+}
+
+// underWay is what is given to a session.
+type underWay struct {
+	n     int
+	bytes int64
+}
+
+func (u *underWay) add(n int, cost int64) {
+	u.n += n
+	u.bytes += cost
 }
 
 // copyList is copies of one peer. Those that were settled in it are taken out
@@ -83,16 +98,25 @@ func (o *Outbound) peer(id identity.NodeID) *outPeer {
 	return p
 }
 
-// push puts a copy into the queue, where it belongs by its order.
+// queueOf returns the queue that a copy waits in.
+func (p *outPeer) queueOf(c *copyOut) *copyList {
+	if c.send.relay() {
+		return &p.relays
+	}
+	return &p.queue
+}
+
+// push puts a copy into its queue, where it belongs by its order.
 func (p *outPeer) push(c *copyOut) {
 	c.state = copyWaiting
-	q := p.queue.list
+	l := p.queueOf(c)
+	q := l.list
 	if n := len(q); n == 0 || q[n-1].order < c.order {
-		p.queue.list = append(q, c)
+		l.list = append(q, c)
 		return
 	}
 	i, _ := slices.BinarySearchFunc(q, c, func(a, b *copyOut) int { return cmp.Compare(a.order, b.order) })
-	p.queue.list = slices.Insert(q, i, c)
+	l.list = slices.Insert(q, i, c)
 }
 
 // again puts a copy in doubt where it is tried again: at once when the peer has
@@ -108,20 +132,34 @@ func (p *outPeer) again(c *copyOut) {
 
 // back takes a copy from its session.
 func (p *outPeer) back(now time.Time, c *copyOut, written bool) {
-	p.open--
-	p.bytes -= c.cost
+	p.given.add(-1, -c.cost)
 	if p.pace != nil {
 		p.pace.done(now, written)
+	}
+	if !c.send.relay() {
+		return
+	}
+	p.others.add(-1, -c.cost)
+	if p.relayPace != nil {
+		p.relayPace.done(now, written)
 	}
 }
 
 func (p *outPeer) idle(now time.Time) bool {
-	return len(p.queue.list) == 0 && len(p.doubtful.list) == 0 && p.open == 0 && (p.pace == nil || p.pace.idle(now))
+	return len(p.queue.list) == 0 && len(p.relays.list) == 0 && len(p.doubtful.list) == 0 && p.given.n == 0 &&
+		(p.pace == nil || p.pace.idle(now)) && (p.rate == nil || p.rate.idle(now))
 }
 
-// pump gives out what may go to the peer now.
+// pump gives out what may go to the peer now. What is passed on waits until none
+// of our own does.
 func (o *Outbound) pump(now time.Time, p *outPeer) {
-	q := &p.queue
+	o.pumpQueue(now, p, &p.queue)
+	if len(p.queue.list) == 0 {
+		o.pumpQueue(now, p, &p.relays)
+	}
+}
+
+func (o *Outbound) pumpQueue(now time.Time, p *outPeer, q *copyList) {
 	n := 0
 	for ; n < len(q.list); n++ {
 		c := q.list[n]
@@ -148,14 +186,18 @@ func (o *Outbound) give(now time.Time, p *outPeer, c *copyOut) bool {
 	case now.Before(p.notBefore):
 		o.wakePeer(p, p.notBefore)
 		return false
-	case p.open > 0 && p.bytes+cost > o.o.Window:
+	case p.given.n > 0 && p.given.bytes+cost > o.o.Window:
+		return false
+	case c.send.relay() && p.others.n > 0 && p.others.bytes+cost > o.o.Window/2: // the rest is for our own
 		return false
 	}
 	if !o.inPace(now, p, c) {
 		return false
 	}
-	p.open++
-	p.bytes += cost
+	p.given.add(1, cost)
+	if c.send.relay() {
+		p.others.add(1, cost)
+	}
 	c.id, c.cost, c.state, c.connected = o.o.NewID(), cost, copyGiven, p.connected
 	o.given[c.id] = c
 	o.counts.Tries++
@@ -167,16 +209,23 @@ func (o *Outbound) give(now time.Time, p *outPeer, c *copyOut) bool {
 	return true
 }
 
-// inPace reports whether the peer may get one more now, and counts it.
+// inPace reports whether the peer may get one more now, and counts it. What is
+// passed on may use two thirds of the pace: our own finds room at any time.
 func (o *Outbound) inPace(now time.Time, p *outPeer, c *copyOut) bool {
-	switch paced := o.o.Paced(p.id); {
-	case !paced:
-		p.pace = nil
+	if !o.o.Paced(p.id) {
+		p.pace, p.relayPace = nil, nil
 		return true
-	case p.pace == nil:
-		p.pace = &pacer{limit: o.o.Pace, within: PaceWithin, open: p.open}
+	}
+	if p.pace == nil {
+		p.pace = &pacer{limit: o.o.Pace, within: PaceWithin, open: p.given.n}
+		p.relayPace = &pacer{limit: max(1, o.o.Pace*2/3), within: PaceWithin, open: p.others.n}
 	}
 	at, ok := p.pace.allow(now)
+	if ok && c.send.relay() {
+		if at, ok = p.relayPace.allow(now); ok {
+			p.relayPace.begin()
+		}
+	}
 	if ok {
 		p.pace.begin()
 		return true

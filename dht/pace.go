@@ -7,7 +7,13 @@ import (
 )
 
 // Paces is what peers got lately, as one [Outbound] leaves it to the next.
-type Paces map[identity.NodeID]*pacer
+type Paces map[identity.NodeID]peerPace
+
+// peerPace is what one peer got lately.
+type peerPace struct {
+	pace, relayPace *pacer
+	rate            *perSecond
+}
 
 // Paces ends the machine and returns what its successor has to know, so that a
 // restart gives nobody twice as much. What is under way may leave until the end
@@ -15,13 +21,14 @@ type Paces map[identity.NodeID]*pacer
 func (o *Outbound) Paces(now time.Time) Paces {
 	all := make(Paces)
 	for id, p := range o.peers {
-		if p.pace == nil {
-			continue
+		for _, pace := range []*pacer{p.pace, p.relayPace} {
+			for pace != nil && pace.open > 0 {
+				pace.done(now.Add(DefaultLimit), true)
+			}
 		}
-		for p.pace.open > 0 {
-			p.pace.done(now.Add(DefaultLimit), true)
+		if p.pace != nil || p.rate != nil {
+			all[id] = peerPace{p.pace, p.relayPace, p.rate}
 		}
-		all[id] = p.pace
 	}
 	return all
 }

@@ -91,7 +91,7 @@ func (s *storm) step() {
 	case 4:
 		e := &dht.Envelope{Header: dht.Header{Version: 2}}
 		e.Body = dht.AppendBody(nil, nil, numbered(relayedBit|uint64(s.next())))
-		s.happened(s.o.Relay(s.now, e, s.strategy()))
+		s.happened(s.o.Relay(s.now, idOf(s.name()), e, s.strategy()))
 	case 5, 6, 7, 8, 9:
 		if len(s.under) > 0 {
 			i := 0
