@@ -52,7 +52,7 @@ func outboundOf(s *actors.DHTSending) *inspect.DHTOutbound {
 	return &inspect.DHTOutbound{
 		Sends: c.Sends, Copies: c.Copies, Confirmed: c.Confirmed, InDoubt: c.InDoubt, Failed: c.Failed,
 		OpenSends: s.Sends, OpenCopies: s.Copies, Resent: c.Resent, Paced: c.Paced,
-		Passed: c.Relays, PassedTo: c.RelayCopies, Dropped: c.RelaysNobody + c.RelaysDropped,
+		Passed: c.Relays - c.RelaysNobody - c.RelaysDropped, PassedTo: c.RelayCopies, Dropped: c.RelaysNobody + c.RelaysDropped, Nobody: c.RelaysNobody,
 		Credit: inspect.Credit{Used: s.Credit, Limit: s.Limit}, LastError: withoutPackage(s.LastError),
 	}
 }

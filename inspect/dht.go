@@ -38,6 +38,7 @@ type DHTOutbound struct {
 	Passed     uint64 `json:"passed"`      // messages of others that were passed on
 	PassedTo   uint64 `json:"passed_to"`   // copies of them
 	Dropped    uint64 `json:"dropped"`     // messages of others that were not: nobody to pass them to, or too many
+	Nobody     uint64 `json:"nobody"`      // of those dropped: nobody to pass them to
 	Credit     Credit `json:"credit"`      // of messages of this node without an outcome
 	LastError  string `json:"last_error,omitempty"`
 }

@@ -80,7 +80,19 @@ func zshCompletion(all []verb) string {
 	b.WriteString("#compdef gamelan\n# zsh completion of gamelan, written by gamelan completion zsh.\n" +
 		"_gamelan() {\n\tlocal at=gamelan w\n\tlocal -a list\n" +
 		"\tfor w in ${words[2,CURRENT-1]}; do\n\t\tcase \"$at $w\" in\n")
-	fmt.Fprintf(&b, "\t\t%s) at=\"$at $w\" ;;\n\t\tesac\n\tdone\n\tcase \"$at\" in\n", below(all, "|"))
+	fmt.Fprintf(&b, "\t\t%s) at=\"$at $w\" ;;\n\t\tesac\n\tdone\n\tcase \"$at ${words[CURRENT-1]}\" in\n", below(all, "|"))
+	for _, v := range all {
+		own := v.flags()
+		if d := v.node.DefaultCmd; d != nil {
+			own = append(own, verb{"", d}.flags()...)
+		}
+		for _, f := range own {
+			if values := choices(f); len(values) > 0 {
+				fmt.Fprintf(&b, "\t%q)\n\t\tlist=(%s)\n\t\tcompadd -a list\n\t\treturn\n\t\t;;\n", v.path+" --"+f.Name, strings.Join(values, " "))
+			}
+		}
+	}
+	b.WriteString("\tesac\n\tcase \"$at\" in\n")
 	for _, v := range all {
 		fmt.Fprintf(&b, "\t%q)\n\t\tlist=(\n", v.path)
 		for _, w := range v.words() {

@@ -38,30 +38,44 @@ func (c *messagesCmd) Run(a *app) error {
 		}
 		params.Set("peer", peer)
 	}
-	all, err := ledger(a, params)
+	all, forgotten, err := ledger(a, params)
 	if err != nil {
 		return err
 	}
-	return printReports(a, all)
+	if len(all) == 0 && !a.json {
+		var d inspect.DHT
+		if err := newClient(a.dir).getJSON(a.ctx, "/v1/dht", &d); err == nil && !d.On {
+			a.note("this node has no DHT; %s", noDHTHint)
+			return nil
+		}
+	}
+	if err := printReports(a, all); err != nil {
+		return err
+	}
+	if forgotten > 0 {
+		a.note("%s forgotten: the last %s that ended are kept.", plural(forgotten, "older message"), inspect.Number(dht.LedgerKept))
+	}
+	return nil
 }
 
-// ledger reads reports page by page.
-func ledger(a *app, params url.Values) ([]inspect.Report, error) {
+// ledger reads reports page by page. forgotten is how many more have ended, of all
+// messages.
+func ledger(a *app, params url.Values) (all []inspect.Report, forgotten uint64, err error) {
 	c := newClient(a.dir)
 	params.Set("limit", strconv.Itoa(inspect.MaxLimit))
-	var all []inspect.Report
 	for {
 		var page struct {
 			Items []inspect.Report
 			Total int
+			Ended uint64
 		}
 		params.Set("offset", strconv.Itoa(len(all)))
 		if err := c.getJSON(a.ctx, "/v1/ledger?"+params.Encode(), &page); err != nil {
-			return nil, err
+			return nil, 0, err
 		}
 		all = append(all, page.Items...)
 		if len(page.Items) == 0 || len(all) >= page.Total {
-			return all, nil
+			return all, page.Ended - min(page.Ended, dht.LedgerKept), nil
 		}
 	}
 }
@@ -77,7 +91,7 @@ func (c *messageCmd) Run(a *app) error {
 	if err != nil {
 		return usage("give one that gamelan messages lists", "%q is no tag", c.Tag)
 	}
-	all, err := ledger(a, url.Values{"tag": {tagText(tag)}})
+	all, _, err := ledger(a, url.Values{"tag": {tagText(tag)}})
 	if err != nil {
 		return err
 	}

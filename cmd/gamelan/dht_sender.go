@@ -5,7 +5,9 @@ import (
 	"crypto/sha256"
 	"encoding/binary"
 	"errors"
+	"strings"
 	"sync"
+	"time"
 
 	"github.com/gamelan-p2p/gamelan"
 	"github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/config"
@@ -13,6 +15,9 @@ import (
 	"github.com/gamelan-p2p/gamelan/identity"
 	"github.com/gamelan-p2p/gamelan/inspect"
 )
+
+// noDHTHint says what to do about a node without the DHT.
+const noDHTHint = "start it with dht.enabled = true, which is the default"
 
 // dhtSender lets the API send messages over the DHT through a node.
 type dhtSender struct {
@@ -55,7 +60,7 @@ func (s *saidBefore) again(m *dht.Message) bool {
 // remembered.
 func (s dhtSender) Prepare(ctx context.Context, r inspect.DHTRequest) (inspect.DHTSend, error) {
 	if s.node.Actors().DHT == nil {
-		return nil, &inspect.Error{Code: inspect.CodeFailed, Message: "this node has no DHT", Hint: "start it with dht.enabled = true, which is the default"}
+		return nil, &inspect.Error{Code: inspect.CodeFailed, Message: "this node has no DHT", Hint: noDHTHint}
 	}
 	m := dht.Message{Type: config.TextType, Encrypt: r.Encrypt, Sign: r.Sign}
 	if r.Type != nil {
@@ -79,6 +84,13 @@ func (s dhtSender) Prepare(ctx context.Context, r inspect.DHTRequest) (inspect.D
 	case how.needsKey(), r.Encrypt:
 		return nil, &inspect.Error{Code: inspect.CodeBadQuery, Message: "it is not said to whom", Hint: "name the receiver with to=KEY"}
 	}
+	if how.name == "direct" && r.Type == nil && s.withoutDHT(ctx, to.Key.NodeID()) {
+		return nil, &inspect.Error{
+			Code:    inspect.CodeFailed,
+			Message: "that node runs without the DHT, and takes what comes over it for something else",
+			Hint:    "start it with dht.enabled = true, or start this node without; if it is a program that hears a type of its own, give --type N",
+		}
+	}
 	m.To = how.of(to)
 	if how.name != "direct" { // whose receiver is the peer itself
 		m.Destination = to
@@ -97,6 +109,28 @@ func (s dhtSender) Prepare(ctx context.Context, r inspect.DHTRequest) (inspect.D
 			return r
 		}, nil
 	}, nil
+}
+
+// askTimeout is how long a peer is dialled only to learn whether it has the DHT.
+const askTimeout = 2 * time.Second
+
+// withoutDHT tells whether a peer is a node of gamelan that says it has no DHT;
+// one that cannot be asked may have it. Programs with the DHT need not say
+// so: they hear types of their own.
+func (s dhtSender) withoutDHT(ctx context.Context, id identity.NodeID) bool {
+	p, known := s.node.Peers().Get(id)
+	if _, connected := s.node.Connection(id); !connected {
+		if !known || hasDHT(&p) {
+			return false
+		}
+		ctx, cancel := context.WithTimeout(ctx, askTimeout)
+		defer cancel()
+		if _, err := s.node.Dial(ctx, id); err != nil {
+			return false
+		}
+	}
+	p, known = s.node.Peers().Get(id)
+	return known && strings.Contains(p.UserAgent, "gamelan/") && !hasDHT(&p)
 }
 
 // receiver finds the key of who is written as a public key, known or not, as a

@@ -31,7 +31,7 @@ func fakeNode(ctx context.Context, dir string) error {
 		return inspect.Node{NodeID: k.Secret.NodeID().String(), Network: "localnet", Addresses: []string{"/ip4/127.0.0.1/tcp/4001"}}
 	})
 	s.Section("peers", func(context.Context) any { return fakePeers() })
-	s.Section("ledger", func(context.Context) any { return inspect.Ledger{Accepted: 3, Ended: 2, Reports: fakeReports()} })
+	s.Section("ledger", func(context.Context) any { return inspect.Ledger{Accepted: 1234, Ended: 1233, Reports: fakeReports()} })
 	s.Section("dht", func(context.Context) any { return fakeDHT() })
 	server, err := d.serve(
 		inspect.Options{Source: fakeSource{}, Sections: &s, Messages: fakeInbox{}},
@@ -155,7 +155,7 @@ func fakeDHT() inspect.DHT {
 			{Reason: "bad signature", Count: 1, LastAt: time.Now().Add(-time.Hour), LastPeer: fakePeer, LastError: "it\x1b does not verify"},
 		},
 		Outbound: &inspect.DHTOutbound{
-			Sends: 3, Copies: 5, Confirmed: 3, InDoubt: 1, OpenSends: 1, OpenCopies: 1, Resent: 2, Paced: 4, Passed: 6, PassedTo: 7, Dropped: 8,
+			Sends: 3, Copies: 5, Confirmed: 3, InDoubt: 1, OpenSends: 1, OpenCopies: 1, Resent: 2, Paced: 4, Passed: 6, PassedTo: 7, Dropped: 8, Nobody: 5,
 			Credit: inspect.Credit{Used: 5, Limit: 1 << 20},
 		},
 		Dedup: inspect.DHTDedup{Messages: 9, Capacity: 50000, Repeats: 10},
@@ -200,7 +200,7 @@ func (fakeInbox) Subscribe(ctx context.Context) iter.Seq[inspect.Message] {
 		}
 		for i, d := range []inspect.DHTMessage{
 			{Origin: "9c01d2e4a1b2c3d4e5f6a7b8c9", Type: 1225, Encrypted: true, Copies: 1},
-			{Origin: "9c01d2e4a1b2c3d4e5f6a7b8c9", Type: 225, Copies: 2},
+			{Origin: "9c01d2e4a1b2c3d4e5f6a7b8c9", Type: 225, Tag: "00c0ffee00000009", Copies: 2},
 			{Type: 1225, Copies: 1},
 		} {
 			m := inspect.Message{Seq: uint64(i + 4), At: fakeTime, Peer: fakePeer, Body: []byte("far"), DHT: &d}

@@ -60,7 +60,7 @@ func choices(f *kong.Flag) []string {
 	case f.Enum != "":
 		return f.EnumSlice()
 	case f.Name == "strategy":
-		return strings.Split(strategyNames, ", ")
+		return strings.Split(strings.ReplaceAll(strategyNames, "random:N", "random:5"), ", ")
 	}
 	for i := range config.Settings {
 		if s := &config.Settings[i]; s.FlagName() == f.Name {

@@ -109,6 +109,18 @@ func TestManual(t *testing.T) {
 	}
 }
 
+// The values of flags are in the completions that cannot be asked here.
+func TestCompletionOfValues(t *testing.T) {
+	for shell, want := range map[string]string{
+		"zsh":  "\"gamelan send --strategy\")\n\t\tlist=(direct closest direct-or-closest propagate broadcast flood random:5)\n\t\tcompadd -a list\n",
+		"fish": " -r -a 'direct closest direct-or-closest propagate broadcast flood random:5'\n",
+	} {
+		if got := output(t, "completion", shell); !strings.Contains(got, want) {
+			t.Errorf("%s: got no %q in it", shell, want)
+		}
+	}
+}
+
 // The completion is asked as bash asks it.
 func TestBashCompletion(t *testing.T) {
 	script := filepath.Join(t.TempDir(), "completion")
@@ -125,6 +137,7 @@ func TestBashCompletion(t *testing.T) {
 		{[]string{"peers", "add", "--"}, []string{"--json"}, []string{"--failed", "add"}},
 		{[]string{"--json", "node", "--mux"}, []string{"--mux-window"}, []string{"--listen"}},
 		{[]string{"node", "--log-level", ""}, []string{"debug", "warn"}, []string{"--listen", "node"}},
+		{[]string{"send", "--strategy", ""}, []string{"flood", "random:5"}, []string{"--strategy"}},
 		{[]string{"node", "--listen", ""}, nil, []string{"--listen", "node"}},
 		{[]string{"config", "explain", "mux."}, []string{"mux.window"}, []string{"log.level"}},
 		{[]string{"completion", ""}, []string{"bash", "fish"}, []string{"node"}},

@@ -51,7 +51,7 @@ func printDHT(a *app, d *inspect.DHT, now time.Time) error {
 		}
 		line("sent", "%s", text)
 		line("under way", "%s, %s without an outcome", plural(uint64(o.OpenSends), "message"), copiesText(uint64(o.OpenCopies)))
-		line("passed on", "%s of others to %s; %s dropped", plural(o.Passed, "message"), plural(o.PassedTo, "peer"), inspect.Number(o.Dropped))
+		line("passed on", "%s", passedText(o))
 		line("pace", "%s had to wait, %s sent again", copiesText(o.Paced), inspect.Number(o.Resent))
 		line("credit", "%s of %s in work", bytesText(o.Credit.Used), bytesText(o.Credit.Limit))
 		if o.LastError != "" {
@@ -63,6 +63,23 @@ func printDHT(a *app, d *inspect.DHT, now time.Time) error {
 	line("dedup", "%s of %s messages remembered, %s seen again", inspect.Number(uint64(d.Dedup.Messages)), inspect.Number(uint64(d.Dedup.Capacity)), inspect.Number(d.Dedup.Repeats))
 	_, err := fmt.Fprint(a.out, b.String())
 	return err
+}
+
+// passedText says what was passed on for others, and why the rest was not.
+func passedText(o *inspect.DHTOutbound) string {
+	text := plural(o.Passed, "message") + " of others, " + copiesText(o.PassedTo)
+	if o.Dropped == 0 {
+		return text
+	}
+	text += "; " + inspect.Number(o.Dropped) + " dropped: "
+	switch busy := o.Dropped - o.Nobody; {
+	case busy == 0:
+		return text + "there was no peer to pass them on to"
+	case o.Nobody == 0:
+		return text + "too much was under way"
+	default:
+		return text + inspect.Number(o.Nobody) + " without a peer to pass them on to, " + inspect.Number(busy) + " while too much was under way"
+	}
 }
 
 func copiesText(n uint64) string {

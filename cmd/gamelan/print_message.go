@@ -65,6 +65,9 @@ func originText(m *inspect.Message) string {
 		text = inspect.ShortName(d.Origin) + ", encrypted"
 	}
 	text += ", type " + strconv.Itoa(int(d.Type))
+	if d.Tag != "" {
+		text += ", tag " + d.Tag
+	}
 	if d.Copies > 1 {
 		text += ", copy " + inspect.Number(uint64(d.Copies))
 	}

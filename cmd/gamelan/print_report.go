@@ -181,6 +181,8 @@ func endText(r *inspect.Report) string {
 		return r.Summary
 	case len(r.Copies) == 0:
 		return "under way: its peers are being chosen"
+	case r.Summary == inspect.OutcomeOpen:
+		return "under way"
 	}
 	return "under way: " + r.Summary
 }
@@ -196,9 +198,10 @@ func printReport(a *app, r *inspect.Report, now time.Time) error {
 	}
 	line("tag", "%s", r.Tag)
 	line("to", "%s", toText(r))
-	if r.Destination != "" {
+	switch direct := strings.HasPrefix(r.To, "direct to "); {
+	case r.Destination != "":
 		line("destination", "%s", r.Destination)
-	} else {
+	case !direct: // whose destination is the peer itself
 		line("destination", "nobody in particular")
 	}
 	form := "in clear"

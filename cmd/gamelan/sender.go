@@ -11,6 +11,7 @@ import (
 	"github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/config"
 	"github.com/gamelan-p2p/gamelan/identity"
 	"github.com/gamelan-p2p/gamelan/inspect"
+	"github.com/gamelan-p2p/gamelan/peerstore"
 	"github.com/gamelan-p2p/gamelan/protocol"
 )
 
@@ -42,7 +43,13 @@ func (s nodeSender) hasDHT(ctx context.Context, id identity.NodeID) bool {
 		_, _ = s.node.Dial(ctx, id) // sending says why not
 	}
 	p, ok := s.node.Peers().Get(id)
-	return ok && slices.Contains(p.Protocols, protocol.ID(config.PlainID))
+	return ok && hasDHT(&p)
+}
+
+// hasDHT tells whether a node of gamelan has said that it has the DHT: plain
+// messages then have a protocol of their own.
+func hasDHT(p *peerstore.Peer) bool {
+	return slices.Contains(p.Protocols, protocol.ID(config.PlainID))
 }
 
 // find finds the node id of a peer as people write it: a node id in full or as it
