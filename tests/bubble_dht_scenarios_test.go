@@ -54,7 +54,7 @@ func sniffed(net *gamelantest.Network) (member, *sniffer) {
 // TestBubblePropagateDedup: A and B both bring C what is for D; D gets it once,
 // and nothing comes back from there.
 //
-// conforms: dht 44, 57, 71, V 22
+// conforms: dht 44, 57, 71
 func TestBubblePropagateDedup(t *testing.T) {
 	gamelantest.Bubble(t, func(t *testing.T) {
 		net := gamelantest.NewNetwork(t)
