@@ -152,8 +152,8 @@ func (a *dhtInbound) frame(c actor.Context, f Frame) {
 // deliver gives a message to the actor of its type, or has it wait for that.
 func (a *dhtInbound) deliver(c actor.Context, f Frame, m *dht.Incoming, d *dht.Domain) {
 	handler, ok := a.env.Types.Get(d.Type)
-	if !ok {
-		a.ended(c, f, dht.NoHandler, noHandler(d.Type))
+	if !ok || handler.failed() {
+		a.unheard(c, f, d.Type, ok)
 		return
 	}
 	h := &m.Envelope.Header
@@ -192,14 +192,24 @@ func (a *dhtInbound) release(c actor.Context, all []dht.Released[dht.Received]) 
 			a.ended(c, f, dht.HandlerStuck, handlerStuck(m.Type))
 			continue
 		}
-		if handler, ok := a.env.Types.Get(m.Type); ok {
+		handler, ok := a.env.Types.Get(m.Type)
+		if ok && !handler.failed() {
 			a.give(c, handler.PID, m, r.Held)
 			continue
 		}
 		m.Lease.(passedLease).l.heldBy(r.Held)
 		m.Lease.Discard()
-		a.ended(c, f, dht.NoHandler, noHandler(m.Type))
+		a.unheard(c, f, m.Type, ok)
 	}
+}
+
+// unheard ends a message of a type that has no actor, or whose actor has failed.
+func (a *dhtInbound) unheard(c actor.Context, f Frame, kind int32, registered bool) {
+	if registered {
+		a.ended(c, f, dht.HandlerFailed, handlerFailed(kind))
+		return
+	}
+	a.ended(c, f, dht.NoHandler, noHandler(kind))
 }
 
 // watch sees to it that handlers are looked at while messages wait for them.
@@ -224,7 +234,7 @@ func (a *dhtInbound) hand(c actor.Context, f Frame, m *dht.Incoming) dht.Reason 
 
 // ended counts a message that no handler of the application's took. Such count
 // as a flood when there are too many, unless the peer is one that somebody here
-// wants (spec: V28).
+// wants, or a handler of ours is at fault (spec: V28).
 func (a *dhtInbound) ended(c actor.Context, f Frame, why dht.Reason, err error) {
 	now := supervisor.Now(c)
 	a.counts.add(why)
@@ -232,9 +242,17 @@ func (a *dhtInbound) ended(c actor.Context, f Frame, why dht.Reason, err error) 
 		a.counts.failed(why, now, f.Peer, err)
 		supervisor.Log(c).Debug("message dropped", "peer", f.Peer, "conn", f.Conn, "err", err)
 	}
+	if why != dht.HandlerStuck && why != dht.HandlerFailed {
+		a.meter(c, f)
+	}
+}
+
+// meter counts a message towards a flood.
+func (a *dhtInbound) meter(c actor.Context, f Frame) {
 	if a.env.allowed(f.Peer) || a.env.held(f.Peer) {
 		return
 	}
+	now := supervisor.Now(c)
 	if v := a.flood.Count(now, f.Peer); v != nil {
 		a.violated(c, f.Peer, f.Key, f.Conn, v)
 	}
@@ -256,14 +274,19 @@ func (a *dhtInbound) violated(c actor.Context, peer identity.NodeID, key identit
 
 // Why a message of a type is dropped.
 type (
-	noHandler    int32
-	handlerStuck int32
+	noHandler     int32
+	handlerStuck  int32
+	handlerFailed int32
 )
 
 func (t noHandler) Error() string { return fmt.Sprintf("actors: nobody handles type %d", int32(t)) }
 
 func (t handlerStuck) Error() string {
 	return fmt.Sprintf("actors: the handler of type %d has finished nothing for %s", int32(t), dht.StuckAfter)
+}
+
+func (t handlerFailed) Error() string {
+	return fmt.Sprintf("actors: the handler of type %d has failed and is tried again later", int32(t))
 }
 
 // DHTShard is what an inbound actor of the DHT says of itself.

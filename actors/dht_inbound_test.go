@@ -218,6 +218,10 @@ func TestDHTInbound(t *testing.T) {
 		{name: "signed", send: plain(signed), want: dht.Delivered, effect: "type-1000: hello"},
 		{name: "sealed for us", send: toUs(nil), want: dht.Delivered, effect: "type-1000: secret"},
 		{name: "no handler", send: one(func(s *shard) dht.Envelope { return s.compose(4711, "hello", nil) }), want: dht.NoHandler},
+		{name: "handler failed", send: one(func(s *shard) dht.Envelope {
+			s.SetType(ourType, nil)
+			return s.compose(ourType, "hello", nil)
+		}), want: dht.HandlerFailed},
 		{name: "join", send: plain(typed(dht.TypeJoin)), want: dht.Handled, effect: "join: join"},
 		{name: "discovery, no part for it", send: plain(typed(dht.TypeDiscovery)), want: dht.NoPart},
 		{name: "request to a client", change: client, send: plain(typed(dht.TypeStoredRequest)), want: dht.NoStore},

@@ -13,9 +13,12 @@ import (
 // TypeHandler is the actor that hears the messages of one type which come over
 // the DHT, as [dht.Received].
 type TypeHandler struct {
-	PID  *actor.PID
+	PID  *actor.PID // nil while the actor has failed for good, until it is tried again
 	work *dht.Work
 }
+
+// failed reports whether there is nobody for the moment.
+func (h TypeHandler) failed() bool { return h.PID == nil }
 
 // errPings refuses the type of the pinger.
 var errPings = fmt.Errorf("%w: type %d is that of pings, which the node answers itself; choose another one", ErrTypeTaken, dht.TypePing)

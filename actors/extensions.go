@@ -364,9 +364,12 @@ func (x *extensions) failed(c actor.Context, m supervisor.ChildFailed) {
 	if reg == nil {
 		return
 	}
-	if reg.plain() {
+	switch {
+	case reg.plain():
 		x.env.Plain.Handler.Close()
-	} else {
+	case reg.Type != nil: // it is still registered, which is no peer's fault
+		x.env.Types.Set(*reg.Type, NewTypeHandler(nil))
+	default:
 		x.withdraw(c, reg)
 	}
 	reg.failed = true

@@ -57,6 +57,7 @@ const (
 	NoHandler                         // of a type that nobody here handles
 	NoPart                            // of the DHT itself, and this node has no part for its type
 	HandlerStuck                      // its handler finishes nothing and holds enough of the peer's credit
+	HandlerFailed                     // its handler has failed for good and is tried again later
 )
 
 var reasons = [...]string{
@@ -66,6 +67,7 @@ var reasons = [...]string{
 	Undecryptable: "undecryptable", BadBody: "bad body", NotRepeated: "copy",
 	ReturnedToOwner: "returned by its destination", Stopped: "stopped by a layer",
 	NoHandler: "no handler", NoPart: "no part of the DHT for it", HandlerStuck: "handler stuck",
+	HandlerFailed: "handler failed",
 }
 
 // Reasons returns all reasons.

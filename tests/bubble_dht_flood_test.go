@@ -3,6 +3,7 @@ package tests
 import (
 	"fmt"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/gamelan-p2p/gamelan"
@@ -27,6 +28,40 @@ func wantBanned(t *testing.T, what string, by, peer member, want bool) {
 	if _, reason, banned := by.Peers().Banned(peer.ID(), time.Now()); banned != want {
 		t.Errorf("%s: got banned %v (%s), want %v", what, banned, reason, want)
 	}
+}
+
+// TestBubbleStuckIsNoFlood: that a handler here is stuck is no offence of those
+// who write to it.
+//
+// conforms: V 13, 28
+func TestBubbleStuckIsNoFlood(t *testing.T) {
+	gamelantest.Bubble(t, func(t *testing.T) {
+		net := gamelantest.NewNetwork(t)
+		a := startMember(net, gamelan.Config{Floor: gamelan.NoFloor})
+		b := startMember(net, gamelan.Config{Floor: gamelan.NoFloor, PeerCredit: 64 << 10, DHT: &gamelan.DHTConfig{FloodLimit: 50}})
+		net.Connect(a.Node, b.Node)
+		defer b.heard.Block()()
+		const n = 400
+		for i := range n {
+			submit(t, a, letterTo(dht.Direct{Peer: b.ID()}, fmt.Sprint(i)))
+		}
+		time.Sleep(20 * time.Second)
+		synctest.Wait()
+		wantBanned(t, "who wrote", b, a, false)
+		if got := fateOf(b, dht.HandlerStuck); got < 100 {
+			t.Errorf("got %d dropped for the stuck handler, want more than the limit of a flood", got)
+		}
+	})
+}
+
+// fateOf returns how many messages to the node have ended so.
+func fateOf(m member, why dht.Reason) uint64 {
+	for _, c := range m.Actors().DHTCounts() {
+		if c.Reason == why {
+			return c.Count
+		}
+	}
+	return 0
 }
 
 // TestBubbleRelayOfFloods has two nodes flood a third through one that passes
@@ -58,13 +93,7 @@ func TestBubbleRelayOfFloods(t *testing.T) {
 		time.Sleep(2 * time.Second)
 		wantBanned(t, "who passed it on", victim, relay, false)
 		wantBanned(t, "who wrote it", relay, all[0], false)
-		got := uint64(0)
-		for _, c := range victim.Actors().DHTCounts() {
-			if c.Reason == dht.Passed {
-				got = c.Count
-			}
-		}
-		if got != limit/2 {
+		if got := fateOf(victim, dht.Passed); got != limit/2 {
 			t.Errorf("got %d passed on, want %d: half of what is taken for a flood", got, limit/2)
 		}
 	})
