@@ -10,6 +10,7 @@ import (
 
 	"github.com/gamelan-p2p/gamelan/dht"
 	"github.com/gamelan-p2p/gamelan/identity"
+	"github.com/gamelan-p2p/gamelan/internal/useragent"
 	"github.com/gamelan-p2p/gamelan/peerstore"
 	"github.com/gamelan-p2p/gamelan/protocol"
 	"github.com/gamelan-p2p/gamelan/protocol/address"
@@ -53,8 +54,11 @@ type Config struct {
 	// Seeds are peers to know from the start, as KEY::ADDRESS[::ADDRESS…].
 	Seeds []string
 
-	// UserAgent is told to peers: at most 50 bytes of printable ASCII. Default
-	// "gamelan/<version>".
+	// UserAgent is what peers are told that this node runs, such as "myapp/1.0":
+	// printable ASCII, put before our own "gamelan/<version>", by which nodes
+	// of this library know each other. Both, and the space between them, may
+	// have 50 bytes. One with a word that begins with "gamelan/" is told as it
+	// is. Default: our own alone.
 	UserAgent string
 
 	// Client makes the node a client: others do not count it as a node of the
@@ -267,7 +271,7 @@ func (c Config) withDefaults() Config {
 	def(&c.RPC.MaxPeerSessions, 10)
 	def(&c.RPC.ClientSessions, 4)
 	def(&c.RPC.Idle, rpc.DefaultIdle)
-	def(&c.UserAgent, "gamelan/"+Version)
+	def(&c.UserAgent, ownAgent)
 	if c.DHT != nil {
 		c.DHT = c.DHT.withDefaults()
 	}
@@ -430,19 +434,29 @@ func (s *settled) check() error {
 	if err := s.checkDHT(); err != nil {
 		return err
 	}
-	if len(s.UserAgent) > s.profile.Limits.UserAgent || !printable(s.UserAgent) {
-		return badConfig("UserAgent", fmt.Errorf("%q is not printable ASCII of at most %d bytes; choose another", s.UserAgent, s.profile.Limits.UserAgent))
-	}
-	return nil
+	return s.completeAgent()
 }
 
-func printable(s string) bool {
-	for i := range len(s) {
-		if s[i] < 0x20 || s[i] > 0x7e {
-			return false
+// ownAgent is what every node of this library says that it runs.
+const ownAgent = useragent.Prefix + Version
+
+// completeAgent puts what the application says of itself before our own user
+// agent, by which nodes of this library know each other (spec: V28).
+func (s *settled) completeAgent() error {
+	agent, most := s.UserAgent, s.profile.Limits.UserAgent
+	switch {
+	case !protocol.PrintableASCII(agent):
+		return badConfig("UserAgent", fmt.Errorf("%q is not printable ASCII; choose another", agent))
+	case !useragent.Ours(agent):
+		most -= len(" " + ownAgent)
+		if len(agent) > most {
+			return badConfig("UserAgent", fmt.Errorf("%q has %d bytes, at most %d are left before %q; shorten it", agent, len(agent), max(0, most), " "+ownAgent))
 		}
+		s.UserAgent = agent + " " + ownAgent
+	case len(agent) > most:
+		return badConfig("UserAgent", fmt.Errorf("%q has %d bytes, at most %d are allowed; shorten it", agent, len(agent), most))
 	}
-	return true
+	return nil
 }
 
 func (s *settled) parse() (err error) {

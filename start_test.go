@@ -3,6 +3,7 @@ package gamelan_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -53,24 +54,26 @@ func TestConfigIsChecked(t *testing.T) {
 		want error
 		word string
 	}{
-		"network":         {gamelan.Config{Network: "foonet"}, gamelan.ErrConfig, "use localnet"},
-		"release":         {gamelan.Config{Release: "9"}, gamelan.ErrConfig, "use 6.2"},
-		"profile":         {gamelan.Config{Profile: &protocol.Profile{Name: "none"}}, gamelan.ErrConfig, "Profile"},
-		"listen":          {gamelan.Config{Listen: []string{"here"}}, gamelan.ErrConfig, "write it as"},
-		"nobody's":        {gamelan.Config{Listen: []string{"/ip4/127.0.0.1/udp/1"}}, gamelan.ErrConfig, "; use"},
-		"six addresses":   {gamelan.Config{PublicAddresses: strings.Fields(strings.Repeat("/ip4/127.0.0.1/tcp/1 ", 6))}, address.ErrNotAdvertised, "remove some"},
-		"private":         {gamelan.Config{Network: "igor", Listen: []string{loopback}, PublicAddresses: []string{"/ip4/10.0.0.1/tcp/1"}}, address.ErrNotAdvertised, "use a public address"},
-		"none to tell":    {gamelan.Config{Network: "igor", Listen: []string{loopback}}, gamelan.ErrConfig, "ListenNowhere"},
-		"user agent":      {gamelan.Config{UserAgent: strings.Repeat("x", 51)}, gamelan.ErrConfig, "at most 50"},
-		"seed":            {gamelan.Config{Seeds: []string{"me"}}, gamelan.ErrConfig, "write it as"},
-		"negative":        {gamelan.Config{MaxPeers: -1}, gamelan.ErrConfig, "leave it 0"},
-		"credit of peers": {gamelan.Config{PeerCredit: 1 << 30}, gamelan.ErrConfig, "raise NodeCredit"},
-		"multiplexer":     {gamelan.Config{Mux: mux.Config{Window: 5}}, gamelan.ErrConfig, "Mux"},
-		"negative of DHT": {gamelan.Config{DHT: &gamelan.DHTConfig{SendPace: -1}}, gamelan.ErrConfig, "DHT.SendPace"},
-		"shards":          {gamelan.Config{DHT: &gamelan.DHTConfig{Shards: 257}}, gamelan.ErrConfig, "or fewer"},
-		"plain, no DHT":   {gamelan.Config{PlainID: "t-plain"}, gamelan.ErrConfig, "or set DHT"},
-		"plain id":        {gamelan.Config{DHT: &gamelan.DHTConfig{}, PlainID: "a,b"}, protocol.ErrBadID, "PlainID"},
-		"plain as DHT":    {gamelan.Config{DHT: &gamelan.DHTConfig{}, PlainID: string(protocol.MessagingID)}, gamelan.ErrConfig, "choose another"},
+		"network":           {gamelan.Config{Network: "foonet"}, gamelan.ErrConfig, "use localnet"},
+		"release":           {gamelan.Config{Release: "9"}, gamelan.ErrConfig, "use 6.2"},
+		"profile":           {gamelan.Config{Profile: &protocol.Profile{Name: "none"}}, gamelan.ErrConfig, "Profile"},
+		"listen":            {gamelan.Config{Listen: []string{"here"}}, gamelan.ErrConfig, "write it as"},
+		"nobody's":          {gamelan.Config{Listen: []string{"/ip4/127.0.0.1/udp/1"}}, gamelan.ErrConfig, "; use"},
+		"six addresses":     {gamelan.Config{PublicAddresses: strings.Fields(strings.Repeat("/ip4/127.0.0.1/tcp/1 ", 6))}, address.ErrNotAdvertised, "remove some"},
+		"private":           {gamelan.Config{Network: "igor", Listen: []string{loopback}, PublicAddresses: []string{"/ip4/10.0.0.1/tcp/1"}}, address.ErrNotAdvertised, "use a public address"},
+		"none to tell":      {gamelan.Config{Network: "igor", Listen: []string{loopback}}, gamelan.ErrConfig, "ListenNowhere"},
+		"user agent":        {gamelan.Config{UserAgent: strings.Repeat("x", 51-len(" gamelan/"+gamelan.Version))}, gamelan.ErrConfig, fmt.Sprintf("at most %d are left before \" gamelan/", 50-len(" gamelan/"+gamelan.Version))},
+		"user agent, ours":  {gamelan.Config{UserAgent: "gamelan/" + strings.Repeat("x", 43)}, gamelan.ErrConfig, "at most 50"},
+		"user agent, bytes": {gamelan.Config{UserAgent: "caf\xc3\xa9"}, gamelan.ErrConfig, "printable ASCII"},
+		"seed":              {gamelan.Config{Seeds: []string{"me"}}, gamelan.ErrConfig, "write it as"},
+		"negative":          {gamelan.Config{MaxPeers: -1}, gamelan.ErrConfig, "leave it 0"},
+		"credit of peers":   {gamelan.Config{PeerCredit: 1 << 30}, gamelan.ErrConfig, "raise NodeCredit"},
+		"multiplexer":       {gamelan.Config{Mux: mux.Config{Window: 5}}, gamelan.ErrConfig, "Mux"},
+		"negative of DHT":   {gamelan.Config{DHT: &gamelan.DHTConfig{SendPace: -1}}, gamelan.ErrConfig, "DHT.SendPace"},
+		"shards":            {gamelan.Config{DHT: &gamelan.DHTConfig{Shards: 257}}, gamelan.ErrConfig, "or fewer"},
+		"plain, no DHT":     {gamelan.Config{PlainID: "t-plain"}, gamelan.ErrConfig, "or set DHT"},
+		"plain id":          {gamelan.Config{DHT: &gamelan.DHTConfig{}, PlainID: "a,b"}, protocol.ErrBadID, "PlainID"},
+		"plain as DHT":      {gamelan.Config{DHT: &gamelan.DHTConfig{}, PlainID: string(protocol.MessagingID)}, gamelan.ErrConfig, "choose another"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			dir := filepath.Join(t.TempDir(), "data")

@@ -2,10 +2,10 @@ package actors
 
 import (
 	"slices"
-	"strings"
 
 	"github.com/gamelan-p2p/gamelan/dht"
 	"github.com/gamelan-p2p/gamelan/identity"
+	"github.com/gamelan-p2p/gamelan/internal/useragent"
 	"github.com/gamelan-p2p/gamelan/peerstore"
 	"github.com/gamelan-p2p/gamelan/protocol/address"
 )
@@ -87,15 +87,12 @@ func (v dhtView) allExcluded(p peerstore.Peer) bool {
 	})
 }
 
-// ourAgent is in the user agent of every node of this library.
-const ourAgent = "gamelan/"
-
 // counts reports whether a peer may take what we send for a flood: any that does
 // not say that it is one of ours (spec: V28).
 func (v dhtView) counts(id identity.NodeID) bool {
 	if ref, ok := v.env.Connections.Get(id); ok {
-		return !strings.Contains(ref.UserAgent, ourAgent)
+		return !useragent.Ours(ref.UserAgent)
 	}
 	p, _ := v.env.Store.View().Get(id)
-	return !strings.Contains(p.UserAgent, ourAgent)
+	return !useragent.Ours(p.UserAgent)
 }

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strings"
 	"sync/atomic"
 	"time"
 
@@ -511,15 +510,4 @@ func (a *rpcClient) String() string {
 		s += fmt.Sprintf(", %d callers waiting", waiting)
 	}
 	return s
-}
-
-// isGamelan reports whether a user agent is that of a node like this one: an
-// application's own text may stand before it.
-func isGamelan(agent string) bool {
-	for _, word := range strings.Fields(agent) {
-		if strings.HasPrefix(word, "gamelan/") {
-			return true
-		}
-	}
-	return false
 }

@@ -11,6 +11,7 @@ import (
 
 	"github.com/asynkron/protoactor-go/actor"
 
+	"github.com/gamelan-p2p/gamelan/internal/useragent"
 	"github.com/gamelan-p2p/gamelan/protocol"
 	"github.com/gamelan-p2p/gamelan/protocol/frame"
 	"github.com/gamelan-p2p/gamelan/protocol/rpc"
@@ -299,7 +300,7 @@ func (s *RPCSession) finished(open, stream bool) {
 }
 
 // ours reports whether the peer is a node like this one.
-func (s *RPCSession) ours() bool { return isGamelan(s.conn.UserAgent) }
+func (s *RPCSession) ours() bool { return useragent.Ours(s.conn.UserAgent) }
 
 // left leaves a call that is not over to the actor: the server is told. Only a
 // unary call of another implementation is left to its deadline: what such a

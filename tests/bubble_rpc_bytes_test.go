@@ -266,11 +266,25 @@ func serveByHandAs(t *testing.T, agent string, cfg gamelan.Config) (*pair, <-cha
 	net := gamelantest.NewNetwork(t)
 	h := handler{make(chan protocol.Stream, 100)}
 	p := &pair{net: net, service: new(service)}
-	p.server = net.Start(gamelan.Config{UserAgent: agent}, gamelan.WithProtocol(testService, func(*gamelan.Node) actor.Actor { return h }))
+	p.server = net.Start(gamelan.Config{}, gamelan.WithProtocol(testService, func(*gamelan.Node) actor.Actor { return h }))
 	p.client = net.Start(cfg)
 	net.Connect(p.client, p.server)
+	if agent != "" {
+		takeFor(t, p.client, p.server, agent)
+	}
 	p.calls = p.client.RPCClient(p.server.ID(), testService)
 	return p, h.streams
+}
+
+// takeFor has a node believe that a connected peer has this user agent, which no
+// node of this library has.
+func takeFor(t *testing.T, n, peer *gamelantest.Node, agent string) {
+	t.Helper()
+	ref, ok := n.Connection(peer.ID())
+	if !ok {
+		t.Fatalf("not connected to node %d", peer.Number)
+	}
+	ref.UserAgent = agent
 }
 
 // accept plays the handshake of a server.

@@ -88,7 +88,7 @@ var Settings = []Setting{
 	{
 		Key: "node.user_agent", Kind: Text, Most: int64(protocol.Tari(protocol.LocalNet).Limits.UserAgent), Flag: "user-agent", Example: `"relay-3"`,
 		Dynamic: "gamelan and its version",
-		Doc:     "What peers are told that this node runs.",
+		Doc:     "What peers are told that this node runs. gamelan and its version stand behind it, unless it names them, and count for the 50 bytes.",
 		at:      func(c *Config) any { return &c.Node.UserAgent },
 	},
 	{
