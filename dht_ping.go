@@ -3,6 +3,7 @@ package gamelan
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -13,12 +14,15 @@ import (
 // Ping asks the application of a peer whether it is there, over the DHT's
 // messaging, and returns how long the answer took. Nodes of the network answer
 // when their application does so: [actors.ErrNoPong] after 40 s says little about
-// the connection.
+// the connection. [actors.ErrPingLost] says to try again.
 func (n *Node) Ping(ctx context.Context, peer identity.NodeID) (time.Duration, error) {
 	if n.env.DHT == nil {
 		return 0, ErrNoDHT
 	}
 	r, err := ask[actors.PeerPinged](ctx, n, n.env.Pinger, actors.PingPeer{Peer: peer})
+	if errors.Is(r.Err, actors.ErrPingLost) && n.stopping() {
+		err = ErrClosed
+	}
 	if err = cmp.Or(err, r.Err); err != nil {
 		return 0, fmt.Errorf("gamelan: ping %s: %w", peer, err)
 	}

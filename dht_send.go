@@ -25,11 +25,12 @@ var ErrNoDHT = actors.ErrNoDHT
 // Confirmed says that a peer's multiplexer has read the message, never that an
 // application has, nor that anybody has passed it on.
 func (n *Node) Send(ctx context.Context, m dht.Message) (dht.Report, error) {
+	var limit func() time.Duration
 	end, bounded := ctx.Deadline()
 	if bounded {
-		m.Limit = min(m.For(), max(time.Until(end), time.Millisecond))
+		limit = func() time.Duration { return max(time.Millisecond, min(m.For(), time.Until(end))) }
 	}
-	s, err := n.Submit(ctx, m)
+	s, err := n.submit(ctx, m, limit)
 	if err != nil {
 		return dht.Report{}, err
 	}
@@ -42,15 +43,23 @@ func (n *Node) Send(ctx context.Context, m dht.Message) (dht.Report, error) {
 // Submit is Send without waiting for the end: it returns as soon as the message
 // is accepted.
 func (n *Node) Submit(ctx context.Context, m dht.Message) (*Sending, error) {
+	return n.submit(ctx, m, nil)
+}
+
+// submit is Submit for a message whose limit depends on when it is accepted,
+// unless limit is nil.
+func (n *Node) submit(ctx context.Context, m dht.Message, limit func() time.Duration) (*Sending, error) {
+	var err error
 	switch {
 	case n.env.DHT == nil:
 		return nil, ErrNoDHT
 	case n.stopping():
 		return nil, ErrClosed
+	case m.Type == dht.TypePing:
+		return nil, fmt.Errorf("gamelan: message not accepted: %w", actors.ErrPingType)
 	}
 	s := &Sending{n: n, changed: make(chan struct{})}
-	var err error
-	if s.entry, err = n.env.SendMessage(ctx, m, s.change); err != nil {
+	if s.entry, err = n.env.SendMessage(ctx, m, limit, s.change); err != nil {
 		return nil, fmt.Errorf("gamelan: message not accepted: %w", err)
 	}
 	return s, nil
@@ -77,7 +86,7 @@ func (s *Sending) change() {
 // SubmitFrom sends a message over the DHT on behalf of an actor, for use inside
 // Receive: it never waits, and the actor hears [actors.MessageSent] with m.ID when
 // the message has ended. Without credit that is at once, as overloaded; without
-// the DHT it is never.
+// the DHT it is never, and what cannot be sent at all has failed at once.
 func (n *Node) SubmitFrom(c actor.Context, m actors.SendMessage) {
 	if n.env.DHT != nil {
 		c.Request(n.env.Outbound, m)

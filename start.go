@@ -329,7 +329,7 @@ func (b *builder) preregister(n *Node) error {
 			return err
 		}
 	}
-	if len(b.layers) > 0 && b.DHT == nil {
+	if len(b.layers)+len(b.sendLayers) > 0 && b.DHT == nil {
 		return ErrNoDHT
 	}
 	for _, a := range b.actors {

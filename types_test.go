@@ -90,8 +90,9 @@ func TestNoDHT(t *testing.T) {
 	pass := func(next dht.Handler) dht.Handler { return next }
 	cfg := gamelan.Config{Listen: []string{gamelan.ListenNowhere}}
 	for name, o := range map[string]gamelan.Option{
-		"type":  gamelan.WithType(1000, newEcho),
-		"layer": gamelan.WithLayer(dht.AfterDedup, pass),
+		"type":       gamelan.WithType(1000, newEcho),
+		"layer":      gamelan.WithLayer(dht.AfterDedup, pass),
+		"send layer": gamelan.WithSendLayer(dht.BeforeWrite, func(next dht.SendHandler) dht.SendHandler { return next }),
 	} {
 		if _, err := gamelan.Start(context.Background(), cfg, o); !errors.Is(err, gamelan.ErrNoDHT) {
 			t.Errorf("with a %s: got %v, want %v", name, err, gamelan.ErrNoDHT)

@@ -19,16 +19,16 @@ import (
 // there is no timer.
 //
 // In: what Dedup's hook says, StoreHealed, Drain. Out: Drained. A restart loses
-// nothing: Dedup and what is on its way to the disk outlive it.
+// nothing: Dedup, what is on its way to the disk and who asked for a Drain outlive
+// it.
 type dedup struct {
 	env *Env
 
 	busy      bool // a write is under way
 	syncing   bool // … with sync
 	wait      *supervisor.Timer
-	synced    time.Time    // when the last write with sync ended well
-	owed      []*actor.PID // who asked for a Drain, and waits for the next write
-	answering []*actor.PID // … for the one under way
+	synced    time.Time // when the last write with sync ended well
+	answering int       // of dedupStore.owed: who asked before the write under way
 
 	fails int // writes in a row that failed
 	err   error
@@ -74,7 +74,7 @@ func (a *dedup) Receive(c actor.Context) {
 			a.after(c, dedupDelay)
 		}
 	case supervisor.Drain:
-		a.owed = append(a.owed, c.Sender())
+		a.env.dedupStore.owed = append(a.env.dedupStore.owed, c.Sender())
 		a.write(c) // now or never
 	case supervisor.Done[struct{}]:
 		a.written(c, m.Err)
@@ -102,8 +102,9 @@ func (a *dedup) write(c actor.Context) {
 		return
 	}
 	a.halt()
-	a.syncing = len(a.owed) > 0 || supervisor.Now(c).Sub(a.synced) >= dedupSync
-	a.busy, a.answering, a.owed = true, a.owed, nil
+	a.answering = len(a.env.dedupStore.owed)
+	a.syncing = a.answering > 0 || supervisor.Now(c).Sub(a.synced) >= dedupSync
+	a.busy = true
 	env, sync := a.env, a.syncing
 	supervisor.Do(c, "write", func(context.Context) (struct{}, error) {
 		return struct{}{}, env.dedupStore.write(env.DB, env.DHT.Dedup, sync)
@@ -113,7 +114,6 @@ func (a *dedup) write(c actor.Context) {
 func (a *dedup) written(c actor.Context, err error) {
 	a.busy = false
 	if errors.Is(err, errDedupWriting) {
-		a.owed, a.answering = append(a.answering, a.owed...), nil
 		a.after(c, dedupDelay)
 		return
 	}
@@ -121,19 +121,20 @@ func (a *dedup) written(c actor.Context, err error) {
 		a.synced = supervisor.Now(c)
 	}
 	a.health(c, err)
-	for _, asker := range a.answering {
+	owed := a.env.dedupStore.owed
+	a.env.dedupStore.owed = owed[a.answering:]
+	for _, asker := range owed[:a.answering] {
 		if asker != nil {
 			c.Send(asker, supervisor.Drained{From: c.Self()})
 		}
 	}
-	a.answering = nil
 	a.next(c)
 }
 
 // next sees to what is left to do.
 func (a *dedup) next(c actor.Context) {
 	switch {
-	case len(a.owed) > 0:
+	case len(a.env.dedupStore.owed) > 0:
 		a.write(c)
 	case a.fails > 0:
 		a.after(c, min(commitRetry<<min(a.fails-1, 10), commitRetryMax))

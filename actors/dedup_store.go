@@ -8,6 +8,8 @@ import (
 	"sync"
 	"sync/atomic"
 
+	"github.com/asynkron/protoactor-go/actor"
+
 	"github.com/gamelan-p2p/gamelan/dht"
 	"github.com/gamelan-p2p/gamelan/internal/kv"
 )
@@ -91,6 +93,7 @@ type dedupStore struct {
 	turn     sync.Mutex  // one write at a time
 	unsynced atomic.Bool // something was written since the last sync
 	written  atomic.Uint64
+	owed     []*actor.PID // who asked for a Drain and waits for a write; dedup alone uses it
 
 	// Under turn: what is on the disk.
 	known    bool

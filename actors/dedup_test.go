@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -519,6 +520,39 @@ func TestDedupWritesOneAtATime(t *testing.T) {
 		if got := n.DHT.Dedup.Seen(dedupHash(129)); got != 3 {
 			t.Errorf("got %d copies, want 3", got)
 		}
+	})
+}
+
+// TestDedupDrainsAfterARestart kills the actor while somebody waits for the end of
+// its write: the next incarnation answers, when what was counted is on the disk.
+func TestDedupDrainsAfterARestart(t *testing.T) {
+	gamelantest.Bubble(t, func(t *testing.T) {
+		l := &lonely{DB: kv.Memory(), hold: make(chan struct{})}
+		var kill atomic.Bool
+		n := playDedup(t, l, 100, func(path, point string) {
+			if path == dedupPath && point == "actors.dedupChanged" && kill.CompareAndSwap(true, false) {
+				panic("on request")
+			}
+		})
+		n.count(1, 10)
+		drained := make(chan error, 1)
+		go func() {
+			ctx, cancel := context.WithTimeout(t.Context(), time.Hour)
+			defer cancel()
+			drained <- n.drain(ctx)
+		}()
+		time.Sleep(time.Second) // a write is under way
+		kill.Store(true)
+		n.count(11, 20)
+		time.Sleep(time.Minute)
+		if kill.Load() || len(drained) > 0 {
+			t.Fatalf("killed %v, drained %d, want a restart while the disk is stuck", !kill.Load(), len(drained))
+		}
+		close(l.hold)
+		if err := <-drained; err != nil {
+			t.Errorf("drain: %v", err)
+		}
+		wantKept(t, n, l)
 	})
 }
 

@@ -3,6 +3,7 @@ package actors
 import (
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
 
@@ -18,13 +19,20 @@ import (
 // PeerConnected. Out: Enqueue to messaging sessions, DiscoverPeer, MessageSent.
 // A restart loses nothing but what is passed on: the pace goes on, with all that
 // was given out counted. The ledger outlives it, and what was under way ends in it
-// as in doubt, or as failed when no copy was given out.
+// as in doubt, or as failed when no copy was given out. So does an orderly end
+// under way, which the next incarnation goes on with.
 type outbound struct {
-	env      *Env
-	machine  *dht.Outbound
-	timer    *supervisor.Timer
-	draining *actor.PID // who waits for the end of all sends
-	lastErr  error      // of a send that went to nobody
+	env     *Env
+	machine *dht.Outbound
+	timer   *supervisor.Timer
+	lastErr error // of a send that went to nobody
+}
+
+// sendDrain is an orderly end of all sends. It outlives the outbound actor, which
+// alone uses it.
+type sendDrain struct {
+	reply    *actor.PID // who waits for that; nil: was told
+	deadline time.Time
 }
 
 type (
@@ -57,7 +65,8 @@ func (o *outbound) Receive(c actor.Context) {
 		o.timer = nil
 		o.do(c, o.machine.Due(supervisor.Now(c)))
 	case supervisor.Drain:
-		o.drain(c, m)
+		o.env.sendDrain = &sendDrain{c.Sender(), m.Deadline}
+		o.drain(c)
 	case closeSend:
 		o.do(c, o.machine.Close(supervisor.Now(c)))
 	default:
@@ -81,6 +90,9 @@ func (o *outbound) start(c actor.Context) {
 	})
 	supervisor.Own(c, closerFunc(o.abandon))
 	supervisor.Subscribe[PeerConnected](c)
+	if o.env.sendDrain != nil {
+		o.drain(c)
+	}
 }
 
 // relayLimit is how many messages of others a peer gets in 60 s: half of what a
@@ -152,22 +164,22 @@ func (o *outbound) discover(c actor.Context, d dht.Discover) {
 
 // drain lets what was accepted end. What still waits shortly before the
 // deadline fails.
-func (o *outbound) drain(c actor.Context, m supervisor.Drain) {
-	o.draining = c.Sender()
+func (o *outbound) drain(c actor.Context) {
 	now := supervisor.Now(c)
-	if left := m.Deadline.Sub(now); left > 0 {
+	if left := o.env.sendDrain.deadline.Sub(now); left > 0 {
 		supervisor.At(c, now.Add(left*3/4), closeSend{})
 	}
 	o.do(c, o.machine.Finish(now))
 }
 
 func (o *outbound) drained(c actor.Context) {
-	if o.draining == nil {
+	d := o.env.sendDrain
+	if d == nil || d.reply == nil {
 		return
 	}
 	if sends, copies := o.machine.Len(); sends+copies == 0 {
-		c.Send(o.draining, supervisor.Drained{From: c.Self()})
-		o.draining = nil
+		c.Send(d.reply, supervisor.Drained{From: c.Self()})
+		d.reply = nil
 	}
 }
 

@@ -3,6 +3,8 @@ package actors
 import (
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
@@ -26,12 +28,16 @@ type PeerPinged struct {
 	Token uint64
 	Peer  identity.NodeID
 	Took  time.Duration
-	Err   error // ErrNoPong, or why the ping did not go out
+	Err   error // ErrNoPong, ErrPingLost, or why the ping did not go out
 }
 
 // ErrNoPong reports a ping that was not answered in time. Many nodes have nobody
 // who answers.
 var ErrNoPong = errors.New("actors: no pong in time; the peer may have nobody who answers pings")
+
+// ErrPingLost reports a ping whose answer nobody waits for any more: the actor for
+// pings was restarted, or has stopped.
+var ErrPingLost = errors.New("actors: the actor for pings was restarted meanwhile; try again")
 
 // errManyPings is told when no further ping can be sent for the moment.
 var errManyPings = fmt.Errorf("%w: %d pings have no answer yet", ErrOverloaded, dht.MaxPings)
@@ -40,7 +46,8 @@ var errManyPings = fmt.Errorf("%w: %d pings have no answer yet", ErrOverloaded, 
 // request (spec: dht 12.4).
 //
 // In: dht.Received of its type, PingPeer, MessageSent. Out: SendMessage,
-// PeerPinged, PeerViolated. A restart loses the pings without an answer.
+// PeerPinged, PeerViolated. A restart loses the pings without an answer, and says
+// so to those who asked.
 type pinger struct {
 	env    *Env
 	pings  *dht.Pings
@@ -64,6 +71,8 @@ func NewPinger(env *Env) actor.Actor {
 
 func (p *pinger) Receive(c actor.Context) {
 	switch m := c.Message().(type) {
+	case *actor.Started:
+		supervisor.Own(c, closerFunc(p.abandon))
 	case dht.Received:
 		p.received(c, m)
 	case PingPeer:
@@ -145,6 +154,17 @@ func (p *pinger) answer(c actor.Context, id uint64, took time.Duration, err erro
 	if ok && asked.to != nil {
 		c.Send(asked.to, PeerPinged{asked.Token, asked.Peer, took, err})
 	}
+}
+
+// abandon answers whoever waits when the incarnation ends.
+func (p *pinger) abandon() error {
+	for _, id := range slices.Sorted(maps.Keys(p.asking)) {
+		if asked := p.asking[id]; asked.to != nil {
+			p.env.System.Root.Send(asked.to, PeerPinged{asked.Token, asked.Peer, 0, ErrPingLost})
+		}
+	}
+	clear(p.asking)
+	return nil
 }
 
 func (p *pinger) String() string {

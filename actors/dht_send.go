@@ -35,15 +35,35 @@ func (s *acceptedSend) Discard() {
 	s.env.Ledger.Fail(s.env.Now(), s.id, dht.SendClosed, ErrClosing)
 }
 
+// ErrPingType refuses a message of the type of pings: peers ban whoever sends one
+// that is no ping.
+var ErrPingType = fmt.Errorf("%w: type %d is that of pings; ask with Node.Ping, or choose another type", dht.ErrNotSendable, dht.TypePing)
+
+// sendable says what is wrong with a message for which no credit is taken.
+func (e *Env) sendable(m *dht.Message) error {
+	if most := e.Profile.Limits.MessageBody; len(m.Body) > most {
+		return fmt.Errorf("%w: %d bytes, at most %d; send it in parts", dht.ErrNotSendable, len(m.Body), most)
+	}
+	return nil
+}
+
 // SendMessage accepts a send over the DHT on behalf of a caller outside the
-// tree. It waits for credit until ctx ends; the error is ctx's then. changed,
-// which may be nil, is called after each change of the entry; it must not block.
-func (e *Env) SendMessage(ctx context.Context, m dht.Message, changed func()) (*dht.Entry, error) {
+// tree. It waits for credit until ctx ends; the error is ctx's then. What could
+// never be sent is refused at once, as dht.ErrNotSendable. limit, which may be nil,
+// is asked for the message's limit when the credit is there. changed, which may
+// be nil, is called after each change of the entry; it must not block.
+func (e *Env) SendMessage(ctx context.Context, m dht.Message, limit func() time.Duration, changed func()) (*dht.Entry, error) {
+	if err := e.sendable(&m); err != nil {
+		return nil, err
+	}
 	s := &acceptedSend{env: e, message: m, changed: changed}
 	if !e.sendCredit.TryTake(len(m.Body)) {
 		if err := e.sendCredit.Take(ctx, len(m.Body)); err != nil {
 			return nil, err
 		}
+	}
+	if limit != nil {
+		s.message.Limit = limit()
 	}
 	e.acceptSend(s)
 	return s.entry, nil
@@ -51,12 +71,22 @@ func (e *Env) SendMessage(ctx context.Context, m dht.Message, changed func()) (*
 
 // requestSend is SendMessage on behalf of an actor, which hears MessageSent.
 func (e *Env) requestSend(c actor.Context, m SendMessage) {
-	if !e.sendCredit.TryTake(len(m.Message.Body)) {
+	refuse := func(r dht.SendReason, err error) {
 		now := e.Now()
 		reply(c, MessageSent{m.ID, dht.Report{
-			Tag: m.Message.Tag, Type: m.Message.Type, Size: len(m.Message.Body), Begin: now, End: now,
-			Reason: dht.SendOverloaded, Err: fmt.Errorf("actors: %d bytes of messages have no outcome yet: %w", e.sendCredit.Used(), ErrOverloaded),
+			Tag: m.Message.Tag, Type: m.Message.Type, Size: len(m.Message.Body), Begin: now, End: now, Reason: r, Err: err,
 		}})
+	}
+	if m.Message.Type == dht.TypePing && !e.Pinger.Equal(c.Sender()) {
+		refuse(dht.NotSendable, ErrPingType)
+		return
+	}
+	if err := e.sendable(&m.Message); err != nil {
+		refuse(dht.NotSendable, err)
+		return
+	}
+	if !e.sendCredit.TryTake(len(m.Message.Body)) {
+		refuse(dht.SendOverloaded, fmt.Errorf("actors: %d bytes of messages have no outcome yet: %w", e.sendCredit.Used(), ErrOverloaded))
 		return
 	}
 	e.acceptSend(&acceptedSend{env: e, message: m.Message, reply: c.Sender(), token: m.ID})

@@ -95,6 +95,7 @@ type Env struct {
 	sendCredit    *credit.Account
 	tagKey        [sha256.Size]byte // of the tags of sends
 	paces         dht.Paces         // what one outbound leaves to the next; both of them alone use it
+	sendDrain     *sendDrain
 	ids           ids
 	registrations registrations
 	wishes        wishes

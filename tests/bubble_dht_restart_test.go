@@ -1,0 +1,183 @@
+package tests
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/asynkron/protoactor-go/actor"
+
+	"github.com/gamelan-p2p/gamelan"
+	"github.com/gamelan-p2p/gamelan/actors"
+	"github.com/gamelan-p2p/gamelan/dht"
+	"github.com/gamelan-p2p/gamelan/gamelantest"
+	"github.com/gamelan-p2p/gamelan/protocol"
+)
+
+// TestBubbleDHTPingRestart has the actor for pings die, and the node close, while
+// a ping has no answer: whoever asked hears so at once.
+func TestBubbleDHTPingRestart(t *testing.T) {
+	for name, test := range map[string]struct {
+		end  func(a member)
+		want error
+	}{
+		"crash": {func(a member) { gamelantest.Crash(a.Node.Node, "dht/pinger", "killed by the test") }, actors.ErrPingLost},
+		"close": {func(a member) { a.Close(context.Background()) }, gamelan.ErrClosed},
+	} {
+		t.Run(name, func(t *testing.T) {
+			gamelantest.Bubble(t, func(t *testing.T) {
+				net := gamelantest.NewNetwork(t)
+				a, b := startMember(net, gamelan.Config{}, quiet), startMember(net, gamelan.Config{})
+				net.Connect(a.Node, b.Node)
+				net.Partition(a.Node, b.Node)
+				defer net.Heal(a.Node, b.Node)
+				time.AfterFunc(time.Second, func() { test.end(a) })
+				if _, err := a.Ping(t.Context(), b.ID()); !errors.Is(err, test.want) {
+					t.Errorf("got %v, want %v", err, test.want)
+				}
+			})
+		})
+	}
+}
+
+// TestBubbleDHTDrainRestart has outbound die, and all of the DHT, while the node
+// closes and a message still waits for its turn: who takes its place goes on with
+// the end, and Close does not wait for one that is gone.
+//
+// conforms: dht 64
+func TestBubbleDHTDrainRestart(t *testing.T) {
+	for _, path := range []string{"dht", "dht/outbound"} {
+		t.Run(path, func(t *testing.T) {
+			gamelantest.Bubble(t, func(t *testing.T) {
+				net := gamelantest.NewNetwork(t)
+				a := startMember(net, gamelan.Config{DHT: &gamelan.DHTConfig{SendPace: 1}}, quiet)
+				b := startMember(net, gamelan.Config{})
+				net.Connect(a.Node, b.Node)
+				takeFor(t, a.Node, b.Node, "tari/basenode/6.2.0") // which is paced
+				var all []*gamelan.Sending
+				for range 2 {
+					s, err := a.Submit(t.Context(), letterTo(dht.Direct{Peer: b.ID()}, "x"))
+					if err != nil {
+						t.Fatal(err)
+					}
+					all = append(all, s)
+				}
+				died := false
+				time.AfterFunc(time.Second, func() { died = gamelantest.Crash(a.Node.Node, path, "killed by the test") })
+				ctx, cancel := context.WithTimeout(context.Background(), 10*time.Minute)
+				defer cancel()
+				begin := time.Now()
+				if err := a.Close(ctx); err != nil {
+					t.Errorf("close: %v", err)
+				}
+				if took := time.Since(begin); !died || took > 10*time.Second {
+					t.Errorf("died %v; closed after %v, want no wait for an actor that is gone", died, took)
+				}
+				wantAllConfirmed(t, "the first", all[0].Report(), 1)
+				if r := all[1].Report(); !r.Ended() || r.Count(protocol.Failed) != 1 {
+					t.Errorf("the second: got %v, want it failed", r.String())
+				}
+			})
+		})
+	}
+}
+
+// TestBubbleDHTSendCredit sends with a deadline while there is no credit: the
+// message has an end for each peer by then, however long it waited.
+//
+// conforms: dht 66
+func TestBubbleDHTSendCredit(t *testing.T) {
+	gamelantest.Bubble(t, func(t *testing.T) {
+		net := gamelantest.NewNetwork(t)
+		a, b := startMember(net, gamelan.Config{NodeCredit: 4 << 20}), startMember(net, gamelan.Config{})
+		net.Connect(a.Node, b.Node)
+		net.Partition(a.Node, b.Node)
+		defer net.Heal(a.Node, b.Node)
+		m := letterTo(dht.Direct{Peer: b.ID()}, "x")
+		last := exhaust(t, a, m, 5*time.Second)
+		ctx, cancel := context.WithTimeout(t.Context(), 7*time.Second)
+		defer cancel()
+		r, err := a.Send(ctx, m)
+		if err != nil || !r.Ended() || len(r.Copies) != 1 || r.Copies[0].Outcome.Kind == 0 {
+			t.Errorf("got %v, %v, want an end within the deadline", r.String(), err)
+		}
+		if r.Begin.Before(last.Report().End) {
+			t.Error("the message did not have to wait for credit")
+		}
+	})
+}
+
+// exhaust sends m until there is no credit for another, and returns the last one.
+func exhaust(t *testing.T, a member, m dht.Message, limit time.Duration) *gamelan.Sending {
+	t.Helper()
+	var last *gamelan.Sending
+	m.Limit = limit
+	for {
+		ctx, cancel := context.WithTimeout(t.Context(), time.Millisecond)
+		s, err := a.Submit(ctx, m)
+		cancel()
+		switch {
+		case err == nil:
+			last = s
+		case last != nil && errors.Is(err, context.DeadlineExceeded):
+			return last
+		default:
+			t.Fatalf("got %v, want the credit used up", err)
+		}
+	}
+}
+
+// submitter sends the messages that it is told, and tells their ends.
+type submitter struct {
+	n       *gamelan.Node
+	reports chan<- dht.Report
+}
+
+func (s submitter) Receive(c actor.Context) {
+	switch m := c.Message().(type) {
+	case dht.Message:
+		s.n.SubmitFrom(c, actors.SendMessage{ID: 1, Message: m})
+	case actors.MessageSent:
+		s.reports <- m.Report
+	}
+}
+
+// TestBubbleDHTRefusedAtOnce sends what could never be sent while there is no
+// credit: it is refused, and waits for nothing.
+func TestBubbleDHTRefusedAtOnce(t *testing.T) {
+	gamelantest.Bubble(t, func(t *testing.T) {
+		net := gamelantest.NewNetwork(t)
+		reports := make(chan dht.Report, 1)
+		a := startMember(net, gamelan.Config{NodeCredit: 4 << 20}, gamelan.WithActor("sender", func(n *gamelan.Node) actor.Actor {
+			return submitter{n, reports}
+		}))
+		b := startMember(net, gamelan.Config{})
+		net.Connect(a.Node, b.Node)
+		net.Partition(a.Node, b.Node)
+		defer net.Heal(a.Node, b.Node)
+		m := letterTo(dht.Direct{Peer: b.ID()}, "x")
+		exhaust(t, a, m, time.Minute)
+		for name, refused := range map[string]dht.Message{
+			"too long": {To: m.To, Type: textType, Body: make([]byte, 8<<20+1)},
+			"ping":     {To: m.To, Type: dht.TypePing, Body: []byte("no ping")},
+		} {
+			begin := time.Now()
+			if _, err := a.Submit(t.Context(), refused); !errors.Is(err, dht.ErrNotSendable) || time.Since(begin) > 0 {
+				t.Errorf("%s: got %v after %v, want it refused at once", name, err, time.Since(begin))
+			}
+			sender, _ := a.Actor("sender")
+			net.System.Root.Send(sender, refused)
+			if r := <-reports; r.Reason != dht.NotSendable || !errors.Is(r.Err, dht.ErrNotSendable) {
+				t.Errorf("%s from an actor: got %v, want it refused", name, r.String())
+			}
+		}
+		if _, why, banned := b.Peers().Banned(a.ID(), time.Now()); banned {
+			t.Errorf("banned: %s", why)
+		}
+		if _, err := a.Submit(t.Context(), dht.Message{To: m.To, Type: dht.TypePing}); err == nil || fmt.Sprint(err) != "gamelan: message not accepted: dht: message cannot be sent: type 1 is that of pings; ask with Node.Ping, or choose another type" {
+			t.Errorf("got %v", err)
+		}
+	})
+}
