@@ -74,10 +74,19 @@ func (c *sendCmd) runDHT(a *app) error {
 	if c.Type != nil {
 		q.Set("type", strconv.Itoa(int(*c.Type)))
 	}
-	show := newReportPrinter(a, c.Quiet)
+	show, waits := newReportPrinter(a, c.Quiet), tellWaiting(a)
 	err := transmit(a, c, "/v1/dht/messages?"+q.Encode(), transmission[inspect.SentReport]{
-		line: show.report, end: show.end, rest: show.rest,
+		line: func(s inspect.SentReport, more bool) error {
+			waits.report()
+			return show.report(s, more)
+		},
+		end: func() error {
+			waits.stop()
+			return show.end()
+		},
+		rest: show.rest,
 	})
+	waits.stop()
 	switch {
 	case err != nil:
 		return err

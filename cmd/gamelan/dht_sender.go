@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/binary"
 	"errors"
+	"fmt"
 	"strings"
 	"sync"
 	"time"
@@ -96,6 +97,9 @@ func (s dhtSender) Prepare(ctx context.Context, r inspect.DHTRequest) (inspect.D
 		m.Destination = to
 	}
 	return func(ctx context.Context, body []byte) (func(context.Context) inspect.Report, error) {
+		if len(body) > maxDHTBody {
+			return nil, fmt.Errorf("%s bytes, and over the DHT a message has at most %s; send it in parts", inspect.Number(uint64(len(body))), inspect.Number(maxDHTBody))
+		}
 		m := m
 		m.Body = body
 		sending, err := s.node.Submit(ctx, m)

@@ -6,6 +6,7 @@ import (
 	"iter"
 	"os"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/gamelan-p2p/gamelan/inspect"
@@ -30,12 +31,18 @@ func fakeNode(ctx context.Context, dir string) error {
 	s.Section("node", func(context.Context) any {
 		return inspect.Node{NodeID: k.Secret.NodeID().String(), Network: "localnet", Addresses: []string{"/ip4/127.0.0.1/tcp/4001"}}
 	})
-	s.Section("peers", func(context.Context) any { return fakePeers() })
-	s.Section("ledger", func(context.Context) any { return inspect.Ledger{Accepted: 1234, Ended: 1233, Reports: fakeReports()} })
+	slow := newFakeSlow()
+	s.Section("peers", func(context.Context) any {
+		slow.looked()
+		return fakePeers()
+	})
+	s.Section("ledger", func(context.Context) any {
+		return inspect.Ledger{Accepted: 1234, Ended: 1233, Reports: append(fakeReports(), slow.open()...)}
+	})
 	s.Section("dht", func(context.Context) any { return fakeDHT() })
 	server, err := d.serve(
 		inspect.Options{Source: fakeSource{}, Sections: &s, Messages: fakeInbox{}},
-		inspect.Actions{Sender: fakeSender{}, DHT: fakeDHTSender{}})
+		inspect.Actions{Sender: fakeSender{}, DHT: fakeDHTSender{slow}})
 	if err != nil {
 		return err
 	}
@@ -164,15 +171,62 @@ func fakeDHT() inspect.DHT {
 
 // fakeDHTSender sends every message to the peers of the first report of
 // fakeReports, with the same outcomes, except those that say something else.
-type fakeDHTSender struct{}
+type fakeDHTSender struct{ slow *fakeSlow }
 
-func (fakeDHTSender) Prepare(_ context.Context, r inspect.DHTRequest) (inspect.DHTSend, error) {
+// fakeSlow is a message that has no report until somebody has looked at the peer
+// that it waits for.
+type fakeSlow struct {
+	mu    sync.Mutex
+	begin time.Time
+	seen  chan struct{}
+	once  sync.Once
+}
+
+func newFakeSlow() *fakeSlow { return &fakeSlow{seen: make(chan struct{})} }
+
+func (f *fakeSlow) send() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.begin = time.Now()
+}
+
+func (f *fakeSlow) open() []inspect.Report {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.begin.IsZero() {
+		return nil
+	}
+	r := fakeReports()[2]
+	r.Tag, r.Begin, r.Copies[0].Peer = "00c0ffee00000004", f.begin, fakePeers()[1].NodeID
+	return []inspect.Report{r}
+}
+
+func (f *fakeSlow) looked() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if !f.begin.IsZero() {
+		f.once.Do(func() { close(f.seen) })
+	}
+}
+
+func (f fakeDHTSender) Prepare(_ context.Context, r inspect.DHTRequest) (inspect.DHTSend, error) {
 	if r.Type != nil && *r.Type == 404 {
 		return nil, &inspect.Error{Code: inspect.CodeUnknownPeer, Message: "no peer of that type", Hint: "take another"}
 	}
 	return func(_ context.Context, body []byte) (func(context.Context) inspect.Report, error) {
 		x := fakeReports()[1]
 		switch string(body) {
+		case "slow":
+			f.slow.send()
+			return func(ctx context.Context) inspect.Report {
+				select {
+				case <-f.slow.seen:
+				case <-ctx.Done():
+				case <-time.After(patience): // nobody has looked
+				}
+				x.Copies = x.Copies[1:]
+				return x
+			}, nil
 		case "nobody":
 			x = fakeReports()[0]
 		case "good":

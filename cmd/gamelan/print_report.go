@@ -89,8 +89,15 @@ func (p *reportPrinter) end() error {
 	if p.repeated {
 		p.app.note("The same bytes were sent before in clear: a node that remembers them drops them, although it confirms them. To have messages of the same text heard, give each --sign.")
 	}
+	switch open := p.copies.total() - p.copies.confirmed; {
+	case open == 0:
+	case p.messages == 1 && p.tag != "":
+		p.app.note("See what happened with \"%s\".", p.app.dir.command("message "+p.tag))
+	default:
+		p.app.note("See what happened to each with \"%s\".", p.app.dir.command("messages"))
+	}
 	if p.unknown {
-		p.app.note("A receiver that the node does not know is added with gamelan peers add KEY::ADDRESS, or reached through others with --strategy propagate.")
+		p.app.note("A receiver that the node does not know is added with gamelan peers add KEY::ADDRESS, or reached through others with --encrypt --strategy propagate.")
 	}
 	return nil
 }
