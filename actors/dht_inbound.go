@@ -17,7 +17,7 @@ import (
 // the chain in one pass, and then to whom it is for. A message keeps its credit
 // until that one has finished it.
 //
-// In: Frame. Out: dht.Received to the actor of its type, Heard to the part of the
+// In: Frame, notTaken. Out: dht.Received to the actor of its type, Heard to the part of the
 // DHT for it, forwardMessage to outbound, PeerViolated to connectivity. A restart
 // loses what waits for handlers that are slow, and what peers have sent of a
 // flood.
@@ -91,6 +91,12 @@ func (a *dhtInbound) Receive(c actor.Context) {
 		a.start(c)
 	case Frame:
 		a.frame(c, m)
+	case notTaken:
+		f := Frame{Peer: m.origin.Peer, Conn: m.origin.Conn}
+		if ref, ok := a.env.Connections.Get(f.Peer); ok {
+			f.Key = ref.Key
+		}
+		a.meter(c, f)
 	case handlerFreed:
 		a.release(c, a.backlog.Resume(supervisor.Now(c), m.peer, m.kind))
 	case backlogTick:

@@ -68,3 +68,34 @@ func (m forwardMessage) Discard() { m.lease.Discard() }
 
 // Source makes a panic on it count against the peer it came from.
 func (m forwardMessage) Source() any { return m.Origin }
+
+// sendQuietly has outbound send a message of the node's own accord that is in no
+// ledger and takes no credit of the application's; whoever requests it bounds how
+// many. Reply: quietSent.
+type sendQuietly struct {
+	peer    identity.NodeID
+	id      uint64 // the asker's; repeated with peer in the reply
+	message dht.Message
+}
+
+// quietSent says that a message of sendQuietly has its outcome.
+type quietSent struct {
+	peer identity.NodeID
+	id   uint64
+}
+
+// notTaken has the inbound actor of a peer count a message that its handler had
+// no use for as one that no handler took. It holds the message's credit.
+type notTaken struct {
+	origin  Origin
+	release func()
+}
+
+// Finish gives the credit back; the mailbox calls it when Receive has returned.
+func (m notTaken) Finish() { m.release() }
+
+// Discard gives the credit back of a message that nobody counted.
+func (m notTaken) Discard() { m.release() }
+
+// Source makes a panic on it count against the peer.
+func (m notTaken) Source() any { return m.origin }

@@ -45,16 +45,18 @@ var errManyPings = fmt.Errorf("%w: %d pings have no answer yet", ErrOverloaded, 
 // pinger answers the pings of other nodes' applications, and sends pings on
 // request (spec: dht 12.4).
 //
-// In: dht.Received of its type, PingPeer, MessageSent. Out: SendMessage,
-// PeerPinged, PeerViolated. A restart loses the pings without an answer, and says
-// so to those who asked.
+// In: dht.Received of its type, PingPeer, MessageSent, quietSent. Out:
+// SendMessage, sendQuietly, PeerPinged, notTaken, PeerViolated. A restart loses
+// the pings without an answer, and says so to those who asked, and whom it has
+// answered lately.
 type pinger struct {
 	env    *Env
 	pings  *dht.Pings
+	pongs  *dht.Pongs
 	asking map[uint64]askedPing
 	due    *supervisor.Timer
 
-	answered, pongs, ignored uint64
+	answered, heard, ignored uint64
 }
 
 type askedPing struct {
@@ -66,7 +68,7 @@ type pongDue struct{}
 
 // NewPinger makes the actor that answers pings.
 func NewPinger(env *Env) actor.Actor {
-	return &pinger{env: env, pings: dht.NewPings(), asking: make(map[uint64]askedPing)}
+	return &pinger{env: env, pings: dht.NewPings(), pongs: dht.NewPongs(), asking: make(map[uint64]askedPing)}
 }
 
 func (p *pinger) Receive(c actor.Context) {
@@ -82,6 +84,8 @@ func (p *pinger) Receive(c actor.Context) {
 			p.pings.Cancel(m.ID)
 			p.answer(c, m.ID, 0, fmt.Errorf("actors: ping: %s", m.Report.String()))
 		}
+	case quietSent:
+		p.pongs.Sent(m.peer, m.id)
 	case pongDue:
 		p.due = nil
 		p.late(c)
@@ -94,7 +98,7 @@ func (p *pinger) received(c actor.Context, m dht.Received) {
 	ping, err := dht.DecodePing(m.Body)
 	switch {
 	case errors.Is(err, dht.ErrPing) && !m.From.IsZero() && m.From.NodeID() != m.Peer:
-		p.ignored++ // the peer has passed on what another wrote
+		p.ignore(c, m) // the peer has passed on what another wrote
 	case errors.Is(err, dht.ErrPing):
 		var key identity.PublicKey
 		if ref, ok := p.env.Connections.Get(m.Peer); ok {
@@ -102,25 +106,34 @@ func (p *pinger) received(c actor.Context, m dht.Received) {
 		}
 		c.Send(p.env.Connectivity, PeerViolated{Peer: m.Peer, Key: key, Conn: m.Conn, Err: protocol.Violated("dht", protocol.BanLong, err)})
 	case err != nil:
-		p.ignored++
+		p.ignore(c, m)
 	case ping.Pong:
 		id, took, ok := p.pings.Pong(supervisor.Now(c), m.Peer, ping.Nonce)
 		if !ok {
-			p.ignored++
+			p.ignore(c, m)
 			return
 		}
-		p.pongs++
+		p.heard++
 		p.answer(c, id, took, nil)
 	default:
+		id := p.env.NewID()
+		if !p.pongs.Ping(supervisor.Now(c), m.Peer, id) {
+			p.ignore(c, m)
+			return
+		}
 		p.answered++
-		p.send(c, m.Peer, 0, dht.Ping{Pong: true, Nonce: ping.Nonce})
+		c.Request(p.env.Outbound, sendQuietly{m.Peer, id, pingMessage(m.Peer, dht.Ping{Pong: true, Nonce: ping.Nonce})})
 	}
 }
 
-func (p *pinger) send(c actor.Context, peer identity.NodeID, id uint64, ping dht.Ping) {
-	c.Request(p.env.Outbound, SendMessage{ID: id, Message: dht.Message{
-		To: dht.Direct{Peer: peer}, Type: dht.TypePing, Body: ping.Append(nil), Limit: dht.PingLimit,
-	}})
+// ignore counts a ping or pong that leads to nothing, here and towards a flood.
+func (p *pinger) ignore(c actor.Context, m dht.Received) {
+	p.ignored++
+	c.Send(p.env.Inbound(m.Peer), notTaken{Origin{m.Peer, m.Conn}, m.Keep()})
+}
+
+func pingMessage(peer identity.NodeID, ping dht.Ping) dht.Message {
+	return dht.Message{To: dht.Direct{Peer: peer}, Type: dht.TypePing, Body: ping.Append(nil), Limit: dht.PingLimit}
 }
 
 func (p *pinger) ping(c actor.Context, m PingPeer) {
@@ -131,7 +144,7 @@ func (p *pinger) ping(c actor.Context, m PingPeer) {
 		p.answer(c, id, 0, errManyPings)
 		return
 	}
-	p.send(c, m.Peer, id, dht.Ping{Nonce: nonce})
+	c.Request(p.env.Outbound, SendMessage{ID: id, Message: pingMessage(m.Peer, dht.Ping{Nonce: nonce})})
 	if p.due == nil {
 		p.due = supervisor.After(c, dht.PingLimit, pongDue{})
 	}
@@ -168,5 +181,5 @@ func (p *pinger) abandon() error {
 }
 
 func (p *pinger) String() string {
-	return fmt.Sprintf("%d pings answered, %d pongs, %d ignored, %d open", p.answered, p.pongs, p.ignored, p.pings.Len())
+	return fmt.Sprintf("%d pings answered, %d pongs, %d ignored, %d open", p.answered, p.heard, p.ignored, p.pings.Len())
 }

@@ -1,6 +1,7 @@
 package tests
 
 import (
+	"context"
 	"fmt"
 	"testing"
 	"testing/synctest"
@@ -20,6 +21,15 @@ func submit(t *testing.T, from member, m dht.Message) *gamelan.Sending {
 		t.Fatal(err)
 	}
 	return s
+}
+
+// pingPast pings as somebody would who does not keep to the API.
+func pingPast(t *testing.T, from, to member, nonce uint64) {
+	t.Helper()
+	m := dht.Message{To: dht.Direct{Peer: to.ID()}, Type: dht.TypePing, Body: dht.Ping{Nonce: nonce}.Append(nil)}
+	if _, err := from.Actors().SendMessage(t.Context(), m, nil, nil); err != nil {
+		t.Fatal(err)
+	}
 }
 
 // wantBanned checks whether a member has banned another.
@@ -62,6 +72,82 @@ func fateOf(m member, why dht.Reason) uint64 {
 		}
 	}
 	return 0
+}
+
+// TestBubblePingFlood: who floods a node with pings is answered now and then, and
+// banned when it does not stop. Neither the ledger nor the credit of the node's own
+// messages knows of it.
+//
+// conforms: dht 138; V 28
+func TestBubblePingFlood(t *testing.T) {
+	gamelantest.Bubble(t, func(t *testing.T) {
+		net := gamelantest.NewNetwork(t)
+		const limit, pings = 1500, 1000
+		victim := startMember(net, gamelan.Config{Floor: gamelan.NoFloor, NodeCredit: 8 << 20, DHT: &gamelan.DHTConfig{FloodLimit: limit}})
+		evil := startMember(net, gamelan.Config{Floor: gamelan.NoFloor, UserAgent: "evil/1"})
+		friend := startMember(net, gamelan.Config{Floor: gamelan.NoFloor})
+		net.Connect(evil.Node, victim.Node)
+		net.Connect(victim.Node, friend.Node)
+		flood := func() {
+			for i := range pings {
+				pingPast(t, evil, victim, uint64(i)+1)
+			}
+			time.Sleep(2 * time.Second)
+			synctest.Wait()
+		}
+		flood()
+		wantBanned(t, "after so many pings", victim, evil, false)
+		if n := fateOf(evil, dht.Delivered); n == 0 || n > dht.PongLimit {
+			t.Errorf("got %d pongs, want 1 to %d", n, dht.PongLimit)
+		}
+		if n := len(victim.Sends()); n != 0 {
+			t.Errorf("got %d sends in the ledger, want none", n)
+		}
+		if took, err := friend.Ping(t.Context(), victim.ID()); err != nil {
+			t.Errorf("ping of a friend: got %v, %v", took, err)
+		}
+		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+		defer cancel()
+		r, err := victim.Send(ctx, letterTo(dht.Direct{Peer: friend.ID()}, "hello"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		wantAllConfirmed(t, "to a friend", r, 1)
+		flood()
+		wantBanned(t, "after more of them", victim, evil, true)
+		wantBanned(t, "the friend", victim, friend, false)
+	})
+}
+
+// TestBubblePongOverRestart kills who sends pongs and who asks for them while one
+// is on its way: the next ping is answered all the same.
+func TestBubblePongOverRestart(t *testing.T) {
+	for _, path := range []string{"dht/outbound", "dht/pinger"} {
+		t.Run(path, func(t *testing.T) {
+			gamelantest.Bubble(t, func(t *testing.T) {
+				net := gamelantest.NewNetwork(t)
+				net.SetLink(slowLink)
+				a := startMember(net, gamelan.Config{Floor: gamelan.NoFloor})
+				b := startMember(net, gamelan.Config{Floor: gamelan.NoFloor}, quiet)
+				net.Connect(a.Node, b.Node)
+				pingPast(t, a, b, 1)
+				for fateOf(b, dht.Delivered) == 0 {
+					time.Sleep(time.Millisecond)
+				}
+				synctest.Wait()
+				if fateOf(a, dht.Delivered) != 0 {
+					t.Fatal("the pong is there already")
+				}
+				if !gamelantest.Crash(b.Node.Node, path, "killed by the test") {
+					t.Fatal("no such actor")
+				}
+				synctest.Wait()
+				if took, err := a.Ping(t.Context(), b.ID()); err != nil {
+					t.Errorf("got %v, %v", took, err)
+				}
+			})
+		})
+	}
 }
 
 // TestBubbleRelayOfFloods has two nodes flood a third through one that passes
