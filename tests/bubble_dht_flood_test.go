@@ -84,7 +84,7 @@ func TestBubblePingFlood(t *testing.T) {
 		net := gamelantest.NewNetwork(t)
 		const limit, pings = 1500, 1000
 		victim := startMember(net, gamelan.Config{Floor: gamelan.NoFloor, NodeCredit: 8 << 20, DHT: &gamelan.DHTConfig{FloodLimit: limit}})
-		evil := startMember(net, gamelan.Config{Floor: gamelan.NoFloor, UserAgent: "evil/1"})
+		evil := startMember(net, gamelan.Config{Floor: gamelan.NoFloor})
 		friend := startMember(net, gamelan.Config{Floor: gamelan.NoFloor})
 		net.Connect(evil.Node, victim.Node)
 		net.Connect(victim.Node, friend.Node)
