@@ -17,8 +17,10 @@ const DedupCapacity = 50_000
 // it the one that was not seen for longest is forgotten. What is to be kept
 // beyond a restart is taken from it with [Dedup.Changes], when [Dedup.OnChange]
 // says that there is something, and given back with [Dedup.Load]; whether that
-// works does not matter to what it answers (spec: dht 4, V29). Each call is one
-// atomic step and may come from any goroutine.
+// works does not matter to what it answers (spec: dht 4, V29). A node keeps it
+// about a second later: what it has seen in the last second before it is killed,
+// or loses its power, it may let through again. Each call is one atomic step and
+// may come from any goroutine.
 type Dedup struct {
 	mu       sync.Mutex
 	capacity int

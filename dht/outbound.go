@@ -231,7 +231,7 @@ var (
 
 var errTakenAway = errors.New("dht: a layer has taken away every peer")
 
-var errNoDiscovery = errors.New("dht: the peer is not known, and this node does not look for peers; add it with an address")
+var errNoDiscovery = errors.New("dht: the peer is not known, and nothing on this node can look for it yet; add it with an address")
 
 // selectPeers is the end of the layers before it.
 func (o *Outbound) selectPeers(out *Outgoing) (err error) {
