@@ -103,6 +103,9 @@ func (n *Node) Describe(ctx context.Context) inspect.Node {
 		v.Warnings = append(v.Warnings, fmt.Sprintf("two nodes may use the identity of %s: its connections, last from %s and %s, keep replacing each other; give each node a data directory of its own",
 			twin.Peer, twin.Then, twin.Here))
 	}
+	for _, p := range n.env.Panicking() {
+		v.Warnings = append(v.Warnings, panicking(p, n.env.Now()))
+	}
 	ctx, cancel := context.WithTimeout(ctx, inspect.AskTimeout)
 	defer cancel()
 	status, err := n.Status(ctx)
@@ -116,6 +119,15 @@ func (n *Node) Describe(ctx context.Context) inspect.Node {
 		v.Warnings = append(v.Warnings, "the wire profile sends this node's key in clear when it dials")
 	}
 	return v
+}
+
+// panicking is a warning of an actor that panics on messages of peers.
+func panicking(p actors.Panicking, now time.Time) string {
+	messages := inspect.Number(p.Count) + " messages"
+	if p.Count == 1 {
+		messages = "1 message"
+	}
+	return fmt.Sprintf("actor %s panicked on %s of peers, last %s ago: look at gamelan why %s", p.Path, messages, now.Sub(p.Last).Round(time.Second), p.Path)
 }
 
 // twinWarned is how long a warning of an identity that two nodes may use stays.

@@ -102,7 +102,7 @@ func (b *builder) build(ctx context.Context) (*Node, error) {
 	}
 	root, err := supervisor.Start(n.env.System, n.env.Root, tree(n.env, b.bound), supervisor.Options{
 		Runtime: b.runtime, Logger: b.logger, Phases: phases(), StopTimeout: closeTimeout,
-		Contained: n.contained, Published: n.events.publish, Fault: b.fault, DontWait: true,
+		Contained: n.env.Contained, Published: n.events.publish, Fault: b.fault, DontWait: true,
 	})
 	if err != nil {
 		return nil, err
@@ -372,13 +372,4 @@ func (b *builder) ready(ctx context.Context, n *Node) error {
 		}
 	}
 	return nil
-}
-
-// contained charges a panic on a peer's message to that peer.
-func (n *Node) contained(source any, path string, err *supervisor.PanicError) {
-	origin, ok := source.(actors.Origin)
-	if !ok {
-		return
-	}
-	n.env.System.Root.Send(n.env.Connectivity, actors.PeerPanicked{Peer: origin.Peer, Conn: origin.Conn, Path: path})
 }

@@ -1,7 +1,6 @@
 package actors
 
 import (
-	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -26,14 +25,15 @@ import (
 // restart loses the counts of failures and panics; what is wanted and allowed,
 // and how dials went, outlives it.
 type connectivity struct {
-	env    *Env
-	status connpool.Status
-	wanted map[identity.NodeID]*wish
-	bans   connpool.Bans
-	panics connpool.Panics[uint64] // by connection
-	filler filler
-	lost   mishap // how the last connection ended, unless its peer is connected again
-	failed mishap // how the last dial failed, unless there was a connection since
+	env       *Env
+	status    connpool.Status
+	wanted    map[identity.NodeID]*wish
+	bans      connpool.Bans
+	panics    connpool.Panics[uint64] // by connection
+	panicsDue *supervisor.Timer
+	filler    filler
+	lost      mishap // how the last connection ended, unless its peer is connected again
+	failed    mishap // how the last dial failed, unless there was a connection since
 }
 
 // mishap is something that may be why a connection is missing.
@@ -135,9 +135,9 @@ func (a *connectivity) Receive(c actor.Context) {
 	case PeerViolated:
 		a.violated(c, m)
 	case PeerPanicked:
-		if m.Conn != 0 && a.panics.Count(supervisor.Now(c), m.Conn) {
-			c.Send(a.env.Conns, CloseConn{m.Peer, m.Conn, CloseReason{Code: ClosePanics, By: "us", Err: errors.New(m.Path)}})
-		}
+		a.panicked(c, m)
+	case panicsDue:
+		a.sumUpPanics()
 	case PeerBanned:
 		if m.Err != nil {
 			supervisor.Log(c).Error("ban not stored; it holds until the node stops", "peer", m.Peer, "err", m.Err)

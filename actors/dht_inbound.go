@@ -1,6 +1,7 @@
 package actors
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -135,11 +136,7 @@ func (a *dhtInbound) abandon() error {
 
 // frame judges one message and does what follows from it.
 func (a *dhtInbound) frame(c actor.Context, f Frame) {
-	now := supervisor.Now(c)
-	proof := f.group.proof(f.place, func(bodies [][]byte) []dht.Proof {
-		return a.chain.Prove(now, f.Peer, supervisor.Rand(c).Reader, bodies)
-	})
-	m, v := a.chain.Handle(now, dht.Frame{Source: f.Peer, Key: f.Key, Body: f.Body, Proof: proof})
+	m, v := a.judge(c, f)
 	if v.Violation != nil {
 		a.violated(c, f.Peer, f.Key, f.Conn, v.Violation)
 	}
@@ -153,6 +150,26 @@ func (a *dhtInbound) frame(c actor.Context, f Frame) {
 		c.Send(a.env.Outbound, forwardMessage{m.Envelope, v.Forward, Origin{f.Peer, f.Conn}, f.pass()})
 	}
 	a.ended(c, f, v.Reason, v.Err)
+}
+
+var errChainPanicked = errors.New("actors: the chain, or a layer of the application's, panicked; the log says where")
+
+// judge has the chain judge a message. One on which it panics is counted as well.
+func (a *dhtInbound) judge(c actor.Context, f Frame) (m *dht.Incoming, v dht.Verdict) {
+	now := supervisor.Now(c)
+	panicked := true
+	defer func() {
+		if panicked {
+			a.counts.add(dht.Panicked)
+			a.counts.failed(dht.Panicked, now, f.Peer, errChainPanicked)
+		}
+	}()
+	proof := f.group.proof(f.place, func(bodies [][]byte) []dht.Proof {
+		return a.chain.Prove(now, f.Peer, supervisor.Rand(c).Reader, bodies)
+	})
+	m, v = a.chain.Handle(now, dht.Frame{Source: f.Peer, Key: f.Key, Body: f.Body, Proof: proof})
+	panicked = false
+	return m, v
 }
 
 // deliver gives a message to the actor of its type, or has it wait for that.

@@ -272,6 +272,11 @@ func TestDHTInbound(t *testing.T) {
 				}
 			}}}
 		}, send: plain(nil), want: dht.Stopped},
+		{name: "a layer panics", change: func(s *actors.Settings) {
+			s.DHT.Layers = map[dht.Position][]dht.Layer{dht.BeforeVerify: {func(dht.Handler) dht.Handler {
+				return func(*dht.Incoming) dht.Verdict { panic("not today") }
+			}}}
+		}, send: plain(nil), want: dht.Panicked},
 	}
 	missing := slices.DeleteFunc(dht.Reasons(), func(r dht.Reason) bool {
 		return r == dht.HandlerStuck || slices.ContainsFunc(rows, func(x row) bool { return x.want == r })
@@ -524,6 +529,9 @@ func TestDHTPanicInALayer(t *testing.T) {
 		s.post(bad.Append(nil), good.Append(nil))
 		if got, want := s.effects(), "type-1000: good"; got != want {
 			t.Errorf("got %q, want %q", got, want)
+		}
+		if got, want := s.counted(), "1 delivered, 1 panicked"; got != want {
+			t.Errorf("got %s, want %s", got, want)
 		}
 		for _, info := range s.root.Snapshot() {
 			if strings.HasSuffix(info.Path, "inbound-0") && (info.Contained != 1 || info.Restarts != 0) {

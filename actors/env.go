@@ -107,6 +107,7 @@ type Env struct {
 	rpcSessions view.Map[RPCKey, []*RPCSession]
 	rpcMonitor  rpcMonitor
 	inbound     inboundGate
+	panics      panics
 	dedupStore  dedupStore
 	probes      probes
 }

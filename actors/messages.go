@@ -535,7 +535,8 @@ type PeerViolated struct {
 	Err  error // wraps protocol.ErrViolation
 }
 
-// PeerPanicked reports a contained panic on a message of this peer.
+// PeerPanicked reports a contained panic on a message of this peer; Conn is 0 when
+// it is not known whose it was.
 type PeerPanicked struct {
 	Peer identity.NodeID
 	Conn uint64

@@ -58,6 +58,7 @@ const (
 	NoPart                            // of the DHT itself, and this node has no part for its type
 	HandlerStuck                      // its handler finishes nothing and holds enough of the peer's credit
 	HandlerFailed                     // its handler has failed for good and is tried again later
+	Panicked                          // the chain, or a layer of the application's, panicked on it
 )
 
 var reasons = [...]string{
@@ -67,7 +68,7 @@ var reasons = [...]string{
 	Undecryptable: "undecryptable", BadBody: "bad body", NotRepeated: "copy",
 	ReturnedToOwner: "returned by its destination", Stopped: "stopped by a layer",
 	NoHandler: "no handler", NoPart: "no part of the DHT for it", HandlerStuck: "handler stuck",
-	HandlerFailed: "handler failed",
+	HandlerFailed: "handler failed", Panicked: "panicked",
 }
 
 // Reasons returns all reasons.

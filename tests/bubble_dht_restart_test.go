@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -64,16 +65,16 @@ func TestBubbleDHTDrainRestart(t *testing.T) {
 					}
 					all = append(all, s)
 				}
-				died := false
-				time.AfterFunc(time.Second, func() { died = gamelantest.Crash(a.Node.Node, path, "killed by the test") })
+				var died atomic.Bool
+				time.AfterFunc(time.Second, func() { died.Store(gamelantest.Crash(a.Node.Node, path, "killed by the test")) })
 				ctx, cancel := context.WithTimeout(context.Background(), 10*time.Minute)
 				defer cancel()
 				begin := time.Now()
 				if err := a.Close(ctx); err != nil {
 					t.Errorf("close: %v", err)
 				}
-				if took := time.Since(begin); !died || took > 10*time.Second {
-					t.Errorf("died %v; closed after %v, want no wait for an actor that is gone", died, took)
+				if took := time.Since(begin); !died.Load() || took > 10*time.Second {
+					t.Errorf("died %v; closed after %v, want no wait for an actor that is gone", died.Load(), took)
 				}
 				wantAllConfirmed(t, "the first", all[0].Report(), 1)
 				if r := all[1].Report(); !r.Ended() || r.Count(protocol.Failed) != 1 {

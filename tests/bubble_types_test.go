@@ -416,7 +416,7 @@ func TestBubbleLayers(t *testing.T) {
 		time.Sleep(time.Second)
 		synctest.Wait()
 		wantBodies(t, "the handler", heard.bodies(1000, from), []string{"one", "two"})
-		if got, want := fates(to), "2 delivered, 2 stopped by a layer"; got != want {
+		if got, want := fates(to), "2 delivered, 2 stopped by a layer, 1 panicked"; got != want {
 			t.Errorf("got %s, want %s", got, want)
 		}
 		wantNoCredit(t, from, to)
