@@ -259,51 +259,98 @@ func TestBubbleDHTWaits(t *testing.T) {
 	})
 }
 
-// TestBubbleDHTLedger kills every actor of the DHT and those below it in turn
-// while messages are under way: each ends in exactly one report.
+// TestBubbleDHTLedger kills every actor of the DHT and those below it in turn, at
+// the sender and at the receiver, while messages are under way: each ends in exactly
+// one report, with one outcome; what failed is not heard, and nothing is heard
+// twice.
 //
 // conforms: dht 64
 func TestBubbleDHTLedger(t *testing.T) {
 	for _, path := range []string{
-		"dht", "dht/outbound", "dht/inbound-0", "dht/pinger", "services", "services/messaging", "extensions", "conns", "dialer", "peers",
+		"dht", "dht/outbound", "dht/dedup", "dht/inbound-0", "dht/pinger",
+		"services", "services/messaging", "extensions", "conns", "dialer", "peers",
 	} {
-		t.Run(path, func(t *testing.T) {
-			gamelantest.Bubble(t, func(t *testing.T) {
-				net := gamelantest.NewNetwork(t)
-				net.SetLink(slowLink)
-				a := startMember(net, gamelan.Config{Floor: gamelan.NoFloor}, quiet)
-				b := startMember(net, gamelan.Config{Floor: gamelan.NoFloor}, quiet)
-				net.Connect(a.Node, b.Node)
-				const n = 60
-				var sent []*gamelan.Sending
-				for i := range n {
-					s, err := a.Submit(t.Context(), letterTo(dht.Direct{Peer: b.ID()}, fmt.Sprint(i)))
-					if err != nil {
-						t.Fatal(err)
-					}
-					sent = append(sent, s)
-					switch i {
-					case n / 3, 2 * n / 3:
-						if !gamelantest.Crash(a.Node.Node, path, "killed by the test") {
-							t.Fatalf("no actor %s", path)
-						}
-					}
-					time.Sleep(time.Millisecond)
-				}
-				for i, s := range sent {
-					if r := s.Wait(t.Context()); !r.Ended() {
-						t.Errorf("message %d: got %v, want an end", i, r.String())
-					}
-				}
-				accepted, ended := a.Actors().Ledger.Counts()
-				if accepted != ended || accepted < n {
-					t.Errorf("got %d accepted, %d ended, want all of %d at least", accepted, ended, n)
-				}
-				gamelantest.Healed(t, a.Node.Node)
-				wantAllConfirmed(t, "afterwards", send(t, a, letterTo(dht.Direct{Peer: b.ID()}, "afterwards")), 1)
+		for i, at := range []string{"sender", "receiver"} {
+			t.Run(path+" at the "+at, func(t *testing.T) {
+				gamelantest.Bubble(t, func(t *testing.T) {
+					net := gamelantest.NewNetwork(t)
+					net.SetLink(slowLink)
+					a := startMember(net, gamelan.Config{Floor: gamelan.NoFloor}, quiet)
+					b := startMember(net, gamelan.Config{Floor: gamelan.NoFloor}, quiet)
+					net.Connect(a.Node, b.Node)
+					killWhileSending(t, a, b, []member{a, b}[i], path)
+				})
 			})
-		})
+		}
 	}
+}
+
+// killWhileSending kills an actor while a sends to b, and checks the ledger of a.
+func killWhileSending(t *testing.T, a, b, victim member, path string) {
+	const n = 60
+	var sent []*gamelan.Sending
+	for i := range n {
+		s, err := a.Submit(t.Context(), letterTo(dht.Direct{Peer: b.ID()}, fmt.Sprint(i)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		sent = append(sent, s)
+		switch i {
+		case n / 3, n / 2, 2 * n / 3:
+			if !gamelantest.Crash(victim.Node.Node, path, "killed by the test") {
+				t.Fatalf("no actor %s", path)
+			}
+		}
+		time.Sleep(time.Millisecond)
+	}
+	for _, s := range sent {
+		s.Wait(t.Context())
+	}
+	gamelantest.Healed(t, victim.Node.Node)
+	time.Sleep(dht.DefaultLimit) // what is in doubt may still arrive
+	synctest.Wait()
+	heard := make(map[string]int)
+	for _, body := range b.heard.Bodies() {
+		if heard[body]++; heard[body] > 1 {
+			t.Errorf("message %s was heard %d times", body, heard[body])
+		}
+	}
+	kinds := make(map[protocol.OutcomeKind]int)
+	for i, s := range sent {
+		r := s.Report()
+		text, err := r.String(), r.Err
+		switch {
+		case !r.Ended():
+			t.Errorf("message %d: got %v, want an end", i, text)
+		case len(r.Copies) == 0 && r.Reason != 0:
+			kinds[protocol.Failed]++
+			if heard[fmt.Sprint(i)] > 0 {
+				t.Errorf("message %d: got %v, %v, and it was heard", i, text, err)
+			}
+		case len(r.Copies) != 1 || r.Copies[0].Peer != b.ID() || r.Reason != 0:
+			t.Errorf("message %d: got %v with %d copies, want one of b", i, text, len(r.Copies))
+		default:
+			c := r.Copies[0]
+			kinds[c.Outcome.Kind]++
+			switch c.Outcome.Kind {
+			case protocol.Confirmed, protocol.InDoubt:
+				if c.Tries < 1 {
+					t.Errorf("message %d: got %v without a try", i, text)
+				}
+			case protocol.Failed:
+				if heard[fmt.Sprint(i)] > 0 {
+					t.Errorf("message %d: got %v, and it was heard", i, text)
+				}
+			default:
+				t.Errorf("message %d: got no outcome: %v", i, text)
+			}
+		}
+	}
+	if accepted, ended := a.Actors().Ledger.Counts(); accepted != n || ended != n || len(a.Sends()) != n {
+		t.Errorf("got %d accepted, %d ended, %d reports, want %d of each", accepted, ended, len(a.Sends()), n)
+	}
+	t.Logf("confirmed %d, in doubt %d, failed %d; heard %d", kinds[protocol.Confirmed], kinds[protocol.InDoubt], kinds[protocol.Failed], len(heard))
+	wantAllConfirmed(t, "afterwards", send(t, a, letterTo(dht.Direct{Peer: b.ID()}, "afterwards")), 1)
 }
 
 // TestBubblePing asks another node's application whether it is there.
