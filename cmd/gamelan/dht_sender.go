@@ -6,7 +6,6 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"strings"
 	"sync"
 	"time"
 
@@ -15,6 +14,7 @@ import (
 	"github.com/gamelan-p2p/gamelan/dht"
 	"github.com/gamelan-p2p/gamelan/identity"
 	"github.com/gamelan-p2p/gamelan/inspect"
+	"github.com/gamelan-p2p/gamelan/internal/useragent"
 )
 
 // noDHTHint says what to do about a node without the DHT.
@@ -134,7 +134,7 @@ func (s dhtSender) withoutDHT(ctx context.Context, id identity.NodeID) bool {
 		}
 	}
 	p, known = s.node.Peers().Get(id)
-	return known && strings.Contains(p.UserAgent, "gamelan/") && !hasDHT(&p)
+	return known && useragent.Ours(p.UserAgent) && !hasDHT(&p)
 }
 
 // receiver finds the key of who is written as a public key, known or not, as a
