@@ -70,19 +70,9 @@ func (m forwardMessage) Discard() { m.lease.Discard() }
 func (m forwardMessage) Source() any { return m.Origin }
 
 // sendQuietly has outbound send a message of the node's own accord that is in no
-// ledger and takes no credit of the application's; whoever requests it bounds how
-// many. Reply: quietSent.
-type sendQuietly struct {
-	peer    identity.NodeID
-	id      uint64 // the asker's; repeated with peer in the reply
-	message dht.Message
-}
-
-// quietSent says that a message of sendQuietly has its outcome.
-type quietSent struct {
-	peer identity.NodeID
-	id   uint64
-}
+// ledger and takes no credit of the application's; whoever sends it bounds how
+// many. No reply.
+type sendQuietly struct{ message dht.Message }
 
 // notTaken has the inbound actor of a peer count a message that its handler had
 // no use for as one that no handler took. It holds the message's credit.

@@ -3,8 +3,6 @@ package actors
 import (
 	"errors"
 	"fmt"
-	"maps"
-	"slices"
 	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
@@ -28,7 +26,6 @@ type outbound struct {
 	env     *Env
 	machine *dht.Outbound
 	timer   *supervisor.Timer
-	quiet   map[uint64]quietSend
 	lastErr error // of a send that went to nobody
 }
 
@@ -39,19 +36,13 @@ type sendDrain struct {
 	deadline time.Time
 }
 
-// quietSend is who hears of the end of a send that the ledger does not know.
-type quietSend struct {
-	to   *actor.PID
-	sent quietSent
-}
-
 type (
 	sendDue   struct{}
 	closeSend struct{}
 )
 
 // NewOutbound makes the actor that sends the messages of the DHT.
-func NewOutbound(env *Env) actor.Actor { return &outbound{env: env, quiet: make(map[uint64]quietSend)} }
+func NewOutbound(env *Env) actor.Actor { return &outbound{env: env} }
 
 func (o *outbound) Receive(c actor.Context) {
 	switch m := c.Message().(type) {
@@ -64,9 +55,7 @@ func (o *outbound) Receive(c actor.Context) {
 	case SendMessage:
 		o.env.requestSend(c, m)
 	case sendQuietly:
-		now, id := supervisor.Now(c), o.env.NewID()
-		o.quiet[id] = quietSend{c.Sender(), quietSent{m.peer, m.id}}
-		o.do(c, o.machine.SendUntil(now, id, m.message, now.Add(m.message.For())))
+		o.do(c, o.machine.Send(supervisor.Now(c), o.env.NewID(), m.message))
 	case forwardMessage:
 		o.do(c, o.machine.Relay(supervisor.Now(c), m.Origin.Peer, &m.Envelope, m.To))
 	case Sent:
@@ -122,9 +111,6 @@ func (s *DHTSettings) relayLimit() int {
 func (o *outbound) abandon() error {
 	now := o.env.Now()
 	o.env.Ledger.Abandon(now)
-	for _, id := range slices.Sorted(maps.Keys(o.quiet)) {
-		o.env.System.Root.Send(o.quiet[id].to, o.quiet[id].sent)
-	}
 	o.env.paces = o.machine.Paces(now)
 	return nil
 }
@@ -138,13 +124,6 @@ func (o *outbound) discovers() bool {
 func (o *outbound) do(c actor.Context, f *dht.OutboundEffects) {
 	now := supervisor.Now(c)
 	for _, p := range f.Progress {
-		if quiet, ok := o.quiet[p.ID]; ok {
-			if p.Kind == dht.SendEnded {
-				delete(o.quiet, p.ID)
-				c.Send(quiet.to, quiet.sent)
-			}
-			continue
-		}
 		if p.Kind == dht.SendEnded && p.Reason != 0 && p.Err != nil {
 			o.failed(c, p)
 		}

@@ -45,9 +45,8 @@ var errManyPings = fmt.Errorf("%w: %d pings have no answer yet", ErrOverloaded, 
 // pinger answers the pings of other nodes' applications, and sends pings on
 // request (spec: dht 12.4).
 //
-// In: dht.Received of its type, PingPeer, MessageSent, quietSent. Out:
-// SendMessage, sendQuietly, PeerPinged, notTaken, PeerViolated. A restart loses
-// the pings without an answer, and says so to those who asked, and whom it has
+// In: dht.Received of its type, PingPeer, MessageSent. Out: SendMessage,
+// sendQuietly, PeerPinged, notTaken, PeerViolated. A restart loses the pings without an answer, and says so to those who asked, and whom it has
 // answered lately.
 type pinger struct {
 	env    *Env
@@ -84,8 +83,6 @@ func (p *pinger) Receive(c actor.Context) {
 			p.pings.Cancel(m.ID)
 			p.answer(c, m.ID, 0, fmt.Errorf("actors: ping: %s", m.Report.String()))
 		}
-	case quietSent:
-		p.pongs.Sent(m.peer, m.id)
 	case pongDue:
 		p.due = nil
 		p.late(c)
@@ -116,13 +113,12 @@ func (p *pinger) received(c actor.Context, m dht.Received) {
 		p.heard++
 		p.answer(c, id, took, nil)
 	default:
-		id := p.env.NewID()
-		if !p.pongs.Ping(supervisor.Now(c), m.Peer, id) {
+		if !p.pongs.Ping(supervisor.Now(c), m.Peer) {
 			p.ignore(c, m)
 			return
 		}
 		p.answered++
-		c.Request(p.env.Outbound, sendQuietly{m.Peer, id, pingMessage(m.Peer, dht.Ping{Pong: true, Nonce: ping.Nonce})})
+		c.Send(p.env.Outbound, sendQuietly{pingMessage(m.Peer, dht.Ping{Pong: true, Nonce: ping.Nonce})})
 	}
 }
 

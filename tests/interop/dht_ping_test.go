@@ -93,15 +93,9 @@ func TestDHTPing(t *testing.T) {
 		before := len(pings())
 		nonces := []uint64{1, 0x0123456789abcdef, 1<<64 - 1}
 		for _, nonce := range nonces {
-			var posted time.Time
-			gamelantest.Eventually(t, connectLimit, "our answer", func() bool {
-				if time.Since(posted) > 2*time.Second { // one is not answered while another answer is on its way
-					p.mustPost(direct, pingBytes(false, nonce, chain))
-					posted = time.Now()
-				}
-				return slices.ContainsFunc(pings()[before:], func(d delivery) bool { return string(d.Body) == pingBytes(true, nonce, nil) })
-			})
+			p.mustPost(direct, pingBytes(false, nonce, chain))
 		}
+		gamelantest.Eventually(t, connectLimit, "our answers", func() bool { return len(pings()) >= before+len(nonces) })
 		var got []string
 		for _, d := range pings()[before:] {
 			if d.Source != m.ID() || d.Origin != nil || d.Encrypted || d.Destination != nil {
@@ -115,7 +109,6 @@ func TestDHTPing(t *testing.T) {
 		}
 		slices.Sort(got)
 		slices.Sort(want)
-		got = slices.Compact(got)
 		if !slices.Equal(got, want) {
 			t.Errorf("got the answers %x, want %x", got, want)
 		}
