@@ -42,6 +42,9 @@ var ErrPingLost = errors.New("actors: the actor for pings was restarted meanwhil
 // errManyPings is told when no further ping can be sent for the moment.
 var errManyPings = fmt.Errorf("%w: %d pings have no answer yet", ErrOverloaded, dht.MaxPings)
 
+// errOftenPinged is told when the peer was asked as often as it answers.
+var errOftenPinged = fmt.Errorf("%w: a peer answers %d pings a minute", ErrOverloaded, dht.PongLimit)
+
 // pinger answers the pings of other nodes' applications, and sends pings on
 // request (spec: dht 12.4).
 //
@@ -52,6 +55,7 @@ type pinger struct {
 	env    *Env
 	pings  *dht.Pings
 	pongs  *dht.Pongs
+	asked  *dht.Pongs // the same for what we ask
 	asking map[uint64]askedPing
 	due    *supervisor.Timer
 
@@ -67,7 +71,7 @@ type pongDue struct{}
 
 // NewPinger makes the actor that answers pings.
 func NewPinger(env *Env) actor.Actor {
-	return &pinger{env: env, pings: dht.NewPings(), pongs: dht.NewPongs(), asking: make(map[uint64]askedPing)}
+	return &pinger{env: env, pings: dht.NewPings(), pongs: dht.NewPongs(), asked: dht.NewPongs(), asking: make(map[uint64]askedPing)}
 }
 
 func (p *pinger) Receive(c actor.Context) {
@@ -94,8 +98,8 @@ func (p *pinger) Receive(c actor.Context) {
 func (p *pinger) received(c actor.Context, m dht.Received) {
 	ping, err := dht.DecodePing(m.Body)
 	switch {
-	case errors.Is(err, dht.ErrPing) && !m.From.IsZero() && m.From.NodeID() != m.Peer:
-		p.ignore(c, m) // the peer has passed on what another wrote
+	case !m.From.IsZero() && m.From.NodeID() != m.Peer:
+		p.ignore(c, m) // the peer has passed on what another wrote: pings are between neighbours
 	case errors.Is(err, dht.ErrPing):
 		var key identity.PublicKey
 		if ref, ok := p.env.Connections.Get(m.Peer); ok {
@@ -135,6 +139,10 @@ func pingMessage(peer identity.NodeID, ping dht.Ping) dht.Message {
 func (p *pinger) ping(c actor.Context, m PingPeer) {
 	id := p.env.NewID()
 	p.asking[id] = askedPing{m, c.Sender()}
+	if !p.asked.Ping(supervisor.Now(c), m.Peer) { // a node like this one would not answer
+		p.answer(c, id, 0, errOftenPinged)
+		return
+	}
 	nonce, ok := p.pings.Send(supervisor.Now(c), m.Peer, id, supervisor.Rand(c).Rand)
 	if !ok {
 		p.answer(c, id, 0, errManyPings)

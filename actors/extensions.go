@@ -367,6 +367,7 @@ func (x *extensions) failed(c actor.Context, m supervisor.ChildFailed) {
 	switch {
 	case reg.plain():
 		x.env.Plain.Handler.Close()
+	case reg.Type != nil && len(reg.leaving) > 0: // it is out of the table already
 	case reg.Type != nil: // it is still registered, which is no peer's fault
 		x.env.Types.Set(*reg.Type, NewTypeHandler(nil))
 	default:

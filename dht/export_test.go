@@ -18,6 +18,7 @@ func (o *Outbound) Held() (s string) {
 		{"peers", len(o.peers)},
 		{"wakes", len(o.wakes.list)},
 		{"copies", o.copies},
+		{"copies passed on", o.relays},
 		{"bytes passed on", o.relayed.small + o.relayed.large},
 		{"peers that something is passed on for", len(o.relayed.from)},
 	} {

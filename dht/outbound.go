@@ -32,6 +32,7 @@ type Outbound struct {
 	woken   time.Time // the time last said
 	order   uint64    // of the last copy
 	copies  int       // without an outcome
+	relays  int       // … of what is passed on
 	relayed relayBudget
 	closing bool
 	sweep   wake // when to forget peers that nothing is known of
@@ -75,7 +76,8 @@ const (
 	DefaultPace = 900 // the strictest known release bans above 1,000
 	PaceWithin  = time.Minute
 
-	// MaxCopies is how many copies may be without an outcome.
+	// MaxCopies is how many copies may be without an outcome, half of them of what
+	// is passed on.
 	MaxCopies = 1 << 16
 
 	defaultWindow = 512 << 10
@@ -366,6 +368,7 @@ func (o *Outbound) spread(now time.Time, s *send, frame []byte, peers []identity
 	s.open = len(peers)
 	o.copies += len(peers)
 	if s.relay() {
+		o.relays += len(peers)
 		o.counts.RelayCopies += uint64(len(peers))
 	} else {
 		o.counts.Copies += uint64(len(peers))
@@ -554,6 +557,7 @@ func (o *Outbound) settle(c *copyOut, outcome protocol.Outcome) {
 		c.peer.doubtful.settle()
 	}
 	if s.relay() {
+		o.relays--
 		c.peer.relayed -= s.size
 	}
 	o.copies--

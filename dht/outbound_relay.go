@@ -64,7 +64,7 @@ func (o *Outbound) Relay(now time.Time, from identity.NodeID, e *Envelope, to St
 		return o.effects(now)
 	}
 	size := len(e.Body) + len(e.Header.Signature) + frameOverhead
-	if o.closing || o.copies+len(peers) > MaxCopies || !o.relayed.fits(from, size) {
+	if o.closing || o.relays+len(peers) > MaxCopies/2 || o.copies+len(peers) > MaxCopies || !o.relayed.fits(from, size) {
 		o.counts.RelaysDropped++
 		return o.effects(now)
 	}

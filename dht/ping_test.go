@@ -90,7 +90,7 @@ func TestPings(t *testing.T) {
 	}
 }
 
-// TestPongs: 20 answers in any minute, to so many peers.
+// TestPongs: 60 answers in any minute, to so many peers.
 //
 // conforms: V 28
 func TestPongs(t *testing.T) {

@@ -17,7 +17,7 @@ type Pongs struct {
 // network send two. Nobody is answered beyond the first [MaxPonged] peers in a
 // minute.
 const (
-	PongLimit = 20
+	PongLimit = 60
 	MaxPonged = 4096
 )
 
