@@ -28,7 +28,8 @@ type liveness struct {
 	env      *Env
 	now      Liveness
 	sessions uint64
-	next     int // of our addresses
+	next     int          // of our addresses
+	asked    ma.Multiaddr // by the check under way
 }
 
 // LivenessState is what a node knows of its own reachability.
@@ -146,7 +147,7 @@ func (a *liveness) check(c actor.Context) {
 	if a.now.State == LivenessDisabled {
 		a.changed(c, Liveness{State: LivenessChecking, Addr: addr})
 	}
-	a.now.Addr = addr
+	a.asked = addr
 	env, every, token := a.env, a.env.Liveness.SelfCheck, a.env.probes.token(supervisor.Rand(c))
 	supervisor.Go(c, selfTask, nil, func(ctx context.Context) error {
 		defer env.probes.redeem(token)
@@ -179,7 +180,7 @@ func (a *liveness) check(c actor.Context) {
 func (a *liveness) checked(c actor.Context, err error) {
 	lived := a.now.State == LivenessLive && supervisor.Now(c).Sub(a.now.At) < selfLimit
 	if !lived || !transport.IsHangUp(err) {
-		a.changed(c, Liveness{State: LivenessUnreachable, Addr: a.now.Addr, Err: err})
+		a.changed(c, Liveness{State: LivenessUnreachable, Addr: a.asked, Err: err})
 	}
 	supervisor.After(c, a.env.Liveness.SelfCheck, selfCheckTick{})
 }

@@ -547,6 +547,7 @@ func TestManyFloods(t *testing.T) {
 			all = append(all, p)
 		}
 		time.Sleep(time.Minute)
+		synctest.Wait() // what happens each minute has happened
 		used, limit, _, _ := n.Actors().Credit()
 		if limit != 4<<20 || used > limit || used < limit-1<<20 {
 			t.Errorf("got %d bytes of credit in use, limit %d, want most of half of 8 MiB", used, limit)
