@@ -369,9 +369,12 @@ func TestBubbleRPCBadClients(t *testing.T) {
 			w.t.Errorf("got %+v, want a bad request", r)
 		}
 	}
-	call := func(w wire, method, arg int) { // id 1, deadline 5 s
+	request := func(method, arg int) string { // id 1, deadline 5 s
+		return fmt.Sprintf("0000000b 0801 10%02x 2005 5203 08%04x", method, arg)
+	}
+	call := func(w wire, method, arg int) {
 		w.t.Helper()
-		w.send(fmt.Sprintf("0000000b 0801 10%02x 2005 5203 08%04x", method, arg))
+		w.send(request(method, arg))
 	}
 	goesOn := func(w wire) {
 		w.t.Helper()
@@ -386,14 +389,14 @@ func TestBubbleRPCBadClients(t *testing.T) {
 			w.ends()
 		},
 		"hello too long":       func(h *byHand) { w := h.open(); w.last("00000401"); w.ends() },
-		"hello undecodable":    func(h *byHand) { w := h.open(); w.send("00000002 0a05"); w.ends() },
+		"hello undecodable":    func(h *byHand) { w := h.open(); w.last("00000002 0a05"); w.ends() },
 		"hello never comes":    func(h *byHand) { w := h.open(); w.ends() },
-		"half a hello":         func(h *byHand) { w := h.open(); w.send("000000"); w.ends() },
+		"half a hello":         func(h *byHand) { w := h.open(); w.last("000000"); w.ends() },
 		"gone at once":         func(h *byHand) { h.open().Close() },
 		"gone after the hello": func(h *byHand) { w := h.open(); w.send(hello); w.Close() },
 		"gone in order":        func(h *byHand) { w := h.session(); w.CloseWrite(); w.ends() },
 		"gone inside a frame":  func(h *byHand) { w := h.session(); w.send("00000100 0801"); w.Close() },
-		"ended inside a frame": func(h *byHand) { w := h.session(); w.send("00000100 0801"); w.CloseWrite(); w.ends() },
+		"ended inside a frame": func(h *byHand) { w := h.session(); w.last("00000100 0801"); w.CloseWrite(); w.ends() },
 		"gone during a call":   func(h *byHand) { w := h.session(); call(w, wait, 0xff7f); time.Sleep(time.Second); w.Close() },
 		"ended during a call": func(h *byHand) {
 			w := h.session()
@@ -410,29 +413,29 @@ func TestBubbleRPCBadClients(t *testing.T) {
 			w.response()
 			w.ends()
 		},
-		"flags 8":           func(h *byHand) { w := h.session(); w.send("00000008 0801 1001 1808 2078"); w.ends() },
-		"flags MORE":        func(h *byHand) { w := h.session(); w.send("00000008 0801 1001 1804 2078"); w.ends() },
-		"flags 256":         func(h *byHand) { w := h.session(); w.send("00000009 0801 1001 188002 2078"); w.ends() },
-		"a frame above all": func(h *byHand) { w := h.session(); w.send("00800401"); w.ends() },
+		"flags 8":           func(h *byHand) { w := h.session(); w.last("00000008 0801 1001 1808 2078"); w.ends() },
+		"flags MORE":        func(h *byHand) { w := h.session(); w.last("00000008 0801 1001 1804 2078"); w.ends() },
+		"flags 256":         func(h *byHand) { w := h.session(); w.last("00000009 0801 1001 188002 2078"); w.ends() },
+		"a frame above all": func(h *byHand) { w := h.session(); w.last("00800401"); w.ends() },
 		"a second request": func(h *byHand) {
 			w := h.session()
 			call(w, wait, 0xff7f)
 			time.Sleep(time.Second)
-			call(w, greet, 0)
+			w.last(request(greet, 0))
 			w.ends()
 		},
 		"a ping during a call": func(h *byHand) {
 			w := h.session()
 			call(w, wait, 0xff7f)
 			time.Sleep(time.Second)
-			w.send(ping)
+			w.last(ping)
 			w.ends()
 		},
 		"a large one meanwhile": func(h *byHand) {
 			w := h.session()
 			call(w, wait, 0xff7f)
 			time.Sleep(time.Second)
-			w.send("00700000 0801" + strings.Repeat("00", 50))
+			w.last("00700000 0801" + strings.Repeat("00", 50))
 			w.ends()
 		},
 		"half of a large one": func(h *byHand) { // it must make progress
