@@ -373,8 +373,9 @@ func TestQueuedDuringDial(t *testing.T) {
 	})
 	t.Run("refused twice", func(t *testing.T) {
 		dialled(t, func(t *testing.T, n *target, l transport.Listener) {
-			attempts := 0
+			attempts, queued := 0, make(chan struct{})
 			go func() {
+				<-queued // or the first may have failed before the last is there
 				for {
 					c, err := l.Accept()
 					if err != nil {
@@ -388,6 +389,7 @@ func TestQueuedDuringDial(t *testing.T) {
 			for i := range 3 {
 				all = append(all, n.enqueue(to, fmt.Sprint(i)))
 			}
+			close(queued)
 			for i, m := range all {
 				out := m.Wait(t.Context())
 				if out.Kind != protocol.Failed || out.Reason != protocol.Refused || !errors.Is(out.Err, upgrade.ErrRefused) {
