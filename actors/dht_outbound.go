@@ -17,11 +17,11 @@ import (
 //
 // In: acceptedSend and SendMessage, sendQuietly, forwardMessage, Sent,
 // PeerDiscovered, event PeerConnected. Out: Enqueue to messaging sessions,
-// DiscoverPeer, MessageSent. A restart loses nothing but pongs and
-// what is passed on: the pace goes on, with all that was given out counted. The
-// ledger outlives it, and what was under way ends in it as in doubt, or as failed
-// when no copy was given out. So does an orderly end under way, which the next
-// incarnation goes on with.
+// DiscoverPeer, MessageSent. A restart loses nothing but pongs and what is passed
+// on: the pace goes on, with all that was given out counted. The ledger outlives
+// it, and what was under way ends in it as in doubt, or as failed when no copy was
+// given out. An orderly end under way outlives it too: the next incarnation goes
+// on with it.
 type outbound struct {
 	env     *Env
 	machine *dht.Outbound

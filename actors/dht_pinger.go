@@ -49,8 +49,9 @@ var errOftenPinged = fmt.Errorf("%w: a peer answers %d pings a minute", ErrOverl
 // request (spec: dht 12.4).
 //
 // In: dht.Received of its type, PingPeer, MessageSent. Out: SendMessage,
-// sendQuietly, PeerPinged, notTaken, PeerViolated. A restart loses the pings without an answer, and says so to those who asked, and whom it has
-// answered lately.
+// sendQuietly, PeerPinged, notTaken, PeerViolated. A restart loses the pings
+// without an answer, and says so to those who asked, and whom it has answered and
+// asked lately.
 type pinger struct {
 	env    *Env
 	pings  *dht.Pings

@@ -150,11 +150,6 @@ func NewOutbound(o OutboundOptions) *Outbound {
 	return out
 }
 
-var (
-	errSwallowed = errors.New("dht: a layer has not passed the message on")
-	errAbandoned = errors.New("dht: the actor that sent it was restarted")
-)
-
 // Counts returns what became of all messages so far.
 func (o *Outbound) Counts() OutboundCounts { return o.counts }
 
@@ -213,27 +208,6 @@ func (o *Outbound) accept(now time.Time, s *send) {
 		}
 	}
 }
-
-// nobody says what to do when the strategy has found no peer.
-func nobody(to Strategy) error {
-	switch to.(type) {
-	case Direct, DirectKey:
-		return errUnknownPeer
-	case Selected:
-		return errNoneLeft
-	}
-	return errNobody
-}
-
-var (
-	errUnknownPeer = errors.New("dht: the peer is not known, or banned; add it with an address")
-	errNobody      = errors.New("dht: no connected node that it could go to; connect to some first")
-	errNoneLeft    = errors.New("dht: of Selected.Peers none is left: neither this node is sent to, nor who has excluded addresses only")
-)
-
-var errTakenAway = errors.New("dht: a layer has taken away every peer")
-
-var errNoDiscovery = errors.New("dht: the peer is not known, and nothing on this node can look for it yet; add it with an address")
 
 // selectPeers is the end of the layers before it.
 func (o *Outbound) selectPeers(out *Outgoing) (err error) {
@@ -313,10 +287,6 @@ func (o *Outbound) compose(now time.Time, s *send, peers []identity.NodeID) {
 	h := &out.Envelope.Header
 	o.progress(s, Progress{Kind: SendSelected, Peers: out.Peers, Tag: h.Tag, Destination: h.Destination})
 	o.spread(now, s, frame, out.Peers)
-}
-
-func tooLong(n, most int) error {
-	return fmt.Errorf("%w: %d bytes, at most %d; send it in parts", ErrNotSendable, n, most)
 }
 
 // draft is the message with everything that the strategy decides.
@@ -504,8 +474,6 @@ func (o *Outbound) late(now time.Time, s *send) {
 		o.wakes.put(&s.wake, s.until)
 	}
 }
-
-var errSearching = errors.New("dht: the peer was not found in time")
 
 // Finish takes nothing more and repeats nothing: what waits goes on, what is in
 // doubt or looks for somebody ends.

@@ -40,17 +40,7 @@ func DedupAll() harness.Case {
 }
 
 func dedup(name string, pending int) harness.Case {
-	return harness.Case{Name: name, Run: func(m *harness.Meter) (err error) {
-		dir, err := os.MkdirTemp("", "gamelan-bench-")
-		if err != nil {
-			return err
-		}
-		defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
-		db, err := kv.OpenPebble(filepath.Join(dir, "store"))
-		if err != nil {
-			return err
-		}
-		defer func() { err = errors.Join(err, db.Close()) }()
+	return harness.Case{Name: name, Run: onDisk(func(m *harness.Meter, db kv.DB) (err error) {
 		d, _, err := actors.LoadDedup(db, dht.DedupCapacity)
 		if err != nil {
 			return err
@@ -93,7 +83,24 @@ func dedup(name string, pending int) harness.Case {
 		}
 		m.Report("changes written/s", (written()-before)/time.Since(begin).Seconds())
 		return nil
-	}}
+	})}
+}
+
+// onDisk runs a case with a store on the disk, made for it.
+func onDisk(run func(*harness.Meter, kv.DB) error) func(*harness.Meter) error {
+	return func(m *harness.Meter) (err error) {
+		dir, err := os.MkdirTemp("", "gamelan-bench-")
+		if err != nil {
+			return err
+		}
+		defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
+		db, err := kv.OpenPebble(filepath.Join(dir, "store"))
+		if err != nil {
+			return err
+		}
+		defer func() { err = errors.Join(err, db.Close()) }()
+		return run(m, db)
+	}
 }
 
 // startDedup starts the actor that writes behind, alone in a tree.
@@ -121,17 +128,7 @@ func startDedup(d *dht.Dedup, db kv.DB) (*supervisor.Root, error) {
 // LoadDedup is gamelan/load-dedup-N: what the start of a node reads that
 // remembers n messages, from a store on the disk.
 func LoadDedup(n int) harness.Case {
-	return harness.Case{Name: fmt.Sprintf("gamelan/load-dedup-%d", n), Run: func(m *harness.Meter) (err error) {
-		dir, err := os.MkdirTemp("", "gamelan-bench-")
-		if err != nil {
-			return err
-		}
-		defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
-		db, err := kv.OpenPebble(filepath.Join(dir, "store"))
-		if err != nil {
-			return err
-		}
-		defer func() { err = errors.Join(err, db.Close()) }()
+	return harness.Case{Name: fmt.Sprintf("gamelan/load-dedup-%d", n), Run: onDisk(func(m *harness.Meter, db kv.DB) (err error) {
 		d := dht.NewDedup(n)
 		root, err := startDedup(d, db)
 		if err != nil {
@@ -153,5 +150,5 @@ func LoadDedup(n int) harness.Case {
 			}
 			return err
 		})
-	}}
+	})}
 }
