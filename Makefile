@@ -84,5 +84,5 @@ mutation: ## change one operator after another in PKG and see that its tests not
 mutation-report: ## write docs/mutation.md again from the kept results
 	$(GO) -C tools/mutation run . -report
 
-inversions: ## invert rules of the checklists, and see that the tests which cite them fail
-	bash tools/inversions/run.sh
+inversions: ## invert every rule of the checklists, and see that the tests which cite it fail; writes docs/inversions.md (ARGS='-only comms-031')
+	$(GO) -C tools run ./inversions $(ARGS)

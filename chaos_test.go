@@ -41,7 +41,7 @@ func chaos(t *testing.T, r *rand.Rand) {
 	pairs(net.Introduce)
 
 	const longest = 3 * time.Second
-	crashing := []string{"dialer", "conns", "services/messaging", "services", "extensions", "peers", "connectivity"}
+	crashing := []string{"dialer", "conns", "services/messaging", "services/plain", "services", "extensions", "peers", "connectivity"}
 	var calls sync.WaitGroup
 	for range 300 {
 		at := r.Perm(len(nodes))

@@ -133,16 +133,24 @@ type Config struct {
 	// RPC bounds remote calls.
 	RPC RPCConfig
 
-	// DHT, unless it is nil, has the node take part in the DHT: messages that
-	// find their way over several nodes. &DHTConfig{} has all defaults. The
-	// profile's messaging protocol is the DHT's then, as it is on the network.
+	// DHT sets how the node takes part in the DHT: messages that find their way
+	// over several nodes. nil means the defaults, as &DHTConfig{} does. The DHT
+	// has the profile's messaging protocol, as it has on the network. With a
+	// profile without a DHT ([protocol.Profile].PlainMessages) nil means none.
 	DHT *DHTConfig
 
-	// PlainID is the protocol of plain messages, those of [Node.SendTo] and
-	// [WithHandler], on a node with the DHT; such nodes talk plainly to those
-	// with the same id. Empty: the node has no plain messages, and who wants
-	// them gets [actors.ErrMessagingTaken]. Without the DHT they have the
-	// profile's messaging protocol, and PlainID must be empty.
+	// NoDHT has the node take no part in the DHT. Nodes of this library then send
+	// it none of the DHT's messages; other nodes are refused when they try.
+	NoDHT bool
+
+	// PlainOnProfile has plain messages, those of [Node.SendTo] and [WithHandler],
+	// use the profile's messaging protocol. It is for nodes of Tari's comms
+	// library that run without a DHT, needs NoDHT, and excludes PlainID.
+	PlainOnProfile bool
+
+	// PlainID is the protocol of plain messages. Nodes exchange them if they have
+	// the same id; between others a send is refused. Default: gamelan/msg/1, and
+	// with a profile without a DHT that profile's messaging protocol.
 	PlainID string
 
 	// Mux sets limits of the connections' multiplexer.
@@ -309,6 +317,9 @@ func (c Config) settle() (settled, error) {
 	if err := s.chooseProfile(); err != nil {
 		return s, err
 	}
+	if err := s.chooseMessaging(); err != nil {
+		return s, err
+	}
 	if err := s.check(); err != nil {
 		return s, err
 	}
@@ -376,20 +387,6 @@ const maxShards = 256
 func (s *settled) checkDHT() error {
 	if s.DHT != nil && s.DHT.Shards > maxShards {
 		return badConfig("DHT.Shards", fmt.Errorf("%d is above %d; set the number of processors, or fewer", s.DHT.Shards, maxShards))
-	}
-	id := protocol.ID(s.PlainID)
-	if id == "" {
-		return nil
-	}
-	bad := func(format string, args ...any) error { return badConfig("PlainID", fmt.Errorf(format, args...)) }
-	if err := id.Validate(); err != nil {
-		return badConfig("PlainID", err)
-	}
-	switch {
-	case s.DHT == nil:
-		return bad("%v is set without DHT, and plain messages have the profile's %v then; leave it empty, or set DHT", id, s.profile.MessagingID)
-	case id == s.profile.MessagingID, id == s.profile.IdentityID:
-		return bad("%v is a protocol of the network's own; choose another, such as gamelan/msg/1", id)
 	}
 	return nil
 }

@@ -38,7 +38,7 @@ func (n *Node) Connection(peer identity.NodeID) (*Connection, bool) {
 // too, unless somebody else wants the peer or the handshake has begun.
 func (n *Node) Dial(ctx context.Context, peer identity.NodeID) (*Connection, error) {
 	if ref, ok := n.env.Connections.Get(peer); ok {
-		if _, _, banned := n.Peers().Banned(peer, n.env.Now()); !banned {
+		if _, _, banned := n.env.Ban(peer); !banned {
 			return ref, nil
 		}
 	}

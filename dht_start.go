@@ -4,6 +4,7 @@ import (
 	"fmt"
 
 	"github.com/gamelan-p2p/gamelan/actors"
+	"github.com/gamelan-p2p/gamelan/dht"
 )
 
 // openDHT reads what the node has seen of the DHT's messages.
@@ -13,7 +14,7 @@ func (b *builder) openDHT() error {
 	}
 	var damaged int
 	var err error
-	if b.dedup, damaged, err = actors.LoadDedup(b.db, b.DHT.DedupCapacity); err != nil {
+	if b.dedup, damaged, err = actors.LoadDedup(b.db, b.DHT.DedupCapacity, b.runtime.Wall()); err != nil {
 		return fmt.Errorf("gamelan: messages that were seen: %w", err)
 	}
 	if damaged > 0 {
@@ -31,6 +32,6 @@ func (b *builder) dhtSettings() *actors.DHTSettings {
 	return &actors.DHTSettings{
 		Shards: c.Shards, Occurrences: c.Occurrences, SendPace: c.SendPace, FloodLimit: c.FloodLimit,
 		Broadcast: c.Broadcast, Propagation: c.Propagation, Neighbours: c.Neighbours, NoForwarding: c.NoForwarding,
-		Dedup: b.dedup, Layers: b.layers, SendLayers: b.sendLayers,
+		Dedup: b.dedup, Unreached: dht.NewUnreached(), Layers: b.layers, SendLayers: b.sendLayers,
 	}
 }

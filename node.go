@@ -13,6 +13,7 @@ import (
 	ma "github.com/multiformats/go-multiaddr"
 
 	"github.com/gamelan-p2p/gamelan/actors"
+	"github.com/gamelan-p2p/gamelan/actors/inbox"
 	"github.com/gamelan-p2p/gamelan/identity"
 	"github.com/gamelan-p2p/gamelan/inspect"
 	"github.com/gamelan-p2p/gamelan/internal/kv"
@@ -35,6 +36,7 @@ type Node struct {
 	listen []*actors.Bound
 	events *events
 	start  time.Time
+	inbox  *inbox.Inbox // nil without
 
 	inspector *inspect.Server // nil without; set before Start waits for the actors
 
@@ -56,6 +58,11 @@ func (n *Node) wait() {
 	n.err = n.root.Err()
 	if err := n.closeInspector(); err != nil {
 		n.err = errors.Join(n.err, err)
+	}
+	if n.inbox != nil {
+		if err := n.inbox.Close(); err != nil {
+			n.err = errors.Join(n.err, fmt.Errorf("gamelan: close the inbox: %w", err))
+		}
 	}
 	if err := n.db.Close(); err != nil {
 		n.err = errors.Join(n.err, fmt.Errorf("gamelan: close peer store: %w", err))

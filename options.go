@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 
 	"github.com/asynkron/protoactor-go/actor"
 
@@ -23,78 +24,76 @@ type NewActor func(n *Node) actor.Actor
 type Option func(*options) error
 
 type options struct {
-	handler    NewActor
-	protocols  []protocolOption
-	types      []typeOption
+	registered []registered
 	layers     map[dht.Position][]dht.Layer
 	services   []rpc.Service
-	actors     []actorOption
 	system     *actor.ActorSystem
 	transports []transport.Transport
 	logger     *slog.Logger
 	runtime    supervisor.Runtime
 	fault      func(path, point string)
 	inspector  bool
+	inbox      *InboxConfig
 	sendLayers map[dht.SendPosition][]dht.SendLayer
 }
 
-type protocolOption struct {
-	id  protocol.ID
+// registered is an actor of the user's that is registered before the start.
+type registered struct {
+	actors.Register
 	new NewActor
 }
 
-type typeOption struct {
-	kind int32
-	new  NewActor
+// rank is the order of registration: the handler's protocol is taken by nobody
+// else, and actors that speak none take no name that a protocol has.
+func (r *registered) rank() int {
+	switch {
+	case r.Actor != "":
+		return 3
+	case r.Type != nil:
+		return 2
+	case r.ID != "":
+		return 1
+	}
+	return 0
 }
 
-type actorOption struct {
-	name string
-	new  NewActor
+// add notes an actor of the user's.
+func (o *options) add(m actors.Register, new NewActor, opts []ActorOption) error {
+	m, err := registration(m, new, opts)
+	if err == nil {
+		o.registered = append(o.registered, registered{m, new})
+	}
+	return err
 }
 
 var errNoActor = errors.New("gamelan: no actor to register; give a function that makes one")
 
 // WithHandler registers the actor that hears plain messages, as
 // [Node.RegisterHandler] does, before the node accepts its first connection.
-func WithHandler(new NewActor) Option {
+func WithHandler(new NewActor, opts ...ActorOption) Option {
 	return func(o *options) error {
-		if new == nil {
-			return errNoActor
-		}
-		if o.handler != nil {
+		if slices.ContainsFunc(o.registered, func(r registered) bool { return r.rank() == 0 }) {
 			return errors.New("gamelan: WithHandler was given twice")
 		}
-		o.handler = new
-		return nil
+		return o.add(actors.Register{}, new, opts)
 	}
 }
 
 // WithProtocol registers the actor of a protocol, as [Node.Register] does,
 // before the node accepts its first connection.
-func WithProtocol(id protocol.ID, new NewActor) Option {
+func WithProtocol(id protocol.ID, new NewActor, opts ...ActorOption) Option {
 	return func(o *options) error {
-		if new == nil {
-			return errNoActor
-		}
 		if err := id.Validate(); err != nil {
 			return err
 		}
-		o.protocols = append(o.protocols, protocolOption{id, new})
-		return nil
+		return o.add(actors.Register{ID: id}, new, opts)
 	}
 }
 
 // WithType registers the actor of a message type, as [Node.RegisterType] does,
 // before the node accepts its first connection.
-func WithType(t int32, new NewActor) Option {
-	return func(o *options) error {
-		if new == nil {
-			return errNoActor
-		}
-		o.types = append(o.types, typeOption{t, new})
-		return nil
-	}
+func WithType(t int32, new NewActor, opts ...ActorOption) Option {
+	return func(o *options) error { return o.add(actors.Register{Type: &t}, new, opts) }
 }
 
 // WithLayer puts code of yours into the chain that every message goes through
@@ -120,16 +119,12 @@ func WithLayer(p dht.Position, l dht.Layer) Option {
 
 // WithActor runs an actor of yours that speaks no protocol, as [Node.Spawn] does,
 // before the node accepts its first connection.
-func WithActor(name string, new NewActor) Option {
+func WithActor(name string, new NewActor, opts ...ActorOption) Option {
 	return func(o *options) error {
-		if new == nil {
-			return errNoActor
-		}
 		if name == "" {
 			return actors.ErrBadName
 		}
-		o.actors = append(o.actors, actorOption{name, new})
-		return nil
+		return o.add(actors.Register{Actor: name}, new, opts)
 	}
 }
 
@@ -179,6 +174,8 @@ func WithSystem(sys *actor.ActorSystem) Option {
 }
 
 // WithTransport adds a transport; it may be given several times. Default: TCP.
+// With the one in memory, whose addresses are test addresses, these are accepted
+// and advertised on every network, unless Config.Profile says otherwise.
 func WithTransport(t transport.Transport) Option {
 	return func(o *options) error {
 		if t == nil {

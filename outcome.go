@@ -32,4 +32,5 @@ const (
 	Expired        = protocol.Expired        // time limit or context ended first
 	Closed         = protocol.Closed         // the node is closing
 	ConnectionLost = protocol.ConnectionLost // before the proof; only with InDoubt
+	NotTaken       = protocol.NotTaken       // the peer is connected and ends every substream for messages of ours
 )

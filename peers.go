@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/gamelan-p2p/gamelan/actors"
+	"github.com/gamelan-p2p/gamelan/actors/inbox"
 	"github.com/gamelan-p2p/gamelan/identity"
 	"github.com/gamelan-p2p/gamelan/internal/kv"
 	"github.com/gamelan-p2p/gamelan/peerstore"
@@ -69,7 +70,7 @@ func (n *Node) ExportPeers(w io.Writer) (int, error) {
 // flaw is reported as a *[peerstore.ImportError]. It is durable when ImportPeers
 // returns; with another error it is so for what is counted as done.
 func (n *Node) ImportPeers(ctx context.Context, r io.Reader) (done actors.Imported, err error) {
-	peers, err := peerstore.ReadJSON(r, n.env.Now(), n.env.Store.MaxPeers())
+	peers, err := peerstore.ReadJSON(r, n.env.Wall(), n.env.Store.MaxPeers())
 	if err != nil {
 		return done, fmt.Errorf("gamelan: import peers: %w", err)
 	}
@@ -86,13 +87,23 @@ func (n *Node) ImportPeers(ctx context.Context, r io.Reader) (done actors.Import
 	return done, nil
 }
 
-// CheckStore looks at the peer store in a data directory that no node uses, and
+// StoreReport says what the store of a data directory holds: the peers, and the
+// inbox of a node that has one.
+type StoreReport struct {
+	peerstore.Report
+	Inbox inbox.Report
+}
+
+// CheckStore looks at the store in a data directory that no node uses, and
 // changes nothing: it says what Start will find, and whether Start will upgrade
 // the store, after copying it. The error is the one that Start would report.
-func CheckStore(dataDir string) (peerstore.Report, error) {
-	r, err := peerstore.Check(filepath.Join(dataDir, kv.StoreDir))
-	if err != nil {
+func CheckStore(dataDir string) (r StoreReport, err error) {
+	var c inbox.Checker
+	if r.Report, err = peerstore.Check(filepath.Join(dataDir, kv.StoreDir), c.Visit); err != nil {
 		return r, fmt.Errorf("gamelan: peer store: %w", err)
+	}
+	if r.Inbox, err = c.Report(); err != nil {
+		return r, fmt.Errorf("gamelan: %w", err)
 	}
 	return r, nil
 }

@@ -22,25 +22,20 @@ const registerTimeout = 10 * time.Second
 // Register makes inbound substreams of a protocol go to an actor of yours,
 // which hears [actors.SubstreamOpened]. It works while the node runs; new
 // connections tell the peers about it. The id is 1 to 50 bytes of printable
-// ASCII without a comma, and there may be at most 20, messaging included.
-func (n *Node) Register(id protocol.ID, new NewActor) error {
-	if new == nil {
-		return errNoActor
-	}
+// ASCII without a comma, and there may be at most 20, including those of messages:
+// one, or with the DHT three. The ids of messages cannot be registered. What a
+// panic does is for [OnPanic] to say.
+func (n *Node) Register(id protocol.ID, new NewActor, opts ...ActorOption) error {
 	if id == "" { // else it would be the handler
 		return id.Validate()
 	}
-	return n.register(actors.Register{ID: id, New: func() actor.Actor { return new(n) }})
+	return n.register(actors.Register{ID: id}, new, opts)
 }
 
 // RegisterHandler makes plain messages go to an actor of yours, which hears
-// [actors.Received]. On a node with the DHT that needs Config.PlainID; the error
-// is [actors.ErrMessagingTaken] else.
-func (n *Node) RegisterHandler(new NewActor) error {
-	if new == nil {
-		return errNoActor
-	}
-	return n.register(actors.Register{New: func() actor.Actor { return new(n) }})
+// [actors.Received].
+func (n *Node) RegisterHandler(new NewActor, opts ...ActorOption) error {
+	return n.register(actors.Register{}, new, opts)
 }
 
 // RegisterType makes the messages of one type that come over the DHT go to an
@@ -49,13 +44,10 @@ func (n *Node) RegisterHandler(new NewActor) error {
 // finished nothing for 10 s is stuck: of what a peer sends for it, what is
 // beyond half of the peer's credit is dropped until it finishes something. What
 // is for nobody is dropped; a peer that sends too much of that is banned. Types
-// below 1,000 are the network's own (spec: dht 12.3). A node without Config.DHT
+// below 1,000 are the network's own (spec: dht 12.3). A node without the DHT
 // returns [ErrNoDHT].
-func (n *Node) RegisterType(t int32, new NewActor) error {
-	if new == nil {
-		return errNoActor
-	}
-	return n.register(actors.Register{Type: &t, New: func() actor.Actor { return new(n) }})
+func (n *Node) RegisterType(t int32, new NewActor, opts ...ActorOption) error {
+	return n.register(actors.Register{Type: &t}, new, opts)
 }
 
 // UnregisterType stops the actor of a message type.
@@ -63,19 +55,21 @@ func (n *Node) UnregisterType(t int32) error { return n.unregister(actors.Unregi
 
 // Spawn runs an actor of yours that speaks no protocol, such as one that holds
 // the state of a service, below extensions: it is in the tree under its name, of
-// 1 to 50 characters a-z 0-9 . _ -, is restarted when it panics, and when it does
-// so too often only it stops, to be tried again 30 s later. The PID stays right
-// over all of that. It ends when it is stopped by its PID, and with the node.
-func (n *Node) Spawn(name string, new NewActor) (*actor.PID, error) {
-	if new == nil {
-		return nil, errNoActor
-	}
+// 1 to 50 characters a-z 0-9 . _ -, is restarted when it panics unless [OnPanic]
+// says otherwise, and when it does so too often only it stops, to be tried again
+// 30 s later. The PID stays right over all of that. It ends when it is stopped by
+// its PID, and with the node.
+func (n *Node) Spawn(name string, new NewActor, opts ...ActorOption) (*actor.PID, error) {
 	if name == "" { // else it would be the handler
 		return nil, fmt.Errorf("gamelan: spawn: %w", actors.ErrBadName)
 	}
+	m, err := registration(actors.Register{Actor: name, New: func() actor.Actor { return new(n) }}, new, opts)
+	if err != nil {
+		return nil, err
+	}
 	ctx, cancel := context.WithTimeout(context.Background(), registerTimeout)
 	defer cancel()
-	r, err := ask[actors.Registered](ctx, n, n.env.Extensions, actors.Register{Actor: name, New: func() actor.Actor { return new(n) }})
+	r, err := ask[actors.Registered](ctx, n, n.env.Extensions, m)
 	if err = cmp.Or(err, r.Err); err != nil {
 		return nil, fmt.Errorf("gamelan: spawn %q: %w", name, err)
 	}
@@ -100,11 +94,16 @@ func (n *Node) Actor(name string) (*actor.PID, bool) {
 	return pid, ok
 }
 
-func (n *Node) register(m actors.Register) error {
+func (n *Node) register(m actors.Register, new NewActor, opts []ActorOption) error {
+	m, err := registration(m, new, opts)
+	if err != nil {
+		return err
+	}
+	m.New = func() actor.Actor { return new(n) }
 	ctx, cancel := context.WithTimeout(context.Background(), registerTimeout)
 	defer cancel()
 	r, err := ask[actors.Registered](ctx, n, n.env.Extensions, m)
-	return registerError("register", registered(m.ID, m.Type), cmp.Or(err, r.Err))
+	return registerError("register", what(m.ID, m.Type), cmp.Or(err, r.Err))
 }
 
 // Unregister stops the actor of a protocol; its streams are reset.
@@ -122,20 +121,20 @@ func (n *Node) unregister(m actors.Unregister) error {
 	ctx, cancel := context.WithTimeout(context.Background(), registerTimeout)
 	defer cancel()
 	r, err := ask[actors.Unregistered](ctx, n, n.env.Extensions, m)
-	return registerError("unregister", registered(m.ID, m.Type), cmp.Or(err, r.Err))
+	return registerError("unregister", what(m.ID, m.Type), cmp.Or(err, r.Err))
 }
 
-// registered names what an actor is registered for.
-func registered(id protocol.ID, t *int32) string {
+// what names what an actor is registered for.
+func what(id protocol.ID, t *int32) string {
 	if t != nil {
 		return fmt.Sprintf("message type %d", *t)
 	}
 	return strconv.Quote(string(id))
 }
 
-func registerError(what, name string, err error) error {
+func registerError(doing, name string, err error) error {
 	if errors.Is(err, context.DeadlineExceeded) {
-		return fmt.Errorf("gamelan: %s %s: %w; see in the tree which actor is stuck", what, name, err)
+		return fmt.Errorf("gamelan: %s %s: %w; see in the tree which actor is stuck", doing, name, err)
 	}
 	return err
 }

@@ -22,7 +22,7 @@ import (
 )
 
 func TestRegister(t *testing.T) {
-	n := start(t, gamelan.Config{}, nil)
+	n := start(t, gamelan.Config{NoDHT: true}, nil)
 	for name, err := range map[string]error{
 		"empty id":            n.Register("", newEcho),
 		"51 bytes":            n.Register(protocol.ID(strings.Repeat("x", 51)), newEcho),

@@ -18,7 +18,7 @@ func (n *Node) RegisterService(s rpc.Service) error {
 	ctx, cancel := context.WithTimeout(context.Background(), registerTimeout)
 	defer cancel()
 	r, err := ask[actors.ServiceAdded](ctx, n, n.env.RPCServer, actors.AddService{Service: s})
-	return registerError("register service", registered(s.Protocol, nil), cmp.Or(err, r.Err))
+	return registerError("register service", what(s.Protocol, nil), cmp.Or(err, r.Err))
 }
 
 // UnregisterService ends a service. Calls that run are cut, and when it returns
@@ -27,7 +27,7 @@ func (n *Node) UnregisterService(id protocol.ID) error {
 	ctx, cancel := context.WithTimeout(context.Background(), registerTimeout)
 	defer cancel()
 	r, err := ask[actors.ServiceRemoved](ctx, n, n.env.RPCServer, actors.RemoveService{ID: id})
-	return registerError("unregister service", registered(id, nil), cmp.Or(err, r.Err))
+	return registerError("unregister service", what(id, nil), cmp.Or(err, r.Err))
 }
 
 // RPCClient makes calls to one service of one peer, by [rpc.Call] and

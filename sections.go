@@ -26,8 +26,8 @@ import (
 func (n *Node) Inspection() inspect.Options {
 	s := new(inspect.Sections)
 	s.Section("node", func(ctx context.Context) any { return n.Describe(ctx) })
-	s.Section("peers", func(context.Context) any { return peersSection(n, time.Now()) })
-	s.Section("connections", func(ctx context.Context) any { return connectionsSection(ctx, n, time.Now()) })
+	s.Section("peers", func(context.Context) any { return peersSection(n, n.env.Wall()) })
+	s.Section("connections", func(ctx context.Context) any { return connectionsSection(ctx, n, n.env.Now()) })
 	s.Section("dht", func(ctx context.Context) any { return dhtSection(ctx, n) })
 	s.Section("ledger", func(context.Context) any { return ledgerSection(n) })
 	return inspect.Options{
@@ -36,7 +36,7 @@ func (n *Node) Inspection() inspect.Options {
 			_, err := n.ExportPeers(w)
 			return err
 		},
-		Health: n.Unhealthy, Ready: n.Unhealthy,
+		Health: n.Unhealthy, Ready: n.Unhealthy, Degraded: n.Degraded,
 	}
 }
 
@@ -56,6 +56,17 @@ func (n *Node) Unhealthy(ctx context.Context) []string {
 		return []string{"the connectivity actor does not answer"}
 	}
 	return nil
+}
+
+// Degraded gives what does not work as it should in a node that does, as
+// sentences: actors and services that have panicked in the last ten minutes, and
+// those of yours that a panic has stopped. Starting the node again would not help
+// where messages of peers are the cause.
+func (n *Node) Degraded(context.Context) (reasons []string) {
+	for _, p := range n.env.Panicking() {
+		reasons = append(reasons, panicking(p, n.env.Now()))
+	}
+	return reasons
 }
 
 // healthTimeout is how long an actor of a healthy node may take to say how it is.
@@ -78,7 +89,7 @@ func (n *Node) Describe(ctx context.Context) inspect.Node {
 		Network: n.Profile().Network.String(), Profile: n.Profile().Name,
 		Addresses: []string{}, Warnings: []string{}, Held: len(n.Connections()),
 		Credit:    inspect.Credit{Used: inUsed + outUsed, Limit: inLimit + outLimit},
-		StartedAt: n.StartedAt(), Version: Version, PID: os.Getpid(), Peers: n.Peers().Len(),
+		StartedAt: n.env.OnWall(n.StartedAt()), Version: Version, PID: os.Getpid(), Peers: n.Peers().Len(),
 	}
 	for _, c := range n.Connections() {
 		if c.Direction == protocol.Inbound {
@@ -87,7 +98,7 @@ func (n *Node) Describe(ctx context.Context) inspect.Node {
 			v.Outbound++
 		}
 	}
-	now := time.Now()
+	now := n.env.Wall()
 	for p := range n.Peers().All() {
 		if p.Banned(now) {
 			v.Banned++
@@ -97,15 +108,18 @@ func (n *Node) Describe(ctx context.Context) inspect.Node {
 		v.Addresses = append(v.Addresses, a.String())
 	}
 	if d := n.Actors().Store.Damaged(); d > 0 {
-		v.Warnings = append(v.Warnings, records(d)+" of the peer store could not be read and were left as they are")
+		v.Warnings = append(v.Warnings, inspect.Count(uint64(d), "record")+" of the peer store could not be read and were left as they are")
 	}
 	for _, twin := range n.twins() {
 		v.Warnings = append(v.Warnings, fmt.Sprintf("two nodes may use the identity of %s: its connections, last from %s and %s, keep replacing each other; give each node a data directory of its own",
 			twin.Peer, twin.Then, twin.Here))
 	}
-	for _, p := range n.env.Panicking() {
-		v.Warnings = append(v.Warnings, panicking(p, n.env.Now()))
-	}
+	v.Inbox = inboxSection(n)
+	v.Warnings = append(v.Warnings, inboxWarnings(v.Inbox)...)
+	v.Warnings = append(v.Warnings, n.Degraded(ctx)...)
+	measured := n.env.Now()
+	v.Warnings = warnEach(v.Warnings, n.env.Undecodable(), measured, undecodable, "sent messages that cannot be decoded; gamelan dht shows the last error")
+	v.Warnings = warnEach(v.Warnings, n.env.NotTaken(), measured, notTaken, "take no messages of ours")
 	ctx, cancel := context.WithTimeout(ctx, inspect.AskTimeout)
 	defer cancel()
 	status, err := n.Status(ctx)
@@ -121,13 +135,48 @@ func (n *Node) Describe(ctx context.Context) inspect.Node {
 	return v
 }
 
-// panicking is a warning of an actor that panics on messages of peers.
+// panicking is what is said of an actor or a service that panics.
 func panicking(p actors.Panicking, now time.Time) string {
-	messages := inspect.Number(p.Count) + " messages"
-	if p.Count == 1 {
-		messages = "1 message"
+	ago := now.Sub(p.Last).Round(time.Second)
+	if !p.Yours {
+		return fmt.Sprintf("actor %s panicked on %s of peers, last %s ago: look at gamelan why %s", p.Path, inspect.Count(p.Count, "message"), ago, p.Path)
 	}
-	return fmt.Sprintf("actor %s panicked on %s of peers, last %s ago: look at gamelan why %s", p.Path, messages, now.Sub(p.Last).Round(time.Second), p.Path)
+	what, look := "your actor "+p.Path, ": look at gamelan why "+p.Path
+	if p.Service != "" {
+		what, look = fmt.Sprintf("your service %q", string(p.Service)), ""
+	}
+	last := fmt.Sprintf("%s ago on %s: %s", ago, p.Message, p.Value)
+	if p.Stopped {
+		return fmt.Sprintf("%s has stopped after a panic %s; register it again or start the node again%s", what, last, look)
+	}
+	return fmt.Sprintf("%s panicked %s in the last 10 minutes, last %s%s", what, inspect.Count(p.Count, "time"), last, look)
+}
+
+// undecodable is the warning of a peer whose messages do not decode.
+func undecodable(p actors.Undecodable, now time.Time) string {
+	return fmt.Sprintf("peer %s sent %s on %s that cannot be decoded, the last %s ago; this node expects messages of the DHT there: have that node use another protocol, or ban it; gamelan dht shows the last error",
+		p.Peer, inspect.Count(p.Count, "message"), p.Protocol, now.Sub(p.Last).Round(time.Second))
+}
+
+// notTaken is the warning of a peer that takes no messages of ours.
+func notTaken(p actors.NotTaken, now time.Time) string {
+	return fmt.Sprintf("peer %s takes no messages of ours on %s: it ended %s substreams in a row, the last %s ago; restart that node if it is yours, else it may take them again later",
+		p.Peer, p.Protocol, inspect.Number(uint64(p.Times)), now.Sub(p.Last).Round(time.Second))
+}
+
+// maxNamed is how many peers with the same trouble have a warning of their own.
+const maxNamed = 5
+
+// warnEach appends a warning for each of the first maxNamed, and for the others
+// one that says how many there are.
+func warnEach[T any](warnings []string, all []T, now time.Time, warn func(T, time.Time) string, others string) []string {
+	for _, one := range all[:min(len(all), maxNamed)] {
+		warnings = append(warnings, warn(one, now))
+	}
+	if more := len(all) - maxNamed; more > 0 {
+		warnings = append(warnings, fmt.Sprintf("%s more peers %s", inspect.Number(uint64(more)), others))
+	}
+	return warnings
 }
 
 // twinWarned is how long a warning of an identity that two nodes may use stays.
@@ -156,13 +205,13 @@ func peerOf(n *Node, p peerstore.Peer, ended actors.ClosedConn, now time.Time) i
 		v.PublicKey = p.Key.String()
 	}
 	if !ended.At.IsZero() {
-		v.EndedAt, v.EndedWhy = ended.At, ended.Reason.String()
+		v.EndedAt, v.EndedWhy = n.env.OnWall(ended.At), ended.Reason.String()
 	}
 	if ref, ok := n.Connection(p.ID); ok {
 		v.Connection = new(connectionID(ref))
 		v.UserAgent = ref.UserAgent
 	} else if due, ok := n.env.Redials.Get(p.ID); ok {
-		v.NextDialAt = due
+		v.NextDialAt = n.env.OnWall(due)
 	}
 	for _, id := range p.Protocols {
 		v.Protocols = append(v.Protocols, string(id))
@@ -186,21 +235,21 @@ func connectionsSection(ctx context.Context, n *Node, now time.Time) []inspect.C
 	defer cancel()
 	var all []inspect.Connection
 	for _, ref := range n.Connections() {
-		v := connectionOf(ref)
+		v := connectionOf(n, ref)
 		v.Handles = append(v.Handles, n.Owners(ref.Peer)...)
 		v.AgeMS = now.Sub(ref.Since).Milliseconds()
 		if d, err := n.Tree().Inspect(ctx, ref.PID.Id); err == nil {
 			if s, ok := d.Value.(actors.ConnStats); ok {
-				v.RTTMS, v.LastPongAt = milliseconds(s.RTT), s.LastPong
+				v.RTTMS, v.LastPongAt = milliseconds(s.RTT), n.env.OnWall(s.LastPong)
 				v.BytesIn, v.BytesOut = s.BytesIn, s.BytesOut
 			}
 		}
 		all = append(all, v)
 	}
 	for _, c := range n.Actors().Closed.Last() {
-		v := connectionOf(c.Ref)
+		v := connectionOf(n, c.Ref)
 		v.AgeMS = c.At.Sub(c.Ref.Since).Milliseconds()
-		v.ClosedAt, v.CloseReason, v.ClosedBy = c.At, c.Reason.Code, c.Reason.By
+		v.ClosedAt, v.CloseReason, v.ClosedBy = n.env.OnWall(c.At), c.Reason.Code, c.Reason.By
 		if c.Reason.Err != nil {
 			v.CloseReason += ": " + c.Reason.Err.Error()
 		}
@@ -211,10 +260,10 @@ func connectionsSection(ctx context.Context, n *Node, now time.Time) []inspect.C
 
 func connectionID(ref *Connection) string { return fmt.Sprintf("%s-%d", ref.Peer, ref.ID) }
 
-func connectionOf(ref *Connection) inspect.Connection {
+func connectionOf(n *Node, ref *Connection) inspect.Connection {
 	return inspect.Connection{
 		ID: connectionID(ref), Peer: ref.Peer.String(), Direction: ref.Direction.String(), Transport: ref.Transport,
-		Remote: ref.Addr.String(), OpenedAt: ref.Since,
+		Remote: ref.Addr.String(), OpenedAt: n.env.OnWall(ref.Since),
 		Handshake: inspect.Handshake{
 			Wire: milliseconds(ref.Timings.Wire), Noise: milliseconds(ref.Timings.Noise), Identity: milliseconds(ref.Timings.Identity),
 		},
@@ -223,10 +272,3 @@ func connectionOf(ref *Connection) inspect.Connection {
 }
 
 func milliseconds(d time.Duration) float64 { return float64(d.Microseconds()) / 1000 }
-
-func records(n int) string {
-	if n == 1 {
-		return "1 record"
-	}
-	return inspect.Number(uint64(n)) + " records"
-}

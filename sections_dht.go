@@ -21,9 +21,7 @@ func dhtSection(ctx context.Context, n *Node) inspect.DHT {
 	}
 	v.On, v.Forwarding = true, !n.env.DHT.NoForwarding
 	v.Protocol = string(n.env.DHTMessaging.ID)
-	if n.env.Plain != nil {
-		v.PlainProtocol = string(n.env.Plain.ID)
-	}
+	v.PlainProtocol = string(n.env.Plain.ID)
 	for t := range n.env.Types.All() {
 		v.Types = append(v.Types, t)
 	}
@@ -31,9 +29,17 @@ func dhtSection(ctx context.Context, n *Node) inspect.DHT {
 	for _, c := range n.env.DHTCounts() {
 		x := inspect.DHTCount{Reason: c.Reason.String(), Count: c.Count}
 		if c.Last != nil {
-			x.LastAt, x.LastPeer, x.LastError = c.Last.At, c.Last.Peer.String(), withoutPackage(c.Last.Err)
+			x.LastAt, x.LastPeer, x.LastError = n.env.OnWall(c.Last.At), c.Last.Peer.String(), withoutPackage(c.Last.Err)
 		}
 		v.Inbound = append(v.Inbound, x)
+	}
+	if in := inboxSection(n); in != nil && in.Dropped > 0 { // they were delivered to the inbox, which had no room
+		for i := range v.Inbound {
+			if x := &v.Inbound[i]; x.Reason == dht.Delivered.String() {
+				x.Count -= min(x.Count, in.Dropped)
+			}
+		}
+		v.Inbound = append(v.Inbound, inspect.DHTCount{Reason: inspect.ReasonInboxFull, Count: in.Dropped})
 	}
 	seen := n.env.DHT.Dedup.Stats()
 	v.Dedup = inspect.DHTDedup{Messages: seen.Hashes, Capacity: seen.Capacity, Repeats: seen.Copies}
@@ -49,7 +55,14 @@ func dhtSection(ctx context.Context, n *Node) inspect.DHT {
 
 func outboundOf(s *actors.DHTSending) *inspect.DHTOutbound {
 	c := &s.Counts
+	var lost []inspect.DHTLost
+	for why, n := range c.RelayFailed {
+		if n > 0 {
+			lost = append(lost, inspect.DHTLost{Reason: dht.RelayFailure(why).String(), Count: n})
+		}
+	}
 	return &inspect.DHTOutbound{
+		Lost: lost, Unreached: s.Unreached,
 		Sends: c.Sends, Copies: c.Copies, Confirmed: c.Confirmed, InDoubt: c.InDoubt, Failed: c.Failed,
 		OpenSends: s.Sends, OpenCopies: s.Copies, Resent: c.Resent, Paced: c.Paced,
 		Passed: c.Relays - c.RelaysNobody - c.RelaysDropped, PassedTo: c.RelayCopies, Dropped: c.RelaysNobody + c.RelaysDropped, Nobody: c.RelaysNobody,
@@ -65,12 +78,23 @@ func ledgerSection(n *Node) inspect.Ledger {
 	}
 	v.Accepted, v.Ended = n.env.Ledger.Counts()
 	for _, r := range n.Sends() {
-		v.Reports = append(v.Reports, DescribeReport(r))
+		v.Reports = append(v.Reports, n.DescribeReport(r))
 	}
 	return v
 }
 
-// DescribeReport is a report in the form of the API of package inspect.
+// DescribeReport is a report of this node in the form of the API of package
+// inspect, with the times of the system's clock as it is set now.
+func (n *Node) DescribeReport(r dht.Report) inspect.Report {
+	r.Begin, r.End, r.Copies = n.env.OnWall(r.Begin), n.env.OnWall(r.End), slices.Clone(r.Copies)
+	for i := range r.Copies {
+		r.Copies[i].At = n.env.OnWall(r.Copies[i].At)
+	}
+	return DescribeReport(r)
+}
+
+// DescribeReport is a report in the form of the API of package inspect, with the
+// times that it has.
 func DescribeReport(r dht.Report) inspect.Report {
 	v := inspect.Report{
 		Tag: fmt.Sprintf("%016x", r.Tag), To: r.To, Type: r.Type, Encrypted: r.Encrypted, Size: r.Size,

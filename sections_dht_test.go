@@ -71,7 +71,7 @@ func TestSectionsOfTheDHT(t *testing.T) {
 			t.Errorf("ledger: got %+v", r)
 		}
 
-		off := net.Start(gamelan.Config{})
+		off := net.Start(gamelan.Config{NoDHT: true})
 		if d := section[inspect.DHT](t, off.Node, "dht"); d.On || d.Outbound != nil {
 			t.Errorf("without the DHT: got %+v", d)
 		}

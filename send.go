@@ -17,8 +17,9 @@ import (
 // accepted; after that the outcome says all. If ctx ends before the outcome,
 // a message not yet written has failed (expired) and one that was is in doubt.
 // Body, of at most 8 MiB, must not be changed until SendTo returns, nor
-// afterwards if the outcome is in doubt: it may still be on its way. A node with
-// the DHT and no Config.PlainID has no plain messages: [actors.ErrMessagingTaken].
+// afterwards if the outcome is in doubt: it may still be on its way. A peer that
+// takes no plain messages of this node refuses them: [actors.ErrNotTaken] in the
+// outcome, with what to change.
 func (n *Node) SendTo(ctx context.Context, peer identity.NodeID, body []byte, opts ...SendOption) (Outcome, error) {
 	pending, err := n.Enqueue(ctx, peer, body, opts...)
 	if err != nil {
@@ -99,6 +100,5 @@ func (p *Pending) Done() <-chan Outcome { return p.done }
 
 // SendFrom sends a message on behalf of an actor, for use inside Receive: it
 // never waits, and the actor hears [actors.Sent] with m.ID. Without credit that
-// is Failed(overloaded) at once, so keep count of what is under way. Where there
-// are no plain messages it is Failed(refused) with [actors.ErrMessagingTaken].
+// is Failed(overloaded) at once, so keep count of what is under way.
 func (n *Node) SendFrom(c actor.Context, m actors.SendBody) { n.env.SendFrom(c, m) }

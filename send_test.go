@@ -178,9 +178,13 @@ func TestSendToARetiredSession(t *testing.T) {
 				t.Fatal(err)
 			}
 			time.Sleep(time.Minute) // whatever session there was is gone
-			out, err := a.SendTo(t.Context(), b.ID(), nil)
-			wantOutcome(t, "to nobody", out, err, protocol.Failed, protocol.NoPeer)
 			net.Introduce(a, b)
+			net.Partition(a, b)
+			ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+			defer cancel()
+			out, err := a.SendTo(ctx, b.ID(), nil) // makes a session, which is idle from then on
+			wantOutcome(t, "to nobody", out, err, protocol.Failed, protocol.Expired)
+			net.Heal(a, b)
 			time.Sleep(idle + grace)
 			if _, ok := a.Actors().Plain.Sessions.Get(b.ID()); ok {
 				t.Fatal("got a session, want one that has just retired")
@@ -205,7 +209,7 @@ func TestSendToARetiredSession(t *testing.T) {
 		// The session crashes before it is stopped.
 		retire()
 		net.SetLink(slowLink)
-		if !gamelantest.Crash(a.Node, "services/messaging/"+b.ID().String(), "a bug") {
+		if !gamelantest.Crash(a.Node, "services/plain/"+b.ID().String(), "a bug") {
 			t.Fatal("got no session")
 		}
 		synctest.Wait()

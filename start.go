@@ -1,6 +1,7 @@
 package gamelan
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"errors"
@@ -94,6 +95,9 @@ func (b *builder) build(ctx context.Context) (*Node, error) {
 	if err := b.announce(n); err != nil {
 		return nil, err
 	}
+	if err := b.openInbox(n); err != nil {
+		return nil, err
+	}
 	if err := b.preregister(n); err != nil {
 		return nil, err
 	}
@@ -102,7 +106,7 @@ func (b *builder) build(ctx context.Context) (*Node, error) {
 	}
 	root, err := supervisor.Start(n.env.System, n.env.Root, tree(n.env, b.bound), supervisor.Options{
 		Runtime: b.runtime, Logger: b.logger, Phases: phases(), StopTimeout: closeTimeout,
-		Contained: n.env.Contained, Published: n.events.publish, Fault: b.fault, DontWait: true,
+		Contained: n.env.Contained, Panicked: n.env.Panicked, Published: n.events.publish, Fault: b.fault, DontWait: true,
 	})
 	if err != nil {
 		return nil, err
@@ -144,6 +148,9 @@ func (b *builder) fill() (err error) {
 	if len(b.transports) == 0 {
 		b.transports = []transport.Transport{tcp.New(tcp.Options{})}
 	}
+	if b.Profile == nil && slices.ContainsFunc(b.transports, func(t transport.Transport) bool { return t.Name() == "memory" }) {
+		b.profile.TestAddresses = true // or the node could tell none of its addresses (spec: V 3)
+	}
 	if b.Secret == nil {
 		b.Secret, err = identity.NewSecret(rand.Reader)
 	}
@@ -163,7 +170,7 @@ func (b *builder) openStore() (err error) {
 	}
 	b.store, err = peerstore.Open(b.db, peerstore.Options{
 		Self: b.Secret.NodeID(), MaxPeers: b.MaxPeers, TestAddresses: b.profile.TestAddresses,
-		Connected: b.connected,
+		Connected: b.connected, Now: b.runtime.Wall(),
 	})
 	if err != nil {
 		return fmt.Errorf("gamelan: peer store: %w", err)
@@ -223,7 +230,7 @@ func (b *builder) settings() actors.Settings {
 	return actors.Settings{
 		System: b.system, Root: rootName(b.Secret.NodeID()), Profile: b.profile, Secret: b.Secret,
 		Features: features, UserAgent: b.UserAgent, Transports: b.transports, Listen: b.listen,
-		Store: b.store, Mux: b.Mux, Now: b.now, Logger: b.logger, KeepAlive: b.KeepAlive,
+		Store: b.store, Mux: b.Mux, Now: b.now, Wall: b.runtime.Wall, Logger: b.logger, KeepAlive: b.KeepAlive,
 		NodeCredit: b.NodeCredit, PeerCredit: b.PeerCredit,
 		Gate: connpool.GateLimits{
 			Setups: b.MaxSetups, SetupsPerSource: b.MaxSetupsPerSource, SetupsPerSubnet: b.MaxSetupsPerSubnet,
@@ -314,28 +321,15 @@ func (b *builder) reachable(policy address.Policy) ([]ma.Multiaddr, error) {
 var outboundOnly = ma.StringCast("/ip4/0.0.0.0/tcp/18189")
 
 func (b *builder) preregister(n *Node) error {
-	if b.handler != nil {
-		if err := n.env.Preregister(actors.Register{New: func() actor.Actor { return b.handler(n) }}); err != nil {
-			return err
-		}
-	}
-	for _, p := range b.protocols {
-		if err := n.env.Preregister(actors.Register{ID: p.id, New: func() actor.Actor { return p.new(n) }}); err != nil {
-			return err
-		}
-	}
-	for _, t := range b.types {
-		if err := n.env.Preregister(actors.Register{Type: &t.kind, New: func() actor.Actor { return t.new(n) }}); err != nil {
+	slices.SortStableFunc(b.registered, func(x, y registered) int { return cmp.Compare(x.rank(), y.rank()) })
+	for _, r := range b.registered {
+		r.New = func() actor.Actor { return r.new(n) }
+		if err := n.env.Preregister(r.Register); err != nil {
 			return err
 		}
 	}
 	if len(b.layers)+len(b.sendLayers) > 0 && b.DHT == nil {
 		return ErrNoDHT
-	}
-	for _, a := range b.actors {
-		if err := n.env.Preregister(actors.Register{Actor: a.name, New: func() actor.Actor { return a.new(n) }}); err != nil {
-			return err
-		}
 	}
 	for _, s := range b.services {
 		if err := n.env.PreregisterService(s); err != nil {
@@ -357,7 +351,7 @@ func (b *builder) ready(ctx context.Context, n *Node) error {
 		return fmt.Errorf("gamelan: start: %w", errors.Join(err, r.Err))
 	}
 	for _, peer := range b.allow { // connectivity has their bans lifted: wait for that
-		if _, _, banned := n.Peers().Banned(peer, b.now()); banned {
+		if _, _, banned := n.env.Ban(peer); banned {
 			if err := n.pardon(ctx, peer); err != nil && !errors.Is(err, actors.ErrStoreFailed) && !errors.Is(err, actors.ErrNotDurable) {
 				return fmt.Errorf("gamelan: start: lift the ban of %s: %w", peer, err)
 			}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"net"
 	"os"
 	"path/filepath"
 	"strings"
@@ -13,6 +14,7 @@ import (
 	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
+	ma "github.com/multiformats/go-multiaddr"
 
 	"github.com/gamelan-p2p/gamelan"
 	"github.com/gamelan-p2p/gamelan/identity"
@@ -21,6 +23,7 @@ import (
 	"github.com/gamelan-p2p/gamelan/protocol/address"
 	"github.com/gamelan-p2p/gamelan/supervisor"
 	"github.com/gamelan-p2p/gamelan/transport"
+	"github.com/gamelan-p2p/gamelan/transport/memory"
 	"github.com/gamelan-p2p/gamelan/transport/mux"
 )
 
@@ -71,9 +74,13 @@ func TestConfigIsChecked(t *testing.T) {
 		"multiplexer":       {gamelan.Config{Mux: mux.Config{Window: 5}}, gamelan.ErrConfig, "Mux"},
 		"negative of DHT":   {gamelan.Config{DHT: &gamelan.DHTConfig{SendPace: -1}}, gamelan.ErrConfig, "DHT.SendPace"},
 		"shards":            {gamelan.Config{DHT: &gamelan.DHTConfig{Shards: 257}}, gamelan.ErrConfig, "or fewer"},
-		"plain, no DHT":     {gamelan.Config{PlainID: "t-plain"}, gamelan.ErrConfig, "or set DHT"},
-		"plain id":          {gamelan.Config{DHT: &gamelan.DHTConfig{}, PlainID: "a,b"}, protocol.ErrBadID, "PlainID"},
-		"plain as DHT":      {gamelan.Config{DHT: &gamelan.DHTConfig{}, PlainID: string(protocol.MessagingID)}, gamelan.ErrConfig, "choose another"},
+		"DHT and NoDHT":     {gamelan.Config{DHT: &gamelan.DHTConfig{}, NoDHT: true}, gamelan.ErrConfig, "leave one of them out"},
+		"plain on profile":  {gamelan.Config{PlainOnProfile: true}, gamelan.ErrConfig, "set NoDHT as well"},
+		"two plain ids":     {gamelan.Config{NoDHT: true, PlainOnProfile: true, PlainID: "t-plain"}, gamelan.ErrConfig, "leave one of them out"},
+		"plain id":          {gamelan.Config{PlainID: "a,b"}, protocol.ErrBadID, "PlainID"},
+		"plain as DHT":      {gamelan.Config{PlainID: string(protocol.MessagingID)}, gamelan.ErrConfig, "choose another"},
+		"plain as profile":  {gamelan.Config{NoDHT: true, PlainID: string(protocol.MessagingID)}, gamelan.ErrConfig, "PlainOnProfile"},
+		"plain as marker":   {gamelan.Config{PlainID: string(protocol.DHTMarker)}, gamelan.ErrConfig, "choose another"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			dir := filepath.Join(t.TempDir(), "data")
@@ -86,6 +93,59 @@ func TestConfigIsChecked(t *testing.T) {
 				t.Errorf("data directory of a config that does not work: got %v, want none made", err)
 			}
 		})
+	}
+}
+
+// TestWhatIsAdvertisedByDefault: with no address configured a node tells those it
+// listens on that pass on its network, and one without any does not start.
+//
+// conforms: V 3
+func TestWhatIsAdvertisedByDefault(t *testing.T) {
+	listening := start(t, gamelan.Config{Listen: []string{loopback}}, nil)
+	if got, want := fmt.Sprint(listening.Addresses()), fmt.Sprint(listening.Listening()); got != want {
+		t.Errorf("loopback on localnet: got %s, want %s", got, want)
+	}
+
+	interfaces, err := net.InterfaceAddrs()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var want []string
+	everywhere := start(t, gamelan.Config{Listen: []string{"/ip4/0.0.0.0/tcp/0"}}, nil)
+	port, err := everywhere.Listening()[0].ValueForProtocol(ma.P_TCP)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, a := range interfaces {
+		if ip, ok := a.(*net.IPNet); ok && ip.IP.To4() != nil && len(want) < 5 {
+			want = append(want, "/ip4/"+ip.IP.String()+"/tcp/"+port)
+		}
+	}
+	if got, want := fmt.Sprint(everywhere.Addresses()), fmt.Sprint(want); got != want {
+		t.Errorf("an unspecified address on localnet: got %s, want %s", got, want)
+	}
+	wantNoStart(t, gamelan.Config{Network: "igor", Listen: []string{loopback}}, gamelan.ErrConfig, "set one that can")
+
+	inMemory := func(cfg gamelan.Config) (*gamelan.Node, error) {
+		cfg.Listen = []string{"/memory/0"}
+		return gamelan.Start(t.Context(), cfg, gamelan.WithTransport(memory.NewNetwork().Transport()))
+	}
+	n, err := inMemory(gamelan.Config{Network: "igor"})
+	if err != nil {
+		t.Fatalf("in memory on igor: got %v, want a node that tells its address in memory", err)
+	}
+	if got, want := fmt.Sprint(n.Addresses()), fmt.Sprint(n.Listening()); got != want {
+		t.Errorf("in memory on igor: got %s, want %s", got, want)
+	}
+	if err := n.Close(t.Context()); err != nil {
+		t.Error(err)
+	}
+	profile := protocol.Tari(protocol.Igor)
+	if n, err := inMemory(gamelan.Config{Profile: &profile}); !errors.Is(err, gamelan.ErrConfig) {
+		t.Errorf("in memory with a profile that has test addresses off: got %v, want %v", err, gamelan.ErrConfig)
+		if err == nil {
+			n.Close(t.Context())
+		}
 	}
 }
 

@@ -37,10 +37,13 @@ func (n *Node) OpenStream(ctx context.Context, peer identity.NodeID, ids ...prot
 	}
 	for try := 1; ; try++ {
 		ref, err := n.Dial(ctx, peer)
-		if err != nil {
+		var s *Stream
+		switch {
+		case err == nil:
+			s, err = n.openOn(ctx, ref, ids)
+		case !errors.Is(err, actors.ErrConnectionClosed) || try == openTries:
 			return nil, err
 		}
-		s, err := n.openOn(ctx, ref, ids)
 		switch {
 		case err == nil:
 			return s, nil

@@ -83,12 +83,12 @@ func TestTypeThatStopsItself(t *testing.T) {
 }
 
 func TestNoDHT(t *testing.T) {
-	n := start(t, gamelan.Config{}, nil)
+	n := start(t, gamelan.Config{NoDHT: true}, nil)
 	if err := n.RegisterType(1000, newEcho); !errors.Is(err, gamelan.ErrNoDHT) {
 		t.Errorf("a type: got %v, want %v", err, gamelan.ErrNoDHT)
 	}
 	pass := func(next dht.Handler) dht.Handler { return next }
-	cfg := gamelan.Config{Listen: []string{gamelan.ListenNowhere}}
+	cfg := gamelan.Config{Listen: []string{gamelan.ListenNowhere}, NoDHT: true}
 	for name, o := range map[string]gamelan.Option{
 		"type":       gamelan.WithType(1000, newEcho),
 		"layer":      gamelan.WithLayer(dht.AfterDedup, pass),
@@ -98,7 +98,7 @@ func TestNoDHT(t *testing.T) {
 			t.Errorf("with a %s: got %v, want %v", name, err, gamelan.ErrNoDHT)
 		}
 	}
-	cfg.DHT = &gamelan.DHTConfig{}
+	cfg.NoDHT = false
 	for name, o := range map[string]gamelan.Option{
 		"no actor":    gamelan.WithType(1000, nil),
 		"no layer":    gamelan.WithLayer(dht.AfterDedup, nil),

@@ -27,6 +27,10 @@ type outAccount struct {
 	// overtake them.
 	detour atomic.Int64
 
+	// moved is when bytes were last given to the peer's substream, in ns of the
+	// node's clock since 1970.
+	moved atomic.Int64
+
 	// pinned: a session has it, as Messenger or on the way to that. Under
 	// accounts.mu.
 	pinned bool

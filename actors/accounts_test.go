@@ -2,7 +2,6 @@ package actors_test
 
 import (
 	"context"
-	"encoding/binary"
 	"errors"
 	"testing"
 	"testing/synctest"
@@ -30,10 +29,7 @@ func TestNoAccountWithoutCredit(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := play(t, map[string]func(*actors.Env) actor.Actor{"services": func(*actors.Env) actor.Actor { return hoarder{} }})
 		sender := s.Dialer // any fake
-		peer := func(i int) (id identity.NodeID) {
-			binary.BigEndian.PutUint32(id[:], uint32(i))
-			return id
-		}
+		peer := func(i int) identity.NodeID { return s.introduce(t, i) }
 		body := make([]byte, 60<<10)
 		const all = 1000
 		for i := range all {

@@ -212,7 +212,7 @@ func (a *conn) accept(c actor.Context, m acceptedStream) {
 
 func (a *conn) supported(id protocol.ID) bool {
 	_, ok := a.env.Protocols.Get(id)
-	return ok
+	return ok && a.env.decodes(id, a.ref)
 }
 
 func (a *conn) accepted(c actor.Context, s *mux.Stream, n negotiated, err error) {

@@ -20,7 +20,7 @@ import (
 // ones when there are too many, and is the only one who decides on bans.
 //
 // In: WantPeer, ReleasePeer, AllowPeer, RequestBan, GetStatus, PeerViolated,
-// PeerPanicked, events PeerConnected, PeerDisconnected and DialFailed. Out:
+// PeerPanicked, BlamePeer, events PeerConnected, PeerDisconnected and DialFailed. Out:
 // DialPeer, CancelDial, CloseConn, BanPeer, Status, event StatusChanged. A
 // restart loses the counts of failures and panics; what is wanted and allowed,
 // and how dials went, outlives it.
@@ -30,6 +30,7 @@ type connectivity struct {
 	wanted    map[identity.NodeID]*wish
 	bans      connpool.Bans
 	panics    connpool.Panics[uint64] // by connection
+	blames    connpool.Panics[uint64] // likewise
 	panicsDue *supervisor.Timer
 	filler    filler
 	lost      mishap // how the last connection ended, unless its peer is connected again
@@ -136,6 +137,10 @@ func (a *connectivity) Receive(c actor.Context) {
 		a.violated(c, m)
 	case PeerPanicked:
 		a.panicked(c, m)
+	case BlamePeer:
+		a.blamed(c, m)
+	case panicsUntold:
+		a.sumUpLater(c)
 	case panicsDue:
 		a.sumUpPanics()
 	case PeerBanned:
@@ -271,7 +276,7 @@ func (a *connectivity) allow(c actor.Context, m AllowPeer) {
 func (a *connectivity) pardon(c actor.Context) {
 	var banned []identity.NodeID
 	for peer := range a.env.Allowed.All() {
-		if _, _, ok := a.env.Store.View().Banned(peer, supervisor.Now(c)); ok {
+		if _, _, ok := a.env.Ban(peer); ok {
 			banned = append(banned, peer)
 		}
 	}

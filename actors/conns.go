@@ -132,7 +132,7 @@ func (a *conns) refuse(c actor.Context, m Upgraded) error {
 	case m.Peer == a.env.Self:
 		return ErrSelf
 	}
-	return a.env.banned(m.Peer, supervisor.Now(c))
+	return a.env.banned(m.Peer)
 }
 
 // record is what the identity exchange taught about the peer.
@@ -176,6 +176,7 @@ func (a *conns) adopt(c actor.Context, m Upgraded) {
 		UserAgent: m.Message.UserAgent,
 		Timings:   m.Timings,
 		Since:     supervisor.Now(c),
+		noDHT:     withoutDHT(m.Message.UserAgent, m.Message.Protocols),
 		place:     place(m),
 		live:      new(liveConn),
 	}
@@ -191,6 +192,9 @@ func (a *conns) adopt(c actor.Context, m Upgraded) {
 		a.replaced(c, old, ref)
 	}
 	a.carry(c, a.table.Arrive(m.Peer, ref, m.Direction, m.Began), CloseReason{Code: CloseTieBreak, By: "us"})
+	if m.arrived != nil {
+		m.arrived()
+	}
 	c.Send(ref.PID, announced{})
 }
 

@@ -14,8 +14,8 @@ import (
 
 // dedup writes behind what Env.DHT.Dedup counts: 50 ms after a change to the store,
 // and from time to time on the disk. Dedup answers from memory alone; while the
-// store refuses, writes are tried again less and less often, and what it then
-// has is made to be what is in memory (spec: dht 4.2, V29). With nothing to write
+// store refuses, writes are tried again less and less often, and what it has when
+// it takes them again is made to be what is in memory (spec: dht 4.2, V29). With nothing to write
 // there is no timer.
 //
 // In: what Dedup's hook says, StoreHealed, Drain. Out: Drained. A restart loses
@@ -68,9 +68,8 @@ func (a *dedup) Receive(c actor.Context) {
 	case dedupDue:
 		a.wait = nil
 		a.write(c)
-	case StoreHealed: // it may have lost what others wrote
-		a.env.DHT.Dedup.Rewrite()
-		if !a.busy {
+	case StoreHealed: // for others, so it may work here too
+		if a.fails > 0 && !a.busy {
 			a.after(c, dedupDelay)
 		}
 	case supervisor.Drain:
@@ -107,7 +106,7 @@ func (a *dedup) write(c actor.Context) {
 	a.busy = true
 	env, sync := a.env, a.syncing
 	supervisor.Do(c, "write", func(context.Context) (struct{}, error) {
-		return struct{}{}, env.dedupStore.write(env.DB, env.DHT.Dedup, sync)
+		return struct{}{}, env.dedupStore.write(env.DHT.Dedup, sync)
 	})
 }
 

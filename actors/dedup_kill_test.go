@@ -78,7 +78,7 @@ func TestDedupKilled(t *testing.T) {
 	for round := range 3 {
 		now, safe := killAfter(t, dir, first, 1+r.IntN(3), 1+r.IntN(40))
 		db := openDedup(t, dir)
-		d, damaged, err := actors.LoadDedup(db, killedCapacity)
+		d, damaged, err := actors.LoadDedup(db, killedCapacity, time.Now())
 		if err != nil || damaged > 0 {
 			t.Fatalf("round %d: got %d damaged, %v, want none", round, damaged, err)
 		}

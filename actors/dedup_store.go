@@ -7,6 +7,7 @@ import (
 	"slices"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
 
@@ -56,7 +57,12 @@ func decodeSegment(key, value []byte) (n uint64, list []dht.DedupRecord, damaged
 // of its records cannot be read. If there are some, the first write of the actor
 // that [NewDedup] makes writes everything anew, without them (spec: dht 4.2,
 // V29).
-func LoadDedup(db kv.DB, capacity int) (d *dht.Dedup, damaged int, err error) {
+//
+// Records are ranked by the times of their last hits, which have the order of the
+// hits. Those later than wall, the system's clock, were written before it was set
+// back: they keep their order, and are taken for just seen. Then, too, everything
+// is written anew.
+func LoadDedup(db kv.DB, capacity int, wall time.Time) (d *dht.Dedup, damaged int, err error) {
 	place := make(map[dht.Hash]int)
 	var all []dht.DedupRecord
 	entries, scanErr := db.Scan([]byte{dedupPrefix})
@@ -76,20 +82,38 @@ func LoadDedup(db kv.DB, capacity int) (d *dht.Dedup, damaged int, err error) {
 		return nil, 0, fmt.Errorf("read the dedup records: %w", err)
 	}
 	slices.SortStableFunc(all, func(a, b dht.DedupRecord) int { return a.LastHit.Compare(b.LastHit) })
+	corrected := setBack(all, wall)
 	d = dht.NewDedup(capacity)
 	for _, r := range all[max(0, len(all)-max(1, capacity)):] {
 		d.Load(r)
 	}
-	if damaged > 0 {
+	if damaged > 0 || corrected {
 		d.Rewrite()
 	}
 	return d, damaged, nil
+}
+
+// setBack puts last hits after wall before it, a nanosecond apart, and those
+// before them that this would overtake. The records are sorted. It reports
+// whether there was one.
+func setBack(all []dht.DedupRecord, wall time.Time) bool {
+	if n := len(all); n == 0 || !all[n-1].LastHit.After(wall) {
+		return false
+	}
+	limit := wall.Add(1)
+	for i := len(all) - 1; i >= 0 && !all[i].LastHit.Before(limit); i-- {
+		limit = limit.Add(-1)
+		all[i].LastHit = limit
+	}
+	return true
 }
 
 // dedupStore is the way from a Dedup to the disk. It outlives the actor that
 // uses it: a write that was begun goes on when its actor has ended, and no other
 // one begins meanwhile.
 type dedupStore struct {
+	db kv.Client
+
 	turn     sync.Mutex  // one write at a time
 	unsynced atomic.Bool // something was written since the last sync
 	written  atomic.Uint64
@@ -109,10 +133,15 @@ type segment struct{ items, live int }
 // errDedupWriting reports that a write of an earlier incarnation still goes on.
 var errDedupWriting = errors.New("actors: another write of dedup records goes on")
 
+// dedupOpenings is how often in one write the store may be opened anew.
+const dedupOpenings = 3
+
 // write makes the disk hold what d holds now; with sync it is safe from the loss
 // of power when write returns nil. If it fails, the next write writes everything
-// anew. It blocks, and fails with errDedupWriting while another write goes on.
-func (s *dedupStore) write(db kv.DB, d *dht.Dedup, sync bool) error {
+// anew, and so does this one when the store was opened anew after a failure of
+// its disk. It blocks, and fails with errDedupWriting while another write goes
+// on.
+func (s *dedupStore) write(d *dht.Dedup, sync bool) error {
 	if !s.turn.TryLock() {
 		return errDedupWriting
 	}
@@ -124,11 +153,11 @@ func (s *dedupStore) write(db kv.DB, d *dht.Dedup, sync bool) error {
 			d.Rewrite()
 		}
 	}()
-	err := s.writeAll(db, d, sync)
-	if errors.Is(err, kv.ErrReopened) { // the end of what was written before may be lost
-		s.known = false
+	err := s.writeAll(d, sync)
+	for try := 1; try < dedupOpenings && errors.Is(err, kv.ErrReopened); try++ {
+		s.known = false // the end of what was written before may be lost
 		d.Rewrite()
-		err = s.writeAll(db, d, sync)
+		err = s.writeAll(d, sync)
 	}
 	if err != nil {
 		return fmt.Errorf("write the dedup records: %w", err)
@@ -139,8 +168,8 @@ func (s *dedupStore) write(db kv.DB, d *dht.Dedup, sync bool) error {
 
 // writeAll writes as much as there is to write when it begins, and perhaps some
 // of what comes meanwhile: it ends, however much comes.
-func (s *dedupStore) writeAll(db kv.DB, d *dht.Dedup, sync bool) error {
-	if err := s.look(db); err != nil {
+func (s *dedupStore) writeAll(d *dht.Dedup, sync bool) error {
+	if err := s.look(); err != nil {
 		return err
 	}
 	capacity := d.Stats().Capacity
@@ -151,7 +180,7 @@ func (s *dedupStore) writeAll(db kv.DB, d *dht.Dedup, sync bool) error {
 	for left := d.Pending(); left > 0; {
 		c := d.Changes(dedupChunk)
 		if c.Whole {
-			if err := s.writeAnew(db, c.Put); err != nil {
+			if err := s.writeAnew(c.Put); err != nil {
 				return err
 			}
 			break
@@ -160,11 +189,11 @@ func (s *dedupStore) writeAll(db kv.DB, d *dht.Dedup, sync bool) error {
 		for _, h := range c.Gone {
 			s.leave(h)
 		}
-		if err := s.add(db, c.Put, nil); err != nil {
+		if err := s.add(c.Put, nil); err != nil {
 			return err
 		}
 		for s.items > limit || len(s.segments) > dedupSegments {
-			if err := s.merge(db); err != nil {
+			if err := s.merge(); err != nil {
 				return err
 			}
 		}
@@ -172,7 +201,7 @@ func (s *dedupStore) writeAll(db kv.DB, d *dht.Dedup, sync bool) error {
 	if !sync {
 		return nil
 	}
-	if err := db.Apply(new(kv.Batch), true); err != nil { // of all that was written before
+	if err := s.db.Apply(new(kv.Batch), true); err != nil { // of all that was written before
 		return err
 	}
 	s.unsynced.Store(false)
@@ -180,13 +209,13 @@ func (s *dedupStore) writeAll(db kv.DB, d *dht.Dedup, sync bool) error {
 }
 
 // look finds out what is on the disk, unless it is known.
-func (s *dedupStore) look(db kv.DB) error {
+func (s *dedupStore) look() error {
 	if s.known {
 		return nil
 	}
 	s.segments, s.place = make(map[uint64]segment), make(map[dht.Hash]uint64)
 	s.items, s.next = 0, 0
-	entries, scanErr := db.Scan([]byte{dedupPrefix})
+	entries, scanErr := s.db.Scan([]byte{dedupPrefix})
 	for key, value := range entries {
 		if n, list, damaged := decodeSegment(key, value); len(list) > 0 { // writeAnew deletes the others
 			s.put(n, list, damaged)
@@ -229,7 +258,7 @@ func (s *dedupStore) leave(h dht.Hash) {
 
 // add writes the records into a new segment, and deletes the segments given and
 // those in which nothing counts any more.
-func (s *dedupStore) add(db kv.DB, list []dht.DedupRecord, merged []uint64) error {
+func (s *dedupStore) add(list []dht.DedupRecord, merged []uint64) error {
 	var b kv.Batch
 	if len(list) > 0 {
 		value := make([]byte, 0, len(list)*dedupItem)
@@ -251,7 +280,7 @@ func (s *dedupStore) add(db kv.DB, list []dht.DedupRecord, merged []uint64) erro
 		return nil
 	}
 	s.unsynced.Store(true)
-	if err := db.Apply(&b, false); err != nil {
+	if err := s.db.Apply(&b, false); err != nil {
 		return err
 	}
 	s.written.Add(uint64(len(list)))
@@ -259,7 +288,7 @@ func (s *dedupStore) add(db kv.DB, list []dht.DedupRecord, merged []uint64) erro
 }
 
 // merge makes one segment of those in which the fewest records count.
-func (s *dedupStore) merge(db kv.DB) error {
+func (s *dedupStore) merge() error {
 	type candidate struct {
 		n    uint64
 		live int
@@ -280,7 +309,7 @@ func (s *dedupStore) merge(db kv.DB) error {
 		if len(merged) >= 2 && len(list)+c.live > dedupChunk {
 			break
 		}
-		value, err := db.Get(segmentKey(c.n))
+		value, err := s.db.Get(segmentKey(c.n))
 		if err != nil {
 			return err
 		}
@@ -292,13 +321,13 @@ func (s *dedupStore) merge(db kv.DB) error {
 		}
 		merged = append(merged, c.n)
 	}
-	return s.add(db, list, merged)
+	return s.add(list, merged)
 }
 
 // writeAnew makes the disk hold these records and no others.
-func (s *dedupStore) writeAnew(db kv.DB, all []dht.DedupRecord) error {
+func (s *dedupStore) writeAnew(all []dht.DedupRecord) error {
 	var old [][]byte
-	entries, scanErr := db.Scan([]byte{dedupPrefix})
+	entries, scanErr := s.db.Scan([]byte{dedupPrefix})
 	for key := range entries {
 		old = append(old, slices.Clone(key))
 	}
@@ -307,7 +336,7 @@ func (s *dedupStore) writeAnew(db kv.DB, all []dht.DedupRecord) error {
 	}
 	s.segments, s.place, s.items = make(map[uint64]segment), make(map[dht.Hash]uint64), 0
 	for list := range slices.Chunk(all, dedupChunk) { // above the old ones
-		if err := s.add(db, list, nil); err != nil {
+		if err := s.add(list, nil); err != nil {
 			return err
 		}
 	}
@@ -317,7 +346,7 @@ func (s *dedupStore) writeAnew(db kv.DB, all []dht.DedupRecord) error {
 			b.Delete(key)
 		}
 		s.unsynced.Store(true)
-		if err := db.Apply(&b, false); err != nil {
+		if err := s.db.Apply(&b, false); err != nil {
 			return err
 		}
 	}

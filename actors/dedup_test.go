@@ -37,7 +37,12 @@ const dedupPath = "dedup-test/node/dht/dedup"
 
 // startDedup loads what db keeps and starts the actor. fault may be nil.
 func startDedup(db kv.DB, capacity int, fault func(path, point string)) (*dedupNode, error) {
-	d, _, err := actors.LoadDedup(db, capacity)
+	return startDedupAt(db, capacity, fault, time.Now)
+}
+
+// startDedupAt is startDedup with another system's clock.
+func startDedupAt(db kv.DB, capacity int, fault func(path, point string), wall func() time.Time) (*dedupNode, error) {
+	d, _, err := actors.LoadDedup(db, capacity, wall())
 	if err != nil {
 		return nil, err
 	}
@@ -52,7 +57,7 @@ func startDedup(db kv.DB, capacity int, fault func(path, point string)) (*dedupN
 	discard := slog.New(slog.DiscardHandler)
 	n := &dedupNode{Env: actors.NewEnv(actors.Settings{
 		System: actor.NewActorSystem(actor.WithLoggerFactory(func(*actor.ActorSystem) *slog.Logger { return discard })),
-		Root:   "dedup-test", Profile: protocol.Tari(protocol.LocalNet), Secret: secret, Store: store, Now: time.Now,
+		Root:   "dedup-test", Profile: protocol.Tari(protocol.LocalNet), Secret: secret, Store: store, Now: time.Now, Wall: wall,
 		Logger: discard, NodeCredit: 1 << 20, PeerCredit: 1 << 16, DHT: &actors.DHTSettings{Dedup: d}, DB: db,
 	})}
 	n.root, err = supervisor.Start(n.System, n.Root, supervisor.Spec{
@@ -69,6 +74,18 @@ func startDedup(db kv.DB, capacity int, fault func(path, point string)) (*dedupN
 func playDedup(t *testing.T, db kv.DB, capacity int, fault func(path, point string)) *dedupNode {
 	t.Helper()
 	n, err := startDedup(db, capacity, fault)
+	return n.played(t, err)
+}
+
+// playDedupAt is playDedup with another system's clock.
+func playDedupAt(t *testing.T, db kv.DB, capacity int, wall func() time.Time) *dedupNode {
+	t.Helper()
+	n, err := startDedupAt(db, capacity, nil, wall)
+	return n.played(t, err)
+}
+
+func (n *dedupNode) played(t *testing.T, err error) *dedupNode {
+	t.Helper()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -85,6 +102,72 @@ func playDedup(t *testing.T, db kv.DB, capacity int, fault func(path, point stri
 func (n *dedupNode) count(first, last int) {
 	for i := first; i <= last; i++ {
 		n.DHT.Dedup.Count(dedupHash(i), identity.NodeID{1}, time.Now())
+	}
+}
+
+// TestBubbleDedupClock: the messages seen last survive a restart, also when the
+// system's clock is set between them and those before, and again when the disk
+// holds times of the future.
+//
+// conforms: dht 52
+func TestBubbleDedupClock(t *testing.T) {
+	for _, by := range []time.Duration{24 * time.Hour, -24 * time.Hour} {
+		gamelantest.Bubble(t, func(t *testing.T) {
+			const many = 50
+			db, ahead := kv.Memory(), time.Duration(0)
+			wall := func() time.Time { return time.Now().Add(ahead) }
+			life := func(first, last int) {
+				n := playDedupAt(t, db, many, wall)
+				for i := first; i <= last; i++ {
+					time.Sleep(time.Millisecond)
+					n.DHT.Dedup.Count(dedupHash(i), identity.NodeID{1}, wall())
+				}
+				if err := n.drain(t.Context()); err != nil {
+					t.Error(err)
+				}
+				if err := n.root.Stop(context.Background(), nil); err != nil {
+					t.Error(err)
+				}
+			}
+			check := func(when string, first, last int) {
+				t.Helper()
+				d, _, err := actors.LoadDedup(db, many, wall())
+				if err != nil {
+					t.Fatal(err)
+				}
+				survived := 0
+				for i := first; i <= last; i++ {
+					if d.Seen(dedupHash(i)) > 0 {
+						survived++
+					}
+				}
+				if want := last - first + 1; survived != want {
+					t.Errorf("step %v, %s: got %d of the %d newest after a restart", by, when, survived, want)
+				}
+				for _, r := range d.All() {
+					if r.LastHit.After(wall()) {
+						t.Errorf("step %v, %s: got a last hit at %v in memory, later than %v", by, when, r.LastHit, wall())
+						break
+					}
+				}
+			}
+			life(1, many)
+			check("before it", 1, many)
+			ahead += by // while the node does not run
+			life(many+1, 2*many)
+			check("after it", many+1, 2*many)
+			n := playDedupAt(t, db, many, wall)
+			for i := 2*many + 1; i <= 3*many; i++ {
+				if i == 2*many+many/2 {
+					ahead += by // while it runs
+				}
+				n.DHT.Dedup.Count(dedupHash(i), identity.NodeID{1}, wall())
+			}
+			if err := n.drain(t.Context()); err != nil {
+				t.Error(err)
+			}
+			check("after a second one", 2*many+1, 3*many)
+		})
 	}
 }
 
@@ -113,7 +196,7 @@ func dedupHash(n int) (h dht.Hash) {
 // kept is what would be read from the disk.
 func kept(t *testing.T, db kv.DB, capacity int) map[dht.Hash]uint32 {
 	t.Helper()
-	d, damaged, err := actors.LoadDedup(db, capacity)
+	d, damaged, err := actors.LoadDedup(db, capacity, time.Now())
 	if err != nil || damaged > 0 {
 		t.Fatalf("got %d damaged records, %v, want none", damaged, err)
 	}
@@ -157,7 +240,7 @@ func TestDedupSurvivesARestart(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	begin := time.Now()
+	begin := time.Now().Add(-time.Minute)
 	at := func(ms int) time.Time { return begin.Add(time.Duration(ms) * time.Millisecond) }
 	for i := range 4000 { // the first thousand are forgotten
 		n.DHT.Dedup.Count(dedupHash(i), identity.NodeID{1}, at(i))
@@ -183,7 +266,7 @@ func TestDedupSurvivesARestart(t *testing.T) {
 
 	db = openDedup(t, dir)
 	defer db.Close()
-	d, damaged, err := actors.LoadDedup(db, 3000)
+	d, damaged, err := actors.LoadDedup(db, 3000, time.Now())
 	if err != nil || damaged != 0 {
 		t.Fatalf("got %d damaged, %v, want none", damaged, err)
 	}
@@ -332,6 +415,8 @@ type forgetfulDisk struct {
 	failed bool
 }
 
+func (d *forgetfulDisk) Client() kv.Client { return d }
+
 func (d *forgetfulDisk) fail() {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -370,7 +455,7 @@ func (d *forgetfulDisk) Apply(b *kv.Batch, sync bool) error {
 }
 
 // TestDedupOfAReopenedStore loses writes that were taken for good: memory and
-// disk agree afterwards, whoever was told of it.
+// disk agree afterwards.
 //
 // conforms: V 29
 func TestDedupOfAReopenedStore(t *testing.T) {
@@ -388,21 +473,6 @@ func TestDedupOfAReopenedStore(t *testing.T) {
 			t.Fatalf("got %d records after the failure, want the 50 synced", got)
 		}
 		n.count(121, 121)
-		time.Sleep(100 * time.Millisecond)
-		synctest.Wait()
-		wantKept(t, n, d)
-
-		time.Sleep(time.Minute)
-		n.count(200, 210)
-		time.Sleep(100 * time.Millisecond)
-		n.count(211, 220)
-		time.Sleep(100 * time.Millisecond)
-		synctest.Wait()
-		d.fail()
-		if err := d.Apply(new(kv.Batch), false); !errors.Is(err, kv.ErrReopened) { // the peer store is told
-			t.Fatal(err)
-		}
-		n.System.Root.Send(n.System.NewLocalPID("dedup-test/node/talker"), publish{actors.StoreHealed{}})
 		time.Sleep(100 * time.Millisecond)
 		synctest.Wait()
 		wantKept(t, n, d)
@@ -472,6 +542,8 @@ type lonely struct {
 	running, most int
 	hold          chan struct{} // writes wait for it
 }
+
+func (l *lonely) Client() kv.Client { return l }
 
 func (l *lonely) Apply(b *kv.Batch, sync bool) error {
 	l.mu.Lock()
@@ -580,7 +652,7 @@ func TestDamagedDedupRecords(t *testing.T) {
 		if err := db.Apply(&b, false); err != nil {
 			t.Fatal(err)
 		}
-		d, damaged, err := actors.LoadDedup(db, 100)
+		d, damaged, err := actors.LoadDedup(db, 100, time.Now())
 		if err != nil || damaged != 4 || d.Len() != 9 || d.Seen(first) != 0 {
 			t.Errorf("got %d damaged, %d records, %v, want 4, 9 and nil", damaged, d.Len(), err)
 		}
@@ -656,7 +728,7 @@ func TestDedupOfAStoreThatCannotBeRead(t *testing.T) {
 	if err := db.Close(); err != nil {
 		t.Fatal(err)
 	}
-	if _, _, err := actors.LoadDedup(db, 10); !errors.Is(err, kv.ErrClosed) {
+	if _, _, err := actors.LoadDedup(db, 10, time.Now()); !errors.Is(err, kv.ErrClosed) {
 		t.Errorf("got %v, want ErrClosed", err)
 	}
 }

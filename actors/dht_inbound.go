@@ -20,14 +20,14 @@ import (
 //
 // In: Frame, notTaken. Out: dht.Received to the actor of its type, Heard to the part of the
 // DHT for it, forwardMessage to outbound, PeerViolated to connectivity. A restart
-// loses what waits for handlers that are slow, and what peers have sent of a
-// flood.
+// loses what waits for handlers that are slow, what waits to be passed on (a later
+// copy of it is), and what peers have sent of a flood.
 type dhtInbound struct {
 	env      *Env
 	counts   *dhtCounts
 	chain    *dht.Inbound
 	flood    *dht.FloodMeter
-	backlog  *dht.Backlog[dht.Received]
+	backlog  *dht.Backlog[any] // dht.Received and forwardMessage
 	look     *supervisor.Timer
 	reported map[identity.NodeID]offence
 }
@@ -63,12 +63,9 @@ func (m Heard) Source() any { return m.Lease.Source() }
 func (m Heard) Keep() (release func()) { return m.Lease.Keep() }
 
 type (
-	// handlerFreed says that a handler has finished a message while others of
-	// that peer waited.
-	handlerFreed struct {
-		peer identity.NodeID
-		kind int32
-	}
+	// handlerFreed says that a handler has finished a message, or a message for
+	// others has ended, while more of that peer waited.
+	handlerFreed struct{ by dht.Holder }
 	// backlogTick looks at those handlers that messages wait for.
 	backlogTick struct{}
 )
@@ -99,7 +96,7 @@ func (a *dhtInbound) Receive(c actor.Context) {
 		}
 		a.meter(c, f)
 	case handlerFreed:
-		a.release(c, a.backlog.Resume(supervisor.Now(c), m.peer, m.kind))
+		a.release(c, a.backlog.Resume(supervisor.Now(c), m.by))
 	case backlogTick:
 		a.look = nil
 		a.release(c, a.backlog.Look(supervisor.Now(c)))
@@ -115,21 +112,19 @@ func (a *dhtInbound) start(c actor.Context) {
 	a.chain = dht.NewInbound(dht.InboundOptions{
 		Secret: a.env.Secret, Features: a.env.Features, Dedup: s.Dedup,
 		Known:       func(peer identity.NodeID) bool { _, ok := known.Get(peer); return ok },
-		Occurrences: uint32(max(0, s.Occurrences)), Layers: s.Layers,
+		Occurrences: uint32(max(0, s.Occurrences)), Layers: s.Layers, Unreached: s.Unreached,
 	})
 	a.flood = dht.NewFloodMeter(s.FloodLimit)
 	a.reported = make(map[identity.NodeID]offence)
 	tell := supervisor.Teller(c)
-	a.backlog = dht.NewBacklog[dht.Received](a.env.PeerCredit, func(peer identity.NodeID, kind int32) {
-		tell(handlerFreed{peer, kind})
-	})
+	a.backlog = dht.NewBacklog[any](a.env.PeerCredit, func(by dht.Holder) { tell(handlerFreed{by}) })
 	supervisor.Own(c, closerFunc(a.abandon))
 }
 
 // abandon gives the credit of what waits back.
 func (a *dhtInbound) abandon() error {
 	for _, r := range a.backlog.Clear() {
-		r.Message.Lease.Discard()
+		r.Message.(supervisor.Discarder).Discard()
 	}
 	return nil
 }
@@ -147,16 +142,40 @@ func (a *dhtInbound) frame(c actor.Context, f Frame) {
 	case v.Reason == dht.Handled:
 		v.Reason = a.hand(c, f, m)
 	case v.Forward != nil && !a.env.DHT.NoForwarding:
-		c.Send(a.env.Outbound, forwardMessage{m.Envelope, v.Forward, Origin{f.Peer, f.Conn}, f.pass()})
+		v.Reason, v.Err = a.passOn(c, f, m, v)
 	}
 	a.ended(c, f, v.Reason, v.Err)
 }
+
+// passOn gives a message to outbound, or has it wait until earlier ones of its
+// source have ended.
+func (a *dhtInbound) passOn(c actor.Context, f Frame, m *dht.Incoming, v dht.Verdict) (dht.Reason, error) {
+	cost := f.lease.cost()
+	var forward any = forwardMessage{
+		Envelope: m.Envelope, Hash: m.Hash, To: v.Forward, Again: m.Again, Origin: Origin{f.Peer, f.Conn},
+		unreached: a.env.DHT.Unreached, lease: f.pass(),
+	}
+	fate, held := a.backlog.AddRelay(supervisor.Now(c), f.Peer, cost, forward)
+	switch fate {
+	case dht.FateGive:
+		f.lease.heldBy(held)
+		c.Send(a.env.Outbound, forward)
+	case dht.FateWait:
+		a.watch(c)
+	case dht.FateDrop:
+		forward.(forwardMessage).Discard()
+		return dht.NotPassed, errNotPassed
+	}
+	return v.Reason, nil
+}
+
+var errNotPassed = fmt.Errorf("actors: nothing of this peer for others has ended for %s; a later copy is passed on", dht.StuckAfter)
 
 var errChainPanicked = errors.New("actors: the chain, or a layer of the application's, panicked; the log says where")
 
 // judge has the chain judge a message. One on which it panics is counted as well.
 func (a *dhtInbound) judge(c actor.Context, f Frame) (m *dht.Incoming, v dht.Verdict) {
-	now := supervisor.Now(c)
+	now, wall := supervisor.Now(c), supervisor.Wall(c)
 	panicked := true
 	defer func() {
 		if panicked {
@@ -165,9 +184,9 @@ func (a *dhtInbound) judge(c actor.Context, f Frame) (m *dht.Incoming, v dht.Ver
 		}
 	}()
 	proof := f.group.proof(f.place, func(bodies [][]byte) []dht.Proof {
-		return a.chain.Prove(now, f.Peer, supervisor.Rand(c).Reader, bodies)
+		return a.chain.Prove(wall, f.Peer, supervisor.Rand(c).Reader, bodies)
 	})
-	m, v = a.chain.Handle(now, dht.Frame{Source: f.Peer, Key: f.Key, Body: f.Body, Proof: proof})
+	m, v = a.chain.Handle(now, wall, dht.Frame{Source: f.Peer, Key: f.Key, Body: f.Body, Proof: proof})
 	panicked = false
 	return m, v
 }
@@ -184,10 +203,11 @@ func (a *dhtInbound) deliver(c actor.Context, f Frame, m *dht.Incoming, d *dht.D
 		From: m.Origin, Peer: f.Peer, Conn: f.Conn, Destination: h.Destination, Encrypted: h.Encrypted(),
 		Tag: h.Tag, Type: d.Type, Body: d.Body, Copies: m.Copies, Lease: f.pass(),
 	}
-	fate, held := a.backlog.Add(supervisor.Now(c), f.Peer, d.Type, handler.work, f.lease.cost(), received)
+	var msg any = received
+	fate, held := a.backlog.Add(supervisor.Now(c), f.Peer, d.Type, handler.work, f.lease.cost(), msg)
 	switch fate {
 	case dht.FateGive:
-		a.give(c, handler.PID, received, held)
+		a.give(c, handler.PID, f.lease, held, msg)
 	case dht.FateWait:
 		a.watch(c)
 	case dht.FateDrop:
@@ -198,17 +218,21 @@ func (a *dhtInbound) deliver(c actor.Context, f Frame, m *dht.Incoming, d *dht.D
 
 // give sends a message to its handler. Its credit goes back to both the peer's
 // account and what the handler may hold of it.
-func (a *dhtInbound) give(c actor.Context, to *actor.PID, m dht.Received, held *dht.Held) {
-	m.Lease.(passedLease).l.heldBy(held)
+func (a *dhtInbound) give(c actor.Context, to *actor.PID, l *lease, held *dht.Held, m any) {
+	l.heldBy(held)
 	a.counts.add(dht.Delivered)
 	c.Send(to, m)
 }
 
-// release ends the waiting of messages: they are given to their handlers, or
-// dropped.
-func (a *dhtInbound) release(c actor.Context, all []dht.Released[dht.Received]) {
+// release ends the waiting of messages: they are given to their handlers or to
+// outbound, or dropped.
+func (a *dhtInbound) release(c actor.Context, all []dht.Released[any]) {
 	for _, r := range all {
-		m := r.Message
+		if forward, ok := r.Message.(forwardMessage); ok {
+			a.releaseForward(c, forward, r)
+			continue
+		}
+		m := r.Message.(dht.Received)
 		f := Frame{Peer: m.Peer, Conn: m.Conn}
 		if r.Fate == dht.FateDrop {
 			m.Lease.Discard()
@@ -217,13 +241,26 @@ func (a *dhtInbound) release(c actor.Context, all []dht.Released[dht.Received]) 
 		}
 		handler, ok := a.env.Types.Get(m.Type)
 		if ok && !handler.failed() {
-			a.give(c, handler.PID, m, r.Held)
+			a.give(c, handler.PID, m.Lease.(passedLease).l, r.Held, r.Message)
 			continue
 		}
 		m.Lease.(passedLease).l.heldBy(r.Held)
 		m.Lease.Discard()
 		a.unheard(c, f, m.Type, ok)
 	}
+}
+
+// releaseForward ends the waiting of a message for others. It was counted when it
+// came.
+func (a *dhtInbound) releaseForward(c actor.Context, m forwardMessage, r dht.Released[any]) {
+	if r.Fate == dht.FateDrop {
+		m.Discard()
+		a.counts.add(dht.NotPassed)
+		a.counts.failed(dht.NotPassed, supervisor.Now(c), m.Origin.Peer, errNotPassed)
+		return
+	}
+	m.lease.l.heldBy(r.Held)
+	c.Send(a.env.Outbound, r.Message)
 }
 
 // unheard ends a message of a type that has no actor, or whose actor has failed.
@@ -261,6 +298,9 @@ func (a *dhtInbound) hand(c actor.Context, f Frame, m *dht.Incoming) dht.Reason 
 func (a *dhtInbound) ended(c actor.Context, f Frame, why dht.Reason, err error) {
 	now := supervisor.Now(c)
 	a.counts.add(why)
+	if why == dht.Undecodable {
+		a.env.undecoded(now, f.Peer, a.env.DHTMessaging.ID)
+	}
 	if err != nil {
 		a.counts.failed(why, now, f.Peer, err)
 		supervisor.Log(c).Debug("message dropped", "peer", f.Peer, "conn", f.Conn, "err", err)
@@ -309,21 +349,23 @@ func (t handlerStuck) Error() string {
 }
 
 func (t handlerFailed) Error() string {
-	return fmt.Sprintf("actors: the handler of type %d has failed and is tried again later", int32(t))
+	return fmt.Sprintf("actors: the handler of type %d has failed; the log says why, and whether it is tried again", int32(t))
 }
 
 // DHTShard is what an inbound actor of the DHT says of itself.
 type DHTShard struct {
 	Counts  []DHTCount `json:"counts"`          // messages by what became of them, since the start
-	Waiting int        `json:"waiting"`         // for handlers that are slow
+	Waiting int        `json:"waiting"`         // for handlers that are slow, or to be passed on
+	Relays  int        `json:"relays"`          // of those that wait: to be passed on
 	Stuck   []int32    `json:"stuck,omitempty"` // types whose handlers are
 	Metered int        `json:"metered"`         // peers that have sent what nobody took, in the last minute
 }
 
 // Inspect returns a DHTShard.
 func (a *dhtInbound) Inspect() any {
+	waiting, relays := a.backlog.Waiting()
 	return DHTShard{
-		Counts: sumCounts(a.counts), Waiting: a.backlog.Waiting(),
+		Counts: sumCounts(a.counts), Waiting: waiting, Relays: relays,
 		Stuck: a.backlog.Stuck(a.env.Now()), Metered: a.flood.Len(),
 	}
 }
@@ -336,8 +378,12 @@ func (a *dhtInbound) String() string {
 	if len(parts) == 0 {
 		parts = []string{"no messages"}
 	}
-	if n := a.backlog.Waiting(); n > 0 {
-		parts = append(parts, fmt.Sprintf("%d wait for their handlers", n))
+	n, relays := a.backlog.Waiting()
+	if n > relays {
+		parts = append(parts, fmt.Sprintf("%d wait for their handlers", n-relays))
+	}
+	if relays > 0 {
+		parts = append(parts, fmt.Sprintf("%d wait to be passed on", relays))
 	}
 	for _, kind := range a.backlog.Stuck(a.env.Now()) {
 		parts = append(parts, fmt.Sprintf("the handler of type %d is stuck", kind))

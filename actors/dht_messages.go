@@ -50,21 +50,26 @@ type PeerDiscovered struct {
 }
 
 // forwardMessage has outbound pass on a message of a peer for somebody else, as
-// it came. Its credit goes back when outbound has made copies of it, which have
-// credit of their own.
+// it came. Its credit goes back when every copy of it has ended.
 type forwardMessage struct {
 	Envelope dht.Envelope
+	Hash     dht.Hash
 	To       dht.Strategy
+	Again    bool // to those alone that an earlier copy did not reach
 	Origin   Origin
 
-	lease dht.Lease
+	unreached *dht.Unreached
+	lease     passedLease
 }
 
-// Finish gives the credit back; the mailbox calls it when Receive has returned.
-func (m forwardMessage) Finish() { m.lease.Finish() }
-
-// Discard gives the credit of a message back that nobody passed on.
-func (m forwardMessage) Discard() { m.lease.Discard() }
+// Discard gives the credit of a message back that nobody passed on, so that a
+// later copy of it is passed on anew. On a message whose copies are under way it
+// has no effect: they have its credit.
+func (m forwardMessage) Discard() {
+	if m.lease.l.unpass() {
+		m.unreached.Anew(m.Hash)
+	}
+}
 
 // Source makes a panic on it count against the peer it came from.
 func (m forwardMessage) Source() any { return m.Origin }

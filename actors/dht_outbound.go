@@ -18,13 +18,14 @@ import (
 // In: acceptedSend and SendMessage, sendQuietly, forwardMessage, Sent,
 // PeerDiscovered, event PeerConnected. Out: Enqueue to messaging sessions,
 // DiscoverPeer, MessageSent. A restart loses nothing but pongs and what is passed
-// on: the pace goes on, with all that was given out counted. The ledger outlives
+// on, of which a later copy is passed on again: the pace goes on, with all that was given out counted. The ledger outlives
 // it, and what was under way ends in it as in doubt, or as failed when no copy was
 // given out. An orderly end under way outlives it too: the next incarnation goes
 // on with it.
 type outbound struct {
 	env     *Env
 	machine *dht.Outbound
+	carried dht.Carried // of the effects in hand
 	timer   *supervisor.Timer
 	lastErr error // of a send that went to nobody
 }
@@ -50,20 +51,20 @@ func (o *outbound) Receive(c actor.Context) {
 		o.start(c)
 	case *acceptedSend:
 		if o.env.Ledger.Take(m.id) {
-			o.do(c, o.machine.SendUntil(supervisor.Now(c), m.id, m.message, m.until))
+			o.do(c, o.machine.SendUntil(supervisor.Now(c), supervisor.Wall(c), m.id, m.message, m.until))
 		}
 	case SendMessage:
 		o.env.requestSend(c, m)
 	case sendQuietly:
-		o.do(c, o.machine.Send(supervisor.Now(c), o.env.NewID(), m.message))
+		o.do(c, o.machine.Send(supervisor.Now(c), supervisor.Wall(c), o.env.NewID(), m.message))
 	case forwardMessage:
-		o.do(c, o.machine.Relay(supervisor.Now(c), m.Origin.Peer, &m.Envelope, m.To))
+		o.relay(c, m)
 	case Sent:
 		o.do(c, o.machine.Sent(supervisor.Now(c), m.ID, m.Outcome))
 	case PeerConnected:
 		o.do(c, o.machine.Connected(supervisor.Now(c), m.Peer))
 	case PeerDiscovered:
-		o.do(c, o.machine.Discovered(supervisor.Now(c), m.Token, m.Key.NodeID(), m.Err))
+		o.do(c, o.machine.Discovered(supervisor.Now(c), supervisor.Wall(c), m.Token, m.Key.NodeID(), m.Err))
 	case sendDue:
 		o.timer = nil
 		o.do(c, o.machine.Due(supervisor.Now(c)))
@@ -89,7 +90,8 @@ func (o *outbound) start(c actor.Context) {
 		},
 		View: view, Dedup: s.Dedup, Rand: random.Rand, Random: random.Reader, NewID: o.env.NewID,
 		Paced: view.counts, Pace: s.SendPace, RelayLimit: s.relayLimit(), Paces: o.env.paces, Window: o.env.PeerCredit / 2, MaxFrame: o.env.Profile.Limits.MessageBody,
-		Discovers: o.discovers, Layers: s.SendLayers,
+		Discovers: o.discovers, Layers: s.SendLayers, Unreached: s.Unreached, Moved: o.env.DHTMessaging.moved,
+		RelayedTo: max(o.env.PeerCredit, o.env.budgets.Inbound.Limit()/8),
 	})
 	supervisor.Own(c, closerFunc(o.abandon))
 	supervisor.Subscribe[PeerConnected](c)
@@ -111,6 +113,9 @@ func (s *DHTSettings) relayLimit() int {
 func (o *outbound) abandon() error {
 	now := o.env.Now()
 	o.env.Ledger.Abandon(now)
+	for _, l := range o.machine.Abandon() {
+		l.Discard()
+	}
 	o.env.paces = o.machine.Paces(now)
 	return nil
 }
@@ -120,24 +125,54 @@ func (o *outbound) discovers() bool {
 	return ok
 }
 
+// relay passes a message on. A panic on it is charged to the peer that it came
+// from and ends nothing: what it has left undone is made good.
+func (o *outbound) relay(c actor.Context, m forwardMessage) {
+	if !m.lease.l.take() {
+		return
+	}
+	panicked := true
+	defer func() {
+		if panicked {
+			carried := o.carried
+			o.carried = dht.Carried{}
+			o.do(c, o.machine.Mend(supervisor.Now(c), carried))
+		}
+	}()
+	o.do(c, o.machine.Relay(supervisor.Now(c), dht.Relayed{
+		From: m.Origin.Peer, Envelope: &m.Envelope, Hash: m.Hash, To: m.To, Again: m.Again, Lease: m.lease,
+	}))
+	panicked = false
+}
+
 // do carries out what the machine wants.
 func (o *outbound) do(c actor.Context, f *dht.OutboundEffects) {
 	now := supervisor.Now(c)
+	o.carried.Begun = true
 	for _, p := range f.Progress {
 		if p.Kind == dht.SendEnded && p.Reason != 0 && p.Err != nil {
 			o.failed(c, p)
 		}
 		o.env.Ledger.Apply(now, p)
+		o.carried.Progress++
 	}
 	for _, w := range f.Withdraw {
 		o.env.DHTMessaging.Withdraw(w.Peer, w.ID)
+		o.carried.Withdraw++
 	}
 	for _, w := range f.Write {
 		o.env.DHTMessaging.sendCopy(c, w)
+		o.carried.Write++
 	}
 	for _, d := range f.Discover {
 		o.discover(c, d)
+		o.carried.Discover++
 	}
+	for _, l := range f.Released {
+		l.Discard()
+		o.carried.Released++
+	}
+	o.carried = dht.Carried{}
 	if !f.Wake.IsZero() {
 		if o.timer != nil {
 			o.timer.Stop()
@@ -190,6 +225,7 @@ func (o *outbound) drained(c actor.Context) {
 type DHTSending struct {
 	Sends, Copies int   // under way
 	Credit, Limit int64 // bytes of messages of the node's own without an outcome
+	Unreached     int   // messages of others that did not reach all they were for
 	Counts        dht.OutboundCounts
 	LastError     string
 }
@@ -198,6 +234,7 @@ type DHTSending struct {
 func (o *outbound) Inspect() any {
 	sends, copies := o.machine.Len()
 	v := DHTSending{Sends: sends, Copies: copies, Credit: o.env.sendCredit.Used(), Limit: o.env.sendCredit.Limit(), Counts: o.machine.Counts()}
+	v.Unreached = o.env.DHT.Unreached.Len()
 	if o.lastErr != nil {
 		v.LastError = o.lastErr.Error()
 	}
@@ -208,8 +245,8 @@ func (o *outbound) String() string {
 	n := o.machine.Counts()
 	sends, copies := o.machine.Len()
 	text := fmt.Sprintf("%d sends, %d passed on", n.Sends, n.Relays)
-	if n.RelayCopiesDropped > 0 {
-		text += fmt.Sprintf(", %d copies of those dropped", n.RelayCopiesDropped)
+	if failed := n.RelayFailed.Total(); failed > 0 {
+		text += fmt.Sprintf(", %d copies of those failed", failed)
 	}
 	if sends+copies > 0 {
 		text += fmt.Sprintf("; %d sends under way, %d copies", sends, copies)

@@ -13,7 +13,7 @@ import (
 // TypeHandler is the actor that hears the messages of one type which come over
 // the DHT, as [dht.Received].
 type TypeHandler struct {
-	PID  *actor.PID // nil while the actor has failed for good, until it is tried again
+	PID  *actor.PID // nil while the actor has failed, until it is tried or registered again
 	work *dht.Work
 }
 

@@ -18,7 +18,7 @@ type dhtView struct{ env *Env }
 func (v dhtView) Connected() []dht.Candidate {
 	list := make([]dht.Candidate, 0, v.env.Connections.Len())
 	for peer, ref := range v.env.Connections.All() {
-		list = append(list, dht.Candidate{ID: peer, Features: ref.Features, Excluded: v.excluded(peer)})
+		list = append(list, dht.Candidate{ID: peer, Features: ref.Features, Excluded: v.excluded(peer), NoDHT: ref.noDHT})
 	}
 	slices.SortFunc(list, func(a, b dht.Candidate) int { return a.ID.Compare(b.ID) })
 	return list
@@ -65,9 +65,18 @@ func (v dhtView) Known(near identity.NodeID, use func(dht.Candidate) bool) {
 
 func (v dhtView) candidate(p peerstore.Peer) dht.Candidate {
 	return dht.Candidate{
-		ID: p.ID, Features: p.Features, Banned: v.env.banned(p.ID, v.env.Now()) != nil, Offline: p.Offline(),
-		Excluded: v.allExcluded(p),
+		ID: p.ID, Features: p.Features, Banned: v.env.banned(p.ID) != nil, Offline: p.Offline(),
+		Excluded: v.allExcluded(p), NoDHT: v.noDHT(p),
 	}
+}
+
+// noDHT reports whether a known peer runs without the DHT: it has said so on its
+// connection, or else the last time that it was connected.
+func (v dhtView) noDHT(p peerstore.Peer) bool {
+	if ref, ok := v.env.Connections.Get(p.ID); ok {
+		return ref.noDHT
+	}
+	return withoutDHT(p.UserAgent, p.Protocols)
 }
 
 func (v dhtView) excluded(id identity.NodeID) bool {

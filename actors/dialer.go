@@ -107,13 +107,13 @@ func (d *dialer) dialPeer(c actor.Context, m DialPeer) {
 	if m.Reply == nil {
 		m.Reply = c.Sender()
 	}
-	err := d.env.banned(m.Peer, supervisor.Now(c)) // its connection may not be closed yet
+	err := d.env.banned(m.Peer) // its connection may not be closed yet
 	if ref, ok := d.env.Connections.Get(m.Peer); ok && err == nil {
-		c.Send(m.Reply, PeerDialed{Token: m.Token, Peer: m.Peer, Conn: ref, Existing: true})
+		c.Send(m.Reply, PeerDialed{Token: m.Token, Peer: m.Peer, Conn: ref})
 		return
 	}
 	if err == nil {
-		err = d.refuse(m.Peer)
+		err = d.env.undialable(m.Peer)
 	}
 	if err != nil {
 		c.Send(m.Reply, PeerDialed{Token: m.Token, Peer: m.Peer, Err: dialError(m.Peer, err)})
@@ -121,19 +121,6 @@ func (d *dialer) dialPeer(c actor.Context, m DialPeer) {
 	}
 	d.waiting[m.Peer] = append(d.waiting[m.Peer], m)
 	d.step(c, dial.Wanted{Peer: m.Peer, Automatic: m.Automatic})
-}
-
-// refuse says why a peer is not dialled at all.
-func (d *dialer) refuse(peer identity.NodeID) error {
-	if peer == d.env.Self {
-		return ErrSelf
-	}
-	p, ok := d.env.Store.View().Get(peer)
-	if !ok || p.Key.IsZero() {
-		return ErrUnknownPeer
-	}
-	_, err := d.env.dialable(p)
-	return err
 }
 
 // cancelDial takes one wish back; the last one ends the dial.
@@ -259,11 +246,40 @@ func (d *dialer) attempt(c actor.Context, peer identity.NodeID) {
 	})
 }
 
+// undialable says why a peer is not dialled at all; nil: it can be.
+func (e *Env) undialable(peer identity.NodeID) error {
+	if peer == e.Self {
+		return ErrSelf
+	}
+	p, ok := e.Store.View().Get(peer)
+	if !ok || p.Key.IsZero() {
+		return ErrUnknownPeer
+	}
+	_, err := e.dialable(p)
+	return err
+}
+
+// unreachable says why a peer can be refused at once, before anything is made
+// for it: it has no connection, and nobody would dial it.
+func (e *Env) unreachable(peer identity.NodeID) error {
+	if _, ok := e.Connections.Get(peer); ok {
+		return nil
+	}
+	err := e.undialable(peer)
+	if err == nil {
+		return nil
+	}
+	if _, ok := e.Connections.Get(peer); ok { // it came meanwhile
+		return nil
+	}
+	return dialError(peer, err)
+}
+
 // dialable are the addresses of a peer to try: those that the user has just given,
 // and then those with the best score.
 // An address that is excluded or our own is never dialled (comms 16).
 func (e *Env) dialable(peer peerstore.Peer) ([]ma.Multiaddr, error) {
-	now, excluded := e.Now(), false
+	now, excluded := e.Wall(), false
 	best := slices.Clone(peer.Addresses)
 	given, _ := e.Given.Get(peer.ID)
 	rank := func(a peerstore.Address) int {

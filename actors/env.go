@@ -39,8 +39,7 @@ type Env struct {
 	Node, Peers, Conns, Dialer, Connectivity, Services, Extensions, LivenessActor *actor.PID
 	RPCServer, RPCClient                                                          *actor.PID
 
-	// Plain carries plain messages; nil when there are none, because the DHT has
-	// the profile's messaging protocol and Settings.PlainID names no other.
+	// Plain carries plain messages.
 	Plain *Messaging
 	// DHTMessaging carries the DHT's; nil without Settings.DHT.
 	DHTMessaging *Messaging
@@ -53,6 +52,8 @@ type Env struct {
 	// Discovery hears DiscoverPeer; while it is closed nobody looks for peers that
 	// are not known.
 	Discovery view.Gate[*actor.PID]
+
+	banClock
 
 	// Connections is the connection directory. Written by conns.
 	Connections view.Map[identity.NodeID, *ConnRef]
@@ -107,7 +108,10 @@ type Env struct {
 	rpcSessions view.Map[RPCKey, []*RPCSession]
 	rpcMonitor  rpcMonitor
 	inbound     inboundGate
+	setups      view.Pending[identity.NodeID] // inbound set-ups whose peer has proved its key
 	panics      panics
+	undecodable recent[identity.NodeID, Undecodable]
+	notTaken    recent[notTakenKey, NotTaken]
 	dedupStore  dedupStore
 	probes      probes
 }
@@ -138,9 +142,10 @@ type Settings struct {
 	Transports []transport.Transport
 	Listen     []ma.Multiaddr
 	Store      *peerstore.Store
-	DB         kv.DB // the disk of Store and DHT.Dedup
+	DB         kv.DB // the disk of DHT.Dedup, and of Store unless a test has another
 	Mux        mux.Config
-	Now        func() time.Time
+	Now        func() time.Time // measures, and never steps
+	Wall       func() time.Time // the system's clock, which may step; nil: Now
 	Logger     *slog.Logger
 
 	KeepAlive    time.Duration // silence after which a connection is pinged
@@ -162,7 +167,7 @@ type Settings struct {
 	RPC RPCSettings
 
 	// DHT, unless it is nil, gives the profile's messaging protocol to the DHT.
-	// Plain messages then have the protocol PlainID; "": there are none.
+	// PlainID is that of plain messages: the profile's or another.
 	DHT     *DHTSettings
 	PlainID protocol.ID
 }
@@ -178,7 +183,11 @@ type DHTSettings struct {
 	Neighbours   int // nodes that are neighbours
 	NoForwarding bool
 
-	Dedup      *dht.Dedup
+	Dedup *dht.Dedup
+	// Unreached are messages that were not passed on to all they were for.
+	// Written by outbound and the inbound actors; it outlives them. Nil remembers
+	// nothing.
+	Unreached  *dht.Unreached
 	Layers     map[dht.Position][]dht.Layer // of the application's, for what comes in
 	SendLayers map[dht.SendPosition][]dht.SendLayer
 }
@@ -190,12 +199,16 @@ const sendShare = 16
 // NewEnv derives the rest of an Env from its settings.
 func NewEnv(s Settings) *Env {
 	e := &Env{Settings: s, Key: s.Secret.PublicKey(), wishes: newWishes()}
+	if e.Wall == nil {
+		e.Wall = e.Now
+	}
 	allow := make(map[identity.NodeID]struct{}, len(s.Allow))
 	for _, peer := range s.Allow {
 		allow[peer] = struct{}{}
 	}
 	e.Allowed.SetAll(allow)
 	e.Self = e.Key.NodeID()
+	e.banAhead.Store(int64(e.Wall().Sub(e.Now())))
 	at := func(path string) *actor.PID { return s.System.NewLocalPID(s.Root + "/node/" + path) }
 	e.Node = s.System.NewLocalPID(s.Root + "/node")
 	e.Peers, e.Conns, e.Dialer = at("peers"), at("conns"), at("dialer")
@@ -205,8 +218,11 @@ func NewEnv(s Settings) *Env {
 	e.RPCServer, e.RPCClient = at("services/rpc"), at("services/rpc-client")
 	e.budgets = credit.NewNodeBudgets(s.NodeCredit)
 	if e.DHT != nil {
+		if e.DB != nil { // tests of other parts have none
+			e.dedupStore.db = e.DB.Client()
+		}
 		e.sendCredit = e.budgets.Outbound.Account(s.NodeCredit / sendShare)
-		e.tagKey = newTagKey(s.Secret, s.Now())
+		e.tagKey = newTagKey(s.Secret, e.Wall())
 	}
 	e.Closed.Limit = 256
 	e.Dials.Keys, e.Dials.PerKey = dialsPeers, dialsKept
@@ -221,7 +237,7 @@ func NewEnv(s Settings) *Env {
 func (e *Env) wireMessaging(at func(path string) *actor.PID) {
 	main := at("services/messaging")
 	if e.DHT == nil {
-		e.Plain = newMessaging(e, e.Profile.MessagingID, main, "messaging")
+		e.Plain = newMessaging(e, e.PlainID, main, "messaging")
 		return
 	}
 	e.DHTMessaging = newMessaging(e, e.Profile.MessagingID, main, "dht")
@@ -233,9 +249,7 @@ func (e *Env) wireMessaging(at func(path string) *actor.PID) {
 	}
 	e.dhtCounts = make([]dhtCounts, len(e.shards))
 	e.Types.Set(dht.TypePing, NewTypeHandler(e.Pinger))
-	if e.PlainID != "" {
-		e.Plain = newMessaging(e, e.PlainID, at("services/plain"), "messaging")
-	}
+	e.Plain = newMessaging(e, e.PlainID, at("services/plain"), "messaging")
 }
 
 // Inbound returns the actor that hears the frames of a peer: always the same
@@ -243,6 +257,14 @@ func (e *Env) wireMessaging(at func(path string) *actor.PID) {
 func (e *Env) Inbound(peer identity.NodeID) *actor.PID {
 	h := binary.LittleEndian.Uint64(peer[len(peer)-8:]) // a node id is a hash
 	return e.shards[h%uint64(len(e.shards))]
+}
+
+// OnWall translates a time of Now into one of Wall, as [supervisor.OnWall] does.
+func (e *Env) OnWall(t time.Time) time.Time {
+	if t.IsZero() {
+		return t
+	}
+	return e.Wall().Add(t.Sub(e.Now()))
 }
 
 // NewID returns a number that is unique in the node's life.
@@ -283,11 +305,11 @@ func (e *Env) streams(ref *ConnRef) int {
 
 // banned reports an active ban of the peer as ErrBanned. One of a peer that is
 // allowed is none, also in the moment before it is lifted.
-func (e *Env) banned(peer identity.NodeID, now time.Time) error {
+func (e *Env) banned(peer identity.NodeID) error {
 	if e.allowed(peer) {
 		return nil
 	}
-	if until, reason, ok := e.Store.View().Banned(peer, now); ok {
+	if until, reason, ok := e.Ban(peer); ok {
 		return &BannedError{Peer: peer, Until: until, Reason: reason}
 	}
 	return nil
@@ -295,7 +317,7 @@ func (e *Env) banned(peer identity.NodeID, now time.Time) error {
 
 // CheckKey is the ban list and the self check of an upgrade.
 func (e *Env) CheckKey(key identity.PublicKey) error {
-	return e.banned(key.NodeID(), e.Now())
+	return e.banned(key.NodeID())
 }
 
 // own reports whether the address leads to this node.

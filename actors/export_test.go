@@ -29,5 +29,14 @@ func NewFrame(account *credit.Account, key identity.PublicKey, conn uint64, body
 // ForwardMessage is what outbound hears.
 type ForwardMessage = forwardMessage
 
+// Unreached is how many messages did not reach all they were for.
+func (e *Env) Unreached() int { return e.DHT.Unreached.Len() }
+
+// End gives the credit of a message back that was passed on.
+func (m forwardMessage) End() {
+	m.lease.l.take()
+	m.lease.Discard()
+}
+
 // SetType makes an actor the handler of a message type.
 func (e *Env) SetType(t int32, pid *actor.PID) { e.Types.Set(t, NewTypeHandler(pid)) }

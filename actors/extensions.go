@@ -41,7 +41,8 @@ type registration struct {
 	Register
 	pid     *actor.PID
 	alive   bool     // spawned, and its Terminated has not come: its name is in use
-	failed  bool     // its restarts are used up; RetryDue comes
+	failed  bool     // its restarts are used up; RetryDue comes unless it has stopped
+	stopped error    // the panic that has stopped it for good
 	joining []answer // who waits until it is in the table
 	refused error    // why it is not
 	leaving []answer // who waits for its end
@@ -89,7 +90,9 @@ func (x *extensions) Receive(c actor.Context) {
 				x.remove(c, reg)
 				continue
 			}
-			x.spawn(c, reg)
+			if reg.stopped == nil {
+				x.spawn(c, reg)
+			}
 		}
 		x.ready(c)
 	case ServicesStarted:
@@ -107,7 +110,7 @@ func (x *extensions) Receive(c actor.Context) {
 	case supervisor.ChildFailed:
 		x.failed(c, m)
 	case supervisor.RetryDue:
-		if reg := x.byName(m.Name); reg != nil && reg.failed { // else another took its place
+		if reg := x.byName(m.Name); reg != nil && reg.failed && reg.stopped == nil { // else another took its place
 			x.spawn(c, reg)
 		}
 	case *actor.Terminated:
@@ -128,6 +131,7 @@ func (x *extensions) Receive(c actor.Context) {
 
 func (x *extensions) register(c actor.Context, m Register) {
 	to := answer{c.Sender(), m.Token}
+	x.replace(c, &m)
 	if err := x.check(&m); err != nil {
 		to.send(c, Registered{to.token, nil, err})
 		return
@@ -137,7 +141,25 @@ func (x *extensions) register(c actor.Context, m Register) {
 	x.spawn(c, reg)
 }
 
+// replace takes away an actor that its panic policy has stopped, for one that is
+// registered in its place.
+func (x *extensions) replace(c actor.Context, m *Register) {
+	for _, reg := range x.env.registrations.list {
+		same := reg.ID == m.ID && reg.Actor == m.Actor && (reg.Type == nil) == (m.Type == nil) && (m.Type == nil || *reg.Type == *m.Type)
+		if same && reg.stopped != nil && !reg.alive {
+			if reg.Type != nil {
+				x.env.Types.Delete(*reg.Type)
+			}
+			x.remove(c, reg)
+			return
+		}
+	}
+}
+
 func (x *extensions) check(m *Register) error {
+	if err := m.OnPanic.Validate(); err != nil {
+		return err
+	}
 	id := m.ID
 	switch {
 	case m.Type != nil:
@@ -147,10 +169,7 @@ func (x *extensions) check(m *Register) error {
 	}
 	if id == "" {
 		m.Name = handlerName
-		switch {
-		case x.env.Plain == nil:
-			return ErrMessagingTaken
-		case x.byName(handlerName) != nil:
+		if x.byName(handlerName) != nil {
 			return fmt.Errorf("%w: plain messages", ErrProtocolTaken)
 		}
 		return nil
@@ -158,11 +177,11 @@ func (x *extensions) check(m *Register) error {
 	if err := id.Validate(); err != nil {
 		return err
 	}
-	if m := x.env.DHTMessaging; m != nil && id == m.ID {
-		return fmt.Errorf("%w: %q is the DHT's; choose another id", ErrProtocolTaken, string(id))
+	if x.env.reserved(id) {
+		return fmt.Errorf("%w: %q is for messages of nodes; choose another id, or register a handler", ErrProtocolTaken, string(id))
 	}
 	for _, reg := range x.env.registrations.list {
-		if reg.ID == id || reg.plain() && id == x.env.Plain.ID {
+		if reg.ID == id {
 			return fmt.Errorf("%w: %q", ErrProtocolTaken, string(id))
 		}
 	}
@@ -187,7 +206,7 @@ func (x *extensions) checkActor(m *Register) error {
 // protocols counts what is, or may be, in the protocol table.
 func (x *extensions) protocols() (n int) {
 	if x.env.DHTMessaging != nil {
-		n++
+		n = 1 + x.env.markers()
 	}
 	for _, reg := range x.env.registrations.list {
 		if reg.speaks() {
@@ -242,13 +261,23 @@ func (x *extensions) spawn(c actor.Context, reg *registration) {
 		kind = "type"
 	}
 	reg.alive, reg.failed = true, false
-	reg.pid = supervisor.Spawn(c, supervisor.Spec{Name: reg.Name, Kind: kind, New: reg.New, Alarm: handlerAlarm})
+	reg.pid = supervisor.Spawn(c, supervisor.Spec{Name: reg.Name, Kind: kind, New: reg.New, OnPanic: onPanic(reg.OnPanic), Alarm: handlerAlarm})
 	if reg.plain() {
 		x.env.Plain.Handler.Open(reg.pid)
 	} else if reg.Type != nil {
 		x.env.Types.Set(*reg.Type, NewTypeHandler(reg.pid))
 	}
 	x.offer(c, reg)
+}
+
+func onPanic(p protocol.PanicPolicy) supervisor.OnPanic {
+	switch p {
+	case protocol.PanicContain:
+		return supervisor.ContainOnPanic
+	case protocol.PanicStop:
+		return supervisor.StopOnPanic
+	}
+	return supervisor.RestartOnPanic
 }
 
 // offer asks services to send what is meant for the protocol to its actor.
@@ -351,31 +380,54 @@ func (x *extensions) withdraw(c actor.Context, reg *registration) {
 
 func (x *extensions) remove(c actor.Context, reg *registration) {
 	x.env.registrations.list = slices.DeleteFunc(x.env.registrations.list, func(r *registration) bool { return r == reg })
+	supervisor.Forget(c, reg.Name)
+	x.env.panics.forget(extensionsPath + reg.Name)
 	reg.joined(c, cmp.Or(reg.refused, errStopped))
 	for _, to := range reg.leaving {
 		to.send(c, Unregistered{to.token, nil})
 	}
 }
 
-// failed is the end of an actor whose restarts are used up. Its protocol is
-// refused until the next try; messages for the handler wait with their senders.
+// extensionsPath begins the paths of the users' actors below the node.
+const extensionsPath = "extensions/"
+
+// failed is the end of an actor whose restarts are used up, or that its panic
+// policy stops. Its protocol is refused until the next try, or until it is
+// registered again. Messages for the handler wait with their senders until it is
+// tried again; of one that has stopped they are refused. Messages of a type are
+// dropped, and count as no flood: the peer is not at fault.
 func (x *extensions) failed(c actor.Context, m supervisor.ChildFailed) {
 	reg := x.byName(m.Name)
 	if reg == nil {
 		return
 	}
+	if reg.OnPanic == protocol.PanicStop && len(reg.leaving) == 0 {
+		reg.stopped = m.Err
+	}
 	switch {
-	case reg.plain():
+	case reg.plain() && reg.stopped == nil:
 		x.env.Plain.Handler.Close()
 	case reg.Type != nil && len(reg.leaving) > 0: // it is out of the table already
 	case reg.Type != nil: // it is still registered, which is no peer's fault
 		x.env.Types.Set(*reg.Type, NewTypeHandler(nil))
 	default:
 		x.withdraw(c, reg)
+		if reg.plain() && len(reg.leaving) == 0 {
+			x.env.Plain.Handler.Open(nil) // what was sent and not read ends unheard
+		}
 	}
 	reg.failed = true
-	supervisor.Log(c).Error("user's actor failed; it is tried again later", "name", m.Name, "err", m.Err)
-	supervisor.Publish(c, ProtocolFailed{m.Name, reg.ID, m.Err})
+	if reg.stopped == nil {
+		supervisor.Publish(c, ProtocolFailed{Name: m.Name, ID: reg.ID, Err: m.Err})
+	} else if x.env.panics.stop(extensionsPath + reg.Name); !reg.alive {
+		x.announceStop(c, reg)
+	}
+}
+
+// announceStop tells of a stopped actor once it may be registered again.
+func (x *extensions) announceStop(c actor.Context, reg *registration) {
+	reg.joined(c, reg.stopped)
+	supervisor.Publish(c, ProtocolFailed{Name: reg.Name, ID: reg.ID, Err: reg.stopped, Stopped: true})
 }
 
 // gone is looked at after a ChildFailed that the Terminated has overtaken.
@@ -388,9 +440,12 @@ func (x *extensions) terminated(c actor.Context, who *actor.PID) {
 		return
 	}
 	reg.alive = false
-	if len(reg.leaving) > 0 {
+	switch {
+	case len(reg.leaving) > 0:
 		x.remove(c, reg)
-	} else {
+	case reg.stopped != nil:
+		x.announceStop(c, reg)
+	default:
 		c.Send(c.Self(), gone{reg.Name})
 	}
 }

@@ -159,6 +159,7 @@ func (f *filler) leave(c actor.Context, m PeerDisconnected) {
 // candidates are the known nodes, with what there is to say about each.
 func (f *filler) candidates(c actor.Context, now time.Time) []connpool.Candidate {
 	var list []connpool.Candidate
+	wall := f.env.Wall()
 	for p := range f.env.Store.View().All() {
 		if p.ID == f.env.Self || p.Key.IsZero() || !p.Features.IsNode() {
 			continue
@@ -167,10 +168,14 @@ func (f *filler) candidates(c actor.Context, now time.Time) []connpool.Candidate
 			Peer: p.ID, Reached: !p.LastSeen().IsZero(),
 			Health: f.env.wishes.health.Peer(now, p.ID), Draw: supervisor.Rand(c).Uint64(),
 		}
+		var tried time.Time // on the system's clock
 		for _, a := range p.Addresses {
-			if a.LastAttempted.After(x.Tried) {
-				x.Tried = a.LastAttempted
+			if a.LastAttempted.After(tried) {
+				tried = a.LastAttempted
 			}
+		}
+		if !tried.IsZero() { // a time in the future is now
+			x.Tried = now.Add(-max(0, wall.Sub(tried)))
 		}
 		x.Group, x.Out = f.consider(p, now)
 		list = append(list, x)
@@ -191,14 +196,14 @@ func (f *filler) consider(p peerstore.Peer, now time.Time) (group, out string) {
 	switch {
 	case connected:
 		out = "connected"
-	case f.env.banned(p.ID, now) != nil:
+	case f.env.banned(p.ID) != nil:
 		out = "banned until " + p.BannedUntil.UTC().Format(time.RFC3339)
 	case err != nil:
 		out = "none of its addresses can be dialled"
 	case owned:
 		out = "dialled for its owners"
 	case until.After(now):
-		out = "left alone until " + until.UTC().Format(time.TimeOnly) + " after its connection was closed"
+		out = "left alone until " + f.env.OnWall(until).UTC().Format(time.TimeOnly) + " after its connection was closed"
 	}
 	return group, out
 }

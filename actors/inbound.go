@@ -65,6 +65,19 @@ type gatedConn struct {
 	from        connpool.From
 	established bool // guarded by gate.mu, as is left
 	left        bool
+	arrived     func() // ends its set-up in Env.setups
+}
+
+// arrives notes that the peer has proved its key. The end of the connection ends
+// the set-up.
+func (c *gatedConn) arrives(end func()) {
+	c.gate.mu.Lock()
+	c.arrived = end
+	left := c.left
+	c.gate.mu.Unlock()
+	if left {
+		end()
+	}
 }
 
 // establish makes its set-up a connection, or says that there are too many.
@@ -88,6 +101,10 @@ func (c *gatedConn) Close() error {
 		c.left = true
 		c.gate.gate.Leave(c.from, c.established)
 	}
+	arrived := c.arrived
 	c.gate.mu.Unlock()
+	if arrived != nil {
+		arrived()
+	}
 	return c.Conn.Close()
 }

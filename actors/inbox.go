@@ -243,7 +243,7 @@ func (b *inbox) String() string {
 // holder says who has the credit that the reader waits for.
 func (b *inbox) holder() string {
 	if used := b.account.Used(); used != 0 {
-		return fmt.Sprintf("the handler holds %d bytes", used)
+		return fmt.Sprintf("handlers and copies for others hold %d bytes", used)
 	}
 	return "other peers hold the node's credit"
 }

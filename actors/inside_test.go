@@ -85,7 +85,7 @@ func TestOutcomesInOrder(t *testing.T) {
 		var all []messaging.Settled[*Enqueue]
 		var want []uint64
 		for i := range uint64(200) {
-			m := &Enqueue{id: i, reply: reply, system: system, ours: i%7 != 3}
+			m := &Enqueue{id: i, reply: reply, env: &Env{Settings: Settings{System: system}}, ours: i%7 != 3}
 			all = append(all, messaging.Settled[*Enqueue]{Tag: m, Outcome: protocol.Outcome{Kind: protocol.Confirmed}})
 			want = append(want, i)
 		}

@@ -24,12 +24,18 @@ const (
 
 func (l *lease) finish() { l.finishIn(leased) }
 
+// unpass gives the credit back that was passed on to a message which nobody has
+// taken; it reports whether that was so.
+func (l *lease) unpass() bool { return l.finishIn(passed) }
+
 // finishIn gives the credit back if the lease is in this state: whose Receive
 // has returned may have passed it on.
-func (l *lease) finishIn(state uint32) {
-	if l != nil && l.state.CompareAndSwap(state, paidBack) {
-		l.back()
+func (l *lease) finishIn(state uint32) bool {
+	if l == nil || !l.state.CompareAndSwap(state, paidBack) {
+		return false
 	}
+	l.back()
+	return true
 }
 
 func (l *lease) discard() {
@@ -60,6 +66,10 @@ func (l *lease) keepIn(state uint32) func() {
 	l.state.CompareAndSwap(state, kept)
 	return l.discard
 }
+
+// take has the credit outlive the message that it was passed on to. It is false
+// when that was discarded.
+func (l *lease) take() bool { return l.state.CompareAndSwap(passed, kept) }
 
 func (l *lease) pass() {
 	if l != nil {

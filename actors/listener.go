@@ -130,6 +130,15 @@ func (l *listener) accept(c actor.Context, m acceptedConn) {
 		addr := conn.RemoteMultiaddr()
 		cfg := env.upgradeConfig()
 		cfg.Probe = env.probes.may(addr)
+		var arrived func()
+		cfg.Check = func(key identity.PublicKey) error {
+			err := env.CheckKey(key)
+			if err == nil && env.Profile.Pattern != protocol.IX { // whose listener sees a key that is not proved yet
+				arrived = env.setups.Begin(key.NodeID())
+				gated.arrives(arrived)
+			}
+			return err
+		}
 		r, err := upgrade.Inbound(ctx, conn, cfg)
 		if errors.Is(err, upgrade.ErrProbe) {
 			return inbound{addr: addr, probe: supervisor.Hand(conn, nil)}, nil
@@ -137,7 +146,9 @@ func (l *listener) accept(c actor.Context, m acceptedConn) {
 		if err != nil {
 			return inbound{addr: addr}, err
 		}
-		return inbound{Upgraded: env.upgraded(r, conn, via, protocol.Inbound), addr: addr}, nil
+		up := env.upgraded(r, conn, via, protocol.Inbound)
+		up.arrived = arrived
+		return inbound{Upgraded: up, addr: addr}, nil
 	})
 }
 

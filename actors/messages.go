@@ -8,7 +8,6 @@ import (
 	"github.com/asynkron/protoactor-go/actor"
 	ma "github.com/multiformats/go-multiaddr"
 
-	"github.com/gamelan-p2p/gamelan/dht"
 	"github.com/gamelan-p2p/gamelan/identity"
 	"github.com/gamelan-p2p/gamelan/peerstore"
 	"github.com/gamelan-p2p/gamelan/protocol"
@@ -37,6 +36,8 @@ type Upgraded struct {
 	Timings   upgrade.Timings
 	Began     time.Time // the set-up
 	Session   *supervisor.Handover[*mux.Session]
+
+	arrived func() // of an inbound one: it is in the directory
 }
 
 // Discard closes the session unless somebody took it.
@@ -60,6 +61,7 @@ type ConnRef struct {
 	Timings   upgrade.Timings
 	Since     time.Time
 
+	noDHT bool   // the peer is a node of this library that runs without the DHT
 	place string // where the peer is, as far as that can be told
 	live  *liveConn
 }
@@ -170,7 +172,8 @@ const (
 	CloseEnded     = "ended"             // the other side closed it or the network cut it
 	CloseNoPong    = "no pong"           // the peer answers no pings
 	CloseStalled   = "stalled"           // the peer took nothing for too long
-	ClosePanics    = "repeated panics"   // its messages made our actors panic
+	ClosePanics    = "repeated panics"   // its messages made actors of the node's own panic
+	CloseBlamed    = "blamed"            // by the application, three times in a minute
 	CloseCrashed   = "connection failed" // its actor failed; see the tree
 	CloseReaped    = "reaped"            // idle, and there are too many connections
 	CloseMinimised = "minimised"         // others are closer, and only so many are kept
@@ -251,6 +254,11 @@ func (m BanPeer) text() string {
 	}
 	return s
 }
+
+// ClockSet is published when the system's clock was set forward by so much, or
+// back if it is negative, at most ten seconds later. What measures durations does
+// not notice.
+type ClockSet struct{ By time.Duration }
 
 // PeerBanned replies to RequestBan and BanPeer and is published.
 type PeerBanned struct {
@@ -371,8 +379,6 @@ type PeerDialed struct {
 	Peer  identity.NodeID
 	Conn  *ConnRef // nil if Err is not
 	Err   error
-
-	Existing bool // nobody had to be dialled
 }
 
 // CancelDial takes back the DialPeer with this token and reply, which is
@@ -535,6 +541,14 @@ type PeerViolated struct {
 	Err  error // wraps protocol.ErrViolation
 }
 
+// BlamePeer says that the application takes a peer to have broken the rules of its
+// protocol. The third within a minute closes the peer's connection. Sent to
+// connectivity. No reply.
+type BlamePeer struct {
+	Peer   identity.NodeID
+	Reason string
+}
+
 // PeerPanicked reports a contained panic on a message of this peer; Conn is 0 when
 // it is not known whose it was.
 type PeerPanicked struct {
@@ -633,6 +647,8 @@ type Register struct {
 	Actor string      // the name of an actor that speaks no protocol
 	Type  *int32      // a message type of the DHT instead; neither ID nor Actor then
 	New   func() actor.Actor
+	// OnPanic is what a panic does to the actor.
+	OnPanic protocol.PanicPolicy
 }
 
 // Registered replies to Register.
@@ -662,12 +678,14 @@ type AwaitReady struct{}
 // Ready replies to AwaitReady.
 type Ready struct{}
 
-// ProtocolFailed is published when a user's actor failed for good; it is tried
-// again at Retry.
+// ProtocolFailed is published when a user's actor has failed. It is tried again
+// after 30 s, or, when it was Stopped by its panic policy, not before it is
+// registered again.
 type ProtocolFailed struct {
-	Name string
-	ID   protocol.ID
-	Err  error
+	Name    string
+	ID      protocol.ID
+	Err     error
+	Stopped bool
 }
 
 // SendBody is the message form of a send, for actors. Send it to the actor of a
@@ -716,7 +734,8 @@ func (m Received) Source() any { return Origin{m.Peer, m.Conn} }
 
 // Keep holds the credit after Receive has returned, until release is called:
 // for handlers that pass the body on to slow work. Release may be called from
-// any goroutine, more than once.
+// any goroutine, more than once. A restart of the actor calls it for nobody: have
+// [supervisor.Own] do so when it is kept in the actor.
 func (m Received) Keep() (release func()) { return m.lease.keep() }
 
 // Frame is one message of a peer on the DHT's messaging protocol, as the inbound
@@ -746,7 +765,7 @@ func (m Frame) Source() any { return Origin{m.Peer, m.Conn} }
 // pass hands the credit on to another message, which from now on says when it
 // goes back: the end of Receive is not the frame's end any more. A panic later
 // in the same turn discards the frame, and with it the credit.
-func (m Frame) pass() dht.Lease {
+func (m Frame) pass() passedLease {
 	m.lease.pass()
 	return passedLease{m.lease, Origin{m.Peer, m.Conn}}
 }

@@ -22,18 +22,27 @@ type Enqueue struct {
 	body    []byte
 	reply   *actor.PID             // hears Sent; or
 	done    func(protocol.Outcome) // is called, and must not block
-	system  *actor.ActorSystem
+	env     *Env
 	account *outAccount
 	peer    identity.NodeID
 	resend  bool
 	unique  bool        // nobody else uses id: the sender may withdraw it
 	ours    bool        // reply is an actor of supervisor's: it understands a Bundle
+	direct  *Messaging  // was sent straight to a session that was read from this directory
 	detour  atomic.Bool // counted in account.detour
 	settled atomic.Bool
 }
 
-// Discard settles a message that no session handled: it was never written.
+// Discard is called for a message that no session handled: it was never written.
+// The session may have ended in order between its sender's look at the directory
+// and its sending, however long that took, so a message that went straight there
+// takes the way through the protocol's actor, which starts another session.
+// What nobody handles there either has failed.
 func (m *Enqueue) Discard() {
+	if around := m.direct; around != nil && !m.settled.Load() {
+		around.passAround(m)
+		return
+	}
 	m.settle(protocol.Outcome{Kind: protocol.Failed, Reason: protocol.Closed})
 }
 
@@ -86,7 +95,7 @@ func settleAll(all []messaging.Settled[*Enqueue], told *supervisor.Bundle) {
 	var last *Enqueue // of those in told
 	flush := func() {
 		if len(*told) > 0 {
-			last.system.Root.Send(last.reply, told)
+			last.env.System.Root.Send(last.reply, told)
 			clear(*told)
 			*told = (*told)[:0]
 		}
@@ -114,7 +123,7 @@ func (m *Enqueue) tell(o protocol.Outcome) {
 	case m.done != nil:
 		m.done(o)
 	case m.reply != nil:
-		m.system.Root.Send(m.reply, m.sent(o))
+		m.env.System.Root.Send(m.reply, m.sent(o))
 	}
 }
 

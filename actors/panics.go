@@ -2,8 +2,10 @@ package actors
 
 import (
 	"cmp"
+	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"slices"
 	"strings"
 	"sync"
@@ -12,18 +14,34 @@ import (
 	"github.com/asynkron/protoactor-go/actor"
 
 	"github.com/gamelan-p2p/gamelan/identity"
+	"github.com/gamelan-p2p/gamelan/protocol"
 	"github.com/gamelan-p2p/gamelan/supervisor"
 )
 
-// Panicking is an actor that has panicked on messages of peers. Such panics are
-// contained: the message is dropped, and the actor goes on.
+// Panicking is an actor or a service that has panicked of late: one of the node's
+// own on messages of peers, which are dropped while it goes on, or one of the
+// user's on anything.
 type Panicking struct {
-	Path  string          // of the actor, below that of the node
-	Count uint64          // panics in a row, with less than PanicQuiet between two
-	Last  time.Time       // the last one
-	Peer  identity.NodeID // whose message that was; zero if that is not known
-	Value string          // what it panicked with, the beginning of it
+	Path    string          // of the actor, below that of the node; "" for a service
+	Service protocol.ID     // "" for an actor
+	Yours   bool            // the user's
+	Count   uint64          // panics in the last PanicQuiet
+	Last    time.Time       // the last one
+	Peer    identity.NodeID // whose message that was; zero if it was nobody's, or is not known
+	Message string          // its type; of a service "method 3"
+	Value   string          // what it panicked with, the beginning of it
+	Stopped bool            // for good, by PanicStop: until it is registered again
 }
+
+// key is what an actor or a service is remembered by.
+func (p *Panicking) key() string {
+	if p.Service != "" {
+		return serviceKey(p.Service)
+	}
+	return p.Path
+}
+
+func serviceKey(id protocol.ID) string { return "service " + string(id) }
 
 const (
 	// PanicQuiet is how long an actor that has panicked is remembered.
@@ -33,33 +51,105 @@ const (
 	maxPanicking = 64
 	// panicEvery is how often the log sums up the panics of one actor.
 	panicEvery = time.Minute
+	// panicRecords is how many records the log gets of one actor or service of the
+	// user's within a minute: one for each panic, and what is beyond is summed up.
+	// Peers choose the pace.
+	panicRecords = 60
 )
 
-// panics remembers contained panics and has the log say them: the first one of an
-// actor at once and with its stack, then once a minute how many there were. It is
-// an exception among the views, as credit is: whoever has panicked writes it, in
-// his own turn.
+// panics remembers panics and decides how the log says them. Of the node's own
+// actors it says the first one of each at once and with its stack, then once a
+// minute how many there were. It is an exception among the views, as credit is:
+// whoever has panicked writes it, in his own turn or his parent's.
 type panics struct {
-	mu sync.Mutex
-	by map[string]*panicked
+	mu    sync.Mutex
+	began time.Time // the first one; minutes are counted from it
+	by    map[string]*panicked
 }
 
-// panicked is the state of one actor.
+// panicked is the state of one actor or service.
 type panicked struct {
 	Panicking
-	untold uint64 // since the log has said it
+	tally   tally
+	untold  uint64 // since the log has said it
+	records int    // of this minute
+	minute  int64
 }
 
-// Contained notes a panic on a message that an outsider chose.
+// tally counts panics by the minute, for PanicQuiet and the minute that has begun.
+type tally struct {
+	minute [int(PanicQuiet/time.Minute) + 1]int64
+	n      [int(PanicQuiet/time.Minute) + 1]uint64
+}
+
+func (t *tally) add(minute int64) {
+	i := minute % int64(len(t.n))
+	if t.minute[i] != minute {
+		t.minute[i], t.n[i] = minute, 0
+	}
+	t.n[i]++
+}
+
+func (t *tally) sum(minute int64) (sum uint64) {
+	for i, m := range t.minute {
+		if minute-m < int64(len(t.n)) {
+			sum += t.n[i]
+		}
+	}
+	return sum
+}
+
+// Contained notes a panic of an actor of the node's own on a message that an
+// outsider chose.
 func (e *Env) Contained(source any, path string, err *supervisor.PanicError) {
 	origin, _ := source.(Origin)
 	now := e.Now()
-	path = strings.TrimPrefix(path, e.Root+"/node/")
-	if e.panics.add(now, Panicking{Path: path, Last: now, Peer: origin.Peer, Value: beginning(err.Value)}) {
+	path = e.below(path)
+	if e.panics.add(Panicking{Path: path, Last: now, Peer: origin.Peer, Message: err.Msg, Value: beginning(err.Value)}) {
 		e.Logger.Warn("panic on a message of a peer; the message is dropped and the actor goes on", "actor", path,
 			"peer", origin.Peer, "conn", origin.Conn, "message", err.Msg, "panic", err.Value, "stack", string(err.Stack))
 	}
 	e.System.Root.Send(e.Connectivity, PeerPanicked{Peer: origin.Peer, Conn: origin.Conn, Path: path})
+}
+
+// below is a path without that of the node.
+func (e *Env) below(path string) string { return strings.TrimPrefix(path, e.Root+"/node/") }
+
+// Panicked notes a panic of an actor of the user's. The peer whose message it was
+// is named, and not charged.
+func (e *Env) Panicked(p supervisor.Panic) {
+	origin, _ := p.Source.(Origin)
+	e.yours(Panicking{Path: e.below(p.Path), Peer: origin.Peer, Message: p.Err.Msg, Value: beginning(p.Err.Value)},
+		origin.Conn, p.Err.Stack, p.Fate == supervisor.Stops, p.Then())
+}
+
+// yours notes a panic of code of the user's.
+func (e *Env) yours(n Panicking, conn uint64, stack []byte, stops bool, then string) {
+	n.Yours, n.Last = true, e.Now()
+	record, sum := e.panics.addYours(n)
+	if sum {
+		e.System.Root.Send(e.Connectivity, panicsUntold{})
+	}
+	if !record {
+		return
+	}
+	what, level := "actor", slog.LevelWarn
+	name := n.Path
+	if n.Service != "" {
+		what, name = "service", string(n.Service)
+	}
+	if stops {
+		level = slog.LevelError
+	}
+	attrs := []any{what, name, "message", n.Message, "panic", n.Value, "then", then}
+	if !n.Peer.IsZero() {
+		attrs = append(attrs, "peer", n.Peer, "conn", conn)
+	}
+	ctx := context.Background()
+	if e.Logger.Enabled(ctx, slog.LevelDebug) {
+		attrs = append(attrs, "stack", string(stack))
+	}
+	e.Logger.Log(ctx, level, "your code panicked; the message is dropped", attrs...)
 }
 
 // beginning is as much of a value as is kept.
@@ -68,39 +158,105 @@ func beginning(v any) string {
 	return strings.ToValidUTF8(text[:min(len(text), 200)], "")
 }
 
+// minute is the number of the minute; mu is held.
+func (p *panics) minute(now time.Time) int64 {
+	if p.began.IsZero() {
+		p.began = now
+	}
+	return int64(now.Sub(p.began) / time.Minute)
+}
+
+// note counts one; mu is held. fresh says that it is the first for long.
+func (p *panics) note(n Panicking) (x *panicked, fresh bool) {
+	minute := p.minute(n.Last)
+	key := n.key()
+	x = p.by[key]
+	if fresh = x == nil || n.Last.Sub(x.Last) >= PanicQuiet; fresh {
+		stopped := x != nil && x.Stopped
+		p.makeRoom(key)
+		x = new(panicked)
+		x.Stopped = stopped
+		p.by[key] = x
+	}
+	x.tally.add(minute)
+	n.Count, n.Stopped = x.tally.sum(minute), x.Stopped
+	x.Panicking = n
+	return x, fresh
+}
+
 // add reports whether the log is to say it at once.
-func (p *panics) add(now time.Time, n Panicking) (first bool) {
+func (p *panics) add(n Panicking) (first bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	x := p.by[n.Path]
-	if x == nil || now.Sub(x.Last) >= PanicQuiet {
-		p.makeRoom(n.Path)
-		x, first = new(panicked), true
-		p.by[n.Path] = x
-	} else {
+	x, first := p.note(n)
+	if !first {
 		x.untold++
 	}
-	n.Count = x.Count + 1
-	x.Panicking = n
 	return first
 }
 
-// makeRoom forgets who has panicked longest ago when there are too many.
-func (p *panics) makeRoom(path string) {
+// addYours reports whether the log gets a record of its own, and otherwise whether
+// it is the first of those to be summed up.
+func (p *panics) addYours(n Panicking) (record, sum bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	x, _ := p.note(n)
+	if minute := p.minute(n.Last); x.minute != minute {
+		x.minute, x.records = minute, 0
+	}
+	if x.records < panicRecords {
+		x.records++
+		return true, false
+	}
+	x.untold++
+	return false, x.untold == 1
+}
+
+// stop notes that an actor or a service of the user's has stopped for good.
+func (p *panics) stop(key string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if x := p.by[key]; x != nil {
+		x.Stopped = true
+	}
+}
+
+// forget is called when an actor or a service of the user's ends, or begins anew.
+func (p *panics) forget(key string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	delete(p.by, key)
+}
+
+// makeRoom forgets who has panicked longest ago when there are too many: those of
+// the node's own first, for peers have actors, and never one that has stopped.
+func (p *panics) makeRoom(key string) {
 	if p.by == nil {
 		p.by = make(map[string]*panicked)
 	}
-	delete(p.by, path)
+	delete(p.by, key)
 	if len(p.by) < maxPanicking {
 		return
 	}
+	rank := func(x *panicked) int {
+		switch {
+		case x.Stopped:
+			return 2
+		case x.Yours:
+			return 1
+		}
+		return 0
+	}
 	oldest := ""
-	for path, x := range p.by {
-		if o := p.by[oldest]; o == nil || cmp.Or(x.Last.Compare(o.Last), cmp.Compare(path, oldest)) < 0 {
-			oldest = path
+	for key, x := range p.by {
+		o := p.by[oldest]
+		if o == nil || cmp.Or(cmp.Compare(rank(x), rank(o)), x.Last.Compare(o.Last), cmp.Compare(key, oldest)) < 0 {
+			oldest = key
 		}
 	}
-	delete(p.by, oldest)
+	if !p.by[oldest].Stopped { // as many as there are registrations
+		delete(p.by, oldest)
+	}
 }
 
 // untold returns what the log has not said yet, by path, and takes it as said.
@@ -113,42 +269,71 @@ func (p *panics) untold() (all []panicked) {
 			x.untold = 0
 		}
 	}
-	slices.SortFunc(all, func(a, b panicked) int { return cmp.Compare(a.Path, b.Path) })
+	slices.SortFunc(all, func(a, b panicked) int { return cmp.Compare(a.key(), b.key()) })
 	return all
 }
 
-// Panicking returns the actors that have panicked on messages of peers in the last
-// PanicQuiet, by path.
+// Panicking returns the actors and services that have panicked in the last
+// PanicQuiet, and those that have stopped for that, by path.
 func (e *Env) Panicking() (all []Panicking) {
 	now := e.Now()
 	e.panics.mu.Lock()
 	defer e.panics.mu.Unlock()
 	for _, x := range e.panics.by {
-		if now.Sub(x.Last) < PanicQuiet {
+		if x.Stopped || now.Sub(x.Last) < PanicQuiet {
+			x.Count = x.tally.sum(e.panics.minute(now))
 			all = append(all, x.Panicking)
 		}
 	}
-	slices.SortFunc(all, func(a, b Panicking) int { return cmp.Compare(a.Path, b.Path) })
+	slices.SortFunc(all, func(a, b Panicking) int { return cmp.Compare(a.key(), b.key()) })
 	return all
 }
 
-// panicsDue has connectivity sum up the panics of the last minute.
-type panicsDue struct{}
+// panicsDue has connectivity sum up the panics of the last minute, panicsUntold
+// says that there are some.
+type (
+	panicsDue    struct{}
+	panicsUntold struct{}
+)
 
 // panicked closes the connection that the third panic in a minute came from, and
 // sees to it that the log says how many there were.
 func (a *connectivity) panicked(c actor.Context, m PeerPanicked) {
-	if a.panicsDue == nil {
-		a.panicsDue = supervisor.After(c, panicEvery, panicsDue{})
-	}
+	a.sumUpLater(c)
 	if m.Conn != 0 && a.panics.Count(supervisor.Now(c), m.Conn) {
 		c.Send(a.env.Conns, CloseConn{m.Peer, m.Conn, CloseReason{Code: ClosePanics, By: "us", Err: errors.New(m.Path)}})
+	}
+}
+
+// blamed closes the connection of a peer that the application blames the third
+// time within a minute.
+func (a *connectivity) blamed(c actor.Context, m BlamePeer) {
+	ref, ok := a.env.Connections.Get(m.Peer)
+	if !ok {
+		return
+	}
+	supervisor.Log(c).Debug("peer blamed by the application", "peer", m.Peer, "conn", ref.ID, "reason", m.Reason)
+	if a.blames.Count(supervisor.Now(c), ref.ID) {
+		c.Send(a.env.Conns, CloseConn{m.Peer, ref.ID, CloseReason{Code: CloseBlamed, By: "us", Err: errors.New(m.Reason)}})
+	}
+}
+
+func (a *connectivity) sumUpLater(c actor.Context) {
+	if a.panicsDue == nil {
+		a.panicsDue = supervisor.After(c, panicEvery, panicsDue{})
 	}
 }
 
 func (a *connectivity) sumUpPanics() {
 	a.panicsDue = nil
 	for _, x := range a.env.panics.untold() {
-		a.env.Logger.Warn("more panics on messages of peers", "actor", x.Path, "n", x.untold, "peer", x.Peer, "panic", x.Value)
+		switch {
+		case x.Service != "":
+			a.env.Logger.Warn("more panics of your code", "service", x.Service, "n", x.untold, "peer", x.Peer, "panic", x.Value)
+		case x.Yours:
+			a.env.Logger.Warn("more panics of your code", "actor", x.Path, "n", x.untold, "peer", x.Peer, "panic", x.Value)
+		default:
+			a.env.Logger.Warn("more panics on messages of peers", "actor", x.Path, "n", x.untold, "peer", x.Peer, "panic", x.Value)
+		}
 	}
 }

@@ -17,12 +17,13 @@ import (
 
 // peers is the single writer of the peer store. The index changes at once; the
 // disk follows in group commits by a task, and what was asked to be durable is
-// answered after its commit with sync. While the disk refuses, changes are kept
+// answered after its commit with sync; what nobody waits for is synced within a
+// second. While the disk refuses, changes are kept
 // in memory, commits are tried again less and less often, and what asks to be
 // durable is answered with the error.
 //
 // In: AddPeer, BanPeer, UnbanPeer, ForgetPeer, ImportPeers, SeenPeer. Out: their replies,
-// events PeerBanned, StoreTroubled and StoreHealed. A restart answers with an error what waits for the disk; the
+// events PeerBanned, StoreTroubled, StoreHealed and ClockSet. A restart answers with an error what waits for the disk; the
 // index is passive and stays.
 type peers struct {
 	env *Env
@@ -31,6 +32,10 @@ type peers struct {
 	committing []owed // … for the one under way
 	busy       bool   // a commit is under way
 	flush      *supervisor.Timer
+
+	syncing bool              // the commit under way is one with sync
+	synced  time.Time         // when the last of those ended well
+	settle  *supervisor.Timer // for the next of them
 
 	fails int               // commits in a row that failed
 	retry *supervisor.Timer // set while the next commit has to wait for it
@@ -50,12 +55,17 @@ type (
 	flushTick   struct{}
 	retryCommit struct{}
 	slowCommit  struct{}
+	syncTick    struct{}
 	pruneTick   struct{}
+	wallTick    struct{}
 )
 
 const (
 	// flushDelay is how long changes that nobody waits for may stay in memory.
 	flushDelay = 50 * time.Millisecond
+	// commitSync is how long what was committed may stay without a sync. Until
+	// then a failure of the disk can take it back, and the sync finds that out.
+	commitSync = time.Second
 	// commitRetry is the pause after a commit that failed; it doubles up to
 	// commitRetryMax.
 	commitRetry    = time.Second
@@ -65,6 +75,10 @@ const (
 	commitLimit = 10 * time.Second
 	// pruneEvery is how often the store is put in order (spec: V31).
 	pruneEvery = 10 * time.Minute
+	// wallEvery is how often the actor looks whether the system's clock was set.
+	// It may be off by wallSlack before anybody minds.
+	wallEvery = 10 * time.Second
+	wallSlack = time.Second
 )
 
 func (p *peers) Receive(c actor.Context) {
@@ -73,6 +87,7 @@ func (p *peers) Receive(c actor.Context) {
 		supervisor.Own(c, closerFunc(p.abandon))
 		p.env.Store.Rewind() // an earlier incarnation may have left a batch behind
 		supervisor.Every(c, pruneEvery, pruneTick{})
+		supervisor.Every(c, wallEvery, wallTick{})
 		p.prune(c)
 	case AddPeer:
 		p.add(c, m)
@@ -100,6 +115,9 @@ func (p *peers) Receive(c actor.Context) {
 	case flushTick:
 		p.flush = nil
 		p.commit(c)
+	case syncTick:
+		p.settle = nil
+		p.commit(c)
 	case retryCommit:
 		p.retry = nil
 		p.commit(c)
@@ -107,6 +125,8 @@ func (p *peers) Receive(c actor.Context) {
 		p.stalled(c)
 	case pruneTick:
 		p.prune(c)
+	case wallTick:
+		p.clock(c)
 	default:
 		supervisor.Unhandled(c)
 	}
@@ -114,7 +134,7 @@ func (p *peers) Receive(c actor.Context) {
 
 func (p *peers) add(c actor.Context, m AddPeer) {
 	_, known := p.env.Store.View().Get(m.Peer.ID)
-	merged, err := p.env.Store.Add(supervisor.Now(c), p.spared(m.Peer))
+	merged, err := p.env.Store.Add(supervisor.Wall(c), p.spared(m.Peer))
 	if err == nil && known && m.Given {
 		p.given(merged.ID, m.Peer.Addresses)
 	}
@@ -174,7 +194,8 @@ func (p *peers) spared(peer peerstore.Peer) peerstore.Peer {
 // importPeers adds records as they are, bans too, unless the peer is never
 // banned.
 func (p *peers) importPeers(c actor.Context, m ImportPeers) {
-	now := supervisor.Now(c)
+	p.clock(c)
+	now := supervisor.Wall(c)
 	var done Imported
 	var failed error
 	for _, peer := range m.Peers {
@@ -211,7 +232,8 @@ func (p *peers) importPeers(c actor.Context, m ImportPeers) {
 }
 
 func (p *peers) ban(c actor.Context, m BanPeer) {
-	now := supervisor.Now(c)
+	p.clock(c)
+	now := supervisor.Wall(c)
 	until := now.Add(m.For)
 	var ban peerstore.Peer
 	if m.Key.IsZero() {
@@ -227,18 +249,20 @@ func (p *peers) ban(c actor.Context, m BanPeer) {
 func (p *peers) seen(c actor.Context, m SeenPeer) {
 	p.dialled(m.Peer, m.Attempts)
 	for _, a := range m.Attempts {
+		at := p.env.OnWall(a.At)
 		if a.Err == nil {
-			p.env.Store.Seen(a.At, m.Peer, a.Addr, a.Handshake)
-			p.env.Store.DialTook(a.At, m.Peer, a.Addr, a.Took-a.Handshake)
+			p.env.Store.Seen(at, m.Peer, a.Addr, a.Handshake)
+			p.env.Store.DialTook(at, m.Peer, a.Addr, a.Took-a.Handshake)
 		} else {
-			p.env.Store.DialFailed(a.At, m.Peer, a.Addr, a.Err.Error())
+			p.env.Store.DialFailed(at, m.Peer, a.Addr, a.Err.Error())
 		}
 	}
 	p.changed(c)
 }
 
 func (p *peers) prune(c actor.Context) {
-	removed, corrected := p.env.Store.Prune(supervisor.Now(c))
+	p.clock(c)
+	removed, corrected := p.env.Store.Prune(supervisor.Wall(c))
 	if removed > 0 {
 		supervisor.Log(c).Info("peers removed to keep the store in its limits", "n", removed)
 	}
@@ -248,16 +272,33 @@ func (p *peers) prune(c actor.Context) {
 	p.changed(c)
 }
 
+// clock looks whether the system's clock was set, moves the bans with it, so that
+// they last as long as they were meant to, and tells who else has to know.
+func (p *peers) clock(c actor.Context) {
+	by, moved := p.env.setBanClock(supervisor.Wall(c).Sub(supervisor.Now(c)))
+	if by == 0 {
+		return
+	}
+	supervisor.Log(c).Warn("the system's clock was set", "by", by.Round(time.Second), "bans", moved)
+	supervisor.Publish(c, ClockSet{By: by})
+	if moved > 0 {
+		p.durable(c, owed{reply: func(error) any { return nil }})
+	}
+}
+
 // durable answers after the next commit, or at once when the disk refuses or
 // does not answer.
 func (p *peers) durable(c actor.Context, o owed) {
-	if trouble, ok := p.env.StoreTrouble.Get(); ok && (p.retry != nil || p.busy && p.slow == nil) && p.env.Store.Pending() > 0 {
+	if trouble, ok := p.env.StoreTrouble.Get(); ok && (p.retry != nil || p.busy && p.slow == nil) && p.unsaved() {
 		p.answer(c, o, trouble.Err)
 		return
 	}
 	p.owed = append(p.owed, o)
 	p.commit(c)
 }
+
+// unsaved reports whether the disk may not have all that the index has.
+func (p *peers) unsaved() bool { return p.env.Store.Pending() > 0 || p.env.Store.Unsynced() }
 
 // changed sees to it that changes nobody waits for reach the disk soon.
 func (p *peers) changed(c actor.Context) {
@@ -272,8 +313,16 @@ func (p *peers) commit(c actor.Context) {
 	if p.busy || p.retry != nil {
 		return
 	}
+	sync := len(p.owed) > 0 || supervisor.Now(c).Sub(p.synced) >= commitSync
 	batch := p.env.Store.Batch()
+	if batch == nil && sync {
+		batch = p.env.Store.SyncBatch()
+	}
 	if batch == nil {
+		if p.env.Store.Unsynced() {
+			p.syncLater(c)
+			return
+		}
 		p.health(c, nil) // an earlier incarnation did not hear of the commit that ended the trouble
 		for _, o := range p.owed {
 			p.answer(c, o, nil)
@@ -282,8 +331,7 @@ func (p *peers) commit(c actor.Context) {
 		return
 	}
 	p.busy = true
-	p.committing, p.owed = p.owed, nil
-	sync := len(p.committing) > 0
+	p.committing, p.owed, p.syncing = p.owed, nil, sync
 	p.slow = supervisor.After(c, commitLimit, slowCommit{})
 	supervisor.Do(c, "commit", func(context.Context) (struct{}, error) { return struct{}{}, batch.Commit(sync) })
 }
@@ -297,6 +345,9 @@ func (p *peers) committed(c actor.Context, err error) {
 	if err != nil {
 		err = fmt.Errorf("%w: %w; changes are kept in memory and tried again", ErrStoreFailed, err)
 		p.env.Store.Rewind() // the batch goes with the next, even if its task has panicked
+	}
+	if err == nil && p.syncing {
+		p.synced = supervisor.Now(c)
 	}
 	p.health(c, err)
 	for _, o := range p.committing {
@@ -314,6 +365,13 @@ func (p *peers) committed(c actor.Context, err error) {
 		p.commit(c)
 	default:
 		p.changed(c)
+	}
+}
+
+// syncLater has a commit with sync follow those without.
+func (p *peers) syncLater(c actor.Context) {
+	if p.settle == nil {
+		p.settle = supervisor.After(c, max(0, p.synced.Add(commitSync).Sub(supervisor.Now(c))), syncTick{})
 	}
 }
 

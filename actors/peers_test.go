@@ -40,6 +40,8 @@ func (d *disk) Apply(b *kv.Batch, sync bool) error {
 	return d.DB.Apply(b, sync)
 }
 
+func (d *disk) Client() kv.Client { return d }
+
 func (d *disk) set(err error) (writes int) {
 	d.mu.Lock()
 	defer d.mu.Unlock()

@@ -49,6 +49,7 @@ type rpcService struct {
 	methods map[uint32]rpc.Method
 	limit   int   // of a response's frame
 	refused error // why it is not in the protocol table
+	stopped bool  // by PanicStop: it is offered no more
 }
 
 func newRPCService(s rpc.Service) (*rpcService, error) {
@@ -70,6 +71,9 @@ func (e *Env) PreregisterService(s rpc.Service) error {
 	service, err := newRPCService(s)
 	if err != nil {
 		return err
+	}
+	if e.reserved(s.Protocol) {
+		return fmt.Errorf("%w: %q", ErrProtocolTaken, string(s.Protocol))
 	}
 	for _, other := range e.services {
 		if other.Protocol == s.Protocol {

@@ -12,6 +12,7 @@ import (
 	"github.com/gamelan-p2p/gamelan/identity"
 	"github.com/gamelan-p2p/gamelan/protocol/rpc"
 	"github.com/gamelan-p2p/gamelan/supervisor"
+	"github.com/gamelan-p2p/gamelan/transport/mux"
 )
 
 // rpcClient opens and ends our sessions with services of peers, and hands them
@@ -24,8 +25,9 @@ import (
 type rpcClient struct {
 	env      *Env
 	pools    map[RPCKey]*rpcPool
-	opening  map[uint64]*rpcOpening       // by token
-	sessions map[string]*RPCSession       // by path
+	opening  map[uint64]*rpcOpening // by token
+	sessions map[string]*RPCSession // by path
+	byConn   map[uint64]map[string]*RPCSession
 	pending  map[identity.NodeID]int      // openings under way by peer
 	held     map[identity.NodeID][]uint64 // tokens of those that wait for that
 	credits  map[identity.NodeID]*rpcPeer
@@ -40,7 +42,8 @@ type rpcPool struct {
 	machine  *rpc.Pool
 	waiters  []rpcWaiter
 	sessions []*RPCSession
-	rests    int // what the machine was told
+	opening  map[uint64]struct{} // tokens
+	rests    int                 // what the machine was told
 	wake     *supervisor.Timer
 
 	waiting atomic.Int32
@@ -60,11 +63,11 @@ type rpcWaiter struct {
 
 // rpcOpening is a session that is being opened.
 type rpcOpening struct {
-	pool     *rpcPool
-	conn     *ConnRef
-	existing bool
-	tries    int
-	pid      *actor.PID // of the session's actor, once there is one
+	pool  *rpcPool
+	conn  *ConnRef
+	tries int
+	limit *supervisor.Timer // of the dial or the substream under way; nil: none runs
+	pid   *actor.PID        // of the session's actor, once there is one
 }
 
 type (
@@ -76,20 +79,26 @@ type (
 	}
 	poolDue    struct{ key RPCKey }
 	clientTick struct{}
-	openLate   struct{ token uint64 }
+	openLate   struct {
+		token uint64
+		try   int
+	}
+	openAgain struct{ token uint64 }
 )
 
 const (
 	clientTickEvery = time.Second
-	clientIdle      = 5 * time.Minute // our idle sessions end, before the server ends them
-	openTries       = 3               // connections tried that had ended already
-	maxOpening      = 3               // sessions being opened with one peer (V 18)
+	clientIdle      = 5 * time.Minute       // our idle sessions end, before the server ends them
+	openTries       = 8                     // connections tried in a row that ended before there was a session
+	openPause       = 20 * time.Millisecond // before the third of them, doubling
+	maxOpening      = 3                     // sessions being opened with one peer (V 18)
 )
 
 func newRPCClient(env *Env) actor.Actor {
 	return &rpcClient{
 		env: env, pools: make(map[RPCKey]*rpcPool),
 		opening: make(map[uint64]*rpcOpening), sessions: make(map[string]*RPCSession),
+		byConn:  make(map[uint64]map[string]*RPCSession),
 		pending: make(map[identity.NodeID]int), held: make(map[identity.NodeID][]uint64),
 		credits: make(map[identity.NodeID]*rpcPeer),
 	}
@@ -120,9 +129,13 @@ func (a *rpcClient) Receive(c actor.Context) {
 	case SubstreamFailed:
 		a.substreamFailed(c, m)
 	case openLate:
-		if o := a.opening[m.token]; o != nil && o.pid == nil {
+		if o := a.opening[m.token]; o != nil && o.pid == nil && o.tries == m.try {
 			a.takeBack(c, m.token)
 			a.failed(c, m.token, errNoAnswer)
+		}
+	case openAgain:
+		if a.opening[m.token] != nil {
+			a.open(c, m.token)
 		}
 	case sessionReady:
 		a.ready(c, m)
@@ -149,7 +162,11 @@ func (a *rpcClient) Receive(c actor.Context) {
 func (a *rpcClient) acquire(c actor.Context, m AcquireSession) {
 	p := a.pools[m.Key]
 	if p == nil {
-		p = &rpcPool{key: m.Key, machine: rpc.NewPool(rpc.PoolOptions{Max: a.env.RPC.Clients})}
+		if err := a.env.unreachable(m.Key.Peer); err != nil { // nothing is made for it
+			reply(c, SessionGiven{Err: err})
+			return
+		}
+		p = &rpcPool{key: m.Key, opening: make(map[uint64]struct{}), machine: rpc.NewPool(rpc.PoolOptions{Max: a.env.RPC.Clients})}
 		a.pools[m.Key] = p
 	}
 	if len(p.waiters) == 0 {
@@ -181,8 +198,8 @@ func (a *rpcClient) unwanted(c actor.Context, p *rpcPool) {
 		return true
 	})
 	var dialing []uint64
-	for token, o := range a.opening {
-		if o.pool == p && o.conn == nil {
+	for token := range p.opening {
+		if a.opening[token].conn == nil {
 			dialing = append(dialing, token)
 		}
 	}
@@ -257,6 +274,7 @@ func (a *rpcClient) do(c actor.Context, p *rpcPool, f rpc.PoolEffects) {
 	for range f.Open {
 		token := a.env.NewID()
 		a.opening[token] = &rpcOpening{pool: p}
+		p.opening[token] = struct{}{}
 		if a.pending[p.key.Peer] >= maxOpening {
 			a.held[p.key.Peer] = append(a.held[p.key.Peer], token)
 			continue
@@ -272,6 +290,8 @@ func (a *rpcClient) do(c actor.Context, p *rpcPool, f rpc.PoolEffects) {
 // openingEnded is the end of an opening, good or bad: the next one may begin.
 func (a *rpcClient) openingEnded(c actor.Context, token uint64) {
 	peer := a.opening[token].pool.key.Peer
+	a.opening[token].answered()
+	delete(a.opening[token].pool.opening, token)
 	delete(a.opening, token)
 	if at := slices.Index(a.held[peer], token); at >= 0 { // it had not begun
 		if a.held[peer] = slices.Delete(a.held[peer], at, at+1); len(a.held[peer]) == 0 {
@@ -296,12 +316,13 @@ func (a *rpcClient) open(c actor.Context, token uint64) {
 	o := a.opening[token]
 	o.tries++
 	o.conn = nil // of an earlier try
+	o.answered()
 	if ref, ok := a.env.Connections.Get(o.pool.key.Peer); ok {
-		c.Send(c.Self(), PeerDialed{Token: token, Peer: ref.Peer, Conn: ref, Existing: true})
+		c.Send(c.Self(), PeerDialed{Token: token, Peer: ref.Peer, Conn: ref})
 		return
 	}
 	c.Send(a.env.Dialer, NewDialPeer(a.env.System, token, o.pool.key.Peer, c.Self(), "RPC"))
-	supervisor.After(c, dialLimit, openLate{token})
+	o.await(c, dialLimit, token)
 }
 
 func (a *rpcClient) dialed(c actor.Context, m PeerDialed) {
@@ -310,12 +331,28 @@ func (a *rpcClient) dialed(c actor.Context, m PeerDialed) {
 		return
 	}
 	if m.Err != nil {
-		a.failed(c, m.Token, m.Err)
+		if !errors.Is(m.Err, ErrConnectionClosed) || !a.again(c, m.Token) {
+			a.failed(c, m.Token, m.Err)
+		}
 		return
 	}
-	o.conn, o.existing = m.Conn, m.Existing
+	o.conn = m.Conn
 	c.Send(o.conn.PID, NewOpenSubstream(a.env.System, m.Token, c.Self(), o.pool.key.Protocol))
-	supervisor.After(c, openLimit, openLate{m.Token})
+	o.await(c, openLimit, m.Token)
+}
+
+// await has openLate come after d, unless the answer comes before.
+func (o *rpcOpening) await(c actor.Context, d time.Duration, token uint64) {
+	o.answered()
+	o.limit = supervisor.After(c, d, openLate{token, o.tries})
+}
+
+// answered is the end of the dial or the substream under way.
+func (o *rpcOpening) answered() {
+	if o.limit != nil {
+		o.limit.Stop()
+		o.limit = nil
+	}
 }
 
 func (a *rpcClient) opened(c actor.Context, m SubstreamOpened) {
@@ -324,6 +361,7 @@ func (a *rpcClient) opened(c actor.Context, m SubstreamOpened) {
 		m.Discard()
 		return
 	}
+	o.answered()
 	a.serial++
 	now := supervisor.Now(c)
 	session := &RPCSession{env: a.env, key: o.pool.key, conn: m.Conn, pool: o.pool, since: now, freed: now, credit: a.credit(o.pool.key.Peer)}
@@ -334,6 +372,10 @@ func (a *rpcClient) opened(c actor.Context, m SubstreamOpened) {
 		New: func() actor.Actor { return child },
 	})
 	a.sessions[o.pid.Id] = session
+	if a.byConn[m.Conn.ID] == nil {
+		a.byConn[m.Conn.ID] = make(map[string]*RPCSession)
+	}
+	a.byConn[m.Conn.ID][o.pid.Id] = session
 }
 
 // credit is the account of a peer for one more session.
@@ -352,11 +394,27 @@ func (a *rpcClient) substreamFailed(c actor.Context, m SubstreamFailed) {
 	if o == nil {
 		return
 	}
-	if m.ConnectionLost && (o.existing || o.conn.retired()) && o.tries < openTries { // the directory will forget it
-		a.open(c, m.Token)
-		return
+	if !m.ConnectionLost || !a.again(c, m.Token) {
+		a.failed(c, m.Token, m.Err)
 	}
-	a.failed(c, m.Token, m.Err)
+}
+
+// again tries another connection, since the one that an opening had, or the
+// dialer gave, has ended before there was a session. Nothing of a call has left
+// then. Of two connections that cross a Rust node closes one, and the other one
+// is there in a moment. It is false after openTries connections.
+func (a *rpcClient) again(c actor.Context, token uint64) bool {
+	o := a.opening[token]
+	o.conn, o.pid = nil, nil
+	switch {
+	case o.tries >= openTries:
+		return false
+	case o.tries == 1:
+		a.open(c, token)
+	default:
+		supervisor.After(c, openPause<<(o.tries-2), openAgain{token})
+	}
+	return true
 }
 
 // failed is an attempt that came to nothing.
@@ -376,6 +434,9 @@ func (a *rpcClient) ready(c actor.Context, m sessionReady) {
 	}
 	if m.err != nil {
 		c.Stop(o.pid)
+		if errors.Is(m.err, mux.ErrSessionEnded) && a.again(c, m.token) {
+			return
+		}
 		if rpcHandshakeLost(m.err) {
 			m.err = fmt.Errorf("%w: %w", rpc.ErrSessionLost, m.err)
 		}
@@ -416,6 +477,9 @@ func (a *rpcClient) gone(c actor.Context, who *actor.PID) {
 		return
 	}
 	delete(a.sessions, who.Id)
+	if delete(a.byConn[s.conn.ID], who.Id); len(a.byConn[s.conn.ID]) == 0 {
+		delete(a.byConn, s.conn.ID)
+	}
 	p := s.pool
 	if s.state.Swap(sessionOver) == sessionResting { // its actor has failed
 		p.resting.Add(-1)
@@ -427,8 +491,8 @@ func (a *rpcClient) gone(c actor.Context, who *actor.PID) {
 	}
 	at := slices.Index(p.sessions, s)
 	if at < 0 { // it never was one
-		for token, o := range a.opening {
-			if o.pid != nil && o.pid.Equal(who) { // its actor has failed
+		for token := range p.opening {
+			if o := a.opening[token]; o.pid != nil && o.pid.Equal(who) { // its actor has failed
 				a.failed(c, token, ErrConnectionClosed)
 				break
 			}
@@ -460,8 +524,8 @@ func (a *rpcClient) forget(p *rpcPool) {
 // disconnected ends the idle sessions of a connection. Who makes a call on one
 // hears of it himself.
 func (a *rpcClient) disconnected(c actor.Context, conn *ConnRef) {
-	for path, s := range a.sessions {
-		if s.conn.ID == conn.ID && s.state.CompareAndSwap(sessionIdle, sessionOver) {
+	for path, s := range a.byConn[conn.ID] {
+		if s.state.CompareAndSwap(sessionIdle, sessionOver) {
 			s.in.release()
 			c.Stop(a.env.System.NewLocalPID(path))
 		}

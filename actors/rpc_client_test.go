@@ -8,7 +8,6 @@ import (
 	"github.com/asynkron/protoactor-go/actor"
 
 	"github.com/gamelan-p2p/gamelan/actors"
-	"github.com/gamelan-p2p/gamelan/identity"
 )
 
 // first is the first message of its type that the fake has heard.
@@ -30,13 +29,13 @@ func first[T any](t *testing.T, r *record) (m T) {
 func TestSecondDialIsCancelled(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := play(t, map[string]func(*actors.Env) actor.Actor{"services": actors.NewServices})
-		key := actors.RPCKey{Peer: identity.NodeID{1}, Protocol: "service/1"}
+		key := actors.RPCKey{Peer: s.introduce(t, 1), Protocol: "service/1"}
 		var gone atomic.Bool
 		s.System.Root.RequestWithCustomSender(s.RPCClient, actors.AcquireSession{Key: key, Gone: gone.Load}, s.Extensions)
 		synctest.Wait()
 		dial := first[actors.DialPeer](t, s.heard["dialer"])
 		ref := &actors.ConnRef{ID: 1, Peer: key.Peer, PID: s.Conns}
-		s.tell(s.RPCClient, actors.PeerDialed{Token: dial.Token, Peer: key.Peer, Conn: ref, Existing: true})
+		s.tell(s.RPCClient, actors.PeerDialed{Token: dial.Token, Peer: key.Peer, Conn: ref})
 		s.tell(s.RPCClient, actors.SubstreamFailed{Token: dial.Token, Err: actors.ErrConnectionClosed, ConnectionLost: true})
 		if got := count[actors.DialPeer](s.heard["dialer"]); got != 2 {
 			t.Fatalf("got %d dials after the connection was lost, want 2", got)

@@ -19,8 +19,8 @@ import (
 // substream that a peer opens to one, and refuses those beyond the limits. While
 // calls run it looks at them now and then, for those that are slow.
 //
-// In: AddService, RemoveService, SubstreamOpened, rpcAccepted, rpcEnded. Out:
-// AddProtocol, RemoveProtocol. A restart loses the sessions; the services outlive
+// In: AddService, RemoveService, SubstreamOpened, rpcAccepted, rpcEnded,
+// stopService. Out: AddProtocol, RemoveProtocol, serviceStopped. A restart loses the sessions; the services outlive
 // it.
 type rpcServer struct {
 	env      *Env
@@ -76,7 +76,9 @@ func (a *rpcServer) Receive(c actor.Context) {
 	case *actor.Started:
 		a.env.rpcMonitor.awake.Store(false)
 		for _, s := range a.env.services {
-			a.offer(c, s)
+			if !s.stopped {
+				a.offer(c, s)
+			}
 		}
 	case SubstreamOpened:
 		a.opened(c, m)
@@ -95,6 +97,8 @@ func (a *rpcServer) Receive(c actor.Context) {
 		a.add(c, m)
 	case RemoveService:
 		a.remove(c, m)
+	case stopService:
+		a.stop(c, m.service)
 	case ProtocolAdded:
 		a.added(c, m)
 	case ProtocolRemoved:
@@ -128,7 +132,7 @@ func (a *rpcServer) opened(c actor.Context, m SubstreamOpened) {
 	switch {
 	case len(a.sessions) >= a.env.RPC.Sessions, a.draining != nil:
 		why = rpc.NoServerSessions
-	case service == nil:
+	case service == nil, service.stopped:
 		why = rpc.ProtocolUnsupported
 	case share.sessions >= a.env.RPC.SessionsPerPeer, share.pending >= maxHandshakesPerPeer, a.pending >= maxHandshakes:
 		why = rpc.NoServerSessions
@@ -220,7 +224,12 @@ func (a *rpcServer) runs(c actor.Context) (any bool) {
 
 func (a *rpcServer) add(c actor.Context, m AddService) {
 	service, err := newRPCService(m.Service)
-	if err == nil && a.service(m.Service.Protocol) != nil {
+	old := a.service(m.Service.Protocol)
+	if err == nil && old != nil && old.stopped {
+		a.forget(old)
+		old = nil
+	}
+	if err == nil && (old != nil || a.env.reserved(m.Service.Protocol)) {
 		err = fmt.Errorf("%w: %q", ErrProtocolTaken, string(m.Service.Protocol))
 	}
 	if err != nil {
@@ -260,6 +269,23 @@ func (a *rpcServer) added(c actor.Context, m ProtocolAdded) {
 
 func (a *rpcServer) forget(s *rpcService) {
 	a.env.services = slices.DeleteFunc(a.env.services, func(o *rpcService) bool { return o == s })
+	a.env.panics.forget(serviceKey(s.Protocol))
+}
+
+// stop ends a service for good that its panic policy stops: it is out of the
+// protocol table, and its sessions end when their calls have.
+func (a *rpcServer) stop(c actor.Context, s *rpcService) {
+	if s.stopped || a.service(s.Protocol) != s {
+		return
+	}
+	s.stopped = true
+	a.env.panics.stop(serviceKey(s.Protocol))
+	c.Request(a.env.Services, RemoveProtocol{ID: s.Protocol, PID: c.Self()})
+	for _, p := range a.sessions {
+		if p.serving.service == s {
+			c.Send(p.pid, serviceStopped{})
+		}
+	}
 }
 
 func (a *rpcServer) remove(c actor.Context, m RemoveService) {
@@ -304,7 +330,16 @@ func (a *rpcServer) drain(c actor.Context, m supervisor.Drain) {
 }
 
 func (a *rpcServer) String() string {
-	s := fmt.Sprintf("%d services, %d sessions", len(a.env.services), len(a.sessions))
+	stopped := 0
+	for _, s := range a.env.services {
+		if s.stopped {
+			stopped++
+		}
+	}
+	s := fmt.Sprintf("%d services, %d sessions", len(a.env.services)-stopped, len(a.sessions))
+	if stopped > 0 {
+		s += fmt.Sprintf(", %d stopped by a panic", stopped)
+	}
 	if a.pending > 0 {
 		s += fmt.Sprintf(", %d handshakes", a.pending)
 	}

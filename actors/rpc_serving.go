@@ -54,12 +54,11 @@ type (
 	methodRuns struct{ call uint64 }
 	// handshakeOver: the session counts no longer as pending.
 	handshakeOver struct{}
-	// methodPanicked is a contained panic.
+	// methodPanicked: the service's policy decides. Its caller has been answered.
 	methodPanicked struct {
 		method uint32
 		value  any
 		stack  []byte
-		source Origin
 	}
 	// methodFailed is an error whose text is kept from the peer.
 	methodFailed struct {
@@ -70,7 +69,10 @@ type (
 	callsOver struct{}
 )
 
-func (m methodPanicked) Source() any { return m.source }
+// Error stands for the panic until the caller has been answered.
+func (m *methodPanicked) Error() string {
+	return fmt.Sprintf("rpc: method %d panicked: %v", m.method, m.value)
+}
 
 // Why a method's context ends.
 var (
@@ -324,7 +326,14 @@ func (s *rpcServing) call(ctx context.Context, call rpc.CallInfo, payload []byte
 		caller.Deadline = call.Deadline
 	}
 	a := rpcAnswer{s: s, stream: method.Streams()}
-	err := s.serveMethod(ctx, rpc.WithCaller(inner, &caller), method, payload, &a)
+	err := s.serveMethod(rpc.WithCaller(inner, &caller), method, payload, &a)
+	if panicked, ok := err.(*methodPanicked); ok {
+		if err = a.broken; err == nil {
+			err = s.finish(rpc.General, "the service failed")
+		}
+		supervisor.Tell(ctx, *panicked) // after the answer: the policy may end the session
+		return err
+	}
 	switch {
 	case a.broken != nil:
 		return a.broken
@@ -346,7 +355,7 @@ func (s *rpcServing) call(ctx context.Context, call rpc.CallInfo, payload []byte
 }
 
 // serveMethod runs the user's function. A panic in it becomes an error.
-func (s *rpcServing) serveMethod(ctx, inner context.Context, m rpc.Method, payload []byte, a *rpcAnswer) (err error) {
+func (s *rpcServing) serveMethod(ctx context.Context, m rpc.Method, payload []byte, a *rpcAnswer) (err error) {
 	done := false
 	defer func() {
 		if done {
@@ -356,10 +365,9 @@ func (s *rpcServing) serveMethod(ctx, inner context.Context, m rpc.Method, paylo
 		if value == nil {
 			return // runtime.Goexit ends the task
 		}
-		supervisor.Tell(ctx, methodPanicked{m.Number(), value, debug.Stack(), s.origin})
-		err = rpc.Errorf(rpc.General, "the service failed")
+		err = &methodPanicked{m.Number(), value, debug.Stack()}
 	}()
-	err = m.Serve(inner, payload, a.send)
+	err = m.Serve(ctx, payload, a.send)
 	done = true
 	return err
 }

@@ -17,7 +17,8 @@ import (
 // work: see rpcServing. The actor owns the substream, has the reading taken over
 // while a method runs, and watches the time.
 //
-// In: what its tasks tell, splitCall, Drain. Out: rpcAccepted, rpcEnded. It never
+// In: what its tasks tell, splitCall, serviceStopped, Drain. Out: rpcAccepted,
+// rpcEnded, stopService. It never
 // restarts: the client opens another session.
 type rpcSession struct {
 	serving *rpcServing
@@ -29,6 +30,7 @@ type rpcSession struct {
 	timer   *supervisor.Timer
 	wakeAt  time.Time
 	drain   *actor.PID // who waits until no call runs
+	left    bool       // the end in order has begun
 	err     error      // why the session ended
 }
 
@@ -37,9 +39,13 @@ type (
 	splitCall struct{ call uint64 }
 	// rpcAccepted tells rpc that a handshake is over.
 	rpcAccepted struct{ who *actor.PID }
-	rpcDue      struct{}
-	lateAnswer  struct{}
-	leaveOver   struct{}
+	// stopService tells rpc that the policy of a service ends it, serviceStopped
+	// its sessions that it has ended.
+	stopService    struct{ service *rpcService }
+	serviceStopped struct{}
+	rpcDue         struct{}
+	lateAnswer     struct{}
+	leaveOver      struct{}
 )
 
 func newRPCSession(e *Env, service *rpcService, account *rpcCredit, m SubstreamOpened) *rpcSession {
@@ -71,8 +77,9 @@ func (a *rpcSession) Receive(c actor.Context) {
 	case methodFailed:
 		supervisor.Log(c).Warn("method failed", "peer", a.serving.caller.Peer, "proto", a.serving.service.Protocol, "method", m.method, "err", m.err)
 	case methodPanicked:
-		supervisor.Log(c).Error("method panicked", "peer", a.serving.caller.Peer, "proto", a.serving.service.Protocol, "method", m.method, "panic", m.value, "stack", string(m.stack))
-		panic(m.value) // contained: counted and shown with the peer's name
+		a.panicked(c, m)
+	case serviceStopped:
+		a.serviceStopped(c)
 	case supervisor.Drain:
 		a.beginDrain(c)
 	case callsOver:
@@ -166,23 +173,61 @@ func (a *rpcSession) leave(c actor.Context) {
 	supervisor.After(c, finishLimit, leaveOver{})
 }
 
-// beginDrain lets a running call end, then the session.
-func (a *rpcSession) beginDrain(c actor.Context) {
+// panicked notes the panic of a method, whose caller has been answered.
+func (a *rpcSession) panicked(c actor.Context, m methodPanicked) {
 	s := a.serving
-	a.drain = c.Sender()
-	s.mu.Lock()
-	s.leaving = true
-	busy := s.cancel != nil
-	s.mu.Unlock()
-	if !busy {
+	then, stops := "its caller hears status 6", s.service.OnPanic == protocol.PanicStop
+	if stops {
+		then = "the service has stopped for good"
+	}
+	s.env.yours(Panicking{
+		Service: s.service.Protocol, Peer: s.caller.Peer,
+		Message: fmt.Sprintf("method %d", m.method), Value: beginning(m.value),
+	}, s.origin.Conn, m.stack, stops, then)
+	if stops {
+		c.Send(s.env.RPCServer, stopService{s.service})
+	}
+}
+
+// serviceStopped lets a running call end, then the session.
+func (a *rpcSession) serviceStopped(c actor.Context) {
+	if !a.leaves() {
 		a.drained(c)
 	}
+}
+
+// beginDrain lets a running call end, then the session.
+func (a *rpcSession) beginDrain(c actor.Context) {
+	a.drain = c.Sender()
+	if !a.leaves() {
+		a.drained(c)
+	}
+}
+
+// leaves has the session tell when no call runs any more, and reports whether one
+// runs now, or has arrived and is about to.
+func (a *rpcSession) leaves() (busy bool) {
+	s := a.serving
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.leaving = true
+	if s.cancel != nil {
+		return true
+	}
+	if s.machine == nil || s.over {
+		return false
+	}
+	_, arrived, _ := s.machine.Running()
+	return arrived
 }
 
 func (a *rpcSession) drained(c actor.Context) {
 	if a.drain != nil {
 		c.Send(a.drain, supervisor.Drained{From: c.Self()})
 		a.drain = nil
+	}
+	if !a.left {
+		a.left = true
 		a.leave(c)
 	}
 }

@@ -2,6 +2,9 @@ package actors
 
 import (
 	"context"
+	"errors"
+	"io"
+	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
 
@@ -11,8 +14,8 @@ import (
 	"github.com/gamelan-p2p/gamelan/supervisor"
 )
 
-// Messaging is one protocol of messages between neighbours. A node has one or
-// two: [Env.Plain] and [Env.DHTMessaging]. All its methods may be called from
+// Messaging is one protocol of messages between neighbours. A node has
+// [Env.Plain] and, with the DHT, [Env.DHTMessaging]. All its methods may be called from
 // any goroutine.
 type Messaging struct {
 	// ID is what peers know the protocol by, PID its actor.
@@ -20,8 +23,9 @@ type Messaging struct {
 	PID *actor.PID
 	// Sessions is the directory of its sessions. Written by its actor.
 	Sessions view.Map[identity.NodeID, Messenger]
-	// Handler hears [Received]; without one nothing is read. Written by
-	// extensions. It stays closed where frames go to the DHT.
+	// Handler hears [Received]; without one nothing is read, and nil says that its
+	// panic policy has stopped it: then substreams end. Written by extensions. It
+	// stays closed where frames go to the DHT.
 	Handler view.Gate[*actor.PID]
 
 	env      *Env
@@ -47,16 +51,25 @@ func (e *Env) messagings() []*Messaging {
 	return all
 }
 
-// hears returns who hears what a peer sends. It waits while there is nobody.
+// hears returns who hears what a peer sends. It waits while there is nobody. The
+// error is ctx's, or errHandlerStopped.
 func (m *Messaging) hears(ctx context.Context, peer identity.NodeID) (*actor.PID, error) {
 	if m.frames {
 		return m.env.Inbound(peer), nil
 	}
-	if pid, ok := m.Handler.Get(); ok {
-		return pid, nil
+	pid, ok := m.Handler.Get() // without a lock
+	var err error
+	if !ok {
+		pid, err = m.Handler.Wait(ctx)
 	}
-	return m.Handler.Wait(ctx)
+	if err == nil && pid == nil {
+		return nil, errHandlerStopped
+	}
+	return pid, err
 }
+
+// errHandlerStopped ends the reading of messages: the protocol is offered no more.
+var errHandlerStopped = errors.New("actors: the handler of messages has stopped for good after a panic")
 
 // SendFrom sends a message on behalf of an actor in its turn, which hears Sent.
 // It is otherwise as Enqueue.
@@ -78,6 +91,9 @@ func (m *Messaging) accept(q *Enqueue) {
 	}
 	session, ok := m.Sessions.Get(q.peer)
 	if !ok {
+		if q.refused() {
+			return
+		}
 		session.account = m.accounts.of(q.peer)
 	}
 	if q.account = session.account; q.account.TryTake(len(q.body)) {
@@ -103,6 +119,9 @@ func (m *Messaging) Send(ctx context.Context, b SendBody, done func(protocol.Out
 	}
 	session, ok := m.Sessions.Get(b.Peer)
 	if !ok {
+		if q.refused() {
+			return q.id, nil
+		}
 		session.account = m.accounts.of(b.Peer)
 	}
 	account := session.account
@@ -118,17 +137,46 @@ func (m *Messaging) Send(ctx context.Context, b SendBody, done func(protocol.Out
 	return q.id, nil
 }
 
+// refused settles a message at once that is for a peer without a session, a
+// connection and an address to dial. It holds no credit yet.
+func (m *Enqueue) refused() bool {
+	err := m.env.unreachable(m.peer)
+	if err == nil {
+		return false
+	}
+	m.settle(protocol.Outcome{Kind: protocol.Failed, Reason: dialReason(err), Err: err})
+	return true
+}
+
 // pass hands a message that holds its credit to the peer's session, or to the
 // protocol's actor when there is none yet, or when an earlier message is still
 // on that way.
 func (m *Messaging) pass(q *Enqueue, session *actor.PID) {
 	if session != nil && q.account.detour.Load() == 0 {
+		q.direct = m
 		m.env.System.Root.Send(session, q)
 		return
 	}
+	m.passAround(q)
+}
+
+// passAround hands a message to the protocol's actor.
+func (m *Messaging) passAround(q *Enqueue) {
+	q.direct = nil
 	q.detour.Store(true)
 	q.account.detour.Add(1)
 	m.env.System.Root.Send(m.PID, q)
+}
+
+// moved returns when the peer's session last gave bytes to its substream, the
+// zero time if it has not or there is none.
+func (m *Messaging) moved(peer identity.NodeID) time.Time {
+	if s, ok := m.Sessions.Get(peer); ok && s.account != nil {
+		if at := s.account.moved.Load(); at != 0 {
+			return time.Unix(0, at)
+		}
+	}
+	return time.Time{}
 }
 
 // Withdraw says that the sender of a message waits no longer. If it was not
@@ -140,43 +188,36 @@ func (m *Messaging) Withdraw(peer identity.NodeID, serial uint64) {
 func (e *Env) newEnqueue(m SendBody, reply *actor.PID) *Enqueue {
 	return &Enqueue{
 		id: m.ID, peer: m.Peer, body: m.Body, resend: m.Resend,
-		reply: reply, system: e.System,
+		reply: reply, env: e,
 	}
 }
 
-// notPlain is the outcome of a plain message where there are none.
-var notPlain = protocol.Outcome{Kind: protocol.Failed, Reason: protocol.Refused, Err: ErrMessagingTaken}
+// movingWriter notes when bytes have gone to a peer.
+type movingWriter struct {
+	io.Writer
+	env     *Env
+	account *outAccount
+}
+
+// Write writes, and notes when that ended.
+func (w movingWriter) Write(b []byte) (int, error) {
+	n, err := w.Writer.Write(b)
+	if n > 0 && w.account != nil {
+		w.account.moved.Store(w.env.Now().UnixNano())
+	}
+	return n, err
+}
 
 // SendFrom is [Messaging.SendFrom] for a plain message.
-func (e *Env) SendFrom(c actor.Context, m SendBody) {
-	if e.Plain == nil {
-		e.newEnqueue(m, c.Self()).settle(notPlain)
-		return
-	}
-	e.Plain.SendFrom(c, m)
-}
+func (e *Env) SendFrom(c actor.Context, m SendBody) { e.Plain.SendFrom(c, m) }
 
 // Enqueue is [Messaging.Enqueue] for a plain message.
-func (e *Env) Enqueue(m SendBody, reply *actor.PID) {
-	if e.Plain == nil {
-		e.newEnqueue(m, reply).settle(notPlain)
-		return
-	}
-	e.Plain.Enqueue(m, reply)
-}
+func (e *Env) Enqueue(m SendBody, reply *actor.PID) { e.Plain.Enqueue(m, reply) }
 
-// Send is [Messaging.Send] for a plain message. Where there are none the error
-// is ErrMessagingTaken.
+// Send is [Messaging.Send] for a plain message.
 func (e *Env) Send(ctx context.Context, m SendBody, done func(protocol.Outcome)) (serial uint64, err error) {
-	if e.Plain == nil {
-		return 0, ErrMessagingTaken
-	}
 	return e.Plain.Send(ctx, m, done)
 }
 
 // Withdraw is [Messaging.Withdraw] for a plain message.
-func (e *Env) Withdraw(peer identity.NodeID, serial uint64) {
-	if e.Plain != nil {
-		e.Plain.Withdraw(peer, serial)
-	}
-}
+func (e *Env) Withdraw(peer identity.NodeID, serial uint64) { e.Plain.Withdraw(peer, serial) }

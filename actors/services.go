@@ -17,7 +17,7 @@ import (
 // services owns the protocol table and our identity message, and is the parent
 // of the built-in protocols.
 //
-// In: AddProtocol, RemoveProtocol, SetAddresses. Out: their replies. A restart
+// In: AddProtocol, RemoveProtocol, SetAddresses, event ClockSet. Out: the replies. A restart
 // rebuilds the table: built-in protocols come up again with it, and extensions
 // repeats its own.
 type services struct {
@@ -39,6 +39,8 @@ func (s *services) Receive(c actor.Context) {
 			s.env.Protocols.Set(m.ID, m.PID)
 		}
 		s.announce()
+		supervisor.Subscribe[ClockSet](c)
+		s.redate(c)
 		for _, m := range s.env.messagings() {
 			supervisor.Spawn(c, supervisor.Spec{
 				Name: nameOf(m.PID), Kind: "messaging",
@@ -68,6 +70,8 @@ func (s *services) Receive(c actor.Context) {
 			s.announce()
 		}
 		reply(c, ProtocolRemoved{m.Token, m.ID})
+	case ClockSet:
+		s.redate(c)
 	case SetAddresses:
 		reply(c, AddressesSet{s.setAddresses(c, m.Addresses)})
 	default:
@@ -88,7 +92,7 @@ func (s *services) add(m AddProtocol) error {
 	}
 	if pid, ok := s.env.Protocols.Get(m.ID); ok && !pid.Equal(m.PID) {
 		return fmt.Errorf("%w: %q", ErrProtocolTaken, string(m.ID))
-	} else if !ok && s.env.Protocols.Len() >= s.env.Profile.Limits.Protocols {
+	} else if !ok && s.env.Protocols.Len()+s.env.markers() >= s.env.Profile.Limits.Protocols {
 		return ErrTooManyProtocols
 	}
 	s.env.Protocols.Set(m.ID, m.PID)
@@ -108,12 +112,32 @@ func (s *services) announce() {
 }
 
 func (s *services) list() []protocol.ID {
-	list := make([]protocol.ID, 0, s.env.Protocols.Len())
+	list := make([]protocol.ID, 0, s.env.Protocols.Len()+s.env.markers())
 	for id := range s.env.Protocols.All() {
 		list = append(list, id)
 	}
+	if s.env.DHT != nil {
+		list = append(list, protocol.DHTMarker)
+	}
 	slices.Sort(list)
 	return list
+}
+
+// redate signs the claim anew if the system's clock was so far ahead when it was
+// signed that peers would refuse its date.
+func (s *services) redate(c actor.Context) {
+	m, ok := s.env.Local.Get()
+	if !ok {
+		return
+	}
+	claim, err := identity.Resign(s.env.Secret, m.Claim, s.env.Features, m.Claim.Addresses, supervisor.Wall(c), supervisor.Rand(c))
+	switch {
+	case err != nil:
+		supervisor.Log(c).Error("the date of our addresses cannot be put right; peers may refuse connections: start the node again", "err", err)
+	case claim.Signature != m.Claim.Signature:
+		m.Claim, m.Protocols = claim, s.list()
+		s.env.Local.Open(m)
+	}
 }
 
 // setAddresses signs a new claim, dated now.
@@ -135,7 +159,7 @@ func (e *Env) NewIdentity(addrs []ma.Multiaddr, random io.Reader) (identify.Mess
 		raw[i] = a.Bytes()
 	}
 	last, _ := e.Local.Get()
-	claim, err := identity.Resign(e.Secret, last.Claim, e.Features, raw, e.Now(), random)
+	claim, err := identity.Resign(e.Secret, last.Claim, e.Features, raw, e.Wall(), random)
 	if err != nil {
 		return identify.Message{}, fmt.Errorf("actors: sign own addresses: %w", err)
 	}

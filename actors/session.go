@@ -31,23 +31,24 @@ type session struct {
 	protocol *Messaging
 	peer     identity.NodeID
 
-	out      *messaging.Outbox[*Enqueue]
-	dialing  uint64 // token of the DialPeer or OpenSubstream under way
-	asked    bool   // … the dialer was asked
-	conn     *ConnRef
-	existing bool            // conn was there already when we asked: it may have ended
-	stream   protocol.Stream // our substream; nil if none
-	disown   func()          // of it
-	ear      *rest           // waits for its end
-	gen      uint64          // of our substream
-	ended    error           // our substream has ended at the other side
+	out     *messaging.Outbox[*Enqueue]
+	dialing uint64            // token of the DialPeer or OpenSubstream under way
+	asked   bool              // … the dialer was asked
+	limit   *supervisor.Timer // … of it; nil: none runs
+	conn    *ConnRef
+	stream  protocol.Stream // our substream; nil if none
+	disown  func()          // of it
+	ear     *rest           // waits for its end
+	gen     uint64          // of our substream
+	ended   error           // our substream has ended at the other side
 
 	now    time.Time // at one of the last events
 	writer writer
 	urgent bool   // of the batch in hand: somebody waits for an outcome
 	mark   uint64 // to be proven when proofDue comes; 0: none is to come
 
-	told supervisor.Bundle // empty between two messages
+	told     supervisor.Bundle // empty between two messages
+	notTaken int               // what status was told of the peer
 
 	in inbox // the peer's substreams
 
@@ -180,6 +181,8 @@ var errNoAnswer = errors.New("actors: no answer in time")
 
 func (s *session) enqueue(c actor.Context, m *Enqueue) {
 	switch {
+	case m.settled.Load(): // it came round from a session that had it when it crashed
+		return
 	case s.retired:
 		c.Send(s.protocol.PID, returned{s.peer, m}) // it starts a new session
 		return
@@ -213,7 +216,7 @@ func (s *session) do(c actor.Context, f messaging.Effects[*Enqueue]) {
 	if f.Open {
 		s.dialing = s.env.NewID()
 		c.Send(s.conn.PID, NewOpenSubstream(s.env.System, s.dialing, c.Self(), s.protocol.ID))
-		supervisor.After(c, openLimit, openWait{s.dialing})
+		s.await(c, openLimit, openWait{s.dialing})
 	}
 	if !f.Wake.IsZero() {
 		supervisor.At(c, f.Wake, outDue{})
@@ -221,6 +224,7 @@ func (s *session) do(c actor.Context, f messaging.Effects[*Enqueue]) {
 	if s.out.Len() == 0 { // who sent something has withdrawn it
 		s.takeBack(c)
 	}
+	s.tellNotTaken(c)
 	s.goOn(c)
 }
 
@@ -250,12 +254,26 @@ func (s *session) goOn(c actor.Context) {
 func (s *session) dial(c actor.Context) {
 	s.dialing = s.env.NewID()
 	if ref, ok := s.env.Connections.Get(s.peer); ok {
-		c.Send(c.Self(), PeerDialed{Token: s.dialing, Peer: s.peer, Conn: ref, Existing: true})
+		c.Send(c.Self(), PeerDialed{Token: s.dialing, Peer: s.peer, Conn: ref})
 		return
 	}
 	s.asked = true
 	c.Send(s.env.Dialer, NewDialPeer(s.env.System, s.dialing, s.peer, c.Self(), s.protocol.by))
-	supervisor.After(c, dialLimit, dialWait{s.dialing})
+	s.await(c, dialLimit, dialWait{s.dialing})
+}
+
+// await has tick come after d, unless the answer comes before.
+func (s *session) await(c actor.Context, d time.Duration, tick any) {
+	s.answered()
+	s.limit = supervisor.After(c, d, tick)
+}
+
+// answered is the end of the DialPeer or OpenSubstream under way.
+func (s *session) answered() {
+	if s.limit != nil {
+		s.limit.Stop()
+		s.limit = nil
+	}
 }
 
 func (s *session) dialed(c actor.Context, m PeerDialed) {
@@ -263,13 +281,20 @@ func (s *session) dialed(c actor.Context, m PeerDialed) {
 		return
 	}
 	s.dialing, s.asked = 0, false
+	s.answered()
 	now := supervisor.Now(c)
 	switch {
 	case m.Err == nil:
-		s.conn, s.existing = m.Conn, m.Existing
+		if err := s.protocol.refusal(m.Conn); err != nil {
+			s.do(c, s.out.NotTaken(now, err))
+			return
+		}
+		s.conn = m.Conn
 		s.do(c, s.out.Dialled(now, protocol.ReasonNone, nil))
 	case errors.Is(m.Err, ErrDialCancelled):
 		s.do(c, s.out.DialCancelled(now))
+	case errors.Is(m.Err, ErrConnectionClosed): // as what it brought has ended already
+		s.do(c, s.out.ConnectionGone(now, m.Err))
 	default:
 		s.do(c, s.out.Dialled(now, dialReason(m.Err), m.Err))
 	}
@@ -301,6 +326,7 @@ func (s *session) opened(c actor.Context, m SubstreamOpened) {
 		return
 	}
 	s.dialing = 0
+	s.answered()
 	s.conn, s.stream, s.ended = m.Conn, stream, nil
 	s.disown = supervisor.Own(c, stream)
 	s.gen++
@@ -357,27 +383,32 @@ func (s *session) openFailed(c actor.Context, m SubstreamFailed) {
 		return
 	}
 	s.dialing = 0
-	if m.ConnectionLost && (s.existing || s.superseded()) { // the directory will forget it in a moment
-		s.do(c, s.out.ConnectionGone(supervisor.Now(c)))
-		return
-	}
-	s.do(c, s.out.OpenFailed(supervisor.Now(c), openReason(m), m.Err))
-}
-
-// superseded reports whether another connection has taken the place of ours.
-func (s *session) superseded() bool {
-	ref, ok := s.env.Connections.Get(s.peer)
-	return ok && s.conn != nil && ref.ID != s.conn.ID
-}
-
-func openReason(m SubstreamFailed) protocol.Reason {
+	s.answered()
+	now := supervisor.Now(c)
 	switch {
-	case refusedProtocol(m.Err):
+	case m.ConnectionLost: // the directory will forget it in a moment, if it has not yet
+		s.do(c, s.out.ConnectionGone(now, m.Err))
+	case errors.Is(m.Err, mux.ErrReset):
+		s.do(c, s.out.OpenReset(now, m.Err))
+	default:
+		err := m.Err
+		if refusedProtocol(err) && s.conn != nil {
+			err = s.protocol.declined(s.conn, err)
+		}
+		s.do(c, s.out.OpenFailed(now, openReason(m.Err), err))
+	}
+}
+
+// openReason says what it means for the messages that no substream was opened
+// on a connection that lives on.
+func openReason(err error) protocol.Reason {
+	switch {
+	case refusedProtocol(err):
 		return protocol.Refused
-	case errors.Is(m.Err, ErrOverloaded):
+	case errors.Is(err, ErrOverloaded):
 		return protocol.Overloaded
 	}
-	return protocol.DialFailed
+	return protocol.NotTaken
 }
 
 // write hands a batch to a task; what comes meanwhile goes with the next.
@@ -389,7 +420,7 @@ func (s *session) write(c actor.Context, batch []messaging.Entry[*Enqueue]) {
 			break
 		}
 	}
-	s.writer.write(c, s.gen, s.stream, batch)
+	s.writer.write(c, s.env, s.gen, s.stream, batch)
 }
 
 // proveSoon asks for the proof of what was written: at once if somebody waits

@@ -2,6 +2,7 @@ package actors_test
 
 import (
 	"context"
+	"encoding/binary"
 	"log/slog"
 	"strings"
 	"sync"
@@ -10,6 +11,7 @@ import (
 	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
+	ma "github.com/multiformats/go-multiaddr"
 
 	"github.com/gamelan-p2p/gamelan/actors"
 	"github.com/gamelan-p2p/gamelan/identity"
@@ -97,6 +99,22 @@ func playOn(t *testing.T, db kv.DB, real map[string]func(*actors.Env) actor.Acto
 		time.Sleep(2 * time.Second)
 	})
 	return s
+}
+
+// introduce has the store know a peer with an address.
+func (s *stage) introduce(t *testing.T, n int) identity.NodeID {
+	t.Helper()
+	var key identity.PublicKey
+	binary.BigEndian.PutUint32(key[:], uint32(n+1))
+	addr, err := ma.NewMultiaddr("/ip4/127.0.0.1/tcp/1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	p, err := s.Store.Add(time.Now(), peerstore.Peer{Key: key, Addresses: []peerstore.Address{{Addr: addr, Source: peerstore.Config}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return p.ID
 }
 
 // tell sends a message and waits until everybody is idle.

@@ -24,6 +24,7 @@ func (e *Env) upgradeConfig() upgrade.Config {
 		Mux:     e.Mux,
 		Hold:    true,
 		Now:     e.Now,
+		Wall:    e.Wall,
 	}
 }
 
@@ -84,7 +85,8 @@ func (r *dialResult) ended() []DialAttempt {
 // dial (comms 43).
 //
 // The end of wanted cancels the dial, but no handshake that has begun: the peer
-// may have adopted its end of it already. If both nodes dialled and each dropped
+// may have adopted its end of it already. None begins while the peer sets up a
+// connection to us. If both nodes dialled and each dropped
 // its own dial for the other's, no connection would survive; so both finish,
 // and the tie-break decides (comms 115).
 func (e *Env) dial(ctx, wanted context.Context, peer identity.NodeID, key identity.PublicKey, addrs []ma.Multiaddr) (dialResult, error) {
@@ -135,10 +137,18 @@ func (e *Env) dial(ctx, wanted context.Context, peer identity.NodeID, key identi
 }
 
 func (e *Env) dialOne(ctx, connecting context.Context, t transport.Transport, addr ma.Multiaddr, key identity.PublicKey, r *dialResult) (done bool, err error) {
+	peer := key.NodeID()
+	if err := e.awaitInbound(connecting, peer); err != nil {
+		return false, err
+	}
 	dialing, cancel := context.WithTimeout(connecting, e.Profile.Limits.Dial)
 	conn, err := t.Dial(dialing, addr)
 	cancel()
 	if err != nil {
+		return false, err
+	}
+	if err := e.awaitInbound(connecting, peer); err != nil {
+		conn.Close()
 		return false, err
 	}
 	res, err := upgrade.Outbound(ctx, conn, e.upgradeConfig(), key)

@@ -42,13 +42,14 @@ func (w *writer) name() string { return fmt.Sprintf("writer-%d", w.serial) }
 
 // write hands a batch to the task of the substream gen, and starts that if
 // there is none. The batch before was reported.
-func (w *writer) write(c actor.Context, gen uint64, stream protocol.Stream, batch []messaging.Entry[*Enqueue]) {
+func (w *writer) write(c actor.Context, env *Env, gen uint64, stream protocol.Stream, batch []messaging.Entry[*Enqueue]) {
 	if w.task == nil || w.gen != gen {
 		w.stop()
 		w.serial++
 		w.gen = gen
+		out := movingWriter{stream, env, batch[0].Tag.account}
 		w.task = supervisor.Work(c, w.name(), nil, func(ctx context.Context, batch []messaging.Entry[*Enqueue]) error {
-			n, err := messaging.WriteFrames(stream, batch)
+			n, err := messaging.WriteFrames(out, batch)
 			supervisor.Tell(ctx, wrote{gen, n, err})
 			return nil
 		})

@@ -29,12 +29,18 @@ const (
 // peer's credit a type is given half of what the peer's other types leave. What
 // comes beyond waits here, in order, with its credit; once the type is stuck it
 // is dropped. M is what a message is to the caller.
+//
+// Messages for others are treated like one more type, for each peer that they
+// come from: copies under way hold half of what the types leave, the excess waits
+// here. When nothing of that peer has ended for [StuckAfter], because the pace of
+// a target holds it up, half of what is left then may go on waiting and the rest
+// is dropped: what the peer sends for us goes on.
 type Backlog[M any] struct {
 	credit  int64
-	freed   func(peer identity.NodeID, kind int32)
+	freed   func(Holder)
 	types   map[int32]*progress
-	peers   map[identity.NodeID]*atomic.Int64 // bytes that handlers hold
-	queues  map[queueKey]*queue[M]
+	peers   map[identity.NodeID]*atomic.Int64 // bytes that handlers and copies for others hold
+	queues  map[Holder]*queue[M]
 	parked  []*queue[M] // those with waiting messages, the one that began first in front
 	swept   int         // queues that were left by the last sweep
 	waiting int
@@ -50,15 +56,22 @@ func (w *Work) Holding() uint64 {
 	return w.given.Load() - finished
 }
 
-// Held is what the handler of a type holds of one peer.
+// Holder says who holds messages of a peer: the handler of a type, or copies for
+// others.
+type Holder struct {
+	Peer   identity.NodeID
+	Kind   int32 // 0 with Relays
+	Relays bool
+}
+
+// Held is what a [Holder] holds.
 type Held struct {
-	peer  identity.NodeID
-	kind  int32
+	by    Holder
 	work  *Work
 	bytes atomic.Int64
-	sum   *atomic.Int64 // of all types of the peer
+	sum   *atomic.Int64 // of all holders of the peer
 	asked atomic.Bool   // messages wait for these
-	freed func(peer identity.NodeID, kind int32)
+	freed func(Holder)
 }
 
 // Finish says that the handler has finished a message of that cost, or that it
@@ -68,7 +81,7 @@ func (h *Held) Finish(cost int64) {
 	h.bytes.Add(-cost)
 	h.work.finished.Add(1)
 	if h.asked.Load() && h.asked.CompareAndSwap(true, false) {
-		h.freed(h.peer, h.kind)
+		h.freed(h.by)
 	}
 }
 
@@ -108,15 +121,12 @@ func (p *progress) look(now time.Time) (stuck bool) {
 	return now.Sub(p.since) >= StuckAfter
 }
 
-type queueKey struct {
-	peer identity.NodeID
-	kind int32
-}
-
-// queue is the messages of one type and peer.
+// queue is the messages of one holder.
 type queue[M any] struct {
-	held *Held
-	wait []waiting[M]
+	held   *Held
+	relays *progress // of copies for others: their own
+	wait   []waiting[M]
+	bytes  int64 // of those that wait
 }
 
 type waiting[M any] struct {
@@ -135,10 +145,10 @@ type Released[M any] struct {
 // bytes. When messages wait and the handler has finished another one, freed is
 // called by whoever called Held.Finish: it must not block, and see to it that
 // [Backlog.Resume] is called.
-func NewBacklog[M any](credit int64, freed func(peer identity.NodeID, kind int32)) *Backlog[M] {
+func NewBacklog[M any](credit int64, freed func(Holder)) *Backlog[M] {
 	return &Backlog[M]{
 		credit: credit, freed: freed, types: make(map[int32]*progress),
-		peers: make(map[identity.NodeID]*atomic.Int64), queues: make(map[queueKey]*queue[M]),
+		peers: make(map[identity.NodeID]*atomic.Int64), queues: make(map[Holder]*queue[M]),
 	}
 }
 
@@ -147,11 +157,31 @@ func NewBacklog[M any](credit int64, freed func(peer identity.NodeID, kind int32
 // handler has finished it; with [FateWait] it is kept.
 func (b *Backlog[M]) Add(now time.Time, peer identity.NodeID, kind int32, work *Work, cost int64, m M) (Fate, *Held) {
 	p := b.progress(now, kind, work)
+	return b.add(now, p, b.queue(Holder{Peer: peer, Kind: kind}, work), cost, m)
+}
+
+// AddRelay says what becomes of a message of the peer for somebody else. With
+// [FateGive], Held.Finish is called once every copy of it has ended.
+func (b *Backlog[M]) AddRelay(now time.Time, peer identity.NodeID, cost int64, m M) (Fate, *Held) {
+	by := Holder{Peer: peer, Relays: true}
+	var work *Work
+	if q, ok := b.queues[by]; ok {
+		work = q.held.work
+	} else {
+		work = new(Work)
+	}
+	q := b.queue(by, work)
+	if q.relays == nil {
+		q.relays = &progress{work: work, since: now}
+	}
+	return b.add(now, q.relays, q, cost, m)
+}
+
+func (b *Backlog[M]) add(now time.Time, p *progress, q *queue[M], cost int64, m M) (Fate, *Held) {
 	stuck := p.look(now)
-	q := b.queue(peer, kind, work)
 	if len(q.wait) == 0 {
 		fits := q.held.fits(b.credit, cost, stuck)
-		if !fits && !stuck {
+		if !fits && (!stuck || q.relays != nil) {
 			q.held.asked.Store(true) // and look again: it may have finished one in between
 			fits = q.held.fits(b.credit, cost, stuck)
 		}
@@ -160,21 +190,31 @@ func (b *Backlog[M]) Add(now time.Time, peer identity.NodeID, kind int32, work *
 			return FateGive, q.held
 		}
 	}
-	if stuck {
+	if stuck && q.bytes+cost > b.room(q) {
 		return FateDrop, nil
 	}
 	if len(q.wait) == 0 {
 		b.parked = append(b.parked, q)
 	}
 	q.wait = append(q.wait, waiting[M]{m, cost})
+	q.bytes += cost
 	b.waiting++
 	return FateWait, nil
 }
 
-// Resume returns what need not wait any longer since the handler has finished
-// another message of the type and peer.
-func (b *Backlog[M]) Resume(now time.Time, peer identity.NodeID, kind int32) []Released[M] {
-	q, ok := b.queues[queueKey{peer, kind}]
+// room is how much may go on waiting when its holder is stuck: nothing for a
+// handler, for others half of what is left.
+func (b *Backlog[M]) room(q *queue[M]) int64 {
+	if q.relays == nil {
+		return 0
+	}
+	return max(0, b.credit-q.held.sum.Load()) / 2
+}
+
+// Resume returns what need not wait any longer since the holder has finished
+// another message.
+func (b *Backlog[M]) Resume(now time.Time, by Holder) []Released[M] {
+	q, ok := b.queues[by]
 	if !ok || len(q.wait) == 0 {
 		return nil
 	}
@@ -199,8 +239,15 @@ func (b *Backlog[M]) Next(now time.Time) (time.Time, bool) {
 	return now.Add(backlogLook), b.waiting > 0
 }
 
-// Waiting returns how many messages wait.
-func (b *Backlog[M]) Waiting() int { return b.waiting }
+// Waiting returns how many messages wait, and how many of them are for others.
+func (b *Backlog[M]) Waiting() (all, relays int) {
+	for _, q := range b.parked {
+		if q.relays != nil {
+			relays += len(q.wait)
+		}
+	}
+	return b.waiting, relays
+}
 
 // Len returns of how many peers, for each type, something is remembered.
 func (b *Backlog[M]) Len() int { return len(b.queues) }
@@ -209,7 +256,7 @@ func (b *Backlog[M]) Len() int { return len(b.queues) }
 func (b *Backlog[M]) Clear() []Released[M] {
 	var out []Released[M]
 	for _, q := range b.parked {
-		out = b.drop(q, out)
+		out = b.drop(q, 0, out)
 	}
 	b.unpark()
 	return out
@@ -228,18 +275,24 @@ func (b *Backlog[M]) Stuck(now time.Time) (list []int32) {
 
 // serve gives what fits, and drops the rest if its handler is stuck.
 func (b *Backlog[M]) serve(now time.Time, q *queue[M], out []Released[M]) []Released[M] {
-	p := b.types[q.held.kind]
+	p := q.relays
+	if p == nil {
+		p = b.types[q.held.by.Kind]
+	}
 	stuck := p.look(now)
 	for len(q.wait) > 0 {
 		w := q.wait[0]
 		if !q.held.fits(b.credit, w.cost, stuck) {
+			if stuck && q.relays == nil {
+				return b.drop(q, 0, out)
+			}
+			if !q.held.asked.Swap(true) {
+				continue // look again: it may have finished one in between
+			}
 			if stuck {
-				return b.drop(q, out)
+				return b.drop(q, b.room(q), out)
 			}
-			if q.held.asked.Swap(true) {
-				return out
-			}
-			continue // look again: it may have finished one in between
+			return out
 		}
 		p.give(q.held, w.cost)
 		out = append(out, Released[M]{w.m, FateGive, q.held})
@@ -249,16 +302,25 @@ func (b *Backlog[M]) serve(now time.Time, q *queue[M], out []Released[M]) []Rele
 	return out
 }
 
-func (b *Backlog[M]) drop(q *queue[M], out []Released[M]) []Released[M] {
-	for _, w := range q.wait {
-		out = append(out, Released[M]{Message: w.m, Fate: FateDrop})
+// drop drops what came last, until the others need no more than room.
+func (b *Backlog[M]) drop(q *queue[M], room int64, out []Released[M]) []Released[M] {
+	n := len(q.wait)
+	for ; n > 0 && q.bytes > room; n-- {
+		q.bytes -= q.wait[n-1].cost
 	}
-	b.waiting -= len(q.wait)
-	q.wait = nil
+	for i, w := range q.wait[n:] {
+		out = append(out, Released[M]{Message: w.m, Fate: FateDrop})
+		q.wait[n+i] = waiting[M]{}
+		b.waiting--
+	}
+	if q.wait = q.wait[:n]; n == 0 {
+		q.wait = nil
+	}
 	return out
 }
 
 func (q *queue[M]) pop() {
+	q.bytes -= q.wait[0].cost
 	q.wait[0] = waiting[M]{}
 	if q.wait = q.wait[1:]; len(q.wait) == 0 {
 		q.wait = nil
@@ -283,23 +345,22 @@ func (b *Backlog[M]) progress(now time.Time, kind int32, work *Work) *progress {
 
 // queue returns the queue of a type and peer. What waits goes on to wait for a
 // new handler.
-func (b *Backlog[M]) queue(peer identity.NodeID, kind int32, work *Work) *queue[M] {
-	k := queueKey{peer, kind}
-	q, ok := b.queues[k]
+func (b *Backlog[M]) queue(by Holder, work *Work) *queue[M] {
+	q, ok := b.queues[by]
 	if ok && q.held.work == work {
 		return q
 	}
 	if !ok {
 		b.sweep()
 		q = &queue[M]{}
-		b.queues[k] = q
+		b.queues[by] = q
 	}
-	sum, known := b.peers[peer]
+	sum, known := b.peers[by.Peer]
 	if !known {
 		sum = new(atomic.Int64)
-		b.peers[peer] = sum
+		b.peers[by.Peer] = sum
 	}
-	q.held = &Held{peer: peer, kind: kind, work: work, sum: sum, freed: b.freed}
+	q.held = &Held{by: by, work: work, sum: sum, freed: b.freed}
 	return q
 }
 
@@ -310,14 +371,14 @@ func (b *Backlog[M]) sweep() {
 	}
 	held := make(map[identity.NodeID]bool, len(b.peers))
 	for k, q := range b.queues {
-		if len(q.wait) > 0 || b.peers[k.peer].Load() != 0 {
-			held[k.peer] = true
+		if len(q.wait) > 0 || b.peers[k.Peer].Load() != 0 {
+			held[k.Peer] = true
 		}
 	}
 	for k := range b.queues {
-		if !held[k.peer] {
+		if !held[k.Peer] {
 			delete(b.queues, k)
-			delete(b.peers, k.peer)
+			delete(b.peers, k.Peer)
 		}
 	}
 	b.swept = len(b.queues)

@@ -31,6 +31,7 @@ type Dedup struct {
 	changed  []int32           // dirty entries, each once
 	gone     map[Hash]struct{} // kept, and forgotten since the last Changes
 	whole    bool              // what is kept is not known
+	stamped  time.Time         // the greatest LastHit
 	copies   uint64
 
 	changedHook func()
@@ -49,8 +50,8 @@ type DedupRecord struct {
 	Hash    Hash
 	From    identity.NodeID // of the last copy
 	Hits    uint32
-	First   time.Time
-	LastHit time.Time
+	First   time.Time // by the system's clock, or a little later: see LastHit
+	LastHit time.Time // in the order of the hits, even if the system's clock was set back
 }
 
 // NewDedup returns an empty one for so many hashes, at least one.
@@ -71,18 +72,20 @@ func (d *Dedup) Seen(h Hash) uint32 {
 	return 0
 }
 
-// Count counts one more copy and returns how many that makes.
-func (d *Dedup) Count(h Hash, from identity.NodeID, now time.Time) uint32 {
+// Count counts one more copy and returns how many that makes. Wall is the
+// system's clock.
+func (d *Dedup) Count(h Hash, from identity.NodeID, wall time.Time) uint32 {
 	d.mu.Lock()
 	defer d.unlock()
+	at := d.stamp(wall)
 	i, ok := d.index[h]
 	if ok {
 		d.copies++
 	} else {
-		i = d.insert(DedupRecord{Hash: h, First: now})
+		i = d.insert(DedupRecord{Hash: h, First: at})
 	}
 	e := &d.entries[i]
-	e.From, e.LastHit = from, now
+	e.From, e.LastHit = from, at
 	if e.Hits < math.MaxUint32 {
 		e.Hits++
 	}
@@ -91,14 +94,27 @@ func (d *Dedup) Count(h Hash, from identity.NodeID, now time.Time) uint32 {
 }
 
 // Own records a message of our own, so that its echo is a copy. It counts
-// nothing when the message is there already.
-func (d *Dedup) Own(h Hash, self identity.NodeID, now time.Time) {
+// nothing when the message is there already. Wall is the system's clock.
+func (d *Dedup) Own(h Hash, self identity.NodeID, wall time.Time) {
 	d.mu.Lock()
 	defer d.unlock()
 	if _, ok := d.index[h]; ok {
 		return
 	}
-	d.touch(d.insert(DedupRecord{Hash: h, From: self, Hits: 1, First: now, LastHit: now}))
+	at := d.stamp(wall)
+	d.touch(d.insert(DedupRecord{Hash: h, From: self, Hits: 1, First: at, LastHit: at}))
+}
+
+// stamp is the time of a hit: wall, or a nanosecond after the last hit if wall is
+// not later than that, because the system's clock was set back. So the times of
+// last hits have the order of the hits, and who reads them from the disk can
+// tell which messages were seen last.
+func (d *Dedup) stamp(wall time.Time) time.Time {
+	if !wall.After(d.stamped) {
+		wall = d.stamped.Add(1)
+	}
+	d.stamped = wall
+	return wall
 }
 
 // Len returns how many hashes are remembered.
@@ -233,6 +249,9 @@ func (d *Dedup) Load(r DedupRecord) {
 	defer d.unlock()
 	if _, ok := d.index[r.Hash]; ok {
 		return
+	}
+	if r.LastHit.After(d.stamped) {
+		d.stamped = r.LastHit
 	}
 	i := d.insert(r)
 	d.entries[i].kept = true

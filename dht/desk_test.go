@@ -31,6 +31,7 @@ type desk struct {
 	t         testing.TB
 	start     time.Time
 	now       time.Time
+	ahead     time.Duration // of the system's clock
 	o         *dht.Outbound
 	ledger    *dht.Ledger
 	view      *village
@@ -44,6 +45,8 @@ type desk struct {
 	ends      map[uint64]int
 	wake      time.Time
 	under     []dht.Write // given out, without outcome
+	leases    []*leaf     // of what is passed on
+	unreached *dht.Unreached
 	// What the last event had done.
 	writes    []dht.Write
 	withdrawn []dht.Write
@@ -68,7 +71,7 @@ func newDesk(t testing.TB, lines string, set func(*dht.OutboundOptions)) *desk {
 	d := &desk{
 		t: t, start: time.Date(2026, time.March, 1, 12, 0, 0, 0, time.UTC), ledger: dht.NewLedger(), view: newVillage(t, lines),
 		dedup: dht.NewDedup(100), secret: repeated(t, 1), drawn: &counted{Reader: rand.NewChaCha8([32]byte{1})},
-		paced: map[identity.NodeID]bool{}, entries: map[uint64]*dht.Entry{}, ends: map[uint64]int{},
+		unreached: dht.NewUnreached(), paced: map[identity.NodeID]bool{}, entries: map[uint64]*dht.Entry{}, ends: map[uint64]int{},
 	}
 	d.now = d.start
 	d.begin(set)
@@ -83,7 +86,7 @@ func (d *desk) begin(set func(*dht.OutboundOptions)) {
 		Rand: rand.New(rand.NewPCG(1, d.ids)), Random: d.drawn,
 		NewID:     func() uint64 { d.ids++; return d.ids },
 		Paced:     func(id identity.NodeID) bool { return d.paced[id] },
-		Discovers: func() bool { return d.discovers },
+		Discovers: func() bool { return d.discovers }, Unreached: d.unreached,
 	}
 	if set != nil {
 		set(&o)
@@ -104,6 +107,9 @@ func (d *desk) apply(fx *dht.OutboundEffects) {
 		}
 		d.ledger.Apply(d.now, p)
 	}
+	for _, l := range fx.Released {
+		l.Discard()
+	}
 	d.under = append(d.under, d.writes...)
 	if !fx.Wake.IsZero() {
 		if !d.wake.IsZero() && !fx.Wake.Before(d.wake) {
@@ -122,14 +128,49 @@ func (d *desk) send(m dht.Message) uint64 {
 	if !d.ledger.Take(id) {
 		d.t.Fatal("got a new send that cannot be taken")
 	}
-	d.apply(d.o.Send(d.now, id, m))
+	d.apply(d.o.Send(d.now, d.wall(), id, m))
 	return id
 }
 
 func (d *desk) relay(e *dht.Envelope, to dht.Strategy) {
 	d.t.Helper()
-	d.apply(d.o.Relay(d.now, idOf("z"), e, to))
+	d.relayFrom("z", e, to)
 }
+
+// relayFrom passes a message on that came from that peer.
+func (d *desk) relayFrom(name string, e *dht.Envelope, to dht.Strategy) {
+	d.t.Helper()
+	d.apply(d.o.Relay(d.now, d.relayed(name, e, to)))
+}
+
+// relayed is such a message with its credit.
+func (d *desk) relayed(name string, e *dht.Envelope, to dht.Strategy) dht.Relayed {
+	l := &leaf{}
+	d.leases = append(d.leases, l)
+	return dht.Relayed{From: idOf(name), Envelope: e, Hash: e.DedupHash(), To: to, Lease: l}
+}
+
+// leaf is credit that counts how often it is given back.
+type leaf struct{ back int }
+
+func (l *leaf) Finish()      {}
+func (l *leaf) Discard()     { l.back++ }
+func (l *leaf) Keep() func() { return l.Discard }
+func (l *leaf) Source() any  { return nil }
+
+// held returns how much credit is out.
+func (d *desk) held() (n int) {
+	for i, l := range d.leases {
+		if l.back > 1 {
+			d.t.Fatalf("credit %d: got it back %d times", i, l.back)
+		}
+		n += 1 - l.back
+	}
+	return n
+}
+
+// wall is the system's clock, with all steps.
+func (d *desk) wall() time.Time { return d.now.Round(0).Add(d.ahead) }
 
 // settle gives the outcome of one write.
 func (d *desk) settle(w dht.Write, o protocol.Outcome) {
@@ -157,7 +198,7 @@ func (d *desk) connected(name string) {
 
 func (d *desk) discovered(id uint64, name string, err error) {
 	d.t.Helper()
-	d.apply(d.o.Discovered(d.now, id, idOf(name), err))
+	d.apply(d.o.Discovered(d.now, d.wall(), id, idOf(name), err))
 }
 
 // drain gives everything the same outcome, also what is given out meanwhile.
@@ -230,6 +271,9 @@ func (d *desk) nothing() {
 	}
 	if held := d.o.Held(); held != "" {
 		d.t.Errorf("got %s held after everything has ended, want nothing", held)
+	}
+	if n := d.held(); n != 0 {
+		d.t.Errorf("got the credit of %d messages held after everything has ended, want none", n)
 	}
 	for _, id := range slices.Sorted(maps.Keys(d.entries)) {
 		if d.ends[id] != 1 {

@@ -19,8 +19,7 @@ func (o *Outbound) Held() (s string) {
 		{"wakes", len(o.wakes.list)},
 		{"copies", o.copies},
 		{"copies passed on", o.relays},
-		{"bytes passed on", o.relayed.small + o.relayed.large},
-		{"peers that something is passed on for", len(o.relayed.from)},
+		{"messages passed on", len(o.relaying)},
 	} {
 		if x.n != 0 {
 			s += fmt.Sprintf("%d %s ", x.n, x.what)

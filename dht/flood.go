@@ -38,7 +38,7 @@ type FloodMeter struct {
 // flow is what one peer has sent.
 type flow struct {
 	peer      identity.NodeID
-	perSecond // from FloodMeter.begin on
+	perSecond // in seconds since FloodMeter.begin
 }
 
 // NewFloodMeter returns a meter with that limit; 0 is [FloodLimit].

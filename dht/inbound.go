@@ -66,6 +66,7 @@ type Inbound struct {
 	dedup       *Dedup
 	known       func(identity.NodeID) bool
 	storage     Storage
+	unreached   *Unreached
 	chain       Handler
 	signers     signers
 	early       bool // there are layers before the signature
@@ -83,7 +84,9 @@ type InboundOptions struct {
 	Occurrences uint32
 	// Storage may be nil: then nothing is kept for others.
 	Storage Storage
-	Layers  map[Position][]Layer // at each position the first is outermost
+	// Unreached is what was not passed on to all it was for. It may be nil.
+	Unreached *Unreached
+	Layers    map[Position][]Layer // at each position the first is outermost
 }
 
 // NewInbound returns the chain.
@@ -91,6 +94,7 @@ func NewInbound(o InboundOptions) *Inbound {
 	in := &Inbound{
 		secret: o.Secret, key: o.Secret.PublicKey(), features: o.Features,
 		occurrences: max(1, o.Occurrences), dedup: o.Dedup, known: o.Known, storage: o.Storage,
+		unreached: o.Unreached,
 	}
 	h := wrap(in.deliver, o.Layers[BeforeDeliver])
 	h = in.dispatch(h)
@@ -110,9 +114,11 @@ func wrap(h Handler, layers []Layer) Handler {
 }
 
 // Handle returns what becomes of the message, and the message as far as it was
-// understood. It must not be called twice at a time.
-func (in *Inbound) Handle(now time.Time, f Frame) (*Incoming, Verdict) {
-	m := &Incoming{Now: now, Source: f.Source, Key: f.Key, proof: f.Proof}
+// understood. It must not be called twice at a time. Now measures and never
+// steps; wall is the system's clock, which the expiry of messages is compared
+// with.
+func (in *Inbound) Handle(now, wall time.Time, f Frame) (*Incoming, Verdict) {
+	m := &Incoming{Now: now, Wall: wall, Source: f.Source, Key: f.Key, proof: f.Proof}
 	raw, err := decodeRaw(f.Body)
 	if err != nil {
 		return m, Verdict{Reason: Undecodable, Err: err}
@@ -127,7 +133,7 @@ func (in *Inbound) Handle(now time.Time, f Frame) (*Incoming, Verdict) {
 	switch {
 	case h.Type == TypeStoredRequest && in.features&identity.FeatureStoreForward == 0:
 		return m, Verdict{Reason: NoStore}
-	case h.Expired(now.Unix()):
+	case h.Expired(wall.Unix()):
 		return m, Verdict{Reason: Expired}
 	}
 	return m, in.chain(m)
@@ -137,7 +143,8 @@ func (in *Inbound) Handle(now time.Time, f Frame) (*Incoming, Verdict) {
 // seen as often as is allowed ends before that: it costs a hash, and is counted,
 // so that what keeps coming is not forgotten. What was never proven is not there
 // to be counted: a tampered copy never stands in the way of the genuine message
-// (spec: dht 4.2).
+// (spec: dht 4.2). A copy of a message that was not passed on to all it was for is
+// verified like the first, and goes to those alone.
 func (in *Inbound) verify(next Handler) Handler {
 	return func(m *Incoming) Verdict {
 		e := &m.Envelope
@@ -147,8 +154,10 @@ func (in *Inbound) verify(next Handler) Handler {
 		if m.Hash = m.proof.hash; !m.proof.hashed {
 			m.Hash = e.DedupHash()
 		}
-		if in.dedup.Seen(m.Hash) >= in.occurrences {
-			m.Copies = in.dedup.Count(m.Hash, m.Source, m.Now)
+		if seen := in.dedup.Seen(m.Hash); seen > 0 && in.unreached.Has(m.Hash) {
+			m.Again = true
+		} else if seen >= in.occurrences {
+			m.Copies = in.dedup.Count(m.Hash, m.Source, m.Wall)
 			return Verdict{Reason: Duplicate}
 		}
 		signer := m.proof.signer
@@ -174,8 +183,24 @@ func (in *Inbound) verify(next Handler) Handler {
 			}
 			m.Origin, m.Parts = o.Origin, o.Parts
 		}
+		if m.Again {
+			return in.again(m)
+		}
 		return next(m)
 	}
+}
+
+// again passes a copy on to those that an earlier one has not reached.
+func (in *Inbound) again(m *Incoming) Verdict {
+	m.Copies = in.dedup.Count(m.Hash, m.Source, m.Wall)
+	h := &m.Envelope.Header
+	switch {
+	case !m.Sealed || !h.Type.Forwardable():
+		return Verdict{Reason: Duplicate}
+	case h.Destination.Is(m.Key):
+		return returned()
+	}
+	return Verdict{Reason: PassedAgain, Forward: Propagate{To: h.Destination, Exclude: []identity.NodeID{m.Source}}}
 }
 
 // violation is what an honest peer never sends, for it could see it.
@@ -186,7 +211,7 @@ func violation(err error) *protocol.Violation {
 // count counts the message, now that it is proven.
 func (in *Inbound) count(next Handler) Handler {
 	return func(m *Incoming) Verdict {
-		m.Copies = in.dedup.Count(m.Hash, m.Source, m.Now)
+		m.Copies = in.dedup.Count(m.Hash, m.Source, m.Wall)
 		h := &m.Envelope.Header
 		switch {
 		case m.Copies > in.occurrences:
@@ -199,6 +224,14 @@ func (in *Inbound) count(next Handler) Handler {
 }
 
 var errReturned = errors.New("dht: a message for the peer that sent it")
+
+// returned ends a message for the peer that it came from.
+func returned() Verdict {
+	return Verdict{
+		Reason: ReturnedToOwner, Err: errReturned,
+		Violation: protocol.Violated("dht", protocol.BanMedium, errReturned),
+	}
+}
 
 // forward passes on what is encrypted for somebody else (spec: dht 6).
 func (in *Inbound) forward(next Handler) Handler {
@@ -219,10 +252,7 @@ func (in *Inbound) forward(next Handler) Handler {
 		case !h.Type.Forwardable():
 			return v
 		case h.Destination.Is(m.Key):
-			return Verdict{
-				Reason: ReturnedToOwner, Err: errReturned,
-				Violation: protocol.Violated("dht", protocol.BanMedium, errReturned),
-			}
+			return returned()
 		case before: // it was passed on then
 			return v
 		}

@@ -25,19 +25,20 @@ type Outbound struct {
 	choose *sendChain
 	write  *sendChain
 
-	sends   map[uint64]*send
-	given   map[uint64]*copyOut // under way in a messaging session
-	peers   map[identity.NodeID]*outPeer
-	wakes   wakes
-	woken   time.Time // the time last said
-	order   uint64    // of the last copy
-	copies  int       // without an outcome
-	relays  int       // … of what is passed on
-	relayed relayBudget
-	closing bool
-	sweep   wake // when to forget peers that nothing is known of
-	counts  OutboundCounts
-	fx      OutboundEffects
+	sends    map[uint64]*send
+	relaying map[*send]struct{}  // what is passed on
+	passing  *send               // … in this call of Relay
+	given    map[uint64]*copyOut // under way in a messaging session
+	peers    map[identity.NodeID]*outPeer
+	wakes    wakes
+	woken    time.Time // the time last said
+	order    uint64    // of the last copy
+	copies   int       // without an outcome
+	relays   int       // … of what is passed on
+	closing  bool
+	sweep    wake // when to forget peers that nothing is known of
+	counts   OutboundCounts
+	fx       OutboundEffects
 }
 
 // OutboundOptions are what the chain needs to know.
@@ -57,6 +58,14 @@ type OutboundOptions struct {
 	// RelayLimit is how many messages of others any peer gets in 60 s. 0 is
 	// [RelayLimit].
 	RelayLimit int
+	// RelayedTo is how many bytes for others may wait for one peer. 0 is
+	// [RelayedTo].
+	RelayedTo int64
+	// Moved returns when a peer's session last gave bytes to its connection; nil
+	// is a session of which nobody knows.
+	Moved func(identity.NodeID) time.Time
+	// Unreached remembers what did not reach all; nil remembers nothing.
+	Unreached *Unreached
 	// Paces is what the machine before this one has left; nil for the first.
 	Paces Paces
 	// Window is how many bytes, frames and 256 for each, are given to one peer's
@@ -90,30 +99,29 @@ const (
 
 // OutboundCounts is what became of all messages so far.
 type OutboundCounts struct {
-	Sends, Copies                uint64
-	Confirmed, InDoubt, Failed   uint64 // copies of our own
-	Relays, RelayCopies          uint64 // passed on
-	RelaysNobody, RelaysDropped  uint64 // nobody to pass it on to; too many under way
-	RelayCopiesDropped           uint64 // one peer left out: too many for it
-	RelayConfirmed, RelayUnclear uint64 // copies
-	Tries, Resent                uint64
-	Paced                        uint64 // copies that had to wait for the pace
+	Sends, Copies               uint64
+	Confirmed, InDoubt, Failed  uint64 // copies of our own
+	Relays, RelayCopies         uint64 // of others
+	RelaysNobody, RelaysDropped uint64 // nobody to pass it on to; no copy could be begun
+	RelayConfirmed              uint64 // copies
+	RelayFailed                 RelayFailures
+	Tries, Resent               uint64
+	Paced                       uint64 // copies that had to wait for the pace
 }
 
 // send is one send under way.
 type send struct {
-	id     uint64 // 0: passed on for somebody else
-	m      Message
-	until  time.Time
-	early  time.Time // what is not written is taken back
-	taken  bool      // … or was asked back
-	frame  []byte
-	copies []*copyOut
-	open   int
-	ended  bool
-	wake   wake
-	from   identity.NodeID // with id 0: whom it came from
-	size   int             // … and what it counts for
+	id      uint64 // 0: passed on for somebody else
+	m       Message
+	until   time.Time
+	early   time.Time // what is not written is taken back
+	taken   bool      // … or was asked back
+	frame   []byte
+	copies  []*copyOut
+	open    int
+	ended   bool
+	wake    wake
+	relayed *relaying // with id 0
 }
 
 func newSend(id uint64, m Message, until time.Time) *send {
@@ -137,9 +145,10 @@ func NewOutbound(o OutboundOptions) *Outbound {
 	o.Window = cmp.Or(o.Window, defaultWindow)
 	o.MaxFrame = cmp.Or(o.MaxFrame, defaultFrame)
 	o.RelayLimit = cmp.Or(o.RelayLimit, RelayLimit)
+	o.RelayedTo = cmp.Or(o.RelayedTo, RelayedTo)
 	out := &Outbound{
 		o: o, sends: make(map[uint64]*send), given: make(map[uint64]*copyOut), peers: make(map[identity.NodeID]*outPeer),
-		relayed: relayBudget{from: make(map[identity.NodeID]int)},
+		relaying: make(map[*send]struct{}),
 	}
 	for id, before := range o.Paces {
 		p := out.peer(id)
@@ -156,13 +165,15 @@ func (o *Outbound) Counts() OutboundCounts { return o.counts }
 // Len returns how many sends and copies are under way.
 func (o *Outbound) Len() (sends, copies int) { return len(o.sends), o.copies }
 
-// Send takes a message of our own under an id that is not 0 and used once.
-func (o *Outbound) Send(now time.Time, id uint64, m Message) *OutboundEffects {
-	return o.SendUntil(now, id, m, now.Add(m.For()))
+// Send takes a message of our own under an id that is not 0 and used once. Wall
+// is the system's clock, from which the message gets the time when it expires.
+func (o *Outbound) Send(now, wall time.Time, id uint64, m Message) *OutboundEffects {
+	return o.SendUntil(now, wall, id, m, now.Add(m.For()))
 }
 
-// SendUntil is Send for a message that was accepted earlier and ends then.
-func (o *Outbound) SendUntil(now time.Time, id uint64, m Message, until time.Time) *OutboundEffects {
+// SendUntil is Send for a message that was accepted earlier and ends at until, a
+// time of now.
+func (o *Outbound) SendUntil(now, wall time.Time, id uint64, m Message, until time.Time) *OutboundEffects {
 	o.begin()
 	o.due(now)
 	o.counts.Sends++
@@ -176,15 +187,15 @@ func (o *Outbound) SendUntil(now time.Time, id uint64, m Message, until time.Tim
 	case o.copies >= MaxCopies:
 		o.end(s, SendOverloaded, fmt.Errorf("dht: %d copies of messages have no outcome yet", o.copies))
 	default:
-		o.accept(now, s)
+		o.accept(now, wall, s)
 	}
 	return o.effects(now)
 }
 
 // accept selects peers, and sends the message unless it has to be looked for
 // somebody first.
-func (o *Outbound) accept(now time.Time, s *send) {
-	out, err := o.choose.run(&Outgoing{Now: now, Message: s.m})
+func (o *Outbound) accept(now, wall time.Time, s *send) {
+	out, err := o.choose.run(&Outgoing{Now: now, Wall: wall, Message: s.m})
 	s.m = out.Message
 	switch {
 	case errors.Is(err, ErrSelf):
@@ -194,12 +205,12 @@ func (o *Outbound) accept(now time.Time, s *send) {
 	case err != nil:
 		o.end(s, SendStopped, err)
 	case len(out.Peers) > 0:
-		o.compose(now, s, out.Peers)
+		o.compose(now, wall, s, out.Peers)
 	default:
 		to, ok := s.m.To.(DirectKey)
 		switch {
 		case !ok || !to.Discover:
-			o.end(s, NobodySelected, nobody(s.m.To))
+			o.end(s, NobodySelected, nobody(s.m.To, o.o.View))
 		case !o.o.Discovers():
 			o.end(s, DiscoveryFailed, errNoDiscovery)
 		default:
@@ -239,32 +250,32 @@ func (o *Outbound) selectPeers(out *Outgoing) (err error) {
 }
 
 // Discovered ends a search: the peer is known now, or err says why not.
-func (o *Outbound) Discovered(now time.Time, id uint64, peer identity.NodeID, err error) *OutboundEffects {
+func (o *Outbound) Discovered(now, wall time.Time, id uint64, peer identity.NodeID, err error) *OutboundEffects {
 	o.begin()
 	o.due(now)
 	if s, ok := o.sends[id]; ok && len(s.copies) == 0 {
 		if err != nil {
 			o.end(s, DiscoveryFailed, err)
 		} else {
-			o.compose(now, s, []identity.NodeID{peer})
+			o.compose(now, wall, s, []identity.NodeID{peer})
 		}
 	}
 	return o.effects(now)
 }
 
 // compose seals and signs the message once and gives each peer a copy.
-func (o *Outbound) compose(now time.Time, s *send, peers []identity.NodeID) {
+func (o *Outbound) compose(now, wall time.Time, s *send, peers []identity.NodeID) {
 	if n := len(s.m.Body); n > o.o.MaxFrame {
 		o.end(s, NotSendable, tooLong(n, o.o.MaxFrame))
 		return
 	}
-	d := o.draft(now, &s.m)
+	d := o.draft(wall, &s.m)
 	e, err := Compose(d, o.o.Secret, o.o.Random)
 	if err != nil {
 		o.end(s, NotSendable, err)
 		return
 	}
-	out, err := o.write.run(&Outgoing{Now: now, Message: s.m, Peers: peers, Envelope: e})
+	out, err := o.write.run(&Outgoing{Now: now, Wall: wall, Message: s.m, Peers: peers, Envelope: e})
 	if err != nil {
 		o.end(s, SendStopped, err)
 		return
@@ -282,7 +293,7 @@ func (o *Outbound) compose(now time.Time, s *send, peers []identity.NodeID) {
 		return
 	}
 	if MayReturn(s.m.To, out.Peers) {
-		o.o.Dedup.Own(out.Envelope.DedupHash(), o.o.Selector.Self, now)
+		o.o.Dedup.Own(out.Envelope.DedupHash(), o.o.Selector.Self, wall)
 	}
 	h := &out.Envelope.Header
 	o.progress(s, Progress{Kind: SendSelected, Peers: out.Peers, Tag: h.Tag, Destination: h.Destination})
@@ -290,7 +301,7 @@ func (o *Outbound) compose(now time.Time, s *send, peers []identity.NodeID) {
 }
 
 // draft is the message with everything that the strategy decides.
-func (o *Outbound) draft(now time.Time, m *Message) Draft {
+func (o *Outbound) draft(wall time.Time, m *Message) Draft {
 	h := DomainHeader{Type: m.Type}
 	expires := m.Expires
 	if expires <= 0 {
@@ -298,7 +309,7 @@ func (o *Outbound) draft(now time.Time, m *Message) Draft {
 	}
 	d := Draft{
 		Destination: destination(m), Sign: m.Sign, Tag: m.Tag,
-		Expires: uint64(now.Add(expires).Unix()),
+		Expires: uint64(wall.Add(expires).Unix()),
 	}
 	switch m.To.(type) {
 	case Direct, DirectKey: // else equal messages are to be equal bytes
@@ -333,7 +344,11 @@ func destination(m *Message) Destination {
 // spread gives each peer a copy.
 func (o *Outbound) spread(now time.Time, s *send, frame []byte, peers []identity.NodeID) {
 	s.frame = frame
-	s.begin(now)
+	if s.relay() {
+		o.relaying[s] = struct{}{}
+	} else {
+		s.begin(now)
+	}
 	s.copies = make([]*copyOut, len(peers))
 	s.open = len(peers)
 	o.copies += len(peers)
@@ -365,8 +380,14 @@ func (o *Outbound) Sent(now time.Time, id uint64, outcome protocol.Outcome) *Out
 	delete(o.given, id)
 	p := c.peer
 	p.back(now, c, outcome.Kind != protocol.Failed)
+	if outcome.Kind == protocol.Confirmed || c.state != copySettled { // else we have taken it back
+		p.progress(now)
+	}
 	switch {
 	case c.state == copySettled: // its time was over
+		if c.send.relay() && outcome.Kind == protocol.Confirmed {
+			o.o.Unreached.Reached(c.send.relayed.hash, p.id)
+		}
 	case outcome.Kind == protocol.InDoubt && o.mayResend(now, c):
 		c.doubt, p.notBefore = outcome, now.Add(retryAfter)
 		p.again(c)
@@ -401,6 +422,7 @@ func (o *Outbound) Connected(now time.Time, peer identity.NodeID) *OutboundEffec
 	o.due(now)
 	if p, ok := o.peers[peer]; ok {
 		p.connected++
+		p.progress(now)
 		for _, c := range p.doubtful.list {
 			if c.state == copyDoubtful {
 				p.push(c)
@@ -428,6 +450,7 @@ func (o *Outbound) due(now time.Time) {
 		case w.send != nil:
 			o.late(now, w.send)
 		case w.peer != nil:
+			o.look(now, w.peer)
 			o.pump(now, w.peer)
 		default:
 			o.forget(now)
@@ -526,23 +549,24 @@ func (o *Outbound) settle(c *copyOut, outcome protocol.Outcome) {
 	}
 	if s.relay() {
 		o.relays--
-		c.peer.relayed -= s.size
+		c.peer.relayed -= s.relayed.size
+		c.peer.openRelays--
 	}
 	o.copies--
 	s.open--
-	o.count(s, outcome.Kind)
+	o.count(c, outcome)
 	o.progress(s, Progress{Kind: SendSettled, Copy: c.index, Outcome: outcome})
 	if s.open == 0 {
 		o.end(s, 0, nil)
 	}
 }
 
-func (o *Outbound) count(s *send, k protocol.OutcomeKind) {
-	switch {
-	case s.relay() && k == protocol.Confirmed:
+func (o *Outbound) count(c *copyOut, outcome protocol.Outcome) {
+	switch k := outcome.Kind; {
+	case c.send.relay() && k == protocol.Confirmed:
 		o.counts.RelayConfirmed++
-	case s.relay():
-		o.counts.RelayUnclear++
+	case c.send.relay():
+		o.missed(c.send, c.peer.id, cmp.Or(c.why, o.whyFailed(outcome)))
 	case k == protocol.Confirmed:
 		o.counts.Confirmed++
 	case k == protocol.InDoubt:
@@ -556,7 +580,10 @@ func (o *Outbound) end(s *send, r SendReason, err error) {
 	s.ended = true
 	o.wakes.drop(&s.wake)
 	if s.relay() {
-		o.relayed.giveBack(s.from, s.size)
+		delete(o.relaying, s)
+		if s.relayed.lease != nil {
+			o.fx.Released = append(o.fx.Released, s.relayed.lease)
+		}
 		return
 	}
 	delete(o.sends, s.id)
@@ -573,7 +600,7 @@ func (o *Outbound) progress(s *send, p Progress) {
 func (o *Outbound) begin() {
 	o.fx = OutboundEffects{
 		Progress: emptied(o.fx.Progress), Withdraw: emptied(o.fx.Withdraw),
-		Write: emptied(o.fx.Write), Discover: emptied(o.fx.Discover),
+		Write: emptied(o.fx.Write), Discover: emptied(o.fx.Discover), Released: emptied(o.fx.Released),
 	}
 }
 

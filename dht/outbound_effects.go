@@ -21,6 +21,9 @@ type OutboundEffects struct {
 	// Discover asks for a peer that is not known; each ends in one call of
 	// Discovered, or is forgotten.
 	Discover []Discover
+	// Released is the credit of messages of others of which no copy is under way
+	// any more; each lease is discarded.
+	Released []Lease
 	// Wake, unless it is zero, is when Due is to be called, which is before the
 	// time said last.
 	Wake time.Time

@@ -20,7 +20,8 @@ type copyOut struct {
 	cost      int64
 	connected uint64 // the peer's count when it was given out
 	doubt     protocol.Outcome
-	paced     bool // has waited for the pace
+	paced     bool         // has waited for the pace
+	why       RelayFailure // of what is passed on, when its outcome does not say
 }
 
 // final is the outcome of a copy whose last try had this one: what was written
@@ -49,13 +50,19 @@ type outPeer struct {
 	doubtful  copyList
 	given     underWay
 	others    underWay // of those given, what is passed on
-	relayed   int      // bytes of others without an outcome
+	relayed   int64    // bytes of others without an outcome
 	connected uint64
-	notBefore time.Time  // after a try that came to nothing: others that did may follow
-	pace      *pacer     // nil while it is not paced
-	relayPace *pacer     // … of what is passed on, a part of it
-	rate      *perSecond // of what is passed on, paced or not; nil: nothing was
-	wake      wake
+	// openRelays are the copies of others without an outcome. While anything is
+	// given to the session, since is when it last made progress; it has stalled
+	// when copies for others have waited too long for that.
+	openRelays int
+	since      time.Time
+	stalled    bool
+	notBefore  time.Time  // after a try that came to nothing: others that did may follow
+	pace       *pacer     // nil while it is not paced
+	relayPace  *pacer     // … of what is passed on, a part of it
+	rate       *perSecond // of what is passed on, paced or not; nil: nothing was
+	wake       wake
 }
 
 // underWay is what is given to a session.
@@ -150,13 +157,13 @@ func (p *outPeer) idle(now time.Time) bool {
 		(p.pace == nil || p.pace.idle(now)) && (p.rate == nil || p.rate.idle(now))
 }
 
-// pump gives out what may go to the peer now. What is passed on waits until none
-// of our own does.
+// pump gives out what may go to the peer now: our own first. While messages of
+// others wait, a quarter of the window is theirs all the same: else two nodes
+// that send much through each other would each wait for the other's to go.
 func (o *Outbound) pump(now time.Time, p *outPeer) {
 	o.pumpQueue(now, p, &p.queue)
-	if len(p.queue.list) == 0 {
-		o.pumpQueue(now, p, &p.relays)
-	}
+	o.pumpQueue(now, p, &p.relays)
+	o.watch(p)
 }
 
 func (o *Outbound) pumpQueue(now time.Time, p *outPeer, q *copyList) {
@@ -190,9 +197,18 @@ func (o *Outbound) give(now time.Time, p *outPeer, c *copyOut) bool {
 		return false
 	case c.send.relay() && p.others.n > 0 && p.others.bytes+cost > o.o.Window/2: // the rest is for our own
 		return false
+	case c.send.relay() && len(p.queue.list) > 0 && p.others.n > 0 && p.others.bytes+cost > o.o.Window/4:
+		return false
+	case !c.send.relay() && len(p.relays.list) > 0:
+		if own := p.given.n - p.others.n; own > 0 && p.given.bytes-p.others.bytes+cost > o.o.Window*3/4 {
+			return false
+		}
 	}
 	if !o.inPace(now, p, c) {
 		return false
+	}
+	if p.given.n == 0 {
+		p.since = now
 	}
 	p.given.add(1, cost)
 	if c.send.relay() {
@@ -210,7 +226,7 @@ func (o *Outbound) give(now time.Time, p *outPeer, c *copyOut) bool {
 }
 
 // inPace reports whether the peer may get one more now, and counts it. What is
-// passed on may use two thirds of the pace: our own finds room at any time.
+// passed on leaves a part of the pace to our own, which finds room at any time.
 func (o *Outbound) inPace(now time.Time, p *outPeer, c *copyOut) bool {
 	if !o.o.Paced(p.id) {
 		p.pace, p.relayPace = nil, nil
@@ -218,11 +234,11 @@ func (o *Outbound) inPace(now time.Time, p *outPeer, c *copyOut) bool {
 	}
 	if p.pace == nil {
 		p.pace = &pacer{limit: o.o.Pace, within: PaceWithin, open: p.given.n}
-		p.relayPace = &pacer{limit: max(1, o.o.Pace*2/3), within: PaceWithin, open: p.others.n}
+		p.relayPace = &pacer{limit: o.o.Pace, within: PaceWithin, open: p.others.n}
 	}
 	at, ok := p.pace.allow(now)
 	if ok && c.send.relay() {
-		if at, ok = p.relayPace.allow(now); ok {
+		if at, ok = p.relayPace.allowOf(now, max(1, o.o.Pace-p.kept(now))); ok {
 			p.relayPace.begin()
 		}
 	}
@@ -238,6 +254,16 @@ func (o *Outbound) inPace(now time.Time, p *outPeer, c *copyOut) bool {
 		o.wakePeer(p, at)
 	}
 	return false
+}
+
+// kept is the part of the pace that is kept for our own: a few places, and four
+// for each message of our own in the last minute, up to a third. A burst of
+// others may have nearly all of it where we send nothing ourselves.
+func (p *outPeer) kept(now time.Time) int {
+	p.pace.forget(now)
+	p.relayPace.forget(now)
+	own := p.pace.count() - p.relayPace.count()
+	return min(p.pace.limit/3, p.pace.limit/45+4*own)
 }
 
 func (o *Outbound) wakePeer(p *outPeer, at time.Time) {

@@ -23,8 +23,7 @@ func TestRelaysLeaveRoomForOurs(t *testing.T) {
 	for i := range 8000 {
 		e := relayed(1)
 		e.Header.Tag = uint64(i)
-		from := idOf(string(rune('!' + i%10)))
-		d.o.Relay(d.now, from, e, dht.Random{N: 20})
+		d.o.Relay(d.now, d.relayed(string(rune('!'+i%10)), e, dht.Random{N: 20}))
 	}
 	if _, copies := d.o.Len(); copies < dht.MaxCopies/2-20 || copies > dht.MaxCopies/2 {
 		t.Fatalf("got %d copies passed on, want half of %d", copies, dht.MaxCopies)

@@ -422,7 +422,7 @@ func TestLateTimer(t *testing.T) {
 
 	d.ids++
 	d.entries[d.ids] = d.ledger.Accept(d.now, d.ids, &dht.Message{To: dht.Flood{}}, nil)
-	d.apply(d.o.SendUntil(d.now, d.ids, dht.Message{To: dht.Flood{}}, d.now))
+	d.apply(d.o.SendUntil(d.now, d.wall(), d.ids, dht.Message{To: dht.Flood{}}, d.now))
 	d.wrote()
 	d.ended(d.ids, dht.SendExpired)
 	d.nothing()
@@ -633,7 +633,7 @@ func TestClose(t *testing.T) {
 		t.Errorf("got %d written after the end", len(w))
 	}
 	d.nothing()
-	if c := d.o.Counts(); c.RelayCopies != c.RelayConfirmed+c.RelayUnclear || c.RelaysDropped != 1 {
+	if c := d.o.Counts(); c.RelayCopies != c.RelayConfirmed+c.RelayFailed.Total() || c.RelaysDropped != 1 {
 		t.Errorf("got %+v", c)
 	}
 }
@@ -693,8 +693,8 @@ func TestManyCopies(t *testing.T) {
 	d.ended(d.send(plain("a", 2)), dht.SendOverloaded)
 	e := decode(t, d.under[0].Frame)
 	d.relay(&e, dht.Flood{})
-	if c := d.o.Counts(); c.RelaysDropped != 1 || c.RelayCopies != 0 {
-		t.Errorf("got %d relays dropped, %d copies, want 1, 0", c.RelaysDropped, c.RelayCopies)
+	if c := d.o.Counts(); c.RelaysDropped != 1 || c.RelayCopies != c.RelayFailed[dht.RelayCrowded] {
+		t.Errorf("got %d relays dropped, %d copies, %d of them crowded out, want 1 and all", c.RelaysDropped, c.RelayCopies, c.RelayFailed[dht.RelayCrowded])
 	}
 	d.settle(d.under[len(d.under)-1], confirmed)
 	d.send(plain("a", 3))

@@ -11,7 +11,8 @@ import (
 
 // Outgoing is a message of our own on its way through the outbound chain.
 type Outgoing struct {
-	Now time.Time
+	Now  time.Time // measures, and never steps
+	Wall time.Time // the system's clock
 	Message
 	// Peers are who it goes to, Envelope is what they get: both are there from
 	// [BeforeWrite] on.

@@ -48,16 +48,23 @@ type pacer struct {
 
 // allow reports whether one more may go now. If not, at is when to ask again;
 // the zero time means when one of those under way is done.
-func (p *pacer) allow(now time.Time) (at time.Time, ok bool) {
+func (p *pacer) allow(now time.Time) (at time.Time, ok bool) { return p.allowOf(now, p.limit) }
+
+// allowOf is allow for so many, at most the limit.
+func (p *pacer) allowOf(now time.Time, most int) (at time.Time, ok bool) {
 	p.forget(now)
+	over := p.count() - most
 	switch {
-	case p.open+p.n < p.limit:
+	case over < 0:
 		return time.Time{}, true
-	case p.n > 0:
-		return p.past[p.first].Add(p.within), false
+	case over < p.n: // so many have to be forgotten, and one more
+		return p.past[(p.first+over)%len(p.past)].Add(p.within), false
 	}
 	return time.Time{}, false
 }
+
+// count returns how many count now.
+func (p *pacer) count() int { return p.open + p.n }
 
 // begin gives one out.
 func (p *pacer) begin() { p.open++ }

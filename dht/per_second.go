@@ -2,16 +2,18 @@ package dht
 
 import "time"
 
-// perSecond counts events of the last 60 s by whole seconds.
+// perSecond counts events of the last 60 s by whole seconds since its first call.
+// Its now must be a clock that never goes back.
 type perSecond struct {
-	last    int64 // the second that was counted in last
+	begin   time.Time
+	last    int64 // the second since begin that was counted in last
 	sum     int   // of seconds
 	seconds [floodSeconds]uint32
 }
 
 // turn forgets what is older than the 60 s that end with that second.
 func (p *perSecond) turn(second int64) {
-	if second <= p.last { // a clock that goes back is one that stands still
+	if second <= p.last {
 		return
 	}
 	for s := max(p.last+1, second-floodSeconds+1); s <= second; s++ {
@@ -19,6 +21,14 @@ func (p *perSecond) turn(second int64) {
 		p.seconds[s%floodSeconds] = 0
 	}
 	p.last = second
+}
+
+// second is the number of whole seconds since the first call.
+func (p *perSecond) second(now time.Time) int64 {
+	if p.begin.IsZero() {
+		p.begin = now
+	}
+	return int64(now.Sub(p.begin) / time.Second)
 }
 
 // add counts one event in the second that was turned to last.
@@ -29,7 +39,7 @@ func (p *perSecond) add() {
 
 // take counts one event unless there were limit of them in the last 60 s.
 func (p *perSecond) take(now time.Time, limit int) bool {
-	if p.turn(now.Unix()); p.sum >= limit {
+	if p.turn(p.second(now)); p.sum >= limit {
 		return false
 	}
 	p.add()
@@ -38,6 +48,6 @@ func (p *perSecond) take(now time.Time, limit int) bool {
 
 // idle reports whether there is nothing to remember.
 func (p *perSecond) idle(now time.Time) bool {
-	p.turn(now.Unix())
+	p.turn(p.second(now))
 	return p.sum == 0
 }

@@ -26,8 +26,8 @@ type Proof struct {
 // at most [MaxProofs], together: for half the work of one by one. The proofs are
 // for [Frame]; whatever is wrong with a message is seen when it is its turn, and
 // so is which signature does not hold if not all do. Random must be
-// unpredictable. Like Handle, it must not be called twice at a time.
-func (in *Inbound) Prove(now time.Time, source identity.NodeID, random io.Reader, bodies [][]byte) []Proof {
+// unpredictable; wall is the system's clock. Like Handle, it must not be called twice at a time.
+func (in *Inbound) Prove(wall time.Time, source identity.NodeID, random io.Reader, bodies [][]byte) []Proof {
 	if in.early || !in.known(source) { // a layer may change what is to be verified
 		return nil
 	}
@@ -41,13 +41,13 @@ func (in *Inbound) Prove(now time.Time, source identity.NodeID, random io.Reader
 	)
 	for i, body := range bodies {
 		e, err := DecodeEnvelope(body)
-		if err != nil || e.Header.Expired(now.Unix()) || e.CheckSemantics() != nil {
+		if err != nil || e.Header.Expired(wall.Unix()) || e.CheckSemantics() != nil {
 			continue
 		}
 		hash := e.DedupHash()
 		again := slices.ContainsFunc(proofs[:i], func(p Proof) bool { return p.hashed && p.hash == hash })
 		proofs[i] = Proof{hash: hash, hashed: true}
-		if again || in.dedup.Seen(hash) >= in.occurrences {
+		if again || in.dedup.Seen(hash) >= in.occurrences && !in.unreached.Has(hash) {
 			continue // it will end as a duplicate, without being verified
 		}
 		sig, err := DecodeSignature(e.Header.Signature)

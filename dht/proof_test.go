@@ -63,7 +63,7 @@ func TestProofsChangeNoVerdict(t *testing.T) {
 			}
 			for i, b := range bodies {
 				m, v := alone.bytes(b)
-				m2, v2 := together.chain.Handle(together.now, dht.Frame{Source: source.NodeID(), Key: source, Body: b, Proof: proofs[i]})
+				m2, v2 := together.chain.Handle(together.now, together.now, dht.Frame{Source: source.NodeID(), Key: source, Body: b, Proof: proofs[i]})
 				what := fmt.Sprintf("%s at %d, message %d", name, place, i)
 				if v.Reason != v2.Reason || (v.Violation == nil) != (v2.Violation == nil) || m.Origin != m2.Origin || m.Hash != m2.Hash || m.Copies != m2.Copies {
 					t.Errorf("%s: got %v of %v, %d copies; alone %v of %v, %d copies", what, v2.Reason, m2.Origin, m2.Copies, v.Reason, m.Origin, m.Copies)

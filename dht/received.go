@@ -59,7 +59,8 @@ func (m Received) Source() any {
 
 // Keep holds the credit after Receive has returned, until release is called:
 // for handlers that pass the body on to slow work. Release may be called from
-// any goroutine, more than once.
+// any goroutine, more than once. A restart of the actor calls it for nobody: have
+// supervisor.Own do so when it is kept in the actor.
 func (m Received) Keep() (release func()) {
 	if m.Lease == nil {
 		return func() {}

@@ -82,13 +82,18 @@ func TestRelayOutcomes(t *testing.T) {
 	if again := d.pass(time.Second); len(again) != 1 || again[0].Peer != w[3].Peer {
 		t.Errorf("got %q written again, want what had no room", to(again))
 	}
-	d.pass(58*time.Second + time.Millisecond)
+	if n := d.held(); n != 1 {
+		t.Errorf("got the credit of %d messages held while a copy is under way, want 1", n)
+	}
+	d.pass(10 * time.Second)
 	if len(d.withdrawn) != 1 {
 		t.Errorf("got %d withdrawn, want 1", len(d.withdrawn))
 	}
-	d.pass(time.Second)
+	if n := d.held(); n != 0 {
+		t.Errorf("got the credit of %d messages held when every copy has ended, want 0", n)
+	}
 	c := d.o.Counts()
-	if c.Relays != 1 || c.RelayCopies != 4 || c.RelayConfirmed != 1 || c.RelayUnclear != 3 || c.Sends+c.Copies+c.Failed+c.InDoubt+c.Confirmed+c.Resent != 0 {
+	if c.Relays != 1 || c.RelayCopies != 4 || c.RelayConfirmed != 1 || c.RelayFailed != (dht.RelayFailures{dht.RelayLost: 2, dht.RelayStalled: 1}) || c.Sends+c.Copies+c.Failed+c.InDoubt+c.Confirmed+c.Resent != 0 {
 		t.Errorf("got %+v", c)
 	}
 	d.nothing()
@@ -104,10 +109,14 @@ func TestRelayOutcomes(t *testing.T) {
 	d.nothing()
 }
 
-// TestRelayLimit: what is passed on is bounded in bytes, for each peer that it
-// goes to and comes from and for all, also when the bytes are in the header. Our
-// own messages are not held up, and there is room again when it is written.
-func TestRelayLimit(t *testing.T) {
+// one is a strategy for a single villager.
+func one(name string) dht.Strategy { return dht.Selected{Peers: []identity.NodeID{idOf(name)}} }
+
+// TestRelayWaits: nothing is dropped while the peer makes progress, however much
+// waits for it, also in the header. Our own messages are not held up.
+//
+// conforms: V 13
+func TestRelayWaits(t *testing.T) {
 	for name, fresh := range map[string]func(size int) *dht.Envelope{
 		"body": relayed,
 		"signature": func(size int) *dht.Envelope {
@@ -117,93 +126,263 @@ func TestRelayLimit(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			const size = 100_000
-			most := dht.MaxRelayedTo / size
+			const size, n = 200_000, 50
 			d := newDesk(t, villagers, nil)
-			for range 20 {
+			for range n {
 				d.relay(fresh(size), dht.Flood{})
 			}
-			c := d.o.Counts()
-			if c.RelayCopies != uint64(4*most) || c.RelaysDropped != uint64(20-most) || c.RelayCopiesDropped != uint64(4*(20-most)) {
-				t.Errorf("got %d copies passed on, %d messages and %d copies dropped, want %d for each of four peers", c.RelayCopies, c.RelaysDropped, c.RelayCopiesDropped, most)
-			}
-			d.send(plain("j", 1))
+			d.send(plain("a", 1))
 			d.wrote(1)
-			d.send(plain("a", 2))
-			d.wrote(2)
-			d.drain(confirmed)
-			d.relay(fresh(size), dht.Flood{})
-			if len(d.writes) != 4 {
-				t.Errorf("got %d written when there is room again, want 4", len(d.writes))
+			for range 4*n + 1 { // one each second: a minute's time is not theirs
+				d.settle(d.under[0], confirmed)
+				d.pass(time.Second / 5)
 			}
-			d.drain(confirmed)
-
-			// One of any size.
-			d.relay(fresh(4<<20), dht.Direct{Peer: idOf("a")})
-			d.relay(fresh(1), dht.Direct{Peer: idOf("a")})
-			if c := d.o.Counts(); c.RelaysDropped != uint64(20-most)+1 {
-				t.Errorf("got %d dropped, want what came after a large one", c.RelaysDropped)
+			c := d.o.Counts()
+			if c.RelayConfirmed != 4*n || c.RelayFailed.Total() != 0 {
+				t.Errorf("got %d copies confirmed, %v failed, want all %d", c.RelayConfirmed, c.RelayFailed, 4*n)
 			}
 			d.nothing()
 		})
 	}
 }
 
-// TestRelayBudget: a peer that takes nothing, or sends too much, has nothing
-// dropped that is not for it, or from it.
-func TestRelayBudget(t *testing.T) {
-	dropped := func(t *testing.T, d *desk, want uint64) {
-		t.Helper()
-		if n := d.o.Counts().RelaysDropped; n != want {
-			t.Errorf("got %d dropped, want %d", n, want)
-		}
+// TestRelayCrowded: of all that waits for others one peer has no more than its
+// part, and one frame of any size. What is left out goes with a later copy.
+func TestRelayCrowded(t *testing.T) {
+	d := newDesk(t, villagers, func(o *dht.OutboundOptions) { o.RelayedTo = 1 << 20 })
+	d.relay(relayed(4<<20), one("a"))
+	second := relayed(1)
+	d.relay(second, dht.Selected{Peers: []identity.NodeID{idOf("a"), idOf("b")}})
+	if c := d.o.Counts(); c.RelayCopies != 3 || c.RelayFailed != (dht.RelayFailures{dht.RelayCrowded: 1}) || len(d.under) != 2 {
+		t.Errorf("got %d copies, %v failed, %d under way, want 3, one crowded out, 2", c.RelayCopies, c.RelayFailed, len(d.under))
 	}
-	one := func(name string) dht.Strategy { return dht.Selected{Peers: []identity.NodeID{idOf(name)}} }
-	t.Run("large frames", func(t *testing.T) {
-		d := newDesk(t, villagers, nil)
-		d.apply(d.o.Relay(d.now, idOf("y"), relayed(8<<20), one("a")))
-		d.relay(relayed(6016), one("b"))
-		dropped(t, d, 0)
-		d.relay(relayed(2<<20), one("c")) // they have half of all, together
-		dropped(t, d, 1)
-		d.nothing()
+	d.relay(relayed(2), one("a"))
+	if n := d.held(); n != 2 {
+		t.Errorf("got the credit of %d messages held, want 2", n)
+	}
+	d.drain(confirmed)
+	d.again(second)
+	if got := to(d.writes); got != "a" {
+		t.Errorf("got a later copy passed on to %q, want a alone", got)
+	}
+	d.nothing()
+}
+
+// again passes a later copy on.
+func (d *desk) again(e *dht.Envelope) {
+	d.t.Helper()
+	r := d.relayed("z", e, dht.Flood{})
+	r.Again = true
+	d.apply(d.o.Relay(d.now, r))
+}
+
+// TestRelayStalls: copies for a peer that makes no progress fail after 10 s, those
+// that wait and those that are with its session; until it moves again further
+// ones fail after a second. Others are not affected, and our own waits on.
+//
+// conforms: V 13
+func TestRelayStalls(t *testing.T) {
+	var moved time.Time
+	d := newDesk(t, villagers, func(o *dht.OutboundOptions) {
+		o.Window = 64 << 10
+		o.Moved = func(identity.NodeID) time.Time { return moved }
 	})
-	t.Run("slow peer", func(t *testing.T) {
-		d := newDesk(t, villagers, nil)
-		d.view.connected = []string{"a", "b"}
-		for range 300 {
-			d.relay(relayed(6016), dht.Flood{})
-			for _, w := range slices.Clone(d.writes) {
-				if w.Peer == idOf("b") {
-					d.settle(w, confirmed)
-				}
+	fresh := func(n int) *dht.Envelope { return relayed(6000 + n) }
+	own := d.send(plain("a", 1))
+	for i := range 20 {
+		d.relay(fresh(i), dht.Selected{Peers: []identity.NodeID{idOf("a"), idOf("b")}})
+		for _, w := range slices.Clone(d.under) {
+			if w.Peer == idOf("b") {
+				d.settle(w, confirmed)
 			}
 		}
-		c := d.o.Counts()
-		if to := uint64(dht.MaxRelayedTo / (6016 + 300)); c.RelaysDropped != 0 || c.RelayCopies < 300+to || c.RelayCopies > 300+to+10 {
-			t.Errorf("got %d dropped for all, %d copies, want 300 to b and %d to a", c.RelaysDropped, c.RelayCopies, to)
+	}
+	d.pass(6 * time.Second)
+	moved = d.now // a part of a frame has gone
+	d.pass(9 * time.Second)
+	if n := d.held(); n != 20 {
+		t.Errorf("got the credit of %d messages held after 9 s without progress, want all 20", n)
+	}
+	d.pass(time.Second)
+	if n := d.held(); n != 0 || len(d.withdrawn) != 5 {
+		t.Errorf("got the credit of %d messages held after 10 s without progress, %d withdrawn, want 0 and 5", n, len(d.withdrawn))
+	}
+	if c := d.o.Counts(); c.RelayConfirmed != 20 || c.RelayFailed != (dht.RelayFailures{dht.RelayStalled: 20}) {
+		t.Errorf("got %d copies confirmed, %v failed, want 20 each", c.RelayConfirmed, c.RelayFailed)
+	}
+	if n := d.unreached.Len(); n != 20 {
+		t.Errorf("got %d messages remembered, want 20", n)
+	}
+	if r := d.report(own); r.Ended() {
+		t.Errorf("got our own message ended: %v", r.String())
+	}
+
+	// What comes next waits for a second.
+	d.relay(fresh(30), one("a"))
+	d.relay(fresh(31), one("a"))
+	d.pass(900 * time.Millisecond)
+	if n := d.held(); n != 2 {
+		t.Errorf("got the credit of %d messages held for a peer that has stalled, want 2", n)
+	}
+	d.pass(100 * time.Millisecond)
+	if n := d.held(); n != 0 {
+		t.Errorf("got the credit of %d messages held after a second, want none", n)
+	}
+	for _, w := range slices.Clone(d.under) {
+		d.settle(w, confirmed) // late: it has taken what was written
+	}
+	d.outcome(own, confirmed)
+	if n := d.unreached.Len(); n != 22-5 {
+		t.Errorf("got %d messages remembered, want the 17 that were not written", n)
+	}
+	d.relay(fresh(40), one("a"))
+	d.relay(fresh(41), one("a"))
+	if n := len(d.under); n != 2 {
+		t.Errorf("got %d under way once the peer moves again, want 2", n)
+	}
+	d.drain(confirmed)
+
+	// A later copy goes to the one alone that it has not reached, and the next to nobody.
+	d.again(fresh(19))
+	if got := to(d.writes); got != "a" {
+		t.Errorf("got a later copy passed on to %q, want a", got)
+	}
+	d.again(fresh(19))
+	d.wrote()
+	d.nothing()
+}
+
+// TestRelayNewConnection: a peer that has stalled has all its time again when it
+// has a new connection.
+func TestRelayNewConnection(t *testing.T) {
+	d := newDesk(t, villagers, nil)
+	d.relay(relayed(1), one("a"))
+	d.pass(10 * time.Second)
+	d.settle(d.under[0], tooLate) // withdrawn
+	for i := range 3 {
+		d.relay(relayed(10+i), one("a"))
+	}
+	d.pass(time.Second)
+	if n := d.held(); n != 0 {
+		t.Errorf("got the credit of %d messages held, want none", n)
+	}
+	d.connected("a")
+	for i := range 3 {
+		d.relay(relayed(20+i), one("a"))
+	}
+	d.pass(9 * time.Second)
+	if n := d.held(); n != 3 {
+		t.Errorf("got the credit of %d messages held on a new connection, want 3", n)
+	}
+	d.nothing()
+}
+
+// TestRelayAgain: a later copy goes to those of the targets that are connected,
+// not back to where it comes from, and to newly selected ones when nobody was
+// asked before.
+func TestRelayAgain(t *testing.T) {
+	d := newDesk(t, villagers, nil)
+	e := relayed(1)
+	for _, name := range []string{"a", "b", "z", "j"} { // j is not connected
+		d.unreached.Missed(e.DedupHash(), idOf(name))
+	}
+	d.again(e)
+	if got := to(d.writes); got != "ab" {
+		t.Errorf("got it passed on to %q, want ab", got)
+	}
+	if peers, anew, ok := d.unreached.Take(e.DedupHash()); !ok || anew || !slices.Equal(peers, []identity.NodeID{idOf("j")}) {
+		t.Errorf("got %v, %v, %v remembered, want the one that is not connected", peers, anew, ok)
+	}
+	d.drain(confirmed)
+	d.unreached.Anew(e.DedupHash())
+	d.again(e)
+	if got := to(d.writes); got != "abcd" {
+		t.Errorf("got it passed on to %q, want all", got)
+	}
+	d.nothing()
+}
+
+// TestUnreachedIsBounded: the oldest is forgotten.
+func TestUnreachedIsBounded(t *testing.T) {
+	u := dht.NewUnreached()
+	hash := func(i int) (h dht.Hash) { h[0], h[1] = byte(i), byte(i>>8); return h }
+	for i := range dht.MaxUnreached + 10 {
+		u.Missed(hash(i), idOf("a"))
+	}
+	for i := range 1000 {
+		u.Missed(hash(5000-900), identity.NodeID{byte(i), byte(i >> 8)})
+	}
+	if u.Len() != dht.MaxUnreached || u.Has(hash(9)) || !u.Has(hash(10)) {
+		t.Errorf("got %d remembered, the oldest among them: %v", u.Len(), u.Has(hash(9)))
+	}
+	if peers, _, _ := u.Take(hash(5000 - 900)); len(peers) != 64 {
+		t.Errorf("got %d peers of one message remembered, want 64", len(peers))
+	}
+	var none *dht.Unreached
+	none.Missed(hash(1), idOf("a"))
+	if _, _, ok := none.Take(hash(1)); ok || none.Has(hash(1)) {
+		t.Error("got something remembered by nobody")
+	}
+}
+
+// TestRelayPanics forces a panic while a message is passed on: in the machine, and
+// while each of the effects is carried out. No peer's window is lost with it, no
+// credit, and no step of a message of our own.
+func TestRelayPanics(t *testing.T) {
+	fail := ""
+	d := newDesk(t, villagers, func(o *dht.OutboundOptions) {
+		o.Window = 40 << 10
+		o.Paced = func(id identity.NodeID) bool {
+			if fail == "paced" && id == idOf("b") {
+				fail = ""
+				panic("forced")
+			}
+			return false
 		}
-		d.nothing()
 	})
-	t.Run("busy source", func(t *testing.T) {
-		d := newDesk(t, villagers, nil)
-		from := func(source, to byte) {
-			d.apply(d.o.Relay(d.now, idOf(string(source)), relayed(900_000), one(string(to))))
+	panics := func(f func()) (did bool) {
+		defer func() { did = recover() != nil }()
+		f()
+		return false
+	}
+	e := relayed(6000)
+	for range 20 {
+		fail = "paced"
+		own := d.send(dht.Message{To: dht.Direct{Peer: idOf("c")}, Body: numbered(1), Limit: time.Second})
+		d.settle(d.under[len(d.under)-1], overloaded)
+		d.now = d.now.Add(2 * time.Second) // its end is due in the same event
+		if !panics(func() { d.o.Relay(d.now, d.relayed("z", e, dht.Flood{})) }) {
+			t.Fatal("got no panic")
 		}
-		for to := byte('a'); to < 'a'+8; to++ {
-			from('y', to)
+		d.apply(d.o.Mend(d.now, dht.Carried{}))
+		d.ended(own, 0)
+		d.wrote()
+		if n := d.held(); n != 0 {
+			t.Fatalf("got the credit of %d messages held after a panic, want none", n)
 		}
-		dropped(t, d, 4)
-		for to := byte('a') + 4; to < 'a'+8; to++ {
-			from('x', to)
+	}
+	for written := range 4 { // the effect after these panics
+		for range 5 {
+			fx := d.o.Relay(d.now, d.relayed("z", e, dht.Flood{}))
+			if len(fx.Write) != 4 {
+				t.Fatalf("got %d written, want 4: some window is lost", len(fx.Write))
+			}
+			done := slices.Clone(fx.Write[:written])
+			d.under = append(d.under, done...)
+			d.apply(d.o.Mend(d.now, dht.Carried{Begun: true, Write: written}))
+			d.wrote()
+			for _, w := range done {
+				d.settle(w, confirmed)
+			}
+			if n := d.held(); n != 0 {
+				t.Fatalf("got the credit of %d messages held after a panic, want none", n)
+			}
+			d.pass(time.Second)
 		}
-		dropped(t, d, 4)
-		from('w', 'a'+8) // all is taken
-		dropped(t, d, 4)
-		from('w', 'a'+9)
-		dropped(t, d, 5)
-		d.nothing()
-	})
+	}
+	d.send(dht.Message{To: dht.Direct{Peer: idOf("b")}, Body: make([]byte, 30<<10)})
+	d.wrote(0)
+	d.nothing()
 }
 
 // TestRelayRate: no peer gets more messages of others in a minute than half of
@@ -222,7 +401,7 @@ func TestRelayRate(t *testing.T) {
 		got := 0
 		pass := func(n int, name string) {
 			for range n {
-				d.relay(relayed(1), dht.Selected{Peers: []identity.NodeID{idOf(name)}})
+				d.relay(relayed(1), one(name))
 				got += len(d.writes)
 				d.drain(confirmed)
 			}
@@ -233,8 +412,8 @@ func TestRelayRate(t *testing.T) {
 		if got != want {
 			t.Errorf("got %d passed on in a minute, want %d", got, want)
 		}
-		if c := d.o.Counts(); c.RelaysDropped != 9 {
-			t.Errorf("got %d dropped, want the 9 beyond", c.RelaysDropped)
+		if c := d.o.Counts(); c.RelaysDropped != 9 || c.RelayFailed != (dht.RelayFailures{dht.RelayRate: 9}) {
+			t.Errorf("got %d dropped, %v failed, want the 9 beyond", c.RelaysDropped, c.RelayFailed)
 		}
 		pass(1, "b")
 		d.send(plain("a", 1))
@@ -271,7 +450,7 @@ func TestRelaysYield(t *testing.T) {
 		t.Errorf("got %d given out that are passed on, want 5: half of the window", n)
 	}
 	big := plain("a", 1)
-	big.Body = append(big.Body, make([]byte, 24<<10)...)
+	big.Body = append(big.Body, make([]byte, 20<<10)...)
 	d.send(big)
 	d.wrote(1)
 	big.Body[7] = 2
@@ -296,15 +475,16 @@ func TestRelaysYield(t *testing.T) {
 	d.nothing()
 }
 
-// TestRelayPace: of what a paced peer may get two thirds are for what is passed
-// on: our own goes at once, however much that is.
+// TestRelayPace: where we send something ourselves, what is passed on leaves up to
+// a third of the pace to it: our own goes at once, however much there is for
+// others.
 //
 // conforms: V 28
 func TestRelayPace(t *testing.T) {
 	for _, rate := range []int{14, 40} {
 		d := newDesk(t, villagers, nil)
 		d.paced[idOf("a")] = true
-		meter, others := newMeter(t, dht.DefaultPace), newMeter(t, dht.DefaultPace*2/3)
+		meter, others := newMeter(t, dht.DefaultPace), newMeter(t, dht.DefaultPace*3/4)
 		passed := 0
 		settle := func() {
 			for _, w := range slices.Clone(d.under) {

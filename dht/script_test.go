@@ -99,7 +99,7 @@ type backlogScript struct {
 	cost  map[string]int64
 	n     int
 
-	freed func(identity.NodeID, int32)
+	freed func(dht.Holder)
 }
 
 func newBacklogScript(credit int64) *backlogScript {
@@ -107,13 +107,13 @@ func newBacklogScript(credit int64) *backlogScript {
 		clock: newClock(), work: make(map[string]*dht.Work),
 		given: make(map[string]*dht.Held), cost: make(map[string]int64),
 	}
-	s.b = dht.NewBacklog[string](credit, func(peer identity.NodeID, kind int32) { s.freed(peer, kind) })
+	s.b = dht.NewBacklog[string](credit, func(by dht.Holder) { s.freed(by) })
 	return s
 }
 
 // TestBacklogScripts runs testdata/backlog-*.txt: "new credit=N" begins anew,
 // "add A 7 cost=N times=N" adds messages of A for type 7, named m1, m2, … in
-// order, "finish m1 m2" has handlers finish them, and what waits is resumed
+// order, or for others with "add A others", "finish m1 m2" has handlers finish them, and what waits is resumed
 // unless "asleep" is given; "look" is what Next asks for. "replace 7" is a new
 // handler of the type.
 func TestBacklogScripts(t *testing.T) {
@@ -123,6 +123,7 @@ func TestBacklogScripts(t *testing.T) {
 		"slow",
 		"several",
 		"replaced",
+		"others",
 	} {
 		t.Run(name, func(t *testing.T) {
 			var s *backlogScript
@@ -134,8 +135,8 @@ func TestBacklogScripts(t *testing.T) {
 					return "ready"
 				}
 				out := s.run(t, d)
-				if s.b.Waiting() > 0 {
-					out += fmt.Sprintf("%d waiting\n", s.b.Waiting())
+				if n, _ := s.b.Waiting(); n > 0 {
+					out += fmt.Sprintf("%d waiting\n", n)
 				}
 				if out == "" {
 					return "nothing"
@@ -167,10 +168,10 @@ func (s *backlogScript) run(t *testing.T, d *datadriven.TestData) (out string) {
 				t.Fatalf("no handler has %s", arg.Key)
 			}
 			delete(s.given, arg.Key)
-			s.freed = func(peer identity.NodeID, kind int32) {
+			s.freed = func(by dht.Holder) {
 				out += "freed\n"
 				if !d.HasArg("asleep") {
-					out += s.released(s.b.Resume(s.now, peer, kind))
+					out += s.released(s.b.Resume(s.now, by))
 				}
 			}
 			held.Finish(s.cost[arg.Key])
@@ -194,6 +195,14 @@ func (s *backlogScript) run(t *testing.T, d *datadriven.TestData) (out string) {
 }
 
 func (s *backlogScript) add(t *testing.T, peer, kind string, cost int64) string {
+	if kind == "others" {
+		s.n++
+		m := fmt.Sprintf("m%d", s.n)
+		s.cost[m] = cost
+		fate, held := s.b.AddRelay(s.now, scriptPeer(peer), cost, m)
+		s.given[m] = held
+		return fmt.Sprintf("%s %s\n", m, fateName(fate))
+	}
 	var number int32
 	if _, err := fmt.Sscan(kind, &number); err != nil {
 		t.Fatal(err)
@@ -227,7 +236,7 @@ func fateName(f dht.Fate) string {
 func TestBacklogsOfOneHandler(t *testing.T) {
 	var work dht.Work
 	now := time.Unix(1e9, 0)
-	free := func(identity.NodeID, int32) {}
+	free := func(dht.Holder) {}
 	a, b := dht.NewBacklog[string](1000, free), dht.NewBacklog[string](1000, free)
 	_, held := a.Add(now, scriptPeer("A"), 7, &work, 100, "first")
 	held.Finish(100)
@@ -253,7 +262,7 @@ func TestBacklogsOfOneHandler(t *testing.T) {
 func TestBacklogForgets(t *testing.T) {
 	var work dht.Work
 	now := time.Unix(1e9, 0)
-	b := dht.NewBacklog[string](1000, func(identity.NodeID, int32) {})
+	b := dht.NewBacklog[string](1000, func(dht.Holder) {})
 	var kept []*dht.Held
 	for i := range 10_000 {
 		_, held := b.Add(now, scriptPeer(fmt.Sprint(i)), 7, &work, 100, "")

@@ -3,6 +3,7 @@ package dht
 import (
 	"errors"
 	"fmt"
+	"slices"
 )
 
 // Why a message of our own goes to nobody.
@@ -11,6 +12,7 @@ var (
 	errAbandoned   = errors.New("dht: the actor that sent it was restarted")
 	errUnknownPeer = errors.New("dht: the peer is not known, or banned; add it with an address")
 	errNobody      = errors.New("dht: no connected node that it could go to; connect to some first")
+	errNoDHT       = errors.New("dht: the connected nodes run without the DHT; connect to others, or start those with it")
 	errNoneLeft    = errors.New("dht: of Selected.Peers none is left: neither this node is sent to, nor who has excluded addresses only")
 	errTakenAway   = errors.New("dht: a layer has taken away every peer")
 	errNoDiscovery = errors.New("dht: the peer is not known, and nothing on this node can look for it yet; add it with an address")
@@ -18,12 +20,15 @@ var (
 )
 
 // nobody says what to do when the strategy has found no peer.
-func nobody(to Strategy) error {
+func nobody(to Strategy, v View) error {
 	switch to.(type) {
 	case Direct, DirectKey:
 		return errUnknownPeer
 	case Selected:
 		return errNoneLeft
+	}
+	if slices.ContainsFunc(v.Connected(), func(c Candidate) bool { return c.NoDHT }) {
+		return errNoDHT
 	}
 	return errNobody
 }

@@ -89,11 +89,13 @@ func (s *storm) step() {
 	case 0, 1, 2, 3:
 		s.accept()
 		s.carryOut(s.next()%8 != 0)
-	case 4:
+	case 4, 5:
 		e := &dht.Envelope{Header: dht.Header{Version: 2}}
 		e.Body = dht.AppendBody(nil, nil, numbered(relayedBit|uint64(s.next())))
-		s.happened(s.o.Relay(s.now, idOf(s.name()), e, s.strategy()))
-	case 5, 6, 7, 8, 9:
+		r := s.relayed(s.name(), e, s.strategy())
+		r.Again = s.next()%4 == 0
+		s.happened(s.o.Relay(s.now, r))
+	case 6, 7, 8, 9:
 		if len(s.under) > 0 {
 			i := 0
 			if s.next()%4 == 0 { // not the oldest
@@ -112,7 +114,7 @@ func (s *storm) step() {
 			if s.next()%2 == 0 {
 				err = errors.New("not found")
 			}
-			s.happened(s.o.Discovered(s.now, id, idOf(s.name()), err))
+			s.happened(s.o.Discovered(s.now, s.now, id, idOf(s.name()), err))
 		}
 	case 12:
 		s.wait(time.Duration(s.next()*s.next()) * time.Millisecond)
@@ -180,7 +182,7 @@ func (s *storm) carryOut(take bool) {
 			s.t.Fatalf("send %d: got it taken never or twice", id)
 		}
 		s.ledger.Fail(s.now, id, dht.SendClosed, nil) // is not for others to end
-		s.happened(s.o.SendUntil(s.now, id, s.messages[id], s.limits[id]))
+		s.happened(s.o.SendUntil(s.now, s.now, id, s.messages[id], s.limits[id]))
 	}
 	s.pending = nil
 }
@@ -276,6 +278,12 @@ func (s *storm) restart() {
 	before, ended := s.ledger.Counts()
 	open := before - ended - uint64(len(s.pending))
 	s.ledger.Abandon(s.now)
+	for _, l := range s.o.Abandon() {
+		l.Discard()
+	}
+	if n := s.held(); n != 0 {
+		s.t.Fatalf("got the credit of %d messages held by a machine that is no more", n)
+	}
 	if _, after := s.ledger.Counts(); after-ended != open {
 		s.t.Fatalf("got %d sends abandoned, want the %d that were taken", after-ended, open)
 	}
@@ -302,7 +310,7 @@ func (s *storm) check() {
 	c := s.o.Counts()
 	sends, copies := s.o.Len()
 	own := c.Copies - c.Confirmed - c.InDoubt - c.Failed
-	relays := c.RelayCopies - c.RelayConfirmed - c.RelayUnclear
+	relays := c.RelayCopies - c.RelayConfirmed - c.RelayFailed.Total()
 	if uint64(copies) != own+relays {
 		s.t.Fatalf("got %d copies under way, want %d own and %d passed on", copies, own, relays)
 	}
@@ -335,6 +343,9 @@ func (s *storm) finish() {
 	}
 	if held := s.o.Held(); held != "" {
 		s.t.Fatalf("got %s held after everything has ended", held)
+	}
+	if n := s.held(); n != 0 {
+		s.t.Fatalf("got the credit of %d messages held after everything has ended", n)
 	}
 	for id, e := range s.entries {
 		r := e.Report()

@@ -87,6 +87,7 @@ type Candidate struct {
 	Banned   bool
 	Offline  bool // the last attempt at each of its addresses failed
 	Excluded bool // all its addresses are among those never dialled, or it has none
+	NoDHT    bool // it says that it runs without the DHT, and would drop the message
 }
 
 // View is what is known of peers while one selection is made.
@@ -123,8 +124,19 @@ const (
 const minUnconnected = 2
 
 // Select returns the peers that a message of the strategy goes to, none when
-// there is nobody. The only error is [ErrSelf].
+// there is nobody. Peers without the DHT are left out, except those that the
+// strategy names: they are for the sender to refuse. The only error is [ErrSelf].
 func (s Selector) Select(st Strategy, v View, random *rand.Rand) ([]identity.NodeID, error) {
+	return s.choose(st, v, random, func(Candidate) bool { return true })
+}
+
+// selectRelays is Select for a message of somebody else: peers without the DHT are
+// left out without exception.
+func (s Selector) selectRelays(st Strategy, v View, random *rand.Rand) ([]identity.NodeID, error) {
+	return s.choose(st, v, random, func(c Candidate) bool { return !c.NoDHT })
+}
+
+func (s Selector) choose(st Strategy, v View, random *rand.Rand, may func(Candidate) bool) ([]identity.NodeID, error) {
 	var picked []Candidate
 	switch st := st.(type) {
 	case Direct:
@@ -171,7 +183,7 @@ func (s Selector) Select(st Strategy, v View, random *rand.Rand) ([]identity.Nod
 	}
 	var ids []identity.NodeID
 	for _, c := range picked {
-		if !c.Excluded {
+		if !c.Excluded && may(c) {
 			ids = append(ids, c.ID)
 		}
 	}
@@ -185,11 +197,11 @@ func usable(c Candidate, ok bool) []Candidate {
 	return []Candidate{c}
 }
 
-// nodes are the connected full nodes without the excluded ones; clients are
-// never asked to pass anything on.
+// nodes are the connected full nodes with the DHT, without the excluded ones;
+// clients are never asked to pass anything on.
 func nodes(v View, exclude []identity.NodeID) []Candidate {
 	return slices.DeleteFunc(v.Connected(), func(c Candidate) bool {
-		return !c.Features.IsNode() || slices.Contains(exclude, c.ID)
+		return !c.Features.IsNode() || c.NoDHT || slices.Contains(exclude, c.ID)
 	})
 }
 
@@ -219,7 +231,7 @@ func sample(list []Candidate, n int, random *rand.Rand) []Candidate {
 func (s Selector) random(v View, st Random, random *rand.Rand) []Candidate {
 	var all []Candidate
 	v.Known(identity.NodeID{}, func(c Candidate) bool {
-		if c.Features.IsNode() && !c.Banned && !c.Offline && c.ID != s.Self && !slices.Contains(st.Exclude, c.ID) {
+		if c.Features.IsNode() && !c.Banned && !c.Offline && !c.NoDHT && c.ID != s.Self && !slices.Contains(st.Exclude, c.ID) {
 			all = append(all, c)
 		}
 		return true
@@ -238,7 +250,7 @@ func (s Selector) closest(v View, st Closest) []Candidate {
 	more := max(most-len(picked), minUnconnected)
 	v.Known(st.To, func(c Candidate) bool {
 		switch {
-		case c.Features&identity.FeatureMessagePropagation == 0, c.Banned, c.Offline, c.ID == s.Self,
+		case c.Features&identity.FeatureMessagePropagation == 0, c.Banned, c.Offline, c.NoDHT, c.ID == s.Self,
 			slices.Contains(st.Exclude, c.ID),
 			slices.ContainsFunc(picked, func(p Candidate) bool { return p.ID == c.ID }):
 			return true

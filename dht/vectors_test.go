@@ -91,7 +91,7 @@ func TestRecordedDedupHash(t *testing.T) {
 	}
 }
 
-// conforms: dht 19, 146
+// conforms: dht 146
 func TestRecordedJoin(t *testing.T) {
 	for _, v := range vectors(t, "join") {
 		e := decode(t, v.bytes(t, "envelope"))

@@ -19,7 +19,8 @@ type Frame struct {
 // Incoming is a message on its way through the inbound chain. Each layer knows
 // more of it.
 type Incoming struct {
-	Now      time.Time
+	Now      time.Time          // measures, and never steps
+	Wall     time.Time          // the system's clock
 	Source   identity.NodeID    // the peer it came from
 	Key      identity.PublicKey // the source's
 	Envelope Envelope
@@ -33,6 +34,7 @@ type Incoming struct {
 
 	// From the count on:
 	Copies uint32 // how often it was seen, this time included
+	Again  bool   // an earlier copy was not passed on to all it was for
 }
 
 // Reason is how the inbound chain ended for one message.
@@ -59,6 +61,8 @@ const (
 	HandlerStuck                      // its handler finishes nothing and holds enough of the peer's credit
 	HandlerFailed                     // its handler has failed for good and is tried again later
 	Panicked                          // the chain, or a layer of the application's, panicked on it
+	PassedAgain                       // Passed, to those that an earlier copy did not reach
+	NotPassed                         // for somebody else, and earlier ones of its source stand still
 )
 
 var reasons = [...]string{
@@ -69,6 +73,7 @@ var reasons = [...]string{
 	ReturnedToOwner: "returned by its destination", Stopped: "stopped by a layer",
 	NoHandler: "no handler", NoPart: "no part of the DHT for it", HandlerStuck: "handler stuck",
 	HandlerFailed: "handler failed", Panicked: "panicked",
+	PassedAgain: "for somebody else again", NotPassed: "for somebody else and not passed on",
 }
 
 // Reasons returns all reasons.
@@ -98,7 +103,8 @@ type Verdict struct {
 
 	// Violation is the source's offence, nil if there is none.
 	Violation *protocol.Violation
-	// Forward says whom to pass the message on to, as it came; nil is nobody.
+	// Forward says whom to pass the message on to, as it came; nil is nobody. With
+	// [PassedAgain] only those count that an earlier copy did not reach.
 	Forward Strategy
 	// Domain is the message for the application, with [Delivered].
 	Domain *Domain

@@ -21,7 +21,8 @@
 // [CrashTask] make an actor of a node fail as a bug in it would. [Healed] says
 // whether the tree has recovered, [Eventually] waits in virtual time, and a
 // [Collector] is a handler that remembers what it has heard, and blocks when
-// told to.
+// told to. Each node has a [Clock], whose time of day can be set forward and
+// back.
 //
 // The first test of a module that imports this package needs "go mod tidy": it
 // brings modules that a program itself does not need.

@@ -212,3 +212,27 @@ func TestSecretIsFixed(t *testing.T) {
 
 // quiet is for tests that provoke errors.
 var quiet = gamelan.WithLogger(slog.New(slog.DiscardHandler))
+
+// TestClockStep: a step is seen by the clock of its node alone, and by nothing
+// that measures.
+func TestClockStep(t *testing.T) {
+	gamelantest.Bubble(t, func(t *testing.T) {
+		net := gamelantest.NewNetwork(t)
+		a, b := net.Start(gamelan.Config{}), net.Start(gamelan.Config{})
+		began := a.Actors().Now()
+		a.Clock.Step(24 * time.Hour)
+		time.Sleep(time.Minute)
+		if got := time.Until(a.Actors().Wall()); got != 24*time.Hour {
+			t.Errorf("got the system's clock ahead by %v, want a day", got)
+		}
+		if got := a.Actors().Now().Sub(began); got != time.Minute {
+			t.Errorf("got %v measured, want a minute", got)
+		}
+		if got := a.Actors().OnWall(began); !got.Equal(began.Add(24 * time.Hour)) {
+			t.Errorf("got %v for the start on the system's clock, want a day after %v", got, began)
+		}
+		if got := b.Actors().Wall(); !got.Equal(time.Now()) {
+			t.Errorf("got %v on the other node's clock, want %v", got, time.Now())
+		}
+	})
+}

@@ -39,6 +39,8 @@ type Node struct {
 	Addr ma.Multiaddr
 	// Transport is the node's end of the network.
 	Transport *memory.Transport
+	// Clock is the node's, unless it was started with another runtime.
+	Clock *Clock
 }
 
 // NewNetwork returns a network whose nodes log warnings to t and are closed at
@@ -54,7 +56,7 @@ func NewNetwork(t testing.TB) *Network {
 // has a Floor. A test that cannot start a node ends.
 func (n *Network) Start(cfg gamelan.Config, opts ...gamelan.Option) *Node {
 	n.t.Helper()
-	node := &Node{Number: len(n.nodes) + 1, Transport: n.Transport()}
+	node := &Node{Number: len(n.nodes) + 1, Transport: n.Transport(), Clock: NewClock()}
 	n.nodes = append(n.nodes, node)
 	node.Addr = ma.StringCast(fmt.Sprintf("/memory/%d", node.Number))
 	if cfg.Secret == nil && cfg.DataDir == "" {
@@ -67,7 +69,7 @@ func (n *Network) Start(cfg gamelan.Config, opts ...gamelan.Option) *Node {
 		cfg.Floor = gamelan.NoFloor
 	}
 	ours := []gamelan.Option{
-		gamelan.WithSystem(n.System), gamelan.WithTransport(node.Transport), gamelan.WithLogger(n.logger),
+		gamelan.WithSystem(n.System), gamelan.WithTransport(node.Transport), gamelan.WithLogger(n.logger), gamelan.WithRuntime(node.Clock),
 	}
 	var err error
 	if node.Node, err = gamelan.Start(context.Background(), cfg, append(ours, opts...)...); err != nil {

@@ -81,15 +81,15 @@ func (c Claim) Covers(f Features, addresses [][]byte) bool {
 // otherwise a new one of [SignClaim]. A signature is made once and kept,
 // because peers prefer the newer of two; for the same reason a new claim is
 // dated at least a second after the last, also when two changes fall into
-// one second or the clock was set back a little. The zero Claim means that
-// there was none.
+// one second or the clock was set back a little. A last claim that is dated so
+// far ahead that peers would refuse it is of a clock that was wrong, and does not
+// count. The zero Claim means that there was none.
 func Resign(s *Secret, last Claim, f Features, addresses [][]byte, now time.Time, random io.Reader) (Claim, error) {
-	if last.Key == s.PublicKey() {
+	if next := time.Unix(last.Signature.UpdatedAt+1, 0); last.Key == s.PublicKey() && next.Before(now.Add(ClaimSkew/2)) {
 		if last.Covers(f, addresses) {
 			return last, nil
 		}
-		next := time.Unix(last.Signature.UpdatedAt+1, 0)
-		if next.After(now) && next.Before(now.Add(ClaimSkew/2)) { // or peers would refuse it
+		if next.After(now) {
 			now = next
 		}
 	}

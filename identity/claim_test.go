@@ -66,7 +66,7 @@ func TestSignClaimOfTheReference(t *testing.T) {
 	}
 }
 
-// conforms: comms 52, 55
+// conforms: comms 52
 func TestClaimsOfLiveNodes(t *testing.T) {
 	for file, claims := range claimVectors(t) {
 		for _, v := range claims {
@@ -286,6 +286,15 @@ func TestResign(t *testing.T) {
 		if c.Signature.S == first.Signature.S || c.Signature.UpdatedAt != later.Unix() {
 			t.Errorf("%s changed: got date %d, want a new signature of %d", name, c.Signature.UpdatedAt, later.Unix())
 		}
+	}
+	// A claim of a clock that was a day ahead is signed anew; one of a clock that
+	// was a day behind is as good as any.
+	ahead := resign(identity.Claim{}, identity.FeatureNode, list, katTime.Add(24*time.Hour))
+	if c := resign(ahead, identity.FeatureNode, list, katTime); c.Signature.UpdatedAt != katTime.Unix() {
+		t.Errorf("after the clock was set back a day: got date %d, want %d", c.Signature.UpdatedAt, katTime.Unix())
+	}
+	if c := resign(first, identity.FeatureNode, list, katTime.Add(24*time.Hour)); c.Signature != first.Signature {
+		t.Error("after the clock was set forward a day: got a new signature, want the old one")
 	}
 	// Peers keep the first of two claims with one date.
 	for name, now := range map[string]time.Time{

@@ -40,7 +40,8 @@ type Actor struct {
 	RestartsWindow int          `json:"restarts_window"` // restarts that the policy still counts
 	LastFailure    *LastFailure `json:"last_failure,omitempty"`
 	NextRestartAt  time.Time    `json:"next_restart_at,omitzero"`
-	Policy         string       `json:"policy,omitempty"` // what happens when it fails: restart, temporary, isolate or, at the top, stop
+	Policy         string       `json:"policy,omitempty"`   // what happens when it fails: restart, temporary, isolate or, at the top, stop
+	OnPanic        string       `json:"on_panic,omitempty"` // of the user's: what a panic does first: restart, contain or stop
 
 	Mailbox   Mailbox    `json:"mailbox"`
 	Current   *Current   `json:"current,omitempty"`

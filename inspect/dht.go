@@ -37,10 +37,22 @@ type DHTOutbound struct {
 	Paced      uint64 `json:"paced"`       // copies that had to wait, so that their peer does not take them for a flood
 	Passed     uint64 `json:"passed"`      // messages of others that were passed on
 	PassedTo   uint64 `json:"passed_to"`   // copies of them
-	Dropped    uint64 `json:"dropped"`     // messages of others that were not: nobody to pass them to, or too many
+	Dropped    uint64 `json:"dropped"`     // messages of others that were not: nobody to pass them to, or no copy could be begun
 	Nobody     uint64 `json:"nobody"`      // of those dropped: nobody to pass them to
-	Credit     Credit `json:"credit"`      // of messages of this node without an outcome
-	LastError  string `json:"last_error,omitempty"`
+	// Lost are copies of messages of others that were not confirmed, by why.
+	Lost []DHTLost `json:"lost,omitempty"`
+	// Unreached is how many messages of others did not reach all they were for: a
+	// later copy of them goes to the others.
+	Unreached int    `json:"unreached"`
+	Credit    Credit `json:"credit"` // of messages of this node without an outcome
+	LastError string `json:"last_error,omitempty"`
+}
+
+// DHTLost is how many copies of messages of others were not confirmed for one
+// reason.
+type DHTLost struct {
+	Reason string `json:"reason"` // "no progress of the peer for 10 s", …
+	Count  uint64 `json:"count"`
 }
 
 // DHTDedup is the memory of messages that were seen.

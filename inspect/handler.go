@@ -32,6 +32,9 @@ type Options struct {
 	// Health and Ready give the reasons why the node is not healthy or not
 	// ready, as sentences; none means that it is. They read views only.
 	Health, Ready func(ctx context.Context) []string
+	// Degraded gives the reasons why a healthy node does not work as it should, as
+	// sentences; none means that it does. It reads views only.
+	Degraded func(ctx context.Context) []string
 
 	// Hosts are names that a request over TCP may put into its Host header,
 	// beside localhost and the loopback addresses. Others are refused, since a

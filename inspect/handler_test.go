@@ -218,10 +218,18 @@ func TestFailuresNewestFirst(t *testing.T) {
 
 func TestHealth(t *testing.T) {
 	var reasons []string
-	h := Handler(Options{Source: testSource(), Health: func(context.Context) []string { return reasons }})
+	var degraded []string
+	h := Handler(Options{
+		Source: testSource(), Health: func(context.Context) []string { return reasons },
+		Degraded: func(context.Context) []string { return degraded },
+	})
 	a := getJSON[HealthReport](t, h, "/healthz")
-	if !a.OK || len(a.Warnings) != 1 || !strings.Contains(a.Warnings[0], "stuck in actors.Received") {
+	if !a.OK || len(a.Degraded) != 0 || len(a.Warnings) != 1 || !strings.Contains(a.Warnings[0], "stuck in actors.Received") {
 		t.Errorf("got %+v, want ok with a warning of the stuck actor", a)
+	}
+	degraded = []string{"your actor panics"}
+	if a := getJSON[HealthReport](t, h, "/healthz"); !a.OK || len(a.Degraded) != 1 || a.Degraded[0] != degraded[0] {
+		t.Errorf("got %+v, want ok and degraded", a)
 	}
 	reasons = []string{"no listener"}
 	if code, body := get(t, h, "/healthz"); code != 503 || !strings.Contains(body, `"reasons":["no listener"]`) {
@@ -239,12 +247,12 @@ func TestFieldNames(t *testing.T) {
 		v    any
 		want string
 	}{
-		{Actor{}, "id parent name kind type state incarnation started_at restarts restarts_window last_failure next_restart_at policy mailbox current processed rate_1m busy_ns_total busy_pct_1m wait_ms handle_ms contained goroutines tasks children watchers labels line detail detail_timeout"},
+		{Actor{}, "id parent name kind type state incarnation started_at restarts restarts_window last_failure next_restart_at policy on_panic mailbox current processed rate_1m busy_ns_total busy_pct_1m wait_ms handle_ms contained goroutines tasks children watchers labels line detail detail_timeout"},
 		{Mailbox{}, "depth system_depth high_water alarm_depth oldest_age_ms"},
 		{Current{}, "message_type since age_ms"},
 		{LastFailure{}, "at reason message_type stack_id"},
 		{Labels{}, "peer conn protocol direction"},
-		{Node{}, "node_id public_key network profile addresses status cause wanted held warnings credit started_at version pid inbound outbound peers banned"},
+		{Node{}, "node_id public_key network profile addresses status cause wanted held warnings credit inbox started_at version pid inbound outbound peers banned"},
 		{Peer{}, "node_id public_key features user_agent protocols addresses banned_until ban_reason offline_since connection ended_at ended_why next_dial_at added_at"},
 		{Address{}, "addr source last_ok last_attempt last_error attempts failures latency_ms score"},
 		{Connection{}, "id peer direction transport local remote opened_at age_ms handshake_ms rtt_ms last_pong_at substreams bytes_in bytes_out msgs_in msgs_out pending_bytes unconfirmed_bytes credit stalls handles closed_at close_reason closed_by"},

@@ -5,11 +5,14 @@ import (
 	"net/http"
 )
 
-// HealthReport is the answer of /healthz and /readyz. Warnings do not make a node
-// unhealthy: a handler of the user's that blocks is shown, not restarted.
+// HealthReport is the answer of /healthz and /readyz. Neither what degrades a node,
+// such as an actor of the user's that panics, nor warnings make it unhealthy: a
+// handler of the user's that blocks is shown, and starting the node again would not
+// help against what peers send.
 type HealthReport struct {
 	OK       bool     `json:"ok"`
-	Reasons  []string `json:"reasons"`
+	Reasons  []string `json:"reasons"`  // why it is not
+	Degraded []string `json:"degraded"` // why it is, and does not work as it should
 	Warnings []string `json:"warnings"`
 }
 
@@ -21,9 +24,12 @@ func (h *handler) check(w http.ResponseWriter, r *http.Request, reasons func(con
 		fail(w, q.err)
 		return
 	}
-	a := HealthReport{OK: true, Reasons: []string{}, Warnings: []string{}}
+	a := HealthReport{OK: true, Reasons: []string{}, Degraded: []string{}, Warnings: []string{}}
 	if reasons != nil {
 		a.Reasons = append(a.Reasons, reasons(r.Context())...)
+	}
+	if h.Degraded != nil {
+		a.Degraded = append(a.Degraded, h.Degraded(r.Context())...)
 	}
 	for _, x := range h.now().actors {
 		switch x.State {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/base64"
 	"encoding/json"
+	"errors"
 	"iter"
 	"net/http"
 	"time"
@@ -12,22 +13,32 @@ import (
 
 // Messages is what a node receives and no handler of the user's takes.
 type Messages interface {
-	// Subscribe yields first what the node has kept (at most the last 1,000
-	// messages, gathered while nobody listened) and then what arrives, until
-	// ctx ends. A message counts as delivered when the loop's body has
-	// returned; until then its sender's credit is held, so a slow listener
-	// slows the senders and loses nothing.
-	Subscribe(ctx context.Context) iter.Seq[Message]
+	// Listen yields what the node keeps, oldest first, and what arrives, until
+	// ctx ends or so many have come as were asked for. A message that is yielded
+	// stays kept until it is acknowledged (see Actions); what is not when the
+	// loop ends goes to another listener. An error is the last thing that is
+	// yielded, and an [*Error] is shown as it is.
+	Listen(ctx context.Context, o Listening) iter.Seq2[Message, error]
 }
+
+// Listening says how to listen.
+type Listening struct {
+	All  bool // copy everything, whoever else has it; else each message goes to one listener
+	Most int  // how many messages; 0: no limit
+}
+
+// ReasonInboxFull is the reason of messages over the DHT for which the inbox had
+// no room, among the counts of what came in.
+const ReasonInboxFull = "inbox full"
 
 // Message is one message that the node received.
 type Message struct {
-	Seq  uint64    // counts what this node has received, from 1
+	Seq  uint64    // grows with each message, over restarts as well; what it is acknowledged by
 	At   time.Time // of arrival
 	From string    // public key of who wrote it; empty: over the DHT, and not signed
 	Peer string    // node id of the peer it came from
 	Body []byte
-	Lost uint64      // how many were dropped just before this one, because nobody listened
+	Lost uint64      // of a copy: how many it did not get just before, because room was needed
 	DHT  *DHTMessage // nil: it is a plain message
 }
 
@@ -90,7 +101,8 @@ func (m *Message) UnmarshalJSON(b []byte) error {
 
 // messages streams what arrives, one JSON object a line.
 func (h *handler) messages(w http.ResponseWriter, r *http.Request) {
-	q := newQuery(r)
+	q := newQuery(r, "all", "count")
+	o := Listening{All: q.flag("all", false), Most: q.number("count", 0, 0)}
 	switch {
 	case q.err != nil:
 		fail(w, q.err)
@@ -103,10 +115,27 @@ func (h *handler) messages(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	s := newStream(w)
-	for m := range h.Messages.Subscribe(r.Context()) {
+	for m, err := range h.Messages.Listen(r.Context(), o) {
+		if err != nil {
+			s.fail(err)
+			return
+		}
 		if s.write(m) != nil || s.flush() != nil {
 			return
 		}
+	}
+}
+
+// fail ends a stream with an error, in a line of its own.
+func (s *stream) fail(err error) {
+	x := (*Error)(nil)
+	if !errors.As(err, &x) {
+		x = &Error{CodeInternal, Escape(err.Error()), "look at the node's log"}
+	}
+	if s.write(struct {
+		Error *Error `json:"error"`
+	}{x}) == nil {
+		s.flush()
 	}
 }
 

@@ -366,10 +366,14 @@ func TestTokenNeverPrints(t *testing.T) {
 // fakeMessages yields its messages and then waits for the end.
 type fakeMessages []Message
 
-func (f fakeMessages) Subscribe(ctx context.Context) iter.Seq[Message] {
-	return func(yield func(Message) bool) {
-		for _, m := range f {
-			if !yield(m) {
+func (f fakeMessages) Listen(ctx context.Context, o Listening) iter.Seq2[Message, error] {
+	return func(yield func(Message, error) bool) {
+		for i, m := range f {
+			if o.Most > 0 && i == o.Most {
+				yield(Message{}, errors.New("enough"))
+				return
+			}
+			if !yield(m, nil) {
 				return
 			}
 		}
@@ -403,6 +407,51 @@ func TestReceivedMessagesAreStreamed(t *testing.T) {
 		if err := json.Unmarshal([]byte(line), &m); err != nil || m.Peer != nodeA {
 			t.Errorf("back: got %+v, %v", m, err)
 		}
+	}
+}
+
+// TestListeningIsToldHow: all and count reach the node, and an error of it is the
+// last line.
+func TestListeningIsToldHow(t *testing.T) {
+	c := onUnix(t, Handler(Options{Messages: fakeMessages{{Seq: 1}, {Seq: 2}}}))
+	res, err := c.Get("http://node/v1/messages?count=1&all=true")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer res.Body.Close()
+	b, err := io.ReadAll(res.Body)
+	lines := strings.Split(strings.TrimSpace(string(b)), "\n")
+	if err != nil || len(lines) != 2 || !strings.Contains(lines[0], `"seq":1`) || !strings.Contains(lines[1], `{"error":{"code":"internal","message":"enough"`) {
+		t.Errorf("got %q, %v, want a message and the error", b, err)
+	}
+	for _, bad := range []string{"count=-1", "all=perhaps", "from=1"} {
+		if res, err := c.Get("http://node/v1/messages?" + bad); err != nil || res.StatusCode != http.StatusBadRequest {
+			t.Errorf("%s: got %v, %v, want 400", bad, res, err)
+		}
+	}
+}
+
+func TestAcknowledge(t *testing.T) {
+	var got []uint64
+	var refuse error
+	c := mutating(t, Actions{Acknowledge: func(_ context.Context, seqs []uint64) error { got = append(got, seqs...); return refuse }})
+	for body, want := range map[string]int{
+		`{"seqs":[1,3]}`: 200, `{"seqs":[]}`: 400, `{}`: 400, `[1]`: 400, `{"seqs":[-1]}`: 400, `{"seq":[1]}`: 400, ``: 400,
+		`{"seqs":[` + strings.Repeat("1,", maxAcks) + `1]}`: 400,
+	} {
+		if res := post(t.Context(), t, c, "/v1/messages:ack", "application/json", strings.NewReader(body)); res.StatusCode != want {
+			t.Errorf("%.30s: got %d, want %d", body, res.StatusCode, want)
+		}
+	}
+	if fmt.Sprint(got) != "[1 3]" {
+		t.Errorf("got %v acknowledged, want 1 and 3", got)
+	}
+	refuse = errors.New("disk")
+	if res := post(t.Context(), t, c, "/v1/messages:ack", "application/json", strings.NewReader(`{"seqs":[1]}`)); res.StatusCode != 500 {
+		t.Errorf("refused: got %d, want 500", res.StatusCode)
+	}
+	if res := post(t.Context(), t, mutating(t, Actions{}), "/v1/messages:ack", "application/json", strings.NewReader(`{"seqs":[1]}`)); res.StatusCode != 404 {
+		t.Errorf("without an inbox: got %d, want 404", res.StatusCode)
 	}
 }
 

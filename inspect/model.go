@@ -18,6 +18,7 @@ type Node struct {
 	Held      int       `json:"held"`      // and has
 	Warnings  []string  `json:"warnings"`
 	Credit    Credit    `json:"credit"`
+	Inbox     *Inbox    `json:"inbox,omitempty"` // nil: the node has none, and a handler hears its messages
 	StartedAt time.Time `json:"started_at"`
 	Version   string    `json:"version"`
 	PID       int       `json:"pid"`

@@ -20,6 +20,10 @@ type Actions struct {
 	// is the answer. Errors are as in [PeerAction].
 	ImportPeers func(ctx context.Context, r io.Reader) (any, error)
 
+	// Acknowledge says that messages are done with, by their numbers; it returns
+	// when that is safe on the disk. Admin is not told of it.
+	Acknowledge func(ctx context.Context, seqs []uint64) error
+
 	// Peers are the things that can be done to one peer, by verb: "forget".
 	Peers map[string]PeerAction
 
@@ -43,7 +47,7 @@ type mutations struct {
 }
 
 // Mutations returns the part of the API that changes things: POST /v1/messages,
-// /v1/dht/messages, /v1/peers, /v1/peers:import, /v1/peers/{id}:{verb} and /v1/shutdown. Every request must carry token; without one, the
+// /v1/messages:ack, /v1/dht/messages, /v1/peers, /v1/peers:import, /v1/peers/{id}:{verb} and /v1/shutdown. Every request must carry token; without one, the
 // error is [ErrNoToken] and there is no handler.
 func Mutations(token Token, a Actions) (http.Handler, error) {
 	if !token.set {
@@ -53,13 +57,14 @@ func Mutations(token Token, a Actions) (http.Handler, error) {
 	mux := http.NewServeMux()
 	post := func(path string, f http.HandlerFunc) { mux.HandleFunc(path, only(f, http.MethodPost)) }
 	post("/v1/messages", m.send)
+	post("/v1/messages:ack", m.acknowledge)
 	post("/v1/dht/messages", m.sendDHT)
 	post("/v1/peers", m.addPeer)
 	post("/v1/peers:import", m.importPeers)
 	post("/v1/peers/{target}", m.peerAction)
 	post("/v1/shutdown", m.shutdown)
 	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
-		notFound(w, "there is nothing to do at "+Escape(r.URL.Path), "POST to /v1/messages, /v1/dht/messages, /v1/peers, /v1/peers:import, /v1/peers/{id}:{verb} or /v1/shutdown")
+		notFound(w, "there is nothing to do at "+Escape(r.URL.Path), "POST to /v1/messages, /v1/messages:ack, /v1/dht/messages, /v1/peers, /v1/peers:import, /v1/peers/{id}:{verb} or /v1/shutdown")
 	})
 	return guard(a.Hosts, http.NewCrossOriginProtection().Handler(m.admit(mux))), nil
 }

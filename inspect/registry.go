@@ -24,11 +24,11 @@ type registry struct {
 }
 
 func (r *registry) Actors() []Actor {
-	now := time.Now()
+	now := r.root.Now()
 	infos := r.root.Snapshot()
 	actors := make([]Actor, 0, len(infos))
 	for i := range infos {
-		actors = append(actors, actorOf(&infos[i], now))
+		actors = append(actors, actorOf(&infos[i], now, r.root.OnWall))
 	}
 	return append(actors, r.unsupervised(actors)...)
 }
@@ -74,25 +74,30 @@ func below(known map[string]bool, id string) bool {
 	}
 }
 
-func actorOf(i *supervisor.Info, now time.Time) Actor {
+// actorOf shows an actor. Ages are measured; times are those of the system's clock
+// as it is set now, which onWall translates to.
+func actorOf(i *supervisor.Info, now time.Time, onWall func(time.Time) time.Time) Actor {
 	a := Actor{
 		ID: i.Path, Parent: i.Parent, Name: i.Name, Kind: i.Kind, Type: i.Type, State: State(i.State),
-		Incarnation: i.Incarnation, StartedAt: i.StartedAt,
-		Restarts: i.Restarts, RestartsWindow: i.RestartsWindow, NextRestartAt: i.NextRestart, Policy: i.Policy,
+		Incarnation: i.Incarnation, StartedAt: onWall(i.StartedAt),
+		Restarts: i.Restarts, RestartsWindow: i.RestartsWindow, NextRestartAt: onWall(i.NextRestart), Policy: i.Policy,
 		Mailbox: Mailbox{
 			Depth: i.Depth, SystemDepth: i.SystemDepth, HighWater: i.HighWater, AlarmDepth: i.Alarm,
 			OldestAgeMS: i.OldestAge.Milliseconds(),
 		},
 		Processed: i.Handled, BusyTotal: int64(i.BusyTime), Contained: i.Contained, Goroutines: i.Tasks,
 	}
+	if i.OnPanic != supervisor.Supervised {
+		a.OnPanic = i.OnPanic.String()
+	}
 	for _, t := range i.Running {
 		a.Tasks = append(a.Tasks, Task{t.Name, t.Age.Milliseconds()})
 	}
 	if i.Message != "" {
-		a.Current = &Current{MessageType: i.Message, Since: i.Since, AgeMS: max(0, now.Sub(i.Since).Milliseconds())}
+		a.Current = &Current{MessageType: i.Message, Since: onWall(i.Since), AgeMS: max(0, now.Sub(i.Since).Milliseconds())}
 	}
 	if f := i.LastFailure; f != nil {
-		a.LastFailure = &LastFailure{At: i.LastFailureAt, Reason: fmt.Sprint(f.Value), MessageType: f.Msg, StackID: stackID(f.Stack)}
+		a.LastFailure = &LastFailure{At: onWall(i.LastFailureAt), Reason: fmt.Sprint(f.Value), MessageType: f.Msg, StackID: stackID(f.Stack)}
 		a.stack = f.Stack
 	}
 	return a

@@ -146,6 +146,9 @@ func note(a *Actor, now time.Time) string {
 	if f := a.LastFailure; f != nil && (a.State == BackingOff || a.State == Failed || a.State == Restarting) {
 		parts = append(parts, "failed: "+Escape(f.Reason))
 	}
+	if a.State == Failed && a.OnPanic == supervisor.StopOnPanic.String() {
+		parts = append(parts, "stopped for good by its panic policy")
+	}
 	if oldest := usersTask(a); oldest != nil {
 		text := fmt.Sprintf("task %s for %s", Escape(oldest.Name), round(time.Duration(oldest.AgeMS)*time.Millisecond))
 		if n := len(a.Tasks) - 1; n > 0 {
@@ -195,4 +198,13 @@ func Number(n uint64) string {
 		s = s[:i] + "," + s[i:]
 	}
 	return s
+}
+
+// Count is a number of things in words, as "1 message" or "2,000 messages"; thing
+// is the word for one of them, whose plural ends in s.
+func Count(n uint64, thing string) string {
+	if n != 1 {
+		thing += "s"
+	}
+	return Number(n) + " " + thing
 }

@@ -86,41 +86,38 @@ func (s *Store) Pending() int {
 	return len(s.dirty)
 }
 
+// Unsynced reports whether a power cut, or a failure of the disk, may still take
+// back something that a Commit has written.
+func (s *Store) Unsynced() bool { return s.unsynced.Load() }
+
+// SyncBatch returns a batch without records; its Commit with sync brings to the
+// disk what earlier ones wrote without. It is nil when there is nothing of that
+// kind.
+func (s *Store) SyncBatch() *Batch {
+	if !s.Unsynced() {
+		return nil
+	}
+	return &Batch{s: s}
+}
+
 // Len returns the number of records in the batch.
 func (b *Batch) Len() int { return len(b.ids) }
 
 // Commit writes the batch, all of it or nothing. When it returns nil with sync,
 // everything that the batch was made of may be acknowledged. When it fails, the
-// next Batch holds the same records again. It blocks on the disk and may be
-// called from any goroutine; what is written is never older than the batch.
+// next Batch holds the same records again. When it finds that the store was
+// opened anew after a failure of the disk, it also writes anew, and syncs, what
+// that has lost. It blocks on the disk and may be called from any goroutine;
+// what is written is never older than the batch.
+//
+// An earlier Commit without sync may be lost until one with sync has returned
+// nil, and only one with sync is sure to find that out: a writer lets one follow
+// within a bounded time (see Unsynced).
 func (b *Batch) Commit(sync bool) error {
 	s := b.s
 	s.commit.Lock()
 	defer s.commit.Unlock()
-	peers := make([]*Peer, len(b.ids))
-	s.mu.RLock()
-	for i, id := range b.ids {
-		peers[i] = s.index.get(id)
-	}
-	s.mu.RUnlock()
-
-	var w kv.Batch
-	var buf []byte
-	for i, id := range b.ids {
-		if peers[i] == nil {
-			w.Delete(recordKey(id))
-			continue
-		}
-		start := len(buf)
-		buf = appendRecord(buf, peers[i])
-		w.Set(recordKey(id), buf[start:len(buf):len(buf)])
-	}
-	err := s.db.Apply(&w, sync)
-	if errors.Is(err, kv.ErrReopened) {
-		if err = s.reconcile(); err == nil {
-			err = s.db.Apply(&w, sync)
-		}
-	}
+	err := s.write(b.ids, sync)
 
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -144,13 +141,67 @@ func (b *Batch) Commit(sync bool) error {
 	return nil
 }
 
-// reconcile makes the next Batch hold every record of which the disk has not
-// the present state, after it has lost some. The caller holds commit.
-func (s *Store) reconcile() error {
+// openings is how often in one Commit the store may be opened anew.
+const openings = 3
+
+// write writes the present state of these records. What the disk has lost since
+// the last sync, as far as it is known, is written with them, and synced. The
+// caller holds commit.
+func (s *Store) write(ids []identity.NodeID, sync bool) error {
+	for try := 1; ; try++ {
+		all := ids
+		if s.lost {
+			differ, err := s.differing()
+			if err != nil {
+				return err
+			}
+			all, sync = slices.Concat(ids, differ), true
+		}
+		if !sync {
+			s.unsynced.Store(true)
+		}
+		err := s.db.Apply(s.encode(all), sync)
+		if errors.Is(err, kv.ErrReopened) {
+			if s.lost = true; try < openings {
+				continue
+			}
+		}
+		if err == nil && sync {
+			s.lost = false
+			s.unsynced.Store(false)
+		}
+		return err
+	}
+}
+
+// encode makes the changes after which the disk has these records as they are.
+func (s *Store) encode(ids []identity.NodeID) *kv.Batch {
+	peers := make([]*Peer, len(ids))
+	s.mu.RLock()
+	for i, id := range ids {
+		peers[i] = s.index.get(id)
+	}
+	s.mu.RUnlock()
+	w := new(kv.Batch)
+	var buf []byte
+	for i, id := range ids {
+		if peers[i] == nil {
+			w.Delete(recordKey(id))
+			continue
+		}
+		start := len(buf)
+		buf = appendRecord(buf, peers[i])
+		w.Set(recordKey(id), buf[start:len(buf):len(buf)])
+	}
+	return w
+}
+
+// differing returns the records of which the disk has not the present state.
+// The caller holds commit.
+func (s *Store) differing() (differ []identity.NodeID, _ error) {
 	s.mu.RLock()
 	all := s.index.all() // in the order of the keys
 	s.mu.RUnlock()
-	var differ []identity.NodeID
 	var buf []byte
 	entries, scanErr := s.db.Scan([]byte{keyPrefix})
 	for key, value := range entries {
@@ -171,17 +222,10 @@ func (s *Store) reconcile() error {
 		}
 	}
 	if err := scanErr(); err != nil {
-		return err
+		return nil, err
 	}
 	for _, p := range all {
 		differ = append(differ, p.ID)
 	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	for _, id := range differ {
-		if _, known := s.dirty[id]; !known {
-			s.mark(id)
-		}
-	}
-	return nil
+	return differ, nil
 }

@@ -34,10 +34,14 @@ type Report struct {
 }
 
 // Check looks at the peer store in a directory of its own and changes nothing.
-// The errors are those of opening it.
-func Check(dir string) (r Report, err error) {
+// The errors are those of opening it. Whoever shares the store sees its entries
+// with visit; key and value are valid until it returns.
+func Check(dir string, visit ...func(key, value []byte)) (r Report, err error) {
 	s := newShared()
 	found, err := kv.Check(dir, func(key, value []byte) {
+		for _, v := range visit {
+			v(key, value)
+		}
 		if !bytes.HasPrefix(key, []byte{keyPrefix}) {
 			return
 		}

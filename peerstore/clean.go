@@ -58,7 +58,10 @@ func printable(s string) string {
 // clean returns p as it can be stored: times normal, texts cut, only addresses
 // that may be kept. Its slices are its own.
 func clean(p Peer, testAddresses bool) Peer {
-	p.AddedAt, p.BannedUntil = moment(p.AddedAt), moment(p.BannedUntil)
+	p.AddedAt, p.BannedUntil, p.BannedAt = moment(p.AddedAt), moment(p.BannedUntil), moment(p.BannedAt)
+	if p.BannedUntil.IsZero() {
+		p.BannedAt = time.Time{}
+	}
 	p.BanReason = printable(p.BanReason)
 	p.UserAgent = cut(p.UserAgent, maxText)
 	given := p.Addresses

@@ -30,6 +30,7 @@ type (
 		UserAgent   string        `json:"user_agent,omitempty"`
 		AddedAt     time.Time     `json:"added_at,omitzero"`
 		BannedUntil time.Time     `json:"banned_until,omitzero"`
+		BannedAt    time.Time     `json:"banned_at,omitzero"`
 		BanReason   string        `json:"ban_reason,omitempty"`
 		Protocols   []string      `json:"protocols,omitempty"`
 		Addresses   []addressJSON `json:"addresses,omitempty"`
@@ -88,7 +89,7 @@ func WriteJSON(w io.Writer, peers iter.Seq[Peer]) (n int, err error) {
 func jsonOf(p Peer) peerJSON {
 	v := peerJSON{
 		NodeID: p.ID.String(), Features: uint32(p.Features), Seed: p.Flags&FlagSeed != 0,
-		AddedAt: p.AddedAt, BannedUntil: p.BannedUntil, BanReason: p.BanReason,
+		AddedAt: p.AddedAt, BannedUntil: p.BannedUntil, BannedAt: p.BannedAt, BanReason: p.BanReason,
 	}
 	if !p.Key.IsZero() {
 		v.PublicKey = p.Key.String()

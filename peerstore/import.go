@@ -98,6 +98,7 @@ func (in *strict) readPeer(now time.Time) (p Peer, err error) {
 		"user_agent":   func() (err error) { p.UserAgent, err = in.text(maxText); return err },
 		"added_at":     func() error { return in.time(&p.AddedAt) },
 		"banned_until": func() error { return in.time(&p.BannedUntil) },
+		"banned_at":    func() error { return in.time(&p.BannedAt) },
 		"ban_reason":   func() error { return in.printable(&p.BanReason) },
 		"seed": func() error {
 			seed, err := in.bool()
@@ -146,6 +147,8 @@ func (in *strict) complete(p *Peer, now time.Time) error {
 		return in.fail("public_key", bad("is missing").want("only a ban can do without: give the key, or banned_until"))
 	case p.Key.IsZero() && (len(p.Addresses) > 0 || p.Claim != nil):
 		return in.fail("public_key", bad("is missing").want("addresses and claims need it"))
+	case !p.BannedAt.IsZero() && p.BannedUntil.IsZero():
+		return in.fail("banned_until", bad("is missing").want("banned_at needs it, for instance 2030-01-31T12:00:00Z"))
 	case p.BanReason != "" && p.BannedUntil.IsZero():
 		return in.fail("banned_until", bad("is missing").want("a ban_reason needs it, for instance 2030-01-31T12:00:00Z"))
 	case p.Claim != nil:

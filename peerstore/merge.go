@@ -52,7 +52,9 @@ func merge(old *Peer, n Peer, now time.Time) *Peer {
 	if n.BanReason != "" {
 		m.BanReason = n.BanReason
 	}
-	m.BannedUntil = later(m.BannedUntil, n.BannedUntil)
+	if n.BannedUntil.After(m.BannedUntil) {
+		m.BannedUntil, m.BannedAt = n.BannedUntil, n.BannedAt
+	}
 	a := ageOf(old.Claim, n.Claim)
 	if a != older {
 		m.Features = n.Features

@@ -32,7 +32,8 @@ type Peer struct {
 	Protocols   []protocol.ID // what it accepted when last heard; a hint
 	UserAgent   string
 	AddedAt     time.Time
-	BannedUntil time.Time       // by the system's clock, also while the node runs
+	BannedUntil time.Time       // by the system's clock; see [Store.ShiftBans]
+	BannedAt    time.Time       // when the ban was made; zero if that is not known
 	BanReason   string          // printable, at most 256 bytes
 	Claim       *identity.Claim // the newest verified one with an address that we use; nil if none
 }
@@ -66,7 +67,8 @@ func (p Peer) Clone() Peer {
 	return p
 }
 
-// Banned reports whether the peer is banned at the time now.
+// Banned reports whether the peer is banned at the time now of the system's
+// clock.
 func (p Peer) Banned(now time.Time) bool { return p.BannedUntil.After(now) }
 
 // Offline reports whether the peer has addresses and the last dial of each of
@@ -105,7 +107,8 @@ func (p Peer) LastSeen() (seen time.Time) {
 }
 
 // Active reports whether the peer is one to use and to tell others about: not
-// banned, and reached within [ActiveWithin].
+// banned, and reached within [ActiveWithin]. A time in the future, from before
+// the clock was set back, is taken for now.
 //
 // spec: comms 12.3.
 func (p Peer) Active(now time.Time) bool {

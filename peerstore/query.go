@@ -45,10 +45,12 @@ func (q Query) Match(p Peer) bool {
 	return true
 }
 
-// CoolingDown reports whether the peer went offline within [OfflineCooldown].
+// CoolingDown reports whether the peer went offline within [OfflineCooldown]. A
+// time in the future, from before the clock was set back, says nothing: the peer
+// may be tried.
 func (p Peer) CoolingDown(now time.Time) bool {
 	since := p.OfflineSince()
-	return !since.IsZero() && now.Sub(since) < OfflineCooldown
+	return !since.IsZero() && !since.After(now) && now.Sub(since) < OfflineCooldown
 }
 
 // Select returns up to n peers that the query chooses, in the order of their

@@ -29,16 +29,29 @@ var ErrBadRecord = errors.New("peerstore: bad record")
 // varints, texts and bytes follow their length, a time is 0 or one more than its
 // milliseconds since 1970, an average is its count and, unless that is 0, its
 // nanoseconds. So a record has one encoding only.
-const recordVersion = 1
+//
+// A record of version 2 has, after banned until, the time when the ban was made.
+// It is written for bans of which that is known, and for no others.
+const (
+	recordVersion    = 1
+	recordVersionBan = 2
+)
 
 // appendRecord appends the encoding of a clean record.
 func appendRecord(b []byte, p *Peer) []byte {
-	b = append(b, recordVersion)
+	if p.BannedAt.IsZero() {
+		b = append(b, recordVersion)
+	} else {
+		b = append(b, recordVersionBan)
+	}
 	b = append(b, p.Key[:]...)
 	b = binary.AppendUvarint(b, uint64(p.Features))
 	b = append(b, byte(p.Flags))
 	b = appendTime(b, p.AddedAt)
 	b = appendTime(b, p.BannedUntil)
+	if !p.BannedAt.IsZero() {
+		b = appendTime(b, p.BannedAt)
+	}
 	b = appendText(b, p.BanReason)
 	b = appendText(b, p.UserAgent)
 	b = binary.AppendUvarint(b, uint64(len(p.Protocols)))
@@ -98,8 +111,9 @@ func appendAverage(b []byte, a Average) []byte {
 // checked before they were stored and are not checked again.
 func decodeRecord(b []byte, id identity.NodeID, shared *shared) (*Peer, error) {
 	d := decoder{b: b, shared: shared}
-	if v := d.byte(); d.err == nil && v != recordVersion {
-		return nil, fmt.Errorf("%w: version %d, want %d", ErrBadRecord, v, recordVersion)
+	version := d.byte()
+	if d.err == nil && version != recordVersion && version != recordVersionBan {
+		return nil, fmt.Errorf("%w: version %d, want %d or %d", ErrBadRecord, version, recordVersion, recordVersionBan)
 	}
 	p := &Peer{ID: id}
 	copy(p.Key[:], d.take(len(p.Key)))
@@ -107,6 +121,11 @@ func decodeRecord(b []byte, id identity.NodeID, shared *shared) (*Peer, error) {
 	p.Flags = Flags(d.byte())
 	p.AddedAt = d.time()
 	p.BannedUntil = d.time()
+	if version == recordVersionBan {
+		if p.BannedAt = d.time(); d.err == nil && (p.BannedAt.IsZero() || p.BannedUntil.IsZero()) {
+			d.fail("ban without a time")
+		}
+	}
 	p.BanReason = string(d.text(maxText))
 	p.UserAgent = shared.text(d.text(maxText))
 	p.Protocols = d.protocols(shared)

@@ -109,7 +109,7 @@ func TestPeersByTheKindOfTheirAddresses(t *testing.T) {
 
 // TestEndlessBansStay over a reopening; those that are over do not count.
 //
-// conforms: comms 129; V 31
+// conforms: comms 129
 func TestEndlessBansStay(t *testing.T) {
 	db := kv.Memory()
 	s := open(t, db, Options{})

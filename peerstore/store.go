@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	ma "github.com/multiformats/go-multiaddr"
@@ -31,6 +32,11 @@ type Options struct {
 	TestAddresses bool            // keep claimed addresses that are not external (V4)
 	MaxPeers      int             // 0: DefaultMaxPeers
 
+	// Now is the system's clock. A ban that was made later than that, before the
+	// clock was set back, begins anew: it lasts no longer than it was meant to.
+	// Zero: bans stay as they are.
+	Now time.Time
+
 	// Connected reports peers that must not be removed to make room, because
 	// we are connected to them. nil: none. It must be quick and not use the
 	// store.
@@ -40,7 +46,7 @@ type Options struct {
 // Store is the peer store. Its methods are for its one writer and do not block;
 // any number of goroutines may use its View meanwhile.
 type Store struct {
-	db     kv.DB
+	db     kv.Client
 	o      Options
 	shared *shared // the writer's
 
@@ -50,8 +56,12 @@ type Store struct {
 	fresh   []identity.NodeID          // of these, what no open Batch holds
 	version uint64
 	space   pruner
+	opened  time.Time // Options.Now, shifted as bans are
 
-	commit  sync.Mutex // one Commit at a time
+	commit   sync.Mutex  // one Commit at a time
+	lost     bool        // under commit: the disk has lost what was not synced, and has not got it back
+	unsynced atomic.Bool // something was written since the last sync
+
 	damaged int
 }
 
@@ -67,7 +77,7 @@ func Open(db kv.DB, o Options) (*Store, error) {
 	if o.MaxPeers <= 0 {
 		o.MaxPeers = DefaultMaxPeers
 	}
-	s := &Store{db: db, o: o, shared: newShared(), dirty: make(map[identity.NodeID]change)}
+	s := &Store{db: db.Client(), o: o, shared: newShared(), dirty: make(map[identity.NodeID]change)}
 	parts, err := readParts(db)
 	if err != nil {
 		return nil, fmt.Errorf("read the peer store: %w", err)
@@ -79,6 +89,7 @@ func Open(db kv.DB, o Options) (*Store, error) {
 			s.space.added(p)
 		}
 	}
+	s.startBans(o.Now)
 	return s, nil
 }
 
@@ -109,6 +120,9 @@ func (s *Store) Add(now time.Time, p Peer) (Peer, error) {
 	p.ID = id
 	if p.AddedAt.IsZero() {
 		p.AddedAt = now
+	}
+	if !p.BannedUntil.IsZero() && p.BannedAt.IsZero() { // it was made elsewhere
+		p.BannedAt = now
 	}
 	p = clean(p, s.o.TestAddresses)
 	s.shared.share(&p)
@@ -174,7 +188,7 @@ func (s *Store) ban(now time.Time, id identity.NodeID, key identity.PublicKey, u
 		s.room(now) // a ban is kept even where nothing else can go
 	}
 	if until = moment(until); until.After(p.BannedUntil) {
-		p.BannedUntil, p.BanReason = until, printable(reason)
+		p.BannedUntil, p.BannedAt, p.BanReason = until, now, printable(reason)
 	}
 	s.replace(&p)
 	return p
@@ -186,7 +200,7 @@ func (s *Store) Unban(id identity.NodeID) bool {
 		if p.BannedUntil.IsZero() {
 			return false
 		}
-		p.BannedUntil, p.BanReason = time.Time{}, ""
+		p.BannedUntil, p.BannedAt, p.BanReason = time.Time{}, time.Time{}, ""
 		return true
 	})
 }

@@ -7,7 +7,9 @@ type OutcomeKind uint8
 
 const (
 	// Confirmed: the peer's multiplexer has read the message. It says
-	// nothing about what the peer's application did with it.
+	// nothing about what the peer's application did with it, nor that it is on
+	// a disk there: a node with an inbox that is killed loses what came in its
+	// last second, and what it had not written yet.
 	Confirmed OutcomeKind = iota + 1
 	// InDoubt: the message was written, but the connection, the time limit
 	// or the caller's context ended before the proof.
@@ -48,6 +50,9 @@ const (
 	// ConnectionLost: the connection or the substream ended before the
 	// proof. Only with [InDoubt].
 	ConnectionLost
+	// NotTaken: the peer is connected and ends every substream for messages
+	// that this side opens, or does not answer on it.
+	NotTaken
 )
 
 // String returns the reason in words, "" for none.
@@ -73,6 +78,8 @@ func (r Reason) String() string {
 		return "closed"
 	case ConnectionLost:
 		return "connection lost"
+	case NotTaken:
+		return "the peer takes no messages of ours"
 	}
 	return fmt.Sprintf("reason %d", uint8(r))
 }

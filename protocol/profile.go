@@ -66,6 +66,16 @@ const (
 	LessonIdentity ID = "/tari/identity/1.0.0"
 )
 
+// Ids that nodes of this library have among themselves (spec: comms 8.1).
+const (
+	// PlainID carries plain messages unless a node is told otherwise.
+	PlainID ID = "gamelan/msg/1"
+	// DHTMarker in the protocol list of an identity message says that the node
+	// takes the DHT's messages on its profile's messaging protocol. Nobody opens a
+	// substream for it; one that is opened is refused as unsupported.
+	DHTMarker ID = "gamelan/dht/1"
+)
+
 // Profile is the wire as data: what two nodes must agree on to connect, and
 // the limits that each enforces.
 type Profile struct {
@@ -80,6 +90,9 @@ type Profile struct {
 	IdentityVersion uint8
 	IdentityID      ID // only with [StepIdentitySubstream]
 	MessagingID     ID
+	// PlainMessages makes MessagingID the protocol of plain messages: a network
+	// without a DHT. A node takes part in one there only if it is told to.
+	PlainMessages bool
 	// TestAddresses accepts and advertises addresses that are not external.
 	TestAddresses bool
 	Limits        Limits
@@ -158,6 +171,7 @@ func Lesson2020() Profile {
 	p.Steps = []Step{StepWireByte, StepNoise, StepMux, StepIdentitySubstream}
 	p.IdentityID = LessonIdentity
 	p.MessagingID = LessonMessages
+	p.PlainMessages = true
 	return p
 }
 

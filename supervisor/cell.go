@@ -25,7 +25,8 @@ type cell struct {
 	kind     string
 	make     func() actor.Actor
 	policy   *Policy // for its children, with defaults
-	began    int64   // nanoseconds on the host's clock
+	onPanic  OnPanic
+	began    int64 // nanoseconds on the host's clock
 	alarm    int32
 	top      bool
 
@@ -42,6 +43,7 @@ type cell struct {
 	mark    uint64 // when the clock read markAt, this many had been put in
 	markAt  int64
 	tasks   []*task // running, of any incarnation
+	timers  int     // that have not come or been stopped
 	goType  reflect.Type
 	trouble *trouble // nil until the first panic
 
@@ -66,10 +68,12 @@ type cell struct {
 
 // trouble is what a cell keeps about panics, guarded by its mu.
 type trouble struct {
-	last   *PanicError
-	at     time.Time
-	budget budget    // charged by the parent
-	next   time.Time // when the delayed restart is due
+	last     *PanicError
+	at       time.Time
+	budget   budget    // charged by the parent
+	renewals budget    // of RestartOnPanic
+	crash    crash     // the last failure, until the parent has decided
+	next     time.Time // when the delayed restart is due
 }
 
 // troubled returns the cell's trouble; mu is held.

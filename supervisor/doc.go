@@ -23,6 +23,7 @@
 //     however the incarnation, the actor or the tree ends.
 //   - A panic on an [Attributed] message, one whose content an outsider chose,
 //     is contained: it is counted and told, and the same incarnation goes on.
+//     For actors that run other people's code [OnPanic] has other answers.
 //
 // # What an actor must not do
 //

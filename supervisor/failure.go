@@ -37,14 +37,14 @@ func (e *PanicError) Unwrap() error {
 var errGoexit = errors.New("runtime.Goexit was called; return from the function instead")
 
 // newPanicError is called in the deferred function that recovered value. msg is
-// the message in hand, or the task's name.
+// the message in hand, or a string that names its type or the task.
 func newPanicError(path string, msg, value any) *PanicError {
 	if value == nil {
 		value = errGoexit
 	}
 	name, ok := msg.(string)
 	if !ok {
-		name = typeName(unwrap(msg))
+		name = typeName(msg)
 	}
 	buf := stackBuffers.Get().(*[maxStack]byte)
 	stack := append([]byte(nil), buf[:runtime.Stack(buf[:], false)]...)
@@ -67,15 +67,21 @@ func (s stackText) LogValue() slog.Value { return slog.StringValue(string(s)) }
 func (c *cell) crashed(b *batch, value any) (again bool) {
 	msg, inSystem := b.current, c.inSystem
 	b.current, c.inSystem = nil, false
-	failure := newPanicError(c.path(), msg, value)
+	failure := newPanicError(c.path(), typeName(unwrap(msg)), value)
 	body := unwrap(msg)
+	hopeless := inSystem || c.life.over
 	source := any(nil)
-	if !inSystem && !c.life.over {
+	if !hopeless {
 		source = sourceOf(body)
 	}
-	if source != nil {
+	switch {
+	case c.onPanic != Supervised:
+		if !c.react(source, hopeless, failure) {
+			c.fail(failure)
+		}
+	case source != nil:
 		c.contain(source, failure)
-	} else {
+	default:
 		c.fail(failure)
 	}
 	discard(body)
@@ -92,10 +98,7 @@ func (c *cell) crashed(b *batch, value any) (again bool) {
 // contain notes a panic that an outsider triggered; the incarnation goes on.
 func (c *cell) contain(source any, failure *PanicError) {
 	c.contained.Add(1)
-	c.mu.Lock()
-	t := c.troubled()
-	t.last, t.at = failure, c.host.rt.Now()
-	c.mu.Unlock()
+	c.note(failure)
 	f := c.host.options.Contained
 	if f == nil {
 		safely(func() {
@@ -110,7 +113,11 @@ func (c *cell) contain(source any, failure *PanicError) {
 
 // fail ends the incarnation and lets the parent decide.
 func (c *cell) fail(cause *PanicError) {
-	c.noteFailure(cause, "actor failed")
+	if c.onPanic == Supervised {
+		c.noteFailure(cause, "actor failed")
+	} else {
+		c.note(cause) // it is told when the parent has decided
+	}
 	c.isUp()
 	if c.top {
 		return // the trivial parent has nothing that could be restarted
@@ -123,10 +130,7 @@ func (c *cell) fail(cause *PanicError) {
 }
 
 func (c *cell) noteFailure(cause *PanicError, what string) {
-	c.mu.Lock()
-	t := c.troubled()
-	t.last, t.at = cause, c.host.rt.Now()
-	c.mu.Unlock()
+	c.note(cause)
 	safely(func() {
 		c.host.log.Error(what, labelActor, c.path(), "message", cause.Msg, "panic", cause.Value, "stack", stackText(cause.Stack))
 	})

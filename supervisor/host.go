@@ -128,7 +128,7 @@ func (h *host) admit(c *cell) {
 	}
 	delete(h.seeds, c.path())
 	c.parent, c.top = s.parent, s.top
-	c.kind, c.make, c.drains = s.spec.Kind, s.spec.New, s.spec.Drains
+	c.kind, c.make, c.drains, c.onPanic = s.spec.Kind, s.spec.New, s.spec.Drains, s.spec.OnPanic
 	if c.kind == "" {
 		c.kind = s.spec.Name
 	}
@@ -228,7 +228,7 @@ func (h *host) whenQuiet(f func()) {
 func (h *host) keepFailed(c *cell, retry time.Time) {
 	info := h.info(c)
 	info.State, info.NextRestart = StateFailed, retry
-	info.Depth, info.SystemDepth, info.Tasks, info.Message = 0, 0, nil, ""
+	info.Depth, info.SystemDepth, info.Timers, info.Tasks, info.Message = 0, 0, 0, nil, ""
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if h.failed == nil {
@@ -246,6 +246,13 @@ func (h *host) forgetFailed(parent *cell) {
 			delete(h.failed, path)
 		}
 	}
+}
+
+// forgetOne forgets a failed child that will not be spawned again.
+func (h *host) forgetOne(path string) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	delete(h.failed, path)
 }
 
 // deep reports a mailbox that has crossed its alarm depth.

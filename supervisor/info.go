@@ -31,9 +31,10 @@ type Info struct {
 	Path, Parent, Name, Kind string
 	Type                     string // Go type of the actor
 	State                    string
-	Policy                   string // what happens when it fails: its parent's Action; "stop" at the top of the tree
-	Children                 Policy // what happens to its own children, defaults filled in
-	Incarnation              uint64 // 1 for the first
+	Policy                   string  // what happens when it fails: its parent's Action; "stop" at the top of the tree
+	Children                 Policy  // what happens to its own children, defaults filled in
+	OnPanic                  OnPanic // what a panic does to it, before the parent's policy
+	Incarnation              uint64  // 1 for the first
 	StartedAt                time.Time
 
 	Depth, SystemDepth int // messages that wait
@@ -48,6 +49,7 @@ type Info struct {
 	BusyTime time.Duration // spent in Receive since the spawn
 	Tasks    []string      // names of the running Go and Do, sorted
 	Running  []TaskInfo    // the running Go, the oldest first
+	Timers   int           // that are still to come
 	Message  string        // type in hand; empty when idle
 	Since    time.Time     // when the message in hand began
 
@@ -108,6 +110,7 @@ func (h *host) infoAt(c *cell, now int64) Info {
 		Name:        nameOf(c.path()),
 		Kind:        c.kind,
 		Children:    *c.policy,
+		OnPanic:     c.onPanic,
 		Incarnation: uint64(c.incarnation.Load()),
 		StartedAt:   h.base.Add(time.Duration(c.began)),
 		Alarm:       int(c.alarm),
@@ -135,6 +138,7 @@ func (h *host) infoAt(c *cell, now int64) Info {
 			i.RestartsWindow = t.budget.inWindow(*c.parent.policy, h.base.Add(time.Duration(now)))
 		}
 	}
+	i.Timers = c.timers
 	for _, t := range c.tasks {
 		i.Tasks = append(i.Tasks, t.label())
 		if t.began > 0 {

@@ -23,6 +23,10 @@ type Options struct {
 	// Contained is told of every contained panic, in the turn of the actor at
 	// path. It must not block.
 	Contained func(source any, path string, err *PanicError)
+	// Panicked is told, once, of every panic of an actor whose Spec.OnPanic is
+	// not Supervised, in that actor's turn or in its parent's; it does the
+	// logging, too. It must not block. Contained is not told of those.
+	Panicked func(Panic)
 	// Fault, for tests, is called before an actor of the tree gets a message,
 	// with the type of the message, and at the beginning of each task, with
 	// "task" and its name. It may panic there, as a bug of that actor would.
@@ -138,6 +142,13 @@ func (r *Root) Done() <-chan struct{} { return r.done }
 
 // Err is nil until Done is closed, then what Stop returns.
 func (r *Root) Err() error { return r.err() }
+
+// OnWall translates a time of Now, such as those of Snapshot, into one of the
+// system's clock: see [Runtime].
+func (r *Root) OnWall(t time.Time) time.Time { return OnWall(r.host.rt, t) }
+
+// Now is the clock that measures: see [Runtime].
+func (r *Root) Now() time.Time { return r.host.rt.Now() }
 
 // Snapshot returns what the registry knows of all actors, ordered by path. It
 // asks nobody, so a stuck actor is in it as well.

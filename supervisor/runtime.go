@@ -11,8 +11,17 @@ import (
 
 // Runtime is where time, chance and goroutines come from. Real is the world; a
 // Seeded runs whole trees on the goroutine that calls Run.
+//
+// A Runtime has two clocks. Now measures: durations, deadlines, rates, the age
+// of what is in memory. It never steps, and neither does anything derived from
+// one of its times, such as the seconds since 1970. Wall is the system's clock,
+// which an operator or a time service may set forward or back at any moment. It
+// is for times that leave the process, on the wire or on the disk, and for times
+// that people read. The two may be any distance apart: a time of one must not be
+// compared with a time of the other. [OnWall] translates.
 type Runtime interface {
 	Now() time.Time
+	Wall() time.Time
 	AfterFunc(d time.Duration, f func()) (stop func())
 	Random(path string, incarnation uint64) *Random
 	Dispatcher() actor.Dispatcher
@@ -27,11 +36,28 @@ type Random struct {
 
 // Real is the world: the system's clock, timers, goroutines and randomness.
 // Inside a testing/synctest bubble these are the bubble's.
-func Real() Runtime { return realTime{} }
+func Real() Runtime { return realTime{time.Now()} }
 
-type realTime struct{}
+// realTime has the reading of both clocks at its start.
+type realTime struct{ start time.Time }
 
-func (realTime) Now() time.Time { return time.Now() }
+// Now is the start plus the monotonic time since. Its times keep their monotonic
+// reading, so they are fit for the deadlines of connections; unlike those of
+// time.Now, their date and time of day do not step either.
+func (r realTime) Now() time.Time { return r.start.Add(time.Since(r.start)) }
+
+// Wall has no monotonic reading, so that two of its times compare as they will
+// when they come back from the disk.
+func (realTime) Wall() time.Time { return time.Now().Round(0) }
+
+// OnWall translates a time of r's Now into what r's Wall shows or showed then,
+// had it always run as it is set now. The zero time stays zero.
+func OnWall(r Runtime, t time.Time) time.Time {
+	if t.IsZero() {
+		return t
+	}
+	return r.Wall().Add(t.Sub(r.Now()))
+}
 
 func (realTime) AfterFunc(d time.Duration, f func()) (stop func()) {
 	t := time.AfterFunc(d, f)

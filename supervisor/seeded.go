@@ -42,6 +42,13 @@ func (s *Seeded) Run(until time.Time) (activations int) {
 // Now is the virtual clock.
 func (s *Seeded) Now() time.Time { return s.now }
 
+// Wall is the virtual clock with all steps of StepWall.
+func (s *Seeded) Wall() time.Time { return s.now.Add(s.ahead) }
+
+// StepWall sets Wall forward by d, or back if d is negative, as somebody does who
+// sets the system's clock. Now goes on as before.
+func (s *Seeded) StepWall(d time.Duration) { s.ahead += d }
+
 // AfterFunc calls f when Run gets there. Equal times keep their order.
 func (s *Seeded) AfterFunc(d time.Duration, f func()) (stop func()) {
 	s.events++
@@ -74,6 +81,7 @@ func (s *Seeded) Task(long bool, run func() (deliver func())) {
 type seeded struct {
 	seed     uint64
 	now      time.Time
+	ahead    time.Duration // of Wall
 	chance   *rand.Rand
 	runnable []func()
 	timers   timerHeap

@@ -10,12 +10,14 @@ import (
 // actor's own turn just before Started; it opens nothing. Name is unique among
 // siblings, of [a-z0-9._-]. Kind groups actors of one sort in figures and
 // labels; empty means Name. Children is the one policy for this actor's own
-// children. Alarm is the mailbox depth that gets reported (0: 1,024). Drains:
+// children. OnPanic is what a panic does to this actor itself, before its parent
+// decides. Alarm is the mailbox depth that gets reported (0: 1,024). Drains:
 // the actor answers Drain itself; for the others the wrapper does.
 type Spec struct {
 	Name, Kind string
 	New        func() actor.Actor
 	Children   Policy
+	OnPanic    OnPanic
 	Alarm      int
 	Drains     bool
 }

@@ -21,24 +21,39 @@ func (strategy) HandleFailure(sys *actor.ActorSystem, s actor.Supervisor, who *a
 		actor.DefaultSupervisorStrategy().HandleFailure(sys, s, who, rs, reason, message)
 		return
 	}
-	if parent.life.over || child.state.Load() == stateGone {
-		return // it stops together with its parent
-	}
 	cause, ok := reason.(*PanicError)
 	if !ok {
 		cause = &PanicError{Value: reason, Msg: "unknown", Path: who.Id}
+	}
+	if parent.life.over || child.state.Load() == stateGone {
+		child.decided(nil, cause, Stops, 0)
+		return // it stops together with its parent
 	}
 	parent.childFailed(s, child, cause)
 }
 
 func (c *cell) childFailed(s actor.Supervisor, child *cell, cause *PanicError) {
 	p := *c.policy
-	switch p.Action {
-	case Temporary:
-		s.StopChildren(child.pid)
+	child.mu.Lock()
+	last := child.troubled().crash
+	child.trouble.crash = crash{}
+	child.mu.Unlock()
+	switch {
+	case last.renew:
+		child.decided(last.source, cause, Restarts, 0)
+		s.RestartChildren(child.pid)
 		return
-	case stopTree:
+	case p.Action == stopTree:
+		child.decided(last.source, cause, Stops, 0)
 		c.life.inner.(*top).stop(c.ctx(), stopRequest{cause: cause})
+		return
+	case child.onPanic == StopOnPanic && p.Action == Isolate:
+		child.decided(last.source, cause, Stops, 0)
+		c.isolate(s, child, cause, 0)
+		return
+	case child.onPanic == StopOnPanic, p.Action == Temporary:
+		child.decided(last.source, cause, Stops, 0)
+		s.StopChildren(child.pid)
 		return
 	}
 	now := c.host.rt.Now()
@@ -49,6 +64,14 @@ func (c *cell) childFailed(s actor.Supervisor, child *cell, cause *PanicError) {
 		t.next = now.Add(wait)
 	}
 	child.mu.Unlock()
+	switch {
+	case ok:
+		child.decided(last.source, cause, Restarts, wait)
+	case p.Action == Isolate:
+		child.decided(last.source, cause, Stops, p.Retry)
+	default:
+		child.decided(last.source, cause, Stops, 0)
+	}
 	switch {
 	case ok && wait == 0:
 		s.RestartChildren(child.pid)
@@ -87,7 +110,9 @@ func (c *cell) escalate(s actor.Supervisor, cause *PanicError) {
 // isolate stops a child whose budget is spent.
 func (c *cell) isolate(s actor.Supervisor, child *cell, cause *PanicError, retry time.Duration) {
 	name := nameOf(child.path())
-	c.host.log.Error("actor isolated", labelActor, child.path(), "retry", retry)
+	if child.onPanic == Supervised { // else Options.Panicked has been told
+		c.host.log.Error("actor isolated", labelActor, child.path(), "retry", retry)
+	}
 	var due time.Time
 	if retry > 0 {
 		due = c.host.rt.Now().Add(retry)
@@ -113,6 +138,10 @@ func (c *cell) retryDue(name string) {
 	}
 	x.retry[name] = true
 }
+
+// Forget takes a child that Isolate has stopped out of the tree's figures, for a
+// parent that will not spawn it again.
+func Forget(c actor.Context, name string) { of(c).cell.host.forgetOne(c.Self().Id + "/" + name) }
 
 // childGone forgets a child that has ended. It reports whether a RetryDue has
 // waited for that.

@@ -6,10 +6,15 @@ import (
 	"github.com/asynkron/protoactor-go/actor"
 )
 
-// Now is the node's clock.
+// Now is the clock that measures: see [Runtime]. It never steps.
 func Now(c actor.Context) time.Time { return of(c).cell.host.rt.Now() }
 
-// At sends msg to c's own actor at t, unless the incarnation ends before.
+// Wall is the system's clock, for what is on the wire, on the disk or shown. It
+// may step at any moment: see [Runtime].
+func Wall(c actor.Context) time.Time { return of(c).cell.host.rt.Wall() }
+
+// At sends msg to c's own actor at t, a time of Now, unless the incarnation ends
+// before.
 func At(c actor.Context, t time.Time, msg any) *Timer { return of(c).after(t.Sub(Now(c)), 0, msg) }
 
 // After sends msg to c's own actor after d, unless the incarnation ends before.
@@ -43,6 +48,7 @@ type timer struct {
 	next    *timer
 	cancel  func()
 	fired   func() // fire, made once
+	linked  bool   // is on that list
 	queued  bool   // waits in the mailbox
 	stopped bool
 }
@@ -67,6 +73,8 @@ func (w *wrapper) after(d, every time.Duration, msg any) *Timer {
 		t.next.prev = &t.timer
 	}
 	w.timers = &t.timer
+	t.linked = true
+	c.timers++
 	t.cancel = c.host.rt.AfterFunc(d, t.fired)
 	c.mu.Unlock()
 	return t
@@ -110,6 +118,11 @@ func (t *timer) delivered() bool {
 
 // unlink takes the timer off its incarnation's list; mu is held.
 func (t *timer) unlink() {
+	if !t.linked {
+		return
+	}
+	t.linked = false
+	t.w.cell.timers--
 	switch {
 	case t.prev != nil:
 		t.prev.next = t.next

@@ -143,7 +143,17 @@ func (w *wrapper) sheltered(ctx actor.Context) {
 	}
 	defer func() {
 		if r := recover(); r != nil {
-			w.cell.noteFailure(newPanicError(w.cell.path(), ctx.Message(), r), "panic while ending")
+			failure := newPanicError(w.cell.path(), ctx.Message(), r)
+			if c := w.cell; c.onPanic != Supervised {
+				c.note(failure)
+				fate := Stops
+				if _, again := ctx.Message().(*actor.Restarting); again {
+					fate = Restarts
+				}
+				c.host.panicked(Panic{Path: c.path(), Err: failure, Fate: fate})
+			} else {
+				c.noteFailure(failure, "panic while ending")
+			}
 		}
 	}()
 	w.inner.Receive(ctx)
@@ -164,6 +174,10 @@ func (w *wrapper) end() {
 	c.mu.Lock()
 	timers := w.timers
 	w.timers = nil
+	for t := timers; t != nil; t = t.next {
+		t.linked = false
+		c.timers--
+	}
 	var tasks []*task
 	for _, t := range c.tasks {
 		if t.gen == w.gen {

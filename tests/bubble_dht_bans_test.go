@@ -160,7 +160,7 @@ func TestBubbleDHTBans(t *testing.T) {
 			gamelantest.Bubble(t, func(t *testing.T) {
 				net := gamelantest.NewNetwork(t)
 				a := startMember(net, gamelan.Config{Floor: gamelan.NoFloor}, quiet)
-				b := net.Start(gamelan.Config{Floor: gamelan.NoFloor, Secret: itself}, quiet) // its plain messages are the DHT's to a
+				b := net.Start(gamelan.Config{Floor: gamelan.NoFloor, Secret: itself}, quiet)
 				node, peer = a.PublicKey(), b.PublicKey()
 				net.Connect(b, a.Node)
 				e := test.make(t)
@@ -171,9 +171,7 @@ func TestBubbleDHTBans(t *testing.T) {
 				if test.bytes != nil {
 					raw = test.bytes(raw)
 				}
-				if _, err := b.SendTo(t.Context(), a.ID(), raw); err != nil {
-					t.Fatal(err)
-				}
+				postBytes(t, b, a.Node, raw)
 				time.Sleep(time.Second)
 				until, reason, banned := a.Peers().Banned(b.ID(), time.Now())
 				_, connected := a.Connection(b.ID())

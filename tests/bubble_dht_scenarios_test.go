@@ -107,9 +107,15 @@ func TestBubbleTamperedCopy(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			gamelantest.Bubble(t, func(t *testing.T) {
 				net := gamelantest.NewNetwork(t)
-				heard := gamelantest.NewCollector()
+				var genuine []byte
+				sees := func(next dht.Handler) dht.Handler {
+					return func(m *dht.Incoming) dht.Verdict {
+						genuine = m.Envelope.Append(nil)
+						return next(m)
+					}
+				}
 				a := startMember(net, gamelan.Config{Floor: gamelan.NoFloor}, quiet)
-				b := net.Start(gamelan.Config{Floor: gamelan.NoFloor}, quiet, gamelan.WithHandler(heard.New)) // sees bytes
+				b := net.Start(gamelan.Config{Floor: gamelan.NoFloor}, quiet, gamelan.WithLayer(dht.BeforeVerify, sees))
 				c := startMember(net, gamelan.Config{Floor: gamelan.NoFloor}, quiet)
 				honest := net.Start(gamelan.Config{Floor: gamelan.NoFloor}, quiet)
 				net.Connect(a.Node, b)
@@ -117,23 +123,18 @@ func TestBubbleTamperedCopy(t *testing.T) {
 				net.Connect(honest, c.Node)
 				send(t, a, dht.Message{To: dht.Direct{Peer: b.ID()}, Type: textType, Body: []byte("by a"), Sign: true})
 				synctest.Wait()
-				genuine := heard.Messages()[0].Body
 				e, err := dht.DecodeEnvelope(genuine)
 				if err != nil {
 					t.Fatal(err)
 				}
 				e.Body = append([]byte(nil), e.Body...)
 				test.change(&e)
-				if _, err := b.SendTo(t.Context(), c.ID(), e.Append(nil)); err != nil {
-					t.Fatal(err)
-				}
+				post(t, b, c.Node, e)
 				time.Sleep(time.Second)
 				if _, _, banned := c.Peers().Banned(b.ID(), time.Now()); !banned {
 					t.Error("the one who changed the message is not banned")
 				}
-				if _, err := honest.SendTo(t.Context(), c.ID(), genuine); err != nil {
-					t.Fatal(err)
-				}
+				postBytes(t, honest, c.Node, genuine)
 				time.Sleep(time.Second)
 				got := c.heard.Delivered()
 				if len(got) != 1 || got[0].From != a.PublicKey() || got[0].Peer != honest.ID() {

@@ -98,7 +98,7 @@ func (c *crowd) dials() int {
 // TestFloor gives a node a thousand peers, three of ten of them dead, of which it
 // is to find twelve to be connected to.
 //
-// conforms: V 30; comms 113
+// conforms: V 30
 func TestFloor(t *testing.T) {
 	const peers, floor, inFlight = 1000, 12, 8
 	gamelantest.Bubble(t, func(t *testing.T) {

@@ -306,7 +306,7 @@ func TestBubbleQuietSubstreamsNeedNoTask(t *testing.T) {
 			time.Sleep(3 * time.Second)
 			synctest.Wait()
 			for _, at := range []struct{ node, peer *gamelantest.Node }{{a, b}, {b, a}} {
-				path := "services/messaging/" + at.peer.ID().String()
+				path := "services/plain/" + at.peer.ID().String()
 				for _, i := range at.node.Tree().Snapshot() {
 					if strings.HasSuffix(i.Path, path) && len(i.Tasks) > 0 {
 						t.Errorf("%s: node %d has the tasks %v for its peer, want none", when, at.node.Number, i.Tasks)
@@ -330,7 +330,7 @@ func TestBubbleQuietSubstreamsNeedNoTask(t *testing.T) {
 			t.Fatal(err)
 		}
 		rest("after the end of the connection")
-		if line := lineOf(t, b, "services/messaging/"+a.ID().String()); !strings.Contains(line, "out idle") {
+		if line := lineOf(t, b, "services/plain/"+a.ID().String()); !strings.Contains(line, "out idle") {
 			t.Errorf("the tree says %q after the end of the connection, want that nothing is open", line)
 		}
 	})

@@ -3,6 +3,7 @@ package tests
 import (
 	"fmt"
 	"slices"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -107,7 +108,7 @@ func TestBubbleTwoMessagings(t *testing.T) {
 }
 
 // TestBubbleUselessFrames has frames arrive that are no messages: they are
-// dropped, and the peer goes on sending more than its credit.
+// dropped, the peer goes on sending more than its credit, and status warns of it.
 func TestBubbleUselessFrames(t *testing.T) {
 	gamelantest.Bubble(t, func(t *testing.T) {
 		net := gamelantest.NewNetwork(t)
@@ -130,39 +131,17 @@ func TestBubbleUselessFrames(t *testing.T) {
 		if in, _, _, _ := b.Actors().Credit(); in != 0 {
 			t.Errorf("got %d bytes of credit in use, want none", in)
 		}
-	})
-}
-
-// TestBubbleDifferentMessaging has a node with the DHT and one without meet: the
-// profile's messages are the DHT's on one side and plain on the other.
-func TestBubbleDifferentMessaging(t *testing.T) {
-	gamelantest.Bubble(t, func(t *testing.T) {
-		net := gamelantest.NewNetwork(t)
-		heard := [3]*gamelantest.Collector{gamelantest.NewCollector(), gamelantest.NewCollector(), gamelantest.NewCollector()}
-		with := net.Start(withDHT(1), gamelan.WithHandler(heard[0].New))
-		old := net.Start(gamelan.Config{}, gamelan.WithHandler(heard[1].New))
-		other := net.Start(gamelan.Config{}, gamelan.WithHandler(heard[2].New))
-		net.Connect(with, old)
-		net.Connect(old, other)
-
-		if out := enqueue(t, with, old, "plain").Wait(t.Context()); out.Kind != protocol.Failed || out.Reason != protocol.Refused {
-			t.Errorf("plain to a node without DHT: got %v, want failed (refused)", out)
+		warned := func(peer *gamelantest.Node) bool {
+			return slices.ContainsFunc(b.Describe(t.Context()).Warnings, func(w string) bool {
+				return strings.Contains(w, peer.ID().String()) && strings.Contains(w, "100 messages on t/msg/0.1 that cannot be decoded")
+			})
 		}
-		wantConfirmed(t, "between nodes without DHT", enqueue(t, old, other, "as ever").Wait(t.Context()))
-		wantConfirmed(t, "to a node with DHT", enqueue(t, old, with, "not plain there").Wait(t.Context()))
-		synctest.Wait()
-		if got, want := fates(with), "1 undecodable"; got != want {
-			t.Errorf("what the node with DHT was sent: got %s, want %s", got, want)
+		if !warned(a) || warned(b) {
+			t.Errorf("got the warnings %q, want one of the sender, with the number and the protocol", b.Describe(t.Context()).Warnings)
 		}
-		wantBodies(t, "the handler beside it", heard[0].Bodies(), nil)
-		wantBodies(t, "the node without DHT", heard[1].Bodies(), nil)
-		wantBodies(t, "the other one", heard[2].Bodies(), []string{"as ever"})
-
-		ref, _ := old.Connection(with.ID())
-		want := []protocol.ID{plainID, with.Profile().MessagingID}
-		slices.Sort(want)
-		if !slices.Equal(ref.Protocols, want) {
-			t.Errorf("got the protocols %v, want %v", ref.Protocols, want)
+		time.Sleep(actors.RecentQuiet)
+		if warned(a) {
+			t.Errorf("got %q after a time without any, want no warning", b.Describe(t.Context()).Warnings)
 		}
 	})
 }

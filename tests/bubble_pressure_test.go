@@ -73,7 +73,7 @@ func TestBubbleBlockedHandler(t *testing.T) {
 		if after := len(accepted); after != before {
 			t.Errorf("a minute later: got %d messages accepted, want %d as before", after, before)
 		}
-		if line := lineOf(t, b, "services/messaging/"+a.ID().String()); !strings.Contains(line, "stalled") {
+		if line := lineOf(t, b, "services/plain/"+a.ID().String()); !strings.Contains(line, "stalled") {
 			t.Errorf("the tree says %q of the blocked handler, want that it is stalled", line)
 		}
 

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"google.golang.org/protobuf/types/known/wrapperspb"
@@ -254,6 +255,7 @@ func TestBubbleRPCWaitersTold(t *testing.T) {
 		}
 		w := accept(come(t, streams))
 		w.request()
+		synctest.Wait() // until all have asked: who asks after the crash is served
 		if !gamelantest.Crash(p.client.Node, "services/rpc-client", "on purpose") {
 			t.Fatal("no actor rpc-client")
 		}

@@ -14,7 +14,7 @@ import (
 // changes: of the frame reader's buffers, of the steps in which a body is
 // allocated, of a Noise frame, of a peer's credit and of a message at most.
 //
-// conforms: comms 80, 81
+// conforms: comms 82
 func TestBubbleMessageSizes(t *testing.T) {
 	gamelantest.Bubble(t, func(t *testing.T) {
 		net := gamelantest.NewNetwork(t)

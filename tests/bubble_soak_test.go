@@ -19,7 +19,7 @@ const soakSteps = 2
 // day. At the end the same connections are there, each carries a message, and
 // no goroutine has come on top.
 func TestBubbleSoak(t *testing.T) {
-	nodes, virtual := 200, 24*time.Hour
+	nodes, virtual := 100, 24*time.Hour
 	if testing.Short() || raceEnabled {
 		nodes, virtual = 40, 2*time.Hour
 	}

@@ -108,8 +108,14 @@ func letter(t *testing.T, from *gamelantest.Node, kind int32, body string, seal 
 // comes through the channel.
 func post(t *testing.T, from, to *gamelantest.Node, e dht.Envelope) <-chan protocol.Outcome {
 	t.Helper()
+	return postBytes(t, from, to, e.Append(nil))
+}
+
+// postBytes sends any bytes on the DHT's messaging protocol.
+func postBytes(t *testing.T, from, to *gamelantest.Node, body []byte) <-chan protocol.Outcome {
+	t.Helper()
 	done := make(chan protocol.Outcome, 1)
-	m := actors.SendBody{Peer: to.ID(), Body: e.Append(nil)}
+	m := actors.SendBody{Peer: to.ID(), Body: body}
 	if _, err := from.Actors().DHTMessaging.Send(t.Context(), m, func(o protocol.Outcome) { done <- o }); err != nil {
 		t.Errorf("post: %v", err)
 	}

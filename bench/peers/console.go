@@ -43,6 +43,9 @@ func Console() (was bool, err error) {
 	if cfg.DHT, err = dhtConfig(os.Args[1:]); err != nil {
 		return true, err
 	}
+	if cfg.DHT == nil { // plain messages as those of Tari's nodes
+		cfg.NoDHT, cfg.PlainOnProfile = true, true
+	}
 	if c.name = "handler"; cfg.DHT != nil {
 		c.name = fmt.Sprintf("type-%d", domainType)
 		hears = gamelan.WithType(domainType, itself)

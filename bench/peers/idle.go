@@ -114,7 +114,7 @@ type callers struct {
 // call starts n more nodes and connects them to p.
 func (c *callers) call(p *process, n int) error {
 	for range n {
-		node, err := gamelan.Start(c.ctx, gamelan.Config{}, gamelan.WithLogger(c.log), gamelan.WithSystem(c.system))
+		node, err := gamelan.Start(c.ctx, gamelan.Config{NoDHT: true}, gamelan.WithLogger(c.log), gamelan.WithSystem(c.system))
 		if err != nil {
 			return err
 		}

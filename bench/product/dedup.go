@@ -41,7 +41,7 @@ func DedupAll() harness.Case {
 
 func dedup(name string, pending int) harness.Case {
 	return harness.Case{Name: name, Run: onDisk(func(m *harness.Meter, db kv.DB) (err error) {
-		d, _, err := actors.LoadDedup(db, dht.DedupCapacity)
+		d, _, err := actors.LoadDedup(db, dht.DedupCapacity, time.Now())
 		if err != nil {
 			return err
 		}
@@ -144,7 +144,7 @@ func LoadDedup(n int) harness.Case {
 			return err
 		}
 		return m.Loop(1, func() error {
-			d, damaged, err := actors.LoadDedup(db, n)
+			d, damaged, err := actors.LoadDedup(db, n, time.Now())
 			if err == nil && (damaged > 0 || d.Len() != n) {
 				err = fmt.Errorf("got %d records and %d damaged", d.Len(), damaged)
 			}

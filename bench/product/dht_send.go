@@ -1,11 +1,9 @@
 package product
 
 import (
-	"context"
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"os"
 	"sync/atomic"
 
 	"github.com/asynkron/protoactor-go/actor"
@@ -106,22 +104,4 @@ func (l *letters) send(c actor.Context) {
 	m.Body = binary.LittleEndian.AppendUint64(make([]byte, 0, len(l.body)), l.sent)
 	m.Body = append(m.Body, l.body[8:]...)
 	l.node.SubmitFrom(c, actors.SendMessage{ID: l.sent, Message: m})
-}
-
-// sinkVariable is set in a process that is one node without the DHT, which reads
-// messages of the DHT as plain ones and forgets them.
-const sinkVariable = "GAMELAN_BENCH_SINK"
-
-// Sink is the other process of SendDHT: it does that and reports true if this
-// is one. The line that it gets ready with is its seed.
-func Sink() (was bool, err error) {
-	if os.Getenv(sinkVariable) == "" {
-		return false, nil
-	}
-	s := shared(context.Background())
-	n, err := s.start(gamelan.Config{}, handle(func(actor.Context) {}))
-	if err != nil {
-		return true, err
-	}
-	return true, untilTold(n.Seed(), func() error { return nil }, nil)
 }

@@ -31,6 +31,7 @@ func (s *nodes) start(cfg gamelan.Config, opts ...gamelan.Option) (*gamelan.Node
 	if s.system != nil {
 		opts = append(opts, gamelan.WithSystem(s.system))
 	}
+	cfg.NoDHT = cfg.DHT == nil // what has no DHT is measured without
 	n, err := gamelan.Start(s.ctx, cfg, opts...)
 	if err == nil {
 		s.all = append(s.all, n)

@@ -63,6 +63,7 @@ func PeerMemory(n int) harness.Case {
 type forgetful struct{ kv.DB }
 
 func (forgetful) Apply(*kv.Batch, bool) error { return nil }
+func (f forgetful) Client() kv.Client         { return f }
 
 // StartWithPeers is gamelan/start-with-N-peers: the start of a node whose data
 // directory holds that many, closed again between two starts.

@@ -20,7 +20,7 @@ func Restart() harness.Case {
 	return harness.Case{Name: "gamelan/actor-restart", Run: func(m *harness.Meter) (err error) {
 		// The panics are logged as ever, to nowhere.
 		log := gamelan.WithLogger(slog.New(slog.NewTextHandler(discard{}, &slog.HandlerOptions{Level: slog.LevelWarn})))
-		n, err := gamelan.Start(m.Context(), gamelan.Config{Listen: []string{gamelan.ListenNowhere}}, log)
+		n, err := gamelan.Start(m.Context(), gamelan.Config{Listen: []string{gamelan.ListenNowhere}, NoDHT: true}, log)
 		if err != nil {
 			return err
 		}

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/alecthomas/kong"
 
@@ -22,6 +23,7 @@ type app struct {
 	out, err                 io.Writer
 	outTerminal, errTerminal bool
 	json                     bool
+	wait                     time.Duration // for a node that is starting
 	dir                      dataDir
 	sources                  config.Sources // of the settings, without a verb's own flags
 	configArg                string         // as --config was given
@@ -34,6 +36,8 @@ type cli struct {
 	DataDir string `help:"Directory of the node's identity, store and socket (default: ${data_dir})." placeholder:"DIR"`
 	Config  string `help:"Configuration file (default: the first that exists of ${config_files})." env:"GAMELAN_CONFIG" placeholder:"FILE"`
 	JSON    bool   `help:"Write JSON, for programs."`
+
+	Wait time.Duration `help:"How long a command waits for a node that is just starting; 0s does not wait." default:"5s" env:"GAMELAN_WAIT" placeholder:"TIME"`
 
 	Init       initCmd       `cmd:"" help:"Make a new identity."`
 	ID         idCmd         `cmd:"" name:"id" help:"Show the identity, and where the node can be reached."`
@@ -125,6 +129,9 @@ func run(ctx context.Context, args []string, a *app) (code int) {
 	if err != nil {
 		a.json = a.json || hasFlag(args, "--json") // parsing may have ended before it came
 		return a.fail(usageOf(err))
+	}
+	if a.wait = c.Wait; a.wait < 0 {
+		return a.fail(usage("give 0s or more", "--wait cannot be %s", a.wait))
 	}
 	a.setSources(c.Config, c.DataDir)
 	verb := k.Selected().Target.Addr().Interface()

@@ -19,13 +19,14 @@ import (
 type client struct {
 	dir  dataDir
 	http *http.Client
+	wait waiting // for a node that is starting
 }
 
 func newClient(d dataDir) *client {
 	dial := func(ctx context.Context, _, _ string) (net.Conn, error) {
 		return new(net.Dialer).DialContext(ctx, "unix", d.socket())
 	}
-	return &client{d, &http.Client{Transport: &http.Transport{DialContext: dial, DisableCompression: true}}}
+	return &client{dir: d, http: &http.Client{Transport: &http.Transport{DialContext: dial, DisableCompression: true}}}
 }
 
 // get asks for path; the answer is a success.
@@ -78,6 +79,7 @@ func (c *client) health(ctx context.Context) (h inspect.HealthReport, err error)
 
 // do makes one request. A method that changes something carries the token.
 func (c *client) do(ctx context.Context, method, path, contentType string, body io.Reader) (*http.Response, error) {
+	c.await(ctx)
 	r, err := http.NewRequestWithContext(ctx, method, "http://gamelan"+path, body)
 	if err != nil {
 		return nil, err

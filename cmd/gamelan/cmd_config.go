@@ -154,7 +154,7 @@ func (c *configShowCmd) Run(a *app) error {
 		return err
 	}
 	var settings []inspect.Setting
-	if err := newClient(a.dir).getJSON(a.ctx, "/v1/config", &settings); err != nil {
+	if err := a.client().getJSON(a.ctx, "/v1/config", &settings); err != nil {
 		return err
 	}
 	return printSettings(a, settings)

@@ -16,7 +16,7 @@ func (c *connsCmd) Run(a *app) error {
 	if c.Closed {
 		state = "closed"
 	}
-	client := newClient(a.dir)
+	client := a.client()
 	var all []inspect.Connection
 	for {
 		var page struct {

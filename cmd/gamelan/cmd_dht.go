@@ -10,7 +10,7 @@ type dhtCmd struct{}
 
 func (*dhtCmd) Run(a *app) error {
 	var d inspect.DHT
-	if err := newClient(a.dir).getJSON(a.ctx, "/v1/dht", &d); err != nil {
+	if err := a.client().getJSON(a.ctx, "/v1/dht", &d); err != nil {
 		return err
 	}
 	return printDHT(a, &d, time.Now())

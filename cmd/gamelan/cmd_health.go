@@ -16,13 +16,16 @@ type healthCmd struct {
 
 // Help is what gamelan health --help says beneath the flags.
 func (*healthCmd) Help() string {
-	return "A node that runs and answers is healthy, also one that is offline: starting it again would not help. The exit code is 0 or 1, and 1 also when no node runs."
+	return "A node that runs and answers is healthy, also one that is offline: starting it again would not help. It is degraded when its inbox is full or cannot be written, or when an actor or a service has panicked in the last ten minutes, or was stopped by that; the exit code is 0 then as well, for starting it again would not help against what peers send. Otherwise the exit code is 1, also when no node runs."
 }
 
 // healthJSON is what health says with --json.
 type healthJSON struct {
 	OK    bool   `json:"ok"`
+	State string `json:"state"` // healthy, degraded or unhealthy; ok is true with the first two
 	Cause string `json:"cause"`
+
+	Inbox *inspect.Inbox `json:"inbox,omitempty"`
 }
 
 // Run prints one line; the exit code is 1 when the node does not work, or
@@ -50,6 +53,7 @@ func (c *healthCmd) Run(a *app) error {
 // error is the cause of that.
 func askHealth(ctx context.Context, c *client) (v healthJSON, err error) {
 	h, err := c.health(ctx)
+	v.State = "unhealthy"
 	var n inspect.Node
 	if err == nil && h.OK {
 		err = c.getJSON(ctx, "/v1/node", &n)
@@ -61,20 +65,35 @@ func askHealth(ctx context.Context, c *client) (v healthJSON, err error) {
 		v.Cause = oneLine(err.Error())
 	case !h.OK:
 		v.Cause = strings.Join(h.Reasons, ", ")
+	case len(h.Degraded) > 0:
+		v.OK, v.State, v.Cause = true, "degraded", strings.Join(h.Degraded, "; ")
 	default:
-		v.OK, v.Cause = true, stateText(n.Status, n.Cause)
+		v.OK, v.State, v.Cause = true, "healthy", stateText(n.Status, n.Cause)
 	}
+	v.addInbox(n.Inbox)
 	return v, err
+}
+
+// addInbox says how full the inbox of a node is that works. Starting the node
+// again would not help, so a full one degrades it and no more.
+func (v *healthJSON) addInbox(in *inspect.Inbox) {
+	if v.Inbox = in; in == nil || !v.OK {
+		return
+	}
+	switch {
+	case in.Trouble != "":
+		v.State, v.Cause = "degraded", v.Cause+"; the inbox cannot be written or read: "+in.Trouble
+	case in.Full:
+		v.State, v.Cause = "degraded", v.Cause+"; the inbox is full, with "+inspect.Count(uint64(in.Messages), "message")
+	case in.Messages > 0:
+		v.Cause += fmt.Sprintf("; inbox %.0f%% full, %s", 100*in.Level(), inspect.Count(uint64(in.Messages), "message"))
+	}
 }
 
 func printHealth(a *app, v healthJSON) error {
 	if a.json {
 		return a.printJSON(v)
 	}
-	word := "unhealthy"
-	if v.OK {
-		word = "healthy"
-	}
-	_, err := fmt.Fprintf(a.out, "%s: %s\n", word, inspect.Escape(v.Cause))
+	_, err := fmt.Fprintf(a.out, "%s: %s\n", v.State, inspect.Escape(v.Cause))
 	return err
 }

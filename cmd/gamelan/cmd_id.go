@@ -12,12 +12,20 @@ type idCmd struct {
 }
 
 func (c *idCmd) Run(a *app) error {
+	client := a.client()
 	id, err := a.dir.load()
+	switch {
+	case errors.Is(err, gamelan.ErrNoIdentity): // the node that is starting makes one
+		client.await(a.ctx)
+		id, err = a.dir.load()
+	case err == nil && !c.Seed && !a.dir.used(): // no node is starting, and what is in the file is enough
+		client.wait = waiting{}
+	}
 	if err != nil {
 		return err
 	}
 	var n inspect.Node
-	err = newClient(a.dir).getJSON(a.ctx, "/v1/node", &n)
+	err = client.getJSON(a.ctx, "/v1/node", &n)
 	if f := (*failure)(nil); errors.As(err, &f) && f.code == exitUnreachable {
 		if c.Seed {
 			return err // without a running node there is no address

@@ -103,7 +103,7 @@ func (c *interopCmd) target() (t wirecheck.Target, addr ma.Multiaddr, err error)
 	if t.Release, err = protocol.ParseRelease(c.Release); err != nil {
 		return t, nil, usage("use 6.2, 1.7 or rc5", "there is no release %q", c.Release)
 	}
-	t.UserAgent = "gamelan/" + gamelan.Version + " interop"
+	t.UserAgent = "gamelan-interop/" + gamelan.Version // no agent of a node of ours, of which the checked one would expect more
 	t.Dial = func(ctx context.Context) (net.Conn, error) {
 		ctx, cancel := context.WithTimeout(ctx, dialLimit)
 		defer cancel()

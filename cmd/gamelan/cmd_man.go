@@ -108,6 +108,7 @@ func commandPage(all []verb) string {
 	}
 	p.section("ENVIRONMENT")
 	p.item("GAMELAN_CONFIG", "The configuration file, as with --config.")
+	p.item("GAMELAN_WAIT", "How long to wait for a node that is just starting, as with --wait.")
 	p.item("GAMELAN_<SECTION>_<KEY>", "A setting; see gamelan.toml(5).")
 	p.item("NO_COLOR", "Without colours, also on a terminal.")
 	p.section("FILES")

@@ -44,7 +44,7 @@ func (c *messagesCmd) Run(a *app) error {
 	}
 	if len(all) == 0 && !a.json {
 		var d inspect.DHT
-		if err := newClient(a.dir).getJSON(a.ctx, "/v1/dht", &d); err == nil && !d.On {
+		if err := a.client().getJSON(a.ctx, "/v1/dht", &d); err == nil && !d.On {
 			a.note("this node has no DHT; %s", noDHTHint)
 			return nil
 		}
@@ -53,7 +53,7 @@ func (c *messagesCmd) Run(a *app) error {
 		return err
 	}
 	if forgotten > 0 {
-		a.note("%s forgotten: the last %s that ended are kept.", plural(forgotten, "older message"), inspect.Number(dht.LedgerKept))
+		a.note("%s forgotten: the last %s that ended are kept.", inspect.Count(forgotten, "older message"), inspect.Number(dht.LedgerKept))
 	}
 	return nil
 }
@@ -61,7 +61,7 @@ func (c *messagesCmd) Run(a *app) error {
 // ledger reads reports page by page. forgotten is how many more have ended, of all
 // messages.
 func ledger(a *app, params url.Values) (all []inspect.Report, forgotten uint64, err error) {
-	c := newClient(a.dir)
+	c := a.client()
 	params.Set("limit", strconv.Itoa(inspect.MaxLimit))
 	for {
 		var page struct {

@@ -100,12 +100,7 @@ func (d *daemon) stop() error {
 	if err != nil {
 		return failed("node_failed", "look at the log above, or run it again with --log-level debug", "the node did not stop in order: %s", withoutPrefix(err))
 	}
-	if u := d.inbox.look(); u.kept > 0 {
-		d.app.note("Dropped: %s that nobody has read; keep \"%s\" running to have them.", plural(uint64(u.kept), "message"), d.app.dir.command("listen"))
-		if d.app.json {
-			d.logger.Warn("messages that nobody has read are dropped", "n", u.kept)
-		}
-	}
+	d.lastWords(d.node.Inbox().Status())
 	if apiErr == nil {
 		d.app.note("Stopped.")
 	}

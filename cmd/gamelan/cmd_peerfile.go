@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"io"
 	"os"
+
+	"github.com/gamelan-p2p/gamelan/inspect"
 )
 
 type peersExportCmd struct {
@@ -12,7 +14,7 @@ type peersExportCmd struct {
 }
 
 func (c *peersExportCmd) Run(a *app) error {
-	client := newClient(a.dir)
+	client := a.client()
 	res, err := client.get(a.ctx, "/v1/peers:export")
 	if err != nil {
 		return err
@@ -70,7 +72,7 @@ func (c *peersImportCmd) Run(a *app) error {
 		in = f
 	}
 	var done importedJSON
-	err := newClient(a.dir).post(a.ctx, "/v1/peers:import", in, &done)
+	err := a.client().post(a.ctx, "/v1/peers:import", in, &done)
 	if f := (*failure)(nil); errors.As(err, &f) && f.kind == "bad_query" {
 		f.message = c.File + ": " + f.message
 	}
@@ -80,7 +82,7 @@ func (c *peersImportCmd) Run(a *app) error {
 	case a.json:
 		return a.printJSON(done)
 	}
-	_, err = fmt.Fprintf(a.out, "%s added, %d known already%s\n", plural(uint64(done.Added), "peer"), done.Merged, skippedText(done.Skipped))
+	_, err = fmt.Fprintf(a.out, "%s added, %d known already%s\n", inspect.Count(uint64(done.Added), "peer"), done.Merged, skippedText(done.Skipped))
 	return err
 }
 

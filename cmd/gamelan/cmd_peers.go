@@ -47,7 +47,7 @@ func (c *peersAddCmd) Run(a *app) error {
 			return err
 		}
 	}
-	client := newClient(a.dir)
+	client := a.client()
 	for _, seed := range c.Peer {
 		var done peerAnswer
 		if err := client.post(a.ctx, "/v1/peers", strings.NewReader(seed), &done); err != nil {
@@ -88,7 +88,7 @@ func doToAnyPeers(a *app, peers []string, verb, done string, params url.Values) 
 }
 
 func askForPeers(a *app, peers []string, verb, done string, params url.Values) error {
-	client := newClient(a.dir)
+	client := a.client()
 	for _, p := range peers {
 		if strings.Contains(p, "::") {
 			var known peerAnswer
@@ -118,7 +118,7 @@ func query(params url.Values) string {
 
 // allPeers reads the list page by page.
 func allPeers(a *app) ([]inspect.Peer, error) {
-	c := newClient(a.dir)
+	c := a.client()
 	var all []inspect.Peer
 	for {
 		var page struct {

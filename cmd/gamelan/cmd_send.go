@@ -60,8 +60,7 @@ func (c *sendCmd) Run(a *app) error {
 		key, _, given := strings.Cut(*c.Peer, "::")
 		switch {
 		case t.refused > 0:
-			a.note("The peer takes no plain messages of this node's kind. If it is a node of Tari's, send over the DHT: %s. "+
-				"Two nodes of gamelan need the same dht.enabled.", a.dir.command("send --to "+key))
+			a.note("If the peer has the DHT: %s", a.dir.command("send --to "+key))
 		case given && t.confirmed == 0:
 			a.note("The node remembers this peer and its address; if they were wrong: %s", a.dir.command("peers forget "+key))
 		}
@@ -164,7 +163,7 @@ type transmission[T any] struct {
 func transmit[T any](a *app, c *sendCmd, path string, t transmission[T]) error {
 	in, kind := c.body(a)
 	lines := &lineCounter{r: in, whole: c.Whole}
-	res, err := newClient(a.dir).do(a.ctx, "POST", path, kind, lines)
+	res, err := a.client().do(a.ctx, "POST", path, kind, lines)
 	if err != nil {
 		return err
 	}

@@ -27,7 +27,7 @@ func (c *statusCmd) Run(a *app) error {
 	}
 	ctx, cancel := context.WithTimeout(a.ctx, c.Timeout)
 	defer cancel()
-	client := newClient(a.dir)
+	client := a.client()
 	var s statusJSON
 	if err := client.getJSON(ctx, "/v1/node", &s.Node); err != nil {
 		return err
@@ -72,9 +72,12 @@ func printStatus(a *app, s statusJSON, now time.Time) error {
 		}
 		line(name, "%s", addr)
 	}
-	line("connections", "%s: %d outbound, %d inbound; %d wanted", plural(uint64(s.Held), "connection"), s.Outbound, s.Inbound, s.Wanted)
+	line("connections", "%s: %d outbound, %d inbound; %d wanted", inspect.Count(uint64(s.Held), "connection"), s.Outbound, s.Inbound, s.Wanted)
 	line("peers", "%s known, %d of them banned", inspect.Number(uint64(s.Peers)), s.Banned)
 	line("messages", "%s of %s in work", bytesText(s.Credit.Used), bytesText(s.Credit.Limit))
+	if s.Inbox != nil {
+		line("inbox", "%s", inboxText(s.Inbox, func() string { return ago(now.Sub(s.Inbox.OldestAt)) }))
+	}
 	if s.DHT != nil {
 		line("dht", "%s", dhtText(s.DHT))
 	}

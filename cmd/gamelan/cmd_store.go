@@ -5,7 +5,6 @@ import (
 
 	"github.com/gamelan-p2p/gamelan"
 	"github.com/gamelan-p2p/gamelan/inspect"
-	"github.com/gamelan-p2p/gamelan/peerstore"
 )
 
 type storeCmd struct {
@@ -24,6 +23,17 @@ type storeJSON struct {
 	Bytes   int64  `json:"bytes"`
 	Upgrade bool   `json:"upgrade"`
 	Backup  string `json:"backup,omitempty"` // where it is copied to before
+
+	Inbox storeInboxJSON `json:"inbox"`
+}
+
+// storeInboxJSON is the inbox of a store.
+type storeInboxJSON struct {
+	Schema   int   `json:"schema"` // 0: there is none yet
+	Current  int   `json:"current"`
+	Messages int   `json:"messages"`
+	Bytes    int64 `json:"bytes"`
+	Damaged  int   `json:"damaged"`
 }
 
 func (*storeCheckCmd) Run(a *app) error {
@@ -34,15 +44,16 @@ func (*storeCheckCmd) Run(a *app) error {
 	if err := printStore(a, r); err != nil {
 		return err
 	}
-	if r.Damaged > 0 {
+	if r.Damaged+r.Inbox.Damaged > 0 {
 		return errQuiet
 	}
 	return nil
 }
 
-func printStore(a *app, r peerstore.Report) error {
+func printStore(a *app, r gamelan.StoreReport) error {
 	if a.json {
-		return a.printJSON(storeJSON(r))
+		p := r.Report
+		return a.printJSON(storeJSON{p.Exists, p.Schema, p.Current, p.Peers, p.Damaged, p.Bytes, p.Upgrade, p.Backup, storeInboxJSON(r.Inbox)})
 	}
 	if !r.Exists {
 		_, err := fmt.Fprintf(a.out, "There is no store in %s; starting a node makes one.\n", a.dir.path)
@@ -50,7 +61,15 @@ func printStore(a *app, r peerstore.Report) error {
 	}
 	fmt.Fprintf(a.out, "peers    %s, %s\nschema   %d\n", inspect.Number(uint64(r.Peers)), bytesText(r.Bytes), r.Schema)
 	if r.Damaged > 0 {
-		fmt.Fprintf(a.out, "damaged  %s that cannot be read; a node leaves them as they are and does without\n", plural(uint64(r.Damaged), "record"))
+		fmt.Fprintf(a.out, "damaged  %s that cannot be read; a node leaves them as they are and does without\n", inspect.Count(uint64(r.Damaged), "record"))
+	}
+	if in := r.Inbox; in.Schema > 0 {
+		fmt.Fprintf(a.out, "inbox    %s, %s, schema %d\n", inspect.Count(uint64(in.Messages), "message"), bytesText(in.Bytes), in.Schema)
+	} else {
+		fmt.Fprintf(a.out, "inbox    none yet: starting a node makes it, schema %d\n", in.Current)
+	}
+	if r.Inbox.Damaged > 0 {
+		fmt.Fprintf(a.out, "damaged  %s of the inbox that cannot be read; a node leaves them as they are and does without\n", inspect.Count(uint64(r.Inbox.Damaged), "record"))
 	}
 	next := "nothing: starting a node takes it as it is"
 	if r.Upgrade {

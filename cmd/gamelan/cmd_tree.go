@@ -34,7 +34,7 @@ func (c *treeCmd) Run(a *app) error {
 	if !c.Watch {
 		c.Count = 1
 	}
-	client := newClient(a.dir)
+	client := a.client()
 	var before *inspect.Tree
 	for n := 1; ; n++ {
 		if c.Format == "dot" {

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"net/url"
 	"strings"
 	"time"
@@ -26,7 +27,7 @@ func (c *whyCmd) Run(a *app) error {
 		return whyActor(a, c.Peer)
 	}
 	var w whyAnswer
-	if err := newClient(a.dir).post(a.ctx, "/v1/peers/"+url.PathEscape(c.Peer)+":why", nil, &w); err != nil {
+	if err := a.client().post(a.ctx, "/v1/peers/"+url.PathEscape(c.Peer)+":why", nil, &w); err != nil {
 		return err
 	}
 	return printWhy(a, w)
@@ -45,6 +46,7 @@ type whyAnswer struct {
 	Since       time.Time      `json:"since,omitzero"`      // … when it was made
 	Lost        string         `json:"lost,omitempty"`      // why the last connection to it ended, and who ended it, if there is none
 	LostAt      time.Time      `json:"lost_at,omitzero"`
+	NotTaken    []string       `json:"not_taken,omitempty"`   // sentences: on which protocols it takes no messages of ours
 	NextDialAt  time.Time      `json:"next_dial_at,omitzero"` // when the node dials it again of its own accord, if it will
 	Owners      []string       `json:"owners"`
 	At          time.Time      `json:"at,omitzero"` // of the choice; zero: none is remembered
@@ -100,30 +102,36 @@ func whyOf(n *gamelan.Node, id identity.NodeID) whyAnswer {
 		if !p.Key.IsZero() {
 			w.PublicKey = p.Key.String()
 		}
-		if p.Banned(time.Now()) {
+		if p.Banned(n.Actors().Wall()) {
 			w.BannedUntil, w.BanReason = p.BannedUntil, oneLine(p.BanReason)
 		}
 	}
 	if connected {
-		w.Direction, w.Remote, w.Since = ref.Direction.String(), ref.Addr.String(), ref.Since
+		w.Direction, w.Remote, w.Since = ref.Direction.String(), ref.Addr.String(), n.Actors().OnWall(ref.Since)
 	} else if due, ok := n.Actors().Redials.Get(id); ok {
-		w.NextDialAt = due
+		w.NextDialAt = n.Actors().OnWall(due)
+	}
+	for _, m := range n.Actors().NotTaken() {
+		if m.Peer == id {
+			w.NotTaken = append(w.NotTaken, oneLine(fmt.Sprintf("It takes no messages of ours on %s: it ended %s in a row, the last at %s (%v)",
+				m.Protocol, inspect.Count(uint64(m.Times), "substream"), m.Last.Local().Format(time.TimeOnly), m.Err)))
+		}
 	}
 	for _, d := range n.Attempts(id) {
-		x := whyDial{At: d.At, Addr: d.Addr.String(), Stage: d.Stage, TookMS: float64(d.Took.Microseconds()) / 1000, By: d.By}
+		x := whyDial{At: n.Actors().OnWall(d.At), Addr: d.Addr.String(), Stage: d.Stage, TookMS: float64(d.Took.Microseconds()) / 1000, By: d.By}
 		if d.Err != nil {
 			x.Error = oneLine(d.Err.Error())
 		}
 		w.Dials = append(w.Dials, x)
 	}
 	if last, ok := lastClosed(n, id); ok && !connected {
-		w.Lost, w.LostAt = oneLine(last.Reason.String()), last.At
+		w.Lost, w.LostAt = oneLine(last.Reason.String()), n.Actors().OnWall(last.At)
 	}
 	choice, ok := n.Choice(id)
 	if !ok {
 		return w
 	}
-	w.At, w.Purpose, w.Missing, w.Wanted, w.Considered = choice.At, choice.Purpose, choice.Missing, choice.Wanted, choice.Considered
+	w.At, w.Purpose, w.Missing, w.Wanted, w.Considered = n.Actors().OnWall(choice.At), choice.Purpose, choice.Missing, choice.Wanted, choice.Considered
 	for i, r := range choice.Ranked {
 		x := whyCandidate{
 			Rank: i + 1, NodeID: r.Peer.String(), Score: r.Score, Parts: make(map[string]float64, len(r.Parts)),

@@ -28,7 +28,6 @@ type daemon struct {
 	api      *api
 	allowed  *allowList // of the reloads
 	stopping atomic.Bool
-	inbox    inboxCounts
 	made     bool // the identity was made for this start
 
 	mu      sync.Mutex
@@ -64,12 +63,7 @@ func (d *daemon) run(id gamelan.Identity, signals *signals) error {
 	settings := d.settings()
 	cfg := settings.ForNode()
 	cfg.DataDir = a.dir.path
-	opts := []gamelan.Option{gamelan.WithHandler(inboxOf(&d.inbox)), gamelan.WithLogger(d.logger)}
-	if cfg.DHT != nil {
-		for _, t := range settings.Types() {
-			opts = append(opts, gamelan.WithType(t, newDHTEar))
-		}
-	}
+	opts := []gamelan.Option{gamelan.WithInbox(settings.ForInbox()), gamelan.WithLogger(d.logger)}
 	var err error
 	if d.node, err = gamelan.Start(a.ctx, cfg, opts...); err != nil {
 		d.unmake()
@@ -136,7 +130,8 @@ func (d *daemon) shown() inspect.Options {
 func (d *daemon) actions(stop func()) inspect.Actions {
 	return inspect.Actions{
 		Sender: nodeSender{d.node}, DHT: newDHTSender(d.node), AddPeer: addPeer(d.node), ImportPeers: importPeers(d.node), Peers: peerActions(d.node),
-		Shutdown: stop, Stopping: d.stopping.Load,
+		Acknowledge: acknowledge(d.node),
+		Shutdown:    stop, Stopping: d.stopping.Load,
 		Admin: func(event string) { d.logger.Info("admin", "event", event) },
 	}
 }
@@ -144,8 +139,8 @@ func (d *daemon) actions(stop func()) inspect.Actions {
 // nodeSection is the node's own section, with the warnings of the daemon.
 func (d *daemon) nodeSection(ctx context.Context) inspect.Node {
 	v := d.node.Describe(ctx)
-	if u := d.inbox.look(); u.kept > 0 && u.listeners == 0 {
-		v.Warnings = append(v.Warnings, plural(uint64(u.kept), "message")+" kept in memory, and nobody listens; read with "+d.app.dir.command("listen"))
+	if in := v.Inbox; in != nil && in.Messages > 0 && in.Listeners == 0 {
+		v.Warnings = append(v.Warnings, inspect.Count(uint64(in.Messages), "message")+" kept on the disk, and nobody listens; read with "+d.app.dir.command("listen"))
 	}
 	d.mu.Lock()
 	defer d.mu.Unlock()

@@ -352,4 +352,4 @@ func (e *demoEar) Receive(c actor.Context) {
 }
 
 // String is the ear's line in the tree.
-func (e *demoEar) String() string { return plural(uint64(e.n), "message") + " received" }
+func (e *demoEar) String() string { return inspect.Count(uint64(e.n), "message") + " received" }

@@ -7,14 +7,12 @@ import (
 	"errors"
 	"fmt"
 	"sync"
-	"time"
 
 	"github.com/gamelan-p2p/gamelan"
 	"github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/config"
 	"github.com/gamelan-p2p/gamelan/dht"
 	"github.com/gamelan-p2p/gamelan/identity"
 	"github.com/gamelan-p2p/gamelan/inspect"
-	"github.com/gamelan-p2p/gamelan/internal/useragent"
 )
 
 // noDHTHint says what to do about a node without the DHT.
@@ -85,13 +83,6 @@ func (s dhtSender) Prepare(ctx context.Context, r inspect.DHTRequest) (inspect.D
 	case how.needsKey(), r.Encrypt:
 		return nil, &inspect.Error{Code: inspect.CodeBadQuery, Message: "it is not said to whom", Hint: "name the receiver with to=KEY"}
 	}
-	if how.name == "direct" && r.Type == nil && s.withoutDHT(ctx, to.Key.NodeID()) {
-		return nil, &inspect.Error{
-			Code:    inspect.CodeFailed,
-			Message: "that node runs without the DHT, and takes what comes over it for something else",
-			Hint:    "start it with dht.enabled = true, or start this node without; if it is a program that hears a type of its own, give --type N",
-		}
-	}
 	m.To = how.of(to)
 	if how.name != "direct" { // whose receiver is the peer itself
 		m.Destination = to
@@ -108,33 +99,11 @@ func (s dhtSender) Prepare(ctx context.Context, r inspect.DHTRequest) (inspect.D
 		}
 		repeated := how.name != "direct" && !m.Encrypt && !m.Sign && s.said.again(&m)
 		return func(ctx context.Context) inspect.Report {
-			r := gamelan.DescribeReport(sending.Wait(ctx))
+			r := s.node.DescribeReport(sending.Wait(ctx))
 			r.Repeated = repeated
 			return r
 		}, nil
 	}, nil
-}
-
-// askTimeout is how long a peer is dialled only to learn whether it has the DHT.
-const askTimeout = 2 * time.Second
-
-// withoutDHT tells whether a peer is a node of gamelan that says it has no DHT;
-// one that cannot be asked may have it. Programs with the DHT need not say
-// so: they hear types of their own.
-func (s dhtSender) withoutDHT(ctx context.Context, id identity.NodeID) bool {
-	p, known := s.node.Peers().Get(id)
-	if _, connected := s.node.Connection(id); !connected {
-		if !known || hasDHT(&p) {
-			return false
-		}
-		ctx, cancel := context.WithTimeout(ctx, askTimeout)
-		defer cancel()
-		if _, err := s.node.Dial(ctx, id); err != nil {
-			return false
-		}
-	}
-	p, known = s.node.Peers().Get(id)
-	return known && useragent.Ours(p.UserAgent) && !hasDHT(&p)
 }
 
 // receiver finds the key of who is written as a public key, known or not, as a

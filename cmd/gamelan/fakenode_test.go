@@ -42,7 +42,10 @@ func fakeNode(ctx context.Context, dir string) error {
 	s.Section("dht", func(context.Context) any { return fakeDHT() })
 	server, err := d.serve(
 		inspect.Options{Source: fakeSource{}, Sections: &s, Messages: fakeInbox{}},
-		inspect.Actions{Sender: fakeSender{}, DHT: fakeDHTSender{slow}})
+		inspect.Actions{
+			Sender: fakeSender{}, DHT: fakeDHTSender{slow},
+			Acknowledge: func(context.Context, []uint64) error { return nil },
+		})
 	if err != nil {
 		return err
 	}
@@ -241,14 +244,14 @@ func (f fakeDHTSender) Prepare(_ context.Context, r inspect.DHTRequest) (inspect
 
 type fakeInbox struct{}
 
-func (fakeInbox) Subscribe(ctx context.Context) iter.Seq[inspect.Message] {
-	return func(yield func(inspect.Message) bool) {
+func (fakeInbox) Listen(ctx context.Context, _ inspect.Listening) iter.Seq2[inspect.Message, error] {
+	return func(yield func(inspect.Message, error) bool) {
 		for i, body := range []string{"hello", "\x1b[31mred\r", "\xff\x00\x01"} {
 			m := inspect.Message{Seq: uint64(i + 1), At: fakeTime.Add(time.Duration(i+1) * time.Second), From: fakeKey, Peer: fakePeer, Body: []byte(body)}
 			if i == 2 {
 				m.Lost = 7
 			}
-			if !yield(m) {
+			if !yield(m, nil) {
 				return
 			}
 		}
@@ -261,7 +264,7 @@ func (fakeInbox) Subscribe(ctx context.Context) iter.Seq[inspect.Message] {
 			if d.Origin != "" {
 				m.From = fakeKey
 			}
-			if !yield(m) {
+			if !yield(m, nil) {
 				return
 			}
 		}

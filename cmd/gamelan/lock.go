@@ -31,8 +31,7 @@ func (d dataDir) hold() (release func(), err error) {
 // A gamelan node that is starting or has gone wrong holds the lock, which it took
 // before it opened the store. Others who look share it for that moment.
 func (d dataDir) embedded() bool {
-	used, err := kv.InUse(filepath.Join(d.path, kv.StoreDir))
-	if err != nil || !used {
+	if !d.used() {
 		return false
 	}
 	if _, err := os.Stat(d.lock()); errors.Is(err, fs.ErrNotExist) {
@@ -44,4 +43,11 @@ func (d dataDir) embedded() bool {
 		_ = l.Unlock()
 	}
 	return free && err == nil
+}
+
+// used tells whether a node has the store of this directory open. It takes no
+// lock, which a node that starts at this moment would be refused.
+func (d dataDir) used() bool {
+	used, err := kv.InUse(filepath.Join(d.path, kv.StoreDir))
+	return err == nil && used
 }

@@ -42,7 +42,7 @@ func printDHT(a *app, d *inspect.DHT, now time.Time) error {
 	}
 	if o := d.Outbound; o != nil {
 		sent := tally{confirmed: o.Confirmed, inDoubt: o.InDoubt, failed: o.Failed}
-		text := plural(o.Sends, "message")
+		text := inspect.Count(o.Sends, "message")
 		if o.Copies > 0 {
 			text += ", " + copiesText(o.Copies)
 		}
@@ -50,8 +50,11 @@ func printDHT(a *app, d *inspect.DHT, now time.Time) error {
 			text += ": " + sent.counts()
 		}
 		line("sent", "%s", text)
-		line("under way", "%s, %s without an outcome", plural(uint64(o.OpenSends), "message"), copiesText(uint64(o.OpenCopies)))
+		line("under way", "%s, %s without an outcome", inspect.Count(uint64(o.OpenSends), "message"), copiesText(uint64(o.OpenCopies)))
 		line("passed on", "%s", passedText(o))
+		if text := lostText(o); text != "" {
+			line("", "%s", text)
+		}
 		line("pace", "%s had to wait, %s sent again", copiesText(o.Paced), inspect.Number(o.Resent))
 		line("credit", "%s of %s in work", bytesText(o.Credit.Used), bytesText(o.Credit.Limit))
 		if o.LastError != "" {
@@ -67,7 +70,7 @@ func printDHT(a *app, d *inspect.DHT, now time.Time) error {
 
 // passedText says what was passed on for others, and why the rest was not.
 func passedText(o *inspect.DHTOutbound) string {
-	text := plural(o.Passed, "message") + " of others, " + copiesText(o.PassedTo)
+	text := inspect.Count(o.Passed, "message") + " of others, " + copiesText(o.PassedTo)
 	if o.Dropped == 0 {
 		return text
 	}
@@ -80,6 +83,21 @@ func passedText(o *inspect.DHTOutbound) string {
 	default:
 		return text + inspect.Number(o.Nobody) + " without a peer to pass them on to, " + inspect.Number(busy) + " while too much was under way"
 	}
+}
+
+// lostText says which copies of messages of others have failed, and what becomes
+// of them; "" when none have.
+func lostText(o *inspect.DHTOutbound) string {
+	var total uint64
+	var parts []string
+	for _, l := range o.Lost {
+		total += l.Count
+		parts = append(parts, inspect.Number(l.Count)+" "+l.Reason)
+	}
+	if total == 0 {
+		return ""
+	}
+	return copiesText(total) + " not confirmed: " + strings.Join(parts, ", ") + "; later copies of " + inspect.Count(uint64(o.Unreached), "message") + " go to the peers that these missed"
 }
 
 func copiesText(n uint64) string {
@@ -112,7 +130,7 @@ func receivedLines(counts []inspect.DHTCount, now time.Time) []string {
 			why = append(why, fmt.Sprintf("%s %s ago from %s: %s", c.Reason, ago(now.Sub(c.LastAt)), inspect.ShortName(c.LastPeer), c.LastError))
 		}
 	}
-	text := plural(total, "message")
+	text := inspect.Count(total, "message")
 	if total > 0 {
 		text += ": " + strings.Join(parts, ", ")
 	}
@@ -128,7 +146,7 @@ func dhtText(d *inspect.DHT) string {
 	for _, c := range d.Inbound {
 		in += c.Count
 	}
-	text := "on: " + plural(in, "message") + " received"
+	text := "on: " + inspect.Count(in, "message") + " received"
 	if o := d.Outbound; o != nil {
 		text += ", " + inspect.Number(o.Sends) + " sent, " + inspect.Number(o.Passed) + " passed on"
 		if o.OpenSends > 0 {

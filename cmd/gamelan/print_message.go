@@ -26,7 +26,7 @@ const (
 // printMessage writes one message: as JSON, or in its form.
 func printMessage(a *app, w io.Writer, m *inspect.Message, form messageForm) error {
 	if m.Lost > 0 {
-		a.note("gamelan: %s came while nobody listened and were dropped", plural(m.Lost, "message"))
+		a.note("gamelan: %s were not copied: others had acknowledged them, and the inbox needed their room", inspect.Count(m.Lost, "message"))
 	}
 	if a.json {
 		b, err := m.MarshalJSON()
@@ -82,13 +82,5 @@ func bodyText(b []byte) string {
 	if len(b) > binaryShown {
 		more = "…"
 	}
-	return fmt.Sprintf("(%s) %s%s", plural(uint64(len(b)), "byte"), hex.EncodeToString(b[:min(len(b), binaryShown)]), more)
-}
-
-// plural writes a number and what is counted.
-func plural(n uint64, noun string) string {
-	if n == 1 {
-		return "1 " + noun
-	}
-	return inspect.Number(n) + " " + noun + "s"
+	return fmt.Sprintf("(%s) %s%s", inspect.Count(uint64(len(b)), "byte"), hex.EncodeToString(b[:min(len(b), binaryShown)]), more)
 }

@@ -105,13 +105,13 @@ func (p *reportPrinter) end() error {
 // String is the last line: "1 message to 3 peers: 2 confirmed, 1 in doubt; tag
 // 00c0ffee00c0ffee".
 func (p *reportPrinter) String() string {
-	text := plural(p.messages, "message")
+	text := inspect.Count(p.messages, "message")
 	switch total := p.copies.total(); {
 	case p.messages == 0:
 	case total == 0:
 		text += " to nobody"
 	case p.messages == 1:
-		text += " to " + plural(total, "peer") + ": " + p.copies.counts()
+		text += " to " + inspect.Count(total, "peer") + ": " + p.copies.counts()
 	default:
 		text += ", " + copiesText(total) + ": " + p.copies.counts()
 		if p.nobody > 0 {

@@ -31,7 +31,7 @@ func (t *tally) total() uint64 { return t.confirmed + t.inDoubt + t.failed }
 
 // String is the last line of send: "3 messages: 2 confirmed, 1 failed".
 func (t *tally) String() string {
-	head := plural(t.total(), "message")
+	head := inspect.Count(t.total(), "message")
 	if t.total() == 0 {
 		return head
 	}

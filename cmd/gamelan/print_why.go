@@ -58,6 +58,9 @@ func whyState(dir dataDir, w whyAnswer, now time.Time) []string {
 		line += ", wanted by " + strings.Join(w.Owners, ", ")
 	}
 	lines = append(lines, line+".")
+	for _, text := range w.NotTaken {
+		lines = append(lines, text+".")
+	}
 	if w.Lost != "" {
 		lines = append(lines, fmt.Sprintf("Its last connection ended %s ago, at %s: %s.", shortAge(now.Sub(w.LostAt)), w.LostAt.Local().Format(time.TimeOnly), w.Lost))
 	}

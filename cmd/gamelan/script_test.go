@@ -15,12 +15,14 @@ import (
 	"os/signal"
 	"path/filepath"
 	"regexp"
+	"runtime"
 	"strconv"
 	"strings"
 	"syscall"
 	"testing"
 	"time"
 
+	"github.com/asynkron/protoactor-go/actor"
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"github.com/gamelan-p2p/gamelan"
@@ -45,8 +47,9 @@ func TestMain(m *testing.M) {
 	})
 }
 
-// embedded DIR [inspector] is a program of somebody's with a node in it, until it
-// is interrupted.
+// embedded DIR [inspector [clumsy]] is a program of somebody's with a node in it,
+// until it is interrupted; clumsy is an actor of that program which a panic has
+// stopped.
 func embedded() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
@@ -54,7 +57,25 @@ func embedded() {
 	if len(os.Args) > 2 {
 		opts = append(opts, gamelan.WithInspector())
 	}
+	clumsy := len(os.Args) > 3
+	if clumsy {
+		opts = append(opts, gamelan.WithActor("clumsy", func(*gamelan.Node) actor.Actor {
+			var seen map[string]int
+			return actor.ReceiveFunc(func(c actor.Context) {
+				if text, ok := c.Message().(string); ok {
+					seen[text]++
+				}
+			})
+		}, gamelan.OnPanic(gamelan.PanicStop)))
+	}
 	n, err := gamelan.Start(ctx, gamelan.Config{DataDir: os.Args[1], Listen: []string{gamelan.ListenNowhere}}, opts...)
+	if err == nil && clumsy {
+		pid, _ := n.Actor("clumsy")
+		n.Actors().System.Root.Send(pid, "a word")
+		for len(n.Degraded(ctx)) == 0 {
+			runtime.Gosched()
+		}
+	}
 	if err == nil {
 		err = os.WriteFile(os.Args[1]+".up", nil, 0o600)
 		<-ctx.Done()
@@ -102,6 +123,7 @@ func TestScripts(t *testing.T) {
 			e.Setenv("XDG_CONFIG_DIRS", filepath.Join(e.WorkDir, "system"))
 			e.Setenv("TZ", "UTC")
 			e.Setenv("NO_COLOR", "1")
+			e.Setenv("GAMELAN_WAIT", "0s") // the scripts wait for nodes themselves
 			e.Setenv("STORES", stores)
 			e.Values["manager"] = new(managers)
 			return nil

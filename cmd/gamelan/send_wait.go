@@ -72,7 +72,7 @@ func (w *waitTeller) run() {
 func (w *waitTeller) look() string {
 	ctx, cancel := context.WithTimeout(w.app.ctx, waitAsked)
 	defer cancel()
-	c := newClient(w.app.dir)
+	c := w.app.client()
 	var page struct{ Items []inspect.Report }
 	if err := c.getJSON(ctx, "/v1/ledger?state=open", &page); err != nil {
 		return "" // sending says why not
@@ -107,7 +107,7 @@ func waitText(r *inspect.Report, c *inspect.Copy, p *inspect.Peer, now time.Time
 	}
 	who := inspect.ShortName(c.Peer)
 	if n := r.Count(inspect.OutcomeOpen) - 1; n > 0 {
-		who += " and " + plural(uint64(n), "other peer")
+		who += " and " + inspect.Count(uint64(n), "other peer")
 	}
 	why := "not connected, and being dialled"
 	switch {

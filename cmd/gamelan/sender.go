@@ -4,52 +4,20 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"strings"
 
 	"github.com/gamelan-p2p/gamelan"
-	"github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/config"
 	"github.com/gamelan-p2p/gamelan/identity"
 	"github.com/gamelan-p2p/gamelan/inspect"
-	"github.com/gamelan-p2p/gamelan/peerstore"
 	"github.com/gamelan-p2p/gamelan/protocol"
 )
 
 // nodeSender lets the API send messages through a node.
 type nodeSender struct{ node *gamelan.Node }
 
-// Resolve finds the peer, and refuses one that would take plain messages of this
-// node for something else.
+// Resolve finds the peer.
 func (s nodeSender) Resolve(ctx context.Context, peer string) (string, error) {
-	text, err := s.find(ctx, peer)
-	if err != nil || s.node.Actors().DHT != nil {
-		return text, err
-	}
-	id, err := identity.ParseNodeID(text)
-	if err == nil && s.hasDHT(ctx, id) {
-		return "", &inspect.Error{
-			Code:    inspect.CodeFailed,
-			Message: "that node has the DHT, and takes this node's plain messages for something else",
-			Hint:    "start this node with dht.enabled = true",
-		}
-	}
-	return text, err
-}
-
-// hasDHT tells whether a peer is a node of gamelan with the DHT, which it says
-// when a connection is made.
-func (s nodeSender) hasDHT(ctx context.Context, id identity.NodeID) bool {
-	if _, ok := s.node.Connection(id); !ok {
-		_, _ = s.node.Dial(ctx, id) // sending says why not
-	}
-	p, ok := s.node.Peers().Get(id)
-	return ok && hasDHT(&p)
-}
-
-// hasDHT tells whether a node of gamelan has said that it has the DHT: plain
-// messages then have a protocol of their own.
-func hasDHT(p *peerstore.Peer) bool {
-	return slices.Contains(p.Protocols, protocol.ID(config.PlainID))
+	return s.find(ctx, peer)
 }
 
 // find finds the node id of a peer as people write it: a node id in full or as it

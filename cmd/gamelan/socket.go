@@ -44,7 +44,7 @@ func (d dataDir) serve(o inspect.Options, actions inspect.Actions) (*api, error)
 	}
 	os.Remove(d.token())
 	if long := (*inspect.PathTooLongError)(nil); errors.As(err, &long) {
-		return nil, failed("data_dir", "choose a shorter one with --data-dir", "the path of %s is too long for the node's socket by %s", d.path, plural(uint64(long.Over), "byte"))
+		return nil, failed("data_dir", "choose a shorter one with --data-dir", "the path of %s is too long for the node's socket by %s", d.path, inspect.Count(uint64(long.Over), "byte"))
 	}
 	return nil, unusable(d.socket(), err)
 }

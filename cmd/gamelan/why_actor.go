@@ -18,7 +18,7 @@ type whyActorJSON struct {
 // whyActor shows what an actor does: its state, the message in hand, its tasks,
 // and the stacks of its goroutines.
 func whyActor(a *app, path string) error {
-	c := newClient(a.dir)
+	c := a.client()
 	var w whyActorJSON
 	at := "/v1/actors/" + (&url.URL{Path: strings.Trim(path, "/")}).EscapedPath()
 	if err := c.getJSON(a.ctx, at, &w.Actor); err != nil {
@@ -46,7 +46,7 @@ func whyActorText(w whyActorJSON, failed *inspect.Stack) string {
 	if w.Current != nil {
 		line("In hand for %s: %s.", age(w.Current.AgeMS), w.Current.MessageType)
 	}
-	line("Waiting: %s; handled: %s; restarts: %d.", plural(uint64(w.Mailbox.Depth), "message"), inspect.Number(w.Processed), w.Restarts)
+	line("Waiting: %s; handled: %s; restarts: %d.", inspect.Count(uint64(w.Mailbox.Depth), "message"), inspect.Number(w.Processed), w.Restarts)
 	for _, t := range w.Tasks {
 		line("Task %s for %s.", t.Name, age(t.AgeMS))
 	}

@@ -41,8 +41,9 @@ func (g greeter) Receive(c actor.Context) {
 	}
 }
 
-// ear is Bob's handler: an actor of ours that lives in the node's tree, where
-// it is restarted if it fails.
+// ear is Bob's handler: an actor of ours that lives in the node's tree. When it
+// panics it is restarted, unless gamelan.OnPanic says otherwise, and Alice keeps
+// her connection.
 type ear struct{ heard chan<- actors.Received }
 
 func (e ear) Receive(c actor.Context) {

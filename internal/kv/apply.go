@@ -8,10 +8,11 @@ import (
 	"github.com/cockroachdb/pebble/v2/vfs"
 )
 
-func (p *pebbleDB) Apply(b *Batch, sync bool) error {
+func (c *pebbleClient) Apply(b *Batch, sync bool) error {
 	if err := b.check(); err != nil {
 		return err
 	}
+	p := c.pebbleDB
 	if err := p.heal(); err != nil {
 		return err
 	}
@@ -19,6 +20,9 @@ func (p *pebbleDB) Apply(b *Batch, sync bool) error {
 	defer p.mu.RUnlock()
 	if err := p.usable(); err != nil {
 		return err
+	}
+	if c.seen.Swap(p.opened) != p.opened {
+		return ErrReopened
 	}
 	if err := p.log.err(); err != nil {
 		return p.error(err) // what follows a failed write would not be recovered
@@ -102,7 +106,7 @@ func (p *pebbleDB) fail(err error) error {
 }
 
 // heal opens a store anew whose disk has failed. What was applied without sync
-// may be lost by that, so it reports ErrReopened once it has succeeded.
+// may be lost by that, so each client is told by its next Apply.
 func (p *pebbleDB) heal() error {
 	p.mu.RLock()
 	broken := !p.closed && (p.down != nil || p.log.err() != nil)
@@ -128,7 +132,8 @@ func (p *pebbleDB) heal() error {
 		p.down = err
 		return err
 	}
-	return ErrReopened
+	p.opened++
+	return nil
 }
 
 // probe reports whether there is room for what Pebble writes when it opens the

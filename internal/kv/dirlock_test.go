@@ -126,6 +126,8 @@ func paths(t *testing.T, dir string) map[string]string {
 
 // TestLockIsKept: whatever this process does to a store that it has open, and
 // under whatever name, no other process can open it.
+//
+// conforms: comms 136
 func TestLockIsKept(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "store")
 	other := startOther(t)

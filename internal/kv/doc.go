@@ -10,4 +10,8 @@
 // project. One applied without sync survives the end of the process once the
 // operating system has it, and is lost at worst with everything written after
 // it. Concurrent Apply calls share one sync.
+//
+// Several parts of a node write to one store, each through a [Client] of its
+// own. A store whose disk has failed is opened anew by the next write, and each
+// client hears of that by itself.
 package kv

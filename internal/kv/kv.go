@@ -18,23 +18,48 @@ var (
 	ErrNotStore    = errors.New("kv: holds other files")
 	ErrFailed      = errors.New("kv: disk failed")
 
-	// ErrReopened: see Apply.
+	// ErrReopened: see [Client].
 	ErrReopened = errors.New("kv: opened anew after its disk failed")
 )
 
 // DB is an ordered key-value store. Its methods may be called from any
 // goroutine. Keys are not empty and do not begin with a zero byte: those are
 // the store's own.
+//
+// A DB is also the client of its opener, and only the opener's. Each part of
+// the node that writes takes one of its own.
 type DB interface {
+	Client
+
+	// Client returns another client of the store.
+	Client() Client
+
+	// Close waits for running calls and scans and gives the store back. Later
+	// calls return ErrClosed, later calls of Close nil.
+	Close() error
+}
+
+// Client is the store as one writer sees it. Several writers share a store, and
+// when its disk has failed and the store is opened anew, every one of them may
+// have lost what it applied without sync. Each client is told so once for each
+// opening, whichever of them writes first: its next Apply applies nothing and
+// returns ErrReopened. The client then writes anew what it has applied since
+// its last sync, and applies the refused batch once more. A client that loses
+// the news, for instance because writing anew fails, is not told again.
+//
+// A client with nothing unsynced has lost nothing. So a client that follows
+// each Apply without sync by one with sync, within a bounded time, hears within
+// that time of everything it may have lost, and one that never writes need not
+// hear anything.
+type Client interface {
 	// Get returns the value of key, which the caller owns, or ErrNotFound.
 	Get(key []byte) ([]byte, error)
 
 	// Apply makes all changes of b or none. With sync it returns after they
-	// are on the disk. An error means that they may or may not be there; the
-	// same batch may be applied again. After an error of the disk the next
-	// Apply opens the store anew; if that works it applies nothing and returns
-	// ErrReopened, since what was applied without sync may be lost: the caller
-	// applies it once more.
+	// are on the disk, together with everything this client applied before. An
+	// error means that they may or may not be there; the same batch may be
+	// applied again. After an error of the disk the next Apply of any client
+	// opens the store anew.
 	Apply(b *Batch, sync bool) error
 
 	// Scan returns the entries whose key begins with prefix, in the order of
@@ -42,10 +67,6 @@ type DB interface {
 	// after the loop what ended it early, if anything did. Key and value are
 	// valid until the next step. The loop must not call Close.
 	Scan(prefix []byte) (entries iter.Seq2[[]byte, []byte], err func() error)
-
-	// Close waits for running calls and scans and gives the store back. Later
-	// calls return ErrClosed, later calls of Close nil.
-	Close() error
 }
 
 // Batch is a set of changes; of several to one key the last counts. The zero

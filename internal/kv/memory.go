@@ -19,6 +19,9 @@ type memory struct {
 // does the same with and without sync.
 func Memory() DB { return &memory{values: make(map[string][]byte)} }
 
+// Client returns the store itself: it never fails, so there is nothing to tell.
+func (m *memory) Client() Client { return m }
+
 func (m *memory) Get(key []byte) ([]byte, error) {
 	if !validKey(key) {
 		return nil, ErrBadKey

@@ -43,11 +43,27 @@ type pebbleDB struct {
 	log    *fatal
 	db     *pebble.DB // nil when closed or down
 	down   error      // why it could not be opened again; nil when closed
+	opened uint64     // how often it was opened anew after its disk failed
 	closed bool
 
 	order   sync.Mutex // batches get their generation in the order they are written
 	guard   guard      // with the batch that was ordered last
 	witness *witness
+}
+
+// pebbleClient is one writer's view of the store.
+type pebbleClient struct {
+	*pebbleDB
+	seen atomic.Uint64 // pebbleDB.opened, as far as this client has been told
+}
+
+// Client returns a client that has been told of every opening so far.
+func (p *pebbleDB) Client() Client {
+	p.mu.RLock()
+	defer p.mu.RUnlock()
+	c := &pebbleClient{pebbleDB: p}
+	c.seen.Store(p.opened)
+	return c
 }
 
 // OpenPebble opens the store in dir, making it (mode 0700) if it is not there.
@@ -56,15 +72,18 @@ type pebbleDB struct {
 // ErrLocked, ErrCorrupt, ErrNewerSchema, ErrPermission, ErrNotStore and
 // ErrFailed. A store that is refused stays as it was. The store uses about 10 MB
 // at most, and few goroutines of its own.
-func OpenPebble(dir string) (DB, error) {
-	db, err := openPebble(dir, vfs.Default)
+func OpenPebble(dir string) (DB, error) { return OpenPebbleOn(dir, vfs.Default) }
+
+// OpenPebbleOn is OpenPebble on another file system than the machine's.
+func OpenPebbleOn(dir string, files vfs.FS) (DB, error) {
+	db, err := openPebble(dir, files)
 	if err != nil {
 		return nil, err // and not an interface that holds a nil pointer
 	}
 	return db, nil
 }
 
-func openPebble(dir string, files vfs.FS) (_ *pebbleDB, err error) {
+func openPebble(dir string, files vfs.FS) (_ *pebbleClient, err error) {
 	abs, err := filepath.Abs(dir)
 	if err != nil {
 		return nil, fmt.Errorf("kv: open %s: %w", dir, err)
@@ -80,7 +99,7 @@ func openPebble(dir string, files vfs.FS) (_ *pebbleDB, err error) {
 	if err := p.open(exists); err != nil {
 		return nil, errors.Join(err, p.lock.close())
 	}
-	return p, nil
+	return &pebbleClient{pebbleDB: p}, nil
 }
 
 // open opens what Pebble and the witness need. The caller holds mu, or is alone.

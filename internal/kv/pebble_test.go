@@ -103,7 +103,6 @@ func TestPebbleKeepsWhatWasSet(t *testing.T) {
 	}
 }
 
-// conforms: comms 136
 func TestPebbleIsLocked(t *testing.T) {
 	dir := t.TempDir()
 	db := mustOpen(t, dir)
@@ -117,7 +116,7 @@ func TestNewerSchemaIsRefused(t *testing.T) {
 	dir := t.TempDir()
 	db := mustOpen(t, dir)
 	set(t, db, "a", "1")
-	p := db.(*pebbleDB)
+	p := db.(*pebbleClient)
 	if err := p.db.Set(schemaKey, []byte("3"), pebble.Sync); err != nil {
 		t.Fatal(err)
 	}
@@ -128,7 +127,7 @@ func TestNewerSchemaIsRefused(t *testing.T) {
 func TestUnreadableSchemaIsDamage(t *testing.T) {
 	dir := t.TempDir()
 	db := mustOpen(t, dir)
-	if err := db.(*pebbleDB).db.Set(schemaKey, []byte("x"), pebble.Sync); err != nil {
+	if err := db.(*pebbleClient).db.Set(schemaKey, []byte("x"), pebble.Sync); err != nil {
 		t.Fatal(err)
 	}
 	closeDB(t, db)
@@ -168,7 +167,7 @@ func TestDamageIsFound(t *testing.T) {
 			for i := range 200 {
 				set(t, db, string(rune('a'+i%26))+strings.Repeat("k", i), strings.Repeat("value", 20))
 			}
-			check(t, db.(*pebbleDB).db.Flush())
+			check(t, db.(*pebbleClient).db.Flush())
 			closeDB(t, db)
 			damage(t, dir)
 			db, err := OpenPebble(dir)

@@ -250,7 +250,7 @@ func TestLostEntriesAreFound(t *testing.T) {
 		set(t, db, "a", "1")
 		set(t, db, "b", "2x")
 		set(t, db, "c", "3")
-		check(t, change(db.(*pebbleDB).db))
+		check(t, change(db.(*pebbleClient).db))
 		closeDB(t, db)
 		t.Run(name, func(t *testing.T) { wantRefused(t, dir, ErrCorrupt, restore) })
 	}

@@ -1,6 +1,9 @@
 package view
 
-import "sync"
+import (
+	"container/list"
+	"sync"
+)
 
 // Log remembers the last values of each of many keys. One goroutine at a time
 // may call Add; Get may be called from any. Both limits must be positive. A
@@ -11,12 +14,12 @@ type Log[K comparable, V any] struct {
 
 	mu   sync.RWMutex
 	logs map[K]*keyLog[V]
-	adds uint64
+	keys list.List // of K, the one added to longest ago first
 }
 
 type keyLog[V any] struct {
-	ring ring[V]
-	last uint64 // which Add it was
+	ring  ring[V]
+	place *list.Element // in Log.keys
 }
 
 // Add remembers values of k, the oldest first.
@@ -29,27 +32,16 @@ func (l *Log[K, V]) Add(k K, values ...V) {
 			l.logs = make(map[K]*keyLog[V])
 		}
 		if len(l.logs) >= l.Keys {
-			l.forgetOne()
+			oldest := l.keys.Front()
+			delete(l.logs, l.keys.Remove(oldest).(K))
 		}
-		x = new(keyLog[V])
+		x = &keyLog[V]{place: l.keys.PushBack(k)}
 		l.logs[k] = x
 	}
-	l.adds++
-	x.last = l.adds
+	l.keys.MoveToBack(x.place)
 	for _, v := range values {
 		x.ring.add(v, l.PerKey)
 	}
-}
-
-func (l *Log[K, V]) forgetOne() {
-	var oldest K
-	least := l.adds + 1
-	for k, x := range l.logs {
-		if x.last < least {
-			oldest, least = k, x.last
-		}
-	}
-	delete(l.logs, oldest)
 }
 
 // Get returns the values of k, the oldest first, for the caller to keep; ok is

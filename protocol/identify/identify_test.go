@@ -120,7 +120,7 @@ func checkMessage(t *testing.T, got, want identify.Message) {
 
 // The frames that live nodes sent are read, and come out of Append again.
 //
-// conforms: comms 45, 46, 55
+// conforms: comms 45, 46
 func TestFramesOfLiveNodes(t *testing.T) {
 	names, err := filepath.Glob("../../tests/vectors/comms/identity-claims-*.json")
 	if err != nil || len(names) != 3 {
@@ -572,7 +572,7 @@ func TestLimitsOfTheProfile(t *testing.T) {
 	}
 }
 
-// conforms: comms 15, 47, V 7
+// conforms: comms 15; V 7
 func TestWhatWeNeverSend(t *testing.T) {
 	for _, c := range []struct {
 		name   string

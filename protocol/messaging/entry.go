@@ -39,7 +39,7 @@ type Effects[T any] struct {
 	Write []Entry[T]
 
 	Dial bool // get a connection; then comes Dialled or DialCancelled
-	Open bool // open a messaging substream on it; then comes Opened, OpenFailed or ConnectionGone
+	Open bool // open a messaging substream on it; then comes Opened, OpenFailed, OpenReset or ConnectionGone
 	Drop bool // let the substream go, also one that Opened brought unasked
 
 	// Prove asks for proof that the peer's multiplexer has read everything

@@ -18,6 +18,13 @@ func (o *Outbox[T]) attemptFailed(reason protocol.Reason, err error) {
 	if o.failures < o.o.Attempts && o.q.waiting() > 0 {
 		return
 	}
+	o.giveUp(reason, err)
+}
+
+// giveUp ends everything queued. Nothing is written and unproven then: there is
+// no substream.
+func (o *Outbox[T]) giveUp(reason protocol.Reason, err error) {
+	o.state = idle
 	o.failures, o.gone = 0, 0
 	o.q.keep(func(s *slot[T], _ bool) bool {
 		o.settleUnwritten(s, reason, err)
@@ -25,25 +32,33 @@ func (o *Outbox[T]) attemptFailed(reason protocol.Reason, err error) {
 	})
 }
 
+func (o *Outbox[T]) wasReset(err error) { o.resets, o.reset = o.resets+1, err }
+
 // end is the loss of the substream: what was written is in doubt, unless it
 // asked for another try; what was not is kept for the next substream.
 func (o *Outbox[T]) end(now time.Time, err error, noConn bool) (f Effects[T]) {
 	// Marks only grow: no proof asked of the lost substream may count for what
 	// is written on the next one.
 	o.base += uint64(o.q.written) + 1
+	before := o.resets
+	d := o.pause(now, err, noConn)
+	reason := protocol.ConnectionLost
+	if o.resets > max(before, 1) {
+		reason = protocol.NotTaken
+	}
 	o.q.keep(func(s *slot[T], written bool) bool {
 		switch {
 		case s.settled:
 			return false
 		case written && !s.Resend:
-			o.settle(s, inDoubt(protocol.ConnectionLost, err))
+			o.settle(s, inDoubt(reason, err))
 			return false
 		}
 		s.sent = s.sent || written
 		return true
 	})
 	o.state, o.lost = idle, nil
-	if d := o.pause(now, noConn); d > 0 {
+	if d > 0 {
 		o.wait(now, d)
 	}
 	f.Drop = true
@@ -56,9 +71,9 @@ func (o *Outbox[T]) end(now time.Time, err error, noConn bool) (f Effects[T]) {
 // replaced at once. A peer that ends fresh ones is asked less and less often;
 // losing a fresh one together with its connection once is what a tie-break
 // does, and costs nothing. spec: comms 8.1, V14
-func (o *Outbox[T]) pause(now time.Time, noConn bool) time.Duration {
+func (o *Outbox[T]) pause(now time.Time, err error, noConn bool) time.Duration {
 	if now.Sub(o.opened) >= o.o.BackoffMax {
-		o.fresh = 0
+		o.fresh, o.resets = 0, 0
 		return 0
 	}
 	if o.proved || o.hold {
@@ -68,6 +83,8 @@ func (o *Outbox[T]) pause(now time.Time, noConn bool) time.Duration {
 	n := o.fresh
 	if noConn {
 		n--
+	} else {
+		o.wasReset(err)
 	}
 	if n == 0 {
 		return 0

@@ -74,6 +74,8 @@ type world struct {
 
 	dialling, opening bool
 	failures          int
+	gone              int  // connections in a row that ended before a substream was open
+	resets            int  // substreams in a row that the peer ended on a living connection
 	streams           int  // substreams opened so far
 	open              bool // the last of them lives
 	conn              bool
@@ -208,7 +210,11 @@ func (w *world) withdraw(t *rapid.T) {
 	id := rapid.IntRange(max(0, len(w.messages)-40), len(w.messages)-1).Draw(t, "id")
 	before := len(w.settled)
 	_, over := w.settled[id]
-	w.apply(w.box.Withdrawn(w.now, uint64(id)), only(protocol.Expired, func(other int) bool { return other == id }))
+	reason := protocol.Expired
+	if w.resets > 1 {
+		reason = protocol.NotTaken
+	}
+	w.apply(w.box.Withdrawn(w.now, uint64(id)), only(reason, func(other int) bool { return other == id }))
 	if got, want := len(w.settled)-before, 1; !over && got != want {
 		t.Fatalf("got %d settled, want the withdrawn one", got)
 	}
@@ -236,9 +242,11 @@ func (w *world) dialled(t *rapid.T) {
 		t.Skip()
 	}
 	w.dialling = false
-	switch rapid.IntRange(0, 5).Draw(t, "how") {
+	switch rapid.IntRange(0, 7).Draw(t, "how") {
 	case 0:
 		w.apply(w.box.DialCancelled(w.now), nil)
+	case 6:
+		w.connectionGone()
 	case 1:
 		w.failed(func() messaging.Effects[int] {
 			return w.box.Dialled(w.now, protocol.DialFailed, errors.New("no route"))
@@ -263,17 +271,52 @@ func (w *world) failed(event func() messaging.Effects[int], r protocol.Reason) {
 	if w.failures < 2 {
 		w.apply(event(), nil)
 		if w.box.Len() == 0 {
-			w.failures = 0
+			w.failures, w.gone = 0, 0
 		} else if !w.dialling {
 			w.t.Fatalf("got no second attempt, want one for %d messages", w.box.Len())
 		}
 		return
 	}
 	w.failures = 0
-	w.apply(event(), only(r, everybody))
+	w.givenUp(event(), r)
+}
+
+// givenUp is the last attempt allowed: everything ends.
+func (w *world) givenUp(f messaging.Effects[int], r protocol.Reason) {
+	w.gone = 0
+	w.apply(f, only(r, everybody))
 	if n := w.box.Len(); n > 0 {
 		w.t.Fatalf("got %d messages left, want all ended", n)
 	}
+}
+
+// connectionGone is a connection that ends before there is a substream: the
+// eighth in a row ends everything.
+func (w *world) connectionGone() {
+	w.gone++
+	w.failures = 0
+	lost := errors.New("lost")
+	if w.gone == 8 {
+		w.givenUp(w.box.ConnectionGone(w.now, lost), protocol.DialFailed)
+		return
+	}
+	w.notBefore = w.now.Add(10 * time.Millisecond << w.gone)
+	w.apply(w.box.ConnectionGone(w.now, lost), nil)
+}
+
+// openReset is a substream that the peer resets in negotiation: the sixth in a
+// row, and any later one, ends everything.
+func (w *world) openReset() {
+	w.resets++
+	w.failures, w.gone = 0, 0
+	waits := []time.Duration{0, 200, 400, 800, 1600, 3200, 5000}
+	w.notBefore = w.now.Add(waits[min(w.resets, 6)] * time.Millisecond)
+	reset := errors.New("reset")
+	if w.resets >= 6 {
+		w.givenUp(w.box.OpenReset(w.now, reset), protocol.NotTaken)
+		return
+	}
+	w.apply(w.box.OpenReset(w.now, reset), nil)
 }
 
 func (w *world) opened(t *rapid.T) {
@@ -281,7 +324,14 @@ func (w *world) opened(t *rapid.T) {
 		t.Skip()
 	}
 	w.opening = false
-	switch rapid.IntRange(0, 5).Draw(t, "how") {
+	switch rapid.IntRange(0, 8).Draw(t, "how") {
+	case 6:
+		w.openReset()
+	case 7:
+		w.resets++
+		w.failed(func() messaging.Effects[int] {
+			return w.box.OpenFailed(w.now, protocol.NotTaken, errors.New("no answer"))
+		}, protocol.NotTaken)
 	case 0:
 		w.failed(func() messaging.Effects[int] {
 			return w.box.OpenFailed(w.now, protocol.Overloaded, errors.New("full"))
@@ -292,11 +342,11 @@ func (w *world) opened(t *rapid.T) {
 			return w.box.OpenFailed(w.now, protocol.Refused, errors.New("no such protocol"))
 		}, protocol.Refused)
 	case 2:
-		w.notBefore = w.now.Add(20 * time.Millisecond)
-		w.apply(w.box.ConnectionGone(w.now), nil)
+		w.connectionGone()
 	default:
 		w.streams++
 		w.open, w.held, w.provedOn, w.openedAt, w.sent, w.failures = true, false, false, w.now, nil, 0
+		w.gone = 0
 		w.apply(w.box.Opened(w.now), nil)
 		if !w.writing && w.box.Len() > 0 {
 			t.Fatalf("got no write on the open substream, want one for %d messages", w.box.Len())
@@ -350,13 +400,18 @@ func (w *world) left(n int) {
 
 // lose is an event that ends the substream for good.
 func (w *world) lose(event func(noConn bool) messaging.Effects[int]) {
+	before := w.resets
 	wait := w.backoff()
 	w.open = false
 	w.sent = nil
 	if wait > 0 {
 		w.notBefore = w.now.Add(wait)
 	}
-	w.apply(event(!w.conn), only(protocol.ConnectionLost, everybody))
+	reason := protocol.ConnectionLost
+	if w.resets > before && w.resets > 1 {
+		reason = protocol.NotTaken
+	}
+	w.apply(event(!w.conn), only(reason, everybody))
 	for id, m := range w.messages {
 		if _, over := w.settled[id]; !over && len(m.wrote) > 0 && !m.resend {
 			w.t.Fatalf("got %d open after the end of its substream, want it in doubt", id)
@@ -367,7 +422,7 @@ func (w *world) lose(event func(noConn bool) messaging.Effects[int]) {
 // backoff is V14's wait, written down another way.
 func (w *world) backoff() time.Duration {
 	if w.now.Sub(w.openedAt) >= 5*time.Second {
-		w.fresh = 0
+		w.fresh, w.resets = 0, 0
 		return 0
 	}
 	if w.provedOn || w.held {
@@ -375,7 +430,9 @@ func (w *world) backoff() time.Duration {
 	}
 	w.fresh++
 	n := w.fresh
-	if !w.conn {
+	if w.conn {
+		w.resets++
+	} else {
 		n--
 	}
 	waits := []time.Duration{0, 200, 400, 800, 1600, 3200, 5000}
@@ -394,7 +451,7 @@ func (w *world) prove(t *rapid.T) {
 			proven[id] = true
 		}
 		w.provedOn = w.provedOn || len(m.covers) > 0
-		w.fresh = 0
+		w.fresh, w.resets = 0, 0
 	}
 	w.apply(w.box.Proven(w.now, m.n), func(id int, o protocol.Outcome) string {
 		switch {
@@ -464,7 +521,10 @@ func (w *world) noise(t *rapid.T) {
 	}
 	if !w.opening {
 		w.apply(w.box.OpenFailed(w.now, protocol.Refused, reset), nil)
-		w.apply(w.box.ConnectionGone(w.now), nil)
+		w.apply(w.box.OpenReset(w.now, reset), nil)
+	}
+	if !w.dialling && !w.opening {
+		w.apply(w.box.ConnectionGone(w.now, reset), nil)
 	}
 	if !w.writing {
 		w.apply(w.box.Wrote(w.now, 1, reset, true), nil)

@@ -8,7 +8,9 @@ type Options struct {
 	Attempts    int           // dials and opens that may fail in a row; 2 (comms 86)
 	Backoff     time.Duration // wait after the loss of a fresh substream, doubling; 200 ms (V14)
 	BackoffMax  time.Duration // 5 s
-	Redial      time.Duration // wait after a dial that gave a connection already gone, doubling up to BackoffMax; 20 ms
+	Resets      int           // opens in a row that the peer may reset on a living connection; 6
+	Redial      time.Duration // wait after a connection that ended before a substream was open, doubling up to BackoffMax; 20 ms
+	Losses      int           // such connections in a row; 8, which takes some 5 s
 	FreshProof  time.Duration // no proof within this time of opening; 100 ms (comms 147)
 	BatchBytes  int           // bytes of bodies given to one write, unless one alone is larger; 128 KiB
 	BatchFrames int           // frames given to one write; 1,024
@@ -20,7 +22,9 @@ func (o Options) withDefaults() Options {
 	def(&o.Attempts, 2)
 	def(&o.Backoff, 200*time.Millisecond)
 	def(&o.BackoffMax, 5*time.Second)
+	def(&o.Resets, 6)
 	def(&o.Redial, 20*time.Millisecond)
+	def(&o.Losses, 8)
 	def(&o.FreshProof, 100*time.Millisecond)
 	def(&o.BatchBytes, 128<<10)
 	def(&o.BatchFrames, 1024)

@@ -2,6 +2,7 @@ package messaging
 
 import (
 	"errors"
+	"fmt"
 	"time"
 
 	"github.com/gamelan-p2p/gamelan/protocol"
@@ -34,9 +35,12 @@ type Outbox[T any] struct {
 	unsettled int
 
 	failures int       // dials and opens that failed in a row
-	gone     int       // dials in a row that gave a connection already gone
+	gone     int       // connections in a row that ended before a substream was open
 	fresh    int       // fresh substreams lost in a row
 	due      time.Time // end of waiting
+
+	resets int   // substreams in a row that the peer ended, on a living connection, before one message was proven
+	reset  error // how the last of them ended
 
 	// Of the present substream.
 	opened time.Time
@@ -100,17 +104,27 @@ func (o *Outbox[T]) Withdrawn(now time.Time, id uint64) (f Effects[T]) {
 			continue
 		}
 		if i < o.q.written+o.q.writing {
-			o.settle(s, inDoubt(protocol.Expired, nil))
+			o.settle(s, inDoubt(o.expired()))
 			var none T
 			s.Body, s.Tag = nil, none // not needed any more
 		} else {
-			o.settleUnwritten(s, protocol.Expired, nil)
+			reason, err := o.expired()
+			o.settleUnwritten(s, reason, err)
 			o.q.remove(i)
 		}
 		break
 	}
 	o.effects(now, &f)
 	return f
+}
+
+// expired is why a message fails whose sender waits no longer: because of the
+// peer, if that keeps ending our substreams.
+func (o *Outbox[T]) expired() (protocol.Reason, error) {
+	if times, err := o.Untaken(); times > 0 {
+		return protocol.NotTaken, err
+	}
+	return protocol.Expired, nil
 }
 
 // Dialled reports the end of the dial that Effects.Dial asked for. With an
@@ -127,6 +141,19 @@ func (o *Outbox[T]) Dialled(now time.Time, reason protocol.Reason, err error) (f
 	default:
 		o.state = opening
 		f.Open = true
+	}
+	o.effects(now, &f)
+	return f
+}
+
+// NotTaken says, in the place of Dialled, that the dial gave a connection to a
+// peer that does not decode these messages: all that wait fail as Refused, and
+// there is no other attempt (comms 81).
+func (o *Outbox[T]) NotTaken(now time.Time, err error) (f Effects[T]) {
+	o.begin()
+	if o.state == dialling {
+		o.failures = o.o.Attempts
+		o.attemptFailed(protocol.Refused, err)
 	}
 	o.effects(now, &f)
 	return f
@@ -162,8 +189,11 @@ func (o *Outbox[T]) Opened(now time.Time) (f Effects[T]) {
 func (o *Outbox[T]) OpenFailed(now time.Time, reason protocol.Reason, err error) (f Effects[T]) {
 	o.begin()
 	if o.state == opening {
-		if reason == protocol.Refused {
+		switch reason {
+		case protocol.Refused:
 			o.failures = o.o.Attempts
+		case protocol.NotTaken:
+			o.wasReset(err)
 		}
 		o.attemptFailed(reason, err)
 	}
@@ -171,17 +201,53 @@ func (o *Outbox[T]) OpenFailed(now time.Time, reason protocol.Reason, err error)
 	return f
 }
 
-// ConnectionGone says that the connection which the dial gave had ended, or was
-// being closed, before a substream could be asked for. It is no failed attempt:
-// the dial is repeated after a moment, when the connection is forgotten.
-func (o *Outbox[T]) ConnectionGone(now time.Time) (f Effects[T]) {
+// ConnectionGone says that the connection which the dial gave ended, or is being
+// closed, before a substream was open. It is no failed attempt: of two
+// connections that cross one is closed, and the other one is there in a moment.
+// So the dial is repeated after a while, and everything queued fails only when
+// Options.Losses connections in a row have gone so. err says how the connection ended.
+func (o *Outbox[T]) ConnectionGone(now time.Time, err error) (f Effects[T]) {
 	o.begin()
-	if o.state == opening {
-		o.wait(now, doubled(o.o.Redial, o.gone, o.o.BackoffMax))
+	if o.state == dialling || o.state == opening {
 		o.gone++
+		o.failures = 0 // it was a connection
+		if o.gone < o.o.Losses {
+			o.wait(now, doubled(o.o.Redial, o.gone-1, o.o.BackoffMax))
+		} else {
+			o.giveUp(protocol.DialFailed, fmt.Errorf("%d connections in a row ended before the message could be written: %w", o.gone, err))
+		}
 	}
 	o.effects(now, &f)
 	return f
+}
+
+// OpenReset says that the peer has reset the substream while its protocol was
+// being negotiated, on a connection that lives on. It is opened again after a
+// pause, since a peer that still reads the end of an earlier substream does so;
+// after Options.Resets in a row everything queued fails with NotTaken, and the
+// next message waits for the longest pause. spec: comms 8.1
+func (o *Outbox[T]) OpenReset(now time.Time, err error) (f Effects[T]) {
+	o.begin()
+	if o.state == opening {
+		o.wasReset(err)
+		o.failures, o.gone = 0, 0
+		if o.resets >= o.o.Resets {
+			o.giveUp(protocol.NotTaken, err)
+		}
+		o.wait(now, doubled(o.o.Backoff, o.resets-1, o.o.BackoffMax))
+	}
+	o.effects(now, &f)
+	return f
+}
+
+// Untaken is how many substreams in a row the peer has ended, on a living
+// connection, before a message on them was proven, and how the last one ended.
+// It is 0 up to the second one: a single one may be lost to a race.
+func (o *Outbox[T]) Untaken() (times int, err error) {
+	if o.resets < 2 {
+		return 0, nil
+	}
+	return o.resets, o.reset
 }
 
 // Wrote reports the end of a write: of the entries handed out, bytes of the
@@ -227,6 +293,7 @@ func (o *Outbox[T]) Proven(now time.Time, mark uint64) (f Effects[T]) {
 		o.q.pop()
 		o.base++
 		o.proved, o.fresh = true, 0
+		o.resets, o.reset = 0, nil
 	}
 	o.effects(now, &f)
 	return f

@@ -26,6 +26,8 @@ func TestScripts(t *testing.T) {
 	t.Run("loss", script)
 	// conforms: V 14 (the outbound half: the back-off)
 	t.Run("backoff", script)
+	// conforms: comms 82 (a reset in negotiation)
+	t.Run("reset", script)
 	// conforms: comms 147
 	t.Run("proof", script)
 	// conforms: V 15 (the sender's limit of time: expired or in doubt)
@@ -104,8 +106,10 @@ func (s *scenario) run(t *testing.T, d *datadriven.TestData) string {
 		s.show(s.box.Opened(s.now))
 	case "open-failed": // REASON
 		s.show(s.box.OpenFailed(s.now, reason(t, d), problem(d)))
+	case "open-reset":
+		s.show(s.box.OpenReset(s.now, errors.New("reset")))
 	case "gone":
-		s.show(s.box.ConnectionGone(s.now))
+		s.show(s.box.ConnectionGone(s.now, errors.New("lost")))
 	case "wrote": // [started=N] [error] [no-connection]
 		started := 0
 		d.MaybeScanArgs(t, "started", &started)
@@ -184,6 +188,9 @@ func (s *scenario) state() string {
 	if n := s.box.Unproven(); n > 0 {
 		text += fmt.Sprintf(", %d unproven", n)
 	}
+	if times, err := s.box.Untaken(); times > 0 {
+		text += fmt.Sprintf(", not taken %d times: %v", times, err)
+	}
 	if s.box.Idle() {
 		text += ", nothing to do"
 	}
@@ -195,7 +202,7 @@ func reason(t *testing.T, d *datadriven.TestData) protocol.Reason {
 	if len(d.CmdArgs) == 0 {
 		return protocol.ReasonNone
 	}
-	for r := protocol.NoPeer; r <= protocol.ConnectionLost; r++ {
+	for r := protocol.NoPeer; r <= protocol.NotTaken; r++ {
 		if strings.ReplaceAll(r.String(), " ", "-") == d.CmdArgs[0].Key {
 			return r
 		}

@@ -26,6 +26,13 @@ type Service struct {
 	// MaxResponse is the largest frame that is sent as a response, up to
 	// [MaxFrame]. Default [DefaultSend], which peers of every release read.
 	MaxResponse int
+	// OnPanic says what a panic in a method does. In every case the caller gets
+	// [General], its session goes on, and the peer is not charged. A method has no
+	// state that a restart could renew: PanicRestart, the default, and PanicContain
+	// are the same. With PanicStop the service ends for good: it is offered to nobody
+	// any more, calls that run end, and their sessions with them. It can be
+	// registered again.
+	OnPanic protocol.PanicPolicy
 }
 
 // ErrBadService reports a service that cannot be offered.
@@ -42,6 +49,9 @@ func (s Service) Validate() error {
 	}
 	if s.MaxResponse < 0 || s.MaxResponse > MaxFrame {
 		return fmt.Errorf("%w %s: MaxResponse is %d; it may be at most %d", ErrBadService, s.Protocol, s.MaxResponse, MaxFrame)
+	}
+	if err := s.OnPanic.Validate(); err != nil {
+		return fmt.Errorf("%w %s: %w", ErrBadService, s.Protocol, err)
 	}
 	seen := make(map[uint32]bool, len(s.Methods))
 	for _, m := range s.Methods {

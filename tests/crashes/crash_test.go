@@ -374,7 +374,10 @@ func (w *world) agitate() {
 	w.a.SendTo(ctx, stranger, []byte("nobody"))
 	unreachable := peerstore.Peer{Key: gamelantest.Secret(1001).PublicKey(), Addresses: []peerstore.Address{{Addr: nowhere}}}
 	if w.a.AddPeer(ctx, unreachable) == nil {
-		w.a.Dial(ctx, unreachable.Key.NodeID())
+		id := unreachable.Key.NodeID()
+		w.a.Dial(ctx, id)
+		w.a.SendTo(ctx, id, []byte("in vain")) // by a session that ends soon
+		w.a.Send(ctx, dht.Message{To: dht.Direct{Peer: id}, Type: postType + 1})
 	}
 	time.Sleep(2 * time.Second)
 	release()

@@ -390,64 +390,103 @@ func TestFlood(t *testing.T) {
 	}
 }
 
-// TestPoison sends a message that makes the handler panic, again and again:
-// the handler keeps its state and goes on; the third within a minute closes
-// the connection, without a ban; others notice nothing.
+// TestPoison sends a message that makes the user's handler panic, again and again,
+// and good ones in between: under either policy the connection stays, all good ones
+// are heard in order, and others notice nothing.
 func TestPoison(t *testing.T) {
-	heard := gamelantest.NewCollector()
-	var fell, handled atomic.Int64 // handled by one incarnation
-	poisonable := func(*gamelan.Node) actor.Actor {
-		inner := heard.New(nil)
-		handled.Store(0)
-		return actor.ReceiveFunc(func(c actor.Context) {
-			if m, ok := c.Message().(actors.Received); ok && string(m.Body) == "poison" {
-				fell.Add(1)
-				panic("poisoned")
-			} else if ok {
-				handled.Add(1)
+	for _, policy := range []gamelan.PanicPolicy{gamelan.PanicRestart, gamelan.PanicContain} {
+		heard := gamelantest.NewCollector()
+		poisonable := func(*gamelan.Node) actor.Actor {
+			inner := heard.New(nil)
+			return actor.ReceiveFunc(func(c actor.Context) {
+				if m, ok := c.Message().(actors.Received); ok && string(m.Body) == "poison" {
+					panic("poisoned")
+				}
+				inner.Receive(c)
+			})
+		}
+		gamelantest.Bubble(t, func(t *testing.T) {
+			n := &target{t: t, net: gamelantest.NewNetwork(t), heard: heard}
+			n.Node = n.net.Start(plainly(gamelan.Config{}), quiet, gamelan.WithHandler(poisonable, gamelan.OnPanic(policy)))
+			n.watch()
+			p := connect(t, n.net.Transport(), n.Addr, secretOf(1))
+			p.open(1, optimistic(messaging))
+			var want []string
+			for i := range 30 {
+				good := fmt.Sprint("good ", i)
+				want = append(want, good)
+				p.must(p.data(0, 1, framed("poison")+framed(good)))
 			}
-			inner.Receive(c)
+			n.heardIs(want...)
+			n.stillConnected(p, 3)
+			lives, contained := uint64(6), uint64(25)
+			if policy == gamelan.PanicContain {
+				lives, contained = 1, 30
+			}
+			for _, info := range n.Tree().Snapshot() {
+				if strings.HasSuffix(info.Path, "/handler") && (info.Incarnation != lives || info.Contained != contained) {
+					t.Errorf("%s: got incarnation %d and %d contained panics, want %d and %d", policy, info.Incarnation, info.Contained, lives, contained)
+				}
+			}
+			if policy == gamelan.PanicContain { // else there were restarts
+				n.serves()
+			}
 		})
 	}
+}
+
+// TestPoisonOfOwnActors makes an actor of the node's own panic on what the peer
+// sends: it keeps its state and goes on; the third within a minute closes the
+// connection, without a ban; others notice nothing.
+func TestPoisonOfOwnActors(t *testing.T) {
+	heard := gamelantest.NewCollector()
+	var armed atomic.Bool
+	var fell atomic.Int64
 	gamelantest.Bubble(t, func(t *testing.T) {
 		n := &target{t: t, net: gamelantest.NewNetwork(t), heard: heard}
-		n.Node = n.net.Start(gamelan.Config{}, quiet, gamelan.WithHandler(poisonable))
+		n.Node = n.net.Start(plainly(gamelan.Config{}), quiet, gamelan.WithHandler(heard.New), gamelan.WithFault(func(path, point string) {
+			if strings.HasSuffix(path, "/services/messaging") && point == "actors.SubstreamOpened" && armed.Load() {
+				fell.Add(1)
+				panic("poisoned")
+			}
+		}))
 		n.watch()
-		poison := framed("poison")
-
 		p := connect(t, n.net.Transport(), n.Addr, secretOf(1))
-		p.open(1, optimistic(messaging)+framed("first")+poison+framed("second")+poison+framed("third"))
-		n.heardIs("first", "second", "third")
-		for range 10 { // seldom enough
-			time.Sleep(time.Minute)
-			p.must(p.data(0, 1, poison))
+		stream := uint32(1)
+		poison := func(p *peer) {
+			armed.Store(true)
+			p.open(stream, optimistic(messaging))
+			stream += 2
+			p.flushed()
 			synctest.Wait()
+			armed.Store(false)
 		}
-		n.stillConnected(p, 3)
+		for range 10 { // seldom enough
+			poison(p)
+			time.Sleep(time.Minute)
+		}
+		p.open(stream, optimistic(messaging)+framed("first"))
+		n.heardIs("first")
+		n.stillConnected(p, stream+2)
 		p.raw.Close()
 		n.disconnected(p.id(), actors.CloseEnded, nil)
-
-		before := n.heard.Len()
-		for round := range 20 {
+		for round := range 5 {
 			p := connect(t, n.net.Transport(), n.Addr, secretOf(2+round))
-			p.open(1, optimistic(messaging)+poison+framed("between")+poison)
-			p.flushed()
+			stream = 1
+			poison(p)
+			poison(p)
 			if p.ended() != nil {
 				t.Fatalf("round %d: the connection has ended after two panics", round)
 			}
-			p.must(p.data(0, 1, poison))
+			armed.Store(true)
+			p.open(stream, optimistic(messaging))
 			n.disconnected(p.id(), actors.ClosePanics, nil)
+			armed.Store(false)
 			n.banned(p.id(), 0)
 		}
-		if got := n.heard.Len() - before; got != 20 {
-			t.Errorf("between the panics: got %d messages, want 20", got)
-		}
-		if got := int(handled.Load()); got != n.heard.Len() {
-			t.Errorf("the handler has handled %d of %d messages, want all in one incarnation", got, n.heard.Len())
-		}
 		for _, info := range n.Tree().Snapshot() {
-			if strings.HasSuffix(info.Path, "/handler") && int64(info.Contained) != fell.Load() {
-				t.Errorf("handler: got %d contained panics, want %d", info.Contained, fell.Load())
+			if strings.HasSuffix(info.Path, "/services/messaging") && (int64(info.Contained) != fell.Load() || fell.Load() != 25 || info.Incarnation != 1) {
+				t.Errorf("got %d contained panics of %d in incarnation %d, want 25 in the first", info.Contained, fell.Load(), info.Incarnation)
 			}
 		}
 		n.serves()

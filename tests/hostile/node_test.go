@@ -47,11 +47,22 @@ func bubble(t *testing.T, attack func(t *testing.T, n *target), opts ...gamelan.
 	})
 }
 
+// plainly has plain messages on the profile's messaging protocol, so that peers
+// made by hand need not write messages of the DHT. A config with the DHT stays as
+// it is.
+func plainly(cfg gamelan.Config) gamelan.Config {
+	if cfg.DHT != nil {
+		return cfg
+	}
+	cfg.NoDHT, cfg.PlainOnProfile = true, true
+	return cfg
+}
+
 // start starts a node to attack.
 func start(t *testing.T, cfg gamelan.Config, opts ...gamelan.Option) *target {
 	t.Helper()
 	n := &target{t: t, net: gamelantest.NewNetwork(t), heard: gamelantest.NewCollector()}
-	n.Node = n.net.Start(cfg, append([]gamelan.Option{quiet, gamelan.WithHandler(n.heard.New)}, opts...)...)
+	n.Node = n.net.Start(plainly(cfg), append([]gamelan.Option{quiet, gamelan.WithHandler(n.heard.New)}, opts...)...)
 	n.watch()
 	return n
 }
@@ -176,7 +187,7 @@ func (n *target) banned(peer identity.NodeID, want time.Duration) {
 func (n *target) serves() {
 	n.t.Helper()
 	n.served++
-	other := n.net.Start(gamelan.Config{}, quiet)
+	other := n.net.Start(plainly(gamelan.Config{}), quiet)
 	n.net.Connect(other, n.Node)
 	body := fmt.Sprintf("served %d", n.served)
 	out, err := other.SendTo(n.t.Context(), n.ID(), []byte(body))

@@ -197,9 +197,9 @@ func TestInboundLimits(t *testing.T) {
 		net := gamelantest.NewNetwork(t)
 		tr := &placed{Transport: net.Transport()}
 		n := &target{t: t, net: net, heard: gamelantest.NewCollector()}
-		node, err := gamelan.Start(t.Context(), gamelan.Config{
+		node, err := gamelan.Start(t.Context(), plainly(gamelan.Config{
 			Secret: gamelantest.Secret(1000), Listen: []string{"/memory/1000"}, Floor: gamelan.NoFloor, ExemptSources: []string{"9.9.0.0/16"},
-		}, quiet, gamelan.WithHandler(n.heard.New), gamelan.WithSystem(net.System), gamelan.WithTransport(tr))
+		}), quiet, gamelan.WithHandler(n.heard.New), gamelan.WithSystem(net.System), gamelan.WithTransport(tr))
 		if err != nil {
 			t.Fatal(err)
 		}

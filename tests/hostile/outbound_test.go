@@ -284,6 +284,7 @@ func TestResetMessagingSubstream(t *testing.T) {
 					for seen := 0; ; {
 						for _, id := range p.opened()[seen:] {
 							seen++
+							time.Sleep(100 * time.Microsecond) // the node has taken it into use
 							switch how {
 							case "reset":
 								p.data(rst, id, "")

@@ -609,7 +609,7 @@ func TestSlowIdentity(t *testing.T) {
 // TestHarmlessIdentity sends claims that are odd and allowed: nothing is
 // refused, and what is of no use to this node is not kept.
 //
-// conforms: V 4, 5, 12
+// conforms: V 4, 5
 func TestHarmlessIdentity(t *testing.T) {
 	public := "/ip4/1.2.3.4/tcp/80"
 	for _, c := range []struct {

@@ -30,7 +30,7 @@ func onTCP(t *testing.T, number int, cfg gamelan.Config) *target {
 	t.Helper()
 	n := &target{t: t, heard: gamelantest.NewCollector()}
 	cfg.Secret = gamelantest.Secret(number)
-	node, err := gamelan.Start(t.Context(), cfg, quiet, gamelan.WithHandler(n.heard.New))
+	node, err := gamelan.Start(t.Context(), plainly(cfg), quiet, gamelan.WithHandler(n.heard.New))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -7,24 +7,31 @@ import (
 	"time"
 
 	"github.com/gamelan-p2p/gamelan"
+	"github.com/gamelan-p2p/gamelan/actors"
 	"github.com/gamelan-p2p/gamelan/dht"
 	"github.com/gamelan-p2p/gamelan/gamelantest"
 	"github.com/gamelan-p2p/gamelan/identity"
 	"github.com/gamelan-p2p/gamelan/protocol"
 )
 
-// startBytes starts a node of ours without the DHT: the plain messages that it
-// sends are any bytes to the DHT of others.
+// startBytes starts a node of ours that sends any bytes as messages of the DHT and
+// passes nothing on.
 func startBytes(t *testing.T) *member {
 	t.Helper()
-	return &member{ours: startOurs(t, gamelan.Config{Floor: gamelan.NoFloor})}
+	return &member{ours: startOurs(t, gamelan.Config{Floor: gamelan.NoFloor, DHT: &gamelan.DHTConfig{NoForwarding: true}})}
 }
 
 // sendBytes sends a frame as it is.
 func (m *member) sendBytes(to identity.NodeID, frame []byte) {
 	m.t.Helper()
-	if out, err := m.SendTo(m.t.Context(), to, frame); err != nil || out.Kind != protocol.Confirmed {
-		m.t.Fatalf("send %d bytes: got %v, %v, want them confirmed", len(frame), out, err)
+	done := make(chan protocol.Outcome, 1)
+	b := actors.SendBody{Peer: to, Body: frame}
+	_, err := m.Actors().DHTMessaging.Send(m.t.Context(), b, func(o protocol.Outcome) { done <- o })
+	if err != nil {
+		m.t.Fatal(err)
+	}
+	if out := <-done; out.Kind != protocol.Confirmed {
+		m.t.Fatalf("send %d bytes: got %v, want them confirmed", len(frame), out)
 	}
 }
 

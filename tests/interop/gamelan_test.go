@@ -45,6 +45,9 @@ type ours struct {
 
 func startOurs(t *testing.T, cfg gamelan.Config, opts ...gamelan.Option) *ours {
 	t.Helper()
+	if cfg.DHT == nil && !cfg.NoDHT { // as a node of Tari's comms library that has none
+		cfg.NoDHT, cfg.PlainOnProfile = true, true
+	}
 	h := &hearing{from: make(map[identity.NodeID]*arrived)}
 	opts = append([]gamelan.Option{
 		gamelan.WithLogger(slog.New(slog.NewTextHandler(logTo(), nil))),

@@ -396,3 +396,43 @@ func TestTariRPCLimits(t *testing.T) {
 		})
 	})
 }
+
+// They dial, and we call at once, when their dialer is content and ours may not know
+// yet: in each of 30 rounds the calls go over their connection, which nothing
+// of ours crosses.
+//
+// feature: we call a service while they connect
+func TestWeCallAsTheyDial(t *testing.T) {
+	t.Parallel()
+	against(t, func(t *testing.T, release string) {
+		n, p, _ := rpcPair(t, release, theyDial, gamelan.Config{})
+		ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
+		defer cancel()
+		calls := n.RPCClient(p.id, rpcID)
+		for round := range 30 {
+			if round > 0 {
+				if err := n.Disconnect(ctx, p.id); err != nil {
+					t.Fatal(err)
+				}
+				gamelantest.Eventually(t, connectLimit, "no connection at the Tari node", func() bool { return len(p.links()) == 0 })
+				p.must("dial", map[string]any{"peer": n.PublicKey().String()}, nil)
+			}
+			var got uint64
+			for item, err := range rpc.Items[testpb.Items, testpb.Item](ctx, calls, itemsOf, &testpb.Items{Count: 2000, Size: 100}) {
+				if err != nil {
+					t.Fatalf("round %d, after %d items: %v", round, got, err)
+				}
+				if item.Number == got {
+					got++
+				}
+			}
+			if got != 2000 {
+				t.Errorf("round %d: got %d items, want 2,000", round, got)
+			}
+			if ref, ok := n.Connection(p.id); !ok || ref.Direction != protocol.Inbound {
+				t.Errorf("round %d: got the connection %+v, want theirs", round, ref)
+			}
+		}
+		unbanned(t, n, p)
+	})
+}

@@ -22,14 +22,14 @@ func stallTime() time.Duration {
 	return 13 * time.Second // long enough to be shown as stalled
 }
 
-// A reader in another process that stands still stops the sender, and nothing
-// else: neither node grows, the tree says what is stalled and for how long, and
+// A reader in another process that stands still stops the sender when the inbox
+// is full, and nothing else: neither node grows, the tree says what is stalled and for how long, and
 // when the reader goes on everything is delivered, once and in order.
 //
 // conforms: comms 89; V 13, 15
 func TestReaderThatStandsStill(t *testing.T) {
 	const lines, size = 3000, 4096
-	alice, bob := startNode(t, t.TempDir()), startNode(t, t.TempDir())
+	alice, bob := startNode(t, t.TempDir()), startNode(t, t.TempDir(), "--inbox-max-messages=500")
 	reader := command(t, "listen", "--raw", "--data-dir", bob.dir)
 	out, err := reader.StdoutPipe()
 	if err != nil {

@@ -11,15 +11,14 @@ package main
 
 import (
 	"cmp"
-	"errors"
 	"flag"
 	"fmt"
 	"io"
-	"maps"
 	"os"
 	"path/filepath"
 	"slices"
-	"strings"
+
+	"github.com/gamelan-p2p/gamelan/tools/internal/checklist"
 )
 
 func main() {
@@ -34,21 +33,21 @@ func main() {
 }
 
 func run(w io.Writer, root string, check, missing bool) error {
-	lists, err := readChecklists(filepath.Join(root, "docs", "conformance"))
+	lists, err := checklist.Read(filepath.Join(root, "docs", "conformance"))
 	if err != nil {
 		return err
 	}
-	citations, problems := scan(root)
-	problems = append(problems, assign(lists, citations)...)
+	citations, problems := checklist.Scan(root)
+	problems = append(problems, checklist.Assign(lists, citations)...)
 	uncited := 0
 	for _, l := range lists {
 		if !check {
-			l.print(w, missing)
+			printList(w, l, missing)
 		}
-		lacking := l.lacking()
+		lacking := l.Lacking()
 		uncited += len(lacking)
 		if check && len(lacking) > 0 {
-			fmt.Fprintf(w, "%s: claimed without a test: %s\n", l.area, ranges(lacking))
+			fmt.Fprintf(w, "%s: claimed without a test: %s\n", l.Area, checklist.Ranges(lacking))
 		}
 	}
 	for _, p := range problems {
@@ -63,59 +62,14 @@ func run(w io.Writer, root string, check, missing bool) error {
 	return nil
 }
 
-// assign gives each citation to its item and reports those without one.
-func assign(lists []*checklist, citations []citation) (problems []string) {
-	for _, c := range citations {
-		i := slices.IndexFunc(lists, func(l *checklist) bool { return l.area == c.area })
-		if i < 0 {
-			problems = append(problems, fmt.Sprintf("%s: cites %s %d, but there is no checklist %q", c.where(), c.area, c.number, c.area))
-			continue
-		}
-		it, ok := lists[i].items[c.number]
-		if !ok {
-			problems = append(problems, fmt.Sprintf("%s: cites %s %d, which does not exist", c.where(), c.area, c.number))
-			continue
-		}
-		it.tests = append(it.tests, c)
-	}
-	return problems
-}
-
-// item is one numbered line of a checklist.
-type item struct {
-	number  int
-	text    string
-	claimed bool
-	tests   []citation
-}
-
-// checklist is one file of docs/conformance.
-type checklist struct {
-	area  string
-	items map[int]*item
-}
-
-func (l *checklist) numbers() []int { return slices.Sorted(maps.Keys(l.items)) }
-
-// lacking are the claimed items without a test.
-func (l *checklist) lacking() []int {
-	var n []int
-	for _, i := range l.numbers() {
-		if it := l.items[i]; it.claimed && len(it.tests) == 0 {
-			n = append(n, i)
-		}
-	}
-	return n
-}
-
-func (l *checklist) print(w io.Writer, missingOnly bool) {
+func printList(w io.Writer, l *checklist.List, missingOnly bool) {
 	claimed := 0
-	for _, n := range l.numbers() {
-		it := l.items[n]
-		if it.claimed {
+	for _, n := range l.Numbers() {
+		it := l.Items[n]
+		if it.Claimed {
 			claimed++
 		}
-		lacks := it.claimed && len(it.tests) == 0
+		lacks := it.Claimed && len(it.Tests) == 0
 		if missingOnly && !lacks {
 			continue
 		}
@@ -123,24 +77,24 @@ func (l *checklist) print(w io.Writer, missingOnly bool) {
 		switch {
 		case lacks:
 			note = "  MISSING"
-		case !it.claimed:
+		case !it.Claimed:
 			note = "  (not claimed)"
 		}
-		fmt.Fprintf(w, "%s %d  %s%s\n", l.area, n, cut(it.text, 90), note)
+		fmt.Fprintf(w, "%s %d  %s%s\n", l.Area, n, cut(it.Text, 90), note)
 		if missingOnly {
 			continue
 		}
-		slices.SortFunc(it.tests, func(a, b citation) int {
-			return cmp.Or(cmp.Compare(a.file, b.file), cmp.Compare(a.line, b.line))
+		slices.SortFunc(it.Tests, func(a, b checklist.Citation) int {
+			return cmp.Or(cmp.Compare(a.File, b.File), cmp.Compare(a.Line, b.Line))
 		})
-		for _, t := range it.tests {
-			fmt.Fprintf(w, "    %s\n", t.where())
+		for _, t := range it.Tests {
+			fmt.Fprintf(w, "    %s\n", t.Where())
 		}
 	}
-	lacking := l.lacking()
-	fmt.Fprintf(w, "%s: %d of %d claimed items have a test", l.area, claimed-len(lacking), claimed)
+	lacking := l.Lacking()
+	fmt.Fprintf(w, "%s: %d of %d claimed items have a test", l.Area, claimed-len(lacking), claimed)
 	if len(lacking) > 0 {
-		fmt.Fprintf(w, "; missing: %s", ranges(lacking))
+		fmt.Fprintf(w, "; missing: %s", checklist.Ranges(lacking))
 	}
 	fmt.Fprintln(w)
 }
@@ -151,23 +105,3 @@ func cut(s string, n int) string {
 	}
 	return s
 }
-
-// ranges writes sorted numbers as 1-3, 7.
-func ranges(n []int) string {
-	var parts []string
-	for i := 0; i < len(n); {
-		j := i
-		for j+1 < len(n) && n[j+1] == n[j]+1 {
-			j++
-		}
-		if i == j {
-			parts = append(parts, fmt.Sprint(n[i]))
-		} else {
-			parts = append(parts, fmt.Sprintf("%d-%d", n[i], n[j]))
-		}
-		i = j + 1
-	}
-	return strings.Join(parts, ", ")
-}
-
-var errNoChecklist = errors.New("no checklist: want files with a line \"Area: <name>\"")

@@ -7,36 +7,6 @@ import (
 	"testing"
 )
 
-func TestParseCitation(t *testing.T) {
-	tests := []struct{ text, want string }{
-		{"comms 31", "comms 31"},
-		{" comms 31, 33-35", "comms 31 comms 33 comms 34 comms 35"},
-		{"comms 1–2; V 12", "comms 1 comms 2 V 12"},
-		{"comms 81, V12, V 14.", "comms 81 V 12 V 14"},
-		{"V 8 (both roles)", "V 8"},
-		{"31", "error"},
-		{"comms", "error"},
-		{"comms 3-1", "error"},
-		{"comms 31,", "error"},
-		{"comms 31 and more", "error"},
-		{"", "error"},
-	}
-	for _, tt := range tests {
-		found, err := parseCitation(tt.text)
-		var parts []string
-		for _, c := range found {
-			parts = append(parts, c.area, ranges([]int{c.number}))
-		}
-		got := strings.Join(parts, " ")
-		if err != nil {
-			got = "error"
-		}
-		if got != tt.want {
-			t.Errorf("%q: got %s (%v), want %s", tt.text, got, err, tt.want)
-		}
-	}
-}
-
 const list = `# A checklist
 
 Area: demo
@@ -100,19 +70,6 @@ func TestReportNamesTests(t *testing.T) {
 	for _, want := range []string{"demo 1  One thing.\n    p/a_test.go:3 TestOne", "demo 3  A third.  (not claimed)", "demo 4  The last.  MISSING", "2 of 3 claimed items have a test; missing: 4"} {
 		if !strings.Contains(out.String(), want) {
 			t.Errorf("got no %q in\n%s", want, out.String())
-		}
-	}
-}
-
-func TestChecklistErrors(t *testing.T) {
-	for name, text := range map[string]string{
-		"out of order":    strings.Replace(list, "2. Another", "1. Another", 1),
-		"unnamed item":    strings.Replace(list, "Later: 3", "Later: none", 1),
-		"named twice":     strings.Replace(list, "Later: 3", "Later: 3-4", 1),
-		"unknown claimed": strings.Replace(list, "Later: 3", "Later: 3, 9", 1),
-	} {
-		if _, err := parseChecklist(text); err == nil {
-			t.Errorf("%s: got no error, want one", name)
 		}
 	}
 }

@@ -2,17 +2,15 @@ package main
 
 import (
 	"bytes"
-	"cmp"
 	"fmt"
 	"os"
 	"path/filepath"
-	"regexp"
 	"slices"
 	"strings"
 )
 
-// writeReport writes docs/mutation.md: head.md, the table of the results, each
-// survivor with its reason, and the inversions.
+// writeReport writes docs/mutation.md: head.md, the table of the results, and
+// each survivor with its reason.
 func writeReport(root string) error {
 	results, err := readResults(root)
 	if err != nil {
@@ -29,9 +27,6 @@ func writeReport(root string) error {
 	out := bytes.NewBuffer(head)
 	writeTable(out, results, reasons)
 	writeSurvivors(out, results, reasons)
-	if err := writeInversions(out, root); err != nil {
-		return err
-	}
 	for key, why := range reasons {
 		file, _, _ := strings.Cut(key, " | ")
 		whole := slices.ContainsFunc(results, func(r result) bool { return r.Percent == 100 && r.Package == filepath.ToSlash(filepath.Dir(file)) })
@@ -129,64 +124,4 @@ func readReasons(path string) (map[string]*reason, error) {
 		}
 	}
 	return reasons, nil
-}
-
-var (
-	patchField = regexp.MustCompile(`(?m)^(Item|Inverted|Fails): (.*)$`)
-	patchFile  = regexp.MustCompile(`(?m)^\+\+\+ b/(.*)$`)
-)
-
-// writeInversions writes the table of tools/inversions.
-func writeInversions(out *bytes.Buffer, root string) error {
-	names, err := filepath.Glob(filepath.Join(root, "tools/inversions/*.patch"))
-	if err != nil {
-		return err
-	}
-	draw, err := os.ReadFile(filepath.Join(root, "tools/inversions/draw.md"))
-	if err != nil {
-		return err
-	}
-	out.WriteString("\n")
-	out.Write(draw)
-	out.WriteString("\n| number | inverted | where | tests that failed |\n|---|---|---|---|\n")
-	type row struct {
-		area   string
-		number int
-		line   string
-	}
-	var rows []row
-	for _, name := range names {
-		data, err := os.ReadFile(name)
-		if err != nil {
-			return err
-		}
-		var r row
-		var words string
-		var files, tests []string
-		for _, f := range patchField.FindAllStringSubmatch(string(data), -1) {
-			switch f[1] {
-			case "Item":
-				if _, err := fmt.Sscanf(f[2], "%s %d", &r.area, &r.number); err != nil {
-					return fmt.Errorf("%s: %q: %w", name, f[2], err)
-				}
-			case "Inverted":
-				words = f[2]
-			case "Fails":
-				pkg, test, _ := strings.Cut(f[2], " ")
-				tests = append(tests, fmt.Sprintf("%s (%s)", test, strings.TrimPrefix(pkg, "./")))
-			}
-		}
-		for _, f := range patchFile.FindAllStringSubmatch(string(data), -1) {
-			files = append(files, f[1])
-		}
-		r.line = fmt.Sprintf("| %s %d | %s | %s | %s |\n", r.area, r.number, words, strings.Join(files, ", "), strings.Join(tests, ", "))
-		rows = append(rows, r)
-	}
-	slices.SortFunc(rows, func(a, b row) int {
-		return cmp.Or(-cmp.Compare(a.area, b.area), cmp.Compare(a.number, b.number))
-	})
-	for _, r := range rows {
-		out.WriteString(r.line)
-	}
-	return nil
 }

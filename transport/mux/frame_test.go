@@ -120,12 +120,34 @@ func TestFlagsOnAnyFrame(t *testing.T) {
 				d.send(kind, flagACK|flagRST, own.ID(), 0)
 				_, err = own.Read(make([]byte, 1))
 				wantErr(t, err, ErrReset)
+				if kind == typeData { // FIN, or all of it, on the last bytes
+					own = mustOpen(t, s)
+					d.data(own.ID(), flagACK|flagFIN, "last")
+					wantLast(t, own)
+					d.data(4, flagSYN|flagFIN, "last")
+					wantLast(t, <-streams)
+				}
 				synctest.Wait()
-				if got := s.NumStreams(); got != 1 {
-					t.Errorf("got %d streams, want the half-closed one", got)
+				want := 1
+				if kind == typeData {
+					want = 3
+				}
+				if got := s.NumStreams(); got != want {
+					t.Errorf("got %d streams, want the %d half-closed ones", got, want)
 				}
 			})
 		})
+	}
+}
+
+// wantLast reads what came with a FIN, and the end.
+func wantLast(t *testing.T, s *Stream) {
+	t.Helper()
+	if err := s.SetReadDeadline(time.Now().Add(time.Minute)); err != nil {
+		t.Fatal(err)
+	}
+	if got, err := io.ReadAll(s); string(got) != "last" || err != nil {
+		t.Errorf("got %q, %v of a stream that ends with its last bytes, want them and EOF", got, err)
 	}
 }
 

@@ -154,6 +154,6 @@ func (u *upgrader) frame() ([]byte, error) {
 
 // decode checks the peer's message.
 func (u *upgrader) decode(body []byte) (err error) {
-	u.result.Message, err = identify.Decode(body, u.peer, u.cfg.Profile, u.cfg.Now())
+	u.result.Message, err = identify.Decode(body, u.peer, u.cfg.Profile, u.cfg.Wall())
 	return err
 }

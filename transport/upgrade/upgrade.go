@@ -44,8 +44,11 @@ type Config struct {
 	// identity exchange needs it.
 	Hold bool
 
-	// Now is the clock that claims are checked against; nil is time.Now.
+	// Now measures how long steps take; nil is time.Now.
 	Now func() time.Time
+	// Wall is the system's clock, against which the dates of claims are checked;
+	// nil is Now.
+	Wall func() time.Time
 	// Random gives the ephemeral key; nil is crypto/rand.
 	Random io.Reader
 }
@@ -120,6 +123,9 @@ func (u *upgrader) prepare() error {
 	}
 	if u.cfg.Now == nil {
 		u.cfg.Now = time.Now
+	}
+	if u.cfg.Wall == nil {
+		u.cfg.Wall = u.cfg.Now
 	}
 	if u.cfg.Mux.MaxStreams == 0 {
 		u.cfg.Mux.MaxStreams = u.cfg.Profile.Limits.Streams

@@ -9,9 +9,6 @@ import (
 	"github.com/gamelan-p2p/gamelan"
 )
 
-// PlainID is the protocol of plain messages on a node with the DHT.
-const PlainID = "gamelan/msg/1"
-
 // TextType is the type of the messages that gamelan send sends over the DHT
 // unless told otherwise: bytes that mean what both sides have agreed on, as in a
 // plain message. Types above 1,000 are nobody's.
@@ -20,10 +17,11 @@ const TextType = 1225
 // Config is what the settings say. In Node and DHT a field that nobody has set
 // is zero, so that the node chooses.
 type Config struct {
-	Node       gamelan.Config // without DHT and PlainID
+	Node       gamelan.Config // without DHT and NoDHT
 	DHTEnabled bool
 	DHT        gamelan.DHTConfig
 	DHTTypes   []string // of messages to show, in digits
+	Inbox      gamelan.InboxConfig
 	LogLevel   slog.Level
 	LogFormat  string        // "text" or "json"
 	Drain      time.Duration // for what was accepted, when the node is told to stop
@@ -37,18 +35,29 @@ func own() Config {
 // defaults has every default written out.
 func defaults() *Config {
 	c := own()
-	c.Node, c.DHT = gamelan.DefaultConfig(), gamelan.DefaultDHTConfig()
+	c.Node, c.DHT, c.Inbox = gamelan.DefaultConfig(), gamelan.DefaultDHTConfig(), gamelan.DefaultInboxConfig()
 	return &c
 }
 
 // ForNode is the config of the node.
 func (c *Config) ForNode() gamelan.Config {
 	n := c.Node
-	if c.DHTEnabled {
-		d := c.DHT
-		n.DHT, n.PlainID = &d, PlainID
+	if !c.DHTEnabled {
+		n.NoDHT = true
+		return n
 	}
+	d := c.DHT
+	n.DHT = &d
 	return n
+}
+
+// ForInbox is the config of the node's inbox.
+func (c *Config) ForInbox() gamelan.InboxConfig {
+	in := c.Inbox
+	if c.DHTEnabled {
+		in.Types = c.Types()
+	}
+	return in
 }
 
 // Types are the message types that gamelan listen shows, each once.

@@ -332,6 +332,9 @@ func (l *Loaded) settingOf(field string) *Setting {
 	if below, ok := strings.CutPrefix(field, "DHT."); ok {
 		node, field = reflect.ValueOf(&c.DHT).Elem(), below
 	}
+	if below, ok := strings.CutPrefix(field, "Inbox."); ok {
+		node, field = reflect.ValueOf(&c.Inbox).Elem(), below
+	}
 	f := node.FieldByName(field)
 	if !f.IsValid() {
 		return nil
@@ -353,6 +356,7 @@ func (l *Loaded) settingOf(field string) *Setting {
 // inSettings writes the names of settings for those of fields.
 var inSettings = strings.NewReplacer(
 	"mux: invalid config: ", "", "NodeCredit", "limits.node_credit", "PeerCredit", "limits.peer_credit",
+	"PlainOnProfile", "node.plain_on_profile", "PlainID", "node.plain_protocol", "NoDHT", "dht.enabled = false",
 	"MaxStreams", "mux.max_streams", "MaxInbound", "mux.max_inbound", "ListenNowhere", `"nowhere"`,
 )
 

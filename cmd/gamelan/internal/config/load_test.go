@@ -58,7 +58,7 @@ func TestWhatIsWrongWithAFile(t *testing.T) {
 			`f.toml:2: there is no setting "mux.frobnication"; expected one that gamelan config init lists, for example level = "info" under [log]`,
 		}},
 		"unknown section": {"[connection]\nwindow = \"1MiB\"", []string{
-			`f.toml:1: there is no section "connection", did you mean [connections]?; expected one of node, connections, limits, liveness, rpc, dht, mux, log, daemon, for example level = "info" under [log]`,
+			`f.toml:1: there is no section "connection", did you mean [connections]?; expected one of node, connections, limits, liveness, rpc, dht, inbox, mux, log, daemon, for example level = "info" under [log]`,
 		}},
 		"section that is a value": {"mux = 3", []string{
 			`f.toml:1: "mux" is a number; expected a section, for example [mux] on a line of its own`,
@@ -193,10 +193,16 @@ func TestEverySettingTakesItsExampleFromEverySource(t *testing.T) {
 		if s.Section() != "" {
 			head = "[" + s.Section() + "]\n"
 		}
-		file := load(t, head+s.Name()+" = "+s.Example)
 		name, text, _ := strings.Cut(s.variableExample(), "=")
-		variable := Load(Sources{Environ: []string{name + "=" + strings.Trim(text, "'")}})
-		flag := Load(Sources{Flags: map[string][]string{s.Key: {s.bareExample()}}})
+		document, environ := head+s.Name()+" = "+s.Example, []string{name + "=" + strings.Trim(text, "'")}
+		flags := map[string][]string{s.Key: {s.bareExample()}}
+		if s.Key == "node.plain_on_profile" { // which is for nodes without the DHT
+			document, environ = document+"\n[dht]\nenabled = false", append(environ, "GAMELAN_DHT_ENABLED=false")
+			flags["dht.enabled"] = []string{"false"}
+		}
+		file := load(t, document)
+		variable := Load(Sources{Environ: environ})
+		flag := Load(Sources{Flags: flags})
 		for _, l := range []*Loaded{file, variable, flag} {
 			if len(l.Problems) != 0 {
 				t.Errorf("%s: got %v, want no problem with its example", s.Key, problems(l))
@@ -361,8 +367,10 @@ func TestEveryFieldHasASetting(t *testing.T) {
 				check(f)
 			case v.Type() == reflect.TypeFor[gamelan.Config]() && (name == "Profile" || name == "Secret"):
 				// for programs, not for files
-			case v.Type() == reflect.TypeFor[gamelan.Config]() && (name == "DHT" || name == "PlainID"):
+			case v.Type() == reflect.TypeFor[gamelan.Config]() && (name == "DHT" || name == "NoDHT"):
 				// Config.ForNode sets them
+			case v.Type() == reflect.TypeFor[gamelan.InboxConfig]() && name == "Types":
+				// Config.ForInbox sets it, from dht.types
 			case at[f.Addr().Pointer()] == "":
 				t.Errorf("%s.%s has no setting, want a row in Settings", v.Type(), name)
 			}
@@ -457,15 +465,15 @@ func TestNoFloor(t *testing.T) {
 
 func TestTheDHTOfANode(t *testing.T) {
 	on := load(t, "[dht]\nsend_pace = 300\ntypes = [225, 1225, 225]").Config
-	if n := on.ForNode(); n.DHT == nil || n.DHT.SendPace != 300 || n.PlainID != PlainID {
-		t.Errorf("got %+v and %q for plain messages, want the pace and %s", n.DHT, n.PlainID, PlainID)
+	if n := on.ForNode(); n.DHT == nil || n.DHT.SendPace != 300 || n.NoDHT {
+		t.Errorf("got %+v and no DHT %v, want the pace and the DHT", n.DHT, n.NoDHT)
 	}
 	if got := on.Types(); !slices.Equal(got, []int32{TextType, 225}) {
 		t.Errorf("got types %v, want each once, gamelan's own first", got)
 	}
 	off := load(t, "[dht]\nenabled = false\nsend_pace = 300").Config
-	if n := off.ForNode(); n.DHT != nil || n.PlainID != "" {
-		t.Errorf("got %+v and %q for plain messages, want neither", n.DHT, n.PlainID)
+	if n := off.ForNode(); n.DHT != nil || !n.NoDHT {
+		t.Errorf("got %+v and no DHT %v, want none", n.DHT, n.NoDHT)
 	}
 	if got := off.Types(); len(got) != 1 {
 		t.Errorf("got types %v, want the default", got)

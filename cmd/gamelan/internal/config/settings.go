@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/gamelan-p2p/gamelan"
 	"github.com/gamelan-p2p/gamelan/protocol"
 )
 
@@ -95,6 +96,17 @@ var Settings = []Setting{
 		Key: "node.client", Kind: Switch, Flag: "client", Example: `true`,
 		Doc: "Makes the node a client: others do not count it as a node of the network.",
 		at:  func(c *Config) any { return &c.Node.Client },
+	},
+	{
+		Key: "node.plain_on_profile", Kind: Switch, Flag: "plain-on-profile", Example: `true`,
+		Doc: "Has plain messages use the network's own messaging protocol, t/msg/0.1, instead of one of gamelan's: for nodes of Tari's comms library that run without a DHT. It needs dht.enabled = false; nodes of gamelan then exchange plain messages with this one only if they have it too.",
+		at:  func(c *Config) any { return &c.Node.PlainOnProfile },
+	},
+	{
+		Key: "node.plain_protocol", Kind: Text, Most: protocol.MaxID, Example: `"myapp/msg/1"`,
+		Dynamic: "gamelan/msg/1",
+		Doc:     "Protocol of plain messages, printable ASCII without a comma. Nodes exchange plain messages if they have the same; others refuse them.",
+		at:      func(c *Config) any { return &c.Node.PlainID },
 	},
 	{
 		Key: "connections.keep_alive", Kind: Duration, Least: int64(time.Second), Most: int64(time.Hour), Example: `"1m"`,
@@ -225,7 +237,7 @@ var Settings = []Setting{
 	},
 	{
 		Key: "dht.enabled", Kind: Switch, Flag: "dht", Example: `false`,
-		Doc: "Has the node take part in the DHT, whose messages find their way over several nodes. Plain messages then have the protocol " + PlainID + ": two nodes exchange them when both have the DHT, or neither.",
+		Doc: "Has the node take part in the DHT, whose messages find their way over several nodes. Nodes of gamelan send a node without it no messages of the DHT; plain messages go between both.",
 		at:  func(c *Config) any { return &c.DHTEnabled },
 	},
 	{
@@ -277,6 +289,16 @@ var Settings = []Setting{
 		Key: "dht.shards", Kind: Count, Least: 1, Most: 256, Example: `4`,
 		Doc: "Actors that share the work on what comes in over the DHT.",
 		at:  func(c *Config) any { return &c.DHT.Shards },
+	},
+	{
+		Key: "inbox.max_bytes", Kind: Size, Least: gamelan.InboxLeast(protocol.Tari(protocol.LocalNet).Limits.MessageBody), Most: 1 << 40, Example: `"1GiB"`,
+		Doc: "Bytes of messages that are kept on the disk until they are acknowledged, with what is known of each. When they are used up, plain senders wait, and messages over the DHT are dropped and counted as inbox full.",
+		at:  func(c *Config) any { return &c.Inbox.MaxBytes },
+	},
+	{
+		Key: "inbox.max_messages", Kind: Count, Least: 1, Most: 10_000_000, Example: `10000`,
+		Doc: "Messages that are kept, likewise. Each takes about 50 bytes of memory.",
+		at:  func(c *Config) any { return &c.Inbox.MaxMessages },
 	},
 	{
 		Key: "mux.max_streams", Kind: Count, Least: 2, Most: 256, Example: `120`,
@@ -349,6 +371,7 @@ var Sections = []struct{ Name, Doc string }{
 	{"liveness", "An echo without a handshake for those who ask whether the node is there, and its own question."},
 	{"rpc", "Remote calls: sessions are substreams on which one call at a time is made."},
 	{"dht", "Messages that find their way over several nodes."},
+	{"inbox", "What is kept of the messages that came in, until somebody acknowledges them: see gamelan listen."},
 	{"mux", "The multiplexer of a connection."},
 	{"log", "The log, on standard error."},
 	{"daemon", "The running of the program."},

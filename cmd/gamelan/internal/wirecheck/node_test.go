@@ -21,11 +21,11 @@ func TestOwnNode(t *testing.T) {
 	gamelantest.Bubble(t, func(t *testing.T) {
 		network := gamelantest.NewNetwork(t)
 		heard := gamelantest.NewCollector()
-		n := network.Start(gamelan.Config{}, gamelan.WithHandler(heard.New), gamelan.WithLogger(slog.New(slog.DiscardHandler)))
+		n := network.Start(gamelan.Config{NoDHT: true, PlainOnProfile: true}, gamelan.WithHandler(heard.New), gamelan.WithLogger(slog.New(slog.DiscardHandler)))
 		client := network.Transport()
 		target := Target{
 			Dial: func(ctx context.Context) (net.Conn, error) { return client.Dial(ctx, n.Addr) },
-			Key:  n.PublicKey(), Network: protocol.LocalNet, UserAgent: "gamelan/test interop",
+			Key:  n.PublicKey(), Network: protocol.LocalNet, UserAgent: "gamelan-interop/test",
 		}
 		results, blocked, err := Run(t.Context(), target, Checks(), Options{Large: true})
 		if err != nil || blocked != nil {

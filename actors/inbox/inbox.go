@@ -1,0 +1,196 @@
+package inbox
+
+import (
+	"context"
+	"errors"
+	"iter"
+	"math"
+	"sync/atomic"
+	"time"
+
+	"github.com/asynkron/protoactor-go/actor"
+
+	"github.com/gamelan-p2p/gamelan/actors"
+	"github.com/gamelan-p2p/gamelan/internal/kv"
+	"github.com/gamelan-p2p/gamelan/supervisor"
+)
+
+// Errors of listening.
+var (
+	ErrTooManyListeners = errors.New("inbox: too many listen already; end one of them")
+	ErrClosed           = errors.New("inbox: the node has stopped")
+)
+
+// Options are what an inbox is made of.
+type Options struct {
+	Limits
+	Disk kv.Client        // of its own, of the node's store
+	Wall func() time.Time // for what is on the disk
+}
+
+// Inbox is a node's durable inbox. All methods may be called from any goroutine.
+type Inbox struct {
+	o     Options
+	store *store
+	env   *actors.Env // nil until Bind
+	pause func(context.Context) error
+
+	queue queue
+
+	received, acked, dropped atomic.Uint64
+	damaged                  int
+	status                   atomic.Pointer[Status]
+}
+
+// Open looks at what the disk holds. The error is an [ErrNewer], or one of the
+// store.
+func Open(o Options) (*Inbox, error) {
+	s, err := openStore(o.Disk)
+	if err != nil {
+		return nil, err
+	}
+	return &Inbox{o: o, store: s, queue: queue{copied: make(map[uint64]struct{})}}, nil
+}
+
+// Bind says of which node the inbox is. Pause waits a moment before the actor is
+// asked again, or until ctx ends; it returns [ErrClosed] when the node has ended.
+// Bind is called once, before the node's actors start.
+func (b *Inbox) Bind(env *actors.Env, pause func(ctx context.Context) error) {
+	b.env, b.pause = env, pause
+}
+
+// NewActor makes an incarnation of the actor that hears the node's plain
+// messages.
+func (b *Inbox) NewActor() actor.Actor { return newKeeper(b) }
+
+// Close writes what is still on its way to the disk, also what had no room, when
+// the node's actors have ended. It blocks.
+func (b *Inbox) Close() error {
+	if b.queue.next == 0 { // what is on the disk was never read; these numbers are free
+		b.queue.next = max(1, b.store.reserved)
+	}
+	changes, next, release := b.queue.rest()
+	defer release()
+	return b.store.end(changes, next)
+}
+
+// Status is how an inbox is.
+type Status struct {
+	Level
+	Limits   Limits
+	Full     bool
+	Loading  bool   // what is on the disk is not known yet
+	Received uint64 // since the start
+	Acked    uint64 // since the start
+	Damaged  int    // records on the disk that cannot be read
+	Err      error  // why it cannot be written; nil: it can
+}
+
+// Status returns how the inbox was after the last message.
+func (b *Inbox) Status() Status {
+	if s := b.status.Load(); s != nil {
+		return *s
+	}
+	return Status{Limits: b.o.Limits, Loading: true}
+}
+
+// ListenOptions say how to listen.
+type ListenOptions struct {
+	// All copies what is kept and what comes, whoever else has it, and hands
+	// nothing over: such messages cannot be acknowledged by having them. Without
+	// it each message goes to one listener at a time.
+	All bool
+	// Most is how many messages are handed out; 0 is no limit.
+	Most int
+}
+
+// Listen yields what is kept, oldest first, and what comes, until ctx or the node
+// ends; the error, if any, is the last thing. A message that was yielded is
+// acknowledged with [Inbox.Ack] by its number. At most 4,096 messages and 4 MiB
+// are in hand: Listen waits until some are acknowledged. What was not when the
+// loop ends goes to the next listener; after Most messages there are another
+// [AckGrace] for that. After [HandTimeout] it goes to another one that listens.
+func (b *Inbox) Listen(ctx context.Context, o ListenOptions) iter.Seq2[Message, error] {
+	return func(yield func(Message, error) bool) {
+		p := pull{listener: b.env.NewID(), all: o.All}
+		left := o.Most
+		if left <= 0 {
+			left = math.MaxInt
+		}
+		defer func() { b.tell(leave{p.listener, left == 0}) }()
+		for left > 0 && ctx.Err() == nil {
+			p.most = min(left, pulledAtOnce)
+			r, ok, err := ask[pulled](b, ctx, p)
+			switch {
+			case err != nil:
+				yield(Message{}, err)
+				return
+			case !ok:
+				continue
+			case r.refused:
+				yield(Message{}, ErrTooManyListeners)
+				return
+			}
+			p.got++
+			lost := r.lost
+			for _, seq := range r.seqs {
+				m, err := b.store.read(seq)
+				switch {
+				case errors.Is(err, kv.ErrNotFound): // acknowledged meanwhile
+					p.after = seq
+					continue
+				case err != nil:
+					yield(Message{}, err)
+					return
+				}
+				m.Lost, lost = lost, 0
+				if !yield(m, nil) {
+					return
+				}
+				p.after = seq
+				left--
+			}
+		}
+	}
+}
+
+// Ack says that messages are done with: they are deleted, and none of them comes
+// again. It returns when that is synced. A number that is not kept is passed over.
+//
+// While somebody copies, an acknowledged message that the copy has not had yet
+// stays on the disk for it; after a kill -9 such a message comes again.
+func (b *Inbox) Ack(ctx context.Context, seqs ...uint64) error {
+	for ctx.Err() == nil {
+		if _, ok, err := ask[acked](b, ctx, ack{seqs}); ok || err != nil {
+			return err
+		}
+	}
+	return ctx.Err()
+}
+
+// pulledAtOnce bounds the messages of one answer, so that listeners share.
+const pulledAtOnce = 256
+
+// askAgain is how long one question waits. A restart of the actor forgets the
+// question, so that it is asked again.
+const askAgain = 5 * time.Second
+
+// ask asks the actor once; neither an answer nor an error means: ask again.
+func ask[R any](b *Inbox, ctx context.Context, question any) (r R, ok bool, err error) {
+	ctx, cancel := context.WithTimeout(ctx, askAgain)
+	defer cancel()
+	pid, err := b.env.Plain.Handler.Wait(ctx)
+	if err == nil {
+		if r, err = supervisor.Ask[R](ctx, b.env.System, pid, question); err == nil {
+			return r, true, nil
+		}
+	}
+	return r, false, b.pause(ctx) // the actor is perhaps being started again
+}
+
+// tell sends the actor a message, if it runs.
+func (b *Inbox) tell(m any) {
+	if pid, ok := b.env.Plain.Handler.Get(); ok {
+		b.env.System.Root.Send(pid, m)
+	}
+}

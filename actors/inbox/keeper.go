@@ -1,0 +1,490 @@
+package inbox
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+	"time"
+
+	"github.com/asynkron/protoactor-go/actor"
+
+	"github.com/gamelan-p2p/gamelan/actors"
+	"github.com/gamelan-p2p/gamelan/dht"
+	"github.com/gamelan-p2p/gamelan/inspect"
+	"github.com/gamelan-p2p/gamelan/supervisor"
+)
+
+// keeper takes the messages of a node, has them written and hands them out.
+//
+// In: actors.Received, dht.Received, pull → pulled, ack → acked, leave. A
+// restart loses who has what in hand, so that it is handed out again, and whoever
+// listens is asked to come again; what is on its way to the disk, with its
+// credit, outlives it.
+type keeper struct {
+	in  *Inbox
+	box *Box // nil until what is on the disk is known
+
+	busy      bool // a write or a load is under way
+	items     int  // of the write under way
+	forgets   int
+	syncing   bool
+	acks      []*actor.PID // who is answered once it is on the disk
+	answering int          // of acks
+	synced    time.Time
+	timer     *supervisor.Timer
+	dueTimer  *supervisor.Timer
+
+	waiting map[uint64]*puller // by listener, who waits for an answer
+	early   []acker            // that came before what is on the disk was known
+	last    map[uint64]*answer // by listener
+	turn    uint64             // the listener that was given something last: the others come first
+
+	fails int // writes or loads in a row
+	err   error
+	since time.Time
+}
+
+// puller is a pull that has no answer yet.
+type puller struct {
+	pull
+	from *actor.PID
+}
+
+// acker is an ack that was not looked at yet.
+type acker struct {
+	ack
+	from *actor.PID
+}
+
+// answer is what a listener was answered last: it is repeated when it did not
+// arrive.
+type answer struct {
+	n uint64
+	pulled
+}
+
+type (
+	// pull asks for messages on behalf of a listener, of which got answers have
+	// arrived. Reply: pulled, as soon as there is any. The first pull makes the
+	// listener known.
+	pull struct {
+		listener, got uint64
+		all           bool
+		after         uint64 // with all: it is done with all up to this number
+		most          int
+	}
+	// pulled replies to pull. Refused: too many listen already.
+	pulled struct {
+		seqs    []uint64
+		lost    uint64
+		refused bool
+	}
+	// ack says that messages are done with. Reply: acked, once that is on the
+	// disk.
+	ack   struct{ seqs []uint64 }
+	acked struct{}
+	// leave says that a listener is gone, finished that it has got all it had
+	// asked for. No reply.
+	leave struct {
+		listener uint64
+		finished bool
+	}
+
+	writeTick struct{}
+	dueTick   struct{}
+
+	wrote struct{}
+)
+
+const (
+	// syncEvery is how long what was written may stay without a sync.
+	syncEvery = time.Second
+	// The pause after a write that failed, doubled each time.
+	retryFirst = 250 * time.Millisecond
+	retryMost  = 10 * time.Second
+)
+
+func newKeeper(in *Inbox) *keeper {
+	return &keeper{in: in, waiting: make(map[uint64]*puller), last: make(map[uint64]*answer)}
+}
+
+func (k *keeper) Receive(c actor.Context) {
+	switch m := c.Message().(type) {
+	case *actor.Started:
+		k.synced = supervisor.Now(c)
+		k.load(c)
+	case actors.Received:
+		k.received(c, &Message{From: m.From, Peer: m.Peer, Body: m.Body}, true, m.Keep())
+	case dht.Received:
+		k.received(c, overDHT(&m), false, m.Keep())
+	case pull:
+		k.pull(c, &puller{m, c.Sender()})
+	case ack:
+		k.ack(c, acker{m, c.Sender()})
+	case leave:
+		k.leave(c, m)
+	case writeTick:
+		k.timer = nil
+		if k.box == nil {
+			k.load(c)
+		} else {
+			k.write(c)
+		}
+	case dueTick:
+		k.dueTimer = nil
+		k.giveAll(c)
+	case supervisor.Done[loaded]:
+		k.loaded(c, m)
+	case supervisor.Done[wrote]:
+		k.written(c, m.Err)
+	default:
+		supervisor.Unhandled(c)
+		return
+	}
+	k.show()
+}
+
+func overDHT(m *dht.Received) *Message {
+	return &Message{
+		From: m.From, Peer: m.Peer, Body: m.Body,
+		DHT: &DHT{Type: m.Type, Encrypted: m.Encrypted, Destination: m.Destination, Tag: m.Tag, Copies: m.Copies},
+	}
+}
+
+// load reads what is on the disk; what comes meanwhile waits.
+func (k *keeper) load(c actor.Context) {
+	k.busy = true
+	store := k.in.store
+	supervisor.Do(c, "load", func(context.Context) (loaded, error) { return store.load() })
+}
+
+func (k *keeper) loaded(c actor.Context, m supervisor.Done[loaded]) {
+	k.busy = false
+	k.health(c, m.Err)
+	if m.Err != nil {
+		k.after(c, k.pause())
+		return
+	}
+	q := &k.in.queue
+	box := NewBox(k.in.o.Limits)
+	q.forget, q.copied = q.forgotten(), make(map[uint64]struct{})
+	skip := make(map[uint64]bool, len(q.forget))
+	for _, seq := range q.forget {
+		skip[seq] = true
+	}
+	for _, x := range q.ready { // perhaps on the disk already: they are written again
+		skip[x.seq] = true
+	}
+	for _, e := range m.Value.entries {
+		if !skip[e.seq] {
+			box.Load(e.seq, e.size, e.at)
+		}
+	}
+	old := slices.Concat(q.ready, q.waiting) // of an earlier incarnation
+	k.box, k.in.damaged = box, m.Value.damaged
+	q.ready, q.waiting = nil, nil
+	if q.next == 0 {
+		q.next = m.Value.next
+	}
+	for _, x := range old {
+		k.judge(x)
+	}
+	for _, x := range q.fresh {
+		k.number(x)
+		k.judge(x)
+	}
+	q.fresh = nil
+	early, acks := k.waiting, k.early
+	k.waiting, k.early = make(map[uint64]*puller), nil
+	for _, p := range early {
+		k.pull(c, p)
+	}
+	for _, a := range acks {
+		k.ack(c, a)
+	}
+	k.next(c)
+}
+
+// received takes in a message; release gives its credit back.
+func (k *keeper) received(c actor.Context, m *Message, canWait bool, release func()) {
+	m.At = k.in.o.Wall()
+	x := &item{record: appendRecord(make([]byte, 0, len(m.Body)+Overhead), m), at: m.At.UnixNano(), canWait: canWait, release: release}
+	k.in.received.Add(1)
+	if k.box == nil {
+		k.in.queue.fresh = append(k.in.queue.fresh, x)
+		return
+	}
+	k.number(x)
+	k.judge(x)
+	k.next(c)
+}
+
+func (k *keeper) number(x *item) {
+	x.seq = k.in.queue.next
+	k.in.queue.next++
+}
+
+// judge finds out what becomes of a message.
+func (k *keeper) judge(x *item) {
+	q := &k.in.queue
+	v, forget := k.box.Arrive(x.seq, len(x.record), x.at, x.canWait)
+	k.forget(forget)
+	switch v {
+	case Admit:
+		q.ready = append(q.ready, x)
+	case Wait:
+		q.waiting = append(q.waiting, x)
+	case Drop:
+		k.in.dropped.Add(1)
+		x.release()
+	}
+}
+
+// admit has written what there is room for now.
+func (k *keeper) admit() {
+	q := &k.in.queue
+	n := len(k.box.Admitted()) // the first of those that wait
+	q.ready = append(q.ready, q.waiting[:n]...)
+	clear(q.waiting[:n])
+	q.waiting = q.waiting[n:]
+}
+
+func (k *keeper) pull(c actor.Context, p *puller) {
+	if k.box == nil {
+		k.waiting[p.listener] = p
+		return
+	}
+	if !k.box.Listen(p.listener, p.all, p.after) {
+		c.Send(p.from, pulled{refused: true})
+		return
+	}
+	last := k.last[p.listener]
+	switch {
+	case last == nil || last.n < p.got:
+		k.last[p.listener] = &answer{n: p.got}
+	case last.n > p.got: // the last answer did not arrive
+		c.Send(p.from, last.pulled)
+		return
+	}
+	k.waiting[p.listener] = p
+	k.give(c, p)
+	k.watchDue(c)
+	k.next(c)
+}
+
+// give answers a listener that waits, if there is something for it.
+func (k *keeper) give(c actor.Context, p *puller) {
+	var r pulled
+	if p.all {
+		var forget []uint64
+		r.seqs, r.lost, forget = k.box.Copy(p.listener, p.after, p.most)
+		k.forget(forget)
+	} else {
+		r.seqs = k.box.Pull(supervisor.Now(c), p.listener, p.most)
+	}
+	if len(r.seqs) == 0 {
+		return
+	}
+	delete(k.waiting, p.listener)
+	k.turn = p.listener
+	last := k.last[p.listener]
+	last.n, last.pulled = last.n+1, r
+	c.Send(p.from, r)
+}
+
+// giveAll answers all that wait, as far as there is something for them.
+func (k *keeper) giveAll(c actor.Context) {
+	ids := slices.Sorted(maps.Keys(k.waiting))
+	at, _ := slices.BinarySearch(ids, k.turn+1)
+	for i := range ids {
+		k.give(c, k.waiting[ids[(at+i)%len(ids)]])
+	}
+	k.watchDue(c)
+}
+
+// watchDue has listeners that wait answered when another one has had a message
+// for too long.
+func (k *keeper) watchDue(c actor.Context) {
+	if k.dueTimer != nil || len(k.waiting) == 0 || k.box == nil {
+		return
+	}
+	if at, ok := k.box.Due(); ok {
+		k.dueTimer = supervisor.After(c, max(0, at.Sub(supervisor.Now(c)))+time.Millisecond, dueTick{})
+	}
+}
+
+func (k *keeper) ack(c actor.Context, m acker) {
+	if k.box == nil {
+		k.early = append(k.early, m)
+		return
+	}
+	forget, copied := k.box.Ack(m.seqs)
+	k.in.acked.Add(uint64(len(forget) + len(copied)))
+	k.acks = append(k.acks, m.from)
+	for _, seq := range copied {
+		k.in.queue.copied[seq] = struct{}{}
+	}
+	k.forget(forget)
+	k.giveAll(c) // its window is wider now
+	k.next(c)
+}
+
+func (k *keeper) leave(c actor.Context, m leave) {
+	delete(k.waiting, m.listener)
+	delete(k.last, m.listener)
+	if k.box == nil {
+		return
+	}
+	if m.finished {
+		k.forget(k.box.Finish(supervisor.Now(c), m.listener))
+	} else {
+		k.forget(k.box.Leave(m.listener))
+	}
+	k.giveAll(c)
+	k.next(c)
+}
+
+// forget has messages deleted that nobody wants any more; others have room then.
+func (k *keeper) forget(seqs []uint64) {
+	q := &k.in.queue
+	for _, seq := range seqs {
+		delete(q.copied, seq)
+	}
+	q.forget = append(q.forget, seqs...)
+	k.admit()
+}
+
+// write begins a write unless one is under way.
+func (k *keeper) write(c actor.Context) {
+	if k.busy {
+		return
+	}
+	k.halt()
+	var changes []change
+	changes, k.items, k.forgets = k.in.queue.batch()
+	q := &k.in.queue
+	k.answering = 0
+	if k.forgets == len(q.forget) {
+		k.answering = len(k.acks)
+	}
+	k.syncing = k.answering > 0 || supervisor.Now(c).Sub(k.synced) >= syncEvery
+	k.busy = true
+	store, sync := k.in.store, k.syncing
+	supervisor.Do(c, "write", func(context.Context) (wrote, error) { return wrote{}, store.write(changes, sync) })
+}
+
+func (k *keeper) written(c actor.Context, err error) {
+	k.busy = false
+	k.health(c, err)
+	if err != nil {
+		k.after(c, k.pause())
+		return
+	}
+	if k.syncing {
+		k.synced = supervisor.Now(c)
+	}
+	seqs := k.in.queue.written(k.items, k.forgets)
+	k.box.Written(seqs)
+	for _, to := range k.acks[:k.answering] {
+		c.Send(to, acked{})
+	}
+	k.acks = k.acks[k.answering:]
+	if len(seqs) > 0 {
+		k.giveAll(c)
+	}
+	k.next(c)
+}
+
+// next sees to what is left to write.
+func (k *keeper) next(c actor.Context) {
+	q := &k.in.queue
+	switch {
+	case k.busy || k.box == nil:
+	case k.fails > 0:
+		if k.timer == nil {
+			k.after(c, k.pause())
+		}
+	case len(q.ready) > 0 || len(q.forget) > 0 || len(k.acks) > 0:
+		k.write(c)
+	case k.in.store.unsynced.Load() && k.timer == nil:
+		k.after(c, max(0, k.synced.Add(syncEvery).Sub(supervisor.Now(c))))
+	}
+}
+
+func (k *keeper) after(c actor.Context, d time.Duration) {
+	k.halt()
+	k.timer = supervisor.After(c, d, writeTick{})
+}
+
+func (k *keeper) halt() {
+	if k.timer != nil {
+		k.timer.Stop()
+		k.timer = nil
+	}
+}
+
+func (k *keeper) pause() time.Duration { return min(retryFirst<<min(k.fails-1, 10), retryMost) }
+
+// health notes how a write or a load went.
+func (k *keeper) health(c actor.Context, err error) {
+	switch {
+	case err != nil:
+		if k.err == nil || k.err.Error() != err.Error() {
+			supervisor.Log(c).Error("the inbox cannot be written or read; messages keep their credit, and it is tried again", "err", err)
+		}
+		if k.fails++; k.fails == 1 {
+			k.since = supervisor.Now(c)
+		}
+	case k.fails > 0:
+		supervisor.Log(c).Info("the inbox can be written again", "took", supervisor.Now(c).Sub(k.since))
+		k.fails = 0
+	}
+	k.err = err
+}
+
+// show publishes how full the inbox is.
+func (k *keeper) show() {
+	s := Status{Limits: k.in.o.Limits, Received: k.in.received.Load(), Acked: k.in.acked.Load(), Damaged: k.in.damaged, Err: k.err}
+	q := &k.in.queue
+	if k.box != nil {
+		s.Level, s.Full = k.box.Level(), k.box.Full()
+	} else {
+		s.Loading = true
+		for _, list := range [][]*item{q.fresh, q.waiting, q.ready} {
+			for _, x := range list {
+				s.Waiting++
+				s.WaitingBytes += int64(len(x.record))
+			}
+		}
+	}
+	s.Dropped = k.in.dropped.Load()
+	k.in.status.Store(&s)
+}
+
+// String is the keeper's line in the tree.
+func (k *keeper) String() string {
+	s := k.in.Status()
+	line := fmt.Sprintf("%s messages received, %s kept", inspect.Number(s.Received), inspect.Number(uint64(s.Messages)))
+	if s.Received == 1 {
+		line = fmt.Sprintf("1 message received, %s kept", inspect.Number(uint64(s.Messages)))
+	}
+	if s.InHand > 0 {
+		line += fmt.Sprintf(", %s in hand", inspect.Number(uint64(s.InHand)))
+	}
+	switch n := s.Listeners + s.Copies; n {
+	case 0:
+		line += ", nobody listens"
+	case 1:
+		line += ", 1 listener"
+	default:
+		line += fmt.Sprintf(", %d listeners", n)
+	}
+	if s.Waiting > 0 {
+		line += fmt.Sprintf(", %s wait for room", inspect.Number(uint64(s.Waiting)))
+	}
+	if s.Err != nil {
+		line += ", " + s.Err.Error()
+	}
+	return line
+}

@@ -1,0 +1,138 @@
+package inbox
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/asynkron/protoactor-go/actor"
+
+	"github.com/gamelan-p2p/gamelan/actors"
+	"github.com/gamelan-p2p/gamelan/dht"
+	"github.com/gamelan-p2p/gamelan/internal/kv"
+	"github.com/gamelan-p2p/gamelan/supervisor"
+)
+
+// testLease counts how often the credit of a message was given back.
+type testLease struct{ back *atomic.Int32 }
+
+func (l testLease) Finish()      {}
+func (l testLease) Discard()     { l.back.Add(1) }
+func (l testLease) Keep() func() { return l.Discard }
+func (l testLease) Source() any  { return nil }
+func (l testLease) message() (m dht.Received) {
+	m.Type, m.Lease = 1225, l
+	return m
+}
+
+// startKeeper runs a keeper in a tree of its own.
+func startKeeper(t *testing.T, d kv.Client, l Limits) (b *Inbox, send func(m any), stop func()) {
+	t.Helper()
+	b, err := Open(Options{Limits: l, Disk: d, Wall: time.Now})
+	if err != nil {
+		t.Fatal(err)
+	}
+	quiet := slog.New(slog.DiscardHandler)
+	sys := actor.NewActorSystem()
+	root, err := supervisor.Start(sys, "test", supervisor.Spec{
+		Name: "node", New: supervisor.Group(supervisor.Spec{Name: "handler", New: b.NewActor}),
+	}, supervisor.Options{Logger: quiet})
+	if err != nil {
+		t.Fatal(err)
+	}
+	pid := sys.NewLocalPID("test/node/handler")
+	env := &actors.Env{Settings: actors.Settings{System: sys}, Plain: new(actors.Messaging)}
+	env.Plain.Handler.Open(pid)
+	b.Bind(env, func(ctx context.Context) error {
+		if root.Err() != nil {
+			return ErrClosed
+		}
+		time.Sleep(time.Millisecond)
+		return nil
+	})
+	stop = func() {
+		root.Stop(context.Background(), nil)
+		<-root.Done()
+		if err := b.Close(); err != nil {
+			t.Error(err)
+		}
+	}
+	return b, func(m any) { sys.Root.Send(pid, m) }, stop
+}
+
+func waitUntil(t *testing.T, b *Inbox, what string, ok func(s Status) bool) {
+	t.Helper()
+	for end := time.Now().Add(30 * time.Second); !ok(b.Status()); time.Sleep(time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatalf("waited in vain until %s: %+v", what, b.Status())
+		}
+	}
+}
+
+// TestKeeperOfAFailedDisk: while the disk fails, messages keep their credit and
+// the status says why; when it works again nothing is missing, also not what was
+// taken before without a sync.
+func TestKeeperOfAFailedDisk(t *testing.T) {
+	d := newFaultyDisk()
+	b, send, stop := startKeeper(t, d, Limits{Bytes: 1 << 20, Messages: 100})
+	var back atomic.Int32
+	receive := func(n int) {
+		m := testLease{&back}.message()
+		m.Body = fmt.Append(nil, n)
+		send(m)
+	}
+	receive(1)
+	receive(2)
+	waitUntil(t, b, "two are kept", func(s Status) bool { return s.Messages == 2 && back.Load() == 2 })
+	d.fail()
+	receive(3)
+	receive(4)
+	waitUntil(t, b, "it is said that the disk fails", func(s Status) bool { return errors.Is(s.Err, kv.ErrFailed) })
+	time.Sleep(20 * time.Millisecond)
+	if back.Load() != 2 {
+		t.Errorf("got the credit of %d messages back, want that of the two that are written", back.Load())
+	}
+	d.reopen()
+	waitUntil(t, b, "the disk works again", func(s Status) bool { return s.Err == nil && back.Load() == 4 })
+	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	defer cancel()
+	n := 0
+	for m, err := range b.Listen(ctx, ListenOptions{Most: 4}) {
+		if n++; err != nil || string(m.Body) != fmt.Sprint(n) {
+			t.Fatalf("got %q, %v, want %d", m.Body, err, n)
+		}
+		if err := b.Ack(ctx, m.Seq); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if n != 4 {
+		t.Errorf("got %d messages, want 4", n)
+	}
+	stop()
+}
+
+// TestKeeperStops: at an orderly end everything is on the disk, also what had no
+// room, and all credit is back.
+func TestKeeperStops(t *testing.T) {
+	d := newFaultyDisk()
+	b, send, stop := startKeeper(t, d, Limits{Bytes: 1 << 20, Messages: 3})
+	for n := range 5 {
+		send(actors.Received{Body: fmt.Append(nil, n)})
+	}
+	waitUntil(t, b, "two wait", func(s Status) bool { return s.Messages == 3 && s.Waiting == 2 && s.Full })
+	var back atomic.Int32
+	send(testLease{&back}.message())
+	waitUntil(t, b, "one is dropped", func(s Status) bool { return s.Dropped == 1 && back.Load() == 1 })
+	stop()
+	s, err := openStore(d)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := fmt.Sprint(stored(t, s)); got != "[1 2 3 4 5]" {
+		t.Errorf("got messages %s on the disk, want 1 to 5", got)
+	}
+}

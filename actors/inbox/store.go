@@ -1,0 +1,208 @@
+package inbox
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"sync"
+	"sync/atomic"
+
+	"github.com/gamelan-p2p/gamelan/internal/kv"
+)
+
+// Schema is the version of the records that this package writes. A store that
+// has none yet is given it; one of a newer version is refused untouched.
+//
+//   - 1: the messages, and how far numbers may have been given.
+const Schema = 1
+
+// ErrNewer reports records of a newer release.
+var ErrNewer = errors.New("inbox: written by a newer release; run that one, or start with another data directory")
+
+// The keys: the prefix and what it is, behind that of a message its number,
+// big-endian.
+const (
+	keyPrefix  = 'i' // other parts of the node have others
+	keyMeta    = 'm'
+	keyMessage = 'r'
+	keyLen     = 2 + 8
+)
+
+// metaLen is the length of what keyMeta holds: the schema, and the number below
+// which all may have been given to messages.
+const metaLen = 1 + 8
+
+// numbersAhead is how many numbers a write sets aside, so that one that a kill
+// has taken back is not given again.
+const numbersAhead = 1 << 16
+
+// tailBytes is how much is written without a sync at most, and kept in memory
+// so long: a disk that fails and heals may have lost it.
+const tailBytes = 8 << 20
+
+// openings is how often in a row a write is repeated because the store was
+// opened anew.
+const openings = 3
+
+func messageKey(seq uint64) []byte {
+	return binary.BigEndian.AppendUint64([]byte{keyPrefix, keyMessage}, seq)
+}
+
+// store is the inbox on the disk. Its methods block, and may be called from any
+// goroutine. It outlives the actor: a write that was begun goes on without it.
+type store struct {
+	disk     kv.Client
+	unsynced atomic.Bool
+
+	turn     sync.Mutex // one write or load at a time
+	reserved uint64     // no number from here on has been given
+	tail     []change   // written since the last sync
+	tailSize int
+}
+
+// change is a message that was written, or one that was deleted: its record is
+// nil.
+type change struct {
+	seq    uint64
+	record []byte
+}
+
+// openStore reads what there is to know before the messages are, and refuses
+// what it does not know.
+func openStore(db kv.Client) (*store, error) {
+	s := &store{disk: db}
+	value, err := db.Get([]byte{keyPrefix, keyMeta})
+	if errors.Is(err, kv.ErrNotFound) {
+		return s, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("open the inbox: %w", err)
+	}
+	_, s.reserved, err = decodeMeta(value)
+	return s, err
+}
+
+func appendMeta(reserved uint64) []byte {
+	return binary.BigEndian.AppendUint64([]byte{Schema}, reserved)
+}
+
+func decodeMeta(value []byte) (schema int, reserved uint64, err error) {
+	switch {
+	case len(value) == 0 || value[0] == 0:
+		return 0, 0, fmt.Errorf("open the inbox: %w: no schema version", kv.ErrCorrupt)
+	case value[0] > Schema:
+		return int(value[0]), 0, fmt.Errorf("%w (schema %d, this one knows %d)", ErrNewer, value[0], Schema)
+	case len(value) != metaLen:
+		return 0, 0, fmt.Errorf("open the inbox: %w: its head has %d bytes", kv.ErrCorrupt, len(value))
+	}
+	return int(value[0]), binary.BigEndian.Uint64(value[1:]), nil
+}
+
+// loaded is what is on the disk.
+type loaded struct {
+	entries []entry // kept ones, ascending
+	next    uint64  // the next number to give
+	damaged int     // records that cannot be read; they are left as they are
+}
+
+// load reads which messages there are.
+func (s *store) load() (l loaded, err error) {
+	s.turn.Lock()
+	defer s.turn.Unlock()
+	l.next = max(1, s.reserved)
+	entries, scanErr := s.disk.Scan([]byte{keyPrefix, keyMessage})
+	for key, value := range entries {
+		at, ok := recordTime(value)
+		if len(key) != keyLen || !ok {
+			l.damaged++
+			continue
+		}
+		seq := binary.BigEndian.Uint64(key[2:])
+		l.entries = append(l.entries, entry{seq, at, len(value), kept})
+		l.next = max(l.next, seq+1)
+	}
+	if err := scanErr(); err != nil {
+		return loaded{}, fmt.Errorf("read the inbox: %w", err)
+	}
+	return l, nil
+}
+
+// read returns a message.
+func (s *store) read(seq uint64) (Message, error) {
+	value, err := s.disk.Get(messageKey(seq))
+	if err != nil {
+		return Message{}, err
+	}
+	m, err := decodeRecord(value)
+	m.Seq = seq
+	return m, err
+}
+
+// write makes changes in their order; with sync they, and all before them, are
+// safe from the loss of power when it returns nil. After an error the same
+// changes may be written again. It blocks.
+func (s *store) write(changes []change, sync bool) (err error) {
+	s.turn.Lock()
+	defer s.turn.Unlock()
+	next := s.reserved
+	for _, c := range changes {
+		if c.record != nil && c.seq >= next {
+			next, sync = c.seq+numbersAhead, true
+		}
+	}
+	return s.apply(changes, next, sync)
+}
+
+// end makes the last changes, so that the next start goes on with the number
+// given.
+func (s *store) end(changes []change, next uint64) error {
+	s.turn.Lock()
+	defer s.turn.Unlock()
+	return s.apply(changes, next, true)
+}
+
+func (s *store) apply(changes []change, next uint64, sync bool) error {
+	size := 0
+	for _, c := range changes {
+		size += len(c.record) + keyLen
+	}
+	sync = sync || s.tailSize+size > tailBytes
+	if len(changes) == 0 && next == s.reserved && !s.unsynced.Load() {
+		return nil
+	}
+	s.unsynced.Store(true)
+	err := s.disk.Apply(batch(nil, changes, s.reserved, next), sync)
+	for try := 0; try < openings && errors.Is(err, kv.ErrReopened); try++ { // the tail may be lost
+		sync = true
+		err = s.disk.Apply(batch(s.tail, changes, 0, next), true)
+	}
+	if err != nil {
+		return fmt.Errorf("write the inbox: %w", err)
+	}
+	s.reserved = next
+	if sync {
+		s.tail, s.tailSize = nil, 0
+		s.unsynced.Store(false)
+	} else {
+		s.tail = append(s.tail, changes...)
+		s.tailSize += size
+	}
+	return nil
+}
+
+func batch(tail, changes []change, reserved, next uint64) *kv.Batch {
+	b := new(kv.Batch)
+	for _, list := range [][]change{tail, changes} {
+		for _, c := range list {
+			if c.record == nil {
+				b.Delete(messageKey(c.seq))
+			} else {
+				b.Set(messageKey(c.seq), c.record)
+			}
+		}
+	}
+	if next != reserved {
+		b.Set([]byte{keyPrefix, keyMeta}, appendMeta(next))
+	}
+	return b
+}

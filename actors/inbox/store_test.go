@@ -1,0 +1,271 @@
+package inbox
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"reflect"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/gamelan-p2p/gamelan/dht"
+	"github.com/gamelan-p2p/gamelan/identity"
+	"github.com/gamelan-p2p/gamelan/internal/kv"
+)
+
+// faultyDisk is a store in memory whose disk can fail, and which forgets then
+// what was not synced.
+type faultyDisk struct {
+	mu sync.Mutex
+	kv.DB
+	synced [][2]string // as it is on the disk
+	fails  bool
+	news   bool // it was opened anew, and this client has not heard of it
+	syncs  int
+}
+
+func newFaultyDisk() *faultyDisk { return &faultyDisk{DB: kv.Memory()} }
+
+func (d *faultyDisk) Get(key []byte) ([]byte, error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.DB.Get(key)
+}
+
+func (d *faultyDisk) fail() {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.fails = true
+}
+
+func (d *faultyDisk) Apply(b *kv.Batch, sync bool) error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	switch {
+	case d.fails:
+		return kv.ErrFailed
+	case d.news:
+		d.news = false
+		return kv.ErrReopened
+	}
+	err := d.DB.Apply(b, sync)
+	if sync {
+		d.syncs++
+		d.synced = nil
+		for _, p := range []byte{keyMeta, keyMessage} {
+			entries, _ := d.DB.Scan([]byte{keyPrefix, p})
+			for k, v := range entries {
+				d.synced = append(d.synced, [2]string{string(k), string(v)})
+			}
+		}
+	}
+	return err
+}
+
+// reopen forgets what was not synced, as a disk that failed and works again.
+func (d *faultyDisk) reopen() {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.DB = kv.Memory()
+	b := new(kv.Batch)
+	for _, e := range d.synced {
+		b.Set([]byte(e[0]), []byte(e[1]))
+	}
+	d.DB.Apply(b, true)
+	d.fails, d.news = false, true
+}
+
+func record(n uint64) []byte {
+	return appendRecord(nil, &Message{At: time.Unix(int64(n), 0), Body: fmt.Append(nil, "body ", n)})
+}
+
+func stored(t *testing.T, s *store) (seqs []uint64) {
+	t.Helper()
+	l, err := s.load()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, e := range l.entries {
+		seqs = append(seqs, e.seq)
+	}
+	return seqs
+}
+
+// TestStoreOfADiskThatHeals: what was written without a sync is written again
+// when the store was opened anew, and what was deleted is deleted again.
+func TestStoreOfADiskThatHeals(t *testing.T) {
+	d := newFaultyDisk()
+	s, err := openStore(d)
+	if err != nil {
+		t.Fatal(err)
+	}
+	must := func(err error) {
+		t.Helper()
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	must(s.write([]change{{1, record(1)}, {2, record(2)}}, false)) // synced: it sets numbers aside
+	must(s.write([]change{{3, record(3)}, {seq: 1}}, false))
+	if d.syncs != 1 {
+		t.Fatalf("got %d syncs, want the one that sets numbers aside", d.syncs)
+	}
+	d.fail()
+	if err := s.write([]change{{4, record(4)}}, false); !errors.Is(err, kv.ErrFailed) {
+		t.Fatalf("got %v, want ErrFailed", err)
+	}
+	d.reopen()
+	must(s.write([]change{{4, record(4)}}, false))
+	if got := fmt.Sprint(stored(t, s)); got != "[2 3 4]" {
+		t.Errorf("got messages %s, want 2, 3 and 4", got)
+	}
+	d.reopen() // all was synced by that
+	if got := fmt.Sprint(stored(t, s)); got != "[2 3 4]" || len(s.tail) != 0 {
+		t.Errorf("after a second failure: got messages %s, %d unsynced, want 2, 3 and 4, none", got, len(s.tail))
+	}
+}
+
+// TestStoreNumbersAfterAKill: a number whose message a kill has taken back is not
+// given again, and after an end in order there is no gap.
+func TestStoreNumbersAfterAKill(t *testing.T) {
+	d := newFaultyDisk()
+	next := func() uint64 {
+		t.Helper()
+		s, err := openStore(d)
+		if err != nil {
+			t.Fatal(err)
+		}
+		l, err := s.load()
+		if err != nil {
+			t.Fatal(err)
+		}
+		return l.next
+	}
+	if got := next(); got != 1 {
+		t.Errorf("at first: got number %d, want 1", got)
+	}
+	s, _ := openStore(d)
+	if err := errors.Join(s.write([]change{{1, record(1)}}, false), s.write([]change{{2, record(2)}}, false)); err != nil {
+		t.Fatal(err)
+	}
+	d.reopen() // the second is lost
+	d.news = false
+	if got := next(); got <= 2 {
+		t.Errorf("after a kill: got number %d, want one above 2", got)
+	}
+	s, _ = openStore(d)
+	if err := s.end([]change{{70_000, record(7)}}, 70_001); err != nil {
+		t.Fatal(err)
+	}
+	if got := next(); got != 70_001 {
+		t.Errorf("after an end in order: got number %d, want 70001", got)
+	}
+}
+
+// TestStoreTailIsBounded: what is not synced is bounded, whatever the caller
+// asks for.
+func TestStoreTailIsBounded(t *testing.T) {
+	d := newFaultyDisk()
+	s, _ := openStore(d)
+	big := bytes.Repeat([]byte{1}, 3<<20)
+	for i := range uint64(20) {
+		if err := s.write([]change{{i + 1, big}}, false); err != nil {
+			t.Fatal(err)
+		}
+		if s.tailSize > tailBytes {
+			t.Fatalf("got %d bytes unsynced, want at most %d", s.tailSize, tailBytes)
+		}
+	}
+	if d.syncs > 10 {
+		t.Errorf("got %d syncs for 60 MB, want few", d.syncs)
+	}
+}
+
+func TestStoreOfANewerRelease(t *testing.T) {
+	d := newFaultyDisk()
+	b := new(kv.Batch)
+	b.Set([]byte{keyPrefix, keyMeta}, append([]byte{Schema + 1}, 1, 2, 3))
+	d.Apply(b, true)
+	if _, err := openStore(d); !errors.Is(err, ErrNewer) {
+		t.Errorf("got %v, want ErrNewer", err)
+	}
+	var c Checker
+	c.Visit([]byte{keyPrefix, keyMeta}, []byte{Schema + 1})
+	if _, err := c.Report(); !errors.Is(err, ErrNewer) {
+		t.Errorf("dry run: got %v, want ErrNewer", err)
+	}
+	for _, bad := range []string{"", "\x00", "\x01", "\x01123"} {
+		b := new(kv.Batch)
+		b.Set([]byte{keyPrefix, keyMeta}, []byte(bad))
+		d.Apply(b, true)
+		if _, err := openStore(d); !errors.Is(err, kv.ErrCorrupt) {
+			t.Errorf("head %q: got %v, want ErrCorrupt", bad, err)
+		}
+	}
+}
+
+// TestStoreWithDamage: a record that cannot be read is counted and left alone.
+func TestStoreWithDamage(t *testing.T) {
+	d := newFaultyDisk()
+	s, _ := openStore(d)
+	if err := s.write([]change{{1, record(1)}, {2, []byte{0xff}}, {3, record(3)}}, true); err != nil {
+		t.Fatal(err)
+	}
+	l, err := s.load()
+	if err != nil || len(l.entries) != 2 || l.damaged != 1 {
+		t.Errorf("got %+v, %v, want two messages and a damaged record", l, err)
+	}
+	var c Checker
+	for _, e := range d.synced {
+		c.Visit([]byte(e[0]), []byte(e[1]))
+	}
+	if r, err := c.Report(); err != nil || r.Messages != 2 || r.Damaged != 1 || r.Schema != Schema || r.Bytes == 0 {
+		t.Errorf("dry run: got %+v, %v, want two messages and a damaged record", r, err)
+	}
+}
+
+func TestRecords(t *testing.T) {
+	at := time.Unix(1_700_000_000, 5)
+	key := identity.PublicKey{1, 2, 3}
+	for _, m := range []Message{
+		{At: at, Peer: identity.NodeID{9}, From: key, Body: []byte("plain")},
+		{At: at, Peer: identity.NodeID{9}, From: key, Body: []byte{}},
+		{At: at, Peer: identity.NodeID{9}, Body: []byte("far"), DHT: &DHT{Type: -5, Tag: 1 << 63, Copies: 7}},
+		{At: at, Peer: identity.NodeID{9}, From: key, Body: []byte("far"), DHT: &DHT{Type: 1225, Encrypted: true, Destination: dht.To(identity.PublicKey{7}), Copies: 1}},
+	} {
+		b := appendRecord(nil, &m)
+		if len(b) > len(m.Body)+Overhead {
+			t.Errorf("got a record of %d bytes for a body of %d, want at most %d more", len(b), len(m.Body), Overhead)
+		}
+		got, err := decodeRecord(b)
+		if err != nil || !reflect.DeepEqual(got, m) {
+			t.Errorf("got %+v, %v, want %+v", got, err, m)
+		}
+		head := len(b) - len(m.Body)
+		for n := range head {
+			if _, err := decodeRecord(b[:n]); err == nil {
+				t.Errorf("%d of %d bytes of a head: got no error", n, head)
+			}
+		}
+	}
+	if _, err := decodeRecord([]byte(strings.Repeat("\xff", 100))); err == nil {
+		t.Error("unknown flags: got no error")
+	}
+}
+
+func FuzzRecord(f *testing.F) {
+	f.Add(record(1))
+	f.Add([]byte(strings.Repeat("\x0f", 120)))
+	f.Fuzz(func(t *testing.T, b []byte) {
+		m, err := decodeRecord(b)
+		if err != nil {
+			return
+		}
+		back, err := decodeRecord(appendRecord(nil, &m))
+		if err != nil || !reflect.DeepEqual(back, m) && !m.At.Equal(back.At) {
+			t.Errorf("got %+v, %v, want %+v", back, err, m)
+		}
+	})
+}

@@ -1,0 +1,99 @@
+package actors
+
+import (
+	"context"
+	"crypto/rand"
+	"log/slog"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/asynkron/protoactor-go/actor"
+
+	"github.com/gamelan-p2p/gamelan/identity"
+	"github.com/gamelan-p2p/gamelan/internal/kv"
+	"github.com/gamelan-p2p/gamelan/peerstore"
+	"github.com/gamelan-p2p/gamelan/protocol"
+	"github.com/gamelan-p2p/gamelan/supervisor"
+)
+
+// TestSenderThatStandsStill looks a session up and sends to it only after it has
+// ended in order: the message goes to the next session, in its place before a
+// later one, instead of failing.
+func TestSenderThatStandsStill(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		secret, err := identity.NewSecret(rand.Reader)
+		if err != nil {
+			t.Fatal(err)
+		}
+		store, err := peerstore.Open(kv.Memory(), peerstore.Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		discard := slog.New(slog.DiscardHandler)
+		e := NewEnv(Settings{
+			System: actor.NewActorSystem(actor.WithLoggerFactory(func(*actor.ActorSystem) *slog.Logger { return discard })),
+			Root:   "late", Profile: protocol.Tari(protocol.LocalNet), Secret: secret, Store: store, Now: time.Now,
+			Logger: discard, NodeCredit: 1 << 20, PeerCredit: 1 << 16,
+		})
+		root, err := supervisor.Start(e.System, e.Root, supervisor.Spec{
+			Name: "node", Kind: "group", New: supervisor.Group(supervisor.Spec{
+				Name: "dialer", Kind: "silent", // the messages wait for it
+				New: func() actor.Actor { return actor.ReceiveFunc(func(actor.Context) {}) },
+			}, supervisor.Spec{
+				Name: "services", Kind: "group", New: supervisor.Group(supervisor.Spec{
+					Name: "messaging", Kind: "messengers",
+					New: func() actor.Actor { return newMessengers(e.Plain) },
+				}),
+			}),
+		}, supervisor.Options{Logger: discard})
+		if err != nil {
+			t.Fatal(err)
+		}
+		peer := identity.NodeID{7} // pass asks nobody whether it is known
+		var ended []uint64
+		send := func(session *actor.PID, id uint64) *Enqueue {
+			q := e.newEnqueue(SendBody{ID: id, Peer: peer, Body: []byte("x")}, nil)
+			q.account = e.Plain.accounts.of(peer)
+			if !q.account.TryTake(1) {
+				t.Fatal("got no credit, want some")
+			}
+			q.done = func(protocol.Outcome) { ended = append(ended, q.id) }
+			e.Plain.pass(q, session)
+			return q
+		}
+		first := send(nil, 1)
+		synctest.Wait()
+		old, ok := e.Plain.Sessions.Get(peer)
+		if !ok {
+			t.Fatal("got no session, want one")
+		}
+		e.Plain.Withdraw(peer, first.id)
+		time.Sleep(dialLimit + idleLimit + time.Second) // nobody answers the dial; longer than retireGrace as well
+		synctest.Wait()
+		if _, ok := e.Plain.Sessions.Get(peer); ok || !first.settled.Load() {
+			t.Fatalf("got session %v, settled %v, want the session to have ended", ok, first.settled.Load())
+		}
+
+		late := send(old.PID, 2)
+		next := send(nil, 3)
+		synctest.Wait()
+		if late.settled.Load() || next.settled.Load() {
+			t.Fatalf("got ends of %v, want both to wait for a connection", ended)
+		}
+		if got, ok := e.Plain.Sessions.Get(peer); !ok || got.PID == old.PID {
+			t.Errorf("got session %v, %v, want a new one", got.PID, ok)
+		}
+		ended = nil
+		if err := root.Stop(context.Background(), nil); err != nil {
+			t.Fatal(err)
+		}
+		if len(ended) != 2 || ended[0] != 2 || ended[1] != 3 {
+			t.Errorf("got ends of %v at the stop, want 2 and 3, once each and in order", ended)
+		}
+		if used := e.budgets.Unconnected.Used(); used != 0 {
+			t.Errorf("got %d bytes of credit in use at the end, want none", used)
+		}
+		time.Sleep(2 * time.Second)
+	})
+}

@@ -1,0 +1,43 @@
+package actors
+
+import (
+	"cmp"
+	"slices"
+	"time"
+
+	"github.com/gamelan-p2p/gamelan/identity"
+	"github.com/gamelan-p2p/gamelan/protocol"
+)
+
+// Undecodable is a peer whose messages this node could not decode.
+type Undecodable struct {
+	Peer     identity.NodeID
+	Protocol protocol.ID // that they came on
+	Count    uint64      // messages in a row, with less than RecentQuiet between two
+	Last     time.Time   // the last one
+}
+
+// undecoded notes a message of the peer that did not decode. The log says it for
+// the first one.
+func (e *Env) undecoded(now time.Time, peer identity.NodeID, id protocol.ID) {
+	first := e.undecodable.notice(now, peer, func(u *Undecodable) {
+		if u.Count == 0 {
+			u.Peer, u.Protocol = peer, id
+		}
+		u.Count++
+		u.Last = now
+	})
+	if first {
+		e.Logger.Warn("a message of the peer does not decode and is dropped; gamelan status counts further ones", "peer", peer, "proto", id)
+	}
+}
+
+// Undecodable returns the peers whose messages did not decode in the last
+// RecentQuiet, those with the most first.
+func (e *Env) Undecodable() []Undecodable {
+	all := e.undecodable.all(e.Now())
+	slices.SortFunc(all, func(a, b Undecodable) int {
+		return cmp.Or(cmp.Compare(b.Count, a.Count), a.Peer.Compare(b.Peer))
+	})
+	return all
+}

@@ -1,0 +1,130 @@
+package dht
+
+import (
+	"container/list"
+	"slices"
+	"sync"
+	"sync/atomic"
+
+	"github.com/gamelan-p2p/gamelan/identity"
+)
+
+// MaxUnreached is how many messages an [Unreached] remembers.
+const MaxUnreached = 4096
+
+// maxUnreachedPeers is how many peers are remembered of one message. No strategy
+// selects more unless it is configured to.
+const maxUnreachedPeers = 64
+
+// Unreached remembers the messages of others that did not reach every peer they
+// were to be passed on to, so that a later copy of such a message goes to these
+// peers alone. It holds [MaxUnreached] messages and forgets the oldest. It is in
+// memory only. Each call is one atomic step and may come from any goroutine. A
+// nil *Unreached remembers nothing.
+type Unreached struct {
+	n     atomic.Int64 // messages, for a quick look
+	mu    sync.Mutex
+	index map[Hash]*list.Element
+	order list.List // of *unreached, the newest in front
+}
+
+// unreached is one message.
+type unreached struct {
+	hash  Hash
+	anew  bool // it was passed on to nobody yet
+	peers []identity.NodeID
+}
+
+// NewUnreached returns an empty one.
+func NewUnreached() *Unreached { return &Unreached{index: make(map[Hash]*list.Element)} }
+
+// Anew notes that the message was passed on to nobody: a later copy selects its
+// peers anew.
+func (u *Unreached) Anew(h Hash) { u.note(h, func(x *unreached) { x.anew, x.peers = true, nil }) }
+
+// Missed notes that the message did not reach a peer.
+func (u *Unreached) Missed(h Hash, peer identity.NodeID) {
+	u.note(h, func(x *unreached) {
+		if !x.anew && len(x.peers) < maxUnreachedPeers && !slices.Contains(x.peers, peer) {
+			x.peers = append(x.peers, peer)
+		}
+	})
+}
+
+func (u *Unreached) note(h Hash, change func(*unreached)) {
+	if u == nil {
+		return
+	}
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	e, ok := u.index[h]
+	if !ok {
+		if u.order.Len() >= MaxUnreached {
+			u.forget(u.order.Back())
+		}
+		e = u.order.PushFront(&unreached{hash: h})
+		u.index[h] = e
+		u.n.Store(int64(u.order.Len()))
+	}
+	change(e.Value.(*unreached))
+}
+
+// Reached notes that a peer has the message after all.
+func (u *Unreached) Reached(h Hash, peer identity.NodeID) {
+	if u.Len() == 0 {
+		return
+	}
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	e, ok := u.index[h]
+	if !ok {
+		return
+	}
+	x := e.Value.(*unreached)
+	x.peers = slices.DeleteFunc(x.peers, func(id identity.NodeID) bool { return id == peer })
+	if len(x.peers) == 0 && !x.anew {
+		u.forget(e)
+	}
+}
+
+// Has reports whether a later copy of the message is to be passed on.
+func (u *Unreached) Has(h Hash) bool {
+	if u.Len() == 0 {
+		return false
+	}
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	_, ok := u.index[h]
+	return ok
+}
+
+// Take forgets the message and returns the peers that it did not reach. Anew says
+// that it was passed on to nobody; ok is false for a message that is not known.
+func (u *Unreached) Take(h Hash) (peers []identity.NodeID, anew, ok bool) {
+	if u.Len() == 0 {
+		return nil, false, false
+	}
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	e, ok := u.index[h]
+	if !ok {
+		return nil, false, false
+	}
+	u.forget(e)
+	x := e.Value.(*unreached)
+	return x.peers, x.anew, true
+}
+
+// Len returns how many messages are remembered.
+func (u *Unreached) Len() int {
+	if u == nil {
+		return 0
+	}
+	return int(u.n.Load())
+}
+
+func (u *Unreached) forget(e *list.Element) {
+	delete(u.index, e.Value.(*unreached).hash)
+	u.order.Remove(e)
+	u.n.Store(int64(u.order.Len()))
+}

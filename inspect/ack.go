@@ -1,0 +1,45 @@
+package inspect
+
+import (
+	"encoding/json"
+	"errors"
+	"net/http"
+)
+
+// What one acknowledgement may say.
+const (
+	maxAcks    = 10_000
+	maxAckBody = 1 << 20
+)
+
+// acknowledge takes the numbers of messages that somebody has done with.
+func (m *mutations) acknowledge(w http.ResponseWriter, r *http.Request) {
+	if q := newQuery(r); q.err != nil {
+		fail(w, q.err)
+		return
+	}
+	if m.Acknowledge == nil {
+		notFound(w, "this node keeps no messages", "the program around it hears them in a handler of its own")
+		return
+	}
+	var body struct {
+		Seqs []uint64 `json:"seqs"`
+	}
+	d := json.NewDecoder(http.MaxBytesReader(w, r.Body, maxAckBody))
+	d.DisallowUnknownFields()
+	if err := d.Decode(&body); err != nil || len(body.Seqs) == 0 || len(body.Seqs) > maxAcks {
+		fail(w, &Error{CodeBadQuery, "the body is no list of messages", `send {"seqs":[1,2]}, with the field seq of at most 10,000 messages`})
+		return
+	}
+	if err := m.Acknowledge(r.Context(), body.Seqs); err != nil {
+		x := (*Error)(nil)
+		if !errors.As(err, &x) {
+			x = &Error{CodeInternal, "the messages were not acknowledged: " + Escape(err.Error()), "try it again; what is not acknowledged comes again"}
+		}
+		fail(w, x)
+		return
+	}
+	replyStatus(w, http.StatusOK, struct {
+		Acknowledged int `json:"acknowledged"`
+	}{len(body.Seqs)})
+}

@@ -1,0 +1,47 @@
+package peerstore
+
+import "time"
+
+// startBans begins the bans anew that were made after now, which a clock had said
+// that has been set back since, and notes when the store was opened.
+func (s *Store) startBans(now time.Time) {
+	if now.IsZero() {
+		return
+	}
+	now = moment(now)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.opened = now
+	for _, p := range s.index.all() {
+		if p.BannedAt.After(now) {
+			q := *p
+			q.BannedUntil, q.BannedAt = moment(now.Add(max(0, p.BannedUntil.Sub(p.BannedAt)))), now
+			s.replace(&q)
+		}
+	}
+}
+
+// ShiftBans moves the bans by what the system's clock was set by, so that each
+// lasts as long as it was meant to. Bans that were over when the store was opened
+// stay as they are: if the clock was ahead then, they go on. It returns how many
+// were moved.
+func (s *Store) ShiftBans(by time.Duration) (n int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, p := range s.index.all() {
+		if p.BannedUntil.IsZero() || !p.BannedUntil.After(s.opened) {
+			continue
+		}
+		q := *p
+		q.BannedUntil = moment(p.BannedUntil.Add(by))
+		if !p.BannedAt.IsZero() {
+			q.BannedAt = moment(p.BannedAt.Add(by))
+		}
+		s.replace(&q)
+		n++
+	}
+	if !s.opened.IsZero() {
+		s.opened = moment(s.opened.Add(by))
+	}
+	return n
+}

@@ -1,0 +1,258 @@
+package tests
+
+import (
+	"bytes"
+	"context"
+	"encoding/binary"
+	"log/slog"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/gamelan-p2p/gamelan"
+	"github.com/gamelan-p2p/gamelan/actors"
+	"github.com/gamelan-p2p/gamelan/dht"
+	"github.com/gamelan-p2p/gamelan/gamelantest"
+	"github.com/gamelan-p2p/gamelan/identity"
+	"github.com/gamelan-p2p/gamelan/protocol"
+	"github.com/gamelan-p2p/gamelan/transport/memory"
+)
+
+// loadRing has each of three nodes send n sealed messages to the one after the
+// next, through the next: all three pass on what the one before them sends, and
+// send to those who pass on for them. It returns when every send has ended, with
+// how many of them were confirmed.
+func loadRing(t *testing.T, ring []member, n, size int) (confirmed int) {
+	t.Helper()
+	var wg sync.WaitGroup
+	var mu sync.Mutex
+	for i, from := range ring {
+		next, to := ring[(i+1)%len(ring)], ring[(i+2)%len(ring)]
+		wg.Go(func() {
+			var all []*gamelan.Sending
+			for k := range n {
+				body := bytes.Repeat([]byte{byte(i)}, size)
+				binary.BigEndian.PutUint32(body, uint32(k))
+				s, err := from.Submit(t.Context(), dht.Message{
+					To: dht.Selected{Peers: []identity.NodeID{next.ID()}}, Destination: dht.To(to.PublicKey()),
+					Encrypt: true, Type: textType, Body: body,
+				})
+				if err != nil {
+					t.Errorf("node %d, message %d: %v", i, k, err)
+					return
+				}
+				all = append(all, s)
+			}
+			for _, s := range all {
+				r := s.Wait(t.Context())
+				mu.Lock()
+				confirmed += r.Count(protocol.Confirmed)
+				mu.Unlock()
+			}
+		})
+	}
+	wg.Wait()
+	return confirmed
+}
+
+// relayCounts is what a node has counted of messages of others.
+func relayCounts(t *testing.T, m member) dht.OutboundCounts {
+	t.Helper()
+	d, err := m.Tree().Inspect(t.Context(), m.Actors().Outbound.Id)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return d.Value.(actors.DHTSending).Counts
+}
+
+// wantRing checks that no message has disappeared: each was heard, or its copy has
+// failed and is counted. Then the ring passes messages on as before.
+func wantRing(t *testing.T, ring []member, n int) {
+	t.Helper()
+	heard, failed := 0, uint64(0)
+	for _, m := range ring {
+		heard += m.heard.Len()
+		c := relayCounts(t, m)
+		failed += c.RelayFailed.Total()
+		for _, x := range m.Actors().DHTCounts() {
+			if x.Reason == dht.NotPassed {
+				failed += x.Count
+			}
+		}
+	}
+	t.Logf("%d heard of %d, %d copies failed", heard, len(ring)*n, failed)
+	if heard+int(failed) < len(ring)*n {
+		t.Errorf("got %d heard and %d copies failed, want %d messages in all", heard, failed, len(ring)*n)
+	}
+}
+
+// TestBubbleRelayRing loads a ring of relays, over links that hold little, with
+// more than all of its credit: nobody waits for ever, and nothing is lost that is
+// not counted.
+//
+// conforms: V 13
+func TestBubbleRelayRing(t *testing.T) {
+	for _, credit := range []int64{0, 64 << 10} {
+		gamelantest.Bubble(t, func(t *testing.T) {
+			net := gamelantest.NewNetwork(t)
+			net.SetLink(memory.Link{Latency: 20 * time.Millisecond, Bandwidth: 2 << 20})
+			var ring []member
+			for range 3 {
+				ring = append(ring, startMember(net, gamelan.Config{PeerCredit: credit, Floor: gamelan.NoFloor}))
+			}
+			for i := range ring {
+				net.Connect(ring[i].Node, ring[(i+1)%3].Node)
+			}
+			const n, size = 150, 20_000 // 3 MB each
+			if got := loadRing(t, ring, n, size); got != 3*n {
+				t.Errorf("got %d of %d sends confirmed by the next node", got, 3*n)
+			}
+			time.Sleep(time.Minute)
+			synctest.Wait()
+			wantRing(t, ring, n)
+			before := ring[0].heard.Len() + ring[1].heard.Len() + ring[2].heard.Len()
+			loadRing(t, ring, 5, size+1)
+			time.Sleep(10 * time.Second)
+			synctest.Wait()
+			if got := ring[0].heard.Len() + ring[1].heard.Len() + ring[2].heard.Len() - before; got != 15 {
+				t.Errorf("got %d of 15 messages heard after the load, want all", got)
+			}
+			wantNoCredit(t, ring[0].Node, ring[1].Node, ring[2].Node)
+		})
+	}
+}
+
+// TestRelayRing loads a ring of relays on real sockets.
+//
+// conforms: V 13
+func TestRelayRing(t *testing.T) {
+	var ring []member
+	for range 3 {
+		heard := gamelantest.NewCollector()
+		n, err := gamelan.Start(t.Context(), gamelan.Config{Floor: gamelan.NoFloor, DHT: &gamelan.DHTConfig{}},
+			gamelan.WithType(textType, heard.New), gamelan.WithLogger(slog.New(slog.DiscardHandler)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() {
+			if err := n.Close(context.Background()); err != nil {
+				t.Error(err)
+			}
+		})
+		ring = append(ring, member{&gamelantest.Node{Node: n}, heard})
+	}
+	for i, a := range ring {
+		b := ring[(i+1)%3]
+		if _, err := a.AddSeed(t.Context(), b.Seed()); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := a.Dial(t.Context(), b.ID()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	const n, size = 120, 20_000
+	if got := loadRing(t, ring, n, size); got != 3*n {
+		t.Errorf("got %d of %d sends confirmed by the next node", got, 3*n)
+	}
+	for _, m := range ring {
+		gamelantest.Eventually(t, time.Minute, "all credit back", func() bool {
+			in, _, out, _ := m.Actors().Credit()
+			return in == 0 && out == 0
+		})
+	}
+	wantRing(t, ring, n)
+}
+
+// TestBubbleRelayStalls has the target of a burst stand still: after 10 s the
+// copies for it fail and are shown, what its source sends for the node in the
+// middle goes on, and a copy that comes later reaches the target alone.
+//
+// conforms: V 13
+func TestBubbleRelayStalls(t *testing.T) {
+	gamelantest.Bubble(t, func(t *testing.T) {
+		net := gamelantest.NewNetwork(t)
+		all := members(net, 4)
+		from, relay, to, other := all[0], all[1], all[2], all[3]
+		net.Connect(from.Node, relay.Node)
+		net.Connect(relay.Node, to.Node)
+		net.Connect(from.Node, other.Node)
+		net.Partition(relay.Node, to.Node)
+		sealed := func(i int) dht.Message {
+			body := bytes.Repeat([]byte{1}, 5000)
+			binary.BigEndian.PutUint32(body, uint32(i))
+			return dht.Message{
+				To: dht.Selected{Peers: []identity.NodeID{relay.ID()}}, Destination: dht.To(to.PublicKey()),
+				Encrypt: true, Type: textType, Body: body,
+			}
+		}
+		const n = 300 // about 2 MB
+		for i := range n {
+			submit(t, from, sealed(i))
+		}
+		time.Sleep(5 * time.Second)
+		if used, _, _, _ := relay.Actors().Credit(); used > 1<<20 {
+			t.Errorf("got %d bytes of credit held, want at most what one peer has", used)
+		}
+		time.Sleep(8 * time.Second)
+		wantAllConfirmed(t, "for the node in the middle", send(t, from, letterTo(dht.Direct{Peer: relay.ID()}, "for you")), 1)
+		time.Sleep(time.Second)
+		synctest.Wait()
+		if got := relay.heard.Len(); got != 1 {
+			t.Errorf("got %d messages heard in the middle after 14 s, want what is for it", got)
+		}
+		c := relayCounts(t, relay)
+		if c.RelayFailed[dht.RelayStalled] == 0 || c.RelayConfirmed != 0 {
+			t.Errorf("got %+v, want copies that have stalled", c)
+		}
+		net.Heal(relay.Node, to.Node)
+		time.Sleep(3 * time.Minute)
+		synctest.Wait()
+		before := to.heard.Len()
+		wantNoCredit(t, from.Node, relay.Node, to.Node, other.Node)
+
+		// The same ones again, as they come by another way.
+		d, err := relay.Tree().Inspect(t.Context(), relay.Actors().Outbound.Id)
+		if err != nil {
+			t.Fatal(err)
+		}
+		missed := d.Value.(actors.DHTSending).Unreached
+		if missed == 0 || before+missed < n {
+			t.Errorf("got %d heard and %d remembered of %d, want each to be one of them", before, missed, n)
+		}
+		line := lineOf(t, relay.Node, "dht/outbound")
+		if !strings.Contains(line, "copies of those failed") {
+			t.Errorf("the tree says %q, want the copies that have failed", line)
+		}
+	})
+}
+
+// TestBubbleRelayPanics has outbound panic in the middle of handing a copy to its
+// session. The panic is contained; neither the target's window nor the source's
+// credit is lost with it.
+func TestBubbleRelayPanics(t *testing.T) {
+	gamelantest.Bubble(t, func(t *testing.T) {
+		net := gamelantest.NewNetwork(t)
+		all := []member{startMember(net, gamelan.Config{Floor: gamelan.NoFloor}), startMember(net, gamelan.Config{Floor: gamelan.NoFloor}, quiet), startMember(net, gamelan.Config{Floor: gamelan.NoFloor})}
+		from, relay, to := all[0], all[1], all[2]
+		net.Connect(from.Node, relay.Node)
+		net.Connect(relay.Node, to.Node)
+		sessions := &relay.Actors().DHTMessaging.Sessions
+		const size = 200_000 // half of a window, nearly
+		for range 2 {        // a third panic in a minute would end the connection
+			sessions.Set(to.ID(), actors.Messenger{}) // without an account
+			burst(t, from, to, 1, size)
+			time.Sleep(time.Second)
+			sessions.Delete(to.ID())
+		}
+		if c := relayCounts(t, relay); c.RelayFailed[dht.RelayPanicked] != 2 {
+			t.Errorf("got %v copies failed, want 2 that panicked", c.RelayFailed)
+		}
+		wantNoCredit(t, from.Node, relay.Node)
+		burst(t, from, to, 10, size)
+		time.Sleep(5 * time.Second)
+		wantBurst(t, to, 10)
+		wantNoCredit(t, from.Node, relay.Node, to.Node)
+	})
+}

@@ -1,0 +1,263 @@
+package tests
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/gamelan-p2p/gamelan"
+	"github.com/gamelan-p2p/gamelan/actors/inbox"
+	"github.com/gamelan-p2p/gamelan/dht"
+	"github.com/gamelan-p2p/gamelan/gamelantest"
+	"github.com/gamelan-p2p/gamelan/inspect"
+	"github.com/gamelan-p2p/gamelan/protocol"
+)
+
+// take listens until n messages have come, acknowledges the first acks of them
+// and returns their bodies.
+func take(t *testing.T, n *gamelantest.Node, most, acks int, o inbox.ListenOptions) (bodies []string) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	for m, err := range n.Inbox().Listen(ctx, o) {
+		if err != nil {
+			t.Fatalf("listen: %v", err)
+		}
+		if bodies = append(bodies, string(m.Body)); len(bodies) <= acks {
+			if err := n.Inbox().Ack(ctx, m.Seq); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if len(bodies) == most {
+			break
+		}
+	}
+	if len(bodies) != most {
+		t.Fatalf("got %d messages in a minute, want %d: %+v", len(bodies), most, n.Inbox().Status())
+	}
+	synctest.Wait()
+	return bodies
+}
+
+func kept(t *testing.T, n *gamelantest.Node, want int) {
+	t.Helper()
+	synctest.Wait()
+	if s := n.Inbox().Status(); s.Messages != want || s.InHand != 0 {
+		t.Errorf("got %d messages kept, %d in hand, want %d and none", s.Messages, s.InHand, want)
+	}
+}
+
+// TestBubbleInbox: what nobody acknowledges comes again, in order; listeners
+// share, and a copy has everything and takes nothing.
+func TestBubbleInbox(t *testing.T) {
+	gamelantest.Bubble(t, func(t *testing.T) {
+		net := gamelantest.NewNetwork(t)
+		from := net.Start(gamelan.Config{})
+		to := net.Start(gamelan.Config{}, gamelan.WithInbox(gamelan.InboxConfig{}))
+		net.Connect(from, to)
+		want := numbered("message", 3000)
+		for _, body := range want {
+			enqueue(t, from, to, body)
+		}
+		time.Sleep(time.Second)
+		kept(t, to, 3000)
+		wantBodies(t, "a listener that acknowledges one of five", take(t, to, 5, 1, inbox.ListenOptions{}), want[:5])
+		kept(t, to, 2999)
+		wantBodies(t, "a copy", take(t, to, 2999, 0, inbox.ListenOptions{All: true}), want[1:])
+		kept(t, to, 2999)
+		wantBodies(t, "one that asks for three", take(t, to, 3, 3, inbox.ListenOptions{Most: 3}), want[1:4])
+
+		// Two at once: each message goes to one of them.
+		ctx, cancel := context.WithCancel(t.Context())
+		got := make(chan string, 5000)
+		for range 2 {
+			go func() {
+				for m, err := range to.Inbox().Listen(ctx, inbox.ListenOptions{}) {
+					if err == nil {
+						err = to.Inbox().Ack(ctx, m.Seq)
+					}
+					if err != nil {
+						return
+					}
+					got <- string(m.Body)
+				}
+			}()
+		}
+		time.Sleep(time.Minute / 2)
+		enqueue(t, from, to, "late")
+		time.Sleep(time.Second)
+		kept(t, to, 0)
+		cancel()
+		synctest.Wait()
+		close(got)
+		var all []string
+		for body := range got {
+			all = append(all, body)
+		}
+		slices.Sort(all)
+		rest := append(slices.Clone(want[4:]), "late")
+		slices.Sort(rest)
+		wantBodies(t, "two that share", all, rest)
+		if s := to.Inbox().Status(); s.Listeners != 0 || s.Received != 3001 || s.Acked != 3001 {
+			t.Errorf("got %+v, want nobody that listens, and 3,001 acknowledged", s)
+		}
+	})
+}
+
+// TestBubbleInboxHung: what a listener holds for a minute without a sign goes to
+// another one.
+func TestBubbleInboxHung(t *testing.T) {
+	gamelantest.Bubble(t, func(t *testing.T) {
+		net := gamelantest.NewNetwork(t)
+		from, to := net.Start(gamelan.Config{}), net.Start(gamelan.Config{}, gamelan.WithInbox(gamelan.InboxConfig{}))
+		net.Connect(from, to)
+		enqueue(t, from, to, "hello")
+		release := make(chan struct{})
+		go func() {
+			for range to.Inbox().Listen(t.Context(), inbox.ListenOptions{}) {
+				<-release
+				return
+			}
+		}()
+		time.Sleep(time.Second)
+		if s := to.Inbox().Status(); s.InHand != 1 {
+			t.Fatalf("got %+v, want one in hand", s)
+		}
+		began := time.Now()
+		var got time.Duration
+		for range to.Inbox().Listen(t.Context(), inbox.ListenOptions{}) {
+			got = time.Since(began)
+			break
+		}
+		if got < inbox.HandTimeout-2*time.Second || got > inbox.HandTimeout+time.Second {
+			t.Errorf("the other listener had it after %v, want about %v", got, inbox.HandTimeout)
+		}
+		close(release)
+		synctest.Wait()
+	})
+}
+
+// TestBubbleInboxFull: a full inbox stops plain senders, who lose nothing, and
+// drops messages of the DHT, which are counted where drops are told.
+func TestBubbleInboxFull(t *testing.T) {
+	gamelantest.Bubble(t, func(t *testing.T) {
+		net := gamelantest.NewNetwork(t)
+		from := net.Start(gamelan.Config{DHT: &gamelan.DHTConfig{}, PlainID: "gamelan/msg/1", Floor: gamelan.NoFloor})
+		to := net.Start(gamelan.Config{DHT: &gamelan.DHTConfig{}, PlainID: "gamelan/msg/1", Floor: gamelan.NoFloor}, gamelan.WithInbox(gamelan.InboxConfig{MaxMessages: 20, Types: []int32{1225}}))
+		net.Connect(from, to)
+		want := numbered(strings.Repeat("x", 64<<10), 100)
+		var pending []*gamelan.Pending
+		done := make(chan struct{})
+		go func() {
+			defer close(done)
+			for _, body := range want {
+				p, err := from.Enqueue(t.Context(), to.ID(), []byte(body))
+				if err != nil {
+					t.Errorf("enqueue: %v", err)
+					return
+				}
+				pending = append(pending, p)
+			}
+		}()
+		time.Sleep(20 * time.Second)
+		s := to.Inbox().Status()
+		if s.Messages != 20 || !s.Full || s.Waiting == 0 || s.Waiting > 20 || s.Received >= 60 {
+			t.Fatalf("got %+v, want 20 kept, and some that wait with their credit, and the others at the sender", s)
+		}
+		out, err := from.Submit(t.Context(), dht.Message{To: dht.Direct{Peer: to.ID()}, Type: 1225, Body: []byte("far")})
+		if err != nil {
+			t.Fatal(err)
+		}
+		out.Wait(t.Context())
+		synctest.Wait()
+		section := to.Describe(t.Context())
+		if in := section.Inbox; in == nil || in.Dropped != 1 || !in.Full || in.Messages != 20 {
+			t.Errorf("got %+v of the section, want it full and one dropped", section.Inbox)
+		}
+		if !strings.Contains(fmt.Sprint(section.Warnings), "the inbox is full, with 20 messages") || !strings.Contains(fmt.Sprint(section.Warnings), "1 messages over the DHT were dropped") {
+			t.Errorf("got warnings %q, want one that it is full and one of the drop", section.Warnings)
+		}
+		value, err := to.Inspection().Sections.Value(t.Context(), "dht")
+		if d, ok := value.(inspect.DHT); err != nil || !ok || !slices.ContainsFunc(d.Inbound, func(c inspect.DHTCount) bool { return c.Reason == inspect.ReasonInboxFull && c.Count == 1 }) {
+			t.Errorf("got %+v, %v, want one counted as inbox full", value, err)
+		}
+		wantBodies(t, "the listener", take(t, to, 100, 100, inbox.ListenOptions{}), want)
+		<-done
+		for i, p := range pending {
+			if out := p.Wait(t.Context()); out.Kind != protocol.Confirmed {
+				t.Errorf("message %d: got %v, want confirmed", i, out)
+			}
+		}
+		kept(t, to, 0)
+		if w := to.Describe(t.Context()).Warnings; strings.Contains(fmt.Sprint(w), "full, with") {
+			t.Errorf("got warnings %q, want none that it is full", w)
+		}
+	})
+}
+
+// TestBubbleInboxCrash has the inbox's actor fail while messages come and are
+// acknowledged: nothing is lost, and nothing that was acknowledged comes again.
+func TestBubbleInboxCrash(t *testing.T) {
+	gamelantest.Bubble(t, func(t *testing.T) {
+		net := gamelantest.NewNetwork(t)
+		var crash atomic.Int32
+		fault := gamelan.WithFault(func(path, point string) {
+			if strings.HasSuffix(path, "/extensions/handler") && crash.Load() > 0 && !strings.Contains(point, "actors.Received") {
+				crash.Add(-1)
+				panic("crash on purpose: " + point)
+			}
+		})
+		from := net.Start(gamelan.Config{})
+		to := net.Start(gamelan.Config{}, gamelan.WithInbox(gamelan.InboxConfig{}), fault, quiet)
+		net.Connect(from, to)
+		want := numbered("message", 4000)
+		heard := make(map[string]int)
+		ctx, cancel := context.WithCancel(t.Context())
+		done := make(chan struct{})
+		acked := make(map[uint64]bool)
+		go func() {
+			defer close(done)
+			for m, err := range to.Inbox().Listen(ctx, inbox.ListenOptions{}) {
+				if err == nil {
+					err = to.Inbox().Ack(ctx, m.Seq)
+				}
+				if err != nil {
+					if !errors.Is(err, context.Canceled) {
+						t.Errorf("listener: %v", err)
+					}
+					return
+				}
+				if acked[m.Seq] {
+					t.Errorf("message %d came again after it was acknowledged", m.Seq)
+				}
+				acked[m.Seq] = true
+				heard[string(m.Body)]++
+			}
+		}()
+		for i, body := range want {
+			if i%800 == 400 {
+				crash.Add(1)
+				time.Sleep(20 * time.Second)
+			}
+			enqueue(t, from, to, body)
+		}
+		time.Sleep(time.Minute)
+		cancel()
+		<-done
+		if crash.Load() != 0 {
+			t.Fatalf("%d crashes did not happen", crash.Load())
+		}
+		for _, body := range want {
+			if heard[body] != 1 {
+				t.Errorf("%s: heard %d times, want once", body, heard[body])
+			}
+		}
+		kept(t, to, 0)
+	})
+}

@@ -1,0 +1,193 @@
+package processes
+
+import (
+	"bytes"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+)
+
+// readmeBlock is a shell block of README.md: the line it is recognised by, what
+// is replaced before it is pasted, and what must then appear, in any order.
+type readmeBlock struct {
+	has     string
+	replace func(t *testing.T, s *shell) [][2]string
+	want    []string // regular expressions
+}
+
+// readmeBlocks are the shell blocks of README.md in their order. A block that is
+// not listed fails the test: what a reader pastes has been pasted here.
+var readmeBlocks = []readmeBlock{
+	{
+		has: "demo     #",
+		replace: func(*testing.T, *shell) [][2]string {
+			return [][2]string{{"go run ./cmd/gamelan demo", "gamelan demo"}, {"go test ./...", "true"}}
+		},
+		want: []string{`10,000 messages`},
+	},
+	{
+		has: "gamelan node --data-dir alice &",
+		replace: func(*testing.T, *shell) [][2]string {
+			return [][2]string{{"go install ./cmd/gamelan", "true"}}
+		},
+		want: []string{
+			`(?m)^Running\.`, `hello bob\n`, `(?m)confirmed`, `(?m)connectivity`,
+			`(?m)^Waiting up to 5s for the node in (alice|bob)`,
+		},
+	},
+	{
+		has: "--to KEY --encrypt",
+		replace: func(t *testing.T, s *shell) [][2]string {
+			key := strings.Fields(s.ask("gamelan id --seed --data-dir bob"))[0]
+			key, _, _ = strings.Cut(key, "::")
+			return [][2]string{{"--to KEY", "--to " + key}, {"alice TAG", `alice "$(gamelan messages --data-dir alice --json | sed -n '1s/.*"tag":"\([0-9a-f]*\)".*/\1/p')"`}}
+		},
+		want: []string{`for your eyes only\n`, `to whom it may concern\n`, `broadcast`, `(?m)^destination  [0-9a-f]{64}$`},
+	},
+	{
+		has: "gamelan config init",
+		replace: func(_ *testing.T, s *shell) [][2]string {
+			s.paste("gamelan node &\n")
+			return nil
+		},
+		want: []string{`gamelan\.toml`, `(?m)^state  `, `(?m)^healthy: `},
+	},
+}
+
+// shell is a shell that a test pastes into.
+type shell struct {
+	t   *testing.T
+	in  *os.File
+	mu  sync.Mutex
+	out bytes.Buffer
+}
+
+func (s *shell) Write(b []byte) (int, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.out.Write(b)
+}
+
+func (s *shell) text() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.out.String()
+}
+
+func (s *shell) paste(text string) {
+	s.t.Helper()
+	if _, err := s.in.WriteString(text); err != nil {
+		s.t.Fatal(err)
+	}
+}
+
+// await waits until all that is wanted was written behind from.
+func (s *shell) await(from int, want ...string) string {
+	s.t.Helper()
+	for end := time.Now().Add(time.Minute); ; time.Sleep(10 * time.Millisecond) {
+		text, missing := s.text()[from:], ""
+		for _, w := range want {
+			if !regexp.MustCompile(w).MatchString(text) {
+				missing = w
+			}
+		}
+		if missing == "" {
+			return text
+		}
+		if time.Now().After(end) {
+			s.t.Fatalf("got no %q after a minute, but:\n%s", missing, text)
+		}
+	}
+}
+
+// ask returns what a command writes that is pasted.
+func (s *shell) ask(command string) string {
+	s.t.Helper()
+	from := len(s.text())
+	s.paste("echo \"<$(" + command + ")>\"\n")
+	text := s.await(from, `(?s)<.+>`)
+	return text[strings.IndexByte(text, '<')+1 : strings.LastIndexByte(text, '>')]
+}
+
+// shellBlocks are the blocks of README.md without a language.
+func shellBlocks(t *testing.T) (blocks []string) {
+	t.Helper()
+	b, err := os.ReadFile("../../README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, part := range strings.Split(string(b), "\n```") {
+		if block, ok := strings.CutPrefix(part, "\n"); ok && i%2 == 1 {
+			blocks = append(blocks, block+"\n")
+		}
+	}
+	return blocks
+}
+
+// TestREADME pastes the shell blocks of README.md, each at once, and expects what
+// they promise.
+func TestREADME(t *testing.T) {
+	path, err := binary()
+	if err != nil {
+		t.Fatal(err)
+	}
+	blocks := shellBlocks(t)
+	if len(blocks) != len(readmeBlocks) {
+		t.Fatalf("got %d shell blocks in README.md, want %d: list each here with what it promises", len(blocks), len(readmeBlocks))
+	}
+	dir := t.TempDir()
+	s := &shell{t: t}
+	out, in, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.in = in
+	sh := exec.Command("bash")
+	sh.Dir, sh.Stdin, sh.Stdout, sh.Stderr = dir, out, s, s
+	sh.Env = []string{
+		"PATH=" + filepath.Dir(path) + string(os.PathListSeparator) + os.Getenv("PATH"), "HOME=" + dir, "NO_COLOR=1",
+		"XDG_DATA_HOME=" + dir + "/data", "XDG_CONFIG_HOME=" + dir + "/config", "XDG_CONFIG_DIRS=" + dir + "/system",
+	}
+	if err := sh.Start(); err != nil {
+		t.Fatal(err)
+	}
+	out.Close()
+	ended := false
+	end := func() {
+		if ended {
+			return
+		}
+		ended = true
+		s.in.WriteString("kill $(jobs -p); wait\n")
+		s.in.Close()
+		sh.Wait()
+	}
+	defer end()
+	for i, want := range readmeBlocks {
+		block := blocks[i]
+		if !strings.Contains(block, want.has) {
+			t.Fatalf("block %d has no %q:\n%s", i, want.has, block)
+		}
+		if want.replace != nil {
+			for _, r := range want.replace(t, s) {
+				if !strings.Contains(block, r[0]) {
+					t.Fatalf("block %d has no %q:\n%s", i, r[0], block)
+				}
+				block = strings.ReplaceAll(block, r[0], r[1])
+			}
+		}
+		from := len(s.text())
+		s.paste(block)
+		text := s.await(from, want.want...)
+		if regexp.MustCompile(`(?m)^gamelan: `).MatchString(text) {
+			t.Errorf("a command of block %d failed:\n%s", i, text)
+		}
+	}
+	end()
+	t.Logf("%s", s.text())
+}

@@ -1,0 +1,354 @@
+package main
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path"
+	"path/filepath"
+	"regexp"
+	"runtime"
+	"slices"
+	"strings"
+	"sync"
+	"syscall"
+	"time"
+
+	"github.com/gamelan-p2p/gamelan/tools/internal/checklist"
+)
+
+// cited is a test that cites an item.
+type cited struct{ Package, Test string }
+
+func (c cited) String() string { return c.Test + " (" + c.Package + ")" }
+
+// outcome is how a test ended with a rule inverted.
+type outcome string
+
+const (
+	failed  outcome = "failed"
+	hung    outcome = "hung" // counts as failed: it did not end in time
+	passed  outcome = "passed"
+	skipped outcome = "skipped"
+	anyway  outcome = "fails anyway" // also without an inversion; says nothing
+)
+
+// runner tries inversions.
+type runner struct {
+	root    string
+	src     *sources
+	cites   map[string][]cited // by item, as in "comms 31"
+	files   map[cited][]string // the files of a test
+	results results
+	jobs    int
+	in      func(pkg string) bool // the packages whose tests are run; nil: all
+	plan    map[string][]planned  // by inversion, the tests to run
+	out     io.Writer
+
+	mu     sync.Mutex
+	begin  time.Time
+	done   int
+	all    int
+	clean  map[cited]clean
+	copies string // the directory of the copies
+	grace  time.Duration
+}
+
+// clean is a test's run without inversions.
+type clean struct {
+	ok   bool
+	took time.Duration
+}
+
+// Tests against other implementations' nodes need their builds and take
+// minutes; a citation there is left out.
+const against = "tests/interop"
+
+func citations(root string) (map[string][]cited, map[cited][]string, []string) {
+	found, problems := checklist.Scan(root)
+	cites, files := map[string][]cited{}, map[cited][]string{}
+	for _, c := range found {
+		pkg := path.Dir(c.File)
+		if pkg == against || strings.HasPrefix(pkg, against+"/") {
+			continue
+		}
+		test := cited{pkg, c.Test}
+		key := fmt.Sprintf("%s %d", c.Area, c.Number)
+		if !slices.Contains(cites[key], test) {
+			cites[key] = append(cites[key], test)
+		}
+		if !slices.Contains(files[test], c.File) {
+			files[test] = append(files[test], c.File)
+		}
+	}
+	return cites, files, problems
+}
+
+func (inv *inversion) item() string { return fmt.Sprintf("%s %d", inv.area, inv.number) }
+
+// hash changes when the inversion, a file that it touches, or the test does.
+func (r *runner) hash(inv *inversion, t cited) (string, error) {
+	h := sha256.New()
+	fmt.Fprintln(h, t)
+	io.WriteString(h, inv.text)
+	names := slices.Clone(r.files[t])
+	for _, e := range inv.edits {
+		names = append(names, e.file)
+	}
+	slices.Sort(names)
+	for _, name := range slices.Compact(names) {
+		data, err := os.ReadFile(filepath.Join(r.root, name))
+		if err != nil {
+			return "", err
+		}
+		fmt.Fprintln(h, name, len(data))
+		h.Write(data)
+	}
+	return hex.EncodeToString(h.Sum(nil)[:8]), nil
+}
+
+// todo are the tests that inv has still to be tried with: those without a
+// result, and with again all.
+func (r *runner) todo(inv *inversion, again bool) (tests []planned) {
+	for _, t := range r.cites[inv.item()] {
+		if r.in != nil && !r.in(t.Package) {
+			continue
+		}
+		hash, err := r.hash(inv, t)
+		if !again && err == nil && slices.ContainsFunc(r.results.byName[inv.name].Tests, func(was tested) bool {
+			return was.cited == t && was.Hash == hash
+		}) {
+			continue
+		}
+		tests = append(tests, planned{t, hash})
+	}
+	return tests
+}
+
+// planned is a test to run; hash is of the files when the run began.
+type planned struct {
+	cited
+	hash string
+}
+
+// run tries invs, first those that one build serves.
+func (r *runner) run(invs []*inversion) error {
+	if err := os.MkdirAll(r.copies, 0o755); err != nil {
+		return err
+	}
+	lock, err := os.OpenFile(filepath.Join(r.copies, "lock"), os.O_CREATE|os.O_RDWR, 0o644)
+	if err != nil {
+		return err
+	}
+	defer lock.Close()
+	if err := syscall.Flock(int(lock.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
+		return fmt.Errorf("another run uses %s; wait for its end, or set TMPDIR: %w", r.copies, err)
+	}
+	r.begin, r.all, r.clean = time.Now(), len(invs), map[cited]clean{}
+	copied, err := newCopy(r.root, filepath.Join(r.copies, "woven"))
+	if err != nil {
+		return err
+	}
+	bin := filepath.Join(r.copies, "bin")
+	files, woven, alone, err := r.compiled(copied, invs)
+	if err != nil {
+		return err
+	}
+	if err := copied.change(files); err != nil {
+		return err
+	}
+	fmt.Fprintf(r.out, "inversions: %d in one build, %d in a build of their own; building the tests\n", len(woven), len(alone))
+	tests := r.tests(invs)
+	binaries, err := copied.tests(bin, packages(tests))
+	if err != nil {
+		return err
+	}
+	fmt.Fprintf(r.out, "inversions: %d tests, first without any inversion (%s so far)\n", len(tests), time.Since(r.begin).Round(time.Second))
+	r.each(len(tests), func(i int) {
+		o, took := r.test(copied, binaries, tests[i], "", 5*time.Minute)
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		r.clean[tests[i]] = clean{o == passed, took}
+		if o != passed {
+			fmt.Fprintf(r.out, "inversions: %s %s without an inversion\n", tests[i], o)
+		}
+	})
+	r.begin = time.Now()
+	r.each(len(woven), func(i int) { r.try(copied, binaries, woven[i], woven[i].name) })
+	if len(alone) == 0 {
+		return nil
+	}
+	if copied, err = newCopy(r.root, filepath.Join(r.copies, "alone")); err != nil {
+		return err
+	}
+	for _, inv := range alone {
+		files, err := inv.plain(r.src)
+		if err != nil {
+			return err
+		}
+		if err := copied.change(files); err != nil {
+			return err
+		}
+		binaries, err := copied.tests(filepath.Join(r.copies, "bin-alone"), packages(r.tests([]*inversion{inv})))
+		if err != nil {
+			r.note(inv, result{Error: shorten(err.Error())})
+			continue
+		}
+		r.try(copied, binaries, inv, "")
+	}
+	return copied.change(nil)
+}
+
+var errorAt = regexp.MustCompile(`(?m)^(?:[^\s:]*/)?([\w-]+)\.go:\d+(?::\d+)?: (.*)$`)
+
+// compiled weaves invs, leaving out those that do not compile.
+func (r *runner) compiled(c *workcopy, invs []*inversion) (files map[string]string, woven, alone []*inversion, err error) {
+	for range 20 {
+		if files, woven, alone, err = weave(r.src, invs); err != nil {
+			return nil, nil, nil, err
+		}
+		if err := c.change(files); err != nil {
+			return nil, nil, nil, err
+		}
+		text, err := c.goTool("build", "-gcflags=-e", "./...")
+		if err == nil {
+			return files, woven, alone, nil
+		}
+		bad := map[string]string{}
+		for _, m := range errorAt.FindAllStringSubmatch(text, -1) {
+			bad[m[1]] += m[2] + "; "
+		}
+		before := len(invs)
+		invs = slices.DeleteFunc(slices.Clone(invs), func(inv *inversion) bool {
+			if bad[inv.name] == "" {
+				return false
+			}
+			r.note(inv, result{Error: "does not compile: " + shorten(bad[inv.name])})
+			return true
+		})
+		if len(invs) == before {
+			return nil, nil, nil, fmt.Errorf("the code with its inversions does not compile:\n%s", text)
+		}
+	}
+	return nil, nil, nil, errors.New("the inversions do not compile")
+}
+
+func shorten(s string) string {
+	s = strings.Join(strings.Fields(s), " ")
+	if len(s) > 300 {
+		s = s[:300] + "…"
+	}
+	return s
+}
+
+// try runs the cited tests of inv one by one.
+func (r *runner) try(c *workcopy, binaries map[string]string, inv *inversion, chosen string) {
+	var res result
+	for _, t := range r.plan[inv.name] {
+		was := r.clean[t.cited]
+		o := anyway
+		if was.ok {
+			o, _ = r.test(c, binaries, t.cited, chosen, 4*was.took+r.grace)
+		}
+		res.Tests = append(res.Tests, tested{t.cited, t.hash, o})
+	}
+	r.note(inv, res)
+}
+
+// note keeps a result, and says it.
+func (r *runner) note(inv *inversion, res result) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.results.keep(inv.name, res, r.cites[inv.item()])
+	if err := r.results.write(); err != nil {
+		fmt.Fprintln(r.out, "inversions:", err)
+	}
+	r.done++
+	left := time.Since(r.begin) / time.Duration(r.done) * time.Duration(r.all-r.done)
+	words := res.Error
+	if words == "" {
+		var not []string
+		for _, t := range res.Tests {
+			if t.Outcome != failed && t.Outcome != hung {
+				not = append(not, fmt.Sprintf("%s %s %s", t.Package, t.Test, t.Outcome))
+			}
+		}
+		words = fmt.Sprintf("%d of %d failed", len(res.Tests)-len(not), len(res.Tests))
+		if len(not) > 0 {
+			words += "; not: " + strings.Join(not, ", ")
+		}
+	}
+	fmt.Fprintf(r.out, "[%d/%d, %s left] %s: %s\n", r.done, r.all, left.Round(time.Second), inv.name, words)
+}
+
+// test runs one test in its package's directory.
+func (r *runner) test(c *workcopy, binaries map[string]string, t cited, chosen string, limit time.Duration) (outcome, time.Duration) {
+	ctx, cancel := context.WithTimeout(context.Background(), limit)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, binaries[t.Package], "-test.run", "^"+t.Test+"$", "-test.v", "-test.timeout", "0")
+	cmd.Dir = filepath.Join(c.dir, t.Package)
+	cmd.Env = append(os.Environ(), variable+"="+chosen)
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }
+	cmd.WaitDelay = 5 * time.Second
+	begin := time.Now()
+	out, err := cmd.CombinedOutput()
+	took := time.Since(begin)
+	switch {
+	case ctx.Err() != nil:
+		return hung, took
+	case err != nil:
+		return failed, took
+	case strings.Contains(string(out), "--- PASS: "+t.Test+" "):
+		return passed, took
+	}
+	return skipped, took
+}
+
+// each runs f(0) to f(n-1), r.jobs at a time.
+func (r *runner) each(n int, f func(int)) {
+	next := make(chan int)
+	var wait sync.WaitGroup
+	for range r.jobs {
+		wait.Go(func() {
+			for i := range next {
+				f(i)
+			}
+		})
+	}
+	for i := range n {
+		next <- i
+	}
+	close(next)
+	wait.Wait()
+}
+
+func (r *runner) tests(invs []*inversion) []cited {
+	var tests []cited
+	for _, inv := range invs {
+		for _, t := range r.plan[inv.name] {
+			if !slices.Contains(tests, t.cited) {
+				tests = append(tests, t.cited)
+			}
+		}
+	}
+	return tests
+}
+
+func packages(tests []cited) []string {
+	var pkgs []string
+	for _, t := range tests {
+		if !slices.Contains(pkgs, t.Package) {
+			pkgs = append(pkgs, t.Package)
+		}
+	}
+	return pkgs
+}
+
+// defaultJobs leaves a processor to others.
+func defaultJobs() int { return max(1, runtime.NumCPU()-1) }
