@@ -40,15 +40,9 @@ func Sink() (was bool, err error) {
 		return true, err
 	}
 	address := ma.StringCast(fmt.Sprintf("/ip4/127.0.0.1/tcp/%d", l.Addr().(*net.TCPAddr).Port))
-	claim, err := identity.SignClaim(secret, identity.FeatureNode, [][]byte{address.Bytes()}, time.Now(), rand.Reader)
+	cfg, err := wire(secret, address)
 	if err != nil {
 		return true, err
-	}
-	cfg := upgrade.Config{
-		Profile: protocol.Tari(protocol.LocalNet), Secret: secret,
-		Local: func() identify.Message {
-			return identify.Message{Claim: claim, Protocols: []protocol.ID{protocol.MessagingID, protocol.DHTMarker}, UserAgent: "gamelan/sink"}
-		},
 	}
 	go func() {
 		for {
@@ -62,14 +56,34 @@ func Sink() (was bool, err error) {
 	return true, untilTold(secret.PublicKey().String()+"::"+address.String(), func() error { return nil }, nil)
 }
 
+// wire is the set-up of a connection by a node with the DHT that can be reached at
+// the address.
+func wire(secret *identity.Secret, address ma.Multiaddr) (upgrade.Config, error) {
+	claim, err := identity.SignClaim(secret, identity.FeatureNode, [][]byte{address.Bytes()}, time.Now(), rand.Reader)
+	if err != nil {
+		return upgrade.Config{}, err
+	}
+	return upgrade.Config{
+		Profile: protocol.Tari(protocol.LocalNet), Secret: secret,
+		Local: func() identify.Message {
+			return identify.Message{Claim: claim, Protocols: []protocol.ID{protocol.MessagingID, protocol.DHTMarker}, UserAgent: "gamelan/bench"}
+		},
+	}, nil
+}
+
 // swallow reads all that comes on one connection.
 func swallow(c net.Conn, cfg upgrade.Config) {
 	r, err := upgrade.Inbound(context.Background(), c, cfg)
 	if err != nil {
 		return
 	}
+	swallowSession(r.Session, cfg)
+}
+
+// swallowSession reads all that comes on the peer's substreams.
+func swallowSession(session *mux.Session, cfg upgrade.Config) {
 	for {
-		s, err := r.Session.Accept()
+		s, err := session.Accept()
 		if err != nil {
 			return
 		}

@@ -12,21 +12,26 @@ import (
 	"os"
 	"time"
 
-	"github.com/asynkron/protoactor-go/actor"
+	ma "github.com/multiformats/go-multiaddr"
 
-	"github.com/gamelan-p2p/gamelan"
-	"github.com/gamelan-p2p/gamelan/actors"
 	"github.com/gamelan-p2p/gamelan/dht"
 	"github.com/gamelan-p2p/gamelan/identity"
+	"github.com/gamelan-p2p/gamelan/peerstore"
 	"github.com/gamelan-p2p/gamelan/protocol"
+	"github.com/gamelan-p2p/gamelan/protocol/messaging"
+	"github.com/gamelan-p2p/gamelan/protocol/negotiate"
+	"github.com/gamelan-p2p/gamelan/transport/mux"
+	"github.com/gamelan-p2p/gamelan/transport/tcp"
+	"github.com/gamelan-p2p/gamelan/transport/upgrade"
 )
 
 // writersVariable holds [writers] in a process that does nothing else.
 const writersVariable = "GAMELAN_BENCH_WRITERS"
 
-// writers are peers that send messages of the DHT which were made before: nodes
-// without the DHT, whose plain messages are what a DHT reads as envelopes. They
-// begin when a byte comes on standard input and end with that.
+// writers are peers that send messages of the DHT which were made before, on the
+// wire of a node with the DHT and without anything above it. They begin when a byte
+// comes on standard input and end with that. The receiver's windows alone hold
+// them back.
 type writers struct {
 	Seed      string             // of the node that they write to
 	Secrets   []*identity.Secret `json:"-"`
@@ -65,9 +70,8 @@ func Writers() (was bool, err error) {
 }
 
 func (w writers) run() error {
-	s := shared(context.Background())
 	failed := make(chan error, len(w.Keys))
-	var all []*gamelan.Node
+	var all []*writer
 	for _, key := range w.Keys {
 		secret, err := identity.SecretFromBytes(key)
 		if err != nil {
@@ -77,38 +81,24 @@ func (w writers) run() error {
 		if err != nil {
 			return err
 		}
-		n, err := s.start(gamelan.Config{Secret: secret, Listen: []string{gamelan.ListenNowhere}},
-			gamelan.WithHandler(func(node *gamelan.Node) actor.Actor {
-				return &writer{node: node, frames: frames, window: credit * 3 / 4 / (len(frames[0]) + overhead), failed: failed}
-			}))
+		one, err := dial(w.Seed, secret)
 		if err != nil {
 			return err
 		}
-		id, err := n.AddSeed(s.ctx, w.Seed)
-		if err != nil {
-			return err
-		}
-		if _, err := n.Dial(s.ctx, id); err != nil {
-			return err
-		}
-		if err := tell(n, writeTo{id}); err != nil {
-			return err
-		}
-		all = append(all, n)
+		one.frames = frames
+		all = append(all, one)
 	}
 	return untilTold("ready", func() error {
-		for _, n := range all {
-			if err := tell(n, begin{}); err != nil {
-				return err
-			}
+		for _, one := range all {
+			go func() { failed <- one.write() }()
 		}
 		return nil
 	}, failed)
 }
 
 // compose makes the messages of one of them.
-func (w writers) compose(secret *identity.Secret) ([][]byte, error) {
-	frames := make([][]byte, w.Different)
+func (w writers) compose(secret *identity.Secret) ([]messaging.Entry[struct{}], error) {
+	frames := make([]messaging.Entry[struct{}], w.Different)
 	header := dht.DomainHeader{Type: benchType}.Append(nil)
 	body := payload(w.Size)
 	for i := range frames {
@@ -123,47 +113,50 @@ func (w writers) compose(secret *identity.Secret) ([][]byte, error) {
 		if err != nil {
 			return nil, err
 		}
-		frames[i] = e.Append(nil)
+		frames[i].Body = e.Append(nil)
 	}
 	return frames, nil
 }
 
-// writer is an actor that keeps a window of its frames under way to one peer.
+// writer writes its frames to one peer, again and again.
 type writer struct {
-	node   *gamelan.Node
-	to     identity.NodeID
-	frames [][]byte
-	window int
-	sent   uint64
-	failed chan<- error
+	stream *mux.Stream
+	frames []messaging.Entry[struct{}]
 }
 
-type writeTo struct{ peer identity.NodeID }
-
-func (w *writer) Receive(c actor.Context) {
-	switch m := c.Message().(type) {
-	case writeTo:
-		w.to = m.peer
-	case begin:
-		for range w.window {
-			w.send(c)
-		}
-	case actors.Sent:
-		if m.Outcome.Kind != protocol.Confirmed {
-			select {
-			case w.failed <- fmt.Errorf("message %d: got %v, want confirmed", m.ID, m.Outcome):
-			default:
-			}
-			return
-		}
-		w.send(c)
+// dial sets up a connection and a substream for messages.
+func dial(seed string, secret *identity.Secret) (*writer, error) {
+	to, err := peerstore.ParseSeed(seed)
+	if err != nil {
+		return nil, err
 	}
+	cfg, err := wire(secret, ma.StringCast("/ip4/127.0.0.1/tcp/1")) // which nobody dials
+	if err != nil {
+		return nil, err
+	}
+	conn, err := tcp.New(tcp.Options{}).Dial(context.Background(), to.Addresses[0].Addr)
+	if err != nil {
+		return nil, err
+	}
+	r, err := upgrade.Outbound(context.Background(), conn, cfg, to.Key)
+	if err != nil {
+		return nil, err
+	}
+	go swallowSession(r.Session, cfg)
+	s, err := r.Session.Open()
+	if err != nil {
+		return nil, err
+	}
+	_, err = negotiate.Open(s, []protocol.ID{protocol.MessagingID})
+	return &writer{stream: s}, err
 }
 
-func (w *writer) send(c actor.Context) {
-	frame := w.frames[w.sent%uint64(len(w.frames))]
-	w.sent++
-	w.node.SendFrom(c, actors.SendBody{ID: w.sent, Peer: w.to, Body: frame})
+func (w *writer) write() error {
+	for {
+		if _, err := messaging.WriteFrames(w.stream, w.frames); err != nil {
+			return err
+		}
+	}
 }
 
 // untilTold says, with a line, that this process is ready, calls begin when a byte comes on
