@@ -9,11 +9,14 @@ import (
 	"testing/synctest"
 	"time"
 
+	ma "github.com/multiformats/go-multiaddr"
+
 	"github.com/gamelan-p2p/gamelan"
 	"github.com/gamelan-p2p/gamelan/actors"
 	"github.com/gamelan-p2p/gamelan/gamelantest"
 	"github.com/gamelan-p2p/gamelan/protocol"
 	"github.com/gamelan-p2p/gamelan/supervisor"
+	"github.com/gamelan-p2p/gamelan/transport"
 )
 
 // TestNodeThatFails has an actor that cannot be healed: the node stops in order
@@ -116,6 +119,59 @@ func TestDialWhileTheDialerCrashes(t *testing.T) {
 			time.Sleep(2 * time.Minute) // the budget of restarts
 		}
 	})
+}
+
+// TestLateResultOfACrashedDialer has a dial of a dialer that crashed end while the
+// next one dials the same peer: that dial goes on.
+func TestLateResultOfACrashedDialer(t *testing.T) {
+	gamelantest.Bubble(t, func(t *testing.T) {
+		net := gamelantest.NewNetwork(t)
+		slow := &slowDials{Transport: net.Transport(), may: make(chan struct{}, 10)}
+		a, err := gamelan.Start(t.Context(), gamelan.Config{Listen: []string{gamelan.ListenNowhere}}, gamelan.WithTransport(slow), gamelan.WithLogger(discard))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer func() {
+			close(slow.may)
+			a.Close(context.WithoutCancel(t.Context()))
+		}()
+		b := net.Start(gamelan.Config{}, gamelan.WithHandler(gamelantest.NewCollector().New))
+		if _, err := a.AddSeed(t.Context(), b.Seed()); err != nil {
+			t.Fatal(err)
+		}
+		p, err := a.Enqueue(t.Context(), b.ID(), []byte("message"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		synctest.Wait()
+		gamelantest.Crash(a, "dialer", "a bug")
+		time.Sleep(time.Second)
+		if got := slow.begun.Load(); got != 2 {
+			t.Fatalf("got %d dials after the crash, want 2", got)
+		}
+		slow.may <- struct{}{} // the first one, whose context has ended
+		time.Sleep(time.Second)
+		slow.may <- struct{}{}
+		out := p.Wait(t.Context())
+		wantOutcome(t, "sent", out, nil, protocol.Confirmed, protocol.ReasonNone)
+		if got := slow.begun.Load(); got != 2 {
+			t.Errorf("got %d dials, want 2", got)
+		}
+	})
+}
+
+// slowDials is a transport whose dials wait until they may go on, in their order,
+// whatever becomes of their contexts.
+type slowDials struct {
+	transport.Transport
+	begun atomic.Int64
+	may   chan struct{}
+}
+
+func (s *slowDials) Dial(ctx context.Context, a ma.Multiaddr) (transport.Conn, error) {
+	s.begun.Add(1)
+	<-s.may
+	return s.Transport.Dial(ctx, a)
 }
 
 // TestOpensThatCrashGiveBackTheirPlace has more tasks that open substreams

@@ -31,24 +31,20 @@ import (
 type dialer struct {
 	env     *Env
 	plan    *dial.Scheduler
-	running map[identity.NodeID]dialTask
-	dials   uint64 // begun so far
+	running map[identity.NodeID]*dialTask
 	waiting map[identity.NodeID][]DialPeer
 	again   map[identity.NodeID][]DialPeer // who asks once more in a moment
 	asked   map[identity.NodeID]string     // by whom, of the attempts under way
 }
 
 // dialTask is an attempt under way.
-type dialTask struct {
-	number uint64
-	cancel func()
-}
+type dialTask struct{ cancel func() }
 
 // NewDialer makes the actor that dials.
 func NewDialer(env *Env) actor.Actor {
 	return &dialer{
 		env:     env,
-		running: make(map[identity.NodeID]dialTask),
+		running: make(map[identity.NodeID]*dialTask),
 		waiting: make(map[identity.NodeID][]DialPeer),
 		again:   make(map[identity.NodeID][]DialPeer),
 		asked:   make(map[identity.NodeID]string),
@@ -60,10 +56,11 @@ type (
 	againTick struct{ peer identity.NodeID }
 )
 
-// dialLost says that a dial is over and nobody has handled its result.
+// dialLost says that a dial is over and nobody has handled its result. It may come
+// from a dial of the incarnation before.
 type dialLost struct {
-	peer   identity.NodeID
-	number uint64
+	peer identity.NodeID
+	task *dialTask
 }
 
 // errResultLost is how a dial whose result nobody handled counts.
@@ -83,7 +80,7 @@ func (d *dialer) Receive(c actor.Context) {
 	case supervisor.Done[dialResult]:
 		d.dialled(c, m.Key.(identity.NodeID), m.Value, m.Err)
 	case dialLost:
-		if d.running[m.peer].number == m.number {
+		if d.running[m.peer] == m.task {
 			d.dialled(c, m.peer, dialResult{}, errResultLost)
 		}
 	case PeerRefused:
@@ -233,9 +230,9 @@ func (d *dialer) attempt(c actor.Context, peer identity.NodeID) {
 	addrs, err := d.env.dialable(p) // what is excluded may have become more since it was asked for
 	d.asked[peer] = d.askers(peer)
 	wanted, cancel := context.WithCancel(context.Background())
-	d.dials++
-	lost, root, self := dialLost{peer, d.dials}, d.env.System.Root, c.Self()
-	d.running[peer] = dialTask{d.dials, cancel}
+	task := &dialTask{cancel}
+	lost, root, self := dialLost{peer, task}, d.env.System.Root, c.Self()
+	d.running[peer] = task
 	supervisor.Do(c, peer, func(ctx context.Context) (dialResult, error) {
 		if err != nil {
 			return dialResult{}, &DialError{Peer: peer, Err: err}
