@@ -1,0 +1,94 @@
+package tests
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"testing"
+	"time"
+
+	"google.golang.org/protobuf/types/known/wrapperspb"
+
+	"github.com/gamelan-p2p/gamelan"
+	"github.com/gamelan-p2p/gamelan/actors/inbox"
+	"github.com/gamelan-p2p/gamelan/gamelantest"
+	"github.com/gamelan-p2p/gamelan/protocol/rpc"
+)
+
+// bothWays runs f in a bubble for a system's clock that is set forward by a day,
+// and for one that is set back by a day.
+func bothWays(t *testing.T, f func(t *testing.T, by time.Duration)) {
+	t.Helper()
+	for _, by := range []time.Duration{24 * time.Hour, -24 * time.Hour} {
+		t.Run(fmt.Sprint(by), func(t *testing.T) {
+			gamelantest.Bubble(t, func(t *testing.T) { f(t, by) })
+		})
+	}
+}
+
+// TestBubbleClockCalls steps both sides' clocks under calls: one that is to last
+// three seconds does, and one that may last ten ends after ten.
+func TestBubbleClockCalls(t *testing.T) {
+	bothWays(t, func(t *testing.T, by time.Duration) {
+		net := gamelantest.NewNetwork(t)
+		a, b := net.Start(gamelan.Config{}, quiet), net.Start(gamelan.Config{}, quiet, gamelan.WithService(new(service).service()))
+		net.Connect(a, b)
+		client := a.RPCClient(b.ID(), testService)
+		call := func(ms uint64, limit time.Duration) (took time.Duration, err error) {
+			ctx, cancel := context.WithTimeout(t.Context(), limit)
+			defer cancel()
+			began := time.Now()
+			go func() {
+				time.Sleep(time.Second)
+				a.Clock.Step(by)
+				b.Clock.Step(by)
+			}()
+			_, err = rpc.Call[number, text](ctx, client, wait, wrapperspb.UInt64(ms))
+			return time.Since(began), err
+		}
+		if took, err := call(3000, 10*time.Second); err != nil || took > 5*time.Second {
+			t.Errorf("a call of 3 s: got %v after %v, want it answered", err, took)
+		}
+		if took, err := call(60_000, 10*time.Second); !errors.Is(err, context.DeadlineExceeded) || took < 10*time.Second || took > 11*time.Second {
+			t.Errorf("a call of a minute with a limit of 10 s: got %v after %v", err, took)
+		}
+	})
+}
+
+// TestBubbleClockInbox steps the clock of a node with messages in its inbox: they
+// keep their order, also over a restart, and what a listener holds goes to another one
+// after its minute.
+func TestBubbleClockInbox(t *testing.T) {
+	bothWays(t, func(t *testing.T, by time.Duration) {
+		net := gamelantest.NewNetwork(t)
+		dir := t.TempDir()
+		cfg := gamelan.Config{DataDir: dir}
+		from, to := net.Start(gamelan.Config{}), net.Start(cfg, gamelan.WithInbox(gamelan.InboxConfig{}))
+		net.Connect(from, to)
+		enqueue(t, from, to, "first")
+		time.Sleep(time.Second)
+		to.Clock.Step(by)
+		enqueue(t, from, to, "second")
+		time.Sleep(time.Second)
+
+		for m, err := range to.Inbox().Listen(t.Context(), inbox.ListenOptions{Most: 1}) {
+			if err != nil || string(m.Body) != "first" {
+				t.Fatalf("got %q, %v, want the first", m.Body, err)
+			}
+			began := time.Now()
+			to.Clock.Step(by)
+			for m := range to.Inbox().Listen(t.Context(), inbox.ListenOptions{}) {
+				if string(m.Body) == "first" {
+					break
+				}
+			}
+			if took := time.Since(began); took < inbox.HandTimeout-2*time.Second || took > inbox.HandTimeout+time.Second {
+				t.Errorf("another listener had it after %v, want about %v", took, inbox.HandTimeout)
+			}
+			break
+		}
+		to.Close(context.WithoutCancel(t.Context()))
+		again := net.Start(cfg, gamelan.WithInbox(gamelan.InboxConfig{}))
+		wantBodies(t, "after a restart", take(t, again, 2, 2, inbox.ListenOptions{}), []string{"first", "second"})
+	})
+}
