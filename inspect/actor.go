@@ -52,7 +52,8 @@ type Actor struct {
 	Wait      *Quantiles `json:"wait_ms,omitempty"`
 	Handle    *Quantiles `json:"handle_ms,omitempty"`
 
-	Contained  uint64   `json:"contained,omitempty"` // panics on peers' messages
+	Contained  uint64   `json:"contained,omitempty"`     // panics on peers' messages
+	Missed     uint64   `json:"events_missed,omitempty"` // events, while it waited for its restart
 	Goroutines []string `json:"goroutines,omitempty"`
 	Tasks      []Task   `json:"tasks,omitempty"` // the oldest first
 	Children   int      `json:"children"`

@@ -63,7 +63,7 @@ func testSource() *fakeSource {
 			}),
 			newActor(n+"/extensions", "extensions"),
 			newActor(n+"/extensions/handler", "handler", func(a *Actor) {
-				a.State, a.Restarts, a.Contained = BackingOff, 2, 7
+				a.State, a.Restarts, a.Contained, a.Missed = BackingOff, 2, 7, 3
 				a.NextRestartAt = t0.Add(4 * time.Second)
 				a.LastFailure = &LastFailure{At: t0, Reason: "boom\x1b[2J", StackID: "00c0ffee00c0ffee"}
 				a.stack = []byte("goroutine 1 [running]:\nmain.f()\n\t/src/f.go:3 +0x1\n")

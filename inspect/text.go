@@ -159,6 +159,9 @@ func note(a *Actor, now time.Time) string {
 	if a.Contained > 0 {
 		parts = append(parts, Number(a.Contained)+" contained")
 	}
+	if a.Missed > 0 {
+		parts = append(parts, Number(a.Missed)+" events missed")
+	}
 	if a.Line != "" {
 		parts = append(parts, Escape(a.Line))
 	}

@@ -13,7 +13,7 @@ node                       ● running          0          0      -         -
 │  ├─ 9c01d2e4a1b2c3d4-17  ◉ busy             0          0      -         -  outbound, agent "x\x1b]0;owned\a\u202e"
 │  └─ 0011223344556677-18  ▲ stuck           40          0      -         -  in actors.Received for 12s
 └─ extensions              ● running          0          0      -         -  did not answer
-   └─ handler              ↺ backing_off      0          0      -         2  restarts in 4s · failed: boom\x1b[2J · 7 contained
+   └─ handler              ↺ backing_off      0          0      -         2  restarts in 4s · failed: boom\x1b[2J · 7 contained · 3 events missed
 `
 
 // testTree is the tree of testSource with what its actors say.

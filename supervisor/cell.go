@@ -55,6 +55,7 @@ type cell struct {
 	up       bool    // Started has returned or failed, once
 	roster   *roster // what a Group keeps over its restarts
 	label    context.Context
+	hears    []*subscription
 
 	gen         atomic.Uint64 // of the living incarnation; zero when there is none
 	state       atomic.Uint32
@@ -62,8 +63,10 @@ type cell struct {
 	restarts    atomic.Uint32
 	contained   atomic.Uint64
 	unhandled   atomic.Uint64
-	busy        atomic.Int64 // nanoseconds, up to the last refill
-	stuckSeen   atomic.Bool  // the watchdog has reported the message in hand
+	held        atomic.Int64  // events since the last incarnation failed
+	missed      atomic.Uint64 // of them, above EventsHeld, since the spawn
+	busy        atomic.Int64  // nanoseconds, up to the last refill
+	stuckSeen   atomic.Bool   // the watchdog has reported the message in hand
 }
 
 // trouble is what a cell keeps about panics, guarded by its mu.

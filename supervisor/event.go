@@ -4,60 +4,110 @@ import (
 	"fmt"
 	"reflect"
 	"slices"
+	"sync/atomic"
 
 	"github.com/asynkron/protoactor-go/actor"
 )
 
+// EventsHeld is how many events an actor that has failed keeps in its mailbox
+// until its next incarnation starts.
+const EventsHeld = 4096
+
 // Subscribe makes every later Publish of an E below the same Root arrive as an
 // ordinary message until the incarnation ends. One publisher's order holds for
 // each subscriber. E is a concrete type.
+//
+// The subscription of an incarnation that has failed lasts until the next one's
+// Started has returned, which subscribes again what it goes on hearing: what is
+// published meanwhile, also during a back-off, waits in the mailbox and is heard
+// once, in order. At most [EventsHeld] wait there; those published after them are
+// dropped, counted in [Info].EventsMissed and logged once the actor has started,
+// so that Started must not rely on events alone for what it can read. When the
+// actor is not restarted the subscription ends with it.
 func Subscribe[E any](c actor.Context) { of(c).subscribe(reflect.TypeFor[E]()) }
 
 // Publish sends event to everybody who subscribed its type. An event has many
 // readers, so it owns nothing.
 func Publish(c actor.Context, event any) { of(c).cell.host.publish(event) }
 
-// topics holds the subscribers by type, oldest first. A list is replaced, never
+// topics holds the subscriptions by type, oldest first. A list is replaced, never
 // changed.
-type topics map[reflect.Type][]subscriber
+type topics map[reflect.Type][]*subscription
 
-type subscriber struct {
-	cell *cell
-	gen  uint64
+// subscription is one actor's to one type of events. It outlives a failed
+// incarnation, so that a restart takes nothing away and adds nothing twice.
+type subscription struct {
+	cell  *cell
+	event reflect.Type
+	gen   uint64 // of the last incarnation that subscribed; owned by the cell's turn
+	over  atomic.Bool
 }
 
 func (w *wrapper) subscribe(t reflect.Type) {
 	if t.Kind() == reflect.Interface {
 		panic(fmt.Sprintf("supervisor: Subscribe[%v]: events are found by their concrete type", t))
 	}
-	x := w.extra()
-	if w.over || slices.Contains(x.events, t) {
+	if w.over {
 		return
 	}
-	x.events = append(x.events, t)
-	h := w.cell.host
+	c := w.cell
+	if i := slices.IndexFunc(c.hears, func(s *subscription) bool { return s.event == t }); i >= 0 {
+		c.hears[i].gen = w.gen
+		return
+	}
+	s := &subscription{cell: c, event: t, gen: w.gen}
+	c.hears = append(c.hears, s)
+	h := c.host
 	h.subscribers.Lock()
 	defer h.subscribers.Unlock()
 	if h.topics == nil {
 		h.topics = make(topics)
 	}
 	list := h.topics[t]
-	h.topics[t] = append(list[:len(list):len(list)], subscriber{w.cell, w.gen})
+	h.topics[t] = append(list[:len(list):len(list)], s)
 }
 
-func (h *host) unsubscribe(c *cell, events []reflect.Type) {
-	if len(events) == 0 {
+// unsubscribe ends the subscriptions that the incarnation gen has not made or
+// taken over, all with 0. It runs in the cell's turn.
+func (c *cell) unsubscribe(gen uint64) {
+	ends := func(s *subscription) bool { return gen == 0 || s.gen != gen }
+	if !slices.ContainsFunc(c.hears, ends) {
 		return
 	}
+	h := c.host
 	h.subscribers.Lock()
 	defer h.subscribers.Unlock()
-	for _, t := range events {
-		list := slices.DeleteFunc(slices.Clone(h.topics[t]), func(s subscriber) bool { return s.cell == c })
-		if len(list) == 0 {
-			delete(h.topics, t)
-		} else {
-			h.topics[t] = list
+	for _, s := range c.hears {
+		if !ends(s) {
+			continue
 		}
+		s.over.Store(true)
+		list := slices.DeleteFunc(slices.Clone(h.topics[s.event]), func(x *subscription) bool { return x == s })
+		if len(list) == 0 {
+			delete(h.topics, s.event)
+		} else {
+			h.topics[s.event] = list
+		}
+	}
+	c.hears = slices.DeleteFunc(c.hears, ends)
+}
+
+// hear puts an event into the mailbox, unless too many wait there already for an
+// incarnation that has not started.
+func (c *cell) hear(event any) {
+	if c.gen.Load() == 0 && c.held.Add(1) > EventsHeld {
+		c.missed.Add(1)
+		return
+	}
+	c.PostUserMessage(event)
+}
+
+// heard logs, when an incarnation has started, what it has missed.
+func (c *cell) heard() {
+	if n := c.held.Swap(0) - EventsHeld; n > 0 {
+		safely(func() {
+			c.host.log.Warn("events missed", labelActor, c.path(), "n", n, "limit", EventsHeld)
+		})
 	}
 }
 
@@ -71,8 +121,8 @@ func (h *host) publish(event any) {
 	list := h.topics[reflect.TypeOf(event)]
 	h.subscribers.RUnlock()
 	for _, s := range list {
-		if s.cell.gen.Load() == s.gen {
-			s.cell.PostUserMessage(event)
+		if !s.over.Load() {
+			s.cell.hear(event)
 		}
 	}
 }

@@ -44,7 +44,8 @@ type Info struct {
 	OldestAge          time.Duration // lower bound of the age of the oldest message that waits
 
 	Handled, Restarts, Contained, Unhandled uint64
-	RestartsWindow                          int // restarts that count against the parent's budget now
+	EventsMissed                            uint64 // while it did not run, above EventsHeld
+	RestartsWindow                          int    // restarts that count against the parent's budget now
 
 	BusyTime time.Duration // spent in Receive since the spawn
 	Tasks    []string      // names of the running Go and Do, sorted
@@ -117,6 +118,8 @@ func (h *host) infoAt(c *cell, now int64) Info {
 		Restarts:    uint64(c.restarts.Load()),
 		Contained:   c.contained.Load(),
 		Unhandled:   c.unhandled.Load(),
+
+		EventsMissed: c.missed.Load(),
 	}
 	if c.parent != nil {
 		i.Parent = c.parent.path()

@@ -28,7 +28,6 @@ type wrapper struct {
 
 // extras of an incarnation that few actors have.
 type extras struct {
-	events []reflect.Type // subscribed
 	chance *Random
 	log    *slog.Logger
 	retry  map[string]bool // failed children whose RetryDue waits for their end
@@ -72,10 +71,12 @@ func (w *wrapper) Receive(ctx actor.Context) {
 	case *actor.Stopping:
 		w.sheltered(ctx)
 		w.end()
+		w.cell.unsubscribe(0) // of one that has failed and is not restarted
 	case *actor.Stopped:
 		w.sheltered(ctx)
 		w.end()
 		w.release()
+		w.cell.unsubscribe(0)
 		w.cell.stopped()
 	case *actor.Terminated:
 		retry := w.cell.childGone(m.Who)
@@ -131,6 +132,8 @@ func (w *wrapper) start(ctx actor.Context) {
 	c.goType = reflect.TypeOf(w.inner)
 	c.mu.Unlock()
 	w.deliver(ctx)
+	c.unsubscribe(w.gen) // what the last incarnation heard and this one does not
+	c.heard()
 	c.state.CompareAndSwap(stateStarting, stateRunning)
 	c.isUp()
 }
@@ -167,9 +170,8 @@ func (w *wrapper) end() {
 	w.over = true
 	c := w.cell
 	c.gen.Store(0)
-	if w.extras != nil {
-		c.host.unsubscribe(c, w.extras.events)
-		w.extras.events = nil
+	if !w.failed {
+		c.unsubscribe(0)
 	}
 	c.mu.Lock()
 	timers := w.timers
