@@ -12,7 +12,7 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	for _, other := range []func() (bool, error){product.Writers, product.Sink, peers.Console} {
+	for _, other := range []func() (bool, error){product.Writers, product.Sink, product.Attacker, peers.Console} {
 		if was, err := other(); was {
 			if err != nil {
 				fmt.Fprintln(os.Stderr, err)

@@ -149,6 +149,11 @@ func groups(flood time.Duration) []harness.Group {
 				product.Flood(1000, flood),
 			},
 		},
+		{
+			Name:  "attacks",
+			About: "honest peers' sends and fresh dials while a node is attacked, beside a process that only burns as much CPU",
+			Cases: product.Attacks(flood),
+		},
 	}
 }
 

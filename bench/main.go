@@ -31,7 +31,7 @@ const (
 )
 
 func main() {
-	for _, other := range []func() (bool, error){product.Flooder, product.Writers, product.Sink, peers.Console} {
+	for _, other := range []func() (bool, error){product.Flooder, product.Writers, product.Sink, product.Attacker, peers.Console} {
 		if was, err := other(); was {
 			if err != nil {
 				fmt.Fprintln(os.Stderr, "bench: other process:", err)

@@ -1,6 +1,9 @@
 package main
 
-import "github.com/gamelan-p2p/gamelan/bench/harness"
+import (
+	"github.com/gamelan-p2p/gamelan/bench/harness"
+	"github.com/gamelan-p2p/gamelan/bench/product"
+)
 
 const (
 	microsecond = 1e3 // in nanoseconds, as the metrics are
@@ -21,7 +24,7 @@ func targets() []harness.Target {
 	absolute := func(id, product, metric string, bound, stretch float64) harness.Target {
 		return harness.Target{ID: id, Case: product, Metric: metric, Relation: harness.Absolute, Bound: bound, Stretch: stretch}
 	}
-	return []harness.Target{
+	return append([]harness.Target{
 		// Messages from one actor to a handler actor of one peer.
 		ratio("P1", "gamelan/oneway-32", harness.Rate, 5, 12, "libp2p/oneway-each-flushed-32"),
 		absolute("P1", "gamelan/oneway-32", harness.CPU, 1.0*microsecond, 0.5*microsecond),
@@ -106,5 +109,16 @@ func targets() []harness.Target {
 		absolute("P24", "gamelan/flood-1-peer", "p99 of others ratio", 3, 0),
 		absolute("P24", "gamelan/flood-1000-peers", "heap growth bytes", (256+1000+2)*mebibyte, 0),
 		absolute("P24", "gamelan/flood-1000-peers", "p99 of others ratio", 3, 0),
+	}, attackTargets()...)
+}
+
+// attackTargets say what honest peers may feel of each attack.
+func attackTargets() (all []harness.Target) {
+	for _, c := range product.Attacks(0) {
+		all = append(all,
+			harness.Target{ID: "attack", Case: c.Name, Metric: "p50 of sends ratio", Relation: harness.Absolute, Bound: 1.5},
+			harness.Target{ID: "attack", Case: c.Name, Metric: "dials succeeded %", Relation: harness.Absolute, AtLeast: true, Bound: 95},
+		)
 	}
+	return all
 }

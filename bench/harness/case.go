@@ -256,8 +256,8 @@ type clock struct {
 	cpu   time.Duration
 }
 
-func startClock() clock { return clock{begin: time.Now(), cpu: processCPU()} }
+func startClock() clock { return clock{begin: time.Now(), cpu: ProcessCPU()} }
 
 func (c clock) stop() (wall, cpu time.Duration) {
-	return time.Since(c.begin), processCPU() - c.cpu
+	return time.Since(c.begin), ProcessCPU() - c.cpu
 }

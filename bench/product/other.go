@@ -57,3 +57,13 @@ func (p *otherProcess) stop() error {
 	p.in.Close()
 	return p.cmd.Wait()
 }
+
+// last tells the process to end and returns what it says then, in one line.
+func (p *otherProcess) last() (string, error) {
+	p.in.Close()
+	said, err := p.out.ReadString('\n')
+	if err != nil {
+		return "", fmt.Errorf("the other process said nothing at its end: %w", err)
+	}
+	return strings.TrimSpace(said), nil
+}

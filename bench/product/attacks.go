@@ -1,0 +1,304 @@
+package product
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"runtime"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/asynkron/protoactor-go/actor"
+
+	"github.com/gamelan-p2p/gamelan"
+	"github.com/gamelan-p2p/gamelan/bench/harness"
+)
+
+// attack is one case of the group "attacks", gamelan/attack-NAME. A new one is a
+// file with a function that returns it, and a line in [attacks].
+type attack struct {
+	name   string
+	config gamelan.Config // of the node under attack
+	// prepare runs in a process of its own, before any clock does; seed is the
+	// node's. The function that it returns attacks until ctx ends, and counts
+	// each stroke. It returns an error only if it could not attack at all.
+	prepare func(ctx context.Context, seed string) (strike func(ctx context.Context, count *atomic.Uint64) error, err error)
+	// report says more of the node after the attack; it may be nil.
+	report func(m *harness.Meter, n *gamelan.Node)
+}
+
+// attacks are all of them. Append yours.
+func attacks() []attack {
+	return []attack{
+		headerBombs(),
+	}
+}
+
+// attackVariable says in the other process which attack it is, with a seed behind
+// a space, or how many processors to burn.
+const attackVariable = "GAMELAN_BENCH_ATTACK"
+
+// burn is the name of the control: nothing but work for the processor.
+const burn = "burn"
+
+// Limits of the honest peers in a phase.
+const (
+	sendEvery  = 2 * time.Millisecond // pause between an honest peer's sends
+	pingsEach  = 50                   // in a phase: a node answers 60 of one peer in a minute
+	dialEvery  = 250 * time.Millisecond
+	dialWithin = 5 * time.Second
+	pingWithin = time.Second // what one takes that has no answer by then
+)
+
+// Attacks are the cases of all attacks. In each one node is attacked for d by a
+// process of its own, and then another for d by a process that burns as much of
+// the processors as the attacker did and does nothing else. An honest peer sends
+// to the node all the time, and pings it over the DHT if it has one, one after the
+// other; fresh nodes dial it, four in a second, with 5 s for each.
+func Attacks(d time.Duration) (all []harness.Case) {
+	for _, a := range attacks() {
+		all = append(all, harness.Case{
+			Name: "gamelan/attack-" + a.name, Fresh: true, Limit: 2*d + 2*time.Minute,
+			Run: func(m *harness.Meter) error { return a.run(m, d) },
+		})
+	}
+	return all
+}
+
+func (a attack) run(m *harness.Meter, d time.Duration) error {
+	attacked, err := a.phase(m, d, func(seed string) string { return a.name + " " + seed }, a.report)
+	if err != nil {
+		return fmt.Errorf("attack: %w", err)
+	}
+	control, err := a.phase(m, d, func(string) string { return fmt.Sprintf("%s %g", burn, attacked.share) }, nil)
+	if err != nil {
+		return fmt.Errorf("control: %w", err)
+	}
+	m.Report("strokes/s", attacked.strokes)
+	m.Report("attacker cpu", attacked.share)
+	m.Report("p50 of sends ratio", attacked.sends/control.sends)
+	if control.pings > 0 {
+		m.Report("p50 of pings ns", attacked.pings)
+		m.Report("p50 of pings ratio", attacked.pings/control.pings)
+	}
+	m.Report("dials", attacked.dials)
+	m.Report("dials succeeded %", attacked.succeeded)
+	m.Report("control dials succeeded %", control.succeeded)
+	m.Report("control p50 ns", control.sends)
+	return m.Latencies(attacked.all)
+}
+
+// phase is what honest peers saw in one.
+type phase struct {
+	all              []time.Duration // of sends
+	sends, pings     float64         // medians in ns
+	dials, succeeded float64         // how many, and per cent of them
+	share            float64         // processors that the other process used
+	strokes          float64         // a second
+}
+
+// phase has honest peers talk to a fresh node for d, beside another process.
+func (a attack) phase(m *harness.Meter, d time.Duration, other func(seed string) string, report func(*harness.Meter, *gamelan.Node)) (p phase, err error) {
+	s := &nodes{ctx: m.Context()}
+	defer func() { err = errors.Join(err, s.close()) }()
+	to, err := s.start(a.config, handle(func(actor.Context) {}))
+	if err != nil {
+		return p, err
+	}
+	from, err := s.start(gamelan.Config{Listen: []string{gamelan.ListenNowhere}, DHT: a.config.DHT, PlainOnProfile: a.config.PlainOnProfile})
+	if err != nil {
+		return p, err
+	}
+	if err := connect(s.ctx, from, to); err != nil {
+		return p, err
+	}
+	if out, err := from.SendTo(s.ctx, to.ID(), []byte("hello")); err != nil || out.Err != nil {
+		return p, errors.Join(err, out.Err)
+	}
+	process, err := startOther(s.ctx, attackVariable+"="+other(to.Seed()))
+	if err != nil {
+		return p, err
+	}
+	stop := sync.OnceValue(process.stop)
+	defer func() { err = errors.Join(err, stop()) }()
+	if err := process.begin(); err != nil {
+		return p, err
+	}
+	ctx, cancel := context.WithTimeout(s.ctx, d)
+	defer cancel()
+	var pings []time.Duration
+	var wg sync.WaitGroup
+	var sent, dialled error
+	wg.Go(func() { p.all, pings, sent = honest(ctx, from, to, a.pingEvery(d)) })
+	wg.Go(func() { p.dials, p.succeeded, dialled = freshDials(ctx, s.ctx, to, a.config.DHT) })
+	wg.Wait()
+	if err := errors.Join(sent, dialled); err != nil {
+		return p, err
+	}
+	p.sends, p.pings = p50(p.all), p50(pings)
+	said, err := process.last()
+	if err != nil {
+		return p, err
+	}
+	if _, err := fmt.Sscan(said, &p.share, &p.strokes); err != nil {
+		return p, fmt.Errorf("the other process said %q: %w", said, err)
+	}
+	if report != nil {
+		report(m, to)
+	}
+	return p, stop()
+}
+
+// pingEvery is how often the honest peer pings in a phase of d; 0 is never.
+func (a attack) pingEvery(d time.Duration) time.Duration {
+	if a.config.DHT == nil {
+		return 0
+	}
+	return max(d/pingsEach, time.Millisecond)
+}
+
+// honest sends to a node, and pings it, until ctx ends. It counts sends that succeeded
+// and all pings.
+func honest(ctx context.Context, from, to *gamelan.Node, pingEvery time.Duration) (sends, pings []time.Duration, err error) {
+	body := payload(32)
+	pinged := time.Now()
+	for ctx.Err() == nil {
+		begin := time.Now()
+		out, sent := from.SendTo(ctx, to.ID(), body)
+		if sent == nil && out.Err == nil {
+			sends = append(sends, time.Since(begin))
+		} else {
+			err = errors.Join(sent, out.Err)
+		}
+		if pingEvery > 0 && ctx.Err() == nil && time.Since(pinged) > pingEvery {
+			pinged = time.Now()
+			within, cancel := context.WithTimeout(ctx, pingWithin)
+			took, lost := from.Ping(within, to.ID())
+			cancel()
+			switch {
+			case lost == nil:
+				pings = append(pings, took)
+			case ctx.Err() == nil:
+				pings, err = append(pings, pingWithin), lost
+			}
+		}
+		time.Sleep(sendEvery)
+	}
+	if len(sends) == 0 || pingEvery > 0 && len(pings) == 0 {
+		return nil, nil, fmt.Errorf("no send or no ping of an honest peer succeeded: %w", err)
+	}
+	return sends, pings, nil
+}
+
+// freshDials has nodes that nobody knows dial a node, until ctx ends.
+func freshDials(ctx, all context.Context, to *gamelan.Node, d *gamelan.DHTConfig) (dials, succeeded float64, err error) {
+	var wg sync.WaitGroup
+	var mu sync.Mutex
+	var count, good int
+	for tick := time.NewTicker(dialEvery); ctx.Err() == nil; <-tick.C {
+		count++
+		wg.Go(func() {
+			s := &nodes{ctx: all}
+			n, started := s.start(gamelan.Config{Listen: []string{gamelan.ListenNowhere}, DHT: d})
+			if started == nil {
+				within, cancel := context.WithTimeout(all, dialWithin)
+				defer cancel()
+				if connect(within, n, to) == nil {
+					mu.Lock()
+					good++
+					mu.Unlock()
+				}
+			}
+			closed := s.close()
+			mu.Lock()
+			err = errors.Join(err, started, closed)
+			mu.Unlock()
+		})
+	}
+	wg.Wait()
+	return float64(count), 100 * float64(good) / float64(count), err
+}
+
+func p50(all []time.Duration) float64 {
+	if len(all) == 0 {
+		return 0
+	}
+	sorted := slices.Sorted(slices.Values(all))
+	return float64(sorted[len(sorted)/2])
+}
+
+// Attacker is the other process of Attacks: it does that and reports true if this
+// is one. Its last line is how many processors it used, and how many strokes it
+// did in a second.
+func Attacker() (was bool, err error) {
+	text, was := os.LookupEnv(attackVariable)
+	if !was {
+		return false, nil
+	}
+	name, argument, _ := strings.Cut(text, " ")
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	strike, err := strikeOf(ctx, name, argument)
+	if err != nil {
+		return true, err
+	}
+	var count atomic.Uint64
+	var begin time.Time
+	var cpu time.Duration
+	failed := make(chan error, 1)
+	err = untilTold("ready", func() error {
+		begin, cpu = time.Now(), harness.ProcessCPU()
+		go func() {
+			if err := strike(ctx, &count); err != nil && ctx.Err() == nil {
+				failed <- err
+			}
+		}()
+		return nil
+	}, failed)
+	if err == nil && !begin.IsZero() {
+		took := time.Since(begin).Seconds()
+		fmt.Println((harness.ProcessCPU()-cpu).Seconds()/took, float64(count.Load())/took)
+	}
+	return true, err
+}
+
+func strikeOf(ctx context.Context, name, argument string) (func(context.Context, *atomic.Uint64) error, error) {
+	if name == burn {
+		share, err := strconv.ParseFloat(argument, 64)
+		return func(ctx context.Context, count *atomic.Uint64) error {
+			burnProcessors(ctx, share, count)
+			return nil
+		}, err
+	}
+	for _, a := range attacks() {
+		if a.name == name {
+			return a.prepare(ctx, argument)
+		}
+	}
+	return nil, fmt.Errorf("no attack is named %q", name)
+}
+
+// burnProcessors keeps so many processors busy.
+func burnProcessors(ctx context.Context, share float64, count *atomic.Uint64) {
+	const slice = 2 * time.Millisecond
+	var wg sync.WaitGroup
+	workers := max(1, min(runtime.NumCPU(), int(share)+1))
+	for range workers {
+		wg.Go(func() {
+			busy := time.Duration(min(1, share/float64(workers)) * float64(slice))
+			for ctx.Err() == nil {
+				begin := time.Now()
+				for time.Since(begin) < busy {
+				}
+				count.Add(1)
+				time.Sleep(slice - busy)
+			}
+		})
+	}
+	wg.Wait()
+}
