@@ -57,11 +57,11 @@ func repository(t *testing.T) string {
 		"go.mod":                          "module example.org/p\n\ngo 1.26\n",
 		"docs/conformance/list.md":        "Area: demo\nClaimed: 1-3\nLater: none\n\n1. Sum.\n2. Limit.\n3. Loop.\n",
 		"tools/inversions/head.md":        "# Head\n",
-		"p/a.go":                          "package p\n\nconst Limit = 3\n\ntype T struct{}\n\nfunc (T) sum(a, b int) int {\n\treturn a + b\n}\n\nfunc loop(n int) (sum int) {\n\tfor i := 0; i < n; i++ {\n\t\tsum += i\n\t}\n\treturn sum\n}\n\nfunc quiet() {}\n",
+		"p/a.go":                          "package p\n\nimport \"time\"\n\nconst Limit = 3\n\ntype T struct{}\n\nfunc (T) sum(a, b int) int {\n\treturn a + b\n}\n\nfunc loop(n int) (sum int) {\n\tfor i := 0; i < n; i++ {\n\t\tsum += i\n\t}\n\treturn sum\n}\n\nfunc quiet() { time.Sleep(0) }\n",
 		"p/a_test.go":                     "package p\n\nimport \"testing\"\n\n// conforms: demo 1\nfunc TestSum(t *testing.T) {\n\tif (T{}).sum(2, 2) != 4 {\n\t\tt.Fatal()\n\t}\n}\n\n// conforms: demo 2\nfunc TestLimit(t *testing.T) {}\n\n// conforms: demo 2\nfunc TestLimitToo(t *testing.T) {\n\tif Limit != 3 {\n\t\tt.Fatal()\n\t}\n}\n\n// conforms: demo 3\nfunc TestLoop(t *testing.T) {\n\tif loop(3) != 3 {\n\t\tt.Fatal()\n\t}\n\tquiet()\n}\n",
 		"tools/inversions/demo/001.txt":   "Inverted: Sum is one more.\n\nfile: p/a.go\nin: T.sum\n- a + b\n+ a + b + 1\n",
 		"tools/inversions/demo/002.txt":   "Inverted: The limit is 4.\n\nfile: p/a.go\n- Limit   =   3\n+ Limit = 4\n",
-		"tools/inversions/demo/003.txt":   "Inverted: It goes on for ever.\n\nfile: p/a.go\nin: quiet\n- func quiet() {}\n+ func quiet() { select {} }\n",
+		"tools/inversions/demo/003.txt":   "Inverted: It goes on for ever.\n\nfile: p/a.go\nin: quiet\n- time.Sleep(0)\n+ time.Sleep(time.Hour)\n",
 		"tools/inversions/demo/003-b.txt": "Inverted: It does not compile.\n\nfile: p/a.go\nin: loop\n- sum += i\n+ sum += nothing\n",
 	} {
 		path := filepath.Join(root, name)
@@ -106,6 +106,12 @@ func TestRun(t *testing.T) {
 			t.Errorf("got no %q in\n%s", want, out)
 		}
 	}
+	kept, _ := os.ReadFile(filepath.Join(root, "tools/inversions/results.json"))
+	for _, want := range []string{`"Outcome": "failed"`, `"Why": "a_test.go:8:"`, `"Outcome": "hung"`, `"Why": "waited at a_test.go:27"`} {
+		if !strings.Contains(string(kept), want) {
+			t.Errorf("got no %s in\n%s", want, kept)
+		}
+	}
 	if after, _ := os.ReadFile(filepath.Join(root, "p/a.go")); string(after) != string(before) {
 		t.Error("the code was changed")
 	}
@@ -124,6 +130,44 @@ func TestRun(t *testing.T) {
 	}
 	if again := tryAll(t, root); !strings.Contains(again, "demo-001: 1 of 1 failed") {
 		t.Errorf("a test has changed, and its inversion was not tried again:\n%s", again)
+	}
+}
+
+// TestTried: a failure that the code as it is shows too says nothing, and one in
+// three may be chance.
+func TestTried(t *testing.T) {
+	test := cited{"p", "TestSum"}
+	r := &runner{clean: map[cited]clean{test: {true, time.Second}}, grace: time.Minute}
+	for name, tt := range map[string]struct {
+		inverted, plain []outcome
+		want            outcome
+	}{
+		"failed":                 {[]outcome{failed}, []outcome{passed}, failed},
+		"hung":                   {[]outcome{hung}, []outcome{passed}, hung},
+		"passed":                 {[]outcome{passed}, nil, passed},
+		"skipped":                {[]outcome{skipped}, nil, skipped},
+		"a loaded machine":       {[]outcome{failed, passed}, []outcome{failed}, passed},
+		"failed when it is calm": {[]outcome{hung, failed, failed}, []outcome{hung, failed, passed}, failed},
+		"fails anyway":           {[]outcome{failed, failed, hung}, []outcome{failed, hung, failed}, anyway},
+	} {
+		next := func(from []outcome) (func(time.Duration) ended, *int) {
+			n := 0
+			return func(limit time.Duration) ended {
+				if limit != 64*time.Second {
+					t.Errorf("%s: got a limit of %v, want 64 s", name, limit)
+				}
+				n++
+				return ended{outcome: from[n-1]}
+			}, &n
+		}
+		inverted, ran := next(tt.inverted)
+		plain, again := next(tt.plain)
+		if got := r.tried(test, inverted, plain); got.outcome != tt.want {
+			t.Errorf("%s: got %s, want %s", name, got.outcome, tt.want)
+		}
+		if *ran != len(tt.inverted) || *again != len(tt.plain) {
+			t.Errorf("%s: got %d and %d runs, want %d and %d", name, *ran, *again, len(tt.inverted), len(tt.plain))
+		}
 	}
 }
 

@@ -14,11 +14,13 @@ type result struct {
 	Tests []tested `json:",omitempty"`
 }
 
-// tested is what came of one test; Hash says of which state of the files.
+// tested is what came of one test; Hash says of which state of the files, Why
+// which line of the test failed.
 type tested struct {
 	cited
 	Hash    string
 	Outcome outcome
+	Why     string `json:",omitempty"`
 }
 
 // results are kept in a file, so that a run goes on where the last one ended.

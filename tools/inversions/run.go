@@ -50,13 +50,15 @@ type runner struct {
 	plan    map[string][]planned  // by inversion, the tests to run
 	out     io.Writer
 
-	mu     sync.Mutex
-	begin  time.Time
-	done   int
-	all    int
-	clean  map[cited]clean
-	copies string // the directory of the copies
-	grace  time.Duration
+	mu       sync.Mutex
+	begin    time.Time
+	done     int
+	woven    *workcopy         // whose binaries, with no inversion chosen, are the code as it is
+	binaries map[string]string // by package, its tests
+	all      int
+	clean    map[cited]clean
+	copies   string // the directory of the copies
+	grace    time.Duration
 }
 
 // clean is a test's run without inversions.
@@ -121,7 +123,7 @@ func (r *runner) todo(inv *inversion, again bool) (tests []planned) {
 		}
 		hash, err := r.hash(inv, t)
 		if !again && err == nil && slices.ContainsFunc(r.results.byName[inv.name].Tests, func(was tested) bool {
-			return was.cited == t && was.Hash == hash
+			return was.cited == t && was.Hash == hash && was.Outcome != anyway
 		}) {
 			continue
 		}
@@ -170,15 +172,18 @@ func (r *runner) run(invs []*inversion) error {
 	}
 	fmt.Fprintf(r.out, "inversions: %d tests, first without any inversion (%s so far)\n", len(tests), time.Since(r.begin).Round(time.Second))
 	r.each(len(tests), func(i int) {
-		o, took := r.test(copied, binaries, tests[i], "", 5*time.Minute)
+		e := r.test(copied, binaries, tests[i], "", 5*time.Minute)
+		if e.outcome == failed { // once more, the machine may be loaded
+			e = r.test(copied, binaries, tests[i], "", 5*time.Minute)
+		}
 		r.mu.Lock()
 		defer r.mu.Unlock()
-		r.clean[tests[i]] = clean{o == passed, took}
-		if o != passed {
-			fmt.Fprintf(r.out, "inversions: %s %s without an inversion\n", tests[i], o)
+		r.clean[tests[i]] = clean{e.outcome == passed, e.took}
+		if e.outcome != passed {
+			fmt.Fprintf(r.out, "inversions: %s %s without an inversion: %s\n", tests[i], e.outcome, e.why)
 		}
 	})
-	r.begin = time.Now()
+	r.begin, r.woven, r.binaries = time.Now(), copied, binaries
 	r.each(len(woven), func(i int) { r.try(copied, binaries, woven[i], woven[i].name) })
 	if len(alone) == 0 {
 		return nil
@@ -250,14 +255,30 @@ func shorten(s string) string {
 func (r *runner) try(c *workcopy, binaries map[string]string, inv *inversion, chosen string) {
 	var res result
 	for _, t := range r.plan[inv.name] {
-		was := r.clean[t.cited]
-		o := anyway
-		if was.ok {
-			o, _ = r.test(c, binaries, t.cited, chosen, 4*was.took+r.grace)
+		e := ended{outcome: anyway}
+		if r.clean[t.cited].ok {
+			e = r.tried(t.cited, func(limit time.Duration) ended {
+				return r.test(c, binaries, t.cited, chosen, limit)
+			}, func(limit time.Duration) ended {
+				return r.test(r.woven, r.binaries, t.cited, "", limit)
+			})
 		}
-		res.Tests = append(res.Tests, tested{t.cited, t.hash, o})
+		res.Tests = append(res.Tests, tested{t.cited, t.hash, e.outcome, e.why})
 	}
 	r.note(inv, res)
+}
+
+// tried believes a failure only when the same test then passes without an
+// inversion, in the same time on a machine as loaded.
+func (r *runner) tried(t cited, inverted, plain func(limit time.Duration) ended) ended {
+	limit := 4*r.clean[t].took + r.grace
+	for range 3 {
+		e := inverted(limit)
+		if e.outcome != failed && e.outcome != hung || plain(limit).outcome == passed {
+			return e
+		}
+	}
+	return ended{outcome: anyway}
 }
 
 // note keeps a result, and says it.
@@ -286,28 +307,61 @@ func (r *runner) note(inv *inversion, res result) {
 	fmt.Fprintf(r.out, "[%d/%d, %s left] %s: %s\n", r.done, r.all, left.Round(time.Second), inv.name, words)
 }
 
+// ended is how a run of a test ended; why is the first line that says what failed
+// or, of one that hung, where it waited.
+type ended struct {
+	outcome
+	why  string
+	took time.Duration
+}
+
 // test runs one test in its package's directory.
-func (r *runner) test(c *workcopy, binaries map[string]string, t cited, chosen string, limit time.Duration) (outcome, time.Duration) {
+func (r *runner) test(c *workcopy, binaries map[string]string, t cited, chosen string, limit time.Duration) ended {
 	ctx, cancel := context.WithTimeout(context.Background(), limit)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, binaries[t.Package], "-test.run", "^"+t.Test+"$", "-test.v", "-test.timeout", "0")
 	cmd.Dir = filepath.Join(c.dir, t.Package)
 	cmd.Env = append(os.Environ(), variable+"="+chosen)
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
-	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }
+	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGQUIT) } // it prints its stacks
 	cmd.WaitDelay = 5 * time.Second
 	begin := time.Now()
 	out, err := cmd.CombinedOutput()
 	took := time.Since(begin)
+	if cmd.Process != nil {
+		syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) // what it has started
+	}
 	switch {
 	case ctx.Err() != nil:
-		return hung, took
+		return ended{hung, waitedAt(string(out), t.Test), took}
 	case err != nil:
-		return failed, took
+		return ended{failed, failedWith(string(out)), took}
 	case strings.Contains(string(out), "--- PASS: "+t.Test+" "):
-		return passed, took
+		return ended{passed, "", took}
 	}
-	return skipped, took
+	return ended{skipped, "", took}
+}
+
+var (
+	failedAt = regexp.MustCompile(`(?m)^\s+\w+_test\.go:\d+: .*$|^panic: .*$|^fatal error: .*$`)
+	frameOf  = regexp.MustCompile(`(?m)^\t\S*?(\w+_test\.go:\d+)`)
+)
+
+// failedWith is the first line of a test's output that says what failed.
+func failedWith(out string) string { return shorten(failedAt.FindString(out)) }
+
+// waitedAt is the place in the test at which, by the stacks in out, its goroutine
+// waited.
+func waitedAt(out, test string) string {
+	for stack := range strings.SplitSeq(out, "\n\n") {
+		if !strings.Contains(stack, "."+test) || strings.Contains(stack, "testing.(*T).Run(") || strings.Contains(stack, "internal/synctest.Run(") {
+			continue
+		}
+		if m := frameOf.FindStringSubmatch(stack); m != nil && strings.Contains(stack, "testing.tRunner(") {
+			return "waited at " + m[1]
+		}
+	}
+	return ""
 }
 
 // each runs f(0) to f(n-1), r.jobs at a time.
