@@ -164,7 +164,11 @@ func (s *storm) accept() {
 		m.Encrypt = true // for nobody, often
 	}
 	s.entries[id] = s.ledger.Accept(s.now, id, &m, func() { s.calls[id]++ })
-	s.limits[id] = s.now.Add(m.For())
+	most := m.Limit
+	if most <= 0 || most > time.Minute {
+		most = time.Minute
+	}
+	s.limits[id] = s.now.Add(most)
 	s.pending = append(s.pending, id)
 	s.messages[id] = m
 }
