@@ -64,7 +64,7 @@ func run(out io.Writer, o options) error {
 	if o.check {
 		return runCheck(out, root, lists, invs, src)
 	}
-	r := &runner{root: root, src: src, jobs: o.jobs, out: out, plan: map[string][]planned{}, copies: o.copies, grace: o.grace}
+	r := &runner{root: root, src: src, jobs: o.jobs, out: out, invs: invs, again: o.only != "", plan: map[string][]planned{}, hashes: map[string]string{}, copies: o.copies, grace: o.grace}
 	var problems []string
 	if r.cites, r.files, problems = citations(root); len(problems) > 0 {
 		return fmt.Errorf("wrong citations: %s", strings.Join(problems, "; "))
@@ -93,7 +93,7 @@ func run(out io.Writer, o options) error {
 		if o.only != "" && !chosen(inv, o.only) {
 			continue
 		}
-		if tests := r.todo(inv, o.only != ""); len(tests) > 0 {
+		if tests := r.todo(inv, r.again); len(tests) > 0 {
 			todo, r.plan[inv.name] = append(todo, inv), tests
 		}
 	}

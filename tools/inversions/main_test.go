@@ -133,6 +133,33 @@ func TestRun(t *testing.T) {
 	}
 }
 
+// TestEnough: of the tests of an item each has to fail once, and under each
+// inversion one; those that were run under another one come last.
+func TestEnough(t *testing.T) {
+	root := repository(t)
+	write := func(name, text string) {
+		t.Helper()
+		if err := os.WriteFile(filepath.Join(root, name), []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	write("tools/inversions/demo/002-b.txt", "Inverted: The limit is 5.\n\nfile: p/a.go\n- Limit = 3\n+ Limit = 5\n")
+	write("p/b_test.go", "package p\n\nimport \"testing\"\n\n// conforms: demo 2\nfunc TestLimitAgain(t *testing.T) {\n\tif Limit > 4 {\n\t\tt.Fatal()\n\t}\n}\n")
+	out := tryAll(t, root)
+	for _, want := range []string{
+		"demo-002: 1 of 3 failed; not: p TestLimitAgain passed, p TestLimit passed",
+		"demo-002-b: 1 of 2 failed; not: p TestLimit passed", // TestLimitToo has failed before
+		"citations 5 of 5 tried, 4 failed",
+	} {
+		if !strings.Contains(out, want) {
+			t.Errorf("got no %q in\n%s", want, out)
+		}
+	}
+	if again := tryAll(t, root); strings.Contains(again, "demo-002") {
+		t.Errorf("the second run tried again what is known:\n%s", again)
+	}
+}
+
 // TestTried: a failure that the code as it is shows too says nothing, and one in
 // three may be chance.
 func TestTried(t *testing.T) {

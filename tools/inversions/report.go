@@ -19,7 +19,7 @@ func (r *runner) writeReport(lists []*checklist.List, invs []*inversion) error {
 	}
 	var rows strings.Builder
 	var items, inverted, killed, cites, tried, counted int
-	var survived []string
+	var survived, untried []string
 	for _, l := range lists {
 		fmt.Fprintf(&rows, "\n## %s\n\n| item | inverted | tests that failed | tests that did not |\n|--:|---|---|---|\n", l.Area)
 		for _, n := range l.Numbers() {
@@ -44,7 +44,7 @@ func (r *runner) writeReport(lists []*checklist.List, invs []*inversion) error {
 				}
 				for _, t := range res.Tests {
 					if t.Outcome != anyway {
-						fails[t.cited] = fails[t.cited] || t.Outcome == failed || t.Outcome == hung
+						fails[t.cited] = fails[t.cited] || t.Outcome.fell()
 					}
 				}
 			}
@@ -57,6 +57,7 @@ func (r *runner) writeReport(lists []*checklist.List, invs []*inversion) error {
 			for _, t := range tests {
 				fell, ok := fails[t]
 				if !ok {
+					untried = append(untried, key+" "+t.String())
 					continue
 				}
 				tried++
@@ -86,6 +87,9 @@ func (r *runner) writeReport(lists []*checklist.List, invs []*inversion) error {
 	fmt.Fprintf(r.out, "inversions: items %d of %d tried, %d killed; citations %d of %d tried, %d failed\n", inverted, items, killed, tried, cites, counted)
 	for _, s := range survived {
 		fmt.Fprintln(r.out, "  did not fail:", s)
+	}
+	for _, s := range untried {
+		fmt.Fprintln(r.out, "  not tried:", s)
 	}
 	return os.WriteFile(filepath.Join(r.root, "docs/inversions.md"), []byte(text), 0o644)
 }

@@ -38,9 +38,14 @@ const (
 	anyway  outcome = "fails anyway" // also without an inversion; says nothing
 )
 
+// fell reports whether the test noticed the inversion.
+func (o outcome) fell() bool { return o == failed || o == hung }
+
 // runner tries inversions.
 type runner struct {
 	root    string
+	invs    []*inversion // all there are
+	again   bool         // also what is known
 	src     *sources
 	cites   map[string][]cited // by item, as in "comms 31"
 	files   map[cited][]string // the files of a test
@@ -48,6 +53,7 @@ type runner struct {
 	jobs    int
 	in      func(pkg string) bool // the packages whose tests are run; nil: all
 	plan    map[string][]planned  // by inversion, the tests to run
+	hashes  map[string]string     // by inversion and test
 	out     io.Writer
 
 	mu       sync.Mutex
@@ -93,8 +99,13 @@ func citations(root string) (map[string][]cited, map[cited][]string, []string) {
 
 func (inv *inversion) item() string { return fmt.Sprintf("%s %d", inv.area, inv.number) }
 
-// hash changes when the inversion, a file that it touches, or the test does.
+// hash changes when the inversion, a file that it touches, or the test does. In
+// one run it is that of the files as they were first.
 func (r *runner) hash(inv *inversion, t cited) (string, error) {
+	key := inv.name + " " + t.String()
+	if known, ok := r.hashes[key]; ok {
+		return known, nil
+	}
 	h := sha256.New()
 	fmt.Fprintln(h, t)
 	io.WriteString(h, inv.text)
@@ -111,7 +122,8 @@ func (r *runner) hash(inv *inversion, t cited) (string, error) {
 		fmt.Fprintln(h, name, len(data))
 		h.Write(data)
 	}
-	return hex.EncodeToString(h.Sum(nil)[:8]), nil
+	r.hashes[key] = hex.EncodeToString(h.Sum(nil)[:8])
+	return r.hashes[key], nil
 }
 
 // todo are the tests that inv has still to be tried with: those without a
@@ -122,14 +134,40 @@ func (r *runner) todo(inv *inversion, again bool) (tests []planned) {
 			continue
 		}
 		hash, err := r.hash(inv, t)
-		if !again && err == nil && slices.ContainsFunc(r.results.byName[inv.name].Tests, func(was tested) bool {
-			return was.cited == t && was.Hash == hash && was.Outcome != anyway
-		}) {
+		if o := r.known(inv, t); !again && err == nil && (o != "" && o != anyway || r.enough(inv, t)) {
 			continue
 		}
 		tests = append(tests, planned{t, hash})
 	}
 	return tests
+}
+
+// known is the kept outcome of a test, "" when there is none of the files as they
+// are.
+func (r *runner) known(inv *inversion, t cited) outcome {
+	for _, was := range r.results.byName[inv.name].Tests {
+		if was.cited == t {
+			if hash, err := r.hash(inv, t); err == nil && was.Hash == hash {
+				return was.Outcome
+			}
+		}
+	}
+	return ""
+}
+
+// elsewhere says that t has failed under another inversion of the same item.
+func (r *runner) elsewhere(inv *inversion, t cited) bool {
+	return slices.ContainsFunc(r.invs, func(other *inversion) bool {
+		return other != inv && other.item() == inv.item() && r.known(other, t).fell()
+	})
+}
+
+// enough says that nothing is learnt from running t under inv: t has failed under
+// another inversion of the same item, and another test has failed under inv.
+func (r *runner) enough(inv *inversion, t cited) bool {
+	return r.elsewhere(inv, t) && slices.ContainsFunc(r.cites[inv.item()], func(other cited) bool {
+		return other != t && r.known(inv, other).fell()
+	})
 }
 
 // planned is a test to run; hash is of the files when the run began.
@@ -201,7 +239,8 @@ func (r *runner) run(invs []*inversion) error {
 		}
 		binaries, err := copied.tests(filepath.Join(r.copies, "bin-alone"), packages(r.tests([]*inversion{inv})))
 		if err != nil {
-			r.note(inv, result{Error: shorten(err.Error())})
+			r.keep(inv, result{Error: shorten(err.Error())})
+			r.note(inv)
 			continue
 		}
 		r.try(copied, binaries, inv, "")
@@ -233,7 +272,8 @@ func (r *runner) compiled(c *workcopy, invs []*inversion) (files map[string]stri
 			if bad[inv.name] == "" {
 				return false
 			}
-			r.note(inv, result{Error: "does not compile: " + shorten(bad[inv.name])})
+			r.keep(inv, result{Error: "does not compile: " + shorten(bad[inv.name])})
+			r.note(inv)
 			return true
 		})
 		if len(invs) == before {
@@ -253,8 +293,23 @@ func shorten(s string) string {
 
 // try runs the cited tests of inv one by one.
 func (r *runner) try(c *workcopy, binaries map[string]string, inv *inversion, chosen string) {
-	var res result
+	r.mu.Lock()
+	var first, then []planned
 	for _, t := range r.plan[inv.name] {
+		if r.elsewhere(inv, t.cited) {
+			then = append(then, t)
+		} else {
+			first = append(first, t)
+		}
+	}
+	r.mu.Unlock()
+	for _, t := range append(first, then...) {
+		r.mu.Lock()
+		skip := !r.again && r.enough(inv, t.cited)
+		r.mu.Unlock()
+		if skip {
+			continue
+		}
 		e := ended{outcome: anyway}
 		if r.clean[t.cited].ok {
 			e = r.tried(t.cited, func(limit time.Duration) ended {
@@ -263,9 +318,9 @@ func (r *runner) try(c *workcopy, binaries map[string]string, inv *inversion, ch
 				return r.test(r.woven, r.binaries, t.cited, "", limit)
 			})
 		}
-		res.Tests = append(res.Tests, tested{t.cited, t.hash, e.outcome, e.why})
+		r.keep(inv, result{Tests: []tested{{t.cited, t.hash, e.outcome, e.why}}})
 	}
-	r.note(inv, res)
+	r.note(inv)
 }
 
 // tried believes a failure only when the same test then passes without an
@@ -274,28 +329,35 @@ func (r *runner) tried(t cited, inverted, plain func(limit time.Duration) ended)
 	limit := 4*r.clean[t].took + r.grace
 	for range 3 {
 		e := inverted(limit)
-		if e.outcome != failed && e.outcome != hung || plain(limit).outcome == passed {
+		if !e.fell() || plain(limit).outcome == passed {
 			return e
 		}
 	}
 	return ended{outcome: anyway}
 }
 
-// note keeps a result, and says it.
-func (r *runner) note(inv *inversion, res result) {
+// keep keeps a result.
+func (r *runner) keep(inv *inversion, res result) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.results.keep(inv.name, res, r.cites[inv.item()])
 	if err := r.results.write(); err != nil {
 		fmt.Fprintln(r.out, "inversions:", err)
 	}
+}
+
+// note says what has come of inv.
+func (r *runner) note(inv *inversion) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
 	r.done++
 	left := time.Since(r.begin) / time.Duration(r.done) * time.Duration(r.all-r.done)
+	res := r.results.byName[inv.name]
 	words := res.Error
 	if words == "" {
 		var not []string
 		for _, t := range res.Tests {
-			if t.Outcome != failed && t.Outcome != hung {
+			if !t.Outcome.fell() {
 				not = append(not, fmt.Sprintf("%s %s %s", t.Package, t.Test, t.Outcome))
 			}
 		}
