@@ -263,6 +263,7 @@ func (s *storm) wait(d time.Duration) {
 	for end := s.now.Add(d); ; {
 		if s.wake.IsZero() || s.wake.After(end) {
 			s.now = end
+			s.inTime()
 			return
 		}
 		if s.now.Before(s.wake) {
@@ -271,6 +272,17 @@ func (s *storm) wait(d time.Duration) {
 		s.wake = time.Time{}
 		s.happened(s.o.Due(s.now))
 		s.check()
+	}
+}
+
+// inTime sees, when the machine has had all its wakes, that no send it took is
+// open at its limit.
+func (s *storm) inTime() {
+	s.t.Helper()
+	for id, limit := range s.limits {
+		if s.now.After(limit) && !slices.Contains(s.pending, id) && !s.entries[id].Ended() {
+			s.t.Fatalf("send %d: got it open %v after its limit", id, s.now.Sub(limit))
+		}
 	}
 }
 
