@@ -129,9 +129,10 @@ func connect(t testing.TB, tr transport.Transport, to ma.Multiaddr, secret *iden
 // accept is connect for a peer that was dialled.
 func accept(t testing.TB, l transport.Listener, secret *identity.Secret, protocols ...protocol.ID) *peer {
 	t.Helper()
+	overdue := time.AfterFunc(time.Hour, func() { l.Close() }) // virtual time: the node would go on for ever
 	c, err := l.Accept()
-	if err != nil {
-		t.Fatal(err)
+	if overdue.Stop(); err != nil {
+		t.Fatalf("the node has not dialled within an hour: %v", err)
 	}
 	t.Cleanup(func() { c.Close() })
 	p := &peer{t: t, secret: secret, raw: c}
