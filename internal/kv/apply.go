@@ -1,6 +1,7 @@
 package kv
 
 import (
+	"bytes"
 	"errors"
 	"path/filepath"
 
@@ -52,28 +53,21 @@ func (p *pebbleDB) commit(b *Batch, sync bool) (_ *pebble.Batch, generation uint
 	defer p.order.Unlock()
 	g := p.guard
 	g.generation++
+	ops := b.distinct()
 	size := 64
-	for _, o := range b.ops {
+	for _, o := range ops {
 		size += len(o.key) + len(o.value) + 16
 	}
-	batch := p.db.NewIndexedBatchWithSize(size)
+	batch := p.db.NewBatchWithSize(size)
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, batch.Close())
 		}
 	}()
-	for _, o := range b.ops {
-		old, closer, err := batch.Get(o.key) // with what this batch has changed
-		switch {
-		case err == nil:
-			g.remove(o.key, old)
-			err = closer.Close()
-		case errors.Is(err, pebble.ErrNotFound):
-			err = nil
-		}
-		if err != nil {
-			return nil, 0, err
-		}
+	if err := p.replaced(ops, g.remove); err != nil {
+		return nil, 0, err
+	}
+	for _, o := range ops {
 		if o.delete {
 			err = batch.Delete(o.key, nil)
 		} else {
@@ -97,6 +91,34 @@ func (p *pebbleDB) commit(b *Batch, sync bool) (_ *pebble.Batch, generation uint
 	}
 	p.guard = g
 	return batch, g.generation, nil
+}
+
+// replaced gives visit the entries that are there of the keys of ops, which are in
+// the order of their keys: one iterator that goes forward finds them in a fraction of
+// the time that as many look-ups take.
+func (p *pebbleDB) replaced(ops []op, visit func(key, value []byte)) (err error) {
+	if len(ops) == 0 {
+		return nil
+	}
+	it, err := p.db.NewIter(&pebble.IterOptions{LowerBound: ops[0].key})
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, it.Close()) }()
+	for _, o := range ops {
+		if !it.SeekGE(o.key) {
+			break // nothing is there, or an error
+		}
+		if !bytes.Equal(it.Key(), o.key) {
+			continue
+		}
+		value, err := it.ValueAndErr()
+		if err != nil {
+			return err
+		}
+		visit(o.key, value)
+	}
+	return it.Error()
 }
 
 // fail notes that a write failed: the next one opens the store anew.

@@ -1,8 +1,10 @@
 package kv
 
 import (
+	"bytes"
 	"errors"
 	"iter"
+	"slices"
 )
 
 // Errors of stores. Those of a directory come inside a [*DirError], which names
@@ -89,6 +91,19 @@ func (b *Batch) Delete(key []byte) { b.ops = append(b.ops, op{key: key, delete: 
 
 // Len returns the number of changes.
 func (b *Batch) Len() int { return len(b.ops) }
+
+// distinct returns the last change of each key, in the order of the keys.
+func (b *Batch) distinct() []op {
+	ops := slices.Clone(b.ops)
+	slices.SortStableFunc(ops, func(x, y op) int { return bytes.Compare(x.key, y.key) })
+	last := ops[:0]
+	for i, o := range ops {
+		if i+1 == len(ops) || !bytes.Equal(o.key, ops[i+1].key) {
+			last = append(last, o)
+		}
+	}
+	return last
+}
 
 // check reports whether every key may be used.
 func (b *Batch) check() error {
