@@ -76,7 +76,7 @@ func readGuard(db *pebble.DB) (g guard, ok bool, err error) {
 // countGuard goes through all entries and returns what their guard must be, but
 // for the generation. visit, if not nil, sees each of them.
 func countGuard(db *pebble.DB, visit func(key, value []byte)) (g guard, err error) {
-	err = iterate(db, nil, func(key, value []byte) bool {
+	err = iterate(db, nil, nil, func(key, value []byte) bool {
 		g.add(key, value)
 		if visit != nil {
 			visit(key, value)

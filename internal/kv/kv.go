@@ -69,6 +69,9 @@ type Client interface {
 	// after the loop what ended it early, if anything did. Key and value are
 	// valid until the next step. The loop must not call Close.
 	Scan(prefix []byte) (entries iter.Seq2[[]byte, []byte], err func() error)
+
+	// ScanFrom is Scan without the entries whose key is less than first.
+	ScanFrom(prefix, first []byte) (entries iter.Seq2[[]byte, []byte], err func() error)
 }
 
 // Batch is a set of changes; of several to one key the last counts. The zero

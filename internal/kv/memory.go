@@ -58,8 +58,12 @@ func (m *memory) Apply(b *Batch, _ bool) error {
 }
 
 func (m *memory) Scan(prefix []byte) (iter.Seq2[[]byte, []byte], func() error) {
+	return m.ScanFrom(prefix, nil)
+}
+
+func (m *memory) ScanFrom(prefix, first []byte) (iter.Seq2[[]byte, []byte], func() error) {
 	var err error
-	start := string(prefix)
+	start, from := string(prefix), string(first)
 	return func(yield func(k, v []byte) bool) {
 		err = nil
 		m.mu.RLock()
@@ -70,7 +74,7 @@ func (m *memory) Scan(prefix []byte) (iter.Seq2[[]byte, []byte], func() error) {
 		}
 		found := make(map[string][]byte)
 		for k, v := range m.values {
-			if strings.HasPrefix(k, start) {
+			if strings.HasPrefix(k, start) && k >= from {
 				found[k] = v
 			}
 		}

@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"iter"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -243,28 +244,30 @@ func (p *pebbleDB) usable() error {
 }
 
 func (p *pebbleDB) Scan(prefix []byte) (iter.Seq2[[]byte, []byte], func() error) {
-	prefix = bytes.Clone(prefix)
+	return p.ScanFrom(prefix, nil)
+}
+
+func (p *pebbleDB) ScanFrom(prefix, first []byte) (iter.Seq2[[]byte, []byte], func() error) {
+	prefix, first = bytes.Clone(prefix), bytes.Clone(first)
 	var err error
 	return func(yield func(k, v []byte) bool) {
-		err = p.scan(prefix, yield)
+		err = p.scan(prefix, first, yield)
 	}, func() error { return err }
 }
 
-func (p *pebbleDB) scan(prefix []byte, yield func(k, v []byte) bool) error {
+func (p *pebbleDB) scan(prefix, first []byte, yield func(k, v []byte) bool) error {
 	p.mu.RLock()
 	defer p.mu.RUnlock()
 	if err := p.usable(); err != nil {
 		return err
 	}
-	return p.error(iterate(p.db, prefix, yield))
+	return p.error(iterate(p.db, prefix, first, yield))
 }
 
-// iterate goes through the entries whose key begins with prefix.
-func iterate(db *pebble.DB, prefix []byte, yield func(k, v []byte) bool) (err error) {
-	lower := prefix
-	if bytes.Compare(lower, lowest) < 0 {
-		lower = lowest
-	}
+// iterate goes through the entries whose key begins with prefix and is not less
+// than first.
+func iterate(db *pebble.DB, prefix, first []byte, yield func(k, v []byte) bool) (err error) {
+	lower := slices.MaxFunc([][]byte{prefix, first, lowest}, bytes.Compare)
 	it, err := db.NewIter(&pebble.IterOptions{LowerBound: lower, UpperBound: end(prefix)})
 	if err != nil {
 		return err

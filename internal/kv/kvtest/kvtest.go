@@ -23,6 +23,7 @@ func Conformance(t *testing.T, open func(t *testing.T) kv.DB) {
 		{"values are copies", copies},
 		{"scan in order", scanOrder},
 		{"scan bounds", scanBounds},
+		{"scan from a key", scanFrom},
 		{"scan ends early", scanEarly},
 		{"scan sees one moment", scanMoment},
 		{"reserved keys", reserved},
@@ -151,6 +152,34 @@ func scanBounds(t *testing.T, db kv.DB) {
 	wantAll(t, db, "\xff\xff", "\xff\xff=", "\xff\xff\x01=")
 	wantAll(t, db, "\xfe", "\xfe=")
 	wantAll(t, db, "", "\x01=", "\xfe=", "\xff=", "\xff\xff=", "\xff\xff\x01=")
+}
+
+func scanFrom(t *testing.T, db kv.DB) {
+	for _, k := range []string{"o", "pa", "pc", "q"} {
+		Set(t, db, k, "")
+	}
+	for _, tt := range []struct {
+		first string
+		want  []string
+	}{
+		{"", []string{"pa", "pc"}},
+		{"a", []string{"pa", "pc"}},
+		{"pa", []string{"pa", "pc"}},
+		{"pa\x00", []string{"pc"}},
+		{"pb", []string{"pc"}},
+		{"pd", nil},
+		{"q", nil},
+		{"z", nil},
+	} {
+		var got []string
+		entries, scanErr := db.ScanFrom([]byte("p"), []byte(tt.first))
+		for k := range entries {
+			got = append(got, string(k))
+		}
+		if err := scanErr(); err != nil || !slices.Equal(got, tt.want) {
+			t.Errorf("from %q: got %q, %v, want %q", tt.first, got, err, tt.want)
+		}
+	}
 }
 
 func scanEarly(t *testing.T, db kv.DB) {
