@@ -130,17 +130,27 @@ func inboxSection(n *Node) *inspect.Inbox {
 	return v
 }
 
-// inboxWarnings are what an operator should know of the inbox.
-func inboxWarnings(v *inspect.Inbox) (list []string) {
+// inboxDegraded are the reasons for which a node with this inbox does not work as
+// it should.
+func inboxDegraded(v *inspect.Inbox) (list []string) {
 	if v == nil {
 		return nil
 	}
 	if v.Trouble != "" {
 		list = append(list, "the inbox cannot be written or read, and messages wait: "+v.Trouble)
 	}
-	if level := v.Level(); v.Full {
+	if v.Full {
 		list = append(list, inboxFull(v))
-	} else if level >= inboxHigh {
+	}
+	return list
+}
+
+// inboxWarnings are what else an operator should know of the inbox.
+func inboxWarnings(v *inspect.Inbox) (list []string) {
+	if v == nil {
+		return nil
+	}
+	if level := v.Level(); !v.Full && level >= inboxHigh {
 		list = append(list, fmt.Sprintf("the inbox is %.0f%% full, with %s messages; acknowledge some, as gamelan listen does, before senders have to wait",
 			level*100, inspect.Number(uint64(v.Messages))))
 	}

@@ -59,10 +59,12 @@ func (n *Node) Unhealthy(ctx context.Context) []string {
 }
 
 // Degraded gives what does not work as it should in a node that does, as
-// sentences: actors and services that have panicked in the last ten minutes, and
-// those of yours that a panic has stopped. Starting the node again would not help
-// where messages of peers are the cause.
+// sentences: an inbox that is full, or cannot be written or read, actors and
+// services that have panicked in the last ten minutes, and those of yours that a
+// panic has stopped. Starting the node again would not help where messages of
+// peers are the cause.
 func (n *Node) Degraded(context.Context) (reasons []string) {
+	reasons = inboxDegraded(inboxSection(n))
 	for _, p := range n.env.Panicking() {
 		reasons = append(reasons, panicking(p, n.env.Now()))
 	}

@@ -2,8 +2,10 @@ package tests
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
+	"net/http/httptest"
 	"slices"
 	"strings"
 	"sync/atomic"
@@ -183,6 +185,18 @@ func TestBubbleInboxFull(t *testing.T) {
 		if !strings.Contains(fmt.Sprint(section.Warnings), "the inbox is full, with 20 messages") || !strings.Contains(fmt.Sprint(section.Warnings), "1 messages over the DHT were dropped") {
 			t.Errorf("got warnings %q, want one that it is full and one of the drop", section.Warnings)
 		}
+		if got := strings.Count(fmt.Sprint(section.Warnings), "the inbox is full"); got != 1 {
+			t.Errorf("got %d warnings that it is full, want one: %q", got, section.Warnings)
+		}
+		answer := httptest.NewRecorder()
+		inspect.Handler(to.Inspection()).ServeHTTP(answer, httptest.NewRequest("GET", "http://localhost/healthz", nil))
+		var health inspect.HealthReport
+		if err := json.Unmarshal(answer.Body.Bytes(), &health); err != nil {
+			t.Fatal(err)
+		}
+		if answer.Code != 200 || !health.OK || len(health.Degraded) != 1 || !strings.HasPrefix(health.Degraded[0], "the inbox is full, with 20 messages") {
+			t.Errorf("got /healthz %d %+v, want 200 and degraded by the full inbox", answer.Code, health)
+		}
 		value, err := to.Inspection().Sections.Value(t.Context(), "dht")
 		if d, ok := value.(inspect.DHT); err != nil || !ok || !slices.ContainsFunc(d.Inbound, func(c inspect.DHTCount) bool { return c.Reason == inspect.ReasonInboxFull && c.Count == 1 }) {
 			t.Errorf("got %+v, %v, want one counted as inbox full", value, err)
@@ -197,6 +211,9 @@ func TestBubbleInboxFull(t *testing.T) {
 		kept(t, to, 0)
 		if w := to.Describe(t.Context()).Warnings; strings.Contains(fmt.Sprint(w), "full, with") {
 			t.Errorf("got warnings %q, want none that it is full", w)
+		}
+		if got := to.Degraded(t.Context()); len(got) != 0 {
+			t.Errorf("got %q with an empty inbox, want a node that is not degraded", got)
 		}
 	})
 }

@@ -74,18 +74,13 @@ func askHealth(ctx context.Context, c *client) (v healthJSON, err error) {
 	return v, err
 }
 
-// addInbox says how full the inbox of a node is that works. Starting the node
-// again would not help, so a full one degrades it and no more.
+// addInbox says how full the inbox of a node is that works. That it is full or
+// cannot be written is among what degrades the node.
 func (v *healthJSON) addInbox(in *inspect.Inbox) {
 	if v.Inbox = in; in == nil || !v.OK {
 		return
 	}
-	switch {
-	case in.Trouble != "":
-		v.State, v.Cause = "degraded", v.Cause+"; the inbox cannot be written or read: "+in.Trouble
-	case in.Full:
-		v.State, v.Cause = "degraded", v.Cause+"; the inbox is full, with "+inspect.Count(uint64(in.Messages), "message")
-	case in.Messages > 0:
+	if in.Messages > 0 && in.Trouble == "" && !in.Full {
 		v.Cause += fmt.Sprintf("; inbox %.0f%% full, %s", 100*in.Level(), inspect.Count(uint64(in.Messages), "message"))
 	}
 }

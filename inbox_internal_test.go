@@ -1,0 +1,32 @@
+package gamelan
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/gamelan-p2p/gamelan/inspect"
+)
+
+// An inbox degrades its node while it cannot be written or read, and while it is
+// full; one that is nearly full is a warning.
+func TestInboxDegrades(t *testing.T) {
+	for _, c := range []struct {
+		inbox             *inspect.Inbox
+		degraded, warning string
+	}{
+		{nil, "", ""},
+		{&inspect.Inbox{Messages: 1, MaxMessages: 10, MaxBytes: 1000}, "", ""},
+		{&inspect.Inbox{Messages: 8, MaxMessages: 10, MaxBytes: 1000}, "", "80% full"},
+		{&inspect.Inbox{Messages: 10, MaxMessages: 10, MaxBytes: 1000, Full: true}, "the inbox is full, with 10 messages", ""},
+		{&inspect.Inbox{Messages: 1, MaxMessages: 10, MaxBytes: 1000, Trouble: "no space left"}, "cannot be written or read, and messages wait: no space left", ""},
+	} {
+		for what, got := range map[string][2]string{
+			"degraded": {strings.Join(inboxDegraded(c.inbox), "; "), c.degraded},
+			"warnings": {strings.Join(inboxWarnings(c.inbox), "; "), c.warning},
+		} {
+			if got[1] == "" && got[0] != "" || !strings.Contains(got[0], got[1]) {
+				t.Errorf("%+v: got %s %q, want %q", c.inbox, what, got[0], got[1])
+			}
+		}
+	}
+}
