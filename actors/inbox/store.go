@@ -56,6 +56,9 @@ type store struct {
 
 	turn     sync.Mutex // one write or load at a time
 	reserved uint64     // no number from here on has been given
+	anew     bool       // the store was opened anew, and the tail was not written again
+
+	reads    sync.Mutex // guards tail against read, within turn
 	tail     []change   // written since the last sync
 	tailSize int
 }
@@ -127,15 +130,37 @@ func (s *store) load() (l loaded, err error) {
 	return l, nil
 }
 
-// read returns a message.
+// read returns a message; kv.ErrNotFound says that it was deleted. A message that
+// the disk has lost, since another client has opened the store anew and no write
+// of the inbox has noticed yet, comes from memory.
 func (s *store) read(seq uint64) (Message, error) {
 	value, err := s.disk.Get(messageKey(seq))
+	if errors.Is(err, kv.ErrNotFound) {
+		if value = s.unsafe(seq); value != nil {
+			err = nil
+		} else {
+			value, err = s.disk.Get(messageKey(seq)) // it was written anew meanwhile
+		}
+	}
 	if err != nil {
 		return Message{}, err
 	}
 	m, err := decodeRecord(value)
 	m.Seq = seq
 	return m, err
+}
+
+// unsafe returns the record of a message that was written since the last sync;
+// nil when there is none.
+func (s *store) unsafe(seq uint64) (record []byte) {
+	s.reads.Lock()
+	defer s.reads.Unlock()
+	for _, c := range s.tail {
+		if c.seq == seq {
+			record = c.record
+		}
+	}
+	return record
 }
 
 // write makes changes in their order; with sync they, and all before them, are
@@ -171,15 +196,22 @@ func (s *store) apply(changes []change, next uint64, sync bool) error {
 		return nil
 	}
 	s.unsynced.Store(true)
-	err := s.disk.Apply(batch(nil, changes, s.reserved, next), sync)
-	for try := 0; try < openings && errors.Is(err, kv.ErrReopened); try++ { // the tail may be lost
-		sync = true
-		err = s.disk.Apply(batch(s.tail, changes, 0, next), true)
+	var err error
+	for try := 0; try == 0 || try <= openings && errors.Is(err, kv.ErrReopened); try++ {
+		if s.anew { // the tail may be lost
+			sync = true
+			err = s.disk.Apply(batch(s.tail, changes, 0, next), true)
+		} else {
+			err = s.disk.Apply(batch(nil, changes, s.reserved, next), sync)
+		}
+		s.anew = s.anew || errors.Is(err, kv.ErrReopened)
 	}
 	if err != nil {
 		return fmt.Errorf("write the inbox: %w", err)
 	}
-	s.reserved = next
+	s.reserved, s.anew = next, false
+	s.reads.Lock()
+	defer s.reads.Unlock()
 	if sync {
 		s.tail, s.tailSize = nil, 0
 		s.unsynced.Store(false)

@@ -22,7 +22,7 @@ type faultyDisk struct {
 	kv.DB
 	synced [][2]string // as it is on the disk
 	fails  bool
-	news   bool // it was opened anew, and this client has not heard of it
+	news   int // openings that this client has not heard of
 	syncs  int
 }
 
@@ -46,8 +46,8 @@ func (d *faultyDisk) Apply(b *kv.Batch, sync bool) error {
 	switch {
 	case d.fails:
 		return kv.ErrFailed
-	case d.news:
-		d.news = false
+	case d.news > 0:
+		d.news--
 		return kv.ErrReopened
 	}
 	err := d.DB.Apply(b, sync)
@@ -74,7 +74,7 @@ func (d *faultyDisk) reopen() {
 		b.Set([]byte(e[0]), []byte(e[1]))
 	}
 	d.DB.Apply(b, true)
-	d.fails, d.news = false, true
+	d.fails, d.news = false, 1
 }
 
 func record(n uint64) []byte {
@@ -127,6 +127,101 @@ func TestStoreOfADiskThatHeals(t *testing.T) {
 	}
 }
 
+// TestStoreReadsWhatADiskHasLost: between the opening anew of the store, by
+// whichever client, and the next write of the inbox, a message that was written
+// without a sync is read from memory. One that was deleted is not.
+func TestStoreReadsWhatADiskHasLost(t *testing.T) {
+	d := newFaultyDisk()
+	s, err := openStore(d)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, changes := range [][]change{{{1, record(1)}}, {{2, record(2)}, {3, record(3)}}, {{seq: 3}}} {
+		if err := s.write(changes, false); err != nil {
+			t.Fatal(err)
+		}
+	}
+	d.reopen()
+	for _, when := range []string{"before", "after"} {
+		for _, seq := range []uint64{1, 2} {
+			if m, err := s.read(seq); err != nil || m.Seq != seq || string(m.Body) != fmt.Sprint("body ", seq) {
+				t.Errorf("%s the next write: message %d: got %q, %v, want its body", when, seq, m.Body, err)
+			}
+		}
+		if _, err := s.read(3); !errors.Is(err, kv.ErrNotFound) {
+			t.Errorf("%s the next write: a deleted message: got %v, want ErrNotFound", when, err)
+		}
+		if err := s.write([]change{{4, record(4)}}, false); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// interrupted is a disk that does something between two reads.
+type interrupted struct {
+	*faultyDisk
+	then func()
+}
+
+func (d *interrupted) Get(key []byte) ([]byte, error) {
+	value, err := d.faultyDisk.Get(key)
+	if then := d.then; then != nil {
+		d.then = nil
+		then()
+	}
+	return value, err
+}
+
+// TestStoreReadsWhatIsWrittenAnew: a message that is written anew just while it
+// is read is found, too.
+func TestStoreReadsWhatIsWrittenAnew(t *testing.T) {
+	d := &interrupted{faultyDisk: newFaultyDisk()}
+	s, err := openStore(d)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for seq := uint64(1); seq <= 2; seq++ {
+		if err := s.write([]change{{seq, record(seq)}}, false); err != nil {
+			t.Fatal(err)
+		}
+	}
+	d.reopen()
+	d.then = func() {
+		if err := s.write(nil, true); err != nil {
+			t.Error(err)
+		}
+	}
+	if m, err := s.read(2); err != nil || string(m.Body) != "body 2" {
+		t.Errorf("got %q, %v, want body 2", m.Body, err)
+	}
+}
+
+// TestStoreIsOpenedAnewAgainAndAgain: what a failure has taken is written anew
+// also when the store is opened anew more often in a row than one write repeats.
+func TestStoreIsOpenedAnewAgainAndAgain(t *testing.T) {
+	d := newFaultyDisk()
+	s, err := openStore(d)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for seq := uint64(1); seq <= 2; seq++ {
+		if err := s.write([]change{{seq, record(seq)}}, false); err != nil {
+			t.Fatal(err)
+		}
+	}
+	d.reopen()
+	d.news = 1 + openings
+	if err := s.write([]change{{3, record(3)}}, false); !errors.Is(err, kv.ErrReopened) {
+		t.Fatalf("got %v, want ErrReopened", err)
+	}
+	if err := s.write([]change{{3, record(3)}}, false); err != nil {
+		t.Fatal(err)
+	}
+	if got := fmt.Sprint(stored(t, s)); got != "[1 2 3]" {
+		t.Errorf("got messages %s, want 1 to 3", got)
+	}
+}
+
 // TestStoreNumbersAfterAKill: a number whose message a kill has taken back is not
 // given again, and after an end in order there is no gap.
 func TestStoreNumbersAfterAKill(t *testing.T) {
@@ -151,7 +246,7 @@ func TestStoreNumbersAfterAKill(t *testing.T) {
 		t.Fatal(err)
 	}
 	d.reopen() // the second is lost
-	d.news = false
+	d.news = 0
 	if got := next(); got <= 2 {
 		t.Errorf("after a kill: got number %d, want one above 2", got)
 	}
