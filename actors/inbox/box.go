@@ -51,6 +51,7 @@ type Box struct {
 	list   []entry // ascending; acknowledged ones until they are cut out
 	cut    int     // of list, how many
 	from   int     // no entry of list below is free to be handed out
+	oldest int     // all entries of list below are gone or read
 
 	bytes   int64 // of what has room: writing, kept, in hand, read
 	count   int
@@ -63,6 +64,7 @@ type Box struct {
 	listeners map[uint64]*listener
 
 	read    int // acknowledged ones that copies still want
+	copies  int // of listeners
 	dropped uint64
 }
 
@@ -192,6 +194,9 @@ func (b *Box) Listen(id uint64, all bool, after uint64) bool {
 		return false
 	}
 	b.listeners[id] = &listener{all: all, after: after}
+	if all {
+		b.copies++
+	}
 	return true
 }
 
@@ -320,6 +325,7 @@ func (b *Box) Leave(id uint64) (forget []uint64) {
 	}
 	delete(b.listeners, id)
 	if l.all {
+		b.copies--
 		return b.release()
 	}
 	for seq, h := range b.hands {
@@ -466,10 +472,10 @@ func (b *Box) compact() {
 	for n < len(b.list) && b.list[n].state == gone {
 		n++
 	}
-	b.list, b.cut, b.from = b.list[n:], b.cut-n, max(0, b.from-n)
+	b.list, b.cut, b.from, b.oldest = b.list[n:], b.cut-n, max(0, b.from-n), max(0, b.oldest-n)
 	if b.cut > 1024 && b.cut > len(b.list)/2 {
 		b.list = slices.DeleteFunc(slices.Clone(b.list), func(e entry) bool { return e.state == gone })
-		b.cut, b.from = 0, 0
+		b.cut, b.from, b.oldest = 0, 0, 0
 	}
 }
 
@@ -486,23 +492,19 @@ type Level struct {
 	Dropped      uint64 // messages that could not wait, since the start
 }
 
-// Level returns how full the box is.
+// Level returns how full the box is. It passes over each acknowledged message
+// once, however often it is called: its cost does not grow with what copies have
+// left.
 func (b *Box) Level() Level {
 	v := Level{
 		Messages: b.count - b.read, Bytes: b.bytes, InHand: len(b.hands), Waiting: b.waiting, WaitingBytes: b.waits, Dropped: b.dropped,
+		Listeners: len(b.listeners) - b.copies, Copies: b.copies,
 	}
-	for i := range b.list {
-		if s := b.list[i].state; s != gone && s != read {
-			v.Oldest = b.list[i].at
-			break
-		}
+	for b.oldest < len(b.list) && (b.list[b.oldest].state == gone || b.list[b.oldest].state == read) {
+		b.oldest++ // neither becomes anything that counts
 	}
-	for _, l := range b.listeners {
-		if l.all {
-			v.Copies++
-		} else {
-			v.Listeners++
-		}
+	if b.oldest < len(b.list) {
+		v.Oldest = b.list[b.oldest].at
 	}
 	return v
 }
