@@ -57,8 +57,8 @@ var announcementFields = schema{
 // DecodeAnnouncement returns the announcement that b is, with at most
 // [MaxItems] addresses. The error is [ErrBody].
 func DecodeAnnouncement(b []byte) (a Announcement, err error) {
-	items := budget(MaxItems)
-	err = announcementFields.read(b, func(f field) error {
+	items, left := budget(MaxItems), fieldBudget(fieldsOfAnnouncement)
+	err = announcementFields.read(b, left, func(f field) error {
 		switch f.number {
 		case 1:
 			a.Key = f.bytes
@@ -72,7 +72,7 @@ func DecodeAnnouncement(b []byte) (a Announcement, err error) {
 		case 4:
 			a.Nonce = f.varint
 		case 5:
-			return mergeClaimSignature(&a.Signature, f.bytes)
+			return mergeClaimSignature(&a.Signature, f.bytes, left)
 		}
 		return nil
 	})
@@ -123,11 +123,11 @@ var claimSignatureFields = schema{
 	1: protowire.VarintType, 2: protowire.BytesType, 3: protowire.BytesType, 4: protowire.VarintType,
 }
 
-func mergeClaimSignature(s **ClaimSignature, b []byte) error {
+func mergeClaimSignature(s **ClaimSignature, b []byte, left *budget) error {
 	if *s == nil {
 		*s = new(ClaimSignature)
 	}
-	return claimSignatureFields.read(b, func(f field) error {
+	return claimSignatureFields.read(b, left, func(f field) error {
 		switch f.number {
 		case 1:
 			(*s).Version = uint32(f.varint)

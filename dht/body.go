@@ -22,8 +22,8 @@ func AppendBody(dst []byte, parts ...[]byte) []byte {
 
 var bodyFields = schema{1: protowire.BytesType}
 
-// DecodeBody returns the parts of an encoded body, at most [MaxParts]. They
-// point into b. The error is [ErrBody].
+// DecodeBody returns the parts of an encoded body, at most [MaxParts] among
+// [MaxFields]. They point into b. The error is [ErrBody].
 func DecodeBody(b []byte) ([][]byte, error) {
 	var parts [MaxParts][]byte
 	n, err := splitBody(b, &parts)
@@ -35,7 +35,7 @@ func DecodeBody(b []byte) ([][]byte, error) {
 
 // splitBody is [DecodeBody] into an array, of which it says how much it filled.
 func splitBody(b []byte, parts *[MaxParts][]byte) (n int, err error) {
-	err = bodyFields.read(b, func(f field) error {
+	err = bodyFields.read(b, fieldBudget(MaxFields), func(f field) error {
 		if n == MaxParts {
 			return fmt.Errorf("more than %d parts", MaxParts)
 		}
@@ -66,7 +66,7 @@ var domainFields = schema{1: protowire.VarintType, 2: protowire.VarintType}
 
 // DecodeDomainHeader returns the header that b is. The error is [ErrBody].
 func DecodeDomainHeader(b []byte) (h DomainHeader, err error) {
-	err = domainFields.read(b, func(f field) error {
+	err = domainFields.read(b, fieldBudget(MaxFields), func(f field) error {
 		if f.number == 1 {
 			h.Type = int32(f.varint)
 		} else {

@@ -37,8 +37,9 @@ func (e *Envelope) Append(dst []byte) []byte {
 }
 
 // DecodeEnvelope returns the envelope that b is. Its slices point into b.
-// Fields may come in any order, unknown ones are skipped. What it refuses is
-// an error of the first group of this package, worth no ban.
+// Fields may come in any order, unknown ones are skipped, and a header may come in
+// parts: together at most [MaxFields] and, in headers, [MaxHeaderBytes]. What it
+// refuses is an error of the first group of this package, worth no ban.
 func DecodeEnvelope(b []byte) (Envelope, error) {
 	raw, err := decodeRaw(b)
 	if err != nil {
@@ -60,13 +61,17 @@ func decodeRaw(b []byte) (e rawEnvelope, err error) {
 	if len(b) == 0 {
 		return e, fmt.Errorf("%w: empty", ErrEnvelope)
 	}
-	err = envelopeFields.read(b, func(f field) error {
+	left, headers := fieldBudget(MaxFields), 0
+	err = envelopeFields.read(b, left, func(f field) error {
 		if f.number == fieldBody {
 			e.body = f.bytes
 			return nil
 		}
 		e.hasHeader = true
-		if err := e.header.merge(f.bytes); err != nil {
+		if headers += len(f.bytes); headers > MaxHeaderBytes {
+			return fmt.Errorf("header: %w", errLongHeader)
+		}
+		if err := e.header.merge(f.bytes, left); err != nil {
 			return fmt.Errorf("header: %w", err)
 		}
 		return nil

@@ -32,14 +32,16 @@ func (e *Envelope) Binding() [32]byte {
 		number[0][:], destination[:], number[1][:], number[2][:], expires[:], ephemeral[:], e.Body)
 }
 
-// DedupHash returns the hash by which copies of a message are known: of
-// signature and body as they travel, and of nothing else. So equal unsigned
-// bodies are one message whoever sends them, and a message that is signed or
-// encrypted anew is a new one (spec: dht 4.1).
+// DedupHash returns the hash by which copies of a message are known: of the
+// signature as it is written by those who make it, the body as it travels, and
+// nothing else. So equal unsigned bodies are one message whoever sends them, a
+// message that is signed or encrypted anew is a new one, and whoever writes a
+// captured signature in another way, which still verifies, has made a copy (spec:
+// dht 4.1).
 func (e *Envelope) DedupHash() Hash { return DedupHash(e.Header.Signature, e.Body) }
 
 // DedupHash is [Envelope.DedupHash] of the two fields.
 func DedupHash(signature, body []byte) Hash {
 	// The misspelling is part of the protocol.
-	return identity.Hash256(domain, 1, "dedup.meesage_hash", signature, body)
+	return identity.Hash256(domain, 1, "dedup.meesage_hash", canonical(signature), body)
 }

@@ -75,10 +75,11 @@ var headerFields = schema{
 	fieldFlags: protowire.VarintType, fieldTag: protowire.VarintType, fieldExpires: protowire.VarintType,
 }
 
-// merge reads the fields of b into h. A field that comes again counts as it
-// came last, and a header that comes again adds to the one before.
-func (h *rawHeader) merge(b []byte) error {
-	return headerFields.read(b, func(f field) error {
+// merge reads the fields of b, as many as are left, into h. A field that comes
+// again counts as it came last, and a header that comes again adds to the one
+// before.
+func (h *rawHeader) merge(b []byte, left *budget) error {
+	return headerFields.read(b, left, func(f field) error {
 		switch f.number {
 		case fieldMajor:
 			h.Version = uint32(f.varint)

@@ -30,7 +30,7 @@ var getPeersFields = schema{
 
 // DecodeGetPeers returns the request that b is. The error is [ErrBody].
 func DecodeGetPeers(b []byte) (r GetPeers, err error) {
-	err = getPeersFields.read(b, func(f field) error {
+	err = getPeersFields.read(b, fieldBudget(MaxFields), func(f field) error {
 		switch f.number {
 		case 1:
 			r.N = uint32(f.varint)
@@ -81,7 +81,7 @@ var getCloserPeersFields = schema{
 // excluded ids. The error is [ErrBody].
 func DecodeGetCloserPeers(b []byte) (r GetCloserPeers, err error) {
 	items := budget(MaxItems)
-	err = getCloserPeersFields.read(b, func(f field) error {
+	err = getCloserPeersFields.read(b, fieldBudget(fieldsOfAnnouncement), func(f field) error {
 		switch f.number {
 		case 1:
 			r.N = uint32(f.varint)
@@ -176,16 +176,17 @@ var (
 func DecodePeerInfo(b []byte) (p PeerInfo, err error) {
 	var (
 		items = budget(MaxPeerItems)
+		left  = fieldBudget(fieldsOfPeerInfo)
 		found bool
 	)
-	err = itemFields.read(b, func(f field) error {
+	err = itemFields.read(b, left, func(f field) error {
 		found = true
-		return infoFields.read(f.bytes, func(f field) error {
+		return infoFields.read(f.bytes, left, func(f field) error {
 			if f.number == 1 {
 				p.Key = f.bytes
 				return nil
 			}
-			c, err := decodePeerClaim(f.bytes, &items)
+			c, err := decodePeerClaim(f.bytes, &items, left)
 			p.Claims = append(p.Claims, c)
 			return err
 		})
@@ -199,11 +200,11 @@ func DecodePeerInfo(b []byte) (p PeerInfo, err error) {
 	return p, nil
 }
 
-func decodePeerClaim(b []byte, items *budget) (c PeerClaim, err error) {
+func decodePeerClaim(b []byte, items, left *budget) (c PeerClaim, err error) {
 	if err := items.spend(); err != nil {
 		return c, err
 	}
-	err = claimFields.read(b, func(f field) error {
+	err = claimFields.read(b, left, func(f field) error {
 		switch f.number {
 		case 1:
 			if err := items.spend(); err != nil {
@@ -213,7 +214,7 @@ func decodePeerClaim(b []byte, items *budget) (c PeerClaim, err error) {
 		case 2:
 			c.Features = uint32(f.varint)
 		case 3:
-			return mergeClaimSignature(&c.Signature, f.bytes)
+			return mergeClaimSignature(&c.Signature, f.bytes, left)
 		}
 		return nil
 	})

@@ -40,7 +40,7 @@ var pingFields = schema{1: protowire.VarintType, 2: protowire.VarintType, 3: pro
 func DecodePing(b []byte) (p Ping, err error) {
 	var kind uint64
 	left := budget(MaxItems)
-	err = pingFields.read(b, func(f field) error {
+	err = pingFields.read(b, fieldBudget(fieldsOfAnnouncement), func(f field) error {
 		switch f.number {
 		case 1:
 			kind = f.varint

@@ -78,12 +78,34 @@ func (s *Signature) Append(dst []byte) []byte {
 	return appendBytes(dst, 3, s.S[:])
 }
 
+// canonical returns the encoded signature without what a reader ignores: bytes
+// beyond the three fields, fields that come again, another order. What is no
+// signature it returns as it is.
+func canonical(b []byte) []byte {
+	if isCanonical(b) {
+		return b
+	}
+	s, err := DecodeSignature(b)
+	if err != nil {
+		return b
+	}
+	return s.Append(make([]byte, 0, signatureLen))
+}
+
+// isCanonical reports whether b is as [Signature.Append] writes it.
+func isCanonical(b []byte) bool {
+	const part = signatureLen / 3
+	return len(b) == signatureLen &&
+		b[0] == 1<<3|2 && b[1] == 32 && b[part] == 2<<3|2 && b[part+1] == 32 && b[2*part] == 3<<3|2 && b[2*part+1] == 32
+}
+
 // DecodeSignature returns the signature that b is. It refuses with
 // [ErrSignature] what lacks one of the three fields or has one that is not 32
 // bytes; [Signature.Verify] judges their values.
 func DecodeSignature(b []byte) (s Signature, err error) {
 	var parts [3][]byte
-	err = signatureFields.read(b, func(f field) error {
+	left := fieldBudget(len(b)) // a header bounds them, and a bad one is a ban
+	err = signatureFields.read(b, left, func(f field) error {
 		parts[f.number-1] = f.bytes
 		return nil
 	})

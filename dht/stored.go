@@ -25,7 +25,7 @@ var requestFields = schema{1: protowire.VarintType, 2: protowire.VarintType, 3: 
 
 // DecodeStoredRequest returns the request that b is. The error is [ErrBody].
 func DecodeStoredRequest(b []byte) (r StoredRequest, err error) {
-	err = requestFields.read(b, func(f field) error {
+	err = requestFields.read(b, fieldBudget(MaxFields), func(f field) error {
 		switch f.number {
 		case 1:
 			r.Since = f.varint
@@ -101,14 +101,14 @@ var (
 // DecodeStoredResponse returns the response that b is, with at most [MaxItems]
 // messages. The error is [ErrBody].
 func DecodeStoredResponse(b []byte) (r StoredResponse, err error) {
-	items := budget(MaxItems)
-	err = responseFields.read(b, func(f field) error {
+	items, left := budget(MaxItems), fieldBudget(fieldsOfStored)
+	err = responseFields.read(b, left, func(f field) error {
 		switch f.number {
 		case 1:
 			if err := items.spend(); err != nil {
 				return err
 			}
-			m, err := decodeStored(f.bytes)
+			m, err := decodeStored(f.bytes, left)
 			r.Messages = append(r.Messages, m)
 			return err
 		case 2:
@@ -124,8 +124,8 @@ func DecodeStoredResponse(b []byte) (r StoredResponse, err error) {
 	return r, nil
 }
 
-func decodeStored(b []byte) (m StoredMessage, err error) {
-	err = storedFields.read(b, func(f field) error {
+func decodeStored(b []byte, left *budget) (m StoredMessage, err error) {
+	err = storedFields.read(b, left, func(f field) error {
 		switch f.number {
 		case 1:
 			m.StoredAt = f.varint
@@ -133,7 +133,7 @@ func decodeStored(b []byte) (m StoredMessage, err error) {
 			m.Version = uint32(f.varint)
 		case 3:
 			m.hasHeader = true
-			return m.header.merge(f.bytes)
+			return m.header.merge(f.bytes, left)
 		case 4:
 			m.Body = f.bytes
 		}

@@ -212,10 +212,17 @@ func wireType(num protowire.Number) protowire.Type {
 	return protowire.VarintType
 }
 
+// maxFields is how many fields a message of a session may have. Peers of the
+// network write six.
+const maxFields = 1024
+
 // fields calls f for each field of a message, with its value if that is a
-// number or bytes. The error is [ErrUndecodable].
+// number or bytes, for at most maxFields. The error is [ErrUndecodable].
 func fields(b []byte, f func(num protowire.Number, typ protowire.Type, v uint64, bytes []byte) error) error {
-	for len(b) > 0 {
+	for n := 0; len(b) > 0; n++ {
+		if n == maxFields {
+			return fmt.Errorf("%w: more than %d fields", ErrUndecodable, maxFields)
+		}
 		num, typ, n := protowire.ConsumeTag(b)
 		if n < 0 {
 			return fmt.Errorf("%w: %w", ErrUndecodable, protowire.ParseError(n))

@@ -240,3 +240,23 @@ func TestDetails(t *testing.T) {
 		}
 	}
 }
+
+// TestLongMessages: nobody writes messages of a session with thousands of fields.
+//
+// conforms: V 20
+func TestLongMessages(t *testing.T) {
+	decoders := map[string]func([]byte) error{
+		"request": func(b []byte) error { _, err := DecodeRequest(b); return err },
+		"hello":   func(b []byte) error { _, err := DecodeHello(b); return err },
+		"reply":   DecodeReply,
+	}
+	for name, decode := range decoders {
+		good := decode(bytes.Repeat([]byte{0x78, 1}, 1024))
+		if bad := decode(bytes.Repeat([]byte{0x78, 1}, 1025)); !errors.Is(bad, ErrUndecodable) {
+			t.Errorf("%s of 1,025 fields: got %v, want ErrUndecodable", name, bad)
+		}
+		if errors.Is(good, ErrUndecodable) && strings.Contains(good.Error(), "fields") {
+			t.Errorf("%s of 1,024 fields: got %v, want no complaint of their number", name, good)
+		}
+	}
+}

@@ -1,0 +1,108 @@
+package hostile
+
+import (
+	"bytes"
+	"crypto/rand"
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"google.golang.org/protobuf/encoding/protowire"
+
+	"github.com/gamelan-p2p/gamelan"
+	"github.com/gamelan-p2p/gamelan/dht"
+	"github.com/gamelan-p2p/gamelan/gamelantest"
+	"github.com/gamelan-p2p/gamelan/identity"
+)
+
+// letterType is the type of messages that the node under attack hears.
+const letterType = 7
+
+// overDHT starts a node with the DHT, and returns what it hears.
+func overDHT(t *testing.T, cfg gamelan.DHTConfig) (*target, *gamelantest.Collector) {
+	t.Helper()
+	letters := gamelantest.NewCollector()
+	return start(t, gamelan.Config{DHT: &cfg}, gamelan.WithType(letterType, letters.New)), letters
+}
+
+// letter is a signed message of the DHT.
+func letter(t *testing.T, author *identity.Secret, text string, valid time.Duration) dht.Envelope {
+	t.Helper()
+	e, err := dht.Compose(dht.Draft{
+		Sign: true, Expires: uint64(time.Now().Add(valid).Unix()),
+		Body: dht.AppendBody(nil, dht.DomainHeader{Type: letterType}.Append(nil), []byte(text)),
+	}, author, rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return e
+}
+
+// ended is how many messages of the DHT have ended in a way.
+func (n *target) ended(why dht.Reason) uint64 {
+	for _, c := range n.Actors().DHTCounts() {
+		if c.Reason == why {
+			return c.Count
+		}
+	}
+	return 0
+}
+
+// TestReplayByReencoding sends a captured message 42 times, each time with another
+// unknown field behind its signature, which still verifies: it is delivered once,
+// and whoever passes on such bytes is not banned for them.
+func TestReplayByReencoding(t *testing.T) {
+	gamelantest.Bubble(t, func(t *testing.T) {
+		n, letters := overDHT(t, gamelan.DHTConfig{})
+		captured := letter(t, secretOf(5), "pay me", time.Hour)
+		p := connect(t, n.net.Transport(), n.Addr, secretOf(1))
+		p.open(1, optimistic(messaging))
+		for i := range 42 {
+			e := captured
+			e.Header.Signature = protowire.AppendVarint(protowire.AppendTag(bytes.Clone(e.Header.Signature), 4, protowire.VarintType), uint64(i))
+			p.must(p.data(0, 1, framed(string(e.Append(nil)))))
+		}
+		p.flushed()
+		time.Sleep(time.Second)
+		synctest.Wait()
+		if got := letters.Bodies(); !slices.Equal(got, []string{"pay me"}) {
+			t.Errorf("got %d deliveries, want one", len(got))
+		}
+		if got := n.ended(dht.Duplicate); got != 41 {
+			t.Errorf("got %d duplicates, want 41", got)
+		}
+		n.banned(secretOf(1).NodeID(), 0)
+	})
+}
+
+// TestHeaderBombs sends messages whose headers come in a hundred thousand pieces,
+// each of which a reader of the format adds to the ones before: they are refused
+// at the first that no honest message has, and others are served.
+func TestHeaderBombs(t *testing.T) {
+	gamelantest.Bubble(t, func(t *testing.T) {
+		n, letters := overDHT(t, gamelan.DHTConfig{})
+		p := connect(t, n.net.Transport(), n.Addr, secretOf(1))
+		p.open(1, optimistic(messaging))
+		e := letter(t, secretOf(5), "bomb", time.Hour)
+		for piece, bomb := range []string{"\x0a\x00", "\x0a\x02\x08\x02", "\x78\x01"} {
+			body := strings.Repeat(bomb, 50_000/len(bomb)) + string(e.Append(nil))
+			p.must(p.data(0, 1, framed(body)))
+			p.flushed()
+			synctest.Wait()
+			if got := n.ended(dht.Undecodable); got != uint64(piece+1) {
+				t.Errorf("bomb of %q: got %d undecodable messages, want %d", bomb, got, piece+1)
+			}
+		}
+		other := connect(t, n.net.Transport(), n.Addr, secretOf(2))
+		other.open(1, optimistic(messaging))
+		honest := letter(t, secretOf(2), "honest", time.Hour)
+		other.must(other.data(0, 1, framed(string(honest.Append(nil)))))
+		gamelantest.Eventually(t, time.Minute, "the honest message", func() bool {
+			return fmt.Sprint(letters.Bodies()) == "[honest]"
+		})
+		n.banned(secretOf(1).NodeID(), 0)
+	})
+}
