@@ -78,7 +78,9 @@ type Config struct {
 	PeerCredit int64
 
 	// MaxInbound bounds the inbound connections and MaxSetups the inbound
-	// set-ups under way, of all listeners together. Defaults 500 and 100.
+	// set-ups under way, of all listeners together. Defaults 500 and 100. Of
+	// more set-ups one gives way: of the source that has most of them, the least
+	// advanced, if it is over 250 ms old; else the new one is refused.
 	MaxInbound, MaxSetups int
 
 	// The same for one source, an IPv4 address or an IPv6 /64, and for one

@@ -12,6 +12,7 @@ import (
 	"github.com/gamelan-p2p/gamelan/inspect"
 	"github.com/gamelan-p2p/gamelan/peerstore"
 	"github.com/gamelan-p2p/gamelan/protocol"
+	"github.com/gamelan-p2p/gamelan/transport/connpool"
 )
 
 // Inspection is what [inspect.Handler] needs to show this node: its actors, and
@@ -92,6 +93,7 @@ func (n *Node) Describe(ctx context.Context) inspect.Node {
 		Addresses: []string{}, Warnings: []string{}, Held: len(n.Connections()),
 		Credit:    inspect.Credit{Used: inUsed + outUsed, Limit: inLimit + outLimit},
 		StartedAt: n.env.OnWall(n.StartedAt()), Version: Version, PID: os.Getpid(), Peers: n.Peers().Len(),
+		Places: places(n.Actors().Inbounds()),
 	}
 	for _, c := range n.Connections() {
 		if c.Direction == protocol.Inbound {
@@ -135,6 +137,13 @@ func (n *Node) Describe(ctx context.Context) inspect.Node {
 		v.Warnings = append(v.Warnings, "the wire profile sends this node's key in clear when it dials")
 	}
 	return v
+}
+
+func places(g connpool.GateStats) inspect.Places {
+	return inspect.Places{
+		Inbound: g.Conns, MaxInbound: g.MaxInbound, Setups: g.Setups, MaxSetups: g.MaxSetups,
+		GaveWay: g.GaveWay, Replaced: g.Replaced, Refused: g.Refused,
+	}
 }
 
 // panicking is what is said of an actor or a service that panics.

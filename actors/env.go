@@ -227,7 +227,7 @@ func NewEnv(s Settings) *Env {
 	e.Closed.Limit = 256
 	e.Dials.Keys, e.Dials.PerKey = dialsPeers, dialsKept
 	e.Choices.Limit = choicesKept
-	e.inbound.open(s.Gate, s.Exempt)
+	e.inbound.open(s.Gate, s.Exempt, s.Now)
 	e.probes.o = s.Liveness
 	e.LivenessActor = at("liveness")
 	return e

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"net/netip"
 	"sync"
+	"sync/atomic"
+	"time"
 
 	ma "github.com/multiformats/go-multiaddr"
 
@@ -15,26 +17,41 @@ import (
 // exception among the views, as credit is: whoever closes a connection gives its
 // place back, in whatever goroutine that is.
 type inboundGate struct {
+	now    func() time.Time
+	exempt []netip.Prefix
+
 	mu     sync.Mutex
 	gate   *connpool.Gate
-	exempt []netip.Prefix
+	setups map[uint64]*gatedConn
 }
 
-func (g *inboundGate) open(l connpool.GateLimits, exempt []netip.Prefix) {
-	g.gate, g.exempt = connpool.NewGate(l), exempt
+func (g *inboundGate) open(l connpool.GateLimits, exempt []netip.Prefix, now func() time.Time) {
+	g.gate, g.exempt, g.now, g.setups = connpool.NewGate(l), exempt, now, make(map[uint64]*gatedConn)
 }
 
 // enter lets a connection in, before a byte of it is read, or says which limit
 // it exceeds. What is returned stands for the connection and gives its place
-// back when it is closed.
+// back when it is closed. Another set-up may give way to it; that one is closed.
 func (g *inboundGate) enter(c transport.Conn) (*gatedConn, error) {
 	from := g.from(c.RemoteMultiaddr())
 	g.mu.Lock()
-	defer g.mu.Unlock()
-	if err := g.gate.Enter(from); err != nil {
+	id, gone, err := g.gate.Enter(g.now(), from)
+	if err != nil {
+		g.mu.Unlock()
 		return nil, fmt.Errorf("%w: %w", ErrOverloaded, err)
 	}
-	return &gatedConn{Conn: c, gate: g, from: from}, nil
+	loser := g.setups[gone]
+	if loser != nil {
+		loser.gaveWay = true
+		delete(g.setups, gone)
+	}
+	entered := &gatedConn{Conn: c, gate: g, id: id}
+	g.setups[id] = entered
+	g.mu.Unlock()
+	if loser != nil {
+		loser.Close()
+	}
+	return entered, nil
 }
 
 // from is what the limits count by: nothing, for loopback (whatever comes
@@ -43,11 +60,14 @@ func (g *inboundGate) enter(c transport.Conn) (*gatedConn, error) {
 func (g *inboundGate) from(a ma.Multiaddr) connpool.From {
 	source, ok := transport.Source(a)
 	if !ok {
+		if _, ok := transport.IP(a); ok {
+			return connpool.From{Origin: loopback}
+		}
 		return connpool.From{}
 	}
 	for _, p := range g.exempt {
 		if p.Overlaps(source) {
-			return connpool.From{}
+			return connpool.From{Origin: source}
 		}
 	}
 	bits := 48
@@ -55,22 +75,82 @@ func (g *inboundGate) from(a ma.Multiaddr) connpool.From {
 		bits = 24
 	}
 	subnet, _ := source.Addr().Prefix(bits)
-	return connpool.From{Source: source, Subnet: subnet}
+	return connpool.From{Source: source, Subnet: subnet, Origin: source}
 }
 
-// gatedConn is an inbound connection that holds a place in the gate.
+// loopback stands for all of it.
+var loopback = netip.MustParsePrefix("127.0.0.0/8")
+
+// Inbounds returns how many connections come in, the limits, and what became of
+// whom there was no place for.
+func (e *Env) Inbounds() connpool.GateStats {
+	e.inbound.mu.Lock()
+	defer e.inbound.mu.Unlock()
+	return e.inbound.gate.Stats()
+}
+
+// gatedConn is an inbound connection that holds a place in the gate, and tells
+// it how far its set-up has come.
 type gatedConn struct {
 	transport.Conn
-	gate        *inboundGate
-	from        connpool.From
-	established bool // guarded by gate.mu, as is left
+	gate  *inboundGate
+	id    uint64
+	stage atomic.Uint32 // a [connpool.Stage]; changed with gate.mu
+
+	// The rest is guarded by gate.mu.
+	from        connpool.From // once it is established
+	established bool
 	left        bool
+	gaveWay     bool
 	arrived     func() // ends its set-up in Env.setups
+}
+
+// Read notes the first byte.
+func (c *gatedConn) Read(b []byte) (int, error) {
+	n, err := c.Conn.Read(b)
+	if n > 0 && c.stage.Load() == uint32(connpool.StageEntered) {
+		c.advance(connpool.StageHeard)
+	}
+	return n, err
+}
+
+// Write notes the first write, which is the second handshake message. One that
+// has given way before says nothing: its peer takes it for busy (spec: V 9).
+func (c *gatedConn) Write(b []byte) (int, error) {
+	if c.stage.Load() < uint32(connpool.StageMessage2) && !c.advance(connpool.StageMessage2) {
+		return 0, transport.ErrClosed
+	}
+	return c.Conn.Write(b)
+}
+
+// advance notes how far the set-up has come. It returns false if the connection
+// is closed.
+func (c *gatedConn) advance(to connpool.Stage) bool {
+	c.gate.mu.Lock()
+	defer c.gate.mu.Unlock()
+	if c.left {
+		return false
+	}
+	c.gate.gate.Advance(c.gate.now(), c.id, to)
+	c.stage.Store(max(c.stage.Load(), uint32(to)))
+	return true
+}
+
+// overtaken is the limit that ended the set-up, if one did: it gave way.
+func (c *gatedConn) overtaken() error {
+	c.gate.mu.Lock()
+	defer c.gate.mu.Unlock()
+	if !c.gaveWay {
+		return nil
+	}
+	return fmt.Errorf("%w: gave way to a newer set-up: %w", ErrOverloaded,
+		&connpool.LimitError{Name: "MaxSetups", Limit: c.gate.gate.Stats().MaxSetups})
 }
 
 // arrives notes that the peer has proved its key. The end of the connection ends
 // the set-up.
 func (c *gatedConn) arrives(end func()) {
+	c.advance(connpool.StageProved)
 	c.gate.mu.Lock()
 	c.arrived = end
 	left := c.left
@@ -87,10 +167,12 @@ func (c *gatedConn) establish() error {
 	if c.left {
 		return nil // closed meanwhile
 	}
-	if err := c.gate.gate.Establish(c.from); err != nil {
+	from, err := c.gate.gate.Establish(c.id, false)
+	if err != nil {
 		return fmt.Errorf("%w: %w", ErrOverloaded, err)
 	}
-	c.established = true
+	c.from, c.established = from, true
+	delete(c.gate.setups, c.id)
 	return nil
 }
 
@@ -99,7 +181,12 @@ func (c *gatedConn) Close() error {
 	c.gate.mu.Lock()
 	if !c.left {
 		c.left = true
-		c.gate.gate.Leave(c.from, c.established)
+		if c.established {
+			c.gate.gate.End(c.from)
+		} else {
+			c.gate.gate.Leave(c.id)
+			delete(c.gate.setups, c.id)
+		}
 	}
 	arrived := c.arrived
 	c.gate.mu.Unlock()

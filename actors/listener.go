@@ -177,6 +177,12 @@ func (l *listener) upgraded(c actor.Context, conn transport.Conn, m inbound, err
 		return
 	}
 	conn.Close() // it is already, unless the task has panicked
+	if gated, ok := conn.(*gatedConn); ok {
+		if limit := gated.overtaken(); limit != nil {
+			l.tooMany(c, m.addr, identity.NodeID{}, limit)
+			return
+		}
+	}
 	l.refuse++
 	rejected := InboundRejected{Addr: m.addr, Err: err}
 	if up, ok := errors.AsType[*upgrade.Error](err); ok {

@@ -26,6 +26,19 @@ type Node struct {
 	Outbound  int       `json:"outbound"` // and by this node
 	Peers     int       `json:"peers"`    // that are known
 	Banned    int       `json:"banned"`   // of them
+	Places    Places    `json:"places"`
+}
+
+// Places are those for inbound connections and their set-ups, and what became of
+// whom there was none for, since the node started.
+type Places struct {
+	Inbound    int    `json:"inbound"` // connections
+	MaxInbound int    `json:"max_inbound"`
+	Setups     int    `json:"setups"` // under way
+	MaxSetups  int    `json:"max_setups"`
+	GaveWay    uint64 `json:"gave_way"` // set-ups that a newer one took the place of
+	Replaced   uint64 `json:"replaced"` // idle connections that a new one took the place of
+	Refused    uint64 `json:"refused"`  // for which there was no place
 }
 
 // Setting is one element of the section "config", a []Setting.

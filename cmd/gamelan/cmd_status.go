@@ -73,6 +73,7 @@ func printStatus(a *app, s statusJSON, now time.Time) error {
 		line(name, "%s", addr)
 	}
 	line("connections", "%s: %d outbound, %d inbound; %d wanted", inspect.Count(uint64(s.Held), "connection"), s.Outbound, s.Inbound, s.Wanted)
+	line("inbound", "%s", placesText(s.Places))
 	line("peers", "%s known, %d of them banned", inspect.Number(uint64(s.Peers)), s.Banned)
 	line("messages", "%s of %s in work", bytesText(s.Credit.Used), bytesText(s.Credit.Limit))
 	if s.Inbox != nil {
@@ -101,6 +102,21 @@ func stateText(state, cause string) string {
 		return state
 	}
 	return state + ": " + cause
+}
+
+// placesText says how many places for inbound connections are taken, and what
+// became of whom there was none for.
+func placesText(p inspect.Places) string {
+	s := fmt.Sprintf("%d of %d places, %d of %d set-ups", p.Inbound, p.MaxInbound, p.Setups, p.MaxSetups)
+	for _, x := range []struct {
+		n    uint64
+		what string
+	}{{p.Refused, "refused"}, {p.GaveWay, "set-ups gave way"}, {p.Replaced, "idle ones replaced"}} {
+		if x.n > 0 {
+			s += fmt.Sprintf("; %s %s", inspect.Number(x.n), x.what)
+		}
+	}
+	return s
 }
 
 // ago is a time in its two largest units.

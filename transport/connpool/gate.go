@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"time"
 )
 
 // ErrLimit is what every [LimitError] matches.
@@ -52,80 +53,210 @@ func (l GateLimits) withDefaults() GateLimits {
 	return l
 }
 
+// When a set-up may give way to a new one, all places being taken.
+const (
+	// SetupGrace is the age up to which a set-up keeps its place: what an honest
+	// peer far away needs until the second handshake message.
+	SetupGrace = 250 * time.Millisecond
+	// SetupStands is for how long a set-up after the second handshake message may
+	// make no progress before it may give way as well.
+	SetupStands = 2 * time.Second
+)
+
 // From is where an inbound connection comes from, as far as limits go: nested
 // networks, the narrowest first. Both are zero for what is exempt.
-type From struct{ Source, Subnet netip.Prefix }
+type From struct {
+	Source, Subnet netip.Prefix
+	// Origin is who it is counted with when a set-up has to give way, of exempt
+	// sources too: Source where there is one, loopback as a whole, everything
+	// without an IP address as a whole (the zero value).
+	Origin netip.Prefix
+}
+
+// Stage is how far a set-up has come.
+type Stage uint8
+
+// The stages of a set-up, in order.
+const (
+	StageEntered  Stage = iota // nothing was read
+	StageHeard                 // something was read, the wire byte at least
+	StageMessage2              // the second handshake message is on its way
+	StageProved                // the peer has proved its key
+)
 
 // Gate counts what comes in. A connection that is let in is in set-up until it
-// is established or ends. A Gate is not safe for concurrent use.
+// is established or ends. When all places for set-ups are taken one of them gives
+// way to the next, so that whoever holds them keeps nobody out. A Gate is not safe
+// for concurrent use.
+//
+// spec: V 8
 type Gate struct {
-	l     GateLimits
-	all   tally
-	where map[netip.Prefix]tally
+	l       GateLimits
+	all     tally
+	where   map[netip.Prefix]tally
+	setups  map[uint64]*setup
+	origins map[netip.Prefix]int // set-ups
+	last    uint64               // id of a set-up
+	stats   GateStats
 }
 
 type tally struct{ setups, conns int }
 
-// NewGate returns a gate that has let nobody in.
-func NewGate(l GateLimits) *Gate {
-	return &Gate{l: l.withDefaults(), where: make(map[netip.Prefix]tally)}
+// setup is a set-up under way.
+type setup struct {
+	from  From
+	stage Stage
+	since time.Time
+	moved time.Time // when it came to its stage
 }
 
-// Enter lets a connection into its set-up, or says which limit is reached. A
-// source that has all the connections it may have is refused here already.
-func (g *Gate) Enter(f From) error {
-	if err := g.room(f, true); err != nil {
-		return err
+// GateStats is what a gate has done. Setups and Conns are of now.
+type GateStats struct {
+	Setups, Conns         int
+	MaxSetups, MaxInbound int
+	GaveWay               uint64 // set-ups that a newer one took the place of
+	Refused               uint64 // connections and set-ups for which there was no place
+	Replaced              uint64 // connections that one just set up took the place of
+}
+
+// NewGate returns a gate that has let nobody in.
+func NewGate(l GateLimits) *Gate {
+	return &Gate{
+		l: l.withDefaults(), where: make(map[netip.Prefix]tally),
+		setups: make(map[uint64]*setup), origins: make(map[netip.Prefix]int),
 	}
+}
+
+// Enter lets a connection into its set-up, which gets the id, or says which limit
+// is reached. A source that has all the connections it may have is refused here
+// already. When all places are taken, gone is the id of the set-up that gives way:
+// it has left, and whoever carries it out closes it. 0: none.
+func (g *Gate) Enter(now time.Time, f From) (id, gone uint64, err error) {
+	if err := g.room(f, true); err != nil {
+		g.stats.Refused++
+		return 0, 0, err
+	}
+	if len(g.setups) >= g.l.Setups {
+		if gone = g.loser(now, f.Origin); gone == 0 {
+			g.stats.Refused++
+			return 0, 0, &LimitError{Name: "MaxSetups", Limit: g.l.Setups}
+		}
+		g.stats.GaveWay++
+		g.Leave(gone)
+	}
+	g.last++
+	g.setups[g.last] = &setup{from: f, since: now, moved: now}
+	g.origins[f.Origin]++
 	g.count(f, tally{setups: 1})
-	return nil
+	return g.last, gone, nil
+}
+
+// loser is the set-up that gives way to one from origin, 0 for none. It is of the
+// source that has most of them, the new one included: the new one's own if no
+// other has more, so that who comes again and again replaces only itself; else of
+// all that have most. Of those before the second handshake message and older than
+// SetupGrace it is the least advanced, then the oldest; when there are none, of the
+// others that have made no progress for SetupStands. The rest stays: the peer has
+// been answered and would take the end for a failure of this node.
+//
+// spec: V 8
+func (g *Gate) loser(now time.Time, origin netip.Prefix) (id uint64) {
+	most := 0
+	for _, n := range g.origins {
+		most = max(most, n)
+	}
+	mine := g.origins[origin]
+	own := mine > 0 && mine+1 >= most
+	var best *setup
+	for i, s := range g.setups {
+		if from := s.from.Origin; own && from != origin || !own && g.origins[from] != most || !s.mayGo(now) {
+			continue
+		}
+		if best == nil || cmp.Or(cmp.Compare(s.stage, best.stage), s.since.Compare(best.since), cmp.Compare(i, id)) < 0 {
+			best, id = s, i
+		}
+	}
+	return id
+}
+
+func (s *setup) mayGo(now time.Time) bool {
+	if s.stage < StageMessage2 {
+		return now.Sub(s.since) > SetupGrace
+	}
+	return now.Sub(s.moved) > SetupStands
+}
+
+// Advance says how far a set-up has come. It returns false if it has left.
+func (g *Gate) Advance(now time.Time, id uint64, to Stage) bool {
+	s, ok := g.setups[id]
+	if ok && to > s.stage {
+		s.stage, s.moved = to, now
+	}
+	return ok
 }
 
 // Establish says that a set-up is finished: it becomes a connection, unless one
-// limit is reached; then it stays a set-up, and has to Leave.
-func (g *Gate) Establish(f From) error {
-	if err := g.room(f, false); err != nil {
-		return err
+// limit is reached; then it stays a set-up, and has to Leave. With instead an
+// established connection ends for it, which leaves when it has, so that of all
+// connections there may be one too many for that long.
+func (g *Gate) Establish(id uint64, instead bool) (From, error) {
+	s, ok := g.setups[id]
+	if !ok {
+		return From{}, &LimitError{Name: "MaxSetups", Limit: g.l.Setups}
 	}
-	g.count(f, tally{setups: -1, conns: 1})
-	return nil
+	err := g.room(s.from, false)
+	if err == nil && g.all.conns >= g.l.Conns && !instead {
+		err = &LimitError{Name: "MaxInbound", Limit: g.l.Conns}
+	}
+	if err != nil {
+		return From{}, err
+	}
+	if instead {
+		g.stats.Replaced++
+	}
+	g.Leave(id)
+	g.count(s.from, tally{conns: 1})
+	return s.from, nil
 }
 
-// Leave says that a set-up (established false) or a connection has ended.
-func (g *Gate) Leave(f From, established bool) {
-	if established {
-		g.count(f, tally{conns: -1})
-	} else {
-		g.count(f, tally{setups: -1})
+// Leave says that a set-up is over. One that has left before changes nothing.
+func (g *Gate) Leave(id uint64) {
+	s, ok := g.setups[id]
+	if !ok {
+		return
 	}
+	delete(g.setups, id)
+	if g.origins[s.from.Origin]--; g.origins[s.from.Origin] == 0 {
+		delete(g.origins, s.from.Origin)
+	}
+	g.count(s.from, tally{setups: -1})
 }
 
-// Counts returns the set-ups under way and the connections.
-func (g *Gate) Counts() (setups, conns int) { return g.all.setups, g.all.conns }
+// End says that a connection that was established has ended.
+func (g *Gate) End(f From) { g.count(f, tally{conns: -1}) }
 
+// Stats returns what there is and what was done.
+func (g *Gate) Stats() GateStats {
+	s := g.stats
+	s.Setups, s.Conns, s.MaxSetups, s.MaxInbound = g.all.setups, g.all.conns, g.l.Setups, g.l.Conns
+	return s
+}
+
+// room checks the limits per source and subnet.
 func (g *Gate) room(f From, setup bool) error {
 	for _, x := range []struct {
 		name  string
 		limit int
-		used  tally
+		used  int
 		scope netip.Prefix
-		setup bool
+		only  bool // of set-ups
 	}{
-		{"MaxSetups", g.l.Setups, g.all, netip.Prefix{}, true},
-		{"MaxInbound", g.l.Conns, g.all, netip.Prefix{}, false},
-		{"MaxSetupsPerSource", g.l.SetupsPerSource, g.where[f.Source], f.Source, true},
-		{"MaxInboundPerSource", g.l.ConnsPerSource, g.where[f.Source], f.Source, false},
-		{"MaxSetupsPerSubnet", g.l.SetupsPerSubnet, g.where[f.Subnet], f.Subnet, true},
-		{"MaxInboundPerSubnet", g.l.ConnsPerSubnet, g.where[f.Subnet], f.Subnet, false},
+		{"MaxSetupsPerSource", g.l.SetupsPerSource, g.where[f.Source].setups, f.Source, true},
+		{"MaxInboundPerSource", g.l.ConnsPerSource, g.where[f.Source].conns, f.Source, false},
+		{"MaxSetupsPerSubnet", g.l.SetupsPerSubnet, g.where[f.Subnet].setups, f.Subnet, true},
+		{"MaxInboundPerSubnet", g.l.ConnsPerSubnet, g.where[f.Subnet].conns, f.Subnet, false},
 	} {
-		used := x.used.conns
-		if x.setup {
-			if !setup {
-				continue
-			}
-			used = x.used.setups
-		}
-		if used >= x.limit {
+		if x.used >= x.limit && (setup || !x.only) {
 			return &LimitError{x.name, x.limit, x.scope}
 		}
 	}

@@ -3,6 +3,7 @@ package connpool
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"math/rand/v2"
 	"net/netip"
 	"slices"
@@ -17,93 +18,240 @@ func from(ip string) From {
 	a := netip.MustParseAddr(ip)
 	source, _ := a.Prefix(32)
 	subnet, _ := a.Prefix(24)
-	return From{source, subnet}
+	return From{source, subnet, source}
 }
 
-func (g *Gate) enters(t *testing.T, f From, want string) {
-	t.Helper()
+// gateScript drives a gate in virtual time. Set-ups have the names of the test.
+type gateScript struct {
+	*Gate
+	t   *testing.T
+	now time.Time
+	ids map[string]uint64
+}
+
+func newGateScript(t *testing.T, l GateLimits) *gateScript {
+	return &gateScript{Gate: NewGate(l), t: t, now: reapTime, ids: make(map[string]uint64)}
+}
+
+// enters lets a set-up in and returns its id; want is the limit that refuses it.
+func (g *gateScript) enters(f From, want string) uint64 {
+	g.t.Helper()
+	id, _ := g.enter(f, want)
+	return id
+}
+
+func (g *gateScript) enter(f From, want string) (id, gone uint64) {
+	g.t.Helper()
+	id, gone, err := g.Enter(g.now, f)
 	got := ""
-	if err := g.Enter(f); err != nil {
+	if err != nil {
 		limit, ok := errors.AsType[*LimitError](err)
 		if !ok || !errors.Is(err, ErrLimit) || !strings.Contains(err.Error(), fmt.Sprint(limit.Limit)) {
-			t.Fatalf("got %v, want a limit", err)
+			g.t.Fatalf("got %v, want a limit", err)
 		}
 		got = limit.Name
 	}
-	if got != want {
-		t.Errorf("%v: got %q, want %q", f.Source, got, want)
+	if got != want || (err != nil) != (id == 0) {
+		g.t.Errorf("%v: got %q and id %d, want %q", f.Source, got, id, want)
+	}
+	return id, gone
+}
+
+// named lets a set-up in that has a name, and wants another one to give way, or
+// none if that is empty.
+func (g *gateScript) named(name string, f From, gone string) {
+	g.t.Helper()
+	id, out := g.enter(f, "")
+	g.ids[name] = id
+	if out != g.ids[gone] {
+		got := "nobody"
+		for n, i := range g.ids {
+			if i == out {
+				got = n
+			}
+		}
+		g.t.Errorf("%s enters: %s gives way, want %q", name, got, gone)
 	}
 }
+
+func (g *gateScript) reaches(name string, to Stage) {
+	g.t.Helper()
+	if !g.Advance(g.now, g.ids[name], to) {
+		g.t.Errorf("%s has left", name)
+	}
+}
+
+func (g *gateScript) passes(d time.Duration) { g.now = g.now.Add(d) }
 
 // TestGate fills every limit of a gate.
 //
 // conforms: comms 111; V 8
 func TestGate(t *testing.T) {
 	t.Run("defaults", func(t *testing.T) {
-		g := NewGate(GateLimits{})
+		g := newGateScript(t, GateLimits{})
 		for range 4 {
-			g.enters(t, from("8.8.8.8"), "")
+			g.enters(from("8.8.8.8"), "")
 		}
-		g.enters(t, from("8.8.8.8"), "MaxSetupsPerSource")
+		g.enters(from("8.8.8.8"), "MaxSetupsPerSource")
 		for i := range 12 {
-			g.enters(t, from(fmt.Sprintf("8.8.8.%d", 100+i)), "")
+			g.enters(from(fmt.Sprintf("8.8.8.%d", 100+i)), "")
 		}
-		g.enters(t, from("8.8.8.9"), "MaxSetupsPerSubnet")
+		g.enters(from("8.8.8.9"), "MaxSetupsPerSubnet")
+		var last uint64
 		for i := range 84 {
-			g.enters(t, from(fmt.Sprintf("8.%d.8.9", 10+i)), "")
+			last = g.enters(from(fmt.Sprintf("8.%d.8.9", 10+i)), "")
 		}
-		g.enters(t, From{}, "MaxSetups")
-		g.Leave(from("8.10.8.9"), false)
-		g.enters(t, From{}, "")
-		g.enters(t, From{}, "MaxSetups")
+		g.enters(From{}, "MaxSetups")
+		g.Leave(last)
+		g.Leave(last) // once more is nothing
+		g.enters(From{}, "")
+		g.enters(From{}, "MaxSetups")
+		if s := g.Stats(); s.Setups != 100 || s.MaxSetups != 100 || s.Refused != 4 || s.GaveWay != 0 {
+			t.Errorf("got %+v, want 100 set-ups and 4 refused", s)
+		}
 	})
 	t.Run("connections", func(t *testing.T) {
-		g := NewGate(GateLimits{})
+		g := newGateScript(t, GateLimits{})
 		connect := func(f From, n int) {
 			t.Helper()
 			for range n {
-				g.enters(t, f, "")
-				if err := g.Establish(f); err != nil {
+				if _, err := g.Establish(g.enters(f, ""), false); err != nil {
 					t.Fatal(err)
 				}
 			}
 		}
 		connect(from("8.8.8.8"), 32)
-		g.enters(t, from("8.8.8.8"), "MaxInboundPerSource")
+		g.enters(from("8.8.8.8"), "MaxInboundPerSource")
 		for i := range 3 {
 			connect(from(fmt.Sprintf("8.8.8.%d", i)), 32)
 		}
-		g.enters(t, from("8.8.8.99"), "MaxInboundPerSubnet")
+		g.enters(from("8.8.8.99"), "MaxInboundPerSubnet")
 		connect(From{}, 500-128)
-		g.enters(t, From{}, "MaxInbound")
-		g.Leave(from("8.8.8.8"), true)
-		g.enters(t, From{}, "")
-		g.enters(t, from("8.8.8.8"), "")
-		if setups, conns := g.Counts(); setups != 2 || conns != 499 {
-			t.Errorf("got %d set-ups and %d connections, want 2 and 499", setups, conns)
-		}
-		if err := g.Establish(from("8.8.8.8")); err != nil {
-			t.Error(err)
-		}
-		if err := g.Establish(From{}); !errors.Is(err, ErrLimit) { // more were set up at once than may stay
+		over := g.enters(From{}, "") // it may take the place of another one
+		if _, err := g.Establish(over, false); !errors.Is(err, ErrLimit) {
 			t.Errorf("got %v, want %v", err, ErrLimit)
 		}
-		g.Leave(From{}, false)
-		if setups, _ := g.Counts(); setups != 0 {
-			t.Errorf("got %d set-ups, want 0", setups)
+		g.End(from("8.8.8.8"))
+		source := g.enters(from("8.8.8.8"), "")
+		if s := g.Stats(); s.Setups != 2 || s.Conns != 499 {
+			t.Errorf("got %d set-ups and %d connections, want 2 and 499", s.Setups, s.Conns)
+		}
+		if f, err := g.Establish(source, false); err != nil || f != from("8.8.8.8") {
+			t.Errorf("got %v, %v", f, err)
+		}
+		if _, err := g.Establish(over, true); err != nil { // another one ends for it
+			t.Error(err)
+		}
+		if s := g.Stats(); s.Setups != 0 || s.Conns != 501 || s.Replaced != 1 {
+			t.Errorf("got %+v, want one connection instead of another", s)
 		}
 	})
 	t.Run("memory", func(t *testing.T) {
-		g := NewGate(GateLimits{})
+		g := newGateScript(t, GateLimits{})
 		for i := range 10_000 {
-			f := from(fmt.Sprintf("9.%d.%d.1", i/250, i%250))
-			g.enters(t, f, "")
-			g.Leave(f, false)
+			g.Leave(g.enters(from(fmt.Sprintf("9.%d.%d.1", i/250, i%250)), ""))
 		}
-		if len(g.where) != 0 {
+		if len(g.where)+len(g.setups)+len(g.origins) != 0 {
 			t.Errorf("got %d networks remembered, want none", len(g.where))
 		}
 	})
+}
+
+// TestGateGivesWay fills the places for set-ups: the one that goes is of the
+// source that has most of them, the least advanced, then the oldest.
+//
+// conforms: V 8
+func TestGateGivesWay(t *testing.T) {
+	flood, other := from("8.8.8.8"), from("9.9.9.9")
+	g := newGateScript(t, GateLimits{Setups: 4})
+	g.named("far", other, "")
+	g.passes(time.Second)
+	g.named("heard", flood, "")
+	g.reaches("heard", StageHeard)
+	g.named("old", flood, "")
+	g.passes(time.Millisecond)
+	g.named("young", flood, "")
+	g.passes(SetupGrace - time.Millisecond)
+	g.enters(other, "MaxSetups") // none of the flood's is older than 250 ms; the other's one is not touched
+	g.passes(time.Millisecond)
+	g.named("new", other, "old")
+	g.passes(time.Second) // two of each now: whoever comes again replaces its own
+	g.reaches("young", StageHeard)
+	g.named("newer", other, "far")            // the oldest of two that have said nothing
+	g.named("newest", from("7.7.7.7"), "new") // the least advanced of both sources, then the oldest
+	g.reaches("young", StageMessage2)
+	g.reaches("heard", StageProved)
+	g.enters(from("6.6.6.6"), "MaxSetups") // of the flood, which has most, none is before message 2
+	g.passes(SetupStands)
+	g.enters(from("6.6.6.6"), "MaxSetups")
+	g.passes(time.Millisecond)
+	g.named("last", from("6.6.6.6"), "young") // stood still after message 2
+	if s := g.Stats(); s.GaveWay != 4 || s.Refused != 3 || s.Setups != 4 {
+		t.Errorf("got %+v, want 4 that gave way, 3 refused, and 4 set-ups", s)
+	}
+}
+
+// TestGateOfManySources has 28 sources in 7 networks come again whenever one of
+// theirs is closed, more often than places are given up: a newcomer finds one.
+//
+// conforms: V 8
+func TestGateOfManySources(t *testing.T) {
+	g := newGateScript(t, GateLimits{})
+	var waiting []From
+	for i := range 4 * 28 {
+		f := from(fmt.Sprintf("8.8.%d.%d", i%7, i%28))
+		if _, _, err := g.Enter(g.now, f); err != nil {
+			waiting = append(waiting, f)
+		}
+	}
+	for i := range 1000 {
+		g.passes(5 * time.Millisecond)
+		for _, f := range waiting {
+			g.Enter(g.now, f) // the one that gives way, if one does, is of the same source, and comes again
+		}
+		if i < 100 || i%10 > 0 {
+			continue
+		}
+		before := maps.Clone(g.setups)
+		id, gone := g.enter(from("9.9.9.9"), "")
+		if gone == 0 {
+			t.Fatal("nobody has given way")
+		}
+		g.Leave(id) // it is set up, and one of those that wait takes its place
+		next := waiting[0]
+		waiting = append(waiting[1:], before[gone].from)
+		g.enters(next, "")
+	}
+}
+
+// TestGateExempt has set-ups of one exempt source take every place: they are
+// counted together when one has to give way.
+//
+// conforms: V 8
+func TestGateExempt(t *testing.T) {
+	g := newGateScript(t, GateLimits{})
+	tor := From{Origin: netip.MustParsePrefix("127.0.0.0/8")}
+	first := g.enters(tor, "")
+	g.passes(time.Millisecond)
+	for range 80 {
+		g.enters(tor, "")
+	}
+	for i := range 19 {
+		g.enters(from(fmt.Sprintf("8.%d.8.8", i)), "")
+	}
+	g.passes(time.Second)
+	if _, gone := g.enter(tor, ""); gone != first {
+		t.Errorf("set-up %d gives way, want the oldest of the exempt source, %d", gone, first)
+	}
+	for range 80 { // and all of them, one for each that enters
+		if _, gone := g.enter(from("9.9.9.9"), ""); gone == 0 {
+			t.Fatal("nobody gives way")
+		} else if g.origins[tor.Origin] == 0 {
+			t.Fatal("the wrong one gave way")
+		}
+		g.Leave(g.last)
+		g.enters(tor, "")
+	}
 }
 
 var reapTime = time.Date(2026, time.March, 1, 12, 0, 0, 0, time.UTC)

@@ -125,7 +125,7 @@ var Settings = []Setting{
 	},
 	{
 		Key: "connections.max_setups", Kind: Count, Least: 1, Most: 10_000, Example: `50`,
-		Doc: "Most inbound connections that may be in their set-up at once.",
+		Doc: "Most inbound connections that may be in their set-up at once. Of more, one gives way: of the source that has most of them, the least advanced, if it is over 250 ms old; else the new one is refused.",
 		at:  func(c *Config) any { return &c.Node.MaxSetups },
 	},
 	{
