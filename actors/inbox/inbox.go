@@ -133,11 +133,10 @@ func (b *Inbox) Listen(ctx context.Context, o ListenOptions) iter.Seq2[Message, 
 			}
 			p.got++
 			lost := r.lost
-			for _, seq := range r.seqs {
-				m, err := b.store.read(seq)
+			for m, err := range b.store.messages(r.seqs) {
 				switch {
 				case errors.Is(err, kv.ErrNotFound): // acknowledged meanwhile
-					p.after = seq
+					p.after = m.Seq
 					continue
 				case err != nil:
 					yield(Message{}, err)
@@ -147,7 +146,7 @@ func (b *Inbox) Listen(ctx context.Context, o ListenOptions) iter.Seq2[Message, 
 				if !yield(m, nil) {
 					return
 				}
-				p.after = seq
+				p.after = m.Seq
 				left--
 			}
 		}

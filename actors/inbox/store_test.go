@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"iter"
 	"reflect"
 	"strings"
 	"sync"
@@ -32,6 +33,12 @@ func (d *faultyDisk) Get(key []byte) ([]byte, error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	return d.DB.Get(key)
+}
+
+func (d *faultyDisk) ScanFrom(prefix, first []byte) (iter.Seq2[[]byte, []byte], func() error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.DB.ScanFrom(prefix, first)
 }
 
 func (d *faultyDisk) fail() {
@@ -154,6 +161,53 @@ func TestStoreReadsWhatADiskHasLost(t *testing.T) {
 		if err := s.write([]change{{4, record(4)}}, false); err != nil {
 			t.Fatal(err)
 		}
+	}
+}
+
+// TestStoreReadsManyAtATime reads many messages, of which some are large, some were
+// deleted, one is damaged and one was lost by the disk, as it reads each alone.
+func TestStoreReadsManyAtATime(t *testing.T) {
+	d := newFaultyDisk()
+	s, err := openStore(d)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var changes []change
+	var all []uint64
+	for seq := uint64(1); seq <= 200; seq++ {
+		r := record(seq)
+		if seq%50 == 0 {
+			r = append(r, make([]byte, pageBytes)...)
+		}
+		changes = append(changes, change{seq, r})
+		if seq%3 != 0 {
+			all = append(all, seq)
+		}
+	}
+	changes[100].record = []byte("damaged")
+	changes = append(changes, change{seq: 1}, change{seq: 77}, change{seq: 200})
+	if err := s.write(changes, true); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.write([]change{{201, record(201)}}, false); err != nil {
+		t.Fatal(err)
+	}
+	all = append(all, 201)
+	d.reopen()
+	i := 0
+	for got, err := range s.messages(all) {
+		want, wantErr := s.read(all[i])
+		want.Seq = all[i]
+		if !reflect.DeepEqual(got, want) || fmt.Sprint(err) != fmt.Sprint(wantErr) {
+			t.Errorf("message %d: got %d, %d bytes, %v, want %d bytes, %v", all[i], got.Seq, len(got.Body), err, len(want.Body), wantErr)
+		}
+		i++
+	}
+	if i != len(all) {
+		t.Errorf("got %d messages, want %d", i, len(all))
+	}
+	if found := s.page(all); len(found) >= 40 || found[0].Seq != 2 {
+		t.Errorf("got %d messages at a time from %d, want those up to the first large one", len(found), found[0].Seq)
 	}
 }
 
