@@ -186,10 +186,19 @@ func classOf(err error) dial.Class {
 	switch {
 	case errors.Is(err, upgrade.ErrRefused):
 		return dial.Busy
-	case errors.As(err, &up), errors.Is(err, ErrNoAddress), errors.Is(err, ErrExcluded):
+	case errors.As(err, &up), errors.Is(err, ErrNoAddress), errors.Is(err, ErrExcluded), inward(err):
 		return dial.Final
 	}
 	return dial.Transient
+}
+
+// inward reports whether every address that was tried leads where no claim may.
+func inward(err error) bool {
+	d, ok := errors.AsType[*DialError](err)
+	return ok && len(d.Attempts) > 0 && !slices.ContainsFunc(d.Attempts, func(a DialAttempt) bool {
+		_, special := errors.AsType[*address.SpecialError](a.Err)
+		return !special
+	})
 }
 
 // askers names who waits for a peer, once each.
@@ -272,28 +281,38 @@ func (e *Env) unreachable(peer identity.NodeID) error {
 	return dialError(peer, err)
 }
 
+// target is an address to dial.
+type target struct {
+	addr ma.Multiaddr
+	// public forbids to connect to special-purpose IP addresses: the peer itself
+	// says that it is there, and neither the user nor a network of tests does.
+	public bool
+}
+
 // dialable are the addresses of a peer to try: those that the user has just given,
 // and then those with the best score.
 // An address that is excluded or our own is never dialled (comms 16).
-func (e *Env) dialable(peer peerstore.Peer) ([]ma.Multiaddr, error) {
+func (e *Env) dialable(peer peerstore.Peer) ([]target, error) {
 	now, excluded := e.Wall(), false
 	best := slices.Clone(peer.Addresses)
 	given, _ := e.Given.Get(peer.ID)
+	isGiven := func(a peerstore.Address) bool { return slices.ContainsFunc(given, a.Addr.Equal) }
 	rank := func(a peerstore.Address) int {
-		if slices.ContainsFunc(given, a.Addr.Equal) {
+		if isGiven(a) {
 			return maxScore + 1
 		}
 		return score(a, now)
 	}
 	slices.SortStableFunc(best, func(a, b peerstore.Address) int { return rank(b) - rank(a) })
-	addrs := make([]ma.Multiaddr, 0, len(best))
+	addrs := make([]target, 0, len(best))
 	for _, a := range best {
 		switch {
 		case !address.Usable(a.Addr, e.Profile.TestAddresses) && a.Source != peerstore.Config:
 		case address.Excluded(e.Excluded, a.Addr), e.own(a.Addr):
 			excluded = true
 		default:
-			addrs = append(addrs, a.Addr)
+			claimed := a.Source != peerstore.Config && !isGiven(a)
+			addrs = append(addrs, target{a.Addr, claimed && !e.Profile.TestAddresses})
 		}
 	}
 	switch {

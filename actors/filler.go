@@ -188,7 +188,7 @@ func (f *filler) candidates(c actor.Context, now time.Time) []connpool.Candidate
 func (f *filler) consider(p peerstore.Peer, now time.Time) (group, out string) {
 	addrs, err := f.env.dialable(p)
 	if err == nil {
-		group = address.Group(addrs[0])
+		group = address.Group(addrs[0].addr)
 	}
 	_, connected := f.env.Connections.Get(p.ID)
 	_, owned := f.env.wishes.owners[p.ID]

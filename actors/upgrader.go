@@ -4,10 +4,9 @@ import (
 	"context"
 	"errors"
 
-	ma "github.com/multiformats/go-multiaddr"
-
 	"github.com/gamelan-p2p/gamelan/identity"
 	"github.com/gamelan-p2p/gamelan/protocol"
+	"github.com/gamelan-p2p/gamelan/protocol/address"
 	"github.com/gamelan-p2p/gamelan/protocol/identify"
 	"github.com/gamelan-p2p/gamelan/supervisor"
 	"github.com/gamelan-p2p/gamelan/transport"
@@ -89,7 +88,7 @@ func (r *dialResult) ended() []DialAttempt {
 // connection to us. If both nodes dialled and each dropped
 // its own dial for the other's, no connection would survive; so both finish,
 // and the tie-break decides (comms 115).
-func (e *Env) dial(ctx, wanted context.Context, peer identity.NodeID, key identity.PublicKey, addrs []ma.Multiaddr) (dialResult, error) {
+func (e *Env) dial(ctx, wanted context.Context, peer identity.NodeID, key identity.PublicKey, addrs []target) (dialResult, error) {
 	r := dialResult{}
 	connecting, cancel := context.WithCancel(ctx)
 	defer cancel()
@@ -101,13 +100,13 @@ func (e *Env) dial(ctx, wanted context.Context, peer identity.NodeID, key identi
 	if len(addrs) == 0 {
 		return fail(ErrNoAddress)
 	}
-	for _, addr := range addrs {
-		at := DialAttempt{At: e.Now(), Addr: addr}
-		t := e.transportFor(addr)
+	for _, to := range addrs {
+		at := DialAttempt{At: e.Now(), Addr: to.addr}
+		t := e.transportFor(to.addr)
 		if t == nil {
 			continue
 		}
-		done, err := e.dialOne(ctx, connecting, t, addr, key, &r)
+		done, err := e.dialOne(ctx, connecting, t, to, key, &r)
 		at.Took = e.Now().Sub(at.At)
 		at.Handshake = r.Timings.Noise + r.Timings.Identity
 		at.Err = err
@@ -136,13 +135,13 @@ func (e *Env) dial(ctx, wanted context.Context, peer identity.NodeID, key identi
 	return fail(r.attempts[len(r.attempts)-1].Err)
 }
 
-func (e *Env) dialOne(ctx, connecting context.Context, t transport.Transport, addr ma.Multiaddr, key identity.PublicKey, r *dialResult) (done bool, err error) {
+func (e *Env) dialOne(ctx, connecting context.Context, t transport.Transport, to target, key identity.PublicKey, r *dialResult) (done bool, err error) {
 	peer := key.NodeID()
 	if err := e.awaitInbound(connecting, peer); err != nil {
 		return false, err
 	}
 	dialing, cancel := context.WithTimeout(connecting, e.Profile.Limits.Dial)
-	conn, err := t.Dial(dialing, addr)
+	conn, err := connectTo(dialing, t, to)
 	cancel()
 	if err != nil {
 		return false, err
@@ -156,6 +155,28 @@ func (e *Env) dialOne(ctx, connecting context.Context, t transport.Transport, ad
 		return !errors.Is(err, upgrade.ErrWrongKey), err
 	}
 	r.Upgraded = e.upgraded(res, conn, t.Name(), protocol.Outbound)
-	r.Upgraded.Addr = addr
+	r.Upgraded.Addr = to.addr
 	return true, nil
+}
+
+// connectTo opens a connection. Where only public addresses are permitted, a
+// transport that cannot ask beforehand is looked at afterwards.
+func connectTo(ctx context.Context, t transport.Transport, to target) (transport.Conn, error) {
+	if !to.public {
+		return t.Dial(ctx, to.addr)
+	}
+	if p, ok := t.(transport.PermitDialer); ok {
+		return p.DialPermitted(ctx, to.addr, address.Public)
+	}
+	conn, err := t.Dial(ctx, to.addr)
+	if err != nil {
+		return nil, err
+	}
+	if ip, ok := transport.IP(conn.RemoteMultiaddr()); ok {
+		if err := address.Public(ip); err != nil {
+			conn.Close()
+			return nil, &transport.DialError{Addr: to.addr, Stage: transport.StageConnect, Err: err}
+		}
+	}
+	return conn, nil
 }

@@ -9,6 +9,8 @@ import (
 	"os"
 
 	ma "github.com/multiformats/go-multiaddr"
+
+	"github.com/gamelan-p2p/gamelan/protocol/address"
 )
 
 // Errors that the typed errors of this package wrap.
@@ -70,6 +72,8 @@ func dialHint(e *DialError) string {
 		return ""
 	case e.Stage == StageAddress:
 		return "use an address of a kind this node's transport can dial"
+	case isSpecial(e.Err):
+		return "if this peer is meant to be there, give its address yourself"
 	case errors.Is(e.Err, ErrResolve):
 		return "check the name and this machine's name server, or use an IP address"
 	case errors.Is(e.Err, ErrRefused), errors.Is(e.Err, ErrAddressNotAvailable):
@@ -79,6 +83,11 @@ func dialHint(e *DialError) string {
 	default:
 		return "check the address and this machine's network"
 	}
+}
+
+func isSpecial(err error) bool {
+	_, ok := errors.AsType[*address.SpecialError](err)
+	return ok
 }
 
 // Unwrap returns the cause and, where a later try may succeed, [ErrUnreachable].

@@ -3,6 +3,7 @@ package transport
 import (
 	"context"
 	"net"
+	"net/netip"
 
 	ma "github.com/multiformats/go-multiaddr"
 )
@@ -49,4 +50,19 @@ type Transport interface {
 	// Listen binds a. The error is a *[ListenError]. The end of ctx ends only
 	// the binding, not the listener.
 	Listen(ctx context.Context, a ma.Multiaddr) (Listener, error)
+}
+
+// PermitDialer is a [Transport] that asks for leave before it connects. A node
+// uses it for addresses that peers claim themselves: what a name stands for is
+// known only when it is resolved, so the transport asks then, for each IP address
+// and at the moment of connecting.
+//
+// A transport that connects to IP addresses should be one. Of any other the node
+// looks at the remote address of the finished connection, and closes it before
+// anything is sent when it may not be used; that it was opened, its listener has seen.
+type PermitDialer interface {
+	// DialPermitted is Dial, but nothing is sent to an IP address for which
+	// permit returns an error. Another address of the same name may be tried.
+	// When none is left, the *[DialError] wraps that error.
+	DialPermitted(ctx context.Context, a ma.Multiaddr, permit func(netip.Addr) error) (Conn, error)
 }

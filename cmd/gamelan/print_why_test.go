@@ -2,9 +2,15 @@ package main
 
 import (
 	"bytes"
+	"net/netip"
 	"strings"
 	"testing"
 	"time"
+
+	ma "github.com/multiformats/go-multiaddr"
+
+	"github.com/gamelan-p2p/gamelan/protocol/address"
+	"github.com/gamelan-p2p/gamelan/transport"
 )
 
 // TestWhyNamesTheRemedy has peers that are not connected for different causes:
@@ -15,6 +21,9 @@ func TestWhyNamesTheRemedy(t *testing.T) {
 	failed := func(at time.Time, err string) []whyDial {
 		return []whyDial{{At: at, Addr: "/ip4/127.0.0.1/tcp/1", Stage: "connect", Error: err}}
 	}
+	inward := &transport.DialError{
+		Addr: ma.StringCast("/dns4/inward.example/tcp/80"), Stage: transport.StageConnect, Err: address.Public(netip.MustParseAddr("127.0.0.1")),
+	}
 	for name, c := range map[string]struct {
 		w    whyAnswer
 		want []string // lines begin with
@@ -24,6 +33,7 @@ func TestWhyNamesTheRemedy(t *testing.T) {
 		"no address":    {whyAnswer{}, []string{id + " is not connected.", `Next: no address of it is known; give one with "gamelan dial aabb::ADDRESS".`}},
 		"ended":         {whyAnswer{Addresses: 1, Lost: "ended by peer", LostAt: now.Add(-time.Hour), Dials: failed(now.Add(-2*time.Hour), "old")}, []string{id + " is not connected.", "Its last connection ended 1h ago, at ", `Next: connect to it with "gamelan dial ` + id + `".`}},
 		"failed":        {whyAnswer{Addresses: 1, Dials: failed(now, "connection refused; check that the peer is running"), NextDialAt: now.Add(90 * time.Second)}, []string{id + " is not connected.", "It is dialled again at ", `Next: check that the peer is running; or give another address with "gamelan dial aabb::ADDRESS".`}},
+		"inward":        {whyAnswer{Addresses: 1, Dials: failed(now, inward.Error())}, []string{id + " is not connected.", `Next: if this peer is meant to be there, give its address yourself; or give another address with "gamelan dial aabb::ADDRESS".`}},
 		"no remedy":     {whyAnswer{Addresses: 1, Dials: failed(now, "trouble")}, []string{id + " is not connected.", "Next: check that it runs and listens there"}},
 		"never dialled": {whyAnswer{Addresses: 1, Owners: []string{"hold-1"}}, []string{id + " is not connected, wanted by hold-1.", "Next: connect to it"}},
 	} {

@@ -7,5 +7,8 @@
 // and a delayed one would cost it 40 ms each time. Elsewhere there is nothing
 // to ask for, and nothing else changes.
 //
+// [Transport.DialPermitted] asks before it connects to an IP address, once names are
+// resolved.
+//
 // spec: comms 2.1, 2.2
 package tcp

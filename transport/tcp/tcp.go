@@ -5,11 +5,14 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/netip"
 	"strconv"
+	"syscall"
 	"time"
 
 	ma "github.com/multiformats/go-multiaddr"
 
+	"github.com/gamelan-p2p/gamelan/protocol/address"
 	"github.com/gamelan-p2p/gamelan/transport"
 )
 
@@ -28,7 +31,10 @@ type Transport struct{ options Options }
 // New returns a transport.
 func New(o Options) *Transport { return &Transport{o} }
 
-var _ transport.Transport = (*Transport)(nil)
+var (
+	_ transport.Transport    = (*Transport)(nil)
+	_ transport.PermitDialer = (*Transport)(nil)
+)
 
 // Name is "tcp".
 func (t *Transport) Name() string { return "tcp" }
@@ -76,6 +82,26 @@ func targetOf(a ma.Multiaddr) (t target, ok bool) {
 // Dial connects to a. A name is looked up with the system's resolver and its
 // addresses are tried in turn, of the family that the address asks for.
 func (t *Transport) Dial(ctx context.Context, a ma.Multiaddr) (transport.Conn, error) {
+	return t.dial(ctx, a, nil)
+}
+
+// DialPermitted is Dial to those addresses for which permit returns nil. It is
+// asked with the socket made and nothing sent, for each address that a name
+// stands for.
+func (t *Transport) DialPermitted(ctx context.Context, a ma.Multiaddr, permit func(netip.Addr) error) (transport.Conn, error) {
+	return t.dial(ctx, a, func(_ context.Context, _, at string, _ syscall.RawConn) error {
+		ap, err := netip.ParseAddrPort(at)
+		if err != nil {
+			return err
+		}
+		return permit(ap.Addr())
+	})
+}
+
+// control is asked before a socket connects to an address; see [net.Dialer].
+type control = func(ctx context.Context, network, address string, c syscall.RawConn) error
+
+func (t *Transport) dial(ctx context.Context, a ma.Multiaddr, before control) (transport.Conn, error) {
 	to, ok := targetOf(a)
 	if !ok {
 		return nil, &transport.DialError{Addr: a, Stage: transport.StageAddress, Err: transport.ErrUnsupported}
@@ -87,6 +113,8 @@ func (t *Transport) Dial(ctx context.Context, a ma.Multiaddr) (transport.Conn, e
 		Timeout:   t.options.DialTimeout,
 		Resolver:  t.options.Resolver,
 		KeepAlive: -1, // the connection's owner sends pings of its own
+
+		ControlContext: before,
 	}
 	c, err := d.DialContext(ctx, to.network, to.hostPort())
 	if err != nil {
@@ -101,7 +129,10 @@ func dialError(ctx context.Context, a ma.Multiaddr, err error) error {
 	if _, ok := errors.AsType[*net.DNSError](err); ok {
 		e.Stage = transport.StageResolve
 	}
+	special, isSpecial := errors.AsType[*address.SpecialError](err)
 	switch {
+	case isSpecial:
+		e.Err = &known{special, err}
 	case ctx.Err() != nil:
 		e.Err = fmt.Errorf("%w: %w", context.Cause(ctx), err)
 		if errors.Is(ctx.Err(), context.DeadlineExceeded) {
