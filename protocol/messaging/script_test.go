@@ -26,7 +26,7 @@ func TestScripts(t *testing.T) {
 	t.Run("loss", script)
 	// conforms: V 14 (the outbound half: the back-off)
 	t.Run("backoff", script)
-	// conforms: comms 82 (a reset in negotiation)
+	// conforms: comms 84, V 14 (a reset in negotiation)
 	t.Run("reset", script)
 	// conforms: comms 147
 	t.Run("proof", script)

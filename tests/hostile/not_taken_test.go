@@ -144,7 +144,7 @@ func TestResetInNegotiationDHT(t *testing.T) {
 // messages wait for a substream: they are not failed by that, but go over the one
 // that stays; so does a call.
 //
-// conforms: comms 86-87
+// conforms: comms 86
 func TestConnectionsLostUnderMessages(t *testing.T) {
 	for _, lost := range []int{1, 2, 3, 6} {
 		dialled(t, func(t *testing.T, n *target, l transport.Listener) {

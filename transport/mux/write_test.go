@@ -83,7 +83,7 @@ func (c *countedWrites) Write(b []byte) (int, error) {
 // An 8 MiB message to a peer that acknowledges late and grants half a window
 // at a time, as rust-yamux does.
 //
-// conforms: comms 62, 64
+// conforms: comms 64
 func TestLargeMessageToLazyPeer(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		s, d := connect(t, true, Config{})

@@ -69,7 +69,7 @@ func refused() []changed {
 		{"agent-51", "comms 50", "a user agent of 51 bytes", with(func(c *claim) { c.agent = strings.Repeat("u", 51) }), everyRelease},
 		{"addresses-6", "comms 11, 50", "six addresses", over(six...), everyRelease},
 		{"no-address", "comms 51", "an address that does not parse", over("none"), everyRelease},
-		{"features", "comms 51", "unknown features", with(func(c *claim) { c.features = 4 }), everyRelease},
+		{"features", "comms 51", "unknown features", func(p *probe) []byte { return p.featured(4, time.Now(), ourAddress).frame() }, everyRelease},
 		{"unsigned", "comms 51", "no signature", with(func(c *claim) { c.signature = nil }), everyRelease},
 		{"port-0", "comms 12", "an address with port 0", over(port0), everyRelease},
 		{"no-port", "comms 12", "an address without tcp", over(noPort), everyRelease},

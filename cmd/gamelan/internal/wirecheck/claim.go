@@ -29,8 +29,13 @@ func (p *probe) claim() *claim { return p.claimOf(time.Now(), ourAddress) }
 
 // claimOf is one without fault that is dated and has these addresses.
 func (p *probe) claimOf(at time.Time, addresses ...[]byte) *claim {
-	c := &claim{length: -1, addresses: addresses, agent: p.UserAgent}
-	signed, err := identity.SignClaim(p.secret, identity.FeatureNone, addresses, at, rand.Reader)
+	return p.featured(identity.FeatureNone, at, addresses...)
+}
+
+// featured is one that has these features, which are signed whatever they are.
+func (p *probe) featured(features identity.Features, at time.Time, addresses ...[]byte) *claim {
+	c := &claim{length: -1, addresses: addresses, features: uint64(features), agent: p.UserAgent}
+	signed, err := identity.SignClaim(p.secret, features, addresses, at, rand.Reader)
 	if err != nil { // no randomness: the node will refuse it, and the check says so
 		return c
 	}
