@@ -219,14 +219,24 @@ func (d *desk) wakeUp() {
 // clock moves the clock and says nothing to the machine.
 func (d *desk) clock(since time.Duration) { d.now = d.start.Add(since) }
 
+// busy ends the test when the machine has asked so often in a row for a wake at
+// the same time.
+func (d *desk) busy(still int) {
+	d.t.Helper()
+	if still > 1000 {
+		d.t.Fatalf("got %d wakes at %v, want time to go on", still, d.now.Sub(d.start))
+	}
+}
+
 // pass lets time pass, with all wakes in it, and returns what was written.
 func (d *desk) pass(by time.Duration) (all []dht.Write) {
 	d.t.Helper()
 	end := d.now.Add(by)
-	for !d.wake.IsZero() && !d.wake.After(end) {
+	for still := 0; !d.wake.IsZero() && !d.wake.After(end); still++ {
 		if d.wake.After(d.now) {
-			d.now = d.wake
+			d.now, still = d.wake, 0
 		}
+		d.busy(still)
 		d.wakeUp()
 		all = append(all, d.writes...)
 	}

@@ -260,15 +260,17 @@ func (s *storm) happened(fx *dht.OutboundEffects) {
 
 // wait lets time pass with the wakes in it.
 func (s *storm) wait(d time.Duration) {
-	for end := s.now.Add(d); ; {
+	still := 0
+	for end := s.now.Add(d); ; still++ {
 		if s.wake.IsZero() || s.wake.After(end) {
 			s.now = end
 			s.inTime()
 			return
 		}
 		if s.now.Before(s.wake) {
-			s.now = s.wake
+			s.now, still = s.wake, 0
 		}
+		s.busy(still)
 		s.wake = time.Time{}
 		s.happened(s.o.Due(s.now))
 		s.check()

@@ -361,11 +361,7 @@ func TestQueuedDuringDial(t *testing.T) {
 	t.Run("at the second attempt", func(t *testing.T) {
 		dialled(t, func(t *testing.T, n *target, l transport.Listener) {
 			m := n.enqueue(to, "message")
-			refused, err := l.Accept()
-			if err != nil {
-				t.Fatal(err)
-			}
-			refused.Close()
+			arrival(t, l).Close()
 			accept(t, l, secretOf(1), messaging)
 			if out := m.Wait(t.Context()); out.Kind != protocol.Confirmed {
 				t.Errorf("got %v, want confirmed", out)
@@ -485,11 +481,7 @@ func TestDialCancelled(t *testing.T) {
 		for range 3 {
 			synctest.Wait()
 			gamelantest.Crash(n.Node.Node, "dialer", "a bug")
-			c, err := l.Accept()
-			if err != nil {
-				t.Fatal(err)
-			}
-			c.Close()
+			arrival(t, l).Close()
 		}
 		time.Sleep(time.Second)
 		accept(t, l, secretOf(1), messaging)

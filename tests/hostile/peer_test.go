@@ -126,14 +126,22 @@ func connect(t testing.TB, tr transport.Transport, to ma.Multiaddr, secret *iden
 	return p
 }
 
-// accept is connect for a peer that was dialled.
-func accept(t testing.TB, l transport.Listener, secret *identity.Secret, protocols ...protocol.ID) *peer {
+// arrival is the next connection to a peer, for which it waits for an hour: in
+// virtual time a node would go on for ever.
+func arrival(t testing.TB, l transport.Listener) transport.Conn {
 	t.Helper()
-	overdue := time.AfterFunc(time.Hour, func() { l.Close() }) // virtual time: the node would go on for ever
+	overdue := time.AfterFunc(time.Hour, func() { l.Close() })
 	c, err := l.Accept()
 	if overdue.Stop(); err != nil {
 		t.Fatalf("the node has not dialled within an hour: %v", err)
 	}
+	return c
+}
+
+// accept is connect for a peer that was dialled.
+func accept(t testing.TB, l transport.Listener, secret *identity.Secret, protocols ...protocol.ID) *peer {
+	t.Helper()
+	c := arrival(t, l)
 	t.Cleanup(func() { c.Close() })
 	p := &peer{t: t, secret: secret, raw: c}
 	p.respond(protocols)
