@@ -122,7 +122,7 @@ m node
 // self is far from everybody.
 var self = dht.Selector{Self: identity.NodeID{0xff}, Key: identity.PublicKey{0xff}}
 
-// conforms: dht 55, 56, 57, 59, 60, 61
+// conforms: dht 55, 56, 59, 60, 61
 func TestSelect(t *testing.T) {
 	ids := func(names string) (list []identity.NodeID) {
 		for _, n := range strings.Fields(names) {

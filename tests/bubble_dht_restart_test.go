@@ -87,8 +87,6 @@ func TestBubbleDHTDrainRestart(t *testing.T) {
 
 // TestBubbleDHTSendCredit sends with a deadline while there is no credit: the
 // message has an end for each peer by then, however long it waited.
-//
-// conforms: dht 66
 func TestBubbleDHTSendCredit(t *testing.T) {
 	gamelantest.Bubble(t, func(t *testing.T) {
 		net := gamelantest.NewNetwork(t)

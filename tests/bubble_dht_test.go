@@ -132,7 +132,7 @@ func TestBubbleDHTSend(t *testing.T) {
 // TestBubbleDHTForward has a node pass on what is encrypted for somebody else,
 // and nothing that is clear.
 //
-// conforms: dht 44, 68, 70, 71, 74
+// conforms: dht 44, 68, 74
 func TestBubbleDHTForward(t *testing.T) {
 	gamelantest.Bubble(t, func(t *testing.T) {
 		net := gamelantest.NewNetwork(t)

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -157,10 +158,12 @@ func (p *pair) idle(t *testing.T) {
 }
 
 // sessions is how many RPC sessions the node serves.
-func sessions(n *gamelantest.Node) (served int) {
+func sessions(n *gamelantest.Node) int { return len(sessionPaths(n)) }
+
+func sessionPaths(n *gamelantest.Node) (served []string) {
 	for _, info := range n.Tree().Snapshot() {
 		if info.Kind == "rpcSession" {
-			served++
+			served = append(served, info.Path)
 		}
 	}
 	return served
@@ -235,6 +238,8 @@ func TestBubbleRPCConcurrent(t *testing.T) {
 func TestBubbleRPCStreamDropped(t *testing.T) {
 	gamelantest.Bubble(t, func(t *testing.T) {
 		p := newPair(t, gamelan.Config{}, gamelan.Config{RPC: gamelan.RPCConfig{ClientSessions: 1}})
+		p.mustGreet(t)
+		first := sessionPaths(p.server)
 		for dropped, size := range []uint64{1, 100_000} {
 			got := 0
 			for _, err := range rpc.Items[number, blob](t.Context(), p.calls, endless, wrapperspb.UInt64(size)) {
@@ -251,8 +256,8 @@ func TestBubbleRPCStreamDropped(t *testing.T) {
 				t.Errorf("%v after a stream was dropped: got %d stopped, want %d within 2s", took, n, dropped+1)
 			}
 		}
-		if n := sessions(p.server); n != 1 {
-			t.Errorf("got %d sessions, want the one to go on", n)
+		if got := sessionPaths(p.server); len(got) != 1 || !slices.Equal(got, first) {
+			t.Errorf("got sessions %q, want %q to go on", got, first)
 		}
 		p.idle(t)
 	})

@@ -146,8 +146,6 @@ func wantNoCredit(t *testing.T, nodes ...*gamelantest.Node) {
 // TestBubbleTypesInOrder has several peers send at once to a node with several
 // shards. What one peer sends for one type is heard in order, while the handler
 // of another type stands still.
-//
-// conforms: dht 34
 func TestBubbleTypesInOrder(t *testing.T) {
 	gamelantest.Bubble(t, func(t *testing.T) {
 		net := gamelantest.NewNetwork(t)
@@ -247,8 +245,11 @@ func TestBubbleTypeStuck(t *testing.T) {
 		if used, _, _, _ := to.Actors().Credit(); used == 0 || used > cfg.PeerCredit/2 {
 			t.Errorf("got %d bytes held by the stuck handler, want some, and at most %d", used, cfg.PeerCredit/2)
 		}
+		post(t, third, to, letter(t, third, 1000, "for the stuck one, too", inClear))
+		synctest.Wait()
 		unblock()
 		synctest.Wait()
+		wantBodies(t, "another peer's for the stuck one", heard.bodies(1000, third), []string{"for the stuck one, too"})
 		held := heard.bodies(1000, from)
 		if len(held) == 0 || len(held) > int(cfg.PeerCredit)/2/size {
 			t.Errorf("got %d messages for the stuck handler, want some, and at most %d", len(held), int(cfg.PeerCredit)/2/size)
