@@ -70,7 +70,7 @@ func wantAllConfirmed(t *testing.T, what string, r dht.Report, copies int) {
 // TestBubbleDHTSend sends by every strategy that needs no pool of neighbours, in
 // clear, signed and encrypted.
 //
-// conforms: dht 20, 26, 43, 55, 61, 137
+// conforms: dht 20, 26, 55, 61, 137
 func TestBubbleDHTSend(t *testing.T) {
 	gamelantest.Bubble(t, func(t *testing.T) {
 		net := gamelantest.NewNetwork(t)
