@@ -152,7 +152,7 @@ func (f *faulty) halfClose() {
 func says(t *testing.T, n *node, parts ...string) {
 	t.Helper()
 	var out string
-	for end := time.Now().Add(90 * time.Second); time.Now().Before(end); time.Sleep(100 * time.Millisecond) {
+	for end := time.Now().Add(90 * time.Second); time.Now().Before(end); time.Sleep(250 * time.Millisecond) {
 		out, _, _ = run(t, nil, "status", "--data-dir", n.dir)
 		missing := false
 		for _, p := range parts {
@@ -221,6 +221,7 @@ func (n *twoNodes) why(parts ...string) {
 // TestStatusTellsTheCause has a proxy between two nodes reset, swallow, half-close
 // and refuse their connection: each time the status says what has happened.
 func TestStatusTellsTheCause(t *testing.T) {
+	t.Parallel()
 	n := newTwoNodes(t, "--connections-keep-alive=1s", "--mux-ping-timeout=5s")
 	n.connect()
 	n.f.to("127.0.0.1:1") // nobody answers behind the proxy
@@ -249,9 +250,9 @@ func TestStatusTellsTheCause(t *testing.T) {
 	n.why("connection refused")
 }
 
-// TestStatusTellsOfDelays has the proxy deliver late, too late, and in one
-// direction only: a slow way is no failure, one that is slower than the limits
-// allow ends the connection and the set-up of the next with that as the cause.
+// TestStatusTellsOfDelays has the proxy deliver late and too late: a slow way is
+// no failure, one that is slower than the limits allow ends the connection and
+// the set-up of the next with that as the cause.
 func TestStatusTellsOfDelays(t *testing.T) {
 	t.Parallel()
 	n := newTwoNodes(t, "--connections-keep-alive=1s", "--mux-ping-timeout=5s")
@@ -274,20 +275,36 @@ func TestStatusTellsOfDelays(t *testing.T) {
 	says(t, n.a, "the last dial failed", "at noise", "peer is silent: nothing within 6s")
 	n.why("noise: ", "peer is silent: nothing within 6s")
 
-	for stands, said := range map[*lane]string{
-		&n.f.there: "peer ", // is silent, or hung up without having heard us, whoever is first
-		&n.f.back:  "peer is silent: nothing within 6s",
+	n.f.late(0)
+	n.f.reset()
+	n.connect()
+}
+
+// TestStatusTellsOfAStandingLane has the proxy deliver in one direction only: that
+// ends the connection and the set-up of the next with that as the cause.
+func TestStatusTellsOfAStandingLane(t *testing.T) {
+	t.Parallel()
+	for _, test := range []struct {
+		name  string
+		lane  func(f *faulty) *lane
+		cause string
+	}{
+		{"there", func(f *faulty) *lane { return &f.there }, "peer "}, // is silent, or hung up without having heard us, whoever is first
+		{"back", func(f *faulty) *lane { return &f.back }, "peer is silent: nothing within 6s"},
 	} {
-		n.f.late(0)
-		n.f.reset()
-		n.connect()
-		stands.mu.Lock()
-		says(t, n.a, "connected to nobody", "no pong by network: no answer to a ping within 5s")
-		n.why("no pong by network: no answer to a ping within 5s")
-		n.dial()
-		says(t, n.a, "the last dial failed", "at noise", said)
-		n.why("noise: ", said)
-		stands.mu.Unlock()
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			n := newTwoNodes(t, "--connections-keep-alive=1s", "--mux-ping-timeout=5s")
+			n.connect()
+			stands := test.lane(n.f)
+			stands.mu.Lock()
+			defer stands.mu.Unlock()
+			says(t, n.a, "connected to nobody", "no pong by network: no answer to a ping within 5s")
+			n.why("no pong by network: no answer to a ping within 5s")
+			n.dial()
+			says(t, n.a, "the last dial failed", "at noise", test.cause)
+			n.why("noise: ", test.cause)
+		})
 	}
 }
 

@@ -39,12 +39,16 @@ func TestInboxKilled(t *testing.T) {
 	if testing.Short() {
 		t.Skip("kills nodes")
 	}
+	rounds := 2
+	if long() {
+		rounds = 4
+	}
 	dir := t.TempDir()
 	alice := startNode(t, filepath.Join(dir, "alice"))
 	defer alice.stop()
 	bob := startNode(t, filepath.Join(dir, "bob"))
 	last := 0 // number that was heard
-	for round := range 4 {
+	for round := range rounds {
 		sender := command(t, "send", "--data-dir", alice.dir, bob.seed)
 		in, err := sender.StdinPipe()
 		if err != nil {

@@ -6,6 +6,7 @@ import (
 	"bufio"
 	"bytes"
 	"context"
+	"flag"
 	"fmt"
 	"io"
 	"os"
@@ -24,14 +25,24 @@ var binary = sync.OnceValues(func() (string, error) {
 		return "", err
 	}
 	path := filepath.Join(dir, "gamelan")
-	out, err := exec.Command("go", "build", "-o", path, "github.com/gamelan-p2p/gamelan/cmd/gamelan").CombinedOutput()
+	out, err := exec.Command("go", "build", "-ldflags=-s -w", "-o", path, "github.com/gamelan-p2p/gamelan/cmd/gamelan").CombinedOutput()
 	if err != nil {
 		return "", fmt.Errorf("go build: %w\n%s", err, out)
 	}
 	return path, nil
 })
 
+// parallel is how many parallel tests run at a time, unless -parallel says it:
+// they wait for the limits of nodes, most of the time.
+const parallel = "8"
+
 func TestMain(m *testing.M) {
+	flag.Parse()
+	given := false
+	flag.Visit(func(f *flag.Flag) { given = given || f.Name == "test.parallel" })
+	if !given {
+		flag.Set("test.parallel", parallel)
+	}
 	os.Setenv("GAMELAN_CONFIG", os.DevNull) // not that of whoever runs the tests
 	code := m.Run()
 	if path, err := binary(); err == nil {
@@ -39,6 +50,9 @@ func TestMain(m *testing.M) {
 	}
 	os.Exit(code)
 }
+
+// long reports whether the tests run at full size.
+func long() bool { return os.Getenv("GAMELAN_LONG") != "" }
 
 // command is a run of the program that ends with the test.
 func command(t *testing.T, args ...string) *exec.Cmd {

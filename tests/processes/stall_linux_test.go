@@ -13,13 +13,13 @@ import (
 	"time"
 )
 
-// stallTime is how long the receiver's reader stands still. The long tier of
-// make full has a minute.
+// stallTime is how long the receiver's reader stands still: long enough to be
+// shown as stalled, and a minute with GAMELAN_LONG, as in CI.
 func stallTime() time.Duration {
-	if os.Getenv("GAMELAN_LONG") != "" {
+	if long() {
 		return time.Minute
 	}
-	return 13 * time.Second // long enough to be shown as stalled
+	return 13 * time.Second
 }
 
 // A reader in another process that stands still stops the sender when the inbox
@@ -28,6 +28,7 @@ func stallTime() time.Duration {
 //
 // conforms: comms 89; V 13, 15
 func TestReaderThatStandsStill(t *testing.T) {
+	t.Parallel()
 	const lines, size = 3000, 4096
 	alice, bob := startNode(t, t.TempDir()), startNode(t, t.TempDir(), "--inbox-max-messages=500")
 	reader := command(t, "listen", "--raw", "--data-dir", bob.dir)
