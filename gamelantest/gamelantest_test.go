@@ -53,6 +53,7 @@ func TestLeaks(t *testing.T) {
 		gamelantest.Bubble(t, func(*testing.T) { go leftBehind(make(chan int)) })
 		return
 	case "real":
+		gamelantest.SetLeakLimit(100 * time.Millisecond)
 		gamelantest.NoLeak(t)
 		go leftBehind(make(chan int))
 		return

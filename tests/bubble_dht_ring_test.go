@@ -128,6 +128,7 @@ func TestBubbleRelayRing(t *testing.T) {
 //
 // conforms: V 13
 func TestRelayRing(t *testing.T) {
+	t.Parallel() // mostly waits: what cannot pass is given up after a while
 	var ring []member
 	for range 3 {
 		heard := gamelantest.NewCollector()

@@ -34,7 +34,7 @@ func examples(t *testing.T) []string {
 func build(t *testing.T, example string) string {
 	t.Helper()
 	program := filepath.Join(t.TempDir(), example)
-	cmd := exec.Command("go", "build", "-o", program, "./"+example)
+	cmd := exec.Command("go", "build", "-ldflags=-s -w", "-o", program, "./"+example)
 	cmd.Dir = "../examples"
 	if out, err := cmd.CombinedOutput(); err != nil {
 		t.Fatalf("build %s: %v\n%s", example, err, out)
