@@ -65,6 +65,7 @@ const (
 	drainLimit     = time.Second           // for substreams still negotiating when the session ends
 	openRetry      = 20 * time.Millisecond // looking for room for one more substream
 	maxOpenWaiting = 1000                  // opens that may wait
+	maxChurn       = 6000                  // substreams of the peer that may end in a minute without an agreed protocol
 )
 
 type (
@@ -173,6 +174,7 @@ func (a *conn) start(c actor.Context) {
 		return
 	}
 	a.session = session
+	session.LimitChurn(maxChurn)
 	if a.ref.live != nil {
 		a.ref.live.session.Store(session)
 	}
@@ -205,6 +207,7 @@ func (a *conn) accept(c actor.Context, m acceptedStream) {
 		if err != nil {
 			return negotiated{}, err
 		}
+		s.Agreed()
 		s.SetDeadline(time.Time{})
 		return negotiated{id, supervisor.Hand[protocol.Stream](s, Origin{a.ref.Peer, a.ref.ID})}, nil
 	})
@@ -472,7 +475,10 @@ func (a *conn) acceptEnded(c actor.Context, err error) {
 	}
 	if a.closing == nil {
 		a.closing = &CloseReason{Code: CloseEnded, By: "peer", Err: err}
-		if transport.IsReset(err) {
+		switch {
+		case errors.Is(err, mux.ErrTooMuchChurn):
+			a.closing.Code, a.closing.By = CloseChurn, "us"
+		case transport.IsReset(err):
 			a.closing.By = "network"
 		}
 	}

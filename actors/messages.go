@@ -174,6 +174,7 @@ const (
 	CloseStalled   = "stalled"           // the peer took nothing for too long
 	ClosePanics    = "repeated panics"   // its messages made actors of the node's own panic
 	CloseBlamed    = "blamed"            // by the application, three times in a minute
+	CloseChurn     = "churn"             // too many of its substreams ended without an agreed protocol
 	CloseCrashed   = "connection failed" // its actor failed; see the tree
 	CloseReaped    = "reaped"            // idle, and there are too many connections
 	CloseMinimised = "minimised"         // others are closer, and only so many are kept

@@ -216,6 +216,41 @@ func TestDroppedSubstreams(t *testing.T) {
 	}, gamelan.WithProtocol(custom, k.New))
 }
 
+// TestChurn opens substreams and resets them before a protocol is agreed on, as
+// fast as it can: after 6,000 in a minute it hears GoAway and the connection ends,
+// without a ban; the peer may come again.
+func TestChurn(t *testing.T) {
+	connected(t, func(t *testing.T, n *target, p *peer) {
+		id := uint32(1)
+		opened := 0
+		for range 20_000 {
+			if p.data(syn, id, "") != nil || p.data(rst, id, "") != nil {
+				break
+			}
+			opened++
+			if id += 2; opened%40 == 0 {
+				synctest.Wait()
+			}
+		}
+		if opened < 6000 || opened > 6100 {
+			t.Errorf("got the connection ended after %d substreams, want 6,000", opened)
+		}
+		why := n.disconnected(p.id(), actors.CloseChurn, mux.ErrTooMuchChurn)
+		if why.By != "us" {
+			t.Errorf("got ended by %s, want by us", why.By)
+		}
+		said := false
+		for _, f := range p.received() {
+			said = said || f.kind == kindGoAway && f.length == 0
+		}
+		if !said {
+			t.Error("got no GoAway")
+		}
+		n.banned(p.id(), 0)
+		connect(t, n.net.Transport(), n.Addr, p.secret)
+	})
+}
+
 // TestPeerThatNeverReads has the node send to a peer that takes nothing: the
 // node accepts what the peer's credit allows and no more, ends the connection,
 // tells every sender, and has all credit back.

@@ -36,6 +36,9 @@ var (
 	// ErrHungUp is the cause of an end for which the peer gave no reason. It
 	// is no offence: peers of every release leave so. spec: comms 148
 	ErrHungUp = errors.New("peer hung up")
+	// ErrTooMuchChurn is the cause of an end because too many substreams of the
+	// peer ended without an agreed protocol. It is no offence.
+	ErrTooMuchChurn = errors.New("too many streams opened that ended without an agreed protocol")
 	// ErrWriteTimeout is the cause of an end because the connection took
 	// nothing for the whole WriteTimeout.
 	ErrWriteTimeout = errors.New("the connection took no write in time")

@@ -176,8 +176,14 @@ func (l *link) frame(h header) error {
 		r.give(h)
 		return nil
 	}
-	if err := l.flagged(h); err != nil || r.answer == nil {
+	if err := l.flagged(h); err != nil {
 		return err
+	}
+	if limit := l.churned(); limit > 0 {
+		return l.dismiss(limit)
+	}
+	if r.answer == nil {
+		return nil
 	}
 	answer := *r.answer
 	r.answer = nil
@@ -205,6 +211,9 @@ func (l *link) flagged(h header) error {
 			// is for what it opened and dropped before Accept could return it.
 			if !l.goingAway && t.liveInbound >= t.inbound && t.refuse(time.Now()) {
 				return violation(ErrTooManyRefused)
+			}
+			if !l.goingAway && t.churn.limit > 0 {
+				t.churn.count(time.Now())
 			}
 			reset := newHeader(typeData, flagRST, id, 0)
 			r.skip, r.answer = h.body(), &reset

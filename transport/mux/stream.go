@@ -45,6 +45,8 @@ type Stream struct {
 	acked         bool // own: the library was told of the ACK
 	finHanded     bool // the library was told that the peer's half is over
 	finIn, finOut bool
+	agreed        bool   // on its protocol
+	churned       bool   // counted as one that ended without
 	lingers       bool   // live, and state is lingering
 	owed          uint32 // bytes dropped whose window the peer has not got back
 	closeTimer    *time.Timer

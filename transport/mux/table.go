@@ -40,6 +40,7 @@ type table struct {
 	opened, accepted, refused uint64
 	refusals                  []time.Time // the last refusalLimit of them, a ring
 	refusalNext               int
+	churn                     churn
 }
 
 func newTable(client bool, c Config) *table {
@@ -87,6 +88,10 @@ func (t *table) end(st *Stream) {
 	t.live--
 	if st.inbound {
 		t.liveInbound--
+		if !st.agreed && t.churn.limit > 0 {
+			st.churned = true
+			t.churn.count(time.Now())
+		}
 	}
 	if st.lingers {
 		st.lingers = false
