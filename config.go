@@ -188,7 +188,9 @@ type DHTConfig struct {
 	// duplicate, and dropped. Default 1.
 	Occurrences int
 
-	// DedupCapacity is how many messages are remembered for that. Default
+	// DedupCapacity is how many messages are remembered for that, with a record
+	// each that outlives a restart. Beyond it the oldest of the peer that has most
+	// go, and are remembered by fingerprints, in 16 MiB at most, for 3 h. Default
 	// 50,000.
 	DedupCapacity int
 

@@ -42,7 +42,7 @@ func dhtSection(ctx context.Context, n *Node) inspect.DHT {
 		v.Inbound = append(v.Inbound, inspect.DHTCount{Reason: inspect.ReasonInboxFull, Count: in.Dropped})
 	}
 	seen := n.env.DHT.Dedup.Stats()
-	v.Dedup = inspect.DHTDedup{Messages: seen.Hashes, Capacity: seen.Capacity, Repeats: seen.Copies}
+	v.Dedup = inspect.DHTDedup{Messages: seen.Hashes, Capacity: seen.Capacity, Repeats: seen.Copies, Fingerprints: seen.Fingerprints, Early: seen.Early}
 	ctx, cancel := context.WithTimeout(ctx, inspect.AskTimeout)
 	defer cancel()
 	if d, err := n.Tree().Inspect(ctx, n.env.Outbound.Id); err == nil {

@@ -186,6 +186,12 @@ func (a *dedup) Inspect() any {
 func (a *dedup) String() string {
 	s := a.env.DHT.Dedup.Stats()
 	line := fmt.Sprintf("%d of %d hashes, %d copies, %d to write", s.Hashes, s.Capacity, s.Copies, s.Pending)
+	if s.Fingerprints > 0 {
+		line += fmt.Sprintf(", %d fingerprints", s.Fingerprints)
+	}
+	if s.Early > 0 {
+		line += fmt.Sprintf(", %d forgotten early", s.Early)
+	}
 	if a.err != nil {
 		line += ", " + a.err.Error()
 	}

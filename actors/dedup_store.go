@@ -1,6 +1,7 @@
 package actors
 
 import (
+	"crypto/rand"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -19,8 +20,8 @@ import (
 // costs much more than a record. A segment is written once: its key is the
 // prefix and a number that grows, big-endian, its value hashes, each with its
 // record behind. Of two records of a hash that with the higher number counts.
-// What was forgotten stays until its segment goes; it was seen longer ago than
-// the others, so that LoadDedup forgets it again.
+// What was forgotten stays until its segment goes: LoadDedup gives it to the Dedup
+// with the others, which forgets of each peer's again, and remembers fingerprints.
 const (
 	dedupPrefix = 'd' // the peer store has another one
 	dedupKeyLen = 1 + 8
@@ -59,7 +60,7 @@ func decodeSegment(key, value []byte) (n uint64, list []dht.DedupRecord, damaged
 // V29).
 //
 // Records are ranked by the times of their last hits, which have the order of the
-// hits. Those later than wall, the system's clock, were written before it was set
+// hits; which of them fit the Dedup decides as it does when it is full. Those later than wall, the system's clock, were written before it was set
 // back: they keep their order, and are taken for just seen. Then, too, everything
 // is written anew.
 func LoadDedup(db kv.DB, capacity int, wall time.Time) (d *dht.Dedup, damaged int, err error) {
@@ -84,7 +85,10 @@ func LoadDedup(db kv.DB, capacity int, wall time.Time) (d *dht.Dedup, damaged in
 	slices.SortStableFunc(all, func(a, b dht.DedupRecord) int { return a.LastHit.Compare(b.LastHit) })
 	corrected := setBack(all, wall)
 	d = dht.NewDedup(capacity)
-	for _, r := range all[max(0, len(all)-max(1, capacity)):] {
+	if err := d.Remember(rand.Reader); err != nil {
+		return nil, 0, err
+	}
+	for _, r := range all { // more than fit: what is forgotten is on the disk until its segment goes
 		d.Load(r)
 	}
 	if damaged > 0 || corrected {

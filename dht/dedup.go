@@ -1,6 +1,8 @@
 package dht
 
 import (
+	"fmt"
+	"io"
 	"math"
 	"sync"
 	"time"
@@ -13,8 +15,12 @@ import (
 const DedupCapacity = 50_000
 
 // Dedup remembers which messages were seen, how often, and whom the last copy
-// came from. It holds a fixed number of hashes, allocated as it fills; beyond
-// it the one that was not seen for longest is forgotten. What is to be kept
+// came from. It holds a fixed number of records, allocated as it fills. When it is
+// full, of the peer whose messages have most of them, by whom each came from
+// first, that goes which was not seen for longest: so nobody can push out what came
+// from others. Of what went, a fingerprint stays for [Remembered] after it first
+// came, if [Dedup.Remember] was called: it counts as seen as often as can be. Of
+// these there are 16 MiB at most, not kept beyond a restart. What is to be kept
 // beyond a restart is taken from it with [Dedup.Changes], when [Dedup.OnChange]
 // says that there is something, and given back with [Dedup.Load]; whether that
 // works does not matter to what it answers (spec: dht 4, V29). A node keeps it
@@ -26,8 +32,9 @@ type Dedup struct {
 	capacity int
 	index    map[Hash]int32
 	entries  []dedupEntry
-	newest   int32 // by last hit; -1 when there is none
-	oldest   int32
+	hits     chain  // of all
+	shares   shares // by the peer that each first came from
+	prints   *fingerprints
 	changed  []int32           // dirty entries, each once
 	gone     map[Hash]struct{} // kept, and forgotten since the last Changes
 	whole    bool              // what is kept is not known
@@ -40,9 +47,10 @@ type Dedup struct {
 
 type dedupEntry struct {
 	DedupRecord
-	newer, older int32
-	dirty        bool // differs from what is kept
-	kept         bool // somebody has a record of the hash
+	all, same links // in the chain of all, and in that of its share
+	share     int32
+	dirty     bool // differs from what is kept
+	kept      bool // somebody has a record of the hash
 }
 
 // DedupRecord is one message that was seen.
@@ -58,31 +66,53 @@ type DedupRecord struct {
 func NewDedup(capacity int) *Dedup {
 	return &Dedup{
 		capacity: max(1, capacity), index: make(map[Hash]int32), gone: make(map[Hash]struct{}),
-		newest: -1, oldest: -1,
+		hits: noChain, shares: newShares(), prints: new(fingerprints),
 	}
 }
 
-// Seen returns how often the message was counted, and changes nothing.
+// Remember has d remember fingerprints of what makes way, with a key from random,
+// which must be unpredictable. Call it before the first message.
+func (d *Dedup) Remember(random io.Reader) error {
+	prints, err := newFingerprints(random, maxPrints)
+	if err != nil {
+		return fmt.Errorf("dht: key of fingerprints: %w: %w", identity.ErrRandom, err)
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.prints = prints
+	return nil
+}
+
+// Seen returns how often the message was counted, and changes nothing. Of what
+// only a fingerprint remembers that is math.MaxUint32.
 func (d *Dedup) Seen(h Hash) uint32 {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if i, ok := d.index[h]; ok {
 		return d.entries[i].Hits
 	}
+	if d.prints.has(h, d.stamped.Unix()) {
+		return math.MaxUint32
+	}
 	return 0
 }
 
-// Count counts one more copy and returns how many that makes. Wall is the
+// Count counts one more copy and returns how many that makes; of what only a
+// fingerprint remembers it makes math.MaxUint32, and no record. Wall is the
 // system's clock.
 func (d *Dedup) Count(h Hash, from identity.NodeID, wall time.Time) uint32 {
 	d.mu.Lock()
 	defer d.unlock()
 	at := d.stamp(wall)
 	i, ok := d.index[h]
-	if ok {
+	switch {
+	case ok:
 		d.copies++
-	} else {
-		i = d.insert(DedupRecord{Hash: h, First: at})
+	case d.prints.has(h, at.Unix()):
+		d.copies++
+		return math.MaxUint32
+	default:
+		i = d.insert(DedupRecord{Hash: h, From: from, First: at})
 	}
 	e := &d.entries[i]
 	e.From, e.LastHit = from, at
@@ -98,10 +128,10 @@ func (d *Dedup) Count(h Hash, from identity.NodeID, wall time.Time) uint32 {
 func (d *Dedup) Own(h Hash, self identity.NodeID, wall time.Time) {
 	d.mu.Lock()
 	defer d.unlock()
-	if _, ok := d.index[h]; ok {
+	at := d.stamp(wall)
+	if _, ok := d.index[h]; ok || d.prints.has(h, at.Unix()) {
 		return
 	}
-	at := d.stamp(wall)
 	d.touch(d.insert(DedupRecord{Hash: h, From: self, Hits: 1, First: at, LastHit: at}))
 }
 
@@ -130,13 +160,21 @@ type DedupStats struct {
 	Capacity int    `json:"capacity"`
 	Copies   uint64 `json:"copies"`  // counted of messages that were there, since the start
 	Pending  int    `json:"pending"` // see [Dedup.Pending]
+	// Fingerprints is how many messages are remembered beside those with a record,
+	// Early how many such were forgotten before [Remembered] was over, since the
+	// start: for want of room.
+	Fingerprints int    `json:"fingerprints"`
+	Early        uint64 `json:"early"`
 }
 
 // Stats returns how it is doing.
 func (d *Dedup) Stats() DedupStats {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	return DedupStats{Hashes: len(d.index), Capacity: d.capacity, Copies: d.copies, Pending: d.pending()}
+	return DedupStats{
+		Hashes: len(d.index), Capacity: d.capacity, Copies: d.copies, Pending: d.pending(),
+		Fingerprints: d.prints.n, Early: d.prints.evicted,
+	}
 }
 
 // Pending returns how many records the next Changes are about, if it is asked
@@ -236,14 +274,15 @@ func (d *Dedup) All() []DedupRecord {
 
 func (d *Dedup) all() []DedupRecord {
 	all := make([]DedupRecord, 0, len(d.index))
-	for i := d.oldest; i >= 0; i = d.entries[i].newer {
+	for i := d.hits.oldest; i >= 0; i = d.entries[i].all.newer {
 		all = append(all, d.entries[i].DedupRecord)
 	}
 	return all
 }
 
-// Load gives back what was kept, the one seen longest ago first. What does not
-// fit is gone in the next [Dedup.Changes].
+// Load gives back what was kept, the one seen longest ago first. Its share is that
+// of the peer that its last copy came from: only that is kept. What makes way is
+// gone in the next [Dedup.Changes].
 func (d *Dedup) Load(r DedupRecord) {
 	d.mu.Lock()
 	defer d.unlock()
@@ -266,20 +305,24 @@ func (d *Dedup) insert(r DedupRecord) int32 {
 		i = int32(len(d.entries))
 		d.entries = append(d.entries, dedupEntry{})
 	} else {
-		i = d.oldest
+		i = d.shares.list[d.shares.largest()].hits.oldest
 		d.unlink(i)
 		d.forget(&d.entries[i])
+		d.shares.remove(d.entries[i].share)
 		dirty = d.entries[i].dirty // the place is listed as changed already
 	}
 	_, kept := d.gone[r.Hash]
 	delete(d.gone, r.Hash)
-	d.entries[i] = dedupEntry{DedupRecord: r, newer: -1, older: -1, dirty: dirty, kept: kept}
+	d.entries[i] = dedupEntry{
+		DedupRecord: r, all: links{-1, -1}, same: links{-1, -1}, share: d.shares.add(r.From), dirty: dirty, kept: kept,
+	}
 	d.index[r.Hash] = i
 	return i
 }
 
 func (d *Dedup) forget(e *dedupEntry) {
 	delete(d.index, e.Hash)
+	d.prints.add(e.Hash, d.shares.list[e.share].id, e.First.Add(Remembered).Unix(), d.stamped.Unix())
 	switch {
 	case !e.kept || d.whole:
 	case len(d.gone) >= d.capacity: // of more records than fit
@@ -299,32 +342,17 @@ func (d *Dedup) touch(i int32) {
 	}
 }
 
+// link makes the entry the newest.
 func (d *Dedup) link(i int32) {
-	e := &d.entries[i]
-	e.newer, e.older = -1, d.newest
-	if d.newest >= 0 {
-		d.entries[d.newest].newer = i
-	} else {
-		d.oldest = i
-	}
-	d.newest = i
+	d.hits.link(i, d.inAll)
+	d.shares.list[d.entries[i].share].hits.link(i, d.inShare)
 }
 
-// unlink takes the entry out of the list; it may not be in it.
+// unlink takes the entry out of its chains; it may not be in them.
 func (d *Dedup) unlink(i int32) {
-	e := &d.entries[i]
-	switch {
-	case e.newer >= 0:
-		d.entries[e.newer].older = e.older
-	case d.newest == i:
-		d.newest = e.older
-	default:
-		return
-	}
-	if e.older >= 0 {
-		d.entries[e.older].newer = e.newer
-	} else {
-		d.oldest = e.newer
-	}
-	e.newer, e.older = -1, -1
+	d.hits.unlink(i, d.inAll)
+	d.shares.list[d.entries[i].share].hits.unlink(i, d.inShare)
 }
+
+func (d *Dedup) inAll(i int32) *links   { return &d.entries[i].all }
+func (d *Dedup) inShare(i int32) *links { return &d.entries[i].same }

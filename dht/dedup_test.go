@@ -107,8 +107,31 @@ func TestDedupAgainstAModel(t *testing.T) {
 		type record struct {
 			h    dht.Hash
 			hits uint32
+			from identity.NodeID // first
 		}
 		var model []record // oldest hit first
+		held, since := map[identity.NodeID]int{}, map[identity.NodeID]int{}
+		change := 0
+		hold := func(from identity.NodeID, by int) {
+			change++
+			held[from] += by
+			since[from] = change
+		}
+		insert := func(r record) { // of the first sender that has most, for longest, the oldest goes
+			if len(model) == capacity {
+				var most identity.NodeID
+				for from, n := range held {
+					if n > held[most] || n == held[most] && since[from] < since[most] {
+						most = from
+					}
+				}
+				i := slices.IndexFunc(model, func(r record) bool { return r.from == most })
+				model = slices.Delete(model, i, i+1)
+				hold(most, -1)
+			}
+			hold(r.from, 1)
+			model = append(model, r)
+		}
 		stored := map[dht.Hash]uint32{}
 		flush := func() {
 			write(stored, d, rapid.IntRange(0, 4).Draw(t, "most"))
@@ -137,21 +160,20 @@ func TestDedupAgainstAModel(t *testing.T) {
 				if i >= 0 {
 					continue
 				}
-				model = append(model, record{h, 1})
+				insert(record{h, 1, nodeOf(0)})
 			default:
-				r := record{h: h}
+				from := nodeOf(rapid.IntRange(0, 3).Draw(t, "from"))
+				r := record{h, 1, from}
 				if i >= 0 {
 					r = model[i]
-					model = append(model[:i], model[i+1:]...)
+					r.hits++
+					model = append(slices.Delete(model, i, i+1), r)
+				} else {
+					insert(r)
 				}
-				r.hits++
-				model = append(model, r)
-				if got := d.Count(h, nodeOf(1), time.Time{}); got != r.hits {
+				if got := d.Count(h, from, time.Time{}); got != r.hits {
 					t.Fatalf("got count %d, want %d", got, r.hits)
 				}
-			}
-			if len(model) > capacity {
-				model = model[1:]
 			}
 			for n := range 10 {
 				want := uint32(0)

@@ -2,7 +2,9 @@ package dht
 
 import (
 	"fmt"
+	"io"
 	"slices"
+	"unsafe"
 
 	"github.com/gamelan-p2p/gamelan/identity"
 )
@@ -84,3 +86,41 @@ func Proven(list []Proof) (n int) {
 	}
 	return n
 }
+
+// Limits of what fingerprints take.
+const (
+	MaxPrints     = maxPrints
+	MaxPrintCells = maxPrintCells
+	PrintLen      = unsafe.Sizeof(fingerprint{})
+	PrintQueueLen = unsafe.Sizeof(printQueue{}) + 2
+	PrintQueues   = printQueues
+)
+
+// Fingerprints are those of a [Dedup], alone.
+type Fingerprints struct{ f *fingerprints }
+
+// NewFingerprints returns some with another limit.
+func NewFingerprints(random io.Reader, limit int) Fingerprints {
+	f, err := newFingerprints(random, limit)
+	if err != nil {
+		panic(err)
+	}
+	return Fingerprints{f}
+}
+
+// Add remembers a message.
+func (f Fingerprints) Add(h Hash, from identity.NodeID, until, now int64) {
+	f.f.add(h, from, until, now)
+}
+
+// Has reports whether it is remembered.
+func (f Fingerprints) Has(h Hash, now int64) bool { return f.f.has(h, now) }
+
+// Counts returns how many there are, how many were forgotten early, and what the
+// lists take, in bytes.
+func (f Fingerprints) Counts() (n int, early uint64, size int) {
+	return f.f.n, f.f.evicted, cap(f.f.list)*int(PrintLen) + 4*len(f.f.cells)
+}
+
+// SameQueue reports whether the messages of two peers wait in one queue.
+func (f Fingerprints) SameQueue(a, b identity.NodeID) bool { return f.f.queueOf(a) == f.f.queueOf(b) }

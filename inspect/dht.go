@@ -60,6 +60,11 @@ type DHTDedup struct {
 	Messages int    `json:"messages"`
 	Capacity int    `json:"capacity"`
 	Repeats  uint64 `json:"repeats"` // messages that had been seen before
+	// Fingerprints is how many are known besides, whose records had to make way less
+	// than three hours ago, and Early how many such were forgotten before that time
+	// was over, since the start.
+	Fingerprints int    `json:"fingerprints"`
+	Early        uint64 `json:"forgotten_early"`
 }
 
 // Report is how one message was sent over the DHT. That of a message under way

@@ -78,12 +78,12 @@ func DuplicatesDHT(n int) harness.Case {
 }
 
 // ReceiveSealedDHT is gamelan/dht-received-encrypted-N: as ReceiveDHT, but the
-// messages are encrypted for the node. It remembers 2,000 messages only: making
-// more of them would take the peer too long.
+// messages are encrypted for the node. It has records of 2,000 messages only, and is
+// sent 12,000: making more of them would take the peer too long.
 func ReceiveSealedDHT(n int) harness.Case {
 	const remembered = 2000
 	return harness.Case{Name: "gamelan/dht-received-encrypted-" + size(n), Run: func(m *harness.Meter) error {
-		return receiving(m, &gamelan.DHTConfig{DedupCapacity: remembered}, writers{Size: n, Different: remembered * 5 / 4, Sealed: true},
+		return receiving(m, &gamelan.DHTConfig{DedupCapacity: remembered}, writers{Size: n, Different: 6 * remembered, Sealed: true},
 			func(_ *gamelan.Node, delivered *atomic.Uint64) func() uint64 { return delivered.Load })
 	}}
 }

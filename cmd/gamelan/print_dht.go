@@ -64,6 +64,9 @@ func printDHT(a *app, d *inspect.DHT, now time.Time) error {
 		line("sent", "unknown: the outbound actor does not answer")
 	}
 	line("dedup", "%s of %s messages remembered, %s seen again", inspect.Number(uint64(d.Dedup.Messages)), inspect.Number(uint64(d.Dedup.Capacity)), inspect.Number(d.Dedup.Repeats))
+	if d.Dedup.Fingerprints > 0 || d.Dedup.Early > 0 {
+		line("", "%s more known by fingerprints, %s forgotten early", inspect.Number(uint64(d.Dedup.Fingerprints)), inspect.Number(d.Dedup.Early))
+	}
 	_, err := fmt.Fprint(a.out, b.String())
 	return err
 }

@@ -106,3 +106,48 @@ func TestHeaderBombs(t *testing.T) {
 		n.banned(secretOf(1).NodeID(), 0)
 	})
 }
+
+// TestReplayByFlushing sends so many empty messages that they fill the memory of
+// messages many times, and then what was captured before: it was delivered, and is
+// not delivered again, whoever of its authors had a record left.
+func TestReplayByFlushing(t *testing.T) {
+	gamelantest.Bubble(t, func(t *testing.T) {
+		const honest, flood, capacity = 60, 3000, 50
+		n, letters := overDHT(t, gamelan.DHTConfig{DedupCapacity: capacity})
+		open := func(number int) *peer {
+			p := connect(t, n.net.Transport(), n.Addr, secretOf(number))
+			p.open(1, optimistic(messaging))
+			return p
+		}
+		var captured []string
+		sender := open(1)
+		for i := range honest {
+			e := letter(t, secretOf(100+i), fmt.Sprint("letter ", i), time.Hour)
+			captured = append(captured, framed(string(e.Append(nil))))
+		}
+		sender.must(sender.data(0, 1, strings.Join(captured, "")))
+		gamelantest.Eventually(t, time.Minute, "the letters", func() bool { return len(letters.Bodies()) == honest })
+		flooder := open(2)
+		for i := range flood {
+			e, err := dht.Compose(dht.Draft{Body: dht.AppendBody(nil, dht.DomainHeader{Type: 1000, Nonce: uint64(i)}.Append(nil), nil)}, nil, nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			flooder.must(flooder.data(0, 1, framed(string(e.Append(nil)))))
+		}
+		flooder.flushed()
+		gamelantest.Eventually(t, time.Minute, "the flood", func() bool { return n.ended(dht.NoHandler) == flood })
+		replayer := open(3)
+		replayer.must(replayer.data(0, 1, strings.Join(captured, "")))
+		gamelantest.Eventually(t, time.Minute, "the replay", func() bool {
+			return n.ended(dht.Duplicate)+n.ended(dht.Delivered) == 2*honest
+		})
+		if got := n.ended(dht.Delivered); got != honest {
+			t.Errorf("got %d deliveries, want each letter once: %d", got, honest)
+		}
+		s := n.Actors().DHT.Dedup.Stats()
+		if s.Hashes != capacity || s.Fingerprints != honest+flood-capacity || s.Early != 0 {
+			t.Errorf("got %+v, want %d records and the others as fingerprints", s, capacity)
+		}
+	})
+}

@@ -1,0 +1,245 @@
+package dht
+
+import (
+	"encoding/binary"
+	"io"
+	"math/bits"
+	"time"
+
+	"github.com/gamelan-p2p/gamelan/identity"
+)
+
+// Remembered is for how long a message is known again after it first came, if its
+// record had to make way: longer than it is valid, unless it is valid for longer
+// than nodes of the network give it (spec: dht 52).
+const Remembered = 3 * time.Hour
+
+const (
+	// maxPrints are as many fingerprints as fit into 16 MiB, with all that belongs to them.
+	maxPrints = (16<<20 - 4*maxPrintCells - 14*printQueues) / 16
+	// maxPrintCells is the size of the index when it has grown.
+	maxPrintCells = 1 << 20
+	// printQueues is how many queues the peers share; a peer's messages are in one.
+	printQueues = 4096
+)
+
+// fingerprints remembers messages whose records had to make way, each as 64 bits
+// of a hash with a secret key, so that nobody can make a message that is taken
+// for another one. It grows as it fills, to 16 MiB; what goes then is the oldest
+// of the queue that has most. Each call takes a bounded number of steps, but that
+// the index doubles now and then.
+type fingerprints struct {
+	key   [5]uint64
+	limit int
+	cells []uint32 // index: place in list and one more; 0 is free
+	list  []fingerprint
+	free  uint32 // first free place and one more; linked by next
+	n     int
+
+	queues []printQueue // nil until there is one
+	most   []uint16     // a tree: most[1] is the queue with most, most[i] that of its two branches
+	sweep  uint32       // the queue to look at next for what is over
+
+	evicted uint64 // before their time
+}
+
+// fingerprint is 16 bytes.
+type fingerprint struct {
+	print uint64
+	next  uint32 // in its queue or among the free, and one more; 0: none
+	until uint32 // Unix seconds
+}
+
+// printQueue is a list, the oldest first.
+type printQueue struct {
+	first, last uint32 // places and one more
+	n           uint32
+}
+
+// newFingerprints draws the key from random. It holds at most so many.
+func newFingerprints(random io.Reader, limit int) (*fingerprints, error) {
+	var key [40]byte
+	if _, err := io.ReadFull(random, key[:]); err != nil {
+		return nil, err
+	}
+	f := &fingerprints{limit: limit}
+	for i := range f.key {
+		f.key[i] = binary.LittleEndian.Uint64(key[8*i:])
+	}
+	return f, nil
+}
+
+// of returns the fingerprint of a hash: a universal hash of its four words, which
+// two different hashes share with a probability of 2^-60 for a key that is not
+// known.
+func (f *fingerprints) of(h Hash) uint64 {
+	word := func(i int) uint64 { return binary.LittleEndian.Uint64(h[8*i:]) }
+	a1, a0 := bits.Mul64(word(0)^f.key[0], word(1)^f.key[1])
+	b1, b0 := bits.Mul64(word(2)^f.key[2], word(3)^f.key[3])
+	return bits.RotateLeft64(a1^a0, 29) + (b1 ^ b0) + f.key[4]
+}
+
+func (f *fingerprints) queueOf(id identity.NodeID) uint32 {
+	x, _ := bits.Mul64(binary.LittleEndian.Uint64(id[:])^f.key[3], f.key[0]|1)
+	return uint32(x>>32) % printQueues
+}
+
+// has reports whether the message is remembered at the Unix second now.
+func (f *fingerprints) has(h Hash, now int64) bool {
+	if f.n == 0 {
+		return false
+	}
+	print := f.of(h)
+	at, ok := f.find(print)
+	return ok && live(f.list[f.cells[at]-1].until, now)
+}
+
+// live is false also for what was remembered before the clock was set back far.
+func live(until uint32, now int64) bool {
+	left := int64(until) - now
+	return left > 0 && left <= int64(Remembered/time.Second)
+}
+
+// add remembers a message that first came from a peer, until a Unix second. It
+// makes room, and lets go of what is over.
+func (f *fingerprints) add(h Hash, from identity.NodeID, until, now int64) {
+	if f.limit == 0 || !live(uint32(until), now) {
+		return
+	}
+	print := f.of(h)
+	if at, ok := f.find(print); ok {
+		x := &f.list[f.cells[at]-1]
+		x.until = max(x.until, uint32(until))
+		return
+	}
+	if f.queues == nil {
+		f.queues, f.most = make([]printQueue, printQueues), make([]uint16, printQueues)
+		for i := uint32(printQueues - 1); i > 0; i-- {
+			f.most[i] = uint16(f.heaviest(2 * i))
+		}
+	}
+	q := f.queueOf(from)
+	f.expire(q, now)
+	f.expire(f.sweep, now)
+	f.sweep = (f.sweep + 1) % printQueues
+	if f.n >= f.limit {
+		largest := uint32(f.most[1])
+		if live(f.list[f.queues[largest].first-1].until, now) {
+			f.evicted++
+		}
+		f.drop(largest)
+	}
+	if 4*(f.n+1) > 3*len(f.cells) {
+		f.grow()
+	}
+	place := f.free
+	if place > 0 {
+		f.free = f.list[place-1].next
+	} else {
+		f.list = append(f.list, fingerprint{})
+		place = uint32(len(f.list))
+	}
+	f.list[place-1] = fingerprint{print: print, until: uint32(until)}
+	at, _ := f.find(print)
+	f.cells[at] = place
+	f.n++
+	x := &f.queues[q]
+	if x.last > 0 {
+		f.list[x.last-1].next = place
+	} else {
+		x.first = place
+	}
+	x.last = place
+	x.n++
+	f.weigh(q)
+}
+
+// expire drops at most two that are over of the queue: more than one is added to
+// it meanwhile.
+func (f *fingerprints) expire(q uint32, now int64) {
+	for range 2 {
+		first := f.queues[q].first
+		if first == 0 || live(f.list[first-1].until, now) {
+			return
+		}
+		f.drop(q)
+	}
+}
+
+// drop forgets the oldest of a queue.
+func (f *fingerprints) drop(q uint32) {
+	x := &f.queues[q]
+	place := x.first
+	p := &f.list[place-1]
+	if x.first = p.next; x.first == 0 {
+		x.last = 0
+	}
+	x.n--
+	f.weigh(q)
+	if at, ok := f.find(p.print); ok {
+		f.clear(at)
+	}
+	p.next, f.free = f.free, place
+	f.n--
+}
+
+// weigh corrects the tree after a change of the queue.
+func (f *fingerprints) weigh(q uint32) {
+	for i := (q + printQueues) / 2; i > 0; i /= 2 {
+		a, b := f.heaviest(2*i), f.heaviest(2*i+1)
+		if f.queues[b].n > f.queues[a].n {
+			a = b
+		}
+		f.most[i] = uint16(a)
+	}
+}
+
+// heaviest is the queue with most below a place of the tree.
+func (f *fingerprints) heaviest(i uint32) uint32 {
+	if i >= printQueues {
+		return i - printQueues
+	}
+	return uint32(f.most[i])
+}
+
+// find returns the cell of a fingerprint, or the one that it would have.
+func (f *fingerprints) find(print uint64) (at uint32, ok bool) {
+	if len(f.cells) == 0 {
+		return 0, false
+	}
+	mask := uint32(len(f.cells) - 1)
+	for at = uint32(print) & mask; f.cells[at] > 0; at = (at + 1) & mask {
+		if f.list[f.cells[at]-1].print == print {
+			return at, true
+		}
+	}
+	return at, false
+}
+
+// clear empties a cell and moves those behind it that belong further in front.
+func (f *fingerprints) clear(at uint32) {
+	mask := uint32(len(f.cells) - 1)
+	for next := (at + 1) & mask; f.cells[next] > 0; next = (next + 1) & mask {
+		home := uint32(f.list[f.cells[next]-1].print) & mask
+		if (next-home)&mask >= (next-at)&mask {
+			f.cells[at] = f.cells[next]
+			at = next
+		}
+	}
+	f.cells[at] = 0
+}
+
+// grow doubles the index.
+func (f *fingerprints) grow() {
+	old := f.cells
+	f.cells = make([]uint32, max(1024, 2*len(old)))
+	for _, place := range old {
+		if place > 0 {
+			at, _ := f.find(f.list[place-1].print)
+			f.cells[at] = place
+		}
+	}
+	if room := len(f.cells) * 3 / 4; cap(f.list) < room { // never more than is needed
+		f.list = append(make([]fingerprint, 0, min(room, f.limit)), f.list...)
+	}
+}
