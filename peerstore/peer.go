@@ -28,6 +28,7 @@ type Peer struct {
 	ID          identity.NodeID
 	Features    identity.Features
 	Flags       Flags
+	Origin      Origin        // where it first came from; our own note, never sent or exported
 	Addresses   []Address     // best first, at most MaxAddresses
 	Protocols   []protocol.ID // what it accepted when last heard; a hint
 	UserAgent   string

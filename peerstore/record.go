@@ -31,19 +31,31 @@ var ErrBadRecord = errors.New("peerstore: bad record")
 // nanoseconds. So a record has one encoding only.
 //
 // A record of version 2 has, after banned until, the time when the ban was made.
-// It is written for bans of which that is known, and for no others.
+// It is written for bans of which that is known, and for no others. One of
+// version 3 has the number of its origin there, and one of version 4 both, in
+// this order; neither is written without an origin.
 const (
-	recordVersion    = 1
-	recordVersionBan = 2
+	recordVersion       = 1
+	recordVersionBan    = 2
+	recordVersionOrigin = 3
+	recordVersionBoth   = 4
 )
+
+// recordVersionOf returns the version that the record is written in.
+func recordVersionOf(p *Peer) byte {
+	version := byte(recordVersion)
+	if !p.BannedAt.IsZero() {
+		version = recordVersionBan
+	}
+	if p.Origin != 0 {
+		version += recordVersionOrigin - recordVersion
+	}
+	return version
+}
 
 // appendRecord appends the encoding of a clean record.
 func appendRecord(b []byte, p *Peer) []byte {
-	if p.BannedAt.IsZero() {
-		b = append(b, recordVersion)
-	} else {
-		b = append(b, recordVersionBan)
-	}
+	b = append(b, recordVersionOf(p))
 	b = append(b, p.Key[:]...)
 	b = binary.AppendUvarint(b, uint64(p.Features))
 	b = append(b, byte(p.Flags))
@@ -51,6 +63,9 @@ func appendRecord(b []byte, p *Peer) []byte {
 	b = appendTime(b, p.BannedUntil)
 	if !p.BannedAt.IsZero() {
 		b = appendTime(b, p.BannedAt)
+	}
+	if p.Origin != 0 {
+		b = binary.AppendUvarint(b, uint64(p.Origin))
 	}
 	b = appendText(b, p.BanReason)
 	b = appendText(b, p.UserAgent)
@@ -112,8 +127,8 @@ func appendAverage(b []byte, a Average) []byte {
 func decodeRecord(b []byte, id identity.NodeID, shared *shared) (*Peer, error) {
 	d := decoder{b: b, shared: shared}
 	version := d.byte()
-	if d.err == nil && version != recordVersion && version != recordVersionBan {
-		return nil, fmt.Errorf("%w: version %d, want %d or %d", ErrBadRecord, version, recordVersion, recordVersionBan)
+	if d.err == nil && (version < recordVersion || version > recordVersionBoth) {
+		return nil, fmt.Errorf("%w: version %d, want %d to %d", ErrBadRecord, version, recordVersion, recordVersionBoth)
 	}
 	p := &Peer{ID: id}
 	copy(p.Key[:], d.take(len(p.Key)))
@@ -121,9 +136,14 @@ func decodeRecord(b []byte, id identity.NodeID, shared *shared) (*Peer, error) {
 	p.Flags = Flags(d.byte())
 	p.AddedAt = d.time()
 	p.BannedUntil = d.time()
-	if version == recordVersionBan {
+	if version == recordVersionBan || version == recordVersionBoth {
 		if p.BannedAt = d.time(); d.err == nil && (p.BannedAt.IsZero() || p.BannedUntil.IsZero()) {
 			d.fail("ban without a time")
+		}
+	}
+	if version >= recordVersionOrigin {
+		if p.Origin = Origin(d.number(math.MaxUint64)); p.Origin == 0 {
+			d.fail("origin")
 		}
 	}
 	p.BanReason = string(d.text(maxText))

@@ -97,7 +97,7 @@ func TestDecodeRefuses(t *testing.T) {
 		id   identity.NodeID
 		word string
 	}{
-		"newer version":          {put(0, 3), p.ID, "version 3"},
+		"newer version":          {put(0, 5), p.ID, "version 5"},
 		"trailing byte":          {append(bytes.Clone(good), 0), p.ID, "after the end"},
 		"other node's":           {good, key(9).NodeID(), "another node"},
 		"number not minimal":     {put(33, 0x80, 0), p.ID, "number"},

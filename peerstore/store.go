@@ -134,7 +134,7 @@ func (s *Store) Add(now time.Time, p Peer) (Peer, error) {
 		s.replace(m)
 		return *m, nil
 	}
-	if !s.room(now) {
+	if !s.room(now, &p) {
 		return Peer{}, fmt.Errorf("%w: all %d peers are connected, configured, reached or banned; allow more of them or forget some", ErrFull, s.index.n)
 	}
 	if len(p.Addresses) == 0 {
@@ -166,32 +166,45 @@ func (s *Store) Import(now time.Time, p Peer) (merged Peer, added bool, err erro
 //
 // spec: comms 11.6, 14.1 point 3; V31.
 func (s *Store) Ban(now time.Time, key identity.PublicKey, until time.Time, reason string) Peer {
-	return s.ban(now, key.NodeID(), key, until, reason)
+	p, _ := s.BanFrom(now, key.NodeID(), key, until, reason, 0)
+	return p
 }
 
 // BanNode is Ban for a node whose key may not be known.
 func (s *Store) BanNode(now time.Time, id identity.NodeID, until time.Time, reason string) Peer {
-	return s.ban(now, id, identity.PublicKey{}, until, reason)
+	p, _ := s.BanFrom(now, id, identity.PublicKey{}, until, reason, 0)
+	return p
 }
 
-func (s *Store) ban(now time.Time, id identity.NodeID, key identity.PublicKey, until time.Time, reason string) Peer {
+// BanFrom is Ban for an offence that came from there; the key may be zero. A ban
+// of a peer that was never reached is not stored, and ok false, when there are
+// MaxBans of such and the origin is a source: that is to be refused instead. Any
+// other ban is stored.
+//
+// spec: V31.
+func (s *Store) BanFrom(now time.Time, id identity.NodeID, key identity.PublicKey, until time.Time, reason string, origin Origin) (_ Peer, ok bool) {
 	now = moment(now)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	p := Peer{ID: id, Key: key, AddedAt: now}
-	if old := s.index.get(id); old != nil {
+	p := Peer{ID: id, Key: key, AddedAt: now, Origin: origin}
+	old := s.index.get(id)
+	if old != nil {
 		p = *old
 		if p.Key.IsZero() {
 			p.Key = key
 		}
-	} else {
-		s.room(now) // a ban is kept even where nothing else can go
 	}
 	if until = moment(until); until.After(p.BannedUntil) {
 		p.BannedUntil, p.BannedAt, p.BanReason = until, now, printable(reason)
 	}
+	if condemned(&p) && (old == nil || !condemned(old)) && !s.roomForBan(now, origin) {
+		return p, false
+	}
+	if old == nil {
+		s.room(now, &p) // a ban is kept even where nothing else can go
+	}
 	s.replace(&p)
-	return p
+	return p, true
 }
 
 // Unban ends a ban and reports whether there was one.

@@ -20,6 +20,7 @@ func fixture(t *testing.T, db kv.DB) {
 	s := open(t, db, Options{})
 	for i := range uint64(20) {
 		p := FromClaim(claim(key(i), int64(i), a1, a2), Discovery)
+		p.Origin = ExemptOrigin + Origin(i%2)<<32 // since schema 3
 		p.UserAgent, p.Protocols = "tari/basenode/1.7.0", []protocol.ID{"t/msg/0.1", "t/dht/1"}
 		add(t, s, begin.Add(time.Duration(i)*time.Second), p)
 	}
@@ -72,6 +73,9 @@ func TestStoresOfEveryReleasedSchemaOpen(t *testing.T) {
 			}
 			if p := get(t, s, key(6).NodeID()); !p.Banned(begin) || p.BanReason != "bad" {
 				t.Errorf("got %+v, want the ban", p)
+			}
+			if p := get(t, s, key(3).NodeID()); schema >= 3 != (p.Origin != 0) {
+				t.Errorf("got origin %s, want one since schema 3", p.Origin)
 			}
 			if _, err := os.Stat(r.Backup); r.Upgrade && err != nil {
 				t.Errorf("got %v, want a copy from before the upgrade", err)

@@ -117,11 +117,11 @@ func TestNewerSchemaIsRefused(t *testing.T) {
 	db := mustOpen(t, dir)
 	set(t, db, "a", "1")
 	p := db.(*pebbleClient)
-	if err := p.db.Set(schemaKey, []byte("3"), pebble.Sync); err != nil {
+	if err := p.db.Set(schemaKey, []byte("4"), pebble.Sync); err != nil {
 		t.Fatal(err)
 	}
 	closeDB(t, db)
-	wantRefused(t, dir, ErrNewerSchema, "schema 3", "this release knows 2", "newer release")
+	wantRefused(t, dir, ErrNewerSchema, "schema 4", "this release knows 3", "newer release")
 }
 
 func TestUnreadableSchemaIsDamage(t *testing.T) {

@@ -16,7 +16,8 @@ import (
 //
 //   - 1: the entries and the schema.
 //   - 2: the guard and the witness.
-const Schema = 2
+//   - 3: records of peers may say where they came from.
+const Schema = 3
 
 // schemaKey holds the version of the layout, as decimal text.
 var schemaKey = []byte("\x00schema")
