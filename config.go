@@ -90,6 +90,11 @@ type Config struct {
 	MaxInboundPerSource, MaxSetupsPerSource int
 	MaxInboundPerSubnet, MaxSetupsPerSubnet int
 
+	// MaxOffencesPerSource is how many offences that ban, by whatever keys, may
+	// come from one source within 10 min. Then its connections are closed for
+	// 10 min before a byte is read. Default 100.
+	MaxOffencesPerSource int
+
 	// ExemptSources are networks, such as "10.0.0.0/8", whose addresses have
 	// no limits per source and per subnet either.
 	ExemptSources []string
@@ -273,6 +278,7 @@ func (c Config) withDefaults() Config {
 	def(&c.MaxSetupsPerSource, 4)
 	def(&c.MaxInboundPerSubnet, 128)
 	def(&c.MaxSetupsPerSubnet, 16)
+	def(&c.MaxOffencesPerSource, 100)
 	def(&c.MaxDials, 8)
 	def(&c.DialRate, 20)
 	def(&c.Floor, 8)
@@ -406,6 +412,7 @@ func (s *settled) check() error {
 		{"MaxSetupsPerSource", int64(s.MaxSetupsPerSource)},
 		{"MaxInboundPerSubnet", int64(s.MaxInboundPerSubnet)},
 		{"MaxSetupsPerSubnet", int64(s.MaxSetupsPerSubnet)},
+		{"MaxOffencesPerSource", int64(s.MaxOffencesPerSource)},
 		{"MaxDials", int64(s.MaxDials)},
 		{"DialRate", int64(s.DialRate)},
 		{"Floor", int64(max(s.Floor, 0)) + min(0, int64(s.Floor)-NoFloor)},

@@ -118,12 +118,13 @@ func (n *Node) Describe(ctx context.Context) inspect.Node {
 		v.Warnings = append(v.Warnings, fmt.Sprintf("two nodes may use the identity of %s: its connections, last from %s and %s, keep replacing each other; give each node a data directory of its own",
 			twin.Peer, twin.Then, twin.Here))
 	}
+	v.Warnings = warnEach(v.Warnings, n.env.RefusedSources(), n.env.Now(), refusedSource, "sources are refused because of their offences")
 	v.Inbox = inboxSection(n)
 	v.Warnings = append(v.Warnings, inboxWarnings(v.Inbox)...)
 	v.Warnings = append(v.Warnings, n.Degraded(ctx)...)
 	measured := n.env.Now()
-	v.Warnings = warnEach(v.Warnings, n.env.Undecodable(), measured, undecodable, "sent messages that cannot be decoded; gamelan dht shows the last error")
-	v.Warnings = warnEach(v.Warnings, n.env.NotTaken(), measured, notTaken, "take no messages of ours")
+	v.Warnings = warnEach(v.Warnings, n.env.Undecodable(), measured, undecodable, "peers sent messages that cannot be decoded; gamelan dht shows the last error")
+	v.Warnings = warnEach(v.Warnings, n.env.NotTaken(), measured, notTaken, "peers take no messages of ours")
 	ctx, cancel := context.WithTimeout(ctx, inspect.AskTimeout)
 	defer cancel()
 	status, err := n.Status(ctx)
@@ -169,6 +170,12 @@ func undecodable(p actors.Undecodable, now time.Time) string {
 		p.Peer, inspect.Count(p.Count, "message"), p.Protocol, now.Sub(p.Last).Round(time.Second))
 }
 
+// refusedSource is the warning of a source that has offended too often.
+func refusedSource(r connpool.Refused, now time.Time) string {
+	return fmt.Sprintf("connections from %s are refused for another %s because of offences from there; exempt it with connections.exempt_sources if they are yours",
+		r.Source, r.Until.Sub(now).Round(time.Second))
+}
+
 // notTaken is the warning of a peer that takes no messages of ours.
 func notTaken(p actors.NotTaken, now time.Time) string {
 	return fmt.Sprintf("peer %s takes no messages of ours on %s: it ended %s substreams in a row, the last %s ago; restart that node if it is yours, else it may take them again later",
@@ -185,7 +192,7 @@ func warnEach[T any](warnings []string, all []T, now time.Time, warn func(T, tim
 		warnings = append(warnings, warn(one, now))
 	}
 	if more := len(all) - maxNamed; more > 0 {
-		warnings = append(warnings, fmt.Sprintf("%s more peers %s", inspect.Number(uint64(more)), others))
+		warnings = append(warnings, fmt.Sprintf("%s more %s", inspect.Number(uint64(more)), others))
 	}
 	return warnings
 }

@@ -25,16 +25,17 @@ import (
 // restart loses the counts of failures and panics; what is wanted and allowed,
 // and how dials went, outlives it.
 type connectivity struct {
-	env       *Env
-	status    connpool.Status
-	wanted    map[identity.NodeID]*wish
-	bans      connpool.Bans
-	panics    connpool.Panics[uint64] // by connection
-	blames    connpool.Panics[uint64] // likewise
-	panicsDue *supervisor.Timer
-	filler    filler
-	lost      mishap // how the last connection ended, unless its peer is connected again
-	failed    mishap // how the last dial failed, unless there was a connection since
+	env        *Env
+	status     connpool.Status
+	wanted     map[identity.NodeID]*wish
+	bans       connpool.Bans
+	violations summary
+	panics     connpool.Panics[uint64] // by connection
+	blames     connpool.Panics[uint64] // likewise
+	panicsDue  *supervisor.Timer
+	filler     filler
+	lost       mishap // how the last connection ended, unless its peer is connected again
+	failed     mishap // how the last dial failed, unless there was a connection since
 }
 
 // mishap is something that may be why a connection is missing.
@@ -93,6 +94,8 @@ func NewConnectivity(env *Env) actor.Actor {
 		wanted: make(map[identity.NodeID]*wish),
 		bans:   connpool.Bans{Spared: env.allowed},
 		filler: newFiller(env),
+
+		violations: summary{what: "peer violation"},
 	}
 }
 
@@ -141,6 +144,8 @@ func (a *connectivity) Receive(c actor.Context) {
 		a.blamed(c, m)
 	case panicsUntold:
 		a.sumUpLater(c)
+	case summaryDue:
+		a.violations.tell(c)
 	case panicsDue:
 		a.sumUpPanics()
 	case PeerBanned:
@@ -218,13 +223,20 @@ func (a *connectivity) dialFailed(c actor.Context, m DialFailed) {
 // violated turns an offence into a ban and closes the connection.
 func (a *connectivity) violated(c actor.Context, m PeerViolated) {
 	verdict := a.bans.Offence(m.Peer, m.Err)
-	supervisor.Log(c).Warn("peer violation", "peer", m.Peer, "ban", verdict.Ban, "err", m.Err)
+	a.violations.say(c, m.Peer, m.Err, "ban", verdict.Ban)
+	ref := a.ref(m)
+	if ref != nil {
+		m.origin = ref.origin
+	}
 	why := CloseReason{Code: CloseViolation, By: "us", Err: m.Err}
 	if verdict.Ban > 0 {
 		c.Request(a.env.Peers, BanPeer{
 			Peer: m.Peer, Key: m.Key, For: verdict.Ban, Reason: m.Err.Error(),
-			Severity: verdict.Severity.String(), Evidence: a.evidence(m),
+			Severity: verdict.Severity.String(), Evidence: evidence(ref), origin: m.origin,
 		})
+		if source, refused := a.env.inbound.offence(m.origin); refused {
+			supervisor.Log(c).Warn("too many offences from one source; its connections are refused", "addr", source, "ban", connpool.OffencesWithin)
+		}
 		why.Code = CloseBanned
 	}
 	if verdict.Close {
@@ -232,16 +244,23 @@ func (a *connectivity) violated(c actor.Context, m PeerViolated) {
 	}
 }
 
-// evidence says where an offence was seen. The connection may have ended.
-func (a *connectivity) evidence(m PeerViolated) string {
-	ref, ok := a.env.Connections.Get(m.Peer)
-	if !ok || ref.ID != m.Conn {
-		closed := a.env.Closed.Last()
-		i := slices.IndexFunc(closed, func(x ClosedConn) bool { return x.Ref.ID == m.Conn })
-		if i < 0 {
-			return "seen while a connection was set up"
-		}
-		ref = closed[i].Ref
+// ref returns the connection of an offence, which may have ended; nil if it was
+// seen while a connection was set up, or is forgotten.
+func (a *connectivity) ref(m PeerViolated) *ConnRef {
+	if ref, ok := a.env.Connections.Get(m.Peer); ok && ref.ID == m.Conn {
+		return ref
+	}
+	closed := a.env.Closed.Last()
+	if i := slices.IndexFunc(closed, func(x ClosedConn) bool { return x.Ref.ID == m.Conn }); i >= 0 {
+		return closed[i].Ref
+	}
+	return nil
+}
+
+// evidence says where an offence was seen.
+func evidence(ref *ConnRef) string {
+	if ref == nil {
+		return "seen while a connection was set up"
 	}
 	return fmt.Sprintf("seen on the %s connection %d, %s", ref.Direction, ref.ID, ref.Addr)
 }

@@ -33,6 +33,7 @@ type conns struct {
 	draining *draining
 
 	replacements replacements
+	unstored     summary // peers that the store had no room for
 }
 
 // child is a conn actor. Its session is ours until it has taken it.
@@ -71,6 +72,7 @@ func NewConns(env *Env) actor.Actor {
 		children: make(map[string]child),
 
 		replacements: make(replacements),
+		unstored:     summary{what: "peer not stored"},
 	}
 }
 
@@ -97,6 +99,8 @@ func (a *conns) Receive(c actor.Context) {
 		a.terminated(c, m.Who)
 	case supervisor.Drain:
 		a.drain(c)
+	case summaryDue:
+		a.unstored.tell(c)
 	case supervisor.TaskDone: // a farewell was said
 	default:
 		supervisor.Unhandled(c)
@@ -140,6 +144,7 @@ func (a *conns) record(m Upgraded) peerstore.Peer {
 	p := peerstore.FromClaim(m.Message.Claim, peerstore.PeerConnection)
 	p.Protocols = m.Message.Protocols
 	p.UserAgent = m.Message.UserAgent
+	p.Origin = m.origin
 	return p
 }
 
@@ -152,7 +157,7 @@ func (a *conns) added(c actor.Context, m PeerAdded) {
 	ad.timeout.Stop()
 	ad.disown()
 	if m.Err != nil {
-		supervisor.Log(c).Warn("peer not stored", "peer", ad.up.Peer, "err", m.Err)
+		a.unstored.say(c, ad.up.Peer, m.Err)
 	}
 	a.adopt(c, ad.up)
 }
@@ -178,6 +183,7 @@ func (a *conns) adopt(c actor.Context, m Upgraded) {
 		Since:     supervisor.Now(c),
 		noDHT:     withoutDHT(m.Message.UserAgent, m.Message.Protocols),
 		place:     place(m),
+		origin:    m.origin,
 		live:      new(liveConn),
 	}
 	name := fmt.Sprintf("%s-%d", m.Peer, ref.ID)

@@ -9,6 +9,7 @@ import (
 
 	ma "github.com/multiformats/go-multiaddr"
 
+	"github.com/gamelan-p2p/gamelan/peerstore"
 	"github.com/gamelan-p2p/gamelan/transport"
 	"github.com/gamelan-p2p/gamelan/transport/connpool"
 )
@@ -23,10 +24,13 @@ type inboundGate struct {
 	mu     sync.Mutex
 	gate   *connpool.Gate
 	setups map[uint64]*gatedConn
+
+	offenders connpool.Offenders
 }
 
 func (g *inboundGate) open(l connpool.GateLimits, exempt []netip.Prefix, now func() time.Time) {
 	g.gate, g.exempt, g.now, g.setups = connpool.NewGate(l), exempt, now, make(map[uint64]*gatedConn)
+	g.offenders.Limit = l.OffencesPerSource
 }
 
 // enter lets a connection in, before a byte of it is read, or says which limit
@@ -35,7 +39,12 @@ func (g *inboundGate) open(l connpool.GateLimits, exempt []netip.Prefix, now fun
 func (g *inboundGate) enter(c transport.Conn) (*gatedConn, error) {
 	from := g.from(c.RemoteMultiaddr())
 	g.mu.Lock()
-	id, gone, err := g.gate.Enter(g.now(), from)
+	now := g.now()
+	if until := g.offenders.Until(now, from.Source); !until.IsZero() {
+		g.mu.Unlock()
+		return nil, &SourceRefusedError{from.Source, until.Sub(now)}
+	}
+	id, gone, err := g.gate.Enter(now, from)
 	if err != nil {
 		g.mu.Unlock()
 		return nil, fmt.Errorf("%w: %w", ErrOverloaded, err)
@@ -45,7 +54,7 @@ func (g *inboundGate) enter(c transport.Conn) (*gatedConn, error) {
 		loser.gaveWay = true
 		delete(g.setups, gone)
 	}
-	entered := &gatedConn{Conn: c, gate: g, id: id}
+	entered := &gatedConn{Conn: c, gate: g, id: id, origin: peerstore.OriginOf(from.Source)}
 	g.setups[id] = entered
 	g.mu.Unlock()
 	if loser != nil {
@@ -93,9 +102,10 @@ func (e *Env) Inbounds() connpool.GateStats {
 // it how far its set-up has come.
 type gatedConn struct {
 	transport.Conn
-	gate  *inboundGate
-	id    uint64
-	stage atomic.Uint32 // a [connpool.Stage]; changed with gate.mu
+	gate   *inboundGate
+	origin peerstore.Origin // where it comes from, as the peer store notes it
+	id     uint64
+	stage  atomic.Uint32 // a [connpool.Stage]; changed with gate.mu
 
 	// The rest is guarded by gate.mu.
 	from        connpool.From // once it is established

@@ -147,7 +147,7 @@ func (l *listener) accept(c actor.Context, m acceptedConn) {
 			return inbound{addr: addr}, err
 		}
 		up := env.upgraded(r, conn, via, protocol.Inbound)
-		up.arrived = arrived
+		up.arrived, up.origin = arrived, gated.origin
 		return inbound{Upgraded: up, addr: addr}, nil
 	})
 }
@@ -191,7 +191,11 @@ func (l *listener) upgraded(c actor.Context, conn transport.Conn, m inbound, err
 			rejected.Peer = up.Peer.NodeID()
 		}
 		if errors.Is(err, protocol.ErrViolation) && !up.Peer.IsZero() {
-			c.Send(l.env.Connectivity, PeerViolated{Peer: rejected.Peer, Key: up.Peer, Err: err})
+			violated := PeerViolated{Peer: rejected.Peer, Key: up.Peer, Err: err}
+			if gated, ok := conn.(*gatedConn); ok {
+				violated.origin = gated.origin
+			}
+			c.Send(l.env.Connectivity, violated)
 		}
 	}
 	supervisor.Log(c).Debug("inbound connection rejected", "addr", m.addr, "stage", rejected.Stage, "err", err)

@@ -37,7 +37,8 @@ type Upgraded struct {
 	Began     time.Time // the set-up
 	Session   *supervisor.Handover[*mux.Session]
 
-	arrived func() // of an inbound one: it is in the directory
+	arrived func()           // of an inbound one: it is in the directory
+	origin  peerstore.Origin // likewise: where it comes from
 }
 
 // Discard closes the session unless somebody took it.
@@ -63,7 +64,9 @@ type ConnRef struct {
 
 	noDHT bool   // the peer is a node of this library that runs without the DHT
 	place string // where the peer is, as far as that can be told
-	live  *liveConn
+	// origin is where an inbound one comes from; 0 for others.
+	origin peerstore.Origin
+	live   *liveConn
 }
 
 // liveConn is what can be asked of a connection without asking its actor.
@@ -241,6 +244,8 @@ type BanPeer struct {
 	Reason   string
 	Severity string // "low", "medium" or "high"; "" for a ban on request
 	Evidence string // where the offence was seen
+
+	origin peerstore.Origin // where it came from; 0 for a ban on request
 }
 
 // text is the reason as the store keeps it, with severity, duration and evidence,
@@ -540,6 +545,8 @@ type PeerViolated struct {
 	Key  identity.PublicKey
 	Conn uint64
 	Err  error // wraps protocol.ErrViolation
+
+	origin peerstore.Origin // where a set-up came from; that of Conn is known
 }
 
 // BlamePeer says that the application takes a peer to have broken the rules of its

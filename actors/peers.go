@@ -235,11 +235,11 @@ func (p *peers) ban(c actor.Context, m BanPeer) {
 	p.clock(c)
 	now := supervisor.Wall(c)
 	until := now.Add(m.For)
-	var ban peerstore.Peer
-	if m.Key.IsZero() {
-		ban = p.env.Store.BanNode(now, m.Peer, until, m.text())
-	} else {
-		ban = p.env.Store.Ban(now, m.Key, until, m.text())
+	ban, stored := p.env.Store.BanFrom(now, m.Peer, m.Key, until, m.text(), m.origin)
+	if !stored { // there are too many such bans, and it came from a source (V31)
+		if source, fresh := p.env.inbound.refuse(m.origin, m.For); fresh {
+			supervisor.Log(c).Warn("too many bans of peers that were never reached; a source is refused in place of more", "addr", source, "ban", m.For)
+		}
 	}
 	banned := PeerBanned{Token: m.Token, Peer: m.Peer, For: m.For, Until: ban.BannedUntil, Reason: ban.BanReason, Severity: m.Severity}
 	supervisor.Publish(c, banned) // it holds from now on, whatever the disk says

@@ -41,6 +41,8 @@ type GateLimits struct {
 	Conns           int // 500
 	ConnsPerSource  int // 32
 	ConnsPerSubnet  int // 128
+
+	OffencesPerSource int // 100 in OffencesWithin; for Offenders
 }
 
 func (l GateLimits) withDefaults() GateLimits {

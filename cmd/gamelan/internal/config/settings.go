@@ -164,6 +164,11 @@ var Settings = []Setting{
 		at:  func(c *Config) any { return &c.Node.MaxSetupsPerSubnet },
 	},
 	{
+		Key: "connections.max_offences_per_source", Kind: Count, Least: 1, Most: 1_000_000, Example: `20`,
+		Doc: "Most offences that ban from one IPv4 address or IPv6 /64 within 10 min, by whatever keys; then it is refused for 10 min. Loopback and exempt sources are not counted.",
+		at:  func(c *Config) any { return &c.Node.MaxOffencesPerSource },
+	},
+	{
 		Key: "connections.exempt_sources", Kind: Networks, Most: 64, Example: `["10.0.0.0/8"]`,
 		Doc: "Networks whose addresses have no limits per source and per subnet.",
 		at:  func(c *Config) any { return &c.Node.ExemptSources },

@@ -1,0 +1,157 @@
+package hostile
+
+import (
+	"bytes"
+	"context"
+	"log/slog"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	ma "github.com/multiformats/go-multiaddr"
+
+	"github.com/gamelan-p2p/gamelan"
+	"github.com/gamelan-p2p/gamelan/gamelantest"
+	"github.com/gamelan-p2p/gamelan/transport/noise"
+)
+
+// sourced attacks a node whose inbound connections come from where the test says.
+func sourced(t *testing.T, cfg gamelan.Config, attack func(t *testing.T, n *target, tr *placed), opts ...gamelan.Option) {
+	t.Helper()
+	gamelantest.Bubble(t, func(t *testing.T) {
+		net := gamelantest.NewNetwork(t)
+		tr := &placed{Transport: net.Transport()}
+		n := &target{t: t, net: net, heard: gamelantest.NewCollector()}
+		cfg.Secret, cfg.Listen, cfg.Floor = gamelantest.Secret(1000), []string{"/memory/1000"}, gamelan.NoFloor
+		node, err := gamelan.Start(t.Context(), plainly(cfg), append([]gamelan.Option{
+			quiet, gamelan.WithHandler(n.heard.New), gamelan.WithSystem(net.System), gamelan.WithTransport(tr),
+		}, opts...)...)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer node.Close(context.Background())
+		n.Node = &gamelantest.Node{Node: node, Number: 1000, Addr: ma.StringCast("/memory/1000"), Transport: tr.Transport}
+		n.watch()
+		attack(t, n, tr)
+		tr.place("/ip4/9.9.9.9")
+		n.serves()
+	})
+}
+
+// TestPeerBookOfOneSource has one address set up connections with ever new keys,
+// more than the book holds: a peer that came from elsewhere before, proved its
+// key and was never reached is still in it, and a second one may come.
+//
+// conforms: V 31
+func TestPeerBookOfOneSource(t *testing.T) {
+	sourced(t, gamelan.Config{MaxPeers: 40}, func(t *testing.T, n *target, tr *placed) {
+		comes := func(from string, number int) {
+			t.Helper()
+			tr.place(from)
+			p := connect(t, n.net.Transport(), n.Addr, secretOf(number))
+			synctest.Wait()
+			p.raw.Close()
+			synctest.Wait()
+		}
+		comes("/ip4/8.8.8.8", 1)
+		for i := range 300 {
+			comes("/ip4/6.6.6.6", 1000+i)
+			if got := n.Peers().Len(); got > 40 {
+				t.Fatalf("got %d peers, want at most 40", got)
+			}
+		}
+		comes("/ip4/8.8.4.4", 2)
+		for _, number := range []int{1, 2} {
+			if _, ok := n.Peers().Get(secretOf(number).NodeID()); !ok {
+				t.Errorf("peer %d from elsewhere: got it pushed out by one address, want it kept", number)
+			}
+		}
+	})
+}
+
+// records counts the log's records by their message.
+type records struct {
+	mu  sync.Mutex
+	buf bytes.Buffer
+}
+
+func (r *records) Write(b []byte) (int, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.buf.Write(b)
+}
+
+func (r *records) count(text string) int {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return strings.Count(r.buf.String(), text)
+}
+
+// TestIdentityRotation offends with ever new keys: after some offences the source
+// is refused before a byte is read, others are not, and the log grows by the
+// minute and not by the offence. What is exempt is never refused.
+//
+// conforms: V 31
+func TestIdentityRotation(t *testing.T) {
+	log := &records{}
+	logged := gamelan.WithLogger(slog.New(slog.NewTextHandler(log, nil)))
+	sourced(t, gamelan.Config{MaxOffencesPerSource: 20}, func(t *testing.T, n *target, tr *placed) {
+		offend := func(from string, first, count int) (refused int) {
+			t.Helper()
+			tr.place(from)
+			for i := range count {
+				if !n.offends(first + i) {
+					refused++
+				}
+			}
+			return refused
+		}
+		if refused := offend("/ip4/6.6.6.6", 1000, 50); refused != 30 {
+			t.Errorf("got %d connections of the source refused, want 30", refused)
+		}
+		if refused := offend("/ip4/127.0.0.1", 2000, 50); refused != 0 {
+			t.Errorf("got %d connections of an exempt source refused, want none", refused)
+		}
+		if refused := offend("/ip4/8.8.8.8", 3000, 1); refused != 0 {
+			t.Error("got another source refused")
+		}
+		d := strings.Join(n.Describe(t.Context()).Warnings, "\n")
+		if !strings.Contains(d, "6.6.6.6/32") || strings.Contains(d, "8.8.8.8") {
+			t.Errorf("status: got %q, want the one source that is refused", d)
+		}
+		time.Sleep(2 * time.Minute)
+		if n := log.count("level=WARN"); n > 4 {
+			t.Errorf("got %d warnings for %d offences, want one, a sum a minute, and one of the source", n, 71)
+		}
+		if log.count("peer violation: more within a minute") == 0 {
+			t.Error("got no sum in the log")
+		}
+		time.Sleep(10 * time.Minute)
+		if refused := offend("/ip4/6.6.6.6", 4000, 1); refused != 0 {
+			t.Error("got the source refused after ten minutes, want it let in")
+		}
+	}, logged)
+}
+
+// offends connects with that key, declares a message that is too long, and
+// reports whether it got that far.
+func (n *target) offends(number int) bool {
+	n.t.Helper()
+	secret := secretOf(number)
+	c := dial(n.t, n.net.Transport(), n.Addr)
+	secure, err := noise.Client(c, noise.Config{Static: secret, Prefix: []byte{wireByte}})
+	if err != nil {
+		return false
+	}
+	p := &peer{t: n.t, secret: secret, raw: c, conn: secure}
+	p.exchange(nil)
+	p.open(1, optimistic(messaging)+announced(9<<20))
+	synctest.Wait()
+	if _, _, ok := n.Actors().Store.View().Banned(secret.NodeID(), time.Now()); !ok {
+		n.t.Errorf("key %d: got no ban for an overlong message", number)
+	}
+	c.Close()
+	return true
+}
