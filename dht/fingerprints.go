@@ -31,7 +31,7 @@ const (
 type fingerprints struct {
 	key   [5]uint64
 	limit int
-	cells []uint32 // index: place in list and one more; 0 is free
+	cells []uint32 // index: see cellOf; 0 is free
 	list  []fingerprint
 	free  uint32 // first free place and one more; linked by next
 	n     int
@@ -91,7 +91,7 @@ func (f *fingerprints) has(h Hash, now int64) bool {
 	}
 	print := f.of(h)
 	at, ok := f.find(print)
-	return ok && live(f.list[f.cells[at]-1].until, now)
+	return ok && live(f.list[f.cells[at]&placeMask-1].until, now)
 }
 
 // live is false also for what was remembered before the clock was set back far.
@@ -108,7 +108,7 @@ func (f *fingerprints) add(h Hash, from identity.NodeID, until, now int64) {
 	}
 	print := f.of(h)
 	if at, ok := f.find(print); ok {
-		x := &f.list[f.cells[at]-1]
+		x := &f.list[f.cells[at]&placeMask-1]
 		x.until = max(x.until, uint32(until))
 		return
 	}
@@ -141,7 +141,7 @@ func (f *fingerprints) add(h Hash, from identity.NodeID, until, now int64) {
 	}
 	f.list[place-1] = fingerprint{print: print, until: uint32(until)}
 	at, _ := f.find(print)
-	f.cells[at] = place
+	f.cells[at] = cellOf(place, print)
 	f.n++
 	x := &f.queues[q]
 	if x.last > 0 {
@@ -202,14 +202,21 @@ func (f *fingerprints) heaviest(i uint32) uint32 {
 	return uint32(f.most[i])
 }
 
+// placeMask is the part of a cell that says the place in list, and one more. Most
+// looks at the index need no look at the list, which is far away.
+const placeMask = maxPrintCells - 1
+
+// cellOf is the cell of a place: the rest of it are the first bits of the print.
+func cellOf(place uint32, print uint64) uint32 { return place | uint32(print>>32)&^placeMask }
+
 // find returns the cell of a fingerprint, or the one that it would have.
 func (f *fingerprints) find(print uint64) (at uint32, ok bool) {
 	if len(f.cells) == 0 {
 		return 0, false
 	}
-	mask := uint32(len(f.cells) - 1)
+	mask, tag := uint32(len(f.cells)-1), cellOf(0, print)
 	for at = uint32(print) & mask; f.cells[at] > 0; at = (at + 1) & mask {
-		if f.list[f.cells[at]-1].print == print {
+		if c := f.cells[at]; c&^placeMask == tag && f.list[c&placeMask-1].print == print {
 			return at, true
 		}
 	}
@@ -220,7 +227,7 @@ func (f *fingerprints) find(print uint64) (at uint32, ok bool) {
 func (f *fingerprints) clear(at uint32) {
 	mask := uint32(len(f.cells) - 1)
 	for next := (at + 1) & mask; f.cells[next] > 0; next = (next + 1) & mask {
-		home := uint32(f.list[f.cells[next]-1].print) & mask
+		home := uint32(f.list[f.cells[next]&placeMask-1].print) & mask
 		if (next-home)&mask >= (next-at)&mask {
 			f.cells[at] = f.cells[next]
 			at = next
@@ -233,10 +240,10 @@ func (f *fingerprints) clear(at uint32) {
 func (f *fingerprints) grow() {
 	old := f.cells
 	f.cells = make([]uint32, max(1024, 2*len(old)))
-	for _, place := range old {
-		if place > 0 {
-			at, _ := f.find(f.list[place-1].print)
-			f.cells[at] = place
+	for _, cell := range old {
+		if cell > 0 {
+			at, _ := f.find(f.list[cell&placeMask-1].print)
+			f.cells[at] = cell
 		}
 	}
 	if room := len(f.cells) * 3 / 4; cap(f.list) < room { // never more than is needed
