@@ -29,7 +29,7 @@ func (e *ear) Receive(c actor.Context) {
 		supervisor.Unhandled(c)
 		return
 	}
-	keeper, ok := e.in.env.Plain.Handler.Get()
+	keeper, ok := e.in.keeper()
 	if !ok { // it has failed for good; the tree shows that
 		e.in.dropped.Add(1)
 		supervisor.Log(c).Warn("message dropped: the inbox has failed", "peer", m.Peer)

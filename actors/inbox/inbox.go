@@ -179,7 +179,7 @@ func ask[R any](b *Inbox, ctx context.Context, question any) (r R, ok bool, err 
 	ctx, cancel := context.WithTimeout(ctx, askAgain)
 	defer cancel()
 	pid, err := b.env.Plain.Handler.Wait(ctx)
-	if err == nil {
+	if err == nil && pid != nil {
 		if r, err = supervisor.Ask[R](ctx, b.env.System, pid, question); err == nil {
 			return r, true, nil
 		}
@@ -189,7 +189,14 @@ func ask[R any](b *Inbox, ctx context.Context, question any) (r R, ok bool, err 
 
 // tell sends the actor a message, if it runs.
 func (b *Inbox) tell(m any) {
-	if pid, ok := b.env.Plain.Handler.Get(); ok {
+	if pid, ok := b.keeper(); ok {
 		b.env.System.Root.Send(pid, m)
 	}
+}
+
+// keeper returns the inbox's actor. There is none while it has failed, nor when
+// its panic policy has stopped it.
+func (b *Inbox) keeper() (*actor.PID, bool) {
+	pid, _ := b.env.Plain.Handler.Get()
+	return pid, pid != nil
 }

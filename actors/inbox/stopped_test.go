@@ -1,0 +1,62 @@
+package inbox
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/asynkron/protoactor-go/actor"
+
+	"github.com/gamelan-p2p/gamelan/actors"
+	"github.com/gamelan-p2p/gamelan/supervisor"
+)
+
+// TestInboxWhoseActorWasStopped: when a panic policy has stopped the inbox's
+// actor for good, messages of the DHT are dropped with their credit, and whoever
+// listens or acknowledges waits until the node ends.
+func TestInboxWhoseActorWasStopped(t *testing.T) {
+	b, err := Open(Options{Limits: Limits{Bytes: 1 << 20, Messages: 10}, Disk: newFaultyDisk()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	sys := actor.NewActorSystem()
+	env := &actors.Env{Settings: actors.Settings{System: sys}, Plain: new(actors.Messaging)}
+	env.Plain.Handler.Open(nil) // as extensions does
+	asked := 0
+	b.Bind(env, func(context.Context) error {
+		if asked++; asked == 3 {
+			return ErrClosed
+		}
+		return nil
+	})
+	root, err := supervisor.Start(sys, "test", supervisor.Spec{Name: "ear", New: b.NewEar}, supervisor.Options{Logger: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var back atomic.Int32
+	sys.Root.Send(root.PID(), testLease{&back}.message())
+	for _, err := range b.Listen(t.Context(), ListenOptions{}) {
+		if !errors.Is(err, ErrClosed) {
+			t.Errorf("listen: got %v, want ErrClosed", err)
+		}
+	}
+	asked = 2
+	if err := b.Ack(t.Context(), 1); !errors.Is(err, ErrClosed) {
+		t.Errorf("ack: got %v, want ErrClosed", err)
+	}
+	for _, a := range root.Snapshot() {
+		if a.LastFailure != nil {
+			t.Errorf("%s: got %v, want no panic", a.Path, a.LastFailure)
+		}
+	}
+	for end := time.Now().Add(30 * time.Second); b.dropped.Load() == 0 && time.Now().Before(end); time.Sleep(time.Millisecond) {
+	}
+	root.Stop(context.Background(), nil)
+	<-root.Done()
+	if got := b.dropped.Load(); got != 1 {
+		t.Errorf("got %d messages dropped, want 1", got)
+	}
+}
