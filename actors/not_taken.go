@@ -1,12 +1,14 @@
 package actors
 
 import (
+	"slices"
 	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
 
 	"github.com/gamelan-p2p/gamelan/identity"
 	"github.com/gamelan-p2p/gamelan/protocol"
+	"github.com/gamelan-p2p/gamelan/protocol/messaging"
 	"github.com/gamelan-p2p/gamelan/supervisor"
 )
 
@@ -28,6 +30,16 @@ type notTakenKey struct {
 
 // NotTaken lists the peers that take no messages of ours, the latest first.
 func (e *Env) NotTaken() []NotTaken { return e.notTaken.all(e.Now()) }
+
+// tellTaken notes the session's first proof: a peer that an earlier session
+// took for one that takes no messages takes them again.
+func (s *session) tellTaken(settled []messaging.Settled[*Enqueue]) {
+	if s.taken || !slices.ContainsFunc(settled, func(x messaging.Settled[*Enqueue]) bool { return x.Outcome.Kind == protocol.Confirmed }) {
+		return
+	}
+	s.taken = true
+	s.env.notTaken.forget(notTakenKey{s.peer, s.protocol.ID})
+}
 
 // tellNotTaken notes that the peer has ended one more substream, or that it
 // takes messages again.

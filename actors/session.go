@@ -49,6 +49,7 @@ type session struct {
 
 	told     supervisor.Bundle // empty between two messages
 	notTaken int               // what status was told of the peer
+	taken    bool              // a message was proven, and status was told
 
 	in inbox // the peer's substreams
 
@@ -199,6 +200,7 @@ func (s *session) enqueue(c actor.Context, m *Enqueue) {
 
 // do carries out what the outbox says.
 func (s *session) do(c actor.Context, f messaging.Effects[*Enqueue]) {
+	s.tellTaken(f.Settled)
 	settleAll(f.Settled, &s.told)
 	clear(f.Settled)
 	if f.Drop {

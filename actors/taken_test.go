@@ -1,0 +1,42 @@
+package actors
+
+import (
+	"testing"
+	"time"
+
+	"github.com/gamelan-p2p/gamelan/identity"
+	"github.com/gamelan-p2p/gamelan/protocol"
+	"github.com/gamelan-p2p/gamelan/protocol/messaging"
+)
+
+// TestNotTakenEndsWithTheFirstProof of a new session, and of that peer and
+// protocol alone; what is in doubt or has failed proves nothing.
+func TestNotTakenEndsWithTheFirstProof(t *testing.T) {
+	now, env := time.Unix(1000, 0), new(Env)
+	peer, other := identity.NodeID{1}, identity.NodeID{2}
+	for _, key := range []notTakenKey{{peer, "a"}, {peer, "b"}, {other, "a"}} {
+		env.notTaken.notice(now, key, func(n *NotTaken) { n.Peer, n.Protocol = key.peer, key.protocol })
+	}
+	s := &session{env: env, peer: peer, protocol: &Messaging{ID: "a"}}
+	left := func(want int) {
+		t.Helper()
+		if got := env.notTaken.all(now); len(got) != want {
+			t.Errorf("got %+v, want %d", got, want)
+		}
+	}
+	settled := func(kinds ...protocol.OutcomeKind) (all []messaging.Settled[*Enqueue]) {
+		for _, k := range kinds {
+			all = append(all, messaging.Settled[*Enqueue]{Outcome: protocol.Outcome{Kind: k}})
+		}
+		return all
+	}
+	s.tellTaken(settled(protocol.InDoubt, protocol.Failed))
+	left(3)
+	s.tellTaken(settled(protocol.Failed, protocol.Confirmed))
+	left(2)
+	for _, n := range env.notTaken.all(now) {
+		if n.Peer == peer && n.Protocol == "a" {
+			t.Errorf("got %+v, want it forgotten", n)
+		}
+	}
+}
