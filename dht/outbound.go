@@ -380,7 +380,8 @@ func (o *Outbound) Sent(now time.Time, id uint64, outcome protocol.Outcome) *Out
 	delete(o.given, id)
 	p := c.peer
 	p.back(now, c, outcome.Kind != protocol.Failed)
-	if outcome.Kind == protocol.Confirmed || c.state != copySettled { // else we have taken it back
+	refused := outcome.Kind == protocol.Failed && outcome.Reason == protocol.Overloaded // on our side
+	if outcome.Kind == protocol.Confirmed || c.state != copySettled && !refused {       // else we have taken it back
 		p.progress(now)
 	}
 	switch {

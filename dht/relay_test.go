@@ -252,6 +252,28 @@ func TestRelayStalls(t *testing.T) {
 	d.nothing()
 }
 
+// TestRelayRefusedIsNoProgress: a copy that our own session refuses for want of
+// credit says nothing of its target, for which others wait no longer for that.
+func TestRelayRefusedIsNoProgress(t *testing.T) {
+	d := newDesk(t, villagers, nil)
+	to := dht.Selected{Peers: []identity.NodeID{idOf("a")}}
+	d.relay(relayed(1), to)
+	d.pass(6 * time.Second)
+	d.relay(relayed(2), to)
+	d.settle(d.under[1], overloaded)
+	d.pass(3 * time.Second)
+	if len(d.withdrawn) != 0 {
+		t.Fatalf("got %d withdrawn after 9 s, want none", len(d.withdrawn))
+	}
+	d.pass(2 * time.Second)
+	if n := d.held(); n != 0 {
+		t.Errorf("got the credit of %d messages held after 10 s without progress, want 0", n)
+	}
+	if c := d.o.Counts(); c.RelayFailed != (dht.RelayFailures{dht.RelayStalled: 2}) {
+		t.Errorf("got %+v, want two that stalled", c)
+	}
+}
+
 // TestRelayNewConnection: a peer that has stalled has all its time again when it
 // has a new connection.
 func TestRelayNewConnection(t *testing.T) {
