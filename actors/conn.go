@@ -234,6 +234,9 @@ func (a *conn) accepted(c actor.Context, s *mux.Stream, n negotiated, err error)
 			n.Discard()
 			break
 		}
+		if a.env.substreamsOfUse(n.id, pid) {
+			a.ref.use()
+		}
 		c.Send(pid, a.substream(0, protocol.Inbound, n))
 		a.offered = append(a.offered, offer{n.stream, supervisor.Now(c).Add(handoffLimit)})
 		if !a.sweeping {
@@ -391,6 +394,9 @@ func (a *conn) opened(c actor.Context, key openKey, n negotiated, err error) {
 	case err != nil:
 		c.Send(m.Reply, SubstreamFailed{Token: m.Token, Err: err})
 	default:
+		if a.env.substreamsOfUse(n.id, nil) {
+			a.ref.use()
+		}
 		c.Send(m.Reply, a.substream(m.Token, protocol.Outbound, n))
 	}
 	a.drained(c)

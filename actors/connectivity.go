@@ -319,6 +319,7 @@ func (a *connectivity) want(c actor.Context, m WantPeer) {
 		owners[m.Peer] = append(slices.Clone(owners[m.Peer]), m.Owner) // readers of the view keep the old one
 		a.env.Owners.Set(m.Peer, owners[m.Peer])
 	}
+	a.env.use(m.Peer, 0)
 	a.connect(c, m.Peer)
 }
 

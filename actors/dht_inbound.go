@@ -137,9 +137,11 @@ func (a *dhtInbound) frame(c actor.Context, f Frame) {
 	}
 	switch {
 	case v.Reason == dht.Delivered:
+		a.env.use(f.Peer, f.Conn)
 		a.deliver(c, f, m, v.Domain)
 		return
 	case v.Reason == dht.Handled:
+		a.env.use(f.Peer, f.Conn)
 		v.Reason = a.hand(c, f, m)
 	case v.Forward != nil && !a.env.DHT.NoForwarding:
 		v.Reason, v.Err = a.passOn(c, f, m, v)

@@ -170,14 +170,15 @@ func (c *gatedConn) arrives(end func()) {
 	}
 }
 
-// establish makes its set-up a connection, or says that there are too many.
-func (c *gatedConn) establish() error {
+// establish makes its set-up a connection, or says that there are too many; instead
+// when another one ends for it.
+func (c *gatedConn) establish(instead bool) error {
 	c.gate.mu.Lock()
 	defer c.gate.mu.Unlock()
 	if c.left {
 		return nil // closed meanwhile
 	}
-	from, err := c.gate.gate.Establish(c.id, false)
+	from, err := c.gate.gate.Establish(c.id, instead)
 	if err != nil {
 		return fmt.Errorf("%w: %w", ErrOverloaded, err)
 	}

@@ -451,6 +451,7 @@ func (r *reader) received(body []byte) {
 		r.whole = append(r.whole, f)
 		return
 	}
+	r.in.conn.use()
 	r.whole = append(r.whole, Received{
 		From: r.key, Peer: r.box.peer, Conn: r.in.conn.ID, Body: body, lease: l,
 	})

@@ -13,6 +13,7 @@ import (
 	"github.com/gamelan-p2p/gamelan/protocol"
 	"github.com/gamelan-p2p/gamelan/supervisor"
 	"github.com/gamelan-p2p/gamelan/transport"
+	"github.com/gamelan-p2p/gamelan/transport/connpool"
 	"github.com/gamelan-p2p/gamelan/transport/upgrade"
 )
 
@@ -165,7 +166,11 @@ func (l *listener) upgraded(c actor.Context, conn transport.Conn, m inbound, err
 		return
 	}
 	if gated, ok := conn.(*gatedConn); ok && err == nil {
-		if err := gated.establish(); err != nil { // more were set up at once than may stay
+		err := gated.establish(false)
+		if limit, full := errors.AsType[*connpool.LimitError](err); full && limit.Name == "MaxInbound" && l.env.makeRoom(c) {
+			err = gated.establish(true)
+		}
+		if err != nil { // more were set up at once than may stay
 			m.Discard()
 			l.tooMany(c, m.Addr, m.Peer, err)
 			return

@@ -74,6 +74,8 @@ type liveConn struct {
 	session atomic.Pointer[mux.Session] // set when its actor starts; never used to write
 	calls   atomic.Int32                // RPC calls that run, of either side
 	retired atomic.Bool                 // another one has taken its place
+	useful  atomic.Bool                 // see Useful
+	leaving atomic.Bool                 // it makes room for another peer's
 }
 
 // over lets go of the session, whoever still has the ref, and returns what is
@@ -100,6 +102,7 @@ func (r *ConnRef) retired() bool { return r.live != nil && r.live.retired.Load()
 func (r *ConnRef) callBegins() {
 	if r.live != nil {
 		r.live.calls.Add(1)
+		r.use()
 	}
 }
 
@@ -180,6 +183,7 @@ const (
 	CloseChurn     = "churn"             // too many of its substreams ended without an agreed protocol
 	CloseCrashed   = "connection failed" // its actor failed; see the tree
 	CloseReaped    = "reaped"            // idle, and there are too many connections
+	CloseReplaced  = "replaced"          // idle and never of use, and all places for inbound connections were taken
 	CloseMinimised = "minimised"         // others are closer, and only so many are kept
 )
 

@@ -422,6 +422,9 @@ func (s *session) write(c actor.Context, batch []messaging.Entry[*Enqueue]) {
 			break
 		}
 	}
+	if s.protocol == s.env.Plain {
+		s.conn.use()
+	}
 	s.writer.write(c, s.env, s.gen, s.stream, batch)
 }
 

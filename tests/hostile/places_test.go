@@ -229,3 +229,56 @@ func TestHalfOpenFromManySources(t *testing.T) {
 		})
 	}
 }
+
+// TestIdleIdentities has idle identities hold every place for inbound connections:
+// fresh honest peers replace them. Nobody who was of use is replaced: who sent a
+// message, opened a substream to a user's actor, or is held.
+//
+// conforms: comms 125; V 8
+func TestIdleIdentities(t *testing.T) {
+	const places = 60
+	k := new(keeper)
+	onStreet(t, gamelan.Config{MaxInbound: places}, func(t *testing.T, s *street) {
+		come := func(i int) *peer {
+			c := s.comes("/ip4/127.0.0.1")
+			p := &peer{t: t, secret: secretOf(i), raw: c, conn: shake(t, c, secretOf(i))}
+			p.exchange(nil)
+			return p
+		}
+		sends, streams, held := come(1), come(2), come(3)
+		sends.open(1, optimistic(messaging)+framed("message"))
+		streams.open(1, optimistic(custom))
+		defer s.Hold(held.id())()
+		for i := range places - 3 {
+			idle := come(100 + i)
+			if i%2 == 0 {
+				idle.open(1, optimistic(messaging)) // and nothing on it
+			}
+		}
+		synctest.Wait()
+		if _, err := s.guest("/ip4/9.9.9.9", secretOf(99)); err == nil {
+			t.Error("got a place at once, want it refused: nobody is idle for 30 s")
+		}
+		time.Sleep(time.Minute)
+		in := 0
+		for i := range 40 {
+			leave, err := s.guest(fmt.Sprintf("/ip4/9.9.%d.9", i), secretOf(5000+i))
+			if err == nil {
+				in++
+				defer leave()
+			}
+		}
+		if in < 38 {
+			t.Errorf("got %d of 40 fresh dials set up, want at least 38", in)
+		}
+		for i, p := range []*peer{sends, streams, held} {
+			if _, ok := s.Connection(p.id()); !ok {
+				t.Errorf("peer %d that was of use was replaced", i)
+			}
+		}
+		got := s.Describe(t.Context()).Places
+		if got.Replaced < 38 || got.Inbound > places {
+			t.Errorf("got %+v, want some replaced and no more than %d", got, places)
+		}
+	}, gamelan.WithProtocol(custom, k.New))
+}

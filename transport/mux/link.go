@@ -67,6 +67,8 @@ type link struct {
 	readLimit time.Time
 	goingAway bool
 
+	heardAt atomic.Int64 // when a frame of a substream last came, since made
+
 	holdBack time.Duration // more than the constant in tests whose clock is the machine's
 
 	// injecting is the length of inject, so that the reader need not lock.

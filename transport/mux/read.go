@@ -165,6 +165,7 @@ func (l *link) frame(h header) error {
 		r.give(h)
 		return nil
 	}
+	l.heardAt.Store(int64(time.Since(l.made)))
 	if h.kind() == typeWindow && h.length() > 0 {
 		l.table.granted(h.id())
 	}

@@ -192,6 +192,12 @@ func (s *Session) NumInbound() int {
 	return s.link.table.liveInbound
 }
 
+// Quiet is for how long nothing of the peer has come on any substream; since the
+// session was made if nothing ever has. Pings do not count.
+func (s *Session) Quiet() time.Duration {
+	return time.Since(s.link.made) - time.Duration(s.link.heardAt.Load())
+}
+
 // WriteBlocked is for how long the connection below has not taken the write that
 // is under way; 0 when none is. One write is one frame, or a few small ones: a
 // peer that reads, however slowly, ends it within seconds.

@@ -120,7 +120,7 @@ var Settings = []Setting{
 	},
 	{
 		Key: "connections.max_inbound", Kind: Count, Least: 1, Most: 100_000, Example: `200`,
-		Doc: "Most connections that others may have made.",
+		Doc: "Most connections that others may have made. A further one replaces one that has been idle for 30 s and was never of use, or is refused.",
 		at:  func(c *Config) any { return &c.Node.MaxInbound },
 	},
 	{

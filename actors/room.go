@@ -1,0 +1,81 @@
+package actors
+
+import (
+	"github.com/asynkron/protoactor-go/actor"
+
+	"github.com/gamelan-p2p/gamelan/identity"
+	"github.com/gamelan-p2p/gamelan/protocol"
+	"github.com/gamelan-p2p/gamelan/supervisor"
+	"github.com/gamelan-p2p/gamelan/transport/connpool"
+)
+
+// makeRoom closes an idle inbound connection that was never of use, and reports
+// whether there was one. All places are taken, and a peer that has proved its
+// identity has come.
+//
+// spec: comms 125, V 8
+func (e *Env) makeRoom(c actor.Context) bool {
+	now := supervisor.Now(c)
+	var guests []connpool.Guest
+	refs := make(map[uint64]*ConnRef)
+	for peer, ref := range e.Connections.All() {
+		if ref.Direction != protocol.Inbound || ref.live == nil {
+			continue
+		}
+		g := connpool.Guest{Peer: peer, Conn: ref.ID, Quiet: now.Sub(ref.Since), Kept: e.kept(ref)}
+		if s := ref.live.session.Load(); s != nil {
+			g.Quiet = min(g.Quiet, s.Quiet())
+		}
+		refs[ref.ID] = ref
+		guests = append(guests, g)
+	}
+	g, ok := connpool.Replaceable(guests, supervisor.Rand(c).IntN)
+	if !ok {
+		return false
+	}
+	refs[g.Conn].live.leaving.Store(true)
+	c.Send(e.Conns, CloseConn{g.Peer, g.Conn, CloseReason{Code: CloseReplaced, By: "us"}})
+	return true
+}
+
+// kept reports whether a connection is not to make room for another one: its peer
+// is or was wanted, was reached by a dial of ours, or has been of use; see
+// [ConnRef.Useful].
+func (e *Env) kept(ref *ConnRef) bool {
+	if ref.Useful() || ref.Calling() || e.held(ref.Peer) || e.allowed(ref.Peer) || ref.live.leaving.Load() {
+		return true
+	}
+	p, ok := e.Store.View().Get(ref.Peer)
+	return ok && !p.LastSeen().IsZero()
+}
+
+// Useful reports whether anything was done on the connection that somebody here
+// wanted: a message for this node came on it or a plain one of ours went out, a
+// call of either side ran, a substream of another protocol than those of messages
+// and calls was handed to its actor or opened by us, or somebody wanted the peer
+// connected.
+func (r *ConnRef) Useful() bool { return r.live != nil && r.live.useful.Load() }
+
+func (r *ConnRef) use() {
+	if r != nil && r.live != nil && !r.live.useful.Load() {
+		r.live.useful.Store(true)
+	}
+}
+
+// use marks the connection of a peer as useful, if it is still that one; 0 is any.
+func (e *Env) use(peer identity.NodeID, conn uint64) {
+	if ref, ok := e.Connections.Get(peer); ok && (conn == 0 || ref.ID == conn) {
+		ref.use()
+	}
+}
+
+// substreamsOfUse reports whether a substream of a protocol is of use by itself:
+// those of messages and calls are when something comes on them.
+func (e *Env) substreamsOfUse(id protocol.ID, handler *actor.PID) bool {
+	for _, m := range e.messagings() {
+		if m.ID == id {
+			return false
+		}
+	}
+	return handler == nil || !handler.Equal(e.RPCServer)
+}
