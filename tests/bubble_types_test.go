@@ -245,11 +245,12 @@ func TestBubbleTypeStuck(t *testing.T) {
 		if used, _, _, _ := to.Actors().Credit(); used == 0 || used > cfg.PeerCredit/2 {
 			t.Errorf("got %d bytes held by the stuck handler, want some, and at most %d", used, cfg.PeerCredit/2)
 		}
-		post(t, third, to, letter(t, third, 1000, "for the stuck one, too", inClear))
+		theirs := "for the stuck one, too" + strings.Repeat(".", size)
+		post(t, third, to, letter(t, third, 1000, theirs, inClear))
 		synctest.Wait()
 		unblock()
 		synctest.Wait()
-		wantBodies(t, "another peer's for the stuck one", heard.bodies(1000, third), []string{"for the stuck one, too"})
+		wantBodies(t, "another peer's for the stuck one", heard.bodies(1000, third), []string{theirs})
 		held := heard.bodies(1000, from)
 		if len(held) == 0 || len(held) > int(cfg.PeerCredit)/2/size {
 			t.Errorf("got %d messages for the stuck handler, want some, and at most %d", len(held), int(cfg.PeerCredit)/2/size)
