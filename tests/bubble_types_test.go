@@ -208,7 +208,7 @@ func TestBubbleTypeStuck(t *testing.T) {
 	gamelantest.Bubble(t, func(t *testing.T) {
 		net := gamelantest.NewNetwork(t)
 		heard := newLetters()
-		cfg := gamelan.Config{PeerCredit: 64 << 10, DHT: &gamelan.DHTConfig{}}
+		cfg := gamelan.Config{PeerCredit: 64 << 10, DHT: &gamelan.DHTConfig{Shards: 1}}
 		to := net.Start(cfg, gamelan.WithType(1000, heard.New), gamelan.WithType(1001, heard.New))
 		from, third := net.Start(gamelan.Config{DHT: &gamelan.DHTConfig{}}), net.Start(cfg)
 		net.Connect(from, to)
