@@ -8,12 +8,12 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
 	"path/filepath"
 	"runtime"
 	"strings"
 
 	"github.com/gamelan-p2p/gamelan/identity"
+	"github.com/gamelan-p2p/gamelan/internal/datadir"
 	"github.com/gamelan-p2p/gamelan/protocol"
 )
 
@@ -49,11 +49,14 @@ type identityJSON struct {
 }
 
 // CreateIdentity makes a new identity in a data directory, which is made if it
-// does not exist. It fails with ErrIdentityExists rather than replace one.
+// does not exist. It fails with ErrIdentityExists rather than replace one, and
+// refuses a directory that another user, root apart, owns or can change.
 func CreateIdentity(dir string, network protocol.Network) (Identity, error) {
-	if err := os.MkdirAll(dir, 0o700); err != nil {
+	d, err := datadir.Make(dir)
+	if err != nil {
 		return Identity{}, dataDirError(err)
 	}
+	defer d.Close()
 	secret, err := identity.NewSecret(rand.Reader)
 	if err != nil {
 		return Identity{}, err
@@ -65,7 +68,7 @@ func CreateIdentity(dir string, network protocol.Network) (Identity, error) {
 		return Identity{}, err
 	}
 	path := filepath.Join(dir, IdentityFile)
-	switch err := writeNew(path, append(b, '\n')); {
+	switch err := d.WriteNew(IdentityFile, append(b, '\n')); {
 	case errors.Is(err, fs.ErrExist):
 		return Identity{}, fmt.Errorf("%w: %s", ErrIdentityExists, path)
 	case err != nil:
@@ -74,37 +77,29 @@ func CreateIdentity(dir string, network protocol.Network) (Identity, error) {
 	return Identity{secret, network}, nil
 }
 
-// writeNew writes a file that only its owner may read, as a whole or not at
-// all. It replaces none, also not one that another program makes meanwhile.
-func writeNew(path string, b []byte) error {
-	if _, err := os.Lstat(path); err == nil {
-		return fs.ErrExist
-	}
-	f, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+"-*") // 0600
-	if err != nil {
-		return err
-	}
-	defer os.Remove(f.Name())
-	_, err = f.Write(b)
-	if err = errors.Join(err, f.Sync(), f.Close()); err != nil {
-		return err
-	}
-	if err := os.Link(f.Name(), path); err == nil || errors.Is(err, fs.ErrExist) {
-		return err
-	}
-	return os.Rename(f.Name(), path) // a file system without links
-}
-
 // dataDirError is a data directory that cannot be used. err names the file.
 func dataDirError(err error) error {
+	if _, ok := errors.AsType[*datadir.UnsafeError](err); ok { // says what to do itself
+		return fmt.Errorf("gamelan: data directory: %w", err)
+	}
 	return fmt.Errorf("gamelan: data directory: %w; use a directory that this program may read and write", err)
 }
 
+// maxIdentityFile bounds the identity file, in bytes.
+const maxIdentityFile = 64 << 10
+
 // LoadIdentity reads the identity of a data directory. It changes nothing and
-// refuses a file that others can read.
+// refuses a file that others can read, and a directory or a file that another
+// user, root apart, owns or can change.
 func LoadIdentity(dir string) (Identity, error) {
 	path := filepath.Join(dir, IdentityFile)
-	info, err := os.Stat(path)
+	d, err := datadir.Open(dir)
+	var b []byte
+	var info fs.FileInfo
+	if err == nil {
+		defer d.Close()
+		b, info, err = d.ReadFile(IdentityFile, maxIdentityFile, true)
+	}
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		return Identity{}, fmt.Errorf("%w: %s", ErrNoIdentity, path)
@@ -112,10 +107,6 @@ func LoadIdentity(dir string) (Identity, error) {
 		return Identity{}, dataDirError(err)
 	case runtime.GOOS != "windows" && info.Mode().Perm()&0o077 != 0:
 		return Identity{}, fmt.Errorf("%w: %s (mode %04o)", ErrIdentityOpen, path, info.Mode().Perm())
-	}
-	b, err := os.ReadFile(path)
-	if err != nil {
-		return Identity{}, dataDirError(err)
 	}
 	id, err := parseIdentity(b)
 	if err != nil {

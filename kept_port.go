@@ -2,12 +2,11 @@ package gamelan
 
 import (
 	"context"
-	"os"
-	"path/filepath"
 	"strings"
 
 	ma "github.com/multiformats/go-multiaddr"
 
+	"github.com/gamelan-p2p/gamelan/internal/datadir"
 	"github.com/gamelan-p2p/gamelan/protocol/address"
 	"github.com/gamelan-p2p/gamelan/transport"
 )
@@ -20,8 +19,12 @@ const listenFile = "listen"
 // listenWhereBefore binds the node to the port that it had last: peers know no
 // other. When another program has that port, a free one is taken and kept.
 func (b *builder) listenWhereBefore(ctx context.Context, t transport.Transport, anyPort ma.Multiaddr) (transport.Listener, error) {
-	path := filepath.Join(b.DataDir, listenFile)
-	before, taken := readListenFile(path), error(nil)
+	d, err := datadir.Open(b.DataDir)
+	if err != nil {
+		return nil, dataDirError(err)
+	}
+	defer d.Close()
+	before, taken := readListenFile(d), error(nil)
 	var socket transport.Listener
 	if before != nil && samePlace(before, anyPort) {
 		socket, taken = t.Listen(ctx, before)
@@ -37,7 +40,7 @@ func (b *builder) listenWhereBefore(ctx context.Context, t transport.Transport, 
 		b.logger.Warn("the port of before is not free, and peers know no other; choose one with Config.Listen", "before", before, "addr", now, "err", taken)
 	}
 	if before == nil || !before.Equal(now) {
-		if err := os.WriteFile(path, []byte(now.String()+"\n"), 0o600); err != nil {
+		if err := d.WriteFile(listenFile, []byte(now.String()+"\n")); err != nil {
 			b.logger.Warn("the port cannot be kept for the next start", "addr", now, "err", err)
 		}
 	}
@@ -46,9 +49,9 @@ func (b *builder) listenWhereBefore(ctx context.Context, t transport.Transport, 
 
 // readListenFile returns nothing when there is no address: whatever the file
 // holds, a free port does as well.
-func readListenFile(path string) ma.Multiaddr {
-	b, err := os.ReadFile(path)
-	if err != nil || len(b) > 256 {
+func readListenFile(d *datadir.Dir) ma.Multiaddr {
+	b, _, err := d.ReadFile(listenFile, 256, true)
+	if err != nil {
 		return nil
 	}
 	a, err := address.Parse(strings.TrimSpace(string(b)))

@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"os"
 	"path/filepath"
 	"slices"
 	"time"
@@ -18,6 +17,7 @@ import (
 	"github.com/gamelan-p2p/gamelan/actors"
 	"github.com/gamelan-p2p/gamelan/dht"
 	"github.com/gamelan-p2p/gamelan/identity"
+	"github.com/gamelan-p2p/gamelan/internal/datadir"
 	"github.com/gamelan-p2p/gamelan/internal/kv"
 	"github.com/gamelan-p2p/gamelan/peerstore"
 	"github.com/gamelan-p2p/gamelan/protocol"
@@ -161,8 +161,8 @@ func (b *builder) openStore() (err error) {
 	if b.DataDir == "" {
 		b.db = kv.Memory()
 	} else {
-		if err := os.MkdirAll(b.DataDir, 0o700); err != nil {
-			return dataDirError(err)
+		if err := checkDataDir(datadir.Make(b.DataDir)); err != nil {
+			return err
 		}
 		if b.db, err = kv.OpenPebble(filepath.Join(b.DataDir, kv.StoreDir)); err != nil {
 			return fmt.Errorf("gamelan: peer store: %w", err)
@@ -177,6 +177,19 @@ func (b *builder) openStore() (err error) {
 	}
 	if n := b.store.Damaged(); n > 0 {
 		b.logger.Warn("records of the peer store cannot be read; they are left as they are", "n", n)
+	}
+	return nil
+}
+
+// checkDataDir refuses a data directory whose files, or store, are not ours
+// alone.
+func checkDataDir(d *datadir.Dir, err error) error {
+	if err == nil {
+		defer d.Close()
+		err = d.CheckDir(kv.StoreDir)
+	}
+	if err != nil {
+		return dataDirError(err)
 	}
 	return nil
 }

@@ -10,9 +10,11 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"path/filepath"
 	"syscall"
 
 	"github.com/gamelan-p2p/gamelan/inspect"
+	"github.com/gamelan-p2p/gamelan/internal/datadir"
 )
 
 // client talks to the running node of one data directory.
@@ -159,9 +161,17 @@ func (c *client) gone(ctx context.Context, err error) error {
 	return &failure{exitUnreachable, "node_gone", "the node went away", fmt.Sprintf("look at what it printed last, or start it again with %q", c.dir.command("node")), err}
 }
 
+// maxToken bounds the file of the token, in bytes.
+const maxToken = 4 << 10
+
 // readToken reads the token that the running node has written.
 func (d dataDir) readToken() (inspect.Token, error) {
-	b, err := os.ReadFile(d.token())
+	var b []byte
+	dir, err := datadir.Look(d.path) // also of another user, whose node root may ask
+	if err == nil {
+		defer dir.Close()
+		b, _, err = dir.ReadFile(filepath.Base(d.token()), maxToken, false)
+	}
 	if errors.Is(err, fs.ErrNotExist) {
 		return inspect.Token{}, newClient(d).notRunning(err)
 	}

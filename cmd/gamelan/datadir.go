@@ -5,12 +5,12 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"runtime"
 	"strings"
 
 	"github.com/adrg/xdg"
 
 	"github.com/gamelan-p2p/gamelan/inspect"
+	"github.com/gamelan-p2p/gamelan/internal/datadir"
 )
 
 // dataDir is the directory of one node. args is how a person names it on a
@@ -34,30 +34,23 @@ func (d dataDir) command(verb string) string {
 }
 
 // make makes the directory, private to its owner, unless it is there; one that
-// is must be a directory that nobody else can change.
+// is must be a directory of ours, or of root, that nobody else can change.
 func (d dataDir) make() error {
-	info, err := os.Stat(d.path)
-	if errors.Is(err, fs.ErrNotExist) {
-		if err = os.MkdirAll(d.path, 0o700); err == nil {
-			info, err = os.Stat(d.path)
-		}
-	}
-	switch {
-	case err != nil:
-		return unusable(d.path, err)
-	case !info.IsDir():
+	if info, err := os.Stat(d.path); err == nil && !info.IsDir() {
 		return failed("data_dir", "choose another one with --data-dir", "%s is not a directory", d.path)
-	case checkModes && info.Mode().Perm()&0o022 != 0:
-		return failed("data_dir", "make it private with \"chmod 700 "+shellQuote(d.path)+"\"", "%s can be changed by others (mode %04o)", d.path, info.Mode().Perm())
 	}
-	return nil
+	dir, err := datadir.Make(d.path)
+	if err != nil {
+		return unusable(d.path, err)
+	}
+	return dir.Close()
 }
-
-// checkModes is false where permissions are not Unix's.
-const checkModes = runtime.GOOS != "windows"
 
 // unusable says of a file or directory that the system does not let us use it.
 func unusable(path string, err error) error {
+	if u, ok := errors.AsType[*datadir.UnsafeError](err); ok {
+		return &failure{exitFailed, "data_dir", u.What(), u.Remedy(shellQuote), err}
+	}
 	reason := err.Error()
 	if p := (*fs.PathError)(nil); errors.As(err, &p) {
 		reason = p.Err.Error()

@@ -9,13 +9,22 @@ import (
 
 	"github.com/gofrs/flock"
 
+	"github.com/gamelan-p2p/gamelan/internal/datadir"
 	"github.com/gamelan-p2p/gamelan/internal/kv"
 )
 
 // hold takes the lock of this directory, so that one node runs in it at a
 // time. The lock ends with the process, however that ends.
 func (d dataDir) hold() (release func(), err error) {
-	l := flock.New(d.lock(), flock.SetPermissions(0o600))
+	dir, err := datadir.Open(d.path)
+	if err == nil {
+		err = dir.CheckFile(filepath.Base(d.lock()))
+		dir.Close()
+	}
+	if err != nil {
+		return nil, unusable(d.path, err)
+	}
+	l := flock.New(d.lock(), flock.SetFlag(os.O_CREATE|os.O_RDONLY|datadir.NoFollow), flock.SetPermissions(0o600))
 	ok, err := l.TryLock()
 	switch {
 	case err != nil:
@@ -37,7 +46,7 @@ func (d dataDir) embedded() bool {
 	if _, err := os.Stat(d.lock()); errors.Is(err, fs.ErrNotExist) {
 		return true
 	}
-	l := flock.New(d.lock(), flock.SetFlag(os.O_RDONLY)) // and does not make the file
+	l := flock.New(d.lock(), flock.SetFlag(os.O_RDONLY|datadir.NoFollow)) // and does not make the file
 	free, err := l.TryRLock()
 	if free {
 		_ = l.Unlock()

@@ -1,0 +1,212 @@
+// Package datadir opens the data directory of a node and the files in it, so
+// that no other user of the machine decides what is read or written there.
+//
+// The directory must belong to the user of this program or to root, and nobody
+// else may be able to write in it. Its files are opened relative to the
+// directory that was checked: a symbolic link cannot lead out of it, and a file
+// that is written replaces a link instead of following it. Where the system has
+// no owners and modes of Unix, only the latter holds.
+package datadir
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"math/rand/v2"
+	"os"
+	"strings"
+)
+
+// Dir is an open data directory.
+type Dir struct {
+	path string
+	root *os.Root
+}
+
+// UnsafeError reports a directory, or a file in it, that another user of the
+// machine controls.
+type UnsafeError struct {
+	Path  string
+	Owner int         // whose it is; -1 when the owner is right
+	Mode  fs.FileMode // its permissions, when others may write there
+	Link  bool        // it is a symbolic link where none may be
+	User  int         // of this program
+}
+
+// What says what is wrong.
+func (e *UnsafeError) What() string {
+	switch {
+	case e.Link:
+		return e.Path + " is a symbolic link"
+	case e.Owner >= 0:
+		return fmt.Sprintf("%s belongs to another user (uid %d; this program runs as uid %d)", e.Path, e.Owner, e.User)
+	}
+	return fmt.Sprintf("%s can be changed by others (mode %04o)", e.Path, e.Mode)
+}
+
+// Remedy says what to do. quote makes a path one word of a shell.
+func (e *UnsafeError) Remedy(quote func(string) string) string {
+	switch {
+	case e.Link:
+		return "put what it leads to in its place, or remove it with \"rm " + quote(e.Path) + "\""
+	case e.Owner >= 0:
+		return fmt.Sprintf("run this program as uid %d, or take it over with \"chown -R %d %s\"", e.Owner, e.User, quote(e.Path))
+	}
+	return "make it private with \"chmod 700 " + quote(e.Path) + "\""
+}
+
+// Error says what is wrong and what to do.
+func (e *UnsafeError) Error() string {
+	return e.What() + "; " + e.Remedy(func(path string) string { return path })
+}
+
+// Make opens the directory after making it, private to its owner, if it is not there.
+func Make(path string) (*Dir, error) {
+	d, err := Open(path)
+	if !errors.Is(err, fs.ErrNotExist) {
+		return d, err
+	}
+	if err := os.MkdirAll(path, 0o700); err != nil {
+		return nil, err
+	}
+	return Open(path)
+}
+
+// Open opens a directory that exists. The error is an *[UnsafeError] or the
+// system's.
+func Open(path string) (*Dir, error) {
+	d, err := Look(path)
+	if err != nil {
+		return nil, err
+	}
+	info, err := d.root.Stat(".")
+	if err == nil {
+		err = check(path, info)
+	}
+	if err != nil {
+		d.Close()
+		return nil, err
+	}
+	return d, nil
+}
+
+// Look opens a directory to read in it, whoever it belongs to: what is read is
+// of it and of no other place.
+func Look(path string) (*Dir, error) {
+	root, err := os.OpenRoot(path)
+	if err != nil {
+		return nil, err
+	}
+	return &Dir{path, root}, nil
+}
+
+// Close lets go of the directory.
+func (d *Dir) Close() error { return d.root.Close() }
+
+// user is who this program runs as; tests are somebody else.
+var user = os.Geteuid
+
+func check(path string, info fs.FileInfo) error {
+	owner, ok := ownerOf(info)
+	switch {
+	case !ok: // not a system of Unix
+		return nil
+	case owner != user() && owner != 0:
+		return &UnsafeError{Path: path, Owner: owner, User: user()}
+	case info.Mode().Perm()&0o022 != 0:
+		return &UnsafeError{Path: path, Owner: -1, Mode: info.Mode().Perm(), User: user()}
+	}
+	return nil
+}
+
+// CheckDir checks a directory in d as d itself was, and that it is no link. One
+// that does not exist is in order.
+func (d *Dir) CheckDir(name string) error {
+	info, err := d.noLink(name)
+	if err != nil || info == nil {
+		return err
+	}
+	return check(d.join(name), info)
+}
+
+// CheckFile refuses a symbolic link. A file that does not exist is in order.
+func (d *Dir) CheckFile(name string) error {
+	_, err := d.noLink(name)
+	return err
+}
+
+func (d *Dir) noLink(name string) (fs.FileInfo, error) {
+	info, err := d.root.Lstat(name)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return nil, nil
+	case err != nil:
+		return nil, err
+	case info.Mode()&fs.ModeSymlink != 0:
+		return nil, &UnsafeError{Path: d.join(name), Owner: -1, Link: true, User: user()}
+	}
+	return info, nil
+}
+
+func (d *Dir) join(name string) string { return strings.TrimSuffix(d.path, "/") + "/" + name }
+
+// ReadFile reads a file of at most limit bytes, and tells its mode. A file that
+// belongs to another user is refused when owned is set. A link is followed as
+// long as it stays in d.
+func (d *Dir) ReadFile(name string, limit int64, owned bool) ([]byte, fs.FileInfo, error) {
+	f, err := d.root.OpenFile(name, os.O_RDONLY|nonBlock, 0) // a pipe does not hold it up
+	if err != nil {
+		return nil, nil, err
+	}
+	defer f.Close()
+	info, err := f.Stat()
+	if err != nil {
+		return nil, nil, err
+	}
+	if !info.Mode().IsRegular() {
+		return nil, nil, &fs.PathError{Op: "read", Path: d.join(name), Err: errors.New("not a regular file")}
+	}
+	if owner, ok := ownerOf(info); owned && ok && owner != user() && owner != 0 {
+		return nil, nil, &UnsafeError{Path: d.join(name), Owner: owner, User: user()}
+	}
+	b, err := io.ReadAll(io.LimitReader(f, limit+1))
+	if err == nil && int64(len(b)) > limit {
+		err = &fs.PathError{Op: "read", Path: d.join(name), Err: fmt.Errorf("longer than %d bytes", limit)}
+	}
+	return b, info, err
+}
+
+// WriteFile writes a file, for its owner only, as a whole or not at all. It
+// takes the place of what has the name, also of a link.
+func (d *Dir) WriteFile(name string, b []byte) error {
+	return d.write(name, b, d.root.Rename)
+}
+
+// WriteNew is WriteFile for a file that must not exist, else the error is
+// [fs.ErrExist]. Of several that write at once one succeeds.
+func (d *Dir) WriteNew(name string, b []byte) error {
+	if _, err := d.root.Lstat(name); err == nil {
+		return fs.ErrExist
+	}
+	return d.write(name, b, func(from, to string) error {
+		if err := d.root.Link(from, to); err == nil || errors.Is(err, fs.ErrExist) {
+			return err
+		}
+		return d.root.Rename(from, to) // a file system without links
+	})
+}
+
+func (d *Dir) write(name string, b []byte, place func(from, to string) error) error {
+	temporary := fmt.Sprintf(".%s-%x", name, rand.Uint64())
+	f, err := d.root.OpenFile(temporary, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	if err != nil {
+		return err
+	}
+	defer d.root.Remove(temporary)
+	_, err = f.Write(b)
+	if err = errors.Join(err, f.Sync(), f.Close()); err != nil {
+		return err
+	}
+	return place(temporary, name)
+}

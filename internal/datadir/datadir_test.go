@@ -1,0 +1,215 @@
+//go:build unix
+
+package datadir_test
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/gamelan-p2p/gamelan/internal/datadir"
+)
+
+// stranger is a user other than root and whoever runs the tests.
+const stranger = 54321
+
+// private makes a directory that is in order.
+func private(t *testing.T) string {
+	t.Helper()
+	dir := filepath.Join(t.TempDir(), "data")
+	if err := os.Mkdir(dir, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	return dir
+}
+
+// foreign gives a file to another user. Without the right to do that, this
+// program is another user instead.
+func foreign(t *testing.T, path string) (owner int) {
+	t.Helper()
+	if os.Geteuid() == 0 {
+		if err := os.Lchown(path, stranger, stranger); err != nil {
+			t.Fatal(err)
+		}
+		return stranger
+	}
+	t.Cleanup(datadir.RunAs(stranger))
+	return os.Geteuid()
+}
+
+func unsafeError(t *testing.T, err error, want ...string) *datadir.UnsafeError {
+	t.Helper()
+	u, ok := errors.AsType[*datadir.UnsafeError](err)
+	if !ok {
+		t.Fatalf("got %v, want it refused", err)
+	}
+	for _, w := range want {
+		if !strings.Contains(err.Error(), w) {
+			t.Errorf("got %q, want %q in it", err, w)
+		}
+	}
+	return u
+}
+
+// TestOwner opens directories of ours, of root and of somebody else.
+func TestOwner(t *testing.T) {
+	dir := private(t)
+	for _, open := range []func(string) (*datadir.Dir, error){datadir.Open, datadir.Make} {
+		d, err := open(dir)
+		if err != nil {
+			t.Fatal(err)
+		}
+		d.Close()
+	}
+	if d, err := datadir.Open("/"); err != nil { // of root, whoever runs this
+		t.Errorf("a directory of root: got %v, want it accepted", err)
+	} else {
+		d.Close()
+	}
+	owner := foreign(t, dir)
+	for _, open := range []func(string) (*datadir.Dir, error){datadir.Open, datadir.Make} {
+		_, err := open(dir)
+		if u := unsafeError(t, err, dir, fmt.Sprintf("uid %d", owner), "chown -R"); u.Owner != owner {
+			t.Errorf("got owner %d, want %d", u.Owner, owner)
+		}
+	}
+	if d, err := datadir.Look(dir); err != nil {
+		t.Errorf("to look: got %v", err)
+	} else {
+		d.Close()
+	}
+}
+
+// TestModes opens directories with every mode that lets others write or not.
+func TestModes(t *testing.T) {
+	dir := private(t)
+	for mode, ok := range map[fs.FileMode]bool{0o700: true, 0o750: true, 0o755: true, 0o770: false, 0o720: false, 0o707: false, 0o702: false, 0o777: false} {
+		if err := os.Chmod(dir, mode); err != nil {
+			t.Fatal(err)
+		}
+		d, err := datadir.Open(dir)
+		if ok {
+			if err != nil {
+				t.Errorf("mode %04o: got %v, want it accepted", mode, err)
+				continue
+			}
+			d.Close()
+			continue
+		}
+		unsafeError(t, err, fmt.Sprintf("mode %04o", mode), "chmod 700", dir)
+	}
+}
+
+// TestMake makes directories for their owner only.
+func TestMake(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "a", "b")
+	if _, err := datadir.Open(dir); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("open: got %v, want %v", err, fs.ErrNotExist)
+	}
+	d, err := datadir.Make(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer d.Close()
+	if info, err := os.Stat(dir); err != nil || info.Mode().Perm() != 0o700 {
+		t.Errorf("got %v, %v, want mode 0700", info.Mode(), err)
+	}
+}
+
+// TestLinks has the names of files be symbolic links: nothing is written through
+// one, and nothing is read through one that leads out of the directory.
+func TestLinks(t *testing.T) {
+	dir := private(t)
+	d, err := datadir.Open(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer d.Close()
+	victim := filepath.Join(t.TempDir(), "victim")
+	const kept = "not ours to change"
+	if err := os.WriteFile(victim, []byte(kept), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	link := func(name, to string) {
+		t.Helper()
+		if err := os.Symlink(to, filepath.Join(dir, name)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	link("written", victim)
+	link("new", victim)
+	link("nowhere", filepath.Join(dir, "..", "made"))
+	link("sub", filepath.Dir(victim))
+	if err := d.WriteFile("written", []byte("ours")); err != nil {
+		t.Fatal(err)
+	}
+	if info, err := os.Lstat(filepath.Join(dir, "written")); err != nil || info.Mode() != 0o600 {
+		t.Errorf("written: got %v, %v, want a file of mode 0600 in place of the link", info.Mode(), err)
+	}
+	for _, name := range []string{"new", "nowhere"} {
+		if err := d.WriteNew(name, []byte("ours")); !errors.Is(err, fs.ErrExist) {
+			t.Errorf("%s: got %v, want %v", name, err, fs.ErrExist)
+		}
+	}
+	if b, _, err := d.ReadFile("new", 100, false); err == nil {
+		t.Errorf("got %q read from outside", b)
+	}
+	if err := d.WriteFile("sub/x", []byte("ours")); err == nil {
+		t.Error("got a file written through a directory that is a link")
+	}
+	unsafeError(t, d.CheckDir("sub"), "symbolic link", "rm ")
+	unsafeError(t, d.CheckFile("new"), "symbolic link", "rm ")
+	for _, name := range []string{"written", "missing"} {
+		if err := d.CheckFile(name); err != nil {
+			t.Errorf("%s: got %v", name, err)
+		}
+	}
+	if b, err := os.ReadFile(victim); err != nil || string(b) != kept {
+		t.Errorf("the file outside: got %q, %v, want it as it was", b, err)
+	}
+	if entries, err := os.ReadDir(filepath.Dir(dir)); err != nil || len(entries) != 1 {
+		t.Errorf("beside the directory: got %v, %v, want nothing more", entries, err)
+	}
+	left, err := os.ReadDir(dir)
+	if err != nil || len(left) != 4 {
+		t.Errorf("got %v, %v, want no temporary files", left, err)
+	}
+}
+
+// TestReadFile reads what there is, within its limit, of the right owner.
+func TestReadFile(t *testing.T) {
+	dir := private(t)
+	d, err := datadir.Open(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer d.Close()
+	if err := d.WriteNew("f", []byte("12345")); err != nil {
+		t.Fatal(err)
+	}
+	if b, info, err := d.ReadFile("f", 5, true); err != nil || string(b) != "12345" || info.Mode() != 0o600 {
+		t.Errorf("got %q, %v, %v", b, info, err)
+	}
+	if _, _, err := d.ReadFile("f", 4, true); err == nil || !strings.Contains(err.Error(), "longer than 4 bytes") {
+		t.Errorf("a file that is too long: got %v", err)
+	}
+	if _, _, err := d.ReadFile(".", 4, true); err == nil {
+		t.Error("a directory: got it read")
+	}
+	if err := os.Symlink("f", filepath.Join(dir, "inside")); err != nil {
+		t.Fatal(err)
+	}
+	if b, _, err := d.ReadFile("inside", 5, true); err != nil || string(b) != "12345" {
+		t.Errorf("a link to a file beside it: got %q, %v", b, err)
+	}
+	owner := foreign(t, filepath.Join(dir, "f"))
+	_, _, err = d.ReadFile("f", 5, true)
+	unsafeError(t, err, fmt.Sprintf("uid %d", owner))
+	if _, _, err := d.ReadFile("f", 5, false); err != nil {
+		t.Errorf("whoever it belongs to: got %v", err)
+	}
+}

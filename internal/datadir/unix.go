@@ -1,0 +1,22 @@
+//go:build unix
+
+package datadir
+
+import (
+	"io/fs"
+	"syscall"
+)
+
+// NoFollow has a file opened by its path refuse to be a symbolic link.
+const NoFollow = syscall.O_NOFOLLOW
+
+const nonBlock = syscall.O_NONBLOCK
+
+// ownerOf returns the user that a file belongs to.
+func ownerOf(info fs.FileInfo) (uid int, ok bool) {
+	s, ok := info.Sys().(*syscall.Stat_t)
+	if !ok {
+		return 0, false
+	}
+	return int(s.Uid), true
+}
