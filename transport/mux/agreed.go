@@ -62,7 +62,7 @@ func (l *link) churned() int {
 // dismiss says GoAway, for at most a moment, to a peer whose connection ends.
 func (l *link) dismiss(limit int) error {
 	written := make(chan struct{})
-	if l.control.send(l, newHeader(typeGoAway, 0, 0, 0), written) == nil {
+	if l.outbox.send(l, newHeader(typeGoAway, 0, 0, 0), written) == nil {
 		timeout := time.NewTimer(holdBack)
 		defer timeout.Stop()
 		select {

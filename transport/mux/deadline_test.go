@@ -54,7 +54,7 @@ func TestHeldHeader(t *testing.T) {
 		}
 		clear(buf) // it is the library's again
 		d.quiet()
-		if err := l.control.reset(l, 9); err != nil {
+		if err := l.outbox.reset(l, 9); err != nil {
 			t.Fatal(err)
 		}
 		d.expect("00 00 0008 00000009 00000000")

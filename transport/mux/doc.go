@@ -7,6 +7,8 @@
 // a link. It sees every header of both directions and
 //
 //   - writes header and body as one, and ends of ours as empty data frames;
+//   - keeps the library's writing goroutine from waiting for the connection: its
+//     frames go to an outbox, which those write out who asked for them;
 //   - keeps the table of live substreams, which limits and counts them;
 //   - turns a reset of the peer into an end that loses no byte, and remembers it;
 //   - resets a substream of ours at once, whatever its state;

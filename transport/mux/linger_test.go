@@ -205,7 +205,7 @@ func TestLingeringPeerThatReadsNothing(t *testing.T) {
 		synctest.Wait()
 		st.Close()
 		resume := d.stop()
-		s.link.control.send(s.link, newHeader(typePing, flagSYN, 0, 1), nil) // what the double was reading
+		s.link.outbox.send(s.link, newHeader(typePing, flagSYN, 0, 1), nil) // what the double was reading
 		go func() {
 			for range 2 * maxControl {
 				d.send(typeData, 0, st.ID(), 0, make([]byte, dropStep)...)

@@ -20,9 +20,9 @@ const (
 	// comms 5.5 item 6
 	maxPings = 16
 
-	// maxControl is how many frames of our own may wait for the connection.
-	// Only a peer that opens substreams beyond its limit and reads nothing
-	// comes near it.
+	// maxControl is how many frames of our own may wait for the connection, and
+	// how many without body of the library's. Only a peer that opens substreams
+	// beyond its limit, or drops what it opens, and reads nothing comes near it.
 	maxControl = 512
 )
 
@@ -30,7 +30,8 @@ const (
 var past = time.Unix(1, 0)
 
 // link stands between the library and the connection. The library reads from
-// one goroutine and writes from another; resets and pings come from a third.
+// one goroutine and writes from another; resets and pings come from a third. Only
+// those who flush the outbox write to the connection.
 type link struct {
 	conn    net.Conn
 	made    time.Time
@@ -74,8 +75,8 @@ type link struct {
 	// injecting is the length of inject, so that the reader need not lock.
 	injecting atomic.Int32
 
-	control control
-	pings   pings
+	outbox outbox
+	pings  pings
 }
 
 func newLink(conn net.Conn, client bool, cfg Config) *link {

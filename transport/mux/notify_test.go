@@ -97,6 +97,7 @@ func TestNotifyOfTheEnd(t *testing.T) {
 					st := mustOpen(t, s)
 					d.data(st.ID(), flagACK, "x")
 					mustRead(t, st, "x")
+					synctest.Wait() // the session has told of it
 					b := newBell()
 					if first {
 						st.Notify(b.ring)

@@ -114,6 +114,7 @@ func (s *Session) open() (*Stream, error) {
 	if err != nil {
 		return nil, streamEnded(s.fail(err))
 	}
+	s.link.flush()
 	if cause := s.link.broken(); cause != nil {
 		return nil, streamEnded(cause) // the SYN may have been swallowed
 	}
@@ -157,7 +158,7 @@ func (s *Session) Close() error {
 	s.link.end(ErrClosed)
 	s.link.Close()
 	s.lib.Close()
-	s.link.control.stop()
+	s.link.outbox.stop()
 	s.idle.stop()
 	return nil
 }
@@ -199,8 +200,8 @@ func (s *Session) Quiet() time.Duration {
 }
 
 // WriteBlocked is for how long the connection below has not taken the write that
-// is under way; 0 when none is. One write is one frame, or a few small ones: a
-// peer that reads, however slowly, ends it within seconds.
+// is under way; 0 when none is. One write is at most 64 KiB: a peer that reads,
+// however slowly, ends it within seconds.
 func (s *Session) WriteBlocked() time.Duration {
 	began := s.link.writer.began.Load()
 	if began == 0 {

@@ -55,6 +55,7 @@ type Stream struct {
 
 	state             atomic.Int32
 	bytesIn, bytesOut atomic.Uint64
+	left              atomic.Int64 // of the piece that the library has from Write
 
 	// Writing: the deadlines, under mu.
 	mu       sync.Mutex
@@ -156,6 +157,10 @@ func (st *Stream) over() error {
 func (st *Stream) Write(p []byte) (n int, err error) {
 	progress := time.Now()
 	for n < len(p) {
+		if st.link.outbox.size.Load() >= passing {
+			st.link.flush()
+			progress = time.Now()
+		}
 		piece := p[n:min(n+MaxPiece, len(p))]
 		// The deadline comes first: a reset after this look finds it set and
 		// puts it into the past.
@@ -168,7 +173,11 @@ func (st *Stream) Write(p []byte) (n int, err error) {
 			}
 			return n, over
 		}
+		st.left.Store(int64(len(piece)))
 		k, err := st.lib.Write(piece)
+		if k > 0 {
+			st.link.flush()
+		}
 		n += k
 		st.bytesOut.Add(uint64(k))
 		if err == nil {
@@ -249,6 +258,7 @@ func (st *Stream) CloseWrite() error {
 	}
 	start := time.Now()
 	st.lib.Close()
+	st.link.flush()
 	if gone := st.gone(); gone != nil {
 		return gone
 	}
@@ -361,7 +371,7 @@ func (st *Stream) drop(state int32) {
 	var err error
 	if st.live {
 		l.table.end(st)
-		err = l.control.reset(l, st.id)
+		err = l.outbox.reset(l, st.id)
 	}
 	l.table.mu.Unlock()
 

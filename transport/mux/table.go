@@ -122,6 +122,16 @@ func (t *table) lookup(id uint32) *Stream {
 	return nil
 }
 
+// completes notes n bytes of a data frame that the library hands over, and tells
+// whether they end the piece that Write has given it: then Write goes on at once,
+// else the library waits for the peer's credit.
+func (t *table) completes(id uint32, n int) bool {
+	t.mu.Lock()
+	st := t.streams[id]
+	t.mu.Unlock()
+	return st != nil && st.left.Add(-int64(n)) == 0
+}
+
 // granted notes that the peer gave credit.
 func (t *table) granted(id uint32) {
 	t.mu.Lock()

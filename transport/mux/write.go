@@ -2,7 +2,6 @@ package mux
 
 import (
 	"io"
-	"sync"
 	"sync/atomic"
 	"time"
 )
@@ -13,13 +12,14 @@ type writer struct {
 	// goroutine that waits for it may wait long.
 	lock    chan struct{}
 	bounded time.Time // when the write deadline was set; under the lock
+	spare   []chunk   // of a batch that is written; under the lock
 
 	// began is when the write began that the connection has not taken yet, as
 	// nanoseconds since the link was made, plus one; 0 while there is none.
 	began atomic.Int64
 
 	// The header that waits for its body. Only the library's writing goroutine
-	// touches it. It is not on the wire, so other frames may go first.
+	// touches it. It is in no queue yet, so other frames may go first.
 	head    header
 	waiting bool
 }
@@ -28,14 +28,10 @@ type writer struct {
 // early, so that not every write has to set the deadline anew.
 const deadlineSlack = 64
 
-// frameBuffer holds the largest frame that leaves.
-type frameBuffer [headerLen + MaxPiece]byte
-
-var frameBuffers = sync.Pool{New: func() any { return new(frameBuffer) }}
-
 // Write takes the library's frames: a header of 12 bytes in one call, the body
-// of a data frame in the next. Both leave as one. After the end everything is
-// swallowed, so that the library can still accept what had arrived.
+// of a data frame in the next. Both leave as one, when the outbox is written out.
+// After the end everything is swallowed, so that the library can still accept what
+// had arrived.
 func (l *link) Write(b []byte) (int, error) {
 	w := &l.writer
 	if l.swallow.Load() {
@@ -44,7 +40,7 @@ func (l *link) Write(b []byte) (int, error) {
 	}
 	if w.waiting {
 		w.waiting = false
-		l.writeJoined(&w.head, b)
+		l.outbox.leave(l, &w.head, b, l.table.completes(w.head.id(), len(b)))
 		return len(b), nil
 	}
 	h := header(b) // a copy: the slice stays the library's
@@ -53,7 +49,8 @@ func (l *link) Write(b []byte) (int, error) {
 		return len(b), nil
 	}
 	if l.leaving(&h) {
-		l.write(h[:])
+		// Open waits for the SYN and CloseWrite for the FIN.
+		l.outbox.leave(l, &h, nil, h.kind() != typePing && h.flags()&(flagSYN|flagFIN) != 0)
 	}
 	return len(b), nil
 }
@@ -61,13 +58,8 @@ func (l *link) Write(b []byte) (int, error) {
 // leaving makes of a header without body what the peer shall see, and tells
 // whether it shall see anything.
 func (l *link) leaving(h *header) bool {
-	if h.kind() == typePing {
-		// Counted first, or the peer's next ping could come before.
-		l.pings.received.Add(-1)
-		return true
-	}
 	flags := h.flags()
-	if flags == 0 || h.kind() == typeGoAway {
+	if flags == 0 || h.kind() >= typePing {
 		return true
 	}
 	t := l.table
@@ -98,43 +90,41 @@ func (l *link) leaving(h *header) bool {
 	return true
 }
 
-// writeJoined writes a header and its body as one.
-func (l *link) writeJoined(h *header, body []byte) {
-	if headerLen+len(body) > len(frameBuffer{}) {
-		l.write(append(h[:], body...))
-		return
-	}
-	buf := frameBuffers.Get().(*frameBuffer)
-	n := copy(buf[:], h[:])
-	n += copy(buf[n:], body)
-	l.write(buf[:n])
-	frameBuffers.Put(buf)
-}
-
-// write writes whole frames, behind those of our own that wait: so the reset of
-// a substream always leaves before the next one is opened, and the peer never
-// counts more live ones than we do.
-func (l *link) write(b []byte) {
+// flush writes the outbox out, behind whoever is doing that. When it returns, all
+// that was in the outbox when it was called is written, or never will be. The
+// frames of our own go first: so the reset of a substream always leaves before the
+// next one is opened, and the peer never counts more live ones than we do.
+func (l *link) flush() {
+	w := &l.writer
 	select {
-	case l.writer.lock <- struct{}{}:
+	case w.lock <- struct{}{}:
 	default:
 		select {
-		case l.writer.lock <- struct{}{}:
+		case w.lock <- struct{}{}:
 		case <-l.over:
-			l.control.take().done()
+			l.outbox.take(nil).done()
 			return
 		}
 	}
-	defer func() { <-l.writer.lock }()
-	waiting := l.control.take()
-	if len(waiting.frames) > 0 {
-		if len(b) < joinBelow {
-			b = append(waiting.frames, b...)
+	defer func() { <-w.lock }()
+	waiting := l.outbox.take(w.spare)
+	// Counted first, or the peer's next ping could come before.
+	l.pings.received.Add(-waiting.pongs)
+	own := waiting.frames
+	for i := range waiting.library {
+		c := &waiting.library[i]
+		if len(own) > 0 && len(c.b) < joinBelow {
+			l.put(append(own, c.b...))
 		} else {
-			l.put(waiting.frames)
+			l.put(own)
+			l.put(c.b)
 		}
+		own = nil
+		c.give()
 	}
-	l.put(b)
+	l.put(own)
+	l.put(waiting.goodbye)
+	w.spare = waiting.library[:0]
 	waiting.done()
 }
 
@@ -161,4 +151,24 @@ func (l *link) put(b []byte) {
 	if err != nil {
 		l.failWrite(err)
 	}
+}
+
+// sayGoodbye refuses what the peer opens from now on and returns when GoAway
+// is written, behind all that the library has handed over.
+func (l *link) sayGoodbye() error {
+	l.table.mu.Lock()
+	l.goingAway = true
+	l.table.mu.Unlock()
+	written := make(chan struct{})
+	if err := l.outbox.send(l, newHeader(typeGoAway, 0, 0, 0), written); err != nil {
+		return streamEnded(l.session.fail(err))
+	}
+	select {
+	case <-written:
+	case <-l.over:
+	}
+	if err := l.broken(); err != nil {
+		return streamEnded(err)
+	}
+	return nil
 }

@@ -1,0 +1,226 @@
+package mux
+
+import (
+	"bytes"
+	"io"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+// stand makes the double read nothing more, and starts a write on a new
+// substream that the connection does not take until resume.
+func stand(t *testing.T, s *Session, d *double, size int) (resume func(), written <-chan error) {
+	t.Helper()
+	st := mustOpen(t, s)
+	d.next()
+	resume = d.stop()
+	done := make(chan error, 1)
+	go func() {
+		_, err := st.Write(make([]byte, size))
+		done <- err
+	}()
+	time.Sleep(time.Second)
+	if s.WriteBlocked() == 0 {
+		t.Fatal("got a connection that takes the write, want one that does not")
+	}
+	return resume, done
+}
+
+// While our writes stand still, a substream of the peer is accepted and read, also
+// beyond the half of its window, where the library wants to give credit. What
+// was to be written meanwhile leaves in its order when the peer reads again.
+func TestReadsWhileWritesStandStill(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		s, d := connect(t, true, Config{Window: smallWindow})
+		in := accept(s)
+		resume, written := stand(t, s, d, 200_000)
+		for _, id := range []uint32{2, 4} {
+			d.data(id, flagSYN, "hello")
+			synctest.Wait()
+			select {
+			case st := <-in:
+				mustRead(t, st, "hello")
+				d.data(id, 0, string(make([]byte, 200_000)))
+				if n, err := io.CopyN(io.Discard, st, 200_000); err != nil {
+					t.Errorf("got %d bytes, %v, want 200000", n, err)
+				}
+			default:
+				t.Fatal("got no substream while our writes stand still, want it accepted")
+			}
+		}
+		if s.WriteBlocked() != time.Second {
+			t.Errorf("got writes blocked for %v, want 1s all this time", s.WriteBlocked())
+		}
+		resume()
+		if err := <-written; err != nil {
+			t.Error(err)
+		}
+		synctest.Wait()
+		acks, credit, data := 0, uint32(0), 0
+		for data < 200_000 || acks < 2 || credit < smallWindow { // half a window each
+			f := d.next()
+			switch {
+			case f.kind() == typeData:
+				data += len(f.data)
+			case f.flags()&flagACK != 0:
+				acks++
+			case f.kind() == typeWindow:
+				credit += f.length()
+			}
+		}
+		if acks != 2 {
+			t.Errorf("got %d acknowledgements, want 2", acks)
+		}
+	})
+}
+
+// Many substreams with something to write at once do not keep the peer from being
+// heard on a connection that stands still. Whoever comes later waits outside the
+// library. Each byte leaves afterwards.
+func TestManyWritersStandStill(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		s, d := connect(t, true, Config{})
+		in := accept(s)
+		const early, late, size = 40, 40, 20_000
+		var streams []*Stream
+		for range early + late {
+			streams = append(streams, mustOpen(t, s))
+			d.next()
+		}
+		resume := d.stop()
+		done := make(chan error, early+late)
+		write := func(some []*Stream) {
+			for _, st := range some {
+				go func() {
+					_, err := st.Write(bytes.Repeat([]byte{byte(st.ID())}, size))
+					done <- err
+				}()
+			}
+			synctest.Wait()
+		}
+		write(streams[:early])
+		waiting := s.link.outbox.size.Load()
+		write(streams[early:])
+		if got := s.link.outbox.size.Load(); got != waiting || got > early*(headerLen+size) {
+			t.Errorf("got %d bytes that wait below the library, want %d, those of the first %d writers", got, waiting, early)
+		}
+		d.data(2, flagSYN, "hello")
+		synctest.Wait()
+		select {
+		case st := <-in:
+			mustRead(t, st, "hello")
+		default:
+			t.Fatal("got no substream while our writes stand still, want it accepted")
+		}
+		resume()
+		for range early + late {
+			if err := <-done; err != nil {
+				t.Error(err)
+			}
+		}
+		got := map[uint32]int{}
+		for total := 0; total < (early+late)*size; {
+			f := d.next()
+			for _, b := range f.data {
+				if want := byte(f.id()); b != want {
+					t.Fatalf("got a byte %d on substream %d, want %d", b, f.id(), want)
+				}
+			}
+			got[f.id()] += len(f.data)
+			total += len(f.data)
+		}
+		for _, st := range streams {
+			if got[st.ID()] != size {
+				t.Errorf("got %d bytes of substream %d, want %d", got[st.ID()], st.ID(), size)
+			}
+		}
+	})
+}
+
+// A peer that opens substreams and drops them, and reads none of our
+// acknowledgements, makes no more than maxControl of them wait. When it reads, it
+// gets them all.
+func TestUnreadAcknowledgements(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		s, d := connect(t, false, Config{})
+		in := accept(s)
+		resume, written := stand(t, s, d, 2*MaxPiece)
+		const opens = maxControl + 100
+		for i := range opens {
+			d.send(typeWindow, flagSYN, uint32(2*i+1), 0)
+			d.send(typeData, flagRST, uint32(2*i+1), 0)
+			synctest.Wait()
+		}
+		if got := s.link.outbox.size.Load(); got != maxControl*headerLen {
+			t.Errorf("got %d bytes that wait, want %d", got, maxControl*headerLen)
+		}
+		if s.Err() != nil {
+			t.Errorf("got %v, want a living session", s.Err())
+		}
+		resume()
+		for range opens {
+			<-in
+		}
+		if err := <-written; err != nil {
+			t.Error(err)
+		}
+		d.next()
+		d.next() // the data
+		for i := range opens {
+			if f := d.next(); f.kind() != typeWindow || f.id() != uint32(2*i+1) {
+				t.Fatalf("got %v, want the window of %d", f, 2*i+1)
+			}
+		}
+	})
+}
+
+// Of writers that wait for the peer's credit, not for the connection, each has a
+// piece that the library hands over when credit comes, whatever waits already. Beyond the
+// limit the library waits, and goes on when the connection does.
+func TestLimitOfWhatWaits(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		s, d := connect(t, true, Config{})
+		const writers, size = 30, smallWindow + MaxPiece
+		var streams []*Stream
+		done := make(chan error, writers)
+		total := 0
+		take := func(n int) {
+			for total < n {
+				total += len(d.next().data)
+			}
+		}
+		for range writers {
+			st := mustOpen(t, s)
+			streams = append(streams, st)
+			go func() {
+				_, err := st.Write(make([]byte, size))
+				done <- err
+			}()
+			take(len(streams) * smallWindow)
+		}
+		synctest.Wait()
+		resume := d.stop()
+		go s.Ping() // what the double is reading
+		synctest.Wait()
+		for _, st := range streams {
+			d.send(typeWindow, flagACK, st.ID(), MaxPiece)
+		}
+		synctest.Wait()
+		if got := s.link.outbox.size.Load(); got < maxOutbox || got > maxOutbox+2*MaxPiece {
+			t.Errorf("got %d bytes that wait below the library, want the limit, %d", got, maxOutbox)
+		}
+		time.Sleep(time.Second)
+		resume()
+		for range writers {
+			if err := <-done; err != nil {
+				t.Error(err)
+			}
+		}
+		take(writers * size)
+		synctest.Wait()
+		if got := s.link.outbox.size.Load(); got != 0 {
+			t.Errorf("got %d bytes that wait at the end, want none", got)
+		}
+	})
+}
