@@ -120,7 +120,7 @@ func printChoice(a *app, w whyAnswer) error {
 		return err
 	}
 	fmt.Fprintf(a.out, "The last %s at %s looked for %d of %d candidates, %d connections being missing:\n",
-		w.Purpose, w.At.Local().Format(time.TimeOnly), w.Wanted, w.Considered, w.Missing)
+		inspect.Escape(w.Purpose), w.At.Local().Format(time.TimeOnly), w.Wanted, w.Considered, w.Missing)
 	rows := [][]string{{"RANK", "NODE ID", "SCORE", "PARTS", "VERDICT"}}
 	for _, c := range w.Candidates {
 		if c.NodeID != w.NodeID && c.Rank > whyShown {
