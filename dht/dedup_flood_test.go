@@ -193,3 +193,24 @@ func randomHash(n int) (h dht.Hash) {
 	}
 	return h
 }
+
+// TestFingerprintsClock sets the system's clock by a day: back, nothing is forgotten;
+// forward, what is forgotten has expired by that clock.
+func TestFingerprintsClock(t *testing.T) {
+	for _, tt := range []struct {
+		by   time.Duration
+		want uint32
+	}{{-24 * time.Hour, math.MaxUint32}, {24 * time.Hour, 1}} {
+		d := dht.NewDedup(10)
+		if err := d.Remember(rand.NewChaCha8([32]byte{1})); err != nil {
+			t.Fatal(err)
+		}
+		at := time.Unix(expires, 0)
+		for i := range 20 {
+			d.Count(hashOf(i), nodeOf(1), at)
+		}
+		if got := d.Count(hashOf(0), nodeOf(2), at.Add(tt.by)); got != tt.want {
+			t.Errorf("by %v: got %d, want %d", tt.by, got, tt.want)
+		}
+	}
+}

@@ -166,9 +166,9 @@ func (d idleDB) use() error {
 	return kv.ErrClosed
 }
 
-func (d idleDB) Get([]byte) ([]byte, error)  { return nil, d.use() }
-func (d idleDB) Apply(*kv.Batch, bool) error { return d.use() }
-func (d idleDB) Close() error                { return d.use() }
+func (d idleDB) Get([]byte) ([]byte, error)                            { return nil, d.use() }
+func (d idleDB) Apply(*kv.Batch, bool) error                           { return d.use() }
+func (d idleDB) Close() error                                          { return d.use() }
 func (d idleDB) Scan([]byte) (iter.Seq2[[]byte, []byte], func() error) { return d.ScanFrom(nil, nil) }
 
 func (d idleDB) ScanFrom(_, _ []byte) (iter.Seq2[[]byte, []byte], func() error) {
