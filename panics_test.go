@@ -45,19 +45,20 @@ func (l *logLines) with(all ...string) (n int) {
 
 // TestPanicsShow has an actor of the node's own panic on what a peer sends, which
 // is seldom enough for the connection to live: the log says so at once and then once
-// a minute, and Describe until ten minutes after the last time. What panics there
-// is a layer.
+// a minute, and Describe until ten minutes after the last time.
 func TestPanicsShow(t *testing.T) {
 	const kind = 2002
-	layer := gamelan.WithLayer(dht.BeforeDeliver, func(dht.Handler) dht.Handler {
-		return func(*dht.Incoming) dht.Verdict { panic("cannot do anything") }
+	bug := gamelan.WithFault(func(path, point string) {
+		if strings.HasSuffix(path, "/dht/inbound-0") && point == "actors.Frame" {
+			panic("cannot do anything")
+		}
 	})
 	for name, test := range map[string]struct {
 		options []gamelan.Option
 		actor   string
 		counts  string
 	}{
-		"layer": {[]gamelan.Option{layer}, "dht/inbound-0", "[{panicked 14}]"},
+		"judging": {[]gamelan.Option{bug}, "dht/inbound-0", "[]"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			gamelantest.Bubble(t, func(t *testing.T) {

@@ -154,6 +154,9 @@ func panicking(p actors.Panicking, now time.Time) string {
 		return fmt.Sprintf("actor %s panicked on %s of peers, last %s ago: look at gamelan why %s", p.Path, inspect.Count(p.Count, "message"), ago, p.Path)
 	}
 	what, look := "your actor "+p.Path, ": look at gamelan why "+p.Path
+	if p.Layer != "" {
+		what, look = "your layer "+p.Layer, ""
+	}
 	if p.Service != "" {
 		what, look = fmt.Sprintf("your service %q", string(p.Service)), ""
 	}

@@ -173,7 +173,7 @@ func (a *dhtInbound) passOn(c actor.Context, f Frame, m *dht.Incoming, v dht.Ver
 
 var errNotPassed = fmt.Errorf("actors: nothing of this peer for others has ended for %s; a later copy is passed on", dht.StuckAfter)
 
-var errChainPanicked = errors.New("actors: the chain, or a layer of the application's, panicked; the log says where")
+var errChainPanicked = errors.New("actors: the chain panicked; the log says where")
 
 // judge has the chain judge a message. One on which it panics is counted as well.
 func (a *dhtInbound) judge(c actor.Context, f Frame) (m *dht.Incoming, v dht.Verdict) {
@@ -190,6 +190,9 @@ func (a *dhtInbound) judge(c actor.Context, f Frame) (m *dht.Incoming, v dht.Ver
 	})
 	m, v = a.chain.Handle(now, wall, dht.Frame{Source: f.Peer, Key: f.Key, Body: f.Body, Proof: proof})
 	panicked = false
+	if layer, ok := errors.AsType[*dht.LayerPanic](v.Err); ok {
+		a.env.layerPanicked(layer, Origin{f.Peer, f.Conn})
+	}
 	return m, v
 }
 
@@ -307,7 +310,7 @@ func (a *dhtInbound) ended(c actor.Context, f Frame, why dht.Reason, err error) 
 		a.counts.failed(why, now, f.Peer, err)
 		supervisor.Log(c).Debug("message dropped", "peer", f.Peer, "conn", f.Conn, "err", err)
 	}
-	if why != dht.HandlerStuck && why != dht.HandlerFailed {
+	if why != dht.HandlerStuck && why != dht.HandlerFailed && why != dht.Panicked {
 		a.meter(c, f)
 	}
 }

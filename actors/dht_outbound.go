@@ -185,9 +185,8 @@ func (o *outbound) do(c actor.Context, f *dht.OutboundEffects) {
 // failed notes why a send went to nobody.
 func (o *outbound) failed(c actor.Context, p dht.Progress) {
 	o.lastErr = fmt.Errorf("%s: %w", p.Reason, p.Err)
-	var layer *dht.LayerPanic
-	if errors.As(p.Err, &layer) {
-		supervisor.Log(c).Error("a layer panicked; its message is not sent", "value", layer.Value, "stack", string(layer.Stack))
+	if layer, ok := errors.AsType[*dht.LayerPanic](p.Err); ok {
+		o.env.layerPanicked(layer, Origin{})
 	}
 }
 

@@ -13,6 +13,7 @@ import (
 
 	"github.com/asynkron/protoactor-go/actor"
 
+	"github.com/gamelan-p2p/gamelan/dht"
 	"github.com/gamelan-p2p/gamelan/identity"
 	"github.com/gamelan-p2p/gamelan/protocol"
 	"github.com/gamelan-p2p/gamelan/supervisor"
@@ -22,8 +23,9 @@ import (
 // own on messages of peers, which are dropped while it goes on, or one of the
 // user's on anything.
 type Panicking struct {
-	Path    string          // of the actor, below that of the node; "" for a service
-	Service protocol.ID     // "" for an actor
+	Path    string          // of the actor, below that of the node; "" for a service or a layer
+	Service protocol.ID     // "" for an actor or a layer
+	Layer   string          // where a layer of the DHT stands, as in "before verify"; "" for others
 	Yours   bool            // the user's
 	Count   uint64          // panics in the last PanicQuiet
 	Last    time.Time       // the last one
@@ -35,8 +37,11 @@ type Panicking struct {
 
 // key is what an actor or a service is remembered by.
 func (p *Panicking) key() string {
-	if p.Service != "" {
+	switch {
+	case p.Service != "":
 		return serviceKey(p.Service)
+	case p.Layer != "":
+		return "layer " + p.Layer
 	}
 	return p.Path
 }
@@ -123,6 +128,12 @@ func (e *Env) Panicked(p supervisor.Panic) {
 		origin.Conn, p.Err.Stack, p.Fate == supervisor.Stops, p.Then())
 }
 
+// layerPanicked notes a panic of a layer of the DHT, which ended the message. Nobody
+// is charged.
+func (e *Env) layerPanicked(p *dht.LayerPanic, origin Origin) {
+	e.yours(Panicking{Layer: p.Layer, Peer: origin.Peer, Message: "dht message", Value: beginning(p.Value)}, origin.Conn, p.Stack, false, "it goes on with the next message")
+}
+
 // yours notes a panic of code of the user's.
 func (e *Env) yours(n Panicking, conn uint64, stack []byte, stops bool, then string) {
 	n.Yours, n.Last = true, e.Now()
@@ -135,8 +146,11 @@ func (e *Env) yours(n Panicking, conn uint64, stack []byte, stops bool, then str
 	}
 	what, level := "actor", slog.LevelWarn
 	name := n.Path
-	if n.Service != "" {
+	switch {
+	case n.Service != "":
 		what, name = "service", string(n.Service)
+	case n.Layer != "":
+		what, name = "layer", n.Layer
 	}
 	if stops {
 		level = slog.LevelError
@@ -330,6 +344,8 @@ func (a *connectivity) sumUpPanics() {
 		switch {
 		case x.Service != "":
 			a.env.Logger.Warn("more panics of your code", "service", x.Service, "n", x.untold, "peer", x.Peer, "panic", x.Value)
+		case x.Layer != "":
+			a.env.Logger.Warn("more panics of your code", "layer", x.Layer, "n", x.untold, "peer", x.Peer, "panic", x.Value)
 		case x.Yours:
 			a.env.Logger.Warn("more panics of your code", "actor", x.Path, "n", x.untold, "peer", x.Peer, "panic", x.Value)
 		default:

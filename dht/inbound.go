@@ -3,6 +3,7 @@ package dht
 import (
 	"errors"
 	"fmt"
+	"runtime/debug"
 	"slices"
 	"time"
 
@@ -69,7 +70,8 @@ type Inbound struct {
 	unreached   *Unreached
 	chain       Handler
 	signers     signers
-	early       bool // there are layers before the signature
+	early       bool     // there are layers before the signature
+	yours       Position // of the layer whose code runs; positions: none
 }
 
 // InboundOptions are what the chain needs to know.
@@ -96,29 +98,49 @@ func NewInbound(o InboundOptions) *Inbound {
 		occurrences: max(1, o.Occurrences), dedup: o.Dedup, known: o.Known, storage: o.Storage,
 		unreached: o.Unreached,
 	}
-	h := wrap(in.deliver, o.Layers[BeforeDeliver])
+	h := in.wrap(in.deliver, o.Layers, BeforeDeliver)
 	h = in.dispatch(h)
-	h = wrap(h, o.Layers[AfterDedup])
+	h = in.wrap(h, o.Layers, AfterDedup)
 	h = in.count(in.forward(h))
 	h = in.verify(h)
-	in.chain = wrap(h, o.Layers[BeforeVerify])
+	in.chain = in.wrap(h, o.Layers, BeforeVerify)
 	in.early = len(o.Layers[BeforeVerify]) > 0
 	return in
 }
 
-func wrap(h Handler, layers []Layer) Handler {
-	for _, l := range slices.Backward(layers) {
-		h = l(h)
+// wrap puts the layers of a position in front of h, and keeps account of whose code
+// runs, so that a panic in a layer is told from one of the chain's own.
+func (in *Inbound) wrap(h Handler, layers map[Position][]Layer, at Position) Handler {
+	for _, l := range slices.Backward(layers[at]) {
+		h = in.whose(at, l(in.whose(positions, h)))
 	}
 	return h
+}
+
+// whose notes while h runs that its code is of the layers at a position, or of none.
+func (in *Inbound) whose(at Position, h Handler) Handler {
+	return func(m *Incoming) Verdict {
+		before := in.yours
+		in.yours = at
+		v := h(m)
+		in.yours = before
+		return v
+	}
 }
 
 // Handle returns what becomes of the message, and the message as far as it was
 // understood. It must not be called twice at a time. Now measures and never
 // steps; wall is the system's clock, which the expiry of messages is compared
-// with.
-func (in *Inbound) Handle(now, wall time.Time, f Frame) (*Incoming, Verdict) {
-	m := &Incoming{Now: now, Wall: wall, Source: f.Source, Key: f.Key, proof: f.Proof}
+// with. A panic in a layer ends the message as [Panicked], with a [*LayerPanic]; one
+// of the chain's own goes on.
+func (in *Inbound) Handle(now, wall time.Time, f Frame) (m *Incoming, v Verdict) {
+	in.yours = positions
+	defer func() {
+		if at := in.yours; at.Valid() {
+			v = Verdict{Reason: Panicked, Err: &LayerPanic{Layer: at.String(), Value: recover(), Stack: debug.Stack()}}
+		}
+	}()
+	m = &Incoming{Now: now, Wall: wall, Source: f.Source, Key: f.Key, proof: f.Proof}
 	raw, err := decodeRaw(f.Body)
 	if err != nil {
 		return m, Verdict{Reason: Undecodable, Err: err}

@@ -393,3 +393,39 @@ func TestLayers(t *testing.T) {
 		}
 	}
 }
+
+// TestLayerPanics: a panic in a layer ends the message alone, wherever the layer
+// stands and whether it comes before or after what is behind it. A panic of the
+// chain's own goes on through the layers.
+func TestLayerPanics(t *testing.T) {
+	through := func(next dht.Handler) dht.Handler { return func(m *dht.Incoming) dht.Verdict { return next(m) } }
+	for _, at := range []dht.Position{dht.BeforeVerify, dht.AfterDedup, dht.BeforeDeliver} {
+		for name, layers := range map[string][]dht.Layer{
+			"before": {through, func(dht.Handler) dht.Handler {
+				return func(*dht.Incoming) dht.Verdict { panic("a bug") }
+			}, through},
+			"after": {through, func(next dht.Handler) dht.Handler {
+				return func(m *dht.Incoming) dht.Verdict { next(m); panic("a bug") }
+			}, through},
+		} {
+			n := newNode(t, func(o *dht.InboundOptions) { o.Layers = map[dht.Position][]dht.Layer{at: layers} })
+			d := forAnybody(t)
+			d.Type, d.Body = dht.TypeDomain, dht.AppendBody(nil, dht.DomainHeader{Type: 1000}.Append(nil), []byte("body"))
+			m, v := n.handle(compose(t, d))
+			p, ok := errors.AsType[*dht.LayerPanic](v.Err)
+			if !ok || m == nil || v.Reason != dht.Panicked || v.Violation != nil || p.Layer != at.String() || p.Value != "a bug" || !bytes.Contains(p.Stack, []byte("TestLayerPanics")) {
+				t.Errorf("%v, %s: got %+v, want panicked, and the layer's panic", at, name, v)
+			}
+		}
+	}
+	n := newNode(t, func(o *dht.InboundOptions) {
+		o.Dedup = nil // which the chain itself does not expect
+		o.Layers = map[dht.Position][]dht.Layer{dht.BeforeVerify: {through}}
+	})
+	defer func() {
+		if recover() == nil {
+			t.Error("got no panic, want that of the chain itself")
+		}
+	}()
+	n.handle(compose(t, signed(t)))
+}

@@ -154,8 +154,8 @@ func NewOutbound(o OutboundOptions) *Outbound {
 		p := out.peer(id)
 		p.pace, p.relayPace, p.rate = before.pace, before.relayPace, before.rate
 	}
-	out.choose = newSendChain(o.Layers[BeforeSelect], out.selectPeers)
-	out.write = newSendChain(o.Layers[BeforeWrite], func(*Outgoing) error { return nil })
+	out.choose = newSendChain(o.Layers, BeforeSelect, out.selectPeers)
+	out.write = newSendChain(o.Layers, BeforeWrite, func(*Outgoing) error { return nil })
 	return out
 }
 

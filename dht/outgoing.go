@@ -59,14 +59,15 @@ func (p SendPosition) Valid() bool { return p < sendPositions }
 
 // sendChain is the layers in front of a step of the chain's own.
 type sendChain struct {
+	at      SendPosition
 	h       SendHandler
 	reached bool // the last message came to the end
 	out     Outgoing
 	err     error
 }
 
-func newSendChain(layers []SendLayer, end SendHandler) *sendChain {
-	c := &sendChain{}
+func newSendChain(layers map[SendPosition][]SendLayer, at SendPosition, end SendHandler) *sendChain {
+	c := &sendChain{at: at}
 	c.h = func(out *Outgoing) error {
 		c.reached = true
 		c.err = end(out)
@@ -74,7 +75,7 @@ func newSendChain(layers []SendLayer, end SendHandler) *sendChain {
 		c.out.Peers = slices.Clone(out.Peers)
 		return c.err
 	}
-	for _, l := range slices.Backward(layers) {
+	for _, l := range slices.Backward(layers[at]) {
 		c.h = l(c.h)
 	}
 	return c
@@ -87,7 +88,7 @@ func (c *sendChain) run(out *Outgoing) (end Outgoing, err error) {
 	defer func() {
 		c.reached, c.out, c.err = false, Outgoing{}, nil
 		if v := recover(); v != nil {
-			err = &LayerPanic{Value: v, Stack: debug.Stack()}
+			err = &LayerPanic{Layer: c.at.String(), Value: v, Stack: debug.Stack()}
 		}
 	}()
 	if err := c.h(out); err != nil {
@@ -101,9 +102,12 @@ func (c *sendChain) run(out *Outgoing) (end Outgoing, err error) {
 
 // LayerPanic is the end of a message in a layer that panicked.
 type LayerPanic struct {
+	Layer string // the position where it stands
 	Value any
 	Stack []byte // of the panic
 }
 
 // Error says that it was a layer, and the value.
-func (p *LayerPanic) Error() string { return fmt.Sprintf("dht: panic in a layer: %v", p.Value) }
+func (p *LayerPanic) Error() string {
+	return fmt.Sprintf("dht: panic in a layer %s: %v", p.Layer, p.Value)
+}

@@ -744,3 +744,53 @@ func TestBubblePanicsInTheTree(t *testing.T) {
 		}
 	})
 }
+
+// TestBubbleLayerPanics has a layer panic on 20 messages of a peer, one after the
+// other: the peer keeps its connection and is heard afterwards, each panic has its
+// record, and the node says that it is degraded.
+func TestBubbleLayerPanics(t *testing.T) {
+	gamelantest.Bubble(t, func(t *testing.T) {
+		net := gamelantest.NewNetwork(t)
+		heard, log := newLetters(), newRecords()
+		cfg := gamelan.Config{DHT: &gamelan.DHTConfig{}}
+		from := net.Start(cfg)
+		to := net.Start(cfg, gamelan.WithLogger(slog.New(log)), gamelan.WithType(1000, heard.New),
+			gamelan.WithLayer(dht.BeforeDeliver, func(next dht.Handler) dht.Handler {
+				return func(m *dht.Incoming) dht.Verdict {
+					if strings.Contains(string(m.Parts[1]), "bad") {
+						panic("a bug of the layer")
+					}
+					return next(m)
+				}
+			}))
+		net.Connect(from, to)
+		before, _ := to.Connection(from.ID())
+		for i := range 20 {
+			post(t, from, to, letter(t, from, 1000, fmt.Sprint("bad ", i), inClear))
+			time.Sleep(time.Second)
+		}
+		post(t, from, to, letter(t, from, 1000, "good", inClear))
+		time.Sleep(time.Second)
+		synctest.Wait()
+		wantBodies(t, "the handler", heard.bodies(1000, from), []string{"good"})
+		if got, want := fates(to), "1 delivered, 20 panicked"; got != want {
+			t.Errorf("got %s, want %s", got, want)
+		}
+		if after, ok := to.Connection(from.ID()); !ok || after != before {
+			t.Error("got another connection, want the one from before")
+		}
+		records := 0
+		for _, r := range log.take() {
+			if strings.Contains(r, "your code panicked") && strings.Contains(r, "layer=before deliver") && strings.Contains(r, "a bug of the layer") {
+				records++
+			}
+		}
+		if records != 20 {
+			t.Errorf("got %d records, want 20", records)
+		}
+		if got := strings.Join(to.Degraded(t.Context()), "; "); !strings.Contains(got, "your layer before deliver panicked 20 times in the last 10 minutes, last 2s ago on dht message: a bug of the layer") {
+			t.Errorf("got %q, want the layer's panics", got)
+		}
+		wantNoCredit(t, from, to)
+	})
+}

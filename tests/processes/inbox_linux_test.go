@@ -17,9 +17,9 @@ func TestInboxMemory(t *testing.T) {
 	}
 	// most is what a node may have in memory, with garbage: less than twice what is
 	// in its inbox, which it would have if it kept the messages there.
-	messages, most := 24, 280<<20 // 168 MiB in the inbox
+	messages, most := 24, 320<<20 // 168 MiB in the inbox
 	if long() {
-		messages, most = 34, 320<<20
+		messages, most = 34, 420<<20
 	}
 	dir := t.TempDir()
 	alice := startNode(t, filepath.Join(dir, "alice"))
