@@ -212,6 +212,46 @@ func TestReadOnAfterFailedWrite(t *testing.T) {
 	})
 }
 
+// lastWords gives its last bytes together with the end.
+type lastWords struct {
+	net.Conn
+	words []byte
+}
+
+func (c *lastWords) Read(p []byte) (int, error) {
+	n := copy(p, c.words)
+	if c.words = c.words[n:]; len(c.words) == 0 {
+		return n, io.EOF
+	}
+	return n, nil
+}
+
+// A connection may give the last bytes and its end in one Read.
+//
+// conforms: comms 151
+func TestLastBytesWithTheEnd(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		a, b := net.Pipe()
+		go io.Copy(io.Discard, b)
+		defer b.Close()
+		h := newHeader(typeData, flagSYN, 2, 4)
+		s, err := New(&lastWords{a, append(h[:], "last"...)}, true, Config{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer s.Close()
+		st, err := s.Accept()
+		if err != nil {
+			t.Fatal(err)
+		}
+		got, err := io.ReadAll(st)
+		if string(got) != "last" {
+			t.Errorf("got %q, want last", got)
+		}
+		wantErr(t, err, ErrSessionEnded)
+	})
+}
+
 // A Read of the library can fail, because of the window update that it wants to
 // send, although it has delivered bytes and holds more.
 //

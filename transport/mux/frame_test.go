@@ -105,6 +105,10 @@ func TestFlagsOnAnyFrame(t *testing.T) {
 
 				own := mustOpen(t, s)
 				d.send(kind, flagACK, own.ID(), 0)
+				synctest.Wait()
+				if got := s.unacknowledged(); got != 0 {
+					t.Errorf("got %d opens that wait for ACK, want none", got)
+				}
 				d.send(kind, flagFIN, own.ID(), 0)
 				if _, err := own.Read(make([]byte, 1)); err != io.EOF {
 					t.Errorf("got %v after FIN, want EOF", err)
