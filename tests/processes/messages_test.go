@@ -64,7 +64,7 @@ func TestLinesWhileTheReceiverIsStopped(t *testing.T) {
 // The connection is cut ten times: every line has one outcome, what was
 // confirmed was received, what failed was not, and the order is kept.
 //
-// conforms: comms 85, 151
+// conforms: comms 85
 func TestLinesOverAConnectionThatIsCut(t *testing.T) {
 	out, lines, _ := sendCut(t)
 	got := outcomes(t, out)

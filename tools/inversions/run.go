@@ -324,14 +324,22 @@ func (r *runner) try(c *workcopy, binaries map[string]string, inv *inversion, ch
 }
 
 // tried believes a failure only when the same test then passes without an
-// inversion, in the same time on a machine as loaded.
+// inversion, in the same time on a machine as loaded, and fails again under it: one
+// that fails now and then says nothing. Hanging once is enough.
 func (r *runner) tried(t cited, inverted, plain func(limit time.Duration) ended) ended {
 	limit := 4*r.clean[t].took + r.grace
 	for range 3 {
 		e := inverted(limit)
-		if !e.fell() || plain(limit).outcome == passed {
+		if !e.fell() {
 			return e
 		}
+		if plain(limit).outcome != passed {
+			continue
+		}
+		if e.outcome == failed {
+			return inverted(limit)
+		}
+		return e
 	}
 	return ended{outcome: anyway}
 }
