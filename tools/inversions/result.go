@@ -42,8 +42,12 @@ func readResults(path string) (results, error) {
 }
 
 // keep adds what res says of its tests, and drops those that no longer cite the
-// item.
+// item; of an inversion that does not compile nothing is kept.
 func (r results) keep(name string, res result, cites []cited) {
+	if res.Error != "" {
+		r.byName[name] = res
+		return
+	}
 	for _, was := range r.byName[name].Tests {
 		again := slices.ContainsFunc(res.Tests, func(t tested) bool { return t.cited == was.cited })
 		if !again && slices.Contains(cites, was.cited) {
