@@ -135,7 +135,8 @@ func (f *filler) dialed(c actor.Context, m PeerDialed) bool {
 func (f *filler) leave(c actor.Context, m PeerDisconnected) {
 	var wait time.Duration
 	switch {
-	case m.Reason.Code == CloseRequested, m.Reason.Code == CloseReaped, m.Reason.Code == CloseMinimised:
+	case m.Reason.Code == CloseRequested, m.Reason.Code == CloseReaped, m.Reason.Code == CloseMinimised,
+		m.Reason.Code == CloseReplaced, m.Reason.Code == CloseChurn:
 		wait = leftByUs
 	case m.Reason.By == "peer":
 		wait = leftByPeer

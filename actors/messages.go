@@ -191,7 +191,7 @@ const (
 // first (spec: comms 146).
 func (r CloseReason) Orderly() bool {
 	switch r.Code {
-	case CloseRequested, CloseShutdown, CloseReaped, CloseMinimised:
+	case CloseRequested, CloseShutdown, CloseReaped, CloseMinimised, CloseReplaced:
 		return true
 	}
 	return false

@@ -13,6 +13,7 @@ import (
 	"github.com/gamelan-p2p/gamelan/identity"
 	"github.com/gamelan-p2p/gamelan/peerstore"
 	"github.com/gamelan-p2p/gamelan/supervisor"
+	"github.com/gamelan-p2p/gamelan/transport/connpool"
 )
 
 // peers is the single writer of the peer store. The index changes at once; the
@@ -237,8 +238,9 @@ func (p *peers) ban(c actor.Context, m BanPeer) {
 	until := now.Add(m.For)
 	ban, stored := p.env.Store.BanFrom(now, m.Peer, m.Key, until, m.text(), m.origin)
 	if !stored { // there are too many such bans, and it came from a source (V31)
-		if source, fresh := p.env.inbound.refuse(m.origin, m.For); fresh {
-			supervisor.Log(c).Warn("too many bans of peers that were never reached; a source is refused in place of more", "addr", source, "ban", m.For)
+		limit := min(m.For, connpool.OffencesWithin) // others may share it
+		if source, fresh := p.env.inbound.refuse(m.origin, limit); fresh {
+			supervisor.Log(c).Warn("too many bans of peers that were never reached; a source is refused in place of more", "addr", source, "for", limit)
 		}
 	}
 	banned := PeerBanned{Token: m.Token, Peer: m.Peer, For: m.For, Until: ban.BannedUntil, Reason: ban.BanReason, Severity: m.Severity}
