@@ -61,16 +61,48 @@ func (e *UnsafeError) Error() string {
 	return e.What() + "; " + e.Remedy(func(path string) string { return path })
 }
 
-// Make opens the directory after making it, private to its owner, if it is not there.
+// Make opens the directory after making it, private to its owner, if it is not
+// there. An empty one in which the owner's group may write, as a umask of 002 leaves
+// it, is made private too.
 func Make(path string) (*Dir, error) {
 	d, err := Open(path)
-	if !errors.Is(err, fs.ErrNotExist) {
+	unsafe, _ := errors.AsType[*UnsafeError](err)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		err = os.MkdirAll(path, 0o700)
+	case unsafe != nil && unsafe.Mode != 0 && unsafe.Mode&0o002 == 0:
+		err = makePrivate(path, err)
+	default:
 		return d, err
 	}
-	if err := os.MkdirAll(path, 0o700); err != nil {
+	if err != nil {
 		return nil, err
 	}
 	return Open(path)
+}
+
+// makePrivate takes the group's right to write from a directory that is empty, also
+// afterwards; else it returns the error.
+func makePrivate(path string, unsafe error) error {
+	root, err := os.OpenRoot(path)
+	if err != nil {
+		return err
+	}
+	defer root.Close()
+	empty := func() bool {
+		entries, err := fs.ReadDir(root.FS(), ".")
+		return err == nil && len(entries) == 0
+	}
+	if !empty() {
+		return unsafe
+	}
+	if err := root.Chmod(".", 0o700); err != nil {
+		return errors.Join(unsafe, err)
+	}
+	if !empty() {
+		return unsafe
+	}
+	return nil
 }
 
 // Open opens a directory that exists. The error is an *[UnsafeError] or the

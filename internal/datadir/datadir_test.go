@@ -120,6 +120,39 @@ func TestMake(t *testing.T) {
 	}
 }
 
+// TestMakePrivate: an empty directory that the group may write to is made private;
+// one that holds something, or that everybody may write to, is refused.
+func TestMakePrivate(t *testing.T) {
+	for _, tt := range []struct {
+		mode fs.FileMode
+		file string
+		ok   bool
+	}{{0o775, "", true}, {0o770, "", true}, {0o777, "", false}, {0o775, "identity.json", false}} {
+		dir := private(t)
+		if tt.file != "" {
+			if err := os.WriteFile(filepath.Join(dir, tt.file), nil, 0o600); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := os.Chmod(dir, tt.mode); err != nil {
+			t.Fatal(err)
+		}
+		d, err := datadir.Make(dir)
+		if !tt.ok {
+			unsafeError(t, err, fmt.Sprintf("mode %04o", tt.mode), "chmod 700", dir)
+			continue
+		}
+		if err != nil {
+			t.Errorf("mode %04o: got %v, want it made private", tt.mode, err)
+			continue
+		}
+		d.Close()
+		if info, err := os.Stat(dir); err != nil || info.Mode().Perm() != 0o700 {
+			t.Errorf("mode %04o: got %v, %v, want mode 0700", tt.mode, info.Mode(), err)
+		}
+	}
+}
+
 // TestLinks has the names of files be symbolic links: nothing is written through
 // one, and nothing is read through one that leads out of the directory.
 func TestLinks(t *testing.T) {
