@@ -2,7 +2,6 @@ package gamelan_test
 
 import (
 	"errors"
-	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"regexp"
@@ -19,21 +18,10 @@ import (
 	"github.com/gamelan-p2p/gamelan/protocol"
 )
 
-// bothWays runs f in a bubble for a system's clock that is set forward by a day,
-// and for one that is set back by a day.
-func bothWays(t *testing.T, f func(t *testing.T, by time.Duration)) {
-	t.Helper()
-	for _, by := range []time.Duration{24 * time.Hour, -24 * time.Hour} {
-		t.Run(fmt.Sprint(by), func(t *testing.T) {
-			gamelantest.Bubble(t, func(t *testing.T) { f(t, by) })
-		})
-	}
-}
-
 // TestBubbleClockBans: a ban lasts as long as it was made for, whatever is done to
 // the system's clock meanwhile, and its end is shown on that clock.
 func TestBubbleClockBans(t *testing.T) {
-	bothWays(t, func(t *testing.T, by time.Duration) {
+	gamelantest.ClockSteps(t, func(t *testing.T, by time.Duration) {
 		net := gamelantest.NewNetwork(t)
 		a, b := net.Start(gamelan.Config{}), net.Start(gamelan.Config{})
 		net.Introduce(a, b)
@@ -71,7 +59,7 @@ func TestBubbleClockBans(t *testing.T) {
 // TestBubbleClockConnections: what is connected stays so and works, and what is
 // shown has the time of day as it is set now.
 func TestBubbleClockConnections(t *testing.T) {
-	bothWays(t, func(t *testing.T, by time.Duration) {
+	gamelantest.ClockSteps(t, func(t *testing.T, by time.Duration) {
 		net := gamelantest.NewNetwork(t)
 		heard := gamelantest.NewCollector()
 		a, b := net.Start(gamelan.Config{}), net.Start(gamelan.Config{}, gamelan.WithHandler(heard.New))
@@ -120,7 +108,7 @@ func TestBubbleClockClaims(t *testing.T) {
 
 // TestBubbleClockEvent: a step is said once.
 func TestBubbleClockEvent(t *testing.T) {
-	bothWays(t, func(t *testing.T, by time.Duration) {
+	gamelantest.ClockSteps(t, func(t *testing.T, by time.Duration) {
 		net := gamelantest.NewNetwork(t)
 		a := net.Start(gamelan.Config{})
 		var steps []time.Duration
@@ -149,7 +137,7 @@ func TestBubbleClockEvent(t *testing.T) {
 // TestBubbleClockShown: every time of day that the API shows is one of the
 // system's clock as it is set now.
 func TestBubbleClockShown(t *testing.T) {
-	bothWays(t, func(t *testing.T, by time.Duration) {
+	gamelantest.ClockSteps(t, func(t *testing.T, by time.Duration) {
 		net := gamelantest.NewNetwork(t)
 		a, b := net.Start(gamelan.Config{DHT: &gamelan.DHTConfig{}}), net.Start(gamelan.Config{DHT: &gamelan.DHTConfig{}})
 		a.Clock.Step(by)

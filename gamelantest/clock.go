@@ -1,7 +1,9 @@
 package gamelantest
 
 import (
+	"fmt"
 	"sync/atomic"
+	"testing"
 	"time"
 
 	"github.com/gamelan-p2p/gamelan/supervisor"
@@ -28,3 +30,15 @@ func (c *Clock) Wall() time.Time { return c.Runtime.Wall().Add(time.Duration(c.a
 // Step sets the system's clock forward by d, or back if d is negative. What
 // measures durations does not notice.
 func (c *Clock) Step(d time.Duration) { c.ahead.Add(int64(d)) }
+
+// ClockSteps runs f in two subtests, each in a [Bubble]: for a system's clock that
+// is set forward by a day, and for one that is set back by a day. f gives by to
+// [Clock.Step].
+func ClockSteps(t *testing.T, f func(t *testing.T, by time.Duration)) {
+	t.Helper()
+	for _, by := range []time.Duration{24 * time.Hour, -24 * time.Hour} {
+		t.Run(fmt.Sprint(by), func(t *testing.T) {
+			Bubble(t, func(t *testing.T) { f(t, by) })
+		})
+	}
+}

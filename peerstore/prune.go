@@ -19,7 +19,6 @@ type pruner struct {
 	bans   int       // records that [condemned] is true of
 	tried  time.Time // when nothing could be removed
 	looked time.Time // when no ban could be removed
-	made   uint64    // records removed to make room since the store was opened
 }
 
 // retryPruning is how long to wait after finding nothing to remove, so that a
@@ -60,14 +59,6 @@ func (s *pruner) removed(p *Peer) {
 // MaxBans returns how many bans of peers that were never reached the store holds.
 func (s *Store) MaxBans() int { return max(s.o.MaxPeers/banShare, 1) }
 
-// MadeRoom returns how many records were removed to make room for others since
-// the store was opened.
-func (s *Store) MadeRoom() uint64 {
-	s.mu.RLock()
-	defer s.mu.RUnlock()
-	return s.space.made
-}
-
 // room reports whether the record, which is new, may be added, after removing
 // some if there is no room. A twentieth of the limit goes at a time, see
 // victims. The caller holds mu.
@@ -84,7 +75,6 @@ func (s *Store) room(now time.Time, p *Peer) bool {
 	}
 	for _, v := range s.victims(now, max(limit/20, 1), wanted) {
 		s.remove(v.ID)
-		s.space.made++
 	}
 	if s.space.tried = (time.Time{}); s.index.n >= limit {
 		s.space.tried = now
@@ -116,7 +106,6 @@ func (s *Store) roomForBan(now time.Time, origin Origin) bool {
 	slices.SortFunc(list, banOrder(now))
 	for _, p := range list[:min(len(list), max(s.MaxBans()/20, 1))] {
 		s.remove(p.ID)
-		s.space.made++
 	}
 	if s.space.looked = (time.Time{}); len(list) == 0 {
 		s.space.looked = now

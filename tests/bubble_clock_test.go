@@ -3,7 +3,6 @@ package tests
 import (
 	"context"
 	"errors"
-	"fmt"
 	"testing"
 	"time"
 
@@ -15,21 +14,10 @@ import (
 	"github.com/gamelan-p2p/gamelan/protocol/rpc"
 )
 
-// bothWays runs f in a bubble for a system's clock that is set forward by a day,
-// and for one that is set back by a day.
-func bothWays(t *testing.T, f func(t *testing.T, by time.Duration)) {
-	t.Helper()
-	for _, by := range []time.Duration{24 * time.Hour, -24 * time.Hour} {
-		t.Run(fmt.Sprint(by), func(t *testing.T) {
-			gamelantest.Bubble(t, func(t *testing.T) { f(t, by) })
-		})
-	}
-}
-
 // TestBubbleClockCalls steps both sides' clocks under calls: one that is to last
 // three seconds does, and one that may last ten ends after ten.
 func TestBubbleClockCalls(t *testing.T) {
-	bothWays(t, func(t *testing.T, by time.Duration) {
+	gamelantest.ClockSteps(t, func(t *testing.T, by time.Duration) {
 		net := gamelantest.NewNetwork(t)
 		a, b := net.Start(gamelan.Config{}, quiet), net.Start(gamelan.Config{}, quiet, gamelan.WithService(new(service).service()))
 		net.Connect(a, b)
@@ -59,7 +47,7 @@ func TestBubbleClockCalls(t *testing.T) {
 // keep their order, also over a restart, and what a listener holds goes to another one
 // after its minute.
 func TestBubbleClockInbox(t *testing.T) {
-	bothWays(t, func(t *testing.T, by time.Duration) {
+	gamelantest.ClockSteps(t, func(t *testing.T, by time.Duration) {
 		net := gamelantest.NewNetwork(t)
 		dir := t.TempDir()
 		cfg := gamelan.Config{DataDir: dir}

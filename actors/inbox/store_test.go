@@ -226,10 +226,9 @@ func (d *interrupted) Get(key []byte) ([]byte, error) {
 	return value, err
 }
 
-// TestStoreReadsWhatIsWrittenAnew: a message that is written anew just while it
-// is read is found, too.
-func TestStoreReadsWhatIsWrittenAnew(t *testing.T) {
-	d := &interrupted{faultyDisk: newFaultyDisk()}
+// withTwo opens a store and writes two messages without a sync.
+func withTwo(t *testing.T, d kv.Client) *store {
+	t.Helper()
 	s, err := openStore(d)
 	if err != nil {
 		t.Fatal(err)
@@ -239,6 +238,14 @@ func TestStoreReadsWhatIsWrittenAnew(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
+	return s
+}
+
+// TestStoreReadsWhatIsWrittenAnew: a message that is written anew just while it
+// is read is found, too.
+func TestStoreReadsWhatIsWrittenAnew(t *testing.T) {
+	d := &interrupted{faultyDisk: newFaultyDisk()}
+	s := withTwo(t, d)
 	d.reopen()
 	d.then = func() {
 		if err := s.write(nil, true); err != nil {
@@ -254,15 +261,7 @@ func TestStoreReadsWhatIsWrittenAnew(t *testing.T) {
 // also when the store is opened anew more often in a row than one write repeats.
 func TestStoreIsOpenedAnewAgainAndAgain(t *testing.T) {
 	d := newFaultyDisk()
-	s, err := openStore(d)
-	if err != nil {
-		t.Fatal(err)
-	}
-	for seq := uint64(1); seq <= 2; seq++ {
-		if err := s.write([]change{{seq, record(seq)}}, false); err != nil {
-			t.Fatal(err)
-		}
-	}
+	s := withTwo(t, d)
 	d.reopen()
 	d.news = 1 + openings
 	if err := s.write([]change{{3, record(3)}}, false); !errors.Is(err, kv.ErrReopened) {
