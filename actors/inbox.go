@@ -26,6 +26,8 @@ type inbox struct {
 	protocol *Messaging
 	peer     identity.NodeID
 	account  *credit.Account
+	whole    *credit.Budget // what it draws on
+	arriving *credit.Budget // … while a large message arrives
 
 	reading  *inStream // has a task, or rests
 	queue    []*inStream
@@ -82,7 +84,11 @@ var errSuperseded = errors.New("actors: a newer substream has taken over")
 
 func (b *inbox) start(m *Messaging, peer identity.NodeID) {
 	b.env, b.protocol, b.peer = m.env, m, peer
-	b.account = b.env.budgets.Inbound.Account(b.env.PeerCredit)
+	b.whole, b.arriving = b.env.budgets.Plain, b.env.budgets.Messages
+	if m.frames {
+		b.whole, b.arriving = b.env.budgets.Inbound, b.env.budgets.Frames
+	}
+	b.account = b.whole.Account(b.env.PeerCredit)
 }
 
 func (b *inbox) opened(c actor.Context, m SubstreamOpened) {
@@ -245,7 +251,10 @@ func (b *inbox) holder() string {
 	if used := b.account.Used(); used != 0 {
 		return fmt.Sprintf("handlers and copies for others hold %d bytes", used)
 	}
-	return "other peers hold the node's credit"
+	if b.protocol.frames {
+		return "other peers hold the node's credit"
+	}
+	return "other peers hold the node's credit for plain messages"
 }
 
 // reader is the task that reads one substream.
@@ -324,7 +333,7 @@ func (r *reader) end() {
 	if r.owes {
 		r.box.account.Return(r.owed)
 	}
-	r.box.account.Move(r.box.env.budgets.Inbound)
+	r.box.account.Move(r.box.whole)
 }
 
 // ended is the end of the substream, between two messages or inside one.
@@ -346,7 +355,7 @@ func (r *reader) ended(err error) error {
 func (r *reader) message(ctx context.Context, n int) error {
 	large := n > bodyStep
 	if large {
-		r.box.account.Move(r.box.env.budgets.Messages)
+		r.box.account.Move(r.box.arriving)
 	}
 	if err := r.take(ctx, n); err != nil {
 		return err
@@ -357,7 +366,7 @@ func (r *reader) message(ctx context.Context, n int) error {
 		return err
 	}
 	if large {
-		r.box.account.Move(r.box.env.budgets.Inbound)
+		r.box.account.Move(r.box.whole)
 	}
 	r.received(body)
 	return nil

@@ -13,12 +13,15 @@ import (
 	"testing/synctest"
 	"time"
 
+	"google.golang.org/protobuf/types/known/wrapperspb"
+
 	"github.com/gamelan-p2p/gamelan"
 	"github.com/gamelan-p2p/gamelan/actors/inbox"
 	"github.com/gamelan-p2p/gamelan/dht"
 	"github.com/gamelan-p2p/gamelan/gamelantest"
 	"github.com/gamelan-p2p/gamelan/inspect"
 	"github.com/gamelan-p2p/gamelan/protocol"
+	"github.com/gamelan-p2p/gamelan/protocol/rpc"
 )
 
 // take listens until n messages have come, acknowledges the first acks of them
@@ -216,6 +219,58 @@ func TestBubbleInboxFull(t *testing.T) {
 			t.Errorf("got %q with an empty inbox, want a node that is not degraded", got)
 		}
 	})
+}
+
+// TestBubbleInboxStandingPeers has as many peers as would use up all inbound
+// credit stand still before a full inbox: calls of another peer, and what it
+// sends over the DHT, come through at once.
+func TestBubbleInboxStandingPeers(t *testing.T) {
+	for name, size := range map[string]int{"small": 4 << 10, "large": 100 << 10} {
+		t.Run(name, func(t *testing.T) {
+			gamelantest.Bubble(t, func(t *testing.T) {
+				const peers, each = 20, 256 << 10
+				net := gamelantest.NewNetwork(t)
+				quietly := gamelan.Config{Floor: gamelan.NoFloor}
+				cfg := gamelan.Config{Floor: gamelan.NoFloor, NodeCredit: 8 << 20, PeerCredit: each}
+				to := startMember(net, cfg, gamelan.WithInbox(gamelan.InboxConfig{MaxMessages: 1}), gamelan.WithService(new(service).service()))
+				other := startMember(net, quietly)
+				net.Connect(other.Node, to.Node)
+				body := strings.Repeat("x", size)
+				var pending []*gamelan.Pending
+				for range peers {
+					from := net.Start(quietly)
+					net.Connect(from, to.Node)
+					for range 2*each/size + 1 {
+						pending = append(pending, enqueue(t, from, to.Node, body))
+					}
+				}
+				time.Sleep(20 * time.Second)
+				used, limit, _, _ := to.Actors().Credit()
+				if used < limit/4 || used > limit/16*7 {
+					t.Fatalf("got %d bytes of %d held by peers that stand still, want between four and seven sixteenths of them", used, limit)
+				}
+				began := time.Now()
+				ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
+				defer cancel()
+				far := strings.Repeat("y", 100<<10)
+				got, err := rpc.Call[blob, blob](ctx, other.RPCClient(to.ID(), testService), echo, wrapperspb.Bytes([]byte(far)))
+				if err != nil || string(got.GetValue()) != far {
+					t.Errorf("got %d bytes, %v from a call, want the echo", len(got.GetValue()), err)
+				}
+				send(t, other, letterTo(dht.Direct{Peer: to.ID()}, far))
+				gamelantest.Eventually(t, 5*time.Second, "the message over the DHT", func() bool { return to.heard.Len() == 1 })
+				if took := time.Since(began); took > time.Second {
+					t.Errorf("both took %v, want them at once", took)
+				}
+				take(t, to.Node, len(pending), len(pending), inbox.ListenOptions{})
+				for i, p := range pending {
+					if out := p.Wait(t.Context()); out.Kind != protocol.Confirmed {
+						t.Errorf("message %d: got %v, want confirmed", i, out)
+					}
+				}
+			})
+		})
+	}
 }
 
 // TestBubbleInboxCrash has the inbox's actor fail while messages come and are

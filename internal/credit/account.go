@@ -23,7 +23,7 @@ type Account struct {
 	head, tail  *waiter
 	waiting     int
 	line        *Budget // whose line the account stands in; guarded by queues.mu, as are the three below
-	reserved    int64   // charged to line's part while waiting for the root
+	reserved    int64   // charged to all below line while waiting there
 	prevA, next *Account
 }
 
@@ -129,9 +129,10 @@ func (a *Account) Waiting() int {
 
 // Move makes the account draw on another budget of the same node and direction:
 // from [NodeBudgets].Unconnected to Outbound when its peer is connected, and
-// back, and from Inbound to its parts while a large body arrives. What is held moves along, even when that puts the new budget above its
-// limit; then nobody takes from it until enough has come back. It panics when
-// the budgets are not parts of one.
+// back, and from Inbound or Plain to their parts while a large body arrives. What
+// is held moves along, even when that puts the new budget above its limit; then
+// nobody takes from it until enough has come back. It panics when the budgets are
+// not parts of one.
 func (a *Account) Move(to *Budget) {
 	q := to.queue
 	q.mu.Lock()
@@ -143,12 +144,12 @@ func (a *Account) Move(to *Budget) {
 	}
 	if from := a.budget; from != to {
 		q.leave(a)
-		// The root holds the sum in any case; only a part's own count moves.
-		if from.parent != nil {
-			from.release(a.used)
+		// What both are parts of holds the sum in any case.
+		for b := from; !to.within(b); b = b.parent {
+			b.release(a.used)
 		}
-		if to.parent != nil {
-			to.state.Add(a.used << 1)
+		for b := to; !from.within(b); b = b.parent {
+			b.state.Add(a.used << 1)
 		}
 		a.budget = to
 		q.place(a)

@@ -28,22 +28,31 @@ type NodeBudgets struct {
 	Inbound     *Budget // bodies received and not yet handled
 	Outbound    *Budget // bodies accepted for sending, without an outcome yet
 	Unconnected *Budget // the part of Outbound that peers without a connection may hold
-	Messages    *Budget // the part of Inbound for large messages that are not all there yet
+	Frames      *Budget // the part of Inbound for large frames of the DHT that are not all there yet
 	Calls       *Budget // the same for large frames of calls
+	Plain       *Budget // the part of Inbound for plain messages
+	Messages    *Budget // the part of Plain for large ones that are not all there yet
 }
 
 // NewNodeBudgets divides total bytes: one half for each direction, so that
 // neither starves the other, and of the outbound half at most one half for
-// peers without a connection, so that dead peers do not starve the living. Of the
-// inbound half, three quarters at most are for what was announced and has not
-// arrived: whoever announces much and sends little holds up others of his kind,
-// and never what is small.
+// peers without a connection, so that dead peers do not starve the living.
+//
+// Of the inbound half, seven sixteenths at most are for plain messages: they wait
+// as long as their handler or a full inbox wants, whatever the number of peers,
+// and calls and the DHT go on with the rest. What was announced and has not
+// arrived has at most six of these, four for frames of the DHT, and three for
+// calls: whoever announces much and sends little holds up others of his kind, and never
+// what is small.
 //
 // spec: V15.
 func NewNodeBudgets(total int64) NodeBudgets {
 	in, out := NewBudget(total/2), NewBudget(total/2)
+	sixteenth := in.limit / 16
+	plain := in.Part(7 * sixteenth)
 	return NodeBudgets{
-		Inbound: in, Messages: in.Part(total / 4), Calls: in.Part(total / 8),
+		Inbound: in, Frames: in.Part(4 * sixteenth), Calls: in.Part(3 * sixteenth),
+		Plain: plain, Messages: plain.Part(6 * sixteenth),
 		Outbound: out, Unconnected: out.Part(total / 4),
 	}
 }
@@ -78,12 +87,9 @@ func NewBudget(bytes int64) *Budget {
 	return b
 }
 
-// Part returns a budget for a part of b: what is taken from it counts against
-// both. It panics when b is itself a part.
+// Part returns a budget for a part of b: what is taken from it counts against b
+// as well, and against what b is a part of.
 func (b *Budget) Part(bytes int64) *Budget {
-	if b.parent != nil {
-		panic("credit: part of a part")
-	}
 	p := &Budget{limit: bytes, parent: b, queue: b.queue}
 	b.queue.mu.Lock()
 	b.queue.budgets = append(b.queue.budgets, p)
@@ -119,23 +125,37 @@ func (b *Budget) release(cost int64) (waited bool) {
 	return b.state.Add(-cost<<1)&1 != 0
 }
 
-// take charges b and what it is a part of, or neither. Waited reports that a
+// take charges b and all that it is a part of, or none. Waited reports that a
 // charge was undone that somebody may have missed.
 func (b *Budget) take(cost int64) (ok, waited bool) {
-	if !b.charge(cost, false) {
-		return false, false
+	for at := b; at != nil; at = at.parent {
+		if !at.charge(cost, false) {
+			return false, b.releaseBelow(at, cost)
+		}
 	}
-	if b.parent == nil || b.parent.charge(cost, false) {
-		return true, false
-	}
-	return false, b.release(cost)
+	return true, false
 }
 
 // giveBack is the reverse of take.
-func (b *Budget) giveBack(cost int64) (waited bool) {
-	waited = b.release(cost)
-	if b.parent != nil && b.parent.release(cost) {
-		waited = true
+func (b *Budget) giveBack(cost int64) (waited bool) { return b.releaseBelow(nil, cost) }
+
+// releaseBelow gives cost back to b and to what it is a part of, up to end and
+// without it. It reports whether somebody waits for it.
+func (b *Budget) releaseBelow(end *Budget, cost int64) (waited bool) {
+	for ; b != end; b = b.parent {
+		if b.release(cost) {
+			waited = true
+		}
 	}
 	return waited
+}
+
+// within reports whether b is whole, or a part of it.
+func (b *Budget) within(whole *Budget) bool {
+	for ; b != nil; b = b.parent {
+		if b == whole {
+			return true
+		}
+	}
+	return false
 }

@@ -111,7 +111,7 @@ func TestNodeBudgetsAreDivided(t *testing.T) {
 	for name, c := range map[string]struct {
 		b    *Budget
 		want int64
-	}{"inbound": {n.Inbound, 2048}, "outbound": {n.Outbound, 2048}, "unconnected": {n.Unconnected, 1024}, "messages": {n.Messages, 1024}, "calls": {n.Calls, 512}} {
+	}{"inbound": {n.Inbound, 2048}, "outbound": {n.Outbound, 2048}, "unconnected": {n.Unconnected, 1024}, "plain": {n.Plain, 896}, "messages": {n.Messages, 768}, "frames": {n.Frames, 512}, "calls": {n.Calls, 384}} {
 		if c.b.Limit() != c.want {
 			t.Errorf("%s: got limit %d, want %d", name, c.b.Limit(), c.want)
 		}
@@ -170,7 +170,80 @@ func TestMoveCarriesWhatIsHeld(t *testing.T) {
 	wantUsed(t, "unconnected in the end", n.Unconnected.Used(), 0)
 	wantUsed(t, "outbound in the end", n.Outbound.Used(), 0)
 	wantPanic(t, "unrelated budgets", func() { a.Move(n.Inbound) })
-	wantPanic(t, "part of a part", func() { n.Unconnected.Part(1) })
+}
+
+// conforms: V 15
+func TestPartsOfParts(t *testing.T) {
+	n := NewNodeBudgets(8192)
+	in := func(what string, inbound, plain, messages int64) {
+		t.Helper()
+		wantUsed(t, what+": inbound", n.Inbound.Used(), inbound)
+		wantUsed(t, what+": plain", n.Plain.Used(), plain)
+		wantUsed(t, what+": messages", n.Messages.Used(), messages)
+	}
+	a, b := n.Plain.Account(1<<20), n.Plain.Account(1<<20)
+	a.TryTake(0)
+	a.Move(n.Messages)
+	in("moved to a part of the part", 256, 256, 256)
+	for range 4 {
+		b.TryTake(0)
+	}
+	in("beside it", 1280, 1280, 256)
+	if a.TryTake(512) {
+		t.Error("got credit above what the part's part is part of, want none")
+	}
+	in("an undone charge", 1280, 1280, 256)
+	a.Move(n.Frames)
+	in("moved to another part", 1280, 1024, 0)
+	wantUsed(t, "frames", n.Frames.Used(), 256)
+	a.Move(n.Messages)
+	a.Move(n.Plain)
+	in("moved back", 1280, 1280, 0)
+	b.TryTake(0)
+	if b.TryTake(0); b.TryTake(0) {
+		t.Error("got an eighth message of plain ones, want seven sixteenths of what comes in")
+	}
+	rest := n.Inbound.Account(1 << 20)
+	for i := range 9 {
+		if !rest.TryTake(0) {
+			t.Fatalf("got no credit for body %d of others, want plain ones to leave nine sixteenths", i)
+		}
+	}
+}
+
+// conforms: V 15
+func TestWaitersOfPartsOfParts(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		root := NewBudget(1024)
+		middle := root.Part(768)
+		inner := middle.Part(512)
+		a, b, other := inner.Account(1<<20), middle.Account(1<<20), root.Account(1<<20)
+		other.TryTake(0)
+		b.TryTake(256)
+		order := make(chan string, 16)
+		takers(a, "a", order, 256) // fits inner, not middle
+		b.Return(256)
+		if got, want := drain(order), []string{"a0"}; !slices.Equal(got, want) {
+			t.Fatalf("got %v served, want %v", got, want)
+		}
+		b.TryTake(0)
+		ctx, cancel := context.WithCancel(t.Context())
+		failed := make(chan error, 1)
+		a.Return(256)
+		if other.TryTake(0); !other.TryTake(0) {
+			t.Fatal("got no credit, want the root full")
+		}
+		go func() { failed <- a.Take(ctx, 0) }() // fits inner and middle, not the root
+		synctest.Wait()
+		wantUsed(t, "reserved in the middle", middle.Used(), 512)
+		cancel()
+		if err := <-failed; !errors.Is(err, context.Canceled) {
+			t.Errorf("got %v, want the context's error", err)
+		}
+		wantUsed(t, "inner after the wait", inner.Used(), 0)
+		wantUsed(t, "middle after the wait", middle.Used(), 256)
+		wantUsed(t, "root after the wait", root.Used(), 1024)
+	})
 }
 
 // takers starts one goroutine per size, one after the other, and returns where

@@ -7,8 +7,8 @@
 //
 // An [Account] belongs to one peer and one direction. It draws on a [Budget],
 // which many accounts share; a budget may be part of a larger one, so that what
-// is queued for peers without a connection can never use up what the others
-// need ([NodeBudgets]). A body costs its length plus [Overhead], which bounds
+// is queued for peers without a connection, or waits in a full inbox, can never
+// use up what the others need ([NodeBudgets]). A body costs its length plus [Overhead], which bounds
 // the number of empty ones as well.
 //
 // Waiting is fair: first come, first served within an account, and turn about

@@ -2,7 +2,7 @@ package credit
 
 // An account with waiters is in one of three places: blocked on its own limit
 // (no line), in the line of the budget it draws on, or, when that is a part, in
-// the root's line with its part already charged. Each line is first come, first
+// the line of what it is a part of, with all below already charged. Each line is first come, first
 // served; an account that was served goes to the end with its next waiter.
 
 // place puts a into line if its first waiter is held up by nothing of its own.
@@ -18,9 +18,10 @@ func (q *queues) leave(a *Account) {
 	if a.line == nil {
 		return
 	}
-	a.line.remove(a)
+	line := a.line
+	line.remove(a)
 	if a.reserved != 0 {
-		a.budget.release(a.reserved) // served by the caller's serve
+		a.budget.releaseBelow(line, a.reserved) // served by the caller's serve
 		a.reserved = 0
 	}
 }
