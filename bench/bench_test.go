@@ -6,7 +6,9 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
+	"github.com/gamelan-p2p/gamelan/bench/harness"
 	"github.com/gamelan-p2p/gamelan/bench/peers"
 	"github.com/gamelan-p2p/gamelan/bench/product"
 )
@@ -28,7 +30,7 @@ func TestMain(m *testing.M) {
 // anchor that a target names exists.
 func TestNames(t *testing.T) {
 	var names []string
-	for _, g := range append(groups(floodShort), tariGroups()...) {
+	for _, g := range append(groups(floodShort, attackShort), tariGroups()...) {
 		for _, c := range g.Cases {
 			if slices.Contains(names, c.Name) {
 				t.Errorf("got two cases named %s, want unique names", c.Name)
@@ -54,6 +56,29 @@ func TestEveryCaseRuns(t *testing.T) {
 	err := run([]string{"-rounds", "1", "-window", "100ms", "-results", "", "-run", "^(oneway|request|bulk|connect|substream|dht)"}, &out, &out)
 	if err != nil {
 		t.Fatalf("got %v, want every case measured; output:\n%s", err, out.String())
+	}
+}
+
+// TestEveryAttackRuns measures each attack for a moment, in this process.
+func TestEveryAttackRuns(t *testing.T) {
+	if testing.Short() {
+		t.Skip("-short")
+	}
+	for _, c := range product.Attacks(300 * time.Millisecond) {
+		t.Run(c.Name, func(t *testing.T) {
+			t.Parallel()
+			c.Fresh = false
+			got, err := harness.Run([]harness.Group{{Name: c.Name, Cases: []harness.Case{c}}}, harness.Options{Rounds: 1})
+			if err != nil {
+				t.Fatal(err)
+			}
+			s := got[0].Cases[0].Samples[0]
+			for _, metric := range []string{"p50 of sends ratio", "strokes/s", "memory peak bytes"} {
+				if s[metric] <= 0 {
+					t.Errorf("%s: got %v, want more than nothing", metric, s[metric])
+				}
+			}
+		})
 	}
 }
 

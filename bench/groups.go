@@ -11,9 +11,9 @@ import (
 // groups lists what is measured, each case beside the anchors that it is held
 // against. A case of the product goes into the group of its anchors, under the
 // name by which targets knows it; the first case of a group is what the others'
-// ratios in the report refer to, so anchors stay in front. The floods last as
-// long as flood says.
-func groups(flood time.Duration) []harness.Group {
+// ratios in the report refer to, so anchors stay in front. Floods and
+// attacks last as long as those say.
+func groups(flood, attack time.Duration) []harness.Group {
 	return []harness.Group{
 		oneWay(32, product.OneWay(32), product.SendTo(32)),
 		oneWay(1<<10, product.OneWay(1<<10)),
@@ -152,7 +152,7 @@ func groups(flood time.Duration) []harness.Group {
 		{
 			Name:  "attacks",
 			About: "honest peers' sends and fresh dials while a node is attacked, beside a process that only burns as much CPU",
-			Cases: product.Attacks(flood),
+			Cases: product.Attacks(attack),
 		},
 	}
 }

@@ -24,10 +24,11 @@ import (
 	"github.com/gamelan-p2p/gamelan/bench/product"
 )
 
-// floodShort and floodLong are how long the floods last.
+// How long floods and attacks last; with -long, long.
 const (
-	floodShort = 4 * time.Second
-	floodLong  = time.Minute
+	floodShort  = 4 * time.Second
+	attackShort = 10 * time.Second
+	long        = time.Minute
 )
 
 func main() {
@@ -57,16 +58,16 @@ func run(args []string, stdout, stderr io.Writer) error {
 	results := flags.String("results", "results", "directory for the result files; empty: write none")
 	cpuProfile := flags.String("cpuprofile", "", "write a CPU profile of the whole run to this file")
 	memProfile := flags.String("memprofile", "", "write a profile of all allocations to this file")
-	long := flags.Bool("long", false, "flood for a minute instead of four seconds")
+	longer := flags.Bool("long", false, "flood for a minute instead of four seconds, and attack for a minute instead of ten seconds")
 	verbose := flags.Bool("v", false, "say what is being measured")
 	if err := flags.Parse(args); err != nil {
 		return err
 	}
-	flood := floodShort
-	if *long {
-		flood = floodLong
+	flood, attack := floodShort, attackShort
+	if *longer {
+		flood, attack = long, long
 	}
-	all, goals := groups(flood), targets()
+	all, goals := groups(flood, attack), targets()
 	missing := peers.Missing()
 	if missing == nil {
 		all, goals = append(all, tariGroups()...), append(goals, tariTargets()...)
@@ -93,7 +94,7 @@ func run(args []string, stdout, stderr io.Writer) error {
 			return fmt.Errorf("-skip: %w", err)
 		}
 	}
-	if *long {
+	if *longer {
 		options.Args = []string{"-long"}
 	}
 	if *pattern != "" {

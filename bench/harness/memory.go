@@ -2,6 +2,8 @@ package harness
 
 import (
 	"runtime"
+	"runtime/metrics"
+	"sync"
 	"time"
 )
 
@@ -30,6 +32,43 @@ func (m *Meter) Memory(ends int, rest time.Duration, build func() (drop func(), 
 // HeapAndStacks is the live heap plus goroutine stacks in bytes, after three
 // garbage collections. For cases that watch memory over time.
 func HeapAndStacks() int64 { return residue().bytes }
+
+// watchEvery is how often WatchMemory looks.
+const watchEvery = 20 * time.Millisecond
+
+// WatchMemory watches what heap and stacks of this process take, with what is not
+// collected yet, until peak is called: that returns the most that it saw.
+func WatchMemory() (peak func() uint64) {
+	runtime.GC()
+	over, ended := make(chan struct{}), make(chan struct{})
+	var most uint64
+	go func() {
+		defer close(ended)
+		sample := []metrics.Sample{
+			{Name: "/memory/classes/heap/objects:bytes"}, {Name: "/memory/classes/heap/unused:bytes"}, {Name: "/memory/classes/heap/stacks:bytes"},
+		}
+		tick := time.NewTicker(watchEvery)
+		defer tick.Stop()
+		for {
+			metrics.Read(sample)
+			var now uint64
+			for _, s := range sample {
+				now += s.Value.Uint64()
+			}
+			most = max(most, now)
+			select {
+			case <-tick.C:
+			case <-over:
+				return
+			}
+		}
+	}()
+	return sync.OnceValue(func() uint64 {
+		close(over)
+		<-ended
+		return most
+	})
+}
 
 type footprint struct{ bytes, goroutines int64 }
 

@@ -3,14 +3,12 @@ package product
 import (
 	"bytes"
 	"context"
-	"crypto/rand"
 	"sync/atomic"
 
 	"google.golang.org/protobuf/encoding/protowire"
 
 	"github.com/gamelan-p2p/gamelan"
 	"github.com/gamelan-p2p/gamelan/dht"
-	"github.com/gamelan-p2p/gamelan/identity"
 	"github.com/gamelan-p2p/gamelan/protocol/messaging"
 )
 
@@ -36,22 +34,4 @@ func headerBombs() attack {
 			}, nil
 		},
 	}
-}
-
-// again strikes on one connection, as another identity each time that the last
-// connection ended. It fails if it cannot connect.
-func again(ctx context.Context, seed string, strike func(w *writer) error) error {
-	for ctx.Err() == nil {
-		secret, err := identity.NewSecret(rand.Reader)
-		if err != nil {
-			return err
-		}
-		w, err := dial(seed, secret)
-		if err != nil {
-			return err
-		}
-		for ctx.Err() == nil && strike(w) == nil {
-		}
-	}
-	return nil
 }

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
+	"log/slog"
 	"os"
 	"runtime"
 	"slices"
@@ -17,25 +19,39 @@ import (
 
 	"github.com/gamelan-p2p/gamelan"
 	"github.com/gamelan-p2p/gamelan/bench/harness"
+	"github.com/gamelan-p2p/gamelan/transport/tcp"
 )
 
 // attack is one case of the group "attacks", gamelan/attack-NAME. A new one is a
 // file with a function that returns it, and a line in [attacks].
 type attack struct {
-	name   string
-	config gamelan.Config // of the node under attack
+	name    string
+	config  gamelan.Config   // of the node under attack
+	options []gamelan.Option // of the same
+	placed  bool             // its connections seem to come from addresses of the internet; see [placedTCP]
 	// prepare runs in a process of its own, before any clock does; seed is the
 	// node's. The function that it returns attacks until ctx ends, and counts
 	// each stroke. It returns an error only if it could not attack at all.
 	prepare func(ctx context.Context, seed string) (strike func(ctx context.Context, count *atomic.Uint64) error, err error)
-	// report says more of the node after the attack; it may be nil.
-	report func(m *harness.Meter, n *gamelan.Node)
+	rest    time.Duration // what must pass between prepare and the first stroke
+	// stage does something with the node before it is attacked, and returns what
+	// says more of it afterwards; it may be nil, and so may what it returns.
+	stage func(ctx context.Context, n *gamelan.Node) (report func(m *harness.Meter), err error)
 }
 
 // attacks are all of them. Append yours.
 func attacks() []attack {
 	return []attack{
+		replayByReencoding(),
+		replayByFlushing(),
+		halfOpenFromTor(),
+		halfOpenFromManySources(),
+		idleIdentities(),
+		substreamChurn(),
 		headerBombs(),
+		peerBook(),
+		identityRotation(),
+		floods(),
 	}
 }
 
@@ -59,11 +75,15 @@ const (
 // process of its own, and then another for d by a process that burns as much of
 // the processors as the attacker did and does nothing else. An honest peer sends
 // to the node all the time, and pings it over the DHT if it has one, one after the
-// other; fresh nodes dial it, four in a second, with 5 s for each.
+// other; fresh nodes dial it, four in a second, with 5 s for each. A phase of less
+// than a second measures nothing: no attack waits in it for what must pass before.
 func Attacks(d time.Duration) (all []harness.Case) {
 	for _, a := range attacks() {
+		if d < time.Second {
+			a.rest = 0
+		}
 		all = append(all, harness.Case{
-			Name: "gamelan/attack-" + a.name, Fresh: true, Limit: 2*d + 2*time.Minute,
+			Name: "gamelan/attack-" + a.name, Fresh: true, Rounds: 1, Limit: 2*d + 2*time.Minute,
 			Run: func(m *harness.Meter) error { return a.run(m, d) },
 		})
 	}
@@ -71,17 +91,18 @@ func Attacks(d time.Duration) (all []harness.Case) {
 }
 
 func (a attack) run(m *harness.Meter, d time.Duration) error {
-	attacked, err := a.phase(m, d, func(seed string) string { return a.name + " " + seed }, a.report)
+	attacked, err := a.phase(m, d, func(seed string) string { return a.name + " " + seed }, true)
 	if err != nil {
 		return fmt.Errorf("attack: %w", err)
 	}
-	control, err := a.phase(m, d, func(string) string { return fmt.Sprintf("%s %g", burn, attacked.share) }, nil)
+	control, err := a.phase(m, d, func(string) string { return fmt.Sprintf("%s %g", burn, attacked.share) }, false)
 	if err != nil {
 		return fmt.Errorf("control: %w", err)
 	}
 	m.Report("strokes/s", attacked.strokes)
 	m.Report("attacker cpu", attacked.share)
 	m.Report("p50 of sends ratio", attacked.sends/control.sends)
+	m.Report("sends failed", attacked.failed)
 	if control.pings > 0 {
 		m.Report("p50 of pings ns", attacked.pings)
 		m.Report("p50 of pings ratio", attacked.pings/control.pings)
@@ -90,23 +111,31 @@ func (a attack) run(m *harness.Meter, d time.Duration) error {
 	m.Report("dials succeeded %", attacked.succeeded)
 	m.Report("control dials succeeded %", control.succeeded)
 	m.Report("control p50 ns", control.sends)
+	m.Report("memory peak bytes", attacked.memory)
+	m.Report("control memory peak bytes", control.memory)
+	m.Report("log bytes/s", attacked.logged)
 	return m.Latencies(attacked.all)
 }
 
 // phase is what honest peers saw in one.
 type phase struct {
 	all              []time.Duration // of sends
+	failed           float64         // sends
 	sends, pings     float64         // medians in ns
 	dials, succeeded float64         // how many, and per cent of them
 	share            float64         // processors that the other process used
 	strokes          float64         // a second
+	memory           float64         // most heap and stacks in use at once
+	logged           float64         // bytes of the node's log a second
 }
 
-// phase has honest peers talk to a fresh node for d, beside another process.
-func (a attack) phase(m *harness.Meter, d time.Duration, other func(seed string) string, report func(*harness.Meter, *gamelan.Node)) (p phase, err error) {
+// phase has honest peers talk to a fresh node for d, beside another process, which
+// attacks it or not.
+func (a attack) phase(m *harness.Meter, d time.Duration, other func(seed string) string, attacked bool) (p phase, err error) {
+	log := &discarded{}
 	s := &nodes{ctx: m.Context()}
 	defer func() { err = errors.Join(err, s.close()) }()
-	to, err := s.start(a.config, handle(func(actor.Context) {}))
+	to, err := s.start(a.config, a.ofNode(log)...)
 	if err != nil {
 		return p, err
 	}
@@ -120,27 +149,44 @@ func (a attack) phase(m *harness.Meter, d time.Duration, other func(seed string)
 	if out, err := from.SendTo(s.ctx, to.ID(), []byte("hello")); err != nil || out.Err != nil {
 		return p, errors.Join(err, out.Err)
 	}
+	var report func(*harness.Meter)
+	if a.stage != nil {
+		if report, err = a.stage(s.ctx, to); err != nil {
+			return p, err
+		}
+	}
 	process, err := startOther(s.ctx, attackVariable+"="+other(to.Seed()))
 	if err != nil {
 		return p, err
 	}
 	stop := sync.OnceValue(process.stop)
 	defer func() { err = errors.Join(err, stop()) }()
+	if attacked {
+		select {
+		case <-time.After(a.rest):
+		case <-s.ctx.Done():
+			return p, s.ctx.Err()
+		}
+	}
+	peak := harness.WatchMemory()
+	defer peak()
+	logged := log.n.Load()
 	if err := process.begin(); err != nil {
 		return p, err
 	}
 	ctx, cancel := context.WithTimeout(s.ctx, d)
 	defer cancel()
-	var pings []time.Duration
+	var seen sights
 	var wg sync.WaitGroup
 	var sent, dialled error
-	wg.Go(func() { p.all, pings, sent = honest(ctx, from, to, a.pingEvery(d)) })
+	wg.Go(func() { seen, sent = honest(ctx, from, to, a.pingEvery(d)) })
 	wg.Go(func() { p.dials, p.succeeded, dialled = freshDials(ctx, s.ctx, to, a.config.DHT) })
 	wg.Wait()
+	p.memory, p.logged = float64(peak()), float64(log.n.Load()-logged)/d.Seconds()
 	if err := errors.Join(sent, dialled); err != nil {
 		return p, err
 	}
-	p.sends, p.pings = p50(p.all), p50(pings)
+	p.all, p.failed, p.sends, p.pings = seen.sends, float64(seen.failed), p50(seen.sends), p50(seen.pings)
 	said, err := process.last()
 	if err != nil {
 		return p, err
@@ -148,10 +194,29 @@ func (a attack) phase(m *harness.Meter, d time.Duration, other func(seed string)
 	if _, err := fmt.Sscan(said, &p.share, &p.strokes); err != nil {
 		return p, fmt.Errorf("the other process said %q: %w", said, err)
 	}
-	if report != nil {
-		report(m, to)
+	if report != nil && attacked {
+		report(m)
 	}
 	return p, stop()
+}
+
+// ofNode are the options of the node under attack, whose log is counted.
+func (a attack) ofNode(log io.Writer) []gamelan.Option {
+	opts := append([]gamelan.Option{
+		handle(func(actor.Context) {}), gamelan.WithLogger(slog.New(slog.NewTextHandler(log, &slog.HandlerOptions{Level: slog.LevelWarn}))),
+	}, a.options...)
+	if a.placed {
+		opts = append(opts, gamelan.WithTransport(placedTCP{tcp.New(tcp.Options{})}))
+	}
+	return opts
+}
+
+// discarded counts the bytes of what is written and forgets it.
+type discarded struct{ n atomic.Uint64 }
+
+func (s *discarded) Write(b []byte) (int, error) {
+	s.n.Add(uint64(len(b)))
+	return len(b), nil
 }
 
 // pingEvery is how often the honest peer pings in a phase of d; 0 is never.
@@ -162,18 +227,25 @@ func (a attack) pingEvery(d time.Duration) time.Duration {
 	return max(d/pingsEach, time.Millisecond)
 }
 
-// honest sends to a node, and pings it, until ctx ends. It counts sends that succeeded
-// and all pings.
-func honest(ctx context.Context, from, to *gamelan.Node, pingEvery time.Duration) (sends, pings []time.Duration, err error) {
+// sights are what an honest peer saw.
+type sights struct {
+	sends, pings []time.Duration
+	failed       int // sends
+}
+
+// honest sends to a node, and pings it, until ctx ends. It takes the time of sends
+// that succeeded and of all pings.
+func honest(ctx context.Context, from, to *gamelan.Node, pingEvery time.Duration) (seen sights, err error) {
 	body := payload(32)
 	pinged := time.Now()
 	for ctx.Err() == nil {
 		begin := time.Now()
 		out, sent := from.SendTo(ctx, to.ID(), body)
-		if sent == nil && out.Err == nil {
-			sends = append(sends, time.Since(begin))
-		} else {
-			err = errors.Join(sent, out.Err)
+		switch {
+		case sent == nil && out.Err == nil:
+			seen.sends = append(seen.sends, time.Since(begin))
+		case ctx.Err() == nil:
+			seen.failed, err = seen.failed+1, errors.Join(sent, out.Err)
 		}
 		if pingEvery > 0 && ctx.Err() == nil && time.Since(pinged) > pingEvery {
 			pinged = time.Now()
@@ -182,17 +254,17 @@ func honest(ctx context.Context, from, to *gamelan.Node, pingEvery time.Duration
 			cancel()
 			switch {
 			case lost == nil:
-				pings = append(pings, took)
+				seen.pings = append(seen.pings, took)
 			case ctx.Err() == nil:
-				pings, err = append(pings, pingWithin), lost
+				seen.pings, err = append(seen.pings, pingWithin), lost
 			}
 		}
 		time.Sleep(sendEvery)
 	}
-	if len(sends) == 0 || pingEvery > 0 && len(pings) == 0 {
-		return nil, nil, fmt.Errorf("no send or no ping of an honest peer succeeded: %w", err)
+	if len(seen.sends) == 0 || pingEvery > 0 && len(seen.pings) == 0 {
+		return seen, fmt.Errorf("no send or no ping of an honest peer succeeded: %w", err)
 	}
-	return sends, pings, nil
+	return seen, nil
 }
 
 // freshDials has nodes that nobody knows dial a node, until ctx ends.

@@ -27,7 +27,7 @@ type nodes struct {
 }
 
 func (s *nodes) start(cfg gamelan.Config, opts ...gamelan.Option) (*gamelan.Node, error) {
-	opts = append(opts, gamelan.WithLogger(logger))
+	opts = append([]gamelan.Option{gamelan.WithLogger(logger)}, opts...)
 	if s.system != nil {
 		opts = append(opts, gamelan.WithSystem(s.system))
 	}

@@ -120,17 +120,34 @@ func (w writers) compose(secret *identity.Secret) ([]messaging.Entry[struct{}], 
 
 // writer writes its frames to one peer, again and again.
 type writer struct {
-	stream *mux.Stream
-	frames []messaging.Entry[struct{}]
+	session *mux.Session
+	stream  *mux.Stream
+	frames  []messaging.Entry[struct{}]
 }
 
 // dial sets up a connection and a substream for messages.
 func dial(seed string, secret *identity.Secret) (*writer, error) {
+	session, err := dialSession(seed, secret)
+	if err != nil {
+		return nil, err
+	}
+	s, err := session.Open()
+	if err != nil {
+		return nil, errors.Join(err, session.Close())
+	}
+	if _, err := negotiate.Open(s, []protocol.ID{protocol.MessagingID}); err != nil {
+		return nil, errors.Join(err, session.Close())
+	}
+	return &writer{session: session, stream: s}, nil
+}
+
+// dialSession sets up a connection whose peer's substreams are read and forgotten.
+func dialSession(seed string, secret *identity.Secret) (*mux.Session, error) {
 	to, err := peerstore.ParseSeed(seed)
 	if err != nil {
 		return nil, err
 	}
-	cfg, err := wire(secret, ma.StringCast("/ip4/127.0.0.1/tcp/1")) // which nobody dials
+	cfg, err := wire(secret, nowhere)
 	if err != nil {
 		return nil, err
 	}
@@ -143,13 +160,11 @@ func dial(seed string, secret *identity.Secret) (*writer, error) {
 		return nil, err
 	}
 	go swallowSession(r.Session, cfg)
-	s, err := r.Session.Open()
-	if err != nil {
-		return nil, err
-	}
-	_, err = negotiate.Open(s, []protocol.ID{protocol.MessagingID})
-	return &writer{stream: s}, err
+	return r.Session, nil
 }
+
+// nowhere is an address that nobody dials.
+var nowhere = ma.StringCast("/ip4/127.0.0.1/tcp/1")
 
 func (w *writer) write() error {
 	for {
