@@ -17,16 +17,26 @@ const askAgain = 10 * time.Millisecond
 // ask asks an actor of the node that has a fixed place, and waits for the
 // answer until ctx ends or the node stops. What waits is told about a closing
 // node by those who answer for an actor that is gone.
-func ask[R any](ctx context.Context, n *Node, pid *actor.PID, msg any) (R, error) {
+func ask[R any](ctx context.Context, n *Node, pid *actor.PID, msg any) (r R, err error) {
+	err = again(ctx, n, func() error {
+		r, err = supervisor.Ask[R](ctx, n.env.System, pid, msg)
+		return err
+	})
+	return r, err
+}
+
+// again calls f until its error is not that an actor is not there, or the node
+// stops.
+func again(ctx context.Context, n *Node, f func() error) error {
 	for {
-		r, err := supervisor.Ask[R](ctx, n.env.System, pid, msg)
+		err := f()
 		switch {
 		case err == nil:
-			return r, nil
+			return nil
 		case n.stopping():
-			return r, ErrClosed
+			return ErrClosed
 		case !errors.Is(err, supervisor.ErrNoActor):
-			return r, err
+			return err
 		}
 		select {
 		case <-time.After(askAgain):

@@ -14,6 +14,7 @@ import (
 
 	"github.com/gamelan-p2p/gamelan/actors"
 	"github.com/gamelan-p2p/gamelan/actors/inbox"
+	rpcpart "github.com/gamelan-p2p/gamelan/actors/rpc"
 	"github.com/gamelan-p2p/gamelan/identity"
 	"github.com/gamelan-p2p/gamelan/inspect"
 	"github.com/gamelan-p2p/gamelan/internal/kv"
@@ -37,6 +38,8 @@ type Node struct {
 	events *events
 	start  time.Time
 	inbox  *inbox.Inbox // nil without
+	calls  *rpcpart.Calls
+	parts  []actors.Part
 
 	inspector *inspect.Server // nil without; set before Start waits for the actors
 

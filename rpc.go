@@ -5,7 +5,7 @@ import (
 	"context"
 	"time"
 
-	"github.com/gamelan-p2p/gamelan/actors"
+	rpcpart "github.com/gamelan-p2p/gamelan/actors/rpc"
 	"github.com/gamelan-p2p/gamelan/identity"
 	"github.com/gamelan-p2p/gamelan/protocol"
 	"github.com/gamelan-p2p/gamelan/protocol/rpc"
@@ -17,7 +17,7 @@ import (
 func (n *Node) RegisterService(s rpc.Service) error {
 	ctx, cancel := context.WithTimeout(context.Background(), registerTimeout)
 	defer cancel()
-	r, err := ask[actors.ServiceAdded](ctx, n, n.env.RPCServer, actors.AddService{Service: s})
+	r, err := ask[rpcpart.ServiceAdded](ctx, n, n.calls.Server, rpcpart.AddService{Service: s})
 	return registerError("register service", what(s.Protocol, nil), cmp.Or(err, r.Err))
 }
 
@@ -26,7 +26,7 @@ func (n *Node) RegisterService(s rpc.Service) error {
 func (n *Node) UnregisterService(id protocol.ID) error {
 	ctx, cancel := context.WithTimeout(context.Background(), registerTimeout)
 	defer cancel()
-	r, err := ask[actors.ServiceRemoved](ctx, n, n.env.RPCServer, actors.RemoveService{ID: id})
+	r, err := ask[rpcpart.ServiceRemoved](ctx, n, n.calls.Server, rpcpart.RemoveService{ID: id})
 	return registerError("unregister service", what(id, nil), cmp.Or(err, r.Err))
 }
 
@@ -36,7 +36,7 @@ func (n *Node) UnregisterService(id protocol.ID) error {
 // that service. It may be used by any number of goroutines.
 type RPCClient struct {
 	n   *Node
-	key actors.RPCKey
+	key rpcpart.Key
 }
 
 var _ rpc.Invoker = (*RPCClient)(nil)
@@ -44,7 +44,7 @@ var _ rpc.Invoker = (*RPCClient)(nil)
 // RPCClient returns what makes calls to a service of a peer. Nothing is sent
 // before the first call.
 func (n *Node) RPCClient(peer identity.NodeID, service protocol.ID) *RPCClient {
-	return &RPCClient{n, actors.RPCKey{Peer: peer, Protocol: service}}
+	return &RPCClient{n, rpcpart.Key{Peer: peer, Protocol: service}}
 }
 
 // Invoke makes one call. See [rpc.Invoker]; [rpc.Call] and [rpc.Items] are the
@@ -57,12 +57,12 @@ func (n *Node) RPCClient(peer identity.NodeID, service protocol.ID) *RPCClient {
 // the service has not answered matches both [rpc.Timeout] and
 // [context.DeadlineExceeded].
 func (c *RPCClient) Invoke(ctx context.Context, method uint32, stream bool, encode func([]byte) ([]byte, error), got func([]byte) error) error {
-	return c.on(ctx, func(s *actors.RPCSession) (bool, error) { return s.Invoke(ctx, method, stream, encode, got) })
+	return c.on(ctx, func(s *rpcpart.Session) (bool, error) { return s.Invoke(ctx, method, stream, encode, got) })
 }
 
 // Ping measures how long the peer takes to answer on a session with the service.
 func (c *RPCClient) Ping(ctx context.Context) (took time.Duration, err error) {
-	err = c.on(ctx, func(s *actors.RPCSession) (again bool, err error) {
+	err = c.on(ctx, func(s *rpcpart.Session) (again bool, err error) {
 		took, again, err = s.Ping(ctx)
 		return again, err
 	})
@@ -71,7 +71,7 @@ func (c *RPCClient) Ping(ctx context.Context) (took time.Duration, err error) {
 
 // on makes a call on a session, and again on another one as long as that had
 // ended unnoticed: all that were idle may have.
-func (c *RPCClient) on(ctx context.Context, call func(*actors.RPCSession) (again bool, err error)) error {
+func (c *RPCClient) on(ctx context.Context, call func(*rpcpart.Session) (again bool, err error)) error {
 	for repeated := 0; ; repeated++ {
 		s, err := c.session(ctx)
 		if err != nil {
@@ -81,23 +81,23 @@ func (c *RPCClient) on(ctx context.Context, call func(*actors.RPCSession) (again
 		if err == nil {
 			return nil
 		}
-		if !again || repeated > c.n.env.RPC.Clients {
+		if !again || repeated > c.n.calls.Clients {
 			return c.failed(ctx, err)
 		}
 	}
 }
 
-func (c *RPCClient) session(ctx context.Context) (*actors.RPCSession, error) {
-	if s, ok := c.n.env.IdleSession(c.key); ok {
+func (c *RPCClient) session(ctx context.Context) (*rpcpart.Session, error) {
+	if s, ok := c.n.calls.IdleSession(c.key); ok {
 		return s, nil
 	}
 	if c.n.stopping() {
 		return nil, ErrClosed
 	}
 	gone := func() bool { return ctx.Err() != nil }
-	r, err := ask[actors.SessionGiven](ctx, c.n, c.n.env.RPCClient, actors.AcquireSession{Key: c.key, Gone: gone})
+	r, err := ask[rpcpart.SessionGiven](ctx, c.n, c.n.calls.Client, rpcpart.AcquireSession{Key: c.key, Gone: gone})
 	if ctx.Err() != nil && r.Session == nil {
-		c.n.env.System.Root.Send(c.n.env.RPCClient, actors.SessionUnwanted{Key: c.key})
+		c.n.env.System.Root.Send(c.n.calls.Client, rpcpart.SessionUnwanted{Key: c.key})
 	}
 	return r.Session, cmp.Or(err, r.Err)
 }
@@ -107,5 +107,5 @@ func (c *RPCClient) failed(ctx context.Context, err error) error {
 	if c.n.stopping() {
 		return ErrClosed
 	}
-	return actors.CallFailed(ctx, c.n.env.Now(), err)
+	return rpcpart.CallFailed(ctx, c.n.env.Now(), err)
 }

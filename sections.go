@@ -31,6 +31,11 @@ func (n *Node) Inspection() inspect.Options {
 	s.Section("connections", func(ctx context.Context) any { return connectionsSection(ctx, n, n.env.Now()) })
 	s.Section("dht", func(ctx context.Context) any { return dhtSection(ctx, n) })
 	s.Section("ledger", func(context.Context) any { return ledgerSection(n) })
+	for _, p := range n.parts {
+		for name, show := range p.Sections {
+			s.Section(name, show)
+		}
+	}
 	return inspect.Options{
 		Source: inspect.FromRoot(n.Tree(), n.env.System), Sections: s,
 		ExportPeers: func(_ context.Context, w io.Writer) error {

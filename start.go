@@ -62,6 +62,7 @@ type builder struct {
 	dedup *dht.Dedup // nil without the DHT
 	bound []*actors.Bound
 	env   *actors.Env
+	parts []actors.Part
 }
 
 func (b *builder) undo() {
@@ -92,6 +93,7 @@ func (b *builder) build(ctx context.Context) (*Node, error) {
 	}
 	b.env = actors.NewEnv(b.settings())
 	n.env = b.env
+	b.addParts(n)
 	if err := b.announce(n); err != nil {
 		return nil, err
 	}
@@ -104,8 +106,8 @@ func (b *builder) build(ctx context.Context) (*Node, error) {
 	if b.profile.Pattern == protocol.IX {
 		b.logger.Warn("the wire profile sends this node's key in clear when it dials", "profile", b.profile.Name)
 	}
-	root, err := supervisor.Start(n.env.System, n.env.Root, tree(n.env, b.bound), supervisor.Options{
-		Runtime: b.runtime, Logger: b.logger, Phases: phases(), StopTimeout: closeTimeout,
+	root, err := supervisor.Start(n.env.System, n.env.Root, tree(n.env, b.parts, b.bound), supervisor.Options{
+		Runtime: b.runtime, Logger: b.logger, Phases: actors.Phases(b.parts), StopTimeout: closeTimeout,
 		Contained: n.env.Contained, Panicked: n.env.Panicked, Published: n.events.publish, Fault: b.fault, DontWait: true,
 	})
 	if err != nil {
@@ -253,11 +255,7 @@ func (b *builder) settings() actors.Settings {
 		Exempt: b.exempt, MaxDials: b.MaxDials, DialRate: b.DialRate, Excluded: b.exclude, Own: b.own(),
 		MinConnected: b.MinConnected, Floor: max(b.Floor, 0), KeepClosest: b.KeepClosest, Allow: b.allow,
 		Liveness: actors.LivenessSettings{Allow: b.mayAsk, Slots: b.LivenessSlots, SelfCheck: b.SelfCheck},
-		RPC: actors.RPCSettings{
-			Sessions: b.RPC.MaxSessions, SessionsPerPeer: b.RPC.MaxPeerSessions,
-			Clients: b.RPC.ClientSessions, Idle: b.RPC.Idle,
-		},
-		DHT: b.dhtSettings(), DB: b.db, PlainID: protocol.ID(b.PlainID),
+		DHT:      b.dhtSettings(), DB: b.db, PlainID: protocol.ID(b.PlainID),
 	}
 }
 
@@ -346,7 +344,7 @@ func (b *builder) preregister(n *Node) error {
 		return ErrNoDHT
 	}
 	for _, s := range b.services {
-		if err := n.env.PreregisterService(s); err != nil {
+		if err := n.calls.Preregister(s); err != nil {
 			return err
 		}
 	}
@@ -361,8 +359,13 @@ func (b *builder) ready(ctx context.Context, n *Node) error {
 	if _, err := ask[actors.Ready](ctx, n, n.env.Extensions, actors.AwaitReady{}); err != nil {
 		return fmt.Errorf("gamelan: start: %w", err)
 	}
-	if r, err := ask[actors.ServicesReady](ctx, n, n.env.RPCServer, actors.AwaitServices{}); err != nil || r.Err != nil {
-		return fmt.Errorf("gamelan: start: %w", errors.Join(err, r.Err))
+	for _, p := range b.parts {
+		if p.Ready == nil {
+			continue
+		}
+		if err := again(ctx, n, func() error { return p.Ready(ctx) }); err != nil {
+			return fmt.Errorf("gamelan: start: %w", err)
+		}
 	}
 	for _, peer := range b.allow { // connectivity has their bans lifted: wait for that
 		if _, _, banned := n.env.Ban(peer); banned {

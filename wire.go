@@ -7,6 +7,7 @@ import (
 	"github.com/asynkron/protoactor-go/actor"
 
 	"github.com/gamelan-p2p/gamelan/actors"
+	rpcpart "github.com/gamelan-p2p/gamelan/actors/rpc"
 	"github.com/gamelan-p2p/gamelan/supervisor"
 )
 
@@ -16,7 +17,7 @@ const isolateRetry = 30 * time.Second
 
 // tree is the whole node, in order of start. The word in Children is what
 // happens to an actor's own children when one of them fails.
-func tree(env *actors.Env, bound []*actors.Bound) supervisor.Spec {
+func tree(env *actors.Env, parts []actors.Part, bound []*actors.Bound) supervisor.Spec {
 	restart := supervisor.Policy{Action: supervisor.Restart}
 	leaf := func(name string, new func(*actors.Env) actor.Actor) supervisor.Spec {
 		return supervisor.Spec{Name: name, Kind: name, New: func() actor.Actor { return new(env) }, Children: restart}
@@ -37,10 +38,12 @@ func tree(env *actors.Env, bound []*actors.Bound) supervisor.Spec {
 		conns,
 		leaf("dialer", actors.NewDialer),
 		leaf("connectivity", actors.NewConnectivity),
-		leaf("services", actors.NewServices),
+		leaf("services", func(e *actors.Env) actor.Actor { return actors.NewServices(e, parts) }),
 	}
-	if env.DHT != nil {
-		specs = append(specs, dhtGroup(env, restart))
+	for _, p := range parts {
+		if len(p.Actors) > 0 {
+			specs = append(specs, group(p.Name, restart, p.Actors...))
+		}
 	}
 	return group("node", restart, append(specs,
 		extensions,
@@ -49,15 +52,31 @@ func tree(env *actors.Env, bound []*actors.Bound) supervisor.Spec {
 	)...)
 }
 
-// dhtGroup is the DHT.
-func dhtGroup(env *actors.Env, restart supervisor.Policy) supervisor.Spec {
+// addParts makes the parts of the node.
+func (b *builder) addParts(n *Node) {
+	if b.env.DHT != nil {
+		b.parts = append(b.parts, dhtPart(b.env))
+	}
+	n.calls = rpcpart.New(b.env.Trunk(), rpcpart.Settings{
+		Sessions: b.RPC.MaxSessions, SessionsPerPeer: b.RPC.MaxPeerSessions,
+		Clients: b.RPC.ClientSessions, Idle: b.RPC.Idle,
+	})
+	b.parts = append(b.parts, n.calls.Part())
+	n.parts = b.parts
+}
+
+// dhtPart is the DHT.
+func dhtPart(env *actors.Env) actors.Part {
 	outbound := supervisor.Spec{
 		Name: "outbound", Kind: "dhtOutbound", New: func() actor.Actor { return actors.NewOutbound(env) },
 		Drains: true, Alarm: dhtAlarm,
 	}
 	pinger := supervisor.Spec{Name: "pinger", Kind: "pinger", New: func() actor.Actor { return actors.NewPinger(env) }}
 	dedup := supervisor.Spec{Name: "dedup", Kind: "dedup", New: func() actor.Actor { return actors.NewDedup(env) }, Drains: true}
-	return group("dht", restart, append([]supervisor.Spec{dedup, outbound, pinger}, actors.DHTInbound(env)...)...)
+	return actors.Part{
+		Name: "dht", Actors: append([]supervisor.Spec{dedup, outbound, pinger}, actors.DHTInbound(env)...),
+		Stages: map[string]actors.Stage{"dht/outbound": actors.StopSenders, "dht/dedup": actors.StopStores},
+	}
 }
 
 // dhtAlarm is the depth from which on the mailbox that all sends go through is
@@ -77,17 +96,4 @@ func listeners(env *actors.Env, bound []*actors.Bound) []supervisor.Spec {
 		}
 	}
 	return specs
-}
-
-// phases is the order in which a node stops: nothing new comes in, what was
-// accepted is finished, first what is on its way to messaging, connections say
-// goodbye, the store syncs.
-func phases() []supervisor.Phase {
-	return []supervisor.Phase{
-		{Drain: []string{"listeners", "dialer"}, Stop: []string{"listeners", "dialer"}},
-		{Drain: []string{"dht/outbound"}},
-		{Drain: []string{"extensions", "services/messaging", "services/plain", "services/rpc"}, Stop: []string{"services", "extensions"}},
-		{Drain: []string{"conns"}, Stop: []string{"conns"}},
-		{Drain: []string{"peers", "dht/dedup"}, Stop: []string{"dht", "connectivity", "peers"}},
-	}
 }

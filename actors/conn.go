@@ -11,6 +11,7 @@ import (
 
 	"github.com/asynkron/protoactor-go/actor"
 
+	"github.com/gamelan-p2p/gamelan/internal/units"
 	"github.com/gamelan-p2p/gamelan/protocol"
 	"github.com/gamelan-p2p/gamelan/protocol/negotiate"
 	"github.com/gamelan-p2p/gamelan/supervisor"
@@ -59,7 +60,7 @@ type offer struct {
 
 const (
 	handoffLimit   = 10 * time.Second      // comms 80
-	finishLimit    = 2 * time.Second       // comms 146
+	FinishLimit    = 2 * time.Second       // comms 146
 	nudgeEvery     = 20 * time.Millisecond // while waiting for that
 	goodbyeLimit   = 2 * time.Second       // for GoAway on a socket that takes nothing
 	drainLimit     = time.Second           // for substreams still negotiating when the session ends
@@ -303,7 +304,7 @@ func (a *conn) open(c actor.Context, m OpenSubstream) {
 // lost. By then the directory names it no more, so that whoever dials again
 // gets another one.
 func (a *conn) answerAtEnd(c actor.Context, m OpenSubstream) (disown func()) {
-	return supervisor.Own(c, closerFunc(func() error { m.Discard(); return nil }))
+	return supervisor.OwnFunc(c, func() { m.Discard() })
 }
 
 func (a *conn) owed(c actor.Context, m OpenSubstream) openKey {
@@ -450,7 +451,7 @@ func (e *unansweredError) Error() string {
 	if e.bytes == 0 {
 		return fmt.Sprintf("no answer to a ping within %v, and nothing else came; the peer or the way to it is gone, stands still or is too slow", e.within)
 	}
-	return fmt.Sprintf("no answer to a ping within %v, though %s came meanwhile; what we send does not arrive, or the way is too slow", e.within, bytesText(e.bytes))
+	return fmt.Sprintf("no answer to a ping within %v, though %s came meanwhile; what we send does not arrive, or the way is too slow", e.within, units.Bytes(e.bytes))
 }
 
 func (e *unansweredError) Unwrap() error { return e.err }
@@ -518,7 +519,7 @@ func (a *conn) close(c actor.Context, why CloseReason) {
 	}
 	a.closing = &why
 	if why.Orderly() && !a.over && a.askToFinish(c) {
-		supervisor.After(c, finishLimit, finishTimeout{})
+		supervisor.After(c, FinishLimit, finishTimeout{})
 		supervisor.After(c, nudgeEvery, nudgeTick{})
 		return
 	}

@@ -295,7 +295,7 @@ func (a *conns) closeConn(c actor.Context, m CloseConn) {
 func (a *conns) closeRetired(c actor.Context, m CloseConn) {
 	var all []*ConnRef
 	for _, ch := range a.children {
-		if ch.ref.Peer == m.Peer && ch.ref.retired() && !(m.Reason.sparesUsed() && a.env.used(ch.ref)) {
+		if ch.ref.Peer == m.Peer && ch.ref.Retired() && !(m.Reason.sparesUsed() && a.env.used(ch.ref)) {
 			all = append(all, ch.ref)
 		}
 	}

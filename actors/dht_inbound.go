@@ -118,15 +118,14 @@ func (a *dhtInbound) start(c actor.Context) {
 	a.reported = make(map[identity.NodeID]offence)
 	tell := supervisor.Teller(c)
 	a.backlog = dht.NewBacklog[any](a.env.PeerCredit, func(by dht.Holder) { tell(handlerFreed{by}) })
-	supervisor.Own(c, closerFunc(a.abandon))
+	supervisor.OwnFunc(c, a.abandon)
 }
 
 // abandon gives the credit of what waits back.
-func (a *dhtInbound) abandon() error {
+func (a *dhtInbound) abandon() {
 	for _, r := range a.backlog.Clear() {
 		r.Message.(supervisor.Discarder).Discard()
 	}
-	return nil
 }
 
 // frame judges one message and does what follows from it.

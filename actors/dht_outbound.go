@@ -93,7 +93,7 @@ func (o *outbound) start(c actor.Context) {
 		Discovers: o.discovers, Layers: s.SendLayers, Unreached: s.Unreached, Moved: o.env.DHTMessaging.moved,
 		RelayedTo: max(o.env.PeerCredit, o.env.budgets.Inbound.Limit()/8),
 	})
-	supervisor.Own(c, closerFunc(o.abandon))
+	supervisor.OwnFunc(c, o.abandon)
 	supervisor.Subscribe[PeerConnected](c)
 	if o.env.sendDrain != nil {
 		o.drain(c)
@@ -110,14 +110,13 @@ func (s *DHTSettings) relayLimit() int {
 }
 
 // abandon ends what this incarnation has under way, however it ends.
-func (o *outbound) abandon() error {
+func (o *outbound) abandon() {
 	now := o.env.Now()
 	o.env.Ledger.Abandon(now)
 	for _, l := range o.machine.Abandon() {
 		l.Discard()
 	}
 	o.env.paces = o.machine.Paces(now)
-	return nil
 }
 
 func (o *outbound) discovers() bool {

@@ -78,7 +78,7 @@ func NewPinger(env *Env) actor.Actor {
 func (p *pinger) Receive(c actor.Context) {
 	switch m := c.Message().(type) {
 	case *actor.Started:
-		supervisor.Own(c, closerFunc(p.abandon))
+		supervisor.OwnFunc(c, p.abandon)
 	case dht.Received:
 		p.received(c, m)
 	case PingPeer:
@@ -175,14 +175,13 @@ func (p *pinger) answer(c actor.Context, id uint64, took time.Duration, err erro
 }
 
 // abandon answers whoever waits when the incarnation ends.
-func (p *pinger) abandon() error {
+func (p *pinger) abandon() {
 	for _, id := range slices.Sorted(maps.Keys(p.asking)) {
 		if asked := p.asking[id]; asked.to != nil {
 			p.env.System.Root.Send(asked.to, PeerPinged{asked.Token, asked.Peer, 0, ErrPingLost})
 		}
 	}
 	clear(p.asking)
-	return nil
 }
 
 func (p *pinger) String() string {

@@ -13,6 +13,7 @@ import (
 
 	"github.com/gamelan-p2p/gamelan/dht"
 	"github.com/gamelan-p2p/gamelan/identity"
+	"github.com/gamelan-p2p/gamelan/supervisor"
 )
 
 // acceptedSend is a send over the DHT on its way to the outbound actor. It is in
@@ -73,7 +74,7 @@ func (e *Env) SendMessage(ctx context.Context, m dht.Message, limit func() time.
 func (e *Env) requestSend(c actor.Context, m SendMessage) {
 	refuse := func(r dht.SendReason, err error) {
 		now := e.Now()
-		reply(c, MessageSent{m.ID, dht.Report{
+		supervisor.Reply(c, MessageSent{m.ID, dht.Report{
 			Tag: m.Message.Tag, Type: m.Message.Type, Size: len(m.Message.Body), Begin: now, End: now, Reason: r, Err: err,
 		}})
 	}

@@ -70,7 +70,7 @@ func (d *dialer) Receive(c actor.Context) {
 	switch m := c.Message().(type) {
 	case *actor.Started:
 		d.plan = dial.New(dial.Options{InFlight: d.env.MaxDials, Rate: d.env.DialRate, Random: supervisor.Rand(c).Rand})
-		supervisor.Own(c, closerFunc(d.abandon))
+		supervisor.OwnFunc(c, d.abandon)
 		supervisor.Subscribe[PeerConnected](c)
 		supervisor.Subscribe[PeerRefused](c)
 	case DialPeer:
@@ -358,7 +358,7 @@ func (d *dialer) settle(c actor.Context, peer identity.NodeID, err error) {
 
 // abandon answers everybody who waits when this incarnation ends; they ask
 // again.
-func (d *dialer) abandon() error {
+func (d *dialer) abandon() {
 	for _, list := range []map[identity.NodeID][]DialPeer{d.waiting, d.again} {
 		for peer, waiting := range list {
 			for _, m := range waiting {
@@ -366,7 +366,6 @@ func (d *dialer) abandon() error {
 			}
 		}
 	}
-	return nil
 }
 
 func (d *dialer) String() string {

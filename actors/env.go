@@ -37,7 +37,6 @@ type Env struct {
 
 	// PIDs of the actors whose place in the tree is fixed; Node is the topmost.
 	Node, Peers, Conns, Dialer, Connectivity, Services, Extensions, LivenessActor *actor.PID
-	RPCServer, RPCClient                                                          *actor.PID
 
 	// Plain carries plain messages.
 	Plain *Messaging
@@ -101,12 +100,6 @@ type Env struct {
 	registrations registrations
 	wishes        wishes
 
-	// services is what users offer by RPC; rpc reads and writes it, and it
-	// outlives rpc. rpcSessions is a view: our sessions with peers' services,
-	// written by rpc-client; callers take the idle ones.
-	services    []*rpcService
-	rpcSessions view.Map[RPCKey, []*RPCSession]
-	rpcMonitor  rpcMonitor
 	inbound     inboundGate
 	setups      view.Pending[identity.NodeID] // inbound set-ups whose peer has proved its key
 	panics      panics
@@ -164,8 +157,6 @@ type Settings struct {
 	Liveness     LivenessSettings
 	Allow        []identity.NodeID // never banned
 
-	RPC RPCSettings
-
 	// DHT, unless it is nil, gives the profile's messaging protocol to the DHT.
 	// PlainID is that of plain messages: the profile's or another.
 	DHT     *DHTSettings
@@ -215,7 +206,6 @@ func NewEnv(s Settings) *Env {
 	e.Connectivity, e.Services = at("connectivity"), at("services")
 	e.Extensions = at("extensions")
 	e.wireMessaging(at)
-	e.RPCServer, e.RPCClient = at("services/rpc"), at("services/rpc-client")
 	e.budgets = credit.NewNodeBudgets(s.NodeCredit)
 	if e.DHT != nil {
 		if e.DB != nil { // tests of other parts have none

@@ -65,7 +65,7 @@ type extensions struct {
 	env    *Env
 	asking map[uint64]*registration // by token of AddProtocol
 
-	draining *drain
+	draining *supervisor.Draining
 }
 
 // NewExtensions makes the parent of the users' actors.
@@ -120,7 +120,7 @@ func (x *extensions) Receive(c actor.Context) {
 	case supervisor.Drain:
 		x.drain(c, m)
 	case supervisor.Drained:
-		x.draining.drained(c, m.From)
+		x.draining.Finished(c, m.From)
 	case AwaitReady:
 		x.env.registrations.awaiting = append(x.env.registrations.awaiting, c.Sender())
 		x.ready(c)
@@ -340,7 +340,7 @@ func (x *extensions) unregister(c actor.Context, m Unregister) {
 	if m.Type != nil {
 		err = fmt.Errorf("%w: message type %d", ErrNotRegistered, *m.Type)
 	}
-	reply(c, Unregistered{m.Token, err})
+	supervisor.Reply(c, Unregistered{m.Token, err})
 }
 
 // is tells whether this is what is to be unregistered.
@@ -434,7 +434,7 @@ func (x *extensions) announceStop(c actor.Context, reg *registration) {
 type gone struct{ name string }
 
 func (x *extensions) terminated(c actor.Context, who *actor.PID) {
-	x.draining.drained(c, who)
+	x.draining.Finished(c, who)
 	reg := x.byName(nameOf(who))
 	if reg == nil {
 		return
@@ -471,13 +471,13 @@ func (x *extensions) ready(c actor.Context) {
 
 // drain lets the users' actors finish what is in their mailboxes.
 func (x *extensions) drain(c actor.Context, m supervisor.Drain) {
-	x.draining = newDrain(c.Sender())
+	x.draining = supervisor.NewDraining(c.Sender())
 	for _, reg := range x.env.registrations.list {
 		if reg.alive && !reg.failed && len(reg.leaving) == 0 {
-			x.draining.ask(c, reg.pid, m)
+			x.draining.Ask(c, reg.pid, m)
 		}
 	}
-	x.draining.drained(c, c.Self())
+	x.draining.Finished(c, c.Self())
 }
 
 func (x *extensions) String() string {

@@ -64,17 +64,12 @@ const (
 	// most, before it gives its goroutine back.
 	readerIdle = time.Second
 	stallLimit = 10 * time.Second
-	// A frame that has begun must make progress: this long, and a second
-	// more for each stallBytes.
-	frameLimit = time.Minute
-	stallBytes = 16 << 10
-	// At no time may a message be further behind that pace than this, nor
-	// pause for longer.
+	// A message that has begun may at no time be further behind [frame.MinRate] than
+	// this, nor pause for longer.
 	frameGrace = 20 * time.Second
 	// bodyStep is how much of a large body is allocated before its bytes are
-	// there. Credit for larger ones comes from a part of the budget of their
-	// own until they are whole.
-	bodyStep = 64 << 10
+	// there.
+	bodyStep = credit.Large
 )
 
 // longAgo is a deadline that has passed.
@@ -429,8 +424,8 @@ func (r *reader) room(n int) []byte {
 
 // due is when the next bytes of a message must be there, of which so many are.
 func due(began, now time.Time, have, next int) time.Time {
-	paced := began.Add(frameGrace + time.Duration(have+next)*time.Second/stallBytes)
-	paused := now.Add(frameGrace + time.Duration(next)*time.Second/stallBytes)
+	paced := began.Add(frameGrace + time.Duration(have+next)*time.Second/frame.MinRate)
+	paused := now.Add(frameGrace + time.Duration(next)*time.Second/frame.MinRate)
 	if paused.Before(paced) {
 		return paused
 	}

@@ -69,7 +69,7 @@ func TestSenderThatStandsStill(t *testing.T) {
 			t.Fatal("got no session, want one")
 		}
 		e.Plain.Withdraw(peer, first.id)
-		time.Sleep(dialLimit + idleLimit + time.Second) // nobody answers the dial; longer than retireGrace as well
+		time.Sleep(DialLimit + idleLimit + time.Second) // nobody answers the dial; longer than retireGrace as well
 		synctest.Wait()
 		if _, ok := e.Plain.Sessions.Get(peer); ok || !first.settled.Load() {
 			t.Fatalf("got session %v, settled %v, want the session to have ended", ok, first.settled.Load())

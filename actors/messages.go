@@ -96,17 +96,20 @@ func (r *ConnRef) retire() {
 	}
 }
 
-// retired reports whether nothing new is to begin on the connection.
-func (r *ConnRef) retired() bool { return r.live != nil && r.live.retired.Load() }
+// Retired reports whether nothing new is to begin on the connection.
+func (r *ConnRef) Retired() bool { return r.live != nil && r.live.retired.Load() }
 
-func (r *ConnRef) callBegins() {
+// CallBegins notes that an RPC call runs on the connection, until CallEnds: it is not
+// idle.
+func (r *ConnRef) CallBegins() {
 	if r.live != nil {
 		r.live.calls.Add(1)
 		r.use()
 	}
 }
 
-func (r *ConnRef) callEnds() {
+// CallEnds is the end of a call that CallBegins noted.
+func (r *ConnRef) CallEnds() {
 	if r.live != nil {
 		r.live.calls.Add(-1)
 	}

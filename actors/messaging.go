@@ -154,7 +154,7 @@ type messengers struct {
 	env      *Env
 	protocol *Messaging
 	leaving  map[identity.NodeID]*held // sessions that are stopping
-	draining *drain
+	draining *supervisor.Draining
 }
 
 // held is what waits until a session has stopped and its name is free.
@@ -193,7 +193,7 @@ const retireGrace = 50 * time.Millisecond
 func (a *messengers) Receive(c actor.Context) {
 	switch m := c.Message().(type) {
 	case *actor.Started:
-		supervisor.Own(c, closerFunc(a.clear)) // nobody may find a session of an ended incarnation
+		supervisor.OwnFunc(c, a.clear) // nobody may find a session of an ended incarnation
 	case *Enqueue:
 		a.pass(c, m.peer, m)
 	case SendBody:
@@ -223,13 +223,13 @@ func (a *messengers) Receive(c actor.Context) {
 	case supervisor.Drain:
 		a.drain(c, m)
 	case supervisor.Drained:
-		a.draining.drained(c, m.From)
+		a.draining.Finished(c, m.From)
 	default:
 		supervisor.Unhandled(c)
 	}
 }
 
-func (a *messengers) clear() error {
+func (a *messengers) clear() {
 	for peer := range a.protocol.Sessions.Clear() {
 		a.protocol.accounts.unpin(peer)
 	}
@@ -239,7 +239,6 @@ func (a *messengers) clear() error {
 			returned{msg: m}.Discard()
 		}
 	}
-	return nil
 }
 
 func (a *messengers) sessionPID(c actor.Context, peer identity.NodeID) *actor.PID {
@@ -291,7 +290,7 @@ func (a *messengers) spawn(c actor.Context, peer identity.NodeID) Messenger {
 
 // terminated is the end of a session, in order or by a crash.
 func (a *messengers) terminated(c actor.Context, who *actor.PID) {
-	a.draining.drained(c, who)
+	a.draining.Finished(c, who)
 	peer, err := identity.ParseNodeID(nameOf(who))
 	if err != nil {
 		return
@@ -325,11 +324,11 @@ func nameOf(pid *actor.PID) string {
 }
 
 func (a *messengers) drain(c actor.Context, m supervisor.Drain) {
-	a.draining = newDrain(c.Sender())
+	a.draining = supervisor.NewDraining(c.Sender())
 	for _, session := range a.protocol.Sessions.All() {
-		a.draining.ask(c, session.PID, m)
+		a.draining.Ask(c, session.PID, m)
 	}
-	a.draining.drained(c, c.Self())
+	a.draining.Finished(c, c.Self())
 }
 
 func (a *messengers) String() string { return fmt.Sprintf("%d sessions", a.protocol.Sessions.Len()) }

@@ -110,7 +110,7 @@ func (e *Env) Contained(source any, path string, err *supervisor.PanicError) {
 	origin, _ := source.(Origin)
 	now := e.Now()
 	path = e.below(path)
-	if e.panics.add(Panicking{Path: path, Last: now, Peer: origin.Peer, Message: err.Msg, Value: beginning(err.Value)}) {
+	if e.panics.add(Panicking{Path: path, Last: now, Peer: origin.Peer, Message: err.Msg, Value: Beginning(err.Value)}) {
 		e.Logger.Warn("panic on a message of a peer; the message is dropped and the actor goes on", "actor", path,
 			"peer", origin.Peer, "conn", origin.Conn, "message", err.Msg, "panic", err.Value, "stack", string(err.Stack))
 	}
@@ -124,14 +124,14 @@ func (e *Env) below(path string) string { return strings.TrimPrefix(path, e.Root
 // is named, and not charged.
 func (e *Env) Panicked(p supervisor.Panic) {
 	origin, _ := p.Source.(Origin)
-	e.yours(Panicking{Path: e.below(p.Path), Peer: origin.Peer, Message: p.Err.Msg, Value: beginning(p.Err.Value)},
+	e.yours(Panicking{Path: e.below(p.Path), Peer: origin.Peer, Message: p.Err.Msg, Value: Beginning(p.Err.Value)},
 		origin.Conn, p.Err.Stack, p.Fate == supervisor.Stops, p.Then())
 }
 
 // layerPanicked notes a panic of a layer of the DHT, which ended the message. Nobody
 // is charged.
 func (e *Env) layerPanicked(p *dht.LayerPanic, origin Origin) {
-	e.yours(Panicking{Layer: p.Layer, Peer: origin.Peer, Message: "dht message", Value: beginning(p.Value)}, origin.Conn, p.Stack, false, "it goes on with the next message")
+	e.yours(Panicking{Layer: p.Layer, Peer: origin.Peer, Message: "dht message", Value: Beginning(p.Value)}, origin.Conn, p.Stack, false, "it goes on with the next message")
 }
 
 // yours notes a panic of code of the user's.
@@ -166,8 +166,8 @@ func (e *Env) yours(n Panicking, conn uint64, stack []byte, stops bool, then str
 	e.Logger.Log(ctx, level, "your code panicked; the message is dropped", attrs...)
 }
 
-// beginning is as much of a value as is kept.
-func beginning(v any) string {
+// Beginning is as much of the value of a panic as [Panicking] keeps.
+func Beginning(v any) string {
 	text := fmt.Sprint(v)
 	return strings.ToValidUTF8(text[:min(len(text), 200)], "")
 }

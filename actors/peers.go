@@ -85,7 +85,7 @@ const (
 func (p *peers) Receive(c actor.Context) {
 	switch m := c.Message().(type) {
 	case *actor.Started:
-		supervisor.Own(c, closerFunc(p.abandon))
+		supervisor.OwnFunc(c, p.abandon)
 		p.env.Store.Rewind() // an earlier incarnation may have left a batch behind
 		supervisor.Every(c, pruneEvery, pruneTick{})
 		supervisor.Every(c, wallEvery, wallTick{})
@@ -416,13 +416,12 @@ func (p *peers) health(c actor.Context, err error) {
 }
 
 // abandon answers what waits for the disk when this incarnation ends.
-func (p *peers) abandon() error {
+func (p *peers) abandon() {
 	for _, o := range append(p.committing, p.owed...) {
 		if o.to != nil {
 			p.env.System.Root.Send(o.to, o.reply(ErrNotDurable))
 		}
 	}
-	return nil
 }
 
 func (p *peers) answer(c actor.Context, o owed, err error) {

@@ -96,5 +96,5 @@ func (a *conn) hurry(c actor.Context, why CloseReason) {
 		a.goodbye(c)
 		return
 	}
-	supervisor.After(c, finishLimit, finishTimeout{})
+	supervisor.After(c, FinishLimit, finishTimeout{})
 }

@@ -1,6 +1,8 @@
 package actors
 
 import (
+	"strings"
+
 	"github.com/asynkron/protoactor-go/actor"
 
 	"github.com/gamelan-p2p/gamelan/identity"
@@ -70,12 +72,13 @@ func (e *Env) use(peer identity.NodeID, conn uint64) {
 }
 
 // substreamsOfUse reports whether a substream of a protocol is of use by itself:
-// those of messages and calls are when something comes on them.
+// those of the children of services, as of messages and calls, are when something
+// comes on them.
 func (e *Env) substreamsOfUse(id protocol.ID, handler *actor.PID) bool {
 	for _, m := range e.messagings() {
 		if m.ID == id {
 			return false
 		}
 	}
-	return handler == nil || !handler.Equal(e.RPCServer)
+	return handler == nil || !strings.HasPrefix(handler.Id, e.Services.Id+"/")
 }

@@ -21,15 +21,23 @@ import (
 // rebuilds the table: built-in protocols come up again with it, and extensions
 // repeats its own.
 type services struct {
-	env *Env
+	env   *Env
+	parts []supervisor.Spec // of the node's parts
 }
 
 // ServicesStarted is published when the protocol table has nothing but the DHT's
 // messaging protocol, if there is one, and waits to be filled.
 type ServicesStarted struct{}
 
-// NewServices makes the actor that owns the protocol table.
-func NewServices(env *Env) actor.Actor { return &services{env: env} }
+// NewServices makes the actor that owns the protocol table. It is the parent of the
+// services of the parts.
+func NewServices(env *Env, parts []Part) actor.Actor {
+	s := &services{env: env}
+	for _, p := range parts {
+		s.parts = append(s.parts, p.Services...)
+	}
+	return s
+}
 
 func (s *services) Receive(c actor.Context) {
 	switch m := c.Message().(type) {
@@ -50,39 +58,24 @@ func (s *services) Receive(c actor.Context) {
 				Drains:   true,
 			})
 		}
-		supervisor.Spawn(c, supervisor.Spec{
-			Name: "rpc", Kind: "rpc",
-			New:      func() actor.Actor { return newRPCServer(s.env) },
-			Children: supervisor.Policy{Action: supervisor.Temporary},
-			Drains:   true,
-		})
-		supervisor.Spawn(c, supervisor.Spec{
-			Name: "rpc-client", Kind: "rpc-client",
-			New:      func() actor.Actor { return newRPCClient(s.env) },
-			Children: supervisor.Policy{Action: supervisor.Temporary},
-		})
+		for _, spec := range s.parts {
+			supervisor.Spawn(c, spec)
+		}
 		supervisor.Publish(c, ServicesStarted{})
 	case AddProtocol:
-		reply(c, ProtocolAdded{m.Token, m.ID, s.add(m)})
+		supervisor.Reply(c, ProtocolAdded{m.Token, m.ID, s.add(m)})
 	case RemoveProtocol:
 		if pid, ok := s.env.Protocols.Get(m.ID); ok && (m.PID == nil || pid.Equal(m.PID)) {
 			s.env.Protocols.Delete(m.ID)
 			s.announce()
 		}
-		reply(c, ProtocolRemoved{m.Token, m.ID})
+		supervisor.Reply(c, ProtocolRemoved{m.Token, m.ID})
 	case ClockSet:
 		s.redate(c)
 	case SetAddresses:
-		reply(c, AddressesSet{s.setAddresses(c, m.Addresses)})
+		supervisor.Reply(c, AddressesSet{s.setAddresses(c, m.Addresses)})
 	default:
 		supervisor.Unhandled(c)
-	}
-}
-
-// reply answers the sender, if there is one.
-func reply(c actor.Context, m any) {
-	if to := c.Sender(); to != nil {
-		c.Send(to, m)
 	}
 }
 

@@ -69,8 +69,8 @@ type finishing struct {
 type sessionDrain struct{ reply *actor.PID }
 
 const (
-	dialLimit = 2 * time.Minute // for the dialer's answer
-	openLimit = 15 * time.Second
+	DialLimit = 2 * time.Minute // for the dialer's answer
+	OpenLimit = 15 * time.Second
 	idleLimit = 30 * time.Second // a session with nothing to do ends after this
 
 	// proofDelay is how long the proof of messages waits that only actors
@@ -104,7 +104,7 @@ func NewSession(m *Messaging, peer identity.NodeID) actor.Actor {
 func (s *session) Receive(c actor.Context) {
 	switch m := c.Message().(type) {
 	case *actor.Started:
-		supervisor.Own(c, closerFunc(s.abandon))
+		supervisor.OwnFunc(c, s.abandon)
 		s.in.start(s.protocol, s.peer)
 		s.checkIdle(c)
 	case *Enqueue:
@@ -136,11 +136,11 @@ func (s *session) Receive(c actor.Context) {
 	case dialWait:
 		if m.token == s.dialing {
 			s.takeBack(c)
-			s.dialed(c, PeerDialed{Token: m.token, Peer: s.peer, Err: errNoAnswer})
+			s.dialed(c, PeerDialed{Token: m.token, Peer: s.peer, Err: ErrNoAnswer})
 		}
 	case openWait:
 		if m.token == s.dialing {
-			s.openFailed(c, SubstreamFailed{Token: m.token, Err: errNoAnswer})
+			s.openFailed(c, SubstreamFailed{Token: m.token, Err: ErrNoAnswer})
 		}
 	case outDue:
 		s.do(c, s.out.Due(supervisor.Now(c)))
@@ -156,7 +156,7 @@ func (s *session) Receive(c actor.Context) {
 		// The peer's end is heard; a failed FIN ends there as well.
 	case finTimeout:
 		if m.gen == s.gen {
-			s.streamEnded(c, errNoAnswer)
+			s.streamEnded(c, ErrNoAnswer)
 		}
 	case supervisor.TaskDone:
 		s.taskDone(c, m)
@@ -178,7 +178,7 @@ func (s *session) Receive(c actor.Context) {
 	}
 }
 
-var errNoAnswer = errors.New("actors: no answer in time")
+var ErrNoAnswer = errors.New("actors: no answer in time")
 
 func (s *session) enqueue(c actor.Context, m *Enqueue) {
 	switch {
@@ -218,7 +218,7 @@ func (s *session) do(c actor.Context, f messaging.Effects[*Enqueue]) {
 	if f.Open {
 		s.dialing = s.env.NewID()
 		c.Send(s.conn.PID, NewOpenSubstream(s.env.System, s.dialing, c.Self(), s.protocol.ID))
-		s.await(c, openLimit, openWait{s.dialing})
+		s.await(c, OpenLimit, openWait{s.dialing})
 	}
 	if !f.Wake.IsZero() {
 		supervisor.At(c, f.Wake, outDue{})
@@ -261,7 +261,7 @@ func (s *session) dial(c actor.Context) {
 	}
 	s.asked = true
 	c.Send(s.env.Dialer, NewDialPeer(s.env.System, s.dialing, s.peer, c.Self(), s.protocol.by))
-	s.await(c, dialLimit, dialWait{s.dialing})
+	s.await(c, DialLimit, dialWait{s.dialing})
 }
 
 // await has tick come after d, unless the answer comes before.
@@ -556,7 +556,7 @@ func (s *session) drainStep(c actor.Context) {
 	case s.finish == nil:
 		s.finish = &finishing{conn: s.conn.ID}
 		s.out.Hold()
-		supervisor.After(c, finishLimit, finTimeout{s.gen})
+		supervisor.After(c, FinishLimit, finTimeout{s.gen})
 		s.sendFin(c)
 	}
 }
@@ -569,14 +569,9 @@ func (s *session) drainDone(c actor.Context) {
 }
 
 // abandon settles what is open when the session ends for whatever reason.
-func (s *session) abandon() error {
+func (s *session) abandon() {
 	settleAll(s.out.Close(protocol.Closed, ErrClosing).Settled, &s.told)
-	return nil
 }
-
-type closerFunc func() error
-
-func (f closerFunc) Close() error { return f() }
 
 // checkIdle lets a session that has nothing to do end after a while.
 func (s *session) checkIdle(c actor.Context) {

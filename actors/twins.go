@@ -64,7 +64,7 @@ func place(m Upgraded) string {
 // replaced looks whether the connection that arrives takes the place of one from
 // elsewhere, and warns when that goes on.
 func (a *conns) replaced(c actor.Context, old, ref *ConnRef) {
-	if old.retired() || old.Direction != ref.Direction || old.place == ref.place {
+	if old.Retired() || old.Direction != ref.Direction || old.place == ref.place {
 		return
 	}
 	now := supervisor.Now(c)

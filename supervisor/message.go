@@ -171,3 +171,10 @@ func typeName(msg any) string {
 	}
 	return reflect.TypeOf(msg).String()
 }
+
+// Reply answers the sender of the message under way, if there is one.
+func Reply(c actor.Context, m any) {
+	if to := c.Sender(); to != nil {
+		c.Send(to, m)
+	}
+}

@@ -255,6 +255,16 @@ func (w *wrapper) own(closer io.Closer) func() {
 	return p.unlink
 }
 
+// OwnFunc is [Own] for a function, which must not block.
+func OwnFunc(c actor.Context, f func()) (disown func()) { return Own(c, closerFunc(f)) }
+
+type closerFunc func()
+
+func (f closerFunc) Close() error {
+	f()
+	return nil
+}
+
 // Log is the actor's logger: the root's, with the attribute "actor".
 func Log(c actor.Context) *slog.Logger {
 	w := of(c)

@@ -19,14 +19,15 @@ import (
 const module = "github.com/gamelan-p2p/gamelan"
 
 // layers says how deep a folder lies; the longest matching prefix counts. A
-// file may import what lies deeper than itself, and its own top-level folder.
+// file may import what lies deeper than itself, and its own top-level folder, but
+// below actors, where the trunk imports no part of the node and no part another.
 var layers = map[string]int{
 	"identity": 0, "supervisor": 0, "internal": 0,
 	"protocol": 1, "inspect": 1,
 	"transport": 2, "peerstore": 2,
 	"dht":        3,
 	"actors":     4,
-	"actors/kad": 5, "actors/inbox": 5,
+	"actors/rpc": 5, "actors/kad": 5, "actors/inbox": 5, // parts of the node, which do not import each other
 	"":            6,
 	"gamelantest": 7,
 	"cmd":         8, "examples": 8,
@@ -242,7 +243,8 @@ func (c *checker) ours(n ast.Node, path string) {
 		return
 	}
 	ownLayer, _ := layerOf(c.folder)
-	if top(path) != top(c.folder) && theirLayer >= ownLayer && !within(path, sameLayer[top(c.folder)]) {
+	free := top(path) == top(c.folder) && (top(path) != "actors" || path == c.folder)
+	if !free && theirLayer >= ownLayer && !within(path, sameLayer[top(c.folder)]) {
 		c.report(n, "%q (layer %d) imports %q (layer %d), want lower layers only", c.folder, ownLayer, path, theirLayer)
 	}
 	if allowed, ok := narrow[top(c.folder)]; ok && !within(path, allowed) {
@@ -415,6 +417,8 @@ func TestArchitectureRefuses(t *testing.T) {
 		{"upward", "protocol/a.go", `import _ "` + m + `/transport"`, "lower layers only"},
 		{"sideways", "cmd/gamelan/a.go", `import _ "` + m + `/examples/chat"`, "lower layers only"},
 		{"root from actors", "actors/a.go", `import _ "` + m + `"`, "lower layers only"},
+		{"a part from the trunk", "actors/a.go", `import _ "` + m + `/actors/rpc"`, "lower layers only"},
+		{"a part from another one", "actors/rpc/a.go", `import _ "` + m + `/actors/kad"`, "lower layers only"},
 		{"kad from actors by longest prefix", "dht/a.go", `import _ "` + m + `/actors/kad"`, "layer 5"},
 		{"unlisted sibling", "identity/a.go", `import _ "` + m + `/internal/kv"`, "lower layers only"},
 		{"supervisor alone", "supervisor/a.go", `import _ "` + m + `/internal/credit"`, "want nothing of ours"},
@@ -474,6 +478,7 @@ func TestArchitectureAllows(t *testing.T) {
 		{"own folder", "transport/upgrade/a.go", `import _ "` + m + `/transport/noise"`},
 		{"ristretto", "identity/a.go", `import _ "` + m + `/internal/ristretto"`},
 		{"inspect and supervisor", "inspect/a.go", `import _ "` + m + `/supervisor"`},
+		{"the trunk from a part", "actors/rpc/a.go", `import _ "` + m + `/actors"`},
 		{"root", "wire.go", `import _ "` + m + `/actors/kad"`},
 		{"xor from kad", "dht/kad/a.go", `import _ "` + m + `/dht/xor"`},
 		{"xor from dht", "dht/saf/a.go", `import _ "` + m + `/dht/xor"`},

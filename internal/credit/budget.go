@@ -23,6 +23,10 @@ func Cost(n int) int64 {
 	return int64(n) + Overhead
 }
 
+// Large is the length of a body in bytes above which it draws on Messages or Calls
+// of [NodeBudgets] until it is whole.
+const Large = 64 << 10
+
 // NodeBudgets are the budgets of a node.
 type NodeBudgets struct {
 	Inbound     *Budget // bodies received and not yet handled

@@ -10,6 +10,10 @@ import (
 // HeaderLen is the number of bytes before each payload.
 const HeaderLen = 4
 
+// MinRate is how many bytes of a frame that has begun must come in a second, on
+// the whole, or its reader gives the sender up.
+const MinRate = 16 << 10
+
 // ErrTooLong reports a frame above the limit its reader or writer set.
 var ErrTooLong = errors.New("frame: too long")
 

@@ -1,4 +1,4 @@
-package actors
+package rpc
 
 import (
 	"sync"
@@ -6,9 +6,9 @@ import (
 	"github.com/gamelan-p2p/gamelan/internal/credit"
 )
 
-// rpcCredit is what all sessions of a peer with one side may hold of what comes
+// inboundCredit is what all sessions of a peer with one side may hold of what comes
 // in. It draws on the part for calls while large frames arrive.
-type rpcCredit struct {
+type inboundCredit struct {
 	*credit.Account
 	budgets credit.NodeBudgets
 
@@ -16,12 +16,13 @@ type rpcCredit struct {
 	arriving int // large frames
 }
 
-func newRPCCredit(e *Env) *rpcCredit {
-	return &rpcCredit{Account: e.budgets.Inbound.Account(e.PeerCredit), budgets: e.budgets}
+func newInboundCredit(t Trunk) *inboundCredit {
+	budgets := t.Budgets()
+	return &inboundCredit{Account: budgets.Inbound.Account(t.PeerCredit()), budgets: budgets}
 }
 
 // arrives is the beginning of a large frame.
-func (c *rpcCredit) arrives() {
+func (c *inboundCredit) arrives() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.arriving++; c.arriving == 1 {
@@ -30,7 +31,7 @@ func (c *rpcCredit) arrives() {
 }
 
 // arrived is its end, whole or not.
-func (c *rpcCredit) arrived() {
+func (c *inboundCredit) arrived() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.arriving--; c.arriving == 0 {

@@ -1,4 +1,4 @@
-package actors
+package rpc
 
 import (
 	"context"
@@ -9,47 +9,71 @@ import (
 
 	"github.com/asynkron/protoactor-go/actor"
 
+	"github.com/gamelan-p2p/gamelan/actors"
 	"github.com/gamelan-p2p/gamelan/identity"
 	"github.com/gamelan-p2p/gamelan/protocol"
 	"github.com/gamelan-p2p/gamelan/protocol/rpc"
 	"github.com/gamelan-p2p/gamelan/supervisor"
 )
 
-// rpcServer serves the users' services: it offers them, makes a session of each
+// AddService offers a service. Sent to rpc. Reply: ServiceAdded.
+type AddService struct{ Service rpc.Service }
+
+// ServiceAdded replies to AddService.
+type ServiceAdded struct{ Err error }
+
+// RemoveService ends a service and its sessions. Sent to rpc. Reply:
+// ServiceRemoved.
+type RemoveService struct{ ID protocol.ID }
+
+// ServiceRemoved replies to RemoveService.
+type ServiceRemoved struct{ Err error }
+
+// AwaitServices asks rpc to say when all services are in the protocol table.
+// Reply: ServicesReady.
+type AwaitServices struct{}
+
+// ServicesReady replies to AwaitServices. Err is why one is not offered.
+type ServicesReady struct{ Err error }
+
+// ErrNoService reports the removal of a service that is not there.
+var ErrNoService = errors.New("actors: no such service is registered")
+
+// server serves the users' services: it offers them, makes a session of each
 // substream that a peer opens to one, and refuses those beyond the limits. While
 // calls run it looks at them now and then, for those that are slow.
 //
-// In: AddService, RemoveService, SubstreamOpened, rpcAccepted, rpcEnded,
+// In: AddService, RemoveService, SubstreamOpened, accepted, sessionGone,
 // stopService. Out: AddProtocol, RemoveProtocol, serviceStopped. A restart loses the sessions; the services outlive
 // it.
-type rpcServer struct {
-	env      *Env
-	sessions map[string]*rpcPlace // by path
-	perPeer  map[identity.NodeID]*rpcShare
+type server struct {
+	calls    *Calls
+	sessions map[string]*sessionPlace // by path
+	perPeer  map[identity.NodeID]*peerLimits
 	pending  int
 	serial   uint64
 	refused  uint64
 	quiet    int // looks without a running call
 
-	asking   map[uint64]*rpcService // by token of AddProtocol
-	joining  map[*rpcService]*actor.PID
+	asking   map[uint64]*registered // by token of AddProtocol
+	joining  map[*registered]*actor.PID
 	awaiting []*actor.PID
-	draining *drain
+	draining *supervisor.Draining
 }
 
-// rpcPlace is what a session holds.
-type rpcPlace struct {
+// sessionPlace is what a session holds.
+type sessionPlace struct {
 	pid     *actor.PID
 	peer    identity.NodeID
 	id      protocol.ID
 	pending bool
-	serving *rpcServing
+	serving *servedSession
 }
 
-// rpcShare is what a peer has of the limits.
-type rpcShare struct {
+// peerLimits is what a peer has of the limits.
+type peerLimits struct {
 	sessions, pending int
-	credit            *rpcCredit // of all its sessions
+	credit            *inboundCredit // of all its sessions
 }
 
 const (
@@ -64,34 +88,34 @@ const (
 
 type monitorTick struct{}
 
-func newRPCServer(env *Env) actor.Actor {
-	return &rpcServer{
-		env: env, sessions: make(map[string]*rpcPlace), perPeer: make(map[identity.NodeID]*rpcShare),
-		asking: make(map[uint64]*rpcService), joining: make(map[*rpcService]*actor.PID),
+func newServer(calls *Calls) actor.Actor {
+	return &server{
+		calls: calls, sessions: make(map[string]*sessionPlace), perPeer: make(map[identity.NodeID]*peerLimits),
+		asking: make(map[uint64]*registered), joining: make(map[*registered]*actor.PID),
 	}
 }
 
-func (a *rpcServer) Receive(c actor.Context) {
+func (a *server) Receive(c actor.Context) {
 	switch m := c.Message().(type) {
 	case *actor.Started:
-		a.env.rpcMonitor.awake.Store(false)
-		for _, s := range a.env.services {
+		a.calls.monitor.awake.Store(false)
+		for _, s := range a.calls.services {
 			if !s.stopped {
 				a.offer(c, s)
 			}
 		}
-	case SubstreamOpened:
+	case actors.SubstreamOpened:
 		a.opened(c, m)
-	case rpcAccepted:
+	case accepted:
 		if p := a.sessions[m.who.Id]; p != nil && p.pending {
 			p.pending = false
 			a.pending--
 			a.perPeer[p.peer].pending--
 		}
-	case rpcEnded:
+	case sessionGone:
 		c.Stop(m.who)
 	case *actor.Terminated:
-		a.draining.drained(c, m.Who)
+		a.draining.Finished(c, m.Who)
 		a.gone(m.Who)
 	case AddService:
 		a.add(c, m)
@@ -99,9 +123,9 @@ func (a *rpcServer) Receive(c actor.Context) {
 		a.remove(c, m)
 	case stopService:
 		a.stop(c, m.service)
-	case ProtocolAdded:
+	case actors.ProtocolAdded:
 		a.added(c, m)
-	case ProtocolRemoved:
+	case actors.ProtocolRemoved:
 	case AwaitServices:
 		a.awaiting = append(a.awaiting, c.Sender())
 		a.ready(c)
@@ -114,7 +138,7 @@ func (a *rpcServer) Receive(c actor.Context) {
 	case supervisor.Drain:
 		a.drain(c, m)
 	case supervisor.Drained:
-		a.draining.drained(c, m.From)
+		a.draining.Finished(c, m.From)
 	default:
 		supervisor.Unhandled(c)
 	}
@@ -122,24 +146,24 @@ func (a *rpcServer) Receive(c actor.Context) {
 
 // opened makes a session, or refuses it for one of the reasons of spec: comms
 // 9.3, in its order.
-func (a *rpcServer) opened(c actor.Context, m SubstreamOpened) {
-	service := a.service(m.Protocol)
+func (a *server) opened(c actor.Context, m actors.SubstreamOpened) {
+	service := a.calls.service(m.Protocol)
 	share := a.perPeer[m.Peer]
 	if share == nil {
-		share = &rpcShare{credit: newRPCCredit(a.env)}
+		share = &peerLimits{credit: newInboundCredit(a.calls.trunk)}
 	}
 	var why rpc.Reason
 	switch {
-	case len(a.sessions) >= a.env.RPC.Sessions, a.draining != nil:
+	case len(a.sessions) >= a.calls.Sessions, a.draining != nil:
 		why = rpc.NoServerSessions
 	case service == nil, service.stopped:
 		why = rpc.ProtocolUnsupported
-	case share.sessions >= a.env.RPC.SessionsPerPeer, share.pending >= maxHandshakesPerPeer, a.pending >= maxHandshakes:
+	case share.sessions >= a.calls.SessionsPerPeer, share.pending >= maxHandshakesPerPeer, a.pending >= maxHandshakes:
 		why = rpc.NoServerSessions
 	default:
 		a.serial++
-		p := &rpcPlace{peer: m.Peer, id: m.Protocol, pending: true}
-		session := newRPCSession(a.env, service, share.credit, m)
+		p := &sessionPlace{peer: m.Peer, id: m.Protocol, pending: true}
+		session := newServerSession(a.calls, service, share.credit, m)
 		p.serving = session.serving
 		p.pid = supervisor.Spawn(c, supervisor.Spec{
 			Name: fmt.Sprintf("%s-%d", m.Peer, a.serial), Kind: "rpcSession", Drains: true,
@@ -155,33 +179,19 @@ func (a *rpcServer) opened(c actor.Context, m SubstreamOpened) {
 	a.refuse(c, m, why)
 }
 
-func (a *rpcServer) service(id protocol.ID) *rpcService {
-	for _, s := range a.env.services {
-		if s.Protocol == id {
-			return s
-		}
-	}
-	return nil
-}
-
-func (a *rpcServer) refuse(c actor.Context, m SubstreamOpened, why rpc.Reason) {
-	taken, ok := m.Stream.Take()
+func (a *server) refuse(c actor.Context, m actors.SubstreamOpened, why rpc.Reason) {
+	stream, ok := m.Stream.Take()
 	if !ok {
-		return
-	}
-	stream, ok := taken.(rpcStream)
-	if !ok {
-		taken.Close()
 		return
 	}
 	a.refused++
 	a.serial++
 	supervisor.Log(c).Debug("rpc session refused", "peer", m.Peer, "proto", m.Protocol, "reason", why)
-	supervisor.Go(c, fmt.Sprintf("refuse-%d", a.serial), stream, func(context.Context) error { return refuseRPC(a.env, stream, why) })
+	supervisor.Go(c, fmt.Sprintf("refuse-%d", a.serial), stream, func(context.Context) error { return refuse(a.calls, stream, why) })
 }
 
 // gone gives back what a session held.
-func (a *rpcServer) gone(who *actor.PID) {
+func (a *server) gone(who *actor.PID) {
 	p := a.sessions[who.Id]
 	if p == nil {
 		return
@@ -199,19 +209,19 @@ func (a *rpcServer) gone(who *actor.PID) {
 }
 
 // look has the reading of slow calls taken over.
-func (a *rpcServer) look(c actor.Context) {
+func (a *server) look(c actor.Context) {
 	if a.runs(c) {
 		a.quiet = 0
 	} else if a.quiet++; a.quiet > monitorQuiet {
-		a.env.rpcMonitor.awake.Store(false)
-		if !a.runs(c) || !a.env.rpcMonitor.awake.CompareAndSwap(false, true) {
+		a.calls.monitor.awake.Store(false)
+		if !a.runs(c) || !a.calls.monitor.awake.CompareAndSwap(false, true) {
 			return // one that begins now wakes us again
 		}
 	}
 	supervisor.After(c, monitorEvery, monitorTick{})
 }
 
-func (a *rpcServer) runs(c actor.Context) (any bool) {
+func (a *server) runs(c actor.Context) (any bool) {
 	for _, p := range a.sessions {
 		call, running, slow := p.serving.look()
 		any = any || running
@@ -222,33 +232,33 @@ func (a *rpcServer) runs(c actor.Context) (any bool) {
 	return any
 }
 
-func (a *rpcServer) add(c actor.Context, m AddService) {
-	service, err := newRPCService(m.Service)
-	old := a.service(m.Service.Protocol)
+func (a *server) add(c actor.Context, m AddService) {
+	service, err := newRegistered(m.Service)
+	old := a.calls.service(m.Service.Protocol)
 	if err == nil && old != nil && old.stopped {
 		a.forget(old)
 		old = nil
 	}
-	if err == nil && (old != nil || a.env.reserved(m.Service.Protocol)) {
-		err = fmt.Errorf("%w: %q", ErrProtocolTaken, string(m.Service.Protocol))
+	if err == nil && (old != nil || a.calls.trunk.Reserved(m.Service.Protocol)) {
+		err = fmt.Errorf("%w: %q", actors.ErrProtocolTaken, string(m.Service.Protocol))
 	}
 	if err != nil {
-		reply(c, ServiceAdded{err})
+		supervisor.Reply(c, ServiceAdded{err})
 		return
 	}
-	a.env.services = append(a.env.services, service)
+	a.calls.services = append(a.calls.services, service)
 	a.joining[service] = c.Sender()
 	a.offer(c, service)
 }
 
 // offer asks services to send what is meant for the protocol here.
-func (a *rpcServer) offer(c actor.Context, s *rpcService) {
-	token := a.env.NewID()
+func (a *server) offer(c actor.Context, s *registered) {
+	token := a.calls.trunk.NewID()
 	a.asking[token] = s
-	c.Request(a.env.Services, AddProtocol{Token: token, ID: s.Protocol, PID: c.Self()})
+	c.Request(a.calls.trunk.Services(), actors.AddProtocol{Token: token, ID: s.Protocol, PID: c.Self()})
 }
 
-func (a *rpcServer) added(c actor.Context, m ProtocolAdded) {
+func (a *server) added(c actor.Context, m actors.ProtocolAdded) {
 	s := a.asking[m.Token]
 	if s == nil {
 		return
@@ -267,20 +277,20 @@ func (a *rpcServer) added(c actor.Context, m ProtocolAdded) {
 	a.ready(c)
 }
 
-func (a *rpcServer) forget(s *rpcService) {
-	a.env.services = slices.DeleteFunc(a.env.services, func(o *rpcService) bool { return o == s })
-	a.env.panics.forget(serviceKey(s.Protocol))
+func (a *server) forget(s *registered) {
+	a.calls.services = slices.DeleteFunc(a.calls.services, func(o *registered) bool { return o == s })
+	a.calls.trunk.ServiceEnded(s.Protocol)
 }
 
 // stop ends a service for good that its panic policy stops: it is out of the
 // protocol table, and its sessions end when their calls have.
-func (a *rpcServer) stop(c actor.Context, s *rpcService) {
-	if s.stopped || a.service(s.Protocol) != s {
+func (a *server) stop(c actor.Context, s *registered) {
+	if s.stopped || a.calls.service(s.Protocol) != s {
 		return
 	}
 	s.stopped = true
-	a.env.panics.stop(serviceKey(s.Protocol))
-	c.Request(a.env.Services, RemoveProtocol{ID: s.Protocol, PID: c.Self()})
+	a.calls.trunk.ServiceStopped(s.Protocol)
+	c.Request(a.calls.trunk.Services(), actors.RemoveProtocol{ID: s.Protocol, PID: c.Self()})
 	for _, p := range a.sessions {
 		if p.serving.service == s {
 			c.Send(p.pid, serviceStopped{})
@@ -288,30 +298,30 @@ func (a *rpcServer) stop(c actor.Context, s *rpcService) {
 	}
 }
 
-func (a *rpcServer) remove(c actor.Context, m RemoveService) {
-	s := a.service(m.ID)
+func (a *server) remove(c actor.Context, m RemoveService) {
+	s := a.calls.service(m.ID)
 	if s == nil {
-		reply(c, ServiceRemoved{fmt.Errorf("%w: %q", ErrNoService, string(m.ID))})
+		supervisor.Reply(c, ServiceRemoved{fmt.Errorf("%w: %q", ErrNoService, string(m.ID))})
 		return
 	}
 	a.forget(s)
-	c.Request(a.env.Services, RemoveProtocol{ID: m.ID, PID: c.Self()})
+	c.Request(a.calls.trunk.Services(), actors.RemoveProtocol{ID: m.ID, PID: c.Self()})
 	for _, p := range a.sessions {
 		if p.id == m.ID {
 			p.serving.end() // at once: after the reply no call is answered
 			c.Stop(p.pid)
 		}
 	}
-	reply(c, ServiceRemoved{})
+	supervisor.Reply(c, ServiceRemoved{})
 }
 
 // ready answers AwaitServices once every service is in the table or refused.
-func (a *rpcServer) ready(c actor.Context) {
+func (a *server) ready(c actor.Context) {
 	if len(a.asking) > 0 {
 		return
 	}
 	var err error
-	for _, s := range a.env.services {
+	for _, s := range a.calls.services {
 		err = errors.Join(err, s.refused)
 	}
 	for _, to := range a.awaiting {
@@ -321,22 +331,22 @@ func (a *rpcServer) ready(c actor.Context) {
 }
 
 // drain takes no session any more and lets the calls that run end.
-func (a *rpcServer) drain(c actor.Context, m supervisor.Drain) {
-	a.draining = newDrain(c.Sender())
+func (a *server) drain(c actor.Context, m supervisor.Drain) {
+	a.draining = supervisor.NewDraining(c.Sender())
 	for _, p := range a.sessions {
-		a.draining.ask(c, p.pid, m)
+		a.draining.Ask(c, p.pid, m)
 	}
-	a.draining.drained(c, c.Self())
+	a.draining.Finished(c, c.Self())
 }
 
-func (a *rpcServer) String() string {
+func (a *server) String() string {
 	stopped := 0
-	for _, s := range a.env.services {
+	for _, s := range a.calls.services {
 		if s.stopped {
 			stopped++
 		}
 	}
-	s := fmt.Sprintf("%d services, %d sessions", len(a.env.services)-stopped, len(a.sessions))
+	s := fmt.Sprintf("%d services, %d sessions", len(a.calls.services)-stopped, len(a.sessions))
 	if stopped > 0 {
 		s += fmt.Sprintf(", %d stopped by a panic", stopped)
 	}

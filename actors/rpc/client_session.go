@@ -1,4 +1,4 @@
-package actors
+package rpc
 
 import (
 	"context"
@@ -11,6 +11,7 @@ import (
 
 	"github.com/asynkron/protoactor-go/actor"
 
+	"github.com/gamelan-p2p/gamelan/actors"
 	"github.com/gamelan-p2p/gamelan/internal/useragent"
 	"github.com/gamelan-p2p/gamelan/protocol"
 	"github.com/gamelan-p2p/gamelan/protocol/frame"
@@ -19,25 +20,25 @@ import (
 	"github.com/gamelan-p2p/gamelan/transport/mux"
 )
 
-// RPCSession is a session of ours with a peer's service. Whoever has acquired it
+// Session is a session of ours with a peer's service. Whoever has acquired it
 // makes one call on his own goroutine, which writes the request and reads the
 // answer itself; after that the session is free again. What takes longer than
 // the caller wants to wait is left to the session's actor.
-type RPCSession struct {
-	env    *Env
-	key    RPCKey
-	conn   *ConnRef
-	pool   *rpcPool
-	credit *rpcCredit // of all our sessions with the peer
+type Session struct {
+	shared *Calls
+	key    Key
+	conn   *actors.ConnRef
+	pool   *sessionPool
+	credit *inboundCredit // of all our sessions with the peer
 	pid    *actor.PID
-	stream rpcStream
+	stream protocol.Stream
 	since  time.Time
 
 	state atomic.Int32
 
 	// Of whoever has the session.
 	machine rpc.Client
-	in      rpcReader
+	in      frameReader
 
 	mu     sync.Mutex
 	call   rpc.CallInfo // the running one; Began is zero if none runs
@@ -72,30 +73,18 @@ type (
 )
 
 // acquire takes an idle session.
-func (s *RPCSession) acquire() bool { return s.state.CompareAndSwap(sessionIdle, sessionBusy) }
+func (s *Session) acquire() bool { return s.state.CompareAndSwap(sessionIdle, sessionBusy) }
 
 // release makes the session idle and wakes who waits for one. On a connection
 // whose place another one has taken it ends.
-func (s *RPCSession) release() {
-	if s.conn.retired() && s.state.CompareAndSwap(sessionBusy, sessionOver) {
-		s.env.System.Root.Send(s.pid, closeSession{})
+func (s *Session) release() {
+	if s.conn.Retired() && s.state.CompareAndSwap(sessionBusy, sessionOver) {
+		s.shared.trunk.System().Root.Send(s.pid, closeSession{})
 		return
 	}
 	if s.state.CompareAndSwap(sessionBusy, sessionIdle) && s.pool.waiting.Load() > 0 {
-		s.env.System.Root.Send(s.env.RPCClient, sessionFree{s.key})
+		s.shared.trunk.System().Root.Send(s.shared.Client, sessionFree{s.key})
 	}
-}
-
-// IdleSession takes an idle session with a service of a peer, if there is one.
-func (e *Env) IdleSession(key RPCKey) (*RPCSession, bool) {
-	list, _ := e.rpcSessions.Get(key)
-	for _, s := range list {
-		// Those who wait come first: who releases one has them served.
-		if s.pool.waiting.Load() == 0 && s.acquire() {
-			return s, true
-		}
-	}
-	return nil, false
 }
 
 // Errors of calls.
@@ -109,7 +98,7 @@ var (
 // Invoke makes a call: see [rpc.Invoker]. Again reports that the session had
 // ended before the server saw the request, so that the call may be made once more
 // on another one.
-func (s *RPCSession) Invoke(ctx context.Context, method uint32, stream bool, encode func([]byte) ([]byte, error), got func([]byte) error) (again bool, err error) {
+func (s *Session) Invoke(ctx context.Context, method uint32, stream bool, encode func([]byte) ([]byte, error), got func([]byte) error) (again bool, err error) {
 	var room [rpc.Room]byte
 	began := false
 	defer func() {
@@ -135,18 +124,18 @@ func (s *RPCSession) Invoke(ctx context.Context, method uint32, stream bool, enc
 }
 
 // Ping measures how long the service takes to answer an empty request.
-func (s *RPCSession) Ping(ctx context.Context) (took time.Duration, again bool, err error) {
+func (s *Session) Ping(ctx context.Context) (took time.Duration, again bool, err error) {
 	limit := s.limit(ctx)
-	began := s.env.Now()
+	began := s.shared.trunk.Now()
 	request := s.machine.Ping(limit)
 	again, err = s.exchange(ctx, limit, rpc.AppendRequest(nil, request), false, nil)
-	return s.env.Now().Sub(began), again, err
+	return s.shared.trunk.Now().Sub(began), again, err
 }
 
 // limit is how long the server has: until ctx ends, or the default.
-func (s *RPCSession) limit(ctx context.Context) time.Duration {
+func (s *Session) limit(ctx context.Context) time.Duration {
 	if d, ok := ctx.Deadline(); ok {
-		return d.Sub(s.env.Now())
+		return d.Sub(s.shared.trunk.Now())
 	}
 	return rpc.DefaultDeadline
 }
@@ -156,11 +145,11 @@ var errCallerEnded = errors.New("rpc: the caller's goroutine ended in the call")
 
 // exchange sends a request and reads its answer. What got looks at holds no
 // credit: got may make another call to the same peer.
-func (s *RPCSession) exchange(ctx context.Context, limit time.Duration, request []byte, stream bool, got func([]byte) error) (again bool, err error) {
+func (s *Session) exchange(ctx context.Context, limit time.Duration, request []byte, stream bool, got func([]byte) error) (again bool, err error) {
 	over := false
-	s.conn.callBegins()
+	s.conn.CallBegins()
 	defer func() {
-		s.conn.callEnds()
+		s.conn.CallEnds()
 		if !over { // got did not return
 			s.broke(ctx, errCallerEnded, false)
 		}
@@ -170,7 +159,7 @@ func (s *RPCSession) exchange(ctx context.Context, limit time.Duration, request 
 	return again, err
 }
 
-func (s *RPCSession) converse(ctx context.Context, limit time.Duration, request []byte, stream bool, got func([]byte) error) (again bool, err error) {
+func (s *Session) converse(ctx context.Context, limit time.Duration, request []byte, stream bool, got func([]byte) error) (again bool, err error) {
 	serial := s.begin(ctx, limit)
 	if ctx.Done() != nil {
 		defer context.AfterFunc(ctx, func() { s.interrupt(serial) })()
@@ -219,8 +208,8 @@ func (s *RPCSession) converse(ctx context.Context, limit time.Duration, request 
 	}
 }
 
-func (s *RPCSession) begin(ctx context.Context, limit time.Duration) (serial uint64) {
-	now := s.env.Now()
+func (s *Session) begin(ctx context.Context, limit time.Duration) (serial uint64) {
+	now := s.shared.trunk.Now()
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.serial++
@@ -232,45 +221,45 @@ func (s *RPCSession) begin(ctx context.Context, limit time.Duration) (serial uin
 }
 
 // setUntil is the limit for one frame of a call without a deadline.
-func (s *RPCSession) setUntil(ctx context.Context, now time.Time, limit time.Duration) {
+func (s *Session) setUntil(ctx context.Context, now time.Time, limit time.Duration) {
 	s.until = time.Time{}
 	if _, ok := ctx.Deadline(); !ok {
 		s.until = now.Add(limit + rpc.Grace)
 	}
 }
 
-func (s *RPCSession) extend(ctx context.Context, limit time.Duration) {
+func (s *Session) extend(ctx context.Context, limit time.Duration) {
 	if _, ok := ctx.Deadline(); ok {
 		return
 	}
-	now := s.env.Now()
+	now := s.shared.trunk.Now()
 	s.mu.Lock()
 	s.setUntil(ctx, now, limit)
 	s.mu.Unlock()
 }
 
 // interrupt ends the reading and writing of a call.
-func (s *RPCSession) interrupt(serial uint64) {
+func (s *Session) interrupt(serial uint64) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.serial != serial || s.call.Began.IsZero() || s.hasten {
 		return
 	}
 	s.hasten = true
-	s.stream.SetReadDeadline(longAgo)
-	s.stream.SetWriteDeadline(longAgo)
+	s.stream.SetReadDeadline(passed)
+	s.stream.SetWriteDeadline(passed)
 }
 
-func (s *RPCSession) interrupted() bool {
+func (s *Session) interrupted() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.hasten
 }
 
 // over ends a call, whatever became of it.
-func (s *RPCSession) over() {
+func (s *Session) over() {
 	s.in.rest()
-	now := s.env.Now()
+	now := s.shared.trunk.Now()
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.serial++
@@ -283,7 +272,7 @@ func (s *RPCSession) over() {
 }
 
 // finished is the end of a call that was answered.
-func (s *RPCSession) finished(open, stream bool) {
+func (s *Session) finished(open, stream bool) {
 	switch {
 	case open:
 		s.over()
@@ -300,13 +289,13 @@ func (s *RPCSession) finished(open, stream bool) {
 }
 
 // ours reports whether the peer is a node like this one.
-func (s *RPCSession) ours() bool { return useragent.Ours(s.conn.UserAgent) }
+func (s *Session) ours() bool { return useragent.Ours(s.conn.UserAgent) }
 
 // left leaves a call that is not over to the actor: the server is told. Only a
 // unary call of another implementation is left to its deadline: what such a
 // server does with the wish to stop one differs by release, and 6.2 lets the
 // session stand until the method ends.
-func (s *RPCSession) left(stream bool) {
+func (s *Session) left(stream bool) {
 	s.mu.Lock()
 	end := s.call.Began.Add(time.Duration(s.machine.Request().Deadline) * time.Second)
 	s.mu.Unlock()
@@ -315,7 +304,7 @@ func (s *RPCSession) left(stream bool) {
 	if stream || s.ours() {
 		s.rest(callLeft{stop, stream})
 	} else {
-		s.rest(sessionRests{end.Sub(s.env.Now()) + deadlineSlack})
+		s.rest(sessionRests{end.Sub(s.shared.trunk.Now()) + deadlineSlack})
 	}
 }
 
@@ -327,15 +316,15 @@ const (
 	longestRest = 10 * time.Second
 )
 
-func (s *RPCSession) rest(m any) {
+func (s *Session) rest(m any) {
 	if s.state.CompareAndSwap(sessionBusy, sessionResting) {
 		s.pool.resting.Add(1)
-		s.env.System.Root.Send(s.pid, m)
+		s.shared.trunk.System().Root.Send(s.pid, m)
 	}
 }
 
 // unread is a read that failed: an interruption, or the end of the session.
-func (s *RPCSession) unread(ctx context.Context, stream bool, err error, unsent bool) (again bool, _ error) {
+func (s *Session) unread(ctx context.Context, stream bool, err error, unsent bool) (again bool, _ error) {
 	waited := ctx.Err() != nil && errors.Is(err, ctx.Err()) // for credit
 	if !s.interrupted() && !waited {
 		return s.broke(ctx, err, unsent)
@@ -386,13 +375,13 @@ func CallFailed(ctx context.Context, now time.Time, err error) error {
 
 // broke is the end of the session. Unsent says that nothing of the request has
 // left.
-func (s *RPCSession) broke(ctx context.Context, err error, unsent bool) (again bool, _ error) {
+func (s *Session) broke(ctx context.Context, err error, unsent bool) (again bool, _ error) {
 	again = unsent || s.machine.Repeat(errors.Is(err, io.EOF))
 	s.in.release()
 	interrupted := s.interrupted()
 	s.over()
 	s.state.Store(sessionOver)
-	s.env.System.Root.Send(s.pid, sessionBroken{err})
+	s.shared.trunk.System().Root.Send(s.pid, sessionBroken{err})
 	switch {
 	case interrupted && ctx.Err() != nil:
 		return false, callEnded(ctx)
@@ -404,13 +393,13 @@ func (s *RPCSession) broke(ctx context.Context, err error, unsent bool) (again b
 	return again, fmt.Errorf("%w: %w", rpc.ErrSessionLost, err)
 }
 
-// rpcClientSession is the actor of an RPCSession: it owns the substream, makes
+// clientSession is the actor of an Session: it owns the substream, makes
 // the handshake, and does what the caller of a call does not wait for.
 //
 // In: what callers leave to it, closeSession. Out: sessionReady, sessionRested,
-// rpcEnded. It never restarts: the pool opens another session.
-type rpcClientSession struct {
-	session *RPCSession
+// sessionGone. It never restarts: the pool opens another session.
+type clientSession struct {
+	session *Session
 	token   uint64
 	handed  *supervisor.Handover[protocol.Stream]
 	ready   bool
@@ -426,14 +415,14 @@ type (
 	restOver     struct{}
 )
 
-func (a *rpcClientSession) Receive(c actor.Context) {
+func (a *clientSession) Receive(c actor.Context) {
 	s := a.session
 	switch m := c.Message().(type) {
 	case *actor.Started:
 		a.start(c)
 	case supervisor.Done[handshook]:
 		a.ready = m.Err == nil
-		c.Send(s.env.RPCClient, sessionReady{a.token, s, m.Err})
+		c.Send(s.shared.Client, sessionReady{a.token, s, m.Err})
 	case callLeft:
 		supervisor.Do(c, "leave call", func(ctx context.Context) (sessionLeft, error) { return sessionLeft{}, s.tell(ctx, m) })
 	case supervisor.Done[sessionLeft]:
@@ -461,28 +450,24 @@ func (a *rpcClientSession) Receive(c actor.Context) {
 	}
 }
 
-func (a *rpcClientSession) start(c actor.Context) {
+func (a *clientSession) start(c actor.Context) {
 	s := a.session
 	s.pid = c.Self()
-	taken, ok := a.handed.Take()
-	stream, bounded := taken.(rpcStream)
-	if !ok || !bounded {
-		if ok {
-			taken.Close()
-		}
-		c.Send(s.env.RPCClient, sessionReady{a.token, s, ErrConnectionClosed})
+	stream, ok := a.handed.Take()
+	if !ok {
+		c.Send(s.shared.Client, sessionReady{a.token, s, actors.ErrConnectionClosed})
 		return
 	}
 	supervisor.Own(c, stream)
-	s.stream, s.in = stream, newRPCReader(s.env, s.credit, stream)
+	s.stream, s.in = stream, newFrameReader(s.shared, s.credit, stream)
 	supervisor.Do(c, "handshake", func(ctx context.Context) (handshook, error) { return handshook{}, s.handshake(ctx) })
 }
 
 // handshake begins the session. The refusal of a server may be there before we
 // have said anything (spec: comms 9.3).
-func (s *RPCSession) handshake(ctx context.Context) error {
-	s.stream.SetReadDeadline(s.env.Now().Add(rpc.ClientHandshake))
-	s.stream.SetWriteDeadline(s.env.Now().Add(rpc.ClientHandshake))
+func (s *Session) handshake(ctx context.Context) error {
+	s.stream.SetReadDeadline(s.shared.trunk.Now().Add(rpc.ClientHandshake))
+	s.stream.SetWriteDeadline(s.shared.trunk.Now().Add(rpc.ClientHandshake))
 	_, unsent := s.stream.Write(frame.Append(nil, rpc.AppendHello(nil)))
 	body, _, err := s.in.next(ctx, rpc.MaxHandshake)
 	if err != nil {
@@ -501,20 +486,20 @@ func (s *RPCSession) handshake(ctx context.Context) error {
 	return nil
 }
 
-// drainLimitRPC bounds the time in which what was sent of a stream that nobody
+// tellLimit bounds the time in which what was sent of a stream that nobody
 // wants arrives.
-const drainLimitRPC = 10 * time.Second
+const tellLimit = 10 * time.Second
 
 // tell says that a call is not wanted any more. After a stream a ping finds the
 // end of what the server had sent by then; other calls have at most one answer,
 // which the next one skips.
-func (s *RPCSession) tell(ctx context.Context, m callLeft) (err error) {
+func (s *Session) tell(ctx context.Context, m callLeft) (err error) {
 	defer func() {
 		if err != nil {
 			s.in.release()
 		}
 	}()
-	s.stream.SetWriteDeadline(s.env.Now().Add(rpc.CancelLimit))
+	s.stream.SetWriteDeadline(s.shared.trunk.Now().Add(rpc.CancelLimit))
 	frames := rpc.AppendRequest(nil, m.stop)
 	if m.stream {
 		frames = rpc.AppendRequest(frames, s.machine.Ping(rpc.DefaultDeadline))
@@ -529,7 +514,7 @@ func (s *RPCSession) tell(ctx context.Context, m callLeft) (err error) {
 	if !m.stream {
 		return nil
 	}
-	s.stream.SetReadDeadline(s.env.Now().Add(drainLimitRPC))
+	s.stream.SetReadDeadline(s.shared.trunk.Now().Add(tellLimit))
 	for {
 		body, _, err := s.in.next(ctx, rpc.MaxFrame)
 		if err != nil {
@@ -553,12 +538,12 @@ func (s *RPCSession) tell(ctx context.Context, m callLeft) (err error) {
 }
 
 // bye ends an idle session in order.
-func (s *RPCSession) bye(ctx context.Context) error {
+func (s *Session) bye(ctx context.Context) error {
 	defer s.in.release()
 	if err := s.stream.CloseWrite(); err != nil {
 		return err
 	}
-	s.stream.SetReadDeadline(s.env.Now().Add(finishLimit))
+	s.stream.SetReadDeadline(s.shared.trunk.Now().Add(actors.FinishLimit))
 	for {
 		if _, _, err := s.in.next(ctx, rpc.MaxFrame); err != nil {
 			return err
@@ -567,16 +552,16 @@ func (s *RPCSession) bye(ctx context.Context) error {
 	}
 }
 
-func (a *rpcClientSession) rested(c actor.Context) {
+func (a *clientSession) rested(c actor.Context) {
 	s := a.session
 	if s.state.CompareAndSwap(sessionResting, sessionIdle) {
 		s.pool.resting.Add(-1)
-		c.Send(s.env.RPCClient, sessionFree{s.key})
+		c.Send(s.shared.Client, sessionFree{s.key})
 	}
 }
 
 // close ends a session that nobody uses, in order.
-func (a *rpcClientSession) close(c actor.Context) {
+func (a *clientSession) close(c actor.Context) {
 	s := a.session
 	a.closing = true
 	if s.state.Swap(sessionOver) == sessionResting {
@@ -585,7 +570,7 @@ func (a *rpcClientSession) close(c actor.Context) {
 	supervisor.Do(c, "close", func(ctx context.Context) (sessionEnded, error) { return sessionEnded{}, s.bye(ctx) })
 }
 
-func (a *rpcClientSession) broken(c actor.Context, err error) {
+func (a *clientSession) broken(c actor.Context, err error) {
 	s := a.session
 	if s.state.Swap(sessionOver) == sessionResting {
 		s.in.release()
@@ -595,14 +580,14 @@ func (a *rpcClientSession) broken(c actor.Context, err error) {
 	a.end(c)
 }
 
-func (a *rpcClientSession) end(c actor.Context) {
-	c.Send(a.session.env.RPCClient, rpcEnded{c.Self()})
+func (a *clientSession) end(c actor.Context) {
+	c.Send(a.session.shared.Client, sessionGone{c.Self()})
 }
 
-func (s *RPCSession) stats() RPCSessionStats {
+func (s *Session) stats() SessionStats {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return RPCSessionStats{
+	return SessionStats{
 		Protocol: s.key.Protocol, Since: s.since, Calls: s.calls,
 		Method: s.call.Method, Began: s.call.Began, Deadline: s.call.Deadline,
 		BytesIn: s.bytesIn.Load(), BytesOut: s.bytesOut.Load(),
@@ -610,10 +595,10 @@ func (s *RPCSession) stats() RPCSessionStats {
 }
 
 // Inspect shows the session's figures.
-func (a *rpcClientSession) Inspect() any { return a.session.stats() }
+func (a *clientSession) Inspect() any { return a.session.stats() }
 
-func (a *rpcClientSession) String() string {
-	s := a.session.stats().text(a.session.env.Now())
+func (a *clientSession) String() string {
+	s := a.session.stats().text(a.session.shared.trunk.Now())
 	switch {
 	case !a.ready:
 		s += ", handshake"

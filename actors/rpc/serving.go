@@ -1,4 +1,4 @@
-package actors
+package rpc
 
 import (
 	"context"
@@ -10,32 +10,34 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/gamelan-p2p/gamelan/actors"
+	"github.com/gamelan-p2p/gamelan/protocol"
 	"github.com/gamelan-p2p/gamelan/protocol/frame"
 	"github.com/gamelan-p2p/gamelan/protocol/rpc"
 	"github.com/gamelan-p2p/gamelan/supervisor"
 )
 
-// rpcServing is a session of a peer with a service of ours: what its tasks and
+// servedSession is a session of a peer with a service of ours: what its tasks and
 // its actor share. There are two roles, reading and running methods. One task
 // has both as long as methods are quick, so that a short call costs no hand-over.
 // When a method takes longer, another task takes over the reading, so that the
 // client's wish to stop is heard; whoever then runs the method ends with it.
-type rpcServing struct {
-	env     *Env
-	service *rpcService
+type servedSession struct {
+	shared  *Calls
+	service *registered
 	caller  rpc.Caller
-	origin  Origin
-	conn    *ConnRef
-	stream  rpcStream
+	origin  actors.Origin
+	conn    *actors.ConnRef
+	stream  protocol.Stream
 	since   time.Time
 
-	in rpcReader // of whoever reads
+	in frameReader // of whoever reads
 
 	mu      sync.Mutex
 	machine *rpc.Server // nil until the handshake is over
 	calls   uint64
 	cancel  context.CancelCauseFunc // of the running call
-	queued  rpcBody                 // of the request that the machine has waiting
+	queued  heldFrame               // of the request that the machine has waiting
 	split   bool                    // the roles are apart
 	over    bool                    // nothing more is taken
 	leaving bool                    // the actor wants to know when no call runs
@@ -85,7 +87,7 @@ var (
 )
 
 // serve is the first task of a session.
-func (s *rpcServing) serve(ctx context.Context) error {
+func (s *servedSession) serve(ctx context.Context) error {
 	if err := s.handshake(ctx); err != nil {
 		s.in.release()
 		return err
@@ -93,9 +95,9 @@ func (s *rpcServing) serve(ctx context.Context) error {
 	return s.read(ctx)
 }
 
-func (s *rpcServing) handshake(ctx context.Context) error {
-	s.stream.SetReadDeadline(s.env.Now().Add(rpc.ServerHandshake))
-	s.stream.SetWriteDeadline(s.env.Now().Add(rpc.ServerHandshake))
+func (s *servedSession) handshake(ctx context.Context) error {
+	s.stream.SetReadDeadline(s.shared.trunk.Now().Add(rpc.ServerHandshake))
+	s.stream.SetWriteDeadline(s.shared.trunk.Now().Add(rpc.ServerHandshake))
 	hello, _, err := s.in.next(ctx, rpc.MaxHandshake)
 	if err != nil {
 		return fmt.Errorf("rpc: handshake: %w", err)
@@ -106,11 +108,11 @@ func (s *rpcServing) handshake(ctx context.Context) error {
 		return err
 	}
 	if !supported {
-		return refuseRPC(s.env, s.stream, rpc.UnsupportedVersion)
+		return refuse(s.shared, s.stream, rpc.UnsupportedVersion)
 	}
-	now := s.env.Now()
+	now := s.shared.trunk.Now()
 	s.mu.Lock()
-	s.machine = rpc.NewServer(now, rpc.ServerOptions{Idle: s.env.RPC.Idle})
+	s.machine = rpc.NewServer(now, rpc.ServerOptions{Idle: s.shared.Idle})
 	s.mu.Unlock()
 	supervisor.Tell(ctx, handshakeOver{})
 	if _, err := s.stream.Write(frame.Append(nil, rpc.AppendAccepted(nil))); err != nil {
@@ -125,11 +127,11 @@ func (s *rpcServing) handshake(ctx context.Context) error {
 
 var errRefused = errors.New("rpc: session refused")
 
-// refuseRPC tells a client that it gets no session, and waits until it has read
+// refuse tells a client that it gets no session, and waits until it has read
 // that: a reset at once could overtake the answer.
-func refuseRPC(e *Env, s rpcStream, why rpc.Reason) error {
-	s.SetWriteDeadline(e.Now().Add(rpc.ServerHandshake))
-	s.SetReadDeadline(e.Now().Add(rpc.ServerHandshake))
+func refuse(e *Calls, s protocol.Stream, why rpc.Reason) error {
+	s.SetWriteDeadline(e.trunk.Now().Add(rpc.ServerHandshake))
+	s.SetReadDeadline(e.trunk.Now().Add(rpc.ServerHandshake))
 	if _, err := s.Write(frame.Append(nil, rpc.AppendRejected(nil, why))); err != nil {
 		return err
 	}
@@ -142,7 +144,7 @@ func refuseRPC(e *Env, s rpcStream, why rpc.Reason) error {
 
 // read is the reading role. It ends with the session, or when another task has
 // taken the role over.
-func (s *rpcServing) read(ctx context.Context) error {
+func (s *servedSession) read(ctx context.Context) error {
 	for {
 		body, ok, err := s.in.next(ctx, rpc.MaxRequest)
 		if err == nil {
@@ -168,8 +170,8 @@ func (s *rpcServing) read(ctx context.Context) error {
 var errHandedOver = errors.New("rpc: handed over")
 
 // frame takes one frame of the client.
-func (s *rpcServing) frame(ctx context.Context, body []byte, whole bool) error {
-	now := s.env.Now()
+func (s *servedSession) frame(ctx context.Context, body []byte, whole bool) error {
+	now := s.shared.trunk.Now()
 	if !whole {
 		s.mu.Lock()
 		answer, err := s.machine.TooLarge(now, rpc.RequestID(body))
@@ -222,20 +224,20 @@ func (s *rpcServing) frame(ctx context.Context, body []byte, whole bool) error {
 
 // dropQueued gives back the request that waited and does not any more; s.mu is
 // held.
-func (s *rpcServing) dropQueued() {
+func (s *servedSession) dropQueued() {
 	if !s.machine.Waits() {
 		s.queued.giveBack()
 	}
 }
 
 // answer sends a response that no method has made.
-func (s *rpcServing) answer(r rpc.Response) error {
+func (s *servedSession) answer(r rpc.Response) error {
 	err := s.write(rpc.AppendResponse(nil, r))
 	s.wrote()
 	return err
 }
 
-func (s *rpcServing) write(frame []byte) error {
+func (s *servedSession) write(frame []byte) error {
 	s.writing.Lock()
 	defer s.writing.Unlock()
 	n, err := s.stream.Write(frame)
@@ -243,8 +245,8 @@ func (s *rpcServing) write(frame []byte) error {
 	return err
 }
 
-func (s *rpcServing) wrote() {
-	now := s.env.Now()
+func (s *servedSession) wrote() {
+	now := s.shared.trunk.Now()
 	s.mu.Lock()
 	s.machine.Wrote(now)
 	s.mu.Unlock()
@@ -252,7 +254,7 @@ func (s *rpcServing) wrote() {
 
 // run is the running of methods: of one call, and of those that come while it
 // runs. Then the task goes on reading, unless another one does.
-func (s *rpcServing) run(ctx context.Context, call rpc.CallInfo, payload []byte) error {
+func (s *servedSession) run(ctx context.Context, call rpc.CallInfo, payload []byte) error {
 	body := s.in.detach()
 	ended := false
 	defer func() {
@@ -271,13 +273,13 @@ func (s *rpcServing) run(ctx context.Context, call rpc.CallInfo, payload []byte)
 			putBuffer(s.out)
 			s.out = nil
 		}
-		now := s.env.Now()
+		now := s.shared.trunk.Now()
 		s.mu.Lock()
 		next := s.machine.Done(now)
 		s.cancel = nil
 		if err == nil && next != nil && !s.over {
 			s.calls++
-			body, s.queued = s.queued, rpcBody{}
+			body, s.queued = s.queued, heldFrame{}
 			s.mu.Unlock()
 			call, payload = next.Call, next.Payload
 			continue
@@ -302,7 +304,7 @@ func (s *rpcServing) run(ctx context.Context, call rpc.CallInfo, payload []byte)
 }
 
 // call runs one method and sends its answer. An error ends the session.
-func (s *rpcServing) call(ctx context.Context, call rpc.CallInfo, payload []byte) error {
+func (s *servedSession) call(ctx context.Context, call rpc.CallInfo, payload []byte) error {
 	method, ok := s.service.methods[call.Method]
 	if !ok {
 		return s.finish(rpc.UnsupportedMethod, fmt.Sprintf("method %d is not supported", call.Method))
@@ -316,16 +318,16 @@ func (s *rpcServing) call(ctx context.Context, call rpc.CallInfo, payload []byte
 	}
 	serial := s.calls
 	s.mu.Unlock()
-	s.conn.callBegins()
-	defer s.conn.callEnds()
+	s.conn.CallBegins()
+	defer s.conn.CallEnds()
 	caller := s.caller
 	if method.Streams() {
 		supervisor.Tell(ctx, methodRuns{serial})
 	} else {
-		s.env.rpcMonitor.wake(s.env)
+		s.shared.monitor.wake(s.shared)
 		caller.Deadline = call.Deadline
 	}
-	a := rpcAnswer{s: s, stream: method.Streams()}
+	a := responseWriter{s: s, stream: method.Streams()}
 	err := s.serveMethod(rpc.WithCaller(inner, &caller), method, payload, &a)
 	if panicked, ok := err.(*methodPanicked); ok {
 		if err = a.broken; err == nil {
@@ -355,7 +357,7 @@ func (s *rpcServing) call(ctx context.Context, call rpc.CallInfo, payload []byte
 }
 
 // serveMethod runs the user's function. A panic in it becomes an error.
-func (s *rpcServing) serveMethod(ctx context.Context, m rpc.Method, payload []byte, a *rpcAnswer) (err error) {
+func (s *servedSession) serveMethod(ctx context.Context, m rpc.Method, payload []byte, a *responseWriter) (err error) {
 	done := false
 	defer func() {
 		if done {
@@ -372,15 +374,15 @@ func (s *rpcServing) serveMethod(ctx context.Context, m rpc.Method, payload []by
 	return err
 }
 
-// rpcAnswer sends what a method answers.
-type rpcAnswer struct {
-	s      *rpcServing
+// responseWriter sends what a method answers.
+type responseWriter struct {
+	s      *servedSession
 	stream bool
 	sent   bool
 	broken error // the session cannot go on
 }
 
-func (a *rpcAnswer) send(encode func([]byte) ([]byte, error)) error {
+func (a *responseWriter) send(encode func([]byte) ([]byte, error)) error {
 	s := a.s
 	if !a.stream && a.sent {
 		return errTwoAnswers
@@ -394,7 +396,7 @@ func (a *rpcAnswer) send(encode func([]byte) ([]byte, error)) error {
 		return err
 	}
 	s.out = buf[:0]
-	now := s.env.Now()
+	now := s.shared.trunk.Now()
 	s.mu.Lock()
 	var r rpc.Response
 	var wanted bool
@@ -422,7 +424,7 @@ func (a *rpcAnswer) send(encode func([]byte) ([]byte, error)) error {
 
 // tooLarge answers in the place of a response above the service's limit; the
 // session goes on (spec: comms 9.4, V 16).
-func (a *rpcAnswer) tooLarge(now time.Time, r rpc.Response, n int) error {
+func (a *responseWriter) tooLarge(now time.Time, r rpc.Response, n int) error {
 	text := fmt.Sprintf("response of %d bytes; at most %d are sent", n, a.s.service.limit)
 	if a.stream {
 		a.s.wrote()
@@ -434,8 +436,8 @@ func (a *rpcAnswer) tooLarge(now time.Time, r rpc.Response, n int) error {
 }
 
 // finish sends the last response of a call, if somebody waits for it.
-func (s *rpcServing) finish(status rpc.Status, details string) error {
-	now := s.env.Now()
+func (s *servedSession) finish(status rpc.Status, details string) error {
+	now := s.shared.trunk.Now()
 	s.mu.Lock()
 	r, wanted := s.machine.Finish(now, status)
 	wanted = wanted && !s.over
@@ -448,7 +450,7 @@ func (s *rpcServing) finish(status rpc.Status, details string) error {
 }
 
 // clientLeft is the end of the client's half.
-func (s *rpcServing) clientLeft() {
+func (s *servedSession) clientLeft() {
 	s.mu.Lock()
 	running := s.machine != nil && s.cancel != nil
 	s.mu.Unlock()
@@ -460,19 +462,19 @@ func (s *rpcServing) clientLeft() {
 }
 
 // leave ends the session in order: the client's end is awaited for a moment.
-func (s *rpcServing) leave() {
+func (s *servedSession) leave() {
 	s.mu.Lock()
 	s.over = true
 	s.mu.Unlock()
 	s.writing.Lock()
 	s.stream.CloseWrite()
 	s.writing.Unlock()
-	s.stream.SetReadDeadline(s.env.Now().Add(finishLimit))
+	s.stream.SetReadDeadline(s.shared.trunk.Now().Add(actors.FinishLimit))
 }
 
 // end cuts the session: nothing more is read or written, and a running method
 // is told.
-func (s *rpcServing) end() {
+func (s *servedSession) end() {
 	s.mu.Lock()
 	s.over = true
 	if s.cancel != nil {
@@ -484,7 +486,7 @@ func (s *rpcServing) end() {
 
 // look is the monitor's: it reports whether a call runs, and whether the same
 // one ran at the last look without anybody reading.
-func (s *rpcServing) look() (call uint64, running, slow bool) {
+func (s *servedSession) look() (call uint64, running, slow bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	running = s.machine != nil && s.cancel != nil && !s.split
@@ -494,7 +496,7 @@ func (s *rpcServing) look() (call uint64, running, slow bool) {
 }
 
 // takeOver gives the reading away, if the call still runs.
-func (s *rpcServing) takeOver(call uint64) bool {
+func (s *servedSession) takeOver(call uint64) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.split || s.over || s.cancel == nil || s.calls != call {
@@ -504,14 +506,14 @@ func (s *rpcServing) takeOver(call uint64) bool {
 	return true
 }
 
-// rpcMonitor wakes the rpc actor while calls run.
-type rpcMonitor struct{ awake atomic.Bool }
+// callMonitor wakes the rpc actor while calls run.
+type callMonitor struct{ awake atomic.Bool }
 
 // monitorWake asks the rpc actor to look at the calls now and then.
 type monitorWake struct{}
 
-func (m *rpcMonitor) wake(e *Env) {
+func (m *callMonitor) wake(k *Calls) {
 	if !m.awake.Load() && m.awake.CompareAndSwap(false, true) {
-		e.System.Root.Send(e.RPCServer, monitorWake{})
+		k.trunk.System().Root.Send(k.Server, monitorWake{})
 	}
 }

@@ -1,4 +1,4 @@
-package actors
+package rpc
 
 import (
 	"errors"
@@ -9,39 +9,76 @@ import (
 
 	"github.com/asynkron/protoactor-go/actor"
 
+	"github.com/gamelan-p2p/gamelan/actors"
 	"github.com/gamelan-p2p/gamelan/identity"
+	"github.com/gamelan-p2p/gamelan/protocol"
 	"github.com/gamelan-p2p/gamelan/protocol/rpc"
 	"github.com/gamelan-p2p/gamelan/supervisor"
 	"github.com/gamelan-p2p/gamelan/transport/mux"
 )
 
-// rpcClient opens and ends our sessions with services of peers, and hands them
+// Key names one service of one peer.
+type Key struct {
+	Peer     identity.NodeID
+	Protocol protocol.ID
+}
+
+// AcquireSession asks rpc-client for a session when [Calls.IdleSession] has none.
+// Reply: SessionGiven, as soon as there is one or none can be had. Gone reports
+// whether the asker waits no longer; it may be called from any goroutine.
+type AcquireSession struct {
+	Key  Key
+	Gone func() bool
+}
+
+// SessionUnwanted says that an asker has Gone: what was being opened for him
+// alone need not go on. No reply.
+type SessionUnwanted struct{ Key Key }
+
+// SessionGiven replies to AcquireSession. The session belongs to the receiver,
+// who calls one of its methods once.
+type SessionGiven struct {
+	Session *Session
+	Err     error
+}
+
+// Discard gives a session back whose asker has gone.
+func (m SessionGiven) Discard() {
+	if m.Session != nil {
+		m.Session.release()
+	}
+}
+
+// sessionGone is a session's last word to its parent, which stops it.
+type sessionGone struct{ who *actor.PID }
+
+// client opens and ends our sessions with services of peers, and hands them
 // to callers who find no idle one. When another is opened is decided by rpc.Pool.
 //
 // In: AcquireSession, SessionUnwanted, sessionReady, sessionFree, SubstreamOpened, PeerDialed,
-// rpcEnded, event PeerDisconnected. Out: SessionGiven, DialPeer, CancelDial,
+// sessionGone, event PeerDisconnected. Out: SessionGiven, DialPeer, CancelDial,
 // OpenSubstream. A
 // restart loses the sessions and tells who waits.
-type rpcClient struct {
-	env      *Env
-	pools    map[RPCKey]*rpcPool
-	opening  map[uint64]*rpcOpening // by token
-	sessions map[string]*RPCSession // by path
-	byConn   map[uint64]map[string]*RPCSession
+type client struct {
+	calls    *Calls
+	pools    map[Key]*sessionPool
+	opening  map[uint64]*openingSession // by token
+	sessions map[string]*Session        // by path
+	byConn   map[uint64]map[string]*Session
 	pending  map[identity.NodeID]int      // openings under way by peer
 	held     map[identity.NodeID][]uint64 // tokens of those that wait for that
-	credits  map[identity.NodeID]*rpcPeer
+	credits  map[identity.NodeID]*peerSessions
 	serial   uint64
 	ticking  bool
 }
 
-// rpcPool is the sessions with one service of one peer. The two counts are for
+// sessionPool is the sessions with one service of one peer. The two counts are for
 // callers.
-type rpcPool struct {
-	key      RPCKey
+type sessionPool struct {
+	key      Key
 	machine  *rpc.Pool
-	waiters  []rpcWaiter
-	sessions []*RPCSession
+	waiters  []waiter
+	sessions []*Session
 	opening  map[uint64]struct{} // tokens
 	rests    int                 // what the machine was told
 	wake     *supervisor.Timer
@@ -50,34 +87,34 @@ type rpcPool struct {
 	resting atomic.Int32
 }
 
-// rpcPeer is a peer with whom we have sessions.
-type rpcPeer struct {
-	credit   *rpcCredit
+// peerSessions is a peer with whom we have sessions.
+type peerSessions struct {
+	credit   *inboundCredit
 	sessions int
 }
 
-type rpcWaiter struct {
+type waiter struct {
 	to   *actor.PID
 	gone func() bool
 }
 
-// rpcOpening is a session that is being opened.
-type rpcOpening struct {
-	pool  *rpcPool
-	conn  *ConnRef
+// openingSession is a session that is being opened.
+type openingSession struct {
+	pool  *sessionPool
+	conn  *actors.ConnRef
 	tries int
 	limit *supervisor.Timer // of the dial or the substream under way; nil: none runs
 	pid   *actor.PID        // of the session's actor, once there is one
 }
 
 type (
-	sessionFree  struct{ key RPCKey }
+	sessionFree  struct{ key Key }
 	sessionReady struct {
 		token   uint64
-		session *RPCSession
+		session *Session
 		err     error
 	}
-	poolDue    struct{ key RPCKey }
+	poolDue    struct{ key Key }
 	clientTick struct{}
 	openLate   struct {
 		token uint64
@@ -94,22 +131,22 @@ const (
 	maxOpening      = 3                     // sessions being opened with one peer (V 18)
 )
 
-func newRPCClient(env *Env) actor.Actor {
-	return &rpcClient{
-		env: env, pools: make(map[RPCKey]*rpcPool),
-		opening: make(map[uint64]*rpcOpening), sessions: make(map[string]*RPCSession),
-		byConn:  make(map[uint64]map[string]*RPCSession),
+func newClient(calls *Calls) actor.Actor {
+	return &client{
+		calls: calls, pools: make(map[Key]*sessionPool),
+		opening: make(map[uint64]*openingSession), sessions: make(map[string]*Session),
+		byConn:  make(map[uint64]map[string]*Session),
 		pending: make(map[identity.NodeID]int), held: make(map[identity.NodeID][]uint64),
-		credits: make(map[identity.NodeID]*rpcPeer),
+		credits: make(map[identity.NodeID]*peerSessions),
 	}
 }
 
-func (a *rpcClient) Receive(c actor.Context) {
+func (a *client) Receive(c actor.Context) {
 	switch m := c.Message().(type) {
 	case *actor.Started:
-		a.env.rpcSessions.Clear()
-		supervisor.Subscribe[PeerDisconnected](c)
-		supervisor.Own(c, closerFunc(func() error { a.abandon(); return nil }))
+		a.calls.sessions.Clear()
+		supervisor.Subscribe[actors.PeerDisconnected](c)
+		supervisor.OwnFunc(c, a.abandon)
 	case AcquireSession:
 		a.acquire(c, m)
 	case SessionUnwanted:
@@ -122,16 +159,16 @@ func (a *rpcClient) Receive(c actor.Context) {
 			a.rests(p) // who goes on waiting waits for one less
 			a.do(c, p, p.machine.Due(supervisor.Now(c)))
 		}
-	case PeerDialed:
+	case actors.PeerDialed:
 		a.dialed(c, m)
-	case SubstreamOpened:
+	case actors.SubstreamOpened:
 		a.opened(c, m)
-	case SubstreamFailed:
+	case actors.SubstreamFailed:
 		a.substreamFailed(c, m)
 	case openLate:
 		if o := a.opening[m.token]; o != nil && o.pid == nil && o.tries == m.try {
 			a.takeBack(c, m.token)
-			a.failed(c, m.token, errNoAnswer)
+			a.failed(c, m.token, actors.ErrNoAnswer)
 		}
 	case openAgain:
 		if a.opening[m.token] != nil {
@@ -139,11 +176,11 @@ func (a *rpcClient) Receive(c actor.Context) {
 		}
 	case sessionReady:
 		a.ready(c, m)
-	case rpcEnded:
+	case sessionGone:
 		c.Stop(m.who)
 	case *actor.Terminated:
 		a.gone(c, m.Who)
-	case PeerDisconnected:
+	case actors.PeerDisconnected:
 		a.disconnected(c, m.Conn)
 	case poolDue:
 		if p := a.pools[m.key]; p != nil {
@@ -159,25 +196,25 @@ func (a *rpcClient) Receive(c actor.Context) {
 }
 
 // acquire gives a session to a caller, or has him wait.
-func (a *rpcClient) acquire(c actor.Context, m AcquireSession) {
+func (a *client) acquire(c actor.Context, m AcquireSession) {
 	p := a.pools[m.Key]
 	if p == nil {
-		if err := a.env.unreachable(m.Key.Peer); err != nil { // nothing is made for it
-			reply(c, SessionGiven{Err: err})
+		if err := a.calls.trunk.Unreachable(m.Key.Peer); err != nil { // nothing is made for it
+			supervisor.Reply(c, SessionGiven{Err: err})
 			return
 		}
-		p = &rpcPool{key: m.Key, opening: make(map[uint64]struct{}), machine: rpc.NewPool(rpc.PoolOptions{Max: a.env.RPC.Clients})}
+		p = &sessionPool{key: m.Key, opening: make(map[uint64]struct{}), machine: rpc.NewPool(rpc.PoolOptions{Max: a.calls.Clients})}
 		a.pools[m.Key] = p
 	}
 	if len(p.waiters) == 0 {
 		for _, s := range p.sessions {
 			if s.acquire() {
-				reply(c, SessionGiven{Session: s})
+				supervisor.Reply(c, SessionGiven{Session: s})
 				return
 			}
 		}
 	}
-	p.waiters = append(p.waiters, rpcWaiter{c.Sender(), m.Gone})
+	p.waiters = append(p.waiters, waiter{c.Sender(), m.Gone})
 	p.waiting.Add(1) // from here on who releases one tells us
 	a.rests(p)
 	f := p.machine.Wanted(supervisor.Now(c))
@@ -188,8 +225,8 @@ func (a *rpcClient) acquire(c actor.Context, m AcquireSession) {
 // unwanted takes leave of the callers who have gone, and ends the dials that
 // nobody waits for any more, the latest first. A substream that is being opened
 // is left: it costs little, and the next caller will want it.
-func (a *rpcClient) unwanted(c actor.Context, p *rpcPool) {
-	p.waiters = slices.DeleteFunc(p.waiters, func(w rpcWaiter) bool {
+func (a *client) unwanted(c actor.Context, p *sessionPool) {
+	p.waiters = slices.DeleteFunc(p.waiters, func(w waiter) bool {
 		if !w.gone() {
 			return false
 		}
@@ -216,21 +253,21 @@ func (a *rpcClient) unwanted(c actor.Context, p *rpcPool) {
 }
 
 // takeBack ends our dial for an opening, if that is where it stands.
-func (a *rpcClient) takeBack(c actor.Context, token uint64) {
+func (a *client) takeBack(c actor.Context, token uint64) {
 	if o := a.opening[token]; o.conn == nil {
-		c.Send(a.env.Dialer, CancelDial{Peer: o.pool.key.Peer, Token: token, Reply: c.Self()})
+		a.calls.trunk.CancelDial(token, o.pool.key.Peer, c.Self())
 	}
 }
 
 // rests tells the machine how many sessions are idle in a moment.
-func (a *rpcClient) rests(p *rpcPool) {
+func (a *client) rests(p *sessionPool) {
 	n := int(p.resting.Load())
 	p.machine.Resting(n - p.rests)
 	p.rests = n
 }
 
 // serve hands idle sessions to those who wait.
-func (a *rpcClient) serve(c actor.Context, p *rpcPool) {
+func (a *client) serve(c actor.Context, p *sessionPool) {
 	for _, s := range p.sessions {
 		w, ok := p.first()
 		if !ok {
@@ -245,25 +282,25 @@ func (a *rpcClient) serve(c actor.Context, p *rpcPool) {
 }
 
 // first is who waits longest, without those who have gone.
-func (p *rpcPool) first() (rpcWaiter, bool) {
+func (p *sessionPool) first() (waiter, bool) {
 	for len(p.waiters) > 0 && p.waiters[0].gone() {
 		p.pop()
 	}
 	if len(p.waiters) == 0 {
-		return rpcWaiter{}, false
+		return waiter{}, false
 	}
 	return p.waiters[0], true
 }
 
 // pop takes the first away.
-func (p *rpcPool) pop() {
+func (p *sessionPool) pop() {
 	p.waiters = p.waiters[1:]
 	p.waiting.Add(-1)
 	p.machine.Served()
 }
 
 // do carries out what the machine says.
-func (a *rpcClient) do(c actor.Context, p *rpcPool, f rpc.PoolEffects) {
+func (a *client) do(c actor.Context, p *sessionPool, f rpc.PoolEffects) {
 	if f.Fail != nil {
 		for len(p.waiters) > 0 {
 			w := p.waiters[0]
@@ -272,8 +309,8 @@ func (a *rpcClient) do(c actor.Context, p *rpcPool, f rpc.PoolEffects) {
 		}
 	}
 	for range f.Open {
-		token := a.env.NewID()
-		a.opening[token] = &rpcOpening{pool: p}
+		token := a.calls.trunk.NewID()
+		a.opening[token] = &openingSession{pool: p}
 		p.opening[token] = struct{}{}
 		if a.pending[p.key.Peer] >= maxOpening {
 			a.held[p.key.Peer] = append(a.held[p.key.Peer], token)
@@ -288,7 +325,7 @@ func (a *rpcClient) do(c actor.Context, p *rpcPool, f rpc.PoolEffects) {
 }
 
 // openingEnded is the end of an opening, good or bad: the next one may begin.
-func (a *rpcClient) openingEnded(c actor.Context, token uint64) {
+func (a *client) openingEnded(c actor.Context, token uint64) {
 	peer := a.opening[token].pool.key.Peer
 	a.opening[token].answered()
 	delete(a.opening[token].pool.opening, token)
@@ -312,50 +349,50 @@ func (a *rpcClient) openingEnded(c actor.Context, token uint64) {
 }
 
 // open begins with a connection.
-func (a *rpcClient) open(c actor.Context, token uint64) {
+func (a *client) open(c actor.Context, token uint64) {
 	o := a.opening[token]
 	o.tries++
 	o.conn = nil // of an earlier try
 	o.answered()
-	if ref, ok := a.env.Connections.Get(o.pool.key.Peer); ok {
-		c.Send(c.Self(), PeerDialed{Token: token, Peer: ref.Peer, Conn: ref})
+	if ref, ok := a.calls.trunk.Connection(o.pool.key.Peer); ok {
+		c.Send(c.Self(), actors.PeerDialed{Token: token, Peer: ref.Peer, Conn: ref})
 		return
 	}
-	c.Send(a.env.Dialer, NewDialPeer(a.env.System, token, o.pool.key.Peer, c.Self(), "RPC"))
-	o.await(c, dialLimit, token)
+	a.calls.trunk.Dial(token, o.pool.key.Peer, c.Self(), "RPC")
+	o.await(c, actors.DialLimit, token)
 }
 
-func (a *rpcClient) dialed(c actor.Context, m PeerDialed) {
+func (a *client) dialed(c actor.Context, m actors.PeerDialed) {
 	o := a.opening[m.Token]
 	if o == nil {
 		return
 	}
 	if m.Err != nil {
-		if !errors.Is(m.Err, ErrConnectionClosed) || !a.again(c, m.Token) {
+		if !errors.Is(m.Err, actors.ErrConnectionClosed) || !a.again(c, m.Token) {
 			a.failed(c, m.Token, m.Err)
 		}
 		return
 	}
 	o.conn = m.Conn
-	c.Send(o.conn.PID, NewOpenSubstream(a.env.System, m.Token, c.Self(), o.pool.key.Protocol))
-	o.await(c, openLimit, m.Token)
+	a.calls.trunk.OpenSubstream(o.conn, m.Token, c.Self(), o.pool.key.Protocol)
+	o.await(c, actors.OpenLimit, m.Token)
 }
 
 // await has openLate come after d, unless the answer comes before.
-func (o *rpcOpening) await(c actor.Context, d time.Duration, token uint64) {
+func (o *openingSession) await(c actor.Context, d time.Duration, token uint64) {
 	o.answered()
 	o.limit = supervisor.After(c, d, openLate{token, o.tries})
 }
 
 // answered is the end of the dial or the substream under way.
-func (o *rpcOpening) answered() {
+func (o *openingSession) answered() {
 	if o.limit != nil {
 		o.limit.Stop()
 		o.limit = nil
 	}
 }
 
-func (a *rpcClient) opened(c actor.Context, m SubstreamOpened) {
+func (a *client) opened(c actor.Context, m actors.SubstreamOpened) {
 	o := a.opening[m.Token]
 	if o == nil || o.pid != nil {
 		m.Discard()
@@ -364,32 +401,32 @@ func (a *rpcClient) opened(c actor.Context, m SubstreamOpened) {
 	o.answered()
 	a.serial++
 	now := supervisor.Now(c)
-	session := &RPCSession{env: a.env, key: o.pool.key, conn: m.Conn, pool: o.pool, since: now, freed: now, credit: a.credit(o.pool.key.Peer)}
+	session := &Session{shared: a.calls, key: o.pool.key, conn: m.Conn, pool: o.pool, since: now, freed: now, credit: a.credit(o.pool.key.Peer)}
 	session.state.Store(sessionBusy)
-	child := &rpcClientSession{session: session, token: m.Token, handed: m.Stream}
+	child := &clientSession{session: session, token: m.Token, handed: m.Stream}
 	o.pid = supervisor.Spawn(c, supervisor.Spec{
 		Name: fmt.Sprintf("%s-%d", o.pool.key.Peer, a.serial), Kind: "rpcClientSession",
 		New: func() actor.Actor { return child },
 	})
 	a.sessions[o.pid.Id] = session
 	if a.byConn[m.Conn.ID] == nil {
-		a.byConn[m.Conn.ID] = make(map[string]*RPCSession)
+		a.byConn[m.Conn.ID] = make(map[string]*Session)
 	}
 	a.byConn[m.Conn.ID][o.pid.Id] = session
 }
 
 // credit is the account of a peer for one more session.
-func (a *rpcClient) credit(peer identity.NodeID) *rpcCredit {
+func (a *client) credit(peer identity.NodeID) *inboundCredit {
 	r := a.credits[peer]
 	if r == nil {
-		r = &rpcPeer{credit: newRPCCredit(a.env)}
+		r = &peerSessions{credit: newInboundCredit(a.calls.trunk)}
 		a.credits[peer] = r
 	}
 	r.sessions++
 	return r.credit
 }
 
-func (a *rpcClient) substreamFailed(c actor.Context, m SubstreamFailed) {
+func (a *client) substreamFailed(c actor.Context, m actors.SubstreamFailed) {
 	o := a.opening[m.Token]
 	if o == nil {
 		return
@@ -403,7 +440,7 @@ func (a *rpcClient) substreamFailed(c actor.Context, m SubstreamFailed) {
 // dialer gave, has ended before there was a session. Nothing of a call has left
 // then. Of two connections that cross a Rust node closes one, and the other one
 // is there in a moment. It is false after openTries connections.
-func (a *rpcClient) again(c actor.Context, token uint64) bool {
+func (a *client) again(c actor.Context, token uint64) bool {
 	o := a.opening[token]
 	o.conn, o.pid = nil, nil
 	switch {
@@ -418,7 +455,7 @@ func (a *rpcClient) again(c actor.Context, token uint64) bool {
 }
 
 // failed is an attempt that came to nothing.
-func (a *rpcClient) failed(c actor.Context, token uint64, err error) {
+func (a *client) failed(c actor.Context, token uint64, err error) {
 	p := a.opening[token].pool
 	a.openingEnded(c, token)
 	a.rests(p)
@@ -427,7 +464,7 @@ func (a *rpcClient) failed(c actor.Context, token uint64, err error) {
 }
 
 // ready is the end of a handshake.
-func (a *rpcClient) ready(c actor.Context, m sessionReady) {
+func (a *client) ready(c actor.Context, m sessionReady) {
 	o := a.opening[m.token]
 	if o == nil {
 		return
@@ -437,7 +474,7 @@ func (a *rpcClient) ready(c actor.Context, m sessionReady) {
 		if errors.Is(m.err, mux.ErrSessionEnded) && a.again(c, m.token) {
 			return
 		}
-		if rpcHandshakeLost(m.err) {
+		if handshakeLost(m.err) {
 			m.err = fmt.Errorf("%w: %w", rpc.ErrSessionLost, m.err)
 		}
 		a.failed(c, m.token, m.err)
@@ -454,7 +491,7 @@ func (a *rpcClient) ready(c actor.Context, m sessionReady) {
 		p.waiting.Add(-1)
 		c.Send(w.to, SessionGiven{Session: s})
 	}
-	a.env.rpcSessions.Set(p.key, slices.Clone(p.sessions))
+	a.calls.sessions.Set(p.key, slices.Clone(p.sessions))
 	if !ok {
 		s.release()
 	}
@@ -465,13 +502,13 @@ func (a *rpcClient) ready(c actor.Context, m sessionReady) {
 	}
 }
 
-func rpcHandshakeLost(err error) bool {
+func handshakeLost(err error) bool {
 	var rejected *rpc.RejectedError
 	return !errors.As(err, &rejected) && !errors.Is(err, rpc.ErrProtocol)
 }
 
 // gone is the end of a session.
-func (a *rpcClient) gone(c actor.Context, who *actor.PID) {
+func (a *client) gone(c actor.Context, who *actor.PID) {
 	s := a.sessions[who.Id]
 	if s == nil {
 		return
@@ -493,7 +530,7 @@ func (a *rpcClient) gone(c actor.Context, who *actor.PID) {
 	if at < 0 { // it never was one
 		for token := range p.opening {
 			if o := a.opening[token]; o.pid != nil && o.pid.Equal(who) { // its actor has failed
-				a.failed(c, token, ErrConnectionClosed)
+				a.failed(c, token, actors.ErrConnectionClosed)
 				break
 			}
 		}
@@ -506,16 +543,16 @@ func (a *rpcClient) gone(c actor.Context, who *actor.PID) {
 	a.forget(p)
 }
 
-func (a *rpcClient) publish(p *rpcPool) {
+func (a *client) publish(p *sessionPool) {
 	if len(p.sessions) == 0 {
-		a.env.rpcSessions.Delete(p.key)
+		a.calls.sessions.Delete(p.key)
 		return
 	}
-	a.env.rpcSessions.Set(p.key, slices.Clone(p.sessions))
+	a.calls.sessions.Set(p.key, slices.Clone(p.sessions))
 }
 
 // forget drops a pool of which nothing is left.
-func (a *rpcClient) forget(p *rpcPool) {
+func (a *client) forget(p *sessionPool) {
 	if p.machine.Unused() && p.wake == nil && a.pools[p.key] == p {
 		delete(a.pools, p.key)
 	}
@@ -523,17 +560,17 @@ func (a *rpcClient) forget(p *rpcPool) {
 
 // disconnected ends the idle sessions of a connection. Who makes a call on one
 // hears of it himself.
-func (a *rpcClient) disconnected(c actor.Context, conn *ConnRef) {
+func (a *client) disconnected(c actor.Context, conn *actors.ConnRef) {
 	for path, s := range a.byConn[conn.ID] {
 		if s.state.CompareAndSwap(sessionIdle, sessionOver) {
 			s.in.release()
-			c.Stop(a.env.System.NewLocalPID(path))
+			c.Stop(a.calls.trunk.System().NewLocalPID(path))
 		}
 	}
 }
 
 // tick ends sessions that nobody uses, and calls that nobody answers.
-func (a *rpcClient) tick(c actor.Context) {
+func (a *client) tick(c actor.Context) {
 	if len(a.sessions) == 0 {
 		a.ticking = false
 		return
@@ -542,7 +579,7 @@ func (a *rpcClient) tick(c actor.Context) {
 	for _, s := range a.sessions {
 		s.mu.Lock()
 		serial, late := s.serial, !s.until.IsZero() && !now.Before(s.until)
-		unused := s.conn.retired() || !s.freed.IsZero() && now.Sub(s.freed) >= clientIdle
+		unused := s.conn.Retired() || !s.freed.IsZero() && now.Sub(s.freed) >= clientIdle
 		s.mu.Unlock()
 		switch {
 		case late:
@@ -555,16 +592,16 @@ func (a *rpcClient) tick(c actor.Context) {
 }
 
 // abandon tells everybody who waits that there will be no session.
-func (a *rpcClient) abandon() {
+func (a *client) abandon() {
 	for _, p := range a.pools {
 		for _, w := range p.waiters {
-			a.env.System.Root.Send(w.to, SessionGiven{Err: ErrClosing})
+			a.calls.trunk.System().Root.Send(w.to, SessionGiven{Err: actors.ErrClosing})
 		}
 	}
-	a.env.rpcSessions.Clear()
+	a.calls.sessions.Clear()
 }
 
-func (a *rpcClient) String() string {
+func (a *client) String() string {
 	waiting := 0
 	for _, p := range a.pools {
 		waiting += len(p.waiters)

@@ -1,4 +1,4 @@
-package actors
+package rpc
 
 import (
 	"testing"
@@ -11,8 +11,8 @@ import (
 // and the start of its method: the call counts as one that runs.
 func TestDrainWaitsForCallsThatArrived(t *testing.T) {
 	now := time.Unix(1000, 0)
-	s := &rpcServing{machine: rpc.NewServer(now, rpc.ServerOptions{})}
-	a := &rpcSession{serving: s}
+	s := &servedSession{machine: rpc.NewServer(now, rpc.ServerOptions{})}
+	a := &serverSession{serving: s}
 	if a.leaves() {
 		t.Error("before any request: got that a call runs")
 	}

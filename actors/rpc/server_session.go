@@ -1,4 +1,4 @@
-package actors
+package rpc
 
 import (
 	"context"
@@ -8,22 +8,24 @@ import (
 
 	"github.com/asynkron/protoactor-go/actor"
 
+	"github.com/gamelan-p2p/gamelan/actors"
+	"github.com/gamelan-p2p/gamelan/internal/units"
 	"github.com/gamelan-p2p/gamelan/protocol"
 	"github.com/gamelan-p2p/gamelan/protocol/rpc"
 	"github.com/gamelan-p2p/gamelan/supervisor"
 )
 
-// rpcSession is the session of a peer with a service of ours. Its tasks do the
-// work: see rpcServing. The actor owns the substream, has the reading taken over
+// serverSession is the session of a peer with a service of ours. Its tasks do the
+// work: see servedSession. The actor owns the substream, has the reading taken over
 // while a method runs, and watches the time.
 //
-// In: what its tasks tell, splitCall, serviceStopped, Drain. Out: rpcAccepted,
-// rpcEnded, stopService. It never
+// In: what its tasks tell, splitCall, serviceStopped, Drain. Out: accepted,
+// sessionGone, stopService. It never
 // restarts: the client opens another session.
-type rpcSession struct {
-	serving *rpcServing
+type serverSession struct {
+	serving *servedSession
 	handed  *supervisor.Handover[protocol.Stream]
-	credit  *rpcCredit // of all sessions of the peer
+	credit  *inboundCredit // of all sessions of the peer
 
 	tasks   int
 	readers int
@@ -37,39 +39,39 @@ type rpcSession struct {
 type (
 	// splitCall: the call is slow, so somebody else shall read.
 	splitCall struct{ call uint64 }
-	// rpcAccepted tells rpc that a handshake is over.
-	rpcAccepted struct{ who *actor.PID }
+	// accepted tells rpc that a handshake is over.
+	accepted struct{ who *actor.PID }
 	// stopService tells rpc that the policy of a service ends it, serviceStopped
 	// its sessions that it has ended.
-	stopService    struct{ service *rpcService }
+	stopService    struct{ service *registered }
 	serviceStopped struct{}
-	rpcDue         struct{}
+	machineDue     struct{}
 	lateAnswer     struct{}
 	leaveOver      struct{}
 )
 
-func newRPCSession(e *Env, service *rpcService, account *rpcCredit, m SubstreamOpened) *rpcSession {
-	return &rpcSession{
+func newServerSession(e *Calls, service *registered, account *inboundCredit, m actors.SubstreamOpened) *serverSession {
+	return &serverSession{
 		handed: m.Stream, credit: account,
-		serving: &rpcServing{
-			env: e, service: service, origin: Origin{m.Peer, m.Conn.ID}, conn: m.Conn, since: e.Now(),
+		serving: &servedSession{
+			shared: e, service: service, origin: actors.Origin{Peer: m.Peer, Conn: m.Conn.ID}, conn: m.Conn, since: e.trunk.Now(),
 			caller: rpc.Caller{Peer: m.Peer, Key: m.Key},
 		},
 	}
 }
 
-func (a *rpcSession) Receive(c actor.Context) {
+func (a *serverSession) Receive(c actor.Context) {
 	switch m := c.Message().(type) {
 	case *actor.Started:
 		a.start(c)
 	case handshakeOver:
-		c.Send(a.serving.env.RPCServer, rpcAccepted{c.Self()})
+		c.Send(a.serving.shared.Server, accepted{c.Self()})
 		a.due(c)
 	case methodRuns:
 		a.split(c, m.call)
 	case splitCall:
 		a.split(c, m.call)
-	case rpcDue:
+	case machineDue:
 		a.timer = nil
 		a.due(c)
 	case leaveOver:
@@ -94,30 +96,26 @@ func (a *rpcSession) Receive(c actor.Context) {
 	}
 }
 
-func (a *rpcSession) start(c actor.Context) {
+func (a *serverSession) start(c actor.Context) {
 	s := a.serving
-	taken, ok := a.handed.Take()
-	stream, bounded := taken.(rpcStream)
-	if !ok || !bounded {
-		if ok {
-			taken.Close()
-		}
+	stream, ok := a.handed.Take()
+	if !ok {
 		a.ended(c)
 		return
 	}
 	s.stream = stream
-	s.in = newRPCReader(s.env, a.credit, stream)
-	supervisor.Own(c, closerFunc(func() error { s.end(); return nil }))
+	s.in = newFrameReader(s.shared, a.credit, stream)
+	supervisor.OwnFunc(c, s.end)
 	a.task(c, "serve", s.serve)
 }
 
-func (a *rpcSession) task(c actor.Context, name string, f func(context.Context) error) {
+func (a *serverSession) task(c actor.Context, name string, f func(context.Context) error) {
 	a.tasks++
 	supervisor.Go(c, name, nil, f)
 }
 
 // split has another task read while a method runs.
-func (a *rpcSession) split(c actor.Context, call uint64) {
+func (a *serverSession) split(c actor.Context, call uint64) {
 	if a.serving.takeOver(call) {
 		a.readers++
 		a.task(c, fmt.Sprintf("read-%d", a.readers), a.serving.read)
@@ -127,7 +125,7 @@ func (a *rpcSession) split(c actor.Context, call uint64) {
 
 // due looks at the time: a deadline may have passed, a client may not read, or
 // not call any more.
-func (a *rpcSession) due(c actor.Context) {
+func (a *serverSession) due(c actor.Context) {
 	s := a.serving
 	now := supervisor.Now(c)
 	s.mu.Lock()
@@ -161,43 +159,43 @@ func (a *rpcSession) due(c actor.Context) {
 		a.timer.Stop()
 	}
 	a.wakeAt = next
-	a.timer = supervisor.At(c, next, rpcDue{})
+	a.timer = supervisor.At(c, next, machineDue{})
 }
 
 // leave ends the session in order. The client's end is not waited for longer than
-// finishLimit, whatever it is in the middle of.
-func (a *rpcSession) leave(c actor.Context) {
+// actors.FinishLimit, whatever it is in the middle of.
+func (a *serverSession) leave(c actor.Context) {
 	s := a.serving
 	a.tasks++
 	supervisor.Go(c, "leave", nil, func(context.Context) error { s.leave(); return nil })
-	supervisor.After(c, finishLimit, leaveOver{})
+	supervisor.After(c, actors.FinishLimit, leaveOver{})
 }
 
 // panicked notes the panic of a method, whose caller has been answered.
-func (a *rpcSession) panicked(c actor.Context, m methodPanicked) {
+func (a *serverSession) panicked(c actor.Context, m methodPanicked) {
 	s := a.serving
 	then, stops := "its caller hears status 6", s.service.OnPanic == protocol.PanicStop
 	if stops {
 		then = "the service has stopped for good"
 	}
-	s.env.yours(Panicking{
+	s.shared.trunk.ServicePanicked(actors.Panicking{
 		Service: s.service.Protocol, Peer: s.caller.Peer,
-		Message: fmt.Sprintf("method %d", m.method), Value: beginning(m.value),
+		Message: fmt.Sprintf("method %d", m.method), Value: actors.Beginning(m.value),
 	}, s.origin.Conn, m.stack, stops, then)
 	if stops {
-		c.Send(s.env.RPCServer, stopService{s.service})
+		c.Send(s.shared.Server, stopService{s.service})
 	}
 }
 
 // serviceStopped lets a running call end, then the session.
-func (a *rpcSession) serviceStopped(c actor.Context) {
+func (a *serverSession) serviceStopped(c actor.Context) {
 	if !a.leaves() {
 		a.drained(c)
 	}
 }
 
 // beginDrain lets a running call end, then the session.
-func (a *rpcSession) beginDrain(c actor.Context) {
+func (a *serverSession) beginDrain(c actor.Context) {
 	a.drain = c.Sender()
 	if !a.leaves() {
 		a.drained(c)
@@ -206,7 +204,7 @@ func (a *rpcSession) beginDrain(c actor.Context) {
 
 // leaves has the session tell when no call runs any more, and reports whether one
 // runs now, or has arrived and is about to.
-func (a *rpcSession) leaves() (busy bool) {
+func (a *serverSession) leaves() (busy bool) {
 	s := a.serving
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -221,7 +219,7 @@ func (a *rpcSession) leaves() (busy bool) {
 	return arrived
 }
 
-func (a *rpcSession) drained(c actor.Context) {
+func (a *serverSession) drained(c actor.Context) {
 	if a.drain != nil {
 		c.Send(a.drain, supervisor.Drained{From: c.Self()})
 		a.drain = nil
@@ -234,7 +232,7 @@ func (a *rpcSession) drained(c actor.Context) {
 
 // taskEnded ends the actor with its last task: a method that does not end keeps
 // its place among the sessions.
-func (a *rpcSession) taskEnded(c actor.Context, err error) {
+func (a *serverSession) taskEnded(c actor.Context, err error) {
 	a.tasks--
 	if err != nil {
 		if a.err == nil && !errors.Is(err, errRefused) {
@@ -247,16 +245,16 @@ func (a *rpcSession) taskEnded(c actor.Context, err error) {
 	}
 }
 
-func (a *rpcSession) ended(c actor.Context) {
+func (a *serverSession) ended(c actor.Context) {
 	if a.err != nil {
 		supervisor.Log(c).Debug("rpc session ended", "peer", a.serving.caller.Peer, "proto", a.serving.service.Protocol, "err", a.err)
 	}
-	c.Send(a.serving.env.RPCServer, rpcEnded{c.Self()})
+	c.Send(a.serving.shared.Server, sessionGone{c.Self()})
 }
 
-// RPCSessionStats is what the tree and the inspector show of a session, at
+// SessionStats is what the tree and the inspector show of a session, at
 // either end.
-type RPCSessionStats struct {
+type SessionStats struct {
 	Protocol protocol.ID `json:"protocol"`
 	Since    time.Time   `json:"since"`
 	Calls    uint64      `json:"calls"`
@@ -267,8 +265,8 @@ type RPCSessionStats struct {
 	BytesOut uint64      `json:"bytes_out"`
 }
 
-func (s *rpcServing) stats() RPCSessionStats {
-	st := RPCSessionStats{
+func (s *servedSession) stats() SessionStats {
+	st := SessionStats{
 		Protocol: s.service.Protocol, Since: s.since,
 		BytesIn: s.bytesIn.Load(), BytesOut: s.bytesOut.Load(),
 	}
@@ -284,13 +282,13 @@ func (s *rpcServing) stats() RPCSessionStats {
 }
 
 // Inspect shows the session's figures.
-func (a *rpcSession) Inspect() any { return a.serving.stats() }
+func (a *serverSession) Inspect() any { return a.serving.stats() }
 
-func (a *rpcSession) String() string { return a.serving.stats().text(a.serving.env.Now()) }
+func (a *serverSession) String() string { return a.serving.stats().text(a.serving.shared.trunk.Now()) }
 
 // text is the figures in a line.
-func (st RPCSessionStats) text(now time.Time) string {
-	s := fmt.Sprintf("%s, age %s, %d calls, in %s, out %s", st.Protocol, now.Sub(st.Since).Round(time.Second), st.Calls, bytesText(st.BytesIn), bytesText(st.BytesOut))
+func (st SessionStats) text(now time.Time) string {
+	s := fmt.Sprintf("%s, age %s, %d calls, in %s, out %s", st.Protocol, now.Sub(st.Since).Round(time.Second), st.Calls, units.Bytes(st.BytesIn), units.Bytes(st.BytesOut))
 	if !st.Began.IsZero() {
 		s += fmt.Sprintf(", method %d for %s", st.Method, now.Sub(st.Began).Round(time.Millisecond))
 		if !st.Deadline.IsZero() {

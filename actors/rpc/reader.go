@@ -1,27 +1,21 @@
-package actors
+package rpc
 
 import (
 	"context"
 	"sync"
 	"time"
 
+	"github.com/gamelan-p2p/gamelan/internal/credit"
 	"github.com/gamelan-p2p/gamelan/protocol"
 	"github.com/gamelan-p2p/gamelan/protocol/frame"
 	"github.com/gamelan-p2p/gamelan/protocol/rpc"
 )
 
-// rpcStream is a substream whose reading and writing can be bounded in time.
-type rpcStream interface {
-	protocol.Stream
-	SetReadDeadline(time.Time) error
-	SetWriteDeadline(time.Time) error
-}
-
-// rpcReader reads the frames of one session. A read that was interrupted by a
+// frameReader reads the frames of one session. A read that was interrupted by a
 // deadline is taken up by the next.
-type rpcReader struct {
+type frameReader struct {
 	frames  *frame.Reader
-	account *rpcCredit
+	account *inboundCredit
 	bounded func(time.Time) error // sets the end of a frame; nil: it is the caller's
 	now     func() time.Time
 
@@ -38,6 +32,13 @@ type rpcReader struct {
 // holds all credit of its peer.
 const freeFrame = firstBuffer
 
+// frameLimit is how long a frame that has begun may take, beside the time that its
+// length takes at [frame.MinRate].
+const frameLimit = time.Minute
+
+// passed is a deadline that has passed.
+var passed = time.Unix(1, 0)
+
 // Buffers of calls come from a pool, so that an idle session holds none. One
 // above keepBuffer is not kept; one below firstBuffer is not made.
 const (
@@ -48,31 +49,31 @@ const (
 	wholeBuffer = 256 << 10
 )
 
-var rpcBuffers = sync.Pool{New: func() any { b := make([]byte, 0, firstBuffer); return &b }}
+var buffers = sync.Pool{New: func() any { b := make([]byte, 0, firstBuffer); return &b }}
 
-func getBuffer() []byte { return *rpcBuffers.Get().(*[]byte) }
+func getBuffer() []byte { return *buffers.Get().(*[]byte) }
 
 func putBuffer(b []byte) {
 	if cap(b) >= firstBuffer && cap(b) <= keepBuffer {
 		b = b[:0]
-		rpcBuffers.Put(&b)
+		buffers.Put(&b)
 	}
 }
 
-// newRPCReader reads a session. The account is that of all sessions of a peer
+// newFrameReader reads a session. The account is that of all sessions of a peer
 // with one side.
-func newRPCReader(e *Env, account *rpcCredit, s rpcStream) rpcReader {
-	return rpcReader{
+func newFrameReader(k *Calls, account *inboundCredit, s protocol.Stream) frameReader {
+	return frameReader{
 		frames:  frame.NewReader(s, rpc.MaxHandshake),
 		account: account,
-		now:     e.Now,
+		now:     k.trunk.Now,
 		held:    -1,
 	}
 }
 
 // next reads a frame of at most most bytes. What it returns is good until free.
 // Of a longer one it returns only the beginning, and ok is false.
-func (r *rpcReader) next(ctx context.Context, most int) (body []byte, ok bool, err error) {
+func (r *frameReader) next(ctx context.Context, most int) (body []byte, ok bool, err error) {
 	if !r.frame {
 		if r.n, err = r.frames.Next(); err != nil {
 			return nil, false, err
@@ -95,7 +96,7 @@ func (r *rpcReader) next(ctx context.Context, most int) (body []byte, ok bool, e
 		r.buf = r.buf[:0]
 	}
 	if r.held < 0 && r.n > freeFrame {
-		if r.n > bodyStep && !r.large {
+		if r.n > credit.Large && !r.large {
 			r.large = true
 			r.account.arrives()
 		}
@@ -122,12 +123,12 @@ func (r *rpcReader) next(ctx context.Context, most int) (body []byte, ok bool, e
 }
 
 // end is when a frame that has begun must be there.
-func (r *rpcReader) end() time.Time {
-	return r.now().Add(frameLimit + time.Duration(r.n/stallBytes)*time.Second)
+func (r *frameReader) end() time.Time {
+	return r.now().Add(frameLimit + time.Duration(r.n)*time.Second/frame.MinRate)
 }
 
 // body reads what is left of the frame. A large one is allocated as it comes.
-func (r *rpcReader) body() error {
+func (r *frameReader) body() error {
 	for len(r.buf) < r.n {
 		have := len(r.buf)
 		if have == cap(r.buf) {
@@ -146,22 +147,22 @@ func (r *rpcReader) body() error {
 	return nil
 }
 
-// rpcBody is a frame that was taken out of its reader, with its credit.
-type rpcBody struct {
-	account *rpcCredit // nil: nothing is there
+// heldFrame is a frame that was taken out of its reader, with its credit.
+type heldFrame struct {
+	account *inboundCredit // nil: nothing is there
 	buf     []byte
 	held    int // -1: no credit
 }
 
 // detach takes the frame out.
-func (r *rpcReader) detach() rpcBody {
-	b := rpcBody{r.account, r.buf, r.held}
+func (r *frameReader) detach() heldFrame {
+	b := heldFrame{r.account, r.buf, r.held}
 	r.buf, r.held = nil, -1
 	return b
 }
 
 // giveBack ends the use of the frame.
-func (b *rpcBody) giveBack() {
+func (b *heldFrame) giveBack() {
 	if b.account == nil {
 		return
 	}
@@ -169,11 +170,11 @@ func (b *rpcBody) giveBack() {
 		b.account.Return(b.held)
 	}
 	putBuffer(b.buf)
-	*b = rpcBody{}
+	*b = heldFrame{}
 }
 
 // free gives the credit of the frame back. The buffer stays for the next one.
-func (r *rpcReader) free() {
+func (r *frameReader) free() {
 	r.arrived()
 	if r.held >= 0 {
 		r.account.Return(r.held)
@@ -181,7 +182,7 @@ func (r *rpcReader) free() {
 	}
 }
 
-func (r *rpcReader) arrived() {
+func (r *frameReader) arrived() {
 	if r.large {
 		r.large = false
 		r.account.arrived()
@@ -189,13 +190,13 @@ func (r *rpcReader) arrived() {
 }
 
 // drop gives up a frame that has begun: what is left of it is skipped.
-func (r *rpcReader) drop() {
+func (r *frameReader) drop() {
 	r.frame = false
 	r.free()
 }
 
 // rest gives the buffer back until the next frame comes.
-func (r *rpcReader) rest() {
+func (r *frameReader) rest() {
 	if r.buf != nil && !r.frame {
 		putBuffer(r.buf)
 		r.buf = nil
@@ -203,7 +204,7 @@ func (r *rpcReader) rest() {
 }
 
 // release ends the reader; nothing may be reading.
-func (r *rpcReader) release() {
+func (r *frameReader) release() {
 	r.frames.Release()
 	r.free()
 	r.buf = nil // a caller may still look at it

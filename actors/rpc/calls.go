@@ -1,0 +1,100 @@
+package rpc
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/asynkron/protoactor-go/actor"
+
+	"github.com/gamelan-p2p/gamelan/actors"
+	"github.com/gamelan-p2p/gamelan/internal/view"
+	"github.com/gamelan-p2p/gamelan/protocol"
+	"github.com/gamelan-p2p/gamelan/protocol/rpc"
+	"github.com/gamelan-p2p/gamelan/supervisor"
+)
+
+// Settings bound the remote calls of a node.
+type Settings struct {
+	Sessions        int           // that peers have with our services, all together
+	SessionsPerPeer int           // … of one peer
+	Clients         int           // that we have with one service of one peer
+	Idle            time.Duration // after which our services end a session
+}
+
+// Calls are the remote calls of one node, in both directions. It outlives the
+// actors, which share it.
+type Calls struct {
+	Settings
+	// Server is the actor of the services, Client that of our sessions with peers'.
+	Server, Client *actor.PID
+
+	trunk    Trunk
+	services []*registered             // the server reads and writes it
+	sessions view.Map[Key, []*Session] // ours; written by the client, callers take the idle ones
+	monitor  callMonitor
+}
+
+// New makes the calls of a node.
+func New(t Trunk, s Settings) *Calls {
+	return &Calls{Settings: s, Server: t.PID(serverPath), Client: t.PID("services/rpc-client"), trunk: t}
+}
+
+const serverPath = "services/rpc"
+
+// Part says what calls are made of.
+func (k *Calls) Part() actors.Part {
+	sessions := supervisor.Policy{Action: supervisor.Temporary}
+	return actors.Part{
+		Name: "rpc",
+		Services: []supervisor.Spec{
+			{Name: "rpc", Kind: "rpc", New: func() actor.Actor { return newServer(k) }, Children: sessions, Drains: true},
+			{Name: "rpc-client", Kind: "rpc-client", New: func() actor.Actor { return newClient(k) }, Children: sessions},
+		},
+		Stages: map[string]actors.Stage{serverPath: actors.StopProtocols},
+		Ready:  k.ready,
+	}
+}
+
+// ready waits until all services are in the protocol table, or says why one is not
+// offered.
+func (k *Calls) ready(ctx context.Context) error {
+	r, err := supervisor.Ask[ServicesReady](ctx, k.trunk.System(), k.Server, AwaitServices{})
+	return errors.Join(err, r.Err)
+}
+
+// Preregister adds a service before the tree starts.
+func (k *Calls) Preregister(s rpc.Service) error {
+	service, err := newRegistered(s)
+	if err != nil {
+		return err
+	}
+	if k.trunk.Reserved(s.Protocol) || k.service(s.Protocol) != nil {
+		return fmt.Errorf("%w: %q", actors.ErrProtocolTaken, string(s.Protocol))
+	}
+	k.services = append(k.services, service)
+	return nil
+}
+
+// service returns the service of a protocol, or nil.
+func (k *Calls) service(id protocol.ID) *registered {
+	for _, s := range k.services {
+		if s.Protocol == id {
+			return s
+		}
+	}
+	return nil
+}
+
+// IdleSession takes an idle session with a service of a peer, if there is one.
+func (k *Calls) IdleSession(key Key) (*Session, bool) {
+	list, _ := k.sessions.Get(key)
+	for _, s := range list {
+		// Those who wait come first: who releases one has them served.
+		if s.pool.waiting.Load() == 0 && s.acquire() {
+			return s, true
+		}
+	}
+	return nil, false
+}

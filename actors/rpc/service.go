@@ -1,0 +1,26 @@
+package rpc
+
+import "github.com/gamelan-p2p/gamelan/protocol/rpc"
+
+// registered is a registered service.
+type registered struct {
+	rpc.Service
+	methods map[uint32]rpc.Method
+	limit   int   // of a response's frame
+	refused error // why it is not in the protocol table
+	stopped bool  // by PanicStop: it is offered no more
+}
+
+func newRegistered(s rpc.Service) (*registered, error) {
+	if err := s.Validate(); err != nil {
+		return nil, err
+	}
+	service := &registered{Service: s, methods: make(map[uint32]rpc.Method, len(s.Methods)), limit: s.MaxResponse}
+	if service.limit == 0 {
+		service.limit = rpc.DefaultSend
+	}
+	for _, m := range s.Methods {
+		service.methods[m.Number()] = m
+	}
+	return service, nil
+}
