@@ -45,6 +45,20 @@ var narrow = map[string][]string{
 	"inspect":    {"inspect", "supervisor"},
 }
 
+// command lists what the packages of the command may import of the command itself
+// ("…/internal" left out) and of the node. Only the verbs and those not listed may
+// import all of it.
+var command = map[string][]string{
+	"failure": {},
+	"replace": {},
+	"bitset":  {},
+	"nodedir": {"failure", "replace", ""},
+	"api":     {"failure"},
+	"client":  {"api", "failure", "nodedir"},
+	"render":  {"api", "bitset", "failure"},
+	"daemon":  {"api", "config", "failure", "nodedir", "render", ""},
+}
+
 // strangers are folders inside one top-level folder that must not meet.
 var strangers = []struct {
 	a, b   string
@@ -86,7 +100,8 @@ var confined = map[string][]string{
 
 	// Of the standard library, what opens sockets.
 	"net":      {"transport", "inspect", "gamelantest", "cmd", "tests/internal"},
-	"net/http": {"inspect", "gamelantest", "cmd"},
+	"net/http": {"inspect", "gamelantest", "cmd/gamelan/internal/client"},
+	"net/url":  {"inspect", "cmd/gamelan/internal/client", "cmd/gamelan/internal/daemon"},
 }
 
 // pure folders hold values, codecs and machines: no goroutine, clock, socket,
@@ -250,6 +265,7 @@ func (c *checker) ours(n ast.Node, path string) {
 	if allowed, ok := narrow[top(c.folder)]; ok && !within(path, allowed) {
 		c.report(n, "%q imports %q, want nothing of ours but %v", c.folder, path, allowed)
 	}
+	c.command(n, path)
 	if within(c.folder, pure) && !within(path, pureImports) {
 		c.report(n, "pure package %q imports %q, want only %v", c.folder, path, pureImports)
 	}
@@ -261,6 +277,19 @@ func (c *checker) ours(n ast.Node, path string) {
 		if a != "" && b != "" && a != b {
 			c.report(n, "%q imports %q, want %s and %s to know nothing of each other", c.folder, path, s.a, s.b)
 		}
+	}
+}
+
+// command checks an import of a package of the command.
+func (c *checker) command(n ast.Node, path string) {
+	const in = "cmd/gamelan/internal/"
+	allowed, ok := command[strings.TrimPrefix(c.folder, in)]
+	ofCommand := strings.HasPrefix(path, in)
+	if !ok || !strings.HasPrefix(c.folder, in) || path != "" && !ofCommand {
+		return
+	}
+	if path = strings.TrimPrefix(path, in); !slices.Contains(allowed, path) {
+		c.report(n, "%q imports %q, want of the command and the root package only %q", c.folder, path, allowed)
 	}
 }
 
@@ -427,6 +456,12 @@ func TestArchitectureRefuses(t *testing.T) {
 		{"peerstore and transport", "peerstore/a.go", `import _ "` + m + `/transport"`, "know nothing of each other"},
 		{"kad and dht", "dht/kad/table/a.go", `import _ "` + m + `/dht/envelope"`, "know nothing of each other"},
 		{"dht and kad", "dht/saf/a.go", `import _ "` + m + `/dht/kad"`, "know nothing of each other"},
+		{"client and daemon", "cmd/gamelan/internal/client/a.go", `import _ "` + m + `/cmd/gamelan/internal/daemon"`, "of the command"},
+		{"render and daemon", "cmd/gamelan/internal/render/a.go", `import _ "` + m + `/cmd/gamelan/internal/daemon"`, "of the command"},
+		{"client and render", "cmd/gamelan/internal/client/a.go", `import _ "` + m + `/cmd/gamelan/internal/render"`, "of the command"},
+		{"render and the node", "cmd/gamelan/internal/render/a.go", `import _ "` + m + `"`, "of the command"},
+		{"daemon and client", "cmd/gamelan/internal/daemon/a.go", `import _ "` + m + `/cmd/gamelan/internal/client"`, "of the command"},
+		{"verb and HTTP", "cmd/gamelan/a.go", `import _ "net/http"`, "want it only in"},
 		{"unknown folder of ours", "actors/a.go", `import _ "` + m + `/helpers"`, "in no layer"},
 		{"in an unknown folder", "helpers/a.go", ``, "in no layer"},
 		{"pure and supervisor", "protocol/rpc/a.go", `import _ "` + m + `/supervisor"`, "pure package"},
@@ -479,6 +514,9 @@ func TestArchitectureAllows(t *testing.T) {
 		{"ristretto", "identity/a.go", `import _ "` + m + `/internal/ristretto"`},
 		{"inspect and supervisor", "inspect/a.go", `import _ "` + m + `/supervisor"`},
 		{"the trunk from a part", "actors/rpc/a.go", `import _ "` + m + `/actors"`},
+		{"verb and daemon", "cmd/gamelan/a.go", `import _ "` + m + `/cmd/gamelan/internal/daemon"`},
+		{"daemon and render", "cmd/gamelan/internal/daemon/a.go", `import _ "` + m + `/cmd/gamelan/internal/render"`},
+		{"client and failure", "cmd/gamelan/internal/client/a.go", `import _ "` + m + `/cmd/gamelan/internal/failure"`},
 		{"root", "wire.go", `import _ "` + m + `/actors/kad"`},
 		{"xor from kad", "dht/kad/a.go", `import _ "` + m + `/dht/xor"`},
 		{"xor from dht", "dht/saf/a.go", `import _ "` + m + `/dht/xor"`},

@@ -12,23 +12,35 @@ import (
 
 	"github.com/alecthomas/kong"
 
+	"github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/api"
+	"github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/client"
 	"github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/config"
+	"github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/daemon"
+	"github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/failure"
+	"github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/nodedir"
+	"github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/render"
 	"github.com/gamelan-p2p/gamelan/inspect"
 )
 
 // app is what every verb needs of the world around it.
 type app struct {
-	ctx                      context.Context
-	in                       io.Reader
-	out, err                 io.Writer
-	outTerminal, errTerminal bool
-	json                     bool
-	wait                     time.Duration // for a node that is starting
-	dir                      dataDir
-	sources                  config.Sources // of the settings, without a verb's own flags
-	configArg                string         // as --config was given
-	signals                  *signals       // of a verb that catches them
-	parser                   *kong.Kong
+	*render.Output
+	ctx       context.Context
+	in        io.Reader
+	wait      time.Duration // for a node that is starting
+	dir       nodedir.Dir
+	sources   config.Sources  // of the settings, without a verb's own flags
+	configArg string          // as --config was given
+	signals   *daemon.Signals // of a verb that catches them
+	parser    *kong.Kong
+}
+
+// client makes a client of the node in the data directory that waits for a node
+// that is just starting, and says so.
+func (a *app) client() *client.Client {
+	c := client.New(a.dir)
+	c.WaitFor(a.wait, a.Note)
+	return c
 }
 
 // cli is the command line.
@@ -96,11 +108,11 @@ func newParser(a *app) (*cli, *kong.Kong, error) {
 	c.Node.Plugins = kong.Plugins{newSettingFlags()}
 	c.Settings.Show.Plugins = kong.Plugins{newSettingFlags()}
 	k, err := kong.New(c,
-		kong.Name("gamelan"), kong.Description(description), kong.Writers(a.out, a.err),
+		kong.Name("gamelan"), kong.Description(description), kong.Writers(a.Out, a.Err),
 		kong.Vars{
 			"data_dir": config.Settings[0].Default(), "config_files": configFilesText,
-			"strategies": strategyNames, "text_type": strconv.Itoa(config.TextType),
-			"dht_body": inspect.Number(maxDHTBody),
+			"strategies": api.StrategyNames, "text_type": strconv.Itoa(config.TextType),
+			"dht_body": inspect.Number(api.MaxDHTBody),
 		},
 		kong.ConfigureHelp(kong.HelpOptions{Compact: true}),
 		kong.Exit(func(code int) { panic(helpShown(code)) }))
@@ -125,19 +137,19 @@ func run(ctx context.Context, args []string, a *app) (code int) {
 		}
 	}()
 	k, err := parser.Parse(withoutDashes(withoutHelp(args)))
-	a.json = c.JSON
+	a.JSON = c.JSON
 	if err != nil {
-		a.json = a.json || hasFlag(args, "--json") // parsing may have ended before it came
+		a.JSON = a.JSON || hasFlag(args, "--json") // parsing may have ended before it came
 		return a.fail(usageOf(err))
 	}
 	if a.wait = c.Wait; a.wait < 0 {
-		return a.fail(usage("give 0s or more", "--wait cannot be %s", a.wait))
+		return a.fail(failure.Usage("give 0s or more", "--wait cannot be %s", a.wait))
 	}
 	a.setSources(c.Config, c.DataDir)
 	verb := k.Selected().Target.Addr().Interface()
 	if _, ok := verb.(*nodeCmd); ok { // before its settings: reading them may take long
-		a.signals = catchSignals(a.err)
-		defer a.signals.stop()
+		a.signals = daemon.CatchSignals(a.Err)
+		defer a.signals.Stop()
 	}
 	if _, ok := verb.(aside); !ok {
 		if err := a.locate(a.load(nil)); err != nil {
@@ -163,7 +175,7 @@ func usageOf(err error) error {
 			see = n.FullPath() + " --help"
 		}
 	}
-	return &failure{code: exitUsage, kind: "usage", message: err.Error(), hint: fmt.Sprintf("see %q", see)}
+	return failure.Usage(fmt.Sprintf("see %q", see), "%s", err)
 }
 
 func hasFlag(args []string, flag string) bool {

@@ -9,6 +9,8 @@ import (
 	"sync"
 	"time"
 
+	"github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/daemon"
+	"github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/nodedir"
 	"github.com/gamelan-p2p/gamelan/inspect"
 )
 
@@ -22,8 +24,8 @@ var fakeTime = time.Date(2026, 11, 20, 12, 0, 0, 0, time.UTC)
 // fakeNode serves the API of a node that does not exist, on the socket in dir,
 // until ctx ends.
 func fakeNode(ctx context.Context, dir string) error {
-	d := newDataDir(dir)
-	k, err := d.load()
+	d := nodedir.Named(dir)
+	k, err := d.Load()
 	if err != nil {
 		return err
 	}
@@ -40,7 +42,7 @@ func fakeNode(ctx context.Context, dir string) error {
 		return inspect.Ledger{Accepted: 1234, Ended: 1233, Reports: append(fakeReports(), slow.open()...)}
 	})
 	s.Section("dht", func(context.Context) any { return fakeDHT() })
-	server, err := d.serve(
+	server, err := daemon.Serve(d,
 		inspect.Options{Source: fakeSource{}, Sections: &s, Messages: fakeInbox{}},
 		inspect.Actions{
 			Sender: fakeSender{}, DHT: fakeDHTSender{slow},
@@ -52,7 +54,7 @@ func fakeNode(ctx context.Context, dir string) error {
 	<-ctx.Done()
 	now, cancel := context.WithCancel(context.Background())
 	cancel()
-	return server.close(now)
+	return server.Close(now)
 }
 
 func fakePeers() []inspect.Peer {

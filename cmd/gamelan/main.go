@@ -7,6 +7,8 @@ import (
 	"syscall"
 
 	"golang.org/x/term"
+
+	"github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/render"
 )
 
 func main() { os.Exit(realMain()) }
@@ -19,8 +21,11 @@ func realMain() int {
 	defer stop()
 	context.AfterFunc(ctx, stop)
 	return run(ctx, os.Args[1:], &app{
-		in: os.Stdin, out: os.Stdout, err: os.Stderr,
-		outTerminal: term.IsTerminal(int(os.Stdout.Fd())),
-		errTerminal: term.IsTerminal(int(os.Stderr.Fd())),
+		in: os.Stdin,
+		Output: &render.Output{
+			Out: os.Stdout, Err: os.Stderr,
+			OutTerminal: term.IsTerminal(int(os.Stdout.Fd())),
+			ErrTerminal: term.IsTerminal(int(os.Stderr.Fd())),
+		},
 	})
 }

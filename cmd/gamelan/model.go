@@ -5,6 +5,7 @@ import (
 
 	"github.com/alecthomas/kong"
 
+	"github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/api"
 	"github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/config"
 )
 
@@ -60,7 +61,7 @@ func choices(f *kong.Flag) []string {
 	case f.Enum != "":
 		return f.EnumSlice()
 	case f.Name == "strategy":
-		return strings.Split(strings.ReplaceAll(strategyNames, "random:N", "random:5"), ", ")
+		return strings.Split(strings.ReplaceAll(api.StrategyNames, "random:N", "random:5"), ", ")
 	}
 	for i := range config.Settings {
 		if s := &config.Settings[i]; s.FlagName() == f.Name {

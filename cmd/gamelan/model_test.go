@@ -10,13 +10,15 @@ import (
 	"testing"
 
 	"github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/config"
+	"github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/failure"
+	"github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/render"
 )
 
 // output runs a command line in this process.
 func output(t *testing.T, args ...string) string {
 	t.Helper()
 	var out, errs bytes.Buffer
-	if code := run(t.Context(), args, &app{in: strings.NewReader(""), out: &out, err: &errs}); code != exitOK {
+	if code := run(t.Context(), args, &app{in: strings.NewReader(""), Output: &render.Output{Out: &out, Err: &errs}}); code != failure.ExitOK {
 		t.Fatalf("gamelan %s: got exit code %d, %s", strings.Join(args, " "), code, errs.String())
 	}
 	return out.String()
@@ -24,7 +26,7 @@ func output(t *testing.T, args ...string) string {
 
 func model(t *testing.T) []verb {
 	t.Helper()
-	_, k, err := newParser(&app{out: new(bytes.Buffer), err: new(bytes.Buffer)})
+	_, k, err := newParser(&app{Output: &render.Output{Out: new(bytes.Buffer), Err: new(bytes.Buffer)}})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -26,6 +26,9 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"github.com/gamelan-p2p/gamelan"
+	"github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/client"
+	"github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/nodedir"
+	"github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/render"
 	"github.com/gamelan-p2p/gamelan/inspect"
 )
 
@@ -98,9 +101,9 @@ func TestScripts(t *testing.T) {
 		"mode":         mode,
 		"waitsocket":   waitSocket,
 		"stalesocket":  staleSocket,
-		"seed":         fromID(func(i identityJSON) string { return i.Seeds[0] }),
-		"nodeid":       fromID(func(i identityJSON) string { return i.NodeID }),
-		"port":         fromID(func(i identityJSON) string { return i.Seeds[0][strings.LastIndex(i.Seeds[0], "/")+1:] }),
+		"seed":         fromID(func(i render.Identity) string { return i.Seeds[0] }),
+		"nodeid":       fromID(func(i render.Identity) string { return i.NodeID }),
+		"port":         fromID(func(i render.Identity) string { return i.Seeds[0][strings.LastIndex(i.Seeds[0], "/")+1:] }),
 		"waitlistener": waitListener,
 		"lines":        lines,
 		"zeros":        zeros,
@@ -110,8 +113,8 @@ func TestScripts(t *testing.T) {
 		"interrupted":  interrupted,
 		"waitkept":     waitKept,
 		"waitconns":    waitConns,
-		"key":          fromID(func(i identityJSON) string { return i.PublicKey }),
-		"short":        fromID(func(i identityJSON) string { return inspect.ShortName(i.NodeID) }),
+		"key":          fromID(func(i render.Identity) string { return i.PublicKey }),
+		"short":        fromID(func(i render.Identity) string { return inspect.ShortName(i.NodeID) }),
 		"lasttag":      lastTag,
 	}
 	serviceCmds(cmds)
@@ -188,12 +191,12 @@ func waitFile(ts *testscript.TestScript, _ bool, args []string) {
 // waitkept DIR N waits until the node in DIR warns of N messages that nobody has
 // read.
 func waitKept(ts *testscript.TestScript, _ bool, args []string) {
-	c := newClient(newDataDir(ts.MkAbs(args[0])))
+	c := client.New(nodedir.Named(ts.MkAbs(args[0])))
 	want, err := strconv.Atoi(args[1])
 	ts.Check(err)
 	for end := time.Now().Add(patience); ; time.Sleep(5 * time.Millisecond) {
-		var n inspect.Node
-		ts.Check(c.getJSON(context.Background(), "/v1/node", &n))
+		n, err := c.Node(context.Background())
+		ts.Check(err)
 		got := 0
 		for _, w := range n.Warnings {
 			if k, text, _ := strings.Cut(w, " "); strings.Contains(text, "nobody listens") {
@@ -212,12 +215,12 @@ func waitKept(ts *testscript.TestScript, _ bool, args []string) {
 
 // waitconns DIR N waits until the node in DIR has N connections.
 func waitConns(ts *testscript.TestScript, _ bool, args []string) {
-	c := newClient(newDataDir(ts.MkAbs(args[0])))
+	c := client.New(nodedir.Named(ts.MkAbs(args[0])))
 	want, err := strconv.Atoi(args[1])
 	ts.Check(err)
 	for end := time.Now().Add(patience); ; time.Sleep(5 * time.Millisecond) {
-		var n inspect.Node
-		ts.Check(c.getJSON(context.Background(), "/v1/node", &n))
+		n, err := c.Node(context.Background())
+		ts.Check(err)
 		if n.Held == want {
 			return
 		}
@@ -266,25 +269,25 @@ func interrupted(ts *testscript.TestScript, _ bool, args []string) {
 
 // stalesocket DIR leaves a socket and a token as a node does that was killed.
 func staleSocket(ts *testscript.TestScript, _ bool, args []string) {
-	d := newDataDir(ts.MkAbs(args[0]))
-	l, err := inspect.Listen(d.path)
+	d := nodedir.Named(ts.MkAbs(args[0]))
+	l, err := inspect.Listen(d.Path)
 	ts.Check(err)
-	_, err = d.newToken()
+	_, err = d.NewToken()
 	ts.Check(err)
 	l.Close()
-	info, err := os.Lstat(d.socket())
+	info, err := os.Lstat(d.Socket())
 	ts.Check(err)
 	if info.Mode().Type() != fs.ModeSocket {
-		ts.Fatalf("%s: got %s, want a socket", d.socket(), info.Mode())
+		ts.Fatalf("%s: got %s, want a socket", d.Socket(), info.Mode())
 	}
 }
 
 // fromID makes a command that runs gamelan id in a directory and puts something
 // of the answer into a variable: seed DIR NAME.
-func fromID(what func(identityJSON) string) func(*testscript.TestScript, bool, []string) {
+func fromID(what func(render.Identity) string) func(*testscript.TestScript, bool, []string) {
 	return func(ts *testscript.TestScript, _ bool, args []string) {
 		ts.Check(ts.Exec("gamelan", "id", "--json", "--data-dir", args[0]))
-		var i identityJSON
+		var i render.Identity
 		ts.Check(json.Unmarshal([]byte(ts.ReadFile("stdout")), &i))
 		ts.Setenv(args[1], what(i))
 	}
@@ -292,10 +295,10 @@ func fromID(what func(identityJSON) string) func(*testscript.TestScript, bool, [
 
 // waitlistener DIR waits until somebody listens to the node in DIR.
 func waitListener(ts *testscript.TestScript, _ bool, args []string) {
-	c := newClient(newDataDir(ts.MkAbs(args[0])))
+	c := client.New(nodedir.Named(ts.MkAbs(args[0])))
 	for end := time.Now().Add(patience); ; time.Sleep(5 * time.Millisecond) {
-		var a inspect.Actor
-		ts.Check(c.getJSON(context.Background(), "/v1/actors/node/extensions/handler", &a))
+		a, err := c.Actor(context.Background(), "node/extensions/handler")
+		ts.Check(err)
 		if strings.Contains(a.Line, "1 listener") {
 			return
 		}
@@ -352,28 +355,4 @@ func zeros(ts *testscript.TestScript, _ bool, args []string) {
 	n, err := strconv.Atoi(args[0])
 	ts.Check(err)
 	ts.Check(os.WriteFile(ts.MkAbs(args[1]), make([]byte, n), 0o600))
-}
-
-func TestShellQuote(t *testing.T) {
-	for in, want := range map[string]string{
-		"/home/a/node-1": "/home/a/node-1", "a b": "'a b'", "it's": `'it'\''s'`, "$x": "'$x'",
-	} {
-		if got := shellQuote(in); got != want {
-			t.Errorf("shellQuote(%q): got %s, want %s", in, got, want)
-		}
-	}
-}
-
-func TestSocketPathTooLong(t *testing.T) {
-	d := newDataDir(filepath.Join(t.TempDir(), strings.Repeat("x", 120)))
-	if err := d.make(); err != nil {
-		t.Fatal(err)
-	}
-	_, err := d.serve(inspect.Options{}, inspect.Actions{})
-	if f := (*failure)(nil); !errors.As(err, &f) || !strings.Contains(f.hint, "shorter") {
-		t.Errorf("got %v, want a failure that asks for a shorter directory", err)
-	}
-	if left, _ := filepath.Glob(filepath.Join(d.path, "*")); len(left) != 0 {
-		t.Errorf("got %v left behind, want nothing", left)
-	}
 }

@@ -2,13 +2,12 @@ package main
 
 import (
 	"context"
-	"fmt"
-	"net/url"
 	"sync"
 	"sync/atomic"
 	"time"
 
-	"github.com/gamelan-p2p/gamelan/dht"
+	"github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/client"
+	"github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/render"
 	"github.com/gamelan-p2p/gamelan/inspect"
 )
 
@@ -33,7 +32,7 @@ type waitTeller struct {
 func tellWaiting(a *app) *waitTeller {
 	w := &waitTeller{app: a, start: time.Now(), end: make(chan struct{})}
 	w.report()
-	if !a.json {
+	if !a.JSON {
 		w.running.Go(w.run)
 	}
 	return w
@@ -61,7 +60,7 @@ func (w *waitTeller) run() {
 			continue
 		}
 		if text := w.look(); text != "" {
-			w.app.note("%s", inspect.Escape(text))
+			w.app.Note("%s", inspect.Escape(text))
 			return
 		}
 	}
@@ -73,13 +72,13 @@ func (w *waitTeller) look() string {
 	ctx, cancel := context.WithTimeout(w.app.ctx, waitAsked)
 	defer cancel()
 	c := w.app.client()
-	var page struct{ Items []inspect.Report }
-	if err := c.getJSON(ctx, "/v1/ledger?state=open", &page); err != nil {
+	open, _, err := c.Ledger(ctx, client.Messages{State: "open"})
+	if err != nil {
 		return "" // sending says why not
 	}
 	now := time.Now()
-	for i := range page.Items {
-		r := &page.Items[i]
+	for i := range open {
+		r := &open[i]
 		if r.Begin.Before(w.start) || now.Sub(r.Begin) < waitShown {
 			continue
 		}
@@ -87,41 +86,13 @@ func (w *waitTeller) look() string {
 			if copied.Outcome.Outcome != inspect.OutcomeOpen {
 				continue
 			}
-			p := inspect.Peer{NodeID: copied.Peer}
-			if err := c.getJSON(ctx, "/v1/peers/"+url.PathEscape(copied.Peer), &p); err != nil && ctx.Err() != nil {
+			p, err := c.Peer(ctx, copied.Peer)
+			if err != nil && ctx.Err() != nil {
 				return ""
 			}
-			return waitText(r, &copied, &p, now)
+			return render.Waiting(r, &copied, &p, now)
 		}
-		return waitText(r, nil, nil, now)
+		return render.Waiting(r, nil, nil, now)
 	}
 	return ""
-}
-
-// waitText says what a message waits for: the copy is one without an outcome, and
-// nil while its peers are not chosen.
-func waitText(r *inspect.Report, c *inspect.Copy, p *inspect.Peer, now time.Time) string {
-	until := fmt.Sprintf("it is given up at %s", r.Begin.Add(dht.DefaultLimit).Local().Format(time.TimeOnly))
-	if c == nil {
-		return fmt.Sprintf("Message %s waits: its receiver is being looked for; %s.", r.Tag, until)
-	}
-	who := inspect.ShortName(c.Peer)
-	if n := r.Count(inspect.OutcomeOpen) - 1; n > 0 {
-		who += " and " + inspect.Count(uint64(n), "other peer")
-	}
-	why := "not connected, and being dialled"
-	switch {
-	case p.Connection != nil && c.Tries > 0:
-		why = "connected, but has not confirmed it yet"
-	case p.Connection != nil:
-		why = "connected, and other messages go first"
-	default:
-		if state := peerState(*p, now); state != "known" {
-			why += " (" + state + ")"
-		}
-		if p.NextDialAt.After(now) {
-			why += ", next at " + p.NextDialAt.Local().Format(time.TimeOnly)
-		}
-	}
-	return fmt.Sprintf("Message %s waits for %s: %s; %s.", r.Tag, who, why, until)
 }

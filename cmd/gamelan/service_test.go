@@ -14,7 +14,8 @@ import (
 
 	"github.com/rogpeppe/go-internal/testscript"
 
-	"github.com/gamelan-p2p/gamelan/inspect"
+	"github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/client"
+	"github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/nodedir"
 )
 
 // notifications is the other end of a service manager's socket.
@@ -107,10 +108,10 @@ func signalNode(ts *testscript.TestScript, _ bool, args []string) {
 
 // waitcredit DIR waits until the node in DIR has a message in work.
 func waitCredit(ts *testscript.TestScript, _ bool, args []string) {
-	c := newClient(newDataDir(ts.MkAbs(args[0])))
+	c := client.New(nodedir.Named(ts.MkAbs(args[0])))
 	for end := time.Now().Add(patience); ; time.Sleep(5 * time.Millisecond) {
-		var n inspect.Node
-		ts.Check(c.getJSON(context.Background(), "/v1/node", &n))
+		n, err := c.Node(context.Background())
+		ts.Check(err)
 		if n.Credit.Used > 0 {
 			return
 		}

@@ -1,8 +1,6 @@
 package main
 
 import (
-	"encoding/json"
-	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -14,6 +12,7 @@ import (
 	"github.com/alecthomas/kong"
 
 	"github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/config"
+	"github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/nodedir"
 )
 
 // configFilesText says where a configuration file is looked for, on every
@@ -39,7 +38,7 @@ func (a *app) setSources(file, dir string) {
 	if file != "" {
 		a.sources.Files, a.sources.Named = []string{file}, true
 		if file != os.Getenv("GAMELAN_CONFIG") {
-			a.configArg = " --config " + shellQuote(file)
+			a.configArg = " --config " + nodedir.Quote(file)
 		}
 	}
 	if dir != "" {
@@ -64,45 +63,18 @@ func (a *app) load(flags map[string][]string) *config.Loaded {
 func (a *app) locate(l *config.Loaded) error {
 	path, from, unknown := l.DataDir()
 	if len(unknown) > 0 {
-		return problems(unknown)
+		return config.Problems(unknown)
 	}
 	switch {
 	case from.Kind == "flag":
-		a.dir = newDataDir(path)
+		a.dir = nodedir.Named(path)
 	case path == "":
-		a.dir = dataDir{defaultDataDir(), a.configArg}
+		a.dir = nodedir.Dir{Path: nodedir.Default(), Args: a.configArg}
 	default:
-		a.dir = dataDir{path, a.configArg}
+		a.dir = nodedir.Dir{Path: path, Args: a.configArg}
 	}
+	a.Args = a.dir.Args
 	return nil
-}
-
-// problems are settings that cannot be used; it prints one line for each.
-type problems []*config.Problem
-
-func (p problems) Error() string {
-	errs := make([]error, len(p))
-	for i := range p {
-		errs[i] = p[i]
-	}
-	return errors.Join(errs...).Error()
-}
-
-// print writes the problems and returns the exit code: a mistake of whoever
-// wrote the settings.
-func (p problems) print(a *app) int {
-	if a.json {
-		b, _ := json.Marshal(map[string]any{"error": struct {
-			jsonError
-			Problems []*config.Problem `json:"problems"`
-		}{jsonError{"config", p[0].Error(), "see gamelan config explain KEY"}, p}})
-		fmt.Fprintf(a.err, "%s\n", b)
-		return exitUsage
-	}
-	for _, problem := range p {
-		fmt.Fprintf(a.err, "gamelan: %s\n", problem)
-	}
-	return exitUsage
 }
 
 // newSettingFlags makes a struct with a flag for every setting but the data

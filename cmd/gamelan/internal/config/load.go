@@ -13,6 +13,7 @@ import (
 	"syscall"
 
 	"github.com/gamelan-p2p/gamelan"
+	"github.com/gamelan-p2p/gamelan/protocol"
 )
 
 // Sources are where settings come from, the later fields over the earlier.
@@ -364,4 +365,12 @@ var inSettings = strings.NewReplacer(
 // settings.
 func words(err error) string {
 	return secretLike.ReplaceAllString(inSettings.Replace(err.Error()), "***")
+}
+
+// Network is the network that the settings name, or localnet.
+func (l *Loaded) Network() (protocol.Network, error) {
+	if l.Config.Node.Network == "" {
+		return protocol.LocalNet, nil
+	}
+	return protocol.ParseNetwork(l.Config.Node.Network)
 }

@@ -1,6 +1,7 @@
 package config
 
 import (
+	"errors"
 	"fmt"
 	"regexp"
 	"strconv"
@@ -70,4 +71,15 @@ func show(raw any) string {
 		return "a list of sections"
 	}
 	return strings.Trim(quote(fmt.Sprint(raw)), `"`)
+}
+
+// Problems are settings that cannot be used; as an error it has a line for each.
+type Problems []*Problem
+
+func (p Problems) Error() string {
+	errs := make([]error, len(p))
+	for i := range p {
+		errs[i] = p[i]
+	}
+	return errors.Join(errs...).Error()
 }

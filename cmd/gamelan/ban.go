@@ -1,0 +1,33 @@
+package main
+
+import (
+	"context"
+	"time"
+
+	"github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/api"
+	"github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/client"
+	"github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/failure"
+)
+
+type banCmd struct {
+	Peer   []string      `arg:"" help:"A node id or public key that gamelan peers lists, or KEY::ADDRESS as gamelan id prints it."`
+	For    time.Duration `help:"How long." default:"2h"`
+	Reason string        `help:"Why, for whoever looks at the peer later." default:"banned by the operator"`
+}
+
+// Run has the node ban each peer. One on the allow list is not banned.
+func (c *banCmd) Run(a *app) error {
+	if c.For <= 0 {
+		return failure.Usage("give a positive duration, such as 2h", "--for cannot be %s", c.For)
+	}
+	return doToAnyPeers(a, c.Peer, "banned", func(node *client.Client, ctx context.Context, peer string) (api.Peer, error) {
+		return node.Ban(ctx, peer, c.For, c.Reason)
+	})
+}
+
+type unbanCmd struct {
+	Peer []string `arg:"" help:"A node id or public key that gamelan peers lists."`
+}
+
+// Run has the node lift the ban of each peer.
+func (c *unbanCmd) Run(a *app) error { return doToPeers(a, c.Peer, "unbanned", (*client.Client).Unban) }

@@ -1,0 +1,23 @@
+package main
+
+import (
+	"github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/client"
+)
+
+type dialCmd struct {
+	Peer []string `arg:"" help:"A node id or public key that gamelan peers lists, or KEY::ADDRESS as gamelan id prints it."`
+}
+
+// Run has the node connect to each peer, dialling it if need be.
+func (c *dialCmd) Run(a *app) error {
+	return doToAnyPeers(a, c.Peer, "connected to", (*client.Client).Dial)
+}
+
+type disconnectCmd struct {
+	Peer []string `arg:"" help:"A node id or public key that gamelan conns lists."`
+}
+
+// Run has the node close the connection to each peer in order.
+func (c *disconnectCmd) Run(a *app) error {
+	return doToPeers(a, c.Peer, "disconnected", (*client.Client).Disconnect)
+}

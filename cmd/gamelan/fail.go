@@ -1,0 +1,68 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+
+	"github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/config"
+	"github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/failure"
+)
+
+// errQuiet ends a verb with exit code 1 that has said all there is to say.
+var errQuiet = errors.New("gamelan: some of it failed")
+
+// errWrongSettings ends a verb with exit code 2 that has said all there is to say.
+var errWrongSettings = errors.New("gamelan: settings are wrong")
+
+// fail prints err, if there is one, and returns its exit code.
+func (a *app) fail(err error) int {
+	switch {
+	case err == nil:
+		return failure.ExitOK
+	case errors.Is(err, errQuiet):
+		return failure.ExitFailed
+	case errors.Is(err, errWrongSettings):
+		return failure.ExitUsage
+	case errors.Is(err, context.Canceled) && a.ctx.Err() != nil: // the user ended it
+		return failure.ExitOK
+	}
+	if p, ok := errors.AsType[config.Problems](err); ok {
+		return a.failSettings(p)
+	}
+	f, ok := errors.AsType[*failure.Error](err)
+	if !ok {
+		f = failure.New("failed", "", "%s", failure.OneLine(err.Error()))
+	}
+	if a.JSON {
+		b, _ := json.Marshal(map[string]any{"error": jsonError{f.Kind, f.Message, f.Hint}})
+		fmt.Fprintf(a.Err, "%s\n", b)
+	} else {
+		fmt.Fprintf(a.Err, "gamelan: %s\n", f.Error())
+	}
+	return f.Code
+}
+
+type jsonError struct {
+	Code    string `json:"code"`
+	Message string `json:"message"`
+	Hint    string `json:"hint"`
+}
+
+// failSettings prints what is wrong with the settings and returns the exit code:
+// it is a mistake of whoever wrote them.
+func (a *app) failSettings(p config.Problems) int {
+	if a.JSON {
+		b, _ := json.Marshal(map[string]any{"error": struct {
+			jsonError
+			Problems config.Problems `json:"problems"`
+		}{jsonError{"config", p[0].Error(), "see gamelan config explain KEY"}, p}})
+		fmt.Fprintf(a.Err, "%s\n", b)
+		return failure.ExitUsage
+	}
+	for _, problem := range p {
+		fmt.Fprintf(a.Err, "gamelan: %s\n", problem)
+	}
+	return failure.ExitUsage
+}

@@ -1,0 +1,97 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/client"
+	"github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/failure"
+	"github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/render"
+	"github.com/gamelan-p2p/gamelan/inspect"
+)
+
+type healthCmd struct {
+	Timeout time.Duration `help:"How long the node may take to answer." default:"5s" placeholder:"TIME"`
+}
+
+// Help is what gamelan health --help says beneath the flags.
+func (*healthCmd) Help() string {
+	return "A node that runs and answers is healthy, also one that is offline: starting it again would not help. It is degraded when its inbox is full or cannot be written, or when an actor or a service has panicked in the last ten minutes, or was stopped by that; the exit code is 0 then as well, for starting it again would not help against what peers send. Otherwise the exit code is 1, also when no node runs."
+}
+
+// healthJSON is what health says with --json.
+type healthJSON struct {
+	OK    bool   `json:"ok"`
+	State string `json:"state"` // healthy, degraded or unhealthy; ok is true with the first two
+	Cause string `json:"cause"`
+
+	Inbox *inspect.Inbox `json:"inbox,omitempty"`
+}
+
+// Run prints one line; the exit code is 1 when the node does not work, or
+// cannot be asked.
+func (c *healthCmd) Run(a *app) error {
+	if c.Timeout <= 0 {
+		return failure.Usage("give a positive duration, such as 5s", "--timeout cannot be %s", c.Timeout)
+	}
+	ctx, cancel := context.WithTimeout(a.ctx, c.Timeout)
+	defer cancel()
+	v, err := askHealth(ctx, client.New(a.dir))
+	if err != nil && a.ctx.Err() != nil {
+		return err
+	}
+	if err := printHealth(a, v); err != nil {
+		return err
+	}
+	if !v.OK {
+		return errQuiet
+	}
+	return nil
+}
+
+// askHealth asks the node; that it cannot be asked is an answer, too. The
+// error is the cause of that.
+func askHealth(ctx context.Context, c *client.Client) (v healthJSON, err error) {
+	h, err := c.Health(ctx)
+	v.State = "unhealthy"
+	var n inspect.Node
+	if err == nil && h.OK {
+		n, err = c.Node(ctx)
+	}
+	switch f := (*failure.Error)(nil); {
+	case errors.As(err, &f):
+		v.Cause = f.Message
+	case err != nil:
+		v.Cause = failure.OneLine(err.Error())
+	case !h.OK:
+		v.Cause = strings.Join(h.Reasons, ", ")
+	case len(h.Degraded) > 0:
+		v.OK, v.State, v.Cause = true, "degraded", strings.Join(h.Degraded, "; ")
+	default:
+		v.OK, v.State, v.Cause = true, "healthy", render.State(n.Status, n.Cause)
+	}
+	v.addInbox(n.Inbox)
+	return v, err
+}
+
+// addInbox says how full the inbox of a node is that works. That it is full or
+// cannot be written is among what degrades the node.
+func (v *healthJSON) addInbox(in *inspect.Inbox) {
+	if v.Inbox = in; in == nil || !v.OK {
+		return
+	}
+	if in.Messages > 0 && in.Trouble == "" && !in.Full {
+		v.Cause += fmt.Sprintf("; inbox %.0f%% full, %s", 100*in.Level(), inspect.Count(uint64(in.Messages), "message"))
+	}
+}
+
+func printHealth(a *app, v healthJSON) error {
+	if a.JSON {
+		return a.PrintJSON(v)
+	}
+	_, err := fmt.Fprintf(a.Out, "%s: %s\n", v.State, inspect.Escape(v.Cause))
+	return err
+}

@@ -1,0 +1,164 @@
+// Package client talks to a running node over its API: it finds the node, waits
+// for it, carries the token, and makes a failure of what goes wrong.
+package client
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"net"
+	"net/http"
+	"os"
+	"syscall"
+
+	"github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/failure"
+	"github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/nodedir"
+	"github.com/gamelan-p2p/gamelan/inspect"
+)
+
+// Client talks to the running node of one data directory.
+type Client struct {
+	dir  nodedir.Dir
+	http *http.Client
+	wait waiting // for a node that is starting
+}
+
+// New makes a client of the node in d.
+func New(d nodedir.Dir) *Client {
+	dial := func(ctx context.Context, _, _ string) (net.Conn, error) {
+		return new(net.Dialer).DialContext(ctx, "unix", d.Socket())
+	}
+	return &Client{dir: d, http: &http.Client{Transport: &http.Transport{DialContext: dial, DisableCompression: true}}}
+}
+
+// get asks for path; the answer is a success.
+func (c *Client) get(ctx context.Context, path string) (*http.Response, error) {
+	return c.do(ctx, http.MethodGet, path, "", nil)
+}
+
+// getJSON asks for path and decodes the answer into v.
+func (c *Client) getJSON(ctx context.Context, path string, v any) error {
+	res, err := c.get(ctx, path)
+	if err != nil {
+		return err
+	}
+	defer res.Body.Close()
+	if err := json.NewDecoder(res.Body).Decode(v); err != nil {
+		return c.gone(ctx, err)
+	}
+	return nil
+}
+
+// post has the node do what is at path and decodes the answer into v.
+func (c *Client) post(ctx context.Context, path string, body io.Reader, v any) error {
+	res, err := c.do(ctx, http.MethodPost, path, "text/plain", body)
+	if err != nil {
+		return err
+	}
+	defer res.Body.Close()
+	if err := json.NewDecoder(res.Body).Decode(v); err != nil {
+		return c.gone(ctx, err)
+	}
+	return nil
+}
+
+// Health asks whether the node works; that it does not is an answer, too.
+func (c *Client) Health(ctx context.Context) (h inspect.HealthReport, err error) {
+	r, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://gamelan/healthz", nil)
+	if err != nil {
+		return h, err
+	}
+	res, err := c.http.Do(r)
+	if err != nil {
+		return h, c.unreachable(ctx, err)
+	}
+	defer res.Body.Close()
+	if err := json.NewDecoder(res.Body).Decode(&h); err != nil {
+		return h, c.gone(ctx, err)
+	}
+	return h, nil
+}
+
+// do makes one request. A method that changes something carries the token.
+func (c *Client) do(ctx context.Context, method, path, contentType string, body io.Reader) (*http.Response, error) {
+	c.Await(ctx)
+	r, err := http.NewRequestWithContext(ctx, method, "http://gamelan"+path, body)
+	if err != nil {
+		return nil, err
+	}
+	if method != http.MethodGet {
+		token, err := c.dir.ReadToken()
+		if errors.Is(err, fs.ErrNotExist) {
+			return nil, c.notRunning(err)
+		}
+		if err != nil {
+			return nil, err
+		}
+		r.Header.Set("Authorization", "Bearer "+token.Reveal())
+		r.Header.Set("Content-Type", contentType)
+	}
+	res, err := c.http.Do(r)
+	if err != nil {
+		return nil, c.unreachable(ctx, err)
+	}
+	if res.StatusCode < 300 {
+		return res, nil
+	}
+	defer res.Body.Close()
+	return nil, refusal(res)
+}
+
+// refusal makes a failure of an answer that is none.
+func refusal(res *http.Response) error {
+	var e struct{ Error inspect.Error }
+	if err := json.NewDecoder(io.LimitReader(res.Body, 1<<20)).Decode(&e); err != nil || e.Error.Message == "" {
+		return failure.New("node", "check that gamelan and the node are of the same version", "the node answered %s", res.Status)
+	}
+	return failure.New(e.Error.Code, e.Error.Hint, "%s", e.Error.Message)
+}
+
+// unreachable says why the node could not be asked.
+func (c *Client) unreachable(ctx context.Context, err error) error {
+	switch {
+	case errors.Is(ctx.Err(), context.DeadlineExceeded):
+		return c.silent(err)
+	case ctx.Err() != nil:
+		return ctx.Err()
+	case errors.Is(err, fs.ErrPermission):
+		return failure.Unreachable("not_permitted", "run gamelan as its owner", "the node in %s belongs to somebody else", c.dir.Path).Because(err)
+	case errors.Is(err, fs.ErrNotExist), errors.Is(err, syscall.ECONNREFUSED), errors.Is(err, syscall.ENOTDIR):
+		return c.notRunning(err)
+	}
+	return c.gone(ctx, err)
+}
+
+func (c *Client) notRunning(err error) error {
+	if c.dir.Embedded() {
+		if _, err := os.Stat(c.dir.Socket()); err == nil {
+			return failure.New("read_only", "have the program do this", "a program runs the node in %s, and it can only be looked at from outside", c.dir.Path).Because(err)
+		}
+		return failure.Unreachable("no_inspector", "give its gamelan.Start the option gamelan.WithInspector()",
+			"a program runs a node in %s without an inspector", c.dir.Path).Because(err)
+	}
+	return failure.Unreachable("not_running", fmt.Sprintf("start one with %q", c.dir.Command("node")), "no node is running in %s", c.dir.Path).Because(err)
+}
+
+// silent says that a node is there but does not answer.
+func (c *Client) silent(err error) error {
+	return failure.Unreachable("silent", "see what it does with \"kill -QUIT PID\", which writes its stacks, or give it more time with --timeout",
+		"the node in %s does not answer in time", c.dir.Path).Because(err)
+}
+
+// gone says that the node ended while it was being asked.
+func (c *Client) gone(ctx context.Context, err error) error {
+	switch {
+	case errors.Is(ctx.Err(), context.DeadlineExceeded):
+		return c.silent(err)
+	case ctx.Err() != nil:
+		return ctx.Err()
+	}
+	return failure.Unreachable("node_gone", fmt.Sprintf("look at what it printed last, or start it again with %q", c.dir.Command("node")), "the node went away").Because(err)
+}

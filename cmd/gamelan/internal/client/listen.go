@@ -1,0 +1,121 @@
+package client
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"io"
+	"net/url"
+	"strconv"
+
+	"github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/failure"
+	"github.com/gamelan-p2p/gamelan/inspect"
+)
+
+// Sink takes the messages that a client listens to. What was written is
+// acknowledged once it is flushed.
+type Sink interface {
+	Write(m *inspect.Message) error
+	Flush() error
+}
+
+// Listen writes messages to out and acknowledges them: count of them, or until
+// ctx ends if count is 0. With all it copies what everybody gets and acknowledges
+// nothing.
+func (c *Client) Listen(ctx context.Context, count int, all bool, out Sink) error {
+	q := url.Values{"count": {strconv.Itoa(count)}, "all": {strconv.FormatBool(all)}}
+	res, err := c.get(ctx, "/v1/messages?"+q.Encode())
+	if err != nil {
+		return err
+	}
+	defer res.Body.Close()
+	var acks *acknowledger
+	if !all {
+		acks = newAcknowledger(ctx, c, func() { res.Body.Close() })
+	}
+	err = copyMessages(res.Body, count, out, acks)
+	if acks != nil { // also of what was written before an error
+		err = errors.Join(err, notAcknowledged(acks.end()))
+	}
+	if own, ok := errors.AsType[*ownError](err); ok {
+		return own.error
+	}
+	if f, ok := errors.AsType[*failure.Error](err); ok {
+		return f
+	}
+	if err != nil {
+		return c.gone(ctx, err)
+	}
+	return nil
+}
+
+// copyMessages writes the messages of r, as many as were asked for, and has those
+// acknowledged that are written and flushed; acks may be nil.
+func copyMessages(r io.Reader, count int, out Sink, acks *acknowledger) error {
+	n, unflushed := 0, 0
+	err := readObjects(r, func(m heardMessage, more bool) error {
+		if m.err != nil {
+			return failure.New(m.err.Code, m.err.Hint, "%s", m.err.Message)
+		}
+		n++
+		last := n == count
+		if err := out.Write(&m.Message); err != nil {
+			return &ownError{err}
+		}
+		if acks != nil {
+			acks.add(m.Seq)
+		}
+		if unflushed++; last || !more || unflushed == ackEvery {
+			if err := out.Flush(); err != nil {
+				return &ownError{err}
+			}
+			unflushed = 0
+			if acks != nil {
+				acks.flushed()
+			}
+		}
+		if last {
+			return errEnough
+		}
+		return nil
+	})
+	switch {
+	case errors.Is(err, errEnough):
+		return nil
+	case err == nil: // the node never ends this by itself
+		return io.ErrUnexpectedEOF
+	}
+	return err
+}
+
+// notAcknowledged says what follows when messages that were written could not be
+// acknowledged.
+func notAcknowledged(err error) error {
+	if err == nil {
+		return nil
+	}
+	return failure.New("not_acknowledged", "they come again with the next gamelan listen", "the last messages were written, but not acknowledged").Because(err)
+}
+
+// heardMessage is a line of the answer: a message, or why there are no more.
+type heardMessage struct {
+	inspect.Message
+	err *inspect.Error
+}
+
+func (m *heardMessage) UnmarshalJSON(b []byte) error {
+	if bytes.HasPrefix(b, []byte(`{"error":`)) {
+		var e struct{ Error *inspect.Error }
+		err := json.Unmarshal(b, &e)
+		m.err = e.Error
+		return err
+	}
+	return m.Message.UnmarshalJSON(b)
+}
+
+// errEnough ends reading when all that was asked for is there.
+var errEnough = errors.New("gamelan: enough")
+
+// ownError is an error of the caller's output, not of the node.
+type ownError struct{ error }

@@ -1,0 +1,74 @@
+package client
+
+import (
+	"context"
+	"net/url"
+	"strconv"
+
+	"github.com/gamelan-p2p/gamelan/dht"
+	"github.com/gamelan-p2p/gamelan/inspect"
+)
+
+// page is a part of a list.
+type page[T any] struct {
+	Items []T
+	Total int
+	Ended uint64 // of the ledger
+}
+
+// list reads a list page by page; last is the last page.
+func list[T any](ctx context.Context, c *Client, path string, q url.Values) (all []T, last page[T], err error) {
+	q.Set("limit", strconv.Itoa(inspect.MaxLimit))
+	for {
+		var p page[T]
+		q.Set("offset", strconv.Itoa(len(all)))
+		if err := c.getJSON(ctx, path+"?"+q.Encode(), &p); err != nil {
+			return nil, p, err
+		}
+		all = append(all, p.Items...)
+		if len(p.Items) == 0 || len(all) >= p.Total {
+			return all, p, nil
+		}
+	}
+}
+
+// Peers lists the peers that the node knows.
+func (c *Client) Peers(ctx context.Context) ([]inspect.Peer, error) {
+	all, _, err := list[inspect.Peer](ctx, c, "/v1/peers", url.Values{})
+	return all, err
+}
+
+// Connections lists the live connections, or those that have ended last.
+func (c *Client) Connections(ctx context.Context, closed bool) ([]inspect.Connection, error) {
+	state := "open"
+	if closed {
+		state = "closed"
+	}
+	all, _, err := list[inspect.Connection](ctx, c, "/v1/connections", url.Values{"state": {state}})
+	return all, err
+}
+
+// Messages says which messages over the DHT are meant: those that all of its
+// fields fit that are not empty.
+type Messages struct {
+	State string // "open" or "failed"
+	Peer  string // the node id of one whom they were sent to
+	Tag   string // as it is printed
+}
+
+func (m Messages) query() url.Values {
+	q := url.Values{}
+	for name, text := range map[string]string{"state": m.State, "peer": m.Peer, "tag": m.Tag} {
+		if text != "" {
+			q.Set(name, text)
+		}
+	}
+	return q
+}
+
+// Ledger lists messages sent over the DHT. forgotten is how many more have
+// ended, of all messages.
+func (c *Client) Ledger(ctx context.Context, m Messages) (all []inspect.Report, forgotten uint64, err error) {
+	all, last, err := list[inspect.Report](ctx, c, "/v1/ledger", m.query())
+	return all, last.Ended - min(last.Ended, dht.LedgerKept), err
+}

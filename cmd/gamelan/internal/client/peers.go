@@ -1,0 +1,102 @@
+package client
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net/url"
+	"strings"
+	"time"
+
+	"github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/api"
+	"github.com/gamelan-p2p/gamelan/inspect"
+)
+
+// Peer asks what the node knows of one peer.
+func (c *Client) Peer(ctx context.Context, peer string) (p inspect.Peer, err error) {
+	err = c.getJSON(ctx, "/v1/peers/"+url.PathEscape(peer), &p)
+	return p, err
+}
+
+// AddPeer has the node know the peer in KEY::ADDRESS.
+func (c *Client) AddPeer(ctx context.Context, seed string) (done api.Peer, err error) {
+	err = c.post(ctx, "/v1/peers", strings.NewReader(seed), &done)
+	return done, err
+}
+
+// Forget has the node forget a peer.
+func (c *Client) Forget(ctx context.Context, peer string) (api.Peer, error) {
+	return toPeer[api.Peer](ctx, c, peer, "forget", nil)
+}
+
+// Dial has the node connect to a peer.
+func (c *Client) Dial(ctx context.Context, peer string) (api.Peer, error) {
+	return toPeer[api.Peer](ctx, c, peer, "dial", nil)
+}
+
+// Disconnect has the node close the connection to a peer in order.
+func (c *Client) Disconnect(ctx context.Context, peer string) (api.Peer, error) {
+	return toPeer[api.Peer](ctx, c, peer, "disconnect", nil)
+}
+
+// Ban has the node ban a peer. One on the allow list is not banned.
+func (c *Client) Ban(ctx context.Context, peer string, d time.Duration, reason string) (api.Peer, error) {
+	return toPeer[api.Peer](ctx, c, peer, "ban", url.Values{"for": {d.String()}, "reason": {reason}})
+}
+
+// Unban has the node lift the ban of a peer.
+func (c *Client) Unban(ctx context.Context, peer string) (api.Peer, error) {
+	return toPeer[api.Peer](ctx, c, peer, "unban", nil)
+}
+
+// Why has the node explain its choices about a peer.
+func (c *Client) Why(ctx context.Context, peer string) (api.Why, error) {
+	return toPeer[api.Why](ctx, c, peer, "why", nil)
+}
+
+// toPeer has the node do something to one peer that it knows.
+func toPeer[T any](ctx context.Context, c *Client, peer, verb string, params url.Values) (answer T, err error) {
+	query := ""
+	if len(params) > 0 {
+		query = "?" + params.Encode()
+	}
+	err = c.post(ctx, "/v1/peers/"+url.PathEscape(peer)+":"+verb+query, nil, &answer)
+	return answer, err
+}
+
+// ExportPeers writes all that is known of peers with write. An error of reading
+// takes precedence over what write returns.
+func (c *Client) ExportPeers(ctx context.Context, write func(io.Reader) error) error {
+	res, err := c.get(ctx, "/v1/peers:export")
+	if err != nil {
+		return err
+	}
+	defer res.Body.Close()
+	in := &watched{r: res.Body}
+	err = write(in)
+	if in.err != nil {
+		return c.gone(ctx, in.err)
+	}
+	return err
+}
+
+// watched remembers the error that reading ended with, to tell it from one of
+// writing.
+type watched struct {
+	r   io.Reader
+	err error
+}
+
+func (w *watched) Read(p []byte) (int, error) {
+	n, err := w.r.Read(p)
+	if err != nil && !errors.Is(err, io.EOF) {
+		w.err = err
+	}
+	return n, err
+}
+
+// ImportPeers has the node take over peers that were exported.
+func (c *Client) ImportPeers(ctx context.Context, r io.Reader) (done api.Imported, err error) {
+	err = c.post(ctx, "/v1/peers:import", r, &done)
+	return done, err
+}

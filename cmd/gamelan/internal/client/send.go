@@ -1,0 +1,120 @@
+package client
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net/url"
+	"strconv"
+	"sync/atomic"
+
+	"github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/failure"
+	"github.com/gamelan-p2p/gamelan/inspect"
+)
+
+// Input holds messages to send: one a line, or all of it is one.
+type Input struct {
+	R     io.Reader
+	Whole bool
+}
+
+// Answers is what is done with what the node says of messages.
+type Answers[T any] struct {
+	Each func(v T, more bool) error        // what became of one; more: another follows at once
+	End  func() error                      // all have been answered
+	Rest func(read uint64, w string) error // the node went away, for the reason w, when so many had been read
+}
+
+// Send streams messages for a peer to the node and their outcomes to on. Resend
+// has it send again what is in doubt when a connection breaks.
+func (c *Client) Send(ctx context.Context, peer string, resend bool, in Input, on Answers[inspect.Sent]) error {
+	q := url.Values{"peer": {peer}}
+	if resend {
+		q.Set("resend", "true")
+	}
+	return transmit(ctx, c, "/v1/messages?"+q.Encode(), in, on)
+}
+
+// SendDHT streams messages over the DHT to the node and their reports to on.
+func (c *Client) SendDHT(ctx context.Context, r inspect.DHTRequest, in Input, on Answers[inspect.SentReport]) error {
+	q := url.Values{}
+	for name, text := range map[string]string{"to": r.To, "strategy": r.Strategy} {
+		if text != "" {
+			q.Set(name, text)
+		}
+	}
+	for name, is := range map[string]bool{"encrypt": r.Encrypt, "sign": r.Sign} {
+		if is {
+			q.Set(name, "true")
+		}
+	}
+	if r.Type != nil {
+		q.Set("type", strconv.Itoa(int(*r.Type)))
+	}
+	return transmit(ctx, c, "/v1/dht/messages?"+q.Encode(), in, on)
+}
+
+// transmit streams messages to the node and the answer to on.
+func transmit[T any](ctx context.Context, c *Client, path string, in Input, on Answers[T]) error {
+	kind := "text/plain"
+	if in.Whole {
+		kind = "application/octet-stream"
+	}
+	lines := &lineCounter{r: in.R, whole: in.Whole}
+	res, err := c.do(ctx, "POST", path, kind, lines)
+	if err != nil {
+		return err
+	}
+	defer res.Body.Close()
+	err = readObjects(res.Body, func(v T, more bool) error {
+		if err := on.Each(v, more); err != nil {
+			return &ownError{err}
+		}
+		return nil
+	})
+	if err == nil {
+		return on.End()
+	}
+	if own, ok := errors.AsType[*ownError](err); ok {
+		return own.error
+	}
+	const hint = "messages without an outcome may or may not have arrived"
+	gone := failure.Unreachable("node_gone", hint, "the node went away").Because(err)
+	if ctx.Err() != nil {
+		gone = failure.New("interrupted", hint, "interrupted")
+	}
+	return errors.Join(gone, on.Rest(lines.read(), gone.Message))
+}
+
+// lineCounter counts the messages in what was read of r.
+type lineCounter struct {
+	r       io.Reader
+	whole   bool
+	lines   atomic.Uint64
+	partial atomic.Bool // something was read after the last line feed
+}
+
+func (l *lineCounter) Read(p []byte) (int, error) {
+	n, err := l.r.Read(p)
+	for _, c := range p[:n] {
+		if c == '\n' {
+			l.lines.Add(1)
+		}
+	}
+	if n > 0 {
+		l.partial.Store(p[n-1] != '\n')
+	}
+	return n, err
+}
+
+// read is how many messages have been read, a begun one included.
+func (l *lineCounter) read() uint64 {
+	n := l.lines.Load()
+	switch {
+	case l.whole:
+		return 1
+	case l.partial.Load():
+		return n + 1
+	}
+	return n
+}

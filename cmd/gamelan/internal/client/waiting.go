@@ -1,0 +1,61 @@
+package client
+
+import (
+	"context"
+	"errors"
+	"io/fs"
+	"net"
+	"syscall"
+	"time"
+)
+
+// waiting is how a client waits for a node that is just starting: a command that
+// is pasted together with "gamelan node &" comes before the node's socket. The
+// zero value does not wait.
+type waiting struct {
+	most time.Duration                    // from the first attempt on
+	note func(format string, args ...any) // tells the user
+	over bool                             // it was waited once
+}
+
+// tryAgain is how long a client waits between two attempts.
+const tryAgain = 20 * time.Millisecond
+
+// WaitFor has the client wait up to most for a node that is just starting, and
+// say so with note.
+func (c *Client) WaitFor(most time.Duration, note func(format string, args ...any)) {
+	c.wait = waiting{most: most, note: note}
+}
+
+// Await returns when the node answers on its socket, when it cannot be waited
+// for any longer, or when waiting would not help: the request that follows says
+// what is wrong. It waits once in the life of a client.
+func (c *Client) Await(ctx context.Context) {
+	if c.wait.over || c.wait.most <= 0 {
+		return
+	}
+	c.wait.over = true
+	if !c.absent(ctx) || c.dir.Embedded() { // a program without an inspector never has a socket
+		return
+	}
+	c.wait.note("Waiting up to %s for the node in %s: none answers there yet.", c.wait.most, c.dir.Path)
+	ctx, cancel := context.WithTimeout(ctx, c.wait.most)
+	defer cancel()
+	for c.absent(ctx) {
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(tryAgain):
+		}
+	}
+}
+
+// absent tells whether nobody serves the socket.
+func (c *Client) absent(ctx context.Context) bool {
+	conn, err := new(net.Dialer).DialContext(ctx, "unix", c.dir.Socket())
+	if err == nil {
+		conn.Close()
+		return false
+	}
+	return errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ECONNREFUSED)
+}

@@ -1,0 +1,98 @@
+package daemon
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net/url"
+	"strings"
+	"time"
+
+	"github.com/gamelan-p2p/gamelan"
+	"github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/api"
+	"github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/failure"
+	"github.com/gamelan-p2p/gamelan/identity"
+	"github.com/gamelan-p2p/gamelan/inspect"
+	"github.com/gamelan-p2p/gamelan/peerstore"
+)
+
+// addPeer lets the API add a peer to a node.
+func addPeer(n *gamelan.Node) func(context.Context, string) (any, error) {
+	return func(ctx context.Context, seed string) (any, error) {
+		id, err := n.AddSeed(ctx, seed)
+		if err != nil {
+			return nil, errors.New(failure.Text(err))
+		}
+		return api.Peer{NodeID: id.String()}, nil
+	}
+}
+
+// importPeers lets the API import peers into a node. What is wrong with the
+// text is the client's mistake.
+func importPeers(n *gamelan.Node) func(context.Context, io.Reader) (any, error) {
+	return func(ctx context.Context, r io.Reader) (any, error) {
+		done, err := n.ImportPeers(ctx, r)
+		if bad := (*peerstore.ImportError)(nil); errors.As(err, &bad) {
+			plain := *bad
+			plain.Remedy = ""
+			_, message, _ := strings.Cut(plain.Error(), peerstore.ErrBadImport.Error()+": ")
+			return nil, &inspect.Error{Code: inspect.CodeBadQuery, Message: failure.OneLine(message), Hint: bad.Remedy}
+		}
+		if err != nil {
+			return nil, errors.New(failure.Text(err))
+		}
+		return api.Imported{Added: done.Added, Merged: done.Merged, Skipped: done.Skipped}, nil
+	}
+}
+
+// peerActions are what the API can do to one peer of a node, by verb.
+func peerActions(n *gamelan.Node) map[string]inspect.PeerAction {
+	return map[string]inspect.PeerAction{
+		"forget": onPeer(n, nil, func(ctx context.Context, id identity.NodeID, _ url.Values) error {
+			return n.ForgetPeer(ctx, id)
+		}),
+		"dial": onPeer(n, nil, func(ctx context.Context, id identity.NodeID, _ url.Values) error {
+			_, err := n.Dial(ctx, id)
+			return err
+		}),
+		"disconnect": onPeer(n, nil, func(ctx context.Context, id identity.NodeID, _ url.Values) error {
+			if _, ok := n.Connection(id); !ok {
+				return errors.New("there is no connection to it")
+			}
+			return n.Disconnect(ctx, id)
+		}),
+		"ban": onPeer(n, []string{"for", "reason"}, func(ctx context.Context, id identity.NodeID, v url.Values) error {
+			d, err := time.ParseDuration(v.Get("for"))
+			if err != nil {
+				return err
+			}
+			return n.Ban(ctx, id, d, v.Get("reason"))
+		}),
+		"unban": onPeer(n, nil, func(ctx context.Context, id identity.NodeID, _ url.Values) error {
+			if _, _, ok := n.Actors().Ban(id); !ok {
+				return errors.New("it is not banned")
+			}
+			return n.Unban(ctx, id)
+		}),
+		"why": whyPeer(n),
+	}
+}
+
+// onPeer makes an action of do; the peer is found as for a message, and its id
+// is the answer.
+func onPeer(n *gamelan.Node, params []string, do func(context.Context, identity.NodeID, url.Values) error) inspect.PeerAction {
+	return inspect.PeerAction{Params: params, Do: func(ctx context.Context, peer string, v url.Values) (any, error) {
+		text, err := nodeSender{n}.find(ctx, peer)
+		if err != nil {
+			return nil, &inspect.Error{Code: inspect.CodeUnknownPeer, Message: err.Error(), Hint: api.UnknownHint}
+		}
+		id, err := identity.ParseNodeID(text)
+		if err == nil {
+			err = do(ctx, id, v)
+		}
+		if err != nil {
+			return nil, errors.New(failure.Text(err))
+		}
+		return api.Peer{NodeID: text}, nil
+	}}
+}

@@ -1,0 +1,282 @@
+// Package daemon runs a node with all that is around it: settings and their
+// reload, signals, the service manager, and the API on the socket.
+package daemon
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"os"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/gamelan-p2p/gamelan"
+	"github.com/gamelan-p2p/gamelan/actors"
+	"github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/config"
+	"github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/failure"
+	"github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/nodedir"
+	"github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/render"
+	"github.com/gamelan-p2p/gamelan/inspect"
+)
+
+// Options say what node to run, and how.
+type Options struct {
+	Dir     nodedir.Dir
+	Output  *render.Output
+	Loaded  *config.Loaded        // the settings to start with
+	Load    func() *config.Loaded // reads them again
+	Signals *Signals
+}
+
+// Run runs a node until ctx ends, somebody stops it over its API, or it ends by
+// itself.
+func Run(ctx context.Context, o Options) error {
+	if err := o.Dir.Make(); err != nil {
+		return err
+	}
+	release, err := o.Dir.Hold()
+	if err != nil {
+		return err
+	}
+	defer release()
+	id, made, err := openIdentity(o.Dir, o.Loaded)
+	if err != nil {
+		return err
+	}
+	d := newDaemon(o)
+	d.made = made
+	return d.run(ctx, id)
+}
+
+// daemon is a node that runs until it is told to stop, with all that is around
+// it: settings, API, signals, and the service manager.
+type daemon struct {
+	Options
+	level    *slog.LevelVar
+	logger   *slog.Logger
+	manager  manager
+	node     *gamelan.Node
+	api      *Server
+	allowed  *allowList // of the reloads
+	stopping atomic.Bool
+	made     bool // the identity was made for this start
+
+	mu      sync.Mutex
+	loaded  *config.Loaded // what holds
+	waiting []string       // keys that were changed and take a restart
+	refused string         // why the last reload took over nothing
+}
+
+func newDaemon(o Options) *daemon {
+	d := &daemon{Options: o, level: new(slog.LevelVar), loaded: o.Loaded}
+	d.level.Set(o.Loaded.Config.LogLevel)
+	ho := &slog.HandlerOptions{Level: d.level}
+	if o.Output.JSON || o.Loaded.Config.LogFormat == "json" {
+		d.logger = slog.New(slog.NewJSONHandler(o.Output.Err, ho))
+	} else {
+		d.logger = slog.New(slog.NewTextHandler(o.Output.Err, ho))
+	}
+	d.manager.logger = d.logger
+	return d
+}
+
+// settings are those that hold.
+func (d *daemon) settings() config.Config {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.loaded.Config
+}
+
+// run runs the node; the caller holds the lock of the data directory.
+func (d *daemon) run(outer context.Context, id gamelan.Identity) error {
+	d.manager.status("starting")
+	settings := d.settings()
+	cfg := settings.ForNode()
+	cfg.DataDir = d.Dir.Path
+	opts := []gamelan.Option{gamelan.WithInbox(settings.ForInbox()), gamelan.WithLogger(d.logger)}
+	var err error
+	if d.node, err = gamelan.Start(outer, cfg, opts...); err != nil {
+		d.unmake()
+		if p := d.inForce().ProblemOf(err); p != nil {
+			return config.Problems{p}
+		}
+		return failure.Start(err)
+	}
+	allowed, err := parseNodeIDs(cfg.Allow)
+	if err != nil {
+		d.node.Close(context.Background())
+		return err
+	}
+	d.allowed = newAllowList(d.node, allowed, d.say)
+	ctx, stop := context.WithCancel(outer)
+	defer stop()
+	if d.api, err = Serve(d.Dir, d.shown(), d.actions(stop)); err != nil {
+		d.node.Close(context.Background())
+		d.unmake()
+		return err
+	}
+	if d.made {
+		d.Output.Note("Made a new identity in %s.", d.Dir.Path)
+	}
+	around, end := context.WithCancel(context.Background())
+	var work sync.WaitGroup
+	defer work.Wait()
+	defer end()
+	err = render.Running(d.Output, gamelan.Version, render.NewIdentity(id.Secret.PublicKey(), id.Network, new(d.nodeSection(ctx))))
+	if err == nil {
+		d.manager.ready(d.statusLine(ctx))
+		work.Go(func() { d.reloads(around, d.Signals.reload) })
+		work.Go(func() { d.report(around) })
+		work.Go(func() { d.watchdog(around) })
+		select {
+		case <-ctx.Done():
+			d.Output.Note("Stopping: what was accepted is being finished; Ctrl-C stops at once.")
+		case <-d.node.Done():
+		}
+	}
+	d.stopping.Store(true)
+	d.manager.stopping(d.settings().Drain)
+	return errors.Join(err, d.stop())
+}
+
+// stopTimeout is what is left to requests that are under way when the node has
+// stopped.
+const stopTimeout = time.Second
+
+// stop ends node and API in order and says what did not go well.
+func (d *daemon) stop() error {
+	ctx, cancel := context.WithTimeout(context.Background(), d.settings().Drain)
+	defer cancel()
+	err := d.node.Close(ctx)
+	at, atOnce := context.WithTimeout(context.Background(), stopTimeout)
+	defer atOnce()
+	apiErr := d.api.Close(at)
+	if err != nil {
+		return failure.New("node_failed", "look at the log above, or run it again with --log-level debug", "the node did not stop in order: %s", failure.Text(err))
+	}
+	d.lastWords(d.node.Inbox().Status())
+	if apiErr == nil {
+		d.Output.Note("Stopped.")
+	}
+	return apiErr
+}
+
+// unmake takes back the identity that was made for a start that came to nothing:
+// nobody has seen it, and the next start may be for another network.
+func (d *daemon) unmake() {
+	if d.made {
+		os.Remove(d.Dir.IdentityFile())
+	}
+}
+
+// shown is what the API shows of the node.
+func (d *daemon) shown() inspect.Options {
+	o := d.node.Inspection()
+	o.Sections.Section("node", func(ctx context.Context) any { return d.nodeSection(ctx) })
+	o.Sections.Section("config", func(context.Context) any { return d.configSection() })
+	o.Messages, o.Ready, o.Health = inboxMessages{d.node}, d.unhealthy, d.unhealthy
+	return o
+}
+
+// actions is what the API can do to the node; stop ends it.
+func (d *daemon) actions(stop func()) inspect.Actions {
+	return inspect.Actions{
+		Sender: nodeSender{d.node}, DHT: newDHTSender(d.node), AddPeer: addPeer(d.node), ImportPeers: importPeers(d.node), Peers: peerActions(d.node),
+		Acknowledge: acknowledge(d.node),
+		Shutdown:    stop, Stopping: d.stopping.Load,
+		Admin: func(event string) { d.logger.Info("admin", "event", event) },
+	}
+}
+
+// nodeSection is the node's own section, with the warnings of the daemon.
+func (d *daemon) nodeSection(ctx context.Context) inspect.Node {
+	v := d.node.Describe(ctx)
+	if in := v.Inbox; in != nil && in.Messages > 0 && in.Listeners == 0 {
+		v.Warnings = append(v.Warnings, inspect.Count(uint64(in.Messages), "message")+" kept on the disk, and nobody listens; read with "+d.Dir.Command("listen"))
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.refused != "" {
+		v.Warnings = append(v.Warnings, d.refused)
+	}
+	where := ""
+	if d.loaded.File != "" {
+		where = " in " + d.loaded.File
+	}
+	for _, key := range d.waiting {
+		v.Warnings = append(v.Warnings, key+" has changed"+where+" and takes a restart")
+	}
+	return v
+}
+
+func (d *daemon) configSection() []inspect.Setting {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	waiting := map[string]bool{}
+	for _, key := range d.waiting {
+		waiting[key] = true
+	}
+	return Settings(d.loaded, waiting)
+}
+
+// unhealthy gives the reasons why the node does not work. Being offline is
+// none: starting it again would not help.
+func (d *daemon) unhealthy(ctx context.Context) []string {
+	if d.stopping.Load() {
+		return []string{"the node is stopping"}
+	}
+	return d.node.Unhealthy(ctx)
+}
+
+// answerTimeout is how long an actor of a healthy node may take to say how it
+// is.
+const answerTimeout = 2 * time.Second
+
+// report tells the service manager whenever the node's state changes.
+func (d *daemon) report(ctx context.Context) {
+	for e := range d.node.Events(ctx) {
+		if _, ok := e.Value.(actors.StatusChanged); ok && !d.stopping.Load() {
+			d.manager.status(d.statusLine(ctx))
+		}
+	}
+}
+
+// statusLine is the node's state and its cause in one line.
+func (d *daemon) statusLine(ctx context.Context) string {
+	ctx, cancel := context.WithTimeout(ctx, answerTimeout)
+	defer cancel()
+	s, err := d.node.Status(ctx)
+	if err != nil {
+		return "unknown: the connectivity actor does not answer"
+	}
+	return render.State(s.State, s.Cause)
+}
+
+// reloads reads the settings again whenever it is asked to.
+func (d *daemon) reloads(ctx context.Context, asked <-chan struct{}) {
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-asked:
+			if d.stopping.Load() {
+				continue
+			}
+			d.manager.reloading()
+			d.reload(ctx)
+			if text := d.statusLine(ctx); !d.stopping.Load() { // told to stop meanwhile
+				d.manager.ready(text)
+			}
+		}
+	}
+}
+
+// setWaiting notes which settings were changed and take a restart, and the file
+// that was read last.
+func (d *daemon) setWaiting(keys []string, file string) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.waiting, d.loaded.File, d.refused = slices.Clone(keys), file, ""
+}

@@ -1,0 +1,129 @@
+package daemon
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"sync"
+
+	"github.com/gamelan-p2p/gamelan"
+	"github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/api"
+	"github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/config"
+	"github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/failure"
+	"github.com/gamelan-p2p/gamelan/dht"
+	"github.com/gamelan-p2p/gamelan/identity"
+	"github.com/gamelan-p2p/gamelan/inspect"
+)
+
+// dhtSender lets the API send messages over the DHT through a node.
+type dhtSender struct {
+	node *gamelan.Node
+	said *saidBefore
+}
+
+func newDHTSender(n *gamelan.Node) dhtSender { return dhtSender{n, new(saidBefore)} }
+
+// saidBefore remembers the last messages to many that went out neither encrypted
+// nor signed: the same bytes are the same message wherever they are remembered.
+type saidBefore struct {
+	mu   sync.Mutex
+	has  map[[32]byte]bool
+	ring [dht.LedgerKept][32]byte
+	next int
+}
+
+// again reports whether the message was sent before, and remembers it.
+func (s *saidBefore) again(m *dht.Message) bool {
+	sum := sha256.New()
+	sum.Write(binary.BigEndian.AppendUint32(nil, uint32(m.Type)))
+	sum.Write(m.Body)
+	h := [32]byte(sum.Sum(nil))
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.has == nil {
+		s.has = make(map[[32]byte]bool)
+	}
+	if s.has[h] {
+		return true
+	}
+	delete(s.has, s.ring[s.next])
+	s.has[h], s.ring[s.next] = true, h
+	s.next = (s.next + 1) % len(s.ring)
+	return false
+}
+
+// Prepare checks what is asked for. The receiver's address, if one is given, is
+// remembered.
+func (s dhtSender) Prepare(ctx context.Context, r inspect.DHTRequest) (inspect.DHTSend, error) {
+	if s.node.Actors().DHT == nil {
+		return nil, &inspect.Error{Code: inspect.CodeFailed, Message: "this node has no DHT", Hint: api.NoDHTHint}
+	}
+	m := dht.Message{Type: config.TextType, Encrypt: r.Encrypt, Sign: r.Sign}
+	if r.Type != nil {
+		m.Type = *r.Type
+	}
+	if m.Type == dht.TypePing {
+		return nil, &inspect.Error{Code: inspect.CodeBadQuery, Message: "type 1 is that of pings, which nodes send by themselves", Hint: api.PingHint}
+	}
+	how, err := api.ParseStrategy(r.Strategy)
+	if f := (*failure.Error)(nil); errors.As(err, &f) {
+		return nil, &inspect.Error{Code: inspect.CodeBadQuery, Message: f.Message, Hint: f.Hint}
+	}
+	var to dht.Destination
+	switch {
+	case r.To != "":
+		key, err := s.receiver(ctx, r.To)
+		if err != nil {
+			return nil, err
+		}
+		to = dht.To(key)
+	case how.NeedsKey(), r.Encrypt:
+		return nil, &inspect.Error{Code: inspect.CodeBadQuery, Message: "it is not said to whom", Hint: "name the receiver with to=KEY"}
+	}
+	m.To = how.Of(to)
+	if how.Name != "direct" { // whose receiver is the peer itself
+		m.Destination = to
+	}
+	return func(ctx context.Context, body []byte) (func(context.Context) inspect.Report, error) {
+		if len(body) > api.MaxDHTBody {
+			return nil, fmt.Errorf("%s bytes, and over the DHT a message has at most %s; send it in parts", inspect.Number(uint64(len(body))), inspect.Number(api.MaxDHTBody))
+		}
+		m := m
+		m.Body = body
+		sending, err := s.node.Submit(ctx, m)
+		if err != nil {
+			return nil, errors.New(failure.Text(err))
+		}
+		repeated := how.Name != "direct" && !m.Encrypt && !m.Sign && s.said.again(&m)
+		return func(ctx context.Context) inspect.Report {
+			r := s.node.DescribeReport(sending.Wait(ctx))
+			r.Repeated = repeated
+			return r
+		}, nil
+	}, nil
+}
+
+// receiver finds the key of who is written as a public key, known or not, as a
+// known node id, or as KEY::ADDRESS.
+func (s dhtSender) receiver(ctx context.Context, text string) (key identity.PublicKey, err error) {
+	if key, err = identity.ParsePublicKey(text); err == nil {
+		if key == s.node.PublicKey() {
+			return key, &inspect.Error{Code: inspect.CodeUnknownPeer, Message: "that is this node itself", Hint: api.UnknownHint}
+		}
+		return key, nil
+	}
+	known, err := nodeSender{s.node}.find(ctx, text)
+	if err != nil {
+		return key, &inspect.Error{Code: inspect.CodeUnknownPeer, Message: err.Error(), Hint: "give a public key, a node id that gamelan peers lists, or KEY::ADDRESS as gamelan id prints it"}
+	}
+	id, err := identity.ParseNodeID(known)
+	if err != nil {
+		return key, err
+	}
+	if p, ok := s.node.Peers().Get(id); ok && !p.Key.IsZero() {
+		return p.Key, nil
+	}
+	return key, &inspect.Error{Code: inspect.CodeUnknownPeer, Message: "the public key of that node is not known", Hint: "give the key itself"}
+}

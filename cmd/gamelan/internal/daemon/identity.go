@@ -1,0 +1,29 @@
+package daemon
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/gamelan-p2p/gamelan"
+	"github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/config"
+	"github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/failure"
+	"github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/nodedir"
+)
+
+// openIdentity reads the identity of the data directory, or makes one.
+func openIdentity(dir nodedir.Dir, l *config.Loaded) (id gamelan.Identity, made bool, err error) {
+	network, err := l.Network()
+	if err != nil {
+		return id, false, err
+	}
+	id, err = dir.Load()
+	if errors.Is(err, gamelan.ErrNoIdentity) {
+		id, err = dir.Create(network)
+		made = err == nil
+	}
+	if err == nil && l.Config.Node.Network != "" && network != id.Network {
+		return id, made, failure.Usage(fmt.Sprintf("leave %s out, or run %q with another --data-dir", l.Origin("node.network"), "gamelan init --network "+network.String()),
+			"the identity in %s was made for %s", dir.Path, id.Network)
+	}
+	return id, made, err
+}

@@ -1,0 +1,72 @@
+package daemon
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"strings"
+	"time"
+
+	service "github.com/coreos/go-systemd/v22/daemon"
+
+	"github.com/gamelan-p2p/gamelan/inspect"
+)
+
+// manager is the service manager that started this program, systemd or what
+// speaks its protocol; without one nothing is sent.
+type manager struct{ logger *slog.Logger }
+
+func (m manager) tell(lines ...string) {
+	if _, err := service.SdNotify(false, strings.Join(lines, "\n")); err != nil {
+		m.logger.Warn("the service manager cannot be told", "err", err)
+	}
+}
+
+func (m manager) status(text string) { m.tell("STATUS=" + inspect.Escape(text)) }
+
+// ready says that the node has started, or has done with a reload.
+func (m manager) ready(text string) {
+	m.tell(service.SdNotifyReady, "STATUS="+inspect.Escape(text))
+}
+
+func (m manager) reloading() {
+	m.tell(service.SdNotifyReloading, fmt.Sprintf("MONOTONIC_USEC=%d", monotonic().Microseconds()), "STATUS=reading the settings again")
+}
+
+// stopping says that the node is stopping, and how long that may take.
+func (m manager) stopping(drain time.Duration) {
+	most := drain + 3*stopTimeout // one is the node's, for its store
+	m.tell(service.SdNotifyStopping, fmt.Sprintf("EXTEND_TIMEOUT_USEC=%d", most.Microseconds()), "STATUS=finishing what was accepted")
+}
+
+// watchdog shows the service manager that the node works, twice in the time
+// that it has asked for, until ctx ends. A node that does not work is not
+// shown, so that it is started again; one that is stopping has its own limit.
+func (d *daemon) watchdog(ctx context.Context) {
+	every, err := service.SdWatchdogEnabled(false)
+	if err != nil {
+		d.logger.Warn("the watchdog cannot be used", "err", err)
+	}
+	if every <= 0 {
+		return
+	}
+	t := time.NewTicker(every / 2)
+	defer t.Stop()
+	for {
+		d.guard(ctx)
+		select {
+		case <-ctx.Done():
+			return
+		case <-t.C:
+		}
+	}
+}
+
+// guard is one look of the watchdog.
+func (d *daemon) guard(ctx context.Context) {
+	if reasons := d.unhealthy(ctx); len(reasons) > 0 && !d.stopping.Load() {
+		d.logger.Error("the node does not work", "reasons", strings.Join(reasons, ", "))
+		return
+	}
+	d.manager.tell(service.SdNotifyWatchdog)
+}

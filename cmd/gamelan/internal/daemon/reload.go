@@ -1,0 +1,165 @@
+package daemon
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	ma "github.com/multiformats/go-multiaddr"
+
+	"github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/config"
+	"github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/failure"
+	"github.com/gamelan-p2p/gamelan/identity"
+	"github.com/gamelan-p2p/gamelan/inspect"
+)
+
+// reload reads the settings again and takes over what a running node can. A
+// file with a problem changes nothing.
+func (d *daemon) reload(ctx context.Context) {
+	now := d.Load()
+	if len(now.Problems) > 0 {
+		for _, p := range now.Problems {
+			d.say(true, "Not reloaded: %s", p)
+		}
+		d.setRefused(now.Problems)
+		return
+	}
+	var waiting []string
+	changed := false
+	for _, c := range config.Changes(d.inForce(), now) {
+		changed = true
+		if !c.Setting.Reload {
+			waiting = append(waiting, c.Setting.Key)
+			d.say(true, "%s has changed from %s to %s; it takes a restart.", c.Setting.Key, c.Old.Text(), c.New.Text())
+			continue
+		}
+		if err := d.take(ctx, c, now); err != nil {
+			what := "stays as it was"
+			if partly := (*partlyError)(nil); errors.As(err, &partly) {
+				what = "is taken over in part"
+			}
+			d.say(true, "%s %s: %s", c.Setting.Key, what, failure.Text(err))
+			waiting = append(waiting, c.Setting.Key)
+			continue
+		}
+		d.mu.Lock()
+		d.loaded.Take(now, c.Setting)
+		d.mu.Unlock()
+		d.say(false, "%s is now %s.", c.Setting.Key, c.New.Text())
+	}
+	if !d.allowed.settled() { // since an earlier reload; the list in the file may be the old one again
+		if err := d.setAllowed(ctx, d.settings().Node.Allow); err != nil {
+			d.say(true, "connections.allow is not what the settings say: %s", failure.Text(err))
+		}
+	}
+	d.setWaiting(waiting, now.File)
+	if !changed {
+		d.say(false, "Reloaded; nothing has changed.")
+	}
+}
+
+// setRefused notes why nothing was taken over, until settings are again.
+func (d *daemon) setRefused(p config.Problems) {
+	more := ""
+	if len(p) > 1 {
+		more = fmt.Sprintf(", and %s more", inspect.Number(uint64(len(p)-1)))
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.refused = "the last reload took over nothing: " + p[0].Error() + more
+}
+
+// inForce is a copy of the settings that hold.
+func (d *daemon) inForce() *config.Loaded {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.loaded.Clone()
+}
+
+// take has the node take over one setting.
+func (d *daemon) take(ctx context.Context, c config.Change, now *config.Loaded) error {
+	switch c.Setting.Key {
+	case "log.level":
+		d.level.Set(now.Config.LogLevel)
+	case "daemon.drain": // read when the node stops
+	case "node.seeds":
+		return d.addSeeds(ctx, now.Config.Node.Seeds)
+	case "node.public_addresses":
+		return d.setPublicAddresses(ctx, now.Config.Node.PublicAddresses)
+	case "connections.allow":
+		return d.setAllowed(ctx, now.Config.Node.Allow)
+	}
+	return nil
+}
+
+// addSeeds adds the seeds that were not there before. One that fails does not
+// keep out the others.
+func (d *daemon) addSeeds(ctx context.Context, seeds []string) error {
+	old := d.settings().Node.Seeds
+	var errs []error
+	added := false
+	for _, s := range seeds {
+		if slices.Contains(old, s) || strings.HasPrefix(s, d.node.PublicKey().String()) {
+			continue
+		}
+		if _, err := d.node.AddSeed(ctx, s); err != nil {
+			errs = append(errs, err)
+		} else {
+			added = true
+		}
+	}
+	if err := errors.Join(errs...); err == nil || !added {
+		return err
+	}
+	return &partlyError{errors.Join(errs...)}
+}
+
+// setAllowed makes the peers on the allow list those named.
+func (d *daemon) setAllowed(ctx context.Context, texts []string) error {
+	ids, err := parseNodeIDs(texts)
+	if err != nil {
+		return err
+	}
+	return d.allowed.replace(ctx, ids)
+}
+
+func parseNodeIDs(texts []string) ([]identity.NodeID, error) {
+	ids := make([]identity.NodeID, len(texts))
+	for i, t := range texts {
+		var err error
+		if ids[i], err = identity.ParseNodeID(t); err != nil {
+			return nil, err
+		}
+	}
+	return ids, nil
+}
+
+func (d *daemon) setPublicAddresses(ctx context.Context, texts []string) error {
+	if len(texts) == 0 {
+		return errors.New("what the node listens on is told again after a restart")
+	}
+	var addrs []ma.Multiaddr
+	for _, t := range texts {
+		a, err := ma.NewMultiaddr(t)
+		if err != nil {
+			return err
+		}
+		addrs = append(addrs, a)
+	}
+	return d.node.SetPublicAddresses(ctx, addrs...)
+}
+
+// say writes a line for people, or logs it where programs read. What they
+// should look at is a warning.
+func (d *daemon) say(warn bool, format string, args ...any) {
+	switch {
+	case !d.Output.JSON:
+		d.Output.Note(format, args...)
+	case warn:
+		d.logger.Warn("reload", "result", fmt.Sprintf(format, args...))
+	default:
+		d.logger.Info("reload", "result", fmt.Sprintf(format, args...))
+	}
+}

@@ -1,0 +1,110 @@
+package daemon
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/gamelan-p2p/gamelan"
+	"github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/api"
+	"github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/failure"
+	"github.com/gamelan-p2p/gamelan/identity"
+	"github.com/gamelan-p2p/gamelan/inspect"
+	"github.com/gamelan-p2p/gamelan/protocol"
+)
+
+// nodeSender lets the API send messages through a node.
+type nodeSender struct{ node *gamelan.Node }
+
+// Resolve finds the peer.
+func (s nodeSender) Resolve(ctx context.Context, peer string) (string, error) {
+	return s.find(ctx, peer)
+}
+
+// find finds the node id of a peer as people write it: a node id in full or as it
+// is printed, a public key, or KEY::ADDRESS, which is remembered.
+func (s nodeSender) find(ctx context.Context, peer string) (string, error) {
+	if strings.Contains(peer, "::") {
+		id, err := s.node.AddSeed(ctx, peer)
+		if err != nil {
+			return "", errors.New(failure.Text(err))
+		}
+		return id.String(), nil
+	}
+	if key, err := identity.ParsePublicKey(peer); err == nil {
+		return s.known(key.NodeID(), peer)
+	}
+	if id, err := identity.ParseNodeID(peer); err == nil {
+		return s.known(id, peer)
+	}
+	var found []identity.NodeID
+	if api.IsShortID(peer) {
+		for p := range s.node.Peers().All() {
+			if p.ID.Short() == strings.ToLower(peer) {
+				found = append(found, p.ID)
+			}
+		}
+	}
+	switch len(found) {
+	case 1:
+		return found[0].String(), nil
+	case 0:
+		return "", unknownPeer(peer)
+	}
+	return "", fmt.Errorf("%s peers begin with %s", inspect.Number(uint64(len(found))), peer)
+}
+
+func (s nodeSender) known(id identity.NodeID, as string) (string, error) {
+	if id == s.node.ID() {
+		return "", errors.New("that is this node itself")
+	}
+	if _, ok := s.node.Peers().Get(id); ok {
+		return id.String(), nil
+	}
+	if _, ok := s.node.Connection(id); ok {
+		return id.String(), nil
+	}
+	return "", unknownPeer(as)
+}
+
+func unknownPeer(peer string) error { return fmt.Errorf("no peer %s is known", peer) }
+
+// Send gives one message to the node.
+func (s nodeSender) Send(ctx context.Context, m inspect.SendRequest) (inspect.Pending, error) {
+	id, err := identity.ParseNodeID(m.Peer)
+	if err != nil {
+		return nil, err
+	}
+	var opts []gamelan.SendOption
+	if m.Resend {
+		opts = append(opts, gamelan.Resend())
+	}
+	p, err := s.node.Enqueue(ctx, id, m.Body, opts...)
+	if err != nil {
+		return nil, errors.New(failure.Text(err))
+	}
+	return pending{p}, nil
+}
+
+// pending gives an outcome in the API's words.
+type pending struct{ *gamelan.Pending }
+
+func (p pending) Wait(ctx context.Context) inspect.Outcome { return outcomeOf(p.Pending.Wait(ctx)) }
+
+func outcomeOf(o gamelan.Outcome) inspect.Outcome {
+	out := inspect.Outcome{Outcome: inspect.OutcomeFailed}
+	switch o.Kind {
+	case protocol.Confirmed:
+		out.Outcome = inspect.OutcomeConfirmed
+	case protocol.InDoubt:
+		out.Outcome = inspect.OutcomeInDoubt
+	}
+	if o.Reason != protocol.ReasonNone {
+		out.Reason = o.Reason.String()
+	}
+	if o.Err != nil {
+		out.Detail = failure.Text(o.Err)
+	}
+	return out
+}

@@ -1,0 +1,23 @@
+package daemon
+
+import (
+	"github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/config"
+	"github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/nodedir"
+	"github.com/gamelan-p2p/gamelan/inspect"
+)
+
+// Settings are the settings in the form of the API; waiting are the keys that
+// take a restart.
+func Settings(l *config.Loaded, waiting map[string]bool) []inspect.Setting {
+	var all []inspect.Setting
+	for _, v := range l.Values() {
+		if v.Key == "data_dir" && v.Value == nil {
+			v.Value = nodedir.Default()
+		}
+		all = append(all, inspect.Setting{
+			Key: v.Key, Value: v.Value, Text: v.Text(), Origin: v.Origin.Kind, From: v.Origin.String(),
+			Reload: v.Reload, Waiting: waiting[v.Key],
+		})
+	}
+	return all
+}

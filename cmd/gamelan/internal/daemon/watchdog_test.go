@@ -1,0 +1,70 @@
+package daemon
+
+import (
+	"bytes"
+	"context"
+	"net"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/gamelan-p2p/gamelan"
+	"github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/config"
+	"github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/render"
+)
+
+// TestWatchdogIsSilentWhenTheNodeDoesNotWork: first the connectivity actor
+// hangs, then the node has ended.
+func TestWatchdogIsSilentWhenTheNodeDoesNotWork(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "notify")
+	conn, err := net.ListenUnixgram("unixgram", &net.UnixAddr{Name: path, Net: "unixgram"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	t.Setenv("NOTIFY_SOCKET", path)
+	var errs bytes.Buffer
+	var hang atomic.Bool
+	release := make(chan struct{})
+	d := newDaemon(Options{Output: &render.Output{Out: new(bytes.Buffer), Err: &errs}, Loaded: config.Load(config.Sources{})})
+	d.node, err = gamelan.Start(t.Context(), gamelan.Config{}, gamelan.WithFault(func(path, _ string) {
+		if hang.Load() && strings.HasSuffix(path, "/connectivity") {
+			<-release
+		}
+	}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer d.node.Close(context.Background())
+
+	d.guard(t.Context())
+	b := make([]byte, 100)
+	if n, err := conn.Read(b); err != nil || string(b[:n]) != "WATCHDOG=1" {
+		t.Fatalf("of a node that works: got %q, %v, want WATCHDOG=1", b[:n], err)
+	}
+	hang.Store(true)
+	soon, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+	defer cancel()
+	if got, want := d.unhealthy(soon), []string{"the connectivity actor does not answer"}; !slices.Equal(got, want) {
+		t.Errorf("of a node that hangs: got %q, want %q", got, want)
+	}
+	d.guard(soon)
+	hang.Store(false)
+	close(release)
+	if err := d.node.Close(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	d.guard(t.Context())
+	for _, want := range []string{"the connectivity actor does not answer", "the node has ended"} {
+		if !strings.Contains(errs.String(), `level=ERROR msg="the node does not work" reasons="`+want+`"`) {
+			t.Errorf("got the log %s, want an error with %q", errs.String(), want)
+		}
+	}
+	conn.SetReadDeadline(time.Now().Add(20 * time.Millisecond)) // a datagram to a socket of this machine is there when it is sent
+	if n, err := conn.Read(b); err == nil {
+		t.Errorf("got %q, want nothing of a node that does not work", b[:n])
+	}
+}

@@ -1,0 +1,382 @@
+// Package demo shows what gamelan does, with three nodes in one process.
+package demo
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"runtime"
+	"slices"
+	"strconv"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/asynkron/protoactor-go/actor"
+
+	"github.com/gamelan-p2p/gamelan"
+	"github.com/gamelan-p2p/gamelan/actors"
+	"github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/bitset"
+	"github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/failure"
+	"github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/render"
+	"github.com/gamelan-p2p/gamelan/identity"
+	"github.com/gamelan-p2p/gamelan/inspect"
+	"github.com/gamelan-p2p/gamelan/protocol"
+	"github.com/gamelan-p2p/gamelan/supervisor"
+)
+
+// Run sends so many messages, kills a connection actor halfway, and says what
+// came of it.
+func Run(ctx context.Context, out *render.Output, messages int) error {
+	logger := slog.New(slog.NewTextHandler(out.Err, &slog.HandlerOptions{Level: slog.LevelError}))
+	d, err := startDemo(ctx, logger)
+	if err != nil {
+		return err
+	}
+	defer d.close()
+	show := &demoPrinter{out}
+	show.nodes(d)
+	stop := show.progress(uint64(messages), d.done.Load)
+	r, err := d.run(ctx, messages)
+	stop()
+	if err == nil {
+		err = d.measure(ctx, r)
+	}
+	if err != nil {
+		return err
+	}
+	return show.result(r)
+}
+
+// demo is three nodes on loopback TCP: the first sends to the other two, and
+// halfway its connection actor to the second is killed.
+type demo struct {
+	nodes [3]demoNode
+	done  atomic.Uint64 // messages that have their outcome
+}
+
+type demoNode struct {
+	name string
+	node *gamelan.Node
+}
+
+// demoNames are the names of the nodes, for people.
+var demoNames = [3]string{"ann", "ben", "cleo"}
+
+// startDemo starts the nodes and connects the first with the others.
+func startDemo(ctx context.Context, logger *slog.Logger) (*demo, error) {
+	d := &demo{}
+	for i, name := range demoNames {
+		n, err := gamelan.Start(ctx, gamelan.Config{},
+			gamelan.WithHandler(func(*gamelan.Node) actor.Actor { return &demoEar{} }), gamelan.WithLogger(logger))
+		if err != nil {
+			d.close()
+			return nil, failure.Start(err)
+		}
+		d.nodes[i] = demoNode{name, n}
+	}
+	for _, other := range d.nodes[1:] {
+		id, err := d.nodes[0].node.AddSeed(ctx, other.node.Seed())
+		if err == nil {
+			_, err = d.nodes[0].node.Dial(ctx, id)
+		}
+		if err != nil {
+			d.close()
+			return nil, fmt.Errorf("connect to %s: %w", other.name, err)
+		}
+	}
+	return d, nil
+}
+
+func (d *demo) close() {
+	for _, n := range d.nodes {
+		if n.node != nil {
+			n.node.Close(context.Background())
+		}
+	}
+}
+
+// demoResult is what the demonstration has shown.
+type demoResult struct {
+	Sender     string        `json:"sender"`
+	Peers      []demoPeer    `json:"peers"`
+	Crash      demoCrash     `json:"crash"`
+	Took       time.Duration `json:"took_ns"`
+	Median     time.Duration `json:"outcome_p50_ns"`
+	P99        time.Duration `json:"outcome_p99_ns"`
+	Burst      demoBurst     `json:"burst"`
+	Handshake  time.Duration `json:"handshake_ns"`
+	Heap       uint64        `json:"heap_bytes"`
+	Goroutines int           `json:"goroutines"`
+	Tree       inspect.Tree  `json:"tree"`
+}
+
+// demoPeer is what became of the messages to one peer. Missing counts
+// confirmed messages that were not received and Unexpected failed ones that
+// were: both must be none.
+type demoPeer struct {
+	Name       string `json:"name"`
+	Sent       int    `json:"sent"`
+	Confirmed  int    `json:"confirmed"`
+	InDoubt    int    `json:"in_doubt"`
+	Failed     int    `json:"failed"`
+	Received   int    `json:"received"`
+	Twice      int    `json:"received_twice"`
+	Disordered int    `json:"out_of_order"`
+	Missing    int    `json:"confirmed_but_missing"`
+	Unexpected int    `json:"failed_but_received"`
+}
+
+// demoCrash is the killed connection actor and the one that came after it.
+type demoCrash struct {
+	Killed string        `json:"killed"`
+	New    string        `json:"new"`
+	After  time.Duration `json:"after_ns"`
+}
+
+// demoBurst is what one peer takes when nobody holds back.
+type demoBurst struct {
+	Messages int           `json:"messages"`
+	Took     time.Duration `json:"took_ns"`
+}
+
+// The messages of the demonstration are spread over demoTime, in steps, so
+// that they can be watched and the crash comes in the middle of them.
+const (
+	demoTime  = 2 * time.Second
+	demoSteps = 200
+)
+
+// run sends the messages, half to each peer, and gathers what came of it.
+func (d *demo) run(ctx context.Context, messages int) (*demoResult, error) {
+	r := &demoResult{Sender: demoNames[0]}
+	half := messages / 2
+	conversations := []*conversation{
+		newConversation(d, 1, messages-half), newConversation(d, 2, half),
+	}
+	crash := make(chan demoCrash, 1)
+	conversations[0].halfway = func() { crash <- d.kill(ctx, d.nodes[1].node.ID()) }
+	for _, c := range conversations {
+		c.steps, c.pause = demoSteps, demoTime/demoSteps
+	}
+	start := time.Now()
+	if err := together(ctx, conversations); err != nil {
+		return nil, err
+	}
+	r.Took = time.Since(start)
+	r.Crash = <-crash
+	var times []time.Duration
+	for _, c := range conversations {
+		p, err := c.settle(ctx)
+		if err != nil {
+			return nil, err
+		}
+		r.Peers = append(r.Peers, p)
+		times = append(times, c.times...)
+	}
+	slices.Sort(times)
+	r.Median, r.P99 = times[len(times)/2], times[len(times)*99/100]
+	return r, nil
+}
+
+// measure sends one more portion at full speed and looks at the sender.
+func (d *demo) measure(ctx context.Context, r *demoResult) (err error) {
+	last := r.Peers[1].Sent
+	burst := newConversation(d, 2, 4*last)
+	burst.first = last
+	start := time.Now()
+	if err := burst.hold(ctx); err != nil {
+		return err
+	}
+	r.Burst = demoBurst{len(burst.outcomes), time.Since(start)}
+	n := d.nodes[0].node
+	if ref, ok := n.Connection(d.nodes[1].node.ID()); ok {
+		r.Handshake = ref.Timings.Wire + ref.Timings.Noise + ref.Timings.Identity
+	}
+	r.Goroutines = runtime.NumGoroutine()
+	runtime.GC()
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	r.Heap = m.HeapAlloc
+	r.Tree, err = inspect.Look(ctx, inspect.FromRoot(n.Tree(), n.Actors().System), "", -1)
+	return err
+}
+
+// kill stops the connection actor to a peer as a crash does, without a word,
+// and waits for the next one.
+func (d *demo) kill(ctx context.Context, peer identity.NodeID) demoCrash {
+	n := d.nodes[0].node
+	old, ok := n.Connection(peer)
+	if !ok {
+		return demoCrash{}
+	}
+	start := time.Now()
+	n.Actors().System.Root.Stop(old.PID)
+	for {
+		if now, ok := n.Connection(peer); ok && now.ID != old.ID {
+			return demoCrash{old.PID.Id, now.PID.Id, time.Since(start)}
+		}
+		select {
+		case <-ctx.Done():
+			return demoCrash{Killed: old.PID.Id}
+		case <-time.After(time.Millisecond):
+		}
+	}
+}
+
+// conversation is the messages to one peer. The body of a message is its
+// number, counted from first.
+type conversation struct {
+	demo     *demo
+	to       demoNode
+	first    int
+	steps    int           // how many portions they are sent in; 0: one
+	pause    time.Duration // between portions
+	outcomes []gamelan.Outcome
+	times    []time.Duration
+	halfway  func() // called beside, when half of the messages have been accepted
+}
+
+func newConversation(d *demo, to, messages int) *conversation {
+	return &conversation{demo: d, to: d.nodes[to], outcomes: make([]gamelan.Outcome, messages), times: make([]time.Duration, messages)}
+}
+
+// together holds all conversations at once.
+func together(ctx context.Context, all []*conversation) error {
+	var wg sync.WaitGroup
+	errs := make([]error, len(all))
+	for i, c := range all {
+		wg.Go(func() { errs[i] = c.hold(ctx) })
+	}
+	wg.Wait()
+	return errors.Join(errs...)
+}
+
+// hold sends all messages and waits for their outcomes in order.
+func (c *conversation) hold(ctx context.Context) error {
+	type sent struct {
+		i  int
+		at time.Time
+		p  *gamelan.Pending
+	}
+	accepted := make(chan sent, len(c.outcomes))
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		for s := range accepted {
+			c.outcomes[s.i] = s.p.Wait(ctx)
+			c.times[s.i] = time.Since(s.at)
+			c.demo.done.Add(1)
+		}
+	})
+	var err error
+	for i := range c.outcomes {
+		if i == len(c.outcomes)/2 && c.halfway != nil {
+			wg.Go(c.halfway)
+		}
+		if portion := len(c.outcomes) / max(c.steps, 1); i > 0 && c.steps > 0 && i%max(portion, 1) == 0 {
+			time.Sleep(c.pause)
+		}
+		s := sent{i: i, at: time.Now()}
+		if s.p, err = c.demo.nodes[0].node.Enqueue(ctx, c.to.node.ID(), strconv.AppendInt(nil, int64(c.first+i), 10)); err != nil {
+			err = fmt.Errorf("message %d to %s: %w", i, c.to.name, err)
+			break
+		}
+		accepted <- s
+	}
+	close(accepted)
+	wg.Wait()
+	return err
+}
+
+// settleTimeout is how long confirmed messages may take from the peer's
+// multiplexer to its handler.
+const settleTimeout = 5 * time.Second
+
+// settle compares outcomes with what was received, once every confirmed
+// message had the time to be read by its handler.
+func (c *conversation) settle(ctx context.Context) (demoPeer, error) {
+	env := c.to.node.Actors()
+	for end := time.Now().Add(settleTimeout); ; time.Sleep(10 * time.Millisecond) {
+		pid, err := env.Plain.Handler.Wait(ctx)
+		if err != nil {
+			return demoPeer{}, err
+		}
+		h, err := supervisor.Ask[heard](ctx, env.System, pid, getHeard{})
+		if err != nil {
+			return demoPeer{}, err
+		}
+		if p := c.compare(h); p.Missing == 0 || time.Now().After(end) {
+			return p, nil
+		}
+	}
+}
+
+func (c *conversation) compare(h heard) demoPeer {
+	p := demoPeer{Name: c.to.name, Sent: len(c.outcomes), Received: h.n, Twice: h.twice, Disordered: h.disordered}
+	for i, o := range c.outcomes {
+		arrived := h.which.Has(uint64(c.first + i))
+		switch o.Kind {
+		case protocol.Confirmed:
+			p.Confirmed++
+			if !arrived {
+				p.Missing++
+			}
+		case protocol.InDoubt:
+			p.InDoubt++
+		default:
+			p.Failed++
+			if arrived {
+				p.Unexpected++
+			}
+		}
+	}
+	return p
+}
+
+// right tells whether the guarantees of a plain send were kept.
+func (p demoPeer) right() bool {
+	return p.Missing == 0 && p.Unexpected == 0 && p.Twice == 0 && p.Disordered == 0 && p.Confirmed+p.InDoubt+p.Failed == p.Sent
+}
+
+// demoEar is the handler of a node: it notes which messages came. A restart
+// loses what it has noted.
+//
+// In: actors.Received, getHeard → heard.
+type demoEar struct{ heard }
+
+type (
+	getHeard struct{}
+	heard    struct {
+		n, twice, disordered int
+		last                 int64
+		which                bitset.Set
+	}
+)
+
+func (e *demoEar) Receive(c actor.Context) {
+	switch m := c.Message().(type) {
+	case actors.Received:
+		i, err := strconv.ParseInt(string(m.Body), 10, 64)
+		if err != nil || i < 0 || i > 1<<30 {
+			return
+		}
+		e.n++
+		if e.which.Has(uint64(i)) {
+			e.twice++
+		} else if e.n > 1 && i < e.last {
+			e.disordered++
+		}
+		e.which.Add(uint64(i))
+		e.last = i
+	case getHeard:
+		h := e.heard
+		h.which = slices.Clone(h.which)
+		c.Respond(h)
+	default:
+		supervisor.Unhandled(c)
+	}
+}
+
+// String is the ear's line in the tree.
+func (e *demoEar) String() string { return inspect.Count(uint64(e.n), "message") + " received" }

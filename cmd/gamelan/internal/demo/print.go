@@ -1,0 +1,126 @@
+package demo
+
+import (
+	"fmt"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/failure"
+	"github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/render"
+	"github.com/gamelan-p2p/gamelan/inspect"
+)
+
+// demoPrinter tells the story of the demonstration.
+type demoPrinter struct{ *render.Output }
+
+func (p *demoPrinter) nodes(d *demo) {
+	if p.JSON {
+		return
+	}
+	fmt.Fprintln(p.Out, "Three nodes in this process, talking over TCP:")
+	for _, n := range d.nodes {
+		fmt.Fprintf(p.Out, "  %-5s %s  %s\n", n.name, n.node.ID().Short(), n.node.Addresses()[0])
+	}
+	fmt.Fprintf(p.Out, "\n%s sends to %s and %s. Halfway, its connection actor to %[2]s is killed.\n", d.nodes[0].name, d.nodes[1].name, d.nodes[2].name)
+}
+
+// barWidth is the width of the progress bar in characters.
+const barWidth = 40
+
+// progress draws a bar on a terminal until the function that it returns is
+// called. Elsewhere only the end of it is written.
+func (p *demoPrinter) progress(total uint64, done func() uint64) (stop func()) {
+	if p.JSON {
+		return func() {}
+	}
+	over := make(chan struct{})
+	var wg sync.WaitGroup
+	if p.OutTerminal {
+		wg.Go(func() {
+			tick := time.NewTicker(50 * time.Millisecond)
+			defer tick.Stop()
+			for {
+				fmt.Fprint(p.Out, "\r"+bar(done(), total))
+				select {
+				case <-tick.C:
+				case <-over:
+					fmt.Fprint(p.Out, "\r")
+					return
+				}
+			}
+		})
+	}
+	return func() {
+		close(over)
+		wg.Wait()
+		fmt.Fprintln(p.Out, bar(done(), total))
+	}
+}
+
+func bar(done, total uint64) string {
+	full := int(min(done, total) * barWidth / total)
+	return fmt.Sprintf("[%s%s] %s of %s", strings.Repeat("█", full), strings.Repeat("░", barWidth-full), inspect.Number(done), inspect.Number(total))
+}
+
+// result writes what came of it; it is an error when a guarantee was broken.
+func (p *demoPrinter) result(r *demoResult) error {
+	tell := p.story
+	if p.JSON {
+		tell = func(r *demoResult) error { return p.PrintJSON(r) }
+	}
+	if err := tell(r); err != nil {
+		return err
+	}
+	if r.Crash.New == "" {
+		return failure.New("demo", "look at the tree above for what is missing", "the connection was not made again")
+	}
+	for _, c := range r.Peers {
+		if !c.right() {
+			return failure.New("demo", "this is a bug: please report it with the figures above", "the outcomes of the messages to %s are not true", c.Name)
+		}
+	}
+	return nil
+}
+
+func (p *demoPrinter) story(r *demoResult) error {
+	out := p.Out
+	fmt.Fprintf(out, "\nKilled    %s\nHealed    %s, %s later\n", shortPath(r.Crash.Killed), shortPath(r.Crash.New), r.Crash.After.Round(100*time.Microsecond))
+	fmt.Fprintln(out, "\nEvery message has exactly one outcome:")
+	rows := [][]string{{"  TO", "SENT", "CONFIRMED", "IN DOUBT", "FAILED", "RECEIVED", "TWICE", "OUT OF ORDER", "CONFIRMED BUT LOST"}}
+	sent := 0
+	for _, c := range r.Peers {
+		sent += c.Sent
+		row := []string{"  " + c.Name}
+		for _, n := range []int{c.Sent, c.Confirmed, c.InDoubt, c.Failed, c.Received, c.Twice, c.Disordered, c.Missing} {
+			row = append(row, inspect.Number(uint64(n)))
+		}
+		rows = append(rows, row)
+	}
+	if err := p.Table(rows); err != nil {
+		return err
+	}
+	fmt.Fprintln(out, "In doubt: written, but the connection ended before the proof that it was read.")
+	fmt.Fprintf(out, "\n%s's actors, healed:\n", r.Sender)
+	if err := inspect.Text(out, r.Tree, inspect.TextOptions{Colour: p.Colour()}); err != nil {
+		return err
+	}
+	fmt.Fprintf(out, "\nFigures\n  paced       %s messages in %s, the crash included\n", inspect.Number(uint64(sent)), r.Took.Round(10*time.Millisecond))
+	fmt.Fprintf(out, "  outcomes    half of them within %s, 99 of 100 within %s\n", r.Median.Round(10*time.Microsecond), r.P99.Round(10*time.Microsecond))
+	fmt.Fprintf(out, "  full speed  %s more to %s in %s: %s a second\n", inspect.Number(uint64(r.Burst.Messages)), r.Peers[1].Name,
+		r.Burst.Took.Round(time.Millisecond), inspect.Number(uint64(float64(r.Burst.Messages)/r.Burst.Took.Seconds())))
+	fmt.Fprintf(out, "  handshake   %s: wire byte, Noise, identities\n", r.Handshake.Round(10*time.Microsecond))
+	fmt.Fprintf(out, "  all nodes   %s of heap, %d goroutines\n", size(r.Heap), r.Goroutines)
+	return nil
+}
+
+// shortPath is a path as the tree prints it.
+func shortPath(path string) string {
+	parts := strings.Split(path, "/")
+	for i := range parts {
+		parts[i] = inspect.ShortName(parts[i])
+	}
+	return strings.Join(parts, "/")
+}
+
+func size(n uint64) string { return fmt.Sprintf("%.1f MiB", float64(n)/(1<<20)) }

@@ -1,0 +1,73 @@
+package nodedir
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"strings"
+
+	"github.com/gamelan-p2p/gamelan"
+	"github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/failure"
+	"github.com/gamelan-p2p/gamelan/protocol"
+)
+
+// Create makes a new identity in d, which must not have one.
+func (d Dir) Create(network protocol.Network) (gamelan.Identity, error) {
+	if err := d.Make(); err != nil {
+		return gamelan.Identity{}, err
+	}
+	id, err := gamelan.CreateIdentity(d.Path, network)
+	if errors.Is(err, gamelan.ErrIdentityExists) {
+		return id, failure.New("identity", fmt.Sprintf("show it with %q, or choose another directory with --data-dir", d.Command("id")),
+			"there is an identity in %s already", d.Path).Because(err)
+	}
+	if err != nil {
+		return id, Unusable(d.IdentityFile(), err)
+	}
+	return id, nil
+}
+
+// Load reads the identity in d. It changes nothing.
+func (d Dir) Load() (gamelan.Identity, error) {
+	id, err := gamelan.LoadIdentity(d.Path)
+	if err == nil {
+		return id, nil
+	}
+	path := d.IdentityFile()
+	f := failure.New("identity", "", "").Because(err)
+	switch {
+	case errors.Is(err, gamelan.ErrNoIdentity):
+		f.Kind, f.Message, f.Hint = "no_identity", "there is no identity in "+d.Path, fmt.Sprintf("make one with %q", d.Command("init"))
+	case errors.Is(err, gamelan.ErrIdentityOpen):
+		f.Message = fmt.Sprintf("%s can be read by others (mode %04o)", path, permissions(path))
+		f.Hint = fmt.Sprintf("make it private with \"chmod 600 %s\", and make a new identity if somebody may have seen it", Quote(path))
+	case errors.Is(err, gamelan.ErrIdentityDamaged):
+		f.Message = path + " is damaged" + detail(err, gamelan.ErrIdentityDamaged)
+		f.Hint = fmt.Sprintf("restore it from a copy, or move it away and run %q for a new identity", d.Command("init"))
+	case errors.Is(err, gamelan.ErrIdentityNewer):
+		f.Message = path + " was written by a newer gamelan" + detail(err, gamelan.ErrIdentityNewer)
+		f.Hint = "use that one, or another directory with --data-dir"
+	default:
+		return id, Unusable(path, err)
+	}
+	return id, f
+}
+
+func permissions(path string) fs.FileMode {
+	info, err := os.Stat(path)
+	if err != nil {
+		return 0
+	}
+	return info.Mode().Perm()
+}
+
+// detail is what stands in brackets after the text of class in err.
+func detail(err, class error) string {
+	_, rest, _ := strings.Cut(err.Error(), class.Error())
+	open, end := strings.IndexByte(rest, '('), strings.LastIndexByte(rest, ')')
+	if open < 0 || end < open {
+		return ""
+	}
+	return " " + rest[open:end+1]
+}

@@ -1,0 +1,61 @@
+package render
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/gamelan-p2p/gamelan/inspect"
+)
+
+// Actor is what gamelan why says of an actor.
+type Actor struct {
+	inspect.Actor
+	Stacks []inspect.Goroutines `json:"stacks"`
+}
+
+// ShowActor writes what an actor does: its state, the message in hand, its tasks,
+// and the stacks of its goroutines, or that of its last failure if it has none.
+func ShowActor(o *Output, a Actor, failure *inspect.Stack) error {
+	if o.JSON {
+		return o.PrintJSON(a)
+	}
+	_, err := fmt.Fprint(o.Out, actorText(a, failure))
+	return err
+}
+
+func actorText(w Actor, failed *inspect.Stack) string {
+	var b strings.Builder
+	line := func(format string, args ...any) {
+		b.WriteString(inspect.Escape(fmt.Sprintf(format, args...)) + "\n")
+	}
+	age := func(ms int64) time.Duration { return (time.Duration(ms) * time.Millisecond).Round(time.Millisecond) }
+	line("%s is %s.", w.ID, w.State)
+	if w.Current != nil {
+		line("In hand for %s: %s.", age(w.Current.AgeMS), w.Current.MessageType)
+	}
+	line("Waiting: %s; handled: %s; restarts: %d.", inspect.Count(uint64(w.Mailbox.Depth), "message"), inspect.Number(w.Processed), w.Restarts)
+	for _, t := range w.Tasks {
+		line("Task %s for %s.", t.Name, age(t.AgeMS))
+	}
+	if w.LastFailure != nil {
+		line("Failed last at %s: %s.", w.LastFailure.At.Local().Format(time.TimeOnly), w.LastFailure.Reason)
+	}
+	for _, g := range w.Stacks {
+		name := "The actor itself"
+		if task := g.Labels["task"]; task != "" {
+			name = "Task " + task
+		}
+		line("%s is in", name)
+		for _, f := range g.Stack {
+			line("    %s", f)
+		}
+	}
+	if failed != nil && len(w.Stacks) == 0 {
+		line("The stack of the last failure:")
+		for _, f := range failed.Stack {
+			line("    %s", strings.ReplaceAll(f, "\t", "  "))
+		}
+	}
+	return b.String()
+}

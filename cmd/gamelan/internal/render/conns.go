@@ -1,0 +1,44 @@
+package render
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/gamelan-p2p/gamelan/inspect"
+)
+
+// Connections writes a table for people, one object a line for programs.
+func Connections(o *Output, conns []inspect.Connection, closed bool) error {
+	if o.JSON {
+		for _, c := range conns {
+			if err := o.PrintJSON(c); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+	if len(conns) == 0 {
+		if closed {
+			o.Note("no connection has ended yet")
+		} else {
+			o.Note("no connections; see why with \"%s\", and those that ended with \"%s\"", o.Command("status"), o.Command("conns --closed"))
+		}
+		return nil
+	}
+	rows := [][]string{{"NODE ID", "DIRECTION", "AGE", "RTT", "KEPT OPEN BY", "ADDRESS"}}
+	if closed {
+		rows = [][]string{{"NODE ID", "DIRECTION", "LASTED", "ENDED", "BY", "WHY"}}
+	}
+	for _, c := range conns {
+		age := (time.Duration(c.AgeMS) * time.Millisecond).Round(time.Second).String()
+		row := []string{c.Peer[:min(16, len(c.Peer))], c.Direction, age}
+		if closed {
+			row = append(row, c.ClosedAt.Local().Format(time.TimeOnly), c.ClosedBy, c.CloseReason)
+		} else {
+			row = append(row, fmt.Sprintf("%.1fms", c.RTTMS), orDash(strings.Join(c.Handles, ", ")), c.Remote)
+		}
+		rows = append(rows, row)
+	}
+	return o.Table(rows)
+}

@@ -1,0 +1,160 @@
+package render
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/gamelan-p2p/gamelan/inspect"
+)
+
+// DHT writes how the node takes part in the DHT. It fits on one screen.
+func DHT(o *Output, d *inspect.DHT, now time.Time) error {
+	if o.JSON {
+		return o.PrintJSON(d)
+	}
+	var b strings.Builder
+	line := func(name, format string, args ...any) {
+		fmt.Fprintf(&b, "%-12s%s\n", name, inspect.Escape(fmt.Sprintf(format, args...)))
+	}
+	if !d.On {
+		line("dht", "%s", dhtText(d))
+		_, err := fmt.Fprint(o.Out, b.String())
+		return err
+	}
+	plain := "; there are no plain messages"
+	if d.PlainProtocol != "" {
+		plain = "; plain messages have " + d.PlainProtocol
+	}
+	line("dht", "on, with the protocol %s%s", d.Protocol, plain)
+	if d.Forwarding {
+		line("forwarding", "messages for others are passed on")
+	} else {
+		line("forwarding", "none: messages for others are dropped")
+	}
+	line("types", "%s", typesText(d.Types))
+	for i, text := range receivedLines(d.Inbound, now) {
+		name := "received"
+		if i > 0 {
+			name = ""
+		}
+		line(name, "%s", text)
+	}
+	if o := d.Outbound; o != nil {
+		sent := Tally{confirmed: o.Confirmed, inDoubt: o.InDoubt, failed: o.Failed}
+		text := inspect.Count(o.Sends, "message")
+		if o.Copies > 0 {
+			text += ", " + copiesText(o.Copies)
+		}
+		if sent.total() > 0 {
+			text += ": " + sent.counts()
+		}
+		line("sent", "%s", text)
+		line("under way", "%s, %s without an outcome", inspect.Count(uint64(o.OpenSends), "message"), copiesText(uint64(o.OpenCopies)))
+		line("passed on", "%s", passedText(o))
+		if text := lostText(o); text != "" {
+			line("", "%s", text)
+		}
+		line("pace", "%s had to wait, %s sent again", copiesText(o.Paced), inspect.Number(o.Resent))
+		line("credit", "%s of %s in work", Bytes(o.Credit.Used), Bytes(o.Credit.Limit))
+		if o.LastError != "" {
+			line("last error", "%s", o.LastError)
+		}
+	} else {
+		line("sent", "unknown: the outbound actor does not answer")
+	}
+	line("dedup", "%s of %s messages remembered, %s seen again", inspect.Number(uint64(d.Dedup.Messages)), inspect.Number(uint64(d.Dedup.Capacity)), inspect.Number(d.Dedup.Repeats))
+	if d.Dedup.Fingerprints > 0 || d.Dedup.Early > 0 {
+		line("", "%s more known by fingerprints, %s forgotten early", inspect.Number(uint64(d.Dedup.Fingerprints)), inspect.Number(d.Dedup.Early))
+	}
+	_, err := fmt.Fprint(o.Out, b.String())
+	return err
+}
+
+// passedText says what was passed on for others, and why the rest was not.
+func passedText(o *inspect.DHTOutbound) string {
+	text := inspect.Count(o.Passed, "message") + " of others, " + copiesText(o.PassedTo)
+	if o.Dropped == 0 {
+		return text
+	}
+	text += "; " + inspect.Number(o.Dropped) + " dropped: "
+	switch busy := o.Dropped - o.Nobody; {
+	case busy == 0:
+		return text + "there was no peer to pass them on to"
+	case o.Nobody == 0:
+		return text + "too much was under way"
+	default:
+		return text + inspect.Number(o.Nobody) + " without a peer to pass them on to, " + inspect.Number(busy) + " while too much was under way"
+	}
+}
+
+// lostText says which copies of messages of others have failed, and what becomes
+// of them; "" when none have.
+func lostText(o *inspect.DHTOutbound) string {
+	var total uint64
+	var parts []string
+	for _, l := range o.Lost {
+		total += l.Count
+		parts = append(parts, inspect.Number(l.Count)+" "+l.Reason)
+	}
+	if total == 0 {
+		return ""
+	}
+	return copiesText(total) + " not confirmed: " + strings.Join(parts, ", ") + "; later copies of " + inspect.Count(uint64(o.Unreached), "message") + " go to the peers that these missed"
+}
+
+func copiesText(n uint64) string {
+	if n == 1 {
+		return "1 copy"
+	}
+	return inspect.Number(n) + " copies"
+}
+
+func typesText(types []int32) string {
+	if len(types) == 0 {
+		return "none: nobody here hears messages over the DHT"
+	}
+	texts := make([]string, len(types))
+	for i, t := range types {
+		texts[i] = fmt.Sprint(t)
+	}
+	return strings.Join(texts, ", ")
+}
+
+// receivedLines sums up what came in, then says why the last of each kind was
+// dropped.
+func receivedLines(counts []inspect.DHTCount, now time.Time) []string {
+	var total uint64
+	var parts, why []string
+	for _, c := range counts {
+		total += c.Count
+		parts = append(parts, inspect.Number(c.Count)+" "+c.Reason)
+		if c.LastError != "" {
+			why = append(why, fmt.Sprintf("%s %s ago from %s: %s", c.Reason, Ago(now.Sub(c.LastAt)), inspect.ShortName(c.LastPeer), c.LastError))
+		}
+	}
+	text := inspect.Count(total, "message")
+	if total > 0 {
+		text += ": " + strings.Join(parts, ", ")
+	}
+	return append([]string{text}, why...)
+}
+
+// dhtText is the DHT in one line.
+func dhtText(d *inspect.DHT) string {
+	if !d.On {
+		return "off: see gamelan config explain dht.enabled"
+	}
+	var in uint64
+	for _, c := range d.Inbound {
+		in += c.Count
+	}
+	text := "on: " + inspect.Count(in, "message") + " received"
+	if o := d.Outbound; o != nil {
+		text += ", " + inspect.Number(o.Sends) + " sent, " + inspect.Number(o.Passed) + " passed on"
+		if o.OpenSends > 0 {
+			text += ", " + inspect.Number(uint64(o.OpenSends)) + " under way"
+		}
+	}
+	return text
+}

@@ -1,0 +1,87 @@
+package render
+
+import (
+	"fmt"
+
+	"github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/failure"
+	"github.com/gamelan-p2p/gamelan/identity"
+	"github.com/gamelan-p2p/gamelan/inspect"
+	"github.com/gamelan-p2p/gamelan/protocol"
+)
+
+// Identity is what id and init say with --json. Seeds are the node's
+// addresses in the form that send and node understand, KEY::ADDRESS.
+type Identity struct {
+	NodeID    string   `json:"node_id"`
+	PublicKey string   `json:"public_key"`
+	Network   string   `json:"network"`
+	Running   bool     `json:"running"`
+	Seeds     []string `json:"seeds"`
+}
+
+// NewIdentity joins the key and the network of the key file with what the running node says; nil when
+// none runs.
+func NewIdentity(key identity.PublicKey, network protocol.Network, n *inspect.Node) Identity {
+	i := Identity{key.NodeID().String(), key.String(), network.String(), n != nil, []string{}}
+	if n != nil {
+		i.Network = n.Network
+		for _, addr := range n.Addresses {
+			i.Seeds = append(i.Seeds, key.String()+"::"+addr)
+		}
+	}
+	return i
+}
+
+// Made says that an identity was made in the directory dir.
+func Made(o *Output, dir string, i Identity) error {
+	if o.JSON {
+		return o.PrintJSON(i)
+	}
+	_, err := fmt.Fprintf(o.Out, "Made a new identity in %s.\n  node id     %s\n  public key  %s\n  network     %s\nNext: %s\n",
+		dir, i.NodeID, i.PublicKey, i.Network, o.Command("node"))
+	return err
+}
+
+// ShowIdentity says who the node is, and where it can be reached.
+func ShowIdentity(o *Output, i Identity) error {
+	if o.JSON {
+		return o.PrintJSON(i)
+	}
+	fmt.Fprintf(o.Out, "node id     %s\npublic key  %s\nnetwork     %s\n", i.NodeID, i.PublicKey, i.Network)
+	for _, s := range i.Seeds {
+		fmt.Fprintf(o.Out, "address     %s\n", s)
+	}
+	switch {
+	case !i.Running:
+		fmt.Fprintf(o.Out, "address     none: the node is not running; start it with: %s\n", o.Command("node"))
+	case len(i.Seeds) == 0:
+		fmt.Fprintf(o.Out, "address     none: the node does not listen; start it with --listen ADDRESS\n")
+	}
+	return nil
+}
+
+// Seeds writes only where the node can be reached.
+func Seeds(o *Output, i Identity) error {
+	if len(i.Seeds) == 0 {
+		return failure.New("no_address", "start it with --listen ADDRESS", "the node does not listen")
+	}
+	for _, s := range i.Seeds {
+		if _, err := fmt.Fprintln(o.Out, s); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Running says that the node runs, and how to reach it.
+func Running(o *Output, version string, i Identity) error {
+	if o.JSON {
+		return o.PrintJSON(i)
+	}
+	fmt.Fprintf(o.Out, "gamelan %s on %s\n", version, i.Network)
+	if err := ShowIdentity(o, i); err != nil {
+		return err
+	}
+	_, err := fmt.Fprintf(o.Out, "Running. Look inside with: %s\n", o.Command("tree"))
+	return err
+}

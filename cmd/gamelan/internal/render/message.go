@@ -1,0 +1,86 @@
+package render
+
+import (
+	"encoding/hex"
+	"fmt"
+	"io"
+	"strconv"
+	"time"
+	"unicode/utf8"
+
+	"github.com/gamelan-p2p/gamelan/inspect"
+)
+
+// binaryShown is how many bytes of a body that is not text are written out.
+const binaryShown = 32
+
+// Form is how a message is written for people, or into a file.
+type Form int
+
+const (
+	LineForm Form = iota // escaped, after when it came and from whom
+	RawForm              // as it came, and a line feed
+	BareForm             // as it came
+)
+
+// Received writes one message that was received: as JSON, or in its form.
+func Received(o *Output, w io.Writer, m *inspect.Message, form Form) error {
+	if m.Lost > 0 {
+		o.Note("gamelan: %s were not copied: others had acknowledged them, and the inbox needed their room", inspect.Count(m.Lost, "message"))
+	}
+	if o.JSON {
+		b, err := m.MarshalJSON()
+		if err != nil {
+			return err
+		}
+		_, err = fmt.Fprintf(w, "%s\n", b)
+		return err
+	}
+	switch form {
+	case RawForm:
+		_, err := fmt.Fprintf(w, "%s\n", m.Body)
+		return err
+	case BareForm:
+		_, err := w.Write(m.Body)
+		return err
+	}
+	_, err := fmt.Fprintf(w, "%s  %s  %s\n", m.At.Local().Format(time.DateTime), originText(m), bodyText(m.Body))
+	return err
+}
+
+// originText says who wrote a message, and how far that is known: the peer of a
+// plain message is proven by its connection; over the DHT a signature proves the
+// origin, and without one only the peer that it came from is known.
+func originText(m *inspect.Message) string {
+	peer := inspect.ShortName(m.Peer)
+	d := m.DHT
+	if d == nil {
+		return peer
+	}
+	text := inspect.ShortName(d.Origin) + ", signed"
+	switch {
+	case d.Origin == "":
+		text = "unsigned, from " + peer
+	case d.Encrypted:
+		text = inspect.ShortName(d.Origin) + ", encrypted"
+	}
+	text += ", type " + strconv.Itoa(int(d.Type))
+	if d.Tag != "" {
+		text += ", tag " + d.Tag
+	}
+	if d.Copies > 1 {
+		text += ", copy " + inspect.Number(uint64(d.Copies))
+	}
+	return text
+}
+
+func bodyText(b []byte) string {
+	if utf8.Valid(b) {
+		return inspect.Escape(string(b))
+	}
+	more := ""
+	if len(b) > binaryShown {
+		more = "…"
+	}
+	return fmt.Sprintf("(%s) %s%s", inspect.Count(uint64(len(b)), "byte"), hex.EncodeToString(b[:min(len(b), binaryShown)]), more)
+}

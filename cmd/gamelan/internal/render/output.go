@@ -1,0 +1,78 @@
+// Package render writes the values of a node's API as text for people, or as JSON
+// for programs.
+package render
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/gamelan-p2p/gamelan/inspect"
+)
+
+// Output is where a command writes, and how.
+type Output struct {
+	Out, Err                 io.Writer
+	OutTerminal, ErrTerminal bool
+	JSON                     bool   // for programs
+	Args                     string // how the data directory is named on a command line, with a space before it
+}
+
+// Command is a command line of gamelan for the same data directory, to be pasted.
+func (o *Output) Command(verb string) string { return "gamelan " + verb + o.Args }
+
+// Colour tells whether text on standard output may have colours.
+func (o *Output) Colour() bool { return o.OutTerminal && os.Getenv("NO_COLOR") == "" }
+
+// to is an output to w instead.
+func (o *Output) to(w io.Writer) *Output {
+	other := *o
+	other.Out = w
+	return &other
+}
+
+// PrintJSON writes v on one line.
+func (o *Output) PrintJSON(v any) error {
+	b, err := json.Marshal(v)
+	if err != nil {
+		return err
+	}
+	_, err = fmt.Fprintf(o.Out, "%s\n", b)
+	return err
+}
+
+// Table writes rows in columns; the first row is the heading. Cells are
+// escaped, the last column is not padded.
+func (o *Output) Table(rows [][]string) error {
+	var widths []int
+	for _, r := range rows {
+		for i, c := range r {
+			r[i] = inspect.Escape(c)
+			if i == len(widths) {
+				widths = append(widths, 0)
+			}
+			widths[i] = max(widths[i], utf8.RuneCountInString(r[i]))
+		}
+	}
+	var b strings.Builder
+	for _, r := range rows {
+		var line strings.Builder
+		for i, c := range r {
+			line.WriteString(c + strings.Repeat(" ", widths[i]-utf8.RuneCountInString(c)+2))
+		}
+		b.WriteString(strings.TrimRight(line.String(), " ") + "\n")
+	}
+	_, err := fmt.Fprint(o.Out, b.String())
+	return err
+}
+
+// Note writes a line to standard error for a person; programs that asked for
+// JSON do not get it.
+func (o *Output) Note(format string, args ...any) {
+	if !o.JSON {
+		fmt.Fprintf(o.Err, format+"\n", args...)
+	}
+}

@@ -1,0 +1,106 @@
+package render
+
+import (
+	"fmt"
+	"regexp"
+	"time"
+
+	"github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/api"
+	"github.com/gamelan-p2p/gamelan/inspect"
+)
+
+// Peers writes a table for people, one object a line for programs.
+func Peers(o *Output, peers []inspect.Peer) error {
+	if o.JSON {
+		for _, p := range peers {
+			if err := o.PrintJSON(p); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+	if len(peers) == 0 {
+		o.Note("no peers; a peer becomes known when somebody connects, or with \"%s\"", o.Command("peers add KEY::ADDRESS"))
+		return nil
+	}
+	rows := [][]string{{"NODE ID", "STATE", "ADDRESS", "AGENT"}}
+	for _, p := range peers {
+		rows = append(rows, []string{p.NodeID[:min(16, len(p.NodeID))], shortWords(peerState(p, time.Now()), stateWidth), shortAddress(p), shortText(p.UserAgent, agentWidth)})
+	}
+	return o.Table(rows)
+}
+
+// Done says what was done to one peer.
+func Done(o *Output, done string, peer api.Peer) error {
+	if o.JSON {
+		return o.PrintJSON(peer)
+	}
+	_, err := fmt.Fprintf(o.Out, "%s %s\n", done, peer.NodeID)
+	return err
+}
+
+// dialPreamble is what an error of a dial says before its cause, and the rest of
+// the line shows.
+var dialPreamble = regexp.MustCompile(`^(dial \S+: )?(set-up (with [0-9a-f]+ )?failed at [a-z]+: )?(peer has )?`)
+
+// peerState is short: the reason of a ban is in the JSON.
+func peerState(p inspect.Peer, now time.Time) string {
+	last, failed := LastFailure(p)
+	switch {
+	case p.BannedUntil.After(now):
+		return "banned until " + p.BannedUntil.Local().Format("2006-01-02 15:04")
+	case p.Connection != nil:
+		return "connected"
+	case failed:
+		return fmt.Sprintf("failed %s ago: %s", shortAge(now.Sub(last.LastAttempt)), dialPreamble.ReplaceAllString(last.LastError, ""))
+	case !p.EndedAt.IsZero():
+		return fmt.Sprintf("ended %s ago: %s", shortAge(now.Sub(p.EndedAt)), p.EndedWhy)
+	}
+	return "known"
+}
+
+// The widest cells of the table, which then fits into 100 columns. All of it is
+// in the JSON, and the state with its cause in "gamelan why PEER".
+const (
+	stateWidth   = 34
+	addressWidth = 31
+	agentWidth   = 13
+)
+
+// shortAddress is the best address, and how many others there are.
+func shortAddress(p inspect.Peer) string {
+	if n := len(p.Addresses) - 1; n > 0 {
+		more := fmt.Sprintf(" +%d", n)
+		return shortText(bestAddress(p), addressWidth-len(more)) + more
+	}
+	return shortText(bestAddress(p), addressWidth)
+}
+
+// bestAddress is the address with the highest score.
+func bestAddress(p inspect.Peer) string {
+	best := -1
+	for i := range p.Addresses {
+		if best < 0 || p.Addresses[i].Score > p.Addresses[best].Score {
+			best = i
+		}
+	}
+	if best < 0 {
+		return "-"
+	}
+	return p.Addresses[best].Addr
+}
+
+// LastFailure is the newest dial of p, if it failed and there was no connection
+// since.
+func LastFailure(p inspect.Peer) (failed inspect.Address, ok bool) {
+	since := p.EndedAt
+	for _, a := range p.Addresses {
+		if a.LastOK.After(since) {
+			since = a.LastOK
+		}
+		if a.LastError != "" && !a.LastAttempt.Before(failed.LastAttempt) {
+			failed = a
+		}
+	}
+	return failed, p.Connection == nil && failed.LastError != "" && failed.LastAttempt.After(since)
+}

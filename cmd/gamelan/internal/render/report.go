@@ -1,0 +1,237 @@
+package render
+
+import (
+	"bufio"
+	"cmp"
+	"fmt"
+	"regexp"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/bitset"
+	"github.com/gamelan-p2p/gamelan/dht"
+	"github.com/gamelan-p2p/gamelan/inspect"
+)
+
+// Reports writes what became of messages over the DHT while they are sent:
+// a line for each peer that one was sent to.
+type Reports struct {
+	o        *Output
+	out      *bufio.Writer
+	quiet    bool
+	heard    bitset.Set
+	messages uint64
+	nobody   uint64 // messages that were sent to nobody
+	unknown  bool   // … because the receiver is not known
+	repeated bool   // a message was sent in clear before
+	copies   Tally
+	tag      string // of the last one
+}
+
+// NewReports makes one that writes to o; quiet leaves out the single reports.
+func NewReports(o *Output, quiet bool) *Reports {
+	return &Reports{o: o, out: bufio.NewWriterSize(o.Out, 32<<10), quiet: quiet}
+}
+
+// AllConfirmed tells whether every message went to somebody and every copy is
+// confirmed.
+func (p *Reports) AllConfirmed() bool {
+	return p.nobody == 0 && p.copies.AllConfirmed()
+}
+
+// Add shows what became of one message; more tells that another follows at
+// once.
+func (p *Reports) Add(s inspect.SentReport, more bool) error {
+	p.heard.Add(s.N)
+	p.messages++
+	p.tag = s.Tag
+	p.repeated = p.repeated || s.Repeated
+	for _, c := range s.Copies {
+		p.copies.add(c.Outcome)
+	}
+	if len(s.Copies) == 0 {
+		p.nobody++
+		p.unknown = p.unknown || s.Reason == dht.DiscoveryFailed.String()
+	}
+	if p.quiet {
+		return nil
+	}
+	err := p.lines(&s)
+	if err == nil && !more {
+		err = p.out.Flush()
+	}
+	return err
+}
+
+func (p *Reports) lines(s *inspect.SentReport) error {
+	if p.o.JSON {
+		return p.o.to(p.out).PrintJSON(s)
+	}
+	if len(s.Copies) == 0 {
+		_, err := fmt.Fprintf(p.out, "%d %s\n", s.N, inspect.Escape(s.Summary))
+		return err
+	}
+	for _, c := range s.Copies {
+		if _, err := fmt.Fprintf(p.out, "%d %s %s\n", s.N, inspect.ShortName(c.Peer), outcomeText(c.Outcome)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// End writes the sum.
+func (p *Reports) End() error {
+	if err := p.out.Flush(); err != nil {
+		return err
+	}
+	p.o.Note("%s", p)
+	if p.repeated {
+		p.o.Note("The same bytes were sent before in clear: a node that remembers them drops them, although it confirms them. To have messages of the same text heard, give each --sign.")
+	}
+	switch open := p.copies.total() - p.copies.confirmed; {
+	case open == 0:
+	case p.messages == 1 && p.tag != "":
+		p.o.Note("See what happened with \"%s\".", p.o.Command("message "+p.tag))
+	default:
+		p.o.Note("See what happened to each with \"%s\".", p.o.Command("messages"))
+	}
+	if p.unknown {
+		p.o.Note("A receiver that the node does not know is added with gamelan peers add KEY::ADDRESS, or reached through others with --encrypt --strategy propagate.")
+	}
+	return nil
+}
+
+// String is the last line: "1 message to 3 peers: 2 confirmed, 1 in doubt; tag
+// 00c0ffee00c0ffee".
+func (p *Reports) String() string {
+	text := inspect.Count(p.messages, "message")
+	switch total := p.copies.total(); {
+	case p.messages == 0:
+	case total == 0:
+		text += " to nobody"
+	case p.messages == 1:
+		text += " to " + inspect.Count(total, "peer") + ": " + p.copies.counts()
+	default:
+		text += ", " + copiesText(total) + ": " + p.copies.counts()
+		if p.nobody > 0 {
+			text += fmt.Sprintf("; %s to nobody", inspect.Number(p.nobody))
+		}
+	}
+	if p.messages == 1 && p.tag != "" {
+		text += "; tag " + p.tag
+	}
+	return text
+}
+
+// Rest shows the messages up to n that have had no report: nobody knows what
+// became of them.
+func (p *Reports) Rest(n uint64, why string) error {
+	for i := uint64(1); i <= n; i++ {
+		if p.heard.Has(i) || p.quiet {
+			continue
+		}
+		var err error
+		if p.o.JSON {
+			err = p.o.to(p.out).PrintJSON(inspect.SentReport{N: i, Report: inspect.Report{Summary: "in doubt: " + why, Copies: []inspect.Copy{}}})
+		} else {
+			_, err = fmt.Fprintf(p.out, "%d in doubt: %s\n", i, inspect.Escape(why))
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return p.out.Flush()
+}
+
+// longIDs are the node ids in the words of a strategy.
+var longIDs = regexp.MustCompile(`\b[0-9a-f]{26}\b`)
+
+// toText is the strategy of a message for people: what all of a kind have in
+// common is left out, and node ids are as long as elsewhere.
+func toText(r *inspect.Report) string {
+	text, _, _ := strings.Cut(r.To, ", looked for")
+	return longIDs.ReplaceAllStringFunc(text, inspect.ShortName)
+}
+
+// Messages writes a table for people, one object a line for programs; the
+// newest is the last.
+func Messages(o *Output, all []inspect.Report) error {
+	slices.SortStableFunc(all, func(x, y inspect.Report) int { return cmp.Or(x.Begin.Compare(y.Begin), strings.Compare(x.Tag, y.Tag)) })
+	if o.JSON {
+		for _, r := range all {
+			if err := o.PrintJSON(r); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+	if len(all) == 0 {
+		o.Note("no messages over the DHT; send one with \"%s\"", o.Command("send --to KEY"))
+		return nil
+	}
+	rows := [][]string{{"SENT", "TAG", "TO", "TYPE", "SIZE", "HOW IT ENDED"}}
+	for _, r := range all {
+		rows = append(rows, []string{
+			r.Begin.Local().Format(time.DateTime), r.Tag, toText(&r), fmt.Sprint(r.Type), Bytes(int64(r.Size)), endText(&r),
+		})
+	}
+	return o.Table(rows)
+}
+
+// endText is how a message has ended, or that it has not.
+func endText(r *inspect.Report) string {
+	switch {
+	case !r.End.IsZero():
+		return r.Summary
+	case len(r.Copies) == 0:
+		return "under way: its peers are being chosen"
+	case r.Summary == inspect.OutcomeOpen:
+		return "under way"
+	}
+	return "under way: " + r.Summary
+}
+
+// Message writes all that is known of one message.
+func Message(o *Output, r *inspect.Report, now time.Time) error {
+	if o.JSON {
+		return o.PrintJSON(r)
+	}
+	var b strings.Builder
+	line := func(name, format string, args ...any) {
+		fmt.Fprintf(&b, "%-13s%s\n", name, inspect.Escape(fmt.Sprintf(format, args...)))
+	}
+	line("tag", "%s", r.Tag)
+	line("to", "%s", toText(r))
+	switch direct := strings.HasPrefix(r.To, "direct to "); {
+	case r.Destination != "":
+		line("destination", "%s", r.Destination)
+	case !direct: // whose destination is the peer itself
+		line("destination", "nobody in particular")
+	}
+	form := "in clear"
+	if r.Encrypted {
+		form = "encrypted"
+	}
+	line("message", "type %d, %s, %s", r.Type, Bytes(int64(r.Size)), form)
+	line("sent", "%s", r.Begin.Local().Format(time.DateTime))
+	if r.End.IsZero() {
+		line("under way", "for %s", Ago(now.Sub(r.Begin)))
+	} else {
+		line("ended", "%s, after %s", r.End.Local().Format(time.DateTime), r.End.Sub(r.Begin).Round(time.Millisecond))
+	}
+	line("outcome", "%s", endText(r))
+	if _, err := fmt.Fprint(o.Out, b.String()); err != nil || len(r.Copies) == 0 {
+		return err
+	}
+	rows := [][]string{{"PEER", "TRIES", "WHEN", "OUTCOME"}}
+	for _, c := range r.Copies {
+		when := "-"
+		if !c.At.IsZero() {
+			when = c.At.Local().Format(time.TimeOnly)
+		}
+		rows = append(rows, []string{inspect.ShortName(c.Peer), fmt.Sprint(c.Tries), when, outcomeText(c.Outcome)})
+	}
+	fmt.Fprintln(o.Out)
+	return o.Table(rows)
+}

@@ -1,0 +1,163 @@
+package render
+
+import (
+	"bufio"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/bitset"
+	"github.com/gamelan-p2p/gamelan/inspect"
+	"github.com/gamelan-p2p/gamelan/protocol"
+)
+
+// Tally counts outcomes.
+type Tally struct{ confirmed, inDoubt, failed, refused uint64 }
+
+// AllConfirmed tells whether every outcome is confirmed.
+func (t *Tally) AllConfirmed() bool { return t.confirmed == t.total() }
+
+// Confirmed is how many outcomes are confirmed.
+func (t *Tally) Confirmed() uint64 { return t.confirmed }
+
+// Refused is how many messages the peer does not take.
+func (t *Tally) Refused() uint64 { return t.refused }
+
+func (t *Tally) add(o inspect.Outcome) {
+	switch o.Outcome {
+	case inspect.OutcomeConfirmed:
+		t.confirmed++
+	case inspect.OutcomeInDoubt:
+		t.inDoubt++
+	default:
+		t.failed++
+		if o.Reason == protocol.Refused.String() {
+			t.refused++
+		}
+	}
+}
+
+func (t *Tally) total() uint64 { return t.confirmed + t.inDoubt + t.failed }
+
+// String is the last line of send: "3 messages: 2 confirmed, 1 failed".
+func (t *Tally) String() string {
+	head := inspect.Count(t.total(), "message")
+	if t.total() == 0 {
+		return head
+	}
+	return head + ": " + t.counts()
+}
+
+// counts is "all confirmed", or how many have which outcome.
+func (t *Tally) counts() string {
+	if t.AllConfirmed() {
+		return "all confirmed"
+	}
+	var parts []string
+	for _, p := range []struct {
+		n    uint64
+		word string
+	}{{t.confirmed, "confirmed"}, {t.inDoubt, "in doubt"}, {t.failed, "failed"}} {
+		if p.n > 0 {
+			parts = append(parts, inspect.Number(p.n)+" "+p.word)
+		}
+	}
+	return strings.Join(parts, ", ")
+}
+
+// progressEvery is how often the count on a terminal is brought up to date.
+const progressEvery = 100 * time.Millisecond
+
+// Outcomes writes outcomes to standard output and a running count to
+// standard error when that is a terminal and the outcomes go elsewhere.
+type Outcomes struct {
+	o        *Output
+	out      *bufio.Writer
+	quiet    bool
+	progress bool
+	shown    time.Time
+	heard    bitset.Set // which messages have had their outcome
+	Tally
+}
+
+// NewOutcomes makes one that writes to o; quiet leaves out the single outcomes.
+func NewOutcomes(o *Output, quiet bool) *Outcomes {
+	return &Outcomes{
+		o: o, out: bufio.NewWriterSize(o.Out, 32<<10), quiet: quiet,
+		progress: o.ErrTerminal && !o.JSON && (quiet || !o.OutTerminal),
+	}
+}
+
+// Add shows what became of one message; more tells that another outcome follows at
+// once.
+func (p *Outcomes) Add(s inspect.Sent, more bool) error {
+	p.heard.Add(s.N)
+	p.add(s.Outcome)
+	now := time.Now()
+	if p.progress && now.Sub(p.shown) >= progressEvery {
+		p.shown = now
+		fmt.Fprintf(p.o.Err, "\r\x1b[K%s", &p.Tally)
+	}
+	if p.quiet {
+		return nil
+	}
+	var err error
+	if p.o.JSON {
+		err = p.json(s)
+	} else {
+		_, err = fmt.Fprintf(p.out, "%d %s\n", s.N, outcomeText(s.Outcome))
+	}
+	if err == nil && !more {
+		err = p.out.Flush()
+	}
+	return err
+}
+
+func (p *Outcomes) json(s inspect.Sent) error {
+	return p.o.to(p.out).PrintJSON(s)
+}
+
+// Rest shows the messages up to n that have had no outcome: nobody knows what
+// became of them.
+func (p *Outcomes) Rest(n uint64, why string) error {
+	for i := uint64(1); i <= n; i++ {
+		if !p.heard.Has(i) {
+			if err := p.Add(inspect.Sent{N: i, Outcome: inspect.Outcome{Outcome: inspect.OutcomeInDoubt, Detail: why}}, true); err != nil {
+				return err
+			}
+		}
+	}
+	p.clear()
+	return p.out.Flush()
+}
+
+// End writes the summary.
+func (p *Outcomes) End() error {
+	p.clear()
+	if err := p.out.Flush(); err != nil {
+		return err
+	}
+	p.o.Note("%s", &p.Tally)
+	return nil
+}
+
+func (p *Outcomes) clear() {
+	if p.progress && !p.shown.IsZero() {
+		fmt.Fprint(p.o.Err, "\r\x1b[K")
+	}
+}
+
+// outcomeText is an outcome for people: "failed: dial failed: refused".
+func outcomeText(o inspect.Outcome) string {
+	text := o.Outcome
+	if text == inspect.OutcomeInDoubt {
+		text = "in doubt"
+	}
+	if o.Reason != "" {
+		text += ": " + o.Reason
+	}
+	if o.Detail != "" {
+		text += ": " + o.Detail
+	}
+	return inspect.Escape(text)
+}

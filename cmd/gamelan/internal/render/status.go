@@ -1,0 +1,99 @@
+package render
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/gamelan-p2p/gamelan/inspect"
+)
+
+// Status is what status says with --json.
+type Status struct {
+	inspect.Node
+	DHT     *inspect.DHT `json:"dht,omitempty"` // nil: the node does not say
+	Healthy bool         `json:"healthy"`
+	Reasons []string     `json:"reasons"` // why it is not
+}
+
+// ShowStatus writes how the node is. It fits on one screen.
+func ShowStatus(o *Output, s Status, now time.Time) error {
+	if o.JSON {
+		return o.PrintJSON(s)
+	}
+	var b strings.Builder
+	line := func(name, format string, args ...any) {
+		fmt.Fprintf(&b, "%-12s%s\n", name, inspect.Escape(fmt.Sprintf(format, args...)))
+	}
+	line("state", "%s", State(s.Status, s.Cause))
+	for _, r := range s.Reasons {
+		line("", "%s", r)
+	}
+	line("node", "%s on %s", s.NodeID, s.Network)
+	line("running", "gamelan %s for %s, process %d", s.Version, Ago(now.Sub(s.StartedAt)), s.PID)
+	if len(s.Addresses) == 0 {
+		line("addresses", "none: it does not listen, and only dials")
+	}
+	for i, addr := range s.Addresses {
+		name := "addresses"
+		if i > 0 {
+			name = ""
+		}
+		line(name, "%s", addr)
+	}
+	line("connections", "%s: %d outbound, %d inbound; %d wanted", inspect.Count(uint64(s.Held), "connection"), s.Outbound, s.Inbound, s.Wanted)
+	line("inbound", "%s", placesText(s.Places))
+	line("peers", "%s known, %d of them banned", inspect.Number(uint64(s.Peers)), s.Banned)
+	line("messages", "%s of %s in work", Bytes(s.Credit.Used), Bytes(s.Credit.Limit))
+	if s.Inbox != nil {
+		line("inbox", "%s", inboxText(s.Inbox, func() string { return Ago(now.Sub(s.Inbox.OldestAt)) }))
+	}
+	if s.DHT != nil {
+		line("dht", "%s", dhtText(s.DHT))
+	}
+	for i, w := range s.Warnings {
+		name := "warnings"
+		if i > 0 {
+			name = ""
+		}
+		line(name, "%s", w)
+	}
+	if len(s.Warnings) == 0 {
+		line("warnings", "none")
+	}
+	_, err := fmt.Fprint(o.Out, b.String())
+	return err
+}
+
+// placesText says how many places for inbound connections are taken, and what
+// became of whom there was none for.
+func placesText(p inspect.Places) string {
+	s := fmt.Sprintf("%d of %d places, %d of %d set-ups", p.Inbound, p.MaxInbound, p.Setups, p.MaxSetups)
+	for _, x := range []struct {
+		n    uint64
+		what string
+	}{{p.Refused, "refused"}, {p.GaveWay, "set-ups gave way"}, {p.Replaced, "idle ones replaced"}} {
+		if x.n > 0 {
+			s += fmt.Sprintf("; %s %s", inspect.Number(x.n), x.what)
+		}
+	}
+	return s
+}
+
+// inboxText is how an inbox is, in a line.
+func inboxText(v *inspect.Inbox, age func() string) string {
+	if v.Messages == 0 && v.Waiting == 0 {
+		return "empty, room for " + Bytes(v.MaxBytes)
+	}
+	text := inspect.Count(uint64(v.Messages), "message") + ", " + Bytes(v.Bytes) + " of " + Bytes(v.MaxBytes)
+	if !v.OldestAt.IsZero() {
+		text += ", oldest " + age() + " ago"
+	}
+	if v.InHand > 0 {
+		text += ", " + inspect.Number(uint64(v.InHand)) + " in hand"
+	}
+	if v.Waiting > 0 {
+		text += ", " + inspect.Number(uint64(v.Waiting)) + " wait for room"
+	}
+	return text
+}

@@ -1,0 +1,88 @@
+package render
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/gamelan-p2p/gamelan/inspect"
+)
+
+// State is a state and its cause: "online: 3 nodes are connected".
+func State(state, cause string) string {
+	if cause == "" {
+		return state
+	}
+	return state + ": " + cause
+}
+
+// Ago is a time in its two largest units.
+func Ago(d time.Duration) string {
+	d = max(d, 0)
+	switch days := d / (24 * time.Hour); {
+	case days > 0:
+		return fmt.Sprintf("%dd%dh", days, d%(24*time.Hour)/time.Hour)
+	case d >= time.Hour:
+		return fmt.Sprintf("%dh%dm", d/time.Hour, d%time.Hour/time.Minute)
+	}
+	return d.Truncate(time.Second).String()
+}
+
+// Bytes is a number of bytes in the largest unit that there is one of.
+func Bytes(n int64) string {
+	for _, u := range []struct {
+		name string
+		size int64
+	}{{"GiB", 1 << 30}, {"MiB", 1 << 20}, {"KiB", 1 << 10}} {
+		if n >= u.size {
+			return strings.TrimSuffix(fmt.Sprintf("%.1f", float64(n)/float64(u.size)), ".0") + " " + u.name
+		}
+	}
+	return fmt.Sprintf("%d B", n)
+}
+
+// shortAge is a time in its largest unit.
+func shortAge(d time.Duration) string {
+	switch d = max(d, 0); {
+	case d >= 24*time.Hour:
+		return fmt.Sprintf("%dd", d/(24*time.Hour))
+	case d >= time.Hour:
+		return fmt.Sprintf("%dh", d/time.Hour)
+	case d >= time.Minute:
+		return fmt.Sprintf("%dm", d/time.Minute)
+	}
+	return fmt.Sprintf("%ds", d/time.Second)
+}
+
+// shortWords ends s with the last word that fits, and never within one.
+func shortWords(s string, width int) string {
+	if i := strings.Index(s, "; "); i >= 0 { // what to do about it
+		s = s[:i]
+	}
+	r := []rune(inspect.Escape(s))
+	if len(r) <= width {
+		return string(r)
+	}
+	short := string(r[:width])
+	if i := strings.LastIndexByte(short, ' '); i > 0 {
+		short = short[:i]
+	} else {
+		short = string(r[:width-1])
+	}
+	return strings.TrimRight(short, " ,:;(") + "…"
+}
+
+// shortText leaves out what does not fit.
+func shortText(s string, width int) string {
+	if r := []rune(s); len(r) > width {
+		return string(r[:width-1]) + "…"
+	}
+	return s
+}
+
+func orDash(s string) string {
+	if s == "" {
+		return "-"
+	}
+	return s
+}

@@ -1,0 +1,61 @@
+package render
+
+import (
+	"bytes"
+	"fmt"
+	"os"
+
+	"golang.org/x/term"
+
+	"github.com/gamelan-p2p/gamelan/inspect"
+)
+
+// Tree writes the nth look at a tree. While watching on a terminal, each look
+// takes the place of the one before.
+func Tree(o *Output, t *inspect.Tree, asJSON, watch bool, n int) error {
+	if asJSON {
+		return o.PrintJSON(t)
+	}
+	var b bytes.Buffer
+	opts := inspect.TextOptions{Colour: o.Colour()}
+	switch {
+	case watch && o.OutTerminal:
+		width, height := screen(o)
+		opts.Width = width
+		if err := inspect.Text(&b, *t, opts); err != nil {
+			return err
+		}
+		text := firstLines(b.Bytes(), height-1)
+		_, err := fmt.Fprintf(o.Out, "\x1b[H\x1b[2J%s", text)
+		return err
+	case watch && n > 1:
+		b.WriteByte('\n')
+	}
+	if err := inspect.Text(&b, *t, opts); err != nil {
+		return err
+	}
+	_, err := o.Out.Write(b.Bytes())
+	return err
+}
+
+// screen is the size of the terminal, or a usual one when it does not say.
+func screen(o *Output) (width, height int) {
+	if f, ok := o.Out.(*os.File); ok {
+		if w, h, err := term.GetSize(int(f.Fd())); err == nil && w > 0 && h > 1 {
+			return w, h
+		}
+	}
+	return 80, 24
+}
+
+// firstLines cuts text to n lines.
+func firstLines(text []byte, n int) []byte {
+	for i, c := range text {
+		if c == '\n' {
+			if n--; n == 0 {
+				return text[:i+1]
+			}
+		}
+	}
+	return text
+}

@@ -1,0 +1,37 @@
+package render
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/gamelan-p2p/gamelan/dht"
+	"github.com/gamelan-p2p/gamelan/inspect"
+)
+
+// Waiting says what a message waits for: the copy is one without an outcome, and
+// nil while its peers are not chosen.
+func Waiting(r *inspect.Report, c *inspect.Copy, p *inspect.Peer, now time.Time) string {
+	until := fmt.Sprintf("it is given up at %s", r.Begin.Add(dht.DefaultLimit).Local().Format(time.TimeOnly))
+	if c == nil {
+		return fmt.Sprintf("Message %s waits: its receiver is being looked for; %s.", r.Tag, until)
+	}
+	who := inspect.ShortName(c.Peer)
+	if n := r.Count(inspect.OutcomeOpen) - 1; n > 0 {
+		who += " and " + inspect.Count(uint64(n), "other peer")
+	}
+	why := "not connected, and being dialled"
+	switch {
+	case p.Connection != nil && c.Tries > 0:
+		why = "connected, but has not confirmed it yet"
+	case p.Connection != nil:
+		why = "connected, and other messages go first"
+	default:
+		if state := peerState(*p, now); state != "known" {
+			why += " (" + state + ")"
+		}
+		if p.NextDialAt.After(now) {
+			why += ", next at " + p.NextDialAt.Local().Format(time.TimeOnly)
+		}
+	}
+	return fmt.Sprintf("Message %s waits for %s: %s; %s.", r.Tag, who, why, until)
+}

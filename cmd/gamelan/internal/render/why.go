@@ -1,0 +1,137 @@
+package render
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/api"
+	"github.com/gamelan-p2p/gamelan/inspect"
+)
+
+// whyParts are the parts of a score in the order of their weight.
+var whyParts = []string{"reached before", "health", "rested"}
+
+// So much of the answer is shown beside the peer itself: it fits on one screen.
+// All of it is in the JSON.
+const (
+	whyShown = 5 // candidates, the best ones
+	whyDials = 8 // the last ones
+)
+
+// Why writes the state of the peer, its last dials, the choice as a table,
+// the best first, and what to do.
+func Why(o *Output, w api.Why) error {
+	if o.JSON {
+		return o.PrintJSON(w)
+	}
+	for _, line := range whyState(o, w, time.Now()) {
+		fmt.Fprintln(o.Out, inspect.Escape(line))
+	}
+	if err := printDials(o, w.Dials); err != nil {
+		return err
+	}
+	if err := printChoice(o, w); err != nil {
+		return err
+	}
+	if next := whyNext(o, w); next != "" {
+		fmt.Fprintln(o.Out, inspect.Escape("Next: "+next))
+	}
+	return nil
+}
+
+// whyState says, a line each, whether the peer is banned, whether and since when
+// it is connected or how that ended, and when it is dialled again.
+func whyState(o *Output, w api.Why, now time.Time) []string {
+	var lines []string
+	if !w.BannedUntil.IsZero() {
+		line := fmt.Sprintf("%s is banned until %s", w.NodeID, w.BannedUntil.Local().Format("2006-01-02 15:04"))
+		if w.BanReason != "" {
+			line += " (" + w.BanReason + ")"
+		}
+		lines = append(lines, line+fmt.Sprintf("; lift it with \"%s\".", o.Command("unban "+w.NodeID)))
+	}
+	line := w.NodeID + " is not connected"
+	if w.Connected {
+		line = fmt.Sprintf("%s is connected, %s, for %s, at %s", w.NodeID, w.Direction, shortAge(now.Sub(w.Since)), w.Remote)
+	}
+	if len(w.Owners) > 0 {
+		line += ", wanted by " + strings.Join(w.Owners, ", ")
+	}
+	lines = append(lines, line+".")
+	for _, text := range w.NotTaken {
+		lines = append(lines, text+".")
+	}
+	if w.Lost != "" {
+		lines = append(lines, fmt.Sprintf("Its last connection ended %s ago, at %s: %s.", shortAge(now.Sub(w.LostAt)), w.LostAt.Local().Format(time.TimeOnly), w.Lost))
+	}
+	if w.NextDialAt.After(now) {
+		lines = append(lines, fmt.Sprintf("It is dialled again at %s, in %s.", w.NextDialAt.Local().Format(time.TimeOnly), shortAge(w.NextDialAt.Sub(now))))
+	}
+	return lines
+}
+
+// whyNext is what can be done about a peer that is not connected.
+func whyNext(o *Output, w api.Why) string {
+	key := w.PublicKey
+	if key == "" {
+		key = "KEY"
+	}
+	elsewhere := fmt.Sprintf("\"%s\"", o.Command("dial "+key+"::ADDRESS"))
+	var failure string
+	if n := len(w.Dials); n > 0 && w.Dials[n-1].At.After(w.LostAt) {
+		failure = w.Dials[n-1].Error
+	}
+	switch {
+	case w.Connected:
+		return ""
+	case !w.BannedUntil.IsZero():
+		return fmt.Sprintf("\"%s\" lifts the ban; until then neither side can connect.", o.Command("unban "+w.NodeID))
+	case w.Addresses == 0:
+		return "no address of it is known; give one with " + elsewhere + "."
+	case failure != "":
+		if _, remedy, ok := strings.Cut(failure, "; "); ok {
+			return strings.TrimSuffix(remedy, ".") + "; or give another address with " + elsewhere + "."
+		}
+		return "check that it runs and listens there, or give another address with " + elsewhere + "."
+	}
+	return fmt.Sprintf("connect to it with \"%s\".", o.Command("dial "+w.NodeID))
+}
+
+// printDials writes the last dials, the newest last.
+func printDials(o *Output, dials []api.Dial) error {
+	if len(dials) == 0 {
+		return nil
+	}
+	rows := [][]string{{"DIALLED", "ADDRESS", "BY", "TOOK", "ENDED"}}
+	for _, d := range dials[max(0, len(dials)-whyDials):] {
+		end := "connected"
+		if d.Error != "" {
+			end = d.Stage + ": " + d.Error
+		}
+		rows = append(rows, []string{d.At.Local().Format(time.TimeOnly), d.Addr, d.By, fmt.Sprintf("%.1fms", d.TookMS), end})
+	}
+	return o.Table(rows)
+}
+
+// printChoice writes the choice that looked at the peer last.
+func printChoice(o *Output, w api.Why) error {
+	if len(w.Candidates) == 0 {
+		_, err := fmt.Fprintln(o.Out, "No choice that is remembered has looked at it: the node dials of its own accord only while it has too few connections.")
+		return err
+	}
+	fmt.Fprintf(o.Out, "The last %s at %s looked for %d of %d candidates, %d connections being missing:\n",
+		inspect.Escape(w.Purpose), w.At.Local().Format(time.TimeOnly), w.Wanted, w.Considered, w.Missing)
+	rows := [][]string{{"RANK", "NODE ID", "SCORE", "PARTS", "VERDICT"}}
+	for _, c := range w.Candidates {
+		if c.NodeID != w.NodeID && c.Rank > whyShown {
+			continue
+		}
+		var parts []string
+		for _, name := range whyParts {
+			parts = append(parts, fmt.Sprintf("%s %.2f", name, c.Parts[name]))
+		}
+		rows = append(rows, []string{fmt.Sprint(c.Rank), c.NodeID[:16], fmt.Sprintf("%.2f", c.Score), strings.Join(parts, ", "), c.Verdict})
+	}
+	return o.Table(rows)
+}

@@ -1,0 +1,60 @@
+package render
+
+import (
+	"bytes"
+	"net/netip"
+	"strings"
+	"testing"
+	"time"
+
+	ma "github.com/multiformats/go-multiaddr"
+
+	"github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/api"
+	"github.com/gamelan-p2p/gamelan/protocol/address"
+	"github.com/gamelan-p2p/gamelan/transport"
+)
+
+// TestWhyNamesTheRemedy has peers that are not connected for different causes:
+// the last line says what to do about it, and there is none for who is connected.
+func TestWhyNamesTheRemedy(t *testing.T) {
+	now := time.Now()
+	const id, key = "00112233445566778899aabbcc", "aabb"
+	failed := func(at time.Time, err string) []api.Dial {
+		return []api.Dial{{At: at, Addr: "/ip4/127.0.0.1/tcp/1", Stage: "connect", Error: err}}
+	}
+	inward := &transport.DialError{
+		Addr: ma.StringCast("/dns4/inward.example/tcp/80"), Stage: transport.StageConnect, Err: address.Public(netip.MustParseAddr("127.0.0.1")),
+	}
+	for name, c := range map[string]struct {
+		w    api.Why
+		want []string // lines begin with
+	}{
+		"banned":        {api.Why{BannedUntil: now.Add(time.Hour), BanReason: "noisy"}, []string{id + " is banned until 20", id + " is not connected.", `Next: "gamelan unban ` + id + `" lifts the ban`}},
+		"connected":     {api.Why{Connected: true, Since: now.Add(-4 * time.Minute), Direction: "inbound", Remote: "/memory/1", Addresses: 1}, []string{id + " is connected, inbound, for 4m, at /memory/1."}},
+		"no address":    {api.Why{}, []string{id + " is not connected.", `Next: no address of it is known; give one with "gamelan dial aabb::ADDRESS".`}},
+		"ended":         {api.Why{Addresses: 1, Lost: "ended by peer", LostAt: now.Add(-time.Hour), Dials: failed(now.Add(-2*time.Hour), "old")}, []string{id + " is not connected.", "Its last connection ended 1h ago, at ", `Next: connect to it with "gamelan dial ` + id + `".`}},
+		"failed":        {api.Why{Addresses: 1, Dials: failed(now, "connection refused; check that the peer is running"), NextDialAt: now.Add(90 * time.Second)}, []string{id + " is not connected.", "It is dialled again at ", `Next: check that the peer is running; or give another address with "gamelan dial aabb::ADDRESS".`}},
+		"inward":        {api.Why{Addresses: 1, Dials: failed(now, inward.Error())}, []string{id + " is not connected.", `Next: if this peer is meant to be there, give its address yourself; or give another address with "gamelan dial aabb::ADDRESS".`}},
+		"no remedy":     {api.Why{Addresses: 1, Dials: failed(now, "trouble")}, []string{id + " is not connected.", "Next: check that it runs and listens there"}},
+		"never dialled": {api.Why{Addresses: 1, Owners: []string{"hold-1"}}, []string{id + " is not connected, wanted by hold-1.", "Next: connect to it"}},
+	} {
+		c.w.NodeID, c.w.PublicKey = id, key
+		var b bytes.Buffer
+		if err := Why(&Output{Out: &b, Err: &b}, c.w); err != nil {
+			t.Fatal(err)
+		}
+		var got []string
+		for line := range strings.Lines(b.String()) {
+			if !strings.HasPrefix(line, "DIALLED") && !strings.Contains(line, "0.0ms") && !strings.HasPrefix(line, "No choice") {
+				got = append(got, line)
+			}
+		}
+		same := len(got) == len(c.want)
+		for i := range c.want {
+			same = same && strings.HasPrefix(got[i], c.want[i])
+		}
+		if !same {
+			t.Errorf("%s: got\n%swant lines that begin with %q", name, b.String(), c.want)
+		}
+	}
+}

@@ -1,0 +1,157 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"strings"
+	"time"
+
+	ma "github.com/multiformats/go-multiaddr"
+
+	"github.com/gamelan-p2p/gamelan"
+	"github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/failure"
+	"github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/wirecheck"
+	"github.com/gamelan-p2p/gamelan/identity"
+	"github.com/gamelan-p2p/gamelan/protocol"
+	"github.com/gamelan-p2p/gamelan/protocol/address"
+	"github.com/gamelan-p2p/gamelan/transport/tcp"
+)
+
+type interopCmd struct {
+	Target  string   `required:"" help:"Address of the node to check, as /ip4/127.0.0.1/tcp/18189, or KEY::ADDRESS as gamelan id prints it. Nothing else is dialled." placeholder:"ADDR"`
+	Key     string   `help:"Public key of that node, unless the target holds it." placeholder:"HEX"`
+	Network string   `help:"Network of that node." default:"localnet" placeholder:"NAME"`
+	Release string   `help:"Release of the Tari reference that it follows where they differ: 6.2, 1.7 or rc5." default:"6.2" placeholder:"R"`
+	Only    []string `help:"Run only these checks: names, groups or rules, as noise,mux.ping,comms 48." placeholder:"LIST"`
+	Slow    bool     `help:"Also run the checks that send megabytes."`
+}
+
+// Help is what gamelan interop --help says beneath the flags.
+func (*interopCmd) Help() string {
+	return "Each check connects with a new key, because some must get it banned, and some send messages. " +
+		"The target remembers about 140 such peers, about 50 of them banned, which is where gamelan peers list has them from, and has junk among its messages: " +
+		"check a node whose data directory can be thrown away, not one that is in use."
+}
+
+// Run checks the target and prints the table. The exit code is 0 when nothing
+// failed, 1 when something did, 3 when the target cannot be reached.
+func (c *interopCmd) Run(a *app) error {
+	target, addr, err := c.target()
+	if err != nil {
+		return err
+	}
+	checks := wirecheck.Checks()
+	if len(c.Only) > 0 {
+		if checks, err = wirecheck.Select(checks, c.Only); err != nil {
+			return unknownCheck(err)
+		}
+	}
+	show := &interopProgress{app: a, of: len(checks), table: wirecheck.NewTable(checks)}
+	began := time.Now()
+	results, blocked, err := wirecheck.Run(a.ctx, target, checks, wirecheck.Options{Large: c.Slow, Done: show.done})
+	show.clear()
+	switch u := (*wirecheck.UnreachableError)(nil); {
+	case a.ctx.Err() != nil: // err is nothing else
+		results = show.results
+	case errors.As(err, &u): // the dial's error says what to do
+		return failure.Unreachable("unreachable", "", "%s", failure.Text(u.Err)).Because(err)
+	case err != nil:
+		return err
+	}
+	r := wirecheck.NewReport(addr.String(), target, results, blocked, time.Since(began))
+	r.Interrupted = a.ctx.Err() != nil
+	switch {
+	case a.JSON:
+		err = a.PrintJSON(r)
+	case len(results) > 0:
+		_, err = fmt.Fprint(a.Out, r.Foot())
+	}
+	switch {
+	case err == nil && r.Interrupted:
+		return failure.New("interrupted", "run it again", "interrupted after %d of %d checks", len(results), len(checks))
+	case err == nil && !r.OK():
+		return errQuiet
+	}
+	return err
+}
+
+const targetHint = "give its address, as /ip4/127.0.0.1/tcp/18189, and its public key with --key; gamelan id --seed prints both as one"
+
+// target makes a target of the command line.
+func (c *interopCmd) target() (t wirecheck.Target, addr ma.Multiaddr, err error) {
+	key, where, joined := strings.Cut(c.Target, "::")
+	switch {
+	case !joined:
+		key, where = c.Key, c.Target
+	case c.Key != "" && !strings.EqualFold(c.Key, key):
+		return t, nil, failure.Usage("leave --key out", "--key is not the key in --target")
+	}
+	if key == "" {
+		return t, nil, failure.Usage(targetHint, "the node's public key is missing")
+	}
+	if t.Key, err = identity.ParsePublicKey(key); err != nil {
+		return t, nil, failure.Usage(targetHint, "%q is no public key", key)
+	}
+	dialer := tcp.New(tcp.Options{})
+	if addr, err = address.Parse(where); err != nil || !dialer.Handles(addr) {
+		return t, nil, failure.Usage(targetHint, "%q is no TCP address", where)
+	}
+	if t.Network, err = protocol.ParseNetwork(c.Network); err != nil {
+		return t, nil, networkUsage(c.Network)
+	}
+	if t.Release, err = protocol.ParseRelease(c.Release); err != nil {
+		return t, nil, failure.Usage("use 6.2, 1.7 or rc5", "there is no release %q", c.Release)
+	}
+	t.UserAgent = "gamelan-interop/" + gamelan.Version // no agent of a node of ours, of which the checked one would expect more
+	t.Dial = func(ctx context.Context) (net.Conn, error) {
+		ctx, cancel := context.WithTimeout(ctx, dialLimit)
+		defer cancel()
+		return dialer.Dial(ctx, addr)
+	}
+	return t, addr, nil
+}
+
+// dialLimit is how long a connection may take to be made.
+const dialLimit = 10 * time.Second
+
+// unknownCheck says what can be chosen.
+func unknownCheck(err error) error {
+	groups := wirecheck.Groups(wirecheck.Checks())
+	return failure.Usage("choose of the groups "+strings.Join(groups, ", ")+", of names such as noise.key, or a rule such as comms 48", "%s", err)
+}
+
+// interopProgress writes results as they come, and counts on a terminal.
+type interopProgress struct {
+	app           *app
+	table         wirecheck.Table
+	results       []wirecheck.Result
+	n, of, failed int
+}
+
+func (p *interopProgress) on() bool { return p.app.ErrTerminal && !p.app.JSON }
+
+func (p *interopProgress) done(r wirecheck.Result) {
+	p.clear()
+	if !p.app.JSON {
+		if p.n == 0 {
+			fmt.Fprint(p.app.Out, p.table.Head())
+		}
+		fmt.Fprint(p.app.Out, p.table.Row(r))
+	}
+	p.results = append(p.results, r)
+	p.n++
+	if r.Status == wirecheck.Fail {
+		p.failed++
+	}
+	if p.on() {
+		fmt.Fprintf(p.app.Err, "\r\x1b[K%d of %d checks, %d failed", p.n, p.of, p.failed)
+	}
+}
+
+func (p *interopProgress) clear() {
+	if p.on() && p.n > 0 {
+		fmt.Fprint(p.app.Err, "\r\x1b[K")
+	}
+}

@@ -1,0 +1,89 @@
+package main
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/api"
+	"github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/client"
+	"github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/failure"
+	"github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/render"
+	"github.com/gamelan-p2p/gamelan/dht"
+	"github.com/gamelan-p2p/gamelan/identity"
+	"github.com/gamelan-p2p/gamelan/inspect"
+)
+
+type messagesCmd struct {
+	Failed bool   `help:"Only those that have ended and that no peer has confirmed."`
+	Peer   string `help:"Only those that were sent to this peer: a node id or public key." placeholder:"PEER"`
+}
+
+// Help is what gamelan messages --help says beneath the flags.
+func (*messagesCmd) Help() string {
+	return fmt.Sprintf("Those under way, and the last %s that ended; a restart of the node forgets them. ", inspect.Number(dht.LedgerKept)) +
+		"Confirmed says that the peer's node has read its copy: not that it was passed on, has reached its destination, or was handled by anybody."
+}
+
+func (c *messagesCmd) Run(a *app) error {
+	var which client.Messages
+	if c.Failed {
+		which.State = "failed"
+	}
+	if c.Peer != "" {
+		if err := api.CheckKnownPeer(c.Peer); err != nil {
+			return err
+		}
+		which.Peer = c.Peer
+		if key, err := identity.ParsePublicKey(c.Peer); err == nil {
+			which.Peer = key.NodeID().String()
+		}
+	}
+	all, forgotten, err := a.client().Ledger(a.ctx, which)
+	if err != nil {
+		return err
+	}
+	if len(all) == 0 && !a.JSON {
+		if d, err := a.client().DHT(a.ctx); err == nil && !d.On {
+			a.Note("this node has no DHT; %s", api.NoDHTHint)
+			return nil
+		}
+	}
+	if err := render.Messages(a.Output, all); err != nil {
+		return err
+	}
+	if forgotten > 0 {
+		a.Note("%s forgotten: the last %s that ended are kept.", inspect.Count(forgotten, "older message"), inspect.Number(dht.LedgerKept))
+	}
+	return nil
+}
+
+type messageCmd struct {
+	Tag string `arg:"" help:"The tag that gamelan send and gamelan messages show."`
+}
+
+// Run shows the message, or all of them if several have the tag.
+func (c *messageCmd) Run(a *app) error {
+	text := strings.TrimPrefix(strings.ToLower(c.Tag), "0x")
+	tag, err := strconv.ParseUint(text, 16, 64)
+	if err != nil {
+		return failure.Usage("give one that gamelan messages lists", "%q is no tag", c.Tag)
+	}
+	all, _, err := a.client().Ledger(a.ctx, client.Messages{Tag: api.Tag(tag)})
+	if err != nil {
+		return err
+	}
+	if len(all) == 0 {
+		return failure.New("unknown_message", "those that it remembers are listed by gamelan messages", "the node knows no message with the tag %s", api.Tag(tag))
+	}
+	for i := range all {
+		if i > 0 && !a.JSON {
+			fmt.Fprintln(a.Out)
+		}
+		if err := render.Message(a.Output, &all[i], time.Now()); err != nil {
+			return err
+		}
+	}
+	return nil
+}

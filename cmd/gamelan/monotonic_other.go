@@ -1,9 +1,0 @@
-//go:build !linux
-
-package main
-
-import "time"
-
-// monotonic is the clock that the service manager compares reloads by; there
-// is none here.
-func monotonic() time.Duration { return 0 }

@@ -1,0 +1,74 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+
+	"github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/failure"
+	"github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/replace"
+	"github.com/gamelan-p2p/gamelan/inspect"
+)
+
+type peersExportCmd struct {
+	File string `arg:"" optional:"" default:"-" help:"Where to write it, in the place of what is there; - is standard output."`
+}
+
+func (c *peersExportCmd) Run(a *app) error {
+	err := a.client().ExportPeers(a.ctx, func(r io.Reader) error {
+		if c.File == "-" {
+			_, err := io.Copy(a.Out, r)
+			return err
+		}
+		if err := replace.File(c.File, r); err != nil {
+			return failure.New("file", "choose another one", "%s cannot be written: %s", c.File, failure.Reason(err))
+		}
+		return nil
+	})
+	switch {
+	case err != nil || c.File == "-":
+		return err
+	case a.JSON:
+		return a.PrintJSON(struct {
+			File string `json:"file"`
+		}{c.File})
+	}
+	_, err = fmt.Fprintf(a.Out, "Wrote %s.\n", c.File)
+	return err
+}
+
+type peersImportCmd struct {
+	File string `arg:"" help:"What gamelan peers export has written; - is standard input."`
+}
+
+func (c *peersImportCmd) Run(a *app) error {
+	in := a.in
+	if c.File != "-" {
+		f, err := os.Open(c.File)
+		if err != nil {
+			return failure.New("file", "give what gamelan peers export has written", "%s cannot be read: %s", c.File, failure.Reason(err))
+		}
+		defer f.Close()
+		in = f
+	}
+	done, err := a.client().ImportPeers(a.ctx, in)
+	if f := (*failure.Error)(nil); errors.As(err, &f) && f.Kind == "bad_query" {
+		f.Message = c.File + ": " + f.Message
+	}
+	switch {
+	case err != nil:
+		return err
+	case a.JSON:
+		return a.PrintJSON(done)
+	}
+	_, err = fmt.Fprintf(a.Out, "%s added, %d known already%s\n", inspect.Count(uint64(done.Added), "peer"), done.Merged, skippedText(done.Skipped))
+	return err
+}
+
+func skippedText(n int) string {
+	if n == 0 {
+		return ""
+	}
+	return fmt.Sprintf(", and %d left out: this node itself, or mere bans of allowed peers", n)
+}

@@ -1,0 +1,116 @@
+package main
+
+import (
+	"context"
+	"strings"
+
+	"github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/api"
+	"github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/client"
+	"github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/render"
+	"github.com/gamelan-p2p/gamelan/inspect"
+)
+
+type peersCmd struct {
+	List   peersListCmd   `cmd:"" default:"withargs" help:"List the peers that the node knows."`
+	Add    peersAddCmd    `cmd:"" help:"Add peers, so that the node knows where they are."`
+	Forget peersForgetCmd `cmd:"" help:"Forget peers, and how often they could be reached."`
+	Export peersExportCmd `cmd:"" help:"Write all that is known of peers as JSON."`
+	Import peersImportCmd `cmd:"" help:"Take over peers that were exported."`
+}
+
+type peersListCmd struct {
+	Failed bool `help:"Only peers that are not connected and whose last dial failed."`
+}
+
+func (c *peersListCmd) Run(a *app) error {
+	peers, err := a.client().Peers(a.ctx)
+	if err != nil {
+		return err
+	}
+	if c.Failed {
+		var some []inspect.Peer
+		for _, p := range peers {
+			if _, failed := render.LastFailure(p); failed {
+				some = append(some, p)
+			}
+		}
+		peers = some
+	}
+	return render.Peers(a.Output, peers)
+}
+
+type peersAddCmd struct {
+	Peer []string `arg:"" help:"KEY::ADDRESS as gamelan id prints it; several addresses are separated by ::." placeholder:"KEY::ADDRESS"`
+}
+
+func (c *peersAddCmd) Run(a *app) error {
+	for _, seed := range c.Peer {
+		if err := api.CheckSeed(seed); err != nil {
+			return err
+		}
+	}
+	node := a.client()
+	for _, seed := range c.Peer {
+		done, err := node.AddPeer(a.ctx, seed)
+		if err != nil {
+			return err
+		}
+		if err := render.Done(a.Output, "added", done); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+type peersForgetCmd struct {
+	Peer []string `arg:"" help:"A node id or public key that gamelan peers lists."`
+}
+
+func (c *peersForgetCmd) Run(a *app) error {
+	return doToPeers(a, c.Peer, "forgotten", (*client.Client).Forget)
+}
+
+// peerAction is something that a node does to one peer.
+type peerAction func(node *client.Client, ctx context.Context, peer string) (api.Peer, error)
+
+// doToPeers has the node do the same to each of peers and prints what was done.
+func doToPeers(a *app, peers []string, done string, do peerAction) error {
+	for _, p := range peers {
+		if err := api.CheckKnownPeer(p); err != nil {
+			return err
+		}
+	}
+	return askForPeers(a, peers, done, do)
+}
+
+// doToAnyPeers is doToPeers for what can also be done to a peer that is given as
+// KEY::ADDRESS: the node gets to know it.
+func doToAnyPeers(a *app, peers []string, done string, do peerAction) error {
+	for _, p := range peers {
+		if err := api.CheckPeer(p); err != nil {
+			return err
+		}
+	}
+	return askForPeers(a, peers, done, do)
+}
+
+func askForPeers(a *app, peers []string, done string, do peerAction) error {
+	node := a.client()
+	for _, p := range peers {
+		if strings.Contains(p, "::") {
+			known, err := node.AddPeer(a.ctx, p)
+			if err != nil {
+				return err
+			}
+			p = known.NodeID
+		}
+		answer, err := do(node, a.ctx, p)
+		if err != nil {
+			return err
+		}
+		if err := render.Done(a.Output, done, answer); err != nil {
+			return err
+		}
+	}
+	return nil
+}

@@ -1,0 +1,134 @@
+package main
+
+import (
+	"os"
+	"strings"
+
+	"github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/api"
+	"github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/client"
+	"github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/failure"
+	"github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/nodedir"
+	"github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/render"
+	"github.com/gamelan-p2p/gamelan/inspect"
+)
+
+type sendCmd struct {
+	Peer    *string  `arg:"" optional:"" help:"A node id or public key that the node knows, or KEY::ADDRESS as gamelan id prints it. With --to or --strategy it is a message like the others."`
+	Message []string `arg:"" optional:"" help:"Messages to send; without any, each line of standard input is one."`
+	Whole   bool     `help:"Send all of standard input as one message, whatever bytes it holds."`
+	File    string   `help:"Send what a file holds as one message, of at most 8 MiB, over the DHT ${dht_body} bytes." type:"path" placeholder:"PATH"`
+	Resend  bool     `help:"Send again what is in doubt when a connection breaks, so that it may arrive twice. Over the DHT that is always done."`
+	Quiet   bool     `short:"q" help:"Do not write the outcome of each message."`
+
+	To       string `help:"Send over the DHT, to the holder of this public key, who may also be named as a PEER is." placeholder:"KEY"`
+	Strategy string `help:"Send over the DHT, to these peers: ${strategies}. Default: direct." placeholder:"STRATEGY"`
+	Encrypt  bool   `help:"Over the DHT: only the holder of the key can read it, and learns who wrote it."`
+	Clear    bool   `help:"Over the DHT: have the nodes that a strategy chooses read a message that is for the holder of a key."`
+	Sign     bool   `help:"Over the DHT: everybody who reads it learns who wrote it. What is encrypted says so in any case, to its reader alone."`
+	Type     *int32 `help:"Over the DHT: the type of the messages, by which the receiver chooses who hears them. Default: ${text_type}." placeholder:"N"`
+}
+
+// Help is what gamelan send --help says beneath the flags.
+func (*sendCmd) Help() string {
+	return "A file is sent with --file PATH and received with gamelan listen --raw --count 1 > PATH; what a program writes, with --whole. " +
+		"Confirmed says that the other node has read the message, not that anybody has handled it: see gamelan listen --help. " + dhtSendHelp
+}
+
+func (c *sendCmd) Run(a *app) error {
+	if err := c.check(); err != nil {
+		return err
+	}
+	if c.File != "" {
+		f, err := os.Open(c.File)
+		if err != nil {
+			return failure.New("file", "choose another one", "%s cannot be read: %s", c.File, failure.Reason(err))
+		}
+		defer f.Close()
+		if err := c.checkFile(f); err != nil {
+			return err
+		}
+		a.in, c.Whole = f, true
+	}
+	if c.overDHT() {
+		return c.runDHT(a)
+	}
+	show := render.NewOutcomes(a.Output, c.Quiet)
+	err := a.client().Send(a.ctx, *c.Peer, c.Resend, c.input(a), client.Answers[inspect.Sent]{Each: show.Add, End: show.End, Rest: show.Rest})
+	switch {
+	case err != nil:
+		return err
+	case !show.AllConfirmed():
+		key, _, given := strings.Cut(*c.Peer, "::")
+		switch {
+		case show.Refused() > 0:
+			a.Note("If the peer has the DHT: %s", a.Command("send --to "+key))
+		case given && show.Confirmed() == 0:
+			a.Note("The node remembers this peer and its address; if they were wrong: %s", a.Command("peers forget "+key))
+		}
+		return errQuiet
+	}
+	return nil
+}
+
+// checkFile refuses a file that cannot be sent, before any of it is read.
+func (c *sendCmd) checkFile(f *os.File) error {
+	most := uint64(inspect.DefaultMaxBody)
+	if c.overDHT() {
+		most = api.MaxDHTBody
+	}
+	switch info, err := f.Stat(); {
+	case err != nil: // reading says why
+		return nil
+	case info.IsDir():
+		return failure.New("file", "choose another one", "%s is a directory", c.File)
+	case info.Mode().IsRegular() && uint64(info.Size()) > most:
+		return failure.New("file", "send it in parts", "%s has %s bytes, and a message at most %s", c.File, inspect.Number(uint64(info.Size())), inspect.Number(most))
+	}
+	return nil
+}
+
+// check refuses what was not meant: text that is the name of a file, above all.
+func (c *sendCmd) check() error {
+	if c.overDHT() {
+		if err := c.checkDHT(); err != nil {
+			return err
+		}
+	} else if err := c.checkPlain(); err != nil {
+		return err
+	}
+	switch {
+	case c.Whole && c.File != "":
+		return failure.Usage("leave one of them out", "--whole sends standard input, --file a file")
+	case c.Whole && len(c.Message) > 0:
+		return failure.Usage("leave one of them out", "--whole sends standard input, not arguments")
+	case c.File != "" && len(c.Message) > 0:
+		return failure.Usage("leave one of them out", "--file sends a file, not arguments")
+	}
+	for _, m := range c.Message {
+		if strings.Contains(m, "\n") {
+			return failure.Usage("send it with --whole from standard input", "a message on the command line is one line")
+		}
+		if info, err := os.Stat(m); err == nil && info.Mode().IsRegular() {
+			return failure.Usage("send what it holds with --file "+nodedir.Quote(m)+", or the name itself from standard input", "%q is the name of a file", m)
+		}
+	}
+	return nil
+}
+
+func (c *sendCmd) checkPlain() error {
+	switch {
+	case c.Encrypt || c.Clear || c.Sign || c.Type != nil:
+		return failure.Usage("name the receiver with --to KEY", "--encrypt, --clear, --sign and --type are for messages over the DHT")
+	case c.Peer == nil || *c.Peer == "":
+		return failure.Usage("name a peer, or --to KEY for a message over the DHT", "it is not said to whom")
+	}
+	return api.CheckPeer(*c.Peer)
+}
+
+// input is what is sent: the arguments, or standard input.
+func (c *sendCmd) input(a *app) client.Input {
+	if !c.Whole && len(c.Message) > 0 {
+		return client.Input{R: strings.NewReader(strings.Join(c.Message, "\n") + "\n")}
+	}
+	return client.Input{R: a.in, Whole: c.Whole}
+}

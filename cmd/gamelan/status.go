@@ -1,0 +1,41 @@
+package main
+
+import (
+	"context"
+	"time"
+
+	"github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/failure"
+	"github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/render"
+	"github.com/gamelan-p2p/gamelan/inspect"
+)
+
+type statusCmd struct {
+	Timeout time.Duration `help:"How long the node may take to answer." default:"10s" placeholder:"TIME"`
+}
+
+func (c *statusCmd) Run(a *app) error {
+	if c.Timeout <= 0 {
+		return failure.Usage("give a positive duration, such as 10s", "--timeout cannot be %s", c.Timeout)
+	}
+	ctx, cancel := context.WithTimeout(a.ctx, c.Timeout)
+	defer cancel()
+	node := a.client()
+	var s render.Status
+	var err error
+	if s.Node, err = node.Node(ctx); err != nil {
+		return err
+	}
+	switch d, err := node.DHT(ctx); {
+	case err == nil:
+		s.DHT = &d
+	case !failure.Is(err, inspect.CodeNotFound): // that of a program that shows sections of its own
+		return err
+	}
+	h, err := node.Health(ctx)
+	if err != nil {
+		return err
+	}
+	s.Healthy, s.Reasons = h.OK, h.Reasons
+	s.Warnings = append(s.Warnings, h.Warnings...)
+	return render.ShowStatus(a.Output, s, time.Now())
+}

@@ -1,0 +1,82 @@
+package main
+
+import (
+	"fmt"
+
+	"github.com/gamelan-p2p/gamelan"
+	"github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/failure"
+	"github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/render"
+	"github.com/gamelan-p2p/gamelan/inspect"
+)
+
+type storeCmd struct {
+	Check storeCheckCmd `cmd:"" help:"Look at the store of a node that does not run, and say what starting it will do; nothing is changed."`
+}
+
+type storeCheckCmd struct{}
+
+// storeJSON is what store check says with --json.
+type storeJSON struct {
+	Exists  bool   `json:"exists"`
+	Schema  int    `json:"schema"`  // of the store
+	Current int    `json:"current"` // of this release
+	Peers   int    `json:"peers"`
+	Damaged int    `json:"damaged"`
+	Bytes   int64  `json:"bytes"`
+	Upgrade bool   `json:"upgrade"`
+	Backup  string `json:"backup,omitempty"` // where it is copied to before
+
+	Inbox storeInboxJSON `json:"inbox"`
+}
+
+// storeInboxJSON is the inbox of a store.
+type storeInboxJSON struct {
+	Schema   int   `json:"schema"` // 0: there is none yet
+	Current  int   `json:"current"`
+	Messages int   `json:"messages"`
+	Bytes    int64 `json:"bytes"`
+	Damaged  int   `json:"damaged"`
+}
+
+func (*storeCheckCmd) Run(a *app) error {
+	r, err := gamelan.CheckStore(a.dir.Path)
+	if err != nil {
+		return failure.New("store", "", "%s", failure.Text(err)).Because(err)
+	}
+	if err := printStore(a, r); err != nil {
+		return err
+	}
+	if r.Damaged+r.Inbox.Damaged > 0 {
+		return errQuiet
+	}
+	return nil
+}
+
+func printStore(a *app, r gamelan.StoreReport) error {
+	if a.JSON {
+		p := r.Report
+		return a.PrintJSON(storeJSON{p.Exists, p.Schema, p.Current, p.Peers, p.Damaged, p.Bytes, p.Upgrade, p.Backup, storeInboxJSON(r.Inbox)})
+	}
+	if !r.Exists {
+		_, err := fmt.Fprintf(a.Out, "There is no store in %s; starting a node makes one.\n", a.dir.Path)
+		return err
+	}
+	fmt.Fprintf(a.Out, "peers    %s, %s\nschema   %d\n", inspect.Number(uint64(r.Peers)), render.Bytes(r.Bytes), r.Schema)
+	if r.Damaged > 0 {
+		fmt.Fprintf(a.Out, "damaged  %s that cannot be read; a node leaves them as they are and does without\n", inspect.Count(uint64(r.Damaged), "record"))
+	}
+	if in := r.Inbox; in.Schema > 0 {
+		fmt.Fprintf(a.Out, "inbox    %s, %s, schema %d\n", inspect.Count(uint64(in.Messages), "message"), render.Bytes(in.Bytes), in.Schema)
+	} else {
+		fmt.Fprintf(a.Out, "inbox    none yet: starting a node makes it, schema %d\n", in.Current)
+	}
+	if r.Inbox.Damaged > 0 {
+		fmt.Fprintf(a.Out, "damaged  %s of the inbox that cannot be read; a node leaves them as they are and does without\n", inspect.Count(uint64(r.Inbox.Damaged), "record"))
+	}
+	next := "nothing: starting a node takes it as it is"
+	if r.Upgrade {
+		next = fmt.Sprintf("starting a node copies it to %s and upgrades it to schema %d", r.Backup, r.Current)
+	}
+	_, err := fmt.Fprintf(a.Out, "upgrade  %s\n", next)
+	return err
+}

@@ -1,0 +1,42 @@
+package main
+
+import (
+	"strings"
+
+	"github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/api"
+	"github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/render"
+)
+
+type whyCmd struct {
+	Peer string `arg:"" name:"peer-or-actor" help:"A node id or public key that gamelan peers lists, or the path or name of an actor in gamelan tree."`
+}
+
+// Run shows the last choice that looked at the peer, and its last dials; of an
+// actor, what it does and where.
+func (c *whyCmd) Run(a *app) error {
+	if err := api.CheckKnownPeer(c.Peer); err != nil {
+		if strings.Contains(c.Peer, "::") {
+			return err
+		}
+		return whyActor(a, c.Peer)
+	}
+	w, err := a.client().Why(a.ctx, c.Peer)
+	if err != nil {
+		return err
+	}
+	return render.Why(a.Output, w)
+}
+
+// whyActor shows what an actor does.
+func whyActor(a *app, path string) error {
+	node := a.client()
+	actor, err := node.Actor(a.ctx, path)
+	if err != nil {
+		return err
+	}
+	stacks, err := node.Stacks(a.ctx, path)
+	if err != nil {
+		return err
+	}
+	return render.ShowActor(a.Output, render.Actor{Actor: actor, Stacks: stacks.Goroutines}, stacks.LastFailure)
+}
