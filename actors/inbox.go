@@ -72,8 +72,8 @@ const (
 	bodyStep = credit.Large
 )
 
-// longAgo is a deadline that has passed.
-var longAgo = time.Unix(1, 0)
+// Expired is a deadline that has passed: it interrupts what reads or writes.
+var Expired = time.Unix(1, 0)
 
 var errSuperseded = errors.New("actors: a newer substream has taken over")
 
@@ -128,7 +128,7 @@ func (b *inbox) mayTakeOver(now time.Time) bool {
 // supersede lets the reader finish what has arrived and no more.
 func (in *inStream) supersede() {
 	in.superior.Store(true)
-	in.rest.stream.SetReadDeadline(longAgo)
+	in.rest.stream.SetReadDeadline(Expired)
 }
 
 // allow bounds the reading from now on, unless a newer substream has taken over:
@@ -136,7 +136,7 @@ func (in *inStream) supersede() {
 func (in *inStream) allow(until time.Time) {
 	in.rest.stream.SetReadDeadline(until)
 	if in.superior.Load() {
-		in.rest.stream.SetReadDeadline(longAgo)
+		in.rest.stream.SetReadDeadline(Expired)
 	}
 }
 

@@ -88,7 +88,7 @@ func (r *rest) interrupt() {
 	defer r.mu.Unlock()
 	if r.waiting && r.waits == r.seen {
 		r.asked = true
-		r.stream.SetReadDeadline(longAgo)
+		r.stream.SetReadDeadline(Expired)
 	}
 	r.seen = r.waits
 }

@@ -343,7 +343,7 @@ func watchName(gen uint64) string { return fmt.Sprintf("watch-%d", gen) }
 // listen arranges that the end of our substream is heard, unless it has come.
 func listen(ear *rest) error {
 	ear.stream.Notify(ear.heard)
-	ear.stream.SetReadDeadline(longAgo)
+	ear.stream.SetReadDeadline(Expired)
 	err := watch(ear.stream)
 	ear.stream.SetReadDeadline(time.Time{})
 	if transport.IsTimeout(err) {

@@ -246,8 +246,8 @@ func (s *Session) interrupt(serial uint64) {
 		return
 	}
 	s.hasten = true
-	s.stream.SetReadDeadline(passed)
-	s.stream.SetWriteDeadline(passed)
+	s.stream.SetReadDeadline(actors.Expired)
+	s.stream.SetWriteDeadline(actors.Expired)
 }
 
 func (s *Session) interrupted() bool {

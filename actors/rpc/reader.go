@@ -36,9 +36,6 @@ const freeFrame = firstBuffer
 // length takes at [frame.MinRate].
 const frameLimit = time.Minute
 
-// passed is a deadline that has passed.
-var passed = time.Unix(1, 0)
-
 // Buffers of calls come from a pool, so that an idle session holds none. One
 // above keepBuffer is not kept; one below firstBuffer is not made.
 const (
