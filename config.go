@@ -90,9 +90,9 @@ type Config struct {
 	MaxInboundPerSource, MaxSetupsPerSource int
 	MaxInboundPerSubnet, MaxSetupsPerSubnet int
 
-	// MaxOffencesPerSource is how many offences that ban, by whatever keys, may
-	// come from one source within 10 min. Then its connections are closed for
-	// 10 min before a byte is read. Default 100.
+	// MaxOffencesPerSource is how many offences that ban, or end a connection for
+	// churn, may come from one source within 10 min, by whatever keys. Then its
+	// connections are closed for 10 min before a byte is read. Default 100.
 	MaxOffencesPerSource int
 
 	// ExemptSources are networks, such as "10.0.0.0/8", whose addresses have

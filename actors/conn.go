@@ -485,6 +485,7 @@ func (a *conn) acceptEnded(c actor.Context, err error) {
 		switch {
 		case errors.Is(err, mux.ErrTooMuchChurn):
 			a.closing.Code, a.closing.By = CloseChurn, "us"
+			a.env.offended(c, a.ref.origin) // no ban, but it may come again at once
 		case transport.IsReset(err):
 			a.closing.By = "network"
 		}

@@ -234,9 +234,7 @@ func (a *connectivity) violated(c actor.Context, m PeerViolated) {
 			Peer: m.Peer, Key: m.Key, For: verdict.Ban, Reason: m.Err.Error(),
 			Severity: verdict.Severity.String(), Evidence: evidence(ref), origin: m.origin,
 		})
-		if source, refused := a.env.inbound.offence(m.origin); refused {
-			supervisor.Log(c).Warn("too many offences from one source; its connections are refused", "addr", source, "ban", connpool.OffencesWithin)
-		}
+		a.env.offended(c, m.origin)
 		why.Code = CloseBanned
 	}
 	if verdict.Close {

@@ -5,7 +5,10 @@ import (
 	"net/netip"
 	"time"
 
+	"github.com/asynkron/protoactor-go/actor"
+
 	"github.com/gamelan-p2p/gamelan/peerstore"
+	"github.com/gamelan-p2p/gamelan/supervisor"
 	"github.com/gamelan-p2p/gamelan/transport/connpool"
 )
 
@@ -16,6 +19,14 @@ func (g *inboundGate) offence(from peerstore.Origin) (source netip.Prefix, refus
 	defer g.mu.Unlock()
 	source, _ = from.Source()
 	return source, g.offenders.Offence(g.now(), source)
+}
+
+// offended counts an offence by where it came from, and says so when that source
+// is refused from now on.
+func (e *Env) offended(c actor.Context, from peerstore.Origin) {
+	if source, refused := e.inbound.offence(from); refused {
+		supervisor.Log(c).Warn("too many offences from one source; its connections are refused", "addr", source, "ban", connpool.OffencesWithin)
+	}
 }
 
 // refuse has a source refused for so long, in place of a ban.

@@ -6,6 +6,7 @@ import (
 	"os"
 	"reflect"
 	"regexp"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -134,6 +135,19 @@ func TestMemoryCountsWhatIsKept(t *testing.T) {
 	}
 	if got := m.sample[Goroutines]; got != 1 {
 		t.Errorf("got %v goroutines per end, want 1", got)
+	}
+}
+
+func TestWatchMemory(t *testing.T) {
+	const each = 64 << 20
+	quiet := WatchMemory()
+	before := quiet()
+	peak := WatchMemory()
+	b := make([]byte, each)
+	got := peak()
+	runtime.KeepAlive(b)
+	if got < before+each*9/10 {
+		t.Errorf("got a peak of %d, want at least %d more than %d", got, each, before)
 	}
 }
 

@@ -37,27 +37,20 @@ func HeapAndStacks() int64 { return residue().bytes }
 const watchEvery = 20 * time.Millisecond
 
 // WatchMemory watches what heap and stacks of this process take, with what is not
-// collected yet, until peak is called: that returns the most that it saw.
+// collected yet, until peak is called: that looks once more, and returns the most
+// that was seen.
 func WatchMemory() (peak func() uint64) {
 	runtime.GC()
 	over, ended := make(chan struct{}), make(chan struct{})
-	var most uint64
+	most := inUse()
 	go func() {
 		defer close(ended)
-		sample := []metrics.Sample{
-			{Name: "/memory/classes/heap/objects:bytes"}, {Name: "/memory/classes/heap/unused:bytes"}, {Name: "/memory/classes/heap/stacks:bytes"},
-		}
 		tick := time.NewTicker(watchEvery)
 		defer tick.Stop()
 		for {
-			metrics.Read(sample)
-			var now uint64
-			for _, s := range sample {
-				now += s.Value.Uint64()
-			}
-			most = max(most, now)
 			select {
 			case <-tick.C:
+				most = max(most, inUse())
 			case <-over:
 				return
 			}
@@ -66,8 +59,20 @@ func WatchMemory() (peak func() uint64) {
 	return sync.OnceValue(func() uint64 {
 		close(over)
 		<-ended
-		return most
+		return max(most, inUse())
 	})
+}
+
+// inUse is what heap and stacks take, without stopping anything.
+func inUse() (bytes uint64) {
+	sample := []metrics.Sample{
+		{Name: "/memory/classes/heap/objects:bytes"}, {Name: "/memory/classes/heap/unused:bytes"}, {Name: "/memory/classes/heap/stacks:bytes"},
+	}
+	metrics.Read(sample)
+	for _, s := range sample {
+		bytes += s.Value.Uint64()
+	}
+	return bytes
 }
 
 type footprint struct{ bytes, goroutines int64 }

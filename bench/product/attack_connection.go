@@ -74,10 +74,7 @@ func repeat(ctx context.Context, strike func() error) error {
 		} else {
 			last = err
 		}
-		select {
-		case <-time.After(comesAgain):
-		case <-ctx.Done():
-		}
+		pause(ctx, comesAgain)
 	}
 	if struck {
 		return nil
@@ -142,4 +139,12 @@ func wait(ctx context.Context, done func() bool) error {
 		}
 	}
 	return nil
+}
+
+// pause waits for d, or until ctx ends.
+func pause(ctx context.Context, d time.Duration) {
+	select {
+	case <-time.After(d):
+	case <-ctx.Done():
+	}
 }

@@ -10,8 +10,7 @@ import (
 )
 
 // floods has eleven identities send small messages without signatures, each
-// another one, as fast as they are read. Who is banned comes again as another
-// identity, from loopback, which is never refused as a source. A stroke is a
+// another one, as fast as they are read, until they are banned. A stroke is a
 // message.
 func floods() attack {
 	const identities = 11
@@ -21,8 +20,13 @@ func floods() attack {
 			return func(ctx context.Context, count *atomic.Uint64) error {
 				var who atomic.Uint64
 				return atATime(identities, func() error {
-					nonce := who.Add(1) << 48
-					return again(ctx, seed, func(w *writer) error { return w.batch(empties(&nonce), count) })
+					w, err := dialNew(seed)
+					if err != nil {
+						return err
+					}
+					for nonce := who.Add(1) << 48; ctx.Err() == nil && w.batch(empties(&nonce), count) == nil; {
+					}
+					return nil
 				})
 			}, nil
 		},

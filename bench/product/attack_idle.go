@@ -47,10 +47,7 @@ func idleIdentities() attack {
 								count.Add(1)
 								<-s.Done()
 							}
-							select {
-							case <-time.After(time.Second):
-							case <-ctx.Done():
-							}
+							pause(ctx, time.Second)
 						}
 					})
 				}

@@ -61,9 +61,10 @@ func captures(n int) (all []dht.Envelope, err error) {
 }
 
 // replayByReencoding sends one captured message again and again, each time with
-// another unknown field behind its signature. A stroke is a message; one delivery
-// is right.
+// another unknown field behind its signature, 900 a second: more would be a flood.
+// A stroke is a message; one delivery is right.
 func replayByReencoding() attack {
+	const together, every = 9, 10 * time.Millisecond
 	return attack{
 		name: "replay-reencoded", config: gamelan.Config{DHT: &gamelan.DHTConfig{}},
 		prepare: func(_ context.Context, seed string) (func(context.Context, *atomic.Uint64) error, error) {
@@ -75,13 +76,14 @@ func replayByReencoding() attack {
 			var copies uint64
 			return func(ctx context.Context, count *atomic.Uint64) error {
 				return again(ctx, seed, func(w *writer) error {
-					var batch [atOnce]entry
+					var batch [together]entry
 					for i := range batch {
 						e := captured[0]
 						e.Header.Signature = protowire.AppendVarint(protowire.AppendTag(bytes.Clone(signature), 4, protowire.VarintType), copies)
 						batch[i].Body = e.Append(nil)
 						copies++
 					}
+					pause(ctx, every)
 					return w.batch(batch[:], count)
 				})
 			}, nil
@@ -91,9 +93,10 @@ func replayByReencoding() attack {
 
 // replayByFlushing sends 60 captured messages, then 56,000 empty ones of another
 // identity, which are more than a node has records for and no flood yet, and begins
-// anew with the captured ones. A stroke is a message; 60 deliveries are right.
+// anew with the captured ones three seconds later. A stroke is a message; 60
+// deliveries are right.
 func replayByFlushing() attack {
-	const letterCount, flood = 60, 56_000
+	const letterCount, flood, every = 60, 56_000, 3 * time.Second
 	return attack{
 		name: "replay-flushed", config: gamelan.Config{DHT: &gamelan.DHTConfig{}},
 		prepare: func(_ context.Context, seed string) (func(context.Context, *atomic.Uint64) error, error) {
@@ -122,6 +125,7 @@ func replayByFlushing() attack {
 							return err
 						}
 					}
+					pause(ctx, every)
 					return nil
 				})
 			}, nil

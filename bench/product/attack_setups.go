@@ -35,7 +35,7 @@ func halfOpenFromManySources() attack {
 // halfOpen is an attack by so many set-ups at once, a third of which say nothing, a
 // third a byte a second, and a third nothing after the first handshake message.
 // Each comes again from the same address, a moment after it was ended.
-func halfOpen(name string, placed bool, pause time.Duration, places int, from func(i int) string) attack {
+func halfOpen(name string, placed bool, back time.Duration, places int, from func(i int) string) attack {
 	return attack{
 		name: name, placed: placed,
 		prepare: func(_ context.Context, seed string) (func(context.Context, *atomic.Uint64) error, error) {
@@ -61,10 +61,7 @@ func halfOpen(name string, placed bool, pause time.Duration, places int, from fu
 								hungUp(c)
 								c.Close()
 							}
-							select {
-							case <-time.After(pause):
-							case <-ctx.Done():
-							}
+							pause(ctx, back)
 						}
 					})
 				}

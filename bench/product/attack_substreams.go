@@ -15,7 +15,7 @@ const (
 
 // substreamChurn opens substreams and resets them on one connection, as fast as
 // they are read, and comes again as another identity when it was ended. A stroke
-// is a substream.
+// is a substream that was written, read or not.
 func substreamChurn() attack {
 	return attack{
 		name: "substream-churn",

@@ -13,7 +13,9 @@ import (
 	ma "github.com/multiformats/go-multiaddr"
 
 	"github.com/gamelan-p2p/gamelan"
+	"github.com/gamelan-p2p/gamelan/actors"
 	"github.com/gamelan-p2p/gamelan/gamelantest"
+	"github.com/gamelan-p2p/gamelan/transport/mux"
 	"github.com/gamelan-p2p/gamelan/transport/noise"
 )
 
@@ -154,4 +156,44 @@ func (n *target) offends(number int) bool {
 	}
 	c.Close()
 	return true
+}
+
+// TestChurnOfOneSource opens and resets substreams as ever new identities of one
+// address, until each connection ends for it: nobody is banned, but after some the
+// source is refused. What is exempt is not, and others are not.
+func TestChurnOfOneSource(t *testing.T) {
+	sourced(t, gamelan.Config{MaxOffencesPerSource: 3}, func(t *testing.T, n *target, tr *placed) {
+		churn := func(from string, first, count int) (refused int) {
+			t.Helper()
+			tr.place(from)
+			for i := range count {
+				secret := secretOf(first + i)
+				c := dial(t, n.net.Transport(), n.Addr)
+				secure, err := noise.Client(c, noise.Config{Static: secret, Prefix: []byte{wireByte}})
+				if err != nil {
+					refused++
+					continue
+				}
+				p := &peer{t: t, secret: secret, raw: c, conn: secure}
+				p.exchange(nil)
+				for id := uint32(1); p.data(syn, id, "") == nil && p.data(rst, id, "") == nil; id += 2 {
+					if id%80 == 1 {
+						synctest.Wait()
+					}
+				}
+				n.disconnected(p.id(), actors.CloseChurn, mux.ErrTooMuchChurn)
+				n.banned(p.id(), 0)
+			}
+			return refused
+		}
+		if refused := churn("/ip4/127.0.0.1", 1000, 5); refused != 0 {
+			t.Errorf("got %d connections of an exempt source refused, want none", refused)
+		}
+		if refused := churn("/ip4/6.6.6.6", 2000, 5); refused != 2 {
+			t.Errorf("got %d connections of the source refused, want the last 2", refused)
+		}
+		if refused := churn("/ip4/8.8.8.8", 3000, 1); refused != 0 {
+			t.Error("got another source refused")
+		}
+	})
 }

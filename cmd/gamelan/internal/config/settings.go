@@ -165,7 +165,7 @@ var Settings = []Setting{
 	},
 	{
 		Key: "connections.max_offences_per_source", Kind: Count, Least: 1, Most: 1_000_000, Example: `20`,
-		Doc: "Most offences that ban from one IPv4 address or IPv6 /64 within 10 min, by whatever keys; then it is refused for 10 min. Loopback and exempt sources are not counted.",
+		Doc: "Most offences that ban, or end a connection for churn, from one IPv4 address or IPv6 /64 within 10 min, by whatever keys; then it is refused for 10 min. Loopback and exempt sources are not counted.",
 		at:  func(c *Config) any { return &c.Node.MaxOffencesPerSource },
 	},
 	{
