@@ -208,6 +208,11 @@ type DHTConfig struct {
 	// banned. Default 60,000.
 	FloodLimit int
 
+	// RelayBytes bounds the bytes of messages for others that are passed on in 60 s
+	// for one source: an IPv4 address, an IPv6 /64, or one peer where that says
+	// nothing. What is above it is dropped. Default 256 MiB, at most 1 GiB.
+	RelayBytes int64
+
 	// Broadcast is how many connected nodes a broadcast is sent to, Propagation
 	// how many a message is passed on to. Defaults 8 and 20.
 	Broadcast, Propagation int
@@ -302,6 +307,7 @@ func (c DHTConfig) withDefaults() *DHTConfig {
 	def(&c.DedupCapacity, dht.DedupCapacity)
 	def(&c.SendPace, 900)
 	def(&c.FloodLimit, 60_000)
+	def(&c.RelayBytes, dht.RelayBytes)
 	def(&c.Broadcast, dht.BroadcastFactor)
 	def(&c.Propagation, dht.PropagationFactor)
 	def(&c.Neighbours, 8)
@@ -385,6 +391,7 @@ func (c *DHTConfig) counts() []count {
 		{"DHT.DedupCapacity", int64(c.DedupCapacity)},
 		{"DHT.SendPace", int64(c.SendPace)},
 		{"DHT.FloodLimit", int64(c.FloodLimit)},
+		{"DHT.RelayBytes", c.RelayBytes},
 		{"DHT.Broadcast", int64(c.Broadcast)},
 		{"DHT.Propagation", int64(c.Propagation)},
 		{"DHT.Neighbours", int64(c.Neighbours)},
@@ -397,6 +404,9 @@ const maxShards = 256
 func (s *settled) checkDHT() error {
 	if s.DHT != nil && s.DHT.Shards > maxShards {
 		return badConfig("DHT.Shards", fmt.Errorf("%d is above %d; set the number of processors, or fewer", s.DHT.Shards, maxShards))
+	}
+	if s.DHT != nil && s.DHT.RelayBytes > dht.MaxRelayBytes {
+		return badConfig("DHT.RelayBytes", fmt.Errorf("%d is above %d", s.DHT.RelayBytes, dht.MaxRelayBytes))
 	}
 	return nil
 }

@@ -30,7 +30,7 @@ func (b *builder) dhtSettings() *actors.DHTSettings {
 		return nil
 	}
 	return &actors.DHTSettings{
-		Shards: c.Shards, Occurrences: c.Occurrences, SendPace: c.SendPace, FloodLimit: c.FloodLimit,
+		Shards: c.Shards, Occurrences: c.Occurrences, SendPace: c.SendPace, FloodLimit: c.FloodLimit, RelayBytes: c.RelayBytes,
 		Broadcast: c.Broadcast, Propagation: c.Propagation, Neighbours: c.Neighbours, NoForwarding: c.NoForwarding,
 		Dedup: b.dedup, Unreached: dht.NewUnreached(), Layers: b.layers, SendLayers: b.sendLayers,
 	}

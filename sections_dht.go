@@ -41,6 +41,9 @@ func dhtSection(ctx context.Context, n *Node) inspect.DHT {
 		}
 		v.Inbound = append(v.Inbound, inspect.DHTCount{Reason: inspect.ReasonInboxFull, Count: in.Dropped})
 	}
+	limits := n.env.DHTLimits()
+	v.Flood = &inspect.DHTFlood{Limit: limits.Flood.Limit, Held: limits.Flood.Held, Unread: limits.Flood.Unread}
+	v.Relayed = &inspect.DHTRelayed{Limit: limits.Relay.Limit, Sources: limits.Relay.Sources, Refused: limits.Relay.Refused}
 	seen := n.env.DHT.Dedup.Stats()
 	v.Dedup = inspect.DHTDedup{Messages: seen.Hashes, Capacity: seen.Capacity, Repeats: seen.Copies, Fingerprints: seen.Fingerprints, Early: seen.Early}
 	ctx, cancel := context.WithTimeout(ctx, inspect.AskTimeout)

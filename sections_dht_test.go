@@ -61,6 +61,10 @@ func TestSectionsOfTheDHT(t *testing.T) {
 			t.Errorf("receiver: got %v, want %v", counts, want)
 		}
 
+		if in.Flood == nil || *in.Flood != (inspect.DHTFlood{Limit: 60_000}) || in.Relayed == nil || *in.Relayed != (inspect.DHTRelayed{Limit: 256 << 20}) {
+			t.Errorf("receiver: got the limits %+v and %+v, want the defaults, untouched", in.Flood, in.Relayed)
+		}
+
 		l := section[inspect.Ledger](t, a.Node, "ledger")
 		if l.Accepted != 2 || l.Ended != 2 || len(l.Reports) != 2 {
 			t.Fatalf("ledger: got %+v, want two that have ended", l)

@@ -73,6 +73,7 @@ func TestConfigIsChecked(t *testing.T) {
 		"credit of peers":   {gamelan.Config{PeerCredit: 1 << 30}, gamelan.ErrConfig, "raise NodeCredit"},
 		"multiplexer":       {gamelan.Config{Mux: mux.Config{Window: 5}}, gamelan.ErrConfig, "Mux"},
 		"negative of DHT":   {gamelan.Config{DHT: &gamelan.DHTConfig{SendPace: -1}}, gamelan.ErrConfig, "DHT.SendPace"},
+		"relay bytes":       {gamelan.Config{DHT: &gamelan.DHTConfig{RelayBytes: 1<<30 + 1}}, gamelan.ErrConfig, "is above 1073741824"},
 		"shards":            {gamelan.Config{DHT: &gamelan.DHTConfig{Shards: 257}}, gamelan.ErrConfig, "or fewer"},
 		"DHT and NoDHT":     {gamelan.Config{DHT: &gamelan.DHTConfig{}, NoDHT: true}, gamelan.ErrConfig, "leave one of them out"},
 		"plain on profile":  {gamelan.Config{PlainOnProfile: true}, gamelan.ErrConfig, "set NoDHT as well"},

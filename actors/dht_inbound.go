@@ -20,8 +20,8 @@ import (
 //
 // In: Frame, notTaken. Out: dht.Received to the actor of its type, Heard to the part of the
 // DHT for it, forwardMessage to outbound, PeerViolated to connectivity. A restart
-// loses what waits for handlers that are slow, what waits to be passed on (a later
-// copy of it is), and what peers have sent of a flood.
+// loses what waits for handlers that are slow, and what waits to be passed on (a
+// later copy of it is).
 type dhtInbound struct {
 	env      *Env
 	counts   *dhtCounts
@@ -76,7 +76,7 @@ func DHTInbound(env *Env) []supervisor.Spec {
 	for i, pid := range env.shards {
 		specs[i] = supervisor.Spec{
 			Name: nameOf(pid), Kind: "dhtInbound",
-			New:   func() actor.Actor { return &dhtInbound{env: env, counts: &env.dhtCounts[i]} },
+			New:   func() actor.Actor { return &dhtInbound{env: env, counts: &env.dhtCounts[i], flood: env.floods[i]} },
 			Alarm: handlerAlarm,
 		}
 	}
@@ -114,7 +114,6 @@ func (a *dhtInbound) start(c actor.Context) {
 		Known:       func(peer identity.NodeID) bool { _, ok := known.Get(peer); return ok },
 		Occurrences: uint32(max(0, s.Occurrences)), Layers: s.Layers, Unreached: s.Unreached,
 	})
-	a.flood = dht.NewFloodMeter(s.FloodLimit)
 	a.reported = make(map[identity.NodeID]offence)
 	tell := supervisor.Teller(c)
 	a.backlog = dht.NewBacklog[any](a.env.PeerCredit, func(by dht.Holder) { tell(handlerFreed{by}) })
@@ -151,6 +150,10 @@ func (a *dhtInbound) frame(c actor.Context, f Frame) {
 // passOn gives a message to outbound, or has it wait until earlier ones of its
 // source have ended.
 func (a *dhtInbound) passOn(c actor.Context, f Frame, m *dht.Incoming, v dht.Verdict) (dht.Reason, error) {
+	if err := a.env.relayed.Take(supervisor.Now(c), a.env.relaySource(f.Peer), len(f.Body)); err != nil {
+		a.env.DHT.Unreached.Anew(m.Hash) // a copy may come from another source
+		return dht.OverRelayBytes, err
+	}
 	cost := f.lease.cost()
 	var forward any = forwardMessage{
 		Envelope: m.Envelope, Hash: m.Hash, To: v.Forward, Again: m.Again, Origin: Origin{f.Peer, f.Conn},
@@ -316,7 +319,7 @@ func (a *dhtInbound) ended(c actor.Context, f Frame, why dht.Reason, err error) 
 
 // meter counts a message towards a flood.
 func (a *dhtInbound) meter(c actor.Context, f Frame) {
-	if a.env.allowed(f.Peer) || a.env.held(f.Peer) {
+	if a.env.unlimited(f.Peer) {
 		return
 	}
 	now := supervisor.Now(c)
@@ -362,15 +365,18 @@ type DHTShard struct {
 	Waiting int        `json:"waiting"`         // for handlers that are slow, or to be passed on
 	Relays  int        `json:"relays"`          // of those that wait: to be passed on
 	Stuck   []int32    `json:"stuck,omitempty"` // types whose handlers are
-	Metered int        `json:"metered"`         // peers that have sent what nobody took, in the last minute
+	Metered int        `json:"metered"`         // peers that have sent anything in the last minute
+	Held    int        `json:"held"`            // peers at the limit of messages, of which no more is read
+	Unread  uint64     `json:"unread"`          // messages of such that were dropped and not judged
 }
 
 // Inspect returns a DHTShard.
 func (a *dhtInbound) Inspect() any {
 	waiting, relays := a.backlog.Waiting()
+	flood := a.flood.Stats()
 	return DHTShard{
-		Counts: sumCounts(a.counts), Waiting: waiting, Relays: relays,
-		Stuck: a.backlog.Stuck(a.env.Now()), Metered: a.flood.Len(),
+		Counts: sumCounts(a.counts), Waiting: waiting, Relays: relays, Stuck: a.backlog.Stuck(a.env.Now()),
+		Metered: flood.Peers, Held: flood.Held, Unread: flood.Unread,
 	}
 }
 

@@ -90,8 +90,10 @@ type Env struct {
 	Choices view.Ring[connpool.Choice]
 
 	budgets       credit.NodeBudgets
-	shards        []*actor.PID // of the DHT's inbound chain
-	dhtCounts     []dhtCounts  // of each of them
+	shards        []*actor.PID      // of the DHT's inbound chain
+	dhtCounts     []dhtCounts       // of each of them
+	floods        []*dht.FloodMeter // of the peers of each of them; it reads them, and so do reader tasks
+	relayed       *dht.RelayMeter[relaySource]
 	sendCredit    *credit.Account
 	tagKey        [sha256.Size]byte // of the tags of sends
 	paces         dht.Paces         // what one outbound leaves to the next; both of them alone use it
@@ -165,13 +167,14 @@ type Settings struct {
 
 // DHTSettings are the limits of the DHT.
 type DHTSettings struct {
-	Shards       int // actors that share the inbound chain; at least 1
-	Occurrences  int // how often a message may come
-	SendPace     int // messages to a foreign peer in any 60 s
-	FloodLimit   int // messages of a peer in 60 s
-	Broadcast    int // nodes of a broadcast
-	Propagation  int // nodes that a propagated message is passed on to
-	Neighbours   int // nodes that are neighbours
+	Shards       int   // actors that share the inbound chain; at least 1
+	Occurrences  int   // how often a message may come
+	SendPace     int   // messages to a foreign peer in any 60 s
+	FloodLimit   int   // messages of a peer in 60 s
+	RelayBytes   int64 // bytes for others of a source in 60 s
+	Broadcast    int   // nodes of a broadcast
+	Propagation  int   // nodes that a propagated message is passed on to
+	Neighbours   int   // nodes that are neighbours
 	NoForwarding bool
 
 	Dedup *dht.Dedup
@@ -236,7 +239,9 @@ func (e *Env) wireMessaging(at func(path string) *actor.PID) {
 	e.Ledger = dht.NewLedger()
 	for i := range max(1, e.DHT.Shards) {
 		e.shards = append(e.shards, at("dht/inbound-"+strconv.Itoa(i)))
+		e.floods = append(e.floods, dht.NewFloodMeter(e.DHT.FloodLimit))
 	}
+	e.relayed = dht.NewRelayMeter[relaySource](e.DHT.RelayBytes)
 	e.dhtCounts = make([]dhtCounts, len(e.shards))
 	e.Types.Set(dht.TypePing, NewTypeHandler(e.Pinger))
 	e.Plain = newMessaging(e, e.PlainID, at("services/plain"), "messaging")
@@ -244,9 +249,12 @@ func (e *Env) wireMessaging(at func(path string) *actor.PID) {
 
 // Inbound returns the actor that hears the frames of a peer: always the same
 // one, node/dht/inbound-<i>, which keeps them in order. Only with the DHT on.
-func (e *Env) Inbound(peer identity.NodeID) *actor.PID {
+func (e *Env) Inbound(peer identity.NodeID) *actor.PID { return e.shards[e.shard(peer)] }
+
+// shard is the number of that actor.
+func (e *Env) shard(peer identity.NodeID) uint64 {
 	h := binary.LittleEndian.Uint64(peer[len(peer)-8:]) // a node id is a hash
-	return e.shards[h%uint64(len(e.shards))]
+	return h % uint64(len(e.shards))
 }
 
 // OnWall translates a time of Now into one of Wall, as [supervisor.OnWall] does.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -324,6 +325,9 @@ func (r *reader) next() (int, error) {
 // end gives back what the task has borrowed, however it ends.
 func (r *reader) end() {
 	r.frames.Release()
+	if n := len(r.whole); n > 0 && r.box.protocol.frames {
+		r.box.env.flood(r.box.peer).Unread(n)
+	}
 	r.whole.Discard()
 	if r.owes {
 		r.box.account.Return(r.owed)
@@ -476,16 +480,22 @@ func (r *reader) join(body []byte) (group *together, place int) {
 // deliver hands whoever hears it what was read whole, before anything is waited
 // for.
 func (r *reader) deliver(ctx context.Context) error {
-	if len(r.whole) == 0 {
-		return nil
+	for len(r.whole) > 0 {
+		handler, err := r.box.protocol.hears(ctx, r.box.peer)
+		if err != nil {
+			return err
+		}
+		n := len(r.whole)
+		if r.box.protocol.frames {
+			if n, err = r.handOn(ctx); err != nil {
+				return err
+			}
+		}
+		r.box.received.Add(uint64(n))
+		all := r.whole
+		r.whole = all[:n]
+		r.box.env.System.Root.Send(handler, &r.whole)
+		r.whole = slices.Delete(all, 0, n)
 	}
-	handler, err := r.box.protocol.hears(ctx, r.box.peer)
-	if err != nil {
-		return err
-	}
-	r.box.received.Add(uint64(len(r.whole)))
-	r.box.env.System.Root.Send(handler, &r.whole)
-	clear(r.whole)
-	r.whole = r.whole[:0]
 	return nil
 }

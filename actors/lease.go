@@ -4,6 +4,7 @@ import (
 	"sync/atomic"
 
 	"github.com/gamelan-p2p/gamelan/dht"
+	"github.com/gamelan-p2p/gamelan/identity"
 	"github.com/gamelan-p2p/gamelan/internal/credit"
 )
 
@@ -12,7 +13,8 @@ type lease struct {
 	account *credit.Account
 	n       int
 	state   atomic.Uint32
-	held    *dht.Held // what a handler holds of the peer, this message included; may be nil
+	held    *dht.Held       // what a handler holds of the peer, this message included; may be nil
+	flood   *dht.FloodMeter // counts it among what is not judged yet; nil: nobody does
 }
 
 const (
@@ -48,6 +50,14 @@ func (l *lease) back() {
 	l.account.Return(l.n)
 	if l.held != nil {
 		l.held.Finish(credit.Cost(l.n))
+	}
+}
+
+// judged says that a message which was handed on has been judged, or that nobody
+// will. It is called once.
+func (l *lease) judged(peer identity.NodeID) {
+	if l != nil && l.flood != nil {
+		l.flood.Judged(peer)
 	}
 }
 

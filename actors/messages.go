@@ -90,6 +90,9 @@ func (r *ConnRef) over() *ConnRef {
 	return &past
 }
 
+// ended reports whether the session is over.
+func (r *ConnRef) ended() bool { return r.live != nil && r.live.session.Load() == nil }
+
 func (r *ConnRef) retire() {
 	if r.live != nil {
 		r.live.retired.Store(true)
@@ -767,12 +770,18 @@ type Frame struct {
 	place int       // in it
 }
 
-// Finish gives the credit back, if it did not go on; the mailbox calls it when
-// Receive has returned.
-func (m Frame) Finish() { m.lease.finish() }
+// Finish says that the frame was judged, and gives its credit back if that did not
+// go on; the mailbox calls it when Receive has returned.
+func (m Frame) Finish() {
+	m.lease.finish()
+	m.lease.judged(m.Peer)
+}
 
 // Discard gives the credit of a frame back that nobody handled.
-func (m Frame) Discard() { m.lease.discard() }
+func (m Frame) Discard() {
+	m.lease.discard()
+	m.lease.judged(m.Peer)
+}
 
 // Source makes a panic on it count against the peer.
 func (m Frame) Source() any { return Origin{m.Peer, m.Conn} }

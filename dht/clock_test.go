@@ -140,6 +140,23 @@ func TestFloodClock(t *testing.T) {
 	})
 }
 
+// TestRelayBytesClock: a source has its bytes of each minute, no more and no less.
+func TestRelayBytesClock(t *testing.T) {
+	eachStep(t, func(t *testing.T, _ time.Duration, at func(time.Duration) time.Time) {
+		m := dht.NewRelayMeter[string](2)
+		for i := range 600 {
+			if err := m.Take(at(time.Duration(i)*30*time.Second), "A", 1); err != nil {
+				t.Fatalf("message %d: got %v, want two bytes in a minute passed on", i, err)
+			}
+		}
+		for i, want := range []bool{true, true, false} { // the step is before the third
+			if got := m.Take(at(stepAt+time.Duration(i-2)*time.Second), "B", 1) == nil; got != want {
+				t.Errorf("byte %d: got passed on %v, want %v", i+1, got, want)
+			}
+		}
+	})
+}
+
 // TestPingsClock: pings are late after their limit, and their round trips right.
 func TestPingsClock(t *testing.T) {
 	eachStep(t, func(t *testing.T, _ time.Duration, at func(time.Duration) time.Time) {

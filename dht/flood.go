@@ -4,6 +4,7 @@ import (
 	"container/list"
 	"errors"
 	"fmt"
+	"sync"
 	"time"
 
 	"github.com/gamelan-p2p/gamelan/identity"
@@ -14,12 +15,8 @@ import (
 // any 60 s unless said otherwise (spec: V28).
 const FloodLimit = 60_000
 
-// What is remembered of peers. It is worth 300 bytes for each, and forgotten
-// when a peer has sent nothing that counts for 60 s.
-const (
-	floodSeconds = 60
-	floodPeers   = 4096
-)
+// floodSeconds is how long what a peer has sent counts.
+const floodSeconds = 60
 
 // ErrFlood reports a peer that sends more messages than are welcome.
 var ErrFlood = errors.New("dht: flood")
@@ -28,17 +25,18 @@ var ErrFlood = errors.New("dht: flood")
 // which peer has sent too many. It counts by whole seconds: a peer is never over
 // the limit that has kept to it in each 60 s, and one that exceeds it by what
 // fits into a second may be found a second later (spec: dht 10.3, V28).
+//
+// Whoever reads a peer's messages asks with HandOn before any is given to the one
+// that judges them, so that the messages of one peer which are judged are never
+// more than the limit and the one that exceeds it. Each call is one step and may
+// come from any goroutine.
 type FloodMeter struct {
 	limit int
-	peers map[identity.NodeID]*list.Element
-	order list.List // of *flow, those heard of last in front
-	begin time.Time
-}
 
-// flow is what one peer has sent.
-type flow struct {
-	peer      identity.NodeID
-	perSecond // in seconds since FloodMeter.begin
+	mu     sync.Mutex
+	peers  windows[identity.NodeID]
+	held   int
+	unread uint64
 }
 
 // NewFloodMeter returns a meter with that limit; 0 is [FloodLimit].
@@ -46,19 +44,17 @@ func NewFloodMeter(limit int) *FloodMeter {
 	if limit <= 0 {
 		limit = FloodLimit
 	}
-	return &FloodMeter{limit: limit, peers: make(map[identity.NodeID]*list.Element)}
+	return &FloodMeter{limit: limit, peers: windows[identity.NodeID]{of: make(map[identity.NodeID]*list.Element)}}
 }
 
 // Count counts one message of the peer. It returns the offence when this is the
 // one that goes over the limit, and nil for those after it: there is one offence
 // until the peer has been within the limit again.
 func (f *FloodMeter) Count(now time.Time, peer identity.NodeID) *protocol.Violation {
-	if f.begin.IsZero() {
-		f.begin = now
-	}
-	second := int64(now.Sub(f.begin) / time.Second)
-	p := f.flow(peer, second)
-	p.add()
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	p := f.peers.at(now, peer)
+	p.add(1)
 	if p.sum != f.limit+1 {
 		return nil
 	}
@@ -66,33 +62,81 @@ func (f *FloodMeter) Count(now time.Time, peer identity.NodeID) *protocol.Violat
 		fmt.Errorf("%w: more than %d messages in %d s that nobody here took", ErrFlood, f.limit, floodSeconds))
 }
 
-// Len returns how many peers are remembered.
-func (f *FloodMeter) Len() int { return len(f.peers) }
-
-// flow returns what the peer has sent in the 60 s that end with that second.
-func (f *FloodMeter) flow(peer identity.NodeID, second int64) *flow {
-	e, ok := f.peers[peer]
-	if !ok {
-		f.forget(second)
-		e = f.order.PushFront(&flow{peer: peer, perSecond: perSecond{last: second}})
-		f.peers[peer] = e
+// HandOn returns how many of n messages of the peer may be handed on to be judged,
+// as if each that is not judged yet would count; [FloodMeter.Judged] follows for each
+// of them. A peer at its limit may hand on one when nothing of it is unjudged: with
+// it the peer is over the limit, or a handler takes it. A peer that is over may hand
+// on nothing. Whoever is exempt may hand on everything.
+//
+// If nothing may be handed on, wake is called at most once, when a message was
+// judged and there may be room. It must not block, nor call the meter. The end of a
+// second makes room as well, and wakes nobody.
+func (f *FloodMeter) HandOn(now time.Time, peer identity.NodeID, n int, exempt bool, wake func()) int {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	p := f.peers.at(now, peer)
+	switch room := f.limit - p.sum - p.unjudged; {
+	case exempt:
+	case room > 0:
+		n = min(n, room)
+	case p.unjudged == 0 && p.sum <= f.limit:
+		n = min(n, 1)
+	default:
+		if wake != nil {
+			p.wake = wake
+		}
+		return 0
 	}
-	p := e.Value.(*flow)
-	if second > p.last {
-		f.order.MoveToFront(e)
-		p.turn(second)
-	}
-	return p
+	p.unjudged += n
+	return n
 }
 
-// forget drops who has been silent for 60 s, and makes room for one more.
-func (f *FloodMeter) forget(second int64) {
-	for e := f.order.Back(); e != nil; e = f.order.Back() {
-		p := e.Value.(*flow)
-		if len(f.peers) < floodPeers && second-p.last < floodSeconds {
-			return
-		}
-		f.order.Remove(e)
-		delete(f.peers, p.peer)
+// Judged notes that a message of the peer that was handed on has been judged, and
+// counted if it had to be, or was dropped.
+func (f *FloodMeter) Judged(peer identity.NodeID) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	p := f.peers.find(peer)
+	if p == nil || p.unjudged == 0 {
+		return // it was silent for so long that it was forgotten
 	}
+	p.unjudged--
+	if p.unjudged == 0 || p.sum+p.unjudged < f.limit {
+		p.woken()
+	}
+}
+
+// Unread notes that so many messages were dropped that were not handed on.
+func (f *FloodMeter) Unread(n int) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.unread += uint64(n)
+}
+
+// HoldBack notes that a reader waits because its peer is at the limit; done ends
+// that.
+func (f *FloodMeter) HoldBack() (done func()) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.held++
+	return sync.OnceFunc(func() {
+		f.mu.Lock()
+		defer f.mu.Unlock()
+		f.held--
+	})
+}
+
+// FloodStats says what a [FloodMeter] knows.
+type FloodStats struct {
+	Limit  int
+	Peers  int    // that are remembered
+	Held   int    // readers of peers that are at the limit
+	Unread uint64 // messages that were dropped and not judged
+}
+
+// Stats returns what the meter knows.
+func (f *FloodMeter) Stats() FloodStats {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return FloodStats{Limit: f.limit, Peers: len(f.peers.of), Held: f.held, Unread: f.unread}
 }

@@ -31,10 +31,10 @@ func (p *perSecond) second(now time.Time) int64 {
 	return int64(now.Sub(p.begin) / time.Second)
 }
 
-// add counts one event in the second that was turned to last.
-func (p *perSecond) add() {
-	p.seconds[p.last%floodSeconds]++
-	p.sum++
+// add counts n events in the second that was turned to last.
+func (p *perSecond) add(n int) {
+	p.seconds[p.last%floodSeconds] += uint32(n)
+	p.sum += n
 }
 
 // take counts one event unless there were limit of them in the last 60 s.
@@ -42,7 +42,7 @@ func (p *perSecond) take(now time.Time, limit int) bool {
 	if p.turn(p.second(now)); p.sum >= limit {
 		return false
 	}
-	p.add()
+	p.add(1)
 	return true
 }
 

@@ -1,6 +1,7 @@
 package dht_test
 
 import (
+	"cmp"
 	"fmt"
 	"strings"
 	"testing"
@@ -36,11 +37,14 @@ func (c *clock) set(t *testing.T, d *datadriven.TestData) string {
 
 // TestFloodScript runs testdata/flood.txt on a meter: "new limit=N" begins anew,
 // "count A times=N" counts messages of A, "peers" says how many are remembered.
+// "hand-on PEER n=N" asks how many of that many messages may be judged, and
+// "judged PEER times=N count" judges them, with count ones that nobody took.
 // With -rewrite the expected lines are written; read them.
 //
 // conforms: dht 129; V 28
 func TestFloodScript(t *testing.T) {
 	c, f := newClock(), dht.NewFloodMeter(0)
+	var woken []string
 	datadriven.RunTest(t, "testdata/flood.txt", func(t *testing.T, d *datadriven.TestData) string {
 		switch d.Cmd {
 		case "new":
@@ -62,8 +66,33 @@ func TestFloodScript(t *testing.T) {
 				return "fine"
 			}
 			return out
+		case "hand-on":
+			peer, n := d.CmdArgs[0].Key, 1
+			d.MaybeScanArgs(t, "n", &n)
+			m := f.HandOn(c.now, scriptPeer(peer), n, d.HasArg("exempt"), func() { woken = append(woken, peer) })
+			if m == 0 {
+				return "wait"
+			}
+			return fmt.Sprint(m)
+		case "judged":
+			times, out := 1, ""
+			d.MaybeScanArgs(t, "times", &times)
+			for i := range times {
+				peer := scriptPeer(d.CmdArgs[0].Key)
+				if d.HasArg("count") {
+					if v := f.Count(c.now, peer); v != nil {
+						out += fmt.Sprintf("message %d: ban of %v\n", i+1, v.Ban)
+					}
+				}
+				f.Judged(peer)
+				for _, w := range woken {
+					out += fmt.Sprintf("message %d wakes %s\n", i+1, w)
+				}
+				woken = nil
+			}
+			return cmp.Or(out, "fine")
 		case "peers":
-			return fmt.Sprint(f.Len())
+			return fmt.Sprint(f.Stats().Peers)
 		}
 		t.Fatalf("unknown command %q", d.Cmd)
 		return ""
@@ -78,14 +107,14 @@ func TestFloodMeterIsBounded(t *testing.T) {
 	for i := range 20_000 {
 		f.Count(now, scriptPeer(fmt.Sprint(i)))
 	}
-	if got := f.Len(); got != 4096 {
+	if got := f.Stats().Peers; got != 4096 {
 		t.Errorf("got %d peers, want 4096", got)
 	}
 	if f.Count(now, scriptPeer("19999")) == nil {
 		t.Error("got the last peer forgotten, want those heard of first")
 	}
 	f.Count(now.Add(time.Minute), scriptPeer("A"))
-	if got := f.Len(); got != 1 {
+	if got := f.Stats().Peers; got != 1 {
 		t.Errorf("got %d peers after a minute of silence, want the one that came then", got)
 	}
 }

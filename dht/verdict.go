@@ -63,6 +63,7 @@ const (
 	Panicked                          // the chain, or a layer of the application's, panicked on it
 	PassedAgain                       // Passed, to those that an earlier copy did not reach
 	NotPassed                         // for somebody else, and earlier ones of its source stand still
+	OverRelayBytes                    // for somebody else, and its source has had its bytes of the minute
 )
 
 var reasons = [...]string{
@@ -74,6 +75,7 @@ var reasons = [...]string{
 	NoHandler: "no handler", NoPart: "no part of the DHT for it", HandlerStuck: "handler stuck",
 	HandlerFailed: "handler failed", Panicked: "panicked",
 	PassedAgain: "for somebody else again", NotPassed: "for somebody else and not passed on",
+	OverRelayBytes: "for somebody else beyond the bytes of its source",
 }
 
 // Reasons returns all reasons.

@@ -12,6 +12,22 @@ type DHT struct {
 	Inbound       []DHTCount   `json:"inbound"`                  // what came in, by how it ended
 	Outbound      *DHTOutbound `json:"outbound,omitempty"`       // nil: its actor did not say in time
 	Dedup         DHTDedup     `json:"dedup"`
+	Flood         *DHTFlood    `json:"flood,omitempty"`   // nil: the DHT is off
+	Relayed       *DHTRelayed  `json:"relayed,omitempty"` // nil: the DHT is off
+}
+
+// DHTFlood is what is done against peers that send too many messages.
+type DHTFlood struct {
+	Limit  int    `json:"limit"`  // messages of a peer in a minute that no handler here took
+	Held   int    `json:"held"`   // peers at the limit, of which nothing more is read now
+	Unread uint64 `json:"unread"` // messages of such that were dropped and not judged, since the node's start
+}
+
+// DHTRelayed bounds the bytes that are passed on for others.
+type DHTRelayed struct {
+	Limit   int64  `json:"limit"`   // bytes of a source in a minute
+	Sources int    `json:"sources"` // that are counted now
+	Refused uint64 `json:"refused"` // bytes that were not passed on for it, since the node's start
 }
 
 // DHTCount is how many messages that came in have ended in one way since the

@@ -19,8 +19,19 @@ import (
 	"github.com/gamelan-p2p/gamelan/transport/noise"
 )
 
-// sourced attacks a node whose inbound connections come from where the test says.
+// sourced attacks a node whose inbound connections come from where the test says;
+// afterwards it must still serve others.
 func sourced(t *testing.T, cfg gamelan.Config, attack func(t *testing.T, n *target, tr *placed), opts ...gamelan.Option) {
+	t.Helper()
+	placing(t, cfg, func(t *testing.T, n *target, tr *placed) {
+		attack(t, n, tr)
+		tr.place("/ip4/9.9.9.9")
+		n.serves()
+	}, opts...)
+}
+
+// placing is sourced without the look at the node afterwards.
+func placing(t *testing.T, cfg gamelan.Config, attack func(t *testing.T, n *target, tr *placed), opts ...gamelan.Option) {
 	t.Helper()
 	gamelantest.Bubble(t, func(t *testing.T) {
 		net := gamelantest.NewNetwork(t)
@@ -37,8 +48,6 @@ func sourced(t *testing.T, cfg gamelan.Config, attack func(t *testing.T, n *targ
 		n.Node = &gamelantest.Node{Node: node, Number: 1000, Addr: ma.StringCast("/memory/1000"), Transport: tr.Transport}
 		n.watch()
 		attack(t, n, tr)
-		tr.place("/ip4/9.9.9.9")
-		n.serves()
 	})
 }
 

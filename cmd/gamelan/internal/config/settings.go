@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/gamelan-p2p/gamelan"
+	"github.com/gamelan-p2p/gamelan/dht"
 	"github.com/gamelan-p2p/gamelan/protocol"
 )
 
@@ -264,6 +265,11 @@ var Settings = []Setting{
 		Key: "dht.flood_limit", Kind: Count, Least: 1, Most: 100_000_000, Example: `6000`,
 		Doc: "Messages of one peer over the DHT within a minute above which the peer is banned.",
 		at:  func(c *Config) any { return &c.DHT.FloodLimit },
+	},
+	{
+		Key: "dht.relay_bytes", Kind: Size, Least: 1, Most: dht.MaxRelayBytes, Example: `"64MiB"`,
+		Doc: "Bytes of messages for others that are passed on within a minute for one source: an IPv4 address, an IPv6 /64, or one peer where that says nothing, as through Tor. What is above it is dropped.",
+		at:  func(c *Config) any { return &c.DHT.RelayBytes },
 	},
 	{
 		Key: "dht.occurrences", Kind: Count, Least: 1, Most: 1_000, Example: `3`,

@@ -40,6 +40,13 @@ func DHT(o *Output, d *inspect.DHT, now time.Time) error {
 		}
 		line(name, "%s", text)
 	}
+	for i, text := range limitLines(d) {
+		name := "limits"
+		if i > 0 {
+			name = ""
+		}
+		line(name, "%s", text)
+	}
 	if o := d.Outbound; o != nil {
 		sent := Tally{confirmed: o.Confirmed, inDoubt: o.InDoubt, failed: o.Failed}
 		text := inspect.Count(o.Sends, "message")
@@ -69,6 +76,25 @@ func DHT(o *Output, d *inspect.DHT, now time.Time) error {
 	}
 	_, err := fmt.Fprint(o.Out, b.String())
 	return err
+}
+
+// limitLines says how much a peer may send, and what became of the rest.
+func limitLines(d *inspect.DHT) (lines []string) {
+	if f := d.Flood; f != nil {
+		text := inspect.Number(uint64(f.Limit)) + " messages of a peer in a minute that nobody here takes"
+		if f.Held > 0 || f.Unread > 0 {
+			text += fmt.Sprintf(": %s held at it now, %s dropped unread", inspect.Count(uint64(f.Held), "peer"), inspect.Number(f.Unread))
+		}
+		lines = append(lines, text)
+	}
+	if r := d.Relayed; r != nil {
+		text := Bytes(r.Limit) + " for others of a source in a minute"
+		if r.Refused > 0 {
+			text += fmt.Sprintf(": %s more were not passed on", Bytes(int64(r.Refused)))
+		}
+		lines = append(lines, text)
+	}
+	return lines
 }
 
 // passedText says what was passed on for others, and why the rest was not.
