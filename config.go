@@ -333,13 +333,7 @@ func (c Config) settle() (settled, error) {
 	if err := s.chooseProfile(); err != nil {
 		return s, err
 	}
-	if err := s.chooseMessaging(); err != nil {
-		return s, err
-	}
-	if err := s.check(); err != nil {
-		return s, err
-	}
-	return s, s.parse()
+	return s, errors.Join(s.chooseMessaging(), s.check(), s.parse())
 }
 
 func def[T comparable](p *T, v T) {
@@ -412,6 +406,7 @@ func (s *settled) checkDHT() error {
 }
 
 func (s *settled) check() error {
+	var wrong []error
 	for _, v := range append([]count{
 		{"KeepAlive", int64(s.KeepAlive)},
 		{"NodeCredit", s.NodeCredit},
@@ -437,22 +432,19 @@ func (s *settled) check() error {
 		{"RPC.Idle", int64(s.RPC.Idle)},
 	}, s.DHT.counts()...) {
 		if v.n < 0 {
-			return badConfig(v.name, errors.New("is negative; leave it 0 for the default"))
+			wrong = append(wrong, badConfig(v.name, errors.New("is negative; leave it 0 for the default")))
 		}
 	}
 	if s.PeerCredit > s.NodeCredit/4 {
-		return badConfig("PeerCredit", fmt.Errorf("%d is above a quarter of NodeCredit (%d); lower it or raise NodeCredit", s.PeerCredit, s.NodeCredit))
+		wrong = append(wrong, badConfig("PeerCredit", fmt.Errorf("%d is above a quarter of NodeCredit (%d); lower it or raise NodeCredit", s.PeerCredit, s.NodeCredit)))
 	}
 	if s.KeepClosest > 0 && s.KeepClosest < s.Floor {
-		return badConfig("KeepClosest", fmt.Errorf("%d is below Floor (%d): connections would be made and closed again; raise it or lower Floor", s.KeepClosest, s.Floor))
+		wrong = append(wrong, badConfig("KeepClosest", fmt.Errorf("%d is below Floor (%d): connections would be made and closed again; raise it or lower Floor", s.KeepClosest, s.Floor)))
 	}
 	if err := s.Mux.Validate(); err != nil {
-		return badConfig("Mux", err)
+		wrong = append(wrong, badConfig("Mux", err))
 	}
-	if err := s.checkDHT(); err != nil {
-		return err
-	}
-	return s.completeAgent()
+	return errors.Join(append(wrong, s.checkDHT(), s.completeAgent())...)
 }
 
 // ownAgent is what every node of this library says that it runs.

@@ -220,9 +220,17 @@ func (f *filler) cause() string {
 	case f.nobody && f.refused == 0:
 		return fmt.Sprintf("%s sought, but no other node is known; add a seed, KEY::ADDRESS", more(missing))
 	case f.nobody:
-		return fmt.Sprintf("%s sought, but none of the %d known ones can be dialled now", more(missing), f.refused)
+		return fmt.Sprintf("%s sought, but %s", more(missing), undialable(f.refused))
 	}
 	return fmt.Sprintf("%s sought", more(missing))
+}
+
+// undialable says that no peer that is known can be dialled.
+func undialable(known int) string {
+	if known == 1 {
+		return "the only other one that is known cannot be dialled now"
+	}
+	return fmt.Sprintf("none of the %d others that are known can be dialled now", known)
 }
 
 func more(n int) string {

@@ -148,7 +148,7 @@ func run(ctx context.Context, args []string, a *app) (code int) {
 	a.setSources(c.Config, c.DataDir)
 	verb := k.Selected().Target.Addr().Interface()
 	if _, ok := verb.(*nodeCmd); ok { // before its settings: reading them may take long
-		a.signals = daemon.CatchSignals(a.Err)
+		a.signals = daemon.CatchSignals(a.Output)
 		defer a.signals.Stop()
 	}
 	if _, ok := verb.(aside); !ok {

@@ -31,7 +31,7 @@ type interopCmd struct {
 // Help is what gamelan interop --help says beneath the flags.
 func (*interopCmd) Help() string {
 	return "Each check connects with a new key, because some must get it banned, and some send messages. " +
-		"The target remembers about 140 such peers, about 50 of them banned, which is where gamelan peers list has them from, and has junk among its messages: " +
+		"The target remembers these peers, and bans some of them: gamelan peers lists them there. It also has junk among its messages: " +
 		"check a node whose data directory can be thrown away, not one that is in use."
 }
 

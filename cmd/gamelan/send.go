@@ -61,7 +61,7 @@ func (c *sendCmd) Run(a *app) error {
 		key, _, given := strings.Cut(*c.Peer, "::")
 		switch {
 		case show.Refused() > 0:
-			a.Note("If the peer has the DHT: %s", a.Command("send --to "+key))
+			a.Note("%s", overDHTHint(a, key))
 		case given && show.Confirmed() == 0:
 			a.Note("The node remembers this peer and its address; if they were wrong: %s", a.Command("peers forget "+key))
 		}
@@ -131,4 +131,13 @@ func (c *sendCmd) input(a *app) client.Input {
 		return client.Input{R: strings.NewReader(strings.Join(c.Message, "\n") + "\n")}
 	}
 	return client.Input{R: a.in, Whole: c.Whole}
+}
+
+// overDHTHint says how a peer that takes no plain messages may be reached.
+func overDHTHint(a *app, key string) string {
+	how := a.Command("send --to " + key)
+	if d, err := a.client().DHT(a.ctx); err == nil && !d.On {
+		return "If the peer has the DHT: start this node with the DHT, too (dht.enabled = true, and no --no-dht), then " + how
+	}
+	return "If the peer has the DHT: " + how
 }

@@ -33,6 +33,7 @@ func serviceCmds(cmds map[string]func(*testscript.TestScript, bool, []string)) {
 	cmds["manager"] = newManager
 	cmds["notified"] = notified
 	cmds["signal"] = signalNode
+	cmds["signaluntilgone"] = signalUntilGone
 	cmds["waitcredit"] = waitCredit
 	cmds["hupearly"] = hupEarly
 }
@@ -94,16 +95,43 @@ func notified(ts *testscript.TestScript, _ bool, args []string) {
 	}
 }
 
+// signalsByName are the signals that scripts send.
+var signalsByName = map[string]syscall.Signal{"HUP": syscall.SIGHUP, "QUIT": syscall.SIGQUIT, "TERM": syscall.SIGTERM, "STOP": syscall.SIGSTOP, "KILL": syscall.SIGKILL}
+
 // signal NAME DIR sends a signal to the node that runs in DIR.
 func signalNode(ts *testscript.TestScript, _ bool, args []string) {
-	sig := map[string]syscall.Signal{"HUP": syscall.SIGHUP, "QUIT": syscall.SIGQUIT, "TERM": syscall.SIGTERM, "STOP": syscall.SIGSTOP, "KILL": syscall.SIGKILL}[args[0]]
+	node := background(ts, args[1])
+	if node == nil {
+		ts.Fatalf("no node runs in %s", args[1])
+	}
+	ts.Check(node.Signal(signalsByName[args[0]]))
+}
+
+// background is the process of the node in dir, nil if there is none.
+func background(ts *testscript.TestScript, dir string) *os.Process {
 	for _, c := range ts.BackgroundCmds() {
-		if slices.Contains(c.Args, "node") && slices.Contains(c.Args, args[1]) {
-			ts.Check(c.Process.Signal(sig))
-			return
+		if slices.Contains(c.Args, "node") && slices.Contains(c.Args, dir) {
+			return c.Process
 		}
 	}
-	ts.Fatalf("no node runs in %s", args[1])
+	return nil
+}
+
+// signaluntilgone NAME DIR sends a signal to the node that runs in DIR again and
+// again until it has ended.
+func signalUntilGone(ts *testscript.TestScript, _ bool, args []string) {
+	c := client.New(nodedir.Named(ts.MkAbs(args[1])))
+	for end := time.Now().Add(patience); ; time.Sleep(20 * time.Millisecond) {
+		if _, err := c.Node(context.Background()); err != nil {
+			return
+		}
+		if b := background(ts, args[1]); b != nil {
+			_ = b.Signal(signalsByName[args[0]]) // it may end meanwhile
+		}
+		if time.Now().After(end) {
+			ts.Fatalf("the node in %s has not ended", args[1])
+		}
+	}
 }
 
 // waitcredit DIR waits until the node in DIR has a message in work.

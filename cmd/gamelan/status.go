@@ -37,5 +37,6 @@ func (c *statusCmd) Run(a *app) error {
 	}
 	s.Healthy, s.Reasons = h.OK, h.Reasons
 	s.Warnings = append(s.Warnings, h.Warnings...)
+	s.Warnings = append(s.Warnings, render.Unheard(s.DHT, time.Now())...)
 	return render.ShowStatus(a.Output, s, time.Now())
 }

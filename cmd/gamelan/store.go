@@ -39,6 +39,9 @@ type storeInboxJSON struct {
 }
 
 func (*storeCheckCmd) Run(a *app) error {
+	if err := a.dir.Check(); err != nil {
+		return err
+	}
 	r, err := gamelan.CheckStore(a.dir.Path)
 	if err != nil {
 		return failure.New("store", "", "%s", failure.Text(err)).Because(err)

@@ -30,7 +30,7 @@ type UnsafeError struct {
 	Path  string
 	Owner int         // whose it is; -1 when the owner is right
 	Mode  fs.FileMode // its permissions, when others may write there
-	Link  bool        // it is a symbolic link where none may be
+	Link  bool        // it is a symbolic link where none may be, or one that cannot be followed
 	User  int         // of this program
 }
 
@@ -69,6 +69,9 @@ func Make(path string) (*Dir, error) {
 	unsafe, _ := errors.AsType[*UnsafeError](err)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
+		if _, missing := os.Lstat(path); missing == nil {
+			return nil, &UnsafeError{Path: path, Owner: -1, Link: true, User: user()} // that leads nowhere
+		}
 		err = os.MkdirAll(path, 0o700)
 	case unsafe != nil && unsafe.Mode != 0 && unsafe.Mode&0o002 == 0:
 		err = makePrivate(path, err)
@@ -79,6 +82,27 @@ func Make(path string) (*Dir, error) {
 		return nil, err
 	}
 	return Open(path)
+}
+
+// Check looks whether Make would take the directory; one that is not there is
+// right.
+func Check(path string) error {
+	d, err := Open(path)
+	unsafe, _ := errors.AsType[*UnsafeError](err)
+	switch {
+	case err == nil:
+		return d.Close()
+	case errors.Is(err, fs.ErrNotExist):
+		if _, missing := os.Lstat(path); missing == nil {
+			return &UnsafeError{Path: path, Owner: -1, Link: true, User: user()} // that leads nowhere
+		}
+		return nil
+	case unsafe != nil && unsafe.Mode != 0 && unsafe.Mode&0o002 == 0:
+		if entries, readErr := os.ReadDir(path); readErr == nil && len(entries) == 0 {
+			return nil
+		}
+	}
+	return err
 }
 
 // makePrivate takes the group's right to write from a directory that is empty, also
@@ -189,6 +213,9 @@ func (d *Dir) join(name string) string { return strings.TrimSuffix(d.path, "/") 
 func (d *Dir) ReadFile(name string, limit int64, owned bool) ([]byte, fs.FileInfo, error) {
 	f, err := d.root.OpenFile(name, os.O_RDONLY|nonBlock, 0) // a pipe does not hold it up
 	if err != nil {
+		if _, link := d.noLink(name); link != nil { // that leads out of the directory, or nowhere
+			err = link
+		}
 		return nil, nil, err
 	}
 	defer f.Close()

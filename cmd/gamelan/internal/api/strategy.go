@@ -21,7 +21,7 @@ const (
 	PingHint = "choose another one: a node bans for a wrong ping"
 
 	// NoDHTHint says what to do about a node without the DHT.
-	NoDHTHint = "start it with dht.enabled = true, which is the default"
+	NoDHTHint = "start it without --no-dht, and with dht.enabled = true in the settings, which is the default"
 )
 
 // Tag is the tag of a message as it is printed.

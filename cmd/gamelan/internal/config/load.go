@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"os"
 	"reflect"
+	"regexp"
 	"slices"
 	"strings"
 	"syscall"
@@ -303,26 +304,51 @@ func shellWord(s string) string {
 	return s
 }
 
-// checkTogether finds settings that do not go together.
+// checkTogether finds all settings that do not go together.
 func (l *Loaded) checkTogether() {
-	if p := l.ProblemOf(l.Config.ForNode().Validate()); p != nil {
-		l.Problems = append(l.Problems, p)
-	}
+	l.Problems = append(l.Problems, l.ProblemsOf(l.Config.ForNode().Validate())...)
 }
 
-// ProblemOf makes a problem of what a node says about its Config; of other
-// errors it makes none.
-func (l *Loaded) ProblemOf(err error) *Problem {
-	bad := (*gamelan.ConfigError)(nil)
-	if !errors.As(err, &bad) {
+// ProblemsOf makes a problem of each thing that a node says about its Config; of
+// other errors it makes none.
+func (l *Loaded) ProblemsOf(err error) []*Problem {
+	if bad, ok := err.(*gamelan.ConfigError); ok {
+		if p := l.problemOf(bad); p != nil {
+			return []*Problem{p}
+		}
 		return nil
 	}
+	if many, ok := err.(interface{ Unwrap() []error }); ok {
+		var all []*Problem
+		for _, e := range many.Unwrap() {
+			all = append(all, l.ProblemsOf(e)...)
+		}
+		return all
+	}
+	if err = errors.Unwrap(err); err != nil {
+		return l.ProblemsOf(err)
+	}
+	return nil
+}
+
+// problemOf stands where the setting was given, or else one of those that it does
+// not go with.
+func (l *Loaded) problemOf(bad *gamelan.ConfigError) *Problem {
 	s := l.settingOf(bad.Field)
 	if s == nil {
 		return nil
 	}
-	message := s.Key + " does not work with the other settings: " + words(bad.Err)
-	return s.problem(l.Origin(s.Key), message)
+	text, others := l.words(s, bad)
+	from := l.Origin(s.Key)
+	at := s
+	for _, other := range others {
+		if from.Kind == "default" {
+			at, from = other, l.Origin(other.Key)
+		}
+	}
+	p := at.problem(from, s.Key+" does not work with the other settings: "+text)
+	p.Key = s.Key
+	return p
 }
 
 // settingOf finds the setting of a field of the node's Config. One of several
@@ -335,6 +361,9 @@ func (l *Loaded) settingOf(field string) *Setting {
 	}
 	if below, ok := strings.CutPrefix(field, "Inbox."); ok {
 		node, field = reflect.ValueOf(&c.Inbox).Elem(), below
+	}
+	if below, ok := strings.CutPrefix(field, "Mux."); ok {
+		node, field = reflect.ValueOf(&c.Node.Mux).Elem(), below
 	}
 	f := node.FieldByName(field)
 	if !f.IsValid() {
@@ -354,17 +383,39 @@ func (l *Loaded) settingOf(field string) *Setting {
 	return found
 }
 
-// inSettings writes the names of settings for those of fields.
-var inSettings = strings.NewReplacer(
-	"mux: invalid config: ", "", "NodeCredit", "limits.node_credit", "PeerCredit", "limits.peer_credit",
-	"PlainOnProfile", "node.plain_on_profile", "PlainID", "node.plain_protocol", "NoDHT", "dht.enabled = false",
-	"MaxStreams", "mux.max_streams", "MaxInbound", "mux.max_inbound", "ListenNowhere", `"nowhere"`,
-)
+// fieldNames are what may be the name of a field of the node's Config in an error.
+var fieldNames = regexp.MustCompile(`\b[A-Z][A-Za-z]+\b`)
 
-// words are the text of an error of a node's Config for people who write
-// settings.
-func words(err error) string {
-	return secretLike.ReplaceAllString(inSettings.Replace(err.Error()), "***")
+// words are the text of an error of a node's Config for people who write settings:
+// with the names of settings for those of fields, and where these were given.
+// others are the settings that it names; of is the one that it is about.
+func (l *Loaded) words(of *Setting, bad *gamelan.ConfigError) (text string, others []*Setting) {
+	text = strings.TrimPrefix(bad.Err.Error(), "mux: invalid config: ")
+	text = fieldNames.ReplaceAllStringFunc(text, func(name string) string {
+		switch name {
+		case "NoDHT":
+			if s, ok := Find("dht.enabled"); ok {
+				others = append(others, s)
+			}
+			return "dht.enabled = false"
+		case "ListenNowhere":
+			return `"nowhere"`
+		}
+		if bad.Field == "Mux" {
+			name = "Mux." + name
+		}
+		s := l.settingOf(name)
+		if s == nil || s.Key == "dht.enabled" {
+			return strings.TrimPrefix(name, "Mux.")
+		}
+		first := !slices.Contains(others, s)
+		others = append(others, s)
+		if from := l.Origin(s.Key); first && s != of && from.Kind != "default" {
+			return s.Key + " (" + from.String() + ")"
+		}
+		return s.Key
+	})
+	return secretLike.ReplaceAllString(text, "***"), others
 }
 
 // Network is the network that the settings name, or localnet.

@@ -110,10 +110,18 @@ func TestWhatIsWrongWithAFile(t *testing.T) {
 			`f.toml:3: this is not TOML: *; expected one of debug, info, warn, error, for example level = "info" under [log]`,
 		}},
 		"two that do not go together": {"[limits]\npeer_credit = \"1MiB\"\nnode_credit = \"2MiB\"", []string{
-			`f.toml:2: limits.peer_credit does not work with the other settings: 1048576 is above a quarter of limits.node_credit (2097152); lower it or raise limits.node_credit; expected a size from 1KiB to 1GiB with its unit B, KiB, MiB or GiB, for example peer_credit = "2MiB" under [limits]`,
+			`f.toml:2: limits.peer_credit does not work with the other settings: 1048576 is above a quarter of limits.node_credit (f.toml:3) (2097152); lower it or raise limits.node_credit; expected a size from 1KiB to 1GiB with its unit B, KiB, MiB or GiB, for example peer_credit = "2MiB" under [limits]`,
 		}},
 		"streams that do not go together": {"[mux]\nmax_inbound = 200", []string{
 			`f.toml:2: mux.max_inbound does not work with the other settings: 100 streams with 200 inbound; set 0 < mux.max_inbound < mux.max_streams <= 256; expected a whole number from 1 to 255, for example max_inbound = 48 under [mux]`,
+		}},
+		"three clashes at once": {"[limits]\npeer_credit = \"1MiB\"\nnode_credit = \"2MiB\"\n[mux]\nmax_inbound = 200\n[node]\nplain_on_profile = true", []string{
+			`f.toml:7: node.plain_on_profile does not work with the other settings: the DHT has the protocol t/msg/0.1; set dht.enabled = false as well; *`,
+			`f.toml:2: limits.peer_credit does not work with the other settings: *`,
+			`f.toml:5: mux.max_inbound does not work with the other settings: *`,
+		}},
+		"a clash with a default": {"[limits]\nnode_credit = \"2MiB\"", []string{
+			`f.toml:2: limits.peer_credit does not work with the other settings: *`,
 		}},
 		"all at once": {"[log]\nlevel = 1\n[lgo]\n[node]\nclient = \"yes\"", []string{
 			`f.toml:2: log.level cannot be 1: it is a number; *`,
@@ -284,8 +292,8 @@ func TestWhatANodeSaysOfItsConfig(t *testing.T) {
 		{&gamelan.ConfigError{Field: "DHT.SendPace", Err: errors.New("x")}, "dht.send_pace does not work with the other settings: x; expected a whole number from 1 to"},
 	} {
 		got := ""
-		if p := l.ProblemOf(c.err); p != nil {
-			got = p.Error()
+		if p := l.ProblemsOf(c.err); len(p) > 0 {
+			got = p[0].Error()
 		}
 		if !strings.Contains(got, c.want) || (got == "") != (c.want == "") {
 			t.Errorf("%v: got %q, want %q", c.err, got, c.want)

@@ -308,7 +308,7 @@ var Settings = []Setting{
 	},
 	{
 		Key: "inbox.max_messages", Kind: Count, Least: 1, Most: 10_000_000, Example: `10000`,
-		Doc: "Messages that are kept, likewise. Each takes about 50 bytes of memory.",
+		Doc: "Messages that are kept on the disk until they are acknowledged. At this number plain senders wait, and messages over the DHT are dropped and counted as inbox full. Each takes about 50 bytes of memory.",
 		at:  func(c *Config) any { return &c.Inbox.MaxMessages },
 	},
 	{

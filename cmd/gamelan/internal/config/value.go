@@ -144,6 +144,9 @@ func (s *Setting) parseList(raw any) (any, error) {
 		if len(list) == 1 && slices.Contains(s.Names, text) {
 			return []string{text}, nil
 		}
+		if slices.Contains(s.Names, text) {
+			return nil, fmt.Errorf("%s stands alone or not at all; leave it out, or the other entries", quote(text))
+		}
 		if err := s.checkElement(text); err != nil {
 			return nil, &elementError{i + 1, len(list), quote(text), s.element(), s.advice(text)}
 		}

@@ -99,8 +99,8 @@ func (d *daemon) run(outer context.Context, id gamelan.Identity) error {
 	var err error
 	if d.node, err = gamelan.Start(outer, cfg, opts...); err != nil {
 		d.unmake()
-		if p := d.inForce().ProblemOf(err); p != nil {
-			return config.Problems{p}
+		if p := d.inForce().ProblemsOf(err); len(p) > 0 {
+			return config.Problems(p)
 		}
 		return failure.Start(err)
 	}

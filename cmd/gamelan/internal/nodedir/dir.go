@@ -56,6 +56,15 @@ func (d Dir) Make() error {
 	return dir.Close()
 }
 
+// Check says what keeps a node from using the directory; it changes nothing. One
+// that is not there is right.
+func (d Dir) Check() error {
+	if err := datadir.Check(d.Path); err != nil {
+		return Unusable(d.Path, err)
+	}
+	return nil
+}
+
 // Unusable says of a file or directory that the system does not let us use it.
 func Unusable(path string, err error) error {
 	if u, ok := errors.AsType[*datadir.UnsafeError](err); ok {

@@ -9,6 +9,7 @@ import (
 
 	"github.com/gamelan-p2p/gamelan"
 	"github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/failure"
+	"github.com/gamelan-p2p/gamelan/internal/datadir"
 	"github.com/gamelan-p2p/gamelan/protocol"
 )
 
@@ -19,6 +20,9 @@ func (d Dir) Create(network protocol.Network) (gamelan.Identity, error) {
 	}
 	id, err := gamelan.CreateIdentity(d.Path, network)
 	if errors.Is(err, gamelan.ErrIdentityExists) {
+		if _, err := d.Load(); isUnsafe(err) { // a link, above all
+			return id, err
+		}
 		return id, failure.New("identity", fmt.Sprintf("show it with %q, or choose another directory with --data-dir", d.Command("id")),
 			"there is an identity in %s already", d.Path).Because(err)
 	}
@@ -26,6 +30,11 @@ func (d Dir) Create(network protocol.Network) (gamelan.Identity, error) {
 		return id, Unusable(d.IdentityFile(), err)
 	}
 	return id, nil
+}
+
+func isUnsafe(err error) bool {
+	_, ok := errors.AsType[*datadir.UnsafeError](err)
+	return ok
 }
 
 // Load reads the identity in d. It changes nothing.

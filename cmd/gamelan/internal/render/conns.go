@@ -36,9 +36,17 @@ func Connections(o *Output, conns []inspect.Connection, closed bool) error {
 		if closed {
 			row = append(row, c.ClosedAt.Local().Format(time.TimeOnly), c.ClosedBy, c.CloseReason)
 		} else {
-			row = append(row, fmt.Sprintf("%.1fms", c.RTTMS), orDash(strings.Join(c.Handles, ", ")), c.Remote)
+			row = append(row, rtt(c.RTTMS), orDash(strings.Join(c.Handles, ", ")), c.Remote)
 		}
 		rows = append(rows, row)
 	}
 	return o.Table(rows)
+}
+
+// rtt is a round-trip time, or a dash before the first was measured.
+func rtt(ms float64) string {
+	if ms == 0 {
+		return "-"
+	}
+	return fmt.Sprintf("%.1fms", ms)
 }

@@ -69,7 +69,7 @@ func (p *Reports) lines(s *inspect.SentReport) error {
 		return p.o.to(p.out).PrintJSON(s)
 	}
 	if len(s.Copies) == 0 {
-		_, err := fmt.Fprintf(p.out, "%d %s\n", s.N, inspect.Escape(s.Summary))
+		_, err := fmt.Fprintf(p.out, "%d %s\n", s.N, inspect.Escape(inFlags(s.Summary)))
 		return err
 	}
 	for _, c := range s.Copies {
@@ -183,7 +183,7 @@ func Messages(o *Output, all []inspect.Report) error {
 func endText(r *inspect.Report) string {
 	switch {
 	case !r.End.IsZero():
-		return r.Summary
+		return inFlags(r.Summary)
 	case len(r.Copies) == 0:
 		return "under way: its peers are being chosen"
 	case r.Summary == inspect.OutcomeOpen:

@@ -157,7 +157,7 @@ func outcomeText(o inspect.Outcome) string {
 		text += ": " + o.Reason
 	}
 	if o.Detail != "" {
-		text += ": " + o.Detail
+		text += ": " + inFlags(o.Detail)
 	}
 	return inspect.Escape(text)
 }

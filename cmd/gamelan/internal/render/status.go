@@ -5,6 +5,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/gamelan-p2p/gamelan/dht"
 	"github.com/gamelan-p2p/gamelan/inspect"
 )
 
@@ -96,4 +97,24 @@ func inboxText(v *inspect.Inbox, age func() string) string {
 		text += ", " + inspect.Number(uint64(v.Waiting)) + " wait for room"
 	}
 	return text
+}
+
+// Unheard warns of messages over the DHT that were dropped because nobody at the
+// node handles their type, and says what to do.
+func Unheard(d *inspect.DHT, now time.Time) []string {
+	if d == nil {
+		return nil
+	}
+	for _, c := range d.Inbound {
+		if c.Reason != dht.NoHandler.String() || c.Count == 0 {
+			continue
+		}
+		text := inspect.Count(c.Count, "message") + " over the DHT dropped: nobody here handles the type"
+		if c.LastError != "" {
+			_, kind, _ := strings.Cut(c.LastError, "nobody handles ")
+			text = fmt.Sprintf("%s (the last %s ago from %s, of %s)", text, Ago(now.Sub(c.LastAt)), inspect.ShortName(c.LastPeer), kind)
+		}
+		return []string{text + "; to have them in gamelan listen, add the type to dht.types or give --dht-types, and start the node again"}
+	}
+	return nil
 }

@@ -60,7 +60,7 @@ func whyState(o *Output, w api.Why, now time.Time) []string {
 	}
 	lines = append(lines, line+".")
 	for _, text := range w.NotTaken {
-		lines = append(lines, text+".")
+		lines = append(lines, inFlags(text)+".")
 	}
 	if w.Lost != "" {
 		lines = append(lines, fmt.Sprintf("Its last connection ended %s ago, at %s: %s.", shortAge(now.Sub(w.LostAt)), w.LostAt.Local().Format(time.TimeOnly), w.Lost))
@@ -120,8 +120,8 @@ func printChoice(o *Output, w api.Why) error {
 		_, err := fmt.Fprintln(o.Out, "No choice that is remembered has looked at it: the node dials of its own accord only while it has too few connections.")
 		return err
 	}
-	fmt.Fprintf(o.Out, "The last %s at %s looked for %d of %d candidates, %d connections being missing:\n",
-		inspect.Escape(w.Purpose), w.At.Local().Format(time.TimeOnly), w.Wanted, w.Considered, w.Missing)
+	fmt.Fprintf(o.Out, "The last %s at %s had %s for up to %d dials; missing: %s.\n",
+		inspect.Escape(w.Purpose), w.At.Local().Format(time.TimeOnly), inspect.Count(uint64(w.Considered), "candidate"), w.Wanted, inspect.Count(uint64(w.Missing), "connection"))
 	rows := [][]string{{"RANK", "NODE ID", "SCORE", "PARTS", "VERDICT"}}
 	for _, c := range w.Candidates {
 		if c.NodeID != w.NodeID && c.Rank > whyShown {

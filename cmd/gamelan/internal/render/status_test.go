@@ -1,0 +1,41 @@
+package render
+
+import (
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/gamelan-p2p/gamelan/inspect"
+)
+
+func TestUnheard(t *testing.T) {
+	now := time.Date(2026, 11, 20, 12, 0, 0, 0, time.UTC)
+	dropped := inspect.DHTCount{Reason: "no handler", Count: 2, LastAt: now.Add(-3 * time.Second), LastPeer: "00112233445566778899aabbcc", LastError: "actors: nobody handles type 7"}
+	delivered := inspect.DHTCount{Reason: "delivered", Count: 9}
+	for name, c := range map[string]struct {
+		dht  *inspect.DHT
+		want []string
+	}{
+		"unknown": {nil, nil},
+		"none":    {&inspect.DHT{On: true, Inbound: []inspect.DHTCount{delivered}}, nil},
+		"some": {&inspect.DHT{On: true, Inbound: []inspect.DHTCount{delivered, dropped}}, []string{
+			"2 messages over the DHT dropped: nobody here handles the type (the last 3s ago from 0011223344556677, of type 7); to have them in gamelan listen, add the type to dht.types or give --dht-types, and start the node again",
+		}},
+	} {
+		if got := Unheard(c.dht, now); !slices.Equal(got, c.want) {
+			t.Errorf("%s: got %q, want %q", name, got, c.want)
+		}
+	}
+}
+
+func TestWordsOfTheCommand(t *testing.T) {
+	for in, want := range map[string]string{
+		"it runs without the DHT; start it without NoDHT (gamelan node: without --no-dht)":  "it runs without the DHT; start it without --no-dht",
+		"start that node without PlainOnProfile, or this one with NoDHT and PlainOnProfile": "start that node without --plain-on-profile, or this one with --no-dht and --plain-on-profile",
+		"give that node a handler (WithHandler), and the same PlainID as this one":          "give that node a handler, and the same --node-plain-protocol as this one",
+	} {
+		if got := inFlags(in); got != want {
+			t.Errorf("got %q, want %q", got, want)
+		}
+	}
+}
