@@ -68,15 +68,34 @@ type messageJSON struct {
 }
 
 // MarshalJSON writes the body as "text" when it is valid UTF-8 and as "base64"
-// when it is not.
+// when it is not, or is long and would be more than twice as long as text: a
+// peer could have 8 MiB of control characters become 48 MiB for each listener.
 func (m Message) MarshalJSON() ([]byte, error) {
 	j := messageJSON{Seq: m.Seq, At: m.At, From: m.From, Peer: m.Peer, Size: len(m.Body), Lost: m.Lost, DHT: m.DHT}
-	if utf8.Valid(m.Body) {
+	if utf8.Valid(m.Body) && (len(m.Body) <= shortText || escapedLen(m.Body) <= 2*len(m.Body)) {
 		j.Text = new(string(m.Body))
 	} else {
 		j.Base64 = new(base64.StdEncoding.EncodeToString(m.Body))
 	}
 	return json.Marshal(j)
+}
+
+// shortText is how long a body is at most that is text whatever is in it.
+const shortText = 4 << 10
+
+// escapedLen is how long valid UTF-8 is at most inside a JSON string.
+func escapedLen(b []byte) (n int) {
+	for _, c := range b {
+		switch {
+		case c == '"' || c == '\\' || c == '\n' || c == '\r' || c == '\t':
+			n += 2
+		case c < ' ' || c == '<' || c == '>' || c == '&':
+			n += len(`\u0000`)
+		default:
+			n++
+		}
+	}
+	return n
 }
 
 // UnmarshalJSON reads what MarshalJSON wrote.
@@ -120,7 +139,8 @@ func (h *handler) messages(w http.ResponseWriter, r *http.Request) {
 			s.fail(err)
 			return
 		}
-		if s.write(m) != nil || s.flush() != nil {
+		b, err := m.MarshalJSON()
+		if err != nil || s.line(b) != nil || s.flush() != nil {
 			return
 		}
 	}
@@ -162,7 +182,11 @@ func (s *stream) write(v any) error {
 	if err != nil {
 		return err
 	}
-	_, err = s.w.Write(append(b, '\n'))
+	return s.line(b)
+}
+
+func (s *stream) line(b []byte) error {
+	_, err := s.w.Write(append(b, '\n'))
 	return err
 }
 

@@ -410,6 +410,47 @@ func TestReceivedMessagesAreStreamed(t *testing.T) {
 	}
 }
 
+// TestBodiesDoNotSwell: whatever a peer sends, it is not much longer in JSON, and
+// comes back as it was.
+func TestBodiesDoNotSwell(t *testing.T) {
+	const size = 1 << 20
+	for _, c := range []struct {
+		part string
+		text bool
+	}{
+		{"\x00", false},
+		{"\x1b[2J", false}, // 9 bytes for 4
+		{"\x1b[20;10H", true},
+		{"\x1b\x01a", false},
+		{"<&>", false},
+		{"\u2028", true},
+		{"\"\\\n\t", true},
+		{"a < b, and c\n", true},
+		{"plain ", true},
+		{"\xff", false},
+	} {
+		m := Message{Body: bytes.Repeat([]byte(c.part), size/len(c.part))}
+		b, err := m.MarshalJSON()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(b) > 2*len(m.Body)+200 {
+			t.Errorf("%q: got %d bytes for %d, want twice as many at most", c.part, len(b), len(m.Body))
+		}
+		if got := bytes.Contains(b, []byte(`"text":`)); got != c.text {
+			t.Errorf("%q: got text %v, want %v", c.part, got, c.text)
+		}
+		var back Message
+		if err := json.Unmarshal(b, &back); err != nil || !bytes.Equal(back.Body, m.Body) {
+			t.Errorf("%q: got another body back, or %v", c.part, err)
+		}
+	}
+	b, err := Message{Body: []byte("\x1b\x00")}.MarshalJSON()
+	if err != nil || !bytes.Contains(b, []byte(`"text":"\u001b\u0000"`)) {
+		t.Errorf("got %s, %v, want a short body as text", b, err)
+	}
+}
+
 // TestListeningIsToldHow: all and count reach the node, and an error of it is the
 // last line.
 func TestListeningIsToldHow(t *testing.T) {
