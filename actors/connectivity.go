@@ -29,7 +29,7 @@ type connectivity struct {
 	status     connpool.Status
 	wanted     map[identity.NodeID]*wish
 	bans       connpool.Bans
-	violations summary
+	violations Summary
 	panics     connpool.Panics[uint64] // by connection
 	blames     connpool.Panics[uint64] // likewise
 	panicsDue  *supervisor.Timer
@@ -95,7 +95,7 @@ func NewConnectivity(env *Env) actor.Actor {
 		bans:   connpool.Bans{Spared: env.allowed},
 		filler: newFiller(env),
 
-		violations: summary{what: "peer violation"},
+		violations: Summary{What: "peer violation"},
 	}
 }
 
@@ -144,8 +144,8 @@ func (a *connectivity) Receive(c actor.Context) {
 		a.blamed(c, m)
 	case panicsUntold:
 		a.sumUpLater(c)
-	case summaryDue:
-		a.violations.tell(c)
+	case SummaryDue:
+		a.violations.Tell(c)
 	case panicsDue:
 		a.sumUpPanics()
 	case PeerBanned:
@@ -223,7 +223,7 @@ func (a *connectivity) dialFailed(c actor.Context, m DialFailed) {
 // violated turns an offence into a ban and closes the connection.
 func (a *connectivity) violated(c actor.Context, m PeerViolated) {
 	verdict := a.bans.Offence(m.Peer, m.Err)
-	a.violations.say(c, m.Peer, m.Err, "ban", verdict.Ban)
+	a.violations.Say(c, m.Peer, m.Err, "ban", verdict.Ban)
 	ref := a.ref(m)
 	if ref != nil {
 		m.origin = ref.origin

@@ -33,7 +33,7 @@ type conns struct {
 	draining *draining
 
 	replacements replacements
-	unstored     summary // peers that the store had no room for
+	unstored     Summary // peers that the store had no room for
 }
 
 // child is a conn actor. Its session is ours until it has taken it.
@@ -72,7 +72,7 @@ func NewConns(env *Env) actor.Actor {
 		children: make(map[string]child),
 
 		replacements: make(replacements),
-		unstored:     summary{what: "peer not stored"},
+		unstored:     Summary{What: "peer not stored"},
 	}
 }
 
@@ -99,8 +99,8 @@ func (a *conns) Receive(c actor.Context) {
 		a.terminated(c, m.Who)
 	case supervisor.Drain:
 		a.drain(c)
-	case summaryDue:
-		a.unstored.tell(c)
+	case SummaryDue:
+		a.unstored.Tell(c)
 	case supervisor.TaskDone: // a farewell was said
 	default:
 		supervisor.Unhandled(c)
@@ -157,7 +157,7 @@ func (a *conns) added(c actor.Context, m PeerAdded) {
 	ad.timeout.Stop()
 	ad.disown()
 	if m.Err != nil {
-		a.unstored.say(c, ad.up.Peer, m.Err)
+		a.unstored.Say(c, ad.up.Peer, m.Err)
 	}
 	a.adopt(c, ad.up)
 }

@@ -30,6 +30,7 @@ type dhtInbound struct {
 	backlog  *dht.Backlog[any] // dht.Received and forwardMessage
 	look     *supervisor.Timer
 	reported map[identity.NodeID]offence
+	garbled  Summary // peers whose messages do not decode
 }
 
 // offence is the last one that was reported of a peer.
@@ -76,7 +77,11 @@ func DHTInbound(env *Env) []supervisor.Spec {
 	for i, pid := range env.shards {
 		specs[i] = supervisor.Spec{
 			Name: nameOf(pid), Kind: "dhtInbound",
-			New:   func() actor.Actor { return &dhtInbound{env: env, counts: &env.dhtCounts[i], flood: env.floods[i]} },
+			New: func() actor.Actor {
+				return &dhtInbound{
+					env: env, counts: &env.dhtCounts[i], flood: env.floods[i], garbled: Summary{What: "messages of a peer do not decode and are dropped"},
+				}
+			},
 			Alarm: handlerAlarm,
 		}
 	}
@@ -95,6 +100,8 @@ func (a *dhtInbound) Receive(c actor.Context) {
 			f.Key = ref.Key
 		}
 		a.meter(c, f)
+	case SummaryDue:
+		a.garbled.Tell(c)
 	case handlerFreed:
 		a.release(c, a.backlog.Resume(supervisor.Now(c), m.by))
 	case backlogTick:
@@ -305,8 +312,8 @@ func (a *dhtInbound) hand(c actor.Context, f Frame, m *dht.Incoming) dht.Reason 
 func (a *dhtInbound) ended(c actor.Context, f Frame, why dht.Reason, err error) {
 	now := supervisor.Now(c)
 	a.counts.add(why)
-	if why == dht.Undecodable {
-		a.env.undecoded(now, f.Peer, a.env.DHTMessaging.ID)
+	if why == dht.Undecodable && a.env.undecoded(now, f.Peer, a.env.DHTMessaging.ID) {
+		a.garbled.Say(c, f.Peer, err, "proto", a.env.DHTMessaging.ID)
 	}
 	if err != nil {
 		a.counts.failed(why, now, f.Peer, err)

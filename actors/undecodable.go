@@ -17,19 +17,16 @@ type Undecodable struct {
 	Last     time.Time   // the last one
 }
 
-// undecoded notes a message of the peer that did not decode. The log says it for
-// the first one.
-func (e *Env) undecoded(now time.Time, peer identity.NodeID, id protocol.ID) {
-	first := e.undecodable.notice(now, peer, func(u *Undecodable) {
+// undecoded notes a message of the peer that did not decode, and reports whether
+// it is the first one.
+func (e *Env) undecoded(now time.Time, peer identity.NodeID, id protocol.ID) (first bool) {
+	return e.undecodable.notice(now, peer, func(u *Undecodable) {
 		if u.Count == 0 {
 			u.Peer, u.Protocol = peer, id
 		}
 		u.Count++
 		u.Last = now
 	})
-	if first {
-		e.Logger.Warn("a message of the peer does not decode and is dropped; gamelan status counts further ones", "peer", peer, "proto", id)
-	}
 }
 
 // Undecodable returns the peers whose messages did not decode in the last

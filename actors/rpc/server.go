@@ -44,7 +44,7 @@ var ErrNoService = errors.New("actors: no such service is registered")
 // calls run it looks at them now and then, for those that are slow.
 //
 // In: AddService, RemoveService, SubstreamOpened, accepted, sessionGone,
-// stopService. Out: AddProtocol, RemoveProtocol, serviceStopped. A restart loses the sessions; the services outlive
+// methodFailed, stopService. Out: AddProtocol, RemoveProtocol, serviceStopped. A restart loses the sessions; the services outlive
 // it.
 type server struct {
 	calls    *Calls
@@ -59,6 +59,7 @@ type server struct {
 	joining  map[*registered]*actor.PID
 	awaiting []*actor.PID
 	draining *supervisor.Draining
+	failed   actors.Summary // methods, with what their callers are not told
 }
 
 // sessionPlace is what a session holds.
@@ -92,6 +93,7 @@ func newServer(calls *Calls) actor.Actor {
 	return &server{
 		calls: calls, sessions: make(map[string]*sessionPlace), perPeer: make(map[identity.NodeID]*peerLimits),
 		asking: make(map[uint64]*registered), joining: make(map[*registered]*actor.PID),
+		failed: actors.Summary{What: "method failed"},
 	}
 }
 
@@ -121,6 +123,10 @@ func (a *server) Receive(c actor.Context) {
 		a.add(c, m)
 	case RemoveService:
 		a.remove(c, m)
+	case methodFailed:
+		a.failed.Say(c, m.peer, m.err, "proto", m.id, "method", m.method)
+	case actors.SummaryDue:
+		a.failed.Tell(c)
 	case stopService:
 		a.stop(c, m.service)
 	case actors.ProtocolAdded:

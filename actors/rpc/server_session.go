@@ -77,7 +77,9 @@ func (a *serverSession) Receive(c actor.Context) {
 	case leaveOver:
 		a.serving.end()
 	case methodFailed:
-		supervisor.Log(c).Warn("method failed", "peer", a.serving.caller.Peer, "proto", a.serving.service.Protocol, "method", m.method, "err", m.err)
+		m.peer, m.id = a.serving.caller.Peer, a.serving.service.Protocol
+		supervisor.Log(c).Debug("method failed", "peer", m.peer, "proto", m.id, "method", m.method, "err", m.err)
+		c.Send(a.serving.shared.Server, m)
 	case methodPanicked:
 		a.panicked(c, m)
 	case serviceStopped:

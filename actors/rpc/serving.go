@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/gamelan-p2p/gamelan/actors"
+	"github.com/gamelan-p2p/gamelan/identity"
 	"github.com/gamelan-p2p/gamelan/protocol"
 	"github.com/gamelan-p2p/gamelan/protocol/frame"
 	"github.com/gamelan-p2p/gamelan/protocol/rpc"
@@ -62,10 +63,13 @@ type (
 		value  any
 		stack  []byte
 	}
-	// methodFailed is an error whose text is kept from the peer.
+	// methodFailed is an error whose text is kept from the peer; the session
+	// says whose call it was, and passes it on to the server.
 	methodFailed struct {
 		method uint32
 		err    error
+		peer   identity.NodeID
+		id     protocol.ID
 	}
 	// callsOver: no call runs any more.
 	callsOver struct{}
@@ -351,7 +355,7 @@ func (s *servedSession) call(ctx context.Context, call rpc.CallInfo, payload []b
 	}
 	status, details, private := rpc.StatusOf(err)
 	if private {
-		supervisor.Tell(ctx, methodFailed{call.Method, err})
+		supervisor.Tell(ctx, methodFailed{method: call.Method, err: err})
 	}
 	return s.finish(status, details)
 }
