@@ -171,6 +171,8 @@ func (o *outbound) do(c actor.Context, f *dht.OutboundEffects) {
 		l.Discard()
 		o.carried.Released++
 	}
+	clear(f.Released)
+	f.Released = f.Released[:0] // abandon discards what a panic has left in it
 	o.carried = dht.Carried{}
 	if !f.Wake.IsZero() {
 		if o.timer != nil {

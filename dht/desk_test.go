@@ -110,6 +110,7 @@ func (d *desk) apply(fx *dht.OutboundEffects) {
 	for _, l := range fx.Released {
 		l.Discard()
 	}
+	fx.Released = fx.Released[:0]
 	d.under = append(d.under, d.writes...)
 	if !fx.Wake.IsZero() {
 		if !d.wake.IsZero() && !fx.Wake.Before(d.wake) {

@@ -22,7 +22,8 @@ type OutboundEffects struct {
 	// Discovered, or is forgotten.
 	Discover []Discover
 	// Released is the credit of messages of others of which no copy is under way
-	// any more; each lease is discarded.
+	// any more; each lease is discarded. Who has done that empties the list: what
+	// is left in it goes with [Outbound.Abandon].
 	Released []Lease
 	// Wake, unless it is zero, is when Due is to be called, which is before the
 	// time said last.

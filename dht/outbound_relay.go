@@ -337,7 +337,7 @@ func leave[T any](list []T, carried int, panicked bool) ([]T, bool) {
 }
 
 // Abandon ends what is passed on for others: the machine is not used any more. It
-// returns the credit of all that was under way.
+// returns the credit of all that was under way, or had just ended.
 func (o *Outbound) Abandon() (leases []Lease) {
 	for s := range o.relaying {
 		for _, c := range s.copies {
@@ -350,5 +350,7 @@ func (o *Outbound) Abandon() (leases []Lease) {
 		}
 	}
 	clear(o.relaying)
+	leases = append(leases, o.fx.Released...) // of effects that were not carried out whole
+	o.fx.Released = nil
 	return leases
 }

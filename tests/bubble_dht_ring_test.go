@@ -257,3 +257,34 @@ func TestBubbleRelayPanics(t *testing.T) {
 		wantNoCredit(t, from.Node, relay.Node, to.Node)
 	})
 }
+
+// TestBubbleOutcomePanics has outbound panic while it carries out what follows
+// from an outcome: it starts again, and the credit of the message that had ended
+// returns to its source.
+func TestBubbleOutcomePanics(t *testing.T) {
+	gamelantest.Bubble(t, func(t *testing.T) {
+		net := gamelantest.NewNetwork(t)
+		all := []member{startMember(net, gamelan.Config{Floor: gamelan.NoFloor}), startMember(net, gamelan.Config{Floor: gamelan.NoFloor}, quiet), startMember(net, gamelan.Config{Floor: gamelan.NoFloor})}
+		from, relay, to := all[0], all[1], all[2]
+		net.Connect(from.Node, relay.Node)
+		net.Connect(relay.Node, to.Node)
+		burst(t, from, to, 1, 100)
+		time.Sleep(time.Second)
+		net.Partition(relay.Node, to.Node)
+		burst(t, from, to, 4, 150_000) // more than are given to a session at a time
+		time.Sleep(time.Second)
+		sessions := &relay.Actors().DHTMessaging.Sessions
+		session, ok := sessions.Get(to.ID())
+		if !ok {
+			t.Fatal("got no session of the relay with the target, want one")
+		}
+		sessions.Set(to.ID(), actors.Messenger{}) // without an account: what is given to it next panics
+		net.Heal(relay.Node, to.Node)
+		time.Sleep(5 * time.Second)
+		sessions.Set(to.ID(), session)
+		if i := infoOf(t, relay.Node, "dht/outbound"); i.Incarnation != 2 {
+			t.Fatalf("got incarnation %d of outbound, want the second", i.Incarnation)
+		}
+		wantNoCredit(t, from.Node, relay.Node, to.Node)
+	})
+}

@@ -273,6 +273,64 @@ func TestBubbleInboxStandingPeers(t *testing.T) {
 	}
 }
 
+// TestBubbleInboxCopyOverCrash has the inbox's actor fail while a copy stands
+// still: what others have acknowledged is gone, and the copy is told how much.
+func TestBubbleInboxCopyOverCrash(t *testing.T) {
+	gamelantest.Bubble(t, func(t *testing.T) {
+		net := gamelantest.NewNetwork(t)
+		var crash atomic.Bool
+		fault := gamelan.WithFault(func(path, point string) {
+			if strings.HasSuffix(path, "/extensions/handler") && strings.Contains(point, "ack") && crash.CompareAndSwap(true, false) {
+				panic("crash on purpose: " + point)
+			}
+		})
+		from := net.Start(gamelan.Config{})
+		to := net.Start(gamelan.Config{}, gamelan.WithInbox(gamelan.InboxConfig{}), fault, quiet)
+		net.Connect(from, to)
+		for _, body := range numbered("early", 5) {
+			enqueue(t, from, to, body)
+		}
+		time.Sleep(time.Second)
+		ctx, cancel := context.WithCancel(t.Context())
+		goOn := make(chan struct{})
+		got := make(chan inbox.Message, 100)
+		go func() {
+			defer close(got)
+			for m, err := range to.Inbox().Listen(ctx, inbox.ListenOptions{All: true}) {
+				if err != nil {
+					return
+				}
+				got <- m
+				<-goOn
+			}
+		}()
+		synctest.Wait() // it has the first, and was told of five
+		for _, body := range numbered("unseen", 3) {
+			enqueue(t, from, to, body)
+		}
+		time.Sleep(time.Second)
+		take(t, to, 8, 7, inbox.ListenOptions{})
+		crash.Store(true)
+		take(t, to, 1, 1, inbox.ListenOptions{})
+		if crash.Load() {
+			t.Fatal("nothing has crashed")
+		}
+		enqueue(t, from, to, "last")
+		time.Sleep(20 * time.Second)
+		close(goOn)
+		time.Sleep(20 * time.Second)
+		cancel()
+		var seen []string
+		for m := range got {
+			seen = append(seen, fmt.Sprintf("%s after %d lost", m.Body, m.Lost))
+		}
+		wantBodies(t, "the copy", seen, []string{
+			"early 0 after 0 lost", "early 1 after 0 lost", "early 2 after 0 lost", "early 3 after 0 lost", "early 4 after 0 lost", // read at once
+			"last after 3 lost",
+		})
+	})
+}
+
 // TestBubbleInboxCrash has the inbox's actor fail while messages come and are
 // acknowledged: nothing is lost, and nothing that was acknowledged comes again.
 func TestBubbleInboxCrash(t *testing.T) {

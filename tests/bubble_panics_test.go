@@ -188,7 +188,7 @@ var kinds = map[string]kind{
 func infoOf(t *testing.T, n *gamelantest.Node, name string) supervisor.Info {
 	t.Helper()
 	for _, i := range n.Tree().Snapshot() {
-		if strings.HasSuffix(i.Path, "/extensions/"+name) {
+		if strings.HasSuffix(i.Path, "/"+name) {
 			return i
 		}
 	}

@@ -62,6 +62,7 @@ type Box struct {
 	handed    []handed          // in the order of time, also some that are not in hand any more
 	late      map[uint64]uint64 // by number, the listener that had it for too long
 	listeners map[uint64]*listener
+	copiers   map[uint64]*copier // by listener, those of an earlier box included
 
 	read    int // acknowledged ones that copies still want
 	copies  int // of listeners
@@ -99,17 +100,27 @@ type handed struct {
 
 // listener is one who listens.
 type listener struct {
-	all   bool
-	after uint64 // of a copy: it is done with all up to this number
-	lost  uint64 // of a copy: how many it did not get, since the last pull
-	hands int
-	bytes int64
+	*copier // nil: it shares
+	hands   int
+	bytes   int64
 }
+
+// copier is a listener to all.
+type copier struct {
+	after uint64 // it is done with all up to this number
+	given uint64 // … and was told of all up to this one
+	lost  uint64 // how many it was never told of, in all
+}
+
+// keptCopiers bounds the copiers that are known, with those of an earlier box of
+// whom nothing was heard since.
+const keptCopiers = 2 * MaxListeners
 
 // NewBox returns an empty box.
 func NewBox(l Limits) *Box {
 	return &Box{
 		limits: l, hands: make(map[uint64]hand), late: make(map[uint64]uint64), listeners: make(map[uint64]*listener),
+		copiers: make(map[uint64]*copier),
 	}
 }
 
@@ -164,12 +175,23 @@ func (b *Box) room(size int) (forget []uint64) {
 	return forget
 }
 
-// miss counts a message that is deleted for the copies that have not had it.
+// miss counts a message that is deleted for the copies that were not told of it.
+// Those that were and come too late find out themselves.
 func (b *Box) miss(seq uint64) {
-	for _, l := range b.listeners {
-		if l.all && l.after < seq {
-			l.lost++
+	for _, c := range b.copiers {
+		if max(c.after, c.given) < seq {
+			c.lost++
 		}
+	}
+}
+
+// Succeed has the box take over the copiers of an earlier one, when it begins.
+// They do not listen before they come again, but what is deleted meanwhile is
+// counted for them, and so are these numbers.
+func (b *Box) Succeed(before *Box, deleted []uint64) {
+	b.copiers = before.copiers
+	for _, seq := range deleted {
+		b.miss(seq)
 	}
 }
 
@@ -193,18 +215,34 @@ func (b *Box) Listen(id uint64, all bool, after uint64) bool {
 	if len(b.listeners) == MaxListeners {
 		return false
 	}
-	b.listeners[id] = &listener{all: all, after: after}
+	l := new(listener)
+	b.listeners[id] = l
 	if all {
 		b.copies++
+		l.copier = b.copier(id, after)
 	}
 	return true
+}
+
+// copier returns what is known of a listener to all.
+func (b *Box) copier(id, after uint64) *copier {
+	c := b.copiers[id]
+	if c == nil {
+		if len(b.copiers) >= keptCopiers {
+			maps.DeleteFunc(b.copiers, func(id uint64, _ *copier) bool { return b.listeners[id] == nil })
+		}
+		c = new(copier)
+		b.copiers[id] = c
+	}
+	c.after = max(c.after, after)
+	return c
 }
 
 // Pull hands out at most so many messages to a listener, in order: those that
 // nobody has in hand, or had for too long.
 func (b *Box) Pull(now time.Time, id uint64, most int) (seqs []uint64) {
 	l := b.listeners[id]
-	if l == nil || l.all {
+	if l == nil || l.copier != nil {
 		return nil
 	}
 	b.expire(now)
@@ -241,11 +279,11 @@ func (b *Box) Pull(now time.Time, id uint64, most int) (seqs []uint64) {
 }
 
 // Copy returns what a listener to all gets next, above what it is done with:
-// after. Lost is how many it did not get before them, because room was needed.
+// after. Lost is how many it was never told of so far, because room was needed.
 // Forget is what has to be deleted since no other copy wants it.
 func (b *Box) Copy(id, after uint64, most int) (seqs []uint64, lost uint64, forget []uint64) {
 	l := b.listeners[id]
-	if l == nil || !l.all {
+	if l == nil || l.copier == nil {
 		return nil, 0, nil
 	}
 	l.after = max(l.after, after)
@@ -266,9 +304,9 @@ func (b *Box) Copy(id, after uint64, most int) (seqs []uint64, lost uint64, forg
 		seqs = append(seqs, e.seq)
 	}
 	if len(seqs) > 0 {
-		lost, l.lost = l.lost, 0
+		l.given = max(l.given, seqs[len(seqs)-1])
 	}
-	return seqs, lost, forget
+	return seqs, l.lost, forget
 }
 
 // Ack says that messages are done with, whoever has them. Forget is what has to
@@ -283,14 +321,13 @@ func (b *Box) Ack(seqs []uint64) (forget, copied []uint64) {
 		}
 		b.drop(seq)
 		delete(b.late, seq)
-		if any && least < seq && b.waiting > 0 {
-			b.miss(seq)
-		} else if any && least < seq {
+		if any && least < seq && b.waiting == 0 {
 			b.list[i].state = read
 			b.read++
 			copied = append(copied, seq)
 			continue
 		}
+		b.miss(seq)
 		b.remove(i)
 		forget = append(forget, seq)
 	}
@@ -319,12 +356,13 @@ func (b *Box) Admitted() (seqs []uint64) {
 // Leave says that a listener is gone: what it had in hand is free again. Forget
 // is what has to be deleted since only that listener still wanted it.
 func (b *Box) Leave(id uint64) (forget []uint64) {
+	delete(b.copiers, id)
 	l := b.listeners[id]
 	if l == nil {
 		return nil
 	}
 	delete(b.listeners, id)
-	if l.all {
+	if l.copier != nil {
 		b.copies--
 		return b.release()
 	}
@@ -347,7 +385,7 @@ func (b *Box) forgetLate(id uint64) {
 // acknowledgement may be on its way. Forget is as for Leave.
 func (b *Box) Finish(now time.Time, id uint64) (forget []uint64) {
 	l := b.listeners[id]
-	if l == nil || l.all {
+	if l == nil || l.copier != nil {
 		return b.Leave(id)
 	}
 	delete(b.listeners, id)
@@ -424,7 +462,7 @@ func (b *Box) drop(seq uint64) {
 // least is the number up to which every copy is done.
 func (b *Box) least() (least uint64, copied bool) {
 	for _, l := range b.listeners {
-		if l.all && (!copied || l.after < least) {
+		if l.copier != nil && (!copied || l.after < least) {
 			least, copied = l.after, true
 		}
 	}

@@ -55,6 +55,10 @@ func (s *boxScript) run(t *testing.T, d *datadriven.TestData) string {
 		d.ScanArgs(t, "messages", &l.Messages)
 		l.Bytes = int64(bytes)
 		s.box = NewBox(l)
+	case "succeed": // N… that are deleted
+		before := s.box
+		s.box = NewBox(before.limits)
+		s.box.Succeed(before, numbers)
 	case "load": // N… [size=N]
 		for _, n := range numbers {
 			s.box.Load(n, size, int64(n))

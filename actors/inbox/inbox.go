@@ -113,6 +113,7 @@ type ListenOptions struct {
 func (b *Inbox) Listen(ctx context.Context, o ListenOptions) iter.Seq2[Message, error] {
 	return func(yield func(Message, error) bool) {
 		p := pull{listener: b.env.NewID(), all: o.All}
+		var told, lost uint64
 		left := o.Most
 		if left <= 0 {
 			left = math.MaxInt
@@ -132,17 +133,20 @@ func (b *Inbox) Listen(ctx context.Context, o ListenOptions) iter.Seq2[Message, 
 				return
 			}
 			p.got++
-			lost := r.lost
+			told, lost = r.lost, lost+r.lost-told
 			for m, err := range b.store.messages(r.seqs) {
 				switch {
 				case errors.Is(err, kv.ErrNotFound): // acknowledged meanwhile
 					p.after = m.Seq
+					lost++
 					continue
 				case err != nil:
 					yield(Message{}, err)
 					return
 				}
-				m.Lost, lost = lost, 0
+				if o.All {
+					m.Lost, lost = lost, 0
+				}
 				if !yield(m, nil) {
 					return
 				}

@@ -77,7 +77,7 @@ type (
 	// pulled replies to pull. Refused: too many listen already.
 	pulled struct {
 		seqs    []uint64
-		lost    uint64
+		lost    uint64 // with all: how many it was never told of so far
 		refused bool
 	}
 	// ack says that messages are done with. Reply: acked, once that is on the
@@ -168,6 +168,7 @@ func (k *keeper) loaded(c actor.Context, m supervisor.Done[loaded]) {
 	}
 	q := &k.in.queue
 	box := NewBox(k.in.o.Limits)
+	unread := slices.Collect(maps.Keys(q.copied)) // by copies
 	q.forget, q.copied = q.forgotten(), make(map[uint64]struct{})
 	skip := make(map[uint64]bool, len(q.forget))
 	for _, seq := range q.forget {
@@ -182,7 +183,10 @@ func (k *keeper) loaded(c actor.Context, m supervisor.Done[loaded]) {
 		}
 	}
 	old := slices.Concat(q.ready, q.waiting) // of an earlier incarnation
-	k.box, k.in.damaged = box, m.Value.damaged
+	if q.box != nil {
+		box.Succeed(q.box, unread)
+	}
+	k.box, q.box, k.in.damaged = box, box, m.Value.damaged
 	q.ready, q.waiting = nil, nil
 	if q.next == 0 {
 		q.next = m.Value.next
@@ -334,6 +338,9 @@ func (k *keeper) leave(c actor.Context, m leave) {
 	delete(k.waiting, m.listener)
 	delete(k.last, m.listener)
 	if k.box == nil {
+		if before := k.in.queue.box; before != nil {
+			before.Leave(m.listener)
+		}
 		return
 	}
 	if m.finished {

@@ -29,7 +29,7 @@ func walked(b *Box) Level {
 		}
 	}
 	for _, l := range b.listeners {
-		if l.all {
+		if l.copier != nil {
 			v.Copies++
 		} else {
 			v.Listeners++

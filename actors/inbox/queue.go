@@ -21,6 +21,7 @@ type queue struct {
 	forget  []uint64
 	copied  map[uint64]struct{} // acknowledged, and kept only for copies: forgotten at the end
 	next    uint64              // the next number; 0: nothing was loaded yet
+	box     *Box                // of the last incarnation: who copies, and what they have missed
 }
 
 // batchBytes bounds what one write takes, but for its last message.
