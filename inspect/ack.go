@@ -12,6 +12,35 @@ const (
 	maxAckBody = 1 << 20
 )
 
+// maxListener bounds the name of a listener.
+const maxListener = 64
+
+// handBack ends a listener that its client has no use for.
+func (m *mutations) handBack(w http.ResponseWriter, r *http.Request) {
+	if q := newQuery(r); q.err != nil {
+		fail(w, q.err)
+		return
+	}
+	if m.HandBack == nil {
+		notFound(w, "this node keeps no messages", "the program around it hears them in a handler of its own")
+		return
+	}
+	var body struct {
+		Name string `json:"name"`
+	}
+	d := json.NewDecoder(http.MaxBytesReader(w, r.Body, 16*maxListener))
+	d.DisallowUnknownFields()
+	if err := d.Decode(&body); err != nil || body.Name == "" || len(body.Name) > maxListener {
+		fail(w, &Error{CodeBadQuery, "the body names no listener", `send {"name":"…"}, as it was given to GET /v1/messages`})
+		return
+	}
+	if err := m.HandBack(r.Context(), body.Name); err != nil {
+		fail(w, &Error{CodeInternal, "the listener did not end: " + Escape(err.Error()), "end its connection"})
+		return
+	}
+	replyStatus(w, http.StatusOK, struct{}{})
+}
+
 // acknowledge takes the numbers of messages that somebody has done with.
 func (m *mutations) acknowledge(w http.ResponseWriter, r *http.Request) {
 	if q := newQuery(r); q.err != nil {

@@ -16,15 +16,17 @@ type Messages interface {
 	// Listen yields what the node keeps, oldest first, and what arrives, until
 	// ctx ends or so many have come as were asked for. A message that is yielded
 	// stays kept until it is acknowledged (see Actions); what is not when the
-	// loop ends goes to another listener. An error is the last thing that is
+	// loop ends goes to another listener; a loop that has got all it asked for
+	// goes on for a while, until it is acknowledged. An error is the last thing that is
 	// yielded, and an [*Error] is shown as it is.
 	Listen(ctx context.Context, o Listening) iter.Seq2[Message, error]
 }
 
 // Listening says how to listen.
 type Listening struct {
-	All  bool // copy everything, whoever else has it; else each message goes to one listener
-	Most int  // how many messages; 0: no limit
+	All  bool   // copy everything, whoever else has it; else each message goes to one listener
+	Most int    // how many messages; 0: no limit
+	Name string // what the client hands them back by (see Actions); may be empty
 }
 
 // ReasonInboxFull is the reason of messages over the DHT for which the inbox had
@@ -120,11 +122,14 @@ func (m *Message) UnmarshalJSON(b []byte) error {
 
 // messages streams what arrives, one JSON object a line.
 func (h *handler) messages(w http.ResponseWriter, r *http.Request) {
-	q := newQuery(r, "all", "count")
-	o := Listening{All: q.flag("all", false), Most: q.number("count", 0, 0)}
+	q := newQuery(r, "all", "count", "name")
+	o := Listening{All: q.flag("all", false), Most: q.number("count", 0, 0), Name: q.text("name")}
 	switch {
 	case q.err != nil:
 		fail(w, q.err)
+		return
+	case len(o.Name) > maxListener:
+		fail(w, &Error{CodeBadQuery, "the name of the listener is too long", "take at most 64 bytes"})
 		return
 	case !overUnix(r):
 		fail(w, &Error{CodeForbidden, "messages are shown on the node's Unix socket only", "use gamelan listen on the machine of the node"})

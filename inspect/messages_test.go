@@ -465,7 +465,7 @@ func TestListeningIsToldHow(t *testing.T) {
 	if err != nil || len(lines) != 2 || !strings.Contains(lines[0], `"seq":1`) || !strings.Contains(lines[1], `{"error":{"code":"internal","message":"enough"`) {
 		t.Errorf("got %q, %v, want a message and the error", b, err)
 	}
-	for _, bad := range []string{"count=-1", "all=perhaps", "from=1"} {
+	for _, bad := range []string{"count=-1", "all=perhaps", "from=1", "name=" + strings.Repeat("x", maxListener+1)} {
 		if res, err := c.Get("http://node/v1/messages?" + bad); err != nil || res.StatusCode != http.StatusBadRequest {
 			t.Errorf("%s: got %v, %v, want 400", bad, res, err)
 		}
@@ -492,6 +492,30 @@ func TestAcknowledge(t *testing.T) {
 		t.Errorf("refused: got %d, want 500", res.StatusCode)
 	}
 	if res := post(t.Context(), t, mutating(t, Actions{}), "/v1/messages:ack", "application/json", strings.NewReader(`{"seqs":[1]}`)); res.StatusCode != 404 {
+		t.Errorf("without an inbox: got %d, want 404", res.StatusCode)
+	}
+}
+
+func TestHandBack(t *testing.T) {
+	var got []string
+	var refuse error
+	c := mutating(t, Actions{HandBack: func(_ context.Context, name string) error { got = append(got, name); return refuse }})
+	for body, want := range map[string]int{
+		`{"name":"me"}`: 200, `{"name":""}`: 400, `{}`: 400, `{"name":1}`: 400, `{"names":"me"}`: 400, ``: 400,
+		`{"name":"` + strings.Repeat("x", maxListener+1) + `"}`: 400,
+	} {
+		if res := post(t.Context(), t, c, "/v1/messages:back", "application/json", strings.NewReader(body)); res.StatusCode != want {
+			t.Errorf("%.30s: got %d, want %d", body, res.StatusCode, want)
+		}
+	}
+	if fmt.Sprint(got) != "[me]" {
+		t.Errorf("got %v handed back, want what me had", got)
+	}
+	refuse = errors.New("late")
+	if res := post(t.Context(), t, c, "/v1/messages:back", "application/json", strings.NewReader(`{"name":"me"}`)); res.StatusCode != 500 {
+		t.Errorf("refused: got %d, want 500", res.StatusCode)
+	}
+	if res := post(t.Context(), t, mutating(t, Actions{}), "/v1/messages:back", "application/json", strings.NewReader(`{"name":"me"}`)); res.StatusCode != 404 {
 		t.Errorf("without an inbox: got %d, want 404", res.StatusCode)
 	}
 }

@@ -24,6 +24,10 @@ type Actions struct {
 	// when that is safe on the disk. Admin is not told of it.
 	Acknowledge func(ctx context.Context, seqs []uint64) error
 
+	// HandBack ends the listener of that name, which another client may have
+	// begun; it returns when what that had in hand is free for the next one.
+	HandBack func(ctx context.Context, name string) error
+
 	// Peers are the things that can be done to one peer, by verb: "forget".
 	Peers map[string]PeerAction
 
@@ -47,7 +51,8 @@ type mutations struct {
 }
 
 // Mutations returns the part of the API that changes things: POST /v1/messages,
-// /v1/messages:ack, /v1/dht/messages, /v1/peers, /v1/peers:import, /v1/peers/{id}:{verb} and /v1/shutdown. Every request must carry token; without one, the
+// /v1/messages:ack, /v1/messages:back, /v1/dht/messages, /v1/peers, /v1/peers:import,
+// /v1/peers/{id}:{verb} and /v1/shutdown. Every request must carry token; without one, the
 // error is [ErrNoToken] and there is no handler.
 func Mutations(token Token, a Actions) (http.Handler, error) {
 	if !token.set {
@@ -58,13 +63,14 @@ func Mutations(token Token, a Actions) (http.Handler, error) {
 	post := func(path string, f http.HandlerFunc) { mux.HandleFunc(path, only(f, http.MethodPost)) }
 	post("/v1/messages", m.send)
 	post("/v1/messages:ack", m.acknowledge)
+	post("/v1/messages:back", m.handBack)
 	post("/v1/dht/messages", m.sendDHT)
 	post("/v1/peers", m.addPeer)
 	post("/v1/peers:import", m.importPeers)
 	post("/v1/peers/{target}", m.peerAction)
 	post("/v1/shutdown", m.shutdown)
 	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
-		notFound(w, "there is nothing to do at "+Escape(r.URL.Path), "POST to /v1/messages, /v1/messages:ack, /v1/dht/messages, /v1/peers, /v1/peers:import, /v1/peers/{id}:{verb} or /v1/shutdown")
+		notFound(w, "there is nothing to do at "+Escape(r.URL.Path), "POST to /v1/messages, /v1/messages:ack, /v1/messages:back, /v1/dht/messages, /v1/peers, /v1/peers:import, /v1/peers/{id}:{verb} or /v1/shutdown")
 	})
 	return guard(a.Hosts, http.NewCrossOriginProtection().Handler(m.admit(mux))), nil
 }

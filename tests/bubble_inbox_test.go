@@ -148,6 +148,74 @@ func TestBubbleInboxHung(t *testing.T) {
 	})
 }
 
+// TestBubbleInboxHandedBack: a listener that has got all it asked for and ends
+// without an acknowledgement, by itself or by its name, leaves everything to the
+// next one, at once and in order.
+func TestBubbleInboxHandedBack(t *testing.T) {
+	for name, end := range map[string]func(to *gamelantest.Node, cancel func()) error{
+		"end":       func(_ *gamelantest.Node, cancel func()) error { cancel(); synctest.Wait(); return nil },
+		"hand back": func(to *gamelantest.Node, _ func()) error { return to.Inbox().HandBack(context.Background(), "first") },
+	} {
+		t.Run(name, func(t *testing.T) {
+			gamelantest.Bubble(t, func(t *testing.T) {
+				net := gamelantest.NewNetwork(t)
+				from, to := net.Start(gamelan.Config{}), net.Start(gamelan.Config{}, gamelan.WithInbox(gamelan.InboxConfig{}))
+				net.Connect(from, to)
+				want := numbered("message", 5)
+				for _, body := range want {
+					enqueue(t, from, to, body)
+				}
+				time.Sleep(time.Second)
+				ctx, cancel := context.WithCancel(t.Context())
+				defer cancel()
+				ended := make(chan uint64, 10)
+				listen := func() {
+					var last uint64
+					for m := range to.Inbox().Listen(ctx, inbox.ListenOptions{Most: 3, Wait: true, Name: "first"}) {
+						last = m.Seq
+					}
+					ended <- last
+				}
+				go listen()
+				time.Sleep(time.Second)
+				if s := to.Inbox().Status(); s.InHand != 3 || len(ended) != 0 {
+					t.Fatalf("got %d in hand, %d listeners ended, want three with one that waits", s.InHand, len(ended))
+				}
+				if err := end(to, cancel); err != nil {
+					t.Fatal(err)
+				}
+				began := time.Now()
+				wantBodies(t, "the next listener", take(t, to, 5, 2, inbox.ListenOptions{}), want)
+				if took := time.Since(began); took > time.Second {
+					t.Errorf("it had to wait %v, want them at once", took)
+				}
+				<-ended
+				if err := to.Inbox().HandBack(t.Context(), "first"); err != nil {
+					t.Errorf("nobody has that name: got %v, want nothing", err)
+				}
+
+				// What is acknowledged ends the wait.
+				ctx, cancel = context.WithCancel(t.Context())
+				defer cancel()
+				go listen()
+				time.Sleep(time.Second)
+				began = time.Now()
+				s := to.Inbox().Status()
+				if s.InHand != 3 {
+					t.Fatalf("got %+v, want three in hand", s)
+				}
+				if err := to.Inbox().Ack(t.Context(), 3, 4, 5); err != nil {
+					t.Fatal(err)
+				}
+				if last := <-ended; last != 5 || time.Since(began) > time.Second {
+					t.Errorf("the listener ended after %v with message %d, want it at once with 5", time.Since(began), last)
+				}
+				kept(t, to, 0)
+			})
+		})
+	}
+}
+
 // TestBubbleInboxFull: a full inbox stops plain senders, who lose nothing, and
 // drops messages of the DHT, which are counted where drops are told.
 func TestBubbleInboxFull(t *testing.T) {

@@ -353,6 +353,14 @@ func (b *Box) Admitted() (seqs []uint64) {
 	return seqs
 }
 
+// Hands returns how many messages a listener has in hand.
+func (b *Box) Hands(id uint64) int {
+	if l := b.listeners[id]; l != nil {
+		return l.hands
+	}
+	return 0
+}
+
 // Leave says that a listener is gone: what it had in hand is free again. Forget
 // is what has to be deleted since only that listener still wanted it.
 func (b *Box) Leave(id uint64) (forget []uint64) {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"iter"
 	"math"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -40,6 +41,8 @@ type Inbox struct {
 	received, acked, dropped atomic.Uint64
 	damaged                  int
 	status                   atomic.Pointer[Status]
+
+	running sync.Map // by name, a *running
 }
 
 // Open looks at what the disk holds. The error is an [ErrNewer], or one of the
@@ -102,14 +105,21 @@ type ListenOptions struct {
 	All bool
 	// Most is how many messages are handed out; 0 is no limit.
 	Most int
+	// Wait has Listen go on after Most messages, until they are acknowledged, or
+	// ctx ends, or for AckGrace. What is not acknowledged then goes to the next
+	// listener at once. It is for whoever acknowledges on another goroutine and
+	// ends ctx when he gives up.
+	Wait bool
+	// Name is what [Inbox.HandBack] knows the listener by; empty: by nothing.
+	Name string
 }
 
 // Listen yields what is kept, oldest first, and what comes, until ctx or the node
 // ends; the error, if any, is the last thing. A message that was yielded is
 // acknowledged with [Inbox.Ack] by its number. At most 4,096 messages and 4 MiB
 // are in hand: Listen waits until some are acknowledged. What was not when the
-// loop ends goes to the next listener; after Most messages there are another
-// [AckGrace] for that. After [HandTimeout] it goes to another one that listens.
+// loop ends goes to the next listener, in order; after Most messages there are
+// another [AckGrace] for that, unless o.Wait is set. After [HandTimeout] it goes to another one that listens.
 func (b *Inbox) Listen(ctx context.Context, o ListenOptions) iter.Seq2[Message, error] {
 	return func(yield func(Message, error) bool) {
 		p := pull{listener: b.env.NewID(), all: o.All}
@@ -118,7 +128,9 @@ func (b *Inbox) Listen(ctx context.Context, o ListenOptions) iter.Seq2[Message, 
 		if left <= 0 {
 			left = math.MaxInt
 		}
-		defer func() { b.tell(leave{p.listener, left == 0}) }()
+		ctx, ended := b.named(ctx, o.Name)
+		defer ended()
+		defer func() { b.tell(leave{p.listener, left == 0 && !o.Wait}) }()
 		for left > 0 && ctx.Err() == nil {
 			p.most = min(left, pulledAtOnce)
 			r, ok, err := ask[pulled](b, ctx, p)
@@ -154,6 +166,59 @@ func (b *Inbox) Listen(ctx context.Context, o ListenOptions) iter.Seq2[Message, 
 				left--
 			}
 		}
+		if o.Wait && !o.All {
+			b.settled(ctx, p.listener)
+		}
+	}
+}
+
+// settled waits until nothing is in the listener's hand, at most for AckGrace.
+func (b *Inbox) settled(ctx context.Context, listener uint64) {
+	ctx, cancel := context.WithTimeout(ctx, AckGrace)
+	defer cancel()
+	for ctx.Err() == nil {
+		if _, ok, err := ask[handsFree](b, ctx, await{listener}); ok || err != nil {
+			return
+		}
+	}
+}
+
+// running is a Listen that has a name.
+type running struct {
+	cancel context.CancelFunc
+	ended  chan struct{}
+}
+
+// named lets HandBack end what runs with ctx, until ended is called.
+func (b *Inbox) named(ctx context.Context, name string) (_ context.Context, ended func()) {
+	if name == "" {
+		return ctx, func() {}
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	r := &running{cancel, make(chan struct{})}
+	b.running.Store(name, r)
+	return ctx, func() {
+		cancel()
+		b.running.CompareAndDelete(name, r)
+		close(r.ended)
+	}
+}
+
+// HandBack ends the listener of this name. When it returns nil, what the listener
+// has not acknowledged goes to the next one, in order. It does nothing when there
+// is no such listener.
+func (b *Inbox) HandBack(ctx context.Context, name string) error {
+	v, ok := b.running.Load(name)
+	if !ok {
+		return nil
+	}
+	r := v.(*running)
+	r.cancel()
+	select {
+	case <-r.ended:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
 	}
 }
 

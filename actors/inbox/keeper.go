@@ -17,7 +17,8 @@ import (
 
 // keeper takes the messages of a node, has them written and hands them out.
 //
-// In: actors.Received, dht.Received, pull → pulled, ack → acked, leave. A
+// In: actors.Received, dht.Received, pull → pulled, ack → acked, await → handsFree,
+// leave. A
 // restart loses who has what in hand, so that it is handed out again, and whoever
 // listens is asked to come again; what is on its way to the disk, with its
 // credit, outlives it.
@@ -35,10 +36,11 @@ type keeper struct {
 	timer     *supervisor.Timer
 	dueTimer  *supervisor.Timer
 
-	waiting map[uint64]*puller // by listener, who waits for an answer
-	early   []acker            // that came before what is on the disk was known
-	last    map[uint64]*answer // by listener
-	turn    uint64             // the listener that was given something last: the others come first
+	waiting map[uint64]*puller    // by listener, who waits for an answer
+	early   []acker               // that came before what is on the disk was known
+	last    map[uint64]*answer    // by listener
+	await   map[uint64]*actor.PID // by listener, who waits until it has nothing in hand
+	turn    uint64                // the listener that was given something last: the others come first
 
 	fails int // writes or loads in a row
 	err   error
@@ -84,6 +86,10 @@ type (
 	// disk.
 	ack   struct{ seqs []uint64 }
 	acked struct{}
+	// await asks to be told when the listener has nothing in hand. Reply:
+	// handsFree.
+	await     struct{ listener uint64 }
+	handsFree struct{}
 	// leave says that a listener is gone, finished that it has got all it had
 	// asked for. No reply.
 	leave struct {
@@ -106,7 +112,7 @@ const (
 )
 
 func newKeeper(in *Inbox) *keeper {
-	return &keeper{in: in, waiting: make(map[uint64]*puller), last: make(map[uint64]*answer)}
+	return &keeper{in: in, waiting: make(map[uint64]*puller), last: make(map[uint64]*answer), await: make(map[uint64]*actor.PID)}
 }
 
 func (k *keeper) Receive(c actor.Context) {
@@ -122,6 +128,9 @@ func (k *keeper) Receive(c actor.Context) {
 		k.pull(c, &puller{m, c.Sender()})
 	case ack:
 		k.ack(c, acker{m, c.Sender()})
+	case await:
+		k.await[m.listener] = c.Sender()
+		k.settle(c)
 	case leave:
 		k.leave(c, m)
 	case writeTick:
@@ -330,13 +339,28 @@ func (k *keeper) ack(c actor.Context, m acker) {
 		k.in.queue.copied[seq] = struct{}{}
 	}
 	k.forget(forget)
+	k.settle(c)
 	k.giveAll(c) // its window is wider now
 	k.next(c)
+}
+
+// settle tells those who wait for it that a listener has nothing in hand.
+func (k *keeper) settle(c actor.Context) {
+	if k.box == nil {
+		return
+	}
+	for listener, from := range k.await {
+		if k.box.Hands(listener) == 0 {
+			delete(k.await, listener)
+			c.Send(from, handsFree{})
+		}
+	}
 }
 
 func (k *keeper) leave(c actor.Context, m leave) {
 	delete(k.waiting, m.listener)
 	delete(k.last, m.listener)
+	delete(k.await, m.listener)
 	if k.box == nil {
 		if before := k.in.queue.box; before != nil {
 			before.Leave(m.listener)

@@ -3,11 +3,13 @@ package client
 import (
 	"bytes"
 	"context"
+	"crypto/rand"
 	"encoding/json"
 	"errors"
 	"io"
 	"net/url"
 	"strconv"
+	"time"
 
 	"github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/failure"
 	"github.com/gamelan-p2p/gamelan/inspect"
@@ -24,7 +26,8 @@ type Sink interface {
 // ctx ends if count is 0. With all it copies what everybody gets and acknowledges
 // nothing.
 func (c *Client) Listen(ctx context.Context, count int, all bool, out Sink) error {
-	q := url.Values{"count": {strconv.Itoa(count)}, "all": {strconv.FormatBool(all)}}
+	name := rand.Text()
+	q := url.Values{"count": {strconv.Itoa(count)}, "all": {strconv.FormatBool(all)}, "name": {name}}
 	res, err := c.get(ctx, "/v1/messages?"+q.Encode())
 	if err != nil {
 		return err
@@ -36,7 +39,10 @@ func (c *Client) Listen(ctx context.Context, count int, all bool, out Sink) erro
 	}
 	err = copyMessages(res.Body, count, out, acks)
 	if acks != nil { // also of what was written before an error
-		err = errors.Join(err, notAcknowledged(acks.end()))
+		if err = errors.Join(err, notAcknowledged(acks.end())); err != nil {
+			res.Body.Close()
+			c.handBack(ctx, name)
+		}
 	}
 	if own, ok := errors.AsType[*ownError](err); ok {
 		return own.error
@@ -48,6 +54,24 @@ func (c *Client) Listen(ctx context.Context, count int, all bool, out Sink) erro
 		return c.gone(ctx, err)
 	}
 	return nil
+}
+
+// handBackTimeout is how long the node may take to end a listener.
+const handBackTimeout = 2 * time.Second
+
+// handBack gives back what the node has handed out under this name, so that the
+// next listener begins with it. It is not missed when it fails: the end of the
+// connection does the same a moment later.
+func (c *Client) handBack(ctx context.Context, name string) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), handBackTimeout)
+	defer cancel()
+	body, err := json.Marshal(map[string]string{"name": name})
+	if err != nil {
+		return
+	}
+	if res, err := c.do(ctx, "POST", "/v1/messages:back", "application/json", bytes.NewReader(body)); err == nil {
+		res.Body.Close()
+	}
 }
 
 // copyMessages writes the messages of r, as many as were asked for, and has those

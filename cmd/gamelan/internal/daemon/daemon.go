@@ -185,6 +185,7 @@ func (d *daemon) actions(stop func()) inspect.Actions {
 	return inspect.Actions{
 		Sender: nodeSender{d.node}, DHT: newDHTSender(d.node), AddPeer: addPeer(d.node), ImportPeers: importPeers(d.node), Peers: peerActions(d.node),
 		Acknowledge: acknowledge(d.node),
+		HandBack:    d.node.Inbox().HandBack,
 		Shutdown:    stop, Stopping: d.stopping.Load,
 		Admin: func(event string) { d.logger.Info("admin", "event", event) },
 	}

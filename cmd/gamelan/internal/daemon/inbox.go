@@ -19,7 +19,7 @@ type inboxMessages struct{ node *gamelan.Node }
 // ends.
 func (m inboxMessages) Listen(ctx context.Context, o inspect.Listening) iter.Seq2[inspect.Message, error] {
 	return func(yield func(inspect.Message, error) bool) {
-		for x, err := range m.node.Inbox().Listen(ctx, inbox.ListenOptions{All: o.All, Most: o.Most}) {
+		for x, err := range m.node.Inbox().Listen(ctx, inbox.ListenOptions{All: o.All, Most: o.Most, Wait: true, Name: o.Name}) {
 			switch {
 			case errors.Is(err, inbox.ErrClosed):
 				return
