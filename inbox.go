@@ -59,8 +59,8 @@ func WithInbox(c InboxConfig) Option {
 	}
 }
 
-// Inbox returns the node's durable inbox; nil unless the node has the option
-// [WithInbox].
+// Inbox returns the node's durable inbox. Without the option [WithInbox] it is nil,
+// and its methods answer [inbox.ErrNone].
 func (n *Node) Inbox() *inbox.Inbox { return n.inbox }
 
 // openInbox makes the inbox of b, if it is to have one, and has it hear what it

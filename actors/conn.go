@@ -466,7 +466,7 @@ func (a *conn) pingDue(c actor.Context) {
 }
 
 func (a *conn) violated(c actor.Context, err error) {
-	c.Send(a.env.Connectivity, PeerViolated{Peer: a.ref.Peer, Key: a.ref.Key, Conn: a.ref.ID, Err: err})
+	c.Send(a.env.Connectivity, PeerViolated{Peer: a.ref.Peer, Key: a.ref.Key, Conn: a.ref.ID, Err: err, origin: a.ref.origin})
 	a.close(c, CloseReason{Code: CloseViolation, By: "us", Err: err})
 }
 
@@ -475,7 +475,7 @@ func (a *conn) acceptEnded(c actor.Context, err error) {
 	a.over = true
 	a.waiting = nil // answered at the end
 	if errors.Is(err, protocol.ErrViolation) {
-		c.Send(a.env.Connectivity, PeerViolated{Peer: a.ref.Peer, Key: a.ref.Key, Conn: a.ref.ID, Err: err})
+		c.Send(a.env.Connectivity, PeerViolated{Peer: a.ref.Peer, Key: a.ref.Key, Conn: a.ref.ID, Err: err, origin: a.ref.origin})
 		if a.closing == nil {
 			a.closing = &CloseReason{Code: CloseViolation, By: "us", Err: err}
 		}

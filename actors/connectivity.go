@@ -1,6 +1,7 @@
 package actors
 
 import (
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -149,7 +150,7 @@ func (a *connectivity) Receive(c actor.Context) {
 	case panicsDue:
 		a.sumUpPanics()
 	case PeerBanned:
-		if m.Err != nil {
+		if m.Err != nil && !errors.Is(m.Err, ErrBansFull) {
 			supervisor.Log(c).Error("ban not stored; it holds until the node stops", "peer", m.Peer, "err", m.Err)
 		}
 	case PeerUnbanned: // somebody is allowed

@@ -16,6 +16,7 @@ var (
 	ErrNoAddress        = errors.New("actors: no address of the peer can be dialled; add one")
 	ErrExcluded         = errors.New("actors: all addresses of the peer are excluded from dialling, or this node's own; change what is excluded, or add an address")
 	ErrSpared           = errors.New("actors: the peer is on the allow list; take it off first")
+	ErrBansFull         = errors.New("actors: not banned, because too many peers are that were never reached; its source is refused instead")
 	ErrConnectionClosed = errors.New("actors: the connection has ended; try again on another")
 	ErrDialCancelled    = errors.New("actors: the dial was cancelled; dial again")
 	ErrNotAdopted       = errors.New("actors: the finished connection was not taken over in time; dial again")

@@ -5,6 +5,7 @@ import (
 
 	"github.com/gamelan-p2p/gamelan/identity"
 	"github.com/gamelan-p2p/gamelan/internal/credit"
+	"github.com/gamelan-p2p/gamelan/peerstore"
 	"github.com/gamelan-p2p/gamelan/transport/mux"
 )
 
@@ -24,6 +25,12 @@ func NewFrame(account *credit.Account, key identity.PublicKey, conn uint64, body
 		panic("no credit for the frame")
 	}
 	return Frame{Peer: key.NodeID(), Key: key, Conn: conn, Body: body, lease: &lease{account: account, n: len(body)}}
+}
+
+// From is the ban of an offence that came from there.
+func (m BanPeer) From(o peerstore.Origin) BanPeer {
+	m.origin = o
+	return m
 }
 
 // ForwardMessage is what outbound hears.

@@ -195,7 +195,7 @@ func (b *inbox) readerDone(c actor.Context, m supervisor.TaskDone) bool {
 	in.disown()
 	b.waiting.Store(0)
 	if errors.Is(m.Err, protocol.ErrViolation) {
-		c.Send(b.env.Connectivity, PeerViolated{Peer: b.peer, Key: in.conn.Key, Conn: in.conn.ID, Err: m.Err})
+		c.Send(b.env.Connectivity, PeerViolated{Peer: b.peer, Key: in.conn.Key, Conn: in.conn.ID, Err: m.Err, origin: in.conn.origin})
 	}
 	if len(b.queue) > 0 {
 		next := b.queue[0]

@@ -276,7 +276,8 @@ func (m BanPeer) text() string {
 // not notice.
 type ClockSet struct{ By time.Duration }
 
-// PeerBanned replies to RequestBan and BanPeer and is published.
+// PeerBanned replies to RequestBan and BanPeer and is published, unless there is no
+// such ban: then it is a reply only, and Err says why.
 type PeerBanned struct {
 	Token    uint64
 	Peer     identity.NodeID
@@ -556,7 +557,7 @@ type PeerViolated struct {
 	Conn uint64
 	Err  error // wraps protocol.ErrViolation
 
-	origin peerstore.Origin // where a set-up came from; that of Conn is known
+	origin peerstore.Origin // where it came from; that of Conn counts while it is remembered
 }
 
 // BlamePeer says that the application takes a peer to have broken the rules of its

@@ -242,6 +242,8 @@ func (p *peers) ban(c actor.Context, m BanPeer) {
 		if source, fresh := p.env.inbound.refuse(m.origin, limit); fresh {
 			supervisor.Log(c).Warn("too many bans of peers that were never reached; a source is refused in place of more", "addr", source, "for", limit)
 		}
+		c.Send(c.Sender(), PeerBanned{Token: m.Token, Peer: m.Peer, Err: ErrBansFull}) // and there is none to announce
+		return
 	}
 	banned := PeerBanned{Token: m.Token, Peer: m.Peer, For: m.For, Until: ban.BannedUntil, Reason: ban.BanReason, Severity: m.Severity}
 	supervisor.Publish(c, banned) // it holds from now on, whatever the disk says

@@ -1,7 +1,10 @@
 package actors_test
 
 import (
+	"encoding/binary"
 	"errors"
+	"net/netip"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -254,6 +257,54 @@ func TestWriterThatCrashesUnderLoad(t *testing.T) {
 		synctest.Wait()
 		if s.Store.Pending() != 0 {
 			t.Errorf("got %d changes pending, want all of them on the disk in the end", s.Store.Pending())
+		}
+	})
+}
+
+// TestBanThatIsNotStored: when there are too many bans of peers that were never
+// reached, one more of a source is not announced, for there is none.
+//
+// conforms: V 31
+func TestBanThatIsNotStored(t *testing.T) {
+	gamelantest.Bubble(t, func(t *testing.T) {
+		var announced []identity.NodeID
+		hears := func(*actors.Env) actor.Actor {
+			return actor.ReceiveFunc(func(c actor.Context) {
+				switch m := c.Message().(type) {
+				case *actor.Started:
+					supervisor.Subscribe[actors.PeerBanned](c)
+				case actors.PeerBanned:
+					announced = append(announced, m.Peer)
+				}
+			})
+		}
+		s := play(t, map[string]func(*actors.Env) actor.Actor{"peers": actors.NewPeers, "conns": hears})
+		from := peerstore.OriginOf(netip.MustParsePrefix("6.6.6.6/32"))
+		ban := func(n int) actors.PeerBanned {
+			t.Helper()
+			var key identity.PublicKey
+			binary.BigEndian.PutUint32(key[:], uint32(n))
+			m := actors.BanPeer{Peer: key.NodeID(), Key: key, For: time.Hour, Reason: "forged"}
+			r, err := supervisor.Ask[actors.PeerBanned](t.Context(), s.System, s.Peers, m.From(from))
+			if err != nil {
+				t.Fatal(err)
+			}
+			synctest.Wait()
+			if _, _, banned := s.Store.View().Banned(m.Peer, time.Now()); banned != (r.Err == nil) || banned != slices.Contains(announced, m.Peer) {
+				t.Errorf("ban %d: got it stored %v, answered with %v, announced %v, want the same of all", n, banned, r.Err, announced)
+			}
+			return r
+		}
+		if r := ban(1); r.Err != nil {
+			t.Fatal(r.Err)
+		}
+		for n := 1; n < s.Store.MaxBans(); n++ {
+			var key identity.PublicKey
+			binary.BigEndian.PutUint32(key[:], uint32(1000+n))
+			s.Store.BanFrom(time.Now(), key.NodeID(), key, time.Now().Add(time.Hour), "forged", from)
+		}
+		if r := ban(2); !errors.Is(r.Err, actors.ErrBansFull) || !r.Until.IsZero() {
+			t.Errorf("got %+v of one ban too many, want that there is none", r)
 		}
 	})
 }

@@ -252,7 +252,10 @@ func (s *Store) victims(now time.Time, room int, wanted bool) []*Peer {
 
 // bySource orders peers that were never reached by which of them goes first: of
 // the source that has most of them, then as usefulness and age say. What has no
-// origin stands for itself.
+// origin, as what a seed's list taught, stands for itself: no flood from a source
+// moves it, but where every source has one peer left the oldest of all goes.
+//
+// spec: V27.
 func bySource(all []*Peer) {
 	first := func(a, b *Peer) int {
 		return cmp.Or(cmp.Compare(worth(a), worth(b)), a.AddedAt.Compare(b.AddedAt), a.ID.Compare(b.ID))

@@ -78,6 +78,29 @@ func TestSourcesShareTheStore(t *testing.T) {
 	}
 }
 
+// TestPeersOfNoSource: what a seed's list taught goes for no flood of a source, but
+// among peers of which each has a source of its own the oldest go, whether or not
+// they have one.
+//
+// conforms: V 31
+func TestPeersOfNoSource(t *testing.T) {
+	const limit = 100
+	s := open(t, kv.Memory(), Options{MaxPeers: limit})
+	taught := func(i uint64) { add(t, s, begin, FromClaim(claim(key(i), 1, a1), Discovery)) }
+	for i := range uint64(20) {
+		taught(i)
+	}
+	for i := range uint64(1000) {
+		add(t, s, begin.Add(time.Second), from(1000+i, ip4(666)))
+	}
+	wantThere(t, s, "what a seed's list taught", true, 0, 10, 19)
+	for i := range uint64(1000) {
+		add(t, s, begin.Add(time.Minute+time.Duration(i)*time.Millisecond), from(5000+i, ip4(uint32(5000+i))))
+	}
+	wantThere(t, s, "the oldest", false, 0, 10, 19)
+	wantThere(t, s, "the newest", true, 5990, 5999)
+}
+
 // TestExemptSourcesShareOnePlace: what comes through Tor is one group among the
 // sources, of which the oldest go, and none of it is refused.
 //

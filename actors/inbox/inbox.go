@@ -20,6 +20,8 @@ import (
 var (
 	ErrTooManyListeners = errors.New("inbox: too many listen already; end one of them")
 	ErrClosed           = errors.New("inbox: the node has stopped")
+	// ErrNone is what a nil Inbox answers, which a node without the option has.
+	ErrNone = errors.New("inbox: this node keeps no messages; start it with gamelan.WithInbox")
 )
 
 // Options are what an inbox is made of.
@@ -30,6 +32,7 @@ type Options struct {
 }
 
 // Inbox is a node's durable inbox. All methods may be called from any goroutine.
+// Those of a nil Inbox answer [ErrNone].
 type Inbox struct {
 	o     Options
 	store *store
@@ -91,6 +94,9 @@ type Status struct {
 
 // Status returns how the inbox was after the last message.
 func (b *Inbox) Status() Status {
+	if b == nil {
+		return Status{Err: ErrNone}
+	}
 	if s := b.status.Load(); s != nil {
 		return *s
 	}
@@ -122,6 +128,10 @@ type ListenOptions struct {
 // another [AckGrace] for that, unless o.Wait is set. After [HandTimeout] it goes to another one that listens.
 func (b *Inbox) Listen(ctx context.Context, o ListenOptions) iter.Seq2[Message, error] {
 	return func(yield func(Message, error) bool) {
+		if b == nil {
+			yield(Message{}, ErrNone)
+			return
+		}
 		p := pull{listener: b.env.NewID(), all: o.All}
 		var told, lost uint64
 		left := o.Most
@@ -208,6 +218,9 @@ func (b *Inbox) named(ctx context.Context, name string) (_ context.Context, ende
 // has not acknowledged goes to the next one, in order. It does nothing when there
 // is no such listener.
 func (b *Inbox) HandBack(ctx context.Context, name string) error {
+	if b == nil {
+		return ErrNone
+	}
 	v, ok := b.running.Load(name)
 	if !ok {
 		return nil
@@ -228,6 +241,9 @@ func (b *Inbox) HandBack(ctx context.Context, name string) error {
 // While somebody copies, an acknowledged message that the copy has not had yet
 // stays on the disk for it; after a kill -9 such a message comes again.
 func (b *Inbox) Ack(ctx context.Context, seqs ...uint64) error {
+	if b == nil {
+		return ErrNone
+	}
 	for ctx.Err() == nil {
 		if _, ok, err := ask[acked](b, ctx, ack{seqs}); ok || err != nil {
 			return err

@@ -28,7 +28,7 @@ func (e *SpecialError) Error() string {
 }
 
 // The special-purpose registries of IANA for IPv4 and IPv6 (RFC 6890), also
-// those ranges that the registries call globally reachable, with what they leave
+// those ranges that the registries call globally reachable except [nat64], with what they leave
 // to registries of their own: multicast, and everything outside of 2000::/3,
 // from which no IPv6 address of the internet comes. The first range that holds
 // an address names it, so the narrower stand before the wider.
@@ -58,7 +58,6 @@ var (
 		"::/128", "unspecified",
 		"::1/128", "loopback",
 		"::/96", "IPv4-compatible",
-		"64:ff9b::/96", "NAT64",
 		"64:ff9b:1::/48", "local NAT64",
 		"100::/64", "discard",
 		"100:0:0:1::/64", "dummy prefix",
@@ -83,6 +82,10 @@ var (
 	)
 )
 
+// nat64 leads, on a network with a gateway of that kind, to the IPv4 address in
+// its last four bytes (RFC 6052). A network without IPv4 has no other way to it.
+var nat64 = netip.MustParsePrefix("64:ff9b::/96")
+
 func ranges(list ...string) []SpecialRange {
 	r := make([]SpecialRange, 0, len(list)/2)
 	for i := 0; i < len(list); i += 2 {
@@ -100,15 +103,19 @@ func ranges(list ...string) []SpecialRange {
 // address that is connected to, after names are resolved.
 func Public(ip netip.Addr) error {
 	ip = ip.WithZone("").Unmap() // no prefix contains an address with a zone
-	list := special6
-	if ip.Is4() {
+	list, at := special6, ip
+	if nat64.Contains(ip) {
+		b := ip.As16()
+		at = netip.AddrFrom4([4]byte(b[12:]))
+	}
+	if at.Is4() {
 		list = special4
 	}
 	if !ip.IsValid() {
 		return &SpecialError{IP: ip, Range: SpecialRange{Name: "no address"}}
 	}
 	for _, r := range list {
-		if r.Prefix.Contains(ip) {
+		if r.Prefix.Contains(at) {
 			return &SpecialError{ip, r}
 		}
 	}

@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -144,6 +145,47 @@ func TestIdentityRotation(t *testing.T) {
 			t.Error("got the source refused after ten minutes, want it let in")
 		}
 	}, logged)
+}
+
+// TestOffenceIsNotForgotten has so many other connections end before anybody hears
+// of an offence that the node has forgotten its connection: it counts for its
+// source all the same.
+func TestOffenceIsNotForgotten(t *testing.T) {
+	for name, offend := range map[string]func(p *peer){
+		"of a message":       func(p *peer) { p.open(1, optimistic(messaging)+announced(9<<20)) },
+		"of the multiplexer": func(p *peer) { p.data(syn, 2, "") },
+	} {
+		t.Run(name, func(t *testing.T) {
+			var blocked atomic.Bool
+			var release chan struct{}
+			stop := gamelan.WithFault(func(path, _ string) {
+				if strings.HasSuffix(path, "/connectivity") && blocked.Load() {
+					<-release
+				}
+			})
+			sourced(t, gamelan.Config{MaxOffencesPerSource: 1}, func(t *testing.T, n *target, tr *placed) {
+				release = make(chan struct{})
+				blocked.Store(true)
+				tr.place("/ip4/6.6.6.6")
+				offend(connect(t, n.net.Transport(), n.Addr, secretOf(1)))
+				synctest.Wait()
+				tr.place("/ip4/8.8.8.8")
+				for i := range 300 {
+					other := connect(t, n.net.Transport(), n.Addr, secretOf(2000+i))
+					synctest.Wait()
+					other.raw.Close()
+					synctest.Wait()
+				}
+				blocked.Store(false)
+				close(release)
+				synctest.Wait()
+				d := strings.Join(n.Describe(t.Context()).Warnings, "\n")
+				if !strings.Contains(d, "6.6.6.6/32") {
+					t.Errorf("status: got %q, want the source of the offence refused", d)
+				}
+			}, stop)
+		})
+	}
 }
 
 // offends connects with that key, declares a message that is too long, and

@@ -2,6 +2,7 @@ package mux
 
 import (
 	"errors"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -25,7 +26,8 @@ var errBusy = errors.New("the peer does not read what it provokes")
 
 // outbox holds what is to be written: the frames of the library, and the few that
 // the library does not write: resets, pings, GoAway and the window of what is
-// dropped. The latter leave first, except GoAway.
+// dropped. The latter leave first, except GoAway, and pings also between what is
+// being written.
 //
 // The library has one goroutine for all its frames, and whoever accepts a
 // substream or reads one waits for it. So that goroutine only leaves its frames
@@ -38,6 +40,7 @@ type outbox struct {
 
 	mu      sync.Mutex
 	queue   batch
+	pings   int           // among the frames of our own in queue
 	emptied chan struct{} // closed when the queue is taken; nil without waiters
 	running bool
 	stopped bool
@@ -136,6 +139,9 @@ func (o *outbox) send(l *link, h header, written chan<- struct{}) error {
 	} else {
 		o.queue.frames = append(o.queue.frames, h[:]...)
 	}
+	if h.kind() == typePing {
+		o.pings++
+	}
 	if written != nil {
 		o.queue.written = append(o.queue.written, written)
 	}
@@ -189,13 +195,32 @@ func (o *outbox) take(spare []chunk) batch {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	b := o.queue
-	o.queue = batch{library: spare}
+	o.queue, o.pings = batch{library: spare}, 0
 	o.size.Store(0)
 	if o.emptied != nil {
 		close(o.emptied)
 		o.emptied = nil
 	}
 	return b
+}
+
+// takePings takes only the pings of our own, if there are any.
+func (o *outbox) takePings() (pings []byte) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.pings == 0 {
+		return nil
+	}
+	rest := o.queue.frames[:0]
+	for f := range slices.Chunk(o.queue.frames, headerLen) {
+		if h := header(f); h.kind() == typePing {
+			pings = append(pings, f...)
+		} else {
+			rest = append(rest, f...)
+		}
+	}
+	o.queue.frames, o.pings = rest, 0
+	return pings
 }
 
 // more tells the goroutine whether to go on.

@@ -3,6 +3,8 @@ package mux
 import (
 	"bytes"
 	"fmt"
+	"net"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -198,6 +200,69 @@ func TestHeld(t *testing.T) {
 		d.expect("00 03 0000 00000000 00000000")
 		if err := s.Close(); err != nil {
 			t.Error(err)
+		}
+	})
+}
+
+// slowly is a connection that takes so many bytes a second; 0 is any number.
+type slowly struct {
+	net.Conn
+	rate *atomic.Int64
+}
+
+func (c slowly) Write(b []byte) (int, error) {
+	if rate := c.rate.Load(); rate > 0 {
+		time.Sleep(time.Duration(len(b)) * time.Second / time.Duration(rate))
+	}
+	return c.Conn.Write(b)
+}
+
+// On a slow link a ping does not wait for all that many substreams have to write,
+// because the peer has given credit to all of them at once.
+func TestPingOnASlowLink(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		const rate, writers, more = 16 << 10, 40, 20_000
+		var slow slowly
+		a, b := net.Pipe()
+		slow.Conn, slow.rate = a, new(atomic.Int64)
+		s, err := NewHeld(slow, true, Config{PingTimeout: 10 * time.Minute})
+		if err != nil {
+			t.Fatal(err)
+		}
+		s.Release()
+		d := &double{t: t, conn: b, news: make(chan struct{}, 1), eager: true}
+		go d.read()
+		defer b.Close()
+		defer s.Close()
+		done := make(chan error, writers)
+		var streams []*Stream
+		for range writers {
+			st := mustOpen(t, s)
+			streams = append(streams, st)
+			go func() {
+				_, err := st.Write(make([]byte, smallWindow+more))
+				done <- err
+			}()
+		}
+		synctest.Wait() // all wait for credit
+		slow.rate.Store(rate)
+		for _, st := range streams {
+			d.send(typeWindow, 0, st.ID(), more)
+		}
+		time.Sleep(3 * time.Second)
+		if got := s.link.outbox.size.Load(); len(done) > writers/4 || got > passing {
+			t.Fatalf("got %d written, and %d bytes that nobody writes yet, want nearly all under way", len(done), got)
+		}
+		for range 3 {
+			took, err := s.Ping()
+			if most := 64 << 10 / rate * time.Second; err != nil || took > most {
+				t.Errorf("a ping took %v, %v, want at most %v", took, err, most)
+			}
+		}
+		for range writers {
+			if err := <-done; err != nil {
+				t.Error(err)
+			}
 		}
 	})
 }

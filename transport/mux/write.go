@@ -93,7 +93,10 @@ func (l *link) leaving(h *header) bool {
 // flush writes the outbox out, behind whoever is doing that. When it returns, all
 // that was in the outbox when it was called is written, or never will be. The
 // frames of our own go first: so the reset of a substream always leaves before the
-// next one is opened, and the peer never counts more live ones than we do.
+// next one is opened, and the peer never counts more live ones than we do. Pings of
+// ours that come meanwhile go between two chunks, or one would wait on a slow link
+// for all of the outbox. They confirm nothing too early: who asks for a ping has
+// had his Write return before, and so what it wrote has left.
 func (l *link) flush() {
 	w := &l.writer
 	select {
@@ -113,6 +116,9 @@ func (l *link) flush() {
 	own := waiting.frames
 	for i := range waiting.library {
 		c := &waiting.library[i]
+		if i > 0 {
+			own = l.outbox.takePings()
+		}
 		if len(own) > 0 && len(c.b) < joinBelow {
 			l.put(append(own, c.b...))
 		} else {
