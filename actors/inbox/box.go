@@ -353,12 +353,13 @@ func (b *Box) Admitted() (seqs []uint64) {
 	return seqs
 }
 
-// Hands returns how many messages a listener has in hand.
-func (b *Box) Hands(id uint64) int {
+// Hands returns how many messages a listener has in hand, and whether there is such
+// a listener.
+func (b *Box) Hands(id uint64) (n int, listens bool) {
 	if l := b.listeners[id]; l != nil {
-		return l.hands
+		return l.hands, true
 	}
-	return 0
+	return 0, false
 }
 
 // Leave says that a listener is gone: what it had in hand is free again. Forget

@@ -138,7 +138,7 @@ func (b *Inbox) Listen(ctx context.Context, o ListenOptions) iter.Seq2[Message, 
 		if left <= 0 {
 			left = math.MaxInt
 		}
-		ctx, ended := b.named(ctx, o.Name)
+		ctx, ended := b.named(ctx, o.Name, p.listener)
 		defer ended()
 		defer func() { b.tell(leave{p.listener, left == 0 && !o.Wait}) }()
 		for left > 0 && ctx.Err() == nil {
@@ -187,7 +187,7 @@ func (b *Inbox) settled(ctx context.Context, listener uint64) {
 	ctx, cancel := context.WithTimeout(ctx, AckGrace)
 	defer cancel()
 	for ctx.Err() == nil {
-		if _, ok, err := ask[handsFree](b, ctx, await{listener}); ok || err != nil {
+		if _, ok, err := ask[handsFree](b, ctx, await{listener, false}); ok || err != nil {
 			return
 		}
 	}
@@ -195,22 +195,21 @@ func (b *Inbox) settled(ctx context.Context, listener uint64) {
 
 // running is a Listen that has a name.
 type running struct {
-	cancel context.CancelFunc
-	ended  chan struct{}
+	cancel   context.CancelFunc
+	listener uint64
 }
 
 // named lets HandBack end what runs with ctx, until ended is called.
-func (b *Inbox) named(ctx context.Context, name string) (_ context.Context, ended func()) {
+func (b *Inbox) named(ctx context.Context, name string, listener uint64) (_ context.Context, ended func()) {
 	if name == "" {
 		return ctx, func() {}
 	}
 	ctx, cancel := context.WithCancel(ctx)
-	r := &running{cancel, make(chan struct{})}
+	r := &running{cancel, listener}
 	b.running.Store(name, r)
 	return ctx, func() {
 		cancel()
 		b.running.CompareAndDelete(name, r)
-		close(r.ended)
 	}
 }
 
@@ -227,12 +226,12 @@ func (b *Inbox) HandBack(ctx context.Context, name string) error {
 	}
 	r := v.(*running)
 	r.cancel()
-	select {
-	case <-r.ended:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
+	for ctx.Err() == nil {
+		if _, ok, err := ask[handsFree](b, ctx, await{r.listener, true}); ok || err != nil {
+			return err
+		}
 	}
+	return ctx.Err()
 }
 
 // Ack says that messages are done with: they are deleted, and none of them comes

@@ -36,11 +36,11 @@ type keeper struct {
 	timer     *supervisor.Timer
 	dueTimer  *supervisor.Timer
 
-	waiting map[uint64]*puller    // by listener, who waits for an answer
-	early   []acker               // that came before what is on the disk was known
-	last    map[uint64]*answer    // by listener
-	await   map[uint64]*actor.PID // by listener, who waits until it has nothing in hand
-	turn    uint64                // the listener that was given something last: the others come first
+	waiting map[uint64]*puller // by listener, who waits for an answer
+	early   []acker            // that came before what is on the disk was known
+	last    map[uint64]*answer // by listener
+	awaits  []awaiter          // in order
+	turn    uint64             // the listener that was given something last: the others come first
 
 	fails int // writes or loads in a row
 	err   error
@@ -56,6 +56,13 @@ type puller struct {
 // acker is an ack that was not looked at yet.
 type acker struct {
 	ack
+	from *actor.PID
+}
+
+// awaiter is an await that has no answer yet; there are two of a listener at most,
+// and those that are asked again.
+type awaiter struct {
+	await
 	from *actor.PID
 }
 
@@ -86,9 +93,12 @@ type (
 	// disk.
 	ack   struct{ seqs []uint64 }
 	acked struct{}
-	// await asks to be told when the listener has nothing in hand. Reply:
-	// handsFree.
-	await     struct{ listener uint64 }
+	// await asks to be told when the listener has nothing in hand, or has left.
+	// Reply: handsFree.
+	await struct {
+		listener uint64
+		left     bool
+	}
 	handsFree struct{}
 	// leave says that a listener is gone, finished that it has got all it had
 	// asked for. No reply.
@@ -112,7 +122,7 @@ const (
 )
 
 func newKeeper(in *Inbox) *keeper {
-	return &keeper{in: in, waiting: make(map[uint64]*puller), last: make(map[uint64]*answer), await: make(map[uint64]*actor.PID)}
+	return &keeper{in: in, waiting: make(map[uint64]*puller), last: make(map[uint64]*answer)}
 }
 
 func (k *keeper) Receive(c actor.Context) {
@@ -129,7 +139,7 @@ func (k *keeper) Receive(c actor.Context) {
 	case ack:
 		k.ack(c, acker{m, c.Sender()})
 	case await:
-		k.await[m.listener] = c.Sender()
+		k.awaits = append(k.awaits, awaiter{m, c.Sender()})
 		k.settle(c)
 	case leave:
 		k.leave(c, m)
@@ -344,23 +354,24 @@ func (k *keeper) ack(c actor.Context, m acker) {
 	k.next(c)
 }
 
-// settle tells those who wait for it that a listener has nothing in hand.
+// settle answers those who wait for what has happened by now.
 func (k *keeper) settle(c actor.Context) {
 	if k.box == nil {
 		return
 	}
-	for listener, from := range k.await {
-		if k.box.Hands(listener) == 0 {
-			delete(k.await, listener)
-			c.Send(from, handsFree{})
+	k.awaits = slices.DeleteFunc(k.awaits, func(a awaiter) bool {
+		hands, listens := k.box.Hands(a.listener)
+		if listens && (a.left || hands > 0) {
+			return false
 		}
-	}
+		c.Send(a.from, handsFree{})
+		return true
+	})
 }
 
 func (k *keeper) leave(c actor.Context, m leave) {
 	delete(k.waiting, m.listener)
 	delete(k.last, m.listener)
-	delete(k.await, m.listener)
 	if k.box == nil {
 		if before := k.in.queue.box; before != nil {
 			before.Leave(m.listener)
@@ -372,6 +383,7 @@ func (k *keeper) leave(c actor.Context, m leave) {
 	} else {
 		k.forget(k.box.Leave(m.listener))
 	}
+	k.settle(c)
 	k.giveAll(c)
 	k.next(c)
 }
