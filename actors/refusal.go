@@ -84,6 +84,8 @@ func (m *Messaging) declined(to *ConnRef, err error) error {
 	switch {
 	case m.frames || !to.ours() && (m.ID == shared || !to.Accepts(shared)):
 		return refused(err, "it does not know %s", m.ID)
+	case !to.ours() && m.env.DHT == nil:
+		return refused(err, "it is no node of Gamelan, and plain messages have the protocol %s; start this node without NoDHT and send it messages of the DHT (Send, or gamelan send --to KEY), or, if it has no DHT, start this node with PlainOnProfile", m.ID)
 	case !to.ours():
 		return refused(err, "it is no node of Gamelan, and plain messages have the protocol %s; send it messages of the DHT (Send, or gamelan send --to KEY), or, if it has no DHT, start this node with NoDHT and PlainOnProfile", m.ID)
 	case to.noDHT && m.ID != shared && to.Accepts(shared):

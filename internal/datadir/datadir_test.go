@@ -246,3 +246,36 @@ func TestReadFile(t *testing.T) {
 		t.Errorf("whoever it belongs to: got %v", err)
 	}
 }
+
+// TestCheck agrees with Make about every directory, and changes none.
+func TestCheck(t *testing.T) {
+	if err := datadir.Check(filepath.Join(t.TempDir(), "none")); err != nil {
+		t.Errorf("a directory that is not there: got %v", err)
+	}
+	dangling := filepath.Join(t.TempDir(), "link")
+	if err := os.Symlink("nothing", dangling); err != nil {
+		t.Fatal(err)
+	}
+	for _, look := range []func(string) error{datadir.Check, func(path string) error { _, err := datadir.Make(path); return err }} {
+		unsafeError(t, look(dangling), dangling+" is a symbolic link")
+	}
+	dir := private(t)
+	for mode, ok := range map[fs.FileMode]bool{0o700: true, 0o755: true, 0o775: true, 0o777: false} {
+		if err := os.Chmod(dir, mode); err != nil {
+			t.Fatal(err)
+		}
+		if err := datadir.Check(dir); (err == nil) != ok {
+			t.Errorf("empty, mode %04o: got %v, want it right: %v", mode, err, ok)
+		}
+		if info, err := os.Stat(dir); err != nil || info.Mode().Perm() != mode {
+			t.Errorf("got mode %v, %v, want %04o as it was", info.Mode(), err, mode)
+		}
+	}
+	if err := os.WriteFile(filepath.Join(dir, "file"), nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Chmod(dir, 0o775); err != nil {
+		t.Fatal(err)
+	}
+	unsafeError(t, datadir.Check(dir), "mode 0775")
+}

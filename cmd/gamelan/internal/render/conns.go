@@ -45,8 +45,11 @@ func Connections(o *Output, conns []inspect.Connection, closed bool) error {
 
 // rtt is a round-trip time, or a dash before the first was measured.
 func rtt(ms float64) string {
-	if ms == 0 {
+	switch {
+	case ms == 0:
 		return "-"
+	case ms < 0.1:
+		return "<0.1ms"
 	}
 	return fmt.Sprintf("%.1fms", ms)
 }

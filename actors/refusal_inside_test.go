@@ -1,0 +1,33 @@
+package actors
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/gamelan-p2p/gamelan/protocol"
+)
+
+// TestAdviceForANodeWithoutDHT has a node of another kind refuse plain messages:
+// a sender without the DHT is told to start it first.
+func TestAdviceForANodeWithoutDHT(t *testing.T) {
+	for want, settings := range map[string]*DHTSettings{
+		"; send it messages of the DHT (":                                   {},
+		"; start this node without NoDHT and send it messages of the DHT (": nil,
+	} {
+		m := &Messaging{ID: protocol.PlainID, env: &Env{}}
+		m.env.Profile, m.env.DHT = protocol.Tari(protocol.LocalNet), settings
+		to := &ConnRef{Protocols: []protocol.ID{m.env.Profile.MessagingID}}
+		if got := m.declined(to, nil).Error(); !strings.Contains(got, want) {
+			t.Errorf("got %q, want %q in it", got, want)
+		}
+	}
+}
+
+// TestUndialable says how many are known in the singular as well.
+func TestUndialable(t *testing.T) {
+	for n, want := range map[int]string{1: "the only other one that is known cannot be dialled now", 7: "none of the 7 others that are known can be dialled now"} {
+		if got := undialable(n); got != want {
+			t.Errorf("got %q, want %q", got, want)
+		}
+	}
+}
