@@ -27,7 +27,7 @@ type trunk struct {
 }
 
 func (f *trunk) System() *actor.ActorSystem { return f.sys }
-func (f *trunk) Now() time.Time { return time.Now() }
+func (f *trunk) Now() time.Time             { return time.Now() }
 
 func (f *trunk) NewID() uint64 { f.ids++; return f.ids }
 
@@ -35,7 +35,7 @@ func (f *trunk) PID(path string) *actor.PID { return f.sys.NewLocalPID("stage/no
 
 func (f *trunk) Connection(identity.NodeID) (*actors.ConnRef, bool) { return nil, false }
 func (f *trunk) Unreachable(identity.NodeID) error                  { return nil }
-func (f *trunk) Budgets() credit.NodeBudgets { return credit.NewNodeBudgets(1 << 20) }
+func (f *trunk) Budgets() credit.NodeBudgets                        { return credit.NewNodeBudgets(1 << 20) }
 
 func (f *trunk) PeerCredit() int64                                                 { return 1 << 16 }
 func (f *trunk) OpenSubstream(*actors.ConnRef, uint64, *actor.PID, ...protocol.ID) {}
