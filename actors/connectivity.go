@@ -31,6 +31,7 @@ type connectivity struct {
 	wanted     map[identity.NodeID]*wish
 	bans       connpool.Bans
 	violations Summary
+	unstored   Summary                 // bans
 	panics     connpool.Panics[uint64] // by connection
 	blames     connpool.Panics[uint64] // likewise
 	panicsDue  *supervisor.Timer
@@ -97,6 +98,7 @@ func NewConnectivity(env *Env) actor.Actor {
 		filler: newFiller(env),
 
 		violations: Summary{What: "peer violation"},
+		unstored:   Summary{What: "ban not stored; it holds until the node stops"},
 	}
 }
 
@@ -146,12 +148,12 @@ func (a *connectivity) Receive(c actor.Context) {
 	case panicsUntold:
 		a.sumUpLater(c)
 	case SummaryDue:
-		a.violations.Tell(c)
+		m.Tell(c)
 	case panicsDue:
 		a.sumUpPanics()
 	case PeerBanned:
 		if m.Err != nil && !errors.Is(m.Err, ErrBansFull) {
-			supervisor.Log(c).Error("ban not stored; it holds until the node stops", "peer", m.Peer, "err", m.Err)
+			a.unstored.Say(c, m.Peer, m.Err)
 		}
 	case PeerUnbanned: // somebody is allowed
 		if m.Err != nil {

@@ -100,7 +100,7 @@ func (a *conns) Receive(c actor.Context) {
 	case supervisor.Drain:
 		a.drain(c)
 	case SummaryDue:
-		a.unstored.Tell(c)
+		m.Tell(c)
 	case supervisor.TaskDone: // a farewell was said
 	default:
 		supervisor.Unhandled(c)

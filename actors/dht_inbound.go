@@ -101,7 +101,7 @@ func (a *dhtInbound) Receive(c actor.Context) {
 		}
 		a.meter(c, f)
 	case SummaryDue:
-		a.garbled.Tell(c)
+		m.Tell(c)
 	case handlerFreed:
 		a.release(c, a.backlog.Resume(supervisor.Now(c), m.by))
 	case backlogTick:

@@ -126,7 +126,7 @@ func (a *server) Receive(c actor.Context) {
 	case methodFailed:
 		a.failed.Say(c, m.peer, m.err, "proto", m.id, "method", m.method)
 	case actors.SummaryDue:
-		a.failed.Tell(c)
+		m.Tell(c)
 	case stopService:
 		a.stop(c, m.service)
 	case actors.ProtocolAdded:

@@ -11,6 +11,7 @@ import (
 	"google.golang.org/protobuf/types/known/wrapperspb"
 
 	"github.com/gamelan-p2p/gamelan"
+	"github.com/gamelan-p2p/gamelan/actors"
 	"github.com/gamelan-p2p/gamelan/dht"
 	"github.com/gamelan-p2p/gamelan/gamelantest"
 	"github.com/gamelan-p2p/gamelan/protocol/rpc"
@@ -78,6 +79,23 @@ func TestLogOfFailedCalls(t *testing.T) {
 		time.Sleep(2 * time.Minute)
 		if got := log.count("method failed"); got < 2 || got > 4 {
 			t.Errorf("got %d warnings for %d calls, want one and a sum a minute", got, calls)
+		}
+	})
+}
+
+// TestLogOfBansThatAreNotStored has many keys banned while the disk is full: the
+// log grows by the minute and not by the key.
+func TestLogOfBansThatAreNotStored(t *testing.T) {
+	gamelantest.Bubble(t, func(t *testing.T) {
+		const keys = 200
+		log, opt := logged()
+		n := start(t, gamelan.Config{}, opt)
+		for i := range keys {
+			n.Actors().System.Root.Send(n.Actors().Connectivity, actors.PeerBanned{Peer: secretOf(i).NodeID(), Err: actors.ErrStoreFailed})
+		}
+		time.Sleep(2 * time.Minute)
+		if got := log.count("ban not stored"); got != 2 {
+			t.Errorf("got %d records for %d bans, want one and a sum", got, keys)
 		}
 	})
 }
