@@ -344,6 +344,25 @@ func TestMutationsNeedTheToken(t *testing.T) {
 	}
 }
 
+// TestAcknowledgeWhileStopping: what a listener has written while the node stops is
+// acknowledged, else it would come again, to listener after listener; nothing else
+// is done any more.
+func TestAcknowledgeWhileStopping(t *testing.T) {
+	var got []uint64
+	c := mutating(t, Actions{
+		Acknowledge: func(_ context.Context, seqs []uint64) error { got = append(got, seqs...); return nil },
+		Stopping:    func() bool { return true },
+	})
+	for path, want := range map[string]int{"/v1/messages:ack": 200, "/v1/messages": 503, "/v1/peers": 503} {
+		if res := post(t.Context(), t, c, path, "application/json", strings.NewReader(`{"seqs":[7]}`)); res.StatusCode != want {
+			t.Errorf("%s: got %d, want %d", path, res.StatusCode, want)
+		}
+	}
+	if fmt.Sprint(got) != "[7]" {
+		t.Errorf("got %v acknowledged, want 7", got)
+	}
+}
+
 func TestTokenNeverPrints(t *testing.T) {
 	secret := testToken.Reveal()
 	j, _ := json.Marshal(testToken)

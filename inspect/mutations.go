@@ -34,7 +34,8 @@ type Actions struct {
 	// Shutdown begins an orderly stop and returns at once.
 	Shutdown func()
 
-	// Stopping tells that a stop has begun; everything is refused from then on.
+	// Stopping tells that a stop has begun; everything but acknowledging, which is
+	// no new work, is refused from then on.
 	Stopping func() bool
 
 	// Admin is told the name of every mutation before it is carried out, for
@@ -44,6 +45,8 @@ type Actions struct {
 	// Hosts is as in Options.
 	Hosts []string
 }
+
+const ackPath = "/v1/messages:ack"
 
 type mutations struct {
 	Actions
@@ -62,7 +65,7 @@ func Mutations(token Token, a Actions) (http.Handler, error) {
 	mux := http.NewServeMux()
 	post := func(path string, f http.HandlerFunc) { mux.HandleFunc(path, only(f, http.MethodPost)) }
 	post("/v1/messages", m.send)
-	post("/v1/messages:ack", m.acknowledge)
+	post(ackPath, m.acknowledge)
 	post("/v1/messages:back", m.handBack)
 	post("/v1/dht/messages", m.sendDHT)
 	post("/v1/peers", m.addPeer)
@@ -82,7 +85,7 @@ func (m *mutations) admit(next http.Handler) http.Handler {
 		case !m.token.admits(r):
 			w.Header().Set("WWW-Authenticate", "Bearer")
 			fail(w, &Error{CodeUnauthorized, "this needs the node's token", "send the content of the token file in the data directory as Authorization: Bearer"})
-		case m.Stopping != nil && m.Stopping():
+		case m.Stopping != nil && m.Stopping() && r.URL.Path != ackPath:
 			fail(w, &Error{CodeStopping, "the node is stopping", "start it again and repeat the request"})
 		default:
 			next.ServeHTTP(w, r)
