@@ -370,7 +370,7 @@ func TestChoiceIsShown(t *testing.T) {
 		}
 		time.Sleep(5 * time.Minute)
 		status, _ := a.Status(t.Context())
-		if len(a.Connections()) > 0 || !strings.Contains(status.Cause, "2 known ones") {
+		if len(a.Connections()) > 0 || !strings.Contains(status.Cause, "none of the 2 others") {
 			t.Errorf("got %d connections, %q, want both left alone", len(a.Connections()), status.Cause)
 		}
 		gamelantest.Eventually(t, 10*time.Minute, "a connection again", func() bool { return len(a.Connections()) >= 1 })
