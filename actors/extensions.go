@@ -363,6 +363,9 @@ func (x *extensions) stop(c actor.Context, reg *registration, to answer) {
 	c.Stop(reg.pid)
 }
 
+// withdraw has nothing more come to an actor. While the node stops its protocol
+// stays in the table: peers hear the end of the connection then, and not that
+// nobody takes the protocol.
 func (x *extensions) withdraw(c actor.Context, reg *registration) {
 	if reg.Type != nil {
 		x.env.Types.Delete(*reg.Type)
@@ -370,12 +373,14 @@ func (x *extensions) withdraw(c actor.Context, reg *registration) {
 	if !reg.speaks() {
 		return
 	}
-	if reg.ID == "" {
+	id, pid := reg.ID, reg.pid
+	if id == "" {
 		x.env.Plain.Handler.Close()
-		c.Request(x.env.Services, RemoveProtocol{ID: x.env.Plain.ID, PID: x.env.Plain.PID})
-		return
+		id, pid = x.env.Plain.ID, x.env.Plain.PID
 	}
-	c.Request(x.env.Services, RemoveProtocol{ID: reg.ID, PID: reg.pid})
+	if x.draining == nil {
+		c.Request(x.env.Services, RemoveProtocol{ID: id, PID: pid})
+	}
 }
 
 func (x *extensions) remove(c actor.Context, reg *registration) {

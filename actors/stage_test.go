@@ -81,6 +81,7 @@ func playOn(t *testing.T, db kv.DB, real map[string]func(*actors.Env) actor.Acto
 		spec := supervisor.Spec{Name: name, Kind: name}
 		if make, ok := real[name]; ok {
 			spec.New = func() actor.Actor { return make(s.Env) }
+			spec.Drains = name == "peers" || name == "conns" || name == "extensions" // as in wire.go of the root package
 		} else {
 			heard := new(record)
 			s.heard[name] = heard
