@@ -7,9 +7,10 @@ KILLS    ?= 10000
 SEED     ?= 1
 VIRTUAL  ?= 24h
 SOAK     ?= 1h
+CAMPAIGN ?= 30m
 
 .DEFAULT_GOAL := help
-.PHONY: help interop check full test race lint fmt vuln licences api bench conformance gen gen-check fuzz kills virtual-soak soak mutation mutation-report inversions
+.PHONY: help interop check full test race lint fmt vuln licences api bench conformance gen gen-check fuzz kills virtual-soak soak campaign mutation mutation-report inversions
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -57,6 +58,9 @@ kills: ## kill KILLS (10000) actors at random under load; SEED picks others
 
 virtual-soak: ## 200 nodes with their managers on, messages and cuts, for VIRTUAL (24h) of virtual time
 	GAMELAN_VIRTUAL_SOAK=$(VIRTUAL) $(GO) test -count=1 -v -timeout 3h -run 'TestBubbleManaged$$' ./tests
+
+campaign: ## CAMPAIGN (30m) of attacks on a node, beside honest senders and a pair that nobody attacks; Linux, and root for a disk that can be filled
+	GAMELAN_CAMPAIGN=$(CAMPAIGN) $(GO) test -count=1 -v -timeout 0 -tags campaign -run TestCampaign ./tests/campaign
 
 soak: ## SOAK (1h) of full traffic with both Tari nodes (make interop builds them), drawn as docs/soak.svg
 	GAMELAN_INTEROP=1 GAMELAN_SOAK=$(SOAK) GAMELAN_SOAK_CSV=$(CURDIR)/docs/soak.csv $(GO) test -count=1 -v -timeout 0 -run TestSoak ./tests/interop
