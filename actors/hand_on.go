@@ -13,7 +13,7 @@ import (
 // floodLook is how often a reader looks whether its peer is still at the limit.
 const floodLook = time.Second
 
-var errFlooded = errors.New("actors: the connection of a peer at the limit of messages has ended")
+var errFlooded = errors.New("actors: the connection of a peer above the limit of messages has ended")
 
 // flood is the meter of a peer's messages.
 func (e *Env) flood(peer identity.NodeID) *dht.FloodMeter { return e.floods[e.shard(peer)] }
@@ -24,15 +24,16 @@ func (e *Env) unlimited(peer identity.NodeID) bool { return e.allowed(peer) || e
 
 // handOn returns how many of the frames that were read may be judged. While the
 // peer is at the limit it waits: for judgement, for the end of a second, for its
-// being allowed. When the connection has ended meanwhile, because the peer is
-// banned, the rest is dropped (spec: V 28).
+// being allowed. The rest of a peer above the limit is dropped when its connection
+// has ended, as it does when the peer is banned (spec: V 28).
 func (r *reader) handOn(ctx context.Context) (int, error) {
 	n := r.ask(nil)
+	meter := r.box.env.flood(r.box.peer)
 	if n == 0 {
-		defer r.box.env.flood(r.box.peer).HoldBack()()
+		defer meter.HoldBack()()
 	}
 	for n == 0 {
-		if r.in.conn.ended() {
+		if r.in.conn.ended() && meter.Over(r.box.env.Now(), r.box.peer) {
 			return 0, errFlooded
 		}
 		look, wake := context.WithCancel(ctx)

@@ -91,6 +91,13 @@ func (f *FloodMeter) HandOn(now time.Time, peer identity.NodeID, n int, exempt b
 	return n
 }
 
+// Over reports whether the peer is over the limit.
+func (f *FloodMeter) Over(now time.Time, peer identity.NodeID) bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.peers.at(now, peer).sum > f.limit
+}
+
 // Judged notes that a message of the peer that was handed on has been judged, and
 // counted if it had to be, or was dropped.
 func (f *FloodMeter) Judged(peer identity.NodeID) {

@@ -38,7 +38,8 @@ func (c *clock) set(t *testing.T, d *datadriven.TestData) string {
 // TestFloodScript runs testdata/flood.txt on a meter: "new limit=N" begins anew,
 // "count A times=N" counts messages of A, "peers" says how many are remembered.
 // "hand-on PEER n=N" asks how many of that many messages may be judged, and
-// "judged PEER times=N count" judges them, with count ones that nobody took.
+// "judged PEER times=N count" judges them, with count ones that nobody took; "over
+// PEER" asks whether that put it over the limit.
 // With -rewrite the expected lines are written; read them.
 //
 // conforms: dht 129; V 28
@@ -74,6 +75,8 @@ func TestFloodScript(t *testing.T) {
 				return "wait"
 			}
 			return fmt.Sprint(m)
+		case "over":
+			return fmt.Sprint(f.Over(c.now, scriptPeer(d.CmdArgs[0].Key)))
 		case "judged":
 			times, out := 1, ""
 			d.MaybeScanArgs(t, "times", &times)

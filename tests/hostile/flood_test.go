@@ -164,3 +164,30 @@ func TestRelayedBytesOfOneSource(t *testing.T) {
 		}
 	})
 }
+
+// TestFloodEndsWithConnection has a peer that is within the limit, or at it, send
+// more messages that a handler takes than may be unjudged at a time, and hang up:
+// all of them are heard.
+func TestFloodEndsWithConnection(t *testing.T) {
+	const limit, sent = 10, 300
+	for _, untaken := range []int{0, limit} {
+		gamelantest.Bubble(t, func(t *testing.T) {
+			n, letters := overDHT(t, gamelan.DHTConfig{FloodLimit: limit})
+			p := connect(t, n.net.Transport(), n.Addr, secretOf(1))
+			p.open(1, optimistic(messaging)+strings.Repeat(framed("nobody takes this"), untaken))
+			var all strings.Builder
+			for i := range sent {
+				e := letter(t, secretOf(1), fmt.Sprint(i), time.Hour)
+				all.WriteString(framed(string(e.Append(nil))))
+			}
+			p.must(p.data(0, 1, all.String()))
+			p.raw.Close()
+			time.Sleep(time.Minute)
+			synctest.Wait()
+			if got := letters.Len(); got != sent {
+				t.Errorf("after %d messages that nobody took: got %d messages heard, want %d", untaken, got, sent)
+			}
+			n.banned(secretOf(1).NodeID(), 0)
+		})
+	}
+}
