@@ -204,8 +204,8 @@ type DHTConfig struct {
 	// it waits. Default 900.
 	SendPace int
 
-	// FloodLimit bounds the messages of one peer in 60 s; above it the peer is
-	// banned. Default 60,000.
+	// FloodLimit bounds the messages of one peer in 60 s that no handler here takes;
+	// above it the peer is banned. Default 60,000.
 	FloodLimit int
 
 	// RelayBytes bounds the bytes of messages for others that are passed on in 60 s

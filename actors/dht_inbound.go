@@ -138,7 +138,7 @@ func (a *dhtInbound) abandon() {
 func (a *dhtInbound) frame(c actor.Context, f Frame) {
 	m, v := a.judge(c, f)
 	if v.Violation != nil {
-		a.violated(c, f.Peer, f.Key, f.Conn, v.Violation)
+		a.violated(c, f, v.Violation)
 	}
 	switch {
 	case v.Reason == dht.Delivered:
@@ -157,7 +157,7 @@ func (a *dhtInbound) frame(c actor.Context, f Frame) {
 // passOn gives a message to outbound, or has it wait until earlier ones of its
 // source have ended.
 func (a *dhtInbound) passOn(c actor.Context, f Frame, m *dht.Incoming, v dht.Verdict) (dht.Reason, error) {
-	if err := a.env.relayed.Take(supervisor.Now(c), a.env.relaySource(f.Peer), len(f.Body)); err != nil {
+	if err := a.env.relayed.Take(supervisor.Now(c), f.relaySource(), len(f.Body)); err != nil {
 		a.env.DHT.Unreached.Anew(m.Hash) // a copy may come from another source
 		return dht.OverRelayBytes, err
 	}
@@ -331,22 +331,22 @@ func (a *dhtInbound) meter(c actor.Context, f Frame) {
 	}
 	now := supervisor.Now(c)
 	if v := a.flood.Count(now, f.Peer); v != nil {
-		a.violated(c, f.Peer, f.Key, f.Conn, v)
+		a.violated(c, f, v)
 	}
 }
 
 // violated reports an offence. The connection it was seen on is about to be
 // closed, and its mailbox may hold thousands like it: only worse ones are
 // reported after it.
-func (a *dhtInbound) violated(c actor.Context, peer identity.NodeID, key identity.PublicKey, conn uint64, v *protocol.Violation) {
-	if last, ok := a.reported[peer]; ok && last.conn == conn && last.ban >= v.Ban {
+func (a *dhtInbound) violated(c actor.Context, f Frame, v *protocol.Violation) {
+	if last, ok := a.reported[f.Peer]; ok && last.conn == f.Conn && last.ban >= v.Ban {
 		return
 	}
 	if len(a.reported) >= maxReported {
 		clear(a.reported)
 	}
-	a.reported[peer] = offence{conn, v.Ban}
-	c.Send(a.env.Connectivity, PeerViolated{Peer: peer, Key: key, Conn: conn, Err: v})
+	a.reported[f.Peer] = offence{f.Conn, v.Ban}
+	c.Send(a.env.Connectivity, PeerViolated{Peer: f.Peer, Key: f.Key, Conn: f.Conn, Err: v, origin: f.origin})
 }
 
 // Why a message of a type is dropped.

@@ -454,7 +454,7 @@ func (r *reader) received(body []byte) {
 	l.account, l.n = r.box.account, len(body)
 	r.owes = false // the lease does from now on
 	if r.box.protocol.frames {
-		f := Frame{Peer: r.box.peer, Key: r.key, Conn: r.in.conn.ID, Body: body, lease: l}
+		f := Frame{Peer: r.box.peer, Key: r.key, Conn: r.in.conn.ID, Body: body, lease: l, origin: r.in.conn.origin}
 		f.group, f.place = r.join(body)
 		r.whole = append(r.whole, f)
 		return

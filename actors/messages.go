@@ -766,9 +766,10 @@ type Frame struct {
 	Conn uint64
 	Body []byte
 
-	lease *lease
-	group *together // nil: alone
-	place int       // in it
+	lease  *lease
+	group  *together        // nil: alone
+	place  int              // in it
+	origin peerstore.Origin // where the connection came from
 }
 
 // Finish says that the frame was judged, and gives its credit back if that did not

@@ -12,13 +12,12 @@ type relaySource struct {
 	peer   identity.NodeID // with no origin
 }
 
-// relaySource is where a peer's messages come from: of one that we dialled, or that
-// comes from a source without limits of its own, the peer itself (spec: V 8).
-func (e *Env) relaySource(peer identity.NodeID) relaySource {
-	if ref, ok := e.Connections.Get(peer); ok {
-		if _, ok := ref.origin.Source(); ok {
-			return relaySource{origin: ref.origin}
-		}
+// relaySource is where a message came from, also when its connection has ended: of a
+// peer that we dialled, or that comes from a source without limits of its own, the
+// peer itself (spec: V 8).
+func (f Frame) relaySource() relaySource {
+	if _, ok := f.origin.Source(); ok {
+		return relaySource{origin: f.origin}
 	}
-	return relaySource{peer: peer}
+	return relaySource{peer: f.Peer}
 }

@@ -101,6 +101,20 @@ func TestFloodOfWhoIsAllowed(t *testing.T) {
 	})
 }
 
+// relayed is a signed message for a stranger, like any other but for its number.
+func relayed(t *testing.T, number int) string {
+	t.Helper()
+	stranger := secretOf(700).PublicKey()
+	e, err := dht.Compose(dht.Draft{
+		Destination: dht.To(stranger), EncryptFor: stranger, Expires: uint64(time.Now().Add(time.Hour).Unix()),
+		Body: dht.AppendBody(nil, dht.DomainHeader{Type: letterType, Nonce: uint64(1000 + number)}.Append(nil), make([]byte, 1000)),
+	}, secretOf(701), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(e.Append(nil))
+}
+
 // TestRelayedBytesOfOneSource has identities of one source send messages for
 // others, all of them signed and new: together they have so many bytes passed on
 // as the limit says. Another source has its own, an exempt one has so for each
@@ -109,18 +123,6 @@ func TestFloodOfWhoIsAllowed(t *testing.T) {
 // conforms: V 28
 func TestRelayedBytesOfOneSource(t *testing.T) {
 	const identities, each, fit = 6, 10, 25
-	stranger := secretOf(700).PublicKey()
-	author := secretOf(701)
-	relayed := func(t *testing.T, number int) string {
-		e, err := dht.Compose(dht.Draft{
-			Destination: dht.To(stranger), EncryptFor: stranger, Expires: uint64(time.Now().Add(time.Hour).Unix()),
-			Body: dht.AppendBody(nil, dht.DomainHeader{Type: letterType, Nonce: uint64(1000 + number)}.Append(nil), make([]byte, 1000)),
-		}, author, rand.Reader)
-		if err != nil {
-			t.Fatal(err)
-		}
-		return string(e.Append(nil))
-	}
 	size := int64(len(relayed(t, 0)))
 	cfg := gamelan.Config{DHT: &gamelan.DHTConfig{RelayBytes: fit*size + size/2, Shards: 3}}
 	placing(t, cfg, func(t *testing.T, n *target, tr *placed) {
@@ -161,6 +163,35 @@ func TestRelayedBytesOfOneSource(t *testing.T) {
 		ended("a minute later", fit+each+2*fit+each, identities*each-fit+2)
 		for _, i := range []int{0, 100, 200, 300} {
 			n.banned(secretOf(i).NodeID(), 0)
+		}
+	})
+}
+
+// TestRelayedBytesOfWhoHangsUp has identities of one source send messages for others
+// and hang up before they are judged: they count by their source all the same.
+//
+// conforms: V 28
+func TestRelayedBytesOfWhoHangsUp(t *testing.T) {
+	const identities, each, fit = 6, 10, 25
+	size := int64(len(relayed(t, 0)))
+	cfg := gamelan.Config{DHT: &gamelan.DHTConfig{RelayBytes: fit*size + size/2, Shards: 3}}
+	placing(t, cfg, func(t *testing.T, n *target, tr *placed) {
+		tr.place("/ip4/6.6.6.6")
+		for i := range identities {
+			p := connect(t, n.net.Transport(), n.Addr, secretOf(i))
+			var all strings.Builder
+			for k := range each {
+				all.WriteString(framed(relayed(t, i*each+k)))
+			}
+			p.open(1, optimistic(messaging)+all.String())
+			p.raw.Close()
+			synctest.Wait()
+		}
+		if got := n.ended(dht.Passed) + n.ended(dht.OverRelayBytes); got != identities*each {
+			t.Errorf("got %d messages judged, want %d", got, identities*each)
+		}
+		if got := n.ended(dht.Passed); got != fit {
+			t.Errorf("got %d passed on, want %d", got, fit)
 		}
 	})
 }

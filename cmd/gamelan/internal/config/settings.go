@@ -263,7 +263,7 @@ var Settings = []Setting{
 	},
 	{
 		Key: "dht.flood_limit", Kind: Count, Least: 1, Most: 100_000_000, Example: `6000`,
-		Doc: "Messages of one peer over the DHT within a minute above which the peer is banned.",
+		Doc: "Messages of one peer over the DHT within a minute, of those that no handler here takes, above which the peer is banned.",
 		at:  func(c *Config) any { return &c.DHT.FloodLimit },
 	},
 	{
