@@ -46,7 +46,7 @@ func (s *Scheduler) Step(now time.Time, e Event) []Effect {
 		}
 	case Connected:
 		s.busy.forget(e.Peer)
-		s.settle(e.Peer, nil)
+		s.connected(e.Peer)
 	case Cancelled:
 		s.settle(e.Peer, ErrCancelled)
 	case Eased:
@@ -93,8 +93,11 @@ func (s *Scheduler) wanted(now time.Time, e Wanted) {
 		s.begin(now, w)
 		return
 	}
-	if w.State == Cancelling && !w.Wanted { // a new wish; its attempt waits for the end of the old one
+	if !w.Wanted { // a new wish waits for what becomes of the dial of the old one
 		w.Automatic, w.Wanted, w.Tries, w.Attempts = e.Automatic, true, 0, attempts
+		if w.State == Adopting {
+			w.Tries = 1
+		}
 		return
 	}
 	w.Attempts = max(w.Attempts, attempts)
@@ -195,11 +198,11 @@ func (s *Scheduler) dialled(now time.Time, e Dialled) {
 	case Cancelling:
 		s.freeSlot(w)
 		switch {
-		case !w.Wanted:
-			s.end(w)
 		case e.Err == nil: // it succeeded all the same
 			w.Tries = 1
 			s.at(w, Adopting, now.Add(s.o.Adopt))
+		case !w.Wanted:
+			s.end(w)
 		default: // a cancelled attempt is not a failed one
 			s.begin(now, w)
 		}
@@ -212,6 +215,10 @@ func (s *Scheduler) dialled(now time.Time, e Dialled) {
 
 // failed ends an attempt without a connection.
 func (s *Scheduler) failed(now time.Time, w *wish, err error, class Class) {
+	if !w.Wanted {
+		s.end(w)
+		return
+	}
 	wait := s.o.Retry.after(w.Tries)
 	if class == Busy {
 		wait = max(wait, jittered(s.o.Random, s.o.Busy.after(s.busy.count(now, w.Peer, s.o.Busy.Ceiling))))
@@ -225,8 +232,19 @@ func (s *Scheduler) failed(now time.Time, w *wish, err error, class Class) {
 	s.at(w, Waiting, now.Add(wait))
 }
 
-// settle ends a wish; a running attempt is cancelled and stays on the books
-// until it is over.
+// connected ends the wish for a peer, also one that nobody has any more.
+func (s *Scheduler) connected(peer identity.NodeID) {
+	w := s.wishes[peer]
+	if w != nil && w.State == Adopting && !w.Wanted {
+		s.end(w)
+		return
+	}
+	s.settle(peer, nil)
+}
+
+// settle ends a wish. A running attempt is cancelled and stays on the books until
+// it is over, and one that has succeeded until its connection is announced: a
+// second dial meanwhile would replace that connection.
 func (s *Scheduler) settle(peer identity.NodeID, err error) {
 	w := s.wishes[peer]
 	if w == nil || !w.Wanted {
@@ -238,6 +256,10 @@ func (s *Scheduler) settle(peer identity.NodeID, err error) {
 		s.do(Cancel{peer})
 	case Cancelling:
 		w.Wanted = false
+	case Adopting:
+		if w.Wanted = false; err == nil {
+			s.end(w)
+		}
 	default:
 		s.end(w)
 	}

@@ -39,7 +39,7 @@ type Wish struct {
 	Peer      identity.NodeID
 	State     State
 	Automatic bool
-	Wanted    bool // false only while Cancelling: nobody waits for it
+	Wanted    bool // false only while Cancelling or Adopting: nobody waits for it
 	Tries     int
 	Attempts  int
 	Due       time.Time // when State is Waiting or Adopting
