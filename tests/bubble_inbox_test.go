@@ -216,6 +216,41 @@ func TestBubbleInboxHandedBack(t *testing.T) {
 	}
 }
 
+// TestBubbleInboxHandedBackOverCrash has the inbox's actor fail on the end of a
+// listener that is handed back: that is told as soon as the actor works again.
+func TestBubbleInboxHandedBackOverCrash(t *testing.T) {
+	gamelantest.Bubble(t, func(t *testing.T) {
+		net := gamelantest.NewNetwork(t)
+		var crash atomic.Bool
+		fault := gamelan.WithFault(func(path, point string) {
+			if strings.HasSuffix(path, "/extensions/handler") && strings.Contains(point, "leave") && crash.CompareAndSwap(true, false) {
+				panic("crash on purpose: " + point)
+			}
+		})
+		from, to := net.Start(gamelan.Config{}), net.Start(gamelan.Config{}, gamelan.WithInbox(gamelan.InboxConfig{}), fault, quiet)
+		net.Connect(from, to)
+		enqueue(t, from, to, "hello")
+		time.Sleep(time.Second)
+		ended := make(chan struct{})
+		go func() {
+			defer close(ended)
+			for range to.Inbox().Listen(t.Context(), inbox.ListenOptions{Name: "first"}) {
+			}
+		}()
+		time.Sleep(time.Second)
+		crash.Store(true)
+		began := time.Now()
+		if err := to.Inbox().HandBack(t.Context(), "first"); err != nil {
+			t.Fatal(err)
+		}
+		if took := time.Since(began); crash.Load() || took > time.Second {
+			t.Errorf("it took %v, crash still to come %v, want it at once over a crash", took, crash.Load())
+		}
+		<-ended
+		wantBodies(t, "the next listener", take(t, to, 1, 1, inbox.ListenOptions{}), []string{"hello"})
+	})
+}
+
 // TestBubbleInboxFull: a full inbox stops plain senders, who lose nothing, and
 // drops messages of the DHT, which are counted where drops are told.
 func TestBubbleInboxFull(t *testing.T) {

@@ -226,6 +226,7 @@ func (k *keeper) loaded(c actor.Context, m supervisor.Done[loaded]) {
 	for _, a := range acks {
 		k.ack(c, a)
 	}
+	k.settle(c)
 	k.next(c)
 }
 
