@@ -21,7 +21,7 @@ import (
 // leave. A
 // restart loses who has what in hand, so that it is handed out again, and whoever
 // listens is asked to come again; what is on its way to the disk, with its
-// credit, outlives it.
+// credit, outlives it, and so do those who await the end of a listener.
 type keeper struct {
 	in  *Inbox
 	box *Box // nil until what is on the disk is known
@@ -39,7 +39,6 @@ type keeper struct {
 	waiting map[uint64]*puller // by listener, who waits for an answer
 	early   []acker            // that came before what is on the disk was known
 	last    map[uint64]*answer // by listener
-	awaits  []awaiter          // in order
 	turn    uint64             // the listener that was given something last: the others come first
 
 	fails int // writes or loads in a row
@@ -139,7 +138,7 @@ func (k *keeper) Receive(c actor.Context) {
 	case ack:
 		k.ack(c, acker{m, c.Sender()})
 	case await:
-		k.awaits = append(k.awaits, awaiter{m, c.Sender()})
+		k.in.queue.awaits = append(k.in.queue.awaits, awaiter{m, c.Sender()})
 		k.settle(c)
 	case leave:
 		k.leave(c, m)
@@ -360,7 +359,8 @@ func (k *keeper) settle(c actor.Context) {
 	if k.box == nil {
 		return
 	}
-	k.awaits = slices.DeleteFunc(k.awaits, func(a awaiter) bool {
+	q := &k.in.queue
+	q.awaits = slices.DeleteFunc(q.awaits, func(a awaiter) bool {
 		hands, listens := k.box.Hands(a.listener)
 		if listens && (a.left || hands > 0) {
 			return false

@@ -22,6 +22,7 @@ type queue struct {
 	copied  map[uint64]struct{} // acknowledged, and kept only for copies: forgotten at the end
 	next    uint64              // the next number; 0: nothing was loaded yet
 	box     *Box                // of the last incarnation: who copies, and what they have missed
+	awaits  []awaiter           // in order
 }
 
 // batchBytes bounds what one write takes, but for its last message.
