@@ -198,7 +198,7 @@ func (s *Scheduler) dialled(now time.Time, e Dialled) {
 	case Cancelling:
 		s.freeSlot(w)
 		switch {
-		case e.Err == nil: // it succeeded all the same
+		case e.Err == nil && (w.Wanted || !w.connected): // it succeeded all the same
 			w.Tries = 1
 			s.at(w, Adopting, now.Add(s.o.Adopt))
 		case !w.Wanted:
@@ -235,11 +235,15 @@ func (s *Scheduler) failed(now time.Time, w *wish, err error, class Class) {
 // connected ends the wish for a peer, also one that nobody has any more.
 func (s *Scheduler) connected(peer identity.NodeID) {
 	w := s.wishes[peer]
-	if w != nil && w.State == Adopting && !w.Wanted {
+	switch {
+	case w == nil:
+	case w.Wanted:
+		s.settle(peer, nil)
+	case w.State == Adopting:
 		s.end(w)
-		return
+	default:
+		w.connected = true
 	}
-	s.settle(peer, nil)
 }
 
 // settle ends a wish. A running attempt is cancelled and stays on the books until
@@ -252,10 +256,10 @@ func (s *Scheduler) settle(peer identity.NodeID, err error) {
 	}
 	switch w.State {
 	case Dialling:
-		w.State, w.Wanted = Cancelling, false
+		w.State, w.Wanted, w.connected = Cancelling, false, err == nil
 		s.do(Cancel{peer})
 	case Cancelling:
-		w.Wanted = false
+		w.Wanted, w.connected = false, err == nil
 	case Adopting:
 		if w.Wanted = false; err == nil {
 			s.end(w)

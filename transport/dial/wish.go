@@ -51,6 +51,8 @@ type wish struct {
 	slot   bool   // counts as an automatic attempt in flight
 	inLine bool   // has a place in Scheduler.queue
 	heap   int    // index among the timed ones, -1 when not timed
+
+	connected bool // while it was cancelled: no announcement is due when its attempt succeeds
 }
 
 // timed is a heap of wishes with a Due, earliest first, then in the order of
