@@ -250,8 +250,8 @@ func TestPingOnASlowLink(t *testing.T) {
 			d.send(typeWindow, 0, st.ID(), more)
 		}
 		time.Sleep(3 * time.Second)
-		if got := s.link.outbox.size.Load(); len(done) > writers/4 || got > passing {
-			t.Fatalf("got %d written, and %d bytes that nobody writes yet, want nearly all under way", len(done), got)
+		if len(done) > writers/4 {
+			t.Fatalf("got %d written, want nearly all still to be written", len(done))
 		}
 		for range 3 {
 			took, err := s.Ping()
