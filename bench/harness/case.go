@@ -72,8 +72,8 @@ func (m *Meter) SetBytes(n int) { m.bytes = n }
 // Report adds a value of the case's own.
 func (m *Meter) Report(metric string, value float64) { m.sample[metric] = value }
 
-// Loop runs op one at a time until the window is over, each operation timed,
-// after warm of them that are not.
+// Loop runs op one at a time until the window is over, at least once, each operation
+// timed, after warm of them that are not.
 func (m *Meter) Loop(warm int, op func() error) error {
 	return m.Parallel(1, func(int) error { return op() }, warm)
 }
@@ -100,7 +100,7 @@ func (m *Meter) Parallel(n int, op func(worker int) error, warm int) error {
 			r := &results[i]
 			for {
 				begin := time.Now()
-				if begin.Sub(clock.begin) >= m.window {
+				if len(r.latencies) > 0 && begin.Sub(clock.begin) >= m.window {
 					return
 				}
 				if r.err = op(i); r.err != nil {
