@@ -59,8 +59,10 @@ type offer struct {
 }
 
 const (
-	handoffLimit   = 10 * time.Second      // comms 80
-	FinishLimit    = 2 * time.Second       // comms 146
+	handoffLimit = 10 * time.Second // comms 80
+	// FinishLimit is how long the peer's end of a substream is awaited after ours
+	// (spec: comms 146).
+	FinishLimit    = 2 * time.Second
 	nudgeEvery     = 20 * time.Millisecond // while waiting for that
 	goodbyeLimit   = 2 * time.Second       // for GoAway on a socket that takes nothing
 	drainLimit     = time.Second           // for substreams still negotiating when the session ends

@@ -69,8 +69,11 @@ type finishing struct {
 type sessionDrain struct{ reply *actor.PID }
 
 const (
-	DialLimit = 2 * time.Minute // for the dialer's answer
+	// DialLimit is how long an asker waits for the dialer's answer.
+	DialLimit = 2 * time.Minute
+	// OpenLimit is how long an asker waits for a substream.
 	OpenLimit = 15 * time.Second
+
 	idleLimit = 30 * time.Second // a session with nothing to do ends after this
 
 	// proofDelay is how long the proof of messages waits that only actors
@@ -178,6 +181,8 @@ func (s *session) Receive(c actor.Context) {
 	}
 }
 
+// ErrNoAnswer ends what waited for the dialer or a connection for [DialLimit] or
+// [OpenLimit].
 var ErrNoAnswer = errors.New("actors: no answer in time")
 
 func (s *session) enqueue(c actor.Context, m *Enqueue) {
