@@ -62,7 +62,6 @@ type builder struct {
 	dedup *dht.Dedup // nil without the DHT
 	bound []*actors.Bound
 	env   *actors.Env
-	parts []actors.Part
 }
 
 func (b *builder) undo() {
@@ -106,8 +105,8 @@ func (b *builder) build(ctx context.Context) (*Node, error) {
 	if b.profile.Pattern == protocol.IX {
 		b.logger.Warn("the wire profile sends this node's key in clear when it dials", "profile", b.profile.Name)
 	}
-	root, err := supervisor.Start(n.env.System, n.env.Root, tree(n.env, b.parts, b.bound), supervisor.Options{
-		Runtime: b.runtime, Logger: b.logger, Phases: actors.Phases(b.parts), StopTimeout: closeTimeout,
+	root, err := supervisor.Start(n.env.System, n.env.Root, tree(n.env, n.parts, b.bound), supervisor.Options{
+		Runtime: b.runtime, Logger: b.logger, Phases: actors.Phases(n.parts), StopTimeout: closeTimeout,
 		Contained: n.env.Contained, Panicked: n.env.Panicked, Published: n.events.publish, Fault: b.fault, DontWait: true,
 	})
 	if err != nil {
@@ -359,7 +358,7 @@ func (b *builder) ready(ctx context.Context, n *Node) error {
 	if _, err := ask[actors.Ready](ctx, n, n.env.Extensions, actors.AwaitReady{}); err != nil {
 		return fmt.Errorf("gamelan: start: %w", err)
 	}
-	for _, p := range b.parts {
+	for _, p := range n.parts {
 		if p.Ready == nil {
 			continue
 		}

@@ -55,14 +55,13 @@ func tree(env *actors.Env, parts []actors.Part, bound []*actors.Bound) superviso
 // addParts makes the parts of the node.
 func (b *builder) addParts(n *Node) {
 	if b.env.DHT != nil {
-		b.parts = append(b.parts, dhtPart(b.env))
+		n.parts = append(n.parts, dhtPart(b.env))
 	}
 	n.calls = rpcpart.New(b.env.Trunk(), rpcpart.Settings{
 		Sessions: b.RPC.MaxSessions, SessionsPerPeer: b.RPC.MaxPeerSessions,
 		Clients: b.RPC.ClientSessions, Idle: b.RPC.Idle,
 	})
-	b.parts = append(b.parts, n.calls.Part())
-	n.parts = b.parts
+	n.parts = append(n.parts, n.calls.Part())
 }
 
 // dhtPart is the DHT.

@@ -306,7 +306,7 @@ func (a *conn) open(c actor.Context, m OpenSubstream) {
 // lost. By then the directory names it no more, so that whoever dials again
 // gets another one.
 func (a *conn) answerAtEnd(c actor.Context, m OpenSubstream) (disown func()) {
-	return supervisor.OwnFunc(c, func() { m.Discard() })
+	return supervisor.OwnFunc(c, m.Discard)
 }
 
 func (a *conn) owed(c actor.Context, m OpenSubstream) openKey {
@@ -467,8 +467,13 @@ func (a *conn) pingDue(c actor.Context) {
 	a.ping(c, a.pings.Due(now))
 }
 
-func (a *conn) violated(c actor.Context, err error) {
+// accuse reports an offence of the peer.
+func (a *conn) accuse(c actor.Context, err error) {
 	c.Send(a.env.Connectivity, PeerViolated{Peer: a.ref.Peer, Key: a.ref.Key, Conn: a.ref.ID, Err: err, origin: a.ref.origin})
+}
+
+func (a *conn) violated(c actor.Context, err error) {
+	a.accuse(c, err)
 	a.close(c, CloseReason{Code: CloseViolation, By: "us", Err: err})
 }
 
@@ -477,7 +482,7 @@ func (a *conn) acceptEnded(c actor.Context, err error) {
 	a.over = true
 	a.waiting = nil // answered at the end
 	if errors.Is(err, protocol.ErrViolation) {
-		c.Send(a.env.Connectivity, PeerViolated{Peer: a.ref.Peer, Key: a.ref.Key, Conn: a.ref.ID, Err: err, origin: a.ref.origin})
+		a.accuse(c, err)
 		if a.closing == nil {
 			a.closing = &CloseReason{Code: CloseViolation, By: "us", Err: err}
 		}

@@ -203,12 +203,11 @@ func NewEnv(s Settings) *Env {
 	e.Allowed.SetAll(allow)
 	e.Self = e.Key.NodeID()
 	e.banAhead.Store(int64(e.Wall().Sub(e.Now())))
-	at := func(path string) *actor.PID { return s.System.NewLocalPID(s.Root + "/node/" + path) }
 	e.Node = s.System.NewLocalPID(s.Root + "/node")
-	e.Peers, e.Conns, e.Dialer = at("peers"), at("conns"), at("dialer")
-	e.Connectivity, e.Services = at("connectivity"), at("services")
-	e.Extensions = at("extensions")
-	e.wireMessaging(at)
+	e.Peers, e.Conns, e.Dialer = e.at("peers"), e.at("conns"), e.at("dialer")
+	e.Connectivity, e.Services = e.at("connectivity"), e.at("services")
+	e.Extensions = e.at("extensions")
+	e.wireMessaging()
 	e.budgets = credit.NewNodeBudgets(s.NodeCredit)
 	if e.DHT != nil {
 		if e.DB != nil { // tests of other parts have none
@@ -222,29 +221,32 @@ func NewEnv(s Settings) *Env {
 	e.Choices.Limit = choicesKept
 	e.inbound.open(s.Gate, s.Exempt, s.Now)
 	e.probes.o = s.Liveness
-	e.LivenessActor = at("liveness")
+	e.LivenessActor = e.at("liveness")
 	return e
 }
 
+// at is the address of the actor at a path below the node.
+func (e *Env) at(path string) *actor.PID { return e.System.NewLocalPID(e.Root + "/node/" + path) }
+
 // wireMessaging decides what the messaging protocols carry.
-func (e *Env) wireMessaging(at func(path string) *actor.PID) {
-	main := at("services/messaging")
+func (e *Env) wireMessaging() {
+	main := e.at("services/messaging")
 	if e.DHT == nil {
 		e.Plain = newMessaging(e, e.PlainID, main, "messaging")
 		return
 	}
 	e.DHTMessaging = newMessaging(e, e.Profile.MessagingID, main, "dht")
 	e.DHTMessaging.frames = true
-	e.Outbound, e.Pinger = at("dht/outbound"), at("dht/pinger")
+	e.Outbound, e.Pinger = e.at("dht/outbound"), e.at("dht/pinger")
 	e.Ledger = dht.NewLedger()
 	for i := range max(1, e.DHT.Shards) {
-		e.shards = append(e.shards, at("dht/inbound-"+strconv.Itoa(i)))
+		e.shards = append(e.shards, e.at("dht/inbound-"+strconv.Itoa(i)))
 		e.floods = append(e.floods, dht.NewFloodMeter(e.DHT.FloodLimit))
 	}
 	e.relayed = dht.NewRelayMeter[relaySource](e.DHT.RelayBytes)
 	e.dhtCounts = make([]dhtCounts, len(e.shards))
 	e.Types.Set(dht.TypePing, NewTypeHandler(e.Pinger))
-	e.Plain = newMessaging(e, e.PlainID, at("services/plain"), "messaging")
+	e.Plain = newMessaging(e, e.PlainID, e.at("services/plain"), "messaging")
 }
 
 // Inbound returns the actor that hears the frames of a peer: always the same

@@ -13,7 +13,7 @@ import (
 // actors, the order in which a node stops, and the sections of the inspector
 // follow from the list of the node's parts. All fields but Name may be empty.
 //
-// What is to outlive a restart of the part's actors belongs to the value that
+// State that outlives a restart of the part's actors belongs to the value that
 // makes the Part: New of a [supervisor.Spec] hands it to each incarnation.
 type Part struct {
 	// Name is that of the part, and of its group in the tree.

@@ -30,9 +30,7 @@ func (t Trunk) NewID() uint64 { return t.env.NewID() }
 
 // PID returns the address of the actor at a path below the node, as in
 // "services/rpc".
-func (t Trunk) PID(path string) *actor.PID {
-	return t.env.System.NewLocalPID(t.env.Root + "/node/" + path)
-}
+func (t Trunk) PID(path string) *actor.PID { return t.env.at(path) }
 
 // Services is the actor that AddProtocol and RemoveProtocol are sent to.
 func (t Trunk) Services() *actor.PID { return t.env.Services }

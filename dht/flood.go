@@ -1,7 +1,6 @@
 package dht
 
 import (
-	"container/list"
 	"errors"
 	"fmt"
 	"sync"
@@ -26,7 +25,7 @@ var ErrFlood = errors.New("dht: flood")
 // the limit that has kept to it in each 60 s, and one that exceeds it by what
 // fits into a second may be found a second later (spec: dht 10.3, V28).
 //
-// Whoever reads a peer's messages asks with HandOn before any is given to the one
+// A reader of a peer's messages calls HandOn before it gives any of them to the actor
 // that judges them, so that the messages of one peer which are judged are never
 // more than the limit and the one that exceeds it. Each call is one step and may
 // come from any goroutine.
@@ -44,7 +43,7 @@ func NewFloodMeter(limit int) *FloodMeter {
 	if limit <= 0 {
 		limit = FloodLimit
 	}
-	return &FloodMeter{limit: limit, peers: windows[identity.NodeID]{of: make(map[identity.NodeID]*list.Element)}}
+	return &FloodMeter{limit: limit}
 }
 
 // Count counts one message of the peer. It returns the offence when this is the

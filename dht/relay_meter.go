@@ -1,7 +1,6 @@
 package dht
 
 import (
-	"container/list"
 	"errors"
 	"fmt"
 	"sync"
@@ -37,7 +36,7 @@ func NewRelayMeter[K comparable](limit int64) *RelayMeter[K] {
 	if limit <= 0 {
 		limit = RelayBytes
 	}
-	return &RelayMeter[K]{limit: int(min(limit, MaxRelayBytes)), sources: windows[K]{of: make(map[K]*list.Element)}}
+	return &RelayMeter[K]{limit: int(min(limit, MaxRelayBytes))}
 }
 
 // Take counts a message of n bytes, unless the source has had so many that this one

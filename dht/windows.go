@@ -10,7 +10,7 @@ const maxWindows = 4096
 
 // windows remembers what each source has sent in the last 60 s. A source that has
 // sent nothing for so long is forgotten, and when there are too many the one that
-// was heard of longest ago.
+// was heard of longest ago. The zero value is ready to use.
 type windows[K comparable] struct {
 	of    map[K]*list.Element
 	order list.List // of *window[K], those heard of last in front
@@ -28,8 +28,8 @@ type window[K comparable] struct {
 
 // at is the window of a source that ends now.
 func (w *windows[K]) at(now time.Time, source K) *window[K] {
-	if w.begin.IsZero() {
-		w.begin = now
+	if w.of == nil {
+		w.of, w.begin = make(map[K]*list.Element), now
 	}
 	second := int64(now.Sub(w.begin) / time.Second)
 	e, ok := w.of[source]

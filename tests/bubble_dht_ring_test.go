@@ -229,16 +229,23 @@ func TestBubbleRelayStalls(t *testing.T) {
 	})
 }
 
+// relayLine starts three nodes of which the first and the last are connected with
+// the one between them, which says nothing of its panics.
+func relayLine(net *gamelantest.Network) (from, relay, to member) {
+	alone := gamelan.Config{Floor: gamelan.NoFloor}
+	from, relay, to = startMember(net, alone), startMember(net, alone, quiet), startMember(net, alone)
+	net.Connect(from.Node, relay.Node)
+	net.Connect(relay.Node, to.Node)
+	return from, relay, to
+}
+
 // TestBubbleRelayPanics has outbound panic in the middle of handing a copy to its
 // session. The panic is contained; neither the target's window nor the source's
 // credit is lost with it.
 func TestBubbleRelayPanics(t *testing.T) {
 	gamelantest.Bubble(t, func(t *testing.T) {
 		net := gamelantest.NewNetwork(t)
-		all := []member{startMember(net, gamelan.Config{Floor: gamelan.NoFloor}), startMember(net, gamelan.Config{Floor: gamelan.NoFloor}, quiet), startMember(net, gamelan.Config{Floor: gamelan.NoFloor})}
-		from, relay, to := all[0], all[1], all[2]
-		net.Connect(from.Node, relay.Node)
-		net.Connect(relay.Node, to.Node)
+		from, relay, to := relayLine(net)
 		sessions := &relay.Actors().DHTMessaging.Sessions
 		const size = 200_000 // half of a window, nearly
 		for range 2 {        // a third panic in a minute would end the connection
@@ -264,10 +271,7 @@ func TestBubbleRelayPanics(t *testing.T) {
 func TestBubbleOutcomePanics(t *testing.T) {
 	gamelantest.Bubble(t, func(t *testing.T) {
 		net := gamelantest.NewNetwork(t)
-		all := []member{startMember(net, gamelan.Config{Floor: gamelan.NoFloor}), startMember(net, gamelan.Config{Floor: gamelan.NoFloor}, quiet), startMember(net, gamelan.Config{Floor: gamelan.NoFloor})}
-		from, relay, to := all[0], all[1], all[2]
-		net.Connect(from.Node, relay.Node)
-		net.Connect(relay.Node, to.Node)
+		from, relay, to := relayLine(net)
 		burst(t, from, to, 1, 100)
 		time.Sleep(time.Second)
 		net.Partition(relay.Node, to.Node)

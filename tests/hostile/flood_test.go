@@ -61,6 +61,16 @@ func TestFloodOfIdentities(t *testing.T) {
 	})
 }
 
+// framedLetters are the frames of n letters of the first secret.
+func framedLetters(t *testing.T, n int) string {
+	var all strings.Builder
+	for i := range n {
+		e := letter(t, secretOf(1), fmt.Sprint(i), time.Hour)
+		all.WriteString(framed(string(e.Append(nil))))
+	}
+	return all.String()
+}
+
 // TestFloodOfTakenMessages sends many times the limit of what a handler takes, as a
 // peer that is at the limit: everything is heard at once.
 func TestFloodOfTakenMessages(t *testing.T) {
@@ -69,12 +79,7 @@ func TestFloodOfTakenMessages(t *testing.T) {
 		n, letters := overDHT(t, gamelan.DHTConfig{FloodLimit: limit})
 		p := connect(t, n.net.Transport(), n.Addr, secretOf(1))
 		p.open(1, optimistic(messaging)+strings.Repeat(framed("nobody takes this"), limit))
-		var all strings.Builder
-		for i := range sent {
-			e := letter(t, secretOf(1), fmt.Sprint(i), time.Hour)
-			all.WriteString(framed(string(e.Append(nil))))
-		}
-		p.must(p.data(0, 1, all.String()))
+		p.must(p.data(0, 1, framedLetters(t, sent)))
 		gamelantest.Eventually(t, time.Second, "all messages", func() bool { return letters.Len() == sent })
 		n.banned(secretOf(1).NodeID(), 0)
 	})
@@ -206,12 +211,7 @@ func TestFloodEndsWithConnection(t *testing.T) {
 			n, letters := overDHT(t, gamelan.DHTConfig{FloodLimit: limit})
 			p := connect(t, n.net.Transport(), n.Addr, secretOf(1))
 			p.open(1, optimistic(messaging)+strings.Repeat(framed("nobody takes this"), untaken))
-			var all strings.Builder
-			for i := range sent {
-				e := letter(t, secretOf(1), fmt.Sprint(i), time.Hour)
-				all.WriteString(framed(string(e.Append(nil))))
-			}
-			p.must(p.data(0, 1, all.String()))
+			p.must(p.data(0, 1, framedLetters(t, sent)))
 			p.raw.Close()
 			time.Sleep(time.Minute)
 			synctest.Wait()

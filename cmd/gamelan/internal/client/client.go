@@ -45,11 +45,7 @@ func (c *Client) getJSON(ctx context.Context, path string, v any) error {
 	if err != nil {
 		return err
 	}
-	defer res.Body.Close()
-	if err := json.NewDecoder(res.Body).Decode(v); err != nil {
-		return c.gone(ctx, err)
-	}
-	return nil
+	return c.decode(ctx, res, v)
 }
 
 // post has the node do what is at path and decodes the answer into v.
@@ -58,6 +54,11 @@ func (c *Client) post(ctx context.Context, path string, body io.Reader, v any) e
 	if err != nil {
 		return err
 	}
+	return c.decode(ctx, res, v)
+}
+
+// decode reads the body of an answer into v.
+func (c *Client) decode(ctx context.Context, res *http.Response, v any) error {
 	defer res.Body.Close()
 	if err := json.NewDecoder(res.Body).Decode(v); err != nil {
 		return c.gone(ctx, err)
@@ -75,11 +76,8 @@ func (c *Client) Health(ctx context.Context) (h inspect.HealthReport, err error)
 	if err != nil {
 		return h, c.unreachable(ctx, err)
 	}
-	defer res.Body.Close()
-	if err := json.NewDecoder(res.Body).Decode(&h); err != nil {
-		return h, c.gone(ctx, err)
-	}
-	return h, nil
+	err = c.decode(ctx, res, &h)
+	return h, err
 }
 
 // do makes one request. A method that changes something carries the token.
