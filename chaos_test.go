@@ -71,7 +71,7 @@ func chaos(t *testing.T, r *rand.Rand) {
 		}
 	}
 	pairs(func(a, b *gamelantest.Node) {
-		out, err := a.SendTo(t.Context(), b.ID(), nil)
+		out, err := a.Send(t.Context(), b.ID(), nil)
 		wantOutcome(t, "afterwards", out, err, protocol.Confirmed, protocol.ReasonNone)
 	})
 }
@@ -79,7 +79,7 @@ func chaos(t *testing.T, r *rand.Rand) {
 func call(t *testing.T, ctx context.Context, net *gamelantest.Network, a, b *gamelantest.Node, kind int) {
 	switch kind {
 	default:
-		if out, err := a.SendTo(ctx, b.ID(), make([]byte, 3000)); err == nil && out.Kind == 0 {
+		if out, err := a.Send(ctx, b.ID(), make([]byte, 3000)); err == nil && out.Kind == 0 {
 			t.Error("send: got neither an outcome nor an error")
 		}
 	case 1:

@@ -68,7 +68,7 @@ func TestBubbleClockConnections(t *testing.T) {
 		before, _ := a.Connection(b.ID())
 		a.Clock.Step(by)
 		for i := range 5 {
-			if out, err := a.SendTo(t.Context(), b.ID(), []byte("hello")); err != nil || out.Kind != protocol.Confirmed {
+			if out, err := a.Send(t.Context(), b.ID(), []byte("hello")); err != nil || out.Kind != protocol.Confirmed {
 				t.Errorf("message %d: got %v, %v, want confirmed", i, out, err)
 			}
 			time.Sleep(10 * time.Minute)
@@ -144,7 +144,7 @@ func TestBubbleClockShown(t *testing.T) {
 		time.Sleep(time.Minute)
 		b.Clock.Step(by) // so that the dates of claims fit
 		net.Connect(a, b)
-		if _, err := a.Send(t.Context(), dht.Message{To: dht.Direct{Peer: b.ID()}, Type: 1000}); err != nil {
+		if _, err := a.DHT().Send(t.Context(), dht.Message{To: dht.Direct{Peer: b.ID()}, Type: 1000}); err != nil {
 			t.Fatal(err)
 		}
 		time.Sleep(time.Minute)

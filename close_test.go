@@ -47,8 +47,8 @@ func TestMethodsAfterClose(t *testing.T) {
 		t.Fatal(err)
 	}
 	for name, call := range map[string]func() error{
-		"SendTo":             func() error { _, err := n.SendTo(ctx, peer, nil); return err },
-		"Enqueue":            func() error { _, err := n.Enqueue(ctx, peer, nil); return err },
+		"Send":               func() error { _, err := n.Send(ctx, peer, nil); return err },
+		"Enqueue":            func() error { _, err := n.Submit(ctx, peer, nil); return err },
 		"OpenStream":         func() error { _, err := n.OpenStream(ctx, peer, "/p"); return err },
 		"Dial":               func() error { _, err := n.Dial(ctx, peer); return err },
 		"Register":           func() error { return n.Register("/p", newEcho) },
@@ -88,10 +88,10 @@ func TestCloseWhileWorkIsUnderWay(t *testing.T) {
 		net.Partition(a, b)
 		ctx := t.Context()
 		calls := map[string]func() error{
-			"SendTo": func() error {
-				out, err := a.SendTo(ctx, b.ID(), []byte("hello"))
+			"Send": func() error {
+				out, err := a.Send(ctx, b.ID(), []byte("hello"))
 				if err == nil && (out.Kind != protocol.Failed || out.Reason != protocol.Closed) {
-					t.Errorf("SendTo: got %v, want failed: closed", out)
+					t.Errorf("Send: got %v, want failed: closed", out)
 				}
 				return err
 			},
@@ -148,9 +148,9 @@ func TestCloseFinishesWhatWasAccepted(t *testing.T) {
 		a, b := net.Start(gamelan.Config{}), net.Start(gamelan.Config{}, gamelan.WithHandler(heard.New))
 		net.Connect(a, b)
 		net.SetLink(slowLink)
-		var pending []*gamelan.Pending
+		var pending []*gamelan.Pending[gamelan.Outcome]
 		for range 100 {
-			p, err := a.Enqueue(t.Context(), b.ID(), []byte("hello"))
+			p, err := a.Submit(t.Context(), b.ID(), []byte("hello"))
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -185,7 +185,7 @@ func TestCloseDoesNotWaitForEver(t *testing.T) {
 			t.Fatal(err)
 		}
 		unblock := heard.Block()
-		if out, err := a.SendTo(t.Context(), b.ID(), []byte("hello")); err != nil || out.Kind != protocol.Confirmed {
+		if out, err := a.Send(t.Context(), b.ID(), []byte("hello")); err != nil || out.Kind != protocol.Confirmed {
 			t.Fatalf("got %v, %v, want confirmed", out, err)
 		}
 
@@ -229,13 +229,13 @@ func TestSendToANodeThatCloses(t *testing.T) {
 		heard := gamelantest.NewCollector()
 		a, b := net.Start(gamelan.Config{}), net.Start(gamelan.Config{}, gamelan.WithHandler(heard.New))
 		net.Connect(a, b)
-		if out, err := a.SendTo(t.Context(), b.ID(), []byte("first")); err != nil || out.Kind != protocol.Confirmed {
+		if out, err := a.Send(t.Context(), b.ID(), []byte("first")); err != nil || out.Kind != protocol.Confirmed {
 			t.Fatalf("got %v, %v, want confirmed", out, err)
 		}
 		if err := b.Close(t.Context()); err != nil {
 			t.Fatal(err)
 		}
-		out, err := a.SendTo(t.Context(), b.ID(), []byte("second"))
+		out, err := a.Send(t.Context(), b.ID(), []byte("second"))
 		if err != nil || out.Kind != protocol.Failed || out.Reason != protocol.DialFailed {
 			t.Errorf("got %v, %v, want failed: dial failed", out, err)
 		}
@@ -261,7 +261,7 @@ func TestCloseLetsTheHandlerFinish(t *testing.T) {
 		net.Introduce(a, b)
 		const all = 100
 		for i := range all {
-			p, err := a.Enqueue(t.Context(), b.ID(), []byte{byte(i)})
+			p, err := a.Submit(t.Context(), b.ID(), []byte{byte(i)})
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -150,7 +150,7 @@ type Config struct {
 	// it none of the DHT's messages; other nodes are refused when they try.
 	NoDHT bool
 
-	// PlainOnProfile has plain messages, those of [Node.SendTo] and [WithHandler],
+	// PlainOnProfile has plain messages, those of [Node.Send] and [WithHandler],
 	// use the profile's messaging protocol. It is for nodes of Tari's comms
 	// library that run without a DHT, needs NoDHT, and excludes PlainID.
 	PlainOnProfile bool

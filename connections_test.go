@@ -79,7 +79,7 @@ func TestBanWhileADialIsUnderWay(t *testing.T) {
 			if _, ok := a.Connection(b.ID()); ok {
 				t.Errorf("after a ban at %d ms: got a connection, want none", 10*i)
 			}
-			if out, err := a.SendTo(t.Context(), b.ID(), nil); err != nil || out.Kind != protocol.Failed || out.Reason != protocol.Banned {
+			if out, err := a.Send(t.Context(), b.ID(), nil); err != nil || out.Kind != protocol.Failed || out.Reason != protocol.Banned {
 				t.Errorf("send to a banned peer: got %v, %v, want failed: banned", out, err)
 			}
 		}
@@ -349,7 +349,7 @@ func TestDialEndsWithItsCaller(t *testing.T) {
 			}
 		},
 		"message": func(ctx context.Context, a *gamelantest.Node, peer identity.NodeID) {
-			if o, err := a.SendTo(ctx, peer, []byte("too late")); o.Kind == protocol.Confirmed {
+			if o, err := a.Send(ctx, peer, []byte("too late")); o.Kind == protocol.Confirmed {
 				t.Errorf("got %v, %v, want a failure", o, err)
 			}
 		},

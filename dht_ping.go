@@ -15,12 +15,12 @@ import (
 // messaging, and returns how long the answer took. Nodes of the network answer
 // when their application does so: [actors.ErrNoPong] after 40 s says little about
 // the connection. [actors.ErrPingLost] says to try again.
-func (n *Node) Ping(ctx context.Context, peer identity.NodeID) (time.Duration, error) {
-	if n.env.DHT == nil {
+func (d *DHT) Ping(ctx context.Context, peer identity.NodeID) (time.Duration, error) {
+	if !d.Enabled() {
 		return 0, ErrNoDHT
 	}
-	r, err := ask[actors.PeerPinged](ctx, n, n.env.Pinger, actors.PingPeer{Peer: peer})
-	if errors.Is(r.Err, actors.ErrPingLost) && n.stopping() {
+	r, err := ask[actors.PeerPinged](ctx, d.n, d.n.env.Pinger, actors.PingPeer{Peer: peer})
+	if errors.Is(r.Err, actors.ErrPingLost) && d.n.stopping() {
 		err = ErrClosed
 	}
 	if err = cmp.Or(err, r.Err); err != nil {

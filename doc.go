@@ -9,7 +9,7 @@
 //		return err
 //	}
 //	defer node.Close(context.Background())
-//	outcome, err := node.SendTo(ctx, friend, []byte("hello"))
+//	outcome, err := node.Send(ctx, friend, []byte("hello"))
 //
 // Messages arrive at an actor of yours as [actors.Received]; a protocol of your
 // own is an actor that hears [actors.SubstreamOpened] (see Node.Register).

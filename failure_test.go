@@ -38,7 +38,7 @@ func TestNodeThatFails(t *testing.T) {
 		if _, err := n.AddSeed(t.Context(), b.Seed()); err != nil {
 			t.Fatal(err)
 		}
-		out, err := n.SendTo(t.Context(), b.ID(), nil)
+		out, err := n.Send(t.Context(), b.ID(), nil)
 		wantOutcome(t, "before", out, err, protocol.Confirmed, protocol.ReasonNone)
 		for fails := 0; n.Err() == nil; fails++ {
 			ctx, cancel := context.WithTimeout(t.Context(), time.Second)
@@ -56,7 +56,7 @@ func TestNodeThatFails(t *testing.T) {
 				t.Errorf("got %v, want the bug", err)
 			}
 		}
-		if _, err := n.SendTo(t.Context(), b.ID(), nil); !errors.Is(err, gamelan.ErrClosed) {
+		if _, err := n.Send(t.Context(), b.ID(), nil); !errors.Is(err, gamelan.ErrClosed) {
 			t.Errorf("afterwards: got %v, want %v", err, gamelan.ErrClosed)
 		}
 		if _, err := n.Dial(t.Context(), b.ID()); !errors.Is(err, gamelan.ErrClosed) {
@@ -139,7 +139,7 @@ func TestLateResultOfACrashedDialer(t *testing.T) {
 		if _, err := a.AddSeed(t.Context(), b.Seed()); err != nil {
 			t.Fatal(err)
 		}
-		p, err := a.Enqueue(t.Context(), b.ID(), []byte("message"))
+		p, err := a.Submit(t.Context(), b.ID(), []byte("message"))
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -49,7 +49,7 @@ func TestTwoNodesOverTCP(t *testing.T) {
 		t.Fatal(err)
 	}
 	for i := range 20 {
-		out, err := a.SendTo(ctx, id, fmt.Appendf(nil, "message %d", i))
+		out, err := a.Send(ctx, id, fmt.Appendf(nil, "message %d", i))
 		if err != nil || out.Kind.String() != "confirmed" {
 			t.Fatalf("send: got %v, %v, want confirmed", out, err)
 		}

@@ -90,7 +90,7 @@ func WithProtocol(id protocol.ID, new NewActor, opts ...ActorOption) Option {
 	}
 }
 
-// WithType registers the actor of a message type, as [Node.RegisterType] does,
+// WithType registers the actor of a message type, as [DHT.RegisterType] does,
 // before the node accepts its first connection.
 func WithType(t int32, new NewActor, opts ...ActorOption) Option {
 	return func(o *options) error { return o.add(actors.Register{Type: &t}, new, opts) }

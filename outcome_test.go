@@ -14,11 +14,11 @@ func TestOutcomeNames(t *testing.T) {
 		a := net.Start(gamelan.Config{})
 		b := net.Start(gamelan.Config{}, gamelan.WithHandler(newEcho))
 		net.Connect(a, b)
-		out, err := a.SendTo(t.Context(), b.ID(), []byte("hello"))
+		out, err := a.Send(t.Context(), b.ID(), []byte("hello"))
 		if err != nil || out.Kind != gamelan.Confirmed || out.Reason != gamelan.ReasonNone {
 			t.Errorf("got %v, %v, want confirmed", out, err)
 		}
-		out, err = a.SendTo(t.Context(), gamelantest.Secret(99).NodeID(), []byte("hello"))
+		out, err = a.Send(t.Context(), gamelantest.Secret(99).NodeID(), []byte("hello"))
 		if err != nil || out.Kind != gamelan.Failed || out.Reason != gamelan.NoPeer {
 			t.Errorf("got %v, %v, want failed: no peer", out, err)
 		}

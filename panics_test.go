@@ -71,7 +71,7 @@ func TestPanicsShow(t *testing.T) {
 				post := func(n int) {
 					for i := range n {
 						m := dht.Message{To: dht.Direct{Peer: b.ID()}, Type: kind, Body: fmt.Append(nil, i)}
-						if _, err := a.Send(t.Context(), m); err != nil {
+						if _, err := a.DHT().Send(t.Context(), m); err != nil {
 							t.Fatal(err)
 						}
 						time.Sleep(time.Second)

@@ -31,7 +31,7 @@ func TestLessonProfile(t *testing.T) {
 		defer cancel()
 
 		net.Introduce(a, b)
-		if out, err := a.SendTo(ctx, b.ID(), []byte("hello")); err != nil || out.Kind != protocol.Confirmed {
+		if out, err := a.Send(ctx, b.ID(), []byte("hello")); err != nil || out.Kind != protocol.Confirmed {
 			t.Errorf("send: got %v, %v, want confirmed", out, err)
 		}
 		if got := heard.Bodies(); len(got) != 1 || got[0] != "hello" {

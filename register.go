@@ -38,21 +38,6 @@ func (n *Node) RegisterHandler(new NewActor, opts ...ActorOption) error {
 	return n.register(actors.Register{}, new, opts)
 }
 
-// RegisterType makes the messages of one type that come over the DHT go to an
-// actor of yours, type-<t> in the tree, which hears [dht.Received]. Each type has
-// an actor of its own, so that one that is slow delays no other. One that has
-// finished nothing for 10 s is stuck: of what a peer sends for it, what is
-// beyond half of the peer's credit is dropped until it finishes something. What
-// is for nobody is dropped; a peer that sends too much of that is banned. Types
-// below 1,000 are the network's own (spec: dht 12.3). A node without the DHT
-// returns [ErrNoDHT].
-func (n *Node) RegisterType(t int32, new NewActor, opts ...ActorOption) error {
-	return n.register(actors.Register{Type: &t}, new, opts)
-}
-
-// UnregisterType stops the actor of a message type.
-func (n *Node) UnregisterType(t int32) error { return n.unregister(actors.Unregister{Type: &t}) }
-
 // Spawn runs an actor of yours that speaks no protocol, such as one that holds
 // the state of a service, below extensions: it is in the tree under its name, of
 // 1 to 50 characters a-z 0-9 . _ -, is restarted when it panics unless [OnPanic]

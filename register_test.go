@@ -160,13 +160,13 @@ func TestHandlerThatComesAndGoes(t *testing.T) {
 		a, b := net.Start(gamelan.Config{}), net.Start(gamelan.Config{})
 		net.Introduce(a, b)
 		for range 3 {
-			out, err := a.SendTo(t.Context(), b.ID(), []byte("nobody there"))
+			out, err := a.Send(t.Context(), b.ID(), []byte("nobody there"))
 			wantOutcome(t, "without a handler", out, err, protocol.Failed, protocol.Refused)
 			heard := gamelantest.NewCollector()
 			if err := b.RegisterHandler(heard.New); err != nil {
 				t.Fatal(err)
 			}
-			out, err = a.SendTo(t.Context(), b.ID(), []byte("hello"))
+			out, err = a.Send(t.Context(), b.ID(), []byte("hello"))
 			wantOutcome(t, "with a handler", out, err, protocol.Confirmed, protocol.ReasonNone)
 			synctest.Wait()
 			if got := heard.Len(); got != 1 {

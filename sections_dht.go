@@ -80,7 +80,7 @@ func ledgerSection(n *Node) inspect.Ledger {
 		return v
 	}
 	v.Accepted, v.Ended = n.env.Ledger.Counts()
-	for _, r := range n.Sends() {
+	for _, r := range n.DHT().Sends() {
 		v.Reports = append(v.Reports, n.DescribeReport(r))
 	}
 	return v

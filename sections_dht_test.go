@@ -32,7 +32,7 @@ func TestSectionsOfTheDHT(t *testing.T) {
 		a, b := net.Start(cfg), net.Start(cfg, gamelan.WithType(1225, newEcho))
 		net.Connect(a, b)
 		for _, kind := range []int32{1225, 404} {
-			r, err := a.Send(t.Context(), dht.Message{To: dht.DirectKey{Key: b.PublicKey()}, Type: kind, Body: []byte("hello"), Encrypt: true, Tag: 0xc0ffee})
+			r, err := a.DHT().Send(t.Context(), dht.Message{To: dht.DirectKey{Key: b.PublicKey()}, Type: kind, Body: []byte("hello"), Encrypt: true, Tag: 0xc0ffee})
 			if err != nil || r.Count(protocol.Confirmed) != 1 {
 				t.Fatalf("got %v, %v, want confirmed", r, err)
 			}

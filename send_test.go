@@ -44,7 +44,7 @@ func TestSendsThatFail(t *testing.T) {
 		"without handler": {deaf.ID(), 1, protocol.Refused},
 		"too long":        {deaf.ID(), 8<<20 + 1, protocol.TooLong},
 	} {
-		out, err := n.SendTo(ctx, c.peer, make([]byte, c.size))
+		out, err := n.Send(ctx, c.peer, make([]byte, c.size))
 		wantOutcome(t, name, out, err, protocol.Failed, c.reason)
 	}
 }
@@ -56,7 +56,7 @@ func TestSendTheLongestAndTheShortest(t *testing.T) {
 		a, b := net.Start(gamelan.Config{}), net.Start(gamelan.Config{}, gamelan.WithHandler(heard.New))
 		net.Introduce(a, b)
 		for i, size := range []int{0, 1, 8 << 20} {
-			out, err := a.SendTo(t.Context(), b.ID(), []byte(strings.Repeat("x", size)))
+			out, err := a.Send(t.Context(), b.ID(), []byte(strings.Repeat("x", size)))
 			wantOutcome(t, "send", out, err, protocol.Confirmed, protocol.ReasonNone)
 			synctest.Wait()
 			if got := heard.Messages(); len(got) != i+1 || len(got[i].Body) != size {
@@ -80,7 +80,7 @@ func TestSendWhoseContextEnds(t *testing.T) {
 					t.Errorf("got an outcome after %v, want one when the context ends", took)
 				}
 			}()
-			return a.SendTo(ctx, b.ID(), []byte("hello"))
+			return a.Send(ctx, b.ID(), []byte("hello"))
 		}
 		net.Partition(a, b)
 		out, err := send()
@@ -95,7 +95,7 @@ func TestSendWhoseContextEnds(t *testing.T) {
 
 		over, cancel := context.WithCancel(t.Context())
 		cancel()
-		if out, err := a.SendTo(over, b.ID(), nil); err == nil && out.Kind == 0 {
+		if out, err := a.Send(over, b.ID(), nil); err == nil && out.Kind == 0 {
 			t.Errorf("with a context that has ended: got neither an outcome nor an error")
 		}
 	})
@@ -109,10 +109,10 @@ func TestSendToAPeerThatTakesNothing(t *testing.T) {
 		net.Introduce(a, b)
 		net.Partition(a, b)
 		body := make([]byte, 256<<10)
-		var pending []*gamelan.Pending
+		var pending []*gamelan.Pending[gamelan.Outcome]
 		for {
 			ctx, cancel := context.WithTimeout(t.Context(), time.Second)
-			p, err := a.Enqueue(ctx, b.ID(), body)
+			p, err := a.Submit(ctx, b.ID(), body)
 			cancel()
 			if err != nil {
 				if !errors.Is(err, context.DeadlineExceeded) {
@@ -142,18 +142,15 @@ func TestDoneOfManyMessages(t *testing.T) {
 		a, b := net.Start(gamelan.Config{}), net.Start(gamelan.Config{}, gamelan.WithHandler(gamelantest.NewCollector().New))
 		net.Introduce(a, b)
 		for range 10 {
-			p, err := a.Enqueue(t.Context(), b.ID(), []byte("hello"))
+			p, err := a.Submit(t.Context(), b.ID(), []byte("hello"))
 			if err != nil {
 				t.Fatal(err)
 			}
 			defer func() {
-				wantOutcome(t, "done", <-p.Done(), nil, protocol.Confirmed, protocol.ReasonNone)
-				synctest.Wait()
-				select {
-				case out := <-p.Done():
-					t.Errorf("got a second outcome %v, want one", out)
-				default:
-				}
+				<-p.Done()
+				wantOutcome(t, "done", p.Result(), nil, protocol.Confirmed, protocol.ReasonNone)
+				<-p.Done() // and again
+				wantOutcome(t, "waited for", p.Wait(t.Context()), nil, protocol.Confirmed, protocol.ReasonNone)
 			}()
 		}
 	})
@@ -182,7 +179,7 @@ func TestSendToARetiredSession(t *testing.T) {
 			net.Partition(a, b)
 			ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 			defer cancel()
-			out, err := a.SendTo(ctx, b.ID(), nil) // makes a session, which is idle from then on
+			out, err := a.Send(ctx, b.ID(), nil) // makes a session, which is idle from then on
 			wantOutcome(t, "to nobody", out, err, protocol.Failed, protocol.Expired)
 			net.Heal(a, b)
 			time.Sleep(idle + grace)
@@ -192,7 +189,7 @@ func TestSendToARetiredSession(t *testing.T) {
 		}
 
 		retire()
-		out, err := a.SendTo(t.Context(), b.ID(), []byte("hello"))
+		out, err := a.Send(t.Context(), b.ID(), []byte("hello"))
 		wantOutcome(t, "to the next session", out, err, protocol.Confirmed, protocol.ReasonNone)
 
 		retire()
@@ -200,7 +197,7 @@ func TestSendToARetiredSession(t *testing.T) {
 		ctx, cancel := context.WithTimeout(t.Context(), grace)
 		defer cancel()
 		began := time.Now()
-		out, err = a.SendTo(ctx, b.ID(), []byte("hello"))
+		out, err = a.Send(ctx, b.ID(), []byte("hello"))
 		wantOutcome(t, "given up", out, err, protocol.Failed, protocol.Expired)
 		if took := time.Since(began); took > time.Second {
 			t.Errorf("given up: got an outcome after %v, want it at once", took)
@@ -213,7 +210,7 @@ func TestSendToARetiredSession(t *testing.T) {
 			t.Fatal("got no session")
 		}
 		synctest.Wait()
-		out, err = a.SendTo(t.Context(), b.ID(), []byte("hello again"))
+		out, err = a.Send(t.Context(), b.ID(), []byte("hello again"))
 		wantOutcome(t, "after a crash", out, err, protocol.Confirmed, protocol.ReasonNone)
 	})
 }
@@ -227,7 +224,7 @@ func TestSessionsOfPeersThatAreGone(t *testing.T) {
 		a, b := net.Start(gamelan.Config{}), net.Start(gamelan.Config{}, gamelan.WithHandler(heard.New))
 		net.Introduce(a, b)
 		unblock := heard.Block()
-		out, err := a.SendTo(t.Context(), b.ID(), []byte("hello"))
+		out, err := a.Send(t.Context(), b.ID(), []byte("hello"))
 		wantOutcome(t, "send", out, err, protocol.Confirmed, protocol.ReasonNone)
 		if err := a.Disconnect(t.Context(), b.ID()); err != nil {
 			t.Fatal(err)
@@ -252,7 +249,7 @@ func TestResend(t *testing.T) {
 		a, b := net.Start(gamelan.Config{}, gamelan.WithLogger(discard)), net.Start(gamelan.Config{}, gamelan.WithHandler(heard.New), gamelan.WithLogger(discard))
 		net.Connect(a, b)
 		for i := range 20 {
-			p, err := a.Enqueue(t.Context(), b.ID(), []byte{byte(i)}, gamelan.Resend())
+			p, err := a.Submit(t.Context(), b.ID(), []byte{byte(i)}, gamelan.Resend())
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -376,7 +376,7 @@ func (e eager) Receive(c actor.Context) {
 		if _, err := e.n.Status(ctx); err != nil {
 			return err
 		}
-		if _, err := e.n.SendTo(ctx, identity.NodeID{1}, nil); err != nil {
+		if _, err := e.n.Send(ctx, identity.NodeID{1}, nil); err != nil {
 			return err
 		}
 		if err := e.n.Err(); err != nil {

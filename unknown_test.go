@@ -27,7 +27,7 @@ func TestUnknownPeersAreRefusedAtOnce(t *testing.T) {
 		before, handled := len(n.Tree().Snapshot()), work(n)
 		began := time.Now()
 		for i := range 20_000 {
-			out, err := n.SendTo(t.Context(), stranger(i), []byte("anybody?"))
+			out, err := n.Send(t.Context(), stranger(i), []byte("anybody?"))
 			if err != nil || out.Kind != protocol.Failed || out.Reason != protocol.NoPeer {
 				t.Fatalf("send %d: got %v, %v, want failed: no peer", i, out, err)
 			}
@@ -82,7 +82,7 @@ func TestDialsLeaveNoTimers(t *testing.T) {
 			t.Fatal(err)
 		}
 		for range 30 {
-			out, err := n.SendTo(t.Context(), gone.ID(), []byte("x"))
+			out, err := n.Send(t.Context(), gone.ID(), []byte("x"))
 			wantOutcome(t, "send", out, err, protocol.Failed, protocol.DialFailed)
 			if _, err := n.RPCClient(gone.ID(), "t/nobody/1").Ping(t.Context()); err == nil {
 				t.Fatal("call: got nil, want an error")

@@ -11,16 +11,10 @@ import (
 
 // SendMessage is the message form of a send over the DHT, for actors: request it
 // from the outbound actor. It never waits: without credit it fails as overloaded.
-// Reply: MessageSent, when every copy has its outcome.
+// Reply: dht.Sent, when every copy has its outcome.
 type SendMessage struct {
-	ID      uint64 // yours; MessageSent repeats it
+	ID      uint64 // yours; dht.Sent repeats it
 	Message dht.Message
-}
-
-// MessageSent replies to SendMessage.
-type MessageSent struct {
-	ID     uint64
-	Report dht.Report
 }
 
 // DiscoverPeer asks whoever looks for unknown peers for the holder of a key.

@@ -17,7 +17,7 @@ import (
 //
 // In: acceptedSend and SendMessage, sendQuietly, forwardMessage, Sent,
 // PeerDiscovered, event PeerConnected. Out: Enqueue to messaging sessions,
-// DiscoverPeer, MessageSent. A restart loses nothing but pongs and what is passed
+// DiscoverPeer, dht.Sent. A restart loses nothing but pongs and what is passed
 // on, of which a later copy is passed on again: the pace goes on, with all that was given out counted. The ledger outlives
 // it, and what was under way ends in it as in doubt, or as failed when no copy was
 // given out. An orderly end under way outlives it too: the next incarnation goes

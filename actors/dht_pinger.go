@@ -48,7 +48,7 @@ var errOftenPinged = fmt.Errorf("%w: a peer answers %d pings a minute", ErrOverl
 // pinger answers the pings of other nodes' applications, and sends pings on
 // request (spec: dht 12.4).
 //
-// In: dht.Received of its type, PingPeer, MessageSent. Out: SendMessage,
+// In: dht.Received of its type, PingPeer, dht.Sent. Out: SendMessage,
 // sendQuietly, PeerPinged, notTaken, PeerViolated. A restart loses the pings
 // without an answer, and says so to those who asked, and whom it has answered and
 // asked lately.
@@ -83,7 +83,7 @@ func (p *pinger) Receive(c actor.Context) {
 		p.received(c, m)
 	case PingPeer:
 		p.ping(c, m)
-	case MessageSent:
+	case dht.Sent:
 		if m.ID != 0 && m.Report.Failed() {
 			p.pings.Cancel(m.ID)
 			p.answer(c, m.ID, 0, fmt.Errorf("actors: ping: %s", m.Report.String()))

@@ -27,7 +27,7 @@ type acceptedSend struct {
 	entry   *dht.Entry
 	paid    atomic.Bool
 	changed func()     // may be nil
-	reply   *actor.PID // hears MessageSent; may be nil
+	reply   *actor.PID // hears dht.Sent; may be nil
 	token   uint64     // for it
 }
 
@@ -38,7 +38,7 @@ func (s *acceptedSend) Discard() {
 
 // ErrPingType refuses a message of the type of pings: peers ban whoever sends one
 // that is no ping.
-var ErrPingType = fmt.Errorf("%w: type %d is that of pings; ask with Node.Ping, or choose another type", dht.ErrNotSendable, dht.TypePing)
+var ErrPingType = fmt.Errorf("%w: type %d is that of pings; ask with DHT.Ping, or choose another type", dht.ErrNotSendable, dht.TypePing)
 
 // sendable says what is wrong with a message for which no credit is taken.
 func (e *Env) sendable(m *dht.Message) error {
@@ -70,11 +70,11 @@ func (e *Env) SendMessage(ctx context.Context, m dht.Message, limit func() time.
 	return s.entry, nil
 }
 
-// requestSend is SendMessage on behalf of an actor, which hears MessageSent.
+// requestSend is SendMessage on behalf of an actor, which hears dht.Sent.
 func (e *Env) requestSend(c actor.Context, m SendMessage) {
 	refuse := func(r dht.SendReason, err error) {
 		now := e.Now()
-		supervisor.Reply(c, MessageSent{m.ID, dht.Report{
+		supervisor.Reply(c, dht.Sent{ID: m.ID, Report: dht.Report{
 			Tag: m.Message.Tag, Type: m.Message.Type, Size: len(m.Message.Body), Begin: now, End: now, Reason: r, Err: err,
 		}})
 	}
@@ -134,7 +134,7 @@ func (s *acceptedSend) progress() {
 	}
 	s.env.sendCredit.Return(len(s.message.Body))
 	if s.reply != nil {
-		s.env.System.Root.Send(s.reply, MessageSent{s.token, s.entry.Report()})
+		s.env.System.Root.Send(s.reply, dht.Sent{ID: s.token, Report: s.entry.Report()})
 	}
 }
 

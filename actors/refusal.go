@@ -65,7 +65,7 @@ func (m *Messaging) refusal(to *ConnRef) error {
 	case m.frames && to.noDHT:
 		why := "it runs without the DHT; start it without NoDHT (gamelan node: without --no-dht)"
 		if to.Accepts(m.env.Plain.ID) {
-			why += ", or send it a plain message (SendTo, or gamelan send PEER)"
+			why += ", or send it a plain message (Node.Send, or gamelan send PEER)"
 		}
 		return &refusedError{why: why}
 	case !m.frames && !to.noDHT:

@@ -230,20 +230,3 @@ func (e *Entry) Ended() bool {
 	defer e.ledger.mu.Unlock()
 	return e.report.Ended()
 }
-
-// Tally is how many copies a send has, and how many of them have which outcome.
-type Tally struct {
-	Copies, Confirmed, InDoubt, Failed int
-	Ended                              bool // no more will change
-}
-
-// Tally counts the outcomes that are there by now.
-func (e *Entry) Tally() Tally {
-	e.ledger.mu.Lock()
-	defer e.ledger.mu.Unlock()
-	r := &e.report
-	return Tally{
-		Copies: len(r.Copies), Confirmed: r.Count(protocol.Confirmed), InDoubt: r.Count(protocol.InDoubt),
-		Failed: r.Count(protocol.Failed), Ended: r.Ended(),
-	}
-}

@@ -7,7 +7,6 @@ import (
 	"math/rand/v2"
 	"slices"
 
-	"github.com/gamelan-p2p/gamelan/dht/wire"
 	"github.com/gamelan-p2p/gamelan/identity"
 )
 
@@ -59,7 +58,7 @@ type (
 	// Propagate is the destination itself when it is connected, else connected
 	// nodes close to it; for an unknown destination some at random.
 	Propagate struct {
-		To      wire.Destination
+		To      Destination
 		Exclude []identity.NodeID
 	}
 )

@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/gamelan-p2p/gamelan/dht/wire"
 	"github.com/gamelan-p2p/gamelan/identity"
 	"github.com/gamelan-p2p/gamelan/protocol"
 )
@@ -24,8 +23,8 @@ type Incoming struct {
 	Wall     time.Time          // the system's clock
 	Source   identity.NodeID    // the peer it came from
 	Key      identity.PublicKey // the source's
-	Envelope wire.Envelope
-	Hash     wire.Hash
+	Envelope Envelope
+	Hash     Hash
 	proof    Proof
 
 	// From the signature on:

@@ -23,7 +23,7 @@ func Example() {
 
 		net.Cut(alice, bob)
 		net.Partition(alice, bob)
-		pending, err := alice.Enqueue(t.Context(), bob.ID(), []byte("are you there?"))
+		pending, err := alice.Submit(t.Context(), bob.ID(), []byte("are you there?"))
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -92,7 +92,7 @@ func TestCollectorBlocks(t *testing.T) {
 		net.Connect(a, b)
 		unblock := heard.Block()
 		for i := range 3 {
-			if out, err := a.SendTo(t.Context(), b.ID(), fmt.Append(nil, i)); err != nil || out.Kind != protocol.Confirmed {
+			if out, err := a.Send(t.Context(), b.ID(), fmt.Append(nil, i)); err != nil || out.Kind != protocol.Confirmed {
 				t.Fatalf("got %v, %v, want confirmed", out, err)
 			}
 		}

@@ -91,7 +91,7 @@ func crossDials(t *testing.T, links links, resend bool) {
 			sent[i] = append(sent[i], bodies...)
 			wait.Go(func() {
 				time.Sleep(delays[i])
-				var pending []*gamelan.Pending
+				var pending []*gamelan.Pending[gamelan.Outcome]
 				for _, body := range bodies {
 					pending = append(pending, enqueue(t, nodes[i], other, body, opts...))
 				}

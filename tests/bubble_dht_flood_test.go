@@ -14,9 +14,9 @@ import (
 )
 
 // submit sends a message and does not wait.
-func submit(t *testing.T, from member, m dht.Message) *gamelan.Sending {
+func submit(t *testing.T, from member, m dht.Message) *gamelan.Pending[dht.Report] {
 	t.Helper()
-	s, err := from.Submit(t.Context(), m)
+	s, err := from.DHT().Submit(t.Context(), m)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -100,15 +100,15 @@ func TestBubblePingFlood(t *testing.T) {
 		if n := fateOf(evil, dht.Delivered); n == 0 || n > dht.PongLimit {
 			t.Errorf("got %d pongs, want 1 to %d", n, dht.PongLimit)
 		}
-		if n := len(victim.Sends()); n != 0 {
+		if n := len(victim.DHT().Sends()); n != 0 {
 			t.Errorf("got %d sends in the ledger, want none", n)
 		}
-		if took, err := friend.Ping(t.Context(), victim.ID()); err != nil {
+		if took, err := friend.DHT().Ping(t.Context(), victim.ID()); err != nil {
 			t.Errorf("ping of a friend: got %v, %v", took, err)
 		}
 		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
 		defer cancel()
-		r, err := victim.Send(ctx, letterTo(dht.Direct{Peer: friend.ID()}, "hello"))
+		r, err := victim.DHT().Send(ctx, letterTo(dht.Direct{Peer: friend.ID()}, "hello"))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -142,7 +142,7 @@ func TestBubblePongOverRestart(t *testing.T) {
 					t.Fatal("no such actor")
 				}
 				synctest.Wait()
-				if took, err := a.Ping(t.Context(), b.ID()); err != nil {
+				if took, err := a.DHT().Ping(t.Context(), b.ID()); err != nil {
 					t.Errorf("got %v, %v", took, err)
 				}
 			})

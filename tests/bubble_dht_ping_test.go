@@ -39,7 +39,7 @@ func TestBubblePingsPassedOn(t *testing.T) {
 			}
 		}
 		time.Sleep(time.Second)
-		if _, err := relay.Ping(t.Context(), b.ID()); err != nil {
+		if _, err := relay.DHT().Ping(t.Context(), b.ID()); err != nil {
 			t.Errorf("the ping of the one who has passed them on: %v", err)
 		}
 	})
@@ -57,12 +57,12 @@ func TestBubblePingsInARow(t *testing.T) {
 		net.Connect(all[0].Node, all[1].Node)
 		begin := time.Now()
 		for i := range dht.PongLimit {
-			if _, err := all[0].Ping(t.Context(), all[1].ID()); err != nil {
+			if _, err := all[0].DHT().Ping(t.Context(), all[1].ID()); err != nil {
 				t.Fatalf("ping %d: %v", i, err)
 			}
 		}
 		asked := time.Now()
-		_, err := all[0].Ping(t.Context(), all[1].ID())
+		_, err := all[0].DHT().Ping(t.Context(), all[1].ID())
 		if took := time.Since(asked); err == nil || took > time.Second {
 			t.Errorf("one more: got %v after %v, want it refused", err, took)
 		}

@@ -35,7 +35,7 @@ func TestBubbleDHTPingRestart(t *testing.T) {
 				net.Partition(a.Node, b.Node)
 				defer net.Heal(a.Node, b.Node)
 				time.AfterFunc(time.Second, func() { test.end(a) })
-				if _, err := a.Ping(t.Context(), b.ID()); !errors.Is(err, test.want) {
+				if _, err := a.DHT().Ping(t.Context(), b.ID()); !errors.Is(err, test.want) {
 					t.Errorf("got %v, want %v", err, test.want)
 				}
 			})
@@ -57,9 +57,9 @@ func TestBubbleDHTDrainRestart(t *testing.T) {
 				b := startMember(net, gamelan.Config{})
 				net.Connect(a.Node, b.Node)
 				takeFor(t, a.Node, b.Node, "tari/basenode/6.2.0") // which is paced
-				var all []*gamelan.Sending
+				var all []*gamelan.Pending[dht.Report]
 				for range 2 {
-					s, err := a.Submit(t.Context(), letterTo(dht.Direct{Peer: b.ID()}, "x"))
+					s, err := a.DHT().Submit(t.Context(), letterTo(dht.Direct{Peer: b.ID()}, "x"))
 					if err != nil {
 						t.Fatal(err)
 					}
@@ -76,8 +76,8 @@ func TestBubbleDHTDrainRestart(t *testing.T) {
 				if took := time.Since(begin); !died.Load() || took > 10*time.Second {
 					t.Errorf("died %v; closed after %v, want no wait for an actor that is gone", died.Load(), took)
 				}
-				wantAllConfirmed(t, "the first", all[0].Report(), 1)
-				if r := all[1].Report(); !r.Ended() || r.Count(protocol.Failed) != 1 {
+				wantAllConfirmed(t, "the first", all[0].Result(), 1)
+				if r := all[1].Result(); !r.Ended() || r.Count(protocol.Failed) != 1 {
 					t.Errorf("the second: got %v, want it failed", r.String())
 				}
 			})
@@ -98,24 +98,24 @@ func TestBubbleDHTSendCredit(t *testing.T) {
 		last := exhaust(t, a, m, 5*time.Second)
 		ctx, cancel := context.WithTimeout(t.Context(), 7*time.Second)
 		defer cancel()
-		r, err := a.Send(ctx, m)
+		r, err := a.DHT().Send(ctx, m)
 		if err != nil || !r.Ended() || len(r.Copies) != 1 || r.Copies[0].Outcome.Kind == 0 {
 			t.Errorf("got %v, %v, want an end within the deadline", r.String(), err)
 		}
-		if r.Begin.Before(last.Report().End) {
+		if r.Begin.Before(last.Result().End) {
 			t.Error("the message did not have to wait for credit")
 		}
 	})
 }
 
 // exhaust sends m until there is no credit for another, and returns the last one.
-func exhaust(t *testing.T, a member, m dht.Message, limit time.Duration) *gamelan.Sending {
+func exhaust(t *testing.T, a member, m dht.Message, limit time.Duration) *gamelan.Pending[dht.Report] {
 	t.Helper()
-	var last *gamelan.Sending
+	var last *gamelan.Pending[dht.Report]
 	m.Limit = limit
 	for {
 		ctx, cancel := context.WithTimeout(t.Context(), time.Millisecond)
-		s, err := a.Submit(ctx, m)
+		s, err := a.DHT().Submit(ctx, m)
 		cancel()
 		switch {
 		case err == nil:
@@ -137,8 +137,8 @@ type submitter struct {
 func (s submitter) Receive(c actor.Context) {
 	switch m := c.Message().(type) {
 	case dht.Message:
-		s.n.SubmitFrom(c, actors.SendMessage{ID: 1, Message: m})
-	case actors.MessageSent:
+		s.n.DHT().SendFrom(c, 1, m)
+	case dht.Sent:
 		s.reports <- m.Report
 	}
 }
@@ -163,7 +163,7 @@ func TestBubbleDHTRefusedAtOnce(t *testing.T) {
 			"ping":     {To: m.To, Type: dht.TypePing, Body: []byte("no ping")},
 		} {
 			begin := time.Now()
-			if _, err := a.Submit(t.Context(), refused); !errors.Is(err, dht.ErrNotSendable) || time.Since(begin) > 0 {
+			if _, err := a.DHT().Submit(t.Context(), refused); !errors.Is(err, dht.ErrNotSendable) || time.Since(begin) > 0 {
 				t.Errorf("%s: got %v after %v, want it refused at once", name, err, time.Since(begin))
 			}
 			sender, _ := a.Actor("sender")
@@ -175,7 +175,7 @@ func TestBubbleDHTRefusedAtOnce(t *testing.T) {
 		if _, why, banned := b.Peers().Banned(a.ID(), time.Now()); banned {
 			t.Errorf("banned: %s", why)
 		}
-		if _, err := a.Submit(t.Context(), dht.Message{To: m.To, Type: dht.TypePing}); err == nil || fmt.Sprint(err) != "gamelan: message not accepted: dht: message cannot be sent: type 1 is that of pings; ask with Node.Ping, or choose another type" {
+		if _, err := a.DHT().Submit(t.Context(), dht.Message{To: m.To, Type: dht.TypePing}); err == nil || fmt.Sprint(err) != "gamelan: message not accepted: dht: message cannot be sent: type 1 is that of pings; ask with DHT.Ping, or choose another type" {
 			t.Errorf("got %v", err)
 		}
 	})

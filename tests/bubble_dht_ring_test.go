@@ -31,11 +31,11 @@ func loadRing(t *testing.T, ring []member, n, size int) (confirmed int) {
 	for i, from := range ring {
 		next, to := ring[(i+1)%len(ring)], ring[(i+2)%len(ring)]
 		wg.Go(func() {
-			var all []*gamelan.Sending
+			var all []*gamelan.Pending[dht.Report]
 			for k := range n {
 				body := bytes.Repeat([]byte{byte(i)}, size)
 				binary.BigEndian.PutUint32(body, uint32(k))
-				s, err := from.Submit(t.Context(), dht.Message{
+				s, err := from.DHT().Submit(t.Context(), dht.Message{
 					To: dht.Selected{Peers: []identity.NodeID{next.ID()}}, Destination: dht.To(to.PublicKey()),
 					Encrypt: true, Type: textType, Body: body,
 				})

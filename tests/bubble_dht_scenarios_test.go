@@ -9,7 +9,6 @@ import (
 	"github.com/asynkron/protoactor-go/actor"
 
 	"github.com/gamelan-p2p/gamelan"
-	"github.com/gamelan-p2p/gamelan/actors"
 	"github.com/gamelan-p2p/gamelan/dht"
 	"github.com/gamelan-p2p/gamelan/gamelantest"
 	"github.com/gamelan-p2p/gamelan/identity"
@@ -158,9 +157,9 @@ type gossiper struct {
 func (g *gossiper) Receive(c actor.Context) {
 	g.inner.Receive(c)
 	if m, ok := c.Message().(dht.Received); ok {
-		g.n.SubmitFrom(c, actors.SendMessage{Message: dht.Message{
+		g.n.DHT().SendFrom(c, 0, dht.Message{
 			To: dht.Propagate{Exclude: []identity.NodeID{m.Peer}}, Type: m.Type, Body: m.Body,
-		}})
+		})
 	}
 }
 

@@ -52,7 +52,7 @@ func letterTo(to dht.Strategy, body string) dht.Message {
 // send sends a message, or ends the test.
 func send(t *testing.T, from member, m dht.Message) dht.Report {
 	t.Helper()
-	r, err := from.Send(t.Context(), m)
+	r, err := from.DHT().Send(t.Context(), m)
 	if err != nil {
 		t.Fatalf("send: %v", err)
 	}
@@ -190,11 +190,11 @@ func TestBubbleDHTDiscovery(t *testing.T) {
 		}
 		a.Actors().Discovery.Open(pid)
 		begin := time.Now()
-		found, err := a.Submit(t.Context(), letterTo(dht.DirectKey{Key: far.PublicKey(), Discover: true}, "found"))
+		found, err := a.DHT().Submit(t.Context(), letterTo(dht.DirectKey{Key: far.PublicKey(), Discover: true}, "found"))
 		if err != nil {
 			t.Fatal(err)
 		}
-		lost, err := a.Submit(t.Context(), letterTo(dht.DirectKey{Key: gamelantest.Secret(99).PublicKey(), Discover: true}, "lost"))
+		lost, err := a.DHT().Submit(t.Context(), letterTo(dht.DirectKey{Key: gamelantest.Secret(99).PublicKey(), Discover: true}, "lost"))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -223,8 +223,8 @@ func TestBubbleDHTWaits(t *testing.T) {
 			net.Connect(a.Node, m.Node)
 		}
 		net.Partition(a.Node, all[4].Node) // whose copy stays without proof
-		submit := func() *gamelan.Sending {
-			s, err := a.Submit(t.Context(), letterTo(dht.Flood{}, fmt.Sprint(time.Now())))
+		submit := func() *gamelan.Pending[dht.Report] {
+			s, err := a.DHT().Submit(t.Context(), letterTo(dht.Flood{}, fmt.Sprint(time.Now())))
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -232,13 +232,13 @@ func TestBubbleDHTWaits(t *testing.T) {
 		}
 		begin := time.Now()
 		s := submit()
-		if r := s.WaitFirst(t.Context()); r.Open() == len(r.Copies) || r.Ended() {
+		if r := s.WaitFor(t.Context(), dht.AnyOutcome); r.Open() == len(r.Copies) || r.Ended() {
 			t.Errorf("first: got %v, want one outcome", r.String())
 		}
-		if r := s.WaitConfirmed(t.Context(), 2); r.Count(protocol.Confirmed) < 2 || r.Ended() {
+		if r := s.WaitFor(t.Context(), dht.ConfirmedBy(2)); r.Count(protocol.Confirmed) < 2 || r.Ended() {
 			t.Errorf("two: got %v", r.String())
 		}
-		if r := s.WaitFraction(t.Context(), 0.75); r.Count(protocol.Confirmed) != 3 || r.Ended() {
+		if r := s.WaitFor(t.Context(), dht.ConfirmedShare(0.75)); r.Count(protocol.Confirmed) != 3 || r.Ended() {
 			t.Errorf("three quarters: got %v", r.String())
 		}
 		if took := time.Since(begin); took > 5*time.Second {
@@ -246,14 +246,14 @@ func TestBubbleDHTWaits(t *testing.T) {
 		}
 		short, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
-		if r := s.WaitConfirmed(short, 4); r.Count(protocol.Confirmed) != 3 || short.Err() == nil {
+		if r := s.WaitFor(short, dht.ConfirmedBy(4)); r.Count(protocol.Confirmed) != 3 || short.Err() == nil {
 			t.Errorf("four within a second: got %v after %v", r.String(), short.Err())
 		}
 		r := s.Wait(t.Context())
 		if took := time.Since(begin); r.Count(protocol.Confirmed) != 3 || !r.Ended() || took > dht.DefaultLimit {
 			t.Errorf("all: got %v after %v, want the end within the limit", r.String(), took)
 		}
-		if r := s.WaitConfirmed(t.Context(), 4); r.Count(protocol.Confirmed) != 3 {
+		if r := s.WaitFor(t.Context(), dht.ConfirmedBy(4)); r.Count(protocol.Confirmed) != 3 {
 			t.Errorf("four of an ended one: got %v", r.String())
 		}
 	})
@@ -288,9 +288,9 @@ func TestBubbleDHTLedger(t *testing.T) {
 // killWhileSending kills an actor while a sends to b, and checks the ledger of a.
 func killWhileSending(t *testing.T, a, b, victim member, path string) {
 	const n = 60
-	var sent []*gamelan.Sending
+	var sent []*gamelan.Pending[dht.Report]
 	for i := range n {
-		s, err := a.Submit(t.Context(), letterTo(dht.Direct{Peer: b.ID()}, fmt.Sprint(i)))
+		s, err := a.DHT().Submit(t.Context(), letterTo(dht.Direct{Peer: b.ID()}, fmt.Sprint(i)))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -317,7 +317,7 @@ func killWhileSending(t *testing.T, a, b, victim member, path string) {
 	}
 	kinds := make(map[protocol.OutcomeKind]int)
 	for i, s := range sent {
-		r := s.Report()
+		r := s.Result()
 		text, err := r.String(), r.Err
 		switch {
 		case !r.Ended():
@@ -346,8 +346,8 @@ func killWhileSending(t *testing.T, a, b, victim member, path string) {
 			}
 		}
 	}
-	if accepted, ended := a.Actors().Ledger.Counts(); accepted != n || ended != n || len(a.Sends()) != n {
-		t.Errorf("got %d accepted, %d ended, %d reports, want %d of each", accepted, ended, len(a.Sends()), n)
+	if accepted, ended := a.Actors().Ledger.Counts(); accepted != n || ended != n || len(a.DHT().Sends()) != n {
+		t.Errorf("got %d accepted, %d ended, %d reports, want %d of each", accepted, ended, len(a.DHT().Sends()), n)
 	}
 	t.Logf("confirmed %d, in doubt %d, failed %d; heard %d", kinds[protocol.Confirmed], kinds[protocol.InDoubt], kinds[protocol.Failed], len(heard))
 	wantAllConfirmed(t, "afterwards", send(t, a, letterTo(dht.Direct{Peer: b.ID()}, "afterwards")), 1)
@@ -362,10 +362,10 @@ func TestBubblePing(t *testing.T) {
 		net.SetLink(slowLink)
 		all := members(net, 2)
 		net.Connect(all[0].Node, all[1].Node)
-		if took, err := all[0].Ping(t.Context(), all[1].ID()); err != nil || took <= 0 {
+		if took, err := all[0].DHT().Ping(t.Context(), all[1].ID()); err != nil || took <= 0 {
 			t.Errorf("ping: got %v, %v", took, err)
 		}
-		if _, err := all[0].Ping(t.Context(), identity.NodeID{1}); err == nil {
+		if _, err := all[0].DHT().Ping(t.Context(), identity.NodeID{1}); err == nil {
 			t.Error("an unknown peer answered a ping")
 		}
 	})

@@ -12,7 +12,6 @@ import (
 	"github.com/asynkron/protoactor-go/actor"
 
 	"github.com/gamelan-p2p/gamelan"
-	"github.com/gamelan-p2p/gamelan/actors"
 	"github.com/gamelan-p2p/gamelan/dht"
 	"github.com/gamelan-p2p/gamelan/gamelantest"
 	"github.com/gamelan-p2p/gamelan/identity"
@@ -70,7 +69,7 @@ func (g passer) Receive(c actor.Context) {
 	g.mu.Lock()
 	g.heard[g.node.ID()] = append(g.heard[g.node.ID()], m.Peer)
 	g.mu.Unlock()
-	g.node.SubmitFrom(c, actors.SendMessage{Message: gossipTo(string(m.Body), m.Peer)})
+	g.node.DHT().SendFrom(c, 0, gossipTo(string(m.Body), m.Peer))
 }
 
 // TestBubbleGossip has news in clear spread over 40 nodes by their handlers:
@@ -95,7 +94,7 @@ func TestBubbleGossip(t *testing.T) {
 		first, last := nodes[0], nodes[count-1]
 		tell := func(n *gamelantest.Node, news string) (copies int) {
 			gossip.clear()
-			report, err := n.Send(t.Context(), gossipTo(news))
+			report, err := n.DHT().Send(t.Context(), gossipTo(news))
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -160,7 +159,7 @@ func wantFates(t *testing.T, nodes []*gamelantest.Node, copies, delivered int) {
 	sent, confirmed := 0, 0
 	got := make(map[dht.Reason]int)
 	for _, n := range nodes {
-		for _, r := range n.Sends() {
+		for _, r := range n.DHT().Sends() {
 			sent += len(r.Copies)
 			confirmed += r.Count(protocol.Confirmed)
 		}

@@ -260,12 +260,12 @@ func TestBubbleInboxFull(t *testing.T) {
 		to := net.Start(gamelan.Config{DHT: &gamelan.DHTConfig{}, PlainID: "gamelan/msg/1", Floor: gamelan.NoFloor}, gamelan.WithInbox(gamelan.InboxConfig{MaxMessages: 20, Types: []int32{1225}}))
 		net.Connect(from, to)
 		want := numbered(strings.Repeat("x", 64<<10), 100)
-		var pending []*gamelan.Pending
+		var pending []*gamelan.Pending[gamelan.Outcome]
 		done := make(chan struct{})
 		go func() {
 			defer close(done)
 			for _, body := range want {
-				p, err := from.Enqueue(t.Context(), to.ID(), []byte(body))
+				p, err := from.Submit(t.Context(), to.ID(), []byte(body))
 				if err != nil {
 					t.Errorf("enqueue: %v", err)
 					return
@@ -278,7 +278,7 @@ func TestBubbleInboxFull(t *testing.T) {
 		if s.Messages != 20 || !s.Full || s.Waiting == 0 || s.Waiting > 20 || s.Received >= 60 {
 			t.Fatalf("got %+v, want 20 kept, and some that wait with their credit, and the others at the sender", s)
 		}
-		out, err := from.Submit(t.Context(), dht.Message{To: dht.Direct{Peer: to.ID()}, Type: 1225, Body: []byte("far")})
+		out, err := from.DHT().Submit(t.Context(), dht.Message{To: dht.Direct{Peer: to.ID()}, Type: 1225, Body: []byte("far")})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -339,7 +339,7 @@ func TestBubbleInboxStandingPeers(t *testing.T) {
 				other := startMember(net, quietly)
 				net.Connect(other.Node, to.Node)
 				body := strings.Repeat("x", size)
-				var pending []*gamelan.Pending
+				var pending []*gamelan.Pending[gamelan.Outcome]
 				for range peers {
 					from := net.Start(quietly)
 					net.Connect(from, to.Node)

@@ -121,7 +121,7 @@ func (c *managedNodes) pass(d time.Duration) {
 			to := all[c.r.IntN(len(all))].Peer
 			c.sent.Add(1)
 			c.sending.Go(func() {
-				if out, err := n.SendTo(context.Background(), to, make([]byte, 300)); err == nil && out.Kind == protocol.Confirmed {
+				if out, err := n.Send(context.Background(), to, make([]byte, 300)); err == nil && out.Kind == protocol.Confirmed {
 					c.confirmed.Add(1)
 				} else {
 					c.other.Add(1)

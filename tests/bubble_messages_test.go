@@ -20,9 +20,9 @@ import (
 var quiet = gamelan.WithLogger(slog.New(slog.DiscardHandler))
 
 // enqueue has n accept a message, or ends the test.
-func enqueue(t *testing.T, n *gamelantest.Node, to *gamelantest.Node, body string, opts ...gamelan.SendOption) *gamelan.Pending {
+func enqueue(t *testing.T, n *gamelantest.Node, to *gamelantest.Node, body string, opts ...gamelan.SendOption) *gamelan.Pending[gamelan.Outcome] {
 	t.Helper()
-	p, err := n.Enqueue(t.Context(), to.ID(), []byte(body), opts...)
+	p, err := n.Submit(t.Context(), to.ID(), []byte(body), opts...)
 	if err != nil {
 		t.Fatalf("enqueue %q: %v", body, err)
 	}
@@ -59,7 +59,7 @@ func TestBubbleExchange(t *testing.T) {
 		}
 		net.Connect(nodes[0], nodes[1])
 		want := numbered("message", 500)
-		var pending []*gamelan.Pending
+		var pending []*gamelan.Pending[gamelan.Outcome]
 		for _, body := range want {
 			pending = append(pending, enqueue(t, nodes[0], nodes[1], body), enqueue(t, nodes[1], nodes[0], body))
 		}
@@ -133,7 +133,7 @@ func partition(t *testing.T, resend bool, parted time.Duration) {
 	}
 	const each = 50
 	sent := numbered("message", 3*each)
-	var pending []*gamelan.Pending
+	var pending []*gamelan.Pending[gamelan.Outcome]
 	send := func(part int) {
 		for _, body := range sent[part*each : (part+1)*each] {
 			pending = append(pending, enqueue(t, a, b, body, opts...))
@@ -242,7 +242,7 @@ func resendCut(t *testing.T, pause time.Duration, all bool) {
 		b := net.Start(gamelan.Config{}, quiet, gamelan.WithHandler(heard.New))
 		net.Connect(a, b)
 		sent := numbered("message", 400)
-		var pending []*gamelan.Pending
+		var pending []*gamelan.Pending[gamelan.Outcome]
 		for i, body := range sent {
 			if i%40 == 20 {
 				time.Sleep(slowLink.Latency / 2)
@@ -285,7 +285,8 @@ func TestBubbleWaitTwice(t *testing.T) {
 				t.Errorf("time %d: got %v, want confirmed", i+1, out)
 			}
 		}
-		if out := <-p.Done(); out.Kind != protocol.Confirmed {
+		<-p.Done()
+		if out := p.Result(); out.Kind != protocol.Confirmed {
 			t.Errorf("done: got %v, want confirmed", out)
 		}
 	})
@@ -316,7 +317,7 @@ func TestBubbleQuietSubstreamsNeedNoTask(t *testing.T) {
 		}
 		for i := range 3 {
 			want := fmt.Sprintf("message %d", i)
-			for _, p := range []*gamelan.Pending{enqueue(t, a, b, want), enqueue(t, b, a, want)} {
+			for _, p := range []*gamelan.Pending[gamelan.Outcome]{enqueue(t, a, b, want), enqueue(t, b, a, want)} {
 				if out := p.Wait(t.Context()); out.Kind != protocol.Confirmed {
 					t.Errorf("%s: got %v, want confirmed", want, out)
 				}

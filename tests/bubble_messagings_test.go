@@ -60,7 +60,7 @@ func TestBubbleTwoMessagings(t *testing.T) {
 		}
 		const rounds = 3
 		for round := range rounds {
-			var plain []*gamelan.Pending
+			var plain []*gamelan.Pending[gamelan.Outcome]
 			var dht []<-chan protocol.Outcome
 			for i := range 100 {
 				for _, n := range from {

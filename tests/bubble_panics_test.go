@@ -115,7 +115,7 @@ var kinds = map[string]kind{
 	"handler": {
 		"handler", gamelan.WithHandler, (*gamelan.Node).RegisterHandler, (*gamelan.Node).UnregisterHandler,
 		func(t *testing.T, from, to *gamelantest.Node, text string) error {
-			out, err := from.SendTo(t.Context(), to.ID(), []byte(text))
+			out, err := from.Send(t.Context(), to.ID(), []byte(text))
 			if err == nil && out.Kind != gamelan.Confirmed {
 				err = errors.New(out.String())
 			}
@@ -155,12 +155,12 @@ var kinds = map[string]kind{
 			return gamelan.WithType(2002, a, o...)
 		},
 		func(n *gamelan.Node, a gamelan.NewActor, o ...gamelan.ActorOption) error {
-			return n.RegisterType(2002, a, o...)
+			return n.DHT().RegisterType(2002, a, o...)
 		},
-		func(n *gamelan.Node) error { return n.UnregisterType(2002) },
+		func(n *gamelan.Node) error { return n.DHT().UnregisterType(2002) },
 		func(t *testing.T, from, to *gamelantest.Node, text string) error {
 			m := dht.Message{To: dht.Direct{Peer: to.ID()}, Type: 2002, Body: []byte(text)}
-			_, err := from.Send(t.Context(), m)
+			_, err := from.DHT().Send(t.Context(), m)
 			return err
 		},
 		gamelan.Config{DHT: &gamelan.DHTConfig{}},

@@ -38,14 +38,14 @@ func TestBubbleBlockedHandler(t *testing.T) {
 		unblock := slow.Block()
 		const size = 4 << 10
 		var accepted []string // by a, for b
-		var pending []*gamelan.Pending
+		var pending []*gamelan.Pending[gamelan.Outcome]
 		done := make(chan struct{})
 		const total = 2000 // 8 MiB, far more than credit, window and buffers hold
 		go func() {
 			defer close(done)
 			for i := range total {
 				body := fmt.Sprintf("%08d", i) + strings.Repeat(".", size)
-				p, err := a.Enqueue(t.Context(), b.ID(), []byte(body))
+				p, err := a.Submit(t.Context(), b.ID(), []byte(body))
 				if err != nil {
 					t.Errorf("message %d: %v", i, err)
 					return
@@ -135,7 +135,7 @@ func TestBubbleSmallMessagesBeyondTheCredit(t *testing.T) {
 		b := net.Start(gamelan.Config{PeerCredit: 4 << 10}, gamelan.WithHandler(all.New))
 		net.Connect(a, b)
 		const total = 1000 // of 256 bytes of credit each, and more
-		var pending []*gamelan.Pending
+		var pending []*gamelan.Pending[gamelan.Outcome]
 		for i := range total {
 			pending = append(pending, enqueue(t, a, b, fmt.Sprintf("%08d", i)))
 		}

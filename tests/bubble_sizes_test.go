@@ -24,7 +24,7 @@ func TestBubbleMessageSizes(t *testing.T) {
 		sizes := []int{0, 1, 4 << 10, 32 << 10, 64<<10 - 1, 64 << 10, 64<<10 + 1, 65519, 128<<10 + 1, 256 << 10, 1<<20 - 256, 1 << 20, 8 << 20}
 		for i, size := range sizes {
 			body := bytes.Repeat([]byte{byte(i + 1)}, size)
-			out, err := a.SendTo(t.Context(), b.ID(), body)
+			out, err := a.Send(t.Context(), b.ID(), body)
 			if err != nil || out.Kind != protocol.Confirmed {
 				t.Fatalf("%d bytes: got %v, %v, want confirmed", size, out, err)
 			}

@@ -81,7 +81,7 @@ func soak(t *testing.T, soakNodes int, soakTime time.Duration) {
 			}
 		}
 		for _, ref := range last {
-			if out, err := n.SendTo(t.Context(), ref.Peer, []byte("still there?")); err != nil || out.Kind != protocol.Confirmed {
+			if out, err := n.Send(t.Context(), ref.Peer, []byte("still there?")); err != nil || out.Kind != protocol.Confirmed {
 				t.Errorf("node %d to %s: got %v, %v, want confirmed", i+1, ref.Peer, out, err)
 			}
 		}

@@ -45,7 +45,7 @@ func TestBubbleTypeLeavesWhileItFails(t *testing.T) {
 		root.Send(handler.PID, breakSlowly{})
 		time.Sleep(time.Second)
 		done := make(chan error)
-		go func() { done <- n.UnregisterType(textType) }()
+		go func() { done <- n.DHT().UnregisterType(textType) }()
 		time.Sleep(time.Second)
 		close(gate)
 		if err := <-done; err != nil {
@@ -55,7 +55,7 @@ func TestBubbleTypeLeavesWhileItFails(t *testing.T) {
 		if _, ok := n.Actors().Types.Get(textType); ok {
 			t.Error("the type is taken still")
 		}
-		if err := n.RegisterType(textType, mk); err != nil {
+		if err := n.DHT().RegisterType(textType, mk); err != nil {
 			t.Errorf("register again: %v", err)
 		}
 	})

@@ -109,7 +109,7 @@ func (w *whoHears) pair(t *testing.T, s, r int) {
 	cell := map[string]string{}
 	w.cells[[2]int{s, r}] = cell
 
-	out, err := from.SendTo(t.Context(), to.ID(), []byte("plain"))
+	out, err := from.Send(t.Context(), to.ID(), []byte("plain"))
 	if err != nil {
 		t.Fatalf("plain: got %v, want an outcome", err)
 	}
@@ -122,7 +122,7 @@ func (w *whoHears) pair(t *testing.T, s, r int) {
 			how = dht.Broadcast{}
 		}
 		before := len(to.dht.Bodies())
-		report, err := from.Send(t.Context(), letterTo(how, kind))
+		report, err := from.DHT().Send(t.Context(), letterTo(how, kind))
 		if errors.Is(err, gamelan.ErrNoDHT) && messageSettings[s].cfg.NoDHT {
 			cell[kind] = "–"
 			continue
@@ -172,7 +172,7 @@ func (w *whoHears) page() string {
 	var b strings.Builder
 	b.WriteString(`# Which nodes take which messages
 
-A node sends two kinds of messages: plain ones (` + "`Node.SendTo`, `gamelan send PEER`" + `) and those of the DHT (` + "`Node.Send`,\n`gamelan send --to KEY`" + `). Tari's nodes have both on one protocol, ` + "`t/msg/0.1`" + `, which therefore does not tell them apart. Nodes of this library do not rely on it: what the
+A node sends two kinds of messages: plain ones (` + "`Node.Send`, `gamelan send PEER`" + `) and those of the DHT (` + "`DHT.Send`,\n`gamelan send --to KEY`" + `). Tari's nodes have both on one protocol, ` + "`t/msg/0.1`" + `, which therefore does not tell them apart. Nodes of this library do not rely on it: what the
 peer's identity message lists on the connection that is used decides.
 
 - Plain messages have the protocol ` + "`gamelan/msg/1`" + `. ` + "`PlainID`" + ` is another one; ` + "`PlainOnProfile`" + `, for nodes of Tari's comms library

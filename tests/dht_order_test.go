@@ -68,11 +68,11 @@ func TestDHTOrderUnderLoad(t *testing.T) {
 			t.Fatal(err)
 		}
 		wg.Go(func() {
-			var all []*gamelan.Sending
+			var all []*gamelan.Pending[dht.Report]
 			for i := range each {
 				body := make([]byte, 8+i%7*500)
 				binary.BigEndian.PutUint64(body, uint64(i+1))
-				s, err := from.Submit(t.Context(), dht.Message{
+				s, err := from.DHT().Submit(t.Context(), dht.Message{
 					To: dht.DirectKey{Key: to.PublicKey()}, Type: textType, Body: body, Sign: i%3 == 1, Encrypt: i%3 == 2,
 				})
 				if err != nil {

@@ -103,7 +103,7 @@ func (c *console) Receive(ctx actor.Context) {
 		}
 	case actors.Sent:
 		c.ended(ctx, m.Outcome)
-	case actors.MessageSent:
+	case dht.Sent:
 		if r := m.Report; len(r.Copies) == 1 {
 			c.ended(ctx, r.Copies[0].Outcome)
 		} else {
@@ -127,13 +127,13 @@ func (c *console) send(ctx actor.Context) {
 	}
 	c.sent++
 	if c.flood.letter == nil {
-		c.node.SendFrom(ctx, actors.SendBody{ID: c.sent, Peer: c.flood.to, Body: c.flood.body})
+		c.node.SendFrom(ctx, c.sent, c.flood.to, c.flood.body)
 		return
 	}
 	m := *c.flood.letter
 	m.Body = bytes.Clone(c.flood.body)
 	binary.LittleEndian.PutUint64(m.Body, c.sent) // equal ones are duplicates
-	c.node.SubmitFrom(ctx, actors.SendMessage{ID: c.sent, Message: m})
+	c.node.DHT().SendFrom(ctx, c.sent, m)
 }
 
 func (c *console) serve() error {

@@ -147,7 +147,7 @@ func (a attack) phase(m *harness.Meter, d time.Duration, other func(seed string)
 	if err := connect(s.ctx, from, to); err != nil {
 		return p, err
 	}
-	if out, err := from.SendTo(s.ctx, to.ID(), []byte("hello")); err != nil || out.Err != nil {
+	if out, err := from.Send(s.ctx, to.ID(), []byte("hello")); err != nil || out.Err != nil {
 		return p, errors.Join(err, out.Err)
 	}
 	var report func(*harness.Meter)
@@ -242,7 +242,7 @@ func honest(ctx, all context.Context, from, to *gamelan.Node, pingEvery time.Dur
 	for ctx.Err() == nil || len(seen.sends)+seen.failed == 0 || pingEvery > 0 && len(seen.pings) == 0 {
 		begin := time.Now()
 		within, cancel := context.WithTimeout(all, sendWithin)
-		out, sent := from.SendTo(within, to.ID(), body)
+		out, sent := from.Send(within, to.ID(), body)
 		cancel()
 		if sent == nil && out.Err == nil {
 			seen.sends = append(seen.sends, time.Since(begin))
@@ -252,7 +252,7 @@ func honest(ctx, all context.Context, from, to *gamelan.Node, pingEvery time.Dur
 		if pingEvery > 0 && time.Since(pinged) > pingEvery {
 			pinged = time.Now()
 			within, cancel := context.WithTimeout(all, pingWithin)
-			took, lost := from.Ping(within, to.ID())
+			took, lost := from.DHT().Ping(within, to.ID())
 			cancel()
 			if lost != nil {
 				took, err = pingWithin, lost

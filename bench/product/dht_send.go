@@ -9,7 +9,6 @@ import (
 	"github.com/asynkron/protoactor-go/actor"
 
 	"github.com/gamelan-p2p/gamelan"
-	"github.com/gamelan-p2p/gamelan/actors"
 	"github.com/gamelan-p2p/gamelan/bench/harness"
 	"github.com/gamelan-p2p/gamelan/dht"
 	"github.com/gamelan-p2p/gamelan/protocol"
@@ -85,7 +84,7 @@ func (l *letters) Receive(c actor.Context) {
 		for range lettersWindow {
 			l.send(c)
 		}
-	case actors.MessageSent:
+	case dht.Sent:
 		if m.Report.Count(protocol.Confirmed) != 1 {
 			select {
 			case l.failed <- fmt.Errorf("message %d: got %v, want confirmed", m.ID, &m.Report):
@@ -103,5 +102,5 @@ func (l *letters) send(c actor.Context) {
 	m := l.message
 	m.Body = binary.LittleEndian.AppendUint64(make([]byte, 0, len(l.body)), l.sent)
 	m.Body = append(m.Body, l.body[8:]...)
-	l.node.SubmitFrom(c, actors.SendMessage{ID: l.sent, Message: m})
+	l.node.DHT().SendFrom(c, l.sent, m)
 }

@@ -161,7 +161,7 @@ func Flooder() (was bool, err error) {
 			ready.Done()
 			<-start
 			for body := payload(1 << 10); ; {
-				if _, err := n.Enqueue(s.ctx, id, body); err != nil {
+				if _, err := n.Submit(s.ctx, id, body); err != nil {
 					errs <- err
 					return
 				}

@@ -79,7 +79,7 @@ func idleAfter(m *harness.Meter, listeners, dialers, messages, n int) error {
 
 // sendAll sends body so many times and returns when all are confirmed.
 func sendAll(ctx context.Context, from *gamelan.Node, to identity.NodeID, body []byte, times int) error {
-	var open []*gamelan.Pending
+	var open []*gamelan.Pending[gamelan.Outcome]
 	confirmed := func() error {
 		out := open[0].Wait(ctx)
 		open = open[1:]
@@ -89,7 +89,7 @@ func sendAll(ctx context.Context, from *gamelan.Node, to identity.NodeID, body [
 		return nil
 	}
 	for range times {
-		p, err := from.Enqueue(ctx, to, body)
+		p, err := from.Submit(ctx, to, body)
 		if err != nil {
 			return err
 		}

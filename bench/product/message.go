@@ -55,7 +55,7 @@ func (s *stream) Receive(c actor.Context) {
 
 func (s *stream) send(c actor.Context) {
 	s.sent++
-	s.node.SendFrom(c, actors.SendBody{ID: s.sent, Peer: s.to, Body: s.body})
+	s.node.SendFrom(c, s.sent, s.to, s.body)
 }
 
 // count is a handler that counts what it hears.
@@ -116,11 +116,11 @@ func until(m *harness.Meter, ok func() bool) error {
 	return nil
 }
 
-// callers is how many goroutines call SendTo: what the credit of one peer
+// callers is how many goroutines call Node.Send: what the credit of one peer
 // admits, so that more would only wait for credit.
 func callers(n int) int { return credit / (n + overhead) }
 
-// SendTo is gamelan/oneway-sendto-N: the same messages by Node.SendTo, which
+// SendTo is gamelan/oneway-sendto-N: the same messages by Node.Send, which
 // waits for the outcome, from as many goroutines as the credit admits.
 func SendTo(n int) harness.Case {
 	return harness.Case{Name: "gamelan/oneway-sendto-" + size(n), Run: func(m *harness.Meter) (err error) {
@@ -140,7 +140,7 @@ func SendTo(n int) harness.Case {
 		}
 		body := payload(n)
 		send := func() error {
-			out, err := from.SendTo(s.ctx, to.ID(), body)
+			out, err := from.Send(s.ctx, to.ID(), body)
 			if err == nil && out.Kind != protocol.Confirmed {
 				err = fmt.Errorf("got %v, want confirmed", out)
 			}
@@ -181,7 +181,7 @@ func Request(n int) harness.Case {
 		to, err := s.start(gamelan.Config{}, gamelan.WithHandler(func(node *gamelan.Node) actor.Actor {
 			return receive(func(c actor.Context) {
 				if m, ok := c.Message().(actors.Received); ok {
-					node.SendFrom(c, actors.SendBody{Peer: m.Peer, Body: m.Body})
+					node.SendFrom(c, 0, m.Peer, m.Body)
 				}
 			})
 		}))
@@ -272,5 +272,5 @@ func (a *asker) Receive(c actor.Context) {
 }
 
 func (a *asker) send(c actor.Context) {
-	a.node.SendFrom(c, actors.SendBody{Peer: a.to, Body: a.body})
+	a.node.SendFrom(c, 0, a.to, a.body)
 }

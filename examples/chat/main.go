@@ -56,7 +56,7 @@ func join(ctx context.Context, dir, listen, friend string, show screen) (*gamela
 // say tells one friend one line, however long the friend is away.
 func say(ctx context.Context, node *gamelan.Node, friend identity.NodeID, line string) {
 	for {
-		outcome, err := node.SendTo(ctx, friend, []byte(line), gamelan.Resend())
+		outcome, err := node.Send(ctx, friend, []byte(line), gamelan.Resend())
 		if err != nil || outcome.Kind == protocol.Confirmed {
 			return // delivered, or we are leaving
 		}

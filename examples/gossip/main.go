@@ -17,7 +17,6 @@ import (
 	"github.com/asynkron/protoactor-go/actor"
 
 	"github.com/gamelan-p2p/gamelan"
-	"github.com/gamelan-p2p/gamelan/actors"
 	"github.com/gamelan-p2p/gamelan/dht"
 	"github.com/gamelan-p2p/gamelan/examples/gossip/wave"
 	"github.com/gamelan-p2p/gamelan/identity"
@@ -44,8 +43,8 @@ func (g gossip) Receive(c actor.Context) {
 	switch m := c.Message().(type) {
 	case dht.Received:
 		g.wave.Heard(g.node.ID(), m.Peer)
-		g.node.SubmitFrom(c, actors.SendMessage{Message: news(m.Body, m.Peer)}) // does not wait
-	case actors.MessageSent:
+		g.node.DHT().SendFrom(c, 0, news(m.Body, m.Peer)) // does not wait
+	case dht.Sent:
 		g.wave.Told(m.Report.Count(protocol.Confirmed))
 	}
 }
@@ -110,7 +109,7 @@ func run(ctx context.Context, w *wave.Wave) error {
 	}
 	fmt.Printf("%d nodes, %d connections. Node 1 has news.\n\n", len(nodes), len(w.Links))
 	w.Begin()
-	report, err := nodes[0].Send(ctx, news([]byte("The king is dead, long live the king!")))
+	report, err := nodes[0].DHT().Send(ctx, news([]byte("The king is dead, long live the king!")))
 	if err != nil {
 		return err
 	}

@@ -35,7 +35,7 @@ type greeter struct {
 func (g greeter) Receive(c actor.Context) {
 	switch m := c.Message().(type) {
 	case greet:
-		g.node.SendFrom(c, actors.SendBody{Peer: m.peer, Body: []byte("Hello, Bob!")})
+		g.node.SendFrom(c, 0, m.peer, []byte("Hello, Bob!"))
 	case actors.Sent:
 		g.outcomes <- m.Outcome
 	}

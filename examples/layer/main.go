@@ -106,7 +106,7 @@ func run(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		report, err := n.from.Send(ctx, dht.Message{To: dht.Direct{Peer: peer}, Type: noteType, Body: []byte(n.note)})
+		report, err := n.from.DHT().Send(ctx, dht.Message{To: dht.Direct{Peer: peer}, Type: noteType, Body: []byte(n.note)})
 		if err != nil {
 			return err
 		}

@@ -171,7 +171,7 @@ func (a *attacker) flood(size func(i int) int) func(context.Context) error {
 		}
 		defer n.Close(context.WithoutCancel(ctx))
 		for i := 0; ctx.Err() == nil; i++ {
-			if _, err := n.Enqueue(ctx, peer, make([]byte, size(i))); err != nil {
+			if _, err := n.Submit(ctx, peer, make([]byte, size(i))); err != nil {
 				return err
 			}
 		}
@@ -195,7 +195,7 @@ func (a *attacker) dhtFlood(ctx context.Context) error {
 		if i%100 == 0 {
 			m.Body = make([]byte, 1<<20)
 		}
-		if _, err := n.Submit(ctx, m); err != nil && !errors.Is(err, actors.ErrOverloaded) {
+		if _, err := n.DHT().Submit(ctx, m); err != nil && !errors.Is(err, actors.ErrOverloaded) {
 			return err
 		} else if err != nil {
 			pause(ctx, 10*time.Millisecond)
@@ -381,7 +381,7 @@ func (a *attacker) relay(ctx context.Context) error {
 		return err
 	}
 	for i := range 80 {
-		_, err := n.Submit(ctx, dht.Message{
+		_, err := n.DHT().Submit(ctx, dht.Message{
 			To: dht.Propagate{To: dht.To(keys[i%len(keys)])}, Destination: dht.To(keys[i%len(keys)]),
 			Encrypt: true, Type: 1225, Body: make([]byte, 200_000),
 		})

@@ -216,7 +216,7 @@ func (p *pair) sendPlain(ctx context.Context) {
 	var waits sync.WaitGroup
 	for tick := time.NewTicker(5 * time.Millisecond); ctx.Err() == nil; <-tick.C {
 		body, n := p.next("library", 100+rand.IntN(1900))
-		m, err := p.library.Enqueue(p.t.Context(), p.peer, body)
+		m, err := p.library.Submit(p.t.Context(), p.peer, body)
 		if err != nil {
 			p.ended("library", n, protocol.Failed)
 			p.saying(err.Error())
@@ -235,7 +235,7 @@ func (p *pair) sendDHT(ctx context.Context) {
 	var waits sync.WaitGroup
 	for tick := time.NewTicker(200 * time.Millisecond); ctx.Err() == nil; <-tick.C {
 		body, n := p.next("dht", 500)
-		s, err := p.library.Submit(p.t.Context(), dht.Message{To: dht.DirectKey{Key: p.key}, Sign: true, Type: 1225, Body: body})
+		s, err := p.library.DHT().Submit(p.t.Context(), dht.Message{To: dht.DirectKey{Key: p.key}, Sign: true, Type: 1225, Body: body})
 		if err != nil {
 			p.ended("dht", n, protocol.Failed)
 			continue

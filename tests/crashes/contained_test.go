@@ -69,7 +69,7 @@ func TestPingPanics(t *testing.T) {
 			}
 			time.Sleep(time.Second)
 			ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
-			a.SendTo(ctx, b.ID(), []byte("in doubt, perhaps"))
+			a.Send(ctx, b.ID(), []byte("in doubt, perhaps"))
 			cancel()
 		}
 		if !f.hasFired() {
@@ -77,7 +77,7 @@ func TestPingPanics(t *testing.T) {
 		}
 		ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 		defer cancel()
-		if out, err := a.SendTo(ctx, b.ID(), []byte("afterwards")); err != nil || out.Kind != protocol.Confirmed {
+		if out, err := a.Send(ctx, b.ID(), []byte("afterwards")); err != nil || out.Kind != protocol.Confirmed {
 			t.Errorf("afterwards: got %v, %v, want confirmed", out, err)
 		}
 	})

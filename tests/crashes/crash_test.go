@@ -138,7 +138,7 @@ func (l *load) send(ctx context.Context) {
 	l.wg.Go(func() {
 		sending, cancel := context.WithTimeout(ctx, 2*time.Minute)
 		defer cancel()
-		out, err := l.from.SendTo(sending, l.to.ID(), fmt.Appendf(nil, "%d", n))
+		out, err := l.from.Send(sending, l.to.ID(), fmt.Appendf(nil, "%d", n))
 		if err != nil {
 			out = gamelan.Outcome{Kind: protocol.Failed, Reason: protocol.Closed, Err: err}
 		}
@@ -313,10 +313,10 @@ func (w *world) works(p point) {
 		if _, err := n.from.Dial(ctx, n.to.ID()); err != nil {
 			w.t.Errorf("after a panic at %v: dial: %v", p, err)
 		}
-		if r, err := n.from.Send(ctx, dht.Message{To: dht.Direct{Peer: n.to.ID()}, Type: postType + 1}); err != nil || r.Count(protocol.Confirmed) != 1 {
+		if r, err := n.from.DHT().Send(ctx, dht.Message{To: dht.Direct{Peer: n.to.ID()}, Type: postType + 1}); err != nil || r.Count(protocol.Confirmed) != 1 {
 			w.t.Errorf("after a panic at %v: node %d sends over the DHT: got %v, %v, want confirmed", p, n.from.Number, r.String(), err)
 		}
-		if out, err := n.from.SendTo(ctx, n.to.ID(), []byte("\xff afterwards")); err != nil || out.Kind != protocol.Confirmed {
+		if out, err := n.from.Send(ctx, n.to.ID(), []byte("\xff afterwards")); err != nil || out.Kind != protocol.Confirmed {
 			w.t.Errorf("after a panic at %v: node %d sends: got %v, %v, want confirmed", p, n.from.Number, out, err)
 		}
 	}
@@ -371,13 +371,13 @@ func (w *world) agitate() {
 	w.a.Ban(ctx, stranger, time.Minute, "test")
 	w.a.Unban(ctx, stranger)
 	w.a.ForgetPeer(ctx, stranger)
-	w.a.SendTo(ctx, stranger, []byte("nobody"))
+	w.a.Send(ctx, stranger, []byte("nobody"))
 	unreachable := peerstore.Peer{Key: gamelantest.Secret(1001).PublicKey(), Addresses: []peerstore.Address{{Addr: nowhere}}}
 	if w.a.AddPeer(ctx, unreachable) == nil {
 		id := unreachable.Key.NodeID()
 		w.a.Dial(ctx, id)
-		w.a.SendTo(ctx, id, []byte("in vain")) // by a session that ends soon
-		w.a.Send(ctx, dht.Message{To: dht.Direct{Peer: id}, Type: postType + 1})
+		w.a.Send(ctx, id, []byte("in vain")) // by a session that ends soon
+		w.a.DHT().Send(ctx, dht.Message{To: dht.Direct{Peer: id}, Type: postType + 1})
 	}
 	time.Sleep(2 * time.Second)
 	release()

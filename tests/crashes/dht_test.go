@@ -27,11 +27,11 @@ type posts struct {
 
 	mu   sync.Mutex
 	n    int
-	sent map[string]*gamelan.Sending
+	sent map[string]*gamelan.Pending[dht.Report]
 }
 
 func newPosts(from, to *gamelantest.Node) *posts {
-	return &posts{from: from, to: to, sent: make(map[string]*gamelan.Sending)}
+	return &posts{from: from, to: to, sent: make(map[string]*gamelan.Pending[dht.Report])}
 }
 
 // send sends one of each kind: in clear, signed, encrypted, and to whoever is
@@ -50,7 +50,7 @@ func (p *posts) send(ctx context.Context) {
 		body := fmt.Sprintf("%d from node %d", p.n, p.from.Number)
 		p.mu.Unlock()
 		m.Type, m.Body = postType, []byte(body)
-		s, err := p.from.Submit(ctx, m)
+		s, err := p.from.DHT().Submit(ctx, m)
 		if err != nil {
 			continue // not accepted
 		}
@@ -58,7 +58,7 @@ func (p *posts) send(ctx context.Context) {
 		p.sent[body] = s
 		p.mu.Unlock()
 	}
-	p.from.Ping(ctx, p.to.ID())
+	p.from.DHT().Ping(ctx, p.to.ID())
 }
 
 // check waits for the end of every message, and compares: each has one report,

@@ -116,7 +116,7 @@ func (n *numbers) receive(c actor.Context) {
 	switch m := c.Message().(type) {
 	case send:
 		s := n.next(byActor)
-		n.from.SendFrom(c, actors.SendBody{ID: s.n, Peer: n.to.ID(), Body: s.body(m.size)})
+		n.from.SendFrom(c, s.n, n.to.ID(), s.body(m.size))
 	case actors.Sent:
 		n.settle(serial{byActor, m.ID}, m.Outcome)
 	}
@@ -138,7 +138,7 @@ func (n *numbers) settle(s serial, out protocol.Outcome) {
 // call sends a number as a caller does, who is the only one.
 func (n *numbers) call(size int) {
 	s := n.next(byCaller)
-	p, err := n.from.Enqueue(context.Background(), n.to.ID(), s.body(size))
+	p, err := n.from.Submit(context.Background(), n.to.ID(), s.body(size))
 	if err != nil { // not accepted is an outcome as well
 		n.settle(s, protocol.Outcome{Kind: protocol.Failed, Reason: protocol.Closed, Err: err})
 		return

@@ -99,8 +99,8 @@ func TestLoser(t *testing.T) {
 		n           *target
 		loser       *peer
 		win         func() *peer
-		first       *gamelan.Pending // on the loser, not proven yet
-		began       time.Time        // when the winner came
+		first       *gamelan.Pending[gamelan.Outcome] // on the loser, not proven yet
+		began       time.Time                         // when the winner came
 		since       func() time.Duration
 		ended       func(want time.Duration)
 		stillThere  func()
@@ -113,7 +113,7 @@ func TestLoser(t *testing.T) {
 			winner := x.win()
 			third := x.n.enqueue(x.loser, "third")
 			time.Sleep(time.Second)
-			for i, p := range []*gamelan.Pending{x.first, second} {
+			for i, p := range []*gamelan.Pending[gamelan.Outcome]{x.first, second} {
 				if out := outcome(p); out.Kind != protocol.Confirmed {
 					t.Errorf("message %d: got %v, want confirmed", i+1, out)
 				}
@@ -247,11 +247,6 @@ func TestLoser(t *testing.T) {
 }
 
 // outcome is that of a message, if it has one.
-func outcome(p *gamelan.Pending) gamelan.Outcome {
-	select {
-	case out := <-p.Done():
-		return out
-	default:
-		return gamelan.Outcome{}
-	}
+func outcome(p *gamelan.Pending[gamelan.Outcome]) gamelan.Outcome {
+	return p.Result()
 }

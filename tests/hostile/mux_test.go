@@ -258,13 +258,13 @@ func TestPeerThatNeverReads(t *testing.T) {
 	listening(t, func(t *testing.T, n *target, p *peer) {
 		resume := p.pause()
 		defer resume()
-		var pending []*gamelan.Pending
+		var pending []*gamelan.Pending[gamelan.Outcome]
 		var accepted atomic.Int64
 		done := make(chan struct{})
 		go func() {
 			defer close(done)
 			for range 200 { // 12.5 MiB
-				m, err := n.Enqueue(t.Context(), p.id(), make([]byte, 64<<10))
+				m, err := n.Submit(t.Context(), p.id(), make([]byte, 64<<10))
 				if err != nil {
 					t.Errorf("enqueue: %v", err)
 					return
@@ -303,7 +303,7 @@ func TestPeerThatNeverReads(t *testing.T) {
 func TestPeerThatGivesNoCredit(t *testing.T) {
 	listening(t, func(t *testing.T, n *target, p *peer) {
 		began := time.Now()
-		m, err := n.Enqueue(t.Context(), p.id(), make([]byte, 512<<10)) // twice the window
+		m, err := n.Submit(t.Context(), p.id(), make([]byte, 512<<10)) // twice the window
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -322,7 +322,7 @@ func TestPeerThatGivesNoCredit(t *testing.T) {
 func TestPeerThatNeverAnswersPings(t *testing.T) {
 	listening(t, func(t *testing.T, n *target, p *peer) {
 		p.silence(true)
-		m, err := n.Enqueue(t.Context(), p.id(), []byte("message"))
+		m, err := n.Submit(t.Context(), p.id(), []byte("message"))
 		if err != nil {
 			t.Fatal(err)
 		}

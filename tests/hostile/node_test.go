@@ -190,7 +190,7 @@ func (n *target) serves() {
 	other := n.net.Start(plainly(gamelan.Config{}), quiet)
 	n.net.Connect(other, n.Node)
 	body := fmt.Sprintf("served %d", n.served)
-	out, err := other.SendTo(n.t.Context(), n.ID(), []byte(body))
+	out, err := other.Send(n.t.Context(), n.ID(), []byte(body))
 	if err != nil || out.Kind != protocol.Confirmed {
 		n.t.Errorf("another node: got %v, %v, want confirmed", out, err)
 	}

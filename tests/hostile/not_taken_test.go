@@ -118,7 +118,7 @@ func TestResetInNegotiationDHT(t *testing.T) {
 		p := connect(t, n.net.Transport(), n.Addr, secretOf(1))
 		synctest.Wait()
 		defer p.resets()()
-		report, err := n.Send(t.Context(), dht.Message{To: dht.Direct{Peer: p.id()}, Type: 1300, Body: []byte("x")})
+		report, err := n.DHT().Send(t.Context(), dht.Message{To: dht.Direct{Peer: p.id()}, Type: 1300, Body: []byte("x")})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -149,7 +149,7 @@ func TestConnectionsLostUnderMessages(t *testing.T) {
 	for _, lost := range []int{1, 2, 3, 6} {
 		dialled(t, func(t *testing.T, n *target, l transport.Listener) {
 			to := &peer{secret: secretOf(1)}
-			var all []*gamelan.Pending
+			var all []*gamelan.Pending[gamelan.Outcome]
 			for _, body := range []string{"a", "b", "c", "d", "e"} {
 				all = append(all, n.enqueue(to, body))
 			}

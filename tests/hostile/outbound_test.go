@@ -38,9 +38,9 @@ func messages(data, opening string) (all []string) {
 }
 
 // enqueue has the node accept a message for a peer.
-func (n *target) enqueue(p *peer, body string) *gamelan.Pending {
+func (n *target) enqueue(p *peer, body string) *gamelan.Pending[gamelan.Outcome] {
 	n.t.Helper()
-	m, err := n.Enqueue(n.t.Context(), p.id(), []byte(body))
+	m, err := n.Submit(n.t.Context(), p.id(), []byte(body))
 	if err != nil {
 		n.t.Fatalf("enqueue: %v", err)
 	}
@@ -130,7 +130,7 @@ func TestSilentReader(t *testing.T) {
 		p.must(p.send(kindPing, syn, 0, 1, nil)) // the frame that is awaited: a pong
 		synctest.Wait()
 		began := time.Now()
-		var all []*gamelan.Pending
+		var all []*gamelan.Pending[gamelan.Outcome]
 		for i := range 20 {
 			all = append(all, n.enqueue(p, fmt.Sprint(i)))
 		}
@@ -139,8 +139,8 @@ func TestSilentReader(t *testing.T) {
 		time.Sleep(time.Second / 2)
 		for i, m := range all {
 			select {
-			case out := <-m.Done():
-				t.Errorf("message %d: got %v before the peer has read anything", i, out)
+			case <-m.Done():
+				t.Errorf("message %d: got %v before the peer has read anything", i, m.Result())
 			default:
 			}
 		}
@@ -306,7 +306,7 @@ func TestResetMessagingSubstream(t *testing.T) {
 						t.Errorf("message %d: got %v, want in doubt", i, out)
 					}
 				}
-				m, err := n.Enqueue(t.Context(), p.id(), []byte("again"), gamelan.Resend())
+				m, err := n.Submit(t.Context(), p.id(), []byte("again"), gamelan.Resend())
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -315,8 +315,8 @@ func TestResetMessagingSubstream(t *testing.T) {
 					t.Errorf("got %d substreams in %v, want a back-off up to 5 s", got, time.Since(began))
 				}
 				select {
-				case out := <-m.Done():
-					t.Errorf("with Resend: got %v, want it tried again", out)
+				case <-m.Done():
+					t.Errorf("with Resend: got %v, want it tried again", m.Result())
 				default:
 				}
 				if err := p.ended(); err != nil {
@@ -342,7 +342,7 @@ func TestQueuedDuringDial(t *testing.T) {
 	to := &peer{secret: secretOf(1)}
 	t.Run("accepted", func(t *testing.T) {
 		dialled(t, func(t *testing.T, n *target, l transport.Listener) {
-			var all []*gamelan.Pending
+			var all []*gamelan.Pending[gamelan.Outcome]
 			for i := range 10 {
 				all = append(all, n.enqueue(to, fmt.Sprint(i)))
 			}
@@ -382,7 +382,7 @@ func TestQueuedDuringDial(t *testing.T) {
 					c.Close()
 				}
 			}()
-			var all []*gamelan.Pending
+			var all []*gamelan.Pending[gamelan.Outcome]
 			for i := range 3 {
 				all = append(all, n.enqueue(to, fmt.Sprint(i)))
 			}
@@ -409,7 +409,7 @@ func TestUnsentMessagesGoOn(t *testing.T) {
 	dialled(t, func(t *testing.T, n *target, l transport.Listener) {
 		to := &peer{secret: secretOf(1)}
 		const each = 50 << 10
-		var all []*gamelan.Pending
+		var all []*gamelan.Pending[gamelan.Outcome]
 		for i := range 20 { // 1 MiB, of which the peer's window takes a quarter
 			all = append(all, n.enqueue(to, fmt.Sprintf("%02d", i)+strings.Repeat(".", each)))
 		}
@@ -514,7 +514,7 @@ func TestUnconnectedCredit(t *testing.T) {
 			t.Cleanup(func() { l.Close() }) // it accepts nothing
 			go func() {
 				for t.Context().Err() == nil {
-					if _, err := n.Enqueue(t.Context(), secret.NodeID(), make([]byte, each-256)); err != nil {
+					if _, err := n.Submit(t.Context(), secret.NodeID(), make([]byte, each-256)); err != nil {
 						return
 					}
 					accepted[i].Add(1)

@@ -23,7 +23,7 @@ func TestHeardWhileOurWritesStandStill(t *testing.T) {
 		synctest.Wait()
 		resume := p.pause()
 		defer resume()
-		var sent []*gamelan.Pending
+		var sent []*gamelan.Pending[gamelan.Outcome]
 		for range 4 {
 			sent = append(sent, n.enqueue(p, string(make([]byte, 60<<10))))
 		}
@@ -41,8 +41,8 @@ func TestHeardWhileOurWritesStandStill(t *testing.T) {
 		}
 		for i, m := range sent {
 			select {
-			case out := <-m.Done():
-				t.Errorf("message %d: got %v, want it still under way: the peer has read nothing", i, out)
+			case <-m.Done():
+				t.Errorf("message %d: got %v, want it still under way: the peer has read nothing", i, m.Result())
 			default:
 			}
 		}

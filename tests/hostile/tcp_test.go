@@ -47,7 +47,7 @@ func onTCP(t *testing.T, number int, cfg gamelan.Config) *target {
 // send has one node confirm a message to another.
 func send(t *testing.T, from, to *target, body string) {
 	t.Helper()
-	if out, err := from.SendTo(t.Context(), to.ID(), []byte(body)); err != nil || out.Kind != protocol.Confirmed {
+	if out, err := from.Send(t.Context(), to.ID(), []byte(body)); err != nil || out.Kind != protocol.Confirmed {
 		t.Errorf("%s: got %v, %v, want confirmed", body, out, err)
 	}
 	gamelantest.Eventually(t, patience, body, func() bool {
@@ -160,7 +160,7 @@ func TestDuplicatesOverTCP(t *testing.T) {
 		var both sync.WaitGroup
 		for _, pair := range [][2]*target{{a, b}, {b, a}} {
 			both.Go(func() {
-				out, err := pair[0].SendTo(t.Context(), pair[1].ID(), fmt.Appendf(nil, "at once in round %d", round))
+				out, err := pair[0].Send(t.Context(), pair[1].ID(), fmt.Appendf(nil, "at once in round %d", round))
 				if err != nil || out.Kind != protocol.Confirmed {
 					t.Errorf("round %d: got %v, %v, want confirmed", round, out, err)
 				}
@@ -266,11 +266,11 @@ func TestBlockedHandlerOverTCP(t *testing.T) {
 	defer unblock()
 	const total, size = 5000, 4 << 10 // 20 MiB
 	var accepted atomic.Int64
-	all := make(chan *gamelan.Pending, total)
+	all := make(chan *gamelan.Pending[gamelan.Outcome], total)
 	go func() {
 		defer close(all)
 		for i := range total {
-			m, err := a.Enqueue(t.Context(), b.ID(), []byte(fmt.Sprintf("%08d", i)+strings.Repeat(".", size-8)))
+			m, err := a.Submit(t.Context(), b.ID(), []byte(fmt.Sprintf("%08d", i)+strings.Repeat(".", size-8)))
 			if err != nil {
 				t.Errorf("message %d: %v", i, err)
 				return

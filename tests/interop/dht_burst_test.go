@@ -53,9 +53,9 @@ func TestWeForwardOurBursts(t *testing.T) {
 		reach(t, m, c, weDial)
 		defer wantNoBans(t, []*member{a, m}, []*tari{c})
 		const n = 1000
-		var all []*gamelan.Sending
+		var all []*gamelan.Pending[dht.Report]
 		for i := range n {
-			s, err := a.Submit(t.Context(), dht.Message{
+			s, err := a.DHT().Submit(t.Context(), dht.Message{
 				To: dht.Propagate{To: dht.To(c.key)}, Encrypt: true, Type: domainType, Body: numbered(uint64(i), 5_900),
 			})
 			if err != nil {

@@ -31,7 +31,7 @@ func TestDHTCut(t *testing.T) {
 		}
 		defer wantNoBans(t, []*member{m}, []*tari{p})
 		const count, size = 3000, 2000
-		var sent []*gamelan.Sending
+		var sent []*gamelan.Pending[dht.Report]
 		var over atomic.Bool
 		ended := make(chan struct{})
 		go func() {
@@ -39,7 +39,7 @@ func TestDHTCut(t *testing.T) {
 			interrupt(t, count, func() uint64 { return p.countOf(m.PublicKey()) }, func() bool { return over.Load() || toThem.cut() > 0 })
 		}()
 		for i := range uint64(count) {
-			s, err := m.Submit(t.Context(), dht.Message{
+			s, err := m.DHT().Submit(t.Context(), dht.Message{
 				To: dht.Direct{Peer: p.id}, Type: domainType, Body: numbered(i, size), Sign: true,
 			})
 			if err != nil {

@@ -100,7 +100,7 @@ func (m *member) mustSend(message dht.Message, copies int) dht.Report {
 	if message.Type == 0 {
 		message.Type = domainType
 	}
-	r, err := m.Send(m.t.Context(), message)
+	r, err := m.DHT().Send(m.t.Context(), message)
 	if err != nil || len(r.Copies) != copies || r.Count(protocol.Confirmed) != copies || !r.Ended() {
 		m.t.Fatalf("we send %.60q by %s: got %s of %d copies, %v, want %d confirmed", message.Body, r.To, r.String(), len(r.Copies), err, copies)
 	}

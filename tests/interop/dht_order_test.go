@@ -38,9 +38,9 @@ func TestDHTOrder(t *testing.T) {
 				}
 				ended <- err
 			}()
-			var sent []*gamelan.Sending
+			var sent []*gamelan.Pending[dht.Report]
 			for i := range uint64(ours) {
-				s, err := m.Submit(t.Context(), dht.Message{
+				s, err := m.DHT().Submit(t.Context(), dht.Message{
 					To: dht.Direct{Peer: p.id}, Type: domainType, Body: numbered(first+i, size),
 					Destination: dht.To(p.key), Sign: seal == "signed", Encrypt: seal == "encrypted",
 				})

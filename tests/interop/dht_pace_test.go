@@ -46,7 +46,7 @@ func TestOurPace(t *testing.T) {
 		}
 	}
 	for i := 0; ; i++ { // a message waits for a minute at most
-		s, err := m.Send(t.Context(), dht.Message{To: dht.Direct{Peer: p.id}, Type: domainType, Body: numbered(pace, 100)})
+		s, err := m.DHT().Send(t.Context(), dht.Message{To: dht.Direct{Peer: p.id}, Type: domainType, Body: numbered(pace, 100)})
 		if err == nil && s.Count(protocol.Confirmed) == 1 {
 			break
 		}
@@ -87,9 +87,9 @@ func submitAll(t *testing.T, m *member, p *tari, count int, limit time.Duration)
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), connectLimit)
 	defer cancel()
-	var sent []*gamelan.Sending
+	var sent []*gamelan.Pending[dht.Report]
 	for i := range count {
-		s, err := m.Submit(ctx, dht.Message{To: dht.Direct{Peer: p.id}, Type: domainType, Body: numbered(uint64(i), 100), Limit: limit})
+		s, err := m.DHT().Submit(ctx, dht.Message{To: dht.Direct{Peer: p.id}, Type: domainType, Body: numbered(uint64(i), 100), Limit: limit})
 		if err != nil {
 			t.Fatalf("message %d: %v", i, err)
 		}

@@ -70,7 +70,7 @@ func TestDHTPing(t *testing.T) {
 		for i, metadata := range []map[int32][]byte{nil, chain, {2: []byte("contacts"), 77: nil}} {
 			ended := make(chan error, 1)
 			go func() {
-				_, err := m.Ping(t.Context(), p.id)
+				_, err := m.DHT().Ping(t.Context(), p.id)
 				ended <- err
 			}()
 			gamelantest.Eventually(t, connectLimit, "our ping", func() bool { return len(pings()) == i+1 })

@@ -65,7 +65,7 @@ func TestDHTHonestRelay(t *testing.T) {
 			q.delivery(want)
 		}
 		// The actor that answers pings has had them all when it answers this one.
-		if _, err := m.Ping(t.Context(), d.ID()); err != nil {
+		if _, err := m.DHT().Ping(t.Context(), d.ID()); err != nil {
 			t.Errorf("ping: %v", err)
 		}
 		if _, ok := m.Connection(p.id); !ok || !q.linkedTo(m.ID()) || !p.linkedTo(m.ID()) {

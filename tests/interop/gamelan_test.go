@@ -207,14 +207,14 @@ func (n *ours) sendAll(ctx context.Context, to identity.NodeID, b batch, opts ..
 	s := tally{make(map[uint64]protocol.Outcome), make(map[protocol.OutcomeKind]uint64)}
 	type sent struct {
 		number  uint64
-		pending *gamelan.Pending
+		pending *gamelan.Pending[gamelan.Outcome]
 	}
 	under := make(chan sent, 1<<16)
 	failed := make(chan error, 1)
 	go func() {
 		defer close(under)
 		for i := b.first; i < b.first+b.count; i++ {
-			p, err := n.Enqueue(ctx, to, numbered(i, b.size), opts...)
+			p, err := n.Submit(ctx, to, numbered(i, b.size), opts...)
 			if err != nil {
 				failed <- fmt.Errorf("message %d: %w", i, err)
 				return

@@ -298,7 +298,7 @@ func sendUntilConfirmed(t *testing.T, n *ours, to identity.NodeID, number uint64
 	ctx, cancel := context.WithTimeout(t.Context(), connectLimit)
 	defer cancel()
 	for {
-		out, err := n.SendTo(ctx, to, numbered(number, 100))
+		out, err := n.Send(ctx, to, numbered(number, 100))
 		switch {
 		case err == nil && out.Kind == protocol.Confirmed:
 			return

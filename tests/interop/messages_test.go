@@ -26,7 +26,7 @@ func TestMessagesOfEverySize(t *testing.T) {
 		defer cancel()
 		for i, size := range sizes {
 			bytes += uint64(size)
-			if out, err := n.SendTo(ctx, p.id, numbered(uint64(i), size)); err != nil || out.Kind != protocol.Confirmed {
+			if out, err := n.Send(ctx, p.id, numbered(uint64(i), size)); err != nil || out.Kind != protocol.Confirmed {
 				t.Fatalf("our message of %d bytes: got %v, %v, want confirmed", size, out, err)
 			}
 			if r, err := p.send(n.PublicKey(), batch{first: uint64(i), count: 1, size: size}); err != nil || r.Sent != 1 {

@@ -64,7 +64,7 @@ func TestMessageSettings(t *testing.T) {
 					return
 				}
 				wantPlain(t, n, p, false)
-				r, err := n.Send(t.Context(), dht.Message{To: dht.DirectKey{Key: p.key}, Type: domainType, Body: []byte("ours")})
+				r, err := n.DHT().Send(t.Context(), dht.Message{To: dht.DirectKey{Key: p.key}, Type: domainType, Body: []byte("ours")})
 				if cfg.DHT == nil {
 					if !errors.Is(err, gamelan.ErrNoDHT) {
 						t.Errorf("over the DHT: got %v, %v, want %v", r.String(), err, gamelan.ErrNoDHT)
@@ -91,7 +91,7 @@ func TestMessageSettings(t *testing.T) {
 // wantPlain sends them a plain message.
 func wantPlain(t *testing.T, n *ours, p *tari, taken bool) {
 	t.Helper()
-	out, err := n.SendTo(t.Context(), p.id, numbered(1, 20))
+	out, err := n.Send(t.Context(), p.id, numbered(1, 20))
 	switch {
 	case err != nil:
 		t.Fatal(err)

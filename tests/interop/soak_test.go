@@ -153,12 +153,12 @@ const soakBatch = 10_000
 
 // messages sends as fast as the credit allows, and waits for every outcome.
 func (r *soaking) messages(ctx context.Context) error {
-	under := make(chan *gamelan.Pending, 4096)
+	under := make(chan *gamelan.Pending[gamelan.Outcome], 4096)
 	failed := make(chan error, 1)
 	go func() {
 		defer close(under)
 		for range soakBatch {
-			p, err := r.traffic.n.Enqueue(ctx, r.p.id, numbered(r.sent, sizeOf(r.sent)))
+			p, err := r.traffic.n.Submit(ctx, r.p.id, numbered(r.sent, sizeOf(r.sent)))
 			if err != nil {
 				failed <- err
 				return

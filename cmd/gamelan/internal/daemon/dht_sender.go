@@ -92,7 +92,7 @@ func (s dhtSender) Prepare(ctx context.Context, r inspect.DHTRequest) (inspect.D
 		}
 		m := m
 		m.Body = body
-		sending, err := s.node.Submit(ctx, m)
+		sending, err := s.node.DHT().Submit(ctx, m)
 		if err != nil {
 			return nil, errors.New(failure.Text(err))
 		}

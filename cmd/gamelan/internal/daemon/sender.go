@@ -80,7 +80,7 @@ func (s nodeSender) Send(ctx context.Context, m inspect.SendRequest) (inspect.Pe
 	if m.Resend {
 		opts = append(opts, gamelan.Resend())
 	}
-	p, err := s.node.Enqueue(ctx, id, m.Body, opts...)
+	p, err := s.node.Submit(ctx, id, m.Body, opts...)
 	if err != nil {
 		return nil, errors.New(failure.Text(err))
 	}
@@ -88,7 +88,9 @@ func (s nodeSender) Send(ctx context.Context, m inspect.SendRequest) (inspect.Pe
 }
 
 // pending gives an outcome in the API's words.
-type pending struct{ *gamelan.Pending }
+type pending struct {
+	*gamelan.Pending[gamelan.Outcome]
+}
 
 func (p pending) Wait(ctx context.Context) inspect.Outcome { return outcomeOf(p.Pending.Wait(ctx)) }
 

@@ -258,7 +258,7 @@ func (c *conversation) hold(ctx context.Context) error {
 	type sent struct {
 		i  int
 		at time.Time
-		p  *gamelan.Pending
+		p  *gamelan.Pending[gamelan.Outcome]
 	}
 	accepted := make(chan sent, len(c.outcomes))
 	var wg sync.WaitGroup
@@ -278,7 +278,7 @@ func (c *conversation) hold(ctx context.Context) error {
 			time.Sleep(c.pause)
 		}
 		s := sent{i: i, at: time.Now()}
-		if s.p, err = c.demo.nodes[0].node.Enqueue(ctx, c.to.node.ID(), strconv.AppendInt(nil, int64(c.first+i), 10)); err != nil {
+		if s.p, err = c.demo.nodes[0].node.Submit(ctx, c.to.node.ID(), strconv.AppendInt(nil, int64(c.first+i), 10)); err != nil {
 			err = fmt.Errorf("message %d to %s: %w", i, c.to.name, err)
 			break
 		}

@@ -9,7 +9,7 @@ import (
 var words = strings.NewReplacer(
 	"without NoDHT (gamelan node: without --no-dht)", "without --no-dht",
 	"without PlainOnProfile (gamelan node: without --plain-on-profile)", "without --plain-on-profile",
-	"(SendTo, or gamelan send PEER)", "with gamelan send PEER",
+	"(Node.Send, or gamelan send PEER)", "with gamelan send PEER",
 	"(Send, or gamelan send --to KEY)", "with gamelan send --to KEY",
 	"a handler (WithHandler)", "a handler",
 	"PlainOnProfile", "--plain-on-profile",
