@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/gamelan-p2p/gamelan/dht"
+	"github.com/gamelan-p2p/gamelan/dht/wire"
 	"github.com/gamelan-p2p/gamelan/internal/stepped"
 	"github.com/gamelan-p2p/gamelan/protocol"
 )
@@ -235,7 +236,7 @@ func TestDedupClock(t *testing.T) {
 			d.Count(hashOf(i), nodeOf(1), wall)
 			d.Own(hashOf(i+60), nodeOf(1), wall)
 		}
-		last := make(map[dht.Hash]time.Time)
+		last := make(map[wire.Hash]time.Time)
 		for _, r := range d.Changes(1000).Put {
 			last[r.Hash] = r.LastHit
 		}

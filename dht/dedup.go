@@ -7,6 +7,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/gamelan-p2p/gamelan/dht/wire"
 	"github.com/gamelan-p2p/gamelan/identity"
 )
 
@@ -30,15 +31,15 @@ const DedupCapacity = 50_000
 type Dedup struct {
 	mu       sync.Mutex
 	capacity int
-	index    map[Hash]int32
+	index    map[wire.Hash]int32
 	entries  []dedupEntry
 	hits     chain  // of all
 	shares   shares // by the peer that each first came from
 	prints   *fingerprints
-	changed  []int32           // dirty entries, each once
-	gone     map[Hash]struct{} // kept, and forgotten since the last Changes
-	whole    bool              // what is kept is not known
-	stamped  time.Time         // the greatest LastHit
+	changed  []int32                // dirty entries, each once
+	gone     map[wire.Hash]struct{} // kept, and forgotten since the last Changes
+	whole    bool                   // what is kept is not known
+	stamped  time.Time              // the greatest LastHit
 	copies   uint64
 
 	changedHook func()
@@ -55,7 +56,7 @@ type dedupEntry struct {
 
 // DedupRecord is one message that was seen.
 type DedupRecord struct {
-	Hash    Hash
+	Hash    wire.Hash
 	From    identity.NodeID // of the last copy
 	Hits    uint32
 	First   time.Time // by the system's clock, or a little later: see LastHit
@@ -65,7 +66,7 @@ type DedupRecord struct {
 // NewDedup returns an empty one for so many hashes, at least one.
 func NewDedup(capacity int) *Dedup {
 	return &Dedup{
-		capacity: max(1, capacity), index: make(map[Hash]int32), gone: make(map[Hash]struct{}),
+		capacity: max(1, capacity), index: make(map[wire.Hash]int32), gone: make(map[wire.Hash]struct{}),
 		hits: noChain, shares: newShares(), prints: new(fingerprints),
 	}
 }
@@ -85,7 +86,7 @@ func (d *Dedup) Remember(random io.Reader) error {
 
 // Seen returns how often the message was counted, and changes nothing. Of what
 // only a fingerprint remembers that is math.MaxUint32.
-func (d *Dedup) Seen(h Hash) uint32 {
+func (d *Dedup) Seen(h wire.Hash) uint32 {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if i, ok := d.index[h]; ok {
@@ -100,7 +101,7 @@ func (d *Dedup) Seen(h Hash) uint32 {
 // Count counts one more copy and returns how many that makes; of what only a
 // fingerprint remembers it makes math.MaxUint32, and no record. Wall is the
 // system's clock.
-func (d *Dedup) Count(h Hash, from identity.NodeID, wall time.Time) uint32 {
+func (d *Dedup) Count(h wire.Hash, from identity.NodeID, wall time.Time) uint32 {
 	d.mu.Lock()
 	defer d.unlock()
 	at := d.stamp(wall)
@@ -125,7 +126,7 @@ func (d *Dedup) Count(h Hash, from identity.NodeID, wall time.Time) uint32 {
 
 // Own records a message of our own, so that its echo is a copy. It counts
 // nothing when the message is there already. Wall is the system's clock.
-func (d *Dedup) Own(h Hash, self identity.NodeID, wall time.Time) {
+func (d *Dedup) Own(h wire.Hash, self identity.NodeID, wall time.Time) {
 	d.mu.Lock()
 	defer d.unlock()
 	at := d.stamp(wall)
@@ -218,7 +219,7 @@ func (d *Dedup) unlock() {
 // those in memory: the hashes gone are deleted first, then the records put.
 // A message that was forgotten before anybody took it is in neither.
 type DedupChanges struct {
-	Gone []Hash
+	Gone []wire.Hash
 	Put  []DedupRecord
 	// Whole says that Put is every record, the one that was not seen for longest
 	// first, and that all other records kept are to be deleted.

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/gamelan-p2p/gamelan/dht"
+	"github.com/gamelan-p2p/gamelan/dht/wire"
 )
 
 // TestDedupMakesWayFairly: a flood of one peer pushes out its own messages and
@@ -186,7 +187,7 @@ func TestFingerprintsFit(t *testing.T) {
 }
 
 // randomHash looks like one of a message.
-func randomHash(n int) (h dht.Hash) {
+func randomHash(n int) (h wire.Hash) {
 	r := rand.New(rand.NewPCG(uint64(n), 7))
 	for i := 0; i < len(h); i += 8 {
 		binary.LittleEndian.PutUint64(h[i:], r.Uint64())

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"math"
 	"time"
+
+	"github.com/gamelan-p2p/gamelan/dht/wire"
 )
 
 // ErrDedupRecord reports bytes that are no kept [DedupRecord].
@@ -38,7 +40,7 @@ func (r *DedupRecord) Append(dst []byte) []byte {
 
 // DecodeDedupRecord returns the record of a hash as [DedupRecord.Append] wrote
 // it. It fails with ErrDedupRecord. It keeps nothing of b.
-func DecodeDedupRecord(h Hash, b []byte) (DedupRecord, error) {
+func DecodeDedupRecord(h wire.Hash, b []byte) (DedupRecord, error) {
 	switch {
 	case len(b) != DedupRecordLen:
 		return DedupRecord{}, fmt.Errorf("%w: %d bytes, want %d", ErrDedupRecord, len(b), DedupRecordLen)

@@ -10,10 +10,11 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/gamelan-p2p/gamelan/dht"
+	"github.com/gamelan-p2p/gamelan/dht/wire"
 	"github.com/gamelan-p2p/gamelan/identity"
 )
 
-func hashOf(n int) (h dht.Hash) {
+func hashOf(n int) (h wire.Hash) {
 	binary.BigEndian.PutUint64(h[:], uint64(n))
 	return h
 }
@@ -105,7 +106,7 @@ func TestDedupAgainstAModel(t *testing.T) {
 		capacity := rapid.IntRange(1, 6).Draw(t, "capacity")
 		d := dht.NewDedup(capacity)
 		type record struct {
-			h    dht.Hash
+			h    wire.Hash
 			hits uint32
 			from identity.NodeID // first
 		}
@@ -132,11 +133,11 @@ func TestDedupAgainstAModel(t *testing.T) {
 			hold(r.from, 1)
 			model = append(model, r)
 		}
-		stored := map[dht.Hash]uint32{}
+		stored := map[wire.Hash]uint32{}
 		flush := func() {
 			write(stored, d, rapid.IntRange(0, 4).Draw(t, "most"))
 		}
-		find := func(h dht.Hash) int {
+		find := func(h wire.Hash) int {
 			for i, r := range model {
 				if r.h == h {
 					return i
@@ -198,7 +199,7 @@ func TestDedupAgainstAModel(t *testing.T) {
 }
 
 // write does what whoever keeps the records does.
-func write(stored map[dht.Hash]uint32, d *dht.Dedup, most int) {
+func write(stored map[wire.Hash]uint32, d *dht.Dedup, most int) {
 	c := d.Changes(most)
 	if c.Whole {
 		clear(stored)
@@ -270,7 +271,7 @@ func TestDedupRewrite(t *testing.T) {
 	}
 	d.Count(hashOf(2), nodeOf(0), now)
 	c := d.Changes(1)
-	if want := []dht.Hash{hashOf(3), hashOf(4), hashOf(2)}; !c.Whole || len(c.Gone) > 0 || !slices.Equal(hashes(c.Put), want) {
+	if want := []wire.Hash{hashOf(3), hashOf(4), hashOf(2)}; !c.Whole || len(c.Gone) > 0 || !slices.Equal(hashes(c.Put), want) {
 		t.Errorf("got %+v, want %v and nothing else", c, want)
 	}
 	if c = d.Changes(10); c.Whole || len(c.Put)+len(c.Gone) > 0 {
@@ -286,7 +287,7 @@ func TestDedupRewrite(t *testing.T) {
 	}
 }
 
-func hashes(records []dht.DedupRecord) (list []dht.Hash) {
+func hashes(records []dht.DedupRecord) (list []wire.Hash) {
 	for _, r := range records {
 		list = append(list, r.Hash)
 	}

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/gamelan-p2p/gamelan/dht"
+	"github.com/gamelan-p2p/gamelan/dht/wire"
 	"github.com/gamelan-p2p/gamelan/identity"
 	"github.com/gamelan-p2p/gamelan/protocol"
 )
@@ -133,19 +134,19 @@ func (d *desk) send(m dht.Message) uint64 {
 	return id
 }
 
-func (d *desk) relay(e *dht.Envelope, to dht.Strategy) {
+func (d *desk) relay(e *wire.Envelope, to dht.Strategy) {
 	d.t.Helper()
 	d.relayFrom("z", e, to)
 }
 
 // relayFrom passes a message on that came from that peer.
-func (d *desk) relayFrom(name string, e *dht.Envelope, to dht.Strategy) {
+func (d *desk) relayFrom(name string, e *wire.Envelope, to dht.Strategy) {
 	d.t.Helper()
 	d.apply(d.o.Relay(d.now, d.relayed(name, e, to)))
 }
 
 // relayed is such a message with its credit.
-func (d *desk) relayed(name string, e *dht.Envelope, to dht.Strategy) dht.Relayed {
+func (d *desk) relayed(name string, e *wire.Envelope, to dht.Strategy) dht.Relayed {
 	l := &leaf{}
 	d.leases = append(d.leases, l)
 	return dht.Relayed{From: idOf(name), Envelope: e, Hash: e.DedupHash(), To: to, Lease: l}
@@ -313,19 +314,19 @@ func numberOf(t testing.TB, frame []byte) uint64 {
 }
 
 // bodyOf returns the application's message in a clear envelope.
-func bodyOf(t testing.TB, e dht.Envelope) []byte {
+func bodyOf(t testing.TB, e wire.Envelope) []byte {
 	t.Helper()
 	_, body := domainOf(t, e)
 	return body
 }
 
-func domainOf(t testing.TB, e dht.Envelope) (dht.DomainHeader, []byte) {
+func domainOf(t testing.TB, e wire.Envelope) (wire.DomainHeader, []byte) {
 	t.Helper()
-	parts, err := dht.DecodeBody(e.Body)
+	parts, err := wire.DecodeBody(e.Body)
 	if err != nil {
 		t.Fatal(err)
 	}
-	h, body, err := dht.SplitDomain(parts)
+	h, body, err := wire.SplitDomain(parts)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -3,9 +3,9 @@ package dht
 import (
 	"fmt"
 	"io"
-	"slices"
 	"unsafe"
 
+	"github.com/gamelan-p2p/gamelan/dht/wire"
 	"github.com/gamelan-p2p/gamelan/identity"
 )
 
@@ -53,30 +53,6 @@ func (l *Ledger) Kept() (n int) {
 	return n
 }
 
-// CheckMask reports whether a mask may be used.
-func CheckMask(mask [32]byte) error {
-	var k keys
-	return k.setMask(mask)
-}
-
-// MaxSigners is how many keys of signers an [Inbound] keeps.
-const MaxSigners = maxSigners
-
-// Signers returns the keys of signers that an [Inbound] has ready, the one that
-// is forgotten next in front.
-func (in *Inbound) Signers() (list []identity.PublicKey) {
-	s := &in.signers
-	for _, key := range slices.Concat(s.order[s.next:], s.order[:s.next]) {
-		if _, ok := s.keys[key]; ok {
-			list = append(list, key)
-		}
-	}
-	if len(list) != len(s.keys) {
-		panic("keys that are in no order")
-	}
-	return list
-}
-
 // Proven returns how many of the proofs are of signatures.
 func Proven(list []Proof) (n int) {
 	for _, p := range list {
@@ -109,12 +85,12 @@ func NewFingerprints(random io.Reader, limit int) Fingerprints {
 }
 
 // Add remembers a message.
-func (f Fingerprints) Add(h Hash, from identity.NodeID, until, now int64) {
+func (f Fingerprints) Add(h wire.Hash, from identity.NodeID, until, now int64) {
 	f.f.add(h, from, until, now)
 }
 
 // Has reports whether it is remembered.
-func (f Fingerprints) Has(h Hash, now int64) bool { return f.f.has(h, now) }
+func (f Fingerprints) Has(h wire.Hash, now int64) bool { return f.f.has(h, now) }
 
 // Counts returns how many there are, how many were forgotten early, and what the
 // lists take, in bytes.

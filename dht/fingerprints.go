@@ -6,6 +6,7 @@ import (
 	"math/bits"
 	"time"
 
+	"github.com/gamelan-p2p/gamelan/dht/wire"
 	"github.com/gamelan-p2p/gamelan/identity"
 )
 
@@ -72,7 +73,7 @@ func newFingerprints(random io.Reader, limit int) (*fingerprints, error) {
 // of returns the fingerprint of a hash: a universal hash of its four words, which
 // two different hashes share with a probability of 2^-60 for a key that is not
 // known.
-func (f *fingerprints) of(h Hash) uint64 {
+func (f *fingerprints) of(h wire.Hash) uint64 {
 	word := func(i int) uint64 { return binary.LittleEndian.Uint64(h[8*i:]) }
 	a1, a0 := bits.Mul64(word(0)^f.key[0], word(1)^f.key[1])
 	b1, b0 := bits.Mul64(word(2)^f.key[2], word(3)^f.key[3])
@@ -85,7 +86,7 @@ func (f *fingerprints) queueOf(id identity.NodeID) uint32 {
 }
 
 // has reports whether the message is remembered at the Unix second now.
-func (f *fingerprints) has(h Hash, now int64) bool {
+func (f *fingerprints) has(h wire.Hash, now int64) bool {
 	if f.n == 0 {
 		return false
 	}
@@ -102,7 +103,7 @@ func live(until uint32, now int64) bool {
 
 // add remembers a message that first came from a peer, until a Unix second. It
 // makes room, and lets go of what is over.
-func (f *fingerprints) add(h Hash, from identity.NodeID, until, now int64) {
+func (f *fingerprints) add(h wire.Hash, from identity.NodeID, until, now int64) {
 	if f.limit == 0 || !live(uint32(until), now) {
 		return
 	}

@@ -13,9 +13,11 @@ import (
 
 	"google.golang.org/protobuf/encoding/protowire"
 
-	"github.com/gamelan-p2p/gamelan/dht"
+	"github.com/gamelan-p2p/gamelan/dht/wire"
 	"github.com/gamelan-p2p/gamelan/identity"
 )
+
+const expires = 1_700_000_000
 
 func unhex(t testing.TB, s string) []byte {
 	t.Helper()
@@ -26,19 +28,14 @@ func unhex(t testing.TB, s string) []byte {
 	return b
 }
 
-func secretOf(t testing.TB, hexKey string) *identity.Secret {
+// repeated returns the secret whose 32 bytes are all b.
+func repeated(t testing.TB, b byte) *identity.Secret {
 	t.Helper()
-	s, err := identity.ParseSecret(hexKey)
+	s, err := identity.SecretFromBytes(bytes.Repeat([]byte{b}, 32))
 	if err != nil {
 		t.Fatal(err)
 	}
 	return s
-}
-
-// repeated returns the secret whose 32 bytes are all b.
-func repeated(t testing.TB, b byte) *identity.Secret {
-	t.Helper()
-	return secretOf(t, hex.EncodeToString(bytes.Repeat([]byte{b}, 32)))
 }
 
 // scalars is a source of randomness from which these secrets are drawn.
@@ -65,69 +62,28 @@ func short(b []byte) string {
 	return hex.EncodeToString(b)
 }
 
-func equalHex(t testing.TB, what string, got []byte, want string) {
-	t.Helper()
-	equal(t, what, got, unhex(t, want))
+func ping(t testing.TB) []byte {
+	return wire.AppendBody(nil, wire.DomainHeader{Type: 1, Nonce: 1}.Append(nil), unhex(t, "102a"))
 }
 
-// vector is a recorded file.
-type vector struct {
-	name                  string
-	Inputs, Bytes, Expect map[string]any
-}
-
-// vectors returns the files of all releases whose names begin like this.
-func vectors(t *testing.T, kind string) []vector {
+// compose makes a message of secret 1; the ephemeral key is 03…, the nonce 04….
+func compose(t testing.TB, d wire.Draft) wire.Envelope {
 	t.Helper()
-	var list []vector
-	for _, release := range []string{"6.2.0", "1.7.0-pre.3", "1.0.0-rc.5"} {
-		name := filepath.Join("..", "tests", "vectors", "dht", kind+"-"+release+".json")
-		b, err := os.ReadFile(name)
-		if os.IsNotExist(err) {
-			continue // not every release has every feature
-		}
-		if err != nil {
-			t.Fatal(err)
-		}
-		v := vector{name: filepath.Base(name)}
-		if err := json.Unmarshal(b, &v); err != nil {
-			t.Fatalf("%s: %v", name, err)
-		}
-		list = append(list, v)
+	random := scalars(repeated(t, 4))
+	if !d.EncryptFor.IsZero() {
+		random = scalars(repeated(t, 3), repeated(t, 4))
 	}
-	if len(list) < 2 {
-		t.Fatalf("%s: got %d files, want those of two releases at least", kind, len(list))
+	d.Tag, d.Expires = 7, expires
+	e, err := wire.Compose(d, repeated(t, 1), random)
+	if err != nil {
+		t.Fatal(err)
 	}
-	return list
+	return e
 }
 
-func (v vector) input(t testing.TB, key string) string  { return text(t, v.name, v.Inputs, key) }
-func (v vector) expect(t testing.TB, key string) string { return text(t, v.name, v.Expect, key) }
-func (v vector) bytes(t testing.TB, key string) []byte {
-	return unhex(t, text(t, v.name, v.Bytes, key))
-}
-
-func (v vector) now(t testing.TB) time.Time {
+func decode(t testing.TB, b []byte) wire.Envelope {
 	t.Helper()
-	n, ok := v.Inputs["unix_time"].(float64)
-	if !ok {
-		t.Fatalf("%s: no unix_time", v.name)
-	}
-	return time.Unix(int64(n), 0)
-}
-
-func text(t testing.TB, name string, m map[string]any, key string) string {
-	t.Helper()
-	s, ok := m[key].(string)
-	if !ok {
-		t.Fatalf("%s: no text %q", name, key)
-	}
-	return s
-}
-
-func decode(t testing.TB, b []byte) dht.Envelope {
-	t.Helper()
-	e, err := dht.DecodeEnvelope(b)
+	e, err := wire.DecodeEnvelope(b)
 	if err != nil {
 		t.Fatalf("decode envelope: %v", err)
 	}
@@ -135,11 +91,8 @@ func decode(t testing.TB, b []byte) dht.Envelope {
 }
 
 // openFor opens an encrypted message after its signature was verified.
-func openFor(t testing.TB, e dht.Envelope, s *identity.Secret) dht.Opened {
+func openFor(t testing.TB, e wire.Envelope, s *identity.Secret) wire.Opened {
 	t.Helper()
-	if err := e.CheckSemantics(); err != nil {
-		t.Fatal(err)
-	}
 	signer, err := e.VerifyOrigin()
 	if err != nil {
 		t.Fatal(err)
@@ -151,37 +104,56 @@ func openFor(t testing.TB, e dht.Envelope, s *identity.Secret) dht.Opened {
 	return o
 }
 
-// infoOf returns the item for the peer of these claims.
-func infoOf(claims []identity.Claim) *dht.PeerInfo {
-	p := dht.InfoOf(claims[0].Key, claims...)
-	return &p
-}
-
-// fieldLen returns the length of the first encoded field of b.
-func fieldLen(t testing.TB, b []byte) int {
-	t.Helper()
-	_, _, n := protowire.ConsumeField(b)
-	if n < 0 {
-		t.Fatalf("no field in %x", b)
+// recorded is a recorded file.
+type recorded struct {
+	name   string
+	Inputs struct {
+		Time int64 `json:"unix_time"`
 	}
-	return n
+	Bytes map[string]any
 }
 
-func appendLength(b []byte) []byte { return protowire.AppendBytes(nil, b) }
+// recordings returns the files whose names begin like this, at least two.
+func recordings(t testing.TB, kind string) (list []recorded) {
+	t.Helper()
+	names, err := filepath.Glob(filepath.Join("..", "tests", "vectors", "dht", kind+"*.json"))
+	if err != nil || len(names) < 2 {
+		t.Fatalf("%s: got files %q, %v, want two at least", kind, names, err)
+	}
+	for _, name := range names {
+		b, err := os.ReadFile(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		v := recorded{name: filepath.Base(name)}
+		if err := json.Unmarshal(b, &v); err != nil {
+			t.Fatalf("%s: %v", name, err)
+		}
+		list = append(list, v)
+	}
+	return list
+}
 
-// frameField returns the bytes of that field in an encoded message, nil when
-// it has none.
-func frameField(t testing.TB, b []byte, number protowire.Number) []byte {
+// bytes returns what is recorded under a name, nil if that is not bytes.
+func (v recorded) bytes(t testing.TB, key string) []byte {
+	s, ok := v.Bytes[key].(string)
+	if !ok {
+		return nil
+	}
+	return unhex(t, s)
+}
+
+func (v recorded) now() time.Time { return time.Unix(v.Inputs.Time, 0) }
+
+// fields returns the encoded fields of a message.
+func fields(t testing.TB, b []byte) (list [][]byte) {
 	t.Helper()
 	for len(b) > 0 {
-		n := fieldLen(t, b)
-		if got, kind, tag := protowire.ConsumeTag(b); got == number && kind == protowire.BytesType {
-			v, _ := protowire.ConsumeBytes(b[tag:])
-			return v
+		_, _, n := protowire.ConsumeField(b)
+		if n < 0 {
+			t.Fatalf("no field in %x", b)
 		}
-		b = b[n:]
+		list, b = append(list, b[:n]), b[n:]
 	}
-	return nil
+	return list
 }
-
-func timeOf(unix int64) time.Time { return time.Unix(unix, 0) }

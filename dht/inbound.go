@@ -7,6 +7,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/gamelan-p2p/gamelan/dht/wire"
 	"github.com/gamelan-p2p/gamelan/identity"
 	"github.com/gamelan-p2p/gamelan/protocol"
 )
@@ -69,7 +70,7 @@ type Inbound struct {
 	storage     Storage
 	unreached   *Unreached
 	chain       Handler
-	signers     signers
+	verifier    wire.Verifier
 	early       bool     // there are layers before the signature
 	yours       Position // of the layer whose code runs; positions: none
 }
@@ -141,19 +142,19 @@ func (in *Inbound) Handle(now, wall time.Time, f Frame) (m *Incoming, v Verdict)
 		}
 	}()
 	m = &Incoming{Now: now, Wall: wall, Source: f.Source, Key: f.Key, proof: f.Proof}
-	raw, err := decodeRaw(f.Body)
-	if err != nil {
+	var err error
+	if m.Envelope, err = wire.DecodeEnvelope(f.Body); errors.Is(err, wire.ErrEnvelope) {
 		return m, Verdict{Reason: Undecodable, Err: err}
 	}
 	if !in.known(f.Source) {
 		return m, Verdict{Reason: UnknownSource}
 	}
-	if m.Envelope, err = raw.judge(); err != nil {
+	if err != nil { // a header that is refused
 		return m, Verdict{Reason: Undecodable, Err: err}
 	}
 	h := &m.Envelope.Header
 	switch {
-	case h.Type == TypeStoredRequest && in.features&identity.FeatureStoreForward == 0:
+	case h.Type == wire.TypeStoredRequest && in.features&identity.FeatureStoreForward == 0:
 		return m, Verdict{Reason: NoStore}
 	case h.Expired(wall.Unix()):
 		return m, Verdict{Reason: Expired}
@@ -185,14 +186,14 @@ func (in *Inbound) verify(next Handler) Handler {
 		signer := m.proof.signer
 		if !m.proof.proven {
 			var err error
-			if signer, err = e.verifyOrigin(&in.signers); err != nil {
+			if signer, err = in.verifier.Verify(e); err != nil {
 				return Verdict{Reason: BadSignature, Err: err, Violation: violation(err)}
 			}
 		}
 		var err error
 		switch {
 		case !e.Header.Encrypted():
-			if m.Parts, err = DecodeBody(e.Body); err != nil {
+			if m.Parts, err = wire.DecodeBody(e.Body); err != nil {
 				return Verdict{Reason: BadBody, Err: err}
 			}
 			m.Origin = signer
@@ -238,7 +239,7 @@ func (in *Inbound) count(next Handler) Handler {
 		switch {
 		case m.Copies > in.occurrences:
 			return Verdict{Reason: Duplicate}
-		case m.Copies > 1 && (h.Type != TypeDomain || h.Destination.Known):
+		case m.Copies > 1 && (h.Type != wire.TypeDomain || h.Destination.Known):
 			return Verdict{Reason: NotRepeated}
 		}
 		return next(m)
@@ -294,7 +295,7 @@ func (in *Inbound) dispatch(deliver Handler) Handler {
 		switch {
 		case m.Sealed:
 			return Verdict{Reason: Passed}
-		case m.Envelope.Header.Type != TypeDomain:
+		case m.Envelope.Header.Type != wire.TypeDomain:
 			return Verdict{Reason: Handled}
 		}
 		return deliver(m)
@@ -303,7 +304,7 @@ func (in *Inbound) dispatch(deliver Handler) Handler {
 
 // deliver reads what is for the application.
 func (in *Inbound) deliver(m *Incoming) Verdict {
-	h, body, err := SplitDomain(m.Parts)
+	h, body, err := wire.SplitDomain(m.Parts)
 	if err != nil {
 		return Verdict{Reason: BadBody, Err: err}
 	}

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/gamelan-p2p/gamelan/dht"
+	"github.com/gamelan-p2p/gamelan/dht/wire"
 	"github.com/gamelan-p2p/gamelan/identity"
 	"github.com/gamelan-p2p/gamelan/protocol"
 )
@@ -50,20 +51,20 @@ func (n *node) bytes(b []byte) (*dht.Incoming, dht.Verdict) {
 	return n.chain.Handle(n.now, n.now.Add(n.ahead), dht.Frame{Source: key.NodeID(), Key: key, Body: b})
 }
 
-func (n *node) handle(e dht.Envelope) (*dht.Incoming, dht.Verdict) {
+func (n *node) handle(e wire.Envelope) (*dht.Incoming, dht.Verdict) {
 	n.t.Helper()
 	return n.bytes(e.Append(nil))
 }
 
 // drafts of messages of every kind
-func forAnybody(t testing.TB) dht.Draft { return dht.Draft{Body: ping(t)} }
-func signed(t testing.TB) dht.Draft     { return dht.Draft{Body: ping(t), Sign: true} }
-func sealedFor(t testing.TB, secret byte) dht.Draft {
+func forAnybody(t testing.TB) wire.Draft { return wire.Draft{Body: ping(t)} }
+func signed(t testing.TB) wire.Draft     { return wire.Draft{Body: ping(t), Sign: true} }
+func sealedFor(t testing.TB, secret byte) wire.Draft {
 	k := repeated(t, secret).PublicKey()
-	return dht.Draft{Destination: dht.To(k), EncryptFor: k, Body: ping(t)}
+	return wire.Draft{Destination: wire.To(k), EncryptFor: k, Body: ping(t)}
 }
 
-func typed(d dht.Draft, mt dht.MessageType) dht.Draft {
+func typed(d wire.Draft, mt wire.MessageType) wire.Draft {
 	d.Type = mt
 	return d
 }
@@ -73,7 +74,7 @@ func typed(d dht.Draft, mt dht.MessageType) dht.Draft {
 // conforms: dht 31, 35-44, 48, 68-70, 75, 136
 func TestVerdicts(t *testing.T) {
 	noPoint := bytes.Repeat([]byte{0xff}, 32)
-	change := func(d dht.Draft, f func(*dht.Envelope)) func(*testing.T) []byte {
+	change := func(d wire.Draft, f func(*wire.Envelope)) func(*testing.T) []byte {
 		return func(t *testing.T) []byte {
 			e := compose(t, d)
 			e.Body = bytes.Clone(e.Body)
@@ -81,7 +82,7 @@ func TestVerdicts(t *testing.T) {
 			return e.Append(nil)
 		}
 	}
-	plain := func(d dht.Draft) func(*testing.T) []byte { return change(d, func(*dht.Envelope) {}) }
+	plain := func(d wire.Draft) func(*testing.T) []byte { return change(d, func(*wire.Envelope) {}) }
 	const none = time.Duration(0)
 	for _, c := range []struct {
 		name     string
@@ -97,57 +98,63 @@ func TestVerdicts(t *testing.T) {
 		{name: "empty", message: func(*testing.T) []byte { return nil }, want: dht.Undecodable},
 		{name: "no envelope", message: func(*testing.T) []byte { return []byte("hello") }, want: dht.Undecodable},
 		{name: "unknown source", message: plain(signed(t)), stranger: true, want: dht.UnknownSource},
-		{name: "unknown source, bad header", message: change(signed(t), func(e *dht.Envelope) { e.Header.Version = 9 }), stranger: true, want: dht.UnknownSource},
+		{name: "unknown source, bad header", message: change(signed(t), func(e *wire.Envelope) { e.Header.Version = 9 }), stranger: true, want: dht.UnknownSource},
 		{name: "unknown source, expired", message: plain(signed(t)), stranger: true, late: time.Second, want: dht.UnknownSource},
-		{name: "bad version", message: change(signed(t), func(e *dht.Envelope) { e.Header.Version = 9 }), want: dht.Undecodable},
-		{name: "bad type", message: change(signed(t), func(e *dht.Envelope) { e.Header.Type = 9 }), want: dht.Undecodable},
-		{name: "bad flags", message: change(signed(t), func(e *dht.Envelope) { e.Header.Flags = 8 }), want: dht.Undecodable},
-		{name: "ephemeral key no point", message: change(sealedFor(t, other), func(e *dht.Envelope) { e.Header.Ephemeral = noPoint }), want: dht.Undecodable},
+		{name: "bad version", message: change(signed(t), func(e *wire.Envelope) { e.Header.Version = 9 }), want: dht.Undecodable},
+		{name: "bad type", message: change(signed(t), func(e *wire.Envelope) { e.Header.Type = 9 }), want: dht.Undecodable},
+		{name: "bad flags", message: change(signed(t), func(e *wire.Envelope) { e.Header.Flags = 8 }), want: dht.Undecodable},
+		{name: "ephemeral key no point", message: change(sealedFor(t, other), func(e *wire.Envelope) { e.Header.Ephemeral = noPoint }), want: dht.Undecodable},
 
-		{name: "request for stored messages", message: plain(typed(forAnybody(t), dht.TypeStoredRequest)), want: dht.Handled},
-		{name: "request for stored messages, to a client", message: plain(typed(forAnybody(t), dht.TypeStoredRequest)), client: true, want: dht.NoStore},
+		{name: "request for stored messages", message: plain(typed(forAnybody(t), wire.TypeStoredRequest)), want: dht.Handled},
+		{name: "request for stored messages, to a client", message: plain(typed(forAnybody(t), wire.TypeStoredRequest)), client: true, want: dht.NoStore},
 		{name: "in its last second", message: plain(signed(t)), want: dht.Delivered},
 		{name: "expired", message: plain(signed(t)), late: time.Second, want: dht.Expired},
-		{name: "expired, signature wrong", message: change(signed(t), func(e *dht.Envelope) { e.Body[0] ^= 1 }), late: time.Second, want: dht.Expired},
-		{name: "without expiry", message: change(forAnybody(t), func(e *dht.Envelope) { e.Header.Expires = 0 }), late: 1e6 * time.Hour, want: dht.Delivered},
+		{name: "expired, signature wrong", message: change(signed(t), func(e *wire.Envelope) { e.Body[0] ^= 1 }), late: time.Second, want: dht.Expired},
+		{name: "without expiry", message: change(forAnybody(t), func(e *wire.Envelope) { e.Header.Expires = 0 }), late: 1e6 * time.Hour, want: dht.Delivered},
 
-		{name: "encrypted without destination", message: change(sealedFor(t, other), func(e *dht.Envelope) { e.Header.Destination = dht.Destination{} }), want: dht.BadSemantics, ban: protocol.BanLong},
-		{name: "encrypted without ephemeral key", message: change(sealedFor(t, other), func(e *dht.Envelope) { e.Header.Ephemeral = nil }), want: dht.BadSemantics, ban: protocol.BanLong},
-		{name: "encrypted without signature", message: change(sealedFor(t, us), func(e *dht.Envelope) { e.Header.Signature = nil }), want: dht.BadSemantics, ban: protocol.BanLong},
-		{name: "encrypted without body", message: change(sealedFor(t, us), func(e *dht.Envelope) { e.Body = nil }), want: dht.BadSemantics, ban: protocol.BanLong},
-		{name: "clear, signature wrong", message: change(signed(t), func(e *dht.Envelope) { e.Body[0] ^= 1 }), want: dht.BadSignature, ban: protocol.BanLong},
-		{name: "clear, signature no protobuf", message: change(signed(t), func(e *dht.Envelope) { e.Header.Signature = []byte("x") }), want: dht.BadSignature, ban: protocol.BanLong},
-		{name: "encrypted for us, signature wrong", message: change(sealedFor(t, us), func(e *dht.Envelope) { e.Body[0] ^= 1 }), want: dht.BadSignature, ban: protocol.BanLong},
-		{name: "encrypted for somebody else, signature wrong", message: change(sealedFor(t, other), func(e *dht.Envelope) { e.Body[0] ^= 1 }), want: dht.BadSignature, ban: protocol.BanLong},
+		{name: "encrypted without destination", message: change(sealedFor(t, other), func(e *wire.Envelope) { e.Header.Destination = wire.Destination{} }), want: dht.BadSemantics, ban: protocol.BanLong},
+		{name: "encrypted without ephemeral key", message: change(sealedFor(t, other), func(e *wire.Envelope) { e.Header.Ephemeral = nil }), want: dht.BadSemantics, ban: protocol.BanLong},
+		{name: "encrypted without signature", message: change(sealedFor(t, us), func(e *wire.Envelope) { e.Header.Signature = nil }), want: dht.BadSemantics, ban: protocol.BanLong},
+		{name: "encrypted without body", message: change(sealedFor(t, us), func(e *wire.Envelope) { e.Body = nil }), want: dht.BadSemantics, ban: protocol.BanLong},
+		{name: "clear, signature wrong", message: change(signed(t), func(e *wire.Envelope) { e.Body[0] ^= 1 }), want: dht.BadSignature, ban: protocol.BanLong},
+		{name: "clear, signature no protobuf", message: change(signed(t), func(e *wire.Envelope) { e.Header.Signature = []byte("x") }), want: dht.BadSignature, ban: protocol.BanLong},
+		{name: "encrypted for us, signature wrong", message: change(sealedFor(t, us), func(e *wire.Envelope) { e.Body[0] ^= 1 }), want: dht.BadSignature, ban: protocol.BanLong},
+		{name: "encrypted for somebody else, signature wrong", message: change(sealedFor(t, other), func(e *wire.Envelope) { e.Body[0] ^= 1 }), want: dht.BadSignature, ban: protocol.BanLong},
 
 		{name: "clear", message: plain(forAnybody(t)), want: dht.Delivered},
-		{name: "clear, for somebody else", message: change(forAnybody(t), func(e *dht.Envelope) { e.Header.Destination = dht.To(repeated(t, other).PublicKey()) }), want: dht.Delivered},
-		{name: "clear, no body", message: change(forAnybody(t), func(e *dht.Envelope) { e.Body = []byte{0x0a, 0x09} }), want: dht.BadBody},
-		{name: "clear, too many parts", message: change(forAnybody(t), func(e *dht.Envelope) { e.Body = dht.AppendBody(nil, make([][]byte, 17)...) }), want: dht.BadBody},
-		{name: "clear, no message header", message: change(forAnybody(t), func(e *dht.Envelope) { e.Body = nil }), want: dht.BadBody},
-		{name: "clear, one part", message: change(forAnybody(t), func(e *dht.Envelope) { e.Body = []byte{0x0a, 0} }), want: dht.BadBody},
+		{name: "clear, for somebody else", message: change(forAnybody(t), func(e *wire.Envelope) { e.Header.Destination = wire.To(repeated(t, other).PublicKey()) }), want: dht.Delivered},
+		{name: "clear, no body", message: change(forAnybody(t), func(e *wire.Envelope) { e.Body = []byte{0x0a, 0x09} }), want: dht.BadBody},
+		{name: "clear, too many parts", message: change(forAnybody(t), func(e *wire.Envelope) { e.Body = wire.AppendBody(nil, make([][]byte, 17)...) }), want: dht.BadBody},
+		{name: "clear, no message header", message: change(forAnybody(t), func(e *wire.Envelope) { e.Body = nil }), want: dht.BadBody},
+		{name: "clear, one part", message: change(forAnybody(t), func(e *wire.Envelope) { e.Body = []byte{0x0a, 0} }), want: dht.BadBody},
 		{name: "encrypted for us", message: plain(sealedFor(t, us)), want: dht.Delivered},
 		{name: "encrypted for us, undecryptable", message: func(t *testing.T) []byte {
-			e := sealedText(t, make([]byte, 10))
+			e := compose(t, sealedFor(t, us))
+			e.Body[0] ^= 1
+			s, err := wire.Sign(repeated(t, other), e.Binding(), scalars(repeated(t, 4)))
+			if err != nil {
+				t.Fatal(err)
+			}
+			e.Header.Signature = s.Append(nil)
 			return e.Append(nil)
 		}, want: dht.Undecryptable},
 
 		{name: "for somebody else", message: plain(sealedFor(t, other)), want: dht.Passed, forward: true},
-		{name: "for somebody else, a join", message: plain(typed(sealedFor(t, other), dht.TypeJoin)), want: dht.Passed, forward: true},
-		{name: "for somebody else, a discovery", message: plain(typed(sealedFor(t, other), dht.TypeDiscovery)), want: dht.Passed, forward: true},
-		{name: "for somebody else, a response", message: plain(typed(sealedFor(t, other), dht.TypeDiscoveryResponse)), want: dht.Passed},
-		{name: "for somebody else, a request", message: plain(typed(sealedFor(t, other), dht.TypeStoredRequest)), want: dht.Passed},
-		{name: "for somebody else, stored messages", message: plain(typed(sealedFor(t, other), dht.TypeStoredMessages)), want: dht.Passed},
+		{name: "for somebody else, a join", message: plain(typed(sealedFor(t, other), wire.TypeJoin)), want: dht.Passed, forward: true},
+		{name: "for somebody else, a discovery", message: plain(typed(sealedFor(t, other), wire.TypeDiscovery)), want: dht.Passed, forward: true},
+		{name: "for somebody else, a response", message: plain(typed(sealedFor(t, other), wire.TypeDiscoveryResponse)), want: dht.Passed},
+		{name: "for somebody else, a request", message: plain(typed(sealedFor(t, other), wire.TypeStoredRequest)), want: dht.Passed},
+		{name: "for somebody else, stored messages", message: plain(typed(sealedFor(t, other), wire.TypeStoredMessages)), want: dht.Passed},
 		{name: "for somebody else, through a client", message: plain(sealedFor(t, other)), client: true, want: dht.Passed},
 		{name: "for somebody else, expired", message: plain(sealedFor(t, other)), late: time.Second, want: dht.Expired},
 		{name: "for the peer that sent it", message: plain(sealedFor(t, relay)), want: dht.ReturnedToOwner, ban: protocol.BanMedium},
 		{name: "for the peer that sent it, to a client", message: plain(sealedFor(t, relay)), client: true, want: dht.Passed},
-		{name: "for the peer that sent it, a response", message: plain(typed(sealedFor(t, relay), dht.TypeDiscoveryResponse)), want: dht.Passed},
+		{name: "for the peer that sent it, a response", message: plain(typed(sealedFor(t, relay), wire.TypeDiscoveryResponse)), want: dht.Passed},
 
-		{name: "join", message: plain(typed(signed(t), dht.TypeJoin)), want: dht.Handled},
-		{name: "discovery for us", message: plain(typed(sealedFor(t, us), dht.TypeDiscovery)), want: dht.Handled},
-		{name: "discovery response", message: plain(typed(signed(t), dht.TypeDiscoveryResponse)), want: dht.Handled},
-		{name: "stored messages", message: plain(typed(forAnybody(t), dht.TypeStoredMessages)), want: dht.Handled},
+		{name: "join", message: plain(typed(signed(t), wire.TypeJoin)), want: dht.Handled},
+		{name: "discovery for us", message: plain(typed(sealedFor(t, us), wire.TypeDiscovery)), want: dht.Handled},
+		{name: "discovery response", message: plain(typed(signed(t), wire.TypeDiscoveryResponse)), want: dht.Handled},
+		{name: "stored messages", message: plain(typed(forAnybody(t), wire.TypeStoredMessages)), want: dht.Handled},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			n := newNode(t, func(o *dht.InboundOptions) {
@@ -178,7 +185,7 @@ func TestVerdicts(t *testing.T) {
 				c.want == dht.BadBody && strings.Contains(c.name, "message header") || c.name == "clear, one part" {
 				seen = 1
 			}
-			if e, err := dht.DecodeEnvelope(b); err == nil && n.dedup.Seen(e.DedupHash()) != seen {
+			if e, err := wire.DecodeEnvelope(b); err == nil && n.dedup.Seen(e.DedupHash()) != seen {
 				t.Errorf("counted %d times, want %d", n.dedup.Seen(e.DedupHash()), seen)
 			}
 		})
@@ -188,7 +195,7 @@ func TestVerdicts(t *testing.T) {
 // conforms: dht 26
 func TestOrigins(t *testing.T) {
 	for name, c := range map[string]struct {
-		d    dht.Draft
+		d    wire.Draft
 		want identity.PublicKey
 	}{
 		"unsigned":  {forAnybody(t), identity.PublicKey{}},
@@ -210,7 +217,7 @@ func TestOrigins(t *testing.T) {
 func TestTamperedCopyDoesNotShadow(t *testing.T) {
 	n := newNode(t, nil)
 	tampered := compose(t, signed(t))
-	tampered.Header.Type = dht.TypeStoredMessages
+	tampered.Header.Type = wire.TypeStoredMessages
 	if _, v := n.handle(tampered); v.Reason != dht.BadSignature || v.Violation == nil {
 		t.Errorf("tampered: got %v, want a banned source", v.Reason)
 	}
@@ -228,14 +235,14 @@ func TestOccurrences(t *testing.T) {
 	for _, c := range []struct {
 		name    string
 		allowed uint32
-		draft   dht.Draft
+		draft   wire.Draft
 		want    []dht.Reason
 	}{
 		{"once", 1, forAnybody(t), []dht.Reason{dht.Delivered, dht.Duplicate, dht.Duplicate}},
 		{"unset", 0, forAnybody(t), []dht.Reason{dht.Delivered, dht.Duplicate}},
 		{"for anybody", 3, forAnybody(t), []dht.Reason{dht.Delivered, dht.Delivered, dht.Delivered, dht.Duplicate, dht.Duplicate}},
-		{"for a key", 3, dht.Draft{Destination: dht.To(repeated(t, us).PublicKey()), Body: ping(t)}, []dht.Reason{dht.Delivered, dht.NotRepeated, dht.NotRepeated, dht.Duplicate}},
-		{"of the DHT", 3, typed(signed(t), dht.TypeJoin), []dht.Reason{dht.Handled, dht.NotRepeated, dht.NotRepeated, dht.Duplicate}},
+		{"for a key", 3, wire.Draft{Destination: wire.To(repeated(t, us).PublicKey()), Body: ping(t)}, []dht.Reason{dht.Delivered, dht.NotRepeated, dht.NotRepeated, dht.Duplicate}},
+		{"of the DHT", 3, typed(signed(t), wire.TypeJoin), []dht.Reason{dht.Handled, dht.NotRepeated, dht.NotRepeated, dht.Duplicate}},
 		{"for somebody else", 3, sealedFor(t, other), []dht.Reason{dht.Passed, dht.NotRepeated, dht.NotRepeated, dht.Duplicate}},
 	} {
 		n := newNode(t, func(o *dht.InboundOptions) { o.Occurrences = c.allowed })
@@ -300,8 +307,8 @@ func TestForwarding(t *testing.T) {
 		store *keeper
 		want  dht.Strategy
 	}{
-		{"no store", nil, dht.Propagate{To: dht.To(destination), Exclude: []identity.NodeID{source}}},
-		{"not kept", &keeper{}, dht.Propagate{To: dht.To(destination), Exclude: []identity.NodeID{source}}},
+		{"no store", nil, dht.Propagate{To: wire.To(destination), Exclude: []identity.NodeID{source}}},
+		{"not kept", &keeper{}, dht.Propagate{To: wire.To(destination), Exclude: []identity.NodeID{source}}},
 		{"kept", &keeper{kept: true}, dht.DirectOrClosest{To: destination.NodeID(), Exclude: []identity.NodeID{source}, ConnectedOnly: true}},
 		{"kept before", &keeper{kept: true, before: true}, nil},
 	} {
@@ -372,13 +379,13 @@ func TestLayers(t *testing.T) {
 	badSignature.Body = []byte{0x0a, 0}
 	for _, c := range []struct {
 		name  string
-		e     dht.Envelope
+		e     wire.Envelope
 		stop  string
 		want  dht.Reason
 		trace string
 	}{
 		{"for the application", compose(t, signed(t)), "", dht.Delivered, "verify 1, verify 2, dedup, deliver"},
-		{"a join", compose(t, typed(signed(t), dht.TypeJoin)), "", dht.Handled, "verify 1, verify 2, dedup"},
+		{"a join", compose(t, typed(signed(t), wire.TypeJoin)), "", dht.Handled, "verify 1, verify 2, dedup"},
 		{"for somebody else", compose(t, sealedFor(t, other)), "", dht.Passed, "verify 1, verify 2, dedup"},
 		{"bad signature", badSignature, "", dht.BadSignature, "verify 1, verify 2"},
 		{"stopped first", compose(t, signed(t)), "verify 2", dht.Stopped, "verify 1, verify 2"},
@@ -410,7 +417,7 @@ func TestLayerPanics(t *testing.T) {
 		} {
 			n := newNode(t, func(o *dht.InboundOptions) { o.Layers = map[dht.Position][]dht.Layer{at: layers} })
 			d := forAnybody(t)
-			d.Type, d.Body = dht.TypeDomain, dht.AppendBody(nil, dht.DomainHeader{Type: 1000}.Append(nil), []byte("body"))
+			d.Type, d.Body = wire.TypeDomain, wire.AppendBody(nil, wire.DomainHeader{Type: 1000}.Append(nil), []byte("body"))
 			m, v := n.handle(compose(t, d))
 			p, ok := errors.AsType[*dht.LayerPanic](v.Err)
 			if !ok || m == nil || v.Reason != dht.Panicked || v.Violation != nil || p.Layer != at.String() || p.Value != "a bug" || !bytes.Contains(p.Stack, []byte("TestLayerPanics")) {

@@ -1,6 +1,10 @@
 package dht
 
-import "time"
+import (
+	"time"
+
+	"github.com/gamelan-p2p/gamelan/dht/wire"
+)
 
 // Message is a message of the application's, to be sent.
 type Message struct {
@@ -16,7 +20,7 @@ type Message struct {
 	// Destination is whom the message is addressed to, whoever passes it on.
 	// Default: that of the strategy when it has one and the message is
 	// encrypted or propagated, else anybody.
-	Destination Destination
+	Destination wire.Destination
 	// Encrypt seals the message for the holder of the destination's key: only
 	// he can read it, and he learns for sure who wrote it; those who pass it on
 	// learn neither.

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/gamelan-p2p/gamelan/dht/wire"
 	"github.com/gamelan-p2p/gamelan/identity"
 	"github.com/gamelan-p2p/gamelan/protocol"
 )
@@ -270,9 +271,9 @@ func (o *Outbound) compose(now, wall time.Time, s *send, peers []identity.NodeID
 		return
 	}
 	d := o.draft(wall, &s.m)
-	e, err := Compose(d, o.o.Secret, o.o.Random)
+	e, err := wire.Compose(d, o.o.Secret, o.o.Random)
 	if err != nil {
-		o.end(s, NotSendable, err)
+		o.end(s, NotSendable, fmt.Errorf("%w: %w", ErrNotSendable, err))
 		return
 	}
 	out, err := o.write.run(&Outgoing{Now: now, Wall: wall, Message: s.m, Peers: peers, Envelope: e})
@@ -301,13 +302,13 @@ func (o *Outbound) compose(now, wall time.Time, s *send, peers []identity.NodeID
 }
 
 // draft is the message with everything that the strategy decides.
-func (o *Outbound) draft(wall time.Time, m *Message) Draft {
-	h := DomainHeader{Type: m.Type}
+func (o *Outbound) draft(wall time.Time, m *Message) wire.Draft {
+	h := wire.DomainHeader{Type: m.Type}
 	expires := m.Expires
 	if expires <= 0 {
 		expires = DefaultExpires
 	}
-	d := Draft{
+	d := wire.Draft{
 		Destination: destination(m), Sign: m.Sign, Tag: m.Tag,
 		Expires: uint64(wall.Add(expires).Unix()),
 	}
@@ -321,24 +322,24 @@ func (o *Outbound) draft(wall time.Time, m *Message) Draft {
 	if m.Encrypt {
 		d.EncryptFor, d.Sign = d.Destination.Key, false
 	}
-	d.Body = AppendBody(nil, h.Append(make([]byte, 0, 24)), m.Body)
+	d.Body = wire.AppendBody(nil, h.Append(make([]byte, 0, 24)), m.Body)
 	return d
 }
 
 // destination is whom the header names.
-func destination(m *Message) Destination {
+func destination(m *Message) wire.Destination {
 	if m.Destination.Known {
 		return m.Destination
 	}
 	switch to := m.To.(type) {
 	case DirectKey:
 		if m.Encrypt {
-			return To(to.Key)
+			return wire.To(to.Key)
 		}
 	case Propagate:
 		return to.To
 	}
-	return Destination{}
+	return wire.Destination{}
 }
 
 // spread gives each peer a copy.

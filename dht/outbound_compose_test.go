@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/gamelan-p2p/gamelan/dht"
+	"github.com/gamelan-p2p/gamelan/dht/wire"
 	"github.com/gamelan-p2p/gamelan/identity"
 	"github.com/gamelan-p2p/gamelan/protocol"
 )
@@ -20,8 +21,8 @@ import (
 func TestComposeOnce(t *testing.T) {
 	d := newDesk(t, villagers, nil)
 	bob := repeated(t, 9)
-	m := dht.Message{To: dht.Broadcast{}, Destination: dht.To(bob.PublicKey()), Encrypt: true, Type: 4711, Body: []byte("hello")}
-	var sent []dht.Envelope
+	m := dht.Message{To: dht.Broadcast{}, Destination: wire.To(bob.PublicKey()), Encrypt: true, Type: 4711, Body: []byte("hello")}
+	var sent []wire.Envelope
 	for range 3 {
 		before := d.drawn.n
 		id := d.send(m)
@@ -42,7 +43,7 @@ func TestComposeOnce(t *testing.T) {
 			t.Errorf("got a report with tag %d, to %v, of %d copies, want %d, %v, 4", r.Tag, r.Destination, len(r.Copies), e.Header.Tag, m.Destination)
 		}
 		o := openFor(t, e, bob)
-		h, body, err := dht.SplitDomain(o.Parts)
+		h, body, err := wire.SplitDomain(o.Parts)
 		if err != nil || h.Type != 4711 || h.Nonce != 0 || string(body) != "hello" || o.Origin != d.secret.PublicKey() {
 			t.Errorf("got %+v, %q, from %v, %v", h, body, o.Origin, err)
 		}
@@ -80,7 +81,7 @@ func TestClear(t *testing.T) {
 		{dht.Propagate{}, false},
 	} {
 		d := newDesk(t, villagers, nil)
-		var first dht.Envelope
+		var first wire.Envelope
 		for i := range 2 {
 			d.send(dht.Message{To: c.to, Type: -3, Body: []byte("x"), Expires: time.Hour})
 			e := decode(t, d.writes[0].Frame)
@@ -127,20 +128,20 @@ func TestDestination(t *testing.T) {
 	bob, eve := repeated(t, 9).PublicKey(), repeated(t, 8).PublicKey()
 	for name, c := range map[string]struct {
 		m    dht.Message
-		want dht.Destination
+		want wire.Destination
 	}{
-		"by key, clear":             {dht.Message{To: dht.DirectKey{Key: bob}}, dht.Destination{}},
-		"by key, sealed":            {dht.Message{To: dht.DirectKey{Key: bob}, Encrypt: true}, dht.To(bob)},
-		"by key, for another":       {dht.Message{To: dht.DirectKey{Key: bob}, Destination: dht.To(eve)}, dht.To(eve)},
-		"sealed for another":        {dht.Message{To: dht.DirectKey{Key: bob}, Destination: dht.To(eve), Encrypt: true}, dht.To(eve)},
-		"propagate":                 {dht.Message{To: dht.Propagate{To: dht.To(bob)}}, dht.To(bob)},
-		"propagate, sealed":         {dht.Message{To: dht.Propagate{To: dht.To(bob)}, Encrypt: true}, dht.To(bob)},
-		"propagate to anybody":      {dht.Message{To: dht.Propagate{}}, dht.Destination{}},
-		"propagate, for another":    {dht.Message{To: dht.Propagate{To: dht.To(bob)}, Destination: dht.To(eve)}, dht.To(eve)},
-		"broadcast for somebody":    {dht.Message{To: dht.Broadcast{}, Destination: dht.To(bob)}, dht.To(bob)},
-		"broadcast":                 {dht.Message{To: dht.Broadcast{}}, dht.Destination{}},
-		"clear, addressed to us":    {dht.Message{To: dht.Broadcast{}, Destination: dht.To(repeated(t, 1).PublicKey())}, dht.To(repeated(t, 1).PublicKey())},
-		"clear, addressed to zeros": {dht.Message{To: dht.Broadcast{}, Destination: dht.To(identity.PublicKey{})}, dht.To(identity.PublicKey{})},
+		"by key, clear":             {dht.Message{To: dht.DirectKey{Key: bob}}, wire.Destination{}},
+		"by key, sealed":            {dht.Message{To: dht.DirectKey{Key: bob}, Encrypt: true}, wire.To(bob)},
+		"by key, for another":       {dht.Message{To: dht.DirectKey{Key: bob}, Destination: wire.To(eve)}, wire.To(eve)},
+		"sealed for another":        {dht.Message{To: dht.DirectKey{Key: bob}, Destination: wire.To(eve), Encrypt: true}, wire.To(eve)},
+		"propagate":                 {dht.Message{To: dht.Propagate{To: wire.To(bob)}}, wire.To(bob)},
+		"propagate, sealed":         {dht.Message{To: dht.Propagate{To: wire.To(bob)}, Encrypt: true}, wire.To(bob)},
+		"propagate to anybody":      {dht.Message{To: dht.Propagate{}}, wire.Destination{}},
+		"propagate, for another":    {dht.Message{To: dht.Propagate{To: wire.To(bob)}, Destination: wire.To(eve)}, wire.To(eve)},
+		"broadcast for somebody":    {dht.Message{To: dht.Broadcast{}, Destination: wire.To(bob)}, wire.To(bob)},
+		"broadcast":                 {dht.Message{To: dht.Broadcast{}}, wire.Destination{}},
+		"clear, addressed to us":    {dht.Message{To: dht.Broadcast{}, Destination: wire.To(repeated(t, 1).PublicKey())}, wire.To(repeated(t, 1).PublicKey())},
+		"clear, addressed to zeros": {dht.Message{To: dht.Broadcast{}, Destination: wire.To(identity.PublicKey{})}, wire.To(identity.PublicKey{})},
 	} {
 		t.Run(name, func(t *testing.T) {
 			d := newDesk(t, villagers, nil)
@@ -179,8 +180,8 @@ func TestSentToNobody(t *testing.T) {
 		"to our id":                {villagers, dht.Message{To: dht.Direct{Peer: us.NodeID()}}, dht.ToOurselves},
 		"to our key":               {villagers, dht.Message{To: dht.DirectKey{Key: us}}, dht.ToOurselves},
 		"to our key, with search":  {villagers, dht.Message{To: dht.DirectKey{Key: us, Discover: true}}, dht.ToOurselves},
-		"sealed for ourselves":     {villagers, dht.Message{To: dht.Broadcast{}, Destination: dht.To(us), Encrypt: true}, dht.ToOurselves},
-		"propagated to us, sealed": {villagers, dht.Message{To: dht.Propagate{To: dht.To(us)}, Encrypt: true}, dht.ToOurselves},
+		"sealed for ourselves":     {villagers, dht.Message{To: dht.Broadcast{}, Destination: wire.To(us), Encrypt: true}, dht.ToOurselves},
+		"propagated to us, sealed": {villagers, dht.Message{To: dht.Propagate{To: wire.To(us)}, Encrypt: true}, dht.ToOurselves},
 		"unknown id":               {villagers, dht.Message{To: dht.Direct{Peer: idOf("z")}}, dht.NobodySelected},
 		"unknown key":              {villagers, dht.Message{To: dht.DirectKey{Key: bob}}, dht.NobodySelected},
 		"banned":                   {villagers, dht.Message{To: dht.Direct{Peer: idOf("i")}}, dht.NobodySelected},
@@ -196,12 +197,12 @@ func TestSentToNobody(t *testing.T) {
 		"sealed for nobody":        {villagers, dht.Message{To: dht.Flood{}, Encrypt: true}, dht.NotSendable},
 		"sealed for an id":         {villagers, dht.Message{To: dht.Direct{Peer: idOf("a")}, Encrypt: true}, dht.NotSendable},
 		"sealed, propagated":       {villagers, dht.Message{To: dht.Propagate{}, Encrypt: true}, dht.NotSendable},
-		"sealed for the zero key":  {villagers, dht.Message{To: dht.Broadcast{}, Destination: dht.To(identity.PublicKey{}), Encrypt: true}, dht.NotSendable},
-		"sealed for no key":        {villagers, dht.Message{To: dht.Broadcast{}, Destination: dht.To(bad), Encrypt: true}, dht.NotSendable},
-		"for no key":               {villagers, dht.Message{To: dht.Broadcast{}, Destination: dht.To(bad)}, dht.NotSendable},
+		"sealed for the zero key":  {villagers, dht.Message{To: dht.Broadcast{}, Destination: wire.To(identity.PublicKey{}), Encrypt: true}, dht.NotSendable},
+		"sealed for no key":        {villagers, dht.Message{To: dht.Broadcast{}, Destination: wire.To(bad), Encrypt: true}, dht.NotSendable},
+		"for no key":               {villagers, dht.Message{To: dht.Broadcast{}, Destination: wire.To(bad)}, dht.NotSendable},
 		"too long":                 {villagers, dht.Message{To: dht.Broadcast{}, Body: make([]byte, 8<<20)}, dht.NotSendable},
 		"much too long":            {villagers, dht.Message{To: dht.Broadcast{}, Body: make([]byte, 8<<20+1)}, dht.NotSendable},
-		"too long when sealed":     {villagers, dht.Message{To: dht.Broadcast{}, Destination: dht.To(bob), Encrypt: true, Body: make([]byte, 8<<20-200)}, dht.NotSendable},
+		"too long when sealed":     {villagers, dht.Message{To: dht.Broadcast{}, Destination: wire.To(bob), Encrypt: true, Body: make([]byte, 8<<20-200)}, dht.NotSendable},
 	} {
 		t.Run(name, func(t *testing.T) {
 			d := newDesk(t, c.lines, nil)

@@ -3,6 +3,7 @@ package dht
 import (
 	"time"
 
+	"github.com/gamelan-p2p/gamelan/dht/wire"
 	"github.com/gamelan-p2p/gamelan/identity"
 	"github.com/gamelan-p2p/gamelan/protocol"
 )
@@ -61,7 +62,7 @@ type Progress struct {
 	ID          uint64
 	Peers       []identity.NodeID
 	Tag         uint64
-	Destination Destination
+	Destination wire.Destination
 	Copy        int // its place in Peers
 	Outcome     protocol.Outcome
 	Reason      SendReason

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/gamelan-p2p/gamelan/dht/wire"
 	"github.com/gamelan-p2p/gamelan/identity"
 	"github.com/gamelan-p2p/gamelan/protocol"
 )
@@ -38,8 +39,8 @@ const (
 // Relayed is a message of somebody else on its way to others.
 type Relayed struct {
 	From     identity.NodeID // the peer that it came from
-	Envelope *Envelope
-	Hash     Hash
+	Envelope *wire.Envelope
+	Hash     wire.Hash
 	To       Strategy
 	// Again says that an earlier copy did not reach all: this one goes to those
 	// that [Unreached] names, and to others only if it names nobody.
@@ -89,7 +90,7 @@ func (n *RelayFailures) Total() (sum uint64) {
 
 // relaying is what a send has that is passed on for somebody else.
 type relaying struct {
-	hash  Hash
+	hash  wire.Hash
 	size  int64
 	lease Lease
 }

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/gamelan-p2p/gamelan/dht/wire"
 	"github.com/gamelan-p2p/gamelan/identity"
 )
 
@@ -17,7 +18,7 @@ type Outgoing struct {
 	// Peers are who it goes to, Envelope is what they get: both are there from
 	// [BeforeWrite] on.
 	Peers    []identity.NodeID
-	Envelope Envelope
+	Envelope wire.Envelope
 }
 
 // SendHandler takes a message of our own a step further. An error ends it.

@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/gamelan-p2p/gamelan/dht"
+	"github.com/gamelan-p2p/gamelan/dht/wire"
 	"github.com/gamelan-p2p/gamelan/identity"
 )
 
@@ -88,14 +89,14 @@ func TestSendLayersChange(t *testing.T) {
 	t.Run("the message", func(t *testing.T) {
 		d := newDesk(t, villagers, layered(dht.BeforeSelect, before(func(out *dht.Outgoing) {
 			out.To, out.Type, out.Body, out.Tag = dht.Direct{Peer: idOf("c")}, 8, []byte("changed"), 5
-			out.Encrypt, out.Destination = true, dht.To(bob.PublicKey())
+			out.Encrypt, out.Destination = true, wire.To(bob.PublicKey())
 		})))
 		d.send(dht.Message{To: dht.Flood{}, Type: 7, Body: []byte("secret")})
 		if to(d.writes) != "c" {
 			t.Fatalf("got %q, want c", to(d.writes))
 		}
 		e := decode(t, d.writes[0].Frame)
-		h, body, err := dht.SplitDomain(openFor(t, e, bob).Parts)
+		h, body, err := wire.SplitDomain(openFor(t, e, bob).Parts)
 		if err != nil || h.Type != 8 || h.Nonce == 0 || string(body) != "changed" || e.Header.Tag != 5 {
 			t.Errorf("got %+v, %q, tag %d, %v", h, body, e.Header.Tag, err)
 		}

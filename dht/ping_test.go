@@ -1,7 +1,6 @@
 package dht_test
 
 import (
-	"errors"
 	"math/rand/v2"
 	"testing"
 	"time"
@@ -9,48 +8,6 @@ import (
 	"github.com/gamelan-p2p/gamelan/dht"
 	"github.com/gamelan-p2p/gamelan/identity"
 )
-
-// conforms: dht 138, 139
-func TestPingBytes(t *testing.T) {
-	for _, test := range []struct {
-		ping dht.Ping
-		want string
-	}{
-		{dht.Ping{Nonce: 42}, "102a"}, // known answer A0
-		{dht.Ping{Pong: true, Nonce: 42}, "0801102a"},
-		{dht.Ping{Pong: true}, "0801"},
-		{dht.Ping{}, ""},
-	} {
-		equalHex(t, "ping", test.ping.Append(nil), test.want)
-		got, err := dht.DecodePing(unhex(t, test.want))
-		if err != nil || got != test.ping {
-			t.Errorf("decode %q: got %v, %v, want %v", test.want, got, err, test.ping)
-		}
-	}
-}
-
-func TestPingOfOthers(t *testing.T) {
-	for _, test := range []struct {
-		name, bytes string
-		want        dht.Ping
-		err         error
-	}{
-		{"with what it tells besides", "0801102a1a060801120201021a0408021200", dht.Ping{Pong: true, Nonce: 42}, nil},
-		{"in another order", "102a0801", dht.Ping{Pong: true, Nonce: 42}, nil},
-		{"with an unknown field", "102a2205aabbccddee", dht.Ping{Nonce: 42}, nil},
-		{"neither ping nor pong", "0802102a", dht.Ping{}, dht.ErrPingKind},
-		{"cut off", "08", dht.Ping{}, dht.ErrPing},
-		{"a nonce of bytes", "1201aa", dht.Ping{}, dht.ErrPing},
-	} {
-		got, err := dht.DecodePing(unhex(t, test.bytes))
-		switch {
-		case !errors.Is(err, test.err):
-			t.Errorf("%s: got error %v, want %v", test.name, err, test.err)
-		case err == nil && got != test.want:
-			t.Errorf("%s: got %v, want %v", test.name, got, test.want)
-		}
-	}
-}
 
 // conforms: dht 138
 func TestPings(t *testing.T) {

@@ -8,6 +8,10 @@ import (
 	"github.com/gamelan-p2p/gamelan/identity"
 )
 
+// TypePing is the application's message type of pings and pongs (spec: dht
+// 12.3).
+const TypePing int32 = 1
+
 // Pings remembers the pings whose answer has not come (spec: dht 12.4).
 type Pings struct {
 	open  map[uint64]ping // by nonce

@@ -1,6 +1,9 @@
 package dht
 
-import "github.com/gamelan-p2p/gamelan/identity"
+import (
+	"github.com/gamelan-p2p/gamelan/dht/wire"
+	"github.com/gamelan-p2p/gamelan/identity"
+)
 
 // Received is a message for the application, as the actor of its type hears it.
 // Its credit goes back when Receive returns, or later if Keep was called: until
@@ -14,7 +17,7 @@ type Received struct {
 	Conn uint64
 	// Destination is whom the header names. A message in clear for somebody else
 	// is delivered here all the same, and passed on by nobody (spec: dht 3.5).
-	Destination Destination
+	Destination wire.Destination
 	Encrypted   bool
 	Tag         uint64
 	Type        int32 // the application's

@@ -8,6 +8,7 @@ import (
 	"google.golang.org/protobuf/encoding/protowire"
 
 	"github.com/gamelan-p2p/gamelan/dht"
+	"github.com/gamelan-p2p/gamelan/dht/wire"
 	"github.com/gamelan-p2p/gamelan/identity"
 )
 
@@ -17,25 +18,23 @@ import (
 //
 // conforms: dht 16, 67, 71, 74, 147
 func TestRelayRecorded(t *testing.T) {
-	for _, v := range vectors(t, "forwarded") {
+	for _, v := range recordings(t, "forwarded") {
 		want := v.bytes(t, "forwarded_envelope")
-		header, body := frameField(t, want, 1), frameField(t, want, 2)
+		whole := decode(t, want)
 		var backwards []byte // the fields from the last to the first, with one that nobody knows
-		for rest := header; len(rest) > 0; {
-			n := fieldLen(t, rest)
-			backwards = append(slices.Clone(rest[:n]), backwards...)
-			rest = rest[n:]
+		for _, field := range slices.Backward(fields(t, whole.Header.Append(nil))) {
+			backwards = append(backwards, field...)
 		}
 		backwards = protowire.AppendTag(backwards, 20, protowire.BytesType)
 		backwards = protowire.AppendBytes(backwards, []byte("what is this"))
 		strange := protowire.AppendTag(nil, 2, protowire.BytesType)
-		strange = protowire.AppendBytes(strange, body)
+		strange = protowire.AppendBytes(strange, whole.Body)
 		strange = protowire.AppendTag(strange, 1, protowire.BytesType)
 		strange = protowire.AppendBytes(strange, backwards)
 
 		for _, frame := range [][]byte{want, strange} {
 			d := newDesk(t, villagers, nil)
-			d.now = v.now(t)
+			d.now = v.now()
 			e := decode(t, frame)
 			d.relay(&e, dht.Propagate{To: e.Header.Destination, Exclude: []identity.NodeID{idOf("b")}})
 			if got := to(d.writes); got != "acd" {
@@ -63,8 +62,8 @@ func TestRelayRecorded(t *testing.T) {
 	}
 }
 
-func relayed(n int) *dht.Envelope {
-	return &dht.Envelope{Header: dht.Header{Version: 2, Tag: 7}, Body: dht.AppendBody(nil, nil, make([]byte, n))}
+func relayed(n int) *wire.Envelope {
+	return &wire.Envelope{Header: wire.Header{Version: 2, Tag: 7}, Body: wire.AppendBody(nil, nil, make([]byte, n))}
 }
 
 // TestRelayOutcomes: what is passed on is counted and has no report; it is tried
@@ -117,9 +116,9 @@ func one(name string) dht.Strategy { return dht.Selected{Peers: []identity.NodeI
 //
 // conforms: V 13
 func TestRelayWaits(t *testing.T) {
-	for name, fresh := range map[string]func(size int) *dht.Envelope{
+	for name, fresh := range map[string]func(size int) *wire.Envelope{
 		"body": relayed,
-		"signature": func(size int) *dht.Envelope {
+		"signature": func(size int) *wire.Envelope {
 			e := relayed(1)
 			e.Header.Signature = make([]byte, size)
 			return e
@@ -169,7 +168,7 @@ func TestRelayCrowded(t *testing.T) {
 }
 
 // again passes a later copy on.
-func (d *desk) again(e *dht.Envelope) {
+func (d *desk) again(e *wire.Envelope) {
 	d.t.Helper()
 	r := d.relayed("z", e, dht.Flood{})
 	r.Again = true
@@ -187,7 +186,7 @@ func TestRelayStalls(t *testing.T) {
 		o.Window = 64 << 10
 		o.Moved = func(identity.NodeID) time.Time { return moved }
 	})
-	fresh := func(n int) *dht.Envelope { return relayed(6000 + n) }
+	fresh := func(n int) *wire.Envelope { return relayed(6000 + n) }
 	own := d.send(plain("a", 1))
 	for i := range 20 {
 		d.relay(fresh(i), dht.Selected{Peers: []identity.NodeID{idOf("a"), idOf("b")}})
@@ -327,7 +326,7 @@ func TestRelayAgain(t *testing.T) {
 // TestUnreachedIsBounded: the oldest is forgotten.
 func TestUnreachedIsBounded(t *testing.T) {
 	u := dht.NewUnreached()
-	hash := func(i int) (h dht.Hash) { h[0], h[1] = byte(i), byte(i>>8); return h }
+	hash := func(i int) (h wire.Hash) { h[0], h[1] = byte(i), byte(i>>8); return h }
 	for i := range dht.MaxUnreached + 10 {
 		u.Missed(hash(i), idOf("a"))
 	}

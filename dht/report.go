@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/gamelan-p2p/gamelan/dht/wire"
 	"github.com/gamelan-p2p/gamelan/identity"
 	"github.com/gamelan-p2p/gamelan/protocol"
 )
@@ -14,7 +15,7 @@ import (
 type Report struct {
 	Tag         uint64
 	To          string // the strategy in words
-	Destination Destination
+	Destination wire.Destination
 	Type        int32 // the application's message type
 	Encrypted   bool
 	Size        int // bytes of the body

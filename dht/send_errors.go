@@ -6,6 +6,9 @@ import (
 	"slices"
 )
 
+// ErrNotSendable reports a message of our own that others would refuse.
+var ErrNotSendable = errors.New("dht: message cannot be sent")
+
 // Why a message of our own goes to nobody.
 var (
 	errSwallowed   = errors.New("dht: a layer has not passed the message on")

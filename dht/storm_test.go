@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/gamelan-p2p/gamelan/dht"
+	"github.com/gamelan-p2p/gamelan/dht/wire"
 	"github.com/gamelan-p2p/gamelan/identity"
 	"github.com/gamelan-p2p/gamelan/protocol"
 )
@@ -90,8 +91,8 @@ func (s *storm) step() {
 		s.accept()
 		s.carryOut(s.next()%8 != 0)
 	case 4, 5:
-		e := &dht.Envelope{Header: dht.Header{Version: 2}}
-		e.Body = dht.AppendBody(nil, nil, numbered(relayedBit|uint64(s.next())))
+		e := &wire.Envelope{Header: wire.Header{Version: 2}}
+		e.Body = wire.AppendBody(nil, nil, numbered(relayedBit|uint64(s.next())))
 		r := s.relayed(s.name(), e, s.strategy())
 		r.Again = s.next()%4 == 0
 		s.happened(s.o.Relay(s.now, r))

@@ -7,6 +7,7 @@ import (
 	"math/rand/v2"
 	"slices"
 
+	"github.com/gamelan-p2p/gamelan/dht/wire"
 	"github.com/gamelan-p2p/gamelan/identity"
 )
 
@@ -58,7 +59,7 @@ type (
 	// Propagate is the destination itself when it is connected, else connected
 	// nodes close to it; for an unknown destination some at random.
 	Propagate struct {
-		To      Destination
+		To      wire.Destination
 		Exclude []identity.NodeID
 	}
 )

@@ -6,6 +6,7 @@ import (
 	"sync"
 	"sync/atomic"
 
+	"github.com/gamelan-p2p/gamelan/dht/wire"
 	"github.com/gamelan-p2p/gamelan/identity"
 )
 
@@ -24,26 +25,26 @@ const maxUnreachedPeers = 64
 type Unreached struct {
 	n     atomic.Int64 // messages, for a quick look
 	mu    sync.Mutex
-	index map[Hash]*list.Element
+	index map[wire.Hash]*list.Element
 	order list.List // of *unreached, the newest in front
 }
 
 // unreached is one message.
 type unreached struct {
-	hash  Hash
+	hash  wire.Hash
 	anew  bool // it was passed on to nobody yet
 	peers []identity.NodeID
 }
 
 // NewUnreached returns an empty one.
-func NewUnreached() *Unreached { return &Unreached{index: make(map[Hash]*list.Element)} }
+func NewUnreached() *Unreached { return &Unreached{index: make(map[wire.Hash]*list.Element)} }
 
 // Anew notes that the message was passed on to nobody: a later copy selects its
 // peers anew.
-func (u *Unreached) Anew(h Hash) { u.note(h, func(x *unreached) { x.anew, x.peers = true, nil }) }
+func (u *Unreached) Anew(h wire.Hash) { u.note(h, func(x *unreached) { x.anew, x.peers = true, nil }) }
 
 // Missed notes that the message did not reach a peer.
-func (u *Unreached) Missed(h Hash, peer identity.NodeID) {
+func (u *Unreached) Missed(h wire.Hash, peer identity.NodeID) {
 	u.note(h, func(x *unreached) {
 		if !x.anew && len(x.peers) < maxUnreachedPeers && !slices.Contains(x.peers, peer) {
 			x.peers = append(x.peers, peer)
@@ -51,7 +52,7 @@ func (u *Unreached) Missed(h Hash, peer identity.NodeID) {
 	})
 }
 
-func (u *Unreached) note(h Hash, change func(*unreached)) {
+func (u *Unreached) note(h wire.Hash, change func(*unreached)) {
 	if u == nil {
 		return
 	}
@@ -70,7 +71,7 @@ func (u *Unreached) note(h Hash, change func(*unreached)) {
 }
 
 // Reached notes that a peer has the message after all.
-func (u *Unreached) Reached(h Hash, peer identity.NodeID) {
+func (u *Unreached) Reached(h wire.Hash, peer identity.NodeID) {
 	if u.Len() == 0 {
 		return
 	}
@@ -88,7 +89,7 @@ func (u *Unreached) Reached(h Hash, peer identity.NodeID) {
 }
 
 // Has reports whether a later copy of the message is to be passed on.
-func (u *Unreached) Has(h Hash) bool {
+func (u *Unreached) Has(h wire.Hash) bool {
 	if u.Len() == 0 {
 		return false
 	}
@@ -100,7 +101,7 @@ func (u *Unreached) Has(h Hash) bool {
 
 // Take forgets the message and returns the peers that it did not reach. Anew says
 // that it was passed on to nobody; ok is false for a message that is not known.
-func (u *Unreached) Take(h Hash) (peers []identity.NodeID, anew, ok bool) {
+func (u *Unreached) Take(h wire.Hash) (peers []identity.NodeID, anew, ok bool) {
 	if u.Len() == 0 {
 		return nil, false, false
 	}

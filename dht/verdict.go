@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/gamelan-p2p/gamelan/dht/wire"
 	"github.com/gamelan-p2p/gamelan/identity"
 	"github.com/gamelan-p2p/gamelan/protocol"
 )
@@ -23,8 +24,8 @@ type Incoming struct {
 	Wall     time.Time          // the system's clock
 	Source   identity.NodeID    // the peer it came from
 	Key      identity.PublicKey // the source's
-	Envelope Envelope
-	Hash     Hash
+	Envelope wire.Envelope
+	Hash     wire.Hash
 	proof    Proof
 
 	// From the signature on:

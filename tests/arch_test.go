@@ -19,12 +19,13 @@ import (
 const module = "github.com/gamelan-p2p/gamelan"
 
 // layers says how deep a folder lies; the longest matching prefix counts. A
-// file may import what lies deeper than itself, and its own top-level folder, but
-// below actors, where the trunk imports no part of the node and no part another.
+// file may import what lies deeper than itself, and of its own top-level folder what
+// lies no higher, but below actors, where the trunk imports no part of the node and
+// no part another.
 var layers = map[string]int{
 	"identity": 0, "supervisor": 0, "internal": 0,
 	"protocol": 1, "inspect": 1,
-	"transport": 2, "peerstore": 2,
+	"transport": 2, "peerstore": 2, "dht/wire": 2,
 	"dht":        3,
 	"actors":     4,
 	"actors/rpc": 5, "actors/kad": 5, "actors/inbox": 5, // parts of the node, which do not import each other
@@ -79,8 +80,8 @@ var confined = map[string][]string{
 	"github.com/hashicorp/yamux":                    {"transport/mux"},
 	"github.com/cockroachdb/pebble/v2":              {"internal/kv"},
 	"github.com/oasisprotocol/curve25519-voi":       {"internal/ristretto"},
-	"google.golang.org/protobuf":                    {"protocol/pb", "protocol/identify", "protocol/rpc", "dht", "examples", "tests"},
-	"golang.org/x/crypto":                           {"identity", "internal/ristretto", "protocol", "transport/noise", "dht"},
+	"google.golang.org/protobuf":                    {"protocol/pb", "protocol/identify", "protocol/rpc", "dht/wire", "examples", "tests"},
+	"golang.org/x/crypto":                           {"identity", "internal/ristretto", "protocol", "transport/noise", "dht/wire"},
 	"golang.org/x/sys":                              {"transport/tcp", "internal/kv", "cmd"},
 	"golang.org/x/term":                             {"cmd"},
 	"github.com/multiformats/go-multiaddr":          {"protocol", "transport", "peerstore", "actors", "", "gamelantest", "cmd", "examples", "tests"},
@@ -258,7 +259,7 @@ func (c *checker) ours(n ast.Node, path string) {
 		return
 	}
 	ownLayer, _ := layerOf(c.folder)
-	free := top(path) == top(c.folder) && (top(path) != "actors" || path == c.folder)
+	free := top(path) == top(c.folder) && (top(path) != "actors" && theirLayer <= ownLayer || path == c.folder)
 	if !free && theirLayer >= ownLayer && !within(path, sameLayer[top(c.folder)]) {
 		c.report(n, "%q (layer %d) imports %q (layer %d), want lower layers only", c.folder, ownLayer, path, theirLayer)
 	}
@@ -454,6 +455,7 @@ func TestArchitectureRefuses(t *testing.T) {
 		{"inspect narrow", "inspect/a.go", `import _ "` + m + `/identity"`, "want nothing of ours"},
 		{"transport and peerstore", "transport/tcp/a.go", `import _ "` + m + `/peerstore"`, "know nothing of each other"},
 		{"peerstore and transport", "peerstore/a.go", `import _ "` + m + `/transport"`, "know nothing of each other"},
+		{"machines from bytes", "dht/wire/a.go", `import _ "` + m + `/dht"`, "lower layers only"},
 		{"kad and dht", "dht/kad/table/a.go", `import _ "` + m + `/dht/envelope"`, "know nothing of each other"},
 		{"dht and kad", "dht/saf/a.go", `import _ "` + m + `/dht/kad"`, "know nothing of each other"},
 		{"client and daemon", "cmd/gamelan/internal/client/a.go", `import _ "` + m + `/cmd/gamelan/internal/daemon"`, "of the command"},
@@ -518,6 +520,7 @@ func TestArchitectureAllows(t *testing.T) {
 		{"daemon and render", "cmd/gamelan/internal/daemon/a.go", `import _ "` + m + `/cmd/gamelan/internal/render"`},
 		{"client and failure", "cmd/gamelan/internal/client/a.go", `import _ "` + m + `/cmd/gamelan/internal/failure"`},
 		{"root", "wire.go", `import _ "` + m + `/actors/kad"`},
+		{"bytes from machines", "dht/a.go", `import _ "` + m + `/dht/wire"`},
 		{"xor from kad", "dht/kad/a.go", `import _ "` + m + `/dht/xor"`},
 		{"xor from dht", "dht/saf/a.go", `import _ "` + m + `/dht/xor"`},
 		{"seeded chance", "dht/a.go", "import \"math/rand/v2\"\nfunc f(r *rand.Rand) int { return r.IntN(3) }"},

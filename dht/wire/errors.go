@@ -1,4 +1,4 @@
-package dht
+package wire
 
 import "errors"
 
@@ -34,7 +34,4 @@ var (
 	// ErrSignature reports a signature that does not decode or does not
 	// verify. The peer that sent it is banned, for the same reason.
 	ErrSignature = errors.New("dht: bad signature")
-
-	// ErrNotSendable reports a message of our own that others would refuse.
-	ErrNotSendable = errors.New("dht: message cannot be sent")
 )

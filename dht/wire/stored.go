@@ -1,4 +1,4 @@
-package dht
+package wire
 
 import (
 	"fmt"
@@ -6,8 +6,8 @@ import (
 	"google.golang.org/protobuf/encoding/protowire"
 )
 
-// StoredRequest asks a node for the messages that it keeps for the one who
-// asks (spec: dht 8.4).
+// StoredRequest asks a node for the messages that it keeps for the requester (spec:
+// dht 8.4).
 type StoredRequest struct {
 	Since     uint64 // Unix seconds; 0 is everything
 	RequestID uint32
@@ -42,8 +42,8 @@ func DecodeStoredRequest(b []byte) (r StoredRequest, err error) {
 	return r, nil
 }
 
-// StoredMessage is one message that a node kept. Its header is judged by
-// [StoredMessage.Envelope].
+// StoredMessage is one message that a node kept. A decoded one is unchecked;
+// [StoredMessage.Envelope] checks its header.
 type StoredMessage struct {
 	StoredAt uint64 // Unix seconds
 	Version  uint32
@@ -53,16 +53,17 @@ type StoredMessage struct {
 	hasHeader bool
 }
 
-// Store returns the envelope as a stored message.
-func Store(e Envelope, at uint64) StoredMessage {
+// NewStoredMessage returns the envelope as a message that was stored at a Unix time
+// in seconds.
+func NewStoredMessage(e Envelope, at uint64) StoredMessage {
 	m := StoredMessage{StoredAt: at, Version: e.Header.Version, Body: e.Body, hasHeader: true}
 	m.header.Header, m.header.hasDestination = e.Header, true
 	m.header.destination = e.Header.Destination.Key[:]
 	return m
 }
 
-// Envelope returns the message as it once travelled, or why its header is
-// refused, as [DecodeEnvelope] does.
+// Envelope returns the message as it was received by the node that stored it. It
+// fails for the headers that [DecodeEnvelope] refuses.
 func (m *StoredMessage) Envelope() (Envelope, error) {
 	raw := rawEnvelope{header: m.header, hasHeader: m.hasHeader, body: m.Body}
 	return raw.judge()
@@ -72,7 +73,7 @@ func (m *StoredMessage) Envelope() (Envelope, error) {
 type StoredResponse struct {
 	Messages  []StoredMessage
 	RequestID uint32
-	Type      int32 // 0: messages for the one who asked. Others are read and never written
+	Type      int32 // 0: messages for the requester. Other values are read and never written
 }
 
 // Append appends the encoded response.

@@ -1,4 +1,4 @@
-package dht
+package wire
 
 import (
 	"fmt"
@@ -40,18 +40,18 @@ func Sign(s *identity.Secret, binding [32]byte, random io.Reader) (Signature, er
 // The error is [ErrSignature].
 func (s *Signature) Verify(binding [32]byte) error { return s.verify(binding, nil) }
 
-// verify is Verify with the keys of frequent signers; nil: there are none.
-func (s *Signature) verify(binding [32]byte, frequent *signers) error {
+// verify is Verify with the keys that v has cached; nil is no cache.
+func (s *Signature) verify(binding [32]byte, v *Verifier) error {
 	var scalar ristretto.Scalar
 	if err := scalar.SetCanonical(s.S[:]); err != nil {
 		return fmt.Errorf("%w: %w", ErrSignature, err)
 	}
 	challenge := s.challenge(binding)
 	var ok bool
-	if frequent == nil {
+	if v == nil {
 		ok = ristretto.Verify((*[32]byte)(&s.Signer), &s.Nonce, &challenge, &scalar)
 	} else {
-		ok = frequent.verify(s.Signer, &s.Nonce, &challenge, &scalar)
+		ok = v.verify(s.Signer, &s.Nonce, &challenge, &scalar)
 	}
 	if !ok {
 		return fmt.Errorf("%w: does not verify", ErrSignature)

@@ -1,4 +1,4 @@
-package dht_test
+package wire_test
 
 import (
 	"bytes"
@@ -7,14 +7,14 @@ import (
 	"errors"
 	"testing"
 
-	"github.com/gamelan-p2p/gamelan/dht"
+	"github.com/gamelan-p2p/gamelan/dht/wire"
 	"github.com/gamelan-p2p/gamelan/identity"
 )
 
-func signedBy(t testing.TB, s *identity.Secret, n uint64) dht.Envelope {
+func signedBy(t testing.TB, s *identity.Secret, n uint64) wire.Envelope {
 	t.Helper()
 	part := binary.LittleEndian.AppendUint64(nil, n)
-	e, err := dht.Compose(dht.Draft{Body: dht.AppendBody(nil, part, part), Sign: true}, s, rand.Reader)
+	e, err := wire.Compose(wire.Draft{Body: wire.AppendBody(nil, part, part), Sign: true}, s, rand.Reader)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -24,26 +24,25 @@ func signedBy(t testing.TB, s *identity.Secret, n uint64) dht.Envelope {
 // TestKeysOfSignersAreKept is about what makes the next message of a signer
 // cheaper: it must never make one hold that does not.
 func TestKeysOfSignersAreKept(t *testing.T) {
-	n := newNode(t, nil)
-	author, other := repeated(t, writer), repeated(t, other)
+	var v wire.Verifier
+	author, other := repeated(t, 1), repeated(t, 6)
 
 	forged := signedBy(t, author, 1)
 	forged.Body[len(forged.Body)-1] ^= 1
-	refused := func(e dht.Envelope, when string) {
+	refused := func(e wire.Envelope, when string) {
 		t.Helper()
-		if _, v := n.handle(e); v.Reason != dht.BadSignature || !errors.Is(v.Err, dht.ErrSignature) {
-			t.Fatalf("%s: got %v (%v), want a bad signature", when, v.Reason, v.Err)
+		if _, err := v.Verify(&e); !errors.Is(err, wire.ErrSignature) {
+			t.Fatalf("%s: got %v, want a bad signature", when, err)
 		}
 	}
 	refused(forged, "forged, from nobody known")
-	if got := n.chain.Signers(); len(got) != 0 {
+	if got := v.Signers(); len(got) != 0 {
 		t.Fatalf("after a forged message: got keys %v, want none", got)
 	}
-	accepted := func(e dht.Envelope, from *identity.Secret) {
+	accepted := func(e wire.Envelope, from *identity.Secret) {
 		t.Helper()
-		m, v := n.handle(e)
-		if v.Reason == dht.BadSignature || m.Origin != from.PublicKey() {
-			t.Fatalf("got %v (%v) of %v, want a message of %v", v.Reason, v.Err, m.Origin, from.PublicKey())
+		if signer, err := v.Verify(&e); err != nil || signer != from.PublicKey() {
+			t.Fatalf("got a message of %v, %v, want one of %v", signer, err, from.PublicKey())
 		}
 	}
 	accepted(signedBy(t, author, 2), author)
@@ -54,40 +53,45 @@ func TestKeysOfSignersAreKept(t *testing.T) {
 	copy(stolen.Header.Signature[2:], key[:])
 	refused(stolen, "in another's name")
 	accepted(signedBy(t, other, 5), other)
-	if got := n.chain.Signers(); len(got) != 2 || got[0] != author.PublicKey() || got[1] != other.PublicKey() {
+	if got := v.Signers(); len(got) != 2 || got[0] != author.PublicKey() || got[1] != other.PublicKey() {
 		t.Fatalf("got keys %v, want those of both", got)
 	}
 }
 
 func TestMaskedKeysAreNotKept(t *testing.T) {
-	n := newNode(t, nil)
-	e, err := dht.Compose(sealedFor(t, us), repeated(t, writer), rand.Reader)
+	var v wire.Verifier
+	k := repeated(t, 2).PublicKey()
+	e, err := wire.Compose(wire.Draft{Destination: wire.To(k), EncryptFor: k, Body: ping(t)}, repeated(t, 1), rand.Reader)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if m, v := n.handle(e); m.Origin != repeated(t, writer).PublicKey() {
-		t.Fatalf("got %v (%v), want a message of %v", v.Reason, v.Err, repeated(t, writer).PublicKey())
+	if _, err := v.Verify(&e); err != nil {
+		t.Fatal(err)
 	}
-	if got := n.chain.Signers(); len(got) != 0 {
+	if got := v.Signers(); len(got) != 0 {
 		t.Fatalf("got keys %v, want none", got)
 	}
 }
 
 func TestKeysOfSignersAreBounded(t *testing.T) {
-	n := newNode(t, nil)
+	var v wire.Verifier
 	var keys []identity.PublicKey
-	for range dht.MaxSigners + 3 {
+	for range wire.MaxSigners + 3 {
 		s, err := identity.NewSecret(rand.Reader)
 		if err != nil {
 			t.Fatal(err)
 		}
 		keys = append(keys, s.PublicKey())
-		n.handle(signedBy(t, s, 1))
-		n.handle(signedBy(t, s, 2))
+		for n := range 2 {
+			e := signedBy(t, s, uint64(n))
+			if _, err := v.Verify(&e); err != nil {
+				t.Fatal(err)
+			}
+		}
 	}
-	got := n.chain.Signers()
-	if len(got) != dht.MaxSigners {
-		t.Fatalf("got %d keys, want %d", len(got), dht.MaxSigners)
+	got := v.Signers()
+	if len(got) != wire.MaxSigners {
+		t.Fatalf("got %d keys, want %d", len(got), wire.MaxSigners)
 	}
 	for i, key := range got {
 		if !bytes.Equal(key[:], keys[i+3][:]) {

@@ -1,4 +1,4 @@
-package dht_test
+package wire_test
 
 import (
 	"bytes"
@@ -9,7 +9,7 @@ import (
 	"golang.org/x/crypto/chacha20poly1305"
 	"google.golang.org/protobuf/encoding/protowire"
 
-	"github.com/gamelan-p2p/gamelan/dht"
+	"github.com/gamelan-p2p/gamelan/dht/wire"
 	"github.com/gamelan-p2p/gamelan/identity"
 	"github.com/gamelan-p2p/gamelan/internal/ristretto"
 )
@@ -28,35 +28,35 @@ func TestEnvelopeRefusals(t *testing.T) {
 		bytes []byte
 		want  error // nil is none
 	}{
-		{"empty", nil, dht.ErrEnvelope},
-		{"no protobuf", []byte("hello"), dht.ErrEnvelope},
-		{"truncated", unhex(t, "0a0c08021801"), dht.ErrEnvelope},
-		{"truncated header", withHeader(t, "0802 1801 58"), dht.ErrEnvelope},
-		{"header as a number", unhex(t, "0801"), dht.ErrEnvelope},
-		{"body as a number", unhex(t, "0a0408021801 1001"), dht.ErrEnvelope},
-		{"destination as a number", withHeader(t, "0802 2001"), dht.ErrEnvelope},
-		{"version as bytes", withHeader(t, "0a0102 1801"), dht.ErrEnvelope},
-		{"no header", unhex(t, "120161"), dht.ErrNoHeader},
-		{"empty header", unhex(t, "0a00"), dht.ErrDestination},
-		{"no destination", withHeader(t, "0802"), dht.ErrDestination},
-		{"short destination", withHeader(t, "0802 22020102"), dht.ErrDestination},
-		{"empty destination", withHeader(t, "0802 2200"), dht.ErrDestination},
-		{"destination that is no point", withHeader(t, "0802 2220"+notAPoint), dht.ErrDestination},
-		{"ephemeral key that is no point", withHeader(t, "0802 1801 3a20"+notAPoint), dht.ErrEphemeralKey},
-		{"short ephemeral key", withHeader(t, "0802 1801 3a0101"), dht.ErrEphemeralKey},
-		{"version 0", withHeader(t, "1801"), dht.ErrVersion},
-		{"version 3", withHeader(t, "0803 1801"), dht.ErrVersion},
-		{"type 4", withHeader(t, "0802 1801 4004"), dht.ErrType},
-		{"type 19", withHeader(t, "0802 1801 4013"), dht.ErrType},
-		{"type 22", withHeader(t, "0802 1801 4016"), dht.ErrType},
-		{"type -1", withHeader(t, "0802 1801 40ffffffffffffffffff01"), dht.ErrType},
-		{"flag 2", withHeader(t, "0802 1801 5002"), dht.ErrFlags},
-		{"flags 1 and 4", withHeader(t, "0802 1801 5005"), dht.ErrFlags},
+		{"empty", nil, wire.ErrEnvelope},
+		{"no protobuf", []byte("hello"), wire.ErrEnvelope},
+		{"truncated", unhex(t, "0a0c08021801"), wire.ErrEnvelope},
+		{"truncated header", withHeader(t, "0802 1801 58"), wire.ErrEnvelope},
+		{"header as a number", unhex(t, "0801"), wire.ErrEnvelope},
+		{"body as a number", unhex(t, "0a0408021801 1001"), wire.ErrEnvelope},
+		{"destination as a number", withHeader(t, "0802 2001"), wire.ErrEnvelope},
+		{"version as bytes", withHeader(t, "0a0102 1801"), wire.ErrEnvelope},
+		{"no header", unhex(t, "120161"), wire.ErrNoHeader},
+		{"empty header", unhex(t, "0a00"), wire.ErrDestination},
+		{"no destination", withHeader(t, "0802"), wire.ErrDestination},
+		{"short destination", withHeader(t, "0802 22020102"), wire.ErrDestination},
+		{"empty destination", withHeader(t, "0802 2200"), wire.ErrDestination},
+		{"destination that is no point", withHeader(t, "0802 2220"+notAPoint), wire.ErrDestination},
+		{"ephemeral key that is no point", withHeader(t, "0802 1801 3a20"+notAPoint), wire.ErrEphemeralKey},
+		{"short ephemeral key", withHeader(t, "0802 1801 3a0101"), wire.ErrEphemeralKey},
+		{"version 0", withHeader(t, "1801"), wire.ErrVersion},
+		{"version 3", withHeader(t, "0803 1801"), wire.ErrVersion},
+		{"type 4", withHeader(t, "0802 1801 4004"), wire.ErrType},
+		{"type 19", withHeader(t, "0802 1801 4013"), wire.ErrType},
+		{"type 22", withHeader(t, "0802 1801 4016"), wire.ErrType},
+		{"type -1", withHeader(t, "0802 1801 40ffffffffffffffffff01"), wire.ErrType},
+		{"flag 2", withHeader(t, "0802 1801 5002"), wire.ErrFlags},
+		{"flags 1 and 4", withHeader(t, "0802 1801 5005"), wire.ErrFlags},
 		// The order in which the reference looks decides which error it is.
-		{"everything wrong", withHeader(t, "0803 4004 5002 3a0101"), dht.ErrDestination},
-		{"all but the destination wrong", withHeader(t, "0803 1801 4004 5002 3a0101"), dht.ErrEphemeralKey},
-		{"version and type wrong", withHeader(t, "0803 1801 4004 5002"), dht.ErrVersion},
-		{"type and flags wrong", withHeader(t, "0802 1801 4004 5002"), dht.ErrType},
+		{"everything wrong", withHeader(t, "0803 4004 5002 3a0101"), wire.ErrDestination},
+		{"all but the destination wrong", withHeader(t, "0803 1801 4004 5002 3a0101"), wire.ErrEphemeralKey},
+		{"version and type wrong", withHeader(t, "0803 1801 4004 5002"), wire.ErrVersion},
+		{"type and flags wrong", withHeader(t, "0802 1801 4004 5002"), wire.ErrType},
 
 		{"version 1", withHeader(t, "0801 1801"), nil},
 		{"version 2", withHeader(t, "0802 1801"), nil},
@@ -69,7 +69,7 @@ func TestEnvelopeRefusals(t *testing.T) {
 		{"both destinations, a bad one first", withHeader(t, "0802 220101 1801"), nil},
 		{"header in two pieces", append(unhex(t, "0a020802"), unhex(t, "0a021801")...), nil},
 	} {
-		_, err := dht.DecodeEnvelope(c.bytes)
+		_, err := wire.DecodeEnvelope(c.bytes)
 		if !errors.Is(err, c.want) {
 			t.Errorf("%s: got %v, want %v", c.name, err, c.want)
 		}
@@ -102,7 +102,7 @@ func TestExpired(t *testing.T) {
 		{1<<64 - 1, 1<<63 - 1, false},
 		{5, -1, false},
 	} {
-		h := dht.Header{Expires: c.expires}
+		h := wire.Header{Expires: c.expires}
 		if got := h.Expired(c.now); got != c.want {
 			t.Errorf("expires %d at %d: got %v, want %v", c.expires, c.now, got, c.want)
 		}
@@ -111,7 +111,7 @@ func TestExpired(t *testing.T) {
 
 // conforms: dht 15, 148
 func TestTagIsNotSigned(t *testing.T) {
-	e := compose(t, dht.Draft{Body: ping(t), Sign: true})
+	e := compose(t, wire.Draft{Body: ping(t), Sign: true})
 	hash := e.DedupHash()
 	e.Header.Tag++
 	if _, err := e.VerifyOrigin(); err != nil || e.DedupHash() != hash {
@@ -124,23 +124,23 @@ func TestTagIsNotSigned(t *testing.T) {
 // conforms: dht 6, 40
 func TestTamperedMessages(t *testing.T) {
 	recipient := repeated(t, 2).PublicKey()
-	for _, d := range []dht.Draft{
+	for _, d := range []wire.Draft{
 		{Body: ping(t), Sign: true},
-		{Body: ping(t), Destination: dht.To(recipient), EncryptFor: recipient},
+		{Body: ping(t), Destination: wire.To(recipient), EncryptFor: recipient},
 	} {
-		for name, change := range map[string]func(*dht.Envelope){
-			"version":     func(e *dht.Envelope) { e.Header.Version = 1 },
-			"destination": func(e *dht.Envelope) { e.Header.Destination = dht.To(repeated(t, 9).PublicKey()) },
-			"type":        func(e *dht.Envelope) { e.Header.Type = dht.TypeStoredMessages },
-			"flags":       func(e *dht.Envelope) { e.Header.Flags ^= dht.Encrypted },
-			"expiry":      func(e *dht.Envelope) { e.Header.Expires++ },
-			"no expiry":   func(e *dht.Envelope) { e.Header.Expires = 0 },
-			"ephemeral": func(e *dht.Envelope) {
+		for name, change := range map[string]func(*wire.Envelope){
+			"version":     func(e *wire.Envelope) { e.Header.Version = 1 },
+			"destination": func(e *wire.Envelope) { e.Header.Destination = wire.To(repeated(t, 9).PublicKey()) },
+			"type":        func(e *wire.Envelope) { e.Header.Type = wire.TypeStoredMessages },
+			"flags":       func(e *wire.Envelope) { e.Header.Flags ^= wire.Encrypted },
+			"expiry":      func(e *wire.Envelope) { e.Header.Expires++ },
+			"no expiry":   func(e *wire.Envelope) { e.Header.Expires = 0 },
+			"ephemeral": func(e *wire.Envelope) {
 				k := repeated(t, 9).PublicKey()
 				e.Header.Ephemeral = k[:]
 			},
-			"body":      func(e *dht.Envelope) { e.Body[0] ^= 1 },
-			"more body": func(e *dht.Envelope) { e.Body = append(e.Body, 0x0a, 0) },
+			"body":      func(e *wire.Envelope) { e.Body[0] ^= 1 },
+			"more body": func(e *wire.Envelope) { e.Body = append(e.Body, 0x0a, 0) },
 		} {
 			e := compose(t, d)
 			if _, err := e.VerifyOrigin(); err != nil {
@@ -148,7 +148,7 @@ func TestTamperedMessages(t *testing.T) {
 			}
 			e.Body = bytes.Clone(e.Body)
 			change(&e)
-			if _, err := e.VerifyOrigin(); !errors.Is(err, dht.ErrSignature) {
+			if _, err := e.VerifyOrigin(); !errors.Is(err, wire.ErrSignature) {
 				t.Errorf("%s, %v: got %v, want a bad signature", name, d.EncryptFor, err)
 			}
 		}
@@ -157,9 +157,9 @@ func TestTamperedMessages(t *testing.T) {
 
 // conforms: dht 4
 func TestSignatureRefusals(t *testing.T) {
-	good := compose(t, dht.Draft{Body: ping(t), Sign: true})
+	good := compose(t, wire.Draft{Body: ping(t), Sign: true})
 	binding := good.Binding()
-	sig, err := dht.DecodeSignature(good.Header.Signature)
+	sig, err := wire.DecodeSignature(good.Header.Signature)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -170,7 +170,7 @@ func TestSignatureRefusals(t *testing.T) {
 		plusOrder[i] = byte(carry)
 		carry >>= 8
 	}
-	changed := func(change func(*dht.Signature)) []byte {
+	changed := func(change func(*wire.Signature)) []byte {
 		s := sig
 		change(&s)
 		return s.Append(nil)
@@ -182,18 +182,18 @@ func TestSignatureRefusals(t *testing.T) {
 		"no nonce":          append(bytes.Clone(good.Header.Signature[:34]), good.Header.Signature[68:]...),
 		"no scalar":         good.Header.Signature[:68],
 		"number as signer":  unhex(t, "0801"),
-		"another signer":    changed(func(s *dht.Signature) { s.Signer = repeated(t, 9).PublicKey() }),
-		"identity":          changed(func(s *dht.Signature) { s.Signer = identity.PublicKey{} }),
-		"another nonce":     changed(func(s *dht.Signature) { s.Nonce = repeated(t, 9).PublicKey() }),
-		"nonce no point":    changed(func(s *dht.Signature) { s.Nonce[31] = 0xff }),
-		"scalar not below":  changed(func(s *dht.Signature) { s.S = [32]byte(order) }),
-		"scalar plus order": changed(func(s *dht.Signature) { s.S = plusOrder }),
-		"another scalar":    changed(func(s *dht.Signature) { s.S[0] ^= 1 }),
+		"another signer":    changed(func(s *wire.Signature) { s.Signer = repeated(t, 9).PublicKey() }),
+		"identity":          changed(func(s *wire.Signature) { s.Signer = identity.PublicKey{} }),
+		"another nonce":     changed(func(s *wire.Signature) { s.Nonce = repeated(t, 9).PublicKey() }),
+		"nonce no point":    changed(func(s *wire.Signature) { s.Nonce[31] = 0xff }),
+		"scalar not below":  changed(func(s *wire.Signature) { s.S = [32]byte(order) }),
+		"scalar plus order": changed(func(s *wire.Signature) { s.S = plusOrder }),
+		"another scalar":    changed(func(s *wire.Signature) { s.S[0] ^= 1 }),
 		"short field":       protowire.AppendBytes(bytes.Clone(good.Header.Signature[:69]), sig.S[:31]),
 	} {
 		e := good
 		e.Header.Signature = b
-		if _, err := e.VerifyOrigin(); !errors.Is(err, dht.ErrSignature) {
+		if _, err := e.VerifyOrigin(); !errors.Is(err, wire.ErrSignature) {
 			t.Errorf("%s: got %v, want a bad signature", name, err)
 		}
 	}
@@ -211,8 +211,8 @@ func TestSignatureRefusals(t *testing.T) {
 func TestSignaturesOfTheIdentityElementVerifyNowhere(t *testing.T) {
 	// With P the identity, s·G = R holds for any s when R = s·G.
 	s := repeated(t, 4)
-	forged := dht.Signature{Nonce: s.PublicKey(), S: [32]byte(s.Bytes())}
-	if err := forged.Verify([32]byte{1}); !errors.Is(err, dht.ErrSignature) {
+	forged := wire.Signature{Nonce: s.PublicKey(), S: [32]byte(s.Bytes())}
+	if err := forged.Verify([32]byte{1}); !errors.Is(err, wire.ErrSignature) {
 		t.Errorf("got %v, want a bad signature", err)
 	}
 }
@@ -220,18 +220,18 @@ func TestSignaturesOfTheIdentityElementVerifyNowhere(t *testing.T) {
 // conforms: dht 39
 func TestSemantics(t *testing.T) {
 	recipient := repeated(t, 2).PublicKey()
-	for name, change := range map[string]func(*dht.Envelope){
-		"no destination":   func(e *dht.Envelope) { e.Header.Destination = dht.Destination{} },
-		"no ephemeral key": func(e *dht.Envelope) { e.Header.Ephemeral = nil },
-		"no signature":     func(e *dht.Envelope) { e.Header.Signature = nil },
-		"no body":          func(e *dht.Envelope) { e.Body = nil },
+	for name, change := range map[string]func(*wire.Envelope){
+		"no destination":   func(e *wire.Envelope) { e.Header.Destination = wire.Destination{} },
+		"no ephemeral key": func(e *wire.Envelope) { e.Header.Ephemeral = nil },
+		"no signature":     func(e *wire.Envelope) { e.Header.Signature = nil },
+		"no body":          func(e *wire.Envelope) { e.Body = nil },
 	} {
-		e := compose(t, dht.Draft{Body: ping(t), Destination: dht.To(recipient), EncryptFor: recipient})
+		e := compose(t, wire.Draft{Body: ping(t), Destination: wire.To(recipient), EncryptFor: recipient})
 		if err := e.CheckSemantics(); err != nil {
 			t.Fatal(err)
 		}
 		change(&e)
-		if err := e.CheckSemantics(); !errors.Is(err, dht.ErrSemantics) {
+		if err := e.CheckSemantics(); !errors.Is(err, wire.ErrSemantics) {
 			t.Errorf("%s: got %v, want an error", name, err)
 		}
 		e.Header.Flags = 0
@@ -246,7 +246,7 @@ func TestSemantics(t *testing.T) {
 // conforms: dht 28, 30, 42
 func TestUndecryptable(t *testing.T) {
 	recipient := repeated(t, 2)
-	draft := dht.Draft{Destination: dht.To(recipient.PublicKey()), EncryptFor: recipient.PublicKey(), Body: ping(t)}
+	draft := wire.Draft{Destination: wire.To(recipient.PublicKey()), EncryptFor: recipient.PublicKey(), Body: ping(t)}
 	e := compose(t, draft)
 	signer, err := e.VerifyOrigin()
 	if err != nil {
@@ -260,7 +260,7 @@ func TestUndecryptable(t *testing.T) {
 	cut.Body = e.Body[:5999]
 	tag.Body = e.Body[:10]
 	for name, c := range map[string]struct {
-		e      dht.Envelope
+		e      wire.Envelope
 		secret *identity.Secret
 	}{
 		"text shorter than its length": {sealedText(t, nil), recipient},
@@ -276,26 +276,26 @@ func TestUndecryptable(t *testing.T) {
 		"shorter than a tag":           {tag, recipient},
 		"undecodable":                  {sealedText(t, holding([]byte{0x0a, 0xff})), recipient},
 		"no parts":                     {sealedText(t, holding([]byte{0x10, 0x01})), recipient},
-		"too many parts":               {sealedText(t, holding(dht.AppendBody(nil, make([][]byte, dht.MaxParts+1)...))), recipient},
+		"too many parts":               {sealedText(t, holding(wire.AppendBody(nil, make([][]byte, wire.MaxParts+1)...))), recipient},
 	} {
 		by := signer
 		if c.e.Header.Signature != nil {
-			if s, err := dht.DecodeSignature(c.e.Header.Signature); err == nil {
+			if s, err := wire.DecodeSignature(c.e.Header.Signature); err == nil {
 				by = s.Signer
 			}
 		}
-		if _, err := c.e.Open(c.secret, by); err != dht.ErrDecryption { // the very same: no detail
-			t.Errorf("%s: got %v, want %v", name, err, dht.ErrDecryption)
+		if _, err := c.e.Open(c.secret, by); err != wire.ErrDecryption { // the very same: no detail
+			t.Errorf("%s: got %v, want %v", name, err, wire.ErrDecryption)
 		}
 	}
-	if _, err := e.Open(recipient, repeated(t, 9).PublicKey()); err != dht.ErrDecryption {
-		t.Errorf("another signer: got %v, want %v", err, dht.ErrDecryption)
+	if _, err := e.Open(recipient, repeated(t, 9).PublicKey()); err != wire.ErrDecryption {
+		t.Errorf("another signer: got %v, want %v", err, wire.ErrDecryption)
 	}
 }
 
 // sealedText returns a message for secret 2 whose plaintext is exactly this,
 // made by hand from what the specification says.
-func sealedText(t testing.TB, text []byte) dht.Envelope {
+func sealedText(t testing.TB, text []byte) wire.Envelope {
 	t.Helper()
 	sender, ephemeral, recipient := repeated(t, 1), repeated(t, 3), repeated(t, 2).PublicKey()
 	shared, err := ephemeral.DH(recipient[:])
@@ -319,13 +319,13 @@ func sealedText(t testing.TB, text []byte) dht.Envelope {
 		t.Fatal(err)
 	}
 	public, ephemeralKey := masked.PublicKey(), ephemeral.PublicKey()
-	e := dht.Envelope{
-		Header: dht.Header{
-			Version: 2, Destination: dht.To(recipient), Flags: dht.Encrypted, Ephemeral: ephemeralKey[:], Expires: expires,
+	e := wire.Envelope{
+		Header: wire.Header{
+			Version: 2, Destination: wire.To(recipient), Flags: wire.Encrypted, Ephemeral: ephemeralKey[:], Expires: expires,
 		},
 		Body: aead.Seal(nil, make([]byte, aead.NonceSize()), text, public[:]),
 	}
-	sig, err := dht.Sign(masked, e.Binding(), scalars(repeated(t, 4)))
+	sig, err := wire.Sign(masked, e.Binding(), scalars(repeated(t, 4)))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -359,7 +359,7 @@ func TestAnyPaddingOpens(t *testing.T) {
 		}
 		copy(text[4:], body)
 		o := openFor(t, sealedText(t, text), repeated(t, 2))
-		equal(t, "body", dht.AppendBody(nil, o.Parts...), body)
+		equal(t, "body", wire.AppendBody(nil, o.Parts...), body)
 	}
 }
 
@@ -370,7 +370,7 @@ func TestNestedGroups(t *testing.T) {
 	nested := func(n int) []byte { // field 15
 		return append(bytes.Repeat([]byte{0x7b}, n), bytes.Repeat([]byte{0x7c}, n)...)
 	}
-	if _, err := dht.DecodeBody(nested(128)); err != nil {
+	if _, err := wire.DecodeBody(nested(128)); err != nil {
 		t.Errorf("128 deep: got %v, want none", err)
 	}
 	for name, b := range map[string][]byte{
@@ -378,7 +378,7 @@ func TestNestedGroups(t *testing.T) {
 		"not ended":     {0x7b},
 		"another's end": {0x7b, 0x74},
 	} {
-		if _, err := dht.DecodeBody(b); !errors.Is(err, dht.ErrBody) {
+		if _, err := wire.DecodeBody(b); !errors.Is(err, wire.ErrBody) {
 			t.Errorf("%s: got %v, want an error", name, err)
 		}
 	}
@@ -395,11 +395,11 @@ func TestBodies(t *testing.T) {
 		{"one empty part", "0a00", 1, nil},
 		{"unknown fields only", "1001 1a0161", 0, nil},
 		{"sixteen parts", "0a00 0a00 0a00 0a00 0a00 0a00 0a00 0a00 0a00 0a00 0a00 0a00 0a00 0a00 0a00 0a00", 16, nil},
-		{"seventeen parts", "0a00 0a00 0a00 0a00 0a00 0a00 0a00 0a00 0a00 0a00 0a00 0a00 0a00 0a00 0a00 0a00 0a00", 0, dht.ErrBody},
-		{"truncated", "0a05 6161", 0, dht.ErrBody},
-		{"part as a number", "0801", 0, dht.ErrBody},
+		{"seventeen parts", "0a00 0a00 0a00 0a00 0a00 0a00 0a00 0a00 0a00 0a00 0a00 0a00 0a00 0a00 0a00 0a00 0a00", 0, wire.ErrBody},
+		{"truncated", "0a05 6161", 0, wire.ErrBody},
+		{"part as a number", "0801", 0, wire.ErrBody},
 	} {
-		parts, err := dht.DecodeBody(unhex(t, c.hex))
+		parts, err := wire.DecodeBody(unhex(t, c.hex))
 		if !errors.Is(err, c.want) || len(parts) != c.parts {
 			t.Errorf("%s: got %d parts, %v, want %d, %v", c.name, len(parts), err, c.parts, c.want)
 		}
@@ -408,7 +408,7 @@ func TestBodies(t *testing.T) {
 
 // conforms: dht 137
 func TestSplitDomain(t *testing.T) {
-	h, m, err := dht.SplitDomain([][]byte{unhex(t, "08e807 1005"), []byte("hello"), []byte("ignored")})
+	h, m, err := wire.SplitDomain([][]byte{unhex(t, "08e807 1005"), []byte("hello"), []byte("ignored")})
 	if err != nil || h.Type != 1000 || h.Nonce != 5 || string(m) != "hello" {
 		t.Errorf("got %+v %q %v", h, m, err)
 	}
@@ -418,7 +418,7 @@ func TestSplitDomain(t *testing.T) {
 		"undecodable header":    {[]byte{0x08}, nil},
 		"header as other types": {unhex(t, "0a00"), nil},
 	} {
-		if _, _, err := dht.SplitDomain(parts); !errors.Is(err, dht.ErrBody) {
+		if _, _, err := wire.SplitDomain(parts); !errors.Is(err, wire.ErrBody) {
 			t.Errorf("%s: got %v, want a bad body", name, err)
 		}
 	}
@@ -427,28 +427,28 @@ func TestSplitDomain(t *testing.T) {
 // conforms: V 20
 func TestItemsAreCounted(t *testing.T) {
 	address := append([]byte{0x12}, appendLength([]byte{1})...)
-	if _, err := dht.DecodeAnnouncement(bytes.Repeat(address, dht.MaxItems)); err != nil {
-		t.Errorf("%d addresses: got %v, want none", dht.MaxItems, err)
+	if _, err := wire.DecodeAnnouncement(bytes.Repeat(address, wire.MaxItems)); err != nil {
+		t.Errorf("%d addresses: got %v, want none", wire.MaxItems, err)
 	}
-	if _, err := dht.DecodeAnnouncement(bytes.Repeat(address, dht.MaxItems+1)); !errors.Is(err, dht.ErrBody) {
-		t.Errorf("%d addresses: got %v, want an error", dht.MaxItems+1, err)
+	if _, err := wire.DecodeAnnouncement(bytes.Repeat(address, wire.MaxItems+1)); !errors.Is(err, wire.ErrBody) {
+		t.Errorf("%d addresses: got %v, want an error", wire.MaxItems+1, err)
 	}
 	message := []byte{0x0a, 0}
-	if _, err := dht.DecodeStoredResponse(bytes.Repeat(message, dht.MaxItems+1)); !errors.Is(err, dht.ErrBody) {
-		t.Errorf("%d messages: got %v, want an error", dht.MaxItems+1, err)
+	if _, err := wire.DecodeStoredResponse(bytes.Repeat(message, wire.MaxItems+1)); !errors.Is(err, wire.ErrBody) {
+		t.Errorf("%d messages: got %v, want an error", wire.MaxItems+1, err)
 	}
 	id := append([]byte{0x12}, appendLength(make([]byte, 13))...)
-	if _, err := dht.DecodeGetCloserPeers(bytes.Repeat(id, dht.MaxItems+1)); !errors.Is(err, dht.ErrBody) {
-		t.Errorf("%d excluded: got %v, want an error", dht.MaxItems+1, err)
+	if _, err := wire.DecodeGetCloserPeers(bytes.Repeat(id, wire.MaxItems+1)); !errors.Is(err, wire.ErrBody) {
+		t.Errorf("%d excluded: got %v, want an error", wire.MaxItems+1, err)
 	}
 	// Claims and their addresses share one count.
-	for n, want := range map[int]error{dht.MaxPeerItems - 1: nil, dht.MaxPeerItems: dht.ErrBody} {
+	for n, want := range map[int]error{wire.MaxPeerItems - 1: nil, wire.MaxPeerItems: wire.ErrBody} {
 		claims := append([]byte{0x12}, appendLength(bytes.Repeat([]byte{0x0a, 1, 1}, n))...)
-		if _, err := dht.DecodePeerInfo(append([]byte{0x0a}, appendLength(claims)...)); !errors.Is(err, want) {
+		if _, err := wire.DecodePeerInfo(append([]byte{0x0a}, appendLength(claims)...)); !errors.Is(err, want) {
 			t.Errorf("%d addresses in a claim: got %v, want %v", n, err, want)
 		}
 	}
-	if _, err := dht.DecodePeerInfo(nil); !errors.Is(err, dht.ErrBody) {
+	if _, err := wire.DecodePeerInfo(nil); !errors.Is(err, wire.ErrBody) {
 		t.Errorf("no peer: got %v, want an error", err)
 	}
 }
@@ -458,22 +458,22 @@ func TestClaimRefusals(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for name, change := range map[string]func(*dht.Announcement){
-		"short key":        func(a *dht.Announcement) { a.Key = a.Key[:31] },
-		"zero key":         func(a *dht.Announcement) { a.Key = make([]byte, 32) },
-		"unknown features": func(a *dht.Announcement) { a.Features = 7 },
-		"no signature":     func(a *dht.Announcement) { a.Signature = nil },
-		"version 256":      func(a *dht.Announcement) { a.Signature.Version = 256 },
-		"short scalar":     func(a *dht.Announcement) { a.Signature.S = a.Signature.S[:31] },
-		"no nonce":         func(a *dht.Announcement) { a.Signature.Nonce = nil },
-		"nonce no point":   func(a *dht.Announcement) { a.Signature.Nonce = bytes.Repeat([]byte{0xff}, 32) },
+	for name, change := range map[string]func(*wire.Announcement){
+		"short key":        func(a *wire.Announcement) { a.Key = a.Key[:31] },
+		"zero key":         func(a *wire.Announcement) { a.Key = make([]byte, 32) },
+		"unknown features": func(a *wire.Announcement) { a.Features = 7 },
+		"no signature":     func(a *wire.Announcement) { a.Signature = nil },
+		"version 256":      func(a *wire.Announcement) { a.Signature.Version = 256 },
+		"short scalar":     func(a *wire.Announcement) { a.Signature.S = a.Signature.S[:31] },
+		"no nonce":         func(a *wire.Announcement) { a.Signature.Nonce = nil },
+		"nonce no point":   func(a *wire.Announcement) { a.Signature.Nonce = bytes.Repeat([]byte{0xff}, 32) },
 	} {
-		a := dht.Announce(claim, 1)
+		a := wire.NewAnnouncement(claim, 1)
 		if _, err := a.Claim(); err != nil {
 			t.Fatal(err)
 		}
 		change(&a)
-		decoded, err := dht.DecodeAnnouncement(a.Append(nil))
+		decoded, err := wire.DecodeAnnouncement(a.Append(nil))
 		if err != nil {
 			t.Fatal(err)
 		}

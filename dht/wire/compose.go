@@ -1,6 +1,7 @@
-package dht
+package wire
 
 import (
+	"errors"
 	"fmt"
 	"io"
 
@@ -28,7 +29,7 @@ type Draft struct {
 // Compose returns the message as it travels, sealed and signed once for all
 // its copies (spec: dht 3.4). It takes 64 bytes of random for the ephemeral
 // key of an encrypted message, then 64 for the nonce of a signature. It fails
-// with [ErrNotSendable] for a message that others would refuse.
+// for a message that others would refuse.
 func Compose(d Draft, s *identity.Secret, random io.Reader) (Envelope, error) {
 	e := Envelope{
 		Header: Header{
@@ -45,14 +46,14 @@ func Compose(d Draft, s *identity.Secret, random io.Reader) (Envelope, error) {
 	signer := s
 	if !d.EncryptFor.IsZero() {
 		if !d.Destination.Is(d.EncryptFor) {
-			return Envelope{}, fmt.Errorf("%w: encrypted for %v and addressed to %v; both must be the same key", ErrNotSendable, d.EncryptFor, d.Destination)
+			return Envelope{}, fmt.Errorf("encrypted for %v and addressed to %v; both must be the same key", d.EncryptFor, d.Destination)
 		}
 		if len(d.Body) == 0 {
-			return Envelope{}, fmt.Errorf("%w: encrypted without a body", ErrNotSendable)
+			return Envelope{}, errors.New("encrypted without a body")
 		}
 		ephemeral, err := identity.NewSecret(random)
 		if err != nil {
-			return Envelope{}, fmt.Errorf("dht: ephemeral key: %w", err)
+			return Envelope{}, fmt.Errorf("ephemeral key: %w", err)
 		}
 		public := ephemeral.PublicKey()
 		e.Header.Ephemeral, e.Header.Flags = public[:], Encrypted
@@ -75,12 +76,10 @@ func checkOwn(e *Envelope) error {
 	var space [maxHeader + maxPrefix]byte
 	header := Envelope{Header: e.Header} // of the body there is nothing that Append could spoil
 	if _, err := DecodeEnvelope(header.Append(space[:0])); err != nil {
-		return fmt.Errorf("%w: %w", ErrNotSendable, err)
+		return err
 	}
-	if _, err := splitBody(e.Body, new([MaxParts][]byte)); err != nil {
-		return fmt.Errorf("%w: %w", ErrNotSendable, err)
-	}
-	return nil
+	_, err := splitBody(e.Body, new([MaxParts][]byte))
+	return err
 }
 
 // CheckSemantics reports an encrypted message that lacks its destination key,
@@ -108,9 +107,9 @@ func (e *Envelope) CheckSemantics() error {
 // one, the zero key when there is no signature. The error is [ErrSignature].
 func (e *Envelope) VerifyOrigin() (identity.PublicKey, error) { return e.verifyOrigin(nil) }
 
-// verifyOrigin is VerifyOrigin with the keys of frequent signers. A masked key
-// never comes again.
-func (e *Envelope) verifyOrigin(frequent *signers) (identity.PublicKey, error) {
+// verifyOrigin is VerifyOrigin with the keys that v has cached; nil is no cache. A
+// masked key is not cached, because each is used for one message.
+func (e *Envelope) verifyOrigin(v *Verifier) (identity.PublicKey, error) {
 	if len(e.Header.Signature) == 0 {
 		return identity.PublicKey{}, nil
 	}
@@ -119,9 +118,9 @@ func (e *Envelope) verifyOrigin(frequent *signers) (identity.PublicKey, error) {
 		return identity.PublicKey{}, err
 	}
 	if e.Header.Encrypted() {
-		frequent = nil
+		v = nil
 	}
-	if err := sig.verify(e.Binding(), frequent); err != nil {
+	if err := sig.verify(e.Binding(), v); err != nil {
 		return identity.PublicKey{}, err
 	}
 	return sig.Signer, nil

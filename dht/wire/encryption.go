@@ -1,4 +1,4 @@
-package dht
+package wire
 
 import (
 	"encoding/binary"
@@ -50,7 +50,7 @@ var errZeroMask = errors.New("dht: the mask is zero")
 func seal(sender, ephemeral *identity.Secret, recipient identity.PublicKey, body []byte) ([]byte, *identity.Secret, error) {
 	shared, err := ephemeral.DH(recipient[:])
 	if err != nil {
-		return nil, nil, fmt.Errorf("%w: recipient: %w", ErrNotSendable, err)
+		return nil, nil, fmt.Errorf("recipient: %w", err)
 	}
 	k, err := deriveKeys(shared)
 	if err != nil {

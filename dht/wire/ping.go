@@ -1,4 +1,4 @@
-package dht
+package wire
 
 import (
 	"errors"
@@ -7,19 +7,15 @@ import (
 	"google.golang.org/protobuf/encoding/protowire"
 )
 
-// TypePing is the application's message type of pings and pongs (spec: dht
-// 12.3).
-const TypePing int32 = 1
-
 // ErrPing reports bytes that are no ping.
 var ErrPing = errors.New("dht: undecodable ping")
 
-// ErrPingKind reports a ping that is neither ping nor pong. It is worth no ban:
-// a later release may know more.
+// ErrPingKind reports a ping of a kind that is neither ping nor pong. It deserves no
+// ban: a later release may define more kinds.
 var ErrPingKind = errors.New("dht: neither ping nor pong")
 
-// Ping is a ping or its answer. What nodes of the network tell each other in it
-// besides is theirs, and not read here; ours tell nothing (spec: dht 12.4).
+// Ping is a ping or its answer. Nodes of the network add fields of their own, which
+// are skipped; our pings have none (spec: dht 12.4).
 type Ping struct {
 	Pong  bool
 	Nonce uint64 // a pong repeats the ping's

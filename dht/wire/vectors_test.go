@@ -1,11 +1,11 @@
-package dht_test
+package wire_test
 
 import (
 	"bytes"
 	"errors"
 	"testing"
 
-	"github.com/gamelan-p2p/gamelan/dht"
+	"github.com/gamelan-p2p/gamelan/dht/wire"
 )
 
 // conforms: dht 146
@@ -35,7 +35,7 @@ func TestRecordedUnsignedMessage(t *testing.T) {
 
 // checkClear checks a clear domain message of a recorded node, and that its
 // bytes come out again.
-func checkClear(t *testing.T, v vector, e dht.Envelope) {
+func checkClear(t *testing.T, v vector, e wire.Envelope) {
 	t.Helper()
 	equalHex(t, v.name+": header", e.Header.Append(nil), v.expect(t, "header"))
 	equalHex(t, v.name+": body", e.Body, v.expect(t, "body"))
@@ -46,11 +46,11 @@ func checkClear(t *testing.T, v vector, e dht.Envelope) {
 	if now := v.now(t).Unix(); e.Header.Expires != uint64(now+10_800) || e.Header.Expired(now) {
 		t.Errorf("%s: expires at %d, want three hours after %d", v.name, e.Header.Expires, now)
 	}
-	parts, err := dht.DecodeBody(e.Body)
+	parts, err := wire.DecodeBody(e.Body)
 	if err != nil {
 		t.Fatal(err)
 	}
-	h, _, err := dht.SplitDomain(parts)
+	h, _, err := wire.SplitDomain(parts)
 	if err != nil || h.Type != 1000 {
 		t.Errorf("%s: got type %d, %v, want 1000", v.name, h.Type, err)
 	}
@@ -77,14 +77,14 @@ func TestRecordedEncryptedMessage(t *testing.T) {
 		if o.Origin.String() != v.input(t, "sender_public") {
 			t.Errorf("%s: got origin %v", v.name, o.Origin)
 		}
-		equalHex(t, v.name+": body", dht.AppendBody(nil, o.Parts...), v.expect(t, "envelope_body"))
+		equalHex(t, v.name+": body", wire.AppendBody(nil, o.Parts...), v.expect(t, "envelope_body"))
 	}
 }
 
 // conforms: dht 146
 func TestRecordedDedupHash(t *testing.T) {
 	for _, v := range vectors(t, "dedup") {
-		got := dht.DedupHash(unhex(t, v.input(t, "signature")), unhex(t, v.input(t, "body")))
+		got := wire.DedupHash(unhex(t, v.input(t, "signature")), unhex(t, v.input(t, "body")))
 		if got.String() != v.expect(t, "dedup_hash") {
 			t.Errorf("%s: got %v, want %s", v.name, got, v.expect(t, "dedup_hash"))
 		}
@@ -97,7 +97,7 @@ func TestRecordedJoin(t *testing.T) {
 		e := decode(t, v.bytes(t, "envelope"))
 		equal(t, v.name+": envelope", e.Append(nil), v.bytes(t, "envelope"))
 		origin, err := e.VerifyOrigin()
-		if err != nil || e.Header.Type != dht.TypeJoin || !e.Header.Destination.Is(origin) {
+		if err != nil || e.Header.Type != wire.TypeJoin || !e.Header.Destination.Is(origin) {
 			t.Errorf("%s: got %v to %v from %v, %v", v.name, e.Header.Type, e.Header.Destination, origin, err)
 		}
 		a := announcement(t, v, e.Body)
@@ -106,13 +106,13 @@ func TestRecordedJoin(t *testing.T) {
 }
 
 // announcement returns the only part of a body, whose claim verifies.
-func announcement(t *testing.T, v vector, body []byte) dht.Announcement {
+func announcement(t *testing.T, v vector, body []byte) wire.Announcement {
 	t.Helper()
-	parts, err := dht.DecodeBody(body)
+	parts, err := wire.DecodeBody(body)
 	if err != nil || len(parts) != 1 {
 		t.Fatalf("%s: got %d parts, %v, want 1", v.name, len(parts), err)
 	}
-	a, err := dht.DecodeAnnouncement(parts[0])
+	a, err := wire.DecodeAnnouncement(parts[0])
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -131,10 +131,10 @@ func TestRecordedDiscovery(t *testing.T) {
 	for _, v := range vectors(t, "discovery") {
 		e := decode(t, v.bytes(t, "envelope"))
 		o := openFor(t, e, secretOf(t, v.input(t, "target_secret")))
-		if o.Origin.String() != v.input(t, "sender_public") || e.Header.Type != dht.TypeDiscovery {
+		if o.Origin.String() != v.input(t, "sender_public") || e.Header.Type != wire.TypeDiscovery {
 			t.Errorf("%s: got %v from %v", v.name, e.Header.Type, o.Origin)
 		}
-		a := announcement(t, v, dht.AppendBody(nil, o.Parts...))
+		a := announcement(t, v, wire.AppendBody(nil, o.Parts...))
 		equalHex(t, v.name+": discovery", a.Append(nil), v.expect(t, "discovery_message"))
 		equal(t, v.name+": key", a.Key, o.Origin[:])
 	}
@@ -146,7 +146,7 @@ func TestRecordedDiscovery(t *testing.T) {
 		if err != nil || origin.String() != v.input(t, "sender_public") || e.Header.Destination.Known {
 			t.Errorf("%s: got origin %v to %v, %v", v.name, origin, e.Header.Destination, err)
 		}
-		asked := announcement(t, v, dht.AppendBody(nil, request.Parts...))
+		asked := announcement(t, v, wire.AppendBody(nil, request.Parts...))
 		if answer := announcement(t, v, e.Body); answer.Nonce != 777 || asked.Nonce != 777 {
 			t.Errorf("%s: asked with nonce %d, got %d, want 777", v.name, asked.Nonce, answer.Nonce)
 		}
@@ -182,7 +182,7 @@ func TestRecordedJoinWithUnknownField(t *testing.T) {
 			t.Errorf("%s: as we relay it: %v", v.name, err)
 		}
 		broken := decode(t, v.bytes(t, "relayed_envelope"))
-		if _, err := broken.VerifyOrigin(); !errors.Is(err, dht.ErrSignature) {
+		if _, err := broken.VerifyOrigin(); !errors.Is(err, wire.ErrSignature) {
 			t.Errorf("%s: as the reference relays it: got %v, want a bad signature", v.name, err)
 		}
 	}
@@ -191,7 +191,7 @@ func TestRecordedJoinWithUnknownField(t *testing.T) {
 // conforms: dht 144, 146
 func TestRecordedBadEphemeralKey(t *testing.T) {
 	for _, v := range vectors(t, "q27-bad-ephemeral-key") {
-		if _, err := dht.DecodeEnvelope(v.bytes(t, "envelope")); !errors.Is(err, dht.ErrEphemeralKey) {
+		if _, err := wire.DecodeEnvelope(v.bytes(t, "envelope")); !errors.Is(err, wire.ErrEphemeralKey) {
 			t.Errorf("%s: got %v, want a bad ephemeral key", v.name, err)
 		}
 	}
@@ -202,7 +202,7 @@ func TestRecordedStoredMessages(t *testing.T) {
 	for _, v := range vectors(t, "saf") {
 		e := decode(t, v.bytes(t, "request_envelope"))
 		equal(t, v.name+": request", e.Append(nil), v.bytes(t, "request_envelope"))
-		request, err := dht.DecodeStoredRequest(onlyPart(t, e.Body))
+		request, err := wire.DecodeStoredRequest(onlyPart(t, e.Body))
 		if err != nil || request.RequestID != 4711 || request.Limit != 10 {
 			t.Errorf("%s: got %+v, %v", v.name, request, err)
 		}
@@ -220,10 +220,10 @@ func TestRecordedStoredMessages(t *testing.T) {
 			if o := openFor(t, back, secretOf(t, v.input(t, "requester_secret"))); o.Origin.String() != v.input(t, "sender_public") {
 				t.Errorf("%s: got origin %v", v.name, o.Origin)
 			}
-			again := dht.Store(back, m.StoredAt)
+			again := wire.NewStoredMessage(back, m.StoredAt)
 			r.Messages[i] = again
 		}
-		equal(t, v.name+": response", dht.AppendBody(nil, r.Append(nil)), decode(t, v.bytes(t, "response_envelope")).Body)
+		equal(t, v.name+": response", wire.AppendBody(nil, r.Append(nil)), decode(t, v.bytes(t, "response_envelope")).Body)
 	}
 	for _, v := range vectors(t, "saf-empty") {
 		if r := storedResponse(t, v); len(r.Messages) != 0 || r.RequestID != 9004 || r.Type != 0 {
@@ -232,11 +232,11 @@ func TestRecordedStoredMessages(t *testing.T) {
 	}
 	for _, v := range vectors(t, "saf-request") {
 		e := decode(t, v.bytes(t, "envelope"))
-		request, err := dht.DecodeStoredRequest(onlyPart(t, e.Body))
+		request, err := wire.DecodeStoredRequest(onlyPart(t, e.Body))
 		if err != nil || float64(request.RequestID) != v.Expect["request_id"] || float64(request.Limit) != v.Expect["limit"] {
 			t.Errorf("%s: got %+v, %v", v.name, request, err)
 		}
-		equalHex(t, v.name+": body", dht.AppendBody(nil, request.Append(nil)), v.expect(t, "body"))
+		equalHex(t, v.name+": body", wire.AppendBody(nil, request.Append(nil)), v.expect(t, "body"))
 	}
 	for _, v := range vectors(t, "saf-response-accepted") {
 		r := storedResponse(t, v)
@@ -255,20 +255,20 @@ func TestRecordedStoredMessages(t *testing.T) {
 
 func onlyPart(t testing.TB, body []byte) []byte {
 	t.Helper()
-	parts, err := dht.DecodeBody(body)
+	parts, err := wire.DecodeBody(body)
 	if err != nil || len(parts) != 1 {
 		t.Fatalf("got %d parts, %v, want 1", len(parts), err)
 	}
 	return parts[0]
 }
 
-func storedResponse(t testing.TB, v vector) dht.StoredResponse {
+func storedResponse(t testing.TB, v vector) wire.StoredResponse {
 	t.Helper()
 	e := decode(t, v.bytes(t, "response_envelope"))
-	if e.Header.Type != dht.TypeStoredMessages {
+	if e.Header.Type != wire.TypeStoredMessages {
 		t.Errorf("%s: got %v", v.name, e.Header.Type)
 	}
-	r, err := dht.DecodeStoredResponse(onlyPart(t, e.Body))
+	r, err := wire.DecodeStoredResponse(onlyPart(t, e.Body))
 	if err != nil {
 		t.Fatalf("%s: %v", v.name, err)
 	}
@@ -281,13 +281,13 @@ func TestRecordedPeerLists(t *testing.T) {
 		for _, v := range vectors(t, kind) {
 			payload := frameField(t, v.bytes(t, "request"), 10)
 			if kind == "rpc-getcloserpeers-served" {
-				r, err := dht.DecodeGetCloserPeers(payload)
+				r, err := wire.DecodeGetCloserPeers(payload)
 				if err != nil || r.MaxClaims == 0 || r.N == 0 {
 					t.Errorf("%s: got %+v, %v", v.name, r, err)
 				}
 				equal(t, v.name+": request", r.Append(nil), payload)
 			} else {
-				r, err := dht.DecodeGetPeers(payload)
+				r, err := wire.DecodeGetPeers(payload)
 				if err != nil || (r.N == 10) != (kind == "rpc-getpeers-called") || !r.IncludeClients || r.MaxClaims != 5 || r.MaxAddressesPerClaim != 5 {
 					t.Errorf("%s: got %+v, %v", v.name, r, err)
 				}
@@ -299,7 +299,7 @@ func TestRecordedPeerLists(t *testing.T) {
 				if item == nil {
 					continue // the end of the stream
 				}
-				p, err := dht.DecodePeerInfo(item)
+				p, err := wire.DecodePeerInfo(item)
 				if err != nil {
 					t.Fatalf("%s: %v", v.name, err)
 				}
@@ -323,7 +323,7 @@ func TestRecordedPeerLists(t *testing.T) {
 	}
 	for _, v := range vectors(t, "rpc-getcloserpeers-called") {
 		payload := frameField(t, v.bytes(t, "request"), 10)
-		r, err := dht.DecodeGetCloserPeers(payload)
+		r, err := wire.DecodeGetCloserPeers(payload)
 		if err != nil || r.N != 3 || r.MaxClaims != 5 || r.MaxAddressesPerClaim != 5 || len(r.CloserTo) != 0 {
 			t.Errorf("%s: got %+v, %v", v.name, r, err)
 		}

@@ -1,4 +1,4 @@
-package dht
+package wire
 
 import (
 	"fmt"
@@ -9,9 +9,9 @@ import (
 	"github.com/gamelan-p2p/gamelan/identity"
 )
 
-// Announcement is what Join, Discovery and DiscoveryResponse carry: who
-// somebody is and where to reach him (spec: dht 7.1). It is as received; see
-// [Announcement.Claim].
+// Announcement is the content of Join, Discovery and DiscoveryResponse messages: a
+// node's key, its addresses and its signature over both (spec: dht 7.1). A decoded
+// one is unchecked; [Announcement.Claim] checks it.
 type Announcement struct {
 	Key       []byte
 	Addresses [][]byte // binary multiaddrs
@@ -20,15 +20,15 @@ type Announcement struct {
 	Signature *ClaimSignature
 }
 
-// ClaimSignature is the signature over a claim as it travels.
+// ClaimSignature is the encoded form of the signature over a claim.
 type ClaimSignature struct {
 	Version   uint32
 	S, Nonce  []byte
 	UpdatedAt int64 // Unix seconds
 }
 
-// Announce returns the announcement of the claim.
-func Announce(c identity.Claim, nonce uint64) Announcement {
+// NewAnnouncement returns the announcement of the claim.
+func NewAnnouncement(c identity.Claim, nonce uint64) Announcement {
 	return Announcement{Key: c.Key[:], Addresses: c.Addresses, Features: uint32(c.Features), Nonce: nonce, Signature: signatureOf(c)}
 }
 
@@ -82,9 +82,9 @@ func DecodeAnnouncement(b []byte) (a Announcement, err error) {
 	return a, nil
 }
 
-// Claim returns what is announced as a claim, whose signature is not verified
-// yet. It fails for a key that is none, unknown features, and a signature that
-// is absent or cannot be one (spec: dht 7.1).
+// Claim returns the announcement as a claim, without verifying the claim's
+// signature. It fails for an invalid key, for unknown features, and for a signature
+// that is absent or malformed (spec: dht 7.1).
 func (a *Announcement) Claim() (identity.Claim, error) {
 	return claim(a.Key, a.Addresses, a.Features, a.Signature)
 }

@@ -1,4 +1,4 @@
-package dht
+package wire
 
 import (
 	"fmt"
@@ -54,7 +54,7 @@ func DecodeGetPeers(b []byte) (r GetPeers, err error) {
 type GetCloserPeers struct {
 	N                    uint32
 	Excluded             [][]byte // node ids
-	CloserTo             []byte   // a node id; empty is the one who asks
+	CloserTo             []byte   // a node id; empty is the caller's
 	IncludeClients       bool
 	MaxClaims            uint32
 	MaxAddressesPerClaim uint32
@@ -107,8 +107,8 @@ func DecodeGetCloserPeers(b []byte) (r GetCloserPeers, err error) {
 	return r, nil
 }
 
-// PeerInfo is one item of the answer to both: a peer's key and what it claims
-// about itself. It is as received; see [PeerInfo.SignedClaims].
+// PeerInfo is one item of the answer to [GetPeers] and to [GetCloserPeers]: a peer's
+// key and its claims. A decoded one is unchecked; [PeerInfo.SignedClaims] checks it.
 type PeerInfo struct {
 	Key    []byte
 	Claims []PeerClaim
@@ -121,8 +121,8 @@ type PeerClaim struct {
 	Signature *ClaimSignature
 }
 
-// InfoOf returns the item for a peer with these claims.
-func InfoOf(key identity.PublicKey, claims ...identity.Claim) PeerInfo {
+// NewPeerInfo returns the item for a peer with these claims.
+func NewPeerInfo(key identity.PublicKey, claims ...identity.Claim) PeerInfo {
 	p := PeerInfo{Key: key[:]}
 	for _, c := range claims {
 		p.Claims = append(p.Claims, PeerClaim{Addresses: c.Addresses, Features: uint32(c.Features), Signature: signatureOf(c)})
@@ -130,8 +130,8 @@ func InfoOf(key identity.PublicKey, claims ...identity.Claim) PeerInfo {
 	return p
 }
 
-// SignedClaims returns the claims, whose signatures are not verified yet, or
-// why one of them cannot be one.
+// SignedClaims returns the claims without verifying their signatures. It fails if
+// one of them is malformed, as [Announcement.Claim] does.
 func (p *PeerInfo) SignedClaims() ([]identity.Claim, error) {
 	claims := make([]identity.Claim, 0, len(p.Claims))
 	for _, c := range p.Claims {
@@ -144,7 +144,7 @@ func (p *PeerInfo) SignedClaims() ([]identity.Claim, error) {
 	return claims, nil
 }
 
-// Append appends the encoded item: a response with the peer in it.
+// Append appends the encoded item: a response that holds this peer.
 func (p *PeerInfo) Append(dst []byte) []byte {
 	info := appendBytes(nil, 1, p.Key)
 	for _, c := range p.Claims {
@@ -171,8 +171,7 @@ var (
 )
 
 // DecodePeerInfo returns the peer of one item, with at most [MaxPeerItems] claims
-// and addresses together. An item without a peer is [ErrBody] like everything
-// else that is none.
+// and addresses together. The error is [ErrBody], also for an item without a peer.
 func DecodePeerInfo(b []byte) (p PeerInfo, err error) {
 	var (
 		items = budget(MaxPeerItems)
