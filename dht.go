@@ -14,7 +14,7 @@ type DHT struct{ n *Node }
 func (n *Node) DHT() *DHT { return &DHT{n} }
 
 // Enabled reports whether the node has a part in the DHT.
-func (d *DHT) Enabled() bool { return d.n.env.DHT != nil }
+func (d *DHT) Enabled() bool { return d.n.dht != nil }
 
 // RegisterType makes the messages of one type that come over the DHT go to an
 // actor of yours, type-<t> in the tree, which hears [dht.Received]. Each type has

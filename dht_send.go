@@ -7,7 +7,7 @@ import (
 
 	"github.com/asynkron/protoactor-go/actor"
 
-	"github.com/gamelan-p2p/gamelan/actors"
+	dhtpart "github.com/gamelan-p2p/gamelan/actors/dht"
 	"github.com/gamelan-p2p/gamelan/dht"
 )
 
@@ -64,10 +64,10 @@ func (d *DHT) submit(ctx context.Context, m dht.Message, limit func() time.Durat
 	case d.n.stopping():
 		return nil, ErrClosed
 	case m.Type == dht.TypePing:
-		return nil, fmt.Errorf("gamelan: message not accepted: %w", actors.ErrPingType)
+		return nil, fmt.Errorf("gamelan: message not accepted: %w", dhtpart.ErrPingType)
 	}
 	p := newPending[dht.Report](d.n)
-	entry, err := d.n.env.SendMessage(ctx, m, limit, p.change)
+	entry, err := d.n.dht.Send(ctx, m, limit, p.change)
 	if err != nil {
 		return nil, fmt.Errorf("gamelan: message not accepted: %w", err)
 	}
@@ -81,7 +81,7 @@ func (d *DHT) submit(ctx context.Context, m dht.Message, limit func() time.Durat
 // the DHT it is never, and what cannot be sent at all has failed at once.
 func (d *DHT) SendFrom(c actor.Context, id uint64, m dht.Message) {
 	if d.Enabled() {
-		c.Request(d.n.env.Outbound, actors.SendMessage{ID: id, Message: m})
+		c.Request(d.n.dht.Outbound, dhtpart.SendMessage{ID: id, Message: m})
 	}
 }
 
@@ -91,7 +91,7 @@ func (d *DHT) Sends() []dht.Report {
 	if !d.Enabled() {
 		return nil
 	}
-	return d.n.env.Ledger.All()
+	return d.n.dht.Ledger.All()
 }
 
 // ByTag is [DHT.Sends] of one tag.
@@ -99,5 +99,5 @@ func (d *DHT) ByTag(tag uint64) []dht.Report {
 	if !d.Enabled() {
 		return nil
 	}
-	return d.n.env.Ledger.ByTag(tag)
+	return d.n.dht.Ledger.ByTag(tag)
 }

@@ -3,7 +3,7 @@ package gamelan
 import (
 	"fmt"
 
-	"github.com/gamelan-p2p/gamelan/actors"
+	dhtpart "github.com/gamelan-p2p/gamelan/actors/dht"
 	"github.com/gamelan-p2p/gamelan/dht"
 )
 
@@ -14,7 +14,7 @@ func (b *builder) openDHT() error {
 	}
 	var damaged int
 	var err error
-	if b.dedup, damaged, err = actors.LoadDedup(b.db, b.DHT.DedupCapacity, b.runtime.Wall()); err != nil {
+	if b.dedup, damaged, err = dhtpart.LoadDedup(b.db, b.DHT.DedupCapacity, b.runtime.Wall()); err != nil {
 		return fmt.Errorf("gamelan: messages that were seen: %w", err)
 	}
 	if damaged > 0 {
@@ -23,13 +23,11 @@ func (b *builder) openDHT() error {
 	return nil
 }
 
-// dhtSettings is the DHT's part of the settings, nil without it.
-func (b *builder) dhtSettings() *actors.DHTSettings {
+// dhtSettings are the settings of the DHT.
+func (b *builder) dhtSettings() dhtpart.Settings {
 	c := b.DHT
-	if c == nil {
-		return nil
-	}
-	return &actors.DHTSettings{
+	return dhtpart.Settings{
+		DB:     b.db,
 		Shards: c.Shards, Occurrences: c.Occurrences, SendPace: c.SendPace, FloodLimit: c.FloodLimit, RelayBytes: c.RelayBytes,
 		Broadcast: c.Broadcast, Propagation: c.Propagation, Neighbours: c.Neighbours, NoForwarding: c.NoForwarding,
 		Dedup: b.dedup, Unreached: dht.NewUnreached(), Layers: b.layers, SendLayers: b.sendLayers,

@@ -37,7 +37,7 @@ func TestMessagingSettings(t *testing.T) {
 			gamelantest.Bubble(t, func(t *testing.T) {
 				net := gamelantest.NewNetwork(t)
 				n := net.Start(test.cfg, gamelan.WithLogger(discard), gamelan.WithHandler(newEcho))
-				if got := n.Actors().DHT != nil; got != test.dht {
+				if got := n.DHTPart() != nil; got != test.dht {
 					t.Errorf("DHT: got %v, want %v", got, test.dht)
 				}
 				if got := n.Actors().Plain.ID; got != test.plain {

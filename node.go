@@ -13,6 +13,7 @@ import (
 	ma "github.com/multiformats/go-multiaddr"
 
 	"github.com/gamelan-p2p/gamelan/actors"
+	dhtpart "github.com/gamelan-p2p/gamelan/actors/dht"
 	"github.com/gamelan-p2p/gamelan/actors/inbox"
 	rpcpart "github.com/gamelan-p2p/gamelan/actors/rpc"
 	"github.com/gamelan-p2p/gamelan/identity"
@@ -39,6 +40,7 @@ type Node struct {
 	start  time.Time
 	inbox  *inbox.Inbox // nil without
 	calls  *rpcpart.Calls
+	dht    *dhtpart.DHT // nil without
 	parts  []actors.Part
 
 	inspector *inspect.Server // nil without; set before Start waits for the actors
@@ -197,6 +199,9 @@ func (n *Node) PID() *actor.PID { return n.env.Node }
 // Actors gives the addresses of the node's actors and what they share, for
 // actors of yours that talk to them by the messages of package actors.
 func (n *Node) Actors() *actors.Env { return n.env }
+
+// DHTPart is the part of the node that is its DHT, nil without it.
+func (n *Node) DHTPart() *dhtpart.DHT { return n.dht }
 
 // Logger is the node's logger.
 func (n *Node) Logger() *slog.Logger { return n.env.Logger }

@@ -49,7 +49,7 @@ func (l *logLines) with(all ...string) (n int) {
 func TestPanicsShow(t *testing.T) {
 	const kind = 2002
 	bug := gamelan.WithFault(func(path, point string) {
-		if strings.HasSuffix(path, "/dht/inbound-0") && point == "actors.Frame" {
+		if strings.HasSuffix(path, "/dht/inbound-0") && point == "dht.Frame" {
 			panic("cannot do anything")
 		}
 	})
@@ -93,7 +93,7 @@ func TestPanicsShow(t *testing.T) {
 					t.Errorf("got %q, want %q", got, want)
 				}
 				var counts []string
-				for _, n := range b.Actors().DHTCounts() {
+				for _, n := range b.DHTPart().Counts() {
 					counts = append(counts, fmt.Sprintf("{%s %d}", n.Reason, n.Count))
 				}
 				if got := fmt.Sprint(counts); got != test.counts {

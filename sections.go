@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/gamelan-p2p/gamelan/actors"
+	dhtpart "github.com/gamelan-p2p/gamelan/actors/dht"
 	"github.com/gamelan-p2p/gamelan/inspect"
 	"github.com/gamelan-p2p/gamelan/peerstore"
 	"github.com/gamelan-p2p/gamelan/protocol"
@@ -128,7 +129,9 @@ func (n *Node) Describe(ctx context.Context) inspect.Node {
 	v.Warnings = append(v.Warnings, inboxWarnings(v.Inbox)...)
 	v.Warnings = append(v.Warnings, n.Degraded(ctx)...)
 	measured := n.env.Now()
-	v.Warnings = warnEach(v.Warnings, n.env.Undecodable(), measured, undecodable, "peers sent messages that cannot be decoded; gamelan dht shows the last error")
+	if n.dht != nil {
+		v.Warnings = warnEach(v.Warnings, n.dht.Undecodable(), measured, undecodable, "peers sent messages that cannot be decoded; gamelan dht shows the last error")
+	}
 	v.Warnings = warnEach(v.Warnings, n.env.NotTaken(), measured, notTaken, "peers take no messages of ours")
 	ctx, cancel := context.WithTimeout(ctx, inspect.AskTimeout)
 	defer cancel()
@@ -173,7 +176,7 @@ func panicking(p actors.Panicking, now time.Time) string {
 }
 
 // undecodable is the warning of a peer whose messages do not decode.
-func undecodable(p actors.Undecodable, now time.Time) string {
+func undecodable(p dhtpart.Undecodable, now time.Time) string {
 	return fmt.Sprintf("peer %s sent %s on %s that cannot be decoded, the last %s ago; this node expects messages of the DHT there: have that node use another protocol, or ban it; gamelan dht shows the last error",
 		p.Peer, inspect.Count(p.Count, "message"), p.Protocol, now.Sub(p.Last).Round(time.Second))
 }

@@ -6,7 +6,7 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/gamelan-p2p/gamelan/actors"
+	dhtpart "github.com/gamelan-p2p/gamelan/actors/dht"
 	"github.com/gamelan-p2p/gamelan/dht"
 	"github.com/gamelan-p2p/gamelan/inspect"
 	"github.com/gamelan-p2p/gamelan/protocol"
@@ -16,17 +16,17 @@ import (
 // actor knows is asked of it; it is nil when that does not answer.
 func dhtSection(ctx context.Context, n *Node) inspect.DHT {
 	v := inspect.DHT{Types: []int32{}, Inbound: []inspect.DHTCount{}}
-	if n.env.DHT == nil {
+	if n.dht == nil {
 		return v
 	}
-	v.On, v.Forwarding = true, !n.env.DHT.NoForwarding
-	v.Protocol = string(n.env.DHTMessaging.ID)
+	v.On, v.Forwarding = true, !n.dht.NoForwarding
+	v.Protocol = string(n.env.Frames.ID)
 	v.PlainProtocol = string(n.env.Plain.ID)
-	for t := range n.env.Types.All() {
+	for t := range n.dht.Types.All() {
 		v.Types = append(v.Types, t)
 	}
 	slices.Sort(v.Types)
-	for _, c := range n.env.DHTCounts() {
+	for _, c := range n.dht.Counts() {
 		x := inspect.DHTCount{Reason: c.Reason.String(), Count: c.Count}
 		if c.Last != nil {
 			x.LastAt, x.LastPeer, x.LastError = n.env.OnWall(c.Last.At), c.Last.Peer.String(), withoutPackage(c.Last.Err)
@@ -41,22 +41,22 @@ func dhtSection(ctx context.Context, n *Node) inspect.DHT {
 		}
 		v.Inbound = append(v.Inbound, inspect.DHTCount{Reason: inspect.ReasonInboxFull, Count: in.Dropped})
 	}
-	limits := n.env.DHTLimits()
+	limits := n.dht.Limits()
 	v.Flood = &inspect.DHTFlood{Limit: limits.Flood.Limit, Held: limits.Flood.Held, Unread: limits.Flood.Unread}
 	v.Relayed = &inspect.DHTRelayed{Limit: limits.Relay.Limit, Sources: limits.Relay.Sources, Refused: limits.Relay.Refused}
-	seen := n.env.DHT.Dedup.Stats()
+	seen := n.dht.Dedup.Stats()
 	v.Dedup = inspect.DHTDedup{Messages: seen.Hashes, Capacity: seen.Capacity, Repeats: seen.Copies, Fingerprints: seen.Fingerprints, Early: seen.Early}
 	ctx, cancel := context.WithTimeout(ctx, inspect.AskTimeout)
 	defer cancel()
-	if d, err := n.Tree().Inspect(ctx, n.env.Outbound.Id); err == nil {
-		if s, ok := d.Value.(actors.DHTSending); ok {
+	if d, err := n.Tree().Inspect(ctx, n.dht.Outbound.Id); err == nil {
+		if s, ok := d.Value.(dhtpart.Sending); ok {
 			v.Outbound = outboundOf(&s)
 		}
 	}
 	return v
 }
 
-func outboundOf(s *actors.DHTSending) *inspect.DHTOutbound {
+func outboundOf(s *dhtpart.Sending) *inspect.DHTOutbound {
 	c := &s.Counts
 	var lost []inspect.DHTLost
 	for why, n := range c.RelayFailed {
@@ -76,10 +76,10 @@ func outboundOf(s *actors.DHTSending) *inspect.DHTOutbound {
 // ledgerSection lists the messages that were sent over the DHT.
 func ledgerSection(n *Node) inspect.Ledger {
 	v := inspect.Ledger{Reports: []inspect.Report{}}
-	if n.env.DHT == nil {
+	if n.dht == nil {
 		return v
 	}
-	v.Accepted, v.Ended = n.env.Ledger.Counts()
+	v.Accepted, v.Ended = n.dht.Ledger.Counts()
 	for _, r := range n.DHT().Sends() {
 		v.Reports = append(v.Reports, n.DescribeReport(r))
 	}

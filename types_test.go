@@ -50,7 +50,7 @@ func TestRegisterType(t *testing.T) {
 		if err := n.DHT().UnregisterType(1000); err != nil {
 			t.Fatal(err)
 		}
-		if _, ok := n.Actors().Types.Get(1000); ok {
+		if _, ok := n.DHTPart().Types.Get(1000); ok {
 			t.Error("got somebody who handles an unregistered type")
 		}
 		if err := n.DHT().RegisterType(1000, newEcho); err != nil {
@@ -75,7 +75,7 @@ func TestTypeThatStopsItself(t *testing.T) {
 				t.Fatal(err)
 			}
 			synctest.Wait()
-			if _, ok := n.Actors().Types.Get(7); ok {
+			if _, ok := n.DHTPart().Types.Get(7); ok {
 				t.Error("got a handler that has stopped")
 			}
 		}

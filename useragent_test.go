@@ -33,7 +33,7 @@ func TestUserAgent(t *testing.T) {
 				if ref, _ := a.Connection(b.ID()); ref.UserAgent != test.want {
 					t.Errorf("got %q, want %q", ref.UserAgent, test.want)
 				}
-				if a.Actors().Foreign(b.ID()) {
+				if a.DHTPart().Foreign(b.ID()) {
 					t.Errorf("what goes to %q is paced", test.want)
 				}
 			})

@@ -7,6 +7,7 @@ import (
 	"github.com/asynkron/protoactor-go/actor"
 
 	"github.com/gamelan-p2p/gamelan/actors"
+	dhtpart "github.com/gamelan-p2p/gamelan/actors/dht"
 	rpcpart "github.com/gamelan-p2p/gamelan/actors/rpc"
 	"github.com/gamelan-p2p/gamelan/supervisor"
 )
@@ -54,8 +55,9 @@ func tree(env *actors.Env, parts []actors.Part, bound []*actors.Bound) superviso
 
 // addParts makes the parts of the node.
 func (b *builder) addParts(n *Node) {
-	if b.env.DHT != nil {
-		n.parts = append(n.parts, dhtPart(b.env))
+	if b.DHT != nil {
+		n.dht = dhtpart.New(b.env.Trunk(), b.dhtSettings())
+		n.parts = append(n.parts, n.dht.Part())
 	}
 	n.calls = rpcpart.New(b.env.Trunk(), rpcpart.Settings{
 		Sessions: b.RPC.MaxSessions, SessionsPerPeer: b.RPC.MaxPeerSessions,
@@ -63,24 +65,6 @@ func (b *builder) addParts(n *Node) {
 	})
 	n.parts = append(n.parts, n.calls.Part())
 }
-
-// dhtPart is the DHT.
-func dhtPart(env *actors.Env) actors.Part {
-	outbound := supervisor.Spec{
-		Name: "outbound", Kind: "dhtOutbound", New: func() actor.Actor { return actors.NewOutbound(env) },
-		Drains: true, Alarm: dhtAlarm,
-	}
-	pinger := supervisor.Spec{Name: "pinger", Kind: "pinger", New: func() actor.Actor { return actors.NewPinger(env) }}
-	dedup := supervisor.Spec{Name: "dedup", Kind: "dedup", New: func() actor.Actor { return actors.NewDedup(env) }, Drains: true}
-	return actors.Part{
-		Name: "dht", Actors: append([]supervisor.Spec{dedup, outbound, pinger}, actors.DHTInbound(env)...),
-		Stages: map[string]actors.Stage{"dht/outbound": actors.StopSenders, "dht/dedup": actors.StopStores},
-	}
-}
-
-// dhtAlarm is the depth from which on the mailbox that all sends go through is
-// reported.
-const dhtAlarm = 64 << 10
 
 func group(name string, p supervisor.Policy, specs ...supervisor.Spec) supervisor.Spec {
 	return supervisor.Spec{Name: name, Kind: "group", New: supervisor.Group(specs...), Children: p}

@@ -469,7 +469,7 @@ func (a *conn) pingDue(c actor.Context) {
 
 // accuse reports an offence of the peer.
 func (a *conn) accuse(c actor.Context, err error) {
-	c.Send(a.env.Connectivity, PeerViolated{Peer: a.ref.Peer, Key: a.ref.Key, Conn: a.ref.ID, Err: err, origin: a.ref.origin})
+	c.Send(a.env.Connectivity, PeerViolated{Peer: a.ref.Peer, Key: a.ref.Key, Conn: a.ref.ID, Err: err, Origin: a.ref.origin})
 }
 
 func (a *conn) violated(c actor.Context, err error) {

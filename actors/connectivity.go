@@ -229,15 +229,15 @@ func (a *connectivity) violated(c actor.Context, m PeerViolated) {
 	a.violations.Say(c, m.Peer, m.Err, "ban", verdict.Ban)
 	ref := a.ref(m)
 	if ref != nil {
-		m.origin = ref.origin
+		m.Origin = ref.origin
 	}
 	why := CloseReason{Code: CloseViolation, By: "us", Err: m.Err}
 	if verdict.Ban > 0 {
 		c.Request(a.env.Peers, BanPeer{
 			Peer: m.Peer, Key: m.Key, For: verdict.Ban, Reason: m.Err.Error(),
-			Severity: verdict.Severity.String(), Evidence: evidence(ref), origin: m.origin,
+			Severity: verdict.Severity.String(), Evidence: evidence(ref), origin: m.Origin,
 		})
-		a.env.offended(c, m.origin)
+		a.env.offended(c, m.Origin)
 		why.Code = CloseBanned
 	}
 	if verdict.Close {

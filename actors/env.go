@@ -2,20 +2,15 @@ package actors
 
 import (
 	"bytes"
-	"crypto/sha256"
-	"encoding/binary"
 	"log/slog"
 	"net/netip"
-	"strconv"
 	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
 	ma "github.com/multiformats/go-multiaddr"
 
-	"github.com/gamelan-p2p/gamelan/dht"
 	"github.com/gamelan-p2p/gamelan/identity"
 	"github.com/gamelan-p2p/gamelan/internal/credit"
-	"github.com/gamelan-p2p/gamelan/internal/kv"
 	"github.com/gamelan-p2p/gamelan/internal/view"
 	"github.com/gamelan-p2p/gamelan/peerstore"
 	"github.com/gamelan-p2p/gamelan/protocol"
@@ -40,17 +35,9 @@ type Env struct {
 
 	// Plain carries plain messages.
 	Plain *Messaging
-	// DHTMessaging carries the DHT's; nil without Settings.DHT.
-	DHTMessaging *Messaging
-	// Outbound sends the messages of the DHT, Pinger answers pings there; both
-	// are nil without Settings.DHT.
-	Outbound, Pinger *actor.PID
-	// Ledger says what became of them. Callers enter what they send, outbound
-	// the rest; nil without Settings.DHT.
-	Ledger *dht.Ledger
-	// Discovery hears DiscoverPeer; while it is closed nobody looks for peers that
-	// are not known.
-	Discovery view.Gate[*actor.PID]
+	// Frames carries the frames of a part, which receives them: the DHT's. It is nil
+	// without Settings.DHT.
+	Frames *Messaging
 
 	banClock
 
@@ -60,11 +47,9 @@ type Env struct {
 	Protocols view.Map[protocol.ID, *actor.PID]
 	// Local is our own identity message. Written by services.
 	Local view.Gate[identify.Message]
-	// Types says who handles messages of the application's types that come over
-	// the DHT, DHTParts which parts of the node handle those of the DHT itself.
-	// Types is written by extensions; pings are the pinger's.
-	Types    view.Map[int32, TypeHandler]
-	DHTParts view.Map[dht.MessageType, *actor.PID]
+	// Providers are the actors of parts that other parts send to, by the name of
+	// what they do.
+	Providers view.Map[string, *actor.PID]
 	// StoreTrouble is open while the peer store cannot be written. Written by
 	// peers.
 	StoreTrouble view.Gate[StoreTroubled]
@@ -90,25 +75,16 @@ type Env struct {
 	Choices view.Ring[connpool.Choice]
 
 	budgets       credit.NodeBudgets
-	shards        []*actor.PID      // of the DHT's inbound chain
-	dhtCounts     []dhtCounts       // of each of them
-	floods        []*dht.FloodMeter // of the peers of each of them; it reads them, and so do reader tasks
-	relayed       *dht.RelayMeter[relaySource]
-	sendCredit    *credit.Account
-	tagKey        [sha256.Size]byte // of the tags of sends
-	paces         dht.Paces         // what one outbound leaves to the next; both of them alone use it
-	sendDrain     *sendDrain
+	types         TypeTable // nil: there are no message types
 	ids           ids
 	registrations registrations
 	wishes        wishes
 
-	inbound     inboundGate
-	setups      view.Pending[identity.NodeID] // inbound set-ups whose peer has proved its key
-	panics      panics
-	undecodable recent[identity.NodeID, Undecodable]
-	notTaken    recent[notTakenKey, NotTaken]
-	dedupStore  dedupStore
-	probes      probes
+	inbound  inboundGate
+	setups   view.Pending[identity.NodeID] // inbound set-ups whose peer has proved its key
+	panics   panics
+	notTaken view.Recent[notTakenKey, NotTaken]
+	probes   probes
 }
 
 // What is remembered of dials and choices: the last attempts, for the peers
@@ -137,7 +113,6 @@ type Settings struct {
 	Transports []transport.Transport
 	Listen     []ma.Multiaddr
 	Store      *peerstore.Store
-	DB         kv.DB // the disk of DHT.Dedup, and of Store unless a test has another
 	Mux        mux.Config
 	Now        func() time.Time // measures, and never steps
 	Wall       func() time.Time // the system's clock, which may step; nil: Now
@@ -159,36 +134,11 @@ type Settings struct {
 	Liveness     LivenessSettings
 	Allow        []identity.NodeID // never banned
 
-	// DHT, unless it is nil, gives the profile's messaging protocol to the DHT.
-	// PlainID is that of plain messages: the profile's or another.
-	DHT     *DHTSettings
+	// DHT gives the profile's messaging protocol to the DHT. PlainID is that of plain
+	// messages: the profile's or another.
+	DHT     bool
 	PlainID protocol.ID
 }
-
-// DHTSettings are the limits of the DHT.
-type DHTSettings struct {
-	Shards       int   // actors that share the inbound chain; at least 1
-	Occurrences  int   // how often a message may come
-	SendPace     int   // messages to a foreign peer in any 60 s
-	FloodLimit   int   // messages of a peer in 60 s
-	RelayBytes   int64 // bytes for others of a source in 60 s
-	Broadcast    int   // nodes of a broadcast
-	Propagation  int   // nodes that a propagated message is passed on to
-	Neighbours   int   // nodes that are neighbours
-	NoForwarding bool
-
-	Dedup *dht.Dedup
-	// Unreached are messages that were not passed on to all they were for.
-	// Written by outbound and the inbound actors; it outlives them. Nil remembers
-	// nothing.
-	Unreached  *dht.Unreached
-	Layers     map[dht.Position][]dht.Layer // of the application's, for what comes in
-	SendLayers map[dht.SendPosition][]dht.SendLayer
-}
-
-// sendShare is which part of the node's credit the messages may have that were
-// accepted for the DHT and have no outcome yet; each copy has credit of its own.
-const sendShare = 16
 
 // NewEnv derives the rest of an Env from its settings.
 func NewEnv(s Settings) *Env {
@@ -209,13 +159,6 @@ func NewEnv(s Settings) *Env {
 	e.Extensions = e.at("extensions")
 	e.wireMessaging()
 	e.budgets = credit.NewNodeBudgets(s.NodeCredit)
-	if e.DHT != nil {
-		if e.DB != nil { // tests of other parts have none
-			e.dedupStore.db = e.DB.Client()
-		}
-		e.sendCredit = e.budgets.Outbound.Account(s.NodeCredit / sendShare)
-		e.tagKey = newTagKey(s.Secret, e.Wall())
-	}
 	e.Closed.Limit = 256
 	e.Dials.Keys, e.Dials.PerKey = dialsPeers, dialsKept
 	e.Choices.Limit = choicesKept
@@ -231,32 +174,12 @@ func (e *Env) at(path string) *actor.PID { return e.System.NewLocalPID(e.Root + 
 // wireMessaging decides what the messaging protocols carry.
 func (e *Env) wireMessaging() {
 	main := e.at("services/messaging")
-	if e.DHT == nil {
+	if !e.DHT {
 		e.Plain = newMessaging(e, e.PlainID, main, "messaging")
 		return
 	}
-	e.DHTMessaging = newMessaging(e, e.Profile.MessagingID, main, "dht")
-	e.DHTMessaging.frames = true
-	e.Outbound, e.Pinger = e.at("dht/outbound"), e.at("dht/pinger")
-	e.Ledger = dht.NewLedger()
-	for i := range max(1, e.DHT.Shards) {
-		e.shards = append(e.shards, e.at("dht/inbound-"+strconv.Itoa(i)))
-		e.floods = append(e.floods, dht.NewFloodMeter(e.DHT.FloodLimit))
-	}
-	e.relayed = dht.NewRelayMeter[relaySource](e.DHT.RelayBytes)
-	e.dhtCounts = make([]dhtCounts, len(e.shards))
-	e.Types.Set(dht.TypePing, NewTypeHandler(e.Pinger))
+	e.Frames = newMessaging(e, e.Profile.MessagingID, main, "dht")
 	e.Plain = newMessaging(e, e.PlainID, e.at("services/plain"), "messaging")
-}
-
-// Inbound returns the actor that hears the frames of a peer: always the same
-// one, node/dht/inbound-<i>, which keeps them in order. Only with the DHT on.
-func (e *Env) Inbound(peer identity.NodeID) *actor.PID { return e.shards[e.shard(peer)] }
-
-// shard is the number of that actor.
-func (e *Env) shard(peer identity.NodeID) uint64 {
-	h := binary.LittleEndian.Uint64(peer[len(peer)-8:]) // a node id is a hash
-	return h % uint64(len(e.shards))
 }
 
 // OnWall translates a time of Now into one of Wall, as [supervisor.OnWall] does.

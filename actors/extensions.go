@@ -73,9 +73,9 @@ func NewExtensions(env *Env) actor.Actor {
 	return &extensions{env: env, asking: make(map[uint64]*registration)}
 }
 
-// handlerAlarm is the depth from which on a user's actor is reported: four peers
-// at the limit of their credit.
-const handlerAlarm = 16 << 10
+// HandlerAlarm is the depth from which on the mailbox of an actor that hears what
+// peers send is reported: four peers at the limit of their credit.
+const HandlerAlarm = 16 << 10
 
 // handlerName is the name of the actor that hears plain messages.
 const handlerName = "handler"
@@ -148,7 +148,7 @@ func (x *extensions) replace(c actor.Context, m *Register) {
 		same := reg.ID == m.ID && reg.Actor == m.Actor && (reg.Type == nil) == (m.Type == nil) && (m.Type == nil || *reg.Type == *m.Type)
 		if same && reg.stopped != nil && !reg.alive {
 			if reg.Type != nil {
-				x.env.Types.Delete(*reg.Type)
+				x.env.types.Delete(*reg.Type)
 			}
 			x.remove(c, reg)
 			return
@@ -205,7 +205,7 @@ func (x *extensions) checkActor(m *Register) error {
 
 // protocols counts what is, or may be, in the protocol table.
 func (x *extensions) protocols() (n int) {
-	if x.env.DHTMessaging != nil {
+	if x.env.Frames != nil {
 		n = 1 + x.env.markers()
 	}
 	for _, reg := range x.env.registrations.list {
@@ -261,11 +261,11 @@ func (x *extensions) spawn(c actor.Context, reg *registration) {
 		kind = "type"
 	}
 	reg.alive, reg.failed = true, false
-	reg.pid = supervisor.Spawn(c, supervisor.Spec{Name: reg.Name, Kind: kind, New: reg.New, OnPanic: onPanic(reg.OnPanic), Alarm: handlerAlarm})
+	reg.pid = supervisor.Spawn(c, supervisor.Spec{Name: reg.Name, Kind: kind, New: reg.New, OnPanic: onPanic(reg.OnPanic), Alarm: HandlerAlarm})
 	if reg.plain() {
 		x.env.Plain.Handler.Open(reg.pid)
 	} else if reg.Type != nil {
-		x.env.Types.Set(*reg.Type, NewTypeHandler(reg.pid))
+		x.env.types.Set(*reg.Type, reg.pid)
 	}
 	x.offer(c, reg)
 }
@@ -368,7 +368,7 @@ func (x *extensions) stop(c actor.Context, reg *registration, to answer) {
 // nobody takes the protocol.
 func (x *extensions) withdraw(c actor.Context, reg *registration) {
 	if reg.Type != nil {
-		x.env.Types.Delete(*reg.Type)
+		x.env.types.Delete(*reg.Type)
 	}
 	if !reg.speaks() {
 		return
@@ -414,7 +414,7 @@ func (x *extensions) failed(c actor.Context, m supervisor.ChildFailed) {
 		x.env.Plain.Handler.Close()
 	case reg.Type != nil && len(reg.leaving) > 0: // it is out of the table already
 	case reg.Type != nil: // it is still registered, which is no peer's fault
-		x.env.Types.Set(*reg.Type, NewTypeHandler(nil))
+		x.env.types.Set(*reg.Type, nil)
 	default:
 		x.withdraw(c, reg)
 		if reg.plain() && len(reg.leaving) == 0 {

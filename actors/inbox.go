@@ -81,7 +81,7 @@ var errSuperseded = errors.New("actors: a newer substream has taken over")
 func (b *inbox) start(m *Messaging, peer identity.NodeID) {
 	b.env, b.protocol, b.peer = m.env, m, peer
 	b.whole, b.arriving = b.env.budgets.Plain, b.env.budgets.Messages
-	if m.frames {
+	if m.frames() {
 		b.whole, b.arriving = b.env.budgets.Inbound, b.env.budgets.Frames
 	}
 	b.account = b.whole.Account(b.env.PeerCredit)
@@ -152,7 +152,7 @@ func (b *inbox) wake(c actor.Context) {
 	in.rest.wakes()
 	in.allow(time.Time{})
 	r := reader{
-		in: in, box: b, key: in.conn.Key,
+		in: in, box: b, intake: b.protocol.receiver.Open(in.conn),
 		frames: frame.NewReader(in.rest.stream, b.env.Profile.Limits.MessageBody),
 	}
 	supervisor.Go(c, in.name, in.rest, r.run)
@@ -195,7 +195,7 @@ func (b *inbox) readerDone(c actor.Context, m supervisor.TaskDone) bool {
 	in.disown()
 	b.waiting.Store(0)
 	if errors.Is(m.Err, protocol.ErrViolation) {
-		c.Send(b.env.Connectivity, PeerViolated{Peer: b.peer, Key: in.conn.Key, Conn: in.conn.ID, Err: m.Err, origin: in.conn.origin})
+		c.Send(b.env.Connectivity, PeerViolated{Peer: b.peer, Key: in.conn.Key, Conn: in.conn.ID, Err: m.Err, Origin: in.conn.origin})
 	}
 	if len(b.queue) > 0 {
 		next := b.queue[0]
@@ -247,7 +247,7 @@ func (b *inbox) holder() string {
 	if used := b.account.Used(); used != 0 {
 		return fmt.Sprintf("handlers and copies for others hold %d bytes", used)
 	}
-	if b.protocol.frames {
+	if b.protocol.frames() {
 		return "other peers hold the node's credit"
 	}
 	return "other peers hold the node's credit for plain messages"
@@ -255,17 +255,16 @@ func (b *inbox) holder() string {
 
 // reader is the task that reads one substream.
 type reader struct {
-	in     *inStream
-	box    *inbox
-	key    identity.PublicKey
-	frames *frame.Reader
-	leases []lease
-	slab   int               // how many leases were made last
-	bodies []byte            // what is left of the memory for small bodies
-	whole  supervisor.Bundle // messages read and not delivered yet
-	group  *together         // of the last frame
-	owes   bool              // credit for a frame of owed bytes that was not delivered yet
-	owed   int
+	in      *inStream
+	box     *inbox
+	frames  *frame.Reader
+	intake  Intake
+	permits []credit.Permit
+	slab    int               // how many permits were made last
+	bodies  []byte            // what is left of the memory for small bodies
+	whole   supervisor.Bundle // messages read and not delivered yet
+	owes    bool              // credit for a frame of owed bytes that was not delivered yet
+	owed    int
 }
 
 func (r *reader) run(ctx context.Context) error {
@@ -325,8 +324,8 @@ func (r *reader) next() (int, error) {
 // end gives back what the task has borrowed, however it ends.
 func (r *reader) end() {
 	r.frames.Release()
-	if n := len(r.whole); n > 0 && r.box.protocol.frames {
-		r.box.env.flood(r.box.peer).Unread(n)
+	if n := len(r.whole); n > 0 {
+		r.intake.Drop(n)
 	}
 	r.whole.Discard()
 	if r.owes {
@@ -436,65 +435,37 @@ func due(began, now time.Time, have, next int) time.Time {
 	return paced
 }
 
-// leaseSlab is how many leases are allocated at a time, once messages come
+// permitSlab is how many permits are allocated at a time, once messages come
 // often enough for the first few to be used up.
-const leaseSlab = 32
+const permitSlab = 32
 
 // maxWhole is how many messages are delivered together.
 const maxWhole = 32
 
 // received notes a message that was read whole.
 func (r *reader) received(body []byte) {
-	if len(r.leases) == 0 {
-		r.slab = min(max(1, 2*r.slab), leaseSlab)
-		r.leases = make([]lease, r.slab)
+	if len(r.permits) == 0 {
+		r.slab = min(max(1, 2*r.slab), permitSlab)
+		r.permits = make([]credit.Permit, r.slab)
 	}
-	l := &r.leases[0]
-	r.leases = r.leases[1:]
-	l.account, l.n = r.box.account, len(body)
-	r.owes = false // the lease does from now on
-	if r.box.protocol.frames {
-		f := Frame{Peer: r.box.peer, Key: r.key, Conn: r.in.conn.ID, Body: body, lease: l, origin: r.in.conn.origin}
-		f.group, f.place = r.join(body)
-		r.whole = append(r.whole, f)
-		return
-	}
-	r.in.conn.use()
-	r.whole = append(r.whole, Received{
-		From: r.key, Peer: r.box.peer, Conn: r.in.conn.ID, Body: body, lease: l,
-	})
+	p := &r.permits[0]
+	r.permits = r.permits[1:]
+	p.Init(r.box.account, len(body))
+	r.owes = false // the permit does from now on
+	r.whole = append(r.whole, r.intake.Message(body, p))
 }
 
-// join puts a frame together with those before it that still wait.
-func (r *reader) join(body []byte) (group *together, place int) {
-	if r.group != nil {
-		if place, ok := r.group.join(body); ok {
-			return r.group, place
-		}
-	}
-	r.group = new(together)
-	place, _ = r.group.join(body)
-	return r.group, place
-}
-
-// deliver hands whoever hears it what was read whole, before anything is waited
-// for.
+// deliver hands to actors what was read whole, before anything is waited for.
 func (r *reader) deliver(ctx context.Context) error {
 	for len(r.whole) > 0 {
-		handler, err := r.box.protocol.hears(ctx, r.box.peer)
+		to, n, err := r.intake.Hear(ctx, r.whole)
 		if err != nil {
 			return err
-		}
-		n := len(r.whole)
-		if r.box.protocol.frames {
-			if n, err = r.handOn(ctx); err != nil {
-				return err
-			}
 		}
 		r.box.received.Add(uint64(n))
 		all := r.whole
 		r.whole = all[:n]
-		r.box.env.System.Root.Send(handler, &r.whole)
+		r.box.env.System.Root.Send(to, &r.whole)
 		r.whole = slices.Delete(all, 0, n)
 	}
 	return nil

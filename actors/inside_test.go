@@ -134,7 +134,7 @@ func TestAccountOfASession(t *testing.T) {
 func TestAccountsFollowTheConnection(t *testing.T) {
 	e := &Env{budgets: credit.NewNodeBudgets(1 << 20)}
 	e.PeerCredit = 1 << 16
-	e.Plain, e.DHTMessaging = newMessaging(e, "plain", nil, ""), newMessaging(e, "dht", nil, "")
+	e.Plain, e.Frames = newMessaging(e, "plain", nil, ""), newMessaging(e, "dht", nil, "")
 	peer := identity.NodeID{1}
 	for _, m := range e.messagings() {
 		if !m.accounts.of(peer).TryTake(1000) {

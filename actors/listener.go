@@ -198,7 +198,7 @@ func (l *listener) upgraded(c actor.Context, conn transport.Conn, m inbound, err
 		if errors.Is(err, protocol.ErrViolation) && !up.Peer.IsZero() {
 			violated := PeerViolated{Peer: rejected.Peer, Key: up.Peer, Err: err}
 			if gated, ok := conn.(*gatedConn); ok {
-				violated.origin = gated.origin
+				violated.Origin = gated.origin
 			}
 			c.Send(l.env.Connectivity, violated)
 		}

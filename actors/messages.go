@@ -9,6 +9,7 @@ import (
 	ma "github.com/multiformats/go-multiaddr"
 
 	"github.com/gamelan-p2p/gamelan/identity"
+	"github.com/gamelan-p2p/gamelan/internal/credit"
 	"github.com/gamelan-p2p/gamelan/peerstore"
 	"github.com/gamelan-p2p/gamelan/protocol"
 	"github.com/gamelan-p2p/gamelan/protocol/identify"
@@ -16,13 +17,6 @@ import (
 	"github.com/gamelan-p2p/gamelan/transport/mux"
 	"github.com/gamelan-p2p/gamelan/transport/upgrade"
 )
-
-// Origin says which peer chose the content of a message, and on which
-// connection it came. It is what a contained panic is charged to.
-type Origin struct {
-	Peer identity.NodeID
-	Conn uint64 // 0: none
-}
 
 // Upgraded is a finished upgrade on its way from the task that made it, through
 // dialer or listener, to conns and at last to the conn that owns the session.
@@ -90,8 +84,8 @@ func (r *ConnRef) over() *ConnRef {
 	return &past
 }
 
-// ended reports whether the session is over.
-func (r *ConnRef) ended() bool { return r.live != nil && r.live.session.Load() == nil }
+// Ended reports whether the session is over.
+func (r *ConnRef) Ended() bool { return r.live != nil && r.live.session.Load() == nil }
 
 func (r *ConnRef) retire() {
 	if r.live != nil {
@@ -557,7 +551,8 @@ type PeerViolated struct {
 	Conn uint64
 	Err  error // wraps protocol.ErrViolation
 
-	origin peerstore.Origin // where it came from; that of Conn counts while it is remembered
+	// Origin is where it came from. That of Conn counts while it is remembered.
+	Origin peerstore.Origin
 }
 
 // BlamePeer says that the application takes a peer to have broken the rules of its
@@ -739,14 +734,14 @@ type Received struct {
 	Conn uint64
 	Body []byte
 
-	lease *lease
+	permit *credit.Permit
 }
 
 // Finish gives the credit back; the mailbox calls it when Receive has returned.
-func (m Received) Finish() { m.lease.finish() }
+func (m Received) Finish() { m.permit.Finish() }
 
 // Discard gives the credit of a message back that nobody handled.
-func (m Received) Discard() { m.lease.discard() }
+func (m Received) Discard() { m.permit.Discard() }
 
 // Source makes a panic on it count against the peer.
 func (m Received) Source() any { return Origin{m.Peer, m.Conn} }
@@ -755,46 +750,7 @@ func (m Received) Source() any { return Origin{m.Peer, m.Conn} }
 // for handlers that pass the body on to slow work. Release may be called from
 // any goroutine, more than once. A restart of the actor calls it for nobody: have
 // [supervisor.Own] do so when it is kept in the actor.
-func (m Received) Keep() (release func()) { return m.lease.keep() }
-
-// Frame is one message of a peer on the DHT's messaging protocol, as the inbound
-// chain hears it: an envelope. Its credit goes back when Receive returns, unless
-// it went on with another message.
-type Frame struct {
-	Peer identity.NodeID
-	Key  identity.PublicKey
-	Conn uint64
-	Body []byte
-
-	lease  *lease
-	group  *together        // nil: alone
-	place  int              // in it
-	origin peerstore.Origin // where the connection came from
-}
-
-// Finish says that the frame was judged, and gives its credit back if that did not
-// go on; the mailbox calls it when Receive has returned.
-func (m Frame) Finish() {
-	m.lease.finish()
-	m.lease.judged(m.Peer)
-}
-
-// Discard gives the credit of a frame back that nobody handled.
-func (m Frame) Discard() {
-	m.lease.discard()
-	m.lease.judged(m.Peer)
-}
-
-// Source makes a panic on it count against the peer.
-func (m Frame) Source() any { return Origin{m.Peer, m.Conn} }
-
-// pass hands the credit on to another message, which from now on says when it
-// goes back: the end of Receive is not the frame's end any more. A panic later
-// in the same turn discards the frame, and with it the credit.
-func (m Frame) pass() passedLease {
-	m.lease.pass()
-	return passedLease{m.lease, Origin{m.Peer, m.Conn}}
-}
+func (m Received) Keep() (release func()) { return m.permit.Keep() }
 
 // ids hands out numbers that are unique in the node's life.
 type ids struct{ last atomic.Uint64 }

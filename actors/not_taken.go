@@ -29,7 +29,7 @@ type notTakenKey struct {
 }
 
 // NotTaken lists the peers that take no messages of ours, the latest first.
-func (e *Env) NotTaken() []NotTaken { return e.notTaken.all(e.Now()) }
+func (e *Env) NotTaken() []NotTaken { return e.notTaken.All(e.Now()) }
 
 // tellTaken notes the session's first proof: a peer that an earlier session
 // took for one that takes no messages takes them again.
@@ -38,7 +38,7 @@ func (s *session) tellTaken(settled []messaging.Settled[*Enqueue]) {
 		return
 	}
 	s.taken = true
-	s.env.notTaken.forget(notTakenKey{s.peer, s.protocol.ID})
+	s.env.notTaken.Forget(notTakenKey{s.peer, s.protocol.ID})
 }
 
 // tellNotTaken notes that the peer has ended one more substream, or that it
@@ -51,8 +51,8 @@ func (s *session) tellNotTaken(c actor.Context) {
 	s.notTaken = times
 	key, now := notTakenKey{s.peer, s.protocol.ID}, supervisor.Now(c)
 	if times == 0 {
-		s.env.notTaken.forget(key)
+		s.env.notTaken.Forget(key)
 		return
 	}
-	s.env.notTaken.notice(now, key, func(n *NotTaken) { *n = NotTaken{s.peer, s.protocol.ID, times, now, err} })
+	s.env.notTaken.Notice(now, key, func(n *NotTaken) { *n = NotTaken{s.peer, s.protocol.ID, times, now, err} })
 }

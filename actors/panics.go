@@ -13,7 +13,6 @@ import (
 
 	"github.com/asynkron/protoactor-go/actor"
 
-	"github.com/gamelan-p2p/gamelan/dht"
 	"github.com/gamelan-p2p/gamelan/identity"
 	"github.com/gamelan-p2p/gamelan/protocol"
 	"github.com/gamelan-p2p/gamelan/supervisor"
@@ -126,12 +125,6 @@ func (e *Env) Panicked(p supervisor.Panic) {
 	origin, _ := p.Source.(Origin)
 	e.yours(Panicking{Path: e.below(p.Path), Peer: origin.Peer, Message: p.Err.Msg, Value: Beginning(p.Err.Value)},
 		origin.Conn, p.Err.Stack, p.Fate == supervisor.Stops, p.Then())
-}
-
-// layerPanicked notes a panic of a layer of the DHT, which ended the message. Nobody
-// is charged.
-func (e *Env) layerPanicked(p *dht.LayerPanic, origin Origin) {
-	e.yours(Panicking{Layer: p.Layer, Peer: origin.Peer, Message: "dht message", Value: Beginning(p.Value)}, origin.Conn, p.Stack, false, "it goes on with the next message")
 }
 
 // yours notes a panic of code of the user's.

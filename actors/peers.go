@@ -11,6 +11,7 @@ import (
 	ma "github.com/multiformats/go-multiaddr"
 
 	"github.com/gamelan-p2p/gamelan/identity"
+	"github.com/gamelan-p2p/gamelan/internal/kv"
 	"github.com/gamelan-p2p/gamelan/peerstore"
 	"github.com/gamelan-p2p/gamelan/supervisor"
 	"github.com/gamelan-p2p/gamelan/transport/connpool"
@@ -67,10 +68,6 @@ const (
 	// commitSync is how long what was committed may stay without a sync. Until
 	// then a failure of the disk can take it back, and the sync finds that out.
 	commitSync = time.Second
-	// commitRetry is the pause after a commit that failed; it doubles up to
-	// commitRetryMax.
-	commitRetry    = time.Second
-	commitRetryMax = time.Minute
 	// commitLimit is how long a commit may take before nobody waits for it any
 	// more. It goes on: a call of the disk cannot be ended.
 	commitLimit = 10 * time.Second
@@ -360,7 +357,7 @@ func (p *peers) committed(c actor.Context, err error) {
 	p.committing = nil
 	switch {
 	case err != nil: // the batch is in the store again
-		p.retry = supervisor.After(c, min(commitRetry<<min(p.fails-1, 10), commitRetryMax), retryCommit{})
+		p.retry = supervisor.After(c, kv.RetryAfter(p.fails), retryCommit{})
 		for _, o := range p.owed {
 			p.answer(c, o, err)
 		}

@@ -17,40 +17,10 @@ import (
 	"github.com/gamelan-p2p/gamelan/gamelantest"
 	"github.com/gamelan-p2p/gamelan/identity"
 	"github.com/gamelan-p2p/gamelan/internal/kv"
+	"github.com/gamelan-p2p/gamelan/internal/kv/kvtest"
 	"github.com/gamelan-p2p/gamelan/peerstore"
 	"github.com/gamelan-p2p/gamelan/supervisor"
 )
-
-// disk is a store that refuses writes while err is set.
-type disk struct {
-	kv.DB
-	mu     sync.Mutex
-	err    error
-	writes int
-	stuck  chan struct{} // if not nil, writes wait until it is closed
-}
-
-func (d *disk) Apply(b *kv.Batch, sync bool) error {
-	if d.stuck != nil {
-		<-d.stuck
-	}
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	d.writes++
-	if d.err != nil {
-		return d.err
-	}
-	return d.DB.Apply(b, sync)
-}
-
-func (d *disk) Client() kv.Client { return d }
-
-func (d *disk) set(err error) (writes int) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	d.err = err
-	return d.writes
-}
 
 func known(n byte) peerstore.Peer {
 	return peerstore.Peer{Key: identity.PublicKey{n}, ID: identity.PublicKey{n}.NodeID(), Features: identity.FeatureNode}
@@ -63,7 +33,7 @@ func known(n byte) peerstore.Peer {
 // conforms: V 31
 func TestDiskThatRefuses(t *testing.T) {
 	gamelantest.Bubble(t, func(t *testing.T) {
-		d := &disk{DB: kv.Memory()}
+		d := &kvtest.Refusing{DB: kv.Memory()}
 		s := playOn(t, d, map[string]func(*actors.Env) actor.Actor{"peers": actors.NewPeers, "connectivity": actors.NewConnectivity})
 		add := func(n byte) actors.PeerAdded {
 			t.Helper()
@@ -85,7 +55,7 @@ func TestDiskThatRefuses(t *testing.T) {
 			t.Fatalf("got %v, want nil", r.Err)
 		}
 		full := errors.New("no space left")
-		before := d.set(full)
+		before := d.Set(full)
 		began := time.Now()
 		for n := byte(2); n < 5; n++ {
 			if r := add(n); !errors.Is(r.Err, actors.ErrStoreFailed) || !errors.Is(r.Err, full) {
@@ -104,14 +74,14 @@ func TestDiskThatRefuses(t *testing.T) {
 		s.tell(s.Peers, actors.SeenPeer{Peer: known(2).ID}) // what nobody waits for makes no further attempts
 		time.Sleep(time.Hour)
 		synctest.Wait()
-		if n := d.set(full) - before; n < 30 || n > 75 {
+		if n := d.Set(full) - before; n < 30 || n > 75 {
 			t.Errorf("got %d attempts in an hour, want about one a minute", n)
 		}
 		if trouble, ok := s.StoreTrouble.Get(); !ok || trouble.Since.Sub(began) > time.Second {
 			t.Errorf("got %+v, %v, want the trouble with its beginning", trouble, ok)
 		}
 
-		d.set(nil)
+		d.Set(nil)
 		time.Sleep(2 * time.Minute)
 		synctest.Wait()
 		if _, ok := s.StoreTrouble.Get(); ok || strings.Contains(status().Cause, "peer store") {
@@ -133,7 +103,7 @@ func TestDiskThatRefuses(t *testing.T) {
 // TestDiskThatHangs has a write that does not end for an hour.
 func TestDiskThatHangs(t *testing.T) {
 	gamelantest.Bubble(t, func(t *testing.T) {
-		d := &disk{DB: kv.Memory(), stuck: make(chan struct{})}
+		d := &kvtest.Refusing{DB: kv.Memory(), Stuck: make(chan struct{})}
 		s := playOn(t, d, map[string]func(*actors.Env) actor.Actor{"peers": actors.NewPeers})
 		add := func(n byte) (actors.PeerAdded, time.Duration) {
 			t.Helper()
@@ -154,7 +124,7 @@ func TestDiskThatHangs(t *testing.T) {
 			t.Errorf("got %+v, %v, want the trouble", trouble, ok)
 		}
 		time.Sleep(time.Hour)
-		close(d.stuck)
+		close(d.Stuck)
 		time.Sleep(time.Second)
 		synctest.Wait()
 		if _, ok := s.StoreTrouble.Get(); ok || s.Store.Pending() != 0 {
@@ -170,9 +140,9 @@ func TestDiskThatHangs(t *testing.T) {
 // the disk is good again afterwards.
 func TestTroubleOutlivesTheWriter(t *testing.T) {
 	gamelantest.Bubble(t, func(t *testing.T) {
-		d := &disk{DB: kv.Memory()}
+		d := &kvtest.Refusing{DB: kv.Memory()}
 		s := playOn(t, d, map[string]func(*actors.Env) actor.Actor{"peers": crashing(actors.NewPeers)})
-		d.set(errors.New("no space left"))
+		d.Set(errors.New("no space left"))
 		if r, err := supervisor.Ask[actors.PeerAdded](t.Context(), s.System, s.Peers, actors.AddPeer{Peer: known(1), Durable: true}); err != nil || r.Err == nil {
 			t.Fatalf("got %v, %v, want the disk's error", r.Err, err)
 		}
@@ -182,7 +152,7 @@ func TestTroubleOutlivesTheWriter(t *testing.T) {
 		if _, ok := s.StoreTrouble.Get(); !ok {
 			t.Error("after a restart: got no trouble, want it still there")
 		}
-		d.set(nil)
+		d.Set(nil)
 		s.tell(s.Peers, crash{})
 		time.Sleep(2 * time.Minute)
 		synctest.Wait()
@@ -212,7 +182,7 @@ func (a crasher) Receive(c actor.Context) {
 // are added: what was acknowledged is on the disk, and every request is answered.
 func TestWriterThatCrashesUnderLoad(t *testing.T) {
 	gamelantest.Bubble(t, func(t *testing.T) {
-		d := &disk{DB: kv.Memory()}
+		d := &kvtest.Refusing{DB: kv.Memory()}
 		s := playOn(t, d, map[string]func(*actors.Env) actor.Actor{"peers": crashing(actors.NewPeers)})
 		var mu sync.Mutex
 		var acknowledged []identity.NodeID

@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"github.com/gamelan-p2p/gamelan/internal/useragent"
+	"github.com/gamelan-p2p/gamelan/peerstore"
 	"github.com/gamelan-p2p/gamelan/protocol"
 )
 
@@ -20,12 +21,19 @@ func withoutDHT(agent string, list []protocol.ID) bool {
 	return useragent.Ours(agent) && !slices.Contains(list, protocol.DHTMarker)
 }
 
+// NoDHT reports whether the peer said that it is a node of this library which runs
+// without the DHT.
+func (r *ConnRef) NoDHT() bool { return r.noDHT }
+
+// Origin is where the connection comes from.
+func (r *ConnRef) Origin() peerstore.Origin { return r.origin }
+
 // ours reports whether the peer is a node of this library.
 func (r *ConnRef) ours() bool { return useragent.Ours(r.UserAgent) }
 
 // markers is how many ids our identity message lists that no actor handles.
 func (e *Env) markers() int {
-	if e.DHT == nil {
+	if !e.DHT {
 		return 0
 	}
 	return 1
@@ -48,7 +56,7 @@ func (e *Env) decodes(id protocol.ID, from *ConnRef) bool {
 	switch {
 	case id != e.Profile.MessagingID || !from.ours():
 		return true
-	case e.DHT != nil:
+	case e.DHT:
 		return !from.noDHT
 	}
 	return from.noDHT
@@ -62,15 +70,15 @@ func (m *Messaging) refusal(to *ConnRef) error {
 	switch {
 	case m.ID != m.env.Profile.MessagingID || !to.ours():
 		return nil
-	case m.frames && to.noDHT:
+	case m.frames() && to.noDHT:
 		why := "it runs without the DHT; start it without NoDHT (gamelan node: without --no-dht)"
 		if to.Accepts(m.env.Plain.ID) {
 			why += ", or send it a plain message (Node.Send, or gamelan send PEER)"
 		}
 		return &refusedError{why: why}
-	case !m.frames && !to.noDHT:
+	case !m.frames() && !to.noDHT:
 		return refused(nil, "%s is the DHT's there, and this node sends plain messages on it; %s", m.ID, leaveProfile)
-	case !m.frames && to.Accepts(protocol.PlainID):
+	case !m.frames() && to.Accepts(protocol.PlainID):
 		return refused(nil, "it takes plain messages on %s, and this node sends them on %s; %s", protocol.PlainID, m.ID, leaveProfile)
 	}
 	return nil
@@ -82,9 +90,9 @@ const leaveProfile = "start this node without PlainOnProfile (gamelan node: with
 func (m *Messaging) declined(to *ConnRef, err error) error {
 	shared := m.env.Profile.MessagingID
 	switch {
-	case m.frames || !to.ours() && (m.ID == shared || !to.Accepts(shared)):
+	case m.frames() || !to.ours() && (m.ID == shared || !to.Accepts(shared)):
 		return refused(err, "it does not know %s", m.ID)
-	case !to.ours() && m.env.DHT == nil:
+	case !to.ours() && !m.env.DHT:
 		return refused(err, "it is no node of Gamelan, and plain messages have the protocol %s; start this node without NoDHT and send it messages of the DHT (Send, or gamelan send --to KEY), or, if it has no DHT, start this node with PlainOnProfile", m.ID)
 	case !to.ours():
 		return refused(err, "it is no node of Gamelan, and plain messages have the protocol %s; send it messages of the DHT (Send, or gamelan send --to KEY), or, if it has no DHT, start this node with NoDHT and PlainOnProfile", m.ID)

@@ -10,9 +10,9 @@ import (
 // TestAdviceForANodeWithoutDHT has a node of another kind refuse plain messages:
 // a sender without the DHT is told to start it first.
 func TestAdviceForANodeWithoutDHT(t *testing.T) {
-	for want, settings := range map[string]*DHTSettings{
-		"; send it messages of the DHT (":                                   {},
-		"; start this node without NoDHT and send it messages of the DHT (": nil,
+	for want, settings := range map[string]bool{
+		"; send it messages of the DHT (":                                   true,
+		"; start this node without NoDHT and send it messages of the DHT (": false,
 	} {
 		m := &Messaging{ID: protocol.PlainID, env: &Env{}}
 		m.env.Profile, m.env.DHT = protocol.Tari(protocol.LocalNet), settings

@@ -2,7 +2,6 @@ package actors
 
 import (
 	"context"
-	"errors"
 	"io"
 	"time"
 
@@ -15,7 +14,7 @@ import (
 )
 
 // Messaging is one protocol of messages between neighbours. A node has
-// [Env.Plain] and, with the DHT, [Env.DHTMessaging]. All its methods may be called from
+// [Env.Plain] and, with the DHT, [Env.Frames]. All its methods may be called from
 // any goroutine.
 type Messaging struct {
 	// ID is what peers know the protocol by, PID its actor.
@@ -25,25 +24,29 @@ type Messaging struct {
 	Sessions view.Map[identity.NodeID, Messenger]
 	// Handler hears [Received]; without one nothing is read, and nil says that its
 	// panic policy has stopped it: then substreams end. Written by extensions. It
-	// stays closed where frames go to the DHT.
+	// stays closed where a part receives frames.
 	Handler view.Gate[*actor.PID]
 
 	env      *Env
 	by       string // who asks for its dials
 	accounts accounts
-	frames   bool // what is read is a Frame for the DHT
+	receiver Receiver
 }
 
 func newMessaging(e *Env, id protocol.ID, pid *actor.PID, by string) *Messaging {
 	m := &Messaging{ID: id, PID: pid, env: e, by: by}
 	m.accounts.env = e
+	m.receiver = plainReceiver{m}
 	return m
 }
+
+// frames reports whether this carries the frames of a part.
+func (m *Messaging) frames() bool { return m == m.env.Frames }
 
 // messagings are the messaging protocols of the node.
 func (e *Env) messagings() []*Messaging {
 	all := make([]*Messaging, 0, 2)
-	for _, m := range []*Messaging{e.DHTMessaging, e.Plain} {
+	for _, m := range []*Messaging{e.Frames, e.Plain} {
 		if m != nil {
 			all = append(all, m)
 		}
@@ -51,31 +54,19 @@ func (e *Env) messagings() []*Messaging {
 	return all
 }
 
-// hears returns who hears what a peer sends. It waits while there is nobody. The
-// error is ctx's, or errHandlerStopped.
-func (m *Messaging) hears(ctx context.Context, peer identity.NodeID) (*actor.PID, error) {
-	if m.frames {
-		return m.env.Inbound(peer), nil
-	}
-	pid, ok := m.Handler.Get() // without a lock
-	var err error
-	if !ok {
-		pid, err = m.Handler.Wait(ctx)
-	}
-	if err == nil && pid == nil {
-		return nil, errHandlerStopped
-	}
-	return pid, err
-}
-
-// errHandlerStopped ends the reading of messages: the protocol is offered no more.
-var errHandlerStopped = errors.New("actors: the handler of messages has stopped for good after a panic")
-
 // SendFrom sends a message on behalf of an actor in its turn, which hears Sent.
 // It is otherwise as Enqueue.
 func (m *Messaging) SendFrom(c actor.Context, b SendBody) {
 	q := m.env.newEnqueue(b, c.Self())
 	q.ours = supervisor.Spawned(c)
+	m.accept(q)
+}
+
+// SendUnique is SendFrom for an actor of the node's own whose numbers nobody else
+// uses on this protocol: it may withdraw the message.
+func (m *Messaging) SendUnique(c actor.Context, b SendBody) {
+	q := m.env.newEnqueue(b, c.Self())
+	q.ours, q.unique = true, true
 	m.accept(q)
 }
 
@@ -168,9 +159,9 @@ func (m *Messaging) passAround(q *Enqueue) {
 	m.env.System.Root.Send(m.PID, q)
 }
 
-// moved returns when the peer's session last gave bytes to its substream, the
+// Moved returns when the peer's session last gave bytes to its substream, the
 // zero time if it has not or there is none.
-func (m *Messaging) moved(peer identity.NodeID) time.Time {
+func (m *Messaging) Moved(peer identity.NodeID) time.Time {
 	if s, ok := m.Sessions.Get(peer); ok && s.account != nil {
 		if at := s.account.moved.Load(); at != 0 {
 			return time.Unix(0, at)

@@ -43,7 +43,7 @@ func (s *services) Receive(c actor.Context) {
 	switch m := c.Message().(type) {
 	case *actor.Started:
 		s.env.Protocols.Clear()
-		if m := s.env.DHTMessaging; m != nil { // nobody registers it
+		if m := s.env.Frames; m != nil { // nobody registers it
 			s.env.Protocols.Set(m.ID, m.PID)
 		}
 		s.announce()
@@ -54,7 +54,7 @@ func (s *services) Receive(c actor.Context) {
 				Name: nameOf(m.PID), Kind: "messaging",
 				New:      func() actor.Actor { return newMessengers(m) },
 				Children: supervisor.Policy{Action: supervisor.Temporary},
-				Alarm:    handlerAlarm,
+				Alarm:    HandlerAlarm,
 				Drains:   true,
 			})
 		}
@@ -109,7 +109,7 @@ func (s *services) list() []protocol.ID {
 	for id := range s.env.Protocols.All() {
 		list = append(list, id)
 	}
-	if s.env.DHT != nil {
+	if s.env.DHT {
 		list = append(list, protocol.DHTMarker)
 	}
 	slices.Sort(list)

@@ -15,12 +15,12 @@ func TestNotTakenEndsWithTheFirstProof(t *testing.T) {
 	now, env := time.Unix(1000, 0), new(Env)
 	peer, other := identity.NodeID{1}, identity.NodeID{2}
 	for _, key := range []notTakenKey{{peer, "a"}, {peer, "b"}, {other, "a"}} {
-		env.notTaken.notice(now, key, func(n *NotTaken) { n.Peer, n.Protocol = key.peer, key.protocol })
+		env.notTaken.Notice(now, key, func(n *NotTaken) { n.Peer, n.Protocol = key.peer, key.protocol })
 	}
 	s := &session{env: env, peer: peer, protocol: &Messaging{ID: "a"}}
 	left := func(want int) {
 		t.Helper()
-		if got := env.notTaken.all(now); len(got) != want {
+		if got := env.notTaken.All(now); len(got) != want {
 			t.Errorf("got %+v, want %d", got, want)
 		}
 	}
@@ -34,7 +34,7 @@ func TestNotTakenEndsWithTheFirstProof(t *testing.T) {
 	left(3)
 	s.tellTaken(settled(protocol.Failed, protocol.Confirmed))
 	left(2)
-	for _, n := range env.notTaken.all(now) {
+	for _, n := range env.notTaken.All(now) {
 		if n.Peer == peer && n.Protocol == "a" {
 			t.Errorf("got %+v, want it forgotten", n)
 		}

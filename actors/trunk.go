@@ -7,7 +7,10 @@ import (
 
 	"github.com/gamelan-p2p/gamelan/identity"
 	"github.com/gamelan-p2p/gamelan/internal/credit"
+	"github.com/gamelan-p2p/gamelan/internal/view"
+	"github.com/gamelan-p2p/gamelan/peerstore"
 	"github.com/gamelan-p2p/gamelan/protocol"
+	"github.com/gamelan-p2p/gamelan/protocol/address"
 )
 
 // Trunk is what a [Part] may use of the node: its clock, its peers' connections,
@@ -34,6 +37,12 @@ func (t Trunk) PID(path string) *actor.PID { return t.env.at(path) }
 
 // Services is the actor that AddProtocol and RemoveProtocol are sent to.
 func (t Trunk) Services() *actor.PID { return t.env.Services }
+
+// Connectivity is the actor that [PeerViolated] is sent to.
+func (t Trunk) Connectivity() *actor.PID { return t.env.Connectivity }
+
+// Connections is the directory of live connections, by peer.
+func (t Trunk) Connections() *view.Map[identity.NodeID, *ConnRef] { return &t.env.Connections }
 
 // Connection returns the live connection of a peer.
 func (t Trunk) Connection(peer identity.NodeID) (*ConnRef, bool) { return t.env.Connections.Get(peer) }
@@ -70,6 +79,77 @@ func (t Trunk) Budgets() credit.NodeBudgets { return t.env.budgets }
 
 // PeerCredit is described at Budgets.
 func (t Trunk) PeerCredit() int64 { return t.env.PeerCredit }
+
+// Store is the store of known peers. A part only reads it.
+func (t Trunk) Store() peerstore.View { return t.env.Store.View() }
+
+// Banned reports an active ban of the peer as [ErrBanned]; otherwise it returns nil.
+func (t Trunk) Banned(peer identity.NodeID) error { return t.env.banned(peer) }
+
+// Unlimited reports whether no limit on what the peer sends is an offence: the
+// peer is on the allow list, or somebody here wants it connected (spec: V 28).
+func (t Trunk) Unlimited(peer identity.NodeID) bool { return t.env.allowed(peer) || t.env.held(peer) }
+
+// MarkUseful notes that the connection was of use, if it is still the peer's; 0 is
+// any. See [ConnRef.Useful].
+func (t Trunk) MarkUseful(peer identity.NodeID, conn uint64) { t.env.use(peer, conn) }
+
+// Excluded are the ranges of addresses that the node never dials.
+func (t Trunk) Excluded() []address.Range { return t.env.Excluded }
+
+// WithoutDHT reports whether a known peer is a node of this library that runs
+// without the DHT: it has said so on its connection, or else the last time that it
+// was connected.
+func (t Trunk) WithoutDHT(p peerstore.Peer) bool {
+	if ref, ok := t.env.Connections.Get(p.ID); ok {
+		return ref.noDHT
+	}
+	return withoutDHT(p.UserAgent, p.Protocols)
+}
+
+// Secret is the node's identity.
+func (t Trunk) Secret() *identity.Secret { return t.env.Secret }
+
+// Features are what the node offers to others.
+func (t Trunk) Features() identity.Features { return t.env.Features }
+
+// Profile is the wire profile that the node speaks.
+func (t Trunk) Profile() protocol.Profile { return t.env.Profile }
+
+// Wall is the system's clock, which may step.
+func (t Trunk) Wall() time.Time { return t.env.Wall() }
+
+// Frames is the messaging protocol of the frames that the node's DHT sends; nil
+// without the DHT. ReceiveFrames says who receives those of peers. It is called
+// before the tree starts.
+func (t Trunk) Frames() *Messaging { return t.env.Frames }
+
+// ReceiveFrames is described at Frames.
+func (t Trunk) ReceiveFrames(r Receiver) { t.env.Frames.receiver = r }
+
+// ServeTypes has users register actors for message types, which the table keeps.
+// It is called before the tree starts; without it there are no message types.
+func (t Trunk) ServeTypes(table TypeTable) { t.env.types = table }
+
+// Provide names an actor by what it does for other parts, which send to it without
+// importing its part; nil takes it back. Provider finds it.
+func (t Trunk) Provide(name string, pid *actor.PID) {
+	if pid == nil {
+		t.env.Providers.Delete(name)
+		return
+	}
+	t.env.Providers.Set(name, pid)
+}
+
+// Provider is described at Provide.
+func (t Trunk) Provider(name string) (*actor.PID, bool) { return t.env.Providers.Get(name) }
+
+// LayerPanicked notes a panic of a layer of the user's, which ended the message of
+// the peer. Nobody is charged.
+func (t Trunk) LayerPanicked(layer string, value any, stack []byte, from Origin) {
+	t.env.yours(Panicking{Layer: layer, Peer: from.Peer, Message: "dht message", Value: Beginning(value)},
+		from.Conn, stack, false, "it goes on with the next message")
+}
 
 // ServicePanicked notes a panic of a service of the user's, and says it in the log
 // with what follows. The peer whose call it was is named and not charged.

@@ -70,3 +70,28 @@ func (m Received) Keep() (release func()) {
 	}
 	return m.Lease.Keep()
 }
+
+// Heard is a message of the DHT itself, as the part of the node for its type hears
+// it: the actor that is provided as [ProviderOf] its type. Its credit goes back when
+// Receive returns, or later if Keep was called.
+type Heard struct {
+	*Incoming
+	Conn  uint64 // that it came on
+	Lease Lease
+}
+
+// Finish gives the credit back; the mailbox calls it when Receive has returned.
+func (m Heard) Finish() { m.Lease.Finish() }
+
+// Discard gives the credit of a message back that nobody handled.
+func (m Heard) Discard() { m.Lease.Discard() }
+
+// Source makes a panic on it count against the peer.
+func (m Heard) Source() any { return m.Lease.Source() }
+
+// Keep holds the credit after Receive has returned, until release is called.
+func (m Heard) Keep() (release func()) { return m.Lease.Keep() }
+
+// ProviderOf is the name under which a part of the node provides the actor that
+// hears messages of a type of the DHT's own, as [Heard].
+func ProviderOf(t MessageType) string { return "dht/" + t.String() }

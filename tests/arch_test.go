@@ -28,7 +28,7 @@ var layers = map[string]int{
 	"transport": 2, "peerstore": 2, "dht/wire": 2,
 	"dht":        3,
 	"actors":     4,
-	"actors/rpc": 5, "actors/kad": 5, "actors/inbox": 5, // parts of the node, which do not import each other
+	"actors/dht": 5, "actors/rpc": 5, "actors/kad": 5, "actors/inbox": 5, // parts of the node, which do not import each other
 	"":            6,
 	"gamelantest": 7,
 	"cmd":         8, "examples": 8,

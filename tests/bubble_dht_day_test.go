@@ -115,7 +115,7 @@ func dhtDay(t *testing.T, nodes, hours int) {
 		if got := letters[i].Len(); got != lettersTo[i] {
 			t.Errorf("node %d: got %d letters, want %d", i, got, lettersTo[i])
 		}
-		if accepted, ended := m.Actors().Ledger.Counts(); accepted != ended {
+		if accepted, ended := m.DHTPart().Ledger.Counts(); accepted != ended {
 			t.Errorf("node %d: got %d sends, %d ended", i, accepted, ended)
 		}
 		if in, _, out, _ := m.Actors().Credit(); in != 0 || out != 0 {

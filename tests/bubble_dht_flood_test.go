@@ -27,7 +27,7 @@ func submit(t *testing.T, from member, m dht.Message) *gamelan.Pending[dht.Repor
 func pingPast(t *testing.T, from, to member, nonce uint64) {
 	t.Helper()
 	m := dht.Message{To: dht.Direct{Peer: to.ID()}, Type: dht.TypePing, Body: dht.Ping{Nonce: nonce}.Append(nil)}
-	if _, err := from.Actors().SendMessage(t.Context(), m, nil, nil); err != nil {
+	if _, err := from.DHTPart().Send(t.Context(), m, nil, nil); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -66,7 +66,7 @@ func TestBubbleStuckIsNoFlood(t *testing.T) {
 
 // fateOf returns how many messages to the node have ended so.
 func fateOf(m member, why dht.Reason) uint64 {
-	for _, c := range m.Actors().DHTCounts() {
+	for _, c := range m.DHTPart().Counts() {
 		if c.Reason == why {
 			return c.Count
 		}

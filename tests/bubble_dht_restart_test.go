@@ -8,10 +8,11 @@ import (
 	"testing"
 	"time"
 
+	dhtpart "github.com/gamelan-p2p/gamelan/actors/dht"
+
 	"github.com/asynkron/protoactor-go/actor"
 
 	"github.com/gamelan-p2p/gamelan"
-	"github.com/gamelan-p2p/gamelan/actors"
 	"github.com/gamelan-p2p/gamelan/dht"
 	"github.com/gamelan-p2p/gamelan/gamelantest"
 	"github.com/gamelan-p2p/gamelan/protocol"
@@ -24,7 +25,7 @@ func TestBubbleDHTPingRestart(t *testing.T) {
 		end  func(a member)
 		want error
 	}{
-		"crash": {func(a member) { gamelantest.Crash(a.Node.Node, "dht/pinger", "killed by the test") }, actors.ErrPingLost},
+		"crash": {func(a member) { gamelantest.Crash(a.Node.Node, "dht/pinger", "killed by the test") }, dhtpart.ErrPingLost},
 		"close": {func(a member) { a.Close(context.Background()) }, gamelan.ErrClosed},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -11,6 +11,8 @@ import (
 	"testing/synctest"
 	"time"
 
+	dhtpart "github.com/gamelan-p2p/gamelan/actors/dht"
+
 	"github.com/gamelan-p2p/gamelan"
 	"github.com/gamelan-p2p/gamelan/actors"
 	"github.com/gamelan-p2p/gamelan/dht"
@@ -60,11 +62,11 @@ func loadRing(t *testing.T, ring []member, n, size int) (confirmed int) {
 // relayCounts is what a node has counted of messages of others.
 func relayCounts(t *testing.T, m member) dht.OutboundCounts {
 	t.Helper()
-	d, err := m.Tree().Inspect(t.Context(), m.Actors().Outbound.Id)
+	d, err := m.Tree().Inspect(t.Context(), m.DHTPart().Outbound.Id)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return d.Value.(actors.DHTSending).Counts
+	return d.Value.(dhtpart.Sending).Counts
 }
 
 // wantRing checks that no message has disappeared: each was heard, or its copy has
@@ -76,7 +78,7 @@ func wantRing(t *testing.T, ring []member, n int) {
 		heard += m.heard.Len()
 		c := relayCounts(t, m)
 		failed += c.RelayFailed.Total()
-		for _, x := range m.Actors().DHTCounts() {
+		for _, x := range m.DHTPart().Counts() {
 			if x.Reason == dht.NotPassed {
 				failed += x.Count
 			}
@@ -214,11 +216,11 @@ func TestBubbleRelayStalls(t *testing.T) {
 		wantNoCredit(t, from.Node, relay.Node, to.Node, other.Node)
 
 		// The same ones again, as they come by another way.
-		d, err := relay.Tree().Inspect(t.Context(), relay.Actors().Outbound.Id)
+		d, err := relay.Tree().Inspect(t.Context(), relay.DHTPart().Outbound.Id)
 		if err != nil {
 			t.Fatal(err)
 		}
-		missed := d.Value.(actors.DHTSending).Unreached
+		missed := d.Value.(dhtpart.Sending).Unreached
 		if missed == 0 || before+missed < n {
 			t.Errorf("got %d heard and %d remembered of %d, want each to be one of them", before, missed, n)
 		}
@@ -246,7 +248,7 @@ func TestBubbleRelayPanics(t *testing.T) {
 	gamelantest.Bubble(t, func(t *testing.T) {
 		net := gamelantest.NewNetwork(t)
 		from, relay, to := relayLine(net)
-		sessions := &relay.Actors().DHTMessaging.Sessions
+		sessions := &relay.Actors().Frames.Sessions
 		const size = 200_000 // half of a window, nearly
 		for range 2 {        // a third panic in a minute would end the connection
 			sessions.Set(to.ID(), actors.Messenger{}) // without an account
@@ -277,7 +279,7 @@ func TestBubbleOutcomePanics(t *testing.T) {
 		net.Partition(relay.Node, to.Node)
 		burst(t, from, to, 4, 150_000) // more than are given to a session at a time
 		time.Sleep(time.Second)
-		sessions := &relay.Actors().DHTMessaging.Sessions
+		sessions := &relay.Actors().Frames.Sessions
 		session, ok := sessions.Get(to.ID())
 		if !ok {
 			t.Fatal("got no session of the relay with the target, want one")

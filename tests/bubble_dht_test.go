@@ -188,7 +188,7 @@ func TestBubbleDHTDiscovery(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		a.Actors().Discovery.Open(pid)
+		a.Actors().Trunk().Provide(actors.Discovery, pid)
 		begin := time.Now()
 		found, err := a.DHT().Submit(t.Context(), letterTo(dht.DirectKey{Key: far.PublicKey(), Discover: true}, "found"))
 		if err != nil {
@@ -346,7 +346,7 @@ func killWhileSending(t *testing.T, a, b, victim member, path string) {
 			}
 		}
 	}
-	if accepted, ended := a.Actors().Ledger.Counts(); accepted != n || ended != n || len(a.DHT().Sends()) != n {
+	if accepted, ended := a.DHTPart().Ledger.Counts(); accepted != n || ended != n || len(a.DHT().Sends()) != n {
 		t.Errorf("got %d accepted, %d ended, %d reports, want %d of each", accepted, ended, len(a.DHT().Sends()), n)
 	}
 	t.Logf("confirmed %d, in doubt %d, failed %d; heard %d", kinds[protocol.Confirmed], kinds[protocol.InDoubt], kinds[protocol.Failed], len(heard))

@@ -163,7 +163,7 @@ func wantFates(t *testing.T, nodes []*gamelantest.Node, copies, delivered int) {
 			sent += len(r.Copies)
 			confirmed += r.Count(protocol.Confirmed)
 		}
-		for _, c := range n.Actors().DHTCounts() {
+		for _, c := range n.DHTPart().Counts() {
 			got[c.Reason] += int(c.Count)
 		}
 	}

@@ -11,6 +11,7 @@ import (
 	"github.com/gamelan-p2p/gamelan"
 	"github.com/gamelan-p2p/gamelan/actors"
 	"github.com/gamelan-p2p/gamelan/gamelantest"
+	"github.com/gamelan-p2p/gamelan/internal/view"
 	"github.com/gamelan-p2p/gamelan/protocol"
 	"github.com/gamelan-p2p/gamelan/transport/memory"
 )
@@ -53,7 +54,7 @@ func TestBubbleTwoMessagings(t *testing.T) {
 			n := net.Start(withDHT(0))
 			net.Connect(n, to)
 			from = append(from, n)
-			used[to.Actors().Inbound(n.ID()).Id] = true
+			used[to.DHTPart().Inbound(n.ID()).Id] = true
 		}
 		if len(used) < 2 {
 			t.Fatalf("got %d shards for 6 peers, want a test with more", len(used))
@@ -119,7 +120,7 @@ func TestBubbleUselessFrames(t *testing.T) {
 		for range 100 {
 			done := make(chan protocol.Outcome, 1)
 			m := actors.SendBody{Peer: b.ID(), Body: make([]byte, 4<<10)}
-			if _, err := a.Actors().DHTMessaging.Send(t.Context(), m, func(o protocol.Outcome) { done <- o }); err != nil {
+			if _, err := a.Actors().Frames.Send(t.Context(), m, func(o protocol.Outcome) { done <- o }); err != nil {
 				t.Fatal(err)
 			}
 			wantConfirmed(t, "frame", <-done)
@@ -139,7 +140,7 @@ func TestBubbleUselessFrames(t *testing.T) {
 		if !warned(a) || warned(b) {
 			t.Errorf("got the warnings %q, want one of the sender, with the number and the protocol", b.Describe(t.Context()).Warnings)
 		}
-		time.Sleep(actors.RecentQuiet)
+		time.Sleep(view.RecentQuiet)
 		if warned(a) {
 			t.Errorf("got %q after a time without any, want no warning", b.Describe(t.Context()).Warnings)
 		}

@@ -36,7 +36,7 @@ func TestBubbleTypeLeavesWhileItFails(t *testing.T) {
 		gate := make(chan struct{})
 		mk := func(*gamelan.Node) actor.Actor { return slowEnd{gate} }
 		n := net.Start(gamelan.Config{DHT: &gamelan.DHTConfig{}}, quiet, gamelan.WithType(textType, mk))
-		handler, _ := n.Actors().Types.Get(textType)
+		handler, _ := n.DHTPart().Types.Get(textType)
 		root := n.Actors().System.Root
 		for range 5 { // the next one is one too many
 			root.Send(handler.PID, breakDown{})
@@ -52,7 +52,7 @@ func TestBubbleTypeLeavesWhileItFails(t *testing.T) {
 			t.Errorf("unregister: %v", err)
 		}
 		time.Sleep(time.Minute)
-		if _, ok := n.Actors().Types.Get(textType); ok {
+		if _, ok := n.DHTPart().Types.Get(textType); ok {
 			t.Error("the type is taken still")
 		}
 		if err := n.DHT().RegisterType(textType, mk); err != nil {

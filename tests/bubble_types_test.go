@@ -116,7 +116,7 @@ func postBytes(t *testing.T, from, to *gamelantest.Node, body []byte) <-chan pro
 	t.Helper()
 	done := make(chan protocol.Outcome, 1)
 	m := actors.SendBody{Peer: to.ID(), Body: body}
-	if _, err := from.Actors().DHTMessaging.Send(t.Context(), m, func(o protocol.Outcome) { done <- o }); err != nil {
+	if _, err := from.Actors().Frames.Send(t.Context(), m, func(o protocol.Outcome) { done <- o }); err != nil {
 		t.Errorf("post: %v", err)
 	}
 	return done
@@ -128,7 +128,7 @@ var inClear identity.PublicKey
 // fates says how the messages have ended that a node was sent.
 func fates(n *gamelantest.Node) string {
 	var parts []string
-	for _, c := range n.Actors().DHTCounts() {
+	for _, c := range n.DHTPart().Counts() {
 		parts = append(parts, fmt.Sprintf("%d %s", c.Count, c.Reason))
 	}
 	return strings.Join(parts, ", ")

@@ -144,10 +144,10 @@ func (w *whoHears) pair(t *testing.T, s, r int) {
 		}
 		cell[kind] = w.ended(t, kind, report.Copies[0].Outcome, heard, kind)
 	}
-	if got := to.Actors().Undecodable(); len(got) > 0 {
+	if got := to.DHTPart().Undecodable(); len(got) > 0 {
 		t.Errorf("got %v that the receiver could not decode, want none", got)
 	}
-	for _, c := range to.Actors().DHTCounts() {
+	for _, c := range to.DHTPart().Counts() {
 		if c.Reason != dht.Delivered {
 			t.Errorf("got %d messages of the DHT %s, want all delivered", c.Count, c.Reason)
 		}
@@ -296,7 +296,7 @@ func TestBubbleUndecodableIsRefused(t *testing.T) {
 			}
 		}
 		synctest.Wait()
-		if got := with.Actors().Undecodable(); len(got) != 1 || got[0].Peer != other.ID() || got[0].Count != 1 {
+		if got := with.DHTPart().Undecodable(); len(got) != 1 || got[0].Peer != other.ID() || got[0].Count != 1 {
 			t.Errorf("got %v, want one message of the node with the DHT", got)
 		}
 		wantBodies(t, "the node without the DHT", heard.Bodies(), []string{"x"})

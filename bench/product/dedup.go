@@ -10,6 +10,8 @@ import (
 	"path/filepath"
 	"time"
 
+	dhtpart "github.com/gamelan-p2p/gamelan/actors/dht"
+
 	"github.com/asynkron/protoactor-go/actor"
 
 	"github.com/gamelan-p2p/gamelan"
@@ -41,7 +43,7 @@ func DedupAll() harness.Case {
 
 func dedup(name string, pending int) harness.Case {
 	return harness.Case{Name: name, Run: onDisk(func(m *harness.Meter, db kv.DB) (err error) {
-		d, _, err := actors.LoadDedup(db, dht.DedupCapacity, time.Now())
+		d, _, err := dhtpart.LoadDedup(db, dht.DedupCapacity, time.Now())
 		if err != nil {
 			return err
 		}
@@ -55,7 +57,7 @@ func dedup(name string, pending int) harness.Case {
 			if err != nil {
 				return 0
 			}
-			return float64(detail.Value.(actors.DedupStatus).Written)
+			return float64(detail.Value.(dhtpart.DedupStatus).Written)
 		}
 		const some = 1000
 		n := uint64(0)
@@ -115,12 +117,13 @@ func startDedup(d *dht.Dedup, db kv.DB) (*supervisor.Root, error) {
 	}
 	env := actors.NewEnv(actors.Settings{
 		System: gamelan.NewSystem(logger), Root: "bench", Profile: protocol.Tari(protocol.LocalNet), Secret: secret,
-		Store: store, DB: db, Now: time.Now, Logger: slog.New(slog.DiscardHandler),
-		NodeCredit: 1 << 20, PeerCredit: 1 << 16, DHT: &actors.DHTSettings{Dedup: d},
+		Store: store, Now: time.Now, Logger: slog.New(slog.DiscardHandler),
+		NodeCredit: 1 << 20, PeerCredit: 1 << 16, DHT: true,
 	})
+	part := dhtpart.New(env.Trunk(), dhtpart.Settings{Dedup: d, DB: db})
 	return supervisor.Start(env.System, env.Root, supervisor.Spec{
 		Name: "node", Kind: "group", New: supervisor.Group(supervisor.Spec{
-			Name: "dedup", Kind: "dedup", Drains: true, New: func() actor.Actor { return actors.NewDedup(env) },
+			Name: "dedup", Kind: "dedup", Drains: true, New: func() actor.Actor { return dhtpart.NewDedup(part) },
 		}),
 	}, supervisor.Options{Logger: logger})
 }
@@ -144,7 +147,7 @@ func LoadDedup(n int) harness.Case {
 			return err
 		}
 		return m.Loop(1, func() error {
-			d, damaged, err := actors.LoadDedup(db, n, time.Now())
+			d, damaged, err := dhtpart.LoadDedup(db, n, time.Now())
 			if err == nil && (damaged > 0 || d.Len() != n) {
 				err = fmt.Errorf("got %d records and %d damaged", d.Len(), damaged)
 			}

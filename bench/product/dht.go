@@ -90,7 +90,7 @@ func ReceiveSealedDHT(n int) harness.Case {
 
 // ended is how many messages of the DHT have ended in that way.
 func ended(n *gamelan.Node, why dht.Reason) uint64 {
-	for _, c := range n.Actors().DHTCounts() {
+	for _, c := range n.DHTPart().Counts() {
 		if c.Reason == why {
 			return c.Count
 		}
@@ -146,7 +146,7 @@ func receiving(m *harness.Meter, cfg *gamelan.DHTConfig, w writers, counter func
 
 // onlyFine says if a message has ended in another way than those measured.
 func onlyFine(n *gamelan.Node) (err error) {
-	for _, c := range n.Actors().DHTCounts() {
+	for _, c := range n.DHTPart().Counts() {
 		if c.Reason != dht.Delivered && c.Reason != dht.Duplicate {
 			err = errors.Join(err, fmt.Errorf("%d messages: %v (%+v)", c.Count, c.Reason, c.Last))
 		}
@@ -162,7 +162,7 @@ func inEachShard(to *gamelan.Node, shards int) (all []*identity.Secret, err erro
 		if err != nil {
 			return nil, err
 		}
-		if shard := to.Actors().Inbound(s.NodeID()).Id; !slices.Contains(taken, shard) {
+		if shard := to.DHTPart().Inbound(s.NodeID()).Id; !slices.Contains(taken, shard) {
 			taken, all = append(taken, shard), append(all, s)
 		}
 	}

@@ -88,7 +88,7 @@ func (p *posts) check(t *testing.T, sure bool) {
 			t.Errorf("%q: %v, but it was not heard", body, r.String())
 		}
 	}
-	if accepted, ended := p.from.Actors().Ledger.Counts(); accepted != ended {
+	if accepted, ended := p.from.DHTPart().Ledger.Counts(); accepted != ended {
 		t.Errorf("node %d: got %d accepted, %d ended, want as many", p.from.Number, accepted, ended)
 	}
 	t.Logf("node %d: %d sent over the DHT, %d heard", p.from.Number, len(p.sent), len(times))

@@ -55,7 +55,7 @@ func TestFloodOfIdentities(t *testing.T) {
 		if used, _, _, _ := n.Actors().Credit(); used != 0 {
 			t.Errorf("got %d bytes of credit held, want none", used)
 		}
-		if f := n.Actors().DHTLimits().Flood; f.Held != 0 || f.Unread == 0 || f.Unread > 32*identities {
+		if f := n.DHTPart().Limits().Flood; f.Held != 0 || f.Unread == 0 || f.Unread > 32*identities {
 			t.Errorf("got %+v, want no peer held back, and at most 32 messages of each dropped that were read", f)
 		}
 	})

@@ -43,7 +43,7 @@ func letter(t *testing.T, author *identity.Secret, text string, valid time.Durat
 
 // ended is how many messages of the DHT have ended in a way.
 func (n *target) ended(why dht.Reason) uint64 {
-	for _, c := range n.Actors().DHTCounts() {
+	for _, c := range n.DHTPart().Counts() {
 		if c.Reason == why {
 			return c.Count
 		}
@@ -145,7 +145,7 @@ func TestReplayByFlushing(t *testing.T) {
 		if got := n.ended(dht.Delivered); got != honest {
 			t.Errorf("got %d deliveries, want each letter once: %d", got, honest)
 		}
-		s := n.Actors().DHT.Dedup.Stats()
+		s := n.DHTPart().Dedup.Stats()
 		if s.Hashes != capacity || s.Fingerprints != honest+flood-capacity || s.Early != 0 {
 			t.Errorf("got %+v, want %d records and the others as fingerprints", s, capacity)
 		}

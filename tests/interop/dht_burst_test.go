@@ -82,7 +82,7 @@ func wantAll(t *testing.T, m *member, to *tari, count uint64) {
 	}
 	if got := to.received(m.PublicKey()).Count; got != count {
 		var lines []string
-		for _, n := range m.Actors().DHTCounts() {
+		for _, n := range m.DHTPart().Counts() {
 			lines = append(lines, n.Reason.String())
 		}
 		slices.Sort(lines)

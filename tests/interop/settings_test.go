@@ -79,7 +79,7 @@ func TestMessageSettings(t *testing.T) {
 				key := n.PublicKey()
 				p.mustPost(letter{to: "key", key: &key, seal: "clear", messageType: domainType}, "theirs")
 				gamelantest.Eventually(t, connectLimit, "their message here", func() bool { return slices.Contains(heard.Bodies(), "theirs") })
-				if got := n.Actors().Undecodable(); len(got) > 0 {
+				if got := n.DHTPart().Undecodable(); len(got) > 0 {
 					t.Errorf("got %v that did not decode, want none", got)
 				}
 				noBan(t, n, p)

@@ -57,7 +57,7 @@ func (s *saidBefore) again(m *dht.Message) bool {
 // Prepare checks what is asked for. The receiver's address, if one is given, is
 // remembered.
 func (s dhtSender) Prepare(ctx context.Context, r inspect.DHTRequest) (inspect.DHTSend, error) {
-	if s.node.Actors().DHT == nil {
+	if s.node.DHTPart() == nil {
 		return nil, &inspect.Error{Code: inspect.CodeFailed, Message: "this node has no DHT", Hint: api.NoDHTHint}
 	}
 	m := dht.Message{Type: config.TextType, Encrypt: r.Encrypt, Sign: r.Sign}

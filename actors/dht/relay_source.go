@@ -1,4 +1,4 @@
-package actors
+package dht
 
 import (
 	"github.com/gamelan-p2p/gamelan/identity"

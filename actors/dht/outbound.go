@@ -1,4 +1,4 @@
-package actors
+package dht
 
 import (
 	"errors"
@@ -7,6 +7,7 @@ import (
 
 	"github.com/asynkron/protoactor-go/actor"
 
+	"github.com/gamelan-p2p/gamelan/actors"
 	"github.com/gamelan-p2p/gamelan/dht"
 	"github.com/gamelan-p2p/gamelan/identity"
 	"github.com/gamelan-p2p/gamelan/supervisor"
@@ -23,7 +24,7 @@ import (
 // given out. An orderly end under way outlives it too: the next incarnation goes
 // on with it.
 type outbound struct {
-	env     *Env
+	dht     *DHT
 	machine *dht.Outbound
 	carried dht.Carried // of the effects in hand
 	timer   *supervisor.Timer
@@ -43,33 +44,33 @@ type (
 )
 
 // NewOutbound makes the actor that sends the messages of the DHT.
-func NewOutbound(env *Env) actor.Actor { return &outbound{env: env} }
+func NewOutbound(d *DHT) actor.Actor { return &outbound{dht: d} }
 
 func (o *outbound) Receive(c actor.Context) {
 	switch m := c.Message().(type) {
 	case *actor.Started:
 		o.start(c)
 	case *acceptedSend:
-		if o.env.Ledger.Take(m.id) {
+		if o.dht.Ledger.Take(m.id) {
 			o.do(c, o.machine.SendUntil(supervisor.Now(c), supervisor.Wall(c), m.id, m.message, m.until))
 		}
 	case SendMessage:
-		o.env.requestSend(c, m)
+		o.dht.requestSend(c, m)
 	case sendQuietly:
-		o.do(c, o.machine.Send(supervisor.Now(c), supervisor.Wall(c), o.env.NewID(), m.message))
+		o.do(c, o.machine.Send(supervisor.Now(c), supervisor.Wall(c), o.dht.trunk.NewID(), m.message))
 	case forwardMessage:
 		o.relay(c, m)
-	case Sent:
+	case actors.Sent:
 		o.do(c, o.machine.Sent(supervisor.Now(c), m.ID, m.Outcome))
-	case PeerConnected:
+	case actors.PeerConnected:
 		o.do(c, o.machine.Connected(supervisor.Now(c), m.Peer))
-	case PeerDiscovered:
+	case actors.PeerDiscovered:
 		o.do(c, o.machine.Discovered(supervisor.Now(c), supervisor.Wall(c), m.Token, m.Key.NodeID(), m.Err))
 	case sendDue:
 		o.timer = nil
 		o.do(c, o.machine.Due(supervisor.Now(c)))
 	case supervisor.Drain:
-		o.env.sendDrain = &sendDrain{c.Sender(), m.Deadline}
+		o.dht.sendDrain = &sendDrain{c.Sender(), m.Deadline}
 		o.drain(c)
 	case closeSend:
 		o.do(c, o.machine.Close(supervisor.Now(c)))
@@ -80,29 +81,28 @@ func (o *outbound) Receive(c actor.Context) {
 
 func (o *outbound) start(c actor.Context) {
 	random := supervisor.Rand(c)
-	view := dhtView{o.env}
-	s := o.env.DHT
+	view, t, s := peers{o.dht.trunk}, o.dht.trunk, o.dht.Settings
 	o.machine = dht.NewOutbound(dht.OutboundOptions{
-		Secret: o.env.Secret,
+		Secret: t.Secret(),
 		Selector: dht.Selector{
-			Self: o.env.Self, Key: o.env.Key,
+			Self: t.Secret().PublicKey().NodeID(), Key: t.Secret().PublicKey(),
 			Broadcast: s.Broadcast, Propagation: s.Propagation, Neighbours: s.Neighbours,
 		},
-		View: view, Dedup: s.Dedup, Rand: random.Rand, Random: random.Reader, NewID: o.env.NewID,
-		Paced: view.counts, Pace: s.SendPace, RelayLimit: s.relayLimit(), Paces: o.env.paces, Window: o.env.PeerCredit / 2, MaxFrame: o.env.Profile.Limits.MessageBody,
-		Discovers: o.discovers, Layers: s.SendLayers, Unreached: s.Unreached, Moved: o.env.DHTMessaging.moved,
-		RelayedTo: max(o.env.PeerCredit, o.env.budgets.Inbound.Limit()/8),
+		View: view, Dedup: s.Dedup, Rand: random.Rand, Random: random.Reader, NewID: t.NewID,
+		Paced: view.counts, Pace: s.SendPace, RelayLimit: s.relayLimit(), Paces: o.dht.paces, Window: t.PeerCredit() / 2, MaxFrame: t.Profile().Limits.MessageBody,
+		Discovers: o.discovers, Layers: s.SendLayers, Unreached: s.Unreached, Moved: o.dht.frames.Moved,
+		RelayedTo: max(t.PeerCredit(), t.Budgets().Inbound.Limit()/8),
 	})
 	supervisor.OwnFunc(c, o.abandon)
-	supervisor.Subscribe[PeerConnected](c)
-	if o.env.sendDrain != nil {
+	supervisor.Subscribe[actors.PeerConnected](c)
+	if o.dht.sendDrain != nil {
 		o.drain(c)
 	}
 }
 
 // relayLimit is how many messages of others a peer gets in 60 s: half of what a
 // node like this one takes for a flood, whether or not others agree to more.
-func (s *DHTSettings) relayLimit() int {
+func (s *Settings) relayLimit() int {
 	if s.FloodLimit <= 0 {
 		return dht.RelayLimit
 	}
@@ -111,23 +111,23 @@ func (s *DHTSettings) relayLimit() int {
 
 // abandon ends what this incarnation has under way, however it ends.
 func (o *outbound) abandon() {
-	now := o.env.Now()
-	o.env.Ledger.Abandon(now)
+	now := o.dht.trunk.Now()
+	o.dht.Ledger.Abandon(now)
 	for _, l := range o.machine.Abandon() {
 		l.Discard()
 	}
-	o.env.paces = o.machine.Paces(now)
+	o.dht.paces = o.machine.Paces(now)
 }
 
 func (o *outbound) discovers() bool {
-	_, ok := o.env.Discovery.Get()
+	_, ok := o.dht.trunk.Provider(actors.Discovery)
 	return ok
 }
 
 // relay passes a message on. A panic on it is charged to the peer that it came
 // from and ends nothing: what it has left undone is made good.
 func (o *outbound) relay(c actor.Context, m forwardMessage) {
-	if !m.lease.l.take() {
+	if !m.credit.permit.TakePassed() {
 		return
 	}
 	panicked := true
@@ -139,7 +139,7 @@ func (o *outbound) relay(c actor.Context, m forwardMessage) {
 		}
 	}()
 	o.do(c, o.machine.Relay(supervisor.Now(c), dht.Relayed{
-		From: m.Origin.Peer, Envelope: &m.Envelope, Hash: m.Hash, To: m.To, Again: m.Again, Lease: m.lease,
+		From: m.Origin.Peer, Envelope: &m.Envelope, Hash: m.Hash, To: m.To, Again: m.Again, Lease: m.credit,
 	}))
 	panicked = false
 }
@@ -152,15 +152,15 @@ func (o *outbound) do(c actor.Context, f *dht.OutboundEffects) {
 		if p.Kind == dht.SendEnded && p.Reason != 0 && p.Err != nil {
 			o.failed(c, p)
 		}
-		o.env.Ledger.Apply(now, p)
+		o.dht.Ledger.Apply(now, p)
 		o.carried.Progress++
 	}
 	for _, w := range f.Withdraw {
-		o.env.DHTMessaging.Withdraw(w.Peer, w.ID)
+		o.dht.frames.Withdraw(w.Peer, w.ID)
 		o.carried.Withdraw++
 	}
 	for _, w := range f.Write {
-		o.env.DHTMessaging.sendCopy(c, w)
+		o.dht.frames.SendUnique(c, actors.SendBody{ID: w.ID, Peer: w.Peer, Body: w.Frame})
 		o.carried.Write++
 	}
 	for _, d := range f.Discover {
@@ -187,13 +187,14 @@ func (o *outbound) do(c actor.Context, f *dht.OutboundEffects) {
 func (o *outbound) failed(c actor.Context, p dht.Progress) {
 	o.lastErr = fmt.Errorf("%s: %w", p.Reason, p.Err)
 	if layer, ok := errors.AsType[*dht.LayerPanic](p.Err); ok {
-		o.env.layerPanicked(layer, Origin{})
+		o.dht.trunk.LayerPanicked(layer.Layer, layer.Value, layer.Stack, actors.Origin{})
 	}
 }
 
 func (o *outbound) discover(c actor.Context, d dht.Discover) {
-	m := DiscoverPeer{Token: d.ID, Key: d.Key, Until: d.Until, Reply: c.Self(), system: o.env.System}
-	if who, ok := o.env.Discovery.Get(); ok {
+	t := o.dht.trunk
+	m := actors.NewDiscoverPeer(t.System(), d.ID, d.Key, d.Until, c.Self())
+	if who, ok := t.Provider(actors.Discovery); ok {
 		c.Send(who, m)
 	} else {
 		m.Discard()
@@ -204,14 +205,14 @@ func (o *outbound) discover(c actor.Context, d dht.Discover) {
 // deadline fails.
 func (o *outbound) drain(c actor.Context) {
 	now := supervisor.Now(c)
-	if left := o.env.sendDrain.deadline.Sub(now); left > 0 {
+	if left := o.dht.sendDrain.deadline.Sub(now); left > 0 {
 		supervisor.At(c, now.Add(left*3/4), closeSend{})
 	}
 	o.do(c, o.machine.Finish(now))
 }
 
 func (o *outbound) drained(c actor.Context) {
-	d := o.env.sendDrain
+	d := o.dht.sendDrain
 	if d == nil || d.reply == nil {
 		return
 	}
@@ -221,8 +222,8 @@ func (o *outbound) drained(c actor.Context) {
 	}
 }
 
-// DHTSending is what the outbound actor tells of itself.
-type DHTSending struct {
+// Sending is what the outbound actor tells of itself.
+type Sending struct {
 	Sends, Copies int   // under way
 	Credit, Limit int64 // bytes of messages of the node's own without an outcome
 	Unreached     int   // messages of others that did not reach all they were for
@@ -233,8 +234,8 @@ type DHTSending struct {
 // Inspect tells how it is.
 func (o *outbound) Inspect() any {
 	sends, copies := o.machine.Len()
-	v := DHTSending{Sends: sends, Copies: copies, Credit: o.env.sendCredit.Used(), Limit: o.env.sendCredit.Limit(), Counts: o.machine.Counts()}
-	v.Unreached = o.env.DHT.Unreached.Len()
+	v := Sending{Sends: sends, Copies: copies, Credit: o.dht.sendCredit.Used(), Limit: o.dht.sendCredit.Limit(), Counts: o.machine.Counts()}
+	v.Unreached = o.dht.Unreached.Len()
 	if o.lastErr != nil {
 		v.LastError = o.lastErr.Error()
 	}
@@ -256,4 +257,4 @@ func (o *outbound) String() string {
 
 // Foreign reports whether what goes to the peer is paced, because it may take
 // more for a flood.
-func (e *Env) Foreign(peer identity.NodeID) bool { return dhtView{e}.counts(peer) }
+func (d *DHT) Foreign(peer identity.NodeID) bool { return peers{d.trunk}.counts(peer) }

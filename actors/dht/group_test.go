@@ -1,4 +1,4 @@
-package actors
+package dht
 
 import (
 	"slices"
@@ -9,7 +9,7 @@ import (
 )
 
 func TestFramesTogether(t *testing.T) {
-	g := new(together)
+	g := new(group)
 	for i := range dht.MaxProofs {
 		if place, ok := g.join([]byte{byte(i)}); !ok || place != i {
 			t.Fatalf("frame %d: got place %d, %v", i, place, ok)
@@ -44,15 +44,15 @@ func TestFramesTogetherEnd(t *testing.T) {
 		t.Error("one frame alone was proven")
 		return nil
 	}
-	alone := new(together)
+	alone := new(group)
 	alone.join([]byte{1})
 	alone.proof(0, never)
 	if _, ok := alone.join([]byte{2}); ok {
 		t.Error("a frame joined after the first had its turn")
 	}
-	(*together)(nil).proof(0, never)
+	(*group)(nil).proof(0, never)
 
-	g := new(together)
+	g := new(group)
 	g.join([]byte{1})
 	g.join([]byte{2})
 	func() {
@@ -68,9 +68,9 @@ func TestFramesTogetherEnd(t *testing.T) {
 // each frame is in one group, at its place.
 func TestFramesTogetherWhileRead(t *testing.T) {
 	const frames = 5000
-	var r reader
+	var r intake
 	type framed struct {
-		group *together
+		group *group
 		place int
 		n     int
 	}
@@ -83,7 +83,7 @@ func TestFramesTogetherWhileRead(t *testing.T) {
 			queue <- framed{g, place, n}
 		}
 	})
-	proven := map[*together][]int{}
+	proven := map[*group][]int{}
 	for f := range queue {
 		f.group.proof(f.place, func(bodies [][]byte) []dht.Proof {
 			for _, b := range bodies {

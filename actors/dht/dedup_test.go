@@ -1,4 +1,4 @@
-package actors_test
+package dht_test
 
 import (
 	"context"
@@ -18,10 +18,12 @@ import (
 	"github.com/asynkron/protoactor-go/actor"
 
 	"github.com/gamelan-p2p/gamelan/actors"
+	dhtpart "github.com/gamelan-p2p/gamelan/actors/dht"
 	"github.com/gamelan-p2p/gamelan/dht"
 	"github.com/gamelan-p2p/gamelan/gamelantest"
 	"github.com/gamelan-p2p/gamelan/identity"
 	"github.com/gamelan-p2p/gamelan/internal/kv"
+	"github.com/gamelan-p2p/gamelan/internal/kv/kvtest"
 	"github.com/gamelan-p2p/gamelan/peerstore"
 	"github.com/gamelan-p2p/gamelan/protocol"
 	"github.com/gamelan-p2p/gamelan/supervisor"
@@ -30,6 +32,7 @@ import (
 // dedupNode is a tree with the dedup actor in its place and nothing else.
 type dedupNode struct {
 	*actors.Env
+	DHT  *dhtpart.DHT
 	root *supervisor.Root
 }
 
@@ -42,7 +45,7 @@ func startDedup(db kv.DB, capacity int, fault func(path, point string)) (*dedupN
 
 // startDedupAt is startDedup with another system's clock.
 func startDedupAt(db kv.DB, capacity int, fault func(path, point string), wall func() time.Time) (*dedupNode, error) {
-	d, _, err := actors.LoadDedup(db, capacity, wall())
+	d, _, err := dhtpart.LoadDedup(db, capacity, wall())
 	if err != nil {
 		return nil, err
 	}
@@ -58,13 +61,14 @@ func startDedupAt(db kv.DB, capacity int, fault func(path, point string), wall f
 	n := &dedupNode{Env: actors.NewEnv(actors.Settings{
 		System: actor.NewActorSystem(actor.WithLoggerFactory(func(*actor.ActorSystem) *slog.Logger { return discard })),
 		Root:   "dedup-test", Profile: protocol.Tari(protocol.LocalNet), Secret: secret, Store: store, Now: time.Now, Wall: wall,
-		Logger: discard, NodeCredit: 1 << 20, PeerCredit: 1 << 16, DHT: &actors.DHTSettings{Dedup: d}, DB: db,
+		Logger: discard, NodeCredit: 1 << 20, PeerCredit: 1 << 16, DHT: true,
 	})}
+	n.DHT = dhtpart.New(n.Trunk(), dhtpart.Settings{Dedup: d, DB: db})
 	n.root, err = supervisor.Start(n.System, n.Root, supervisor.Spec{
 		Name: "node", Kind: "group", New: supervisor.Group(
 			supervisor.Spec{Name: "talker", Kind: "talker", New: func() actor.Actor { return fake{new(record)} }},
 			supervisor.Spec{Name: "dht", Kind: "group", Drains: true, New: supervisor.Group(
-				supervisor.Spec{Name: "dedup", Kind: "dedup", Drains: true, New: func() actor.Actor { return actors.NewDedup(n.Env) }},
+				supervisor.Spec{Name: "dedup", Kind: "dedup", Drains: true, New: func() actor.Actor { return dhtpart.NewDedup(n.DHT) }},
 			)}),
 	}, supervisor.Options{Logger: discard, Fault: fault})
 	return n, err
@@ -131,7 +135,7 @@ func TestBubbleDedupClock(t *testing.T) {
 			}
 			check := func(when string, first, last int) {
 				t.Helper()
-				d, _, err := actors.LoadDedup(db, many, wall())
+				d, _, err := dhtpart.LoadDedup(db, many, wall())
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -178,13 +182,13 @@ func (n *dedupNode) drain(ctx context.Context) error {
 	return err
 }
 
-func (n *dedupNode) status(t *testing.T) actors.DedupStatus {
+func (n *dedupNode) status(t *testing.T) dhtpart.DedupStatus {
 	t.Helper()
 	d, err := n.root.Inspect(t.Context(), dedupPath)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return d.Value.(actors.DedupStatus)
+	return d.Value.(dhtpart.DedupStatus)
 }
 
 func dedupHash(n int) (h dht.Hash) {
@@ -196,7 +200,7 @@ func dedupHash(n int) (h dht.Hash) {
 // kept is what would be read from the disk.
 func kept(t *testing.T, db kv.DB, capacity int) map[dht.Hash]uint32 {
 	t.Helper()
-	d, damaged, err := actors.LoadDedup(db, capacity, time.Now())
+	d, damaged, err := dhtpart.LoadDedup(db, capacity, time.Now())
 	if err != nil || damaged > 0 {
 		t.Fatalf("got %d damaged records, %v, want none", damaged, err)
 	}
@@ -266,7 +270,7 @@ func TestDedupSurvivesARestart(t *testing.T) {
 
 	db = openDedup(t, dir)
 	defer db.Close()
-	d, damaged, err := actors.LoadDedup(db, 3000, time.Now())
+	d, damaged, err := dhtpart.LoadDedup(db, 3000, time.Now())
 	if err != nil || damaged != 0 {
 		t.Fatalf("got %d damaged, %v, want none", damaged, err)
 	}
@@ -332,7 +336,7 @@ func TestDedupFloodBeforeARestart(t *testing.T) {
 		if err := n.drain(t.Context()); err != nil {
 			t.Fatal(err)
 		}
-		d, damaged, err := actors.LoadDedup(db, capacity, time.Now())
+		d, damaged, err := dhtpart.LoadDedup(db, capacity, time.Now())
 		if err != nil || damaged > 0 || d.Len() != capacity {
 			t.Fatalf("got %d records, %d damaged, %v, want %d", d.Len(), damaged, err, capacity)
 		}
@@ -347,29 +351,29 @@ func TestDedupFloodBeforeARestart(t *testing.T) {
 // TestDedupWritesBehind: a burst is written once, soon; then everything rests.
 func TestDedupWritesBehind(t *testing.T) {
 	gamelantest.Bubble(t, func(t *testing.T) {
-		d := &disk{DB: kv.Memory()}
+		d := &kvtest.Refusing{DB: kv.Memory()}
 		n := playDedup(t, d, 100, nil)
 		time.Sleep(time.Minute)
-		if got := d.set(nil); got != 0 {
+		if got := d.Set(nil); got != 0 {
 			t.Errorf("with nothing counted: got %d writes, want none", got)
 		}
 		n.count(1, 10)
 		time.Sleep(49 * time.Millisecond)
 		n.count(11, 20)
 		synctest.Wait()
-		if got := d.set(nil); got != 0 {
+		if got := d.Set(nil); got != 0 {
 			t.Errorf("before its time: got %d writes, want none", got)
 		}
 		time.Sleep(time.Millisecond)
 		synctest.Wait()
-		if got := d.set(nil); got != 2 { // and a sync
+		if got := d.Set(nil); got != 2 { // and a sync
 			t.Errorf("got %d writes, want one and a sync", got)
 		}
 		wantKept(t, n, d)
 		n.count(5, 130) // thirty are forgotten
 		time.Sleep(50 * time.Millisecond)
 		synctest.Wait()
-		if got := d.set(nil); got != 3 {
+		if got := d.Set(nil); got != 3 {
 			t.Errorf("right behind a sync: got %d writes, want one more", got)
 		}
 		if s := n.status(t); s.Hashes != 100 || s.Capacity != 100 || s.Copies != 16 || s.Pending != 0 || !s.Writing || s.Fails != 0 || s.Err != "" {
@@ -378,7 +382,7 @@ func TestDedupWritesBehind(t *testing.T) {
 		wantKept(t, n, d)
 		time.Sleep(time.Hour)
 		synctest.Wait()
-		if got := d.set(nil); got != 4 {
+		if got := d.Set(nil); got != 4 {
 			t.Errorf("at rest: got %d writes, want one sync more", got)
 		}
 		if s := n.status(t); s.Writing {
@@ -397,14 +401,14 @@ func TestDedupWritesBehind(t *testing.T) {
 // conforms: dht 53; V 29
 func TestDedupCountsWithoutItsDisk(t *testing.T) {
 	gamelantest.Bubble(t, func(t *testing.T) {
-		d := &disk{DB: kv.Memory()}
+		d := &kvtest.Refusing{DB: kv.Memory()}
 		n := playDedup(t, d, 1000, nil)
 		n.count(1, 500)
 		time.Sleep(time.Minute)
 		wantKept(t, n, d)
 
 		full := errors.New("no space left")
-		before := d.set(full)
+		before := d.Set(full)
 		for i := 400; i <= 1500; i++ { // a hundred were seen; five hundred go
 			want := uint32(1)
 			if i <= 500 {
@@ -423,14 +427,14 @@ func TestDedupCountsWithoutItsDisk(t *testing.T) {
 		if s := n.status(t); s.Fails == 0 || !strings.Contains(s.Err, "no space left") || s.Pending == 0 {
 			t.Errorf("got %+v, want to be told of the failing disk", s)
 		}
-		if writes := d.set(full) - before; writes > 35 {
+		if writes := d.Set(full) - before; writes > 35 {
 			t.Errorf("got %d tries in 18 minutes, want about one a minute", writes)
 		}
 		if got := len(kept(t, d, 1000)); got != 500 {
 			t.Errorf("got %d records on the full disk, want those from before", got)
 		}
 
-		d.set(nil)
+		d.Set(nil)
 		time.Sleep(2 * time.Minute)
 		synctest.Wait()
 		wantKept(t, n, d)
@@ -523,7 +527,7 @@ func TestDedupActorKilled(t *testing.T) {
 		var mu sync.Mutex
 		points := make(map[string]int)
 		armed := 0
-		d := &disk{DB: kv.Memory()}
+		d := &kvtest.Refusing{DB: kv.Memory()}
 		n := playDedup(t, d, 300, func(path, point string) {
 			mu.Lock()
 			defer mu.Unlock()
@@ -538,9 +542,9 @@ func TestDedupActorKilled(t *testing.T) {
 			mu.Lock()
 			armed = 1 + r.IntN(2)
 			mu.Unlock()
-			d.set(nil)
+			d.Set(nil)
 			if r.IntN(4) == 0 {
-				d.set(errors.New("no space left"))
+				d.Set(errors.New("no space left"))
 			}
 			for range r.IntN(60) {
 				i := r.IntN(300)
@@ -553,13 +557,13 @@ func TestDedupActorKilled(t *testing.T) {
 		}
 		mu.Lock()
 		armed = 0
-		for _, point := range []string{"*actor.Started", "actors.dedupChanged", "actors.dedupDue", "task write"} {
+		for _, point := range []string{"*actor.Started", "dht.dedupChanged", "dht.dedupDue", "task write"} {
 			if points[point] == 0 {
 				t.Errorf("got kills at %v, want one at %s too", points, point)
 			}
 		}
 		mu.Unlock()
-		d.set(nil)
+		d.Set(nil)
 		time.Sleep(2 * time.Minute)
 		synctest.Wait()
 		wantKept(t, n, d)
@@ -602,7 +606,7 @@ func TestDedupWritesOneAtATime(t *testing.T) {
 		n := playDedup(t, l, 100, func(path, point string) {
 			mu.Lock()
 			defer mu.Unlock()
-			if path == dedupPath && point == "actors.dedupChanged" && kill {
+			if path == dedupPath && point == "dht.dedupChanged" && kill {
 				kill = false
 				panic("on request")
 			}
@@ -636,7 +640,7 @@ func TestDedupDrainsAfterARestart(t *testing.T) {
 		l := &lonely{DB: kv.Memory(), hold: make(chan struct{})}
 		var kill atomic.Bool
 		n := playDedup(t, l, 100, func(path, point string) {
-			if path == dedupPath && point == "actors.dedupChanged" && kill.CompareAndSwap(true, false) {
+			if path == dedupPath && point == "dht.dedupChanged" && kill.CompareAndSwap(true, false) {
 				panic("on request")
 			}
 		})
@@ -686,7 +690,7 @@ func TestDamagedDedupRecords(t *testing.T) {
 		if err := db.Apply(&b, false); err != nil {
 			t.Fatal(err)
 		}
-		d, damaged, err := actors.LoadDedup(db, 100, time.Now())
+		d, damaged, err := dhtpart.LoadDedup(db, 100, time.Now())
 		if err != nil || damaged != 4 || d.Len() != 9 || d.Seen(first) != 0 {
 			t.Errorf("got %d damaged, %d records, %v, want 4, 9 and nil", damaged, d.Len(), err)
 		}
@@ -762,7 +766,7 @@ func TestDedupOfAStoreThatCannotBeRead(t *testing.T) {
 	if err := db.Close(); err != nil {
 		t.Fatal(err)
 	}
-	if _, _, err := actors.LoadDedup(db, 10, time.Now()); !errors.Is(err, kv.ErrClosed) {
+	if _, _, err := dhtpart.LoadDedup(db, 10, time.Now()); !errors.Is(err, kv.ErrClosed) {
 		t.Errorf("got %v, want ErrClosed", err)
 	}
 }

@@ -1,4 +1,4 @@
-package actors
+package view
 
 import (
 	"cmp"
@@ -8,17 +8,16 @@ import (
 )
 
 const (
-	// RecentQuiet is how long the node remembers a peer whose messages do not
-	// decode, or that takes no messages of ours, after it noticed that last.
+	// RecentQuiet is how long a [Recent] remembers a key after the last notice.
 	RecentQuiet = 10 * time.Minute
-	// maxRecent bounds how many such peers it remembers.
-	maxRecent = 64
+	// recentKept bounds how many keys it remembers.
+	recentKept = 64
 )
 
-// recent remembers what was noticed of late, by a key: for RecentQuiet, and at
-// most maxRecent of them, those noticed last. It is an exception among the views,
-// as credit is: several actors write it, each in its own turn.
-type recent[K comparable, V any] struct {
+// Recent remembers what was noticed of late, by a key: for [RecentQuiet], and at
+// most 64 keys, those noticed last. Unlike the other views it has several writers;
+// each call is one step.
+type Recent[K comparable, V any] struct {
 	mu   sync.Mutex
 	turn uint64
 	by   map[K]*noticed[V]
@@ -30,9 +29,9 @@ type noticed[V any] struct {
 	turn  uint64 // grows with each notice
 }
 
-// notice has change bring what is remembered of key up to date, which is the zero
+// Notice has change bring what is remembered of key up to date, which is the zero
 // value when nothing is. It reports whether nothing was.
-func (r *recent[K, V]) notice(now time.Time, key K, change func(*V)) (first bool) {
+func (r *Recent[K, V]) Notice(now time.Time, key K, change func(*V)) (first bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	x := r.by[key]
@@ -48,12 +47,12 @@ func (r *recent[K, V]) notice(now time.Time, key K, change func(*V)) (first bool
 }
 
 // makeRoom forgets key, and when there are too many what was noticed longest ago.
-func (r *recent[K, V]) makeRoom(key K) {
+func (r *Recent[K, V]) makeRoom(key K) {
 	if r.by == nil {
 		r.by = make(map[K]*noticed[V])
 	}
 	delete(r.by, key)
-	if len(r.by) < maxRecent {
+	if len(r.by) < recentKept {
 		return
 	}
 	oldest := key
@@ -65,15 +64,15 @@ func (r *recent[K, V]) makeRoom(key K) {
 	delete(r.by, oldest)
 }
 
-// forget takes out what is remembered of key.
-func (r *recent[K, V]) forget(key K) {
+// Forget takes out what is remembered of key.
+func (r *Recent[K, V]) Forget(key K) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	delete(r.by, key)
 }
 
-// all returns what is remembered at now, what was noticed last first.
-func (r *recent[K, V]) all(now time.Time) []V {
+// All returns what is remembered at now, what was noticed last first.
+func (r *Recent[K, V]) All(now time.Time) []V {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	var list []*noticed[V]

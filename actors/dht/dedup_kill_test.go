@@ -1,6 +1,6 @@
 //go:build unix
 
-package actors_test
+package dht_test
 
 import (
 	"bufio"
@@ -12,7 +12,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/gamelan-p2p/gamelan/actors"
+	dhtpart "github.com/gamelan-p2p/gamelan/actors/dht"
 	"github.com/gamelan-p2p/gamelan/identity"
 	"github.com/gamelan-p2p/gamelan/internal/kv"
 )
@@ -78,7 +78,7 @@ func TestDedupKilled(t *testing.T) {
 	for round := range 3 {
 		now, safe := killAfter(t, dir, first, 1+r.IntN(3), 1+r.IntN(40))
 		db := openDedup(t, dir)
-		d, damaged, err := actors.LoadDedup(db, killedCapacity, time.Now())
+		d, damaged, err := dhtpart.LoadDedup(db, killedCapacity, time.Now())
 		if err != nil || damaged > 0 {
 			t.Fatalf("round %d: got %d damaged, %v, want none", round, damaged, err)
 		}

@@ -1,4 +1,4 @@
-package actors_test
+package dht_test
 
 import (
 	"bytes"
@@ -16,6 +16,7 @@ import (
 	"github.com/asynkron/protoactor-go/actor"
 
 	"github.com/gamelan-p2p/gamelan/actors"
+	dhtpart "github.com/gamelan-p2p/gamelan/actors/dht"
 	"github.com/gamelan-p2p/gamelan/dht"
 	"github.com/gamelan-p2p/gamelan/identity"
 	"github.com/gamelan-p2p/gamelan/internal/credit"
@@ -29,6 +30,7 @@ import (
 // credit.
 type shard struct {
 	*actors.Env
+	*dhtpart.DHT
 	t       *testing.T
 	heard   map[string]*record // by name
 	account *credit.Account
@@ -39,7 +41,13 @@ type shard struct {
 
 const ourType = 1000
 
-func newShard(t *testing.T, change func(*actors.Settings)) *shard {
+// shardSettings are those of the node and of its DHT.
+type shardSettings struct {
+	actors.Settings
+	DHT dhtpart.Settings
+}
+
+func newShard(t *testing.T, change func(*shardSettings)) *shard {
 	t.Helper()
 	s := &shard{t: t, heard: make(map[string]*record), random: rand.NewChaCha8([32]byte{1})}
 	secret := s.secret()
@@ -52,16 +60,17 @@ func newShard(t *testing.T, change func(*actors.Settings)) *shard {
 		t.Fatal(err)
 	}
 	discard := slog.New(slog.DiscardHandler)
-	settings := actors.Settings{
+	settings := shardSettings{actors.Settings{
 		System: actor.NewActorSystem(actor.WithLoggerFactory(func(*actor.ActorSystem) *slog.Logger { return discard })),
 		Root:   "shard", Profile: protocol.Tari(protocol.LocalNet), Secret: secret, Features: identity.FeatureNode,
 		Store: store, Now: time.Now, Logger: discard, NodeCredit: 1 << 22, PeerCredit: 1 << 16,
-		DHT: &actors.DHTSettings{Shards: 1, Occurrences: 1, FloodLimit: 1000, Dedup: dht.NewDedup(10_000)},
-	}
+		DHT: true,
+	}, dhtpart.Settings{Shards: 1, Occurrences: 1, FloodLimit: 1000, Dedup: dht.NewDedup(10_000)}}
 	if change != nil {
 		change(&settings)
 	}
-	s.Env = actors.NewEnv(settings)
+	s.Env = actors.NewEnv(settings.Settings)
+	s.DHT = dhtpart.New(s.Trunk(), settings.DHT)
 	s.account = credit.NewNodeBudgets(settings.NodeCredit).Inbound.Account(settings.PeerCredit)
 	fakes := func(names ...string) (specs []supervisor.Spec) {
 		for _, name := range names {
@@ -75,13 +84,13 @@ func newShard(t *testing.T, change func(*actors.Settings)) *shard {
 		return supervisor.Spec{Name: name, Kind: "group", New: supervisor.Group(specs...)}
 	}
 	specs := append(fakes("connectivity"),
-		group("dht", append(actors.DHTInbound(s.Env), fakes("outbound", "pinger", "join")...)...),
+		group("dht", append(s.DHT.Inbounds(), fakes("outbound", "pinger", "join")...)...),
 		group("extensions", fakes("type-1000", "type-1001")...))
 	if s.root, err = supervisor.Start(s.System, s.Root, group("node", specs...), supervisor.Options{Logger: discard}); err != nil {
 		t.Fatal(err)
 	}
 	s.SetType(ourType, s.pid("extensions/type-1000"))
-	s.DHTParts.Set(dht.TypeJoin, s.pid("dht/join"))
+	s.Trunk().Provide(dht.ProviderOf(dht.TypeJoin), s.pid("dht/join"))
 	t.Cleanup(func() {
 		if err := s.root.Stop(context.Background(), nil); err != nil {
 			t.Error(err)
@@ -131,7 +140,7 @@ func signed(d *dht.Draft) { d.Sign = true }
 // post has the peer send messages, and waits until everybody is idle.
 func (s *shard) post(bodies ...[]byte) {
 	for _, b := range bodies {
-		f := actors.NewFrame(s.account, s.source.PublicKey(), 7, b)
+		f := dhtpart.NewFrame(s.account, s.source.PublicKey(), 7, b)
 		s.System.Root.Send(s.Inbound(f.Peer), f)
 	}
 	synctest.Wait()
@@ -140,7 +149,7 @@ func (s *shard) post(bodies ...[]byte) {
 // counted says how messages have ended.
 func (s *shard) counted() string {
 	var parts []string
-	for _, n := range s.DHTCounts() {
+	for _, n := range s.Counts() {
 		parts = append(parts, fmt.Sprintf("%d %s", n.Count, n.Reason))
 	}
 	return strings.Join(parts, ", ")
@@ -160,12 +169,12 @@ func (s *shard) effects() string {
 					continue
 				}
 				all = append(all, fmt.Sprintf("ban of %v", v.Ban))
-			case actors.ForwardMessage:
+			case dhtpart.ForwardMessage:
 				if m.Origin != (actors.Origin{Peer: s.source.NodeID(), Conn: 7}) {
 					s.t.Errorf("got a message to pass on from %v, want that of the peer", m.Origin)
 				}
 				all = append(all, fmt.Sprintf("pass on, %T", m.To))
-			case actors.Heard:
+			case dht.Heard:
 				all = append(all, "join: "+m.Envelope.Header.Type.String())
 			case dht.Received:
 				all = append(all, fmt.Sprintf("%s: %s", name, m.Body))
@@ -186,7 +195,7 @@ func (s *shard) effects() string {
 func TestDHTInbound(t *testing.T) {
 	type row struct {
 		name   string
-		change func(*actors.Settings)
+		change func(*shardSettings)
 		send   func(s *shard) [][]byte
 		want   dht.Reason // of the last message; those before it are delivered
 		effect string
@@ -205,14 +214,14 @@ func TestDHTInbound(t *testing.T) {
 	}
 	toUs := func(change func(*dht.Envelope)) func(s *shard) [][]byte {
 		return one(func(s *shard) dht.Envelope {
-			e := s.compose(ourType, "secret", sealed(s.Key))
+			e := s.compose(ourType, "secret", sealed(s.Env.Key))
 			if change != nil {
 				change(&e)
 			}
 			return e
 		})
 	}
-	client := func(s *actors.Settings) { s.Features = identity.FeatureNone }
+	client := func(s *shardSettings) { s.Features = identity.FeatureNone }
 	rows := []row{
 		{name: "clear", send: plain(nil), want: dht.Delivered, effect: "type-1000: hello"},
 		{name: "clear, addressed to somebody else", send: one(func(s *shard) dht.Envelope {
@@ -234,10 +243,10 @@ func TestDHTInbound(t *testing.T) {
 		{name: "for somebody else, to a client", change: client, send: one(func(s *shard) dht.Envelope {
 			return s.compose(1, "", sealed(s.secret().PublicKey()))
 		}), want: dht.Passed},
-		{name: "for somebody else, not forwarding", change: func(s *actors.Settings) { s.DHT.NoForwarding = true }, send: one(func(s *shard) dht.Envelope {
+		{name: "for somebody else, not forwarding", change: func(s *shardSettings) { s.DHT.NoForwarding = true }, send: one(func(s *shard) dht.Envelope {
 			return s.compose(1, "", sealed(s.secret().PublicKey()))
 		}), want: dht.Passed},
-		{name: "for somebody else, too many bytes", change: func(s *actors.Settings) { s.DHT.RelayBytes = 1 }, send: one(func(s *shard) dht.Envelope {
+		{name: "for somebody else, too many bytes", change: func(s *shardSettings) { s.DHT.RelayBytes = 1 }, send: one(func(s *shard) dht.Envelope {
 			return s.compose(1, "", sealed(s.secret().PublicKey()))
 		}), want: dht.OverRelayBytes},
 		{name: "for its sender", send: one(func(s *shard) dht.Envelope {
@@ -255,14 +264,14 @@ func TestDHTInbound(t *testing.T) {
 			b := plain(nil)(s)[0]
 			return [][]byte{b, b}
 		}, want: dht.Duplicate, effect: "type-1000: hello"},
-		{name: "copy of a message for one", change: func(s *actors.Settings) { s.DHT.Occurrences = 2 }, send: func(s *shard) [][]byte {
+		{name: "copy of a message for one", change: func(s *shardSettings) { s.DHT.Occurrences = 2 }, send: func(s *shard) [][]byte {
 			b := toUs(nil)(s)[0]
 			return [][]byte{b, b}
 		}, want: dht.NotRepeated, effect: "type-1000: secret"},
 		{name: "bad signature", send: toUs(func(e *dht.Envelope) { e.Body[0] ^= 1 }), want: dht.BadSignature, effect: "ban of 2h0m0s"},
 		{name: "undecryptable", send: one(func(s *shard) dht.Envelope {
 			e := s.compose(1, "", sealed(s.secret().PublicKey()))
-			e.Header.Destination = dht.To(s.Key)
+			e.Header.Destination = dht.To(s.Env.Key)
 			sig, err := dht.Sign(s.secret(), e.Binding(), s.random)
 			if err != nil {
 				t.Fatal(err)
@@ -271,14 +280,14 @@ func TestDHTInbound(t *testing.T) {
 			return e
 		}), want: dht.Undecryptable},
 		{name: "bad body", send: plain(func(d *dht.Draft) { d.Body = dht.AppendBody(nil, nil) }), want: dht.BadBody},
-		{name: "stopped", change: func(s *actors.Settings) {
+		{name: "stopped", change: func(s *shardSettings) {
 			s.DHT.Layers = map[dht.Position][]dht.Layer{dht.BeforeDeliver: {func(dht.Handler) dht.Handler {
 				return func(*dht.Incoming) dht.Verdict {
 					return dht.Verdict{Reason: dht.Stopped, Err: errors.New("not today")}
 				}
 			}}}
 		}, send: plain(nil), want: dht.Stopped},
-		{name: "a layer panics", change: func(s *actors.Settings) {
+		{name: "a layer panics", change: func(s *shardSettings) {
 			s.DHT.Layers = map[dht.Position][]dht.Layer{dht.BeforeVerify: {func(dht.Handler) dht.Handler {
 				return func(*dht.Incoming) dht.Verdict { panic("not today") }
 			}}}
@@ -306,7 +315,7 @@ func TestDHTInbound(t *testing.T) {
 				if got := s.effects(); got != r.effect {
 					t.Errorf("got %q, want %q", got, r.effect)
 				}
-				for _, n := range s.DHTCounts() {
+				for _, n := range s.Counts() {
 					if blank := n.Last == nil; n.Reason == r.want && blank != quiet(r.want) {
 						t.Errorf("got the last error %+v", n.Last)
 					}
@@ -323,12 +332,12 @@ func TestDHTInbound(t *testing.T) {
 }
 
 // forwards are the messages that outbound has heard.
-func (s *shard) forwards() (all []actors.ForwardMessage) {
+func (s *shard) forwards() (all []dhtpart.ForwardMessage) {
 	r := s.heard["outbound"]
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	for _, m := range r.messages {
-		all = append(all, m.(actors.ForwardMessage))
+		all = append(all, m.(dhtpart.ForwardMessage))
 	}
 	return all
 }
@@ -341,7 +350,7 @@ func (s *shard) forwards() (all []actors.ForwardMessage) {
 // conforms: dht 31, 40, 45; V 13
 func TestDHTRelaysHoldHalf(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s := newShard(t, func(o *actors.Settings) { o.DHT.Unreached = dht.NewUnreached() })
+		s := newShard(t, func(o *shardSettings) { o.DHT.Unreached = dht.NewUnreached() })
 		var all []dht.Envelope
 		for range 10 { // 6,462 bytes each, of 65,536
 			all = append(all, s.compose(1, "", sealed(s.secret().PublicKey())))
@@ -357,7 +366,7 @@ func TestDHTRelaysHoldHalf(t *testing.T) {
 		}
 		time.Sleep(9 * time.Second)
 		synctest.Wait()
-		if n := s.Unreached(); n != 0 {
+		if n := s.Missed(); n != 0 {
 			t.Errorf("after 9 s: got %d dropped, want none", n)
 		}
 		time.Sleep(2 * time.Second)
@@ -365,7 +374,7 @@ func TestDHTRelaysHoldHalf(t *testing.T) {
 		if got, want := s.counted(), "10 for somebody else, 3 for somebody else and not passed on"; got != want {
 			t.Errorf("after 11 s: got %s, want %s", got, want)
 		}
-		if n := s.Unreached(); n != 3 {
+		if n := s.Missed(); n != 3 {
 			t.Errorf("got %d remembered, want the 3 that were dropped", n)
 		}
 		ours := s.compose(ourType, "for us", nil)
@@ -423,7 +432,7 @@ func TestDHTReceived(t *testing.T) {
 			t.Fatal(err)
 		}
 		s.post(e.Append(nil))
-		e = s.compose(ourType, "secret", sealed(s.Key))
+		e = s.compose(ourType, "secret", sealed(s.Env.Key))
 		s.post(e.Append(nil))
 		all := s.heard["type-1000"].messages
 		if len(all) != 2 {
@@ -435,7 +444,7 @@ func TestDHTReceived(t *testing.T) {
 		if !bytes.Equal(m.Body, want.Body) || fmt.Sprintf("%+v", m) != fmt.Sprintf("%+v", want) {
 			t.Errorf("got %+v, want %+v", m, want)
 		}
-		if m := all[1].(dht.Received); !m.Encrypted || m.From.IsZero() || m.Destination != dht.To(s.Key) || m.Source() != (actors.Origin{Peer: s.source.NodeID(), Conn: 7}) {
+		if m := all[1].(dht.Received); !m.Encrypted || m.From.IsZero() || m.Destination != dht.To(s.Env.Key) || m.Source() != (actors.Origin{Peer: s.source.NodeID(), Conn: 7}) {
 			t.Errorf("got %+v, want it encrypted, for us, of a known writer, charged to the peer", m)
 		}
 	})
@@ -605,7 +614,7 @@ func TestDHTWaitingAtTheEnd(t *testing.T) {
 // handled by the same incarnation.
 func TestDHTPanicInALayer(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s := newShard(t, func(o *actors.Settings) {
+		s := newShard(t, func(o *shardSettings) {
 			o.DHT.Layers = map[dht.Position][]dht.Layer{dht.AfterDedup: {func(next dht.Handler) dht.Handler {
 				return func(m *dht.Incoming) dht.Verdict {
 					if m.Envelope.Header.Tag == 666 {
@@ -648,7 +657,7 @@ func TestDHTFlood(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				s := newShard(t, func(o *actors.Settings) { o.DHT.FloodLimit = 100 })
+				s := newShard(t, func(o *shardSettings) { o.DHT.FloodLimit = 100 })
 				c.prepare(s)
 				for i := range 100 {
 					e := s.compose(c.kind, fmt.Sprint(i), nil)

@@ -1,4 +1,4 @@
-package actors
+package dht
 
 import (
 	"context"
@@ -11,6 +11,7 @@ import (
 
 	"github.com/asynkron/protoactor-go/actor"
 
+	"github.com/gamelan-p2p/gamelan/actors"
 	"github.com/gamelan-p2p/gamelan/dht"
 	"github.com/gamelan-p2p/gamelan/identity"
 	"github.com/gamelan-p2p/gamelan/supervisor"
@@ -20,7 +21,7 @@ import (
 // the ledger and holds its credit; whatever happens to it, it ends there in
 // exactly one report.
 type acceptedSend struct {
-	env     *Env
+	dht     *DHT
 	id      uint64
 	message dht.Message
 	until   time.Time
@@ -33,7 +34,7 @@ type acceptedSend struct {
 
 // Discard ends a send that no outbound actor has taken.
 func (s *acceptedSend) Discard() {
-	s.env.Ledger.Fail(s.env.Now(), s.id, dht.SendClosed, ErrClosing)
+	s.dht.Ledger.Fail(s.dht.trunk.Now(), s.id, dht.SendClosed, actors.ErrClosing)
 }
 
 // ErrPingType refuses a message of the type of pings: peers ban whoever sends one
@@ -41,75 +42,75 @@ func (s *acceptedSend) Discard() {
 var ErrPingType = fmt.Errorf("%w: type %d is that of pings; ask with DHT.Ping, or choose another type", dht.ErrNotSendable, dht.TypePing)
 
 // sendable says what is wrong with a message for which no credit is taken.
-func (e *Env) sendable(m *dht.Message) error {
-	if most := e.Profile.Limits.MessageBody; len(m.Body) > most {
+func (d *DHT) sendable(m *dht.Message) error {
+	if most := d.trunk.Profile().Limits.MessageBody; len(m.Body) > most {
 		return fmt.Errorf("%w: %d bytes, at most %d; send it in parts", dht.ErrNotSendable, len(m.Body), most)
 	}
 	return nil
 }
 
-// SendMessage accepts a send over the DHT on behalf of a caller outside the
+// Send accepts a send over the DHT on behalf of a caller outside the
 // tree. It waits for credit until ctx ends; the error is ctx's then. What could
 // never be sent is refused at once, as dht.ErrNotSendable. limit, which may be nil,
 // is asked for the message's limit when the credit is there. changed, which may
 // be nil, is called after each change of the entry; it must not block.
-func (e *Env) SendMessage(ctx context.Context, m dht.Message, limit func() time.Duration, changed func()) (*dht.Entry, error) {
-	if err := e.sendable(&m); err != nil {
+func (d *DHT) Send(ctx context.Context, m dht.Message, limit func() time.Duration, changed func()) (*dht.Entry, error) {
+	if err := d.sendable(&m); err != nil {
 		return nil, err
 	}
-	s := &acceptedSend{env: e, message: m, changed: changed}
-	if !e.sendCredit.TryTake(len(m.Body)) {
-		if err := e.sendCredit.Take(ctx, len(m.Body)); err != nil {
+	s := &acceptedSend{dht: d, message: m, changed: changed}
+	if !d.sendCredit.TryTake(len(m.Body)) {
+		if err := d.sendCredit.Take(ctx, len(m.Body)); err != nil {
 			return nil, err
 		}
 	}
 	if limit != nil {
 		s.message.Limit = limit()
 	}
-	e.acceptSend(s)
+	d.acceptSend(s)
 	return s.entry, nil
 }
 
-// requestSend is SendMessage on behalf of an actor, which hears dht.Sent.
-func (e *Env) requestSend(c actor.Context, m SendMessage) {
+// requestSend is Send on behalf of an actor, which hears [dht.Sent].
+func (d *DHT) requestSend(c actor.Context, m SendMessage) {
 	refuse := func(r dht.SendReason, err error) {
-		now := e.Now()
+		now := d.trunk.Now()
 		supervisor.Reply(c, dht.Sent{ID: m.ID, Report: dht.Report{
 			Tag: m.Message.Tag, Type: m.Message.Type, Size: len(m.Message.Body), Begin: now, End: now, Reason: r, Err: err,
 		}})
 	}
-	if m.Message.Type == dht.TypePing && !e.Pinger.Equal(c.Sender()) {
+	if m.Message.Type == dht.TypePing && !d.Pinger.Equal(c.Sender()) {
 		refuse(dht.NotSendable, ErrPingType)
 		return
 	}
-	if err := e.sendable(&m.Message); err != nil {
+	if err := d.sendable(&m.Message); err != nil {
 		refuse(dht.NotSendable, err)
 		return
 	}
-	if !e.sendCredit.TryTake(len(m.Message.Body)) {
-		refuse(dht.SendOverloaded, fmt.Errorf("actors: %d bytes of messages have no outcome yet: %w", e.sendCredit.Used(), ErrOverloaded))
+	if !d.sendCredit.TryTake(len(m.Message.Body)) {
+		refuse(dht.SendOverloaded, fmt.Errorf("dht: %d bytes of messages have no outcome yet: %w", d.sendCredit.Used(), actors.ErrOverloaded))
 		return
 	}
-	e.acceptSend(&acceptedSend{env: e, message: m.Message, reply: c.Sender(), token: m.ID})
+	d.acceptSend(&acceptedSend{dht: d, message: m.Message, reply: c.Sender(), token: m.ID})
 }
 
-func (e *Env) acceptSend(s *acceptedSend) {
+func (d *DHT) acceptSend(s *acceptedSend) {
 	if s.message.Tag == 0 {
-		s.message.Tag = e.newTag()
+		s.message.Tag = d.newTag()
 	}
-	now := e.Now()
-	s.id, s.until = e.NewID(), now.Add(s.message.For())
-	s.entry = e.Ledger.Accept(now, s.id, &s.message, s.progress)
-	e.System.Root.Send(e.Outbound, s)
+	now := d.trunk.Now()
+	s.id, s.until = d.trunk.NewID(), now.Add(s.message.For())
+	s.entry = d.Ledger.Accept(now, s.id, &s.message, s.progress)
+	d.trunk.System().Root.Send(d.Outbound, s)
 }
 
 // newTag returns a number that tells a send from others, here and at all who see
 // it, and nothing else: not even those who know many can tell the next one. It
 // is not 0.
-func (e *Env) newTag() uint64 {
+func (d *DHT) newTag() uint64 {
 	var b [sha256.Size + 8]byte
-	copy(b[:], e.tagKey[:])
-	binary.LittleEndian.PutUint64(b[sha256.Size:], e.NewID())
+	copy(b[:], d.tagKey[:])
+	binary.LittleEndian.PutUint64(b[sha256.Size:], d.trunk.NewID())
 	sum := sha256.Sum256(b[:])
 	return max(1, binary.LittleEndian.Uint64(sum[:]))
 }
@@ -132,16 +133,8 @@ func (s *acceptedSend) progress() {
 	if s.entry == nil || !s.entry.Ended() || !s.paid.CompareAndSwap(false, true) {
 		return
 	}
-	s.env.sendCredit.Return(len(s.message.Body))
+	s.dht.sendCredit.Return(len(s.message.Body))
 	if s.reply != nil {
-		s.env.System.Root.Send(s.reply, dht.Sent{ID: s.token, Report: s.entry.Report()})
+		s.dht.trunk.System().Root.Send(s.reply, dht.Sent{ID: s.token, Report: s.entry.Report()})
 	}
-}
-
-// sendCopy hands one copy of a message to the session of its peer, on behalf of
-// the outbound actor, which hears Sent and may withdraw it.
-func (m *Messaging) sendCopy(c actor.Context, w dht.Write) {
-	q := m.env.newEnqueue(SendBody{ID: w.ID, Peer: w.Peer, Body: w.Frame}, c.Self())
-	q.ours, q.unique = true, true
-	m.accept(q)
 }

@@ -1,4 +1,4 @@
-package actors
+package dht
 
 import (
 	"errors"
@@ -8,13 +8,15 @@ import (
 
 	"github.com/asynkron/protoactor-go/actor"
 
+	"github.com/gamelan-p2p/gamelan/actors"
 	"github.com/gamelan-p2p/gamelan/dht"
 	"github.com/gamelan-p2p/gamelan/identity"
+	"github.com/gamelan-p2p/gamelan/internal/credit"
 	"github.com/gamelan-p2p/gamelan/protocol"
 	"github.com/gamelan-p2p/gamelan/supervisor"
 )
 
-// dhtInbound judges the messages of its share of the peers: each goes through
+// inbound judges the messages of its share of the peers: each goes through
 // the chain in one pass, and then to whom it is for. A message keeps its credit
 // until that one has finished it.
 //
@@ -22,15 +24,15 @@ import (
 // DHT for it, forwardMessage to outbound, PeerViolated to connectivity. A restart
 // loses what waits for handlers that are slow, and what waits to be passed on (a
 // later copy of it is).
-type dhtInbound struct {
-	env      *Env
-	counts   *dhtCounts
+type inbound struct {
+	dht      *DHT
+	counts   *counts
 	chain    *dht.Inbound
 	flood    *dht.FloodMeter
 	backlog  *dht.Backlog[any] // dht.Received and forwardMessage
 	look     *supervisor.Timer
 	reported map[identity.NodeID]offence
-	garbled  Summary // peers whose messages do not decode
+	garbled  actors.Summary // peers whose messages do not decode
 }
 
 // offence is the last one that was reported of a peer.
@@ -42,27 +44,6 @@ type offence struct {
 // maxReported bounds how many offences are remembered.
 const maxReported = 1024
 
-// Heard is a message of the DHT itself, as the part of the node for its type
-// hears it. Its credit goes back when Receive returns, or later if Keep was
-// called.
-type Heard struct {
-	*dht.Incoming
-	Conn  uint64
-	Lease dht.Lease
-}
-
-// Finish gives the credit back; the mailbox calls it when Receive has returned.
-func (m Heard) Finish() { m.Lease.Finish() }
-
-// Discard gives the credit of a message back that nobody handled.
-func (m Heard) Discard() { m.Lease.Discard() }
-
-// Source makes a panic on it count against the peer.
-func (m Heard) Source() any { return m.Lease.Source() }
-
-// Keep holds the credit after Receive has returned, until release is called.
-func (m Heard) Keep() (release func()) { return m.Lease.Keep() }
-
 type (
 	// handlerFreed says that a handler has finished a message, or a message for
 	// others has ended, while more of that peer waited.
@@ -71,24 +52,24 @@ type (
 	backlogTick struct{}
 )
 
-// DHTInbound returns the actors that judge what comes in over the DHT.
-func DHTInbound(env *Env) []supervisor.Spec {
-	specs := make([]supervisor.Spec, len(env.shards))
-	for i, pid := range env.shards {
+// Inbounds returns the actors that judge what comes in over the DHT.
+func (d *DHT) Inbounds() []supervisor.Spec {
+	specs := make([]supervisor.Spec, len(d.shards))
+	for i, s := range d.shards {
 		specs[i] = supervisor.Spec{
-			Name: nameOf(pid), Kind: "dhtInbound",
+			Name: s.name, Kind: "dhtInbound",
 			New: func() actor.Actor {
-				return &dhtInbound{
-					env: env, counts: &env.dhtCounts[i], flood: env.floods[i], garbled: Summary{What: "messages of a peer do not decode and are dropped"},
+				return &inbound{
+					dht: d, counts: &s.counts, flood: s.flood, garbled: actors.Summary{What: "messages of a peer do not decode and are dropped"},
 				}
 			},
-			Alarm: handlerAlarm,
+			Alarm: actors.HandlerAlarm,
 		}
 	}
 	return specs
 }
 
-func (a *dhtInbound) Receive(c actor.Context) {
+func (a *inbound) Receive(c actor.Context) {
 	switch m := c.Message().(type) {
 	case *actor.Started:
 		a.start(c)
@@ -96,11 +77,11 @@ func (a *dhtInbound) Receive(c actor.Context) {
 		a.frame(c, m)
 	case notTaken:
 		f := Frame{Peer: m.origin.Peer, Conn: m.origin.Conn}
-		if ref, ok := a.env.Connections.Get(f.Peer); ok {
+		if ref, ok := a.dht.trunk.Connection(f.Peer); ok {
 			f.Key = ref.Key
 		}
 		a.meter(c, f)
-	case SummaryDue:
+	case actors.SummaryDue:
 		m.Tell(c)
 	case handlerFreed:
 		a.release(c, a.backlog.Resume(supervisor.Now(c), m.by))
@@ -113,42 +94,42 @@ func (a *dhtInbound) Receive(c actor.Context) {
 	}
 }
 
-func (a *dhtInbound) start(c actor.Context) {
-	s := a.env.DHT
-	known := a.env.Store.View()
+func (a *inbound) start(c actor.Context) {
+	s, t := a.dht.Settings, a.dht.trunk
+	known := t.Store()
 	a.chain = dht.NewInbound(dht.InboundOptions{
-		Secret: a.env.Secret, Features: a.env.Features, Dedup: s.Dedup,
+		Secret: t.Secret(), Features: t.Features(), Dedup: s.Dedup,
 		Known:       func(peer identity.NodeID) bool { _, ok := known.Get(peer); return ok },
 		Occurrences: uint32(max(0, s.Occurrences)), Layers: s.Layers, Unreached: s.Unreached,
 	})
 	a.reported = make(map[identity.NodeID]offence)
 	tell := supervisor.Teller(c)
-	a.backlog = dht.NewBacklog[any](a.env.PeerCredit, func(by dht.Holder) { tell(handlerFreed{by}) })
+	a.backlog = dht.NewBacklog[any](t.PeerCredit(), func(by dht.Holder) { tell(handlerFreed{by}) })
 	supervisor.OwnFunc(c, a.abandon)
 }
 
 // abandon gives the credit of what waits back.
-func (a *dhtInbound) abandon() {
+func (a *inbound) abandon() {
 	for _, r := range a.backlog.Clear() {
 		r.Message.(supervisor.Discarder).Discard()
 	}
 }
 
 // frame judges one message and does what follows from it.
-func (a *dhtInbound) frame(c actor.Context, f Frame) {
+func (a *inbound) frame(c actor.Context, f Frame) {
 	m, v := a.judge(c, f)
 	if v.Violation != nil {
 		a.violated(c, f, v.Violation)
 	}
 	switch {
 	case v.Reason == dht.Delivered:
-		a.env.use(f.Peer, f.Conn)
+		a.dht.trunk.MarkUseful(f.Peer, f.Conn)
 		a.deliver(c, f, m, v.Domain)
 		return
 	case v.Reason == dht.Handled:
-		a.env.use(f.Peer, f.Conn)
+		a.dht.trunk.MarkUseful(f.Peer, f.Conn)
 		v.Reason = a.hand(c, f, m)
-	case v.Forward != nil && !a.env.DHT.NoForwarding:
+	case v.Forward != nil && !a.dht.NoForwarding:
 		v.Reason, v.Err = a.passOn(c, f, m, v)
 	}
 	a.ended(c, f, v.Reason, v.Err)
@@ -156,21 +137,21 @@ func (a *dhtInbound) frame(c actor.Context, f Frame) {
 
 // passOn gives a message to outbound, or has it wait until earlier ones of its
 // source have ended.
-func (a *dhtInbound) passOn(c actor.Context, f Frame, m *dht.Incoming, v dht.Verdict) (dht.Reason, error) {
-	if err := a.env.relayed.Take(supervisor.Now(c), f.relaySource(), len(f.Body)); err != nil {
-		a.env.DHT.Unreached.Anew(m.Hash) // a copy may come from another source
+func (a *inbound) passOn(c actor.Context, f Frame, m *dht.Incoming, v dht.Verdict) (dht.Reason, error) {
+	if err := a.dht.relayed.Take(supervisor.Now(c), f.relaySource(), len(f.Body)); err != nil {
+		a.dht.Unreached.Anew(m.Hash) // a copy may come from another source
 		return dht.OverRelayBytes, err
 	}
-	cost := f.lease.cost()
+	cost := f.permit.Cost()
 	var forward any = forwardMessage{
-		Envelope: m.Envelope, Hash: m.Hash, To: v.Forward, Again: m.Again, Origin: Origin{f.Peer, f.Conn},
-		unreached: a.env.DHT.Unreached, lease: f.pass(),
+		Envelope: m.Envelope, Hash: m.Hash, To: v.Forward, Again: m.Again, Origin: actors.Origin{Peer: f.Peer, Conn: f.Conn},
+		unreached: a.dht.Unreached, credit: f.pass(),
 	}
 	fate, held := a.backlog.AddRelay(supervisor.Now(c), f.Peer, cost, forward)
 	switch fate {
 	case dht.FateGive:
-		f.lease.heldBy(held)
-		c.Send(a.env.Outbound, forward)
+		holdBy(f.permit, held)
+		c.Send(a.dht.Outbound, forward)
 	case dht.FateWait:
 		a.watch(c)
 	case dht.FateDrop:
@@ -180,12 +161,12 @@ func (a *dhtInbound) passOn(c actor.Context, f Frame, m *dht.Incoming, v dht.Ver
 	return v.Reason, nil
 }
 
-var errNotPassed = fmt.Errorf("actors: nothing of this peer for others has ended for %s; a later copy is passed on", dht.StuckAfter)
+var errNotPassed = fmt.Errorf("dht: nothing of this peer for others has ended for %s; a later copy is passed on", dht.StuckAfter)
 
-var errChainPanicked = errors.New("actors: the chain panicked; the log says where")
+var errChainPanicked = errors.New("dht: the chain panicked; the log says where")
 
 // judge has the chain judge a message. One on which it panics is counted as well.
-func (a *dhtInbound) judge(c actor.Context, f Frame) (m *dht.Incoming, v dht.Verdict) {
+func (a *inbound) judge(c actor.Context, f Frame) (m *dht.Incoming, v dht.Verdict) {
 	now, wall := supervisor.Now(c), supervisor.Wall(c)
 	panicked := true
 	defer func() {
@@ -200,14 +181,14 @@ func (a *dhtInbound) judge(c actor.Context, f Frame) (m *dht.Incoming, v dht.Ver
 	m, v = a.chain.Handle(now, wall, dht.Frame{Source: f.Peer, Key: f.Key, Body: f.Body, Proof: proof})
 	panicked = false
 	if layer, ok := errors.AsType[*dht.LayerPanic](v.Err); ok {
-		a.env.layerPanicked(layer, Origin{f.Peer, f.Conn})
+		a.dht.trunk.LayerPanicked(layer.Layer, layer.Value, layer.Stack, actors.Origin{Peer: f.Peer, Conn: f.Conn})
 	}
 	return m, v
 }
 
 // deliver gives a message to the actor of its type, or has it wait for that.
-func (a *dhtInbound) deliver(c actor.Context, f Frame, m *dht.Incoming, d *dht.Domain) {
-	handler, ok := a.env.Types.Get(d.Type)
+func (a *inbound) deliver(c actor.Context, f Frame, m *dht.Incoming, d *dht.Domain) {
+	handler, ok := a.dht.Types.Get(d.Type)
 	if !ok || handler.failed() {
 		a.unheard(c, f, d.Type, ok)
 		return
@@ -218,10 +199,10 @@ func (a *dhtInbound) deliver(c actor.Context, f Frame, m *dht.Incoming, d *dht.D
 		Tag: h.Tag, Type: d.Type, Body: d.Body, Copies: m.Copies, Lease: f.pass(),
 	}
 	var msg any = received
-	fate, held := a.backlog.Add(supervisor.Now(c), f.Peer, d.Type, handler.work, f.lease.cost(), msg)
+	fate, held := a.backlog.Add(supervisor.Now(c), f.Peer, d.Type, handler.work, f.permit.Cost(), msg)
 	switch fate {
 	case dht.FateGive:
-		a.give(c, handler.PID, f.lease, held, msg)
+		a.give(c, handler.PID, f.permit, held, msg)
 	case dht.FateWait:
 		a.watch(c)
 	case dht.FateDrop:
@@ -232,15 +213,22 @@ func (a *dhtInbound) deliver(c actor.Context, f Frame, m *dht.Incoming, d *dht.D
 
 // give sends a message to its handler. Its credit goes back to both the peer's
 // account and what the handler may hold of it.
-func (a *dhtInbound) give(c actor.Context, to *actor.PID, l *lease, held *dht.Held, m any) {
-	l.heldBy(held)
+func (a *inbound) give(c actor.Context, to *actor.PID, p *credit.Permit, held *dht.Held, m any) {
+	holdBy(p, held)
 	a.counts.add(dht.Delivered)
 	c.Send(to, m)
 }
 
+// holdBy says who holds the message, if anybody counts it.
+func holdBy(p *credit.Permit, held *dht.Held) {
+	if held != nil {
+		p.HeldBy(held)
+	}
+}
+
 // release ends the waiting of messages: they are given to their handlers or to
 // outbound, or dropped.
-func (a *dhtInbound) release(c actor.Context, all []dht.Released[any]) {
+func (a *inbound) release(c actor.Context, all []dht.Released[any]) {
 	for _, r := range all {
 		if forward, ok := r.Message.(forwardMessage); ok {
 			a.releaseForward(c, forward, r)
@@ -253,12 +241,12 @@ func (a *dhtInbound) release(c actor.Context, all []dht.Released[any]) {
 			a.ended(c, f, dht.HandlerStuck, handlerStuck(m.Type))
 			continue
 		}
-		handler, ok := a.env.Types.Get(m.Type)
+		handler, ok := a.dht.Types.Get(m.Type)
 		if ok && !handler.failed() {
-			a.give(c, handler.PID, m.Lease.(passedLease).l, r.Held, r.Message)
+			a.give(c, handler.PID, m.Lease.(passedCredit).permit, r.Held, r.Message)
 			continue
 		}
-		m.Lease.(passedLease).l.heldBy(r.Held)
+		holdBy(m.Lease.(passedCredit).permit, r.Held)
 		m.Lease.Discard()
 		a.unheard(c, f, m.Type, ok)
 	}
@@ -266,19 +254,19 @@ func (a *dhtInbound) release(c actor.Context, all []dht.Released[any]) {
 
 // releaseForward ends the waiting of a message for others. It was counted when it
 // came.
-func (a *dhtInbound) releaseForward(c actor.Context, m forwardMessage, r dht.Released[any]) {
+func (a *inbound) releaseForward(c actor.Context, m forwardMessage, r dht.Released[any]) {
 	if r.Fate == dht.FateDrop {
 		m.Discard()
 		a.counts.add(dht.NotPassed)
 		a.counts.failed(dht.NotPassed, supervisor.Now(c), m.Origin.Peer, errNotPassed)
 		return
 	}
-	m.lease.l.heldBy(r.Held)
-	c.Send(a.env.Outbound, r.Message)
+	holdBy(m.credit.permit, r.Held)
+	c.Send(a.dht.Outbound, r.Message)
 }
 
 // unheard ends a message of a type that has no actor, or whose actor has failed.
-func (a *dhtInbound) unheard(c actor.Context, f Frame, kind int32, registered bool) {
+func (a *inbound) unheard(c actor.Context, f Frame, kind int32, registered bool) {
 	if registered {
 		a.ended(c, f, dht.HandlerFailed, handlerFailed(kind))
 		return
@@ -287,7 +275,7 @@ func (a *dhtInbound) unheard(c actor.Context, f Frame, kind int32, registered bo
 }
 
 // watch sees to it that handlers are looked at while messages wait for them.
-func (a *dhtInbound) watch(c actor.Context) {
+func (a *inbound) watch(c actor.Context) {
 	if a.look != nil {
 		return
 	}
@@ -297,23 +285,23 @@ func (a *dhtInbound) watch(c actor.Context) {
 }
 
 // hand gives a message of the DHT itself to the part of the node for it.
-func (a *dhtInbound) hand(c actor.Context, f Frame, m *dht.Incoming) dht.Reason {
-	part, ok := a.env.DHTParts.Get(m.Envelope.Header.Type)
+func (a *inbound) hand(c actor.Context, f Frame, m *dht.Incoming) dht.Reason {
+	part, ok := a.dht.trunk.Provider(dht.ProviderOf(m.Envelope.Header.Type))
 	if !ok {
 		return dht.NoPart
 	}
-	c.Send(part, Heard{m, f.Conn, f.pass()})
+	c.Send(part, dht.Heard{Incoming: m, Conn: f.Conn, Lease: f.pass()})
 	return dht.Handled
 }
 
 // ended counts a message that no handler of the application's took. Such count
 // as a flood when there are too many, unless the peer is one that somebody here
 // wants, or a handler of ours is at fault (spec: V28).
-func (a *dhtInbound) ended(c actor.Context, f Frame, why dht.Reason, err error) {
+func (a *inbound) ended(c actor.Context, f Frame, why dht.Reason, err error) {
 	now := supervisor.Now(c)
 	a.counts.add(why)
-	if why == dht.Undecodable && a.env.undecoded(now, f.Peer, a.env.DHTMessaging.ID) {
-		a.garbled.Say(c, f.Peer, err, "proto", a.env.DHTMessaging.ID)
+	if why == dht.Undecodable && a.dht.undecoded(now, f.Peer, a.dht.frames.ID) {
+		a.garbled.Say(c, f.Peer, err, "proto", a.dht.frames.ID)
 	}
 	if err != nil {
 		a.counts.failed(why, now, f.Peer, err)
@@ -325,8 +313,8 @@ func (a *dhtInbound) ended(c actor.Context, f Frame, why dht.Reason, err error) 
 }
 
 // meter counts a message towards a flood.
-func (a *dhtInbound) meter(c actor.Context, f Frame) {
-	if a.env.unlimited(f.Peer) {
+func (a *inbound) meter(c actor.Context, f Frame) {
+	if a.dht.trunk.Unlimited(f.Peer) {
 		return
 	}
 	now := supervisor.Now(c)
@@ -338,7 +326,7 @@ func (a *dhtInbound) meter(c actor.Context, f Frame) {
 // violated reports an offence. The connection it was seen on is about to be
 // closed, and its mailbox may hold thousands like it: only worse ones are
 // reported after it.
-func (a *dhtInbound) violated(c actor.Context, f Frame, v *protocol.Violation) {
+func (a *inbound) violated(c actor.Context, f Frame, v *protocol.Violation) {
 	if last, ok := a.reported[f.Peer]; ok && last.conn == f.Conn && last.ban >= v.Ban {
 		return
 	}
@@ -346,7 +334,7 @@ func (a *dhtInbound) violated(c actor.Context, f Frame, v *protocol.Violation) {
 		clear(a.reported)
 	}
 	a.reported[f.Peer] = offence{f.Conn, v.Ban}
-	c.Send(a.env.Connectivity, PeerViolated{Peer: f.Peer, Key: f.Key, Conn: f.Conn, Err: v, origin: f.origin})
+	c.Send(a.dht.trunk.Connectivity(), actors.PeerViolated{Peer: f.Peer, Key: f.Key, Conn: f.Conn, Err: v, Origin: f.origin})
 }
 
 // Why a message of a type is dropped.
@@ -356,38 +344,38 @@ type (
 	handlerFailed int32
 )
 
-func (t noHandler) Error() string { return fmt.Sprintf("actors: nobody handles type %d", int32(t)) }
+func (t noHandler) Error() string { return fmt.Sprintf("dht: nobody handles type %d", int32(t)) }
 
 func (t handlerStuck) Error() string {
-	return fmt.Sprintf("actors: the handler of type %d has finished nothing for %s", int32(t), dht.StuckAfter)
+	return fmt.Sprintf("dht: the handler of type %d has finished nothing for %s", int32(t), dht.StuckAfter)
 }
 
 func (t handlerFailed) Error() string {
-	return fmt.Sprintf("actors: the handler of type %d has failed; the log says why, and whether it is tried again", int32(t))
+	return fmt.Sprintf("dht: the handler of type %d has failed; the log says why, and whether it is tried again", int32(t))
 }
 
-// DHTShard is what an inbound actor of the DHT says of itself.
-type DHTShard struct {
-	Counts  []DHTCount `json:"counts"`          // messages by what became of them, since the start
-	Waiting int        `json:"waiting"`         // for handlers that are slow, or to be passed on
-	Relays  int        `json:"relays"`          // of those that wait: to be passed on
-	Stuck   []int32    `json:"stuck,omitempty"` // types whose handlers are
-	Metered int        `json:"metered"`         // peers that have sent anything in the last minute
-	Held    int        `json:"held"`            // peers at the limit of messages, of which no more is read
-	Unread  uint64     `json:"unread"`          // messages of such that were dropped and not judged
+// Shard is what an inbound actor of the DHT says of itself.
+type Shard struct {
+	Counts  []Count `json:"counts"`          // messages by what became of them, since the start
+	Waiting int     `json:"waiting"`         // for handlers that are slow, or to be passed on
+	Relays  int     `json:"relays"`          // of those that wait: to be passed on
+	Stuck   []int32 `json:"stuck,omitempty"` // types whose handlers are
+	Metered int     `json:"metered"`         // peers that have sent anything in the last minute
+	Held    int     `json:"held"`            // peers at the limit of messages, of which no more is read
+	Unread  uint64  `json:"unread"`          // messages of such that were dropped and not judged
 }
 
-// Inspect returns a DHTShard.
-func (a *dhtInbound) Inspect() any {
+// Inspect returns a Shard.
+func (a *inbound) Inspect() any {
 	waiting, relays := a.backlog.Waiting()
 	flood := a.flood.Stats()
-	return DHTShard{
-		Counts: sumCounts(a.counts), Waiting: waiting, Relays: relays, Stuck: a.backlog.Stuck(a.env.Now()),
+	return Shard{
+		Counts: sumCounts(a.counts), Waiting: waiting, Relays: relays, Stuck: a.backlog.Stuck(a.dht.trunk.Now()),
 		Metered: flood.Peers, Held: flood.Held, Unread: flood.Unread,
 	}
 }
 
-func (a *dhtInbound) String() string {
+func (a *inbound) String() string {
 	var parts []string
 	for _, n := range sumCounts(a.counts) {
 		parts = append(parts, fmt.Sprintf("%d %s", n.Count, n.Reason))
@@ -402,7 +390,7 @@ func (a *dhtInbound) String() string {
 	if relays > 0 {
 		parts = append(parts, fmt.Sprintf("%d wait to be passed on", relays))
 	}
-	for _, kind := range a.backlog.Stuck(a.env.Now()) {
+	for _, kind := range a.backlog.Stuck(a.dht.trunk.Now()) {
 		parts = append(parts, fmt.Sprintf("the handler of type %d is stuck", kind))
 	}
 	return strings.Join(parts, ", ")

@@ -1,4 +1,4 @@
-package actors
+package dht
 
 import (
 	"crypto/rand"
@@ -135,7 +135,7 @@ type dedupStore struct {
 type segment struct{ items, live int }
 
 // errDedupWriting reports that a write of an earlier incarnation still goes on.
-var errDedupWriting = errors.New("actors: another write of dedup records goes on")
+var errDedupWriting = errors.New("dht: another write of dedup records goes on")
 
 // dedupOpenings is how often in one write the store may be opened anew.
 const dedupOpenings = 3

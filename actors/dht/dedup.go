@@ -1,4 +1,4 @@
-package actors
+package dht
 
 import (
 	"context"
@@ -8,21 +8,23 @@ import (
 
 	"github.com/asynkron/protoactor-go/actor"
 
+	"github.com/gamelan-p2p/gamelan/actors"
 	"github.com/gamelan-p2p/gamelan/dht"
+	"github.com/gamelan-p2p/gamelan/internal/kv"
 	"github.com/gamelan-p2p/gamelan/supervisor"
 )
 
-// dedup writes behind what Env.DHT.Dedup counts: 50 ms after a change to the store,
+// dedup writes behind what DHT.Dedup counts: 50 ms after a change to the store,
 // and from time to time on the disk. Dedup answers from memory alone; while the
 // store refuses, writes are tried again less and less often, and what it has when
 // it takes them again is made to be what is in memory (spec: dht 4.2, V29). With nothing to write
 // there is no timer.
 //
-// In: what Dedup's hook says, StoreHealed, Drain. Out: Drained. A restart loses
+// In: what Dedup's hook says, actors.StoreHealed, Drain. Out: Drained. A restart loses
 // nothing: Dedup, what is on its way to the disk and who asked for a Drain outlive
 // it.
 type dedup struct {
-	env *Env
+	dht *DHT
 
 	busy      bool // a write is under way
 	syncing   bool // … with sync
@@ -35,9 +37,9 @@ type dedup struct {
 	since time.Time
 }
 
-// NewDedup makes the actor that keeps Env.DHT.Dedup in Env.DB. Its Spec, and that of
+// NewDedup makes the actor that keeps DHT.Dedup in DHT.DB. Its Spec, and that of
 // the group above it, says that it Drains.
-func NewDedup(env *Env) actor.Actor { return &dedup{env: env} }
+func NewDedup(d *DHT) actor.Actor { return &dedup{dht: d} }
 
 type (
 	dedupChanged struct{}
@@ -57,9 +59,9 @@ const (
 func (a *dedup) Receive(c actor.Context) {
 	switch m := c.Message().(type) {
 	case *actor.Started:
-		supervisor.Subscribe[StoreHealed](c)
+		supervisor.Subscribe[actors.StoreHealed](c)
 		tell := supervisor.Teller(c)
-		a.env.DHT.Dedup.OnChange(func() { tell(dedupChanged{}) })
+		a.dht.Dedup.OnChange(func() { tell(dedupChanged{}) })
 		a.next(c)
 	case dedupChanged:
 		if !a.busy && a.fails == 0 {
@@ -68,12 +70,12 @@ func (a *dedup) Receive(c actor.Context) {
 	case dedupDue:
 		a.wait = nil
 		a.write(c)
-	case StoreHealed: // for others, so it may work here too
+	case actors.StoreHealed: // for others, so it may work here too
 		if a.fails > 0 && !a.busy {
 			a.after(c, dedupDelay)
 		}
 	case supervisor.Drain:
-		a.env.dedupStore.owed = append(a.env.dedupStore.owed, c.Sender())
+		a.dht.dedupStore.owed = append(a.dht.dedupStore.owed, c.Sender())
 		a.write(c) // now or never
 	case supervisor.Done[struct{}]:
 		a.written(c, m.Err)
@@ -101,12 +103,12 @@ func (a *dedup) write(c actor.Context) {
 		return
 	}
 	a.halt()
-	a.answering = len(a.env.dedupStore.owed)
+	a.answering = len(a.dht.dedupStore.owed)
 	a.syncing = a.answering > 0 || supervisor.Now(c).Sub(a.synced) >= dedupSync
 	a.busy = true
-	env, sync := a.env, a.syncing
+	d, sync := a.dht, a.syncing
 	supervisor.Do(c, "write", func(context.Context) (struct{}, error) {
-		return struct{}{}, env.dedupStore.write(env.DHT.Dedup, sync)
+		return struct{}{}, d.dedupStore.write(d.Dedup, sync)
 	})
 }
 
@@ -120,8 +122,8 @@ func (a *dedup) written(c actor.Context, err error) {
 		a.synced = supervisor.Now(c)
 	}
 	a.health(c, err)
-	owed := a.env.dedupStore.owed
-	a.env.dedupStore.owed = owed[a.answering:]
+	owed := a.dht.dedupStore.owed
+	a.dht.dedupStore.owed = owed[a.answering:]
 	for _, asker := range owed[:a.answering] {
 		if asker != nil {
 			c.Send(asker, supervisor.Drained{From: c.Self()})
@@ -133,15 +135,15 @@ func (a *dedup) written(c actor.Context, err error) {
 // next sees to what is left to do.
 func (a *dedup) next(c actor.Context) {
 	switch {
-	case len(a.env.dedupStore.owed) > 0:
+	case len(a.dht.dedupStore.owed) > 0:
 		a.write(c)
 	case a.fails > 0:
-		a.after(c, min(commitRetry<<min(a.fails-1, 10), commitRetryMax))
-	case a.env.DHT.Dedup.Pending() >= dedupMany:
+		a.after(c, kv.RetryAfter(a.fails))
+	case a.dht.Dedup.Pending() >= dedupMany:
 		a.write(c)
-	case a.env.DHT.Dedup.Pending() > 0:
+	case a.dht.Dedup.Pending() > 0:
 		a.after(c, dedupDelay)
-	case a.env.dedupStore.unsynced.Load():
+	case a.dht.dedupStore.unsynced.Load():
 		a.after(c, max(0, a.synced.Add(dedupSync).Sub(supervisor.Now(c))))
 	}
 }
@@ -174,8 +176,8 @@ type DedupStatus struct {
 // Inspect returns a DedupStatus.
 func (a *dedup) Inspect() any {
 	s := DedupStatus{
-		DedupStats: a.env.DHT.Dedup.Stats(), Written: a.env.dedupStore.written.Load(),
-		Writing: a.busy || a.env.dedupStore.unsynced.Load(), Fails: a.fails,
+		DedupStats: a.dht.Dedup.Stats(), Written: a.dht.dedupStore.written.Load(),
+		Writing: a.busy || a.dht.dedupStore.unsynced.Load(), Fails: a.fails,
 	}
 	if a.err != nil {
 		s.Err = a.err.Error()
@@ -184,7 +186,7 @@ func (a *dedup) Inspect() any {
 }
 
 func (a *dedup) String() string {
-	s := a.env.DHT.Dedup.Stats()
+	s := a.dht.Dedup.Stats()
 	line := fmt.Sprintf("%d of %d hashes, %d copies, %d to write", s.Hashes, s.Capacity, s.Copies, s.Pending)
 	if s.Fingerprints > 0 {
 		line += fmt.Sprintf(", %d fingerprints", s.Fingerprints)

@@ -1,4 +1,4 @@
-package actors_test
+package dht_test
 
 import (
 	"context"
@@ -15,6 +15,7 @@ import (
 	"github.com/asynkron/protoactor-go/actor"
 
 	"github.com/gamelan-p2p/gamelan/actors"
+	dhtpart "github.com/gamelan-p2p/gamelan/actors/dht"
 	"github.com/gamelan-p2p/gamelan/gamelantest"
 	"github.com/gamelan-p2p/gamelan/identity"
 	"github.com/gamelan-p2p/gamelan/internal/kv"
@@ -28,6 +29,7 @@ import (
 // store, on a disk that can fail.
 type writers struct {
 	*actors.Env
+	DHT   *dhtpart.DHT
 	disk  *kvtest.Disk
 	db    kv.DB
 	root  *supervisor.Root
@@ -50,7 +52,7 @@ func playWriters(t *testing.T) *writers {
 	if err != nil {
 		t.Fatal(err)
 	}
-	d, _, err := actors.LoadDedup(db, 1000, time.Now())
+	d, _, err := dhtpart.LoadDedup(db, 1000, time.Now())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -59,13 +61,14 @@ func playWriters(t *testing.T) *writers {
 	w.Env = actors.NewEnv(actors.Settings{
 		System: actor.NewActorSystem(actor.WithLoggerFactory(func(*actor.ActorSystem) *slog.Logger { return discard })),
 		Root:   "writers", Profile: protocol.Tari(protocol.LocalNet), Secret: secret, Store: store, Now: time.Now,
-		Logger: discard, NodeCredit: 1 << 20, PeerCredit: 1 << 16, DHT: &actors.DHTSettings{Dedup: d}, DB: db,
+		Logger: discard, NodeCredit: 1 << 20, PeerCredit: 1 << 16, DHT: true,
 	})
+	w.DHT = dhtpart.New(w.Trunk(), dhtpart.Settings{Dedup: d, DB: db})
 	w.root, err = supervisor.Start(w.System, w.Root, supervisor.Spec{
 		Name: "node", Kind: "group", New: supervisor.Group(
 			supervisor.Spec{Name: "peers", Kind: "peers", Drains: true, New: func() actor.Actor { return actors.NewPeers(w.Env) }},
 			supervisor.Spec{Name: "dht", Kind: "group", Drains: true, New: supervisor.Group(
-				supervisor.Spec{Name: "dedup", Kind: "dedup", Drains: true, New: func() actor.Actor { return actors.NewDedup(w.Env) }},
+				supervisor.Spec{Name: "dedup", Kind: "dedup", Drains: true, New: func() actor.Actor { return dhtpart.NewDedup(w.DHT) }},
 			)}),
 	}, supervisor.Options{
 		Logger: discard, StopTimeout: time.Minute,

@@ -1,4 +1,4 @@
-package actors
+package dht
 
 import (
 	"math/rand/v2"
@@ -7,6 +7,7 @@ import (
 
 	"github.com/asynkron/protoactor-go/actor"
 
+	"github.com/gamelan-p2p/gamelan/actors"
 	"github.com/gamelan-p2p/gamelan/dht"
 	"github.com/gamelan-p2p/gamelan/identity"
 )
@@ -36,21 +37,21 @@ func unmix(x uint64) uint64 {
 // another key or another start has others.
 func TestTags(t *testing.T) {
 	now := time.Unix(1_800_000_000, 0)
-	env := func(seed byte, now time.Time) *Env {
+	node := func(seed byte, now time.Time) *DHT {
 		secret, err := identity.NewSecret(rand.NewChaCha8([32]byte{seed}))
 		if err != nil {
 			t.Fatal(err)
 		}
-		return NewEnv(Settings{
+		return New(actors.NewEnv(actors.Settings{
 			Secret: secret, Now: func() time.Time { return now }, NodeCredit: 1 << 20,
-			System: actor.NewActorSystem(), DHT: &DHTSettings{Dedup: dht.NewDedup(1)},
-		})
+			System: actor.NewActorSystem(), DHT: true,
+		}).Trunk(), Settings{Dedup: dht.NewDedup(1)})
 	}
 	seen := make(map[uint64]bool)
-	for _, e := range []*Env{env(1, now), env(2, now), env(1, now.Add(time.Nanosecond))} {
+	for _, d := range []*DHT{node(1, now), node(2, now), node(1, now.Add(time.Nanosecond))} {
 		var last uint64
 		for i := range 100 {
-			tag := e.newTag()
+			tag := d.newTag()
 			if tag == 0 || seen[tag] {
 				t.Fatalf("got tag %d, want another one than 0 and all before", tag)
 			}

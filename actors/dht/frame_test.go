@@ -1,4 +1,4 @@
-package actors
+package dht
 
 import (
 	"testing"
@@ -8,9 +8,9 @@ import (
 	"github.com/gamelan-p2p/gamelan/internal/credit"
 )
 
-// TestPassedLease follows the credit of a frame that goes on with another
+// TestPassedCredit follows the credit of a frame that goes on with another
 // message. Each step says whether the credit must have gone back after it.
-func TestPassedLease(t *testing.T) {
+func TestPassedCredit(t *testing.T) {
 	type step struct {
 		name string
 		do   func(f Frame, m dht.Lease)
@@ -43,7 +43,7 @@ func TestPassedLease(t *testing.T) {
 			if !account.TryTake(n) {
 				t.Fatal("got no credit")
 			}
-			f := Frame{Peer: identity.NodeID{1}, Conn: 2, lease: &lease{account: account, n: n}}
+			f := Frame{Peer: identity.NodeID{1}, Conn: 2, permit: permit(account, n)}
 			m := f.pass()
 			if got, want := m.Source(), f.Source(); got != want {
 				t.Errorf("got the source %v, want that of the frame, %v", got, want)
@@ -59,7 +59,7 @@ func TestPassedLease(t *testing.T) {
 	t.Run("not passed on", func(t *testing.T) {
 		account := credit.NewNodeBudgets(1 << 20).Inbound.Account(1 << 16)
 		account.TryTake(5)
-		Frame{lease: &lease{account: account, n: 5}}.Finish()
+		Frame{permit: permit(account, 5)}.Finish()
 		if got := account.Used(); got != 0 {
 			t.Errorf("got %d bytes held by a frame that ended, want none", got)
 		}
@@ -70,4 +70,10 @@ func TestPassedLease(t *testing.T) {
 		m.Keep()()
 		m.Discard()
 	})
+}
+
+func permit(account *credit.Account, n int) *credit.Permit {
+	p := new(credit.Permit)
+	p.Init(account, n)
+	return p
 }

@@ -1,4 +1,4 @@
-package actors
+package dht
 
 import (
 	"cmp"
@@ -13,14 +13,14 @@ import (
 type Undecodable struct {
 	Peer     identity.NodeID
 	Protocol protocol.ID // that they came on
-	Count    uint64      // messages in a row, with less than RecentQuiet between two
+	Count    uint64      // messages in a row, with less than [view.RecentQuiet] between two
 	Last     time.Time   // the last one
 }
 
 // undecoded notes a message of the peer that did not decode, and reports whether
 // it is the first one.
-func (e *Env) undecoded(now time.Time, peer identity.NodeID, id protocol.ID) (first bool) {
-	return e.undecodable.notice(now, peer, func(u *Undecodable) {
+func (d *DHT) undecoded(now time.Time, peer identity.NodeID, id protocol.ID) (first bool) {
+	return d.undecodable.Notice(now, peer, func(u *Undecodable) {
 		if u.Count == 0 {
 			u.Peer, u.Protocol = peer, id
 		}
@@ -30,9 +30,9 @@ func (e *Env) undecoded(now time.Time, peer identity.NodeID, id protocol.ID) (fi
 }
 
 // Undecodable returns the peers whose messages did not decode in the last
-// RecentQuiet, those with the most first.
-func (e *Env) Undecodable() []Undecodable {
-	all := e.undecodable.all(e.Now())
+// ten minutes, those with the most first.
+func (d *DHT) Undecodable() []Undecodable {
+	all := d.undecodable.All(d.trunk.Now())
 	slices.SortFunc(all, func(a, b Undecodable) int {
 		return cmp.Or(cmp.Compare(b.Count, a.Count), a.Peer.Compare(b.Peer))
 	})

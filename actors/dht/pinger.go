@@ -1,4 +1,4 @@
-package actors
+package dht
 
 import (
 	"errors"
@@ -9,6 +9,7 @@ import (
 
 	"github.com/asynkron/protoactor-go/actor"
 
+	"github.com/gamelan-p2p/gamelan/actors"
 	"github.com/gamelan-p2p/gamelan/dht"
 	"github.com/gamelan-p2p/gamelan/identity"
 	"github.com/gamelan-p2p/gamelan/protocol"
@@ -33,17 +34,17 @@ type PeerPinged struct {
 
 // ErrNoPong reports a ping that was not answered in time. Many nodes have nobody
 // who answers.
-var ErrNoPong = errors.New("actors: no pong in time; the peer may have nobody who answers pings")
+var ErrNoPong = errors.New("dht: no pong in time; the peer may have nobody who answers pings")
 
 // ErrPingLost reports a ping whose answer nobody waits for any more: the actor for
 // pings was restarted, or has stopped.
-var ErrPingLost = errors.New("actors: the actor for pings was restarted meanwhile; try again")
+var ErrPingLost = errors.New("dht: the actor for pings was restarted meanwhile; try again")
 
 // errManyPings is told when no further ping can be sent for the moment.
-var errManyPings = fmt.Errorf("%w: %d pings have no answer yet", ErrOverloaded, dht.MaxPings)
+var errManyPings = fmt.Errorf("%w: %d pings have no answer yet", actors.ErrOverloaded, dht.MaxPings)
 
 // errOftenPinged is told when the peer was asked as often as it answers.
-var errOftenPinged = fmt.Errorf("%w: a peer answers %d pings a minute", ErrOverloaded, dht.PongLimit)
+var errOftenPinged = fmt.Errorf("%w: a peer answers %d pings a minute", actors.ErrOverloaded, dht.PongLimit)
 
 // pinger answers the pings of other nodes' applications, and sends pings on
 // request (spec: dht 12.4).
@@ -53,7 +54,7 @@ var errOftenPinged = fmt.Errorf("%w: a peer answers %d pings a minute", ErrOverl
 // without an answer, and says so to those who asked, and whom it has answered and
 // asked lately.
 type pinger struct {
-	env    *Env
+	dht    *DHT
 	pings  *dht.Pings
 	pongs  *dht.Pongs
 	asked  *dht.Pongs // the same for what we ask
@@ -71,8 +72,8 @@ type askedPing struct {
 type pongDue struct{}
 
 // NewPinger makes the actor that answers pings.
-func NewPinger(env *Env) actor.Actor {
-	return &pinger{env: env, pings: dht.NewPings(), pongs: dht.NewPongs(), asked: dht.NewPongs(), asking: make(map[uint64]askedPing)}
+func NewPinger(d *DHT) actor.Actor {
+	return &pinger{dht: d, pings: dht.NewPings(), pongs: dht.NewPongs(), asked: dht.NewPongs(), asking: make(map[uint64]askedPing)}
 }
 
 func (p *pinger) Receive(c actor.Context) {
@@ -86,7 +87,7 @@ func (p *pinger) Receive(c actor.Context) {
 	case dht.Sent:
 		if m.ID != 0 && m.Report.Failed() {
 			p.pings.Cancel(m.ID)
-			p.answer(c, m.ID, 0, fmt.Errorf("actors: ping: %s", m.Report.String()))
+			p.answer(c, m.ID, 0, fmt.Errorf("dht: ping: %s", m.Report.String()))
 		}
 	case pongDue:
 		p.due = nil
@@ -103,10 +104,10 @@ func (p *pinger) received(c actor.Context, m dht.Received) {
 		p.ignore(c, m) // the peer has passed on what another wrote: pings are between neighbours
 	case errors.Is(err, dht.ErrPing):
 		var key identity.PublicKey
-		if ref, ok := p.env.Connections.Get(m.Peer); ok {
+		if ref, ok := p.dht.trunk.Connection(m.Peer); ok {
 			key = ref.Key
 		}
-		c.Send(p.env.Connectivity, PeerViolated{Peer: m.Peer, Key: key, Conn: m.Conn, Err: protocol.Violated("dht", protocol.BanLong, err)})
+		c.Send(p.dht.trunk.Connectivity(), actors.PeerViolated{Peer: m.Peer, Key: key, Conn: m.Conn, Err: protocol.Violated("dht", protocol.BanLong, err)})
 	case err != nil:
 		p.ignore(c, m)
 	case ping.Pong:
@@ -123,14 +124,14 @@ func (p *pinger) received(c actor.Context, m dht.Received) {
 			return
 		}
 		p.answered++
-		c.Send(p.env.Outbound, sendQuietly{pingMessage(m.Peer, dht.Ping{Pong: true, Nonce: ping.Nonce})})
+		c.Send(p.dht.Outbound, sendQuietly{pingMessage(m.Peer, dht.Ping{Pong: true, Nonce: ping.Nonce})})
 	}
 }
 
 // ignore counts a ping or pong that leads to nothing, here and towards a flood.
 func (p *pinger) ignore(c actor.Context, m dht.Received) {
 	p.ignored++
-	c.Send(p.env.Inbound(m.Peer), notTaken{Origin{m.Peer, m.Conn}, m.Keep()})
+	c.Send(p.dht.Inbound(m.Peer), notTaken{actors.Origin{Peer: m.Peer, Conn: m.Conn}, m.Keep()})
 }
 
 func pingMessage(peer identity.NodeID, ping dht.Ping) dht.Message {
@@ -138,7 +139,7 @@ func pingMessage(peer identity.NodeID, ping dht.Ping) dht.Message {
 }
 
 func (p *pinger) ping(c actor.Context, m PingPeer) {
-	id := p.env.NewID()
+	id := p.dht.trunk.NewID()
 	p.asking[id] = askedPing{m, c.Sender()}
 	if !p.asked.Ping(supervisor.Now(c), m.Peer) { // a node like this one would not answer
 		p.answer(c, id, 0, errOftenPinged)
@@ -149,7 +150,7 @@ func (p *pinger) ping(c actor.Context, m PingPeer) {
 		p.answer(c, id, 0, errManyPings)
 		return
 	}
-	c.Request(p.env.Outbound, SendMessage{ID: id, Message: pingMessage(m.Peer, dht.Ping{Nonce: nonce})})
+	c.Request(p.dht.Outbound, SendMessage{ID: id, Message: pingMessage(m.Peer, dht.Ping{Nonce: nonce})})
 	if p.due == nil {
 		p.due = supervisor.After(c, dht.PingLimit, pongDue{})
 	}
@@ -178,7 +179,7 @@ func (p *pinger) answer(c actor.Context, id uint64, took time.Duration, err erro
 func (p *pinger) abandon() {
 	for _, id := range slices.Sorted(maps.Keys(p.asking)) {
 		if asked := p.asking[id]; asked.to != nil {
-			p.env.System.Root.Send(asked.to, PeerPinged{asked.Token, asked.Peer, 0, ErrPingLost})
+			p.dht.trunk.System().Root.Send(asked.to, PeerPinged{asked.Token, asked.Peer, 0, ErrPingLost})
 		}
 	}
 	clear(p.asking)
