@@ -18,7 +18,7 @@ import (
 // wantBan looks at what a node says of a ban.
 func wantBan(t *testing.T, n *gamelan.Node, peer identity.NodeID, want bool) {
 	t.Helper()
-	if until, reason, got := n.Peers().Banned(peer, time.Now()); got != want {
+	if until, reason, got := n.Peers().Banned(peer); got != want {
 		t.Errorf("got banned %v until %v: %s, want %v", got, until, reason, want)
 	}
 }
@@ -40,7 +40,7 @@ func TestAllowListEndsStoredBans(t *testing.T) {
 	}
 	life(nil, func(n *gamelan.Node) {
 		for _, id := range []identity.NodeID{peer, other} {
-			if err := n.Ban(t.Context(), id, time.Hour, "a test"); err != nil {
+			if err := n.Peers().Ban(t.Context(), id, time.Hour, "a test"); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -48,14 +48,14 @@ func TestAllowListEndsStoredBans(t *testing.T) {
 	life([]string{peer.String()}, func(n *gamelan.Node) {
 		wantBan(t, n, peer, false) // at once
 		wantBan(t, n, other, true)
-		if err := n.Ban(t.Context(), peer, time.Hour, "a test"); !errors.Is(err, actors.ErrSpared) {
+		if err := n.Peers().Ban(t.Context(), peer, time.Hour, "a test"); !errors.Is(err, actors.ErrSpared) {
 			t.Errorf("got %v, want ErrSpared", err)
 		}
 	})
 	life(nil, func(n *gamelan.Node) {
 		wantBan(t, n, peer, false) // for good
 		wantBan(t, n, other, true)
-		if err := n.Allow(t.Context(), other); err != nil {
+		if err := n.Peers().Allow(t.Context(), other); err != nil {
 			t.Fatal(err)
 		}
 		wantBan(t, n, other, false)
@@ -75,26 +75,26 @@ func TestImportBansNobodyAllowed(t *testing.T) {
 		net.Connect(b, c)
 		stranger, other := identity.NodeID{7}, identity.NodeID{8}
 		for _, peer := range []identity.NodeID{c.ID(), stranger, other} {
-			if err := a.Ban(t.Context(), peer, time.Hour, "noise"); err != nil {
+			if err := a.Peers().Ban(t.Context(), peer, time.Hour, "noise"); err != nil {
 				t.Fatal(err)
 			}
 		}
 		var file bytes.Buffer
-		if _, err := a.ExportPeers(&file); err != nil {
+		if _, err := a.Peers().Export(&file); err != nil {
 			t.Fatal(err)
 		}
 		for _, peer := range []identity.NodeID{c.ID(), stranger} {
-			if err := b.Allow(t.Context(), peer); err != nil {
+			if err := b.Peers().Allow(t.Context(), peer); err != nil {
 				t.Fatal(err)
 			}
 		}
-		got, err := b.ImportPeers(t.Context(), bytes.NewReader(file.Bytes()))
+		got, err := b.Peers().Import(t.Context(), bytes.NewReader(file.Bytes()))
 		if want := (actors.Imported{Added: 1, Merged: 1, Skipped: 1}); err != nil || got != want {
 			t.Errorf("import: got %+v, %v, want %+v", got, err, want)
 		}
 		p, _ := b.Peers().Get(c.ID())
 		p.BannedUntil, p.BanReason = time.Now().Add(time.Hour), "by hand"
-		if err := b.AddPeer(t.Context(), p); err != nil {
+		if err := b.Peers().Add(t.Context(), p); err != nil {
 			t.Fatal(err)
 		}
 		synctest.Wait()
@@ -104,10 +104,10 @@ func TestImportBansNobodyAllowed(t *testing.T) {
 		if _, ok := b.Connection(c.ID()); !ok {
 			t.Error("got no connection to a peer that is never banned, want it kept")
 		}
-		if err := b.Disallow(t.Context(), c.ID()); err != nil {
+		if err := b.Peers().Disallow(t.Context(), c.ID()); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := b.ImportPeers(t.Context(), bytes.NewReader(file.Bytes())); err != nil {
+		if _, err := b.Peers().Import(t.Context(), bytes.NewReader(file.Bytes())); err != nil {
 			t.Fatal(err)
 		}
 		synctest.Wait()
@@ -126,27 +126,27 @@ func TestAllowDuringAnImport(t *testing.T) {
 		a, b := net.Start(gamelan.Config{}), net.Start(gamelan.Config{})
 		for i := range 100 {
 			peer := identity.NodeID{1, byte(i)}
-			if err := a.Ban(t.Context(), peer, time.Hour, "noise"); err != nil {
+			if err := a.Peers().Ban(t.Context(), peer, time.Hour, "noise"); err != nil {
 				t.Fatal(err)
 			}
 			var file bytes.Buffer
-			if _, err := a.ExportPeers(&file); err != nil {
+			if _, err := a.Peers().Export(&file); err != nil {
 				t.Fatal(err)
 			}
 			var both sync.WaitGroup
 			both.Go(func() {
-				if _, err := b.ImportPeers(t.Context(), bytes.NewReader(file.Bytes())); err != nil {
+				if _, err := b.Peers().Import(t.Context(), bytes.NewReader(file.Bytes())); err != nil {
 					t.Error(err)
 				}
 			})
 			both.Go(func() {
-				if err := b.Allow(t.Context(), peer); err != nil {
+				if err := b.Peers().Allow(t.Context(), peer); err != nil {
 					t.Error(err)
 				}
 			})
 			both.Wait()
 			wantBan(t, b.Node, peer, false)
-			if err := a.ForgetPeer(t.Context(), peer); err != nil {
+			if err := a.Peers().Forget(t.Context(), peer); err != nil {
 				t.Fatal(err)
 			}
 		}

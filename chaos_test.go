@@ -93,8 +93,8 @@ func call(t *testing.T, ctx context.Context, net *gamelantest.Network, a, b *gam
 	case 4:
 		net.Cut(a, b)
 	case 5:
-		a.Hold(b.ID())()
+		a.Protect(b.ID(), "test")()
 	case 6:
-		a.Ban(ctx, b.ID(), time.Second, "a test")
+		a.Peers().Ban(ctx, b.ID(), time.Second, "a test")
 	}
 }

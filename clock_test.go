@@ -25,7 +25,7 @@ func TestBubbleClockBans(t *testing.T) {
 		net := gamelantest.NewNetwork(t)
 		a, b := net.Start(gamelan.Config{}), net.Start(gamelan.Config{})
 		net.Introduce(a, b)
-		if err := a.Ban(t.Context(), b.ID(), time.Hour, "a test"); err != nil {
+		if err := a.Peers().Ban(t.Context(), b.ID(), time.Hour, "a test"); err != nil {
 			t.Fatal(err)
 		}
 		time.Sleep(10 * time.Minute)

@@ -39,7 +39,7 @@ func TestMethodsAfterClose(t *testing.T) {
 	ctx := t.Context()
 	n := start(t, gamelan.Config{}, nil)
 	other := start(t, gamelan.Config{}, nil)
-	peer, err := n.AddSeed(ctx, other.Seed())
+	peer, err := n.Peers().AddSeed(ctx, other.Seed())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -54,10 +54,10 @@ func TestMethodsAfterClose(t *testing.T) {
 		"Register":           func() error { return n.Register("/p", newEcho) },
 		"Unregister":         func() error { return n.Unregister("/p") },
 		"RegisterHandler":    func() error { return n.RegisterHandler(newEcho) },
-		"AddPeer":            func() error { _, err := n.AddSeed(ctx, other.Seed()); return err },
-		"ForgetPeer":         func() error { return n.ForgetPeer(ctx, peer) },
-		"Ban":                func() error { return n.Ban(ctx, peer, time.Hour, "") },
-		"Unban":              func() error { return n.Unban(ctx, peer) },
+		"AddPeer":            func() error { _, err := n.Peers().AddSeed(ctx, other.Seed()); return err },
+		"Forget":             func() error { return n.Peers().Forget(ctx, peer) },
+		"Ban":                func() error { return n.Peers().Ban(ctx, peer, time.Hour, "") },
+		"Unban":              func() error { return n.Peers().Unban(ctx, peer) },
 		"Status":             func() error { _, err := n.Status(ctx); return err },
 		"WaitOnline":         func() error { return n.WaitOnline(ctx, 1) },
 		"SetPublicAddresses": func() error { return n.SetPublicAddresses(ctx, n.Addresses()...) },
@@ -69,7 +69,7 @@ func TestMethodsAfterClose(t *testing.T) {
 	for e := range n.Events(ctx) {
 		t.Errorf("got event %v, want none", e)
 	}
-	n.Hold(peer)()
+	n.Protect(peer, "test")()
 	if err := n.Disconnect(ctx, peer); err != nil {
 		t.Errorf("Disconnect: got %v, want nil: there is no connection", err)
 	}
@@ -181,7 +181,7 @@ func TestCloseDoesNotWaitForEver(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if _, err := a.AddSeed(t.Context(), b.Seed()); err != nil {
+		if _, err := a.Peers().AddSeed(t.Context(), b.Seed()); err != nil {
 			t.Fatal(err)
 		}
 		unblock := heard.Block()

@@ -124,7 +124,7 @@ type Config struct {
 
 	// KeepClosest, unless it is 0, is how many connected nodes are kept: the
 	// closest to this one. The others are closed, except those on the allow
-	// list and those that are held.
+	// list and protected peers.
 	KeepClosest int
 
 	// Allow are the node ids of peers that are never banned, by rule, on request

@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"math/rand/v2"
 	"slices"
 	"sync"
 
@@ -65,7 +64,7 @@ func (n *Node) Dial(ctx context.Context, peer identity.NodeID) (*Connection, err
 
 // Disconnect closes the connection to a peer in order, if there is one, and
 // returns when it is closed: messages already written are proven first, for up
-// to two seconds. A peer that is held is dialled again.
+// to two seconds. A protected peer is dialled again.
 func (n *Node) Disconnect(ctx context.Context, peer identity.NodeID) error {
 	var ref *Connection
 	err := n.events.await(ctx, func() bool {
@@ -80,27 +79,15 @@ func (n *Node) Disconnect(ctx context.Context, peer identity.NodeID) error {
 	return peerError("disconnect", peer, err)
 }
 
-// Hold keeps a peer connected until release is called: it is dialled, and
-// dialled again whenever its connection ends.
-func (n *Node) Hold(peer identity.NodeID) (release func()) {
-	owner := fmt.Sprintf("hold-%d", n.env.NewID())
+// Protect keeps a peer connected until unprotect is called: the node dials it,
+// dials it again whenever its connection ends, and closes no connection with it to
+// make room. The tag says in gamelan conns who wants that.
+func (n *Node) Protect(peer identity.NodeID, tag string) (unprotect func()) {
+	owner := fmt.Sprintf("%s-%d", tag, n.env.NewID())
 	n.env.System.Root.Send(n.env.Connectivity, actors.WantPeer{Peer: peer, Owner: owner})
 	return sync.OnceFunc(func() {
 		n.env.System.Root.Send(n.env.Connectivity, actors.ReleasePeer{Peer: peer, Owner: owner})
 	})
-}
-
-// Closest returns up to so many connected nodes, nearest to target first,
-// without the excluded ones.
-func (n *Node) Closest(target identity.NodeID, count int, except ...identity.NodeID) []identity.NodeID {
-	return connpool.Closest(target, n.env.Live(), count, except...)
-}
-
-// Random returns up to so many connected nodes in random order, without the
-// excluded ones.
-func (n *Node) Random(count int, except ...identity.NodeID) []identity.NodeID {
-	r := rand.New(rand.NewPCG(rand.Uint64(), rand.Uint64()))
-	return connpool.Random(r, n.env.Live(), count, except...)
 }
 
 // Owners returns who wants a peer connected: names of holds and of actors.
@@ -145,5 +132,5 @@ func (n *Node) WaitOnline(ctx context.Context, connections int) error {
 	if err == nil || errors.Is(err, ErrClosed) {
 		return err
 	}
-	return fmt.Errorf("gamelan: %d of %d connections: %w; dial or hold peers that can be reached", n.env.Connections.Len(), connections, err)
+	return fmt.Errorf("gamelan: %d of %d connections: %w; dial or protect peers that can be reached", n.env.Connections.Len(), connections, err)
 }

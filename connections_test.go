@@ -25,10 +25,10 @@ func TestDialThatCannotWork(t *testing.T) {
 			t.Errorf("got %v, want %v", err, want)
 		}
 	}
-	if err := n.Ban(t.Context(), n.ID(), time.Hour, "myself"); !errors.Is(err, actors.ErrSelf) {
+	if err := n.Peers().Ban(t.Context(), n.ID(), time.Hour, "myself"); !errors.Is(err, actors.ErrSelf) {
 		t.Errorf("ban of itself: got %v, want %v", err, actors.ErrSelf)
 	}
-	if err := n.Ban(t.Context(), identity.NodeID{1}, 0, ""); err == nil {
+	if err := n.Peers().Ban(t.Context(), identity.NodeID{1}, 0, ""); err == nil {
 		t.Error("ban for no time: got nil, want an error")
 	}
 }
@@ -69,7 +69,7 @@ func TestBanWhileADialIsUnderWay(t *testing.T) {
 			net.Introduce(a, b)
 			go a.Dial(t.Context(), b.ID())
 			time.Sleep(time.Duration(i) * 10 * time.Millisecond)
-			if err := a.Ban(t.Context(), b.ID(), time.Hour, "a test"); err != nil {
+			if err := a.Peers().Ban(t.Context(), b.ID(), time.Hour, "a test"); err != nil {
 				t.Fatal(err)
 			}
 			if ref, err := a.Dial(t.Context(), b.ID()); !errors.Is(err, actors.ErrBanned) {
@@ -107,7 +107,7 @@ func TestHold(t *testing.T) {
 		a, b := net.Start(gamelan.Config{}, gamelan.WithLogger(discard)), net.Start(gamelan.Config{})
 		net.Introduce(a, b)
 		connected := func() bool { return len(a.Connections()) == 1 }
-		first, second := a.Hold(b.ID()), a.Hold(b.ID())
+		first, second := a.Protect(b.ID(), "test"), a.Protect(b.ID(), "test")
 		gamelantest.Eventually(t, time.Second, "a connection", connected)
 		for range 5 {
 			net.Cut(a, b)
@@ -305,7 +305,7 @@ func TestUnban(t *testing.T) {
 		net := gamelantest.NewNetwork(t)
 		a, b := net.Start(gamelan.Config{}), net.Start(gamelan.Config{}, gamelan.WithLogger(discard))
 		net.Connect(a, b)
-		if err := a.Ban(t.Context(), b.ID(), time.Hour, "a test"); err != nil {
+		if err := a.Peers().Ban(t.Context(), b.ID(), time.Hour, "a test"); err != nil {
 			t.Fatal(err)
 		}
 		time.Sleep(time.Minute)
@@ -315,11 +315,11 @@ func TestUnban(t *testing.T) {
 		for _, lift := range []func(){
 			func() { time.Sleep(time.Hour) },
 			func() {
-				if err := a.Ban(t.Context(), b.ID(), time.Hour, "a test"); err != nil {
+				if err := a.Peers().Ban(t.Context(), b.ID(), time.Hour, "a test"); err != nil {
 					t.Fatal(err)
 				}
 				time.Sleep(time.Minute)
-				if err := a.Unban(t.Context(), b.ID()); err != nil {
+				if err := a.Peers().Unban(t.Context(), b.ID()); err != nil {
 					t.Fatal(err)
 				}
 			},
@@ -344,7 +344,7 @@ func TestDialEndsWithItsCaller(t *testing.T) {
 			}
 		},
 		"call": func(ctx context.Context, a *gamelantest.Node, peer identity.NodeID) {
-			if _, err := a.RPCClient(peer, "test/rpc/1").Ping(ctx); !errors.Is(err, context.DeadlineExceeded) {
+			if _, err := a.RPC().Client(peer, "test/rpc/1").Ping(ctx); !errors.Is(err, context.DeadlineExceeded) {
 				t.Errorf("got %v, want the end of the context", err)
 			}
 		},
@@ -402,7 +402,7 @@ func TestDialGoesOnForOthers(t *testing.T) {
 		a, b := net.Start(gamelan.Config{}), net.Start(gamelan.Config{})
 		net.Introduce(a, b)
 		net.Partition(a, b)
-		release := a.Hold(b.ID())
+		release := a.Protect(b.ID(), "test")
 		defer release()
 		dialled := make(chan error, 1)
 		go func() {

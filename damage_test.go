@@ -22,7 +22,7 @@ func TestDamagedStoreIsNotStartedWith(t *testing.T) {
 	}
 	for range 2 { // the second start writes tables
 		n := start(t, gamelan.Config{DataDir: dir, Listen: []string{gamelan.ListenNowhere}}, nil)
-		if err := n.AddPeer(t.Context(), peerstore.Peer{Key: identity.PublicKey{7}}); err != nil {
+		if err := n.Peers().Add(t.Context(), peerstore.Peer{Key: identity.PublicKey{7}}); err != nil {
 			t.Fatal(err)
 		}
 		if _, err := gamelan.CheckStore(dir); !errors.Is(err, peerstore.ErrInUse) {

@@ -57,7 +57,7 @@ func TestEvents(t *testing.T) {
 		}()
 		synctest.Wait()
 		for i := range all {
-			if err := n.Ban(t.Context(), identity.NodeID{1, byte(i), byte(i >> 8)}, time.Hour, "a test"); err != nil {
+			if err := n.Peers().Ban(t.Context(), identity.NodeID{1, byte(i), byte(i >> 8)}, time.Hour, "a test"); err != nil {
 				t.Fatal(err)
 			}
 			synctest.Wait()
@@ -84,7 +84,7 @@ func TestEventsEndWithTheirContext(t *testing.T) {
 			for range n.Events(ctx) {
 				if count++; count == 1 {
 					for i := range 10 {
-						n.Ban(t.Context(), identity.NodeID{2, byte(i)}, time.Hour, "a test")
+						n.Peers().Ban(t.Context(), identity.NodeID{2, byte(i)}, time.Hour, "a test")
 					}
 					cancel()
 				}
@@ -92,7 +92,7 @@ func TestEventsEndWithTheirContext(t *testing.T) {
 			seen <- count
 		}()
 		synctest.Wait()
-		if err := n.Ban(t.Context(), identity.NodeID{1}, time.Hour, "a test"); err != nil {
+		if err := n.Peers().Ban(t.Context(), identity.NodeID{1}, time.Hour, "a test"); err != nil {
 			t.Fatal(err)
 		}
 		if got := <-seen; got != 1 {

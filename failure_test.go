@@ -35,7 +35,7 @@ func TestNodeThatFails(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if _, err := n.AddSeed(t.Context(), b.Seed()); err != nil {
+		if _, err := n.Peers().AddSeed(t.Context(), b.Seed()); err != nil {
 			t.Fatal(err)
 		}
 		out, err := n.Send(t.Context(), b.ID(), nil)
@@ -82,13 +82,13 @@ func TestStoreThatCrashesAnswers(t *testing.T) {
 		})), net.Start(gamelan.Config{})
 		armed.Store(true)
 		began := time.Now()
-		if _, err := a.AddSeed(t.Context(), b.Seed()); !errors.Is(err, actors.ErrNotDurable) {
+		if _, err := a.Peers().AddSeed(t.Context(), b.Seed()); !errors.Is(err, actors.ErrNotDurable) {
 			t.Errorf("got %v, want %v", err, actors.ErrNotDurable)
 		}
 		if took := time.Since(began); took > time.Second || armed.Load() {
 			t.Errorf("got an answer after %v, want one at the crash", took)
 		}
-		if _, err := a.AddSeed(t.Context(), b.Seed()); err != nil {
+		if _, err := a.Peers().AddSeed(t.Context(), b.Seed()); err != nil {
 			t.Errorf("again: %v", err)
 		}
 		net.Connect(a, b)
@@ -136,7 +136,7 @@ func TestLateResultOfACrashedDialer(t *testing.T) {
 			a.Close(context.WithoutCancel(t.Context()))
 		}()
 		b := net.Start(gamelan.Config{}, gamelan.WithHandler(gamelantest.NewCollector().New))
-		if _, err := a.AddSeed(t.Context(), b.Seed()); err != nil {
+		if _, err := a.Peers().AddSeed(t.Context(), b.Seed()); err != nil {
 			t.Fatal(err)
 		}
 		p, err := a.Submit(t.Context(), b.ID(), []byte("message"))

@@ -44,7 +44,7 @@ func TestTwoNodesOverTCP(t *testing.T) {
 	b := start(t, gamelan.Config{}, heard)
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
-	id, err := a.AddSeed(ctx, b.Seed())
+	id, err := a.Peers().AddSeed(ctx, b.Seed())
 	if err != nil {
 		t.Fatal(err)
 	}

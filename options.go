@@ -145,7 +145,7 @@ func WithSendLayer(at dht.SendPosition, layer dht.SendLayer) Option {
 	}
 }
 
-// WithService offers a service, as [Node.RegisterService] does, before the node
+// WithService offers a service, as [RPC.Register] does, before the node
 // accepts its first connection.
 func WithService(s rpc.Service) Option {
 	return func(o *options) error {

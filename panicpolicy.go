@@ -2,13 +2,12 @@ package gamelan
 
 import (
 	"github.com/gamelan-p2p/gamelan/actors"
-	"github.com/gamelan-p2p/gamelan/identity"
 	"github.com/gamelan-p2p/gamelan/protocol"
 )
 
 // PanicPolicy says what a panic does to an actor or a service of yours. Whatever
 // it is, no peer is disconnected and none loses its calls and streams with others:
-// a peer is charged only by [Node.Blame].
+// a peer is charged only by [Peers.Blame].
 type PanicPolicy = protocol.PanicPolicy
 
 // The panic policies.
@@ -40,12 +39,4 @@ func registration(m actors.Register, new NewActor, opts []ActorOption) (actors.R
 		opt(&m)
 	}
 	return m, m.OnPanic.Validate()
-}
-
-// Blame says that a peer has broken the rules of your protocol; reason is shown
-// with the connection's end. The third within a minute closes the connection that
-// there is with the peer then. It is no ban: see [Node.Ban]. Blame does not wait, so
-// actors and methods may call it.
-func (n *Node) Blame(peer identity.NodeID, reason string) {
-	n.env.System.Root.Send(n.env.Connectivity, actors.BlamePeer{Peer: peer, Reason: reason})
 }

@@ -23,14 +23,14 @@ func TestExportAndImport(t *testing.T) {
 		net.Connect(a, c)
 		net.Connect(a, b)
 		net.Connect(b, c)
-		if err := a.Ban(t.Context(), c.ID(), time.Hour, "noise"); err != nil {
+		if err := a.Peers().Ban(t.Context(), c.ID(), time.Hour, "noise"); err != nil {
 			t.Fatal(err)
 		}
 		var file bytes.Buffer
-		if n, err := a.ExportPeers(&file); err != nil || n != 2 {
+		if n, err := a.Peers().Export(&file); err != nil || n != 2 {
 			t.Fatalf("export: got %d, %v, want 2 peers", n, err)
 		}
-		got, err := b.ImportPeers(t.Context(), strings.NewReader(file.String()))
+		got, err := b.Peers().Import(t.Context(), strings.NewReader(file.String()))
 		if want := (actors.Imported{Merged: 1, Skipped: 1}); err != nil || got != want {
 			t.Errorf("import: got %+v, %v, want %+v", got, err, want)
 		}
@@ -43,14 +43,14 @@ func TestExportAndImport(t *testing.T) {
 		}
 
 		before := b.Peers().Len()
-		_, err = b.ImportPeers(t.Context(), strings.NewReader(strings.Replace(file.String(), "]}", "", 1)))
+		_, err = b.Peers().Import(t.Context(), strings.NewReader(strings.Replace(file.String(), "]}", "", 1)))
 		if !errors.Is(err, peerstore.ErrBadImport) || b.Peers().Len() != before {
 			t.Errorf("got %v and %d peers, want ErrBadImport and nothing changed", err, b.Peers().Len())
 		}
 		if err := b.Close(t.Context()); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := b.ImportPeers(t.Context(), strings.NewReader(file.String())); !errors.Is(err, gamelan.ErrClosed) {
+		if _, err := b.Peers().Import(t.Context(), strings.NewReader(file.String())); !errors.Is(err, gamelan.ErrClosed) {
 			t.Errorf("closed node: got %v, want ErrClosed", err)
 		}
 	})

@@ -6,76 +6,104 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"path/filepath"
+	"iter"
+	"math/rand/v2"
 	"slices"
 	"time"
 
 	"github.com/gamelan-p2p/gamelan/actors"
-	"github.com/gamelan-p2p/gamelan/actors/inbox"
 	"github.com/gamelan-p2p/gamelan/identity"
-	"github.com/gamelan-p2p/gamelan/internal/kv"
 	"github.com/gamelan-p2p/gamelan/peerstore"
+	"github.com/gamelan-p2p/gamelan/transport/connpool"
 )
 
-// Peers is a read-only view of the peers that the node knows.
-func (n *Node) Peers() peerstore.View { return n.env.Store.View() }
+// Peers are the peers that a node knows, connected or not. [Node.Peers] returns
+// it. Records that it returns share what they point to and must not be changed.
+type Peers struct{ n *Node }
 
-// AddPeer adds a peer, or merges what is new about a known one. It is durable
-// when AddPeer returns.
-func (n *Node) AddPeer(ctx context.Context, p peerstore.Peer) error {
-	if p.ID.IsZero() {
-		p.ID = p.Key.NodeID()
-	}
-	return n.addPeer(ctx, actors.AddPeer{Peer: p, Durable: true})
+// Peers returns the peers that the node knows.
+func (n *Node) Peers() *Peers { return &Peers{n} }
+
+// Get returns what is known of a peer.
+func (p *Peers) Get(peer identity.NodeID) (peerstore.Peer, bool) { return p.view().Get(peer) }
+
+// All iterates over the known peers in the order of their ids, as they are when
+// the loop begins.
+func (p *Peers) All() iter.Seq[peerstore.Peer] { return p.view().All() }
+
+// Len returns how many peers are known.
+func (p *Peers) Len() int { return p.view().Len() }
+
+func (p *Peers) view() peerstore.View { return p.n.env.Store.View() }
+
+// Closest returns up to count connected nodes, nearest to target first, without
+// the excluded ones.
+func (p *Peers) Closest(target identity.NodeID, count int, except ...identity.NodeID) []identity.NodeID {
+	return connpool.Closest(target, p.n.env.Live(), count, except...)
 }
 
-func (n *Node) addPeer(ctx context.Context, m actors.AddPeer) error {
-	p := m.Peer
-	if p.ID == n.env.Self {
+// Random returns up to count connected nodes in random order, without the
+// excluded ones.
+func (p *Peers) Random(count int, except ...identity.NodeID) []identity.NodeID {
+	r := rand.New(rand.NewPCG(rand.Uint64(), rand.Uint64()))
+	return connpool.Random(r, p.n.env.Live(), count, except...)
+}
+
+// Add adds a peer, or merges what is new about a known one. It is durable
+// when Add returns.
+func (p *Peers) Add(ctx context.Context, peer peerstore.Peer) error {
+	if peer.ID.IsZero() {
+		peer.ID = peer.Key.NodeID()
+	}
+	return p.add(ctx, actors.AddPeer{Peer: peer, Durable: true})
+}
+
+func (p *Peers) add(ctx context.Context, m actors.AddPeer) error {
+	if m.Peer.ID == p.n.env.Self {
 		return actors.ErrSelf
 	}
-	r, err := ask[actors.PeerAdded](ctx, n, n.env.Peers, m)
-	return peerError("add", p.ID, cmp.Or(err, r.Err))
+	r, err := ask[actors.PeerAdded](ctx, p.n, p.n.env.Peers, m)
+	return peerError("add", m.Peer.ID, cmp.Or(err, r.Err))
 }
 
 // AddSeed adds a peer given as KEY::ADDRESS[::ADDRESS…], the form of Node.Seed,
 // and returns its id. The next dial tries these addresses first, whatever else is
 // known of the peer.
-func (n *Node) AddSeed(ctx context.Context, text string) (identity.NodeID, error) {
-	p, err := peerstore.ParseSeed(text)
+func (p *Peers) AddSeed(ctx context.Context, text string) (identity.NodeID, error) {
+	peer, err := peerstore.ParseSeed(text)
 	if err != nil {
 		return identity.NodeID{}, err
 	}
-	return p.ID, n.addPeer(ctx, actors.AddPeer{Peer: p, Durable: true, Given: true})
+	return peer.ID, p.add(ctx, actors.AddPeer{Peer: peer, Durable: true, Given: true})
 }
 
-// ForgetPeer removes a peer from the store.
-func (n *Node) ForgetPeer(ctx context.Context, peer identity.NodeID) error {
-	r, err := ask[actors.PeerForgotten](ctx, n, n.env.Peers, actors.ForgetPeer{Peer: peer})
+// Forget removes a peer from the store.
+func (p *Peers) Forget(ctx context.Context, peer identity.NodeID) error {
+	r, err := ask[actors.PeerForgotten](ctx, p.n, p.n.env.Peers, actors.ForgetPeer{Peer: peer})
 	return peerError("forget", peer, cmp.Or(err, r.Err))
 }
 
-// ExportPeers writes all that is known of peers as JSON, and returns how many
-// there are. ImportPeers reads it again.
-func (n *Node) ExportPeers(w io.Writer) (int, error) {
-	count, err := peerstore.WriteJSON(w, n.env.Store.View().All())
+// Export writes all that is known of peers as JSON, and returns how many
+// there are. Import reads it again.
+func (p *Peers) Export(w io.Writer) (int, error) {
+	count, err := peerstore.WriteJSON(w, p.n.env.Store.View().All())
 	if err != nil {
 		return count, fmt.Errorf("gamelan: export peers: %w", err)
 	}
 	return count, nil
 }
 
-// ImportPeers adds the peers of such JSON, or merges what is new about known
+// Import adds the peers of such JSON, or merges what is new about known
 // ones, bans and statistics too, except bans of peers on the allow list. All of it is checked before anything changes; a
-// flaw is reported as a *[peerstore.ImportError]. It is durable when ImportPeers
+// flaw is reported as a *[peerstore.ImportError]. It is durable when Import
 // returns; with another error it is so for what is counted as done.
-func (n *Node) ImportPeers(ctx context.Context, r io.Reader) (done actors.Imported, err error) {
-	peers, err := peerstore.ReadJSON(r, n.env.Wall(), n.env.Store.MaxPeers())
+func (p *Peers) Import(ctx context.Context, r io.Reader) (done actors.Imported, err error) {
+	peers, err := peerstore.ReadJSON(r, p.n.env.Wall(), p.n.env.Store.MaxPeers())
 	if err != nil {
 		return done, fmt.Errorf("gamelan: import peers: %w", err)
 	}
 	for chunk := range slices.Chunk(peers, importChunk) {
-		r, err := ask[actors.PeersImported](ctx, n, n.env.Peers, actors.ImportPeers{Peers: chunk})
+		r, err := ask[actors.PeersImported](ctx, p.n, p.n.env.Peers, actors.ImportPeers{Peers: chunk})
 		done = actors.Imported{Added: done.Added + r.Done.Added, Merged: done.Merged + r.Done.Merged, Skipped: done.Skipped + r.Done.Skipped}
 		if err = cmp.Or(err, r.Err); err != nil {
 			if errors.Is(err, ErrClosed) {
@@ -85,27 +113,6 @@ func (n *Node) ImportPeers(ctx context.Context, r io.Reader) (done actors.Import
 		}
 	}
 	return done, nil
-}
-
-// StoreReport says what the store of a data directory holds: the peers, and the
-// inbox of a node that has one.
-type StoreReport struct {
-	peerstore.Report
-	Inbox inbox.Report
-}
-
-// CheckStore looks at the store in a data directory that no node uses, and
-// changes nothing: it says what Start will find, and whether Start will upgrade
-// the store, after copying it. The error is the one that Start would report.
-func CheckStore(dataDir string) (r StoreReport, err error) {
-	var c inbox.Checker
-	if r.Report, err = peerstore.Check(filepath.Join(dataDir, kv.StoreDir), c.Visit); err != nil {
-		return r, fmt.Errorf("gamelan: peer store: %w", err)
-	}
-	if r.Inbox, err = c.Report(); err != nil {
-		return r, fmt.Errorf("gamelan: %w", err)
-	}
-	return r, nil
 }
 
 // importChunk is how many peers are imported at a time; others are served in
@@ -118,20 +125,25 @@ const importChunk = 500
 // error is [actors.ErrSpared]. Any other than that and ErrClosed says that the
 // ban may be forgotten when the node stops. It ends at a time of the system's
 // clock: setting that clock ahead shortens it, setting it back prolongs it.
-func (n *Node) Ban(ctx context.Context, peer identity.NodeID, d time.Duration, reason string) error {
+func (p *Peers) Ban(ctx context.Context, peer identity.NodeID, d time.Duration, reason string) error {
 	if d <= 0 {
 		return fmt.Errorf("gamelan: ban peer %s: the duration %v is not positive; use Unban to lift a ban", peer, d)
 	}
-	if peer == n.env.Self {
+	if peer == p.n.env.Self {
 		return actors.ErrSelf
 	}
-	r, err := ask[actors.PeerBanned](ctx, n, n.env.Connectivity, actors.RequestBan{Peer: peer, For: d, Reason: reason})
+	r, err := ask[actors.PeerBanned](ctx, p.n, p.n.env.Connectivity, actors.RequestBan{Peer: peer, For: d, Reason: reason})
 	return peerError("ban", peer, cmp.Or(err, r.Err))
 }
 
+// Banned reports whether a peer is banned, until when and why.
+func (p *Peers) Banned(peer identity.NodeID) (until time.Time, reason string, ok bool) {
+	return p.n.env.Ban(peer)
+}
+
 // Unban lifts a ban. It is durable when Unban returns.
-func (n *Node) Unban(ctx context.Context, peer identity.NodeID) error {
-	return peerError("unban", peer, n.pardon(ctx, peer))
+func (p *Peers) Unban(ctx context.Context, peer identity.NodeID) error {
+	return peerError("unban", peer, p.n.pardon(ctx, peer))
 }
 
 // Allow puts a peer on the list of those who are never banned, by rule or on
@@ -139,10 +151,10 @@ func (n *Node) Unban(ctx context.Context, peer identity.NodeID) error {
 // Config.Allow is for always. A ban that there is ends; that is durable when
 // Allow returns. An error that is neither ErrClosed nor ctx's says that the ban
 // may be back when the node has stopped and the peer is not allowed.
-func (n *Node) Allow(ctx context.Context, peer identity.NodeID) error {
-	_, err := ask[actors.PeerAllowed](ctx, n, n.env.Connectivity, actors.AllowPeer{Peer: peer})
+func (p *Peers) Allow(ctx context.Context, peer identity.NodeID) error {
+	_, err := ask[actors.PeerAllowed](ctx, p.n, p.n.env.Connectivity, actors.AllowPeer{Peer: peer})
 	if err == nil {
-		err = n.pardon(ctx, peer)
+		err = p.n.pardon(ctx, peer)
 	}
 	return peerError("allow", peer, err)
 }
@@ -154,9 +166,17 @@ func (n *Node) pardon(ctx context.Context, peer identity.NodeID) error {
 }
 
 // Disallow takes a peer off the allow list.
-func (n *Node) Disallow(ctx context.Context, peer identity.NodeID) error {
-	_, err := ask[actors.PeerAllowed](ctx, n, n.env.Connectivity, actors.AllowPeer{Peer: peer, Off: true})
+func (p *Peers) Disallow(ctx context.Context, peer identity.NodeID) error {
+	_, err := ask[actors.PeerAllowed](ctx, p.n, p.n.env.Connectivity, actors.AllowPeer{Peer: peer, Off: true})
 	return peerError("take off the allow list", peer, err)
+}
+
+// Blame counts an offence against the rules of your protocol; reason is shown
+// with the connection's end. The third within a minute closes the connection that
+// there is with the peer then. It is no ban: see [Peers.Ban]. Blame does not wait, so
+// actors and methods may call it.
+func (p *Peers) Blame(peer identity.NodeID, reason string) {
+	p.n.env.System.Root.Send(p.n.env.Connectivity, actors.BlamePeer{Peer: peer, Reason: reason})
 }
 
 func peerError(what string, peer identity.NodeID, err error) error {

@@ -47,7 +47,7 @@ func TestLessonProfile(t *testing.T) {
 			if _, err := n.from.Dial(ctx, n.to.ID()); err == nil {
 				t.Errorf("dial from %s to %s: got a connection, want a failed handshake", n.from.Profile().Name, n.to.Profile().Name)
 			}
-			if _, _, banned := n.to.Peers().Banned(n.from.ID(), time.Now()); banned {
+			if _, _, banned := n.to.Peers().Banned(n.from.ID()); banned {
 				t.Errorf("%s banned a node of the profile %s for its handshake", n.to.Profile().Name, n.from.Profile().Name)
 			}
 		}

@@ -82,7 +82,7 @@ func (p *party) uses(name string) {
 }
 
 func (p *party) allows(name string) {
-	if err := p.hub.Allow(p.t.Context(), p.guests[name].ID()); err != nil {
+	if err := p.hub.Peers().Allow(p.t.Context(), p.guests[name].ID()); err != nil {
 		p.t.Fatal(err)
 	}
 }
@@ -124,7 +124,7 @@ func TestReaping(t *testing.T) {
 		p := newParty(t, gamelan.Config{})
 		p.hub.Actors().Reap = connpool.ReapLimits{Outbound: 5, Inbound: 3} // before there is anything to reap
 		p.invites("held", gamelan.Config{})
-		defer p.hub.Hold(p.guests["held"].ID())()
+		defer p.hub.Protect(p.guests["held"].ID(), "test")()
 		p.invites("used", gamelan.Config{})
 		p.uses("used")
 		p.invites("allowed", gamelan.Config{})
@@ -141,7 +141,7 @@ func TestReaping(t *testing.T) {
 		p.visits("guest allowed", gamelan.Config{})
 		p.allows("guest allowed")
 		p.visits("guest held", gamelan.Config{})
-		defer p.hub.Hold(p.guests["guest held"].ID())()
+		defer p.hub.Protect(p.guests["guest held"].ID(), "test")()
 		p.visits("guest oldest", gamelan.Config{})
 		p.visits("guest older", gamelan.Config{})
 		p.visits("guest newer", gamelan.Config{})
@@ -186,7 +186,7 @@ func TestKeepClosest(t *testing.T) {
 			return self.Distance(p.guests[b].ID()).Cmp(self.Distance(p.guests[a].ID()))
 		})
 		// The farthest are needed, and so is the closest, which does not count.
-		defer p.hub.Hold(p.guests[all[0]].ID())()
+		defer p.hub.Protect(p.guests[all[0]].ID(), "test")()
 		p.uses(all[1])
 		p.uses(all[len(all)-1])
 		p.allows(all[2])

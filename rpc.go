@@ -11,23 +11,36 @@ import (
 	"github.com/gamelan-p2p/gamelan/protocol/rpc"
 )
 
-// RegisterService offers a service: peers can call its methods, and new
+// RPC is a node's part in calls: the services that it offers, and its calls to
+// those of peers. [Node.RPC] returns it.
+type RPC struct{ n *Node }
+
+// RPC returns the node's part in calls.
+func (n *Node) RPC() *RPC { return &RPC{n} }
+
+// Register offers a service: peers can call its methods, and new
 // connections tell them about it. It works while the node runs. A service counts
 // as one of the 20 protocols that there may be.
-func (n *Node) RegisterService(s rpc.Service) error {
+func (r *RPC) Register(s rpc.Service) error {
 	ctx, cancel := context.WithTimeout(context.Background(), registerTimeout)
 	defer cancel()
-	r, err := ask[rpcpart.ServiceAdded](ctx, n, n.calls.Server, rpcpart.AddService{Service: s})
-	return registerError("register service", what(s.Protocol, nil), cmp.Or(err, r.Err))
+	added, err := ask[rpcpart.ServiceAdded](ctx, r.n, r.n.calls.Server, rpcpart.AddService{Service: s})
+	return registerError("register service", what(s.Protocol, nil), cmp.Or(err, added.Err))
 }
 
-// UnregisterService ends a service. Calls that run are cut, and when it returns
+// Unregister ends a service. Calls that run are cut, and when it returns
 // none is answered any more.
-func (n *Node) UnregisterService(id protocol.ID) error {
+func (r *RPC) Unregister(id protocol.ID) error {
 	ctx, cancel := context.WithTimeout(context.Background(), registerTimeout)
 	defer cancel()
-	r, err := ask[rpcpart.ServiceRemoved](ctx, n, n.calls.Server, rpcpart.RemoveService{ID: id})
-	return registerError("unregister service", what(id, nil), cmp.Or(err, r.Err))
+	removed, err := ask[rpcpart.ServiceRemoved](ctx, r.n, r.n.calls.Server, rpcpart.RemoveService{ID: id})
+	return registerError("unregister service", what(id, nil), cmp.Or(err, removed.Err))
+}
+
+// Client returns what makes calls to a service of a peer. Nothing is sent
+// before the first call.
+func (r *RPC) Client(peer identity.NodeID, service protocol.ID) *RPCClient {
+	return &RPCClient{r.n, rpcpart.Key{Peer: peer, Protocol: service}}
 }
 
 // RPCClient makes calls to one service of one peer, by [rpc.Call] and
@@ -40,12 +53,6 @@ type RPCClient struct {
 }
 
 var _ rpc.Invoker = (*RPCClient)(nil)
-
-// RPCClient returns what makes calls to a service of a peer. Nothing is sent
-// before the first call.
-func (n *Node) RPCClient(peer identity.NodeID, service protocol.ID) *RPCClient {
-	return &RPCClient{n, rpcpart.Key{Peer: peer, Protocol: service}}
-}
 
 // Invoke makes one call. See [rpc.Invoker]; [rpc.Call] and [rpc.Items] are the
 // typed forms. It waits for a session when all are in use, and for a while when

@@ -40,7 +40,7 @@ func (n *Node) Inspection() inspect.Options {
 	return inspect.Options{
 		Source: inspect.FromRoot(n.Tree(), n.env.System), Sections: s,
 		ExportPeers: func(_ context.Context, w io.Writer) error {
-			_, err := n.ExportPeers(w)
+			_, err := n.Peers().Export(w)
 			return err
 		},
 		Health: n.Unhealthy, Ready: n.Unhealthy, Degraded: n.Degraded,
@@ -265,7 +265,7 @@ func connectionsSection(ctx context.Context, n *Node, now time.Time) []inspect.C
 	var all []inspect.Connection
 	for _, ref := range n.Connections() {
 		v := connectionOf(n, ref)
-		v.Handles = append(v.Handles, n.Owners(ref.Peer)...)
+		v.Protected = append(v.Protected, n.Owners(ref.Peer)...)
 		v.AgeMS = now.Sub(ref.Since).Milliseconds()
 		if d, err := n.Tree().Inspect(ctx, ref.PID.Id); err == nil {
 			if s, ok := d.Value.(actors.ConnStats); ok {
@@ -296,7 +296,7 @@ func connectionOf(n *Node, ref *Connection) inspect.Connection {
 		Handshake: inspect.Handshake{
 			Wire: milliseconds(ref.Timings.Wire), Noise: milliseconds(ref.Timings.Noise), Identity: milliseconds(ref.Timings.Identity),
 		},
-		Substreams: []inspect.Substream{}, Handles: []string{},
+		Substreams: []inspect.Substream{}, Protected: []string{},
 	}
 }
 

@@ -26,7 +26,7 @@ func TestSendsThatFail(t *testing.T) {
 	ctx := t.Context()
 	n, deaf, gone := start(t, gamelan.Config{}, nil), start(t, gamelan.Config{}, nil), start(t, gamelan.Config{}, nil)
 	for _, peer := range []*gamelan.Node{deaf, gone} {
-		if _, err := n.AddSeed(ctx, peer.Seed()); err != nil {
+		if _, err := n.Peers().AddSeed(ctx, peer.Seed()); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -168,7 +168,7 @@ func TestSendToARetiredSession(t *testing.T) {
 			t.Helper()
 			net.Heal(a, b)
 			time.Sleep(time.Minute) // whatever dial there was is over
-			if err := a.ForgetPeer(t.Context(), b.ID()); err != nil {
+			if err := a.Peers().Forget(t.Context(), b.ID()); err != nil {
 				t.Fatal(err)
 			}
 			if err := a.Disconnect(t.Context(), b.ID()); err != nil {

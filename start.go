@@ -377,7 +377,7 @@ func (b *builder) ready(ctx context.Context, n *Node) error {
 		if seed.ID == n.env.Self {
 			continue
 		}
-		if err := n.AddPeer(ctx, seed); err != nil {
+		if err := n.Peers().Add(ctx, seed); err != nil {
 			return fmt.Errorf("gamelan: seed %s: %w", seed.ID, err)
 		}
 	}

@@ -310,7 +310,7 @@ func TestWhatIsKept(t *testing.T) {
 		t.Fatal(err)
 	}
 	id := n.ID()
-	if err := n.Ban(t.Context(), enemy.ID(), 1<<40, "a test"); err != nil {
+	if err := n.Peers().Ban(t.Context(), enemy.ID(), 1<<40, "a test"); err != nil {
 		t.Error(err)
 	}
 	if err := n.Close(t.Context()); err != nil {
@@ -324,7 +324,7 @@ func TestWhatIsKept(t *testing.T) {
 	if _, err := again.Dial(t.Context(), friend.ID()); err != nil {
 		t.Errorf("dial a peer that an earlier run knew: %v", err)
 	}
-	if _, err := again.AddSeed(t.Context(), enemy.Seed()); err != nil {
+	if _, err := again.Peers().AddSeed(t.Context(), enemy.Seed()); err != nil {
 		t.Error(err)
 	}
 	if _, err := again.Dial(t.Context(), enemy.ID()); err == nil || !strings.Contains(err.Error(), "a test") {
@@ -354,7 +354,7 @@ func TestSeveralNodesInOneSystem(t *testing.T) {
 	if err := nodes[1].Close(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := nodes[0].AddSeed(t.Context(), nodes[2].Seed()); err != nil {
+	if _, err := nodes[0].Peers().AddSeed(t.Context(), nodes[2].Seed()); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := nodes[0].Dial(t.Context(), nodes[2].ID()); err != nil {

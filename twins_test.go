@@ -27,7 +27,7 @@ func TestSameIdentityTwice(t *testing.T) {
 			return false
 		}
 		net.Introduce(one, a)
-		release := one.Hold(a.ID())
+		release := one.Protect(a.ID(), "test")
 		for range 5 { // the same node comes back
 			gamelantest.Eventually(t, time.Minute, "a connection", func() bool { return len(a.Connections()) == 1 })
 			net.Cut(a, one)
@@ -43,7 +43,7 @@ func TestSameIdentityTwice(t *testing.T) {
 			t.Fatal(err)
 		}
 		defer two.Close(context.Background())
-		if _, err := two.AddSeed(t.Context(), a.Seed()); err != nil {
+		if _, err := two.Peers().AddSeed(t.Context(), a.Seed()); err != nil {
 			t.Fatal(err)
 		}
 		release()

@@ -32,7 +32,7 @@ func TestUnknownPeersAreRefusedAtOnce(t *testing.T) {
 				t.Fatalf("send %d: got %v, %v, want failed: no peer", i, out, err)
 			}
 			if i%1000 == 0 {
-				if _, err := n.RPCClient(stranger(i), "t/nobody/1").Ping(t.Context()); err == nil {
+				if _, err := n.RPC().Client(stranger(i), "t/nobody/1").Ping(t.Context()); err == nil {
 					t.Fatalf("call %d: got nil, want an error", i)
 				}
 			}
@@ -84,7 +84,7 @@ func TestDialsLeaveNoTimers(t *testing.T) {
 		for range 30 {
 			out, err := n.Send(t.Context(), gone.ID(), []byte("x"))
 			wantOutcome(t, "send", out, err, protocol.Failed, protocol.DialFailed)
-			if _, err := n.RPCClient(gone.ID(), "t/nobody/1").Ping(t.Context()); err == nil {
+			if _, err := n.RPC().Client(gone.ID(), "t/nobody/1").Ping(t.Context()); err == nil {
 				t.Fatal("call: got nil, want an error")
 			}
 		}

@@ -496,7 +496,7 @@ func (a *connectivity) cause(now time.Time, missing []identity.NodeID) string {
 }
 
 func (a *connectivity) missing(now time.Time, peer identity.NodeID, w *wish) string {
-	s := fmt.Sprintf("%s, wanted by %s, is missing", peer, strings.Join(a.env.wishes.owners[peer], ", "))
+	s := fmt.Sprintf("%s, protected by %s, is missing", peer, strings.Join(a.env.wishes.owners[peer], ", "))
 	var more []string
 	for _, m := range []mishap{w.lost, w.failed} {
 		if !m.at.IsZero() {

@@ -105,7 +105,7 @@ func (n *Network) Introduce(a, b *Node) {
 	n.t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), connectLimit)
 	defer cancel()
-	if _, err := a.AddSeed(ctx, b.Seed()); err != nil {
+	if _, err := a.Peers().AddSeed(ctx, b.Seed()); err != nil {
 		n.t.Fatalf("introduce node %d to node %d: %v", b.Number, a.Number, err)
 	}
 }

@@ -255,7 +255,7 @@ func TestFieldNames(t *testing.T) {
 		{Node{}, "node_id public_key network profile addresses status cause wanted held warnings credit inbox started_at version pid inbound outbound peers banned places"},
 		{Peer{}, "node_id public_key features user_agent protocols addresses banned_until ban_reason offline_since connection ended_at ended_why next_dial_at added_at"},
 		{Address{}, "addr source last_ok last_attempt last_error attempts failures latency_ms score"},
-		{Connection{}, "id peer direction transport local remote opened_at age_ms handshake_ms rtt_ms last_pong_at substreams bytes_in bytes_out msgs_in msgs_out pending_bytes unconfirmed_bytes credit stalls handles closed_at close_reason closed_by"},
+		{Connection{}, "id peer direction transport local remote opened_at age_ms handshake_ms rtt_ms last_pong_at substreams bytes_in bytes_out msgs_in msgs_out pending_bytes unconfirmed_bytes credit stalls protected closed_at close_reason closed_by"},
 		{Substream{}, "id protocol direction owner_actor opened_at bytes_in bytes_out window"},
 		{Failure{}, "at actor incarnation message_type reason peer stack_id"},
 		{DeadLetter{}, "at target sender message_type size cause"},

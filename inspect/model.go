@@ -125,7 +125,7 @@ type Connection struct {
 	UnconfirmedBytes int64       `json:"unconfirmed_bytes"` // written, no pong yet
 	Credit           Credit      `json:"credit"`            // inbound, of this peer
 	Stalls           uint64      `json:"stalls"`
-	Handles          []string    `json:"handles"` // who keeps it open
+	Protected        []string    `json:"protected"` // by whom: their tags
 	ClosedAt         time.Time   `json:"closed_at,omitzero"`
 	CloseReason      string      `json:"close_reason,omitempty"`
 	ClosedBy         string      `json:"closed_by,omitempty"`

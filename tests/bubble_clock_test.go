@@ -21,7 +21,7 @@ func TestBubbleClockCalls(t *testing.T) {
 		net := gamelantest.NewNetwork(t)
 		a, b := net.Start(gamelan.Config{}, quiet), net.Start(gamelan.Config{}, quiet, gamelan.WithService(new(service).service()))
 		net.Connect(a, b)
-		client := a.RPCClient(b.ID(), testService)
+		client := a.RPC().Client(b.ID(), testService)
 		call := func(ms uint64, limit time.Duration) (took time.Duration, err error) {
 			ctx, cancel := context.WithTimeout(t.Context(), limit)
 			defer cancel()

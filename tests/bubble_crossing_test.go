@@ -139,7 +139,7 @@ func TestBubbleCrossingCalls(t *testing.T) {
 		var wg sync.WaitGroup
 		for i, n := range nodes {
 			log[i] = watch(t, n)
-			client := n.RPCClient(nodes[1-i].ID(), testService)
+			client := n.RPC().Client(nodes[1-i].ID(), testService)
 			for _, ms := range []uint64{0, 10, 3000} {
 				wg.Go(func() {
 					if _, err := rpc.Call[number, text](t.Context(), client, wait, wrapperspb.UInt64(ms)); err != nil {
@@ -156,7 +156,7 @@ func TestBubbleCrossingCalls(t *testing.T) {
 		}
 		for i, n := range nodes {
 			live, _ := n.Connection(nodes[1-i].ID())
-			if _, err := rpc.Call[text, text](t.Context(), n.RPCClient(nodes[1-i].ID(), testService), greet, wrapperspb.String("x")); err != nil {
+			if _, err := rpc.Call[text, text](t.Context(), n.RPC().Client(nodes[1-i].ID(), testService), greet, wrapperspb.String("x")); err != nil {
 				t.Errorf("node %d: got %v from a call afterwards", i+1, err)
 			}
 			if all := n.Connections(); len(all) != 1 || all[0] != live {

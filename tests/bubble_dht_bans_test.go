@@ -173,7 +173,7 @@ func TestBubbleDHTBans(t *testing.T) {
 				}
 				postBytes(t, b, a.Node, raw)
 				time.Sleep(time.Second)
-				until, reason, banned := a.Peers().Banned(b.ID(), time.Now())
+				until, reason, banned := a.Peers().Banned(b.ID())
 				_, connected := a.Connection(b.ID())
 				if got := time.Until(until) + time.Second; banned != (test.ban > 0) || banned && (got < test.ban || got > test.ban+time.Second) {
 					t.Errorf("got banned %v for %v (%s), want for %v", banned, got, reason, test.ban)

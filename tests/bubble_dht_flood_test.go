@@ -35,7 +35,7 @@ func pingPast(t *testing.T, from, to member, nonce uint64) {
 // wantBanned checks whether a member has banned another.
 func wantBanned(t *testing.T, what string, by, peer member, want bool) {
 	t.Helper()
-	if _, reason, banned := by.Peers().Banned(peer.ID(), time.Now()); banned != want {
+	if _, reason, banned := by.Peers().Banned(peer.ID()); banned != want {
 		t.Errorf("%s: got banned %v (%s), want %v", what, banned, reason, want)
 	}
 }

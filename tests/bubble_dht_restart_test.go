@@ -173,7 +173,7 @@ func TestBubbleDHTRefusedAtOnce(t *testing.T) {
 				t.Errorf("%s from an actor: got %v, want it refused", name, r.String())
 			}
 		}
-		if _, why, banned := b.Peers().Banned(a.ID(), time.Now()); banned {
+		if _, why, banned := b.Peers().Banned(a.ID()); banned {
 			t.Errorf("banned: %s", why)
 		}
 		if _, err := a.DHT().Submit(t.Context(), dht.Message{To: m.To, Type: dht.TypePing}); err == nil || fmt.Sprint(err) != "gamelan: message not accepted: dht: message cannot be sent: type 1 is that of pings; ask with DHT.Ping, or choose another type" {

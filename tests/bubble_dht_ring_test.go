@@ -148,7 +148,7 @@ func TestRelayRing(t *testing.T) {
 	}
 	for i, a := range ring {
 		b := ring[(i+1)%3]
-		if _, err := a.AddSeed(t.Context(), b.Seed()); err != nil {
+		if _, err := a.Peers().AddSeed(t.Context(), b.Seed()); err != nil {
 			t.Fatal(err)
 		}
 		if _, err := a.Dial(t.Context(), b.ID()); err != nil {

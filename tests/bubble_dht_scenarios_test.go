@@ -130,7 +130,7 @@ func TestBubbleTamperedCopy(t *testing.T) {
 				test.change(&e)
 				post(t, b, c.Node, e)
 				time.Sleep(time.Second)
-				if _, _, banned := c.Peers().Banned(b.ID(), time.Now()); !banned {
+				if _, _, banned := c.Peers().Banned(b.ID()); !banned {
 					t.Error("the one who changed the message is not banned")
 				}
 				postBytes(t, honest, c.Node, genuine)
@@ -139,7 +139,7 @@ func TestBubbleTamperedCopy(t *testing.T) {
 				if len(got) != 1 || got[0].From != a.PublicKey() || got[0].Peer != honest.ID() {
 					t.Errorf("c heard %+v, want the message by a once", got)
 				}
-				if _, _, banned := c.Peers().Banned(honest.ID(), time.Now()); banned {
+				if _, _, banned := c.Peers().Banned(honest.ID()); banned {
 					t.Error("the one who passed the genuine message on is banned")
 				}
 			})

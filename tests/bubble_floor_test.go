@@ -300,7 +300,7 @@ func TestWhyNotConnected(t *testing.T) {
 	gamelantest.Bubble(t, func(t *testing.T) {
 		net := gamelantest.NewNetwork(t)
 		a, b := net.Start(gamelan.Config{}), net.Start(gamelan.Config{})
-		release := a.Hold(b.ID())
+		release := a.Protect(b.ID(), "test")
 		defer release()
 		says := func(parts ...string) {
 			t.Helper()
@@ -311,7 +311,7 @@ func TestWhyNotConnected(t *testing.T) {
 			wantParts(t, status.Cause, parts...)
 		}
 		time.Sleep(10 * time.Second)
-		says("connected to nobody", b.ID().String(), "wanted by hold-", "unknown peer")
+		says("connected to nobody", b.ID().String(), "protected by test-", "unknown peer")
 		net.Introduce(a, b)
 		gamelantest.Eventually(t, 2*time.Minute, "a connection", func() bool { return len(a.Connections()) == 1 })
 		says("connected to 1 node")
@@ -400,7 +400,7 @@ func TestBreakerSparesWhoIsAskedFor(t *testing.T) {
 		b := net.Start(gamelan.Config{})
 		net.Connect(a, b) // a is not offline: failures count
 		dead := gamelantest.Secret(500).PublicKey()
-		if _, err := a.AddSeed(t.Context(), dead.String()+"::/memory/60000"); err != nil {
+		if _, err := a.Peers().AddSeed(t.Context(), dead.String()+"::/memory/60000"); err != nil {
 			t.Fatal(err)
 		}
 		tries := func(by string) (n int) {

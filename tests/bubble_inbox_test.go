@@ -356,7 +356,7 @@ func TestBubbleInboxStandingPeers(t *testing.T) {
 				ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
 				defer cancel()
 				far := strings.Repeat("y", 100<<10)
-				got, err := rpc.Call[blob, blob](ctx, other.RPCClient(to.ID(), testService), echo, wrapperspb.Bytes([]byte(far)))
+				got, err := rpc.Call[blob, blob](ctx, other.RPC().Client(to.ID(), testService), echo, wrapperspb.Bytes([]byte(far)))
 				if err != nil || string(got.GetValue()) != far {
 					t.Errorf("got %d bytes, %v from a call, want the echo", len(got.GetValue()), err)
 				}

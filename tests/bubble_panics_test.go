@@ -218,7 +218,7 @@ func begin(t *testing.T, from, to *gamelantest.Node) *lasting {
 	ctx, cancel := context.WithCancel(t.Context())
 	var wg sync.WaitGroup
 	wg.Go(func() {
-		for _, err := range rpc.Items[number, number](ctx, from.RPCClient(to.ID(), testService), 8, wrapperspb.UInt64(1)) {
+		for _, err := range rpc.Items[number, number](ctx, from.RPC().Client(to.ID(), testService), 8, wrapperspb.UInt64(1)) {
 			if err != nil {
 				if ctx.Err() == nil {
 					t.Errorf("the call that runs: %v", err)
@@ -555,7 +555,7 @@ func TestBubblePanickingMethod(t *testing.T) {
 				server := net.Start(gamelan.Config{}, append(withTalk()[1:], gamelan.WithLogger(slog.New(log)), gamelan.WithService(offered))...)
 				client := net.Start(gamelan.Config{}, quiet)
 				net.Connect(client, server)
-				p := &pair{net: net, server: server, client: client, service: s, calls: client.RPCClient(server.ID(), testService)}
+				p := &pair{net: net, server: server, client: client, service: s, calls: client.RPC().Client(server.ID(), testService)}
 				stream, err := client.OpenStream(t.Context(), server.ID(), testService)
 				if err != nil {
 					t.Fatal(err)
@@ -626,7 +626,7 @@ func TestBubblePanickingMethod(t *testing.T) {
 				if _, offers := server.Actors().Protocols.Get(testService); offers {
 					t.Error("the service is offered again after a restart of its actor")
 				}
-				if err := server.RegisterService(offered); err != nil {
+				if err := server.RPC().Register(offered); err != nil {
 					t.Fatal(err)
 				}
 				p.mustGreet(t)
@@ -647,7 +647,7 @@ func TestBubbleStoppedServiceEndsCalls(t *testing.T) {
 		offered.OnPanic = gamelan.PanicStop
 		server, client := net.Start(gamelan.Config{}, quiet, gamelan.WithService(offered)), net.Start(gamelan.Config{}, quiet)
 		net.Connect(client, server)
-		calls := client.RPCClient(server.ID(), testService)
+		calls := client.RPC().Client(server.ID(), testService)
 		var wg sync.WaitGroup
 		wg.Go(func() {
 			if got, err := rpc.Call[number, text](bounded(t), calls, wait, wrapperspb.UInt64(5000)); err != nil || got.Value != "waited" {
@@ -675,14 +675,14 @@ func TestBubbleBlame(t *testing.T) {
 		net.Connect(a, b)
 		net.Connect(c, b)
 		for range 6 {
-			b.Blame(a.ID(), "a bad coin")
+			b.Peers().Blame(a.ID(), "a bad coin")
 			time.Sleep(31 * time.Second)
 		}
 		if _, ok := b.Connection(a.ID()); !ok {
 			t.Fatal("two in a minute: got no connection")
 		}
 		for range 3 {
-			b.Blame(a.ID(), "a bad coin")
+			b.Peers().Blame(a.ID(), "a bad coin")
 		}
 		time.Sleep(time.Second)
 		if _, ok := b.Connection(a.ID()); ok {
@@ -694,10 +694,10 @@ func TestBubbleBlame(t *testing.T) {
 		if _, ok := b.Connection(c.ID()); !ok {
 			t.Error("got no connection to another peer")
 		}
-		if _, _, banned := b.Peers().Banned(a.ID(), time.Now()); banned {
+		if _, _, banned := b.Peers().Banned(a.ID()); banned {
 			t.Error("got a ban")
 		}
-		b.Blame(a.ID(), "while it is not connected")
+		b.Peers().Blame(a.ID(), "while it is not connected")
 		net.Connect(a, b)
 	})
 }

@@ -272,7 +272,7 @@ func serveByHandAs(t *testing.T, agent string, cfg gamelan.Config) (*pair, <-cha
 	if agent != "" {
 		takeFor(t, p.client, p.server, agent)
 	}
-	p.calls = p.client.RPCClient(p.server.ID(), testService)
+	p.calls = p.client.RPC().Client(p.server.ID(), testService)
 	return p, h.streams
 }
 
@@ -507,7 +507,7 @@ func TestBubbleRPCBadClients(t *testing.T) {
 				h.served(0)
 				h.mustGreet(t)
 				h.idle(t)
-				if _, why, banned := h.server.Actors().Store.View().Banned(h.client.ID(), time.Now()); banned {
+				if _, why, banned := h.server.Peers().Banned(h.client.ID()); banned {
 					t.Errorf("got a ban: %s", why)
 				}
 			})
@@ -534,7 +534,7 @@ func TestBubbleRPCLimits(t *testing.T) {
 		other := h.net.Start(gamelan.Config{})
 		h.net.Connect(other, h.server)
 		began := time.Now()
-		if _, err := rpc.Call[text, text](t.Context(), other.RPCClient(h.server.ID(), testService), greet, &text{}); err != nil || time.Since(began) > time.Second {
+		if _, err := rpc.Call[text, text](t.Context(), other.RPC().Client(h.server.ID(), testService), greet, &text{}); err != nil || time.Since(began) > time.Second {
 			t.Errorf("got %v after %v from another peer's call", err, time.Since(began))
 		}
 		time.Sleep(11 * time.Second)
@@ -631,7 +631,7 @@ func TestBubbleRPCBadServers(t *testing.T) {
 					t.Errorf("got %v", err)
 				}
 				close(done)
-				if _, why, banned := p.client.Actors().Store.View().Banned(p.server.ID(), time.Now()); banned {
+				if _, why, banned := p.client.Peers().Banned(p.server.ID()); banned {
 					t.Errorf("got a ban: %s", why)
 				}
 				if _, ok := p.client.Connection(p.server.ID()); !ok {
@@ -798,7 +798,7 @@ func TestBubbleRPCPendingHandshakes(t *testing.T) {
 		for i := range 20 {
 			calls := p.calls
 			if i%2 == 0 {
-				calls = p.client.RPCClient(p.server.ID(), "test/rpc/2")
+				calls = p.client.RPC().Client(p.server.ID(), "test/rpc/2")
 			}
 			wg.Go(func() {
 				if _, err := calls.Ping(ctx); !errors.Is(err, context.Canceled) {

@@ -124,7 +124,7 @@ func newPair(t *testing.T, server, client gamelan.Config) *pair {
 	p.server = net.Start(server, gamelan.WithService(p.service.service()))
 	p.client = net.Start(client)
 	net.Connect(p.client, p.server)
-	p.calls = p.client.RPCClient(p.server.ID(), testService)
+	p.calls = p.client.RPC().Client(p.server.ID(), testService)
 	return p
 }
 
@@ -362,7 +362,7 @@ func TestBubbleRPC200Clients(t *testing.T) {
 			wg.Go(func() {
 				ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 				defer cancel()
-				calls := c.RPCClient(server.ID(), testService)
+				calls := c.RPC().Client(server.ID(), testService)
 				_, err := rpc.Call[number, text](ctx, calls, wait, wrapperspb.UInt64(30_000))
 				var rejected *rpc.RejectedError
 				switch {
@@ -389,7 +389,7 @@ func TestBubbleRPC200Clients(t *testing.T) {
 		}
 		for _, c := range clients {
 			for _, pair := range [][2]*gamelantest.Node{{c, server}, {server, c}} {
-				if _, why, banned := pair[0].Actors().Store.View().Banned(pair[1].ID(), time.Now()); banned {
+				if _, why, banned := pair[0].Peers().Banned(pair[1].ID()); banned {
 					t.Fatalf("got a ban: %s", why)
 				}
 				if _, ok := pair[0].Connection(pair[1].ID()); !ok {
@@ -407,18 +407,18 @@ func TestBubbleRPCRegister(t *testing.T) {
 		net := gamelantest.NewNetwork(t)
 		server, client := net.Start(gamelan.Config{}), net.Start(gamelan.Config{})
 		net.Connect(client, server)
-		p := &pair{net: net, server: server, client: client, service: new(service), calls: client.RPCClient(server.ID(), testService)}
+		p := &pair{net: net, server: server, client: client, service: new(service), calls: client.RPC().Client(server.ID(), testService)}
 		if _, err := p.greet(t.Context(), "nobody"); err == nil {
 			t.Error("got an answer from a service that is not registered")
 		}
-		if err := server.RegisterService(p.service.service()); err != nil {
+		if err := server.RPC().Register(p.service.service()); err != nil {
 			t.Fatal(err)
 		}
 		p.mustGreet(t)
-		if err := server.RegisterService(p.service.service()); err == nil {
+		if err := server.RPC().Register(p.service.service()); err == nil {
 			t.Error("got the same service registered twice")
 		}
-		if err := server.RegisterService(rpc.Service{Protocol: "x"}); !errors.Is(err, rpc.ErrBadService) {
+		if err := server.RPC().Register(rpc.Service{Protocol: "x"}); !errors.Is(err, rpc.ErrBadService) {
 			t.Errorf("got %v, want a bad service", err)
 		}
 		late := net.Start(gamelan.Config{})
@@ -431,16 +431,16 @@ func TestBubbleRPCRegister(t *testing.T) {
 		}
 		gamelantest.Healed(t, server.Node)
 		p.mustGreet(t)
-		if err := server.UnregisterService(testService); err != nil {
+		if err := server.RPC().Unregister(testService); err != nil {
 			t.Fatal(err)
 		}
 		if _, err := p.greet(t.Context(), "nobody"); err == nil {
 			t.Error("got an answer from a service that was unregistered")
 		}
-		if err := server.UnregisterService(testService); err == nil {
+		if err := server.RPC().Unregister(testService); err == nil {
 			t.Error("got a service unregistered twice")
 		}
-		if err := server.RegisterService(p.service.service()); err != nil {
+		if err := server.RPC().Register(p.service.service()); err != nil {
 			t.Fatal(err)
 		}
 		p.mustGreet(t)

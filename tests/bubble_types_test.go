@@ -296,7 +296,7 @@ func TestBubbleFloodBan(t *testing.T) {
 		for _, n := range []*gamelantest.Node{flooder, allowed, held, slow, wanted, forger} {
 			net.Connect(n, to)
 		}
-		release := to.Hold(held.ID())
+		release := to.Protect(held.ID(), "test")
 		defer release()
 		flood := func(from *gamelantest.Node, kind int32, n int) {
 			for i := range n {
@@ -328,7 +328,7 @@ func TestBubbleFloodBan(t *testing.T) {
 			"above it":  {flooder, 10 * time.Minute, "flood"},
 			"forgeries": {forger, 2 * time.Hour, "signature"},
 		} {
-			until, why, banned := to.Peers().Banned(c.n.ID(), time.Now())
+			until, why, banned := to.Peers().Banned(c.n.ID())
 			_, connected := to.Actors().Connections.Get(c.n.ID())
 			if banned != (c.ban > 0) || connected == banned {
 				t.Errorf("%s: got banned %v (%s), connected %v", name, banned, why, connected)

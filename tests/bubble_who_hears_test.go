@@ -232,7 +232,7 @@ func TestBubbleOtherSettingsAfterRestart(t *testing.T) {
 				opts = append(opts, gamelan.WithType(textType, heard.New))
 			}
 			b := net.Start(cfg, opts...)
-			if _, err := a.AddSeed(t.Context(), b.Seed()); err != nil {
+			if _, err := a.Peers().AddSeed(t.Context(), b.Seed()); err != nil {
 				t.Fatal(err)
 			}
 			r := send(t, a, letterTo(dht.Direct{Peer: b.ID()}, "first")) // dials

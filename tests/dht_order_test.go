@@ -64,7 +64,7 @@ func TestDHTOrderUnderLoad(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if err := from.AddPeer(t.Context(), seed); err != nil {
+		if err := from.Peers().Add(t.Context(), seed); err != nil {
 			t.Fatal(err)
 		}
 		wg.Go(func() {

@@ -180,7 +180,7 @@ type command struct {
 func (c *console) run(cmd command) (ok any, err error) {
 	switch cmd.Cmd {
 	case "add_peer":
-		return nil, ignore(c.node.AddSeed(c.ctx, cmd.Peer+"::"+cmd.Address))
+		return nil, ignore(c.node.Peers().AddSeed(c.ctx, cmd.Peer+"::"+cmd.Address))
 	case "dial":
 		id, err := c.id(cmd)
 		if err != nil {

@@ -119,7 +119,7 @@ func (c *callers) call(p *process, n int) error {
 			return err
 		}
 		c.all = append(c.all, node)
-		id, err := node.AddSeed(c.ctx, p.key+"::"+p.addr)
+		id, err := node.Peers().AddSeed(c.ctx, p.key+"::"+p.addr)
 		if err == nil {
 			_, err = node.Dial(c.ctx, id)
 		}

@@ -122,7 +122,7 @@ func receiving(m *harness.Meter, cfg *gamelan.DHTConfig, w writers, counter func
 		return err
 	}
 	for _, from := range w.Secrets {
-		defer to.Hold(from.NodeID())()
+		defer to.Protect(from.NodeID(), "bench")()
 	}
 	w.Seed, w.To = to.Seed(), to.PublicKey()
 	process, err := startWriters(s.ctx, w)

@@ -35,7 +35,7 @@ func SendDHT(n int, seal string) harness.Case {
 		if err != nil {
 			return err
 		}
-		id, err := l.node.AddSeed(s.ctx, sink.ready)
+		id, err := l.node.Peers().AddSeed(s.ctx, sink.ready)
 		if err != nil {
 			return err
 		}

@@ -149,7 +149,7 @@ func Flooder() (was bool, err error) {
 		if err != nil {
 			return true, err
 		}
-		id, err := n.AddSeed(s.ctx, seed)
+		id, err := n.Peers().AddSeed(s.ctx, seed)
 		if err != nil {
 			return true, err
 		}

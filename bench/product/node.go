@@ -58,7 +58,7 @@ func shared(ctx context.Context) *nodes { return &nodes{ctx: ctx, system: gamela
 
 // introduce tells from how to dial to.
 func introduce(ctx context.Context, from, to *gamelan.Node) error {
-	_, err := from.AddSeed(ctx, to.Seed())
+	_, err := from.Peers().AddSeed(ctx, to.Seed())
 	return err
 }
 

@@ -51,7 +51,7 @@ func calling(s *nodes, sessions int) (*gamelan.RPCClient, error) {
 	if err := connect(s.ctx, from, to); err != nil {
 		return nil, err
 	}
-	return from.RPCClient(to.ID(), benchProtocol), nil
+	return from.RPC().Client(to.ID(), benchProtocol), nil
 }
 
 // RPC is gamelan/rpc-N-Ssessions: typed unary calls with n bytes there and back,

@@ -48,7 +48,7 @@ func join(ctx context.Context, dir, listen, friend string, show screen) (*gamela
 		return nil, err
 	}
 	for peer := range node.Peers().All() {
-		node.Hold(peer.ID)
+		node.Protect(peer.ID, "friend")
 	}
 	return node, nil
 }

@@ -87,7 +87,7 @@ func run(ctx context.Context) error {
 		return err
 	}
 	defer client.Close(context.Background())
-	peer, err := client.AddSeed(ctx, server.Seed())
+	peer, err := client.Peers().AddSeed(ctx, server.Seed())
 	if err != nil {
 		return err
 	}

@@ -94,7 +94,7 @@ func run(ctx context.Context, w *wave.Wave) error {
 		w.Name(i, nodes[i].ID())
 	}
 	for _, link := range w.Links {
-		peer, err := nodes[link[0]].AddSeed(ctx, nodes[link[1]].Seed())
+		peer, err := nodes[link[0]].Peers().AddSeed(ctx, nodes[link[1]].Seed())
 		if err != nil {
 			return err
 		}

@@ -82,7 +82,7 @@ func run(ctx context.Context) error {
 	fmt.Printf("Alice is %s on %s\nBob   is %s on %s\n\n", alice.ID(), alice.Listening()[0], bob.ID(), bob.Listening()[0])
 
 	// A seed is how one node is told of another: its key and its addresses.
-	if _, err := alice.AddSeed(ctx, bob.Seed()); err != nil {
+	if _, err := alice.Peers().AddSeed(ctx, bob.Seed()); err != nil {
 		return err
 	}
 	outcomes := make(chan gamelan.Outcome, 1)

@@ -102,7 +102,7 @@ func run(ctx context.Context) error {
 		{"Carol", carol, "The rehearsal is off."},
 		{"Alice", alice, strings.Repeat("Be on time. ", 10)},
 	} {
-		peer, err := n.from.AddSeed(ctx, bob.Seed())
+		peer, err := n.from.Peers().AddSeed(ctx, bob.Seed())
 		if err != nil {
 			return err
 		}

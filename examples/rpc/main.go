@@ -74,12 +74,12 @@ func run(ctx context.Context) error {
 		return err
 	}
 	defer client.Close(context.Background())
-	peer, err := client.AddSeed(ctx, server.Seed())
+	peer, err := client.Peers().AddSeed(ctx, server.Seed())
 	if err != nil {
 		return err
 	}
 
-	calls := client.RPCClient(peer, greeter) // connects when the first call is made
+	calls := client.RPC().Client(peer, greeter) // connects when the first call is made
 	reply, err := rpc.Call[Text, Text](ctx, calls, greet, wrapperspb.String("Anna"))
 	if err != nil {
 		return err

@@ -158,7 +158,7 @@ func (a *attacker) node(ctx context.Context) (*gamelan.Node, identity.NodeID, er
 	if err != nil {
 		return nil, identity.NodeID{}, err
 	}
-	peer, err := n.AddSeed(ctx, a.seed)
+	peer, err := n.Peers().AddSeed(ctx, a.seed)
 	return n, peer, err
 }
 
@@ -351,7 +351,7 @@ func (a *attacker) calls(ctx context.Context) error {
 	}
 	defer n.Close(context.WithoutCancel(ctx))
 	for i := range 200 {
-		_, _ = n.RPCClient(peer, protocol.ID(fmt.Sprint("t/none/", i%3))).Ping(ctx)
+		_, _ = n.RPC().Client(peer, protocol.ID(fmt.Sprint("t/none/", i%3))).Ping(ctx)
 	}
 	return nil
 }

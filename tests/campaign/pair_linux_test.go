@@ -159,7 +159,7 @@ func newPair(t *testing.T, bin, name, dir string) *pair {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if p.peer, err = p.library.AddSeed(t.Context(), p.receiver.seed); err != nil {
+	if p.peer, err = p.library.Peers().AddSeed(t.Context(), p.receiver.seed); err != nil {
 		t.Fatal(err)
 	}
 	key, _, _ := strings.Cut(p.receiver.seed, "::")

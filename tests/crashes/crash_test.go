@@ -363,17 +363,17 @@ func (w *world) agitate() {
 	w.posts[0].send(ctx)
 	w.posts[1].send(ctx)
 	w.net.Cut(w.a, w.b)
-	release := w.a.Hold(w.b.ID())
+	release := w.a.Protect(w.b.ID(), "test")
 	w.a.Register(someID, func(*gamelan.Node) actor.Actor { return echo{} })
 	w.a.Unregister(someID)
 	w.a.Status(ctx)
 	stranger := gamelantest.Secret(1000).PublicKey().NodeID()
-	w.a.Ban(ctx, stranger, time.Minute, "test")
-	w.a.Unban(ctx, stranger)
-	w.a.ForgetPeer(ctx, stranger)
+	w.a.Peers().Ban(ctx, stranger, time.Minute, "test")
+	w.a.Peers().Unban(ctx, stranger)
+	w.a.Peers().Forget(ctx, stranger)
 	w.a.Send(ctx, stranger, []byte("nobody"))
 	unreachable := peerstore.Peer{Key: gamelantest.Secret(1001).PublicKey(), Addresses: []peerstore.Address{{Addr: nowhere}}}
-	if w.a.AddPeer(ctx, unreachable) == nil {
+	if w.a.Peers().Add(ctx, unreachable) == nil {
 		id := unreachable.Key.NodeID()
 		w.a.Dial(ctx, id)
 		w.a.Send(ctx, id, []byte("in vain")) // by a session that ends soon

@@ -262,7 +262,7 @@ func (h *hunt) call() {
 	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
 	defer cancel()
 	for _, n := range []struct{ from, to *gamelantest.Node }{{h.a, h.b}, {h.b, h.a}} {
-		out, err := rpc.Call[wrapperspb.UInt64Value, wrapperspb.UInt64Value](ctx, n.from.RPCClient(n.to.ID(), doubleID), 1, wrapperspb.UInt64(21))
+		out, err := rpc.Call[wrapperspb.UInt64Value, wrapperspb.UInt64Value](ctx, n.from.RPC().Client(n.to.ID(), doubleID), 1, wrapperspb.UInt64(21))
 		if err == nil && out.Value != 42 {
 			h.t.Errorf("call: got %d, want 42", out.Value)
 		}

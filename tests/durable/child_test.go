@@ -112,12 +112,12 @@ func change(n *gamelan.Node, w int, i uint64) error {
 	ctx := context.Background()
 	switch {
 	case i%3 != 0:
-		_, err := n.ImportPeers(ctx, pairFile(w, i))
+		_, err := n.Peers().Import(ctx, pairFile(w, i))
 		return err
 	case i/3/singles%2 == 0:
-		return n.AddPeer(ctx, peerstore.Peer{Key: singleKey(w, int(i/3%singles)), UserAgent: fmt.Sprint(i)})
+		return n.Peers().Add(ctx, peerstore.Peer{Key: singleKey(w, int(i/3%singles)), UserAgent: fmt.Sprint(i)})
 	default:
-		return n.ForgetPeer(ctx, singleKey(w, int(i/3%singles)).NodeID())
+		return n.Peers().Forget(ctx, singleKey(w, int(i/3%singles)).NodeID())
 	}
 }
 
@@ -172,7 +172,7 @@ func fillDisk(n *gamelan.Node) error {
 		if _, err := peerstore.WriteJSON(&b, slices.Values(list)); err != nil {
 			return err
 		}
-		if _, err := n.ImportPeers(ctx, &b); err != nil {
+		if _, err := n.Peers().Import(ctx, &b); err != nil {
 			return err
 		}
 		for i := from; i < to; i++ {

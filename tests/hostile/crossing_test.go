@@ -183,7 +183,7 @@ func TestLoser(t *testing.T) {
 		},
 		"a ban": func(t *testing.T, x *crossed) {
 			x.win()
-			if err := x.n.Ban(t.Context(), x.loser.id(), time.Minute, "a test"); err != nil {
+			if err := x.n.Peers().Ban(t.Context(), x.loser.id(), time.Minute, "a test"); err != nil {
 				t.Error(err)
 			}
 			synctest.Wait()

@@ -97,7 +97,7 @@ func TestFloodOfWhoIsAllowed(t *testing.T) {
 		}
 		flood()
 		n.banned(secretOf(1).NodeID(), protocol.BanMedium)
-		if err := n.Allow(t.Context(), secretOf(1).NodeID()); err != nil {
+		if err := n.Peers().Allow(t.Context(), secretOf(1).NodeID()); err != nil {
 			t.Fatal(err)
 		}
 		flood()

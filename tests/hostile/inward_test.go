@@ -69,12 +69,12 @@ func TestDialInward(t *testing.T) {
 				if server.Asked() == 0 {
 					t.Error("the test's name server was not asked")
 				}
-				if _, err := n.AddSeed(t.Context(), secretOf(1).PublicKey().String()+"::"+claimed[0]); err != nil {
+				if _, err := n.Peers().AddSeed(t.Context(), secretOf(1).PublicKey().String()+"::"+claimed[0]); err != nil {
 					t.Fatal(err)
 				}
 			}
 			// From here on the address is the user's, or one of a network of tests.
-			release := n.Hold(peer)
+			release := n.Protect(peer, "test")
 			defer release()
 			gamelantest.Eventually(t, patience, "a connection that was asked for", func() bool { return service.bytes.Load() > 0 })
 		})

@@ -98,7 +98,7 @@ func TestLivenessOverTCP(t *testing.T) {
 func neighbour(t *testing.T, n *target) *target {
 	t.Helper()
 	other := onTCP(t, 2, gamelan.Config{})
-	if _, err := other.AddSeed(t.Context(), n.Seed()); err != nil {
+	if _, err := other.Peers().AddSeed(t.Context(), n.Seed()); err != nil {
 		t.Fatal(err)
 	}
 	return other

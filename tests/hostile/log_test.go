@@ -65,7 +65,7 @@ func TestLogOfFailedCalls(t *testing.T) {
 		other := n.net.Start(plainly(gamelan.Config{}), quiet)
 		n.net.Connect(other, n.Node)
 		for i := range calls {
-			_, err := rpc.Call[wrapperspb.StringValue, wrapperspb.StringValue](t.Context(), other.RPCClient(n.ID(), "test/fails"), 1, wrapperspb.String("x"))
+			_, err := rpc.Call[wrapperspb.StringValue, wrapperspb.StringValue](t.Context(), other.RPC().Client(n.ID(), "test/fails"), 1, wrapperspb.String("x"))
 			if err == nil {
 				t.Fatalf("call %d: got an answer, want a status", i)
 			}

@@ -160,7 +160,7 @@ func (n *target) disconnected(peer identity.NodeID, code string, cause error) ac
 func (n *target) banned(peer identity.NodeID, want time.Duration) {
 	n.t.Helper()
 	time.Sleep(time.Second) // the ban follows the end
-	until, reason, ok := n.Actors().Store.View().Banned(peer, time.Now())
+	until, reason, ok := n.Peers().Banned(peer)
 	if ok != (want > 0) {
 		n.t.Errorf("ban: got %v (%s), want one of %v", ok, reason, want)
 	}

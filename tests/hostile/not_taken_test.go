@@ -177,7 +177,7 @@ func TestConnectionsLostUnderCalls(t *testing.T) {
 		dialled(t, func(t *testing.T, n *target, l transport.Listener) {
 			called := make(chan error, 1)
 			go func() {
-				_, err := n.RPCClient(secretOf(1).NodeID(), custom).Ping(t.Context())
+				_, err := n.RPC().Client(secretOf(1).NodeID(), custom).Ping(t.Context())
 				called <- err
 			}()
 			for i := range lost {

@@ -100,7 +100,7 @@ func TestBannedAndUnknown(t *testing.T) {
 		if _, err := n.Dial(t.Context(), identity.NodeID{1, 2, 3}); !errors.Is(err, actors.ErrUnknownPeer) {
 			t.Errorf("unknown: got %v, want %v", err, actors.ErrUnknownPeer)
 		}
-		if err := n.Ban(t.Context(), secret.NodeID(), time.Hour, "a test"); err != nil {
+		if err := n.Peers().Ban(t.Context(), secret.NodeID(), time.Hour, "a test"); err != nil {
 			t.Fatal(err)
 		}
 		if _, err := n.Dial(t.Context(), secret.NodeID()); !errors.Is(err, actors.ErrBanned) {
@@ -122,7 +122,7 @@ func TestBannedAndUnknown(t *testing.T) {
 func TestFailuresWhileOffline(t *testing.T) {
 	gamelantest.Bubble(t, func(t *testing.T) {
 		n := start(t, gamelan.Config{Floor: 1})
-		id, err := n.AddSeed(t.Context(), secretOf(1).PublicKey().String()+"::/memory/60000")
+		id, err := n.Peers().AddSeed(t.Context(), secretOf(1).PublicKey().String()+"::/memory/60000")
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -238,7 +238,7 @@ func TestCloseAtOnce(t *testing.T) {
 		end  func(t *testing.T, n *target, p *peer)
 	}{
 		{"ban by the user", func(t *testing.T, n *target, p *peer) {
-			if err := n.Ban(t.Context(), p.id(), time.Hour, "a test"); err != nil {
+			if err := n.Peers().Ban(t.Context(), p.id(), time.Hour, "a test"); err != nil {
 				t.Error(err)
 			}
 		}},
@@ -504,7 +504,7 @@ func TestUnconnectedCredit(t *testing.T) {
 		accepted := make([]atomic.Int64, 12)
 		for i := range accepted {
 			secret := secretOf(100 + i)
-			if _, err := n.AddSeed(t.Context(), secret.PublicKey().String()+fmt.Sprintf("::/memory/%d", 50_000+i)); err != nil {
+			if _, err := n.Peers().AddSeed(t.Context(), secret.PublicKey().String()+fmt.Sprintf("::/memory/%d", 50_000+i)); err != nil {
 				t.Fatal(err)
 			}
 			l, err := n.net.Transport().Listen(t.Context(), ma.StringCast(fmt.Sprintf("/memory/%d", 50_000+i)))

@@ -248,7 +248,7 @@ func TestIdleIdentities(t *testing.T) {
 		sends, streams, held := come(1), come(2), come(3)
 		sends.open(1, optimistic(messaging)+framed("message"))
 		streams.open(1, optimistic(custom))
-		defer s.Hold(held.id())()
+		defer s.Protect(held.id(), "test")()
 		for i := range places - 3 {
 			idle := come(100 + i)
 			if i%2 == 0 {

@@ -32,7 +32,7 @@ func TestOwnAddress(t *testing.T) {
 		}
 		defer l.Close()
 		for i, addresses := range []string{n.Addr.String(), "/memory/60001", n.Addr.String() + "::/memory/60001", "/ip4/10.200.5.1/tcp/9"} {
-			id, err := n.AddSeed(t.Context(), secretOf(i).PublicKey().String()+"::"+addresses)
+			id, err := n.Peers().AddSeed(t.Context(), secretOf(i).PublicKey().String()+"::"+addresses)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -44,7 +44,7 @@ func TestOwnAddress(t *testing.T) {
 			if took := time.Since(began); took > 0 {
 				t.Errorf("%s: got an answer after %v, want it at once", addresses, took)
 			}
-			release := n.Hold(id)
+			release := n.Protect(id, "test")
 			time.Sleep(5 * time.Minute)
 			release()
 			if p, _ := n.Peers().Get(id); p.Offline() {
@@ -60,7 +60,7 @@ func TestOwnAddress(t *testing.T) {
 		// What is left beside an excluded address is dialled.
 		secret := secretOf(9)
 		good := listen(t, n, secret)
-		if _, err := n.AddSeed(t.Context(), secret.PublicKey().String()+"::/memory/60001::"+n.Addr.String()); err != nil {
+		if _, err := n.Peers().AddSeed(t.Context(), secret.PublicKey().String()+"::/memory/60001::"+n.Addr.String()); err != nil {
 			t.Fatal(err)
 		}
 		done := dialing(n, secret.NodeID())
@@ -99,7 +99,7 @@ func TestGivenAddressFirst(t *testing.T) {
 		}
 		add := func(addr string) {
 			t.Helper()
-			if _, err := n.AddSeed(t.Context(), key.String()+"::"+addr); err != nil {
+			if _, err := n.Peers().AddSeed(t.Context(), key.String()+"::"+addr); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -126,7 +126,7 @@ func TestAddressOrder(t *testing.T) {
 		for i := range 5 {
 			seed += fmt.Sprintf("::/memory/%d", 60100+i)
 		}
-		if _, err := n.AddSeed(t.Context(), seed); err != nil {
+		if _, err := n.Peers().AddSeed(t.Context(), seed); err != nil {
 			t.Fatal(err)
 		}
 		now := time.Now()
@@ -189,11 +189,11 @@ func mustPeer(t *testing.T, n *target, id [13]byte) peerstore.Peer {
 func TestAttemptsOutliveTheDialer(t *testing.T) {
 	gamelantest.Bubble(t, func(t *testing.T) {
 		n := start(t, gamelan.Config{})
-		id, err := n.AddSeed(t.Context(), secretOf(1).PublicKey().String()+"::/memory/60100")
+		id, err := n.Peers().AddSeed(t.Context(), secretOf(1).PublicKey().String()+"::/memory/60100")
 		if err != nil {
 			t.Fatal(err)
 		}
-		release := n.Hold(id)
+		release := n.Protect(id, "test")
 		for range 40 {
 			n.Dial(t.Context(), id)
 			time.Sleep(time.Second)
@@ -203,7 +203,7 @@ func TestAttemptsOutliveTheDialer(t *testing.T) {
 		if len(before) != 32 {
 			t.Errorf("got %d attempts remembered, want 32", len(before))
 		}
-		if !slices.ContainsFunc(before, func(a actors.DialAttempt) bool { return strings.Contains(a.By, "hold-") }) {
+		if !slices.ContainsFunc(before, func(a actors.DialAttempt) bool { return strings.Contains(a.By, "test-") }) {
 			t.Errorf("got no attempt for the one who holds the peer")
 		}
 		gamelantest.Crash(n.Node.Node, "dialer", "a test")
@@ -212,7 +212,7 @@ func TestAttemptsOutliveTheDialer(t *testing.T) {
 			t.Errorf("after a crash of the dialer: got %d attempts, want 32", len(got))
 		}
 		for i := range 600 { // more peers than are remembered
-			id, err := n.AddSeed(t.Context(), secretOf(10+i).PublicKey().String()+"::/memory/60100")
+			id, err := n.Peers().AddSeed(t.Context(), secretOf(10+i).PublicKey().String()+"::/memory/60100")
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -241,7 +241,7 @@ func TestAllowed(t *testing.T) {
 				n.banned(p.id(), 0)
 			} else {
 				n.banned(p.id(), 2*time.Hour)
-				_, reason, _ := n.Peers().Banned(p.id(), time.Now())
+				_, reason, _ := n.Peers().Banned(p.id())
 				for _, part := range []string{"high", "2h0m0s", "negotiation", "inbound connection", "/memory/"} {
 					if !strings.Contains(reason, part) {
 						t.Errorf("reason: got %q, want %q in it", reason, part)
@@ -249,22 +249,22 @@ func TestAllowed(t *testing.T) {
 				}
 			}
 		}
-		if err := n.Ban(t.Context(), friend, time.Hour, "a test"); !errors.Is(err, actors.ErrSpared) {
+		if err := n.Peers().Ban(t.Context(), friend, time.Hour, "a test"); !errors.Is(err, actors.ErrSpared) {
 			t.Errorf("ban on request of an allowed peer: got %v, want %v", err, actors.ErrSpared)
 		}
 		n.banned(friend, 0)
 		p := connect(t, n.net.Transport(), n.Addr, secretOf(1))
 		n.stillConnected(p, 1)
 
-		if err := n.Disallow(t.Context(), friend); err != nil {
+		if err := n.Peers().Disallow(t.Context(), friend); err != nil {
 			t.Fatal(err)
 		}
-		if err := n.Ban(t.Context(), friend, time.Hour, "a test"); err != nil {
+		if err := n.Peers().Ban(t.Context(), friend, time.Hour, "a test"); err != nil {
 			t.Error(err)
 		}
 		n.banned(friend, time.Hour) // stored and announced
 		n.disconnected(friend, actors.CloseBanned, nil)
-		if err := n.Allow(t.Context(), friend); err != nil {
+		if err := n.Peers().Allow(t.Context(), friend); err != nil {
 			t.Fatal(err)
 		}
 		time.Sleep(time.Second)

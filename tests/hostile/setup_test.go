@@ -141,7 +141,7 @@ func TestSilenceAndNoise(t *testing.T) {
 				if bans := happened[actors.PeerBanned](n); len(bans) > 1 { // the first is the test's own
 					t.Errorf("got a ban: %v", bans)
 				}
-				if peers := n.Actors().Store.View().Len(); peers > 1 {
+				if peers := n.Peers().Len(); peers > 1 {
 					t.Errorf("got %d peers in the store, want none", peers-1)
 				}
 			})
@@ -271,7 +271,7 @@ func listen(t *testing.T, n *target, secret *identity.Secret) transport.Listener
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { l.Close() })
-	if _, err := n.AddSeed(t.Context(), secret.PublicKey().String()+"::/memory/60000"); err != nil {
+	if _, err := n.Peers().AddSeed(t.Context(), secret.PublicKey().String()+"::/memory/60000"); err != nil {
 		t.Fatal(err)
 	}
 	return l
@@ -379,7 +379,7 @@ func TestAddressTaken(t *testing.T) {
 			t.Fatal(err)
 		}
 		defer now.Close()
-		if _, err := n.AddSeed(t.Context(), wanted.PublicKey().String()+"::/memory/60001"); err != nil {
+		if _, err := n.Peers().AddSeed(t.Context(), wanted.PublicKey().String()+"::/memory/60001"); err != nil {
 			t.Fatal(err)
 		}
 		old := listen(t, n, wanted) // given last: the next dial tries it first
@@ -655,7 +655,7 @@ func TestHarmlessIdentity(t *testing.T) {
 					t.Fatalf("got no connection; rejected: %v", happened[actors.InboundRejected](n))
 				}
 				n.banned(secret.NodeID(), 0)
-				p, ok := n.Actors().Store.View().Get(secret.NodeID())
+				p, ok := n.Peers().Get(secret.NodeID())
 				if !ok {
 					t.Fatal("the peer is not in the store")
 				}
@@ -718,7 +718,7 @@ func TestSeenAddresses(t *testing.T) {
 		time.Sleep(time.Second)
 		seen := make(map[string]bool)
 		for _, id := range []identity.NodeID{dialled.NodeID(), dials.NodeID()} {
-			p, ok := n.Actors().Store.View().Get(id)
+			p, ok := n.Peers().Get(id)
 			if !ok {
 				t.Fatalf("%s is not in the store", id)
 			}

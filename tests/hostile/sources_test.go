@@ -202,7 +202,7 @@ func (n *target) offends(number int) bool {
 	p.exchange(nil)
 	p.open(1, optimistic(messaging)+announced(9<<20))
 	synctest.Wait()
-	if _, _, ok := n.Actors().Store.View().Banned(secret.NodeID(), time.Now()); !ok {
+	if _, _, ok := n.Peers().Banned(secret.NodeID()); !ok {
 		n.t.Errorf("key %d: got no ban for an overlong message", number)
 	}
 	c.Close()

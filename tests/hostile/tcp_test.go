@@ -61,7 +61,7 @@ func send(t *testing.T, from, to *target, body string) {
 func TestHostileOverTCP(t *testing.T) {
 	gamelantest.NoLeak(t)
 	n, other := onTCP(t, 1, gamelan.Config{}), onTCP(t, 2, gamelan.Config{})
-	if _, err := other.AddSeed(t.Context(), n.Seed()); err != nil {
+	if _, err := other.Peers().AddSeed(t.Context(), n.Seed()); err != nil {
 		t.Fatal(err)
 	}
 	tr := tcp.New(tcp.Options{})
@@ -140,7 +140,7 @@ func TestDuplicatesOverTCP(t *testing.T) {
 	cfg := gamelan.Config{Floor: gamelan.NoFloor} // nobody dials but the test
 	a, b := onTCP(t, 1, cfg), onTCP(t, 2, cfg)
 	for _, pair := range [][2]*target{{a, b}, {b, a}} {
-		if _, err := pair[0].AddSeed(t.Context(), pair[1].Seed()); err != nil {
+		if _, err := pair[0].Peers().AddSeed(t.Context(), pair[1].Seed()); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -256,7 +256,7 @@ func conns(n *target) (count int) {
 func TestBlockedHandlerOverTCP(t *testing.T) {
 	gamelantest.NoLeak(t)
 	a, b := onTCP(t, 1, gamelan.Config{}), onTCP(t, 2, gamelan.Config{})
-	if _, err := a.AddSeed(t.Context(), b.Seed()); err != nil {
+	if _, err := a.Peers().AddSeed(t.Context(), b.Seed()); err != nil {
 		t.Fatal(err)
 	}
 	send(t, a, b, "first")

@@ -183,7 +183,7 @@ func TestOffences(t *testing.T) {
 					banned func(identity.PublicKey) time.Duration
 				}{
 					{"we", tcpOf(n.Listening()[0].String()), offence.ours, func(key identity.PublicKey) time.Duration {
-						until, _, ok := n.Peers().Banned(key.NodeID(), time.Now())
+						until, _, ok := n.Peers().Banned(key.NodeID())
 						if !ok {
 							return 0
 						}
@@ -227,7 +227,7 @@ func TestWeBanThem(t *testing.T) {
 		n, p := startOurs(t, gamelan.Config{}), startTari(t, release, "--user-agent", strings.Repeat("x", 51))
 		_ = dialError(t, n, seedOf(t, p))
 		gamelantest.Eventually(t, connectLimit, "a ban", func() bool {
-			until, _, ok := n.Peers().Banned(p.id, time.Now())
+			until, _, ok := n.Peers().Banned(p.id)
 			return ok && time.Until(until) > 119*time.Minute
 		})
 		ctx, cancel := context.WithTimeout(t.Context(), connectLimit)
@@ -263,7 +263,7 @@ func TestTheyBanUs(t *testing.T) {
 		if ref, err := n.Dial(ctx, p.id); err == nil {
 			t.Errorf("dial: got %v, want an error", ref.Addr)
 		}
-		if _, reason, ok := n.Peers().Banned(p.id, time.Now()); ok {
+		if _, reason, ok := n.Peers().Banned(p.id); ok {
 			t.Errorf("we banned them: %s, want no ban", reason)
 		}
 		p.must("unban", args{"peer": n.PublicKey().String()}, nil)

@@ -41,7 +41,7 @@ func dialAtOnce(t *testing.T, release string, opts ...gamelan.SendOption) {
 	n, p := startOurs(t, gamelan.Config{}), startTari(t, release)
 	ctx, cancel := context.WithTimeout(t.Context(), 3*answerLimit)
 	defer cancel()
-	if _, err := n.AddSeed(ctx, p.seed()); err != nil {
+	if _, err := n.Peers().AddSeed(ctx, p.seed()); err != nil {
 		t.Fatal(err)
 	}
 	p.knowsNode(n.Node)

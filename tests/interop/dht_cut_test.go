@@ -23,7 +23,7 @@ func TestDHTCut(t *testing.T) {
 		m := startMember(t, gamelan.DHTConfig{SendPace: 5000})
 		p := startTariDHT(t, release, "--public", toThem.multiaddr(), "--dht-flood-limit", "100000")
 		toThem.to(p.tcp())
-		if _, err := m.AddSeed(t.Context(), p.key.String()+"::"+toThem.multiaddr()); err != nil {
+		if _, err := m.Peers().AddSeed(t.Context(), p.key.String()+"::"+toThem.multiaddr()); err != nil {
 			t.Fatal(err)
 		}
 		if _, err := m.Dial(t.Context(), p.id); err != nil {

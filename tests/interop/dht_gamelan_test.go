@@ -115,7 +115,7 @@ func reach(t *testing.T, m *member, p *tari, who dialer) {
 		p.knowsNode(m.Node)
 		dial = func() error { return p.ask("dial", args{"peer": m.PublicKey().String()}, nil) }
 	} else {
-		if _, err := m.AddSeed(t.Context(), p.seed()); err != nil {
+		if _, err := m.Peers().AddSeed(t.Context(), p.seed()); err != nil {
 			t.Fatal(err)
 		}
 		dial = func() error {
@@ -142,7 +142,7 @@ func reach(t *testing.T, m *member, p *tari, who dialer) {
 // join connects two nodes of ours.
 func join(t *testing.T, m, other *member) {
 	t.Helper()
-	if _, err := m.AddSeed(t.Context(), other.PublicKey().String()+"::"+other.Addresses()[0].String()); err != nil {
+	if _, err := m.Peers().AddSeed(t.Context(), other.PublicKey().String()+"::"+other.Addresses()[0].String()); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := m.Dial(t.Context(), other.ID()); err != nil {

@@ -176,7 +176,7 @@ func connect(t *testing.T, n *ours, p *tari, who dialer) {
 		}
 		return
 	}
-	if _, err := n.AddSeed(ctx, p.seed()); err != nil {
+	if _, err := n.Peers().AddSeed(ctx, p.seed()); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := n.Dial(ctx, p.id); err != nil {

@@ -28,7 +28,7 @@ func throughProxy(t *testing.T, release string) (*ours, *tari, []*proxy) {
 	p := startTari(t, release, "--public", toThem.multiaddr())
 	toUs.to(tcpOf(n.Listening()[0].String()))
 	toThem.to(p.tcp())
-	if _, err := n.AddSeed(t.Context(), p.key.String()+"::"+toThem.multiaddr()); err != nil {
+	if _, err := n.Peers().AddSeed(t.Context(), p.key.String()+"::"+toThem.multiaddr()); err != nil {
 		t.Fatal(err)
 	}
 	p.knows(n.PublicKey(), toUs.multiaddr())

@@ -160,7 +160,7 @@ func (m *traffic) theirStream(context.Context) error {
 }
 
 func (m *traffic) ourCall(ctx context.Context) error {
-	r, err := rpc.Call[testpb.Hello, testpb.Hello](ctx, m.n.RPCClient(m.p.id, rpcID), sayHello, &testpb.Hello{Text: "you"})
+	r, err := rpc.Call[testpb.Hello, testpb.Hello](ctx, m.n.RPC().Client(m.p.id, rpcID), sayHello, &testpb.Hello{Text: "you"})
 	if err == nil && r.Text != "Hello, you" {
 		err = fmt.Errorf("got %q", r.Text)
 	}

@@ -55,7 +55,7 @@ func dialError(t *testing.T, n *ours, peer peerstore.Peer) error {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), connectLimit)
 	defer cancel()
-	if err := n.AddPeer(ctx, peer); err != nil {
+	if err := n.Peers().Add(ctx, peer); err != nil {
 		t.Fatal(err)
 	}
 	ref, err := n.Dial(ctx, peer.Key.NodeID())
@@ -80,7 +80,7 @@ func seedOf(t *testing.T, p *tari) peerstore.Peer {
 // noBan fails the test if either side has banned the other.
 func noBan(t *testing.T, n *ours, p *tari) {
 	t.Helper()
-	if until, reason, ok := n.Peers().Banned(p.id, time.Now()); ok {
+	if until, reason, ok := n.Peers().Banned(p.id); ok {
 		t.Errorf("our side: banned until %v: %s, want no ban", until, reason)
 	}
 	if r := p.record(n.PublicKey()); r.Banned {
@@ -161,7 +161,7 @@ func TestWrongKey(t *testing.T) {
 			}
 		}
 		for _, id := range []identity.NodeID{wrong.NodeID(), p.id} {
-			if _, reason, ok := n.Peers().Banned(id, time.Now()); ok {
+			if _, reason, ok := n.Peers().Banned(id); ok {
 				t.Errorf("we banned %s: %s, want no ban", id.Short(), reason)
 			}
 		}

@@ -28,7 +28,7 @@ func TestTariKeepsSessions(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), idle+answerLimit)
 	defer cancel()
 	hello := func() error {
-		_, err := rpc.Call[testpb.Hello, testpb.Hello](ctx, n.RPCClient(p.id, rpcID), sayHello, &testpb.Hello{Text: "you"})
+		_, err := rpc.Call[testpb.Hello, testpb.Hello](ctx, n.RPC().Client(p.id, rpcID), sayHello, &testpb.Hello{Text: "you"})
 		return err
 	}
 	sessions := func() int {

@@ -95,7 +95,7 @@ func rpcPair(t *testing.T, release string, who dialer, cfg gamelan.Config, args 
 	s := new(rpcService)
 	n, p := startOurs(t, cfg, gamelan.WithService(s.service())), startTari(t, release, args...)
 	p.knowsNode(n.Node)
-	if _, err := n.AddSeed(t.Context(), p.seed()); err != nil {
+	if _, err := n.Peers().AddSeed(t.Context(), p.seed()); err != nil {
 		t.Fatal(err)
 	}
 	if who == weDial {
@@ -112,7 +112,7 @@ func rpcPair(t *testing.T, release string, who dialer, cfg gamelan.Config, args 
 // unbanned checks that neither has banned the other.
 func unbanned(t *testing.T, n *ours, p *tari) {
 	t.Helper()
-	if _, why, banned := n.Actors().Store.View().Banned(p.id, time.Now()); banned {
+	if _, why, banned := n.Peers().Banned(p.id); banned {
 		t.Errorf("we have banned the Tari node: %s", why)
 	}
 	if r := p.record(n.PublicKey()); r.Banned {
@@ -131,7 +131,7 @@ func TestWeCall(t *testing.T) {
 		n, p, _ := rpcPair(t, release, who, gamelan.Config{})
 		ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 		defer cancel()
-		calls := n.RPCClient(p.id, rpcID)
+		calls := n.RPC().Client(p.id, rpcID)
 		hello := func() {
 			t.Helper()
 			if r, err := rpc.Call[testpb.Hello, testpb.Hello](ctx, calls, sayHello, &testpb.Hello{Text: "you"}); err != nil || r.Text != "Hello, you" {
@@ -308,7 +308,7 @@ func TestTariRPCLimits(t *testing.T) {
 	t.Run("sessions", func(t *testing.T) {
 		against(t, func(t *testing.T, release string) {
 			n, p, _ := rpcPair(t, release, weDial, gamelan.Config{}, "--rpc-sessions-per-peer", "2")
-			calls := n.RPCClient(p.id, rpcID)
+			calls := n.RPC().Client(p.id, rpcID)
 			var wg sync.WaitGroup
 			for range 20 {
 				wg.Go(func() {
@@ -327,14 +327,14 @@ func TestTariRPCLimits(t *testing.T) {
 		against(t, func(t *testing.T, release string) {
 			n, p, _ := rpcPair(t, release, weDial, gamelan.Config{}, "--rpc-sessions", "1")
 			other := startOurs(t, gamelan.Config{})
-			if _, err := other.AddSeed(t.Context(), p.seed()); err != nil {
+			if _, err := other.Peers().AddSeed(t.Context(), p.seed()); err != nil {
 				t.Fatal(err)
 			}
-			busy := n.RPCClient(p.id, rpcID)
+			busy := n.RPC().Client(p.id, rpcID)
 			if _, err := busy.Ping(t.Context()); err != nil { // holds the only session
 				t.Fatal(err)
 			}
-			_, err := other.RPCClient(p.id, rpcID).Ping(t.Context())
+			_, err := other.RPC().Client(p.id, rpcID).Ping(t.Context())
 			var rejected *rpc.RejectedError
 			if !errors.As(err, &rejected) || !rejected.Busy() {
 				t.Errorf("got %v, want a rejection for lack of sessions", err)
@@ -345,7 +345,7 @@ func TestTariRPCLimits(t *testing.T) {
 	})
 	t.Run("idle", func(t *testing.T) {
 		n, p, _ := rpcPair(t, "6.2.0", weDial, gamelan.Config{}, "--rpc-idle-seconds", "1")
-		calls := n.RPCClient(p.id, rpcID)
+		calls := n.RPC().Client(p.id, rpcID)
 		for range 2 {
 			for range 2 {
 				if _, err := rpc.Call[testpb.Hello, testpb.Hello](t.Context(), calls, sayHello, &testpb.Hello{}); err != nil {
@@ -362,7 +362,7 @@ func TestTariRPCLimits(t *testing.T) {
 	t.Run("no such service", func(t *testing.T) {
 		against(t, func(t *testing.T, release string) {
 			n, p, _ := rpcPair(t, release, weDial, gamelan.Config{})
-			if _, err := n.RPCClient(p.id, "t/nobody/1").Ping(t.Context()); err == nil {
+			if _, err := n.RPC().Client(p.id, "t/nobody/1").Ping(t.Context()); err == nil {
 				t.Error("got a session with a service that is not there")
 			}
 			unbanned(t, n, p)
@@ -408,7 +408,7 @@ func TestWeCallAsTheyDial(t *testing.T) {
 		n, p, _ := rpcPair(t, release, theyDial, gamelan.Config{})
 		ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 		defer cancel()
-		calls := n.RPCClient(p.id, rpcID)
+		calls := n.RPC().Client(p.id, rpcID)
 		for round := range 30 {
 			if round > 0 {
 				if err := n.Disconnect(ctx, p.id); err != nil {

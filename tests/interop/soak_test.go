@@ -85,7 +85,7 @@ func (s *soak) run(t *testing.T, release string, lasts time.Duration) {
 	p.knowsNode(s.n.Node)
 	ctx, cancel := context.WithTimeout(t.Context(), lasts+5*time.Minute)
 	defer cancel()
-	if _, err := s.n.AddSeed(ctx, p.seed()); err != nil {
+	if _, err := s.n.Peers().AddSeed(ctx, p.seed()); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := s.n.Dial(ctx, p.id); err != nil {
@@ -212,7 +212,7 @@ func (r *soaking) calls(ctx context.Context) error {
 		return err
 	}
 	n := uint64(0)
-	for item, err := range rpc.Items[testpb.Items, testpb.Item](ctx, r.traffic.n.RPCClient(r.p.id, rpcID), itemsOf, &testpb.Items{Count: 100, Size: 1000}) {
+	for item, err := range rpc.Items[testpb.Items, testpb.Item](ctx, r.traffic.n.RPC().Client(r.p.id, rpcID), itemsOf, &testpb.Items{Count: 100, Size: 1000}) {
 		if err != nil {
 			return err
 		}

@@ -187,7 +187,7 @@ func endAtStage(t *testing.T, release string, who dialer, at point, s syscall.Si
 	}
 	silent := s == syscall.SIGSTOP && at.stage == upgrade.StageIdentity
 	ban := func() (time.Duration, string, bool) {
-		until, reason, ok := n.Peers().Banned(p.id, time.Now())
+		until, reason, ok := n.Peers().Banned(p.id)
 		return time.Until(until), reason, ok
 	}
 	if silent {

@@ -60,7 +60,7 @@ func TestAnswerThenReturn(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		peer, err := client.AddSeed(t.Context(), server.Seed())
+		peer, err := client.Peers().AddSeed(t.Context(), server.Seed())
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -32,8 +32,8 @@ type Why struct {
 	LostAt      time.Time   `json:"lost_at,omitzero"`
 	NotTaken    []string    `json:"not_taken,omitempty"`   // sentences: on which protocols it takes no messages of ours
 	NextDialAt  time.Time   `json:"next_dial_at,omitzero"` // when the node dials it again of its own accord, if it will
-	Owners      []string    `json:"owners"`
-	At          time.Time   `json:"at,omitzero"` // of the choice; zero: none is remembered
+	Protected   []string    `json:"protected"`             // the tags of who protects it
+	At          time.Time   `json:"at,omitzero"`           // of the choice; zero: none is remembered
 	Purpose     string      `json:"purpose,omitempty"`
 	Missing     int         `json:"missing,omitempty"`
 	Wanted      int         `json:"wanted,omitempty"`

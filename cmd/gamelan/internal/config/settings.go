@@ -187,7 +187,7 @@ var Settings = []Setting{
 	{
 		Key: "connections.keep_closest", Kind: Count, Least: 1, Most: 10_000, Example: `50`,
 		Dynamic: "all",
-		Doc:     "Connected nodes that are kept, the closest to this one; the others are closed, but nobody who is allowed or held. Not below connections.floor.",
+		Doc:     "Connected nodes that are kept, the closest to this one; the others are closed, but not of peers that are allowed or protected. Not below connections.floor.",
 		at:      func(c *Config) any { return &c.Node.KeepClosest },
 	},
 	{

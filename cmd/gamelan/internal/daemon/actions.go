@@ -19,7 +19,7 @@ import (
 // addPeer lets the API add a peer to a node.
 func addPeer(n *gamelan.Node) func(context.Context, string) (any, error) {
 	return func(ctx context.Context, seed string) (any, error) {
-		id, err := n.AddSeed(ctx, seed)
+		id, err := n.Peers().AddSeed(ctx, seed)
 		if err != nil {
 			return nil, errors.New(failure.Text(err))
 		}
@@ -31,7 +31,7 @@ func addPeer(n *gamelan.Node) func(context.Context, string) (any, error) {
 // text is the client's mistake.
 func importPeers(n *gamelan.Node) func(context.Context, io.Reader) (any, error) {
 	return func(ctx context.Context, r io.Reader) (any, error) {
-		done, err := n.ImportPeers(ctx, r)
+		done, err := n.Peers().Import(ctx, r)
 		if bad := (*peerstore.ImportError)(nil); errors.As(err, &bad) {
 			plain := *bad
 			plain.Remedy = ""
@@ -49,7 +49,7 @@ func importPeers(n *gamelan.Node) func(context.Context, io.Reader) (any, error) 
 func peerActions(n *gamelan.Node) map[string]inspect.PeerAction {
 	return map[string]inspect.PeerAction{
 		"forget": onPeer(n, nil, func(ctx context.Context, id identity.NodeID, _ url.Values) error {
-			return n.ForgetPeer(ctx, id)
+			return n.Peers().Forget(ctx, id)
 		}),
 		"dial": onPeer(n, nil, func(ctx context.Context, id identity.NodeID, _ url.Values) error {
 			_, err := n.Dial(ctx, id)
@@ -66,13 +66,13 @@ func peerActions(n *gamelan.Node) map[string]inspect.PeerAction {
 			if err != nil {
 				return err
 			}
-			return n.Ban(ctx, id, d, v.Get("reason"))
+			return n.Peers().Ban(ctx, id, d, v.Get("reason"))
 		}),
 		"unban": onPeer(n, nil, func(ctx context.Context, id identity.NodeID, _ url.Values) error {
 			if _, _, ok := n.Actors().Ban(id); !ok {
 				return errors.New("it is not banned")
 			}
-			return n.Unban(ctx, id)
+			return n.Peers().Unban(ctx, id)
 		}),
 		"why": whyPeer(n),
 	}

@@ -109,7 +109,7 @@ func (d *daemon) run(outer context.Context, id gamelan.Identity) error {
 		d.node.Close(context.Background())
 		return err
 	}
-	d.allowed = newAllowList(d.node, allowed, d.say)
+	d.allowed = newAllowList(d.node.Peers(), allowed, d.say)
 	ctx, stop := context.WithCancel(outer)
 	defer stop()
 	if d.api, err = Serve(d.Dir, d.shown(), d.actions(stop)); err != nil {

@@ -31,7 +31,7 @@ func TestPeersAreTheSameHoweverTheyAreAskedFor(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		id, err := n.AddSeed(t.Context(), fmt.Sprintf("%s::/ip4/127.0.0.1/tcp/%d", other.PublicKey(), 1000+i))
+		id, err := n.Peers().AddSeed(t.Context(), fmt.Sprintf("%s::/ip4/127.0.0.1/tcp/%d", other.PublicKey(), 1000+i))
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -104,7 +104,7 @@ func (d *daemon) addSeeds(ctx context.Context, seeds []string) error {
 		if slices.Contains(old, s) || strings.HasPrefix(s, d.node.PublicKey().String()) {
 			continue
 		}
-		if _, err := d.node.AddSeed(ctx, s); err != nil {
+		if _, err := d.node.Peers().AddSeed(ctx, s); err != nil {
 			errs = append(errs, err)
 		} else {
 			added = true

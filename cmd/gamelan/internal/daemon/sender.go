@@ -26,7 +26,7 @@ func (s nodeSender) Resolve(ctx context.Context, peer string) (string, error) {
 // is printed, a public key, or KEY::ADDRESS, which is remembered.
 func (s nodeSender) find(ctx context.Context, peer string) (string, error) {
 	if strings.Contains(peer, "::") {
-		id, err := s.node.AddSeed(ctx, peer)
+		id, err := s.node.Peers().AddSeed(ctx, peer)
 		if err != nil {
 			return "", errors.New(failure.Text(err))
 		}

@@ -32,7 +32,7 @@ func whyPeer(n *gamelan.Node) inspect.PeerAction {
 func whyOf(n *gamelan.Node, id identity.NodeID) api.Why {
 	ref, connected := n.Connection(id)
 	w := api.Why{
-		NodeID: id.String(), Connected: connected, Owners: append([]string{}, n.Owners(id)...),
+		NodeID: id.String(), Connected: connected, Protected: append([]string{}, n.Owners(id)...),
 		Candidates: []api.Candidate{}, Dials: []api.Dial{},
 	}
 	if p, ok := n.Peers().Get(id); ok {

@@ -77,7 +77,7 @@ func startDemo(ctx context.Context, logger *slog.Logger) (*demo, error) {
 		d.nodes[i] = demoNode{name, n}
 	}
 	for _, other := range d.nodes[1:] {
-		id, err := d.nodes[0].node.AddSeed(ctx, other.node.Seed())
+		id, err := d.nodes[0].node.Peers().AddSeed(ctx, other.node.Seed())
 		if err == nil {
 			_, err = d.nodes[0].node.Dial(ctx, id)
 		}

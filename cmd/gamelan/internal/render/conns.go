@@ -26,7 +26,7 @@ func Connections(o *Output, conns []inspect.Connection, closed bool) error {
 		}
 		return nil
 	}
-	rows := [][]string{{"NODE ID", "DIRECTION", "AGE", "RTT", "KEPT OPEN BY", "ADDRESS"}}
+	rows := [][]string{{"NODE ID", "DIRECTION", "AGE", "RTT", "PROTECTED BY", "ADDRESS"}}
 	if closed {
 		rows = [][]string{{"NODE ID", "DIRECTION", "LASTED", "ENDED", "BY", "WHY"}}
 	}
@@ -36,7 +36,7 @@ func Connections(o *Output, conns []inspect.Connection, closed bool) error {
 		if closed {
 			row = append(row, c.ClosedAt.Local().Format(time.TimeOnly), c.ClosedBy, c.CloseReason)
 		} else {
-			row = append(row, rtt(c.RTTMS), orDash(strings.Join(c.Handles, ", ")), c.Remote)
+			row = append(row, rtt(c.RTTMS), orDash(strings.Join(c.Protected, ", ")), c.Remote)
 		}
 		rows = append(rows, row)
 	}

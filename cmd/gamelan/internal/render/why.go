@@ -55,8 +55,8 @@ func whyState(o *Output, w api.Why, now time.Time) []string {
 	if w.Connected {
 		line = fmt.Sprintf("%s is connected, %s, for %s, at %s", w.NodeID, w.Direction, shortAge(now.Sub(w.Since)), w.Remote)
 	}
-	if len(w.Owners) > 0 {
-		line += ", wanted by " + strings.Join(w.Owners, ", ")
+	if len(w.Protected) > 0 {
+		line += ", protected by " + strings.Join(w.Protected, ", ")
 	}
 	lines = append(lines, line+".")
 	for _, text := range w.NotTaken {

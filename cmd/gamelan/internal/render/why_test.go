@@ -37,7 +37,7 @@ func TestWhyNamesTheRemedy(t *testing.T) {
 		"failed":        {api.Why{Addresses: 1, Dials: failed(now, "connection refused; check that the peer is running"), NextDialAt: now.Add(90 * time.Second)}, []string{id + " is not connected.", "It is dialled again at ", `Next: check that the peer is running; or give another address with "gamelan dial aabb::ADDRESS".`}},
 		"inward":        {api.Why{Addresses: 1, Dials: failed(now, inward.Error())}, []string{id + " is not connected.", `Next: if this peer is meant to be there, give its address yourself; or give another address with "gamelan dial aabb::ADDRESS".`}},
 		"no remedy":     {api.Why{Addresses: 1, Dials: failed(now, "trouble")}, []string{id + " is not connected.", "Next: check that it runs and listens there"}},
-		"never dialled": {api.Why{Addresses: 1, Owners: []string{"hold-1"}}, []string{id + " is not connected, wanted by hold-1.", "Next: connect to it"}},
+		"never dialled": {api.Why{Addresses: 1, Protected: []string{"chat-1"}}, []string{id + " is not connected, protected by chat-1.", "Next: connect to it"}},
 	} {
 		c.w.NodeID, c.w.PublicKey = id, key
 		var b bytes.Buffer
