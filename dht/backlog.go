@@ -12,10 +12,10 @@ import (
 // counts as stuck (spec: V13).
 const StuckAfter = 10 * time.Second
 
-// backlogLook is how often a handler is looked at that messages wait for.
+// backlogLook is how often handlers are checked while messages wait for them.
 const backlogLook = time.Second
 
-// Fate is what becomes of a message for the application.
+// Fate is the decision about a message for the application.
 type Fate uint8
 
 const (
@@ -24,47 +24,47 @@ const (
 	FateDrop                 // the handler is stuck and holds enough
 )
 
-// Backlog keeps a handler that is slow or stuck from holding all of a peer's
-// credit, for with it the peer's other messages would stop (spec: V13). Of one
-// peer's credit a type is given half of what the peer's other types leave. What
-// comes beyond waits here, in order, with its credit; once the type is stuck it
-// is dropped. M is what a message is to the caller.
+// Backlog divides a peer's credit among the types of its messages, so that one slow
+// or stuck handler does not hold all of it and stop the peer's other messages (spec:
+// V13). A type gets half of the credit that the peer's other types leave. Further
+// messages of the type wait here in order and keep their credit; they are dropped
+// once the handler is stuck. M is the caller's type of a message.
 //
-// Messages for others are treated like one more type, for each peer that they
-// come from: copies under way hold half of what the types leave, the excess waits
-// here. When nothing of that peer has ended for [StuckAfter], because the pace of
-// a target holds it up, half of what is left then may go on waiting and the rest
-// is dropped: what the peer sends for us goes on.
+// Messages to be relayed count as one more type of the peer that they come from:
+// copies under way hold half of the credit that the types leave, and further messages
+// wait here. A target's pace may keep every copy of a peer from ending for
+// [StuckAfter]. Then waiting messages may keep half of the credit that is left, and
+// the others are dropped, so that the peer's messages for us go on.
 type Backlog[M any] struct {
 	credit  int64
 	freed   func(Holder)
 	types   map[int32]*progress
-	peers   map[identity.NodeID]*atomic.Int64 // bytes that handlers and copies for others hold
+	peers   map[identity.NodeID]*atomic.Int64 // bytes that handlers and relayed copies hold
 	queues  map[Holder]*queue[M]
-	parked  []*queue[M] // those with waiting messages, the one that began first in front
-	swept   int         // queues that were left by the last sweep
+	parked  []*queue[M] // queues with waiting messages, in the order in which they began to wait
+	swept   int         // how many queues the last sweep left
 	waiting int
 }
 
-// Work is what all messages of one type have in common, wherever they are given
-// to its handler. Its zero value is ready for use.
+// Work counts the messages that a type's handler was given and has finished, from
+// all peers and all backlogs. Its zero value is ready for use.
 type Work struct{ given, finished atomic.Uint64 }
 
 // Holding returns how many messages the handler has not finished.
 func (w *Work) Holding() uint64 {
-	finished := w.finished.Load() // first: never more than were given
+	finished := w.finished.Load() // before given, which may grow meanwhile
 	return w.given.Load() - finished
 }
 
-// Holder says who holds messages of a peer: the handler of a type, or copies for
-// others.
+// Holder names one holder of a peer's credit: the handler of a type, or the relayed
+// copies.
 type Holder struct {
 	Peer   identity.NodeID
 	Kind   int32 // 0 with Relays
 	Relays bool
 }
 
-// Held is what a [Holder] holds.
+// Held is the credit that one [Holder] holds.
 type Held struct {
 	by    Holder
 	work  *Work
@@ -74,8 +74,8 @@ type Held struct {
 	freed func(Holder)
 }
 
-// Finish says that the handler has finished a message of that cost, or that it
-// will never get it. It may be called from any goroutine.
+// Finish gives back the credit of a message that the handler has finished or will
+// never get. It may be called from any goroutine.
 func (h *Held) Finish(cost int64) {
 	h.sum.Add(-cost)
 	h.bytes.Add(-cost)
@@ -85,23 +85,23 @@ func (h *Held) Finish(cost int64) {
 	}
 }
 
-// fits reports whether one more message of that cost may be given. One that is
-// larger than all a type may hold passes alone, unless the handler is stuck.
+// fits reports whether the handler may be given one more message of that cost. A
+// message larger than a type's share passes alone, unless the handler is stuck.
 func (h *Held) fits(credit, cost int64, stuck bool) bool {
 	own := h.bytes.Load()
 	others := max(0, h.sum.Load()-own)
 	return own+cost <= (credit-others)/2 || own == 0 && !stuck
 }
 
-// progress is when a handler has last finished a message, as far as was seen.
+// progress records when a handler was last seen to have finished a message.
 type progress struct {
 	work     *Work
 	finished uint64
-	idle     bool // nothing was held then
+	idle     bool // the handler held nothing when it was last checked
 	since    time.Time
 }
 
-// give notes that a message is given to the handler.
+// give counts a message that the handler is given.
 func (p *progress) give(h *Held, cost int64) {
 	p.idle = false
 	h.work.given.Add(1)
@@ -109,8 +109,8 @@ func (p *progress) give(h *Held, cost int64) {
 	h.sum.Add(cost)
 }
 
-// look notes what the handler has done since it was last looked at, and reports
-// whether it is stuck.
+// look records the handler's progress since the last call and reports whether the
+// handler is stuck.
 func (p *progress) look(now time.Time) (stuck bool) {
 	finished := p.work.finished.Load()
 	idle := p.work.given.Load() == finished
@@ -124,9 +124,9 @@ func (p *progress) look(now time.Time) (stuck bool) {
 // queue is the messages of one holder.
 type queue[M any] struct {
 	held   *Held
-	relays *progress // of copies for others: their own
+	relays *progress // of relayed copies; nil in the queue of a type
 	wait   []waiting[M]
-	bytes  int64 // of those that wait
+	bytes  int64 // of the waiting messages
 }
 
 type waiting[M any] struct {
@@ -134,17 +134,17 @@ type waiting[M any] struct {
 	cost int64
 }
 
-// Released is a message that waits no longer.
+// Released is a message that no longer waits.
 type Released[M any] struct {
 	Message M
 	Fate    Fate  // FateGive or FateDrop
 	Held    *Held // with FateGive
 }
 
-// NewBacklog returns an empty one for peers that have that much credit each, in
-// bytes. When messages wait and the handler has finished another one, freed is
-// called by whoever called Held.Finish: it must not block, and see to it that
-// [Backlog.Resume] is called.
+// NewBacklog returns an empty backlog. Credit is each peer's credit in bytes. Freed
+// is called, by the caller of Held.Finish, when a handler has finished a message
+// while others wait for it: freed must not block, and must have [Backlog.Resume]
+// called.
 func NewBacklog[M any](credit int64, freed func(Holder)) *Backlog[M] {
 	return &Backlog[M]{
 		credit: credit, freed: freed, types: make(map[int32]*progress),
@@ -152,16 +152,17 @@ func NewBacklog[M any](credit int64, freed func(Holder)) *Backlog[M] {
 	}
 }
 
-// Add says what becomes of a message of the peer, of so many bytes of credit, for
-// the handler whose work that is. With [FateGive], Held.Finish is called once the
-// handler has finished it; with [FateWait] it is kept.
+// Add decides on a message of the peer for the handler of a type. Work is the
+// handler's, cost the message's credit in bytes. After [FateGive] the caller calls
+// Held.Finish when the handler has finished the message; after [FateWait] the backlog
+// keeps it.
 func (b *Backlog[M]) Add(now time.Time, peer identity.NodeID, kind int32, work *Work, cost int64, m M) (Fate, *Held) {
 	p := b.progress(now, kind, work)
 	return b.add(now, p, b.queue(Holder{Peer: peer, Kind: kind}, work), cost, m)
 }
 
-// AddRelay says what becomes of a message of the peer for somebody else. With
-// [FateGive], Held.Finish is called once every copy of it has ended.
+// AddRelay decides on a message of the peer that is to be relayed. After [FateGive]
+// the caller calls Held.Finish when every copy of the message has ended.
 func (b *Backlog[M]) AddRelay(now time.Time, peer identity.NodeID, cost int64, m M) (Fate, *Held) {
 	by := Holder{Peer: peer, Relays: true}
 	var work *Work
@@ -182,7 +183,7 @@ func (b *Backlog[M]) add(now time.Time, p *progress, q *queue[M], cost int64, m 
 	if len(q.wait) == 0 {
 		fits := q.held.fits(b.credit, cost, stuck)
 		if !fits && (!stuck || q.relays != nil) {
-			q.held.asked.Store(true) // and look again: it may have finished one in between
+			q.held.asked.Store(true) // and check again: the handler may have finished one in between
 			fits = q.held.fits(b.credit, cost, stuck)
 		}
 		if fits {
@@ -202,8 +203,8 @@ func (b *Backlog[M]) add(now time.Time, p *progress, q *queue[M], cost int64, m 
 	return FateWait, nil
 }
 
-// room is how much may go on waiting when its holder is stuck: nothing for a
-// handler, for others half of what is left.
+// room returns how many bytes may go on waiting when the holder is stuck: none for a
+// handler, and half of the credit that is left for relayed copies.
 func (b *Backlog[M]) room(q *queue[M]) int64 {
 	if q.relays == nil {
 		return 0
@@ -211,8 +212,7 @@ func (b *Backlog[M]) room(q *queue[M]) int64 {
 	return max(0, b.credit-q.held.sum.Load()) / 2
 }
 
-// Resume returns what need not wait any longer since the holder has finished
-// another message.
+// Resume returns the messages that fit now that the holder has finished another one.
 func (b *Backlog[M]) Resume(now time.Time, by Holder) []Released[M] {
 	q, ok := b.queues[by]
 	if !ok || len(q.wait) == 0 {
@@ -223,8 +223,8 @@ func (b *Backlog[M]) Resume(now time.Time, by Holder) []Released[M] {
 	return out
 }
 
-// Look returns what need not wait any longer, and what is to be dropped because
-// its handler is stuck.
+// Look returns the messages that fit now, and those to be dropped because their
+// handler is stuck.
 func (b *Backlog[M]) Look(now time.Time) []Released[M] {
 	var out []Released[M]
 	for _, q := range b.parked {
@@ -234,12 +234,12 @@ func (b *Backlog[M]) Look(now time.Time) []Released[M] {
 	return out
 }
 
-// Next returns when Look has to be called, and false when nothing waits.
+// Next returns when Look is to be called, and false if no message waits.
 func (b *Backlog[M]) Next(now time.Time) (time.Time, bool) {
 	return now.Add(backlogLook), b.waiting > 0
 }
 
-// Waiting returns how many messages wait, and how many of them are for others.
+// Waiting returns how many messages wait, and how many of them are to be relayed.
 func (b *Backlog[M]) Waiting() (all, relays int) {
 	for _, q := range b.parked {
 		if q.relays != nil {
@@ -249,10 +249,10 @@ func (b *Backlog[M]) Waiting() (all, relays int) {
 	return b.waiting, relays
 }
 
-// Len returns of how many peers, for each type, something is remembered.
+// Len returns how many pairs of a peer and a type the backlog remembers.
 func (b *Backlog[M]) Len() int { return len(b.queues) }
 
-// Clear returns all that waits, to be dropped.
+// Clear returns all waiting messages, to be dropped.
 func (b *Backlog[M]) Clear() []Released[M] {
 	var out []Released[M]
 	for _, q := range b.parked {
@@ -273,7 +273,7 @@ func (b *Backlog[M]) Stuck(now time.Time) (list []int32) {
 	return list
 }
 
-// serve gives what fits, and drops the rest if its handler is stuck.
+// serve gives the messages that fit, and drops the others if the handler is stuck.
 func (b *Backlog[M]) serve(now time.Time, q *queue[M], out []Released[M]) []Released[M] {
 	p := q.relays
 	if p == nil {
@@ -287,7 +287,7 @@ func (b *Backlog[M]) serve(now time.Time, q *queue[M], out []Released[M]) []Rele
 				return b.drop(q, 0, out)
 			}
 			if !q.held.asked.Swap(true) {
-				continue // look again: it may have finished one in between
+				continue // check again: the handler may have finished one in between
 			}
 			if stuck {
 				return b.drop(q, b.room(q), out)
@@ -302,7 +302,7 @@ func (b *Backlog[M]) serve(now time.Time, q *queue[M], out []Released[M]) []Rele
 	return out
 }
 
-// drop drops what came last, until the others need no more than room.
+// drop drops the newest messages until the others take no more than room bytes.
 func (b *Backlog[M]) drop(q *queue[M], room int64, out []Released[M]) []Released[M] {
 	n := len(q.wait)
 	for ; n > 0 && q.bytes > room; n-- {
@@ -327,13 +327,13 @@ func (q *queue[M]) pop() {
 	}
 }
 
-// unpark forgets the queues in which nothing waits any more.
+// unpark removes the queues without waiting messages from parked.
 func (b *Backlog[M]) unpark() {
 	b.parked = slices.DeleteFunc(b.parked, func(q *queue[M]) bool { return len(q.wait) == 0 })
 }
 
-// progress returns the state of a type's handler, a new one when that is another
-// handler than before.
+// progress returns the progress of a type's handler. It begins a new one when the
+// type has another handler than before.
 func (b *Backlog[M]) progress(now time.Time, kind int32, work *Work) *progress {
 	p, ok := b.types[kind]
 	if !ok || p.work != work {
@@ -343,8 +343,8 @@ func (b *Backlog[M]) progress(now time.Time, kind int32, work *Work) *progress {
 	return p
 }
 
-// queue returns the queue of a type and peer. What waits goes on to wait for a
-// new handler.
+// queue returns the holder's queue. When the type has a new handler, waiting
+// messages wait for that one.
 func (b *Backlog[M]) queue(by Holder, work *Work) *queue[M] {
 	q, ok := b.queues[by]
 	if ok && q.held.work == work {
@@ -364,7 +364,7 @@ func (b *Backlog[M]) queue(by Holder, work *Work) *queue[M] {
 	return q
 }
 
-// sweep forgets, now and then, the peers of which nothing is held or waits.
+// sweep forgets, now and then, the peers without held or waiting messages.
 func (b *Backlog[M]) sweep() {
 	if len(b.queues) < 2*b.swept+64 {
 		return

@@ -11,23 +11,23 @@ import (
 	"github.com/gamelan-p2p/gamelan/identity"
 )
 
-// DedupCapacity is how many hashes are remembered unless said otherwise
-// (spec: V29).
+// DedupCapacity is the default capacity of a [Dedup] in messages (spec: V29).
 const DedupCapacity = 50_000
 
-// Dedup remembers which messages were seen, how often, and whom the last copy
-// came from. It holds a fixed number of records, allocated as it fills. When it is
-// full, of the peer whose messages have most of them, by whom each came from
-// first, that goes which was not seen for longest: so nobody can push out what came
-// from others. Of what went, a fingerprint stays for [Remembered] after it first
-// came, if [Dedup.Remember] was called: it counts as seen as often as can be. Of
-// these there are 16 MiB at most, not kept beyond a restart. What is to be kept
-// beyond a restart is taken from it with [Dedup.Changes], when [Dedup.OnChange]
-// says that there is something, and given back with [Dedup.Load]; whether that
-// works does not matter to what it answers (spec: dht 4, V29). A node keeps it
-// about a second later: what it has seen in the last second before it is killed,
-// or loses its power, it may let through again. Each call is one atomic step and
-// may come from any goroutine.
+// Dedup remembers which messages were seen, how often, and from which peer the last
+// copy came. Each message is a record of the peer that sent its first copy. When Dedup
+// is full, it evicts the least recently seen record of the peer with most records, so
+// that no peer can evict the records of others (spec: dht 4, V29).
+//
+// After [Dedup.Remember], Dedup keeps a fingerprint of an evicted record until
+// [Remembered] after the message's first copy, and counts the message as seen
+// math.MaxUint32 times. Fingerprints take at most 16 MiB and are lost with a restart.
+//
+// Records survive a restart if the caller writes the [Dedup.Changes] to disk whenever
+// [Dedup.OnChange] reports some, and loads them with [Dedup.Load]. A node writes about a
+// second late: messages of the last second before a crash may be let through again.
+//
+// All methods may be called from any goroutine.
 type Dedup struct {
 	mu       sync.Mutex
 	capacity int
@@ -37,24 +37,24 @@ type Dedup struct {
 	shares   shares // by the peer that each first came from
 	prints   *fingerprints
 	changed  []int32                // dirty entries, each once
-	gone     map[wire.Hash]struct{} // kept, and forgotten since the last Changes
-	whole    bool                   // what is kept is not known
+	gone     map[wire.Hash]struct{} // on disk, and evicted since the last Changes
+	whole    bool                   // the state of the disk is unknown
 	stamped  time.Time              // the greatest LastHit
 	copies   uint64
 
 	changedHook func()
-	told        bool // the hook was called, and not all has been taken since
+	notified    bool // changedHook was called, and not all changes were taken since
 }
 
 type dedupEntry struct {
 	DedupRecord
 	all, same links // in the chain of all, and in that of its share
 	share     int32
-	dirty     bool // differs from what is kept
-	kept      bool // somebody has a record of the hash
+	dirty     bool // differs from the record on disk
+	kept      bool // there is a record on disk
 }
 
-// DedupRecord is one message that was seen.
+// DedupRecord is a message that was seen.
 type DedupRecord struct {
 	Hash    wire.Hash
 	From    identity.NodeID // of the last copy
@@ -63,7 +63,7 @@ type DedupRecord struct {
 	LastHit time.Time // in the order of the hits, even if the system's clock was set back
 }
 
-// NewDedup returns an empty one for so many hashes, at least one.
+// NewDedup returns an empty Dedup with a capacity in messages, which is at least 1.
 func NewDedup(capacity int) *Dedup {
 	return &Dedup{
 		capacity: max(1, capacity), index: make(map[wire.Hash]int32), gone: make(map[wire.Hash]struct{}),
@@ -71,7 +71,7 @@ func NewDedup(capacity int) *Dedup {
 	}
 }
 
-// Remember has d remember fingerprints of what makes way, with a key from random,
+// Remember makes d keep fingerprints of evicted records. Their key is drawn from random,
 // which must be unpredictable. Call it before the first message.
 func (d *Dedup) Remember(random io.Reader) error {
 	prints, err := newFingerprints(random, maxPrints)
@@ -84,8 +84,8 @@ func (d *Dedup) Remember(random io.Reader) error {
 	return nil
 }
 
-// Seen returns how often the message was counted, and changes nothing. Of what
-// only a fingerprint remembers that is math.MaxUint32.
+// Seen returns how often the message was counted. For a message that only a
+// fingerprint remembers it returns math.MaxUint32.
 func (d *Dedup) Seen(h wire.Hash) uint32 {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -98,9 +98,9 @@ func (d *Dedup) Seen(h wire.Hash) uint32 {
 	return 0
 }
 
-// Count counts one more copy and returns how many that makes; of what only a
-// fingerprint remembers it makes math.MaxUint32, and no record. Wall is the
-// system's clock.
+// Count counts one more copy of the message and returns the new count. For a message
+// that only a fingerprint remembers it returns math.MaxUint32 and makes no record. Wall
+// is the system's clock.
 func (d *Dedup) Count(h wire.Hash, from identity.NodeID, wall time.Time) uint32 {
 	d.mu.Lock()
 	defer d.unlock()
@@ -124,8 +124,8 @@ func (d *Dedup) Count(h wire.Hash, from identity.NodeID, wall time.Time) uint32 
 	return e.Hits
 }
 
-// Own records a message of our own, so that its echo is a copy. It counts
-// nothing when the message is there already. Wall is the system's clock.
+// Own records a message of our own, so that a copy that comes back is a duplicate. It
+// does nothing if the message is recorded already. Wall is the system's clock.
 func (d *Dedup) Own(h wire.Hash, self identity.NodeID, wall time.Time) {
 	d.mu.Lock()
 	defer d.unlock()
@@ -136,10 +136,9 @@ func (d *Dedup) Own(h wire.Hash, self identity.NodeID, wall time.Time) {
 	d.touch(d.insert(DedupRecord{Hash: h, From: self, Hits: 1, First: at, LastHit: at}))
 }
 
-// stamp is the time of a hit: wall, or a nanosecond after the last hit if wall is
-// not later than that, because the system's clock was set back. So the times of
-// last hits have the order of the hits, and who reads them from the disk can
-// tell which messages were seen last.
+// stamp returns the time of a hit: wall, or a nanosecond after the last hit if the
+// system's clock was set back. So the times of hits have the order of the hits, also
+// when they are read from disk.
 func (d *Dedup) stamp(wall time.Time) time.Time {
 	if !wall.After(d.stamped) {
 		wall = d.stamped.Add(1)
@@ -155,20 +154,19 @@ func (d *Dedup) Len() int {
 	return len(d.index)
 }
 
-// DedupStats says how a Dedup is doing.
+// DedupStats describes a [Dedup].
 type DedupStats struct {
 	Hashes   int    `json:"hashes"`
 	Capacity int    `json:"capacity"`
-	Copies   uint64 `json:"copies"`  // counted of messages that were there, since the start
+	Copies   uint64 `json:"copies"`  // second and later copies counted since the start
 	Pending  int    `json:"pending"` // see [Dedup.Pending]
-	// Fingerprints is how many messages are remembered beside those with a record,
-	// Early how many such were forgotten before [Remembered] was over, since the
-	// start: for want of room.
+	// Fingerprints is how many evicted messages are remembered. Early is how many
+	// were forgotten for lack of room before [Remembered] was over, since the start.
 	Fingerprints int    `json:"fingerprints"`
 	Early        uint64 `json:"early"`
 }
 
-// Stats returns how it is doing.
+// Stats returns d's numbers.
 func (d *Dedup) Stats() DedupStats {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -178,8 +176,7 @@ func (d *Dedup) Stats() DedupStats {
 	}
 }
 
-// Pending returns how many records the next Changes are about, if it is asked
-// for all: 0 when there are none.
+// Pending returns how many records have changes that were not taken yet.
 func (d *Dedup) Pending() int {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -193,43 +190,42 @@ func (d *Dedup) pending() int {
 	return len(d.changed) + len(d.gone)
 }
 
-// OnChange has f called when there are changes where there were none: once,
-// until all of them have been taken. It is called at once if there are some, and
-// takes the place of the one before. f is called by whoever counts a message, so
-// it must not block; it may call d.
+// OnChange sets the function that is called when there are changes to take: now if
+// there are some, then for the first change after all were taken. The caller of Count
+// calls it, so it must not block; it may call d.
 func (d *Dedup) OnChange(f func()) {
 	d.mu.Lock()
 	defer d.unlock()
-	d.changedHook, d.told = f, false
+	d.changedHook, d.notified = f, false
 }
 
-// unlock unlocks mu and tells of changes.
+// unlock unlocks mu and calls changedHook if there are new changes.
 func (d *Dedup) unlock() {
-	var tell func()
-	if !d.told && d.changedHook != nil && d.pending() > 0 {
-		d.told, tell = true, d.changedHook
+	var notify func()
+	if !d.notified && d.changedHook != nil && d.pending() > 0 {
+		d.notified, notify = true, d.changedHook
 	}
 	d.mu.Unlock()
-	if tell != nil {
-		tell()
+	if notify != nil {
+		notify()
 	}
 }
 
-// DedupChanges is what has to be written for the records kept on disk to be
-// those in memory: the hashes gone are deleted first, then the records put.
-// A message that was forgotten before anybody took it is in neither.
+// DedupChanges is what brings the disk up to date: first delete the hashes in Gone, then
+// write the records in Put. A record that was made and evicted since the last changes
+// is in neither.
 type DedupChanges struct {
 	Gone []wire.Hash
 	Put  []DedupRecord
-	// Whole says that Put is every record, the one that was not seen for longest
-	// first, and that all other records kept are to be deleted.
+	// Whole says that Put is every record, the least recently seen one first, and
+	// that all other records on disk are to be deleted.
 	Whole bool
 }
 
-// Changes returns what changed since it was last asked, of the records put at
-// most so many unless it is Whole; the rest comes the next time. What nobody
-// asks for is bounded by the capacity. Who fails to keep what he took says so
-// with [Dedup.Rewrite].
+// Changes returns the changes since the last call, with at most most records in Put
+// unless they are Whole; the next call returns further records. A caller that fails to
+// write the changes calls [Dedup.Rewrite]. Changes that are not taken need no more
+// memory than the capacity.
 func (d *Dedup) Changes(most int) (c DedupChanges) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -254,19 +250,19 @@ func (d *Dedup) Changes(most int) (c DedupChanges) {
 		}
 		d.changed = append(d.changed[:0], d.changed[n:]...)
 	}
-	d.told = d.told && d.pending() > 0
+	d.notified = d.notified && d.pending() > 0
 	return c
 }
 
-// Rewrite makes the next Changes Whole: what is kept is not what was taken, or
-// nobody knows.
+// Rewrite makes the next Changes Whole. Call it when the records on disk may differ from
+// the changes that were taken.
 func (d *Dedup) Rewrite() {
 	d.mu.Lock()
 	defer d.unlock()
 	d.whole = true
 }
 
-// All returns every record, the one that was not seen for longest first.
+// All returns every record, the least recently seen one first.
 func (d *Dedup) All() []DedupRecord {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -281,9 +277,9 @@ func (d *Dedup) all() []DedupRecord {
 	return all
 }
 
-// Load gives back what was kept, the one seen longest ago first. Its share is that
-// of the peer that its last copy came from: only that is kept. What makes way is
-// gone in the next [Dedup.Changes].
+// Load adds a record from disk. Load the least recently seen record first. The record
+// counts for the peer of its last copy, because the peer of the first copy is not on
+// disk. A record that Load evicts is Gone in the next [Dedup.Changes].
 func (d *Dedup) Load(r DedupRecord) {
 	d.mu.Lock()
 	defer d.unlock()
@@ -298,7 +294,8 @@ func (d *Dedup) Load(r DedupRecord) {
 	d.link(i)
 }
 
-// insert makes room for r and returns its place, which is not linked yet.
+// insert stores r, evicting a record if d is full, and returns its index. It does not
+// link the record.
 func (d *Dedup) insert(r DedupRecord) int32 {
 	var i int32
 	dirty := false
@@ -310,7 +307,7 @@ func (d *Dedup) insert(r DedupRecord) int32 {
 		d.unlink(i)
 		d.forget(&d.entries[i])
 		d.shares.remove(d.entries[i].share)
-		dirty = d.entries[i].dirty // the place is listed as changed already
+		dirty = d.entries[i].dirty // the index is in changed already
 	}
 	_, kept := d.gone[r.Hash]
 	delete(d.gone, r.Hash)
@@ -326,14 +323,14 @@ func (d *Dedup) forget(e *dedupEntry) {
 	d.prints.add(e.Hash, d.shares.list[e.share].id, e.First.Add(Remembered).Unix(), d.stamped.Unix())
 	switch {
 	case !e.kept || d.whole:
-	case len(d.gone) >= d.capacity: // of more records than fit
+	case len(d.gone) >= d.capacity: // more records on disk than the capacity
 		d.whole = true
 	default:
 		d.gone[e.Hash] = struct{}{}
 	}
 }
 
-// touch makes the entry the newest, and lists it as changed.
+// touch makes the entry the newest and marks it as changed.
 func (d *Dedup) touch(i int32) {
 	d.unlink(i)
 	d.link(i)
@@ -349,7 +346,7 @@ func (d *Dedup) link(i int32) {
 	d.shares.list[d.entries[i].share].hits.link(i, d.inShare)
 }
 
-// unlink takes the entry out of its chains; it may not be in them.
+// unlink removes the entry from its chains, if it is in them.
 func (d *Dedup) unlink(i int32) {
 	d.hits.unlink(i, d.inAll)
 	d.shares.list[d.entries[i].share].hits.unlink(i, d.inShare)

@@ -10,12 +10,12 @@ import (
 	"github.com/gamelan-p2p/gamelan/dht/wire"
 )
 
-// ErrDedupRecord reports bytes that are no kept [DedupRecord].
+// ErrDedupRecord reports bytes that are not an encoded [DedupRecord].
 var ErrDedupRecord = errors.New("dht: bad dedup record")
 
-// A kept record is, big-endian: the version, whom the last copy came from, the
-// hits, when the first and when the last copy came. A time is nanoseconds since
-// 1970, 0 for none. The hash is the record's key and not in it.
+// An encoded record is, big-endian: the version, the peer of the last copy, the hits,
+// and the times of the first and of the last copy. A time is nanoseconds since 1970, 0
+// for none. The hash is the record's key and not part of it.
 const (
 	dedupVersion = 1
 
@@ -24,12 +24,12 @@ const (
 	atFirst   = atHits + 4
 	atLastHit = atFirst + 8
 
-	// DedupRecordLen is the length of a kept record in bytes.
+	// DedupRecordLen is the length of an encoded record in bytes.
 	DedupRecordLen = atLastHit + 8
 )
 
-// Append appends the record as it is kept, without its hash. Times before 1970
-// are kept as none, those after 2262 as the last that can be.
+// Append appends the encoded record, without its hash. A time before 1970 is encoded as
+// none, a time after 2262 as the last possible one.
 func (r *DedupRecord) Append(dst []byte) []byte {
 	dst = append(dst, dedupVersion)
 	dst = append(dst, r.From[:]...)
@@ -38,8 +38,8 @@ func (r *DedupRecord) Append(dst []byte) []byte {
 	return binary.BigEndian.AppendUint64(dst, nanoseconds(r.LastHit))
 }
 
-// DecodeDedupRecord returns the record of a hash as [DedupRecord.Append] wrote
-// it. It fails with ErrDedupRecord. It keeps nothing of b.
+// DecodeDedupRecord returns the record of a hash that [DedupRecord.Append] encoded. The
+// error is [ErrDedupRecord]. The record does not refer to b.
 func DecodeDedupRecord(h wire.Hash, b []byte) (DedupRecord, error) {
 	switch {
 	case len(b) != DedupRecordLen:
@@ -60,7 +60,7 @@ func DecodeDedupRecord(h wire.Hash, b []byte) (DedupRecord, error) {
 	return r, nil
 }
 
-// lastMoment is the last time that fits into nanoseconds.
+// lastMoment is the last time that fits into an int64 of nanoseconds.
 var lastMoment = time.Unix(0, math.MaxInt64)
 
 func nanoseconds(t time.Time) uint64 {

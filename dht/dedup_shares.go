@@ -2,8 +2,8 @@ package dht
 
 import "github.com/gamelan-p2p/gamelan/identity"
 
-// shares counts records by the peers that their messages first came from, and
-// knows in one step who has most. It has as many shares as there are such peers.
+// shares counts the records of each peer that a message first came from, and finds the
+// peer with most records in constant time.
 type shares struct {
 	index map[identity.NodeID]int32
 	list  []share
@@ -12,7 +12,7 @@ type shares struct {
 	most  int     // the largest n
 }
 
-// share is what one peer has: its records, in the order of their last hits.
+// share is the records of one peer, in the order of their last hits.
 type share struct {
 	id   identity.NodeID
 	n    int
@@ -21,12 +21,13 @@ type share struct {
 	before, after int32 // in the rank; -1: none
 }
 
-// rank is the shares of one size, the one that has it for longest first.
+// rank is a list of the shares of one size; the share that has had the size for longest
+// is first.
 type rank struct{ first, last int32 }
 
 func newShares() shares { return shares{index: make(map[identity.NodeID]int32)} }
 
-// add counts one record more of the peer and returns the place of its share.
+// add counts one more record of the peer and returns the index of its share.
 func (s *shares) add(id identity.NodeID) int32 {
 	i, ok := s.index[id]
 	if !ok {
@@ -43,7 +44,7 @@ func (s *shares) add(id identity.NodeID) int32 {
 	return i
 }
 
-// remove counts one record less of the share, which ends with its last.
+// remove counts one record less in the share, and removes an empty share.
 func (s *shares) remove(i int32) {
 	s.set(i, s.list[i].n-1)
 	if s.list[i].n == 0 {
@@ -52,11 +53,11 @@ func (s *shares) remove(i int32) {
 	}
 }
 
-// largest returns the share of who has most records; of equals the one that has as
-// many for longest. There must be one.
+// largest returns the largest share; of several, the one that has had that size for
+// longest. There must be a share.
 func (s *shares) largest() int32 { return s.ranks[s.most-1].first }
 
-// set moves the share to the rank of n, which is one more or less than its own.
+// set moves the share to the rank of size n, which is one more or less than its size.
 func (s *shares) set(i int32, n int) {
 	x := &s.list[i]
 	if x.n > 0 {
@@ -86,19 +87,20 @@ func (s *shares) set(i int32, n int) {
 		r.last = i
 	}
 	if s.most = max(s.most, n); s.most > 0 && s.ranks[s.most-1].first < 0 {
-		s.most-- // it was the share alone, which has one less now
+		s.most-- // the share was the only one of that size
 	}
 }
 
-// links are the neighbours of a record in a chain; -1: none.
+// links are the neighbours of a record in a [chain]; -1: none.
 type links struct{ newer, older int32 }
 
-// chain is a list of records by their last hits, linked by one pair of their links.
+// chain is a list of records in the order of their last hits, linked by one pair of
+// their links.
 type chain struct{ newest, oldest int32 }
 
 var noChain = chain{-1, -1}
 
-// link makes the record the newest of the chain; of is its links in it.
+// link makes the record the newest of the chain. Of returns a record's links in it.
 func (c *chain) link(i int32, of func(int32) *links) {
 	*of(i) = links{newer: -1, older: c.newest}
 	if c.newest >= 0 {

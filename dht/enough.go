@@ -2,8 +2,8 @@ package dht
 
 import "github.com/gamelan-p2p/gamelan/protocol"
 
-// AnyOutcome reports whether one copy has its outcome. It is a condition to wait
-// for, as are [ConfirmedBy] and [ConfirmedShare].
+// AnyOutcome reports whether at least one copy has its outcome. It is a condition to
+// wait for, as are [ConfirmedBy] and [ConfirmedShare].
 func AnyOutcome(r Report) bool { return r.Open() < len(r.Copies) }
 
 // ConfirmedBy returns the condition that at least n copies are confirmed.

@@ -10,54 +10,54 @@ import (
 	"github.com/gamelan-p2p/gamelan/identity"
 )
 
-// Remembered is for how long a message is known again after it first came, if its
-// record had to make way: longer than it is valid, unless it is valid for longer
-// than nodes of the network give it (spec: dht 52).
+// Remembered is how long after its first copy an evicted message is still recognised:
+// as long as messages of the network's nodes are valid (spec: dht 52).
 const Remembered = 3 * time.Hour
 
 const (
-	// maxPrints are as many fingerprints as fit into 16 MiB, with all that belongs to them.
+	// maxPrints is how many fingerprints fit into 16 MiB, with their index and queues.
 	maxPrints = (16<<20 - 4*maxPrintCells - 14*printQueues) / 16
 	// maxPrintCells is the size of the index when it has grown.
 	maxPrintCells = 1 << 20
-	// printQueues is how many queues the peers share; a peer's messages are in one.
+	// printQueues is how many queues the peers share; all messages of a peer are in
+	// the same queue.
 	printQueues = 4096
 )
 
-// fingerprints remembers messages whose records had to make way, each as 64 bits
-// of a hash with a secret key, so that nobody can make a message that is taken
-// for another one. It grows as it fills, to 16 MiB; what goes then is the oldest
-// of the queue that has most. Each call takes a bounded number of steps, but that
-// the index doubles now and then.
+// fingerprints remembers evicted messages, each as 64 bits of a keyed hash: without the
+// secret key nobody can make a message with the fingerprint of another one. It grows to
+// 16 MiB; then it drops the oldest fingerprint of the longest queue. Each call takes a
+// bounded number of steps, except when the index doubles.
 type fingerprints struct {
 	key   [5]uint64
 	limit int
 	cells []uint32 // index: see cellOf; 0 is free
 	list  []fingerprint
-	free  uint32 // first free place and one more; linked by next
+	free  uint32 // first free place, plus one; linked by next
 	n     int
 
 	queues []printQueue // nil until there is one
-	most   []uint16     // a tree: most[1] is the queue with most, most[i] that of its two branches
-	sweep  uint32       // the queue to look at next for what is over
+	most   []uint16     // a tree: most[i] is the longest queue below branches 2i and 2i+1, most[1] of all
+	sweep  uint32       // the queue to expire next
 
-	evicted uint64 // before their time
+	evicted uint64 // fingerprints dropped before they expired
 }
 
 // fingerprint is 16 bytes.
 type fingerprint struct {
 	print uint64
-	next  uint32 // in its queue or among the free, and one more; 0: none
+	next  uint32 // place of the next in its queue or in the free list, plus one; 0: none
 	until uint32 // Unix seconds
 }
 
-// printQueue is a list, the oldest first.
+// printQueue is a list of fingerprints, the oldest first.
 type printQueue struct {
-	first, last uint32 // places and one more
+	first, last uint32 // places, plus one
 	n           uint32
 }
 
-// newFingerprints draws the key from random. It holds at most so many.
+// newFingerprints returns an empty set of at most limit fingerprints, with a key drawn
+// from random.
 func newFingerprints(random io.Reader, limit int) (*fingerprints, error) {
 	var key [40]byte
 	if _, err := io.ReadFull(random, key[:]); err != nil {
@@ -70,9 +70,9 @@ func newFingerprints(random io.Reader, limit int) (*fingerprints, error) {
 	return f, nil
 }
 
-// of returns the fingerprint of a hash: a universal hash of its four words, which
-// two different hashes share with a probability of 2^-60 for a key that is not
-// known.
+// of returns the fingerprint of a hash: a universal hash of its four words. Without
+// knowledge of the key, two different hashes share a fingerprint with probability
+// 2^-60.
 func (f *fingerprints) of(h wire.Hash) uint64 {
 	word := func(i int) uint64 { return binary.LittleEndian.Uint64(h[8*i:]) }
 	a1, a0 := bits.Mul64(word(0)^f.key[0], word(1)^f.key[1])
@@ -95,14 +95,15 @@ func (f *fingerprints) has(h wire.Hash, now int64) bool {
 	return ok && live(f.list[f.cells[at]&placeMask-1].until, now)
 }
 
-// live is false also for what was remembered before the clock was set back far.
+// live reports whether a fingerprint has not expired at now. It is false also if the
+// clock was set back by more than Remembered.
 func live(until uint32, now int64) bool {
 	left := int64(until) - now
 	return left > 0 && left <= int64(Remembered/time.Second)
 }
 
-// add remembers a message that first came from a peer, until a Unix second. It
-// makes room, and lets go of what is over.
+// add remembers a message that first came from a peer, until a Unix second. It drops
+// expired fingerprints, and one more if it is full.
 func (f *fingerprints) add(h wire.Hash, from identity.NodeID, until, now int64) {
 	if f.limit == 0 || !live(uint32(until), now) {
 		return
@@ -155,8 +156,8 @@ func (f *fingerprints) add(h wire.Hash, from identity.NodeID, until, now int64) 
 	f.weigh(q)
 }
 
-// expire drops at most two that are over of the queue: more than one is added to
-// it meanwhile.
+// expire drops at most two expired fingerprints of the queue, which is more than are
+// added between two calls.
 func (f *fingerprints) expire(q uint32, now int64) {
 	for range 2 {
 		first := f.queues[q].first
@@ -167,7 +168,7 @@ func (f *fingerprints) expire(q uint32, now int64) {
 	}
 }
 
-// drop forgets the oldest of a queue.
+// drop removes the oldest fingerprint of a queue.
 func (f *fingerprints) drop(q uint32) {
 	x := &f.queues[q]
 	place := x.first
@@ -184,7 +185,7 @@ func (f *fingerprints) drop(q uint32) {
 	f.n--
 }
 
-// weigh corrects the tree after a change of the queue.
+// weigh updates the tree after a change of the queue.
 func (f *fingerprints) weigh(q uint32) {
 	for i := (q + printQueues) / 2; i > 0; i /= 2 {
 		a, b := f.heaviest(2*i), f.heaviest(2*i+1)
@@ -195,7 +196,7 @@ func (f *fingerprints) weigh(q uint32) {
 	}
 }
 
-// heaviest is the queue with most below a place of the tree.
+// heaviest returns the longest queue below a place of the tree.
 func (f *fingerprints) heaviest(i uint32) uint32 {
 	if i >= printQueues {
 		return i - printQueues
@@ -203,14 +204,14 @@ func (f *fingerprints) heaviest(i uint32) uint32 {
 	return uint32(f.most[i])
 }
 
-// placeMask is the part of a cell that says the place in list, and one more. Most
-// looks at the index need no look at the list, which is far away.
+// placeMask masks the bits of a cell that hold the place in list, plus one. The other
+// bits hold a part of the fingerprint, so that most lookups need not read the list.
 const placeMask = maxPrintCells - 1
 
-// cellOf is the cell of a place: the rest of it are the first bits of the print.
+// cellOf returns the cell of a place and a fingerprint.
 func cellOf(place uint32, print uint64) uint32 { return place | uint32(print>>32)&^placeMask }
 
-// find returns the cell of a fingerprint, or the one that it would have.
+// find returns the index of the fingerprint's cell, or of the free cell for it.
 func (f *fingerprints) find(print uint64) (at uint32, ok bool) {
 	if len(f.cells) == 0 {
 		return 0, false
@@ -224,7 +225,7 @@ func (f *fingerprints) find(print uint64) (at uint32, ok bool) {
 	return at, false
 }
 
-// clear empties a cell and moves those behind it that belong further in front.
+// clear empties a cell and moves the cells behind it that belong before it.
 func (f *fingerprints) clear(at uint32) {
 	mask := uint32(len(f.cells) - 1)
 	for next := (at + 1) & mask; f.cells[next] > 0; next = (next + 1) & mask {
@@ -247,7 +248,7 @@ func (f *fingerprints) grow() {
 			f.cells[at] = cell
 		}
 	}
-	if room := len(f.cells) * 3 / 4; cap(f.list) < room { // never more than is needed
+	if room := len(f.cells) * 3 / 4; cap(f.list) < room { // append alone would take more than is needed
 		f.list = append(make([]fingerprint, 0, min(room, f.limit)), f.list...)
 	}
 }

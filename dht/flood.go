@@ -10,25 +10,24 @@ import (
 	"github.com/gamelan-p2p/gamelan/protocol"
 )
 
-// FloodLimit is how many messages that no handler here took a peer may send in
-// any 60 s unless said otherwise (spec: V28).
+// FloodLimit is the default limit of a peer's messages that no handler here takes, in
+// any 60 s (spec: V28).
 const FloodLimit = 60_000
 
-// floodSeconds is how long what a peer has sent counts.
+// floodSeconds is how many seconds a message counts.
 const floodSeconds = 60
 
-// ErrFlood reports a peer that sends more messages than are welcome.
+// ErrFlood reports a peer that sends more messages than its limit.
 var ErrFlood = errors.New("dht: flood")
 
-// FloodMeter counts, for each peer, the messages that no handler here took, and says
-// which peer has sent too many. It counts by whole seconds: a peer is never over
-// the limit that has kept to it in each 60 s, and one that exceeds it by what
-// fits into a second may be found a second later (spec: dht 10.3, V28).
+// FloodMeter counts, for each peer, the messages that no handler here takes, and finds
+// peers that exceed the limit. It counts by whole seconds: a peer that keeps to the
+// limit in every 60 s is never over it, and a peer that exceeds it may be found up to a
+// second late (spec: dht 10.3, V28).
 //
-// A reader of a peer's messages calls HandOn before it gives any of them to the actor
-// that judges them, so that the messages of one peer which are judged are never
-// more than the limit and the one that exceeds it. Each call is one step and may
-// come from any goroutine.
+// The reader of a peer's messages calls HandOn before it gives messages to the actor
+// that judges them, so that of a peer at most one message beyond the limit is judged.
+// The methods may be called from any goroutine.
 type FloodMeter struct {
 	limit int
 
@@ -38,7 +37,7 @@ type FloodMeter struct {
 	unread uint64
 }
 
-// NewFloodMeter returns a meter with that limit; 0 is [FloodLimit].
+// NewFloodMeter returns a meter with a limit; 0 is [FloodLimit].
 func NewFloodMeter(limit int) *FloodMeter {
 	if limit <= 0 {
 		limit = FloodLimit
@@ -46,9 +45,9 @@ func NewFloodMeter(limit int) *FloodMeter {
 	return &FloodMeter{limit: limit}
 }
 
-// Count counts one message of the peer. It returns the offence when this is the
-// one that goes over the limit, and nil for those after it: there is one offence
-// until the peer has been within the limit again.
+// Count counts one message of the peer. It returns an offence for the message that
+// exceeds the limit, and nil for later ones until the peer has been within the limit
+// again.
 func (f *FloodMeter) Count(now time.Time, peer identity.NodeID) *protocol.Violation {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -58,18 +57,18 @@ func (f *FloodMeter) Count(now time.Time, peer identity.NodeID) *protocol.Violat
 		return nil
 	}
 	return protocol.Violated("dht", protocol.BanMedium,
-		fmt.Errorf("%w: more than %d messages in %d s that nobody here took", ErrFlood, f.limit, floodSeconds))
+		fmt.Errorf("%w: more than %d messages in %d s that no handler here takes", ErrFlood, f.limit, floodSeconds))
 }
 
-// HandOn returns how many of n messages of the peer may be handed on to be judged,
-// as if each that is not judged yet would count; [FloodMeter.Judged] follows for each
-// of them. A peer at its limit may hand on one when nothing of it is unjudged: with
-// it the peer is over the limit, or a handler takes it. A peer that is over may hand
-// on nothing. Whoever is exempt may hand on everything.
+// HandOn returns how many of n messages of the peer may be handed on to be judged. Each
+// message that is handed on counts until [FloodMeter.Judged] is called for it. A peer at
+// its limit may hand on one message when all earlier ones are judged: a handler takes
+// the message, or the peer is over the limit. A peer over its limit may hand on none,
+// an exempt peer all.
 //
-// If nothing may be handed on, wake is called at most once, when a message was
-// judged and there may be room. It must not block, nor call the meter. The end of a
-// second makes room as well, and wakes nobody.
+// If HandOn returns 0, wake is called at most once, when a message was judged and there
+// may be room. It must neither block nor call the meter. A new second may make room as
+// well, and does not call wake.
 func (f *FloodMeter) HandOn(now time.Time, peer identity.NodeID, n int, exempt bool, wake func()) int {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -97,14 +96,14 @@ func (f *FloodMeter) Over(now time.Time, peer identity.NodeID) bool {
 	return f.peers.at(now, peer).sum > f.limit
 }
 
-// Judged notes that a message of the peer that was handed on has been judged, and
-// counted if it had to be, or was dropped.
+// Judged notes that a message of the peer that was handed on was judged, and counted if
+// no handler took it, or was dropped.
 func (f *FloodMeter) Judged(peer identity.NodeID) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	p := f.peers.find(peer)
 	if p == nil || p.unjudged == 0 {
-		return // it was silent for so long that it was forgotten
+		return // the peer was silent for so long that it was forgotten
 	}
 	p.unjudged--
 	if p.unjudged == 0 || p.sum+p.unjudged < f.limit {
@@ -112,15 +111,15 @@ func (f *FloodMeter) Judged(peer identity.NodeID) {
 	}
 }
 
-// Unread notes that so many messages were dropped that were not handed on.
+// Unread counts n messages that were dropped instead of handed on.
 func (f *FloodMeter) Unread(n int) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.unread += uint64(n)
 }
 
-// HoldBack notes that a reader waits because its peer is at the limit; done ends
-// that.
+// HoldBack counts a reader that waits because its peer is at the limit, until done is
+// called.
 func (f *FloodMeter) HoldBack() (done func()) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -132,15 +131,15 @@ func (f *FloodMeter) HoldBack() (done func()) {
 	})
 }
 
-// FloodStats says what a [FloodMeter] knows.
+// FloodStats describes a [FloodMeter].
 type FloodStats struct {
 	Limit  int
-	Peers  int    // that are remembered
-	Held   int    // readers of peers that are at the limit
+	Peers  int    // remembered peers
+	Held   int    // readers that wait because their peer is at the limit
 	Unread uint64 // messages that were dropped and not judged
 }
 
-// Stats returns what the meter knows.
+// Stats returns the meter's numbers.
 func (f *FloodMeter) Stats() FloodStats {
 	f.mu.Lock()
 	defer f.mu.Unlock()

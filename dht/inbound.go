@@ -12,25 +12,25 @@ import (
 	"github.com/gamelan-p2p/gamelan/protocol"
 )
 
-// Handler judges a message, or leaves that to the next one.
+// Handler decides on a message, or leaves the decision to the next handler.
 type Handler func(*Incoming) Verdict
 
-// Layer puts a handler of its own in front of the next. It is pure: it must
-// neither wait nor keep the message. To end a message it returns
-// [Verdict]{Reason: [Stopped]}, with an error that says why.
+// Layer returns a handler that stands in front of next. The handler must neither
+// block nor keep the message. It ends a message by returning
+// [Verdict]{Reason: [Stopped]} with an error that says why.
 type Layer func(next Handler) Handler
 
 // Position is where a layer of the application's stands in the inbound chain.
 type Position uint8
 
 const (
-	// BeforeVerify: the header is decoded and within its time, nothing is
-	// proven yet.
+	// BeforeVerify: the header is decoded and has not expired; the signature is
+	// not verified yet.
 	BeforeVerify Position = iota
-	// AfterDedup: the signature holds, what is for us is open, and it is not
-	// a duplicate. Messages for others pass here too.
+	// AfterDedup: the signature verifies, a message for us is decrypted, and it is
+	// not a duplicate. Messages for others pass here too.
 	AfterDedup
-	// BeforeDeliver: only what the application's handlers get.
+	// BeforeDeliver: the message goes to one of the application's handlers.
 	BeforeDeliver
 	positions
 )
@@ -51,15 +51,15 @@ func (p Position) String() string {
 	return fmt.Sprintf("position %d", uint8(p))
 }
 
-// Storage keeps messages for others (spec: dht 8.2). Keep decides and stores in
-// one step that does not wait; kept says that it did, before that the message
-// was there already.
+// Storage keeps messages for others (spec: dht 8.2). Keep decides whether to store m
+// and stores it, without blocking. It returns kept if it has stored m, and before if
+// m was stored already.
 type Storage interface {
 	Keep(m *Incoming) (kept, before bool)
 }
 
-// Inbound is the chain that every message from a peer goes through: one pass
-// of pure code in which nothing can wait (spec: dht 1.3).
+// Inbound is the chain of handlers that every message from a peer goes through, in
+// one pass without blocking (spec: dht 1.3).
 type Inbound struct {
 	secret      *identity.Secret
 	key         identity.PublicKey
@@ -71,23 +71,25 @@ type Inbound struct {
 	unreached   *Unreached
 	chain       Handler
 	verifier    wire.Verifier
-	early       bool     // there are layers before the signature
-	yours       Position // of the layer whose code runs; positions: none
+	early       bool     // there are layers before the signature is verified
+	running     Position // of the application's layer that runs now; positions: none
 }
 
-// InboundOptions are what the chain needs to know.
+// InboundOptions are the settings of an [Inbound].
 type InboundOptions struct {
 	Secret   *identity.Secret
 	Features identity.Features // our own: without StoreForward nothing is forwarded
 	Dedup    *Dedup
 	// Known reports whether the peer store has a peer.
 	Known func(identity.NodeID) bool
-	// Occurrences is how often a message may come before it is a duplicate; 0
-	// is once. Of more only clear messages for anybody are let through again.
+	// Occurrences is how many copies of a message are let through before further
+	// ones are duplicates; 0 is one. Copies after the first are let through only of
+	// clear messages that name no destination.
 	Occurrences uint32
 	// Storage may be nil: then nothing is kept for others.
 	Storage Storage
-	// Unreached is what was not passed on to all it was for. It may be nil.
+	// Unreached remembers messages that did not reach all peers that they were
+	// relayed to. It may be nil.
 	Unreached *Unreached
 	Layers    map[Position][]Layer // at each position the first is outermost
 }
@@ -109,35 +111,34 @@ func NewInbound(o InboundOptions) *Inbound {
 	return in
 }
 
-// wrap puts the layers of a position in front of h, and keeps account of whose code
-// runs, so that a panic in a layer is told from one of the chain's own.
+// wrap puts the layers of a position in front of h, and records which layer runs, so
+// that Handle can tell a panic of a layer from one of the chain.
 func (in *Inbound) wrap(h Handler, layers map[Position][]Layer, at Position) Handler {
 	for _, l := range slices.Backward(layers[at]) {
-		h = in.whose(at, l(in.whose(positions, h)))
+		h = in.during(at, l(in.during(positions, h)))
 	}
 	return h
 }
 
-// whose notes while h runs that its code is of the layers at a position, or of none.
-func (in *Inbound) whose(at Position, h Handler) Handler {
+// during returns h with running set to a position while h runs.
+func (in *Inbound) during(at Position, h Handler) Handler {
 	return func(m *Incoming) Verdict {
-		before := in.yours
-		in.yours = at
+		before := in.running
+		in.running = at
 		v := h(m)
-		in.yours = before
+		in.running = before
 		return v
 	}
 }
 
-// Handle returns what becomes of the message, and the message as far as it was
-// understood. It must not be called twice at a time. Now measures and never
-// steps; wall is the system's clock, which the expiry of messages is compared
-// with. A panic in a layer ends the message as [Panicked], with a [*LayerPanic]; one
-// of the chain's own goes on.
+// Handle returns the decision on a message, and the message as far as it was decoded.
+// It must not be called concurrently. Now is a clock that never steps; wall is the
+// system's clock, which decides whether a message has expired. A panic in a layer ends
+// the message as [Panicked], with a [*LayerPanic]; any other panic goes on.
 func (in *Inbound) Handle(now, wall time.Time, f Frame) (m *Incoming, v Verdict) {
-	in.yours = positions
+	in.running = positions
 	defer func() {
-		if at := in.yours; at.Valid() {
+		if at := in.running; at.Valid() {
 			v = Verdict{Reason: Panicked, Err: &LayerPanic{Layer: at.String(), Value: recover(), Stack: debug.Stack()}}
 		}
 	}()
@@ -149,7 +150,7 @@ func (in *Inbound) Handle(now, wall time.Time, f Frame) (m *Incoming, v Verdict)
 	if !in.known(f.Source) {
 		return m, Verdict{Reason: UnknownSource}
 	}
-	if err != nil { // a header that is refused
+	if err != nil { // the header is refused
 		return m, Verdict{Reason: Undecodable, Err: err}
 	}
 	h := &m.Envelope.Header
@@ -162,12 +163,12 @@ func (in *Inbound) Handle(now, wall time.Time, f Frame) (m *Incoming, v Verdict)
 	return m, in.chain(m)
 }
 
-// verify proves who wrote the message, and opens it when it is for us. What was
-// seen as often as is allowed ends before that: it costs a hash, and is counted,
-// so that what keeps coming is not forgotten. What was never proven is not there
-// to be counted: a tampered copy never stands in the way of the genuine message
-// (spec: dht 4.2). A copy of a message that was not passed on to all it was for is
-// verified like the first, and goes to those alone.
+// verify verifies the message's signature, and decrypts a message for us. A duplicate
+// ends before that at the cost of one hash; it is counted, so that dedup does not
+// forget a message that keeps coming. A message is counted only after its signature
+// has verified, so a tampered copy never suppresses the genuine message (spec: dht
+// 4.2). A copy of a message that did not reach all peers that it was relayed to is
+// verified like the first copy, and goes to the missed peers alone.
 func (in *Inbound) verify(next Handler) Handler {
 	return func(m *Incoming) Verdict {
 		e := &m.Envelope
@@ -213,7 +214,7 @@ func (in *Inbound) verify(next Handler) Handler {
 	}
 }
 
-// again passes a copy on to those that an earlier one has not reached.
+// again relays a copy to the peers that an earlier one did not reach.
 func (in *Inbound) again(m *Incoming) Verdict {
 	m.Copies = in.dedup.Count(m.Hash, m.Source, m.Wall)
 	h := &m.Envelope.Header
@@ -226,12 +227,13 @@ func (in *Inbound) again(m *Incoming) Verdict {
 	return Verdict{Reason: PassedAgain, Forward: Propagate{To: h.Destination, Exclude: []identity.NodeID{m.Source}}}
 }
 
-// violation is what an honest peer never sends, for it could see it.
+// violation returns the offence of a peer that sends what it could have refused
+// itself.
 func violation(err error) *protocol.Violation {
 	return protocol.Violated("dht", protocol.BanLong, err)
 }
 
-// count counts the message, now that it is proven.
+// count counts the message, whose signature has verified.
 func (in *Inbound) count(next Handler) Handler {
 	return func(m *Incoming) Verdict {
 		m.Copies = in.dedup.Count(m.Hash, m.Source, m.Wall)
@@ -248,7 +250,7 @@ func (in *Inbound) count(next Handler) Handler {
 
 var errReturned = errors.New("dht: a message for the peer that sent it")
 
-// returned ends a message for the peer that it came from.
+// returned returns the verdict on a message that came from its own destination.
 func returned() Verdict {
 	return Verdict{
 		Reason: ReturnedToOwner, Err: errReturned,
@@ -256,7 +258,7 @@ func returned() Verdict {
 	}
 }
 
-// forward passes on what is encrypted for somebody else (spec: dht 6).
+// forward relays a message that is encrypted for somebody else (spec: dht 6).
 func (in *Inbound) forward(next Handler) Handler {
 	return func(m *Incoming) Verdict {
 		v := next(m)
@@ -276,7 +278,7 @@ func (in *Inbound) forward(next Handler) Handler {
 			return v
 		case h.Destination.Is(m.Key):
 			return returned()
-		case before: // it was passed on then
+		case before: // it was relayed when it was stored
 			return v
 		}
 		exclude := []identity.NodeID{m.Source}
@@ -289,7 +291,7 @@ func (in *Inbound) forward(next Handler) Handler {
 	}
 }
 
-// dispatch ends messages for others and those of the DHT itself.
+// dispatch ends messages for others and messages of the DHT itself.
 func (in *Inbound) dispatch(deliver Handler) Handler {
 	return func(m *Incoming) Verdict {
 		switch {
@@ -302,7 +304,7 @@ func (in *Inbound) dispatch(deliver Handler) Handler {
 	}
 }
 
-// deliver reads what is for the application.
+// deliver decodes a message for the application.
 func (in *Inbound) deliver(m *Incoming) Verdict {
 	h, body, err := wire.SplitDomain(m.Parts)
 	if err != nil {

@@ -12,14 +12,14 @@ import (
 // LedgerKept is how many ended sends a [Ledger] remembers.
 const LedgerKept = 1000
 
-// Ledger remembers every send that was accepted: those under way, and those that
-// ended last. It outlives whoever carries them out, so that each ends in exactly
-// one report whatever happens. Its methods may be called from any goroutine.
+// Ledger remembers the accepted sends: all that are under way, and the last ones that
+// have ended. It outlives the actor that carries the sends out, so that each send ends
+// in exactly one report. Its methods may be called from any goroutine.
 type Ledger struct {
 	mu       sync.Mutex
 	open     map[uint64]*Entry
 	last     []*Entry // a ring, once it is full
-	next     int      // where in it the next one goes
+	next     int      // index in last of the next send that ends
 	accepted uint64
 	ended    uint64
 }
@@ -28,16 +28,16 @@ type Ledger struct {
 type Entry struct {
 	ledger  *Ledger
 	id      uint64
-	taken   bool // somebody carries it out
+	taken   bool // it is being carried out
 	report  Report
 	changed func()
 }
 
-// NewLedger returns an empty one.
+// NewLedger returns an empty ledger.
 func NewLedger() *Ledger { return &Ledger{open: make(map[uint64]*Entry)} }
 
-// Accept enters a send under an id that is used once. changed, which may be nil,
-// is called after each change of its report; it must not block.
+// Accept enters a send under an id that is used once. Changed is called after each
+// change of the send's report. It may be nil, and must not block.
 func (l *Ledger) Accept(now time.Time, id uint64, m *Message, changed func()) *Entry {
 	e := &Entry{ledger: l, id: id, changed: changed, report: Report{
 		Tag: m.Tag, To: text(m.To), Destination: destination(m), Type: m.Type, Encrypted: m.Encrypt, Size: len(m.Body), Begin: now,
@@ -56,8 +56,8 @@ func text(s Strategy) string {
 	return "nobody"
 }
 
-// Take says that a send is carried out from now on. It is false for one that has
-// ended, or that another has taken.
+// Take marks a send as being carried out. It returns false if the send has ended or
+// was taken before.
 func (l *Ledger) Take(id uint64) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -69,7 +69,7 @@ func (l *Ledger) Take(id uint64) bool {
 	return true
 }
 
-// Apply enters a step of a send. What comes after its end changes nothing.
+// Apply enters a step of a send. Steps after the send's end are ignored.
 func (l *Ledger) Apply(now time.Time, p Progress) {
 	l.with(p.ID, func(e *Entry) bool {
 		l.apply(now, e, &p)
@@ -77,7 +77,8 @@ func (l *Ledger) Apply(now time.Time, p Progress) {
 	})
 }
 
-// with changes an open send, and says so when it was changed.
+// with applies change to a send under way, and calls the send's changed function if
+// change returns true.
 func (l *Ledger) with(id uint64, change func(*Entry) bool) {
 	changed := func() func() {
 		l.mu.Lock()
@@ -86,7 +87,7 @@ func (l *Ledger) with(id uint64, change func(*Entry) bool) {
 		if !ok {
 			return nil
 		}
-		changed := e.changed // those of ended sends are not kept
+		changed := e.changed // which change may clear
 		if !change(e) {
 			return nil
 		}
@@ -130,8 +131,8 @@ func (l *Ledger) end(e *Entry) {
 	l.next = (l.next + 1) % LedgerKept
 }
 
-// Abandon ends what was taken by somebody who is no more: a copy that was given
-// out is in doubt, one that was not has failed.
+// Abandon ends the sends that were taken, because the actor that carried them out has
+// ended. A copy that was tried is in doubt, any other has failed.
 func (l *Ledger) Abandon(now time.Time) {
 	for _, id := range l.taken() {
 		l.abandon(now, id)
@@ -171,8 +172,7 @@ func (l *Ledger) abandon(now time.Time, id uint64) {
 	})
 }
 
-// Fail ends a send that nobody has taken. One that somebody carries out is his
-// to end.
+// Fail ends a send, unless it was taken.
 func (l *Ledger) Fail(now time.Time, id uint64, r SendReason, err error) {
 	l.with(id, func(e *Entry) bool {
 		if e.taken {
@@ -190,12 +190,12 @@ func (l *Ledger) Counts() (accepted, ended uint64) {
 	return l.accepted, l.ended
 }
 
-// All returns the sends that ended last, at most [LedgerKept], then those under
-// way, each oldest first.
+// All returns the last [LedgerKept] sends that have ended, then the sends under way,
+// each oldest first.
 func (l *Ledger) All() []Report { return l.list(func(*Report) bool { return true }) }
 
-// ByTag returns the sends of [Ledger.All] with this tag; tags of the caller's own
-// need not be unique.
+// ByTag returns the sends of [Ledger.All] with this tag. Tags that the application
+// chose need not be unique.
 func (l *Ledger) ByTag(tag uint64) []Report {
 	return l.list(func(r *Report) bool { return r.Tag == tag })
 }
@@ -217,14 +217,14 @@ func (l *Ledger) list(want func(*Report) bool) (found []Report) {
 	return found
 }
 
-// Report returns what is known of the send now.
+// Report returns a copy of the send's report as it is now.
 func (e *Entry) Report() Report {
 	e.ledger.mu.Lock()
 	defer e.ledger.mu.Unlock()
 	return e.report.Clone()
 }
 
-// Ended reports whether nothing changes any more.
+// Ended reports whether the send has ended and its report is final.
 func (e *Entry) Ended() bool {
 	e.ledger.mu.Lock()
 	defer e.ledger.mu.Unlock()

@@ -6,38 +6,38 @@ import (
 	"github.com/gamelan-p2p/gamelan/dht/wire"
 )
 
-// Message is a message of the application's, to be sent.
+// Message is a message that the application sends.
 type Message struct {
-	// To says whom it is sent to.
+	// To selects the peers that get a copy.
 	To Strategy
-	// Type is the application's message type: at the receiver the actor that is
-	// registered for it hears the message. Types of your own are best above
-	// 1,000; the network's own applications use the lower ones (spec: dht 12.3).
+	// Type is the application's message type: the receiver's actor that is
+	// registered for it gets the message. Use types above 1,000 for your own
+	// messages; the network's applications use the lower ones (spec: dht 12.3).
 	Type int32
-	// Body is the message itself. It must not be changed after it was given.
+	// Body is the content. Do not change it after the call.
 	Body []byte
 
-	// Destination is whom the message is addressed to, whoever passes it on.
-	// Default: that of the strategy when it has one and the message is
-	// encrypted or propagated, else anybody.
+	// Destination is the holder of the key that the message is addressed to, for
+	// nodes that relay it. Default: the strategy's destination if the strategy has
+	// one and the message is encrypted or propagated, else anybody.
 	Destination wire.Destination
-	// Encrypt seals the message for the holder of the destination's key: only
-	// he can read it, and he learns for sure who wrote it; those who pass it on
-	// learn neither.
+	// Encrypt encrypts the message for the holder of the destination's key. Only
+	// the holder can read it and learns the author for certain; relays learn
+	// neither.
 	Encrypt bool
-	// Sign has a message in clear say who wrote it, for everybody who passes it
-	// on. Without it the receiver knows only which peer it came from.
+	// Sign signs a clear message with the node's key, which every relay can read.
+	// Without it the receiver knows only the peer that passed the message on.
 	Sign bool
 
-	// Expires is for how long others may still pass it on. Default
+	// Expires is how long other nodes may relay the message. Default
 	// [DefaultExpires].
 	Expires time.Duration
-	// Limit is for how long it is tried, counted from when it was accepted:
-	// then what was not written has failed, and what was written and not proven
-	// is in doubt. Default, and most, [DefaultLimit].
+	// Limit is how long the node tries to send, from when it accepted the message.
+	// After it, unwritten copies have failed, and written copies without proof are
+	// in doubt. Default and maximum: [DefaultLimit].
 	Limit time.Duration
-	// Tag is a number for tracing, which travels with all copies and means
-	// nothing. Default: random.
+	// Tag is a number for tracing that all copies carry; it has no meaning.
+	// Default: random.
 	Tag uint64
 }
 
@@ -47,8 +47,8 @@ const (
 	DefaultLimit   = time.Minute
 )
 
-// For returns for how long the message is tried: Limit with its default and
-// bound applied.
+// For returns how long the node tries to send the message: Limit with its default
+// and maximum applied.
 func (m *Message) For() time.Duration {
 	if m.Limit <= 0 || m.Limit > DefaultLimit {
 		return DefaultLimit

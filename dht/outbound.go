@@ -14,69 +14,70 @@ import (
 	"github.com/gamelan-p2p/gamelan/protocol"
 )
 
-// Outbound is the way of our own messages, and of those passed on for others, to
-// the messaging sessions of peers: it selects peers, seals and signs once for
-// all copies, paces what goes to nodes that would take more for a flood, and
-// tries a copy that is in doubt again when its peer is back. Every send ends,
-// with an outcome for each copy, within its limit (spec: dht 1.4, 5).
+// Outbound sends our own messages, and relays those of others, through the messaging
+// sessions of peers. It selects peers, encrypts and signs a message once for all
+// copies, paces the copies for nodes that would take more for a flood, and sends a
+// copy in doubt again when its peer is connected again. Every send ends within its
+// limit, with an outcome for each copy (spec: dht 1.4, 5).
 //
-// It is a machine: it waits for nothing and does nothing but by its effects.
+// It is a machine: it never blocks, and acts through the effects that it returns.
 type Outbound struct {
 	o      OutboundOptions
 	choose *sendChain
 	write  *sendChain
 
 	sends    map[uint64]*send
-	relaying map[*send]struct{}  // what is passed on
-	passing  *send               // … in this call of Relay
-	given    map[uint64]*copyOut // under way in a messaging session
+	relaying map[*send]struct{}  // the messages that are relayed
+	passing  *send               // the message of the running call of Relay
+	given    map[uint64]*copyOut // the copies that messaging sessions have
 	peers    map[identity.NodeID]*outPeer
 	wakes    wakes
-	woken    time.Time // the time last said
+	woken    time.Time // the last Wake that was returned
 	order    uint64    // of the last copy
 	copies   int       // without an outcome
-	relays   int       // … of what is passed on
+	relays   int       // … of relayed messages
 	closing  bool
-	sweep    wake // when to forget peers that nothing is known of
+	sweep    wake // when to forget idle peers
 	counts   OutboundCounts
 	fx       OutboundEffects
 }
 
-// OutboundOptions are what the chain needs to know.
+// OutboundOptions are the settings of an [Outbound].
 type OutboundOptions struct {
 	Secret   *identity.Secret
 	Selector Selector
-	View     View // of the peers, read for each message anew
+	View     View // of the peers, read anew for each message
 	Dedup    *Dedup
 	Rand     *rand.Rand
 	Random   io.Reader // for keys and nonces
-	// NewID makes numbers that are unique in the node's life.
+	// NewID returns numbers that are unique while the node runs.
 	NewID func() uint64
-	// Paced reports whether a peer counts what it gets; Pace is what it may get
-	// in [PaceWithin]. 0 is [DefaultPace].
+	// Paced reports whether a peer's messages are paced, because the peer bans
+	// floods; Pace is how many it gets in [PaceWithin]. 0 is [DefaultPace].
 	Paced func(identity.NodeID) bool
 	Pace  int
-	// RelayLimit is how many messages of others any peer gets in 60 s. 0 is
+	// RelayLimit is how many relayed messages any peer gets in 60 s. 0 is
 	// [RelayLimit].
 	RelayLimit int
-	// RelayedTo is how many bytes for others may wait for one peer. 0 is
-	// [RelayedTo].
+	// RelayedTo is how many relayed bytes may wait for one peer. 0 is [RelayedTo].
 	RelayedTo int64
-	// Moved returns when a peer's session last gave bytes to its connection; nil
-	// is a session of which nobody knows.
+	// Moved returns when a peer's session last wrote bytes to its connection. It may
+	// be nil.
 	Moved func(identity.NodeID) time.Time
-	// Unreached remembers what did not reach all; nil remembers nothing.
+	// Unreached remembers the peers that relayed messages did not reach. It may be
+	// nil.
 	Unreached *Unreached
-	// Paces is what the machine before this one has left; nil for the first.
+	// Paces is the result of [Outbound.Paces] of the machine before this one; nil
+	// for the first.
 	Paces Paces
-	// Window is how many bytes, frames and 256 for each, are given to one peer's
-	// session before the first has its outcome; one frame always may. 0 is 512
-	// KiB.
+	// Window is how many bytes of frames without an outcome a peer's session may
+	// have, with 256 bytes added for each frame. One frame of any size is allowed.
+	// 0 is 512 KiB.
 	Window int64
-	// MaxFrame is how long a message may be as it travels, in bytes. Longer ones
+	// MaxFrame is the maximum length of an encoded message in bytes. Longer messages
 	// are not sendable. 0 is 8 MiB.
 	MaxFrame int
-	// Discovers reports whether anybody looks for unknown peers.
+	// Discovers reports whether the node can search for unknown peers.
 	Discovers func() bool
 	Layers    map[SendPosition][]SendLayer // at each position the first is outermost
 }
@@ -86,8 +87,8 @@ const (
 	DefaultPace = 900 // the strictest known release bans above 1,000
 	PaceWithin  = time.Minute
 
-	// MaxCopies is how many copies may be without an outcome, half of them of what
-	// is passed on.
+	// MaxCopies is how many copies may be without an outcome; half of them may be of
+	// relayed messages.
 	MaxCopies = 1 << 16
 
 	defaultWindow = 512 << 10
@@ -95,15 +96,15 @@ const (
 	frameOverhead = 256
 	retryAfter    = 250 * time.Millisecond
 	sweepEvery    = time.Minute
-	keptEffects   = 1024 // of each kind, between two calls
+	keptEffects   = 1024 // the capacity that a list of effects keeps for the next call
 )
 
-// OutboundCounts is what became of all messages so far.
+// OutboundCounts counts all messages so far by their outcome.
 type OutboundCounts struct {
 	Sends, Copies               uint64
 	Confirmed, InDoubt, Failed  uint64 // copies of our own
-	Relays, RelayCopies         uint64 // of others
-	RelaysNobody, RelaysDropped uint64 // nobody to pass it on to; no copy could be begun
+	Relays, RelayCopies         uint64 // relayed messages, and copies of them
+	RelaysNobody, RelaysDropped uint64 // relayed messages without a target; those refused for every target
 	RelayConfirmed              uint64 // copies
 	RelayFailed                 RelayFailures
 	Tries, Resent               uint64
@@ -112,11 +113,11 @@ type OutboundCounts struct {
 
 // send is one send under way.
 type send struct {
-	id      uint64 // 0: passed on for somebody else
+	id      uint64 // 0: relayed
 	m       Message
 	until   time.Time
-	early   time.Time // what is not written is taken back
-	taken   bool      // … or was asked back
+	early   time.Time // when unwritten copies are withdrawn
+	taken   bool      // they were withdrawn
 	frame   []byte
 	copies  []*copyOut
 	open    int
@@ -131,8 +132,8 @@ func newSend(id uint64, m Message, until time.Time) *send {
 	return s
 }
 
-// begin sets the time from which on what is not written is taken back. That
-// leaves a session so long to say whether it was written.
+// begin sets early, when unwritten copies are withdrawn: long enough before the send
+// ends that sessions can report which copies they have written.
 func (s *send) begin(now time.Time) {
 	left := s.until.Sub(now)
 	s.early = s.until.Add(-min(time.Second, max(left/10, min(left/2, 100*time.Millisecond))))
@@ -140,7 +141,7 @@ func (s *send) begin(now time.Time) {
 
 func (s *send) relay() bool { return s.id == 0 }
 
-// NewOutbound returns the machine.
+// NewOutbound returns a machine without sends.
 func NewOutbound(o OutboundOptions) *Outbound {
 	o.Pace = cmp.Or(o.Pace, DefaultPace)
 	o.Window = cmp.Or(o.Window, defaultWindow)
@@ -160,20 +161,20 @@ func NewOutbound(o OutboundOptions) *Outbound {
 	return out
 }
 
-// Counts returns what became of all messages so far.
+// Counts returns the counts of all messages so far.
 func (o *Outbound) Counts() OutboundCounts { return o.counts }
 
 // Len returns how many sends and copies are under way.
 func (o *Outbound) Len() (sends, copies int) { return len(o.sends), o.copies }
 
-// Send takes a message of our own under an id that is not 0 and used once. Wall
-// is the system's clock, from which the message gets the time when it expires.
+// Send begins to send a message of our own. Id is not 0 and is used once. Wall is the
+// system's clock, from which the message's expiry is calculated.
 func (o *Outbound) Send(now, wall time.Time, id uint64, m Message) *OutboundEffects {
 	return o.SendUntil(now, wall, id, m, now.Add(m.For()))
 }
 
-// SendUntil is Send for a message that was accepted earlier and ends at until, a
-// time of now.
+// SendUntil is Send for a message that was accepted earlier. The send ends at until,
+// which is a time of the same clock as now.
 func (o *Outbound) SendUntil(now, wall time.Time, id uint64, m Message, until time.Time) *OutboundEffects {
 	o.begin()
 	o.due(now)
@@ -193,8 +194,8 @@ func (o *Outbound) SendUntil(now, wall time.Time, id uint64, m Message, until ti
 	return o.effects(now)
 }
 
-// accept selects peers, and sends the message unless it has to be looked for
-// somebody first.
+// accept selects peers and sends the message to them, or starts a search for an
+// unknown peer.
 func (o *Outbound) accept(now, wall time.Time, s *send) {
 	out, err := o.choose.run(&Outgoing{Now: now, Wall: wall, Message: s.m})
 	s.m = out.Message
@@ -221,11 +222,12 @@ func (o *Outbound) accept(now, wall time.Time, s *send) {
 	}
 }
 
-// selectPeers is the end of the layers before it.
+// selectPeers checks a message and selects its peers. It runs after the layers at
+// [BeforeSelect].
 func (o *Outbound) selectPeers(out *Outgoing) (err error) {
 	switch to := out.To.(type) {
 	case nil:
-		return fmt.Errorf("%w: it does not say to whom; set To", ErrNotSendable)
+		return fmt.Errorf("%w: no recipient; set To", ErrNotSendable)
 	case Random:
 		if to.N <= 0 {
 			return fmt.Errorf("%w: Random.N is %d; set it to the number of nodes", ErrNotSendable, to.N)
@@ -241,8 +243,8 @@ func (o *Outbound) selectPeers(out *Outgoing) (err error) {
 	if out.Encrypt {
 		switch d := destination(&out.Message); {
 		case !d.Known || d.Key.IsZero():
-			return fmt.Errorf("%w: encrypted for nobody; set Destination, or send it by key", ErrNotSendable)
-		case d.Key == o.o.Selector.Key: // whoever passes it on would ban us for it (spec: dht 6)
+			return fmt.Errorf("%w: Encrypt needs a recipient's key; set Destination, or use DirectKey", ErrNotSendable)
+		case d.Key == o.o.Selector.Key: // a relay would ban us for it (spec: dht 6)
 			return fmt.Errorf("%w: encrypted for %s", ErrSelf, d.Key)
 		}
 	}
@@ -250,7 +252,7 @@ func (o *Outbound) selectPeers(out *Outgoing) (err error) {
 	return err
 }
 
-// Discovered ends a search: the peer is known now, or err says why not.
+// Discovered ends the search of a send. The peer was found, or err says why not.
 func (o *Outbound) Discovered(now, wall time.Time, id uint64, peer identity.NodeID, err error) *OutboundEffects {
 	o.begin()
 	o.due(now)
@@ -264,7 +266,7 @@ func (o *Outbound) Discovered(now, wall time.Time, id uint64, peer identity.Node
 	return o.effects(now)
 }
 
-// compose seals and signs the message once and gives each peer a copy.
+// compose encrypts and signs the message once and queues a copy for each peer.
 func (o *Outbound) compose(now, wall time.Time, s *send, peers []identity.NodeID) {
 	if n := len(s.m.Body); n > o.o.MaxFrame {
 		o.end(s, NotSendable, tooLong(n, o.o.MaxFrame))
@@ -301,7 +303,7 @@ func (o *Outbound) compose(now, wall time.Time, s *send, peers []identity.NodeID
 	o.spread(now, s, frame, out.Peers)
 }
 
-// draft is the message with everything that the strategy decides.
+// draft returns the message with its destination, nonce, tag and expiry.
 func (o *Outbound) draft(wall time.Time, m *Message) wire.Draft {
 	h := wire.DomainHeader{Type: m.Type}
 	expires := m.Expires
@@ -313,7 +315,7 @@ func (o *Outbound) draft(wall time.Time, m *Message) wire.Draft {
 		Expires: uint64(wall.Add(expires).Unix()),
 	}
 	switch m.To.(type) {
-	case Direct, DirectKey: // else equal messages are to be equal bytes
+	case Direct, DirectKey: // with the others, equal messages have equal bytes
 		h.Nonce = o.o.Rand.Uint64N(1<<64-1) + 1
 	}
 	if d.Tag == 0 {
@@ -326,7 +328,7 @@ func (o *Outbound) draft(wall time.Time, m *Message) wire.Draft {
 	return d
 }
 
-// destination is whom the header names.
+// destination returns the destination in the message's header.
 func destination(m *Message) wire.Destination {
 	if m.Destination.Known {
 		return m.Destination
@@ -342,7 +344,7 @@ func destination(m *Message) wire.Destination {
 	return wire.Destination{}
 }
 
-// spread gives each peer a copy.
+// spread queues a copy for each peer and sends those that may go now.
 func (o *Outbound) spread(now time.Time, s *send, frame []byte, peers []identity.NodeID) {
 	s.frame = frame
 	if s.relay() {
@@ -371,7 +373,7 @@ func (o *Outbound) spread(now time.Time, s *send, frame []byte, peers []identity
 	}
 }
 
-// Sent is the outcome of one Write.
+// Sent takes the outcome of one Write.
 func (o *Outbound) Sent(now time.Time, id uint64, outcome protocol.Outcome) *OutboundEffects {
 	o.begin()
 	c, ok := o.given[id]
@@ -382,11 +384,11 @@ func (o *Outbound) Sent(now time.Time, id uint64, outcome protocol.Outcome) *Out
 	p := c.peer
 	p.back(now, c, outcome.Kind != protocol.Failed)
 	refused := outcome.Kind == protocol.Failed && outcome.Reason == protocol.Overloaded // on our side
-	if outcome.Kind == protocol.Confirmed || c.state != copySettled && !refused {       // else we have taken it back
+	if outcome.Kind == protocol.Confirmed || c.state != copySettled && !refused {       // otherwise it was withdrawn
 		p.progress(now)
 	}
 	switch {
-	case c.state == copySettled: // its time was over
+	case c.state == copySettled: // it was given up before
 		if c.send.relay() && outcome.Kind == protocol.Confirmed {
 			o.o.Unreached.Reached(c.send.relayed.hash, p.id)
 		}
@@ -398,7 +400,7 @@ func (o *Outbound) Sent(now time.Time, id uint64, outcome protocol.Outcome) *Out
 		p.push(c)
 	case outcome.Reason == protocol.DialFailed && c.doubt.Kind != 0 && o.mayResend(now, c):
 		p.notBefore = now.Add(retryAfter)
-		p.again(c) // it was gone again already
+		p.again(c) // the new connection has ended already
 	default:
 		o.settle(c, c.final(outcome))
 	}
@@ -407,18 +409,18 @@ func (o *Outbound) Sent(now time.Time, id uint64, outcome protocol.Outcome) *Out
 	return o.effects(now)
 }
 
-// mayResend reports whether a copy in doubt is to be tried again: receivers know
-// it by its hash.
+// mayResend reports whether a copy in doubt is sent again. Receivers drop a second
+// copy, which they know by its hash.
 func (o *Outbound) mayResend(now time.Time, c *copyOut) bool {
 	return !o.closing && !c.send.relay() && now.Before(c.send.early)
 }
 
-// mayRetry reports whether a copy that was not written may be later.
+// mayRetry reports whether an unwritten copy is tried again later.
 func (o *Outbound) mayRetry(now time.Time, c *copyOut, r protocol.Reason) bool {
 	return !o.closing && (r == protocol.Overloaded || r == protocol.Closed) && now.Before(c.send.early)
 }
 
-// Connected says that a peer has a new connection.
+// Connected notes that a peer has a new connection, and sends copies in doubt again.
 func (o *Outbound) Connected(now time.Time, peer identity.NodeID) *OutboundEffects {
 	o.begin()
 	o.due(now)
@@ -436,7 +438,7 @@ func (o *Outbound) Connected(now time.Time, peer identity.NodeID) *OutboundEffec
 	return o.effects(now)
 }
 
-// Due is called when the time has come.
+// Due does what is due at now. Call it at [OutboundEffects].Wake.
 func (o *Outbound) Due(now time.Time) *OutboundEffects {
 	o.begin()
 	o.woken = time.Time{}
@@ -444,8 +446,8 @@ func (o *Outbound) Due(now time.Time) *OutboundEffects {
 	return o.effects(now)
 }
 
-// due does what is due. Every event begins with it, so that nothing is given out
-// after its time because a timer is late.
+// due does what is due. Every event begins with it, so that no copy is written after
+// its time because a timer is late.
 func (o *Outbound) due(now time.Time) {
 	for w := o.wakes.due(now); w != nil; w = o.wakes.due(now) {
 		switch {
@@ -460,7 +462,7 @@ func (o *Outbound) due(now time.Time) {
 	}
 }
 
-// forget drops the peers of which nothing has to be remembered.
+// forget drops the idle peers.
 func (o *Outbound) forget(now time.Time) {
 	for id, p := range o.peers {
 		if p.idle(now) {
@@ -470,10 +472,10 @@ func (o *Outbound) forget(now time.Time) {
 	}
 }
 
-// late ends what has taken too long: first what is not written, a little later
-// the rest.
+// late ends the copies of a send that took too long: the unwritten ones first, and
+// all others at the send's limit.
 func (o *Outbound) late(now time.Time, s *send) {
-	if len(s.copies) == 0 { // the peer is looked for
+	if len(s.copies) == 0 { // a search for the peer is under way
 		o.end(s, DiscoveryFailed, errSearching)
 		return
 	}
@@ -487,7 +489,7 @@ func (o *Outbound) late(now time.Time, s *send) {
 		case copyDoubtful:
 			o.settle(c, c.doubt)
 		case copyGiven:
-			if !taken { // when the timer was late, too: it is not to be written after the end
+			if !taken { // also at the limit, if the timer was late: it must not be written later
 				o.fx.Withdraw = append(o.fx.Withdraw, Write{ID: c.id, Peer: c.peer.id})
 			}
 			if last {
@@ -500,8 +502,8 @@ func (o *Outbound) late(now time.Time, s *send) {
 	}
 }
 
-// Finish takes nothing more and repeats nothing: what waits goes on, what is in
-// doubt or looks for somebody ends.
+// Finish begins to close: new sends fail, copies in doubt and searches end, and
+// waiting copies are still sent.
 func (o *Outbound) Finish(now time.Time) *OutboundEffects {
 	o.begin()
 	o.due(now)
@@ -509,11 +511,11 @@ func (o *Outbound) Finish(now time.Time) *OutboundEffects {
 	return o.effects(now)
 }
 
-// Close is Finish, and has what waits fail too: nothing more is written.
+// Close does what Finish does, and also fails waiting copies: nothing more is written.
 func (o *Outbound) Close(now time.Time) *OutboundEffects {
 	o.begin()
 	o.finish(copyDoubtful, copyWaiting)
-	for _, p := range o.peers { // what is left is passed on for others
+	for _, p := range o.peers { // the copies that still wait are relayed ones
 		for _, c := range slices.Clone(p.relays.list) {
 			if c.state == copyWaiting {
 				o.settle(c, protocol.Outcome{Kind: protocol.Failed, Reason: protocol.Closed})

@@ -221,7 +221,7 @@ func TestSentToNobody(t *testing.T) {
 		})
 	}
 	for field, m := range map[string]dht.Message{
-		"Random.N": {To: dht.Random{N: -1}}, "Selected.Peers": {To: dht.Selected{}}, "of Selected.Peers": {To: dht.Selected{Peers: []identity.NodeID{us.NodeID()}}},
+		"Random.N": {To: dht.Random{N: -1}}, "Selected.Peers": {To: dht.Selected{}}, "Selected.Peers has no usable peer": {To: dht.Selected{Peers: []identity.NodeID{us.NodeID()}}},
 	} {
 		d := newDesk(t, villagers, nil)
 		if r := d.report(d.send(m)); r.Err == nil || !strings.Contains(r.Err.Error(), field) {

@@ -8,32 +8,32 @@ import (
 	"github.com/gamelan-p2p/gamelan/protocol"
 )
 
-// OutboundEffects is what an [Outbound] wants done, in this order. It is valid
-// until the next call.
+// OutboundEffects lists what the caller of an [Outbound] has to do, in this order. It
+// is valid until the next call.
 type OutboundEffects struct {
-	// Progress is for the [Ledger].
+	// Progress goes to [Ledger.Apply].
 	Progress []Progress
-	// Withdraw takes back what Write has given out, unless it is written. Each
-	// ends in one call of Sent all the same.
+	// Withdraw takes back copies of an earlier Write that are not written yet. Each
+	// Write ends in one call of Sent all the same.
 	Withdraw []Write
 	// Write goes to the messaging sessions of peers; each ends in one call of
 	// Sent.
 	Write []Write
-	// Discover asks for a peer that is not known; each ends in one call of
-	// Discovered, or is forgotten.
+	// Discover starts searches for unknown peers; each ends in one call of
+	// Discovered, or in none.
 	Discover []Discover
-	// Released is the credit of messages of others of which no copy is under way
-	// any more; each lease is discarded. Who has done that empties the list: what
-	// is left in it goes with [Outbound.Abandon].
+	// Released is the credit of relayed messages whose copies have all ended. The
+	// caller discards each lease and then empties the list, because
+	// [Outbound.Abandon] returns the leases that are left in it.
 	Released []Lease
-	// Wake, unless it is zero, is when Due is to be called, which is before the
-	// time said last.
+	// Wake is when Due is to be called, which is earlier than the last Wake. Zero
+	// changes nothing.
 	Wake time.Time
 }
 
-// Write is one copy for one peer.
+// Write is one copy for one peer. ID identifies it in [Outbound.Sent].
 type Write struct {
-	ID    uint64 // for Sent
+	ID    uint64
 	Peer  identity.NodeID
 	Frame []byte
 }
@@ -45,15 +45,15 @@ type Discover struct {
 	Until time.Time // when the send ends
 }
 
-// ProgressKind is what has become of a send.
+// ProgressKind is a kind of [Progress].
 type ProgressKind uint8
 
 // The kinds of [Progress].
 const (
 	SendSelected ProgressKind = iota + 1 // Peers and Tag are known
-	SendTried                            // a copy was given out
+	SendTried                            // a copy was given to a messaging session
 	SendSettled                          // a copy has its outcome
-	SendEnded                            // all have, or there is none: Reason
+	SendEnded                            // all copies have, or there are none: Reason
 )
 
 // Progress is a step of one send.
@@ -63,7 +63,7 @@ type Progress struct {
 	Peers       []identity.NodeID
 	Tag         uint64
 	Destination wire.Destination
-	Copy        int // its place in Peers
+	Copy        int // its index in Peers
 	Outcome     protocol.Outcome
 	Reason      SendReason
 	Err         error

@@ -9,23 +9,23 @@ import (
 	"github.com/gamelan-p2p/gamelan/protocol"
 )
 
-// copyOut is one message on its way to one peer.
+// copyOut is the copy of one message for one peer.
 type copyOut struct {
 	send      *send
 	index     int
-	order     uint64 // of those that wait for a peer, what came first goes first
+	order     uint64 // the copies for a peer leave in ascending order
 	peer      *outPeer
 	state     copyState
 	id        uint64 // of the last Write
 	cost      int64
-	connected uint64 // the peer's count when it was given out
+	connected uint64 // the peer's count when the session got the copy
 	doubt     protocol.Outcome
-	paced     bool         // has waited for the pace
-	why       RelayFailure // of what is passed on, when its outcome does not say
+	paced     bool         // the copy had to wait for the pace
+	why       RelayFailure // of a relayed copy, if its outcome does not tell
 }
 
-// final is the outcome of a copy whose last try had this one: what was written
-// once is never said to be unwritten.
+// final returns the outcome of a copy whose last try ended in o. A copy that an
+// earlier try may have written stays in doubt.
 func (c *copyOut) final(o protocol.Outcome) protocol.Outcome {
 	if o.Kind != protocol.Confirmed && c.doubt.Kind != 0 {
 		return c.doubt
@@ -38,34 +38,34 @@ type copyState uint8
 const (
 	copyWaiting  copyState = iota // in the peer's queue
 	copyGiven                     // with the messaging session
-	copyDoubtful                  // until the peer is connected again
+	copyDoubtful                  // in doubt, until the peer is connected again
 	copySettled
 )
 
-// outPeer is what is on its way to one peer.
+// outPeer holds the copies for one peer and what limits them.
 type outPeer struct {
 	id        identity.NodeID
-	queue     copyList // our own that wait, in order
-	relays    copyList // those of others, which go when none of our own waits
+	queue     copyList // our own waiting copies, in order
+	relays    copyList // relayed waiting copies, which go when none of our own waits
 	doubtful  copyList
 	given     underWay
-	others    underWay // of those given, what is passed on
-	relayed   int64    // bytes of others without an outcome
+	others    underWay // of those, relayed copies
+	relayed   int64    // bytes of relayed copies without an outcome
 	connected uint64
-	// openRelays are the copies of others without an outcome. While anything is
-	// given to the session, since is when it last made progress; it has stalled
-	// when copies for others have waited too long for that.
+	// openRelays counts the relayed copies without an outcome. While the session
+	// has copies, since is when it last made progress. The peer is stalled when
+	// relayed copies have waited too long for progress.
 	openRelays int
 	since      time.Time
 	stalled    bool
-	notBefore  time.Time  // after a try that came to nothing: others that did may follow
-	pace       *pacer     // nil while it is not paced
-	relayPace  *pacer     // … of what is passed on, a part of it
-	rate       *perSecond // of what is passed on, paced or not; nil: nothing was
+	notBefore  time.Time  // no copy goes earlier, so that those of a failed try go again in order
+	pace       *pacer     // nil if the peer is not paced
+	relayPace  *pacer     // … counts the relayed copies among those of pace
+	rate       *perSecond // of relayed copies, paced or not; nil before the first
 	wake       wake
 }
 
-// underWay is what is given to a session.
+// underWay counts the copies that a session has.
 type underWay struct {
 	n     int
 	bytes int64
@@ -76,8 +76,8 @@ func (u *underWay) add(n int, cost int64) {
 	u.bytes += cost
 }
 
-// copyList is copies of one peer. Those that were settled in it are taken out
-// some at a time, so that they are never more than the others.
+// copyList is a list of copies for one peer. Settled copies are removed in batches,
+// when they are more than half of the list.
 type copyList struct {
 	list    []*copyOut
 	settled int
@@ -105,7 +105,7 @@ func (o *Outbound) peer(id identity.NodeID) *outPeer {
 	return p
 }
 
-// queueOf returns the queue that a copy waits in.
+// queueOf returns the queue for a copy.
 func (p *outPeer) queueOf(c *copyOut) *copyList {
 	if c.send.relay() {
 		return &p.relays
@@ -113,7 +113,7 @@ func (p *outPeer) queueOf(c *copyOut) *copyList {
 	return &p.queue
 }
 
-// push puts a copy into its queue, where it belongs by its order.
+// push inserts a copy into its queue by its order.
 func (p *outPeer) push(c *copyOut) {
 	c.state = copyWaiting
 	l := p.queueOf(c)
@@ -126,8 +126,8 @@ func (p *outPeer) push(c *copyOut) {
 	l.list = slices.Insert(q, i, c)
 }
 
-// again puts a copy in doubt where it is tried again: at once when the peer has
-// a newer connection than the copy went out with, else when it gets one.
+// again has a copy in doubt sent again: now if the peer has a newer connection than
+// the copy was written to, else when the peer is connected again.
 func (p *outPeer) again(c *copyOut) {
 	if p.connected > c.connected {
 		p.push(c)
@@ -137,7 +137,7 @@ func (p *outPeer) again(c *copyOut) {
 	p.doubtful.list = append(p.doubtful.list, c)
 }
 
-// back takes a copy from its session.
+// back takes a copy back from its session.
 func (p *outPeer) back(now time.Time, c *copyOut, written bool) {
 	p.given.add(-1, -c.cost)
 	if p.pace != nil {
@@ -157,9 +157,9 @@ func (p *outPeer) idle(now time.Time) bool {
 		(p.pace == nil || p.pace.idle(now)) && (p.rate == nil || p.rate.idle(now))
 }
 
-// pump gives out what may go to the peer now: our own first. While messages of
-// others wait, a quarter of the window is theirs all the same: else two nodes
-// that send much through each other would each wait for the other's to go.
+// pump gives the session the copies that may go now, our own first. While relayed
+// copies wait, a quarter of the window is reserved for them: otherwise two nodes that
+// send much through each other would wait for each other.
 func (o *Outbound) pump(now time.Time, p *outPeer) {
 	o.pumpQueue(now, p, &p.queue)
 	o.pumpQueue(now, p, &p.relays)
@@ -188,14 +188,14 @@ func (o *Outbound) pumpQueue(now time.Time, p *outPeer, q *copyList) {
 func (o *Outbound) give(now time.Time, p *outPeer, c *copyOut) bool {
 	cost := int64(len(c.send.frame)) + frameOverhead
 	switch {
-	case !now.Before(c.send.early): // it is about to end
+	case !now.Before(c.send.early): // the send is about to end
 		return false
 	case now.Before(p.notBefore):
 		o.wakePeer(p, p.notBefore)
 		return false
 	case p.given.n > 0 && p.given.bytes+cost > o.o.Window:
 		return false
-	case c.send.relay() && p.others.n > 0 && p.others.bytes+cost > o.o.Window/2: // the rest is for our own
+	case c.send.relay() && p.others.n > 0 && p.others.bytes+cost > o.o.Window/2: // the other half is reserved for our own
 		return false
 	case c.send.relay() && len(p.queue.list) > 0 && p.others.n > 0 && p.others.bytes+cost > o.o.Window/4:
 		return false
@@ -225,8 +225,8 @@ func (o *Outbound) give(now time.Time, p *outPeer, c *copyOut) bool {
 	return true
 }
 
-// inPace reports whether the peer may get one more now, and counts it. What is
-// passed on leaves a part of the pace to our own, which finds room at any time.
+// inPace reports whether the pace allows one more copy now, and counts it. Relayed
+// copies leave a part of the pace free, so that our own find room at any time.
 func (o *Outbound) inPace(now time.Time, p *outPeer, c *copyOut) bool {
 	if !o.o.Paced(p.id) {
 		p.pace, p.relayPace = nil, nil
@@ -256,9 +256,9 @@ func (o *Outbound) inPace(now time.Time, p *outPeer, c *copyOut) bool {
 	return false
 }
 
-// kept is the part of the pace that is kept for our own: a few places, and four
-// for each message of our own in the last minute, up to a third. A burst of
-// others may have nearly all of it where we send nothing ourselves.
+// kept returns the part of the pace that is reserved for our own copies: a 45th, and
+// four for each of our own in the last minute, up to a third. A burst of relayed copies
+// may use nearly all of the pace of a peer that we send nothing to.
 func (p *outPeer) kept(now time.Time) int {
 	p.pace.forget(now)
 	p.relayPace.forget(now)

@@ -12,55 +12,56 @@ import (
 	"github.com/gamelan-p2p/gamelan/protocol"
 )
 
-// Limits of what an [Outbound] passes on for others. How much that is at a time
-// is bounded where it comes in: each message holds its source's credit until all
-// its copies have ended, and copies hold half of that credit at most (spec: V13).
+// Limits of the messages that an [Outbound] relays. Their memory is bounded by the
+// credit of their source: a message holds credit until all its copies have ended, and
+// relayed messages hold at most half of the credit (spec: V13).
 const (
-	// RelayPatience is how long copies for others wait for a peer that makes no
-	// progress: nothing given to it is proven, and it takes no bytes.
+	// RelayPatience is how long relayed copies wait for a peer without progress: it
+	// proves no copy and takes no bytes.
 	RelayPatience = 10 * time.Second
-	// relayPatienceNext is how long further copies wait for a peer that has made
-	// none for so long. It is enough for a ring of relays to go on that waited for
-	// each other, once they have let go of what they held.
+	// relayPatienceNext is how long further copies wait for such a peer. It is long
+	// enough for a ring of relays that waited for each other to go on after they
+	// have dropped the copies that they held.
 	relayPatienceNext = time.Second
-	// RelayedTo bounds the bytes for others that wait for one peer, wherever they
-	// come from, unless said otherwise. One frame is taken of any size.
+	// RelayedTo is the default limit of relayed bytes that wait for one peer, from
+	// all sources. One frame of any size is allowed.
 	RelayedTo = 16 << 20
-	// RelayLimit is how many messages of others one peer may be sent in any 60 s:
-	// half of what takes it for a flood (spec: V28).
+	// RelayLimit is the default limit of messages relayed to one peer in any 60 s:
+	// half of the number that peers take for a flood (spec: V28).
 	RelayLimit = FloodLimit / 2
 
-	// relayFor is how long a copy may take. A place in a peer's pace is free
-	// again 60 s after the message that had it is known to have left, which is a
-	// moment later than the source has passed on the next one.
+	// relayFor is how long a copy may take. It is a second more than the stretch
+	// after which a message no longer counts against a peer's pace, because that
+	// stretch begins only when the message is known to have left.
 	relayFor = DefaultLimit + time.Second
 )
 
-// Relayed is a message of somebody else on its way to others.
+// Relayed is a message of somebody else that is to be relayed.
 type Relayed struct {
-	From     identity.NodeID // the peer that it came from
+	From     identity.NodeID // the peer that sent it to us
 	Envelope *wire.Envelope
 	Hash     wire.Hash
 	To       Strategy
-	// Again says that an earlier copy did not reach all: this one goes to those
-	// that [Unreached] names, and to others only if it names nobody.
+	// Again says that an earlier copy did not reach all its peers: this copy goes to
+	// the missed peers of [Unreached], or to newly selected peers if the earlier
+	// copy was sent to nobody.
 	Again bool
-	// Lease is the source's credit, which goes back with
-	// [OutboundEffects.Released]. It may be nil.
+	// Lease is the source's credit, which [OutboundEffects].Released gives back. It
+	// may be nil.
 	Lease Lease
 }
 
-// RelayFailure is why a copy of a message for others was not confirmed.
+// RelayFailure is the reason for which a relayed copy was not confirmed.
 type RelayFailure uint8
 
 const (
 	RelayStalled  RelayFailure = iota + 1 // its peer made no progress for [RelayPatience]
-	RelayExpired                          // its time was over, most often because of the pace
+	RelayExpired                          // its time was up, most often because of the pace
 	RelayLost                             // the messaging session could not prove it
-	RelayCrowded                          // too many bytes or copies wait for others
-	RelayRate                             // the peer had its [RelayLimit]
-	RelayClosed                           // the node is about to end
-	RelayPanicked                         // passing it on panicked
+	RelayCrowded                          // too many relayed bytes or copies wait
+	RelayRate                             // the peer got [RelayLimit] messages in 60 s
+	RelayClosed                           // the node is closing
+	RelayPanicked                         // relaying it panicked
 	relayFailures
 )
 
@@ -77,7 +78,7 @@ func (f RelayFailure) String() string {
 	return fmt.Sprintf("failure %d", uint8(f))
 }
 
-// RelayFailures counts copies by why they were not confirmed.
+// RelayFailures counts unconfirmed copies by [RelayFailure].
 type RelayFailures [relayFailures]uint64
 
 // Total returns how many copies that are.
@@ -88,18 +89,18 @@ func (n *RelayFailures) Total() (sum uint64) {
 	return sum
 }
 
-// relaying is what a send has that is passed on for somebody else.
+// relaying is the part of a send that only relayed messages have.
 type relaying struct {
 	hash  wire.Hash
 	size  int64
 	lease Lease
 }
 
-var errNoPlace = errors.New("dht: no place for another copy")
+var errNoPlace = errors.New("dht: no room for another copy")
 
-// Relay passes a message on as it came from a peer. It has no report (spec: dht
-// 6). Its source's credit is released when every copy has ended. Targets that a
-// copy did not reach are in [Unreached] afterwards.
+// Relay passes a message on unchanged (spec: dht 6). It has no report. The source's
+// credit is released when every copy has ended. Afterwards [Unreached] names the peers
+// that no copy reached.
 func (o *Outbound) Relay(now time.Time, r Relayed) *OutboundEffects {
 	o.begin()
 	s := newSend(0, Message{To: r.To}, now.Add(relayFor))
@@ -153,7 +154,7 @@ func (o *Outbound) pass(now time.Time, s *send, r *Relayed) {
 	o.spread(now, s, frame, room)
 }
 
-// targets selects whom a message goes to.
+// targets returns the peers that a message is relayed to.
 func (o *Outbound) targets(r *Relayed) ([]identity.NodeID, error) {
 	if !r.Again {
 		return o.o.Selector.selectRelays(r.To, o.o.View, o.o.Rand)
@@ -162,7 +163,7 @@ func (o *Outbound) targets(r *Relayed) ([]identity.NodeID, error) {
 	if anew {
 		return o.o.Selector.selectRelays(r.To, o.o.View, o.o.Rand)
 	}
-	if !ok { // another copy has come before
+	if !ok { // another copy has taken the missed peers before
 		return nil, nil
 	}
 	there := make(map[identity.NodeID]bool)
@@ -182,20 +183,19 @@ func (o *Outbound) targets(r *Relayed) ([]identity.NodeID, error) {
 	return connected, nil
 }
 
-// refuse counts a copy that is not begun.
+// refuse counts a copy that is refused at once.
 func (o *Outbound) refuse(s *send, peer identity.NodeID, why RelayFailure) {
 	o.counts.RelayCopies++
 	o.missed(s, peer, why)
 }
 
-// missed counts a copy that has failed, so that a later one of the same message
-// goes to the peer.
+// missed counts a failed copy, and remembers its peer for a later copy of the message.
 func (o *Outbound) missed(s *send, peer identity.NodeID, why RelayFailure) {
 	o.counts.RelayFailed[why]++
 	o.o.Unreached.Missed(s.relayed.hash, peer)
 }
 
-// whyFailed is the failure that an outcome stands for.
+// whyFailed returns the failure that an outcome stands for.
 func (o *Outbound) whyFailed(outcome protocol.Outcome) RelayFailure {
 	switch {
 	case outcome.Reason == protocol.Expired:
@@ -206,7 +206,8 @@ func (o *Outbound) whyFailed(outcome protocol.Outcome) RelayFailure {
 	return RelayLost
 }
 
-// mayRelay says why no more of others may go to the peer, or counts one more.
+// mayRelay counts one more message relayed to the peer and returns 0, or returns why
+// the peer may get none.
 func (p *outPeer) mayRelay(now time.Time, size int64, o *OutboundOptions) RelayFailure {
 	if p.relayed > 0 && p.relayed+size > o.RelayedTo {
 		return RelayCrowded
@@ -223,17 +224,17 @@ func (p *outPeer) mayRelay(now time.Time, size int64, o *OutboundOptions) RelayF
 	return 0
 }
 
-// progress notes that the peer's session has done something.
+// progress notes that the peer's session has made progress.
 func (p *outPeer) progress(now time.Time) { p.since, p.stalled = now, false }
 
-// watch has the peer looked at when copies of others may have waited for too long.
+// watch sets the timer that checks whether relayed copies wait too long for the peer.
 func (o *Outbound) watch(p *outPeer) {
 	if p.openRelays > 0 && p.given.n > 0 {
 		o.wakePeer(p, p.since.Add(p.patience()))
 	}
 }
 
-// patience is how long copies for others may wait without progress of the peer.
+// patience returns how long relayed copies may wait without progress of the peer.
 func (p *outPeer) patience() time.Duration {
 	if p.stalled {
 		return relayPatienceNext
@@ -241,8 +242,8 @@ func (p *outPeer) patience() time.Duration {
 	return RelayPatience
 }
 
-// look fails the copies of others for a peer that makes no progress. What waits
-// for the pace is not without progress: nothing is given to the peer then.
+// look fails the relayed copies for a peer that makes no progress. It does nothing
+// while the session has no copies, as when all wait for the pace.
 func (o *Outbound) look(now time.Time, p *outPeer) {
 	if p.openRelays == 0 || p.given.n == 0 || now.Sub(p.since) < p.patience() {
 		return
@@ -277,14 +278,14 @@ func (o *Outbound) look(now time.Time, p *outPeer) {
 
 // Carried counts the effects that were carried out before one of them panicked.
 type Carried struct {
-	Begun                                         bool // else Relay itself has panicked
+	Begun                                         bool // false: Relay itself has panicked
 	Progress, Withdraw, Write, Discover, Released int
 }
 
-// Mend makes good what a panic has left undone, in Relay or while its effects
-// were carried out: the message that was passed on fails, and so do the copies
-// for others that no session has got; those of our own are tried again. It
-// returns the effects that are left, without the one that panicked.
+// Mend repairs the state after a panic in Relay or while its effects were carried out.
+// The message that was relayed fails, and so do relayed copies that no session has got;
+// our own copies are tried again. Mend returns the remaining effects, without the one
+// that panicked.
 func (o *Outbound) Mend(now time.Time, carried Carried) *OutboundEffects {
 	fx := &o.fx
 	lost := slices.Clone(fx.Write[carried.Write:])
@@ -301,7 +302,7 @@ func (o *Outbound) Mend(now time.Time, carried Carried) *OutboundEffects {
 			continue
 		}
 		delete(o.given, w.ID)
-		c.peer.back(now, c, inWrite && i == 0) // which may have got through
+		c.peer.back(now, c, inWrite && i == 0) // the first may have been written
 		switch {
 		case c.state == copySettled:
 		case c.send.relay():
@@ -329,7 +330,8 @@ func (o *Outbound) Mend(now time.Time, carried Carried) *OutboundEffects {
 	return o.effects(now)
 }
 
-// leave drops the first effects of a list, one more if that has panicked.
+// leave removes the effects that were carried out from a list, and the next one if
+// that has panicked.
 func leave[T any](list []T, carried int, panicked bool) ([]T, bool) {
 	if panicked && carried < len(list) {
 		return slices.Delete(list, 0, carried+1), false
@@ -337,8 +339,8 @@ func leave[T any](list []T, carried int, panicked bool) ([]T, bool) {
 	return slices.Delete(list, 0, carried), panicked
 }
 
-// Abandon ends what is passed on for others: the machine is not used any more. It
-// returns the credit of all that was under way, or had just ended.
+// Abandon ends the relayed messages of a machine that is no longer used. It returns
+// their credit, and credit that [OutboundEffects].Released still held.
 func (o *Outbound) Abandon() (leases []Lease) {
 	for s := range o.relaying {
 		for _, c := range s.copies {
@@ -351,7 +353,7 @@ func (o *Outbound) Abandon() (leases []Lease) {
 		}
 	}
 	clear(o.relaying)
-	leases = append(leases, o.fx.Released...) // of effects that were not carried out whole
+	leases = append(leases, o.fx.Released...) // of effects that were not carried out completely
 	o.fx.Released = nil
 	return leases
 }

@@ -12,34 +12,33 @@ import (
 
 // Outgoing is a message of our own on its way through the outbound chain.
 type Outgoing struct {
-	Now  time.Time // measures, and never steps
+	Now  time.Time // of a clock that never steps
 	Wall time.Time // the system's clock
 	Message
-	// Peers are who it goes to, Envelope is what they get: both are there from
-	// [BeforeWrite] on.
+	// Peers get the message, encoded as Envelope. Both are set from [BeforeWrite]
+	// on.
 	Peers    []identity.NodeID
 	Envelope wire.Envelope
 }
 
-// SendHandler takes a message of our own a step further. An error ends it.
+// SendHandler is a step of sending a message of our own. An error ends the message.
 type SendHandler func(*Outgoing) error
 
-// SendLayer puts a handler of its own in front of the next. It is pure: it must
-// neither wait nor keep the message. To end a message it returns an error that
-// says why, or does not call next. What it changes after it has called next has
-// no effect: what was judged is what is sent.
+// SendLayer returns a handler that stands in front of next. The handler must neither
+// block nor keep the message. It ends a message by returning an error that says why,
+// or by not calling next. Changes that it makes after calling next have no effect.
 type SendLayer func(next SendHandler) SendHandler
 
-// SendPosition is where a layer of the application's stands in the outbound
-// chain. What is passed on for others goes through neither.
+// SendPosition is where a layer of the application stands in the outbound chain.
+// Relayed messages do not go through these layers.
 type SendPosition uint8
 
 const (
-	// BeforeSelect: the message is as the application gave it. Everything in it
-	// may be changed.
+	// BeforeSelect: the message is as the application sent it, and the layer may
+	// change all of it.
 	BeforeSelect SendPosition = iota
-	// BeforeWrite: the message is sealed and signed. Peers may be taken away or
-	// added; a change of what is signed has it refused by others.
+	// BeforeWrite: the message is encrypted and signed, and the layer may change
+	// Peers. Other nodes refuse a message whose signed fields a layer changes.
 	BeforeWrite
 	sendPositions
 )
@@ -58,11 +57,11 @@ func (p SendPosition) String() string {
 // Valid reports whether the position exists.
 func (p SendPosition) Valid() bool { return p < sendPositions }
 
-// sendChain is the layers in front of a step of the chain's own.
+// sendChain is the layers of a position, in front of a step of the chain.
 type sendChain struct {
 	at      SendPosition
 	h       SendHandler
-	reached bool // the last message came to the end
+	reached bool // the last message came to the end of the layers
 	out     Outgoing
 	err     error
 }
@@ -82,9 +81,9 @@ func newSendChain(layers map[SendPosition][]SendLayer, at SendPosition, end Send
 	return c
 }
 
-// run takes a message through the chain and returns it as it came to the end.
-// That it does not reach the end is an error, whatever the layers make of it,
-// and so is a panic in a layer: the message alone is lost with it.
+// run takes a message through the layers and returns it as it came to their end. It
+// fails if the message does not come to the end, even if the layers return no error,
+// and if a layer panics.
 func (c *sendChain) run(out *Outgoing) (end Outgoing, err error) {
 	defer func() {
 		c.reached, c.out, c.err = false, Outgoing{}, nil
@@ -101,14 +100,14 @@ func (c *sendChain) run(out *Outgoing) (end Outgoing, err error) {
 	return c.out, c.err
 }
 
-// LayerPanic is the end of a message in a layer that panicked.
+// LayerPanic reports a layer that panicked on a message.
 type LayerPanic struct {
 	Layer string // the position where it stands
 	Value any
 	Stack []byte // of the panic
 }
 
-// Error says that it was a layer, and the value.
+// Error names the layer's position and the value of the panic.
 func (p *LayerPanic) Error() string {
 	return fmt.Sprintf("dht: panic in a layer %s: %v", p.Layer, p.Value)
 }

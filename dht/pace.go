@@ -6,7 +6,7 @@ import (
 	"github.com/gamelan-p2p/gamelan/identity"
 )
 
-// Paces is what peers got lately, as one [Outbound] leaves it to the next.
+// Paces is what each peer got lately, for the [Outbound] that replaces another one.
 type Paces map[identity.NodeID]peerPace
 
 // peerPace is what one peer got lately.
@@ -15,9 +15,9 @@ type peerPace struct {
 	rate            *perSecond
 }
 
-// Paces ends the machine and returns what its successor has to know, so that a
-// restart gives nobody twice as much. What is under way may leave until the end
-// of its limit.
+// Paces returns what each peer got lately, so that after a restart no peer gets twice
+// as much. Copies under way count as if they left at the end of their limit. The
+// machine must not be used afterwards.
 func (o *Outbound) Paces(now time.Time) Paces {
 	all := make(Paces)
 	for id, p := range o.peers {
@@ -33,49 +33,49 @@ func (o *Outbound) Paces(now time.Time) Paces {
 	return all
 }
 
-// pacer bounds the messages that one peer gets in any stretch of time, measured
-// where they leave: a message counts from when it may be written until the
-// whole stretch has passed since it was known to be written (spec: V28).
+// pacer limits the messages that leave for one peer in any stretch of time. A message
+// counts from when it may be written until one stretch after it is known to have been
+// written (spec: V28).
 type pacer struct {
 	limit  int
 	within time.Duration
-	open   int // given out, end unknown
-	// past is a ring of the times at which the others were done, oldest first.
+	open   int // messages under way
+	// past is a ring of the times at which the other messages were written, oldest first.
 	past  []time.Time
 	first int
 	n     int
 }
 
-// allow reports whether one more may go now. If not, at is when to ask again;
-// the zero time means when one of those under way is done.
+// allow reports whether one more message may go now. If not, at is when to ask again;
+// the zero time means after the next call of done.
 func (p *pacer) allow(now time.Time) (at time.Time, ok bool) { return p.allowOf(now, p.limit) }
 
-// allowOf is allow for so many, at most the limit.
+// allowOf is allow with a lower limit.
 func (p *pacer) allowOf(now time.Time, most int) (at time.Time, ok bool) {
 	p.forget(now)
 	over := p.count() - most
 	switch {
 	case over < 0:
 		return time.Time{}, true
-	case over < p.n: // so many have to be forgotten, and one more
+	case over < p.n: // over+1 of them have to be forgotten first
 		return p.past[(p.first+over)%len(p.past)].Add(p.within), false
 	}
 	return time.Time{}, false
 }
 
-// count returns how many count now.
+// count returns how many messages count now.
 func (p *pacer) count() int { return p.open + p.n }
 
-// begin gives one out.
+// begin counts a message that goes now.
 func (p *pacer) begin() { p.open++ }
 
-// done takes it back, written or not.
+// done ends a message that went; one that was not written no longer counts.
 func (p *pacer) done(now time.Time, written bool) {
 	p.open--
 	if !written {
 		return
 	}
-	if p.n == p.limit { // it was not paced from the first on
+	if p.n == p.limit { // the first messages went before the peer was paced
 		p.first = (p.first + 1) % len(p.past)
 		p.n--
 	}
@@ -90,7 +90,7 @@ func (p *pacer) done(now time.Time, written bool) {
 	p.n++
 }
 
-// forget drops what was done long enough ago.
+// forget drops the messages that no longer count.
 func (p *pacer) forget(now time.Time) {
 	for p.n > 0 && now.Sub(p.past[p.first]) >= p.within {
 		p.first = (p.first + 1) % len(p.past)
@@ -101,7 +101,7 @@ func (p *pacer) forget(now time.Time) {
 	}
 }
 
-// idle reports whether there is nothing to remember.
+// idle reports whether no message counts.
 func (p *pacer) idle(now time.Time) bool {
 	p.forget(now)
 	return p.open == 0 && p.n == 0

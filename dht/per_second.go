@@ -2,16 +2,16 @@ package dht
 
 import "time"
 
-// perSecond counts events of the last 60 s by whole seconds since its first call.
-// Its now must be a clock that never goes back.
+// perSecond counts the events of the last 60 s by whole seconds since its first call.
+// Its now must be a clock that never steps back.
 type perSecond struct {
 	begin   time.Time
-	last    int64 // the second since begin that was counted in last
+	last    int64 // the newest second, since begin
 	sum     int   // of seconds
 	seconds [floodSeconds]uint32
 }
 
-// turn forgets what is older than the 60 s that end with that second.
+// turn moves on to a second and forgets the events of more than 60 s before.
 func (p *perSecond) turn(second int64) {
 	if second <= p.last {
 		return
@@ -23,7 +23,7 @@ func (p *perSecond) turn(second int64) {
 	p.last = second
 }
 
-// second is the number of whole seconds since the first call.
+// second returns the number of whole seconds since the first call.
 func (p *perSecond) second(now time.Time) int64 {
 	if p.begin.IsZero() {
 		p.begin = now
@@ -31,13 +31,14 @@ func (p *perSecond) second(now time.Time) int64 {
 	return int64(now.Sub(p.begin) / time.Second)
 }
 
-// add counts n events in the second that was turned to last.
+// add counts n events in the newest second.
 func (p *perSecond) add(n int) {
 	p.seconds[p.last%floodSeconds] += uint32(n)
 	p.sum += n
 }
 
-// take counts one event unless there were limit of them in the last 60 s.
+// take counts one event and returns true, or returns false if there were limit of them
+// in the last 60 s.
 func (p *perSecond) take(now time.Time, limit int) bool {
 	if p.turn(p.second(now)); p.sum >= limit {
 		return false
@@ -46,7 +47,7 @@ func (p *perSecond) take(now time.Time, limit int) bool {
 	return true
 }
 
-// idle reports whether there is nothing to remember.
+// idle reports whether there were no events in the last 60 s.
 func (p *perSecond) idle(now time.Time) bool {
 	p.turn(p.second(now))
 	return p.sum == 0

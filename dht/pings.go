@@ -12,10 +12,10 @@ import (
 // 12.3).
 const TypePing int32 = 1
 
-// Pings remembers the pings whose answer has not come (spec: dht 12.4).
+// Pings remembers the unanswered pings (spec: dht 12.4).
 type Pings struct {
 	open  map[uint64]ping // by nonce
-	order []uint64        // oldest first; those answered are skipped
+	order []uint64        // nonces, oldest first
 }
 
 type ping struct {
@@ -24,18 +24,18 @@ type ping struct {
 	id   uint64
 }
 
-// PingLimit is how long the answer to a ping may take; MaxPings is how many may
-// be without one.
+// PingLimit is how long a ping waits for its answer. MaxPings is how many pings may be
+// unanswered.
 const (
 	PingLimit = 40 * time.Second
 	MaxPings  = 4096
 )
 
-// NewPings returns an empty one.
+// NewPings returns Pings without pings.
 func NewPings() *Pings { return &Pings{open: make(map[uint64]ping)} }
 
-// Send notes a ping of a peer under the caller's id and returns its nonce. It is
-// false when too many are without an answer.
+// Send remembers a ping to a peer under the caller's id and returns its nonce. It
+// returns false if [MaxPings] are unanswered.
 func (p *Pings) Send(now time.Time, peer identity.NodeID, id uint64, r *rand.Rand) (nonce uint64, ok bool) {
 	if len(p.open) >= MaxPings {
 		return 0, false
@@ -53,8 +53,8 @@ func (p *Pings) has(nonce uint64) bool {
 	return ok
 }
 
-// Pong takes an answer and returns how long it took. It is false for one that
-// was not asked for, or not of that peer.
+// Pong forgets the ping with this nonce and returns its id and how long the answer took.
+// It returns false if no such ping was sent to the peer.
 func (p *Pings) Pong(now time.Time, peer identity.NodeID, nonce uint64) (id uint64, took time.Duration, ok bool) {
 	sent, ok := p.open[nonce]
 	if !ok || sent.peer != peer {
@@ -79,8 +79,8 @@ func (p *Pings) forget(nonce uint64) {
 	p.order = slices.DeleteFunc(p.order, func(n uint64) bool { return n == nonce })
 }
 
-// Late takes out the pings that have had no answer in time, oldest first, and
-// says when the next one will be late, the zero time if there is none.
+// Late forgets the pings that were not answered in time and returns their ids, oldest
+// first. Next is when the next ping will be late, the zero time if there is none.
 func (p *Pings) Late(now time.Time) (ids []uint64, next time.Time) {
 	for len(p.order) > 0 {
 		sent := p.open[p.order[0]]
@@ -94,5 +94,5 @@ func (p *Pings) Late(now time.Time) (ids []uint64, next time.Time) {
 	return ids, time.Time{}
 }
 
-// Len returns how many pings have no answer yet.
+// Len returns how many pings are unanswered.
 func (p *Pings) Len() int { return len(p.open) }

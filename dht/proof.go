@@ -9,26 +9,27 @@ import (
 	"github.com/gamelan-p2p/gamelan/identity"
 )
 
-// MaxProofs is how many messages [Inbound.Prove] looks at: more would hardly be
-// cheaper.
+// MaxProofs is how many messages [Inbound.Prove] verifies in one call.
 const MaxProofs = wire.MaxBatch
 
-// Proof is what was found out of a message before its turn. It belongs to the
-// bytes that it was made of, whoever they come from. The zero value says nothing.
+// Proof caches the hash and the signer of a message whose signature was verified
+// ahead of its turn. It is valid for the same bytes, from any peer. The zero value
+// means that nothing was checked.
 type Proof struct {
 	hash   wire.Hash
 	hashed bool
 	signer identity.PublicKey
-	proven bool // the signature is the signer's
+	proven bool // the signature verifies
 }
 
-// Prove verifies the signatures of messages of one peer that wait for their turn,
-// at most [MaxProofs], together: for half the work of one by one. The proofs are
-// for [Frame]; whatever is wrong with a message is seen when it is its turn, and
-// so is which signature does not hold if not all do. Random must be
-// unpredictable; wall is the system's clock. Like Handle, it must not be called twice at a time.
+// Prove verifies the signatures of waiting messages of one peer in a batch, which
+// takes half the work of one by one. It returns a [Proof] for each of the first
+// [MaxProofs] messages, or nil; put it into the message's [Frame]. Prove reports no
+// error: if one signature is bad, all are left unproven, and Handle finds it. Random
+// must be unpredictable; wall is the system's clock. Like Handle, Prove must not be
+// called concurrently.
 func (in *Inbound) Prove(wall time.Time, source identity.NodeID, random io.Reader, bodies [][]byte) []Proof {
-	if in.early || !in.known(source) { // a layer may change what is to be verified
+	if in.early || !in.known(source) { // a layer may change the message before it is verified
 		return nil
 	}
 	bodies = bodies[:min(len(bodies), MaxProofs)]
@@ -43,7 +44,7 @@ func (in *Inbound) Prove(wall time.Time, source identity.NodeID, random io.Reade
 		again := slices.ContainsFunc(proofs[:i], func(p Proof) bool { return p.hashed && p.hash == hash })
 		proofs[i] = Proof{hash: hash, hashed: true}
 		if again || in.dedup.Seen(hash) >= in.occurrences && !in.unreached.Has(hash) {
-			continue // it will end as a duplicate, without being verified
+			continue // Handle ends it as a duplicate without verifying it
 		}
 		proofs[i].signer, proofs[i].proven = batch.Add(&e)
 	}

@@ -5,54 +5,55 @@ import (
 	"github.com/gamelan-p2p/gamelan/identity"
 )
 
-// Received is a message for the application, as the actor of its type hears it.
-// Its credit goes back when Receive returns, or later if Keep was called: until
-// then it counts against the peer it came from.
+// Received is a message for the application, as the actor registered for its type
+// receives it. The message holds credit of the peer that it came from, until Receive
+// returns or, after Keep, until it is released.
 type Received struct {
-	// From is who wrote it, proven by a signature; the zero key when the message
-	// does not say. Then only the connection to Peer vouches for it.
+	// From is the author's key, proven by a signature. It is the zero key if the
+	// message is not signed: then only the connection to Peer vouches for it.
 	From identity.PublicKey
-	// Peer is who it came from, on the connection Conn.
+	// Peer is the peer that sent it to us, on the connection Conn.
 	Peer identity.NodeID
 	Conn uint64
-	// Destination is whom the header names. A message in clear for somebody else
-	// is delivered here all the same, and passed on by nobody (spec: dht 3.5).
+	// Destination is the header's. A clear message for somebody else is delivered
+	// here all the same, and relayed by nobody (spec: dht 3.5).
 	Destination wire.Destination
 	Encrypted   bool
 	Tag         uint64
-	Type        int32 // the application's
+	Type        int32 // the application's message type
 	Body        []byte
-	// Copies is how often the message has come, this time included: 1 unless the
-	// node lets messages through more than once.
+	// Copies is how often the message has come, this time included. It is 1 unless
+	// the node lets messages through more than once.
 	Copies uint32
 
-	Lease Lease // its credit; the library's own
+	Lease Lease // its credit; for the library alone
 }
 
-// Lease is the credit of one message. All its methods may be called more than
-// once and from any goroutine; nil is a message without credit.
+// Lease is the credit that one message holds. All its methods may be called more than
+// once and from any goroutine. A message without credit has a nil Lease.
 type Lease interface {
-	Finish()                // Receive has returned
-	Discard()               // nobody handles the message
-	Keep() (release func()) // Finish is not the end
-	Source() any            // whose message it is
+	Finish()                // gives the credit back, unless it is kept: Receive has returned
+	Discard()               // gives the credit back: no actor handles the message
+	Keep() (release func()) // keeps the credit beyond Finish, until release
+	Source() any            // the peer whose credit it is
 }
 
-// Finish gives the credit back; the mailbox calls it when Receive has returned.
+// Finish gives the message's credit back. The mailbox calls it when Receive has
+// returned.
 func (m Received) Finish() {
 	if m.Lease != nil {
 		m.Lease.Finish()
 	}
 }
 
-// Discard gives the credit of a message back that nobody handled.
+// Discard gives the credit of an unhandled message back.
 func (m Received) Discard() {
 	if m.Lease != nil {
 		m.Lease.Discard()
 	}
 }
 
-// Source makes a panic on the message count against the peer it came from.
+// Source returns the peer that a panic on the message counts against.
 func (m Received) Source() any {
 	if m.Lease != nil {
 		return m.Lease.Source()
@@ -60,10 +61,10 @@ func (m Received) Source() any {
 	return nil
 }
 
-// Keep holds the credit after Receive has returned, until release is called:
-// for handlers that pass the body on to slow work. Release may be called from
-// any goroutine, more than once. A restart of the actor calls it for nobody: have
-// supervisor.Own do so when it is kept in the actor.
+// Keep keeps the message's credit after Receive has returned, until release is called.
+// Handlers that pass the body on to slow work use it. Release may be called more than
+// once and from any goroutine. An actor that keeps release in its state should give it
+// to supervisor.Own, because a restart of the actor does not call it.
 func (m Received) Keep() (release func()) {
 	if m.Lease == nil {
 		return func() {}

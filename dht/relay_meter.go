@@ -7,21 +7,20 @@ import (
 	"time"
 )
 
-// RelayBytes is how many bytes of messages for others are passed on for one source
-// in any 60 s unless said otherwise, and MaxRelayBytes the most that can be said.
+// RelayBytes is the default limit of bytes that are relayed for one source in any 60
+// s. MaxRelayBytes is the highest limit that can be set.
 const (
 	RelayBytes    = 256 << 20
 	MaxRelayBytes = 1 << 30
 )
 
-// ErrRelayBytes reports a message that is not passed on because its source has had
-// its bytes.
-var ErrRelayBytes = errors.New("dht: too many bytes for others from this source")
+// ErrRelayBytes reports a message that is not relayed because its source is over its
+// limit of bytes.
+var ErrRelayBytes = errors.New("dht: too many relayed bytes of this source")
 
-// RelayMeter bounds the bytes of messages that are passed on for each source, by
-// whole seconds: never more than the limit in any 60 s. A message counts once,
-// however many copies of it go out. Each call is one step and may come from any
-// goroutine.
+// RelayMeter limits the bytes that are relayed for each source in any 60 s. It counts
+// by whole seconds, and a message once, however many copies of it go out. Its methods
+// may be called from any goroutine.
 type RelayMeter[K comparable] struct {
 	limit int
 
@@ -30,7 +29,7 @@ type RelayMeter[K comparable] struct {
 	refused uint64
 }
 
-// NewRelayMeter returns a meter with that limit, [MaxRelayBytes] at most; 0 is
+// NewRelayMeter returns a meter with a limit of at most [MaxRelayBytes]; 0 is
 // [RelayBytes].
 func NewRelayMeter[K comparable](limit int64) *RelayMeter[K] {
 	if limit <= 0 {
@@ -39,8 +38,8 @@ func NewRelayMeter[K comparable](limit int64) *RelayMeter[K] {
 	return &RelayMeter[K]{limit: int(min(limit, MaxRelayBytes))}
 }
 
-// Take counts a message of n bytes, unless the source has had so many that this one
-// would be too much: then it is an [ErrRelayBytes], and does not count.
+// Take counts a message of n bytes, or fails with [ErrRelayBytes] if the message would
+// exceed the source's limit.
 func (m *RelayMeter[K]) Take(now time.Time, source K, n int) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -53,14 +52,14 @@ func (m *RelayMeter[K]) Take(now time.Time, source K, n int) error {
 	return nil
 }
 
-// RelayStats says what a [RelayMeter] knows.
+// RelayStats describes a [RelayMeter].
 type RelayStats struct {
-	Sources int    // that are remembered
+	Sources int    // remembered sources
 	Limit   int64  // bytes of each in 60 s
-	Refused uint64 // bytes that were too much
+	Refused uint64 // bytes beyond the limit, of all sources
 }
 
-// Stats returns what the meter knows.
+// Stats returns the meter's numbers.
 func (m *RelayMeter[K]) Stats() RelayStats {
 	m.mu.Lock()
 	defer m.mu.Unlock()

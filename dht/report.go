@@ -9,9 +9,9 @@ import (
 	"github.com/gamelan-p2p/gamelan/protocol"
 )
 
-// Report is how one send ended: for each peer that it was sent to, one outcome.
-// Every send that was accepted ends in exactly one. That of a send under way has
-// no time of End, and copies without an outcome.
+// Report describes one send: a copy, and its outcome, for each peer that the message
+// was sent to. Every accepted send ends in exactly one report. While the send is under
+// way, End is zero and copies may have no outcome yet.
 type Report struct {
 	Tag         uint64
 	To          string // the strategy in words
@@ -20,18 +20,18 @@ type Report struct {
 	Encrypted   bool
 	Size        int // bytes of the body
 	Begin, End  time.Time
-	// Reason is why the message was sent to nobody, else 0. Err says more.
+	// Reason is why the message was sent to nobody, otherwise 0. Err says more.
 	Reason SendReason
 	Err    error
 	Copies []Copy
 }
 
-// Copy is what became of a message at one peer.
+// Copy is the copy of a message for one peer.
 type Copy struct {
 	Peer    identity.NodeID
-	Outcome protocol.Outcome // the zero value while it is open
+	Outcome protocol.Outcome // zero until there is one
 	At      time.Time        // of the outcome
-	Tries   int              // how often it was written, or about to be
+	Tries   int              // how often a messaging session got it, to write it
 }
 
 // Count returns how many copies have an outcome of this kind.
@@ -47,23 +47,23 @@ func (r *Report) Count(k protocol.OutcomeKind) (n int) {
 // Open returns how many copies have no outcome yet.
 func (r *Report) Open() int { return r.Count(0) }
 
-// Ended reports whether this is the end.
+// Ended reports whether the send has ended and the report is final.
 func (r *Report) Ended() bool { return !r.End.IsZero() }
 
-// Failed reports whether the send has ended and no copy was even written.
+// Failed reports whether the send has ended and every copy has failed unwritten.
 func (r *Report) Failed() bool {
 	return r.Ended() && r.Count(protocol.Failed) == len(r.Copies)
 }
 
-// Clone returns a copy that shares nothing that changes.
+// Clone returns a copy that later changes of r do not affect.
 func (r *Report) Clone() Report {
 	c := *r
 	c.Copies = append([]Copy(nil), r.Copies...)
 	return c
 }
 
-// String sums it up: "2 of 3 confirmed, 1 in doubt", "open", or why it went to
-// nobody.
+// String returns a summary, such as "2 of 3 confirmed, 1 in doubt" or "open", or why
+// the message was sent to nobody.
 func (r *Report) String() string {
 	if r.Reason != 0 {
 		if r.Err != nil {
@@ -71,7 +71,7 @@ func (r *Report) String() string {
 		}
 		return "failed: " + r.Reason.String()
 	}
-	if len(r.Copies) == 0 { // not sent to anybody yet
+	if len(r.Copies) == 0 { // no peers are selected yet
 		return protocol.Outcome{}.String()
 	}
 	if len(r.Copies) == 1 {
@@ -86,17 +86,17 @@ func (r *Report) String() string {
 	return s
 }
 
-// SendReason is why a message was sent to nobody (spec: dht 5.4).
+// SendReason is the reason for which a message was sent to nobody (spec: dht 5.4).
 type SendReason uint8
 
 const (
 	ToOurselves     SendReason = iota + 1 // addressed to this node
 	NobodySelected                        // the strategy found no peer
-	DiscoveryFailed                       // the peer is not known, and was not found
-	NotSendable                           // others would refuse it
-	SendStopped                           // by a layer of the application's
-	SendOverloaded                        // too much is on its way already
-	SendExpired                           // the limit came before a peer was found
+	DiscoveryFailed                       // the peer is unknown and was not found
+	NotSendable                           // other nodes would refuse the message
+	SendStopped                           // a layer of the application stopped it
+	SendOverloaded                        // too many copies are under way already
+	SendExpired                           // the limit was over before a peer was found
 	SendClosed                            // the node is closing
 )
 

@@ -6,23 +6,23 @@ import (
 	"slices"
 )
 
-// ErrNotSendable reports a message of our own that others would refuse.
+// ErrNotSendable reports a message of our own that other nodes would refuse.
 var ErrNotSendable = errors.New("dht: message cannot be sent")
 
-// Why a message of our own goes to nobody.
+// The reasons for which a message of our own goes to nobody.
 var (
-	errSwallowed   = errors.New("dht: a layer has not passed the message on")
+	errSwallowed   = errors.New("dht: a layer dropped the message without an error")
 	errAbandoned   = errors.New("dht: the actor that sent it was restarted")
-	errUnknownPeer = errors.New("dht: the peer is not known, or banned; add it with an address")
-	errNobody      = errors.New("dht: no connected node that it could go to; connect to some first")
+	errUnknownPeer = errors.New("dht: the peer is unknown or banned; add it with an address")
+	errNobody      = errors.New("dht: no connected node can take the message; connect to some first")
 	errNoDHT       = errors.New("dht: the connected nodes run without the DHT; connect to others, or start those with it")
-	errNoneLeft    = errors.New("dht: of Selected.Peers none is left: neither this node is sent to, nor who has excluded addresses only")
-	errTakenAway   = errors.New("dht: a layer has taken away every peer")
-	errNoDiscovery = errors.New("dht: the peer is not known, and nothing on this node can look for it yet; add it with an address")
+	errNoneLeft    = errors.New("dht: Selected.Peers has no usable peer: this node itself and peers with only excluded addresses are left out")
+	errTakenAway   = errors.New("dht: a layer removed every peer")
+	errNoDiscovery = errors.New("dht: the peer is unknown, and this node cannot search for peers yet; add it with an address")
 	errSearching   = errors.New("dht: the peer was not found in time")
 )
 
-// nobody says what to do when the strategy has found no peer.
+// nobody returns the error for a strategy that selects no peer, with advice.
 func nobody(to Strategy, v View) error {
 	switch to.(type) {
 	case Direct, DirectKey:
@@ -36,7 +36,8 @@ func nobody(to Strategy, v View) error {
 	return errNobody
 }
 
-// tooLong says that so many bytes are more than may travel.
+// tooLong returns the error for a message of n bytes, of which at most most may be
+// sent.
 func tooLong(n, most int) error {
 	return fmt.Errorf("%w: %d bytes, at most %d; send it in parts", ErrNotSendable, n, most)
 }

@@ -1,7 +1,7 @@
 package dht
 
-// Sent says how a message that an actor has sent ended: the actor hears it.
+// Sent tells an actor how a message that it sent has ended.
 type Sent struct {
-	ID     uint64 // the actor's own
+	ID     uint64 // the actor's id of the message
 	Report Report
 }

@@ -11,7 +11,7 @@ import (
 	"github.com/gamelan-p2p/gamelan/identity"
 )
 
-// Strategy says to whom a message is sent. It is one of [Direct], [DirectKey],
+// Strategy selects the peers that get a message. It is one of [Direct], [DirectKey],
 // [Flood], [Random], [Closest], [DirectOrClosest], [Broadcast], [Selected] and
 // [Propagate] (spec: dht 5.2).
 type Strategy interface {
@@ -20,44 +20,44 @@ type Strategy interface {
 	mayReturn(selected []identity.NodeID) bool
 }
 
-// MayReturn reports whether copies of a message of the strategy that goes to the
-// selected peers may come back from others, so that it has to be recorded with
-// [Dedup.Own] before it is sent. What goes to its destination alone does not
-// (spec: dht 5.3).
+// MayReturn reports whether other nodes may send us copies of a message that went to
+// the selected peers; such a message is recorded with [Dedup.Own] before it is sent. A
+// message that goes to its destination alone does not come back (spec: dht 5.3).
 func MayReturn(st Strategy, selected []identity.NodeID) bool { return st.mayReturn(selected) }
 
 type (
-	// Direct is one peer, connected or not.
+	// Direct selects one peer, connected or not.
 	Direct struct{ Peer identity.NodeID }
-	// DirectKey is one peer by its key. With Discover, a peer that is not known
-	// is looked for first.
+	// DirectKey selects the peer with a key, connected or not. With Discover, the
+	// node searches for an unknown peer first.
 	DirectKey struct {
 		Key      identity.PublicKey
 		Discover bool
 	}
-	// Flood is every connected node.
+	// Flood selects every connected node.
 	Flood struct{ Exclude []identity.NodeID }
-	// Random is N known nodes, at least one, connected or not.
+	// Random selects N known nodes at random, connected or not. N is at least 1.
 	Random struct {
 		N       int
 		Exclude []identity.NodeID
 	}
-	// Closest is the connected nodes closest to an id and, unless
-	// ConnectedOnly, at least two others.
+	// Closest selects the connected nodes closest to an id and, unless
+	// ConnectedOnly, at least two nodes that are not connected.
 	Closest struct {
 		To            identity.NodeID
 		Exclude       []identity.NodeID
 		ConnectedOnly bool
 	}
-	// DirectOrClosest is the peer itself when it is connected, else Closest.
+	// DirectOrClosest selects the peer To if it is connected, otherwise what Closest
+	// selects.
 	DirectOrClosest Closest
-	// Broadcast is a few connected nodes, at random.
+	// Broadcast selects a few connected nodes at random.
 	Broadcast struct{ Exclude []identity.NodeID }
-	// Selected is exactly these, each once, but for this node and those whose
-	// addresses are excluded.
+	// Selected selects exactly these peers, each once. It leaves out this node and
+	// peers whose addresses are all excluded.
 	Selected struct{ Peers []identity.NodeID }
-	// Propagate is the destination itself when it is connected, else connected
-	// nodes close to it; for an unknown destination some at random.
+	// Propagate selects the destination if it is connected, otherwise connected
+	// nodes close to it. Without a destination it selects connected nodes at random.
 	Propagate struct {
 		To      wire.Destination
 		Exclude []identity.NodeID
@@ -73,7 +73,7 @@ func (Broadcast) mayReturn([]identity.NodeID) bool { return true }
 func (Selected) mayReturn([]identity.NodeID) bool  { return false }
 func (Propagate) mayReturn([]identity.NodeID) bool { return true }
 
-// The reference has it the other way round (its defect Q3).
+// The reference returns the opposite (its defect Q3).
 func (s DirectOrClosest) mayReturn(selected []identity.NodeID) bool {
 	return len(selected) != 1 || selected[0] != s.To
 }
@@ -81,17 +81,17 @@ func (s DirectOrClosest) mayReturn(selected []identity.NodeID) bool {
 // ErrSelf reports a message to ourselves.
 var ErrSelf = errors.New("dht: a message to ourselves")
 
-// Candidate is what selection has to know of a peer.
+// Candidate is a peer as a selection sees it.
 type Candidate struct {
 	ID       identity.NodeID
 	Features identity.Features
 	Banned   bool
 	Offline  bool // the last attempt at each of its addresses failed
-	Excluded bool // all its addresses are among those never dialled, or it has none
-	NoDHT    bool // it says that it runs without the DHT, and would drop the message
+	Excluded bool // it has no address, or only addresses that are never dialled
+	NoDHT    bool // it announces that it runs without the DHT, and would drop the message
 }
 
-// View is what is known of peers while one selection is made.
+// View returns peers to a [Selector].
 type View interface {
 	// Connected lists the peers with an open connection, each once. The caller
 	// may change the slice.
@@ -99,8 +99,8 @@ type View interface {
 	// ByID and ByKey find a known peer.
 	ByID(identity.NodeID) (Candidate, bool)
 	ByKey(identity.PublicKey) (Candidate, bool)
-	// Known calls use for known peers until it returns false: those nearest to
-	// the id first, or in no order when it is the zero id.
+	// Known calls use for known peers until use returns false. The peers nearest to
+	// the id come first; with the zero id there is no order.
 	Known(near identity.NodeID, use func(Candidate) bool)
 }
 
@@ -110,7 +110,7 @@ type Selector struct {
 	Key         identity.PublicKey
 	Broadcast   int // nodes of a broadcast; 8
 	Propagation int // nodes of a propagation; 20
-	Neighbours  int // nodes considered close; 8
+	Neighbours  int // how many nodes count as close to an id; 8
 }
 
 // The defaults of [Selector].
@@ -124,15 +124,15 @@ const (
 // least.
 const minUnconnected = 2
 
-// Select returns the peers that a message of the strategy goes to, none when
-// there is nobody. Peers without the DHT are left out, except those that the
-// strategy names: they are for the sender to refuse. The only error is [ErrSelf].
+// Select returns the peers that the strategy selects, which may be none. It leaves out
+// peers without the DHT, except those that the strategy names, which the sender refuses
+// later. The only error is [ErrSelf].
 func (s Selector) Select(st Strategy, v View, random *rand.Rand) ([]identity.NodeID, error) {
 	return s.choose(st, v, random, func(Candidate) bool { return true })
 }
 
-// selectRelays is Select for a message of somebody else: peers without the DHT are
-// left out without exception.
+// selectRelays is Select for a relayed message: it leaves out all peers without the
+// DHT.
 func (s Selector) selectRelays(st Strategy, v View, random *rand.Rand) ([]identity.NodeID, error) {
 	return s.choose(st, v, random, func(c Candidate) bool { return !c.NoDHT })
 }
@@ -198,8 +198,8 @@ func usable(c Candidate, ok bool) []Candidate {
 	return []Candidate{c}
 }
 
-// nodes are the connected full nodes with the DHT, without the excluded ones;
-// clients are never asked to pass anything on.
+// nodes returns the connected full nodes with the DHT, without the excluded ones.
+// Clients never relay messages.
 func nodes(v View, exclude []identity.NodeID) []Candidate {
 	return slices.DeleteFunc(v.Connected(), func(c Candidate) bool {
 		return !c.Features.IsNode() || c.NoDHT || slices.Contains(exclude, c.ID)
@@ -278,7 +278,7 @@ func (s Selector) propagate(v View, st Propagate, random *rand.Rand) []Candidate
 	if len(near) < factor {
 		return near
 	}
-	// So many are there that the message need not go away from where it is.
+	// There are enough nodes to leave out those farther from the destination than we are.
 	ours := s.Self.Distance(to)
 	near = slices.DeleteFunc(near, func(c Candidate) bool { return c.ID.Distance(to).Cmp(ours) > 0 })
 	return near[:min(factor, len(near))]

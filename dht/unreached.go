@@ -13,17 +13,16 @@ import (
 // MaxUnreached is how many messages an [Unreached] remembers.
 const MaxUnreached = 4096
 
-// maxUnreachedPeers is how many peers are remembered of one message. No strategy
-// selects more unless it is configured to.
+// maxUnreachedPeers is how many peers are remembered for one message. No strategy
+// selects more with its default numbers.
 const maxUnreachedPeers = 64
 
-// Unreached remembers the messages of others that did not reach every peer they
-// were to be passed on to, so that a later copy of such a message goes to these
-// peers alone. It holds [MaxUnreached] messages and forgets the oldest. It is in
-// memory only. Each call is one atomic step and may come from any goroutine. A
-// nil *Unreached remembers nothing.
+// Unreached remembers the peers that relayed messages did not reach, so that a later
+// copy of such a message goes to these peers alone. It holds [MaxUnreached] messages in
+// memory and forgets the oldest. Its methods may be called from any goroutine. A nil
+// *Unreached remembers nothing.
 type Unreached struct {
-	n     atomic.Int64 // messages, for a quick look
+	n     atomic.Int64 // how many messages; read without mu
 	mu    sync.Mutex
 	index map[wire.Hash]*list.Element
 	order list.List // of *unreached, the newest in front
@@ -32,15 +31,15 @@ type Unreached struct {
 // unreached is one message.
 type unreached struct {
 	hash  wire.Hash
-	anew  bool // it was passed on to nobody yet
+	anew  bool // it was relayed to nobody, so peers are selected anew
 	peers []identity.NodeID
 }
 
-// NewUnreached returns an empty one.
+// NewUnreached returns an empty Unreached.
 func NewUnreached() *Unreached { return &Unreached{index: make(map[wire.Hash]*list.Element)} }
 
-// Anew notes that the message was passed on to nobody: a later copy selects its
-// peers anew.
+// Anew notes that the message was relayed to nobody: peers are selected anew for a
+// later copy.
 func (u *Unreached) Anew(h wire.Hash) { u.note(h, func(x *unreached) { x.anew, x.peers = true, nil }) }
 
 // Missed notes that the message did not reach a peer.
@@ -88,7 +87,7 @@ func (u *Unreached) Reached(h wire.Hash, peer identity.NodeID) {
 	}
 }
 
-// Has reports whether a later copy of the message is to be passed on.
+// Has reports whether a later copy of the message is to be relayed.
 func (u *Unreached) Has(h wire.Hash) bool {
 	if u.Len() == 0 {
 		return false
@@ -99,8 +98,8 @@ func (u *Unreached) Has(h wire.Hash) bool {
 	return ok
 }
 
-// Take forgets the message and returns the peers that it did not reach. Anew says
-// that it was passed on to nobody; ok is false for a message that is not known.
+// Take forgets the message and returns the peers that it did not reach. Anew reports
+// that it was relayed to nobody, ok that the message was remembered.
 func (u *Unreached) Take(h wire.Hash) (peers []identity.NodeID, anew, ok bool) {
 	if u.Len() == 0 {
 		return nil, false, false

@@ -9,62 +9,62 @@ import (
 	"github.com/gamelan-p2p/gamelan/protocol"
 )
 
-// Frame is a message as it came from a connected peer.
+// Frame is an encoded message from a connected peer.
 type Frame struct {
 	Source identity.NodeID
 	Key    identity.PublicKey // of the source
 	Body   []byte
-	Proof  Proof // what [Inbound.Prove] has found out of Body
+	Proof  Proof // of Body, by [Inbound.Prove]; may be zero
 }
 
-// Incoming is a message on its way through the inbound chain. Each layer knows
-// more of it.
+// Incoming is a message on its way through the inbound chain, which fills its fields
+// from top to bottom.
 type Incoming struct {
-	Now      time.Time          // measures, and never steps
+	Now      time.Time          // of a clock that never steps
 	Wall     time.Time          // the system's clock
-	Source   identity.NodeID    // the peer it came from
+	Source   identity.NodeID    // the peer that sent it to us
 	Key      identity.PublicKey // the source's
 	Envelope wire.Envelope
 	Hash     wire.Hash
 	proof    Proof
 
-	// From the signature on:
-	Origin identity.PublicKey // who wrote it, the zero key if it does not say
-	Sealed bool               // for somebody else: Parts are not known
+	// Once the signature has verified:
+	Origin identity.PublicKey // the author; the zero key if the message is not signed
+	Sealed bool               // encrypted for somebody else: Parts are unknown
 	Parts  [][]byte
 
-	// From the count on:
+	// Once the message is counted:
 	Copies uint32 // how often it was seen, this time included
-	Again  bool   // an earlier copy was not passed on to all it was for
+	Again  bool   // an earlier copy did not reach all peers that it was relayed to
 }
 
-// Reason is how the inbound chain ended for one message.
+// Reason is the reason for which the inbound chain ended with a message.
 type Reason uint8
 
 const (
 	Delivered       Reason = iota + 1 // given to the application's handler
 	Handled                           // a message of the DHT itself, given to its part
-	Passed                            // encrypted for somebody else; passed on if there is a Forward
-	Undecodable                       // no envelope, or a header that is refused
+	Passed                            // encrypted for somebody else; relayed if there is a Forward
+	Undecodable                       // not an envelope, or its header is refused
 	UnknownSource                     // the source is not in the peer store
-	NoStore                           // asks for stored messages, and we store none
-	Expired                           // past its time
-	BadSemantics                      // encrypted without what that needs; banned
-	Duplicate                         // seen as often as is allowed
-	BadSignature                      // does not verify; banned
-	Undecryptable                     // for us, and does not open
-	BadBody                           // what it holds is no body
-	NotRepeated                       // a copy of a message that may come once only
-	ReturnedToOwner                   // sent to us by the one it is for; banned
-	Stopped                           // by a layer of the application's
-	NoHandler                         // of a type that nobody here handles
-	NoPart                            // of the DHT itself, and this node has no part for its type
-	HandlerStuck                      // its handler finishes nothing and holds enough of the peer's credit
+	NoStore                           // asks for stored messages, and this node stores none
+	Expired                           // past its expiry
+	BadSemantics                      // encrypted, but lacks a required field; its source is banned
+	Duplicate                         // came more often than [InboundOptions].Occurrences
+	BadSignature                      // does not verify; its source is banned
+	Undecryptable                     // for us, but does not decrypt
+	BadBody                           // its body does not decode
+	NotRepeated                       // a copy of a message that is let through once only
+	ReturnedToOwner                   // its source is its destination; the source is banned
+	Stopped                           // by a layer of the application
+	NoHandler                         // no handler here takes its type
+	NoPart                            // a message of the DHT itself, and no part of this node takes its type
+	HandlerStuck                      // its handler is stuck and holds its share of the peer's credit
 	HandlerFailed                     // its handler has failed for good and is tried again later
-	Panicked                          // the chain, or a layer of the application's, panicked on it
-	PassedAgain                       // Passed, to those that an earlier copy did not reach
-	NotPassed                         // for somebody else, and earlier ones of its source stand still
-	OverRelayBytes                    // for somebody else, and its source has had its bytes of the minute
+	Panicked                          // the chain, or a layer of the application, panicked on it
+	PassedAgain                       // Passed, to the peers that an earlier copy did not reach
+	NotPassed                         // for somebody else, and earlier messages of its source make no progress
+	OverRelayBytes                    // for somebody else, and its source has used up its bytes of the last minute
 )
 
 var reasons = [...]string{
@@ -99,15 +99,17 @@ func (r Reason) String() string {
 // MarshalText returns the same text as [Reason.String].
 func (r Reason) MarshalText() ([]byte, error) { return []byte(r.String()), nil }
 
-// Verdict is what becomes of a message. The chain does none of it itself.
+// Verdict is the decision of the inbound chain about a message. The caller carries it
+// out.
 type Verdict struct {
 	Reason Reason
 	Err    error // detail; may be nil
 
-	// Violation is the source's offence, nil if there is none.
+	// Violation is the source's offence; nil is none.
 	Violation *protocol.Violation
-	// Forward says whom to pass the message on to, as it came; nil is nobody. With
-	// [PassedAgain] only those count that an earlier copy did not reach.
+	// Forward selects the peers that the message is relayed to, unchanged; nil is
+	// nobody. With [PassedAgain] it goes only to peers that an earlier copy did not
+	// reach.
 	Forward Strategy
 	// Domain is the message for the application, with [Delivered].
 	Domain *Domain

@@ -5,20 +5,20 @@ import (
 	"time"
 )
 
-// wake is when a send or a peer is to be looked at.
+// wake is a timer of a send or of a peer; one with neither is the sweep's.
 type wake struct {
 	at    time.Time
-	place int // in the list, from 1 on; 0: it is not set
+	place int // index in the heap, plus one; 0: not set
 	send  *send
 	peer  *outPeer
 }
 
 func (w *wake) set() bool { return w.place > 0 }
 
-// wakes are those that are set, the next one first.
+// wakes is a priority queue of the timers that are set.
 type wakes struct{ list wakeHeap }
 
-// put sets one, or sets it to another time.
+// put sets the timer, or sets it to another time.
 func (w *wakes) put(x *wake, at time.Time) {
 	x.at = at
 	if x.set() {
@@ -28,14 +28,14 @@ func (w *wakes) put(x *wake, at time.Time) {
 	}
 }
 
-// drop takes one out that is not needed any more.
+// drop stops the timer.
 func (w *wakes) drop(x *wake) {
 	if x.set() {
 		heap.Remove(&w.list, x.place-1)
 	}
 }
 
-// next returns when the next one is due, the zero time when there is none.
+// next returns when the next timer is due, the zero time if none is set.
 func (w *wakes) next() time.Time {
 	if len(w.list) == 0 {
 		return time.Time{}
@@ -43,7 +43,7 @@ func (w *wakes) next() time.Time {
 	return w.list[0].at
 }
 
-// due takes out one that is due, nil if there is none.
+// due stops a timer that is due and returns it, nil if there is none.
 func (w *wakes) due(now time.Time) *wake {
 	if len(w.list) == 0 || w.list[0].at.After(now) {
 		return nil

@@ -5,28 +5,28 @@ import (
 	"time"
 )
 
-// maxWindows is how many sources are remembered at a time. Each is worth 400 bytes.
+// maxWindows is how many sources are remembered. Each takes 400 bytes.
 const maxWindows = 4096
 
-// windows remembers what each source has sent in the last 60 s. A source that has
-// sent nothing for so long is forgotten, and when there are too many the one that
-// was heard of longest ago. The zero value is ready to use.
+// windows counts what each source has sent in the last 60 s. It forgets a source that
+// has sent nothing for 60 s and, beyond maxWindows, the source that has been silent for
+// longest. The zero value is ready to use.
 type windows[K comparable] struct {
 	of    map[K]*list.Element
-	order list.List // of *window[K], those heard of last in front
+	order list.List // of *window[K], the source that sent last in front
 	begin time.Time
 }
 
-// window is what one source has sent.
+// window counts what one source has sent.
 type window[K comparable] struct {
 	source    K
 	perSecond // in seconds since windows.begin
 
-	unjudged int    // messages of a [FloodMeter] that were handed on and have not ended
-	wake     func() // asked for, to be called once there may be room; may be nil
+	unjudged int    // of a [FloodMeter]: messages handed on and not judged yet
+	wake     func() // to be called once, when there may be room; may be nil
 }
 
-// at is the window of a source that ends now.
+// at returns the window of a source, moved on to now.
 func (w *windows[K]) at(now time.Time, source K) *window[K] {
 	if w.of == nil {
 		w.of, w.begin = make(map[K]*list.Element), now
@@ -46,7 +46,7 @@ func (w *windows[K]) at(now time.Time, source K) *window[K] {
 	return x
 }
 
-// find is the window of a source as it was left; nil if there is none.
+// find returns the window of a source as at left it, nil if there is none.
 func (w *windows[K]) find(source K) *window[K] {
 	if e, ok := w.of[source]; ok {
 		return e.Value.(*window[K])
@@ -54,7 +54,7 @@ func (w *windows[K]) find(source K) *window[K] {
 	return nil
 }
 
-// forget drops who has been silent for 60 s, and makes room for one more.
+// forget drops the sources that have been silent for 60 s, and makes room for one more.
 func (w *windows[K]) forget(second int64) {
 	for e := w.order.Back(); e != nil; e = w.order.Back() {
 		x := e.Value.(*window[K])
@@ -67,7 +67,7 @@ func (w *windows[K]) forget(second int64) {
 	}
 }
 
-// woken calls what was asked to be called.
+// woken calls wake once.
 func (x *window[K]) woken() {
 	if x.wake != nil {
 		x.wake()

@@ -16,7 +16,7 @@ type Announcement struct {
 	Key       []byte
 	Addresses [][]byte // binary multiaddrs
 	Features  uint32
-	Nonce     uint64 // of a Discovery, copied into its response
+	Nonce     uint64 // of a Discovery; its response repeats it
 	Signature *ClaimSignature
 }
 
@@ -54,8 +54,8 @@ var announcementFields = schema{
 	1: protowire.BytesType, 2: protowire.BytesType, 3: protowire.VarintType, 4: protowire.VarintType, 5: protowire.BytesType,
 }
 
-// DecodeAnnouncement returns the announcement that b is, with at most
-// [MaxItems] addresses. The error is [ErrBody].
+// DecodeAnnouncement decodes an announcement with at most [MaxItems] addresses. The
+// error is [ErrBody].
 func DecodeAnnouncement(b []byte) (a Announcement, err error) {
 	items, left := budget(MaxItems), fieldBudget(fieldsOfAnnouncement)
 	err = announcementFields.read(b, left, func(f field) error {

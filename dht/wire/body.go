@@ -7,7 +7,7 @@ import (
 	"google.golang.org/protobuf/encoding/protowire"
 )
 
-// AppendBody appends an encoded body of these parts. A part may be empty.
+// AppendBody appends an encoded body with these parts, which may be empty.
 func AppendBody(dst []byte, parts ...[]byte) []byte {
 	room := 0
 	for _, p := range parts {
@@ -33,7 +33,7 @@ func DecodeBody(b []byte) ([][]byte, error) {
 	return slices.Clone(parts[:n]), nil
 }
 
-// splitBody is [DecodeBody] into an array, of which it says how much it filled.
+// splitBody is [DecodeBody] into an array. It returns the number of parts.
 func splitBody(b []byte, parts *[MaxParts][]byte) (n int, err error) {
 	err = bodyFields.read(b, fieldBudget(MaxFields), func(f field) error {
 		if n == MaxParts {
@@ -49,11 +49,11 @@ func splitBody(b []byte, parts *[MaxParts][]byte) (n int, err error) {
 	return n, nil
 }
 
-// DomainHeader is the first part of an application's message: what the second
-// part is (spec: dht 12.1).
+// DomainHeader is the first part of an application's message and describes the second
+// part (spec: dht 12.1).
 type DomainHeader struct {
 	Type  int32  // the application's message type
-	Nonce uint64 // 0 in what is meant for many, so that equal messages are equal bytes
+	Nonce uint64 // 0 in a message for many, so that equal messages have equal bytes
 }
 
 // Append appends the encoded header.
@@ -64,7 +64,7 @@ func (h DomainHeader) Append(dst []byte) []byte {
 
 var domainFields = schema{1: protowire.VarintType, 2: protowire.VarintType}
 
-// DecodeDomainHeader returns the header that b is. The error is [ErrBody].
+// DecodeDomainHeader decodes a header. The error is [ErrBody].
 func DecodeDomainHeader(b []byte) (h DomainHeader, err error) {
 	err = domainFields.read(b, fieldBudget(MaxFields), func(f field) error {
 		if f.number == 1 {
@@ -80,8 +80,8 @@ func DecodeDomainHeader(b []byte) (h DomainHeader, err error) {
 	return h, nil
 }
 
-// SplitDomain returns header and message of a domain message's parts; further
-// parts are ignored (spec: dht 12.2). The error is [ErrBody].
+// SplitDomain returns the header and the content of an application's message from the
+// parts of its body. It ignores further parts (spec: dht 12.2). The error is [ErrBody].
 func SplitDomain(parts [][]byte) (DomainHeader, []byte, error) {
 	if len(parts) < 2 {
 		return DomainHeader{}, nil, fmt.Errorf("%w: %d parts, want message header and message", ErrBody, len(parts))

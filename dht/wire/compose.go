@@ -8,28 +8,26 @@ import (
 	"github.com/gamelan-p2p/gamelan/identity"
 )
 
-// Draft is a message of our own before it is sealed and signed.
+// Draft is a message of our own before it is encrypted and signed.
 type Draft struct {
-	Version     uint32 // 0 is [Version]
+	Version     uint32 // 0 means [Version]
 	Destination Destination
 	Type        MessageType
-	Tag         uint64 // one for all copies of a send
-	Expires     uint64 // Unix seconds; 0 is never
+	Tag         uint64 // for tracing
+	Expires     uint64 // Unix seconds; 0 means never
 	Body        []byte // of [AppendBody]
 
-	// EncryptFor is whom the body is sealed for, the zero key for nobody.
-	// It must be the destination.
+	// EncryptFor is the key that the body is encrypted for, which must be the
+	// destination's. The zero key means a clear message.
 	EncryptFor identity.PublicKey
-	// Sign has a clear message signed with the node's own key, as those in which
-	// a node makes itself known always are. Encrypted ones are too, with a masked
-	// key.
+	// Sign signs a clear message with the sender's key. Joins and discovery
+	// responses are always signed with it, encrypted messages with a masked key.
 	Sign bool
 }
 
-// Compose returns the message as it travels, sealed and signed once for all
-// its copies (spec: dht 3.4). It takes 64 bytes of random for the ephemeral
-// key of an encrypted message, then 64 for the nonce of a signature. It fails
-// for a message that others would refuse.
+// Compose returns the encrypted and signed message (spec: dht 3.4). It reads 64 bytes of
+// random for the ephemeral key of an encrypted message, then 64 for the nonce of a
+// signature. It fails for a message that other nodes would refuse.
 func Compose(d Draft, s *identity.Secret, random io.Reader) (Envelope, error) {
 	e := Envelope{
 		Header: Header{
@@ -71,10 +69,10 @@ func Compose(d Draft, s *identity.Secret, random io.Reader) (Envelope, error) {
 	return e, nil
 }
 
-// checkOwn holds a clear draft to the rules by which others read.
+// checkOwn reports whether other nodes would refuse the clear message.
 func checkOwn(e *Envelope) error {
 	var space [maxHeader + maxPrefix]byte
-	header := Envelope{Header: e.Header} // of the body there is nothing that Append could spoil
+	header := Envelope{Header: e.Header} // decoding does not depend on the body
 	if _, err := DecodeEnvelope(header.Append(space[:0])); err != nil {
 		return err
 	}
@@ -102,9 +100,9 @@ func (e *Envelope) CheckSemantics() error {
 	return nil
 }
 
-// VerifyOrigin checks the signature of a message that has one and returns its
-// signer: the origin itself of a clear message, its masked key of an encrypted
-// one, the zero key when there is no signature. The error is [ErrSignature].
+// VerifyOrigin verifies the message's signature and returns the signer: the author of a
+// clear message, the author's masked key of an encrypted message, and the zero key if
+// there is no signature. The error is [ErrSignature].
 func (e *Envelope) VerifyOrigin() (identity.PublicKey, error) { return e.verifyOrigin(nil) }
 
 // verifyOrigin is VerifyOrigin with the keys that v has cached; nil is no cache. A

@@ -11,19 +11,20 @@ import (
 	"github.com/gamelan-p2p/gamelan/internal/ristretto"
 )
 
-// padding is what the length of every plaintext is a multiple of, so that the
-// length of a ciphertext says little (spec: dht 3.2).
+// padding divides the length of every plaintext, so that the length of a ciphertext
+// tells little (spec: dht 3.2).
 const padding = 6000
 
 const lengthLen = 4
 
-// nonce is zero for every message: no two have the same key (spec: dht 3.4).
+// nonce is zero for every message, because no two messages have the same key (spec: dht
+// 3.4).
 var nonce [chacha20poly1305.NonceSize]byte
 
-// keys are what both ends derive from the point that they share.
+// keys are the keys that both ends derive from their shared point.
 type keys struct {
 	message [chacha20poly1305.KeySize]byte
-	mask    ristretto.Scalar // multiplies the sender's key to hide it
+	mask    ristretto.Scalar // hides the sender's key as a factor
 }
 
 func deriveKeys(shared [32]byte) (k keys, err error) {
@@ -31,8 +32,7 @@ func deriveKeys(shared [32]byte) (k keys, err error) {
 	return k, k.setMask(identity.HashScalar(domain, 1, "key_mask", shared[:]))
 }
 
-// setMask takes a mask from a hash that was reduced. Zero would hide nothing and
-// cannot be undone.
+// setMask sets the mask to a reduced hash. It fails for zero, which has no inverse.
 func (k *keys) setMask(mask [32]byte) error {
 	if err := k.mask.SetCanonical(mask[:]); err != nil {
 		panic("dht: reduced scalar: " + err.Error())
@@ -83,7 +83,7 @@ func pad(body []byte, overhead int) []byte {
 	return text
 }
 
-// unpad returns the body inside the padded text. The padding may hold anything.
+// unpad returns the body inside the padded text. It ignores the bytes of the padding.
 func unpad(text []byte) ([]byte, bool) {
 	if len(text) < lengthLen || len(text)%padding != 0 {
 		return nil, false
@@ -95,15 +95,15 @@ func unpad(text []byte) ([]byte, bool) {
 	return text[lengthLen:][:n], true
 }
 
-// Opened is a message that was sealed for us, in clear.
+// Opened is the decrypted content of a message.
 type Opened struct {
-	Origin identity.PublicKey // who sealed it
+	Origin identity.PublicKey // the author
 	Parts  [][]byte
 }
 
-// Open returns what is inside a message sealed for the holder of the secret,
-// whose signature was verified before: the signer it names is the masked key
-// of the origin. The only error is [ErrDecryption], whatever went wrong.
+// Open decrypts a message for the holder of the secret. Signer is the key that
+// [Envelope.VerifyOrigin] returned for it: the author's masked key. The only error is
+// [ErrDecryption].
 func (e *Envelope) Open(s *identity.Secret, signer identity.PublicKey) (Opened, error) {
 	shared, err := s.DH(e.Header.Ephemeral)
 	if err != nil {

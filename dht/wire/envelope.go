@@ -12,23 +12,23 @@ const (
 	fieldBody   = 2
 )
 
-// Envelope is a message as it travels: header and body. The body is that of
-// [AppendBody] when the message is clear, else ciphertext with its tag.
+// Envelope is a message: header and body. The body of a clear message is encoded by
+// [AppendBody]; that of an encrypted message is ciphertext with its tag.
 type Envelope struct {
 	Header Header
 	Body   []byte
 }
 
-// What an envelope of ours needs besides its body: its header, with a signature,
-// and what stands in front of a field.
+// Upper bounds, in bytes, of a signed header that we write, and of the tag and length
+// in front of a field.
 const (
 	maxHeader = 256
 	maxPrefix = 8
 )
 
-// Append appends the encoded envelope. That of a decoded one has the received
-// body as it was, and the header in its canonical form, for which signatures
-// still hold (spec: dht 2.4).
+// Append appends the encoded envelope. For a decoded envelope it writes the body as it
+// was received, and the header in canonical form, for which the signature still verifies
+// (spec: dht 2.4).
 func (e *Envelope) Append(dst []byte) []byte {
 	var space [maxHeader]byte
 	dst = slices.Grow(dst, maxHeader+maxPrefix+len(e.Body))
@@ -36,19 +36,20 @@ func (e *Envelope) Append(dst []byte) []byte {
 	return appendBytes(dst, fieldBody, e.Body)
 }
 
-// DecodeEnvelope returns the envelope that b is. Its slices point into b.
-// Fields may come in any order, unknown ones are skipped, and a header may come in
-// parts: together at most [MaxFields] and, in headers, [MaxHeaderBytes]. What it
-// refuses is an error of the first group of this package, worth no ban.
+// DecodeEnvelope decodes an envelope, whose slices point into b. Fields may come in any
+// order, unknown fields are skipped, and a header may come in several parts. There may
+// be [MaxFields] fields and [MaxHeaderBytes] of header. The error is [ErrEnvelope], or
+// one of [ErrNoHeader], [ErrDestination], [ErrEphemeralKey], [ErrVersion], [ErrType] and
+// [ErrFlags].
 func DecodeEnvelope(b []byte) (Envelope, error) {
 	raw, err := decodeRaw(b)
 	if err != nil {
 		return Envelope{}, err
 	}
-	return raw.judge()
+	return raw.check()
 }
 
-// rawEnvelope is a decoded envelope whose header is not judged yet.
+// rawEnvelope is a decoded envelope whose header is not checked yet.
 type rawEnvelope struct {
 	header    rawHeader
 	hasHeader bool
@@ -82,11 +83,11 @@ func decodeRaw(b []byte) (e rawEnvelope, err error) {
 	return e, nil
 }
 
-func (e *rawEnvelope) judge() (Envelope, error) {
+func (e *rawEnvelope) check() (Envelope, error) {
 	if !e.hasHeader {
 		return Envelope{}, ErrNoHeader
 	}
-	h, err := e.header.judge()
+	h, err := e.header.check()
 	if err != nil {
 		return Envelope{}, err
 	}

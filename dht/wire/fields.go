@@ -7,27 +7,28 @@ import (
 	"google.golang.org/protobuf/encoding/protowire"
 )
 
-// Limits of what is decoded (spec: V20).
+// Limits of the decoders (spec: V20).
 const (
 	MaxParts     = 16     // parts of a body
-	MaxItems     = 1024   // repeated fields of a message, all together
-	MaxPeerItems = 65_536 // … of one peer of a list
-	maxNesting   = 128    // of groups, which nobody writes
+	MaxItems     = 1024   // values of all repeated fields of a message
+	MaxPeerItems = 65_536 // … of a [PeerInfo]
+	maxNesting   = 128    // depth of groups, which no node writes
 
-	// MaxFields is how many fields a message may have that is no list: those of
-	// all messages inside it, those nobody knows and those in groups included.
-	// Nodes of the network write fewer than 20. A list may have more, by its items.
+	// MaxFields is how many fields a message without repeated fields may have. It
+	// counts the fields of all messages inside it, unknown fields and fields in
+	// groups. Nodes of the network write fewer than 20. Messages with repeated
+	// fields may have more, in proportion to their items.
 	MaxFields = 1024
-	// MaxHeaderBytes is how long a header may be, the parts of one that comes in
-	// parts together. Nodes of the network write at most 200 bytes.
+	// MaxHeaderBytes is how long a header may be; the parts of a header in several
+	// parts count together. Nodes of the network write at most 200 bytes.
 	MaxHeaderBytes = 16 << 10
 )
 
-// Fields of the lists.
+// Limits of fields, for messages with repeated fields.
 const (
 	fieldsOfAnnouncement = 2 * MaxItems
-	fieldsOfStored       = 32 * MaxItems    // an item has a message's and its header's, 13
-	fieldsOfPeerInfo     = 8 * MaxPeerItems // a claim is an item and has its signature's, 7
+	fieldsOfStored       = 32 * MaxItems    // an item is a message with its header: 13 fields
+	fieldsOfPeerInfo     = 8 * MaxPeerItems // an item is a claim with its signature: 7 fields
 )
 
 var (
@@ -44,8 +45,8 @@ type field struct {
 	bytes  []byte // of a BytesType; points into the input
 }
 
-// next reads the first field of b, takes it from left, and returns what follows
-// it.
+// next returns the first field of b and the bytes behind it. It takes the field from
+// the budget left.
 func next(b []byte, left *budget) (f field, rest []byte, err error) {
 	if left.spend() != nil {
 		return f, nil, errManyFields
@@ -71,8 +72,8 @@ func next(b []byte, left *budget) (f field, rest []byte, err error) {
 	return f, b[n:], nil
 }
 
-// skipGroup returns the length of a group's fields and its end, or less than 0. It
-// takes them from left.
+// skipGroup returns the length of a group's fields and end tag, or less than 0 if it is
+// malformed. It takes the fields from the budget left.
 func skipGroup(number protowire.Number, b []byte, depth int, left *budget) (length int) {
 	for depth > 0 {
 		if left.spend() != nil {
@@ -102,14 +103,13 @@ func skipGroup(number protowire.Number, b []byte, depth int, left *budget) (leng
 	return -1
 }
 
-// schema says which wire type each known field has.
+// schema maps the known fields of a message to their wire types.
 type schema map[protowire.Number]protowire.Type
 
-// read calls use for each known field of b, in order, and skips the others. A
-// known field of another wire type is an error: readers of the reference
-// refuse it, so a message with one is never valid. It takes every field from left
-// before it looks at it, and fails when there is none left: so the work that
-// bytes make is bounded by what honest ones need (spec: V20).
+// read calls use for each known field of b, in order, and skips unknown fields. A
+// known field of another wire type is an error, as for the reference. Read takes every
+// field from the budget left before it decodes the field, and fails when the budget is
+// used up, which bounds the work that hostile bytes cause (spec: V20).
 func (s schema) read(b []byte, left *budget, use func(field) error) error {
 	for len(b) > 0 {
 		f, rest, err := next(b, left)
@@ -129,10 +129,10 @@ func (s schema) read(b []byte, left *budget, use func(field) error) error {
 	return nil
 }
 
-// budget counts the fields, or the repeated fields, of a message down.
+// budget is how many more fields, or items of repeated fields, a message may have.
 type budget int
 
-// fieldBudget is that of a message which may have so many fields.
+// fieldBudget returns a budget of n.
 func fieldBudget(n int) *budget {
 	b := budget(n)
 	return &b
@@ -140,6 +140,7 @@ func fieldBudget(n int) *budget {
 
 var errTooMany = errors.New("too many items")
 
+// spend takes one from the budget, or fails if it is used up.
 func (b *budget) spend() error {
 	if *b <= 0 {
 		return errTooMany
@@ -148,6 +149,7 @@ func (b *budget) spend() error {
 	return nil
 }
 
+// appendVarint leaves out a field that is 0.
 func appendVarint(dst []byte, number protowire.Number, v uint64) []byte {
 	if v == 0 {
 		return dst
@@ -155,7 +157,7 @@ func appendVarint(dst []byte, number protowire.Number, v uint64) []byte {
 	return protowire.AppendVarint(protowire.AppendTag(dst, number, protowire.VarintType), v)
 }
 
-// appendBytes leaves out an empty field, appendItem of a repeated one does not.
+// appendBytes leaves out an empty field; appendItem, for repeated fields, does not.
 func appendBytes(dst []byte, number protowire.Number, b []byte) []byte {
 	if len(b) == 0 {
 		return dst

@@ -6,11 +6,11 @@ import (
 	"github.com/gamelan-p2p/gamelan/identity"
 )
 
-// domain of every hash of this package, in its version 1 (spec: dht 0).
+// domain separates the hashes of this package from others (spec: dht 0).
 const domain = "com.tari.comms.dht"
 
-// Binding returns what a signature signs: a hash of the body and of every
-// header field but Signature and Tag (spec: dht 2.5).
+// Binding returns the hash that is signed: of the body and of every header field but
+// Signature and Tag (spec: dht 2.5).
 func (e *Envelope) Binding() [32]byte {
 	var (
 		h           = &e.Header
@@ -32,15 +32,14 @@ func (e *Envelope) Binding() [32]byte {
 		number[0][:], destination[:], number[1][:], number[2][:], expires[:], ephemeral[:], e.Body)
 }
 
-// DedupHash returns the hash by which copies of a message are known: of the
-// signature as it is written by those who make it, the body as it travels, and
-// nothing else. So equal unsigned bodies are one message whoever sends them, a
-// message that is signed or encrypted anew is a new one, and whoever writes a
-// captured signature in another way, which still verifies, has made a copy (spec:
-// dht 4.1).
+// DedupHash returns the hash that identifies copies of a message: of the canonical
+// encoding of its signature, and of its body as it was received (spec: dht 4.1). Equal
+// unsigned bodies are one message, whoever sends them. A message that is signed or
+// encrypted again is a new message. A captured message whose signature is encoded in
+// another way is a copy.
 func (e *Envelope) DedupHash() Hash { return DedupHash(e.Header.Signature, e.Body) }
 
-// DedupHash is [Envelope.DedupHash] of the two fields.
+// DedupHash returns the [Envelope.DedupHash] of an envelope with this signature and body.
 func DedupHash(signature, body []byte) Hash {
 	// The misspelling is part of the protocol.
 	return identity.Hash256(domain, 1, "dedup.meesage_hash", canonical(signature), body)

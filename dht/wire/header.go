@@ -22,24 +22,23 @@ const (
 	fieldExpires     = 12
 )
 
-// Header says what a message is and for whom. All but Signature and Tag is
-// covered by the signature, so a relay that changes it breaks it.
+// Header is the header of a message. The signature covers all fields but Signature and
+// Tag.
 type Header struct {
 	Version     uint32 // 1 or 2
 	Destination Destination
 	Signature   []byte // encoded [Signature], as received; empty when there is none
-	Ephemeral   []byte // the sender's key of this one message: 32 bytes, or none
+	Ephemeral   []byte // the sender's key for this message alone: 32 bytes, or none
 	Type        MessageType
 	Flags       Flags
-	Tag         uint64 // for tracing; covered by nothing, and equal in no sense
-	Expires     uint64 // Unix seconds; 0 is never
+	Tag         uint64 // for tracing alone; not authenticated
+	Expires     uint64 // Unix seconds; 0 means never
 }
 
-// Encrypted reports whether the body is sealed.
+// Encrypted reports whether the body is encrypted.
 func (h *Header) Encrypted() bool { return h.Flags&Encrypted != 0 }
 
-// Expired reports whether the message is past its time at the Unix second
-// now. In its last second it is not.
+// Expired reports whether Expires is before the Unix second now.
 func (h *Header) Expired(now int64) bool {
 	return h.Expires != 0 && now > 0 && h.Expires < uint64(now)
 }
@@ -48,7 +47,7 @@ func (h *Header) Expired(now int64) bool {
 // byte for byte as the reference writes it (spec: dht 0).
 func (h *Header) Append(dst []byte) []byte {
 	dst = appendVarint(dst, fieldMajor, uint64(h.Version))
-	if h.Destination.Known { // one of two, written also when it holds the default
+	if h.Destination.Known { // of a oneof, so it is written even if it is the default
 		dst = appendItem(dst, fieldDestination, h.Destination.Key[:])
 	} else {
 		dst = protowire.AppendTag(dst, fieldUnknown, protowire.VarintType)
@@ -62,7 +61,7 @@ func (h *Header) Append(dst []byte) []byte {
 	return appendVarint(dst, fieldExpires, h.Expires)
 }
 
-// rawHeader is a header as it stands in the message, before it is judged.
+// rawHeader is a decoded header that is not checked yet.
 type rawHeader struct {
 	Header
 	destination    []byte
@@ -75,9 +74,8 @@ var headerFields = schema{
 	fieldFlags: protowire.VarintType, fieldTag: protowire.VarintType, fieldExpires: protowire.VarintType,
 }
 
-// merge reads the fields of b, as many as are left, into h. A field that comes
-// again counts as it came last, and a header that comes again adds to the one
-// before.
+// merge reads the fields of b into h and takes them from the budget left. A repeated
+// field replaces the earlier one, also across the parts of a header.
 func (h *rawHeader) merge(b []byte, left *budget) error {
 	return headerFields.read(b, left, func(f field) error {
 		switch f.number {
@@ -104,10 +102,10 @@ func (h *rawHeader) merge(b []byte, left *budget) error {
 	})
 }
 
-// judge returns the header if it keeps the rules, in the reference's order
-// (spec: dht 2.3). That a key is a point is checked here and not when it is
-// used: a message with one that is none must never be passed on (Q27).
-func (h *rawHeader) judge() (Header, error) {
+// check returns the header if it is valid. It checks in the reference's order (spec:
+// dht 2.3). It also checks that keys are points, although only the recipient uses them:
+// a message with an invalid key must never be relayed (Q27).
+func (h *rawHeader) check() (Header, error) {
 	if !h.hasDestination {
 		return h.Header, fmt.Errorf("%w: none given", ErrDestination)
 	}

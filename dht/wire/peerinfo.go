@@ -28,7 +28,7 @@ var getPeersFields = schema{
 	1: protowire.VarintType, 2: protowire.VarintType, 3: protowire.VarintType, 4: protowire.VarintType,
 }
 
-// DecodeGetPeers returns the request that b is. The error is [ErrBody].
+// DecodeGetPeers decodes a request. The error is [ErrBody].
 func DecodeGetPeers(b []byte) (r GetPeers, err error) {
 	err = getPeersFields.read(b, fieldBudget(MaxFields), func(f field) error {
 		switch f.number {
@@ -77,8 +77,8 @@ var getCloserPeersFields = schema{
 	5: protowire.VarintType, 6: protowire.VarintType,
 }
 
-// DecodeGetCloserPeers returns the request that b is, with at most [MaxItems]
-// excluded ids. The error is [ErrBody].
+// DecodeGetCloserPeers decodes a request with at most [MaxItems] excluded ids. The error
+// is [ErrBody].
 func DecodeGetCloserPeers(b []byte) (r GetCloserPeers, err error) {
 	items := budget(MaxItems)
 	err = getCloserPeersFields.read(b, fieldBudget(fieldsOfAnnouncement), func(f field) error {
@@ -170,7 +170,7 @@ var (
 	claimFields = schema{1: protowire.BytesType, 2: protowire.VarintType, 3: protowire.BytesType}
 )
 
-// DecodePeerInfo returns the peer of one item, with at most [MaxPeerItems] claims
+// DecodePeerInfo decodes an item with at most [MaxPeerItems] claims
 // and addresses together. The error is [ErrBody], also for an item without a peer.
 func DecodePeerInfo(b []byte) (p PeerInfo, err error) {
 	var (

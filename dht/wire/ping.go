@@ -7,7 +7,7 @@ import (
 	"google.golang.org/protobuf/encoding/protowire"
 )
 
-// ErrPing reports bytes that are no ping.
+// ErrPing reports bytes that are not an encoded ping.
 var ErrPing = errors.New("dht: undecodable ping")
 
 // ErrPingKind reports a ping of a kind that is neither ping nor pong. It deserves no
@@ -31,8 +31,7 @@ func (p Ping) Append(dst []byte) []byte {
 
 var pingFields = schema{1: protowire.VarintType, 2: protowire.VarintType, 3: protowire.BytesType}
 
-// DecodePing returns the ping that b is. The error is [ErrPing] or
-// [ErrPingKind].
+// DecodePing decodes a ping. The error is [ErrPing] or [ErrPingKind].
 func DecodePing(b []byte) (p Ping, err error) {
 	var kind uint64
 	left := budget(MaxItems)

@@ -10,17 +10,16 @@ import (
 	"github.com/gamelan-p2p/gamelan/internal/ristretto"
 )
 
-// Signature is a Schnorr signature over a message's binding hash, together
-// with the key that made it: the sender's own in clear messages, a masked one
-// in encrypted messages (spec: dht 2.6).
+// Signature is a Schnorr signature over a message's binding hash, with the signer's key:
+// the author's key in clear messages, a masked one in encrypted messages (spec: dht 2.6).
 type Signature struct {
 	Signer identity.PublicKey // P
 	Nonce  [32]byte           // R, an encoded point
 	S      [32]byte           // s, a canonical scalar, little-endian
 }
 
-// Sign returns the secret's signature over the binding hash. The nonce is made
-// of 64 bytes of random, which must be unpredictable and never repeat.
+// Sign returns the secret's signature over the binding hash. It reads 64 bytes of random
+// for the nonce, which must be unpredictable and never repeat.
 func Sign(s *identity.Secret, binding [32]byte, random io.Reader) (Signature, error) {
 	nonce, err := ristretto.RandomScalar(random)
 	if err != nil {
@@ -36,8 +35,8 @@ func Sign(s *identity.Secret, binding [32]byte, random io.Reader) (Signature, er
 	return sig, nil
 }
 
-// Verify reports whether the signature is its signer's over the binding hash.
-// The error is [ErrSignature].
+// Verify checks that the signature over the binding hash is the signer's. The error is
+// [ErrSignature].
 func (s *Signature) Verify(binding [32]byte) error { return s.verify(binding, nil) }
 
 // verify is Verify with the keys that v has cached; nil is no cache.
@@ -59,7 +58,8 @@ func (s *Signature) verify(binding [32]byte, v *Verifier) error {
 	return nil
 }
 
-// challenge hashes the signer before the nonce, unlike claims.
+// challenge returns the challenge of the signature. It hashes the signer before the
+// nonce, unlike the challenge of a claim.
 func (s *Signature) challenge(binding [32]byte) (c ristretto.Scalar) {
 	b := identity.HashScalar(domain, 1, "message_signature", s.Signer[:], s.Nonce[:], binding[:])
 	if err := c.SetCanonical(b[:]); err != nil {
@@ -68,7 +68,7 @@ func (s *Signature) challenge(binding [32]byte) (c ristretto.Scalar) {
 	return c
 }
 
-// signatureLen is how long an encoded signature of ours is.
+// signatureLen is the length of a canonically encoded signature.
 const signatureLen = 102
 
 // Append appends the encoded signature: 102 bytes.
@@ -78,9 +78,8 @@ func (s *Signature) Append(dst []byte) []byte {
 	return appendBytes(dst, 3, s.S[:])
 }
 
-// canonical returns the encoded signature without what a reader ignores: bytes
-// beyond the three fields, fields that come again, another order. What is no
-// signature it returns as it is.
+// canonical returns the canonical encoding of an encoded signature, without unknown or
+// repeated fields. It returns b itself if b does not decode.
 func canonical(b []byte) []byte {
 	if isCanonical(b) {
 		return b
@@ -92,19 +91,18 @@ func canonical(b []byte) []byte {
 	return s.Append(make([]byte, 0, signatureLen))
 }
 
-// isCanonical reports whether b is as [Signature.Append] writes it.
+// isCanonical reports whether b has the form that [Signature.Append] writes.
 func isCanonical(b []byte) bool {
 	const part = signatureLen / 3
 	return len(b) == signatureLen &&
 		b[0] == 1<<3|2 && b[1] == 32 && b[part] == 2<<3|2 && b[part+1] == 32 && b[2*part] == 3<<3|2 && b[2*part+1] == 32
 }
 
-// DecodeSignature returns the signature that b is. It refuses with
-// [ErrSignature] what lacks one of the three fields or has one that is not 32
-// bytes; [Signature.Verify] judges their values.
+// DecodeSignature decodes a signature. The error is [ErrSignature], if one of the three
+// fields is missing or not 32 bytes long; [Signature.Verify] checks their values.
 func DecodeSignature(b []byte) (s Signature, err error) {
 	var parts [3][]byte
-	left := fieldBudget(len(b)) // a header bounds them, and a bad one is a ban
+	left := fieldBudget(len(b)) // the header's length bounds them
 	err = signatureFields.read(b, left, func(f field) error {
 		parts[f.number-1] = f.bytes
 		return nil

@@ -23,7 +23,7 @@ func (r StoredRequest) Append(dst []byte) []byte {
 
 var requestFields = schema{1: protowire.VarintType, 2: protowire.VarintType, 3: protowire.VarintType}
 
-// DecodeStoredRequest returns the request that b is. The error is [ErrBody].
+// DecodeStoredRequest decodes a request. The error is [ErrBody].
 func DecodeStoredRequest(b []byte) (r StoredRequest, err error) {
 	err = requestFields.read(b, fieldBudget(MaxFields), func(f field) error {
 		switch f.number {
@@ -66,7 +66,7 @@ func NewStoredMessage(e Envelope, at uint64) StoredMessage {
 // fails for the headers that [DecodeEnvelope] refuses.
 func (m *StoredMessage) Envelope() (Envelope, error) {
 	raw := rawEnvelope{header: m.header, hasHeader: m.hasHeader, body: m.Body}
-	return raw.judge()
+	return raw.check()
 }
 
 // StoredResponse answers a [StoredRequest] (spec: dht 8.4).
@@ -99,8 +99,8 @@ var (
 	storedFields   = schema{1: protowire.VarintType, 2: protowire.VarintType, 3: protowire.BytesType, 4: protowire.BytesType}
 )
 
-// DecodeStoredResponse returns the response that b is, with at most [MaxItems]
-// messages. The error is [ErrBody].
+// DecodeStoredResponse decodes a response with at most [MaxItems] messages. The error is
+// [ErrBody].
 func DecodeStoredResponse(b []byte) (r StoredResponse, err error) {
 	items, left := budget(MaxItems), fieldBudget(fieldsOfStored)
 	err = responseFields.read(b, left, func(f field) error {

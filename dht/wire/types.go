@@ -7,20 +7,20 @@ import (
 	"github.com/gamelan-p2p/gamelan/identity"
 )
 
-// Version is the protocol version that own messages carry; 1 is read as well
-// (spec: dht 2.2).
+// Version is the protocol version of the messages that we write. We read version 1 as
+// well (spec: dht 2.2).
 const Version = 2
 
-// MessageType says who a message is for (spec: dht 2.2).
+// MessageType is the purpose of a message (spec: dht 2.2).
 type MessageType int32
 
 const (
-	TypeDomain            MessageType = 0  // for the application
-	TypeJoin              MessageType = 1  // a node makes itself known
-	TypeDiscovery         MessageType = 2  // where is the holder of this key?
-	TypeDiscoveryResponse MessageType = 3  // here
-	TypeStoredRequest     MessageType = 20 // what have you stored for me?
-	TypeStoredMessages    MessageType = 21 // this
+	TypeDomain            MessageType = 0  // carries a message of an application
+	TypeJoin              MessageType = 1  // announces the sender's addresses
+	TypeDiscovery         MessageType = 2  // asks the holder of a key for its addresses
+	TypeDiscoveryResponse MessageType = 3  // answers a discovery
+	TypeStoredRequest     MessageType = 20 // asks for messages stored for the sender
+	TypeStoredMessages    MessageType = 21 // carries stored messages
 )
 
 // Valid reports whether the type exists.
@@ -28,8 +28,7 @@ func (t MessageType) Valid() bool {
 	return t >= TypeDomain && t <= TypeDiscoveryResponse || t == TypeStoredRequest || t == TypeStoredMessages
 }
 
-// Forwardable reports whether encrypted messages of the type are passed on to
-// others (spec: dht 6).
+// Forwardable reports whether nodes relay encrypted messages of the type (spec: dht 6).
 func (t MessageType) Forwardable() bool {
 	return t == TypeDomain || t == TypeJoin || t == TypeDiscovery
 }
@@ -53,10 +52,10 @@ func (t MessageType) String() string {
 	return fmt.Sprintf("type %d", int32(t))
 }
 
-// Flags are the header's bits.
+// Flags are the flag bits of a header.
 type Flags uint32
 
-// Encrypted says that the body is sealed for the destination.
+// Encrypted is the flag of a body that is encrypted for the destination.
 const Encrypted Flags = 1
 
 // String returns "clear", "encrypted", or the bits.
@@ -70,14 +69,14 @@ func (f Flags) String() string {
 	return fmt.Sprintf("flags %#x", uint32(f))
 }
 
-// Destination is whom a message is addressed to: the holder of a key, or
-// anybody ("unknown", the zero value).
+// Destination is the addressee of a message: the holder of a key or, as the zero value,
+// anybody, which the protocol calls unknown.
 type Destination struct {
 	Key   identity.PublicKey
 	Known bool
 }
 
-// To returns the destination that is the holder of the key.
+// To returns the holder of the key as a destination.
 func To(key identity.PublicKey) Destination { return Destination{Key: key, Known: true} }
 
 // Is reports whether the destination is the holder of the key.
@@ -91,8 +90,8 @@ func (d Destination) String() string {
 	return d.Key.String()
 }
 
-// Hash is the identity of a message: two with the same hash are copies of
-// one. See [DedupHash].
+// Hash identifies a message: messages with the same hash are copies of one message. See
+// [DedupHash].
 type Hash [32]byte
 
 // String returns 64 lower-case hexadecimal digits.
