@@ -44,7 +44,7 @@ func (s *session) tellTaken(settled []messaging.Settled[*Enqueue]) {
 // tellNotTaken notes that the peer has ended one more substream, or that it
 // takes messages again.
 func (s *session) tellNotTaken(c actor.Context) {
-	times, err := s.out.Untaken()
+	times, err := s.out.EndedByPeer()
 	if times == s.notTaken {
 		return
 	}

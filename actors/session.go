@@ -518,7 +518,7 @@ func (s *session) beginFinish(c actor.Context, m finishSubstreams) {
 		return
 	}
 	s.finish = &finishing{conn: m.Conn, reply: m.Reply}
-	s.out.Hold()
+	s.out.StopWriting()
 	s.goOn(c)
 }
 
@@ -560,7 +560,7 @@ func (s *session) drainStep(c actor.Context) {
 		s.drainDone(c)
 	case s.finish == nil:
 		s.finish = &finishing{conn: s.conn.ID}
-		s.out.Hold()
+		s.out.StopWriting()
 		supervisor.After(c, FinishLimit, finTimeout{s.gen})
 		s.sendFin(c)
 	}

@@ -30,7 +30,7 @@ type Signature struct {
 	UpdatedAt int64    // Unix seconds; of two claims the newer one counts
 }
 
-// Claim is what a node says, and signs, about itself: its features and the
+// Claim is a node's signed statement about itself: its features and the
 // addresses where it can be reached.
 type Claim struct {
 	Key       PublicKey
@@ -39,11 +39,11 @@ type Claim struct {
 	Signature Signature
 }
 
-// SignClaim signs a claim of s's node, dated now. The nonce is made of 64
-// bytes of random, which must be unpredictable and never repeat. The claim
-// keeps the given addresses; the caller must not change them any more.
-// SignClaim fails with [ErrRandom], or [ErrClaimBeforeEpoch] when the clock
-// is wrong.
+// SignClaim returns a claim of s's node, dated now and signed. It reads 64
+// bytes from random for the nonce; they must be unpredictable and never
+// repeat. The claim keeps the given addresses; the caller must not change them
+// any more. SignClaim fails with [ErrRandom], or with [ErrClaimBeforeEpoch]
+// when now is before 1970.
 func SignClaim(s *Secret, f Features, addresses [][]byte, now time.Time, random io.Reader) (Claim, error) {
 	if now.Unix() < 0 {
 		return Claim{}, fmt.Errorf("%w: the clock says %s, set it", ErrClaimBeforeEpoch, now.UTC().Format(time.DateTime))
@@ -62,8 +62,8 @@ func SignClaim(s *Secret, f Features, addresses [][]byte, now time.Time, random 
 	return c, nil
 }
 
-// Covers reports whether the claim says exactly this: the features, and the
-// same set of addresses in any order.
+// Covers reports whether the claim has exactly these features and exactly this
+// set of addresses, in any order.
 func (c Claim) Covers(f Features, addresses [][]byte) bool {
 	if c.Features != f || len(c.Addresses) != len(addresses) {
 		return false
@@ -76,14 +76,16 @@ func (c Claim) Covers(f Features, addresses [][]byte) bool {
 	return slices.EqualFunc(sorted(c.Addresses), sorted(addresses), bytes.Equal)
 }
 
-// Resign returns the claim that s's node should show now, given the one that
-// it showed last: the same one while features and addresses are the same,
-// otherwise a new one of [SignClaim]. A signature is made once and kept,
-// because peers prefer the newer of two; for the same reason a new claim is
-// dated at least a second after the last, also when two changes fall into
-// one second or the clock was set back a little. A last claim that is dated so
-// far ahead that peers would refuse it is of a clock that was wrong, and does not
-// count. The zero Claim means that there was none.
+// Resign returns the claim that s's node should show now. While features and
+// addresses are those of the last claim, it returns the last claim; otherwise it
+// returns a new one of [SignClaim]. The zero Claim as last means that there was
+// none.
+//
+// Peers prefer the newer of two claims. So Resign keeps a signature for as long
+// as it can, and dates a new claim at least one second after the last, even when
+// two changes fall into one second or the clock was set back a little. It
+// ignores a last claim that is dated so far ahead that peers would refuse it: the
+// clock was wrong then.
 func Resign(s *Secret, last Claim, f Features, addresses [][]byte, now time.Time, random io.Reader) (Claim, error) {
 	if next := time.Unix(last.Signature.UpdatedAt+1, 0); last.Key == s.PublicKey() && next.Before(now.Add(ClaimSkew/2)) {
 		if last.Covers(f, addresses) {
@@ -106,8 +108,8 @@ func (c *Claim) challenge() ristretto.Scalar {
 	return hashScalar(claimDomain, claimVersion, claimLabel, items)
 }
 
-// Check reports whether the parts of the signature decode: the nonce as a
-// point, the scalar as a canonical one. The error is [ErrUndecodable].
+// Check decodes the parts of the signature without verifying it. It returns
+// [ErrUndecodable] unless the nonce is a point and S a canonical scalar.
 func (s *Signature) Check() error {
 	var scalar ristretto.Scalar
 	if err := scalar.SetCanonical(s.S[:]); err != nil {
@@ -124,15 +126,14 @@ func undecodable(err error) error {
 	return fmt.Errorf("%w: %w: %w", ErrBadSignature, ErrUndecodable, err)
 }
 
-// Verify reports whether the claim is one to accept at the time now: dated
-// in 1970 or later ([ErrClaimBeforeEpoch]), at most [ClaimSkew] ahead
-// ([ErrClaimFromFuture]), and signed by its key over exactly these features
-// and address bytes ([ErrBadSignature]). The signature's version is part of
-// what is signed; its value does not matter.
+// Verify returns nil when the claim can be accepted at the time now. It returns
+// [ErrClaimBeforeEpoch] for a claim dated before 1970, [ErrClaimFromFuture] for
+// one dated more than [ClaimSkew] ahead, and [ErrBadSignature] for one that its
+// key has not signed over exactly these features and address bytes. The
+// signature covers its version, too; any version is accepted.
 func (c Claim) Verify(now time.Time) error { return c.VerifyWithin(now, ClaimSkew) }
 
-// VerifyWithin is [Claim.Verify] with another limit than [ClaimSkew] for how
-// far ahead the claim may be dated.
+// VerifyWithin is [Claim.Verify] with skew in place of [ClaimSkew].
 func (c Claim) VerifyWithin(now time.Time, skew time.Duration) error {
 	updated := c.Signature.UpdatedAt
 	if updated < 0 {

@@ -3,8 +3,8 @@ package identity
 import "errors"
 
 var (
-	// ErrBadKey reports a public or secret key that cannot be one: wrong
-	// length, not hexadecimal, not canonical, the identity element or zero.
+	// ErrBadKey reports bytes or text that cannot be a public or secret key:
+	// wrong length, not hexadecimal, not canonical, the identity element or zero.
 	ErrBadKey = errors.New("identity: bad key")
 	// ErrBadNodeID reports text or bytes that are no node id.
 	ErrBadNodeID = errors.New("identity: bad node id")
@@ -18,7 +18,7 @@ var (
 	ErrClaimFromFuture = errors.New("identity: claim is dated too far in the future")
 	// ErrClaimBeforeEpoch reports a claim dated before 1970.
 	ErrClaimBeforeEpoch = errors.New("identity: claim is dated before 1970")
-	// ErrRandom reports a source of randomness that failed or returned what
-	// no good source returns.
+	// ErrRandom reports a source of randomness that failed or returned only
+	// zeros.
 	ErrRandom = errors.New("identity: no randomness")
 )

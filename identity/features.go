@@ -2,8 +2,8 @@ package identity
 
 import "fmt"
 
-// Features are the bits by which a node says what it does for others
-// (spec: comms 1.4). They are signed.
+// Features are bits for the services that a node offers to others
+// (spec: comms 1.4). A [Claim] signs them.
 type Features uint32
 
 const (
@@ -19,11 +19,11 @@ func (f Features) IsNode() bool { return f == FeatureNode }
 // IsClient reports whether there are no features at all.
 func (f Features) IsClient() bool { return f == FeatureNone }
 
-// Valid reports whether only known bits are set. A peer with others is
-// refused, without ban.
+// Valid reports whether only known bits are set. A node refuses a peer with
+// unknown bits, but does not ban it.
 func (f Features) Valid() bool { return f&^FeatureNode == 0 }
 
-// String returns "client", "node", or what is set.
+// String returns "client", "node", or the name of the one bit that is set.
 func (f Features) String() string {
 	switch f {
 	case FeatureNone:

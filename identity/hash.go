@@ -13,9 +13,9 @@ import (
 
 // Hash256 is the domain-separated hash of spec: comms 4.3, BLAKE2b with a
 // digest of 32 bytes. It hashes a tag made of domain, version and label, and
-// then every item, each with its length as eight little-endian bytes in front.
-// So no two lists of items hash the same bytes. An empty label is left out of
-// the tag; an empty item counts: it adds its length.
+// then every item; eight little-endian bytes with the length come before the tag
+// and before each item. So two different lists of items never hash the same
+// bytes. An empty label is left out of the tag; an empty item adds its length.
 func Hash256(domain string, version uint8, label string, items ...[]byte) (digest [32]byte) {
 	h := hashers256.Get().(*hasher)
 	h.add(domain, version, label, items)
@@ -56,9 +56,10 @@ func hashScalar(domain string, version uint8, label string, items [][]byte) (s r
 	return s
 }
 
-// hasher gathers what is hashed, so that nothing is allocated for it. What does
-// not fit goes through the hash piece by piece. It is used again, and cleared in
-// between: secrets are hashed too, though never long ones.
+// hasher collects the input of one hash in a buffer that is used again, so that
+// hashing allocates nothing. Input that does not fit goes to stream piece by
+// piece. The buffer is cleared after each hash because secrets, always short
+// ones, are hashed too.
 type hasher struct {
 	buf    []byte
 	long   bool // the beginning is in stream already
@@ -66,7 +67,7 @@ type hasher struct {
 	digest [blake2b.Size]byte
 }
 
-// hashBuffer holds most messages.
+// hashBuffer is the size of the buffer in bytes: most messages fit.
 const hashBuffer = 2048
 
 var (
@@ -104,7 +105,7 @@ func (h *hasher) add(domain string, version uint8, label string, items [][]byte)
 	}
 }
 
-// room makes room for n bytes.
+// room makes room for n bytes in the buffer.
 func (h *hasher) room(n int) {
 	if len(h.buf)+n > hashBuffer {
 		h.stream.Write(h.buf)
@@ -112,7 +113,7 @@ func (h *hasher) room(n int) {
 	}
 }
 
-// sum is the digest by way of stream.
+// sum writes the digest of a long input, most of which is in stream already.
 func (h *hasher) sum(digest []byte) {
 	h.stream.Write(h.buf)
 	copy(digest, h.stream.Sum(h.digest[:0]))

@@ -24,8 +24,8 @@ func nodeIDOf(k PublicKey) (id NodeID) {
 	return id
 }
 
-// NodeIDFromBytes returns the id that the 13 bytes b are. It fails with
-// [ErrBadNodeID].
+// NodeIDFromBytes returns b, 13 bytes, as an id. It fails with [ErrBadNodeID]
+// when b has another length.
 func NodeIDFromBytes(b []byte) (NodeID, error) {
 	if len(b) != NodeIDLen {
 		return NodeID{}, fmt.Errorf("%w: %d bytes, want %d", ErrBadNodeID, len(b), NodeIDLen)
@@ -61,8 +61,8 @@ func (n NodeID) IsZero() bool { return n == NodeID{} }
 // LogValue implements [slog.LogValuer].
 func (n NodeID) LogValue() slog.Value { return slog.StringValue(n.String()) }
 
-// MarshalText returns the same text as [NodeID.String], and nothing for the
-// zero value.
+// MarshalText returns the same text as [NodeID.String], and an empty text for
+// the zero value.
 func (n NodeID) MarshalText() ([]byte, error) {
 	if n.IsZero() {
 		return []byte{}, nil

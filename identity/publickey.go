@@ -53,8 +53,8 @@ func (k PublicKey) IsZero() bool { return k == PublicKey{} }
 // LogValue implements [slog.LogValuer].
 func (k PublicKey) LogValue() slog.Value { return slog.StringValue(k.String()) }
 
-// MarshalText returns the same text as [PublicKey.String], and nothing for
-// the zero value.
+// MarshalText returns the same text as [PublicKey.String], and an empty text
+// for the zero value.
 func (k PublicKey) MarshalText() ([]byte, error) {
 	if k.IsZero() {
 		return []byte{}, nil

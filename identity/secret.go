@@ -9,13 +9,12 @@ import (
 	"github.com/gamelan-p2p/gamelan/internal/ristretto"
 )
 
-// Secret is a node's secret key together with its public key. It never shows
-// itself: every way of printing, logging or marshalling it gives "***"; only
-// [Secret.Bytes] returns the key. Make one with [NewSecret],
+// Secret is a node's secret key together with its public key. Printing, logging
+// or marshalling a Secret gives "***"; only [Secret.Bytes] returns the key. Make one with [NewSecret],
 // [SecretFromBytes] or [ParseSecret], and pass it on as a pointer.
 type Secret struct {
-	// Behind a function, where reflection does not reach: printing a struct
-	// that holds a Secret in an unexported field bypasses Format.
+	// The key is behind a function, where reflection does not reach: printing a
+	// struct that holds a Secret in an unexported field bypasses Format.
 	key func() *secretKey
 }
 
@@ -26,7 +25,7 @@ type secretKey struct {
 
 const hidden = "***"
 
-// NewSecret returns a uniformly random key, made of 64 bytes of random.
+// NewSecret returns a uniformly random key. It reads 64 bytes from random.
 func NewSecret(random io.Reader) (*Secret, error) {
 	s, err := randomScalar(random)
 	if err != nil {
@@ -35,8 +34,8 @@ func NewSecret(random io.Reader) (*Secret, error) {
 	return newSecret(s), nil
 }
 
-// SecretFromBytes returns the key that the 32 little-endian bytes b are. It
-// fails with [ErrBadKey] unless they are a canonical scalar other than zero.
+// SecretFromBytes returns the key whose 32 little-endian bytes are b. It fails
+// with [ErrBadKey] unless b is a canonical scalar other than zero.
 func SecretFromBytes(b []byte) (*Secret, error) {
 	var s ristretto.Scalar
 	if err := s.SetCanonical(b); err != nil {

@@ -17,16 +17,16 @@ const MaxAddresses = 10
 // maxSamples is where the sample count of an average stops.
 const maxSamples = 100
 
-// Source says where an address comes from. All but Config are signed by the
-// peer itself.
+// Source says where an address comes from. The peer itself has signed the address,
+// except with Config.
 type Source uint8
 
 const (
-	Config         Source = iota // the user, a seed list: stays whatever the peer claims
+	Config         Source = iota // the user or a seed list; kept whatever the peer claims
 	NodeIdentity                 // the peer's claim, read from a record
 	PeerConnection               // its claim in an identity exchange with us
 	Discovery                    // its claim in a discovery
-	AnotherPeer                  // its claim, told by another peer
+	AnotherPeer                  // its claim, received from another peer
 	JoinMessage                  // its claim in a join
 )
 
@@ -43,7 +43,8 @@ func (s Source) String() string {
 // MarshalText returns the same text as [Source.String].
 func (s Source) MarshalText() ([]byte, error) { return []byte(s.String()), nil }
 
-// Average is a running mean of at most maxSamples samples' weight.
+// Average is a running mean. From maxSamples samples on, each new one has the same
+// weight.
 type Average struct {
 	Mean  time.Duration
 	Count int
@@ -52,13 +53,13 @@ type Average struct {
 // with returns the average with one more sample.
 func (a Average) with(sample time.Duration) Average {
 	n := time.Duration(a.Count)
-	a.Mean += (max(sample, 0) - a.Mean) / (n + 1) // and not the sum divided, which may be too large
+	a.Mean += (max(sample, 0) - a.Mean) / (n + 1) // the sum of all samples could overflow
 	a.Count = min(a.Count+1, maxSamples)
 	return a
 }
 
-// Address is one address of a peer and what we know of it. Times are zero when
-// the thing never happened.
+// Address is one address of a peer with its statistics. A time is zero when the event
+// never happened.
 type Address struct {
 	Addr          ma.Multiaddr
 	Source        Source
@@ -66,12 +67,12 @@ type Address struct {
 	LastAttempted time.Time // it was dialled
 	Attempts      int       // failed dials since the last good one
 	LastFailure   string    // why the last dial failed; empty after a good one
-	DialTime      Average   // of opening the transport
-	Latency       Average   // of a round trip in the handshake
+	DialTime      Average   // time to open the transport's connection
+	Latency       Average   // round trip in the handshake
 }
 
-// Score says how good the address is to dial now, at most 1,000; ok is false
-// when nothing is known, which counts as 0.
+// Score returns how good the address is to dial now, at most 1,000. ok is false when
+// nothing is known; then the score is 0.
 //
 // spec: comms 12.2.
 func (a Address) Score(now time.Time) (score int, ok bool) {
@@ -127,8 +128,8 @@ func (a *Address) merge(b Address) {
 	}
 }
 
-// rank sorts addresses, best first and otherwise as they were, and cuts them to
-// MaxAddresses. Configured ones are the last to go.
+// rank sorts addresses, best first and otherwise in their old order, and cuts the list
+// to MaxAddresses. It removes configured ones last.
 func rank(list []Address, now time.Time) []Address {
 	byScore := func(a, b Address) int {
 		x, _ := a.Score(now)

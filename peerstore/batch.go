@@ -10,18 +10,18 @@ import (
 	"github.com/gamelan-p2p/gamelan/internal/kv"
 )
 
-// change is the last change of a record that is not surely on the disk.
+// change is the last change of a record that may not be on the disk yet.
 type change struct {
 	version uint64
 	batched bool // an open Batch holds it
 }
 
-// manyChanges is from where on room for changes is given back when they are
+// manyChanges is the number of changes above which their memory is freed when they are
 // written.
 const manyChanges = 4096
 
-// Batch is a set of changes on its way to the disk. The writer makes it and a
-// task commits it; meanwhile the writer goes on. Several may be open at once.
+// Batch is a set of changes to write to the disk. The writer makes it and a task
+// commits it; meanwhile the writer goes on. Several may be open at once.
 type Batch struct {
 	s        *Store
 	ids      []identity.NodeID // in order
@@ -38,9 +38,9 @@ func (s *Store) mark(id identity.NodeID) {
 	s.dirty[id] = change{version: s.version}
 }
 
-// Batch returns the records changed since the last Batch, nil when there are
-// none. What is in a Batch that is never committed is not lost from memory, and
-// [Store.Rewind] brings it back into the next Batch.
+// Batch returns the records changed since the last Batch, or nil when there are none.
+// The records of a Batch that is never committed stay in memory, and [Store.Rewind]
+// puts them into the next Batch.
 func (s *Store) Batch() *Batch {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -66,9 +66,9 @@ func (s *Store) Batch() *Batch {
 	return b
 }
 
-// Rewind makes the next Batch hold everything that no Commit has written. The
-// writer calls it when it starts anew, because tasks of its earlier life may
-// have ended without committing.
+// Rewind makes the next Batch hold everything that no Commit has written. The writer
+// calls it after a restart, because tasks of its last incarnation may have ended
+// without a commit.
 func (s *Store) Rewind() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -79,20 +79,19 @@ func (s *Store) Rewind() {
 	}
 }
 
-// Pending returns how many changed records are not surely on the disk.
+// Pending returns how many changed records may not be on the disk yet.
 func (s *Store) Pending() int {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
 	return len(s.dirty)
 }
 
-// Unsynced reports whether a power cut, or a failure of the disk, may still take
-// back something that a Commit has written.
+// Unsynced reports whether a power cut, or a failure of the disk, may still lose
+// records that a Commit has written.
 func (s *Store) Unsynced() bool { return s.unsynced.Load() }
 
-// SyncBatch returns a batch without records; its Commit with sync brings to the
-// disk what earlier ones wrote without. It is nil when there is nothing of that
-// kind.
+// SyncBatch returns a batch without records. Its Commit with sync makes the writes of
+// earlier Commits without sync durable. SyncBatch returns nil when there are none.
 func (s *Store) SyncBatch() *Batch {
 	if !s.Unsynced() {
 		return nil
@@ -103,16 +102,16 @@ func (s *Store) SyncBatch() *Batch {
 // Len returns the number of records in the batch.
 func (b *Batch) Len() int { return len(b.ids) }
 
-// Commit writes the batch, all of it or nothing. When it returns nil with sync,
-// everything that the batch was made of may be acknowledged. When it fails, the
-// next Batch holds the same records again. When it finds that the store was
-// opened anew after a failure of the disk, it also writes anew, and syncs, what
-// that has lost. It blocks on the disk and may be called from any goroutine;
-// what is written is never older than the batch.
+// Commit writes the batch, all of it or nothing. After Commit with sync has returned
+// nil, the batch's changes may be acknowledged. After an error, the next Batch holds
+// the same records again. When Commit finds that the store was opened anew after a
+// failure of the disk, it also writes and syncs the records that were lost. Commit
+// blocks on the disk and may be called from any goroutine. It writes each record as it
+// is at that time, never an older state than the batch's.
 //
-// An earlier Commit without sync may be lost until one with sync has returned
-// nil, and only one with sync is sure to find that out: a writer lets one follow
-// within a bounded time (see Unsynced).
+// The records of a Commit without sync may be lost until a Commit with sync has
+// returned nil, and only one with sync is sure to notice such a loss. So a writer must
+// call one within a bounded time (see Unsynced).
 func (b *Batch) Commit(sync bool) error {
 	s := b.s
 	s.commit.Lock()
@@ -141,11 +140,11 @@ func (b *Batch) Commit(sync bool) error {
 	return nil
 }
 
-// openings is how often in one Commit the store may be opened anew.
+// openings is how many times one Commit accepts that the store was opened anew.
 const openings = 3
 
-// write writes the present state of these records. What the disk has lost since
-// the last sync, as far as it is known, is written with them, and synced. The
+// write writes the present state of these records. With them it writes, and then
+// syncs, the records that the disk is known to have lost since the last sync. The
 // caller holds commit.
 func (s *Store) write(ids []identity.NodeID, sync bool) error {
 	for try := 1; ; try++ {
@@ -174,7 +173,7 @@ func (s *Store) write(ids []identity.NodeID, sync bool) error {
 	}
 }
 
-// encode makes the changes after which the disk has these records as they are.
+// encode returns the changes that bring these records on the disk up to date.
 func (s *Store) encode(ids []identity.NodeID) *kv.Batch {
 	peers := make([]*Peer, len(ids))
 	s.mu.RLock()
@@ -196,8 +195,8 @@ func (s *Store) encode(ids []identity.NodeID) *kv.Batch {
 	return w
 }
 
-// differing returns the records of which the disk has not the present state.
-// The caller holds commit.
+// differing returns the records whose present state is not on the disk. The caller
+// holds commit.
 func (s *Store) differing() (differ []identity.NodeID, _ error) {
 	s.mu.RLock()
 	all := s.index.all() // in the order of the keys

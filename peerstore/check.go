@@ -11,17 +11,17 @@ import (
 // inside a [DirError].
 var (
 	ErrInUse   = kv.ErrLocked      // another node has it open
-	ErrDamaged = kv.ErrCorrupt     // it is not what was written
+	ErrDamaged = kv.ErrCorrupt     // its files are not as they were written
 	ErrNewer   = kv.ErrNewerSchema // a newer release has written it
 	ErrDenied  = kv.ErrPermission  // it may not be read or written
 	ErrForeign = kv.ErrNotStore    // the directory holds other files
 	ErrDisk    = kv.ErrFailed      // the disk is full or broken
 )
 
-// DirError names a store's directory, what is wrong with it and what to do.
+// DirError names a store's directory, the problem and the remedy.
 type DirError = kv.DirError
 
-// Report says what a peer store on disk holds and what opening it will do.
+// Report describes a peer store on disk and what opening it will do.
 type Report struct {
 	Exists  bool
 	Schema  int // version of its layout; 0: none yet
@@ -30,12 +30,12 @@ type Report struct {
 	Damaged int    // records that cannot be read
 	Bytes   int64  // of all files
 	Upgrade bool   // opening upgrades the store
-	Backup  string // the directory that it is copied to before
+	Backup  string // directory of the copy that is made before
 }
 
-// Check looks at the peer store in a directory of its own and changes nothing.
-// The errors are those of opening it. Whoever shares the store sees its entries
-// with visit; key and value are valid until it returns.
+// Check examines the peer store in dir and changes nothing. The errors are those of
+// opening the store. Check calls each visit for every entry, also for those of other
+// parts that share the store; key and value are valid until visit returns.
 func Check(dir string, visit ...func(key, value []byte)) (r Report, err error) {
 	s := newShared()
 	found, err := kv.Check(dir, func(key, value []byte) {

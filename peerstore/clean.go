@@ -24,7 +24,8 @@ const (
 // forever is the latest time that the store can hold.
 var forever = time.Date(9999, time.December, 31, 23, 59, 59, 0, time.UTC)
 
-// moment makes a time fit the store: milliseconds, UTC, no monotonic reading.
+// moment converts a time to the form of the store: milliseconds, UTC, no monotonic
+// reading.
 func moment(t time.Time) time.Time {
 	switch {
 	case t.IsZero():
@@ -37,8 +38,8 @@ func moment(t time.Time) time.Time {
 	return time.UnixMilli(t.UnixMilli()).UTC()
 }
 
-// printable makes text that a peer may have chosen fit for logs and records: at
-// most maxText bytes, control characters blanked.
+// printable makes text from a peer safe for logs and records: at most maxText bytes,
+// with blanks in place of control characters.
 func printable(s string) string {
 	s = strings.Map(func(r rune) rune {
 		if r < 0x20 || r == 0x7f || r >= 0x80 && r < 0xa0 || r == utf8.RuneError {
@@ -55,8 +56,8 @@ func printable(s string) string {
 	return s
 }
 
-// clean returns p as it can be stored: times normal, texts cut, only addresses
-// that may be kept. Its slices are its own.
+// clean returns p in the form for the store: times converted, texts cut, and only
+// addresses that may be kept. It shares no slice with p.
 func clean(p Peer, testAddresses bool) Peer {
 	p.AddedAt, p.BannedUntil, p.BannedAt = moment(p.AddedAt), moment(p.BannedUntil), moment(p.BannedAt)
 	if p.BannedUntil.IsZero() {
@@ -93,9 +94,9 @@ func clean(p Peer, testAddresses bool) Peer {
 	return p
 }
 
-// keep reports whether the address may be stored. What a peer claims must be
-// external, unless test addresses are allowed (V4); what the user configured
-// need only be well formed.
+// keep reports whether the address may be stored. An address that a peer claims must
+// be external, unless test addresses are allowed (V4). A configured one only needs to
+// be well formed.
 func keep(a Address, testAddresses bool) bool {
 	if int(a.Source) >= len(sourceNames) || size(a.Addr) > maxAddressLen {
 		return false

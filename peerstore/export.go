@@ -13,14 +13,14 @@ import (
 
 // The JSON of peers is one object: "format" ("gamelan-peers"), "version" (1) and
 // "peers", a list with one peer a line. The field names are those of the types
-// below; what is unknown is left out.
+// below; unknown values are omitted.
 const (
 	exportFormat  = "gamelan-peers"
 	exportVersion = 1
 )
 
-// The fields of a peer in JSON. Times are RFC 3339 in UTC, with milliseconds;
-// binary is hexadecimal; durations are written as Go does, such as 12.5ms.
+// The fields of a peer in JSON. Times are RFC 3339 in UTC, with milliseconds. Binary
+// values are hexadecimal. Durations are in Go's form, such as 12.5ms.
 type (
 	peerJSON struct {
 		PublicKey   string        `json:"public_key,omitempty"`
@@ -60,8 +60,8 @@ type (
 	}
 )
 
-// WriteJSON writes peers as JSON, as [ReadJSON] reads it, and returns how many
-// it has written. Of protocols and user agents only what is UTF-8 is written.
+// WriteJSON writes peers as JSON, in the form that [ReadJSON] reads, and returns how
+// many it has written. It omits protocols and user agents that are not UTF-8.
 func WriteJSON(w io.Writer, peers iter.Seq[Peer]) (n int, err error) {
 	out := bufio.NewWriterSize(w, 1<<16)
 	fmt.Fprintf(out, "{\"format\":%q,\"version\":%d,\"peers\":[", exportFormat, exportVersion)
@@ -80,7 +80,7 @@ func WriteJSON(w io.Writer, peers iter.Seq[Peer]) (n int, err error) {
 		n++
 	}
 	out.WriteString("\n]}\n")
-	if err := out.Flush(); err != nil { // also what failed above
+	if err := out.Flush(); err != nil { // reports failed writes above, too
 		return n, fmt.Errorf("write peers: %w", err)
 	}
 	return n, nil

@@ -12,10 +12,10 @@ import (
 	"github.com/gamelan-p2p/gamelan/protocol/address"
 )
 
-// ReadJSON reads what [WriteJSON] writes: at most limit peers, every field
-// checked, keys and signatures too, at the time now. Nothing is guessed: unknown
-// and repeated fields are refused, as are repeated peers. A peer without a key
-// has a ban. The error is an [*ImportError], or that of r.
+// ReadJSON reads at most limit peers in the form of [WriteJSON]. It checks every
+// field, including keys and signatures, at the time now. It refuses unknown fields,
+// repeated fields and repeated peers. A peer without a key must have a ban. The error
+// is an [*ImportError], or that of r.
 func ReadJSON(r io.Reader, now time.Time, limit int) ([]Peer, error) {
 	in := newStrict(r)
 	var peers []Peer
@@ -132,7 +132,7 @@ func (in *strict) readPeer(now time.Time) (p Peer, err error) {
 	return p, in.complete(&p, now)
 }
 
-// complete checks how the fields of a peer go together.
+// complete checks that the fields of a peer are consistent.
 func (in *strict) complete(p *Peer, now time.Time) error {
 	id := p.ID
 	if !p.Key.IsZero() {
@@ -324,7 +324,7 @@ func (in *strict) atMost(most int, each func(i int) error) error {
 	})
 }
 
-// flaw is what is wrong with a value, before it is known where that stands.
+// flaw describes what is wrong with a value, without its place in the text.
 type flaw struct {
 	err    error
 	remedy string

@@ -9,18 +9,18 @@ import (
 // ErrBadImport reports text that is not the JSON of peers.
 var ErrBadImport = errors.New("peerstore: bad peer file")
 
-// ImportError says where text to import is wrong, and what was expected. It is
-// an [ErrBadImport].
+// ImportError reports an error in a peer file: its place and what was expected. It
+// matches [ErrBadImport].
 type ImportError struct {
 	Line   int    // from 1
 	Entry  int    // from 1; 0 outside the list of peers
-	Peer   string // the entry's node id or key if it was read; may be empty
-	Field  string // such as addresses[2].source; empty for the whole
+	Peer   string // the entry's node id or key; empty if it was not read yet
+	Field  string // such as addresses[2].source; empty for the whole entry or file
 	Err    error  // what is wrong; may be a sentinel of another package
 	Remedy string // what is expected, with an example
 }
 
-// Error names line, entry and field, what is wrong and what is expected.
+// Error names line, entry and field, the problem and the remedy.
 func (e *ImportError) Error() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%v: line %d", ErrBadImport, e.Line)

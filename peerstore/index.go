@@ -25,7 +25,7 @@ func words(id identity.NodeID) (hi, lo uint64) {
 	return binary.BigEndian.Uint64(id[:8]), uint64(binary.BigEndian.Uint32(id[8:12]))<<32 | uint64(id[12])<<24
 }
 
-// search returns where id is in its list, or belongs.
+// search returns the index of id in its list, or the index at which to insert it.
 func (x *index) search(id identity.NodeID) (at int, found bool) {
 	hi, lo := words(id)
 	list := x.lists[id[0]]
@@ -80,7 +80,8 @@ func (x *index) all() []*Peer {
 	return list
 }
 
-// leaf is how many slots are sorted by distance rather than divided further.
+// leaf is the length up to which a list is sorted by distance rather than divided
+// further.
 const leaf = 24
 
 // nearest collects records in the order of their distance to a target.
@@ -105,8 +106,8 @@ func (x *index) closest(id identity.NodeID, n int, filter func(Peer) bool) []Pee
 	return c.found
 }
 
-// visit goes through a list whose ids agree in the bits before bit: first the
-// half that agrees with the target there, then the other.
+// visit collects from a list whose ids agree in the bits before bit: first from the
+// half that agrees with the target in this bit, then from the other.
 func (c *nearest) visit(list []slot, bit uint) {
 	for len(list) > leaf {
 		i, j := 0, len(list)

@@ -7,7 +7,7 @@ import (
 	"github.com/gamelan-p2p/gamelan/internal/kv"
 )
 
-// part is some records that lie side by side in the store.
+// part is a run of adjacent records of the store.
 type part struct {
 	raw     []byte // keys and values, one after the other
 	ends    []int  // of each key and each value
@@ -18,8 +18,8 @@ type part struct {
 // partSize is how many records are decoded together.
 const partSize = 2000
 
-// readParts reads all records. Most of the time goes into decoding, so that is
-// done on as many processors as there are, and over when it returns.
+// readParts reads and decodes all records. Decoding takes most of the time, so it runs
+// on all processors.
 func readParts(db kv.DB) ([]*part, error) {
 	var parts []*part
 	var decoding sync.WaitGroup
@@ -28,7 +28,7 @@ func readParts(db kv.DB) ([]*part, error) {
 		if len(p.ends) == 0 {
 			return
 		}
-		size := len(p.raw) // decode lets go of it
+		size := len(p.raw) // decode sets raw to nil
 		parts = append(parts, p)
 		decoding.Go(p.decode)
 		p = &part{raw: make([]byte, 0, size+size/4), ends: make([]int, 0, 2*partSize)}

@@ -7,7 +7,7 @@ import (
 	"github.com/gamelan-p2p/gamelan/identity"
 )
 
-// age says how the claim of a new record stands to the one that is stored.
+// age compares the date of a new record's claim with that of the stored one.
 type age uint8
 
 const (
@@ -29,16 +29,16 @@ func ageOf(stored, claim *identity.Claim) age {
 	return same
 }
 
-// merge joins the stored record old, which stays as it is, with n. Both are
-// clean.
+// merge returns the stored record old merged with the new record n. Both are clean; old
+// does not change.
 //
 //   - A ban is never shortened.
-//   - A strictly newer claim replaces the older signed addresses; those that
-//     stay keep their statistics, and configured ones stay in any case. A claim
-//     without an address that we may keep replaces nothing.
+//   - A strictly newer claim replaces the older signed addresses. Addresses in both
+//     keep their statistics, and configured ones stay in any case. A claim without an
+//     address that may be kept replaces nothing.
 //   - A claim older than the stored one changes statistics only.
-//   - Protocols, user agent, features: the new record's, if it names any.
-//     Flags are ours: only a record that did not come from the peer sets them.
+//   - Protocols, user agent and features come from the new record, if it has any.
+//     Flags are local: only a record that did not come from the peer sets them.
 //
 // spec: comms 1.5, 12.2; V5, V11.
 func merge(old *Peer, n Peer, now time.Time) *Peer {

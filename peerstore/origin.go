@@ -5,17 +5,18 @@ import (
 	"net/netip"
 )
 
-// Origin says which source a record was made for: the IPv4 address, or the IPv6
-// /64, of the inbound connection that the peer was first known by. It is 0 for
-// peers that the user, a dial of ours or another peer's list taught: who sends a
-// list is never taken for the source of what is in it. It is as small as it is
-// because every record has one.
+// Origin is the source of the inbound connection from which a peer was first known:
+// its IPv4 address, or the /64 of its IPv6 address. It is 0 for peers that came from
+// the user, from an outbound connection or from another peer's list; the sender of a
+// list is not the source of the peers in it. Origin is one number because every record
+// has one.
 //
 // spec: V 27, 31.
 type Origin uint64
 
-// ExemptOrigin is where everything comes from that no limit per source holds
-// for: loopback, with Tor behind it, what has no IP address, configured networks.
+// ExemptOrigin is the origin of connections without a limit per source: from loopback,
+// where Tor's connections come from, from configured networks, and without an IP
+// address.
 //
 // spec: V 8.
 const ExemptOrigin Origin = 1
@@ -23,8 +24,8 @@ const ExemptOrigin Origin = 1
 // originIP4 marks an IPv4 address. No public IPv6 /64 has a number as small.
 const originIP4 = 1 << 32
 
-// OriginOf returns the origin of an inbound connection from that source, which
-// is zero for exempt ones.
+// OriginOf returns the origin of an inbound connection from that source. The zero
+// source stands for an exempt one.
 func OriginOf(source netip.Prefix) Origin {
 	if !source.IsValid() {
 		return ExemptOrigin
@@ -40,7 +41,7 @@ func OriginOf(source netip.Prefix) Origin {
 	return ExemptOrigin
 }
 
-// Source returns the source that limits count by; ok is false when there is none.
+// Source returns the source for limits per source; ok is false when there is none.
 func (o Origin) Source() (source netip.Prefix, ok bool) {
 	switch {
 	case o >= 2*originIP4:

@@ -14,34 +14,32 @@ import (
 // spec: comms 12.3.
 const ActiveWithin = 7 * 24 * time.Hour
 
-// Flags are what we note about a peer. They are never sent.
+// Flags are this node's notes about a peer. They are never sent.
 type Flags uint8
 
-// FlagSeed marks a peer that the network is entered through.
+// FlagSeed marks a peer through which a node enters the network.
 const FlagSeed Flags = 1
 
-// Peer is a record of the store. A Peer that the store has handed out shares
-// its slices and its claim with others: they must not be changed. [Peer.Clone]
-// gives a record of one's own.
+// Peer is a record of the store. A Peer from the store shares its slices and its claim
+// with others: do not change them. [Peer.Clone] returns a copy that may be changed.
 type Peer struct {
 	Key         identity.PublicKey // zero while only a ban of its id is known
 	ID          identity.NodeID
 	Features    identity.Features
 	Flags       Flags
-	Origin      Origin        // where it first came from; our own note, never sent or exported
+	Origin      Origin        // where it first came from; never sent or exported
 	Addresses   []Address     // best first, at most MaxAddresses
-	Protocols   []protocol.ID // what it accepted when last heard; a hint
+	Protocols   []protocol.ID // protocols that it accepted when it was last connected; a hint
 	UserAgent   string
 	AddedAt     time.Time
 	BannedUntil time.Time       // by the system's clock; see [Store.ShiftBans]
 	BannedAt    time.Time       // when the ban was made; zero if that is not known
 	BanReason   string          // printable, at most 256 bytes
-	Claim       *identity.Claim // the newest verified one with an address that we use; nil if none
+	Claim       *identity.Claim // the newest verified one with a usable address; nil if none
 }
 
-// FromClaim returns the record that a verified claim gives, its addresses
-// having the given source. Addresses that cannot be kept are left out here or
-// by [Store.Add].
+// FromClaim returns a record made of a verified claim, with the given source for its
+// addresses. FromClaim or [Store.Add] omits addresses that cannot be kept.
 func FromClaim(c identity.Claim, source Source) Peer {
 	p := Peer{Key: c.Key, ID: c.Key.NodeID(), Features: c.Features, Claim: &c}
 	for _, a := range address.Select(c.Addresses, true) {
@@ -85,7 +83,7 @@ func (p Peer) Offline() bool {
 	return len(p.Addresses) > 0
 }
 
-// OfflineSince returns when the first of the failed dials was, zero if the peer
+// OfflineSince returns the time of the first of the failed dials, or zero if the peer
 // is not offline.
 func (p Peer) OfflineSince() (since time.Time) {
 	if !p.Offline() {
@@ -99,7 +97,7 @@ func (p Peer) OfflineSince() (since time.Time) {
 	return since
 }
 
-// LastSeen returns when a dial of the peer last succeeded, zero if never.
+// LastSeen returns the time of the last successful dial of the peer, or zero.
 func (p Peer) LastSeen() (seen time.Time) {
 	for _, a := range p.Addresses {
 		seen = later(seen, a.LastSeen)
@@ -107,9 +105,9 @@ func (p Peer) LastSeen() (seen time.Time) {
 	return seen
 }
 
-// Active reports whether the peer is one to use and to tell others about: not
-// banned, and reached within [ActiveWithin]. A time in the future, from before
-// the clock was set back, is taken for now.
+// Active reports whether a node should use the peer and pass it on to others: it is not
+// banned, and was reached within [ActiveWithin]. A time in the future, from before
+// the clock was set back, counts as now.
 //
 // spec: comms 12.3.
 func (p Peer) Active(now time.Time) bool {

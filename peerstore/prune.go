@@ -16,22 +16,23 @@ const ReachedWithin = 24 * time.Hour
 
 // pruner keeps the store below its limit.
 type pruner struct {
-	bans   int       // records that [condemned] is true of
-	tried  time.Time // when nothing could be removed
-	looked time.Time // when no ban could be removed
+	bans   int       // records for which [condemned] is true
+	tried  time.Time // last time that nothing could be removed
+	looked time.Time // last time that no ban could be removed
 }
 
-// retryPruning is how long to wait after finding nothing to remove, so that a
-// flood of new peers does not make the store look again each time.
+// retryPruning is how long to wait after nothing could be removed, so that a flood of
+// new peers does not make the store search again each time.
 const retryPruning = 10 * time.Second
 
 // banKept is how long a ban without addresses is kept after its end, so that a
 // clock that is ahead for a while does not lose it.
 const banKept = 7 * 24 * time.Hour
 
-// banShare is which part of the limit bans of peers that were never reached may
-// take: 10,000 of 50,000 (V31). provenShare of ten is what peers that were
-// reached may take before those of longest ago make way for others.
+// banShare limits bans of peers that were never reached: they may take one banShare-th
+// of the limit, 10,000 of 50,000 (V31). provenShare limits peers that were reached:
+// when they take more than provenShare tenths of the limit, those that were reached
+// longest ago are removed for new peers.
 const (
 	banShare    = 5
 	provenShare = 9
@@ -40,8 +41,8 @@ const (
 // proven reports whether the peer was ever reached.
 func proven(p *Peer) bool { return !p.LastSeen().IsZero() }
 
-// condemned reports whether the record holds a ban, also one that is over, of a
-// peer that was never reached.
+// condemned reports whether the record holds a ban, even one that has ended, of a peer
+// that was never reached.
 func condemned(p *Peer) bool { return !p.BannedUntil.IsZero() && !proven(p) && !p.Configured() }
 
 func (s *pruner) added(p *Peer) {
@@ -59,9 +60,8 @@ func (s *pruner) removed(p *Peer) {
 // MaxBans returns how many bans of peers that were never reached the store holds.
 func (s *Store) MaxBans() int { return max(s.o.MaxPeers/banShare, 1) }
 
-// room reports whether the record, which is new, may be added, after removing
-// some if there is no room. A twentieth of the limit goes at a time, see
-// victims. The caller holds mu.
+// room reports whether the new record p may be added. If the store is full, room first
+// removes a twentieth of the limit, as victims chooses. The caller holds mu.
 //
 // spec: V31.
 func (s *Store) room(now time.Time, p *Peer) bool {
@@ -83,10 +83,10 @@ func (s *Store) room(now time.Time, p *Peer) bool {
 }
 
 // roomForBan reports whether one more ban of a peer that was never reached may be
-// kept, after removing some if there are MaxBans. Of those the bans go that are
-// over. Unless they are of a source that can be refused itself, active ones go
-// too, those that end soonest: first of exempt sources, then of others, then those
-// that the user wished. The caller holds mu.
+// kept. If there are MaxBans, it first removes bans that have ended. If origin is not a
+// source that can be refused itself, it also removes active bans, those that end
+// soonest first: first bans of exempt sources, then of others, then those that the user
+// made. The caller holds mu.
 //
 // spec: V31.
 func (s *Store) roomForBan(now time.Time, origin Origin) bool {
@@ -113,7 +113,7 @@ func (s *Store) roomForBan(now time.Time, origin Origin) bool {
 	return len(list) > 0 || !sourced
 }
 
-// banOrder orders bans by which of them goes first.
+// banOrder returns a comparison that orders bans: the first to be removed comes first.
 func banOrder(now time.Time) func(a, b *Peer) int {
 	class := func(p *Peer) int {
 		switch {
@@ -133,11 +133,11 @@ func banOrder(now time.Time) func(a, b *Peer) int {
 
 func (s *Store) connected(p *Peer) bool { return s.o.Connected != nil && s.o.Connected(p.ID) }
 
-// Prune keeps the store in order, every now and then: it removes what is beyond
-// the limits, bans long over and nothing else, and takes times later than now,
-// of a clock that was set back, for now. It returns how many records it removed,
-// and in how many it put times right: in none if most are ahead, since then it
-// is now that is wrong, as on a machine that starts in 1970.
+// Prune removes records beyond the limits, and records that only hold a ban that ended
+// long ago. It also sets times later than now, from before the clock was set back, to
+// now. Call it from time to time. It returns how many records it removed, and in how
+// many it corrected times. It corrects none if most records have times later than now:
+// then now itself is wrong, as on a machine that starts in 1970.
 //
 // spec: V31.
 func (s *Store) Prune(now time.Time) (removed, corrected int) {
@@ -165,15 +165,15 @@ func (s *Store) Prune(now time.Time) (removed, corrected int) {
 	return removed, corrected
 }
 
-// ahead reports whether the record holds a time later than now. The end of a ban
-// is none of them.
+// ahead reports whether the record holds a time later than now, apart from the end of a
+// ban.
 func ahead(p *Peer, now time.Time) bool {
 	return p.AddedAt.After(now) || slices.ContainsFunc(p.Addresses, func(a Address) bool {
 		return a.LastSeen.After(now) || a.LastAttempted.After(now)
 	})
 }
 
-// setBack returns the record with now for every later time.
+// setBack returns a copy of the record with now in place of every later time.
 func setBack(p *Peer, now time.Time) *Peer {
 	earlier := func(t time.Time) time.Time {
 		if t.After(now) {
@@ -191,14 +191,18 @@ func setBack(p *Peer, now time.Time) *Peer {
 	return &q
 }
 
-// victims returns the records to remove now, so that there is room for so many,
-// in this order: bans without addresses that ended banKept ago; bans of peers
-// never reached beyond MaxBans; peers never reached, of the source that has most
-// of them, so that the sources come to have equally many, those without addresses
-// first and then the oldest; peers that were reached, but not within
-// ReachedWithin, as long as those reached have more than provenShare tenths of
-// the limit, or all if what makes them go is the user's wish. Seeds, configured
-// and connected peers stay, and those that are banned.
+// victims returns the records to remove now so that there is room for so many more. It
+// chooses them in this order:
+//
+//   - bans without addresses that ended banKept ago;
+//   - bans of peers never reached, above MaxBans;
+//   - peers never reached: each time one of the source that has most of them, first
+//     those without addresses, then the oldest;
+//   - peers that were reached, but not within ReachedWithin, while the reached peers
+//     take more than provenShare tenths of the limit; if the user wants the new peer,
+//     down to none.
+//
+// It never chooses seeds, configured peers, connected peers or other banned peers.
 //
 // spec: V31.
 func (s *Store) victims(now time.Time, room int, wanted bool) []*Peer {
@@ -250,10 +254,11 @@ func (s *Store) victims(now time.Time, room int, wanted bool) []*Peer {
 	return out
 }
 
-// bySource orders peers that were never reached by which of them goes first: of
-// the source that has most of them, then as usefulness and age say. What has no
-// origin, as what a seed's list taught, stands for itself: no flood from a source
-// moves it, but where every source has one peer left the oldest of all goes.
+// bySource orders peers that were never reached: the first to be removed comes first.
+// That is a peer of the source that has most of them; among the peers of a source,
+// usefulness and age decide. Each peer without an origin, for instance from a seed's
+// list, counts as the only one of a source. So a flood from one source does not remove
+// it, but when every source has one peer left, the oldest of all is removed.
 //
 // spec: V27.
 func bySource(all []*Peer) {
@@ -261,7 +266,7 @@ func bySource(all []*Peer) {
 		return cmp.Or(cmp.Compare(worth(a), worth(b)), a.AddedAt.Compare(b.AddedAt), a.ID.Compare(b.ID))
 	}
 	slices.SortFunc(all, first)
-	before := make(map[identity.NodeID]int) // how many of the same source stay when this one goes
+	before := make(map[identity.NodeID]int) // how many peers of its source stay when this one is removed
 	count := make(map[Origin]int)
 	for _, p := range slices.Backward(all) {
 		if p.Origin != 0 {
@@ -274,5 +279,5 @@ func bySource(all []*Peer) {
 	})
 }
 
-// worth orders the peers that may go: records without addresses go first.
+// worth orders the peers that may be removed: records without addresses come first.
 func worth(p *Peer) int { return min(len(p.Addresses), 1) }

@@ -8,7 +8,7 @@ import (
 	"github.com/gamelan-p2p/gamelan/identity"
 )
 
-// OfflineCooldown is how long a peer that is offline is not chosen again.
+// OfflineCooldown is how long a peer that went offline is not chosen again.
 //
 // spec: dht 11.1.
 const OfflineCooldown = 24 * time.Hour
@@ -17,18 +17,18 @@ const OfflineCooldown = 24 * time.Hour
 //
 // spec: comms 12.4.
 type Query struct {
-	Now      time.Time         // for what follows
+	Now      time.Time         // the time for Active, Usable and Rested
 	Features identity.Features // all of these bits
 	Clients  bool              // clients only
 	Seeds    bool              // seeds only
 	Active   bool              // reached within ActiveWithin, and not banned
 	Usable   bool              // neither banned nor offline
 	Rested   bool              // not gone offline within OfflineCooldown
-	Except   []identity.NodeID // but these
-	Where    func(p Peer) bool // and whatever this says; quick, and it must not use the store
+	Except   []identity.NodeID // not these
+	Where    func(p Peer) bool // a further condition; it must be quick and not use the store
 }
 
-// Match reports whether the query chooses the peer. It fits as a filter of
+// Match reports whether the query chooses the peer. It can be the filter of
 // [View.Closest].
 func (q Query) Match(p Peer) bool {
 	switch {
@@ -45,9 +45,8 @@ func (q Query) Match(p Peer) bool {
 	return true
 }
 
-// CoolingDown reports whether the peer went offline within [OfflineCooldown]. A
-// time in the future, from before the clock was set back, says nothing: the peer
-// may be tried.
+// CoolingDown reports whether the peer went offline within [OfflineCooldown]. It is
+// false for a time in the future, from before the clock was set back.
 func (p Peer) CoolingDown(now time.Time) bool {
 	since := p.OfflineSince()
 	return !since.IsZero() && !since.After(now) && now.Sub(since) < OfflineCooldown
@@ -67,8 +66,8 @@ func Select(v View, q Query, n int) (found []Peer) {
 	return found
 }
 
-// Random returns n of the peers that the query chooses, each as likely as any
-// other, in random order; all of them if there are fewer.
+// Random returns n of the peers that the query chooses, in random order and each with
+// the same probability; all of them if there are fewer.
 func Random(v View, q Query, n int, r *rand.Rand) (found []Peer) {
 	seen := 0
 	for p := range v.All() {

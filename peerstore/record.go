@@ -30,10 +30,10 @@ var ErrBadRecord = errors.New("peerstore: bad record")
 // milliseconds since 1970, an average is its count and, unless that is 0, its
 // nanoseconds. So a record has one encoding only.
 //
-// A record of version 2 has, after banned until, the time when the ban was made.
-// It is written for bans of which that is known, and for no others. One of
-// version 3 has the number of its origin there, and one of version 4 both, in
-// this order; neither is written without an origin.
+// A record of version 2 has, after banned until, the time when the ban was made; this
+// version is written for all bans with a known time and for no other record. Version 3
+// has the number of the origin there, and version 4 has both, in this order; these are
+// written only for records with an origin.
 const (
 	recordVersion       = 1
 	recordVersionBan    = 2
@@ -121,9 +121,9 @@ func appendAverage(b []byte, a Average) []byte {
 	return b
 }
 
-// decodeRecord returns the record of id that b encodes. It keeps nothing of b.
-// Texts that many records share are taken from shared. Keys and signatures were
-// checked before they were stored and are not checked again.
+// decodeRecord returns the record of id that b encodes. It keeps nothing of b. It takes
+// texts that many records have in common from shared. It does not check keys and
+// signatures again: they were checked before they were stored.
 func decodeRecord(b []byte, id identity.NodeID, shared *shared) (*Peer, error) {
 	d := decoder{b: b, shared: shared}
 	version := d.byte()
@@ -174,7 +174,7 @@ func decodeRecord(b []byte, id identity.NodeID, shared *shared) (*Peer, error) {
 	return p, nil
 }
 
-// decoder takes a record apart. After the first error it returns zeros.
+// decoder reads the fields of a record. After the first error it returns zeros.
 type decoder struct {
 	b      []byte
 	err    error
@@ -285,10 +285,10 @@ func (d *decoder) claim(key identity.PublicKey) *identity.Claim {
 	return c
 }
 
-// maxShared bounds how many different texts and lists are shared.
+// maxShared is the greatest number of different texts and lists that are shared.
 const maxShared = 1024
 
-// shared holds what many records have in common, once.
+// shared holds texts, lists and ports that many records have in common.
 type shared struct {
 	texts map[string]string
 	lists map[string][]protocol.ID
@@ -305,9 +305,9 @@ const (
 	tcpCode, ip4Code = 6, 4
 )
 
-// multiaddr returns the address that b encodes, nil if it is none or is not
-// encoded as it would be stored. Most are an IPv4 address and a port; taking
-// ports that others have too halves the work of opening a store.
+// multiaddr returns the address that b encodes, or nil if b is no address or not in the
+// form of the store. Most addresses are an IPv4 address and a port; sharing the ports
+// halves the work of opening a store.
 func (s *shared) multiaddr(b []byte) ma.Multiaddr {
 	if len(b) == ip4Len+tcpLen && b[0] == ip4Code && b[ip4Len] == tcpCode {
 		port, known := s.ends[[tcpLen]byte(b[ip4Len:])]
@@ -338,7 +338,7 @@ func (s *shared) text(b []byte) string {
 	return t
 }
 
-// list returns the n protocols that b encodes; the decoder has been through it.
+// list returns the n protocols that b encodes; the decoder has checked b.
 func (s *shared) list(b []byte, n int) []protocol.ID {
 	if l, ok := s.lists[string(b)]; ok {
 		return l
@@ -355,7 +355,7 @@ func (s *shared) list(b []byte, n int) []protocol.ID {
 	return l
 }
 
-// share replaces a clean record's text and list by those that others have too.
+// share replaces a clean record's text and list by equal ones of other records.
 func (s *shared) share(p *Peer) {
 	p.UserAgent = s.text([]byte(p.UserAgent))
 	if len(p.Protocols) == 0 {

@@ -9,7 +9,7 @@ import (
 	"github.com/gamelan-p2p/gamelan/protocol/address"
 )
 
-// ErrBadSeed reports text that names no peer.
+// ErrBadSeed reports text that does not describe a peer.
 var ErrBadSeed = errors.New("peerstore: bad peer")
 
 // maxSeed bounds the text of a seed, in bytes.
@@ -17,9 +17,8 @@ const maxSeed = 4096
 
 const seedForm = "write it as KEY::ADDRESS, for instance 4a…9f::/ip4/203.0.113.7/tcp/18189"
 
-// ParseSeed returns the peer that KEY::ADDRESS[::ADDRESS…] names: a full node,
-// flagged as seed, its addresses from the configuration. It fails with
-// [ErrBadSeed].
+// ParseSeed returns the peer of a text KEY::ADDRESS[::ADDRESS…]: a full node, with the
+// seed flag, and with addresses of the source Config. It fails with [ErrBadSeed].
 //
 // spec: comms 12.4.
 func ParseSeed(s string) (Peer, error) {
@@ -38,7 +37,7 @@ func ParseSeed(s string) (Peer, error) {
 	p := Peer{Key: key, ID: key.NodeID(), Features: identity.FeatureNode, Flags: FlagSeed}
 	for rest != "" {
 		var addr Address
-		if addr, rest, err = cutAddress(rest); err != nil { // it says what to write
+		if addr, rest, err = cutAddress(rest); err != nil { // err already has the advice
 			return Peer{}, fmt.Errorf("%w: %w", ErrBadSeed, err)
 		}
 		if find(p.Addresses, addr.Addr) >= 0 {
@@ -52,9 +51,9 @@ func ParseSeed(s string) (Peer, error) {
 	return p, nil
 }
 
-// cutAddress takes the first address off a list separated by "::". IPv6 text
-// may hold or end in "::" as well, so the separator that counts is the first
-// one with a whole address before it.
+// cutAddress cuts the first address off a list separated by "::". The text of an IPv6
+// address may contain "::" as well or end in it, so the separator is the first "::"
+// with a complete address before it.
 func cutAddress(s string) (addr Address, rest string, err error) {
 	for from := 0; ; {
 		end := strings.Index(s[from:], "::/")

@@ -2,8 +2,8 @@ package peerstore
 
 import "time"
 
-// startBans begins the bans anew that were made after now, which a clock had said
-// that has been set back since, and notes when the store was opened.
+// startBans restarts bans that were made after now, before the clock was set back. It
+// also notes when the store was opened.
 func (s *Store) startBans(now time.Time) {
 	if now.IsZero() {
 		return
@@ -21,10 +21,9 @@ func (s *Store) startBans(now time.Time) {
 	}
 }
 
-// ShiftBans moves the bans by what the system's clock was set by, so that each
-// lasts as long as it was meant to. Bans that were over when the store was opened
-// stay as they are: if the clock was ahead then, they go on. It returns how many
-// were moved.
+// ShiftBans moves the bans by the same amount as the system's clock was set, so that
+// each ban keeps its duration. It does not move bans that had ended when the store was
+// opened: if the clock was ahead then, they continue. It returns how many it moved.
 func (s *Store) ShiftBans(by time.Duration) (n int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

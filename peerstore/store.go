@@ -14,7 +14,7 @@ import (
 	"github.com/gamelan-p2p/gamelan/internal/kv"
 )
 
-// DefaultMaxPeers is how many peers a store holds unless told otherwise.
+// DefaultMaxPeers is how many peers a store holds by default.
 //
 // spec: V31.
 const DefaultMaxPeers = 50_000
@@ -32,14 +32,13 @@ type Options struct {
 	TestAddresses bool            // keep claimed addresses that are not external (V4)
 	MaxPeers      int             // 0: DefaultMaxPeers
 
-	// Now is the system's clock. A ban that was made later than that, before the
-	// clock was set back, begins anew: it lasts no longer than it was meant to.
+	// Now is the time of the system's clock. A ban that was made later than Now,
+	// before the clock was set back, starts again at Now, with the same duration.
 	// Zero: bans stay as they are.
 	Now time.Time
 
-	// Connected reports peers that must not be removed to make room, because
-	// we are connected to them. nil: none. It must be quick and not use the
-	// store.
+	// Connected reports whether this node is connected to a peer, which then is not
+	// removed to make room. nil: to none. It must be quick and not use the store.
 	Connected func(identity.NodeID) bool
 }
 
@@ -48,19 +47,19 @@ type Options struct {
 type Store struct {
 	db     kv.Client
 	o      Options
-	shared *shared // the writer's
+	shared *shared // used only by the writer
 
 	mu      sync.RWMutex // short: held over memory only
 	index   index
-	dirty   map[identity.NodeID]change // what is not on the disk, or not surely
-	fresh   []identity.NodeID          // of these, what no open Batch holds
+	dirty   map[identity.NodeID]change // changed records that may not be on the disk yet
+	fresh   []identity.NodeID          // of these, the ones that no open Batch holds
 	version uint64
 	space   pruner
 	opened  time.Time // Options.Now, shifted as bans are
 
 	commit   sync.Mutex  // one Commit at a time
-	lost     bool        // under commit: the disk has lost what was not synced, and has not got it back
-	unsynced atomic.Bool // something was written since the last sync
+	lost     bool        // under commit: the disk has lost unsynced records that were not written again
+	unsynced atomic.Bool // records were written since the last sync
 
 	damaged int
 }
@@ -70,9 +69,8 @@ const keyPrefix = 'p'
 
 func recordKey(id identity.NodeID) []byte { return append([]byte{keyPrefix}, id[:]...) }
 
-// Open loads the store that db holds. Records that cannot be read are left where
-// they are, and counted: see [Store.Damaged]. The caller closes db, after the
-// last Commit.
+// Open loads the peer store in db. It counts records that cannot be read and leaves
+// them in db: see [Store.Damaged]. The caller closes db, after the last Commit.
 func Open(db kv.DB, o Options) (*Store, error) {
 	if o.MaxPeers <= 0 {
 		o.MaxPeers = DefaultMaxPeers
@@ -93,16 +91,16 @@ func Open(db kv.DB, o Options) (*Store, error) {
 	return s, nil
 }
 
-// MaxPeers returns how many peers the store holds at most.
+// MaxPeers returns the greatest number of peers that the store holds.
 func (s *Store) MaxPeers() int { return s.o.MaxPeers }
 
 // Damaged returns how many records could not be read when the store was opened.
 func (s *Store) Damaged() int { return s.damaged }
 
-// Add stores a peer, or merges it into the record there is, and returns the
-// result. A claim in it must have been verified. Addresses that may not be kept
-// are left out. It fails with ErrBadPeer, ErrSelf, or ErrFull when the store is
-// at its limit with peers that must stay.
+// Add stores a peer, or merges it into its record, and returns the result. The caller
+// must have verified the claim. Add omits addresses that may not be kept. It fails with
+// ErrBadPeer, with ErrSelf, or with ErrFull when the store is full of peers that must
+// stay.
 //
 // spec: comms 1.5, 12.2; V4, V5, V11, V31.
 func (s *Store) Add(now time.Time, p Peer) (Peer, error) {
@@ -121,7 +119,7 @@ func (s *Store) Add(now time.Time, p Peer) (Peer, error) {
 	if p.AddedAt.IsZero() {
 		p.AddedAt = now
 	}
-	if !p.BannedUntil.IsZero() && p.BannedAt.IsZero() { // it was made elsewhere
+	if !p.BannedUntil.IsZero() && p.BannedAt.IsZero() { // the ban comes from elsewhere
 		p.BannedAt = now
 	}
 	p = clean(p, s.o.TestAddresses)
@@ -138,16 +136,16 @@ func (s *Store) Add(now time.Time, p Peer) (Peer, error) {
 		return Peer{}, fmt.Errorf("%w: all %d peers are connected, configured, reached or banned; allow more of them or forget some", ErrFull, s.index.n)
 	}
 	if len(p.Addresses) == 0 {
-		p.Claim = nil // it says nothing that we use (V5)
+		p.Claim = nil // without a usable address (V5)
 	}
 	p.Addresses = slices.Clip(rank(p.Addresses, now))
 	s.replace(&p)
 	return p, nil
 }
 
-// Import stores a record that was exported, whose claim has been verified: as
-// Add does, and if it is but a ban of a node id, as BanNode. It also says whether
-// the peer was unknown.
+// Import stores an exported record, whose claim the caller has verified. It does so as
+// Add, or as BanNode for a record that is only the ban of a node id. added reports
+// whether the peer was unknown.
 func (s *Store) Import(now time.Time, p Peer) (merged Peer, added bool, err error) {
 	_, known := s.View().Get(p.ID)
 	if p.Key.IsZero() {
@@ -160,9 +158,9 @@ func (s *Store) Import(now time.Time, p Peer) (merged Peer, added bool, err erro
 	return merged, !known, err
 }
 
-// Ban bans the node with the given key until the given time, known or not. A
-// longer ban that is there stays, with its reason. Readers see the ban at once,
-// and it holds whether or not it can be written.
+// Ban bans the node with the given key, known or not, until the given time. If the node
+// has a longer ban, that one stays, with its reason. Readers see the ban at once, and it
+// holds even if it cannot be written to the disk.
 //
 // spec: comms 11.6, 14.1 point 3; V31.
 func (s *Store) Ban(now time.Time, key identity.PublicKey, until time.Time, reason string) Peer {
@@ -170,16 +168,16 @@ func (s *Store) Ban(now time.Time, key identity.PublicKey, until time.Time, reas
 	return p
 }
 
-// BanNode is Ban for a node whose key may not be known.
+// BanNode is Ban for a node whose key may be unknown.
 func (s *Store) BanNode(now time.Time, id identity.NodeID, until time.Time, reason string) Peer {
 	p, _ := s.BanFrom(now, id, identity.PublicKey{}, until, reason, 0)
 	return p
 }
 
-// BanFrom is Ban for an offence that came from there; the key may be zero. A ban
-// of a peer that was never reached is not stored, and ok false, when there are
-// MaxBans of such and the origin is a source: that is to be refused instead. Any
-// other ban is stored.
+// BanFrom is Ban for an offence on a connection from origin; the key may be zero. It
+// does not store the ban, and returns false, when the peer was never reached, there are
+// MaxBans bans of such peers, and origin is a source: then the caller should refuse
+// that source. It stores any other ban.
 //
 // spec: V31.
 func (s *Store) BanFrom(now time.Time, id identity.NodeID, key identity.PublicKey, until time.Time, reason string, origin Origin) (_ Peer, ok bool) {
@@ -201,7 +199,7 @@ func (s *Store) BanFrom(now time.Time, id identity.NodeID, key identity.PublicKe
 		return p, false
 	}
 	if old == nil {
-		s.room(now, &p) // a ban is kept even where nothing else can go
+		s.room(now, &p) // a ban is stored even if nothing can be removed
 	}
 	s.replace(&p)
 	return p, true
@@ -218,9 +216,9 @@ func (s *Store) Unban(id identity.NodeID) bool {
 	})
 }
 
-// Seen notes that we reached the peer at addr, and the latency of the handshake
-// if it is not 0. It is for addresses that we dialled: an inbound connection
-// proves none. It reports whether the peer has that address.
+// Seen notes that a dial of the peer at addr succeeded, and the latency of the handshake
+// if it is not 0. It is only for addresses that this node dialled: an inbound connection
+// proves no address. Seen reports whether the peer has that address.
 //
 // spec: comms 12.2; V10.
 func (s *Store) Seen(now time.Time, id identity.NodeID, addr ma.Multiaddr, latency time.Duration) bool {
@@ -232,7 +230,7 @@ func (s *Store) Seen(now time.Time, id identity.NodeID, addr ma.Multiaddr, laten
 	})
 }
 
-// DialTook notes how long it took to open the transport to addr, which is a
+// DialTook notes how long it took to open the transport's connection to addr, which is a
 // sign of life too.
 //
 // spec: comms 12.2.
@@ -266,16 +264,15 @@ func (s *Store) stat(now time.Time, id identity.NodeID, addr ma.Multiaddr, chang
 	})
 }
 
-// Forget removes a peer with all that is known of it, also a ban, and reports
-// whether it was there.
+// Forget removes a peer's record, including a ban, and reports whether there was one.
 func (s *Store) Forget(id identity.NodeID) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.remove(id)
 }
 
-// update changes a copy of a record and puts it in the record's place if change
-// says so.
+// update calls change with a copy of a record, and replaces the record by the copy if
+// change returns true.
 func (s *Store) update(id identity.NodeID, change func(*Peer) bool) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -292,7 +289,7 @@ func (s *Store) update(id identity.NodeID, change func(*Peer) bool) bool {
 	return true
 }
 
-// replace puts p, never to be changed again, in the index. The caller holds mu.
+// replace puts p into the index; p must not change after that. The caller holds mu.
 func (s *Store) replace(p *Peer) {
 	s.space.removed(s.index.get(p.ID))
 	s.index.put(p)
@@ -300,7 +297,7 @@ func (s *Store) replace(p *Peer) {
 	s.mark(p.ID)
 }
 
-// remove takes a record out. The caller holds mu.
+// remove removes a record. The caller holds mu.
 func (s *Store) remove(id identity.NodeID) bool {
 	old := s.index.get(id)
 	if old == nil {

@@ -11,13 +11,12 @@ import (
 	"unicode/utf8"
 )
 
-// maxEntry bounds the JSON of one peer, in bytes; the largest that the store can
-// hold stays below.
+// maxEntry bounds the JSON of one peer, in bytes. The largest record that the store can
+// hold is below it.
 const maxEntry = 256 << 10
 
-// strict reads JSON value by value and knows where it is. Package json alone
-// takes repeated fields, other spellings of a field's name and bytes that are
-// not UTF-8.
+// strict reads JSON value by value and keeps track of the place. Package json alone
+// accepts repeated fields, field names in another case, and bytes that are not UTF-8.
 type strict struct {
 	dec   *json.Decoder
 	in    *lines
@@ -31,7 +30,8 @@ func newStrict(r io.Reader) *strict {
 	return &strict{dec: json.NewDecoder(in), in: in}
 }
 
-// fail says where the value read last is wrong; field is added to the place.
+// fail returns err with the place of the value that was read last; field is added to the
+// place.
 func (s *strict) fail(field string, err error) error {
 	if _, done := errors.AsType[*ImportError](err); done {
 		return err
@@ -51,7 +51,7 @@ func (s *strict) fail(field string, err error) error {
 	return e
 }
 
-// at reads a part of the value, named so in errors.
+// at reads a part of the value; errors contain its name.
 func (s *strict) at(name string, read func() error) error {
 	if s.entry > 0 {
 		s.path = append(s.path, name)
@@ -99,7 +99,7 @@ func (s *strict) delim(want json.Delim, what string) error {
 	return nil
 }
 
-// object reads an object; each field it may have is read by its function.
+// object reads an object. fields has the functions that read each permitted field.
 func (s *strict) object(fields map[string]func() error) error {
 	if err := s.delim('{', "an object, { … }"); err != nil {
 		return err
@@ -127,7 +127,7 @@ func (s *strict) object(fields map[string]func() error) error {
 	return err
 }
 
-// list reads a list, each value by a call.
+// list reads a list; it calls each for every value.
 func (s *strict) list(each func(i int) error) error {
 	if err := s.delim('[', "a list, [ … ]"); err != nil {
 		return err
@@ -171,7 +171,7 @@ func (s *strict) raw() (json.RawMessage, error) {
 	return raw, nil
 }
 
-// text reads a string of at most so many bytes.
+// text reads a string of at most most bytes.
 func (s *strict) text(most int) (text string, err error) {
 	raw, err := s.raw()
 	if err != nil {
@@ -189,7 +189,7 @@ func (s *strict) text(most int) (text string, err error) {
 	return text, nil
 }
 
-// number reads a whole number of the range.
+// number reads a whole number from least to most.
 func (s *strict) number(least, most int64) (int64, error) {
 	raw, err := s.raw()
 	if err != nil {
@@ -235,13 +235,13 @@ func clip(b []byte) string {
 	return printable(string(b))
 }
 
-// lines counts the lines of what is read, and bounds how much of it one value
-// may take: a reader that never ends must not fill the memory.
+// lines counts the lines of its input, and bounds the length of one value: an endless
+// input must not fill the memory.
 type lines struct {
 	r     io.Reader
 	read  int64
 	limit int64
-	ends  []int64 // where lines end that line has not counted yet
+	ends  []int64 // offsets of line ends that line has not counted yet
 	count int
 	err   error // of r
 }

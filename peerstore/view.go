@@ -7,32 +7,32 @@ import (
 	"github.com/gamelan-p2p/gamelan/identity"
 )
 
-// View is the store to read. Its methods may be called from any goroutine and
-// never touch the disk. Records share what they point to and must not be
-// changed (see [Peer]).
+// View is read access to the store. Its methods may be called from any goroutine and
+// never touch the disk. Records share their slices and must not be changed (see
+// [Peer]).
 type View interface {
 	// Get returns the record of a node id.
 	Get(id identity.NodeID) (Peer, bool)
 	// ByKey returns the record of a public key.
 	ByKey(key identity.PublicKey) (Peer, bool)
-	// Banned reports whether a node is banned at the time now, until when and
-	// why. Nodes that are otherwise unknown may be banned.
+	// Banned reports whether a node is banned at the time now, and returns the end
+	// and the reason of the ban. Nodes that are otherwise unknown may be banned.
 	Banned(id identity.NodeID, now time.Time) (until time.Time, reason string, ok bool)
 	// Len returns the number of records.
 	Len() int
-	// All returns every record in the order of the ids, as they are when the
-	// loop begins.
+	// All returns every record in the order of the ids, as of the beginning of the
+	// loop.
 	All() iter.Seq[Peer]
-	// Closest returns up to n records that pass filter, nearest to id first,
-	// the node id's own among them. A nil filter passes all. The filter must
+	// Closest returns up to n records that pass filter, nearest to id first; the
+	// record of id itself may be among them. A nil filter passes all. The filter must
 	// be quick and not use the store.
 	Closest(id identity.NodeID, n int, filter func(Peer) bool) []Peer
 }
 
-// view keeps readers from the methods that write.
+// view is a Store without the methods that write.
 type view struct{ s *Store }
 
-// View returns the store to read.
+// View returns read access to the store.
 func (s *Store) View() View { return view{s} }
 
 func (v view) Get(id identity.NodeID) (Peer, bool) {
@@ -86,8 +86,8 @@ func (v view) Closest(id identity.NodeID, n int, filter func(Peer) bool) []Peer 
 	return v.s.index.closest(id, n, filter)
 }
 
-// Threshold returns the distance within which the n nearest records to id lie
-// that pass filter: the greatest distance there is when there are fewer.
+// Threshold returns the distance within which the n records lie that are nearest to id
+// and pass filter. It returns the greatest possible distance when there are fewer.
 //
 // spec: comms 12.4.
 func Threshold(v View, id identity.NodeID, n int, filter func(Peer) bool) identity.Distance {

@@ -1,9 +1,8 @@
-// Package protocol holds the values that every layer above shares: protocol
+// Package protocol holds the types that every layer above shares: protocol
 // ids, networks, the wire [Profile], the substream interface, outcomes of
-// sends, and violations with the ban each is worth.
+// sends, and violations with their bans.
 //
-// The codecs are in packages of their own: protocol/frame, negotiate,
-// identify and address. All of them are pure: they start no goroutine, read
-// no clock and open no socket. Those that block do so in the reader or
-// writer they were given, on their caller's goroutine.
+// The codecs are in the packages protocol/frame, negotiate, identify and address.
+// None of them starts a goroutine, reads a clock or opens a socket. A codec blocks
+// only in the reader or writer that it was given, on its caller's goroutine.
 package protocol

@@ -7,8 +7,9 @@ import (
 	"strings"
 )
 
-// MaxID is the greatest length of an id that we register and advertise, in
-// bytes. Peers ban for longer ones in an identity message (spec: comms 7.4).
+// MaxID is the greatest length, in bytes, of an id that a node registers and
+// advertises. Peers ban a node for longer ones in an identity message
+// (spec: comms 7.4).
 const MaxID = 50
 
 // ErrBadID reports a protocol id that cannot be registered.
@@ -18,9 +19,9 @@ var ErrBadID = errors.New("protocol: bad protocol id")
 // On the wire it is arbitrary bytes; by convention "t/<name>/<version>".
 type ID string
 
-// Validate reports whether we may register and advertise the id: 1 to
-// [MaxID] bytes of printable ASCII without a comma (V7). A received id need
-// not pass.
+// Validate reports whether a node may register and advertise the id: 1 to
+// [MaxID] bytes of printable ASCII without a comma (V7). Received ids may be
+// anything.
 func (id ID) Validate() error {
 	switch {
 	case id == "":
@@ -35,8 +36,8 @@ func (id ID) Validate() error {
 	return nil
 }
 
-// String returns the id as it is if that is safe to show, else quoted with
-// everything but printable ASCII escaped (V7).
+// String returns the id unchanged if that is safe to show. Otherwise it returns the
+// id quoted, with everything but printable ASCII escaped (V7).
 func (id ID) String() string { return Printable(string(id)) }
 
 // PrintableASCII reports whether s is made of bytes 0x20 to 0x7E only.

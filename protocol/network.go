@@ -12,16 +12,16 @@ var ErrUnknownNetwork = errors.New("protocol: unknown network")
 // ErrUnknownRelease reports a name that is none of the releases.
 var ErrUnknownRelease = errors.New("protocol: unknown release")
 
-// LivenessByte opens the liveness check instead of a connection, when a
-// dialer sends it first. It can never be a wire byte (spec: comms 3.1).
+// LivenessByte is the first byte of a dialer that wants a liveness check instead of a
+// connection. It is never a wire byte (spec: comms 3.1).
 const LivenessByte = 0xA7
 
-// OldLivenessByte is what nodes of 1.0.0-rc.5 send instead. It may be a wire
-// byte, and then is no liveness check (spec: V 2).
+// OldLivenessByte is the byte that nodes of 1.0.0-rc.5 send instead. On a network
+// where it is the wire byte, it is no liveness check (spec: V 2).
 const OldLivenessByte = 0xA6
 
 // Network is one of the networks of nodes; its value is the network byte
-// (spec: comms 3.2). Nodes of different networks never talk. The zero value
+// (spec: comms 3.2). Nodes of different networks do not connect. The zero value
 // is MainNet, so a configuration must not leave it unset by accident.
 type Network uint8
 
@@ -29,7 +29,7 @@ const (
 	MainNet   Network = 0x00
 	StageNet  Network = 0x01
 	NextNet   Network = 0x02
-	LocalNet  Network = 0x10 // the default: one's own machines
+	LocalNet  Network = 0x10 // the default: your own machines
 	Igor      Network = 0x24
 	Esmeralda Network = 0x26
 )
@@ -46,8 +46,8 @@ var networkNames = []struct {
 	{Esmeralda, "esmeralda"},
 }
 
-// ParseNetwork returns the network of the name, in any case. "esme" is short
-// for esmeralda. It fails with [ErrUnknownNetwork].
+// ParseNetwork returns the network with the name s, in upper or lower case. "esme" is
+// short for esmeralda. It fails with [ErrUnknownNetwork].
 func ParseNetwork(s string) (Network, error) {
 	lower := strings.ToLower(s)
 	if lower == "esme" {
@@ -71,9 +71,9 @@ func (n Network) String() string {
 	return fmt.Sprintf("network %#02x", uint8(n))
 }
 
-// TestAddresses reports whether addresses that nobody outside can dial
-// (loopback, private, memory) are advertised and kept by default: on
-// LocalNet only (V3).
+// TestAddresses reports whether addresses that cannot be dialled from outside
+// (loopback, private, memory) are advertised and kept by default: on LocalNet only
+// (V3).
 func (n Network) TestAddresses() bool { return n == LocalNet }
 
 // Release is the generation of peers whose wire bytes a network uses. Only
@@ -81,7 +81,7 @@ func (n Network) TestAddresses() bool { return n == LocalNet }
 type Release uint8
 
 const (
-	Release6   Release = iota // 6.2, what runs today
+	Release6   Release = iota // 6.2, the present release
 	Release17                 // 1.7
 	ReleaseRC5                // 1.0.0-rc.5
 )

@@ -6,10 +6,10 @@ import "fmt"
 type OutcomeKind uint8
 
 const (
-	// Confirmed: the peer's multiplexer has read the message. It says
-	// nothing about what the peer's application did with it, nor that it is on
-	// a disk there: a node with an inbox that is killed loses what came in its
-	// last second, and what it had not written yet.
+	// Confirmed: the peer's multiplexer has read the message. It does not mean
+	// that the peer's application has handled the message, nor that it is on a disk
+	// there: a node with an inbox that is killed loses the messages of its last
+	// second, and those that it had not written yet.
 	Confirmed OutcomeKind = iota + 1
 	// InDoubt: the message was written, but the connection, the time limit
 	// or the caller's context ended before the proof.
@@ -39,7 +39,7 @@ type Reason uint8
 
 const (
 	ReasonNone Reason = iota
-	NoPeer            // nobody of that id is known
+	NoPeer            // no peer with that id is known
 	Banned            // the peer is banned
 	DialFailed        // no address of the peer could be reached
 	Refused           // the peer does not take this protocol
@@ -50,7 +50,7 @@ const (
 	// ConnectionLost: the connection or the substream ended before the
 	// proof. Only with [InDoubt].
 	ConnectionLost
-	// NotTaken: the peer is connected and ends every substream for messages
+	// NotTaken: the peer is connected, but it ends every substream for messages
 	// that this side opens, or does not answer on it.
 	NotTaken
 )
@@ -87,8 +87,8 @@ func (r Reason) String() string {
 // MarshalText returns the same text as [Reason.String].
 func (r Reason) MarshalText() ([]byte, error) { return []byte(r.String()), nil }
 
-// Outcome is the one end of one send to one peer. The zero value means "not
-// yet".
+// Outcome is the end of one send to one peer. Each send has exactly one. The zero
+// value means that the send has not ended.
 type Outcome struct {
 	Kind   OutcomeKind
 	Reason Reason

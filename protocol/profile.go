@@ -66,18 +66,18 @@ const (
 	LessonIdentity ID = "/tari/identity/1.0.0"
 )
 
-// Ids that nodes of this library have among themselves (spec: comms 8.1).
+// Ids that only nodes of this library use (spec: comms 8.1).
 const (
-	// PlainID carries plain messages unless a node is told otherwise.
+	// PlainID is the protocol of plain messages, unless a node sets another.
 	PlainID ID = "gamelan/msg/1"
 	// DHTMarker in the protocol list of an identity message says that the node
-	// takes the DHT's messages on its profile's messaging protocol. Nobody opens a
-	// substream for it; one that is opened is refused as unsupported.
+	// accepts DHT messages on its profile's messaging protocol. It is never the
+	// protocol of a substream: a node refuses one as unsupported.
 	DHTMarker ID = "gamelan/dht/1"
 )
 
-// Profile is the wire as data: what two nodes must agree on to connect, and
-// the limits that each enforces.
+// Profile describes the wire protocol: the values on which two nodes must agree to
+// connect, and the limits that each enforces.
 type Profile struct {
 	Name     string
 	Network  Network
@@ -91,15 +91,15 @@ type Profile struct {
 	IdentityID      ID // only with [StepIdentitySubstream]
 	MessagingID     ID
 	// PlainMessages makes MessagingID the protocol of plain messages: a network
-	// without a DHT. A node takes part in one there only if it is told to.
+	// without a DHT. There a node uses the DHT only if its configuration says so.
 	PlainMessages bool
 	// TestAddresses accepts and advertises addresses that are not external.
 	TestAddresses bool
 	Limits        Limits
 }
 
-// Limits bound what a peer can make us wait for and hold. Every one must be
-// positive; [DefaultLimits] are the ones that peers expect.
+// Limits bound the time and memory that a peer can cost a node. Every limit must be
+// positive; peers expect those of [DefaultLimits].
 type Limits struct {
 	FirstByte    time.Duration // wire byte of an inbound connection
 	NoiseMessage time.Duration // each message of the handshake
@@ -119,7 +119,7 @@ type Limits struct {
 	ClaimSkew         time.Duration // how far ahead a claim may be dated
 
 	Streams        int // live substreams of a connection, both directions (V12)
-	InboundStreams int // of them opened by the peer
+	InboundStreams int // of these, substreams that the peer opened
 }
 
 // DefaultLimits returns the limits of spec: comms 3.4, 6, 7, 8.1 and V8, V12.
@@ -160,10 +160,10 @@ func Tari(n Network) Profile {
 	}
 }
 
-// Lesson2020 returns the profile of the 2020 lesson, on LocalNet: Noise IX,
-// which sends the dialer's static key in clear, and the identity exchange on
-// a first substream. It talks to nodes of the same profile only and is never
-// a default; choosing it deserves a warning (spec: comms 14.2).
+// Lesson2020 returns the profile of the 2020 lesson, on LocalNet: Noise IX, which
+// sends the dialer's static key in clear, and the identity exchange on a first
+// substream. Its nodes connect only with nodes of the same profile. It is never a
+// default; a program that uses it should warn (spec: comms 14.2).
 func Lesson2020() Profile {
 	p := Tari(LocalNet)
 	p.Name = "lesson"
@@ -188,7 +188,7 @@ func (p Profile) Validate() error {
 		return fmt.Errorf("%w %s: %w", ErrBadProfile, p.Name, fmt.Errorf(format, args...))
 	}
 	if p.WireByte == LivenessByte {
-		return bad("wire byte %#x is the liveness check's; choose another", p.WireByte)
+		return bad("wire byte %#x is the first byte of liveness checks; choose another", p.WireByte)
 	}
 	if p.Pattern != XX && p.Pattern != IX {
 		return bad("unknown Noise %v; use XX or IX", p.Pattern)
@@ -238,10 +238,10 @@ func (l Limits) validate() error {
 		name       string
 		value, max int
 	}{
-		{"identity body", l.IdentityBody, math.MaxUint16}, // its length has 16 bits
+		{"identity body", l.IdentityBody, math.MaxUint16}, // the length field has 16 bits
 		{"addresses", l.Addresses, math.MaxInt32},
 		{"protocols", l.Protocols, math.MaxInt32},
-		{"protocol id", l.ProtocolID, math.MaxUint8}, // so has a negotiation frame's 8
+		{"protocol id", l.ProtocolID, math.MaxUint8}, // the length field of a negotiation frame has 8 bits
 		{"user agent", l.UserAgent, math.MaxInt32},
 		{"message body", l.MessageBody, math.MaxInt32},
 		{"negotiation rounds", l.NegotiationRounds, math.MaxInt32},

@@ -7,12 +7,13 @@ import (
 	"time"
 )
 
-// ErrUnsent reports a Write of which nothing has left: the stream had come to
-// its end before. Not every such Write is known for one.
+// ErrUnsent reports a Write that has sent nothing because the stream had ended before.
+// Not every such Write can be recognised.
 var ErrUnsent = errors.New("nothing was sent")
 
-// Unsent is err of a Write of which nothing has left: it matches [ErrUnsent] and
-// err, and reads as err, since it is told to others as well whose writes had left.
+// Unsent returns err marked as the error of a Write that has sent nothing: it matches
+// [ErrUnsent] and err. Its text is that of err, because other writes, which did send
+// bytes, report the same err.
 func Unsent(err error) error { return unsent{err} }
 
 type unsent struct{ error }
@@ -26,19 +27,20 @@ func (e unsent) Is(target error) bool { return target == ErrUnsent }
 type Stream interface {
 	io.Reader
 	io.Writer
-	// SetDeadline bounds the reads and writes under way and to come; the zero
-	// time removes the bound. After it they return [os.ErrDeadlineExceeded], and
-	// the stream lives on. Without it they wait as long as the peer does: a
-	// context does not end them, but Close does, from any goroutine.
+	// SetDeadline bounds present and future reads and writes; the zero time removes
+	// the bound. After the deadline they return [os.ErrDeadlineExceeded], and the
+	// stream stays usable. Without a deadline they wait for the peer without limit.
+	// No context ends them, but Close does, from any goroutine.
 	SetDeadline(t time.Time) error
 	SetReadDeadline(t time.Time) error
 	SetWriteDeadline(t time.Time) error
-	// CloseWrite ends our half: the peer reads EOF after what was written.
+	// CloseWrite ends this side's half: the peer reads EOF after the bytes written
+	// so far.
 	CloseWrite() error
-	// Close gives the stream back and does not wait. Who has called CloseWrite
-	// may Close at once: what was written arrives, and the stream lingers until
-	// the peer has ended its half too, at most 10 s. Without CloseWrite the
-	// stream is reset, and what was not yet read, on either side, may be lost.
+	// Close closes the stream and does not wait. It may follow CloseWrite at once:
+	// all written bytes arrive, and the stream lingers until the peer has ended its
+	// half too, at most 10 s. Without CloseWrite the stream is reset, and bytes that
+	// were not read yet, on either side, may be lost.
 	Close() error
 }
 

@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// ErrViolation is what every [Violation] matches: the peer broke the rules.
+// ErrViolation reports that the peer broke the rules. Every [Violation] matches it.
 var ErrViolation = errors.New("protocol: violation")
 
 // How long peers are banned, spec: comms 7.4 and 8.3.
@@ -38,17 +38,17 @@ func (s Severity) String() string {
 	return fmt.Sprintf("severity %d", uint8(s))
 }
 
-// Violation is an offence of a peer. Whoever finds it reports it and ends
-// the connection; only connectivity decides about the ban.
+// Violation is an offence of a peer. The code that finds one reports it and ends the
+// connection; only the connectivity actor decides about the ban.
 type Violation struct {
 	Stage    string // "identity", "negotiation", "messaging", …
 	Severity Severity
-	Ban      time.Duration // what the offence is worth; 0 is none
-	Err      error         // what happened
+	Ban      time.Duration // length of the ban; 0 is none
+	Err      error         // the cause
 }
 
-// Violated returns the violation of that ban: [BanLong] is [High],
-// [BanMedium] is [Medium], anything shorter [Low].
+// Violated returns a violation with that ban. Its severity is [High] for [BanLong],
+// [Medium] for [BanMedium], and [Low] for anything shorter.
 func Violated(stage string, ban time.Duration, err error) *Violation {
 	severity := Low
 	switch {
@@ -60,10 +60,10 @@ func Violated(stage string, ban time.Duration, err error) *Violation {
 	return &Violation{Stage: stage, Severity: severity, Ban: ban, Err: err}
 }
 
-// Error says at which stage what happened.
+// Error names the stage and the cause.
 func (v *Violation) Error() string {
 	return fmt.Sprintf("%v at %s: %v", ErrViolation, v.Stage, v.Err)
 }
 
-// Unwrap returns [ErrViolation] and what happened.
+// Unwrap returns [ErrViolation] and the cause.
 func (v *Violation) Unwrap() []error { return []error{ErrViolation, v.Err} }

@@ -10,8 +10,7 @@ import (
 	"github.com/asynkron/protoactor-go/actor"
 )
 
-// ErrNoActor reports that nobody is there to answer: the actor has ended, or
-// never was.
+// ErrNoActor reports that no actor has the PID: it has ended, or never existed.
 var ErrNoActor = errors.New("supervisor: no such actor")
 
 // ErrWrongReply reports a reply of another type than the one asked for.
@@ -24,10 +23,12 @@ var ErrUnhandled = errors.New("supervisor: the actor does not know this message"
 // that match it wrap the [*PanicError].
 var ErrFailed = errors.New("supervisor: the actor failed on this message")
 
-// refusal answers an Ask in the place of an actor that will not.
+// refusal answers an Ask for an actor that does not know the message or failed
+// on it.
 type refusal struct{ err error }
 
-// refuse answers the Ask that to belongs to, if it is one and has no answer yet.
+// refuse answers an Ask with err. It does nothing when to is not the PID of an
+// Ask, or the Ask has its answer.
 func refuse(sys *actor.ActorSystem, to *actor.PID, err error) {
 	if to == nil {
 		return
@@ -38,10 +39,11 @@ func refuse(sys *actor.ActorSystem, to *actor.PID, err error) {
 	}
 }
 
-// Ask sends msg to pid and waits for the reply, an R. It is for callers outside
-// the tree, tasks among them: an actor that waits cannot be stopped, and one that
-// asks itself waits for ever. Errors: ctx's, ErrNoActor, ErrWrongReply, and at once
-// ErrUnhandled and ErrFailed. A reply that comes too late is discarded.
+// Ask sends msg to pid and waits for the reply, an R. Call it from outside the
+// tree or from a task, never from an actor: an actor that waits cannot be
+// stopped, and one that asks itself waits for ever. Ask returns ctx's error,
+// ErrNoActor, ErrWrongReply, ErrUnhandled or ErrFailed; the last two come without
+// a wait. A reply that comes too late is discarded.
 func Ask[R any](ctx context.Context, sys *actor.ActorSystem, pid *actor.PID, msg any) (R, error) {
 	var none R
 	reply, err := ask(ctx, sys, pid, msg)
@@ -74,14 +76,15 @@ func ask(ctx context.Context, sys *actor.ActorSystem, pid *actor.PID, msg any) (
 		return a.result(reply)
 	case <-ctx.Done():
 	}
-	if !a.close() { // it came just now
+	if !a.close() { // the reply came just now
 		return a.result(<-a.reply)
 	}
 	return nil, ctx.Err()
 }
 
-// asker is the process behind one Ask at a time. A late reply is known by its
-// PID: RequestId counts the Asks.
+// asker is the process that receives the reply to an Ask. It serves one Ask after
+// another; RequestId in its PID counts them, so that a late reply to an earlier
+// Ask is recognised.
 type asker struct {
 	self  *actor.PID
 	state atomic.Uint64 // number of the Ask, times two, plus one while it waits
@@ -90,14 +93,14 @@ type asker struct {
 
 var _ actor.Process = (*asker)(nil)
 
-// open begins the next Ask and returns where the reply has to go.
+// open begins the next Ask and returns the PID for its reply.
 func (a *asker) open() *actor.PID {
 	n := uint32(a.state.Load()>>1) + 1
 	a.state.Store(uint64(n)<<1 | 1)
 	return &actor.PID{Address: a.self.Address, Id: a.self.Id, RequestId: n}
 }
 
-// close ends the Ask without a reply; false if there is one.
+// close ends the Ask without a reply. It returns false when there is one.
 func (a *asker) close() bool {
 	s := a.state.Load()
 	return s&1 == 1 && a.state.CompareAndSwap(s, s&^1)
@@ -113,8 +116,8 @@ func (a *asker) result(reply any) (any, error) {
 	return reply, nil
 }
 
-// SendUserMessage takes the first reply to the Ask under way and discards
-// every other.
+// SendUserMessage takes the first reply to the present Ask and discards all
+// others.
 func (a *asker) SendUserMessage(to *actor.PID, message any) {
 	message = unwrap(message)
 	waiting := uint64(to.GetRequestId())<<1 | 1
@@ -125,7 +128,7 @@ func (a *asker) SendUserMessage(to *actor.PID, message any) {
 	a.reply <- message
 }
 
-// SendSystemMessage ignores what the system says.
+// SendSystemMessage ignores system messages.
 func (a *asker) SendSystemMessage(*actor.PID, any) {}
 
 // Stop does nothing: Ask ends by itself.

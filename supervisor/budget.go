@@ -2,16 +2,16 @@ package supervisor
 
 import "time"
 
-// budget counts the restarts of one child. It is pure: the caller brings the
-// clock and the chance.
+// budget counts the restarts of one child. It is pure: the caller passes the
+// time and a random number.
 type budget struct {
 	at []time.Time // of the restarts within the window, oldest first
 }
 
-// charge asks for one more restart at now. It returns how long the restart has
-// to wait, or false when the budget is spent; a refusal charges nothing.
-// chance, in [0, 1), is the jitter: a wait is 50 to 100 % of its nominal size.
-func (b *budget) charge(p Policy, now time.Time, chance float64) (wait time.Duration, ok bool) {
+// charge counts one more restart at now. It returns how long the restart has
+// to wait, or false when the budget is spent; then it counts nothing.
+// random, in [0, 1), sets the jitter: a wait is 50 to 100 % of its nominal size.
+func (b *budget) charge(p Policy, now time.Time, random float64) (wait time.Duration, ok bool) {
 	n := b.inWindow(p, now)
 	if n >= p.Max {
 		return 0, false
@@ -28,7 +28,7 @@ func (b *budget) charge(p Policy, now time.Time, chance float64) (wait time.Dura
 		wait *= 2
 	}
 	wait = min(wait, p.Ceiling)
-	return wait/2 + time.Duration(chance*float64(wait/2)), true
+	return wait/2 + time.Duration(random*float64(wait/2)), true
 }
 
 // inWindow returns how many restarts the window that ends at now holds.

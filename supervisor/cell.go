@@ -11,11 +11,11 @@ import (
 	"github.com/asynkron/protoactor-go/actor"
 )
 
-// cell is what lasts of an actor from its spawn to its end, over all its
-// incarnations: mailbox, place in the tree, figures.
+// cell is the part of an actor that all its incarnations share, from the spawn
+// to the end: mailbox, place in the tree, figures.
 //
-// Fields belong to one of three: fixed before the first message; guarded by
-// mu; or owned by the turn, that is the goroutine that runs the mailbox.
+// A field is fixed before the first message, guarded by mu, or owned by the
+// turn, that is the goroutine that runs the mailbox at the time.
 type cell struct {
 	host     *host
 	parent   *cell // nil for top
@@ -30,25 +30,25 @@ type cell struct {
 	alarm    int32
 	top      bool
 
-	mu      sync.Mutex
-	running bool // an activation is scheduled or runs
-	blocked bool // failed or stopping: no user message is delivered
-	closed  bool // has stopped: user messages go to dead letters
-	alarmed bool
-	high    int32 // greatest length of user
-	user    fifo
-	system  fifo
-	batch   *batch // of the running activation
-	taken   uint64 // user messages ever taken out of the queue
-	mark    uint64 // when the clock read markAt, this many had been put in
-	markAt  int64
-	tasks   []*task // running, of any incarnation
-	timers  int     // that have not come or been stopped
-	goType  reflect.Type
-	trouble *trouble // nil until the first panic
+	mu       sync.Mutex
+	running  bool // an activation is scheduled or runs
+	blocked  bool // failed or stopping: no user message is delivered
+	closed   bool // has stopped: user messages go to dead letters
+	alarmed  bool
+	high     int32 // greatest length of user
+	user     fifo
+	system   fifo
+	batch    *batch // of the running activation
+	taken    uint64 // user messages ever taken out of the queue
+	mark     uint64 // user messages put into the queue until markAt
+	markAt   int64
+	tasks    []*task // running, of any incarnation
+	timers   int     // neither fired nor stopped
+	goType   reflect.Type
+	failures *failures // nil until the first panic
 
 	// owned by the turn
-	life     *wrapper // the present incarnation
+	current  *wrapper // the present incarnation
 	inSystem bool     // a system message is in hand
 	stopping bool     // Stop was seen
 	drains   bool
@@ -64,27 +64,28 @@ type cell struct {
 	contained   atomic.Uint64
 	unhandled   atomic.Uint64
 	held        atomic.Int64  // events since the last incarnation failed
-	missed      atomic.Uint64 // of them, above EventsHeld, since the spawn
+	missed      atomic.Uint64 // events dropped above EventsHeld, since the spawn
 	busy        atomic.Int64  // nanoseconds, up to the last refill
 	stuckSeen   atomic.Bool   // the watchdog has reported the message in hand
 }
 
-// trouble is what a cell keeps about panics, guarded by its mu.
-type trouble struct {
+// failures is a cell's record of its panics, guarded by its mu.
+type failures struct {
 	last     *PanicError
 	at       time.Time
 	budget   budget    // charged by the parent
-	renewals budget    // of RestartOnPanic
+	renewals budget    // restarts by RestartOnPanic
 	crash    crash     // the last failure, until the parent has decided
 	next     time.Time // when the delayed restart is due
 }
 
-// troubled returns the cell's trouble; mu is held.
-func (c *cell) troubled() *trouble {
-	if c.trouble == nil {
-		c.trouble = new(trouble)
+// failureRecord returns the cell's record of panics, a new one if there was none. The
+// caller holds mu.
+func (c *cell) failureRecord() *failures {
+	if c.failures == nil {
+		c.failures = new(failures)
 	}
-	return c.trouble
+	return c.failures
 }
 
 // states of a cell
@@ -105,7 +106,8 @@ func (c *cell) path() string { return c.pid.Id }
 
 func (c *cell) ctx() actor.Context { return c.invoker.(actor.Context) }
 
-// labels marks the goroutines that work for this actor.
+// labels returns a context with the labels of the goroutines that work for this
+// actor.
 func (c *cell) labels() context.Context {
 	if c.label == nil {
 		c.label = pprof.WithLabels(context.Background(), pprof.Labels(labelActor, c.path(), labelKind, c.kind))
@@ -119,10 +121,10 @@ const (
 	labelTask  = "task"
 )
 
-// isUp notes that the actor has got through its first Started, or failed in it.
-// The tree is ready when nobody is on the way: parents spawn in their own
-// Started, so the count cannot touch zero before.
-func (c *cell) isUp() {
+// noteStarted notes that the actor's first Started has returned or failed. The tree is
+// ready when no actor is starting. Parents spawn in their own Started, so the
+// count does not reach zero earlier.
+func (c *cell) noteStarted() {
 	if c.up {
 		return
 	}
@@ -132,14 +134,15 @@ func (c *cell) isUp() {
 	}
 }
 
-// post sends an incarnation of this actor a message; it is discarded when that
-// incarnation has ended.
+// post sends a message to one incarnation of this actor. The message is discarded
+// when that incarnation has ended.
 func (c *cell) post(gen uint64, msg any) {
 	c.PostUserMessage(&stamped{gen: gen, msg: msg})
 }
 
-// closeMailbox ends delivery for good and discards what is left. It runs inside
-// Stopped: once the parent hears of the end, nothing may be open any more.
+// closeMailbox ends delivery for good and discards the messages that are left. It
+// runs inside Stopped: everything must be closed when the parent hears of the
+// end.
 func (c *cell) closeMailbox() {
 	c.mu.Lock()
 	c.closed, c.blocked = true, true
@@ -158,11 +161,11 @@ func (c *cell) closeMailbox() {
 	}
 }
 
-// deadLetter tells the system that nobody handled m, and discards it.
+// deadLetter publishes m as a dead letter and discards it.
 func (c *cell) deadLetter(m any) {
 	switch m.(type) {
-	case *stamped, *order: // ours or stale: nobody else's business
-	default: // our subscriber discards it
+	case *stamped, *order: // stale, or internal to this package: not published
+	default: // the office discards it
 		if safely(func() { c.host.sys.DeadLetter.SendUserMessage(c.pid, m) }) == nil {
 			return
 		}

@@ -7,13 +7,13 @@ import (
 	"github.com/asynkron/protoactor-go/actor"
 )
 
-// office is what this package keeps for each ActorSystem: it discards what was
-// sent to dead actors, and lends the processes behind Ask. Its place in the
-// process registry makes sure that there is one.
+// office does the work of this package that belongs to an ActorSystem: it discards
+// messages to dead actors, and lends the processes that receive the replies to
+// Ask. It is registered as a process, so each system has exactly one.
 type office struct {
 	mu     sync.Mutex
 	idle   []*asker
-	askers int // ever made
+	askers int // made so far
 }
 
 var _ actor.Process = (*office)(nil)
@@ -23,7 +23,7 @@ const (
 	idleAsker = 64 // askers kept for reuse
 )
 
-// officeOf returns the system's office and opens it if need be.
+// officeOf returns the system's office, a new one if there was none.
 func officeOf(sys *actor.ActorSystem) *office {
 	if p, ok := sys.ProcessRegistry.GetLocal(officeID); ok {
 		return p.(*office)
@@ -41,7 +41,7 @@ func officeOf(sys *actor.ActorSystem) *office {
 	return o
 }
 
-// lend returns an asker that is registered and ready.
+// lend returns a registered asker for one Ask.
 func (o *office) lend(sys *actor.ActorSystem) *asker {
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -73,7 +73,7 @@ func (o *office) takeBack(sys *actor.ActorSystem, a *asker) {
 	}
 }
 
-// SendUserMessage discards what somebody sent here by mistake.
+// SendUserMessage discards the message: nobody has a reason to send one here.
 func (*office) SendUserMessage(_ *actor.PID, message any) { discard(message) }
 
 // SendSystemMessage does nothing.

@@ -1,29 +1,29 @@
 // Package supervisor runs actors: it spawns and restarts them and owns their
 // goroutines, timers, resources and mailboxes. It knows nothing of peers.
 //
-// It stands on protoactor-go's actor package and can be used without the rest
+// It builds on protoactor-go's actor package and can be used without the rest
 // of Gamelan, wherever goroutines that belong together should be started,
-// restarted and stopped together. An actor is any protoactor [actor.Actor]; it
-// is described by a [Spec], spawned with [Spawn] below another actor, and the
-// tree hangs on a [Root] made by [Start].
+// restarted and stopped together. An actor is any protoactor [actor.Actor]. A
+// [Spec] describes it, [Spawn] spawns it below another actor, and [Start] makes
+// the [Root] of a tree.
 //
 // # What an actor may rely on
 //
 //   - One message at a time, on no fixed goroutine. The mailbox has no upper
-//     bound, never refuses, blocks, drops or spins; whoever fills it from
-//     outside must hold something that bounds him, such as a credit.
+//     bound; it never refuses, blocks, drops or spins. A sender outside the tree
+//     must hold something that bounds its messages, such as a credit.
 //   - A panic ends the incarnation, never the process. The parent's [Policy]
 //     decides what follows. Messages that wait in the mailbox survive a restart,
-//     the one in hand does not.
+//     the message in hand does not.
 //   - [Go] and [Do] run blocking work beside the actor and report with a
-//     message; [At], [After] and [Every] are timers; [Subscribe] hears events.
-//     All of them end with the incarnation that asked for them, and nothing
-//     they sent is delivered to a later one.
-//   - What is given to [Own], to [Go] or to a [Handover] is closed exactly once,
+//     message; [At], [After] and [Every] are timers; [Subscribe] delivers events.
+//     All of them end with the incarnation that asked for them, and their
+//     messages never reach a later incarnation.
+//   - A closer given to [Own], to [Go] or to a [Handover] is closed exactly once,
 //     however the incarnation, the actor or the tree ends.
 //   - A panic on an [Attributed] message, one whose content an outsider chose,
-//     is contained: it is counted and told, and the same incarnation goes on.
-//     For actors that run other people's code [OnPanic] has other answers.
+//     is contained: it is counted and reported, and the same incarnation goes on.
+//     [OnPanic] has other policies for actors that run other people's code.
 //
 // # What an actor must not do
 //
@@ -36,7 +36,7 @@
 // # Ownership
 //
 // A message that owns something is a [Discarder]. Discard is called when
-// nobody will handle the message to its end: it was left in a mailbox, sent to
+// no actor will finish the message: it was left in a mailbox, sent to
 // a dead actor, meant for an older incarnation, or in hand during a panic. A
 // [Handover] carries one closer with one owner through any number of mailboxes.
 //

@@ -13,29 +13,30 @@ import (
 // until its next incarnation starts.
 const EventsHeld = 4096
 
-// Subscribe makes every later Publish of an E below the same Root arrive as an
-// ordinary message until the incarnation ends. One publisher's order holds for
-// each subscriber. E is a concrete type.
+// Subscribe delivers every later Publish of an E below the same Root to c's actor
+// as an ordinary message, until the incarnation ends. Each subscriber receives
+// the events of one publisher in order. E is a concrete type.
 //
-// The subscription of an incarnation that has failed lasts until the next one's
-// Started has returned, which subscribes again what it goes on hearing: what is
-// published meanwhile, also during a back-off, waits in the mailbox and is heard
-// once, in order. At most [EventsHeld] wait there; those published after them are
-// dropped, counted in [Info].EventsMissed and logged once the actor has started,
-// so that Started must not rely on events alone for what it can read. When the
-// actor is not restarted the subscription ends with it.
+// After a failure the subscription lasts until the next incarnation's Started has
+// returned. Started subscribes again to the types that the actor still needs.
+// Events published in between, also during a back-off, wait in the mailbox and
+// arrive once, in order. At most [EventsHeld] wait there; later ones are dropped,
+// counted in [Info].EventsMissed and logged once the actor has started. So Started
+// should read the present state where it can, and not rely on events alone. When
+// the actor is not restarted, the subscription ends with it.
 func Subscribe[E any](c actor.Context) { of(c).subscribe(reflect.TypeFor[E]()) }
 
-// Publish sends event to everybody who subscribed its type. An event has many
-// readers, so it owns nothing.
+// Publish sends event to all actors that have subscribed to its type. An event has
+// many readers, so it must not own anything.
 func Publish(c actor.Context, event any) { of(c).cell.host.publish(event) }
 
 // topics holds the subscriptions by type, oldest first. A list is replaced, never
 // changed.
 type topics map[reflect.Type][]*subscription
 
-// subscription is one actor's to one type of events. It outlives a failed
-// incarnation, so that a restart takes nothing away and adds nothing twice.
+// subscription is the subscription of one actor to one type of events. It
+// outlives a failed incarnation, so that a restart loses no event and delivers
+// none twice.
 type subscription struct {
 	cell  *cell
 	event reflect.Type
@@ -68,7 +69,7 @@ func (w *wrapper) subscribe(t reflect.Type) {
 }
 
 // unsubscribe ends the subscriptions that the incarnation gen has not made or
-// taken over, all with 0. It runs in the cell's turn.
+// renewed. With gen 0 it ends all. It runs in the cell's turn.
 func (c *cell) unsubscribe(gen uint64) {
 	ends := func(s *subscription) bool { return gen == 0 || s.gen != gen }
 	if !slices.ContainsFunc(c.hears, ends) {
@@ -92,9 +93,9 @@ func (c *cell) unsubscribe(gen uint64) {
 	c.hears = slices.DeleteFunc(c.hears, ends)
 }
 
-// hear puts an event into the mailbox, unless too many wait there already for an
-// incarnation that has not started.
-func (c *cell) hear(event any) {
+// postEvent puts an event into the mailbox. It drops the event when EventsHeld wait
+// there already for an incarnation that has not started.
+func (c *cell) postEvent(event any) {
 	if c.gen.Load() == 0 && c.held.Add(1) > EventsHeld {
 		c.missed.Add(1)
 		return
@@ -102,8 +103,8 @@ func (c *cell) hear(event any) {
 	c.PostUserMessage(event)
 }
 
-// heard logs, when an incarnation has started, what it has missed.
-func (c *cell) heard() {
+// logMissed logs how many events were dropped before the incarnation started.
+func (c *cell) logMissed() {
 	if n := c.held.Swap(0) - EventsHeld; n > 0 {
 		safely(func() {
 			c.host.log.Warn("events missed", labelActor, c.path(), "n", n, "limit", EventsHeld)
@@ -122,7 +123,7 @@ func (h *host) publish(event any) {
 	h.subscribers.RUnlock()
 	for _, s := range list {
 		if !s.over.Load() {
-			s.cell.hear(event)
+			s.cell.postEvent(event)
 		}
 	}
 }

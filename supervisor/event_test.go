@@ -54,8 +54,8 @@ func wantHeard(t *testing.T, heard *journal, want ...string) {
 	}
 }
 
-// What is published while a subscriber waits for its restart is heard by the
-// next incarnation, once and in order, also when that fails to start at first.
+// An event published while a subscriber waits for its restart reaches the next
+// incarnation, once and in order, also when that fails to start at first.
 func TestASubscriberThatBacksOffHearsEveryEventOnce(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		var heard journal

@@ -10,8 +10,8 @@ import (
 	"github.com/asynkron/protoactor-go/actor"
 )
 
-// PanicError is a panic of an actor or a task. Value is what it panicked with;
-// an error there can be found with errors.Is and errors.As.
+// PanicError is a panic of an actor or a task. Value is the argument of panic;
+// errors.Is and errors.As find it when it is an error.
 type PanicError struct {
 	Value any
 	Stack []byte
@@ -52,24 +52,24 @@ func newPanicError(path string, msg, value any) *PanicError {
 	return &PanicError{Value: value, Stack: stack, Msg: name, Path: path}
 }
 
-// stackBuffers hold one stack each: runtime.Stack walks it once, while
-// debug.Stack walks it again for every size it tries.
+// stackBuffers holds buffers of the greatest size, so that runtime.Stack walks the
+// stack once. debug.Stack walks it again for every size it tries.
 var stackBuffers = sync.Pool{New: func() any { return new([maxStack]byte) }}
 
 // stackText is converted only when a handler wants it.
 type stackText []byte
 
-// LogValue is the stack as text.
+// LogValue implements [slog.LogValuer].
 func (s stackText) LogValue() slog.Value { return slog.StringValue(string(s)) }
 
-// crashed handles what the turn recovered. It reports whether the turn goes on
-// here; after runtime.Goexit it goes on elsewhere.
+// crashed handles a panic that the turn recovered. It reports whether the turn
+// continues on this goroutine; after runtime.Goexit it continues on another.
 func (c *cell) crashed(b *batch, value any) (again bool) {
 	msg, inSystem := b.current, c.inSystem
 	b.current, c.inSystem = nil, false
 	failure := newPanicError(c.path(), typeName(unwrap(msg)), value)
 	body := unwrap(msg)
-	hopeless := inSystem || c.life.over
+	hopeless := inSystem || c.current.over
 	source := any(nil)
 	if !hopeless {
 		source = sourceOf(body)
@@ -95,7 +95,8 @@ func (c *cell) crashed(b *batch, value any) (again bool) {
 	return true
 }
 
-// contain notes a panic that an outsider triggered; the incarnation goes on.
+// contain counts and reports a panic that an outsider triggered; the incarnation
+// goes on.
 func (c *cell) contain(source any, failure *PanicError) {
 	c.contained.Add(1)
 	c.note(failure)
@@ -116,14 +117,14 @@ func (c *cell) fail(cause *PanicError) {
 	if c.onPanic == Supervised {
 		c.noteFailure(cause, "actor failed")
 	} else {
-		c.note(cause) // it is told when the parent has decided
+		c.note(cause) // reported when the parent has decided
 	}
-	c.isUp()
+	c.noteStarted()
 	if c.top {
 		return // the trivial parent has nothing that could be restarted
 	}
-	c.life.failed = true
-	c.life.end()
+	c.current.failed = true
+	c.current.end()
 	c.state.Store(stateSuspended)
 	c.suspend(true)
 	c.invoker.EscalateFailure(cause, nil)

@@ -56,7 +56,7 @@ func (q *fifo) pushFront(m any) {
 	q.n++
 }
 
-// popInto moves up to len(dst) messages into dst and returns how many.
+// popInto moves up to len(dst) messages into dst and returns their number.
 func (q *fifo) popInto(dst []any) int {
 	k := min(int(q.n), len(dst))
 	for moved := 0; moved < k; {
@@ -78,7 +78,7 @@ func (q *fifo) pop() (m any, ok bool) {
 	return m, true
 }
 
-// took counts k messages of the first chunk as gone.
+// took removes k messages from the first chunk.
 func (q *fifo) took(k int) {
 	q.n -= int32(k)
 	q.head += uint16(k)
@@ -94,5 +94,5 @@ func (q *fifo) took(k int) {
 	chunks.Put(c)
 }
 
-// release forgets what is left in the queue.
+// release empties the queue.
 func (q *fifo) release() { *q = fifo{} }

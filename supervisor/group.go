@@ -21,10 +21,10 @@ type (
 	Detach struct{ Name string }
 )
 
-// Group makes an actor without logic: it spawns specs in order, obeys Attach,
-// Detach and RetryDue, and passes Drain on. Attached children survive its
-// restart; one that ended in order, or under the policy Temporary, does not
-// come back.
+// Group returns the New of a [Spec] for an actor that only has children. It spawns
+// specs in order, obeys Attach, Detach and RetryDue, and passes Drain on. After a
+// restart it spawns its children again, attached ones too, except those that had
+// stopped by themselves or under the policy Temporary.
 func Group(specs ...Spec) func() actor.Actor {
 	return func() actor.Actor { return &group{initial: specs} }
 }
@@ -33,11 +33,11 @@ type group struct {
 	initial []Spec
 	*roster
 	pending []pendingAttach
-	drains  []*actor.PID    // who asked for a Drain under way
+	drains  []*actor.PID    // senders of the Drains under way
 	waiting map[string]bool // ids of children that have not drained
 }
 
-// roster is the part of a group that outlives a restart: what is to run.
+// roster lists the children that a group has to run. It outlives a restart.
 type roster struct{ specs []Spec }
 
 type pendingAttach struct {
@@ -166,8 +166,8 @@ func (g *group) settle(c actor.Context) {
 	g.drains = nil
 }
 
-// drainable reports whether it makes sense to ask the actor to drain: one that
-// has failed would not answer.
+// drainable reports whether the actor would answer a Drain: a failed one would
+// not.
 func (c *cell) drainable() bool {
 	switch c.state.Load() {
 	case stateSuspended, stateBackingOff, stateStopping, stateGone:
@@ -184,7 +184,7 @@ func (h *host) isFailed(path string) bool {
 	return ok
 }
 
-// forget drops the note of a failed child.
+// forget removes a failed child from the registry.
 func (h *host) forget(path string) {
 	h.mu.Lock()
 	delete(h.failed, path)

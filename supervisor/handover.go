@@ -7,16 +7,16 @@ import (
 
 // Handover carries a value with one owner through mailboxes: exactly one Take
 // succeeds; Discard closes the value unless it was taken. A nil Handover is
-// empty. It may be copied; all copies are the same one.
+// empty. A Handover may be copied; all copies share the value.
 type Handover[T io.Closer] struct{ *box[T] }
 
-// Hand makes a Handover of v. source is what Source returns; nil when no
-// outsider chose what v carries.
+// Hand returns a Handover of v. Its Source method returns source: nil when no
+// outsider chose the content of v.
 func Hand[T io.Closer](v T, source any) *Handover[T] {
 	return &Handover[T]{&box[T]{value: v, from: source}}
 }
 
-// Take returns the value and its ownership, to the first who asks.
+// Take returns the value with its ownership. Only the first call succeeds.
 func (h *Handover[T]) Take() (v T, ok bool) { return h.get().take() }
 
 // Taken reports whether the value was taken or discarded.
@@ -28,14 +28,14 @@ func (h *Handover[T]) Taken() bool {
 // Discard closes the value unless it was taken.
 func (h *Handover[T]) Discard() { h.get().discard() }
 
-// Close is Discard, so that a Handover can be given to Own.
+// Close calls Discard, so that a Handover can be given to Own.
 func (h *Handover[T]) Close() error { h.Discard(); return nil }
 
-// Source is the source that Hand was told.
+// Source returns the source that was given to Hand.
 func (h *Handover[T]) Source() any { return h.get().source() }
 
-// IgnoreDeadLetterLogging keeps protoactor from printing the value while
-// somebody else takes it.
+// IgnoreDeadLetterLogging keeps protoactor from printing the value while another
+// goroutine may take it.
 func (h *Handover[T]) IgnoreDeadLetterLogging() {}
 
 func (h *Handover[T]) get() *box[T] {

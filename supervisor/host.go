@@ -11,8 +11,8 @@ import (
 	"github.com/asynkron/protoactor-go/actor"
 )
 
-// host is what all actors of one Root share: the registry, the runtime, the
-// subscriptions.
+// host holds the state that all actors of one Root share: the registry, the
+// runtime, the subscriptions.
 type host struct {
 	sys      *actor.ActorSystem
 	rt       Runtime
@@ -25,18 +25,18 @@ type host struct {
 
 	mu      sync.RWMutex
 	cells   map[string]*cell // by path; until the parent has heard of the end
-	order   []*cell          // all of cells by path; nil when it has to be made again
+	order   []*cell          // all of cells by path; nil: out of date
 	seeds   map[string]seed  // by path; being spawned
 	failed  map[string]Info  // by path; stopped by Isolate, not spawned again yet
-	ended   map[*cell]bool   // gone, but a task still runs
+	ended   map[*cell]bool   // ended actors of which a task still runs
 	onQuiet func()           // called once when no task runs
 	tasks   int              // running
 
 	subscribers sync.RWMutex
 	topics      topics
 
-	starting  atomic.Int32  // actors on the way up
-	ready     chan struct{} // closed when there were none for the first time
+	starting  atomic.Int32  // actors whose first Started has not returned
+	ready     chan struct{} // closed when starting first reaches zero
 	readyOnce sync.Once
 
 	watching atomic.Bool
@@ -72,10 +72,10 @@ func newHost(sys *actor.ActorSystem, o Options) *host {
 	return h
 }
 
-// nameOf is the last part of a path.
+// nameOf returns the last part of a path.
 func nameOf(path string) string { return path[strings.LastIndexByte(path, '/')+1:] }
 
-// nanos is the host's monotonic clock.
+// nanos reads the host's monotonic clock.
 func (h *host) nanos() int64 {
 	if h.world {
 		return int64(time.Since(h.base))
@@ -83,7 +83,7 @@ func (h *host) nanos() int64 {
 	return int64(h.rt.Now().Sub(h.base))
 }
 
-// spawner is the part of a context that spawns.
+// spawner is the part of protoactor's contexts that spawns actors.
 type spawner interface {
 	SpawnNamed(props *actor.Props, name string) (*actor.PID, error)
 }
@@ -175,13 +175,13 @@ func (h *host) remove(c *cell) {
 	}
 }
 
-// stopped is the last act of an actor, inside Stopped.
+// stopped is the last step of an actor's end, inside Stopped.
 func (c *cell) stopped() {
 	c.closeMailbox()
 	c.state.Store(stateGone)
 	if c.top {
 		c.host.remove(c)
-		c.life.inner.(*top).root.ended()
+		c.current.inner.(*top).root.ended()
 	}
 }
 
@@ -248,14 +248,14 @@ func (h *host) forgetFailed(parent *cell) {
 	}
 }
 
-// forgetOne forgets a failed child that will not be spawned again.
+// forgetOne forgets a failed actor that will not be spawned again.
 func (h *host) forgetOne(path string) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	delete(h.failed, path)
 }
 
-// deep reports a mailbox that has crossed its alarm depth.
+// deep logs that a mailbox has reached its alarm depth.
 func (h *host) deep(c *cell, depth int) {
 	safely(func() {
 		h.log.Warn("mailbox deep", labelActor, c.path(), "depth", depth, "alarm", c.alarm)

@@ -11,22 +11,23 @@ import (
 // States of an actor as Info shows them.
 const (
 	StateStarting   = "starting"    // Started has not returned yet
-	StateRunning    = "running"     // idle, or with messages that wait for their turn
+	StateRunning    = "running"     // idle, or with messages that wait
 	StateBusy       = "busy"        // a message is in hand
 	StateStuck      = "stuck"       // the message in hand is older than StuckAfter
 	StateSuspended  = "suspended"   // failed; the parent has not decided yet
 	StateBackingOff = "backing_off" // failed; the restart waits until NextRestart
-	StateRestarting = "restarting"  // its children stop, then it starts again
+	StateRestarting = "restarting"  // waits for its children to stop, then starts again
 	StateStopping   = "stopping"
 	StateFailed     = "failed" // stopped by Isolate; NextRestart is when the parent hears RetryDue
 )
 
-// StuckAfter is the age of the message in hand from which on an actor counts as
+// StuckAfter is how long an actor may work on one message before it counts as
 // stuck.
 const StuckAfter = 10 * time.Second
 
-// Info is what the registry knows of an actor without asking it. Times are the
-// runtime's. Figures of busy actors may lag by a batch of 32 messages.
+// Info describes an actor as the registry knows it, without asking the actor.
+// Times are those of [Runtime].Now. Figures of busy actors may lag by a batch of 32
+// messages.
 type Info struct {
 	Path, Parent, Name, Kind string
 	Type                     string // Go type of the actor
@@ -39,19 +40,19 @@ type Info struct {
 
 	Depth, SystemDepth int // messages that wait
 	HighWater          int // greatest Depth since the spawn
-	Alarm              int // depth that is reported
+	Alarm              int // Depth at which a warning is logged
 	Alarmed            bool
 	OldestAge          time.Duration // lower bound of the age of the oldest message that waits
 
 	Handled, Restarts, Contained, Unhandled uint64
-	EventsMissed                            uint64 // while it did not run, above EventsHeld
+	EventsMissed                            uint64 // dropped above EventsHeld while it did not run
 	RestartsWindow                          int    // restarts that count against the parent's budget now
 
 	BusyTime time.Duration // spent in Receive since the spawn
 	Tasks    []string      // names of the running Go and Do, sorted
 	Running  []TaskInfo    // the running Go, the oldest first
-	Timers   int           // that are still to come
-	Message  string        // type in hand; empty when idle
+	Timers   int           // that have not fired
+	Message  string        // type of the message in hand; empty when idle
 	Since    time.Time     // when the message in hand began
 
 	NextRestart   time.Time
@@ -59,13 +60,13 @@ type Info struct {
 	LastFailureAt time.Time
 }
 
-// TaskInfo is a running Go. Many wait for as long as the actor lives.
+// TaskInfo describes a running Go. Many run for as long as the actor does.
 type TaskInfo struct {
 	Name string
 	Age  time.Duration
 }
 
-// snapshot returns all actors in the order of their paths: parents come before
+// snapshot describes all actors in the order of their paths: parents come before
 // their children.
 func (h *host) snapshot() []Info {
 	h.mu.Lock()
@@ -90,8 +91,8 @@ func (h *host) snapshot() []Info {
 	return all
 }
 
-// ordered returns all cells by path; mu is held for writing. The list is made
-// again only when actors have come or gone, and never changed.
+// ordered returns all cells by path. The caller holds mu for writing. ordered makes
+// a new list when actors have come or gone, and never changes an old one.
 func (h *host) ordered() []*cell {
 	if h.order == nil {
 		h.order = make([]*cell, 0, len(h.cells))
@@ -135,7 +136,7 @@ func (h *host) infoAt(c *cell, now int64) Info {
 	i.Alarmed = c.alarmed
 	i.Handled = c.taken
 	i.BusyTime = time.Duration(c.busy.Load())
-	if t := c.trouble; t != nil {
+	if t := c.failures; t != nil {
 		i.LastFailure, i.LastFailureAt, i.NextRestart = t.last, t.at, t.next
 		if c.parent != nil {
 			i.RestartsWindow = t.budget.inWindow(*c.parent.policy, h.base.Add(time.Duration(now)))
@@ -180,7 +181,7 @@ func (h *host) infoAt(c *cell, now int64) Info {
 			i.OldestAge = max(i.OldestAge, age)
 		}
 		i.Handled -= uint64(b.left.Load())
-		if t, ok := b.inHand.Load().(reflect.Type); ok && t != nothing {
+		if t, ok := b.inHand.Load().(reflect.Type); ok && t != nilType {
 			i.Message = t.String()
 			i.Since = h.base.Add(time.Duration(since))
 			switch {
@@ -194,8 +195,8 @@ func (h *host) infoAt(c *cell, now int64) Info {
 	return i
 }
 
-// stuck names what has not ended: the actors that do not merely wait for one
-// that is named too, and the tasks that still run.
+// stuck names the actors and tasks that have not ended. It leaves out an actor that
+// only waits for one that it names.
 func (h *host) stuck() []string {
 	var paths []string
 	h.mu.RLock()

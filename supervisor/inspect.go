@@ -5,20 +5,20 @@ import (
 	"fmt"
 )
 
-// Detail is what an actor says of itself.
+// Detail is an actor's description of itself.
 type Detail struct {
 	Line  string // its String(): one line for the tree
 	Value any    // its Inspect(): a value that can be printed as JSON
 }
 
-// Inspectable may be implemented by an actor; Inspect is called in its own turn
-// and returns a copy of what may be shown. String, for the tree's line, is
-// called likewise.
+// Inspectable is an optional interface of actors. Inspect is called in the actor's
+// own turn and returns a copy of the values that may be shown. So is String, which
+// gives the actor's line in the tree.
 type Inspectable interface{ Inspect() any }
 
-// Inspect asks the actor at path for its own words, in its own turn. What the
-// actor does not implement stays empty. Errors: ctx's, when the actor does not
-// get to it in time; ErrNoActor; a *PanicError.
+// Inspect calls String and Inspect of the actor at path, in its own turn. A method
+// that the actor does not have leaves its field empty. Inspect returns ctx's error
+// when the actor is too busy to answer in time, ErrNoActor, or a *PanicError.
 func (r *Root) Inspect(ctx context.Context, path string) (Detail, error) {
 	c := r.host.lookup(path)
 	if c == nil {
@@ -54,10 +54,10 @@ func (c *cell) describe() (d Detail, err error) {
 			d, err = Detail{}, newPanicError(c.path(), "Inspect", r)
 		}
 	}()
-	if s, ok := c.life.inner.(fmt.Stringer); ok {
+	if s, ok := c.current.inner.(fmt.Stringer); ok {
 		d.Line = s.String()
 	}
-	if i, ok := c.life.inner.(Inspectable); ok {
+	if i, ok := c.current.inner.(Inspectable); ok {
 		d.Value = i.Inspect()
 	}
 	return d, nil

@@ -14,24 +14,24 @@ import (
 var _ actor.Mailbox = (*cell)(nil)
 
 // batchSize is how many messages an activation takes out of the queue at once.
-// The lock and the clock are touched once a batch.
+// The lock is taken and the clock read once for each batch.
 const batchSize = 32
 
-// slowMessage is how long an average message of a batch may take before the
-// batches shrink to one, so that the clock is read for every message.
+// slowMessage is the average time for a message of a batch above which the next
+// batches hold one message, so that the clock is read for every message.
 const slowMessage = 4 * time.Microsecond
 
-// batch is the working set of one activation. Only the turn uses it, but for
-// the atomics. It is a separate object so that senders, who write to the cell,
-// do not slow down the loop; an idle actor has none.
+// batch is the working set of one activation. Only the turn uses it, except for
+// the atomics. It is a separate object so that senders, which write to the cell,
+// do not slow down the loop. An idle actor has none.
 type batch struct {
 	signal atomic.Bool // a system message waits
 	left   atomic.Int32
 	since  atomic.Int64 // host's clock when the message in hand, or its batch, began
 	inHand atomic.Value // reflect.Type of the message in hand
 
-	kind    reflect.Type // what inHand holds
-	current any          // message in hand, for whoever recovers
+	kind    reflect.Type // the value of inHand
+	current any          // message in hand, for the deferred function that recovers
 	pos, n  int
 	size    int // of the next refill
 	msgs    [batchSize]any
@@ -39,18 +39,18 @@ type batch struct {
 
 var batches = sync.Pool{New: func() any { return new(batch) }}
 
-// nothing is shown as the type of a nil message.
-var nothing = reflect.TypeFor[any]()
+// nilType stands for the type of a nil message.
+var nilType = reflect.TypeFor[any]()
 
 // RegisterHandlers links the mailbox to its actor.
 func (c *cell) RegisterHandlers(invoker actor.MessageInvoker, _ actor.Dispatcher) {
 	ctx := invoker.(actor.Context)
 	c.pid = ctx.Self()
-	c.life = ctx.Actor().(*wrapper)
-	c.life.cell = c
+	c.current = ctx.Actor().(*wrapper)
+	c.current.cell = c
 	c.activate = c.run
 	c.host.admit(c)
-	c.mu.Lock() // whoever knew the name may have sent already
+	c.mu.Lock() // an actor that knew the name may have sent already
 	c.invoker = invoker
 	c.mu.Unlock()
 }
@@ -58,7 +58,7 @@ func (c *cell) RegisterHandlers(invoker actor.MessageInvoker, _ actor.Dispatcher
 // Start is called when the actor is complete.
 func (c *cell) Start() {}
 
-// UserMessageCount is the present depth.
+// UserMessageCount returns the number of user messages that wait.
 func (c *cell) UserMessageCount() int {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -74,8 +74,8 @@ func (c *cell) depth() int {
 	return n
 }
 
-// PostUserMessage puts m into the queue, of a Bundle the elements. It never
-// blocks and never refuses; what comes after the end goes to dead letters.
+// PostUserMessage puts m, or the elements of a Bundle m, into the queue. It never
+// blocks and never refuses; messages after the actor's end go to dead letters.
 func (c *cell) PostUserMessage(m any) {
 	all, many := m.(*Bundle)
 	c.mu.Lock()
@@ -122,8 +122,8 @@ func (c *cell) PostUserMessage(m any) {
 	}
 }
 
-// PostSystemMessage puts m into the queue that goes first and is served also
-// while the actor is suspended.
+// PostSystemMessage puts m into the queue of system messages. It goes before the
+// other queue, and is served also while the actor is suspended.
 func (c *cell) PostSystemMessage(m any) {
 	c.mu.Lock()
 	c.system.push(m)
@@ -152,8 +152,8 @@ func (c *cell) run() {
 	}
 }
 
-// attach gives the activation its batch, or finds the one that the last
-// activation left when it made way for others.
+// attach returns the batch of this activation: a new one, or the one that the last
+// activation left when it yielded to other actors.
 func (c *cell) attach() *batch {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -174,12 +174,12 @@ func (c *cell) detach(b *batch) {
 	c.batch = nil
 	b.kind, b.pos, b.n = nil, 0, 0
 	b.left.Store(0)
-	b.inHand.Store(nothing)
+	b.inHand.Store(nilType)
 	batches.Put(b)
 }
 
-// unload puts what is left of a batch back to the front of the queue; mu is
-// held and this is the turn.
+// unload puts the rest of a batch back to the front of the queue. The turn calls it
+// and holds mu.
 func (c *cell) unload(b *batch) {
 	for b.n > b.pos {
 		b.n--
@@ -311,7 +311,7 @@ func (b *batch) show(body any) {
 	if t := reflect.TypeOf(body); t != b.kind {
 		b.kind = t
 		if t == nil {
-			t = nothing
+			t = nilType
 		}
 		b.inHand.Store(t)
 	}
@@ -359,7 +359,7 @@ func (c *cell) deliverSystem(b *batch) {
 		return
 	case *actor.Restart:
 		if c.stopping {
-			return // would revive an actor that is on its way out
+			return // would restart an actor that is stopping
 		}
 		c.state.Store(stateRestarting)
 	case *actor.Stop:

@@ -9,15 +9,16 @@ import (
 	"github.com/asynkron/protoactor-go/actor"
 )
 
-// TaskDone reports the end of a Go. Err is what fn returned; a panic in it is a
-// *PanicError.
+// TaskDone reports the end of a Go. Err is the result of fn, or a *PanicError when
+// fn panicked.
 type TaskDone struct {
 	Name string
 	Err  error
 }
 
-// Done reports the end of a Do. Key is Do's, Err is what fn returned; a panic in
-// it is a *PanicError. Done passes Discard and Source on to its Value.
+// Done reports the end of a Do. Key was given to Do. Value and Err are the results
+// of fn; Err is a *PanicError when fn panicked. Done passes Discard and Source on
+// to Value.
 type Done[T any] struct {
 	Key   any
 	Value T
@@ -39,26 +40,28 @@ func (d Done[T]) Source() any {
 	return nil
 }
 
-// Discarder is a message that owns something. Discard is called when nobody
-// will handle it to its end: left in a mailbox, sent to a dead PID, meant for
-// an older incarnation, in hand during a panic. It must be idempotent and must
-// not block.
+// Discarder is a message that owns something. Discard is called when no actor will
+// finish the message: it was left in a mailbox, sent to a dead PID, meant for an
+// older incarnation, or in hand during a panic. Discard must be idempotent and
+// must not block.
 type Discarder interface{ Discard() }
 
-// Finisher is a message that lends something, such as a credit: Finish is
-// called when Receive has returned. It must be idempotent and must not block.
+// Finisher is a message that holds something until it is handled, such as a
+// credit. Finish is called when Receive has returned. Finish must be idempotent and
+// must not block.
 type Finisher interface{ Finish() }
 
-// Attributed is a message whose content an outsider chose. A panic on it is
-// contained: stack kept, counted, Options.Contained told, message discarded,
-// no budget charged, the actor goes on. A nil Source: not attributed.
+// Attributed is a message whose content an outsider chose; Source names the
+// outsider. A panic on it is contained: it is counted, its stack is kept,
+// Options.Contained is called, the message is discarded, no budget is charged, and
+// the actor goes on. A message whose Source is nil is not attributed.
 type Attributed interface{ Source() any }
 
-// Bundle is several messages in one send, for whoever has many at hand: a
-// pointer to it is sent, and the actor receives its elements in order, as if
-// they had been sent one by one, and never the Bundle itself. They are taken
-// out before the send returns, so the sender may use the Bundle again. Only
-// actors that [Spawn] has made understand it; elements carry no sender.
+// Bundle is several messages in one send. Send a pointer to it: the actor receives
+// the elements in order, as if they had been sent one by one, and never the Bundle
+// itself. The elements are taken out before the send returns, so the sender may use
+// the Bundle again. Only actors made by [Spawn] accept one; elements carry no
+// sender.
 type Bundle []any
 
 // Discard discards the elements.
@@ -81,12 +84,12 @@ type (
 	// Drain asks an actor to finish what it accepted until Deadline and then
 	// to reply Drained.
 	Drain struct{ Deadline time.Time }
-	// Drained answers Drain. A reply carries no sender, so it says who.
+	// Drained answers Drain. A reply carries no sender, so From names it.
 	Drained struct{ From *actor.PID }
 )
 
-// stamped is a message that only one incarnation may hear: the result of a
-// task, a timer's message, an order of this package.
+// stamped is a message for one incarnation only: the result of a task, a timer's
+// message, an order of this package.
 type stamped struct {
 	gen   uint64
 	msg   any
@@ -96,8 +99,8 @@ type stamped struct {
 // IgnoreDeadLetterLogging keeps stale messages out of protoactor's log.
 func (*stamped) IgnoreDeadLetterLogging() {}
 
-// order is work of this package that runs in an actor's own turn. dropped, if
-// not nil, is called instead when nobody will run it.
+// order is work of this package that runs in an actor's own turn. When the actor
+// ends before that, dropped, if not nil, is called instead.
 type order struct {
 	run     func(c *cell)
 	dropped func()
@@ -106,14 +109,14 @@ type order struct {
 // IgnoreDeadLetterLogging keeps our own orders out of protoactor's log.
 func (*order) IgnoreDeadLetterLogging() {}
 
-// Discard reports that nobody will run the order.
+// Discard calls dropped: the order will not run.
 func (o *order) Discard() {
 	if o.dropped != nil {
 		o.dropped()
 	}
 }
 
-// unwrap returns what the user's actor would see as its message.
+// unwrap returns the message that the user's actor would see.
 func unwrap(msg any) any {
 	if s, ok := msg.(*stamped); ok {
 		msg = s.msg
@@ -124,15 +127,15 @@ func unwrap(msg any) any {
 	return msg
 }
 
-// discard calls Discard of a message that has one. A faulty Discard is kept
-// from spreading; there is nobody left who could react.
+// discard calls Discard of a message that has it. It ignores a panic there: no
+// actor is left that could react.
 func discard(msg any) {
 	if d, ok := unwrap(msg).(Discarder); ok {
 		safely(d.Discard)
 	}
 }
 
-// safely calls f and returns what it panicked with.
+// safely calls f and returns the value of its panic, if any.
 func safely(f func()) (panicked any) {
 	defer func() { panicked = recover() }()
 	f()
@@ -156,7 +159,7 @@ var (
 	discarderType = reflect.TypeFor[Discarder]()
 )
 
-// mustNotLeak panics when a T has to be closed and nobody would do it.
+// mustNotLeak panics when a T has to be closed and is no Discarder.
 func mustNotLeak[T any]() {
 	t := reflect.TypeFor[T]()
 	if t.Implements(closerType) && !t.Implements(discarderType) {
@@ -164,7 +167,7 @@ func mustNotLeak[T any]() {
 	}
 }
 
-// typeName is the printed type of a message.
+// typeName returns the printed type of a message.
 func typeName(msg any) string {
 	if msg == nil {
 		return "nil"

@@ -6,33 +6,33 @@ import (
 	"time"
 )
 
-// OnPanic says what a panic does to an actor. All but the zero value are for
-// actors that run other people's code, such as that of a library's user:
-// messages of outsiders can then neither stop such an actor nor spend its
-// parent's budget, and every panic of it is told to [Options.Panicked].
+// OnPanic says what a panic does to an actor. All values but zero are for actors
+// that run other people's code, such as that of a library's user: messages of
+// outsiders then never spend the parent's budget, and every panic is reported to
+// [Options.Panicked].
 type OnPanic uint8
 
 // What a panic does to an actor. Messages that wait survive a restart; the
 // message in hand is discarded in every case.
 const (
-	// Supervised: a panic on an Attributed message is contained, any other is
-	// for the parent's Policy. For actors of one's own code.
+	// Supervised: a panic on an Attributed message is contained; any other is
+	// for the parent's Policy. Use it for actors of your own code.
 	Supervised OnPanic = iota
 	// RestartOnPanic: a panic on an Attributed message starts a new incarnation
 	// at once, PanicRestarts times within PanicWindow, and charges no budget; a
 	// further one within PanicWindow is contained. Any other panic is for the
 	// parent's Policy.
 	RestartOnPanic
-	// ContainOnPanic: the same incarnation goes on, whoever chose the message.
-	// A panic on Started or another message of the system, after which there is
-	// no incarnation to go on with, is for the parent's Policy.
+	// ContainOnPanic: a panic on any user message is contained. A panic on Started
+	// or another system message, after which no incarnation is left, is for the
+	// parent's Policy.
 	ContainOnPanic
 	// StopOnPanic: any panic stops the actor for good; a parent with the policy
-	// Isolate hears ChildFailed and no RetryDue, any other one Terminated.
+	// Isolate receives ChildFailed and no RetryDue, any other parent Terminated.
 	StopOnPanic
 )
 
-// Panics on messages of outsiders restart an actor with [RestartOnPanic] so often.
+// Limits of [RestartOnPanic]: so many restarts in so long.
 const (
 	PanicRestarts = 5
 	PanicWindow   = time.Minute
@@ -58,8 +58,8 @@ type Fate uint8
 
 // The fates of an actor.
 const (
-	GoesOn   Fate = iota // with the same incarnation: the panic was contained
-	Restarts             // with a new incarnation, Panic.After from now
+	GoesOn   Fate = iota // the panic was contained, the incarnation goes on
+	Restarts             // a new incarnation starts Panic.After from now
 	Stops                // its parent may spawn it again Panic.After from now, or never when that is 0
 )
 
@@ -72,7 +72,7 @@ type Panic struct {
 	After  time.Duration
 }
 
-// renewals is how often panics on messages of outsiders may restart an actor.
+// renewals limits the restarts by RestartOnPanic.
 var renewals = Policy{Max: PanicRestarts, Within: PanicWindow}
 
 // crash is a failure on its way to the parent.
@@ -81,19 +81,18 @@ type crash struct {
 	renew  bool // restart at once, without charging the parent's budget
 }
 
-// react decides what a panic does to an actor with a policy of its own. It
-// reports whether the panic was dealt with; otherwise the parent decides, who
-// reads the crash.
+// react applies the actor's own OnPanic policy to a panic. It reports whether the
+// panic is contained; otherwise it leaves a crash for the parent, which decides.
 func (c *cell) react(source any, hopeless bool, failure *PanicError) (contained bool) {
 	if hopeless { // no incarnation to go on with
-		c.crashes(crash{source: source})
+		c.leaveCrash(crash{source: source})
 		return false
 	}
 	switch {
 	case c.onPanic == ContainOnPanic:
 	case c.onPanic == RestartOnPanic && source != nil:
 		c.mu.Lock()
-		t := c.troubled()
+		t := c.failureRecord()
 		_, renew := t.renewals.charge(renewals, c.host.rt.Now(), 0)
 		if renew {
 			t.crash = crash{source, true}
@@ -103,7 +102,7 @@ func (c *cell) react(source any, hopeless bool, failure *PanicError) (contained 
 			return false
 		}
 	default:
-		c.crashes(crash{source: source})
+		c.leaveCrash(crash{source: source})
 		return false
 	}
 	c.contained.Add(1)
@@ -112,30 +111,30 @@ func (c *cell) react(source any, hopeless bool, failure *PanicError) (contained 
 	return true
 }
 
-// crashes leaves word for the parent.
-func (c *cell) crashes(x crash) {
+// leaveCrash stores x for the parent.
+func (c *cell) leaveCrash(x crash) {
 	c.mu.Lock()
-	c.troubled().crash = x
+	c.failureRecord().crash = x
 	c.mu.Unlock()
 }
 
-// note keeps the last failure for whoever looks.
+// note keeps the failure as the actor's last one, for Info.
 func (c *cell) note(failure *PanicError) {
 	c.mu.Lock()
-	t := c.troubled()
+	t := c.failureRecord()
 	t.last, t.at = failure, c.host.rt.Now()
 	c.mu.Unlock()
 }
 
-// decided tells what became of a child that has failed.
+// decided reports the decision about a child that has failed.
 func (c *cell) decided(source any, cause *PanicError, f Fate, after time.Duration) {
 	if c.onPanic != Supervised {
 		c.host.panicked(Panic{Path: c.path(), Source: source, Err: cause, Fate: f, After: after})
 	}
 }
 
-// panicked tells of a panic once: to Options.Panicked, or to the log, with the
-// stack at debug.
+// panicked reports a panic to Options.Panicked, or else to the log, with the stack
+// at level debug.
 func (h *host) panicked(p Panic) {
 	if f := h.options.Panicked; f != nil {
 		if r := safely(func() { f(p) }); r != nil {
@@ -150,7 +149,7 @@ func (h *host) panicked(p Panic) {
 	safely(func() { h.log.Error("actor panicked", attrs...) })
 }
 
-// Then says in a few words what becomes of the actor.
+// Then returns a few words on the actor's fate, for a log.
 func (p Panic) Then() string {
 	switch {
 	case p.Fate == GoesOn:

@@ -20,13 +20,13 @@ type outside struct {
 
 func (outside) Source() any { return "peer" }
 
-// told collects what Options.Panicked is told.
-type told struct{ all []Panic }
+// panicLog collects the panics that Options.Panicked receives.
+type panicLog struct{ all []Panic }
 
-func (l *told) hear(p Panic) { l.all = append(l.all, p) }
+func (l *panicLog) hear(p Panic) { l.all = append(l.all, p) }
 
-// take returns what was told since the last time.
-func (l *told) take() string {
+// take returns the panics since the last call.
+func (l *panicLog) take() string {
 	var parts []string
 	for _, p := range l.all {
 		parts = append(parts, fmt.Sprintf("%s on %s of %v: %s", p.Path[strings.LastIndexByte(p.Path, '/')+1:], p.Err.Msg, p.Source, p.Then()))
@@ -37,8 +37,8 @@ func (l *told) take() string {
 
 // startFragile runs an actor x below p, that panics on boom and on what an
 // outsider makes it fall with, and counts what its incarnation has handled.
-func startFragile(t *testing.T, o OnPanic, parent Policy) (send func(...any), at func() Info, j *journal, l *told) {
-	j, l = new(journal), new(told)
+func startFragile(t *testing.T, o OnPanic, parent Policy) (send func(...any), at func() Info, j *journal, l *panicLog) {
+	j, l = new(journal), new(panicLog)
 	child := Spec{Name: "x", OnPanic: o, New: func() actor.Actor {
 		handled := 0
 		return fn(func(c actor.Context) {

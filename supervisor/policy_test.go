@@ -36,14 +36,14 @@ func TestBudgetWaits(t *testing.T) {
 	p := Policy{Max: 20, Within: time.Hour}.withDefaults()
 	at := time.Unix(1000, 0)
 	nominal := []time.Duration{0, 250, 500, 1000, 2000, 4000, 8000, 10_000, 10_000, 10_000}
-	for _, chance := range []float64{0, 0.5, 0.999999} {
+	for _, random := range []float64{0, 0.5, 0.999999} {
 		var b budget
 		for i, n := range nominal {
 			n *= time.Millisecond
-			wait, ok := b.charge(p, at, chance)
-			want := n/2 + time.Duration(chance*float64(n/2))
+			wait, ok := b.charge(p, at, random)
+			want := n/2 + time.Duration(random*float64(n/2))
 			if !ok || wait != want {
-				t.Errorf("restart %d, chance %v: got %v, want %v", i+1, chance, wait, want)
+				t.Errorf("restart %d, chance %v: got %v, want %v", i+1, random, wait, want)
 			}
 		}
 	}

@@ -16,36 +16,36 @@ import (
 type Options struct {
 	Runtime     Runtime       // nil: Real()
 	Logger      *slog.Logger  // nil: slog.Default()
-	Phases      []Phase       // in order, paths relative to tree; what is named nowhere stops with tree
+	Phases      []Phase       // in order, paths relative to tree; actors without a phase stop with tree
 	DontWait    bool          // Start returns at once; Root.Ready waits
 	StopTimeout time.Duration // for a stop caused by failure, or with a context without deadline; 0: 10 s
 
-	// Contained is told of every contained panic, in the turn of the actor at
+	// Contained is called for every contained panic, in the turn of the actor at
 	// path. It must not block.
 	Contained func(source any, path string, err *PanicError)
-	// Panicked is told, once, of every panic of an actor whose Spec.OnPanic is
-	// not Supervised, in that actor's turn or in its parent's; it does the
-	// logging, too. It must not block. Contained is not told of those.
+	// Panicked is called once for every panic of an actor whose Spec.OnPanic is
+	// not Supervised, in that actor's turn or in its parent's; Contained is not
+	// called for those. Panicked does the logging, too. It must not block.
 	Panicked func(Panic)
-	// Fault, for tests, is called before an actor of the tree gets a message,
-	// with the type of the message, and at the beginning of each task, with
-	// "task" and its name. It may panic there, as a bug of that actor would.
+	// Fault is for tests. It is called before an actor of the tree receives a
+	// message, with the type of the message, and at the beginning of each task,
+	// with "task" and its name. It may panic, as a bug of that actor would.
 	Fault func(path, point string)
 
-	// Published is told of every Publish, in the publisher's turn. It must not
+	// Published is called for every Publish, in the publisher's turn. It must not
 	// block.
 	Published func(event any)
 }
 
-// Phase is a step of the shutdown: Drain is sent to the actors of Drain, and
-// when they have answered, those of Stop are stopped. A step that does not end
-// is given three quarters of the time that is left. Actors that do not exist
-// are passed over.
+// Phase is a step of the shutdown. It sends a Drain message to the actors named by
+// Drain; when they have answered, it stops those named by Stop. A step may take at
+// most three quarters of the time that is left. Actors that do not exist are
+// skipped.
 type Phase struct{ Drain, Stop []string }
 
-// StuckError names every actor and task that did not end in time. An actor that
-// only waits for one that is named already is left out; a task is named after
-// its actor's path, as "path (task name)".
+// StuckError names every actor and task that did not end in time. It leaves out an
+// actor that only waits for one that is named. A task is named "path (task name)",
+// with its actor's path.
 type StuckError struct{ Paths []string }
 
 // Error lists the paths.
@@ -53,14 +53,13 @@ func (e *StuckError) Error() string {
 	return "supervisor: did not stop: " + strings.Join(e.Paths, ", ") + "; see the stacks of these actors for what they wait for"
 }
 
-// Start spawns tree under a trivial parent that holds the top policy: a
-// failure that reaches it runs the phases as Stop does, with that cause. The
+// Start spawns tree and returns its Root. A failure that no policy in the tree
+// handles stops the tree as [Root.Stop] does, with the failure as the cause. The
 // actors' paths begin with name/tree.Name. Several roots may share one system.
 //
-// Start returns when every actor that was spawned on the way up, by a Group or
-// in some actor's Started, has got through its own Started. An actor that blocks
-// there blocks Start. That an actor failed in Started is no error of Start: its
-// parent's policy decides.
+// Start returns when Started has returned in every actor that was spawned by a
+// Group or in another actor's Started. An actor that blocks in Started blocks
+// Start. A failure in Started is no error of Start: the parent's policy decides.
 func Start(sys *actor.ActorSystem, name string, tree Spec, o Options) (*Root, error) {
 	if !ValidName(name) || reserved(name) {
 		return nil, fmt.Errorf("supervisor: start: the name %q is reserved or not of [a-z0-9._-]", name)
@@ -97,9 +96,9 @@ func Start(sys *actor.ActorSystem, name string, tree Spec, o Options) (*Root, er
 	return r, nil
 }
 
-// Ready waits until every actor of the tree has got through its first Started;
-// it is for a tree that was started with DontWait. When ctx ends before, the
-// error wraps ctx's and names the actors that are still in it.
+// Ready waits until the first Started of every actor of the tree has returned. It
+// is for a tree that was started with DontWait. When ctx ends earlier, the error
+// wraps ctx's and names the actors whose Started has not returned.
 func (r *Root) Ready(ctx context.Context) error {
 	select {
 	case <-r.host.ready:
@@ -115,7 +114,7 @@ func (r *Root) Ready(ctx context.Context) error {
 	return fmt.Errorf("%w: not through Started: %s; see what it waits for, and have tasks do what waits", ctx.Err(), strings.Join(paths, ", "))
 }
 
-// reserved reports whether protoactor or this package names processes so.
+// reserved reports whether protoactor or this package uses the name for a process.
 func reserved(name string) bool {
 	for _, prefix := range [...]string{"future", "guardian", "deadletter", "eventstream", "ask"} {
 		if strings.HasPrefix(name, prefix) {
@@ -131,27 +130,27 @@ type Root struct{ root }
 // PID is the tree's topmost actor.
 func (r *Root) PID() *actor.PID { return r.tree }
 
-// Stop runs the phases, stops the tree, waits for its tasks and returns cause.
-// What has not ended when ctx ends is named by a *StuckError that is joined with
-// cause; it is left running, Done is closed nevertheless. Stop is idempotent:
-// the first cause counts, a later call waits for the same end.
+// Stop runs the phases, stops the tree, waits for its tasks and returns cause. When
+// ctx ends earlier, Stop joins cause with a *StuckError that names the actors and
+// tasks that have not ended; they are left running, and Done is closed. Stop is
+// idempotent: the first cause counts, and a later call waits for the same end.
 func (r *Root) Stop(ctx context.Context, cause error) error { return r.stop(ctx, cause) }
 
 // Done is closed when the tree has ended, or when a stop has given up on it.
 func (r *Root) Done() <-chan struct{} { return r.done }
 
-// Err is nil until Done is closed, then what Stop returns.
+// Err returns nil until Done is closed, and then the result of Stop.
 func (r *Root) Err() error { return r.err() }
 
-// OnWall translates a time of Now, such as those of Snapshot, into one of the
+// OnWall converts a time of Now, such as those of Snapshot, into a time of the
 // system's clock: see [Runtime].
 func (r *Root) OnWall(t time.Time) time.Time { return OnWall(r.host.rt, t) }
 
-// Now is the clock that measures: see [Runtime].
+// Now reads the clock for measuring: see [Runtime].
 func (r *Root) Now() time.Time { return r.host.rt.Now() }
 
-// Snapshot returns what the registry knows of all actors, ordered by path. It
-// asks nobody, so a stuck actor is in it as well.
+// Snapshot describes all actors, ordered by path. It reads the registry and asks no
+// actor, so it includes stuck ones.
 func (r *Root) Snapshot() []Info { return r.host.snapshot() }
 
 // Stacks returns the goroutines of one actor, its turn and its tasks, as the

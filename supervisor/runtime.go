@@ -9,16 +9,16 @@ import (
 	"github.com/asynkron/protoactor-go/actor"
 )
 
-// Runtime is where time, chance and goroutines come from. Real is the world; a
-// Seeded runs whole trees on the goroutine that calls Run.
+// Runtime provides time, randomness and goroutines to a tree. Real uses those of
+// the system; a Seeded runs whole trees on the goroutine that calls Run.
 //
-// A Runtime has two clocks. Now measures: durations, deadlines, rates, the age
-// of what is in memory. It never steps, and neither does anything derived from
+// A Runtime has two clocks. Now is for measuring: durations, deadlines, rates, the
+// age of values in memory. It never steps, and neither does a value derived from
 // one of its times, such as the seconds since 1970. Wall is the system's clock,
 // which an operator or a time service may set forward or back at any moment. It
 // is for times that leave the process, on the wire or on the disk, and for times
-// that people read. The two may be any distance apart: a time of one must not be
-// compared with a time of the other. [OnWall] translates.
+// that people read. The two may differ by any amount: never compare a time of one
+// with a time of the other. [OnWall] converts.
 type Runtime interface {
 	Now() time.Time
 	Wall() time.Time
@@ -28,30 +28,31 @@ type Runtime interface {
 	Task(long bool, run func() (deliver func())) // long: Go, refused by Seeded; else Do
 }
 
-// Random is chance in both shapes that pure code takes.
+// Random provides randomness in the two forms that pure code takes: numbers and
+// bytes.
 type Random struct {
 	*rand.Rand
 	io.Reader
 }
 
-// Real is the world: the system's clock, timers, goroutines and randomness.
-// Inside a testing/synctest bubble these are the bubble's.
+// Real returns a Runtime with the system's clock, timers, goroutines and
+// randomness. Inside a testing/synctest bubble these are the bubble's.
 func Real() Runtime { return realTime{time.Now()} }
 
-// realTime has the reading of both clocks at its start.
+// realTime holds the reading of both clocks at its start.
 type realTime struct{ start time.Time }
 
-// Now is the start plus the monotonic time since. Its times keep their monotonic
-// reading, so they are fit for the deadlines of connections; unlike those of
-// time.Now, their date and time of day do not step either.
+// Now returns the start plus the monotonic time since then. Its times keep their
+// monotonic reading, so they can be deadlines of connections. Unlike those of
+// time.Now, their date and time of day never step.
 func (r realTime) Now() time.Time { return r.start.Add(time.Since(r.start)) }
 
-// Wall has no monotonic reading, so that two of its times compare as they will
-// when they come back from the disk.
+// Wall returns a time without monotonic reading, so that two of its times compare
+// in the same way after they were written to the disk and read back.
 func (realTime) Wall() time.Time { return time.Now().Round(0) }
 
-// OnWall translates a time of r's Now into what r's Wall shows or showed then,
-// had it always run as it is set now. The zero time stays zero.
+// OnWall converts t, a time of r's Now, into a time of r's Wall, by the present
+// difference of the two clocks. The zero time stays zero.
 func OnWall(r Runtime, t time.Time) time.Time {
 	if t.IsZero() {
 		return t
@@ -91,5 +92,5 @@ type goroutines struct{}
 
 func (goroutines) Schedule(fn func()) { go fn() }
 
-// Throughput is the number of messages after which an actor lets others run.
+// Throughput returns the number of messages after which an actor yields to others.
 func (goroutines) Throughput() int { return 256 }

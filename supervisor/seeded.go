@@ -11,19 +11,19 @@ import (
 )
 
 // Seeded is a Runtime for simulations: whole trees run on the goroutine that
-// calls Run, with a virtual clock. One seed gives one history. Which of the
-// actors that have messages goes next, and how long a Do takes, is chance
-// derived from the seed; Go panics, because a goroutine of its own would have
-// no place in that order.
+// calls Run, with a virtual clock. Random numbers derived from the seed decide
+// which of the actors with messages runs next, and how long a Do takes. So one seed
+// gives one history. Go panics, because a separate goroutine would run outside
+// that order.
 //
-// All calls, also Start and Root.Stop and the sends from outside the tree, come
-// from one goroutine.
+// Make all calls from one goroutine, including Start, Root.Stop and the sends from
+// outside the tree.
 type Seeded struct{ seeded }
 
-// NewSeeded makes a runtime whose clock begins at begin.
+// NewSeeded returns a runtime whose clock begins at begin.
 func NewSeeded(seed uint64, begin time.Time) *Seeded {
 	s := &Seeded{seeded{seed: seed, now: begin}}
-	s.chance = rand.New(s.source("", 0))
+	s.random = rand.New(s.source("", 0))
 	return s
 }
 
@@ -39,17 +39,18 @@ func (s *Seeded) Run(until time.Time) (activations int) {
 
 // The methods of Runtime.
 
-// Now is the virtual clock.
+// Now returns the virtual time.
 func (s *Seeded) Now() time.Time { return s.now }
 
-// Wall is the virtual clock with all steps of StepWall.
+// Wall returns the virtual time plus all steps of StepWall.
 func (s *Seeded) Wall() time.Time { return s.now.Add(s.ahead) }
 
-// StepWall sets Wall forward by d, or back if d is negative, as somebody does who
-// sets the system's clock. Now goes on as before.
+// StepWall sets Wall forward by d, or back if d is negative, as an operator sets
+// the system's clock. It does not affect Now.
 func (s *Seeded) StepWall(d time.Duration) { s.ahead += d }
 
-// AfterFunc calls f when Run gets there. Equal times keep their order.
+// AfterFunc calls f when Run reaches that time. Calls due at the same time keep
+// their order.
 func (s *Seeded) AfterFunc(d time.Duration, f func()) (stop func()) {
 	s.events++
 	e := &event{at: s.now.Add(max(d, 0)), seq: s.events, f: f}
@@ -57,16 +58,16 @@ func (s *Seeded) AfterFunc(d time.Duration, f func()) (stop func()) {
 	return func() { e.f = nil }
 }
 
-// Random derives chance from the seed, the path and the incarnation.
+// Random returns randomness derived from the seed, the path and the incarnation.
 func (s *Seeded) Random(path string, incarnation uint64) *Random {
 	return &Random{rand.New(s.source(path, incarnation)), s.source("bytes of "+path, incarnation)}
 }
 
-// Dispatcher collects the actors that have messages.
+// Dispatcher returns a dispatcher that collects the actors with messages for Run.
 func (s *Seeded) Dispatcher() actor.Dispatcher { return queue{s} }
 
-// Task runs a Do inline when a random delay of up to a millisecond is over, and
-// delivers its result after another one. It refuses a Go.
+// Task runs a Do on the goroutine of Run after a random delay of up to a
+// millisecond, and delivers its result after another such delay. It panics for a Go.
 func (s *Seeded) Task(long bool, run func() (deliver func())) {
 	if long {
 		panic("supervisor: Go under a Seeded runtime; replace the actor by one that speaks in messages")
@@ -81,8 +82,8 @@ func (s *Seeded) Task(long bool, run func() (deliver func())) {
 type seeded struct {
 	seed     uint64
 	now      time.Time
-	ahead    time.Duration // of Wall
-	chance   *rand.Rand
+	ahead    time.Duration // of Wall before now
+	random   *rand.Rand
 	runnable []func()
 	timers   timerHeap
 	events   uint64
@@ -95,7 +96,7 @@ func (s *seeded) source(path string, incarnation uint64) *rand.ChaCha8 {
 }
 
 func (s *seeded) delay() time.Duration {
-	return time.Duration(s.chance.Int64N(int64(time.Millisecond)))
+	return time.Duration(s.random.Int64N(int64(time.Millisecond)))
 }
 
 // loop runs activations and timers until the clock would pass until, nothing
@@ -103,7 +104,7 @@ func (s *seeded) delay() time.Duration {
 func (s *seeded) loop(until time.Time, enough func() bool) (activations int) {
 	for !enough() {
 		if n := len(s.runnable); n > 0 {
-			i := s.chance.IntN(n)
+			i := s.random.IntN(n)
 			f := s.runnable[i]
 			s.runnable[i] = s.runnable[n-1]
 			s.runnable[n-1] = nil
@@ -124,7 +125,7 @@ func (s *seeded) loop(until time.Time, enough func() bool) (activations int) {
 	return activations
 }
 
-// settle runs without letting time pass until c is closed or nothing is left.
+// settle runs, with the clock standing still, until c is closed or nothing is left.
 func (s *seeded) settle(c <-chan struct{}) { s.loop(s.now, func() bool { return isClosed(c) }) }
 
 // settleBefore runs until c is closed, at most for d.
@@ -132,7 +133,7 @@ func (s *seeded) settleBefore(c <-chan struct{}, d time.Duration) {
 	s.loop(s.now.Add(d), func() bool { return isClosed(c) })
 }
 
-// settleSome runs what can run now.
+// settleSome runs everything that can run before the clock has to advance.
 func (s *seeded) settleSome() { s.loop(s.now, func() bool { return false }) }
 
 func isClosed(c <-chan struct{}) bool {
@@ -144,8 +145,8 @@ func isClosed(c <-chan struct{}) bool {
 	}
 }
 
-// queue is the dispatcher: one message per activation, so that chance decides
-// between any two.
+// queue is the dispatcher. An activation delivers one message, so that the actor
+// that runs next is chosen anew after each.
 type queue struct{ s *Seeded }
 
 func (q queue) Schedule(fn func()) { q.s.runnable = append(q.s.runnable, fn) }

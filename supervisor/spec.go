@@ -6,13 +6,19 @@ import (
 	"github.com/asynkron/protoactor-go/actor"
 )
 
-// Spec says how to spawn an actor. New is called for every incarnation, in the
-// actor's own turn just before Started; it opens nothing. Name is unique among
-// siblings, of [a-z0-9._-]. Kind groups actors of one sort in figures and
-// labels; empty means Name. Children is the one policy for this actor's own
-// children. OnPanic is what a panic does to this actor itself, before its parent
-// decides. Alarm is the mailbox depth that gets reported (0: 1,024). Drains:
-// the actor answers Drain itself; for the others the wrapper does.
+// Spec says how to spawn an actor.
+//
+//   - Name is unique among siblings, of [a-z0-9._-].
+//   - Kind groups actors of one sort in figures and labels; empty means Name.
+//   - New is called for every incarnation, in the actor's own turn just before
+//     Started. It must not open anything.
+//   - Children is the policy for all of this actor's own children.
+//   - OnPanic says what a panic does to this actor itself, before its parent
+//     decides.
+//   - Alarm is the mailbox depth at which a warning is logged; 0 means
+//     [DefaultAlarm].
+//   - Drains says that the actor answers Drain itself. For an actor without it,
+//     this package answers at once.
 type Spec struct {
 	Name, Kind string
 	New        func() actor.Actor
@@ -22,7 +28,8 @@ type Spec struct {
 	Drains     bool
 }
 
-// DefaultAlarm is the mailbox depth that is reported when Spec.Alarm is zero.
+// DefaultAlarm is the mailbox depth at which a warning is logged when Spec.Alarm is
+// zero.
 const DefaultAlarm = 1024
 
 // Policy says what happens to a failed child. Zero fields: Max 5, Within
@@ -45,7 +52,7 @@ const (
 	Isolate                 // as Restart; budget spent: the child stops and the parent hears ChildFailed
 )
 
-// stopTree is the action of the trivial parent on top of every tree.
+// stopTree is the action of top, the parent of every tree.
 const stopTree Action = 255
 
 // String returns restart, temporary or isolate.

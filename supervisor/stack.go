@@ -1,9 +1,8 @@
 package supervisor
 
-// grow makes the stack of a fresh goroutine large enough for most turns and
-// tasks. The runtime would do it too, but later, when the frames that it then
-// has to move are many: for an actor that wakes up for one message that was a
-// third of the whole cost.
+// grow makes the stack of a new goroutine large enough for most turns and tasks.
+// Without it the runtime grows the stack later and has to move many frames: a third
+// of the whole cost of an actor that wakes up for one message.
 //
 //go:noinline
 func grow(i int) byte {

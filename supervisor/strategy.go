@@ -17,7 +17,7 @@ var _ actor.SupervisorStrategy = strategy{}
 func (strategy) HandleFailure(sys *actor.ActorSystem, s actor.Supervisor, who *actor.PID, rs *actor.RestartStatistics, reason, message any) {
 	parent := s.(actor.Context).Actor().(*wrapper).cell
 	child := parent.host.lookup(who.Id)
-	if child == nil || child.parent != parent { // spawned without us
+	if child == nil || child.parent != parent { // not spawned by Spawn
 		actor.DefaultSupervisorStrategy().HandleFailure(sys, s, who, rs, reason, message)
 		return
 	}
@@ -25,9 +25,9 @@ func (strategy) HandleFailure(sys *actor.ActorSystem, s actor.Supervisor, who *a
 	if !ok {
 		cause = &PanicError{Value: reason, Msg: "unknown", Path: who.Id}
 	}
-	if parent.life.over || child.state.Load() == stateGone {
+	if parent.current.over || child.state.Load() == stateGone {
 		child.decided(nil, cause, Stops, 0)
-		return // it stops together with its parent
+		return // the child stops together with its parent
 	}
 	parent.childFailed(s, child, cause)
 }
@@ -35,8 +35,8 @@ func (strategy) HandleFailure(sys *actor.ActorSystem, s actor.Supervisor, who *a
 func (c *cell) childFailed(s actor.Supervisor, child *cell, cause *PanicError) {
 	p := *c.policy
 	child.mu.Lock()
-	last := child.troubled().crash
-	child.trouble.crash = crash{}
+	last := child.failureRecord().crash
+	child.failures.crash = crash{}
 	child.mu.Unlock()
 	switch {
 	case last.renew:
@@ -45,7 +45,7 @@ func (c *cell) childFailed(s actor.Supervisor, child *cell, cause *PanicError) {
 		return
 	case p.Action == stopTree:
 		child.decided(last.source, cause, Stops, 0)
-		c.life.inner.(*top).stop(c.ctx(), stopRequest{cause: cause})
+		c.current.inner.(*top).stop(c.ctx(), stopRequest{cause: cause})
 		return
 	case child.onPanic == StopOnPanic && p.Action == Isolate:
 		child.decided(last.source, cause, Stops, 0)
@@ -58,8 +58,8 @@ func (c *cell) childFailed(s actor.Supervisor, child *cell, cause *PanicError) {
 	}
 	now := c.host.rt.Now()
 	child.mu.Lock()
-	t := child.troubled()
-	wait, ok := t.budget.charge(p, now, c.life.random().Float64())
+	t := child.failureRecord()
+	wait, ok := t.budget.charge(p, now, c.current.random().Float64())
 	if ok {
 		t.next = now.Add(wait)
 	}
@@ -77,8 +77,8 @@ func (c *cell) childFailed(s actor.Supervisor, child *cell, cause *PanicError) {
 		s.RestartChildren(child.pid)
 	case ok:
 		child.state.Store(stateBackingOff)
-		life := child.incarnation.Load()
-		c.life.after(wait, 0, &order{run: func(c *cell) { c.restartDue(child, life) }})
+		incarnation := child.incarnation.Load()
+		c.current.after(wait, 0, &order{run: func(c *cell) { c.restartDue(child, incarnation) }})
 	case p.Action == Isolate:
 		c.isolate(s, child, cause, p.Retry)
 	default:
@@ -88,8 +88,8 @@ func (c *cell) childFailed(s actor.Supervisor, child *cell, cause *PanicError) {
 }
 
 // restartDue ends the wait of a delayed restart.
-func (c *cell) restartDue(child *cell, life uint32) {
-	if c.host.lookup(child.path()) == child && child.incarnation.Load() == life && child.state.Load() == stateBackingOff {
+func (c *cell) restartDue(child *cell, incarnation uint32) {
+	if c.host.lookup(child.path()) == child && child.incarnation.Load() == incarnation && child.state.Load() == stateBackingOff {
 		c.invoker.(actor.Supervisor).RestartChildren(child.pid)
 	}
 }
@@ -97,20 +97,20 @@ func (c *cell) restartDue(child *cell, life uint32) {
 // escalate makes this actor fail with its child's cause.
 func (c *cell) escalate(s actor.Supervisor, cause *PanicError) {
 	c.mu.Lock()
-	t := c.troubled()
+	t := c.failureRecord()
 	t.last, t.at = cause, c.host.rt.Now()
 	c.mu.Unlock()
-	c.life.failed = true
-	c.life.end()
+	c.current.failed = true
+	c.current.end()
 	c.state.Store(stateSuspended)
 	c.suspend(true)
 	s.EscalateFailure(cause, nil)
 }
 
-// isolate stops a child whose budget is spent.
+// isolate stops a child whose restart budget is spent.
 func (c *cell) isolate(s actor.Supervisor, child *cell, cause *PanicError, retry time.Duration) {
 	name := nameOf(child.path())
-	if child.onPanic == Supervised { // else Options.Panicked has been told
+	if child.onPanic == Supervised { // otherwise Options.Panicked was called
 		c.host.log.Error("actor isolated", labelActor, child.path(), "retry", retry)
 	}
 	var due time.Time
@@ -119,48 +119,47 @@ func (c *cell) isolate(s actor.Supervisor, child *cell, cause *PanicError, retry
 	}
 	c.host.keepFailed(child, due)
 	s.StopChildren(child.pid)
-	c.post(c.life.gen, ChildFailed{Name: name, Err: cause})
+	c.post(c.current.gen, ChildFailed{Name: name, Err: cause})
 	if retry > 0 {
-		c.life.after(retry, 0, &order{run: func(c *cell) { c.retryDue(name) }})
+		c.current.after(retry, 0, &order{run: func(c *cell) { c.retryDue(name) }})
 	}
 }
 
-// retryDue sends RetryDue, or leaves that to the child's end when it has not
-// ended yet.
+// retryDue sends RetryDue, once the child has ended.
 func (c *cell) retryDue(name string) {
 	if c.host.lookup(c.path()+"/"+name) == nil {
-		c.post(c.life.gen, RetryDue{Name: name})
+		c.post(c.current.gen, RetryDue{Name: name})
 		return
 	}
-	x := c.life.extra()
+	x := c.current.extra()
 	if x.retry == nil {
 		x.retry = make(map[string]bool)
 	}
 	x.retry[name] = true
 }
 
-// Forget takes a child that Isolate has stopped out of the tree's figures, for a
-// parent that will not spawn it again.
+// Forget removes a child that Isolate has stopped from the tree's figures. A parent
+// calls it when it will not spawn the child again.
 func Forget(c actor.Context, name string) { of(c).cell.host.forgetOne(c.Self().Id + "/" + name) }
 
-// childGone forgets a child that has ended. It reports whether a RetryDue has
-// waited for that.
+// childGone forgets a child that has ended. It reports whether a RetryDue waited
+// for that end.
 func (c *cell) childGone(who *actor.PID) (retry bool) {
 	if child := c.host.lookup(who.Id); child != nil && child.parent == c {
 		c.host.remove(child)
 	}
-	if x := c.life.extras; x != nil && x.retry != nil {
+	if x := c.current.extras; x != nil && x.retry != nil {
 		name := nameOf(who.Id)
-		retry = x.retry[name] && !c.life.over
+		retry = x.retry[name] && !c.current.over
 		delete(x.retry, name)
 	}
 	return retry
 }
 
-// Spawn starts a child of c. A name still in use, or a c that Spawn did not
-// make, is a bug of the caller and panics. A name is free again when c has
-// received the child's Terminated. When c is on its way out nothing is spawned:
-// the PID is that of an actor that has ended.
+// Spawn starts a child of c and returns its PID. It panics when the name is in use,
+// or when c's actor was not itself made by Spawn. A name is free again when c has
+// received the child's Terminated. When c's actor is stopping, Spawn starts nothing
+// and returns the PID of an actor that has ended.
 func Spawn(c actor.Context, s Spec) *actor.PID { return of(c).spawn(c, s) }
 
 func (w *wrapper) spawn(c actor.Context, s Spec) *actor.PID {

@@ -10,20 +10,20 @@ import (
 	"github.com/asynkron/protoactor-go/actor"
 )
 
-// Go runs fn on a goroutine owned by this incarnation and sends TaskDone at its
-// end. When the incarnation ends (stop, restart or failure) ctx is cancelled.
-// closer, if not nil, belongs to the task: it is closed exactly once, when the
-// incarnation ends or when fn has returned, whichever comes first; that is how
-// a task that blocks in a read is ended. cancel cancels ctx alone.
+// Go runs fn on a goroutine owned by this incarnation and sends TaskDone when fn
+// returns. When the incarnation ends (stop, restart or failure), fn's context is
+// cancelled. closer, if not nil, belongs to the task: Go closes it exactly once, when
+// the incarnation ends or when fn has returned, whichever comes first. That ends a
+// task that blocks in a read. cancel only cancels the context.
 //
-// When the incarnation is over already, fn is not run, closer is closed and no
-// TaskDone comes.
+// When the incarnation has ended already, Go closes closer, does not run fn, and
+// sends no TaskDone.
 func Go(c actor.Context, name string, closer io.Closer, fn func(context.Context) error) (cancel func()) {
 	return of(c).task(name, closer, true, fn, func(err error) any { return TaskDone{name, err} })
 }
 
-// Do is Go for one short piece of work with a result, sent as Done. A T that
-// is an io.Closer but no Discarder is refused: put it into a Handover.
+// Do is Go for one short piece of work with a result, which it sends as a Done. It
+// panics for a T that is an io.Closer but no Discarder: put it into a Handover.
 func Do[T any](c actor.Context, key any, fn func(context.Context) (T, error)) (cancel func()) {
 	mustNotLeak[T]()
 	var v T
@@ -32,10 +32,10 @@ func Do[T any](c actor.Context, key any, fn func(context.Context) (T, error)) (c
 		func(err error) any { return Done[T]{key, v, err} })
 }
 
-// Tell sends msg to the task's own actor, from inside fn of a Go or Do: ctx is
-// the one that fn was given, or derived from it. Like TaskDone the message is
-// meant for one incarnation; when that has ended, msg is discarded. A task that
-// tells without end needs something that bounds it, such as a credit.
+// Tell sends msg to the task's own actor, from inside fn of a Go or Do; ctx is the
+// context that fn was given, or derived from it. Like TaskDone the message is for
+// one incarnation; when that has ended, msg is discarded. A task that sends many
+// messages needs something that bounds them, such as a credit.
 func Tell(ctx context.Context, msg any) {
 	t, ok := ctx.Value(taskKey{}).(*task)
 	if !ok {
@@ -44,8 +44,8 @@ func Tell(ctx context.Context, msg any) {
 	t.cell.post(t.gen, msg)
 }
 
-// Teller returns a function that does what Tell does, for callbacks from outside
-// of any task. It may be called from any goroutine, at any time.
+// Teller returns a function that does the same as Tell, for callbacks outside of
+// any task. The function may be called from any goroutine, at any time.
 func Teller(c actor.Context) (tell func(msg any)) {
 	w := of(c)
 	return func(msg any) { w.cell.post(w.gen, msg) }
@@ -59,13 +59,13 @@ type task struct {
 	gen    uint64
 	name   any
 	at     int   // index in cell.tasks
-	began  int64 // nanoseconds on the host's clock; of a Go only
+	began  int64 // nanoseconds on the host's clock; only for a Go
 	closer io.Closer
 	once   sync.Once
 	ctx    context.Context
 	cancel context.CancelFunc
 	body   func(context.Context) error
-	report func(error) any // makes the message
+	report func(error) any // returns the TaskDone or Done
 	labels context.Context // of its goroutine; nil under a Seeded
 }
 
@@ -95,7 +95,7 @@ func (w *wrapper) task(name any, closer io.Closer, long bool, body func(context.
 	t.ctx = taskContext{ctx, t}
 	if c.host.world {
 		t.labels = c.labels()
-		if long { // too dear for short work
+		if long { // too expensive for short work
 			t.labels = pprof.WithLabels(t.labels, pprof.Labels(labelTask, t.label()))
 		}
 	}
@@ -123,8 +123,8 @@ func (t *task) close() {
 	}
 }
 
-// run does the work. The message it ends in is sent by deliver, so that a
-// runtime may let time pass in between.
+// run does the work. It returns the function that sends the final message, so that
+// a runtime may let time pass in between.
 func (t *task) run() (deliver func()) {
 	if t.cell.host.world {
 		pprof.SetGoroutineLabels(t.labels)
@@ -139,7 +139,7 @@ func (t *task) run() (deliver func()) {
 		t.cell.noteFailure(cause, "task failed")
 		msg := t.report(cause)
 		t.end()
-		if r == nil { // runtime.Goexit: nobody will get what we return
+		if r == nil { // runtime.Goexit: the return value is lost
 			t.deliver(msg)
 			return
 		}
@@ -148,7 +148,7 @@ func (t *task) run() (deliver func()) {
 	if fault := t.cell.host.options.Fault; fault != nil {
 		fault(t.cell.path(), "task "+t.label())
 	}
-	err := t.body(t.ctx) // most tasks wait in there, so not deeper than need be
+	err := t.body(t.ctx) // most tasks wait in body: keep the stack above it small
 	finished = true
 	t.end()
 	msg := t.report(err)

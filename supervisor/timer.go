@@ -6,23 +6,22 @@ import (
 	"github.com/asynkron/protoactor-go/actor"
 )
 
-// Now is the clock that measures: see [Runtime]. It never steps.
+// Now reads the clock for measuring, which never steps: see [Runtime].
 func Now(c actor.Context) time.Time { return of(c).cell.host.rt.Now() }
 
-// Wall is the system's clock, for what is on the wire, on the disk or shown. It
-// may step at any moment: see [Runtime].
+// Wall reads the system's clock, which may step at any moment: see [Runtime]. It is
+// for times on the wire, on the disk and for people.
 func Wall(c actor.Context) time.Time { return of(c).cell.host.rt.Wall() }
 
 // At sends msg to c's own actor at t, a time of Now, unless the incarnation ends
-// before.
+// earlier.
 func At(c actor.Context, t time.Time, msg any) *Timer { return of(c).after(t.Sub(Now(c)), 0, msg) }
 
-// After sends msg to c's own actor after d, unless the incarnation ends before.
+// After sends msg to c's own actor after d, unless the incarnation ends earlier.
 func After(c actor.Context, d time.Duration, msg any) *Timer { return of(c).after(d, 0, msg) }
 
-// Every sends msg to c's own actor each d until the incarnation ends. Like a
-// time.Ticker it leaves ticks out while the last one still waits in the
-// mailbox. d must be positive.
+// Every sends msg to c's own actor each d until the incarnation ends. It skips a
+// tick while the last one still waits in the mailbox. d must be positive.
 func Every(c actor.Context, d time.Duration, msg any) *Timer {
 	if d <= 0 {
 		panic("supervisor: Every with an interval that is not positive")
@@ -30,12 +29,12 @@ func Every(c actor.Context, d time.Duration, msg any) *Timer {
 	return of(c).after(d, d, msg)
 }
 
-// Timer is what At, After and Every return.
+// Timer is a timer of At, After or Every.
 type Timer struct{ timer }
 
-// Stop ends the timer. After Stop, its message will not come, not even one
-// that waits in the mailbox already; a message that owns something is
-// discarded. It is called in the actor's own turn.
+// Stop ends the timer. After Stop its message does not arrive, even if it waits in
+// the mailbox already; a message that owns something is discarded. Call Stop in the
+// actor's own turn.
 func (t *Timer) Stop() { t.stop() }
 
 // timer is guarded by its cell's mu.
@@ -47,8 +46,8 @@ type timer struct {
 	prev    *timer // in w.timers
 	next    *timer
 	cancel  func()
-	fired   func() // fire, made once
-	linked  bool   // is on that list
+	fired   func() // t.fire as a value, made once
+	linked  bool   // is in w.timers
 	queued  bool   // waits in the mailbox
 	stopped bool
 }
@@ -146,7 +145,7 @@ func (t *timer) stop() {
 	t.halt()
 }
 
-// halt makes sure that the message does not come any more.
+// halt makes sure that the message does not arrive any more.
 func (t *timer) halt() {
 	c := t.w.cell
 	c.mu.Lock()

@@ -6,18 +6,18 @@ import (
 	"github.com/asynkron/protoactor-go/actor"
 )
 
-// top is the trivial parent of a tree. It spawns it and runs the shutdown; it
-// never fails.
+// top is the parent of a tree. It spawns the tree and runs its shutdown; it never
+// fails.
 type top struct {
 	root *root
 	spec Spec
 
 	stopping bool
-	bound    bool // the deadline is real
+	bound    bool // deadline is set
 	deadline time.Time
 	phase    int
 	draining bool
-	step     int             // counts, so that a late timer is told apart
+	step     int             // counts the steps, so that a late timer is recognised
 	waiting  map[string]bool // ids of the actors that the step waits for
 	timer    *Timer
 	treeGone bool
@@ -28,7 +28,7 @@ type stopRequest struct {
 	cause    error
 	deadline time.Time
 	bound    bool
-	began    chan bool // told whether this request began the stop
+	began    chan bool // receives whether this request began the stop
 }
 
 // IgnoreDeadLetterLogging: a tree that has ended needs no second stop.
@@ -72,7 +72,7 @@ func (t *top) Receive(c actor.Context) {
 	}
 }
 
-// stop begins the shutdown, or joins the one under way.
+// stop begins the shutdown. While one is under way, it does nothing more.
 func (t *top) stop(c actor.Context, m stopRequest) {
 	if m.began != nil {
 		m.began <- !t.stopping
@@ -91,14 +91,14 @@ func (t *top) stop(c actor.Context, m stopRequest) {
 	if !m.bound {
 		t.deadline = Now(c).Add(t.root.host.options.StopTimeout)
 	}
-	if m.bound || m.began == nil { // nobody else watches a stop by failure
+	if m.bound || m.began == nil { // no caller waits for a stop by failure
 		At(c, t.deadline, stuckDue{})
 	}
 	t.phase, t.draining = -1, false
 	t.advance(c)
 }
 
-// ended notes that the step need not wait for the actor of that id any more.
+// ended notes that the step no longer waits for the actor of that id.
 func (t *top) ended(c actor.Context, id string, counts bool) {
 	if counts && t.stopping {
 		delete(t.waiting, id)
@@ -106,7 +106,7 @@ func (t *top) ended(c actor.Context, id string, counts bool) {
 	}
 }
 
-// advance begins the next step when the present one waits for nobody.
+// advance begins the next step when the present one waits for no actor.
 func (t *top) advance(c actor.Context) {
 	if !t.stopping {
 		return

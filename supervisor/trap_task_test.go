@@ -214,7 +214,7 @@ func TestTrap41FaultyDiscardAndCloseAreContained(t *testing.T) {
 		if got := info(t, r, x.Id); got.Restarts != 0 || n.Load() != 1 {
 			t.Errorf("a faulty Finish: got %d restarts, %d calls, want 0 and 1", got.Restarts, n.Load())
 		}
-		sys.Root.Send(x, "fail") // closes task and possession
+		sys.Root.Send(x, "fail") // closes the task and the owned closer
 		synctest.Wait()
 		if got := info(t, r, x.Id); got.Restarts != 1 || n.Load() != 3 {
 			t.Errorf("faulty closers: got %d restarts, %d calls, want 1 and 3", got.Restarts, n.Load())

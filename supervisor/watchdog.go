@@ -10,13 +10,13 @@ import (
 )
 
 // watch makes sure that the watchdog's timer runs while any actor is busy. An
-// idle tree has none, so a synctest bubble with nothing else to do ends.
+// idle tree has no timer, so that a synctest bubble with nothing else to do ends.
 func (h *host) watch() {
 	if h.watching.Load() || h.over.Load() || !h.watching.CompareAndSwap(false, true) {
 		return
 	}
 	h.mu.Lock()
-	h.unwatch = h.rt.AfterFunc(StuckAfter, h.look)
+	h.unwatch = h.rt.AfterFunc(StuckAfter, h.reportStuck)
 	h.mu.Unlock()
 }
 
@@ -31,8 +31,8 @@ func (h *host) endWatch() {
 	}
 }
 
-// look reports every actor whose message in hand is too old, once.
-func (h *host) look() {
+// reportStuck logs every actor whose message in hand is too old, once for each message.
+func (h *host) reportStuck() {
 	h.watching.Store(false)
 	now := h.nanos()
 	busy := false
@@ -60,8 +60,8 @@ func (h *host) look() {
 	}
 }
 
-// waitsIn is the innermost function in a stack that is neither the runtime's nor
-// of package sync or time, and where it is: "main.(*ledger).Receive ledger.go:42".
+// waitsIn returns the innermost function of a stack, outside the packages runtime,
+// sync and time, with its place: "main.(*ledger).Receive ledger.go:42".
 func waitsIn(stack []byte, goType string) string {
 	for line := range strings.Lines(string(stack)) {
 		f := strings.Split(strings.TrimSpace(line), "\t") // "#", address, function+offset, file:line
@@ -79,8 +79,8 @@ func waitsIn(stack []byte, goType string) string {
 	return goType
 }
 
-// stacks returns the goroutines that carry the actor's label: its turn and its
-// tasks. It stops the world for a moment.
+// stacks returns the stacks of the goroutines that carry the actor's label: its
+// turn and its tasks. It stops the world for a moment.
 func stacks(path string) []byte {
 	var all, found bytes.Buffer
 	if err := pprof.Lookup("goroutine").WriteTo(&all, 1); err != nil {

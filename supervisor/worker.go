@@ -7,17 +7,17 @@ import (
 	"github.com/asynkron/protoactor-go/actor"
 )
 
-// Worker is a task that does one job after another and waits in between: for
-// work that comes so often that a task for each piece would cost more than the
-// piece. Its methods are called in the actor's own turn and never wait.
+// Worker is a task that does one job after another and waits in between. It is for
+// jobs so short that a task for each would cost more than the job. Call its methods
+// in the actor's own turn; they never wait.
 type Worker[J any] struct {
 	jobs    chan J
 	stopped bool
 }
 
-// Work starts a worker. It is a Go in everything but that fn runs once for each
-// job; the first error of fn ends the worker. Results are sent with Tell.
-// TaskDone reports the end; a job that was given and not begun by then is lost.
+// Work starts a worker: a Go in which fn runs once for each job. fn sends results
+// with Tell. The first error of fn ends the worker. TaskDone reports the end; a job
+// that was given but not begun by then is lost.
 func Work[J any](c actor.Context, name string, closer io.Closer, fn func(context.Context, J) error) *Worker[J] {
 	w := &Worker[J]{jobs: make(chan J, 1)}
 	Go(c, name, closer, func(ctx context.Context) error {
@@ -38,8 +38,8 @@ func Work[J any](c actor.Context, name string, closer io.Closer, fn func(context
 	return w
 }
 
-// Give hands the worker its next job. It holds one besides the one under way;
-// Give reports false when it has that already, or was stopped.
+// Give hands the worker its next job. A worker holds one job beside the one under
+// way; Give returns false when it holds one already, or was stopped.
 func (w *Worker[J]) Give(job J) bool {
 	if w.stopped {
 		return false
@@ -52,7 +52,7 @@ func (w *Worker[J]) Give(job J) bool {
 	}
 }
 
-// Stop ends the worker when it has done what it was given. Stop is idempotent.
+// Stop ends the worker after the jobs that it was given. Stop is idempotent.
 func (w *Worker[J]) Stop() {
 	if !w.stopped {
 		w.stopped = true

@@ -9,26 +9,26 @@ import (
 	"github.com/asynkron/protoactor-go/actor"
 )
 
-// wrapper is one incarnation of an actor, and the actor in protoactor's hands.
-// protoactor makes a blank one; it is linked to its cell when Started arrives,
-// because only then all children of the last incarnation have stopped.
+// wrapper is one incarnation of an actor. It is the actor that protoactor runs.
+// protoactor makes it without a cell; Started links it to its cell, because only
+// then all children of the last incarnation have stopped.
 type wrapper struct {
 	host   *host
 	cell   *cell // nil until linked
 	inner  actor.Actor
 	gen    uint64
 	over   bool // no more tasks, timers, subscriptions
-	failed bool // over because of a panic: the user's actor is left alone
-	closed bool // what it owned is closed
+	failed bool // over because of a panic: the user's actor gets no more messages
+	closed bool // everything it owned is closed
 
 	timers *timer // list, guarded by cell.mu
-	owned  *possession
+	owned  *ownedCloser
 	extras *extras // nil until one of them is used
 }
 
-// extras of an incarnation that few actors have.
+// extras are the fields of an incarnation that few actors use.
 type extras struct {
-	chance *Random
+	random *Random
 	log    *slog.Logger
 	retry  map[string]bool // failed children whose RetryDue waits for their end
 }
@@ -56,7 +56,7 @@ func Spawned(c actor.Context) bool {
 	return ok
 }
 
-// Receive passes user messages on and takes care of the lifecycle.
+// Receive passes user messages on and handles those of the lifecycle.
 func (w *wrapper) Receive(ctx actor.Context) {
 	if w.cell != nil && !w.cell.inSystem {
 		w.deliver(ctx)
@@ -67,13 +67,13 @@ func (w *wrapper) Receive(ctx actor.Context) {
 		w.start(ctx)
 	case *actor.Restarting:
 		w.end()
-		w.sheltered(ctx)
+		w.deliverRecovering(ctx)
 	case *actor.Stopping:
-		w.sheltered(ctx)
+		w.deliverRecovering(ctx)
 		w.end()
-		w.cell.unsubscribe(0) // of one that has failed and is not restarted
+		w.cell.unsubscribe(0) // ends the subscriptions of a failed actor
 	case *actor.Stopped:
-		w.sheltered(ctx)
+		w.deliverRecovering(ctx)
 		w.end()
 		w.release()
 		w.cell.unsubscribe(0)
@@ -84,7 +84,7 @@ func (w *wrapper) Receive(ctx actor.Context) {
 		case w.failed:
 			return
 		case w.over:
-			w.sheltered(ctx)
+			w.deliverRecovering(ctx)
 		default:
 			w.deliver(ctx)
 		}
@@ -112,9 +112,9 @@ func (w *wrapper) start(ctx actor.Context) {
 	if c == nil { // a restart
 		c = w.host.lookup(ctx.Self().Id)
 		w.cell = c
-		c.life.end()
-		c.life.release()
-		c.life = w
+		c.current.end()
+		c.current.release()
+		c.current = w
 		c.restarts.Add(1)
 	}
 	c.state.Store(stateStarting)
@@ -132,15 +132,15 @@ func (w *wrapper) start(ctx actor.Context) {
 	c.goType = reflect.TypeOf(w.inner)
 	c.mu.Unlock()
 	w.deliver(ctx)
-	c.unsubscribe(w.gen) // what the last incarnation heard and this one does not
-	c.heard()
+	c.unsubscribe(w.gen) // ends the subscriptions that this incarnation did not renew
+	c.logMissed()
 	c.state.CompareAndSwap(stateStarting, stateRunning)
-	c.isUp()
+	c.noteStarted()
 }
 
-// sheltered delivers a lifecycle message whose panic must not reach
-// protoactor: it would revive a stopping actor, or leave it half stopped.
-func (w *wrapper) sheltered(ctx actor.Context) {
+// deliverRecovering delivers a lifecycle message and recovers a panic of it, which would
+// make protoactor restart a stopping actor, or leave it half stopped.
+func (w *wrapper) deliverRecovering(ctx actor.Context) {
 	if w.inner == nil {
 		return
 	}
@@ -162,7 +162,7 @@ func (w *wrapper) sheltered(ctx actor.Context) {
 	w.inner.Receive(ctx)
 }
 
-// end stops everything that works for this incarnation. Idempotent.
+// end stops everything that works for this incarnation. It is idempotent.
 func (w *wrapper) end() {
 	if w.over {
 		return
@@ -199,7 +199,8 @@ func (w *wrapper) end() {
 	c.host.forgetFailed(c)
 }
 
-// release closes what the incarnation owned, last first. Idempotent.
+// release closes everything that the incarnation owned, last first. It is
+// idempotent.
 func (w *wrapper) release() {
 	if w.closed {
 		return
@@ -212,15 +213,15 @@ func (w *wrapper) release() {
 	}
 }
 
-// possession is an element of the list of what an incarnation owns.
-type possession struct {
+// ownedCloser is an element of the list of closers that an incarnation owns.
+type ownedCloser struct {
 	w          *wrapper
 	closer     io.Closer
-	prev, next *possession
+	prev, next *ownedCloser
 	linked     bool
 }
 
-func (p *possession) unlink() {
+func (p *ownedCloser) unlink() {
 	if !p.linked {
 		return
 	}
@@ -236,18 +237,18 @@ func (p *possession) unlink() {
 	p.prev, p.next = nil, nil
 }
 
-// Own gives closer to this incarnation. It is closed exactly once, after the
-// children have stopped, however the incarnation ends, the last given first;
-// Close must not block. disown takes it back unclosed. When the incarnation is
-// over already, closer is closed at once.
-func Own(c actor.Context, closer io.Closer) (disown func()) { return of(c).own(closer) }
+// Own gives closer to this incarnation and returns a function that takes it back
+// unclosed. However the incarnation ends, it closes its closers exactly once, the
+// last given first, after its children have stopped. Close must not block. When the
+// incarnation has ended already, Own closes closer at once.
+func Own(c actor.Context, closer io.Closer) (takeBack func()) { return of(c).own(closer) }
 
 func (w *wrapper) own(closer io.Closer) func() {
 	if w.closed {
 		closeSafely(closer)
 		return func() {}
 	}
-	p := &possession{w: w, closer: closer, next: w.owned, linked: true}
+	p := &ownedCloser{w: w, closer: closer, next: w.owned, linked: true}
 	if w.owned != nil {
 		w.owned.prev = p
 	}
@@ -256,7 +257,7 @@ func (w *wrapper) own(closer io.Closer) func() {
 }
 
 // OwnFunc is [Own] for a function, which must not block.
-func OwnFunc(c actor.Context, f func()) (disown func()) { return Own(c, closerFunc(f)) }
+func OwnFunc(c actor.Context, f func()) (takeBack func()) { return Own(c, closerFunc(f)) }
 
 type closerFunc func()
 
@@ -265,7 +266,7 @@ func (f closerFunc) Close() error {
 	return nil
 }
 
-// Log is the actor's logger: the root's, with the attribute "actor".
+// Log returns the actor's logger: that of the root, with the attribute "actor".
 func Log(c actor.Context) *slog.Logger {
 	w := of(c)
 	x := w.extra()
@@ -275,8 +276,8 @@ func Log(c actor.Context) *slog.Logger {
 	return x.log
 }
 
-// Unhandled is the default case of every Receive: it ignores lifecycle
-// messages, counts and discards the rest, and tells an [Ask] so.
+// Unhandled is for the default case of every Receive. It ignores lifecycle
+// messages, counts and discards all others, and ends an [Ask] with ErrUnhandled.
 func Unhandled(c actor.Context) {
 	w := of(c)
 	msg := c.Message()
@@ -291,14 +292,14 @@ func Unhandled(c actor.Context) {
 	}
 }
 
-// Rand is this incarnation's randomness: the system's, or derived from the
-// run's seed and the actor's path. It serves both shapes that pure code takes.
+// Rand returns this incarnation's randomness: the system's, or, under a Seeded,
+// that derived from the seed, the actor's path and the incarnation.
 func Rand(c actor.Context) *Random { return of(c).random() }
 
 func (w *wrapper) random() *Random {
 	x := w.extra()
-	if x.chance == nil {
-		x.chance = w.cell.host.rt.Random(w.cell.path(), uint64(w.cell.incarnation.Load()))
+	if x.random == nil {
+		x.random = w.cell.host.rt.Random(w.cell.path(), uint64(w.cell.incarnation.Load()))
 	}
-	return x.chance
+	return x.random
 }

@@ -31,7 +31,7 @@ func ofAnyLatency(r *rand.Rand) (memory.Link, [2]time.Duration) {
 	return memory.Link{Latency: time.Millisecond + ms(50), Jitter: ms(50)}, [2]time.Duration{ms(100), ms(100)}
 }
 
-func together(latency time.Duration) links {
+func simultaneous(latency time.Duration) links {
 	return func(*rand.Rand) (memory.Link, [2]time.Duration) {
 		return memory.Link{Latency: latency}, [2]time.Duration{}
 	}
@@ -50,8 +50,8 @@ func TestBubbleCrossingDials(t *testing.T) {
 		links links
 	}{
 		{"any latency", ofAnyLatency},
-		{"20 ms, at the same time", together(20 * time.Millisecond)},
-		{"no latency, at the same time", together(0)},
+		{"20 ms, at the same time", simultaneous(20 * time.Millisecond)},
+		{"no latency, at the same time", simultaneous(0)},
 	} {
 		for _, resend := range []bool{false, true} {
 			t.Run(fmt.Sprintf("%s, resend=%v", c.name, resend), func(t *testing.T) {

@@ -15,23 +15,22 @@ import (
 
 // Errors that the typed errors of this package wrap.
 var (
-	// ErrUnreachable reports a dial that the network did not let through: the
-	// class to back off from and to try again. Every *[DialError] matches it,
-	// except one for an address that no retry can help and one whose context
-	// was cancelled.
+	// ErrUnreachable reports a dial that failed in the network, and may succeed
+	// after a back-off. Every *[DialError] matches it, except one for an address that
+	// can never be dialled, and one whose context was cancelled.
 	ErrUnreachable = errors.New("transport: unreachable")
 	// ErrUnsupported reports an address of a kind the transport does not handle.
 	ErrUnsupported = errors.New("address not supported by this transport")
 	// ErrResolve reports a DNS name without a usable address.
 	ErrResolve = errors.New("name not resolved")
-	// ErrRefused reports that nobody listens on the address.
+	// ErrRefused reports that no program listens on the address.
 	ErrRefused = errors.New("connection refused")
 	// ErrTimeout reports a dial that was not answered in time.
 	ErrTimeout = errors.New("no answer in time")
 	// ErrAddressInUse reports a port that is already bound.
 	ErrAddressInUse = errors.New("address already in use")
-	// ErrAddressNotAvailable reports an address that does not exist: not one
-	// of this host's for Listen, an unknown port of a memory network for Dial.
+	// ErrAddressNotAvailable reports an address that does not exist: for Listen, an
+	// address that is not of this host; for Dial, an unknown port of a memory network.
 	ErrAddressNotAvailable = errors.New("address not available")
 	// ErrPermission reports that the system does not permit the address.
 	ErrPermission = errors.New("permission denied")
@@ -40,7 +39,7 @@ var (
 	ErrClosed = fmt.Errorf("transport: %w", net.ErrClosed)
 )
 
-// Stage says how far a dial had come when it failed.
+// Stage is the step of a dial that failed.
 type Stage string
 
 // Stages of a dial.
@@ -57,7 +56,7 @@ type DialError struct {
 	Err   error // wraps one of the sentinels above where the cause is known
 }
 
-// Error says what failed and what to do next.
+// Error names the address, the cause and a remedy.
 func (e *DialError) Error() string {
 	s := fmt.Sprintf("dial %s: %v", e.Addr, e.Err)
 	if h := dialHint(e); h != "" {
@@ -109,7 +108,7 @@ type ListenError struct {
 	Err  error        // wraps one of the sentinels above where the cause is known
 }
 
-// Error says what failed and what to do next.
+// Error names the address, the cause and a remedy.
 func (e *ListenError) Error() string {
 	s := fmt.Sprintf("listen on %s: %v", e.Addr, e.Err)
 	switch {
@@ -128,8 +127,8 @@ func (e *ListenError) Error() string {
 // Unwrap returns the cause.
 func (e *ListenError) Unwrap() error { return e.Err }
 
-// IsTimeout reports whether err is the passing of a deadline of a connection,
-// as opposed to the end of a context.
+// IsTimeout reports whether err means that a deadline of a connection has passed, as
+// opposed to that of a context.
 func IsTimeout(err error) bool {
 	if errors.Is(err, os.ErrDeadlineExceeded) {
 		return true
@@ -145,8 +144,8 @@ func IsHangUp(err error) bool {
 	return errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || IsReset(err)
 }
 
-// IsReset reports whether err is an abrupt end by the other side or the
-// network: what had not arrived is lost.
+// IsReset reports whether err means that the other side or the network reset the
+// connection: bytes that had not arrived are lost.
 func IsReset(err error) bool {
 	for _, e := range resetErrors {
 		if errors.Is(err, e) {

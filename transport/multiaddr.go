@@ -9,9 +9,8 @@ import (
 	ma "github.com/multiformats/go-multiaddr"
 )
 
-// FromAddrPort gives the /ip4/…/tcp/… or /ip6/…/tcp/… form of a socket
-// address. An IPv4 address in IPv6 form is written as IPv4 and a zone is
-// dropped.
+// FromAddrPort returns the multiaddr /ip4/…/tcp/… or /ip6/…/tcp/… of a socket address.
+// It writes an IPv4 address in IPv6 form as IPv4 and drops a zone.
 func FromAddrPort(ap netip.AddrPort) ma.Multiaddr {
 	ip := ap.Addr().Unmap().WithZone("")
 	proto := ma.P_IP6
@@ -29,8 +28,8 @@ func FromAddrPort(ap netip.AddrPort) ma.Multiaddr {
 	return ma.Multiaddr{*host, *port}
 }
 
-// FromNetAddr gives the multiaddr of a TCP socket's address; ok is false for
-// any other kind.
+// FromNetAddr returns the multiaddr of a TCP socket's address; ok is false for any other
+// kind of address.
 func FromNetAddr(a net.Addr) (addr ma.Multiaddr, ok bool) {
 	t, ok := a.(*net.TCPAddr)
 	if !ok {
@@ -43,8 +42,8 @@ func FromNetAddr(a net.Addr) (addr ma.Multiaddr, ok bool) {
 	return FromAddrPort(ap), true
 }
 
-// IP returns the IP address that a begins with; ok is false when it begins
-// with something else (a name, memory, onion).
+// IP returns the IP address at the beginning of a; ok is false for other addresses
+// (a name, memory, onion).
 func IP(a ma.Multiaddr) (ip netip.Addr, ok bool) {
 	if len(a) == 0 {
 		return netip.Addr{}, false
@@ -57,9 +56,9 @@ func IP(a ma.Multiaddr) (ip netip.Addr, ok bool) {
 	return netip.Addr{}, false
 }
 
-// Source is what inbound limits count by: the IPv4 address, or the /64 of the
-// IPv6 address, that a connection comes from. ok is false for loopback and for
-// what is not an IP address, which are exempt from limits per source.
+// Source returns the source of a connection from a, for limits per source: the IPv4
+// address, or the /64 of the IPv6 address. ok is false for loopback and for an address
+// without IP, which are exempt from these limits.
 //
 // spec: V 8
 func Source(a ma.Multiaddr) (source netip.Prefix, ok bool) {
@@ -75,11 +74,11 @@ func Source(a ma.Multiaddr) (source netip.Prefix, ok bool) {
 	return source, err == nil
 }
 
-// Expand returns what a listening address stands for: an unspecified IP
-// (0.0.0.0, ::) becomes one address for each IP of this machine's interfaces
-// that are up, in the order the system lists them; any other address is
-// returned as it is. 0.0.0.0 gives IPv4 addresses only; :: gives both kinds.
-// Link-local IPv6 addresses, which need a zone to be dialled, are left out.
+// Expand returns the addresses on which a listener on a can be reached. For an
+// unspecified IP (0.0.0.0, ::) it returns one address for each IP of this machine's
+// interfaces that are up, in the system's order: for 0.0.0.0 the IPv4 addresses, for ::
+// both kinds. It omits link-local IPv6 addresses, which need a zone to be dialled. It
+// returns any other address unchanged.
 //
 // spec: V 3
 func Expand(a ma.Multiaddr) ([]ma.Multiaddr, error) {

@@ -262,7 +262,7 @@ func (a *client) takeBack(c actor.Context, token uint64) {
 // rests tells the machine how many sessions are idle in a moment.
 func (a *client) rests(p *sessionPool) {
 	n := int(p.resting.Load())
-	p.machine.Resting(n - p.rests)
+	p.machine.Returning(n - p.rests)
 	p.rests = n
 }
 

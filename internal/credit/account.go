@@ -7,8 +7,8 @@ import (
 	"sync"
 )
 
-// ErrClosed is what Take returns on an account that is closed, also when it
-// was closed while Take waited.
+// ErrClosed reports a Take on a closed account, or on one that was closed while
+// Take waited.
 var ErrClosed = errors.New("credit: account closed")
 
 // Account is the credit of one peer in one direction. Its methods may be called
@@ -16,14 +16,14 @@ var ErrClosed = errors.New("credit: account closed")
 type Account struct {
 	limit int64
 
-	mu          sync.Mutex // after queues.mu; never held while waiting
+	mu          sync.Mutex // locked after queues.mu; never held while waiting
 	budget      *Budget    // changed with queues.mu held too
 	used        int64
 	closed      bool
 	head, tail  *waiter
 	waiting     int
-	line        *Budget // whose line the account stands in; guarded by queues.mu, as are the three below
-	reserved    int64   // charged to all below line while waiting there
+	line        *Budget // budget in whose line the account stands; guarded by queues.mu, as are the three below
+	reserved    int64   // bytes charged to the budgets below line while waiting there
 	prevA, next *Account
 }
 
@@ -37,19 +37,19 @@ type waiter struct {
 
 // Account returns a new account that may hold limit bytes of b. A body that
 // costs more than limit is admitted when the account holds nothing. An account
-// needs no Close when nothing is held and nobody waits.
+// that holds nothing and has no waiters needs no Close.
 func (b *Budget) Account(limit int64) *Account {
 	return &Account{limit: limit, budget: b}
 }
 
-// Take takes credit for a body of n bytes, waiting for it until ctx ends. It
-// returns nil, ErrClosed, or an error that wraps ctx's. Credit that is there is
-// taken without a look at ctx.
+// Take takes credit for a body of n bytes, and waits for it until ctx ends. It
+// returns nil, ErrClosed, or an error that wraps ctx's. When the credit is there at
+// once, Take succeeds even if ctx has ended.
 func (a *Account) Take(ctx context.Context, n int) error {
 	cost := Cost(n)
 	a.mu.Lock()
 	if a.head == nil && !a.closed && a.fits(cost) {
-		if ok, _ := a.budget.take(cost); ok { // who missed an undone charge is served by enter
+		if ok, _ := a.budget.take(cost); ok { // otherwise enter serves accounts that missed an undone charge
 			a.used += cost
 			a.mu.Unlock()
 			return nil
@@ -59,8 +59,8 @@ func (a *Account) Take(ctx context.Context, n int) error {
 	return a.wait(ctx, cost)
 }
 
-// TryTake takes credit for a body of n bytes if that needs no waiting and
-// overtakes nobody who waits.
+// TryTake takes credit for a body of n bytes and returns true, unless it would
+// have to wait or overtake a waiter.
 func (a *Account) TryTake(n int) bool {
 	cost := Cost(n)
 	a.mu.Lock()
@@ -82,8 +82,8 @@ func (a *Account) TryTake(n int) bool {
 	return ok
 }
 
-// Return gives back the credit of one body of n bytes. It panics when more is
-// returned than was taken. A closed account takes returns as any other.
+// Return gives back the credit of one body of n bytes, also to a closed account. It
+// panics when more is returned than was taken.
 func (a *Account) Return(n int) { a.ReturnCost(Cost(n)) }
 
 // ReturnCost is Return for any number of bodies at once, with the sum of their
@@ -129,10 +129,10 @@ func (a *Account) Waiting() int {
 
 // Move makes the account draw on another budget of the same node and direction:
 // from [NodeBudgets].Unconnected to Outbound when its peer is connected, and
-// back, and from Inbound or Plain to their parts while a large body arrives. What
-// is held moves along, even when that puts the new budget above its limit; then
-// nobody takes from it until enough has come back. It panics when the budgets are
-// not parts of one.
+// back, and from Inbound or Plain to their parts while a large body arrives. The
+// credit that the account holds moves along, even when that puts the new budget
+// above its limit; then nothing can be taken from it until enough has come back.
+// Move panics when the budgets are not parts of the same budget.
 func (a *Account) Move(to *Budget) {
 	q := to.queue
 	q.mu.Lock()
@@ -144,7 +144,7 @@ func (a *Account) Move(to *Budget) {
 	}
 	if from := a.budget; from != to {
 		q.leave(a)
-		// What both are parts of holds the sum in any case.
+		// A budget that both are parts of holds the same sum before and after.
 		for b := from; !to.within(b); b = b.parent {
 			b.release(a.used)
 		}
@@ -159,8 +159,8 @@ func (a *Account) Move(to *Budget) {
 	q.mu.Unlock()
 }
 
-// Close ends the account: everybody who waits, and every later Take, gets
-// ErrClosed. What is held stays counted until it is returned. Close is
+// Close ends the account: all waiting calls of Take, and all later ones, return
+// ErrClosed. Credit that is held stays counted until it is returned. Close is
 // idempotent.
 func (a *Account) Close() {
 	a.mu.Lock()
@@ -195,7 +195,7 @@ func (a *Account) wait(ctx context.Context, cost int64) error {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	a.mu.Lock()
-	if w.decided { // in the meantime: the decision stands
+	if w.decided { // decided just before ctx ended: the decision stands
 		a.mu.Unlock()
 		return w.err
 	}

@@ -23,8 +23,8 @@ func Cost(n int) int64 {
 	return int64(n) + Overhead
 }
 
-// Large is the length of a body in bytes above which it draws on Messages or Calls
-// of [NodeBudgets] until it is whole.
+// Large is the length of a body in bytes above which it draws on Frames, Calls or
+// Messages of [NodeBudgets] until all of it has arrived.
 const Large = 64 << 10
 
 // NodeBudgets are the budgets of a node.
@@ -32,22 +32,22 @@ type NodeBudgets struct {
 	Inbound     *Budget // bodies received and not yet handled
 	Outbound    *Budget // bodies accepted for sending, without an outcome yet
 	Unconnected *Budget // the part of Outbound that peers without a connection may hold
-	Frames      *Budget // the part of Inbound for large frames of the DHT that are not all there yet
+	Frames      *Budget // the part of Inbound for large frames of the DHT that are still arriving
 	Calls       *Budget // the same for large frames of calls
 	Plain       *Budget // the part of Inbound for plain messages
-	Messages    *Budget // the part of Plain for large ones that are not all there yet
+	Messages    *Budget // the part of Plain for large ones that are still arriving
 }
 
 // NewNodeBudgets divides total bytes: one half for each direction, so that
 // neither starves the other, and of the outbound half at most one half for
 // peers without a connection, so that dead peers do not starve the living.
 //
-// Of the inbound half, seven sixteenths at most are for plain messages: they wait
-// as long as their handler or a full inbox wants, whatever the number of peers,
-// and calls and the DHT go on with the rest. What was announced and has not
-// arrived has at most six of these, four for frames of the DHT, and three for
-// calls: whoever announces much and sends little holds up others of his kind, and never
-// what is small.
+// Plain messages may hold at most seven sixteenths of the inbound half. They wait
+// for as long as their handler or a full inbox makes them, and calls and the DHT go
+// on with the rest. Large frames that are still arriving may hold at most six
+// sixteenths for plain messages, four for the DHT and three for calls. So a peer
+// that announces large frames and sends them slowly delays only large frames of the
+// same kind.
 //
 // spec: V15.
 func NewNodeBudgets(total int64) NodeBudgets {
@@ -68,8 +68,8 @@ type Budget struct {
 	parent *Budget // nil for a root
 	queue  *queues // shared by a root and its parts
 
-	// state is the bytes in use, shifted left by one; the lowest bit says that
-	// accounts wait in line, in which case nobody may take past them and every
+	// state is the bytes in use, shifted left by one. The lowest bit says that
+	// accounts wait in line: then no other account may take before them, and every
 	// return serves the line.
 	state atomic.Int64
 
@@ -79,11 +79,11 @@ type Budget struct {
 // queues is the slow path of one root budget and its parts.
 type queues struct {
 	mu      sync.Mutex
-	budgets []*Budget // parts in order of creation, then the root is served
+	budgets []*Budget // in the order in which they are served: parts by age, then the root
 	root    *Budget
 }
 
-// NewBudget returns a budget of so many bytes. A body that costs more than the
+// NewBudget returns a budget of that many bytes. A body that costs more than the
 // whole budget is admitted when nothing else is held.
 func NewBudget(bytes int64) *Budget {
 	b := &Budget{limit: bytes}
@@ -91,8 +91,8 @@ func NewBudget(bytes int64) *Budget {
 	return b
 }
 
-// Part returns a budget for a part of b: what is taken from it counts against b
-// as well, and against what b is a part of.
+// Part returns a budget that is a part of b: credit taken from the part counts
+// against b as well, and against the budget that b is a part of.
 func (b *Budget) Part(bytes int64) *Budget {
 	p := &Budget{limit: bytes, parent: b, queue: b.queue}
 	b.queue.mu.Lock()
@@ -107,8 +107,8 @@ func (b *Budget) Used() int64 { return b.state.Load() >> 1 }
 // Limit returns the size of the budget in bytes.
 func (b *Budget) Limit() int64 { return b.limit }
 
-// charge takes cost if it fits. In line is whether the caller is the one whose
-// turn it is; others may not take while somebody waits.
+// charge takes cost if it fits. While accounts wait in line, it takes only for the
+// first of them, for which the caller sets inLine.
 func (b *Budget) charge(cost int64, inLine bool) bool {
 	for {
 		old := b.state.Load()
@@ -124,13 +124,14 @@ func (b *Budget) charge(cost int64, inLine bool) bool {
 	}
 }
 
-// release gives cost back and reports whether somebody waits for it.
+// release gives cost back and reports whether accounts wait for it.
 func (b *Budget) release(cost int64) (waited bool) {
 	return b.state.Add(-cost<<1)&1 != 0
 }
 
-// take charges b and all that it is a part of, or none. Waited reports that a
-// charge was undone that somebody may have missed.
+// take charges b and all budgets that it is a part of, or none of them. waited
+// reports that a charge was undone while accounts waited: the caller has to serve
+// them.
 func (b *Budget) take(cost int64) (ok, waited bool) {
 	for at := b; at != nil; at = at.parent {
 		if !at.charge(cost, false) {
@@ -143,8 +144,8 @@ func (b *Budget) take(cost int64) (ok, waited bool) {
 // giveBack is the reverse of take.
 func (b *Budget) giveBack(cost int64) (waited bool) { return b.releaseBelow(nil, cost) }
 
-// releaseBelow gives cost back to b and to what it is a part of, up to end and
-// without it. It reports whether somebody waits for it.
+// releaseBelow gives cost back to b and to the budgets that it is a part of, up to
+// but without end. It reports whether accounts wait for it.
 func (b *Budget) releaseBelow(end *Budget, cost int64) (waited bool) {
 	for ; b != end; b = b.parent {
 		if b.release(cost) {
@@ -154,7 +155,7 @@ func (b *Budget) releaseBelow(end *Budget, cost int64) (waited bool) {
 	return waited
 }
 
-// within reports whether b is whole, or a part of it.
+// within reports whether b is whole or a part of whole.
 func (b *Budget) within(whole *Budget) bool {
 	for ; b != nil; b = b.parent {
 		if b == whole {

@@ -1,12 +1,12 @@
 package credit
 
-// An account with waiters is in one of three places: blocked on its own limit
-// (no line), in the line of the budget it draws on, or, when that is a part, in
-// the line of what it is a part of, with all below already charged. Each line is first come, first
-// served; an account that was served goes to the end with its next waiter.
+// An account with waiters is in one of three places: blocked by its own limit, in
+// no line; in the line of the budget it draws on; or, when that is a part, in the
+// line of a budget above, with all budgets below already charged. Each line is first
+// come, first served. A served account goes to the end with its next waiter.
 
-// place puts a into line if its first waiter is held up by nothing of its own.
-// The caller holds q.mu and a.mu.
+// place puts a into the line of its budget if a's own limit admits its first
+// waiter. The caller holds q.mu and a.mu.
 func (q *queues) place(a *Account) {
 	if a.line == nil && a.head != nil && a.fits(a.head.cost) {
 		a.budget.append(a)
@@ -26,7 +26,8 @@ func (q *queues) leave(a *Account) {
 	}
 }
 
-// serve admits whoever can be. The caller holds q.mu and no account's mutex.
+// serve admits all waiters that it can. The caller holds q.mu and no account's
+// mutex.
 func (q *queues) serve() {
 	for again := true; again; {
 		again = false
@@ -41,8 +42,8 @@ func (q *queues) serve() {
 	}
 }
 
-// serve works on one line until its first account cannot be served, and reports
-// whether it did anything.
+// serve serves one line until its first account cannot be served. It reports
+// whether it served any.
 func (b *Budget) serve() (did bool) {
 	for a := b.first; a != nil; a = b.first {
 		a.mu.Lock()
@@ -67,8 +68,8 @@ func (b *Budget) serve() (did bool) {
 	return did
 }
 
-// append puts a at the end of b's line. Marking the budget as waited for comes
-// before the next attempt to charge it, so that no return is missed.
+// append puts a at the end of b's line. It marks the budget as waited for before
+// the next attempt to charge it, so that no return is missed.
 func (b *Budget) append(a *Account) {
 	a.line, a.prevA, a.next = b, b.last, nil
 	if b.last != nil {

@@ -1,11 +1,12 @@
-// Package datadir opens the data directory of a node and the files in it, so
-// that no other user of the machine decides what is read or written there.
+// Package datadir opens the data directory of a node and the files in it safely:
+// no other user of the machine can change what the node reads, or redirect what it
+// writes.
 //
-// The directory must belong to the user of this program or to root, and nobody
-// else may be able to write in it. Its files are opened relative to the
-// directory that was checked: a symbolic link cannot lead out of it, and a file
-// that is written replaces a link instead of following it. Where the system has
-// no owners and modes of Unix, only the latter holds.
+// The directory must belong to the user of this program or to root, and no other
+// user may have the right to write in it. Its files are opened relative to the
+// directory that was checked: a symbolic link cannot lead out of it, and a write
+// replaces a link instead of following it. On systems without the owners and modes
+// of Unix, only the rules about links hold.
 package datadir
 
 import (
@@ -28,13 +29,13 @@ type Dir struct {
 // machine controls.
 type UnsafeError struct {
 	Path  string
-	Owner int         // whose it is; -1 when the owner is right
+	Owner int         // user id of the wrong owner; -1 when the owner is right
 	Mode  fs.FileMode // its permissions, when others may write there
 	Link  bool        // it is a symbolic link where none may be, or one that cannot be followed
-	User  int         // of this program
+	User  int         // user id of this program
 }
 
-// What says what is wrong.
+// What returns a description of the problem.
 func (e *UnsafeError) What() string {
 	switch {
 	case e.Link:
@@ -45,7 +46,7 @@ func (e *UnsafeError) What() string {
 	return fmt.Sprintf("%s can be changed by others (mode %04o)", e.Path, e.Mode)
 }
 
-// Remedy says what to do. quote makes a path one word of a shell.
+// Remedy returns advice on what to do. quote makes a path one word of a shell.
 func (e *UnsafeError) Remedy(quote func(string) string) string {
 	switch {
 	case e.Link:
@@ -56,14 +57,14 @@ func (e *UnsafeError) Remedy(quote func(string) string) string {
 	return "make it private with \"chmod 700 " + quote(e.Path) + "\""
 }
 
-// Error says what is wrong and what to do.
+// Error describes the problem and its remedy.
 func (e *UnsafeError) Error() string {
 	return e.What() + "; " + e.Remedy(func(path string) string { return path })
 }
 
-// Make opens the directory after making it, private to its owner, if it is not
-// there. An empty one in which the owner's group may write, as a umask of 002 leaves
-// it, is made private too.
+// Make opens the directory. It first makes the directory, private to its owner, if
+// it does not exist. It also makes an empty directory private in which the owner's
+// group may write, as a umask of 002 leaves it.
 func Make(path string) (*Dir, error) {
 	d, err := Open(path)
 	unsafe, _ := errors.AsType[*UnsafeError](err)
@@ -84,8 +85,8 @@ func Make(path string) (*Dir, error) {
 	return Open(path)
 }
 
-// Check looks whether Make would take the directory; one that is not there is
-// right.
+// Check reports whether Make would accept the directory, without changing it. A
+// directory that does not exist is accepted.
 func Check(path string) error {
 	d, err := Open(path)
 	unsafe, _ := errors.AsType[*UnsafeError](err)
@@ -105,8 +106,8 @@ func Check(path string) error {
 	return err
 }
 
-// makePrivate takes the group's right to write from a directory that is empty, also
-// afterwards; else it returns the error.
+// makePrivate takes the group's right to write from a directory that is empty
+// before and after. Otherwise it returns the error unsafe.
 func makePrivate(path string, unsafe error) error {
 	root, err := os.OpenRoot(path)
 	if err != nil {
@@ -147,8 +148,8 @@ func Open(path string) (*Dir, error) {
 	return d, nil
 }
 
-// Look opens a directory to read in it, whoever it belongs to: what is read is
-// of it and of no other place.
+// Look opens a directory for reading, whatever its owner. Only files inside the
+// directory can be read.
 func Look(path string) (*Dir, error) {
 	root, err := os.OpenRoot(path)
 	if err != nil {
@@ -157,10 +158,10 @@ func Look(path string) (*Dir, error) {
 	return &Dir{path, root}, nil
 }
 
-// Close lets go of the directory.
+// Close closes the directory.
 func (d *Dir) Close() error { return d.root.Close() }
 
-// user is who this program runs as; tests are somebody else.
+// user returns the user id of this program. Tests replace it.
 var user = os.Geteuid
 
 func check(path string, info fs.FileInfo) error {
@@ -176,8 +177,8 @@ func check(path string, info fs.FileInfo) error {
 	return nil
 }
 
-// CheckDir checks a directory in d as d itself was, and that it is no link. One
-// that does not exist is in order.
+// CheckDir checks the owner and mode of a directory in d, and that it is no link. It
+// accepts one that does not exist.
 func (d *Dir) CheckDir(name string) error {
 	info, err := d.noLink(name)
 	if err != nil || info == nil {
@@ -186,7 +187,7 @@ func (d *Dir) CheckDir(name string) error {
 	return check(d.join(name), info)
 }
 
-// CheckFile refuses a symbolic link. A file that does not exist is in order.
+// CheckFile refuses a symbolic link. It accepts a file that does not exist.
 func (d *Dir) CheckFile(name string) error {
 	_, err := d.noLink(name)
 	return err
@@ -207,11 +208,11 @@ func (d *Dir) noLink(name string) (fs.FileInfo, error) {
 
 func (d *Dir) join(name string) string { return strings.TrimSuffix(d.path, "/") + "/" + name }
 
-// ReadFile reads a file of at most limit bytes, and tells its mode. A file that
-// belongs to another user is refused when owned is set. A link is followed as
-// long as it stays in d.
+// ReadFile returns the content of a file of at most limit bytes, and its FileInfo.
+// With owned it refuses a file that belongs to another user. It follows a link that
+// stays in d.
 func (d *Dir) ReadFile(name string, limit int64, owned bool) ([]byte, fs.FileInfo, error) {
-	f, err := d.root.OpenFile(name, os.O_RDONLY|nonBlock, 0) // a pipe does not hold it up
+	f, err := d.root.OpenFile(name, os.O_RDONLY|nonBlock, 0) // does not wait for the writer of a pipe
 	if err != nil {
 		if _, link := d.noLink(name); link != nil { // that leads out of the directory, or nowhere
 			err = link
@@ -236,14 +237,14 @@ func (d *Dir) ReadFile(name string, limit int64, owned bool) ([]byte, fs.FileInf
 	return b, info, err
 }
 
-// WriteFile writes a file, for its owner only, as a whole or not at all. It
-// takes the place of what has the name, also of a link.
+// WriteFile writes a file, readable for its owner only, as a whole or not at all.
+// It replaces a file or a link of that name.
 func (d *Dir) WriteFile(name string, b []byte) error {
 	return d.write(name, b, d.root.Rename)
 }
 
-// WriteNew is WriteFile for a file that must not exist, else the error is
-// [fs.ErrExist]. Of several that write at once one succeeds.
+// WriteNew is WriteFile for a file that must not exist; otherwise the error is
+// [fs.ErrExist]. When several processes write at once, one succeeds.
 func (d *Dir) WriteNew(name string, b []byte) error {
 	if _, err := d.root.Lstat(name); err == nil {
 		return fs.ErrExist

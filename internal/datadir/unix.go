@@ -7,7 +7,7 @@ import (
 	"syscall"
 )
 
-// NoFollow has a file opened by its path refuse to be a symbolic link.
+// NoFollow is the flag of open that refuses a symbolic link.
 const NoFollow = syscall.O_NOFOLLOW
 
 const nonBlock = syscall.O_NONBLOCK

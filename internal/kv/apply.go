@@ -22,11 +22,11 @@ func (c *pebbleClient) Apply(b *Batch, sync bool) error {
 	if err := p.usable(); err != nil {
 		return err
 	}
-	if c.seen.Swap(p.opened) != p.opened {
+	if c.seen.Swap(p.reopenings) != p.reopenings {
 		return ErrReopened
 	}
 	if err := p.log.err(); err != nil {
-		return p.error(err) // what follows a failed write would not be recovered
+		return p.error(err) // writes after a failed one would not be recovered
 	}
 	batch, generation, err := p.commit(b, sync)
 	if err != nil {
@@ -35,7 +35,7 @@ func (c *pebbleClient) Apply(b *Batch, sync bool) error {
 	if sync {
 		err = batch.SyncWait()
 	}
-	if err = errors.Join(err, p.log.err(), batch.Close()); err != nil { // Pebble only logs what keeps it from writing
+	if err = errors.Join(err, p.log.err(), batch.Close()); err != nil { // Pebble only logs an error that stops its writes
 		return p.fail(err)
 	}
 	if sync {
@@ -46,11 +46,11 @@ func (c *pebbleClient) Apply(b *Batch, sync bool) error {
 	return nil
 }
 
-// commit puts the batch, with the guard of what it makes, in the queue of the
-// log. Batches do so one after the other, and wait for the disk together.
+// commit adds the guard to the batch and puts the batch into the queue of the log.
+// Batches enter the queue one after the other, and wait for the disk together.
 func (p *pebbleDB) commit(b *Batch, sync bool) (_ *pebble.Batch, generation uint64, err error) {
-	p.order.Lock()
-	defer p.order.Unlock()
+	p.commitMu.Lock()
+	defer p.commitMu.Unlock()
 	g := p.guard
 	g.generation++
 	ops := b.distinct()
@@ -93,9 +93,9 @@ func (p *pebbleDB) commit(b *Batch, sync bool) (_ *pebble.Batch, generation uint
 	return batch, g.generation, nil
 }
 
-// replaced gives visit the entries that are there of the keys of ops, which are in
-// the order of their keys: one iterator that goes forward finds them in a fraction of
-// the time that as many look-ups take.
+// replaced calls visit for each entry in the store whose key is in ops. ops must be
+// in the order of the keys: one iterator that goes forward finds them in a fraction
+// of the time of single look-ups.
 func (p *pebbleDB) replaced(ops []op, visit func(key, value []byte)) (err error) {
 	if len(ops) == 0 {
 		return nil
@@ -127,11 +127,11 @@ func (p *pebbleDB) fail(err error) error {
 	return p.error(err)
 }
 
-// heal opens a store anew whose disk has failed. What was applied without sync
-// may be lost by that, so each client is told by its next Apply.
+// heal opens the store anew after its disk has failed. That may lose batches that
+// were applied without sync, so the next Apply of each client reports it.
 func (p *pebbleDB) heal() error {
 	p.mu.RLock()
-	broken := !p.closed && (p.down != nil || p.log.err() != nil)
+	broken := !p.closed && (p.openErr != nil || p.log.err() != nil)
 	p.mu.RUnlock()
 	if !broken {
 		return nil
@@ -143,24 +143,24 @@ func (p *pebbleDB) heal() error {
 	}
 	if p.db != nil {
 		if p.log.err() == nil {
-			return nil // somebody else was faster
+			return nil // another call has opened it meanwhile
 		}
 		if err := probe(p.dir, p.files); err != nil {
-			return p.error(err) // as long as this lasts, what is open can be read
+			return p.error(err) // the store stays open for reading
 		}
-		_ = p.release() // it reports what is known
+		_ = p.release() // its error is known already
 	}
 	if err := p.open(true); err != nil {
-		p.down = err
+		p.openErr = err
 		return err
 	}
-	p.opened++
+	p.reopenings++
 	return nil
 }
 
-// probe reports whether there is room for what Pebble writes when it opens the
-// directory: tables of what its logs hold, and more. On a full disk it waits for
-// room inside Open.
+// probe returns an error unless the disk has room for the files that Pebble writes
+// when it opens the directory, such as tables with the content of its logs. On a full
+// disk Pebble's Open would wait for room.
 func probe(dir string, files vfs.FS) (err error) {
 	room := int64(memTableSize)
 	names, err := files.List(dir)
@@ -173,7 +173,7 @@ func probe(dir string, files vfs.FS) (err error) {
 		}
 		if info, err := files.Stat(filepath.Join(dir, name)); err == nil {
 			room += info.Size()
-		} else if !isNotExist(err) { // an open store removes logs
+		} else if !isNotExist(err) { // an open store may have removed the log
 			return err
 		}
 	}
@@ -187,7 +187,7 @@ func probe(dir string, files vfs.FS) (err error) {
 		_, err = f.Write(chunk)
 	}
 	if err == nil {
-		err = f.Sync() // some give out the room only then
+		err = f.Sync() // some file systems allocate only now
 	}
 	return errors.Join(err, f.Close(), files.Remove(name))
 }

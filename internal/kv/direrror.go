@@ -6,11 +6,11 @@ import "fmt"
 type DirError struct {
 	Dir    string // as an absolute path
 	Err    error  // one of the sentinels of this package
-	Cause  error  // what was reported below; may be nil
+	Cause  error  // the underlying error; may be nil
 	Remedy string // what to do
 }
 
-// Error names the directory, what is wrong with it and what to do.
+// Error names the directory, the problem and the remedy.
 func (e *DirError) Error() string {
 	s := fmt.Sprintf("%v: %s", e.Err, e.Dir)
 	if e.Cause != nil {

@@ -12,16 +12,16 @@ import (
 	"github.com/cockroachdb/pebble/v2/vfs"
 )
 
-// StoreDir is where the store is in the data directory of a node.
+// StoreDir is the name of the store's directory in the data directory of a node.
 const StoreDir = "peers"
 
 // lockName is the file that is locked while a store is open.
 const lockName = "LOCK"
 
-// dirLocks are the locks that this process has. The system does not tell them
-// apart: it gives a process the same lock again through another path, and takes
-// it away when any descriptor of the file is closed. So nobody opens a file that
-// is in here, and mu is held while one is locked, unlocked or looked at.
+// dirLocks are the locks that this process holds. The system does not tell locks of
+// one process apart: it grants the same lock again through another path, and drops
+// it when any descriptor of the file is closed. So a file that is listed here must
+// not be opened again, and mu is held while a file is locked, unlocked or checked.
 var dirLocks struct {
 	mu   sync.Mutex
 	held []*dirLock
@@ -35,7 +35,8 @@ type dirLock struct {
 	file   fs.FileInfo // nil when it is not on the system's disk
 }
 
-// lockDirectory takes the lock of dir, under whatever path it is known.
+// lockDirectory takes the lock of dir. Two paths of the same directory have one
+// lock.
 func lockDirectory(dir string, files vfs.FS) (*dirLock, error) {
 	onDisk := vfs.Root(files) == vfs.Default
 	name := filepath.Join(dir, lockName)
@@ -67,15 +68,15 @@ func (l *dirLock) close() error {
 	return l.pebble.Close()
 }
 
-// lockedHere tells whether this process has locked the file. The caller holds mu.
+// lockedHere reports whether this process has locked the file. The caller holds mu.
 func lockedHere(file fs.FileInfo) bool {
 	return slices.ContainsFunc(dirLocks.held, func(l *dirLock) bool { return os.SameFile(l.file, file) })
 }
 
-// InUse tells whether a process, this or another, has the store in dir open. It
-// only looks: it takes no lock and makes no file, so that it is in nobody's way.
-// It tells false when there is no store, and fails when it may not look. Where
-// the system has no way to look, it knows of this process only.
+// InUse reports whether a process, this or another, has the store in dir open. It
+// takes no lock and makes no file, so it does not disturb a node that starts. It
+// returns false when there is no store, and an error when it has no permission to
+// look. On systems that cannot query a lock, it knows of this process only.
 func InUse(dir string) (bool, error) {
 	name := filepath.Join(dir, lockName)
 	dirLocks.mu.Lock()

@@ -2,6 +2,6 @@
 
 package kv
 
-// lockedElsewhere does not know: to open the file would be in the way of a store
-// that is being opened.
+// lockedElsewhere returns false: this system cannot query a lock, and taking the
+// lock would disturb a store that is being opened.
 func lockedElsewhere(string) (bool, error) { return false, nil }

@@ -9,8 +9,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// lockedElsewhere tells whether another process has locked the file. Closing it
-// drops a lock of this process, which therefore must have none.
+// lockedElsewhere reports whether another process has locked the file. It closes
+// the file, which would drop a lock of this process: there must be none.
 func lockedElsewhere(name string) (bool, error) {
 	f, err := os.OpenFile(name, os.O_RDONLY|unix.O_NONBLOCK, 0)
 	if err != nil {

@@ -2,10 +2,10 @@
 
 package kv
 
-// diskError reports whether err is one of the disk rather than of a lock that
-// somebody else holds. Here the two cannot be told apart.
+// diskError reports whether err comes from the disk rather than from a lock that
+// another process holds. On this system the two look the same.
 func diskError(error) bool { return false }
 
 // readOnly reports whether err says that the file system cannot be written to.
-// Here it says that permission is denied.
+// On this system such an error is a denied permission.
 func readOnly(error) bool { return false }

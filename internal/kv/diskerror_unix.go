@@ -7,8 +7,8 @@ import (
 	"syscall"
 )
 
-// diskError reports whether err is one of the disk rather than of a lock that
-// somebody else holds.
+// diskError reports whether err comes from the disk rather than from a lock that
+// another process holds.
 func diskError(err error) bool {
 	for _, e := range []syscall.Errno{syscall.EIO, syscall.EFBIG, syscall.ENOSPC, syscall.EDQUOT, syscall.EROFS, syscall.ENOTDIR, syscall.EMFILE, syscall.ENFILE, syscall.ENOLCK} {
 		if errors.Is(err, e) {

@@ -6,12 +6,12 @@
 // disk, so actors make them in tasks.
 //
 // A batch that was applied with sync is on the disk when Apply returns and
-// survives the loss of power; this is what "acknowledged" means in this
-// project. One applied without sync survives the end of the process once the
-// operating system has it, and is lost at worst with everything written after
-// it. Concurrent Apply calls share one sync.
+// survives the loss of power; "acknowledged" means this in Gamelan. A batch that was
+// applied without sync survives the end of the process once the operating system has
+// it. If it is lost, everything written after it is lost too. Concurrent Apply calls
+// share one sync.
 //
-// Several parts of a node write to one store, each through a [Client] of its
-// own. A store whose disk has failed is opened anew by the next write, and each
-// client hears of that by itself.
+// Several parts of a node write to one store, each through its own [Client]. After
+// the disk has failed, the next write opens the store anew, and each client learns
+// of that from its own next Apply.
 package kv

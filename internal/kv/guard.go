@@ -13,21 +13,21 @@ import (
 	"github.com/cockroachdb/pebble/v2/vfs"
 )
 
-// guard describes everything in the store, and is written with every batch, so
-// that a store from which something has vanished is told from a whole one:
-// Pebble takes a damaged end of its manifest for the end.
+// guard is a checksum of everything in the store, written with every batch. It
+// shows that entries have vanished: Pebble takes a damaged end of its manifest for
+// the end, and reports no error.
 type guard struct {
-	generation uint64 // how many batches were applied
+	generation uint64 // number of batches applied
 	count      uint64 // entries
-	sum        uint64 // of their hashes, so that their order does not matter
+	sum        uint64 // of the entries' hashes; independent of their order
 }
 
-// guardKey is where the guard is: its three numbers, big-endian.
+// guardKey is the key of the guard. Its value is the three numbers, big-endian.
 var guardKey = []byte("\x00guard")
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
-// hash is a number for one entry. It is there against damage, not malice.
+// hash returns a hash of one entry. It detects damage, not malice.
 func hash(key, value []byte) uint64 {
 	var n [8]byte
 	binary.BigEndian.PutUint64(n[:], uint64(len(key)))
@@ -73,8 +73,8 @@ func readGuard(db *pebble.DB) (g guard, ok bool, err error) {
 	return g, true, nil
 }
 
-// countGuard goes through all entries and returns what their guard must be, but
-// for the generation. visit, if not nil, sees each of them.
+// countGuard reads all entries and returns the guard that they must have, without
+// the generation. It calls visit, if not nil, for each entry.
 func countGuard(db *pebble.DB, visit func(key, value []byte)) (g guard, err error) {
 	err = iterate(db, nil, nil, func(key, value []byte) bool {
 		g.add(key, value)
@@ -86,11 +86,11 @@ func countGuard(db *pebble.DB, visit func(key, value []byte)) (g guard, err erro
 	return g, err
 }
 
-// witness is a small file beside the database with the generation that was last
-// on the disk: a database of an earlier one has lost something. It is written
-// in place, in one of two slots by turns, so that one torn write leaves the
-// other. It is not synced: what it names always is, so an old number after a
-// power cut is merely less sharp.
+// witness is a small file beside the database with the last generation that was on
+// the disk: a database with an earlier generation has lost something. It is written
+// in place, into one of two slots in turn, so that a torn write leaves the other
+// slot. The file is not synced: the generation that it names always is, so an old
+// number after a power cut only detects less.
 type witness struct {
 	mu         sync.Mutex
 	path       string
@@ -102,7 +102,7 @@ type witness struct {
 const (
 	witnessName  = "GENERATION"
 	witnessMagic = "GML\x01"
-	slotSize     = 512 // what a disk writes at once
+	slotSize     = 512 // bytes that a disk writes at once
 )
 
 func witnessPath(dir string) string { return filepath.Join(dir, witnessName) }
@@ -140,7 +140,7 @@ func readWitness(dir string, files vfs.FS) (generation uint64, err error) {
 	return generation, nil
 }
 
-// witnessError reports a witness that says nothing; the database may be whole.
+// witnessError reports a damaged witness; the database may be whole.
 type witnessError struct{}
 
 func (*witnessError) Error() string { return "the file " + witnessName + " is damaged" }
@@ -186,7 +186,7 @@ func syncDir(dir string, files vfs.FS) error {
 	return errors.Join(d.Sync(), d.Close())
 }
 
-// note writes that the generation is on the disk.
+// note writes to the witness that the generation is on the disk.
 func (w *witness) note(generation uint64) error {
 	w.mu.Lock()
 	defer w.mu.Unlock()

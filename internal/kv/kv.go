@@ -7,8 +7,8 @@ import (
 	"slices"
 )
 
-// Errors of stores. Those of a directory come inside a [*DirError], which names
-// it and says what to do.
+// Errors of stores. Those of a directory come inside a [*DirError], which names the
+// directory and a remedy.
 var (
 	ErrNotFound    = errors.New("kv: not found")
 	ErrClosed      = errors.New("kv: store closed")
@@ -25,56 +25,54 @@ var (
 )
 
 // DB is an ordered key-value store. Its methods may be called from any
-// goroutine. Keys are not empty and do not begin with a zero byte: those are
+// goroutine. A key must not be empty or begin with a zero byte: such keys are
 // the store's own.
 //
-// A DB is also the client of its opener, and only the opener's. Each part of
-// the node that writes takes one of its own.
+// A DB is also a [Client], for the code that opened it and for no other. Each other
+// part of the node that writes takes its own Client.
 type DB interface {
 	Client
 
 	// Client returns another client of the store.
 	Client() Client
 
-	// Close waits for running calls and scans and gives the store back. Later
-	// calls return ErrClosed, later calls of Close nil.
+	// Close waits for running calls and scans and closes the store. Later calls
+	// return ErrClosed, later calls of Close nil.
 	Close() error
 }
 
-// Client is the store as one writer sees it. Several writers share a store, and
-// when its disk has failed and the store is opened anew, every one of them may
-// have lost what it applied without sync. Each client is told so once for each
-// opening, whichever of them writes first: its next Apply applies nothing and
-// returns ErrReopened. The client then writes anew what it has applied since
-// its last sync, and applies the refused batch once more. A client that loses
-// the news, for instance because writing anew fails, is not told again.
+// Client is one writer's access to the store. Several writers share a store. When
+// its disk has failed and the store is opened anew, each of them may have lost the
+// batches that it applied without sync. Each client learns of each opening once: its
+// next Apply applies nothing and returns ErrReopened. The writer then applies again
+// everything since its last sync, and after that the refused batch. Apply does not
+// report the same opening again, even when that fails.
 //
-// A client with nothing unsynced has lost nothing. So a client that follows
-// each Apply without sync by one with sync, within a bounded time, hears within
-// that time of everything it may have lost, and one that never writes need not
-// hear anything.
+// A client whose batches were all synced has lost nothing. So a writer that follows
+// each Apply without sync by one with sync, within a bounded time, learns within that
+// time of everything it may have lost.
 type Client interface {
-	// Get returns the value of key, which the caller owns, or ErrNotFound.
+	// Get returns the value of key, or ErrNotFound. The caller owns the value.
 	Get(key []byte) ([]byte, error)
 
-	// Apply makes all changes of b or none. With sync it returns after they
-	// are on the disk, together with everything this client applied before. An
-	// error means that they may or may not be there; the same batch may be
+	// Apply makes all changes of b or none. With sync it returns after the changes
+	// are on the disk, together with everything this client applied before. After
+	// an error the changes may or may not be there; the same batch may be
 	// applied again. After an error of the disk the next Apply of any client
 	// opens the store anew.
 	Apply(b *Batch, sync bool) error
 
 	// Scan returns the entries whose key begins with prefix, in the order of
-	// their keys, as they were when the loop began, and a function that says
-	// after the loop what ended it early, if anything did. Key and value are
-	// valid until the next step. The loop must not call Close.
+	// their keys, as they were when the loop began. After the loop, the function
+	// err returns the error that ended it early, or nil. Key and value are valid
+	// until the next step. The loop must not call Close.
 	Scan(prefix []byte) (entries iter.Seq2[[]byte, []byte], err func() error)
 
 	// ScanFrom is Scan without the entries whose key is less than first.
 	ScanFrom(prefix, first []byte) (entries iter.Seq2[[]byte, []byte], err func() error)
 }
 
-// Batch is a set of changes; of several to one key the last counts. The zero
+// Batch is a set of changes. The last of several changes to one key counts. The zero
 // value is empty. A Batch is not safe for concurrent use.
 type Batch struct {
 	ops []op
@@ -85,7 +83,7 @@ type op struct {
 	delete     bool
 }
 
-// Set makes key have value. The batch keeps both slices; the caller must not
+// Set sets the value of key. The batch keeps both slices; the caller must not
 // change them until the batch has been applied.
 func (b *Batch) Set(key, value []byte) { b.ops = append(b.ops, op{key: key, value: value}) }
 
@@ -108,7 +106,7 @@ func (b *Batch) distinct() []op {
 	return last
 }
 
-// check reports whether every key may be used.
+// check returns ErrBadKey unless every key is valid.
 func (b *Batch) check() error {
 	for _, o := range b.ops {
 		if !validKey(o.key) {
@@ -120,7 +118,8 @@ func (b *Batch) check() error {
 
 func validKey(key []byte) bool { return len(key) > 0 && key[0] != 0 }
 
-// end returns the smallest key above all that begin with prefix, nil if none.
+// end returns the smallest key above all keys that begin with prefix, or nil if
+// there is none.
 func end(prefix []byte) []byte {
 	for i := len(prefix) - 1; i >= 0; i-- {
 		if prefix[i] != 0xff {

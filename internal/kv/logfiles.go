@@ -7,17 +7,17 @@ import (
 	"github.com/cockroachdb/pebble/v2/vfs"
 )
 
-// logFiles is the file system as Pebble sees it, in which its log never fails:
-// it answers an error of the log with a panic that leaves its locks as they are.
-// The error is noted instead, and whoever waits for the log looks there. The
-// log then gets nothing more, and no later one is made, so that the logs hold
-// all batches up to some point: Pebble refuses those with a gap.
+// logFiles is the file system that Pebble uses. Pebble answers an error of its log
+// with a panic that leaves its locks held, so logFiles hides such an error and keeps
+// it; commits that wait for the log check it there. After the error nothing more is
+// written to the log and no later log is made, so that the logs hold all batches up
+// to some point: Pebble refuses logs with a gap.
 type logFiles struct {
 	vfs.FS
 	errors *fatal
-	failed atomic.Bool             // the log gets nothing more
+	failed atomic.Bool             // nothing more is written to the log
 	begun  atomic.Bool             // the first log has been made
-	dir    atomic.Pointer[logsDir] // that is synced when there is a new log
+	dir    atomic.Pointer[logsDir] // the directory that is synced after a new log
 }
 
 // Unwrap returns the file system below.
@@ -25,7 +25,7 @@ func (l *logFiles) Unwrap() vfs.FS { return l.FS }
 
 func isLog(name string) bool { return filepath.Ext(name) == ".log" }
 
-// do does something with the log, and notes its error.
+// do calls what, an operation on the log, and keeps its error.
 func (l *logFiles) do(what func() error) {
 	if l.failed.Load() {
 		return
@@ -36,7 +36,8 @@ func (l *logFiles) do(what func() error) {
 	}
 }
 
-// make makes a log. If that fails it is an empty file that is nowhere.
+// make returns the new log that what makes. If that fails, it returns an empty file
+// outside of the file system.
 func (l *logFiles) make(what func() (vfs.File, error)) (f vfs.File, err error) {
 	l.do(func() error {
 		f, err = what()
@@ -73,7 +74,7 @@ func (l *logFiles) OpenDir(name string) (vfs.File, error) {
 	return &logsDir{d, l}, nil
 }
 
-// logFile is a log that is written.
+// logFile is a log open for writing.
 type logFile struct {
 	vfs.File
 	files *logFiles
@@ -112,10 +113,10 @@ func (f *logFile) Close() error {
 	return nil
 }
 
-// logsDir is a directory that is synced. Pebble opens one several times: once
-// for its logs, and that is the one synced first after the first log was made.
-// With the others it must see errors, since it removes logs once the tables with
-// the same entries are in the directory.
+// logsDir is the store's directory, open for syncing. Pebble opens it several times.
+// The one for its logs is the first that is synced after the first log was made; its
+// errors are hidden. Pebble must see the errors of the others, since it removes logs
+// once the tables with the same entries are in the directory.
 type logsDir struct {
 	vfs.File
 	files *logFiles

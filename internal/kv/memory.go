@@ -9,7 +9,7 @@ import (
 	"sync"
 )
 
-// memory keeps everything in a map; a scan sorts what it covers.
+// memory keeps everything in a map. A scan sorts the entries that it covers.
 type memory struct {
 	mu     sync.RWMutex
 	values map[string][]byte // nil when closed; values are never changed
@@ -19,7 +19,7 @@ type memory struct {
 // does the same with and without sync.
 func Memory() DB { return &memory{values: make(map[string][]byte)} }
 
-// Client returns the store itself: it never fails, so there is nothing to tell.
+// Client returns the store itself: it never fails, so clients need no state.
 func (m *memory) Client() Client { return m }
 
 func (m *memory) Get(key []byte) ([]byte, error) {

@@ -15,10 +15,10 @@ const writable = "make the directory and its files readable and writable for the
 
 const restore = "restore it from a copy, or move it away and start anew"
 
-// damaged reports whether err says that files are not what was written.
+// damaged reports whether err says that the files are not as they were written.
 func damaged(err error) bool { return errors.Is(err, ErrCorrupt) || pebble.IsCorruptionError(err) }
 
-// lockError is what went wrong when the directory was to be locked.
+// lockError returns the error for a directory that could not be locked.
 func lockError(dir string, err error) error {
 	if errors.Is(err, fs.ErrPermission) || errors.Is(err, fs.ErrNotExist) || diskError(err) {
 		return openError(dir, err)
@@ -26,7 +26,7 @@ func lockError(dir string, err error) error {
 	return &DirError{Dir: dir, Err: ErrLocked, Cause: err, Remedy: "stop that node, or give this one a data directory of its own"}
 }
 
-// openError gives an error of opening its class.
+// openError classifies an error of opening the store.
 func openError(dir string, err error) error {
 	if e, ok := errors.AsType[*DirError](err); ok && e.Dir == dir {
 		return e
@@ -43,12 +43,12 @@ func openError(dir string, err error) error {
 	case strings.Contains(err.Error(), "unknown format major version"):
 		e.Err, e.Remedy = ErrNewerSchema, "run the newer release, or start with another directory"
 	case !fromSystem(err):
-		e.Err, e.Remedy = ErrCorrupt, restore // Pebble does not mark everything that does not fit together
+		e.Err, e.Remedy = ErrCorrupt, restore // Pebble does not mark all errors of inconsistent files
 	}
 	return e
 }
 
-// fromSystem reports whether the operating system made err.
+// fromSystem reports whether err comes from the operating system.
 func fromSystem(err error) bool {
 	var errno syscall.Errno
 	var path *fs.PathError

@@ -17,7 +17,7 @@ import (
 	"github.com/cockroachdb/pebble/v2/vfs"
 )
 
-// What one store may use.
+// Limits of one store.
 const (
 	cacheSize    = 4 << 20
 	memTableSize = 4 << 20
@@ -30,56 +30,56 @@ const flushRetry = 50 * time.Millisecond
 // formatVersion is the format of Pebble's own files.
 const formatVersion = pebble.FormatValueSeparation
 
-// lowest is the least key that users of the store may have.
+// lowest is the smallest key that users of the store may have.
 var lowest = []byte{1}
 
 // pebbleDB is a store in a directory. Every call holds mu for reading, so that
-// neither Close nor a new opening pulls Pebble from under an iterator.
+// neither Close nor a new opening closes Pebble while an iterator is open.
 type pebbleDB struct {
 	dir   string
 	files vfs.FS
 	lock  *dirLock
 
-	mu     sync.RWMutex
-	log    *fatal
-	db     *pebble.DB // nil when closed or down
-	down   error      // why it could not be opened again; nil when closed
-	opened uint64     // how often it was opened anew after its disk failed
-	closed bool
+	mu         sync.RWMutex
+	log        *fatal
+	db         *pebble.DB // nil when closed, or when openErr is set
+	openErr    error      // why the store could not be opened again; nil when closed
+	reopenings uint64     // how often the store was opened anew after its disk failed
+	closed     bool
 
-	order   sync.Mutex // batches get their generation in the order they are written
-	guard   guard      // with the batch that was ordered last
-	witness *witness
+	commitMu sync.Mutex // held while a batch gets its generation and enters the log
+	guard    guard      // as of the last batch in the log
+	witness  *witness
 }
 
-// pebbleClient is one writer's view of the store.
+// pebbleClient is the [Client] of one writer.
 type pebbleClient struct {
 	*pebbleDB
-	seen atomic.Uint64 // pebbleDB.opened, as far as this client has been told
+	seen atomic.Uint64 // value of pebbleDB.reopenings that this client knows
 }
 
-// Client returns a client that has been told of every opening so far.
+// Client returns a client to which only later openings are reported.
 func (p *pebbleDB) Client() Client {
 	p.mu.RLock()
 	defer p.mu.RUnlock()
 	c := &pebbleClient{pebbleDB: p}
-	c.seen.Store(p.opened)
+	c.seen.Store(p.reopenings)
 	return c
 }
 
-// OpenPebble opens the store in dir, making it (mode 0700) if it is not there.
-// One of an older schema is copied beside dir before it is upgraded. All of it
-// is read and compared with what was written. The errors are [*DirError]s of
-// ErrLocked, ErrCorrupt, ErrNewerSchema, ErrPermission, ErrNotStore and
-// ErrFailed. A store that is refused stays as it was. The store uses about 10 MB
-// at most, and few goroutines of its own.
+// OpenPebble opens the store in dir. It makes the directory, with mode 0700, if it
+// does not exist. It copies a store of an older schema beside dir before it upgrades
+// it. It reads the whole store and checks it against the guard. Its errors are
+// [*DirError]s with ErrLocked, ErrCorrupt, ErrNewerSchema, ErrPermission, ErrNotStore
+// or ErrFailed. A refused store stays as it was. An open store uses about 10 MB
+// of memory at most, and few goroutines.
 func OpenPebble(dir string) (DB, error) { return OpenPebbleOn(dir, vfs.Default) }
 
-// OpenPebbleOn is OpenPebble on another file system than the machine's.
+// OpenPebbleOn is OpenPebble on another file system.
 func OpenPebbleOn(dir string, files vfs.FS) (DB, error) {
 	db, err := openPebble(dir, files)
 	if err != nil {
-		return nil, err // and not an interface that holds a nil pointer
+		return nil, err // nil, not an interface that holds a nil pointer
 	}
 	return db, nil
 }
@@ -103,7 +103,7 @@ func openPebble(dir string, files vfs.FS) (_ *pebbleClient, err error) {
 	return &pebbleClient{pebbleDB: p}, nil
 }
 
-// open opens what Pebble and the witness need. The caller holds mu, or is alone.
+// open opens Pebble and the witness. The caller holds mu, or has the only reference.
 func (p *pebbleDB) open(exists bool) error {
 	var s state
 	var err error
@@ -136,11 +136,11 @@ func (p *pebbleDB) open(exists bool) error {
 		}
 		return openError(p.dir, errors.Join(err, db.Close()))
 	}
-	p.db, p.log, p.witness, p.guard, p.down = db, log, w, s.guard, nil
+	p.db, p.log, p.witness, p.guard, p.openErr = db, log, w, s.guard, nil
 	return nil
 }
 
-// open is pebble.Open, which panics when a directory cannot be synced.
+// open calls pebble.Open and recovers its panic when a directory cannot be synced.
 func open(dir string, o *pebble.Options) (db *pebble.DB, err error) {
 	defer func() {
 		if r := recover(); r != nil {
@@ -154,7 +154,8 @@ func open(dir string, o *pebble.Options) (db *pebble.DB, err error) {
 	return pebble.Open(dir, o)
 }
 
-// inspect makes the directory or reports whether it holds a store.
+// inspect reports whether the directory holds a store. It makes the directory if
+// there is none.
 func inspect(dir string, files vfs.FS) (exists bool, err error) {
 	names, err := files.List(dir)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -181,7 +182,7 @@ func inspect(dir string, files vfs.FS) (exists bool, err error) {
 			return false, &DirError{Dir: dir, Err: ErrCorrupt, Cause: fmt.Errorf("%s is there, the file that says which manifest counts is not", name), Remedy: restore}
 		case name == lockName, ext == ".dbtmp", strings.HasPrefix(name, "marker."), strings.HasPrefix(name, "MANIFEST-"),
 			strings.HasPrefix(name, "OPTIONS-"), strings.HasPrefix(name, "temporary."):
-			// left by a first opening that was interrupted
+			// a file of a first opening that was interrupted
 		default:
 			return false, &DirError{Dir: dir, Err: ErrNotStore, Cause: fmt.Errorf("found %q", name), Remedy: "choose an empty or new directory"}
 		}
@@ -235,12 +236,13 @@ func (p *pebbleDB) Get(key []byte) ([]byte, error) {
 	return v, p.error(closer.Close())
 }
 
-// usable reports why the store cannot be used. The caller holds mu.
+// usable returns nil, or the reason why the store cannot be used. The caller holds
+// mu.
 func (p *pebbleDB) usable() error {
 	if p.closed {
 		return ErrClosed
 	}
-	return p.down
+	return p.openErr
 }
 
 func (p *pebbleDB) Scan(prefix []byte) (iter.Seq2[[]byte, []byte], func() error) {
@@ -264,7 +266,7 @@ func (p *pebbleDB) scan(prefix, first []byte, yield func(k, v []byte) bool) erro
 	return p.error(iterate(p.db, prefix, first, yield))
 }
 
-// iterate goes through the entries whose key begins with prefix and is not less
+// iterate calls yield for the entries whose key begins with prefix and is not less
 // than first.
 func iterate(db *pebble.DB, prefix, first []byte, yield func(k, v []byte) bool) (err error) {
 	lower := slices.MaxFunc([][]byte{prefix, first, lowest}, bytes.Compare)
@@ -308,7 +310,7 @@ func (p *pebbleDB) release() error {
 	return errors.Join(err, p.witness.close())
 }
 
-// error gives an error of an open store its class and its directory.
+// error classifies an error of an open store and adds the directory.
 func (p *pebbleDB) error(err error) error {
 	switch {
 	case err == nil:
@@ -322,8 +324,8 @@ func (p *pebbleDB) error(err error) error {
 	}
 }
 
-// fatal is Pebble's logger. It keeps quiet, and remembers the first error after
-// which Pebble would have ended the process: from then on nothing is written.
+// fatal is Pebble's logger. It prints nothing, and keeps the first error after which
+// Pebble would have ended the process: from then on nothing is written.
 type fatal struct{ first atomic.Pointer[error] }
 
 func (f *fatal) Infof(string, ...any)  {}
@@ -346,7 +348,7 @@ func (f *fatal) err() error {
 	return nil
 }
 
-// quoted is an error whose text already holds that of its cause.
+// quoted is an error whose text already contains the text of its cause.
 type quoted struct {
 	text  string
 	cause error

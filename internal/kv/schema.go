@@ -12,7 +12,7 @@ import (
 )
 
 // Schema is the version of the layout that this package writes. A store of a
-// newer one is refused untouched; one of an older one is copied and upgraded.
+// newer schema is refused untouched; one of an older schema is copied and upgraded.
 //
 //   - 1: the entries and the schema.
 //   - 2: the guard and the witness.
@@ -22,14 +22,15 @@ const Schema = 3
 // schemaKey holds the version of the layout, as decimal text.
 var schemaKey = []byte("\x00schema")
 
-// state is what a store was found to hold.
+// state describes the content of a store that was examined.
 type state struct {
 	schema int // 0: its first opening was interrupted
 	guard  guard
 }
 
-// examine opens the store for reading only and looks at all of it: Pebble writes
-// as soon as it opens for writing. visit, if not nil, sees every entry.
+// examine opens the store for reading only and checks all of it, because Pebble
+// writes as soon as it opens a store for writing. examine calls visit, if not nil,
+// for every entry.
 func examine(dir string, files vfs.FS, lock *pebble.Lock, visit func(key, value []byte)) (s state, err error) {
 	log := &fatal{}
 	db, err := open(dir, options(files, lock, log, true))
@@ -100,8 +101,8 @@ func readSchema(db *pebble.DB) (version int, err error) {
 	return version, nil
 }
 
-// settle makes an open store one of this schema. A store of an older one has
-// been copied before. It is one batch, so an interrupted upgrade begins again.
+// settle upgrades an open store to this schema, in one batch, so that an interrupted
+// upgrade begins again. The caller has copied a store of an older schema.
 func settle(db *pebble.DB, s *state) error {
 	if s.schema == Schema {
 		return nil
@@ -119,8 +120,8 @@ func settle(db *pebble.DB, s *state) error {
 	return b.Commit(pebble.Sync)
 }
 
-// backupDir returns the directory that a store of an older schema is copied to:
-// beside its own, the first that is free.
+// backupDir returns the directory for the copy of a store of an older schema: the
+// first free name beside the store's own directory.
 func backupDir(dir string, schema int, files vfs.FS) (string, error) {
 	base := fmt.Sprintf("%s.schema-%d", dir, schema)
 	for n := 1; n < 1000; n++ {
@@ -137,20 +138,20 @@ func backupDir(dir string, schema int, files vfs.FS) (string, error) {
 	return "", fmt.Errorf("too many copies like %s: %w; remove some", base, fs.ErrExist)
 }
 
-// backup copies every file of the store, which is not open. An error leaves
-// nothing behind: the disk may be full.
+// backup copies every file of the store, which must not be open. After an error it
+// removes the copy: the disk may be full.
 func backup(dir string, schema int, files vfs.FS) (err error) {
 	to, err := backupDir(dir, schema, files)
 	if err != nil {
 		return err
 	}
-	draft := to + ".part" // of an upgrade that was interrupted
+	draft := to + ".part" // may be left by an interrupted upgrade
 	if err := files.RemoveAll(draft); err != nil {
 		return err
 	}
 	defer func() {
 		if err != nil {
-			err = errors.Join(err, files.RemoveAll(draft)) // gone once it is renamed
+			err = errors.Join(err, files.RemoveAll(draft)) // does nothing after the rename
 		}
 	}()
 	if err := files.MkdirAll(draft, 0o700); err != nil {
@@ -177,19 +178,19 @@ func backup(dir string, schema int, files vfs.FS) (err error) {
 	return syncDir(filepath.Dir(dir), files)
 }
 
-// Report says what a directory holds and what opening it will do.
+// Report describes the store in a directory and what opening it will do.
 type Report struct {
 	Exists  bool
 	Schema  int    // of the store; 0: none yet
 	Entries int    // all keys
 	Bytes   int64  // of all files
 	Upgrade bool   // opening upgrades the store
-	Backup  string // where it is copied to before
+	Backup  string // directory of the copy that is made before
 }
 
-// Check looks at the store in dir and changes nothing: a dry run of opening it.
-// visit, if not nil, sees every entry; key and value are valid until it returns.
-// The errors are those of OpenPebble.
+// Check is a dry run of opening the store in dir: it reads all of it and changes
+// nothing. It calls visit, if not nil, for every entry; key and value are valid until
+// visit returns. The errors are those of OpenPebble.
 func Check(dir string, visit func(key, value []byte)) (Report, error) {
 	return checkStore(dir, vfs.Default, visit)
 }

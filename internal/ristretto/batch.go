@@ -10,9 +10,9 @@ import (
 // WeightLen is how many random bytes each signature of a [Batch] takes.
 const WeightLen = 16
 
-// Batch verifies several Schnorr signatures in one equation, the sum of theirs,
-// each multiplied with a random weight: about half the work, less for signatures
-// of one key. Its zero value is empty.
+// Batch verifies several Schnorr signatures in one equation: the sum of their
+// equations, each multiplied by a random weight. That takes about half the work, and
+// less for signatures of one key. The zero Batch is empty.
 type Batch struct {
 	base    scalar.Scalar
 	keys    []*Key
@@ -21,9 +21,9 @@ type Batch struct {
 	nonces  []*curve.RistrettoPoint
 }
 
-// Add adds the signature that [Key.Verify] takes. Weight must be unpredictable to
-// whoever made the signatures. It returns false, and adds nothing, when the
-// nonce is no canonical point: then the signature does not verify.
+// Add adds a signature; the arguments are those of [Key.Verify]. The author of a
+// signature must not be able to predict weight. Add returns false, and adds nothing,
+// when the nonce is no canonical point: such a signature does not verify.
 func (b *Batch) Add(key *Key, nonce *[PointLen]byte, challenge, s *Scalar, weight *[WeightLen]byte) bool {
 	var r Point
 	if r.SetBytes(nonce[:]) != nil {
@@ -44,7 +44,7 @@ func (b *Batch) Add(key *Key, nonce *[PointLen]byte, challenge, s *Scalar, weigh
 	return true
 }
 
-// factor is what the key is multiplied with so far.
+// factor returns the factor of the key in the sum so far.
 func (b *Batch) factor(key *Key) *scalar.Scalar {
 	for i, k := range b.keys {
 		if k == key {
@@ -63,8 +63,8 @@ var basepoint = sync.OnceValue(func() *curve.ExpandedRistrettoPoint {
 	return curve.NewExpandedRistrettoPoint(curve.RISTRETTO_BASEPOINT_POINT)
 })
 
-// Verify reports whether all of them verify. When one does not, it is true with
-// a probability of 2^-128. It runs in variable time.
+// Verify reports whether all signatures verify. When one does not, Verify returns
+// true with a probability of 2^-128. It runs in variable time.
 func (b *Batch) Verify() bool {
 	factors := append([]*scalar.Scalar{&b.base}, b.factors...)
 	points := []*curve.ExpandedRistrettoPoint{basepoint()}

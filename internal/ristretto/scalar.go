@@ -8,7 +8,7 @@ import (
 	"github.com/oasisprotocol/curve25519-voi/curve/scalar"
 )
 
-// Sizes in bytes of what the package reads and writes.
+// Sizes of encodings in bytes.
 const (
 	ScalarLen = 32 // canonical scalar, little-endian
 	WideLen   = 64 // input of a wide reduction, little-endian

@@ -15,8 +15,8 @@ func Sign(secret, nonce, challenge *Scalar) Scalar {
 // Verify reports whether s·G = R + challenge·P, where nonce is the encoding
 // of R and key that of P. It compares the encoding of s·G − challenge·P with
 // nonce, so that a nonce that is no canonical point never verifies. A key
-// that does not decode, or is the identity element, never verifies either.
-// Everything it sees is public: it runs in variable time.
+// that does not decode, or is the identity element, never verifies either. Verify
+// runs in variable time, since all its inputs are public.
 func Verify(key, nonce *[PointLen]byte, challenge, s *Scalar) bool {
 	var p Point
 	if p.setKey(key[:]) != nil {

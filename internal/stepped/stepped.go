@@ -1,5 +1,5 @@
-// Package stepped makes, for tests, the times that a program reads after
-// somebody has set the system's clock.
+// Package stepped returns, for tests, times as a program reads them after the
+// system's clock was set.
 package stepped
 
 import (
@@ -10,7 +10,7 @@ import (
 // Time returns t as time.Now would have given it after the system's clock had
 // been set forward by d, or back if d is negative: another date and time of day
 // with the same monotonic reading. d is in whole seconds, and the result lies
-// between 1885 and 2157. A t without a monotonic reading just moves.
+// between 1885 and 2157. For a t without a monotonic reading, Time returns t.Add(d).
 func Time(t time.Time, d time.Duration) time.Time {
 	const hasMonotonic, nanoBits = 1 << 63, 30
 	// The fields of time.Time, which Go has kept since 1.9.

@@ -3,7 +3,7 @@ package units
 
 import "fmt"
 
-// Bytes is a number of bytes in at most four digits.
+// Bytes returns a number of bytes as text, in at most four digits.
 func Bytes(n uint64) string {
 	switch {
 	case n < 10_000:

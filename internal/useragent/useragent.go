@@ -1,5 +1,4 @@
-// Package useragent knows the nodes of this library by what they say that they
-// run.
+// Package useragent recognises nodes of this library by their user agent.
 package useragent
 
 import "strings"

@@ -6,7 +6,7 @@ import (
 	"sync/atomic"
 )
 
-// Gate is a value that may be absent for a while. Readers that need it wait;
+// Gate holds a value that may be absent for a while. Readers that need it wait;
 // one writer opens and closes the gate. Reading an open gate takes no lock. The
 // zero Gate is closed.
 type Gate[T any] struct {
@@ -55,7 +55,7 @@ func (g *Gate[T]) Wait(ctx context.Context) (T, error) {
 	}
 }
 
-// arrive returns the value, or the channel that says when there may be one.
+// arrive returns the value, or a channel that is closed when there may be one.
 func (g *Gate[T]) arrive() (T, <-chan struct{}) {
 	g.mu.Lock()
 	defer g.mu.Unlock()

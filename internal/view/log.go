@@ -9,12 +9,12 @@ import (
 // may call Add; Get may be called from any. Both limits must be positive. A
 // change costs nothing that grows with the number of keys.
 type Log[K comparable, V any] struct {
-	Keys   int // how many keys are remembered; the one added to longest ago goes
-	PerKey int // how many values of each
+	Keys   int // how many keys are remembered; the least recently added to is dropped first
+	PerKey int // how many values of each key are remembered
 
 	mu   sync.RWMutex
 	logs map[K]*keyLog[V]
-	keys list.List // of K, the one added to longest ago first
+	keys list.List // of K, the least recently added to first
 }
 
 type keyLog[V any] struct {

@@ -8,10 +8,9 @@ import (
 	"sync/atomic"
 )
 
-// Map is a map that anybody may read while its one writer changes it. One
-// goroutine at a time may call Set, SetAll, Delete and Clear; Get, Len and All
-// may be called from any goroutine at any time and take no lock. The zero Map is
-// empty and ready.
+// Map is a map for one writer and any number of readers. One goroutine at a time may
+// call Set, SetAll, Delete and Clear; Get, Len and All may be called from any
+// goroutine at any time and take no lock. The zero Map is empty and ready.
 //
 // A change copies a bounded number of entries, so that its cost does not grow
 // with the map. Each change, SetAll and Clear as well, takes effect at once.
@@ -19,16 +18,16 @@ type Map[K comparable, V any] struct {
 	table atomic.Pointer[table[K, V]]
 }
 
-// table holds few entries in a map that never changes: it is the quickest to
-// read, and every change makes another one. It holds many in chains of nodes by
-// the hash of the key; a node never changes either, and a change puts another
-// chain in one place.
+// table holds up to fewEntries entries in a Go map that never changes: that is the
+// quickest to read, and every change makes another one. It holds more entries in
+// chains of nodes, found by the hash of the key. A node never changes either; a
+// change replaces one chain.
 type table[K comparable, V any] struct {
 	few map[K]V // or
 
 	seed   maphash.Seed
 	n      atomic.Int64
-	chains []atomic.Pointer[node[K, V]] // as many as a power of two; nil: few counts
+	chains []atomic.Pointer[node[K, V]] // their number is a power of two; nil: few is used
 }
 
 type node[K comparable, V any] struct {
@@ -39,9 +38,9 @@ type node[K comparable, V any] struct {
 }
 
 const (
-	// fewEntries is up to how many entries a change copies all of them.
+	// fewEntries is the number of entries up to which a change copies all of them.
 	fewEntries = 64
-	// sparse is how many chains there may be to an entry before a table shrinks.
+	// sparse is the number of chains for each entry above which a table shrinks.
 	sparse = 8
 )
 
@@ -104,9 +103,8 @@ func (m *Map[K, V]) Len() int {
 	return 0
 }
 
-// All iterates over the entries, in no order. An entry that is there from the
-// beginning of the loop to its end comes exactly once, one that is changed
-// meanwhile at most once.
+// All iterates over the entries, in no order. An entry that stays unchanged for the
+// whole loop comes exactly once; one that is changed meanwhile comes at most once.
 func (m *Map[K, V]) All() iter.Seq2[K, V] {
 	return func(yield func(K, V) bool) {
 		if t := m.table.Load(); t != nil {
@@ -134,8 +132,8 @@ func (m *Map[K, V]) SetAll(entries map[K]V) {
 	m.table.Store(t.with(entries))
 }
 
-// with returns a copy of the table with these entries, and with room for as many
-// entries again.
+// with returns a copy of the table with these entries set, and with chains for about
+// twice as many entries.
 func (t *table[K, V]) with(entries map[K]V) *table[K, V] {
 	more := 0
 	for k := range entries {
@@ -227,7 +225,7 @@ func (m *Map[K, V]) Delete(k K) bool {
 	return true
 }
 
-// Clear removes all entries and returns what was there.
+// Clear removes all entries and returns them.
 func (m *Map[K, V]) Clear() map[K]V {
 	t := m.table.Swap(nil)
 	if t == nil {

@@ -5,8 +5,8 @@ import (
 	"sync"
 )
 
-// Pending counts what is under way for each key. Any goroutine may use it at any
-// time. The zero value is ready.
+// Pending counts the operations under way for each key. Any goroutine may use it at
+// any time. The zero value is ready.
 type Pending[K comparable] struct {
 	mu sync.Mutex
 	by map[K]*pending
@@ -14,10 +14,11 @@ type Pending[K comparable] struct {
 
 type pending struct {
 	count int
-	over  chan struct{} // closed with the last one
+	over  chan struct{} // closed when count becomes 0
 }
 
-// Begin counts one more. The function that it returns takes it away, once.
+// Begin counts one more operation for k. Calling end ends it; a second call does
+// nothing.
 func (p *Pending[K]) Begin(k K) (end func()) {
 	p.mu.Lock()
 	defer p.mu.Unlock()

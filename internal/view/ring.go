@@ -22,14 +22,14 @@ func (r *Ring[T]) Add(v T) {
 	r.ring.add(v, limit)
 }
 
-// Last returns what is remembered, oldest first, for the caller to keep.
+// Last returns a copy of the remembered values, the oldest first.
 func (r *Ring[T]) Last() []T {
 	r.mu.RLock()
 	defer r.mu.RUnlock()
 	return r.ring.list()
 }
 
-// ring is a list that grows to a limit and then goes round.
+// ring is a list that grows to a limit and then overwrites its oldest value.
 type ring[T any] struct {
 	values []T
 	oldest int

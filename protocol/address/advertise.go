@@ -8,8 +8,8 @@ import (
 	ma "github.com/multiformats/go-multiaddr"
 )
 
-// ErrNotAdvertised reports addresses that we must not advertise: other nodes
-// would refuse us for them, or ban us.
+// ErrNotAdvertised reports addresses that a node must not advertise: other nodes
+// would refuse it for them, or ban it.
 var ErrNotAdvertised = errors.New("address: cannot be advertised")
 
 // Policy says what a node may advertise about itself (V3).
@@ -17,7 +17,7 @@ type Policy struct {
 	// TestAddresses allows addresses that are not external.
 	TestAddresses bool
 	// OutboundOnly allows one private IPv4 address (RFC 1918) as the only
-	// one, for a node that nobody is to dial: some peers ban a node that
+	// one, for a node that accepts no connections: some peers ban a node that
 	// claims no address.
 	OutboundOnly bool
 	// Max is the greatest number of addresses; 0 means 5.
@@ -25,10 +25,9 @@ type Policy struct {
 }
 
 // Check reports whether the list may be advertised: 1 to Max addresses, each
-// well formed, naming a host that others can tell from us, and external
-// unless the policy says otherwise. At least one must be of a kind that every
-// peer can dial, which /dns6 and /dnsaddr are not. The error is
-// [ErrNotAdvertised] and says what to change.
+// well formed, naming a specific host, and external unless the policy says
+// otherwise. At least one must be of a kind that every peer can dial: not /dns6 or
+// /dnsaddr. The error is [ErrNotAdvertised] and says what to change.
 func (p Policy) Check(list []ma.Multiaddr) error {
 	limit := p.Max
 	if limit == 0 {

@@ -8,15 +8,15 @@ import (
 	"strings"
 )
 
-// tcpPort is the port in a text that was to be a multiaddr.
+// tcpPort finds the port in a malformed multiaddr.
 var tcpPort = regexp.MustCompile(`/tcp/([0-9]+)(?:/|$)`)
 
 // maxPort is the highest port of TCP.
 const maxPort = 65535
 
-// Advice says how a text that [Parse] refuses was to be written, if that can be
-// told: "write it as /ip4/127.0.0.1/tcp/7201" for 127.0.0.1:7201. It is empty
-// otherwise.
+// Advice returns a hint how to write a text that [Parse] refuses: for 127.0.0.1:7201
+// it returns "write it as /ip4/127.0.0.1/tcp/7201". It returns "" when it cannot
+// guess the address.
 func Advice(s string) string {
 	if m := tcpPort.FindStringSubmatch(s); m != nil {
 		return portAdvice(m[1])
@@ -41,7 +41,7 @@ func Advice(s string) string {
 	return fmt.Sprintf("write it as /%s/%s/tcp/%s", kind, host, port)
 }
 
-// portAdvice names the range that a port is outside of.
+// portAdvice names the range of ports for a port outside of it.
 func portAdvice(port string) string {
 	n, err := strconv.ParseUint(port, 10, 64)
 	if len(port) > 20 || (err != nil && len(port) < 5) || (err == nil && n <= maxPort) {

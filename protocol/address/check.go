@@ -10,7 +10,7 @@ import (
 )
 
 // Check reports whether a claim may hold the address, by its structure alone
-// (spec: comms 2.6, V4, V6). The error is [ErrMalformed]. Well formed are
+// (spec: comms 2.6, V4, V6). The error is [ErrMalformed]. Well-formed addresses are
 //
 //   - /ip4, /ip6, /dns4, /dns6 or /dnsaddr, then /tcp with a port other than
 //     0, and nothing more; a DNS name holds no slash;

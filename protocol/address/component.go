@@ -21,7 +21,7 @@ type component struct {
 	value []byte
 }
 
-// fixedSize is the length in bytes of the values that have one.
+// fixedSize is the length in bytes of the values of fixed length, by code.
 var fixedSize = map[int]int{
 	ma.P_IP4:    4,
 	ma.P_TCP:    2,
@@ -39,12 +39,12 @@ func isDNS(code int) bool {
 	return false
 }
 
-// split takes a binary multiaddr apart. The components of spec: comms 2.5 it
-// reads itself: go-multiaddr also refuses values that other nodes can parse
-// (a name with a slash, an empty name, port 0 of an onion), and for those the
-// difference between unparsable and malformed is a ban. From the first other
-// component on it asks go-multiaddr, and returns that component last: no
-// address with one is well formed, whatever follows.
+// split returns the components of a binary multiaddr. It parses the components of
+// spec: comms 2.5 itself, because go-multiaddr also refuses values that other nodes
+// can parse: a name with a slash, an empty name, port 0 of an onion. Such a value
+// must be malformed, with a ban, and not unparsable, without one. Any other component
+// goes to go-multiaddr with the bytes after it, and is the last one that split
+// returns: no address with such a component is well formed.
 func split(b []byte) ([]component, error) {
 	var parts []component
 	for len(b) > 0 {
@@ -89,9 +89,9 @@ func parts(a ma.Multiaddr) []component {
 	return p
 }
 
-// Parse returns the address written as text, such as
-// /ip4/203.0.113.7/tcp/18189. It fails with [ErrUnparsable]. Whether a claim
-// may hold the address is another question: see [Check].
+// Parse returns the address that the text s describes, such as
+// /ip4/203.0.113.7/tcp/18189. It fails with [ErrUnparsable]. [Check] reports
+// whether a claim may hold the address.
 func Parse(s string) (ma.Multiaddr, error) {
 	a, err := ma.NewMultiaddr(s)
 	if err != nil {

@@ -14,8 +14,8 @@ import (
 // ErrBadRange reports a text that describes no addresses.
 var ErrBadRange = errors.New("address: not an address, a range or a network")
 
-// Range describes addresses that are not to be dialled. It is a comparable
-// value without state; [ParseRange] makes it.
+// Range describes addresses that a node must not dial. It is a comparable value;
+// [ParseRange] makes it.
 type Range struct {
 	text  string
 	exact string // binary form; empty: not one address

@@ -7,9 +7,9 @@ import (
 	ma "github.com/multiformats/go-multiaddr"
 )
 
-// The addresses that nobody outside can dial, of V section 2. Loopback,
-// private, link-local, multicast and so on are all written out, so that the
-// list is the same whatever the standard library thinks.
+// The addresses that cannot be dialled from outside, of V section 2. Loopback,
+// private, link-local, multicast and so on are all listed, so that the list does not
+// change with the standard library.
 var (
 	local4 = prefixes(
 		"0.0.0.0/8",       // unspecified, this network
@@ -27,7 +27,7 @@ var (
 		"224.0.0.0/4",     // multicast
 		"240.0.0.0/4",     // reserved, broadcast
 	)
-	// Unspecified and loopback are IPv4-compatible forms of 0.0.0.0/8.
+	// The unspecified and the loopback address are IPv4-compatible forms of 0.0.0.0/8.
 	local6 = prefixes(
 		"100::/64",      // discard
 		"2001::/32",     // Teredo
@@ -42,8 +42,8 @@ var (
 	private4    = prefixes("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16")
 )
 
-// localNames are the DNS names that mean something on one network only, and
-// so does every name below them.
+// localNames are the DNS names that are valid on one network only, like every name
+// below them.
 var localNames = []string{"localhost", "local", "localdomain", "internal", "lan", "home.arpa"}
 
 func prefixes(list ...string) []netip.Prefix {
@@ -105,9 +105,9 @@ func externalName(name string) bool {
 	return true
 }
 
-// Usable reports whether the address of an accepted claim is worth keeping:
-// it is well formed, a DNS name is a host name, and it is [External] or test
-// addresses are allowed. What is not usable is dropped without blame (V4, V6).
+// Usable reports whether the address of an accepted claim is worth keeping: it is
+// well formed, its DNS name is a host name, and it is [External] or test addresses
+// are allowed. Other addresses are dropped; that is no offence of the peer (V4, V6).
 func Usable(a ma.Multiaddr, testAddresses bool) bool {
 	if Check(a) != nil {
 		return false
@@ -129,9 +129,9 @@ func Select(claimed [][]byte, testAddresses bool) []ma.Multiaddr {
 	return usable
 }
 
-// hostName reports whether the name is one of a host: at most 253 characters
-// in labels of 1 to 63 letters, digits and inner hyphens, of which the last
-// is not a number, so that no IP address passes for a name (V6).
+// hostName reports whether the name is valid for a host: at most 253 characters in
+// labels of 1 to 63 letters, digits and inner hyphens. The last label must not be a
+// number, so that no IP address counts as a name (V6).
 func hostName(name string) bool {
 	if len(name) > 253 {
 		return false

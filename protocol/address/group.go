@@ -7,11 +7,11 @@ import (
 	ma "github.com/multiformats/go-multiaddr"
 )
 
-// Group names the network that an address belongs to: the /16 of an IPv4
-// address, the /32 of an IPv6 address, the last two labels of a DNS name; an
-// onion service is a network of its own. What is not [External] belongs to
-// none: Group is empty. Candidates to dial are spread over groups, so that
-// whoever holds one network cannot be all that a node knows.
+// Group returns a name for the network that an address belongs to: the /16 of an
+// IPv4 address, the /32 of an IPv6 address, the last two labels of a DNS name. Each
+// onion service is its own network. Group returns "" for an address that is not
+// [External]. A node spreads the peers that it dials over groups, so that the owner
+// of one network cannot be all of its peers.
 //
 // spec: V 30
 func Group(a ma.Multiaddr) string {
@@ -35,6 +35,6 @@ func Group(a ma.Multiaddr) string {
 }
 
 func prefixOf(ip netip.Addr, bits int) string {
-	p, _ := ip.Prefix(bits) // bits fit the address
+	p, _ := ip.Prefix(bits) // no error: the address has more bits
 	return p.String()
 }

@@ -5,15 +5,15 @@ import (
 	"net/netip"
 )
 
-// SpecialRange is a range of IP addresses that is not for connections to
-// strangers: it leads to this machine, to its own network, to nobody, or through
-// a gateway to an IPv4 address that the address hides.
+// SpecialRange is a range of IP addresses to which a node must not connect because a
+// stranger says so: they lead to this machine, to its own network, to no host, or
+// through a gateway to an IPv4 address inside the address.
 type SpecialRange struct {
 	Prefix netip.Prefix
-	Name   string // what it is for, as in "loopback"
+	Name   string // its purpose, for instance "loopback"
 }
 
-// String is the prefix with what it is for.
+// String returns the prefix and the purpose.
 func (r SpecialRange) String() string { return fmt.Sprintf("%s (%s)", r.Prefix, r.Name) }
 
 // SpecialError reports an IP address in a special-purpose range.
@@ -27,11 +27,11 @@ func (e *SpecialError) Error() string {
 	return fmt.Sprintf("%s is in the special-purpose range %s, to which no address that a peer claims may lead", e.IP, e.Range)
 }
 
-// The special-purpose registries of IANA for IPv4 and IPv6 (RFC 6890), also
-// those ranges that the registries call globally reachable except [nat64], with what they leave
-// to registries of their own: multicast, and everything outside of 2000::/3,
-// from which no IPv6 address of the internet comes. The first range that holds
-// an address names it, so the narrower stand before the wider.
+// The special-purpose registries of IANA for IPv4 and IPv6 (RFC 6890), including the
+// ranges that they call globally reachable, except [nat64]. Multicast, and everything
+// outside of 2000::/3, where no IPv6 address of the internet is, come from other
+// registries. The first range that contains an address counts, so a narrow range
+// stands before a wide one.
 var (
 	special4 = ranges(
 		"0.0.0.0/8", "this network",
@@ -75,15 +75,16 @@ var (
 		"fe80::/10", "link-local",
 		"fec0::/10", "site-local",
 		"ff00::/8", "multicast",
-		// What is left outside of 2000::/3.
+		// The rest outside of 2000::/3.
 		"::/3", "reserved",
 		"4000::/2", "reserved",
 		"8000::/1", "reserved",
 	)
 )
 
-// nat64 leads, on a network with a gateway of that kind, to the IPv4 address in
-// its last four bytes (RFC 6052). A network without IPv4 has no other way to it.
+// nat64 is the range whose addresses lead, on a network with a NAT64 gateway, to the
+// IPv4 address in their last four bytes (RFC 6052). A network without IPv4 has no
+// other way to such an address.
 var nat64 = netip.MustParsePrefix("64:ff9b::/96")
 
 func ranges(list ...string) []SpecialRange {
@@ -94,13 +95,13 @@ func ranges(list ...string) []SpecialRange {
 	return r
 }
 
-// Public returns nil for an IP address that a stranger may have a node connect
-// to, and a *[SpecialError] for every other. An IPv4-mapped address counts as
-// its IPv4 address, and a zone counts for nothing.
+// Public returns nil for an IP address to which a node may connect because a stranger
+// says so, and a *[SpecialError] for every other. An IPv4-mapped address counts as
+// its IPv4 address, and a zone is ignored.
 //
-// It is stricter than [External], which says what is kept and told to others and
-// has to agree with other implementations (V section 2). Public is asked of the
-// address that is connected to, after names are resolved.
+// Public is stricter than [External], which decides about the addresses that a node
+// keeps and passes on, and has to agree with other implementations (V section 2). Call
+// Public for the address of a connection, after names are resolved.
 func Public(ip netip.Addr) error {
 	ip = ip.WithZone("").Unmap() // no prefix contains an address with a zone
 	list, at := special6, ip

@@ -10,8 +10,8 @@ import (
 // HeaderLen is the number of bytes before each payload.
 const HeaderLen = 4
 
-// MinRate is how many bytes of a frame that has begun must come in a second, on
-// the whole, or its reader gives the sender up.
+// MinRate is the lowest average rate, in bytes per second, at which a frame that has
+// begun may arrive. A reader gives up a slower sender.
 const MinRate = 16 << 10
 
 // ErrTooLong reports a frame above the limit its reader or writer set.

@@ -8,10 +8,9 @@ import (
 	"sync"
 )
 
-// Sizes of the two buffers. They are primes a little below 2 KiB and 32 KiB:
-// a read that fills its buffer is taken for a sign that more is coming, and
-// senders like powers of two, so a burst seldom ends exactly at the end of
-// one of these.
+// Sizes of the two buffers: primes a little below 2 KiB and 32 KiB. After a read
+// that fills its buffer the reader expects more bytes. Senders often write powers of
+// two, so a burst seldom ends exactly at the end of such a buffer.
 const (
 	smallLen = 2039
 	largeLen = 32749
@@ -31,24 +30,24 @@ var (
 // Reader reads frames from a byte stream: [Reader.Next], then [Reader.Body],
 // and so on. It is not safe for use by several goroutines at once.
 //
-// It reads ahead into a buffer of 2 KiB, and of 32 KiB while reads fill what
-// they are given; both come from a pool. Bytes that arrived before a read
-// error are handed out first, even those that the source gives only after
-// the error. After that the error stays.
+// It reads ahead into a buffer of 2 KiB, or of 32 KiB while reads fill their buffer;
+// both come from a pool. It returns all bytes that arrived before it returns a read
+// error, even bytes that the source returns after the error. After that it returns the
+// error for ever.
 type Reader struct {
 	src   io.Reader
-	buf   []byte // what was read is buf[off:end]
+	buf   []byte // buf[off:end] was read and not returned
 	off   int
 	end   int
-	left  int    // bytes of the announced payload not handed out yet
+	left  int    // bytes of the announced payload not returned yet
 	limit uint32 // greatest payload
 
-	small *[smallLen]byte // at most one of the two is not nil: buf
+	small *[smallLen]byte // at most one of small and large is not nil: the array of buf
 	large *[largeLen]byte
 	full  bool  // the last read filled its buffer
 	err   error // first error of the source
 	ended bool  // the source has nothing more
-	fatal error // what Next returns for ever
+	fatal error // error that Next returns for ever
 }
 
 // NewReader returns a reader of frames with payloads of at most limit bytes.
@@ -60,10 +59,10 @@ func NewReader(r io.Reader, limit int) *Reader {
 }
 
 // Next reads the header of the next frame and returns the length of its
-// payload. What was not read of the payload before is skipped. It returns
+// payload. It skips the unread rest of the last payload. It returns
 // [io.EOF] if the stream ends between two frames, [io.ErrUnexpectedEOF] if
-// it ends inside one, and [ErrTooLong] for a length above the limit, of
-// which nothing is read.
+// it ends inside one, and [ErrTooLong] for a length above the limit; it reads
+// nothing of such a payload.
 func (r *Reader) Next() (int, error) {
 	if r.left == 0 && r.end-r.off >= HeaderLen {
 		if n := binary.BigEndian.Uint32(r.buf[r.off:]); n <= r.limit {
@@ -102,9 +101,9 @@ func (r *Reader) next() (int, error) {
 	return int(n), nil
 }
 
-// Body fills dst with the payload that Next announced. The length of dst
-// must be what Next returned; anything else panics. It returns
-// [io.ErrUnexpectedEOF] if the stream ends first.
+// Body fills dst with the payload that Next announced. It panics unless dst has the
+// length that Next returned. It returns [io.ErrUnexpectedEOF] if the stream ends
+// first.
 func (r *Reader) Body(dst []byte) error {
 	if len(dst) != r.left {
 		panic(fmt.Sprintf("frame: body of %d bytes wanted, %d announced", len(dst), r.left))
@@ -112,9 +111,9 @@ func (r *Reader) Body(dst []byte) error {
 	return r.Part(dst)
 }
 
-// Part fills dst with the next bytes of the payload that Next announced, for
-// callers that do not want to allocate all of it before it is there. It panics
-// if so many are not left; otherwise it is as Body.
+// Part fills dst with the next bytes of the payload that Next announced. It is for
+// callers that do not want to allocate the whole payload before it has arrived. It
+// panics if the payload has fewer bytes left. Its errors are those of Body.
 func (r *Reader) Part(dst []byte) error {
 	if len(dst) > r.left {
 		panic(fmt.Sprintf("frame: %d bytes of a body wanted, %d left", len(dst), r.left))
@@ -138,11 +137,11 @@ func (r *Reader) body(dst []byte) error {
 		case r.off < r.end:
 			n = copy(dst, r.buf[r.off:r.end])
 			r.off += n
-		case len(dst) >= largeLen: // no need of a buffer between
+		case len(dst) >= largeLen: // read directly into dst
 			if n = r.read(dst); n == 0 {
 				return r.fail("read payload", true)
 			}
-			r.full = false // of the stream after this payload nothing is known
+			r.full = false // nothing is known of the stream after this payload
 		case !r.fill():
 			return r.fail("read payload", true)
 		}
@@ -152,7 +151,7 @@ func (r *Reader) body(dst []byte) error {
 	return nil
 }
 
-// SetLimit changes the greatest payload for the frames to come.
+// SetLimit sets the greatest payload of the next frames.
 func (r *Reader) SetLimit(limit int) {
 	if limit < 0 || int64(limit) > 1<<32-1 {
 		panic(fmt.Sprintf("frame: a limit of %d bytes", limit))
@@ -160,12 +159,12 @@ func (r *Reader) SetLimit(limit int) {
 	r.limit = uint32(limit)
 }
 
-// Left returns how many bytes of the announced payload were not handed out yet.
+// Left returns how many bytes of the announced payload were not returned yet.
 func (r *Reader) Left() int { return r.left }
 
-// Resume lets reading go on after an error of the source that was not its end,
-// such as a deadline that was moved since: Next and Part take up where they had
-// stopped. Of a Part that failed, what is not Left was filled in.
+// Resume lets reading continue after an error of the source that was not its end,
+// such as a deadline that has been extended since. Next and Part continue where they
+// stopped. A Part that failed has filled in all bytes that Left does not count.
 func (r *Reader) Resume() {
 	if r.err == nil || r.err == io.EOF || r.err == ErrReleased {
 		return
@@ -173,17 +172,17 @@ func (r *Reader) Resume() {
 	r.err, r.ended, r.fatal = nil, false, nil
 }
 
-// Buffered returns how many bytes were read ahead and not handed out yet.
+// Buffered returns how many bytes were read ahead and not returned yet.
 func (r *Reader) Buffered() int { return r.end - r.off }
 
-// Ready reports whether the next frame is here whole, so that neither Next nor
+// Ready reports whether all of the next frame is buffered, so that neither Next nor
 // Body would wait.
 func (r *Reader) Ready() bool {
 	have := r.end - r.off - r.left - HeaderLen
 	return have >= 0 && binary.BigEndian.Uint32(r.buf[r.off+r.left:]) <= uint32(have)
 }
 
-// Release gives the buffers back. The reader is of no use after it.
+// Release gives the buffers back to their pool. The reader must not be used after it.
 func (r *Reader) Release() {
 	r.fatal = ErrReleased
 	r.err, r.ended = ErrReleased, true
@@ -191,13 +190,13 @@ func (r *Reader) Release() {
 	r.swap(false, false)
 }
 
-// fill reads more bytes, behind those in the buffer, of which there are fewer
-// than a header has. It returns false when there are none: r.err says why.
+// fill reads more bytes behind those in the buffer, which are fewer than a header
+// has. It returns false when no more bytes come; r.err is the reason.
 func (r *Reader) fill() bool {
 	if r.ended {
 		return false
 	}
-	var carry [HeaderLen - 1]byte // part of a header at most
+	var carry [HeaderLen - 1]byte // at most a part of a header
 	kept := copy(carry[:], r.buf[r.off:r.end])
 	r.swap(!r.full, r.full)
 	r.end = copy(r.buf, carry[:kept])
@@ -228,10 +227,9 @@ func (r *Reader) swap(small, large bool) {
 	}
 }
 
-// read reads at least one byte into p, or returns 0 when the source has
-// ended. An error does not end it while later reads still give bytes: a
-// multiplexer may report the loss of its connection before the last bytes
-// that came through it.
+// read reads at least one byte into p, or returns 0 when the source has ended. After
+// an error it goes on while later reads still return bytes: a multiplexer may report
+// the loss of its connection before it returns the last bytes from it.
 func (r *Reader) read(p []byte) int {
 	for range emptyReads {
 		if r.ended {

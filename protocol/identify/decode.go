@@ -23,8 +23,8 @@ var (
 	// ErrTooMany reports more protocols, addresses or bytes of a field than
 	// the limit.
 	ErrTooMany = errors.New("identify: over the limit")
-	// ErrBadAddress reports an address that is no multiaddr (no ban) or that
-	// no claim may hold (a ban).
+	// ErrBadAddress reports an address that is no multiaddr (no ban) or has a
+	// structure that no claim may have (a ban).
 	ErrBadAddress = errors.New("identify: bad address")
 	// ErrBadFeatures reports feature bits that do not exist.
 	ErrBadFeatures = errors.New("identify: unknown features")
@@ -33,8 +33,9 @@ var (
 	ErrNoSignature = errors.New("identify: no signature that decodes")
 )
 
-// Dates that the reference's calendar can hold, in Unix seconds: the years
-// -262143 to 262142. Others do not decode there, which is worth no ban.
+// First and last date that the reference implementation can hold, in Unix seconds:
+// the years -262143 to 262142. It fails to decode other dates, and does not ban for
+// them.
 const (
 	minDate = -8_334_601_228_800
 	maxDate = 8_210_266_876_799
@@ -44,14 +45,14 @@ func violation(ban time.Duration, err error) error {
 	return protocol.Violated(stage, ban, err)
 }
 
-// Decode returns the message of a body that [Read] returned, if it is one of
-// the node with that key and passes all checks, in the order of spec: comms
-// 7.4. What peers are banned for is a [protocol.Violation]; other errors end
-// the connection only.
+// Decode decodes and checks a body that [Read] returned. key is the peer's key; its
+// claim must be signed by it. The checks are in the order of spec: comms 7.4. An error
+// for which the peer is banned is a [protocol.Violation]; other errors only end the
+// connection.
 //
-// An empty list of addresses is accepted, and so are well-formed addresses
-// that are of no use to us (V4, V5, V6): the caller keeps what
-// [address.Select] returns. The claim holds the received address bytes.
+// Decode accepts an empty list of addresses, and well-formed addresses that are not
+// usable (V4, V5, V6): the caller keeps those that [address.Select] returns. The claim
+// holds the received address bytes.
 func Decode(body []byte, key identity.PublicKey, p protocol.Profile, now time.Time) (Message, error) {
 	var msg pb.PeerIdentityMsg
 	if err := proto.Unmarshal(body, &msg); err != nil { // row 5
@@ -92,8 +93,8 @@ func Decode(body []byte, key identity.PublicKey, p protocol.Profile, now time.Ti
 	return m, nil
 }
 
-// checkCounts is rows 6, 7, 9 and 10. Row 8, an empty list of addresses, is
-// no offence any more (V5).
+// checkCounts does the checks of rows 6, 7, 9 and 10. Row 8, an empty list of
+// addresses, is no longer an offence (V5).
 func checkCounts(msg *pb.PeerIdentityMsg, l protocol.Limits) error {
 	if n := len(msg.SupportedProtocols); n > l.Protocols {
 		return fmt.Errorf("%w: %d protocols, at most %d", ErrTooMany, n, l.Protocols)

@@ -1,9 +1,9 @@
-// Package identify is the identity exchange (spec: comms 7): the frame in
-// which both ends of a new connection say who they are, and the checks by
-// which each accepts the other's, with the ban that each failure is worth.
+// Package identify implements the identity exchange (spec: comms 7): the frame by
+// which each end of a new connection identifies itself, the checks of the other
+// end's frame, and the ban for each failed check.
 //
 //	version (1 byte) | length (2 bytes, little-endian) | protobuf message
 //
-// Both sides write at once; then [Read] and [Decode] the other's. The time
-// limit is the caller's: see [Silent].
+// Both sides write at once, and then [Read] and [Decode] the frame of the other side.
+// The caller sets the time limit: see [Silent].
 package identify

@@ -15,25 +15,25 @@ import (
 // HeaderLen is the number of bytes before the body of a frame.
 const HeaderLen = 3
 
-// ErrNotSendable reports an identity message that other nodes would refuse,
-// or ban us for.
+// ErrNotSendable reports an identity message for which other nodes would refuse or
+// ban the sender.
 var ErrNotSendable = errors.New("identify: message cannot be sent")
 
-// Message is what a node says about itself: its signed claim, the protocols
-// it takes on inbound substreams, and the software it runs. Protocols and
-// user agent are not signed. Those of a received message may hold any bytes
-// (protocols) and any UTF-8 (user agent): see [protocol.Printable].
+// Message is a node's description of itself: its signed claim, the protocols that it
+// accepts on inbound substreams, and the software that it runs. Protocols and user
+// agent are not signed. In a received message, protocols may hold any bytes and the
+// user agent any UTF-8: see [protocol.Printable].
 type Message struct {
 	Claim     identity.Claim
 	Protocols []protocol.ID
 	UserAgent string
 }
 
-// CheckOwn reports whether we may send the message: 1 to 5 well-formed
+// CheckOwn reports whether a node may send the message: 1 to 5 well-formed
 // addresses, at most 20 protocol ids that pass [protocol.ID.Validate], and a
 // user agent of at most 50 bytes of printable ASCII (spec: comms 2.6, 7.4;
-// V5, V7). Which well-formed addresses are worth advertising is
-// [address.Policy]'s. The error is [ErrNotSendable] and says what to change.
+// V5, V7). It does not check the [address.Policy]. The error is [ErrNotSendable] and
+// says what to change.
 func CheckOwn(m Message) error {
 	limits := protocol.DefaultLimits()
 	if n := len(m.Claim.Addresses); n == 0 || n > limits.Addresses {
@@ -64,9 +64,9 @@ func CheckOwn(m Message) error {
 	return nil
 }
 
-// Append appends the whole frame of the message, with the given version in
-// its header. It refuses with [ErrNotSendable] what [CheckOwn] refuses, and
-// a body above 1024 bytes.
+// Append appends the whole frame of the message, with the given version in its
+// header. It returns [ErrNotSendable] for a message that [CheckOwn] refuses, and for a
+// body above 1024 bytes.
 func Append(dst []byte, version uint8, m Message) ([]byte, error) {
 	if err := CheckOwn(m); err != nil {
 		return dst, err

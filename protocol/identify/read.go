@@ -10,19 +10,19 @@ import (
 )
 
 var (
-	// ErrVersion reports a frame of a newer version than ours.
+	// ErrVersion reports a frame of a newer version than this node's.
 	ErrVersion = errors.New("identify: unknown version")
 	// ErrTooLong reports a body above the limit.
 	ErrTooLong = errors.New("identify: message too long")
-	// ErrSilent reports a peer whose frame did not come in time.
+	// ErrSilent reports a peer whose frame did not arrive in time.
 	ErrSilent = errors.New("identify: no message in time")
 )
 
 // Read reads one frame, and not a byte more, and returns its body for
-// [Decode]. A version above the profile's, and a length above its limit, are
-// a [protocol.Violation]; nothing is read or allocated for the body then.
-// The end of the stream and any other read error are returned without blame;
-// of a time limit only the caller knows what it means, see [Silent].
+// [Decode]. For a version above the profile's, or a length above its limit, it
+// returns a [protocol.Violation] and reads nothing of the body. It returns the end of
+// the stream and any other read error as they are. After its own time limit has
+// passed, the caller makes a violation of the error with [Silent].
 func Read(r io.Reader, p protocol.Profile) (body []byte, err error) {
 	var header [HeaderLen]byte
 	if _, err := io.ReadFull(r, header[:]); err != nil {
@@ -47,9 +47,8 @@ func Read(r io.Reader, p protocol.Profile) (body []byte, err error) {
 	return body, nil
 }
 
-// Silent returns the violation of a peer whose frame did not arrive whole
-// within the time limit (row 3 of spec: comms 7.4). The cause is what the
-// read returned.
+// Silent returns the violation of a peer whose frame did not arrive completely
+// within the time limit (row 3 of spec: comms 7.4). cause is the error of Read.
 func Silent(cause error) error {
 	return violation(protocol.BanShort, fmt.Errorf("%w: %w", ErrSilent, cause))
 }

@@ -1,10 +1,10 @@
-// Package messaging decides what happens to the messages for one peer: when to
-// dial, when to open the substream, what to write next, and how each send ends.
+// Package messaging is the state machine for the messages to one peer: when to dial,
+// when to open the substream, what to write next, and how each send ends.
 //
-// The [Outbox] is a pure state machine: it takes the time and an event and says
-// what to do. It knows no socket, no clock and no actor; the messaging session
-// carries its effects out. Wire format: spec: comms 8.1. Attempts: comms 8.2.
-// Outcomes: comms 14.1 item 12.
+// The [Outbox] is pure: it takes the time and an event and returns what to do. It
+// uses no socket, clock or actor; the actor of the peer's messages carries out its
+// effects. Wire format: spec: comms 8.1. Attempts: comms 8.2. Outcomes: comms 14.1
+// item 12.
 //
 //	       Queued            Dialled            Opened
 //	idle ---------> dialling --------> opening --------> open
@@ -14,10 +14,10 @@
 //	  |                                   v                v
 //	  +------------- Due ------------ backing off <--------+
 //
-// Idle with something queued is never a resting place: the machine dials at
-// once. A dial or an open that fails is followed by another; when the last
-// attempt allowed has failed, everything queued fails with it. A message that
-// was written leaves by a proof ([Outbox.Proven]) or by the end of its
-// substream, never by a limit of time of the machine's own: an open substream
-// stays open (comms 91), and a caller's limit comes in as [Outbox.Withdrawn].
+// An idle outbox with a message in its queue dials at once. After a dial or an open
+// that failed it tries again; when the last allowed attempt has failed, everything in
+// the queue fails. A written message ends with a proof ([Outbox.Proven]) or with the
+// end of its substream. The machine itself has no time limit for it: an open
+// substream stays open (comms 91), and a caller reports its own time limit with
+// [Outbox.Withdrawn].
 package messaging

@@ -6,46 +6,47 @@ import (
 	"github.com/gamelan-p2p/gamelan/protocol"
 )
 
-// Entry is one message on its way to the peer. T is what the caller wants back
-// when it is settled.
+// Entry is one message on its way to the peer. T is the type of a value that the
+// caller gets back when the message is settled.
 type Entry[T any] struct {
 	ID   uint64 // unique among the entries of one outbox
-	Body []byte // not changed after it was queued
+	Body []byte // must not change after Queued
 
-	// Resend asks for another try each time the substream is lost between the
-	// writing and the proof that the message arrived; the peer may see it more
-	// than once. Without it such a loss ends the send InDoubt.
+	// Resend writes the message again each time the substream is lost between the
+	// write and the proof that the message arrived; the peer may receive it more
+	// than once. Without Resend such a loss ends the send InDoubt.
 	Resend bool
 
 	Tag T
 }
 
-// Settled says how the send of one entry ended. Each entry is settled once.
+// Settled is the end of the send of one entry. Each entry is settled once.
 type Settled[T any] struct {
 	ID      uint64
 	Tag     T
 	Outcome protocol.Outcome
 }
 
-// Effects is what to do after an event; the zero Effects asks for nothing.
+// Effects are the actions that the caller has to carry out after an event. The zero
+// Effects asks for nothing.
 type Effects[T any] struct {
-	// Settled are the senders to tell. The slice is the outbox's again at the
-	// next event; clear it when they are told, or an outbox at rest keeps
-	// their messages alive.
+	// Settled are the sends that have ended; tell their senders. The slice belongs
+	// to the outbox again at the next event. Clear it after use, or an idle outbox
+	// keeps the messages in memory.
 	Settled []Settled[T]
 
-	// Write are the frames to write, in this order, perhaps with
-	// [WriteFrames]; then comes Wrote. The slice is the writer's until then.
+	// Write are the frames to write, in this order, for instance with
+	// [WriteFrames]; then call Wrote. The slice belongs to the writer until then.
 	Write []Entry[T]
 
-	Dial bool // get a connection; then comes Dialled or DialCancelled
-	Open bool // open a messaging substream on it; then comes Opened, OpenFailed, OpenReset or ConnectionGone
-	Drop bool // let the substream go, also one that Opened brought unasked
+	Dial bool // get a connection; then call Dialled or DialCancelled
+	Open bool // open a messaging substream on it; then call Opened, OpenFailed, OpenReset or ConnectionGone
+	Drop bool // close the substream, also one that Opened reported without an Open
 
 	// Prove asks for proof that the peer's multiplexer has read everything
-	// written so far; then comes Proven with this mark, if the substream lives
-	// so long. What proves it must not leave before NotBefore. 0: nothing to
-	// prove.
+	// written so far; then call Proven with this mark, unless the substream ends
+	// before. The request for the proof must not be sent before NotBefore. 0: nothing
+	// to prove.
 	Prove     uint64
 	NotBefore time.Time
 

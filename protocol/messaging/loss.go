@@ -21,11 +21,11 @@ func (o *Outbox[T]) attemptFailed(reason protocol.Reason, err error) {
 	o.giveUp(reason, err)
 }
 
-// giveUp ends everything queued. Nothing is written and unproven then: there is
-// no substream.
+// giveUp ends everything queued. There is no substream then, so no message is
+// written and unproven.
 func (o *Outbox[T]) giveUp(reason protocol.Reason, err error) {
 	o.state = idle
-	o.failures, o.gone = 0, 0
+	o.failures, o.lostConns = 0, 0
 	o.q.keep(func(s *slot[T], _ bool) bool {
 		o.settleUnwritten(s, reason, err)
 		return false
@@ -34,11 +34,11 @@ func (o *Outbox[T]) giveUp(reason protocol.Reason, err error) {
 
 func (o *Outbox[T]) wasReset(err error) { o.resets, o.reset = o.resets+1, err }
 
-// end is the loss of the substream: what was written is in doubt, unless it
-// asked for another try; what was not is kept for the next substream.
+// end handles the loss of the substream. Written messages are in doubt, unless they
+// ask for Resend; the others wait for the next substream.
 func (o *Outbox[T]) end(now time.Time, err error, noConn bool) (f Effects[T]) {
-	// Marks only grow: no proof asked of the lost substream may count for what
-	// is written on the next one.
+	// Marks only grow: a proof for the lost substream must not count for messages
+	// written on the next one.
 	o.base += uint64(o.q.written) + 1
 	before := o.resets
 	d := o.pause(now, err, noConn)
@@ -66,21 +66,21 @@ func (o *Outbox[T]) end(now time.Time, err error, noConn bool) (f Effects[T]) {
 	return f
 }
 
-// pause is how long to wait after the end of the substream. One that carried a
-// proven message, that lived for a while or that we closed ourselves is
-// replaced at once. A peer that ends fresh ones is asked less and less often;
-// losing a fresh one together with its connection once is what a tie-break
-// does, and costs nothing. spec: comms 8.1, V14
+// pause returns how long to wait after the end of the substream. A substream that
+// carried a proven message, that lived for a while or that this side closed is
+// replaced at once. For a peer that ends fresh substreams the pause grows. The first
+// loss of a fresh substream together with its connection has no pause: it happens
+// when one of two crossing connections is closed. spec: comms 8.1, V14
 func (o *Outbox[T]) pause(now time.Time, err error, noConn bool) time.Duration {
 	if now.Sub(o.opened) >= o.o.BackoffMax {
-		o.fresh, o.resets = 0, 0
+		o.freshLosses, o.resets = 0, 0
 		return 0
 	}
-	if o.proved || o.hold {
+	if o.proved || o.stopped {
 		return 0
 	}
-	o.fresh++
-	n := o.fresh
+	o.freshLosses++
+	n := o.freshLosses
 	if noConn {
 		n--
 	} else {
@@ -96,8 +96,8 @@ func (o *Outbox[T]) wait(now time.Time, d time.Duration) {
 	o.state, o.due = waiting, now.Add(d)
 }
 
-// settleUnwritten ends a message that waits: it fails, or is in doubt if an
-// earlier try of it was written.
+// settleUnwritten ends a message that waits: it fails, or is in doubt if it was
+// written on an earlier substream.
 func (o *Outbox[T]) settleUnwritten(s *slot[T], reason protocol.Reason, err error) {
 	if s.sent {
 		o.settle(s, inDoubt(reason, err))

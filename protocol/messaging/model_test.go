@@ -489,7 +489,7 @@ func (w *world) hold(t *rapid.T) {
 		t.Skip()
 	}
 	w.held = true
-	w.box.Hold()
+	w.box.StopWriting()
 }
 
 func (w *world) time(t *rapid.T) {

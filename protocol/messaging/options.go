@@ -2,7 +2,8 @@ package messaging
 
 import "time"
 
-// Options of an Outbox. Fields that are not positive take the defaults named.
+// Options are the limits and times of an Outbox. A field that is not positive takes
+// its default, named after the semicolon.
 type Options struct {
 	MaxBody     int           // largest body, bytes; 8 MiB
 	Attempts    int           // dials and opens that may fail in a row; 2 (comms 86)
@@ -10,29 +11,29 @@ type Options struct {
 	BackoffMax  time.Duration // 5 s
 	Resets      int           // opens in a row that the peer may reset on a living connection; 6
 	Redial      time.Duration // wait after a connection that ended before a substream was open, doubling up to BackoffMax; 20 ms
-	Losses      int           // such connections in a row; 8, which takes some 5 s
+	Losses      int           // such connections in a row until everything queued fails; 8, after some 5 s
 	FreshProof  time.Duration // no proof within this time of opening; 100 ms (comms 147)
 	BatchBytes  int           // bytes of bodies given to one write, unless one alone is larger; 128 KiB
 	BatchFrames int           // frames given to one write; 1,024
-	Trim        time.Duration // how often memory that a burst needed is given back; 1 s
+	Trim        time.Duration // how often memory of past bursts is freed; 1 s
 }
 
 func (o Options) withDefaults() Options {
-	def(&o.MaxBody, 8<<20)
-	def(&o.Attempts, 2)
-	def(&o.Backoff, 200*time.Millisecond)
-	def(&o.BackoffMax, 5*time.Second)
-	def(&o.Resets, 6)
-	def(&o.Redial, 20*time.Millisecond)
-	def(&o.Losses, 8)
-	def(&o.FreshProof, 100*time.Millisecond)
-	def(&o.BatchBytes, 128<<10)
-	def(&o.BatchFrames, 1024)
-	def(&o.Trim, time.Second)
+	setDefault(&o.MaxBody, 8<<20)
+	setDefault(&o.Attempts, 2)
+	setDefault(&o.Backoff, 200*time.Millisecond)
+	setDefault(&o.BackoffMax, 5*time.Second)
+	setDefault(&o.Resets, 6)
+	setDefault(&o.Redial, 20*time.Millisecond)
+	setDefault(&o.Losses, 8)
+	setDefault(&o.FreshProof, 100*time.Millisecond)
+	setDefault(&o.BatchBytes, 128<<10)
+	setDefault(&o.BatchFrames, 1024)
+	setDefault(&o.Trim, time.Second)
 	return o
 }
 
-func def[V int | time.Duration](v *V, d V) {
+func setDefault[V int | time.Duration](v *V, d V) {
 	if *v <= 0 {
 		*v = d
 	}

@@ -23,35 +23,36 @@ var stateNames = [...]string{"idle", "dialling", "opening", "open", "backing off
 
 // Outbox is the machine for one peer. It is not safe for concurrent use.
 //
-// Events that answer an effect may come late or not at all; the caller matches
-// answers to questions. One that nobody asked for changes nothing.
+// Events that answer an effect may come late or not at all. The caller must report
+// only the answer to its latest request; an event that answers no request changes
+// nothing.
 type Outbox[T any] struct {
 	o     Options
 	state state
 
 	q    queue[T]
-	base uint64 // mark of the newest message that has left; base+q.written is the next mark
+	base uint64 // mark of the newest message that has left the queue; base+q.written is the next mark
 
 	unsettled int
 
-	failures int       // dials and opens that failed in a row
-	gone     int       // connections in a row that ended before a substream was open
-	fresh    int       // fresh substreams lost in a row
-	due      time.Time // end of waiting
+	failures    int       // dials and opens that failed in a row
+	lostConns   int       // connections in a row that ended before a substream was open
+	freshLosses int       // fresh substreams lost in a row
+	due         time.Time // end of waiting
 
 	resets int   // substreams in a row that the peer ended, on a living connection, before one message was proven
 	reset  error // how the last of them ended
 
 	// Of the present substream.
-	opened time.Time
-	proved bool  // a message on it was proven
-	hold   bool  // nothing more is written on it
-	lost   error // it ended while a write was under way, which is still to report
-	noConn bool  // … together with its connection
+	opened  time.Time
+	proved  bool  // a message on it was proven
+	stopped bool  // nothing more is written on it
+	lost    error // it ended while a write was under way; Wrote is still to come
+	noConn  bool  // … together with its connection
 
-	wake time.Time // the Wake that stands
-	trim time.Time // when to look at the memory held; zero: it is small
-	peak int       // most messages held since the last look
+	wake time.Time // the earliest Wake that has not come
+	trim time.Time // when to check the memory held; zero: it is small
+	peak int       // most messages held since the last check
 
 	settled []Settled[T]
 	batch   []Entry[T]
@@ -66,7 +67,7 @@ func (o *Outbox[T]) Len() int { return o.unsettled }
 // Idle reports whether nothing is queued and no substream is wanted or open.
 func (o *Outbox[T]) Idle() bool { return o.state == idle && o.unsettled == 0 }
 
-// State names what the outbox is doing, for people.
+// State returns the name of the outbox's state, for people.
 func (o *Outbox[T]) State() string { return stateNames[o.state] }
 
 // Unproven returns the number of messages written and not yet proven read.
@@ -93,8 +94,8 @@ func (o *Outbox[T]) Queued(now time.Time, e Entry[T]) (f Effects[T]) {
 	return f
 }
 
-// Withdrawn says that the sender of id waits no longer. A message that was not
-// written leaves the queue and fails with Expired; one that was is in doubt.
+// Withdrawn reports that the sender of id no longer waits. A message that was not
+// written leaves the queue and fails with Expired; a written one is in doubt.
 // spec: V15
 func (o *Outbox[T]) Withdrawn(now time.Time, id uint64) (f Effects[T]) {
 	o.begin()
@@ -106,7 +107,7 @@ func (o *Outbox[T]) Withdrawn(now time.Time, id uint64) (f Effects[T]) {
 		if i < o.q.written+o.q.writing {
 			o.settle(s, inDoubt(o.expired()))
 			var none T
-			s.Body, s.Tag = nil, none // not needed any more
+			s.Body, s.Tag = nil, none // free the memory
 		} else {
 			reason, err := o.expired()
 			o.settleUnwritten(s, reason, err)
@@ -118,10 +119,10 @@ func (o *Outbox[T]) Withdrawn(now time.Time, id uint64) (f Effects[T]) {
 	return f
 }
 
-// expired is why a message fails whose sender waits no longer: because of the
-// peer, if that keeps ending our substreams.
+// expired returns the reason for which a message fails when its sender no longer
+// waits: Expired, or NotTaken if the peer keeps ending our substreams.
 func (o *Outbox[T]) expired() (protocol.Reason, error) {
-	if times, err := o.Untaken(); times > 0 {
+	if times, err := o.EndedByPeer(); times > 0 {
 		return protocol.NotTaken, err
 	}
 	return protocol.Expired, nil
@@ -136,7 +137,7 @@ func (o *Outbox[T]) Dialled(now time.Time, reason protocol.Reason, err error) (f
 	case o.state != dialling:
 	case err != nil:
 		o.attemptFailed(reason, err)
-	case o.q.waiting() == 0: // all were withdrawn meanwhile
+	case o.q.waiting() == 0: // all messages were withdrawn meanwhile
 		o.state = idle
 	default:
 		o.state = opening
@@ -146,9 +147,9 @@ func (o *Outbox[T]) Dialled(now time.Time, reason protocol.Reason, err error) (f
 	return f
 }
 
-// NotTaken says, in the place of Dialled, that the dial gave a connection to a
-// peer that does not decode these messages: all that wait fail as Refused, and
-// there is no other attempt (comms 81).
+// NotTaken reports, instead of Dialled, a connection to a peer that does not accept
+// this protocol: all messages that wait fail with Refused, and there is no other
+// attempt (comms 81).
 func (o *Outbox[T]) NotTaken(now time.Time, err error) (f Effects[T]) {
 	o.begin()
 	if o.state == dialling {
@@ -159,8 +160,8 @@ func (o *Outbox[T]) NotTaken(now time.Time, err error) (f Effects[T]) {
 	return f
 }
 
-// DialCancelled says that the dial was given up because another connection of
-// the same peer appeared. It is no failed attempt (comms 88).
+// DialCancelled reports that the dial was cancelled because another connection to
+// the same peer came up. It is no failed attempt (comms 88).
 func (o *Outbox[T]) DialCancelled(now time.Time) (f Effects[T]) {
 	o.begin()
 	if o.state == dialling {
@@ -170,13 +171,13 @@ func (o *Outbox[T]) DialCancelled(now time.Time) (f Effects[T]) {
 	return f
 }
 
-// Opened says that the substream is there.
+// Opened reports that the substream is open.
 func (o *Outbox[T]) Opened(now time.Time) (f Effects[T]) {
 	o.begin()
 	if o.state == opening {
 		o.state = open
-		o.failures, o.gone = 0, 0
-		o.opened, o.proved, o.hold = now, false, false
+		o.failures, o.lostConns = 0, 0
+		o.opened, o.proved, o.stopped = now, false, false
 	} else {
 		f.Drop = true
 	}
@@ -184,8 +185,8 @@ func (o *Outbox[T]) Opened(now time.Time) (f Effects[T]) {
 	return f
 }
 
-// OpenFailed says that no substream could be opened. After Refused, the peer's
-// answer that it does not take messages, there is no other attempt.
+// OpenFailed reports that no substream could be opened. After the reason Refused,
+// the peer does not support the protocol, there is no other attempt.
 func (o *Outbox[T]) OpenFailed(now time.Time, reason protocol.Reason, err error) (f Effects[T]) {
 	o.begin()
 	if o.state == opening {
@@ -201,36 +202,36 @@ func (o *Outbox[T]) OpenFailed(now time.Time, reason protocol.Reason, err error)
 	return f
 }
 
-// ConnectionGone says that the connection which the dial gave ended, or is being
-// closed, before a substream was open. It is no failed attempt: of two
-// connections that cross one is closed, and the other one is there in a moment.
-// So the dial is repeated after a while, and everything queued fails only when
-// Options.Losses connections in a row have gone so. err says how the connection ended.
+// ConnectionGone reports that the connection of the dial ended, or is being closed,
+// before a substream was open. It is no failed attempt: of two crossing connections
+// one is closed, and the other one is ready in a moment. So the outbox dials again
+// after a pause, and everything queued fails only after Options.Losses such
+// connections in a row. err says how the connection ended.
 func (o *Outbox[T]) ConnectionGone(now time.Time, err error) (f Effects[T]) {
 	o.begin()
 	if o.state == dialling || o.state == opening {
-		o.gone++
-		o.failures = 0 // it was a connection
-		if o.gone < o.o.Losses {
-			o.wait(now, doubled(o.o.Redial, o.gone-1, o.o.BackoffMax))
+		o.lostConns++
+		o.failures = 0 // the dial succeeded
+		if o.lostConns < o.o.Losses {
+			o.wait(now, doubled(o.o.Redial, o.lostConns-1, o.o.BackoffMax))
 		} else {
-			o.giveUp(protocol.DialFailed, fmt.Errorf("%d connections in a row ended before the message could be written: %w", o.gone, err))
+			o.giveUp(protocol.DialFailed, fmt.Errorf("%d connections in a row ended before the message could be written: %w", o.lostConns, err))
 		}
 	}
 	o.effects(now, &f)
 	return f
 }
 
-// OpenReset says that the peer has reset the substream while its protocol was
-// being negotiated, on a connection that lives on. It is opened again after a
-// pause, since a peer that still reads the end of an earlier substream does so;
-// after Options.Resets in a row everything queued fails with NotTaken, and the
-// next message waits for the longest pause. spec: comms 8.1
+// OpenReset reports that the peer reset the substream while its protocol was being
+// negotiated, on a connection that lives on. A peer does so while it still reads the
+// end of an earlier substream, so the outbox opens another one after a pause. After
+// Options.Resets in a row everything queued fails with NotTaken, and the next message
+// waits for the longest pause. spec: comms 8.1
 func (o *Outbox[T]) OpenReset(now time.Time, err error) (f Effects[T]) {
 	o.begin()
 	if o.state == opening {
 		o.wasReset(err)
-		o.failures, o.gone = 0, 0
+		o.failures, o.lostConns = 0, 0
 		if o.resets >= o.o.Resets {
 			o.giveUp(protocol.NotTaken, err)
 		}
@@ -240,20 +241,19 @@ func (o *Outbox[T]) OpenReset(now time.Time, err error) (f Effects[T]) {
 	return f
 }
 
-// Untaken is how many substreams in a row the peer has ended, on a living
-// connection, before a message on them was proven, and how the last one ended.
-// It is 0 up to the second one: a single one may be lost to a race.
-func (o *Outbox[T]) Untaken() (times int, err error) {
+// EndedByPeer returns how many substreams in a row the peer has ended, on a living
+// connection, before a message on them was proven, and how the last one ended. It
+// returns 0 for a single one, which may be lost to a race.
+func (o *Outbox[T]) EndedByPeer() (times int, err error) {
 	if o.resets < 2 {
 		return 0, nil
 	}
 	return o.resets, o.reset
 }
 
-// Wrote reports the end of a write: of the entries handed out, bytes of the
-// first started ones may have left. A nil err means that all of them have. With
-// an error the substream is of no use any more; noConn says that its connection
-// has ended.
+// Wrote reports the end of a write. Bytes of the first started entries may have been
+// sent. A nil err means that all entries were sent completely. After an error the
+// substream cannot be used any more; noConn says that its connection has ended.
 func (o *Outbox[T]) Wrote(now time.Time, started int, err error, noConn bool) (f Effects[T]) {
 	o.begin()
 	if o.q.writing == 0 {
@@ -278,8 +278,7 @@ func (o *Outbox[T]) Wrote(now time.Time, started int, err error, noConn bool) (f
 	return f
 }
 
-// Proven says that everything up to mark has been read by the peer's
-// multiplexer.
+// Proven reports that the peer's multiplexer has read everything up to mark.
 func (o *Outbox[T]) Proven(now time.Time, mark uint64) (f Effects[T]) {
 	o.begin()
 	if o.lost != nil { // the substream ended before the proof
@@ -292,15 +291,15 @@ func (o *Outbox[T]) Proven(now time.Time, mark uint64) (f Effects[T]) {
 		}
 		o.q.pop()
 		o.base++
-		o.proved, o.fresh = true, 0
+		o.proved, o.freshLosses = true, 0
 		o.resets, o.reset = 0, nil
 	}
 	o.effects(now, &f)
 	return f
 }
 
-// Ended says that the substream ended, reset or closed by the peer, or with its
-// connection (noConn).
+// Ended reports that the substream ended: the peer reset or closed it, or its
+// connection ended (noConn).
 func (o *Outbox[T]) Ended(now time.Time, err error, noConn bool) (f Effects[T]) {
 	o.begin()
 	if o.state != open || o.lost != nil {
@@ -313,22 +312,21 @@ func (o *Outbox[T]) Ended(now time.Time, err error, noConn bool) (f Effects[T]) 
 	if o.q.writing == 0 {
 		return o.end(now, err, noConn)
 	}
-	o.lost, o.noConn = err, noConn // Wrote goes on from here
+	o.lost, o.noConn = err, noConn // Wrote will handle it
 	f.Drop = true
 	o.effects(now, &f)
 	return f
 }
 
-// ErrEnded is why messages are in doubt whose substream the peer closed without
+// ErrEnded is the error of messages in doubt whose substream the peer closed without
 // an error.
 var ErrEnded = errors.New("messaging: the peer closed the substream")
 
-// Hold stops the writing on the present substream, which is about to be closed
-// in order. What is queued waits for the next one.
-func (o *Outbox[T]) Hold() { o.hold = true }
+// StopWriting stops the writing on the present substream, because the caller is about to
+// close it cleanly. Queued messages wait for the next one.
+func (o *Outbox[T]) StopWriting() { o.stopped = true }
 
-// Due says that the time of a Wake has come. Called at any other time it does
-// nothing.
+// Due reports that the time of a Wake has come. At any other time it does nothing.
 func (o *Outbox[T]) Due(now time.Time) (f Effects[T]) {
 	o.begin()
 	if !now.Before(o.wake) {
@@ -344,8 +342,8 @@ func (o *Outbox[T]) Due(now time.Time) (f Effects[T]) {
 	return f
 }
 
-// Close ends all that is open: what was written is in doubt, the rest fails
-// with reason. Later events change nothing, and later messages fail at once.
+// Close settles all messages: written ones are in doubt, the others fail with
+// reason. Later events change nothing, and later messages fail at once.
 func (o *Outbox[T]) Close(reason protocol.Reason, err error) Effects[T] {
 	o.begin()
 	started := o.q.written + o.q.writing
@@ -366,13 +364,13 @@ func (o *Outbox[T]) Close(reason protocol.Reason, err error) Effects[T] {
 
 func (o *Outbox[T]) begin() { o.settled = o.settled[:0] }
 
-// effects adds what has become possible.
+// effects adds the effects that have become possible.
 func (o *Outbox[T]) effects(now time.Time, f *Effects[T]) {
 	switch {
 	case o.state == idle && o.q.waiting() > 0:
 		o.state = dialling
 		f.Dial = true
-	case o.state == open && o.q.writing == 0 && !o.hold:
+	case o.state == open && o.q.writing == 0 && !o.stopped:
 		f.Write = o.nextBatch()
 	}
 	f.Settled = o.settled
@@ -384,7 +382,7 @@ func (o *Outbox[T]) effects(now time.Time, f *Effects[T]) {
 	}
 }
 
-// nextBatch moves what may be written next into the writer's hands.
+// nextBatch returns the messages to write next, and marks them as being written.
 func (o *Outbox[T]) nextBatch() []Entry[T] {
 	o.batch = o.batch[:0]
 	size := 0
@@ -400,8 +398,8 @@ func (o *Outbox[T]) nextBatch() []Entry[T] {
 	return o.batch
 }
 
-// nextWake returns the next time at which there is something to do, if no
-// earlier Wake stands.
+// nextWake returns the next time at which there is something to do, or zero when an
+// earlier Wake is still to come.
 func (o *Outbox[T]) nextWake() time.Time {
 	at := o.trim
 	if o.state == waiting && (at.IsZero() || o.due.Before(at)) {
@@ -414,12 +412,10 @@ func (o *Outbox[T]) nextWake() time.Time {
 	return at
 }
 
-// small is the number of messages for which memory is kept while nothing is
-// queued.
+// small is the number of messages for which an empty outbox keeps memory.
 const small = 32
 
-// giveBack frees memory that a burst needed and that was not needed since the
-// last look.
+// giveBack frees the memory of a burst that was not needed since the last check.
 func (o *Outbox[T]) giveBack() {
 	o.trim = time.Time{}
 	if 4*o.peak <= cap(o.q.slots) {

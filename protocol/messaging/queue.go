@@ -1,9 +1,9 @@
 package messaging
 
-// queue holds the messages of one outbox in the order in which they were
-// queued, in three stretches: written and not proven, being written, waiting.
+// queue holds the messages of one outbox in the order in which they were queued. It
+// has three sections: written and not proven, being written, waiting.
 type queue[T any] struct {
-	slots   []slot[T] // the zero slot before head
+	slots   []slot[T] // zero slots before head
 	head    int
 	written int
 	writing int
@@ -11,8 +11,8 @@ type queue[T any] struct {
 
 type slot[T any] struct {
 	Entry[T]
-	settled bool // its sender was told; it leaves with its stretch
-	sent    bool // it was written on a substream that is lost
+	settled bool // already settled; leaves the queue with its section
+	sent    bool // written on a substream that is lost
 }
 
 func (q *queue[T]) len() int          { return len(q.slots) - q.head }
@@ -28,7 +28,7 @@ func (q *queue[T]) push(e Entry[T]) {
 	q.slots = append(q.slots, slot[T]{Entry: e})
 }
 
-// pop forgets the oldest message, which must be a written one.
+// pop removes the oldest message, which must be a written one.
 func (q *queue[T]) pop() {
 	*q.at(0) = slot[T]{}
 	q.head++
@@ -36,7 +36,7 @@ func (q *queue[T]) pop() {
 	q.rewind()
 }
 
-// remove takes out a waiting message, moving the shorter side.
+// remove removes a waiting message. It moves the messages on the shorter side.
 func (q *queue[T]) remove(i int) {
 	if i < q.len()/2 {
 		copy(q.slots[q.head+1:], q.slots[q.head:q.head+i])
@@ -51,7 +51,8 @@ func (q *queue[T]) remove(i int) {
 	q.rewind()
 }
 
-// keep drops every message for which f is false, in order. What stays waits.
+// keep removes every message for which f returns false, in order. All others become
+// waiting ones.
 func (q *queue[T]) keep(f func(s *slot[T], written bool) bool) {
 	n := 0
 	for i := range q.len() {
@@ -71,7 +72,7 @@ func (q *queue[T]) rewind() {
 	}
 }
 
-// shrink moves the messages to memory of their size.
+// shrink moves the messages to a slice of the exact size.
 func (q *queue[T]) shrink() {
 	q.slots, q.head = append([]slot[T](nil), q.slots[q.head:]...), 0
 }

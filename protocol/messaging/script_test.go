@@ -129,7 +129,7 @@ func (s *scenario) run(t *testing.T, d *datadriven.TestData) string {
 		}
 		s.show(s.box.Ended(s.now, err, d.HasArg("no-connection")))
 	case "hold":
-		s.box.Hold()
+		s.box.StopWriting()
 	case "close":
 		s.show(s.box.Close(protocol.Closed, errors.New("bye")))
 	case "after": // DURATION
@@ -188,7 +188,7 @@ func (s *scenario) state() string {
 	if n := s.box.Unproven(); n > 0 {
 		text += fmt.Sprintf(", %d unproven", n)
 	}
-	if times, err := s.box.Untaken(); times > 0 {
+	if times, err := s.box.EndedByPeer(); times > 0 {
 		text += fmt.Sprintf(", not taken %d times: %v", times, err)
 	}
 	if s.box.Idle() {

@@ -9,18 +9,17 @@ import (
 	"github.com/gamelan-p2p/gamelan/protocol/frame"
 )
 
-// pieceSize is the most that one Write carries: one frame of the multiplexer.
-// It could be 65,507 bytes (spec: comms 5.5), but the multiplexer's library
-// keeps a buffer as large as the largest frame that a connection has sent, for
-// the connection's whole life; and beyond 16 KiB larger frames gain little.
+// pieceSize is the greatest number of bytes of one Write: one frame of the
+// multiplexer. It could be 65,507 (spec: comms 5.5). But the multiplexer's library
+// keeps a buffer as large as the largest frame that a connection has sent, as long as
+// the connection lasts, and frames beyond 16 KiB gain little.
 const pieceSize = 24 << 10
 
 var pieces = sync.Pool{New: func() any { return new([pieceSize]byte) }}
 
-// WriteFrames writes the bodies as frames, in order, in as few pieces as they
-// fit in, each by one Write of at most 24 KiB. On an error started is the
-// number of frames of which bytes were given to a Write that may have sent them;
-// nothing of the others has left.
+// WriteFrames writes the bodies as frames, in order, with as few calls of Write as
+// possible, each of at most 24 KiB. On an error, started is the number of frames that
+// may have been sent in part; nothing of the others was sent.
 func WriteFrames[T any](w io.Writer, entries []Entry[T]) (started int, err error) {
 	p := pieces.Get().(*[pieceSize]byte)
 	defer pieces.Put(p)

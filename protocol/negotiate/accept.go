@@ -7,15 +7,14 @@ import (
 	"github.com/gamelan-p2p/gamelan/protocol"
 )
 
-// Accept answers the proposals of the peer that opened the substream and
-// returns the id on which both agree. It examines at most the given number
-// of proposals, at least one.
+// Accept answers the proposals of the peer that opened the substream and returns the
+// id on which both agree. It answers at most rounds proposals, and at least one.
 //
 // It fails with [ErrUnsupported] when an optimistic opener names an unknown
 // id, with [ErrTerminated] when the opener gives up or closes its half, and
-// with [ErrTooManyRounds] after the last refusal; the caller then resets the
-// substream, without blame. Flags that do not exist are a
-// [protocol.Violation] worth [protocol.BanLong].
+// with [ErrTooManyRounds] after the last refusal. The caller then resets the
+// substream; none of these is an offence. For unknown flags it returns a
+// [protocol.Violation] with [protocol.BanLong].
 func Accept(rw io.ReadWriter, rounds int, supported func(protocol.ID) bool) (protocol.ID, error) {
 	for round := 1; ; round++ {
 		flags, id, err := readFrame(rw)

@@ -11,8 +11,8 @@ import (
 // MaxID is the greatest length of an id that a frame can carry, in bytes.
 const MaxID = 255
 
-// The flags of a frame. No flag is a proposal, or an acceptance that repeats
-// the id.
+// The flags of a frame. A frame without flags is a proposal, or an acceptance that
+// repeats the id.
 const (
 	flagOptimistic   = 0x01 // no answer wanted
 	flagTerminate    = 0x02 // the sender gives up
@@ -27,19 +27,19 @@ var (
 	ErrTerminated = errors.New("negotiate: terminated by peer")
 	// ErrTooManyRounds reports an opener whose proposals were all refused.
 	ErrTooManyRounds = errors.New("negotiate: too many proposals")
-	// ErrUnknownFlags reports flags that do not exist. It comes inside a
+	// ErrUnknownFlags reports flags that do not exist. It is wrapped in a
 	// [protocol.Violation].
 	ErrUnknownFlags = errors.New("negotiate: unknown flags")
 )
 
-// appendFrame appends a frame. The length of the id has been checked.
+// appendFrame appends a frame. The caller has checked the length of the id.
 func appendFrame(dst []byte, flags byte, id protocol.ID) []byte {
 	dst = append(dst, byte(len(id)), flags)
 	return append(dst, id...)
 }
 
-// readFrame reads one frame and not a byte more. The error is [io.EOF] only
-// at its very beginning.
+// readFrame reads one frame and not a byte more. The error is [io.EOF] only when the
+// stream ends before the frame.
 func readFrame(r io.Reader) (flags byte, id protocol.ID, err error) {
 	var buf [2 + MaxID]byte
 	if _, err := io.ReadFull(r, buf[:2]); err != nil {

@@ -7,14 +7,16 @@ import (
 	"github.com/gamelan-p2p/gamelan/protocol"
 )
 
-// Open proposes the ids one after the other and returns the first that the
-// peer accepts. When none is left it tells the peer so and fails with
-// [ErrUnsupported]. It fails with [ErrTerminated] when the peer gives up,
-// or closes its half, instead of answering; when that was its answer to an
-// unsupported id the error is [ErrUnsupported] too. A reset should be taken
-// the same way: it may overtake the answer. Flags that do not exist are a
-// [protocol.Violation] worth [protocol.BanLong]. Ids that no frame can carry
-// are refused with [protocol.ErrBadID] before anything is written.
+// Open proposes the ids one after the other and returns the first that the peer
+// accepts.
+//
+// When the peer has refused all ids, Open tells it so and fails with
+// [ErrUnsupported]. It fails with [ErrTerminated] when the peer gives up or closes its
+// half instead of answering; when that follows a refused id, the error matches
+// [ErrUnsupported] too. Callers should treat a reset in the same way, since it may
+// overtake the answer. For unknown flags Open returns a [protocol.Violation] with
+// [protocol.BanLong]. For an id that no frame can carry it returns
+// [protocol.ErrBadID], before it writes anything.
 func Open(rw io.ReadWriter, ids []protocol.ID) (protocol.ID, error) {
 	for _, id := range ids {
 		if err := checkID(id); err != nil {
@@ -53,8 +55,8 @@ func propose(rw io.ReadWriter, id protocol.ID) (accepted bool, err error) {
 	return flags&flagNotSupported == 0 && answer == id, nil
 }
 
-// AppendOptimistic appends the frame that names the protocol of a substream
-// and wants no answer, so that the first message can share its write. It
+// AppendOptimistic appends the frame that names the protocol of a substream and asks
+// for no answer. The caller can append its first message and write both at once. It
 // fails with [protocol.ErrBadID].
 func AppendOptimistic(dst []byte, id protocol.ID) ([]byte, error) {
 	if err := checkID(id); err != nil {
@@ -63,9 +65,9 @@ func AppendOptimistic(dst []byte, id protocol.ID) ([]byte, error) {
 	return appendFrame(dst, flagOptimistic|flagTerminate, id), nil
 }
 
-// OpenOptimistic writes the frame of [AppendOptimistic] in one write and does
-// not wait. Use it for an id that the peer said it takes; if it does not, it
-// resets the substream.
+// OpenOptimistic writes the frame of [AppendOptimistic] in one write and does not
+// wait. Use it for an id that the peer has announced; a peer that does not support
+// the id resets the substream.
 func OpenOptimistic(w io.Writer, id protocol.ID) error {
 	frame, err := AppendOptimistic(nil, id)
 	if err != nil {

@@ -9,11 +9,11 @@ import (
 	"google.golang.org/protobuf/reflect/protoreflect"
 )
 
-// ErrBudget reports a payload of more messages and repeated elements than may be
-// decoded, or nested deeper. It is the sender's fault.
+// ErrBudget reports a payload with more messages and repeated elements, or deeper
+// nesting, than the decode budget allows. It is the sender's fault.
 var ErrBudget = errors.New("rpc: payload over the decode budget")
 
-// decode reads m from a payload, after a look at how much that would allocate
+// decode decodes a payload into m, after it has counted how much that would allocate
 // (V 20).
 func decode(payload []byte, m proto.Message, elements int) error {
 	// An element takes at least a byte.
@@ -30,8 +30,8 @@ func decode(payload []byte, m proto.Message, elements int) error {
 	return nil
 }
 
-// count takes from left what decoding b as d would make. What does not decode
-// is left to the decoder.
+// count subtracts from left the messages and elements that decoding b as d would
+// make. It ignores errors: the decoder reports them.
 func count(b []byte, d protoreflect.MessageDescriptor, depth int, left *int) error {
 	if depth == 0 {
 		return fmt.Errorf("%w: nested deeper than %d", ErrBudget, MaxDepth)
@@ -83,7 +83,7 @@ func packable(f protoreflect.FieldDescriptor) bool {
 	return true
 }
 
-// packed is how many numbers a packed field holds.
+// packed returns how many numbers a packed field holds.
 func packed(b []byte, k protoreflect.Kind) int {
 	switch k {
 	case protoreflect.Fixed32Kind, protoreflect.Sfixed32Kind, protoreflect.FloatKind:

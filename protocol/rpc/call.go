@@ -10,9 +10,9 @@ import (
 )
 
 // Invoker makes calls to one service of one peer. Invoke calls a method with the
-// payload that encode appends, and gives got the payload of the answer, or of
-// each item, until it returns an error: that ends the call and is returned. What
-// got is given is good until it returns.
+// payload that encode appends. It calls got with the payload of the answer, or of
+// each item; an error of got ends the call, and Invoke returns it. The payload is
+// valid until got returns.
 type Invoker interface {
 	Invoke(ctx context.Context, method uint32, stream bool, encode func([]byte) ([]byte, error), got func([]byte) error) error
 }
@@ -20,13 +20,13 @@ type Invoker interface {
 // ErrBadAnswer reports an answer that does not decode.
 var ErrBadAnswer = fmt.Errorf("%w: answer", ErrProtocol)
 
-// CallOption changes how one call is made.
+// CallOption is an option of one call.
 type CallOption func(*callOptions)
 
 type callOptions struct{ elements int }
 
-// Elements allows the answer, or each item, to hold so many messages and
-// repeated elements. Default [MaxElements].
+// Elements allows the answer, or each item, to hold n messages and repeated
+// elements. The default is [MaxElements].
 func Elements(n int) CallOption { return func(o *callOptions) { o.elements = n } }
 
 func options(list []CallOption) callOptions {
@@ -37,10 +37,10 @@ func options(list []CallOption) callOptions {
 	return o
 }
 
-// Call makes a unary call. ctx bounds it; without a deadline the server has
-// [DefaultDeadline] to answer. An error of the service is an [*Error] and
-// matches its [Status]; one of a call whose deadline has passed matches [Timeout]
-// and context.DeadlineExceeded, whichever side has noticed first.
+// Call makes a unary call and returns the answer. ctx bounds the call; without a
+// deadline the server has [DefaultDeadline] to answer. An error of the service is an
+// [*Error] and matches its [Status]. When the deadline has passed, the error matches
+// [Timeout] and context.DeadlineExceeded, no matter which side noticed it first.
 func Call[Req, Resp any, PReq Message[Req], PResp Message[Resp]](ctx context.Context, c Invoker, method uint32, req PReq, opts ...CallOption) (PResp, error) {
 	resp := PResp(new(Resp))
 	err := c.Invoke(ctx, method, false, encoder(req), func(payload []byte) error {
@@ -52,11 +52,10 @@ func Call[Req, Resp any, PReq Message[Req], PResp Message[Resp]](ctx context.Con
 	return resp, nil
 }
 
-// Items makes a call that is answered with a stream. Nothing is sent before the
-// iteration begins, and each iteration is a call of its own. Leaving the loop
-// early tells the server to stop. An error is the last thing that comes. ctx
-// bounds the whole stream; without a deadline the server has [DefaultDeadline]
-// for each item.
+// Items makes a call whose answer is a stream of items. It sends nothing before the
+// iteration begins, and each iteration is a separate call. Leaving the loop early
+// tells the server to stop. An error ends the iteration. ctx bounds the whole stream;
+// without a deadline the server has [DefaultDeadline] for each item.
 func Items[Req, Resp any, PReq Message[Req], PResp Message[Resp]](ctx context.Context, c Invoker, method uint32, req PReq, opts ...CallOption) iter.Seq2[PResp, error] {
 	return func(yield func(PResp, error) bool) {
 		err := c.Invoke(ctx, method, true, encoder(req), func(payload []byte) error {
@@ -75,7 +74,7 @@ func Items[Req, Resp any, PReq Message[Req], PResp Message[Resp]](ctx context.Co
 	}
 }
 
-// errEnough is a loop that was left.
+// errEnough reports that the caller has left the loop.
 var errEnough = errors.New("rpc: no more items wanted")
 
 func encoder(m proto.Message) func([]byte) ([]byte, error) {

@@ -7,20 +7,20 @@ import (
 	"time"
 )
 
-// maxRequestID is the greatest id; it is followed by 1.
+// maxRequestID is the greatest request id; the next id is 1.
 const maxRequestID = math.MaxUint16
 
-// Client is a session after the handshake, as the client sees it: it numbers
-// the requests and says what a response means. One call at a time: Start, then
-// Received until it is over, or Stop.
+// Client is the client's side of a session after the handshake: it numbers the
+// requests and interprets the responses. It runs one call at a time: Start, then
+// Received until the call has ended, or Stop.
 type Client struct {
 	last, before uint32 // ids
 	request      Request
 	stream       bool
 	active       bool
-	heard        bool // something of the answer was read
+	answerRead   bool // a part of the answer was read
 
-	afterStream bool // the call before was a stream
+	afterStream bool // the previous call was a stream
 	late        int
 	chunks      int
 	chunked     []byte
@@ -28,8 +28,8 @@ type Client struct {
 	count       uint64
 }
 
-// Seconds is a time limit as requests carry it: whole seconds, rounded up, at
-// least one.
+// Seconds converts a time limit to the form of requests: whole seconds, rounded up,
+// at least one.
 func Seconds(d time.Duration) uint64 {
 	return uint64(max((d+time.Second-1)/time.Second, 1))
 }
@@ -51,13 +51,12 @@ func (c *Client) Ping(limit time.Duration) Request {
 
 func (c *Client) begin(r Request, stream bool) {
 	c.request, c.stream = r, stream
-	c.active, c.heard, c.late = true, false, 0
+	c.active, c.answerRead, c.late = true, false, 0
 	c.dropChunks()
 	c.count++
 }
 
-// Stop ends the running call early and returns the request that tells the
-// server.
+// Stop ends the running call early and returns the request that tells the server so.
 func (c *Client) Stop() Request {
 	c.active = false
 	c.dropChunks()
@@ -66,29 +65,29 @@ func (c *Client) Stop() Request {
 	return r
 }
 
-// Meaning says what a response means.
+// Meaning is the meaning of a response for the running call.
 type Meaning uint8
 
 const (
-	Nothing Meaning = iota // a late response or a chunk: read on
-	Item                   // an item of the stream: read on
+	Nothing Meaning = iota // a late response or a chunk: read the next one
+	Item                   // an item of the stream: read the next one
 	Final                  // the answer of a unary call
 	End                    // of the stream
-	Failed                 // the error
+	Failed                 // the call failed
 	Pong                   // the answer of a ping
 )
 
-// Event is what a response meant.
+// Event is a response as Received interprets it.
 type Event struct {
 	Meaning Meaning
 	Payload []byte // of Item and Final
 	Err     error  // of Failed: an [*Error]
-	Open    bool   // the server did not say that it is over: send Stop's request
+	Open    bool   // the server has not ended the call: send Stop's request
 }
 
-// Received says what a response means to the running call. An error ends the
-// session; it matches [ErrProtocol]. A payload is a part of r's, or of what
-// chunks were put together to, and good until the next response.
+// Received interprets a response for the running call. An error ends the session; it
+// matches [ErrProtocol]. The event's payload is a part of r's payload, or of the buffer
+// in which chunks are joined. It is valid until the next response.
 func (c *Client) Received(r Response) (Event, error) {
 	if r.Flags&^(FIN|ACK|MORE) != 0 {
 		return Event{}, fmt.Errorf("%w: %#x in a response", ErrFlags, uint32(r.Flags))
@@ -106,15 +105,15 @@ func (c *Client) Received(r Response) (Event, error) {
 	case r.Flags&ACK != 0:
 		return Event{}, fmt.Errorf("%w: an unasked pong", ErrFlags)
 	}
-	c.heard, c.late = true, 0
+	c.answerRead, c.late = true, 0
 	return c.assemble(r)
 }
 
-// pong takes the answer of a ping, or a late response before it.
+// pong interprets the answer of a ping, or a late response before it.
 func (c *Client) pong(r Response) (Event, error) {
 	switch {
 	case r.Flags == ACK && r.ID == c.request.ID:
-		c.active, c.heard = false, true
+		c.active, c.answerRead = false, true
 		return Event{Meaning: Pong}, nil
 	case r.Flags&ACK == 0 && r.ID == c.last && c.last != 0:
 		return c.tooLate()
@@ -129,11 +128,11 @@ func (c *Client) tooLate() (Event, error) {
 	return Event{}, nil
 }
 
-// Drain lets the running ping skip any number of late responses: it was sent to
-// find their end.
+// Drain lets the running ping skip any number of late responses. Such a ping is sent
+// to find their end.
 func (c *Client) Drain() { c.late = math.MinInt32 }
 
-// assemble puts chunks together (V 17).
+// assemble joins chunks (V 17).
 func (c *Client) assemble(r Response) (Event, error) {
 	if r.Flags&MORE != 0 || c.chunks > 0 {
 		if c.chunks++; c.chunks > MaxChunks {
@@ -157,7 +156,7 @@ func (c *Client) assemble(r Response) (Event, error) {
 
 func (c *Client) dropChunks() { c.chunked, c.chunks = nil, 0 }
 
-// whole says what a whole response means.
+// whole interprets a complete response.
 func (c *Client) whole(r Response) Event {
 	fin := r.Flags&FIN != 0
 	switch {
@@ -174,22 +173,22 @@ func (c *Client) whole(r Response) Event {
 	return Event{Meaning: Item, Payload: r.Payload}
 }
 
-// Request is the last request that was begun.
+// Request returns the last request that was begun.
 func (c *Client) Request() Request { return c.request }
 
-// Active reports whether a call runs.
+// Active reports whether a call is running.
 func (c *Client) Active() bool { return c.active }
 
-// Repeat reports whether the running call may be made once more on another
-// session after err, the end of this one: the server had closed it before it
-// saw the request. That is so when the session ended in order, had served a
-// call before, and nothing of the answer was read; a session that was reset
-// counts only right after a stream (spec: comms 9.4, 149, V 19).
+// Repeat reports whether the running call may be made once more on another session,
+// after this session has ended: the server must have closed it before it saw the
+// request. That holds when the session ended without an error (inOrder), had served a
+// call before, and nothing of the answer was read. A session that was reset counts
+// only right after a stream (spec: comms 9.4, 149, V 19).
 func (c *Client) Repeat(inOrder bool) bool {
-	return c.active && !c.heard && c.count > 1 && (inOrder || c.afterStream)
+	return c.active && !c.answerRead && c.count > 1 && (inOrder || c.afterStream)
 }
 
-// ErrSessionLost reports the end of a session before the answer of its call: the
-// server, its node or the connection is gone. Whether the call was made is not
-// known.
+// ErrSessionLost reports that a session ended before the answer of its call: the
+// server, its node or the connection has ended. The server may or may not have run the
+// call.
 var ErrSessionLost = errors.New("rpc: session lost before the answer")

@@ -1,14 +1,13 @@
-// Package rpc is the wire and the rules of remote calls: one substream is one
-// session, and a session carries one call at a time, unary or with a stream of
-// items as its answer (spec: comms 9).
+// Package rpc implements the wire format and the state machines of remote calls. One
+// substream is one session. A session carries one call at a time; the answer is one
+// message or a stream of items (spec: comms 9).
 //
-// A service is made of methods: [Unary] and [Stream] make one of a typed
-// function. A client calls with [Call] and [Items], over whatever is a
-// [Caller]. Errors that cross the wire are an [Error], which is a [Status] and a
-// text.
+// A [Service] consists of methods: [Unary] and [Stream] make a method of a typed
+// function. A client calls with [Call] and [Items], through an [Invoker]. An error
+// crosses the wire as an [Error]: a [Status] and a text.
 //
-// Everything here is pure. Frames are values ([Request], [Response] and those
-// of the handshake); what a session does next is decided by [Server] and
-// [Client], and when a client opens another session by [Pool]. They take the
-// time as an argument; sockets, buffers and goroutines are their caller's.
+// [Server], [Client] and [Pool] are pure state machines. Server and Client decide
+// what a session does next, and Pool when a client opens another session. They take
+// the time as an argument; their callers provide sockets, buffers and goroutines.
+// Frames are values: [Request], [Response] and those of the handshake.
 package rpc

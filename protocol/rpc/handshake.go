@@ -41,11 +41,11 @@ func (r Reason) String() string {
 	return "no reason given"
 }
 
-// RejectedError is a server's refusal of a session. It is never an offence: a
-// server that many ask has no sessions left for some.
+// RejectedError is a server's refusal of a session. It is never an offence: a busy
+// server has no session left for some clients.
 type RejectedError struct{ Reason Reason }
 
-// Error says why.
+// Error returns the reason.
 func (e *RejectedError) Error() string {
 	s := "rpc: session rejected: " + e.Reason.String()
 	if e.Busy() {
@@ -54,11 +54,10 @@ func (e *RejectedError) Error() string {
 	return s
 }
 
-// Busy reports that the server had no session left: another try later may
-// succeed.
+// Busy reports whether the server had no session left: a later attempt may succeed.
 func (e *RejectedError) Busy() bool { return e.Reason == NoServerSessions }
 
-// AppendHello appends the message that a client begins a session with.
+// AppendHello appends the first message of a session, from the client.
 func AppendHello(dst []byte) []byte { return append(dst, 0x0a, 0x01, Version) }
 
 // AppendAccepted appends a server's acceptance.
@@ -69,8 +68,8 @@ func AppendRejected(dst []byte, r Reason) []byte {
 	return protowire.AppendVarint(append(dst, 0x10, 0x01, 0x18), uint64(r))
 }
 
-// DecodeHello reads a client's first message and reports whether it offers a
-// version that we speak. The error is [ErrUndecodable].
+// DecodeHello decodes a client's first message and reports whether it offers
+// [Version]. The error is [ErrUndecodable].
 func DecodeHello(b []byte) (supported bool, err error) {
 	n := 0
 	offer := func(v uint64) error {
@@ -104,8 +103,9 @@ func DecodeHello(b []byte) (supported bool, err error) {
 	return supported, err
 }
 
-// DecodeReply reads a server's answer: nil for an acceptance, [*RejectedError]
-// for a refusal, else [ErrUndecodable] or [ErrVersion].
+// DecodeReply decodes a server's answer. It returns nil for an acceptance, a
+// [*RejectedError] for a refusal, and [ErrUndecodable] or [ErrVersion] for anything
+// else.
 func DecodeReply(b []byte) error {
 	var accepted, rejected bool
 	var version, reason uint32
@@ -116,7 +116,7 @@ func DecodeReply(b []byte) error {
 		if typ != protowire.VarintType {
 			return errWireType
 		}
-		switch num { // of a oneof the last member counts
+		switch num { // the last member of a oneof counts
 		case 1:
 			accepted, rejected, version = true, false, uint32(v)
 		case 2:

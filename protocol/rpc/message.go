@@ -8,16 +8,17 @@ import (
 	"google.golang.org/protobuf/encoding/protowire"
 )
 
-// What ends a session because the other side broke the rules. None is worth a
-// ban by itself; all of them match [ErrProtocol].
+// Errors that end a session because the other side broke the protocol. None of them
+// causes a ban by itself; all match [ErrProtocol].
 var (
-	// ErrProtocol is what the errors below match.
+	// ErrProtocol reports any violation of the protocol.
 	ErrProtocol = errors.New("rpc: protocol error")
 	// ErrUndecodable reports a frame that is no message of the protocol.
 	ErrUndecodable = fmt.Errorf("%w: undecodable message", ErrProtocol)
-	// ErrVersion reports a server that chose a version we do not speak.
+	// ErrVersion reports a server that chose a version which the client did not offer.
 	ErrVersion = fmt.Errorf("%w: unknown version", ErrProtocol)
-	// ErrFlags reports flag bits that do not exist, or not there.
+	// ErrFlags reports flag bits that do not exist, or are not allowed in this
+	// message.
 	ErrFlags = fmt.Errorf("%w: unexpected flags", ErrProtocol)
 	// ErrRequestID reports a response to a request that was not made.
 	ErrRequestID = fmt.Errorf("%w: unexpected request id", ErrProtocol)
@@ -25,14 +26,14 @@ var (
 	ErrTooManyLate = fmt.Errorf("%w: too many late responses", ErrProtocol)
 	// ErrChunks reports a response in more or larger chunks than the limit.
 	ErrChunks = fmt.Errorf("%w: response in too many chunks", ErrProtocol)
-	// ErrInterrupted reports a client that sent something else than the end
-	// while its call was running.
+	// ErrInterrupted reports a client that sent something other than the end of its
+	// call while the call was running.
 	ErrInterrupted = fmt.Errorf("%w: request while a call runs", ErrProtocol)
 )
 
 var errWireType = errors.New("wrong wire type")
 
-// Flags say what a message is besides a request or a response.
+// Flags are bits that modify a request or a response.
 type Flags uint32
 
 const (
@@ -41,7 +42,7 @@ const (
 	MORE Flags = 4 // response of 1.0.0-rc.5: the next chunk follows (V 17)
 )
 
-// Request is what a client sends.
+// Request is a message from the client.
 type Request struct {
 	ID       uint32
 	Method   uint32
@@ -50,7 +51,7 @@ type Request struct {
 	Payload  []byte
 }
 
-// Response is what a server sends.
+// Response is a message from the server.
 type Response struct {
 	ID      uint32
 	Status  Status
@@ -67,13 +68,13 @@ const (
 	fieldPayload  protowire.Number = 10
 )
 
-// Room is how many bytes before the payload a frame needs at most: its length,
-// the fields and the payload's own length.
+// Room is the greatest number of bytes in a frame before the payload: the frame's
+// length, the fields and the payload's length.
 const Room = 48
 
-// FrameRequest makes a whole frame in place: buf begins with [Room] bytes of
-// any content, and the rest is the payload; r.Payload does not count. What is
-// returned is a part of buf.
+// FrameRequest makes a whole frame in place and returns it as a part of buf. buf must
+// begin with [Room] bytes of any content; the rest is the payload. FrameRequest
+// ignores r.Payload.
 func FrameRequest(buf []byte, r Request) []byte {
 	var room [Room]byte
 	b := appendField(room[4:4], fieldID, uint64(r.ID))
@@ -92,8 +93,8 @@ func FrameResponse(buf []byte, r Response) []byte {
 	return seal(buf, room[:], b)
 }
 
-// seal puts the frame's length and the fields, which lie in room behind four
-// free bytes, right before the payload.
+// seal writes the frame's length and the fields directly before the payload. The
+// fields are in room, behind four free bytes.
 func seal(buf, room, fields []byte) []byte {
 	n := len(buf) - Room
 	if n > 0 {
@@ -119,7 +120,7 @@ func AppendResponse(dst []byte, r Response) []byte {
 	return append(dst, FrameResponse(buf, r)...)
 }
 
-// appendField appends a number; zero is left out.
+// appendField appends a number; it omits zero.
 func appendField(b []byte, num protowire.Number, v uint64) []byte {
 	if v == 0 {
 		return b
@@ -127,7 +128,7 @@ func appendField(b []byte, num protowire.Number, v uint64) []byte {
 	return protowire.AppendVarint(protowire.AppendTag(b, num, protowire.VarintType), v)
 }
 
-// DecodeRequest reads the payload of a frame. The request's payload is a part of
+// DecodeRequest decodes the payload of a frame. The request's payload is a part of
 // b. The error is [ErrUndecodable].
 func DecodeRequest(b []byte) (Request, error) {
 	var r Request
@@ -151,7 +152,7 @@ func DecodeRequest(b []byte) (Request, error) {
 	return r, nil
 }
 
-// DecodeResponse reads the payload of a frame. The response's payload is a part
+// DecodeResponse decodes the payload of a frame. The response's payload is a part
 // of b. The error is [ErrUndecodable].
 func DecodeResponse(b []byte) (Response, error) {
 	var r Response
@@ -187,8 +188,8 @@ func readFields(b []byte, request bool, set func(num protowire.Number, v uint64,
 	})
 }
 
-// RequestID reads the id from the first bytes of a request that is too large to
-// be read, 0 if it is not there.
+// RequestID returns the id from the first bytes of a request that is too large to
+// read, or 0 if they do not contain it.
 func RequestID(b []byte) uint32 {
 	num, typ, n := protowire.ConsumeTag(b)
 	if n < 0 || num != fieldID || typ != protowire.VarintType {
@@ -216,8 +217,8 @@ func wireType(num protowire.Number) protowire.Type {
 // network write six.
 const maxFields = 1024
 
-// fields calls f for each field of a message, with its value if that is a
-// number or bytes, for at most maxFields. The error is [ErrUndecodable].
+// fields calls f for each field of a message, with its value if that is a number or
+// bytes. It fails with [ErrUndecodable], also for more than maxFields.
 func fields(b []byte, f func(num protowire.Number, typ protowire.Type, v uint64, bytes []byte) error) error {
 	for n := 0; len(b) > 0; n++ {
 		if n == maxFields {

@@ -5,33 +5,33 @@ import (
 	"time"
 )
 
-// PoolOptions bound the sessions of a client with one service of one peer. Zero
-// fields are the defaults.
+// PoolOptions bound the sessions of a client with one service of one peer. A zero
+// field stands for its default.
 type PoolOptions struct {
 	Max     int // sessions; default 4
-	Pending int // of these, handshakes under way; default 3 (V 18)
+	Pending int // sessions in the handshake, of Max; default 3 (V 18)
 }
 
-// Back-off of a pool after a refusal, and how many refusals in a row those are
-// told of who wait while there is no session at all.
+// The back-off of a pool after a refusal, and the number of refusals in a row after
+// which waiting callers get the error, when there is no session at all.
 const (
 	poolFirst    = 250 * time.Millisecond
 	poolCeiling  = 10 * time.Second
 	poolRefusals = 6
 )
 
-// Pool decides when a client opens a session: as long as there is an idle one
-// nobody asks it. It knows how many sessions there are and how many callers
-// wait, not who.
+// Pool decides when a client opens a session. A caller asks it only when there is no
+// idle session. The pool counts sessions and waiting callers; it does not know
+// which they are.
 type Pool struct {
 	opts PoolOptions
 
 	sessions, opening, waiting int
-	resting                    int // sessions that are idle in a moment
+	returning                  int // sessions that will be idle in a moment
 
 	refusals int
-	after    time.Time // no attempt before
-	closed   error     // until then, who asks is told this
+	after    time.Time // no attempt before this time
+	closed   error     // error for new callers until after; may be nil
 }
 
 // NewPool returns a pool without sessions.
@@ -45,28 +45,29 @@ func NewPool(o PoolOptions) *Pool {
 	return &Pool{opts: o}
 }
 
-// PoolEffects is what to do next, all of it.
+// PoolEffects are the actions that the caller of the pool has to carry out, all of
+// them.
 type PoolEffects struct {
-	Open int       // begin so many sessions
-	Fail error     // tell everybody who waits
-	Wake time.Time // call Due then; zero: no need
+	Open int       // begin this many sessions
+	Fail error     // fail all waiting callers with this error, if not nil
+	Wake time.Time // call Due at this time; zero: no need
 }
 
-// Wanted is a caller who found no idle session and waits.
+// Wanted reports a caller that found no idle session and waits.
 func (p *Pool) Wanted(now time.Time) PoolEffects {
 	p.waiting++
 	return p.plan(now)
 }
 
-// Served is a caller who waits no longer: he has a session, or has given up.
+// Served reports a caller that no longer waits: it has a session, or has given up.
 func (p *Pool) Served() { p.waiting-- }
 
-// Resting is a session that is not given out, but will be in a moment, or is
-// not any more if n is negative.
-func (p *Pool) Resting(n int) { p.resting += n }
+// Returning reports n more sessions that will be idle in a moment. With a negative n it
+// takes such sessions back.
+func (p *Pool) Returning(n int) { p.returning += n }
 
-// Opened is a new session. It is given to one who waits, if somebody does: for
-// him Served is not called.
+// Opened reports a new session. A waiting caller gets it, if there is one; Served is
+// not called for that caller.
 func (p *Pool) Opened(now time.Time) PoolEffects {
 	p.opening--
 	p.sessions++
@@ -77,20 +78,20 @@ func (p *Pool) Opened(now time.Time) PoolEffects {
 	return p.plan(now)
 }
 
-// Ended is the end of a session.
+// Ended reports the end of a session.
 func (p *Pool) Ended(now time.Time) PoolEffects {
 	p.sessions--
 	return p.plan(now)
 }
 
-// NotOpened is an attempt that failed. A server without a session left is tried
-// again later, by and by less often; meanwhile callers wait for the sessions
-// there are, or in vain. Jitter is a number from 0 to 1 (V 18).
+// NotOpened reports a failed attempt to open a session. When the server had no
+// session left, the pool tries again later, with growing pauses; meanwhile callers
+// wait for the sessions that are open. jitter is a number from 0 to 1 (V 18).
 func (p *Pool) NotOpened(now time.Time, err error, jitter float64) PoolEffects {
 	p.opening--
 	var rejected *RejectedError
 	if !errors.As(err, &rejected) || !rejected.Busy() && rejected.Reason != NoClientSessions {
-		if p.sessions > 0 { // who waits gets one of these
+		if p.sessions > 0 { // waiting callers get one of these
 			return PoolEffects{}
 		}
 		return PoolEffects{Fail: err}
@@ -98,7 +99,7 @@ func (p *Pool) NotOpened(now time.Time, err error, jitter float64) PoolEffects {
 	p.refusals++
 	wait := min(poolFirst<<min(p.refusals-1, 16), poolCeiling)
 	p.after = now.Add(wait/2 + time.Duration(jitter*float64(wait/2)))
-	if rejected.Reason == NoClientSessions { // "refused" in 1.0.0-rc.5: not again soon
+	if rejected.Reason == NoClientSessions { // "refused" in 1.0.0-rc.5: no new attempt soon
 		p.refusals, p.after, p.closed = poolRefusals, now.Add(poolCeiling), err
 	}
 	if p.sessions == 0 && p.opening == 0 && p.refusals >= poolRefusals {
@@ -107,21 +108,21 @@ func (p *Pool) NotOpened(now time.Time, err error, jitter float64) PoolEffects {
 	return p.plan(now)
 }
 
-// Unwanted is how many of the sessions that are being opened nobody waits for.
+// Unwanted returns how many sessions are being opened without a caller that waits.
 func (p *Pool) Unwanted() int { return max(p.opening-p.waiting, 0) }
 
-// GivenUp is an attempt that was ended because nobody waits for it. It is no
+// GivenUp reports an attempt that was ended because no caller waits for it. It is no
 // failure.
 func (p *Pool) GivenUp(now time.Time) PoolEffects {
 	p.opening--
 	return p.plan(now)
 }
 
-// Due looks at the time.
+// Due returns the effects that have become due at now.
 func (p *Pool) Due(now time.Time) PoolEffects { return p.plan(now) }
 
 func (p *Pool) plan(now time.Time) PoolEffects {
-	want := min(p.waiting-p.opening-p.resting, p.opts.Max-p.sessions-p.opening, p.opts.Pending-p.opening)
+	want := min(p.waiting-p.opening-p.returning, p.opts.Max-p.sessions-p.opening, p.opts.Pending-p.opening)
 	switch {
 	case want <= 0:
 		return PoolEffects{}
@@ -141,9 +142,9 @@ func (p *Pool) plan(now time.Time) PoolEffects {
 	return PoolEffects{Open: want}
 }
 
-// Unused reports whether nothing is left of the pool.
+// Unused reports whether the pool has no session, no attempt and no waiting caller.
 func (p *Pool) Unused() bool { return p.sessions == 0 && p.opening == 0 && p.waiting == 0 }
 
-// State is how many sessions there are, how many are being opened, and how many
-// callers wait.
+// State returns the number of sessions, of sessions being opened, and of waiting
+// callers.
 func (p *Pool) State() (sessions, opening, waiting int) { return p.sessions, p.opening, p.waiting }

@@ -242,9 +242,9 @@ func TestPoolScripts(t *testing.T) {
 		case "served":
 			p.Served()
 		case "resting":
-			p.Resting(1)
+			p.Returning(1)
 		case "rested":
-			p.Resting(-1)
+			p.Returning(-1)
 		case "opened":
 			f = p.Opened(now)
 		case "ended":

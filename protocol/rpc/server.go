@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// ServerOptions bound a session at the server. Zero fields are the defaults.
+// ServerOptions bound a session at the server. A zero field stands for its default.
 type ServerOptions struct {
 	MinDeadline time.Duration // default [MinDeadline]
 	MaxDeadline time.Duration // default [MaxDeadline]
@@ -25,35 +25,34 @@ func (o ServerOptions) withDefaults() ServerOptions {
 	return o
 }
 
-// Why a session ends without an offence.
+// Reasons for the end of a session that are no offence.
 var (
-	// ErrIdle is the end of a session that served nothing for a long time.
+	// ErrIdle ends a session that has served no call for a long time.
 	ErrIdle = errors.New("rpc: session idle")
-	// ErrNotRead is the end of a session whose client did not take a response
-	// within the deadline of its call.
+	// ErrNotRead ends a session whose client did not read a response within the
+	// deadline of its call.
 	ErrNotRead = errors.New("rpc: the client does not read its response")
 )
 
-// Server is a session after the handshake, as the server sees it. It says what
-// follows from a frame, from what the method that runs has produced, and from
-// the passing of time.
+// Server is the server's side of a session after the handshake. It decides what to do
+// about each frame, about the output of the running method, and as time passes.
 //
-// A call runs from the [Run] of Received, or the call that Done returns, to the
-// Done after it. Its answer may be over before: when its last response was
-// handed out, when the client has stopped it, and when its deadline has passed.
-// From then on the next request is taken; it waits for Done.
+// A call begins with the [Run] of Received, or with the call that Done returns, and
+// ends with the next Done. Its answer may end earlier: with the last response, when
+// the client stops the call, or at the deadline. From then on the server accepts the
+// next request, which waits for Done.
 type Server struct {
 	opts ServerOptions
 
 	call     CallInfo
 	running  bool
-	answered bool // nothing of the running call is sent any more
+	answered bool // the answer of the running call has ended
 	next     *Waiting
 
 	writing  bool
-	writeEnd time.Time // when it must be over
+	writeEnd time.Time // deadline of the write
 
-	served time.Time // when the last call ended, or the session began
+	served time.Time // when the last call ended, or else when the session began
 	count  uint64
 }
 
@@ -61,7 +60,7 @@ type Server struct {
 type CallInfo struct {
 	ID       uint32
 	Method   uint32
-	Limit    time.Duration // for an answer, or for each item
+	Limit    time.Duration // for the answer, or for each item
 	Began    time.Time
 	Deadline time.Time
 }
@@ -69,27 +68,27 @@ type CallInfo struct {
 // Waiting is a request whose call begins when the one before it has ended.
 type Waiting struct {
 	Call    CallInfo
-	Payload []byte // the request's own: whoever called Received keeps it
+	Payload []byte // the request's payload; the caller of Received must keep it valid
 }
 
-// NewServer returns a session that begins now.
+// NewServer returns the server's side of a session that begins now.
 func NewServer(now time.Time, o ServerOptions) *Server {
 	return &Server{opts: o.withDefaults(), served: now}
 }
 
-// Verdict says what to do about a request.
+// Verdict is the decision about a request.
 type Verdict uint8
 
 const (
 	Ignore Verdict = iota // nothing
 	Answer                // send the response at once, then call Wrote
 	Run                   // run the call with the request's payload
-	Queue                 // nothing now: Done returns the call, while Waits
-	Cancel                // tell the running call that nobody wants it
+	Queue                 // nothing now: Done will return the call
+	Cancel                // cancel the running call
 )
 
-// Received decides about a frame. A response comes with [Answer] only. An error
-// ends the session: [ErrFlags] or [ErrInterrupted].
+// Received decides about a request. Only [Answer] has a response. An error ends the
+// session: [ErrFlags] or [ErrInterrupted].
 func (s *Server) Received(now time.Time, r Request) (Verdict, Response, error) {
 	busy := s.running && !s.answered || s.next != nil
 	if busy {
@@ -125,8 +124,7 @@ func (s *Server) Received(now time.Time, r Request) (Verdict, Response, error) {
 	return Run, Response{}, nil
 }
 
-// TooLarge decides about a request above [MaxRequest], of which the id is known
-// and no more.
+// TooLarge decides about a request above [MaxRequest], of which only the id is known.
 func (s *Server) TooLarge(now time.Time, id uint32) (Response, error) {
 	if s.running && !s.answered || s.next != nil {
 		return Response{}, fmt.Errorf("%w: a large one", ErrInterrupted)
@@ -136,7 +134,7 @@ func (s *Server) TooLarge(now time.Time, id uint32) (Response, error) {
 	return r, err
 }
 
-// limit is a deadline as a duration, at most the greatest.
+// limit returns a deadline as a duration, at most MaxDeadline.
 func (s *Server) limit(seconds uint64) time.Duration {
 	if seconds > uint64(s.opts.MaxDeadline/time.Second) {
 		return s.opts.MaxDeadline
@@ -162,8 +160,8 @@ func (s *Server) write(now time.Time, limit time.Duration) {
 	s.writing, s.writeEnd = true, now.Add(limit)
 }
 
-// Item is the head of the next item of the running call's stream. Wanted is
-// false when there is nobody to send it to. After the write: Wrote.
+// Item returns the response for the next item of the running call's stream, without
+// its payload. wanted is false when the answer has ended. Call Wrote after the write.
 func (s *Server) Item(now time.Time) (r Response, wanted bool) {
 	if !s.running || s.answered {
 		return Response{}, false
@@ -172,9 +170,10 @@ func (s *Server) Item(now time.Time) (r Response, wanted bool) {
 	return Response{ID: s.call.ID}, true
 }
 
-// Finish is the head of the last response of the running call: the answer, the
-// end of the stream or an error. Wanted is false when nobody waits for it. The
-// next request counts as such from here on. After the write: Wrote.
+// Finish returns the last response of the running call, without its payload: the
+// answer, the end of the stream or an error. wanted is false when the answer has ended
+// before. After Finish the server accepts the next request. Call Wrote after the
+// write.
 func (s *Server) Finish(now time.Time, status Status) (r Response, wanted bool) {
 	if !s.running || s.answered {
 		return Response{}, false
@@ -184,7 +183,7 @@ func (s *Server) Finish(now time.Time, status Status) (r Response, wanted bool) 
 	return Response{ID: s.call.ID, Status: status, Flags: FIN}, true
 }
 
-// Wrote is the end of a write. The time for the next item counts from here.
+// Wrote reports the end of a write. The time for the next item begins here.
 func (s *Server) Wrote(now time.Time) {
 	s.writing = false
 	if s.running && !s.answered {
@@ -192,8 +191,8 @@ func (s *Server) Wrote(now time.Time) {
 	}
 }
 
-// Done is the end of the running call's method, and after it of the write of its
-// last response. If a request waits, its call begins.
+// Done reports that the running call's method has returned and its last response is
+// written. If a request waits, its call begins and Done returns it.
 func (s *Server) Done(now time.Time) *Waiting {
 	s.running, s.answered = false, false
 	s.served = now
@@ -205,10 +204,9 @@ func (s *Server) Done(now time.Time) *Waiting {
 	return next
 }
 
-// Due looks at the time. If answer is set, the response is sent, then Wrote, and
-// the running call is told that nobody wants it any more. An error ends the
-// session: [ErrIdle] or [ErrNotRead]. Due is called again at next, or when more
-// has happened.
+// Due checks the deadlines at now. If answer is true, the caller sends the response,
+// calls Wrote, and cancels the running call. An error ends the session: [ErrIdle] or
+// [ErrNotRead]. Call Due again at next, and after every other event.
 func (s *Server) Due(now time.Time) (r Response, answer bool, next time.Time, err error) {
 	switch {
 	case s.writing:
@@ -216,7 +214,7 @@ func (s *Server) Due(now time.Time) (r Response, answer bool, next time.Time, er
 			return r, false, next, ErrNotRead
 		}
 		return r, false, s.writeEnd, nil
-	case s.next != nil: // the one before it does not end
+	case s.next != nil: // the running call does not end
 		if !now.Before(s.next.Call.Deadline) {
 			id := s.next.Call.ID
 			s.next = nil
@@ -236,8 +234,8 @@ func (s *Server) Due(now time.Time) (r Response, answer bool, next time.Time, er
 		}
 		return r, false, end, nil
 	}
-	// The end of a method is awaited that nobody waits for; the idle time begins
-	// with it.
+	// The answer has ended, but the method has not returned; the idle time begins
+	// when it does.
 	return r, false, now.Add(s.opts.Idle), nil
 }
 
@@ -246,8 +244,8 @@ func (s *Server) expired(now time.Time, id uint32) (Response, bool, time.Time, e
 	return errorResponse(id, Timeout, "deadline passed"), true, s.writeEnd, nil
 }
 
-// Running is the call that runs, if one does. Wanted is false when its answer is
-// over.
+// Running returns the running call, if there is one. wanted is false when its answer
+// has ended.
 func (s *Server) Running() (call CallInfo, running, wanted bool) {
 	return s.call, s.running, s.running && !s.answered
 }
@@ -255,5 +253,5 @@ func (s *Server) Running() (call CallInfo, running, wanted bool) {
 // Waits reports whether a request waits for the end of the running call's method.
 func (s *Server) Waits() bool { return s.next != nil }
 
-// Calls is how many calls were taken.
+// Calls returns how many calls the session has accepted.
 func (s *Server) Calls() uint64 { return s.count }

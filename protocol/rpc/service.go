@@ -19,19 +19,18 @@ type Message[T any] interface {
 	proto.Message
 }
 
-// Service is what a node offers under one protocol id.
+// Service is a set of methods that a node offers under one protocol id.
 type Service struct {
 	Protocol protocol.ID
 	Methods  []Method
-	// MaxResponse is the largest frame that is sent as a response, up to
-	// [MaxFrame]. Default [DefaultSend], which peers of every release read.
+	// MaxResponse is the largest frame of a response, up to [MaxFrame]. The default
+	// is [DefaultSend], which peers of every release read.
 	MaxResponse int
 	// OnPanic says what a panic in a method does. In every case the caller gets
-	// [General], its session goes on, and the peer is not charged. A method has no
-	// state that a restart could renew: PanicRestart, the default, and PanicContain
-	// are the same. With PanicStop the service ends for good: it is offered to nobody
-	// any more, calls that run end, and their sessions with them. It can be
-	// registered again.
+	// [General] and the peer is not blamed. With PanicRestart, the default, and with
+	// PanicContain the session goes on: a method has no state to restart. With
+	// PanicStop the service stops: it is no longer offered, and running calls and all
+	// its sessions end. It can be registered again.
 	OnPanic protocol.PanicPolicy
 }
 
@@ -66,8 +65,8 @@ func (s Service) Validate() error {
 	return nil
 }
 
-// Send takes one message of an answer: what encode appends. An error ends the
-// method.
+// Send sends one message of an answer: the bytes that encode appends. After an error
+// the method must return.
 type Send func(encode func([]byte) ([]byte, error)) error
 
 // Method is one method of a service: see [Unary] and [Stream].
@@ -83,16 +82,16 @@ func (m Method) Number() uint32 { return m.number }
 // Streams reports whether the answer is a stream.
 func (m Method) Streams() bool { return m.stream }
 
-// Serve runs the method on the payload of a request, which it keeps no part of,
-// and hands out its answer. A unary method sends exactly once unless it fails.
+// Serve runs the method on the payload of a request and sends its answer. It keeps no
+// part of payload. A unary method sends exactly once unless it fails.
 func (m Method) Serve(ctx context.Context, payload []byte, send Send) error {
 	return m.serve(ctx, payload, send)
 }
 
-// Unary makes a method with one answer. fn runs on a goroutine of the session;
-// its ctx ends with the deadline, when the client gives up and when the session
-// ends, and [CallerOf] says who calls. An error made with [Errorf] is told to
-// the client, any other becomes [General].
+// Unary returns a method with one answer. fn runs on a goroutine of the session. Its
+// ctx ends at the deadline, when the client gives up, and when the session ends;
+// [CallerOf] returns the caller. The client receives an error made with [Errorf]; it
+// receives any other error as [General] without its text.
 func Unary[Req, Resp any, PReq Message[Req], PResp Message[Resp]](number uint32, fn func(context.Context, PReq) (PResp, error)) Method {
 	return Method{number: number, serve: func(ctx context.Context, payload []byte, send Send) error {
 		req, err := request[Req, PReq](payload)
@@ -107,10 +106,10 @@ func Unary[Req, Resp any, PReq Message[Req], PResp Message[Resp]](number uint32,
 	}}
 }
 
-// Stream makes a method that answers with a stream of items. fn returns them as
-// an iterator, which is run on a goroutine of the session; each item has the
-// whole deadline of the request. An error ends the stream. When the client wants
-// no more, ctx ends and the iterator's yield returns false.
+// Stream returns a method that answers with a stream of items. fn returns an iterator
+// over the items, which runs on a goroutine of the session. Each item has the whole
+// deadline of the request. An error ends the stream. When the client stops the call,
+// ctx ends and yield returns false.
 func Stream[Req, Resp any, PReq Message[Req], PResp Message[Resp]](number uint32, fn func(context.Context, PReq) iter.Seq2[PResp, error]) Method {
 	return Method{number: number, stream: true, serve: func(ctx context.Context, payload []byte, send Send) error {
 		req, err := request[Req, PReq](payload)
@@ -138,7 +137,7 @@ func request[Req any, PReq Message[Req]](payload []byte) (PReq, error) {
 	return req, nil
 }
 
-// Caller says who makes a call.
+// Caller describes the client of a call.
 type Caller struct {
 	Peer     identity.NodeID
 	Key      identity.PublicKey
@@ -147,17 +146,18 @@ type Caller struct {
 
 type callerKey struct{}
 
-// WithCaller returns a context for a method that knows who calls and until when;
-// ctx has no deadline of its own.
+// WithCaller returns a context for a method, from which [CallerOf] returns c. Its
+// deadline is c.Deadline; ctx must have none.
 func WithCaller(ctx context.Context, c *Caller) context.Context { return &callContext{ctx, c} }
 
-// callContext is made for every call, so it is not a chain of contexts.
+// callContext is one context with both the caller and the deadline, because one is
+// made for every call.
 type callContext struct {
 	context.Context
 	caller *Caller
 }
 
-// Deadline is that of the call.
+// Deadline returns the deadline of the call.
 func (c *callContext) Deadline() (time.Time, bool) {
 	return c.caller.Deadline, !c.caller.Deadline.IsZero()
 }
@@ -169,7 +169,7 @@ func (c *callContext) Value(key any) any {
 	return c.Context.Value(key)
 }
 
-// CallerOf says who makes the call that a method's context belongs to.
+// CallerOf returns the client of the call to which a method's context belongs.
 func CallerOf(ctx context.Context) (Caller, bool) {
 	c, ok := ctx.Value(callerKey{}).(*Caller)
 	if !ok {

@@ -8,14 +8,14 @@ import (
 	"unicode/utf8"
 )
 
-// Status is how a call ended. As an error it is what [Error] matches:
+// Status is the result code of a call. It is also an error that an [Error] matches:
 // errors.Is(err, rpc.NotFound).
 type Status uint32
 
 // The status codes of spec: comms 9.5.
 const (
 	OK                Status = 0
-	BadRequest        Status = 1 // does not decode, too large, or its deadline is too short
+	BadRequest        Status = 1 // the request does not decode, is too large, or its deadline is too short
 	UnsupportedMethod Status = 2
 	NotImplemented    Status = 3
 	Timeout           Status = 4
@@ -40,24 +40,24 @@ func (s Status) String() string {
 	return fmt.Sprintf("status %d", uint32(s))
 }
 
-// Error is String with the package's name before it.
+// Error returns String with the package's name before it.
 func (s Status) Error() string { return "rpc: " + s.String() }
 
-// Error is a status with a text, as one side reports it to the other. It
-// matches its Status.
+// Error is a status with a text, as the server reports it to the client. It matches
+// its Status.
 type Error struct {
 	Status  Status
 	Details string
 }
 
-// Errorf returns the error that a method answers with: the peer sees the status
-// and the text. Only such errors are told to the peer; any other is logged here
-// and becomes [General] without its text.
+// Errorf returns an error for a method to answer with: the peer receives the status
+// and the text. Any other error is logged here, and the peer receives [General]
+// without its text.
 func Errorf(s Status, format string, args ...any) error {
 	return &Error{s, fmt.Sprintf(format, args...)}
 }
 
-// Error is the status and the text.
+// Error returns the status and the text.
 func (e *Error) Error() string {
 	if e.Details == "" {
 		return e.Status.Error()
@@ -68,11 +68,11 @@ func (e *Error) Error() string {
 // Unwrap returns the status.
 func (e *Error) Unwrap() error { return e.Status }
 
-// failed is the details of an error that is not for the peer.
-const failed = "the service failed"
+// failedText is the text that the peer receives in place of a private error.
+const failedText = "the service failed"
 
-// StatusOf returns what the peer is told of an error that a method returned.
-// Private reports that its text is kept from the peer.
+// StatusOf returns the status and the text that the peer receives for an error of a
+// method. private reports that the error's own text is not sent.
 func StatusOf(err error) (s Status, details string, private bool) {
 	var e *Error
 	var plain Status
@@ -82,11 +82,11 @@ func StatusOf(err error) (s Status, details string, private bool) {
 	case errors.As(err, &plain) && plain != OK:
 		return plain, "", false
 	}
-	return General, failed, true
+	return General, failedText, true
 }
 
-// details makes text that a peer chose safe to keep and to show: at most
-// [MaxDetails] bytes of UTF-8 without control and format characters.
+// details returns a text that the peer chose in a form that is safe to keep and to
+// show: at most [MaxDetails] bytes of UTF-8 without control and format characters.
 func details(payload []byte) string {
 	text := strings.ToValidUTF8(string(payload[:min(len(payload), MaxDetails)]), "\uFFFD")
 	return cut(strings.Map(func(r rune) rune {
@@ -97,7 +97,7 @@ func details(payload []byte) string {
 	}, text))
 }
 
-// cut shortens text to MaxDetails bytes of whole characters.
+// cut shortens text to at most MaxDetails bytes of whole characters.
 func cut(text string) string {
 	if len(text) <= MaxDetails {
 		return text

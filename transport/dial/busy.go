@@ -9,11 +9,11 @@ import (
 // maxBusy bounds how many peers are remembered as busy.
 const maxBusy = 4096
 
-// busyPeers remembers who closed our dial before the handshake, so that the
-// node's own wishes leave them alone for a while (V9).
+// busyPeers remembers the peers that closed a dial before the handshake, so that
+// automatic dials leave them alone for a while (V9).
 type busyPeers struct {
 	peers map[identity.NodeID]busyPeer
-	order []identity.NodeID // as remembered; the oldest is forgotten first
+	order []identity.NodeID // oldest first; the oldest is forgotten first
 }
 
 type busyPeer struct {
@@ -25,8 +25,8 @@ func newBusyPeers() busyPeers { return busyPeers{peers: make(map[identity.NodeID
 
 func (b *busyPeers) until(peer identity.NodeID) time.Time { return b.peers[peer].until }
 
-// count counts one more time in a row; a row ends when twice the longest wait
-// has passed without another.
+// count returns how many times in a row the peer was busy, this time included. A row
+// ends when twice the longest wait has passed without another time.
 func (b *busyPeers) count(now time.Time, peer identity.NodeID, longest time.Duration) int {
 	p, known := b.peers[peer]
 	if !known {

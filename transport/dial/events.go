@@ -7,55 +7,55 @@ import (
 	"github.com/gamelan-p2p/gamelan/identity"
 )
 
-// Errors that the scheduler itself settles wishes with.
+// Errors with which the scheduler itself settles wishes.
 var (
 	ErrCancelled  = errors.New("dial: cancelled")
 	ErrNotAdopted = errors.New("dial: no connection was announced after a successful dial")
-	ErrQueueFull  = errors.New("dial: too many wishes wait")
+	ErrQueueFull  = errors.New("dial: too many peers wait to be dialled")
 )
 
-// Event is something that happened.
+// Event is an input of the scheduler.
 type Event interface{ event() }
 
 type (
-	// Wanted says that somebody needs a connection to Peer. Automatic wishes
-	// are the node's own ideas: they share a budget and respect a peer that
-	// was busy. Others are dialled at once. Attempts is how often to dial
-	// before giving up; 0 is the default of Options.
+	// Wanted asks for a connection to Peer. Automatic wishes come from the node
+	// itself: they share a limit, and wait for a peer that was busy. Others are
+	// dialled at once. Attempts is how many times to dial before giving up; 0 is the
+	// default of Options.
 	Wanted struct {
 		Peer      identity.NodeID
 		Automatic bool
 		Attempts  int
 	}
 
-	// Dialled says that an attempt is over. Err nil: the session was handed on
-	// and will be announced, or refused. One Dialled follows each Attempt,
-	// also one that was cancelled.
+	// Dialled reports the end of an attempt. Err nil: the connection was handed on
+	// and will be announced or refused. One Dialled follows each Attempt, even a
+	// cancelled one.
 	Dialled struct {
 		Peer  identity.NodeID
 		Err   error
 		Class Class // of Err
 	}
 
-	// Refused says that a session was handed on and not taken, because the
-	// peer is banned for instance. A session that loses a tie-break is not
-	// refused: the surviving connection is announced instead.
+	// Refused reports that a connection that was handed on was not accepted, for
+	// instance because the peer is banned. A connection that loses a tie-break is
+	// not refused: the surviving connection is announced instead.
 	Refused struct {
 		Peer identity.NodeID
 		Err  error
 	}
 
-	// Connected says that a connection was announced, ours or theirs.
+	// Connected reports that a connection was announced, in either direction.
 	Connected struct{ Peer identity.NodeID }
 
-	// Cancelled says that nobody wants Peer any more.
+	// Cancelled reports that no request for Peer is left.
 	Cancelled struct{ Peer identity.NodeID }
 
-	// Eased says that of those who want Peer only the node itself is left: the
-	// wish is automatic again. An attempt that runs goes on.
+	// Eased reports that only automatic requests for Peer are left: the wish is
+	// automatic again. A running attempt goes on.
 	Eased struct{ Peer identity.NodeID }
 
-	// Due says that the time of an earlier Wake has come.
+	// Due reports that the time of an earlier Wake has come.
 	Due struct{}
 )
 
@@ -67,13 +67,13 @@ func (Cancelled) event() {}
 func (Eased) event()     {}
 func (Due) event()       {}
 
-// Class says what a failed attempt means for the next one.
+// Class classifies a failed attempt by its meaning for the next one.
 type Class uint8
 
 const (
 	Transient Class = iota // try again while attempts are left
-	Busy                   // closed before Noise message 2: busy, or it does not want us; back off longer (V9)
-	Final                  // trying again cannot help: handshake failed, wrong key, banned, all addresses excluded
+	Busy                   // closed before Noise message 2: busy, or it refuses this node; back off longer (V9)
+	Final                  // no retry can succeed: handshake failed, wrong key, banned, all addresses excluded
 )
 
 // String returns the class in one word.
@@ -89,7 +89,7 @@ func (c Class) String() string {
 	return "unknown"
 }
 
-// Effect is something to do.
+// Effect is an action for the scheduler's owner.
 type Effect interface{ effect() }
 
 type (
@@ -102,11 +102,10 @@ type (
 	// Cancel: end the running attempt.
 	Cancel struct{ Peer identity.NodeID }
 
-	// Wake: send Due at At, once. Wakes asked for before stay.
+	// Wake: send Due at At, once. Earlier Wakes stay valid.
 	Wake struct{ At time.Time }
 
-	// Settled: answer everybody who wanted Peer. Err nil: there is a
-	// connection.
+	// Settled: answer all requests for Peer. Err nil: there is a connection.
 	Settled struct {
 		Peer identity.NodeID
 		Err  error

@@ -5,9 +5,10 @@ import (
 	"time"
 )
 
-// Options configure a Scheduler. Zero fields have the defaults named.
+// Options configure a Scheduler. A zero field stands for its default, which is named
+// after the semicolon.
 type Options struct {
-	Attempts int           // dials per wish that names no number; 1
+	Attempts int           // dials for a wish without Attempts; 1
 	Retry    Backoff       // before attempt 2 and later; 500 ms to 10 s
 	Busy     Backoff       // after Class Busy, jittered; 1 s to 2 min
 	Adopt    time.Duration // how long a finished dial may stay unannounced; 10 s
@@ -15,8 +16,8 @@ type Options struct {
 	Rate     int           // automatic attempts begun within any one second; 20
 	Queue    int           // automatic wishes that may wait for their turn; 1,024
 
-	// Random spreads the waiting after Class Busy over its second half. With
-	// nil there is no jitter.
+	// Random chooses the wait after Class Busy between a half and the whole of it.
+	// With nil there is no jitter.
 	Random *rand.Rand
 }
 
@@ -39,7 +40,7 @@ func def[T int | time.Duration](v *T, d T) {
 	}
 }
 
-// Backoff is a time to wait that doubles with every failure.
+// Backoff is a wait that doubles with every failure.
 type Backoff struct{ Initial, Ceiling time.Duration }
 
 // after returns the time to wait after failure n, counted from 1.

@@ -2,15 +2,15 @@ package dial
 
 import "time"
 
-// pace keeps the automatic attempts to so many within any one second.
+// pace limits the automatic attempts within any one second.
 type pace struct {
-	begun []time.Time // the last ones, as a ring
-	at    int         // of the oldest
+	begun []time.Time // times of the last attempts, as a ring
+	at    int         // index of the oldest
 }
 
 func newPace(perSecond int) pace { return pace{begun: make([]time.Time, perSecond)} }
 
-// next returns when one more attempt may begin; a past time says now.
+// next returns when one more attempt may begin; a time in the past means now.
 func (p *pace) next() time.Time {
 	if oldest := p.begun[p.at]; !oldest.IsZero() {
 		return oldest.Add(time.Second)

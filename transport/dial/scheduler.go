@@ -9,12 +9,12 @@ import (
 	"github.com/gamelan-p2p/gamelan/identity"
 )
 
-// Scheduler is the machine. It is not safe for concurrent use.
+// Scheduler is the state machine. It is not safe for concurrent use.
 type Scheduler struct {
 	o      Options
-	wishes map[identity.NodeID]*wish // looked up only, never ranged over where order shows
+	wishes map[identity.NodeID]*wish // never ranged over where the order could matter
 	timed  timed
-	queue  []*wish // automatic, first come, first served; who left early is not inLine any more
+	queue  []*wish // automatic wishes, first come, first served; those that left early are not inLine
 	queued int     // how many are inLine
 	slots  int     // automatic attempts in flight
 	rate   pace    // of automatic attempts
@@ -30,8 +30,8 @@ func New(o Options) *Scheduler {
 	return &Scheduler{o: o, wishes: make(map[identity.NodeID]*wish), busy: newBusyPeers(), rate: newPace(o.Rate)}
 }
 
-// Step applies one event and returns what to do about it, in order. The slice
-// is valid until the next Step.
+// Step applies one event and returns its effects, in order. The slice is valid until
+// the next Step.
 func (s *Scheduler) Step(now time.Time, e Event) []Effect {
 	clear(s.out)
 	s.out = s.out[:0]
@@ -51,7 +51,7 @@ func (s *Scheduler) Step(now time.Time, e Event) []Effect {
 		s.settle(e.Peer, ErrCancelled)
 	case Eased:
 		if w := s.wishes[e.Peer]; w != nil && w.Wanted {
-			w.Automatic = true // a slot it takes with its next attempt
+			w.Automatic = true // it takes a slot with its next attempt
 		}
 	case Due:
 		s.due(now)
@@ -61,7 +61,7 @@ func (s *Scheduler) Step(now time.Time, e Event) []Effect {
 	return s.out
 }
 
-// Wishes returns what the scheduler is busy with, in order of arrival.
+// Wishes returns all wishes in order of arrival.
 func (s *Scheduler) Wishes() []Wish {
 	all := make([]*wish, 0, len(s.wishes))
 	for _, w := range s.wishes {
@@ -75,7 +75,7 @@ func (s *Scheduler) Wishes() []Wish {
 	return list
 }
 
-// Len returns the number of peers that the scheduler is busy with.
+// Len returns the number of wishes.
 func (s *Scheduler) Len() int { return len(s.wishes) }
 
 func (s *Scheduler) do(f Effect) { s.out = append(s.out, f) }
@@ -93,7 +93,7 @@ func (s *Scheduler) wanted(now time.Time, e Wanted) {
 		s.begin(now, w)
 		return
 	}
-	if !w.Wanted { // a new wish waits for what becomes of the dial of the old one
+	if !w.Wanted { // a new wish waits for the result of the old one's dial
 		w.Automatic, w.Wanted, w.Tries, w.Attempts = e.Automatic, true, 0, attempts
 		if w.State == Adopting {
 			w.Tries = 1
@@ -101,7 +101,7 @@ func (s *Scheduler) wanted(now time.Time, e Wanted) {
 		return
 	}
 	w.Attempts = max(w.Attempts, attempts)
-	if w.Automatic && !e.Automatic { // from now on it is somebody's
+	if w.Automatic && !e.Automatic { // no longer automatic
 		w.Automatic = false
 		s.freeSlot(w)
 		switch w.State {
@@ -111,7 +111,7 @@ func (s *Scheduler) wanted(now time.Time, e Wanted) {
 	}
 }
 
-// begin makes the first attempt of a wish, or has it wait for its time or turn.
+// begin makes the first attempt of a wish, or lets it wait for its time or its turn.
 func (s *Scheduler) begin(now time.Time, w *wish) {
 	if !w.Automatic {
 		s.start(w)
@@ -131,7 +131,7 @@ func (s *Scheduler) enqueue(w *wish) {
 		s.do(Settled{w.Peer, ErrQueueFull})
 		return
 	}
-	if len(s.queue) > 2*s.o.Queue { // wishes that came and went
+	if len(s.queue) > 2*s.o.Queue { // most entries are of wishes that left the line
 		s.queue = slices.DeleteFunc(s.queue, func(w *wish) bool { return !w.inLine })
 	}
 	s.untime(w)
@@ -147,7 +147,7 @@ func (s *Scheduler) leaveLine(w *wish) {
 	}
 }
 
-// fill starts automatic wishes while there is room, and not too many a second.
+// fill starts automatic wishes, within the limits of attempts in flight and per second.
 func (s *Scheduler) fill(now time.Time) {
 	for s.slots < s.o.InFlight && s.queued > 0 && !s.rate.next().After(now) {
 		w := s.queue[0]
@@ -198,12 +198,12 @@ func (s *Scheduler) dialled(now time.Time, e Dialled) {
 	case Cancelling:
 		s.freeSlot(w)
 		switch {
-		case e.Err == nil && (w.Wanted || !w.connected): // it succeeded all the same
+		case e.Err == nil && (w.Wanted || !w.connected): // it succeeded, cancelled or not
 			w.Tries = 1
 			s.at(w, Adopting, now.Add(s.o.Adopt))
 		case !w.Wanted:
 			s.end(w)
-		default: // a cancelled attempt is not a failed one
+		default: // a cancelled attempt does not count as failed
 			s.begin(now, w)
 		}
 	case Adopting:
@@ -232,7 +232,7 @@ func (s *Scheduler) failed(now time.Time, w *wish, err error, class Class) {
 	s.at(w, Waiting, now.Add(wait))
 }
 
-// connected ends the wish for a peer, also one that nobody has any more.
+// connected ends the wish for a peer, also a cancelled one.
 func (s *Scheduler) connected(peer identity.NodeID) {
 	w := s.wishes[peer]
 	switch {
@@ -246,9 +246,9 @@ func (s *Scheduler) connected(peer identity.NodeID) {
 	}
 }
 
-// settle ends a wish. A running attempt is cancelled and stays on the books until
-// it is over, and one that has succeeded until its connection is announced: a
-// second dial meanwhile would replace that connection.
+// settle ends a wish. It cancels a running attempt and keeps the entry until the attempt
+// has ended. After a successful attempt it keeps the entry until the connection is
+// announced: a second dial meanwhile would replace that connection.
 func (s *Scheduler) settle(peer identity.NodeID, err error) {
 	w := s.wishes[peer]
 	if w == nil || !w.Wanted {
@@ -287,7 +287,7 @@ func (s *Scheduler) due(now time.Time) {
 	}
 }
 
-// rouse asks for a Wake if one is needed earlier than those asked for.
+// rouse asks for a Wake if one is needed before those already asked for.
 func (s *Scheduler) rouse(now time.Time) {
 	var first time.Time
 	if len(s.timed) > 0 {

@@ -6,7 +6,7 @@ import (
 	"github.com/gamelan-p2p/gamelan/identity"
 )
 
-// State is where a wish stands.
+// State is the state of a wish.
 type State uint8
 
 const (
@@ -14,7 +14,7 @@ const (
 	Dialling                // an attempt runs
 	Waiting                 // waits for its next attempt
 	Adopting                // dialled; the connection is not announced yet
-	Cancelling              // an attempt was cancelled and is not over yet
+	Cancelling              // an attempt was cancelled and has not ended yet
 )
 
 // String returns the state in one word.
@@ -34,12 +34,12 @@ func (s State) String() string {
 	return "unknown"
 }
 
-// Wish is one peer that the scheduler is busy with.
+// Wish is the scheduler's entry for one peer.
 type Wish struct {
 	Peer      identity.NodeID
 	State     State
 	Automatic bool
-	Wanted    bool // false only while Cancelling or Adopting: nobody waits for it
+	Wanted    bool // false only while Cancelling or Adopting: no request waits for it
 	Tries     int
 	Attempts  int
 	Due       time.Time // when State is Waiting or Adopting
@@ -52,11 +52,11 @@ type wish struct {
 	inLine bool   // has a place in Scheduler.queue
 	heap   int    // index among the timed ones, -1 when not timed
 
-	connected bool // while it was cancelled: no announcement is due when its attempt succeeds
+	connected bool // a connection was announced while Cancelling: none follows if the attempt succeeds
 }
 
-// timed is a heap of wishes with a Due, earliest first, then in the order of
-// their arrival.
+// timed is a heap of the wishes with a Due: earliest first, then in the order of
+// arrival.
 type timed []*wish
 
 func (t timed) Len() int { return len(t) }

@@ -2,14 +2,14 @@ package keepalive
 
 import "time"
 
-// Mark is something that waits for proof: who asked, and which of its writes.
-// The marks of one asker grow.
+// Mark identifies a write that waits for proof, by its asker and a number. The numbers
+// of one asker grow.
 type Mark[K comparable] struct {
 	Key K
 	N   uint64
 }
 
-// Effects is what to do after an event; the zero Effects asks for nothing.
+// Effects are the actions after an event. The zero Effects asks for nothing.
 type Effects[K comparable] struct {
 	Ping   bool      // send a ping now; call Ponged when it is answered
 	Proven []Mark[K] // the peer's multiplexer has read these writes; valid until the next call
@@ -27,25 +27,25 @@ type Machine[K comparable] struct {
 	interval time.Duration
 	heard    time.Time // last sign of life
 	inFlight bool
-	covered  []Mark[K]  // what the ping in flight proves
-	waiting  []asked[K] // what the next one proves, one for each asker
-	wake     time.Time  // the Wake that stands
+	covered  []Mark[K]  // marks that the ping in flight proves
+	waiting  []asked[K] // marks that the next ping proves, one for each asker
+	wake     time.Time  // the earliest Wake that has not come
 	proven   []Mark[K]
 }
 
-// New returns the machine of a connection that is pinged after interval of
-// silence; 0 means never for silence alone. It begins to work with the first
-// event, which may be a Due.
+// New returns the machine of a connection that is pinged after interval of silence; 0
+// means that silence causes no ping. It starts with the first event, which may be a
+// Due.
 func New[K comparable](now time.Time, interval time.Duration) *Machine[K] {
 	return &Machine[K]{interval: interval, heard: now}
 }
 
-// Prove asks for proof of a mark by a ping that leaves at notBefore or later.
-// It replaces a mark of the same asker whose ping has not left: a proof of the
-// newer proves the older.
+// Prove asks for proof of a mark by a ping that is sent at notBefore or later. It
+// replaces a mark of the same asker whose ping was not sent yet: a proof of the newer
+// mark proves the older.
 func (m *Machine[K]) Prove(now time.Time, mark Mark[K], notBefore time.Time) Effects[K] {
 	if notBefore.Before(now) {
-		notBefore = now // also when it is zero, which is no time that comes
+		notBefore = now // also for the zero time
 	}
 	for i := range m.waiting {
 		if m.waiting[i].Key == mark.Key {
@@ -65,7 +65,7 @@ func (m *Machine[K]) Heard(at time.Time) {
 	}
 }
 
-// Ponged says that the ping in flight was answered. Without one it changes
+// Ponged reports the answer to the ping in flight. Without a ping in flight it changes
 // nothing.
 func (m *Machine[K]) Ponged(now time.Time) Effects[K] {
 	if !m.inFlight {
@@ -79,8 +79,7 @@ func (m *Machine[K]) Ponged(now time.Time) Effects[K] {
 	return f
 }
 
-// Due says that the time of a Wake has come. Called at any other time it does
-// no harm.
+// Due reports that the time of a Wake has come. It may be called at any other time.
 func (m *Machine[K]) Due(now time.Time) Effects[K] {
 	if !now.Before(m.wake) {
 		m.wake = time.Time{}
@@ -88,7 +87,7 @@ func (m *Machine[K]) Due(now time.Time) Effects[K] {
 	return m.next(now)
 }
 
-// next sends a ping when one is due, and else says when to look again.
+// next sends a ping when one is due, and otherwise asks for a Wake.
 func (m *Machine[K]) next(now time.Time) Effects[K] {
 	if m.inFlight {
 		return Effects[K]{}
@@ -107,7 +106,7 @@ func (m *Machine[K]) next(now time.Time) Effects[K] {
 	return Effects[K]{Ping: true}
 }
 
-// nextPing is when the next ping is due; zero: never.
+// nextPing returns when the next ping is due; zero means never.
 func (m *Machine[K]) nextPing() time.Time {
 	var at time.Time
 	if m.interval > 0 {
@@ -121,7 +120,7 @@ func (m *Machine[K]) nextPing() time.Time {
 	return at
 }
 
-// leave puts a ping in flight, with the marks that it may prove.
+// leave sends a ping, with the marks that it may prove.
 func (m *Machine[K]) leave(now time.Time) {
 	m.inFlight = true
 	kept := m.waiting[:0]

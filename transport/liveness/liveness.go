@@ -17,7 +17,7 @@ import (
 //
 // spec: V 2
 const (
-	MaxLine   = 80 // bytes of a line, without its end
+	MaxLine   = 80 // bytes of a line, without the line end
 	FirstLine = 5 * time.Second
 	Idle      = 30 * time.Second
 	Life      = 5 * time.Minute
@@ -26,28 +26,27 @@ const (
 	writeTime = 10 * time.Second
 )
 
-// Why a session ends.
+// Errors that end a session.
 var (
 	// ErrLine reports a line of more than [MaxLine] bytes.
 	ErrLine = errors.New("liveness: line too long")
-	// ErrRefused reports a first line that was not admitted.
+	// ErrRefused reports that admit refused the session's first line.
 	ErrRefused = errors.New("liveness: not admitted")
-	// ErrTooFast reports more lines than may come in a second.
+	// ErrTooFast reports more lines in a second than the limit.
 	ErrTooFast = errors.New("liveness: too many lines")
-	// ErrOver reports a session that has lasted as long as one may.
+	// ErrOver reports a session that has reached its greatest duration.
 	ErrOver = errors.New("liveness: the session is over")
 )
 
-// Is reports whether a connection that begins with b asks for liveness, given
-// the wire byte of the network: 0xA7 does, and 0xA6 of older nodes unless it is
-// the wire byte.
+// Is reports whether a connection whose first byte is b asks for a liveness check: for
+// 0xA7, and for 0xA6 of older nodes unless it is wire, the wire byte of the network.
 func Is(b, wire byte) bool {
 	return b != wire && (b == protocol.LivenessByte || b == protocol.OldLivenessByte)
 }
 
-// Serve answers a connection whose first byte was read: every line comes back,
-// once admit has let the first one in. It returns nil when the other side ends,
-// and never closes c.
+// Serve serves a connection whose first byte was read. It sends every line back, unless
+// admit refuses the first one. It returns nil when the other side ends, and never closes
+// c.
 func Serve(c net.Conn, admit func(first string) bool) error {
 	r := bufio.NewReaderSize(c, MaxLine+2)
 	end := time.Now().Add(Life)
@@ -65,7 +64,7 @@ func Serve(c net.Conn, admit func(first string) bool) error {
 		if until.After(end) {
 			until = end
 		}
-		c.SetReadDeadline(until) // the read says what is wrong with the connection
+		c.SetReadDeadline(until) // the next read reports an error of the connection
 		line, err := readLine(r)
 		switch {
 		case err == io.EOF && len(line) == 0:
@@ -88,7 +87,7 @@ func Serve(c net.Conn, admit func(first string) bool) error {
 	}
 }
 
-// readLine returns the next line without its end.
+// readLine returns the next line without the line end.
 func readLine(r *bufio.Reader) ([]byte, error) {
 	line, err := r.ReadSlice('\n')
 	if errors.Is(err, bufio.ErrBufferFull) {
@@ -104,21 +103,22 @@ func readLine(r *bufio.Reader) ([]byte, error) {
 	return append([]byte(nil), line...), nil
 }
 
-// Ask begins a session on a new connection: the byte, and a first line.
+// Ask begins a session on a new connection: it sends the liveness byte and the first
+// line, and waits for the echo, whose round trip it returns.
 func Ask(c net.Conn, first string, limit time.Duration) (*Session, time.Duration, error) {
 	s := &Session{c: c, r: bufio.NewReaderSize(c, MaxLine+2), limit: limit}
 	took, err := s.exchange(append([]byte{protocol.LivenessByte}, first...))
 	return s, took, err
 }
 
-// Session is one that Ask has begun.
+// Session is a session that Ask has begun.
 type Session struct {
 	c     net.Conn
 	r     *bufio.Reader
 	limit time.Duration
 }
 
-// Ping sends a line and waits for any.
+// Ping sends a line, waits for any line, and returns the round trip.
 func (s *Session) Ping() (time.Duration, error) { return s.exchange([]byte("pingpong")) }
 
 func (s *Session) exchange(line []byte) (time.Duration, error) {

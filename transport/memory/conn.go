@@ -22,24 +22,23 @@ type Conn struct {
 
 var _ transport.Conn = (*Conn)(nil)
 
-// Read reads what has arrived, at most len(b) bytes. After the other end's
-// Close or CloseWrite it returns io.EOF, after a reset an error that
-// [transport.IsReset] knows, in both cases when everything that had arrived
-// has been read.
+// Read reads bytes that have arrived, at most len(b). When all of them have been read,
+// it returns io.EOF after the other end's Close or CloseWrite, and after a reset an
+// error for which [transport.IsReset] is true.
 func (c *Conn) Read(b []byte) (int, error) {
 	n, err := c.in.read(b)
 	return n, c.opError("read", err)
 }
 
-// Write hands b to the link and waits while its buffer is full.
+// Write writes b to the link and waits while its buffer is full.
 func (c *Conn) Write(b []byte) (int, error) {
 	n, err := c.out.write(b)
 	return n, c.opError("write", err)
 }
 
-// Close ends both directions. The other end still gets what was written, and
-// then io.EOF — or, if something had arrived here that was not read, a reset,
-// as from a socket.
+// Close ends both directions. The other end still receives all bytes written, and then
+// io.EOF. If bytes had arrived here that were not read, it receives a reset instead, as
+// from a socket.
 func (c *Conn) Close() error {
 	if c.closed.Swap(true) {
 		return c.opError("close", net.ErrClosed)
@@ -50,7 +49,7 @@ func (c *Conn) Close() error {
 	return nil
 }
 
-// CloseWrite ends our half: the other end reads io.EOF after what was written.
+// CloseWrite ends this side's half: the other end reads io.EOF after all bytes written.
 func (c *Conn) CloseWrite() error {
 	if c.closed.Load() {
 		return c.opError("close", net.ErrClosed)
@@ -62,16 +61,16 @@ func (c *Conn) CloseWrite() error {
 // Cut resets the connection in both directions, like [Network.Cut].
 func (c *Conn) Cut() { c.wire.cut() }
 
-// LocalAddr is this end, an [Addr].
+// LocalAddr returns the [Addr] of this end.
 func (c *Conn) LocalAddr() net.Addr { return c.local }
 
-// RemoteAddr is the other end, an [Addr].
+// RemoteAddr returns the [Addr] of the other end.
 func (c *Conn) RemoteAddr() net.Addr { return c.remote }
 
-// LocalMultiaddr is the port listened on, or /memory/0 at the end that dialled.
+// LocalMultiaddr returns the listening port, or /memory/0 at the dialling end.
 func (c *Conn) LocalMultiaddr() ma.Multiaddr { return multiaddr(uint16(c.local)) }
 
-// RemoteMultiaddr is the port dialled, or /memory/0 at the end that listens.
+// RemoteMultiaddr returns the dialled port, or /memory/0 at the listening end.
 func (c *Conn) RemoteMultiaddr() ma.Multiaddr { return multiaddr(uint16(c.remote)) }
 
 // SetDeadline sets both deadlines.
@@ -79,8 +78,8 @@ func (c *Conn) SetDeadline(t time.Time) error {
 	return errors.Join(c.SetReadDeadline(t), c.SetWriteDeadline(t))
 }
 
-// SetReadDeadline ends reads that are still waiting at t, also those under
-// way. The zero time is no deadline.
+// SetReadDeadline ends present and future reads that still wait at t. The zero time is
+// no deadline.
 func (c *Conn) SetReadDeadline(t time.Time) error {
 	if c.closed.Load() {
 		return c.opError("set", net.ErrClosed)
@@ -89,8 +88,8 @@ func (c *Conn) SetReadDeadline(t time.Time) error {
 	return nil
 }
 
-// SetWriteDeadline ends writes that are still waiting at t, also those under
-// way. The zero time is no deadline.
+// SetWriteDeadline ends present and future writes that still wait at t. The zero time is
+// no deadline.
 func (c *Conn) SetWriteDeadline(t time.Time) error {
 	if c.closed.Load() {
 		return c.opError("set", net.ErrClosed)
@@ -99,7 +98,7 @@ func (c *Conn) SetWriteDeadline(t time.Time) error {
 	return nil
 }
 
-// opError dresses an error as package net does.
+// opError wraps an error in a *net.OpError, as package net does.
 func (c *Conn) opError(op string, err error) error {
 	if err == nil || err == io.EOF {
 		return err

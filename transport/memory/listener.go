@@ -8,14 +8,14 @@ import (
 	"github.com/gamelan-p2p/gamelan/transport"
 )
 
-// backlog is how many connections wait for Accept before dials wait too.
+// backlog is how many connections may wait for Accept; above it, dials wait too.
 const backlog = 128
 
 type listener struct {
 	t     *Transport
 	port  uint16
 	addr  ma.Multiaddr
-	slots chan struct{} // one for each connection in queue or about to be
+	slots chan struct{} // one for each connection in queue or about to enter it
 	some  chan struct{} // holds one token while queue may not be empty
 	done  chan struct{} // closed with the listener
 	queue []*Conn       // guarded by the network's lock
@@ -69,7 +69,7 @@ func (l *listener) pop() (c *Conn, more bool) {
 	return c, len(l.queue) > 0
 }
 
-// Close frees the port and resets the connections nobody has accepted.
+// Close frees the port and resets the connections that were not accepted.
 func (l *listener) Close() error {
 	n := l.t.net
 	n.mu.Lock()

@@ -12,17 +12,17 @@ import (
 	"github.com/gamelan-p2p/gamelan/transport"
 )
 
-// firstFree is where port 0 begins to look for a free port, so that tests may
-// name small ones.
+// firstFree is the first port that a listener on port 0 can get, so that tests may use
+// smaller numbers.
 const firstFree = 1024
 
 var errNoPort = errors.New("all ports are in use")
 
-// Network is a set of ports and the connections between them. Networks know
-// nothing of each other, so that tests with one each may run side by side. All
-// methods may be called from any number of goroutines.
+// Network is a set of ports and the connections between them. Networks are independent,
+// so that tests with one network each may run in parallel. All methods may be called
+// from any goroutine.
 type Network struct {
-	mu        sync.Mutex // held for moments only, never while something waits
+	mu        sync.Mutex // never held while waiting
 	listeners map[uint16]*listener
 	reserved  map[uint16]bool
 	next      uint16
@@ -34,7 +34,7 @@ type Network struct {
 	dialers   []chan struct{} // dials that wait for the end of a partition
 }
 
-// NewNetwork returns an empty network whose links are immediate.
+// NewNetwork returns an empty network whose links deliver at once.
 func NewNetwork() *Network {
 	return &Network{
 		listeners: map[uint16]*listener{},
@@ -46,24 +46,24 @@ func NewNetwork() *Network {
 
 var defaultNetwork = NewNetwork()
 
-// Default returns the network of all nodes of this process that name none.
+// Default returns the network of all nodes of this process that choose no other.
 func Default() *Network { return defaultNetwork }
 
-// Transport returns a new end of the network, for one node.
+// Transport returns a new transport on the network, for one node.
 func (n *Network) Transport() *Transport {
 	return &Transport{net: n, ports: map[uint16]bool{}}
 }
 
-// Seed fixes the random part of [Link.Jitter] for connections made from now
-// on: with the same seed and the same order of dials the same delays come.
+// Seed fixes the random part of [Link.Jitter] for later connections: the same seed and
+// the same order of dials give the same delays.
 func (n *Network) Seed(seed uint64) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	n.seed = seed
 }
 
-// Reserve returns an address that port 0 will not give to anybody else. It may
-// be listened on later.
+// Reserve returns an address that a listener on port 0 never gets. A listener may use
+// the address later.
 func (n *Network) Reserve() (ma.Multiaddr, error) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
@@ -75,7 +75,7 @@ func (n *Network) Reserve() (ma.Multiaddr, error) {
 	return multiaddr(port), nil
 }
 
-// freePort finds the next port that nobody listens on; n.mu is held.
+// freePort returns the next port without a listener. The caller holds n.mu.
 func (n *Network) freePort() (uint16, error) {
 	for range 1 << 16 {
 		port := n.next
@@ -89,31 +89,30 @@ func (n *Network) freePort() (uint16, error) {
 	return 0, errNoPort
 }
 
-// SetLink sets the link between all nodes, for what is sent from now on, also
-// on connections that exist. What is under way arrives as it would have.
+// SetLink sets the link between all nodes, for bytes sent from now on, also on existing
+// connections. Bytes sent before arrive as without the change.
 func (n *Network) SetLink(l Link) {
 	n.change(func() { n.link = l })
 }
 
-// SetLinkBetween sets the link between the node that listens, or has listened,
-// on a and the one that does on b, instead of that of [Network.SetLink]. nil
-// stands for every node. The latest call that matches counts.
+// SetLinkBetween sets the link between the node that listens, or has listened, on a and
+// the one of b, instead of that of [Network.SetLink]. nil stands for every node. The
+// latest call that matches counts.
 func (n *Network) SetLinkBetween(a, b ma.Multiaddr, l Link) {
 	n.change(func() {
 		n.rules = append(n.rules, rule{a: pointOf(a), b: pointOf(b), link: &l})
 	})
 }
 
-// Partition parts the node that listens, or has listened, on a from the one
-// that does on b; nil stands for every node. Nothing sent between them
-// arrives: writes fill the buffers and wait, dials wait, and no connection
-// ends, until [Network.Heal].
+// Partition separates the node that listens, or has listened, on a from the one of b;
+// nil stands for every node. Until [Network.Heal] nothing sent between them arrives:
+// writes fill the buffers and wait, dials wait, and no connection ends.
 func (n *Network) Partition(a, b ma.Multiaddr) {
 	n.partition(pointOf(a), pointOf(b))
 }
 
-// Heal undoes [Network.Partition] of the same two addresses. What was held
-// back arrives after the link's latency.
+// Heal undoes [Network.Partition] of the same two addresses. The bytes held back arrive
+// after the link's latency.
 func (n *Network) Heal(a, b ma.Multiaddr) {
 	n.heal(pointOf(a), pointOf(b))
 }
@@ -137,10 +136,10 @@ func (n *Network) heal(a, b point) {
 	})
 }
 
-// Cut resets every connection between the node that listens, or has listened,
-// on a and the one that does on b, as the loss of a router's state would: what
-// has arrived can still be read, the rest is lost. nil stands for every node.
-// It returns how many connections there were.
+// Cut resets every connection between the node that listens, or has listened, on a and
+// the one of b, like a router that has lost its state: bytes that have arrived can still
+// be read, the rest is lost. nil stands for every node. Cut returns the number of
+// connections.
 func (n *Network) Cut(a, b ma.Multiaddr) int {
 	r := rule{a: pointOf(a), b: pointOf(b)}
 	n.mu.Lock()
@@ -157,15 +156,15 @@ func (n *Network) Cut(a, b ma.Multiaddr) int {
 	return len(found)
 }
 
-// Conns returns how many connections have an end that is not closed.
+// Conns returns the number of connections with an end that is not closed.
 func (n *Network) Conns() int {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	return len(n.wires)
 }
 
-// change runs f under the lock, brings every connection in line with the rules
-// and lets waiting dials look again.
+// change runs f under the lock, applies the rules to every connection, and wakes the
+// dials that wait.
 func (n *Network) change(f func()) {
 	n.mu.Lock()
 	f()
@@ -180,21 +179,22 @@ func (n *Network) change(f func()) {
 	}
 }
 
-// forget takes a dial that no longer waits off the list.
+// forget removes a dial that no longer waits from the list.
 func (n *Network) forget(dial chan struct{}) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	n.dialers = slices.DeleteFunc(n.dialers, func(d chan struct{}) bool { return d == dial })
 }
 
-// apply brings one connection in line with the rules; n.mu is held.
+// apply applies the rules to one connection. The caller holds n.mu.
 func (n *Network) apply(w *wire) {
 	link, parted := n.state(w.ends())
 	w.up.configure(link, parted)
 	w.down.configure(link, parted)
 }
 
-// state is the link between two ends and whether they are parted; n.mu is held.
+// state returns the link between two ends, and whether a partition separates them. The
+// caller holds n.mu.
 func (n *Network) state(a, b end) (link Link, parted bool) {
 	link = n.link
 	for _, r := range n.rules {
@@ -209,7 +209,8 @@ func (n *Network) state(a, b end) (link Link, parted bool) {
 	return link, parted
 }
 
-// ordered returns the connections in the order of their making; n.mu is held.
+// ordered returns the connections in the order in which they were made. The caller holds
+// n.mu.
 func (n *Network) ordered() []*wire {
 	out := make([]*wire, 0, len(n.wires))
 	for _, id := range slices.Sorted(maps.Keys(n.wires)) {
@@ -218,8 +219,8 @@ func (n *Network) ordered() []*wire {
 	return out
 }
 
-// connect makes a connection and puts it into l's queue, for which the caller
-// holds a slot. It fails when l was closed meanwhile.
+// connect makes a connection and puts it into l's queue. The caller holds a slot of the
+// queue. connect fails when l was closed meanwhile.
 func (n *Network) connect(t *Transport, l *listener) (*Conn, error) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
@@ -245,7 +246,7 @@ type wire struct {
 	dialer   *Transport
 	listener *Transport
 	port     uint16
-	up, down *pipe // from the dialer, to the dialer
+	up, down *pipe // from the dialer and to the dialer
 	closed   int   // ends closed, guarded by net.mu
 }
 
@@ -258,8 +259,7 @@ func (w *wire) cut() {
 	w.down.cut()
 }
 
-// left counts the ends that are closed and forgets the connection with the
-// second.
+// left counts a closed end. With the second one it removes the connection.
 func (w *wire) left() {
 	w.net.mu.Lock()
 	defer w.net.mu.Unlock()

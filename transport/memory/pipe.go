@@ -12,24 +12,24 @@ import (
 
 // pipe is one direction of a connection.
 //
-// Whoever has to wait does so on cond, which is a durable block for
-// testing/synctest, and brings the timer he needs himself.
+// A goroutine that has to wait does so on cond, which testing/synctest counts as durably
+// blocked, and starts the timer that it needs.
 type pipe struct {
-	mu   sync.Mutex // held for moments only
+	mu   sync.Mutex // never held while waiting
 	cond sync.Cond  // something changed
 
 	link Link
-	held bool // parted: nothing arrives
+	held bool // a partition separates the ends: nothing arrives
 	seed [2]uint64
 	rand *rand.Rand // for jitter, made when needed
 
 	queue    queue
-	busy     time.Time // until then the bandwidth is used up
+	busy     time.Time // the bandwidth is used up until then
 	lastAt   time.Time // arrival of the last piece
-	end      error     // what the reader gets after the queue; nil while open
+	end      error     // error for the reader after the queue; nil while open
 	endAt    time.Time // arrival of end
 	endHeld  bool
-	writing  bool // a Write is under way; others wait, so that none interleave
+	writing  bool // a Write is under way; other Writes wait
 	readGone bool // the reader has closed
 	writeErr error
 
@@ -63,8 +63,8 @@ func (p *pipe) read(b []byte) (int, error) {
 	}
 }
 
-// take moves what has arrived to b. With nothing there it returns when the
-// next piece will be, if that is known.
+// take moves bytes that have arrived to b. If there are none, it returns when the next
+// piece will arrive, if that is known.
 func (p *pipe) take(b []byte) (n int, at time.Time, err error) {
 	if p.link.MaxRead > 0 {
 		b = b[:min(len(b), p.link.MaxRead)]
@@ -116,7 +116,7 @@ func (p *pipe) write(b []byte) (n int, err error) {
 	}
 }
 
-// put sends b on its way, in pieces that each take their time.
+// put queues b in pieces, each with its own time of arrival.
 func (p *pipe) put(b []byte) {
 	for len(b) > 0 {
 		k := min(len(b), chunkSize)
@@ -153,8 +153,8 @@ func (p *pipe) arrival(n int) time.Time {
 	return at
 }
 
-// wait lets the others go on until something changes or the first of two
-// times passes; a zero time is none.
+// wait releases mu until something changes or the earlier of two times has come. A zero
+// time never comes.
 func (p *pipe) wait(deadline, at time.Time) {
 	if at.IsZero() || !deadline.IsZero() && deadline.Before(at) {
 		at = deadline
@@ -164,7 +164,7 @@ func (p *pipe) wait(deadline, at time.Time) {
 		return
 	}
 	timer := time.AfterFunc(time.Until(at), func() {
-		p.mu.Lock() // so that it cannot come before the Wait
+		p.mu.Lock() // so that Broadcast does not come before Wait
 		defer p.mu.Unlock()
 		p.cond.Broadcast()
 	})
@@ -179,8 +179,8 @@ func (p *pipe) setDeadline(which *time.Time, t time.Time) {
 	p.cond.Broadcast()
 }
 
-// closeRead is the reader's Close. It reports whether something had arrived
-// that he did not read.
+// closeRead is the reader's Close. It reports whether bytes had arrived that were not
+// read.
 func (p *pipe) closeRead() (unread bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -191,8 +191,8 @@ func (p *pipe) closeRead() (unread bool) {
 	return unread
 }
 
-// closeWrite is the writer's Close, or CloseWrite: the reader will see the
-// end. With reset, what has not arrived is lost.
+// closeWrite is the writer's Close or CloseWrite: the reader will see the end. With
+// reset, bytes that have not arrived are lost.
 func (p *pipe) closeWrite(whole, reset bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -228,8 +228,8 @@ func (p *pipe) cut() {
 	p.cond.Broadcast()
 }
 
-// configure sets the link for what is written from now on and holds the
-// direction back, or lets it go on.
+// configure sets the link for later writes, and holds this direction back or releases
+// it.
 func (p *pipe) configure(l Link, held bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()

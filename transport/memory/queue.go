@@ -5,18 +5,18 @@ import (
 	"time"
 )
 
-// chunkSize is the size of the buffers that bytes under way are kept in, and
-// of the pieces that bandwidth and jitter apply to.
+// chunkSize is the size of the buffers of a queue, and of the pieces to which bandwidth
+// and jitter apply.
 const chunkSize = 4 << 10
 
 type chunk [chunkSize]byte
 
 var chunks = sync.Pool{New: func() any { return new(chunk) }}
 
-// piece is part of what was written, with its time of arrival.
+// piece is a part of the written bytes, with its time of arrival.
 type piece struct {
 	buf        *chunk
-	start, end int // what of buf was not yet read
+	start, end int // buf[start:end] was not read yet
 	at         time.Time
 	held       bool
 }
@@ -26,7 +26,7 @@ func (p *piece) len() int { return p.end - p.start }
 // ready reports whether the piece has arrived.
 func (p *piece) ready() bool { return !p.held && arrived(p.at) }
 
-// queue is what was written and not yet read, in order. When it is empty it
+// queue holds the bytes that were written and not read yet, in order. An empty queue
 // holds no buffer.
 type queue struct {
 	pieces []piece
@@ -59,8 +59,8 @@ func (q *queue) put(b []byte, at time.Time, held bool) {
 	q.pieces = append(q.pieces, piece{buf: c, end: copy(c[:], b), at: at, held: held})
 }
 
-// take moves bytes that have arrived to b. If there is none, at is when the
-// first will arrive; it is zero if that is not known.
+// take moves bytes that have arrived to b. If there are none, at is the time at which
+// the first will arrive, or zero if that is not known.
 func (q *queue) take(b []byte) (n int, at time.Time) {
 	for n < len(b) && !q.empty() {
 		p := &q.pieces[q.first]
@@ -86,10 +86,10 @@ func (q *queue) take(b []byte) (n int, at time.Time) {
 	return n, time.Time{}
 }
 
-// arrived reports whether there is something to read.
+// arrived reports whether there are bytes to read.
 func (q *queue) arrived() bool { return !q.empty() && q.pieces[q.first].ready() }
 
-// keepArrived drops what is still under way.
+// keepArrived drops all bytes that have not arrived.
 func (q *queue) keepArrived() {
 	for i := q.first; i < len(q.pieces); i++ {
 		if !q.pieces[i].ready() {
@@ -111,7 +111,7 @@ func (q *queue) cutAt(i int) {
 	q.pieces = q.pieces[:i]
 }
 
-// hold stops what is still under way.
+// hold stops all pieces that have not arrived.
 func (q *queue) hold() {
 	for i := q.first; i < len(q.pieces); i++ {
 		if p := &q.pieces[i]; !p.ready() {
@@ -120,7 +120,7 @@ func (q *queue) hold() {
 	}
 }
 
-// letGo lets what was held arrive at the given time.
+// letGo sets the time of arrival of all held pieces.
 func (q *queue) letGo(at time.Time) {
 	for i := q.first; i < len(q.pieces); i++ {
 		if p := &q.pieces[i]; p.held {

@@ -6,28 +6,28 @@ import (
 	ma "github.com/multiformats/go-multiaddr"
 )
 
-// Link is what lies between two nodes, the same in both directions. The zero
-// value delivers at once and is the cheapest.
+// Link describes the network between two nodes, the same in both directions. The zero
+// value delivers at once and needs the least work.
 type Link struct {
-	// Latency is how long a byte is under way. A dial takes twice as long.
+	// Latency is the time from a write to the arrival. A dial takes twice as long.
 	Latency time.Duration
-	// Jitter is added to Latency: a random part of it for each piece. The
-	// order of bytes is kept.
+	// Jitter is the greatest random time that is added to Latency, for each piece.
+	// Bytes arrive in order.
 	Jitter time.Duration
 	// Bandwidth in bytes a second; 0 is no limit.
 	Bandwidth int
-	// Buffer is how many bytes one direction holds that were written and not
-	// yet read; a Write waits when it is full. 0 is 64 KiB, less than
-	// [MinBuffer] is MinBuffer.
+	// Buffer is how many bytes one direction holds that were written and not read
+	// yet; a Write waits when it is full. 0 means 64 KiB, a value below [MinBuffer]
+	// means MinBuffer.
 	Buffer int
-	// MaxRead is the most that one Read returns, for tests that want partial
-	// reads; 0 is no limit.
+	// MaxRead is the greatest number of bytes that one Read returns, for tests with
+	// partial reads; 0 is no limit.
 	MaxRead int
 }
 
 const (
-	// MinBuffer is the smallest buffer of one direction, that of a socket on
-	// Linux. Whoever writes less before reading cannot block for ever.
+	// MinBuffer is the smallest buffer of one direction, in bytes: that of a socket on
+	// Linux. Two ends that both write less than this before they read cannot deadlock.
 	MinBuffer = 2304
 
 	defaultBuffer = 64 << 10
@@ -40,25 +40,25 @@ func (l Link) buffer() int {
 	return max(l.Buffer, MinBuffer)
 }
 
-// immediate reports whether what is written has arrived.
+// immediate reports whether written bytes arrive at once.
 func (l Link) immediate() bool { return l.Latency <= 0 && l.Jitter <= 0 && l.Bandwidth <= 0 }
 
-// rule is a partition, or a link, between the nodes that a and b stand for.
+// rule is a partition or a link between the nodes of a and b.
 type rule struct {
 	a, b point
 	link *Link // nil: a partition
 }
 
-// point stands for one node, by its transport or by a port it has listened on,
-// or for all.
+// point stands for one node, by its transport or by a port on which it has listened, or
+// for all nodes.
 type point struct {
 	t    *Transport
 	port uint16
 	all  bool
 }
 
-// pointOf returns the node behind an address; an address that is none of a
-// memory network stands for nobody.
+// pointOf returns the point of the node with that address. An address of another kind
+// stands for no node.
 func pointOf(a ma.Multiaddr) point {
 	if a == nil {
 		return point{all: true}
@@ -67,14 +67,14 @@ func pointOf(a ma.Multiaddr) point {
 	return point{port: uint16(port)}
 }
 
-// end is one end of a connection, or of one that is being made: the transport,
-// nil if it is not known, and the port if it is the listening one.
+// end is one end of a connection, or of one that is being made: its transport, nil if
+// unknown, and, at the listening end, its port.
 type end struct {
 	t    *Transport
 	port uint16
 }
 
-// is reports whether p stands for e; the network's lock is held.
+// is reports whether p stands for e's node. The caller holds the network's lock.
 func (p point) is(e end) bool {
 	switch {
 	case p.all:

@@ -13,13 +13,13 @@ import (
 	"github.com/gamelan-p2p/gamelan/transport"
 )
 
-// Addr is a port of a [Network] as a net.Addr; 0 is the end that dialled.
+// Addr is a port of a [Network] as a net.Addr; 0 is the dialling end.
 type Addr uint16
 
-// Network is "memory".
+// Network returns "memory".
 func (Addr) Network() string { return "memory" }
 
-// String is the multiaddr as text.
+// String returns the multiaddr as text.
 func (a Addr) String() string { return fmt.Sprintf("/memory/%d", uint16(a)) }
 
 func multiaddr(port uint16) ma.Multiaddr {
@@ -38,18 +38,18 @@ func portOf(a ma.Multiaddr) (port uint64, ok bool) {
 	return binary.BigEndian.Uint64(v), true
 }
 
-// Transport is the end of a [Network] that belongs to one node.
+// Transport is one node's transport on a [Network].
 type Transport struct {
 	net   *Network
-	ports map[uint16]bool // that it has listened on; guarded by net.mu
+	ports map[uint16]bool // ports on which it has listened; guarded by net.mu
 }
 
 var _ transport.Transport = (*Transport)(nil)
 
-// Network returns the network the transport belongs to.
+// Network returns the network of the transport.
 func (t *Transport) Network() *Network { return t.net }
 
-// Name is "memory".
+// Name returns "memory".
 func (t *Transport) Name() string { return "memory" }
 
 // Handles reports whether a is a /memory address and nothing else.
@@ -58,16 +58,16 @@ func (t *Transport) Handles(a ma.Multiaddr) bool {
 	return ok
 }
 
-// Partition parts t from o, also where neither listens. See
+// Partition separates the nodes of t and o, even if neither listens. See
 // [Network.Partition].
 func (t *Transport) Partition(o *Transport) { t.net.partition(point{t: t}, point{t: o}) }
 
 // Heal undoes [Transport.Partition].
 func (t *Transport) Heal(o *Transport) { t.net.heal(point{t: t}, point{t: o}) }
 
-// Dial connects to the listener on a. An unknown port fails at once with
-// [transport.ErrAddressNotAvailable]; a listener that does not accept, or one
-// behind a partition, is waited for until ctx ends.
+// Dial connects to the listener on a. It fails at once with
+// [transport.ErrAddressNotAvailable] for an unknown port. It waits, until ctx ends, for a
+// listener that does not accept or is behind a partition.
 func (t *Transport) Dial(ctx context.Context, a ma.Multiaddr) (transport.Conn, error) {
 	port, ok := portOf(a)
 	if !ok {
@@ -145,7 +145,7 @@ func (t *Transport) find(ctx context.Context, port uint16) (*listener, error) {
 	}
 }
 
-// pause waits for again, if it is not nil, or else for d.
+// pause waits until again is closed, or, if again is nil, for d.
 func pause(ctx context.Context, again <-chan struct{}, d time.Duration) error {
 	var passed <-chan time.Time
 	if again == nil {

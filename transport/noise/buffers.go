@@ -3,11 +3,12 @@ package noise
 import "sync"
 
 const (
-	// readBuffer is what an idle connection holds. Larger frames are read into
-	// a borrowed buffer, so a larger one here brought nothing measurable.
+	// readBuffer is the size of the buffer that an idle connection holds. Larger
+	// frames are read into a borrowed buffer; a larger readBuffer gained nothing
+	// measurable.
 	readBuffer = 2 << 10
 
-	// smallFrame is the size up to which a frame is written from a small buffer.
+	// smallFrame is the largest frame that is written from a small buffer.
 	smallFrame = 4 << 10
 )
 
@@ -39,7 +40,7 @@ func takeFrame(n int) frameBuffer {
 	return frameBuffer{large: takeLarge()}
 }
 
-// bytes returns the buffer, empty.
+// bytes returns the buffer with length 0.
 func (f frameBuffer) bytes() []byte {
 	if f.small != nil {
 		return f.small[:0]

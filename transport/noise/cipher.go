@@ -10,8 +10,8 @@ import (
 )
 
 // cipherState encrypts or decrypts the frames of one direction. It is the
-// CipherState of the Noise specification, with the nonce kept where using it
-// needs no allocation.
+// CipherState of the Noise specification; the nonce is a field, so that using it needs
+// no allocation.
 type cipherState struct {
 	aead  cipher.AEAD
 	n     uint64
@@ -21,7 +21,7 @@ type cipherState struct {
 func (s *cipherState) init(key [32]byte) {
 	aead, err := chacha20poly1305.New(key[:])
 	if err != nil {
-		panic("noise: " + err.Error()) // the key has 32 bytes
+		panic("noise: " + err.Error()) // cannot happen: the key has 32 bytes
 	}
 	s.aead = aead
 }

@@ -14,7 +14,7 @@ import (
 
 // Sizes of transport frames.
 const (
-	// MaxPlaintext is the most that one frame carries; longer writes are split.
+	// MaxPlaintext is the greatest plaintext of one frame; longer writes are split.
 	MaxPlaintext = maxMessage - tagLen
 
 	maxMessage = 65535
@@ -22,12 +22,12 @@ const (
 	tagLen     = 16
 )
 
-// Conn is an encrypted connection: a byte stream whose other end has proved
-// to hold the key [Conn.RemoteKey].
+// Conn is an encrypted connection: a byte stream whose other end has proved that it
+// holds the key [Conn.RemoteKey].
 //
-// One goroutine may read while another writes; deadlines and Close may be
-// used by any. A Read that ends with a deadline loses nothing and may be
-// repeated. Every other error of Read, and every error of Write, is final.
+// One goroutine may read while another writes. Any goroutine may set deadlines and
+// close. A Read that ends at a deadline loses nothing and may be repeated. Every other
+// error of Read, and every error of Write, is final.
 type Conn struct {
 	net.Conn // the raw connection: addresses, deadlines, Close
 
@@ -37,10 +37,10 @@ type Conn struct {
 	// Reading.
 	r       *bufio.Reader
 	in      cipherState
-	plain   []byte       // decrypted and not yet read, in r's buffer or in large
-	large   *largeBuffer // the frame in work, if it does not fit r's buffer
-	need    int          // its length
-	have    int          // how much of it has arrived
+	plain   []byte       // decrypted bytes that were not read yet, in r's buffer or in large
+	large   *largeBuffer // the present frame, if it does not fit r's buffer
+	need    int          // length of the frame in large
+	have    int          // bytes of it that have arrived
 	readErr error
 
 	// Writing.
@@ -52,16 +52,16 @@ func newConn(c net.Conn) *Conn {
 	return &Conn{Conn: c, r: bufio.NewReaderSize(c, readBuffer)}
 }
 
-// RemoteKey is the static key of the other end.
+// RemoteKey returns the static key of the other end.
 func (c *Conn) RemoteKey() identity.PublicKey { return c.remote }
 
-// HandshakeHash is the 64-byte hash of the handshake, the same on both ends
+// HandshakeHash returns the 64-byte hash of the handshake, the same on both ends
 // and different for each connection. The caller must not change it.
 func (c *Conn) HandshakeHash() []byte { return c.hash }
 
-// Read reads decrypted bytes, at most those of one frame. io.EOF means that
-// the connection ended between two frames, which an attacker can bring about:
-// the layers above must have an end of their own.
+// Read reads decrypted bytes, at most those of one frame. io.EOF means that the
+// connection ended between two frames. An attacker can cause that, so the protocol above
+// needs its own end marker.
 func (c *Conn) Read(b []byte) (int, error) {
 	if len(b) == 0 {
 		return 0, nil
@@ -81,7 +81,7 @@ func (c *Conn) Read(b []byte) (int, error) {
 		n, err := 0, error(nil)
 		size := c.need
 		if c.large == nil {
-			size, err = c.header() // where an idle connection waits, so not deeper
+			size, err = c.header() // an idle connection waits here: keep the stack small
 		}
 		if err == nil {
 			n, err = c.next(b, size)
@@ -99,9 +99,9 @@ func (c *Conn) Read(b []byte) (int, error) {
 	}
 }
 
-// next takes one frame of that size. If its plaintext fits b it goes there and n is its
-// length, otherwise to c.plain. A frame without plaintext gives neither: other
-// implementations take it for the end of the stream, here it is skipped.
+// next reads and decrypts one frame of that size. If its plaintext fits b, next puts it
+// there and returns its length; otherwise it puts it into c.plain. It skips a frame
+// without plaintext, which other implementations take for the end of the stream.
 func (c *Conn) next(b []byte, size int) (n int, err error) {
 	if c.large == nil {
 		if size < tagLen {
@@ -132,7 +132,7 @@ func (c *Conn) next(b []byte, size int) (n int, err error) {
 	return 0, err
 }
 
-// small takes a frame that fits the read buffer and decrypts it there.
+// small reads a frame that fits the read buffer and decrypts it there.
 func (c *Conn) small(b []byte, size int) (int, error) {
 	frame, err := c.r.Peek(headerLen + size)
 	if err != nil {
@@ -148,8 +148,8 @@ func (c *Conn) small(b []byte, size int) (int, error) {
 	if err != nil {
 		return 0, err
 	}
-	// The bytes stay where they are until the next use of r, which comes only
-	// after the last of them was read.
+	// The bytes stay in the buffer until the next use of r, which comes only after
+	// the last of them was read.
 	if _, err := c.r.Discard(headerLen + size); err != nil {
 		return 0, err
 	}
@@ -160,8 +160,8 @@ func (c *Conn) small(b []byte, size int) (int, error) {
 	return 0, nil
 }
 
-// header returns the length of the next frame, which stays in the buffer with
-// its header; frames of length 0 are skipped.
+// header returns the length of the next frame, and leaves its header in the buffer. It
+// skips frames of length 0.
 func (c *Conn) header() (int, error) {
 	for {
 		head, err := c.r.Peek(headerLen)
@@ -197,10 +197,10 @@ func inside(err error) error {
 	return err
 }
 
-// Write encrypts b and writes it: one frame, in one Write of the connection
-// below, for each 65,519 bytes. An empty b writes nothing. After an error the
-// other end cannot decrypt anything more, so every later Write fails too; n
-// counts the bytes of b in frames that were written whole.
+// Write encrypts b and writes it. For each 65,519 bytes it writes one frame, in one
+// Write of the connection below. An empty b writes nothing. After an error the other end
+// cannot decrypt anything more, so every later Write fails too. n counts the bytes of b
+// in frames that were written completely.
 func (c *Conn) Write(b []byte) (n int, err error) {
 	if c.writeErr != nil {
 		return 0, c.writeErr

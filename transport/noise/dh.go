@@ -22,13 +22,13 @@ const (
 // dh is ristretto255 followed by the domain-separated hash.
 type dh struct{}
 
-// DHLen is the length of public keys and of the output.
+// DHLen returns the length of public keys and of the output.
 func (dh) DHLen() int { return ristretto.PointLen }
 
-// DHName is part of the protocol's name, which is hashed.
+// DHName returns a part of the protocol's name, which is hashed.
 func (dh) DHName() string { return "25519" }
 
-// GenerateKeypair makes a uniform key of 64 random bytes.
+// GenerateKeypair returns a uniform key made of 64 random bytes.
 func (dh) GenerateKeypair(random io.Reader) (flynn.DHKey, error) {
 	s, err := identity.NewSecret(random)
 	if err != nil {

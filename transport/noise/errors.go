@@ -29,11 +29,11 @@ var (
 	ErrExhausted = errors.New("noise: connection is used up; open a new one")
 )
 
-// HandshakeError says at which message of the handshake what went wrong.
+// HandshakeError reports which message of the handshake failed, and why.
 type HandshakeError struct {
 	// Message counts from 1; messages 1 and 3 are the dialer's.
 	Message int
-	// Written tells a message of ours from one of the peer's.
+	// Written is true for a message of this side, false for one of the peer.
 	Written bool
 	Err     error
 }

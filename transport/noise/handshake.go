@@ -19,26 +19,26 @@ import (
 // DefaultMessageTimeout is how long one handshake message may take.
 const DefaultMessageTimeout = 6 * time.Second
 
-// Config says how to shake hands. Static is required; the zero value of every
-// other field is the default.
+// Config configures a handshake. Static is required; the zero value of every other field
+// is the default.
 type Config struct {
 	Pattern  protocol.Pattern // XX unless set
 	Prologue string           // protocol.Prologue unless set
 	Static   *identity.Secret // the node's identity key
 
-	// Random gives the ephemeral key: 64 bytes, read as a little-endian number
-	// modulo the order of the group. nil is crypto/rand.
+	// Random is the source of the ephemeral key: 64 bytes, read as a little-endian
+	// number modulo the order of the group. nil is crypto/rand.
 	Random io.Reader
 
 	// MessageTimeout limits each message that is read or written;
 	// 0 is [DefaultMessageTimeout].
 	MessageTimeout time.Duration
 
-	// Check is called with the peer's static key the moment it is known and
-	// before anything more is written: with XX after message 2 (dialer) or 3
-	// (listener), with IX after 2 or 1. An error ends the handshake and comes
-	// back in a *[CheckError]. A listener with IX sees a key that the peer has
-	// not yet proved to own: refuse on it, never ban on it.
+	// Check is called with the peer's static key as soon as it is known and before
+	// anything more is written: with XX after message 2 (dialer) or 3 (listener),
+	// with IX after 2 or 1. An error ends the handshake, which returns it in a
+	// *[CheckError]. With IX a listener gets a key that the peer has not yet proved to
+	// hold: it may refuse the peer for it, but must not ban it.
 	Check func(identity.PublicKey) error
 
 	// Prefix, for [Client] only, is written before message 1 and in the same
@@ -46,8 +46,8 @@ type Config struct {
 	Prefix []byte
 }
 
-// pattern is a handshake pattern with the length of each of its messages,
-// which is fixed because payloads are empty.
+// pattern is a handshake pattern with the lengths of its messages. They are fixed
+// because payloads are empty.
 type pattern struct {
 	flynn   flynn.HandshakePattern
 	lengths []int
@@ -58,12 +58,12 @@ var patterns = map[protocol.Pattern]pattern{
 	protocol.IX: {flynn.HandshakeIX, []int{64, 96}},
 }
 
-// Client shakes hands as the side that dialled. On an error, which is a
-// *[HandshakeError] unless cfg is wrong, the caller closes c.
+// Client does the handshake as the dialer. On an error, which is a *[HandshakeError]
+// unless cfg is wrong, the caller closes c.
 func Client(c net.Conn, cfg Config) (*Conn, error) { return handshake(c, true, cfg) }
 
-// Server shakes hands as the side that listens. On an error, which is a
-// *[HandshakeError] unless cfg is wrong, the caller closes c.
+// Server does the handshake as the listener. On an error, which is a *[HandshakeError]
+// unless cfg is wrong, the caller closes c.
 func Server(c net.Conn, cfg Config) (*Conn, error) { return handshake(c, false, cfg) }
 
 // handshaker runs the messages of one handshake, in either role.
@@ -113,7 +113,7 @@ func handshake(c net.Conn, initiator bool, cfg Config) (*Conn, error) {
 		}
 		if err != nil {
 			if ours && errors.Is(err, ErrBadKey) {
-				ours, i = false, i-1 // the key came with the message before
+				ours, i = false, i-1 // the key was in the previous message
 			}
 			return nil, &HandshakeError{Message: i + 1, Written: ours, Err: timedOut(err)}
 		}
@@ -152,8 +152,8 @@ func (h *handshaker) write(i, length int) (k1, k2 *flynn.CipherState, err error)
 	return k1, k2, err
 }
 
-// read takes the peer's next message, and checks its static key as soon as it
-// is known.
+// read reads the peer's next message, and checks the peer's static key as soon as it is
+// known.
 func (h *handshaker) read(length int) (k1, k2 *flynn.CipherState, err error) {
 	if err := h.conn.SetReadDeadline(time.Now().Add(h.cfg.MessageTimeout)); err != nil {
 		return nil, nil, err
@@ -200,7 +200,7 @@ func (h *handshaker) check() error {
 	return nil
 }
 
-// failed gives an error of the handshake state a cause of this package.
+// failed adds the matching error of this package to an error of the handshake state.
 func failed(err error) error {
 	if errors.Is(err, ErrBadKey) || errors.Is(err, identity.ErrRandom) {
 		return err
@@ -208,7 +208,7 @@ func failed(err error) error {
 	return fmt.Errorf("%w: %w", ErrHandshake, err)
 }
 
-// timedOut marks the passing of a message's deadline.
+// timedOut adds ErrTimeout to the error of a deadline.
 func timedOut(err error) error {
 	if errors.Is(err, os.ErrDeadlineExceeded) {
 		return fmt.Errorf("%w: %w", ErrTimeout, err)

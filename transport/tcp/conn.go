@@ -10,7 +10,7 @@ import (
 
 // Conn is a TCP connection.
 type Conn struct {
-	net.Conn      // tcp without its WriteTo, which would go past Read
+	net.Conn      // tcp without its WriteTo, which would bypass Read
 	tcp           *net.TCPConn
 	local, remote ma.Multiaddr
 	ack           quickAck
@@ -24,20 +24,20 @@ func newConn(c *net.TCPConn) *Conn {
 	conn.local, _ = transport.FromNetAddr(c.LocalAddr())
 	conn.remote, _ = transport.FromNetAddr(c.RemoteAddr())
 	conn.ack.init(c)
-	// Package net sets TCP_NODELAY on every connection; say so all the same.
+	// Package net sets TCP_NODELAY on every connection; this makes it explicit.
 	_ = c.SetNoDelay(true)
 	return conn
 }
 
-// LocalMultiaddr is this end's address.
+// LocalMultiaddr returns this end's address.
 func (c *Conn) LocalMultiaddr() ma.Multiaddr { return c.local }
 
-// RemoteMultiaddr is the other end's address.
+// RemoteMultiaddr returns the other end's address.
 func (c *Conn) RemoteMultiaddr() ma.Multiaddr { return c.remote }
 
-// Read reads from the socket. A read that was shorter than b has emptied it;
-// then what came is acknowledged before the next read waits. What the answer
-// to it has acknowledged meanwhile costs nothing more.
+// Read reads from the socket. A read that did not fill b has emptied the socket; then
+// the next Read first asks for an immediate acknowledgement. That costs nothing if an
+// answer has acknowledged the bytes meanwhile.
 func (c *Conn) Read(b []byte) (int, error) {
 	if c.emptied {
 		c.ack.now()
@@ -47,5 +47,5 @@ func (c *Conn) Read(b []byte) (int, error) {
 	return n, err
 }
 
-// CloseWrite ends our half: the other end reads io.EOF after what was written.
+// CloseWrite ends this side's half: the other end reads io.EOF after all bytes written.
 func (c *Conn) CloseWrite() error { return c.tcp.CloseWrite() }

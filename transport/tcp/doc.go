@@ -3,12 +3,11 @@
 //
 // TCP_NODELAY is on. On Linux a read that leaves the socket empty also asks
 // the kernel to acknowledge at once (quickack_linux.go): an older node that
-// writes small pieces with Nagle's algorithm on waits for our acknowledgement,
-// and a delayed one would cost it 40 ms each time. Elsewhere there is nothing
-// to ask for, and nothing else changes.
+// writes small pieces with Nagle's algorithm waits for the acknowledgement,
+// and a delayed one would cost it 40 ms each time. Other systems have no such request.
 //
-// [Transport.DialPermitted] asks before it connects to an IP address, once names are
-// resolved.
+// [Transport.DialPermitted] asks for permission for each IP address, after names are
+// resolved and before it connects.
 //
 // spec: comms 2.1, 2.2
 package tcp

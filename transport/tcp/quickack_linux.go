@@ -5,9 +5,8 @@ import (
 	"syscall"
 )
 
-// quickAck sets TCP_QUICKACK, which is not sticky: the kernel clears it by
-// itself, so it is set again after each read that emptied the socket, before the
-// next one.
+// quickAck sets TCP_QUICKACK. The kernel clears the option by itself, so it is set again
+// after each read that emptied the socket, before the next one.
 type quickAck struct {
 	raw syscall.RawConn
 	set func(fd uintptr) // made once, so that now allocates nothing
@@ -20,7 +19,7 @@ func (q *quickAck) init(c *net.TCPConn) {
 	}
 	q.raw = raw
 	q.set = func(fd uintptr) {
-		// A failure costs the peer time, nothing else.
+		// A failure only costs the peer time.
 		_ = syscall.SetsockoptInt(int(fd), syscall.IPPROTO_TCP, syscall.TCP_QUICKACK, 1)
 	}
 }

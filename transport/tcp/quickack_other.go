@@ -4,8 +4,8 @@ package tcp
 
 import "net"
 
-// quickAck does nothing: only Linux delays acknowledgements in a way that can
-// be switched off for one connection.
+// quickAck does nothing: only Linux can switch delayed acknowledgements off for one
+// connection.
 type quickAck struct{}
 
 func (quickAck) init(*net.TCPConn) {}

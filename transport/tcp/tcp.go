@@ -18,10 +18,10 @@ import (
 
 // Options change how a [Transport] dials. The zero value is ready for use.
 type Options struct {
-	// Resolver looks names up; nil is net.DefaultResolver.
+	// Resolver resolves names; nil is net.DefaultResolver.
 	Resolver *net.Resolver
-	// DialTimeout limits one dial, name look-up included, beside the caller's
-	// context. 0 leaves the limit to the context.
+	// DialTimeout limits one dial, including the look-up of the name, in addition to
+	// the caller's context. 0 means no limit but the context's.
 	DialTimeout time.Duration
 }
 
@@ -36,17 +36,17 @@ var (
 	_ transport.PermitDialer = (*Transport)(nil)
 )
 
-// Name is "tcp".
+// Name returns "tcp".
 func (t *Transport) Name() string { return "tcp" }
 
-// Handles reports whether a is one of the forms of the package comment. The
-// first two components decide; what follows is ignored.
+// Handles reports whether a has one of the forms of the package comment. It looks at the
+// first two components only.
 func (t *Transport) Handles(a ma.Multiaddr) bool {
 	_, ok := targetOf(a)
 	return ok
 }
 
-// target is an address as package net wants it.
+// target is an address in the form of package net.
 type target struct {
 	network  string // tcp, tcp4 or tcp6
 	host     string
@@ -79,15 +79,15 @@ func targetOf(a ma.Multiaddr) (t target, ok bool) {
 	return t, true
 }
 
-// Dial connects to a. A name is looked up with the system's resolver and its
-// addresses are tried in turn, of the family that the address asks for.
+// Dial connects to a. It resolves a name with the resolver and tries its addresses, of
+// the family that a asks for, in turn.
 func (t *Transport) Dial(ctx context.Context, a ma.Multiaddr) (transport.Conn, error) {
 	return t.dial(ctx, a, nil)
 }
 
-// DialPermitted is Dial to those addresses for which permit returns nil. It is
-// asked with the socket made and nothing sent, for each address that a name
-// stands for.
+// DialPermitted is Dial, but connects only to IP addresses for which permit returns nil.
+// It calls permit for each address of a name, after it has made the socket and before it
+// sends anything.
 func (t *Transport) DialPermitted(ctx context.Context, a ma.Multiaddr, permit func(netip.Addr) error) (transport.Conn, error) {
 	return t.dial(ctx, a, func(_ context.Context, _, at string, _ syscall.RawConn) error {
 		ap, err := netip.ParseAddrPort(at)
@@ -98,7 +98,8 @@ func (t *Transport) DialPermitted(ctx context.Context, a ma.Multiaddr, permit fu
 	})
 }
 
-// control is asked before a socket connects to an address; see [net.Dialer].
+// control is the function that net.Dialer calls before a socket connects; see
+// [net.Dialer].
 type control = func(ctx context.Context, network, address string, c syscall.RawConn) error
 
 func (t *Transport) dial(ctx context.Context, a ma.Multiaddr, before control) (transport.Conn, error) {
@@ -112,7 +113,7 @@ func (t *Transport) dial(ctx context.Context, a ma.Multiaddr, before control) (t
 	d := net.Dialer{
 		Timeout:   t.options.DialTimeout,
 		Resolver:  t.options.Resolver,
-		KeepAlive: -1, // the connection's owner sends pings of its own
+		KeepAlive: -1, // the connection's owner sends its own pings
 
 		ControlContext: before,
 	}
@@ -123,7 +124,7 @@ func (t *Transport) dial(ctx context.Context, a ma.Multiaddr, before control) (t
 	return newConn(c.(*net.TCPConn)), nil
 }
 
-// dialError gives a failed dial its stage and cause.
+// dialError returns the DialError of a failed dial, with its stage and cause.
 func dialError(ctx context.Context, a ma.Multiaddr, err error) error {
 	e := &transport.DialError{Addr: a, Stage: transport.StageConnect, Err: err}
 	if _, ok := errors.AsType[*net.DNSError](err); ok {

@@ -18,14 +18,14 @@ import (
 	"github.com/gamelan-p2p/gamelan/transport"
 )
 
-// New makes the transport under test and an address on which it can listen
-// any number of times, choosing a free port each time.
+// New returns the transport under test and an address on which it can listen any number
+// of times, each time on another free port.
 type New func(t *testing.T) (tr transport.Transport, listen ma.Multiaddr)
 
 // long is a time limit that only a broken transport reaches.
 const long = time.Minute
 
-// Conformance runs the suite, each part with a transport of its own.
+// Conformance runs the suite, each part with its own transport.
 func Conformance(t *testing.T, create New) {
 	for _, part := range []struct {
 		name string
@@ -154,7 +154,7 @@ func (s *suite) closeUnread(t *testing.T) {
 	a, b := s.pair(t, s.bind(t))
 	write(t, a, "read")
 	write(t, b, "never read")
-	want(t, b, "read") // so that it has arrived
+	want(t, b, "read") // all bytes have arrived then
 	peek := make([]byte, 1)
 	if _, err := io.ReadFull(a, peek); err != nil {
 		t.Fatalf("read: %v", err)
@@ -182,7 +182,7 @@ func (s *suite) closeUnblocks(t *testing.T) {
 			}
 		}
 	}()
-	time.Sleep(20 * time.Millisecond) // both wait; if not yet, nothing is lost
+	time.Sleep(20 * time.Millisecond) // likely both wait then; the test holds either way
 	a.Close()
 	for name, c := range map[string]chan error{"read": read, "write": written} {
 		if err := within(t, name, c); !isClosed(err) {
@@ -200,7 +200,7 @@ func (s *suite) writeToClosed(t *testing.T) {
 		if _, err = a.Write(make([]byte, 1024)); err != nil {
 			break
 		}
-		time.Sleep(time.Millisecond) // a socket learns it with the answer
+		time.Sleep(time.Millisecond) // a socket notices the close with the answer
 	}
 	if !transport.IsReset(err) {
 		t.Errorf("write: got %v, want a reset", err)
@@ -278,7 +278,7 @@ func (s *suite) listener(t *testing.T) {
 		defer c.Close()
 		want(t, c, fmt.Sprint(i))
 	}
-	// The end of the context that Listen was given is not the listener's.
+	// The end of Listen's context does not end the listener.
 	ctx, cancel := context.WithCancel(t.Context())
 	other, err := s.tr.Listen(ctx, s.listen)
 	if err != nil {
@@ -309,7 +309,7 @@ func (s *suite) acceptEnds(t *testing.T) {
 	if _, err := l.Accept(); !errors.Is(err, transport.ErrClosed) {
 		t.Errorf("accept after close: got %v, want ErrClosed", err)
 	}
-	// What was accepted stays open, what was not is gone.
+	// Accepted connections stay open, others are gone.
 	write(t, a, "open")
 	want(t, b, "open")
 	waiting.Close()

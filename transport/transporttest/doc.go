@@ -1,3 +1,3 @@
-// Package transporttest is the suite that every implementation of
-// transport.Transport passes: run [Conformance] from a test of its package.
+// Package transporttest is the test suite for implementations of transport.Transport:
+// run [Conformance] from a test in the implementation's package.
 package transporttest

@@ -10,18 +10,18 @@ import (
 	"sync/atomic"
 )
 
-// NameServer answers for the names of a test. The keys of Names are lower-case,
-// without a dot at the end. It must not change while names are looked up.
+// NameServer is a DNS server for the names of a test. The keys of Names are lower-case,
+// without a dot at the end. Names must not change while names are looked up.
 type NameServer struct {
 	Names map[string][]netip.Addr
 
 	asked atomic.Int64
 }
 
-// Asked is the number of questions so far.
+// Asked returns the number of queries so far.
 func (s *NameServer) Asked() int64 { return s.asked.Load() }
 
-// Resolver looks names up with s alone, over no network.
+// Resolver returns a resolver that asks s alone, without a network.
 func (s *NameServer) Resolver() *net.Resolver {
 	return &net.Resolver{PreferGo: true, Dial: func(context.Context, string, string) (net.Conn, error) {
 		ours, theirs := net.Pipe()
@@ -30,8 +30,8 @@ func (s *NameServer) Resolver() *net.Resolver {
 	}}
 }
 
-// serve answers questions until the other side closes. Each has its length in
-// front, as over TCP (RFC 1035 4.2.2).
+// serve answers queries until the other side closes. Each query follows its length, as
+// over TCP (RFC 1035 4.2.2).
 func (s *NameServer) serve(c net.Conn) {
 	defer c.Close()
 	for {
@@ -60,8 +60,7 @@ const (
 	typeAAAA  = 28
 )
 
-// answer is the message that answers a question, which has the name first (RFC
-// 1035 4.1); nil when it is none.
+// answer returns the answer to a query (RFC 1035 4.1), or nil when q is no query.
 func (s *NameServer) answer(q []byte) []byte {
 	var labels []string
 	at := headerLen

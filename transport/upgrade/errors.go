@@ -17,7 +17,7 @@ type Stage string
 const (
 	StageWire     Stage = "wire byte" // the first byte
 	StageNoise    Stage = "noise"     // the handshake
-	StageKey      Stage = "key"       // whether the peer's key is welcome
+	StageKey      Stage = "key"       // the check of the peer's key
 	StageIdentity Stage = "identity"  // the exchange of identity frames
 	StageMux      Stage = "mux"       // the start of yamux
 )
@@ -28,9 +28,9 @@ var (
 	ErrWrongWireByte = errors.New("wrong wire byte")
 	// ErrProbe reports a connection that asks for liveness; it stays open.
 	ErrProbe = errors.New("the connection asks for liveness")
-	// ErrSilent reports a peer that did not send what was due in time.
+	// ErrSilent reports a peer that did not send its next message in time.
 	ErrSilent = errors.New("peer is silent")
-	// ErrStalled reports a peer that did not take what was sent in time.
+	// ErrStalled reports a peer that did not read this side's message in time.
 	ErrStalled = errors.New("peer takes nothing")
 	// ErrWrongKey reports a dialled peer that holds another key than expected.
 	ErrWrongKey = errors.New("peer has another key")
@@ -39,7 +39,7 @@ var (
 	// ErrBanned reports a key that [Config.Check] refused.
 	ErrBanned = errors.New("peer is refused")
 	// ErrHungUp reports that the peer closed the connection during the set-up.
-	// It is no offence: a node that refuses us does not say why.
+	// It is no offence: a node that refuses a connection gives no reason.
 	// spec: comms 148
 	ErrHungUp = errors.New("peer hung up")
 	// ErrRefused is [ErrHungUp] before Noise message 2: the peer is busy, has
@@ -60,8 +60,7 @@ type Error struct {
 	Err  error
 }
 
-// Error names the stage, the peer and the cause, and what to do where the
-// user can do something.
+// Error names the stage, the peer and the cause, and a remedy if there is one.
 func (e *Error) Error() string {
 	who := ""
 	if !e.Peer.IsZero() {
@@ -87,7 +86,7 @@ func hint(err error) string {
 	case errors.Is(err, ErrSelf):
 		return "use the address of another node"
 	case errors.Is(err, noise.ErrPayload), errors.Is(err, noise.ErrLength):
-		return "this looks like another protocol: what listens there may be no Gamelan or Tari node"
+		return "this looks like another protocol: the program that listens there may be no Gamelan or Tari node"
 	case errors.Is(err, ErrRefused):
 		return "check that the peer is on the same network, or try again later"
 	}
@@ -103,7 +102,7 @@ func (e *Error) Timeout() bool {
 		errors.Is(e.Err, ErrSetupTimeout) || transport.IsTimeout(e.Err)
 }
 
-// Violation returns the peer's offence, nil if there was none.
+// Violation returns the peer's offence, or nil if there was none.
 func (e *Error) Violation() *protocol.Violation {
 	v, _ := errors.AsType[*protocol.Violation](e.Err)
 	return v

@@ -14,13 +14,12 @@ import (
 	"github.com/gamelan-p2p/gamelan/transport/mux"
 )
 
-// errTrailing reports a peer that says more than who it is.
+// errTrailing reports a peer that sends more than its identity frame.
 var errTrailing = errors.New("more than one frame on the identity substream")
 
-// identityFrames is the exchange on the encrypted stream: each side writes its
-// frame without waiting for the other's, then reads. A frame is smaller than
-// the smallest buffer of any socket, so that two sides that write first do not
-// wait for each other.
+// identityFrames does the identity exchange on the encrypted stream: each side writes
+// its frame without waiting for the other's, and then reads. A frame is smaller than the
+// smallest socket buffer, so two sides that write first do not deadlock.
 //
 // spec: comms 7.1, 7.4
 func (u *upgrader) identityFrames() error {
@@ -54,8 +53,8 @@ func (u *upgrader) identityFrames() error {
 	return u.decode(body)
 }
 
-// identitySubstream is the exchange of the lesson: on the first substream,
-// which the dialer opens. Other substreams wait unanswered until it is over.
+// identitySubstream does the identity exchange of profile lesson, on the first
+// substream, which the dialer opens. Other substreams wait unanswered until it ends.
 //
 // spec: comms 14.2 items 5 to 7
 func (u *upgrader) identitySubstream() error {
@@ -138,21 +137,20 @@ func (u *upgrader) openIdentity(session *mux.Session) (*mux.Stream, error) {
 	return s, nil
 }
 
-// proved reports whether the peer has shown that it holds its key. With Noise
-// IX the listener knows only when something of the peer's has been decrypted;
-// before that it must not be blamed for silence, or anybody could get it
-// banned.
+// proved reports whether the peer has proved that it holds its key. With Noise IX the
+// listener knows that only when it has decrypted something from the peer. Before that it
+// must not blame the peer for silence, or anybody could get the owner of the key banned.
 func (u *upgrader) proved() bool {
 	return u.cfg.Profile.Pattern != protocol.IX || u.direction == protocol.Outbound ||
 		u.result.Session.Stats().BytesIn > 0
 }
 
-// frame is our own identity frame.
+// frame returns this node's identity frame.
 func (u *upgrader) frame() ([]byte, error) {
 	return identify.Append(nil, u.cfg.Profile.IdentityVersion, u.cfg.Local())
 }
 
-// decode checks the peer's message.
+// decode decodes and checks the peer's message.
 func (u *upgrader) decode(body []byte) (err error) {
 	u.result.Message, err = identify.Decode(body, u.peer, u.cfg.Profile, u.cfg.Wall())
 	return err

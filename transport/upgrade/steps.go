@@ -20,11 +20,11 @@ type upgrader struct {
 	cfg       Config
 	raw       net.Conn
 	direction protocol.Direction
-	want      identity.PublicKey // outbound: who was dialled
+	want      identity.PublicKey // outbound: key of the dialled peer
 
 	stage  Stage
 	peer   identity.PublicKey
-	prefix []byte // the wire byte, until the handshake takes it along
+	prefix []byte // the wire byte, until the handshake sends it
 	secure *noise.Conn
 	result Result
 }
@@ -63,8 +63,8 @@ func (u *upgrader) step(s Stage, took *time.Duration, do func() error) error {
 	return err
 }
 
-// wireByte is the first byte. The dialer's leaves with the first message of
-// the handshake; a listener that reads a wrong one answers nothing.
+// wireByte handles the first byte. The dialer sends it together with the first message
+// of the handshake; a listener that reads a wrong one sends no answer.
 //
 // spec: comms 3.1
 func (u *upgrader) wireByte() error {
@@ -114,7 +114,7 @@ func (u *upgrader) noise() (err error) {
 	}
 	at, ok := errors.AsType[*noise.HandshakeError](err)
 	if ok && u.direction == protocol.Outbound && at.Message <= 2 && transport.IsHangUp(err) {
-		// Who refuses does so at once; who has heard nothing waits first.
+		// A peer that refuses closes at once; one that received nothing waits first.
 		if waited := u.cfg.Now().Sub(begin); waited >= cfg.MessageTimeout/2 {
 			return fmt.Errorf("%w after %v, perhaps without having heard us: %w", ErrRefused, waited.Round(time.Second), err)
 		}
@@ -126,13 +126,13 @@ func (u *upgrader) noise() (err error) {
 	return cause(err)
 }
 
-// silent is a peer of which nothing came within a limit. It may be the way to it
-// that is slow.
+// silent returns the error for a peer from which nothing arrived within a limit. The
+// network, not the peer, may be slow.
 func silent(limit time.Duration, err error) error {
 	return fmt.Errorf("%w: nothing within %v: %w", ErrSilent, limit, err)
 }
 
-// check decides about the peer's key, before anything more is sent.
+// check decides about the peer's key before anything more is sent.
 func (u *upgrader) check(key identity.PublicKey) error {
 	u.peer = key
 	if key == u.cfg.Secret.PublicKey() {
@@ -150,8 +150,8 @@ func (u *upgrader) check(key identity.PublicKey) error {
 	return nil
 }
 
-// mux starts yamux on the encrypted connection, with what has been read from
-// it and not used.
+// mux starts yamux on the encrypted connection, with the bytes that were read from it
+// and not used.
 func (u *upgrader) mux() (err error) {
 	start := mux.New
 	if u.cfg.Hold {
@@ -165,8 +165,7 @@ func (u *upgrader) mux() (err error) {
 	return nil
 }
 
-// cause puts a sentinel of this package in front of an error of the
-// connection, where there is one.
+// cause wraps an error of the connection in a sentinel of this package, if one fits.
 func cause(err error) error {
 	switch {
 	case transport.IsTimeout(err):

@@ -14,59 +14,56 @@ import (
 	"github.com/gamelan-p2p/gamelan/transport/mux"
 )
 
-// Config says how to set up connections. Profile, Secret and Local are
-// required.
+// Config configures the set-up of connections. Profile, Secret and Local are required.
 type Config struct {
 	Profile protocol.Profile
 	Secret  *identity.Secret
 
-	// Local returns what this node says about itself, signed for the addresses
-	// and features of the moment. It is called once for each set-up that comes
-	// to the identity exchange.
+	// Local returns this node's identity message, signed for its present addresses
+	// and features. It is called once for each set-up that reaches the identity
+	// exchange.
 	Local func() identify.Message
 
-	// Check is asked about the peer's key as soon as it is known and before
-	// anything more is sent; an error, such as that of a ban, ends the set-up
-	// with [ErrBanned]. nil lets every key pass. The node's own key is always
-	// refused. spec: comms 40
+	// Check is called with the peer's key as soon as it is known and before anything
+	// more is sent. An error, such as a ban, ends the set-up with [ErrBanned]. nil
+	// accepts every key. The node's own key is always refused. spec: comms 40
 	Check func(identity.PublicKey) error
 
-	// Probe permits the inbound connection to ask for liveness instead: then
-	// Inbound ends with [ErrProbe] and leaves the connection, of which only the
-	// first byte was read, to its caller.
+	// Probe permits the inbound connection to ask for a liveness check instead. Then
+	// Inbound returns [ErrProbe] and leaves the connection, of which it has read only
+	// the first byte, to its caller.
 	Probe bool
 
-	// Mux are the settings of the session. The limits on substreams that are 0
-	// are those of the profile.
+	// Mux configures the session. A limit on substreams that is 0 stands for that of
+	// the profile.
 	Mux mux.Config
 
-	// Hold has the session read nothing before its Release, unless the
-	// identity exchange needs it.
+	// Hold keeps the session from reading before its Release, unless the identity
+	// exchange needs it.
 	Hold bool
 
 	// Now measures how long steps take; nil is time.Now.
 	Now func() time.Time
-	// Wall is the system's clock, against which the dates of claims are checked;
-	// nil is Now.
+	// Wall is the system's clock, for checking the dates of claims; nil is Now.
 	Wall func() time.Time
-	// Random gives the ephemeral key; nil is crypto/rand.
+	// Random is the source of the ephemeral key; nil is crypto/rand.
 	Random io.Reader
 }
 
 // Result is a connection that is ready for use.
 type Result struct {
 	Peer    identity.PublicKey
-	Message identify.Message // what the peer says about itself, checked
+	Message identify.Message // the peer's identity message, checked
 	Session *mux.Session     // owns the connection; the caller closes it
 	Timings Timings
 }
 
-// Timings says how long each step took, waiting included.
+// Timings are the durations of the steps, waiting included.
 type Timings struct {
 	Wire, Noise, Identity, Mux time.Duration
 }
 
-// Total is how long the set-up took.
+// Total returns the sum of all steps.
 func (t Timings) Total() time.Duration { return t.Wire + t.Noise + t.Identity + t.Mux }
 
 // Outbound sets up a connection that this node has dialled to the peer with
@@ -89,13 +86,13 @@ func Inbound(ctx context.Context, c net.Conn, cfg Config) (*Result, error) {
 	return u.run(ctx)
 }
 
-// run does all steps. The connection is closed when it fails.
+// run does all steps. It closes the connection when one fails.
 func (u *upgrader) run(ctx context.Context) (*Result, error) {
 	if err := u.prepare(); err != nil {
 		u.raw.Close()
 		return nil, err
 	}
-	// Closing is what ends a read or write under way.
+	// Closing the connection ends a read or write.
 	stop := context.AfterFunc(ctx, func() { u.raw.Close() })
 	err := u.steps()
 	if !stop() {
@@ -136,7 +133,7 @@ func (u *upgrader) prepare() error {
 	return nil
 }
 
-// close ends whatever the connection has become.
+// close closes the session if there is one, and otherwise the connection.
 func (u *upgrader) close() {
 	if u.result.Session != nil {
 		u.result.Session.Close()

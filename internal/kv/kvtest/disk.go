@@ -12,14 +12,13 @@ import (
 )
 
 // Disk is a disk in memory that can fail. The store on it is the real one, so
-// that it loses, and reports, what a store in a directory does. While the disk
-// fails, its cache still takes what is written to the store's log, and loses it:
-// the next sync of that log, whenever it is, reports it. Everything else is
-// refused.
+// it loses data and reports errors as a store in a directory does. While the disk
+// fails, its cache accepts writes to the store's log and loses them; the next sync
+// of that log, however late, reports it. All other writes fail.
 type Disk struct {
 	files vfs.FS
 	mu    sync.Mutex
-	cause error // of every write; nil: none fails
+	cause error // error of every write; nil: no write fails
 }
 
 // NewDisk returns an empty disk.
@@ -48,15 +47,15 @@ func (d *Disk) err() error {
 // Open opens the store on the disk.
 func (d *Disk) Open() (kv.DB, error) { return kv.OpenPebbleOn("/store", d.files) }
 
-// Fail makes every write fail with cause; nil ends that.
+// Fail makes every write fail with cause. Fail(nil) repairs the disk.
 func (d *Disk) Fail(cause error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.cause = cause
 }
 
-// diskFiles has room for everything without a trial, which would write
-// megabytes, and logs whose writes can be lost.
+// diskFiles is the file system of a Disk. It skips the probe for free space, which
+// would write megabytes, and its logs can lose writes.
 type diskFiles struct {
 	vfs.FS
 	disk *Disk
@@ -84,7 +83,8 @@ func (d diskFiles) wrap(name string, f vfs.File, err error) (vfs.File, error) {
 	return f, nil
 }
 
-// cached is a log in the disk's cache. What follows a loss is lost as well.
+// cached is a log in the disk's cache. All writes after a lost one are lost as
+// well.
 type cached struct {
 	vfs.File
 	disk *Disk

@@ -161,7 +161,7 @@ func (d *demo) run(ctx context.Context, messages int) (*demoResult, error) {
 		c.steps, c.pause = demoSteps, demoTime/demoSteps
 	}
 	start := time.Now()
-	if err := together(ctx, conversations); err != nil {
+	if err := runAll(ctx, conversations); err != nil {
 		return nil, err
 	}
 	r.Took = time.Since(start)
@@ -242,8 +242,8 @@ func newConversation(d *demo, to, messages int) *conversation {
 	return &conversation{demo: d, to: d.nodes[to], outcomes: make([]gamelan.Outcome, messages), times: make([]time.Duration, messages)}
 }
 
-// together holds all conversations at once.
-func together(ctx context.Context, all []*conversation) error {
+// runAll holds all conversations at once.
+func runAll(ctx context.Context, all []*conversation) error {
 	var wg sync.WaitGroup
 	errs := make([]error, len(all))
 	for i, c := range all {
