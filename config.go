@@ -74,7 +74,9 @@ type Config struct {
 	NodeCredit int64
 
 	// PeerCredit bounds the bytes of messages in work with one peer in one
-	// direction; a message counts its length and 256. Default 1 MiB.
+	// direction; a message counts its length and 256. At most an eighth of
+	// NodeCredit, so that no peer alone can hold what plain messages share: seven
+	// thirty-seconds. Default 1 MiB.
 	PeerCredit int64
 
 	// MaxInbound bounds the inbound connections and MaxSetups the inbound
@@ -435,16 +437,30 @@ func (s *settled) check() error {
 			wrong = append(wrong, badConfig(v.name, errors.New("is negative; leave it 0 for the default")))
 		}
 	}
-	if s.PeerCredit > s.NodeCredit/4 {
-		wrong = append(wrong, badConfig("PeerCredit", fmt.Errorf("%d is above a quarter of NodeCredit (%d); lower it or raise NodeCredit", s.PeerCredit, s.NodeCredit)))
+	if s.PeerCredit > s.NodeCredit/8 { // plain messages of all peers share seven thirty-seconds
+		wrong = append(wrong, badConfig("PeerCredit", fmt.Errorf("%d is above an eighth of NodeCredit (%d); lower it or raise NodeCredit", s.PeerCredit, s.NodeCredit)))
 	}
 	if s.KeepClosest > 0 && s.KeepClosest < s.Floor {
 		wrong = append(wrong, badConfig("KeepClosest", fmt.Errorf("%d is below Floor (%d): connections would be made and closed again; raise it or lower Floor", s.KeepClosest, s.Floor)))
 	}
-	if err := s.Mux.Validate(); err != nil {
-		wrong = append(wrong, badConfig("Mux", err))
+	return errors.Join(append(wrong, s.checkMux(), s.checkDHT(), s.completeAgent())...)
+}
+
+// checkMux reports each field of the multiplexer's config that does not work.
+func (s *settled) checkMux() error {
+	all, ok := s.Mux.Validate().(interface{ Unwrap() []error })
+	if !ok {
+		return nil
 	}
-	return errors.Join(append(wrong, s.checkDHT(), s.completeAgent())...)
+	var wrong []error
+	for _, err := range all.Unwrap() {
+		field := "Mux"
+		if bad, ok := errors.AsType[*mux.ConfigError](err); ok {
+			field += "." + bad.Field
+		}
+		wrong = append(wrong, badConfig(field, err))
+	}
+	return errors.Join(wrong...)
 }
 
 // ownAgent is what every node of this library says that it runs.

@@ -71,7 +71,8 @@ func TestConfigIsChecked(t *testing.T) {
 		"seed":              {gamelan.Config{Seeds: []string{"me"}}, gamelan.ErrConfig, "write it as"},
 		"negative":          {gamelan.Config{MaxPeers: -1}, gamelan.ErrConfig, "leave it 0"},
 		"credit of peers":   {gamelan.Config{PeerCredit: 1 << 30}, gamelan.ErrConfig, "raise NodeCredit"},
-		"multiplexer":       {gamelan.Config{Mux: mux.Config{Window: 5}}, gamelan.ErrConfig, "Mux"},
+		"credit of one":     {gamelan.Config{NodeCredit: 8 << 20, PeerCredit: 2 << 20}, gamelan.ErrConfig, "an eighth of NodeCredit"},
+		"multiplexer":       {gamelan.Config{Mux: mux.Config{Window: 5}}, gamelan.ErrConfig, "Mux.Window"},
 		"negative of DHT":   {gamelan.Config{DHT: &gamelan.DHTConfig{SendPace: -1}}, gamelan.ErrConfig, "DHT.SendPace"},
 		"relay bytes":       {gamelan.Config{DHT: &gamelan.DHTConfig{RelayBytes: 1<<30 + 1}}, gamelan.ErrConfig, "is above 1073741824"},
 		"shards":            {gamelan.Config{DHT: &gamelan.DHTConfig{Shards: 257}}, gamelan.ErrConfig, "or fewer"},
@@ -94,6 +95,17 @@ func TestConfigIsChecked(t *testing.T) {
 				t.Errorf("data directory of a config that does not work: got %v, want none made", err)
 			}
 		})
+	}
+}
+
+// TestMultiplexerIsChecked has two settings of the multiplexer wrong: both are
+// reported.
+func TestMultiplexerIsChecked(t *testing.T) {
+	err := gamelan.Config{Mux: mux.Config{Window: 5, IdleTimeout: -1}}.Validate()
+	for _, field := range []string{"Mux.Window", "Mux.IdleTimeout"} {
+		if !errors.Is(err, gamelan.ErrConfig) || !errors.Is(err, mux.ErrConfig) || !strings.Contains(err.Error(), field) {
+			t.Errorf("got %v, want %s reported", err, field)
+		}
 	}
 }
 

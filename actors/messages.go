@@ -288,7 +288,8 @@ type UnbanPeer struct {
 	Peer  identity.NodeID
 }
 
-// PeerUnbanned replies to UnbanPeer.
+// PeerUnbanned replies to UnbanPeer, and is published, without the token, before
+// that.
 type PeerUnbanned struct {
 	Token uint64
 	Peer  identity.NodeID

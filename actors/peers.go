@@ -25,7 +25,7 @@ import (
 // durable is answered with the error.
 //
 // In: AddPeer, BanPeer, UnbanPeer, ForgetPeer, ImportPeers, SeenPeer. Out: their replies,
-// events PeerBanned, StoreTroubled, StoreHealed and ClockSet. A restart answers with an error what waits for the disk; the
+// events PeerBanned, PeerUnbanned, StoreTroubled, StoreHealed and ClockSet. A restart answers with an error what waits for the disk; the
 // index is passive and stays.
 type peers struct {
 	env *Env
@@ -93,6 +93,7 @@ func (p *peers) Receive(c actor.Context) {
 		p.ban(c, m)
 	case UnbanPeer:
 		p.env.Store.Unban(m.Peer)
+		supervisor.Publish(c, PeerUnbanned{Peer: m.Peer})
 		p.durable(c, owed{to: c.Sender(), reply: func(err error) any { return PeerUnbanned{m.Token, m.Peer, err} }})
 	case ForgetPeer:
 		p.env.Store.Forget(m.Peer)

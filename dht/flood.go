@@ -45,14 +45,18 @@ func NewFloodMeter(limit int) *FloodMeter {
 	return &FloodMeter{limit: limit}
 }
 
-// Count counts one message of the peer. It returns an offence for the message that
-// exceeds the limit, and nil for later ones until the peer has been within the limit
-// again.
+// Count counts one message of the peer in the second in which it was handed on, so that
+// a slow node takes no peer for a flooder: the message is the oldest of those handed on
+// and not judged. A message that was not handed on counts now. Count returns an offence
+// for the message that exceeds the limit, and nil for later ones until the peer has been
+// within the limit again.
 func (f *FloodMeter) Count(now time.Time, peer identity.NodeID) *protocol.Violation {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	p := f.peers.at(now, peer)
-	p.add(1)
+	if !p.count() {
+		return nil
+	}
 	if p.sum != f.limit+1 {
 		return nil
 	}
@@ -67,8 +71,9 @@ func (f *FloodMeter) Count(now time.Time, peer identity.NodeID) *protocol.Violat
 // an exempt peer all.
 //
 // If HandOn returns 0, wake is called at most once, when a message was judged and there
-// may be room. It must neither block nor call the meter. A new second may make room as
-// well, and does not call wake.
+// may be room, or when the peer was forgiven. Several readers of a peer may wait. Wake
+// must neither block nor call the meter. A new second may make room as well, and does not
+// call wake.
 func (f *FloodMeter) HandOn(now time.Time, peer identity.NodeID, n int, exempt bool, wake func()) int {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -81,11 +86,11 @@ func (f *FloodMeter) HandOn(now time.Time, peer identity.NodeID, n int, exempt b
 		n = min(n, 1)
 	default:
 		if wake != nil {
-			p.wake = wake
+			p.await(wake)
 		}
 		return 0
 	}
-	p.unjudged += n
+	p.handOn(n)
 	return n
 }
 
@@ -94,6 +99,16 @@ func (f *FloodMeter) Over(now time.Time, peer identity.NodeID) bool {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	return f.peers.at(now, peer).sum > f.limit
+}
+
+// Forgive resets the count of a peer whose ban was lifted.
+func (f *FloodMeter) Forgive(peer identity.NodeID) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if p := f.peers.find(peer); p != nil {
+		p.clear()
+		p.woken()
+	}
 }
 
 // Judged notes that a message of the peer that was handed on was judged, and counted if
@@ -105,7 +120,7 @@ func (f *FloodMeter) Judged(peer identity.NodeID) {
 	if p == nil || p.unjudged == 0 {
 		return // the peer was silent for so long that it was forgotten
 	}
-	p.unjudged--
+	p.judged()
 	if p.unjudged == 0 || p.sum+p.unjudged < f.limit {
 		p.woken()
 	}

@@ -32,10 +32,21 @@ func (p *perSecond) second(now time.Time) int64 {
 }
 
 // add counts n events in the newest second.
-func (p *perSecond) add(n int) {
-	p.seconds[p.last%floodSeconds] += uint32(n)
+func (p *perSecond) add(n int) { p.addIn(p.last, n) }
+
+// addIn counts n events in that second, which is not after the newest one, and reports
+// whether it is one of the last 60.
+func (p *perSecond) addIn(second int64, n int) bool {
+	if p.last-second >= floodSeconds {
+		return false
+	}
+	p.seconds[second%floodSeconds] += uint32(n)
 	p.sum += n
+	return true
 }
+
+// clear resets the counts.
+func (p *perSecond) clear() { p.sum, p.seconds = 0, [floodSeconds]uint32{} }
 
 // take counts one event and returns true, or returns false if there were limit of them
 // in the last 60 s.

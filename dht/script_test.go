@@ -39,13 +39,20 @@ func (c *clock) set(t *testing.T, d *datadriven.TestData) string {
 // "count A times=N" counts messages of A, "peers" says how many are remembered.
 // "hand-on PEER n=N" asks how many of that many messages may be judged, and
 // "judged PEER times=N count" judges them, with count ones that nobody took; "over
-// PEER" asks whether that put it over the limit.
+// PEER" asks whether that put it over the limit, "forgive PEER" lifts its ban.
 // With -rewrite the expected lines are written; read them.
 //
 // conforms: dht 129; V 28
 func TestFloodScript(t *testing.T) {
 	c, f := newClock(), dht.NewFloodMeter(0)
 	var woken []string
+	wakes := func(i int) (out string) {
+		for _, w := range woken {
+			out += fmt.Sprintf("message %d wakes %s\n", i, w)
+		}
+		woken = nil
+		return out
+	}
 	datadriven.RunTest(t, "testdata/flood.txt", func(t *testing.T, d *datadriven.TestData) string {
 		switch d.Cmd {
 		case "new":
@@ -88,12 +95,12 @@ func TestFloodScript(t *testing.T) {
 					}
 				}
 				f.Judged(peer)
-				for _, w := range woken {
-					out += fmt.Sprintf("message %d wakes %s\n", i+1, w)
-				}
-				woken = nil
+				out += wakes(i + 1)
 			}
 			return cmp.Or(out, "fine")
+		case "forgive":
+			f.Forgive(scriptPeer(d.CmdArgs[0].Key))
+			return cmp.Or(wakes(0), "forgiven")
 		case "peers":
 			return fmt.Sprint(f.Stats().Peers)
 		}

@@ -5,7 +5,8 @@ import (
 	"time"
 )
 
-// maxWindows is how many sources are remembered. Each takes 400 bytes.
+// maxWindows is how many sources are remembered. Each takes 450 bytes, and 1 KiB more
+// while many of its messages are not judged.
 const maxWindows = 4096
 
 // windows counts what each source has sent in the last 60 s. It forgets a source that
@@ -22,9 +23,21 @@ type window[K comparable] struct {
 	source    K
 	perSecond // in seconds since windows.begin
 
-	unjudged int    // of a [FloodMeter]: messages handed on and not judged yet
-	wake     func() // to be called once, when there may be room; may be nil
+	// Of a [FloodMeter]: messages handed on and not judged yet, by the second in which
+	// they were handed on, oldest first, and what to call once when there may be room.
+	unjudged int
+	handed   []handed
+	wakes    []func()
 }
+
+// handed is how many messages were handed on in a second.
+type handed struct {
+	second int64
+	n      int
+}
+
+// maxWakes bounds window.wakes. A peer has fewer readers, each of which may ask again.
+const maxWakes = 128
 
 // at returns the window of a source, moved on to now.
 func (w *windows[K]) at(now time.Time, source K) *window[K] {
@@ -67,10 +80,56 @@ func (w *windows[K]) forget(second int64) {
 	}
 }
 
-// woken calls wake once.
-func (x *window[K]) woken() {
-	if x.wake != nil {
-		x.wake()
-		x.wake = nil
+// handOn notes that n messages were handed on in the newest second.
+func (x *window[K]) handOn(n int) {
+	if n == 0 {
+		return
 	}
+	x.unjudged += n
+	end := len(x.handed) - 1
+	if end >= 0 && x.handed[end].second == x.last {
+		x.handed[end].n += n
+		return
+	}
+	if end > 0 && x.last-x.handed[1].second >= floodSeconds { // neither of the two counts any more
+		x.handed[1].n += x.handed[0].n
+		x.handed = x.handed[1:]
+	}
+	x.handed = append(x.handed, handed{x.last, n})
+}
+
+// judged notes that the oldest message handed on was judged.
+func (x *window[K]) judged() {
+	x.unjudged--
+	if x.handed[0].n--; x.handed[0].n == 0 {
+		x.handed = x.handed[1:]
+	}
+}
+
+// count counts the oldest message handed on in the second in which it was handed on, or
+// now if there is none. It reports whether that second is one of the last 60.
+func (x *window[K]) count() bool {
+	second := x.last
+	if len(x.handed) > 0 {
+		second = x.handed[0].second
+	}
+	return x.addIn(second, 1)
+}
+
+// await has woken call wake. When too many wait, it calls the oldest, whose reader may
+// have asked again since.
+func (x *window[K]) await(wake func()) {
+	if len(x.wakes) >= maxWakes {
+		x.wakes[0]()
+		x.wakes = x.wakes[1:]
+	}
+	x.wakes = append(x.wakes, wake)
+}
+
+// woken calls all of wakes once.
+func (x *window[K]) woken() {
+	for _, wake := range x.wakes {
+		wake()
+	}
+	x.wakes = nil
 }

@@ -91,7 +91,7 @@ func TestBubbleDHTDrainRestart(t *testing.T) {
 func TestBubbleDHTSendCredit(t *testing.T) {
 	gamelantest.Bubble(t, func(t *testing.T) {
 		net := gamelantest.NewNetwork(t)
-		a, b := startMember(net, gamelan.Config{NodeCredit: 4 << 20}), startMember(net, gamelan.Config{})
+		a, b := startMember(net, gamelan.Config{NodeCredit: 4 << 20, PeerCredit: 512 << 10}), startMember(net, gamelan.Config{})
 		net.Connect(a.Node, b.Node)
 		net.Partition(a.Node, b.Node)
 		defer net.Heal(a.Node, b.Node)
@@ -150,7 +150,7 @@ func TestBubbleDHTRefusedAtOnce(t *testing.T) {
 	gamelantest.Bubble(t, func(t *testing.T) {
 		net := gamelantest.NewNetwork(t)
 		reports := make(chan dht.Report, 1)
-		a := startMember(net, gamelan.Config{NodeCredit: 4 << 20}, gamelan.WithActor("sender", func(n *gamelan.Node) actor.Actor {
+		a := startMember(net, gamelan.Config{NodeCredit: 4 << 20, PeerCredit: 512 << 10}, gamelan.WithActor("sender", func(n *gamelan.Node) actor.Actor {
 			return submitter{n, reports}
 		}))
 		b := startMember(net, gamelan.Config{})

@@ -20,7 +20,7 @@ import (
 // the chain in one pass, and then to whom it is for. A message keeps its credit
 // until that one has finished it.
 //
-// In: Frame, notTaken. Out: dht.Received to the actor of its type, Heard to the part of the
+// In: Frame, notTaken, event PeerUnbanned. Out: dht.Received to the actor of its type, Heard to the part of the
 // DHT for it, forwardMessage to outbound, PeerViolated to connectivity. A restart
 // loses what waits for handlers that are slow, and what waits to be passed on (a
 // later copy of it is).
@@ -81,6 +81,8 @@ func (a *inbound) Receive(c actor.Context) {
 			f.Key = ref.Key
 		}
 		a.meter(c, f)
+	case actors.PeerUnbanned:
+		a.flood.Forgive(m.Peer)
 	case actors.SummaryDue:
 		m.Tell(c)
 	case handlerFreed:
@@ -103,6 +105,7 @@ func (a *inbound) start(c actor.Context) {
 		Occurrences: uint32(max(0, s.Occurrences)), Layers: s.Layers, Unreached: s.Unreached,
 	})
 	a.reported = make(map[identity.NodeID]offence)
+	supervisor.Subscribe[actors.PeerUnbanned](c)
 	tell := supervisor.Teller(c)
 	a.backlog = dht.NewBacklog[any](t.PeerCredit(), func(by dht.Holder) { tell(handlerFreed{by}) })
 	supervisor.OwnFunc(c, a.abandon)

@@ -106,6 +106,27 @@ func TestFloodOfWhoIsAllowed(t *testing.T) {
 	})
 }
 
+// TestFloodOfWhoIsUnbanned floods and is unbanned within the minute: it is read at
+// once, and may send as much as anybody.
+//
+// conforms: V 28
+func TestFloodOfWhoIsUnbanned(t *testing.T) {
+	const limit, sent = 10, 1000
+	gamelantest.Bubble(t, func(t *testing.T) {
+		n, letters := overDHT(t, gamelan.DHTConfig{FloodLimit: limit})
+		p := connect(t, n.net.Transport(), n.Addr, secretOf(1))
+		p.open(1, optimistic(messaging)+strings.Repeat(framed("nobody takes this"), sent))
+		n.banned(secretOf(1).NodeID(), protocol.BanMedium)
+		if err := n.Unban(t.Context(), secretOf(1).NodeID()); err != nil {
+			t.Fatal(err)
+		}
+		p = connect(t, n.net.Transport(), n.Addr, secretOf(1))
+		p.open(1, optimistic(messaging)+strings.Repeat(framed("nobody takes this"), limit)+framedLetters(t, 1))
+		gamelantest.Eventually(t, time.Second, "the message", func() bool { return letters.Len() == 1 })
+		n.banned(secretOf(1).NodeID(), 0)
+	})
+}
+
 // relayed is a signed message for a stranger, like any other but for its number.
 func relayed(t *testing.T, number int) string {
 	t.Helper()

@@ -1,6 +1,7 @@
 package mux
 
 import (
+	"errors"
 	"fmt"
 	"time"
 
@@ -83,19 +84,48 @@ func (c Config) WithDefaults() Config {
 	return c
 }
 
-// Validate reports what is wrong with the settings, as [ErrConfig].
+// ConfigError says what is wrong with one field of a [Config]. It is an [ErrConfig].
+type ConfigError struct {
+	Field string // its name
+	Text  string // what is wrong, and what would be right
+}
+
+func (e *ConfigError) Error() string { return ErrConfig.Error() + ": " + e.Text }
+
+// Is makes every ConfigError match ErrConfig.
+func (e *ConfigError) Is(target error) bool { return target == ErrConfig }
+
+// Validate reports all that is wrong with the settings: several [*ConfigError]
+// joined, or nil.
 func (c Config) Validate() error { return c.WithDefaults().validate() }
 
 func (c Config) validate() error {
-	switch {
-	case c.MaxInbound < 1 || c.MaxStreams > maxStreams || c.MaxInbound >= c.MaxStreams:
-		return fmt.Errorf("%w: %d streams with %d inbound; set 0 < MaxInbound < MaxStreams <= %d", ErrConfig, c.MaxStreams, c.MaxInbound, maxStreams)
-	case c.Window < minWindow || c.Window > maxWindow:
-		return fmt.Errorf("%w: window of %d bytes; set %d to %d", ErrConfig, c.Window, minWindow, maxWindow)
-	case min(c.WriteTimeout, c.PingTimeout, c.StallTimeout, c.CloseTimeout, c.LingerTimeout, c.IdleTimeout) < 0:
-		return fmt.Errorf("%w: negative timeout; set 0 for the default", ErrConfig)
+	var wrong []error
+	bad := func(field, format string, values ...any) {
+		wrong = append(wrong, &ConfigError{field, fmt.Sprintf(format, values...)})
 	}
-	return nil
+	if c.MaxInbound < 1 || c.MaxStreams > maxStreams || c.MaxInbound >= c.MaxStreams {
+		bad("MaxInbound", "%d streams with %d inbound; set 0 < MaxInbound < MaxStreams <= %d", c.MaxStreams, c.MaxInbound, maxStreams)
+	}
+	if c.Window < minWindow || c.Window > maxWindow {
+		bad("Window", "window of %d bytes; set %d to %d", c.Window, minWindow, maxWindow)
+	}
+	for _, timeout := range []struct {
+		field string
+		d     time.Duration
+	}{
+		{"WriteTimeout", c.WriteTimeout},
+		{"PingTimeout", c.PingTimeout},
+		{"StallTimeout", c.StallTimeout},
+		{"CloseTimeout", c.CloseTimeout},
+		{"LingerTimeout", c.LingerTimeout},
+		{"IdleTimeout", c.IdleTimeout},
+	} {
+		if timeout.d < 0 {
+			bad(timeout.field, "negative timeout; set 0 for the default")
+		}
+	}
+	return errors.Join(wrong...)
 }
 
 // library is the configuration of the library. Its keep-alive is off, its

@@ -3,6 +3,7 @@ package mux
 import (
 	"context"
 	"errors"
+	"slices"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -321,6 +322,16 @@ func TestConfig(t *testing.T) {
 		if _, err := New(nil, true, cfg); !errors.Is(err, ErrConfig) {
 			t.Errorf("%s: got %v, want ErrConfig", name, err)
 		}
+	}
+	var fields []string
+	all := Config{MaxInbound: -1, Window: 1, PingTimeout: -1, IdleTimeout: -1}.Validate()
+	for _, err := range all.(interface{ Unwrap() []error }).Unwrap() {
+		if bad, ok := errors.AsType[*ConfigError](err); ok {
+			fields = append(fields, bad.Field)
+		}
+	}
+	if want := []string{"MaxInbound", "Window", "PingTimeout", "IdleTimeout"}; !slices.Equal(fields, want) {
+		t.Errorf("got %v reported, want %v", fields, want)
 	}
 	c := Config{}.WithDefaults()
 	want := Config{

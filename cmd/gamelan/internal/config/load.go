@@ -401,7 +401,7 @@ func (l *Loaded) words(of *Setting, bad *gamelan.ConfigError) (text string, othe
 		case "ListenNowhere":
 			return `"nowhere"`
 		}
-		if bad.Field == "Mux" {
+		if strings.HasPrefix(bad.Field, "Mux.") {
 			name = "Mux." + name
 		}
 		s := l.settingOf(name)

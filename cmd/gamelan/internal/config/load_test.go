@@ -110,7 +110,7 @@ func TestWhatIsWrongWithAFile(t *testing.T) {
 			`f.toml:3: this is not TOML: *; expected one of debug, info, warn, error, for example level = "info" under [log]`,
 		}},
 		"two that do not go together": {"[limits]\npeer_credit = \"1MiB\"\nnode_credit = \"2MiB\"", []string{
-			`f.toml:2: limits.peer_credit does not work with the other settings: 1048576 is above a quarter of limits.node_credit (f.toml:3) (2097152); lower it or raise limits.node_credit; expected a size from 1KiB to 1GiB with its unit B, KiB, MiB or GiB, for example peer_credit = "2MiB" under [limits]`,
+			`f.toml:2: limits.peer_credit does not work with the other settings: 1048576 is above an eighth of limits.node_credit (f.toml:3) (2097152); lower it or raise limits.node_credit; expected a size from 1KiB to 1GiB with its unit B, KiB, MiB or GiB, for example peer_credit = "2MiB" under [limits]`,
 		}},
 		"streams that do not go together": {"[mux]\nmax_inbound = 200", []string{
 			`f.toml:2: mux.max_inbound does not work with the other settings: 100 streams with 200 inbound; set 0 < mux.max_inbound < mux.max_streams <= 256; expected a whole number from 1 to 255, for example max_inbound = 48 under [mux]`,

@@ -208,7 +208,7 @@ var Settings = []Setting{
 	},
 	{
 		Key: "limits.node_credit", Kind: Size, Least: 1 << 20, Most: 1 << 40, Example: `"512MiB"`,
-		Doc: "Bytes of messages in work in the whole node, half for each direction. At least four times limits.peer_credit.",
+		Doc: "Bytes of messages in work in the whole node, half for each direction. At least eight times limits.peer_credit.",
 		at:  func(c *Config) any { return &c.Node.NodeCredit },
 	},
 	{
