@@ -177,7 +177,7 @@ func (a *conn) start(c actor.Context) {
 		return
 	}
 	a.session = session
-	session.LimitChurn(maxChurn)
+	session.LimitChurn(maxChurn, a.env.inbound.pacer(a.ref.Addr))
 	if a.ref.live != nil {
 		a.ref.live.session.Store(session)
 	}
@@ -633,6 +633,8 @@ type ConnStats struct {
 	BytesIn    uint64        `json:"bytes_in"`
 	BytesOut   uint64        `json:"bytes_out"`
 	Substreams int           `json:"substreams"`
+	Unagreed   uint64        `json:"unagreed"`  // substreams of the peer that ended without an agreed protocol
+	HeldBack   bool          `json:"held_back"` // it waits because of them
 	Waiting    int           `json:"opens_waiting"`
 }
 
@@ -641,6 +643,7 @@ func (a *conn) Inspect() any {
 	if a.session != nil {
 		stats := a.session.Stats()
 		s.BytesIn, s.BytesOut, s.Substreams = stats.BytesIn, stats.BytesOut, stats.Streams
+		s.Unagreed, s.HeldBack = stats.Unagreed, stats.HeldBack
 	}
 	return s
 }

@@ -26,6 +26,7 @@ type inboundGate struct {
 	setups map[uint64]*gatedConn
 
 	offenders connpool.Offenders
+	churn     connpool.Churn
 }
 
 func (g *inboundGate) open(l connpool.GateLimits, exempt []netip.Prefix, now func() time.Time) {

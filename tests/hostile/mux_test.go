@@ -216,26 +216,34 @@ func TestDroppedSubstreams(t *testing.T) {
 	}, gamelan.WithProtocol(custom, k.New))
 }
 
-// TestChurn opens substreams and resets them before a protocol is agreed on, as
-// fast as it can: after 6,000 in a minute it hears GoAway and the connection ends,
-// without a ban; the peer may come again.
+// churn opens substreams and resets them before a protocol is agreed on, as fast as
+// they are read, until the connection ends.
+func (p *peer) churn() {
+	for id := uint32(1); p.data(syn, id, "") == nil && p.data(rst, id, "") == nil; id += 2 {
+	}
+}
+
+// TestChurn opens substreams and resets them as fast as it can: 520 are read at once
+// and 101 a second from then on; after 6,000 in a minute the peer hears GoAway and the
+// connection ends, without a ban; it may come again. It is held back there as well,
+// and others are not.
 func TestChurn(t *testing.T) {
 	connected(t, func(t *testing.T, n *target, p *peer) {
-		id := uint32(1)
-		opened := 0
-		for range 20_000 {
-			if p.data(syn, id, "") != nil || p.data(rst, id, "") != nil {
-				break
-			}
-			opened++
-			if id += 2; opened%40 == 0 {
-				synctest.Wait()
-			}
+		begin := time.Now()
+		go p.churn()
+		synctest.Wait()
+		if s := n.connStats(p); s.Unagreed < 520 || s.Unagreed > 521 || !s.HeldBack {
+			t.Errorf("got %+v, want 520 substreams read, and the peer held back", s)
 		}
-		if opened < 6000 || opened > 6100 {
-			t.Errorf("got the connection ended after %d substreams, want 6,000", opened)
+		other := connect(t, n.net.Transport(), n.Addr, secretOf(2))
+		n.stillConnected(other, 1)
+		if took := time.Since(begin); took > time.Second {
+			t.Errorf("got another peer served after %v, want at once", took)
 		}
 		why := n.disconnected(p.id(), actors.CloseChurn, mux.ErrTooMuchChurn)
+		if took := time.Since(begin); took < 50*time.Second || took > time.Minute {
+			t.Errorf("got the connection ended after %v, want 6,000 substreams at 101 a second", took)
+		}
 		if why.By != "us" {
 			t.Errorf("got ended by %s, want by us", why.By)
 		}
@@ -247,7 +255,47 @@ func TestChurn(t *testing.T) {
 			t.Error("got no GoAway")
 		}
 		n.banned(p.id(), 0)
-		connect(t, n.net.Transport(), n.Addr, p.secret)
+		p = connect(t, n.net.Transport(), n.Addr, p.secret)
+		go p.churn()
+		synctest.Wait()
+		if s := n.connStats(p); s.Unagreed > 200 || !s.HeldBack {
+			t.Errorf("got %+v, want the peer held back sooner: its source has used up what it had", s)
+		}
+	})
+}
+
+// TestChurnOfNewIdentities comes again as another identity as soon as it is held
+// back: together they get as far as one does, and 20 substreams more each. A new
+// peer from there is heard at once, also when a few of its substreams end without
+// an agreed protocol.
+func TestChurnOfNewIdentities(t *testing.T) {
+	const identities = 40
+	bubble(t, func(t *testing.T, n *target) {
+		begin := time.Now()
+		var read uint64
+		for i := range identities {
+			p := connect(t, n.net.Transport(), n.Addr, secretOf(100+i))
+			go p.churn()
+			synctest.Wait()
+			read += n.connStats(p).Unagreed
+			p.raw.Close()
+			synctest.Wait()
+		}
+		if took := time.Since(begin); took > 0 {
+			t.Fatalf("got it done after %v, want no time passed", took)
+		}
+		if want := uint64(500 + 21*identities); read > want {
+			t.Errorf("got %d substreams read, want %d at most", read, want)
+		}
+		p := connect(t, n.net.Transport(), n.Addr, secretOf(1))
+		for id := uint32(1); id < 20; id += 2 {
+			p.must(p.data(syn, id, ""))
+			p.must(p.data(rst, id, ""))
+		}
+		n.stillConnected(p, 21)
+		if took := time.Since(begin); took > time.Second {
+			t.Errorf("got the message of an honest peer after %v, want at once", took)
+		}
 	})
 }
 

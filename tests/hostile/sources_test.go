@@ -227,11 +227,7 @@ func TestChurnOfOneSource(t *testing.T) {
 				}
 				p := &peer{t: t, secret: secret, raw: c, conn: secure}
 				p.exchange(nil)
-				for id := uint32(1); p.data(syn, id, "") == nil && p.data(rst, id, "") == nil; id += 2 {
-					if id%80 == 1 {
-						synctest.Wait()
-					}
-				}
+				p.churn()
 				n.disconnected(p.id(), actors.CloseChurn, mux.ErrTooMuchChurn)
 				n.banned(p.id(), 0)
 			}

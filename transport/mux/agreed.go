@@ -2,6 +2,7 @@ package mux
 
 import (
 	"fmt"
+	"sync/atomic"
 	"time"
 )
 
@@ -9,22 +10,38 @@ import (
 // an agreed protocol as LimitChurn says.
 const churnWindow = time.Minute
 
+// Pacer says how fast substreams of a peer may end without an agreed protocol. Its
+// methods are called under a lock of the session: they neither block nor call it.
+type Pacer interface {
+	// Ended counts one, and returns for how long the session shall read nothing
+	// more from the connection.
+	Ended() time.Duration
+	// Agreed takes one back, whose protocol was agreed on after its end.
+	Agreed()
+}
+
 // churn counts the substreams of the peer that ended without an agreed protocol.
-// All of it is under the table's lock.
+// All of it but held is under the table's lock.
 type churn struct {
 	limit int // 0: none
+	pace  Pacer
 	since time.Time
 	ended int
+	total uint64
+	until time.Time   // nothing is read before
+	held  atomic.Bool // until is set
 }
 
 // LimitChurn ends the session, with a GoAway and [ErrTooMuchChurn], when more than
 // n substreams that the peer opened have ended within a minute without
 // [Stream.Agreed] having been called, refused ones included. 0, which is the
-// default, is no limit.
-func (s *Session) LimitChurn(n int) {
+// default, is no limit. Pace, unless it is nil, is told of each of them and may hold
+// the reading back, so that the peer waits: the answer to a ping of the peer, and
+// to one of ours, waits as well.
+func (s *Session) LimitChurn(n int, pace Pacer) {
 	s.link.table.mu.Lock()
 	defer s.link.table.mu.Unlock()
-	s.link.table.churn.limit = n
+	s.link.table.churn.limit, s.link.table.churn.pace = n, pace
 }
 
 // Agreed says that this side and the peer have agreed on the substream's
@@ -35,28 +52,72 @@ func (st *Stream) Agreed() {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	st.agreed = true
-	if st.churned && t.churn.ended > 0 {
+	if st.churned {
 		st.churned = false
-		t.churn.ended--
+		t.churn.takeBack()
 	}
 }
 
 // count counts one more. The table's lock is held.
 func (c *churn) count(now time.Time) {
+	if c.limit <= 0 {
+		return
+	}
 	if now.Sub(c.since) >= churnWindow {
 		c.since, c.ended = now, 0
 	}
 	c.ended++
+	c.total++
+	if c.pace == nil {
+		return
+	}
+	if wait := c.pace.Ended(); wait > 0 {
+		if until := now.Add(wait); until.After(c.until) {
+			c.until = until
+		}
+		c.held.Store(true)
+	}
+}
+
+// takeBack counts one less. The table's lock is held.
+func (c *churn) takeBack() {
+	c.total--
+	if c.ended > 0 {
+		c.ended--
+	}
+	if c.pace != nil {
+		c.pace.Agreed()
+	}
 }
 
 // churned is the limit that the peer has gone beyond, 0 if it has not.
 func (l *link) churned() int {
 	l.table.mu.Lock()
 	defer l.table.mu.Unlock()
-	if c := l.table.churn; c.limit > 0 && c.ended > c.limit {
+	if c := &l.table.churn; c.limit > 0 && c.ended > c.limit {
 		return c.limit
 	}
 	return 0
+}
+
+// holdBackReading waits until the pacer lets the reader go on. It returns before,
+// and is called again, when there is something to give to the library.
+func (l *link) holdBackReading() {
+	c := &l.table.churn
+	l.table.mu.Lock()
+	wait := time.Until(c.until)
+	c.held.Store(wait > 0)
+	l.table.mu.Unlock()
+	if wait <= 0 {
+		return
+	}
+	timer := time.NewTimer(wait)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-l.kicked:
+	case <-l.over:
+	}
 }
 
 // dismiss says GoAway, for at most a moment, to a peer whose connection ends.

@@ -13,7 +13,7 @@ func TestChurn(t *testing.T) {
 	const limit = 50
 	bubble(t, func(t *testing.T) {
 		s, d := connect(t, false, Config{})
-		s.LimitChurn(limit)
+		s.LimitChurn(limit, nil)
 		streams := accept(s)
 		id := uint32(1)
 		drop := func(agreed bool) {
@@ -48,5 +48,85 @@ func TestChurn(t *testing.T) {
 		synctest.Wait()
 		wantErr(t, s.Err(), ErrTooMuchChurn)
 		wantErr(t, s.Err(), ErrSessionEnded)
+	})
+}
+
+// pacer holds a session back by wait each time, and counts.
+type pacer struct {
+	wait         time.Duration
+	ended, taken int
+}
+
+func (p *pacer) Ended() time.Duration { p.ended++; return p.wait }
+func (p *pacer) Agreed()              { p.taken++ }
+
+// TestChurnHeldBack opens and resets substreams on a session that a pacer holds
+// back: one is read each time that the wait is over, and what the peer sends behind
+// them waits as well. Nothing else does: what this side writes and resets, and the
+// end of the session.
+func TestChurnHeldBack(t *testing.T) {
+	const wait = 100 * time.Millisecond
+	bubble(t, func(t *testing.T) {
+		s, d := connect(t, false, Config{})
+		p := &pacer{}
+		s.LimitChurn(1000, p)
+		streams := accept(s)
+		d.send(typeWindow, flagSYN, 1, 0)
+		used := <-streams
+		used.Agreed()
+		d.next() // ACK
+		p.wait = wait
+		id := uint32(3)
+		begin := time.Now()
+		go func() {
+			for range 10 {
+				d.send(typeWindow, flagSYN, id, 0)
+				d.send(typeData, flagRST, id, 0)
+				id += 2
+			}
+			d.data(1, 0, "behind them")
+		}()
+		synctest.Wait()
+		if got := s.Stats(); got.Unagreed != 1 || !got.HeldBack {
+			t.Errorf("got %+v, want one substream ended, and the peer held back", got)
+		}
+		buf := make([]byte, 20)
+		if n, err := used.Read(buf); err != nil || string(buf[:n]) != "behind them" {
+			t.Errorf("got %q, %v", buf[:n], err)
+		}
+		if took := time.Since(begin); took != 10*wait {
+			t.Errorf("got what was sent behind ten of them after %v, want %v", took, 10*wait)
+		}
+		if p.ended != 10 || p.taken != 0 {
+			t.Errorf("got %+v, want 10 ended", p)
+		}
+		if got := s.Stats(); got.Unagreed != 10 || got.HeldBack {
+			t.Errorf("got %+v, want ten substreams ended, and the peer not held back", got)
+		}
+		for range 10 {
+			(<-streams).Agreed() // after all
+			d.next()             // ACK
+		}
+		if p.taken != 10 || s.Stats().Unagreed != 0 {
+			t.Errorf("got %+v and %d substreams, want all taken back", p, s.Stats().Unagreed)
+		}
+
+		p.wait = time.Hour
+		d.send(typeWindow, flagSYN, id, 0)
+		d.send(typeData, flagRST, id, 0)
+		begin = time.Now()
+		synctest.Wait()
+		failed := make(chan error)
+		go func() {
+			_, err := used.Read(buf)
+			failed <- err
+		}()
+		synctest.Wait()
+		used.Reset()
+		wantErr(t, <-failed, ErrClosed)
+		s.Close()
+		if took := time.Since(begin); took != 0 {
+			t.Errorf("got a reset and the end after %v, want them not held back", took)
+		}
 	})
 }

@@ -74,6 +74,7 @@ type link struct {
 
 	// injecting is the length of inject, so that the reader need not lock.
 	injecting atomic.Int32
+	kicked    chan struct{} // wakes the reader while it is held back
 
 	outbox outbox
 	pings  pings
@@ -89,6 +90,7 @@ func newLink(conn net.Conn, client bool, cfg Config) *link {
 		released: make(chan struct{}),
 		over:     make(chan struct{}),
 		done:     make(chan struct{}),
+		kicked:   make(chan struct{}, 1),
 		holdBack: holdBack,
 	}
 	l.writer.lock = make(chan struct{}, 1)
@@ -178,7 +180,7 @@ func (l *link) failWrite(err error) {
 	defer l.table.mu.Unlock()
 	if l.readLimit.IsZero() {
 		l.readLimit = time.Now().Add(l.holdBack)
-		l.conn.SetReadDeadline(past) // the reader sets the limit when it wakes
+		l.wakeReader() // it sets the limit
 	}
 }
 
@@ -188,7 +190,16 @@ func (l *link) failWrite(err error) {
 func (l *link) kick(h header) {
 	l.inject = append(l.inject, h)
 	l.injecting.Store(int32(len(l.inject)))
+	l.wakeReader()
+}
+
+// wakeReader ends the reader's wait, for the connection or for the pacer.
+func (l *link) wakeReader() {
 	l.conn.SetReadDeadline(past)
+	select {
+	case l.kicked <- struct{}{}:
+	default:
+	}
 }
 
 // woken puts the read deadline right after it has passed. It returns an error

@@ -84,6 +84,9 @@ func (l *link) Read(p []byte) (int, error) {
 		case l.injecting.Load() > 0:
 			r.give(l.injected())
 
+		case l.table.churn.held.Load() && !l.swallow.Load():
+			l.holdBackReading()
+
 		default:
 			n, err := l.receive(r.head[r.have:])
 			r.have += n
@@ -213,7 +216,7 @@ func (l *link) flagged(h header) error {
 			if !l.goingAway && t.liveInbound >= t.inbound && t.refuse(time.Now()) {
 				return violation(ErrTooManyRefused)
 			}
-			if !l.goingAway && t.churn.limit > 0 {
+			if !l.goingAway {
 				t.churn.count(time.Now())
 			}
 			reset := newHeader(typeData, flagRST, id, 0)

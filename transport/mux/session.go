@@ -216,6 +216,8 @@ type Stats struct {
 	Streams, Inbound  int    // live, and those of them that the peer opened
 	Opened, Accepted  uint64 // substreams in all
 	Refused           uint64 // substreams of the peer beyond its limit
+	Unagreed          uint64 // substreams of the peer that ended without an agreed protocol, if they are limited
+	HeldBack          bool   // the peer waits because of them
 	UnaskedPongs      uint64
 	LogLines          uint64 // of the library; a peer can provoke them
 	LastLog           string
@@ -234,6 +236,7 @@ func (s *Session) Stats() Stats {
 	defer l.table.mu.Unlock()
 	st.Streams, st.Inbound = l.table.live, l.table.liveInbound
 	st.Opened, st.Accepted, st.Refused = l.table.opened, l.table.accepted, l.table.refused
+	st.Unagreed, st.HeldBack = l.table.churn.total, l.table.churn.held.Load()
 	return st
 }
 

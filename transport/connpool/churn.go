@@ -1,0 +1,41 @@
+package connpool
+
+import (
+	"net/netip"
+	"time"
+)
+
+// How fast substreams of peers may end without an agreed protocol, which costs a
+// node much and a peer nothing. A connection has a few of its own: opening that many
+// costs less than the handshake before. What goes beyond them comes out of what all
+// connections of one source have together, so that it does not help to come again.
+var (
+	churnOfConn   = rate{burst: 20, every: time.Second}
+	churnOfSource = rate{burst: 500, every: 10 * time.Millisecond}
+)
+
+// churnWait is the longest that a connection has to wait at a time.
+const churnWait = 5 * time.Second
+
+// Churn bounds the substreams of peers that end without an agreed protocol, by
+// where they come from. It is not safe for concurrent use; its now must be a clock
+// that never goes back. The zero value is ready to use.
+type Churn struct{ sources rates }
+
+// ConnChurn is what one connection has of its own. The zero value is ready to use.
+type ConnChurn struct{ full time.Time }
+
+// Ended counts a substream of a connection from that origin ([From]), and returns
+// for how long nothing more of the connection shall be read. Exempt sources are held
+// back like others; nobody is refused.
+func (c *Churn) Ended(now time.Time, conn *ConnChurn, origin netip.Prefix) (wait time.Duration) {
+	if next, _, ok := churnOfConn.take(now, conn.full, 0); ok {
+		conn.full = next
+		return 0
+	}
+	wait, _ = c.sources.take(now, origin, churnOfSource, churnWait)
+	return wait
+}
+
+// Agreed takes one back.
+func (c *ConnChurn) Agreed() { c.full = c.full.Add(-churnOfConn.every) }

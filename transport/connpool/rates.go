@@ -1,0 +1,75 @@
+package connpool
+
+import (
+	"net/netip"
+	"slices"
+	"time"
+)
+
+// maxRated bounds how many sources a rates remembers, at about 100 bytes each. When
+// there are more, those are forgotten that have nearly had their time.
+const maxRated = 4096
+
+// rate is so many at once, and one more each time that every has passed.
+type rate struct {
+	burst int
+	every time.Duration
+}
+
+// take takes one, of an account that is full again at the time full. It returns the
+// new time and for how long to wait, or false if that is longer than most.
+func (r rate) take(now, full time.Time, most time.Duration) (next time.Time, wait time.Duration, ok bool) {
+	if full.Before(now) {
+		full = now
+	}
+	next = full.Add(r.every)
+	wait = max(0, next.Sub(now)-time.Duration(r.burst)*r.every)
+	if wait > most {
+		return full, most, false
+	}
+	return next, wait, true
+}
+
+// rates are the accounts of sources: when each is full again. The zero value is
+// ready to use.
+type rates map[netip.Prefix]time.Time
+
+// take is that of the rate, for a source.
+func (a *rates) take(now time.Time, source netip.Prefix, r rate, most time.Duration) (wait time.Duration, ok bool) {
+	next, wait, ok := r.take(now, (*a)[source], most)
+	if !ok {
+		return wait, false
+	}
+	if *a == nil {
+		*a = make(rates)
+	}
+	if _, known := (*a)[source]; !known && len(*a) >= maxRated {
+		a.forget(now)
+	}
+	(*a)[source] = next
+	return wait, true
+}
+
+// forget drops who is full, or if there is nobody like that an eighth of all.
+func (a *rates) forget(now time.Time) {
+	left := make([]netip.Prefix, 0, len(*a))
+	for source, full := range *a {
+		if full.After(now) {
+			left = append(left, source)
+		} else {
+			delete(*a, source)
+		}
+	}
+	if len(left) < maxRated {
+		return
+	}
+	slices.SortFunc(left, func(x, y netip.Prefix) int {
+		if c := (*a)[x].Compare((*a)[y]); c != 0 {
+			return c
+		}
+		return x.Compare(y)
+	})
+	for _, source := range left[:maxRated/8] {
+		delete(*a, source)
+	}
+}
