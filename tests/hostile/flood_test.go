@@ -117,7 +117,7 @@ func TestFloodOfWhoIsUnbanned(t *testing.T) {
 		p := connect(t, n.net.Transport(), n.Addr, secretOf(1))
 		p.open(1, optimistic(messaging)+strings.Repeat(framed("nobody takes this"), sent))
 		n.banned(secretOf(1).NodeID(), protocol.BanMedium)
-		if err := n.Unban(t.Context(), secretOf(1).NodeID()); err != nil {
+		if err := n.Peers().Unban(t.Context(), secretOf(1).NodeID()); err != nil {
 			t.Fatal(err)
 		}
 		p = connect(t, n.net.Transport(), n.Addr, secretOf(1))
