@@ -120,9 +120,9 @@ func (n *Node) Describe(ctx context.Context) inspect.Node {
 	if d := n.Actors().Store.Damaged(); d > 0 {
 		v.Warnings = append(v.Warnings, inspect.Count(uint64(d), "record")+" of the peer store could not be read and were left as they are")
 	}
-	for _, twin := range n.twins() {
+	for _, shared := range n.sharedIdentities() {
 		v.Warnings = append(v.Warnings, fmt.Sprintf("two nodes may use the identity of %s: its connections, last from %s and %s, keep replacing each other; give each node a data directory of its own",
-			twin.Peer, twin.Then, twin.Here))
+			shared.Peer, shared.Then, shared.Here))
 	}
 	v.Warnings = warnEach(v.Warnings, n.env.RefusedSources(), n.env.Now(), refusedSource, "sources are refused because of their offences")
 	v.Inbox = inboxSection(n)
@@ -208,16 +208,16 @@ func warnEach[T any](warnings []string, all []T, now time.Time, warn func(T, tim
 	return warnings
 }
 
-// twinWarned is how long a warning of an identity that two nodes may use stays.
-const twinWarned = 10 * time.Minute
+// sharedWarned is how long a warning of an identity that two nodes may use stays.
+const sharedWarned = 10 * time.Minute
 
-func (n *Node) twins() (all []actors.Twin) {
-	for _, twin := range n.env.Twins.All() {
-		if n.env.Now().Sub(twin.At) < twinWarned {
-			all = append(all, twin)
+func (n *Node) sharedIdentities() (all []actors.SharedIdentity) {
+	for _, shared := range n.env.SharedIdentities.All() {
+		if n.env.Now().Sub(shared.At) < sharedWarned {
+			all = append(all, shared)
 		}
 	}
-	slices.SortFunc(all, func(a, b actors.Twin) int { return a.Peer.Compare(b.Peer) })
+	slices.SortFunc(all, func(a, b actors.SharedIdentity) int { return a.Peer.Compare(b.Peer) })
 	return all
 }
 

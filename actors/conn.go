@@ -92,7 +92,7 @@ type (
 	acceptKey     struct{ stream *mux.Stream } // negotiating; closed when that fails in any way
 	openKey       struct {                     // of our own open; answered also if this actor ends first
 		m      OpenSubstream
-		disown func()
+		detach func()
 		asked  func() // of its task: it has asked the session, or never will
 	}
 	goodbyeKey struct{}
@@ -305,12 +305,12 @@ func (a *conn) open(c actor.Context, m OpenSubstream) {
 // answerAtEnd owes an answer until this actor ends: that the connection is
 // lost. By then the directory names it no more, so that whoever dials again
 // gets another one.
-func (a *conn) answerAtEnd(c actor.Context, m OpenSubstream) (disown func()) {
+func (a *conn) answerAtEnd(c actor.Context, m OpenSubstream) (detach func()) {
 	return supervisor.OwnFunc(c, m.Discard)
 }
 
 func (a *conn) owed(c actor.Context, m OpenSubstream) openKey {
-	return openKey{m: m, disown: a.answerAtEnd(c, m)}
+	return openKey{m: m, detach: a.answerAtEnd(c, m)}
 }
 
 func (a *conn) full() bool {
@@ -389,7 +389,7 @@ func (a *conn) opened(c actor.Context, key openKey, n negotiated, err error) {
 		a.waitForRoom(c)
 		return
 	}
-	key.disown()
+	key.detach()
 	switch {
 	case errors.Is(err, protocol.ErrViolation):
 		a.violated(c, err)

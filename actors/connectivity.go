@@ -11,6 +11,7 @@ import (
 	"github.com/asynkron/protoactor-go/actor"
 
 	"github.com/gamelan-p2p/gamelan/identity"
+	"github.com/gamelan-p2p/gamelan/internal/view"
 	"github.com/gamelan-p2p/gamelan/protocol"
 	"github.com/gamelan-p2p/gamelan/supervisor"
 	"github.com/gamelan-p2p/gamelan/transport/connpool"
@@ -35,13 +36,28 @@ type connectivity struct {
 	panics     connpool.Panics[uint64] // by connection
 	blames     connpool.Panics[uint64] // likewise
 	panicsDue  *supervisor.Timer
-	filler     filler
-	lost       mishap // how the last connection ended, unless its peer is connected again
-	failed     mishap // how the last dial failed, unless there was a connection since
+	floor      floorDialer
+	lost       incident // how the last connection ended, unless its peer is connected again
+	failed     incident // how the last dial failed, unless there was a connection since
 }
 
-// mishap is something that may be why a connection is missing.
-type mishap struct {
+// interests is what connectivity keeps of whom the node is interested in.
+// Everybody may read the views; wishes, which outlives a restart, is its own.
+type interests struct {
+	// Owners says who wants a peer connected.
+	Owners view.Map[identity.NodeID, []string]
+	// Redials says when peers that are wanted and not connected are dialled next.
+	Redials view.Map[identity.NodeID, time.Time]
+	// Allowed are the peers that are never banned.
+	Allowed view.Map[identity.NodeID, struct{}]
+	// Choices remembers how candidates to dial were chosen.
+	Choices view.Ring[connpool.Choice]
+
+	wishes wishes
+}
+
+// incident is something that may be why a connection is missing.
+type incident struct {
 	at   time.Time // zero: there was none
 	peer identity.NodeID
 	what string // with a verb for the time: "its last dial failed"
@@ -49,7 +65,7 @@ type mishap struct {
 }
 
 // text is what happened, how long ago and why.
-func (m mishap) text(now time.Time) string {
+func (m incident) text(now time.Time) string {
 	return fmt.Sprintf("%s %s ago: %s", m.what, ago(now.Sub(m.at)), m.why)
 }
 
@@ -85,8 +101,8 @@ type wish struct {
 	fails   int
 	next    *supervisor.Timer
 	due     time.Time // of next
-	failed  mishap    // how the last dial failed, unless there was a connection since
-	lost    mishap    // how its last connection ended
+	failed  incident  // how the last dial failed, unless there was a connection since
+	lost    incident  // how its last connection ended
 }
 
 // NewConnectivity makes the actor that watches how the node is connected.
@@ -95,7 +111,7 @@ func NewConnectivity(env *Env) actor.Actor {
 		env:    env,
 		wanted: make(map[identity.NodeID]*wish),
 		bans:   connpool.Bans{Spared: env.allowed},
-		filler: newFiller(env),
+		floor:  newFloorDialer(env),
 
 		violations: Summary{What: "peer violation"},
 		unstored:   Summary{What: "ban not stored; it holds until the node stops"},
@@ -128,7 +144,7 @@ func (a *connectivity) Receive(c actor.Context) {
 		a.env.Redials.Clear() // the timers of an earlier incarnation
 		a.resume(c)
 		a.evaluate(c)
-		a.filler.soon(c)
+		a.floor.soon(c)
 	case WantPeer:
 		a.want(c, m)
 	case ReleasePeer:
@@ -166,7 +182,7 @@ func (a *connectivity) Receive(c actor.Context) {
 	case DialFailed:
 		a.dialFailed(c, m)
 	case PeerDialed:
-		if !a.filler.dialed(c, m) {
+		if !a.floor.dialed(c, m) {
 			a.dialed(c, m)
 		}
 	case StoreTroubled, StoreHealed:
@@ -180,7 +196,7 @@ func (a *connectivity) Receive(c actor.Context) {
 	case refreshTick:
 		a.refresh(c)
 	case fillTick:
-		a.filler.due(c)
+		a.floor.due(c)
 	default:
 		supervisor.Unhandled(c)
 	}
@@ -188,36 +204,36 @@ func (a *connectivity) Receive(c actor.Context) {
 
 func (a *connectivity) connected(c actor.Context, m PeerConnected) {
 	if w, ok := a.wanted[m.Peer]; ok {
-		w.fails, w.failed = 0, mishap{}
+		w.fails, w.failed = 0, incident{}
 	}
-	a.failed = mishap{} // what there is now is no dial's fault
+	a.failed = incident{} // what there is now is no dial's fault
 	if a.lost.peer == m.Peer {
-		a.lost = mishap{}
+		a.lost = incident{}
 	}
 	delete(a.env.wishes.left, m.Peer)
 	if m.Conn.Direction == protocol.Outbound {
 		a.env.wishes.health.Succeeded(supervisor.Now(c), m.Peer)
 	}
 	a.evaluate(c)
-	a.filler.gained(c)
+	a.floor.gained(c)
 }
 
 func (a *connectivity) disconnected(c actor.Context, m PeerDisconnected) {
 	now := supervisor.Now(c)
-	a.lost = mishap{now, m.Peer, fmt.Sprintf("the last connection to %s ended", m.Peer), m.Reason.String()}
+	a.lost = incident{now, m.Peer, fmt.Sprintf("the last connection to %s ended", m.Peer), m.Reason.String()}
 	if w, ok := a.wanted[m.Peer]; ok {
-		w.lost = mishap{now, m.Peer, "its connection ended", m.Reason.String()}
+		w.lost = incident{now, m.Peer, "its connection ended", m.Reason.String()}
 		a.redial(c, m.Peer, w)
 	}
-	a.filler.leave(c, m)
+	a.floor.leave(c, m)
 	a.evaluate(c)
-	a.filler.soon(c)
+	a.floor.soon(c)
 }
 
 // dialFailed counts a failure, unless it may be our own fault: while nobody is
 // connected it says nothing about the peer (comms 127).
 func (a *connectivity) dialFailed(c actor.Context, m DialFailed) {
-	a.failed = mishap{supervisor.Now(c), m.Peer, "the last dial failed", m.Err.Error()}
+	a.failed = incident{supervisor.Now(c), m.Peer, "the last dial failed", m.Err.Error()}
 	if a.status.State != connpool.Offline {
 		a.env.wishes.health.Failed(supervisor.Now(c), m.Peer)
 	}
@@ -373,10 +389,10 @@ func (a *connectivity) dialed(c actor.Context, m PeerDialed) {
 	if !ok {
 		return
 	}
-	w.dialing, w.failed = false, mishap{}
+	w.dialing, w.failed = false, incident{}
 	if m.Err != nil {
 		w.fails++
-		w.failed = mishap{supervisor.Now(c), m.Peer, "its last dial failed", m.Err.Error()}
+		w.failed = incident{supervisor.Now(c), m.Peer, "its last dial failed", m.Err.Error()}
 	}
 	// Also after a dial that succeeded: the end of its connection may have been
 	// heard of first.
@@ -410,7 +426,7 @@ func (a *connectivity) refresh(c actor.Context) {
 		}
 	}
 	a.evaluate(c)
-	a.filler.refresh(c)
+	a.floor.refresh(c)
 }
 
 // live is what may be closed and what not.
@@ -489,7 +505,7 @@ func (a *connectivity) cause(now time.Time, missing []identity.NodeID) string {
 			parts = append(parts, last.text(now))
 		}
 	}
-	if s := a.filler.cause(); s != "" {
+	if s := a.floor.cause(); s != "" {
 		parts = append(parts, s)
 	}
 	return strings.Join(parts, "; ")
@@ -498,7 +514,7 @@ func (a *connectivity) cause(now time.Time, missing []identity.NodeID) string {
 func (a *connectivity) missing(now time.Time, peer identity.NodeID, w *wish) string {
 	s := fmt.Sprintf("%s, protected by %s, is missing", peer, strings.Join(a.env.wishes.owners[peer], ", "))
 	var more []string
-	for _, m := range []mishap{w.lost, w.failed} {
+	for _, m := range []incident{w.lost, w.failed} {
 		if !m.at.IsZero() {
 			more = append(more, m.text(now))
 		}
@@ -525,7 +541,7 @@ func (a *connectivity) Inspect() any {
 		Wanted  map[string][]string `json:"wanted"`
 		Allowed int                 `json:"allowed"`
 		Dialled int                 `json:"proactive_dials"`
-	}{wanted, a.env.Allowed.Len(), len(a.filler.dials)}
+	}{wanted, a.env.Allowed.Len(), len(a.floor.dials)}
 }
 
 func (a *connectivity) String() string {
@@ -533,7 +549,7 @@ func (a *connectivity) String() string {
 	if n := len(a.wanted); n > 0 {
 		s += fmt.Sprintf(", %d peers wanted", n)
 	}
-	if n := len(a.filler.dials); n > 0 {
+	if n := len(a.floor.dials); n > 0 {
 		s += fmt.Sprintf(", dialling %d of our own accord", n)
 	}
 	return s

@@ -79,7 +79,7 @@ func TestDialsOfAWantedPeer(t *testing.T) {
 	})
 }
 
-// TestCauseIsTheNewest has the status name the newest mishap with its age, and
+// TestCauseIsTheNewest has the status name the newest incident with its age, and
 // none that a connection has made up for.
 func TestCauseIsTheNewest(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

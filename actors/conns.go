@@ -10,6 +10,8 @@ import (
 
 	"github.com/asynkron/protoactor-go/actor"
 
+	"github.com/gamelan-p2p/gamelan/identity"
+	"github.com/gamelan-p2p/gamelan/internal/view"
 	"github.com/gamelan-p2p/gamelan/peerstore"
 	"github.com/gamelan-p2p/gamelan/protocol"
 	"github.com/gamelan-p2p/gamelan/supervisor"
@@ -36,17 +38,34 @@ type conns struct {
 	unstored     Summary // peers that the store had no room for
 }
 
+// connDirectory is what conns shows to everybody.
+type connDirectory struct {
+	// Connections are the live ones.
+	Connections view.Map[identity.NodeID, *ConnRef]
+	// Closed remembers the connections that ended last.
+	Closed view.Ring[ClosedConn]
+	// SharedIdentities are those that two nodes may use.
+	SharedIdentities view.Map[identity.NodeID, SharedIdentity]
+}
+
+// ClosedConn is a connection that has ended.
+type ClosedConn struct {
+	Ref    *ConnRef
+	At     time.Time
+	Reason CloseReason
+}
+
 // child is a conn actor. Its session is ours until it has taken it.
 type child struct {
 	ref     *ConnRef
 	session *supervisor.Handover[*mux.Session]
-	disown  func()
+	detach  func()
 }
 
 type adoption struct {
 	up      Upgraded
 	timeout *supervisor.Timer
-	disown  func()
+	detach  func()
 }
 
 // draining is the orderly close of all connections at the end of the node.
@@ -155,7 +174,7 @@ func (a *conns) added(c actor.Context, m PeerAdded) {
 	}
 	delete(a.adopting, m.Token)
 	ad.timeout.Stop()
-	ad.disown()
+	ad.detach()
 	if m.Err != nil {
 		a.unstored.Say(c, ad.up.Peer, m.Err)
 	}
@@ -252,7 +271,7 @@ func (a *conns) abandon(c actor.Context, token uint64, err error) {
 	}
 	delete(a.adopting, token)
 	ad.timeout.Stop()
-	ad.disown()
+	ad.detach()
 	a.farewell(c, ad.up)
 	supervisor.Publish(c, PeerRefused{ad.up.Peer, err})
 }
@@ -333,7 +352,7 @@ func (a *conns) terminated(c actor.Context, who *actor.PID) {
 func (a *conns) remove(c actor.Context, ch child, why CloseReason) {
 	ref := ch.ref
 	delete(a.children, ref.PID.Id)
-	ch.disown()
+	ch.detach()
 	ch.session.Discard() // of a conn that crashed before it took it
 	a.env.Closed.Add(ClosedConn{ref.over(), supervisor.Now(c), why})
 	a.carry(c, a.table.End(ref.Peer, ref), why)

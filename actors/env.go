@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"log/slog"
 	"net/netip"
+	"sync/atomic"
 	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
@@ -40,9 +41,10 @@ type Env struct {
 	Frames *Messaging
 
 	banClock
+	connDirectory
+	storeViews
+	interests
 
-	// Connections is the connection directory. Written by conns.
-	Connections view.Map[identity.NodeID, *ConnRef]
 	// Protocols says who handles inbound substreams. Written by services.
 	Protocols view.Map[protocol.ID, *actor.PID]
 	// Local is our own identity message. Written by services.
@@ -50,35 +52,13 @@ type Env struct {
 	// Providers are the actors of parts that other parts send to, by the name of
 	// what they do.
 	Providers view.Map[string, *actor.PID]
-	// StoreTrouble is open while the peer store cannot be written. Written by
-	// peers.
-	StoreTrouble view.Gate[StoreTroubled]
-	// Closed remembers the connections that ended last. Written by conns.
-	Closed view.Ring[ClosedConn]
 	// Dials remembers the last attempts for each peer, also across restarts of
 	// the dialer, which writes it.
-	Dials view.Log[identity.NodeID, DialAttempt]
-	// Owners says who wants a peer connected. Written by connectivity.
-	Owners view.Map[identity.NodeID, []string]
-	// Twins are the identities that two nodes may use. Written by conns.
-	Twins view.Map[identity.NodeID, Twin]
-	// Redials says when peers that are wanted and not connected are dialled next.
-	// Written by connectivity.
-	Redials view.Map[identity.NodeID, time.Time]
-	// Given are addresses that the user gave of a known peer and that have not
-	// been dialled since: they go first. Written by peers.
-	Given view.Map[identity.NodeID, []ma.Multiaddr]
-	// Allowed are the peers that are never banned. Written by connectivity.
-	Allowed view.Map[identity.NodeID, struct{}]
-	// Choices remembers how candidates to dial were chosen. Written by
-	// connectivity.
-	Choices view.Ring[connpool.Choice]
-
+	Dials         view.Log[identity.NodeID, DialAttempt]
 	budgets       credit.NodeBudgets
 	types         TypeTable // nil: there are no message types
 	ids           ids
 	registrations registrations
-	wishes        wishes
 
 	inbound  inboundGate
 	setups   view.Pending[identity.NodeID] // inbound set-ups whose peer has proved its key
@@ -94,13 +74,6 @@ const (
 	dialsPeers  = 512
 	choicesKept = 16
 )
-
-// ClosedConn is a connection that has ended.
-type ClosedConn struct {
-	Ref    *ConnRef
-	At     time.Time
-	Reason CloseReason
-}
 
 // Settings is what Start decides.
 type Settings struct {
@@ -142,7 +115,7 @@ type Settings struct {
 
 // NewEnv derives the rest of an Env from its settings.
 func NewEnv(s Settings) *Env {
-	e := &Env{Settings: s, Key: s.Secret.PublicKey(), wishes: newWishes()}
+	e := &Env{Settings: s, Key: s.Secret.PublicKey(), interests: interests{wishes: newWishes()}}
 	if e.Wall == nil {
 		e.Wall = e.Now
 	}
@@ -266,3 +239,8 @@ func (e *Env) transportFor(a ma.Multiaddr) transport.Transport {
 	}
 	return nil
 }
+
+// ids hands out numbers that are unique in the node's life.
+type ids struct{ last atomic.Uint64 }
+
+func (n *ids) next() uint64 { return n.last.Add(1) }

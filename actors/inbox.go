@@ -42,11 +42,11 @@ type inbox struct {
 
 // inStream is one messaging substream of the peer.
 type inStream struct {
-	name     string
-	conn     *ConnRef
-	rest     *rest // has the substream
-	disown   func()
-	superior atomic.Bool // a newer one has taken over
+	name       string
+	conn       *ConnRef
+	parker     *parker // has the substream
+	detach     func()
+	superseded atomic.Bool // a newer one has taken over
 }
 
 // readerBlocked says that the reader waits for credit.
@@ -99,15 +99,15 @@ func (b *inbox) opened(c actor.Context, m SubstreamOpened) {
 	}
 	b.serial++
 	in := &inStream{name: fmt.Sprintf("reader-%d", b.serial), conn: m.Conn}
-	in.rest = newRest(c, in.name, stream)
-	in.disown = supervisor.Own(c, stream)
+	in.parker = newParker(c, in.name, stream)
+	in.detach = supervisor.Own(c, stream)
 	if b.reading == nil {
 		b.read(c, in)
 		return
 	}
 	b.recent = append(b.recent, supervisor.Now(c))
 	b.reading.supersede()
-	if b.reading.rest.resting {
+	if b.reading.parker.parked {
 		b.wake(c) // to be told that nothing has come
 	}
 	for _, older := range b.queue {
@@ -128,16 +128,16 @@ func (b *inbox) mayTakeOver(now time.Time) bool {
 
 // supersede lets the reader finish what has arrived and no more.
 func (in *inStream) supersede() {
-	in.superior.Store(true)
-	in.rest.stream.SetReadDeadline(Expired)
+	in.superseded.Store(true)
+	in.parker.stream.SetReadDeadline(Expired)
 }
 
 // allow bounds the reading from now on, unless a newer substream has taken over:
 // then what has arrived is all that is read, whatever is wanted of a frame.
 func (in *inStream) allow(until time.Time) {
-	in.rest.stream.SetReadDeadline(until)
-	if in.superior.Load() {
-		in.rest.stream.SetReadDeadline(Expired)
+	in.parker.stream.SetReadDeadline(until)
+	if in.superseded.Load() {
+		in.parker.stream.SetReadDeadline(Expired)
 	}
 }
 
@@ -149,13 +149,13 @@ func (b *inbox) read(c actor.Context, in *inStream) {
 // wake starts a task that reads.
 func (b *inbox) wake(c actor.Context) {
 	in := b.reading
-	in.rest.wakes()
+	in.parker.unpark()
 	in.allow(time.Time{})
 	r := reader{
 		in: in, box: b, intake: b.protocol.receiver.Open(in.conn),
-		frames: frame.NewReader(in.rest.stream, b.env.Profile.Limits.MessageBody),
+		frames: frame.NewReader(in.parker.stream, b.env.Profile.Limits.MessageBody),
 	}
-	supervisor.Go(c, in.name, in.rest, r.run)
+	supervisor.Go(c, in.name, in.parker, r.run)
 	if b.restAt != nil {
 		b.restAt.Stop()
 	}
@@ -165,16 +165,16 @@ func (b *inbox) wake(c actor.Context) {
 // heard says that something has arrived on a substream that rests, or is about
 // to.
 func (b *inbox) heard(c actor.Context, m arrival) {
-	if b.reading != nil && b.reading.name == m.name && b.reading.rest.arrives() {
+	if b.reading != nil && b.reading.name == m.name && b.reading.parker.arrives() {
 		b.wake(c)
 	}
 }
 
-// tick lets a reader rest that has waited since the last one.
+// tick parks the substream of a reader that has waited since the last one.
 func (b *inbox) tick(c actor.Context) {
 	b.restAt = nil
-	if b.reading != nil && !b.reading.rest.resting {
-		b.reading.rest.interrupt()
+	if b.reading != nil && !b.reading.parker.parked {
+		b.reading.parker.interrupt()
 		b.restAt = supervisor.After(c, readerIdle, readerTick{})
 	}
 }
@@ -185,14 +185,14 @@ func (b *inbox) readerDone(c actor.Context, m supervisor.TaskDone) bool {
 		return false
 	}
 	in := b.reading
-	if errors.Is(m.Err, errResting) {
-		if in.rest.rests() || in.superior.Load() {
+	if errors.Is(m.Err, errParked) {
+		if in.parker.parkedNow() || in.superseded.Load() {
 			b.wake(c)
 		}
 		return true
 	}
 	b.reading = nil
-	in.disown()
+	in.detach()
 	b.waiting.Store(0)
 	if errors.Is(m.Err, protocol.ErrViolation) {
 		c.Send(b.env.Connectivity, PeerViolated{Peer: b.peer, Key: in.conn.Key, Conn: in.conn.ID, Err: m.Err, Origin: in.conn.origin})
@@ -289,30 +289,30 @@ func (r *reader) run(ctx context.Context) error {
 }
 
 // next returns the length of the next message. When none has come for long, and
-// no part of one, it lets the substream rest.
+// no part of one, it parks the substream.
 func (r *reader) next() (int, error) {
 	if r.frames.Ready() {
 		return r.frames.Next()
 	}
-	rest := r.in.rest
+	p := r.in.parker
 	nothing := func(err error) bool { return transport.IsTimeout(err) && r.frames.Buffered() == 0 }
 	for {
 		// What interrupts a wait may come together with bytes: they are read, and
 		// the timeout would be told in place of the end that follows them. Or a
 		// part of a header is there.
 		r.frames.Resume()
-		rest.begin()
+		p.begin()
 		n, err := r.frames.Next()
-		if !rest.end() || r.in.superior.Load() {
+		if !p.end() || r.in.superseded.Load() {
 			return n, err
 		}
 		if nothing(err) {
-			rest.stream.Notify(rest.heard)
+			p.stream.Notify(p.heard)
 			r.frames.Resume()
 			if n, err = r.frames.Next(); nothing(err) {
-				return 0, rest.leave()
+				return 0, p.park()
 			}
-			rest.stream.Notify(nil)
+			p.stream.Notify(nil)
 		}
 		r.in.allow(time.Time{})
 		if !transport.IsTimeout(err) {
@@ -338,10 +338,10 @@ func (r *reader) end() {
 func (r *reader) ended(err error) error {
 	switch {
 	case errors.Is(err, io.EOF):
-		return r.in.rest.stream.CloseWrite() // the peer has ended its half: so do we
+		return r.in.parker.stream.CloseWrite() // the peer has ended its half: so do we
 	case errors.Is(err, frame.ErrTooLong):
 		return protocol.Violated("messaging", protocol.BanMedium, err)
-	case r.in.superior.Load() && transport.IsTimeout(err):
+	case r.in.superseded.Load() && transport.IsTimeout(err):
 		return errSuperseded
 	}
 	return err

@@ -24,7 +24,7 @@ import (
 // frame arrives; then the peer ends its half.
 type overtaken struct {
 	quietStream
-	rest  *rest
+	rest  *parker
 	reads int
 }
 
@@ -45,8 +45,8 @@ func (*overtaken) SetReadDeadline(time.Time) error { return nil }
 // TestInterruptThatAMessageOvertakes must not be told in place of the end.
 func TestInterruptThatAMessageOvertakes(t *testing.T) {
 	stream := new(overtaken)
-	stream.rest = &rest{stream: stream}
-	r := reader{in: &inStream{rest: stream.rest}, frames: frame.NewReader(stream, 100)}
+	stream.rest = &parker{stream: stream}
+	r := reader{in: &inStream{parker: stream.rest}, frames: frame.NewReader(stream, 100)}
 	n, err := r.next()
 	if err != nil {
 		t.Fatal(err)

@@ -12,6 +12,7 @@ import (
 
 	"github.com/gamelan-p2p/gamelan/identity"
 	"github.com/gamelan-p2p/gamelan/internal/kv"
+	"github.com/gamelan-p2p/gamelan/internal/view"
 	"github.com/gamelan-p2p/gamelan/peerstore"
 	"github.com/gamelan-p2p/gamelan/supervisor"
 	"github.com/gamelan-p2p/gamelan/transport/connpool"
@@ -42,6 +43,15 @@ type peers struct {
 	fails int               // commits in a row that failed
 	retry *supervisor.Timer // set while the next commit has to wait for it
 	slow  *supervisor.Timer // set while a commit is under way
+}
+
+// storeViews is what peers shows of the store beside the store itself.
+type storeViews struct {
+	// StoreTrouble is open while the peer store cannot be written.
+	StoreTrouble view.Gate[StoreTroubled]
+	// Given are addresses that the user gave of a known peer and that have not
+	// been dialled since: they go first.
+	Given view.Map[identity.NodeID, []ma.Multiaddr]
 }
 
 // owed is a reply that may be sent once the disk has what it acknowledges.

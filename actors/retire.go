@@ -69,7 +69,7 @@ func (a *conn) retireDue(c actor.Context, m retireTick) {
 
 // elsewhere answers a request for a substream: the connection is no more.
 func (a *conn) elsewhere(key openKey) {
-	key.disown()
+	key.detach()
 	key.m.Discard()
 }
 

@@ -31,16 +31,16 @@ type session struct {
 	protocol *Messaging
 	peer     identity.NodeID
 
-	out     *messaging.Outbox[*Enqueue]
-	dialing uint64            // token of the DialPeer or OpenSubstream under way
-	asked   bool              // … the dialer was asked
-	limit   *supervisor.Timer // … of it; nil: none runs
-	conn    *ConnRef
-	stream  protocol.Stream // our substream; nil if none
-	disown  func()          // of it
-	ear     *rest           // waits for its end
-	gen     uint64          // of our substream
-	ended   error           // our substream has ended at the other side
+	out      *messaging.Outbox[*Enqueue]
+	dialing  uint64            // token of the DialPeer or OpenSubstream under way
+	asked    bool              // … the dialer was asked
+	limit    *supervisor.Timer // … of it; nil: none runs
+	conn     *ConnRef
+	stream   protocol.Stream // our substream; nil if none
+	detach   func()          // of it
+	endWatch *parker         // waits for its end
+	gen      uint64          // of our substream
+	ended    error           // our substream has ended at the other side
 
 	now    time.Time // at one of the last events
 	writer writer
@@ -335,10 +335,10 @@ func (s *session) opened(c actor.Context, m SubstreamOpened) {
 	s.dialing = 0
 	s.answered()
 	s.conn, s.stream, s.ended = m.Conn, stream, nil
-	s.disown = supervisor.Own(c, stream)
+	s.detach = supervisor.Own(c, stream)
 	s.gen++
-	s.ear = newRest(c, watchName(s.gen), stream)
-	ear := s.ear
+	s.endWatch = newParker(c, watchName(s.gen), stream)
+	ear := s.endWatch
 	supervisor.Go(c, watchName(s.gen), ear, func(context.Context) error { return listen(ear) })
 	s.do(c, s.out.Opened(supervisor.Now(c)))
 }
@@ -346,13 +346,13 @@ func (s *session) opened(c actor.Context, m SubstreamOpened) {
 func watchName(gen uint64) string { return fmt.Sprintf("watch-%d", gen) }
 
 // listen arranges that the end of our substream is heard, unless it has come.
-func listen(ear *rest) error {
+func listen(ear *parker) error {
 	ear.stream.Notify(ear.heard)
 	ear.stream.SetReadDeadline(Expired)
 	err := watch(ear.stream)
 	ear.stream.SetReadDeadline(time.Time{})
 	if transport.IsTimeout(err) {
-		return ear.leave()
+		return ear.park()
 	}
 	return err
 }
@@ -374,15 +374,15 @@ func (s *session) heard(c actor.Context, m arrival) {
 		s.in.heard(c, m)
 		return
 	}
-	if s.stream != nil && s.ear.arrives() {
+	if s.stream != nil && s.endWatch.arrives() {
 		s.watch(c)
 	}
 }
 
 func (s *session) watch(c actor.Context) {
-	s.ear.wakes()
+	s.endWatch.unpark()
 	stream := s.stream
-	supervisor.Go(c, watchName(s.gen), s.ear, func(context.Context) error { return watch(stream) })
+	supervisor.Go(c, watchName(s.gen), s.endWatch, func(context.Context) error { return watch(stream) })
 }
 
 func (s *session) openFailed(c actor.Context, m SubstreamFailed) {
@@ -473,8 +473,8 @@ func (s *session) taskDone(c actor.Context, m supervisor.TaskDone) {
 		return
 	}
 	switch {
-	case m.Name == watchName(s.gen) && errors.Is(m.Err, errResting):
-		if s.ear.rests() && s.stream != nil {
+	case m.Name == watchName(s.gen) && errors.Is(m.Err, errParked):
+		if s.endWatch.parkedNow() && s.stream != nil {
 			s.watch(c)
 		}
 	case m.Name == watchName(s.gen):
@@ -500,7 +500,7 @@ func (s *session) drop() {
 	s.mark = 0
 	s.writer.stop()
 	if s.stream != nil {
-		s.disown()
+		s.detach()
 		s.stream.Close()
 		s.stream = nil
 	}

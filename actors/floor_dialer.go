@@ -14,12 +14,12 @@ import (
 	"github.com/gamelan-p2p/gamelan/transport/connpool"
 )
 
-// filler is the part of connectivity that dials known peers of the node's own
+// floorDialer is the part of connectivity that dials known peers of the node's own
 // accord while fewer nodes than the floor are connected (V30). It dials in
 // rounds: one choice, its dials side by side within the dialer's budget, and the
 // next round when all have ended. As soon as the floor is reached, what is left
 // of a round is taken back.
-type filler struct {
+type floorDialer struct {
 	env     *Env
 	dials   map[uint64]identity.NodeID // of this round, by token
 	barren  int                        // rounds in a row that brought nobody
@@ -39,12 +39,12 @@ const (
 	maxLeft = 1024
 )
 
-func newFiller(env *Env) filler {
-	return filler{env: env, dials: make(map[uint64]identity.NodeID)}
+func newFloorDialer(env *Env) floorDialer {
+	return floorDialer{env: env, dials: make(map[uint64]identity.NodeID)}
 }
 
 // missing is how many nodes are missing to the floor.
-func (f *filler) missing() int {
+func (f *floorDialer) missing() int {
 	n := f.env.Floor
 	if n <= 0 {
 		return 0
@@ -58,7 +58,7 @@ func (f *filler) missing() int {
 }
 
 // soon begins a round after a moment, unless one is under way or planned.
-func (f *filler) soon(c actor.Context) {
+func (f *floorDialer) soon(c actor.Context) {
 	if f.timer != nil || len(f.dials) > 0 || f.missing() == 0 {
 		return
 	}
@@ -67,20 +67,20 @@ func (f *filler) soon(c actor.Context) {
 	f.timer = supervisor.After(c, wait, fillTick{})
 }
 
-func (f *filler) due(c actor.Context) {
+func (f *floorDialer) due(c actor.Context) {
 	f.timer = nil
 	f.round(c)
 }
 
 // refresh begins a round when none is under way.
-func (f *filler) refresh(c actor.Context) {
+func (f *floorDialer) refresh(c actor.Context) {
 	if f.timer == nil {
 		f.round(c)
 	}
 }
 
 // gained ends the round when the floor is reached.
-func (f *filler) gained(c actor.Context) {
+func (f *floorDialer) gained(c actor.Context) {
 	f.barren = 0
 	if f.missing() > 0 {
 		return
@@ -91,7 +91,7 @@ func (f *filler) gained(c actor.Context) {
 }
 
 // round chooses and dials.
-func (f *filler) round(c actor.Context) {
+func (f *floorDialer) round(c actor.Context) {
 	missing := f.missing()
 	if missing == 0 || len(f.dials) > 0 {
 		return
@@ -116,7 +116,7 @@ func (f *filler) round(c actor.Context) {
 }
 
 // dialed is the end of one dial of a round; it reports whether it was one.
-func (f *filler) dialed(c actor.Context, m PeerDialed) bool {
+func (f *floorDialer) dialed(c actor.Context, m PeerDialed) bool {
 	peer, ok := f.dials[m.Token]
 	if !ok || m.Token == 0 {
 		return false
@@ -132,7 +132,7 @@ func (f *filler) dialed(c actor.Context, m PeerDialed) bool {
 }
 
 // leave remembers a peer that is not to be dialled at once.
-func (f *filler) leave(c actor.Context, m PeerDisconnected) {
+func (f *floorDialer) leave(c actor.Context, m PeerDisconnected) {
 	var wait time.Duration
 	switch {
 	case m.Reason.Code == CloseRequested, m.Reason.Code == CloseReaped, m.Reason.Code == CloseMinimised,
@@ -158,7 +158,7 @@ func (f *filler) leave(c actor.Context, m PeerDisconnected) {
 }
 
 // candidates are the known nodes, with what there is to say about each.
-func (f *filler) candidates(c actor.Context, now time.Time) []connpool.Candidate {
+func (f *floorDialer) candidates(c actor.Context, now time.Time) []connpool.Candidate {
 	var list []connpool.Candidate
 	wall := f.env.Wall()
 	for p := range f.env.Store.View().All() {
@@ -186,7 +186,7 @@ func (f *filler) candidates(c actor.Context, now time.Time) []connpool.Candidate
 
 // consider returns the network of a peer's best address and what keeps it from
 // being dialled, "" if nothing does.
-func (f *filler) consider(p peerstore.Peer, now time.Time) (group, out string) {
+func (f *floorDialer) consider(p peerstore.Peer, now time.Time) (group, out string) {
 	addrs, err := f.env.dialable(p)
 	if err == nil {
 		group = address.Group(addrs[0].addr)
@@ -210,7 +210,7 @@ func (f *filler) consider(p peerstore.Peer, now time.Time) (group, out string) {
 }
 
 // cause says what is being done about a gap; "" when there is none.
-func (f *filler) cause() string {
+func (f *floorDialer) cause() string {
 	missing := f.missing()
 	switch {
 	case missing == 0:

@@ -12,10 +12,10 @@ import (
 	"github.com/gamelan-p2p/gamelan/supervisor"
 )
 
-// Twin is a peer whose inbound connections from different places keep taking
+// SharedIdentity is a peer whose inbound connections from different places keep taking
 // each other's place: two nodes may use one identity, a copied data directory
 // for instance.
-type Twin struct {
+type SharedIdentity struct {
 	At         time.Time       // when it was noticed last
 	Here, Then ma.Multiaddr    // where the newest connection comes from, and the one before
 	Peer       identity.NodeID // whose identity it is
@@ -34,7 +34,7 @@ const (
 // count counts one more and reports whether it is often. When there are too many
 // peers it begins anew.
 func (r replacements) count(now time.Time, peer identity.NodeID) bool {
-	if len(r) >= maxTwins {
+	if len(r) >= maxSharedIdentities {
 		clear(r)
 	}
 	times := append(r[peer], now)
@@ -44,8 +44,8 @@ func (r replacements) count(now time.Time, peer identity.NodeID) bool {
 }
 
 const (
-	maxTwins  = 64               // peers remembered as twins
-	twinQuiet = 10 * time.Minute // without a replacement: then the log says it again
+	maxSharedIdentities = 64               // peers remembered
+	sharedQuiet         = 10 * time.Minute // without a replacement: then the log says it again
 )
 
 // place is where a peer says that it listens, or where its connection comes
@@ -71,12 +71,12 @@ func (a *conns) replaced(c actor.Context, old, ref *ConnRef) {
 	if !a.replacements.count(now, ref.Peer) {
 		return
 	}
-	if a.env.Twins.Len() >= maxTwins {
-		a.env.Twins.Clear()
+	if a.env.SharedIdentities.Len() >= maxSharedIdentities {
+		a.env.SharedIdentities.Clear()
 	}
-	last, known := a.env.Twins.Get(ref.Peer)
-	a.env.Twins.Set(ref.Peer, Twin{now, ref.Addr, old.Addr, ref.Peer})
-	if !known || now.Sub(last.At) >= twinQuiet {
+	last, known := a.env.SharedIdentities.Get(ref.Peer)
+	a.env.SharedIdentities.Set(ref.Peer, SharedIdentity{now, ref.Addr, old.Addr, ref.Peer})
+	if !known || now.Sub(last.At) >= sharedQuiet {
 		supervisor.Log(c).Warn("two nodes may use the same identity: connections of a peer from different places keep replacing each other; give each node a data directory of its own",
 			"peer", ref.Peer, "from", ref.Addr, "before", old.Addr)
 	}

@@ -1,0 +1,45 @@
+package actors
+
+import (
+	"github.com/asynkron/protoactor-go/actor"
+	ma "github.com/multiformats/go-multiaddr"
+
+	"github.com/gamelan-p2p/gamelan/protocol"
+)
+
+// AddProtocol makes inbound substreams of a protocol go to an actor. Sent to
+// services. Reply: ProtocolAdded.
+type AddProtocol struct {
+	Token uint64
+	ID    protocol.ID
+	PID   *actor.PID
+}
+
+// ProtocolAdded replies to AddProtocol.
+type ProtocolAdded struct {
+	Token uint64
+	ID    protocol.ID
+	Err   error
+}
+
+// RemoveProtocol ends that, if the protocol still goes to PID. Reply:
+// ProtocolRemoved.
+type RemoveProtocol struct {
+	Token uint64
+	ID    protocol.ID
+	PID   *actor.PID
+}
+
+// ProtocolRemoved replies to RemoveProtocol.
+type ProtocolRemoved struct {
+	Token uint64
+	ID    protocol.ID
+}
+
+// SetAddresses changes the addresses that the node advertises; the next
+// identity exchange carries a fresh signature over them (spec: comms 58). Sent
+// to services. Reply: AddressesSet.
+type SetAddresses struct{ Addresses []ma.Multiaddr }
+
+// AddressesSet replies to SetAddresses.
+type AddressesSet struct{ Err error }
