@@ -103,7 +103,7 @@ func DescribeReport(r dht.Report) inspect.Report {
 		Tag: fmt.Sprintf("%016x", r.Tag), To: r.To, Type: r.Type, Encrypted: r.Encrypted, Size: r.Size,
 		Begin: r.Begin, End: r.End, Copies: []inspect.Copy{},
 	}
-	if r.Destination.Known {
+	if !r.Destination.IsZero() {
 		v.Destination = r.Destination.String()
 	}
 	if r.Reason != 0 {

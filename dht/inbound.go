@@ -224,7 +224,7 @@ func (in *Inbound) again(m *Incoming) Verdict {
 	case h.Destination.Is(m.Key):
 		return returned()
 	}
-	return Verdict{Reason: PassedAgain, Forward: Propagate{To: h.Destination, Exclude: []identity.NodeID{m.Source}}}
+	return Verdict{Reason: PassedAgain, Forward: Propagate{To: h.Destination.Key, Exclude: []identity.NodeID{m.Source}}}
 }
 
 // violation returns the offence of a peer that sends what it could have refused
@@ -274,7 +274,7 @@ func (in *Inbound) forward(next Handler) Handler {
 		}
 		h := &m.Envelope.Header
 		switch {
-		case !h.Type.Forwardable():
+		case !h.Type.Forwardable(), h.Destination.Key.IsZero(): // nobody has the key zero
 			return v
 		case h.Destination.Is(m.Key):
 			return returned()
@@ -285,7 +285,7 @@ func (in *Inbound) forward(next Handler) Handler {
 		if kept {
 			v.Forward = DirectOrClosest{To: h.Destination.Key.NodeID(), Exclude: exclude, ConnectedOnly: true}
 		} else {
-			v.Forward = Propagate{To: h.Destination, Exclude: exclude}
+			v.Forward = Propagate{To: h.Destination.Key, Exclude: exclude}
 		}
 		return v
 	}

@@ -307,8 +307,8 @@ func TestForwarding(t *testing.T) {
 		store *keeper
 		want  dht.Strategy
 	}{
-		{"no store", nil, dht.Propagate{To: wire.To(destination), Exclude: []identity.NodeID{source}}},
-		{"not kept", &keeper{}, dht.Propagate{To: wire.To(destination), Exclude: []identity.NodeID{source}}},
+		{"no store", nil, dht.Propagate{To: destination, Exclude: []identity.NodeID{source}}},
+		{"not kept", &keeper{}, dht.Propagate{To: destination, Exclude: []identity.NodeID{source}}},
 		{"kept", &keeper{kept: true}, dht.DirectOrClosest{To: destination.NodeID(), Exclude: []identity.NodeID{source}, ConnectedOnly: true}},
 		{"kept before", &keeper{kept: true, before: true}, nil},
 	} {
@@ -326,6 +326,20 @@ func TestForwarding(t *testing.T) {
 		if c.store != nil && c.store.asked != 1 {
 			t.Errorf("%s: the store was asked %d times, want once", c.name, c.store.asked)
 		}
+	}
+}
+
+// Nobody has the key zero, so what is sealed for it is not passed on.
+func TestNothingIsForwardedToTheZeroKey(t *testing.T) {
+	e := compose(t, sealedFor(t, other))
+	e.Header.Destination = wire.To(identity.PublicKey{})
+	s, err := wire.Sign(repeated(t, writer), e.Binding(), scalars(repeated(t, 4)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	e.Header.Signature = s.Append(nil)
+	if _, v := newNode(t, nil).handle(e); v.Reason != dht.Passed || v.Forward != nil {
+		t.Errorf("got %v, forwarding to %v, want it to nobody", v.Reason, v.Forward)
 	}
 }
 

@@ -3,7 +3,7 @@ package dht
 import (
 	"time"
 
-	"github.com/gamelan-p2p/gamelan/dht/wire"
+	"github.com/gamelan-p2p/gamelan/identity"
 )
 
 // Message is a message that the application sends.
@@ -17,10 +17,10 @@ type Message struct {
 	// Body is the content. Do not change it after the call.
 	Body []byte
 
-	// Destination is the holder of the key that the message is addressed to, for
-	// nodes that relay it. Default: the strategy's destination if the strategy has
-	// one and the message is encrypted or propagated, else anybody.
-	Destination wire.Destination
+	// Destination is the key whose holder the message is addressed to, for nodes
+	// that relay it. Default: the strategy's key if the strategy has one and the
+	// message is encrypted or propagated, else nobody in particular.
+	Destination identity.PublicKey
 	// Encrypt encrypts the message for the holder of the destination's key. Only
 	// the holder can read it and learns the author for certain; relays learn
 	// neither.

@@ -241,11 +241,11 @@ func (o *Outbound) selectPeers(out *Outgoing) (err error) {
 		return fmt.Errorf("%w: To is %T; strategies are values", ErrNotSendable, out.To)
 	}
 	if out.Encrypt {
-		switch d := destination(&out.Message); {
-		case !d.Known || d.Key.IsZero():
+		switch key := destination(&out.Message); {
+		case key.IsZero():
 			return fmt.Errorf("%w: Encrypt needs a recipient's key; set Destination, or use DirectKey", ErrNotSendable)
-		case d.Key == o.o.Selector.Key: // a relay would ban us for it (spec: dht 6)
-			return fmt.Errorf("%w: encrypted for %s", ErrSelf, d.Key)
+		case key == o.o.Selector.Key: // a relay would ban us for it (spec: dht 6)
+			return fmt.Errorf("%w: encrypted for %s", ErrSelf, key)
 		}
 	}
 	out.Peers, err = o.o.Selector.Select(out.To, o.o.View, o.o.Rand)
@@ -299,7 +299,7 @@ func (o *Outbound) compose(now, wall time.Time, s *send, peers []identity.NodeID
 		o.o.Dedup.Own(out.Envelope.DedupHash(), o.o.Selector.Self, wall)
 	}
 	h := &out.Envelope.Header
-	o.progress(s, Progress{Kind: SendSelected, Peers: out.Peers, Tag: h.Tag, Destination: h.Destination})
+	o.progress(s, Progress{Kind: SendSelected, Peers: out.Peers, Tag: h.Tag, Destination: h.Destination.Key})
 	o.spread(now, s, frame, out.Peers)
 }
 
@@ -310,9 +310,9 @@ func (o *Outbound) draft(wall time.Time, m *Message) wire.Draft {
 	if expires <= 0 {
 		expires = DefaultExpires
 	}
-	d := wire.Draft{
-		Destination: destination(m), Sign: m.Sign, Tag: m.Tag,
-		Expires: uint64(wall.Add(expires).Unix()),
+	d := wire.Draft{Sign: m.Sign, Tag: m.Tag, Expires: uint64(wall.Add(expires).Unix())}
+	if key := destination(m); !key.IsZero() {
+		d.Destination = wire.To(key)
 	}
 	switch m.To.(type) {
 	case Direct, DirectKey: // with the others, equal messages have equal bytes
@@ -328,20 +328,20 @@ func (o *Outbound) draft(wall time.Time, m *Message) wire.Draft {
 	return d
 }
 
-// destination returns the destination in the message's header.
-func destination(m *Message) wire.Destination {
-	if m.Destination.Known {
+// destination returns the destination in the message's header, zero for none.
+func destination(m *Message) identity.PublicKey {
+	if !m.Destination.IsZero() {
 		return m.Destination
 	}
 	switch to := m.To.(type) {
 	case DirectKey:
 		if m.Encrypt {
-			return wire.To(to.Key)
+			return to.Key
 		}
 	case Propagate:
 		return to.To
 	}
-	return wire.Destination{}
+	return identity.PublicKey{}
 }
 
 // spread queues a copy for each peer and sends those that may go now.

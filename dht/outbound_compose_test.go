@@ -21,7 +21,7 @@ import (
 func TestComposeOnce(t *testing.T) {
 	d := newDesk(t, villagers, nil)
 	bob := repeated(t, 9)
-	m := dht.Message{To: dht.Broadcast{}, Destination: wire.To(bob.PublicKey()), Encrypt: true, Type: 4711, Body: []byte("hello")}
+	m := dht.Message{To: dht.Broadcast{}, Destination: bob.PublicKey(), Encrypt: true, Type: 4711, Body: []byte("hello")}
 	var sent []wire.Envelope
 	for range 3 {
 		before := d.drawn.n
@@ -128,20 +128,19 @@ func TestDestination(t *testing.T) {
 	bob, eve := repeated(t, 9).PublicKey(), repeated(t, 8).PublicKey()
 	for name, c := range map[string]struct {
 		m    dht.Message
-		want wire.Destination
+		want identity.PublicKey // zero: nobody in particular
 	}{
-		"by key, clear":             {dht.Message{To: dht.DirectKey{Key: bob}}, wire.Destination{}},
-		"by key, sealed":            {dht.Message{To: dht.DirectKey{Key: bob}, Encrypt: true}, wire.To(bob)},
-		"by key, for another":       {dht.Message{To: dht.DirectKey{Key: bob}, Destination: wire.To(eve)}, wire.To(eve)},
-		"sealed for another":        {dht.Message{To: dht.DirectKey{Key: bob}, Destination: wire.To(eve), Encrypt: true}, wire.To(eve)},
-		"propagate":                 {dht.Message{To: dht.Propagate{To: wire.To(bob)}}, wire.To(bob)},
-		"propagate, sealed":         {dht.Message{To: dht.Propagate{To: wire.To(bob)}, Encrypt: true}, wire.To(bob)},
-		"propagate to anybody":      {dht.Message{To: dht.Propagate{}}, wire.Destination{}},
-		"propagate, for another":    {dht.Message{To: dht.Propagate{To: wire.To(bob)}, Destination: wire.To(eve)}, wire.To(eve)},
-		"broadcast for somebody":    {dht.Message{To: dht.Broadcast{}, Destination: wire.To(bob)}, wire.To(bob)},
-		"broadcast":                 {dht.Message{To: dht.Broadcast{}}, wire.Destination{}},
-		"clear, addressed to us":    {dht.Message{To: dht.Broadcast{}, Destination: wire.To(repeated(t, 1).PublicKey())}, wire.To(repeated(t, 1).PublicKey())},
-		"clear, addressed to zeros": {dht.Message{To: dht.Broadcast{}, Destination: wire.To(identity.PublicKey{})}, wire.To(identity.PublicKey{})},
+		"by key, clear":          {dht.Message{To: dht.DirectKey{Key: bob}}, identity.PublicKey{}},
+		"by key, sealed":         {dht.Message{To: dht.DirectKey{Key: bob}, Encrypt: true}, bob},
+		"by key, for another":    {dht.Message{To: dht.DirectKey{Key: bob}, Destination: eve}, eve},
+		"sealed for another":     {dht.Message{To: dht.DirectKey{Key: bob}, Destination: eve, Encrypt: true}, eve},
+		"propagate":              {dht.Message{To: dht.Propagate{To: bob}}, bob},
+		"propagate, sealed":      {dht.Message{To: dht.Propagate{To: bob}, Encrypt: true}, bob},
+		"propagate to anybody":   {dht.Message{To: dht.Propagate{}}, identity.PublicKey{}},
+		"propagate, for another": {dht.Message{To: dht.Propagate{To: bob}, Destination: eve}, eve},
+		"broadcast for somebody": {dht.Message{To: dht.Broadcast{}, Destination: bob}, bob},
+		"broadcast":              {dht.Message{To: dht.Broadcast{}}, identity.PublicKey{}},
+		"clear, addressed to us": {dht.Message{To: dht.Broadcast{}, Destination: repeated(t, 1).PublicKey()}, repeated(t, 1).PublicKey()},
 	} {
 		t.Run(name, func(t *testing.T) {
 			d := newDesk(t, villagers, nil)
@@ -151,7 +150,7 @@ func TestDestination(t *testing.T) {
 				t.Fatalf("got nothing written: %v", d.report(id).Err)
 			}
 			e := decode(t, d.writes[0].Frame)
-			if e.Header.Destination != c.want || e.Header.Encrypted() != c.m.Encrypt {
+			if d := e.Header.Destination; d.Key != c.want || d.Known == c.want.IsZero() || e.Header.Encrypted() != c.m.Encrypt {
 				t.Errorf("got %v, encrypted %v, want %v, %v", e.Header.Destination, e.Header.Encrypted(), c.want, c.m.Encrypt)
 			}
 			if got := d.report(id).Destination; got != c.want {
@@ -180,8 +179,8 @@ func TestSentToNobody(t *testing.T) {
 		"to our id":                {villagers, dht.Message{To: dht.Direct{Peer: us.NodeID()}}, dht.ToOurselves},
 		"to our key":               {villagers, dht.Message{To: dht.DirectKey{Key: us}}, dht.ToOurselves},
 		"to our key, with search":  {villagers, dht.Message{To: dht.DirectKey{Key: us, Discover: true}}, dht.ToOurselves},
-		"sealed for ourselves":     {villagers, dht.Message{To: dht.Broadcast{}, Destination: wire.To(us), Encrypt: true}, dht.ToOurselves},
-		"propagated to us, sealed": {villagers, dht.Message{To: dht.Propagate{To: wire.To(us)}, Encrypt: true}, dht.ToOurselves},
+		"sealed for ourselves":     {villagers, dht.Message{To: dht.Broadcast{}, Destination: us, Encrypt: true}, dht.ToOurselves},
+		"propagated to us, sealed": {villagers, dht.Message{To: dht.Propagate{To: us}, Encrypt: true}, dht.ToOurselves},
 		"unknown id":               {villagers, dht.Message{To: dht.Direct{Peer: idOf("z")}}, dht.NobodySelected},
 		"unknown key":              {villagers, dht.Message{To: dht.DirectKey{Key: bob}}, dht.NobodySelected},
 		"banned":                   {villagers, dht.Message{To: dht.Direct{Peer: idOf("i")}}, dht.NobodySelected},
@@ -197,12 +196,12 @@ func TestSentToNobody(t *testing.T) {
 		"sealed for nobody":        {villagers, dht.Message{To: dht.Flood{}, Encrypt: true}, dht.NotSendable},
 		"sealed for an id":         {villagers, dht.Message{To: dht.Direct{Peer: idOf("a")}, Encrypt: true}, dht.NotSendable},
 		"sealed, propagated":       {villagers, dht.Message{To: dht.Propagate{}, Encrypt: true}, dht.NotSendable},
-		"sealed for the zero key":  {villagers, dht.Message{To: dht.Broadcast{}, Destination: wire.To(identity.PublicKey{}), Encrypt: true}, dht.NotSendable},
-		"sealed for no key":        {villagers, dht.Message{To: dht.Broadcast{}, Destination: wire.To(bad), Encrypt: true}, dht.NotSendable},
-		"for no key":               {villagers, dht.Message{To: dht.Broadcast{}, Destination: wire.To(bad)}, dht.NotSendable},
+		"sealed for the zero key":  {villagers, dht.Message{To: dht.Broadcast{}, Destination: identity.PublicKey{}, Encrypt: true}, dht.NotSendable},
+		"sealed for no key":        {villagers, dht.Message{To: dht.Broadcast{}, Destination: bad, Encrypt: true}, dht.NotSendable},
+		"for no key":               {villagers, dht.Message{To: dht.Broadcast{}, Destination: bad}, dht.NotSendable},
 		"too long":                 {villagers, dht.Message{To: dht.Broadcast{}, Body: make([]byte, 8<<20)}, dht.NotSendable},
 		"much too long":            {villagers, dht.Message{To: dht.Broadcast{}, Body: make([]byte, 8<<20+1)}, dht.NotSendable},
-		"too long when sealed":     {villagers, dht.Message{To: dht.Broadcast{}, Destination: wire.To(bob), Encrypt: true, Body: make([]byte, 8<<20-200)}, dht.NotSendable},
+		"too long when sealed":     {villagers, dht.Message{To: dht.Broadcast{}, Destination: bob, Encrypt: true, Body: make([]byte, 8<<20-200)}, dht.NotSendable},
 	} {
 		t.Run(name, func(t *testing.T) {
 			d := newDesk(t, c.lines, nil)

@@ -3,7 +3,6 @@ package dht
 import (
 	"time"
 
-	"github.com/gamelan-p2p/gamelan/dht/wire"
 	"github.com/gamelan-p2p/gamelan/identity"
 	"github.com/gamelan-p2p/gamelan/protocol"
 )
@@ -62,7 +61,7 @@ type Progress struct {
 	ID          uint64
 	Peers       []identity.NodeID
 	Tag         uint64
-	Destination wire.Destination
+	Destination identity.PublicKey
 	Copy        int // its index in Peers
 	Outcome     protocol.Outcome
 	Reason      SendReason

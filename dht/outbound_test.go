@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"github.com/gamelan-p2p/gamelan/dht"
-	"github.com/gamelan-p2p/gamelan/dht/wire"
 	"github.com/gamelan-p2p/gamelan/identity"
 	"github.com/gamelan-p2p/gamelan/protocol"
 )
@@ -537,7 +536,7 @@ func TestDiscovery(t *testing.T) {
 		for _, m := range []dht.Message{
 			{To: dht.DirectKey{Key: bob}},
 			{To: dht.Direct{Peer: idOf("z")}},
-			{To: dht.Propagate{To: wire.To(bob), Exclude: []identity.NodeID{idOf("a"), idOf("b"), idOf("c"), idOf("d")}}},
+			{To: dht.Propagate{To: bob, Exclude: []identity.NodeID{idOf("a"), idOf("b"), idOf("c"), idOf("d")}}},
 		} {
 			d := begin(t)
 			d.ended(d.send(m), dht.NobodySelected)

@@ -89,7 +89,7 @@ func TestSendLayersChange(t *testing.T) {
 	t.Run("the message", func(t *testing.T) {
 		d := newDesk(t, villagers, layered(dht.BeforeSelect, before(func(out *dht.Outgoing) {
 			out.To, out.Type, out.Body, out.Tag = dht.Direct{Peer: idOf("c")}, 8, []byte("changed"), 5
-			out.Encrypt, out.Destination = true, wire.To(bob.PublicKey())
+			out.Encrypt, out.Destination = true, bob.PublicKey()
 		})))
 		d.send(dht.Message{To: dht.Flood{}, Type: 7, Body: []byte("secret")})
 		if to(d.writes) != "c" {

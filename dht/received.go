@@ -15,9 +15,10 @@ type Received struct {
 	// Peer is the peer that sent it to us, on the connection Conn.
 	Peer identity.NodeID
 	Conn uint64
-	// Destination is the header's. A clear message for somebody else is delivered
-	// here all the same, and relayed by nobody (spec: dht 3.5).
-	Destination wire.Destination
+	// Destination is the key that the message is addressed to, zero if it is
+	// addressed to nobody in particular. A clear message for somebody else is
+	// delivered here all the same, and relayed by nobody (spec: dht 3.5).
+	Destination identity.PublicKey
 	Encrypted   bool
 	Tag         uint64
 	Type        int32 // the application's message type
@@ -72,27 +73,28 @@ func (m Received) Keep() (release func()) {
 	return m.Lease.Keep()
 }
 
-// Heard is a message of the DHT itself, as the part of the node for its type hears
+// Heard is a message of the DHT itself, as the part of the node for its type receives
 // it: the actor that is provided as [ProviderOf] its type. Its credit goes back when
 // Receive returns, or later if Keep was called.
 type Heard struct {
 	*Incoming
-	Conn  uint64 // that it came on
-	Lease Lease
+	Conn  uint64 // the connection that it came on
+	Lease Lease  // its credit
 }
 
-// Finish gives the credit back; the mailbox calls it when Receive has returned.
+// Finish gives the message's credit back. The mailbox calls it when Receive has
+// returned.
 func (m Heard) Finish() { m.Lease.Finish() }
 
-// Discard gives the credit of a message back that nobody handled.
+// Discard gives the credit of an unhandled message back.
 func (m Heard) Discard() { m.Lease.Discard() }
 
-// Source makes a panic on it count against the peer.
+// Source returns the peer that a panic on the message counts against.
 func (m Heard) Source() any { return m.Lease.Source() }
 
-// Keep holds the credit after Receive has returned, until release is called.
+// Keep keeps the credit after Receive has returned, until release is called.
 func (m Heard) Keep() (release func()) { return m.Lease.Keep() }
 
 // ProviderOf is the name under which a part of the node provides the actor that
 // hears messages of a type of the DHT's own, as [Heard].
-func ProviderOf(t MessageType) string { return "dht/" + t.String() }
+func ProviderOf(t wire.MessageType) string { return "dht/" + t.String() }

@@ -36,7 +36,7 @@ func TestRelayRecorded(t *testing.T) {
 			d := newDesk(t, villagers, nil)
 			d.now = v.now()
 			e := decode(t, frame)
-			d.relay(&e, dht.Propagate{To: e.Header.Destination, Exclude: []identity.NodeID{idOf("b")}})
+			d.relay(&e, dht.Propagate{To: e.Header.Destination.Key, Exclude: []identity.NodeID{idOf("b")}})
 			if got := to(d.writes); got != "acd" {
 				t.Fatalf("%s: got it passed on to %q, want acd", v.name, got)
 			}

@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/gamelan-p2p/gamelan/dht/wire"
 	"github.com/gamelan-p2p/gamelan/identity"
 	"github.com/gamelan-p2p/gamelan/protocol"
 )
@@ -14,9 +13,9 @@ import (
 // way, End is zero and copies may have no outcome yet.
 type Report struct {
 	Tag         uint64
-	To          string // the strategy in words
-	Destination wire.Destination
-	Type        int32 // the application's message type
+	To          string             // the strategy in words
+	Destination identity.PublicKey // zero: nobody in particular
+	Type        int32              // the application's message type
 	Encrypted   bool
 	Size        int // bytes of the body
 	Begin, End  time.Time

@@ -7,7 +7,6 @@ import (
 	"math/rand/v2"
 	"slices"
 
-	"github.com/gamelan-p2p/gamelan/dht/wire"
 	"github.com/gamelan-p2p/gamelan/identity"
 )
 
@@ -56,10 +55,10 @@ type (
 	// Selected selects exactly these peers, each once. It leaves out this node and
 	// peers whose addresses are all excluded.
 	Selected struct{ Peers []identity.NodeID }
-	// Propagate selects the destination if it is connected, otherwise connected
-	// nodes close to it. Without a destination it selects connected nodes at random.
+	// Propagate selects the holder of the key To if it is connected, otherwise
+	// connected nodes close to it. Without To it selects connected nodes at random.
 	Propagate struct {
-		To      wire.Destination
+		To      identity.PublicKey
 		Exclude []identity.NodeID
 	}
 )
@@ -265,10 +264,10 @@ func (s Selector) closest(v View, st Closest) []Candidate {
 
 func (s Selector) propagate(v View, st Propagate, random *rand.Rand) []Candidate {
 	factor := cmp.Or(s.Propagation, PropagationFactor)
-	if !st.To.Known {
+	if st.To.IsZero() {
 		return sample(nodes(v, st.Exclude), factor, random)
 	}
-	to := st.To.Key.NodeID()
+	to := st.To.NodeID()
 	if c, ok := connectedTo(v, to); ok && !slices.Contains(st.Exclude, to) {
 		return []Candidate{c}
 	}

@@ -8,7 +8,6 @@ import (
 	"testing"
 
 	"github.com/gamelan-p2p/gamelan/dht"
-	"github.com/gamelan-p2p/gamelan/dht/wire"
 	"github.com/gamelan-p2p/gamelan/identity"
 )
 
@@ -174,7 +173,7 @@ func TestSelect(t *testing.T) {
 		{name: "propagate to anybody", strategy: dht.Propagate{}, anyOf: "a b c d", n: 4},
 		{name: "propagate to anybody, three", selector: dht.Selector{Propagation: 3}, strategy: dht.Propagate{}, anyOf: "a b c d", n: 3},
 		{name: "propagate to anybody, left out", strategy: dht.Propagate{Exclude: ids("a")}, anyOf: "b c d", n: 3},
-		{name: "propagate to a key", selector: dht.Selector{Neighbours: 2}, strategy: dht.Propagate{To: wire.To(real)}, anyOf: "a b c d", n: 2},
+		{name: "propagate to a key", selector: dht.Selector{Neighbours: 2}, strategy: dht.Propagate{To: real}, anyOf: "a b c d", n: 2},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			v := newVillage(t, villagers+c.add)
@@ -266,7 +265,7 @@ func TestPropagateToAKey(t *testing.T) {
 		}
 		return got
 	}
-	st := dht.Propagate{To: wire.To(target)}
+	st := dht.Propagate{To: target}
 
 	// We stand where the third nearest stands.
 	s := dht.Selector{Self: near[2].ID}

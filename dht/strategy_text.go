@@ -33,8 +33,8 @@ func (s Selected) String() string { return fmt.Sprintf("%d selected", len(s.Peer
 
 // String names the strategy and whom it is about, for reports and logs.
 func (s Propagate) String() string {
-	if !s.To.Known {
+	if s.To.IsZero() {
 		return "propagate"
 	}
-	return "propagate to " + s.To.Key.NodeID().String()
+	return "propagate to " + s.To.NodeID().String()
 }

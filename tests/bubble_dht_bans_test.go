@@ -8,6 +8,7 @@ import (
 
 	"github.com/gamelan-p2p/gamelan"
 	"github.com/gamelan-p2p/gamelan/dht"
+	"github.com/gamelan-p2p/gamelan/dht/wire"
 	"github.com/gamelan-p2p/gamelan/gamelantest"
 	"github.com/gamelan-p2p/gamelan/identity"
 	"github.com/gamelan-p2p/gamelan/protocol"
@@ -16,20 +17,20 @@ import (
 // A forged is a message as somebody hostile makes it.
 type forged struct {
 	from    *identity.Secret
-	to      dht.Destination
+	to      wire.Destination
 	sealed  bool
 	signed  bool
-	typ     dht.MessageType
+	typ     wire.MessageType
 	expires time.Duration
 	body    []byte
 }
 
 // compose seals and signs the message as an honest node would.
-func (l forged) compose(t *testing.T) dht.Envelope {
+func (l forged) compose(t *testing.T) wire.Envelope {
 	t.Helper()
-	d := dht.Draft{Destination: l.to, Type: l.typ, Tag: 7, Sign: l.signed, Body: l.body}
+	d := wire.Draft{Destination: l.to, Type: l.typ, Tag: 7, Sign: l.signed, Body: l.body}
 	if d.Body == nil {
-		d.Body = dht.AppendBody(nil, dht.DomainHeader{Type: textType}.Append(nil), []byte("text"))
+		d.Body = wire.AppendBody(nil, wire.DomainHeader{Type: textType}.Append(nil), []byte("text"))
 	}
 	if l.expires != 0 {
 		d.Expires = uint64(time.Now().Add(l.expires).Unix())
@@ -37,7 +38,7 @@ func (l forged) compose(t *testing.T) dht.Envelope {
 	if l.sealed {
 		d.EncryptFor = l.to.Key
 	}
-	e, err := dht.Compose(d, l.from, rand.Reader)
+	e, err := wire.Compose(d, l.from, rand.Reader)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -53,34 +54,34 @@ func TestBubbleDHTBans(t *testing.T) {
 	origin, other := gamelantest.Secret(70), gamelantest.Secret(71)
 	var node, peer identity.PublicKey // of the one that is tested, and of the sender
 	notAPoint := bytes.Repeat([]byte{0xff}, 32)
-	sealed := func(t *testing.T) dht.Envelope {
-		return forged{from: origin, to: dht.To(node), sealed: true}.compose(t)
+	sealed := func(t *testing.T) wire.Envelope {
+		return forged{from: origin, to: wire.To(node), sealed: true}.compose(t)
 	}
-	passing := func(t *testing.T) dht.Envelope {
-		return forged{from: origin, to: dht.To(other.PublicKey()), sealed: true}.compose(t)
+	passing := func(t *testing.T) wire.Envelope {
+		return forged{from: origin, to: wire.To(other.PublicKey()), sealed: true}.compose(t)
 	}
-	signed := func(t *testing.T) dht.Envelope { return forged{from: origin, signed: true}.compose(t) }
-	clear := func(t *testing.T) dht.Envelope { return forged{from: origin}.compose(t) }
-	badPing := dht.AppendBody(nil, dht.DomainHeader{Type: dht.TypePing}.Append(nil), []byte{0xff})
+	signed := func(t *testing.T) wire.Envelope { return forged{from: origin, signed: true}.compose(t) }
+	clear := func(t *testing.T) wire.Envelope { return forged{from: origin}.compose(t) }
+	badPing := wire.AppendBody(nil, wire.DomainHeader{Type: dht.TypePing}.Append(nil), []byte{0xff})
 	itself := gamelantest.Secret(72) // the sender's
 
 	for _, test := range []struct {
 		name      string
-		make      func(*testing.T) dht.Envelope
-		change    func(*dht.Envelope)
+		make      func(*testing.T) wire.Envelope
+		change    func(*wire.Envelope)
 		bytes     func(b []byte) []byte
 		ban       time.Duration
 		delivered bool
 	}{
 		{name: "clear", make: clear, delivered: true},
-		{name: "clear of version 1", make: clear, change: func(e *dht.Envelope) { e.Header.Version = 1 }, delivered: true},
-		{name: "clear for somebody else", make: func(t *testing.T) dht.Envelope {
-			return forged{from: origin, to: dht.To(other.PublicKey())}.compose(t)
+		{name: "clear of version 1", make: clear, change: func(e *wire.Envelope) { e.Header.Version = 1 }, delivered: true},
+		{name: "clear for somebody else", make: func(t *testing.T) wire.Envelope {
+			return forged{from: origin, to: wire.To(other.PublicKey())}.compose(t)
 		}, delivered: true},
 		{name: "signed", make: signed, delivered: true},
 		{name: "encrypted", make: sealed, delivered: true},
-		{name: "another tag", make: signed, change: func(e *dht.Envelope) { e.Header.Tag++ }, delivered: true},
-		{name: "expires far in the future", make: func(t *testing.T) dht.Envelope {
+		{name: "another tag", make: signed, change: func(e *wire.Envelope) { e.Header.Tag++ }, delivered: true},
+		{name: "expires far in the future", make: func(t *testing.T) wire.Envelope {
 			return forged{from: origin, expires: 100 * 365 * 24 * time.Hour}.compose(t)
 		}, delivered: true},
 
@@ -88,72 +89,72 @@ func TestBubbleDHTBans(t *testing.T) {
 		{name: "half an envelope", make: clear, bytes: func(b []byte) []byte { return b[:len(b)/2] }},
 		{name: "empty", make: clear, bytes: func([]byte) []byte { return nil }},
 		{name: "no header", make: clear, bytes: func([]byte) []byte { return []byte{0x12, 1, 'a'} }},
-		{name: "version 0", make: clear, change: func(e *dht.Envelope) { e.Header.Version = 0 }},
-		{name: "version 3", make: signed, change: func(e *dht.Envelope) { e.Header.Version = 3 }},
-		{name: "type 4", make: clear, change: func(e *dht.Envelope) { e.Header.Type = 4 }},
-		{name: "flag 2", make: clear, change: func(e *dht.Envelope) { e.Header.Flags |= 2 }},
-		{name: "destination that is no point", make: passing, change: func(e *dht.Envelope) { e.Header.Destination.Key = [32]byte(notAPoint) }},
-		{name: "ephemeral key that is no point", make: passing, change: func(e *dht.Envelope) { e.Header.Ephemeral = notAPoint }},
-		{name: "short ephemeral key", make: passing, change: func(e *dht.Envelope) { e.Header.Ephemeral = []byte{1} }},
-		{name: "expired", make: func(t *testing.T) dht.Envelope {
+		{name: "version 0", make: clear, change: func(e *wire.Envelope) { e.Header.Version = 0 }},
+		{name: "version 3", make: signed, change: func(e *wire.Envelope) { e.Header.Version = 3 }},
+		{name: "type 4", make: clear, change: func(e *wire.Envelope) { e.Header.Type = 4 }},
+		{name: "flag 2", make: clear, change: func(e *wire.Envelope) { e.Header.Flags |= 2 }},
+		{name: "destination that is no point", make: passing, change: func(e *wire.Envelope) { e.Header.Destination.Key = [32]byte(notAPoint) }},
+		{name: "ephemeral key that is no point", make: passing, change: func(e *wire.Envelope) { e.Header.Ephemeral = notAPoint }},
+		{name: "short ephemeral key", make: passing, change: func(e *wire.Envelope) { e.Header.Ephemeral = []byte{1} }},
+		{name: "expired", make: func(t *testing.T) wire.Envelope {
 			return forged{from: origin, signed: true, expires: -time.Minute}.compose(t)
 		}},
-		{name: "expired, and the signature is wrong", make: func(t *testing.T) dht.Envelope {
+		{name: "expired, and the signature is wrong", make: func(t *testing.T) wire.Envelope {
 			return forged{from: origin, signed: true, expires: -time.Minute}.compose(t)
-		}, change: func(e *dht.Envelope) { e.Header.Type = dht.TypeJoin }},
-		{name: "no body", make: clear, change: func(e *dht.Envelope) { e.Body = []byte{0xff} }},
-		{name: "one part", make: func(t *testing.T) dht.Envelope {
-			return forged{from: origin, body: dht.AppendBody(nil, []byte{8, 1})}.compose(t)
+		}, change: func(e *wire.Envelope) { e.Header.Type = wire.TypeJoin }},
+		{name: "no body", make: clear, change: func(e *wire.Envelope) { e.Body = []byte{0xff} }},
+		{name: "one part", make: func(t *testing.T) wire.Envelope {
+			return forged{from: origin, body: wire.AppendBody(nil, []byte{8, 1})}.compose(t)
 		}},
-		{name: "a message type nobody hears", make: func(t *testing.T) dht.Envelope {
-			return forged{from: origin, body: dht.AppendBody(nil, dht.DomainHeader{Type: 9999}.Append(nil), nil)}.compose(t)
+		{name: "a message type nobody hears", make: func(t *testing.T) wire.Envelope {
+			return forged{from: origin, body: wire.AppendBody(nil, wire.DomainHeader{Type: 9999}.Append(nil), nil)}.compose(t)
 		}},
-		{name: "asks for stored messages", make: func(t *testing.T) dht.Envelope {
-			return forged{from: origin, typ: dht.TypeStoredRequest, body: dht.AppendBody(nil, []byte{8, 1})}.compose(t)
+		{name: "asks for stored messages", make: func(t *testing.T) wire.Envelope {
+			return forged{from: origin, typ: wire.TypeStoredRequest, body: wire.AppendBody(nil, []byte{8, 1})}.compose(t)
 		}},
-		{name: "for us, and does not open", make: func(t *testing.T) dht.Envelope {
-			e, err := dht.Compose(dht.Draft{Destination: dht.To(node), Body: bytes.Repeat([]byte{0}, 100)}, origin, rand.Reader)
+		{name: "for us, and does not open", make: func(t *testing.T) wire.Envelope {
+			e, err := wire.Compose(wire.Draft{Destination: wire.To(node), Body: bytes.Repeat([]byte{0}, 100)}, origin, rand.Reader)
 			if err == nil {
 				t.Fatal("a body that is none was composed")
 			}
-			e = forged{from: origin, to: dht.To(node)}.compose(t)
+			e = forged{from: origin, to: wire.To(node)}.compose(t)
 			ephemeral := other.PublicKey()
-			e.Header.Flags, e.Header.Ephemeral, e.Body = dht.Encrypted, ephemeral[:], bytes.Repeat([]byte{7}, 6016)
+			e.Header.Flags, e.Header.Ephemeral, e.Body = wire.Encrypted, ephemeral[:], bytes.Repeat([]byte{7}, 6016)
 			sign(t, &e, origin)
 			return e
 		}},
 
-		{name: "encrypted without destination", make: sealed, change: func(e *dht.Envelope) { e.Header.Destination = dht.Destination{} }, ban: protocol.BanLong},
-		{name: "encrypted without ephemeral key", make: sealed, change: func(e *dht.Envelope) { e.Header.Ephemeral = nil }, ban: protocol.BanLong},
-		{name: "encrypted without signature", make: sealed, change: func(e *dht.Envelope) { e.Header.Signature = nil }, ban: protocol.BanLong},
-		{name: "encrypted without body", make: sealed, change: func(e *dht.Envelope) { e.Body = nil }, ban: protocol.BanLong},
-		{name: "signature of nothing", make: signed, change: func(e *dht.Envelope) { e.Header.Signature = []byte("signed") }, ban: protocol.BanLong},
-		{name: "signature of another message", make: signed, change: func(e *dht.Envelope) { e.Body = append(e.Body, dht.AppendBody(nil, []byte("more"))...) }, ban: protocol.BanLong},
-		{name: "another message type", make: signed, change: func(e *dht.Envelope) { e.Header.Type = dht.TypeStoredMessages }, ban: protocol.BanLong},
-		{name: "another expiry", make: signed, change: func(e *dht.Envelope) { e.Header.Expires += 1 << 40 }, ban: protocol.BanLong},
-		{name: "another destination", make: signed, change: func(e *dht.Envelope) { e.Header.Destination = dht.To(node) }, ban: protocol.BanLong},
-		{name: "sealed, and changed on the way", make: sealed, change: func(e *dht.Envelope) { e.Body[0] ^= 1 }, ban: protocol.BanLong},
-		{name: "for somebody else, and changed on the way", make: passing, change: func(e *dht.Envelope) { e.Body[0] ^= 1 }, ban: protocol.BanLong},
-		{name: "with the origin's key exchanged", make: signed, change: func(e *dht.Envelope) {
+		{name: "encrypted without destination", make: sealed, change: func(e *wire.Envelope) { e.Header.Destination = wire.Destination{} }, ban: protocol.BanLong},
+		{name: "encrypted without ephemeral key", make: sealed, change: func(e *wire.Envelope) { e.Header.Ephemeral = nil }, ban: protocol.BanLong},
+		{name: "encrypted without signature", make: sealed, change: func(e *wire.Envelope) { e.Header.Signature = nil }, ban: protocol.BanLong},
+		{name: "encrypted without body", make: sealed, change: func(e *wire.Envelope) { e.Body = nil }, ban: protocol.BanLong},
+		{name: "signature of nothing", make: signed, change: func(e *wire.Envelope) { e.Header.Signature = []byte("signed") }, ban: protocol.BanLong},
+		{name: "signature of another message", make: signed, change: func(e *wire.Envelope) { e.Body = append(e.Body, wire.AppendBody(nil, []byte("more"))...) }, ban: protocol.BanLong},
+		{name: "another message type", make: signed, change: func(e *wire.Envelope) { e.Header.Type = wire.TypeStoredMessages }, ban: protocol.BanLong},
+		{name: "another expiry", make: signed, change: func(e *wire.Envelope) { e.Header.Expires += 1 << 40 }, ban: protocol.BanLong},
+		{name: "another destination", make: signed, change: func(e *wire.Envelope) { e.Header.Destination = wire.To(node) }, ban: protocol.BanLong},
+		{name: "sealed, and changed on the way", make: sealed, change: func(e *wire.Envelope) { e.Body[0] ^= 1 }, ban: protocol.BanLong},
+		{name: "for somebody else, and changed on the way", make: passing, change: func(e *wire.Envelope) { e.Body[0] ^= 1 }, ban: protocol.BanLong},
+		{name: "with the origin's key exchanged", make: signed, change: func(e *wire.Envelope) {
 			key := other.PublicKey()
 			copy(e.Header.Signature[2:34], key[:])
 		}, ban: protocol.BanLong},
-		{name: "for the peer that sends it", make: func(t *testing.T) dht.Envelope {
-			return forged{from: origin, to: dht.To(peer), sealed: true}.compose(t)
+		{name: "for the peer that sends it", make: func(t *testing.T) wire.Envelope {
+			return forged{from: origin, to: wire.To(peer), sealed: true}.compose(t)
 		}, ban: protocol.BanMedium},
 		{name: "for somebody else", make: passing},
 
-		{name: "a ping that is none", make: func(t *testing.T) dht.Envelope {
+		{name: "a ping that is none", make: func(t *testing.T) wire.Envelope {
 			return forged{from: origin, body: badPing}.compose(t)
 		}, ban: protocol.BanLong},
-		{name: "a ping that is none, signed by the sender", make: func(t *testing.T) dht.Envelope {
+		{name: "a ping that is none, signed by the sender", make: func(t *testing.T) wire.Envelope {
 			return forged{from: itself, signed: true, body: badPing}.compose(t)
 		}, ban: protocol.BanLong},
-		{name: "a ping that is none, signed by somebody else", make: func(t *testing.T) dht.Envelope {
+		{name: "a ping that is none, signed by somebody else", make: func(t *testing.T) wire.Envelope {
 			return forged{from: origin, signed: true, body: badPing}.compose(t)
 		}},
-		{name: "a ping that is none, sealed by somebody else", make: func(t *testing.T) dht.Envelope {
-			return forged{from: origin, to: dht.To(node), sealed: true, body: badPing}.compose(t)
+		{name: "a ping that is none, sealed by somebody else", make: func(t *testing.T) wire.Envelope {
+			return forged{from: origin, to: wire.To(node), sealed: true, body: badPing}.compose(t)
 		}},
 	} {
 		t.Run(test.name, func(t *testing.T) {
@@ -190,9 +191,9 @@ func TestBubbleDHTBans(t *testing.T) {
 }
 
 // sign signs the message as it is.
-func sign(t *testing.T, e *dht.Envelope, s *identity.Secret) {
+func sign(t *testing.T, e *wire.Envelope, s *identity.Secret) {
 	t.Helper()
-	sig, err := dht.Sign(s, e.Binding(), rand.Reader)
+	sig, err := wire.Sign(s, e.Binding(), rand.Reader)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -21,7 +21,7 @@ func burst(t *testing.T, from, to member, n, size int) {
 	for i := range n {
 		body := bytes.Repeat([]byte{byte(i)}, size)
 		binary.BigEndian.PutUint32(body, uint32(i))
-		m := dht.Message{To: dht.Propagate{To: dht.To(to.PublicKey())}, Type: textType, Body: body, Encrypt: true}
+		m := dht.Message{To: dht.Propagate{To: to.PublicKey()}, Type: textType, Body: body, Encrypt: true}
 		s, err := from.DHT().Submit(t.Context(), m)
 		if err != nil {
 			t.Fatalf("message %d: %v", i, err)

@@ -63,7 +63,7 @@ func dhtDay(t *testing.T, nodes, hours int) {
 			to := (from + 1 + r.IntN(nodes-1)) % nodes
 			lettersTo[to]++
 			send(t, all[from], dht.Message{
-				To: dht.Propagate{To: dht.To(all[to].PublicKey())}, Type: textType + 1, Encrypt: true,
+				To: dht.Propagate{To: all[to].PublicKey()}, Type: textType + 1, Encrypt: true,
 				Body: fmt.Appendf(nil, "letter %d", gossip),
 			})
 			time.Sleep(time.Minute) // all is quiet

@@ -9,6 +9,7 @@ import (
 
 	"github.com/gamelan-p2p/gamelan"
 	"github.com/gamelan-p2p/gamelan/dht"
+	"github.com/gamelan-p2p/gamelan/dht/wire"
 	"github.com/gamelan-p2p/gamelan/gamelantest"
 	"github.com/gamelan-p2p/gamelan/identity"
 )
@@ -26,7 +27,7 @@ func submit(t *testing.T, from member, m dht.Message) *gamelan.Pending[dht.Repor
 // pingPast pings as somebody would who does not keep to the API.
 func pingPast(t *testing.T, from, to member, nonce uint64) {
 	t.Helper()
-	m := dht.Message{To: dht.Direct{Peer: to.ID()}, Type: dht.TypePing, Body: dht.Ping{Nonce: nonce}.Append(nil)}
+	m := dht.Message{To: dht.Direct{Peer: to.ID()}, Type: dht.TypePing, Body: wire.Ping{Nonce: nonce}.Append(nil)}
 	if _, err := from.DHTPart().Send(t.Context(), m, nil, nil); err != nil {
 		t.Fatal(err)
 	}
@@ -167,7 +168,7 @@ func TestBubbleRelayOfFloods(t *testing.T) {
 		net.Connect(all[0].Node, relay.Node)
 		net.Connect(all[1].Node, relay.Node)
 		net.Connect(relay.Node, victim.Node)
-		nobody := dht.To(gamelantest.Secret(90).PublicKey())
+		nobody := gamelantest.Secret(90).PublicKey()
 		const each = 60
 		for i := range each {
 			for _, m := range all[:2] {

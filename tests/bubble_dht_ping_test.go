@@ -6,6 +6,7 @@ import (
 
 	"github.com/gamelan-p2p/gamelan"
 	"github.com/gamelan-p2p/gamelan/dht"
+	"github.com/gamelan-p2p/gamelan/dht/wire"
 	"github.com/gamelan-p2p/gamelan/gamelantest"
 	"github.com/gamelan-p2p/gamelan/protocol"
 )
@@ -31,8 +32,8 @@ func TestBubblePingsPassedOn(t *testing.T) {
 		net.Connect(relay.Node, b.Node)
 		for i := range 3 * dht.PongLimit {
 			r := send(t, a, dht.Message{
-				To: dht.Propagate{To: dht.To(b.PublicKey())}, Type: textType, Encrypt: true,
-				Body: dht.Ping{Nonce: uint64(i + 1)}.Append(nil),
+				To: dht.Propagate{To: b.PublicKey()}, Type: textType, Encrypt: true,
+				Body: wire.Ping{Nonce: uint64(i + 1)}.Append(nil),
 			})
 			if r.Count(protocol.Confirmed) != 1 {
 				t.Fatalf("ping %d: %v", i, r.String())

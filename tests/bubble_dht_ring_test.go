@@ -38,7 +38,7 @@ func loadRing(t *testing.T, ring []member, n, size int) (confirmed int) {
 				body := bytes.Repeat([]byte{byte(i)}, size)
 				binary.BigEndian.PutUint32(body, uint32(k))
 				s, err := from.DHT().Submit(t.Context(), dht.Message{
-					To: dht.Selected{Peers: []identity.NodeID{next.ID()}}, Destination: dht.To(to.PublicKey()),
+					To: dht.Selected{Peers: []identity.NodeID{next.ID()}}, Destination: to.PublicKey(),
 					Encrypt: true, Type: textType, Body: body,
 				})
 				if err != nil {
@@ -186,7 +186,7 @@ func TestBubbleRelayStalls(t *testing.T) {
 			body := bytes.Repeat([]byte{1}, 5000)
 			binary.BigEndian.PutUint32(body, uint32(i))
 			return dht.Message{
-				To: dht.Selected{Peers: []identity.NodeID{relay.ID()}}, Destination: dht.To(to.PublicKey()),
+				To: dht.Selected{Peers: []identity.NodeID{relay.ID()}}, Destination: to.PublicKey(),
 				Encrypt: true, Type: textType, Body: body,
 			}
 		}

@@ -10,6 +10,7 @@ import (
 
 	"github.com/gamelan-p2p/gamelan"
 	"github.com/gamelan-p2p/gamelan/dht"
+	"github.com/gamelan-p2p/gamelan/dht/wire"
 	"github.com/gamelan-p2p/gamelan/gamelantest"
 	"github.com/gamelan-p2p/gamelan/identity"
 )
@@ -66,7 +67,7 @@ func TestBubblePropagateDedup(t *testing.T) {
 		net.Connect(b.Node, c.Node)
 		net.Connect(c.Node, d.Node)
 		wantAllConfirmed(t, "propagate", send(t, a, dht.Message{
-			To: dht.Propagate{To: dht.To(d.PublicKey())}, Type: textType, Body: []byte("for d"), Encrypt: true,
+			To: dht.Propagate{To: d.PublicKey()}, Type: textType, Body: []byte("for d"), Encrypt: true,
 		}), 2)
 		time.Sleep(time.Second)
 		wantBodies(t, "d", d.heard.Bodies(), []string{"for d"})
@@ -98,10 +99,10 @@ func TestBubblePropagateDedup(t *testing.T) {
 func TestBubbleTamperedCopy(t *testing.T) {
 	for _, test := range []struct {
 		name   string
-		change func(*dht.Envelope)
+		change func(*wire.Envelope)
 	}{
-		{"header", func(e *dht.Envelope) { e.Header.Type = dht.TypeStoredMessages }},
-		{"body", func(e *dht.Envelope) { e.Body = append(e.Body, dht.AppendBody(nil, []byte("and B"))...) }},
+		{"header", func(e *wire.Envelope) { e.Header.Type = wire.TypeStoredMessages }},
+		{"body", func(e *wire.Envelope) { e.Body = append(e.Body, wire.AppendBody(nil, []byte("and B"))...) }},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			gamelantest.Bubble(t, func(t *testing.T) {
@@ -122,7 +123,7 @@ func TestBubbleTamperedCopy(t *testing.T) {
 				net.Connect(honest, c.Node)
 				send(t, a, dht.Message{To: dht.Direct{Peer: b.ID()}, Type: textType, Body: []byte("by a"), Sign: true})
 				synctest.Wait()
-				e, err := dht.DecodeEnvelope(genuine)
+				e, err := wire.DecodeEnvelope(genuine)
 				if err != nil {
 					t.Fatal(err)
 				}

@@ -95,7 +95,7 @@ func TestBubbleDHTSend(t *testing.T) {
 			{"closest", letterTo(dht.Closest{To: b.ID(), ConnectedOnly: true}, "8"), 3, false},
 			{"selected", letterTo(dht.Selected{Peers: []identity.NodeID{b.ID()}}, "9"), 1, false},
 			{"propagate", letterTo(dht.Propagate{}, "10"), 3, false},
-			{"propagate to b", letterTo(dht.Propagate{To: dht.To(b.PublicKey())}, "11"), 1, false},
+			{"propagate to b", letterTo(dht.Propagate{To: b.PublicKey()}, "11"), 1, false},
 			{"direct or closest", letterTo(dht.DirectOrClosest{To: b.ID()}, "12"), 1, false},
 		} {
 			wantAllConfirmed(t, test.name, send(t, a, test.m), test.copies)
@@ -140,13 +140,13 @@ func TestBubbleDHTForward(t *testing.T) {
 		a, b, c := all[0], all[1], all[2]
 		net.Connect(a.Node, b.Node)
 		net.Connect(b.Node, c.Node)
-		to := dht.To(c.PublicKey())
+		to := c.PublicKey()
 		wantAllConfirmed(t, "encrypted", send(t, a, dht.Message{To: dht.Propagate{To: to}, Type: textType, Body: []byte("sealed"), Encrypt: true}), 1)
 		wantAllConfirmed(t, "clear", send(t, a, dht.Message{To: dht.Propagate{To: to}, Type: textType, Body: []byte("clear")}), 1)
 		time.Sleep(time.Second)
 		wantBodies(t, "b", b.heard.Bodies(), []string{"clear"})
 		wantBodies(t, "c", c.heard.Bodies(), []string{"sealed"})
-		if m := c.heard.Delivered()[0]; m.From != a.PublicKey() || m.Peer != b.ID() || !m.Encrypted || !m.Destination.Is(c.PublicKey()) {
+		if m := c.heard.Delivered()[0]; m.From != a.PublicKey() || m.Peer != b.ID() || !m.Encrypted || m.Destination != c.PublicKey() {
 			t.Errorf("c heard %+v, want it written by a and brought by b", m)
 		}
 	})

@@ -560,7 +560,7 @@ func TestBubblePanickingMethod(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				w := wire{t, stream}
+				w := rawSession{t, stream}
 				w.send(hello)
 				w.expect(accepted)
 				ref, _ := client.Connection(server.ID())

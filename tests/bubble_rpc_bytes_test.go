@@ -28,13 +28,13 @@ import (
 	"github.com/gamelan-p2p/gamelan/transport/mux"
 )
 
-// wire is one end of an RPC session, by hand.
-type wire struct {
+// rawSession is one end of an RPC session, by hand.
+type rawSession struct {
 	t *testing.T
 	protocol.Stream
 }
 
-func (w wire) send(text string) {
+func (w rawSession) send(text string) {
 	w.t.Helper()
 	if _, err := w.Write(raw(w.t, text)); err != nil {
 		w.t.Errorf("send %.40s: %v", text, err)
@@ -43,7 +43,7 @@ func (w wire) send(text string) {
 
 // last sends what the peer ends the substream for, perhaps before the write has
 // returned.
-func (w wire) last(text string) {
+func (w rawSession) last(text string) {
 	w.t.Helper()
 	w.Write(raw(w.t, text))
 }
@@ -58,7 +58,7 @@ func raw(t *testing.T, text string) []byte {
 }
 
 // expect reads exactly these bytes.
-func (w wire) expect(text string) {
+func (w rawSession) expect(text string) {
 	w.t.Helper()
 	want := raw(w.t, text)
 	got := make([]byte, len(want))
@@ -68,7 +68,7 @@ func (w wire) expect(text string) {
 }
 
 // response reads one response.
-func (w wire) response() rpc.Response {
+func (w rawSession) response() rpc.Response {
 	w.t.Helper()
 	r, err := rpc.DecodeResponse(w.frame())
 	if err != nil {
@@ -77,7 +77,7 @@ func (w wire) response() rpc.Response {
 	return r
 }
 
-func (w wire) request() rpc.Request {
+func (w rawSession) request() rpc.Request {
 	w.t.Helper()
 	r, err := rpc.DecodeRequest(w.frame())
 	if err != nil {
@@ -86,7 +86,7 @@ func (w wire) request() rpc.Request {
 	return r
 }
 
-func (w wire) frame() []byte {
+func (w rawSession) frame() []byte {
 	w.t.Helper()
 	var head [4]byte
 	if _, err := io.ReadFull(w, head[:]); err != nil {
@@ -101,7 +101,7 @@ func (w wire) frame() []byte {
 }
 
 // ends wants the end of the session, in order or not.
-func (w wire) ends() {
+func (w rawSession) ends() {
 	w.t.Helper()
 	began := time.Now()
 	b := make([]byte, 1)
@@ -131,17 +131,17 @@ func newByHand(t *testing.T, cfg gamelan.Config) *byHand {
 }
 
 // open opens a substream to the service; nothing was said on it.
-func (h *byHand) open() wire {
+func (h *byHand) open() rawSession {
 	h.t.Helper()
 	s, err := h.client.OpenStream(h.t.Context(), h.server.ID(), testService)
 	if err != nil {
 		h.t.Fatal(err)
 	}
-	return wire{h.t, s}
+	return rawSession{h.t, s}
 }
 
 // session opens a session.
-func (h *byHand) session() wire {
+func (h *byHand) session() rawSession {
 	h.t.Helper()
 	w := h.open()
 	w.send(hello)
@@ -217,7 +217,7 @@ func TestBubbleRPCServerBytes(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				w := wire{t, s}
+				w := rawSession{t, s}
 				for i, m := range c.Order {
 					switch {
 					case m.From == "go":
@@ -288,7 +288,7 @@ func takeFor(t *testing.T, n, peer *gamelantest.Node, agent string) {
 }
 
 // accept plays the handshake of a server.
-func accept(w wire) wire {
+func accept(w rawSession) rawSession {
 	w.t.Helper()
 	w.expect(hello)
 	w.send(accepted)
@@ -338,7 +338,7 @@ func TestBubbleRPCClientBytes(t *testing.T) {
 				p, streams := serveByHand(t, gamelan.Config{})
 				var wg sync.WaitGroup
 				wg.Go(func() {
-					w := wire{t, <-streams}
+					w := rawSession{t, <-streams}
 					for _, m := range c.Order {
 						if m.From == "rust" {
 							w.expect(m.Hex)
@@ -363,7 +363,7 @@ func TestBubbleRPCClientBytes(t *testing.T) {
 //
 // conforms: comms 97, 98, 101-104; V 16, 17
 func TestBubbleRPCBadClients(t *testing.T) {
-	badRequest := func(w wire, id uint32) {
+	badRequest := func(w rawSession, id uint32) {
 		w.t.Helper()
 		if r := w.response(); r.Status != rpc.BadRequest || r.Flags != rpc.FIN || r.ID != id || len(r.Payload) == 0 {
 			w.t.Errorf("got %+v, want a bad request", r)
@@ -372,11 +372,11 @@ func TestBubbleRPCBadClients(t *testing.T) {
 	request := func(method, arg int) string { // id 1, deadline 5 s
 		return fmt.Sprintf("0000000b 0801 10%02x 2005 5203 08%04x", method, arg)
 	}
-	call := func(w wire, method, arg int) {
+	call := func(w rawSession, method, arg int) {
 		w.t.Helper()
 		w.send(request(method, arg))
 	}
-	goesOn := func(w wire) {
+	goesOn := func(w rawSession) {
 		w.t.Helper()
 		w.send(ping)
 		w.expect(pong)
@@ -522,7 +522,7 @@ func TestBubbleRPCBadClients(t *testing.T) {
 func TestBubbleRPCLimits(t *testing.T) {
 	gamelantest.Bubble(t, func(t *testing.T) {
 		h := newByHand(t, gamelan.Config{})
-		var silent []wire
+		var silent []rawSession
 		for range 4 {
 			silent = append(silent, h.open())
 		}
@@ -568,17 +568,17 @@ func TestBubbleRPCBadServers(t *testing.T) {
 	}
 	protocolError := func(err error) bool { return errors.Is(err, rpc.ErrProtocol) }
 	lost := func(err error) bool { return errors.Is(err, rpc.ErrSessionLost) }
-	refuse := func(text string) func(wire) {
-		return func(w wire) { // without waiting for the hello
+	refuse := func(text string) func(rawSession) {
+		return func(w rawSession) { // without waiting for the hello
 			w.last(text)
 			w.CloseWrite()
 		}
 	}
-	answer := func(text string) func(wire) {
-		return func(w wire) { accept(w); w.request(); w.last(text) }
+	answer := func(text string) func(rawSession) {
+		return func(w rawSession) { accept(w); w.request(); w.last(text) }
 	}
 	for name, tt := range map[string]struct {
-		serve func(wire)
+		serve func(rawSession)
 		want  func(error) bool
 	}{
 		"rejects: version":         {refuse("00000004 10011801"), rejected(rpc.UnsupportedVersion)},
@@ -590,12 +590,12 @@ func TestBubbleRPCBadServers(t *testing.T) {
 		"accepts another version":  {refuse("00000002 0805"), protocolError},
 		"long answer to the hello": {refuse("00000401"), func(err error) bool { return errors.Is(err, frame.ErrTooLong) }},
 		"undecodable answer to it": {refuse("00000001 08"), protocolError},
-		"ends in the handshake":    {func(w wire) { w.CloseWrite() }, lost},
+		"ends in the handshake":    {func(w rawSession) { w.CloseWrite() }, lost},
 		// The reset may overtake the agreement on the protocol.
-		"resets in the handshake":  {func(w wire) { w.Close() }, func(err error) bool { return lost(err) || errors.Is(err, mux.ErrReset) }},
-		"resets before the answer": {func(w wire) { accept(w); w.request(); w.Close() }, lost},
-		"ends before the answer":   {func(w wire) { accept(w); w.request(); w.CloseWrite() }, lost},
-		"ends inside the answer":   {func(w wire) { accept(w); w.request(); w.send("00000010 0801"); w.CloseWrite() }, lost},
+		"resets in the handshake":  {func(w rawSession) { w.Close() }, func(err error) bool { return lost(err) || errors.Is(err, mux.ErrReset) }},
+		"resets before the answer": {func(w rawSession) { accept(w); w.request(); w.Close() }, lost},
+		"ends before the answer":   {func(w rawSession) { accept(w); w.request(); w.CloseWrite() }, lost},
+		"ends inside the answer":   {func(w rawSession) { accept(w); w.request(); w.send("00000010 0801"); w.CloseWrite() }, lost},
 		"another id":               {answer("00000004 0805 1801"), protocolError},
 		"an id of 17 bits":         {answer("00000006 08818004 1801"), protocolError},
 		"unknown flags":            {answer("00000004 0801 1808"), protocolError},
@@ -608,8 +608,8 @@ func TestBubbleRPCBadServers(t *testing.T) {
 		"an error with bad text": {answer("0000000a 0801 1007 1801 52021b0a"), func(err error) bool {
 			return errors.Is(err, rpc.NotFound) && !strings.ContainsAny(err.Error(), "\x1b\n")
 		}},
-		"never answers the hello":   {func(w wire) {}, func(err error) bool { return errors.Is(err, context.DeadlineExceeded) }},
-		"never answers the request": {func(w wire) { accept(w); w.request() }, func(err error) bool { return errors.Is(err, rpc.Timeout) }},
+		"never answers the hello":   {func(w rawSession) {}, func(err error) bool { return errors.Is(err, context.DeadlineExceeded) }},
+		"never answers the request": {func(w rawSession) { accept(w); w.request() }, func(err error) bool { return errors.Is(err, rpc.Timeout) }},
 	} {
 		t.Run(name, func(t *testing.T) {
 			gamelantest.Bubble(t, func(t *testing.T) {
@@ -619,7 +619,7 @@ func TestBubbleRPCBadServers(t *testing.T) {
 					for {
 						select {
 						case s := <-streams:
-							tt.serve(wire{t, s})
+							tt.serve(rawSession{t, s})
 						case <-done:
 							return
 						}
@@ -659,7 +659,7 @@ func TestBubbleRPCLateAnswers(t *testing.T) {
 				t.Errorf("got %v after %v, want a timeout after 120s and 60s", err, took)
 			}
 		})
-		w := accept(wire{t, <-streams})
+		w := accept(rawSession{t, <-streams})
 		if r := w.request(); r.ID != 1 || r.Deadline != 120 {
 			t.Errorf("got %+v, want request 1 with 120s", r)
 		}
@@ -704,7 +704,7 @@ func TestBubbleRPCStreamLeft(t *testing.T) {
 				t.Errorf("got %q, %v", got, err)
 			}
 		})
-		w := accept(wire{t, <-streams})
+		w := accept(rawSession{t, <-streams})
 		w.request()
 		w.send(strings.Repeat("00000006 0801 5202 0801", 500))
 		if r := w.request(); r.ID != 1 || r.Flags != rpc.FIN || time.Since(<-left) > 2*time.Second {
@@ -748,7 +748,7 @@ func TestBubbleRPCRepeated(t *testing.T) {
 						t.Errorf("got %q, %v", got, err)
 					}
 				})
-				w := accept(wire{t, <-streams})
+				w := accept(rawSession{t, <-streams})
 				w.request()
 				w.send("00000004 0801 1801")
 				w.request()
@@ -762,7 +762,7 @@ func TestBubbleRPCRepeated(t *testing.T) {
 					w.CloseWrite()
 				}
 				if end != "ends in the answer" {
-					again := accept(wire{t, <-streams})
+					again := accept(rawSession{t, <-streams})
 					if r := again.request(); r.ID != 1 || r.Method != greet {
 						t.Errorf("got %+v, want the request once more", r)
 					}
@@ -841,36 +841,36 @@ func (c lateContext) Deadline() (time.Time, bool) { return c.deadline, true }
 func TestBubbleRPCDeadlinePassed(t *testing.T) {
 	const deadline = 2 * time.Second
 	theirs := errors.New("theirs")
-	request := func(w wire) { accept(w).request() }
-	at := func(after time.Duration, what func(wire)) func(wire) {
-		return func(w wire) {
+	request := func(w rawSession) { accept(w).request() }
+	at := func(after time.Duration, what func(rawSession)) func(rawSession) {
+		return func(w rawSession) {
 			request(w)
 			time.Sleep(after)
 			what(w)
 		}
 	}
-	timedOut := func(w wire) { w.last("00000006 0801 1004 1801") }
-	notFound := func(w wire) { w.last("00000006 0801 1007 1801") }
+	timedOut := func(w rawSession) { w.last("00000006 0801 1004 1801") }
+	notFound := func(w rawSession) { w.last("00000006 0801 1007 1801") }
 	both := []error{rpc.Timeout, context.DeadlineExceeded}
 	for name, tt := range map[string]struct {
 		late  time.Duration // of the context's end
-		serve func(wire)
+		serve func(rawSession)
 		want  []error
 		not   error
 	}{
 		"our timer":                     {0, request, append(both, theirs), rpc.NotFound},
-		"our timer, no handshake":       {0, func(wire) {}, append(both, theirs), rpc.NotFound},
+		"our timer, no handshake":       {0, func(rawSession) {}, append(both, theirs), rpc.NotFound},
 		"the server's":                  {time.Second, at(deadline, timedOut), both, rpc.NotFound},
 		"the server's, a while later":   {time.Second, at(deadline+time.Second/2, timedOut), both, rpc.NotFound},
-		"the end of the session":        {time.Second, at(deadline, func(w wire) { w.Close() }), append(both, rpc.ErrSessionLost), rpc.NotFound},
+		"the end of the session":        {time.Second, at(deadline, func(w rawSession) { w.Close() }), append(both, rpc.ErrSessionLost), rpc.NotFound},
 		"another answer":                {time.Second, at(deadline, notFound), []error{rpc.NotFound}, rpc.Timeout},
 		"a timeout before the deadline": {time.Second, at(time.Second, timedOut), []error{rpc.Timeout}, context.DeadlineExceeded},
-		"an end before the deadline":    {time.Second, at(time.Second, func(w wire) { w.Close() }), []error{rpc.ErrSessionLost}, rpc.Timeout},
+		"an end before the deadline":    {time.Second, at(time.Second, func(w rawSession) { w.Close() }), []error{rpc.ErrSessionLost}, rpc.Timeout},
 	} {
 		t.Run(name, func(t *testing.T) {
 			gamelantest.Bubble(t, func(t *testing.T) {
 				p, streams := serveByHand(t, gamelan.Config{RPC: gamelan.RPCConfig{ClientSessions: 1}})
-				go func() { tt.serve(wire{t, <-streams}) }()
+				go func() { tt.serve(rawSession{t, <-streams}) }()
 				end := time.Now().Add(deadline)
 				ctx, cancel := context.WithDeadlineCause(t.Context(), end.Add(tt.late), theirs)
 				defer cancel()

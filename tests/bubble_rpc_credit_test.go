@@ -69,7 +69,7 @@ func TestBubbleRPCPeerCredit(t *testing.T) {
 	t.Run("server", func(t *testing.T) {
 		gamelantest.Bubble(t, func(t *testing.T) {
 			h := newByHand(t, gamelan.Config{})
-			var all []wire
+			var all []rawSession
 			for range 8 {
 				w := h.session()
 				w.send(announce)
@@ -100,7 +100,7 @@ func TestBubbleRPCPeerCredit(t *testing.T) {
 				})
 			}
 			for range 4 {
-				w := accept(wire{t, <-streams})
+				w := accept(rawSession{t, <-streams})
 				w.request()
 				w.send(announce)
 			}
@@ -119,13 +119,13 @@ func TestBubbleRPCPeerCredit(t *testing.T) {
 func TestBubbleRPCHalfAnswer(t *testing.T) {
 	gamelantest.Bubble(t, func(t *testing.T) {
 		p, streams := serveByHand(t, gamelan.Config{RPC: gamelan.RPCConfig{ClientSessions: 1}})
-		half := func() (w wire) {
+		half := func() (w rawSession) {
 			t.Helper()
 			ctx, cancel := context.WithCancel(t.Context())
 			defer cancel()
 			done := make(chan error, 1)
 			go func() { _, err := p.greet(ctx, "you"); done <- err }()
-			w = accept(wire{t, <-streams})
+			w = accept(rawSession{t, <-streams})
 			w.request()
 			w.send("00001000 0801 1801 52f91f" + strings.Repeat("61", 3000))
 			gamelantest.Eventually(t, time.Second, "credit in use", func() bool { return inbound(p.client) > 0 })

@@ -23,20 +23,20 @@ import (
 var oneSession = gamelan.Config{RPC: gamelan.RPCConfig{ClientSessions: 1}}
 
 // hi answers the request with this id, as greet does.
-func (w wire) hi(id int) {
+func (w rawSession) hi(id int) {
 	w.t.Helper()
 	w.send(fmt.Sprintf("0000000a 08%02x 1801 52040a026869", id))
 }
 
 // come is the next substream that the client opens.
-func come(t *testing.T, streams <-chan protocol.Stream) wire {
+func come(t *testing.T, streams <-chan protocol.Stream) rawSession {
 	t.Helper()
 	select {
 	case s := <-streams:
-		return wire{t, s}
+		return rawSession{t, s}
 	case <-time.After(10 * time.Minute):
 		t.Fatal("got no substream, want the client to open one")
-		return wire{}
+		return rawSession{}
 	}
 }
 
@@ -48,7 +48,7 @@ func bounded(t *testing.T) context.Context {
 }
 
 // dribble sends the bytes one at a time, until the peer has had enough.
-func (w wire) dribble(text string, pause time.Duration) {
+func (w rawSession) dribble(text string, pause time.Duration) {
 	for _, b := range raw(w.t, text) {
 		if _, err := w.Write([]byte{b}); err != nil {
 			return
@@ -61,9 +61,9 @@ func (w wire) dribble(text string, pause time.Duration) {
 // bytes trickle; one that answers just before is used from then on without that
 // limit.
 func TestBubbleRPCClientHandshakeLimit(t *testing.T) {
-	for name, serve := range map[string]func(wire){
-		"says nothing": func(wire) {},
-		"trickles":     func(w wire) { w.dribble("00000002 0800", 20*time.Second) },
+	for name, serve := range map[string]func(rawSession){
+		"says nothing": func(rawSession) {},
+		"trickles":     func(w rawSession) { w.dribble("00000002 0800", 20*time.Second) },
 	} {
 		t.Run(name, func(t *testing.T) {
 			gamelantest.Bubble(t, func(t *testing.T) {
@@ -139,45 +139,45 @@ func TestBubbleRPCWaiters(t *testing.T) {
 	for name, tt := range map[string]struct {
 		sessions int
 		// The first call runs on w, and the second one waits.
-		then func(t *testing.T, p *pair, w wire, streams <-chan protocol.Stream)
+		then func(t *testing.T, p *pair, w rawSession, streams <-chan protocol.Stream)
 		err  error // of the first call
 	}{
-		"it is answered": {1, func(t *testing.T, _ *pair, w wire, _ <-chan protocol.Stream) {
+		"it is answered": {1, func(t *testing.T, _ *pair, w rawSession, _ <-chan protocol.Stream) {
 			w.hi(1)
 			w.request()
 			w.hi(2)
 		}, nil},
-		"it ends": {1, func(t *testing.T, _ *pair, w wire, streams <-chan protocol.Stream) {
+		"it ends": {1, func(t *testing.T, _ *pair, w rawSession, streams <-chan protocol.Stream) {
 			w.CloseWrite()
 			again := accept(come(t, streams))
 			again.request()
 			again.hi(1)
 		}, rpc.ErrSessionLost},
-		"it is reset": {1, func(t *testing.T, _ *pair, w wire, streams <-chan protocol.Stream) {
+		"it is reset": {1, func(t *testing.T, _ *pair, w rawSession, streams <-chan protocol.Stream) {
 			w.Close()
 			again := accept(come(t, streams))
 			again.request()
 			again.hi(1)
 		}, rpc.ErrSessionLost},
-		"it breaks the protocol": {1, func(t *testing.T, _ *pair, w wire, streams <-chan protocol.Stream) {
+		"it breaks the protocol": {1, func(t *testing.T, _ *pair, w rawSession, streams <-chan protocol.Stream) {
 			w.last("00000004 0801 1808")
 			again := accept(come(t, streams))
 			again.request()
 			again.hi(1)
 		}, rpc.ErrProtocol},
-		"its connection ends": {1, func(t *testing.T, p *pair, w wire, streams <-chan protocol.Stream) {
+		"its connection ends": {1, func(t *testing.T, p *pair, w rawSession, streams <-chan protocol.Stream) {
 			p.net.Cut(p.client, p.server)
 			again := accept(come(t, streams))
 			again.request()
 			again.hi(1)
 		}, rpc.ErrSessionLost},
-		"its actor fails": {1, func(t *testing.T, p *pair, w wire, streams <-chan protocol.Stream) {
+		"its actor fails": {1, func(t *testing.T, p *pair, w rawSession, streams <-chan protocol.Stream) {
 			gamelantest.Crash(p.client.Node, p.clientSessions()[0], "on purpose")
 			again := accept(come(t, streams))
 			again.request()
 			again.hi(1)
 		}, rpc.ErrSessionLost},
-		"another is refused, it is answered": {2, func(t *testing.T, _ *pair, w wire, streams <-chan protocol.Stream) {
+		"another is refused, it is answered": {2, func(t *testing.T, _ *pair, w rawSession, streams <-chan protocol.Stream) {
 			other := come(t, streams)
 			other.last("00000004 10011801")
 			other.CloseWrite()
@@ -186,7 +186,7 @@ func TestBubbleRPCWaiters(t *testing.T) {
 			w.request()
 			w.hi(2)
 		}, nil},
-		"another is refused, it ends": {2, func(t *testing.T, _ *pair, w wire, streams <-chan protocol.Stream) {
+		"another is refused, it ends": {2, func(t *testing.T, _ *pair, w rawSession, streams <-chan protocol.Stream) {
 			other := come(t, streams)
 			other.last("00000004 10011801")
 			other.CloseWrite()
@@ -196,7 +196,7 @@ func TestBubbleRPCWaiters(t *testing.T) {
 			again.request()
 			again.hi(1)
 		}, rpc.ErrSessionLost},
-		"another is opened": {2, func(t *testing.T, _ *pair, w wire, streams <-chan protocol.Stream) {
+		"another is opened": {2, func(t *testing.T, _ *pair, w rawSession, streams <-chan protocol.Stream) {
 			other := accept(come(t, streams))
 			other.request()
 			other.hi(1)
@@ -282,16 +282,16 @@ func TestBubbleRPCWaitersTold(t *testing.T) {
 // another opened.
 func TestBubbleRPCResting(t *testing.T) {
 	for name, tt := range map[string]struct {
-		end  func(p *pair, w wire)
+		end  func(p *pair, w rawSession)
 		over bool // the session
 	}{
-		"it is idle again":       {func(_ *pair, w wire) { w.send(pong) }, false},
-		"the server ends it":     {func(_ *pair, w wire) { w.CloseWrite() }, true},
-		"the server resets it":   {func(_ *pair, w wire) { w.Close() }, true},
-		"the server breaks it":   {func(_ *pair, w wire) { w.last("00000001 08") }, true},
-		"no pong comes":          {func(*pair, wire) { time.Sleep(11 * time.Second) }, true},
-		"its connection is gone": {func(p *pair, _ wire) { p.net.Cut(p.client, p.server) }, true},
-		"its actor fails": {func(p *pair, _ wire) {
+		"it is idle again":       {func(_ *pair, w rawSession) { w.send(pong) }, false},
+		"the server ends it":     {func(_ *pair, w rawSession) { w.CloseWrite() }, true},
+		"the server resets it":   {func(_ *pair, w rawSession) { w.Close() }, true},
+		"the server breaks it":   {func(_ *pair, w rawSession) { w.last("00000001 08") }, true},
+		"no pong comes":          {func(*pair, rawSession) { time.Sleep(11 * time.Second) }, true},
+		"its connection is gone": {func(p *pair, _ rawSession) { p.net.Cut(p.client, p.server) }, true},
+		"its actor fails": {func(p *pair, _ rawSession) {
 			gamelantest.Crash(p.client.Node, p.clientSessions()[0], "on purpose")
 		}, true},
 	} {
@@ -329,7 +329,7 @@ func TestBubbleRPCResting(t *testing.T) {
 				}
 				w.request()
 				// While that one is in use, others are opened.
-				var others []wire
+				var others []rawSession
 				for range 3 {
 					greets()
 					other := accept(come(t, streams))
@@ -376,15 +376,15 @@ func TestBubbleRPCNeverUsed(t *testing.T) {
 //
 // conforms: V 19
 func TestBubbleRPCAllEnded(t *testing.T) {
-	for name, end := range map[string]func(wire){
-		"in order": func(w wire) { w.CloseWrite() },
-		"reset":    func(w wire) { w.Close() },
+	for name, end := range map[string]func(rawSession){
+		"in order": func(w rawSession) { w.CloseWrite() },
+		"reset":    func(w rawSession) { w.Close() },
 	} {
 		t.Run(name, func(t *testing.T) {
 			gamelantest.Bubble(t, func(t *testing.T) {
 				p, streams := serveByHand(t, gamelan.Config{})
 				var wg sync.WaitGroup
-				var all []wire
+				var all []rawSession
 				for range 4 {
 					wg.Go(func() {
 						if got, err := p.greet(bounded(t), "one of four"); err != nil || got != "hi" {
@@ -437,7 +437,7 @@ func TestBubbleRPCRepeatsEnd(t *testing.T) {
 				select {
 				case s := <-streams:
 					tries++
-					w := wire{t, s}
+					w := rawSession{t, s}
 					w.expect(hello)
 					w.send(accepted)
 					w.Close()
@@ -466,9 +466,9 @@ func TestBubbleRPCUnaryGivenUp(t *testing.T) {
 	for name, tt := range map[string]struct {
 		agent    string
 		deadline time.Duration
-		wants    func(t *testing.T, w wire)
+		wants    func(t *testing.T, w rawSession)
 	}{
-		"by us": {"", 5 * time.Second, func(t *testing.T, w wire) {
+		"by us": {"", 5 * time.Second, func(t *testing.T, w rawSession) {
 			if r := w.request(); r.ID != 1 || r.Flags != rpc.FIN {
 				t.Errorf("got %+v, want the call stopped", r)
 			}
@@ -476,13 +476,13 @@ func TestBubbleRPCUnaryGivenUp(t *testing.T) {
 				t.Errorf("got %+v, want the next call", r)
 			}
 		}},
-		"by another, for a moment": {"tari/test", 5 * time.Second, func(t *testing.T, w wire) {
+		"by another, for a moment": {"tari/test", 5 * time.Second, func(t *testing.T, w rawSession) {
 			began := time.Now()
 			if r := w.request(); r.ID != 2 || r.Flags != 0 || time.Since(began) < 4*time.Second {
 				t.Errorf("got %+v after %v, want the next call after the deadline and nothing before", r, time.Since(began))
 			}
 		}},
-		"by another, for long": {"tari/test", time.Minute, func(t *testing.T, w wire) {
+		"by another, for long": {"tari/test", time.Minute, func(t *testing.T, w rawSession) {
 			if b, err := io.ReadAll(w); len(b) > 0 || err != nil {
 				t.Errorf("got %x, %v, want the end in order and nothing before", b, err)
 			}

@@ -15,6 +15,7 @@ import (
 	"github.com/gamelan-p2p/gamelan"
 	"github.com/gamelan-p2p/gamelan/actors"
 	"github.com/gamelan-p2p/gamelan/dht"
+	"github.com/gamelan-p2p/gamelan/dht/wire"
 	"github.com/gamelan-p2p/gamelan/gamelantest"
 	"github.com/gamelan-p2p/gamelan/identity"
 	"github.com/gamelan-p2p/gamelan/protocol"
@@ -88,16 +89,16 @@ func (l *letters) count() (n int) {
 
 // letter is a message of a node for a type, in clear unless it is sealed for
 // somebody.
-func letter(t *testing.T, from *gamelantest.Node, kind int32, body string, seal identity.PublicKey) dht.Envelope {
+func letter(t *testing.T, from *gamelantest.Node, kind int32, body string, seal identity.PublicKey) wire.Envelope {
 	t.Helper()
-	d := dht.Draft{
-		Body:    dht.AppendBody(nil, dht.DomainHeader{Type: kind}.Append(nil), []byte(body)),
+	d := wire.Draft{
+		Body:    wire.AppendBody(nil, wire.DomainHeader{Type: kind}.Append(nil), []byte(body)),
 		Expires: uint64(time.Now().Add(time.Hour).Unix()), Tag: 1,
 	}
 	if !seal.IsZero() {
-		d.Destination, d.EncryptFor = dht.To(seal), seal
+		d.Destination, d.EncryptFor = wire.To(seal), seal
 	}
-	e, err := dht.Compose(d, from.Actors().Secret, rand.Reader)
+	e, err := wire.Compose(d, from.Actors().Secret, rand.Reader)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -106,7 +107,7 @@ func letter(t *testing.T, from *gamelantest.Node, kind int32, body string, seal 
 
 // post sends an envelope to a neighbour as it is, waiting for credit. The outcome
 // comes through the channel.
-func post(t *testing.T, from, to *gamelantest.Node, e dht.Envelope) <-chan protocol.Outcome {
+func post(t *testing.T, from, to *gamelantest.Node, e wire.Envelope) <-chan protocol.Outcome {
 	t.Helper()
 	return postBytes(t, from, to, e.Append(nil))
 }

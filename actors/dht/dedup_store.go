@@ -13,6 +13,7 @@ import (
 	"github.com/asynkron/protoactor-go/actor"
 
 	"github.com/gamelan-p2p/gamelan/dht"
+	"github.com/gamelan-p2p/gamelan/dht/wire"
 	"github.com/gamelan-p2p/gamelan/internal/kv"
 )
 
@@ -25,7 +26,7 @@ import (
 const (
 	dedupPrefix = 'd' // the peer store has another one
 	dedupKeyLen = 1 + 8
-	dedupItem   = len(dht.Hash{}) + dht.DedupRecordLen
+	dedupItem   = len(wire.Hash{}) + dht.DedupRecordLen
 
 	// dedupChunk is how many records are written at a time.
 	dedupChunk = 1024
@@ -44,7 +45,7 @@ func decodeSegment(key, value []byte) (n uint64, list []dht.DedupRecord, damaged
 	}
 	list = make([]dht.DedupRecord, 0, len(value)/dedupItem)
 	for item := range slices.Chunk(value, dedupItem) {
-		r, err := dht.DecodeDedupRecord(dht.Hash(item), item[len(dht.Hash{}):])
+		r, err := dht.DecodeDedupRecord(wire.Hash(item), item[len(wire.Hash{}):])
 		if err != nil {
 			damaged++
 			continue
@@ -64,7 +65,7 @@ func decodeSegment(key, value []byte) (n uint64, list []dht.DedupRecord, damaged
 // back: they keep their order, and are taken for just seen. Then, too, everything
 // is written anew.
 func LoadDedup(db kv.DB, capacity int, wall time.Time) (d *dht.Dedup, damaged int, err error) {
-	place := make(map[dht.Hash]int)
+	place := make(map[wire.Hash]int)
 	var all []dht.DedupRecord
 	entries, scanErr := db.Scan([]byte{dedupPrefix})
 	for key, value := range entries {
@@ -126,8 +127,8 @@ type dedupStore struct {
 	// Under turn: what is on the disk.
 	known    bool
 	segments map[uint64]segment
-	place    map[dht.Hash]uint64 // the segment of each record that counts
-	items    int                 // in all segments
+	place    map[wire.Hash]uint64 // the segment of each record that counts
+	items    int                  // in all segments
 	next     uint64
 }
 
@@ -217,7 +218,7 @@ func (s *dedupStore) look() error {
 	if s.known {
 		return nil
 	}
-	s.segments, s.place = make(map[uint64]segment), make(map[dht.Hash]uint64)
+	s.segments, s.place = make(map[uint64]segment), make(map[wire.Hash]uint64)
 	s.items, s.next = 0, 0
 	entries, scanErr := s.db.Scan([]byte{dedupPrefix})
 	for key, value := range entries {
@@ -249,7 +250,7 @@ func (s *dedupStore) put(n uint64, list []dht.DedupRecord, damaged int) {
 }
 
 // leave notes that the record of h on the disk does not count any more.
-func (s *dedupStore) leave(h dht.Hash) {
+func (s *dedupStore) leave(h wire.Hash) {
 	n, ok := s.place[h]
 	if !ok {
 		return
@@ -338,7 +339,7 @@ func (s *dedupStore) writeAnew(all []dht.DedupRecord) error {
 	if err := scanErr(); err != nil {
 		return err
 	}
-	s.segments, s.place, s.items = make(map[uint64]segment), make(map[dht.Hash]uint64), 0
+	s.segments, s.place, s.items = make(map[uint64]segment), make(map[wire.Hash]uint64), 0
 	for list := range slices.Chunk(all, dedupChunk) { // above the old ones
 		if err := s.add(list, nil); err != nil {
 			return err

@@ -20,6 +20,7 @@ import (
 	"github.com/gamelan-p2p/gamelan/actors"
 	dhtpart "github.com/gamelan-p2p/gamelan/actors/dht"
 	"github.com/gamelan-p2p/gamelan/dht"
+	"github.com/gamelan-p2p/gamelan/dht/wire"
 	"github.com/gamelan-p2p/gamelan/gamelantest"
 	"github.com/gamelan-p2p/gamelan/identity"
 	"github.com/gamelan-p2p/gamelan/internal/kv"
@@ -191,14 +192,14 @@ func (n *dedupNode) status(t *testing.T) dhtpart.DedupStatus {
 	return d.Value.(dhtpart.DedupStatus)
 }
 
-func dedupHash(n int) (h dht.Hash) {
+func dedupHash(n int) (h wire.Hash) {
 	binary.BigEndian.PutUint64(h[:], uint64(n)*0x9e3779b97f4a7c15) // no order
 	binary.BigEndian.PutUint64(h[8:], uint64(n))
 	return h
 }
 
 // kept is what would be read from the disk.
-func kept(t *testing.T, db kv.DB, capacity int) map[dht.Hash]uint32 {
+func kept(t *testing.T, db kv.DB, capacity int) map[wire.Hash]uint32 {
 	t.Helper()
 	d, damaged, err := dhtpart.LoadDedup(db, capacity, time.Now())
 	if err != nil || damaged > 0 {
@@ -207,8 +208,8 @@ func kept(t *testing.T, db kv.DB, capacity int) map[dht.Hash]uint32 {
 	return hits(d)
 }
 
-func hits(d *dht.Dedup) map[dht.Hash]uint32 {
-	m := make(map[dht.Hash]uint32)
+func hits(d *dht.Dedup) map[wire.Hash]uint32 {
+	m := make(map[wire.Hash]uint32)
 	for _, r := range d.All() {
 		m[r.Hash] = r.Hits
 	}
@@ -707,9 +708,9 @@ func TestDamagedDedupRecords(t *testing.T) {
 }
 
 // splitItems is the hashes of a segment.
-func splitItems(value []byte) (list []dht.Hash) {
+func splitItems(value []byte) (list []wire.Hash) {
 	for item := range slices.Chunk(value, 66) {
-		list = append(list, dht.Hash(item))
+		list = append(list, wire.Hash(item))
 	}
 	return list
 }

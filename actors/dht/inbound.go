@@ -198,7 +198,7 @@ func (a *inbound) deliver(c actor.Context, f Frame, m *dht.Incoming, d *dht.Doma
 	}
 	h := &m.Envelope.Header
 	received := dht.Received{
-		From: m.Origin, Peer: f.Peer, Conn: f.Conn, Destination: h.Destination, Encrypted: h.Encrypted(),
+		From: m.Origin, Peer: f.Peer, Conn: f.Conn, Destination: h.Destination.Key, Encrypted: h.Encrypted(),
 		Tag: h.Tag, Type: d.Type, Body: d.Body, Copies: m.Copies, Lease: f.pass(),
 	}
 	var msg any = received

@@ -18,6 +18,7 @@ import (
 	"github.com/gamelan-p2p/gamelan/actors"
 	dhtpart "github.com/gamelan-p2p/gamelan/actors/dht"
 	"github.com/gamelan-p2p/gamelan/dht"
+	"github.com/gamelan-p2p/gamelan/dht/wire"
 	"github.com/gamelan-p2p/gamelan/identity"
 	"github.com/gamelan-p2p/gamelan/internal/credit"
 	"github.com/gamelan-p2p/gamelan/internal/kv"
@@ -90,7 +91,7 @@ func newShard(t *testing.T, change func(*shardSettings)) *shard {
 		t.Fatal(err)
 	}
 	s.SetType(ourType, s.pid("extensions/type-1000"))
-	s.Trunk().Provide(dht.ProviderOf(dht.TypeJoin), s.pid("dht/join"))
+	s.Trunk().Provide(dht.ProviderOf(wire.TypeJoin), s.pid("dht/join"))
 	t.Cleanup(func() {
 		if err := s.root.Stop(context.Background(), nil); err != nil {
 			t.Error(err)
@@ -114,16 +115,16 @@ func (s *shard) secret() *identity.Secret {
 }
 
 // compose is a message of somebody else for a type; change may be nil.
-func (s *shard) compose(kind int32, body string, change func(*dht.Draft)) dht.Envelope {
+func (s *shard) compose(kind int32, body string, change func(*wire.Draft)) wire.Envelope {
 	s.t.Helper()
-	d := dht.Draft{
-		Body:    dht.AppendBody(nil, dht.DomainHeader{Type: kind}.Append(nil), []byte(body)),
+	d := wire.Draft{
+		Body:    wire.AppendBody(nil, wire.DomainHeader{Type: kind}.Append(nil), []byte(body)),
 		Expires: uint64(time.Now().Add(time.Hour).Unix()), Tag: 9,
 	}
 	if change != nil {
 		change(&d)
 	}
-	e, err := dht.Compose(d, s.secret(), s.random)
+	e, err := wire.Compose(d, s.secret(), s.random)
 	if err != nil {
 		s.t.Fatal(err)
 	}
@@ -131,11 +132,11 @@ func (s *shard) compose(kind int32, body string, change func(*dht.Draft)) dht.En
 }
 
 // sealed has a draft sealed for somebody.
-func sealed(key identity.PublicKey) func(*dht.Draft) {
-	return func(d *dht.Draft) { d.Destination, d.EncryptFor = dht.To(key), key }
+func sealed(key identity.PublicKey) func(*wire.Draft) {
+	return func(d *wire.Draft) { d.Destination, d.EncryptFor = wire.To(key), key }
 }
 
-func signed(d *dht.Draft) { d.Sign = true }
+func signed(d *wire.Draft) { d.Sign = true }
 
 // post has the peer send messages, and waits until everybody is idle.
 func (s *shard) post(bodies ...[]byte) {
@@ -200,20 +201,20 @@ func TestDHTInbound(t *testing.T) {
 		want   dht.Reason // of the last message; those before it are delivered
 		effect string
 	}
-	one := func(e func(s *shard) dht.Envelope) func(s *shard) [][]byte {
+	one := func(e func(s *shard) wire.Envelope) func(s *shard) [][]byte {
 		return func(s *shard) [][]byte {
 			envelope := e(s)
 			return [][]byte{envelope.Append(nil)}
 		}
 	}
-	plain := func(change func(*dht.Draft)) func(s *shard) [][]byte {
-		return one(func(s *shard) dht.Envelope { return s.compose(ourType, "hello", change) })
+	plain := func(change func(*wire.Draft)) func(s *shard) [][]byte {
+		return one(func(s *shard) wire.Envelope { return s.compose(ourType, "hello", change) })
 	}
-	typed := func(t dht.MessageType) func(*dht.Draft) {
-		return func(d *dht.Draft) { d.Type, d.Sign = t, true }
+	typed := func(t wire.MessageType) func(*wire.Draft) {
+		return func(d *wire.Draft) { d.Type, d.Sign = t, true }
 	}
-	toUs := func(change func(*dht.Envelope)) func(s *shard) [][]byte {
-		return one(func(s *shard) dht.Envelope {
+	toUs := func(change func(*wire.Envelope)) func(s *shard) [][]byte {
+		return one(func(s *shard) wire.Envelope {
 			e := s.compose(ourType, "secret", sealed(s.Env.Key))
 			if change != nil {
 				change(&e)
@@ -224,32 +225,32 @@ func TestDHTInbound(t *testing.T) {
 	client := func(s *shardSettings) { s.Features = identity.FeatureNone }
 	rows := []row{
 		{name: "clear", send: plain(nil), want: dht.Delivered, effect: "type-1000: hello"},
-		{name: "clear, addressed to somebody else", send: one(func(s *shard) dht.Envelope {
-			return s.compose(ourType, "hello", func(d *dht.Draft) { d.Destination = dht.To(s.secret().PublicKey()) })
+		{name: "clear, addressed to somebody else", send: one(func(s *shard) wire.Envelope {
+			return s.compose(ourType, "hello", func(d *wire.Draft) { d.Destination = wire.To(s.secret().PublicKey()) })
 		}), want: dht.Delivered, effect: "type-1000: hello"},
 		{name: "signed", send: plain(signed), want: dht.Delivered, effect: "type-1000: hello"},
 		{name: "sealed for us", send: toUs(nil), want: dht.Delivered, effect: "type-1000: secret"},
-		{name: "no handler", send: one(func(s *shard) dht.Envelope { return s.compose(4711, "hello", nil) }), want: dht.NoHandler},
-		{name: "handler failed", send: one(func(s *shard) dht.Envelope {
+		{name: "no handler", send: one(func(s *shard) wire.Envelope { return s.compose(4711, "hello", nil) }), want: dht.NoHandler},
+		{name: "handler failed", send: one(func(s *shard) wire.Envelope {
 			s.SetType(ourType, nil)
 			return s.compose(ourType, "hello", nil)
 		}), want: dht.HandlerFailed},
-		{name: "join", send: plain(typed(dht.TypeJoin)), want: dht.Handled, effect: "join: join"},
-		{name: "discovery, no part for it", send: plain(typed(dht.TypeDiscovery)), want: dht.NoPart},
-		{name: "request to a client", change: client, send: plain(typed(dht.TypeStoredRequest)), want: dht.NoStore},
-		{name: "for somebody else", send: one(func(s *shard) dht.Envelope {
+		{name: "join", send: plain(typed(wire.TypeJoin)), want: dht.Handled, effect: "join: join"},
+		{name: "discovery, no part for it", send: plain(typed(wire.TypeDiscovery)), want: dht.NoPart},
+		{name: "request to a client", change: client, send: plain(typed(wire.TypeStoredRequest)), want: dht.NoStore},
+		{name: "for somebody else", send: one(func(s *shard) wire.Envelope {
 			return s.compose(1, "", sealed(s.secret().PublicKey()))
 		}), want: dht.Passed, effect: "pass on, dht.Propagate"},
-		{name: "for somebody else, to a client", change: client, send: one(func(s *shard) dht.Envelope {
+		{name: "for somebody else, to a client", change: client, send: one(func(s *shard) wire.Envelope {
 			return s.compose(1, "", sealed(s.secret().PublicKey()))
 		}), want: dht.Passed},
-		{name: "for somebody else, not forwarding", change: func(s *shardSettings) { s.DHT.NoForwarding = true }, send: one(func(s *shard) dht.Envelope {
+		{name: "for somebody else, not forwarding", change: func(s *shardSettings) { s.DHT.NoForwarding = true }, send: one(func(s *shard) wire.Envelope {
 			return s.compose(1, "", sealed(s.secret().PublicKey()))
 		}), want: dht.Passed},
-		{name: "for somebody else, too many bytes", change: func(s *shardSettings) { s.DHT.RelayBytes = 1 }, send: one(func(s *shard) dht.Envelope {
+		{name: "for somebody else, too many bytes", change: func(s *shardSettings) { s.DHT.RelayBytes = 1 }, send: one(func(s *shard) wire.Envelope {
 			return s.compose(1, "", sealed(s.secret().PublicKey()))
 		}), want: dht.OverRelayBytes},
-		{name: "for its sender", send: one(func(s *shard) dht.Envelope {
+		{name: "for its sender", send: one(func(s *shard) wire.Envelope {
 			return s.compose(1, "", sealed(s.source.PublicKey()))
 		}), want: dht.ReturnedToOwner, effect: "ban of 10m0s"},
 		{name: "empty", send: func(*shard) [][]byte { return [][]byte{nil} }, want: dht.Undecodable},
@@ -258,8 +259,8 @@ func TestDHTInbound(t *testing.T) {
 			s.source = s.secret()
 			return plain(nil)(s)
 		}, want: dht.UnknownSource},
-		{name: "expired", send: plain(func(d *dht.Draft) { d.Expires = 1 }), want: dht.Expired},
-		{name: "encrypted without body", send: toUs(func(e *dht.Envelope) { e.Body = nil }), want: dht.BadSemantics, effect: "ban of 2h0m0s"},
+		{name: "expired", send: plain(func(d *wire.Draft) { d.Expires = 1 }), want: dht.Expired},
+		{name: "encrypted without body", send: toUs(func(e *wire.Envelope) { e.Body = nil }), want: dht.BadSemantics, effect: "ban of 2h0m0s"},
 		{name: "duplicate", send: func(s *shard) [][]byte {
 			b := plain(nil)(s)[0]
 			return [][]byte{b, b}
@@ -268,18 +269,18 @@ func TestDHTInbound(t *testing.T) {
 			b := toUs(nil)(s)[0]
 			return [][]byte{b, b}
 		}, want: dht.NotRepeated, effect: "type-1000: secret"},
-		{name: "bad signature", send: toUs(func(e *dht.Envelope) { e.Body[0] ^= 1 }), want: dht.BadSignature, effect: "ban of 2h0m0s"},
-		{name: "undecryptable", send: one(func(s *shard) dht.Envelope {
+		{name: "bad signature", send: toUs(func(e *wire.Envelope) { e.Body[0] ^= 1 }), want: dht.BadSignature, effect: "ban of 2h0m0s"},
+		{name: "undecryptable", send: one(func(s *shard) wire.Envelope {
 			e := s.compose(1, "", sealed(s.secret().PublicKey()))
-			e.Header.Destination = dht.To(s.Env.Key)
-			sig, err := dht.Sign(s.secret(), e.Binding(), s.random)
+			e.Header.Destination = wire.To(s.Env.Key)
+			sig, err := wire.Sign(s.secret(), e.Binding(), s.random)
 			if err != nil {
 				t.Fatal(err)
 			}
 			e.Header.Signature = sig.Append(nil)
 			return e
 		}), want: dht.Undecryptable},
-		{name: "bad body", send: plain(func(d *dht.Draft) { d.Body = dht.AppendBody(nil, nil) }), want: dht.BadBody},
+		{name: "bad body", send: plain(func(d *wire.Draft) { d.Body = wire.AppendBody(nil, nil) }), want: dht.BadBody},
 		{name: "stopped", change: func(s *shardSettings) {
 			s.DHT.Layers = map[dht.Position][]dht.Layer{dht.BeforeDeliver: {func(dht.Handler) dht.Handler {
 				return func(*dht.Incoming) dht.Verdict {
@@ -351,7 +352,7 @@ func (s *shard) forwards() (all []dhtpart.ForwardMessage) {
 func TestDHTRelaysHoldHalf(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newShard(t, func(o *shardSettings) { o.DHT.Unreached = dht.NewUnreached() })
-		var all []dht.Envelope
+		var all []wire.Envelope
 		for range 10 { // 6,462 bytes each, of 65,536
 			all = append(all, s.compose(1, "", sealed(s.secret().PublicKey())))
 		}
@@ -444,7 +445,7 @@ func TestDHTReceived(t *testing.T) {
 		if !bytes.Equal(m.Body, want.Body) || fmt.Sprintf("%+v", m) != fmt.Sprintf("%+v", want) {
 			t.Errorf("got %+v, want %+v", m, want)
 		}
-		if m := all[1].(dht.Received); !m.Encrypted || m.From.IsZero() || m.Destination != dht.To(s.Env.Key) || m.Source() != (actors.Origin{Peer: s.source.NodeID(), Conn: 7}) {
+		if m := all[1].(dht.Received); !m.Encrypted || m.From.IsZero() || m.Destination != s.Env.Key || m.Source() != (actors.Origin{Peer: s.source.NodeID(), Conn: 7}) {
 			t.Errorf("got %+v, want it encrypted, for us, of a known writer, charged to the peer", m)
 		}
 	})
@@ -624,7 +625,7 @@ func TestDHTPanicInALayer(t *testing.T) {
 				}
 			}}}
 		})
-		bad := s.compose(ourType, "bad", func(d *dht.Draft) { d.Tag = 666 })
+		bad := s.compose(ourType, "bad", func(d *wire.Draft) { d.Tag = 666 })
 		good := s.compose(ourType, "good", nil)
 		s.post(bad.Append(nil), good.Append(nil))
 		if got, want := s.effects(), "type-1000: good"; got != want {

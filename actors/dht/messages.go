@@ -3,6 +3,7 @@ package dht
 import (
 	"github.com/gamelan-p2p/gamelan/actors"
 	"github.com/gamelan-p2p/gamelan/dht"
+	"github.com/gamelan-p2p/gamelan/dht/wire"
 )
 
 // SendMessage is the message form of a send over the DHT, for actors: request it
@@ -16,8 +17,8 @@ type SendMessage struct {
 // forwardMessage has outbound pass on a message of a peer for somebody else, as
 // it came. Its credit goes back when every copy of it has ended.
 type forwardMessage struct {
-	Envelope dht.Envelope
-	Hash     dht.Hash
+	Envelope wire.Envelope
+	Hash     wire.Hash
 	To       dht.Strategy
 	Again    bool // to those alone that an earlier copy did not reach
 	Origin   actors.Origin

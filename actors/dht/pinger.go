@@ -11,6 +11,7 @@ import (
 
 	"github.com/gamelan-p2p/gamelan/actors"
 	"github.com/gamelan-p2p/gamelan/dht"
+	"github.com/gamelan-p2p/gamelan/dht/wire"
 	"github.com/gamelan-p2p/gamelan/identity"
 	"github.com/gamelan-p2p/gamelan/protocol"
 	"github.com/gamelan-p2p/gamelan/supervisor"
@@ -98,11 +99,11 @@ func (p *pinger) Receive(c actor.Context) {
 }
 
 func (p *pinger) received(c actor.Context, m dht.Received) {
-	ping, err := dht.DecodePing(m.Body)
+	ping, err := wire.DecodePing(m.Body)
 	switch {
 	case !m.From.IsZero() && m.From.NodeID() != m.Peer:
 		p.ignore(c, m) // the peer has passed on what another wrote: pings are between neighbours
-	case errors.Is(err, dht.ErrPing):
+	case errors.Is(err, wire.ErrPing):
 		var key identity.PublicKey
 		if ref, ok := p.dht.trunk.Connection(m.Peer); ok {
 			key = ref.Key
@@ -124,7 +125,7 @@ func (p *pinger) received(c actor.Context, m dht.Received) {
 			return
 		}
 		p.answered++
-		c.Send(p.dht.Outbound, sendQuietly{pingMessage(m.Peer, dht.Ping{Pong: true, Nonce: ping.Nonce})})
+		c.Send(p.dht.Outbound, sendQuietly{pingMessage(m.Peer, wire.Ping{Pong: true, Nonce: ping.Nonce})})
 	}
 }
 
@@ -134,7 +135,7 @@ func (p *pinger) ignore(c actor.Context, m dht.Received) {
 	c.Send(p.dht.Inbound(m.Peer), notTaken{actors.Origin{Peer: m.Peer, Conn: m.Conn}, m.Keep()})
 }
 
-func pingMessage(peer identity.NodeID, ping dht.Ping) dht.Message {
+func pingMessage(peer identity.NodeID, ping wire.Ping) dht.Message {
 	return dht.Message{To: dht.Direct{Peer: peer}, Type: dht.TypePing, Body: ping.Append(nil), Limit: dht.PingLimit}
 }
 
@@ -150,7 +151,7 @@ func (p *pinger) ping(c actor.Context, m PingPeer) {
 		p.answer(c, id, 0, errManyPings)
 		return
 	}
-	c.Request(p.dht.Outbound, SendMessage{ID: id, Message: pingMessage(m.Peer, dht.Ping{Nonce: nonce})})
+	c.Request(p.dht.Outbound, SendMessage{ID: id, Message: pingMessage(m.Peer, wire.Ping{Nonce: nonce})})
 	if p.due == nil {
 		p.due = supervisor.After(c, dht.PingLimit, pongDue{})
 	}

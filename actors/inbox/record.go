@@ -5,7 +5,6 @@ import (
 	"errors"
 	"time"
 
-	"github.com/gamelan-p2p/gamelan/dht"
 	"github.com/gamelan-p2p/gamelan/identity"
 )
 
@@ -25,7 +24,7 @@ type Message struct {
 type DHT struct {
 	Type        int32
 	Encrypted   bool
-	Destination dht.Destination
+	Destination identity.PublicKey
 	Tag         uint64
 	Copies      uint32 // how often it has come, this time included
 }
@@ -55,7 +54,7 @@ func appendRecord(b []byte, m *Message) []byte {
 		if m.DHT.Encrypted {
 			flags |= flagEncrypted
 		}
-		if m.DHT.Destination.Known {
+		if !m.DHT.Destination.IsZero() {
 			flags |= flagDestination
 		}
 	}
@@ -69,8 +68,8 @@ func appendRecord(b []byte, m *Message) []byte {
 		b = binary.BigEndian.AppendUint32(b, uint32(d.Type))
 		b = binary.BigEndian.AppendUint64(b, d.Tag)
 		b = binary.BigEndian.AppendUint32(b, d.Copies)
-		if d.Destination.Known {
-			b = append(b, d.Destination.Key[:]...)
+		if !d.Destination.IsZero() {
+			b = append(b, d.Destination[:]...)
 		}
 	}
 	return append(b, m.Body...)
@@ -121,7 +120,7 @@ func decodeRecord(b []byte) (m Message, err error) {
 			Encrypted: flags&flagEncrypted != 0,
 		}
 		if b = b[16:]; flags&flagDestination != 0 {
-			m.DHT.Destination = dht.To(key())
+			m.DHT.Destination = key()
 		}
 	case flags&(flagEncrypted|flagDestination) != 0:
 		err = errRecord

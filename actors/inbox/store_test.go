@@ -11,7 +11,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/gamelan-p2p/gamelan/dht"
 	"github.com/gamelan-p2p/gamelan/identity"
 	"github.com/gamelan-p2p/gamelan/internal/kv"
 )
@@ -381,7 +380,7 @@ func TestRecords(t *testing.T) {
 		{At: at, Peer: identity.NodeID{9}, From: key, Body: []byte("plain")},
 		{At: at, Peer: identity.NodeID{9}, From: key, Body: []byte{}},
 		{At: at, Peer: identity.NodeID{9}, Body: []byte("far"), DHT: &DHT{Type: -5, Tag: 1 << 63, Copies: 7}},
-		{At: at, Peer: identity.NodeID{9}, From: key, Body: []byte("far"), DHT: &DHT{Type: 1225, Encrypted: true, Destination: dht.To(identity.PublicKey{7}), Copies: 1}},
+		{At: at, Peer: identity.NodeID{9}, From: key, Body: []byte("far"), DHT: &DHT{Type: 1225, Encrypted: true, Destination: identity.PublicKey{7}, Copies: 1}},
 	} {
 		b := appendRecord(nil, &m)
 		if len(b) > len(m.Body)+Overhead {

@@ -8,7 +8,7 @@ import (
 	"google.golang.org/protobuf/encoding/protowire"
 
 	"github.com/gamelan-p2p/gamelan"
-	"github.com/gamelan-p2p/gamelan/dht"
+	"github.com/gamelan-p2p/gamelan/dht/wire"
 	"github.com/gamelan-p2p/gamelan/protocol/messaging"
 )
 
@@ -21,7 +21,7 @@ func headerBombs() attack {
 	return attack{
 		name: "header-bombs", config: gamelan.Config{DHT: &gamelan.DHTConfig{}},
 		prepare: func(_ context.Context, seed string) (func(context.Context, *atomic.Uint64) error, error) {
-			piece := protowire.AppendBytes(protowire.AppendTag(nil, 1, protowire.BytesType), dht.DomainHeader{Type: 2}.Append(nil))
+			piece := protowire.AppendBytes(protowire.AppendTag(nil, 1, protowire.BytesType), wire.DomainHeader{Type: 2}.Append(nil))
 			bomb := []messaging.Entry[struct{}]{{Body: bytes.Repeat(piece, maxBody/len(piece))}}
 			return func(ctx context.Context, count *atomic.Uint64) error {
 				return again(ctx, seed, func(w *writer) error {

@@ -103,7 +103,7 @@ func enter(ctx context.Context, seed, from string) (net.Conn, *identity.Secret, 
 	if err != nil {
 		return nil, nil, err
 	}
-	cfg, err := wire(secret, nowhere)
+	cfg, err := setUp(secret, nowhere)
 	if err != nil {
 		return nil, nil, err
 	}

@@ -13,6 +13,7 @@ import (
 	"github.com/gamelan-p2p/gamelan"
 	"github.com/gamelan-p2p/gamelan/bench/harness"
 	"github.com/gamelan-p2p/gamelan/dht"
+	"github.com/gamelan-p2p/gamelan/dht/wire"
 	"github.com/gamelan-p2p/gamelan/identity"
 	"github.com/gamelan-p2p/gamelan/protocol/messaging"
 )
@@ -42,15 +43,15 @@ func (a attack) heard() attack {
 }
 
 // captures are n signed messages, each of another author.
-func captures(n int) (all []dht.Envelope, err error) {
+func captures(n int) (all []wire.Envelope, err error) {
 	for range n {
 		author, err := identity.NewSecret(rand.Reader)
 		if err != nil {
 			return nil, err
 		}
-		e, err := dht.Compose(dht.Draft{
+		e, err := wire.Compose(wire.Draft{
 			Sign: true, Expires: uint64(time.Now().Add(time.Hour).Unix()),
-			Body: dht.AppendBody(nil, dht.DomainHeader{Type: benchType}.Append(nil), payload(32)),
+			Body: wire.AppendBody(nil, wire.DomainHeader{Type: benchType}.Append(nil), payload(32)),
 		}, author, rand.Reader)
 		if err != nil {
 			return nil, err
@@ -138,8 +139,8 @@ func empties(nonce *uint64) []entry {
 	batch := make([]entry, atOnce)
 	for i := range batch {
 		*nonce++
-		e := dht.Envelope{
-			Header: dht.Header{Version: dht.Version}, Body: dht.AppendBody(nil, dht.DomainHeader{Type: benchType + 1, Nonce: *nonce}.Append(nil), nil),
+		e := wire.Envelope{
+			Header: wire.Header{Version: wire.Version}, Body: wire.AppendBody(nil, wire.DomainHeader{Type: benchType + 1, Nonce: *nonce}.Append(nil), nil),
 		}
 		batch[i].Body = e.Append(nil)
 	}

@@ -13,6 +13,7 @@ import (
 	"github.com/gamelan-p2p/gamelan"
 	"github.com/gamelan-p2p/gamelan/bench/harness"
 	"github.com/gamelan-p2p/gamelan/dht"
+	"github.com/gamelan-p2p/gamelan/dht/wire"
 	"github.com/gamelan-p2p/gamelan/identity"
 )
 
@@ -25,7 +26,7 @@ func Sign() harness.Case {
 		}
 		binding := [32]byte(payload(32))
 		return m.Loop(10, func() error {
-			_, err := dht.Sign(secret, binding, rand.Reader)
+			_, err := wire.Sign(secret, binding, rand.Reader)
 			return err
 		})
 	}}
@@ -39,7 +40,7 @@ func Verify() harness.Case {
 			return err
 		}
 		binding := [32]byte(payload(32))
-		s, err := dht.Sign(secret, binding, rand.Reader)
+		s, err := wire.Sign(secret, binding, rand.Reader)
 		if err != nil {
 			return err
 		}

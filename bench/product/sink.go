@@ -40,7 +40,7 @@ func Sink() (was bool, err error) {
 		return true, err
 	}
 	address := ma.StringCast(fmt.Sprintf("/ip4/127.0.0.1/tcp/%d", l.Addr().(*net.TCPAddr).Port))
-	cfg, err := wire(secret, address)
+	cfg, err := setUp(secret, address)
 	if err != nil {
 		return true, err
 	}
@@ -56,9 +56,9 @@ func Sink() (was bool, err error) {
 	return true, untilTold(secret.PublicKey().String()+"::"+address.String(), func() error { return nil }, nil)
 }
 
-// wire is the set-up of a connection by a node with the DHT that can be reached at
+// setUp is the set-up of a connection by a node with the DHT that can be reached at
 // the address.
-func wire(secret *identity.Secret, address ma.Multiaddr) (upgrade.Config, error) {
+func setUp(secret *identity.Secret, address ma.Multiaddr) (upgrade.Config, error) {
 	claim, err := identity.SignClaim(secret, identity.FeatureNode, [][]byte{address.Bytes()}, time.Now(), rand.Reader)
 	if err != nil {
 		return upgrade.Config{}, err

@@ -14,7 +14,7 @@ import (
 
 	ma "github.com/multiformats/go-multiaddr"
 
-	"github.com/gamelan-p2p/gamelan/dht"
+	"github.com/gamelan-p2p/gamelan/dht/wire"
 	"github.com/gamelan-p2p/gamelan/identity"
 	"github.com/gamelan-p2p/gamelan/peerstore"
 	"github.com/gamelan-p2p/gamelan/protocol"
@@ -99,17 +99,17 @@ func (w writers) run() error {
 // compose makes the messages of one of them.
 func (w writers) compose(secret *identity.Secret) ([]messaging.Entry[struct{}], error) {
 	frames := make([]messaging.Entry[struct{}], w.Different)
-	header := dht.DomainHeader{Type: benchType}.Append(nil)
+	header := wire.DomainHeader{Type: benchType}.Append(nil)
 	body := payload(w.Size)
 	for i := range frames {
 		binary.LittleEndian.PutUint64(body, uint64(i))
-		d := dht.Draft{
-			Type: dht.TypeDomain, Sign: true, Expires: uint64(time.Now().Add(time.Hour).Unix()), Body: dht.AppendBody(nil, header, body),
+		d := wire.Draft{
+			Type: wire.TypeDomain, Sign: true, Expires: uint64(time.Now().Add(time.Hour).Unix()), Body: wire.AppendBody(nil, header, body),
 		}
 		if w.Sealed {
-			d.Destination, d.EncryptFor = dht.To(w.To), w.To
+			d.Destination, d.EncryptFor = wire.To(w.To), w.To
 		}
-		e, err := dht.Compose(d, secret, rand.Reader)
+		e, err := wire.Compose(d, secret, rand.Reader)
 		if err != nil {
 			return nil, err
 		}
@@ -147,7 +147,7 @@ func dialSession(seed string, secret *identity.Secret) (*mux.Session, error) {
 	if err != nil {
 		return nil, err
 	}
-	cfg, err := wire(secret, nowhere)
+	cfg, err := setUp(secret, nowhere)
 	if err != nil {
 		return nil, err
 	}

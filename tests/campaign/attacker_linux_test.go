@@ -382,7 +382,7 @@ func (a *attacker) relay(ctx context.Context) error {
 	}
 	for i := range 80 {
 		_, err := n.DHT().Submit(ctx, dht.Message{
-			To: dht.Propagate{To: dht.To(keys[i%len(keys)])}, Destination: dht.To(keys[i%len(keys)]),
+			To: dht.Propagate{To: keys[i%len(keys)]}, Destination: keys[i%len(keys)],
 			Encrypt: true, Type: 1225, Body: make([]byte, 200_000),
 		})
 		if err != nil && !errors.Is(err, actors.ErrOverloaded) {

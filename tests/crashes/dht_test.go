@@ -42,7 +42,7 @@ func (p *posts) send(ctx context.Context) {
 		{To: to},
 		{To: to, Sign: true},
 		{To: to, Encrypt: true},
-		{To: dht.Propagate{To: dht.To(p.to.PublicKey())}, Encrypt: true},
+		{To: dht.Propagate{To: p.to.PublicKey()}, Encrypt: true},
 		{To: dht.Flood{}},
 	} {
 		p.mu.Lock()

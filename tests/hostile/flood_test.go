@@ -10,6 +10,7 @@ import (
 
 	"github.com/gamelan-p2p/gamelan"
 	"github.com/gamelan-p2p/gamelan/dht"
+	"github.com/gamelan-p2p/gamelan/dht/wire"
 	"github.com/gamelan-p2p/gamelan/gamelantest"
 	"github.com/gamelan-p2p/gamelan/protocol"
 )
@@ -131,9 +132,9 @@ func TestFloodOfWhoIsUnbanned(t *testing.T) {
 func relayed(t *testing.T, number int) string {
 	t.Helper()
 	stranger := secretOf(700).PublicKey()
-	e, err := dht.Compose(dht.Draft{
-		Destination: dht.To(stranger), EncryptFor: stranger, Expires: uint64(time.Now().Add(time.Hour).Unix()),
-		Body: dht.AppendBody(nil, dht.DomainHeader{Type: letterType, Nonce: uint64(1000 + number)}.Append(nil), make([]byte, 1000)),
+	e, err := wire.Compose(wire.Draft{
+		Destination: wire.To(stranger), EncryptFor: stranger, Expires: uint64(time.Now().Add(time.Hour).Unix()),
+		Body: wire.AppendBody(nil, wire.DomainHeader{Type: letterType, Nonce: uint64(1000 + number)}.Append(nil), make([]byte, 1000)),
 	}, secretOf(701), rand.Reader)
 	if err != nil {
 		t.Fatal(err)

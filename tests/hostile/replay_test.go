@@ -14,6 +14,7 @@ import (
 
 	"github.com/gamelan-p2p/gamelan"
 	"github.com/gamelan-p2p/gamelan/dht"
+	"github.com/gamelan-p2p/gamelan/dht/wire"
 	"github.com/gamelan-p2p/gamelan/gamelantest"
 	"github.com/gamelan-p2p/gamelan/identity"
 )
@@ -29,11 +30,11 @@ func overDHT(t *testing.T, cfg gamelan.DHTConfig) (*target, *gamelantest.Collect
 }
 
 // letter is a signed message of the DHT.
-func letter(t *testing.T, author *identity.Secret, text string, valid time.Duration) dht.Envelope {
+func letter(t *testing.T, author *identity.Secret, text string, valid time.Duration) wire.Envelope {
 	t.Helper()
-	e, err := dht.Compose(dht.Draft{
+	e, err := wire.Compose(wire.Draft{
 		Sign: true, Expires: uint64(time.Now().Add(valid).Unix()),
-		Body: dht.AppendBody(nil, dht.DomainHeader{Type: letterType}.Append(nil), []byte(text)),
+		Body: wire.AppendBody(nil, wire.DomainHeader{Type: letterType}.Append(nil), []byte(text)),
 	}, author, rand.Reader)
 	if err != nil {
 		t.Fatal(err)
@@ -129,7 +130,7 @@ func TestReplayByFlushing(t *testing.T) {
 		gamelantest.Eventually(t, time.Minute, "the letters", func() bool { return len(letters.Bodies()) == honest })
 		flooder := open(2)
 		for i := range flood {
-			e, err := dht.Compose(dht.Draft{Body: dht.AppendBody(nil, dht.DomainHeader{Type: 1000, Nonce: uint64(i)}.Append(nil), nil)}, nil, nil)
+			e, err := wire.Compose(wire.Draft{Body: wire.AppendBody(nil, wire.DomainHeader{Type: 1000, Nonce: uint64(i)}.Append(nil), nil)}, nil, nil)
 			if err != nil {
 				t.Fatal(err)
 			}

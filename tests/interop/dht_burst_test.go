@@ -56,7 +56,7 @@ func TestWeForwardOurBursts(t *testing.T) {
 		var all []*gamelan.Pending[dht.Report]
 		for i := range n {
 			s, err := a.DHT().Submit(t.Context(), dht.Message{
-				To: dht.Propagate{To: dht.To(c.key)}, Encrypt: true, Type: domainType, Body: numbered(uint64(i), 5_900),
+				To: dht.Propagate{To: c.key}, Encrypt: true, Type: domainType, Body: numbered(uint64(i), 5_900),
 			})
 			if err != nil {
 				t.Fatal(err)

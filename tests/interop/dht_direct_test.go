@@ -62,7 +62,7 @@ func weSendDirect(t *testing.T, m *member, p *tari, body, by, seal string, desti
 		destination = &p.key
 	}
 	if destination != nil {
-		message.Destination = dht.To(*destination)
+		message.Destination = *destination
 	}
 	began := time.Now()
 	r := m.mustSend(message, 1)
@@ -93,7 +93,7 @@ func theySendDirect(t *testing.T, m *member, p *tari, body, by, seal string, des
 	if d.Peer != p.id || d.Type != domainType || d.Copies != 1 || d.Tag != tag {
 		t.Errorf("theirs, %s: got %+v, want type %d from %s with the tag %d", body, d, domainType, p.id, tag)
 	}
-	if d.Encrypted != (seal == "encrypted") || d.Destination.Known != (destination != nil) || d.Destination.Key != keyOf(destination) {
+	if d.Encrypted != (seal == "encrypted") || d.Destination != keyOf(destination) {
 		t.Errorf("theirs, %s: got encrypted %v for %+v, want it for %v", body, d.Encrypted, d.Destination, keyOf(destination))
 	}
 }

@@ -26,11 +26,11 @@ func TestTheyForward(t *testing.T) {
 		reach(t, c, p, theyDial)
 		defer wantNoBans(t, []*member{a, c}, []*tari{p})
 		for _, way := range []struct{ from, to *member }{{a, c}, {c, a}} {
-			to := dht.Propagate{To: dht.To(way.to.PublicKey())}
+			to := dht.Propagate{To: way.to.PublicKey()}
 			way.from.mustSend(dht.Message{To: to, Body: []byte("clear")}, 1)
 			sent := way.from.mustSend(dht.Message{To: to, Body: []byte("sealed"), Encrypt: true}, 1)
 			d := way.to.delivery("sealed")
-			if d.From != way.from.PublicKey() || d.Peer != p.id || !d.Encrypted || !d.Destination.Is(way.to.PublicKey()) || d.Tag != sent.Tag {
+			if d.From != way.from.PublicKey() || d.Peer != p.id || !d.Encrypted || d.Destination != way.to.PublicKey() || d.Tag != sent.Tag {
 				t.Errorf("got %+v, want it from %s, brought by %s, with the tag %d", d, way.from.PublicKey(), p.id, sent.Tag)
 			}
 			// Behind what came to the node in the middle and was not for it.
@@ -65,7 +65,7 @@ func TestTheyForwardNothing(t *testing.T) {
 	reach(t, a, p, weDial)
 	reach(t, c, p, weDial)
 	defer wantNoBans(t, []*member{a, c}, []*tari{p})
-	a.mustSend(dht.Message{To: dht.Propagate{To: dht.To(c.PublicKey())}, Body: []byte("sealed"), Encrypt: true}, 1)
+	a.mustSend(dht.Message{To: dht.Propagate{To: c.PublicKey()}, Body: []byte("sealed"), Encrypt: true}, 1)
 	a.mustSend(dht.Message{To: dht.Direct{Peer: p.id}, Body: []byte("after it")}, 1)
 	p.delivery("after it")
 	key := c.PublicKey()
@@ -150,7 +150,7 @@ func TestForwardedInAChain(t *testing.T) {
 			from, to *member
 			by       identity.NodeID
 		}{{a, c, q.id}, {c, a, p.id}} {
-			sent := way.from.mustSend(dht.Message{To: dht.Propagate{To: dht.To(way.to.PublicKey())}, Body: []byte("sealed"), Encrypt: true}, 1)
+			sent := way.from.mustSend(dht.Message{To: dht.Propagate{To: way.to.PublicKey()}, Body: []byte("sealed"), Encrypt: true}, 1)
 			d := way.to.delivery("sealed")
 			if d.From != way.from.PublicKey() || d.Peer != way.by || d.Tag != sent.Tag {
 				t.Errorf("got %+v, want it from %s, brought by %s, with the tag %d", d, way.from.PublicKey(), way.by, sent.Tag)

@@ -9,6 +9,7 @@ import (
 
 	"github.com/gamelan-p2p/gamelan"
 	"github.com/gamelan-p2p/gamelan/dht"
+	"github.com/gamelan-p2p/gamelan/dht/wire"
 	"github.com/gamelan-p2p/gamelan/gamelantest"
 	"github.com/gamelan-p2p/gamelan/identity"
 	"github.com/gamelan-p2p/gamelan/protocol"
@@ -26,7 +27,7 @@ type member struct {
 type frame struct {
 	source identity.NodeID
 	tag    uint64
-	hash   dht.Hash
+	hash   wire.Hash
 	body   int // bytes as they travel
 }
 

@@ -8,13 +8,13 @@ import (
 	"google.golang.org/protobuf/encoding/protowire"
 
 	"github.com/gamelan-p2p/gamelan"
-	"github.com/gamelan-p2p/gamelan/dht"
+	"github.com/gamelan-p2p/gamelan/dht/wire"
 	"github.com/gamelan-p2p/gamelan/identity"
 )
 
 // backwards is the message as it travels, with the fields of its header in the
 // opposite order.
-func backwards(t *testing.T, e dht.Envelope) (frame []byte) {
+func backwards(t *testing.T, e wire.Envelope) (frame []byte) {
 	t.Helper()
 	var header []byte
 	for rest := e.Header.Append(nil); len(rest) > 0; {
@@ -56,11 +56,11 @@ func TestDHTHeaders(t *testing.T) {
 		for _, version := range []uint32{1, 2} {
 			for _, order := range []string{"ascending", "backwards"} {
 				send := func(by identity.NodeID, body string, to identity.PublicKey) {
-					draft := dht.Draft{Version: version, Tag: 7, Body: domainBody(domainType, 0, body)}
+					draft := wire.Draft{Version: version, Tag: 7, Body: domainBody(domainType, 0, body)}
 					if to.IsZero() {
 						draft.Sign = true
 					} else {
-						draft.Destination, draft.EncryptFor = dht.To(to), to
+						draft.Destination, draft.EncryptFor = wire.To(to), to
 					}
 					e := composed(t, author, draft)
 					if order == "backwards" {

@@ -42,7 +42,7 @@ func TestDHTOrder(t *testing.T) {
 			for i := range uint64(ours) {
 				s, err := m.DHT().Submit(t.Context(), dht.Message{
 					To: dht.Direct{Peer: p.id}, Type: domainType, Body: numbered(first+i, size),
-					Destination: dht.To(p.key), Sign: seal == "signed", Encrypt: seal == "encrypted",
+					Destination: p.key, Sign: seal == "signed", Encrypt: seal == "encrypted",
 				})
 				if err != nil {
 					t.Fatal(err)

@@ -5,6 +5,7 @@ import (
 
 	"github.com/gamelan-p2p/gamelan"
 	"github.com/gamelan-p2p/gamelan/dht"
+	"github.com/gamelan-p2p/gamelan/dht/wire"
 )
 
 // Whatever is inside the messages that a node of ours passes on for Tari nodes,
@@ -48,15 +49,15 @@ func TestDHTHonestRelay(t *testing.T) {
 			p.mustPost(l, "\x10\x05\x1a\x05\x08\x01\x12\xff") // cut off
 
 			for _, body := range [][]byte{
-				dht.AppendBody(nil, []byte{8, 1}),      // one part
-				dht.AppendBody(nil, []byte{0xff}, nil), // no header
-				dht.AppendBody(nil, nil, nil),          // an empty one
+				wire.AppendBody(nil, []byte{8, 1}),      // one part
+				wire.AppendBody(nil, []byte{0xff}, nil), // no header
+				wire.AppendBody(nil, nil, nil),          // an empty one
 			} {
-				e := composed(t, stranger, dht.Draft{Destination: dht.To(to), EncryptFor: to, Body: body})
+				e := composed(t, stranger, wire.Draft{Destination: wire.To(to), EncryptFor: to, Body: body})
 				x.sendBytes(m.ID(), e.Append(nil))
 			}
 			l.messageType = domainType
-			e := composed(t, stranger, dht.Draft{Destination: dht.To(to), EncryptFor: to, Body: domainBody(domainType, 0, "good of a stranger")})
+			e := composed(t, stranger, wire.Draft{Destination: wire.To(to), EncryptFor: to, Body: domainBody(domainType, 0, "good of a stranger")})
 			x.sendBytes(m.ID(), e.Append(nil))
 			p.mustPost(l, "good")
 		}

@@ -9,6 +9,7 @@ import (
 	"github.com/gamelan-p2p/gamelan"
 	"github.com/gamelan-p2p/gamelan/actors"
 	"github.com/gamelan-p2p/gamelan/dht"
+	"github.com/gamelan-p2p/gamelan/dht/wire"
 	"github.com/gamelan-p2p/gamelan/gamelantest"
 	"github.com/gamelan-p2p/gamelan/identity"
 	"github.com/gamelan-p2p/gamelan/protocol"
@@ -36,10 +37,10 @@ func (m *member) sendBytes(to identity.NodeID, frame []byte) {
 }
 
 // composed is a message as its author makes it, whoever sends it.
-func composed(t *testing.T, author *identity.Secret, d dht.Draft) dht.Envelope {
+func composed(t *testing.T, author *identity.Secret, d wire.Draft) wire.Envelope {
 	t.Helper()
 	d.Expires = uint64(time.Now().Add(time.Hour).Unix())
-	e, err := dht.Compose(d, author, rand.Reader)
+	e, err := wire.Compose(d, author, rand.Reader)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -48,7 +49,7 @@ func composed(t *testing.T, author *identity.Secret, d dht.Draft) dht.Envelope {
 
 // domainBody are the parts of a message for the application.
 func domainBody(messageType int32, nonce uint64, body string) []byte {
-	return dht.AppendBody(nil, dht.DomainHeader{Type: messageType, Nonce: nonce}.Append(nil), []byte(body))
+	return wire.AppendBody(nil, wire.DomainHeader{Type: messageType, Nonce: nonce}.Append(nil), []byte(body))
 }
 
 // A signed frame that comes again, also from another node and with another tag, is
@@ -70,7 +71,7 @@ func TestDHTRepeats(t *testing.T) {
 		join(t, y, m)
 		defer wantNoBans(t, []*member{m, x, y}, []*tari{p})
 		author := newSecret(t)
-		e := composed(t, author, dht.Draft{Body: domainBody(domainType, 0, "again"), Sign: true, Tag: 1})
+		e := composed(t, author, wire.Draft{Body: domainBody(domainType, 0, "again"), Sign: true, Tag: 1})
 		again := e
 		again.Header.Tag = 2
 		for _, to := range []identity.NodeID{m.ID(), p.id} {

@@ -52,7 +52,7 @@ func TestDHTSizes(t *testing.T) {
 			{1 << 20, 175},
 		} {
 			body := strings.Repeat(string(rune('a'+i)), c.size)
-			m.mustSend(dht.Message{To: dht.Propagate{To: dht.To(p.key)}, Body: []byte("o" + body[1:]), Encrypt: true}, 1)
+			m.mustSend(dht.Message{To: dht.Propagate{To: p.key}, Body: []byte("o" + body[1:]), Encrypt: true}, 1)
 			if d := p.delivery("o" + body[1:]); !d.Encrypted || keyOf(d.Origin) != m.PublicKey() {
 				t.Errorf("ours of %d bytes: got encrypted %v from %v, want it from us", c.size, d.Encrypted, d.Origin)
 			}

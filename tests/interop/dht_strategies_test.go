@@ -117,7 +117,7 @@ func (s *mesh) ourStrategies() {
 	all := s.others(a.ID())
 	notQ := []identity.NodeID{b.ID(), p.id}
 	exclude := []identity.NodeID{q.id}
-	toB, toP := dht.To(b.PublicKey()), dht.To(p.key)
+	toB, toP := b.PublicKey(), p.key
 	cases := []struct {
 		name   string
 		to     dht.Strategy
@@ -239,7 +239,7 @@ func TestDHTClient(t *testing.T) {
 			"flood": {dht.Flood{}, node}, "broadcast": {dht.Broadcast{}, node}, "random": {dht.Random{N: 3}, node},
 			"closest":         {dht.Closest{To: client.id, ConnectedOnly: true}, node},
 			"propagate":       {dht.Propagate{}, node},
-			"propagate to it": {dht.Propagate{To: dht.To(client.key)}, client},
+			"propagate to it": {dht.Propagate{To: client.key}, client},
 			"direct":          {dht.Direct{Peer: client.id}, client},
 		} {
 			if r := m.mustSend(dht.Message{To: c.to, Body: []byte(name)}, 1); r.Copies[0].Peer != c.want.id {

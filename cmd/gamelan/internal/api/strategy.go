@@ -71,12 +71,12 @@ func (s Strategy) NeedsKey() bool {
 	return false
 }
 
-// Of makes the strategy of the DHT; the receiver, if there is one, is the
-// destination.
-func (s Strategy) Of(to dht.Destination) dht.Strategy {
+// Of returns the strategy of the DHT for messages to the holder of a key, or with the
+// zero key to nobody in particular.
+func (s Strategy) Of(to identity.PublicKey) dht.Strategy {
 	var near identity.NodeID
-	if to.Known {
-		near = to.Key.NodeID()
+	if !to.IsZero() {
+		near = to.NodeID()
 	}
 	switch s.Name {
 	case "closest":
@@ -92,5 +92,5 @@ func (s Strategy) Of(to dht.Destination) dht.Strategy {
 	case "random":
 		return dht.Random{N: s.n}
 	}
-	return dht.DirectKey{Key: to.Key, Discover: true}
+	return dht.DirectKey{Key: to, Discover: true}
 }

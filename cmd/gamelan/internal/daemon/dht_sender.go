@@ -71,14 +71,14 @@ func (s dhtSender) Prepare(ctx context.Context, r inspect.DHTRequest) (inspect.D
 	if f := (*failure.Error)(nil); errors.As(err, &f) {
 		return nil, &inspect.Error{Code: inspect.CodeBadQuery, Message: f.Message, Hint: f.Hint}
 	}
-	var to dht.Destination
+	var to identity.PublicKey
 	switch {
 	case r.To != "":
 		key, err := s.receiver(ctx, r.To)
 		if err != nil {
 			return nil, err
 		}
-		to = dht.To(key)
+		to = key
 	case how.NeedsKey(), r.Encrypt:
 		return nil, &inspect.Error{Code: inspect.CodeBadQuery, Message: "it is not said to whom", Hint: "name the receiver with to=KEY"}
 	}

@@ -51,7 +51,7 @@ func shown(m *inbox.Message) inspect.Message {
 		if !m.From.IsZero() {
 			v.DHT.Origin = m.From.NodeID().String()
 		}
-		if d.Destination.Known {
+		if !d.Destination.IsZero() {
 			v.DHT.Destination = d.Destination.String()
 		}
 	}
