@@ -10,11 +10,13 @@ import (
 
 	"github.com/gamelan-p2p/gamelan/dht"
 	"github.com/gamelan-p2p/gamelan/identity"
+	"github.com/gamelan-p2p/gamelan/internal/credit"
 	"github.com/gamelan-p2p/gamelan/internal/useragent"
 	"github.com/gamelan-p2p/gamelan/peerstore"
 	"github.com/gamelan-p2p/gamelan/protocol"
 	"github.com/gamelan-p2p/gamelan/protocol/address"
 	"github.com/gamelan-p2p/gamelan/protocol/rpc"
+	"github.com/gamelan-p2p/gamelan/transport/connpool"
 	"github.com/gamelan-p2p/gamelan/transport/mux"
 )
 
@@ -88,8 +90,9 @@ type Config struct {
 	// The same for one source, an IPv4 address or an IPv6 /64, and for one
 	// subnet, an IPv4 /24 or an IPv6 /48. Loopback, which is where what comes
 	// through a Tor service arrives from, and what has no IP address have no
-	// such limits. Defaults 32 and 4, 128 and 16.
+	// such limits. Defaults 32 and 4.
 	MaxInboundPerSource, MaxSetupsPerSource int
+	// Defaults 128 and 16.
 	MaxInboundPerSubnet, MaxSetupsPerSubnet int
 
 	// MaxOffencesPerSource is how many offences that ban, or end a connection for
@@ -116,8 +119,9 @@ type Config struct {
 
 	// LivenessAllow are networks, such as "127.0.0.1/32", from where anybody may
 	// ask, without a handshake, whether the node is there (first byte 0xA7).
-	// Default: none. LivenessSlots is how many may do so at once; default 1.
+	// Default: none.
 	LivenessAllow []string
+	// LivenessSlots is how many may do so at once. Default 1.
 	LivenessSlots int
 
 	// SelfCheck, unless it is 0, is how often the node asks itself, through its
@@ -277,20 +281,20 @@ func (c Config) withDefaults() Config {
 	def(&c.Network, protocol.LocalNet.String())
 	def(&c.Release, protocol.Release6.String())
 	def(&c.KeepAlive, 30*time.Second)
-	def(&c.NodeCredit, 256<<20)
-	def(&c.PeerCredit, 1<<20)
+	def(&c.NodeCredit, credit.DefaultNode)
+	def(&c.PeerCredit, credit.DefaultPeer)
 	def(&c.MaxInbound, 500)
 	def(&c.MaxSetups, 100)
 	def(&c.MaxInboundPerSource, 32)
 	def(&c.MaxSetupsPerSource, 4)
 	def(&c.MaxInboundPerSubnet, 128)
 	def(&c.MaxSetupsPerSubnet, 16)
-	def(&c.MaxOffencesPerSource, 100)
+	def(&c.MaxOffencesPerSource, connpool.OffenceLimit)
 	def(&c.MaxDials, 8)
 	def(&c.DialRate, 20)
 	def(&c.Floor, 8)
 	def(&c.LivenessSlots, 1)
-	def(&c.MaxPeers, 50_000)
+	def(&c.MaxPeers, peerstore.DefaultMaxPeers)
 	def(&c.MinConnected, 1)
 	def(&c.RPC.MaxSessions, 100)
 	def(&c.RPC.MaxPeerSessions, 10)
@@ -307,12 +311,12 @@ func (c DHTConfig) withDefaults() *DHTConfig {
 	def(&c.Shards, 1)
 	def(&c.Occurrences, 1)
 	def(&c.DedupCapacity, dht.DedupCapacity)
-	def(&c.SendPace, 900)
-	def(&c.FloodLimit, 60_000)
+	def(&c.SendPace, dht.DefaultPace)
+	def(&c.FloodLimit, dht.FloodLimit)
 	def(&c.RelayBytes, dht.RelayBytes)
 	def(&c.Broadcast, dht.BroadcastFactor)
 	def(&c.Propagation, dht.PropagationFactor)
-	def(&c.Neighbours, 8)
+	def(&c.Neighbours, dht.NeighbouringNodes)
 	return &c
 }
 

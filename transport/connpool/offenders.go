@@ -10,9 +10,9 @@ const (
 	// OffencesWithin is the time in which offences of one source are counted,
 	// and how long it is refused when there were too many.
 	OffencesWithin = 10 * time.Minute
-	// offenceLimit is how many offences that is, unless said otherwise. Behind
+	// OffenceLimit is how many offences that is, unless said otherwise. Behind
 	// one address there may be many honest nodes.
-	offenceLimit = 100
+	OffenceLimit = 100
 	// maxOffenders bounds how many sources are remembered, at about 100 bytes
 	// each. When there are more, the one whose last offence is oldest is
 	// forgotten, and of those refused the one that is free soonest.
@@ -57,7 +57,7 @@ func (o *Offenders) Offence(now time.Time, source netip.Prefix) (refused bool) {
 	x.last = now
 	limit := o.Limit
 	if limit <= 0 {
-		limit = offenceLimit
+		limit = OffenceLimit
 	}
 	if x.n < limit {
 		return false
