@@ -12,6 +12,7 @@ import (
 	"github.com/gamelan-p2p/gamelan/actors"
 	"github.com/gamelan-p2p/gamelan/gamelantest"
 	"github.com/gamelan-p2p/gamelan/identity"
+	"github.com/gamelan-p2p/gamelan/internal/nodetest"
 	"github.com/gamelan-p2p/gamelan/peerstore"
 )
 
@@ -165,7 +166,7 @@ func TestAllowedAtOnce(t *testing.T) {
 		}
 		a := net.Start(gamelan.Config{Allow: []string{b.ID().String()}, Floor: 1, Seeds: []string{b.Seed()}})
 		seed.BannedUntil, seed.BanReason = time.Now().Add(time.Hour), "by hand"
-		a.Actors().Store.Add(time.Now(), seed) // behind its back, as a store that is opened has it
+		nodetest.Env(a).Store.Add(time.Now(), seed) // behind its back, as a store that is opened has it
 		if _, err := a.Dial(t.Context(), b.ID()); err != nil {
 			t.Errorf("got %v, want a connection", err)
 		}

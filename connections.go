@@ -10,7 +10,6 @@ import (
 
 	"github.com/gamelan-p2p/gamelan/actors"
 	"github.com/gamelan-p2p/gamelan/identity"
-	"github.com/gamelan-p2p/gamelan/transport/connpool"
 )
 
 // Connection describes a live connection.
@@ -88,31 +87,6 @@ func (n *Node) Protect(peer identity.NodeID, tag string) (unprotect func()) {
 	return sync.OnceFunc(func() {
 		n.env.System.Root.Send(n.env.Connectivity, actors.ReleasePeer{Peer: peer, Owner: owner})
 	})
-}
-
-// Owners returns who wants a peer connected: names of holds and of actors.
-func (n *Node) Owners(peer identity.NodeID) []string {
-	owners, _ := n.env.Owners.Get(peer)
-	return slices.Clone(owners)
-}
-
-// Attempts returns the last dials of a peer's addresses, the oldest first: at
-// most 32, of the 512 peers dialled last.
-func (n *Node) Attempts(peer identity.NodeID) []actors.DialAttempt {
-	attempts, _ := n.env.Dials.Get(peer)
-	return attempts
-}
-
-// Choice returns the last choice among candidates to dial that looked at the
-// peer; ok is false when none of the last 16 did.
-func (n *Node) Choice(peer identity.NodeID) (choice connpool.Choice, ok bool) {
-	all := n.env.Choices.Last()
-	for i := len(all) - 1; i >= 0; i-- {
-		if _, _, ok := all[i].Rank(peer); ok {
-			return all[i], true
-		}
-	}
-	return connpool.Choice{}, false
 }
 
 // Status is the node's state and its cause in words.

@@ -14,6 +14,7 @@ import (
 	"github.com/gamelan-p2p/gamelan/actors"
 	"github.com/gamelan-p2p/gamelan/gamelantest"
 	"github.com/gamelan-p2p/gamelan/identity"
+	"github.com/gamelan-p2p/gamelan/internal/nodetest"
 	"github.com/gamelan-p2p/gamelan/protocol"
 )
 
@@ -93,9 +94,9 @@ func TestBanNobodyWaitsFor(t *testing.T) {
 		net := gamelantest.NewNetwork(t)
 		a, b := net.Start(gamelan.Config{}), net.Start(gamelan.Config{})
 		net.Connect(a, b)
-		a.Actors().System.Root.Send(a.Actors().Peers, actors.BanPeer{Peer: b.ID(), For: time.Hour, Reason: "a test"})
+		a.System().Root.Send(nodetest.Env(a).Peers, actors.BanPeer{Peer: b.ID(), For: time.Hour, Reason: "a test"})
 		gamelantest.Eventually(t, 5*time.Second, "no connection", func() bool { return len(a.Connections()) == 0 })
-		if last := a.Actors().Closed.Last(); len(last) != 1 || last[0].Reason.Code != actors.CloseBanned {
+		if last := nodetest.Env(a).Closed.Last(); len(last) != 1 || last[0].Reason.Code != actors.CloseBanned {
 			t.Errorf("got %v, want one that ended because of the ban", last)
 		}
 	})
@@ -369,12 +370,12 @@ func TestDialEndsWithItsCaller(t *testing.T) {
 					})
 				}
 				time.Sleep(2500 * time.Millisecond)
-				if got := len(a.Attempts(b.ID())); got != 0 {
+				if got := len(a.Inspection().Peer(b.ID()).Attempts); got != 0 {
 					t.Errorf("one caller is left: got %d attempts ended, want the dial to go on", got)
 				}
 				callers.Wait()
 				synctest.Wait()
-				attempts := a.Attempts(b.ID())
+				attempts := a.Inspection().Peer(b.ID()).Attempts
 				if len(attempts) != 1 || !errors.Is(attempts[0].Err, context.Canceled) {
 					t.Errorf("got attempts %v, want one that was cancelled", attempts)
 				}
@@ -384,8 +385,8 @@ func TestDialEndsWithItsCaller(t *testing.T) {
 				}
 				net.Heal(a, b)
 				time.Sleep(5 * time.Minute)
-				if len(a.Connections()) > 0 || len(a.Attempts(b.ID())) != 1 {
-					t.Errorf("got connections %v and attempts %v, want no dial that nobody waits for", a.Connections(), a.Attempts(b.ID()))
+				if len(a.Connections()) > 0 || len(a.Inspection().Peer(b.ID()).Attempts) != 1 {
+					t.Errorf("got connections %v and attempts %v, want no dial that nobody waits for", a.Connections(), a.Inspection().Peer(b.ID()).Attempts)
 				}
 				if _, err := a.Dial(t.Context(), b.ID()); err != nil {
 					t.Errorf("dial again: %v", err)
@@ -415,7 +416,7 @@ func TestDialGoesOnForOthers(t *testing.T) {
 			t.Errorf("got %v, want the end of the context", err)
 		}
 		synctest.Wait()
-		if got := a.Attempts(b.ID()); len(got) != 0 {
+		if got := a.Inspection().Peer(b.ID()).Attempts; len(got) != 0 {
 			t.Errorf("got attempts %v, want the dial to go on", got)
 		}
 		net.Heal(a, b)

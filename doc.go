@@ -17,6 +17,6 @@
 // Confirmed means that the other node's multiplexer has read the message; it
 // says nothing about what its application did with it.
 //
-// Node.Tree shows every actor of the node while it works: its state, the
+// Node.Inspection shows every actor of the node while it works: its state, the
 // message in hand, its queue, restarts and tasks.
 package gamelan

@@ -5,3 +5,6 @@ import "github.com/gamelan-p2p/gamelan/internal/kv"
 // WrapStore has a running node close another store than its own, before
 // anything else is asked of it.
 func WrapStore(n *Node, wrap func(kv.DB) kv.DB) { n.db = wrap(n.db) }
+
+// DescribeReport is what the section "ledger" has of a report.
+var DescribeReport = describeReport

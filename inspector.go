@@ -30,7 +30,7 @@ func (b *builder) inspect(n *Node) (err error) {
 	if !b.inspector {
 		return nil
 	}
-	n.inspector, err = inspect.Serve(b.DataDir, inspect.Handler(n.Inspection()))
+	n.inspector, err = inspect.Serve(b.DataDir, inspect.Handler(n.options()))
 	if err != nil {
 		return fmt.Errorf("gamelan: inspector: %w", err)
 	}
@@ -49,4 +49,4 @@ func (n *Node) closeInspector() error {
 	return n.inspector.Close(ctx)
 }
 
-var errNoDataDir = badConfig("DataDir", errors.New("WithInspector puts its socket there; set a directory, or serve inspect.Handler(node.Inspection()) yourself"))
+var errNoDataDir = badConfig("DataDir", errors.New("WithInspector puts its socket there; set a directory, or serve inspect.Handler(node.Inspection().Options) yourself"))

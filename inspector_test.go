@@ -69,7 +69,7 @@ func TestWithInspector(t *testing.T) {
 	if _, err := os.Stat(socket); !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("got %v, want no socket after the end", err)
 	}
-	if why := n.Unhealthy(t.Context()); len(why) != 1 {
+	if why := n.Inspection().Health(t.Context()); len(why) != 1 {
 		t.Errorf("got %q of an ended node, want that it has ended", why)
 	}
 }

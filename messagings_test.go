@@ -7,6 +7,7 @@ import (
 	"github.com/gamelan-p2p/gamelan"
 	"github.com/gamelan-p2p/gamelan/actors"
 	"github.com/gamelan-p2p/gamelan/gamelantest"
+	"github.com/gamelan-p2p/gamelan/internal/nodetest"
 	"github.com/gamelan-p2p/gamelan/protocol"
 )
 
@@ -37,10 +38,10 @@ func TestMessagingSettings(t *testing.T) {
 			gamelantest.Bubble(t, func(t *testing.T) {
 				net := gamelantest.NewNetwork(t)
 				n := net.Start(test.cfg, gamelan.WithLogger(discard), gamelan.WithHandler(newEcho))
-				if got := n.DHTPart() != nil; got != test.dht {
+				if got := nodetest.DHT(n) != nil; got != test.dht {
 					t.Errorf("DHT: got %v, want %v", got, test.dht)
 				}
-				if got := n.Actors().Plain.ID; got != test.plain {
+				if got := nodetest.Env(n).Plain.ID; got != test.plain {
 					t.Errorf("plain messages: got %v, want %v", got, test.plain)
 				}
 				peer := net.Start(test.cfg, gamelan.WithLogger(discard))

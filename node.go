@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"log/slog"
 	"sync"
 	"time"
 
@@ -143,9 +142,6 @@ func (n *Node) PublicKey() identity.PublicKey { return n.env.Key }
 // Profile is the wire profile that the node speaks.
 func (n *Node) Profile() protocol.Profile { return n.env.Profile }
 
-// StartedAt is when the node was started.
-func (n *Node) StartedAt() time.Time { return n.start }
-
 // Listening returns the addresses that the node listens on.
 func (n *Node) Listening() []ma.Multiaddr {
 	addrs := make([]ma.Multiaddr, len(n.listen))
@@ -186,25 +182,9 @@ func (n *Node) Seed() string {
 	return p.Seed()
 }
 
-// Tree shows the node's actors while they start and work.
-func (n *Node) Tree() *supervisor.Root {
-	<-n.up
-	return n.root
-}
-
-// PID is the tree's topmost actor. Attach nothing there: a child of it that uses
-// up its restarts stops the node. Actors of yours belong to [Node.Spawn].
-func (n *Node) PID() *actor.PID { return n.env.Node }
-
-// Actors gives the addresses of the node's actors and what they share, for
-// actors of yours that talk to them by the messages of package actors.
-func (n *Node) Actors() *actors.Env { return n.env }
-
-// DHTPart is the part of the node that is its DHT, nil without it.
-func (n *Node) DHTPart() *dhtpart.DHT { return n.dht }
-
-// Logger is the node's logger.
-func (n *Node) Logger() *slog.Logger { return n.env.Logger }
+// System is the actor system that the node runs in, for messages to actors of
+// yours: node.System().Root.Send, or [supervisor.Ask].
+func (n *Node) System() *actor.ActorSystem { return n.env.System }
 
 // stopping reports whether the node is closed or on its way.
 func (n *Node) stopping() bool {

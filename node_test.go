@@ -57,7 +57,7 @@ func TestTwoNodesOverTCP(t *testing.T) {
 			t.Fatalf("heard: got %q, want %q", got, want)
 		}
 	}
-	for _, i := range a.Tree().Snapshot() {
+	for _, i := range a.Inspection().Tree().Snapshot() {
 		t.Logf("%-90s %-12s depth %d handled %d", i.Path, i.State, i.Depth, i.Handled)
 	}
 }

@@ -12,6 +12,7 @@ import (
 	"github.com/gamelan-p2p/gamelan"
 	"github.com/gamelan-p2p/gamelan/dht"
 	"github.com/gamelan-p2p/gamelan/gamelantest"
+	"github.com/gamelan-p2p/gamelan/internal/nodetest"
 )
 
 // logLines is a log in memory.
@@ -78,7 +79,7 @@ func TestPanicsShow(t *testing.T) {
 					}
 					synctest.Wait()
 				}
-				warnings := func() string { return strings.Join(b.Describe(t.Context()).Warnings, "; ") }
+				warnings := func() string { return strings.Join(b.Inspection().Node(t.Context()).Warnings, "; ") }
 				first, more := []string{"panic on a message of a peer", "actor=" + test.actor, "cannot do", "panics_test.go"}, []string{"more panics on messages of peers", "actor=" + test.actor}
 				begin := time.Now()
 				post(1)
@@ -93,7 +94,7 @@ func TestPanicsShow(t *testing.T) {
 					t.Errorf("got %q, want %q", got, want)
 				}
 				var counts []string
-				for _, n := range b.DHTPart().Counts() {
+				for _, n := range nodetest.DHT(b).Counts() {
 					counts = append(counts, fmt.Sprintf("{%s %d}", n.Reason, n.Count))
 				}
 				if got := fmt.Sprint(counts); got != test.counts {

@@ -240,7 +240,7 @@ func TestRegisterInPlaceOfOneThatFailed(t *testing.T) {
 		wantEcho(t, a, b, "/echo")
 		time.Sleep(time.Minute)
 		wantEcho(t, a, b, "/echo")
-		for _, info := range b.Tree().Snapshot() {
+		for _, info := range b.Inspection().Tree().Snapshot() {
 			if info.Name == "extensions" && (info.Incarnation != 1 || info.LastFailure != nil) {
 				t.Errorf("got incarnation %d of extensions after %v, want the first", info.Incarnation, info.LastFailure)
 			}
@@ -349,7 +349,7 @@ func TestStartWhileActorsCrash(t *testing.T) {
 			if !done.Load() {
 				t.Error("nothing has panicked")
 			}
-			if _, ok := b.Actors().Protocols.Get("/echo"); !ok {
+			if _, ok := b.Actor("/echo"); !ok {
 				t.Errorf("%s at %s: got a node that does not offer the protocol", lost.path, lost.point)
 			}
 		})

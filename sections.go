@@ -16,18 +16,10 @@ import (
 	"github.com/gamelan-p2p/gamelan/transport/connpool"
 )
 
-// Inspection is what [inspect.Handler] needs to show this node: its actors, and
-// the sections node, peers, connections, dht and ledger. Each call makes a new one, to which
-// sections of your own can be added:
-//
-//	o := node.Inspection()
-//	o.Sections.Section("cache", func(context.Context) any { return cache.Stats() })
-//	http.Handle("/", inspect.Handler(o))
-//
-// To look at the node with the command gamelan, [WithInspector] is enough.
-func (n *Node) Inspection() inspect.Options {
+// options is what [inspect.Handler] shows of the node.
+func (n *Node) options() inspect.Options {
 	s := new(inspect.Sections)
-	s.Section("node", func(ctx context.Context) any { return n.Describe(ctx) })
+	s.Section("node", func(ctx context.Context) any { return nodeSection(ctx, n) })
 	s.Section("peers", func(context.Context) any { return peersSection(n, n.env.Wall()) })
 	s.Section("connections", func(ctx context.Context) any { return connectionsSection(ctx, n, n.env.Now()) })
 	s.Section("dht", func(ctx context.Context) any { return dhtSection(ctx, n) })
@@ -38,19 +30,19 @@ func (n *Node) Inspection() inspect.Options {
 		}
 	}
 	return inspect.Options{
-		Source: inspect.FromRoot(n.Tree(), n.env.System), Sections: s,
+		Source: inspect.FromRoot(n.tree(), n.env.System), Sections: s,
 		ExportPeers: func(_ context.Context, w io.Writer) error {
 			_, err := n.Peers().Export(w)
 			return err
 		},
-		Health: n.Unhealthy, Ready: n.Unhealthy, Degraded: n.Degraded,
+		Health: n.unhealthy, Ready: n.unhealthy, Degraded: func(context.Context) []string { return n.degraded() },
 	}
 }
 
-// Unhealthy gives the reasons why the node does not work, as sentences; none
+// unhealthy gives the reasons why the node does not work, as sentences; none
 // means that it does. Being offline is none: starting it again would not help.
 // It takes at most 2 s.
-func (n *Node) Unhealthy(ctx context.Context) []string {
+func (n *Node) unhealthy(ctx context.Context) []string {
 	switch {
 	case n.ended():
 		return []string{"the node has ended"}
@@ -65,12 +57,12 @@ func (n *Node) Unhealthy(ctx context.Context) []string {
 	return nil
 }
 
-// Degraded gives what does not work as it should in a node that does, as
+// degraded gives what does not work as it should in a node that does, as
 // sentences: an inbox that is full, or cannot be written or read, actors and
 // services that have panicked in the last ten minutes, and those of yours that a
 // panic has stopped. Starting the node again would not help where messages of
 // peers are the cause.
-func (n *Node) Degraded(context.Context) (reasons []string) {
+func (n *Node) degraded() (reasons []string) {
 	reasons = inboxDegraded(inboxSection(n))
 	for _, p := range n.env.Panicking() {
 		reasons = append(reasons, panicking(p, n.env.Now()))
@@ -90,16 +82,16 @@ func (n *Node) ended() bool {
 	}
 }
 
-// Describe is the node's own section of the API: who it is and how it is.
-func (n *Node) Describe(ctx context.Context) inspect.Node {
-	inUsed, inLimit, outUsed, outLimit := n.Actors().Credit()
+// nodeSection is the node's own section of the API: its identity and its state.
+func nodeSection(ctx context.Context, n *Node) inspect.Node {
+	inUsed, inLimit, outUsed, outLimit := n.env.Credit()
 	v := inspect.Node{
 		NodeID: n.ID().String(), PublicKey: n.PublicKey().String(),
 		Network: n.Profile().Network.String(), Profile: n.Profile().Name,
 		Addresses: []string{}, Warnings: []string{}, Held: len(n.Connections()),
 		Credit:    inspect.Credit{Used: inUsed + outUsed, Limit: inLimit + outLimit},
-		StartedAt: n.env.OnWall(n.StartedAt()), Version: Version, PID: os.Getpid(), Peers: n.Peers().Len(),
-		Places: places(n.Actors().Inbounds()),
+		StartedAt: n.env.OnWall(n.start), Version: Version, PID: os.Getpid(), Peers: n.Peers().Len(),
+		Places: places(n.env.Inbounds()),
 	}
 	for _, c := range n.Connections() {
 		if c.Direction == protocol.Inbound {
@@ -117,7 +109,7 @@ func (n *Node) Describe(ctx context.Context) inspect.Node {
 	for _, a := range n.Addresses() {
 		v.Addresses = append(v.Addresses, a.String())
 	}
-	if d := n.Actors().Store.Damaged(); d > 0 {
+	if d := n.env.Store.Damaged(); d > 0 {
 		v.Warnings = append(v.Warnings, inspect.Count(uint64(d), "record")+" of the peer store could not be read and were left as they are")
 	}
 	for _, shared := range n.sharedIdentities() {
@@ -127,7 +119,7 @@ func (n *Node) Describe(ctx context.Context) inspect.Node {
 	v.Warnings = warnEach(v.Warnings, n.env.RefusedSources(), n.env.Now(), refusedSource, "sources are refused because of their offences")
 	v.Inbox = inboxSection(n)
 	v.Warnings = append(v.Warnings, inboxWarnings(v.Inbox)...)
-	v.Warnings = append(v.Warnings, n.Degraded(ctx)...)
+	v.Warnings = append(v.Warnings, n.degraded()...)
 	measured := n.env.Now()
 	if n.dht != nil {
 		v.Warnings = warnEach(v.Warnings, n.dht.Undecodable(), measured, undecodable, "peers sent messages that cannot be decoded; gamelan dht shows the last error")
@@ -265,9 +257,9 @@ func connectionsSection(ctx context.Context, n *Node, now time.Time) []inspect.C
 	var all []inspect.Connection
 	for _, ref := range n.Connections() {
 		v := connectionOf(n, ref)
-		v.Protected = append(v.Protected, n.Owners(ref.Peer)...)
+		v.Protected = append(v.Protected, n.protectors(ref.Peer)...)
 		v.AgeMS = now.Sub(ref.Since).Milliseconds()
-		if d, err := n.Tree().Inspect(ctx, ref.PID.Id); err == nil {
+		if d, err := n.tree().Inspect(ctx, ref.PID.Id); err == nil {
 			if s, ok := d.Value.(actors.ConnStats); ok {
 				v.RTTMS, v.LastPongAt = milliseconds(s.RTT), n.env.OnWall(s.LastPong)
 				v.BytesIn, v.BytesOut = s.BytesIn, s.BytesOut
@@ -275,7 +267,7 @@ func connectionsSection(ctx context.Context, n *Node, now time.Time) []inspect.C
 		}
 		all = append(all, v)
 	}
-	for _, c := range n.Actors().Closed.Last() {
+	for _, c := range n.env.Closed.Last() {
 		v := connectionOf(n, c.Ref)
 		v.AgeMS = c.At.Sub(c.Ref.Since).Milliseconds()
 		v.ClosedAt, v.CloseReason, v.ClosedBy = n.env.OnWall(c.At), c.Reason.Code, c.Reason.By

@@ -48,7 +48,7 @@ func dhtSection(ctx context.Context, n *Node) inspect.DHT {
 	v.Dedup = inspect.DHTDedup{Messages: seen.Hashes, Capacity: seen.Capacity, Repeats: seen.Copies, Fingerprints: seen.Fingerprints, Early: seen.Early}
 	ctx, cancel := context.WithTimeout(ctx, inspect.AskTimeout)
 	defer cancel()
-	if d, err := n.Tree().Inspect(ctx, n.dht.Outbound.Id); err == nil {
+	if d, err := n.tree().Inspect(ctx, n.dht.Outbound.Id); err == nil {
 		if s, ok := d.Value.(dhtpart.Sending); ok {
 			v.Outbound = outboundOf(&s)
 		}
@@ -81,24 +81,13 @@ func ledgerSection(n *Node) inspect.Ledger {
 	}
 	v.Accepted, v.Ended = n.dht.Ledger.Counts()
 	for _, r := range n.DHT().Sends() {
-		v.Reports = append(v.Reports, n.DescribeReport(r))
+		v.Reports = append(v.Reports, n.report(r))
 	}
 	return v
 }
 
-// DescribeReport is a report of this node in the form of the API of package
-// inspect, with the times of the system's clock as it is set now.
-func (n *Node) DescribeReport(r dht.Report) inspect.Report {
-	r.Begin, r.End, r.Copies = n.env.OnWall(r.Begin), n.env.OnWall(r.End), slices.Clone(r.Copies)
-	for i := range r.Copies {
-		r.Copies[i].At = n.env.OnWall(r.Copies[i].At)
-	}
-	return DescribeReport(r)
-}
-
-// DescribeReport is a report in the form of the API of package inspect, with the
-// times that it has.
-func DescribeReport(r dht.Report) inspect.Report {
+// describeReport is a report in the form of the API, with the times that it has.
+func describeReport(r dht.Report) inspect.Report {
 	v := inspect.Report{
 		Tag: fmt.Sprintf("%016x", r.Tag), To: r.To, Type: r.Type, Encrypted: r.Encrypted, Size: r.Size,
 		Begin: r.Begin, End: r.End, Copies: []inspect.Copy{},

@@ -11,6 +11,7 @@ import (
 	"github.com/gamelan-p2p/gamelan"
 	"github.com/gamelan-p2p/gamelan/gamelantest"
 	"github.com/gamelan-p2p/gamelan/identity"
+	"github.com/gamelan-p2p/gamelan/internal/nodetest"
 	"github.com/gamelan-p2p/gamelan/protocol"
 )
 
@@ -183,7 +184,7 @@ func TestSendToARetiredSession(t *testing.T) {
 			wantOutcome(t, "to nobody", out, err, protocol.Failed, protocol.Expired)
 			net.Heal(a, b)
 			time.Sleep(idle + grace)
-			if _, ok := a.Actors().Plain.Sessions.Get(b.ID()); ok {
+			if _, ok := nodetest.Env(a).Plain.Sessions.Get(b.ID()); ok {
 				t.Fatal("got a session, want one that has just retired")
 			}
 		}
@@ -233,7 +234,7 @@ func TestSessionsOfPeersThatAreGone(t *testing.T) {
 		unblock()
 		time.Sleep(2 * time.Minute)
 		for _, n := range []*gamelantest.Node{a, b} {
-			if got := n.Actors().Plain.Sessions.Len(); got != 0 {
+			if got := nodetest.Env(n).Plain.Sessions.Len(); got != 0 {
 				t.Errorf("node %d: got %d sessions, want none", n.Number, got)
 			}
 		}

@@ -50,7 +50,7 @@ func TestSpawn(t *testing.T) {
 		if !ok {
 			t.Fatal("got no clerk")
 		}
-		sys := n.Actors().System
+		sys := n.System()
 		if r, err := supervisor.Ask[counted](t.Context(), sys, pid, count{}); err != nil || r.n != 1 {
 			t.Fatalf("got %v, %v, want 1", r, err)
 		}
@@ -112,7 +112,7 @@ func TestAskUnhandled(t *testing.T) {
 		n := gamelantest.NewNetwork(t).Start(gamelan.Config{}, gamelan.WithActor("clerk", newClerk))
 		pid, _ := n.Actor("clerk")
 		start := time.Now()
-		_, err := supervisor.Ask[counted](t.Context(), n.Actors().System, pid, riddle{})
+		_, err := supervisor.Ask[counted](t.Context(), n.System(), pid, riddle{})
 		if !errors.Is(err, supervisor.ErrUnhandled) || !strings.Contains(err.Error(), "riddle") {
 			t.Errorf("got %v, want %v and the message", err, supervisor.ErrUnhandled)
 		}
@@ -130,7 +130,7 @@ type blocker struct {
 
 func (a blocker) Receive(c actor.Context) {
 	if _, ok := c.Message().(*actor.Started); ok {
-		a.n.Tree()
+		a.n.Inspection().Tree()
 		<-a.awake
 	}
 }

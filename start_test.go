@@ -19,6 +19,7 @@ import (
 	"github.com/gamelan-p2p/gamelan"
 	"github.com/gamelan-p2p/gamelan/identity"
 	"github.com/gamelan-p2p/gamelan/internal/kv"
+	"github.com/gamelan-p2p/gamelan/internal/nodetest"
 	"github.com/gamelan-p2p/gamelan/protocol"
 	"github.com/gamelan-p2p/gamelan/protocol/address"
 	"github.com/gamelan-p2p/gamelan/supervisor"
@@ -394,7 +395,7 @@ func (e eager) Receive(c actor.Context) {
 		if err := e.n.Err(); err != nil {
 			return err
 		}
-		if e.n.Tree().PID().Id != e.n.PID().Id {
+		if e.n.Inspection().Tree().PID().Id != nodetest.Env(e.n).Node.Id {
 			return errors.New("another tree")
 		}
 		e.done <- nil

@@ -13,6 +13,7 @@ import (
 	"github.com/gamelan-p2p/gamelan/actors"
 	"github.com/gamelan-p2p/gamelan/dht"
 	"github.com/gamelan-p2p/gamelan/gamelantest"
+	"github.com/gamelan-p2p/gamelan/internal/nodetest"
 )
 
 func TestRegisterType(t *testing.T) {
@@ -50,7 +51,7 @@ func TestRegisterType(t *testing.T) {
 		if err := n.DHT().UnregisterType(1000); err != nil {
 			t.Fatal(err)
 		}
-		if _, ok := n.DHTPart().Types.Get(1000); ok {
+		if _, ok := nodetest.DHT(n).Types.Get(1000); ok {
 			t.Error("got somebody who handles an unregistered type")
 		}
 		if err := n.DHT().RegisterType(1000, newEcho); err != nil {
@@ -75,7 +76,7 @@ func TestTypeThatStopsItself(t *testing.T) {
 				t.Fatal(err)
 			}
 			synctest.Wait()
-			if _, ok := n.DHTPart().Types.Get(7); ok {
+			if _, ok := nodetest.DHT(n).Types.Get(7); ok {
 				t.Error("got a handler that has stopped")
 			}
 		}

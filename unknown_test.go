@@ -24,7 +24,7 @@ func TestUnknownPeersAreRefusedAtOnce(t *testing.T) {
 	gamelantest.Bubble(t, func(t *testing.T) {
 		n := gamelantest.NewNetwork(t).Start(gamelan.Config{}, gamelan.WithHandler(gamelantest.NewCollector().New))
 		synctest.Wait()
-		before, handled := len(n.Tree().Snapshot()), work(n)
+		before, handled := len(n.Inspection().Tree().Snapshot()), work(n)
 		began := time.Now()
 		for i := range 20_000 {
 			out, err := n.Send(t.Context(), stranger(i), []byte("anybody?"))
@@ -41,7 +41,7 @@ func TestUnknownPeersAreRefusedAtOnce(t *testing.T) {
 		if took := time.Since(began); took > 0 {
 			t.Errorf("got refusals after %v, want them at once", took)
 		}
-		if after := len(n.Tree().Snapshot()); after != before {
+		if after := len(n.Inspection().Tree().Snapshot()); after != before {
 			t.Errorf("got %d actors, want %d as before", after, before)
 		}
 		if got := work(n) - handled; got > 200 { // 20 calls go through the client's actor
@@ -55,7 +55,7 @@ func TestUnknownPeersAreRefusedAtOnce(t *testing.T) {
 
 // work is how many messages the node's actors have handled.
 func work(n *gamelantest.Node) (handled uint64) {
-	for _, info := range n.Tree().Snapshot() {
+	for _, info := range n.Inspection().Tree().Snapshot() {
 		handled += info.Handled
 	}
 	return handled
@@ -63,7 +63,7 @@ func work(n *gamelantest.Node) (handled uint64) {
 
 // timers counts the timers of actors whose path contains part.
 func timers(n *gamelantest.Node, part string) (count int) {
-	for _, info := range n.Tree().Snapshot() {
+	for _, info := range n.Inspection().Tree().Snapshot() {
 		if strings.Contains(info.Path, part) {
 			count += info.Timers
 		}

@@ -6,6 +6,7 @@ import (
 
 	"github.com/gamelan-p2p/gamelan"
 	"github.com/gamelan-p2p/gamelan/gamelantest"
+	"github.com/gamelan-p2p/gamelan/internal/nodetest"
 )
 
 // TestUserAgent has applications name themselves: ours stands behind that, so
@@ -33,7 +34,7 @@ func TestUserAgent(t *testing.T) {
 				if ref, _ := a.Connection(b.ID()); ref.UserAgent != test.want {
 					t.Errorf("got %q, want %q", ref.UserAgent, test.want)
 				}
-				if a.DHTPart().Foreign(b.ID()) {
+				if nodetest.DHT(a).Foreign(b.ID()) {
 					t.Errorf("what goes to %q is paced", test.want)
 				}
 			})

@@ -46,7 +46,7 @@ func Healed(t testing.TB, n *gamelan.Node) {
 // ailing names the actors that are not at work and why.
 func ailing(n *gamelan.Node) string {
 	var sick []string
-	for _, info := range n.Tree().Snapshot() {
+	for _, info := range n.Inspection().Tree().Snapshot() {
 		switch info.State {
 		case supervisor.StateRunning, supervisor.StateBusy:
 			continue

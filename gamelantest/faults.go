@@ -14,13 +14,13 @@ import (
 // "services/messaging", or absolute as in a snapshot of the tree. Crash reports
 // whether there is such an actor.
 func Crash(n *gamelan.Node, path string, value any) bool {
-	root := n.PID().Id
+	root := n.Inspection().Tree().PID().Id
 	if path != root && !strings.HasPrefix(path, root+"/") {
 		path = root + "/" + path
 	}
-	for _, info := range n.Tree().Snapshot() {
+	for _, info := range n.Inspection().Tree().Snapshot() {
 		if info.Path == path {
-			system := n.Actors().System
+			system := n.System()
 			system.Root.Send(system.NewLocalPID(path), &crash{value})
 			return true
 		}

@@ -13,6 +13,7 @@ import (
 
 	"github.com/gamelan-p2p/gamelan"
 	"github.com/gamelan-p2p/gamelan/gamelantest"
+	"github.com/gamelan-p2p/gamelan/internal/nodetest"
 	"github.com/gamelan-p2p/gamelan/protocol"
 	"github.com/gamelan-p2p/gamelan/supervisor"
 	"github.com/gamelan-p2p/gamelan/transport/memory"
@@ -116,7 +117,7 @@ func TestCrash(t *testing.T) {
 		net := gamelantest.NewNetwork(t)
 		a, b := net.Start(gamelan.Config{}, quiet), net.Start(gamelan.Config{}, quiet)
 		net.Connect(a, b)
-		for _, path := range []string{"dialer", a.PID().Id + "/connectivity"} {
+		for _, path := range []string{"dialer", a.Inspection().Tree().PID().Id + "/connectivity"} {
 			if !gamelantest.Crash(a.Node, path, "a bug") {
 				t.Fatalf("got no actor %s", path)
 			}
@@ -125,7 +126,7 @@ func TestCrash(t *testing.T) {
 			t.Error("crash of an actor that does not exist: got true, want false")
 		}
 		gamelantest.Healed(t, a.Node)
-		for _, info := range a.Tree().Snapshot() {
+		for _, info := range a.Inspection().Tree().Snapshot() {
 			if strings.HasSuffix(info.Path, "/dialer") || strings.HasSuffix(info.Path, "/connectivity") {
 				if info.Incarnation != 2 || info.LastFailure == nil || fmt.Sprint(info.LastFailure.Value) != "a bug" {
 					t.Errorf("%s: got incarnation %d after %v, want 2 after the bug", info.Path, info.Incarnation, info.LastFailure)
@@ -155,7 +156,7 @@ func TestHealedWaits(t *testing.T) {
 }
 
 func state(n *gamelantest.Node, name string) string {
-	for _, info := range n.Tree().Snapshot() {
+	for _, info := range n.Inspection().Tree().Snapshot() {
 		if info.Name == name {
 			return info.State
 		}
@@ -220,19 +221,19 @@ func TestClockStep(t *testing.T) {
 	gamelantest.Bubble(t, func(t *testing.T) {
 		net := gamelantest.NewNetwork(t)
 		a, b := net.Start(gamelan.Config{}), net.Start(gamelan.Config{})
-		began := a.Actors().Now()
+		began := nodetest.Env(a).Now()
 		a.Clock.Step(24 * time.Hour)
 		time.Sleep(time.Minute)
-		if got := time.Until(a.Actors().Wall()); got != 24*time.Hour {
+		if got := time.Until(nodetest.Env(a).Wall()); got != 24*time.Hour {
 			t.Errorf("got the system's clock ahead by %v, want a day", got)
 		}
-		if got := a.Actors().Now().Sub(began); got != time.Minute {
+		if got := nodetest.Env(a).Now().Sub(began); got != time.Minute {
 			t.Errorf("got %v measured, want a minute", got)
 		}
-		if got := a.Actors().OnWall(began); !got.Equal(began.Add(24 * time.Hour)) {
+		if got := nodetest.Env(a).OnWall(began); !got.Equal(began.Add(24 * time.Hour)) {
 			t.Errorf("got %v for the start on the system's clock, want a day after %v", got, began)
 		}
-		if got := b.Actors().Wall(); !got.Equal(time.Now()) {
+		if got := nodetest.Env(b).Wall(); !got.Equal(time.Now()) {
 			t.Errorf("got %v on the other node's clock, want %v", got, time.Now())
 		}
 	})

@@ -29,16 +29,22 @@ var layers = map[string]int{
 	"dht":        3,
 	"actors":     4,
 	"actors/dht": 5, "actors/rpc": 5, "actors/kad": 5, "actors/inbox": 5, // parts of the node, which do not import each other
-	"":            6,
-	"gamelantest": 7,
-	"cmd":         8, "examples": 8,
+	"internal/nodetest": 5,
+	"":                  6,
+	"gamelantest":       7,
+	"cmd":               8, "examples": 8,
 	"tests": 9,
 }
 
 // sameLayer lists the imports across folders of equal depth that are wanted.
 var sameLayer = map[string][]string{
-	"identity": {"internal/ristretto"},
+	"identity":          {"internal/ristretto"},
+	"internal/nodetest": {"actors/dht"},
 }
+
+// insides is the package by which tests look inside a node; of what is not a test
+// only the root package, which sets it, imports it.
+const insides = "internal/nodetest"
 
 // narrow lists folders that may import less of ours than their layer allows.
 var narrow = map[string][]string{
@@ -260,11 +266,14 @@ func (c *checker) ours(n ast.Node, path string) {
 	}
 	ownLayer, _ := layerOf(c.folder)
 	free := top(path) == top(c.folder) && (top(path) != "actors" && theirLayer <= ownLayer || path == c.folder)
-	if !free && theirLayer >= ownLayer && !within(path, sameLayer[top(c.folder)]) {
+	if !free && theirLayer >= ownLayer && !within(path, sameLayer[top(c.folder)]) && !within(path, sameLayer[c.folder]) {
 		c.report(n, "%q (layer %d) imports %q (layer %d), want lower layers only", c.folder, ownLayer, path, theirLayer)
 	}
 	if allowed, ok := narrow[top(c.folder)]; ok && !within(path, allowed) {
 		c.report(n, "%q imports %q, want nothing of ours but %v", c.folder, path, allowed)
+	}
+	if path == insides && c.folder != "" {
+		c.report(n, "%q imports %q, which is for tests and benchmarks", c.folder, path)
 	}
 	c.command(n, path)
 	if within(c.folder, pure) && !within(path, pureImports) {
@@ -450,6 +459,8 @@ func TestArchitectureRefuses(t *testing.T) {
 		{"a part from the trunk", "actors/a.go", `import _ "` + m + `/actors/rpc"`, "lower layers only"},
 		{"a part from another one", "actors/rpc/a.go", `import _ "` + m + `/actors/kad"`, "lower layers only"},
 		{"kad from actors by longest prefix", "dht/a.go", `import _ "` + m + `/actors/kad"`, "layer 5"},
+		{"inside a node", "cmd/gamelan/a.go", `import _ "` + m + `/internal/nodetest"`, "for tests and benchmarks"},
+		{"a part from internal", "internal/kv/a.go", `import _ "` + m + `/actors/dht"`, "lower layers only"},
 		{"unlisted sibling", "identity/a.go", `import _ "` + m + `/internal/kv"`, "lower layers only"},
 		{"supervisor alone", "supervisor/a.go", `import _ "` + m + `/internal/credit"`, "want nothing of ours"},
 		{"inspect narrow", "inspect/a.go", `import _ "` + m + `/identity"`, "want nothing of ours"},

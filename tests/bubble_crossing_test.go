@@ -218,7 +218,7 @@ func checkSurvivor(t *testing.T, round int, nodes [2]*gamelantest.Node, log [2]*
 
 // conns counts the connection actors of a node.
 func conns(n *gamelantest.Node) (count int) {
-	for _, info := range n.Tree().Snapshot() {
+	for _, info := range n.Inspection().Tree().Snapshot() {
 		if info.Kind == "conn" {
 			count++
 		}

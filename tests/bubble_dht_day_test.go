@@ -14,6 +14,7 @@ import (
 	"github.com/gamelan-p2p/gamelan"
 	"github.com/gamelan-p2p/gamelan/dht"
 	"github.com/gamelan-p2p/gamelan/gamelantest"
+	"github.com/gamelan-p2p/gamelan/internal/nodetest"
 	"github.com/gamelan-p2p/gamelan/tests/internal/bubbled"
 )
 
@@ -115,10 +116,10 @@ func dhtDay(t *testing.T, nodes, hours int) {
 		if got := letters[i].Len(); got != lettersTo[i] {
 			t.Errorf("node %d: got %d letters, want %d", i, got, lettersTo[i])
 		}
-		if accepted, ended := m.DHTPart().Ledger.Counts(); accepted != ended {
+		if accepted, ended := nodetest.DHT(m).Ledger.Counts(); accepted != ended {
 			t.Errorf("node %d: got %d sends, %d ended", i, accepted, ended)
 		}
-		if in, _, out, _ := m.Actors().Credit(); in != 0 || out != 0 {
+		if in, _, out, _ := nodetest.Env(m).Credit(); in != 0 || out != 0 {
 			t.Errorf("node %d: got %d and %d bytes of credit in use", i, in, out)
 		}
 		for p := range m.Peers().All() {

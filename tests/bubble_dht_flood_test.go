@@ -12,6 +12,7 @@ import (
 	"github.com/gamelan-p2p/gamelan/dht/wire"
 	"github.com/gamelan-p2p/gamelan/gamelantest"
 	"github.com/gamelan-p2p/gamelan/identity"
+	"github.com/gamelan-p2p/gamelan/internal/nodetest"
 )
 
 // submit sends a message and does not wait.
@@ -28,7 +29,7 @@ func submit(t *testing.T, from member, m dht.Message) *gamelan.Pending[dht.Repor
 func pingPast(t *testing.T, from, to member, nonce uint64) {
 	t.Helper()
 	m := dht.Message{To: dht.Direct{Peer: to.ID()}, Type: dht.TypePing, Body: wire.Ping{Nonce: nonce}.Append(nil)}
-	if _, err := from.DHTPart().Send(t.Context(), m, nil, nil); err != nil {
+	if _, err := nodetest.DHT(from).Send(t.Context(), m, nil, nil); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -67,7 +68,7 @@ func TestBubbleStuckIsNoFlood(t *testing.T) {
 
 // fateOf returns how many messages to the node have ended so.
 func fateOf(m member, why dht.Reason) uint64 {
-	for _, c := range m.DHTPart().Counts() {
+	for _, c := range nodetest.DHT(m).Counts() {
 		if c.Reason == why {
 			return c.Count
 		}

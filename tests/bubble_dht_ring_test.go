@@ -12,6 +12,7 @@ import (
 	"time"
 
 	dhtpart "github.com/gamelan-p2p/gamelan/actors/dht"
+	"github.com/gamelan-p2p/gamelan/internal/nodetest"
 
 	"github.com/gamelan-p2p/gamelan"
 	"github.com/gamelan-p2p/gamelan/actors"
@@ -62,7 +63,7 @@ func loadRing(t *testing.T, ring []member, n, size int) (confirmed int) {
 // relayCounts is what a node has counted of messages of others.
 func relayCounts(t *testing.T, m member) dht.OutboundCounts {
 	t.Helper()
-	d, err := m.Tree().Inspect(t.Context(), m.DHTPart().Outbound.Id)
+	d, err := m.Inspection().Tree().Inspect(t.Context(), nodetest.DHT(m).Outbound.Id)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -78,7 +79,7 @@ func wantRing(t *testing.T, ring []member, n int) {
 		heard += m.heard.Len()
 		c := relayCounts(t, m)
 		failed += c.RelayFailed.Total()
-		for _, x := range m.DHTPart().Counts() {
+		for _, x := range nodetest.DHT(m).Counts() {
 			if x.Reason == dht.NotPassed {
 				failed += x.Count
 			}
@@ -161,7 +162,7 @@ func TestRelayRing(t *testing.T) {
 	}
 	for _, m := range ring {
 		gamelantest.Eventually(t, time.Minute, "all credit back", func() bool {
-			in, _, out, _ := m.Actors().Credit()
+			in, _, out, _ := nodetest.Env(m).Credit()
 			return in == 0 && out == 0
 		})
 	}
@@ -195,7 +196,7 @@ func TestBubbleRelayStalls(t *testing.T) {
 			submit(t, from, sealed(i))
 		}
 		time.Sleep(5 * time.Second)
-		if used, _, _, _ := relay.Actors().Credit(); used > 1<<20 {
+		if used, _, _, _ := nodetest.Env(relay).Credit(); used > 1<<20 {
 			t.Errorf("got %d bytes of credit held, want at most what one peer has", used)
 		}
 		time.Sleep(8 * time.Second)
@@ -216,7 +217,7 @@ func TestBubbleRelayStalls(t *testing.T) {
 		wantNoCredit(t, from.Node, relay.Node, to.Node, other.Node)
 
 		// The same ones again, as they come by another way.
-		d, err := relay.Tree().Inspect(t.Context(), relay.DHTPart().Outbound.Id)
+		d, err := relay.Inspection().Tree().Inspect(t.Context(), nodetest.DHT(relay).Outbound.Id)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -248,7 +249,7 @@ func TestBubbleRelayPanics(t *testing.T) {
 	gamelantest.Bubble(t, func(t *testing.T) {
 		net := gamelantest.NewNetwork(t)
 		from, relay, to := relayLine(net)
-		sessions := &relay.Actors().Frames.Sessions
+		sessions := &nodetest.Env(relay).Frames.Sessions
 		const size = 200_000 // half of a window, nearly
 		for range 2 {        // a third panic in a minute would end the connection
 			sessions.Set(to.ID(), actors.Messenger{}) // without an account
@@ -279,7 +280,7 @@ func TestBubbleOutcomePanics(t *testing.T) {
 		net.Partition(relay.Node, to.Node)
 		burst(t, from, to, 4, 150_000) // more than are given to a session at a time
 		time.Sleep(time.Second)
-		sessions := &relay.Actors().Frames.Sessions
+		sessions := &nodetest.Env(relay).Frames.Sessions
 		session, ok := sessions.Get(to.ID())
 		if !ok {
 			t.Fatal("got no session of the relay with the target, want one")

@@ -16,6 +16,7 @@ import (
 	"github.com/gamelan-p2p/gamelan/dht"
 	"github.com/gamelan-p2p/gamelan/gamelantest"
 	"github.com/gamelan-p2p/gamelan/identity"
+	"github.com/gamelan-p2p/gamelan/internal/nodetest"
 	"github.com/gamelan-p2p/gamelan/protocol"
 )
 
@@ -188,7 +189,7 @@ func TestBubbleDHTDiscovery(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		a.Actors().Trunk().Provide(actors.Discovery, pid)
+		nodetest.Env(a).Trunk().Provide(actors.Discovery, pid)
 		begin := time.Now()
 		found, err := a.DHT().Submit(t.Context(), letterTo(dht.DirectKey{Key: far.PublicKey(), Discover: true}, "found"))
 		if err != nil {
@@ -346,7 +347,7 @@ func killWhileSending(t *testing.T, a, b, victim member, path string) {
 			}
 		}
 	}
-	if accepted, ended := a.DHTPart().Ledger.Counts(); accepted != n || ended != n || len(a.DHT().Sends()) != n {
+	if accepted, ended := nodetest.DHT(a).Ledger.Counts(); accepted != n || ended != n || len(a.DHT().Sends()) != n {
 		t.Errorf("got %d accepted, %d ended, %d reports, want %d of each", accepted, ended, len(a.DHT().Sends()), n)
 	}
 	t.Logf("confirmed %d, in doubt %d, failed %d; heard %d", kinds[protocol.Confirmed], kinds[protocol.InDoubt], kinds[protocol.Failed], len(heard))

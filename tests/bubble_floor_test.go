@@ -19,6 +19,7 @@ import (
 	"github.com/gamelan-p2p/gamelan/actors"
 	"github.com/gamelan-p2p/gamelan/gamelantest"
 	"github.com/gamelan-p2p/gamelan/identity"
+	"github.com/gamelan-p2p/gamelan/internal/nodetest"
 	"github.com/gamelan-p2p/gamelan/tests/internal/bubbled"
 	"github.com/gamelan-p2p/gamelan/transport"
 	"github.com/gamelan-p2p/gamelan/transport/memory"
@@ -315,7 +316,7 @@ func TestWhyNotConnected(t *testing.T) {
 		net.Introduce(a, b)
 		gamelantest.Eventually(t, 2*time.Minute, "a connection", func() bool { return len(a.Connections()) == 1 })
 		says("connected to 1 node")
-		if got := a.Owners(b.ID()); len(got) != 1 {
+		if got := a.Inspection().Peer(b.ID()).Protected; len(got) != 1 {
 			t.Errorf("got owners %v, want one", got)
 		}
 		net.Partition(a, b)
@@ -351,9 +352,9 @@ func TestChoiceIsShown(t *testing.T) {
 		a := net.Start(gamelan.Config{Floor: 1, Seeds: []string{b.Seed(), c.Seed()}})
 		gamelantest.Eventually(t, time.Minute, "a connection", func() bool { return len(a.Connections()) >= 1 })
 		time.Sleep(time.Minute)
-		choice, ok := a.Choice(b.ID())
-		if !ok || choice.Considered != 2 || choice.Missing != 1 {
-			t.Fatalf("got %+v, %v, want a choice among two for one", choice, ok)
+		choice := a.Inspection().Peer(b.ID()).Choice
+		if choice == nil || choice.Considered != 2 || choice.Missing != 1 {
+			t.Fatalf("got %+v, want a choice among two for one", choice)
 		}
 		if _, r, ok := choice.Rank(b.ID()); !ok || len(r.Parts) == 0 || r.Verdict == "" {
 			t.Errorf("got %+v, want its parts and the verdict", r)
@@ -372,7 +373,7 @@ func TestChoiceIsShown(t *testing.T) {
 				}
 			}
 		}
-		for _, closed := range a.Actors().Closed.Last() {
+		for _, closed := range nodetest.Env(a).Closed.Last() {
 			if closed.Reason.Code == "" || closed.Reason.By == "" {
 				t.Errorf("got close reason %+v, want a code and an initiator", closed.Reason)
 			}
@@ -383,7 +384,7 @@ func TestChoiceIsShown(t *testing.T) {
 			t.Errorf("got %d connections, %q, want both left alone", len(a.Connections()), status.Cause)
 		}
 		gamelantest.Eventually(t, 10*time.Minute, "a connection again", func() bool { return len(a.Connections()) >= 1 })
-		if _, ok := a.Choice(a.ID()); ok {
+		if a.Inspection().Peer(a.ID()).Choice != nil {
 			t.Error("got a choice that looked at the node itself")
 		}
 	})
@@ -404,7 +405,7 @@ func TestBreakerSparesWhoIsAskedFor(t *testing.T) {
 			t.Fatal(err)
 		}
 		tries := func(by string) (n int) {
-			for _, x := range a.Attempts(dead.NodeID()) {
+			for _, x := range a.Inspection().Peer(dead.NodeID()).Attempts {
 				if strings.Contains(x.By, by) {
 					n++
 				}
@@ -412,15 +413,15 @@ func TestBreakerSparesWhoIsAskedFor(t *testing.T) {
 			return n
 		}
 		gamelantest.Eventually(t, 10*time.Minute, "three failures", func() bool { return tries("floor") >= 3 })
-		before := len(a.Attempts(dead.NodeID()))
+		before := len(a.Inspection().Peer(dead.NodeID()).Attempts)
 		time.Sleep(110 * time.Second)
-		if got := len(a.Attempts(dead.NodeID())); got != before {
+		if got := len(a.Inspection().Peer(dead.NodeID()).Attempts); got != before {
 			t.Errorf("got %d dials in two minutes after three failures, want none", got-before)
 		}
 		if _, err := a.Dial(t.Context(), dead.NodeID()); !errors.Is(err, transport.ErrUnreachable) && !errors.Is(err, transport.ErrAddressNotAvailable) {
 			t.Errorf("dial on request: got %v, want it tried", err)
 		}
-		if got := len(a.Attempts(dead.NodeID())); got != before+1 {
+		if got := len(a.Inspection().Peer(dead.NodeID()).Attempts); got != before+1 {
 			t.Errorf("dial on request: got %d attempts more, want 1", got-before)
 		}
 		var refused *actors.DialError

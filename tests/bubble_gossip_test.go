@@ -15,6 +15,7 @@ import (
 	"github.com/gamelan-p2p/gamelan/dht"
 	"github.com/gamelan-p2p/gamelan/gamelantest"
 	"github.com/gamelan-p2p/gamelan/identity"
+	"github.com/gamelan-p2p/gamelan/internal/nodetest"
 	"github.com/gamelan-p2p/gamelan/protocol"
 )
 
@@ -163,7 +164,7 @@ func wantFates(t *testing.T, nodes []*gamelantest.Node, copies, delivered int) {
 			sent += len(r.Copies)
 			confirmed += r.Count(protocol.Confirmed)
 		}
-		for _, c := range n.DHTPart().Counts() {
+		for _, c := range nodetest.DHT(n).Counts() {
 			got[c.Reason] += int(c.Count)
 		}
 	}

@@ -20,6 +20,7 @@ import (
 	"github.com/gamelan-p2p/gamelan/dht"
 	"github.com/gamelan-p2p/gamelan/gamelantest"
 	"github.com/gamelan-p2p/gamelan/inspect"
+	"github.com/gamelan-p2p/gamelan/internal/nodetest"
 	"github.com/gamelan-p2p/gamelan/protocol"
 	"github.com/gamelan-p2p/gamelan/protocol/rpc"
 )
@@ -284,7 +285,7 @@ func TestBubbleInboxFull(t *testing.T) {
 		}
 		out.Wait(t.Context())
 		synctest.Wait()
-		section := to.Describe(t.Context())
+		section := to.Inspection().Node(t.Context())
 		if in := section.Inbox; in == nil || in.Dropped != 1 || !in.Full || in.Messages != 20 {
 			t.Errorf("got %+v of the section, want it full and one dropped", section.Inbox)
 		}
@@ -295,7 +296,7 @@ func TestBubbleInboxFull(t *testing.T) {
 			t.Errorf("got %d warnings that it is full, want one: %q", got, section.Warnings)
 		}
 		answer := httptest.NewRecorder()
-		inspect.Handler(to.Inspection()).ServeHTTP(answer, httptest.NewRequest("GET", "http://localhost/healthz", nil))
+		inspect.Handler(to.Inspection().Options).ServeHTTP(answer, httptest.NewRequest("GET", "http://localhost/healthz", nil))
 		var health inspect.HealthReport
 		if err := json.Unmarshal(answer.Body.Bytes(), &health); err != nil {
 			t.Fatal(err)
@@ -315,10 +316,10 @@ func TestBubbleInboxFull(t *testing.T) {
 			}
 		}
 		kept(t, to, 0)
-		if w := to.Describe(t.Context()).Warnings; strings.Contains(fmt.Sprint(w), "full, with") {
+		if w := to.Inspection().Node(t.Context()).Warnings; strings.Contains(fmt.Sprint(w), "full, with") {
 			t.Errorf("got warnings %q, want none that it is full", w)
 		}
-		if got := to.Degraded(t.Context()); len(got) != 0 {
+		if got := to.Inspection().Degraded(t.Context()); len(got) != 0 {
 			t.Errorf("got %q with an empty inbox, want a node that is not degraded", got)
 		}
 	})
@@ -348,7 +349,7 @@ func TestBubbleInboxStandingPeers(t *testing.T) {
 					}
 				}
 				time.Sleep(20 * time.Second)
-				used, limit, _, _ := to.Actors().Credit()
+				used, limit, _, _ := nodetest.Env(to).Credit()
 				if used < limit/4 || used > limit/16*7 {
 					t.Fatalf("got %d bytes of %d held by peers that stand still, want between four and seven sixteenths of them", used, limit)
 				}

@@ -13,6 +13,7 @@ import (
 
 	"github.com/gamelan-p2p/gamelan"
 	"github.com/gamelan-p2p/gamelan/gamelantest"
+	"github.com/gamelan-p2p/gamelan/internal/nodetest"
 	"github.com/gamelan-p2p/gamelan/protocol"
 )
 
@@ -211,7 +212,7 @@ func partition(t *testing.T, resend bool, parted time.Duration) {
 
 // failedDials counts the dials from a to b that came to nothing.
 func failedDials(a, b *gamelantest.Node) (failed int) {
-	attempts, _ := a.Actors().Dials.Get(b.ID())
+	attempts, _ := nodetest.Env(a).Dials.Get(b.ID())
 	for _, at := range attempts {
 		if at.Err != nil {
 			failed++
@@ -308,7 +309,7 @@ func TestBubbleQuietSubstreamsNeedNoTask(t *testing.T) {
 			synctest.Wait()
 			for _, at := range []struct{ node, peer *gamelantest.Node }{{a, b}, {b, a}} {
 				path := "services/plain/" + at.peer.ID().String()
-				for _, i := range at.node.Tree().Snapshot() {
+				for _, i := range at.node.Inspection().Tree().Snapshot() {
 					if strings.HasSuffix(i.Path, path) && len(i.Tasks) > 0 {
 						t.Errorf("%s: node %d has the tasks %v for its peer, want none", when, at.node.Number, i.Tasks)
 					}

@@ -11,6 +11,7 @@ import (
 	"github.com/gamelan-p2p/gamelan"
 	"github.com/gamelan-p2p/gamelan/actors"
 	"github.com/gamelan-p2p/gamelan/gamelantest"
+	"github.com/gamelan-p2p/gamelan/internal/nodetest"
 	"github.com/gamelan-p2p/gamelan/internal/view"
 	"github.com/gamelan-p2p/gamelan/protocol"
 	"github.com/gamelan-p2p/gamelan/transport/memory"
@@ -54,7 +55,7 @@ func TestBubbleTwoMessagings(t *testing.T) {
 			n := net.Start(withDHT(0))
 			net.Connect(n, to)
 			from = append(from, n)
-			used[to.DHTPart().Inbound(n.ID()).Id] = true
+			used[nodetest.DHT(to).Inbound(n.ID()).Id] = true
 		}
 		if len(used) < 2 {
 			t.Fatalf("got %d shards for 6 peers, want a test with more", len(used))
@@ -102,7 +103,7 @@ func TestBubbleTwoMessagings(t *testing.T) {
 			}
 			wantBodies(t, "the handler, of "+n.ID().String(), plain, want)
 		}
-		if in, _, _, _ := to.Actors().Credit(); in != 0 {
+		if in, _, _, _ := nodetest.Env(to).Credit(); in != 0 {
 			t.Errorf("got %d bytes of credit in use at the end, want none", in)
 		}
 	})
@@ -120,7 +121,7 @@ func TestBubbleUselessFrames(t *testing.T) {
 		for range 100 {
 			done := make(chan protocol.Outcome, 1)
 			m := actors.SendBody{Peer: b.ID(), Body: make([]byte, 4<<10)}
-			if _, err := a.Actors().Frames.Send(t.Context(), m, func(o protocol.Outcome) { done <- o }); err != nil {
+			if _, err := nodetest.Env(a).Frames.Send(t.Context(), m, func(o protocol.Outcome) { done <- o }); err != nil {
 				t.Fatal(err)
 			}
 			wantConfirmed(t, "frame", <-done)
@@ -129,20 +130,20 @@ func TestBubbleUselessFrames(t *testing.T) {
 		if got, want := fates(b), "100 undecodable"; got != want {
 			t.Errorf("got %s, want %s", got, want)
 		}
-		if in, _, _, _ := b.Actors().Credit(); in != 0 {
+		if in, _, _, _ := nodetest.Env(b).Credit(); in != 0 {
 			t.Errorf("got %d bytes of credit in use, want none", in)
 		}
 		warned := func(peer *gamelantest.Node) bool {
-			return slices.ContainsFunc(b.Describe(t.Context()).Warnings, func(w string) bool {
+			return slices.ContainsFunc(b.Inspection().Node(t.Context()).Warnings, func(w string) bool {
 				return strings.Contains(w, peer.ID().String()) && strings.Contains(w, "100 messages on t/msg/0.1 that cannot be decoded")
 			})
 		}
 		if !warned(a) || warned(b) {
-			t.Errorf("got the warnings %q, want one of the sender, with the number and the protocol", b.Describe(t.Context()).Warnings)
+			t.Errorf("got the warnings %q, want one of the sender, with the number and the protocol", b.Inspection().Node(t.Context()).Warnings)
 		}
 		time.Sleep(view.RecentQuiet)
 		if warned(a) {
-			t.Errorf("got %q after a time without any, want no warning", b.Describe(t.Context()).Warnings)
+			t.Errorf("got %q after a time without any, want no warning", b.Inspection().Node(t.Context()).Warnings)
 		}
 	})
 }
@@ -198,7 +199,7 @@ func TestBubbleIdleWithTwoMessagings(t *testing.T) {
 		if got := ref.NumStreams(); got != 4 {
 			t.Fatalf("got %d substreams, want 4", got)
 		}
-		if got := a.Actors().Live()[0].Streams; got != 2 {
+		if got := nodetest.Env(a).Live()[0].Streams; got != 2 {
 			t.Errorf("got %d substreams for the limits of idle connections, want 2", got)
 		}
 	})

@@ -22,6 +22,7 @@ import (
 	"github.com/gamelan-p2p/gamelan/dht"
 	"github.com/gamelan-p2p/gamelan/gamelantest"
 	"github.com/gamelan-p2p/gamelan/inspect"
+	"github.com/gamelan-p2p/gamelan/internal/nodetest"
 	"github.com/gamelan-p2p/gamelan/protocol"
 	"github.com/gamelan-p2p/gamelan/protocol/negotiate"
 	"github.com/gamelan-p2p/gamelan/protocol/rpc"
@@ -176,8 +177,11 @@ var kinds = map[string]kind{
 		},
 		nil,
 		func(t *testing.T, _, to *gamelantest.Node, text string) error {
-			pid := to.Actors().System.NewLocalPID(to.Actors().Extensions.Id + "/clerk")
-			_, err := supervisor.Ask[string](t.Context(), to.Actors().System, pid, say{text})
+			pid, ok := to.Actor("clerk")
+			if !ok {
+				return supervisor.ErrNoActor
+			}
+			_, err := supervisor.Ask[string](t.Context(), to.System(), pid, say{text})
 			return err
 		},
 		gamelan.Config{},
@@ -187,7 +191,7 @@ var kinds = map[string]kind{
 // infoOf finds an actor of the user's.
 func infoOf(t *testing.T, n *gamelantest.Node, name string) supervisor.Info {
 	t.Helper()
-	for _, i := range n.Tree().Snapshot() {
+	for _, i := range n.Inspection().Tree().Snapshot() {
 		if strings.HasSuffix(i.Path, "/"+name) {
 			return i
 		}
@@ -372,24 +376,24 @@ func TestBubblePanicPolicies(t *testing.T) {
 					if len(all) != 10 {
 						t.Errorf("got %d records, want 10", len(all))
 					}
-					reasons := to.Degraded(t.Context())
+					reasons := to.Inspection().Degraded(t.Context())
 					wantReason := "your actor extensions/" + k.name + " panicked 10 times in the last 10 minutes, last "
 					if len(reasons) != 1 || !strings.HasPrefix(reasons[0], wantReason) || !strings.Contains(reasons[0], "assignment to entry in nil map: look at gamelan why extensions/"+k.name) {
 						t.Errorf("got %q, want %q…", reasons, wantReason)
 					}
-					if w := to.Describe(t.Context()).Warnings; len(w) != 1 || w[0] != reasons[0] {
+					if w := to.Inspection().Node(t.Context()).Warnings; len(w) != 1 || w[0] != reasons[0] {
 						t.Errorf("got the warnings %q, want what degrades the node", w)
 					}
-					if bad := to.Unhealthy(t.Context()); len(bad) != 0 {
+					if bad := to.Inspection().Health(t.Context()); len(bad) != 0 {
 						t.Errorf("got %q, want a node that nobody starts again", bad)
 					}
-					if c := to.Actors().Closed.Last(); len(c) != 0 {
+					if c := nodetest.Env(to).Closed.Last(); len(c) != 0 {
 						t.Errorf("got %v closed, want no connection ended", c[0].Reason)
 					}
 					wantNoCredit(t, from, to)
 					l.end()
 					time.Sleep(actors.PanicQuiet)
-					if got := to.Degraded(t.Context()); len(got) != 0 {
+					if got := to.Inspection().Degraded(t.Context()); len(got) != 0 {
 						t.Errorf("ten minutes later: got %q, want nothing", got)
 					}
 				})
@@ -460,7 +464,7 @@ func TestBubblePanicStops(t *testing.T) {
 					t.Errorf("got %s after %d lives, next try %v, failure %v; want it failed for good", i.State, h.lives, i.NextRestart, i.LastFailure)
 				}
 				time.Sleep(time.Hour)
-				reasons := to.Degraded(t.Context())
+				reasons := to.Inspection().Degraded(t.Context())
 				if len(reasons) != 1 || !strings.HasPrefix(reasons[0], "your actor extensions/"+k.name+" has stopped after a panic 1h1m") {
 					t.Errorf("got %q, want that it has stopped", reasons)
 				}
@@ -489,7 +493,7 @@ func TestBubblePanicStops(t *testing.T) {
 					if got := h.take(); fmt.Sprint(got) != "[again]" {
 						t.Errorf("round %d: got %q, want what was sent", round, got)
 					}
-					if got := to.Degraded(t.Context()); len(got) != 0 {
+					if got := to.Inspection().Degraded(t.Context()); len(got) != 0 {
 						t.Errorf("round %d: got %q, want a node that is well", round, got)
 					}
 				}
@@ -607,7 +611,7 @@ func TestBubblePanickingMethod(t *testing.T) {
 				if now, ok := client.Connection(server.ID()); !ok || now.ID != ref.ID {
 					t.Errorf("got %v, want the connection of the beginning", now)
 				}
-				reasons := fmt.Sprint(server.Degraded(t.Context()))
+				reasons := fmt.Sprint(server.Inspection().Degraded(t.Context()))
 				if policy != gamelan.PanicStop {
 					if want := `your service "test/rpc/1" panicked 12 times in the last 10 minutes, last`; !strings.Contains(reasons, want) {
 						t.Errorf("got %s, want %s", reasons, want)
@@ -623,14 +627,14 @@ func TestBubblePanickingMethod(t *testing.T) {
 				}
 				gamelantest.Crash(server.Node, "services/rpc", "to start again") // it stays stopped
 				gamelantest.Healed(t, server.Node)
-				if _, offers := server.Actors().Protocols.Get(testService); offers {
+				if _, offers := nodetest.Env(server).Protocols.Get(testService); offers {
 					t.Error("the service is offered again after a restart of its actor")
 				}
 				if err := server.RPC().Register(offered); err != nil {
 					t.Fatal(err)
 				}
 				p.mustGreet(t)
-				if got := server.Degraded(t.Context()); len(got) != 0 {
+				if got := server.Inspection().Degraded(t.Context()); len(got) != 0 {
 					t.Errorf("got %q, want a node that is well", got)
 				}
 			})
@@ -688,7 +692,7 @@ func TestBubbleBlame(t *testing.T) {
 		if _, ok := b.Connection(a.ID()); ok {
 			t.Error("three at once: got a connection, want it closed")
 		}
-		if last := b.Actors().Closed.Last(); len(last) != 1 || last[0].Ref.Peer != a.ID() || last[0].Reason.String() != "blamed by us: a bad coin" && !strings.Contains(last[0].Reason.String(), "a bad coin") {
+		if last := nodetest.Env(b).Closed.Last(); len(last) != 1 || last[0].Ref.Peer != a.ID() || last[0].Reason.String() != "blamed by us: a bad coin" && !strings.Contains(last[0].Reason.String(), "a bad coin") {
 			t.Errorf("got %+v, want the connection blamed", last)
 		}
 		if _, ok := b.Connection(c.ID()); !ok {
@@ -731,7 +735,7 @@ func TestBubblePanicsInTheTree(t *testing.T) {
 		n := gamelantest.NewNetwork(t).Start(gamelan.Config{}, quiet, k.option(h.New, gamelan.OnPanic(gamelan.PanicStop)))
 		k.send(t, nil, n, crafted)
 		synctest.Wait()
-		tree, err := inspect.Look(t.Context(), inspect.FromRoot(n.Tree(), n.Actors().System), n.PID().Id, -1)
+		tree, err := inspect.Look(t.Context(), inspect.FromRoot(n.Inspection().Tree(), n.System()), n.Inspection().Tree().PID().Id, -1)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -788,7 +792,7 @@ func TestBubbleLayerPanics(t *testing.T) {
 		if records != 20 {
 			t.Errorf("got %d records, want 20", records)
 		}
-		if got := strings.Join(to.Degraded(t.Context()), "; "); !strings.Contains(got, "your layer before deliver panicked 20 times in the last 10 minutes, last 2s ago on dht message: a bug of the layer") {
+		if got := strings.Join(to.Inspection().Degraded(t.Context()), "; "); !strings.Contains(got, "your layer before deliver panicked 20 times in the last 10 minutes, last 2s ago on dht message: a bug of the layer") {
 			t.Errorf("got %q, want the layer's panics", got)
 		}
 		wantNoCredit(t, from, to)

@@ -12,6 +12,7 @@ import (
 
 	"github.com/gamelan-p2p/gamelan"
 	"github.com/gamelan-p2p/gamelan/gamelantest"
+	"github.com/gamelan-p2p/gamelan/internal/nodetest"
 	"github.com/gamelan-p2p/gamelan/protocol"
 )
 
@@ -62,10 +63,10 @@ func TestBubbleBlockedHandler(t *testing.T) {
 		if got := slow.Len(); got != 1 {
 			t.Errorf("handler blocked: got %d messages in it, want 1", got)
 		}
-		if _, _, used, _ := a.Actors().Credit(); used > cfg.PeerCredit {
+		if _, _, used, _ := nodetest.Env(a).Credit(); used > cfg.PeerCredit {
 			t.Errorf("sender holds %d bytes, want at most %d", used, cfg.PeerCredit)
 		}
-		if used, _, _, _ := b.Actors().Credit(); used > cfg.PeerCredit+2*size {
+		if used, _, _, _ := nodetest.Env(b).Credit(); used > cfg.PeerCredit+2*size {
 			t.Errorf("receiver holds %d bytes, want at most %d and one message", used, cfg.PeerCredit)
 		}
 		time.Sleep(time.Minute)
@@ -104,7 +105,7 @@ func TestBubbleBlockedHandler(t *testing.T) {
 		synctest.Wait()
 		wantBodies(t, "the slow node", slow.Bodies(), accepted)
 		for _, n := range []*gamelantest.Node{a, b} {
-			if in, _, out, _ := n.Actors().Credit(); in != 0 || out != 0 {
+			if in, _, out, _ := nodetest.Env(n).Credit(); in != 0 || out != 0 {
 				t.Errorf("node %d at the end: got %d and %d bytes of credit in use, want none", n.Number, in, out)
 			}
 			gamelantest.Healed(t, n.Node)
@@ -115,7 +116,7 @@ func TestBubbleBlockedHandler(t *testing.T) {
 // lineOf is what an actor says of itself.
 func lineOf(t *testing.T, n *gamelantest.Node, path string) string {
 	t.Helper()
-	d, err := n.Tree().Inspect(t.Context(), n.PID().Id+"/"+path)
+	d, err := n.Inspection().Tree().Inspect(t.Context(), n.Inspection().Tree().PID().Id+"/"+path)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -155,7 +156,7 @@ func TestBubbleSmallMessagesBeyondTheCredit(t *testing.T) {
 				t.Fatalf("message %d: got %q, want %q", i, m, want)
 			}
 		}
-		if used, _, _, _ := b.Actors().Credit(); used != 0 {
+		if used, _, _, _ := nodetest.Env(b).Credit(); used != 0 {
 			t.Errorf("got %d bytes of credit held when all was handled, want none", used)
 		}
 	})

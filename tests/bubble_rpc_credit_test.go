@@ -11,12 +11,13 @@ import (
 
 	"github.com/gamelan-p2p/gamelan"
 	"github.com/gamelan-p2p/gamelan/gamelantest"
+	"github.com/gamelan-p2p/gamelan/internal/nodetest"
 	"github.com/gamelan-p2p/gamelan/protocol/rpc"
 )
 
 // inbound is the credit in use for what comes in.
 func inbound(n *gamelantest.Node) int64 {
-	in, _, _, _ := n.Actors().Credit()
+	in, _, _, _ := nodetest.Env(n).Credit()
 	return in
 }
 
@@ -198,7 +199,7 @@ func TestBubbleRPCQueued(t *testing.T) {
 
 // held reports whether a node keeps its connection to another.
 func held(n, to *gamelantest.Node) bool {
-	for _, x := range n.Actors().Live() {
+	for _, x := range nodetest.Env(n).Live() {
 		if x.Peer == to.ID() {
 			return x.Held
 		}

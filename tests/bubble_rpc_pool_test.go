@@ -15,6 +15,7 @@ import (
 
 	"github.com/gamelan-p2p/gamelan"
 	"github.com/gamelan-p2p/gamelan/gamelantest"
+	"github.com/gamelan-p2p/gamelan/internal/nodetest"
 	"github.com/gamelan-p2p/gamelan/protocol"
 	"github.com/gamelan-p2p/gamelan/protocol/rpc"
 )
@@ -271,7 +272,7 @@ func TestBubbleRPCWaitersTold(t *testing.T) {
 		w.hi(1)
 		wg.Wait()
 		gamelantest.Eventually(t, 5*time.Second, "no credit in use", func() bool {
-			in, _, out, _ := p.client.Actors().Credit()
+			in, _, out, _ := nodetest.Env(p.client).Credit()
 			return in == 0 && out == 0
 		})
 	})

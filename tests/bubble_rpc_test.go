@@ -17,6 +17,7 @@ import (
 	"github.com/gamelan-p2p/gamelan"
 	"github.com/gamelan-p2p/gamelan/gamelantest"
 	"github.com/gamelan-p2p/gamelan/inspect"
+	"github.com/gamelan-p2p/gamelan/internal/nodetest"
 	"github.com/gamelan-p2p/gamelan/protocol"
 	"github.com/gamelan-p2p/gamelan/protocol/rpc"
 )
@@ -146,10 +147,10 @@ func (p *pair) idle(t *testing.T) {
 	gamelantest.Eventually(t, 5*time.Second, "no method running", func() bool { return p.service.running.Load() == 0 })
 	for _, n := range []*gamelantest.Node{p.server, p.client} {
 		gamelantest.Eventually(t, 5*time.Second, "no credit in use", func() bool {
-			in, _, out, _ := n.Actors().Credit()
+			in, _, out, _ := nodetest.Env(n).Credit()
 			return in == 0 && out == 0
 		})
-		for _, info := range n.Tree().Snapshot() {
+		for _, info := range n.Inspection().Tree().Snapshot() {
 			if strings.Contains(info.Path, "/rpc") && info.LastFailure != nil && info.Contained == 0 {
 				t.Errorf("%s failed: %v", info.Path, info.LastFailure)
 			}
@@ -161,7 +162,7 @@ func (p *pair) idle(t *testing.T) {
 func sessions(n *gamelantest.Node) int { return len(sessionPaths(n)) }
 
 func sessionPaths(n *gamelantest.Node) (served []string) {
-	for _, info := range n.Tree().Snapshot() {
+	for _, info := range n.Inspection().Tree().Snapshot() {
 		if info.Kind == "rpcSession" {
 			served = append(served, info.Path)
 		}
@@ -478,7 +479,7 @@ func TestBubbleRPCIdle(t *testing.T) {
 }
 
 func (p *pair) clientSessions() (paths []string) {
-	for _, info := range p.client.Tree().Snapshot() {
+	for _, info := range p.client.Inspection().Tree().Snapshot() {
 		if info.Kind == "rpcClientSession" {
 			paths = append(paths, info.Path)
 		}
@@ -546,7 +547,7 @@ func TestBubbleRPCTree(t *testing.T) {
 // treeText is the node's tree as people see it.
 func treeText(t *testing.T, n *gamelantest.Node) string {
 	t.Helper()
-	tree, err := inspect.Look(t.Context(), inspect.FromRoot(n.Tree(), n.Actors().System), n.PID().Id, -1)
+	tree, err := inspect.Look(t.Context(), inspect.FromRoot(n.Inspection().Tree(), n.System()), n.Inspection().Tree().PID().Id, -1)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -596,7 +597,7 @@ func TestBubbleRPCClose(t *testing.T) {
 func (p *pair) idleServer(t *testing.T) {
 	t.Helper()
 	gamelantest.Eventually(t, 5*time.Second, "nothing left at the server", func() bool {
-		in, _, out, _ := p.server.Actors().Credit()
+		in, _, out, _ := nodetest.Env(p.server).Credit()
 		return p.service.running.Load() == 0 && in == 0 && out == 0 && sessions(p.server) == 0
 	})
 }
@@ -613,7 +614,7 @@ func TestBubbleRPCCrashes(t *testing.T) {
 				wg.Go(func() { rpc.Call[number, text](t.Context(), p.calls, wait, wrapperspb.UInt64(2000)) })
 				time.Sleep(time.Second)
 				for _, n := range []*gamelantest.Node{p.server, p.client} {
-					for _, info := range n.Tree().Snapshot() {
+					for _, info := range n.Inspection().Tree().Snapshot() {
 						if info.Kind == kind {
 							gamelantest.Crash(n.Node, info.Path, "on purpose")
 						}
@@ -624,8 +625,8 @@ func TestBubbleRPCCrashes(t *testing.T) {
 				gamelantest.Healed(t, p.client.Node)
 				p.mustGreet(t)
 				gamelantest.Eventually(t, 5*time.Second, "one session and no credit", func() bool {
-					in, _, _, _ := p.server.Actors().Credit()
-					back, _, _, _ := p.client.Actors().Credit()
+					in, _, _, _ := nodetest.Env(p.server).Credit()
+					back, _, _, _ := nodetest.Env(p.client).Credit()
 					return p.service.running.Load() == 0 && in == 0 && back == 0 && sessions(p.server) == 1
 				})
 			})

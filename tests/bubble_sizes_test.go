@@ -7,6 +7,7 @@ import (
 
 	"github.com/gamelan-p2p/gamelan"
 	"github.com/gamelan-p2p/gamelan/gamelantest"
+	"github.com/gamelan-p2p/gamelan/internal/nodetest"
 	"github.com/gamelan-p2p/gamelan/protocol"
 )
 
@@ -35,7 +36,7 @@ func TestBubbleMessageSizes(t *testing.T) {
 		}
 		// All credit is back.
 		gamelantest.Eventually(t, time.Minute, "no credit in use", func() bool {
-			used, _, _, _ := b.Actors().Credit()
+			used, _, _, _ := nodetest.Env(b).Credit()
 			return used == 0
 		})
 	})

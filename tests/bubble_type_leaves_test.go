@@ -8,6 +8,7 @@ import (
 
 	"github.com/gamelan-p2p/gamelan"
 	"github.com/gamelan-p2p/gamelan/gamelantest"
+	"github.com/gamelan-p2p/gamelan/internal/nodetest"
 )
 
 // slowEnd is an actor that breaks down when told, once the gate is open, and takes
@@ -36,8 +37,8 @@ func TestBubbleTypeLeavesWhileItFails(t *testing.T) {
 		gate := make(chan struct{})
 		mk := func(*gamelan.Node) actor.Actor { return slowEnd{gate} }
 		n := net.Start(gamelan.Config{DHT: &gamelan.DHTConfig{}}, quiet, gamelan.WithType(textType, mk))
-		handler, _ := n.DHTPart().Types.Get(textType)
-		root := n.Actors().System.Root
+		handler, _ := nodetest.DHT(n).Types.Get(textType)
+		root := n.System().Root
 		for range 5 { // the next one is one too many
 			root.Send(handler.PID, breakDown{})
 			time.Sleep(5 * time.Second)
@@ -52,7 +53,7 @@ func TestBubbleTypeLeavesWhileItFails(t *testing.T) {
 			t.Errorf("unregister: %v", err)
 		}
 		time.Sleep(time.Minute)
-		if _, ok := n.DHTPart().Types.Get(textType); ok {
+		if _, ok := nodetest.DHT(n).Types.Get(textType); ok {
 			t.Error("the type is taken still")
 		}
 		if err := n.DHT().RegisterType(textType, mk); err != nil {

@@ -18,6 +18,7 @@ import (
 	"github.com/gamelan-p2p/gamelan/dht/wire"
 	"github.com/gamelan-p2p/gamelan/gamelantest"
 	"github.com/gamelan-p2p/gamelan/identity"
+	"github.com/gamelan-p2p/gamelan/internal/nodetest"
 	"github.com/gamelan-p2p/gamelan/protocol"
 )
 
@@ -98,7 +99,7 @@ func letter(t *testing.T, from *gamelantest.Node, kind int32, body string, seal 
 	if !seal.IsZero() {
 		d.Destination, d.EncryptFor = wire.To(seal), seal
 	}
-	e, err := wire.Compose(d, from.Actors().Secret, rand.Reader)
+	e, err := wire.Compose(d, nodetest.Env(from).Secret, rand.Reader)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -117,7 +118,7 @@ func postBytes(t *testing.T, from, to *gamelantest.Node, body []byte) <-chan pro
 	t.Helper()
 	done := make(chan protocol.Outcome, 1)
 	m := actors.SendBody{Peer: to.ID(), Body: body}
-	if _, err := from.Actors().Frames.Send(t.Context(), m, func(o protocol.Outcome) { done <- o }); err != nil {
+	if _, err := nodetest.Env(from).Frames.Send(t.Context(), m, func(o protocol.Outcome) { done <- o }); err != nil {
 		t.Errorf("post: %v", err)
 	}
 	return done
@@ -129,7 +130,7 @@ var inClear identity.PublicKey
 // fates says how the messages have ended that a node was sent.
 func fates(n *gamelantest.Node) string {
 	var parts []string
-	for _, c := range n.DHTPart().Counts() {
+	for _, c := range nodetest.DHT(n).Counts() {
 		parts = append(parts, fmt.Sprintf("%d %s", c.Count, c.Reason))
 	}
 	return strings.Join(parts, ", ")
@@ -138,7 +139,7 @@ func fates(n *gamelantest.Node) string {
 func wantNoCredit(t *testing.T, nodes ...*gamelantest.Node) {
 	t.Helper()
 	for _, n := range nodes {
-		if in, _, out, _ := n.Actors().Credit(); in != 0 || out != 0 {
+		if in, _, out, _ := nodetest.Env(n).Credit(); in != 0 || out != 0 {
 			t.Errorf("node %d at the end: got %d and %d bytes of credit in use, want none", n.Number, in, out)
 		}
 	}
@@ -243,7 +244,7 @@ func TestBubbleTypeStuck(t *testing.T) {
 		}
 		synctest.Wait()
 		wantBodies(t, "another type", heard.bodies(1001, from), []string{"behind them", "day 0", "day 1", "day 2"})
-		if used, _, _, _ := to.Actors().Credit(); used == 0 || used > cfg.PeerCredit/2 {
+		if used, _, _, _ := nodetest.Env(to).Credit(); used == 0 || used > cfg.PeerCredit/2 {
 			t.Errorf("got %d bytes held by the stuck handler, want some, and at most %d", used, cfg.PeerCredit/2)
 		}
 		theirs := "for the stuck one, too" + strings.Repeat(".", size)
@@ -330,7 +331,7 @@ func TestBubbleFloodBan(t *testing.T) {
 			"forgeries": {forger, 2 * time.Hour, "signature"},
 		} {
 			until, why, banned := to.Peers().Banned(c.n.ID())
-			_, connected := to.Actors().Connections.Get(c.n.ID())
+			_, connected := nodetest.Env(to).Connections.Get(c.n.ID())
 			if banned != (c.ban > 0) || connected == banned {
 				t.Errorf("%s: got banned %v (%s), connected %v", name, banned, why, connected)
 			}
@@ -378,10 +379,10 @@ func TestBubbleTypeFailsForGood(t *testing.T) {
 		if !ok {
 			t.Fatal("got no actor type-1000")
 		}
-		to.Actors().System.Root.Send(pid, breakDown{})
+		to.System().Root.Send(pid, breakDown{})
 		say("after a restart")
 		for range 10 {
-			to.Actors().System.Root.Send(pid, breakDown{})
+			to.System().Root.Send(pid, breakDown{})
 			time.Sleep(3 * time.Second)
 		}
 		for i := range 20 {

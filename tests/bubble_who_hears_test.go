@@ -13,6 +13,7 @@ import (
 	"github.com/gamelan-p2p/gamelan/actors"
 	"github.com/gamelan-p2p/gamelan/dht"
 	"github.com/gamelan-p2p/gamelan/gamelantest"
+	"github.com/gamelan-p2p/gamelan/internal/nodetest"
 	"github.com/gamelan-p2p/gamelan/protocol"
 	"github.com/gamelan-p2p/gamelan/transport"
 )
@@ -144,10 +145,13 @@ func (w *whoHears) pair(t *testing.T, s, r int) {
 		}
 		cell[kind] = w.ended(t, kind, report.Copies[0].Outcome, heard, kind)
 	}
-	if got := to.DHTPart().Undecodable(); len(got) > 0 {
+	if !to.DHT().Enabled() {
+		return
+	}
+	if got := nodetest.DHT(to).Undecodable(); len(got) > 0 {
 		t.Errorf("got %v that the receiver could not decode, want none", got)
 	}
-	for _, c := range to.DHTPart().Counts() {
+	for _, c := range nodetest.DHT(to).Counts() {
 		if c.Reason != dht.Delivered {
 			t.Errorf("got %d messages of the DHT %s, want all delivered", c.Count, c.Reason)
 		}
@@ -296,7 +300,7 @@ func TestBubbleUndecodableIsRefused(t *testing.T) {
 			}
 		}
 		synctest.Wait()
-		if got := with.DHTPart().Undecodable(); len(got) != 1 || got[0].Peer != other.ID() || got[0].Count != 1 {
+		if got := nodetest.DHT(with).Undecodable(); len(got) != 1 || got[0].Peer != other.ID() || got[0].Count != 1 {
 			t.Errorf("got %v, want one message of the node with the DHT", got)
 		}
 		wantBodies(t, "the node without the DHT", heard.Bodies(), []string{"x"})

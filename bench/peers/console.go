@@ -227,7 +227,7 @@ func (c *console) begins(cmd command, letter *dht.Message) error {
 	if !ok {
 		return errors.New("the node has no " + c.name)
 	}
-	c.node.Actors().System.Root.Send(pid, flood{id, make([]byte, cmd.Size), cmd.Window, letter})
+	c.node.System().Root.Send(pid, flood{id, make([]byte, cmd.Size), cmd.Window, letter})
 	return nil
 }
 

@@ -15,6 +15,7 @@ import (
 	"github.com/gamelan-p2p/gamelan/dht"
 	"github.com/gamelan-p2p/gamelan/dht/wire"
 	"github.com/gamelan-p2p/gamelan/identity"
+	"github.com/gamelan-p2p/gamelan/internal/nodetest"
 )
 
 // Sign is gamelan/dht-sign: signatures of the DHT's messages, one after another.
@@ -91,7 +92,7 @@ func ReceiveSealedDHT(n int) harness.Case {
 
 // ended is how many messages of the DHT have ended in that way.
 func ended(n *gamelan.Node, why dht.Reason) uint64 {
-	for _, c := range n.DHTPart().Counts() {
+	for _, c := range nodetest.DHT(n).Counts() {
 		if c.Reason == why {
 			return c.Count
 		}
@@ -147,7 +148,7 @@ func receiving(m *harness.Meter, cfg *gamelan.DHTConfig, w writers, counter func
 
 // onlyFine says if a message has ended in another way than those measured.
 func onlyFine(n *gamelan.Node) (err error) {
-	for _, c := range n.DHTPart().Counts() {
+	for _, c := range nodetest.DHT(n).Counts() {
 		if c.Reason != dht.Delivered && c.Reason != dht.Duplicate {
 			err = errors.Join(err, fmt.Errorf("%d messages: %v (%+v)", c.Count, c.Reason, c.Last))
 		}
@@ -163,7 +164,7 @@ func inEachShard(to *gamelan.Node, shards int) (all []*identity.Secret, err erro
 		if err != nil {
 			return nil, err
 		}
-		if shard := to.DHTPart().Inbound(s.NodeID()).Id; !slices.Contains(taken, shard) {
+		if shard := nodetest.DHT(to).Inbound(s.NodeID()).Id; !slices.Contains(taken, shard) {
 			taken, all = append(taken, shard), append(all, s)
 		}
 	}

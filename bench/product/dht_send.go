@@ -50,7 +50,7 @@ func SendDHT(n int, seal string) harness.Case {
 		if !ok {
 			return errors.New("the node has no actor for the type")
 		}
-		l.node.Actors().System.Root.Send(pid, begin{})
+		l.node.System().Root.Send(pid, begin{})
 		if err := until(m, func() bool { return confirmed.Load() > 0 || len(failed) > 0 }); err != nil {
 			return err
 		}

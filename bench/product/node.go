@@ -83,11 +83,11 @@ func handle(f receive) gamelan.Option {
 
 // tell sends a message to a node's own handler of plain messages.
 func tell(n *gamelan.Node, msg any) error {
-	pid, ok := n.Actors().Plain.Handler.Get()
+	pid, ok := n.Actor("handler")
 	if !ok {
 		return errors.New("the node has no handler")
 	}
-	n.Actors().System.Root.Send(pid, msg)
+	n.System().Root.Send(pid, msg)
 	return nil
 }
 

@@ -45,12 +45,12 @@ func Restart() harness.Case {
 			if err := n.Register(id, fresh); err != nil {
 				return err
 			}
-			pid, ok := n.Actors().Protocols.Get(id)
+			pid, ok := n.Actor(string(id))
 			if !ok {
 				return fmt.Errorf("%s is not in the protocol table", id)
 			}
-			n.Actors().System.Root.Send(pid, crash{})
-			n.Actors().System.Root.Send(pid, serveOne{})
+			n.System().Root.Send(pid, crash{})
+			n.System().Root.Send(pid, serveOne{})
 			select {
 			case at := <-served:
 				latencies = append(latencies, at.Sub(panicked))

@@ -14,6 +14,7 @@ import (
 	"github.com/gamelan-p2p/gamelan/actors"
 	"github.com/gamelan-p2p/gamelan/bench/harness"
 	"github.com/gamelan-p2p/gamelan/identity"
+	"github.com/gamelan-p2p/gamelan/internal/nodetest"
 	"github.com/gamelan-p2p/gamelan/supervisor"
 	"github.com/gamelan-p2p/gamelan/transport/mux"
 )
@@ -75,7 +76,7 @@ func newFamily(ctx context.Context, peers int) (f *family, err error) {
 	if err != nil {
 		return f, err
 	}
-	env := f.node.Actors()
+	env := nodetest.Env(f.node)
 	for i := range peers {
 		ours, err := f.pipe()
 		if err != nil {

@@ -74,8 +74,8 @@ func embedded() {
 	n, err := gamelan.Start(ctx, gamelan.Config{DataDir: os.Args[1], Listen: []string{gamelan.ListenNowhere}}, opts...)
 	if err == nil && clumsy {
 		pid, _ := n.Actor("clumsy")
-		n.Actors().System.Root.Send(pid, "a word")
-		for len(n.Degraded(ctx)) == 0 {
+		n.System().Root.Send(pid, "a word")
+		for len(n.Inspection().Degraded(ctx)) == 0 {
 			runtime.Gosched()
 		}
 	}

@@ -101,7 +101,7 @@ func run(ctx context.Context) error {
 	fmt.Printf("Alice's message is %v: Bob's end of the connection has read it.\n\n", outcome)
 
 	for _, node := range []*gamelan.Node{alice, bob} {
-		tree, err := inspect.Look(ctx, inspect.FromRoot(node.Tree(), system), node.PID().Id, -1)
+		tree, err := inspect.Look(ctx, inspect.FromRoot(node.Inspection().Tree(), system), node.Inspection().Tree().PID().Id, -1)
 		if err != nil {
 			return err
 		}

@@ -9,6 +9,7 @@ import (
 	"github.com/gamelan-p2p/gamelan"
 	"github.com/gamelan-p2p/gamelan/dht"
 	"github.com/gamelan-p2p/gamelan/gamelantest"
+	"github.com/gamelan-p2p/gamelan/internal/nodetest"
 	"github.com/gamelan-p2p/gamelan/protocol"
 )
 
@@ -88,7 +89,7 @@ func (p *posts) check(t *testing.T, sure bool) {
 			t.Errorf("%q: %v, but it was not heard", body, r.String())
 		}
 	}
-	if accepted, ended := p.from.DHTPart().Ledger.Counts(); accepted != ended {
+	if accepted, ended := nodetest.DHT(p.from).Ledger.Counts(); accepted != ended {
 		t.Errorf("node %d: got %d accepted, %d ended, want as many", p.from.Number, accepted, ended)
 	}
 	t.Logf("node %d: %d sent over the DHT, %d heard", p.from.Number, len(p.sent), len(times))

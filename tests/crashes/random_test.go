@@ -21,6 +21,7 @@ import (
 
 	"github.com/gamelan-p2p/gamelan"
 	"github.com/gamelan-p2p/gamelan/gamelantest"
+	"github.com/gamelan-p2p/gamelan/internal/nodetest"
 	"github.com/gamelan-p2p/gamelan/protocol"
 	"github.com/gamelan-p2p/gamelan/protocol/rpc"
 	"github.com/gamelan-p2p/gamelan/supervisor"
@@ -251,7 +252,7 @@ func (h *hunt) kill() {
 
 // containedIn counts the panics on what a peer chose, of actors that live.
 func (h *hunt) containedIn() (sum uint64) {
-	for _, info := range h.a.Tree().Snapshot() {
+	for _, info := range h.a.Inspection().Tree().Snapshot() {
 		sum += info.Contained
 	}
 	return sum
@@ -283,7 +284,7 @@ func (h *hunt) reach() {
 		_, err := n.from.Dial(ctx, n.to.ID())
 		if took := time.Since(began); err != nil || took > time.Minute {
 			h.t.Logf("after %d kills: node %d was reached after %v: %v; the last attempts:", h.killed, n.to.Number, took, err)
-			for _, a := range n.from.Attempts(n.to.ID()) {
+			for _, a := range n.from.Inspection().Peer(n.to.ID()).Attempts {
 				h.t.Logf("  %+v", a)
 			}
 		}
@@ -312,10 +313,10 @@ func (h *hunt) rest() rest {
 		h.posts[i].check(h.t, i == 0)
 	}
 	for _, n := range []*gamelantest.Node{h.a, h.b} {
-		if in, _, out, _ := n.Actors().Credit(); in != 0 || out != 0 {
+		if in, _, out, _ := nodetest.Env(n).Credit(); in != 0 || out != 0 {
 			h.t.Errorf("node %d: got %d and %d bytes of credit in use, want none", n.Number, in, out)
 		}
-		for _, info := range n.Tree().Snapshot() {
+		for _, info := range n.Inspection().Tree().Snapshot() {
 			p := pointOf(info.Path, "")
 			r.tree = append(r.tree, fmt.Sprintf("%d %s", n.Number, p.actor))
 			if info.State != supervisor.StateRunning && info.State != supervisor.StateBusy {

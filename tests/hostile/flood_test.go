@@ -12,6 +12,7 @@ import (
 	"github.com/gamelan-p2p/gamelan/dht"
 	"github.com/gamelan-p2p/gamelan/dht/wire"
 	"github.com/gamelan-p2p/gamelan/gamelantest"
+	"github.com/gamelan-p2p/gamelan/internal/nodetest"
 	"github.com/gamelan-p2p/gamelan/protocol"
 )
 
@@ -53,10 +54,10 @@ func TestFloodOfIdentities(t *testing.T) {
 		}
 		n.banned(secretOf(500).NodeID(), 0)
 		synctest.Wait()
-		if used, _, _, _ := n.Actors().Credit(); used != 0 {
+		if used, _, _, _ := nodetest.Env(n).Credit(); used != 0 {
 			t.Errorf("got %d bytes of credit held, want none", used)
 		}
-		if f := n.DHTPart().Limits().Flood; f.Held != 0 || f.Unread == 0 || f.Unread > 32*identities {
+		if f := nodetest.DHT(n).Limits().Flood; f.Held != 0 || f.Unread == 0 || f.Unread > 32*identities {
 			t.Errorf("got %+v, want no peer held back, and at most 32 messages of each dropped that were read", f)
 		}
 	})

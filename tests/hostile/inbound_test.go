@@ -15,6 +15,7 @@ import (
 	"github.com/gamelan-p2p/gamelan"
 	"github.com/gamelan-p2p/gamelan/actors"
 	"github.com/gamelan-p2p/gamelan/gamelantest"
+	"github.com/gamelan-p2p/gamelan/internal/nodetest"
 	"github.com/gamelan-p2p/gamelan/protocol/frame"
 )
 
@@ -230,7 +231,7 @@ func TestTruncatedFrames(t *testing.T) {
 				p.open(1, optimistic(messaging)+framed("whole")+head)
 				p.must(p.data(flag, 1, ""))
 				n.heardIs("whole")
-				if used, _, _, _ := n.Actors().Credit(); used != 0 {
+				if used, _, _, _ := nodetest.Env(n).Credit(); used != 0 {
 					t.Errorf("got %d bytes of credit in use, want none", used)
 				}
 				n.stillConnected(p, 3)
@@ -287,7 +288,7 @@ func TestSlowFrames(t *testing.T) {
 		if counts[limit] != 5 || counts[2*limit] != 5 || counts[3*limit] != peers-10 {
 			t.Errorf("got resets after %v, want 5 after %v, 5 after twice that and the others after three times that", counts, limit)
 		}
-		if used, _, _, _ := n.Actors().Credit(); used != 0 {
+		if used, _, _, _ := nodetest.Env(n).Credit(); used != 0 {
 			t.Errorf("got %d bytes of credit in use, want none", used)
 		}
 		n.stillConnected(all[0], 3)
@@ -348,7 +349,7 @@ func TestFlood(t *testing.T) {
 				if most := 1<<20 + 1<<20 + 128<<10 + max(0, size-1<<20); sent > most {
 					t.Errorf("got %d bytes taken, want at most %d", sent, most)
 				}
-				if used, _, _, _ := n.Actors().Credit(); used > max(1<<20, int64(size)+256) {
+				if used, _, _, _ := nodetest.Env(n).Credit(); used > max(1<<20, int64(size)+256) {
 					t.Errorf("got %d bytes of credit in use", used)
 				}
 				if depth := n.depth(); depth > 4096 {
@@ -423,7 +424,7 @@ func TestPoison(t *testing.T) {
 			if policy == gamelan.PanicContain {
 				lives, contained = 1, 30
 			}
-			for _, info := range n.Tree().Snapshot() {
+			for _, info := range n.Inspection().Tree().Snapshot() {
 				if strings.HasSuffix(info.Path, "/handler") && (info.Incarnation != lives || info.Contained != contained) {
 					t.Errorf("%s: got incarnation %d and %d contained panics, want %d and %d", policy, info.Incarnation, info.Contained, lives, contained)
 				}
@@ -484,7 +485,7 @@ func TestPoisonOfOwnActors(t *testing.T) {
 			armed.Store(false)
 			n.banned(p.id(), 0)
 		}
-		for _, info := range n.Tree().Snapshot() {
+		for _, info := range n.Inspection().Tree().Snapshot() {
 			if strings.HasSuffix(info.Path, "/services/messaging") && (int64(info.Contained) != fell.Load() || fell.Load() != 25 || info.Incarnation != 1) {
 				t.Errorf("got %d contained panics of %d in incarnation %d, want 25 in the first", info.Contained, fell.Load(), info.Incarnation)
 			}
@@ -587,7 +588,7 @@ func TestManyFloods(t *testing.T) {
 		}
 		time.Sleep(time.Minute)
 		synctest.Wait() // what happens each minute has happened
-		used, limit, _, _ := n.Actors().Credit()
+		used, limit, _, _ := nodetest.Env(n).Credit()
 		if plain := limit / 16 * 7; limit != 4<<20 || used > plain || used < plain-128<<10 {
 			t.Errorf("got %d bytes of credit in use, limit %d, want what plain messages may have of half of 8 MiB", used, limit)
 		}

@@ -14,6 +14,7 @@ import (
 	"github.com/gamelan-p2p/gamelan/actors"
 	"github.com/gamelan-p2p/gamelan/dht"
 	"github.com/gamelan-p2p/gamelan/gamelantest"
+	"github.com/gamelan-p2p/gamelan/internal/nodetest"
 	"github.com/gamelan-p2p/gamelan/protocol/rpc"
 )
 
@@ -91,7 +92,7 @@ func TestLogOfBansThatAreNotStored(t *testing.T) {
 		log, opt := logged()
 		n := start(t, gamelan.Config{}, opt)
 		for i := range keys {
-			n.Actors().System.Root.Send(n.Actors().Connectivity, actors.PeerBanned{Peer: secretOf(i).NodeID(), Err: actors.ErrStoreFailed})
+			n.System().Root.Send(nodetest.Env(n).Connectivity, actors.PeerBanned{Peer: secretOf(i).NodeID(), Err: actors.ErrStoreFailed})
 		}
 		time.Sleep(2 * time.Minute)
 		if got := log.count("ban not stored"); got != 2 {

@@ -9,6 +9,7 @@ import (
 
 	"github.com/gamelan-p2p/gamelan"
 	"github.com/gamelan-p2p/gamelan/actors"
+	"github.com/gamelan-p2p/gamelan/internal/nodetest"
 	"github.com/gamelan-p2p/gamelan/protocol"
 	"github.com/gamelan-p2p/gamelan/transport/mux"
 	"github.com/gamelan-p2p/gamelan/transport/noise"
@@ -207,7 +208,7 @@ func TestDroppedSubstreams(t *testing.T) {
 		if s := n.connStats(p); s.Substreams != 0 {
 			t.Errorf("got %d live substreams, want none", s.Substreams)
 		}
-		for _, info := range n.Tree().Snapshot() {
+		for _, info := range n.Inspection().Tree().Snapshot() {
 			if info.Depth > 0 || len(info.Tasks) > 10 {
 				t.Errorf("%s: got %d messages and %d tasks left", info.Path, info.Depth, len(info.Tasks))
 			}
@@ -326,7 +327,7 @@ func TestPeerThatNeverReads(t *testing.T) {
 		if got := accepted.Load(); got == 0 || got > 16 {
 			t.Errorf("got %d messages of 64 KiB accepted, want some that fit into 1 MiB", got)
 		}
-		if _, _, used, _ := n.Actors().Credit(); used > 1<<20 {
+		if _, _, used, _ := nodetest.Env(n).Credit(); used > 1<<20 {
 			t.Errorf("got %d bytes held for the peer, want at most 1 MiB", used)
 		}
 		n.disconnected(p.id(), actors.CloseEnded, mux.ErrWriteTimeout)
@@ -337,7 +338,7 @@ func TestPeerThatNeverReads(t *testing.T) {
 				t.Errorf("message %d: got %v, want in doubt or failed, and why", i, out)
 			}
 		}
-		if _, _, used, _ := n.Actors().Credit(); used != 0 {
+		if _, _, used, _ := nodetest.Env(n).Credit(); used != 0 {
 			t.Errorf("got %d bytes of credit in use at the end, want none", used)
 		}
 	})
@@ -428,7 +429,7 @@ func TestManyConnections(t *testing.T) {
 			t.Errorf("got %d set-ups rejected, want 75", rejected)
 		}
 		time.Sleep(time.Minute) // sessions without traffic retire
-		for _, info := range n.Tree().Snapshot() {
+		for _, info := range n.Inspection().Tree().Snapshot() {
 			if info.Kind == "conn" || info.Kind == "messagingSession" {
 				t.Errorf("%s is left", info.Path)
 			}

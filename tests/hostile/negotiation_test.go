@@ -318,7 +318,7 @@ func (n *target) connStats(p *peer) actors.ConnStats {
 	if !ok {
 		n.t.Fatalf("%x is not connected", p.id())
 	}
-	d, err := n.Tree().Inspect(n.t.Context(), ref.PID.Id)
+	d, err := n.Inspection().Tree().Inspect(n.t.Context(), ref.PID.Id)
 	if err != nil {
 		n.t.Fatal(err)
 	}

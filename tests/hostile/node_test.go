@@ -15,6 +15,7 @@ import (
 	"github.com/gamelan-p2p/gamelan/actors"
 	"github.com/gamelan-p2p/gamelan/gamelantest"
 	"github.com/gamelan-p2p/gamelan/identity"
+	"github.com/gamelan-p2p/gamelan/internal/nodetest"
 	"github.com/gamelan-p2p/gamelan/protocol"
 	"github.com/gamelan-p2p/gamelan/transport/memory"
 )
@@ -87,7 +88,7 @@ func (n *target) watch() {
 	// Something happens that costs nothing: a ban of nobody is announced.
 	nobody := secretOf(999_999).NodeID()
 	for {
-		n.Actors().System.Root.Send(n.Actors().Peers, actors.BanPeer{Peer: nobody, For: time.Nanosecond, Reason: "a test begins"})
+		n.System().Root.Send(nodetest.Env(n).Peers, actors.BanPeer{Peer: nobody, For: time.Nanosecond, Reason: "a test begins"})
 		select {
 		case <-begun:
 			return
@@ -198,7 +199,7 @@ func (n *target) serves() {
 		return slices.Contains(n.heard.Bodies(), body)
 	})
 	gamelantest.Healed(n.t, n.Node.Node)
-	for _, info := range n.Tree().Snapshot() {
+	for _, info := range n.Inspection().Tree().Snapshot() {
 		if info.Incarnation > 1 {
 			n.t.Errorf("%s: got restarted after %v", info.Path, info.LastFailure)
 		}
@@ -208,7 +209,7 @@ func (n *target) serves() {
 // line is what an actor says of itself.
 func (n *target) line(path string) string {
 	n.t.Helper()
-	d, err := n.Tree().Inspect(n.t.Context(), n.PID().Id+"/"+path)
+	d, err := n.Inspection().Tree().Inspect(n.t.Context(), n.Inspection().Tree().PID().Id+"/"+path)
 	if err != nil {
 		n.t.Fatal(err)
 	}
@@ -217,7 +218,7 @@ func (n *target) line(path string) string {
 
 // depth is the number of messages that wait in all mailboxes of the node.
 func (n *target) depth() (total int) {
-	for _, info := range n.Tree().Snapshot() {
+	for _, info := range n.Inspection().Tree().Snapshot() {
 		total += info.Depth
 	}
 	return total

@@ -50,7 +50,7 @@ func (p *peer) openings() (all []time.Duration) {
 
 // warned are the warnings of status that name the peer.
 func (n *target) warned(p *peer) (all []string) {
-	for _, w := range n.Describe(n.t.Context()).Warnings {
+	for _, w := range n.Inspection().Node(n.t.Context()).Warnings {
 		if strings.Contains(w, p.secret.NodeID().String()) {
 			all = append(all, w)
 		}
@@ -82,7 +82,7 @@ func TestResetInNegotiation(t *testing.T) {
 		if got, want := p.openings(), []time.Duration{0, 200 * ms, 600 * ms, 1400 * ms, 3000 * ms, 6200 * ms}; !slices.EqualFunc(got, want, near) {
 			t.Errorf("got substreams after %v, want %v", got, want)
 		}
-		if dials := n.Attempts(p.id()); len(dials) > 0 {
+		if dials := n.Inspection().Peer(p.id()).Attempts; len(dials) > 0 {
 			t.Errorf("got the dials %v, want none: the connection lives", dials)
 		}
 		stop()

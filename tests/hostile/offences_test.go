@@ -17,6 +17,7 @@ import (
 	"github.com/gamelan-p2p/gamelan/actors"
 	"github.com/gamelan-p2p/gamelan/gamelantest"
 	"github.com/gamelan-p2p/gamelan/identity"
+	"github.com/gamelan-p2p/gamelan/internal/nodetest"
 	"github.com/gamelan-p2p/gamelan/protocol"
 	"github.com/gamelan-p2p/gamelan/transport"
 	"github.com/gamelan-p2p/gamelan/transport/connpool"
@@ -75,7 +76,7 @@ func TestOffences(t *testing.T) {
 				n.banned(stranger.NodeID(), o.ban)
 				o.do(t, n, friend)
 				n.banned(friend.NodeID(), 0)
-				for _, c := range n.Actors().Closed.Last() {
+				for _, c := range nodetest.Env(n).Closed.Last() {
 					if c.Reason.Code == "" || c.Reason.By == "" {
 						t.Errorf("got close reason %+v, want a code and an initiator", c.Reason)
 					}
@@ -109,7 +110,7 @@ func TestBannedAndUnknown(t *testing.T) {
 		if took := time.Since(began); took > time.Second {
 			t.Errorf("got answers after %v, want them at once", took)
 		}
-		if got := n.Attempts(secret.NodeID()); len(got) > 0 {
+		if got := n.Inspection().Peer(secret.NodeID()).Attempts; len(got) > 0 {
 			t.Errorf("got %d attempts, want none", len(got))
 		}
 	})
@@ -127,11 +128,14 @@ func TestFailuresWhileOffline(t *testing.T) {
 			t.Fatal(err)
 		}
 		time.Sleep(48 * time.Hour)
-		if got := len(n.Attempts(id)); got != 32 {
+		if got := len(n.Inspection().Peer(id).Attempts); got != 32 {
 			t.Errorf("got %d attempts, want the peer dialled on and on", got)
 		}
-		choice, ok := n.Choice(id)
-		if _, r, _ := choice.Rank(id); !ok || r.Health.Failures != 0 || !r.Chosen {
+		choice := n.Inspection().Peer(id).Choice
+		if choice == nil {
+			t.Fatal("got no choice remembered")
+		}
+		if _, r, _ := choice.Rank(id); r.Health.Failures != 0 || !r.Chosen {
 			t.Errorf("got %+v, want no failure counted while offline", r)
 		}
 		if _, ok := n.Peers().Get(id); !ok {
@@ -297,7 +301,7 @@ func TestFlapping(t *testing.T) {
 		if got := len(n.Connections()); got != 0 {
 			t.Errorf("got %d connections, want none", got)
 		}
-		closed := n.Actors().Closed.Last()
+		closed := nodetest.Env(n).Closed.Last()
 		for _, c := range closed {
 			if c.Reason.Code != actors.CloseEnded || c.Reason.By != "peer" {
 				t.Errorf("got %v, want every connection ended by the peer", c.Reason)

@@ -201,7 +201,7 @@ func TestHalfOpenFromTor(t *testing.T) {
 					}
 					time.Sleep(4 * time.Second)
 					s.guests(from)
-					if got := s.Describe(t.Context()).Places; got.Setups > got.MaxSetups || got.GaveWay < 38 {
+					if got := s.Inspection().Node(t.Context()).Places; got.Setups > got.MaxSetups || got.GaveWay < 38 {
 						t.Errorf("got %+v, want at most the limit and 38 that gave way", got)
 					}
 				})
@@ -276,7 +276,7 @@ func TestIdleIdentities(t *testing.T) {
 				t.Errorf("peer %d that was of use was replaced", i)
 			}
 		}
-		got := s.Describe(t.Context()).Places
+		got := s.Inspection().Node(t.Context()).Places
 		if got.Replaced < 38 || got.Inbound > places {
 			t.Errorf("got %+v, want some replaced and no more than %d", got, places)
 		}

@@ -14,6 +14,7 @@ import (
 	"github.com/gamelan-p2p/gamelan"
 	"github.com/gamelan-p2p/gamelan/actors"
 	"github.com/gamelan-p2p/gamelan/gamelantest"
+	"github.com/gamelan-p2p/gamelan/internal/nodetest"
 	"github.com/gamelan-p2p/gamelan/peerstore"
 	"github.com/gamelan-p2p/gamelan/transport"
 )
@@ -50,7 +51,7 @@ func TestOwnAddress(t *testing.T) {
 			if p, _ := n.Peers().Get(id); p.Offline() {
 				t.Errorf("%s: got the peer counted as failed, want it untouched", addresses)
 			}
-			if got := n.Attempts(id); len(got) > 0 {
+			if got := n.Inspection().Peer(id).Attempts; len(got) > 0 {
 				t.Errorf("%s: got %v dialled, want nothing", addresses, got)
 			}
 		}
@@ -82,7 +83,7 @@ func TestGivenAddressFirst(t *testing.T) {
 		dial := func(want ...string) {
 			t.Helper()
 			seen := actors.DialAttempt{At: time.Now(), Addr: ma.StringCast("/memory/60100"), Took: time.Second, Handshake: time.Millisecond}
-			n.Actors().System.Root.Send(n.Actors().Peers, actors.SeenPeer{Peer: key.NodeID(), Attempts: []actors.DialAttempt{seen}})
+			n.System().Root.Send(nodetest.Env(n).Peers, actors.SeenPeer{Peer: key.NodeID(), Attempts: []actors.DialAttempt{seen}})
 			time.Sleep(time.Second)
 			_, err := n.Dial(t.Context(), key.NodeID())
 			failed, ok := errors.AsType[*actors.DialError](err)
@@ -137,7 +138,7 @@ func TestAddressOrder(t *testing.T) {
 			{At: now, Addr: ma.StringCast("/memory/60104"), Took: time.Second, Handshake: 5 * time.Second},
 		}
 		for _, a := range stats {
-			n.Actors().System.Root.Send(n.Actors().Peers, actors.SeenPeer{Peer: id, Attempts: []actors.DialAttempt{a}})
+			n.System().Root.Send(nodetest.Env(n).Peers, actors.SeenPeer{Peer: id, Attempts: []actors.DialAttempt{a}})
 		}
 		time.Sleep(time.Second)
 		_, err := n.Dial(t.Context(), id)
@@ -163,7 +164,7 @@ func TestAddressOrder(t *testing.T) {
 		if p, _ := n.Peers().Get(id); !p.Offline() {
 			t.Errorf("got %v, want every address failed", p.Addresses)
 		}
-		for _, a := range n.Attempts(id) {
+		for _, a := range n.Inspection().Peer(id).Attempts {
 			if a.By != "the API" || a.Stage != string(transport.StageConnect) || a.Err == nil {
 				t.Errorf("got attempt %+v, want one by the API that failed to connect", a)
 			}
@@ -199,7 +200,7 @@ func TestAttemptsOutliveTheDialer(t *testing.T) {
 			time.Sleep(time.Second)
 		}
 		release()
-		before := n.Attempts(id)
+		before := n.Inspection().Peer(id).Attempts
 		if len(before) != 32 {
 			t.Errorf("got %d attempts remembered, want 32", len(before))
 		}
@@ -208,7 +209,7 @@ func TestAttemptsOutliveTheDialer(t *testing.T) {
 		}
 		gamelantest.Crash(n.Node.Node, "dialer", "a test")
 		gamelantest.Healed(t, n.Node.Node)
-		if got := n.Attempts(id); len(got) != 32 {
+		if got := n.Inspection().Peer(id).Attempts; len(got) != 32 {
 			t.Errorf("after a crash of the dialer: got %d attempts, want 32", len(got))
 		}
 		for i := range 600 { // more peers than are remembered
@@ -218,7 +219,7 @@ func TestAttemptsOutliveTheDialer(t *testing.T) {
 			}
 			n.Dial(t.Context(), id)
 		}
-		if got := n.Actors().Dials.Len(); got != 512 {
+		if got := nodetest.Env(n).Dials.Len(); got != 512 {
 			t.Errorf("got %d peers remembered, want 512", got)
 		}
 		synctest.Wait()

@@ -17,6 +17,7 @@ import (
 	"github.com/gamelan-p2p/gamelan/dht/wire"
 	"github.com/gamelan-p2p/gamelan/gamelantest"
 	"github.com/gamelan-p2p/gamelan/identity"
+	"github.com/gamelan-p2p/gamelan/internal/nodetest"
 )
 
 // letterType is the type of messages that the node under attack hears.
@@ -44,7 +45,7 @@ func letter(t *testing.T, author *identity.Secret, text string, valid time.Durat
 
 // ended is how many messages of the DHT have ended in a way.
 func (n *target) ended(why dht.Reason) uint64 {
-	for _, c := range n.DHTPart().Counts() {
+	for _, c := range nodetest.DHT(n).Counts() {
 		if c.Reason == why {
 			return c.Count
 		}
@@ -146,7 +147,7 @@ func TestReplayByFlushing(t *testing.T) {
 		if got := n.ended(dht.Delivered); got != honest {
 			t.Errorf("got %d deliveries, want each letter once: %d", got, honest)
 		}
-		s := n.DHTPart().Dedup.Stats()
+		s := nodetest.DHT(n).Dedup.Stats()
 		if s.Hashes != capacity || s.Fingerprints != honest+flood-capacity || s.Early != 0 {
 			t.Errorf("got %+v, want %d records and the others as fingerprints", s, capacity)
 		}

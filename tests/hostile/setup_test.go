@@ -400,7 +400,7 @@ func TestAddressTaken(t *testing.T) {
 			t.Errorf("got %v, want the connection at the other address", err)
 		}
 		<-wrong
-		attempts := n.Attempts(wanted.NodeID())
+		attempts := n.Inspection().Peer(wanted.NodeID()).Attempts
 		if len(attempts) != 2 || attempts[0].Stage != "key" || !errors.Is(attempts[0].Err, upgrade.ErrWrongKey) || attempts[1].Err != nil {
 			t.Errorf("got attempts %v, want one with another key and one that succeeds", attempts)
 		}

@@ -129,7 +129,7 @@ func TestIdentityRotation(t *testing.T) {
 		if refused := offend("/ip4/8.8.8.8", 3000, 1); refused != 0 {
 			t.Error("got another source refused")
 		}
-		d := strings.Join(n.Describe(t.Context()).Warnings, "\n")
+		d := strings.Join(n.Inspection().Node(t.Context()).Warnings, "\n")
 		if !strings.Contains(d, "6.6.6.6/32") || strings.Contains(d, "8.8.8.8") {
 			t.Errorf("status: got %q, want the one source that is refused", d)
 		}
@@ -179,7 +179,7 @@ func TestOffenceIsNotForgotten(t *testing.T) {
 				blocked.Store(false)
 				close(release)
 				synctest.Wait()
-				d := strings.Join(n.Describe(t.Context()).Warnings, "\n")
+				d := strings.Join(n.Inspection().Node(t.Context()).Warnings, "\n")
 				if !strings.Contains(d, "6.6.6.6/32") {
 					t.Errorf("status: got %q, want the source of the offence refused", d)
 				}

@@ -15,6 +15,7 @@ import (
 	"github.com/gamelan-p2p/gamelan/actors"
 	"github.com/gamelan-p2p/gamelan/gamelantest"
 	"github.com/gamelan-p2p/gamelan/identity"
+	"github.com/gamelan-p2p/gamelan/internal/nodetest"
 	"github.com/gamelan-p2p/gamelan/protocol"
 	"github.com/gamelan-p2p/gamelan/transport/mux"
 	"github.com/gamelan-p2p/gamelan/transport/noise"
@@ -123,7 +124,7 @@ func TestHostileOverTCP(t *testing.T) {
 			send(t, other, n, "after: "+c.name)
 		})
 	}
-	for _, info := range n.Tree().Snapshot() {
+	for _, info := range n.Inspection().Tree().Snapshot() {
 		if info.Incarnation > 1 {
 			t.Errorf("%s: got restarted after %v", info.Path, info.LastFailure)
 		}
@@ -239,7 +240,7 @@ func (n *target) settled() bool {
 
 // conns counts the connection actors of a node.
 func conns(n *target) (count int) {
-	for _, info := range n.Tree().Snapshot() {
+	for _, info := range n.Inspection().Tree().Snapshot() {
 		if info.Kind == "conn" {
 			count++
 		}
@@ -292,7 +293,7 @@ func TestBlockedHandlerOverTCP(t *testing.T) {
 			t.Errorf("the heap grows while the handler stands still: got %d bytes, want at most %d", now, before+2*most)
 		}
 	}
-	if used, _, _, _ := b.Actors().Credit(); used > 1<<20 {
+	if used, _, _, _ := nodetest.Env(b).Credit(); used > 1<<20 {
 		t.Errorf("got %d bytes of credit in use, want at most 1 MiB", used)
 	}
 	send(t, b, a, "the other way") // meanwhile
@@ -312,8 +313,8 @@ func TestBlockedHandlerOverTCP(t *testing.T) {
 		}
 	}
 	gamelantest.Eventually(t, patience, "all credit back", func() bool {
-		in, _, _, _ := b.Actors().Credit()
-		_, _, out, _ := a.Actors().Credit()
+		in, _, _, _ := nodetest.Env(b).Credit()
+		_, _, out, _ := nodetest.Env(a).Credit()
 		return in == 0 && out == 0
 	})
 }

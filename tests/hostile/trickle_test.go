@@ -5,6 +5,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/gamelan-p2p/gamelan/internal/nodetest"
 )
 
 // TestTrickle has more peers announce messages of 8 MiB than the node has credit
@@ -23,7 +25,7 @@ func TestTrickle(t *testing.T) {
 			slow = append(slow, p)
 		}
 		synctest.Wait()
-		used, limit, _, _ := n.Actors().Credit()
+		used, limit, _, _ := nodetest.Env(n).Credit()
 		if used < 32<<20 || used > limit/2 {
 			t.Fatalf("got %d bytes of credit held, want at least 32 MiB and at most half of %d", used, limit)
 		}
@@ -42,7 +44,7 @@ func TestTrickle(t *testing.T) {
 			time.Sleep(time.Second)
 		}
 		n.heardIs("on stream 1", "on stream 3", body)
-		if used, _, _, _ := n.Actors().Credit(); used != 0 {
+		if used, _, _, _ := nodetest.Env(n).Credit(); used != 0 {
 			t.Errorf("got %d bytes of credit in use, want none", used)
 		}
 		for _, p := range slow {

@@ -9,6 +9,7 @@ import (
 	"github.com/gamelan-p2p/gamelan"
 	"github.com/gamelan-p2p/gamelan/dht"
 	"github.com/gamelan-p2p/gamelan/gamelantest"
+	"github.com/gamelan-p2p/gamelan/internal/nodetest"
 )
 
 // We pass bursts on between Tari nodes, also to one that has just connected and
@@ -82,7 +83,7 @@ func wantAll(t *testing.T, m *member, to *tari, count uint64) {
 	}
 	if got := to.received(m.PublicKey()).Count; got != count {
 		var lines []string
-		for _, n := range m.DHTPart().Counts() {
+		for _, n := range nodetest.DHT(m).Counts() {
 			lines = append(lines, n.Reason.String())
 		}
 		slices.Sort(lines)

@@ -12,6 +12,7 @@ import (
 	"github.com/gamelan-p2p/gamelan/dht/wire"
 	"github.com/gamelan-p2p/gamelan/gamelantest"
 	"github.com/gamelan-p2p/gamelan/identity"
+	"github.com/gamelan-p2p/gamelan/internal/nodetest"
 	"github.com/gamelan-p2p/gamelan/protocol"
 )
 
@@ -27,7 +28,7 @@ func (m *member) sendBytes(to identity.NodeID, frame []byte) {
 	m.t.Helper()
 	done := make(chan protocol.Outcome, 1)
 	b := actors.SendBody{Peer: to, Body: frame}
-	_, err := m.Actors().Frames.Send(m.t.Context(), b, func(o protocol.Outcome) { done <- o })
+	_, err := nodetest.Env(m).Frames.Send(m.t.Context(), b, func(o protocol.Outcome) { done <- o })
 	if err != nil {
 		m.t.Fatal(err)
 	}

@@ -213,9 +213,9 @@ func heardAll(n *ours, peer identity.NodeID, number uint64) bool {
 // sessionLine is what the messaging session with a peer says of itself.
 func sessionLine(t *testing.T, n *ours, peer identity.NodeID) string {
 	t.Helper()
-	for _, i := range n.Tree().Snapshot() {
+	for _, i := range n.Inspection().Tree().Snapshot() {
 		if strings.HasSuffix(i.Path, "/services/messaging/"+peer.String()) {
-			d, err := n.Tree().Inspect(t.Context(), i.Path)
+			d, err := n.Inspection().Tree().Inspect(t.Context(), i.Path)
 			if err != nil {
 				t.Fatal(err)
 			}

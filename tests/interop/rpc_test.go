@@ -379,7 +379,7 @@ func TestTariRPCLimits(t *testing.T) {
 				t.Error(err)
 			}
 			gamelantest.Eventually(t, connectLimit, "our end to close the session", func() bool {
-				for _, info := range n.Tree().Snapshot() {
+				for _, info := range n.Inspection().Tree().Snapshot() {
 					if info.Kind == "rpcSession" {
 						return false
 					}

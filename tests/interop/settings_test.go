@@ -11,6 +11,7 @@ import (
 	"github.com/gamelan-p2p/gamelan/actors"
 	"github.com/gamelan-p2p/gamelan/dht"
 	"github.com/gamelan-p2p/gamelan/gamelantest"
+	"github.com/gamelan-p2p/gamelan/internal/nodetest"
 	"github.com/gamelan-p2p/gamelan/protocol"
 )
 
@@ -40,7 +41,7 @@ func TestMessageSettings(t *testing.T) {
 					gamelantest.Eventually(t, connectLimit, "their message here", func() bool { return n.heard(p.id).Count == 1 })
 				case cfg.DHT != nil:
 					gamelantest.Eventually(t, connectLimit, "a warning of their message", func() bool {
-						return slices.ContainsFunc(n.Describe(t.Context()).Warnings, func(w string) bool {
+						return slices.ContainsFunc(n.Inspection().Node(t.Context()).Warnings, func(w string) bool {
 							return strings.Contains(w, p.id.String()) && strings.Contains(w, "cannot be decoded")
 						})
 					})
@@ -79,7 +80,7 @@ func TestMessageSettings(t *testing.T) {
 				key := n.PublicKey()
 				p.mustPost(letter{to: "key", key: &key, seal: "clear", messageType: domainType}, "theirs")
 				gamelantest.Eventually(t, connectLimit, "their message here", func() bool { return slices.Contains(heard.Bodies(), "theirs") })
-				if got := n.DHTPart().Undecodable(); len(got) > 0 {
+				if got := nodetest.DHT(n).Undecodable(); len(got) > 0 {
 					t.Errorf("got %v that did not decode, want none", got)
 				}
 				noBan(t, n, p)

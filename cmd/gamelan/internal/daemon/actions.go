@@ -69,7 +69,7 @@ func peerActions(n *gamelan.Node) map[string]inspect.PeerAction {
 			return n.Peers().Ban(ctx, id, d, v.Get("reason"))
 		}),
 		"unban": onPeer(n, nil, func(ctx context.Context, id identity.NodeID, _ url.Values) error {
-			if _, _, ok := n.Actors().Ban(id); !ok {
+			if _, _, ok := n.Peers().Banned(id); !ok {
 				return errors.New("it is not banned")
 			}
 			return n.Peers().Unban(ctx, id)

@@ -173,7 +173,7 @@ func (d *daemon) unmake() {
 
 // shown is what the API shows of the node.
 func (d *daemon) shown() inspect.Options {
-	o := d.node.Inspection()
+	o := d.node.Inspection().Options
 	o.Sections.Section("node", func(ctx context.Context) any { return d.nodeSection(ctx) })
 	o.Sections.Section("config", func(context.Context) any { return d.configSection() })
 	o.Messages, o.Ready, o.Health = inboxMessages{d.node}, d.unhealthy, d.unhealthy
@@ -193,7 +193,7 @@ func (d *daemon) actions(stop func()) inspect.Actions {
 
 // nodeSection is the node's own section, with the warnings of the daemon.
 func (d *daemon) nodeSection(ctx context.Context) inspect.Node {
-	v := d.node.Describe(ctx)
+	v := d.node.Inspection().Node(ctx)
 	if in := v.Inbox; in != nil && in.Messages > 0 && in.Listeners == 0 {
 		v.Warnings = append(v.Warnings, inspect.Count(uint64(in.Messages), "message")+" kept on the disk, and nobody listens; read with "+d.Dir.Command("listen"))
 	}
@@ -228,7 +228,7 @@ func (d *daemon) unhealthy(ctx context.Context) []string {
 	if d.stopping.Load() {
 		return []string{"the node is stopping"}
 	}
-	return d.node.Unhealthy(ctx)
+	return d.node.Inspection().Health(ctx)
 }
 
 // answerTimeout is how long an actor of a healthy node may take to say how it

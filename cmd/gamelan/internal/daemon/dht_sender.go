@@ -57,7 +57,7 @@ func (s *saidBefore) again(m *dht.Message) bool {
 // Prepare checks what is asked for. The receiver's address, if one is given, is
 // remembered.
 func (s dhtSender) Prepare(ctx context.Context, r inspect.DHTRequest) (inspect.DHTSend, error) {
-	if s.node.DHTPart() == nil {
+	if !s.node.DHT().Enabled() {
 		return nil, &inspect.Error{Code: inspect.CodeFailed, Message: "this node has no DHT", Hint: api.NoDHTHint}
 	}
 	m := dht.Message{Type: config.TextType, Encrypt: r.Encrypt, Sign: r.Sign}
@@ -98,7 +98,7 @@ func (s dhtSender) Prepare(ctx context.Context, r inspect.DHTRequest) (inspect.D
 		}
 		repeated := how.Name != "direct" && !m.Encrypt && !m.Sign && s.said.again(&m)
 		return func(ctx context.Context) inspect.Report {
-			r := s.node.DescribeReport(sending.Wait(ctx))
+			r := s.node.Inspection().Report(sending.Wait(ctx))
 			r.Repeated = repeated
 			return r
 		}, nil

@@ -39,7 +39,7 @@ func TestPeersAreTheSameHoweverTheyAreAskedFor(t *testing.T) {
 		want = append(want, id.String())
 	}
 	slices.Sort(want)
-	h := inspect.Handler(n.Inspection())
+	h := inspect.Handler(n.Inspection().Options)
 	get := func(path string, v any) int {
 		t.Helper()
 		w := httptest.NewRecorder()

@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"github.com/gamelan-p2p/gamelan"
-	"github.com/gamelan-p2p/gamelan/actors"
 	"github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/api"
 	"github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/failure"
 	"github.com/gamelan-p2p/gamelan/identity"
@@ -30,9 +29,11 @@ func whyPeer(n *gamelan.Node) inspect.PeerAction {
 }
 
 func whyOf(n *gamelan.Node, id identity.NodeID) api.Why {
+	seen := n.Inspection()
+	history := seen.Peer(id)
 	ref, connected := n.Connection(id)
 	w := api.Why{
-		NodeID: id.String(), Connected: connected, Protected: append([]string{}, n.Owners(id)...),
+		NodeID: id.String(), Connected: connected, Protected: append([]string{}, history.Protected...),
 		Candidates: []api.Candidate{}, Dials: []api.Dial{},
 	}
 	if p, ok := n.Peers().Get(id); ok {
@@ -40,36 +41,34 @@ func whyOf(n *gamelan.Node, id identity.NodeID) api.Why {
 		if !p.Key.IsZero() {
 			w.PublicKey = p.Key.String()
 		}
-		if p.Banned(n.Actors().Wall()) {
-			w.BannedUntil, w.BanReason = p.BannedUntil, failure.OneLine(p.BanReason)
-		}
+	}
+	if until, reason, banned := n.Peers().Banned(id); banned {
+		w.BannedUntil, w.BanReason = until, failure.OneLine(reason)
 	}
 	if connected {
-		w.Direction, w.Remote, w.Since = ref.Direction.String(), ref.Addr.String(), n.Actors().OnWall(ref.Since)
-	} else if due, ok := n.Actors().Redials.Get(id); ok {
-		w.NextDialAt = n.Actors().OnWall(due)
-	}
-	for _, m := range n.Actors().NotTaken() {
-		if m.Peer == id {
-			w.NotTaken = append(w.NotTaken, failure.OneLine(fmt.Sprintf("It takes no messages of ours on %s: it ended %s in a row, the last at %s (%v)",
-				m.Protocol, inspect.Count(uint64(m.Times), "substream"), m.Last.Local().Format(time.TimeOnly), m.Err)))
+		w.Direction, w.Remote, w.Since = ref.Direction.String(), ref.Addr.String(), seen.OnWall(ref.Since)
+	} else {
+		w.NextDialAt = history.NextDial
+		if last := history.Ended; last != nil {
+			w.Lost, w.LostAt = failure.OneLine(last.Reason.String()), last.At
 		}
 	}
-	for _, d := range n.Attempts(id) {
-		x := api.Dial{At: n.Actors().OnWall(d.At), Addr: d.Addr.String(), Stage: d.Stage, TookMS: float64(d.Took.Microseconds()) / 1000, By: d.By}
+	for _, m := range history.NotTaken {
+		w.NotTaken = append(w.NotTaken, failure.OneLine(fmt.Sprintf("It takes no messages of ours on %s: it ended %s in a row, the last at %s (%v)",
+			m.Protocol, inspect.Count(uint64(m.Times), "substream"), m.Last.Local().Format(time.TimeOnly), m.Err)))
+	}
+	for _, d := range history.Attempts {
+		x := api.Dial{At: d.At, Addr: d.Addr.String(), Stage: d.Stage, TookMS: float64(d.Took.Microseconds()) / 1000, By: d.By}
 		if d.Err != nil {
 			x.Error = failure.OneLine(d.Err.Error())
 		}
 		w.Dials = append(w.Dials, x)
 	}
-	if last, ok := lastClosed(n, id); ok && !connected {
-		w.Lost, w.LostAt = failure.OneLine(last.Reason.String()), n.Actors().OnWall(last.At)
-	}
-	choice, ok := n.Choice(id)
-	if !ok {
+	choice := history.Choice
+	if choice == nil {
 		return w
 	}
-	w.At, w.Purpose, w.Missing, w.Wanted, w.Considered = n.Actors().OnWall(choice.At), choice.Purpose, choice.Missing, choice.Wanted, choice.Considered
+	w.At, w.Purpose, w.Missing, w.Wanted, w.Considered = choice.At, choice.Purpose, choice.Missing, choice.Wanted, choice.Considered
 	for i, r := range choice.Ranked {
 		x := api.Candidate{
 			Rank: i + 1, NodeID: r.Peer.String(), Score: r.Score, Parts: make(map[string]float64, len(r.Parts)),
@@ -81,15 +80,4 @@ func whyOf(n *gamelan.Node, id identity.NodeID) api.Why {
 		w.Candidates = append(w.Candidates, x)
 	}
 	return w
-}
-
-// lastClosed is the last connection to a peer that has ended, of those that are
-// remembered. The loser of a tie-break ended nothing.
-func lastClosed(n *gamelan.Node, id identity.NodeID) (last actors.ClosedConn, ok bool) {
-	for _, c := range n.Actors().Closed.Last() {
-		if c.Ref.Peer == id && c.Reason.Code != actors.CloseTieBreak {
-			last, ok = c, true
-		}
-	}
-	return last, ok
 }

@@ -199,7 +199,7 @@ func (d *demo) measure(ctx context.Context, r *demoResult) (err error) {
 	var m runtime.MemStats
 	runtime.ReadMemStats(&m)
 	r.Heap = m.HeapAlloc
-	r.Tree, err = inspect.Look(ctx, inspect.FromRoot(n.Tree(), n.Actors().System), "", -1)
+	r.Tree, err = inspect.Look(ctx, inspect.FromRoot(n.Inspection().Tree(), n.System()), "", -1)
 	return err
 }
 
@@ -212,7 +212,7 @@ func (d *demo) kill(ctx context.Context, peer identity.NodeID) demoCrash {
 		return demoCrash{}
 	}
 	start := time.Now()
-	n.Actors().System.Root.Stop(old.PID)
+	n.System().Root.Stop(old.PID)
 	for {
 		if now, ok := n.Connection(peer); ok && now.ID != old.ID {
 			return demoCrash{old.PID.Id, now.PID.Id, time.Since(start)}
@@ -296,13 +296,12 @@ const settleTimeout = 5 * time.Second
 // settle compares outcomes with what was received, once every confirmed
 // message had the time to be read by its handler.
 func (c *conversation) settle(ctx context.Context) (demoPeer, error) {
-	env := c.to.node.Actors()
 	for end := time.Now().Add(settleTimeout); ; time.Sleep(10 * time.Millisecond) {
-		pid, err := env.Plain.Handler.Wait(ctx)
-		if err != nil {
-			return demoPeer{}, err
+		pid, ok := c.to.node.Actor("handler")
+		if !ok {
+			return demoPeer{}, fmt.Errorf("%s has no handler", c.to.name)
 		}
-		h, err := supervisor.Ask[heard](ctx, env.System, pid, getHeard{})
+		h, err := supervisor.Ask[heard](ctx, c.to.node.System(), pid, getHeard{})
 		if err != nil {
 			return demoPeer{}, err
 		}

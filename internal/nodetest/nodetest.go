@@ -1,0 +1,28 @@
+// Package nodetest lets the tests and benchmarks of this module look inside a
+// running node. Nothing else may import it: see tests/arch_test.go.
+package nodetest
+
+import (
+	"github.com/gamelan-p2p/gamelan/actors"
+	dhtpart "github.com/gamelan-p2p/gamelan/actors/dht"
+	"github.com/gamelan-p2p/gamelan/identity"
+)
+
+// Node is a *gamelan.Node, or a value that embeds one.
+type Node interface{ ID() identity.NodeID }
+
+// Inside returns what a node is made of. Package gamelan, which this one cannot
+// import, sets it.
+var Inside func(Node) (*actors.Env, *dhtpart.DHT)
+
+// Env returns what the actors of a node share.
+func Env(n Node) *actors.Env {
+	env, _ := Inside(n)
+	return env
+}
+
+// DHT returns the part of a node that is its DHT, nil without it.
+func DHT(n Node) *dhtpart.DHT {
+	_, dht := Inside(n)
+	return dht
+}
