@@ -33,8 +33,8 @@ func eachStep(t *testing.T, f func(t *testing.T, by time.Duration, at func(time.
 	}
 }
 
-// TestPongsClock: who pings once a minute for a day has every ping answered, and
-// the limit is the same as before, whatever is done to the date.
+// TestPongsClock: a peer that pings once a minute for a day gets every answer, and the
+// limit does not change when the system's clock steps.
 func TestPongsClock(t *testing.T) {
 	eachStep(t, func(t *testing.T, _ time.Duration, at func(time.Duration) time.Time) {
 		p, answered := dht.NewPongs(), 0
@@ -58,7 +58,7 @@ func TestPongsClock(t *testing.T) {
 	})
 }
 
-// TestRelayRateClock: what is passed on at a rate below the limit is passed on.
+// TestRelayRateClock: messages below the rate limit are relayed when the clock steps.
 func TestRelayRateClock(t *testing.T) {
 	eachStep(t, func(t *testing.T, _ time.Duration, at func(time.Duration) time.Time) {
 		d := newDesk(t, villagers, func(o *dht.OutboundOptions) { o.RelayLimit = 3 })
@@ -197,8 +197,8 @@ func TestStuckClock(t *testing.T) {
 	})
 }
 
-// TestExpiryClock: what is on the wire is read and written by the system's clock
-// as it is set now.
+// TestExpiryClock: expiries of messages, ours and others', are by the system's clock as
+// it is set now.
 func TestExpiryClock(t *testing.T) {
 	for _, ahead := range []time.Duration{0, 24 * time.Hour, -24 * time.Hour} {
 		n := newNode(t, nil)

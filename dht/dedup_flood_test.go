@@ -50,8 +50,8 @@ func TestDedupMakesWayFairly(t *testing.T) {
 	}
 }
 
-// TestDedupRemembersWhatMadeWay: what went is a copy for three hours all the same,
-// by whatever clock, and no record of it comes back.
+// TestDedupRemembersWhatMadeWay: an evicted message is recognised for three hours,
+// whatever the clock does, and gets no new record.
 //
 // conforms: dht 52
 func TestDedupRemembersWhatMadeWay(t *testing.T) {

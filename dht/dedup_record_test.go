@@ -12,7 +12,7 @@ import (
 	"github.com/gamelan-p2p/gamelan/dht"
 )
 
-// What is on disks already must be read for ever.
+// Records of earlier releases on disk must always decode.
 func TestDedupRecordBytes(t *testing.T) {
 	first := time.Date(2026, time.November, 20, 12, 0, 0, 1, time.UTC)
 	for _, c := range []struct {

@@ -81,7 +81,7 @@ func TestDedupForgetsTheOldestHit(t *testing.T) {
 	}
 }
 
-// What a Dedup was given back it counts on; what it had no room for is gone.
+// Dedup goes on counting loaded records; those that it has no room for are gone.
 //
 // conforms: dht 51
 func TestDedupRestart(t *testing.T) {
@@ -212,8 +212,8 @@ func write(stored map[wire.Hash]uint32, d *dht.Dedup, most int) {
 	}
 }
 
-// What nobody asks for stays bounded: what was forgotten before anybody took it
-// is not worth a word.
+// Changes that are not taken stay bounded: a record that was made and evicted in
+// between is in none.
 func TestDedupChangesAreBounded(t *testing.T) {
 	d := dht.NewDedup(10)
 	for i := range 1000 {
@@ -254,7 +254,7 @@ func TestDedupLoadsTooMuch(t *testing.T) {
 	}
 }
 
-// Whoever could not keep what he took gets everything the next time.
+// After Rewrite the next Changes have every record.
 //
 // conforms: dht 53; V 29
 func TestDedupRewrite(t *testing.T) {

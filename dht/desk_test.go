@@ -46,7 +46,7 @@ type desk struct {
 	ends      map[uint64]int
 	wake      time.Time
 	under     []dht.Write // given out, without outcome
-	leases    []*leaf     // of what is passed on
+	credits   []*leaf     // of what is passed on
 	unreached *dht.Unreached
 	// What the last event had done.
 	writes    []dht.Write
@@ -148,8 +148,8 @@ func (d *desk) relayFrom(name string, e *wire.Envelope, to dht.Strategy) {
 // relayed is such a message with its credit.
 func (d *desk) relayed(name string, e *wire.Envelope, to dht.Strategy) dht.Relayed {
 	l := &leaf{}
-	d.leases = append(d.leases, l)
-	return dht.Relayed{From: idOf(name), Envelope: e, Hash: e.DedupHash(), To: to, Lease: l}
+	d.credits = append(d.credits, l)
+	return dht.Relayed{From: idOf(name), Envelope: e, Hash: e.DedupHash(), To: to, Credit: l}
 }
 
 // leaf is credit that counts how often it is given back.
@@ -162,7 +162,7 @@ func (l *leaf) Source() any  { return nil }
 
 // held returns how much credit is out.
 func (d *desk) held() (n int) {
-	for i, l := range d.leases {
+	for i, l := range d.credits {
 		if l.back > 1 {
 			d.t.Fatalf("credit %d: got it back %d times", i, l.back)
 		}

@@ -4,7 +4,7 @@ import (
 	"testing"
 )
 
-// The chain has a verdict for every input.
+// FuzzInbound: the chain returns a verdict for every input.
 func FuzzInbound(f *testing.F) {
 	for _, v := range recordings(f, "") {
 		for key := range v.Bytes {

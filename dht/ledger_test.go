@@ -85,7 +85,7 @@ func TestLedger(t *testing.T) {
 	}
 }
 
-// TestLedgerTake: who has taken a send ends it, and nobody else.
+// TestLedgerTake: a send is taken once, and Fail does not end it then.
 func TestLedgerTake(t *testing.T) {
 	l := dht.NewLedger()
 	cause := errors.New("no room")
@@ -108,8 +108,8 @@ func TestLedgerTake(t *testing.T) {
 	}
 }
 
-// TestLedgerAbandon: what was taken by somebody who is no more ends, by what was
-// known of it; what nobody took stays.
+// TestLedgerAbandon: taken sends end, with the outcomes that are known; the others
+// stay.
 //
 // conforms: dht 64
 func TestLedgerAbandon(t *testing.T) {

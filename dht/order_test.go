@@ -11,7 +11,7 @@ import (
 
 // TestOrder has one peer's session take messages in order, have no room at times,
 // end at times, and lose its connection at times, which is there again at once.
-// What arrives for the first time arrives in the order in which it was sent.
+// First copies of messages arrive in the order in which the messages were sent.
 func TestOrder(t *testing.T) {
 	total := 0
 	for seed := range uint64(100) {

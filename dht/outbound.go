@@ -585,8 +585,8 @@ func (o *Outbound) end(s *send, r SendReason, err error) {
 	o.wakes.drop(&s.wake)
 	if s.relay() {
 		delete(o.relaying, s)
-		if s.relayed.lease != nil {
-			o.fx.Released = append(o.fx.Released, s.relayed.lease)
+		if s.relayed.credit != nil {
+			o.fx.Released = append(o.fx.Released, s.relayed.credit)
 		}
 		return
 	}

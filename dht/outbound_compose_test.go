@@ -123,7 +123,7 @@ func TestClear(t *testing.T) {
 	}
 }
 
-// TestDestination: whom the header names.
+// TestDestination checks the destination in the header.
 func TestDestination(t *testing.T) {
 	bob, eve := repeated(t, 9).PublicKey(), repeated(t, 8).PublicKey()
 	for name, c := range map[string]struct {
@@ -251,8 +251,8 @@ func TestSentToNobody(t *testing.T) {
 	})
 }
 
-// TestOwnIsRecorded: what goes to many may come back, and is a copy then; what
-// goes to one is not recorded, and a count that is there is not touched.
+// TestOwnIsRecorded: a message for many is recorded, so that one that comes back is a
+// duplicate; a message for one peer is not recorded. An existing count stays.
 //
 // conforms: dht 54
 func TestOwnIsRecorded(t *testing.T) {

@@ -22,9 +22,9 @@ type OutboundEffects struct {
 	// Discovered, or in none.
 	Discover []Discover
 	// Released is the credit of relayed messages whose copies have all ended. The
-	// caller discards each lease and then empties the list, because
-	// [Outbound.Abandon] returns the leases that are left in it.
-	Released []Lease
+	// caller discards each credit and then empties the list, because
+	// [Outbound.Abandon] returns the credits that are left in it.
+	Released []Credit
 	// Wake is when Due is to be called, which is earlier than the last Wake. Zero
 	// changes nothing.
 	Wake time.Time

@@ -46,9 +46,9 @@ type Relayed struct {
 	// the missed peers of [Unreached], or to newly selected peers if the earlier
 	// copy was sent to nobody.
 	Again bool
-	// Lease is the source's credit, which [OutboundEffects].Released gives back. It
-	// may be nil.
-	Lease Lease
+	// Credit is what the message holds of its source's, which
+	// [OutboundEffects].Released gives back. It may be nil.
+	Credit Credit
 }
 
 // RelayFailure is the reason for which a relayed copy was not confirmed.
@@ -91,9 +91,9 @@ func (n *RelayFailures) Total() (sum uint64) {
 
 // relaying is the part of a send that only relayed messages have.
 type relaying struct {
-	hash  wire.Hash
-	size  int64
-	lease Lease
+	hash   wire.Hash
+	size   int64
+	credit Credit
 }
 
 var errNoPlace = errors.New("dht: no room for another copy")
@@ -104,7 +104,7 @@ var errNoPlace = errors.New("dht: no room for another copy")
 func (o *Outbound) Relay(now time.Time, r Relayed) *OutboundEffects {
 	o.begin()
 	s := newSend(0, Message{To: r.To}, now.Add(relayFor))
-	s.relayed = &relaying{r.Hash, int64(len(r.Envelope.Body)+len(r.Envelope.Header.Signature)) + frameOverhead, r.Lease}
+	s.relayed = &relaying{r.Hash, int64(len(r.Envelope.Body)+len(r.Envelope.Header.Signature)) + frameOverhead, r.Credit}
 	o.passing = s
 	o.due(now)
 	o.pass(now, s, &r)
@@ -341,19 +341,19 @@ func leave[T any](list []T, carried int, panicked bool) ([]T, bool) {
 
 // Abandon ends the relayed messages of a machine that is no longer used. It returns
 // their credit, and credit that [OutboundEffects].Released still held.
-func (o *Outbound) Abandon() (leases []Lease) {
+func (o *Outbound) Abandon() (credits []Credit) {
 	for s := range o.relaying {
 		for _, c := range s.copies {
 			if c.state != copySettled {
 				o.o.Unreached.Missed(s.relayed.hash, c.peer.id)
 			}
 		}
-		if s.relayed.lease != nil {
-			leases = append(leases, s.relayed.lease)
+		if s.relayed.credit != nil {
+			credits = append(credits, s.relayed.credit)
 		}
 	}
 	clear(o.relaying)
-	leases = append(leases, o.fx.Released...) // of effects that were not carried out completely
+	credits = append(credits, o.fx.Released...) // of effects that were not carried out completely
 	o.fx.Released = nil
-	return leases
+	return credits
 }

@@ -117,8 +117,8 @@ func TestWindow(t *testing.T) {
 	d.nothing()
 }
 
-// TestRetry: what was not written because there was no room, or because the
-// session ended, is tried again, in order, and ends at the limit.
+// TestRetry: copies that were not written for lack of room, or because the session
+// ended, are tried again in order, and end at the limit.
 func TestRetry(t *testing.T) {
 	for _, o := range []protocol.Outcome{overloaded, sessionEnd} {
 		d := newDesk(t, villagers, nil)
@@ -173,9 +173,8 @@ func TestRetry(t *testing.T) {
 	}
 }
 
-// TestDoubt: what was written and not proven is written again when the peer is
-// connected again, before what came later; what the tries that follow come to
-// does not make it unwritten.
+// TestDoubt: copies in doubt are written again when the peer is connected again, before
+// later copies. The outcome of a further try does not make a copy unwritten.
 func TestDoubt(t *testing.T) {
 	t.Run("when it is back", func(t *testing.T) {
 		d := newDesk(t, villagers, func(o *dht.OutboundOptions) { o.Window = 1 })
@@ -318,8 +317,8 @@ func TestDoubt(t *testing.T) {
 	})
 }
 
-// TestLimit: at its limit every send ends: what was not written has failed, what
-// was given out is taken back, and without an answer in doubt.
+// TestLimit: at its limit every send ends. Unwritten copies have failed; copies with a
+// session are withdrawn, and are in doubt if the session does not answer.
 //
 // conforms: V 15
 func TestLimit(t *testing.T) {
@@ -638,7 +637,7 @@ func TestClose(t *testing.T) {
 	}
 }
 
-// TestFinish: what was accepted is still written, once.
+// TestFinish: accepted messages are still written, once.
 func TestFinish(t *testing.T) {
 	d := newDesk(t, villagers, func(o *dht.OutboundOptions) { o.Window = 1 })
 	d.discovers = true

@@ -83,7 +83,7 @@ func TestSendLayersInOrder(t *testing.T) {
 	}
 }
 
-// TestSendLayersChange: what a layer changes on the way is what is sent.
+// TestSendLayersChange: messages are sent as layers change them.
 func TestSendLayersChange(t *testing.T) {
 	bob := repeated(t, 9)
 	t.Run("the message", func(t *testing.T) {
@@ -127,8 +127,8 @@ func TestSendLayersChange(t *testing.T) {
 	})
 }
 
-// TestSendLayersAfterwards: what a layer changes after the judgement has no
-// effect, above all not on whether the message is sealed.
+// TestSendLayersAfterwards: changes that a layer makes after calling next have no
+// effect, in particular on whether the message is encrypted.
 func TestSendLayersAfterwards(t *testing.T) {
 	for _, at := range []dht.SendPosition{dht.BeforeSelect, dht.BeforeWrite} {
 		d := newDesk(t, villagers, layered(at, after(func(out *dht.Outgoing) {

@@ -181,8 +181,8 @@ func TestPaceOfOurs(t *testing.T) {
 	d.nothing()
 }
 
-// TestPaceGoesOn: what was sent little by little leaves the minute little by
-// little, and room comes back one by one.
+// TestPaceGoesOn: messages that were sent one by one leave the minute one by one, each
+// making room for another.
 //
 // conforms: V 28
 func TestPaceGoesOn(t *testing.T) {

@@ -85,8 +85,9 @@ func TestProofsChangeNoVerdict(t *testing.T) {
 	}
 }
 
-// TestNothingIsProven when a layer may change what is verified, for who is
-// unknown, without chance, for one message alone, and beyond so many.
+// TestNothingIsProven: Prove proves nothing if a layer may change the messages, if the
+// peer is unknown, without randomness, and for one message alone; and at most
+// MaxProofs.
 func TestNothingIsProven(t *testing.T) {
 	source := repeated(t, relay).PublicKey().NodeID()
 	var bodies [][]byte
@@ -105,7 +106,7 @@ func TestNothingIsProven(t *testing.T) {
 			o.Layers = map[dht.Position][]dht.Layer{dht.BeforeVerify: {func(next dht.Handler) dht.Handler { return next }}}
 		}), rand.Reader, bodies, 0},
 		{"unknown", newNode(t, func(o *dht.InboundOptions) { o.Known = func(identity.NodeID) bool { return false } }), rand.Reader, bodies, 0},
-		{"no chance", newNode(t, nil), failing{}, bodies, 0},
+		{"no randomness", newNode(t, nil), failing{}, bodies, 0},
 		{"one", newNode(t, nil), rand.Reader, bodies[:1], 0},
 		{"none", newNode(t, nil), rand.Reader, nil, 0},
 		{"two", newNode(t, nil), rand.Reader, bodies[:2], 2},
@@ -119,4 +120,4 @@ func TestNothingIsProven(t *testing.T) {
 
 type failing struct{}
 
-func (failing) Read([]byte) (int, error) { return 0, errors.New("no chance") }
+func (failing) Read([]byte) (int, error) { return 0, errors.New("no randomness") }

@@ -27,12 +27,13 @@ type Received struct {
 	// the node lets messages through more than once.
 	Copies uint32
 
-	Lease Lease // its credit; for the library alone
+	Credit Credit // for the library alone
 }
 
-// Lease is the credit that one message holds. All its methods may be called more than
-// once and from any goroutine. A message without credit has a nil Lease.
-type Lease interface {
+// Credit is the memory that one message holds of its peer's share, until it is given
+// back. All its methods may be called more than once and from any goroutine. A message
+// that holds none has a nil Credit.
+type Credit interface {
 	Finish()                // gives the credit back, unless it is kept: Receive has returned
 	Discard()               // gives the credit back: no actor handles the message
 	Keep() (release func()) // keeps the credit beyond Finish, until release
@@ -42,22 +43,22 @@ type Lease interface {
 // Finish gives the message's credit back. The mailbox calls it when Receive has
 // returned.
 func (m Received) Finish() {
-	if m.Lease != nil {
-		m.Lease.Finish()
+	if m.Credit != nil {
+		m.Credit.Finish()
 	}
 }
 
 // Discard gives the credit of an unhandled message back.
 func (m Received) Discard() {
-	if m.Lease != nil {
-		m.Lease.Discard()
+	if m.Credit != nil {
+		m.Credit.Discard()
 	}
 }
 
 // Source returns the peer that a panic on the message counts against.
 func (m Received) Source() any {
-	if m.Lease != nil {
-		return m.Lease.Source()
+	if m.Credit != nil {
+		return m.Credit.Source()
 	}
 	return nil
 }
@@ -67,10 +68,10 @@ func (m Received) Source() any {
 // once and from any goroutine. An actor that keeps release in its state should give it
 // to supervisor.Own, because a restart of the actor does not call it.
 func (m Received) Keep() (release func()) {
-	if m.Lease == nil {
+	if m.Credit == nil {
 		return func() {}
 	}
-	return m.Lease.Keep()
+	return m.Credit.Keep()
 }
 
 // Heard is a message of the DHT itself, as the part of the node for its type receives
@@ -78,22 +79,22 @@ func (m Received) Keep() (release func()) {
 // Receive returns, or later if Keep was called.
 type Heard struct {
 	*Incoming
-	Conn  uint64 // the connection that it came on
-	Lease Lease  // its credit
+	Conn   uint64 // the connection that it came on
+	Credit Credit
 }
 
 // Finish gives the message's credit back. The mailbox calls it when Receive has
 // returned.
-func (m Heard) Finish() { m.Lease.Finish() }
+func (m Heard) Finish() { m.Credit.Finish() }
 
 // Discard gives the credit of an unhandled message back.
-func (m Heard) Discard() { m.Lease.Discard() }
+func (m Heard) Discard() { m.Credit.Discard() }
 
 // Source returns the peer that a panic on the message counts against.
-func (m Heard) Source() any { return m.Lease.Source() }
+func (m Heard) Source() any { return m.Credit.Source() }
 
 // Keep keeps the credit after Receive has returned, until release is called.
-func (m Heard) Keep() (release func()) { return m.Lease.Keep() }
+func (m Heard) Keep() (release func()) { return m.Credit.Keep() }
 
 // ProviderOf is the name under which a part of the node provides the actor that
 // hears messages of a type of the DHT's own, as [Heard].

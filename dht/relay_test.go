@@ -66,8 +66,8 @@ func relayed(n int) *wire.Envelope {
 	return &wire.Envelope{Header: wire.Header{Version: 2, Tag: 7}, Body: wire.AppendBody(nil, nil, make([]byte, n))}
 }
 
-// TestRelayOutcomes: what is passed on is counted and has no report; it is tried
-// again while it was not written, never when it is in doubt.
+// TestRelayOutcomes: relayed messages are counted and have no report. Unwritten copies
+// are tried again, copies in doubt are not.
 func TestRelayOutcomes(t *testing.T) {
 	d := newDesk(t, villagers, nil)
 	d.relay(relayed(1), dht.Flood{})

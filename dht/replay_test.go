@@ -28,9 +28,8 @@ func rewritten(signature []byte) map[string][]byte {
 	}
 }
 
-// TestReplayByReencoding: whoever writes a captured signature in another way has
-// made a copy, alone and among messages that are verified together. It is passed on
-// as it came.
+// TestReplayByReencoding: a captured message whose signature is encoded in another way
+// is a copy, alone and in a batch. It is relayed unchanged.
 //
 // conforms: dht 46
 func TestReplayByReencoding(t *testing.T) {

@@ -270,8 +270,8 @@ func fateName(f dht.Fate) string {
 	return map[dht.Fate]string{dht.FateGive: "given", dht.FateWait: "waits", dht.FateDrop: "dropped"}[f]
 }
 
-// TestBacklogsOfOneHandler share its work: what one has given it while another
-// has looked away counts from then on.
+// TestBacklogsOfOneHandler share its Work: messages that one backlog gives count for the
+// others too.
 func TestBacklogsOfOneHandler(t *testing.T) {
 	var work dht.Work
 	now := time.Unix(1e9, 0)

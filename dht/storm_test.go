@@ -79,7 +79,7 @@ func (s *storm) strategy() dht.Strategy {
 	case 5:
 		return dht.Random{N: 3}
 	case 6:
-		// No point of the curve, so that nothing is sealed: what is written is read here.
+		// No point of the curve, so that nothing is encrypted and the test can read it.
 		return dht.DirectKey{Key: identity.PublicKey{0: byte(s.next()), 31: 0xff}, Discover: true}
 	}
 	return dht.Propagate{Exclude: []identity.NodeID{idOf(s.name())}}

@@ -13,16 +13,16 @@ import (
 func TestPassedCredit(t *testing.T) {
 	type step struct {
 		name string
-		do   func(f Frame, m dht.Lease)
+		do   func(f Frame, m dht.Credit)
 		back bool
 	}
 	var release func()
-	finishFrame := func(f Frame, _ dht.Lease) { f.Finish() }
-	discardFrame := func(f Frame, _ dht.Lease) { f.Discard() }
-	finish := func(_ Frame, m dht.Lease) { m.Finish() }
-	discard := func(_ Frame, m dht.Lease) { m.Discard() }
-	keep := func(_ Frame, m dht.Lease) { release = m.Keep() }
-	let := func(Frame, dht.Lease) { release() }
+	finishFrame := func(f Frame, _ dht.Credit) { f.Finish() }
+	discardFrame := func(f Frame, _ dht.Credit) { f.Discard() }
+	finish := func(_ Frame, m dht.Credit) { m.Finish() }
+	discard := func(_ Frame, m dht.Credit) { m.Discard() }
+	keep := func(_ Frame, m dht.Credit) { release = m.Keep() }
+	let := func(Frame, dht.Credit) { release() }
 	for name, steps := range map[string][]step{
 		"handled":   {{"frame ends", finishFrame, false}, {"message ends", finish, true}, {"and again", discard, true}},
 		"overtaken": {{"message ends first", finish, true}, {"frame ends", finishFrame, true}},

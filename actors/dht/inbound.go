@@ -199,7 +199,7 @@ func (a *inbound) deliver(c actor.Context, f Frame, m *dht.Incoming, d *dht.Doma
 	h := &m.Envelope.Header
 	received := dht.Received{
 		From: m.Origin, Peer: f.Peer, Conn: f.Conn, Destination: h.Destination.Key, Encrypted: h.Encrypted(),
-		Tag: h.Tag, Type: d.Type, Body: d.Body, Copies: m.Copies, Lease: f.pass(),
+		Tag: h.Tag, Type: d.Type, Body: d.Body, Copies: m.Copies, Credit: f.pass(),
 	}
 	var msg any = received
 	fate, held := a.backlog.Add(supervisor.Now(c), f.Peer, d.Type, handler.work, f.permit.Cost(), msg)
@@ -209,7 +209,7 @@ func (a *inbound) deliver(c actor.Context, f Frame, m *dht.Incoming, d *dht.Doma
 	case dht.FateWait:
 		a.watch(c)
 	case dht.FateDrop:
-		received.Lease.Discard()
+		received.Credit.Discard()
 		a.ended(c, f, dht.HandlerStuck, handlerStuck(d.Type))
 	}
 }
@@ -240,17 +240,17 @@ func (a *inbound) release(c actor.Context, all []dht.Released[any]) {
 		m := r.Message.(dht.Received)
 		f := Frame{Peer: m.Peer, Conn: m.Conn}
 		if r.Fate == dht.FateDrop {
-			m.Lease.Discard()
+			m.Credit.Discard()
 			a.ended(c, f, dht.HandlerStuck, handlerStuck(m.Type))
 			continue
 		}
 		handler, ok := a.dht.Types.Get(m.Type)
 		if ok && !handler.failed() {
-			a.give(c, handler.PID, m.Lease.(passedCredit).permit, r.Held, r.Message)
+			a.give(c, handler.PID, m.Credit.(passedCredit).permit, r.Held, r.Message)
 			continue
 		}
-		holdBy(m.Lease.(passedCredit).permit, r.Held)
-		m.Lease.Discard()
+		holdBy(m.Credit.(passedCredit).permit, r.Held)
+		m.Credit.Discard()
 		a.unheard(c, f, m.Type, ok)
 	}
 }
@@ -293,7 +293,7 @@ func (a *inbound) hand(c actor.Context, f Frame, m *dht.Incoming) dht.Reason {
 	if !ok {
 		return dht.NoPart
 	}
-	c.Send(part, dht.Heard{Incoming: m, Conn: f.Conn, Lease: f.pass()})
+	c.Send(part, dht.Heard{Incoming: m, Conn: f.Conn, Credit: f.pass()})
 	return dht.Handled
 }
 

@@ -440,7 +440,7 @@ func TestDHTReceived(t *testing.T) {
 			t.Fatalf("got %d messages, want 2", len(all))
 		}
 		m := all[0].(dht.Received)
-		m.Lease = nil
+		m.Credit = nil
 		want := dht.Received{From: signer, Peer: s.source.NodeID(), Conn: 7, Tag: 9, Type: ourType, Body: []byte("hello"), Copies: 1}
 		if !bytes.Equal(m.Body, want.Body) || fmt.Sprintf("%+v", m) != fmt.Sprintf("%+v", want) {
 			t.Errorf("got %+v, want %+v", m, want)

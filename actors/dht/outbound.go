@@ -139,7 +139,7 @@ func (o *outbound) relay(c actor.Context, m forwardMessage) {
 		}
 	}()
 	o.do(c, o.machine.Relay(supervisor.Now(c), dht.Relayed{
-		From: m.Origin.Peer, Envelope: &m.Envelope, Hash: m.Hash, To: m.To, Again: m.Again, Lease: m.credit,
+		From: m.Origin.Peer, Envelope: &m.Envelope, Hash: m.Hash, To: m.To, Again: m.Again, Credit: m.credit,
 	}))
 	panicked = false
 }

@@ -35,7 +35,7 @@ func (e *ear) Receive(c actor.Context) {
 		supervisor.Log(c).Warn("message dropped: the inbox has failed", "peer", m.Peer)
 		return
 	}
-	m.Lease = handedOn(m)
+	m.Credit = handedOn(m)
 	c.Send(keeper, m)
 	e.n++
 }

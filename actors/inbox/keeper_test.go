@@ -25,7 +25,7 @@ func (l testLease) Discard()     { l.back.Add(1) }
 func (l testLease) Keep() func() { return l.Discard }
 func (l testLease) Source() any  { return nil }
 func (l testLease) message() (m dht.Received) {
-	m.Type, m.Lease = 1225, l
+	m.Type, m.Credit = 1225, l
 	return m
 }
 

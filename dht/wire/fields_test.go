@@ -9,8 +9,8 @@ import (
 	"github.com/gamelan-p2p/gamelan/dht/wire"
 )
 
-// TestFieldsAreCounted: every decoder stops at more fields than honest messages
-// have, wherever they are.
+// TestFieldsAreCounted: every decoder refuses messages with more fields than honest
+// ones have, on any level.
 //
 // conforms: V 20
 func TestFieldsAreCounted(t *testing.T) {
@@ -73,7 +73,7 @@ func TestFieldsAreCounted(t *testing.T) {
 	}
 }
 
-// TestHeaderInPieces: what a reader of the format adds together is still read.
+// TestHeaderInPieces: a header in several parts decodes as one.
 func TestHeaderInPieces(t *testing.T) {
 	e := compose(t, wire.Draft{Body: ping(t), Sign: true})
 	whole := e.Append(nil)

@@ -33,8 +33,8 @@ func seeds(f *testing.F) {
 	}
 }
 
-// What decodes is written in a form that decodes to the same, and whose
-// signature holds or does not as before.
+// FuzzEnvelope encodes every envelope that decodes: that must decode to the same
+// envelope, whose signature verifies if it did before.
 func FuzzEnvelope(f *testing.F) {
 	seeds(f)
 	f.Fuzz(func(t *testing.T, b []byte) {
@@ -74,7 +74,7 @@ func FuzzBody(f *testing.F) {
 	f.Fuzz(bodies)
 }
 
-// bodies reads b as every message there is.
+// bodies decodes b as each kind of content.
 func bodies(t *testing.T, b []byte) {
 	again := func(what string, first, second []byte, err error) {
 		if err != nil || !bytes.Equal(first, second) {

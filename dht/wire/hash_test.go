@@ -7,8 +7,8 @@ import (
 	"github.com/gamelan-p2p/gamelan/dht/wire"
 )
 
-// Another signature is another message, and bytes that are no signature are hashed
-// as they are.
+// TestDedupHashTellsSignaturesApart: messages with different signatures have different
+// hashes, and a malformed signature is hashed as it is.
 func TestDedupHashTellsSignaturesApart(t *testing.T) {
 	e := compose(t, wire.Draft{Body: ping(t), Sign: true})
 	changed := bytes.Clone(e.Header.Signature)

@@ -241,7 +241,7 @@ func TestSemantics(t *testing.T) {
 	}
 }
 
-// Whatever does not open gives the same error.
+// TestUndecryptable: all messages that do not decrypt give the same error.
 //
 // conforms: dht 28, 30, 42
 func TestUndecryptable(t *testing.T) {
@@ -347,7 +347,7 @@ func holding(body []byte) []byte {
 	return text
 }
 
-// More padding than is needed, and padding of anything, opens.
+// TestAnyPaddingOpens: more padding than needed, and padding of any bytes, is accepted.
 //
 // conforms: dht 29
 func TestAnyPaddingOpens(t *testing.T) {
@@ -363,7 +363,8 @@ func TestAnyPaddingOpens(t *testing.T) {
 	}
 }
 
-// Groups, which nobody writes, are skipped as deep as the reference does.
+// TestNestedGroups: groups, which no node writes, are skipped to the same depth as by
+// the reference.
 //
 // conforms: V 20
 func TestNestedGroups(t *testing.T) {

@@ -56,8 +56,7 @@ func checkClear(t *testing.T, v vector, e wire.Envelope) {
 	}
 }
 
-// Opens what a recorded node sealed, and seals the same content to see that
-// it differs in nothing but the keys drawn.
+// TestRecordedEncryptedMessage decrypts the messages of recorded nodes.
 //
 // conforms: dht 26, 146
 func TestRecordedEncryptedMessage(t *testing.T) {
@@ -153,8 +152,8 @@ func TestRecordedDiscovery(t *testing.T) {
 	}
 }
 
-// A relay of ours writes the same bytes as the recorded one, and the next node
-// verifies them.
+// TestRecordedForwarding: we relay the same bytes as the recorded relay, and they
+// verify at the next node.
 //
 // conforms: dht 16, 147
 func TestRecordedForwarding(t *testing.T) {

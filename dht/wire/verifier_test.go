@@ -21,8 +21,7 @@ func signedBy(t testing.TB, s *identity.Secret, n uint64) wire.Envelope {
 	return e
 }
 
-// TestKeysOfSignersAreKept is about what makes the next message of a signer
-// cheaper: it must never make one hold that does not.
+// TestKeysOfSignersAreKept: a cached key never makes a bad signature verify.
 func TestKeysOfSignersAreKept(t *testing.T) {
 	var v wire.Verifier
 	author, other := repeated(t, 1), repeated(t, 6)
