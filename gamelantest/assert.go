@@ -9,11 +9,11 @@ import (
 	"github.com/gamelan-p2p/gamelan/supervisor"
 )
 
-// lookAgain is the time between two looks of Eventually.
+// lookAgain is the time between two checks of Eventually.
 const lookAgain = 10 * time.Millisecond
 
-// Eventually looks until ok, and ends the test with what was expected if that
-// takes longer than limit. In a [Bubble] the waiting costs next to nothing.
+// Eventually waits until ok returns true. If that takes longer than limit, it ends the
+// test and prints what, the expectation. In a [Bubble] waiting costs almost nothing.
 func Eventually(t testing.TB, limit time.Duration, what string, ok func() bool) {
 	t.Helper()
 	for end := time.Now().Add(limit); !ok(); time.Sleep(lookAgain) {
@@ -26,9 +26,9 @@ func Eventually(t testing.TB, limit time.Duration, what string, ok func() bool) 
 // healLimit is more than the longest pause between two restarts.
 const healLimit = time.Minute
 
-// Healed waits until every actor of the node runs, for up to a minute, and ends
-// the test with those that have failed or wait for their restart. It gives what
-// was sent to an actor just now, such as by [Crash], time to arrive.
+// Healed waits, for up to a minute, until every actor of the node runs. Otherwise it
+// ends the test and prints the actors that have failed or wait for their restart. Before
+// that it gives messages that were just sent, such as by [Crash], time to arrive.
 func Healed(t testing.TB, n *gamelan.Node) {
 	t.Helper()
 	var sick string
@@ -43,7 +43,7 @@ func Healed(t testing.TB, n *gamelan.Node) {
 	}
 }
 
-// ailing names the actors that are not at work and why.
+// ailing names the actors that do not run, and why.
 func ailing(n *gamelan.Node) string {
 	var sick []string
 	for _, info := range n.Inspection().Tree().Snapshot() {

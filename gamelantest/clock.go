@@ -9,9 +9,9 @@ import (
 	"github.com/gamelan-p2p/gamelan/supervisor"
 )
 
-// Clock is the ordinary runtime of a node with a system clock that a test can
-// step, in a [Bubble] and outside of one. It is the node's own: other nodes and
-// the package time go on as before.
+// Clock is the ordinary runtime of a node, with a system clock that a test can step, in
+// a [Bubble] and outside of one. It belongs to one node: a step affects neither other
+// nodes nor package time.
 //
 //	alice.Clock.Step(-24 * time.Hour) // somebody sets alice's clock back by a day
 type Clock struct {
@@ -19,16 +19,16 @@ type Clock struct {
 	ahead atomic.Int64 // nanoseconds
 }
 
-// NewClock returns a clock that shows what the package time does. A test in a
-// bubble makes it there. A node gets it with [gamelan.WithRuntime]; one that
-// [Network.Start] starts has one already.
+// NewClock returns a clock with the time of package time. A test in a bubble must call it
+// there. Give it to a node with [gamelan.WithRuntime]; a node of [Network.Start] already
+// has one.
 func NewClock() *Clock { return &Clock{Runtime: supervisor.Real()} }
 
-// Wall is the system's clock with all steps.
+// Wall returns the time of the system's clock, plus all steps.
 func (c *Clock) Wall() time.Time { return c.Runtime.Wall().Add(time.Duration(c.ahead.Load())) }
 
-// Step sets the system's clock forward by d, or back if d is negative. What
-// measures durations does not notice.
+// Step sets the system's clock forward by d, or back if d is negative. Measured
+// durations do not change.
 func (c *Clock) Step(d time.Duration) { c.ahead.Add(int64(d)) }
 
 // ClockSteps runs f in two subtests, each in a [Bubble]: for a system's clock that

@@ -11,9 +11,9 @@ import (
 	"github.com/gamelan-p2p/gamelan/dht"
 )
 
-// Collector remembers the messages that nodes hear, in order. Its New method
-// is what [gamelan.WithHandler] and [gamelan.WithType] take; it outlives the
-// actors that New makes, so a restart loses nothing.
+// Collector records the messages that nodes receive, in order. Pass its New method to
+// [gamelan.WithHandler] or [gamelan.WithType]. The Collector outlives the actors that New
+// makes, so a restart loses nothing.
 type Collector struct {
 	mu        sync.Mutex
 	messages  []actors.Received
@@ -22,15 +22,15 @@ type Collector struct {
 	gate      chan struct{} // nil: open
 }
 
-// NewCollector returns a Collector that has heard nothing.
+// NewCollector returns an empty Collector.
 func NewCollector() *Collector { return new(Collector) }
 
-// New makes a handler of messages.
+// New returns an actor that records its messages in c.
 func (c *Collector) New(*gamelan.Node) actor.Actor { return collecting{c} }
 
 type collecting struct{ *Collector }
 
-// Receive remembers what it hears.
+// Receive records messages.
 func (c collecting) Receive(ctx actor.Context) {
 	c.mu.Lock()
 	switch m := ctx.Message().(type) {
@@ -51,37 +51,37 @@ func (c collecting) Receive(ctx actor.Context) {
 	}
 }
 
-// Messages returns the plain messages that were heard so far, in order.
+// Messages returns the plain messages received so far, in order.
 func (c *Collector) Messages() []actors.Received {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return slices.Clone(c.messages)
 }
 
-// Delivered returns the messages of the DHT that were heard so far, in order.
+// Delivered returns the messages received over the DHT so far, in order.
 func (c *Collector) Delivered() []dht.Received {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return slices.Clone(c.delivered)
 }
 
-// Bodies returns what was heard so far as text, in order.
+// Bodies returns the bodies of all messages so far as text, in order.
 func (c *Collector) Bodies() []string {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return slices.Clone(c.bodies)
 }
 
-// Len returns how many messages were heard.
+// Len returns the number of messages so far.
 func (c *Collector) Len() int {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return len(c.bodies)
 }
 
-// Block makes the handler stop in the middle of the next message until unblock
-// is called, as one that waits for something slow would. An actor that blocks
-// cannot be stopped: unblock before the node is closed.
+// Block makes the handler block in the middle of the next message, like a slow one, until
+// unblock is called. An actor that blocks cannot be stopped: call unblock before the node
+// is closed.
 func (c *Collector) Block() (unblock func()) {
 	gate := make(chan struct{})
 	c.mu.Lock()

@@ -1,5 +1,5 @@
-// Package gamelantest helps to test programs that use gamelan: whole nodes in
-// virtual time, on a network in memory that can be slow, cut and parted.
+// Package gamelantest helps to test programs that use gamelan. It runs whole nodes in
+// virtual time, on a network in memory with latency, cuts and partitions.
 //
 // [Bubble] runs a test in a testing/synctest bubble: an hour of keep-alives
 // takes milliseconds, and a goroutine left behind fails the test. [NewNetwork]
@@ -17,15 +17,14 @@
 //		})
 //	}
 //
-// [Network] parts and heals nodes and cuts their connections; [Crash] and
-// [CrashTask] make an actor of a node fail as a bug in it would. [Healed] says
-// whether the tree has recovered, [Eventually] waits in virtual time, and a
-// [Collector] is a handler that remembers what it has heard, and blocks when
-// told to. Each node has a [Clock], whose time of day can be set forward and
-// back.
+// [Network] separates nodes, heals the partition and cuts connections. [Crash] and
+// [CrashTask] make an actor of a node fail as a bug in it would. [Healed] waits for the
+// tree to recover, and [Eventually] for any condition, in virtual time. A [Collector] is
+// a handler that records messages and can block. Each node has a [Clock], whose time of
+// day can be set forward and back.
 //
-// The first test of a module that imports this package needs "go mod tidy": it
-// brings modules that a program itself does not need.
+// Run "go mod tidy" when a module first imports this package: it needs modules that a
+// program itself does not.
 //
 // Networks and Collectors work outside bubbles as well, in real time;
 // Eventually, Connect and Healed then wait for real. Tests in bubbles must not

@@ -8,11 +8,10 @@ import (
 	"github.com/gamelan-p2p/gamelan"
 )
 
-// Crash makes the actor at path panic with value in its own turn, as a bug in
-// it would, when it gets to the message that Crash sends. What follows is up to
-// its parent's policy. The path is relative to the node, such as
-// "services/messaging", or absolute as in a snapshot of the tree. Crash reports
-// whether there is such an actor.
+// Crash makes the actor at path panic with value in its own turn, as a bug in it would,
+// when it handles the message that Crash sends. Then its parent's policy decides. The
+// path is relative to the node, such as "services/messaging", or absolute as in a
+// snapshot of the tree. Crash reports whether there is such an actor.
 func Crash(n *gamelan.Node, path string, value any) bool {
 	root := n.Inspection().Tree().PID().Id
 	if path != root && !strings.HasPrefix(path, root+"/") {
@@ -28,9 +27,8 @@ func Crash(n *gamelan.Node, path string, value any) bool {
 	return false
 }
 
-// crash is a message that panics in the turn of whoever gets it. No Receive
-// knows it; but when Receive has returned, the actor runtime asks the message
-// for an automatic response.
+// crash is a message that panics in the turn of its receiver. No Receive knows it; but
+// after Receive has returned, the actor runtime calls GetAutoResponse.
 type crash struct{ value any }
 
 var _ actor.AutoRespond = (*crash)(nil)
@@ -38,5 +36,5 @@ var _ actor.AutoRespond = (*crash)(nil)
 // GetAutoResponse panics.
 func (m *crash) GetAutoResponse(actor.Context) any { panic(m.value) }
 
-// IgnoreDeadLetterLogging: an actor that has ended meanwhile is no news.
+// IgnoreDeadLetterLogging keeps a crash for an ended actor out of the log.
 func (m *crash) IgnoreDeadLetterLogging() {}

@@ -13,10 +13,10 @@ import (
 // leakLimit is how long goroutines may take to end; a test of NoLeak shortens it.
 var leakLimit = 10 * time.Second
 
-// NoLeak fails the test when goroutines are left at its end that were not
-// there when NoLeak was called. Call it first, in tests with real sockets; a
-// [Bubble] does the same for what runs in it. It waits up to ten seconds for
-// goroutines that are about to end. Tests that use it must not call t.Parallel.
+// NoLeak fails the test if, at its end, there are goroutines that did not exist when
+// NoLeak was called. Call it first, in tests with real sockets; a [Bubble] does the same
+// for its own goroutines. NoLeak waits up to ten seconds for goroutines that are about to
+// end. A test that uses it must not call t.Parallel.
 func NoLeak(t testing.TB) {
 	t.Helper()
 	before := goleak.IgnoreCurrent()
@@ -31,8 +31,8 @@ func NoLeak(t testing.TB) {
 	})
 }
 
-// heading begins the stack of one goroutine: its number, its state, the bubble
-// that it belongs to.
+// heading matches the first line of a goroutine's stack: its number, its state and its
+// bubble.
 var heading = regexp.MustCompile(`^goroutine (\d+) \[[^\]]*, (synctest bubble \d+)[^\]]*\]`)
 
 // goroutines returns the goroutines of the caller's bubble by number, as stacks.
@@ -51,7 +51,7 @@ func goroutines() map[string]string {
 	return found
 }
 
-// leaked returns the stacks of those in the bubble that were not there before.
+// leaked returns the stacks of the bubble's goroutines that are not in before.
 func leaked(before map[string]string) string {
 	var left []string
 	for number, stack := range goroutines() {

@@ -16,9 +16,9 @@ import (
 	"github.com/gamelan-p2p/gamelan/transport/memory"
 )
 
-// Network is a network of nodes in memory. It is empty at first, delivers at
-// once and loses nothing; [memory.Network] has what changes that for all nodes:
-// SetLink, HealAll, Seed and Conns.
+// Network is a network of nodes in memory. It is empty at first, delivers at once and
+// loses nothing. The methods SetLink, HealAll, Seed and Conns of [memory.Network] apply
+// to all its nodes.
 type Network struct {
 	*memory.Network
 	// System is the actor system that all nodes of the network share.
@@ -32,14 +32,14 @@ type Network struct {
 // Node is a node of a [Network].
 type Node struct {
 	*gamelan.Node
-	// Number counts the nodes of the network from 1. The node's identity
-	// follows from it, and it listens on /memory/<Number>.
+	// Number counts the nodes of the network from 1. It determines the node's
+	// identity and its address, /memory/<Number>.
 	Number int
-	// Addr is that address.
+	// Addr is the node's address.
 	Addr ma.Multiaddr
-	// Transport is the node's end of the network.
+	// Transport is the node's transport on the network.
 	Transport *memory.Transport
-	// Clock is the node's, unless it was started with another runtime.
+	// Clock is the node's clock, unless it was started with another runtime.
 	Clock *Clock
 }
 
@@ -51,9 +51,9 @@ func NewNetwork(t testing.TB) *Network {
 	return &Network{Network: memory.NewNetwork(), System: gamelan.NewSystem(logger), t: t, logger: logger}
 }
 
-// Start starts the next node. Identity and address follow from its number,
-// unless cfg says otherwise, and it dials only whom it is asked to, unless cfg
-// has a Floor. A test that cannot start a node ends.
+// Start starts the next node. Its number determines identity and address, unless cfg sets
+// others. It dials only peers that the test asks for, unless cfg has a Floor. Start ends
+// the test if the node does not start.
 func (n *Network) Start(cfg gamelan.Config, opts ...gamelan.Option) *Node {
 	n.t.Helper()
 	node := &Node{Number: len(n.nodes) + 1, Transport: n.Transport(), Clock: NewClock()}
@@ -100,7 +100,7 @@ func (s *seed) Read(b []byte) (int, error) {
 	return copy(b, sum[:]), nil
 }
 
-// Introduce tells a of b, so that a can dial it.
+// Introduce adds b to the peers of a, so that a can dial it.
 func (n *Network) Introduce(a, b *Node) {
 	n.t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), connectLimit)
@@ -113,8 +113,8 @@ func (n *Network) Introduce(a, b *Node) {
 // connectLimit is more than any dial may take.
 const connectLimit = 2 * time.Minute
 
-// Connect has a dial b, and returns when both are connected. A test whose nodes
-// do not connect ends.
+// Connect makes a dial b, and returns when both are connected. It ends the test if they
+// do not connect.
 func (n *Network) Connect(a, b *Node) {
 	n.t.Helper()
 	n.Introduce(a, b)
@@ -123,7 +123,7 @@ func (n *Network) Connect(a, b *Node) {
 	if _, err := a.Dial(ctx, b.ID()); err != nil {
 		n.t.Fatalf("connect node %d to node %d: %v", a.Number, b.Number, err)
 	}
-	for { // a knows a moment before b
+	for { // a is connected a moment before b
 		if _, ok := b.Connection(a.ID()); ok {
 			return
 		}
@@ -135,18 +135,17 @@ func (n *Network) Connect(a, b *Node) {
 	}
 }
 
-// Partition parts a and b: nothing that one sends reaches the other, and
-// nothing ends by itself, until [Network.Heal].
+// Partition separates a and b until [Network.Heal]: bytes from one do not reach the
+// other, and no connection ends because of it.
 func (n *Network) Partition(a, b *Node) { a.Transport.Partition(b.Transport) }
 
-// Heal undoes Partition. What was held back arrives.
+// Heal undoes Partition. The bytes held back arrive.
 func (n *Network) Heal(a, b *Node) { a.Transport.Heal(b.Transport) }
 
-// Cut breaks every connection between a and b, as if the network had forgotten
-// them, and returns how many there were.
+// Cut resets every connection between a and b and returns their number.
 func (n *Network) Cut(a, b *Node) int { return n.Network.Cut(a.Addr, b.Addr) }
 
-// SetLinkBetween sets the link between a and b, for what is sent from now on.
+// SetLinkBetween sets the link between a and b, for bytes sent from now on.
 func (n *Network) SetLinkBetween(a, b *Node, l memory.Link) {
 	n.Network.SetLinkBetween(a.Addr, b.Addr, l)
 }

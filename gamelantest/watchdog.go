@@ -7,8 +7,8 @@ import (
 	"time"
 )
 
-// A bubble is looked at every stuckEvery of real time; what is the same so many
-// times in a row will not change by itself.
+// The watchdog checks a bubble every stuckEvery of real time. After stuckTimes equal
+// checks in a row, it considers the bubble stuck.
 const (
 	stuckEvery = time.Second
 	stuckTimes = 10
@@ -17,10 +17,10 @@ const (
 const stuckText = "gamelantest: this test will not end: a goroutine of its Bubble waits for a real socket or pipe, which keeps virtual time from moving; " +
 	"start nodes with Network.Start, whose network is in memory, or test on real sockets without a Bubble"
 
-// watch looks from outside at the bubble that runs next, in real time. Once a
-// goroutine in a bubble has waited for a socket at every look, and none had
-// anything else to do, it calls fail with what to do about it and the stacks of
-// those that wait, and ends. The function that it returns ends it before.
+// watch watches the next bubble from outside, in real time. When a goroutine in the
+// bubble has waited for a socket at the given number of checks in a row, and no other
+// goroutine could run, watch calls fail with advice and the stacks of the waiting
+// goroutines, and ends. end ends it earlier.
 func watch(every time.Duration, times int, fail func(string)) (end func()) {
 	ended := make(chan struct{})
 	var done sync.WaitGroup
@@ -43,13 +43,14 @@ func watch(every time.Duration, times int, fail func(string)) (end func()) {
 	return func() { close(ended); done.Wait() }
 }
 
-// inBubble begins the stack of a goroutine in a bubble: its number, and its
-// state without the "(durable)" of one that virtual time does not wait for.
+// inBubble matches the first line of the stack of a goroutine in a bubble: its number,
+// and its state without "(durable)", which marks a goroutine that does not stop virtual
+// time.
 var inBubble = regexp.MustCompile(`^goroutine (\d+) \[([^,\]]*)[^\]]*, synctest bubble \d+\]`)
 
-// look counts in seen at how many looks in a row a goroutine has waited for a
-// socket while no other had anything to do, and returns the stacks of those that
-// have been seen so often.
+// look is one check. It counts in seen how many checks in a row a goroutine has waited
+// for a socket while no other could run, and returns the stacks of those that have
+// reached times.
 func look(seen map[string]int, all string, times int) string {
 	waiting := map[string]string{}
 	for stack := range strings.SplitSeq(all, "\n\n") {

@@ -6,7 +6,7 @@ import (
 	"net/http"
 )
 
-// What one acknowledgement may say.
+// Limits of one acknowledgement.
 const (
 	maxAcks    = 10_000
 	maxAckBody = 1 << 20
@@ -15,14 +15,14 @@ const (
 // maxListener bounds the name of a listener.
 const maxListener = 64
 
-// handBack ends a listener that its client has no use for.
+// handBack ends a listener that its client no longer needs.
 func (m *mutations) handBack(w http.ResponseWriter, r *http.Request) {
 	if q := newQuery(r); q.err != nil {
 		fail(w, q.err)
 		return
 	}
 	if m.HandBack == nil {
-		notFound(w, "this node keeps no messages", "the program around it hears them in a handler of its own")
+		notFound(w, "this node keeps no messages", "its program receives them in its own handler")
 		return
 	}
 	var body struct {
@@ -41,14 +41,14 @@ func (m *mutations) handBack(w http.ResponseWriter, r *http.Request) {
 	replyStatus(w, http.StatusOK, struct{}{})
 }
 
-// acknowledge takes the numbers of messages that somebody has done with.
+// acknowledge acknowledges messages by their numbers.
 func (m *mutations) acknowledge(w http.ResponseWriter, r *http.Request) {
 	if q := newQuery(r); q.err != nil {
 		fail(w, q.err)
 		return
 	}
 	if m.Acknowledge == nil {
-		notFound(w, "this node keeps no messages", "the program around it hears them in a handler of its own")
+		notFound(w, "this node keeps no messages", "its program receives them in its own handler")
 		return
 	}
 	var body struct {

@@ -7,8 +7,8 @@ type State string
 
 // The states of an actor. A busy actor has a message in hand; a stuck one has
 // had the same message in hand for longer than the supervisor's watchdog
-// allows. An unsupervised actor was spawned without the supervisor: its name
-// is all that is known of it.
+// allows. An unsupervised actor was spawned without the supervisor: only its name is
+// known.
 const (
 	Starting     State = "starting"
 	Running      State = "running"
@@ -41,27 +41,27 @@ type Actor struct {
 	LastFailure    *LastFailure `json:"last_failure,omitempty"`
 	NextRestartAt  time.Time    `json:"next_restart_at,omitzero"`
 	Policy         string       `json:"policy,omitempty"`   // what happens when it fails: restart, temporary, isolate or, at the top, stop
-	OnPanic        string       `json:"on_panic,omitempty"` // of the user's: what a panic does first: restart, contain or stop
+	OnPanic        string       `json:"on_panic,omitempty"` // only of users' actors; what a panic does first: restart, contain or stop
 
 	Mailbox   Mailbox    `json:"mailbox"`
 	Current   *Current   `json:"current,omitempty"`
 	Processed uint64     `json:"processed"`
-	Rate      *float64   `json:"rate_1m,omitempty"` // messages a second; absent until there is something to compare with
+	Rate      *float64   `json:"rate_1m,omitempty"` // messages a second; absent until there is an earlier sample
 	BusyTotal int64      `json:"busy_ns_total"`
 	BusyPct   *float64   `json:"busy_pct_1m,omitempty"`
 	Wait      *Quantiles `json:"wait_ms,omitempty"`
 	Handle    *Quantiles `json:"handle_ms,omitempty"`
 
 	Contained  uint64   `json:"contained,omitempty"`     // panics on peers' messages
-	Missed     uint64   `json:"events_missed,omitempty"` // events, while it waited for its restart
+	Missed     uint64   `json:"events_missed,omitempty"` // events dropped while it waited for its restart
 	Goroutines []string `json:"goroutines,omitempty"`
 	Tasks      []Task   `json:"tasks,omitempty"` // the oldest first
 	Children   int      `json:"children"`
 	Watchers   int      `json:"watchers"`
 	Labels     *Labels  `json:"labels,omitempty"`
 
-	// Line is the actor's one-line description of itself and Detail whatever
-	// else it tells; both are absent where they were not asked for.
+	// Line is the actor's one-line description of itself, and Detail its full one.
+	// Both are absent if the request did not ask for them.
 	Line          string `json:"line,omitempty"`
 	Detail        any    `json:"detail,omitempty"`
 	DetailTimeout bool   `json:"detail_timeout,omitempty"`
@@ -69,8 +69,8 @@ type Actor struct {
 	stack []byte // of LastFailure
 }
 
-// LastFailure says why an actor last failed. StackID names the stack in the
-// answer to /v1/actors/{path}/stacks; equal stacks have equal ids.
+// LastFailure is the last failure of an actor. StackID names the stack in the answer to
+// /v1/actors/{path}/stacks; equal stacks have equal ids.
 type LastFailure struct {
 	At          time.Time `json:"at,omitzero"`
 	Reason      string    `json:"reason"`
@@ -78,8 +78,7 @@ type LastFailure struct {
 	StackID     string    `json:"stack_id,omitempty"`
 }
 
-// Mailbox counts what waits for an actor. AlarmDepth is the depth from which
-// on it is reported.
+// Mailbox counts the messages that wait for an actor. A warning is logged at AlarmDepth.
 type Mailbox struct {
 	Depth       int   `json:"depth"`
 	SystemDepth int   `json:"system_depth"`
@@ -95,8 +94,7 @@ type Current struct {
 	AgeMS       int64     `json:"age_ms"`
 }
 
-// Task is work that runs beside the messages of an actor. Many a task waits for
-// as long as its actor lives.
+// Task is work that runs beside an actor. Many tasks run for as long as the actor does.
 type Task struct {
 	Name  string `json:"name"`
 	AgeMS int64  `json:"age_ms"`
@@ -108,7 +106,7 @@ type Quantiles struct {
 	P99 float64 `json:"p99"`
 }
 
-// Labels say whom an actor works for. They are read from its path.
+// Labels name the peer, connection or protocol of an actor. They come from its path.
 type Labels struct {
 	Peer      string `json:"peer,omitempty"`
 	Conn      string `json:"conn,omitempty"`

@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// now reads the registry and fills in what only two readings can tell.
+// now reads the registry and adds the rates, which need two readings.
 func (h *handler) now() *snapshot {
 	var actors []Actor
 	if h.Source != nil {
@@ -17,8 +17,8 @@ func (h *handler) now() *snapshot {
 	return newSnapshot(actors)
 }
 
-// page is the answer of every list. Note says what was changed in the
-// question, if anything.
+// page is the answer of every list. Note says what the handler changed in the request, if
+// anything.
 type page[T any] struct {
 	Items  []T    `json:"items"`
 	Total  int    `json:"total"`
@@ -37,7 +37,7 @@ func (q *query) window() (limit, offset int, note string) {
 	return limit, offset, note
 }
 
-// cut makes a page of what is already in order.
+// cut returns one page of a sorted list.
 func cut[T any](all []T, limit, offset int, note string) page[T] {
 	p := page[T]{Total: len(all), Limit: limit, Offset: offset, Note: note}
 	all = all[min(offset, len(all)):]

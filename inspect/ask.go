@@ -11,12 +11,11 @@ const AskTimeout = 100 * time.Millisecond
 
 const (
 	treeTimeout = 300 * time.Millisecond // for all actors of one tree
-	askers      = 16                     // how many are asked at a time
+	askers      = 16                     // actors asked at a time
 )
 
-// ask lets one actor describe itself. Only one that takes messages is asked:
-// for the others the question would only wait in their mailboxes, one more for
-// each time that somebody looks.
+// ask lets one actor describe itself, if it handles messages. In the mailbox of any other
+// actor the questions would only pile up.
 func (h *handler) ask(ctx context.Context, a *Actor) {
 	switch a.State {
 	case Running, Busy:
@@ -36,8 +35,8 @@ func (h *handler) ask(ctx context.Context, a *Actor) {
 	a.Line, a.Detail = d.Line, d.Value
 }
 
-// askLines asks every actor of the branches for its line. What has not been
-// asked when the time for the whole tree is over stays without one.
+// askLines asks every actor of the branches for its line. Actors that were not asked
+// within treeTimeout stay without one.
 func (h *handler) askLines(ctx context.Context, branches []Branch) {
 	ctx, cancel := context.WithTimeout(ctx, treeTimeout)
 	defer cancel()

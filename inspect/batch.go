@@ -10,22 +10,23 @@ import (
 	"time"
 )
 
-// bodyKind reads what the body is: one message a line, or one in all.
+// bodyKind returns the media type of the body: text/plain is one message a line,
+// application/octet-stream one message in all.
 func (q *query) bodyKind(r *http.Request) string {
 	if r.Header.Get("Content-Type") == "" {
 		return "text/plain"
 	}
 	kind, _, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
 	if err != nil || (kind != "text/plain" && kind != "application/octet-stream") {
-		q.refuse("this kind of body is not understood", "send text/plain for one message a line, application/octet-stream for one message in all")
+		q.refuse("this kind of body is not supported", "send text/plain for one message a line, application/octet-stream for one message in all")
 	}
 	return kind
 }
 
-// batch is one request's messages on their way: read gives them to the node,
-// wait waits for the end O of each in order, stream writes these as lines L. The
-// channels between them are the bound: a client that does not read its lines is
-// not read from either.
+// batch handles the messages of one request in three steps: read gives them to the node,
+// wait waits for the end O of each in order, stream writes these as lines L. The channels
+// between the steps are bounded: while a client does not read its lines, the handler does
+// not read its messages.
 type batch[O, L any] struct {
 	send     func(ctx context.Context, body []byte) (wait func(context.Context) O, err error)
 	line     func(n uint64, end O, took time.Duration) L
@@ -34,7 +35,7 @@ type batch[O, L any] struct {
 	lines    chan L
 }
 
-// accepted is a message whose end is awaited, or known when wait is nil.
+// accepted is a message whose end is still to come, or known if wait is nil.
 type accepted[O any] struct {
 	n    uint64
 	at   time.Time
@@ -67,16 +68,16 @@ func transmit[O, L any](w http.ResponseWriter, r *http.Request, kind string, b *
 	var work sync.WaitGroup
 	work.Go(func() { b.read(ctx, cancel, next) })
 	work.Go(func() { b.wait(ctx) })
-	if b.stream(newStream(w)) != nil { // nobody listens any more
+	if b.stream(newStream(w)) != nil { // the client has gone
 		cancel()
-		_ = rc.SetReadDeadline(time.Now()) // ends a read under way
-		for range b.lines {                // of the rest
+		_ = rc.SetReadDeadline(time.Now()) // ends a read that waits
+		for range b.lines {                // drop the other lines
 		}
 	}
 	work.Wait()
 }
 
-// once makes a source of lines of a single message.
+// once returns a source with a single message.
 func once(whole func() ([]byte, error)) func() ([]byte, error) {
 	done := false
 	return func() ([]byte, error) {
@@ -88,9 +89,9 @@ func once(whole func() ([]byte, error)) func() ([]byte, error) {
 	}
 }
 
-// read sends what next returns until it returns an error. One other than the
-// end of the body means that the client has gone: cancel withdraws what is not
-// written yet.
+// read sends the messages that next returns, until next returns an error. An error other
+// than the end of the body means that the client has gone: read calls cancel, which
+// withdraws the messages that are not written yet.
 func (b *batch[O, L]) read(ctx context.Context, cancel func(), next func() ([]byte, error)) {
 	defer close(b.accepted)
 	for n := uint64(1); ; n++ {
@@ -115,7 +116,7 @@ func (b *batch[O, L]) read(ctx context.Context, cancel func(), next func() ([]by
 	}
 }
 
-// wait turns what was accepted into lines.
+// wait waits for the end of each accepted message and turns it into a line.
 func (b *batch[O, L]) wait(ctx context.Context) {
 	defer close(b.lines)
 	for m := range b.accepted {
@@ -126,9 +127,9 @@ func (b *batch[O, L]) wait(ctx context.Context) {
 	}
 }
 
-// stream writes lines as they come and flushes whenever none is waiting. While
-// none comes, an empty line now and then finds out whether the client is still
-// there: nothing else would, while send waits for credit.
+// stream writes lines as they come and flushes whenever none is waiting. While none
+// comes, it writes an empty line from time to time, to notice that the client has gone:
+// nothing else would notice it while send waits for credit.
 func (b *batch[O, L]) stream(s *stream) error {
 	pulse := time.NewTicker(pulseEvery)
 	defer pulse.Stop()

@@ -1,7 +1,7 @@
 package inspect
 
-// Branch is an actor and what is below it. Hidden counts the descendants that
-// the asked depth left out.
+// Branch is an actor and the actors below it. Hidden counts the descendants below the
+// requested depth.
 type Branch struct {
 	Actor    Actor    `json:"actor"`
 	Hidden   int      `json:"hidden,omitempty"`

@@ -2,36 +2,36 @@ package inspect
 
 import "time"
 
-// DHT is what the section "dht" holds: how the node takes part in the DHT.
+// DHT is the content of the section "dht": the node's part in the DHT.
 type DHT struct {
 	On            bool         `json:"on"`
 	Protocol      string       `json:"protocol,omitempty"`       // of its messages
 	PlainProtocol string       `json:"plain_protocol,omitempty"` // of plain messages beside it; empty: there are none
-	Forwarding    bool         `json:"forwarding"`               // what is for others is passed on
-	Types         []int32      `json:"types"`                    // of messages that an actor here hears
-	Inbound       []DHTCount   `json:"inbound"`                  // what came in, by how it ended
-	Outbound      *DHTOutbound `json:"outbound,omitempty"`       // nil: its actor did not say in time
+	Forwarding    bool         `json:"forwarding"`               // messages for other nodes are passed on
+	Types         []int32      `json:"types"`                    // types of messages with an actor here
+	Inbound       []DHTCount   `json:"inbound"`                  // received messages, by how they ended
+	Outbound      *DHTOutbound `json:"outbound,omitempty"`       // nil: its actor did not answer in time
 	Dedup         DHTDedup     `json:"dedup"`
 	Flood         *DHTFlood    `json:"flood,omitempty"`   // nil: the DHT is off
 	Relayed       *DHTRelayed  `json:"relayed,omitempty"` // nil: the DHT is off
 }
 
-// DHTFlood is what is done against peers that send too many messages.
+// DHTFlood shows the limit for peers that send too many messages.
 type DHTFlood struct {
-	Limit  int    `json:"limit"`  // messages of a peer in a minute that no handler here took
-	Held   int    `json:"held"`   // peers at the limit, of which nothing more is read now
-	Unread uint64 `json:"unread"` // messages of such that were dropped and not judged, since the node's start
+	Limit  int    `json:"limit"`  // messages of one peer in a minute that no handler here accepts
+	Held   int    `json:"held"`   // peers at the limit, from which nothing more is read now
+	Unread uint64 `json:"unread"` // messages of such peers that were dropped unread, since the node's start
 }
 
-// DHTRelayed bounds the bytes that are passed on for others.
+// DHTRelayed shows the limit on bytes that are passed on for other nodes.
 type DHTRelayed struct {
-	Limit   int64  `json:"limit"`   // bytes of a source in a minute
-	Sources int    `json:"sources"` // that are counted now
-	Refused uint64 `json:"refused"` // bytes that were not passed on for it, since the node's start
+	Limit   int64  `json:"limit"`   // bytes of one source in a minute
+	Sources int    `json:"sources"` // sources that are counted now
+	Refused uint64 `json:"refused"` // bytes that were not passed on because of the limit, since the node's start
 }
 
-// DHTCount is how many messages that came in have ended in one way since the
-// node's start, and why the last of them did if something was wrong with it.
+// DHTCount counts the received messages that ended in one way since the node's start. If
+// that way is an error, LastError is that of the last message.
 type DHTCount struct {
 	Reason    string    `json:"reason"` // "delivered", "duplicate", "bad signature", …
 	Count     uint64    `json:"count"`
@@ -40,7 +40,7 @@ type DHTCount struct {
 	LastError string    `json:"last_error,omitempty"`
 }
 
-// DHTOutbound counts what goes out since its actor's start.
+// DHTOutbound counts the messages sent since the start of the sending actor.
 type DHTOutbound struct {
 	Sends      uint64 `json:"sends"`  // messages of this node
 	Copies     uint64 `json:"copies"` // of them, one for each peer
@@ -48,43 +48,44 @@ type DHTOutbound struct {
 	InDoubt    uint64 `json:"in_doubt"`
 	Failed     uint64 `json:"failed"`
 	OpenSends  int    `json:"open_sends"`
-	OpenCopies int    `json:"open_copies"` // what is passed on included
+	OpenCopies int    `json:"open_copies"` // including those of others' messages
 	Resent     uint64 `json:"resent"`      // copies that were in doubt and written again
 	Paced      uint64 `json:"paced"`       // copies that had to wait, so that their peer does not take them for a flood
-	Passed     uint64 `json:"passed"`      // messages of others that were passed on
+	Passed     uint64 `json:"passed"`      // messages of other nodes that were passed on
 	PassedTo   uint64 `json:"passed_to"`   // copies of them
-	Dropped    uint64 `json:"dropped"`     // messages of others that were not: nobody to pass them to, or no copy could be begun
-	Nobody     uint64 `json:"nobody"`      // of those dropped: nobody to pass them to
-	// Lost are copies of messages of others that were not confirmed, by why.
+	Dropped    uint64 `json:"dropped"`     // messages of other nodes that were not passed on: no suitable peer, or no copy could be begun
+	Nobody     uint64 `json:"nobody"`      // of those dropped: no suitable peer
+	// Lost counts copies of other nodes' messages that were not confirmed, by reason.
 	Lost []DHTLost `json:"lost,omitempty"`
-	// Unreached is how many messages of others did not reach all they were for: a
-	// later copy of them goes to the others.
+	// Unreached is the number of other nodes' messages that did not reach all the
+	// peers for which they were meant. A later copy of such a message goes to the
+	// rest.
 	Unreached int    `json:"unreached"`
 	Credit    Credit `json:"credit"` // of messages of this node without an outcome
 	LastError string `json:"last_error,omitempty"`
 }
 
-// DHTLost is how many copies of messages of others were not confirmed for one
+// DHTLost counts the copies of other nodes' messages that were not confirmed for one
 // reason.
 type DHTLost struct {
 	Reason string `json:"reason"` // "no progress of the peer for 10 s", …
 	Count  uint64 `json:"count"`
 }
 
-// DHTDedup is the memory of messages that were seen.
+// DHTDedup shows the memory of messages that were seen.
 type DHTDedup struct {
 	Messages int    `json:"messages"`
 	Capacity int    `json:"capacity"`
 	Repeats  uint64 `json:"repeats"` // messages that had been seen before
-	// Fingerprints is how many are known besides, whose records had to make way less
-	// than three hours ago, and Early how many such were forgotten before that time
-	// was over, since the start.
+	// Fingerprints is the number of messages whose records were replaced by newer ones
+	// less than three hours ago, and which are remembered by a fingerprint. Early is
+	// the number of fingerprints dropped before those three hours, since the start.
 	Fingerprints int    `json:"fingerprints"`
 	Early        uint64 `json:"forgotten_early"`
 }
 
-// Report is how one message was sent over the DHT. That of a message under way
-// has no End.
+// Report describes how one message was sent over the DHT. End is zero while the message is
+// under way.
 type Report struct {
 	Tag         string    `json:"tag"` // 16 hexadecimal digits
 	To          string    `json:"to"`  // the strategy, in words
@@ -95,24 +96,24 @@ type Report struct {
 	Begin       time.Time `json:"begin"`
 	End         time.Time `json:"end,omitzero"`
 	Summary     string    `json:"summary"`          // "2 of 3 confirmed, 1 in doubt"
-	Reason      string    `json:"reason,omitempty"` // why it was sent to nobody
+	Reason      string    `json:"reason,omitempty"` // why it was not sent to any peer
 	Detail      string    `json:"detail,omitempty"`
-	// Repeated says that the node has sent the same bytes in clear before, so that
-	// a peer that remembers them drops this message, although it confirms it.
+	// Repeated says that the node has sent the same unsigned, unencrypted bytes before.
+	// A peer that remembers them drops this message, although it confirms it.
 	Repeated bool   `json:"repeated,omitempty"`
 	Copies   []Copy `json:"copies"`
 }
 
-// Copy is what became of a message at one peer. Its outcome is one of the three
-// of [Outcome], or [OutcomeOpen]; confirmed means no more than there.
+// Copy is the result of a message at one peer. Its outcome is one of the three of
+// [Outcome], or [OutcomeOpen]; confirmed means the same as there.
 type Copy struct {
 	Peer string `json:"peer"` // node id
 	Outcome
-	Tries int       `json:"tries"` // how often it was written, or about to be
+	Tries int       `json:"tries"` // how often it was written, or was about to be
 	At    time.Time `json:"at,omitzero"`
 }
 
-// OutcomeOpen is that of a copy that has none yet.
+// OutcomeOpen is the outcome of a copy that has not ended.
 const OutcomeOpen = "open"
 
 // Count returns how many copies have this outcome.
@@ -139,9 +140,9 @@ func (r *Report) to(peer string) bool {
 	return false
 }
 
-// Ledger is what the section "ledger" holds: the messages of this node that were
-// sent over the DHT. First come those that ended last, then those under way, each
-// oldest first.
+// Ledger is the content of the section "ledger": the messages that this node sent over
+// the DHT. First come the last ones that have ended, then those under way, each oldest
+// first.
 type Ledger struct {
 	Accepted uint64   `json:"accepted"` // since the node's start
 	Ended    uint64   `json:"ended"`

@@ -11,29 +11,30 @@ import (
 
 // DHTSender sends messages over the DHT.
 type DHTSender interface {
-	// Prepare checks a request and returns what sends each of its messages. An
-	// error that is an [*Error] is answered as it is; any other is a sentence.
+	// Prepare checks a request and returns the function that sends each of its
+	// messages. The handler answers with an [*Error] as it is; the text of any other
+	// error must be a sentence.
 	Prepare(ctx context.Context, r DHTRequest) (DHTSend, error)
 }
 
-// DHTSend gives one message to the node and returns once it is accepted; it
-// waits for credit until ctx ends. An error says why the message was not
-// accepted. wait waits for the end of the message, or of its own ctx: then the
-// report says what is known, and the message goes on.
+// DHTSend gives one message to the node and returns when the node has accepted it; it
+// waits for credit until ctx ends. An error says why the message was not accepted. wait
+// waits for the end of the message and returns its report. When wait's own ctx ends
+// earlier, it returns the report so far, and the message goes on.
 type DHTSend func(ctx context.Context, body []byte) (wait func(context.Context) Report, err error)
 
 // DHTRequest says how the messages of one request are sent.
 type DHTRequest struct {
-	To       string // as a person writes it: a public key, a known node id, or KEY::ADDRESS; empty for nobody in particular
+	To       string // as a person writes it: a public key, a known node id, or KEY::ADDRESS; empty for no particular node
 	Strategy string // "direct", "random:5", …
 	Type     *int32 // of the messages; nil: the sender chooses
 	Encrypt  bool
 	Sign     bool
 }
 
-// SentReport is one line of the answer to POST /v1/dht/messages: what became of
-// the Nth message of the request, counted from 1, in the order of the messages.
-// MS is the time since it was accepted, in milliseconds.
+// SentReport is one line of the answer to POST /v1/dht/messages: the report of the Nth
+// message of the request, counted from 1, in the order of the messages. MS is the time
+// since it was accepted, in milliseconds.
 type SentReport struct {
 	N uint64 `json:"n"`
 	Report
@@ -74,7 +75,7 @@ func (m *mutations) sendDHT(w http.ResponseWriter, r *http.Request) {
 	))
 }
 
-// messageType reads the type of a message, nil for none.
+// messageType reads the type of a message. It returns nil if there is none.
 func (q *query) messageType() *int32 {
 	v := q.text("type")
 	if v == "" {

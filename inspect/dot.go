@@ -46,8 +46,8 @@ func Dot(w io.Writer, t Tree) error {
 	return out.Flush()
 }
 
-// quote writes lines as one quoted string of Graphviz. Backslashes and quotes
-// are the only characters that mean something inside one.
+// quote returns lines as one quoted string of Graphviz. Backslashes and quotes are its
+// only special characters.
 func quote(lines ...string) string {
 	var b strings.Builder
 	b.WriteByte('"')

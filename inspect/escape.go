@@ -7,10 +7,9 @@ import (
 	"unicode/utf8"
 )
 
-// Escape makes s safe to print on a terminal: control characters, line and
-// paragraph separators, characters that turn the direction of writing, and
-// bytes that are not UTF-8 are written as Go escapes. What a peer sends must
-// not move the cursor.
+// Escape makes s safe to print on a terminal, so that text from a peer cannot move the
+// cursor. It writes control characters, line and paragraph separators, characters that
+// change the direction of writing, and bytes that are not UTF-8 as Go escapes.
 func Escape(s string) string {
 	clean := true
 	for i := 0; i < len(s); i++ {

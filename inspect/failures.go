@@ -53,7 +53,7 @@ func (h *handler) deadLetters(w http.ResponseWriter, r *http.Request) {
 	}
 	s, ok := h.Source.(DeadLetterSource)
 	if !ok {
-		notFound(w, "this node keeps no dead letters", "see /v1/actors for what waits in mailboxes")
+		notFound(w, "this node keeps no dead letters", "see /v1/actors for messages that wait in mailboxes")
 		return
 	}
 	reply(w, cut(s.DeadLetters(), limit, offset, note))

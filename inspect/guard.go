@@ -7,8 +7,8 @@ import (
 	"strings"
 )
 
-// guard refuses a request over TCP whose Host is neither loopback nor allowed:
-// a page in a browser can reach a local port under a name of its own.
+// guard refuses a request over TCP whose Host is neither loopback nor allowed: a web page
+// can reach a local port of the browser's machine through a name of its own.
 func guard(hosts []string, next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if !overUnix(r) && !allowedHost(hosts, r.Host) {
@@ -22,7 +22,7 @@ func guard(hosts []string, next http.Handler) http.Handler {
 	})
 }
 
-// overUnix tells whether the request came over a Unix socket.
+// overUnix reports whether the request came over a Unix socket.
 func overUnix(r *http.Request) bool {
 	a, ok := r.Context().Value(http.LocalAddrContextKey).(net.Addr)
 	return ok && strings.HasPrefix(a.Network(), "unix")

@@ -11,34 +11,34 @@ const (
 	// MaxLimit is the largest page of a list; a larger limit is clamped, and
 	// the answer says so.
 	MaxLimit = 1000
-	// DefaultLimit is the page of a list that was asked for without a limit.
+	// DefaultLimit is the page of a list for a request without a limit.
 	DefaultLimit = 100
 )
 
-// Options says what a handler shows. Source is needed; what else is nil is
-// answered as not found.
+// Options configures a handler. Source is required. For any other field that is nil the
+// handler answers "not found".
 type Options struct {
 	Source   Source
 	Sections *Sections
 
-	// Messages is what the node receives. It is served to connections that
-	// came over a Unix socket only.
+	// Messages are the messages that the node receives. They are served only over a
+	// Unix socket.
 	Messages Messages
 
-	// ExportPeers writes all that is known of peers, in the form that
-	// ImportPeers of Actions reads.
+	// ExportPeers writes all peer records, in the form that ImportPeers of Actions
+	// reads.
 	ExportPeers func(ctx context.Context, w io.Writer) error
 
-	// Health and Ready give the reasons why the node is not healthy or not
-	// ready, as sentences; none means that it is. They read views only.
+	// Health and Ready return the reasons why the node is not healthy or not ready, as
+	// sentences; none means that it is. They read views only.
 	Health, Ready func(ctx context.Context) []string
-	// Degraded gives the reasons why a healthy node does not work as it should, as
+	// Degraded returns the reasons why a healthy node does not work as it should, as
 	// sentences; none means that it does. It reads views only.
 	Degraded func(ctx context.Context) []string
 
-	// Hosts are names that a request over TCP may put into its Host header,
-	// beside localhost and the loopback addresses. Others are refused, since a
-	// web page could have sent them through a name of its own.
+	// Hosts are the names that the Host header of a request over TCP may have, beside
+	// localhost and the loopback addresses. Others are refused, since a web page could
+	// have sent the request through a name of its own.
 	Hosts []string
 }
 
@@ -47,8 +47,8 @@ type handler struct {
 	rates rates
 }
 
-// Handler returns the read-only part of the API, below /v1. It starts nothing
-// and holds nothing: without requests it costs nothing.
+// Handler returns the read-only part of the API, below /v1. It starts no goroutine, and
+// without requests it does no work.
 func Handler(o Options) http.Handler {
 	if o.Sections == nil {
 		o.Sections = new(Sections)
@@ -83,12 +83,12 @@ func Handler(o Options) http.Handler {
 		reply(w, map[string][]string{"endpoints": endpoints})
 	}, http.MethodGet, http.MethodHead))
 	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
-		notFound(w, "there is nothing at "+Escape(r.URL.Path), "what there is is listed at /v1, for example /v1/tree")
+		notFound(w, "there is nothing at "+Escape(r.URL.Path), "see the list of addresses at /v1, for example /v1/tree")
 	})
 	return guard(o.Hosts, mux)
 }
 
-// Join serves reading requests by read and all others by mutate.
+// Join returns a handler that gives reading requests to read and all others to mutate.
 func Join(read, mutate http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.Method == http.MethodGet || r.Method == http.MethodHead {

@@ -5,14 +5,13 @@ import (
 	"net/http"
 )
 
-// HealthReport is the answer of /healthz and /readyz. Neither what degrades a node,
-// such as an actor of the user's that panics, nor warnings make it unhealthy: a
-// handler of the user's that blocks is shown, and starting the node again would not
-// help against what peers send.
+// HealthReport is the answer of /healthz and /readyz. A degraded node, for instance with
+// a user's actor that panics, or one with warnings, for instance about a user's handler
+// that blocks, is healthy all the same: a restart would not help.
 type HealthReport struct {
 	OK       bool     `json:"ok"`
-	Reasons  []string `json:"reasons"`  // why it is not
-	Degraded []string `json:"degraded"` // why it is, and does not work as it should
+	Reasons  []string `json:"reasons"`  // why it is not OK
+	Degraded []string `json:"degraded"` // why it does not work as it should, although it is OK
 	Warnings []string `json:"warnings"`
 }
 

@@ -7,8 +7,8 @@ import (
 
 func (h *handler) dht(w http.ResponseWriter, r *http.Request) { h.show(w, r, "dht") }
 
-// ledgerPage is the answer of /v1/ledger: the counts, and a page of the reports
-// that were asked for.
+// ledgerPage is the answer of /v1/ledger: the counts, and a page of the requested
+// reports.
 type ledgerPage struct {
 	Accepted uint64 `json:"accepted"`
 	Ended    uint64 `json:"ended"`

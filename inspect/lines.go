@@ -6,8 +6,8 @@ import (
 	"io"
 )
 
-// errLongLine reports a line above the limit; it has been read to its end, so
-// the next one can follow. errLong reports a body in all above it.
+// errLongLine reports a line above the limit. The line has been read to its end, so that
+// the next one can follow. errLong reports a whole body above the limit.
 var (
 	errLongLine = errors.New("inspect: line too long")
 	errLong     = errors.New("inspect: too long")
@@ -24,8 +24,8 @@ func newLineReader(r io.Reader, limit int) *lineReader {
 	return &lineReader{bufio.NewReaderSize(r, 64<<10), limit}
 }
 
-// next returns the next line in memory of its own, without its line feed. A
-// last line needs none. The error is io.EOF after the last line.
+// next returns a copy of the next line, without its line feed. The last line needs no
+// line feed. The error is io.EOF after the last line.
 func (l *lineReader) next() ([]byte, error) {
 	var line []byte
 	long := false

@@ -11,46 +11,46 @@ import (
 	"unicode/utf8"
 )
 
-// Messages is what a node receives and no handler of the user's takes.
+// Messages are the messages that a node receives and keeps, because no handler of the
+// user receives them.
 type Messages interface {
-	// Listen yields what the node keeps, oldest first, and what arrives, until
-	// ctx ends or so many have come as were asked for. A message that is yielded
-	// stays kept until it is acknowledged (see Actions); what is not when the
-	// loop ends goes to another listener; a loop that has got all it asked for
-	// goes on for a while, until it is acknowledged. An error is the last thing that is
-	// yielded, and an [*Error] is shown as it is.
+	// Listen yields the messages that the node keeps, oldest first, and then those that
+	// arrive, until ctx ends or o.Most have come. The node keeps a message until it is
+	// acknowledged (see Actions); when the loop ends, messages that were not go to
+	// another listener. After o.Most messages the loop goes on for a while, until they
+	// are acknowledged. An error comes last; an [*Error] is shown as it is.
 	Listen(ctx context.Context, o Listening) iter.Seq2[Message, error]
 }
 
-// Listening says how to listen.
+// Listening are the options of one listener.
 type Listening struct {
-	All  bool   // copy everything, whoever else has it; else each message goes to one listener
+	All  bool   // copy all messages; otherwise each message goes to one listener only
 	Most int    // how many messages; 0: no limit
-	Name string // what the client hands them back by (see Actions); may be empty
+	Name string // name by which the client can hand messages back (see Actions); may be empty
 }
 
-// ReasonInboxFull is the reason of messages over the DHT for which the inbox had
-// no room, among the counts of what came in.
+// ReasonInboxFull is the reason, among the counts of received messages, of messages over
+// the DHT for which the inbox had no room.
 const ReasonInboxFull = "inbox full"
 
 // Message is one message that the node received.
 type Message struct {
-	Seq  uint64    // grows with each message, over restarts as well; what it is acknowledged by
+	Seq  uint64    // grows with each message, also over restarts; its number for acknowledging it
 	At   time.Time // of arrival
-	From string    // public key of who wrote it; empty: over the DHT, and not signed
-	Peer string    // node id of the peer it came from
+	From string    // public key of the author; empty: it came over the DHT without a signature
+	Peer string    // node id of the peer that sent it to this node
 	Body []byte
-	Lost uint64      // of a copy: how many it did not get just before, because room was needed
+	Lost uint64      // for a listener with All: messages that it missed just before this one, for lack of room
 	DHT  *DHTMessage // nil: it is a plain message
 }
 
-// DHTMessage is what is known of a message that came over the DHT beside what
-// every message has. Peer need not be who wrote it: that is From.
+// DHTMessage are the additional fields of a message over the DHT. For such a message,
+// Message.Peer need not be the author.
 type DHTMessage struct {
-	Origin      string `json:"origin,omitempty"` // node id of who wrote it, proven by a signature; empty: it does not say
+	Origin      string `json:"origin,omitempty"` // node id of the author, proven by a signature; empty: not signed
 	Type        int32  `json:"type"`
 	Encrypted   bool   `json:"encrypted"`
-	Destination string `json:"destination,omitempty"` // public key; empty: it names nobody
+	Destination string `json:"destination,omitempty"` // public key; empty: none
 	Tag         string `json:"tag"`                   // 16 hexadecimal digits
 	Copies      uint32 `json:"copies"`                // how often it has come, this time included
 }
@@ -69,9 +69,9 @@ type messageJSON struct {
 	DHT    *DHTMessage `json:"dht,omitempty"`
 }
 
-// MarshalJSON writes the body as "text" when it is valid UTF-8 and as "base64"
-// when it is not, or is long and would be more than twice as long as text: a
-// peer could have 8 MiB of control characters become 48 MiB for each listener.
+// MarshalJSON writes the body as "text" when it is valid UTF-8, and otherwise as
+// "base64". It also writes a long body as base64 if its text would be more than twice as
+// long: 8 MiB of control characters from a peer would become 48 MiB for each listener.
 func (m Message) MarshalJSON() ([]byte, error) {
 	j := messageJSON{Seq: m.Seq, At: m.At, From: m.From, Peer: m.Peer, Size: len(m.Body), Lost: m.Lost, DHT: m.DHT}
 	if utf8.Valid(m.Body) && (len(m.Body) <= shortText || escapedLen(m.Body) <= 2*len(m.Body)) {
@@ -82,10 +82,10 @@ func (m Message) MarshalJSON() ([]byte, error) {
 	return json.Marshal(j)
 }
 
-// shortText is how long a body is at most that is text whatever is in it.
+// shortText is the length up to which valid UTF-8 is always written as text.
 const shortText = 4 << 10
 
-// escapedLen is how long valid UTF-8 is at most inside a JSON string.
+// escapedLen returns the greatest length of valid UTF-8 inside a JSON string.
 func escapedLen(b []byte) (n int) {
 	for _, c := range b {
 		switch {
@@ -120,7 +120,7 @@ func (m *Message) UnmarshalJSON(b []byte) error {
 	return nil
 }
 
-// messages streams what arrives, one JSON object a line.
+// messages streams messages, one JSON object a line.
 func (h *handler) messages(w http.ResponseWriter, r *http.Request) {
 	q := newQuery(r, "all", "count", "name")
 	o := Listening{All: q.flag("all", false), Most: q.number("count", 0, 0), Name: q.text("name")}
@@ -135,7 +135,7 @@ func (h *handler) messages(w http.ResponseWriter, r *http.Request) {
 		fail(w, &Error{CodeForbidden, "messages are shown on the node's Unix socket only", "use gamelan listen on the machine of the node"})
 		return
 	case h.Messages == nil:
-		notFound(w, "this node does not show its messages", "the program around it hears them in a handler of its own")
+		notFound(w, "this node does not show its messages", "its program receives them in its own handler")
 		return
 	}
 	s := newStream(w)
@@ -151,7 +151,7 @@ func (h *handler) messages(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// fail ends a stream with an error, in a line of its own.
+// fail ends a stream with a line that holds the error.
 func (s *stream) fail(err error) {
 	x := (*Error)(nil)
 	if !errors.As(err, &x) {
@@ -170,8 +170,8 @@ type stream struct {
 	rc *http.ResponseController
 }
 
-// newStream sends the header at once, so that the client knows that it is
-// being served.
+// newStream sends the header at once, so that the client knows that the request was
+// accepted.
 func newStream(w http.ResponseWriter) *stream {
 	h := w.Header()
 	h.Set("Content-Type", "application/x-ndjson")

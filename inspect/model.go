@@ -5,7 +5,7 @@ import (
 	"time"
 )
 
-// Node is what the section "node" holds.
+// Node is the content of the section "node".
 type Node struct {
 	NodeID    string    `json:"node_id"`
 	PublicKey string    `json:"public_key"`
@@ -14,42 +14,42 @@ type Node struct {
 	Addresses []string  `json:"addresses"` // where it listens
 	Status    string    `json:"status"`    // initializing, online, degraded or offline
 	Cause     string    `json:"cause"`     // a sentence
-	Wanted    int       `json:"wanted"`    // connections it wants
-	Held      int       `json:"held"`      // and has
+	Wanted    int       `json:"wanted"`    // connections that it wants
+	Held      int       `json:"held"`      // connections that it has
 	Warnings  []string  `json:"warnings"`
 	Credit    Credit    `json:"credit"`
-	Inbox     *Inbox    `json:"inbox,omitempty"` // nil: the node has none, and a handler hears its messages
+	Inbox     *Inbox    `json:"inbox,omitempty"` // nil: the node has none, and a handler receives its messages
 	StartedAt time.Time `json:"started_at"`
 	Version   string    `json:"version"`
 	PID       int       `json:"pid"`
-	Inbound   int       `json:"inbound"`  // of the connections held, made by others
-	Outbound  int       `json:"outbound"` // and by this node
-	Peers     int       `json:"peers"`    // that are known
-	Banned    int       `json:"banned"`   // of them
+	Inbound   int       `json:"inbound"`  // connections that peers made, of Held
+	Outbound  int       `json:"outbound"` // connections that this node made, of Held
+	Peers     int       `json:"peers"`    // known peers
+	Banned    int       `json:"banned"`   // banned peers, of Peers
 	Places    Places    `json:"places"`
 }
 
-// Places are those for inbound connections and their set-ups, and what became of
-// whom there was none for, since the node started.
+// Places are the limits for inbound connections and their set-ups. The counters say what
+// happened, since the node's start, when a limit was reached.
 type Places struct {
 	Inbound    int    `json:"inbound"` // connections
 	MaxInbound int    `json:"max_inbound"`
 	Setups     int    `json:"setups"` // under way
 	MaxSetups  int    `json:"max_setups"`
-	GaveWay    uint64 `json:"gave_way"` // set-ups that a newer one took the place of
-	Replaced   uint64 `json:"replaced"` // idle connections that a new one took the place of
-	Refused    uint64 `json:"refused"`  // for which there was no place
+	GaveWay    uint64 `json:"gave_way"` // set-ups that were ended in favour of a newer one
+	Replaced   uint64 `json:"replaced"` // idle connections that were closed in favour of a new one
+	Refused    uint64 `json:"refused"`  // connections that were refused
 }
 
 // Setting is one element of the section "config", a []Setting.
 type Setting struct {
 	Key     string `json:"key"`
 	Value   any    `json:"value"`   // null where the default is not a fixed value
-	Text    string `json:"text"`    // the value as it stands in a file, or in words
+	Text    string `json:"text"`    // the value as in a file, or in words
 	Origin  string `json:"origin"`  // default, file, environment or flag
 	From    string `json:"from"`    // the file and its line, the variable, or the flag
 	Reload  bool   `json:"reload"`  // can be changed while the node runs
-	Waiting bool   `json:"waiting"` // was changed and takes a restart
+	Waiting bool   `json:"waiting"` // was changed and takes effect after a restart
 }
 
 // Credit is a budget of bytes.
@@ -58,8 +58,8 @@ type Credit struct {
 	Limit int64 `json:"limit"`
 }
 
-// PeerList are peers that are described only when somebody looks at them. Its
-// JSON is a list of [Peer].
+// PeerList is a list of peers that describes only the requested ones. Its JSON is a list
+// of [Peer].
 type PeerList interface {
 	json.Marshaler
 	Len() int
@@ -82,14 +82,14 @@ type Peer struct {
 	BanReason    string    `json:"ban_reason,omitempty"`
 	OfflineSince time.Time `json:"offline_since,omitzero"`
 	Connection   *string   `json:"connection"`          // id, or null
-	EndedAt      time.Time `json:"ended_at,omitzero"`   // of its last connection, if that is remembered
-	EndedWhy     string    `json:"ended_why,omitempty"` // … the reason, and who ended it
+	EndedAt      time.Time `json:"ended_at,omitzero"`   // end of its last connection, if that is remembered
+	EndedWhy     string    `json:"ended_why,omitempty"` // the reason for that end, and the side that ended it
 	NextDialAt   time.Time `json:"next_dial_at,omitzero"`
 	AddedAt      time.Time `json:"added_at,omitzero"`
 }
 
-// Address is one address of a peer and what is known of it. Latency is in
-// milliseconds, 0 when it was never measured.
+// Address is one address of a peer with its statistics. Latency is in milliseconds, 0
+// when it was never measured.
 type Address struct {
 	Addr        string    `json:"addr"`
 	Source      string    `json:"source"`
@@ -131,8 +131,7 @@ type Connection struct {
 	ClosedBy         string      `json:"closed_by,omitempty"`
 }
 
-// Handshake says how long each step of a connection's set-up took, in
-// milliseconds.
+// Handshake are the durations of the steps of a connection's set-up, in milliseconds.
 type Handshake struct {
 	TCP      float64 `json:"tcp"`
 	SOCKS    float64 `json:"socks"`
@@ -160,11 +159,11 @@ type Failure struct {
 	Incarnation uint64    `json:"incarnation"`
 	MessageType string    `json:"message_type,omitempty"`
 	Reason      string    `json:"reason"`
-	Peer        string    `json:"peer,omitempty"` // when the message came from one
+	Peer        string    `json:"peer,omitempty"` // sender of the message, if a peer sent it
 	StackID     string    `json:"stack_id,omitempty"`
 }
 
-// DeadLetter is a message that nobody handled; never its payload.
+// DeadLetter describes a message that no actor handled, without its payload.
 type DeadLetter struct {
 	At          time.Time `json:"at"`
 	Target      string    `json:"target"`

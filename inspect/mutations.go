@@ -6,39 +6,40 @@ import (
 	"net/http"
 )
 
-// Actions are what the mutating handler can do to a node; the package that
-// builds the node supplies them. What is nil is answered as not found.
+// Actions are the functions by which the mutating handler changes a node; the package
+// that builds the node supplies them. For one that is nil the handler answers "not
+// found".
 type Actions struct {
 	Sender Sender
 	DHT    DHTSender
 
-	// AddPeer remembers a peer given as KEY::ADDRESS[::ADDRESS…]; its value is
-	// the answer. Errors are as in [PeerAction].
+	// AddPeer adds a peer given as KEY::ADDRESS[::ADDRESS…]; its result is the answer.
+	// Errors are as in [PeerAction].
 	AddPeer func(ctx context.Context, seed string) (any, error)
 
-	// ImportPeers takes over what ExportPeers of Options has written; its value
-	// is the answer. Errors are as in [PeerAction].
+	// ImportPeers reads peers that ExportPeers of Options has written; its result is
+	// the answer. Errors are as in [PeerAction].
 	ImportPeers func(ctx context.Context, r io.Reader) (any, error)
 
-	// Acknowledge says that messages are done with, by their numbers; it returns
-	// when that is safe on the disk. Admin is not told of it.
+	// Acknowledge acknowledges messages by their numbers; it returns when that is
+	// safe on the disk. Admin is not called for it.
 	Acknowledge func(ctx context.Context, seqs []uint64) error
 
-	// HandBack ends the listener of that name, which another client may have
-	// begun; it returns when what that had in hand is free for the next one.
+	// HandBack ends the listener of that name, which another client may have begun. It
+	// returns when the next listener can get the messages that this one had in hand.
 	HandBack func(ctx context.Context, name string) error
 
-	// Peers are the things that can be done to one peer, by verb: "forget".
+	// Peers are the actions on one peer, by verb, for instance "forget".
 	Peers map[string]PeerAction
 
 	// Shutdown begins an orderly stop and returns at once.
 	Shutdown func()
 
-	// Stopping tells that a stop has begun; everything but acknowledging, which is
-	// no new work, is refused from then on.
+	// Stopping reports whether a stop has begun. From then on the handler refuses
+	// everything but acknowledgements, which are no new work.
 	Stopping func() bool
 
-	// Admin is told the name of every mutation before it is carried out, for
+	// Admin is called with the name of every mutation before it is carried out, for
 	// the log and the events: "admin.messages", "admin.peer.forget".
 	Admin func(event string)
 
@@ -53,7 +54,7 @@ type mutations struct {
 	token Token
 }
 
-// Mutations returns the part of the API that changes things: POST /v1/messages,
+// Mutations returns the part of the API that changes the node: POST /v1/messages,
 // /v1/messages:ack, /v1/messages:back, /v1/dht/messages, /v1/peers, /v1/peers:import,
 // /v1/peers/{id}:{verb} and /v1/shutdown. Every request must carry token; without one, the
 // error is [ErrNoToken] and there is no handler.
@@ -78,7 +79,7 @@ func Mutations(token Token, a Actions) (http.Handler, error) {
 	return guard(a.Hosts, http.NewCrossOriginProtection().Handler(m.admit(mux))), nil
 }
 
-// admit lets nobody through without the token.
+// admit refuses requests without the token.
 func (m *mutations) admit(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		switch {

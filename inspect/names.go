@@ -8,9 +8,8 @@ const (
 	shortID = 16
 )
 
-// ShortName is an actor's name as it is printed: a node id in it is shortened
-// to its first 16 digits. Paths made of such names are understood wherever a
-// path is asked for.
+// ShortName returns an actor's name as it is printed, with a node id in it shortened to
+// its first 16 digits. Every handler that takes a path accepts such names in it.
 func ShortName(name string) string {
 	if id, rest, ok := cutNodeID(name); ok {
 		return id[:shortID] + rest
@@ -31,7 +30,7 @@ func cutNodeID(name string) (id, rest string, ok bool) {
 	return name[:fullID], name[fullID:], true
 }
 
-// labelsOf reads from an actor's kind and name whom it works for.
+// labelsOf returns the labels that an actor's kind and name contain.
 func labelsOf(kind, name string) *Labels {
 	id, rest, ok := cutNodeID(name)
 	if !ok {
@@ -44,5 +43,5 @@ func labelsOf(kind, name string) *Labels {
 	return l
 }
 
-// lastName is the last part of a path.
+// lastName returns the last part of a path.
 func lastName(path string) string { return path[strings.LastIndexByte(path, '/')+1:] }

@@ -12,14 +12,15 @@ import (
 	"strings"
 )
 
-// PeerAction does one thing to one peer. It is asked for with
-// POST /v1/peers/{peer}:{verb}, where the verb is its key in Actions.Peers.
+// PeerAction is an action on one peer. The request for it is
+// POST /v1/peers/{peer}:{verb}, where verb is its key in Actions.Peers.
 type PeerAction struct {
 	// Params are the parameters that the query may have.
 	Params []string
-	// Do is given the peer as a person writes it, a node id or a public key,
-	// and what the query said. The value is the answer, nil for none. An error
-	// that is an [*Error] is answered as it is; any other is a sentence.
+	// Do carries out the action. peer is a node id or a public key as a person wrote
+	// it; params are those of the query. The result is the answer, nil for none. The
+	// handler answers with an [*Error] as it is; the text of any other error must be a
+	// sentence.
 	Do func(ctx context.Context, peer string, params url.Values) (any, error)
 }
 
@@ -66,7 +67,7 @@ func (m *mutations) peerAction(w http.ResponseWriter, r *http.Request) {
 	answer(w, v, err)
 }
 
-// answer replies with v, or with what went wrong.
+// answer replies with v, or with err.
 func answer(w http.ResponseWriter, v any, err error) {
 	e := (*Error)(nil)
 	switch {

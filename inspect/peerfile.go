@@ -7,8 +7,8 @@ import (
 // maxPeerFile bounds the body of POST /v1/peers:import, in bytes.
 const maxPeerFile = 1 << 30
 
-// exportPeers streams all that is known of peers. What goes wrong on the way
-// breaks the answer off, so that nobody takes a part for the whole.
+// exportPeers streams all peer records. An error breaks the answer off, so that the
+// client does not take a part for the whole.
 func (h *handler) exportPeers(w http.ResponseWriter, r *http.Request) {
 	q := newQuery(r)
 	switch {
@@ -26,7 +26,7 @@ func (h *handler) exportPeers(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// importPeers takes over what an export has written.
+// importPeers imports peers from an export.
 func (m *mutations) importPeers(w http.ResponseWriter, r *http.Request) {
 	q := newQuery(r)
 	switch {

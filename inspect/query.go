@@ -44,7 +44,8 @@ func (q *query) refuse(message, hint string) {
 
 func (q *query) text(name string) string { return q.values.Get(name) }
 
-// choice reads a parameter that must be one of allowed; absent is def.
+// choice reads a parameter that must be one of allowed. It returns def if the parameter
+// is absent.
 func (q *query) choice(name, def string, allowed ...string) string {
 	v := q.values.Get(name)
 	if v == "" {

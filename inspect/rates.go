@@ -5,9 +5,8 @@ import (
 	"time"
 )
 
-// rates turns counters into figures per second by comparing what two requests
-// saw. It keeps two samples and starts nothing, so it costs nothing while
-// nobody looks.
+// rates turns counters into figures per second by comparing samples of two requests. It
+// keeps two samples and starts no goroutine, so it does no work without requests.
 type rates struct {
 	mu       sync.Mutex
 	old, new sample
@@ -23,8 +22,8 @@ type count struct {
 	busy      int64
 }
 
-// Samples are taken half a minute apart, so that the one compared with is up
-// to a minute old; one older than two minutes says nothing about now.
+// Samples are taken half a minute apart, so that the older one is up to a minute old. One
+// older than two minutes is not used.
 const (
 	sampleEvery = 30 * time.Second
 	sampleStale = 2 * time.Minute

@@ -11,9 +11,9 @@ import (
 	"github.com/gamelan-p2p/gamelan/supervisor"
 )
 
-// FromRoot makes a Source of a running tree. Actors that were spawned in it
-// without the supervisor are shown by name only, as unsupervised: they are
-// found in the process registry of sys, which may be nil.
+// FromRoot returns a Source of a running tree. Actors in it that were spawned without the
+// supervisor are shown by name only, as unsupervised: FromRoot finds them in the process
+// registry of sys, which may be nil.
 func FromRoot(r *supervisor.Root, sys *actor.ActorSystem) Source {
 	return &registry{r, sys}
 }
@@ -38,8 +38,8 @@ func (r *registry) Ask(ctx context.Context, path string) (Detail, error) {
 	return Detail{d.Line, d.Value}, err
 }
 
-// unsupervised finds processes whose ids continue the path of an actor of ours
-// and that are none of ours themselves.
+// unsupervised returns the processes below an actor of ours that are not in ours
+// themselves.
 func (r *registry) unsupervised(ours []Actor) []Actor {
 	if r.sys == nil || len(ours) == 0 {
 		return nil
@@ -61,7 +61,7 @@ func (r *registry) unsupervised(ours []Actor) []Actor {
 	return sortByID(found)
 }
 
-// below tells whether some actor in known is an ancestor of id.
+// below reports whether some actor in known is an ancestor of id.
 func below(known map[string]bool, id string) bool {
 	for {
 		slash := strings.LastIndexByte(id, '/')
@@ -74,8 +74,8 @@ func below(known map[string]bool, id string) bool {
 	}
 }
 
-// actorOf shows an actor. Ages are measured; times are those of the system's clock
-// as it is set now, which onWall translates to.
+// actorOf returns the description of an actor. Its ages are measured; its times are those
+// of the system's clock, to which onWall converts.
 func actorOf(i *supervisor.Info, now time.Time, onWall func(time.Time) time.Time) Actor {
 	a := Actor{
 		ID: i.Path, Parent: i.Parent, Name: i.Name, Kind: i.Kind, Type: i.Type, State: State(i.State),

@@ -6,9 +6,8 @@ import (
 	"slices"
 )
 
-// Error is the body of every answer that is not a success, under the key
-// "error". Code is for programs, Message for people, and Hint says what to do
-// next.
+// Error is the body of every answer that is not a success, under the key "error". Code is
+// for programs, Message for people, and Hint is advice.
 type Error struct {
 	Code    string `json:"code"`
 	Message string `json:"message"`
@@ -54,8 +53,8 @@ func fail(w http.ResponseWriter, e *Error) {
 
 func reply(w http.ResponseWriter, v any) { replyStatus(w, http.StatusOK, v) }
 
-// replyStatus writes v as JSON. A value that cannot be written, which only a
-// user's section can bring, becomes an error of this request.
+// replyStatus writes v as JSON. For a value that cannot be written, which only a user's
+// section can have, the answer is an error.
 func replyStatus(w http.ResponseWriter, status int, v any) {
 	b, err := json.Marshal(v)
 	if err != nil {
@@ -70,7 +69,7 @@ func replyStatus(w http.ResponseWriter, status int, v any) {
 	h.Set("Cache-Control", "no-store")
 	h.Set("X-Content-Type-Options", "nosniff")
 	w.WriteHeader(status)
-	_, _ = w.Write(append(b, '\n')) // a client that has gone needs no answer
+	_, _ = w.Write(append(b, '\n')) // an error means that the client has gone
 }
 
 func notFound(w http.ResponseWriter, message, hint string) {

@@ -9,7 +9,7 @@ import (
 	"time"
 )
 
-// sectionTimeout is the deadline that a section's function is given.
+// sectionTimeout is the time limit of a section's function.
 const sectionTimeout = time.Second
 
 func (h *handler) sections(w http.ResponseWriter, r *http.Request) {
@@ -37,7 +37,8 @@ func (h *handler) show(w http.ResponseWriter, r *http.Request, name string) {
 	}
 }
 
-// value reads a section, or answers why it cannot.
+// value returns the value of a section. If it cannot, it answers with the reason and
+// returns false.
 func (h *handler) value(w http.ResponseWriter, r *http.Request, name string) (any, bool) {
 	ctx, cancel := context.WithTimeout(r.Context(), sectionTimeout)
 	defer cancel()

@@ -8,7 +8,7 @@ import (
 	"sync"
 )
 
-// ErrNoSection reports a section that nobody has registered.
+// ErrNoSection reports a section that is not registered.
 var ErrNoSection = errors.New("inspect: no such section")
 
 // Sections is a registry of named values that the inspector shows beside the
@@ -20,10 +20,10 @@ type Sections struct {
 	funcs map[string]func(context.Context) any
 }
 
-// Section registers fn under name, in place of an older one of that name. fn
-// returns a value that encoding/json can write; it is called for every request
-// from that request's goroutine, must read views only, and should return well
-// within ctx. A panic in it is an error of that one request.
+// Section registers fn under name, in place of an older section of that name. fn returns
+// a value that encoding/json can write. It is called for every request, on that request's
+// goroutine. It must read views only, and should return well before ctx ends. A panic in
+// it is an error of that one request.
 func (s *Sections) Section(name string, fn func(ctx context.Context) any) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -33,14 +33,14 @@ func (s *Sections) Section(name string, fn func(ctx context.Context) any) {
 	s.funcs[name] = fn
 }
 
-// Remove takes the section called name away, if there is one.
+// Remove removes the section called name, if there is one.
 func (s *Sections) Remove(name string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	delete(s.funcs, name)
 }
 
-// Names lists the sections in alphabetical order.
+// Names returns the names of the sections in alphabetical order.
 func (s *Sections) Names() []string {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
@@ -52,8 +52,8 @@ func (s *Sections) Names() []string {
 	return names
 }
 
-// Value asks the section called name for its value. The error is
-// [ErrNoSection], or tells that the section's function panicked.
+// Value returns the value of the section called name. The error is [ErrNoSection], or
+// reports a panic of the section's function.
 func (s *Sections) Value(ctx context.Context, name string) (v any, err error) {
 	s.mu.RLock()
 	fn, ok := s.funcs[name]

@@ -7,12 +7,11 @@ import (
 	"time"
 )
 
-// DefaultMaxBody is the largest message that is accepted when Sender does not
-// say otherwise.
+// DefaultMaxBody is the largest message that is accepted, in bytes.
 const DefaultMaxBody = 8 << 20
 
-// sendWindow is about how many messages of one request may be on their way, or
-// have an outcome that the client has not read yet.
+// sendWindow is roughly how many messages of one request may have no outcome yet, or an
+// outcome that the client has not read.
 const sendWindow = 4096
 
 // pulseEvery is how often a stream of outcomes shows that it is alive.
@@ -20,35 +19,35 @@ const pulseEvery = time.Second
 
 // Sender sends messages to peers.
 type Sender interface {
-	// Resolve turns what a person writes (a node id, a public key, or
-	// KEY::ADDRESS as gamelan id prints it) into a node id in digits, and
-	// remembers an address that was given. An error that is an [*Error] is
-	// answered as it is; any other is a sentence.
+	// Resolve returns the node id, in digits, of a peer as a person writes it: a node
+	// id, a public key, or KEY::ADDRESS as gamelan id prints it. It adds a given
+	// address to the known peers. The handler answers with an [*Error] as it is; the
+	// text of any other error must be a sentence.
 	Resolve(ctx context.Context, peer string) (id string, err error)
-	// Send gives one message to the node and returns once it is accepted; it
-	// waits for credit until ctx ends. Messages to one peer leave in the order
-	// of the calls. An error says why the message was not accepted.
+	// Send gives one message to the node and returns when the node has accepted it; it
+	// waits for credit until ctx ends. Messages to one peer are sent in the order of
+	// the calls. An error says why the message was not accepted.
 	Send(ctx context.Context, m SendRequest) (Pending, error)
 }
 
 // Pending is a message that was accepted.
 type Pending interface {
-	// Wait waits for the outcome. If ctx ends first, the message is withdrawn
-	// as far as that is still possible, and the outcome says how far it was.
+	// Wait waits for the outcome. If ctx ends first, the message is withdrawn if it was
+	// not written yet, and otherwise in doubt.
 	Wait(ctx context.Context) Outcome
 }
 
-// SendRequest is one message to one peer. Resend lets it be sent again when
-// its outcome would be in doubt, so that it may arrive twice.
+// SendRequest is one message to one peer. With Resend it is sent again when its outcome
+// would be in doubt, so that it may arrive twice.
 type SendRequest struct {
 	Peer   string // as Resolve returned it
 	Body   []byte
 	Resend bool
 }
 
-// Outcome is the one outcome of one message: "confirmed", "in_doubt" or
-// "failed". Confirmed means that the peer's multiplexer has read the message,
-// not that anybody handled it.
+// Outcome is the one outcome of one message: "confirmed", "in_doubt" or "failed".
+// Confirmed means that the peer's multiplexer has read the message, not that a program
+// there has handled it.
 type Outcome struct {
 	Outcome string `json:"outcome"`
 	Reason  string `json:"reason,omitempty"` // of a failure: "dial failed", "banned", …
@@ -62,9 +61,9 @@ const (
 	OutcomeFailed    = "failed"
 )
 
-// Sent is one line of the answer to POST /v1/messages: what became of the Nth
-// message of the request, counted from 1. Lines come in the order of the
-// messages. MS is the time since it was accepted, in milliseconds.
+// Sent is one line of the answer to POST /v1/messages: the outcome of the Nth message of
+// the request, counted from 1. Lines come in the order of the messages. MS is the time
+// since the message was accepted, in milliseconds.
 type Sent struct {
 	N    uint64 `json:"n"`
 	Peer string `json:"peer"`
@@ -77,7 +76,7 @@ func (m *mutations) send(w http.ResponseWriter, r *http.Request) {
 	q := newQuery(r, "peer", "resend")
 	peer, resend := q.text("peer"), q.flag("resend", false)
 	if q.err == nil && peer == "" {
-		q.refuse("no peer is named", "say to whom with ?peer=, a node id or a public key")
+		q.refuse("no peer is named", "name the recipient with ?peer=, a node id or a public key")
 	}
 	kind := q.bodyKind(r)
 	switch {

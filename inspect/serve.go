@@ -11,8 +11,8 @@ import (
 	"time"
 )
 
-// SocketName is the Unix socket in a node's data directory on which it shows
-// itself, to gamelan tree and its like.
+// SocketName is the name of the Unix socket in a node's data directory, on which the node
+// answers commands such as gamelan tree.
 const SocketName = "gamelan.sock"
 
 // maxSocketPath is the longest path of a Unix socket that every system takes,
@@ -30,10 +30,10 @@ func (e *PathTooLongError) Error() string {
 	return fmt.Sprintf("inspect: the path of %s is %d bytes too long for a socket; choose a shorter one", e.Dir, e.Over)
 }
 
-// Listen opens the socket of the data directory dir, for its owner only. It
-// takes the place of one that an earlier node left behind, so the caller makes
-// sure that no other node runs in dir. The socket appears under its name only
-// when its mode is right. The error is a [PathTooLongError] or the system's.
+// Listen opens the socket of the data directory dir, for its owner only. It replaces a
+// socket that an earlier node left behind, so the caller must make sure that no other
+// node runs in dir. The socket gets its name only after its mode is set. The error is a
+// [PathTooLongError] or the system's.
 func Listen(dir string) (net.Listener, error) {
 	nursery, err := os.MkdirTemp(dir, ".s")
 	if err != nil {
@@ -79,8 +79,8 @@ func Serve(dir string, h http.Handler) (*Server, error) {
 	return s, nil
 }
 
-// Close ends every request and removes the socket. Requests that do not end by
-// themselves, such as those of listeners, get until ctx ends.
+// Close ends every request and removes the socket. It waits until ctx ends for requests
+// that do not end by themselves, such as those of listeners.
 func (s *Server) Close(ctx context.Context) error {
 	if s.http.Shutdown(ctx) != nil {
 		s.http.Close()

@@ -35,10 +35,10 @@ func newSnapshot(actors []Actor) *snapshot {
 	return s
 }
 
-// find resolves a path as people write it: a full path, one below the tree's
-// first actors, or either with node ids as [ShortName] prints them; then the last
-// part of one, such as the name. It finds nothing when that fits more than one
-// actor.
+// find returns the index of the actor with a path as people write it: a full path, or a
+// path below the tree's first actors, with node ids in full or as [ShortName] prints
+// them. If no path fits, the last parts of a path are enough, such as the name. find
+// returns false when these fit more than one actor.
 func (s *snapshot) find(path string) (int, bool) {
 	if i, ok := s.byID[path]; ok {
 		return i, true
@@ -101,8 +101,8 @@ func (f filter) match(a *Actor) bool {
 		(f.state == "" || a.State == f.state)
 }
 
-// sorts are the orders that may be asked for, largest first; equal ones stay
-// in the order of the tree.
+// sorts are the possible orders of a list, largest first. Equal actors stay in the order
+// of the tree.
 var sorts = map[string]func(a, b *Actor) int{
 	"depth":    func(a, b *Actor) int { return cmp.Compare(b.Mailbox.Depth, a.Mailbox.Depth) },
 	"busy":     func(a, b *Actor) int { return cmp.Compare(b.BusyTotal, a.BusyTotal) },
@@ -112,8 +112,8 @@ var sorts = map[string]func(a, b *Actor) int{
 
 var sortNames = []string{"depth", "busy", "restarts", "age"}
 
-// list returns the actors that f selects, in the order called sort, and how
-// many there are before offset and limit cut them.
+// list returns the actors that f selects, in the order called sort and cut by offset and
+// limit, and their number before the cut.
 func (s *snapshot) list(f filter, sort string, offset, limit int) (page []Actor, total int) {
 	var all []*Actor
 	for i := range s.actors {

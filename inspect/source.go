@@ -2,18 +2,18 @@ package inspect
 
 import "context"
 
-// Source is where the inspector reads actors from. [FromRoot] makes
-// one of a running supervisor tree.
+// Source provides the actors to the inspector. [FromRoot] returns one for a running
+// supervisor tree.
 type Source interface {
-	// Actors returns every actor at this moment, siblings in the order in which
-	// they are to be shown. Nobody is asked.
+	// Actors returns all actors at this moment, with siblings in the order in which
+	// they are shown. It asks no actor.
 	Actors() []Actor
-	// Ask lets the actor at path describe itself, in its own turn, before ctx
-	// ends. An actor that has nothing to say answers with the zero Detail.
+	// Ask lets the actor at path describe itself, in its own turn, before ctx ends. An
+	// actor without a description answers with the zero Detail.
 	Ask(ctx context.Context, path string) (Detail, error)
 }
 
-// Detail is what an actor says of itself.
+// Detail is an actor's description of itself.
 type Detail struct {
 	Line  string // one line, for the tree
 	Value any    // anything that encoding/json can write

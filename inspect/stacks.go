@@ -15,8 +15,8 @@ import (
 // works for.
 const ActorLabel = "actor"
 
-// Stacks is the answer of /v1/actors/{path}/stacks: what the goroutines of one
-// actor are doing, and where it last failed.
+// Stacks is the answer of /v1/actors/{path}/stacks: the stacks of one actor's goroutines,
+// and that of its last failure.
 type Stacks struct {
 	Actor       string       `json:"actor"`
 	Goroutines  []Goroutines `json:"goroutines"`
@@ -45,8 +45,8 @@ func stacksOf(a *Actor) Stacks {
 	return s
 }
 
-// stackID is equal for equal stacks; argument values and goroutine numbers in
-// it do not matter.
+// stackID returns an id that is equal for equal stacks. It ignores argument values and
+// goroutine numbers.
 func stackID(stack []byte) string {
 	if len(stack) == 0 {
 		return ""

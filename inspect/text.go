@@ -12,21 +12,20 @@ import (
 	"github.com/gamelan-p2p/gamelan/supervisor"
 )
 
-// TextOptions says how [Text] draws. Colour uses ANSI sequences; Width cuts
-// lines at so many characters, 0 leaves them whole.
+// TextOptions are the options of [Text]. Colour uses ANSI sequences; Width cuts lines at
+// that many characters, 0 leaves them whole.
 type TextOptions struct {
 	Colour bool
 	Width  int
 }
 
-// marks are one character per state, so that a column of them can be read at a
-// glance.
+// marks has one character for each state, for a narrow column.
 var marks = map[State]string{
 	Starting: "◌", Running: "●", Busy: "◉", Suspended: "‖", Restarting: "↻",
 	BackingOff: "↺", Stopping: "◍", Stuck: "▲", Failed: "✗", Unsupervised: "○",
 }
 
-// colours are the ANSI colours of the states that should catch the eye.
+// colours are the ANSI colours of the states that need attention.
 var colours = map[State]string{
 	Starting: "36", Busy: "32", Suspended: "33", Restarting: "33", BackingOff: "33",
 	Stopping: "36", Stuck: "31;1", Failed: "31;1", Unsupervised: "90",
@@ -40,9 +39,9 @@ type row struct {
 
 var header = row{name: "ACTOR", state: "STATE", queue: "QUEUE", handled: "HANDLED", rate: "MSG/S", restarts: "RESTARTS"}
 
-// Text draws the tree: per line the name, the state, what waits in the
-// mailbox, messages handled and their rate, restarts, and what the actor says
-// of itself. Everything that may come from a peer is escaped.
+// Text draws the tree. A line has the name, the state, the number of messages that wait
+// in the mailbox, the messages handled and their rate, the restarts, and the actor's own
+// line. Text escapes everything that may come from a peer.
 func Text(w io.Writer, t Tree, o TextOptions) error {
 	rows := []row{header}
 	for i := range t.Branches {
@@ -97,19 +96,19 @@ func cutWidth(s string, width int) string {
 	return string(runes[:width-1]) + "…"
 }
 
-// appendRows adds b and all below it. first stands before the name of b
-// itself, rest before everything below it.
-func appendRows(rows []row, b *Branch, first, rest string, now time.Time) []row {
+// appendRows appends the rows of b and of all actors below it. first stands before the
+// name of b itself, indent before everything below it.
+func appendRows(rows []row, b *Branch, first, indent string, now time.Time) []row {
 	rows = append(rows, rowOf(&b.Actor, first, now))
 	for i := range b.Children {
 		if i == len(b.Children)-1 && b.Hidden == 0 {
-			rows = appendRows(rows, &b.Children[i], rest+"└─ ", rest+"   ", now)
+			rows = appendRows(rows, &b.Children[i], indent+"└─ ", indent+"   ", now)
 		} else {
-			rows = appendRows(rows, &b.Children[i], rest+"├─ ", rest+"│  ", now)
+			rows = appendRows(rows, &b.Children[i], indent+"├─ ", indent+"│  ", now)
 		}
 	}
 	if b.Hidden > 0 {
-		rows = append(rows, row{name: fmt.Sprintf("%s└─ … %s more below", rest, Number(uint64(b.Hidden)))})
+		rows = append(rows, row{name: fmt.Sprintf("%s└─ … %s more below", indent, Number(uint64(b.Hidden)))})
 	}
 	return rows
 }
@@ -131,7 +130,7 @@ func rowOf(a *Actor, first string, now time.Time) row {
 	return r
 }
 
-// note is the actor's own line, after what is wrong with it.
+// note returns the actor's problems, and then its own line.
 func note(a *Actor, now time.Time) string {
 	var parts []string
 	switch {
@@ -168,8 +167,8 @@ func note(a *Actor, now time.Time) string {
 	return strings.Join(parts, " · ")
 }
 
-// usersTask is the oldest task of an actor of the user's that is older than a
-// message in hand may be. The node's own actors have tasks that always wait.
+// usersTask returns the oldest task of a user's actor, if it is older than the limit for a
+// message in hand. The node's own actors have tasks that run for ever.
 func usersTask(a *Actor) *Task {
 	switch a.Kind {
 	case "handler", "protocol", "actor":
@@ -194,7 +193,7 @@ func rate(f float64) string {
 	return Number(uint64(f + 0.5))
 }
 
-// Number writes n with a comma between groups of three digits.
+// Number returns n with a comma between groups of three digits.
 func Number(n uint64) string {
 	s := strconv.FormatUint(n, 10)
 	for i := len(s) - 3; i > 0; i -= 3 {
@@ -203,8 +202,8 @@ func Number(n uint64) string {
 	return s
 }
 
-// Count is a number of things in words, as "1 message" or "2,000 messages"; thing
-// is the word for one of them, whose plural ends in s.
+// Count returns a number of things in words, as "1 message" or "2,000 messages". thing is
+// the singular; its plural must end in s.
 func Count(n uint64, thing string) string {
 	if n != 1 {
 		thing += "s"

@@ -13,21 +13,21 @@ import (
 
 // Errors of tokens.
 var (
-	// ErrNoToken reports that a mutating handler was asked for without a token.
+	// ErrNoToken reports a call of Mutations without a token.
 	ErrNoToken = errors.New("inspect: a handler that changes things needs a token")
 	// ErrBadToken reports text that is not a token.
 	ErrBadToken = errors.New("inspect: a token is 64 hexadecimal digits")
 )
 
-// Token is the 256-bit secret that a mutating request must carry, as
-// "Authorization: Bearer <64 hexadecimal digits>". It prints as ***; only
-// Reveal tells it. The zero Token is none.
+// Token is the 256-bit secret that a mutating request must carry, as "Authorization:
+// Bearer <64 hexadecimal digits>". It prints as ***; only Reveal returns it. The zero
+// Token is not valid.
 type Token struct {
 	secret [32]byte
 	set    bool
 }
 
-// NewToken draws a token from random.
+// NewToken returns a token that it reads from random.
 func NewToken(random io.Reader) (Token, error) {
 	t := Token{set: true}
 	if _, err := io.ReadFull(random, t.secret[:]); err != nil {
@@ -36,7 +36,7 @@ func NewToken(random io.Reader) (Token, error) {
 	return t, nil
 }
 
-// ParseToken reads what Reveal wrote; white space around it does not matter.
+// ParseToken returns the token of a text from Reveal. It ignores white space around it.
 func ParseToken(s string) (Token, error) {
 	b, err := hex.DecodeString(strings.TrimSpace(s))
 	t := Token{set: true}
@@ -63,8 +63,7 @@ func (t Token) LogValue() slog.Value { return slog.StringValue("***") }
 // MarshalText returns ***.
 func (t Token) MarshalText() ([]byte, error) { return []byte("***"), nil }
 
-// admits tells whether r carries the token, in a time that does not depend on
-// how much of it is right.
+// admits reports whether r carries the token. It compares in constant time.
 func (t Token) admits(r *http.Request) bool {
 	scheme, given, _ := strings.Cut(r.Header.Get("Authorization"), " ")
 	g, err := ParseToken(given)

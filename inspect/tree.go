@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// ErrNoActor reports a path that no actor has, or that fits more than one.
+// ErrNoActor reports a path that fits no actor, or more than one.
 var ErrNoActor = errors.New("inspect: no such actor")
 
 // Tree is an actor tree at one moment, and the answer of /v1/tree in JSON.
@@ -17,9 +17,9 @@ type Tree struct {
 	Branches []Branch  `json:"branches"`
 }
 
-// Look reads a tree, or the part of it below the actor at path, depth levels
-// deep; a negative depth is no limit. Every actor shown is asked for its line.
-// The error is [ErrNoActor].
+// Look returns a tree, or the part of it below the actor at path, depth levels deep; a
+// negative depth is no limit. It asks every actor in it for its line. The error is
+// [ErrNoActor].
 func Look(ctx context.Context, src Source, path string, depth int) (Tree, error) {
 	h := &handler{Options: Options{Source: src}}
 	return h.look(ctx, path, depth)
@@ -55,7 +55,7 @@ func (h *handler) tree(w http.ResponseWriter, r *http.Request) {
 	switch format {
 	case "text":
 		w.Header().Set("Content-Type", "text/plain; charset=utf-8")
-		_ = Text(w, t, TextOptions{}) // a client that has gone needs no answer
+		_ = Text(w, t, TextOptions{}) // an error means that the client has gone
 	case "dot":
 		w.Header().Set("Content-Type", "text/vnd.graphviz; charset=utf-8")
 		_ = Dot(w, t)

@@ -12,10 +12,10 @@ import (
 type banCmd struct {
 	Peer   []string      `arg:"" help:"A node id or public key that gamelan peers lists, or KEY::ADDRESS as gamelan id prints it."`
 	For    time.Duration `help:"How long." default:"2h"`
-	Reason string        `help:"Why, for whoever looks at the peer later." default:"banned by the operator"`
+	Reason string        `help:"Why; gamelan why and gamelan peers --json show it." default:"banned by the operator"`
 }
 
-// Run has the node ban each peer. One on the allow list is not banned.
+// Run makes the node ban each peer. A peer on the allow list is not banned.
 func (c *banCmd) Run(a *app) error {
 	if c.For <= 0 {
 		return failure.Usage("give a positive duration, such as 2h", "--for cannot be %s", c.For)
@@ -29,5 +29,5 @@ type unbanCmd struct {
 	Peer []string `arg:"" help:"A node id or public key that gamelan peers lists."`
 }
 
-// Run has the node lift the ban of each peer.
+// Run makes the node lift the ban of each peer.
 func (c *unbanCmd) Run(a *app) error { return doToPeers(a, c.Peer, "unbanned", (*client.Client).Unban) }

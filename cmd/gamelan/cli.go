@@ -22,7 +22,7 @@ import (
 	"github.com/gamelan-p2p/gamelan/inspect"
 )
 
-// app is what every verb needs of the world around it.
+// app is the environment of a verb: outputs, settings and data directory.
 type app struct {
 	*render.Output
 	ctx       context.Context
@@ -30,12 +30,12 @@ type app struct {
 	wait      time.Duration // for a node that is starting
 	dir       nodedir.Dir
 	sources   config.Sources  // of the settings, without a verb's own flags
-	configArg string          // as --config was given
+	configArg string          // the --config option as it was given
 	signals   *daemon.Signals // of a verb that catches them
 	parser    *kong.Kong
 }
 
-// client makes a client of the node in the data directory that waits for a node
+// client returns a client of the node in the data directory. The client waits for a node
 // that is just starting, and says so.
 func (a *app) client() *client.Client {
 	c := client.New(a.dir)
@@ -54,35 +54,35 @@ type cli struct {
 	Init       initCmd       `cmd:"" help:"Make a new identity."`
 	ID         idCmd         `cmd:"" name:"id" help:"Show the identity, and where the node can be reached."`
 	Node       nodeCmd       `cmd:"" help:"Run the node until it is told to stop."`
-	Status     statusCmd     `cmd:"" help:"Show how the running node is, and why."`
+	Status     statusCmd     `cmd:"" help:"Show the state of the running node, and the reason for it."`
 	Health     healthCmd     `cmd:"" help:"Check whether the node works: exit code 0 or 1, and the cause."`
 	Send       sendCmd       `cmd:"" help:"Send messages to a peer."`
 	Listen     listenCmd     `cmd:"" help:"Show the messages that arrive."`
 	Messages   messagesCmd   `cmd:"" help:"List the messages sent over the DHT, and how they ended."`
 	Message    messageCmd    `cmd:"" help:"Show one message sent over the DHT, peer by peer."`
-	DHT        dhtCmd        `cmd:"" name:"dht" help:"Show how the node takes part in the DHT."`
+	DHT        dhtCmd        `cmd:"" name:"dht" help:"Show the node's part in the DHT: messages received, sent and passed on."`
 	Peers      peersCmd      `cmd:"" help:"The peers that the node knows: list, add, forget, export, import."`
-	Conns      connsCmd      `cmd:"" help:"List the connections, live or ended, and who keeps them."`
+	Conns      connsCmd      `cmd:"" help:"List the connections, live or ended, and what keeps them open."`
 	Dial       dialCmd       `cmd:"" help:"Connect to peers."`
 	Disconnect disconnectCmd `cmd:"" help:"Close the connections to peers."`
 	Ban        banCmd        `cmd:"" help:"Refuse connections with peers for a while."`
 	Unban      unbanCmd      `cmd:"" help:"Lift bans."`
-	Why        whyCmd        `cmd:"" help:"Explain what an actor is doing and where, or why the node dials a peer of its own accord."`
+	Why        whyCmd        `cmd:"" help:"Explain what an actor is doing, or why the node is or is not connected to a peer."`
 	Store      storeCmd      `cmd:"" help:"The peer store on the disk."`
 	Tree       treeCmd       `cmd:"" help:"Show the actor tree of the running node."`
 	Settings   configCmd     `cmd:"" name:"config" help:"The settings: make, check, show and explain them."`
 	Interop    interopCmd    `cmd:"" help:"Check a node against the rules of the wire."`
 	Demo       demoCmd       `cmd:"" help:"Three nodes, 10,000 messages and a crash, in a few seconds."`
-	Completion completionCmd `cmd:"" help:"Write what a shell needs to complete gamelan's words."`
+	Completion completionCmd `cmd:"" help:"Write the script with which a shell completes gamelan's commands and flags."`
 	Man        manCmd        `cmd:"" help:"Write the manual pages."`
 	Version    versionCmd    `cmd:"" help:"Show the version."`
 }
 
-// aside is a verb that needs no data directory, so that it works whatever the
-// configuration says.
+// aside marks a verb that needs no data directory, so that it works even if the
+// configuration has errors.
 type aside interface{ aside() }
 
-func (*nodeCmd) aside()          {} // it lists all that is wrong, and finds its directory itself
+func (*nodeCmd) aside()          {} // it lists all problems, and finds its directory itself
 func (*configCheckCmd) aside()   {}
 func (*configExplainCmd) aside() {}
 func (*configInitCmd) aside()    {}
@@ -97,12 +97,12 @@ const description = `Peer-to-peer messages between supervised actors.
 
 Try it: gamelan demo. A node of your own: gamelan init, then gamelan node.`
 
-// helpShown is what kong's exit function panics with, so that help ends like
-// every other verb.
+// helpShown is the panic value of kong's exit function, so that help returns from run
+// like every other verb.
 type helpShown int
 
-// newParser makes the command line, whose model is also that of the help, the
-// manual and the completions.
+// newParser returns the parser of the command line. The help, the manual and the
+// completions are made from its model, too.
 func newParser(a *app) (*cli, *kong.Kong, error) {
 	c := new(cli)
 	c.Node.Plugins = kong.Plugins{newSettingFlags()}
@@ -119,7 +119,7 @@ func newParser(a *app) (*cli, *kong.Kong, error) {
 	return c, k, err
 }
 
-// run carries out one command line and returns the exit code.
+// run executes one command line and returns the exit code.
 func run(ctx context.Context, args []string, a *app) (code int) {
 	a.ctx = ctx
 	c, parser, err := newParser(a)
@@ -139,7 +139,7 @@ func run(ctx context.Context, args []string, a *app) (code int) {
 	k, err := parser.Parse(withoutDashes(withoutHelp(args)))
 	a.JSON = c.JSON
 	if err != nil {
-		a.JSON = a.JSON || hasFlag(args, "--json") // parsing may have ended before it came
+		a.JSON = a.JSON || hasFlag(args, "--json") // parsing may have stopped before it
 		return a.fail(usageOf(err))
 	}
 	if a.wait = c.Wait; a.wait < 0 {
@@ -147,7 +147,7 @@ func run(ctx context.Context, args []string, a *app) (code int) {
 	}
 	a.setSources(c.Config, c.DataDir)
 	verb := k.Selected().Target.Addr().Interface()
-	if _, ok := verb.(*nodeCmd); ok { // before its settings: reading them may take long
+	if _, ok := verb.(*nodeCmd); ok { // before the settings, which may take long to read
 		a.signals = daemon.CatchSignals(a.Output)
 		defer a.signals.Stop()
 	}
@@ -159,7 +159,7 @@ func run(ctx context.Context, args []string, a *app) (code int) {
 	return a.fail(k.Run(a))
 }
 
-// withoutHelp makes "send --help" of "help send", and "--help" of "help".
+// withoutHelp turns "help send" into "send --help", and "help" into "--help".
 func withoutHelp(args []string) []string {
 	if len(args) == 0 || args[0] != "help" {
 		return args
@@ -167,7 +167,7 @@ func withoutHelp(args []string) []string {
 	return append(slices.Clone(args[1:]), "--help")
 }
 
-// usageOf makes a usage failure of what kong found wrong.
+// usageOf turns an error of kong into a usage failure.
 func usageOf(err error) error {
 	see := "gamelan --help"
 	if p := (*kong.ParseError)(nil); errors.As(err, &p) && p.Context != nil {

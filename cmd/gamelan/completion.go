@@ -9,7 +9,7 @@ type completionCmd struct {
 	Shell string `arg:"" enum:"bash,zsh,fish" help:"One of bash, zsh and fish."`
 }
 
-// Help is what gamelan completion --help says beneath the flags.
+// Help returns the text of gamelan completion --help below the flags.
 func (*completionCmd) Help() string {
 	return "bash: source <(gamelan completion bash). zsh: gamelan completion zsh > a directory of $fpath, as _gamelan. fish: gamelan completion fish | source."
 }
@@ -20,8 +20,8 @@ func (c *completionCmd) Run(a *app) error {
 	return err
 }
 
-// below are the patterns of "PATH WORD" that lead one verb further down, for a
-// case of a shell.
+// below returns the patterns "PATH WORD" for a case statement of a shell, where WORD is a
+// verb below PATH.
 func below(all []verb, separator string) string {
 	var paths []string
 	for _, v := range all[1:] {
@@ -30,7 +30,7 @@ func below(all []verb, separator string) string {
 	return strings.Join(paths, separator)
 }
 
-// longFlags are the flags of a verb as they are typed.
+// longFlags returns the flags of a verb as a user types them.
 func longFlags(v verb, all []verb) []string {
 	var words []string
 	for _, f := range v.every(all[0]) {
@@ -70,7 +70,7 @@ func bashCompletion(all []verb) string {
 	return b.String()
 }
 
-// described is a word and what it does, as zsh reads it.
+// described returns a word with its description in the form of zsh.
 func described(word, help string) string {
 	return "'" + strings.NewReplacer(":", `\:`).Replace(word) + ":" + strings.NewReplacer("'", `'\''`).Replace(help) + "'"
 }
@@ -107,7 +107,7 @@ func zshCompletion(all []verb) string {
 	return b.String()
 }
 
-// helpOf says what a word below a verb does.
+// helpOf returns the help of a word below a verb.
 func helpOf(v verb, word string) string {
 	for _, c := range v.node.Children {
 		if c.Name == word {

@@ -22,7 +22,7 @@ type configCmd struct {
 	Init    configInitCmd    `cmd:"" help:"Write a commented file with every setting and its default."`
 	Check   configCheckCmd   `cmd:"" help:"List everything that is wrong in a file; without one, in the file and the variables that a node would use."`
 	Show    configShowCmd    `cmd:"" help:"Show the value of every setting, and where it comes from."`
-	Explain configExplainCmd `cmd:"" help:"Say what a setting does, and what it may be."`
+	Explain configExplainCmd `cmd:"" help:"Explain a setting and its possible values."`
 }
 
 type configInitCmd struct {
@@ -71,15 +71,15 @@ type configCheckCmd struct {
 	File string `arg:"" optional:"" help:"The file to check, alone."`
 }
 
-// checkedJSON is what config check says with --json.
+// checkedJSON is the output of config check with --json.
 type checkedJSON struct {
 	File     string            `json:"file"`
 	OK       bool              `json:"ok"`
 	Problems []*config.Problem `json:"problems"`
 }
 
-// Run prints a line for each problem; the exit code is then 2, as that of a node
-// that is started with them.
+// Run prints a line for each problem. The exit code is then 2, the same as that of a node
+// started with these settings.
 func (c *configCheckCmd) Run(a *app) error {
 	var l *config.Loaded
 	if c.File != "" {
@@ -122,7 +122,7 @@ type configShowCmd struct {
 	kong.Plugins
 }
 
-// Help is what gamelan config show --help says beneath the flags.
+// Help returns the text of gamelan config show --help below the flags.
 func (*configShowCmd) Help() string {
 	return "The flags of gamelan node can be given to see what they would change."
 }
@@ -196,8 +196,8 @@ func (c *configExplainCmd) Run(a *app) error {
 	return nil
 }
 
-// explain writes what there is to know of one setting, after an empty line when
-// another stands before it.
+// explain writes the explanation of one setting, after an empty line if it is not the
+// first.
 func explain(a *app, v config.Value, s *config.Setting, more bool) error {
 	if a.JSON {
 		return a.PrintJSON(struct {
@@ -214,8 +214,8 @@ func explain(a *app, v config.Value, s *config.Setting, more bool) error {
 	return err
 }
 
-// withoutDashes makes a word of the flag in "config explain --listen", which is
-// no flag of this verb but a name of what is to be explained.
+// withoutDashes turns the flag in "config explain --listen" into a word: it is no flag of
+// this verb but the setting to explain.
 func withoutDashes(args []string) []string {
 	for i := 2; i < len(args); i++ {
 		if args[i-2] == "config" && args[i-1] == "explain" && strings.HasPrefix(args[i], "--") && args[i] != "--data-dir" && len(config.Lookup(args[i])) > 0 {

@@ -8,7 +8,7 @@ type dialCmd struct {
 	Peer []string `arg:"" help:"A node id or public key that gamelan peers lists, or KEY::ADDRESS as gamelan id prints it."`
 }
 
-// Run has the node connect to each peer, dialling it if need be.
+// Run makes the node connect to each peer.
 func (c *dialCmd) Run(a *app) error {
 	return doToAnyPeers(a, c.Peer, "connected to", (*client.Client).Dial)
 }
@@ -17,7 +17,7 @@ type disconnectCmd struct {
 	Peer []string `arg:"" help:"A node id or public key that gamelan conns lists."`
 }
 
-// Run has the node close the connection to each peer in order.
+// Run makes the node close the connection to each peer cleanly.
 func (c *disconnectCmd) Run(a *app) error {
 	return doToPeers(a, c.Peer, "disconnected", (*client.Client).Disconnect)
 }

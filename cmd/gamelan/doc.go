@@ -1,14 +1,14 @@
-// Command gamelan runs a node and talks to one that runs.
+// Command gamelan runs a node and sends requests to a running one.
 //
-// gamelan node runs it; id, status, health, peers, tree, send, listen, messages
-// and dht reach it over the Unix socket in its data directory, which speaks the
-// API of package inspect. send speaks plainly to one peer, or with --to and
-// --strategy over the DHT. gamelan config makes, checks and explains the settings;
-// completion and man are written from the model of the command line.
-// gamelan demo shows all of it in one process. gamelan interop needs no node of
-// ours: it checks any node against the rules of the wire.
+// gamelan node runs a node. id, status, health, peers, tree, send, listen, messages and
+// dht reach it over the Unix socket in its data directory, with the API of package
+// inspect. send sends plain messages to one peer, or messages over the DHT with --to and
+// --strategy. gamelan config writes, checks and explains the settings. completion and man
+// write files made from the model of the command line. gamelan demo shows all of it in one
+// process. gamelan interop checks any node, also one of another implementation, against
+// the rules of the wire.
 //
-// Exit codes: 0 all went well, 1 it failed, 2 the command line was wrong,
-// 3 no node could be reached. Every error is one sentence on standard error
-// that ends with what to do next; with --json it is a JSON object there.
+// Exit codes: 0 success, 1 failure, 2 a mistake in the command line or the settings, 3 no
+// node could be reached. Every error is one sentence on standard error that ends with
+// advice; with --json it is a JSON object there.
 package main

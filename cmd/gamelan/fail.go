@@ -10,10 +10,10 @@ import (
 	"github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/failure"
 )
 
-// errQuiet ends a verb with exit code 1 that has said all there is to say.
+// errQuiet ends a verb with exit code 1 after it has printed its errors.
 var errQuiet = errors.New("gamelan: some of it failed")
 
-// errWrongSettings ends a verb with exit code 2 that has said all there is to say.
+// errWrongSettings ends a verb with exit code 2 after it has printed its errors.
 var errWrongSettings = errors.New("gamelan: settings are wrong")
 
 // fail prints err, if there is one, and returns its exit code.
@@ -50,8 +50,8 @@ type jsonError struct {
 	Hint    string `json:"hint"`
 }
 
-// failSettings prints what is wrong with the settings and returns the exit code:
-// it is a mistake of whoever wrote them.
+// failSettings prints the problems of the settings and returns the exit code of a usage
+// mistake.
 func (a *app) failSettings(p config.Problems) int {
 	if a.JSON {
 		b, _ := json.Marshal(map[string]any{"error": struct {

@@ -17,12 +17,12 @@ type healthCmd struct {
 	Timeout time.Duration `help:"How long the node may take to answer." default:"5s" placeholder:"TIME"`
 }
 
-// Help is what gamelan health --help says beneath the flags.
+// Help returns the text of gamelan health --help below the flags.
 func (*healthCmd) Help() string {
-	return "A node that runs and answers is healthy, also one that is offline: starting it again would not help. It is degraded when its inbox is full or cannot be written, or when an actor or a service has panicked in the last ten minutes, or was stopped by that; the exit code is 0 then as well, for starting it again would not help against what peers send. Otherwise the exit code is 1, also when no node runs."
+	return "A node that runs and answers is healthy, even when it is offline: a restart would not help. A node is degraded when its inbox is full or cannot be written, or when an actor or a service has panicked in the last ten minutes or was stopped by a panic. The exit code of a degraded node is 0, too: a restart would not help against the messages that cause it. In all other cases, and when no node runs, the exit code is 1."
 }
 
-// healthJSON is what health says with --json.
+// healthJSON is the output of health with --json.
 type healthJSON struct {
 	OK    bool   `json:"ok"`
 	State string `json:"state"` // healthy, degraded or unhealthy; ok is true with the first two
@@ -31,8 +31,8 @@ type healthJSON struct {
 	Inbox *inspect.Inbox `json:"inbox,omitempty"`
 }
 
-// Run prints one line; the exit code is 1 when the node does not work, or
-// cannot be asked.
+// Run prints one line. The exit code is 1 when the node does not work or cannot be
+// reached.
 func (c *healthCmd) Run(a *app) error {
 	if c.Timeout <= 0 {
 		return failure.Usage("give a positive duration, such as 5s", "--timeout cannot be %s", c.Timeout)
@@ -52,8 +52,8 @@ func (c *healthCmd) Run(a *app) error {
 	return nil
 }
 
-// askHealth asks the node; that it cannot be asked is an answer, too. The
-// error is the cause of that.
+// askHealth asks the node for its health. It also returns an answer for a node that cannot
+// be reached; err is then the cause.
 func askHealth(ctx context.Context, c *client.Client) (v healthJSON, err error) {
 	h, err := c.Health(ctx)
 	v.State = "unhealthy"
@@ -77,8 +77,8 @@ func askHealth(ctx context.Context, c *client.Client) (v healthJSON, err error) 
 	return v, err
 }
 
-// addInbox says how full the inbox of a node is that works. That it is full or
-// cannot be written is among what degrades the node.
+// addInbox adds to the cause of a healthy node how full its inbox is. A full inbox, or one
+// that cannot be written, is among the reasons of a degraded node.
 func (v *healthJSON) addInbox(in *inspect.Inbox) {
 	if v.Inbox = in; in == nil || !v.OK {
 		return

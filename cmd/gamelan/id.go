@@ -19,7 +19,7 @@ func (c *idCmd) Run(a *app) error {
 	case errors.Is(err, gamelan.ErrNoIdentity): // the node that is starting makes one
 		node.Await(a.ctx)
 		id, err = a.dir.Load()
-	case err == nil && !c.Seed && !a.dir.Used(): // no node is starting, and what is in the file is enough
+	case err == nil && !c.Seed && !a.dir.Used(): // no node is starting, and the key file is enough
 		node.WaitFor(0, nil)
 	}
 	if err != nil {

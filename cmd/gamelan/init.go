@@ -23,7 +23,7 @@ func (c *initCmd) Run(a *app) error {
 	return render.Made(a.Output, a.dir.Path, render.NewIdentity(id.Secret.PublicKey(), id.Network, nil))
 }
 
-// network is that of the flag, or of the settings.
+// network returns the network of the flag, or else of the settings.
 func (c *initCmd) network(a *app) (protocol.Network, error) {
 	if c.Network == "" {
 		l := a.load(nil)

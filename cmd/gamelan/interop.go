@@ -21,22 +21,22 @@ import (
 
 type interopCmd struct {
 	Target  string   `required:"" help:"Address of the node to check, as /ip4/127.0.0.1/tcp/18189, or KEY::ADDRESS as gamelan id prints it. Nothing else is dialled." placeholder:"ADDR"`
-	Key     string   `help:"Public key of that node, unless the target holds it." placeholder:"HEX"`
+	Key     string   `help:"Public key of that node, unless the target contains it." placeholder:"HEX"`
 	Network string   `help:"Network of that node." default:"localnet" placeholder:"NAME"`
-	Release string   `help:"Release of the Tari reference that it follows where they differ: 6.2, 1.7 or rc5." default:"6.2" placeholder:"R"`
+	Release string   `help:"Release of the Tari reference that the node follows where releases differ: 6.2, 1.7 or rc5." default:"6.2" placeholder:"R"`
 	Only    []string `help:"Run only these checks: names, groups or rules, as noise,mux.ping,comms 48." placeholder:"LIST"`
 	Slow    bool     `help:"Also run the checks that send megabytes."`
 }
 
-// Help is what gamelan interop --help says beneath the flags.
+// Help returns the text of gamelan interop --help below the flags.
 func (*interopCmd) Help() string {
-	return "Each check connects with a new key, because some must get it banned, and some send messages. " +
-		"The target remembers these peers, and bans some of them: gamelan peers lists them there. It also has junk among its messages: " +
-		"check a node whose data directory can be thrown away, not one that is in use."
+	return "Each check connects with a new key, because some checks get their key banned. Some checks send messages. " +
+		"The target remembers these peers, and bans some of them: gamelan peers lists them there. It also receives the checks' messages. " +
+		"So check a node whose data directory you can delete, not one that is in use."
 }
 
-// Run checks the target and prints the table. The exit code is 0 when nothing
-// failed, 1 when something did, 3 when the target cannot be reached.
+// Run checks the target and prints the table. The exit code is 0 when no check failed, 1
+// when one did, 3 when the target cannot be reached.
 func (c *interopCmd) Run(a *app) error {
 	target, addr, err := c.target()
 	if err != nil {
@@ -53,9 +53,9 @@ func (c *interopCmd) Run(a *app) error {
 	results, blocked, err := wirecheck.Run(a.ctx, target, checks, wirecheck.Options{Large: c.Slow, Done: show.done})
 	show.clear()
 	switch u := (*wirecheck.UnreachableError)(nil); {
-	case a.ctx.Err() != nil: // err is nothing else
+	case a.ctx.Err() != nil: // the user interrupted the checks
 		results = show.results
-	case errors.As(err, &u): // the dial's error says what to do
+	case errors.As(err, &u): // the dial's error has the advice
 		return failure.Unreachable("unreachable", "", "%s", failure.Text(u.Err)).Because(err)
 	case err != nil:
 		return err
@@ -79,7 +79,7 @@ func (c *interopCmd) Run(a *app) error {
 
 const targetHint = "give its address, as /ip4/127.0.0.1/tcp/18189, and its public key with --key; gamelan id --seed prints both as one"
 
-// target makes a target of the command line.
+// target returns the target of the command line.
 func (c *interopCmd) target() (t wirecheck.Target, addr ma.Multiaddr, err error) {
 	key, where, joined := strings.Cut(c.Target, "::")
 	switch {
@@ -104,7 +104,7 @@ func (c *interopCmd) target() (t wirecheck.Target, addr ma.Multiaddr, err error)
 	if t.Release, err = protocol.ParseRelease(c.Release); err != nil {
 		return t, nil, failure.Usage("use 6.2, 1.7 or rc5", "there is no release %q", c.Release)
 	}
-	t.UserAgent = "gamelan-interop/" + gamelan.Version // no agent of a node of ours, of which the checked one would expect more
+	t.UserAgent = "gamelan-interop/" + gamelan.Version // not "gamelan/": the checked node would expect more of such a peer
 	t.Dial = func(ctx context.Context) (net.Conn, error) {
 		ctx, cancel := context.WithTimeout(ctx, dialLimit)
 		defer cancel()
@@ -113,13 +113,13 @@ func (c *interopCmd) target() (t wirecheck.Target, addr ma.Multiaddr, err error)
 	return t, addr, nil
 }
 
-// dialLimit is how long a connection may take to be made.
+// dialLimit is the time limit of a dial.
 const dialLimit = 10 * time.Second
 
-// unknownCheck says what can be chosen.
+// unknownCheck adds the possible choices to the error.
 func unknownCheck(err error) error {
 	groups := wirecheck.Groups(wirecheck.Checks())
-	return failure.Usage("choose of the groups "+strings.Join(groups, ", ")+", of names such as noise.key, or a rule such as comms 48", "%s", err)
+	return failure.Usage("choose one of the groups "+strings.Join(groups, ", ")+", a name such as noise.key, or a rule such as comms 48", "%s", err)
 }
 
 // interopProgress writes results as they come, and counts on a terminal.

@@ -12,20 +12,20 @@ import (
 )
 
 type listenCmd struct {
-	Count int  `help:"End after so many messages, and acknowledge no more than those; 0 does not end." default:"0" placeholder:"N"`
-	Raw   bool `help:"Write the bodies only, as they came: one a line, and with --count 1 without a line feed after it, so that a file is what was sent."`
-	All   bool `help:"Copy all that is kept and all that comes, whoever else listens, and acknowledge nothing."`
+	Count int  `help:"End after N messages, and acknowledge only those; 0 is without end." default:"0" placeholder:"N"`
+	Raw   bool `help:"Write only the unchanged bodies: one a line, but with --count 1 without a line feed, so that a file arrives unchanged."`
+	All   bool `help:"Copy all kept and new messages, even those for other listeners, and acknowledge none."`
 }
 
-// Help is what gamelan listen --help says beneath the flags.
+// Help returns the text of gamelan listen --help below the flags.
 func (*listenCmd) Help() string {
-	return fmt.Sprintf("The node keeps what it receives on its disk, within the settings inbox.max_bytes and inbox.max_messages, until it is acknowledged: "+
-		"listen acknowledges what it has written. Several listeners share the messages; what one of them has not acknowledged when it ends, or within %s, goes to another, "+
-		"so a message may be shown twice, and none is left out. When the inbox is full, plain senders wait, and messages over the DHT are dropped. "+
-		"A sender that was told confirmed knows that the node has read the message: a kill -9 of the node, or a loss of power, loses at most what came in the last second before it, "+
-		"and what was still in windows and credit, about 2 MiB for each peer and protocol. An orderly stop loses nothing that the inbox has, but what is still in windows. "+
-		"A message over the DHT is shown with who wrote it if it is signed or encrypted, which proves that; with the peer that it came from if not, "+
-		"who need not have written it; and with its type: %d, and those of the setting dht.types.", inbox.HandTimeout, config.TextType)
+	return fmt.Sprintf("The node keeps received messages on its disk, within the settings inbox.max_bytes and inbox.max_messages, until they are acknowledged: "+
+		"listen acknowledges the messages that it has written. Several listeners share the messages; a message that one of them has not acknowledged when it ends, or within %s, goes to another, "+
+		"so a message may be shown twice, but none is lost. When the inbox is full, plain senders wait, and messages over the DHT are dropped. "+
+		"Confirmed tells a sender that the node has read the message. A kill -9 of the node, or a loss of power, loses at most the messages of the last second, "+
+		"and those still in windows and credit, about 2 MiB for each peer and protocol. An orderly stop keeps all messages in the inbox and loses only those still in windows. "+
+		"A signed or encrypted message over the DHT is shown with its author, proven by the signature; any other one with the peer from which it came, "+
+		"which need not be the author. A message over the DHT also shows its type: %d, or one of the setting dht.types.", inbox.HandTimeout, config.TextType)
 }
 
 func (c *listenCmd) Run(a *app) error {
@@ -49,7 +49,7 @@ func (s *listenSink) Write(m *inspect.Message) error { return render.Received(s.
 
 func (s *listenSink) Flush() error { return s.w.Flush() }
 
-// form is how messages are written.
+// form returns the form in which messages are written.
 func (c *listenCmd) form() render.Form {
 	switch {
 	case c.Raw && c.Count == 1:

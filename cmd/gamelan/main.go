@@ -13,9 +13,9 @@ import (
 
 func main() { os.Exit(realMain()) }
 
-// realMain runs the command line of this process. The first INT or TERM ends
-// ctx; from then on the signals have their usual effect again, so that a
-// second INT stops whatever does not end by itself.
+// realMain runs the command line of this process. The first INT or TERM ends ctx; from
+// then on the signals have their usual effect again, so that a second INT stops a command
+// that does not end by itself.
 func realMain() int {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()

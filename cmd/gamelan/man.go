@@ -40,7 +40,7 @@ func (c *manCmd) Run(a *app) error {
 	return nil
 }
 
-// roff makes text fit for a manual page.
+// roff escapes text for a manual page.
 func roff(s string) string {
 	s = strings.NewReplacer(`\`, `\e`, "-", `\-`, "'", `\(aq`, "…", "...").Replace(s)
 	if strings.HasPrefix(s, ".") {
@@ -58,7 +58,7 @@ func (p *page) section(name string) { p.line(".SH %s", name) }
 
 func (p *page) text(s string) { p.line("%s", roff(s)) }
 
-// item is a paragraph with a tag.
+// item writes a paragraph with a tag.
 func (p *page) item(tag, text string) {
 	p.line(".TP\n.B %s", roff(tag))
 	p.text(text)
@@ -97,8 +97,8 @@ func commandPage(all []verb) string {
 	p.section("SIGNALS")
 	p.text(daemon.SignalsHelp)
 	p.section("SERVICE MANAGER")
-	p.text("With NOTIFY_SOCKET in the environment, as systemd sets it for Type=notify and Type=notify-reload, the node tells when it is ready, reloading and stopping, and its state in words. " +
-		"With WATCHDOG_USEC it also shows that it works, and stops doing so when the actor that watches over its connections no longer answers.")
+	p.text("With NOTIFY_SOCKET in the environment, which systemd sets for Type=notify and Type=notify-reload, the node reports when it is ready, reloading and stopping, and its state in words. " +
+		"With WATCHDOG_USEC it also notifies the watchdog, until the actor that manages its connections no longer answers.")
 	p.section("EXIT STATUS")
 	for _, e := range [][2]string{
 		{"0", "All went well."},
@@ -112,7 +112,7 @@ func commandPage(all []verb) string {
 	p.item("GAMELAN_CONFIG", "The configuration file, as with --config.")
 	p.item("GAMELAN_WAIT", "How long to wait for a node that is just starting, as with --wait.")
 	p.item("GAMELAN_<SECTION>_<KEY>", "A setting; see gamelan.toml(5).")
-	p.item("NO_COLOR", "Without colours, also on a terminal.")
+	p.item("NO_COLOR", "No colours, even on a terminal.")
 	p.section("FILES")
 	p.item("gamelan.toml", "The settings; see gamelan.toml(5).")
 	p.item("identity.json", "In the data directory: the key of the node. Only its owner may read it (mode 0600).")
@@ -122,7 +122,7 @@ func commandPage(all []verb) string {
 	return p.String()
 }
 
-// synopsis is a verb with its arguments.
+// synopsis returns a verb with its arguments.
 func (v verb) synopsis() string {
 	text := v.path
 	for _, arg := range v.node.Positional {
@@ -144,7 +144,7 @@ func (p *page) flags(v verb) {
 func settingsPage() string {
 	p := newPage("gamelan.toml", "5", "the settings of gamelan")
 	p.section("DESCRIPTION")
-	p.text("A TOML file with sections, read strictly: what is unknown or wrong is an error with its line. It is the one of --config or GAMELAN_CONFIG, else the first that exists of " +
+	p.text("A TOML file with sections, read strictly: an unknown or wrong setting is an error with its line. The file is that of --config or GAMELAN_CONFIG, else the first that exists of " +
 		configFilesText + ". A flag comes before a variable, a variable before the file. Entries of a list are separated by commas in a variable.")
 	section := "-"
 	for i := range config.Settings {

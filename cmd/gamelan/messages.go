@@ -20,10 +20,10 @@ type messagesCmd struct {
 	Peer   string `help:"Only those that were sent to this peer: a node id or public key." placeholder:"PEER"`
 }
 
-// Help is what gamelan messages --help says beneath the flags.
+// Help returns the text of gamelan messages --help below the flags.
 func (*messagesCmd) Help() string {
-	return fmt.Sprintf("Those under way, and the last %s that ended; a restart of the node forgets them. ", inspect.Number(dht.LedgerKept)) +
-		"Confirmed says that the peer's node has read its copy: not that it was passed on, has reached its destination, or was handled by anybody."
+	return fmt.Sprintf("Lists the messages under way, and the last %s that ended; a restart of the node forgets them. ", inspect.Number(dht.LedgerKept)) +
+		"Confirmed means that the peer's node has read its copy, not that the copy was passed on, has reached its destination, or was handled there."
 }
 
 func (c *messagesCmd) Run(a *app) error {
@@ -75,7 +75,7 @@ func (c *messageCmd) Run(a *app) error {
 		return err
 	}
 	if len(all) == 0 {
-		return failure.New("unknown_message", "those that it remembers are listed by gamelan messages", "the node knows no message with the tag %s", api.Tag(tag))
+		return failure.New("unknown_message", "see those that it remembers with gamelan messages", "the node knows no message with the tag %s", api.Tag(tag))
 	}
 	for i := range all {
 		if i > 0 && !a.JSON {

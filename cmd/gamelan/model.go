@@ -9,7 +9,7 @@ import (
 	"github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/config"
 )
 
-// verb is one command of the model: gamelan itself, peers, peers add.
+// verb is one command of the command line's model: gamelan itself, peers, peers add.
 type verb struct {
 	path string // "gamelan peers add"
 	node *kong.Node
@@ -31,7 +31,7 @@ func verbs(k *kong.Kong) []verb {
 	return all
 }
 
-// flags are the verb's own flags.
+// flags returns the verb's own flags.
 func (v verb) flags() []*kong.Flag {
 	var all []*kong.Flag
 	for _, f := range v.node.Flags {
@@ -42,8 +42,8 @@ func (v verb) flags() []*kong.Flag {
 	return all
 }
 
-// every are the flags that can follow the verb: its own, those of the verb
-// that it is short for, and those of all verbs.
+// every returns the flags that can follow the verb: its own, those of its default verb, and
+// those of all verbs.
 func (v verb) every(root verb) []*kong.Flag {
 	all := v.flags()
 	if d := v.node.DefaultCmd; d != nil {
@@ -55,7 +55,7 @@ func (v verb) every(root verb) []*kong.Flag {
 	return all
 }
 
-// choices are the values that a flag may have, if they can be listed.
+// choices returns the possible values of a flag, if they can be listed.
 func choices(f *kong.Flag) []string {
 	switch {
 	case f.Enum != "":
@@ -71,11 +71,11 @@ func choices(f *kong.Flag) []string {
 	return nil
 }
 
-// takesValue tells whether a word follows the flag.
+// takesValue reports whether a value follows the flag.
 func takesValue(f *kong.Flag) bool { return !f.IsBool() }
 
-// words are what can follow the verb beside flags: the commands below it, or
-// what its argument may be.
+// words returns the words that can follow the verb, apart from flags: the commands below
+// it, or the possible values of its argument.
 func (v verb) words() []string {
 	var all []string
 	for _, c := range v.node.Children {

@@ -12,7 +12,7 @@ type nodeCmd struct {
 	kong.Plugins
 }
 
-// Help is what gamelan node --help says beneath the flags.
+// Help returns the text of gamelan node --help below the flags.
 func (*nodeCmd) Help() string {
 	return "Every setting can also stand in the configuration file or in a variable; see gamelan config. " + daemon.SignalsHelp
 }

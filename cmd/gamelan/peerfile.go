@@ -12,7 +12,7 @@ import (
 )
 
 type peersExportCmd struct {
-	File string `arg:"" optional:"" default:"-" help:"Where to write it, in the place of what is there; - is standard output."`
+	File string `arg:"" optional:"" default:"-" help:"File to write or overwrite; - is standard output."`
 }
 
 func (c *peersExportCmd) Run(a *app) error {
@@ -39,7 +39,7 @@ func (c *peersExportCmd) Run(a *app) error {
 }
 
 type peersImportCmd struct {
-	File string `arg:"" help:"What gamelan peers export has written; - is standard input."`
+	File string `arg:"" help:"File that gamelan peers export has written; - is standard input."`
 }
 
 func (c *peersImportCmd) Run(a *app) error {
@@ -47,7 +47,7 @@ func (c *peersImportCmd) Run(a *app) error {
 	if c.File != "-" {
 		f, err := os.Open(c.File)
 		if err != nil {
-			return failure.New("file", "give what gamelan peers export has written", "%s cannot be read: %s", c.File, failure.Reason(err))
+			return failure.New("file", "give a file that gamelan peers export has written", "%s cannot be read: %s", c.File, failure.Reason(err))
 		}
 		defer f.Close()
 		in = f
@@ -70,5 +70,5 @@ func skippedText(n int) string {
 	if n == 0 {
 		return ""
 	}
-	return fmt.Sprintf(", and %d left out: this node itself, or mere bans of allowed peers", n)
+	return fmt.Sprintf(", and %d skipped: this node itself, or bans of allowed peers", n)
 }

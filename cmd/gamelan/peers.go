@@ -14,8 +14,8 @@ type peersCmd struct {
 	List   peersListCmd   `cmd:"" default:"withargs" help:"List the peers that the node knows."`
 	Add    peersAddCmd    `cmd:"" help:"Add peers, so that the node knows where they are."`
 	Forget peersForgetCmd `cmd:"" help:"Forget peers, and how often they could be reached."`
-	Export peersExportCmd `cmd:"" help:"Write all that is known of peers as JSON."`
-	Import peersImportCmd `cmd:"" help:"Take over peers that were exported."`
+	Export peersExportCmd `cmd:"" help:"Write the records of all peers as JSON."`
+	Import peersImportCmd `cmd:"" help:"Add the peers of an export."`
 }
 
 type peersListCmd struct {
@@ -70,10 +70,10 @@ func (c *peersForgetCmd) Run(a *app) error {
 	return doToPeers(a, c.Peer, "forgotten", (*client.Client).Forget)
 }
 
-// peerAction is something that a node does to one peer.
+// peerAction is an action of a node on one peer.
 type peerAction func(node *client.Client, ctx context.Context, peer string) (api.Peer, error)
 
-// doToPeers has the node do the same to each of peers and prints what was done.
+// doToPeers makes the node execute an action on each of peers and prints the results.
 func doToPeers(a *app, peers []string, done string, do peerAction) error {
 	for _, p := range peers {
 		if err := api.CheckKnownPeer(p); err != nil {
@@ -83,8 +83,8 @@ func doToPeers(a *app, peers []string, done string, do peerAction) error {
 	return askForPeers(a, peers, done, do)
 }
 
-// doToAnyPeers is doToPeers for what can also be done to a peer that is given as
-// KEY::ADDRESS: the node gets to know it.
+// doToAnyPeers is doToPeers for an action that is also possible on a peer given as
+// KEY::ADDRESS, which the node then adds.
 func doToAnyPeers(a *app, peers []string, done string, do peerAction) error {
 	for _, p := range peers {
 		if err := api.CheckPeer(p); err != nil {

@@ -13,25 +13,25 @@ import (
 )
 
 type sendCmd struct {
-	Peer    *string  `arg:"" optional:"" help:"A node id or public key that the node knows, or KEY::ADDRESS as gamelan id prints it. With --to or --strategy it is a message like the others."`
+	Peer    *string  `arg:"" optional:"" help:"A node id or public key that the node knows, or KEY::ADDRESS as gamelan id prints it. With --to or --strategy this argument is a message like the others."`
 	Message []string `arg:"" optional:"" help:"Messages to send; without any, each line of standard input is one."`
-	Whole   bool     `help:"Send all of standard input as one message, whatever bytes it holds."`
-	File    string   `help:"Send what a file holds as one message, of at most 8 MiB, over the DHT ${dht_body} bytes." type:"path" placeholder:"PATH"`
-	Resend  bool     `help:"Send again what is in doubt when a connection breaks, so that it may arrive twice. Over the DHT that is always done."`
+	Whole   bool     `help:"Send all of standard input, of any bytes, as one message."`
+	File    string   `help:"Send the content of a file as one message, of at most 8 MiB, over the DHT ${dht_body} bytes." type:"path" placeholder:"PATH"`
+	Resend  bool     `help:"Send a message again when it is in doubt because a connection broke; it may arrive twice. Messages over the DHT are always sent again."`
 	Quiet   bool     `short:"q" help:"Do not write the outcome of each message."`
 
-	To       string `help:"Send over the DHT, to the holder of this public key, who may also be named as a PEER is." placeholder:"KEY"`
+	To       string `help:"Send over the DHT, to the holder of this public key. A node id or KEY::ADDRESS is possible, too, as for PEER." placeholder:"KEY"`
 	Strategy string `help:"Send over the DHT, to these peers: ${strategies}. Default: direct." placeholder:"STRATEGY"`
-	Encrypt  bool   `help:"Over the DHT: only the holder of the key can read it, and learns who wrote it."`
-	Clear    bool   `help:"Over the DHT: have the nodes that a strategy chooses read a message that is for the holder of a key."`
-	Sign     bool   `help:"Over the DHT: everybody who reads it learns who wrote it. What is encrypted says so in any case, to its reader alone."`
-	Type     *int32 `help:"Over the DHT: the type of the messages, by which the receiver chooses who hears them. Default: ${text_type}." placeholder:"N"`
+	Encrypt  bool   `help:"Over the DHT: only the holder of the key can read the message, and learns its author."`
+	Clear    bool   `help:"Over the DHT: do not encrypt a message for the holder of a key, although other nodes chosen by the strategy can read it."`
+	Sign     bool   `help:"Over the DHT: sign the message, so that every reader learns its author. An encrypted message is always signed, for its receiver alone."`
+	Type     *int32 `help:"Over the DHT: the type of the messages, which determines their handler at the receiver. Default: ${text_type}." placeholder:"N"`
 }
 
-// Help is what gamelan send --help says beneath the flags.
+// Help returns the text of gamelan send --help below the flags.
 func (*sendCmd) Help() string {
-	return "A file is sent with --file PATH and received with gamelan listen --raw --count 1 > PATH; what a program writes, with --whole. " +
-		"Confirmed says that the other node has read the message, not that anybody has handled it: see gamelan listen --help. " + dhtSendHelp
+	return "Send a file with --file PATH and receive it with gamelan listen --raw --count 1 > PATH; send the output of a program with --whole. " +
+		"Confirmed means that the other node has read the message, not that a program there has handled it: see gamelan listen --help. " + dhtSendHelp
 }
 
 func (c *sendCmd) Run(a *app) error {
@@ -77,7 +77,7 @@ func (c *sendCmd) checkFile(f *os.File) error {
 		most = api.MaxDHTBody
 	}
 	switch info, err := f.Stat(); {
-	case err != nil: // reading says why
+	case err != nil: // reading will report the error
 		return nil
 	case info.IsDir():
 		return failure.New("file", "choose another one", "%s is a directory", c.File)
@@ -87,7 +87,7 @@ func (c *sendCmd) checkFile(f *os.File) error {
 	return nil
 }
 
-// check refuses what was not meant: text that is the name of a file, above all.
+// check refuses likely mistakes, above all a message that is the name of a file.
 func (c *sendCmd) check() error {
 	if c.overDHT() {
 		if err := c.checkDHT(); err != nil {
@@ -109,7 +109,7 @@ func (c *sendCmd) check() error {
 			return failure.Usage("send it with --whole from standard input", "a message on the command line is one line")
 		}
 		if info, err := os.Stat(m); err == nil && info.Mode().IsRegular() {
-			return failure.Usage("send what it holds with --file "+nodedir.Quote(m)+", or the name itself from standard input", "%q is the name of a file", m)
+			return failure.Usage("send its content with --file "+nodedir.Quote(m)+", or the name itself from standard input", "%q is the name of a file", m)
 		}
 	}
 	return nil
@@ -120,12 +120,12 @@ func (c *sendCmd) checkPlain() error {
 	case c.Encrypt || c.Clear || c.Sign || c.Type != nil:
 		return failure.Usage("name the receiver with --to KEY", "--encrypt, --clear, --sign and --type are for messages over the DHT")
 	case c.Peer == nil || *c.Peer == "":
-		return failure.Usage("name a peer, or --to KEY for a message over the DHT", "it is not said to whom")
+		return failure.Usage("name a peer, or use --to KEY for a message over the DHT", "no recipient")
 	}
 	return api.CheckPeer(*c.Peer)
 }
 
-// input is what is sent: the arguments, or standard input.
+// input returns the messages to send: the arguments, or standard input.
 func (c *sendCmd) input(a *app) client.Input {
 	if !c.Whole && len(c.Message) > 0 {
 		return client.Input{R: strings.NewReader(strings.Join(c.Message, "\n") + "\n")}
@@ -133,7 +133,7 @@ func (c *sendCmd) input(a *app) client.Input {
 	return client.Input{R: a.in, Whole: c.Whole}
 }
 
-// overDHTHint says how a peer that takes no plain messages may be reached.
+// overDHTHint returns a hint how to reach a peer that accepts no plain messages.
 func overDHTHint(a *app, key string) string {
 	how := a.Command("send --to " + key)
 	if d, err := a.client().DHT(a.ctx); err == nil && !d.On {

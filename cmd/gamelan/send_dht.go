@@ -11,21 +11,21 @@ import (
 	"github.com/gamelan-p2p/gamelan/inspect"
 )
 
-// dhtSendHelp is what gamelan send --help says of messages over the DHT.
-const dhtSendHelp = "With --to or --strategy messages go over the DHT, as those of Tari's nodes do: to one peer, or to several of which each may pass them on. " +
-	"direct is the holder of the key and nobody else; closest the connected nodes closest to the key, and direct-or-closest the holder if it is connected, else these; " +
-	"propagate has others pass on an encrypted message until it is there, and hands one in clear to them; broadcast is a few connected nodes at random, flood all of them, " +
-	"random:N so many that are known. There is a line for each peer that a message was sent to. Confirmed says that this peer's node has read it: " +
-	"not that it was passed on, has reached the receiver, or was handled by anybody. " +
-	"By every strategy but direct, messages that are neither encrypted nor signed and hold the same bytes are one message: a node that remembers it drops it when it comes again, whoever sends it, although it confirms it. " +
-	"With --sign each is a message of its own. The exit code is 0 if every message went to somebody and all copies are confirmed, else 1. " +
+// dhtSendHelp is the part of gamelan send --help about messages over the DHT.
+const dhtSendHelp = "With --to or --strategy messages go over the DHT, as those of Tari's nodes do: to one peer, or to several that may pass them on. " +
+	"direct sends to the holder of the key only; closest to the connected nodes closest to the key; direct-or-closest to the holder if it is connected, else to these; " +
+	"propagate sends to nodes that pass an encrypted message on until it reaches the receiver, but keep an unencrypted one; broadcast sends to a few connected nodes at random, flood to all of them, " +
+	"random:N to N known nodes. The output has a line for each peer to which a message was sent. Confirmed means that this peer's node has read the message, " +
+	"not that it was passed on, has reached the receiver, or was handled there. " +
+	"Except with direct, an unsigned, unencrypted message is identified by its bytes: send the same text twice, and nodes drop the second copy, whoever sent the first, although they confirm it. " +
+	"With --sign each message is different. The exit code is 0 if every message was sent to at least one peer and all copies are confirmed, else 1. " +
 	"gamelan messages lists them later."
 
-// overDHT tells whether the messages go over the DHT.
+// overDHT reports whether the messages go over the DHT.
 func (c *sendCmd) overDHT() bool { return c.To != "" || c.Strategy != "" }
 
-// checkDHT refuses what cannot be sent before anybody is asked; the peer is the
-// first message.
+// checkDHT refuses options that do not fit, before the node is asked. The peer argument
+// becomes the first message.
 func (c *sendCmd) checkDHT() error {
 	if c.Peer != nil {
 		c.Peer, c.Message = nil, slices.Insert(c.Message, 0, *c.Peer)
@@ -35,16 +35,16 @@ func (c *sendCmd) checkDHT() error {
 	case err != nil:
 		return err
 	case c.To == "" && s.NeedsKey():
-		return failure.Usage("name it with --to KEY", "%s is about the holder of a key", s.Name)
+		return failure.Usage("name it with --to KEY", "the strategy %s needs the key of a receiver", s.Name)
 	case c.To == "" && c.Encrypt:
-		return failure.Usage("name him with --to KEY", "an encrypted message is for the holder of a key")
+		return failure.Usage("name it with --to KEY", "an encrypted message needs the key of its receiver")
 	case c.Encrypt && c.Clear:
 		return failure.Usage("leave one of them out", "choose either --encrypt or --clear")
 	case c.Clear && (c.To == "" || s.Name == "direct"):
 		return failure.Usage("leave it out", "--clear is for messages to the holder of a key that other nodes read as well")
 	case c.To != "" && s.Name != "direct" && !c.Encrypt && !c.Clear:
 		return failure.Usage("encrypt it with --encrypt, or give --clear if they may read it",
-			"%s gives the message to other nodes, which can read it and do not pass on what is in clear", s.Name)
+			"%s gives the message to other nodes, which can read it and pass on only encrypted messages", s.Name)
 	case c.Type != nil && *c.Type == dht.TypePing:
 		return failure.Usage(api.PingHint, "type %d is that of pings, which nodes send by themselves", dht.TypePing)
 	case c.To != "":

@@ -15,7 +15,7 @@ import (
 // says what it waits for.
 const waitShown = 3 * time.Second
 
-// waitAsked is how long the node may take to say what a message waits for.
+// waitAsked is how long the node may take to answer what a message waits for.
 const waitAsked = 10 * time.Second
 
 // waitTeller says once, on standard error, what the first message without a
@@ -23,7 +23,7 @@ const waitAsked = 10 * time.Second
 type waitTeller struct {
 	app     *app
 	start   time.Time
-	heard   atomic.Int64 // when the last report came, nanoseconds
+	heard   atomic.Int64 // time of the last report, nanoseconds
 	end     chan struct{}
 	once    sync.Once // closes end
 	running sync.WaitGroup
@@ -38,10 +38,10 @@ func tellWaiting(a *app) *waitTeller {
 	return w
 }
 
-// report says that the node has reported.
+// report notes that a report has come.
 func (w *waitTeller) report() { w.heard.Store(time.Now().UnixNano()) }
 
-// stop ends it, after what it has begun to ask; nothing is written afterwards.
+// stop ends the teller after a request that has begun. It writes nothing afterwards.
 func (w *waitTeller) stop() {
 	w.once.Do(func() { close(w.end) })
 	w.running.Wait()
@@ -66,15 +66,15 @@ func (w *waitTeller) run() {
 	}
 }
 
-// look asks the node for the first message that was sent since the start and has
-// waited long enough; empty if there is none.
+// look asks the node for the first message that was sent since the start and has waited
+// long enough. It returns "" if there is none.
 func (w *waitTeller) look() string {
 	ctx, cancel := context.WithTimeout(w.app.ctx, waitAsked)
 	defer cancel()
 	c := w.app.client()
 	open, _, err := c.Ledger(ctx, client.Messages{State: "open"})
 	if err != nil {
-		return "" // sending says why not
+		return "" // the send itself reports the error
 	}
 	now := time.Now()
 	for i := range open {

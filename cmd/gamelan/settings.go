@@ -15,11 +15,10 @@ import (
 	"github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/nodedir"
 )
 
-// configFilesText says where a configuration file is looked for, on every
-// machine.
+// configFilesText describes the places of a configuration file, for all machines.
 const configFilesText = "gamelan/gamelan.toml in the configuration directories of XDG, which are ~/.config and /etc/xdg, and /etc/gamelan/gamelan.toml"
 
-// configFiles are where a configuration file is looked for, in this order.
+// configFiles returns the possible paths of a configuration file, in order.
 func configFiles() []string {
 	var all []string
 	for _, dir := range append([]string{xdg.ConfigHome}, xdg.ConfigDirs...) {
@@ -31,8 +30,8 @@ func configFiles() []string {
 	return all
 }
 
-// setSources says where the settings come from. file and dir are what was given
-// with --config and --data-dir, empty for nothing.
+// setSources sets the sources of the settings. file and dir are the values of --config and
+// --data-dir, or "".
 func (a *app) setSources(file, dir string) {
 	a.sources = config.Sources{Files: configFiles(), Environ: os.Environ(), Flags: map[string][]string{}}
 	if file != "" {
@@ -46,7 +45,7 @@ func (a *app) setSources(file, dir string) {
 	}
 }
 
-// load reads the settings, with the flags of a verb.
+// load reads the settings, including the flags of a verb.
 func (a *app) load(flags map[string][]string) *config.Loaded {
 	s := a.sources
 	s.Flags = map[string][]string{}
@@ -58,8 +57,8 @@ func (a *app) load(flags map[string][]string) *config.Loaded {
 	return config.Load(s)
 }
 
-// locate sets the data directory. Problems of other settings do not matter to a
-// verb that only needs to find the node.
+// locate sets the data directory. It ignores problems of other settings: the verb only
+// needs to find the node.
 func (a *app) locate(l *config.Loaded) error {
 	path, from, unknown := l.DataDir()
 	if len(unknown) > 0 {
@@ -77,8 +76,8 @@ func (a *app) locate(l *config.Loaded) error {
 	return nil
 }
 
-// newSettingFlags makes a struct with a flag for every setting but the data
-// directory, which has one of all verbs.
+// newSettingFlags returns a struct with a flag for every setting except the data
+// directory, whose flag all verbs have.
 func newSettingFlags() any {
 	var fields []reflect.StructField
 	for i := range config.Settings {
@@ -123,8 +122,8 @@ func placeholder(s *config.Setting) string {
 	return "NAME"
 }
 
-// settingFlags returns what was given with the flags that newSettingFlags has
-// made, by the key of the setting.
+// settingFlags returns the values of the flags of newSettingFlags, by the key of the
+// setting.
 func settingFlags(p kong.Plugins) map[string][]string {
 	given := map[string][]string{}
 	v := reflect.ValueOf(p[0]).Elem()

@@ -28,7 +28,7 @@ func (c *statusCmd) Run(a *app) error {
 	switch d, err := node.DHT(ctx); {
 	case err == nil:
 		s.DHT = &d
-	case !failure.Is(err, inspect.CodeNotFound): // that of a program that shows sections of its own
+	case !failure.Is(err, inspect.CodeNotFound): // not found: the node of a program without this section
 		return err
 	}
 	h, err := node.Health(ctx)

@@ -10,12 +10,12 @@ import (
 )
 
 type storeCmd struct {
-	Check storeCheckCmd `cmd:"" help:"Look at the store of a node that does not run, and say what starting it will do; nothing is changed."`
+	Check storeCheckCmd `cmd:"" help:"Examine the store of a node that does not run, without changing it, and say what starting the node will do."`
 }
 
 type storeCheckCmd struct{}
 
-// storeJSON is what store check says with --json.
+// storeJSON is the output of store check with --json.
 type storeJSON struct {
 	Exists  bool   `json:"exists"`
 	Schema  int    `json:"schema"`  // of the store
@@ -24,7 +24,7 @@ type storeJSON struct {
 	Damaged int    `json:"damaged"`
 	Bytes   int64  `json:"bytes"`
 	Upgrade bool   `json:"upgrade"`
-	Backup  string `json:"backup,omitempty"` // where it is copied to before
+	Backup  string `json:"backup,omitempty"` // directory of the copy that is made before
 
 	Inbox storeInboxJSON `json:"inbox"`
 }

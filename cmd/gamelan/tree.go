@@ -11,12 +11,12 @@ import (
 )
 
 type treeCmd struct {
-	Path     string        `arg:"" optional:"" help:"Show only what is below this actor, written as the tree prints it: node/conns."`
+	Path     string        `arg:"" optional:"" help:"Show only this actor and those below it, written as the tree prints it: node/conns."`
 	Depth    int           `help:"Levels below the first actor; all of them when it is not given." default:"-1" placeholder:"N"`
 	Format   string        `help:"One of text, json and dot." enum:"text,json,dot" default:"text"`
 	Watch    bool          `help:"Show it again and again, until Ctrl-C."`
 	Interval time.Duration `help:"How often to look with --watch." default:"1s"`
-	Count    int           `help:"Look so many times with --watch; 0 does not end." default:"0" placeholder:"N"`
+	Count    int           `help:"How many times to look with --watch; 0 is without end." default:"0" placeholder:"N"`
 }
 
 func (c *treeCmd) Run(a *app) error {
@@ -66,7 +66,7 @@ func (c *treeCmd) Run(a *app) error {
 	}
 }
 
-// copyTree passes on what the node draws.
+// copyTree copies the node's drawing to the output.
 func copyTree(a *app, node *client.Client, part client.Part) error {
 	drawn, err := node.DrawnTree(a.ctx, part)
 	if err != nil {

@@ -8,7 +8,7 @@ import (
 
 type versionCmd struct{}
 
-// versionJSON says what this program was built from.
+// versionJSON describes the build of this program.
 type versionJSON struct {
 	Version  string `json:"version"`
 	Revision string `json:"revision"`
@@ -26,8 +26,8 @@ func (*versionCmd) Run(a *app) error {
 	return err
 }
 
-// buildVersion reads what the Go tool wrote into the program: a release's tag,
-// or the revision that it was built from.
+// buildVersion returns the version that the Go tool wrote into the program: the tag of a
+// release, or the revision.
 func buildVersion() versionJSON {
 	v := versionJSON{Version: "devel", Go: runtime.Version(), OS: runtime.GOOS, Arch: runtime.GOARCH}
 	info, ok := debug.ReadBuildInfo()

@@ -11,8 +11,8 @@ type whyCmd struct {
 	Peer string `arg:"" name:"peer-or-actor" help:"A node id or public key that gamelan peers lists, or the path or name of an actor in gamelan tree."`
 }
 
-// Run shows the last choice that looked at the peer, and its last dials; of an
-// actor, what it does and where.
+// Run shows, for a peer, the last choice that considered it and its last dials; for an
+// actor, its state and its stacks.
 func (c *whyCmd) Run(a *app) error {
 	if err := api.CheckKnownPeer(c.Peer); err != nil {
 		if strings.Contains(c.Peer, "::") {

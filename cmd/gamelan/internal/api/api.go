@@ -1,11 +1,10 @@
-// Package api holds what the requests and answers of a gamelan node have beyond
-// package inspect, for the node and for those who ask it: answers, and how peers
-// and strategies are written.
+// Package api holds the parts of a gamelan node's API that package inspect does not have,
+// for the daemon and its clients: answers, and the text forms of peers and strategies.
 package api
 
 import "time"
 
-// Peer is the answer after something was done to one peer.
+// Peer is the answer to an action on one peer.
 type Peer struct {
 	NodeID string `json:"node_id"`
 }
@@ -14,26 +13,26 @@ type Peer struct {
 type Imported struct {
 	Added   int `json:"added"`
 	Merged  int `json:"merged"`
-	Skipped int `json:"skipped"` // the node itself, and mere bans of allowed peers
+	Skipped int `json:"skipped"` // the node itself, and records that are only bans of allowed peers
 }
 
-// Why is what the node says about a peer and its own choices.
+// Why is the node's explanation of its relation to a peer and of its own choices.
 type Why struct {
 	NodeID      string      `json:"node_id"`
 	PublicKey   string      `json:"public_key,omitempty"`
-	Addresses   int         `json:"addresses"` // how many are known
+	Addresses   int         `json:"addresses"` // number of known addresses
 	BannedUntil time.Time   `json:"banned_until,omitzero"`
 	BanReason   string      `json:"ban_reason,omitempty"`
 	Connected   bool        `json:"connected"`
 	Direction   string      `json:"direction,omitempty"` // of the connection
 	Remote      string      `json:"remote,omitempty"`    // … its address
 	Since       time.Time   `json:"since,omitzero"`      // … when it was made
-	Lost        string      `json:"lost,omitempty"`      // why the last connection to it ended, and who ended it, if there is none
+	Lost        string      `json:"lost,omitempty"`      // if not connected: why its last connection ended, and which side ended it
 	LostAt      time.Time   `json:"lost_at,omitzero"`
-	NotTaken    []string    `json:"not_taken,omitempty"`   // sentences: on which protocols it takes no messages of ours
-	NextDialAt  time.Time   `json:"next_dial_at,omitzero"` // when the node dials it again of its own accord, if it will
+	NotTaken    []string    `json:"not_taken,omitempty"`   // sentences on the protocols on which it accepts no messages of ours
+	NextDialAt  time.Time   `json:"next_dial_at,omitzero"` // when the node will dial it again by itself, if it will
 	Protected   []string    `json:"protected"`             // the tags of who protects it
-	At          time.Time   `json:"at,omitzero"`           // of the choice; zero: none is remembered
+	At          time.Time   `json:"at,omitzero"`           // time of the last choice that considered it; zero: none is remembered
 	Purpose     string      `json:"purpose,omitempty"`
 	Missing     int         `json:"missing,omitempty"`
 	Wanted      int         `json:"wanted,omitempty"`
@@ -42,7 +41,7 @@ type Why struct {
 	Dials       []Dial      `json:"dials"`
 }
 
-// Candidate is a peer that a choice looked at.
+// Candidate is a peer that a choice considered.
 type Candidate struct {
 	Rank    int                `json:"rank"`
 	NodeID  string             `json:"node_id"`

@@ -11,20 +11,20 @@ import (
 	"github.com/gamelan-p2p/gamelan/identity"
 )
 
-// Of a message over the DHT.
+// A limit and hints for messages over the DHT.
 const (
-	// MaxDHTBody is how long a message may be over the DHT, in bytes: what it
-	// travels in, sealed and padded, has at most 8 MiB.
+	// MaxDHTBody is the greatest length of a message over the DHT, in bytes: its
+	// envelope, encrypted and padded, may have 8 MiB.
 	MaxDHTBody = 8<<20 - 1<<10
 
-	// PingHint says what to do instead of sending a ping of one's own.
+	// PingHint is the hint for a message with the type of pings.
 	PingHint = "choose another one: a node bans for a wrong ping"
 
-	// NoDHTHint says what to do about a node without the DHT.
+	// NoDHTHint is the hint for a node without the DHT.
 	NoDHTHint = "start it without --no-dht, and with dht.enabled = true in the settings, which is the default"
 )
 
-// Tag is the tag of a message as it is printed.
+// Tag returns the tag of a message as it is printed.
 func Tag(tag uint64) string { return fmt.Sprintf("%016x", tag) }
 
 // StrategyNames are the strategies, for help and hints.
@@ -33,14 +33,13 @@ const StrategyNames = "direct, closest, direct-or-closest, propagate, broadcast,
 // maxRandom bounds N of random:N.
 const maxRandom = 1000
 
-// Strategy is a strategy by its name on the command line. What it needs of a
-// receiver is only known once there is one.
+// Strategy is a strategy by its name on the command line, still without a receiver.
 type Strategy struct {
 	Name string
 	n    int // of random
 }
 
-// ParseStrategy reads what somebody calls a strategy; empty is direct.
+// ParseStrategy returns the strategy with a name from the command line; "" is direct.
 func ParseStrategy(text string) (Strategy, error) {
 	name, number, counted := strings.Cut(strings.ToLower(text), ":")
 	s := Strategy{Name: name}
@@ -55,14 +54,14 @@ func ParseStrategy(text string) (Strategy, error) {
 		}
 		return s, failure.Usage("give a number from 1 to "+strconv.Itoa(maxRandom)+", as random:5", "%q is no number of peers", number)
 	case name == "random":
-		return s, failure.Usage("say to how many, as random:5", "random needs a number")
+		return s, failure.Usage("give the number of peers, as random:5", "random needs a number")
 	case !counted && slices.Contains(strings.Split(StrategyNames, ", "), name):
 		return s, nil
 	}
 	return s, failure.Usage("choose of "+StrategyNames, "there is no strategy %q", text)
 }
 
-// NeedsKey tells whether the strategy is about the holder of a key.
+// NeedsKey reports whether the strategy needs the key of a receiver.
 func (s Strategy) NeedsKey() bool {
 	switch s.Name {
 	case "direct", "closest", "direct-or-closest":
@@ -71,8 +70,8 @@ func (s Strategy) NeedsKey() bool {
 	return false
 }
 
-// Of returns the strategy of the DHT for messages to the holder of a key, or with the
-// zero key to nobody in particular.
+// Of returns the DHT's strategy for messages to the holder of the key to. The zero key
+// stands for no receiver.
 func (s Strategy) Of(to identity.PublicKey) dht.Strategy {
 	var near identity.NodeID
 	if !to.IsZero() {

@@ -12,5 +12,5 @@ func (b *Set) Add(n uint64) {
 	(*b)[n/64] |= 1 << (n % 64)
 }
 
-// Has tells whether n is in the set.
+// Has reports whether n is in the set.
 func (b Set) Has(n uint64) bool { return n/64 < uint64(len(b)) && b[n/64]>>(n%64)&1 == 1 }

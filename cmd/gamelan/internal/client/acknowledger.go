@@ -8,18 +8,17 @@ import (
 	"time"
 )
 
-// ackTimeout is how long the node may take to acknowledge what was written, also
-// when the user has ended the command.
+// ackTimeout is how long the node may take to acknowledge written messages, even after the
+// user has ended the command.
 const ackTimeout = 10 * time.Second
 
 // ackEvery is how many messages are written before they are acknowledged, at most.
 const ackEvery = 256
 
-// acknowledger tells the node which messages were written, on a goroutine of its
-// own, so that the next ones are written meanwhile. What was written while one
-// acknowledgement is under way goes with the next, in one sync of the node's disk.
-// The node bounds how much that can be: it hands out no more until some of it is
-// acknowledged.
+// acknowledger acknowledges written messages, on its own goroutine, so that the next ones
+// are written meanwhile. Messages written during one acknowledgement go with the next one,
+// in one sync of the node's disk. The node limits their number: it sends no more messages
+// until some are acknowledged.
 type acknowledger struct {
 	client *Client
 	failed func() // called once, when the node did not acknowledge
@@ -54,10 +53,10 @@ func (a *acknowledger) run(ctx context.Context) error {
 	return nil
 }
 
-// add notes a message that is going to be written.
+// add notes a message that is about to be written.
 func (a *acknowledger) add(seq uint64) { a.next = append(a.next, seq) }
 
-// flushed says that all that was noted is written.
+// flushed reports that all noted messages are written.
 func (a *acknowledger) flushed() {
 	if len(a.next) == 0 {
 		return
@@ -72,8 +71,7 @@ func (a *acknowledger) flushed() {
 	}
 }
 
-// end waits until the node has acknowledged all that was flushed. It is called
-// once.
+// end waits until the node has acknowledged all flushed messages. Call it once.
 func (a *acknowledger) end() error {
 	close(a.more)
 	return <-a.done

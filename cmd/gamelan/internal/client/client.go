@@ -1,5 +1,5 @@
-// Package client talks to a running node over its API: it finds the node, waits
-// for it, carries the token, and makes a failure of what goes wrong.
+// Package client sends requests to a running node over its API: it finds the node, waits
+// for it, sends the token, and turns errors into failures for the user.
 package client
 
 import (
@@ -19,14 +19,14 @@ import (
 	"github.com/gamelan-p2p/gamelan/inspect"
 )
 
-// Client talks to the running node of one data directory.
+// Client sends requests to the running node of one data directory.
 type Client struct {
 	dir  nodedir.Dir
 	http *http.Client
 	wait waiting // for a node that is starting
 }
 
-// New makes a client of the node in d.
+// New returns a client of the node in d.
 func New(d nodedir.Dir) *Client {
 	dial := func(ctx context.Context, _, _ string) (net.Conn, error) {
 		return new(net.Dialer).DialContext(ctx, "unix", d.Socket())
@@ -34,12 +34,12 @@ func New(d nodedir.Dir) *Client {
 	return &Client{dir: d, http: &http.Client{Transport: &http.Transport{DialContext: dial, DisableCompression: true}}}
 }
 
-// get asks for path; the answer is a success.
+// get requests path. It returns only successful answers.
 func (c *Client) get(ctx context.Context, path string) (*http.Response, error) {
 	return c.do(ctx, http.MethodGet, path, "", nil)
 }
 
-// getJSON asks for path and decodes the answer into v.
+// getJSON requests path and decodes the answer into v.
 func (c *Client) getJSON(ctx context.Context, path string, v any) error {
 	res, err := c.get(ctx, path)
 	if err != nil {
@@ -48,7 +48,7 @@ func (c *Client) getJSON(ctx context.Context, path string, v any) error {
 	return c.decode(ctx, res, v)
 }
 
-// post has the node do what is at path and decodes the answer into v.
+// post makes the node execute the action at path and decodes the answer into v.
 func (c *Client) post(ctx context.Context, path string, body io.Reader, v any) error {
 	res, err := c.do(ctx, http.MethodPost, path, "text/plain", body)
 	if err != nil {
@@ -66,7 +66,7 @@ func (c *Client) decode(ctx context.Context, res *http.Response, v any) error {
 	return nil
 }
 
-// Health asks whether the node works; that it does not is an answer, too.
+// Health asks whether the node works. It also returns the report of an unhealthy node.
 func (c *Client) Health(ctx context.Context) (h inspect.HealthReport, err error) {
 	r, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://gamelan/healthz", nil)
 	if err != nil {
@@ -109,7 +109,7 @@ func (c *Client) do(ctx context.Context, method, path, contentType string, body 
 	return nil, refusal(res)
 }
 
-// refusal makes a failure of an answer that is none.
+// refusal turns an unsuccessful answer into a failure.
 func refusal(res *http.Response) error {
 	var e struct{ Error inspect.Error }
 	if err := json.NewDecoder(io.LimitReader(res.Body, 1<<20)).Decode(&e); err != nil || e.Error.Message == "" {
@@ -118,7 +118,7 @@ func refusal(res *http.Response) error {
 	return failure.New(e.Error.Code, e.Error.Hint, "%s", e.Error.Message)
 }
 
-// unreachable says why the node could not be asked.
+// unreachable returns the failure for a node that could not be reached.
 func (c *Client) unreachable(ctx context.Context, err error) error {
 	switch {
 	case errors.Is(ctx.Err(), context.DeadlineExceeded):
@@ -126,7 +126,7 @@ func (c *Client) unreachable(ctx context.Context, err error) error {
 	case ctx.Err() != nil:
 		return ctx.Err()
 	case errors.Is(err, fs.ErrPermission):
-		return failure.Unreachable("not_permitted", "run gamelan as its owner", "the node in %s belongs to somebody else", c.dir.Path).Because(err)
+		return failure.Unreachable("not_permitted", "run gamelan as its owner", "the node in %s belongs to another user", c.dir.Path).Because(err)
 	case errors.Is(err, fs.ErrNotExist), errors.Is(err, syscall.ECONNREFUSED), errors.Is(err, syscall.ENOTDIR):
 		return c.notRunning(err)
 	}
@@ -136,7 +136,7 @@ func (c *Client) unreachable(ctx context.Context, err error) error {
 func (c *Client) notRunning(err error) error {
 	if c.dir.Embedded() {
 		if _, err := os.Stat(c.dir.Socket()); err == nil {
-			return failure.New("read_only", "have the program do this", "a program runs the node in %s, and it can only be looked at from outside", c.dir.Path).Because(err)
+			return failure.New("read_only", "use the program for this", "a program runs the node in %s, and other processes can only inspect it", c.dir.Path).Because(err)
 		}
 		return failure.Unreachable("no_inspector", "give its gamelan.Start the option gamelan.WithInspector()",
 			"a program runs a node in %s without an inspector", c.dir.Path).Because(err)
@@ -144,13 +144,13 @@ func (c *Client) notRunning(err error) error {
 	return failure.Unreachable("not_running", fmt.Sprintf("start one with %q", c.dir.Command("node")), "no node is running in %s", c.dir.Path).Because(err)
 }
 
-// silent says that a node is there but does not answer.
+// silent returns the failure for a node that does not answer.
 func (c *Client) silent(err error) error {
 	return failure.Unreachable("silent", "see what it does with \"kill -QUIT PID\", which writes its stacks, or give it more time with --timeout",
 		"the node in %s does not answer in time", c.dir.Path).Because(err)
 }
 
-// gone says that the node ended while it was being asked.
+// gone returns the failure for a node that ended during a request.
 func (c *Client) gone(ctx context.Context, err error) error {
 	switch {
 	case errors.Is(ctx.Err(), context.DeadlineExceeded):

@@ -15,16 +15,15 @@ import (
 	"github.com/gamelan-p2p/gamelan/inspect"
 )
 
-// Sink takes the messages that a client listens to. What was written is
-// acknowledged once it is flushed.
+// Sink receives the messages of a listening client. Written messages are acknowledged
+// after a flush.
 type Sink interface {
 	Write(m *inspect.Message) error
 	Flush() error
 }
 
-// Listen writes messages to out and acknowledges them: count of them, or until
-// ctx ends if count is 0. With all it copies what everybody gets and acknowledges
-// nothing.
+// Listen writes messages to out and acknowledges them: count of them, or, if count is 0,
+// until ctx ends. With all it copies all messages and acknowledges none.
 func (c *Client) Listen(ctx context.Context, count int, all bool, out Sink) error {
 	name := rand.Text()
 	q := url.Values{"count": {strconv.Itoa(count)}, "all": {strconv.FormatBool(all)}, "name": {name}}
@@ -38,7 +37,7 @@ func (c *Client) Listen(ctx context.Context, count int, all bool, out Sink) erro
 		acks = newAcknowledger(ctx, c, func() { res.Body.Close() })
 	}
 	err = copyMessages(res.Body, count, out, acks)
-	if acks != nil { // also of what was written before an error
+	if acks != nil { // also for messages written before an error
 		if err = errors.Join(err, notAcknowledged(acks.end())); err != nil {
 			res.Body.Close()
 			c.handBack(ctx, name)
@@ -59,8 +58,8 @@ func (c *Client) Listen(ctx context.Context, count int, all bool, out Sink) erro
 // handBackTimeout is how long the node may take to end a listener.
 const handBackTimeout = 2 * time.Second
 
-// handBack gives back what the node has handed out under this name, so that the
-// next listener begins with it. It is not missed when it fails: the end of the
+// handBack returns the messages that the node has given to the listener of this name, so
+// that the next listener begins with them. An error does not matter: the end of the
 // connection does the same a moment later.
 func (c *Client) handBack(ctx context.Context, name string) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), handBackTimeout)
@@ -74,8 +73,8 @@ func (c *Client) handBack(ctx context.Context, name string) {
 	}
 }
 
-// copyMessages writes the messages of r, as many as were asked for, and has those
-// acknowledged that are written and flushed; acks may be nil.
+// copyMessages writes up to count messages of r to out, and passes those that are flushed to
+// acks, which may be nil.
 func copyMessages(r io.Reader, count int, out Sink, acks *acknowledger) error {
 	n, unflushed := 0, 0
 	err := readObjects(r, func(m heardMessage, more bool) error {
@@ -113,7 +112,7 @@ func copyMessages(r io.Reader, count int, out Sink, acks *acknowledger) error {
 	return err
 }
 
-// notAcknowledged says what follows when messages that were written could not be
+// notAcknowledged returns the failure for written messages that could not be
 // acknowledged.
 func notAcknowledged(err error) error {
 	if err == nil {
@@ -122,7 +121,7 @@ func notAcknowledged(err error) error {
 	return failure.New("not_acknowledged", "they come again with the next gamelan listen", "the last messages were written, but not acknowledged").Because(err)
 }
 
-// heardMessage is a line of the answer: a message, or why there are no more.
+// heardMessage is a line of the answer: a message, or the error that ends the stream.
 type heardMessage struct {
 	inspect.Message
 	err *inspect.Error
@@ -138,7 +137,7 @@ func (m *heardMessage) UnmarshalJSON(b []byte) error {
 	return m.Message.UnmarshalJSON(b)
 }
 
-// errEnough ends reading when all that was asked for is there.
+// errEnough ends reading when enough messages have come.
 var errEnough = errors.New("gamelan: enough")
 
 // ownError is an error of the caller's output, not of the node.

@@ -7,9 +7,9 @@ import (
 	"io"
 )
 
-// readObjects decodes one JSON object a line from r and gives each to f, until
-// r ends or f returns an error. more tells whether another line is there
-// already. Empty lines only show that the other side is alive.
+// readObjects decodes one JSON object a line from r and calls f with each, until r ends or f
+// returns an error. more reports whether another line is already buffered. Empty lines only
+// show that the other side is alive.
 func readObjects[T any](r io.Reader, f func(v T, more bool) error) error {
 	in := bufio.NewReaderSize(r, 64<<10)
 	for {

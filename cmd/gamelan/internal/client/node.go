@@ -10,26 +10,26 @@ import (
 	"github.com/gamelan-p2p/gamelan/inspect"
 )
 
-// Node asks how the node is.
+// Node requests the state of the node.
 func (c *Client) Node(ctx context.Context) (n inspect.Node, err error) {
 	err = c.getJSON(ctx, "/v1/node", &n)
 	return n, err
 }
 
-// DHT asks how the node takes part in the DHT.
+// DHT requests the state of the node's DHT.
 func (c *Client) DHT(ctx context.Context) (d inspect.DHT, err error) {
 	err = c.getJSON(ctx, "/v1/dht", &d)
 	return d, err
 }
 
-// Settings asks for the settings that the node uses.
+// Settings requests the settings of the node.
 func (c *Client) Settings(ctx context.Context) (all []inspect.Setting, err error) {
 	err = c.getJSON(ctx, "/v1/config", &all)
 	return all, err
 }
 
-// Part is a part of the actor tree: what is below the actor Path, or all of it
-// when that is empty, and Depth levels of it, or all of them below 0.
+// Part is a part of the actor tree: the actor at Path, or all actors if Path is empty, with
+// Depth levels below, or all levels if Depth is negative.
 type Part struct {
 	Path  string
 	Depth int
@@ -46,14 +46,14 @@ func (p Part) query(format string) string {
 	return "/v1/tree?" + q.Encode()
 }
 
-// Tree asks for a part of the actor tree.
+// Tree requests a part of the actor tree.
 func (c *Client) Tree(ctx context.Context, p Part) (*inspect.Tree, error) {
 	t := new(inspect.Tree)
 	err := c.getJSON(ctx, p.query("json"), t)
 	return t, err
 }
 
-// DrawnTree has the node draw a part of the actor tree, for graphviz.
+// DrawnTree requests a drawing of a part of the actor tree, for Graphviz.
 func (c *Client) DrawnTree(ctx context.Context, p Part) (io.ReadCloser, error) {
 	res, err := c.get(ctx, p.query("dot"))
 	if err != nil {
@@ -62,13 +62,13 @@ func (c *Client) DrawnTree(ctx context.Context, p Part) (io.ReadCloser, error) {
 	return res.Body, nil
 }
 
-// Actor asks what the actor at path is doing.
+// Actor requests the description of the actor at path.
 func (c *Client) Actor(ctx context.Context, path string) (a inspect.Actor, err error) {
 	err = c.getJSON(ctx, actorAt(path), &a)
 	return a, err
 }
 
-// Stacks asks where the actor at path is, and where it failed last.
+// Stacks requests the stacks of the actor at path, and that of its last failure.
 func (c *Client) Stacks(ctx context.Context, path string) (s inspect.Stacks, err error) {
 	err = c.getJSON(ctx, actorAt(path)+"/stacks", &s)
 	return s, err

@@ -13,7 +13,7 @@ import (
 type page[T any] struct {
 	Items []T
 	Total int
-	Ended uint64 // of the ledger
+	Ended uint64 // only of the ledger
 }
 
 // list reads a list page by page; last is the last page.
@@ -38,7 +38,7 @@ func (c *Client) Peers(ctx context.Context) ([]inspect.Peer, error) {
 	return all, err
 }
 
-// Connections lists the live connections, or those that have ended last.
+// Connections lists the live connections, or the last ones that have ended.
 func (c *Client) Connections(ctx context.Context, closed bool) ([]inspect.Connection, error) {
 	state := "open"
 	if closed {
@@ -48,11 +48,10 @@ func (c *Client) Connections(ctx context.Context, closed bool) ([]inspect.Connec
 	return all, err
 }
 
-// Messages says which messages over the DHT are meant: those that all of its
-// fields fit that are not empty.
+// Messages selects messages over the DHT by its fields; an empty field selects all.
 type Messages struct {
 	State string // "open" or "failed"
-	Peer  string // the node id of one whom they were sent to
+	Peer  string // the node id of a peer to which they were sent
 	Tag   string // as it is printed
 }
 
@@ -66,8 +65,8 @@ func (m Messages) query() url.Values {
 	return q
 }
 
-// Ledger lists messages sent over the DHT. forgotten is how many more have
-// ended, of all messages.
+// Ledger lists messages sent over the DHT. forgotten is the number of ended messages that
+// the node no longer remembers.
 func (c *Client) Ledger(ctx context.Context, m Messages) (all []inspect.Report, forgotten uint64, err error) {
 	all, last, err := list[inspect.Report](ctx, c, "/v1/ledger", m.query())
 	return all, last.Ended - min(last.Ended, dht.LedgerKept), err

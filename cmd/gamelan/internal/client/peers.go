@@ -12,49 +12,49 @@ import (
 	"github.com/gamelan-p2p/gamelan/inspect"
 )
 
-// Peer asks what the node knows of one peer.
+// Peer requests the node's record of one peer.
 func (c *Client) Peer(ctx context.Context, peer string) (p inspect.Peer, err error) {
 	err = c.getJSON(ctx, "/v1/peers/"+url.PathEscape(peer), &p)
 	return p, err
 }
 
-// AddPeer has the node know the peer in KEY::ADDRESS.
+// AddPeer makes the node add the peer in KEY::ADDRESS.
 func (c *Client) AddPeer(ctx context.Context, seed string) (done api.Peer, err error) {
 	err = c.post(ctx, "/v1/peers", strings.NewReader(seed), &done)
 	return done, err
 }
 
-// Forget has the node forget a peer.
+// Forget makes the node forget a peer.
 func (c *Client) Forget(ctx context.Context, peer string) (api.Peer, error) {
 	return toPeer[api.Peer](ctx, c, peer, "forget", nil)
 }
 
-// Dial has the node connect to a peer.
+// Dial makes the node connect to a peer.
 func (c *Client) Dial(ctx context.Context, peer string) (api.Peer, error) {
 	return toPeer[api.Peer](ctx, c, peer, "dial", nil)
 }
 
-// Disconnect has the node close the connection to a peer in order.
+// Disconnect makes the node close the connection to a peer cleanly.
 func (c *Client) Disconnect(ctx context.Context, peer string) (api.Peer, error) {
 	return toPeer[api.Peer](ctx, c, peer, "disconnect", nil)
 }
 
-// Ban has the node ban a peer. One on the allow list is not banned.
+// Ban makes the node ban a peer. A peer on the allow list is not banned.
 func (c *Client) Ban(ctx context.Context, peer string, d time.Duration, reason string) (api.Peer, error) {
 	return toPeer[api.Peer](ctx, c, peer, "ban", url.Values{"for": {d.String()}, "reason": {reason}})
 }
 
-// Unban has the node lift the ban of a peer.
+// Unban makes the node lift the ban of a peer.
 func (c *Client) Unban(ctx context.Context, peer string) (api.Peer, error) {
 	return toPeer[api.Peer](ctx, c, peer, "unban", nil)
 }
 
-// Why has the node explain its choices about a peer.
+// Why requests the explanation of the node's choices about a peer.
 func (c *Client) Why(ctx context.Context, peer string) (api.Why, error) {
 	return toPeer[api.Why](ctx, c, peer, "why", nil)
 }
 
-// toPeer has the node do something to one peer that it knows.
+// toPeer makes the node execute an action on one peer that it knows.
 func toPeer[T any](ctx context.Context, c *Client, peer, verb string, params url.Values) (answer T, err error) {
 	query := ""
 	if len(params) > 0 {
@@ -64,8 +64,8 @@ func toPeer[T any](ctx context.Context, c *Client, peer, verb string, params url
 	return answer, err
 }
 
-// ExportPeers writes all that is known of peers with write. An error of reading
-// takes precedence over what write returns.
+// ExportPeers passes all peer records to write. An error of reading them takes precedence
+// over the error of write.
 func (c *Client) ExportPeers(ctx context.Context, write func(io.Reader) error) error {
 	res, err := c.get(ctx, "/v1/peers:export")
 	if err != nil {
@@ -80,8 +80,7 @@ func (c *Client) ExportPeers(ctx context.Context, write func(io.Reader) error) e
 	return err
 }
 
-// watched remembers the error that reading ended with, to tell it from one of
-// writing.
+// watched keeps the error that ended reading, to tell it from an error of writing.
 type watched struct {
 	r   io.Reader
 	err error
@@ -95,7 +94,7 @@ func (w *watched) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// ImportPeers has the node take over peers that were exported.
+// ImportPeers makes the node import peers from an export.
 func (c *Client) ImportPeers(ctx context.Context, r io.Reader) (done api.Imported, err error) {
 	err = c.post(ctx, "/v1/peers:import", r, &done)
 	return done, err

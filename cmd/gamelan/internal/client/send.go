@@ -12,21 +12,21 @@ import (
 	"github.com/gamelan-p2p/gamelan/inspect"
 )
 
-// Input holds messages to send: one a line, or all of it is one.
+// Input holds the messages to send: one a line, or one in all.
 type Input struct {
 	R     io.Reader
 	Whole bool
 }
 
-// Answers is what is done with what the node says of messages.
+// Answers are the functions that handle the node's answers.
 type Answers[T any] struct {
-	Each func(v T, more bool) error        // what became of one; more: another follows at once
-	End  func() error                      // all have been answered
-	Rest func(read uint64, w string) error // the node went away, for the reason w, when so many had been read
+	Each func(v T, more bool) error        // called with the result of one message; more: another follows at once
+	End  func() error                      // called after the last answer
+	Rest func(read uint64, w string) error // called if the node ended, for the reason w, after it had read so many messages
 }
 
-// Send streams messages for a peer to the node and their outcomes to on. Resend
-// has it send again what is in doubt when a connection breaks.
+// Send streams messages for a peer to the node and their outcomes to on. With resend the
+// node sends a message again when it is in doubt because a connection broke.
 func (c *Client) Send(ctx context.Context, peer string, resend bool, in Input, on Answers[inspect.Sent]) error {
 	q := url.Values{"peer": {peer}}
 	if resend {
@@ -86,12 +86,12 @@ func transmit[T any](ctx context.Context, c *Client, path string, in Input, on A
 	return errors.Join(gone, on.Rest(lines.read(), gone.Message))
 }
 
-// lineCounter counts the messages in what was read of r.
+// lineCounter counts the messages in the bytes read from r.
 type lineCounter struct {
 	r       io.Reader
 	whole   bool
 	lines   atomic.Uint64
-	partial atomic.Bool // something was read after the last line feed
+	partial atomic.Bool // bytes were read after the last line feed
 }
 
 func (l *lineCounter) Read(p []byte) (int, error) {
@@ -107,7 +107,7 @@ func (l *lineCounter) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// read is how many messages have been read, a begun one included.
+// read returns how many messages have been read, including one that has begun.
 func (l *lineCounter) read() uint64 {
 	n := l.lines.Load()
 	switch {

@@ -9,27 +9,26 @@ import (
 	"time"
 )
 
-// waiting is how a client waits for a node that is just starting: a command that
-// is pasted together with "gamelan node &" comes before the node's socket. The
-// zero value does not wait.
+// waiting configures how a client waits for a node that is just starting: a command that is
+// pasted together with "gamelan node &" runs before the node's socket exists. The zero
+// value does not wait.
 type waiting struct {
 	most time.Duration                    // from the first attempt on
 	note func(format string, args ...any) // tells the user
-	over bool                             // it was waited once
+	over bool                             // the client has waited
 }
 
 // tryAgain is how long a client waits between two attempts.
 const tryAgain = 20 * time.Millisecond
 
-// WaitFor has the client wait up to most for a node that is just starting, and
-// say so with note.
+// WaitFor makes the client wait up to most for a node that is just starting; the client
+// calls note to tell the user.
 func (c *Client) WaitFor(most time.Duration, note func(format string, args ...any)) {
 	c.wait = waiting{most: most, note: note}
 }
 
-// Await returns when the node answers on its socket, when it cannot be waited
-// for any longer, or when waiting would not help: the request that follows says
-// what is wrong. It waits once in the life of a client.
+// Await returns when the node answers on its socket, when the time is over, or when waiting
+// cannot help; the next request then reports the error. A client waits only once.
 func (c *Client) Await(ctx context.Context) {
 	if c.wait.over || c.wait.most <= 0 {
 		return
@@ -50,7 +49,7 @@ func (c *Client) Await(ctx context.Context) {
 	}
 }
 
-// absent tells whether nobody serves the socket.
+// absent reports whether no process serves the socket.
 func (c *Client) absent(ctx context.Context) bool {
 	conn, err := new(net.Dialer).DialContext(ctx, "unix", c.dir.Socket())
 	if err == nil {

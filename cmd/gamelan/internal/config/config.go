@@ -9,13 +9,13 @@ import (
 	"github.com/gamelan-p2p/gamelan"
 )
 
-// TextType is the type of the messages that gamelan send sends over the DHT
-// unless told otherwise: bytes that mean what both sides have agreed on, as in a
-// plain message. Types above 1,000 are nobody's.
+// TextType is the default type of the messages that gamelan send sends over the DHT. The
+// meaning of their bytes is up to both sides, as in a plain message. Types above 1,000 are
+// not assigned.
 const TextType = 1225
 
-// Config is what the settings say. In Node and DHT a field that nobody has set
-// is zero, so that the node chooses.
+// Config are the values of the settings. A field of Node or DHT that is not set is zero, so
+// that the node uses its default.
 type Config struct {
 	Node       gamelan.Config // without DHT and NoDHT
 	DHTEnabled bool
@@ -24,22 +24,22 @@ type Config struct {
 	Inbox      gamelan.InboxConfig
 	LogLevel   slog.Level
 	LogFormat  string        // "text" or "json"
-	Drain      time.Duration // for what was accepted, when the node is told to stop
+	Drain      time.Duration // to finish accepted messages when the node stops
 }
 
-// own are the defaults that are not the node's.
+// own returns the defaults that are not those of the library.
 func own() Config {
 	return Config{DHTEnabled: true, LogLevel: slog.LevelWarn, LogFormat: "text", Drain: 30 * time.Second}
 }
 
-// defaults has every default written out.
+// defaults returns a Config with every default filled in.
 func defaults() *Config {
 	c := own()
 	c.Node, c.DHT, c.Inbox = gamelan.DefaultConfig(), gamelan.DefaultDHTConfig(), gamelan.DefaultInboxConfig()
 	return &c
 }
 
-// ForNode is the config of the node.
+// ForNode returns the config of the node.
 func (c *Config) ForNode() gamelan.Config {
 	n := c.Node
 	if !c.DHTEnabled {
@@ -51,7 +51,7 @@ func (c *Config) ForNode() gamelan.Config {
 	return n
 }
 
-// ForInbox is the config of the node's inbox.
+// ForInbox returns the config of the node's inbox.
 func (c *Config) ForInbox() gamelan.InboxConfig {
 	in := c.Inbox
 	if c.DHTEnabled {
@@ -60,7 +60,7 @@ func (c *Config) ForInbox() gamelan.InboxConfig {
 	return in
 }
 
-// Types are the message types that gamelan listen shows, each once.
+// Types returns the message types that gamelan listen shows, each once.
 func (c *Config) Types() []int32 {
 	types := []int32{TextType}
 	for _, text := range c.DHTTypes {

@@ -13,14 +13,14 @@ import (
 // maxFile bounds a configuration file, in bytes.
 const maxFile = 1 << 20
 
-// entry is one key of a file: what TOML made of its value, and where it stands.
+// entry is one key of a file: its value as TOML decoded it, and its line.
 type entry struct {
 	raw  any
 	line int
 }
 
-// document is a file as a flat list of keys: "mux.window". Sections that hold
-// something are not in it, other values of theirs are.
+// document is a file as a flat map of keys such as "mux.window". A section is in it only if
+// it is empty.
 type document map[string]entry
 
 // readDocument reads a file. The problem has no file yet.
@@ -79,7 +79,7 @@ func positions(b []byte) map[string]int {
 	return l.lines
 }
 
-// liner notes the lines of keys in the order in which they stand in b.
+// liner finds the lines of keys, in the order of b.
 type liner struct {
 	b            []byte
 	offset, line int // counted so far
@@ -115,7 +115,7 @@ func (l *liner) entry(section string, e *unstable.Node) {
 	}
 }
 
-// lineOf is the line of a key, or of what it stands in.
+// lineOf returns the line of a key, or else of its section.
 func lineOf(lines map[string]int, key string) int {
 	for {
 		if line, ok := lines[key]; ok {
@@ -134,8 +134,8 @@ var (
 	heading    = regexp.MustCompile(`^\s*\[\s*([A-Za-z0-9_-]+)\s*\]`)
 )
 
-// syntax makes a problem of a file that is no TOML. When the line belongs to a
-// setting, its own example is shown.
+// syntax returns the problem of a file that is no valid TOML. If the line belongs to a
+// setting, the problem has the example of the setting.
 func syntax(b []byte, err error) *Problem {
 	p := &Problem{
 		Line: 1, Message: "this is not TOML: " + strings.TrimPrefix(secretLike.ReplaceAllString(err.Error(), "***"), "toml: "),

@@ -17,7 +17,7 @@ import (
 	"github.com/gamelan-p2p/gamelan/protocol"
 )
 
-// Sources are where settings come from, the later fields over the earlier.
+// Sources are the sources of settings; later fields override earlier ones.
 type Sources struct {
 	Files   []string            // the first that exists is read
 	Named   bool                // the file was named, so it must exist
@@ -25,14 +25,14 @@ type Sources struct {
 	Flags   map[string][]string // by the key of the setting
 }
 
-// Origin is where a value comes from.
+// Origin is the source of one value.
 type Origin struct {
 	Kind string `json:"origin"`         // "default", "file", "environment" or "flag"
 	Name string `json:"name,omitempty"` // the file, the variable, or the flag with its dashes
 	Line int    `json:"line,omitempty"` // in the file
 }
 
-// String is "default", "FILE:12", "GAMELAN_MUX_WINDOW" or "--mux-window".
+// String returns "default", "FILE:12", "GAMELAN_MUX_WINDOW" or "--mux-window".
 func (o Origin) String() string {
 	switch {
 	case o.Line > 0:
@@ -43,17 +43,17 @@ func (o Origin) String() string {
 	return o.Kind
 }
 
-// Loaded is what the sources say.
+// Loaded are the settings of all sources.
 type Loaded struct {
 	Config   Config
-	File     string     // that was read, empty for none
+	File     string     // the file that was read, empty for none
 	Problems []*Problem // in the order of the sources and lines
-	Notes    []string   // what was passed over
+	Notes    []string   // sentences about ignored variables
 	origins  map[string]Origin
 }
 
-// Load reads the sources. What has a problem is left out; whoever starts a node
-// refuses to with any. It fails for no other reason.
+// Load reads the sources. It omits values with a problem; a node must not be started with
+// any. All errors are among the problems.
 func Load(s Sources) *Loaded {
 	l := &Loaded{Config: own(), origins: map[string]Origin{}}
 	l.readFiles(s)
@@ -65,10 +65,10 @@ func Load(s Sources) *Loaded {
 	return l
 }
 
-// LoadFile reads one file alone, whose problems it shows.
+// LoadFile reads one file alone.
 func LoadFile(path string) *Loaded { return Load(Sources{Files: []string{path}, Named: true}) }
 
-// Origin says where the value of a key comes from.
+// Origin returns the source of the value of a key.
 func (l *Loaded) Origin(key string) Origin {
 	if o, ok := l.origins[key]; ok {
 		return o
@@ -76,9 +76,9 @@ func (l *Loaded) Origin(key string) Origin {
 	return Origin{Kind: "default"}
 }
 
-// DataDir is the data directory that the sources name, empty for the default.
-// The problems are those that leave it in the dark: they come from where the
-// value does, or from what would have come before it.
+// DataDir returns the data directory that the sources name, or "" for the default. unknown
+// are the problems because of which the directory is not certain: they are in its own
+// source or in one that could override it.
 func (l *Loaded) DataDir() (dir string, from Origin, unknown []*Problem) {
 	from = l.Origin("data_dir")
 	for _, p := range l.Problems {
@@ -89,7 +89,7 @@ func (l *Loaded) DataDir() (dir string, from Origin, unknown []*Problem) {
 	return l.Config.Node.DataDir, from, unknown
 }
 
-// ranks order the kinds of origins, the later over the earlier.
+// ranks orders the kinds of origins; a greater one overrides a smaller one.
 var ranks = map[string]int{"default": 0, "file": 1, "environment": 2, "flag": 3}
 
 func (p *Problem) rank() int {
@@ -156,8 +156,8 @@ func (l *Loaded) readDocument(path string, b []byte) {
 	})
 }
 
-// unknown is the problem of a key that is no setting. Its value is not shown:
-// nobody knows what it is.
+// unknown returns the problem of a key that is no setting. It does not show the value,
+// which might be a secret.
 func unknown(key string, raw any) *Problem {
 	p := &Problem{Key: secretLike.ReplaceAllString(key, "***"), Message: "there is no setting " + quote(key), Expected: "one that gamelan config init lists", Example: settingsExample.fileExample()}
 	if _, ok := raw.(map[string]any); ok {
@@ -183,12 +183,12 @@ func unknown(key string, raw any) *Problem {
 	return p
 }
 
-// settingsExample is shown where no setting is meant.
+// settingsExample is the setting for examples in problems without a setting.
 var settingsExample = func() *Setting { s, _ := Find("log.level"); return s }()
 
-// readEnviron takes the variables of settings. A variable that is spelt almost
-// like one is refused; others that begin with GAMELAN_ and a section are passed
-// over with a note, because systems for containers make such variables, too.
+// readEnviron reads the variables of settings. It refuses a variable that is spelt almost
+// like one of a setting. It ignores others that begin with GAMELAN_ and a section, with a
+// note, because container systems make such variables, too.
 func (l *Loaded) readEnviron(environ []string) {
 	known := map[string]*Setting{}
 	var names []string
@@ -200,7 +200,7 @@ func (l *Loaded) readEnviron(environ []string) {
 	environ = slices.Sorted(slices.Values(environ))
 	for _, e := range environ {
 		name, text, _ := strings.Cut(e, "=")
-		if !strings.HasPrefix(name, "GAMELAN_") || text == "" { // an empty variable is none
+		if !strings.HasPrefix(name, "GAMELAN_") || text == "" { // an empty variable counts as not set
 			continue
 		}
 		if s, ok := known[name]; ok {
@@ -239,7 +239,7 @@ func (l *Loaded) readFlags(flags map[string][]string) {
 	}
 }
 
-// take sets a setting, or notes what is wrong with its value.
+// take sets a setting, or adds the problem of its value.
 func (l *Loaded) take(s *Setting, raw any, from Origin) {
 	v, err := s.parse(raw)
 	if err == nil && from.Kind == "file" {
@@ -247,7 +247,7 @@ func (l *Loaded) take(s *Setting, raw any, from Origin) {
 	}
 	if err != nil {
 		value := show(raw)
-		if e := (*elementError)(nil); errors.As(err, &e) && e.of == 1 { // a list of one is that one
+		if e := (*elementError)(nil); errors.As(err, &e) && e.of == 1 { // name the only entry, not the list
 			value = e.text
 		}
 		l.Problems = append(l.Problems, s.problem(from, fmt.Sprintf("%s cannot be %s: %s", s.Key, value, err)))
@@ -257,7 +257,7 @@ func (l *Loaded) take(s *Setting, raw any, from Origin) {
 	l.origins[s.Key] = from
 }
 
-// problem is a problem of the setting where its value comes from.
+// problem returns a problem of the setting, at the source of its value.
 func (s *Setting) problem(from Origin, message string) *Problem {
 	p := &Problem{Key: s.Key, Message: message, Expected: s.expected(), Example: s.fileExample()}
 	switch from.Kind {
@@ -271,7 +271,7 @@ func (s *Setting) problem(from Origin, message string) *Problem {
 	return p
 }
 
-// fileExample is a line of a file, and under which section it stands.
+// fileExample returns an example line of a file, with its section.
 func (s *Setting) fileExample() string {
 	line := s.Name() + " = " + s.Example
 	if section := s.Section(); section != "" {
@@ -292,7 +292,7 @@ func (s *Setting) flagExample() string {
 	return "--" + s.FlagName() + " " + shellWord(s.bareExample())
 }
 
-// bareExample is the example without the quotes and brackets of TOML.
+// bareExample returns the example without the quotes and brackets of TOML.
 func (s *Setting) bareExample() string {
 	return strings.NewReplacer(`"`, "", "[", "", "]", "").Replace(s.Example)
 }
@@ -304,13 +304,13 @@ func shellWord(s string) string {
 	return s
 }
 
-// checkTogether finds all settings that do not go together.
+// checkTogether adds a problem for each conflict between settings.
 func (l *Loaded) checkTogether() {
 	l.Problems = append(l.Problems, l.ProblemsOf(l.Config.ForNode().Validate())...)
 }
 
-// ProblemsOf makes a problem of each thing that a node says about its Config; of
-// other errors it makes none.
+// ProblemsOf returns a problem for each error of a node about its Config. It ignores other
+// errors.
 func (l *Loaded) ProblemsOf(err error) []*Problem {
 	if bad, ok := err.(*gamelan.ConfigError); ok {
 		if p := l.problemOf(bad); p != nil {
@@ -331,8 +331,8 @@ func (l *Loaded) ProblemsOf(err error) []*Problem {
 	return nil
 }
 
-// problemOf stands where the setting was given, or else one of those that it does
-// not go with.
+// problemOf returns the problem at the source of the setting, or, if that is a default, of
+// one of the settings with which it conflicts.
 func (l *Loaded) problemOf(bad *gamelan.ConfigError) *Problem {
 	s := l.settingOf(bad.Field)
 	if s == nil {
@@ -351,8 +351,8 @@ func (l *Loaded) problemOf(bad *gamelan.ConfigError) *Problem {
 	return p
 }
 
-// settingOf finds the setting of a field of the node's Config. One of several
-// that belong to it is chosen which somebody has set.
+// settingOf returns the setting of a field of the node's Config. If several settings belong
+// to the field, it prefers one that was set.
 func (l *Loaded) settingOf(field string) *Setting {
 	var c Config
 	node := reflect.ValueOf(&c.Node).Elem()
@@ -383,12 +383,12 @@ func (l *Loaded) settingOf(field string) *Setting {
 	return found
 }
 
-// fieldNames are what may be the name of a field of the node's Config in an error.
+// fieldNames finds the words in an error that may be names of fields of the node's Config.
 var fieldNames = regexp.MustCompile(`\b[A-Z][A-Za-z]+\b`)
 
-// words are the text of an error of a node's Config for people who write settings:
-// with the names of settings for those of fields, and where these were given.
-// others are the settings that it names; of is the one that it is about.
+// words returns the text of an error of a node's Config for the author of the settings:
+// with settings and their sources in place of field names. of is the setting of the error;
+// others are the settings that the text names.
 func (l *Loaded) words(of *Setting, bad *gamelan.ConfigError) (text string, others []*Setting) {
 	text = strings.TrimPrefix(bad.Err.Error(), "mux: invalid config: ")
 	text = fieldNames.ReplaceAllStringFunc(text, func(name string) string {
@@ -418,7 +418,7 @@ func (l *Loaded) words(of *Setting, bad *gamelan.ConfigError) (text string, othe
 	return secretLike.ReplaceAllString(text, "***"), others
 }
 
-// Network is the network that the settings name, or localnet.
+// Network returns the network that the settings name, or localnet.
 func (l *Loaded) Network() (protocol.Network, error) {
 	if l.Config.Node.Network == "" {
 		return protocol.LocalNet, nil

@@ -6,8 +6,8 @@ import (
 	"unicode"
 )
 
-// Lookup finds what somebody calls settings by: a key, the name of a section,
-// a variable, or a flag with or without its dashes.
+// Lookup returns the settings for a key, the name of a section, a variable, or a flag with
+// or without its dashes.
 func Lookup(word string) []*Setting {
 	var found, section []*Setting
 	flag := strings.TrimLeft(word, "-")
@@ -26,11 +26,11 @@ func Lookup(word string) []*Setting {
 	return found
 }
 
-// maxAbout bounds what is suggested at once.
+// maxAbout is the greatest number of suggestions.
 const maxAbout = 3
 
-// About lists the keys of settings that word may stand for: those whose name is
-// near it, then those whose description has it, at most three.
+// About returns the keys of settings that word may mean, at most three: first those with a
+// similar name, then those whose description contains it.
 func About(word string) []string {
 	bare := strings.ToLower(strings.TrimPrefix(strings.TrimLeft(word, "-"), "GAMELAN_"))
 	if near := Meant(bare); near != "" {

@@ -9,8 +9,8 @@ import (
 	"unicode/utf8"
 )
 
-// Problem is what is wrong in one place, in words for its user: where, what,
-// what was expected, and an example.
+// Problem is an error in the settings, for the user: its place, what is wrong, what was
+// expected, and an example.
 type Problem struct {
 	File         string `json:"file,omitempty"` // of a file
 	Line         int    `json:"line,omitempty"` // in it, from 1
@@ -20,11 +20,10 @@ type Problem struct {
 	Message      string `json:"message"`
 	Expected     string `json:"expected"`
 	Example      string `json:"example"`
-	hidesDataDir bool   // the data directory cannot be told because of it
+	hidesDataDir bool   // because of it, the data directory is not certain
 }
 
-// Where says where the problem stands; it is empty when a default does not
-// work.
+// Where returns the place of the problem, or "" for a default.
 func (p *Problem) Where() string {
 	switch {
 	case p.File != "" && p.Line > 0:
@@ -45,10 +44,10 @@ func (p *Problem) Error() string {
 	return fmt.Sprintf("%s%s; expected %s, for example %s", where, p.Message, p.Expected, p.Example)
 }
 
-// secretLike are runs of digits that may be a secret key in the wrong place.
+// secretLike finds digits that may be a secret key in the wrong place.
 var secretLike = regexp.MustCompile(`[0-9A-Fa-f]{64,}`)
 
-// quote makes a value fit to be shown: short, in quotes, on one line, and
+// quote returns a value in a form that can be shown: short, in quotes, on one line, and
 // without anything that may be a key.
 func quote(s string) string {
 	s = secretLike.ReplaceAllString(s, "***")
@@ -58,7 +57,7 @@ func quote(s string) string {
 	return strconv.Quote(s)
 }
 
-// show makes a value of the file fit to be shown.
+// show returns a value of the file in a form that can be shown.
 func show(raw any) string {
 	switch v := raw.(type) {
 	case string:
@@ -73,7 +72,7 @@ func show(raw any) string {
 	return strings.Trim(quote(fmt.Sprint(raw)), `"`)
 }
 
-// Problems are settings that cannot be used; as an error it has a line for each.
+// Problems are the problems of the settings. As an error it has a line for each.
 type Problems []*Problem
 
 func (p Problems) Error() string {

@@ -11,7 +11,7 @@ import (
 	"github.com/gamelan-p2p/gamelan/protocol"
 )
 
-// Kind says what the value of a setting looks like.
+// Kind is the kind of a setting's value.
 type Kind string
 
 // The kinds of values.
@@ -33,24 +33,24 @@ const (
 
 // Setting is one row of the table.
 type Setting struct {
-	Key     string // "mux.window", as in the file; "data_dir" stands above all sections
+	Key     string // "mux.window", as in the file; "data_dir" is above all sections
 	Kind    Kind
 	Choices []string // of a Choice
-	Names   []string // words that an Addrs may be instead
-	Least   int64    // of a Count, a Size in bytes, a Duration in nanoseconds
-	Most    int64    // and of the length of a list or of a Text in bytes, where it is not 0
-	Reload  bool     // a running node takes it over on HUP
-	Flag    string   // its flag, where that is not the key with dashes
+	Names   []string // words that may stand in place of an Addrs
+	Least   int64    // least Count, Size in bytes or Duration in nanoseconds
+	Most    int64    // greatest value of these, or length of a list or a Text in bytes; 0: no limit
+	Reload  bool     // a running node applies a change on HUP
+	Flag    string   // its flag, if that is not the key with dashes
 	Doc     string   // what it does, in sentences
 	Example string   // a value as in the file
-	Dynamic string   // what the default is when it is no fixed value
+	Dynamic string   // the default in words, if it is no fixed value
 
-	at func(*Config) any // where the value goes
+	at func(*Config) any // returns a pointer to the field
 }
 
 var networks = []string{"localnet", "mainnet", "stagenet", "nextnet", "igor", "esmeralda"}
 
-// Settings are all settings, in the order in which they are written.
+// Settings are all settings, in the order of the file.
 var Settings = []Setting{
 	{
 		Key: "data_dir", Kind: Path, Example: `"/var/lib/gamelan"`,
@@ -90,7 +90,7 @@ var Settings = []Setting{
 	{
 		Key: "node.user_agent", Kind: Text, Most: int64(protocol.Tari(protocol.LocalNet).Limits.UserAgent), Flag: "user-agent", Example: `"relay-3"`,
 		Dynamic: "gamelan and its version",
-		Doc:     "What peers are told that this node runs. gamelan and its version stand behind it, unless it names them, and count for the 50 bytes.",
+		Doc:     "Software name that peers see. gamelan and its version are appended, unless it contains them, and count towards the 50 bytes.",
 		at:      func(c *Config) any { return &c.Node.UserAgent },
 	},
 	{
@@ -100,13 +100,13 @@ var Settings = []Setting{
 	},
 	{
 		Key: "node.plain_on_profile", Kind: Switch, Flag: "plain-on-profile", Example: `true`,
-		Doc: "Has plain messages use the network's own messaging protocol, t/msg/0.1, instead of one of gamelan's: for nodes of Tari's comms library that run without a DHT. It needs dht.enabled = false; nodes of gamelan then exchange plain messages with this one only if they have it too.",
+		Doc: "Uses the network's own messaging protocol, t/msg/0.1, for plain messages instead of gamelan's, to exchange them with nodes of Tari's comms library that run without a DHT. It needs dht.enabled = false. Other nodes of gamelan exchange plain messages with this one only if they have the same setting.",
 		at:  func(c *Config) any { return &c.Node.PlainOnProfile },
 	},
 	{
 		Key: "node.plain_protocol", Kind: Text, Most: protocol.MaxID, Example: `"myapp/msg/1"`,
 		Dynamic: "gamelan/msg/1",
-		Doc:     "Protocol of plain messages, printable ASCII without a comma. Nodes exchange plain messages if they have the same; others refuse them.",
+		Doc:     "Protocol of plain messages, printable ASCII without a comma. Only nodes with the same protocol exchange plain messages.",
 		at:      func(c *Config) any { return &c.Node.PlainID },
 	},
 	{
@@ -121,52 +121,52 @@ var Settings = []Setting{
 	},
 	{
 		Key: "connections.max_inbound", Kind: Count, Least: 1, Most: 100_000, Example: `200`,
-		Doc: "Most connections that others may have made. A further one replaces one that has been idle for 30 s and was never of use, or is refused.",
+		Doc: "Greatest number of connections that peers have made. A further one replaces a connection that has been idle for 30 s and was never used, or is refused.",
 		at:  func(c *Config) any { return &c.Node.MaxInbound },
 	},
 	{
 		Key: "connections.max_setups", Kind: Count, Least: 1, Most: 10_000, Example: `50`,
-		Doc: "Most inbound connections that may be in their set-up at once. Of more, one gives way: of the source that has most of them, the least advanced, if it is over 250 ms old; else the new one is refused.",
+		Doc: "Greatest number of inbound connections in their set-up. A further one replaces the least advanced set-up of the source that has most of them, if it is over 250 ms old; otherwise the new one is refused.",
 		at:  func(c *Config) any { return &c.Node.MaxSetups },
 	},
 	{
 		Key: "connections.max_dials", Kind: Count, Least: 1, Most: 1_000, Example: `16`,
-		Doc: "Most dials at once that nobody asked for.",
+		Doc: "Greatest number of automatic dials at once.",
 		at:  func(c *Config) any { return &c.Node.MaxDials },
 	},
 	{
 		Key: "connections.dial_rate", Kind: Count, Least: 1, Most: 1_000, Example: `5`,
-		Doc: "Most dials begun within a second that nobody asked for.",
+		Doc: "Greatest number of automatic dials begun within a second.",
 		at:  func(c *Config) any { return &c.Node.DialRate },
 	},
 	{
 		Key: "connections.floor", Kind: Count, Least: -1, Most: 1_000, Example: `12`,
-		Doc: "Connected nodes below which the node dials others that it knows without being asked; 0 or -1 for none.",
+		Doc: "Number of connected nodes below which the node dials other known nodes automatically; 0 or -1 for none.",
 		at:  func(c *Config) any { return &c.Node.Floor },
 	},
 	{
 		Key: "connections.max_inbound_per_source", Kind: Count, Least: 1, Most: 100_000, Example: `8`,
-		Doc: "Most connections from one IPv4 address or IPv6 /64; loopback has no such limit.",
+		Doc: "Greatest number of connections from one IPv4 address or IPv6 /64; loopback has no such limit.",
 		at:  func(c *Config) any { return &c.Node.MaxInboundPerSource },
 	},
 	{
 		Key: "connections.max_setups_per_source", Kind: Count, Least: 1, Most: 10_000, Example: `2`,
-		Doc: "Most set-ups at once from one IPv4 address or IPv6 /64.",
+		Doc: "Greatest number of set-ups at once from one IPv4 address or IPv6 /64.",
 		at:  func(c *Config) any { return &c.Node.MaxSetupsPerSource },
 	},
 	{
 		Key: "connections.max_inbound_per_subnet", Kind: Count, Least: 1, Most: 100_000, Example: `32`,
-		Doc: "Most connections from one IPv4 /24 or IPv6 /48.",
+		Doc: "Greatest number of connections from one IPv4 /24 or IPv6 /48.",
 		at:  func(c *Config) any { return &c.Node.MaxInboundPerSubnet },
 	},
 	{
 		Key: "connections.max_setups_per_subnet", Kind: Count, Least: 1, Most: 10_000, Example: `8`,
-		Doc: "Most set-ups at once from one IPv4 /24 or IPv6 /48.",
+		Doc: "Greatest number of set-ups at once from one IPv4 /24 or IPv6 /48.",
 		at:  func(c *Config) any { return &c.Node.MaxSetupsPerSubnet },
 	},
 	{
 		Key: "connections.max_offences_per_source", Kind: Count, Least: 1, Most: 1_000_000, Example: `20`,
-		Doc: "Most offences that ban, or end a connection for churn, from one IPv4 address or IPv6 /64 within 10 min, by whatever keys; then it is refused for 10 min. Loopback and exempt sources are not counted.",
+		Doc: "Greatest number of offences from one IPv4 address or IPv6 /64 within 10 min, with any keys; after that the source is refused for 10 min. An offence causes a ban, or ends a connection because of churn. Loopback and exempt sources are not counted.",
 		at:  func(c *Config) any { return &c.Node.MaxOffencesPerSource },
 	},
 	{
@@ -176,119 +176,119 @@ var Settings = []Setting{
 	},
 	{
 		Key: "connections.exclude_dial", Kind: Ranges, Most: 256, Example: `["/ip4/198.51.100.*/tcp/*"]`,
-		Doc: "Addresses that are never dialled: multiaddrs, ranges of them, networks. The node's own never are.",
+		Doc: "Addresses that the node never dials: multiaddrs, ranges of them, networks. It never dials its own either.",
 		at:  func(c *Config) any { return &c.Node.ExcludeDial },
 	},
 	{
 		Key: "connections.allow", Kind: NodeIDs, Most: 1000, Reload: true, Example: `["73e66fe1303c455935f1c9eec3"]`,
-		Doc: "Peers that are never banned, by rule, on request or by an import. A ban from before ends.",
+		Doc: "Peers that are never banned: not for an offence, not on request and not by an import. An earlier ban is lifted.",
 		at:  func(c *Config) any { return &c.Node.Allow },
 	},
 	{
 		Key: "connections.keep_closest", Kind: Count, Least: 1, Most: 10_000, Example: `50`,
 		Dynamic: "all",
-		Doc:     "Connected nodes that are kept, the closest to this one; the others are closed, but not of peers that are allowed or protected. Not below connections.floor.",
+		Doc:     "Number of connected nodes to keep, the closest to this one. Connections to others are closed, except to allowed or protected peers. Not below connections.floor.",
 		at:      func(c *Config) any { return &c.Node.KeepClosest },
 	},
 	{
 		Key: "liveness.allow", Kind: Networks, Most: 64, Example: `["127.0.0.1/32"]`,
-		Doc: "Networks from where anybody may ask, without a handshake, whether the node is there.",
+		Doc: "Networks from which anybody may check, without a handshake, whether the node can be reached.",
 		at:  func(c *Config) any { return &c.Node.LivenessAllow },
 	},
 	{
 		Key: "liveness.slots", Kind: Count, Least: 1, Most: 100, Example: `4`,
-		Doc: "How many of them may do so at once.",
+		Doc: "Greatest number of such checks at once.",
 		at:  func(c *Config) any { return &c.Node.LivenessSlots },
 	},
 	{
 		Key: "liveness.self_check", Kind: Duration, Least: int64(time.Second), Most: int64(24 * time.Hour), Example: `"15s"`,
 		Dynamic: "never",
-		Doc:     "How often the node asks itself, through its own public addresses, whether it can be reached.",
+		Doc:     "How often the node checks, through its own public addresses, whether it can be reached.",
 		at:      func(c *Config) any { return &c.Node.SelfCheck },
 	},
 	{
 		Key: "limits.node_credit", Kind: Size, Least: 1 << 20, Most: 1 << 40, Example: `"512MiB"`,
-		Doc: "Bytes of messages in work in the whole node, half for each direction. At least eight times limits.peer_credit.",
+		Doc: "Bytes of messages in work in the whole node, half for each direction. It must be at least eight times limits.peer_credit.",
 		at:  func(c *Config) any { return &c.Node.NodeCredit },
 	},
 	{
 		Key: "limits.peer_credit", Kind: Size, Least: 1 << 10, Most: 1 << 30, Example: `"2MiB"`,
-		Doc: "Bytes of messages in work with one peer in one direction; a message counts its length and 256. Who has used it up waits.",
+		Doc: "Bytes of messages in work with one peer in one direction; a message counts as its length plus 256. When they are used up, further messages wait.",
 		at:  func(c *Config) any { return &c.Node.PeerCredit },
 	},
 	{
 		Key: "limits.max_peers", Kind: Count, Least: 1, Most: 10_000_000, Example: `10000`,
-		Doc: "Peers that are remembered; the least useful ones make room for new ones.",
+		Doc: "Greatest number of known peers; the least useful ones are removed for new ones.",
 		at:  func(c *Config) any { return &c.Node.MaxPeers },
 	},
 	{
 		Key: "rpc.max_sessions", Kind: Count, Least: 1, Most: 100_000, Example: `50`,
-		Doc: "Most sessions that peers may have with this node's services. Beyond, peers are told to come later.",
+		Doc: "Greatest number of sessions of all peers with this node's services. Above it, peers are asked to try again later.",
 		at:  func(c *Config) any { return &c.Node.RPC.MaxSessions },
 	},
 	{
 		Key: "rpc.max_peer_sessions", Kind: Count, Least: 1, Most: 255, Example: `4`,
-		Doc: "Most of these that one peer may have.",
+		Doc: "Greatest number of these sessions for one peer.",
 		at:  func(c *Config) any { return &c.Node.RPC.MaxPeerSessions },
 	},
 	{
 		Key: "rpc.client_sessions", Kind: Count, Least: 1, Most: 255, Example: `8`,
-		Doc: "Most sessions of this node with one service of one peer: so many calls run at a time. Many peers allow 10.",
+		Doc: "Greatest number of sessions of this node with one service of one peer, which is also the number of calls that run at once. Many peers allow 10.",
 		at:  func(c *Config) any { return &c.Node.RPC.ClientSessions },
 	},
 	{
 		Key: "rpc.idle", Kind: Duration, Least: int64(time.Second), Most: int64(24 * time.Hour), Example: `"1m"`,
-		Doc: "How long a peer keeps a session without making a call.",
+		Doc: "How long a peer may keep a session without making a call.",
 		at:  func(c *Config) any { return &c.Node.RPC.Idle },
 	},
 	{
 		Key: "dht.enabled", Kind: Switch, Flag: "dht", Example: `false`,
-		Doc: "Has the node take part in the DHT, whose messages find their way over several nodes. Nodes of gamelan send a node without it no messages of the DHT; plain messages go between both.",
+		Doc: "Makes the node take part in the DHT, which routes messages over several nodes. Nodes of gamelan send no DHT messages to a node without it, but exchange plain messages with it.",
 		at:  func(c *Config) any { return &c.DHTEnabled },
 	},
 	{
 		Key: "dht.types", Kind: Types, Most: 64, Example: `[225]`,
-		Doc: "Types of messages over the DHT that gamelan listen shows beside " + strconv.Itoa(TextType) + ", which is what gamelan send gives its own. The node drops those of types that nobody here hears.",
+		Doc: "Types of messages over the DHT that gamelan listen shows beside " + strconv.Itoa(TextType) + ", the type of gamelan send. The node drops messages of types without a receiver here.",
 		at:  func(c *Config) any { return &c.DHTTypes },
 	},
 	{
 		Key: "dht.no_forwarding", Kind: Switch, Example: `true`,
-		Doc: "Has the node drop messages for others instead of passing them on.",
+		Doc: "Makes the node drop messages for other nodes instead of passing them on.",
 		at:  func(c *Config) any { return &c.DHT.NoForwarding },
 	},
 	{
 		Key: "dht.send_pace", Kind: Count, Least: 1, Most: 1_000_000, Example: `300`,
-		Doc: "Most messages over the DHT within a minute to one peer that is no node like this one: such nodes may ban for more than 1000. What is above it waits.",
+		Doc: "Greatest number of messages over the DHT within a minute to one peer that does not run gamelan: such peers may ban for more than 1000. Further messages wait.",
 		at:  func(c *Config) any { return &c.DHT.SendPace },
 	},
 	{
 		Key: "dht.flood_limit", Kind: Count, Least: 1, Most: 100_000_000, Example: `6000`,
-		Doc: "Messages of one peer over the DHT within a minute, of those that no handler here takes, above which the peer is banned.",
+		Doc: "Number of messages from one peer over the DHT within a minute, counting those that no handler here accepts, above which the peer is banned.",
 		at:  func(c *Config) any { return &c.DHT.FloodLimit },
 	},
 	{
 		Key: "dht.relay_bytes", Kind: Size, Least: 1, Most: dht.MaxRelayBytes, Example: `"64MiB"`,
-		Doc: "Bytes of messages for others that are passed on within a minute for one source: an IPv4 address, an IPv6 /64, or one peer where that says nothing, as through Tor. What is above it is dropped.",
+		Doc: "Bytes of messages for other nodes that are passed on within a minute for one source: an IPv4 address, an IPv6 /64, or, for connections such as Tor's where the address means nothing, one peer. Further messages are dropped.",
 		at:  func(c *Config) any { return &c.DHT.RelayBytes },
 	},
 	{
 		Key: "dht.occurrences", Kind: Count, Least: 1, Most: 1_000, Example: `3`,
-		Doc: "How often the same message may come; further copies are dropped.",
+		Doc: "How many copies of the same message are accepted; further copies are dropped.",
 		at:  func(c *Config) any { return &c.DHT.Occurrences },
 	},
 	{
 		Key: "dht.dedup_capacity", Kind: Count, Least: 1, Most: 10_000_000, Example: `100000`,
-		Doc: "Messages that are remembered, to know their copies by.",
+		Doc: "Number of messages that are remembered, to recognise their copies.",
 		at:  func(c *Config) any { return &c.DHT.DedupCapacity },
 	},
 	{
 		Key: "dht.broadcast", Kind: Count, Least: 1, Most: 1_000, Example: `4`,
-		Doc: "Connected nodes that a broadcast is sent to.",
+		Doc: "Number of connected nodes to which a broadcast is sent.",
 		at:  func(c *Config) any { return &c.DHT.Broadcast },
 	},
 	{
 		Key: "dht.propagation", Kind: Count, Least: 1, Most: 1_000, Example: `10`,
-		Doc: "Connected nodes that a message on its way to its destination is passed on to.",
+		Doc: "Number of connected nodes to which a message for another destination is passed on.",
 		at:  func(c *Config) any { return &c.DHT.Propagation },
 	},
 	{
@@ -298,27 +298,27 @@ var Settings = []Setting{
 	},
 	{
 		Key: "dht.shards", Kind: Count, Least: 1, Most: 256, Example: `4`,
-		Doc: "Actors that share the work on what comes in over the DHT.",
+		Doc: "Number of actors that share the work on messages received over the DHT.",
 		at:  func(c *Config) any { return &c.DHT.Shards },
 	},
 	{
 		Key: "inbox.max_bytes", Kind: Size, Least: gamelan.InboxLeast(protocol.Tari(protocol.LocalNet).Limits.MessageBody), Most: 1 << 40, Example: `"1GiB"`,
-		Doc: "Bytes of messages that are kept on the disk until they are acknowledged, with what is known of each. When they are used up, plain senders wait, and messages over the DHT are dropped and counted as inbox full.",
+		Doc: "Bytes on the disk for messages that are not acknowledged yet, including their metadata. When they are used up, plain senders wait, and messages over the DHT are dropped and counted as inbox full.",
 		at:  func(c *Config) any { return &c.Inbox.MaxBytes },
 	},
 	{
 		Key: "inbox.max_messages", Kind: Count, Least: 1, Most: 10_000_000, Example: `10000`,
-		Doc: "Messages that are kept on the disk until they are acknowledged. At this number plain senders wait, and messages over the DHT are dropped and counted as inbox full. Each takes about 50 bytes of memory.",
+		Doc: "Number of messages on the disk that are not acknowledged yet. At this number plain senders wait, and messages over the DHT are dropped and counted as inbox full. Each takes about 50 bytes of memory.",
 		at:  func(c *Config) any { return &c.Inbox.MaxMessages },
 	},
 	{
 		Key: "mux.max_streams", Kind: Count, Least: 2, Most: 256, Example: `120`,
-		Doc: "Live substreams of one connection, of both directions together: they stay below it. Peers of release 6.2 end a connection at 128.",
+		Doc: "Live substreams of one connection, in both directions together, stay below this number. Peers of release 6.2 end a connection at 128.",
 		at:  func(c *Config) any { return &c.Node.Mux.MaxStreams },
 	},
 	{
 		Key: "mux.max_inbound", Kind: Count, Least: 1, Most: 255, Example: `48`,
-		Doc: "Live substreams of one connection that the peer may have opened; less than mux.max_streams.",
+		Doc: "Greatest number of live substreams of one connection that the peer has opened; it must be less than mux.max_streams.",
 		at:  func(c *Config) any { return &c.Node.Mux.MaxInbound },
 	},
 	{
@@ -369,20 +369,20 @@ var Settings = []Setting{
 	},
 	{
 		Key: "daemon.drain", Kind: Duration, Least: int64(time.Millisecond), Most: int64(time.Hour), Reload: true, Flag: "drain", Example: `"1m"`,
-		Doc: "Time to finish what was accepted, when the node is told to stop.",
+		Doc: "Time to finish accepted messages when the node stops.",
 		at:  func(c *Config) any { return &c.Drain },
 	},
 }
 
-// Sections say in a line what the settings of a section are about.
+// Sections are the sections, each with a line about its settings.
 var Sections = []struct{ Name, Doc string }{
 	{"node", "What the node is, and where it can be reached."},
 	{"connections", "How many connections, and how they are kept."},
-	{"limits", "What peers can make grow."},
-	{"liveness", "An echo without a handshake for those who ask whether the node is there, and its own question."},
-	{"rpc", "Remote calls: sessions are substreams on which one call at a time is made."},
-	{"dht", "Messages that find their way over several nodes."},
-	{"inbox", "What is kept of the messages that came in, until somebody acknowledges them: see gamelan listen."},
+	{"limits", "Limits of the memory that peers can use."},
+	{"liveness", "An echo without a handshake, by which others check whether the node can be reached, and the node's own check."},
+	{"rpc", "Remote calls: a session is a substream that carries one call at a time."},
+	{"dht", "Messages that are routed over several nodes."},
+	{"inbox", "Received messages, kept until they are acknowledged: see gamelan listen."},
 	{"mux", "The multiplexer of a connection."},
 	{"log", "The log, on standard error."},
 	{"daemon", "The running of the program."},
@@ -405,7 +405,7 @@ func Find(key string) (*Setting, bool) {
 	return &Settings[i], true
 }
 
-// Section is the part of the key before the dot; empty above all sections.
+// Section returns the part of the key before the dot, or "" above all sections.
 func (s *Setting) Section() string {
 	section, _, found := strings.Cut(s.Key, ".")
 	if !found {
@@ -414,15 +414,15 @@ func (s *Setting) Section() string {
 	return section
 }
 
-// Name is the part of the key after the dot.
+// Name returns the part of the key after the dot.
 func (s *Setting) Name() string { return s.Key[strings.LastIndexByte(s.Key, '.')+1:] }
 
-// Variable is the environment variable of the setting: GAMELAN_MUX_WINDOW.
+// Variable returns the environment variable of the setting: GAMELAN_MUX_WINDOW.
 func (s *Setting) Variable() string {
 	return "GAMELAN_" + strings.ToUpper(strings.ReplaceAll(s.Key, ".", "_"))
 }
 
-// FlagName is the flag of the setting without the dashes before it.
+// FlagName returns the flag of the setting without the leading dashes.
 func (s *Setting) FlagName() string {
 	if s.Flag != "" {
 		return s.Flag
@@ -430,7 +430,7 @@ func (s *Setting) FlagName() string {
 	return strings.NewReplacer(".", "-", "_", "-").Replace(s.Key)
 }
 
-// List tells whether the value is a list.
+// List reports whether the value is a list.
 func (s *Setting) List() bool { return s.Kind.list() }
 
 func (k Kind) list() bool {

@@ -5,9 +5,8 @@ import (
 	"reflect"
 )
 
-// Value is one setting as it is shown: its value in JSON and where it comes
-// from. Value is nil where the default is not a fixed value; Dynamic then says
-// what it is.
+// Value is one setting as it is shown: its value in JSON and its source. The field Value is
+// nil if the default is not a fixed value; Dynamic then has it in words.
 type Value struct {
 	Key   string `json:"key"`
 	Value any    `json:"value"`
@@ -16,7 +15,7 @@ type Value struct {
 	Reload  bool   `json:"reload"`
 }
 
-// Text is the value as it stands in a file, or in words.
+// Text returns the value as in a file, or in words.
 func (v Value) Text() string {
 	if v.Value == nil {
 		return "(" + v.Dynamic + ")"
@@ -24,7 +23,7 @@ func (v Value) Text() string {
 	return inTOML(v.Value)
 }
 
-// Values lists all settings with the values that hold.
+// Values returns all settings with their present values.
 func (l *Loaded) Values() []Value {
 	all := make([]Value, len(Settings))
 	for i := range Settings {
@@ -33,7 +32,7 @@ func (l *Loaded) Values() []Value {
 	return all
 }
 
-// Value is one setting with the value that holds.
+// Value returns one setting with its present value.
 func (l *Loaded) Value(s *Setting) Value {
 	v := Value{Key: s.Key, Origin: l.Origin(s.Key), Reload: s.Reload}
 	switch {
@@ -47,7 +46,7 @@ func (l *Loaded) Value(s *Setting) Value {
 	return v
 }
 
-// Change is a setting that two loads differ in.
+// Change is a setting in which two loads differ.
 type Change struct {
 	Setting  *Setting
 	Old, New Value
@@ -65,7 +64,7 @@ func Changes(old, now *Loaded) []Change {
 	return all
 }
 
-// Take gives l the value that a key has in now.
+// Take sets the value of a setting in l to that in now.
 func (l *Loaded) Take(now *Loaded, s *Setting) {
 	if o, ok := now.origins[s.Key]; ok {
 		l.origins[s.Key] = o

@@ -14,7 +14,7 @@ var units = []struct {
 	bytes int64
 }{{"TiB", 1 << 40}, {"GiB", 1 << 30}, {"MiB", 1 << 20}, {"KiB", 1 << 10}, {"B", 1}}
 
-// decimal are units that people write and may mean either way.
+// decimal are units that are ambiguous: people also use them for powers of 1024.
 var decimal = []string{"KB", "MB", "GB", "TB", "K", "M", "G", "T"}
 
 // parseSize reads a size with its unit: "1MiB", "64 KiB", "512B".

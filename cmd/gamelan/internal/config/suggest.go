@@ -2,8 +2,7 @@ package config
 
 import "strings"
 
-// nearest returns the one of words that s was probably meant to be, or nothing
-// when none is near.
+// nearest returns the word that s was probably meant to be, or "" if none is similar.
 func nearest(s string, words []string) string {
 	best, least := "", 3
 	for _, w := range words {
@@ -14,8 +13,8 @@ func nearest(s string, words []string) string {
 	return best
 }
 
-// distance is how many letters have to be put in, left out, changed or swapped
-// with their neighbour to make b of a.
+// distance returns how many letters must be inserted, deleted, changed, or swapped with
+// their neighbour to turn a into b.
 func distance(a, b string) int {
 	x, y := []rune(a), []rune(b)
 	var before, last []int
@@ -40,8 +39,8 @@ func distance(a, b string) int {
 	return row[len(y)]
 }
 
-// Meant returns the key that an unknown one was probably meant to be: one that
-// is spelt like it, or one of the same name in another section; empty when none is near.
+// Meant returns the key that an unknown one was probably meant to be: a key with a similar
+// spelling, or one of the same name in another section. It returns "" if there is none.
 func Meant(key string) string {
 	name := key[strings.LastIndexByte(key, '.')+1:]
 	keys, names := make([]string, len(Settings)), make([]string, len(Settings))

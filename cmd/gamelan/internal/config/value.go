@@ -20,9 +20,8 @@ import (
 	"github.com/gamelan-p2p/gamelan/protocol/address"
 )
 
-// parse makes a value of the setting from what TOML made of a file: a string,
-// an int64, a bool, a []any or something else. The error says what is wrong
-// with it in words that follow "…: ".
+// parse returns the value of the setting for a value decoded by TOML: a string, an int64, a
+// bool, a []any or something else. The error has the form of words after "…: ".
 func (s *Setting) parse(raw any) (any, error) {
 	switch s.Kind {
 	case Count:
@@ -30,7 +29,7 @@ func (s *Setting) parse(raw any) (any, error) {
 		if !ok {
 			return nil, fmt.Errorf("it is %s", typeName(raw))
 		}
-		if s.Key == "connections.floor" && n == 0 { // as Config.Floor it would be the default
+		if s.Key == "connections.floor" && n == 0 { // a Config.Floor of 0 would mean the default
 			n = gamelan.NoFloor
 		}
 		return n, s.within(n)
@@ -155,7 +154,7 @@ func (s *Setting) parseList(raw any) (any, error) {
 	return texts, nil
 }
 
-// elementError is what is wrong with one entry of a list.
+// elementError reports a wrong entry of a list.
 type elementError struct {
 	n, of                 int // the n-th, from 1
 	text, element, advice string
@@ -172,8 +171,8 @@ func (e *elementError) Error() string {
 	return text
 }
 
-// advice says how an entry that is no address was to be written, if that can be
-// told.
+// advice returns how to write an entry that is no valid address, or "" if that is not
+// clear.
 func (s *Setting) advice(text string) string {
 	if _, addr, ok := strings.Cut(text, "::"); ok && s.Kind == Seeds {
 		text = addr
@@ -183,7 +182,7 @@ func (s *Setting) advice(text string) string {
 	return secretLike.ReplaceAllString(address.Advice(text), "***")
 }
 
-// errNoNumber is what is wrong with a text where a number is wanted.
+// errNoNumber reports a text in place of a number.
 var errNoNumber = errors.New("it is no whole number")
 
 func (s *Setting) checkElement(text string) error {
@@ -221,8 +220,8 @@ func (s *Setting) element() string {
 	return "multiaddr"
 }
 
-// fromText makes what TOML would make of the text of a variable or a flag.
-// In a variable the entries of a list are separated by commas.
+// fromText returns the value that TOML would decode from the text of a variable or a flag.
+// Commas separate the entries of a list in a variable.
 func (s *Setting) fromText(text string) any {
 	switch s.Kind {
 	case Count:
@@ -245,7 +244,7 @@ func (s *Setting) fromText(text string) any {
 	return text
 }
 
-// entryFromText makes what TOML would make of one entry of a list.
+// entryFromText returns the value that TOML would decode from one entry of a list.
 func (s *Setting) entryFromText(text string) any {
 	if n, err := strconv.ParseInt(text, 10, 64); err == nil && s.Kind == Types {
 		return n
@@ -253,7 +252,7 @@ func (s *Setting) entryFromText(text string) any {
 	return text
 }
 
-// typeName says what TOML found.
+// typeName returns the name of the type of a value decoded by TOML.
 func typeName(raw any) string {
 	switch raw.(type) {
 	case string:
@@ -272,7 +271,7 @@ func typeName(raw any) string {
 	return "a date or a time"
 }
 
-// expected says what values there are, to follow "expected".
+// expected describes the possible values, in words after "expected".
 func (s *Setting) expected() string {
 	switch s.Kind {
 	case Path:
@@ -303,7 +302,7 @@ func (s *Setting) expected() string {
 	return "text in quotes, " + s.Range()
 }
 
-// Range says which values are allowed, empty where the kind says it all.
+// Range returns the allowed values in words, or "" if the kind already tells them.
 func (s *Setting) Range() string {
 	switch s.Kind {
 	case Count:
@@ -322,7 +321,7 @@ func (s *Setting) Range() string {
 	return ""
 }
 
-// Unit is the unit of the value, for the tables.
+// Unit returns the unit of the value, for the tables.
 func (s *Setting) Unit() string {
 	switch s.Kind {
 	case Size:
@@ -357,8 +356,8 @@ func (s *Setting) put(c *Config, v any) {
 	}
 }
 
-// get returns the value as it is written in JSON: a string, a number, a
-// boolean or a list of strings or numbers.
+// get returns the value in the form for JSON: a string, a number, a boolean or a list of
+// strings or numbers.
 func (s *Setting) get(c *Config) any {
 	switch p := s.at(c).(type) {
 	case *string:
@@ -385,7 +384,7 @@ func (s *Setting) get(c *Config) any {
 	}
 }
 
-// numbers are the numbers of a list in digits.
+// numbers returns the numbers of a list of digits.
 func numbers(texts []string) []int64 {
 	all := make([]int64, 0, len(texts))
 	for _, t := range texts {
@@ -396,7 +395,7 @@ func numbers(texts []string) []int64 {
 	return all
 }
 
-// formatDuration is d without units of which there are none: 1m, not 1m0s.
+// formatDuration returns d without units that are zero: 1m, not 1m0s.
 func formatDuration(d time.Duration) string {
 	text := d.String()
 	if strings.HasSuffix(text, "m0s") {
@@ -408,7 +407,7 @@ func formatDuration(d time.Duration) string {
 	return text
 }
 
-// inTOML writes a value that get has returned as it stands in a file.
+// inTOML returns a value from get in the form for a file.
 func inTOML(v any) string {
 	switch v := v.(type) {
 	case string:
@@ -425,7 +424,7 @@ func inTOML(v any) string {
 	return fmt.Sprint(v)
 }
 
-// quoteTOML is s as a basic string of TOML.
+// quoteTOML returns s as a basic string of TOML.
 func quoteTOML(s string) string {
 	var b strings.Builder
 	b.WriteByte('"')
@@ -444,8 +443,8 @@ func quoteTOML(s string) string {
 	return b.String()
 }
 
-// checkPath refuses a relative path in a file: nobody can tell what it would
-// be relative to.
+// checkPath refuses a relative path in a file: it is not clear to which directory it would
+// be relative.
 func (s *Setting) checkPath(v any) error {
 	if text, ok := v.(string); ok && s.Kind == Path && !filepath.IsAbs(text) {
 		return errors.New("it is relative")

@@ -5,11 +5,10 @@ import (
 	"strings"
 )
 
-// width is that of the comments in a file.
+// width is the width of the comments in a file.
 const width = 78
 
-// Default is the default value as it stands in a file, or what it follows
-// from.
+// Default returns the default value as in a file, or in words if it is not fixed.
 func (s *Setting) Default() string {
 	if s.Dynamic != "" {
 		return s.Dynamic
@@ -17,7 +16,7 @@ func (s *Setting) Default() string {
 	return inTOML(s.get(defaults()))
 }
 
-// facts are the lines about a setting beside its text.
+// facts returns the lines about a setting beside its text.
 func (s *Setting) facts() [][2]string {
 	all := [][2]string{{"type", string(s.Kind)}}
 	add := func(name, text string) {
@@ -38,7 +37,7 @@ func (s *Setting) facts() [][2]string {
 	return all
 }
 
-// Explanation is what is known of a setting, for programs.
+// Explanation is the description of a setting, for programs.
 type Explanation struct {
 	Key      string `json:"key"`
 	Doc      string `json:"doc"`
@@ -52,12 +51,12 @@ type Explanation struct {
 	Example  string `json:"example"`
 }
 
-// Facts are what is known of the setting.
+// Facts returns the description of the setting for programs.
 func (s *Setting) Facts() Explanation {
 	return Explanation{s.Key, s.Doc, s.Kind, s.Unit(), s.Range(), s.Default(), s.Reload, s.Variable(), "--" + s.FlagName(), s.Example}
 }
 
-// Explain says all that is known of a setting.
+// Explain returns the description of the setting for people.
 func (s *Setting) Explain() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%s\n\n%s\n\n", s.Key, wrap(s.Doc, "", width))
@@ -68,7 +67,7 @@ func (s *Setting) Explain() string {
 	return b.String()
 }
 
-// File is a commented file with every setting, none of them set.
+// File returns a file with every setting in a comment, none of them set.
 func File() string {
 	var b strings.Builder
 	b.WriteString("# Configuration of gamelan. Every setting stands here as a comment with its\n" +
@@ -108,7 +107,7 @@ func sectionDoc(name string) string {
 	return ""
 }
 
-// Markdown is the reference of all settings for docs/configuration.md.
+// Markdown returns the reference of all settings for docs/configuration.md.
 func Markdown() string {
 	var b strings.Builder
 	section := "-"

@@ -16,7 +16,7 @@ import (
 	"github.com/gamelan-p2p/gamelan/peerstore"
 )
 
-// addPeer lets the API add a peer to a node.
+// addPeer returns the API's function that adds a peer to a node.
 func addPeer(n *gamelan.Node) func(context.Context, string) (any, error) {
 	return func(ctx context.Context, seed string) (any, error) {
 		id, err := n.Peers().AddSeed(ctx, seed)
@@ -27,7 +27,7 @@ func addPeer(n *gamelan.Node) func(context.Context, string) (any, error) {
 	}
 }
 
-// importPeers lets the API import peers into a node. What is wrong with the
+// importPeers returns the API's function that imports peers into a node. An error in the
 // text is the client's mistake.
 func importPeers(n *gamelan.Node) func(context.Context, io.Reader) (any, error) {
 	return func(ctx context.Context, r io.Reader) (any, error) {
@@ -45,7 +45,7 @@ func importPeers(n *gamelan.Node) func(context.Context, io.Reader) (any, error) 
 	}
 }
 
-// peerActions are what the API can do to one peer of a node, by verb.
+// peerActions returns the API's actions on one peer of a node, by verb.
 func peerActions(n *gamelan.Node) map[string]inspect.PeerAction {
 	return map[string]inspect.PeerAction{
 		"forget": onPeer(n, nil, func(ctx context.Context, id identity.NodeID, _ url.Values) error {
@@ -78,8 +78,8 @@ func peerActions(n *gamelan.Node) map[string]inspect.PeerAction {
 	}
 }
 
-// onPeer makes an action of do; the peer is found as for a message, and its id
-// is the answer.
+// onPeer returns an action that calls do. It finds the peer as for a message, and answers
+// with its id.
 func onPeer(n *gamelan.Node, params []string, do func(context.Context, identity.NodeID, url.Values) error) inspect.PeerAction {
 	return inspect.PeerAction{Params: params, Do: func(ctx context.Context, peer string, v url.Values) (any, error) {
 		text, err := nodeSender{n}.find(ctx, peer)

@@ -13,23 +13,23 @@ import (
 	"github.com/gamelan-p2p/gamelan/identity"
 )
 
-// undoTime is how long a change of the allow list that failed may take to be undone.
+// undoTime is the time limit for undoing a failed change of the allow list.
 const undoTime = 5 * time.Second
 
-// allower is the part of a node that has its allow list.
+// allower are the methods of a node for its allow list.
 type allower interface {
 	Allow(ctx context.Context, peer identity.NodeID) error
 	Disallow(ctx context.Context, peer identity.NodeID) error
 }
 
-// allowList is the allow list of a node, as far as its settings say who is on it.
+// allowList is the part of a node's allow list that comes from its settings.
 type allowList struct {
 	node  allower
-	peers map[identity.NodeID]bool // false: a change failed, the peer may be on it or not
+	peers map[identity.NodeID]bool // false: a change failed, and the peer may or may not be on the list
 	say   func(warn bool, format string, args ...any)
 }
 
-// newAllowList returns the list of a node that has started with these peers on it.
+// newAllowList returns the list of a node that was started with these peers on it.
 func newAllowList(n allower, peers []identity.NodeID, say func(bool, string, ...any)) *allowList {
 	l := &allowList{n, make(map[identity.NodeID]bool), say}
 	for _, p := range peers {
@@ -38,7 +38,7 @@ func newAllowList(n allower, peers []identity.NodeID, say func(bool, string, ...
 	return l
 }
 
-// settled tells whether it is known who is on the list.
+// settled reports whether it is certain which peers are on the list.
 func (l *allowList) settled() bool {
 	for _, known := range l.peers {
 		if !known {
@@ -48,9 +48,9 @@ func (l *allowList) settled() bool {
 	return true
 }
 
-// replace makes the peers on the list those given. After an error the list is as
-// it was, but for bans that have been lifted, or the error is a [partlyError], and
-// the next call puts it right.
+// replace sets the peers on the list. After an error the list is as before, apart from bans
+// that were lifted. If the error is a [partlyError], the list was changed in part, and the
+// next call corrects it.
 func (l *allowList) replace(ctx context.Context, peers []identity.NodeID) error {
 	before := slices.SortedFunc(maps.Keys(l.peers), identity.NodeID.Compare)
 	before = slices.DeleteFunc(before, func(p identity.NodeID) bool { return !l.peers[p] })
@@ -90,8 +90,7 @@ func (l *allowList) change(ctx context.Context, peers []identity.NodeID) error {
 	return nil
 }
 
-// allow puts a peer on the list. A disk that does not store the end of a ban keeps
-// nobody off it.
+// allow puts a peer on the list, even if the disk does not store the end of a ban.
 func (l *allowList) allow(ctx context.Context, p identity.NodeID) error {
 	err := l.node.Allow(ctx, p)
 	if errors.Is(err, actors.ErrStoreFailed) || errors.Is(err, actors.ErrNotDurable) {
@@ -101,7 +100,7 @@ func (l *allowList) allow(ctx context.Context, p identity.NodeID) error {
 	return err
 }
 
-// partlyError says that a setting was taken over in part.
+// partlyError reports that a setting was applied in part.
 type partlyError struct{ err error }
 
 func (e *partlyError) Error() string { return e.err.Error() }

@@ -1,5 +1,5 @@
-// Package daemon runs a node with all that is around it: settings and their
-// reload, signals, the service manager, and the API on the socket.
+// Package daemon runs a node as a program: with settings and their reload, signals, the
+// service manager, and the API on the socket.
 package daemon
 
 import (
@@ -21,7 +21,7 @@ import (
 	"github.com/gamelan-p2p/gamelan/inspect"
 )
 
-// Options say what node to run, and how.
+// Options configure Run.
 type Options struct {
 	Dir     nodedir.Dir
 	Output  *render.Output
@@ -30,8 +30,7 @@ type Options struct {
 	Signals *Signals
 }
 
-// Run runs a node until ctx ends, somebody stops it over its API, or it ends by
-// itself.
+// Run runs a node until ctx ends, a client stops it over its API, or it ends by itself.
 func Run(ctx context.Context, o Options) error {
 	if err := o.Dir.Make(); err != nil {
 		return err
@@ -50,8 +49,7 @@ func Run(ctx context.Context, o Options) error {
 	return d.run(ctx, id)
 }
 
-// daemon is a node that runs until it is told to stop, with all that is around
-// it: settings, API, signals, and the service manager.
+// daemon is a running node with its settings, API, signals and service manager.
 type daemon struct {
 	Options
 	level    *slog.LevelVar
@@ -59,14 +57,14 @@ type daemon struct {
 	manager  manager
 	node     *gamelan.Node
 	api      *Server
-	allowed  *allowList // of the reloads
+	allowed  *allowList // applies changes of the allow list
 	stopping atomic.Bool
 	made     bool // the identity was made for this start
 
 	mu      sync.Mutex
-	loaded  *config.Loaded // what holds
-	waiting []string       // keys that were changed and take a restart
-	refused string         // why the last reload took over nothing
+	loaded  *config.Loaded // the present settings
+	waiting []string       // changed keys that take effect after a restart
+	refused string         // why the last reload was refused
 }
 
 func newDaemon(o Options) *daemon {
@@ -82,7 +80,7 @@ func newDaemon(o Options) *daemon {
 	return d
 }
 
-// settings are those that hold.
+// settings returns the present settings.
 func (d *daemon) settings() config.Config {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -132,7 +130,7 @@ func (d *daemon) run(outer context.Context, id gamelan.Identity) error {
 		work.Go(func() { d.watchdog(around) })
 		select {
 		case <-ctx.Done():
-			d.Output.Note("Stopping: what was accepted is being finished; Ctrl-C stops at once.")
+			d.Output.Note("Stopping: finishing accepted messages; Ctrl-C stops at once.")
 		case <-d.node.Done():
 		}
 	}
@@ -141,11 +139,10 @@ func (d *daemon) run(outer context.Context, id gamelan.Identity) error {
 	return errors.Join(err, d.stop())
 }
 
-// stopTimeout is what is left to requests that are under way when the node has
-// stopped.
+// stopTimeout is the time left to running requests after the node has stopped.
 const stopTimeout = time.Second
 
-// stop ends node and API in order and says what did not go well.
+// stop ends node and API in order and returns their errors.
 func (d *daemon) stop() error {
 	ctx, cancel := context.WithTimeout(context.Background(), d.settings().Drain)
 	defer cancel()
@@ -163,15 +160,15 @@ func (d *daemon) stop() error {
 	return apiErr
 }
 
-// unmake takes back the identity that was made for a start that came to nothing:
-// nobody has seen it, and the next start may be for another network.
+// unmake removes the identity that was made for a start that failed: no other node has seen
+// it, and the next start may be for another network.
 func (d *daemon) unmake() {
 	if d.made {
 		os.Remove(d.Dir.IdentityFile())
 	}
 }
 
-// shown is what the API shows of the node.
+// shown returns the API's functions that read the node's state.
 func (d *daemon) shown() inspect.Options {
 	o := d.node.Inspection().Options
 	o.Sections.Section("node", func(ctx context.Context) any { return d.nodeSection(ctx) })
@@ -180,7 +177,7 @@ func (d *daemon) shown() inspect.Options {
 	return o
 }
 
-// actions is what the API can do to the node; stop ends it.
+// actions returns the API's functions that change the node; stop ends it.
 func (d *daemon) actions(stop func()) inspect.Actions {
 	return inspect.Actions{
 		Sender: nodeSender{d.node}, DHT: newDHTSender(d.node), AddPeer: addPeer(d.node), ImportPeers: importPeers(d.node), Peers: peerActions(d.node),
@@ -191,7 +188,7 @@ func (d *daemon) actions(stop func()) inspect.Actions {
 	}
 }
 
-// nodeSection is the node's own section, with the warnings of the daemon.
+// nodeSection returns the node's own section, with the warnings of the daemon.
 func (d *daemon) nodeSection(ctx context.Context) inspect.Node {
 	v := d.node.Inspection().Node(ctx)
 	if in := v.Inbox; in != nil && in.Messages > 0 && in.Listeners == 0 {
@@ -222,8 +219,8 @@ func (d *daemon) configSection() []inspect.Setting {
 	return Settings(d.loaded, waiting)
 }
 
-// unhealthy gives the reasons why the node does not work. Being offline is
-// none: starting it again would not help.
+// unhealthy returns the reasons why the node does not work. Being offline is no such
+// reason: a restart would not help.
 func (d *daemon) unhealthy(ctx context.Context) []string {
 	if d.stopping.Load() {
 		return []string{"the node is stopping"}
@@ -231,11 +228,10 @@ func (d *daemon) unhealthy(ctx context.Context) []string {
 	return d.node.Inspection().Health(ctx)
 }
 
-// answerTimeout is how long an actor of a healthy node may take to say how it
-// is.
+// answerTimeout is how long an actor of a healthy node may take to answer.
 const answerTimeout = 2 * time.Second
 
-// report tells the service manager whenever the node's state changes.
+// report notifies the service manager of changes of the node's state.
 func (d *daemon) report(ctx context.Context) {
 	for e := range d.node.Events(ctx) {
 		if _, ok := e.Value.(actors.StatusChanged); ok && !d.stopping.Load() {
@@ -244,7 +240,7 @@ func (d *daemon) report(ctx context.Context) {
 	}
 }
 
-// statusLine is the node's state and its cause in one line.
+// statusLine returns the node's state and its cause in one line.
 func (d *daemon) statusLine(ctx context.Context) string {
 	ctx, cancel := context.WithTimeout(ctx, answerTimeout)
 	defer cancel()
@@ -255,7 +251,7 @@ func (d *daemon) statusLine(ctx context.Context) string {
 	return render.State(s.State, s.Cause)
 }
 
-// reloads reads the settings again whenever it is asked to.
+// reloads reads the settings again on each request.
 func (d *daemon) reloads(ctx context.Context, asked <-chan struct{}) {
 	for {
 		select {
@@ -267,15 +263,15 @@ func (d *daemon) reloads(ctx context.Context, asked <-chan struct{}) {
 			}
 			d.manager.reloading()
 			d.reload(ctx)
-			if text := d.statusLine(ctx); !d.stopping.Load() { // told to stop meanwhile
+			if text := d.statusLine(ctx); !d.stopping.Load() { // false if a stop has begun meanwhile
 				d.manager.ready(text)
 			}
 		}
 	}
 }
 
-// setWaiting notes which settings were changed and take a restart, and the file
-// that was read last.
+// setWaiting notes the changed settings that take effect after a restart, and the file that
+// was read last.
 func (d *daemon) setWaiting(keys []string, file string) {
 	d.mu.Lock()
 	defer d.mu.Unlock()

@@ -17,7 +17,7 @@ import (
 	"github.com/gamelan-p2p/gamelan/inspect"
 )
 
-// dhtSender lets the API send messages over the DHT through a node.
+// dhtSender sends the API's messages over the DHT through a node.
 type dhtSender struct {
 	node *gamelan.Node
 	said *saidBefore
@@ -25,8 +25,8 @@ type dhtSender struct {
 
 func newDHTSender(n *gamelan.Node) dhtSender { return dhtSender{n, new(saidBefore)} }
 
-// saidBefore remembers the last messages to many that went out neither encrypted
-// nor signed: the same bytes are the same message wherever they are remembered.
+// saidBefore remembers the last messages that were sent to several peers unsigned and
+// unencrypted. Nodes identify such a message by its bytes.
 type saidBefore struct {
 	mu   sync.Mutex
 	has  map[[32]byte]bool
@@ -54,8 +54,8 @@ func (s *saidBefore) again(m *dht.Message) bool {
 	return false
 }
 
-// Prepare checks what is asked for. The receiver's address, if one is given, is
-// remembered.
+// Prepare checks a request. If it has an address of the receiver, Prepare adds that to the
+// known peers.
 func (s dhtSender) Prepare(ctx context.Context, r inspect.DHTRequest) (inspect.DHTSend, error) {
 	if !s.node.DHT().Enabled() {
 		return nil, &inspect.Error{Code: inspect.CodeFailed, Message: "this node has no DHT", Hint: api.NoDHTHint}
@@ -80,10 +80,10 @@ func (s dhtSender) Prepare(ctx context.Context, r inspect.DHTRequest) (inspect.D
 		}
 		to = key
 	case how.NeedsKey(), r.Encrypt:
-		return nil, &inspect.Error{Code: inspect.CodeBadQuery, Message: "it is not said to whom", Hint: "name the receiver with to=KEY"}
+		return nil, &inspect.Error{Code: inspect.CodeBadQuery, Message: "no recipient", Hint: "name the receiver with to=KEY"}
 	}
 	m.To = how.Of(to)
-	if how.Name != "direct" { // whose receiver is the peer itself
+	if how.Name != "direct" { // the receiver of a direct message is the peer itself
 		m.Destination = to
 	}
 	return func(ctx context.Context, body []byte) (func(context.Context) inspect.Report, error) {
@@ -105,8 +105,8 @@ func (s dhtSender) Prepare(ctx context.Context, r inspect.DHTRequest) (inspect.D
 	}, nil
 }
 
-// receiver finds the key of who is written as a public key, known or not, as a
-// known node id, or as KEY::ADDRESS.
+// receiver returns the key of a receiver given as a public key, known or not, as a known
+// node id, or as KEY::ADDRESS.
 func (s dhtSender) receiver(ctx context.Context, text string) (key identity.PublicKey, err error) {
 	if key, err = identity.ParsePublicKey(text); err == nil {
 		if key == s.node.PublicKey() {

@@ -12,11 +12,10 @@ import (
 	"github.com/gamelan-p2p/gamelan/inspect"
 )
 
-// inboxMessages lets the API listen to a node's inbox.
+// inboxMessages gives the API the messages of a node's inbox.
 type inboxMessages struct{ node *gamelan.Node }
 
-// Listen yields what the inbox keeps and what arrives, until ctx or the node
-// ends.
+// Listen yields the kept and the new messages of the inbox, until ctx or the node ends.
 func (m inboxMessages) Listen(ctx context.Context, o inspect.Listening) iter.Seq2[inspect.Message, error] {
 	return func(yield func(inspect.Message, error) bool) {
 		for x, err := range m.node.Inbox().Listen(ctx, inbox.ListenOptions{All: o.All, Most: o.Most, Wait: true, Name: o.Name}) {
@@ -24,7 +23,7 @@ func (m inboxMessages) Listen(ctx context.Context, o inspect.Listening) iter.Seq
 			case errors.Is(err, inbox.ErrClosed):
 				return
 			case errors.Is(err, inbox.ErrTooManyListeners):
-				err = &inspect.Error{Code: inspect.CodeFailed, Message: "too many listen to this node already", Hint: "end one of them"}
+				err = &inspect.Error{Code: inspect.CodeFailed, Message: "this node has too many listeners already", Hint: "end one of them"}
 			case err != nil:
 				err = &inspect.Error{Code: inspect.CodeInternal, Message: "the inbox cannot be read: " + failure.Text(err), Hint: "look at gamelan status; what was not acknowledged stays on the disk"}
 			}
@@ -35,12 +34,12 @@ func (m inboxMessages) Listen(ctx context.Context, o inspect.Listening) iter.Seq
 	}
 }
 
-// acknowledge is the API's way to acknowledge messages.
+// acknowledge returns the API's function that acknowledges messages.
 func acknowledge(n *gamelan.Node) func(ctx context.Context, seqs []uint64) error {
 	return func(ctx context.Context, seqs []uint64) error { return n.Inbox().Ack(ctx, seqs...) }
 }
 
-// shown is a message as the API shows it.
+// shown returns a message in the form of the API.
 func shown(m *inbox.Message) inspect.Message {
 	v := inspect.Message{Seq: m.Seq, At: m.At, Peer: m.Peer.String(), Body: m.Body, Lost: m.Lost}
 	if !m.From.IsZero() {
@@ -58,16 +57,17 @@ func shown(m *inbox.Message) inspect.Message {
 	return v
 }
 
-// lastWords says what of the inbox whoever stops the node should know.
+// lastWords tells the operator, at the end of the node, about messages that are left in the
+// inbox and messages that were dropped.
 func (d *daemon) lastWords(s inbox.Status) {
 	if n := s.Messages + s.Waiting; n > 0 {
-		d.Output.Note("Kept: %s on the disk that nobody has acknowledged; read with %q once the node runs again.", inspect.Count(uint64(n), "message"), d.Dir.Command("listen"))
+		d.Output.Note("Kept: %s on the disk, not acknowledged; read with %q once the node runs again.", inspect.Count(uint64(n), "message"), d.Dir.Command("listen"))
 		if d.Output.JSON {
-			d.logger.Warn("messages that nobody has acknowledged are kept on the disk", "n", n)
+			d.logger.Warn("messages that are not acknowledged are kept on the disk", "n", n)
 		}
 	}
 	if s.Dropped > 0 {
-		d.Output.Note("Dropped: %s over the DHT that the inbox had no room for (inbox full).", inspect.Count(s.Dropped, "message"))
+		d.Output.Note("Dropped: %s over the DHT, for lack of room in the inbox (inbox full).", inspect.Count(s.Dropped, "message"))
 		if d.Output.JSON {
 			d.logger.Warn("messages over the dht were dropped: inbox full", "n", s.Dropped)
 		}

@@ -12,8 +12,8 @@ import (
 	"github.com/gamelan-p2p/gamelan/inspect"
 )
 
-// manager is the service manager that started this program, systemd or what
-// speaks its protocol; without one nothing is sent.
+// manager is the service manager that started this program: systemd or a program with its
+// protocol. Without one, its methods do nothing.
 type manager struct{ logger *slog.Logger }
 
 func (m manager) tell(lines ...string) {
@@ -24,7 +24,7 @@ func (m manager) tell(lines ...string) {
 
 func (m manager) status(text string) { m.tell("STATUS=" + inspect.Escape(text)) }
 
-// ready says that the node has started, or has done with a reload.
+// ready reports that the node has started or finished a reload.
 func (m manager) ready(text string) {
 	m.tell(service.SdNotifyReady, "STATUS="+inspect.Escape(text))
 }
@@ -33,15 +33,15 @@ func (m manager) reloading() {
 	m.tell(service.SdNotifyReloading, fmt.Sprintf("MONOTONIC_USEC=%d", monotonic().Microseconds()), "STATUS=reading the settings again")
 }
 
-// stopping says that the node is stopping, and how long that may take.
+// stopping reports that the node is stopping, and how long that may take.
 func (m manager) stopping(drain time.Duration) {
-	most := drain + 3*stopTimeout // one is the node's, for its store
-	m.tell(service.SdNotifyStopping, fmt.Sprintf("EXTEND_TIMEOUT_USEC=%d", most.Microseconds()), "STATUS=finishing what was accepted")
+	most := drain + 3*stopTimeout // one of the three is for the node's store
+	m.tell(service.SdNotifyStopping, fmt.Sprintf("EXTEND_TIMEOUT_USEC=%d", most.Microseconds()), "STATUS=finishing accepted messages")
 }
 
-// watchdog shows the service manager that the node works, twice in the time
-// that it has asked for, until ctx ends. A node that does not work is not
-// shown, so that it is started again; one that is stopping has its own limit.
+// watchdog notifies the service manager that the node works, twice in the requested
+// interval, until ctx ends. It does not notify it about a node that does not work, which the
+// manager then restarts. A node that is stopping has its own time limit.
 func (d *daemon) watchdog(ctx context.Context) {
 	every, err := service.SdWatchdogEnabled(false)
 	if err != nil {
@@ -62,7 +62,7 @@ func (d *daemon) watchdog(ctx context.Context) {
 	}
 }
 
-// guard is one look of the watchdog.
+// guard is one check of the watchdog.
 func (d *daemon) guard(ctx context.Context) {
 	if reasons := d.unhealthy(ctx); len(reasons) > 0 && !d.stopping.Load() {
 		d.logger.Error("the node does not work", "reasons", strings.Join(reasons, ", "))

@@ -6,6 +6,5 @@ import (
 	"time"
 )
 
-// monotonic is the clock that the service manager compares reloads by; there
-// is none here.
+// monotonic returns 0: this system has no service manager with such a clock.
 func monotonic() time.Duration { return 0 }

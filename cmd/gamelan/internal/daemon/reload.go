@@ -15,7 +15,7 @@ import (
 	"github.com/gamelan-p2p/gamelan/inspect"
 )
 
-// reload reads the settings again and takes over what a running node can. A
+// reload reads the settings again and applies those that can change while the node runs. A
 // file with a problem changes nothing.
 func (d *daemon) reload(ctx context.Context) {
 	now := d.Load()
@@ -49,7 +49,7 @@ func (d *daemon) reload(ctx context.Context) {
 		d.mu.Unlock()
 		d.say(false, "%s is now %s.", c.Setting.Key, c.New.Text())
 	}
-	if !d.allowed.settled() { // since an earlier reload; the list in the file may be the old one again
+	if !d.allowed.settled() { // a change of an earlier reload failed; the file may have the old list again
 		if err := d.setAllowed(ctx, d.settings().Node.Allow); err != nil {
 			d.say(true, "connections.allow is not what the settings say: %s", failure.Text(err))
 		}
@@ -60,7 +60,7 @@ func (d *daemon) reload(ctx context.Context) {
 	}
 }
 
-// setRefused notes why nothing was taken over, until settings are again.
+// setRefused notes why a reload was refused, until the next successful one.
 func (d *daemon) setRefused(p config.Problems) {
 	more := ""
 	if len(p) > 1 {
@@ -71,14 +71,14 @@ func (d *daemon) setRefused(p config.Problems) {
 	d.refused = "the last reload took over nothing: " + p[0].Error() + more
 }
 
-// inForce is a copy of the settings that hold.
+// inForce returns a copy of the present settings.
 func (d *daemon) inForce() *config.Loaded {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	return d.loaded.Clone()
 }
 
-// take has the node take over one setting.
+// take applies one setting to the node.
 func (d *daemon) take(ctx context.Context, c config.Change, now *config.Loaded) error {
 	switch c.Setting.Key {
 	case "log.level":
@@ -94,8 +94,7 @@ func (d *daemon) take(ctx context.Context, c config.Change, now *config.Loaded) 
 	return nil
 }
 
-// addSeeds adds the seeds that were not there before. One that fails does not
-// keep out the others.
+// addSeeds adds the new seeds. If one fails, it still adds the others.
 func (d *daemon) addSeeds(ctx context.Context, seeds []string) error {
 	old := d.settings().Node.Seeds
 	var errs []error
@@ -116,7 +115,7 @@ func (d *daemon) addSeeds(ctx context.Context, seeds []string) error {
 	return &partlyError{errors.Join(errs...)}
 }
 
-// setAllowed makes the peers on the allow list those named.
+// setAllowed sets the peers on the allow list.
 func (d *daemon) setAllowed(ctx context.Context, texts []string) error {
 	ids, err := parseNodeIDs(texts)
 	if err != nil {
@@ -138,7 +137,7 @@ func parseNodeIDs(texts []string) ([]identity.NodeID, error) {
 
 func (d *daemon) setPublicAddresses(ctx context.Context, texts []string) error {
 	if len(texts) == 0 {
-		return errors.New("what the node listens on is told again after a restart")
+		return errors.New("the node advertises its listening addresses again after a restart")
 	}
 	var addrs []ma.Multiaddr
 	for _, t := range texts {
@@ -151,8 +150,8 @@ func (d *daemon) setPublicAddresses(ctx context.Context, texts []string) error {
 	return d.node.SetPublicAddresses(ctx, addrs...)
 }
 
-// say writes a line for people, or logs it where programs read. What they
-// should look at is a warning.
+// say writes a line for people, or, if the output is for programs, logs it: at level Warn
+// if warn is true.
 func (d *daemon) say(warn bool, format string, args ...any) {
 	switch {
 	case !d.Output.JSON:

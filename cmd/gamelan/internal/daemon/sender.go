@@ -14,7 +14,7 @@ import (
 	"github.com/gamelan-p2p/gamelan/protocol"
 )
 
-// nodeSender lets the API send messages through a node.
+// nodeSender sends the API's messages through a node.
 type nodeSender struct{ node *gamelan.Node }
 
 // Resolve finds the peer.
@@ -22,8 +22,8 @@ func (s nodeSender) Resolve(ctx context.Context, peer string) (string, error) {
 	return s.find(ctx, peer)
 }
 
-// find finds the node id of a peer as people write it: a node id in full or as it
-// is printed, a public key, or KEY::ADDRESS, which is remembered.
+// find returns the node id of a peer as people write it: a node id in full or as it is
+// printed, a public key, or KEY::ADDRESS, which it adds to the known peers.
 func (s nodeSender) find(ctx context.Context, peer string) (string, error) {
 	if strings.Contains(peer, "::") {
 		id, err := s.node.Peers().AddSeed(ctx, peer)
@@ -87,7 +87,7 @@ func (s nodeSender) Send(ctx context.Context, m inspect.SendRequest) (inspect.Pe
 	return pending{p}, nil
 }
 
-// pending gives an outcome in the API's words.
+// pending returns outcomes in the form of the API.
 type pending struct {
 	*gamelan.Pending[gamelan.Outcome]
 }

@@ -6,8 +6,8 @@ import (
 	"github.com/gamelan-p2p/gamelan/inspect"
 )
 
-// Settings are the settings in the form of the API; waiting are the keys that
-// take a restart.
+// Settings returns the settings in the form of the API; waiting are the keys whose change
+// takes effect after a restart.
 func Settings(l *config.Loaded, waiting map[string]bool) []inspect.Setting {
 	var all []inspect.Setting
 	for _, v := range l.Values() {

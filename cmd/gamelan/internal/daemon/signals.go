@@ -14,22 +14,22 @@ import (
 	"github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/render"
 )
 
-// SignalsHelp says what signals do to a node.
-const SignalsHelp = "TERM and INT finish what was accepted and end, a second one, 100 ms later or more, ends at once and leaves messages that are under way in doubt; HUP reads the settings again; " +
-	"QUIT writes the stacks of all goroutines to standard error and goes on (ABRT does so and ends)."
+// SignalsHelp describes the effect of signals on a node.
+const SignalsHelp = "Signals: TERM and INT finish accepted messages and end the node; a second one, at least 100 ms later, ends it at once and leaves messages under way in doubt. HUP reads the settings again. " +
+	"QUIT writes the stacks of all goroutines to standard error, and the node goes on; ABRT writes them and ends it."
 
-// Signals are HUP and QUIT, and every TERM and INT after the first, which ends the
-// context of the command. A HUP that comes before the node is up is remembered.
+// Signals handles HUP and QUIT, and every TERM and INT after the first one, which ends the
+// context of the command. A HUP before the node has started is remembered.
 type Signals struct {
 	out    *render.Output
-	ending time.Time // when the first TERM or INT came
+	ending time.Time // time of the first TERM or INT
 	reload chan struct{}
 	caught chan os.Signal
 	done   sync.WaitGroup
 }
 
-// sameTerm is how soon after the first TERM or INT another one is the same: a
-// service manager and a shell may both send it.
+// sameTerm is the time after the first TERM or INT in which another one counts as the same:
+// a service manager and a shell may both send it.
 const sameTerm = 100 * time.Millisecond
 
 // CatchSignals catches signals until Stop. Stacks are written to standard error.
@@ -51,13 +51,13 @@ func (s *Signals) handle(sig os.Signal, now time.Time) {
 	case syscall.SIGHUP:
 		select {
 		case s.reload <- struct{}{}:
-		default: // one is asked for already
+		default: // a reload is pending already
 		}
 	default:
 		if s.ending.IsZero() {
 			s.ending = now
 		} else if now.Sub(s.ending) >= sameTerm {
-			s.out.Note("Ended at once: messages that were under way are in doubt, and what the disk has not stored yet may be lost.")
+			s.out.Note("Ended at once: messages under way are in doubt, and data that was not written to the disk yet may be lost.")
 			os.Exit(failure.ExitFailed)
 		}
 	}
@@ -73,6 +73,6 @@ func (s *Signals) Stop() {
 // writeStacks writes the stacks of all goroutines as a crash would.
 func writeStacks(w io.Writer) {
 	fmt.Fprintln(w, "Stacks of all goroutines:")
-	_ = pprof.Lookup("goroutine").WriteTo(w, 2) // nobody is left to tell
+	_ = pprof.Lookup("goroutine").WriteTo(w, 2) // an error could only be reported to w itself
 	fmt.Fprintln(w, "End of stacks.")
 }

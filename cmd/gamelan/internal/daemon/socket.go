@@ -37,8 +37,8 @@ func Serve(d nodedir.Dir, o inspect.Options, actions inspect.Actions) (*Server, 
 	return nil, nodedir.Unusable(d.Socket(), err)
 }
 
-// Close ends every request and removes the socket and the token. Requests that
-// do not end by themselves, such as those of listeners, get until ctx ends.
+// Close ends every request and removes the socket and the token. It waits until ctx ends for
+// requests that do not end by themselves, such as those of listeners.
 func (s *Server) Close(ctx context.Context) error {
 	err := s.server.Close(ctx)
 	os.Remove(s.dir.TokenFile())

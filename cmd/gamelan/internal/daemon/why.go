@@ -13,7 +13,7 @@ import (
 	"github.com/gamelan-p2p/gamelan/inspect"
 )
 
-// whyPeer lets the API explain what the node chose.
+// whyPeer is the API's action that explains the node's choices.
 func whyPeer(n *gamelan.Node) inspect.PeerAction {
 	return inspect.PeerAction{Do: func(ctx context.Context, peer string, _ url.Values) (any, error) {
 		text, err := nodeSender{n}.find(ctx, peer)

@@ -1,4 +1,4 @@
-// Package demo shows what gamelan does, with three nodes in one process.
+// Package demo is a demonstration of gamelan with three nodes in one process.
 package demo
 
 import (
@@ -26,8 +26,7 @@ import (
 	"github.com/gamelan-p2p/gamelan/supervisor"
 )
 
-// Run sends so many messages, kills a connection actor halfway, and says what
-// came of it.
+// Run sends messages, kills a connection actor halfway, and prints the result.
 func Run(ctx context.Context, out *render.Output, messages int) error {
 	logger := slog.New(slog.NewTextHandler(out.Err, &slog.HandlerOptions{Level: slog.LevelError}))
 	d, err := startDemo(ctx, logger)
@@ -49,8 +48,8 @@ func Run(ctx context.Context, out *render.Output, messages int) error {
 	return show.result(r)
 }
 
-// demo is three nodes on loopback TCP: the first sends to the other two, and
-// halfway its connection actor to the second is killed.
+// demo has three nodes on loopback TCP. The first sends to the other two; halfway its
+// connection actor for the second is killed.
 type demo struct {
 	nodes [3]demoNode
 	done  atomic.Uint64 // messages that have their outcome
@@ -97,7 +96,7 @@ func (d *demo) close() {
 	}
 }
 
-// demoResult is what the demonstration has shown.
+// demoResult is the result of the demonstration.
 type demoResult struct {
 	Sender     string        `json:"sender"`
 	Peers      []demoPeer    `json:"peers"`
@@ -112,9 +111,8 @@ type demoResult struct {
 	Tree       inspect.Tree  `json:"tree"`
 }
 
-// demoPeer is what became of the messages to one peer. Missing counts
-// confirmed messages that were not received and Unexpected failed ones that
-// were: both must be none.
+// demoPeer counts the outcomes of the messages to one peer. Missing counts confirmed
+// messages that were not received, and Unexpected failed ones that were: both must be 0.
 type demoPeer struct {
 	Name       string `json:"name"`
 	Sent       int    `json:"sent"`
@@ -128,27 +126,27 @@ type demoPeer struct {
 	Unexpected int    `json:"failed_but_received"`
 }
 
-// demoCrash is the killed connection actor and the one that came after it.
+// demoCrash names the killed connection actor and its successor.
 type demoCrash struct {
 	Killed string        `json:"killed"`
 	New    string        `json:"new"`
 	After  time.Duration `json:"after_ns"`
 }
 
-// demoBurst is what one peer takes when nobody holds back.
+// demoBurst measures sending to one peer at full speed.
 type demoBurst struct {
 	Messages int           `json:"messages"`
 	Took     time.Duration `json:"took_ns"`
 }
 
-// The messages of the demonstration are spread over demoTime, in steps, so
-// that they can be watched and the crash comes in the middle of them.
+// The messages of the demonstration are spread over demoTime, in steps, so that a person
+// can watch them and the crash happens in the middle.
 const (
 	demoTime  = 2 * time.Second
 	demoSteps = 200
 )
 
-// run sends the messages, half to each peer, and gathers what came of it.
+// run sends the messages, half to each peer, and collects the results.
 func (d *demo) run(ctx context.Context, messages int) (*demoResult, error) {
 	r := &demoResult{Sender: demoNames[0]}
 	half := messages / 2
@@ -180,7 +178,7 @@ func (d *demo) run(ctx context.Context, messages int) (*demoResult, error) {
 	return r, nil
 }
 
-// measure sends one more portion at full speed and looks at the sender.
+// measure sends one more portion at full speed, and reads the sender's figures.
 func (d *demo) measure(ctx context.Context, r *demoResult) (err error) {
 	last := r.Peers[1].Sent
 	burst := newConversation(d, 2, 4*last)
@@ -203,8 +201,8 @@ func (d *demo) measure(ctx context.Context, r *demoResult) (err error) {
 	return err
 }
 
-// kill stops the connection actor to a peer as a crash does, without a word,
-// and waits for the next one.
+// kill stops the connection actor of a peer without notice, like a crash, and waits for the
+// next one.
 func (d *demo) kill(ctx context.Context, peer identity.NodeID) demoCrash {
 	n := d.nodes[0].node
 	old, ok := n.Connection(peer)
@@ -231,18 +229,18 @@ type conversation struct {
 	demo     *demo
 	to       demoNode
 	first    int
-	steps    int           // how many portions they are sent in; 0: one
+	steps    int           // number of portions; 0: one
 	pause    time.Duration // between portions
 	outcomes []gamelan.Outcome
 	times    []time.Duration
-	halfway  func() // called beside, when half of the messages have been accepted
+	halfway  func() // called on another goroutine when half of the messages have been accepted
 }
 
 func newConversation(d *demo, to, messages int) *conversation {
 	return &conversation{demo: d, to: d.nodes[to], outcomes: make([]gamelan.Outcome, messages), times: make([]time.Duration, messages)}
 }
 
-// runAll holds all conversations at once.
+// runAll runs all conversations at once.
 func runAll(ctx context.Context, all []*conversation) error {
 	var wg sync.WaitGroup
 	errs := make([]error, len(all))
@@ -253,7 +251,7 @@ func runAll(ctx context.Context, all []*conversation) error {
 	return errors.Join(errs...)
 }
 
-// hold sends all messages and waits for their outcomes in order.
+// hold sends all messages and waits for their outcomes, in order.
 func (c *conversation) hold(ctx context.Context) error {
 	type sent struct {
 		i  int
@@ -293,8 +291,8 @@ func (c *conversation) hold(ctx context.Context) error {
 // multiplexer to its handler.
 const settleTimeout = 5 * time.Second
 
-// settle compares outcomes with what was received, once every confirmed
-// message had the time to be read by its handler.
+// settle compares outcomes with the received messages, after the handler has had time to
+// read every confirmed one.
 func (c *conversation) settle(ctx context.Context) (demoPeer, error) {
 	for end := time.Now().Add(settleTimeout); ; time.Sleep(10 * time.Millisecond) {
 		pid, ok := c.to.node.Actor("handler")
@@ -333,13 +331,13 @@ func (c *conversation) compare(h heard) demoPeer {
 	return p
 }
 
-// right tells whether the guarantees of a plain send were kept.
+// right reports whether the guarantees of a plain send held.
 func (p demoPeer) right() bool {
 	return p.Missing == 0 && p.Unexpected == 0 && p.Twice == 0 && p.Disordered == 0 && p.Confirmed+p.InDoubt+p.Failed == p.Sent
 }
 
-// demoEar is the handler of a node: it notes which messages came. A restart
-// loses what it has noted.
+// demoEar is the handler of a node: it records which messages came. A restart loses the
+// record.
 //
 // In: actors.Received, getHeard → heard.
 type demoEar struct{ heard }
@@ -377,5 +375,5 @@ func (e *demoEar) Receive(c actor.Context) {
 	}
 }
 
-// String is the ear's line in the tree.
+// String returns the handler's line in the tree.
 func (e *demoEar) String() string { return inspect.Count(uint64(e.n), "message") + " received" }

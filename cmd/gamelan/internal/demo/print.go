@@ -11,7 +11,7 @@ import (
 	"github.com/gamelan-p2p/gamelan/inspect"
 )
 
-// demoPrinter tells the story of the demonstration.
+// demoPrinter prints the demonstration.
 type demoPrinter struct{ *render.Output }
 
 func (p *demoPrinter) nodes(d *demo) {
@@ -28,8 +28,8 @@ func (p *demoPrinter) nodes(d *demo) {
 // barWidth is the width of the progress bar in characters.
 const barWidth = 40
 
-// progress draws a bar on a terminal until the function that it returns is
-// called. Elsewhere only the end of it is written.
+// progress draws a bar on a terminal until stop is called. If the output is no terminal, it
+// writes only the last bar.
 func (p *demoPrinter) progress(total uint64, done func() uint64) (stop func()) {
 	if p.JSON {
 		return func() {}
@@ -63,7 +63,7 @@ func bar(done, total uint64) string {
 	return fmt.Sprintf("[%s%s] %s of %s", strings.Repeat("█", full), strings.Repeat("░", barWidth-full), inspect.Number(done), inspect.Number(total))
 }
 
-// result writes what came of it; it is an error when a guarantee was broken.
+// result prints the result. It returns an error when a guarantee did not hold.
 func (p *demoPrinter) result(r *demoResult) error {
 	tell := p.story
 	if p.JSON {
@@ -73,11 +73,11 @@ func (p *demoPrinter) result(r *demoResult) error {
 		return err
 	}
 	if r.Crash.New == "" {
-		return failure.New("demo", "look at the tree above for what is missing", "the connection was not made again")
+		return failure.New("demo", "see the tree above for the missing actor", "the connection was not made again")
 	}
 	for _, c := range r.Peers {
 		if !c.right() {
-			return failure.New("demo", "this is a bug: please report it with the figures above", "the outcomes of the messages to %s are not true", c.Name)
+			return failure.New("demo", "this is a bug: please report it with the figures above", "the outcomes of the messages to %s are wrong", c.Name)
 		}
 	}
 	return nil
@@ -114,7 +114,7 @@ func (p *demoPrinter) story(r *demoResult) error {
 	return nil
 }
 
-// shortPath is a path as the tree prints it.
+// shortPath returns a path as the tree prints it.
 func shortPath(path string) string {
 	parts := strings.Split(path, "/")
 	for i := range parts {

@@ -1,5 +1,5 @@
-// Package nodedir holds what stands in the data directory of a node: its
-// identity, the lock that lets one node run in it, and how to reach that node.
+// Package nodedir handles the files in the data directory of a node: its identity, the
+// lock by which only one node runs in it, the socket and the token.
 package nodedir
 
 import (
@@ -16,35 +16,35 @@ import (
 	"github.com/gamelan-p2p/gamelan/internal/datadir"
 )
 
-// Dir is the directory of one node. Args is how a person names it on a
-// command line, with a space before it, or empty where that is not needed.
+// Dir is the directory of one node. Args is the option that names it on a command line, with
+// a space before it, or "" for the default directory.
 type Dir struct{ Path, Args string }
 
-// Default is gamelan in the directory that XDG has for data.
+// Default returns the directory gamelan in the data directory of XDG.
 func Default() string { return filepath.Join(xdg.DataHome, "gamelan") }
 
-// Named is a directory that was named with --data-dir.
+// Named returns the Dir of a directory named with --data-dir.
 func Named(path string) Dir { return Dir{path, " --data-dir " + Quote(path)} }
 
-// IdentityFile is where the key of the node is.
+// IdentityFile returns the path of the file with the node's key.
 func (d Dir) IdentityFile() string { return filepath.Join(d.Path, "identity.json") }
 
-// Socket is where the running node answers.
+// Socket returns the path of the socket on which the running node answers.
 func (d Dir) Socket() string { return filepath.Join(d.Path, inspect.SocketName) }
 
-// TokenFile is where the running node writes its token.
+// TokenFile returns the path of the file with the running node's token.
 func (d Dir) TokenFile() string { return filepath.Join(d.Path, "token") }
 
-// LockFile is the file that a running node holds locked.
+// LockFile returns the path of the file that a running node locks.
 func (d Dir) LockFile() string { return filepath.Join(d.Path, "gamelan.lock") }
 
-// Command is a command line of gamelan for this directory, to be pasted.
+// Command returns a command line of gamelan for this directory, for pasting.
 func (d Dir) Command(verb string) string {
 	return "gamelan " + verb + d.Args
 }
 
-// Make makes the directory, private to its owner, unless it is there; one that
-// is must be a directory of ours, or of root, that nobody else can change.
+// Make makes the directory, private to its owner, unless it exists. An existing one must
+// belong to this user or to root, and no other user may write in it.
 func (d Dir) Make() error {
 	if info, err := os.Stat(d.Path); err == nil && !info.IsDir() {
 		return failure.New("data_dir", "choose another one with --data-dir", "%s is not a directory", d.Path)
@@ -56,8 +56,8 @@ func (d Dir) Make() error {
 	return dir.Close()
 }
 
-// Check says what keeps a node from using the directory; it changes nothing. One
-// that is not there is right.
+// Check returns an error if a node could not use the directory. It changes nothing. A
+// directory that does not exist is no error.
 func (d Dir) Check() error {
 	if err := datadir.Check(d.Path); err != nil {
 		return Unusable(d.Path, err)
@@ -65,7 +65,8 @@ func (d Dir) Check() error {
 	return nil
 }
 
-// Unusable says of a file or directory that the system does not let us use it.
+// Unusable returns the failure for a file or directory that the system does not let this
+// user use.
 func Unusable(path string, err error) error {
 	if u, ok := errors.AsType[*datadir.UnsafeError](err); ok {
 		return failure.New("data_dir", u.Remedy(Quote), "%s", u.What()).Because(err)
@@ -77,7 +78,7 @@ func Unusable(path string, err error) error {
 	return failure.New("data_dir", hint, "%s cannot be used: %s", path, failure.Reason(err)).Because(err)
 }
 
-// Quote makes s one word of a shell.
+// Quote returns s quoted as one word of a shell.
 func Quote(s string) string {
 	for _, r := range s {
 		switch {

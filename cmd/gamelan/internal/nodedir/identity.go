@@ -71,7 +71,7 @@ func permissions(path string) fs.FileMode {
 	return info.Mode().Perm()
 }
 
-// detail is what stands in brackets after the text of class in err.
+// detail returns the text in brackets after the text of class in err.
 func detail(err, class error) string {
 	_, rest, _ := strings.Cut(err.Error(), class.Error())
 	open, end := strings.IndexByte(rest, '('), strings.LastIndexByte(rest, ')')

@@ -37,9 +37,9 @@ func (d Dir) Hold() (release func(), err error) {
 	return func() { _ = l.Unlock() }, nil
 }
 
-// Embedded tells whether a node runs in this directory that is not gamelan node.
-// A gamelan node that is starting or has gone wrong holds the lock, which it took
-// before it opened the store. Others who look share it for that moment.
+// Embedded reports whether the node in this directory runs inside another program than
+// gamelan node. gamelan node takes the lock before it opens the store, and holds it even
+// when it fails. Other callers of Embedded share the lock for a moment.
 func (d Dir) Embedded() bool {
 	if !d.Used() {
 		return false
@@ -55,8 +55,8 @@ func (d Dir) Embedded() bool {
 	return free && err == nil
 }
 
-// Used tells whether a node has the store of this directory open. It takes no
-// lock, which a node that starts at this moment would be refused.
+// Used reports whether a node has the store of this directory open. It takes no lock: a node
+// that starts at this moment would not get it.
 func (d Dir) Used() bool {
 	used, err := kv.InUse(filepath.Join(d.Path, kv.StoreDir))
 	return err == nil && used

@@ -16,7 +16,7 @@ import (
 // maxToken bounds the file of the token, in bytes.
 const maxToken = 4 << 10
 
-// NewToken draws the token of this run and writes it for clients to read.
+// NewToken returns a random token for this run, and writes it to a file for clients.
 func (d Dir) NewToken() (inspect.Token, error) {
 	t, err := inspect.NewToken(rand.Reader)
 	if err != nil {
@@ -32,7 +32,7 @@ func (d Dir) NewToken() (inspect.Token, error) {
 // fs.ErrNotExist if there is none, and a failure in every other case.
 func (d Dir) ReadToken() (inspect.Token, error) {
 	var b []byte
-	dir, err := datadir.Look(d.Path) // also of another user, whose node root may ask
+	dir, err := datadir.Look(d.Path) // may belong to another user: root may ask any node
 	if err == nil {
 		defer dir.Close()
 		b, _, err = dir.ReadFile(filepath.Base(d.TokenFile()), maxToken, false)

@@ -8,14 +8,14 @@ import (
 	"github.com/gamelan-p2p/gamelan/inspect"
 )
 
-// Actor is what gamelan why says of an actor.
+// Actor is the output of gamelan why for an actor.
 type Actor struct {
 	inspect.Actor
 	Stacks []inspect.Goroutines `json:"stacks"`
 }
 
-// ShowActor writes what an actor does: its state, the message in hand, its tasks,
-// and the stacks of its goroutines, or that of its last failure if it has none.
+// ShowActor writes an actor's state, the message in hand, its tasks, and the stacks of its
+// goroutines, or that of its last failure if it has none.
 func ShowActor(o *Output, a Actor, failure *inspect.Stack) error {
 	if o.JSON {
 		return o.PrintJSON(a)

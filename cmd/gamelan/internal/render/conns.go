@@ -43,7 +43,7 @@ func Connections(o *Output, conns []inspect.Connection, closed bool) error {
 	return o.Table(rows)
 }
 
-// rtt is a round-trip time, or a dash before the first was measured.
+// rtt returns a round-trip time, or a dash before the first was measured.
 func rtt(ms float64) string {
 	switch {
 	case ms == 0:

@@ -8,7 +8,7 @@ import (
 	"github.com/gamelan-p2p/gamelan/inspect"
 )
 
-// DHT writes how the node takes part in the DHT. It fits on one screen.
+// DHT writes the state of the node's DHT. It fits on one screen.
 func DHT(o *Output, d *inspect.DHT, now time.Time) error {
 	if o.JSON {
 		return o.PrintJSON(d)
@@ -78,7 +78,7 @@ func DHT(o *Output, d *inspect.DHT, now time.Time) error {
 	return err
 }
 
-// limitLines says how much a peer may send, and what became of the rest.
+// limitLines returns lines on the limits for peers, and on the messages above them.
 func limitLines(d *inspect.DHT) (lines []string) {
 	if f := d.Flood; f != nil {
 		text := inspect.Number(uint64(f.Limit)) + " messages of a peer in a minute that nobody here takes"
@@ -97,7 +97,8 @@ func limitLines(d *inspect.DHT) (lines []string) {
 	return lines
 }
 
-// passedText says what was passed on for others, and why the rest was not.
+// passedText returns the numbers of other nodes' messages that were passed on and that were
+// not, with the reasons.
 func passedText(o *inspect.DHTOutbound) string {
 	text := inspect.Count(o.Passed, "message") + " of others, " + copiesText(o.PassedTo)
 	if o.Dropped == 0 {
@@ -114,8 +115,8 @@ func passedText(o *inspect.DHTOutbound) string {
 	}
 }
 
-// lostText says which copies of messages of others have failed, and what becomes
-// of them; "" when none have.
+// lostText returns a line on the copies of other nodes' messages that have failed, or ""
+// if none has.
 func lostText(o *inspect.DHTOutbound) string {
 	var total uint64
 	var parts []string
@@ -147,8 +148,8 @@ func typesText(types []int32) string {
 	return strings.Join(texts, ", ")
 }
 
-// receivedLines sums up what came in, then says why the last of each kind was
-// dropped.
+// receivedLines returns the sums of received messages, and why the last one of each kind
+// was dropped.
 func receivedLines(counts []inspect.DHTCount, now time.Time) []string {
 	var total uint64
 	var parts, why []string
@@ -166,7 +167,7 @@ func receivedLines(counts []inspect.DHTCount, now time.Time) []string {
 	return append([]string{text}, why...)
 }
 
-// dhtText is the DHT in one line.
+// dhtText returns the state of the DHT in one line.
 func dhtText(d *inspect.DHT) string {
 	if !d.On {
 		return "off: see gamelan config explain dht.enabled"

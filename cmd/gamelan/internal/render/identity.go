@@ -9,8 +9,8 @@ import (
 	"github.com/gamelan-p2p/gamelan/protocol"
 )
 
-// Identity is what id and init say with --json. Seeds are the node's
-// addresses in the form that send and node understand, KEY::ADDRESS.
+// Identity is the output of id and init with --json. Seeds are the node's addresses in the
+// form for send and node, KEY::ADDRESS.
 type Identity struct {
 	NodeID    string   `json:"node_id"`
 	PublicKey string   `json:"public_key"`
@@ -19,8 +19,8 @@ type Identity struct {
 	Seeds     []string `json:"seeds"`
 }
 
-// NewIdentity joins the key and the network of the key file with what the running node says; nil when
-// none runs.
+// NewIdentity returns the key and the network of the key file, and the addresses of the
+// running node n, which is nil if none runs.
 func NewIdentity(key identity.PublicKey, network protocol.Network, n *inspect.Node) Identity {
 	i := Identity{key.NodeID().String(), key.String(), network.String(), n != nil, []string{}}
 	if n != nil {
@@ -32,7 +32,7 @@ func NewIdentity(key identity.PublicKey, network protocol.Network, n *inspect.No
 	return i
 }
 
-// Made says that an identity was made in the directory dir.
+// Made reports that an identity was made in the directory dir.
 func Made(o *Output, dir string, i Identity) error {
 	if o.JSON {
 		return o.PrintJSON(i)
@@ -42,7 +42,7 @@ func Made(o *Output, dir string, i Identity) error {
 	return err
 }
 
-// ShowIdentity says who the node is, and where it can be reached.
+// ShowIdentity writes the node's identity and its addresses.
 func ShowIdentity(o *Output, i Identity) error {
 	if o.JSON {
 		return o.PrintJSON(i)
@@ -60,7 +60,7 @@ func ShowIdentity(o *Output, i Identity) error {
 	return nil
 }
 
-// Seeds writes only where the node can be reached.
+// Seeds writes only the node's addresses, as KEY::ADDRESS.
 func Seeds(o *Output, i Identity) error {
 	if len(i.Seeds) == 0 {
 		return failure.New("no_address", "start it with --listen ADDRESS", "the node does not listen")
@@ -73,7 +73,7 @@ func Seeds(o *Output, i Identity) error {
 	return nil
 }
 
-// Running says that the node runs, and how to reach it.
+// Running reports that the node runs, and its addresses.
 func Running(o *Output, version string, i Identity) error {
 	if o.JSON {
 		return o.PrintJSON(i)

@@ -14,19 +14,19 @@ import (
 // binaryShown is how many bytes of a body that is not text are written out.
 const binaryShown = 32
 
-// Form is how a message is written for people, or into a file.
+// Form is the form of a message for people, or in a file.
 type Form int
 
 const (
-	LineForm Form = iota // escaped, after when it came and from whom
-	RawForm              // as it came, and a line feed
-	BareForm             // as it came
+	LineForm Form = iota // escaped, after the time and the sender
+	RawForm              // unchanged, with a line feed
+	BareForm             // unchanged
 )
 
 // Received writes one message that was received: as JSON, or in its form.
 func Received(o *Output, w io.Writer, m *inspect.Message, form Form) error {
 	if m.Lost > 0 {
-		o.Note("gamelan: %s were not copied: others had acknowledged them, and the inbox needed their room", inspect.Count(m.Lost, "message"))
+		o.Note("gamelan: %s were not copied: other listeners had acknowledged them, and the inbox needed their room", inspect.Count(m.Lost, "message"))
 	}
 	if o.JSON {
 		b, err := m.MarshalJSON()
@@ -48,9 +48,9 @@ func Received(o *Output, w io.Writer, m *inspect.Message, form Form) error {
 	return err
 }
 
-// originText says who wrote a message, and how far that is known: the peer of a
-// plain message is proven by its connection; over the DHT a signature proves the
-// origin, and without one only the peer that it came from is known.
+// originText returns the origin of a message. The connection proves the peer of a plain
+// message. A signature proves the author of a message over the DHT; without one only the
+// peer from which it came is known.
 func originText(m *inspect.Message) string {
 	peer := inspect.ShortName(m.Peer)
 	d := m.DHT

@@ -13,21 +13,21 @@ import (
 	"github.com/gamelan-p2p/gamelan/inspect"
 )
 
-// Output is where a command writes, and how.
+// Output are the outputs of a command, and their form.
 type Output struct {
 	Out, Err                 io.Writer
 	OutTerminal, ErrTerminal bool
 	JSON                     bool   // for programs
-	Args                     string // how the data directory is named on a command line, with a space before it
+	Args                     string // the option that names the data directory on a command line, with a space before it
 }
 
-// Command is a command line of gamelan for the same data directory, to be pasted.
+// Command returns a command line of gamelan for the same data directory, for pasting.
 func (o *Output) Command(verb string) string { return "gamelan " + verb + o.Args }
 
-// Colour tells whether text on standard output may have colours.
+// Colour reports whether text on standard output may have colours.
 func (o *Output) Colour() bool { return o.OutTerminal && os.Getenv("NO_COLOR") == "" }
 
-// to is an output to w instead.
+// to returns an Output that writes to w.
 func (o *Output) to(w io.Writer) *Output {
 	other := *o
 	other.Out = w
@@ -44,8 +44,8 @@ func (o *Output) PrintJSON(v any) error {
 	return err
 }
 
-// Table writes rows in columns; the first row is the heading. Cells are
-// escaped, the last column is not padded.
+// Table writes rows in columns; the first row is the heading. It escapes the cells, and
+// does not pad the last column.
 func (o *Output) Table(rows [][]string) error {
 	var widths []int
 	for _, r := range rows {
@@ -69,8 +69,7 @@ func (o *Output) Table(rows [][]string) error {
 	return err
 }
 
-// Note writes a line to standard error for a person; programs that asked for
-// JSON do not get it.
+// Note writes a line for a person to standard error. With --json it writes nothing.
 func (o *Output) Note(format string, args ...any) {
 	if !o.JSON {
 		fmt.Fprintf(o.Err, format+"\n", args...)

@@ -20,7 +20,7 @@ func Peers(o *Output, peers []inspect.Peer) error {
 		return nil
 	}
 	if len(peers) == 0 {
-		o.Note("no peers; a peer becomes known when somebody connects, or with \"%s\"", o.Command("peers add KEY::ADDRESS"))
+		o.Note("no peers; a peer becomes known when it connects, or with \"%s\"", o.Command("peers add KEY::ADDRESS"))
 		return nil
 	}
 	rows := [][]string{{"NODE ID", "STATE", "ADDRESS", "AGENT"}}
@@ -30,7 +30,7 @@ func Peers(o *Output, peers []inspect.Peer) error {
 	return o.Table(rows)
 }
 
-// Done says what was done to one peer.
+// Done writes the result of an action on one peer.
 func Done(o *Output, done string, peer api.Peer) error {
 	if o.JSON {
 		return o.PrintJSON(peer)
@@ -39,11 +39,11 @@ func Done(o *Output, done string, peer api.Peer) error {
 	return err
 }
 
-// dialPreamble is what an error of a dial says before its cause, and the rest of
-// the line shows.
+// dialPreamble matches the beginning of a dial's error, before the cause: the line shows it
+// elsewhere.
 var dialPreamble = regexp.MustCompile(`^(dial \S+: )?(set-up (with [0-9a-f]+ )?failed at [a-z]+: )?(peer has )?`)
 
-// peerState is short: the reason of a ban is in the JSON.
+// peerState returns the peer's state in a few words; the JSON has the reason of a ban.
 func peerState(p inspect.Peer, now time.Time) string {
 	last, failed := LastFailure(p)
 	switch {
@@ -59,15 +59,15 @@ func peerState(p inspect.Peer, now time.Time) string {
 	return "known"
 }
 
-// The widest cells of the table, which then fits into 100 columns. All of it is
-// in the JSON, and the state with its cause in "gamelan why PEER".
+// The widest cells of the table, so that it fits into 100 columns. The JSON has the full
+// texts, and "gamelan why PEER" the state with its cause.
 const (
 	stateWidth   = 34
 	addressWidth = 31
 	agentWidth   = 13
 )
 
-// shortAddress is the best address, and how many others there are.
+// shortAddress returns the best address and the number of others.
 func shortAddress(p inspect.Peer) string {
 	if n := len(p.Addresses) - 1; n > 0 {
 		more := fmt.Sprintf(" +%d", n)
@@ -76,7 +76,7 @@ func shortAddress(p inspect.Peer) string {
 	return shortText(bestAddress(p), addressWidth)
 }
 
-// bestAddress is the address with the highest score.
+// bestAddress returns the address with the highest score.
 func bestAddress(p inspect.Peer) string {
 	best := -1
 	for i := range p.Addresses {
@@ -90,8 +90,8 @@ func bestAddress(p inspect.Peer) string {
 	return p.Addresses[best].Addr
 }
 
-// LastFailure is the newest dial of p, if it failed and there was no connection
-// since.
+// LastFailure returns the address of the newest dial of p, if that failed and there was no
+// connection since.
 func LastFailure(p inspect.Peer) (failed inspect.Address, ok bool) {
 	since := p.EndedAt
 	for _, a := range p.Addresses {

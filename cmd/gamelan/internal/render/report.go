@@ -14,34 +14,33 @@ import (
 	"github.com/gamelan-p2p/gamelan/inspect"
 )
 
-// Reports writes what became of messages over the DHT while they are sent:
-// a line for each peer that one was sent to.
+// Reports writes the reports of messages over the DHT while they are sent: a line for each
+// peer to which a message was sent.
 type Reports struct {
 	o        *Output
 	out      *bufio.Writer
 	quiet    bool
 	heard    bitset.Set
 	messages uint64
-	nobody   uint64 // messages that were sent to nobody
+	nobody   uint64 // messages that were not sent to any peer
 	unknown  bool   // … because the receiver is not known
-	repeated bool   // a message was sent in clear before
+	repeated bool   // the same bytes were sent before, unsigned and unencrypted
 	copies   Tally
 	tag      string // of the last one
 }
 
-// NewReports makes one that writes to o; quiet leaves out the single reports.
+// NewReports returns a Reports that writes to o; with quiet it writes only the sum.
 func NewReports(o *Output, quiet bool) *Reports {
 	return &Reports{o: o, out: bufio.NewWriterSize(o.Out, 32<<10), quiet: quiet}
 }
 
-// AllConfirmed tells whether every message went to somebody and every copy is
+// AllConfirmed reports whether every message was sent to at least one peer and every copy is
 // confirmed.
 func (p *Reports) AllConfirmed() bool {
 	return p.nobody == 0 && p.copies.AllConfirmed()
 }
 
-// Add shows what became of one message; more tells that another follows at
-// once.
+// Add shows the report of one message; more means that another follows at once.
 func (p *Reports) Add(s inspect.SentReport, more bool) error {
 	p.heard.Add(s.N)
 	p.messages++
@@ -87,7 +86,7 @@ func (p *Reports) End() error {
 	}
 	p.o.Note("%s", p)
 	if p.repeated {
-		p.o.Note("The same bytes were sent before in clear: a node that remembers them drops them, although it confirms them. To have messages of the same text heard, give each --sign.")
+		p.o.Note("The same bytes were sent before, unsigned and unencrypted: nodes that remember them drop the second copy, although they confirm it. Use --sign to send the same text again.")
 	}
 	switch open := p.copies.total() - p.copies.confirmed; {
 	case open == 0:
@@ -97,12 +96,12 @@ func (p *Reports) End() error {
 		p.o.Note("See what happened to each with \"%s\".", p.o.Command("messages"))
 	}
 	if p.unknown {
-		p.o.Note("A receiver that the node does not know is added with gamelan peers add KEY::ADDRESS, or reached through others with --encrypt --strategy propagate.")
+		p.o.Note("The node does not know the receiver: add it with gamelan peers add KEY::ADDRESS, or send through other nodes with --encrypt --strategy propagate.")
 	}
 	return nil
 }
 
-// String is the last line: "1 message to 3 peers: 2 confirmed, 1 in doubt; tag
+// String returns the last line: "1 message to 3 peers: 2 confirmed, 1 in doubt; tag
 // 00c0ffee00c0ffee".
 func (p *Reports) String() string {
 	text := inspect.Count(p.messages, "message")
@@ -124,8 +123,7 @@ func (p *Reports) String() string {
 	return text
 }
 
-// Rest shows the messages up to n that have had no report: nobody knows what
-// became of them.
+// Rest shows the messages up to n without a report: their outcome is unknown.
 func (p *Reports) Rest(n uint64, why string) error {
 	for i := uint64(1); i <= n; i++ {
 		if p.heard.Has(i) || p.quiet {
@@ -147,8 +145,8 @@ func (p *Reports) Rest(n uint64, why string) error {
 // longIDs are the node ids in the words of a strategy.
 var longIDs = regexp.MustCompile(`\b[0-9a-f]{26}\b`)
 
-// toText is the strategy of a message for people: what all of a kind have in
-// common is left out, and node ids are as long as elsewhere.
+// toText returns the strategy of a message for people, without the text that is the same for
+// all messages of a kind, and with short node ids.
 func toText(r *inspect.Report) string {
 	text, _, _ := strings.Cut(r.To, ", looked for")
 	return longIDs.ReplaceAllStringFunc(text, inspect.ShortName)
@@ -179,7 +177,7 @@ func Messages(o *Output, all []inspect.Report) error {
 	return o.Table(rows)
 }
 
-// endText is how a message has ended, or that it has not.
+// endText says how a message has ended, or that it is under way.
 func endText(r *inspect.Report) string {
 	switch {
 	case !r.End.IsZero():
@@ -192,7 +190,7 @@ func endText(r *inspect.Report) string {
 	return "under way: " + r.Summary
 }
 
-// Message writes all that is known of one message.
+// Message writes everything about one message.
 func Message(o *Output, r *inspect.Report, now time.Time) error {
 	if o.JSON {
 		return o.PrintJSON(r)
@@ -206,8 +204,8 @@ func Message(o *Output, r *inspect.Report, now time.Time) error {
 	switch direct := strings.HasPrefix(r.To, "direct to "); {
 	case r.Destination != "":
 		line("destination", "%s", r.Destination)
-	case !direct: // whose destination is the peer itself
-		line("destination", "nobody in particular")
+	case !direct: // the destination of a direct message is the peer itself
+		line("destination", "none")
 	}
 	form := "in clear"
 	if r.Encrypted {

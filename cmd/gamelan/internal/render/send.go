@@ -14,13 +14,13 @@ import (
 // Tally counts outcomes.
 type Tally struct{ confirmed, inDoubt, failed, refused uint64 }
 
-// AllConfirmed tells whether every outcome is confirmed.
+// AllConfirmed reports whether every outcome is confirmed.
 func (t *Tally) AllConfirmed() bool { return t.confirmed == t.total() }
 
-// Confirmed is how many outcomes are confirmed.
+// Confirmed returns the number of confirmed messages.
 func (t *Tally) Confirmed() uint64 { return t.confirmed }
 
-// Refused is how many messages the peer does not take.
+// Refused returns the number of messages that the peer does not accept.
 func (t *Tally) Refused() uint64 { return t.refused }
 
 func (t *Tally) add(o inspect.Outcome) {
@@ -39,7 +39,7 @@ func (t *Tally) add(o inspect.Outcome) {
 
 func (t *Tally) total() uint64 { return t.confirmed + t.inDoubt + t.failed }
 
-// String is the last line of send: "3 messages: 2 confirmed, 1 failed".
+// String returns the last line of send: "3 messages: 2 confirmed, 1 failed".
 func (t *Tally) String() string {
 	head := inspect.Count(t.total(), "message")
 	if t.total() == 0 {
@@ -48,7 +48,7 @@ func (t *Tally) String() string {
 	return head + ": " + t.counts()
 }
 
-// counts is "all confirmed", or how many have which outcome.
+// counts returns "all confirmed", or the number of messages with each outcome.
 func (t *Tally) counts() string {
 	if t.AllConfirmed() {
 		return "all confirmed"
@@ -65,7 +65,7 @@ func (t *Tally) counts() string {
 	return strings.Join(parts, ", ")
 }
 
-// progressEvery is how often the count on a terminal is brought up to date.
+// progressEvery is how often the count on a terminal is updated.
 const progressEvery = 100 * time.Millisecond
 
 // Outcomes writes outcomes to standard output and a running count to
@@ -76,11 +76,11 @@ type Outcomes struct {
 	quiet    bool
 	progress bool
 	shown    time.Time
-	heard    bitset.Set // which messages have had their outcome
+	heard    bitset.Set // messages that have their outcome
 	Tally
 }
 
-// NewOutcomes makes one that writes to o; quiet leaves out the single outcomes.
+// NewOutcomes returns an Outcomes that writes to o; with quiet it writes only the summary.
 func NewOutcomes(o *Output, quiet bool) *Outcomes {
 	return &Outcomes{
 		o: o, out: bufio.NewWriterSize(o.Out, 32<<10), quiet: quiet,
@@ -88,8 +88,7 @@ func NewOutcomes(o *Output, quiet bool) *Outcomes {
 	}
 }
 
-// Add shows what became of one message; more tells that another outcome follows at
-// once.
+// Add shows the outcome of one message; more means that another follows at once.
 func (p *Outcomes) Add(s inspect.Sent, more bool) error {
 	p.heard.Add(s.N)
 	p.add(s.Outcome)
@@ -117,8 +116,7 @@ func (p *Outcomes) json(s inspect.Sent) error {
 	return p.o.to(p.out).PrintJSON(s)
 }
 
-// Rest shows the messages up to n that have had no outcome: nobody knows what
-// became of them.
+// Rest shows the messages up to n without an outcome: theirs is unknown.
 func (p *Outcomes) Rest(n uint64, why string) error {
 	for i := uint64(1); i <= n; i++ {
 		if !p.heard.Has(i) {
@@ -147,7 +145,7 @@ func (p *Outcomes) clear() {
 	}
 }
 
-// outcomeText is an outcome for people: "failed: dial failed: refused".
+// outcomeText returns an outcome for people: "failed: dial failed: refused".
 func outcomeText(o inspect.Outcome) string {
 	text := o.Outcome
 	if text == inspect.OutcomeInDoubt {

@@ -9,15 +9,15 @@ import (
 	"github.com/gamelan-p2p/gamelan/inspect"
 )
 
-// Status is what status says with --json.
+// Status is the output of status with --json.
 type Status struct {
 	inspect.Node
-	DHT     *inspect.DHT `json:"dht,omitempty"` // nil: the node does not say
+	DHT     *inspect.DHT `json:"dht,omitempty"` // nil: the node does not show it
 	Healthy bool         `json:"healthy"`
 	Reasons []string     `json:"reasons"` // why it is not
 }
 
-// ShowStatus writes how the node is. It fits on one screen.
+// ShowStatus writes the state of the node. It fits on one screen.
 func ShowStatus(o *Output, s Status, now time.Time) error {
 	if o.JSON {
 		return o.PrintJSON(s)
@@ -66,8 +66,8 @@ func ShowStatus(o *Output, s Status, now time.Time) error {
 	return err
 }
 
-// placesText says how many places for inbound connections are taken, and what
-// became of whom there was none for.
+// placesText returns how many places for inbound connections are taken, and what happened
+// to connections without a place.
 func placesText(p inspect.Places) string {
 	s := fmt.Sprintf("%d of %d places, %d of %d set-ups", p.Inbound, p.MaxInbound, p.Setups, p.MaxSetups)
 	for _, x := range []struct {
@@ -81,7 +81,7 @@ func placesText(p inspect.Places) string {
 	return s
 }
 
-// inboxText is how an inbox is, in a line.
+// inboxText returns the state of an inbox in a line.
 func inboxText(v *inspect.Inbox, age func() string) string {
 	if v.Messages == 0 && v.Waiting == 0 {
 		return "empty, room for " + Bytes(v.MaxBytes)
@@ -99,8 +99,8 @@ func inboxText(v *inspect.Inbox, age func() string) string {
 	return text
 }
 
-// Unheard warns of messages over the DHT that were dropped because nobody at the
-// node handles their type, and says what to do.
+// Unheard returns a warning about messages over the DHT that were dropped because no actor
+// of the node handles their type, with advice.
 func Unheard(d *inspect.DHT, now time.Time) []string {
 	if d == nil {
 		return nil

@@ -8,7 +8,7 @@ import (
 	"github.com/gamelan-p2p/gamelan/inspect"
 )
 
-// State is a state and its cause: "online: 3 nodes are connected".
+// State returns a state and its cause: "online: 3 nodes are connected".
 func State(state, cause string) string {
 	if cause == "" {
 		return state
@@ -16,7 +16,7 @@ func State(state, cause string) string {
 	return state + ": " + cause
 }
 
-// Ago is a time in its two largest units.
+// Ago returns a duration in its two largest units.
 func Ago(d time.Duration) string {
 	d = max(d, 0)
 	switch days := d / (24 * time.Hour); {
@@ -28,7 +28,7 @@ func Ago(d time.Duration) string {
 	return d.Truncate(time.Second).String()
 }
 
-// Bytes is a number of bytes in the largest unit that there is one of.
+// Bytes returns a number of bytes in its largest unit.
 func Bytes(n int64) string {
 	for _, u := range []struct {
 		name string
@@ -41,7 +41,7 @@ func Bytes(n int64) string {
 	return fmt.Sprintf("%d B", n)
 }
 
-// shortAge is a time in its largest unit.
+// shortAge returns a duration in its largest unit.
 func shortAge(d time.Duration) string {
 	switch d = max(d, 0); {
 	case d >= 24*time.Hour:
@@ -54,9 +54,9 @@ func shortAge(d time.Duration) string {
 	return fmt.Sprintf("%ds", d/time.Second)
 }
 
-// shortWords ends s with the last word that fits, and never within one.
+// shortWords cuts s after the last word that fits.
 func shortWords(s string, width int) string {
-	if i := strings.Index(s, "; "); i >= 0 { // what to do about it
+	if i := strings.Index(s, "; "); i >= 0 { // without the advice
 		s = s[:i]
 	}
 	r := []rune(inspect.Escape(s))
@@ -72,7 +72,7 @@ func shortWords(s string, width int) string {
 	return strings.TrimRight(short, " ,:;(") + "…"
 }
 
-// shortText leaves out what does not fit.
+// shortText cuts s to width characters.
 func shortText(s string, width int) string {
 	if r := []rune(s); len(r) > width {
 		return string(r[:width-1]) + "…"

@@ -10,8 +10,8 @@ import (
 	"github.com/gamelan-p2p/gamelan/inspect"
 )
 
-// Tree writes the nth look at a tree. While watching on a terminal, each look
-// takes the place of the one before.
+// Tree writes the nth picture of a tree. With watch on a terminal, each picture replaces
+// the last one.
 func Tree(o *Output, t *inspect.Tree, asJSON, watch bool, n int) error {
 	if asJSON {
 		return o.PrintJSON(t)
@@ -38,7 +38,7 @@ func Tree(o *Output, t *inspect.Tree, asJSON, watch bool, n int) error {
 	return err
 }
 
-// screen is the size of the terminal, or a usual one when it does not say.
+// screen returns the size of the terminal, or a usual size if it is unknown.
 func screen(o *Output) (width, height int) {
 	if f, ok := o.Out.(*os.File); ok {
 		if w, h, err := term.GetSize(int(f.Fd())); err == nil && w > 0 && h > 1 {

@@ -8,8 +8,8 @@ import (
 	"github.com/gamelan-p2p/gamelan/inspect"
 )
 
-// Waiting says what a message waits for: the copy is one without an outcome, and
-// nil while its peers are not chosen.
+// Waiting returns a sentence about what a message waits for. c is a copy without an
+// outcome, nil while the peers are not chosen yet.
 func Waiting(r *inspect.Report, c *inspect.Copy, p *inspect.Peer, now time.Time) string {
 	until := fmt.Sprintf("it is given up at %s", r.Begin.Add(dht.DefaultLimit).Local().Format(time.TimeOnly))
 	if c == nil {

@@ -12,15 +12,15 @@ import (
 // whyParts are the parts of a score in the order of their weight.
 var whyParts = []string{"reached before", "health", "rested"}
 
-// So much of the answer is shown beside the peer itself: it fits on one screen.
-// All of it is in the JSON.
+// How much of the answer is shown beside the peer itself, so that it fits on one screen. The
+// JSON has all of it.
 const (
 	whyShown = 5 // candidates, the best ones
 	whyDials = 8 // the last ones
 )
 
-// Why writes the state of the peer, its last dials, the choice as a table,
-// the best first, and what to do.
+// Why writes the state of the peer, its last dials, the choice as a table, the best first,
+// and advice.
 func Why(o *Output, w api.Why) error {
 	if o.JSON {
 		return o.PrintJSON(w)
@@ -40,8 +40,8 @@ func Why(o *Output, w api.Why) error {
 	return nil
 }
 
-// whyState says, a line each, whether the peer is banned, whether and since when
-// it is connected or how that ended, and when it is dialled again.
+// whyState returns lines on the peer's ban, on its connection or the end of its last one,
+// and on the next dial.
 func whyState(o *Output, w api.Why, now time.Time) []string {
 	var lines []string
 	if !w.BannedUntil.IsZero() {
@@ -71,7 +71,7 @@ func whyState(o *Output, w api.Why, now time.Time) []string {
 	return lines
 }
 
-// whyNext is what can be done about a peer that is not connected.
+// whyNext returns advice on a peer that is not connected.
 func whyNext(o *Output, w api.Why) string {
 	key := w.PublicKey
 	if key == "" {
@@ -114,10 +114,10 @@ func printDials(o *Output, dials []api.Dial) error {
 	return o.Table(rows)
 }
 
-// printChoice writes the choice that looked at the peer last.
+// printChoice writes the last choice that considered the peer.
 func printChoice(o *Output, w api.Why) error {
 	if len(w.Candidates) == 0 {
-		_, err := fmt.Fprintln(o.Out, "No choice that is remembered has looked at it: the node dials of its own accord only while it has too few connections.")
+		_, err := fmt.Fprintln(o.Out, "No remembered choice has considered this peer: the node dials automatically only while it has too few connections.")
 		return err
 	}
 	fmt.Fprintf(o.Out, "The last %s at %s had %s for up to %d dials; missing: %s.\n",

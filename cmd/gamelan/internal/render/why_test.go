@@ -46,7 +46,7 @@ func TestWhyNamesTheRemedy(t *testing.T) {
 		}
 		var got []string
 		for line := range strings.Lines(b.String()) {
-			if !strings.HasPrefix(line, "DIALLED") && !strings.Contains(line, "0.0ms") && !strings.HasPrefix(line, "No choice") {
+			if !strings.HasPrefix(line, "DIALLED") && !strings.Contains(line, "0.0ms") && !strings.HasPrefix(line, "No remembered choice") {
 				got = append(got, line)
 			}
 		}

@@ -4,8 +4,8 @@ import (
 	"strings"
 )
 
-// words are the flags of gamelan node for the fields of the library's
-// configuration that its errors name.
+// words replaces the fields of the library's configuration in its errors by the flags of
+// gamelan node.
 var words = strings.NewReplacer(
 	"without NoDHT (gamelan node: without --no-dht)", "without --no-dht",
 	"without PlainOnProfile (gamelan node: without --plain-on-profile)", "without --plain-on-profile",
@@ -18,5 +18,5 @@ var words = strings.NewReplacer(
 	"PlainID", "--node-plain-protocol",
 )
 
-// inFlags writes the names of flags for those of the library's fields.
+// inFlags replaces the names of the library's fields by those of flags.
 func inFlags(text string) string { return words.Replace(text) }
