@@ -30,7 +30,9 @@ type batched struct {
 
 // Batch returns an empty batch that uses the verifier's keys and adds to them.
 // Random must be unpredictable.
-func (v *Verifier) Batch(random io.Reader) *Batch { return &Batch{verifier: v, random: random} }
+func (v *Verifier) Batch(random io.Reader) *Batch {
+	return &Batch{verifier: v, random: random, added: make([]batched, 0, MaxBatch)}
+}
 
 // Add adds the envelope's signature and returns its signer. It returns false, and
 // adds nothing, if there is no signature, if the signature is malformed, if the
