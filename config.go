@@ -95,6 +95,13 @@ type Config struct {
 	// Defaults 128 and 16.
 	MaxInboundPerSubnet, MaxSetupsPerSubnet int
 
+	// MaxSetupRatePerSource is how many inbound set-ups of one source begin in a
+	// minute, on average; after a pause as many may begin at once. One subnet has
+	// four times as many. More are closed before a byte is read. From sources
+	// without limits, connections of 200 unknown peers in a second are set up; more
+	// wait for their turn. Default 120.
+	MaxSetupRatePerSource int
+
 	// MaxOffencesPerSource is how many offences that ban, or end a connection for
 	// churn, may come from one source within 10 min, by whatever keys. Then its
 	// connections are closed for 10 min before a byte is read. Default 100.
@@ -289,6 +296,7 @@ func (c Config) withDefaults() Config {
 	def(&c.MaxSetupsPerSource, 4)
 	def(&c.MaxInboundPerSubnet, 128)
 	def(&c.MaxSetupsPerSubnet, 16)
+	def(&c.MaxSetupRatePerSource, connpool.SetupRate)
 	def(&c.MaxOffencesPerSource, connpool.OffenceLimit)
 	def(&c.MaxDials, 8)
 	def(&c.DialRate, 20)
@@ -423,6 +431,7 @@ func (s *settled) check() error {
 		{"MaxSetupsPerSource", int64(s.MaxSetupsPerSource)},
 		{"MaxInboundPerSubnet", int64(s.MaxInboundPerSubnet)},
 		{"MaxSetupsPerSubnet", int64(s.MaxSetupsPerSubnet)},
+		{"MaxSetupRatePerSource", int64(s.MaxSetupRatePerSource)},
 		{"MaxOffencesPerSource", int64(s.MaxOffencesPerSource)},
 		{"MaxDials", int64(s.MaxDials)},
 		{"DialRate", int64(s.DialRate)},

@@ -143,7 +143,7 @@ func nodeSection(ctx context.Context, n *Node) inspect.Node {
 func places(g connpool.GateStats) inspect.Places {
 	return inspect.Places{
 		Inbound: g.Conns, MaxInbound: g.MaxInbound, Setups: g.Setups, MaxSetups: g.MaxSetups,
-		GaveWay: g.GaveWay, Replaced: g.Replaced, Refused: g.Refused,
+		MaxSetupRate: g.MaxSetupRate, GaveWay: g.GaveWay, Replaced: g.Replaced, Refused: g.Refused, TooFast: g.TooFast, Waited: g.Waited,
 	}
 }
 

@@ -249,7 +249,7 @@ func (b *builder) settings() actors.Settings {
 		Gate: connpool.GateLimits{
 			Setups: b.MaxSetups, SetupsPerSource: b.MaxSetupsPerSource, SetupsPerSubnet: b.MaxSetupsPerSubnet,
 			Conns: b.MaxInbound, ConnsPerSource: b.MaxInboundPerSource, ConnsPerSubnet: b.MaxInboundPerSubnet,
-			OffencesPerSource: b.MaxOffencesPerSource,
+			SetupRate: b.MaxSetupRatePerSource, OffencesPerSource: b.MaxOffencesPerSource,
 		},
 		Exempt: b.exempt, MaxDials: b.MaxDials, DialRate: b.DialRate, Excluded: b.exclude, Own: b.own(),
 		MinConnected: b.MinConnected, Floor: max(b.Floor, 0), KeepClosest: b.KeepClosest, Allow: b.allow,

@@ -9,8 +9,8 @@ import (
 	"github.com/gamelan-p2p/gamelan/transport/connpool"
 )
 
-// churnPacer holds the peer of one connection back when too many of its substreams,
-// or of those of its source, end without an agreed protocol.
+// churnPacer holds the peer of one connection back, or ends it, when too many of its
+// substreams, or of those of its source, end without an agreed protocol.
 type churnPacer struct {
 	gate   *inboundGate
 	origin netip.Prefix
@@ -22,7 +22,7 @@ func (g *inboundGate) pacer(at ma.Multiaddr) *churnPacer {
 	return &churnPacer{gate: g, origin: g.from(at).Origin}
 }
 
-func (p *churnPacer) Ended() time.Duration {
+func (p *churnPacer) Ended() (wait time.Duration, ok bool) {
 	p.gate.mu.Lock()
 	defer p.gate.mu.Unlock()
 	return p.gate.churn.Ended(p.gate.now(), &p.conn, p.origin)

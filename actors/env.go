@@ -216,6 +216,12 @@ func (e *Env) CheckKey(key identity.PublicKey) error {
 	return e.banned(key.NodeID())
 }
 
+// knows reports whether the peer is in the store.
+func (e *Env) knows(peer identity.NodeID) bool {
+	_, ok := e.Store.View().Get(peer)
+	return ok
+}
+
 // own reports whether the address leads to this node.
 func (e *Env) own(a ma.Multiaddr) bool {
 	for _, o := range e.Own {

@@ -147,6 +147,13 @@ func (c *gatedConn) advance(to connpool.Stage) bool {
 	return true
 }
 
+// newcomer returns for how long the set-up of an unknown peer waits.
+func (c *gatedConn) newcomer() time.Duration {
+	c.gate.mu.Lock()
+	defer c.gate.mu.Unlock()
+	return c.gate.gate.Newcomer(c.gate.now(), c.id)
+}
+
 // overtaken is the limit that ended the set-up, if one did: it gave way.
 func (c *gatedConn) overtaken() error {
 	c.gate.mu.Lock()

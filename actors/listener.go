@@ -138,6 +138,9 @@ func (l *listener) accept(c actor.Context, m acceptedConn) {
 				arrived = env.setups.Begin(key.NodeID())
 				gated.arrives(arrived)
 			}
+			if err == nil && !env.knows(key.NodeID()) {
+				supervisor.Sleep(ctx, gated.newcomer()) // the node's end ends the set-up as well
+			}
 			return err
 		}
 		r, err := upgrade.Inbound(ctx, conn, cfg)

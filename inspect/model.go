@@ -39,6 +39,10 @@ type Places struct {
 	GaveWay    uint64 `json:"gave_way"` // set-ups that were ended in favour of a newer one
 	Replaced   uint64 `json:"replaced"` // idle connections that were closed in favour of a new one
 	Refused    uint64 `json:"refused"`  // connections that were refused
+
+	MaxSetupRate int    `json:"max_setup_rate_per_source"` // set-ups of one source in a minute
+	TooFast      uint64 `json:"too_fast"`                  // connections that were refused because of it
+	Waited       uint64 `json:"waited"`                    // set-ups of unknown peers from exempt sources that had to wait
 }
 
 // Setting is one element of the section "config", a []Setting.

@@ -41,6 +41,34 @@ func substreamChurn() attack {
 	}
 }
 
+// churnOfNewcomers opens substreams and resets them as ever new identities from
+// loopback, each of which hangs up after 256 of them instead of waiting until they are
+// read, and comes again, four at a time. A stroke is a connection.
+func churnOfNewcomers() attack {
+	const together = 4
+	return attack{
+		name: "newcomers-churn",
+		prepare: func(_ context.Context, seed string) (func(context.Context, *atomic.Uint64) error, error) {
+			return func(ctx context.Context, count *atomic.Uint64) error {
+				return atATime(together, func() error {
+					return repeat(ctx, func() error {
+						c, _, err := enter(ctx, seed, "127.0.0.1")
+						if err != nil {
+							return err
+						}
+						defer c.Close()
+						if _, err := c.Write(openedAndReset(1)); err != nil {
+							return err
+						}
+						count.Add(1)
+						return nil
+					})
+				})
+			}, nil
+		},
+	}
+}
+
 // openedAndReset are the frames that open the substreams from id on and reset each.
 func openedAndReset(id uint32) []byte {
 	b := make([]byte, 0, 2*atOnce*frameHeader)

@@ -48,6 +48,7 @@ func attacks() []attack {
 		halfOpenFromManySources(),
 		idleIdentities(),
 		substreamChurn(),
+		churnOfNewcomers(),
 		headerBombs(),
 		peerBook(),
 		identityRotation(),

@@ -266,11 +266,11 @@ func TestChurn(t *testing.T) {
 }
 
 // TestChurnOfNewIdentities comes again as another identity as soon as it is held
-// back: together they get as far as one does, and 20 substreams more each. A new
-// peer from there is heard at once, also when a few of its substreams end without
-// an agreed protocol.
+// back: together they get as far as one does, and 20 substreams more each, and few
+// of them keep a connection. A new peer from there is heard at once, also when a few of
+// its substreams end without an agreed protocol.
 func TestChurnOfNewIdentities(t *testing.T) {
-	const identities = 40
+	const identities = 60
 	bubble(t, func(t *testing.T, n *target) {
 		begin := time.Now()
 		var read uint64
@@ -278,12 +278,19 @@ func TestChurnOfNewIdentities(t *testing.T) {
 			p := connect(t, n.net.Transport(), n.Addr, secretOf(100+i))
 			go p.churn()
 			synctest.Wait()
-			read += n.connStats(p).Unagreed
+			if _, ok := n.Connection(p.id()); ok {
+				read += n.connStats(p).Unagreed
+			} else {
+				read += 21 // it ended
+			}
 			p.raw.Close()
 			synctest.Wait()
 		}
 		if took := time.Since(begin); took > 0 {
 			t.Fatalf("got it done after %v, want no time passed", took)
+		}
+		if got := len(n.Connections()); got > 26 {
+			t.Errorf("got %d connections left of those that hung up, want the 25 that wait at most, and the first", got)
 		}
 		if want := uint64(500 + 21*identities); read > want {
 			t.Errorf("got %d substreams read, want %d at most", read, want)

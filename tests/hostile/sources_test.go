@@ -3,6 +3,7 @@ package hostile
 import (
 	"bytes"
 	"context"
+	"errors"
 	"log/slog"
 	"strings"
 	"sync"
@@ -16,6 +17,7 @@ import (
 	"github.com/gamelan-p2p/gamelan"
 	"github.com/gamelan-p2p/gamelan/actors"
 	"github.com/gamelan-p2p/gamelan/gamelantest"
+	"github.com/gamelan-p2p/gamelan/transport/connpool"
 	"github.com/gamelan-p2p/gamelan/transport/mux"
 	"github.com/gamelan-p2p/gamelan/transport/noise"
 )
@@ -58,7 +60,7 @@ func placing(t *testing.T, cfg gamelan.Config, attack func(t *testing.T, n *targ
 //
 // conforms: V 31
 func TestPeerBookOfOneSource(t *testing.T) {
-	sourced(t, gamelan.Config{MaxPeers: 40}, func(t *testing.T, n *target, tr *placed) {
+	sourced(t, gamelan.Config{MaxPeers: 40, MaxSetupRatePerSource: 1000}, func(t *testing.T, n *target, tr *placed) {
 		comes := func(from string, number int) {
 			t.Helper()
 			tr.place(from)
@@ -79,6 +81,106 @@ func TestPeerBookOfOneSource(t *testing.T) {
 			if _, ok := n.Peers().Get(secretOf(number).NodeID()); !ok {
 				t.Errorf("peer %d from elsewhere: got it pushed out by one address, want it kept", number)
 			}
+		}
+	})
+}
+
+// TestSetupRateOfOneSource has one address set up connections with ever new keys: as
+// many begin as the limit says, more are closed before a byte is read, and that is
+// seen. Other sources come in, and this one does again, at the pace of the limit.
+//
+// conforms: V 8
+func TestSetupRateOfOneSource(t *testing.T) {
+	const limit = 20
+	sourced(t, gamelan.Config{MaxSetupRatePerSource: limit}, func(t *testing.T, n *target, tr *placed) {
+		number := 1000
+		comes := func(from string) (in bool) {
+			t.Helper()
+			tr.place(from)
+			number++
+			c := dial(t, n.net.Transport(), n.Addr)
+			defer func() {
+				c.Close()
+				synctest.Wait()
+			}()
+			_, err := noise.Client(c, noise.Config{Static: secretOf(number), Prefix: []byte{wireByte}})
+			return err == nil
+		}
+		for i := range limit {
+			if !comes("/ip4/6.6.6.6") {
+				t.Fatalf("got set-up %d refused, want %d let in", i+1, limit)
+			}
+		}
+		for range 5 {
+			if comes("/ip4/6.6.6.6") {
+				t.Error("got one more let in, want it refused")
+			}
+		}
+		for _, e := range happened[actors.InboundRejected](n)[limit:] {
+			limited, ok := errors.AsType[*connpool.LimitError](e.Err)
+			if !ok || limited.Name != "MaxSetupRatePerSource" || limited.Limit != limit {
+				t.Errorf("got %v, want the limit of the source", e.Err)
+			}
+		}
+		if !comes("/ip4/6.6.6.7") {
+			t.Error("got another source refused")
+		}
+		for range 2 * limit {
+			if !comes("/ip4/127.0.0.1") {
+				t.Fatal("got an exempt source refused")
+			}
+		}
+		if p := n.Describe(t.Context()).Places; p.TooFast != 5 || p.Refused != 5 || p.MaxSetupRate != limit {
+			t.Errorf("status: got %+v, want 5 refused for the rate", p)
+		}
+		time.Sleep(time.Minute / limit)
+		if !comes("/ip4/6.6.6.6") || comes("/ip4/6.6.6.6") {
+			t.Error("want one more let in after its time")
+		}
+	})
+}
+
+// TestNewcomersFromExemptSources has ever new identities set up connections from a
+// source without limits, eight at a time: 100 at once and 200 a second go on, so that
+// each waits for at most as long as those before it, and another newcomer too. None is
+// refused. Those that the node knows do not wait.
+//
+// conforms: V 8
+func TestNewcomersFromExemptSources(t *testing.T) {
+	const attackers, each = 8, 100
+	bubble(t, func(t *testing.T, n *target) {
+		comes := func(number int) time.Duration {
+			begin := time.Now()
+			c := connect(t, n.net.Transport(), n.Addr, secretOf(number))
+			defer c.raw.Close()
+			return time.Since(begin)
+		}
+		comes(1)
+		synctest.Wait()
+		begin := time.Now()
+		var wg sync.WaitGroup
+		for i := range attackers {
+			wg.Go(func() {
+				for k := range each {
+					if took := comes(1000 + each*i + k); took > 100*time.Millisecond {
+						t.Errorf("got a wait of %v, want that of those before it", took)
+					}
+				}
+			})
+		}
+		time.Sleep(time.Second)
+		if took := comes(1); took > 0 {
+			t.Errorf("got a peer that the node knows in after %v, want at once", took)
+		}
+		if took := comes(2); took > 100*time.Millisecond {
+			t.Errorf("got a newcomer in after %v, want soon", took)
+		}
+		wg.Wait()
+		if took := time.Since(begin); took < 3*time.Second || took > 4*time.Second {
+			t.Errorf("got %d newcomers in %v, want 100 at once and 200 a second", attackers*each, took)
+		}
+		if p := n.Describe(t.Context()).Places; p.Refused != 0 || p.Waited < attackers*each-200 {
+			t.Errorf("status: got %+v, want none refused, and most of them told to wait", p)
 		}
 	})
 }
@@ -163,7 +265,7 @@ func TestOffenceIsNotForgotten(t *testing.T) {
 					<-release
 				}
 			})
-			sourced(t, gamelan.Config{MaxOffencesPerSource: 1}, func(t *testing.T, n *target, tr *placed) {
+			sourced(t, gamelan.Config{MaxOffencesPerSource: 1, MaxSetupRatePerSource: 1000}, func(t *testing.T, n *target, tr *placed) {
 				release = make(chan struct{})
 				blocked.Store(true)
 				tr.place("/ip4/6.6.6.6")

@@ -14,8 +14,11 @@ var (
 	churnOfSource = rate{burst: 500, every: 10 * time.Millisecond}
 )
 
-// churnWait is the longest that a connection has to wait at a time.
-const churnWait = 5 * time.Second
+// churnWait is the longest that a connection has to wait at a time. So 25 connections
+// of a source wait together; each further one that goes beyond what it has of its own
+// ends. If it did not, those who open substreams and hang up would hold places for as
+// long as their substreams take.
+const churnWait = 250 * time.Millisecond
 
 // Churn bounds the substreams of peers that end without an agreed protocol, by
 // where they come from. It is not safe for concurrent use; its now must be a clock
@@ -26,15 +29,14 @@ type Churn struct{ sources rates }
 type ConnChurn struct{ full time.Time }
 
 // Ended counts a substream of a connection from that origin ([From]), and returns
-// for how long nothing more of the connection shall be read. Exempt sources are held
-// back like others; nobody is refused.
-func (c *Churn) Ended(now time.Time, conn *ConnChurn, origin netip.Prefix) (wait time.Duration) {
+// for how long nothing more of the connection shall be read, or false if it shall end.
+// For exempt sources it is the same.
+func (c *Churn) Ended(now time.Time, conn *ConnChurn, origin netip.Prefix) (wait time.Duration, ok bool) {
 	if next, _, ok := churnOfConn.take(now, conn.full, 0); ok {
 		conn.full = next
-		return 0
+		return 0, true
 	}
-	wait, _ = c.sources.take(now, origin, churnOfSource, churnWait)
-	return wait
+	return c.sources.take(now, origin, churnOfSource, churnWait)
 }
 
 // Agreed takes one back.

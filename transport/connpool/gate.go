@@ -42,6 +42,11 @@ type GateLimits struct {
 	ConnsPerSource  int // 32
 	ConnsPerSubnet  int // 128
 
+	// SetupRate is how many set-ups of one source begin in a minute, on average;
+	// after a pause as many may begin at once. Those of a subnet have four times as
+	// many. 0: the constant SetupRate
+	SetupRate int
+
 	OffencesPerSource int // 100 in OffencesWithin; for Offenders
 }
 
@@ -52,8 +57,15 @@ func (l GateLimits) withDefaults() GateLimits {
 	l.Conns = cmp.Or(l.Conns, 500)
 	l.ConnsPerSource = cmp.Or(l.ConnsPerSource, 32)
 	l.ConnsPerSubnet = cmp.Or(l.ConnsPerSubnet, 128)
+	l.SetupRate = cmp.Or(l.SetupRate, SetupRate)
 	return l
 }
+
+// SetupRate is how many set-ups of one source begin in a minute unless said otherwise.
+const SetupRate = 120
+
+// subnetSetups is how many times the set-ups of a source those of a subnet may be.
+const subnetSetups = 4
 
 // When a set-up may give way to a new one, all places being taken.
 const (
@@ -99,7 +111,10 @@ type Gate struct {
 	setups  map[uint64]*setup
 	origins map[netip.Prefix]int // set-ups
 	last    uint64               // id of a set-up
-	stats   GateStats
+	sources rates                // of set-ups, of sources and subnets
+	// newcomers is when those of exempt sources have their whole burst again.
+	newcomers time.Time
+	stats     GateStats
 }
 
 type tally struct{ setups, conns int }
@@ -116,8 +131,11 @@ type setup struct {
 type GateStats struct {
 	Setups, Conns         int
 	MaxSetups, MaxInbound int
+	MaxSetupRate          int    // set-ups of a source in a minute
 	GaveWay               uint64 // set-ups that a newer one took the place of
 	Refused               uint64 // connections and set-ups for which there was no place
+	TooFast               uint64 // of Refused: those of a source or subnet that had begun too many
+	Waited                uint64 // set-ups of unknown peers from exempt sources that had to wait
 	Replaced              uint64 // connections that one just set up took the place of
 }
 
@@ -143,6 +161,13 @@ func (g *Gate) Enter(now time.Time, f From) (id, gone uint64, err error) {
 			g.stats.Refused++
 			return 0, 0, &LimitError{Name: "MaxSetups", Limit: g.l.Setups}
 		}
+	}
+	if err := g.begin(now, f); err != nil {
+		g.stats.Refused++
+		g.stats.TooFast++
+		return 0, 0, err
+	}
+	if gone != 0 {
 		g.stats.GaveWay++
 		g.Leave(gone)
 	}
@@ -151,6 +176,52 @@ func (g *Gate) Enter(now time.Time, f From) (id, gone uint64, err error) {
 	g.origins[f.Origin]++
 	g.count(f, tally{setups: 1})
 	return g.last, gone, nil
+}
+
+// begin takes one of the set-ups that the subnet and the source may begin now, or says
+// which of them has none left. One that is refused is not counted.
+func (g *Gate) begin(now time.Time, f From) error {
+	source := rate{burst: g.l.SetupRate, every: time.Minute / time.Duration(g.l.SetupRate)}
+	subnet := rate{burst: subnetSetups * source.burst, every: source.every / subnetSetups}
+	if f.Subnet.IsValid() && !g.sources.has(now, f.Subnet, subnet) {
+		return &LimitError{"MaxSetupRatePerSource", subnet.burst, f.Subnet}
+	}
+	if !f.Source.IsValid() {
+		return nil
+	}
+	if _, ok := g.sources.take(now, f.Source, source, 0); !ok {
+		return &LimitError{"MaxSetupRatePerSource", source.burst, f.Source}
+	}
+	if f.Subnet.IsValid() {
+		g.sources.take(now, f.Subnet, subnet, 0)
+	}
+	return nil
+}
+
+// newcomers is how fast set-ups from exempt sources go on whose peers nobody knows. All
+// places for set-ups together wait for at most half a second, so that none stands still
+// for long enough to give way. newcomersWait is the longest that one waits, however
+// many places there are.
+var newcomers = rate{burst: 100, every: 5 * time.Millisecond}
+
+const newcomersWait = 2 * time.Second
+
+// Newcomer returns for how long a set-up waits before it goes on, whose peer has proved
+// a key that the node does not know. It is 0 unless the source is exempt: others have
+// a limit of their own.
+func (g *Gate) Newcomer(now time.Time, id uint64) (wait time.Duration) {
+	s, ok := g.setups[id]
+	if !ok || s.from.Source.IsValid() {
+		return 0
+	}
+	next, wait, ok := newcomers.take(now, g.newcomers, newcomersWait)
+	if ok {
+		g.newcomers = next
+	}
+	if wait > 0 {
+		g.stats.Waited++
+	}
+	return wait
 }
 
 // loser is the set-up that gives way to one from origin, 0 for none. It is of the
@@ -241,6 +312,7 @@ func (g *Gate) End(f From) { g.count(f, tally{conns: -1}) }
 func (g *Gate) Stats() GateStats {
 	s := g.stats
 	s.Setups, s.Conns, s.MaxSetups, s.MaxInbound = g.all.setups, g.all.conns, g.l.Setups, g.l.Conns
+	s.MaxSetupRate = g.l.SetupRate
 	return s
 }
 

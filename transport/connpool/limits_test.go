@@ -110,6 +110,69 @@ func TestGate(t *testing.T) {
 			t.Errorf("got %+v, want 100 set-ups and 4 refused", s)
 		}
 	})
+	t.Run("rate", func(t *testing.T) {
+		g := newGateScript(t, GateLimits{SetupRate: 60})
+		setups := func(f From, n int) {
+			t.Helper()
+			for range n {
+				g.Leave(g.enters(f, ""))
+			}
+		}
+		setups(from("8.8.8.8"), 60)
+		g.enters(from("8.8.8.8"), "MaxSetupRatePerSource")
+		setups(from("8.8.8.9"), 60)
+		g.passes(3 * time.Second)
+		setups(from("8.8.8.8"), 3)
+		g.enters(from("8.8.8.8"), "MaxSetupRatePerSource")
+		for i := range 2 { // of the subnet 240 may begin, and 12 more by now
+			setups(from(fmt.Sprintf("8.8.8.%d", 20+i)), 60)
+		}
+		setups(from("8.8.8.30"), 9)
+		g.enters(from("8.8.8.30"), "MaxSetupRatePerSource")
+		setups(from("8.8.9.30"), 60)
+		setups(From{}, 1000) // exempt
+		if s := g.Stats(); s.Refused != 3 || s.TooFast != 3 || s.MaxSetupRate != 60 {
+			t.Errorf("got %+v, want 3 refused, all of them for the rate", s)
+		}
+		g.passes(time.Minute)
+		setups(from("8.8.8.8"), 60)
+		g.enters(from("8.8.8.8"), "MaxSetupRatePerSource")
+	})
+	t.Run("newcomers", func(t *testing.T) {
+		g := newGateScript(t, GateLimits{})
+		for range 50 {
+			if wait := g.Newcomer(g.now, g.enters(From{}, "")); wait != 0 {
+				t.Errorf("got a wait of %v for the first ones", wait)
+			}
+		}
+		if wait := g.Newcomer(g.now, g.enters(from("8.8.8.8"), "")); wait != 0 {
+			t.Errorf("got a wait of %v for one that is not exempt", wait)
+		}
+		for range 50 {
+			id := g.enters(From{Origin: netip.MustParsePrefix("127.0.0.0/8")}, "")
+			g.Newcomer(g.now, id)
+			g.Leave(id)
+		}
+		for i := range 49 {
+			id := g.enters(From{Origin: netip.MustParsePrefix("127.0.0.0/8")}, "")
+			if wait, want := g.Newcomer(g.now, id), time.Duration(i+1)*5*time.Millisecond; wait != want {
+				t.Errorf("got a wait of %v, want %v", wait, want)
+			}
+			if wait := g.Newcomer(g.now, id+1000); wait != 0 {
+				t.Errorf("got a wait of %v for one that has left", wait)
+			}
+		}
+		if s := g.Stats(); s.Setups != 100 || s.Waited != 49 {
+			t.Errorf("got %+v, want 100 set-ups, of which 49 had to wait", s)
+		}
+		g.passes(time.Second)
+		id := g.enters(From{}, "")
+		for range 10_000 {
+			if wait := g.Newcomer(g.now, id); wait > 2*time.Second {
+				t.Fatalf("got a wait of %v, want 2s at most", wait)
+			}
+		}
+	})
 	t.Run("connections", func(t *testing.T) {
 		g := newGateScript(t, GateLimits{})
 		connect := func(f From, n int) {

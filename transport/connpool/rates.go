@@ -50,6 +50,12 @@ func (a *rates) take(now time.Time, source netip.Prefix, r rate, most time.Durat
 	return wait, true
 }
 
+// has reports whether take would take one now.
+func (a rates) has(now time.Time, source netip.Prefix, r rate) bool {
+	_, _, ok := r.take(now, a[source], 0)
+	return ok
+}
+
 // forget drops who is full, or if there is nobody like that an eighth of all.
 func (a *rates) forget(now time.Time) {
 	left := make([]netip.Prefix, 0, len(*a))

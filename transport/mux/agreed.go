@@ -14,8 +14,8 @@ const churnWindow = time.Minute
 // methods are called under a lock of the session: they neither block nor call it.
 type Pacer interface {
 	// Ended counts one, and returns for how long the session shall read nothing
-	// more from the connection.
-	Ended() time.Duration
+	// more from the connection, or false if it shall end.
+	Ended() (wait time.Duration, ok bool)
 	// Agreed takes one back, whose protocol was agreed on after its end.
 	Agreed()
 }
@@ -28,6 +28,7 @@ type churn struct {
 	since time.Time
 	ended int
 	total uint64
+	over  bool        // the pacer ends the session
 	until time.Time   // nothing is read before
 	held  atomic.Bool // until is set
 }
@@ -35,9 +36,9 @@ type churn struct {
 // LimitChurn ends the session, with a GoAway and [ErrTooMuchChurn], when more than
 // n substreams that the peer opened have ended within a minute without
 // [Stream.Agreed] having been called, refused ones included. 0, which is the
-// default, is no limit. Pace, unless it is nil, is told of each of them and may hold
-// the reading back, so that the peer waits: the answer to a ping of the peer, and
-// to one of ours, waits as well.
+// default, is no limit. Pace, unless it is nil, is told of each of them and may end
+// the session in the same way, or hold the reading back, so that the peer waits: the
+// answer to a ping of the peer, and to one of ours, waits as well.
 func (s *Session) LimitChurn(n int, pace Pacer) {
 	s.link.table.mu.Lock()
 	defer s.link.table.mu.Unlock()
@@ -71,7 +72,9 @@ func (c *churn) count(now time.Time) {
 	if c.pace == nil {
 		return
 	}
-	if wait := c.pace.Ended(); wait > 0 {
+	wait, ok := c.pace.Ended()
+	c.over = c.over || !ok
+	if wait > 0 {
 		if until := now.Add(wait); until.After(c.until) {
 			c.until = until
 		}
@@ -90,14 +93,17 @@ func (c *churn) takeBack() {
 	}
 }
 
-// churned is the limit that the peer has gone beyond, 0 if it has not.
-func (l *link) churned() int {
+// churned says which limit the peer has gone beyond, nil if none.
+func (l *link) churned() error {
 	l.table.mu.Lock()
 	defer l.table.mu.Unlock()
-	if c := &l.table.churn; c.limit > 0 && c.ended > c.limit {
-		return c.limit
+	switch c := &l.table.churn; {
+	case c.over:
+		return fmt.Errorf("%w, by peers of one source", ErrTooMuchChurn)
+	case c.limit > 0 && c.ended > c.limit:
+		return fmt.Errorf("%w: more than %d in a minute", ErrTooMuchChurn, c.limit)
 	}
-	return 0
+	return nil
 }
 
 // holdBackReading waits until the pacer lets the reader go on. It returns before,
@@ -121,7 +127,7 @@ func (l *link) holdBackReading() {
 }
 
 // dismiss says GoAway, for at most a moment, to a peer whose connection ends.
-func (l *link) dismiss(limit int) error {
+func (l *link) dismiss(why error) error {
 	written := make(chan struct{})
 	if l.outbox.send(l, newHeader(typeGoAway, 0, 0, 0), written) == nil {
 		timeout := time.NewTimer(holdBack)
@@ -132,5 +138,5 @@ func (l *link) dismiss(limit int) error {
 		case <-l.over:
 		}
 	}
-	return fmt.Errorf("%w: more than %d in a minute", ErrTooMuchChurn, limit)
+	return why
 }

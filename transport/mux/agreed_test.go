@@ -54,11 +54,12 @@ func TestChurn(t *testing.T) {
 // pacer holds a session back by wait each time, and counts.
 type pacer struct {
 	wait         time.Duration
+	over         bool
 	ended, taken int
 }
 
-func (p *pacer) Ended() time.Duration { p.ended++; return p.wait }
-func (p *pacer) Agreed()              { p.taken++ }
+func (p *pacer) Ended() (time.Duration, bool) { p.ended++; return p.wait, !p.over }
+func (p *pacer) Agreed()                      { p.taken++ }
 
 // TestChurnHeldBack opens and resets substreams on a session that a pacer holds
 // back: one is read each time that the wait is over, and what the peer sends behind
@@ -128,5 +129,22 @@ func TestChurnHeldBack(t *testing.T) {
 		if took := time.Since(begin); took != 0 {
 			t.Errorf("got a reset and the end after %v, want them not held back", took)
 		}
+	})
+}
+
+// TestChurnEndedByPacer has the pacer end the session: with GoAway, and as too much
+// churn.
+func TestChurnEndedByPacer(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		s, d := connect(t, false, Config{})
+		s.LimitChurn(1000, &pacer{over: true})
+		streams := accept(s)
+		d.send(typeWindow, flagSYN, 1, 0)
+		d.next() // ACK
+		<-streams
+		d.send(typeData, flagRST, 1, 0)
+		d.expect("00 03 0000 00000000 00000000")
+		synctest.Wait()
+		wantErr(t, s.Err(), ErrTooMuchChurn)
 	})
 }

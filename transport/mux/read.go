@@ -183,8 +183,8 @@ func (l *link) frame(h header) error {
 	if err := l.flagged(h); err != nil {
 		return err
 	}
-	if limit := l.churned(); limit > 0 {
-		return l.dismiss(limit)
+	if why := l.churned(); why != nil {
+		return l.dismiss(why)
 	}
 	if r.answer == nil {
 		return nil

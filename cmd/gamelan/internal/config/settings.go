@@ -165,6 +165,11 @@ var Settings = []Setting{
 		at:  func(c *Config) any { return &c.Node.MaxSetupsPerSubnet },
 	},
 	{
+		Key: "connections.max_setup_rate_per_source", Kind: Count, Least: 1, Most: 1_000_000, Example: `30`,
+		Doc: "Most set-ups from one IPv4 address or IPv6 /64 that begin in a minute, on average; after a pause as many at once. From one IPv4 /24 or IPv6 /48 four times as many. Loopback and exempt sources have no such limit.",
+		at:  func(c *Config) any { return &c.Node.MaxSetupRatePerSource },
+	},
+	{
 		Key: "connections.max_offences_per_source", Kind: Count, Least: 1, Most: 1_000_000, Example: `20`,
 		Doc: "Greatest number of offences from one IPv4 address or IPv6 /64 within 10 min, with any keys; after that the source is refused for 10 min. An offence causes a ban, or ends a connection because of churn. Loopback and exempt sources are not counted.",
 		at:  func(c *Config) any { return &c.Node.MaxOffencesPerSource },

@@ -69,11 +69,11 @@ func ShowStatus(o *Output, s Status, now time.Time) error {
 // placesText returns how many places for inbound connections are taken, and what happened
 // to connections without a place.
 func placesText(p inspect.Places) string {
-	s := fmt.Sprintf("%d of %d places, %d of %d set-ups", p.Inbound, p.MaxInbound, p.Setups, p.MaxSetups)
+	s := fmt.Sprintf("%d of %d places, %d of %d set-ups, %d a minute from one source", p.Inbound, p.MaxInbound, p.Setups, p.MaxSetups, p.MaxSetupRate)
 	for _, x := range []struct {
 		n    uint64
 		what string
-	}{{p.Refused, "refused"}, {p.GaveWay, "set-ups gave way"}, {p.Replaced, "idle ones replaced"}} {
+	}{{p.Refused, "refused"}, {p.TooFast, "of them for the pace of their source"}, {p.Waited, "set-ups of unknown peers had to wait"}, {p.GaveWay, "set-ups gave way"}, {p.Replaced, "idle ones replaced"}} {
 		if x.n > 0 {
 			s += fmt.Sprintf("; %s %s", inspect.Number(x.n), x.what)
 		}
