@@ -130,7 +130,7 @@ func TestSetupRateOfOneSource(t *testing.T) {
 				t.Fatal("got an exempt source refused")
 			}
 		}
-		if p := n.Describe(t.Context()).Places; p.TooFast != 5 || p.Refused != 5 || p.MaxSetupRate != limit {
+		if p := n.Inspection().Node(t.Context()).Places; p.TooFast != 5 || p.Refused != 5 || p.MaxSetupRate != limit {
 			t.Errorf("status: got %+v, want 5 refused for the rate", p)
 		}
 		time.Sleep(time.Minute / limit)
@@ -179,7 +179,7 @@ func TestNewcomersFromExemptSources(t *testing.T) {
 		if took := time.Since(begin); took < 3*time.Second || took > 4*time.Second {
 			t.Errorf("got %d newcomers in %v, want 100 at once and 200 a second", attackers*each, took)
 		}
-		if p := n.Describe(t.Context()).Places; p.Refused != 0 || p.Waited < attackers*each-200 {
+		if p := n.Inspection().Node(t.Context()).Places; p.Refused != 0 || p.Waited < attackers*each-200 {
 			t.Errorf("status: got %+v, want none refused, and most of them told to wait", p)
 		}
 	})
