@@ -66,8 +66,8 @@ const (
 )
 
 var relayFailureTexts = [relayFailures]string{
-	RelayStalled: "no progress of the peer for 10 s", RelayExpired: "out of time", RelayLost: "not proven by the connection",
-	RelayCrowded: "too many waiting", RelayRate: "too many in a minute", RelayClosed: "closing", RelayPanicked: "panicked",
+	RelayStalled: "no progress of the peer for 10 s", RelayExpired: "expired", RelayLost: "unconfirmed by the connection",
+	RelayCrowded: "too many waiting", RelayRate: "over the rate limit", RelayClosed: "closing", RelayPanicked: "panicked",
 }
 
 // String returns the failure in words.

@@ -69,14 +69,14 @@ const (
 
 var reasons = [...]string{
 	Delivered: "delivered", Handled: "handled", Passed: "for somebody else",
-	Undecodable: "undecodable", UnknownSource: "unknown source", NoStore: "no store here", Expired: "expired",
-	BadSemantics: "bad encrypted semantics", Duplicate: "duplicate", BadSignature: "bad signature",
-	Undecryptable: "undecryptable", BadBody: "bad body", NotRepeated: "copy",
-	ReturnedToOwner: "returned by its destination", Stopped: "stopped by a layer",
-	NoHandler: "no handler", NoPart: "no part of the DHT for it", HandlerStuck: "handler stuck",
+	Undecodable: "undecodable", UnknownSource: "unknown source", NoStore: "no message store here", Expired: "expired",
+	BadSemantics: "encrypted, incomplete", Duplicate: "duplicate", BadSignature: "bad signature",
+	Undecryptable: "undecryptable", BadBody: "bad body", NotRepeated: "second copy",
+	ReturnedToOwner: "sent by its destination", Stopped: "stopped by a layer",
+	NoHandler: "no handler", NoPart: "unsupported DHT message", HandlerStuck: "handler stuck",
 	HandlerFailed: "handler failed", Panicked: "panicked",
-	PassedAgain: "for somebody else again", NotPassed: "for somebody else and not passed on",
-	OverRelayBytes: "for somebody else beyond the bytes of its source",
+	PassedAgain: "for somebody else, to missed peers", NotPassed: "for somebody else, not relayed",
+	OverRelayBytes: "for somebody else, over the byte limit",
 }
 
 // Reasons returns all reasons.

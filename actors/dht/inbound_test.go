@@ -372,7 +372,7 @@ func TestDHTRelaysHoldHalf(t *testing.T) {
 		}
 		time.Sleep(2 * time.Second)
 		synctest.Wait()
-		if got, want := s.counted(), "10 for somebody else, 3 for somebody else and not passed on"; got != want {
+		if got, want := s.counted(), "10 for somebody else, 3 for somebody else, not relayed"; got != want {
 			t.Errorf("after 11 s: got %s, want %s", got, want)
 		}
 		if n := s.Missed(); n != 3 {
@@ -382,7 +382,7 @@ func TestDHTRelaysHoldHalf(t *testing.T) {
 		s.post(ours.Append(nil))
 		more := s.compose(1, "", sealed(s.secret().PublicKey()))
 		s.post(more.Append(nil))
-		if got, want := s.counted(), "1 delivered, 10 for somebody else, 4 for somebody else and not passed on"; got != want {
+		if got, want := s.counted(), "1 delivered, 10 for somebody else, 4 for somebody else, not relayed"; got != want {
 			t.Errorf("while nothing ends: got %s, want %s", got, want)
 		}
 		for _, m := range s.forwards() {
@@ -398,7 +398,7 @@ func TestDHTRelaysHoldHalf(t *testing.T) {
 		s.post(tampered.Append(nil))
 		known, last := all[0], all[9]
 		s.post(known.Append(nil), last.Append(nil))
-		if got, want := s.counted(), "1 delivered, 10 for somebody else, 1 duplicate, 1 bad signature, 1 for somebody else again, 4 for somebody else and not passed on"; got != want {
+		if got, want := s.counted(), "1 delivered, 10 for somebody else, 1 duplicate, 1 bad signature, 1 for somebody else, to missed peers, 4 for somebody else, not relayed"; got != want {
 			t.Errorf("later copies: got %s, want %s", got, want)
 		}
 		forwards := s.forwards()
