@@ -71,7 +71,7 @@ type Inbound struct {
 	unreached   *Unreached
 	chain       Handler
 	verifier    wire.Verifier
-	early       bool     // there are layers before the signature is verified
+	layered     bool     // there are layers before the signature is verified
 	running     Position // of the application's layer that runs now; positions: none
 }
 
@@ -107,7 +107,7 @@ func NewInbound(o InboundOptions) *Inbound {
 	h = in.count(in.forward(h))
 	h = in.verify(h)
 	in.chain = in.wrap(h, o.Layers, BeforeVerify)
-	in.early = len(o.Layers[BeforeVerify]) > 0
+	in.layered = len(o.Layers[BeforeVerify]) > 0
 	return in
 }
 

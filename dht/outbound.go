@@ -113,30 +113,30 @@ type OutboundCounts struct {
 
 // send is one send under way.
 type send struct {
-	id      uint64 // 0: relayed
-	m       Message
-	until   time.Time
-	early   time.Time // when unwritten copies are withdrawn
-	taken   bool      // they were withdrawn
-	frame   []byte
-	copies  []*copyOut
-	open    int
-	ended   bool
-	wake    wake
-	relayed *relaying // with id 0
+	id         uint64 // 0: relayed
+	m          Message
+	until      time.Time
+	withdrawAt time.Time // when unwritten copies are withdrawn
+	withdrawn  bool
+	frame      []byte
+	copies     []*copyOut
+	open       int
+	ended      bool
+	wake       wake
+	relayed    *relaying // with id 0
 }
 
 func newSend(id uint64, m Message, until time.Time) *send {
-	s := &send{id: id, m: m, until: until, early: until}
+	s := &send{id: id, m: m, until: until, withdrawAt: until}
 	s.wake.send = s
 	return s
 }
 
-// begin sets early, when unwritten copies are withdrawn: long enough before the send
+// begin sets withdrawAt, when unwritten copies are withdrawn: long enough before the send
 // ends that sessions can report which copies they have written.
 func (s *send) begin(now time.Time) {
 	left := s.until.Sub(now)
-	s.early = s.until.Add(-min(time.Second, max(left/10, min(left/2, 100*time.Millisecond))))
+	s.withdrawAt = s.until.Add(-min(time.Second, max(left/10, min(left/2, 100*time.Millisecond))))
 }
 
 func (s *send) relay() bool { return s.id == 0 }
@@ -361,7 +361,7 @@ func (o *Outbound) spread(now time.Time, s *send, frame []byte, peers []identity
 	} else {
 		o.counts.Copies += uint64(len(peers))
 	}
-	o.wakes.put(&s.wake, s.early)
+	o.wakes.put(&s.wake, s.withdrawAt)
 	for i, peer := range peers {
 		o.order++
 		c := &copyOut{send: s, index: i, order: o.order, peer: o.peer(peer)}
@@ -412,12 +412,12 @@ func (o *Outbound) Sent(now time.Time, id uint64, outcome protocol.Outcome) *Out
 // mayResend reports whether a copy in doubt is sent again. Receivers drop a second
 // copy, which they know by its hash.
 func (o *Outbound) mayResend(now time.Time, c *copyOut) bool {
-	return !o.closing && !c.send.relay() && now.Before(c.send.early)
+	return !o.closing && !c.send.relay() && now.Before(c.send.withdrawAt)
 }
 
 // mayRetry reports whether an unwritten copy is tried again later.
 func (o *Outbound) mayRetry(now time.Time, c *copyOut, r protocol.Reason) bool {
-	return !o.closing && (r == protocol.Overloaded || r == protocol.Closed) && now.Before(c.send.early)
+	return !o.closing && (r == protocol.Overloaded || r == protocol.Closed) && now.Before(c.send.withdrawAt)
 }
 
 // Connected notes that a peer has a new connection, and sends copies in doubt again.
@@ -479,8 +479,8 @@ func (o *Outbound) late(now time.Time, s *send) {
 		o.end(s, DiscoveryFailed, errSearching)
 		return
 	}
-	last, taken := !now.Before(s.until), s.taken
-	s.taken = true
+	last, withdrawn := !now.Before(s.until), s.withdrawn
+	s.withdrawn = true
 	for _, c := range s.copies {
 		switch c.state {
 		case copyWaiting:
@@ -489,7 +489,7 @@ func (o *Outbound) late(now time.Time, s *send) {
 		case copyDoubtful:
 			o.settle(c, c.doubt)
 		case copyGiven:
-			if !taken { // also at the limit, if the timer was late: it must not be written later
+			if !withdrawn { // also at the limit, if the timer was late: it must not be written later
 				o.fx.Withdraw = append(o.fx.Withdraw, Write{ID: c.id, Peer: c.peer.id})
 			}
 			if last {

@@ -188,7 +188,7 @@ func (o *Outbound) pumpQueue(now time.Time, p *outPeer, q *copyList) {
 func (o *Outbound) give(now time.Time, p *outPeer, c *copyOut) bool {
 	cost := int64(len(c.send.frame)) + frameOverhead
 	switch {
-	case !now.Before(c.send.early): // the send is about to end
+	case !now.Before(c.send.withdrawAt): // the send is about to end
 		return false
 	case now.Before(p.notBefore):
 		o.wakePeer(p, p.notBefore)

@@ -264,7 +264,7 @@ func (o *Outbound) look(now time.Time, p *outPeer) {
 	}
 	slices.SortFunc(given, func(a, b *copyOut) int { return cmp.Compare(a.id, b.id) })
 	for _, c := range given {
-		if !c.send.taken {
+		if !c.send.withdrawn {
 			o.fx.Withdraw = append(o.fx.Withdraw, Write{ID: c.id, Peer: p.id})
 		}
 	}

@@ -11,8 +11,8 @@ type perSecond struct {
 	seconds [floodSeconds]uint32
 }
 
-// turn moves on to a second and forgets the events of more than 60 s before.
-func (p *perSecond) turn(second int64) {
+// advance moves on to a second and forgets the events of more than 60 s before.
+func (p *perSecond) advance(second int64) {
 	if second <= p.last {
 		return
 	}
@@ -51,7 +51,7 @@ func (p *perSecond) clear() { p.sum, p.seconds = 0, [floodSeconds]uint32{} }
 // take counts one event and returns true, or returns false if there were limit of them
 // in the last 60 s.
 func (p *perSecond) take(now time.Time, limit int) bool {
-	if p.turn(p.second(now)); p.sum >= limit {
+	if p.advance(p.second(now)); p.sum >= limit {
 		return false
 	}
 	p.add(1)
@@ -60,6 +60,6 @@ func (p *perSecond) take(now time.Time, limit int) bool {
 
 // idle reports whether there were no events in the last 60 s.
 func (p *perSecond) idle(now time.Time) bool {
-	p.turn(p.second(now))
+	p.advance(p.second(now))
 	return p.sum == 0
 }

@@ -29,7 +29,7 @@ type Proof struct {
 // must be unpredictable; wall is the system's clock. Like Handle, Prove must not be
 // called concurrently.
 func (in *Inbound) Prove(wall time.Time, source identity.NodeID, random io.Reader, bodies [][]byte) []Proof {
-	if in.early || !in.known(source) { // a layer may change the message before it is verified
+	if in.layered || !in.known(source) { // a layer may change the message before it is verified
 		return nil
 	}
 	bodies = bodies[:min(len(bodies), MaxProofs)]

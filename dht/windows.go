@@ -54,7 +54,7 @@ func (w *windows[K]) at(now time.Time, source K) *window[K] {
 	x := e.Value.(*window[K])
 	if second > x.last {
 		w.order.MoveToFront(e)
-		x.turn(second)
+		x.advance(second)
 	}
 	return x
 }
