@@ -31,5 +31,5 @@ func (p *churnPacer) Ended() (wait time.Duration, ok bool) {
 func (p *churnPacer) Agreed() {
 	p.gate.mu.Lock()
 	defer p.gate.mu.Unlock()
-	p.conn.Agreed()
+	p.gate.churn.Agreed(&p.conn, p.origin)
 }

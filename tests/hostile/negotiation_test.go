@@ -206,6 +206,7 @@ func TestUnknownProtocols(t *testing.T) {
 				}
 				id += 2
 			}
+			time.Sleep(100 * time.Millisecond) // more at once would be held back
 			p.forget()
 		}
 		if s := n.connStats(p); s.Substreams != 0 {

@@ -25,8 +25,12 @@ const churnWait = 250 * time.Millisecond
 // that never goes back. The zero value is ready to use.
 type Churn struct{ sources rates }
 
-// ConnChurn is what one connection has of its own. The zero value is ready to use.
-type ConnChurn struct{ full time.Time }
+// ConnChurn is what one connection has of its own, and how many it has of its
+// source's. The zero value is ready to use.
+type ConnChurn struct {
+	full   time.Time
+	shared int
+}
 
 // Ended counts a substream of a connection from that origin ([From]), and returns
 // for how long nothing more of the connection shall be read, or false if it shall end.
@@ -36,8 +40,18 @@ func (c *Churn) Ended(now time.Time, conn *ConnChurn, origin netip.Prefix) (wait
 		conn.full = next
 		return 0, true
 	}
-	return c.sources.take(now, origin, churnOfSource, churnWait)
+	if wait, ok = c.sources.take(now, origin, churnOfSource, churnWait); ok {
+		conn.shared++
+	}
+	return wait, ok
 }
 
 // Agreed takes one back.
-func (c *ConnChurn) Agreed() { c.full = c.full.Add(-churnOfConn.every) }
+func (c *Churn) Agreed(conn *ConnChurn, origin netip.Prefix) {
+	if conn.shared == 0 {
+		conn.full = conn.full.Add(-churnOfConn.every)
+		return
+	}
+	conn.shared--
+	c.sources.giveBack(origin, churnOfSource)
+}

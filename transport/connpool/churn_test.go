@@ -95,7 +95,7 @@ func TestChurnWaits(t *testing.T) {
 		if wait, ok := c.Ended(reapTime, &conn, origin); wait != 0 || !ok {
 			t.Errorf("got a wait of %v, %v for what is the connection's own", wait, ok)
 		}
-		conn.Agreed()
+		c.Agreed(&conn, origin)
 	}
 	for range 20 {
 		if wait, ok := c.Ended(reapTime, &conn, origin); wait != 0 || !ok {
@@ -129,5 +129,27 @@ func TestRatesAreBounded(t *testing.T) {
 	}
 	if len(all) != maxRated {
 		t.Errorf("got %d sources remembered a minute later, want the %d new ones", len(all), maxRated)
+	}
+}
+
+// TestChurnAgreedLate has a peer whose substreams all end before anybody has seen that
+// their protocol was agreed on: however many there are, none waits.
+func TestChurnAgreedLate(t *testing.T) {
+	var c Churn
+	var conn ConnChurn
+	origin := netip.MustParsePrefix("127.0.0.0/8")
+	for i := range 1000 {
+		for range 40 {
+			if wait, ok := c.Ended(reapTime, &conn, origin); wait != 0 || !ok {
+				t.Fatalf("got a wait of %v, %v in round %d", wait, ok, i)
+			}
+		}
+		for range 40 {
+			c.Agreed(&conn, origin)
+		}
+	}
+	within := churned(&c, reapTime, time.Millisecond, &churner{origin: origin})
+	if within < 520 || within > 521 {
+		t.Errorf("got %d for another connection after that, want 520", within)
 	}
 }

@@ -50,6 +50,13 @@ func (a *rates) take(now time.Time, source netip.Prefix, r rate, most time.Durat
 	return wait, true
 }
 
+// giveBack takes back what take took.
+func (a rates) giveBack(source netip.Prefix, r rate) {
+	if full, ok := a[source]; ok {
+		a[source] = full.Add(-r.every)
+	}
+}
+
 // has reports whether take would take one now.
 func (a rates) has(now time.Time, source netip.Prefix, r rate) bool {
 	_, _, ok := r.take(now, a[source], 0)
