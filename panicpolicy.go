@@ -24,19 +24,23 @@ const (
 )
 
 // ActorOption is a choice for one actor of yours.
-type ActorOption func(*actors.Register)
+type ActorOption func(*actorOptions)
+
+type actorOptions struct{ onPanic PanicPolicy }
 
 // OnPanic chooses what a panic does to the actor. Default: [PanicRestart]. That of
 // a service is in [rpc.Service].
-func OnPanic(p PanicPolicy) ActorOption { return func(m *actors.Register) { m.OnPanic = p } }
+func OnPanic(p PanicPolicy) ActorOption { return func(o *actorOptions) { o.onPanic = p } }
 
 // registration completes a registration, or says why there can be none.
 func registration(m actors.Register, new NewActor, opts []ActorOption) (actors.Register, error) {
 	if new == nil {
 		return m, errNoActor
 	}
+	o := actorOptions{m.OnPanic}
 	for _, opt := range opts {
-		opt(&m)
+		opt(&o)
 	}
+	m.OnPanic = o.onPanic
 	return m, m.OnPanic.Validate()
 }

@@ -20,7 +20,7 @@ import (
 const registerTimeout = 10 * time.Second
 
 // Register makes inbound substreams of a protocol go to an actor of yours,
-// which hears [actors.SubstreamOpened]. It works while the node runs; new
+// which hears [SubstreamOpened]. It works while the node runs; new
 // connections tell the peers about it. The id is 1 to 50 bytes of printable
 // ASCII without a comma, and there may be at most 20, including those of messages:
 // one, or with the DHT three. The ids of messages cannot be registered. What a
@@ -33,7 +33,7 @@ func (n *Node) Register(id protocol.ID, new NewActor, opts ...ActorOption) error
 }
 
 // RegisterHandler makes plain messages go to an actor of yours, which hears
-// [actors.Received].
+// [Received].
 func (n *Node) RegisterHandler(new NewActor, opts ...ActorOption) error {
 	return n.register(actors.Register{}, new, opts)
 }

@@ -19,31 +19,18 @@ import (
 	"sync"
 	"time"
 
-	"github.com/asynkron/protoactor-go/actor"
-
 	"github.com/gamelan-p2p/gamelan"
-	"github.com/gamelan-p2p/gamelan/actors"
 	"github.com/gamelan-p2p/gamelan/identity"
-	"github.com/gamelan-p2p/gamelan/protocol"
 )
-
-// screen is the handler of messages: it shows what friends say.
-type screen func(from identity.NodeID, line string)
-
-func (show screen) Receive(c actor.Context) {
-	if m, ok := c.Message().(actors.Received); ok {
-		show(m.Peer, string(m.Body))
-	}
-}
 
 // join starts a node that keeps connected to its friends: those that it
 // remembers, and the one it is told of, if any.
-func join(ctx context.Context, dir, listen, friend string, show screen) (*gamelan.Node, error) {
+func join(ctx context.Context, dir, listen, friend string, show func(gamelan.Received)) (*gamelan.Node, error) {
 	cfg := gamelan.Config{DataDir: dir, Listen: []string{listen}}
 	if friend != "" {
 		cfg.Seeds = []string{friend}
 	}
-	node, err := gamelan.Start(ctx, cfg, gamelan.WithHandler(func(*gamelan.Node) actor.Actor { return show }))
+	node, err := gamelan.Start(ctx, cfg, gamelan.WithHandler(gamelan.Handle(show)))
 	if err != nil {
 		return nil, err
 	}
@@ -57,7 +44,7 @@ func join(ctx context.Context, dir, listen, friend string, show screen) (*gamela
 func say(ctx context.Context, node *gamelan.Node, friend identity.NodeID, line string) {
 	for {
 		outcome, err := node.Send(ctx, friend, []byte(line), gamelan.Resend())
-		if err != nil || outcome.Kind == protocol.Confirmed {
+		if err != nil || outcome.Kind == gamelan.Confirmed {
 			return // delivered, or we are leaving
 		}
 		fmt.Printf("(%s is away, %q waits)\n", friend.Short(), line)
@@ -97,8 +84,8 @@ func main() {
 	flag.Parse()
 	ctx, cancel := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer cancel()
-	node, err := join(ctx, *dir, *listen, *friend, func(from identity.NodeID, line string) {
-		fmt.Printf("%s: %s\n", from.Short(), line)
+	node, err := join(ctx, *dir, *listen, *friend, func(m gamelan.Received) {
+		fmt.Printf("%s: %s\n", m.Peer.Short(), m.Body)
 	})
 	if err != nil {
 		log.Fatal(err)

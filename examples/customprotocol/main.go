@@ -17,7 +17,6 @@ import (
 	"github.com/asynkron/protoactor-go/actor"
 
 	"github.com/gamelan-p2p/gamelan"
-	"github.com/gamelan-p2p/gamelan/actors"
 	"github.com/gamelan-p2p/gamelan/identity"
 	"github.com/gamelan-p2p/gamelan/protocol"
 	"github.com/gamelan-p2p/gamelan/supervisor"
@@ -35,7 +34,7 @@ type shouter struct{ served int }
 
 func (a *shouter) Receive(c actor.Context) {
 	switch m := c.Message().(type) {
-	case actors.SubstreamOpened:
+	case gamelan.SubstreamOpened:
 		stream, ok := m.Stream.Take() // from here on it is ours
 		if !ok {
 			return

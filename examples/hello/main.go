@@ -15,10 +15,8 @@ import (
 	"github.com/asynkron/protoactor-go/actor"
 
 	"github.com/gamelan-p2p/gamelan"
-	"github.com/gamelan-p2p/gamelan/actors"
 	"github.com/gamelan-p2p/gamelan/identity"
 	"github.com/gamelan-p2p/gamelan/inspect"
-	"github.com/gamelan-p2p/gamelan/protocol"
 	"github.com/gamelan-p2p/gamelan/transport/memory"
 )
 
@@ -36,19 +34,8 @@ func (g greeter) Receive(c actor.Context) {
 	switch m := c.Message().(type) {
 	case greet:
 		g.node.SendFrom(c, 0, m.peer, []byte("Hello, Bob!"))
-	case actors.Sent:
+	case gamelan.Sent:
 		g.outcomes <- m.Outcome
-	}
-}
-
-// ear is Bob's handler: an actor of ours that lives in the node's tree. When it
-// panics it is restarted, unless gamelan.OnPanic says otherwise, and Alice keeps
-// her connection.
-type ear struct{ heard chan<- actors.Received }
-
-func (e ear) Receive(c actor.Context) {
-	if m, ok := c.Message().(actors.Received); ok {
-		e.heard <- m
 	}
 }
 
@@ -73,8 +60,11 @@ func run(ctx context.Context) error {
 		return err
 	}
 	defer alice.Close(context.Background())
-	heard := make(chan actors.Received, 1)
-	bob, err := start(gamelan.WithHandler(func(*gamelan.Node) actor.Actor { return ear{heard} }))
+	// Bob's handler is an actor in his node's tree, made of a function. When it
+	// panics it is restarted, unless gamelan.OnPanic says otherwise, and Alice keeps
+	// her connection.
+	heard := make(chan gamelan.Received, 1)
+	bob, err := start(gamelan.WithHandler(gamelan.Handle(func(m gamelan.Received) { heard <- m })))
 	if err != nil {
 		return err
 	}
@@ -93,7 +83,7 @@ func run(ctx context.Context) error {
 	system.Root.Send(pid, greet{bob.ID()})
 
 	outcome := <-outcomes // every message has exactly one
-	if outcome.Kind != protocol.Confirmed {
+	if outcome.Kind != gamelan.Confirmed {
 		return fmt.Errorf("message of Alice: %v", outcome)
 	}
 	m := <-heard
@@ -101,7 +91,7 @@ func run(ctx context.Context) error {
 	fmt.Printf("Alice's message is %v: Bob's end of the connection has read it.\n\n", outcome)
 
 	for _, node := range []*gamelan.Node{alice, bob} {
-		tree, err := inspect.Look(ctx, inspect.FromRoot(node.Inspection().Tree(), system), node.Inspection().Tree().PID().Id, -1)
+		tree, err := inspect.Look(ctx, node.Inspection().Source, node.Inspection().Tree().PID().Id, -1)
 		if err != nil {
 			return err
 		}

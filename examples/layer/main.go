@@ -12,8 +12,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/asynkron/protoactor-go/actor"
-
 	"github.com/gamelan-p2p/gamelan"
 	"github.com/gamelan-p2p/gamelan/dht"
 	"github.com/gamelan-p2p/gamelan/identity"
@@ -50,15 +48,6 @@ func only(writer identity.PublicKey, lines chan<- string) dht.Layer {
 	}
 }
 
-// reader is Bob's actor for notes.
-type reader struct{ lines chan<- string }
-
-func (r reader) Receive(c actor.Context) {
-	if m, ok := c.Message().(dht.Received); ok {
-		r.lines <- fmt.Sprintf("Bob reads %q.", m.Body)
-	}
-}
-
 func main() {
 	log.SetFlags(0)
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
@@ -87,7 +76,7 @@ func run(ctx context.Context) error {
 	bob, err := start(
 		// After dedup it would also see, and stop, what Bob passes on for others.
 		gamelan.WithLayer(dht.BeforeDeliver, only(alice.PublicKey(), lines)),
-		gamelan.WithType(noteType, func(*gamelan.Node) actor.Actor { return reader{lines} }))
+		gamelan.WithType(noteType, gamelan.Handle(func(m dht.Received) { lines <- fmt.Sprintf("Bob reads %q.", m.Body) })))
 	if err != nil {
 		return err
 	}

@@ -1,0 +1,83 @@
+package gamelan_test
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/gamelan-p2p/gamelan"
+	"github.com/gamelan-p2p/gamelan/actors/inbox"
+	"github.com/gamelan-p2p/gamelan/dht"
+)
+
+// The programs of README.md, as they stand there.
+
+func readmeProgram(ctx context.Context) error {
+	node, err := gamelan.Start(ctx, gamelan.Config{DataDir: "alice"},
+		gamelan.WithHandler(gamelan.Handle(func(m gamelan.Received) {
+			fmt.Printf("%s: %s\n", m.Peer, m.Body) // the sender's credit returns with the function
+		})))
+	if err != nil {
+		return err
+	}
+	defer node.Close(context.Background())
+
+	bob, err := node.Peers().AddSeed(ctx, "<key>::/ip4/127.0.0.1/tcp/18189")
+	if err != nil {
+		return err
+	}
+	fmt.Println(node.Send(ctx, bob, []byte("hello"))) // confirmed <nil>
+	return nil
+}
+
+func readmeDHT(ctx context.Context, node *gamelan.Node) error {
+	sent, err := node.DHT().Submit(ctx, dht.Message{To: dht.Flood{}, Type: 1225, Body: []byte("hello, all"), Sign: true})
+	if err != nil {
+		return err
+	}
+	report := sent.WaitFor(ctx, dht.ConfirmedBy(3)) // or Wait, for the outcome at every peer
+	fmt.Println(&report)
+	return nil
+}
+
+func readmeInbox(ctx context.Context, node *gamelan.Node, handle func([]byte)) error {
+	for m, err := range node.Inbox().Listen(ctx, inbox.ListenOptions{}) { // shared with whoever else listens
+		if err != nil {
+			return err
+		}
+		handle(m.Body)
+		err = node.Inbox().Ack(ctx, m.Seq) // what is not acknowledged comes again
+	}
+	return nil
+}
+
+func readmeInspector(ctx context.Context) (*gamelan.Node, error) {
+	node, err := gamelan.Start(ctx, gamelan.Config{DataDir: "alice"}, gamelan.WithInspector())
+	return node, err
+}
+
+// TestREADMEPrograms compares the Go blocks of README.md with those above, which
+// compile.
+func TestREADMEPrograms(t *testing.T) {
+	readme, err := os.ReadFile("README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	here, err := os.ReadFile("readme_test.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	blocks := regexp.MustCompile("(?s)\n```go\n(.*?)```\n").FindAllSubmatch(readme, -1)
+	if len(blocks) != 4 {
+		t.Errorf("got %d Go blocks in README.md, want 4: bring readme_test.go after them", len(blocks))
+	}
+	for _, b := range blocks {
+		indented := regexp.MustCompile("(?m)^(.)").ReplaceAllString(string(b[1]), "\t$1")
+		if !strings.Contains(string(here), indented) {
+			t.Errorf("this block of README.md does not stand in readme_test.go:\n%s", b[1])
+		}
+	}
+}
