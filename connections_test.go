@@ -158,7 +158,7 @@ func TestOpenStream(t *testing.T) {
 		wantEcho(t, a, b, "/echo/2", "/echo/1")
 
 		// One registered when the connection was there already.
-		if err := b.Register("/echo/2", newEcho); err != nil {
+		if err := b.Register(ctx, "/echo/2", newEcho); err != nil {
 			t.Fatal(err)
 		}
 		wantEcho(t, a, b, "/echo/3", "/echo/2")

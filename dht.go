@@ -1,6 +1,10 @@
 package gamelan
 
-import "github.com/gamelan-p2p/gamelan/actors"
+import (
+	"context"
+
+	"github.com/gamelan-p2p/gamelan/actors"
+)
 
 // ErrNoDHT reports the use of the DHT on a node without one.
 var ErrNoDHT = actors.ErrNoDHT
@@ -23,9 +27,11 @@ func (d *DHT) Enabled() bool { return d.n.dht != nil }
 // beyond half of the peer's credit is dropped until it finishes something. What
 // is for nobody is dropped; a peer that sends too much of that is banned. Types
 // below 1,000 are the network's own (spec: dht 12.3).
-func (d *DHT) RegisterType(t int32, new NewActor, opts ...ActorOption) error {
-	return d.n.register(actors.Register{Type: &t}, new, opts)
+func (d *DHT) RegisterType(ctx context.Context, t int32, new NewActor, opts ...ActorOption) error {
+	return d.n.register(ctx, actors.Register{Type: &t}, new, opts)
 }
 
 // UnregisterType stops the actor of a message type.
-func (d *DHT) UnregisterType(t int32) error { return d.n.unregister(actors.Unregister{Type: &t}) }
+func (d *DHT) UnregisterType(ctx context.Context, t int32) error {
+	return d.n.unregister(ctx, actors.Unregister{Type: &t})
+}

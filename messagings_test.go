@@ -75,7 +75,7 @@ func TestMessagingIDsAreTaken(t *testing.T) {
 		} {
 			n := net.Start(cfg, gamelan.WithHandler(newEcho))
 			for _, id := range reserved {
-				if err := n.Register(id, newEcho); !errors.Is(err, actors.ErrProtocolTaken) {
+				if err := n.Register(t.Context(), id, newEcho); !errors.Is(err, actors.ErrProtocolTaken) {
 					t.Errorf("%s, %v: got %v, want %v", name, id, err, actors.ErrProtocolTaken)
 				}
 				_, err := gamelan.Start(t.Context(), cfg, gamelan.WithLogger(discard), gamelan.WithProtocol(id, newEcho))

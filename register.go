@@ -15,8 +15,8 @@ import (
 	"github.com/gamelan-p2p/gamelan/protocol"
 )
 
-// registerTimeout bounds a registration. Only an actor of the user's that is
-// stuck makes one take that long.
+// registerTimeout bounds a registration, whatever its context says. Only an actor
+// of the user's that is stuck makes one take that long.
 const registerTimeout = 10 * time.Second
 
 // Register makes inbound substreams of a protocol go to an actor of yours,
@@ -24,18 +24,19 @@ const registerTimeout = 10 * time.Second
 // connections tell the peers about it. The id is 1 to 50 bytes of printable
 // ASCII without a comma, and there may be at most 20, including those of messages:
 // one, or with the DHT three. The ids of messages cannot be registered. What a
-// panic does is for [OnPanic] to say.
-func (n *Node) Register(id protocol.ID, new NewActor, opts ...ActorOption) error {
+// panic does is for [OnPanic] to say. When ctx ends first, the actor may be
+// registered all the same.
+func (n *Node) Register(ctx context.Context, id protocol.ID, new NewActor, opts ...ActorOption) error {
 	if id == "" { // else it would be the handler
 		return id.Validate()
 	}
-	return n.register(actors.Register{ID: id}, new, opts)
+	return n.register(ctx, actors.Register{ID: id}, new, opts)
 }
 
 // RegisterHandler makes plain messages go to an actor of yours, which hears
 // [Received].
-func (n *Node) RegisterHandler(new NewActor, opts ...ActorOption) error {
-	return n.register(actors.Register{}, new, opts)
+func (n *Node) RegisterHandler(ctx context.Context, new NewActor, opts ...ActorOption) error {
+	return n.register(ctx, actors.Register{}, new, opts)
 }
 
 // Spawn runs an actor of yours that speaks no protocol, such as one that holds
@@ -44,7 +45,7 @@ func (n *Node) RegisterHandler(new NewActor, opts ...ActorOption) error {
 // says otherwise, and when it does so too often only it stops, to be tried again
 // 30 s later. The PID stays right over all of that. It ends when it is stopped by
 // its PID, and with the node.
-func (n *Node) Spawn(name string, new NewActor, opts ...ActorOption) (*actor.PID, error) {
+func (n *Node) Spawn(ctx context.Context, name string, new NewActor, opts ...ActorOption) (*actor.PID, error) {
 	if name == "" { // else it would be the handler
 		return nil, fmt.Errorf("gamelan: spawn: %w", actors.ErrBadName)
 	}
@@ -52,7 +53,7 @@ func (n *Node) Spawn(name string, new NewActor, opts ...ActorOption) (*actor.PID
 	if err != nil {
 		return nil, err
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), registerTimeout)
+	ctx, cancel := context.WithTimeout(ctx, registerTimeout)
 	defer cancel()
 	r, err := ask[actors.Registered](ctx, n, n.env.Extensions, m)
 	if err = cmp.Or(err, r.Err); err != nil {
@@ -79,31 +80,33 @@ func (n *Node) Actor(name string) (*actor.PID, bool) {
 	return pid, ok
 }
 
-func (n *Node) register(m actors.Register, new NewActor, opts []ActorOption) error {
+func (n *Node) register(ctx context.Context, m actors.Register, new NewActor, opts []ActorOption) error {
 	m, err := registration(m, new, opts)
 	if err != nil {
 		return err
 	}
 	m.New = func() actor.Actor { return new(n) }
-	ctx, cancel := context.WithTimeout(context.Background(), registerTimeout)
+	ctx, cancel := context.WithTimeout(ctx, registerTimeout)
 	defer cancel()
 	r, err := ask[actors.Registered](ctx, n, n.env.Extensions, m)
 	return registerError("register", what(m.ID, m.Type), cmp.Or(err, r.Err))
 }
 
 // Unregister stops the actor of a protocol; its streams are reset.
-func (n *Node) Unregister(id protocol.ID) error {
+func (n *Node) Unregister(ctx context.Context, id protocol.ID) error {
 	if id == "" {
 		return id.Validate()
 	}
-	return n.unregister(actors.Unregister{ID: id})
+	return n.unregister(ctx, actors.Unregister{ID: id})
 }
 
 // UnregisterHandler stops the actor that hears plain messages.
-func (n *Node) UnregisterHandler() error { return n.unregister(actors.Unregister{}) }
+func (n *Node) UnregisterHandler(ctx context.Context) error {
+	return n.unregister(ctx, actors.Unregister{})
+}
 
-func (n *Node) unregister(m actors.Unregister) error {
-	ctx, cancel := context.WithTimeout(context.Background(), registerTimeout)
+func (n *Node) unregister(ctx context.Context, m actors.Unregister) error {
+	ctx, cancel := context.WithTimeout(ctx, registerTimeout)
 	defer cancel()
 	r, err := ask[actors.Unregistered](ctx, n, n.env.Extensions, m)
 	return registerError("unregister", what(m.ID, m.Type), cmp.Or(err, r.Err))

@@ -24,50 +24,50 @@ import (
 func TestRegister(t *testing.T) {
 	n := start(t, gamelan.Config{NoDHT: true}, nil)
 	for name, err := range map[string]error{
-		"empty id":            n.Register("", newEcho),
-		"51 bytes":            n.Register(protocol.ID(strings.Repeat("x", 51)), newEcho),
-		"comma":               n.Register("/a,b", newEcho),
-		"no actor":            n.Register("/echo", nil),
-		"no handler":          n.RegisterHandler(nil),
-		"nobody's":            n.Unregister("/echo"),
-		"nobody's empty id":   n.Unregister(""),
-		"nobody as a handler": n.UnregisterHandler(),
+		"empty id":            n.Register(t.Context(), "", newEcho),
+		"51 bytes":            n.Register(t.Context(), protocol.ID(strings.Repeat("x", 51)), newEcho),
+		"comma":               n.Register(t.Context(), "/a,b", newEcho),
+		"no actor":            n.Register(t.Context(), "/echo", nil),
+		"no handler":          n.RegisterHandler(t.Context(), nil),
+		"nobody's":            n.Unregister(t.Context(), "/echo"),
+		"nobody's empty id":   n.Unregister(t.Context(), ""),
+		"nobody as a handler": n.UnregisterHandler(t.Context()),
 	} {
 		if err == nil {
 			t.Errorf("%s: got nil, want an error", name)
 		}
 	}
-	if err := n.RegisterHandler(newEcho); err != nil {
+	if err := n.RegisterHandler(t.Context(), newEcho); err != nil {
 		t.Fatal(err)
 	}
-	if err := n.RegisterHandler(newEcho); !errors.Is(err, actors.ErrProtocolTaken) {
+	if err := n.RegisterHandler(t.Context(), newEcho); !errors.Is(err, actors.ErrProtocolTaken) {
 		t.Errorf("a second handler: got %v, want %v", err, actors.ErrProtocolTaken)
 	}
 	id := func(i int) protocol.ID { return protocol.ID(fmt.Sprintf("/%s/%02d", strings.Repeat("x", 46), i)) }
 	for i := range 19 {
-		if err := n.Register(id(i), newEcho); err != nil {
+		if err := n.Register(t.Context(), id(i), newEcho); err != nil {
 			t.Fatalf("protocol %d: %v", i, err)
 		}
 	}
-	if err := n.Register(id(19), newEcho); !errors.Is(err, actors.ErrTooManyProtocols) {
+	if err := n.Register(t.Context(), id(19), newEcho); !errors.Is(err, actors.ErrTooManyProtocols) {
 		t.Errorf("the 21st: got %v, want %v", err, actors.ErrTooManyProtocols)
 	}
-	if err := n.Register(id(1), newEcho); !errors.Is(err, actors.ErrProtocolTaken) {
+	if err := n.Register(t.Context(), id(1), newEcho); !errors.Is(err, actors.ErrProtocolTaken) {
 		t.Errorf("one that is taken: got %v, want %v", err, actors.ErrProtocolTaken)
 	}
-	if err := n.Unregister(id(1)); err != nil {
+	if err := n.Unregister(t.Context(), id(1)); err != nil {
 		t.Fatal(err)
 	}
-	if err := n.Register(id(19), newEcho); err != nil {
+	if err := n.Register(t.Context(), id(19), newEcho); err != nil {
 		t.Errorf("in place of another: %v", err)
 	}
-	if err := n.UnregisterHandler(); err != nil {
+	if err := n.UnregisterHandler(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	if err := n.Register(id(1), newEcho); err != nil {
+	if err := n.Register(t.Context(), id(1), newEcho); err != nil {
 		t.Errorf("in place of the handler: %v", err)
 	}
-	if err := n.RegisterHandler(newEcho); !errors.Is(err, actors.ErrTooManyProtocols) {
+	if err := n.RegisterHandler(t.Context(), newEcho); !errors.Is(err, actors.ErrTooManyProtocols) {
 		t.Errorf("a handler as the 21st: got %v, want %v", err, actors.ErrTooManyProtocols)
 	}
 }
@@ -93,7 +93,7 @@ func TestRegisterRace(t *testing.T) {
 		var all sync.WaitGroup
 		for range 4 {
 			all.Go(func() {
-				switch err := n.Register("/echo", newEcho); {
+				switch err := n.Register(t.Context(), "/echo", newEcho); {
 				case err == nil:
 					won.Add(1)
 				case errors.Is(err, actors.ErrProtocolTaken):
@@ -110,7 +110,7 @@ func TestRegisterRace(t *testing.T) {
 		won.Store(0)
 		for range 4 {
 			all.Go(func() {
-				switch err := n.Unregister("/echo"); {
+				switch err := n.Unregister(t.Context(), "/echo"); {
 				case err == nil:
 					won.Add(1)
 				case !errors.Is(err, actors.ErrNotRegistered):
@@ -141,7 +141,7 @@ func TestUnregisterResetsStreams(t *testing.T) {
 		if _, err := s.Read(make([]byte, 1)); err != nil {
 			t.Fatal(err)
 		}
-		if err := b.Unregister("/echo/1"); err != nil {
+		if err := b.Unregister(t.Context(), "/echo/1"); err != nil {
 			t.Fatal(err)
 		}
 		if _, err := s.Read(make([]byte, 1)); err == nil || errors.Is(err, io.EOF) {
@@ -163,7 +163,7 @@ func TestHandlerThatComesAndGoes(t *testing.T) {
 			out, err := a.Send(t.Context(), b.ID(), []byte("nobody there"))
 			wantOutcome(t, "without a handler", out, err, protocol.Failed, protocol.Refused)
 			heard := gamelantest.NewCollector()
-			if err := b.RegisterHandler(heard.New); err != nil {
+			if err := b.RegisterHandler(t.Context(), heard.New); err != nil {
 				t.Fatal(err)
 			}
 			out, err = a.Send(t.Context(), b.ID(), []byte("hello"))
@@ -172,7 +172,7 @@ func TestHandlerThatComesAndGoes(t *testing.T) {
 			if got := heard.Len(); got != 1 {
 				t.Errorf("got %d messages, want 1", got)
 			}
-			if err := b.UnregisterHandler(); err != nil {
+			if err := b.UnregisterHandler(t.Context()); err != nil {
 				t.Fatal(err)
 			}
 			if err := b.Disconnect(t.Context(), a.ID()); err != nil {
@@ -227,14 +227,14 @@ func TestRegisterInPlaceOfOneThatFailed(t *testing.T) {
 		a, b := net.Start(gamelan.Config{}), net.Start(gamelan.Config{}, gamelan.WithLogger(discard))
 		net.Introduce(a, b)
 		failed := waitFailed(b)
-		if err := b.Register("/echo", func(*gamelan.Node) actor.Actor { return broken{new(atomic.Bool)} }); err != nil {
+		if err := b.Register(t.Context(), "/echo", func(*gamelan.Node) actor.Actor { return broken{new(atomic.Bool)} }); err != nil {
 			t.Fatal(err)
 		}
 		<-failed
-		if err := b.Unregister("/echo"); err != nil {
+		if err := b.Unregister(t.Context(), "/echo"); err != nil {
 			t.Fatal(err)
 		}
-		if err := b.Register("/echo", newEcho); err != nil {
+		if err := b.Register(t.Context(), "/echo", newEcho); err != nil {
 			t.Fatal(err)
 		}
 		wantEcho(t, a, b, "/echo")
@@ -277,16 +277,16 @@ func TestActorThatStopsItself(t *testing.T) {
 		a, b := net.Start(gamelan.Config{}), net.Start(gamelan.Config{})
 		net.Introduce(a, b)
 		for range 3 {
-			err := b.Register("/echo", func(*gamelan.Node) actor.Actor { return quitter{} })
+			err := b.Register(t.Context(), "/echo", func(*gamelan.Node) actor.Actor { return quitter{} })
 			if err != nil && !errors.Is(err, actors.ErrNotRegistered) {
 				t.Fatal(err)
 			}
 			synctest.Wait()
-			if err := b.Unregister("/echo"); !errors.Is(err, actors.ErrNotRegistered) {
+			if err := b.Unregister(t.Context(), "/echo"); !errors.Is(err, actors.ErrNotRegistered) {
 				t.Errorf("one that has stopped: got %v, want %v", err, actors.ErrNotRegistered)
 			}
 		}
-		if err := b.Register("/echo", newEcho); err != nil {
+		if err := b.Register(t.Context(), "/echo", newEcho); err != nil {
 			t.Fatal(err)
 		}
 		wantEcho(t, a, b, "/echo")
@@ -312,7 +312,7 @@ func TestRegisterWhileActorsCrash(t *testing.T) {
 				}))
 				net.Introduce(a, b)
 				armed.Store(true)
-				if err := b.Register("/echo", newEcho); err != nil {
+				if err := b.Register(t.Context(), "/echo", newEcho); err != nil {
 					t.Error(err)
 				}
 				if armed.Load() {

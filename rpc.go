@@ -21,8 +21,8 @@ func (n *Node) RPC() *RPC { return &RPC{n} }
 // Register offers a service: peers can call its methods, and new
 // connections tell them about it. It works while the node runs. A service counts
 // as one of the 20 protocols that there may be.
-func (r *RPC) Register(s rpc.Service) error {
-	ctx, cancel := context.WithTimeout(context.Background(), registerTimeout)
+func (r *RPC) Register(ctx context.Context, s rpc.Service) error {
+	ctx, cancel := context.WithTimeout(ctx, registerTimeout)
 	defer cancel()
 	added, err := ask[rpcpart.ServiceAdded](ctx, r.n, r.n.calls.Server, rpcpart.AddService{Service: s})
 	return registerError("register service", what(s.Protocol, nil), cmp.Or(err, added.Err))
@@ -30,8 +30,8 @@ func (r *RPC) Register(s rpc.Service) error {
 
 // Unregister ends a service. Calls that run are cut, and when it returns
 // none is answered any more.
-func (r *RPC) Unregister(id protocol.ID) error {
-	ctx, cancel := context.WithTimeout(context.Background(), registerTimeout)
+func (r *RPC) Unregister(ctx context.Context, id protocol.ID) error {
+	ctx, cancel := context.WithTimeout(ctx, registerTimeout)
 	defer cancel()
 	removed, err := ask[rpcpart.ServiceRemoved](ctx, r.n, r.n.calls.Server, rpcpart.RemoveService{ID: id})
 	return registerError("unregister service", what(id, nil), cmp.Or(err, removed.Err))

@@ -54,7 +54,7 @@ func TestSpawn(t *testing.T) {
 		if r, err := supervisor.Ask[counted](t.Context(), sys, pid, count{}); err != nil || r.n != 1 {
 			t.Fatalf("got %v, %v, want 1", r, err)
 		}
-		second, err := n.Spawn("second", newClerk)
+		second, err := n.Spawn(t.Context(), "second", newClerk)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -62,7 +62,7 @@ func TestSpawn(t *testing.T) {
 			t.Errorf("got %v by name, want %v", found, second)
 		}
 		for name, want := range map[string]error{"clerk": actors.ErrNameTaken, "handler": actors.ErrNameTaken, "": actors.ErrBadName, ".": actors.ErrBadName, "..": actors.ErrBadName, "A/b": actors.ErrBadName} {
-			if _, err := n.Spawn(name, newClerk); !errors.Is(err, want) {
+			if _, err := n.Spawn(t.Context(), name, newClerk); !errors.Is(err, want) {
 				t.Errorf("%q: got %v, want %v", name, err, want)
 			}
 		}
@@ -74,7 +74,7 @@ func TestSpawn(t *testing.T) {
 				t.Errorf("%q: got %v, want none", name, pid)
 			}
 		}
-		if err := n.UnregisterHandler(); !errors.Is(err, actors.ErrNotRegistered) {
+		if err := n.UnregisterHandler(t.Context()); !errors.Is(err, actors.ErrNotRegistered) {
 			t.Errorf("got %v, want that there is no handler", err)
 		}
 		start := time.Now()
@@ -154,7 +154,7 @@ func TestRegisterDots(t *testing.T) {
 	gamelantest.Bubble(t, func(t *testing.T) {
 		n := gamelantest.NewNetwork(t).Start(gamelan.Config{})
 		for _, id := range []protocol.ID{".", "..", "-", "handler"} {
-			if err := n.Register(id, func(*gamelan.Node) actor.Actor { return deaf{} }); err != nil {
+			if err := n.Register(t.Context(), id, func(*gamelan.Node) actor.Actor { return deaf{} }); err != nil {
 				t.Errorf("register %q: %v", id, err)
 			}
 		}

@@ -20,26 +20,26 @@ func TestRegisterType(t *testing.T) {
 	gamelantest.Bubble(t, func(t *testing.T) {
 		net := gamelantest.NewNetwork(t)
 		n := net.Start(gamelan.Config{DHT: &gamelan.DHTConfig{}}, gamelan.WithType(1000, newEcho))
-		if err := n.DHT().RegisterType(1000, newEcho); !errors.Is(err, actors.ErrTypeTaken) || !strings.Contains(err.Error(), "type 1000") {
+		if err := n.DHT().RegisterType(t.Context(), 1000, newEcho); !errors.Is(err, actors.ErrTypeTaken) || !strings.Contains(err.Error(), "type 1000") {
 			t.Errorf("one that is taken: got %v, want %v, and which", err, actors.ErrTypeTaken)
 		}
-		if err := n.DHT().RegisterType(dht.TypePing, newEcho); !errors.Is(err, actors.ErrTypeTaken) {
+		if err := n.DHT().RegisterType(t.Context(), dht.TypePing, newEcho); !errors.Is(err, actors.ErrTypeTaken) {
 			t.Errorf("the type of pings: got %v, want %v", err, actors.ErrTypeTaken)
 		}
-		if err := n.DHT().RegisterType(1001, nil); err == nil {
+		if err := n.DHT().RegisterType(t.Context(), 1001, nil); err == nil {
 			t.Error("no actor: got nil, want an error")
 		}
-		if err := n.DHT().UnregisterType(1001); !errors.Is(err, actors.ErrNotRegistered) || !strings.Contains(err.Error(), "1001") {
+		if err := n.DHT().UnregisterType(t.Context(), 1001); !errors.Is(err, actors.ErrNotRegistered) || !strings.Contains(err.Error(), "1001") {
 			t.Errorf("nobody's: got %v, want %v, and which", err, actors.ErrNotRegistered)
 		}
-		if _, err := n.Spawn("type-7", newEcho); !errors.Is(err, actors.ErrNameTaken) {
+		if _, err := n.Spawn(t.Context(), "type-7", newEcho); !errors.Is(err, actors.ErrNameTaken) {
 			t.Errorf("an actor with the name of one: got %v, want %v", err, actors.ErrNameTaken)
 		}
-		if err := n.Register("type-1001", newEcho); err != nil {
+		if err := n.Register(t.Context(), "type-1001", newEcho); err != nil {
 			t.Errorf("a protocol with the name of one: got %v", err)
 		}
 		for _, kind := range []int32{1001, 0, -5} {
-			if err := n.DHT().RegisterType(kind, newEcho); err != nil {
+			if err := n.DHT().RegisterType(t.Context(), kind, newEcho); err != nil {
 				t.Errorf("type %d: got %v", kind, err)
 			}
 		}
@@ -48,13 +48,13 @@ func TestRegisterType(t *testing.T) {
 				t.Errorf("got no actor %q", name)
 			}
 		}
-		if err := n.DHT().UnregisterType(1000); err != nil {
+		if err := n.DHT().UnregisterType(t.Context(), 1000); err != nil {
 			t.Fatal(err)
 		}
 		if _, ok := nodetest.DHT(n).Types.Get(1000); ok {
 			t.Error("got somebody who handles an unregistered type")
 		}
-		if err := n.DHT().RegisterType(1000, newEcho); err != nil {
+		if err := n.DHT().RegisterType(t.Context(), 1000, newEcho); err != nil {
 			t.Errorf("again: got %v", err)
 		}
 		if !gamelantest.Crash(n.Node, "extensions", "on request") {
@@ -72,7 +72,7 @@ func TestTypeThatStopsItself(t *testing.T) {
 	gamelantest.Bubble(t, func(t *testing.T) {
 		n := gamelantest.NewNetwork(t).Start(gamelan.Config{DHT: &gamelan.DHTConfig{}})
 		for range 3 {
-			if err := n.DHT().RegisterType(7, func(*gamelan.Node) actor.Actor { return quitter{} }); err != nil && !errors.Is(err, actors.ErrNotRegistered) {
+			if err := n.DHT().RegisterType(t.Context(), 7, func(*gamelan.Node) actor.Actor { return quitter{} }); err != nil && !errors.Is(err, actors.ErrNotRegistered) {
 				t.Fatal(err)
 			}
 			synctest.Wait()
@@ -85,7 +85,7 @@ func TestTypeThatStopsItself(t *testing.T) {
 
 func TestNoDHT(t *testing.T) {
 	n := start(t, gamelan.Config{NoDHT: true}, nil)
-	if err := n.DHT().RegisterType(1000, newEcho); !errors.Is(err, gamelan.ErrNoDHT) {
+	if err := n.DHT().RegisterType(t.Context(), 1000, newEcho); !errors.Is(err, gamelan.ErrNoDHT) {
 		t.Errorf("a type: got %v, want %v", err, gamelan.ErrNoDHT)
 	}
 	pass := func(next dht.Handler) dht.Handler { return next }

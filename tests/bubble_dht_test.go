@@ -177,7 +177,7 @@ func TestBubbleDHTDiscovery(t *testing.T) {
 		a, b, far := all[0], all[1], all[2]
 		net.Connect(a.Node, b.Node)
 		errLost := errors.New("nobody has seen it")
-		pid, err := a.Spawn("finder", func(n *gamelan.Node) actor.Actor {
+		pid, err := a.Spawn(t.Context(), "finder", func(n *gamelan.Node) actor.Actor {
 			return finder{n, func(key identity.PublicKey) error {
 				if key != far.PublicKey() {
 					return errLost

@@ -106,8 +106,8 @@ func (a *clumsy) Receive(c actor.Context) {
 type kind struct {
 	name     string // of the actor in the tree
 	option   func(gamelan.NewActor, ...gamelan.ActorOption) gamelan.Option
-	register func(*gamelan.Node, gamelan.NewActor, ...gamelan.ActorOption) error
-	leave    func(*gamelan.Node) error
+	register func(*gamelan.Node, context.Context, gamelan.NewActor, ...gamelan.ActorOption) error
+	leave    func(*gamelan.Node, context.Context) error
 	send     func(t *testing.T, from, to *gamelantest.Node, text string) error
 	cfg      gamelan.Config
 }
@@ -129,10 +129,10 @@ var kinds = map[string]kind{
 		func(a gamelan.NewActor, o ...gamelan.ActorOption) gamelan.Option {
 			return gamelan.WithProtocol(fragileID, a, o...)
 		},
-		func(n *gamelan.Node, a gamelan.NewActor, o ...gamelan.ActorOption) error {
-			return n.Register(fragileID, a, o...)
+		func(n *gamelan.Node, ctx context.Context, a gamelan.NewActor, o ...gamelan.ActorOption) error {
+			return n.Register(ctx, fragileID, a, o...)
 		},
-		func(n *gamelan.Node) error { return n.Unregister(fragileID) },
+		func(n *gamelan.Node, ctx context.Context) error { return n.Unregister(ctx, fragileID) },
 		func(t *testing.T, from, to *gamelantest.Node, text string) error {
 			s, err := from.OpenStream(t.Context(), to.ID(), fragileID)
 			if err != nil {
@@ -155,10 +155,10 @@ var kinds = map[string]kind{
 		func(a gamelan.NewActor, o ...gamelan.ActorOption) gamelan.Option {
 			return gamelan.WithType(2002, a, o...)
 		},
-		func(n *gamelan.Node, a gamelan.NewActor, o ...gamelan.ActorOption) error {
-			return n.DHT().RegisterType(2002, a, o...)
+		func(n *gamelan.Node, ctx context.Context, a gamelan.NewActor, o ...gamelan.ActorOption) error {
+			return n.DHT().RegisterType(ctx, 2002, a, o...)
 		},
-		func(n *gamelan.Node) error { return n.DHT().UnregisterType(2002) },
+		func(n *gamelan.Node, ctx context.Context) error { return n.DHT().UnregisterType(ctx, 2002) },
 		func(t *testing.T, from, to *gamelantest.Node, text string) error {
 			m := dht.Message{To: dht.Direct{Peer: to.ID()}, Type: 2002, Body: []byte(text)}
 			_, err := from.DHT().Send(t.Context(), m)
@@ -171,8 +171,8 @@ var kinds = map[string]kind{
 		func(a gamelan.NewActor, o ...gamelan.ActorOption) gamelan.Option {
 			return gamelan.WithActor("clerk", a, o...)
 		},
-		func(n *gamelan.Node, a gamelan.NewActor, o ...gamelan.ActorOption) error {
-			_, err := n.Spawn("clerk", a, o...)
+		func(n *gamelan.Node, ctx context.Context, a gamelan.NewActor, o ...gamelan.ActorOption) error {
+			_, err := n.Spawn(ctx, "clerk", a, o...)
 			return err
 		},
 		nil,
@@ -472,13 +472,13 @@ func TestBubblePanicStops(t *testing.T) {
 					t.Errorf("got %q, want one record", all)
 				}
 
-				again := []func() error{func() error { return k.register(to.Node, h.New) }}
+				again := []func() error{func() error { return k.register(to.Node, t.Context(), h.New) }}
 				if k.leave != nil { // stop it once more, and take it out first
 					again = append(again, func() error {
-						if err := k.leave(to.Node); err != nil {
+						if err := k.leave(to.Node, t.Context()); err != nil {
 							return err
 						}
-						return k.register(to.Node, h.New, gamelan.OnPanic(gamelan.PanicStop))
+						return k.register(to.Node, t.Context(), h.New, gamelan.OnPanic(gamelan.PanicStop))
 					})
 				}
 				for round, register := range again {
@@ -630,7 +630,7 @@ func TestBubblePanickingMethod(t *testing.T) {
 				if _, offers := nodetest.Env(server).Protocols.Get(testService); offers {
 					t.Error("the service is offered again after a restart of its actor")
 				}
-				if err := server.RPC().Register(offered); err != nil {
+				if err := server.RPC().Register(t.Context(), offered); err != nil {
 					t.Fatal(err)
 				}
 				p.mustGreet(t)

@@ -47,11 +47,11 @@ func TestBubbleProtocolFallback(t *testing.T) {
 			}
 		}
 		open("name/1")
-		if err := b.Register("name/2", newNamer); err != nil {
+		if err := b.Register(t.Context(), "name/2", newNamer); err != nil {
 			t.Fatal(err)
 		}
 		open("name/2")
-		if err := b.Unregister("name/2"); err != nil {
+		if err := b.Unregister(t.Context(), "name/2"); err != nil {
 			t.Fatal(err)
 		}
 		open("name/1")

@@ -790,7 +790,7 @@ func TestBubbleRPCPendingHandshakes(t *testing.T) {
 	gamelantest.Bubble(t, func(t *testing.T) {
 		p, streams := serveByHand(t, gamelan.Config{})
 		other := handler{make(chan protocol.Stream, 100)}
-		if err := p.server.Register("test/rpc/2", func(*gamelan.Node) actor.Actor { return other }); err != nil {
+		if err := p.server.Register(t.Context(), "test/rpc/2", func(*gamelan.Node) actor.Actor { return other }); err != nil {
 			t.Fatal(err)
 		}
 		ctx, cancel := context.WithCancel(t.Context())

@@ -412,14 +412,14 @@ func TestBubbleRPCRegister(t *testing.T) {
 		if _, err := p.greet(t.Context(), "nobody"); err == nil {
 			t.Error("got an answer from a service that is not registered")
 		}
-		if err := server.RPC().Register(p.service.service()); err != nil {
+		if err := server.RPC().Register(t.Context(), p.service.service()); err != nil {
 			t.Fatal(err)
 		}
 		p.mustGreet(t)
-		if err := server.RPC().Register(p.service.service()); err == nil {
+		if err := server.RPC().Register(t.Context(), p.service.service()); err == nil {
 			t.Error("got the same service registered twice")
 		}
-		if err := server.RPC().Register(rpc.Service{Protocol: "x"}); !errors.Is(err, rpc.ErrBadService) {
+		if err := server.RPC().Register(t.Context(), rpc.Service{Protocol: "x"}); !errors.Is(err, rpc.ErrBadService) {
 			t.Errorf("got %v, want a bad service", err)
 		}
 		late := net.Start(gamelan.Config{})
@@ -432,16 +432,16 @@ func TestBubbleRPCRegister(t *testing.T) {
 		}
 		gamelantest.Healed(t, server.Node)
 		p.mustGreet(t)
-		if err := server.RPC().Unregister(testService); err != nil {
+		if err := server.RPC().Unregister(t.Context(), testService); err != nil {
 			t.Fatal(err)
 		}
 		if _, err := p.greet(t.Context(), "nobody"); err == nil {
 			t.Error("got an answer from a service that was unregistered")
 		}
-		if err := server.RPC().Unregister(testService); err == nil {
+		if err := server.RPC().Unregister(t.Context(), testService); err == nil {
 			t.Error("got a service unregistered twice")
 		}
-		if err := server.RPC().Register(p.service.service()); err != nil {
+		if err := server.RPC().Register(t.Context(), p.service.service()); err != nil {
 			t.Fatal(err)
 		}
 		p.mustGreet(t)

@@ -46,7 +46,7 @@ func TestBubbleTypeLeavesWhileItFails(t *testing.T) {
 		root.Send(handler.PID, breakSlowly{})
 		time.Sleep(time.Second)
 		done := make(chan error)
-		go func() { done <- n.DHT().UnregisterType(textType) }()
+		go func() { done <- n.DHT().UnregisterType(t.Context(), textType) }()
 		time.Sleep(time.Second)
 		close(gate)
 		if err := <-done; err != nil {
@@ -56,7 +56,7 @@ func TestBubbleTypeLeavesWhileItFails(t *testing.T) {
 		if _, ok := nodetest.DHT(n).Types.Get(textType); ok {
 			t.Error("the type is taken still")
 		}
-		if err := n.DHT().RegisterType(textType, mk); err != nil {
+		if err := n.DHT().RegisterType(t.Context(), textType, mk); err != nil {
 			t.Errorf("register again: %v", err)
 		}
 	})

@@ -42,7 +42,7 @@ func Restart() harness.Case {
 		var latencies []time.Duration
 		for end := time.Now().Add(m.Window()); time.Now().Before(end); {
 			id := protocol.ID(fmt.Sprintf("/bench/restart/%d", len(latencies)))
-			if err := n.Register(id, fresh); err != nil {
+			if err := n.Register(m.Context(), id, fresh); err != nil {
 				return err
 			}
 			pid, ok := n.Actor(string(id))
@@ -57,7 +57,7 @@ func Restart() harness.Case {
 			case <-m.Context().Done():
 				return m.Context().Err()
 			}
-			if err := n.Unregister(id); err != nil {
+			if err := n.Unregister(m.Context(), id); err != nil {
 				return err
 			}
 		}

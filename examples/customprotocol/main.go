@@ -94,7 +94,7 @@ func run(ctx context.Context) error {
 		return err
 	}
 	fmt.Printf("The server learns %s while it runs.\n", shout2)
-	if err := server.Register(shout2, newShouter); err != nil {
+	if err := server.Register(ctx, shout2, newShouter); err != nil {
 		return err
 	}
 	return ask(ctx, client, peer, "and now")

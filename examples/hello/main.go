@@ -76,7 +76,7 @@ func run(ctx context.Context) error {
 		return err
 	}
 	outcomes := make(chan gamelan.Outcome, 1)
-	pid, err := alice.Spawn("greeter", func(n *gamelan.Node) actor.Actor { return greeter{n, outcomes} })
+	pid, err := alice.Spawn(ctx, "greeter", func(n *gamelan.Node) actor.Actor { return greeter{n, outcomes} })
 	if err != nil {
 		return err
 	}

@@ -213,7 +213,7 @@ func TestEveryActorPanicsEverywhere(t *testing.T) {
 		postsA, postsB := gamelantest.NewCollector(), gamelantest.NewCollector()
 		a := net.Start(withDHT(), gamelan.WithHandler(heardA.New), gamelan.WithType(postType, postsA.New), gamelan.WithFault(f.hit), quiet)
 		b := net.Start(withDHT(), gamelan.WithHandler(heardB.New), gamelan.WithType(postType, postsB.New), quiet)
-		if err := b.Register(echoID, func(*gamelan.Node) actor.Actor { return echo{} }); err != nil {
+		if err := b.Register(t.Context(), echoID, func(*gamelan.Node) actor.Actor { return echo{} }); err != nil {
 			t.Fatal(err)
 		}
 		net.Introduce(a, b)
@@ -364,8 +364,8 @@ func (w *world) agitate() {
 	w.posts[1].send(ctx)
 	w.net.Cut(w.a, w.b)
 	release := w.a.Protect(w.b.ID(), "test")
-	w.a.Register(someID, func(*gamelan.Node) actor.Actor { return echo{} })
-	w.a.Unregister(someID)
+	w.a.Register(ctx, someID, func(*gamelan.Node) actor.Actor { return echo{} })
+	w.a.Unregister(ctx, someID)
 	w.a.Status(ctx)
 	stranger := gamelantest.Secret(1000).PublicKey().NodeID()
 	w.a.Peers().Ban(ctx, stranger, time.Minute, "test")

@@ -120,7 +120,7 @@ func startHunt(t *testing.T, r *rand.Rand) *hunt {
 	a := net.Start(withDHT(), gamelan.WithHandler(atA.New), gamelan.WithType(postType, postsA.New), gamelan.WithFault(f.hit), quiet, doubling)
 	b := net.Start(withDHT(), gamelan.WithHandler(atB.New), gamelan.WithType(postType, postsB.New), quiet, doubling)
 	for _, n := range []*gamelantest.Node{a, b} {
-		if err := n.Register(echoID, func(*gamelan.Node) actor.Actor { return echo{} }); err != nil {
+		if err := n.Register(t.Context(), echoID, func(*gamelan.Node) actor.Actor { return echo{} }); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -297,7 +297,7 @@ func (h *hunt) reach() {
 // rest waits until nothing goes on, and checks what has to hold then.
 func (h *hunt) rest() rest {
 	h.t.Helper()
-	h.a.Unregister(someID) // a kill may have been the answer to that of agitate
+	h.a.Unregister(context.Background(), someID) // a kill may have been the answer to that of agitate
 	h.reach()
 	h.works(point{actor: "any"})
 	h.call()

@@ -298,7 +298,7 @@ func TestUnregisteredMeanwhile(t *testing.T) {
 	connected(t, func(t *testing.T, n *target, p *peer) {
 		p.open(1, optimistic(custom))
 		synctest.Wait()
-		if err := n.Unregister(custom); err != nil {
+		if err := n.Unregister(t.Context(), custom); err != nil {
 			t.Fatal(err)
 		}
 		p.open(3, optimistic(custom))

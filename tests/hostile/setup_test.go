@@ -744,20 +744,20 @@ func TestSeenAddresses(t *testing.T) {
 func TestRegistrationLimits(t *testing.T) {
 	bubble(t, func(t *testing.T, n *target) {
 		for _, id := range []protocol.ID{protocol.ID(strings.Repeat("a", 51)), "a,b", "a\x00b", "ä"} {
-			err := n.Register(id, n.heard.New)
+			err := n.Register(t.Context(), id, n.heard.New)
 			if !errors.Is(err, protocol.ErrBadID) {
 				t.Errorf("register %q: got %v, want %v", string(id), err, protocol.ErrBadID)
 			}
 		}
-		if err := n.Register(protocol.ID(strings.Repeat("a", 50)), n.heard.New); err != nil {
+		if err := n.Register(t.Context(), protocol.ID(strings.Repeat("a", 50)), n.heard.New); err != nil {
 			t.Errorf("register an id of 50 bytes: got %v", err)
 		}
 		for i := 2; i < 20; i++ { // messaging is one
-			if err := n.Register(protocol.ID("t/"+string(rune('a'+i))), n.heard.New); err != nil {
+			if err := n.Register(t.Context(), protocol.ID("t/"+string(rune('a'+i))), n.heard.New); err != nil {
 				t.Errorf("register number %d: got %v", i+1, err)
 			}
 		}
-		if err := n.Register("t/one-more", n.heard.New); !errors.Is(err, actors.ErrTooManyProtocols) {
+		if err := n.Register(t.Context(), "t/one-more", n.heard.New); !errors.Is(err, actors.ErrTooManyProtocols) {
 			t.Errorf("register number 21: got %v, want %v", err, actors.ErrTooManyProtocols)
 		}
 		p := connect(t, n.net.Transport(), n.Addr, secretOf(1)) // it checks what we say

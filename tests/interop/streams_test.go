@@ -53,7 +53,7 @@ func echoed(t *testing.T, s protocol.Stream, size int) {
 func TestSubstreams(t *testing.T) {
 	bothWays(t, func(t *testing.T, release string, who dialer) {
 		n, p := pair(t, release, who)
-		if err := n.Register(late, func(n *gamelan.Node) actor.Actor { return newEcho(n) }); err != nil {
+		if err := n.Register(t.Context(), late, func(n *gamelan.Node) actor.Actor { return newEcho(n) }); err != nil {
 			t.Fatal(err)
 		}
 		ctx, cancel := context.WithTimeout(t.Context(), connectLimit)
