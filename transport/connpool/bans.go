@@ -8,25 +8,26 @@ import (
 	"github.com/gamelan-p2p/gamelan/protocol"
 )
 
-// Verdict is what an offence leads to.
+// Verdict is the consequence of an error or a request.
 type Verdict struct {
 	Close    bool              // end the connection at once
 	Ban      time.Duration     // 0: no ban
 	Severity protocol.Severity // of an offence
 }
 
-// Bans is the policy that turns offences into bans. The zero value spares
-// nobody.
+// Bans is the policy that turns offences into bans. With the zero value every peer can be
+// banned.
 type Bans struct {
-	// Spared reports peers that are never banned: the allow list. nil: nobody.
+	// Spared reports whether a peer is on the allow list, and so never banned. nil: none
+	// is.
 	Spared func(identity.NodeID) bool
 }
 
-// Offence judges an error that ended something with peer. What is no
-// [protocol.ErrViolation] is nobody's offence. A violation closes the connection;
-// it bans for what it says, or by its severity if it names no duration: 10 min,
-// or 2 h when it is high. A spared peer is not banned, and its connection ends
-// all the same, since the stream it spoke on cannot be trusted any more.
+// Offence returns the verdict on an error of a connection with peer. Only a
+// [protocol.ErrViolation] is an offence. It closes the connection and bans the peer for
+// the violation's duration, or, if it names none, by its severity: for 10 min, or 2 h
+// when it is high. A spared peer is not banned, but its connection is closed all the
+// same, since its stream cannot be trusted any more.
 //
 // spec: comms 11.6, 14.1 point 3.
 func (b Bans) Offence(peer identity.NodeID, err error) Verdict {
@@ -49,8 +50,8 @@ func (b Bans) Offence(peer identity.NodeID, err error) Verdict {
 	return v
 }
 
-// Request judges a user's or a protocol's request to ban peer for d: nothing
-// happens to a peer that is spared.
+// Request returns the verdict on a user's or a protocol's request to ban peer for d. A
+// spared peer is not banned.
 //
 // spec: comms 11.6.
 func (b Bans) Request(peer identity.NodeID, d time.Duration) Verdict {

@@ -22,12 +22,12 @@ const (
 // mostRanked bounds the candidates that a choice keeps.
 const mostRanked = 256
 
-// Candidate is a peer that might be dialled without anybody having asked for
-// it, and all that a choice looks at.
+// Candidate is a peer that may be dialled automatically, with all values that a choice
+// considers.
 type Candidate struct {
 	Peer    identity.NodeID
 	Group   string    // network of its best address, "" for none
-	Reached bool      // we have been connected to it by a dial of ours
+	Reached bool      // a dial of this node has succeeded
 	Tried   time.Time // when it was last dialled
 	Health  Record
 	Draw    uint64 // a random number that decides between equals
@@ -57,19 +57,19 @@ type Ranked struct {
 	Verdict string // why, or why not
 }
 
-// Choice is what was chosen and from what, best first. Choose of its Request
-// gives the same Choice.
+// Choice is the result of Choose: the ranked candidates, best first. Choose of its Request
+// returns the same Choice.
 type Choice struct {
 	At         time.Time
 	Purpose    string // such as "proactive dial"
 	Missing    int
 	Rate       float64
-	Wanted     int // how many were to be chosen
+	Wanted     int // how many candidates to choose
 	Considered int // candidates; Ranked has the best of them
 	Ranked     []Ranked
 }
 
-// Wanted is how many to dial for so many missing connections, given the share
+// Wanted returns how many peers to dial for so many missing connections, given the share
 // of dials that succeed: ceil(missing × 2.5 / rate), at most 30.
 //
 // spec: V 30
@@ -80,10 +80,10 @@ func Wanted(missing int, rate float64) int {
 	return int(min(mostDialled, math.Ceil(float64(missing)*dialsPerSlot/max(rate, 0.01))))
 }
 
-// Choose ranks the candidates and chooses among them: those that were reached
-// before come first, then those whose dials succeed more, then those that were
-// dialled longest ago, and chance decides the rest. Of one network group at
-// most four are chosen.
+// Choose ranks the candidates and chooses among them: first those that were reached
+// before, then those whose dials succeed more often, then those that were dialled longest
+// ago; random numbers decide between equals. It chooses at most four of one network
+// group.
 //
 // spec: V 30
 func Choose(r Request) Choice {
@@ -127,7 +127,7 @@ func Choose(r Request) Choice {
 	return c
 }
 
-// Peers returns who was chosen, best first.
+// Peers returns the chosen peers, best first.
 func (c Choice) Peers() (chosen []identity.NodeID) {
 	for _, x := range c.Ranked {
 		if x.Chosen {
@@ -137,7 +137,7 @@ func (c Choice) Peers() (chosen []identity.NodeID) {
 	return chosen
 }
 
-// Request returns what the choice was made from, as far as it is kept.
+// Request returns the request of the choice, as far as it is kept.
 func (c Choice) Request() Request {
 	r := Request{At: c.At, Missing: c.Missing, Rate: c.Rate}
 	for _, x := range c.Ranked {
@@ -156,7 +156,7 @@ func (c Choice) Rank(peer identity.NodeID) (place int, r Ranked, ok bool) {
 	return 0, Ranked{}, false
 }
 
-// rested is the time after which a dial plays no part any more.
+// rested is the time after which a dial no longer counts.
 const rested = time.Hour
 
 func rankOf(now time.Time, x Candidate) Ranked {

@@ -8,17 +8,17 @@ import (
 	"time"
 )
 
-// ErrLimit is what every [LimitError] matches.
+// ErrLimit reports that a limit is reached. Every [LimitError] matches it.
 var ErrLimit = errors.New("connpool: limit reached")
 
-// LimitError says which limit refused an inbound connection.
+// LimitError reports the limit that refused an inbound connection.
 type LimitError struct {
 	Name  string       // of the setting
 	Limit int          // its value
-	Scope netip.Prefix // who shares it; the zero value: everybody
+	Scope netip.Prefix // the network that shares it; zero: all networks
 }
 
-// Error names the limit, its value, and whose it is.
+// Error names the limit, its value and its scope.
 func (e *LimitError) Error() string {
 	if e.Scope.IsValid() {
 		return fmt.Sprintf("connpool: limit %s (%d) of %s reached", e.Name, e.Limit, e.Scope)
@@ -31,7 +31,7 @@ func (e *LimitError) Is(target error) bool { return target == ErrLimit }
 
 // GateLimits bound inbound set-ups under way and inbound connections: in all, of
 // one source (an IPv4 address or an IPv6 /64), and of one subnet (an IPv4 /24 or
-// an IPv6 /48). Zero fields have the defaults named.
+// an IPv6 /48). A zero field stands for its default, named in its comment.
 //
 // spec: V 8, comms 14.1 point 2
 type GateLimits struct {
@@ -61,29 +61,29 @@ func (l GateLimits) withDefaults() GateLimits {
 	return l
 }
 
-// SetupRate is how many set-ups of one source begin in a minute unless said otherwise.
+// SetupRate is how many set-ups of one source begin in a minute by default.
 const SetupRate = 120
 
 // subnetSetups is how many times the set-ups of a source those of a subnet may be.
 const subnetSetups = 4
 
-// When a set-up may give way to a new one, all places being taken.
+// When a set-up may be ended in favour of a new one, if all places are taken.
 const (
-	// SetupGrace is the age up to which a set-up keeps its place: what an honest
-	// peer far away needs until the second handshake message.
+	// SetupGrace is the age up to which a set-up keeps its place: the time that an
+	// honest distant peer needs until the second handshake message.
 	SetupGrace = 250 * time.Millisecond
-	// SetupStands is for how long a set-up after the second handshake message may
-	// make no progress before it may give way as well.
+	// SetupStands is the time without progress after which a set-up may be ended even
+	// after the second handshake message.
 	SetupStands = 2 * time.Second
 )
 
-// From is where an inbound connection comes from, as far as limits go: nested
-// networks, the narrowest first. Both are zero for what is exempt.
+// From is the origin of an inbound connection for limits: nested networks, the narrowest
+// first. Source and Subnet are zero for exempt connections.
 type From struct {
 	Source, Subnet netip.Prefix
-	// Origin is who it is counted with when a set-up has to give way, of exempt
-	// sources too: Source where there is one, loopback as a whole, everything
-	// without an IP address as a whole (the zero value).
+	// Origin is the network whose set-ups are counted together when one has to be
+	// ended, also for exempt sources: Source if there is one, all of loopback, or all
+	// connections without an IP address (the zero value).
 	Origin netip.Prefix
 }
 
@@ -93,15 +93,15 @@ type Stage uint8
 // The stages of a set-up, in order.
 const (
 	StageEntered  Stage = iota // nothing was read
-	StageHeard                 // something was read, the wire byte at least
+	StageHeard                 // at least the wire byte was read
 	StageMessage2              // the second handshake message is on its way
 	StageProved                // the peer has proved its key
 )
 
-// Gate counts what comes in. A connection that is let in is in set-up until it
-// is established or ends. When all places for set-ups are taken one of them gives
-// way to the next, so that whoever holds them keeps nobody out. A Gate is not safe
-// for concurrent use.
+// Gate counts inbound connections and applies their limits. An accepted connection is in
+// its set-up until it is established or ends. When all places for set-ups are taken, the
+// gate ends one in favour of the next, so that an attacker cannot hold all places. A Gate
+// is not safe for concurrent use.
 //
 // spec: V 8
 type Gate struct {
@@ -112,7 +112,7 @@ type Gate struct {
 	origins map[netip.Prefix]int // set-ups
 	last    uint64               // id of a set-up
 	sources rates                // of set-ups, of sources and subnets
-	// newcomers is when those of exempt sources have their whole burst again.
+	// newcomers is when the account of unknown peers from exempt sources is full again.
 	newcomers time.Time
 	stats     GateStats
 }
@@ -127,19 +127,19 @@ type setup struct {
 	moved time.Time // when it came to its stage
 }
 
-// GateStats is what a gate has done. Setups and Conns are of now.
+// GateStats counts the decisions of a gate. Setups and Conns are present numbers.
 type GateStats struct {
 	Setups, Conns         int
 	MaxSetups, MaxInbound int
 	MaxSetupRate          int    // set-ups of a source in a minute
-	GaveWay               uint64 // set-ups that a newer one took the place of
-	Refused               uint64 // connections and set-ups for which there was no place
+	GaveWay               uint64 // set-ups that were ended in favour of a newer one
+	Refused               uint64 // connections and set-ups without a place
 	TooFast               uint64 // of Refused: those of a source or subnet that had begun too many
 	Waited                uint64 // set-ups of unknown peers from exempt sources that had to wait
-	Replaced              uint64 // connections that one just set up took the place of
+	Replaced              uint64 // connections that were ended in favour of a new one
 }
 
-// NewGate returns a gate that has let nobody in.
+// NewGate returns a gate without connections.
 func NewGate(l GateLimits) *Gate {
 	return &Gate{
 		l: l.withDefaults(), where: make(map[netip.Prefix]tally),
@@ -147,10 +147,10 @@ func NewGate(l GateLimits) *Gate {
 	}
 }
 
-// Enter lets a connection into its set-up, which gets the id, or says which limit
-// is reached. A source that has all the connections it may have is refused here
-// already. When all places are taken, gone is the id of the set-up that gives way:
-// it has left, and whoever carries it out closes it. 0: none.
+// Enter accepts a connection for its set-up and returns the set-up's id, or an error with
+// the limit that is reached. It also refuses a source that already has its greatest number
+// of connections. If all places were taken, gone is the id of the set-up that is ended for
+// the new one, and 0 otherwise: it has left the gate, and the caller closes it.
 func (g *Gate) Enter(now time.Time, f From) (id, gone uint64, err error) {
 	if err := g.room(f, true); err != nil {
 		g.stats.Refused++
@@ -178,8 +178,8 @@ func (g *Gate) Enter(now time.Time, f From) (id, gone uint64, err error) {
 	return g.last, gone, nil
 }
 
-// begin takes one of the set-ups that the subnet and the source may begin now, or says
-// which of them has none left. One that is refused is not counted.
+// begin counts a set-up of the subnet and the source, or returns an error with the one that
+// may not begin another now. It does not count a refused set-up.
 func (g *Gate) begin(now time.Time, f From) error {
 	source := rate{burst: g.l.SetupRate, every: time.Minute / time.Duration(g.l.SetupRate)}
 	subnet := rate{burst: subnetSetups * source.burst, every: source.every / subnetSetups}
@@ -198,17 +198,16 @@ func (g *Gate) begin(now time.Time, f From) error {
 	return nil
 }
 
-// newcomers is how fast set-ups from exempt sources go on whose peers nobody knows. All
-// places for set-ups together wait for at most half a second, so that none stands still
-// for long enough to give way. newcomersWait is the longest that one waits, however
-// many places there are.
+// newcomers is the rate at which set-ups of unknown peers from exempt sources go on. With
+// all places taken they wait for at most half a second, so that none stands still long
+// enough to be ended. newcomersWait is the longest wait with any number of places.
 var newcomers = rate{burst: 100, every: 5 * time.Millisecond}
 
 const newcomersWait = 2 * time.Second
 
-// Newcomer returns for how long a set-up waits before it goes on, whose peer has proved
-// a key that the node does not know. It is 0 unless the source is exempt: others have
-// a limit of their own.
+// Newcomer returns how long a set-up has to wait after its peer has proved a key that the
+// node does not know. It returns 0 unless the source is exempt: other sources have their
+// own limit.
 func (g *Gate) Newcomer(now time.Time, id uint64) (wait time.Duration) {
 	s, ok := g.setups[id]
 	if !ok || s.from.Source.IsValid() {
@@ -224,13 +223,13 @@ func (g *Gate) Newcomer(now time.Time, id uint64) (wait time.Duration) {
 	return wait
 }
 
-// loser is the set-up that gives way to one from origin, 0 for none. It is of the
-// source that has most of them, the new one included: the new one's own if no
-// other has more, so that who comes again and again replaces only itself; else of
-// all that have most. Of those before the second handshake message and older than
-// SetupGrace it is the least advanced, then the oldest; when there are none, of the
-// others that have made no progress for SetupStands. The rest stays: the peer has
-// been answered and would take the end for a failure of this node.
+// loser returns the id of the set-up to end in favour of one from origin, 0 for none. It
+// belongs to an origin with most set-ups, the new one included: to the new one's own origin
+// if no other has more, so that an origin that opens many replaces only its own. Among the
+// set-ups before the second handshake message and older than SetupGrace, loser chooses the
+// least advanced, then the oldest; if there are none, one of the others without progress
+// for SetupStands. It leaves all others: their peers have an answer and would take the end
+// for a failure of this node.
 //
 // spec: V 8
 func (g *Gate) loser(now time.Time, origin netip.Prefix) (id uint64) {
@@ -259,7 +258,7 @@ func (s *setup) mayGo(now time.Time) bool {
 	return now.Sub(s.moved) > SetupStands
 }
 
-// Advance says how far a set-up has come. It returns false if it has left.
+// Advance reports the stage of a set-up. It returns false if the set-up has left.
 func (g *Gate) Advance(now time.Time, id uint64, to Stage) bool {
 	s, ok := g.setups[id]
 	if ok && to > s.stage {
@@ -268,10 +267,10 @@ func (g *Gate) Advance(now time.Time, id uint64, to Stage) bool {
 	return ok
 }
 
-// Establish says that a set-up is finished: it becomes a connection, unless one
-// limit is reached; then it stays a set-up, and has to Leave. With instead an
-// established connection ends for it, which leaves when it has, so that of all
-// connections there may be one too many for that long.
+// Establish reports that a set-up is finished: it becomes a connection. If a limit is
+// reached, it stays a set-up, and the caller must call Leave. With instead the caller is
+// closing another connection for it; until that has ended there may be one connection too
+// many.
 func (g *Gate) Establish(id uint64, instead bool) (From, error) {
 	s, ok := g.setups[id]
 	if !ok {
@@ -292,7 +291,7 @@ func (g *Gate) Establish(id uint64, instead bool) (From, error) {
 	return s.from, nil
 }
 
-// Leave says that a set-up is over. One that has left before changes nothing.
+// Leave reports that a set-up has ended. It does nothing if the set-up has left before.
 func (g *Gate) Leave(id uint64) {
 	s, ok := g.setups[id]
 	if !ok {
@@ -305,10 +304,10 @@ func (g *Gate) Leave(id uint64) {
 	g.count(s.from, tally{setups: -1})
 }
 
-// End says that a connection that was established has ended.
+// End reports that an established connection has ended.
 func (g *Gate) End(f From) { g.count(f, tally{conns: -1}) }
 
-// Stats returns what there is and what was done.
+// Stats returns the limits, the present numbers and the counters.
 func (g *Gate) Stats() GateStats {
 	s := g.stats
 	s.Setups, s.Conns, s.MaxSetups, s.MaxInbound = g.all.setups, g.all.conns, g.l.Setups, g.l.Conns

@@ -6,11 +6,11 @@ import (
 	"github.com/gamelan-p2p/gamelan/identity"
 )
 
-// What is remembered of dials, and what follows from failures.
+// Limits of the memory of dials, and the consequences of failures.
 //
 // spec: V 30
 const (
-	healthWindow   = 5 * time.Minute // attempts older than this count no more
+	healthWindow   = 5 * time.Minute // older attempts do not count
 	healthAttempts = 100             // the last attempts of one peer that count
 	healthPeers    = 4096            // peers that are remembered
 
@@ -18,22 +18,21 @@ const (
 	// succeeded.
 	priorGood, priorAll = 1, 4
 
-	// BreakAfter failures in a row stop speculative dials for BreakFor; then
-	// one may try.
+	// BreakAfter failures in a row stop automatic dials for BreakFor; after that one
+	// trial is allowed.
 	BreakAfter = 3
 	BreakFor   = 2 * time.Minute
 
 	failurePenalty = 0.1 // of the score, for each failure in a row
 )
 
-// Health remembers how dials of peers have ended: success rates, and a circuit
-// breaker per peer. Who was asked for by a user or an owner is dialled whatever
-// it says; its breaker is for dials that nobody asked for. The zero value is
-// ready. A Health is not safe for concurrent use.
+// Health remembers how dials have ended: success rates, and a circuit breaker for each
+// peer. The breaker is for automatic dials only; a peer that the user or a protocol needs is
+// dialled in any case. The zero value is ready. A Health is not safe for concurrent use.
 type Health struct {
 	peers map[identity.NodeID]*dialled
-	order []identity.NodeID // as first dialled; the first is forgotten first
-	all   attempts          // of every peer
+	order []identity.NodeID // in the order of first dials; the first is forgotten first
+	all   attempts          // attempts of all peers
 }
 
 type dialled struct {
@@ -81,12 +80,12 @@ func (a attempts) rate(now time.Time) float64 {
 	return float64(good) / float64(n)
 }
 
-// Record is what is known of one peer's dials.
+// Record are the statistics of one peer's dials.
 type Record struct {
 	Rate     float64   // share of successes in the last five minutes, with the prior
 	Failures int       // in a row
 	Score    float64   // Rate less a tenth for each failure in a row
-	Open     time.Time // no speculative dial before; zero: any time
+	Open     time.Time // no automatic dial before this time; zero: no limit
 	Trial    bool      // … because the one trial is under way
 }
 
@@ -98,8 +97,8 @@ func (h *Health) Succeeded(now time.Time, peer identity.NodeID) {
 	d.failures, d.until, d.trial = 0, time.Time{}, time.Time{}
 }
 
-// Failed notes a dial that led to none. A failure while the node itself is
-// offline counts against nobody, and must not be reported (spec: comms 127).
+// Failed notes a dial without a connection. Do not report a failure while the node itself is
+// offline: it says nothing about the peer (spec: comms 127).
 func (h *Health) Failed(now time.Time, peer identity.NodeID) {
 	h.all = h.all.with(now, false)
 	d := h.of(peer)
@@ -111,9 +110,9 @@ func (h *Health) Failed(now time.Time, peer identity.NodeID) {
 	}
 }
 
-// Admit reports whether a dial that nobody asked for may begin now. When a
-// breaker's time is over it admits one trial; the next comes after the end of
-// that one, or after BreakFor if its end is never heard of.
+// Admit reports whether an automatic dial may begin now. When a breaker's time is over it
+// admits one trial; the next comes after the end of that one, or after BreakFor if its end
+// is not reported.
 func (h *Health) Admit(now time.Time, peer identity.NodeID) bool {
 	d := h.peers[peer]
 	if d == nil || d.until.IsZero() {
@@ -126,18 +125,18 @@ func (h *Health) Admit(now time.Time, peer identity.NodeID) bool {
 	return true
 }
 
-// Abandoned says that an admitted dial came to no end: it was cancelled.
+// Abandoned reports that an admitted dial was cancelled.
 func (h *Health) Abandoned(peer identity.NodeID) {
 	if d := h.peers[peer]; d != nil {
 		d.trial = time.Time{}
 	}
 }
 
-// Rate is the share of successes among the last dials of all peers within five
+// Rate returns the share of successes among the last dials of all peers within five
 // minutes, with the prior.
 func (h *Health) Rate(now time.Time) float64 { return h.all.rate(now) }
 
-// Peer returns what is known of a peer's dials.
+// Peer returns the statistics of a peer's dials.
 func (h *Health) Peer(now time.Time, peer identity.NodeID) Record {
 	d := h.peers[peer]
 	if d == nil {

@@ -7,21 +7,21 @@ import (
 )
 
 const (
-	// OffencesWithin is the time in which offences of one source are counted,
-	// and how long it is refused when there were too many.
+	// OffencesWithin is the time in which offences of one source are counted, and the
+	// time for which a source with too many is refused.
 	OffencesWithin = 10 * time.Minute
-	// OffenceLimit is how many offences that is, unless said otherwise. Behind
-	// one address there may be many honest nodes.
+	// OffenceLimit is the default number of offences after which a source is refused.
+	// Many honest nodes may be behind one address.
 	OffenceLimit = 100
-	// maxOffenders bounds how many sources are remembered, at about 100 bytes
-	// each. When there are more, the one whose last offence is oldest is
-	// forgotten, and of those refused the one that is free soonest.
+	// maxOffenders is the greatest number of remembered sources, at about 100 bytes
+	// each. Above it, the source whose last offence is oldest is forgotten, or among
+	// refused ones that whose time ends first.
 	maxOffenders = 4096
 )
 
-// Offenders counts offences by the source that they came from, since whoever has
-// an address has as many keys as he likes. It is not safe for concurrent use; its
-// now must be a clock that never goes back. The zero value is ready to use.
+// Offenders counts offences by source, since the owner of an address can make any number of
+// keys. It is not safe for concurrent use; now must be of a clock that never goes back. The
+// zero value is ready to use.
 //
 // spec: V 8, 31.
 type Offenders struct {
@@ -31,7 +31,7 @@ type Offenders struct {
 
 type offender struct {
 	n     int
-	since time.Time // of the first of n
+	since time.Time // time of the first of n
 	last  time.Time
 	until time.Time // refused until then
 }
@@ -42,9 +42,9 @@ type Refused struct {
 	Until  time.Time
 }
 
-// Offence counts an offence of a source. It reports whether the source is refused
-// from now on: for OffencesWithin, since it has reached the limit. What has no
-// source, being exempt, is not counted.
+// Offence counts an offence of a source. It reports whether the source has reached the limit
+// and is refused from now on, for OffencesWithin. It does not count offences without a
+// source, from exempt connections.
 func (o *Offenders) Offence(now time.Time, source netip.Prefix) (refused bool) {
 	if !source.IsValid() {
 		return false
@@ -66,7 +66,8 @@ func (o *Offenders) Offence(now time.Time, source netip.Prefix) (refused bool) {
 	return o.refuse(x, now, OffencesWithin)
 }
 
-// Refuse has a source refused for so long. It reports whether it was not before.
+// Refuse makes a source refused for that long. It reports whether the source was not refused
+// before.
 func (o *Offenders) Refuse(now time.Time, source netip.Prefix, long time.Duration) (fresh bool) {
 	if !source.IsValid() || long <= 0 {
 		return false
@@ -84,7 +85,7 @@ func (o *Offenders) refuse(x *offender, now time.Time, long time.Duration) (fres
 	return fresh
 }
 
-// Until returns when the source is let in again, zero if it is not refused.
+// Until returns when the source is accepted again, zero if it is not refused.
 func (o *Offenders) Until(now time.Time, source netip.Prefix) (until time.Time) {
 	if x := o.by[source]; x != nil && x.until.After(now) {
 		return x.until
@@ -92,7 +93,7 @@ func (o *Offenders) Until(now time.Time, source netip.Prefix) (until time.Time) 
 	return time.Time{}
 }
 
-// All returns the sources that are refused, those first that are free last.
+// All returns the refused sources; those with the latest end come first.
 func (o *Offenders) All(now time.Time) (all []Refused) {
 	for source, x := range o.by {
 		if x.until.After(now) {
@@ -108,7 +109,7 @@ func (o *Offenders) All(now time.Time) (all []Refused) {
 	return all
 }
 
-// get returns what is remembered of a source, after making room for it.
+// get returns the entry of a source, a new one if there was none.
 func (o *Offenders) get(now time.Time, source netip.Prefix) *offender {
 	if x := o.by[source]; x != nil {
 		return x
@@ -124,8 +125,8 @@ func (o *Offenders) get(now time.Time, source netip.Prefix) *offender {
 	return x
 }
 
-// forget drops who has done nothing for OffencesWithin and is not refused, or if
-// there is nobody like that an eighth of all.
+// forget removes sources that have no offence within OffencesWithin and are not refused. If
+// there are none, it removes an eighth of all.
 func (o *Offenders) forget(now time.Time) {
 	all := make([]netip.Prefix, 0, len(o.by))
 	for source, x := range o.by {

@@ -6,31 +6,29 @@ import (
 	"github.com/gamelan-p2p/gamelan/protocol"
 )
 
-// pair is what one peer has: at most one connection in each direction, and one
-// of them is live. Of two that cross, the live one is the one that the node
-// with the smaller id dialled, from the moment it arrives. The other one is
-// retired when the live one has been proven to work, and not before: a peer may
-// drop a dial of its own that we have seen succeed, because ours arrived there
-// first. Had each side closed the other one, none would be left. From then on
-// the pair knows nothing of it: the peer has the live one as well, so neither
-// side begins anything more on the other, and it ends when what had begun is
-// through.
+// pair holds the connections of one peer: at most one in each direction, of which one is
+// live. Of two that cross, the one dialled by the node with the smaller id is live as soon as
+// it arrives. The other is retired only when the live one has been proven to work: a peer may
+// drop its own dial, which has succeeded here, because this node's dial arrived there first.
+// If each side closed another connection, none would be left. After that the pair forgets the
+// retired one: the peer has the live one as well, so neither side begins anything on the
+// other, which ends when everything on it is finished.
 //
-// A pair is a value; a copy lives a life of its own.
+// A pair is a value; copies are independent.
 //
 // spec: comms 10.3.
 type pair[C comparable] struct {
 	links    [2]link[C]         // by direction
 	favoured protocol.Direction // of the one that is live when there are two
-	leaving  bool               // the live one is being closed, because somebody here wants that
-	leaver   protocol.Direction // its direction
-	mark     uint64             // of the proof that was asked for last
+	leaving  bool               // this node is closing the live one
+	leaver   protocol.Direction // direction of the one that is being closed
+	mark     uint64             // mark of the last proof that was requested
 }
 
 type link[C comparable] struct {
 	conn  C
 	here  bool
-	began time.Time // its set-up
+	began time.Time // begin of its set-up
 }
 
 func (l link[C]) is(conn C) bool { return l.here && l.conn == conn }
@@ -50,12 +48,12 @@ func (p *pair[C]) live() (d protocol.Direction, ok bool) {
 func (p *pair[C]) arrive(conn C, d protocol.Direction, began time.Time) (acts []Act[C]) {
 	older := p.links[d]
 	p.links[d] = link[C]{conn, true, began}
-	if older.here && began.Before(older.began) { // it was overtaken
+	if older.here && began.Before(older.began) { // the newer one arrived first
 		older, p.links[d] = p.links[d], older
 	} else if older.here && p.leaving && p.leaver == d {
 		p.leaving = false
 	}
-	if live, _ := p.live(); !p.leaving { // else it waits for the end of the other one
+	if live, _ := p.live(); !p.leaving { // otherwise conn waits for the end of the other one
 		chosen := p.links[live].conn
 		acts = append(acts, Act[C]{Verb: Announce, Conn: chosen})
 		if p.links[live.Opposite()].here {
@@ -63,7 +61,7 @@ func (p *pair[C]) arrive(conn C, d protocol.Direction, began time.Time) (acts []
 			acts = append(acts, Act[C]{Verb: Prove, Conn: chosen, Mark: p.mark})
 		}
 	}
-	if older.here { // of two in the same direction the newer stays: who dials again has lost the older
+	if older.here { // the newer one in the same direction stays: a peer that dials again has lost the older
 		acts = append(acts, Act[C]{Verb: CloseSilently, Conn: older.conn})
 	}
 	return acts

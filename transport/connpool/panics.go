@@ -2,14 +2,14 @@ package connpool
 
 import "time"
 
-// Of contained panics on one connection's messages, MaxPanics within PanicWindow
-// close it. It is our bug, so there is no ban.
+// MaxPanics contained panics on one connection's messages within PanicWindow close the
+// connection. The bug is this node's, so there is no ban.
 const (
 	MaxPanics   = 3
 	PanicWindow = time.Minute
 )
 
-// maxTracked bounds the connections remembered for panics.
+// maxTracked is the greatest number of connections remembered for panics.
 const maxTracked = 4096
 
 // Panics counts contained panics by connection, which K names. The zero value
@@ -19,8 +19,8 @@ type Panics[K comparable] struct {
 	order []K
 }
 
-// Count counts one panic and reports whether to close the connection; then it
-// is forgotten.
+// Count counts one panic and reports whether to close the connection. If so, it forgets the
+// connection.
 func (p *Panics[K]) Count(now time.Time, conn K) (closeIt bool) {
 	if p.times == nil {
 		p.times = make(map[K][MaxPanics - 1]time.Time)

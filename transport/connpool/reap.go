@@ -8,7 +8,7 @@ import (
 	"github.com/gamelan-p2p/gamelan/identity"
 )
 
-// Live is one connection as reaping, minimising and selection see it.
+// Live describes one connection for reaping, minimising and selection.
 type Live struct {
 	Peer     identity.NodeID
 	Conn     uint64
@@ -17,18 +17,18 @@ type Live struct {
 	Since    time.Time
 	Streams  int  // open substreams
 	Stalled  bool // a write has waited for the connection for a while
-	Held     bool // somebody wants the peer connected, or a call runs
+	Held     bool // the peer is protected, or a call runs
 }
 
-// ReapLimits say when connections are too many and which may go. Zero fields
-// have the defaults named.
+// ReapLimits say when there are too many connections and which may be closed. A zero field
+// stands for its default, named after the semicolon.
 //
 // spec: comms 11.4; V section 7
 type ReapLimits struct {
-	Outbound int           // none is reaped up to so many outbound ones; 50
-	Inbound  int           // … inbound ones; 400
-	Age      time.Duration // a younger one is not reaped; 20 min
-	Streams  int           // one with more substreams is in use; 2
+	Outbound int           // outbound connections above which some are closed; 50
+	Inbound  int           // inbound connections above which some are closed; 400
+	Age      time.Duration // least age of a connection that is closed; 20 min
+	Streams  int           // substreams above which a connection is in use; 2
 }
 
 func (l ReapLimits) withDefaults() ReapLimits {
@@ -42,9 +42,9 @@ func (l ReapLimits) withDefaults() ReapLimits {
 // Idle returns the number of substreams up to which a connection is idle.
 func (l ReapLimits) Idle() int { return l.withDefaults().Streams }
 
-// Reap returns the connections that are to be closed because there are too many
-// of their direction: as many as are above the limit, of those that nobody holds
-// and nobody uses; what stands still goes first, then the oldest.
+// Reap returns the connections to close because there are too many in their direction: as
+// many as are above the limit, of those that are neither held nor in use; first those that
+// stand still, then the oldest.
 func Reap(now time.Time, live []Live, l ReapLimits) []Live {
 	l = l.withDefaults()
 	var reaped []Live
@@ -72,8 +72,8 @@ func Reap(now time.Time, live []Live, l ReapLimits) []Live {
 	return reaped
 }
 
-// Minimise returns the connections to nodes that are beyond the keep closest to
-// own, farthest first. Who is spared or held stays, and does not count.
+// Minimise returns the connections to nodes that are not among the keep closest to own,
+// farthest first. Spared and held peers stay, and do not count.
 //
 // spec: comms 11.4
 func Minimise(own identity.NodeID, live []Live, keep int, spared func(identity.NodeID) bool) []Live {

@@ -6,22 +6,20 @@ import (
 	"github.com/gamelan-p2p/gamelan/identity"
 )
 
-// ReplaceAfter is for how long a connection must have been idle before another
-// one may take its place.
+// ReplaceAfter is how long a connection must have been idle before a new one may replace it.
 const ReplaceAfter = 30 * time.Second
 
-// Guest is an inbound connection as the choice sees it that makes room for a new
-// one.
+// Guest describes an inbound connection for Replaceable.
 type Guest struct {
 	Peer  identity.NodeID
 	Conn  uint64
-	Quiet time.Duration // since something last came on a substream, or since it was made
-	Kept  bool          // its peer was ever wanted, useful or reached, or is now; or it is leaving
+	Quiet time.Duration // since bytes last came on a substream, or since the connection was made
+	Kept  bool          // its peer is or was ever protected, useful or reached, or the connection is closing
 }
 
-// Replaceable chooses the connection that makes room for a new one, when all
-// places for inbound connections are taken: at random among those that were idle
-// for ReplaceAfter and of no use. draw returns a number below n.
+// Replaceable chooses the connection to close for a new one when all places for inbound
+// connections are taken: at random among those that were idle for ReplaceAfter and never of
+// use. draw returns a random number below n.
 //
 // spec: comms 125, V 8
 func Replaceable(guests []Guest, draw func(n int) int) (Guest, bool) {

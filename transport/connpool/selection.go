@@ -23,7 +23,7 @@ func Closest(target identity.NodeID, live []Live, n int, except ...identity.Node
 // spec: comms 11.7
 func Random(r *rand.Rand, live []Live, n int, except ...identity.NodeID) []identity.NodeID {
 	nodes := selectable(live, except)
-	sortByDistance(identity.NodeID{}, nodes) // one order to begin with, whatever live's was
+	sortByDistance(identity.NodeID{}, nodes) // makes the result independent of the order of live
 	r.Shuffle(len(nodes), func(i, j int) { nodes[i], nodes[j] = nodes[j], nodes[i] })
 	return ids(nodes, n)
 }

@@ -2,14 +2,14 @@ package connpool
 
 import "fmt"
 
-// State is how well the node is connected.
+// State is the state of the node's connectivity.
 type State uint8
 
 const (
 	Initializing State = iota // not evaluated yet
 	Online                    // enough nodes
 	Degraded                  // some, or only clients
-	Offline                   // nobody
+	Offline                   // no peer
 )
 
 // String returns the state in one word.
@@ -30,8 +30,8 @@ func (s State) String() string {
 // MarshalText returns the same text as [State.String].
 func (s State) MarshalText() ([]byte, error) { return []byte(s.String()), nil }
 
-// Status is how well the node is connected, and why. The zero value is that of
-// a node that has just started.
+// Status is the state of the node's connectivity and the numbers behind it. The zero value
+// is that of a node that has just started.
 type Status struct {
 	State   State
 	Nodes   int // connected full nodes
@@ -39,10 +39,9 @@ type Status struct {
 	Min     int // nodes wanted
 }
 
-// Next returns the status with so many full nodes and other peers connected, of
-// which at least min nodes (1 if less) are wanted, and whether to publish it:
-// Online when it is entered, Degraded also when the number of nodes changes,
-// Offline when it is entered.
+// Next returns the status with these numbers of connected full nodes and other peers, when
+// at least min nodes (1 if less) are wanted. publish reports whether to publish it: Online
+// and Offline when they begin, Degraded also when the number of nodes changes.
 //
 // spec: comms 11.2.
 func (s Status) Next(nodes, clients, min int) (next Status, publish bool) {
@@ -62,7 +61,7 @@ func (s Status) Next(nodes, clients, min int) (next Status, publish bool) {
 	return next, publish
 }
 
-// Cause says in a sentence why the state is what it is.
+// Cause returns the reason for the state in a sentence.
 func (s Status) Cause() string {
 	switch s.State {
 	case Online:

@@ -7,11 +7,10 @@ import (
 	"github.com/gamelan-p2p/gamelan/protocol"
 )
 
-// Table decides what becomes of connections that arrive and end. Each peer has
-// at most one live connection: every Announce is followed by one Withdraw
-// unless another Announce takes its place. A second one, in the other
-// direction, may stay for a moment, of which nobody hears: until the live one
-// has answered a ping, or has ended and the second takes its place. C names a
+// Table decides about connections that arrive and end. Each peer has at most one live
+// connection: every Announce is followed by one Withdraw unless another Announce replaces
+// it. A second connection, in the other direction, may stay unannounced for a moment: until
+// the live one has answered a ping, or has ended and the second replaces it. C identifies a
 // connection. A Table is not safe for concurrent use.
 //
 // spec: comms 10.3.
@@ -20,23 +19,22 @@ type Table[C comparable] struct {
 	peers map[identity.NodeID]*pair[C]
 }
 
-// Verb is what to do with a connection.
+// Verb is an action on a connection.
 type Verb uint8
 
 const (
-	// Announce: the connection is the peer's from now on; tell everybody. A
-	// connection may be announced again.
+	// Announce: publish that the connection is the peer's live one. A connection may
+	// be announced again.
 	Announce Verb = iota
-	// Retire: another one has taken the connection's place. Nothing new is
-	// written on it; when what was written, by either side, has been read, end
-	// it and tell nobody.
+	// Retire: another connection replaces this one. Write nothing new on it; when
+	// everything that either side has written is read, end it, unannounced.
 	Retire
-	// CloseSilently: end the connection and tell nobody.
+	// CloseSilently: end the connection, unannounced.
 	CloseSilently
-	// Withdraw: the connection is gone; tell everybody.
+	// Withdraw: publish that the connection has ended.
 	Withdraw
-	// Prove: ping the connection, and say so with Proven when the pong of a
-	// ping sent from now on arrives.
+	// Prove: ping the connection, and call Proven when the pong of a ping sent from
+	// now on arrives.
 	Prove
 )
 
@@ -57,22 +55,22 @@ func (v Verb) String() string {
 	return "unknown"
 }
 
-// Act is one thing to do.
+// Act is one action for the caller.
 type Act[C comparable] struct {
 	Verb Verb
 	Conn C
-	Mark uint64 // of Prove: what Proven repeats; grows from one to the next
+	Mark uint64 // of Prove: the argument for Proven; grows from one to the next
 }
 
-// NewTable returns an empty table of the node own.
+// NewTable returns an empty table for the node with the id own.
 func NewTable[C comparable](own identity.NodeID) *Table[C] {
 	return &Table[C]{own: own, peers: make(map[identity.NodeID]*pair[C])}
 }
 
-// Arrive says that a connection to peer was set up, and returns what to do, in
-// order. Of two in the same direction the one whose set-up began later is the
-// newer, whichever arrives first. The live connection is announced also when it was before, so that
-// whoever dialled hears which one it got.
+// Arrive reports that a connection to peer was set up, and returns the actions, in order. Of
+// two in the same direction the newer is the one whose set-up began later, whichever arrives
+// first. The live connection is announced even if it was before, so that the dialer learns
+// which one it got.
 func (t *Table[C]) Arrive(peer identity.NodeID, conn C, d protocol.Direction, began time.Time) []Act[C] {
 	p, ok := t.peers[peer]
 	if !ok {
@@ -82,7 +80,7 @@ func (t *Table[C]) Arrive(peer identity.NodeID, conn C, d protocol.Direction, be
 	return p.arrive(conn, d, began)
 }
 
-// Proven says that a connection has answered the ping that Prove asked for.
+// Proven reports that a connection has answered the ping of a Prove.
 func (t *Table[C]) Proven(peer identity.NodeID, conn C, mark uint64) []Act[C] {
 	if p, ok := t.peers[peer]; ok {
 		return p.proven(conn, mark)
@@ -90,9 +88,8 @@ func (t *Table[C]) Proven(peer identity.NodeID, conn C, mark uint64) []Act[C] {
 	return nil
 }
 
-// Leave says that the live connection of a peer is being closed, because
-// somebody here wants that. A second one is closed with it. One that arrives
-// from now on is announced after the end of the live one.
+// Leave reports that this node is closing the live connection of a peer. A second one is
+// closed with it. One that arrives from now on is announced after the end of the live one.
 func (t *Table[C]) Leave(peer identity.NodeID) []Act[C] {
 	if p, ok := t.peers[peer]; ok {
 		return p.leave()
@@ -100,8 +97,8 @@ func (t *Table[C]) Leave(peer identity.NodeID) []Act[C] {
 	return nil
 }
 
-// End says that a connection is gone. The end of one that was replaced or
-// closed changes nothing.
+// End reports that a connection has ended. The end of one that was replaced or closed
+// changes nothing.
 //
 // spec: comms 11.3.
 func (t *Table[C]) End(peer identity.NodeID, conn C) []Act[C] {
@@ -126,10 +123,9 @@ func (t *Table[C]) Get(peer identity.NodeID) (conn C, ok bool) {
 	return p.links[d].conn, ok
 }
 
-// favoured returns the direction that survives of two connections that cross,
-// because both nodes dialled: of the one that the node with the smaller id
-// dialled. So both nodes come to the same answer, whichever connection each of
-// them sees first.
+// favoured returns the direction of the connection that survives when both nodes dialled:
+// the one dialled by the node with the smaller id. So both nodes decide alike, whichever
+// connection each of them sees first.
 func favoured(own, peer identity.NodeID) protocol.Direction {
 	if own.Compare(peer) < 0 {
 		return protocol.Outbound

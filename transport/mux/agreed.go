@@ -6,22 +6,21 @@ import (
 	"time"
 )
 
-// churnWindow is the time in which so many substreams of the peer may end without
-// an agreed protocol as LimitChurn says.
+// churnWindow is the time to which the limit of LimitChurn applies.
 const churnWindow = time.Minute
 
-// Pacer says how fast substreams of a peer may end without an agreed protocol. Its
-// methods are called under a lock of the session: they neither block nor call it.
+// Pacer limits how fast substreams of a peer may end without an agreed protocol. Its methods
+// are called under a lock of the session: they must neither block nor call the session.
 type Pacer interface {
-	// Ended counts one, and returns for how long the session shall read nothing
-	// more from the connection, or false if it shall end.
+	// Ended counts one such substream. It returns how long the session must not read
+	// from the connection, or false if the session must end.
 	Ended() (wait time.Duration, ok bool)
-	// Agreed takes one back, whose protocol was agreed on after its end.
+	// Agreed takes back one whose protocol was agreed on after its end.
 	Agreed()
 }
 
 // churn counts the substreams of the peer that ended without an agreed protocol.
-// All of it but held is under the table's lock.
+// All fields except held are under the table's lock.
 type churn struct {
 	limit int // 0: none
 	pace  Pacer
@@ -29,25 +28,23 @@ type churn struct {
 	ended int
 	total uint64
 	over  bool        // the pacer ends the session
-	until time.Time   // nothing is read before
+	until time.Time   // nothing is read before this time
 	held  atomic.Bool // until is set
 }
 
-// LimitChurn ends the session, with a GoAway and [ErrTooMuchChurn], when more than
-// n substreams that the peer opened have ended within a minute without
-// [Stream.Agreed] having been called, refused ones included. 0, which is the
-// default, is no limit. Pace, unless it is nil, is told of each of them and may end
-// the session in the same way, or hold the reading back, so that the peer waits: the
-// answer to a ping of the peer, and to one of ours, waits as well.
+// LimitChurn limits the substreams of the peer that end without a call of [Stream.Agreed],
+// including refused ones. More than n within a minute end the session, with a GoAway and
+// [ErrTooMuchChurn]; 0, the default, is no limit. pace, unless it is nil, is called for each
+// of them. It can end the session in the same way, or stop the reading for a while, so that
+// the peer waits; answers to pings of both sides wait as well.
 func (s *Session) LimitChurn(n int, pace Pacer) {
 	s.link.table.mu.Lock()
 	defer s.link.table.mu.Unlock()
 	s.link.table.churn.limit, s.link.table.churn.pace = n, pace
 }
 
-// Agreed says that this side and the peer have agreed on the substream's
-// protocol. It may have ended before: then it no longer counts as one that ended
-// without.
+// Agreed reports that both sides have agreed on the substream's protocol. If the substream
+// has ended already, it no longer counts for LimitChurn.
 func (st *Stream) Agreed() {
 	t := st.link.table
 	t.mu.Lock()
@@ -93,7 +90,7 @@ func (c *churn) takeBack() {
 	}
 }
 
-// churned says which limit the peer has gone beyond, nil if none.
+// churned returns the error of the limit that the peer has exceeded, nil if none.
 func (l *link) churned() error {
 	l.table.mu.Lock()
 	defer l.table.mu.Unlock()
@@ -106,8 +103,8 @@ func (l *link) churned() error {
 	return nil
 }
 
-// holdBackReading waits until the pacer lets the reader go on. It returns before,
-// and is called again, when there is something to give to the library.
+// holdBackReading waits until the pacer lets the reader go on. It returns earlier when there
+// is a frame for the library; the reader then calls it again.
 func (l *link) holdBackReading() {
 	c := &l.table.churn
 	l.table.mu.Lock()
@@ -126,7 +123,7 @@ func (l *link) holdBackReading() {
 	}
 }
 
-// dismiss says GoAway, for at most a moment, to a peer whose connection ends.
+// dismiss sends GoAway to a peer whose connection ends, and waits only a moment for it.
 func (l *link) dismiss(why error) error {
 	written := make(chan struct{})
 	if l.outbox.send(l, newHeader(typeGoAway, 0, 0, 0), written) == nil {

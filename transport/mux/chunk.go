@@ -12,8 +12,8 @@ type (
 	// frameBuffer holds the largest frame that leaves.
 	frameBuffer [headerLen + MaxPiece]byte
 
-	// smallBuffer holds a few short frames: what waits for a connection that does
-	// not move is often no more than an acknowledgement.
+	// smallBuffer holds a few short frames: on a connection that stands still, often only
+	// an acknowledgement waits.
 	smallBuffer [512]byte
 )
 
@@ -22,8 +22,8 @@ var (
 	smallBuffers = sync.Pool{New: func() any { return new(smallBuffer) }}
 )
 
-// newChunk returns one with room for n bytes, and for more when it is not the
-// first of its batch.
+// newChunk returns a chunk with room for n bytes, and for more if it is not the first of its
+// batch.
 func newChunk(n int, first bool) chunk {
 	switch {
 	case first && n <= len(smallBuffer{})/4:
@@ -36,7 +36,7 @@ func newChunk(n int, first bool) chunk {
 	return chunk{b: make([]byte, 0, n)}
 }
 
-// room is how many more bytes fit.
+// room returns how many more bytes fit.
 func (c *chunk) room() int { return cap(c.b) - len(c.b) }
 
 func (c *chunk) add(h *header, body []byte) { c.b = append(append(c.b, h[:]...), body...) }

@@ -16,8 +16,8 @@ type Config struct {
 	// Default 100. spec: V12
 	MaxStreams int
 	// MaxInbound is how many live substreams the peer may have opened; more
-	// are reset. It is less than MaxStreams, so that the peer cannot lock us
-	// out. Default 80. spec: V12
+	// are reset. It is less than MaxStreams, so that the peer cannot keep this side
+	// from opening any. Default 80. spec: V12
 	MaxInbound int
 	// Window is how many unread bytes a substream holds before the peer must
 	// stop, from 256 KiB to 16 MiB. Default 1 MiB.
@@ -53,9 +53,9 @@ const (
 	backlog    = 256
 	maxStreams = backlog
 
-	// libraryMargin is what the library waits longer than the write deadline
-	// of the connection, so that the deadline comes first: a window update
-	// that the library gives up is lost. spec: comms 5.5
+	// libraryMargin is how much longer the library waits than the write deadline of
+	// the connection, so that the deadline comes first: a window update that the
+	// library gives up is lost. spec: comms 5.5
 	libraryMargin = 5 * time.Second
 )
 
@@ -84,10 +84,10 @@ func (c Config) WithDefaults() Config {
 	return c
 }
 
-// ConfigError says what is wrong with one field of a [Config]. It is an [ErrConfig].
+// ConfigError reports a wrong field of a [Config]. It matches [ErrConfig].
 type ConfigError struct {
 	Field string // its name
-	Text  string // what is wrong, and what would be right
+	Text  string // the problem and the remedy
 }
 
 func (e *ConfigError) Error() string { return ErrConfig.Error() + ": " + e.Text }
@@ -95,8 +95,7 @@ func (e *ConfigError) Error() string { return ErrConfig.Error() + ": " + e.Text 
 // Is makes every ConfigError match ErrConfig.
 func (e *ConfigError) Is(target error) bool { return target == ErrConfig }
 
-// Validate reports all that is wrong with the settings: several [*ConfigError]
-// joined, or nil.
+// Validate returns all errors of the settings, as joined [*ConfigError]s, or nil.
 func (c Config) Validate() error { return c.WithDefaults().validate() }
 
 func (c Config) validate() error {
@@ -128,10 +127,10 @@ func (c Config) validate() error {
 	return errors.Join(wrong...)
 }
 
-// library is the configuration of the library. Its keep-alive is off, its
-// limit for an ACK must be (peers acknowledge late or never), and its limit
-// for half-closed substreams is ours, because the library's own can end the
-// whole session when the peer's end arrives in the same moment.
+// library returns the configuration of the library. It switches off the keep-alive; the
+// limit for an ACK, because peers acknowledge late or never; and the limit for half-closed
+// substreams, because the library's own can end the whole session when the peer's end arrives
+// at the same moment. This package has its own limit for them.
 func (c Config) library(log *journal) *yamux.Config {
 	return &yamux.Config{
 		AcceptBacklog:          backlog,

@@ -6,17 +6,18 @@
 // not on everything around them. Between the library and the connection stands
 // a link. It sees every header of both directions and
 //
-//   - writes header and body as one, and ends of ours as empty data frames;
+//   - writes header and body together, and this side's ends as empty data frames;
 //   - keeps the library's writing goroutine from waiting for the connection: its
-//     frames go to an outbox, which those write out who asked for them;
+//     frames go to an outbox, and the callers that need the frames write it out;
 //   - keeps the table of live substreams, which limits and counts them;
 //   - turns a reset of the peer into an end that loses no byte, and remembers it;
-//   - resets a substream of ours at once, whatever its state;
+//   - resets a substream of this side at once, whatever its state;
 //   - holds the end of the connection back until every substream that the peer
 //     had opened was accepted, at most for a second;
-//   - ends the connection for what only a broken or hostile peer sends.
+//   - ends the connection for frames that only a broken or hostile peer sends.
 //
-// A [Session] starts the two goroutines of the library and nothing that stays.
+// A [Session] starts the two goroutines of the library, and otherwise only
+// short-lived ones.
 // Its owner runs [Session.Accept] in a loop, reads and writes each [Stream]
 // from at most one goroutine a direction, sends pings when the connection is
 // silent, and closes the session when anything fails.

@@ -13,28 +13,28 @@ import (
 var (
 	// ErrConfig reports a Config that cannot work.
 	ErrConfig = errors.New("mux: invalid config")
-	// ErrTooManyStreams reports that the connection has as many live
-	// substreams as it may.
+	// ErrTooManyStreams reports that the connection has reached its limit of live
+	// substreams.
 	ErrTooManyStreams = errors.New("mux: too many streams on this connection; close one, or wait with OpenContext")
-	// ErrReset reports that the peer dropped the substream. What had arrived
-	// before was delivered.
+	// ErrReset reports that the peer reset the substream. Bytes that had arrived before
+	// were delivered.
 	ErrReset = errors.New("mux: stream reset")
-	// ErrStalled reports a Write of which the peer took nothing for the whole
-	// StallTimeout. The substream is as it was; its owner decides.
+	// ErrStalled reports a Write of which the peer accepted nothing for the whole
+	// StallTimeout. The substream stays usable; its owner decides.
 	ErrStalled = errors.New("mux: the peer takes nothing more on this stream; close the connection or try again later")
 	// ErrPingTimeout reports a ping without an answer. The session lives on;
 	// its owner decides.
 	ErrPingTimeout = errors.New("mux: ping not answered in time; close the connection and dial again")
-	// ErrSessionEnded reports that the connection is over. Every error that
-	// wraps it says why.
+	// ErrSessionEnded reports that the connection has ended. Every error that wraps it
+	// has the reason.
 	ErrSessionEnded = errors.New("mux: connection ended")
 	errByPeer       = fmt.Errorf("%w by the peer: its handler failed or closed the stream without CloseWrite; see its log", ErrReset)
 	errExpired      = fmt.Errorf("%w by this side: it stayed half-closed for too long", ErrReset)
-	// ErrClosed reports the use of what this side has closed. It matches
-	// net.ErrClosed.
+	// ErrClosed reports the use of a substream or session that this side has closed. It
+	// matches net.ErrClosed.
 	ErrClosed = fmt.Errorf("mux: closed by this side: %w", net.ErrClosed)
-	// ErrHungUp is the cause of an end for which the peer gave no reason. It
-	// is no offence: peers of every release leave so. spec: comms 148
+	// ErrHungUp is the cause of an end for which the peer gave no reason. It is no
+	// offence: peers of every release close that way. spec: comms 148
 	ErrHungUp = errors.New("peer hung up")
 	// ErrTooMuchChurn is the cause of an end because too many substreams of the
 	// peer ended without an agreed protocol. It is no offence.
@@ -46,8 +46,7 @@ var (
 	ErrGoingAway = errors.New("mux: GoAway was sent; dial a new connection")
 )
 
-// What a peer must not do. Each comes wrapped in a [protocol.Violation] of the
-// stage "mux".
+// Offences of a peer. Each is wrapped in a [protocol.Violation] of the stage "mux".
 var (
 	ErrBadFrame       = errors.New("unknown frame version or type")
 	ErrBadStreamID    = errors.New("stream opened with an id of ours")
@@ -75,7 +74,7 @@ func (e *GoAwayError) Error() string {
 	return fmt.Sprintf("peer sent GoAway with code %d", e.Code)
 }
 
-// ended wraps the cause of an end. A violation stays what it is.
+// ended wraps the cause of an end in ErrSessionEnded. It returns a violation as it is.
 func ended(cause error) error {
 	if errors.Is(cause, protocol.ErrViolation) || errors.Is(cause, ErrSessionEnded) {
 		return cause
@@ -83,8 +82,8 @@ func ended(cause error) error {
 	return fmt.Errorf("%w: %w", ErrSessionEnded, cause)
 }
 
-// streamEnded is the same for users of a stream. They see a violation only as
-// text: it is the owner of the session who reports it.
+// streamEnded is ended for users of a stream. It keeps only the text of a violation, which
+// the owner of the session reports.
 func streamEnded(cause error) error {
 	if errors.Is(cause, protocol.ErrViolation) {
 		return fmt.Errorf("%w: %v", ErrSessionEnded, cause)
@@ -94,6 +93,6 @@ func streamEnded(cause error) error {
 
 func violation(err error) error { return protocol.Violated("mux", 0, err) }
 
-// isDeadline tells our own trick with the read deadline from a connection that
-// the system gave up, which also calls itself a timeout.
+// isDeadline reports whether err comes from a deadline that this package has set. The error
+// of a connection that the system gave up is a timeout, too, but not such a deadline.
 func isDeadline(err error) bool { return errors.Is(err, os.ErrDeadlineExceeded) }

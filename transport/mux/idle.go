@@ -6,10 +6,10 @@ import (
 	"time"
 )
 
-// idle releases the receive buffers of substreams that have nothing to say.
-// Its timer runs only while something is read.
+// idle releases the receive buffers of idle substreams. Its timer runs only while substreams
+// deliver bytes.
 type idle struct {
-	active atomic.Bool // something was read since the timer was set
+	active atomic.Bool // bytes were read since the timer was set
 	armed  atomic.Bool // the timer runs
 	mu     sync.Mutex
 	timer  *time.Timer

@@ -7,8 +7,8 @@ import (
 	"sync/atomic"
 )
 
-// journal takes what the library logs. A peer can provoke one line per frame,
-// so lines are counted and only the last one is kept.
+// journal is the library's logger. A peer can provoke one line per frame, so journal counts
+// the lines and keeps only the last one.
 type journal struct {
 	lines atomic.Uint64
 	mu    sync.Mutex

@@ -26,12 +26,12 @@ const (
 	maxControl = 512
 )
 
-// past is a deadline that is over.
+// past is a deadline that has passed.
 var past = time.Unix(1, 0)
 
-// link stands between the library and the connection. The library reads from
-// one goroutine and writes from another; resets and pings come from a third. Only
-// those who flush the outbox write to the connection.
+// link stands between the library and the connection. The library reads on one goroutine and
+// writes on another; resets and pings come from others. Only flush, of the outbox, writes to
+// the connection.
 type link struct {
 	conn    net.Conn
 	made    time.Time
@@ -42,8 +42,8 @@ type link struct {
 	// started opens when the session knows its library half, released when it
 	// may read.
 	started, released chan struct{}
-	// endedByLibrary says why the library closes the link when nothing else
-	// has: it found an offence that it alone can see.
+	// endedByLibrary returns the cause when the library itself closes the link: it found
+	// an offence that only it can see.
 	endedByLibrary func() error
 
 	reader reader
@@ -106,7 +106,7 @@ func (l *link) end(cause error) {
 	}
 }
 
-// begin reports whether this was the first cause.
+// begin notes the cause and reports whether it is the first.
 func (l *link) begin(cause error) bool {
 	l.endMu.Lock()
 	defer l.endMu.Unlock()
@@ -114,7 +114,7 @@ func (l *link) begin(cause error) bool {
 		return false
 	}
 	if errors.Is(cause, io.EOF) {
-		cause = ErrHungUp // or a substream's reader would take it for a FIN
+		cause = ErrHungUp // a substream's reader would take io.EOF for a FIN
 	}
 	if l.writeErr != nil && (cause == ErrHungUp || errors.Is(cause, io.ErrUnexpectedEOF)) {
 		cause = l.writeErr
@@ -125,14 +125,14 @@ func (l *link) begin(cause error) bool {
 	return true
 }
 
-// err is the cause of the end, nil while there is none.
+// err returns the cause of the end, nil while there is none.
 func (l *link) err() error {
 	l.endMu.Lock()
 	defer l.endMu.Unlock()
 	return l.cause
 }
 
-// broken is the cause of the end, or the failed write that will be it.
+// broken returns the cause of the end, or the failed write that will be the cause.
 func (l *link) broken() error {
 	if !l.swallow.Load() {
 		return nil
@@ -159,13 +159,13 @@ func (l *link) Close() error {
 	return nil
 }
 
-// failWrite notes that a write failed. What the peer had sent before is still
-// read, for at most a second.
+// failWrite notes that a write failed. Bytes that the peer had sent before are still read,
+// for at most a second.
 func (l *link) failWrite(err error) {
 	l.endMu.Lock()
 	if l.writeErr == nil {
 		switch {
-		case isDeadline(err): // or a substream's writer would take it for its own
+		case isDeadline(err): // a substream's writer would take it for its own deadline
 			l.writeErr = ErrWriteTimeout
 		case errors.Is(err, io.EOF):
 			l.writeErr = ErrHungUp

@@ -1,15 +1,15 @@
 package mux
 
-// Notify has f called, once, when something arrives on the substream from now
-// on: bytes, the peer's end, a reset, the end of the connection. When it has
-// ended already, f is called at once. So an idle substream needs no goroutine
-// that waits in Read. F is called on a goroutine of the session, or of whoever
-// ended the substream; it must not block and must not use the session. A later
-// Notify replaces f, nil takes it back, though it may be running by then.
+// Notify makes the session call f, once, when something arrives on the substream from now
+// on: bytes, the peer's end, a reset, or the end of the connection. If the substream has
+// ended already, f is called at once. So an idle substream needs no goroutine that waits in
+// Read. f is called on a goroutine of the session, or on the one that ended the substream; it
+// must not block and must not use the session. A later Notify replaces f. Notify(nil) removes
+// it, but f may already be running.
 //
-// Of bytes that had arrived before, f says nothing. Whoever stops reading calls
-// Notify first, and then Read with a deadline that is over: only if that finds
-// nothing, f will be called for whatever comes.
+// f is not called for bytes that arrived before. To stop reading, call Notify first, and
+// then Read with a deadline that has passed: only if that Read finds nothing, f will be
+// called for the next arrival.
 func (st *Stream) Notify(f func()) {
 	l := st.link
 	l.table.mu.Lock()
@@ -26,7 +26,7 @@ func (st *Stream) Notify(f func()) {
 	}
 }
 
-// listen sets who is told of the next arrival. The lock is held.
+// listen sets the function for the next arrival. The lock is held.
 func (t *table) listen(st *Stream, f func()) {
 	if st.arrived != nil {
 		t.listening.Add(-1)
@@ -36,7 +36,7 @@ func (t *table) listen(st *Stream, f func()) {
 	}
 }
 
-// notify tells whoever listens, if anybody does. The lock is not held.
+// notify calls the function that is set, if any. The lock is not held.
 func (st *Stream) notify() {
 	t := st.link.table
 	t.mu.Lock()
@@ -48,9 +48,9 @@ func (st *Stream) notify() {
 	}
 }
 
-// arrived tells whoever listens for a frame that the library has dealt with: of
-// the substream st, or else of the one with that id. If that was closed while
-// the frame was on its way, it is dropped.
+// arrived calls the function for a frame that the library has handled: of the substream st,
+// or else of the one with that id. If that substream was closed meanwhile, arrived drops its
+// bytes.
 func (l *link) arrived(st *Stream, id uint32) {
 	t := l.table
 	if t.listening.Load() == 0 && t.lingering.Load() == 0 {
@@ -70,7 +70,7 @@ func (l *link) arrived(st *Stream, id uint32) {
 	}
 }
 
-// notifyAll tells everybody who listens.
+// notifyAll calls all functions that are set.
 func (l *link) notifyAll() {
 	for _, st := range l.table.all() {
 		st.notify()

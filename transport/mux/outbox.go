@@ -9,32 +9,29 @@ import (
 )
 
 const (
-	// maxOutbox is how many bytes of frames the library may have handed over that
-	// nobody has begun to write. Then the library waits, and with it whoever
-	// accepts or reads. It is enough for a whole piece each of 16 substreams.
+	// maxOutbox is how many bytes of the library's frames may wait in the outbox. Above
+	// it the library waits, and with it calls of Accept and Read. It is enough for a whole
+	// piece each of 16 substreams.
 	maxOutbox = 1 << 20
 
-	// passing is how many of them there are when a Write of ours waits for the
-	// connection, instead of handing the library one more piece. So only what
-	// many begin to write at once, or what had waited for the peer's credit,
-	// comes near maxOutbox.
+	// passing is the number of waiting bytes above which a Write waits for the
+	// connection before it gives the library one more piece. So the outbox comes near
+	// maxOutbox only when many substreams begin to write at once, or had waited for the
+	// peer's credit.
 	passing = 64 << 10
 )
 
 // errBusy ends a connection whose peer provokes resets and reads none.
 var errBusy = errors.New("the peer does not read what it provokes")
 
-// outbox holds what is to be written: the frames of the library, and the few that
-// the library does not write: resets, pings, GoAway and the window of what is
-// dropped. The latter leave first, except GoAway, and pings also between what is
-// being written.
+// outbox holds the frames to write: those of the library, and the few of this package:
+// resets, pings, GoAway and window updates for dropped bytes. Frames of this package are
+// written first, except GoAway; pings are also written between two chunks.
 //
-// The library has one goroutine for all its frames, and whoever accepts a
-// substream or reads one waits for it. So that goroutine only leaves its frames
-// here. Whoever asked for a frame and waits for it anyway writes the outbox out
-// when the library has handed it over: Write, CloseWrite, Open. For all other
-// frames a short-lived goroutine does it, so that nobody who asks for one waits
-// for a connection that does not move.
+// The library has one goroutine for all its frames, and Accept and Read wait for that
+// goroutine. So it only puts its frames into the outbox. Write, CloseWrite and Open, which
+// wait for their frames anyway, write the outbox out. For all other frames a short-lived
+// goroutine does, so that their callers do not wait for a connection that stands still.
 type outbox struct {
 	size atomic.Int64 // bytes of the library's frames
 
@@ -51,7 +48,7 @@ type outbox struct {
 // batch is a run of frames.
 type batch struct {
 	frames  []byte            // our own
-	written []chan<- struct{} // who waits until they are written or dropped
+	written []chan<- struct{} // closed when the frames are written or dropped
 	library []chunk           // the library's
 	bare    int               // of those without a body
 	pongs   int32             // among those
@@ -84,10 +81,9 @@ func (b *batch) add(h *header, body []byte) {
 	}
 }
 
-// leave queues a frame of the library. Somebody writes the outbox out behind it
-// if awaited is set, else a goroutine does. It waits only at maxOutbox, and with a
-// frame without body at maxControl of those: a peer that reads nothing can provoke
-// them.
+// leave queues a frame of the library. With awaited a caller will write the outbox out;
+// otherwise leave starts a goroutine for it. It waits only above maxOutbox, and with a frame
+// without body above maxControl of these, which a peer that reads nothing can provoke.
 func (o *outbox) leave(l *link, h *header, body []byte, awaited bool) {
 	o.mu.Lock()
 	for o.size.Load() >= maxOutbox || len(body) == 0 && o.queue.bare >= maxControl {
@@ -108,7 +104,7 @@ func (o *outbox) leave(l *link, h *header, body []byte, awaited bool) {
 	}
 }
 
-// start has a goroutine write the outbox out, if none does. The lock is held.
+// start starts a goroutine that writes the outbox out, if none runs. The lock is held.
 func (o *outbox) start(l *link) {
 	if o.running || o.stopped {
 		return
@@ -121,9 +117,9 @@ func (o *outbox) start(l *link) {
 	})
 }
 
-// send queues a frame of our own. It reports by closing written, unless that is
-// nil. No ping follows GoAway: the peer closes when it reads that, and what it
-// leaves unread makes a reset of the close.
+// send queues a frame of this package. When it is written, written is closed, unless it is
+// nil. No ping is sent after GoAway: the peer closes when it reads GoAway, and unread bytes
+// would turn its close into a reset.
 func (o *outbox) send(l *link, h header, written chan<- struct{}) error {
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -154,10 +150,10 @@ func (o *outbox) reset(l *link, id uint32) error {
 	return o.send(l, newHeader(typeData, flagRST, id, 0), nil)
 }
 
-// answer sends a frame that the peer has provoked: the reset of a substream that
-// the library has not seen, or the window of bytes that it never will. It is
-// called by the reader, and so slows a peer that provokes them faster than they
-// can leave; after a second of no progress the connection ends.
+// answer sends a frame that the peer has provoked: the reset of a substream that the library
+// has not seen, or a window update for dropped bytes. The reader calls it, which slows down a
+// peer that provokes such frames faster than they can be written. After a second without
+// progress the connection ends.
 func (l *link) answer(h header) error {
 	o := &l.outbox
 	if err := o.send(l, h, nil); err != errBusy {
@@ -223,7 +219,7 @@ func (o *outbox) takePings() (pings []byte) {
 	return pings
 }
 
-// more tells the goroutine whether to go on.
+// more reports whether the goroutine has to go on.
 func (o *outbox) more() bool {
 	o.mu.Lock()
 	defer o.mu.Unlock()

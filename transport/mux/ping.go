@@ -6,9 +6,9 @@ import (
 	"time"
 )
 
-// pings counts the peer's and matches ours with their answers. Ours do not go
-// through the library: its Ping has no limit of its own and takes up to twice
-// the write timeout.
+// pings counts the peer's pings and matches this side's pings with their answers. This side's
+// pings bypass the library, whose Ping has no time limit of its own and may take twice the
+// write timeout.
 type pings struct {
 	received atomic.Int32 // pings of the peer without our answer
 	unasked  atomic.Uint64
@@ -35,12 +35,12 @@ func (p *pings) forget(id uint32) {
 	p.mu.Lock()
 	delete(p.waiting, id)
 	if len(p.waiting) == 0 {
-		p.waiting = nil // idle sessions are many
+		p.waiting = nil // saves memory: there are many idle sessions
 	}
 	p.mu.Unlock()
 }
 
-// answered takes a pong. One that nobody waits for is counted and ignored.
+// answered handles a pong. It counts and ignores one without a waiting ping.
 func (p *pings) answered(id uint32) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -53,7 +53,7 @@ func (p *pings) answered(id uint32) {
 	close(ch)
 }
 
-// ping sends one and waits for its answer.
+// ping sends a ping and waits for its answer.
 func (l *link) ping() (time.Duration, error) {
 	id, pong := l.pings.new()
 	defer l.pings.forget(id)

@@ -13,9 +13,9 @@ type reader struct {
 	head    header // the peer's header as far as it has arrived
 	have    int
 	hand    header  // a header on its way to the library
-	out     []byte  // what is left of hand
+	out     []byte  // the rest of hand
 	rest    uint32  // of the frame's body, for the library
-	skip    uint32  // of a body that the library must not see
+	skip    uint32  // bytes of a body that the library must not see
 	fin     *Stream // its FIN follows when rest is through
 	answer  *header // for the peer, to be sent outside the lock
 	heard   *Stream // of the frame in hand, when its flags said which; or
@@ -23,10 +23,9 @@ type reader struct {
 	ended   bool
 }
 
-// Read gives the library the peer's frames. It never returns more than one
-// frame's rest, so a call at a boundary proves that the library has dealt with
-// everything before it. That is where frames can be changed, added and left
-// out.
+// Read returns the peer's frames to the library. It never returns more than the rest of one
+// frame, so a call at a frame boundary proves that the library has handled everything before.
+// There, frames can be changed, added and omitted.
 func (l *link) Read(p []byte) (int, error) {
 	r := &l.reader
 	if !r.running {
@@ -101,7 +100,7 @@ func (l *link) Read(p []byte) (int, error) {
 	}
 }
 
-// boundary reports whether the library has dealt with all that it was given.
+// boundary reports whether the library has read all of the last frame.
 func (r *reader) boundary() bool {
 	return len(r.out) == 0 && r.rest == 0 && r.skip == 0 && r.fin == nil
 }
@@ -114,7 +113,7 @@ func (l *link) stop(err error) {
 	}
 }
 
-// cut says that the connection ended inside a frame.
+// cut turns the end of the connection inside a frame into an error.
 func cut(err error) error {
 	if err == io.EOF {
 		return fmt.Errorf("inside a frame: %w", io.ErrUnexpectedEOF)
@@ -122,7 +121,7 @@ func cut(err error) error {
 	return err
 }
 
-// give puts a header on its way to the library.
+// give sets the next header for the library.
 func (r *reader) give(h header) {
 	r.hand = h
 	r.out = r.hand[:]
@@ -147,8 +146,8 @@ func (l *link) receive(p []byte) (int, error) {
 	return 0, err
 }
 
-// frame deals with one header of the peer: it decides what the library sees of
-// it. An error ends the connection.
+// frame handles one header of the peer and decides what the library sees of it. An error
+// ends the connection.
 func (l *link) frame(h header) error {
 	r := &l.reader
 	if h.version() != 0 || h.kind() > typeGoAway {
@@ -194,8 +193,8 @@ func (l *link) frame(h header) error {
 	return l.answer(answer)
 }
 
-// flagged deals with a frame that opens, acknowledges or ends a substream, or
-// whose body may be for one that lingers.
+// flagged handles a frame that opens, acknowledges or ends a substream, or whose body may be
+// for a substream that lingers.
 func (l *link) flagged(h header) error {
 	t := l.table
 	t.mu.Lock()

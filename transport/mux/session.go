@@ -22,9 +22,8 @@ type Session struct {
 	release sync.Once
 }
 
-// New starts a session over conn, as the yamux client when client is set: that
-// is the side that dialled. It owns conn from now on, unless it returns an
-// error.
+// New starts a session over conn. client is true for the side that dialled. The session owns
+// conn, unless New returns an error.
 //
 // Read of conn must be resumable after a read deadline, and should buffer.
 // spec: comms 5.5
@@ -36,8 +35,8 @@ func New(conn net.Conn, client bool, cfg Config) (*Session, error) {
 	return s, err
 }
 
-// NewHeld is New of a session that reads nothing before Release. So it answers
-// no ping before somebody has taken it on.
+// NewHeld is New for a session that reads nothing before Release. So it answers no ping
+// before its owner has it.
 func NewHeld(conn net.Conn, client bool, cfg Config) (*Session, error) {
 	cfg = cfg.WithDefaults()
 	if err := cfg.validate(); err != nil {
@@ -59,8 +58,7 @@ func NewHeld(conn net.Conn, client bool, cfg Config) (*Session, error) {
 	return s, nil
 }
 
-// Release lets a session read that was held. After the first time it does
-// nothing.
+// Release lets a held session read. Further calls do nothing.
 func (s *Session) Release() { s.release.Do(func() { close(s.link.released) }) }
 
 // Open opens a substream. Its SYN is on the wire when Open returns; the peer
@@ -107,8 +105,8 @@ func (s *Session) mayOpen() error {
 	return nil
 }
 
-// open opens a substream for which a place is reserved. The place is taken
-// over by the SYN on its way out.
+// open opens a substream for which a place is reserved. When the SYN is written, the
+// substream takes the place.
 func (s *Session) open() (*Stream, error) {
 	lib, err := s.lib.OpenStream()
 	if err != nil {
@@ -146,9 +144,9 @@ func (s *Session) Accept() (*Stream, error) {
 // the session always does. spec: comms 5.8
 func (s *Session) Ping() (time.Duration, error) { return s.link.ping() }
 
-// GoAway tells the peer that this side is about to close, and returns when
-// that is written. Most peers close at once and drop what is still under way,
-// so it is sent only when every substream has ended. spec: comms 66
+// GoAway tells the peer that this side is about to close, and returns when that is written.
+// Call it only when every substream has ended: most peers close at once and drop bytes under
+// way. spec: comms 66
 func (s *Session) GoAway() error { return s.link.sayGoodbye() }
 
 // Close ends the session at once, without GoAway. It does not wait for the
@@ -163,22 +161,22 @@ func (s *Session) Close() error {
 	return nil
 }
 
-// Done is closed when the connection is closed, whoever did it.
+// Done returns a channel that is closed when the connection is closed, by either side.
 func (s *Session) Done() <-chan struct{} { return s.link.done }
 
-// Err is nil while the session lives, then the cause of its end: it wraps
-// [ErrSessionEnded], or is a *[protocol.Violation].
+// Err returns nil while the session lives, and then the cause of its end, which wraps
+// [ErrSessionEnded] or is a *[protocol.Violation].
 func (s *Session) Err() error { return s.link.err() }
 
-// NumStreams is the number of live substreams: from the SYN to the end of both
-// halves or a reset by either side.
+// NumStreams returns the number of live substreams: from the SYN to the end of both halves
+// or a reset by either side.
 func (s *Session) NumStreams() int {
 	s.link.table.mu.Lock()
 	defer s.link.table.mu.Unlock()
 	return s.link.table.live
 }
 
-// Room is how many more substreams Open would open now.
+// Room returns how many more substreams Open would open now.
 func (s *Session) Room() int {
 	t := s.link.table
 	t.mu.Lock()
@@ -186,22 +184,22 @@ func (s *Session) Room() int {
 	return max(0, t.max-1-t.live-t.reserved)
 }
 
-// NumInbound is the number of live substreams that the peer opened.
+// NumInbound returns the number of live substreams that the peer opened.
 func (s *Session) NumInbound() int {
 	s.link.table.mu.Lock()
 	defer s.link.table.mu.Unlock()
 	return s.link.table.liveInbound
 }
 
-// Quiet is for how long nothing of the peer has come on any substream; since the
-// session was made if nothing ever has. Pings do not count.
+// Quiet returns the time since a frame of the peer last came on any substream, or else since
+// the session was made. Pings do not count.
 func (s *Session) Quiet() time.Duration {
 	return time.Since(s.link.made) - time.Duration(s.link.heardAt.Load())
 }
 
-// WriteBlocked is for how long the connection below has not taken the write that
-// is under way; 0 when none is. One write is at most 64 KiB: a peer that reads,
-// however slowly, ends it within seconds.
+// WriteBlocked returns how long the present write to the connection has taken, 0 if there is
+// none. One write is at most 64 KiB, so with a peer that reads, however slowly, it ends within
+// seconds.
 func (s *Session) WriteBlocked() time.Duration {
 	began := s.link.writer.began.Load()
 	if began == 0 {
@@ -210,7 +208,7 @@ func (s *Session) WriteBlocked() time.Duration {
 	return time.Since(s.link.made) - time.Duration(began-1)
 }
 
-// Stats is what a session has done so far.
+// Stats are the counters of a session.
 type Stats struct {
 	BytesIn, BytesOut uint64 // of the connection, headers included
 	Streams, Inbound  int    // live, and those of them that the peer opened

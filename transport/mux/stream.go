@@ -15,7 +15,7 @@ import (
 
 var _ protocol.Stream = (*Stream)(nil)
 
-// libraryStream is what a Stream uses of the library's.
+// libraryStream are the methods of the library's stream that a Stream uses.
 type libraryStream interface {
 	io.ReadWriteCloser
 	SetReadDeadline(time.Time) error
@@ -23,7 +23,7 @@ type libraryStream interface {
 	Shrink()
 }
 
-// What has befallen a stream besides the ends of its halves.
+// States of a stream beside the ends of its halves.
 const (
 	alive int32 = iota
 	resetByPeer
@@ -48,7 +48,7 @@ type Stream struct {
 	agreed        bool   // on its protocol
 	churned       bool   // counted as one that ended without
 	lingers       bool   // live, and state is lingering
-	owed          uint32 // bytes dropped whose window the peer has not got back
+	owed          uint32 // dropped bytes for which no window update was sent yet
 	closeTimer    *time.Timer
 	granted       time.Time // when the peer last gave credit
 	arrived       func()    // of Notify
@@ -75,18 +75,17 @@ func (st *Stream) Direction() protocol.Direction {
 	return protocol.Outbound
 }
 
-// BytesIn is the number of bytes that Read has returned.
+// BytesIn returns the number of bytes that Read has returned.
 func (st *Stream) BytesIn() uint64 { return st.bytesIn.Load() }
 
-// BytesOut is the number of bytes that Write has written.
+// BytesOut returns the number of bytes that Write has written.
 func (st *Stream) BytesOut() uint64 { return st.bytesOut.Load() }
 
-// Read delivers everything that had arrived, whatever came after it. Then it
-// returns io.EOF if the peer has ended its half, whatever came after that;
-// [ErrReset] if the peer has reset the substream before, and an error that
-// wraps [ErrSessionEnded] if the connection ended without either. After Close
-// or Reset it returns [ErrClosed], after a read deadline
-// os.ErrDeadlineExceeded.
+// Read returns all bytes that have arrived, even if a reset or the end of the connection
+// followed them. Then it returns io.EOF if the peer has ended its half, [ErrReset] if the
+// peer reset the substream before that, or an error that wraps [ErrSessionEnded] if the
+// connection ended without either. After Close or Reset it returns [ErrClosed], after a read
+// deadline os.ErrDeadlineExceeded.
 func (st *Stream) Read(p []byte) (int, error) {
 	if st.state.Load() >= lingering {
 		return 0, st.gone()
@@ -123,7 +122,7 @@ func (st *Stream) Read(p []byte) (int, error) {
 	return 0, streamEnded(st.link.session.fail(err))
 }
 
-// gone is the error of a stream that was reset, nil if it was not.
+// gone returns the error of a stream that was reset, nil if it was not.
 func (st *Stream) gone() error {
 	switch st.state.Load() {
 	case resetByPeer:
@@ -136,7 +135,7 @@ func (st *Stream) gone() error {
 	return nil
 }
 
-// over is the error of a stream on which nothing leaves any more.
+// over returns the error of a stream on which nothing can be written any more.
 func (st *Stream) over() error {
 	if gone := st.gone(); gone != nil {
 		return gone
@@ -147,13 +146,12 @@ func (st *Stream) over() error {
 	return nil
 }
 
-// Write writes p in pieces of at most [MaxPiece] bytes and returns when the
-// connection has taken them. It waits for the peer's window, and returns
-// [ErrStalled] when for StallTimeout the peer takes nothing; [ErrReset],
-// [ErrClosed] or an error that wraps [ErrSessionEnded] when there is no way
-// on; and os.ErrDeadlineExceeded after the deadline of SetWriteDeadline.
-// After an error n is what was certainly passed to the connection; more may
-// have been, unless the error wraps [protocol.ErrUnsent].
+// Write writes p in pieces of at most [MaxPiece] bytes and returns when the connection has
+// accepted them. It waits for the peer's window. It returns [ErrStalled] when the peer
+// accepts nothing for StallTimeout; os.ErrDeadlineExceeded after the deadline of
+// SetWriteDeadline; and [ErrReset], [ErrClosed] or an error that wraps [ErrSessionEnded] when
+// the stream or the connection has ended. After an error, at least n bytes were passed to the
+// connection; there may be more, unless the error wraps [protocol.ErrUnsent].
 func (st *Stream) Write(p []byte) (n int, err error) {
 	progress := time.Now()
 	for n < len(p) {
@@ -213,8 +211,8 @@ func (st *Stream) Write(p []byte) (n int, err error) {
 	return n, nil
 }
 
-// armSlack saves setting the library's deadline for every write: it may be
-// earlier by so much, and Write then looks at the clock.
+// armSlack is how much earlier than wanted the library's deadline may be, so that not every
+// write has to set it; Write then checks the clock.
 const armSlack = time.Second
 
 // arm sets the deadline of one write of the library.
@@ -235,9 +233,9 @@ func (st *Stream) arm(progress time.Time) error {
 	return nil
 }
 
-// SetWriteDeadline bounds the writes under way and to come; the zero time
-// removes the bound. A write that waits for the connection itself, not for
-// the peer's window, is bounded by the session's WriteTimeout instead.
+// SetWriteDeadline bounds present and future writes; the zero time removes the bound. The
+// session's WriteTimeout bounds a write that waits for the connection itself, not for the
+// peer's window.
 func (st *Stream) SetWriteDeadline(t time.Time) error {
 	st.mu.Lock()
 	defer st.mu.Unlock()
@@ -249,9 +247,9 @@ func (st *Stream) SetWriteDeadline(t time.Time) error {
 	return nil
 }
 
-// CloseWrite ends our half: the peer reads EOF after what was written. The
-// peer's half goes on for at most CloseTimeout. It is called by the goroutine
-// that writes, may be repeated, and returns when the end is written.
+// CloseWrite ends this side's half: the peer reads EOF after all bytes written. The peer's
+// half goes on for at most CloseTimeout. The goroutine that writes must call it. It may be
+// repeated, and returns when the end is written.
 func (st *Stream) CloseWrite() error {
 	if gone := st.gone(); gone != nil {
 		return gone
@@ -279,12 +277,11 @@ func (st *Stream) CloseWrite() error {
 	return nil
 }
 
-// Close gives the stream back and never waits. If both halves have ended,
-// nothing more happens. If only ours has, by CloseWrite, the stream lingers: it
-// counts until the peer has ended its half as well, at most LingerTimeout, so
-// that the peer is not told of a reset while it still reads or writes. What was
-// not read, and what the peer still sends, is dropped and takes no memory.
-// Otherwise, and when the connection has ended, the stream is reset.
+// Close closes the stream and never waits. If both halves have ended, nothing more happens.
+// If only this side's half has, by CloseWrite, the stream lingers: it counts until the peer
+// has ended its half as well, at most LingerTimeout, so that the peer gets no reset while it
+// still reads or writes. Unread bytes, and those that the peer still sends, are dropped and
+// take no memory. In all other cases the stream is reset.
 func (st *Stream) Close() error {
 	t := st.link.table
 	t.mu.Lock()
@@ -308,8 +305,8 @@ func (st *Stream) Close() error {
 	return nil
 }
 
-// empty drops what the library keeps of a stream that lingers. It waits, with
-// no more than a buffer, while a window update waits for the connection.
+// empty drops the bytes that the library holds for a stream that lingers. It waits while a
+// window update waits for the connection.
 func (st *Stream) empty() {
 	buf := frameBuffers.Get().(*frameBuffer)
 	defer frameBuffers.Put(buf)
@@ -325,14 +322,13 @@ func (st *Stream) empty() {
 	st.lib.Shrink()
 }
 
-// dropStep is how many dropped bytes the peer gets back at a time: so few that
-// it still has window when they are dropped, whatever the library has not yet
-// given back, which is less than half of [minWindow] at the least.
+// dropStep is the number of dropped bytes after which the peer gets a window update. It is
+// so small that the peer still has window then, even with the bytes that the library has not
+// given back yet, less than half of [minWindow].
 const dropStep = 64 << 10
 
-// dropped notes a body that nobody will see, of a frame with these flags. It
-// returns the peer's window back, if there is enough of it. The table's lock is
-// held.
+// dropped notes the dropped body of a frame with these flags. It returns the window update
+// for the peer, once there are enough such bytes. The table's lock is held.
 func (st *Stream) dropped(body uint32, flags uint16) *header {
 	st.owed += body
 	if st.owed < dropStep || flags&(flagFIN|flagRST) != 0 {
@@ -343,9 +339,8 @@ func (st *Stream) dropped(body uint32, flags uint16) *header {
 	return &h
 }
 
-// Reset drops the stream, whatever its state, without waiting for anything:
-// blocked calls return [ErrClosed], and the peer, unless it has ended or reset
-// the stream itself, is told.
+// Reset resets the stream in any state, without waiting: blocked calls return [ErrClosed],
+// and the peer gets a reset, unless it has ended or reset the stream itself.
 func (st *Stream) Reset() error {
 	st.drop(resetByUs)
 	return nil
@@ -414,8 +409,8 @@ func (st *Stream) remoteReset() {
 	}
 }
 
-// lastGrant is when the peer last gave credit: after that a waiting Write went
-// on. It is not before since.
+// lastGrant returns when the peer last sent a window update, after which a waiting Write went
+// on, or since if that is later.
 func (st *Stream) lastGrant(since time.Time) time.Time {
 	st.link.table.mu.Lock()
 	defer st.link.table.mu.Unlock()

@@ -6,24 +6,24 @@ import (
 	"time"
 )
 
-// refusalWindow and refusalLimit bound the substreams that a peer opens beyond
-// the limit: that many within that time are an offence. spec: V12
+// refusalWindow and refusalLimit limit the substreams that a peer opens above its limit:
+// refusalLimit of them within refusalWindow are an offence. spec: V12
 const (
 	refusalWindow = time.Minute
 	refusalLimit  = 100
 )
 
-// table knows every live substream of a session: from its SYN to both FINs or
-// a RST. Frames with flags pass through it before the other side of the link
-// sees them, so it is right about both. Its lock is never held over I/O.
+// table holds every live substream of a session: from its SYN to both FINs or a RST. Frames
+// with flags pass through it before the other side of the link sees them, so it is correct for
+// both sides. Its lock is never held over I/O.
 type table struct {
 	mu      sync.Mutex
 	client  bool // our ids are odd
 	max     int  // live substreams stay below it
 	inbound int  // at most so many opened by the peer
 
-	// streams holds what is live, and what is dead but not yet handed to its
-	// owner: a substream can end before Open or Accept has returned it.
+	// streams holds the live substreams, and ended ones that Open or Accept has not
+	// returned yet.
 	streams map[uint32]*Stream
 
 	// listening is how many of them have a Notify, so that the reader need not
@@ -47,11 +47,11 @@ func newTable(client bool, c Config) *table {
 	return &table{client: client, max: c.MaxStreams, inbound: c.MaxInbound, streams: make(map[uint32]*Stream)}
 }
 
-// ours tells whether the id is one that this side gives out.
+// ours reports whether this side assigns the id.
 func (t *table) ours(id uint32) bool { return id&1 == 1 == t.client }
 
-// reserve takes a place for an own substream, or returns false and, when asked
-// to, a channel that closes when there may be room.
+// reserve reserves a place for a substream of this side. If there is none, it returns false
+// and, with wait, a channel that is closed when there may be room.
 func (t *table) reserve(wait bool) (room <-chan struct{}, ok bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -122,9 +122,9 @@ func (t *table) lookup(id uint32) *Stream {
 	return nil
 }
 
-// completes notes n bytes of a data frame that the library hands over, and tells
-// whether they end the piece that Write has given it: then Write goes on at once,
-// else the library waits for the peer's credit.
+// completes notes n bytes of a data frame from the library. It reports whether they end the
+// piece that Write has given it: then Write goes on at once, otherwise the library waits for
+// the peer's credit.
 func (t *table) completes(id uint32, n int) bool {
 	t.mu.Lock()
 	st := t.streams[id]
@@ -186,8 +186,8 @@ func (t *table) waitAccepted() <-chan struct{} {
 	return t.allAccepted
 }
 
-// refuse counts a substream beyond the peer's limit and tells whether it is
-// one too many. The lock is held.
+// refuse counts a substream above the peer's limit and reports whether there were too many of
+// them. The lock is held.
 func (t *table) refuse(now time.Time) bool {
 	t.refused++
 	if len(t.refusals) < refusalLimit {
@@ -215,7 +215,7 @@ func (t *table) all() []*Stream {
 	return list
 }
 
-// stopTimers ends what would otherwise outlive the session.
+// stopTimers stops timers that would otherwise outlive the session.
 func (t *table) stopTimers() {
 	t.mu.Lock()
 	defer t.mu.Unlock()

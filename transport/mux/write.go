@@ -24,14 +24,13 @@ type writer struct {
 	waiting bool
 }
 
-// deadlineSlack is the part of the write timeout by which a write may end too
+// deadlineSlack is the fraction of the write timeout, 1/64, by which a write may end too
 // early, so that not every write has to set the deadline anew.
 const deadlineSlack = 64
 
-// Write takes the library's frames: a header of 12 bytes in one call, the body
-// of a data frame in the next. Both leave as one, when the outbox is written out.
-// After the end everything is swallowed, so that the library can still accept what
-// had arrived.
+// Write accepts the library's frames: a header of 12 bytes in one call, the body of a data
+// frame in the next. Both are written together with the outbox. After the end Write discards
+// everything, so that the library can still accept substreams that had arrived.
 func (l *link) Write(b []byte) (int, error) {
 	w := &l.writer
 	if l.swallow.Load() {
@@ -55,8 +54,8 @@ func (l *link) Write(b []byte) (int, error) {
 	return len(b), nil
 }
 
-// leaving makes of a header without body what the peer shall see, and tells
-// whether it shall see anything.
+// leaving changes a header without body to the form for the peer, and reports whether to
+// send it at all.
 func (l *link) leaving(h *header) bool {
 	flags := h.flags()
 	if flags == 0 || h.kind() >= typePing {
@@ -90,13 +89,12 @@ func (l *link) leaving(h *header) bool {
 	return true
 }
 
-// flush writes the outbox out, behind whoever is doing that. When it returns, all
-// that was in the outbox when it was called is written, or never will be. The
-// frames of our own go first: so the reset of a substream always leaves before the
-// next one is opened, and the peer never counts more live ones than we do. Pings of
-// ours that come meanwhile go between two chunks, or one would wait on a slow link
-// for all of the outbox. They confirm nothing too early: who asks for a ping has
-// had his Write return before, and so what it wrote has left.
+// flush writes the outbox out, after any other call that is doing so. When it returns,
+// everything that was in the outbox at its call is written, or never will be. Frames of this
+// package go first: so the reset of a substream is written before the next one is opened, and
+// the peer never counts more live substreams than this side. This side's new pings go between
+// two chunks; otherwise a ping would wait on a slow link for the whole outbox. They prove
+// nothing too early: the Write before such a ping has returned, so its bytes are written.
 func (l *link) flush() {
 	w := &l.writer
 	select {
@@ -134,7 +132,7 @@ func (l *link) flush() {
 	waiting.done()
 }
 
-// joinBelow is the size up to which a frame is copied to save a write.
+// joinBelow is the size up to which a frame is copied into a common write.
 const joinBelow = 1024
 
 // put writes to the connection, within the write deadline. The lock is held.
@@ -159,8 +157,8 @@ func (l *link) put(b []byte) {
 	}
 }
 
-// sayGoodbye refuses what the peer opens from now on and returns when GoAway
-// is written, behind all that the library has handed over.
+// sayGoodbye refuses substreams that the peer opens from now on, and returns when GoAway is
+// written, after all frames of the library.
 func (l *link) sayGoodbye() error {
 	l.table.mu.Lock()
 	l.goingAway = true
