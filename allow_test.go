@@ -166,7 +166,7 @@ func TestAllowedAtOnce(t *testing.T) {
 		}
 		a := net.Start(gamelan.Config{Allow: []string{b.ID().String()}, Floor: 1, Seeds: []string{b.Seed()}})
 		seed.BannedUntil, seed.BanReason = time.Now().Add(time.Hour), "by hand"
-		nodetest.Env(a).Store.Add(time.Now(), seed) // behind its back, as a store that is opened has it
+		nodetest.Trunk(a).PeerStore().Add(time.Now(), seed) // behind its back, as a store that is opened has it
 		if _, err := a.Dial(t.Context(), b.ID()); err != nil {
 			t.Errorf("got %v, want a connection", err)
 		}

@@ -19,7 +19,7 @@ const askAgain = 10 * time.Millisecond
 // node by those who answer for an actor that is gone.
 func ask[R any](ctx context.Context, n *Node, pid *actor.PID, msg any) (r R, err error) {
 	err = again(ctx, n, func() error {
-		r, err = supervisor.Ask[R](ctx, n.env.System, pid, msg)
+		r, err = supervisor.Ask[R](ctx, n.trunk.System(), pid, msg)
 		return err
 	})
 	return r, err

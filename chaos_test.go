@@ -67,7 +67,7 @@ func chaos(t *testing.T, r *rand.Rand) {
 	time.Sleep(2 * time.Minute)
 	for _, n := range nodes {
 		gamelantest.Healed(t, n.Node)
-		if in, _, out, _ := nodetest.Env(n).Credit(); in != 0 || out != 0 {
+		if in, _, out, _ := nodetest.Trunk(n).Credit(); in != 0 || out != 0 {
 			t.Errorf("node %d: got %d and %d bytes of credit in use, want none", n.Number, in, out)
 		}
 	}

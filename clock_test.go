@@ -41,13 +41,13 @@ func TestBubbleClockBans(t *testing.T) {
 		time.Sleep(15 * time.Second)
 		banned("once the step is noticed")
 		p, _ := a.Peers().Get(b.ID())
-		if left := p.BannedUntil.Sub(nodetest.Env(a).Wall()); left > 50*time.Minute || left < 49*time.Minute {
+		if left := p.BannedUntil.Sub(nodetest.Trunk(a).Wall()); left > 50*time.Minute || left < 49*time.Minute {
 			t.Errorf("got a ban shown that ends in %v, want 49 minutes and 45 s", left)
 		}
 		time.Sleep(49 * time.Minute)
 		banned("a minute before its end")
 		time.Sleep(time.Minute)
-		if _, _, banned := nodetest.Env(a).Ban(b.ID()); banned {
+		if _, _, banned := nodetest.Trunk(a).Ban(b.ID()); banned {
 			t.Error("a minute after its end: got the ban, want none")
 		}
 		a.Clock.Step(-by) // so that the dates of claims fit
@@ -81,7 +81,7 @@ func TestBubbleClockConnections(t *testing.T) {
 		if !ok || after != before {
 			t.Fatal("got another connection, want the one from before")
 		}
-		if age := nodetest.Env(a).Now().Sub(after.Since); age < time.Hour || age > time.Hour+time.Minute {
+		if age := nodetest.Trunk(a).Now().Sub(after.Since); age < time.Hour || age > time.Hour+time.Minute {
 			t.Errorf("got a connection of age %v, want an hour", age)
 		}
 	})
@@ -149,7 +149,7 @@ func TestBubbleClockShown(t *testing.T) {
 			t.Fatal(err)
 		}
 		time.Sleep(time.Minute)
-		handler, wall, seen := inspect.Handler(a.Inspection().Options), nodetest.Env(a).Wall(), 0
+		handler, wall, seen := inspect.Handler(a.Inspection().Options), nodetest.Trunk(a).Wall(), 0
 		for _, path := range []string{"node", "peers", "connections", "dht", "ledger", "actors"} {
 			w := httptest.NewRecorder()
 			r := httptest.NewRequest(http.MethodGet, "/v1/"+path, nil)

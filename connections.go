@@ -17,8 +17,8 @@ type Connection = actors.ConnRef
 
 // Connections returns the live connections, ordered by peer.
 func (n *Node) Connections() []*Connection {
-	all := make([]*Connection, 0, n.env.Connections.Len())
-	for _, ref := range n.env.Connections.All() {
+	all := make([]*Connection, 0, n.trunk.Connections().Len())
+	for _, ref := range n.trunk.Connections().All() {
 		all = append(all, ref)
 	}
 	slices.SortFunc(all, func(a, b *Connection) int { return a.Peer.Compare(b.Peer) })
@@ -27,7 +27,7 @@ func (n *Node) Connections() []*Connection {
 
 // Connection returns the connection to a peer, if there is one.
 func (n *Node) Connection(peer identity.NodeID) (*Connection, bool) {
-	return n.env.Connections.Get(peer)
+	return n.trunk.Connections().Get(peer)
 }
 
 // Dial returns the connection to a peer, making one if there is none. It dials
@@ -35,16 +35,16 @@ func (n *Node) Connection(peer identity.NodeID) (*Connection, bool) {
 // [*actors.DialError], which lists what was tried. When ctx ends, the dial ends
 // too, unless somebody else wants the peer or the handshake has begun.
 func (n *Node) Dial(ctx context.Context, peer identity.NodeID) (*Connection, error) {
-	if ref, ok := n.env.Connections.Get(peer); ok {
-		if _, _, banned := n.env.Ban(peer); !banned {
+	if ref, ok := n.trunk.Connections().Get(peer); ok {
+		if _, _, banned := n.trunk.Ban(peer); !banned {
 			return ref, nil
 		}
 	}
 	for {
-		token := n.env.NewID()
-		r, err := ask[actors.PeerDialed](ctx, n, n.env.Dialer, actors.DialPeer{Token: token, Peer: peer})
+		token := n.trunk.NewID()
+		r, err := ask[actors.PeerDialed](ctx, n, n.trunk.Dialer(), actors.DialPeer{Token: token, Peer: peer})
 		if err != nil { // nobody is left to hear the answer
-			n.env.System.Root.Send(n.env.Dialer, actors.CancelDial{Peer: peer, Token: token})
+			n.trunk.System().Root.Send(n.trunk.Dialer(), actors.CancelDial{Peer: peer, Token: token})
 		}
 		err = cmp.Or(err, r.Err)
 		switch {
@@ -67,11 +67,11 @@ func (n *Node) Dial(ctx context.Context, peer identity.NodeID) (*Connection, err
 func (n *Node) Disconnect(ctx context.Context, peer identity.NodeID) error {
 	var ref *Connection
 	err := n.events.await(ctx, func() bool {
-		now, ok := n.env.Connections.Get(peer)
+		now, ok := n.trunk.Connections().Get(peer)
 		if ok && ref == nil {
 			ref = now
 			why := actors.CloseReason{Code: actors.CloseRequested, By: "us"}
-			n.env.System.Root.Send(n.env.Conns, actors.CloseConn{Peer: peer, Conn: ref.ID, Reason: why})
+			n.trunk.System().Root.Send(n.trunk.Conns(), actors.CloseConn{Peer: peer, Conn: ref.ID, Reason: why})
 		}
 		return !ok || now.ID != ref.ID
 	})
@@ -82,29 +82,29 @@ func (n *Node) Disconnect(ctx context.Context, peer identity.NodeID) error {
 // dials it again whenever its connection ends, and closes no connection with it to
 // make room. The tag says in gamelan conns who wants that.
 func (n *Node) Protect(peer identity.NodeID, tag string) (unprotect func()) {
-	owner := fmt.Sprintf("%s-%d", tag, n.env.NewID())
-	n.env.System.Root.Send(n.env.Connectivity, actors.WantPeer{Peer: peer, Owner: owner})
+	owner := fmt.Sprintf("%s-%d", tag, n.trunk.NewID())
+	n.trunk.System().Root.Send(n.trunk.Connectivity(), actors.WantPeer{Peer: peer, Owner: owner})
 	return sync.OnceFunc(func() {
-		n.env.System.Root.Send(n.env.Connectivity, actors.ReleasePeer{Peer: peer, Owner: owner})
+		n.trunk.System().Root.Send(n.trunk.Connectivity(), actors.ReleasePeer{Peer: peer, Owner: owner})
 	})
 }
 
 // Status is the node's state and its cause in words.
 func (n *Node) Status(ctx context.Context) (actors.Status, error) {
-	return ask[actors.Status](ctx, n, n.env.Connectivity, actors.GetStatus{})
+	return ask[actors.Status](ctx, n, n.trunk.Connectivity(), actors.GetStatus{})
 }
 
 // Reachability is what the node knows of its own public addresses, if
 // Config.SelfCheck is set.
 func (n *Node) Reachability(ctx context.Context) (actors.Liveness, error) {
-	return ask[actors.Liveness](ctx, n, n.env.LivenessActor, actors.GetLiveness{})
+	return ask[actors.Liveness](ctx, n, n.trunk.Liveness(), actors.GetLiveness{})
 }
 
 // WaitOnline waits until so many peers are connected.
 func (n *Node) WaitOnline(ctx context.Context, connections int) error {
-	err := n.events.await(ctx, func() bool { return n.env.Connections.Len() >= connections })
+	err := n.events.await(ctx, func() bool { return n.trunk.Connections().Len() >= connections })
 	if err == nil || errors.Is(err, ErrClosed) {
 		return err
 	}
-	return fmt.Errorf("gamelan: %d of %d connections: %w; dial or protect peers that can be reached", n.env.Connections.Len(), connections, err)
+	return fmt.Errorf("gamelan: %d of %d connections: %w; dial or protect peers that can be reached", n.trunk.Connections().Len(), connections, err)
 }

@@ -94,9 +94,9 @@ func TestBanNobodyWaitsFor(t *testing.T) {
 		net := gamelantest.NewNetwork(t)
 		a, b := net.Start(gamelan.Config{}), net.Start(gamelan.Config{})
 		net.Connect(a, b)
-		a.System().Root.Send(nodetest.Env(a).Peers, actors.BanPeer{Peer: b.ID(), For: time.Hour, Reason: "a test"})
+		a.System().Root.Send(nodetest.Trunk(a).Peers(), actors.BanPeer{Peer: b.ID(), For: time.Hour, Reason: "a test"})
 		gamelantest.Eventually(t, 5*time.Second, "no connection", func() bool { return len(a.Connections()) == 0 })
-		if last := nodetest.Env(a).Closed.Last(); len(last) != 1 || last[0].Reason.Code != actors.CloseBanned {
+		if last := nodetest.Trunk(a).Closed(); len(last) != 1 || last[0].Reason.Code != actors.CloseBanned {
 			t.Errorf("got %v, want one that ended because of the ban", last)
 		}
 	})

@@ -82,7 +82,7 @@ func (b *builder) openInbox(n *Node) error {
 	if err != nil {
 		return fmt.Errorf("gamelan: %w", err)
 	}
-	in.Bind(n.env, n.pauseInbox)
+	in.Bind(n.trunk, n.pauseInbox)
 	n.inbox = in
 	b.registered = append(b.registered, registered{new: func(*Node) actor.Actor { return in.NewActor() }})
 	for _, t := range c.Types {

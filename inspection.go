@@ -44,7 +44,7 @@ func (i *Inspection) Report(r dht.Report) inspect.Report { return i.n.report(r) 
 
 // OnWall translates a time that the node has measured, such as [Connection].Since,
 // into one of the system's clock as it is set now.
-func (i *Inspection) OnWall(t time.Time) time.Time { return i.n.env.OnWall(t) }
+func (i *Inspection) OnWall(t time.Time) time.Time { return i.n.trunk.OnWall(t) }
 
 // PeerHistory is what a node remembers of its dealings with a peer. Its times are
 // of the system's clock.
@@ -59,29 +59,29 @@ type PeerHistory struct {
 
 // Peer returns what the node remembers of its dealings with a peer.
 func (i *Inspection) Peer(peer identity.NodeID) PeerHistory {
-	env := i.n.env
+	trunk := i.n.trunk
 	h := PeerHistory{Protected: i.n.protectors(peer)}
-	if due, ok := env.Redials.Get(peer); ok {
-		h.NextDial = env.OnWall(due)
+	if due, ok := trunk.Redials().Get(peer); ok {
+		h.NextDial = trunk.OnWall(due)
 	}
-	attempts, _ := env.Dials.Get(peer)
+	attempts, _ := trunk.Dials().Get(peer)
 	for _, a := range attempts {
-		a.At = env.OnWall(a.At)
+		a.At = trunk.OnWall(a.At)
 		h.Attempts = append(h.Attempts, a)
 	}
-	for _, m := range env.NotTaken() {
+	for _, m := range trunk.NotTaken() {
 		if m.Peer == peer {
-			m.Last = env.OnWall(m.Last)
+			m.Last = trunk.OnWall(m.Last)
 			h.NotTaken = append(h.NotTaken, m)
 		}
 	}
 	if last, ok := lastEnded(i.n)[peer]; ok {
-		last.At = env.OnWall(last.At)
+		last.At = trunk.OnWall(last.At)
 		h.Ended = &last
 	}
-	for _, c := range slices.Backward(env.Choices.Last()) {
+	for _, c := range slices.Backward(trunk.Choices()) {
 		if _, _, ok := c.Rank(peer); ok {
-			c.At = env.OnWall(c.At)
+			c.At = trunk.OnWall(c.At)
 			h.Choice = &c
 			break
 		}
@@ -97,15 +97,15 @@ func (n *Node) tree() *supervisor.Root {
 
 // protectors returns the tags by which a peer is protected.
 func (n *Node) protectors(peer identity.NodeID) []string {
-	tags, _ := n.env.Owners.Get(peer)
+	tags, _ := n.trunk.Owners().Get(peer)
 	return slices.Clone(tags)
 }
 
 // report is a report of this node with the times of the system's clock.
 func (n *Node) report(r dht.Report) inspect.Report {
-	r.Begin, r.End, r.Copies = n.env.OnWall(r.Begin), n.env.OnWall(r.End), slices.Clone(r.Copies)
+	r.Begin, r.End, r.Copies = n.trunk.OnWall(r.Begin), n.trunk.OnWall(r.End), slices.Clone(r.Copies)
 	for i := range r.Copies {
-		r.Copies[i].At = n.env.OnWall(r.Copies[i].At)
+		r.Copies[i].At = n.trunk.OnWall(r.Copies[i].At)
 	}
 	return describeReport(r)
 }

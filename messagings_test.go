@@ -41,7 +41,7 @@ func TestMessagingSettings(t *testing.T) {
 				if got := nodetest.DHT(n) != nil; got != test.dht {
 					t.Errorf("DHT: got %v, want %v", got, test.dht)
 				}
-				if got := nodetest.Env(n).Plain.ID; got != test.plain {
+				if got := nodetest.Trunk(n).Plain().ID; got != test.plain {
 					t.Errorf("plain messages: got %v, want %v", got, test.plain)
 				}
 				peer := net.Start(test.cfg, gamelan.WithLogger(discard))

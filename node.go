@@ -30,7 +30,7 @@ type Outcome = protocol.Outcome
 // inside Receive of an actor, where the messages of package actors are used
 // instead: they never wait.
 type Node struct {
-	env    *actors.Env
+	trunk  actors.Node
 	up     chan struct{} // closed when root is set, while the actors start
 	root   *supervisor.Root
 	db     kv.DB
@@ -134,13 +134,13 @@ func (n *Node) Err() error {
 }
 
 // ID is the node's id.
-func (n *Node) ID() identity.NodeID { return n.env.Self }
+func (n *Node) ID() identity.NodeID { return n.trunk.Self() }
 
 // PublicKey is the node's public key, of which the id is a hash.
-func (n *Node) PublicKey() identity.PublicKey { return n.env.Key }
+func (n *Node) PublicKey() identity.PublicKey { return n.trunk.Key() }
 
 // Profile is the wire profile that the node speaks.
-func (n *Node) Profile() protocol.Profile { return n.env.Profile }
+func (n *Node) Profile() protocol.Profile { return n.trunk.Profile() }
 
 // Listening returns the addresses that the node listens on.
 func (n *Node) Listening() []ma.Multiaddr {
@@ -153,7 +153,7 @@ func (n *Node) Listening() []ma.Multiaddr {
 
 // Addresses returns the addresses that the node tells its peers.
 func (n *Node) Addresses() []ma.Multiaddr {
-	m, _ := n.env.Local.Get()
+	m, _ := n.trunk.Local()
 	addrs := make([]ma.Multiaddr, 0, len(m.Claim.Addresses))
 	for _, raw := range m.Claim.Addresses {
 		if a, err := ma.NewMultiaddrBytes(raw); err == nil {
@@ -169,13 +169,13 @@ func (n *Node) SetPublicAddresses(ctx context.Context, addrs ...ma.Multiaddr) er
 	if err := n.policy().Check(addrs); err != nil {
 		return err
 	}
-	r, err := ask[actors.AddressesSet](ctx, n, n.env.Services, actors.SetAddresses{Addresses: addrs})
+	r, err := ask[actors.AddressesSet](ctx, n, n.trunk.Services(), actors.SetAddresses{Addresses: addrs})
 	return cmp.Or(err, r.Err)
 }
 
 // Seed is the node as others write it into their seeds: KEY::ADDRESS[::ADDRESS…].
 func (n *Node) Seed() string {
-	p := peerstore.Peer{Key: n.env.Key}
+	p := peerstore.Peer{Key: n.trunk.Key()}
 	for _, a := range n.Addresses() {
 		p.Addresses = append(p.Addresses, peerstore.Address{Addr: a})
 	}
@@ -184,7 +184,7 @@ func (n *Node) Seed() string {
 
 // System is the actor system that the node runs in, for messages to actors of
 // yours: node.System().Root.Send, or [supervisor.Ask].
-func (n *Node) System() *actor.ActorSystem { return n.env.System }
+func (n *Node) System() *actor.ActorSystem { return n.trunk.System() }
 
 // stopping reports whether the node is closed or on its way.
 func (n *Node) stopping() bool {

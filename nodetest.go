@@ -7,12 +7,12 @@ import (
 )
 
 func init() {
-	nodetest.Inside = func(n nodetest.Node) (*actors.Env, *dhtpart.DHT) {
+	nodetest.Inside = func(n nodetest.Node) (actors.Node, *dhtpart.DHT) {
 		return n.(interface {
-			inside() (*actors.Env, *dhtpart.DHT)
+			inside() (actors.Node, *dhtpart.DHT)
 		}).inside()
 	}
 }
 
 // inside returns what tests look at. Types that embed a Node have it too.
-func (n *Node) inside() (*actors.Env, *dhtpart.DHT) { return n.env, n.dht }
+func (n *Node) inside() (actors.Node, *dhtpart.DHT) { return n.trunk, n.dht }

@@ -29,7 +29,7 @@ func peersSection(n *Node, now time.Time) inspect.PeerList {
 // are remembered. The loser of a tie-break ended nothing.
 func lastEnded(n *Node) map[identity.NodeID]actors.ClosedConn {
 	ended := make(map[identity.NodeID]actors.ClosedConn)
-	for _, c := range n.env.Closed.Last() {
+	for _, c := range n.trunk.Closed() {
 		if c.Reason.Code != actors.CloseTieBreak && !c.At.Before(ended[c.Ref.Peer].At) {
 			ended[c.Ref.Peer] = c
 		}

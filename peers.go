@@ -34,19 +34,19 @@ func (p *Peers) All() iter.Seq[peerstore.Peer] { return p.view().All() }
 // Len returns how many peers are known.
 func (p *Peers) Len() int { return p.view().Len() }
 
-func (p *Peers) view() peerstore.View { return p.n.env.Store.View() }
+func (p *Peers) view() peerstore.View { return p.n.trunk.PeerStore().View() }
 
 // Closest returns up to count connected nodes, nearest to target first, without
 // the excluded ones.
 func (p *Peers) Closest(target identity.NodeID, count int, except ...identity.NodeID) []identity.NodeID {
-	return connpool.Closest(target, p.n.env.Live(), count, except...)
+	return connpool.Closest(target, p.n.trunk.Live(), count, except...)
 }
 
 // Random returns up to count connected nodes in random order, without the
 // excluded ones.
 func (p *Peers) Random(count int, except ...identity.NodeID) []identity.NodeID {
 	r := rand.New(rand.NewPCG(rand.Uint64(), rand.Uint64()))
-	return connpool.Random(r, p.n.env.Live(), count, except...)
+	return connpool.Random(r, p.n.trunk.Live(), count, except...)
 }
 
 // Add adds a peer, or merges what is new about a known one. It is durable
@@ -59,10 +59,10 @@ func (p *Peers) Add(ctx context.Context, peer peerstore.Peer) error {
 }
 
 func (p *Peers) add(ctx context.Context, m actors.AddPeer) error {
-	if m.Peer.ID == p.n.env.Self {
+	if m.Peer.ID == p.n.trunk.Self() {
 		return actors.ErrSelf
 	}
-	r, err := ask[actors.PeerAdded](ctx, p.n, p.n.env.Peers, m)
+	r, err := ask[actors.PeerAdded](ctx, p.n, p.n.trunk.Peers(), m)
 	return peerError("add", m.Peer.ID, cmp.Or(err, r.Err))
 }
 
@@ -79,14 +79,14 @@ func (p *Peers) AddSeed(ctx context.Context, text string) (identity.NodeID, erro
 
 // Forget removes a peer from the store.
 func (p *Peers) Forget(ctx context.Context, peer identity.NodeID) error {
-	r, err := ask[actors.PeerForgotten](ctx, p.n, p.n.env.Peers, actors.ForgetPeer{Peer: peer})
+	r, err := ask[actors.PeerForgotten](ctx, p.n, p.n.trunk.Peers(), actors.ForgetPeer{Peer: peer})
 	return peerError("forget", peer, cmp.Or(err, r.Err))
 }
 
 // Export writes all that is known of peers as JSON, and returns how many
 // there are. Import reads it again.
 func (p *Peers) Export(w io.Writer) (int, error) {
-	count, err := peerstore.WriteJSON(w, p.n.env.Store.View().All())
+	count, err := peerstore.WriteJSON(w, p.n.trunk.PeerStore().View().All())
 	if err != nil {
 		return count, fmt.Errorf("gamelan: export peers: %w", err)
 	}
@@ -98,12 +98,12 @@ func (p *Peers) Export(w io.Writer) (int, error) {
 // flaw is reported as a *[peerstore.ImportError]. It is durable when Import
 // returns; with another error it is so for what is counted as done.
 func (p *Peers) Import(ctx context.Context, r io.Reader) (done actors.Imported, err error) {
-	peers, err := peerstore.ReadJSON(r, p.n.env.Wall(), p.n.env.Store.MaxPeers())
+	peers, err := peerstore.ReadJSON(r, p.n.trunk.Wall(), p.n.trunk.PeerStore().MaxPeers())
 	if err != nil {
 		return done, fmt.Errorf("gamelan: import peers: %w", err)
 	}
 	for chunk := range slices.Chunk(peers, importChunk) {
-		r, err := ask[actors.PeersImported](ctx, p.n, p.n.env.Peers, actors.ImportPeers{Peers: chunk})
+		r, err := ask[actors.PeersImported](ctx, p.n, p.n.trunk.Peers(), actors.ImportPeers{Peers: chunk})
 		done = actors.Imported{Added: done.Added + r.Done.Added, Merged: done.Merged + r.Done.Merged, Skipped: done.Skipped + r.Done.Skipped}
 		if err = cmp.Or(err, r.Err); err != nil {
 			if errors.Is(err, ErrClosed) {
@@ -129,16 +129,16 @@ func (p *Peers) Ban(ctx context.Context, peer identity.NodeID, d time.Duration, 
 	if d <= 0 {
 		return fmt.Errorf("gamelan: ban peer %s: the duration %v is not positive; use Unban to lift a ban", peer, d)
 	}
-	if peer == p.n.env.Self {
+	if peer == p.n.trunk.Self() {
 		return actors.ErrSelf
 	}
-	r, err := ask[actors.PeerBanned](ctx, p.n, p.n.env.Connectivity, actors.RequestBan{Peer: peer, For: d, Reason: reason})
+	r, err := ask[actors.PeerBanned](ctx, p.n, p.n.trunk.Connectivity(), actors.RequestBan{Peer: peer, For: d, Reason: reason})
 	return peerError("ban", peer, cmp.Or(err, r.Err))
 }
 
 // Banned reports whether a peer is banned, until when and why.
 func (p *Peers) Banned(peer identity.NodeID) (until time.Time, reason string, ok bool) {
-	return p.n.env.Ban(peer)
+	return p.n.trunk.Ban(peer)
 }
 
 // Unban lifts a ban. It is durable when Unban returns.
@@ -152,7 +152,7 @@ func (p *Peers) Unban(ctx context.Context, peer identity.NodeID) error {
 // Allow returns. An error that is neither ErrClosed nor ctx's says that the ban
 // may be back when the node has stopped and the peer is not allowed.
 func (p *Peers) Allow(ctx context.Context, peer identity.NodeID) error {
-	_, err := ask[actors.PeerAllowed](ctx, p.n, p.n.env.Connectivity, actors.AllowPeer{Peer: peer})
+	_, err := ask[actors.PeerAllowed](ctx, p.n, p.n.trunk.Connectivity(), actors.AllowPeer{Peer: peer})
 	if err == nil {
 		err = p.n.pardon(ctx, peer)
 	}
@@ -161,13 +161,13 @@ func (p *Peers) Allow(ctx context.Context, peer identity.NodeID) error {
 
 // pardon returns when a ban is lifted, and the disk knows.
 func (n *Node) pardon(ctx context.Context, peer identity.NodeID) error {
-	r, err := ask[actors.PeerUnbanned](ctx, n, n.env.Peers, actors.UnbanPeer{Peer: peer})
+	r, err := ask[actors.PeerUnbanned](ctx, n, n.trunk.Peers(), actors.UnbanPeer{Peer: peer})
 	return cmp.Or(err, r.Err)
 }
 
 // Disallow takes a peer off the allow list.
 func (p *Peers) Disallow(ctx context.Context, peer identity.NodeID) error {
-	_, err := ask[actors.PeerAllowed](ctx, p.n, p.n.env.Connectivity, actors.AllowPeer{Peer: peer, Off: true})
+	_, err := ask[actors.PeerAllowed](ctx, p.n, p.n.trunk.Connectivity(), actors.AllowPeer{Peer: peer, Off: true})
 	return peerError("take off the allow list", peer, err)
 }
 
@@ -176,7 +176,7 @@ func (p *Peers) Disallow(ctx context.Context, peer identity.NodeID) error {
 // there is with the peer then. It is no ban: see [Peers.Ban]. Blame does not wait, so
 // actors and methods may call it.
 func (p *Peers) Blame(peer identity.NodeID, reason string) {
-	p.n.env.System.Root.Send(p.n.env.Connectivity, actors.BlamePeer{Peer: peer, Reason: reason})
+	p.n.trunk.System().Root.Send(p.n.trunk.Connectivity(), actors.BlamePeer{Peer: peer, Reason: reason})
 }
 
 func peerError(what string, peer identity.NodeID, err error) error {

@@ -67,7 +67,7 @@ func (p *Pending[R]) Wait(ctx context.Context) R {
 		if p.serial == 0 {
 			return p.Result()
 		}
-		p.node.env.Withdraw(p.peer, p.serial)
+		p.node.trunk.Plain().Withdraw(p.peer, p.serial)
 		select {
 		case <-p.done:
 			return p.Result()

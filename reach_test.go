@@ -16,7 +16,7 @@ import (
 // none leads to what its actors share, to the writer of its store or to its key.
 func TestUsersReachNoInsides(t *testing.T) {
 	forbidden := map[reflect.Type]bool{
-		reflect.TypeFor[actors.Env](): true, reflect.TypeFor[actors.Settings](): true,
+		reflect.TypeFor[actors.Node](): true, reflect.TypeFor[actors.Trunk](): true, reflect.TypeFor[actors.Settings](): true,
 		reflect.TypeFor[dhtpart.DHT](): true, reflect.TypeFor[rpcpart.Calls](): true,
 		reflect.TypeFor[peerstore.Store](): true, reflect.TypeFor[identity.Secret](): true,
 	}

@@ -93,7 +93,7 @@ func (p *party) allows(name string) {
 func (p *party) wantGone(when, code string, names ...string) {
 	p.t.Helper()
 	listed := make(map[identity.NodeID]actors.CloseReason)
-	for _, x := range nodetest.Env(p.hub).Closed.Last() {
+	for _, x := range nodetest.Trunk(p.hub).Closed() {
 		listed[x.Ref.Peer] = x.Reason
 	}
 	p.mu.Lock()
@@ -123,7 +123,7 @@ func (p *party) wantGone(when, code string, names ...string) {
 func TestReaping(t *testing.T) {
 	gamelantest.Bubble(t, func(t *testing.T) {
 		p := newParty(t, gamelan.Config{})
-		nodetest.Env(p.hub).Reap = connpool.ReapLimits{Outbound: 5, Inbound: 3} // before there is anything to reap
+		nodetest.Trunk(p.hub).LimitIdle(connpool.ReapLimits{Outbound: 5, Inbound: 3}) // before there is anything to reap
 		p.invites("held", gamelan.Config{})
 		defer p.hub.Protect(p.guests["held"].ID(), "test")()
 		p.invites("used", gamelan.Config{})
@@ -209,7 +209,7 @@ func TestReapingOfWhatIsUsedByNow(t *testing.T) {
 		p.uses("used")
 		conn, _ := p.hub.Connection(p.guests["used"].ID())
 		for _, code := range []string{actors.CloseReaped, actors.CloseMinimised} {
-			p.hub.System().Root.Send(nodetest.Env(p.hub).Conns, actors.CloseConn{
+			p.hub.System().Root.Send(nodetest.Trunk(p.hub).Conns(), actors.CloseConn{
 				Peer: conn.Peer, Conn: conn.ID, Reason: actors.CloseReason{Code: code, By: "us"},
 			})
 			time.Sleep(time.Minute)

@@ -55,7 +55,7 @@ func (n *Node) Spawn(ctx context.Context, name string, new NewActor, opts ...Act
 	}
 	ctx, cancel := context.WithTimeout(ctx, registerTimeout)
 	defer cancel()
-	r, err := ask[actors.Registered](ctx, n, n.env.Extensions, m)
+	r, err := ask[actors.Registered](ctx, n, n.trunk.Extensions(), m)
 	if err = cmp.Or(err, r.Err); err != nil {
 		return nil, fmt.Errorf("gamelan: spawn %q: %w", name, err)
 	}
@@ -68,15 +68,15 @@ func (n *Node) Spawn(ctx context.Context, name string, new NewActor, opts ...Act
 // message type 7. It is false when
 // there is none, also while one that failed too often waits for its next try.
 func (n *Node) Actor(name string) (*actor.PID, bool) {
-	below := n.env.Extensions.Id + "/"
-	if pid, ok := n.env.Protocols.Get(protocol.ID(name)); ok && strings.HasPrefix(pid.Id, below) {
+	below := n.trunk.Extensions().Id + "/"
+	if pid, ok := n.trunk.Protocols().Get(protocol.ID(name)); ok && strings.HasPrefix(pid.Id, below) {
 		return pid, true
 	}
 	if name == "" || strings.Contains(name, "/") {
 		return nil, false
 	}
-	pid := &actor.PID{Address: n.env.Extensions.Address, Id: below + name}
-	_, ok := n.env.System.ProcessRegistry.GetLocal(pid.Id)
+	pid := &actor.PID{Address: n.trunk.Extensions().Address, Id: below + name}
+	_, ok := n.trunk.System().ProcessRegistry.GetLocal(pid.Id)
 	return pid, ok
 }
 
@@ -88,7 +88,7 @@ func (n *Node) register(ctx context.Context, m actors.Register, new NewActor, op
 	m.New = func() actor.Actor { return new(n) }
 	ctx, cancel := context.WithTimeout(ctx, registerTimeout)
 	defer cancel()
-	r, err := ask[actors.Registered](ctx, n, n.env.Extensions, m)
+	r, err := ask[actors.Registered](ctx, n, n.trunk.Extensions(), m)
 	return registerError("register", what(m.ID, m.Type), cmp.Or(err, r.Err))
 }
 
@@ -108,7 +108,7 @@ func (n *Node) UnregisterHandler(ctx context.Context) error {
 func (n *Node) unregister(ctx context.Context, m actors.Unregister) error {
 	ctx, cancel := context.WithTimeout(ctx, registerTimeout)
 	defer cancel()
-	r, err := ask[actors.Unregistered](ctx, n, n.env.Extensions, m)
+	r, err := ask[actors.Unregistered](ctx, n, n.trunk.Extensions(), m)
 	return registerError("unregister", what(m.ID, m.Type), cmp.Or(err, r.Err))
 }
 

@@ -104,7 +104,7 @@ func (c *RPCClient) session(ctx context.Context) (*rpcpart.Session, error) {
 	gone := func() bool { return ctx.Err() != nil }
 	r, err := ask[rpcpart.SessionGiven](ctx, c.n, c.n.calls.Client, rpcpart.AcquireSession{Key: c.key, Gone: gone})
 	if ctx.Err() != nil && r.Session == nil {
-		c.n.env.System.Root.Send(c.n.calls.Client, rpcpart.SessionUnwanted{Key: c.key})
+		c.n.trunk.System().Root.Send(c.n.calls.Client, rpcpart.SessionUnwanted{Key: c.key})
 	}
 	return r.Session, cmp.Or(err, r.Err)
 }
@@ -114,5 +114,5 @@ func (c *RPCClient) failed(ctx context.Context, err error) error {
 	if c.n.stopping() {
 		return ErrClosed
 	}
-	return rpcpart.CallFailed(ctx, c.n.env.Now(), err)
+	return rpcpart.CallFailed(ctx, c.n.trunk.Now(), err)
 }

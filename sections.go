@@ -20,8 +20,8 @@ import (
 func (n *Node) options() inspect.Options {
 	s := new(inspect.Sections)
 	s.Section("node", func(ctx context.Context) any { return nodeSection(ctx, n) })
-	s.Section("peers", func(context.Context) any { return peersSection(n, n.env.Wall()) })
-	s.Section("connections", func(ctx context.Context) any { return connectionsSection(ctx, n, n.env.Now()) })
+	s.Section("peers", func(context.Context) any { return peersSection(n, n.trunk.Wall()) })
+	s.Section("connections", func(ctx context.Context) any { return connectionsSection(ctx, n, n.trunk.Now()) })
 	s.Section("dht", func(ctx context.Context) any { return dhtSection(ctx, n) })
 	s.Section("ledger", func(context.Context) any { return ledgerSection(n) })
 	for _, p := range n.parts {
@@ -30,7 +30,7 @@ func (n *Node) options() inspect.Options {
 		}
 	}
 	return inspect.Options{
-		Source: inspect.FromRoot(n.tree(), n.env.System), Sections: s,
+		Source: inspect.FromRoot(n.tree(), n.trunk.System()), Sections: s,
 		ExportPeers: func(_ context.Context, w io.Writer) error {
 			_, err := n.Peers().Export(w)
 			return err
@@ -64,8 +64,8 @@ func (n *Node) unhealthy(ctx context.Context) []string {
 // peers are the cause.
 func (n *Node) degraded() (reasons []string) {
 	reasons = inboxDegraded(inboxSection(n))
-	for _, p := range n.env.Panicking() {
-		reasons = append(reasons, panicking(p, n.env.Now()))
+	for _, p := range n.trunk.Panicking() {
+		reasons = append(reasons, panicking(p, n.trunk.Now()))
 	}
 	return reasons
 }
@@ -84,14 +84,14 @@ func (n *Node) ended() bool {
 
 // nodeSection is the node's own section of the API: its identity and its state.
 func nodeSection(ctx context.Context, n *Node) inspect.Node {
-	inUsed, inLimit, outUsed, outLimit := n.env.Credit()
+	inUsed, inLimit, outUsed, outLimit := n.trunk.Credit()
 	v := inspect.Node{
 		NodeID: n.ID().String(), PublicKey: n.PublicKey().String(),
 		Network: n.Profile().Network.String(), Profile: n.Profile().Name,
 		Addresses: []string{}, Warnings: []string{}, Held: len(n.Connections()),
 		Credit:    inspect.Credit{Used: inUsed + outUsed, Limit: inLimit + outLimit},
-		StartedAt: n.env.OnWall(n.start), Version: Version, PID: os.Getpid(), Peers: n.Peers().Len(),
-		Places: places(n.env.Inbounds()),
+		StartedAt: n.trunk.OnWall(n.start), Version: Version, PID: os.Getpid(), Peers: n.Peers().Len(),
+		Places: places(n.trunk.Inbounds()),
 	}
 	for _, c := range n.Connections() {
 		if c.Direction == protocol.Inbound {
@@ -100,7 +100,7 @@ func nodeSection(ctx context.Context, n *Node) inspect.Node {
 			v.Outbound++
 		}
 	}
-	now := n.env.Wall()
+	now := n.trunk.Wall()
 	for p := range n.Peers().All() {
 		if p.Banned(now) {
 			v.Banned++
@@ -109,22 +109,22 @@ func nodeSection(ctx context.Context, n *Node) inspect.Node {
 	for _, a := range n.Addresses() {
 		v.Addresses = append(v.Addresses, a.String())
 	}
-	if d := n.env.Store.Damaged(); d > 0 {
+	if d := n.trunk.PeerStore().Damaged(); d > 0 {
 		v.Warnings = append(v.Warnings, inspect.Count(uint64(d), "record")+" of the peer store could not be read and were left as they are")
 	}
 	for _, shared := range n.sharedIdentities() {
 		v.Warnings = append(v.Warnings, fmt.Sprintf("two nodes may use the identity of %s: its connections, last from %s and %s, keep replacing each other; give each node a data directory of its own",
 			shared.Peer, shared.Then, shared.Here))
 	}
-	v.Warnings = warnEach(v.Warnings, n.env.RefusedSources(), n.env.Now(), refusedSource, "sources are refused because of their offences")
+	v.Warnings = warnEach(v.Warnings, n.trunk.RefusedSources(), n.trunk.Now(), refusedSource, "sources are refused because of their offences")
 	v.Inbox = inboxSection(n)
 	v.Warnings = append(v.Warnings, inboxWarnings(v.Inbox)...)
 	v.Warnings = append(v.Warnings, n.degraded()...)
-	measured := n.env.Now()
+	measured := n.trunk.Now()
 	if n.dht != nil {
 		v.Warnings = warnEach(v.Warnings, n.dht.Undecodable(), measured, undecodable, "peers sent messages that cannot be decoded; gamelan dht shows the last error")
 	}
-	v.Warnings = warnEach(v.Warnings, n.env.NotTaken(), measured, notTaken, "peers take no messages of ours")
+	v.Warnings = warnEach(v.Warnings, n.trunk.NotTaken(), measured, notTaken, "peers take no messages of ours")
 	ctx, cancel := context.WithTimeout(ctx, inspect.AskTimeout)
 	defer cancel()
 	status, err := n.Status(ctx)
@@ -204,8 +204,8 @@ func warnEach[T any](warnings []string, all []T, now time.Time, warn func(T, tim
 const sharedWarned = 10 * time.Minute
 
 func (n *Node) sharedIdentities() (all []actors.SharedIdentity) {
-	for _, shared := range n.env.SharedIdentities.All() {
-		if n.env.Now().Sub(shared.At) < sharedWarned {
+	for _, shared := range n.trunk.SharedIdentities().All() {
+		if n.trunk.Now().Sub(shared.At) < sharedWarned {
 			all = append(all, shared)
 		}
 	}
@@ -226,13 +226,13 @@ func peerOf(n *Node, p peerstore.Peer, ended actors.ClosedConn, now time.Time) i
 		v.PublicKey = p.Key.String()
 	}
 	if !ended.At.IsZero() {
-		v.EndedAt, v.EndedWhy = n.env.OnWall(ended.At), ended.Reason.String()
+		v.EndedAt, v.EndedWhy = n.trunk.OnWall(ended.At), ended.Reason.String()
 	}
 	if ref, ok := n.Connection(p.ID); ok {
 		v.Connection = new(connectionID(ref))
 		v.UserAgent = ref.UserAgent
-	} else if due, ok := n.env.Redials.Get(p.ID); ok {
-		v.NextDialAt = n.env.OnWall(due)
+	} else if due, ok := n.trunk.Redials().Get(p.ID); ok {
+		v.NextDialAt = n.trunk.OnWall(due)
 	}
 	for _, id := range p.Protocols {
 		v.Protocols = append(v.Protocols, string(id))
@@ -261,16 +261,16 @@ func connectionsSection(ctx context.Context, n *Node, now time.Time) []inspect.C
 		v.AgeMS = now.Sub(ref.Since).Milliseconds()
 		if d, err := n.tree().Inspect(ctx, ref.PID.Id); err == nil {
 			if s, ok := d.Value.(actors.ConnStats); ok {
-				v.RTTMS, v.LastPongAt = milliseconds(s.RTT), n.env.OnWall(s.LastPong)
+				v.RTTMS, v.LastPongAt = milliseconds(s.RTT), n.trunk.OnWall(s.LastPong)
 				v.BytesIn, v.BytesOut = s.BytesIn, s.BytesOut
 			}
 		}
 		all = append(all, v)
 	}
-	for _, c := range n.env.Closed.Last() {
+	for _, c := range n.trunk.Closed() {
 		v := connectionOf(n, c.Ref)
 		v.AgeMS = c.At.Sub(c.Ref.Since).Milliseconds()
-		v.ClosedAt, v.CloseReason, v.ClosedBy = n.env.OnWall(c.At), c.Reason.Code, c.Reason.By
+		v.ClosedAt, v.CloseReason, v.ClosedBy = n.trunk.OnWall(c.At), c.Reason.Code, c.Reason.By
 		if c.Reason.Err != nil {
 			v.CloseReason += ": " + c.Reason.Err.Error()
 		}
@@ -284,7 +284,7 @@ func connectionID(ref *Connection) string { return fmt.Sprintf("%s-%d", ref.Peer
 func connectionOf(n *Node, ref *Connection) inspect.Connection {
 	return inspect.Connection{
 		ID: connectionID(ref), Peer: ref.Peer.String(), Direction: ref.Direction.String(), Transport: ref.Transport,
-		Remote: ref.Addr.String(), OpenedAt: n.env.OnWall(ref.Since),
+		Remote: ref.Addr.String(), OpenedAt: n.trunk.OnWall(ref.Since),
 		Handshake: inspect.Handshake{
 			Wire: milliseconds(ref.Timings.Wire), Noise: milliseconds(ref.Timings.Noise), Identity: milliseconds(ref.Timings.Identity),
 		},

@@ -20,8 +20,8 @@ func dhtSection(ctx context.Context, n *Node) inspect.DHT {
 		return v
 	}
 	v.On, v.Forwarding = true, !n.dht.NoForwarding
-	v.Protocol = string(n.env.Frames.ID)
-	v.PlainProtocol = string(n.env.Plain.ID)
+	v.Protocol = string(n.trunk.Frames().ID)
+	v.PlainProtocol = string(n.trunk.Plain().ID)
 	for t := range n.dht.Types.All() {
 		v.Types = append(v.Types, t)
 	}
@@ -29,7 +29,7 @@ func dhtSection(ctx context.Context, n *Node) inspect.DHT {
 	for _, c := range n.dht.Counts() {
 		x := inspect.DHTCount{Reason: c.Reason.String(), Count: c.Count}
 		if c.Last != nil {
-			x.LastAt, x.LastPeer, x.LastError = n.env.OnWall(c.Last.At), c.Last.Peer.String(), withoutPackage(c.Last.Err)
+			x.LastAt, x.LastPeer, x.LastError = n.trunk.OnWall(c.Last.At), c.Last.Peer.String(), withoutPackage(c.Last.Err)
 		}
 		v.Inbound = append(v.Inbound, x)
 	}

@@ -38,7 +38,7 @@ func (n *Node) Submit(ctx context.Context, peer identity.NodeID, body []byte, op
 	}
 	p := newPending[Outcome](n)
 	p.peer, p.result = peer, Outcome{Kind: protocol.InDoubt, Reason: protocol.Closed, Err: ErrClosed}
-	serial, err := n.env.Send(ctx, sendBody(0, peer, body, opts), p.settle)
+	serial, err := n.trunk.Plain().Send(ctx, sendBody(0, peer, body, opts), p.settle)
 	if err != nil {
 		return nil, fmt.Errorf("gamelan: message to %s not accepted: %w", peer, err)
 	}
@@ -50,7 +50,7 @@ func (n *Node) Submit(ctx context.Context, peer identity.NodeID, body []byte, op
 // never waits, and the actor hears [Sent] with this id. Without credit that
 // is Failed(overloaded) at once, so keep count of what is under way.
 func (n *Node) SendFrom(c actor.Context, id uint64, peer identity.NodeID, body []byte, opts ...SendOption) {
-	n.env.SendFrom(c, sendBody(id, peer, body, opts))
+	n.trunk.Plain().SendFrom(c, sendBody(id, peer, body, opts))
 }
 
 func sendBody(id uint64, peer identity.NodeID, body []byte, opts []SendOption) actors.SendBody {

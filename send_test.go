@@ -184,7 +184,7 @@ func TestSendToARetiredSession(t *testing.T) {
 			wantOutcome(t, "to nobody", out, err, protocol.Failed, protocol.Expired)
 			net.Heal(a, b)
 			time.Sleep(idle + grace)
-			if _, ok := nodetest.Env(a).Plain.Sessions.Get(b.ID()); ok {
+			if _, ok := nodetest.Trunk(a).Plain().Sessions.Get(b.ID()); ok {
 				t.Fatal("got a session, want one that has just retired")
 			}
 		}
@@ -234,7 +234,7 @@ func TestSessionsOfPeersThatAreGone(t *testing.T) {
 		unblock()
 		time.Sleep(2 * time.Minute)
 		for _, n := range []*gamelantest.Node{a, b} {
-			if got := nodetest.Env(n).Plain.Sessions.Len(); got != 0 {
+			if got := nodetest.Trunk(n).Plain().Sessions.Len(); got != 0 {
 				t.Errorf("node %d: got %d sessions, want none", n.Number, got)
 			}
 		}

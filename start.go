@@ -61,7 +61,7 @@ type builder struct {
 	store *peerstore.Store
 	dedup *dht.Dedup // nil without the DHT
 	bound []*actors.Bound
-	env   *actors.Env
+	trunk actors.Node
 }
 
 func (b *builder) undo() {
@@ -90,8 +90,8 @@ func (b *builder) build(ctx context.Context) (*Node, error) {
 		db: b.db, listen: b.bound, events: newEvents(b.now), start: b.now(),
 		up: make(chan struct{}), closing: make(chan struct{}), closed: make(chan struct{}),
 	}
-	b.env = actors.NewEnv(b.settings())
-	n.env = b.env
+	b.trunk = actors.NewNode(b.settings())
+	n.trunk = b.trunk
 	b.addParts(n)
 	if err := b.announce(n); err != nil {
 		return nil, err
@@ -105,9 +105,9 @@ func (b *builder) build(ctx context.Context) (*Node, error) {
 	if b.profile.Pattern == protocol.IX {
 		b.logger.Warn("the wire profile sends this node's key in clear when it dials", "profile", b.profile.Name)
 	}
-	root, err := supervisor.Start(n.env.System, n.env.Root, tree(n.env, n.parts, b.bound), supervisor.Options{
+	root, err := supervisor.Start(n.trunk.System(), n.trunk.Root(), n.trunk.Tree(n.parts, b.bound), supervisor.Options{
 		Runtime: b.runtime, Logger: b.logger, Phases: actors.Phases(n.parts), StopTimeout: closeTimeout,
-		Contained: n.env.Contained, Panicked: n.env.Panicked, Published: n.events.publish, Fault: b.fault, DontWait: true,
+		Contained: n.trunk.Contained, Panicked: n.trunk.Panicked, Published: n.events.publish, Fault: b.fault, DontWait: true,
 	})
 	if err != nil {
 		return nil, err
@@ -197,10 +197,10 @@ func checkDataDir(d *datadir.Dir, err error) error {
 
 // connected reports the peers that the store must not forget.
 func (b *builder) connected(id identity.NodeID) bool {
-	if b.env == nil {
+	if b.trunk == (actors.Node{}) {
 		return false // still opening
 	}
-	_, ok := b.env.Connections.Get(id)
+	_, ok := b.trunk.Connections().Get(id)
 	return ok
 }
 
@@ -290,16 +290,16 @@ func (b *builder) announce(n *Node) error {
 	if err := n.policy().Check(addrs); err != nil {
 		return badConfig("PublicAddresses", err)
 	}
-	m, err := n.env.NewIdentity(addrs, rand.Reader)
+	m, err := n.trunk.NewIdentity(addrs, rand.Reader)
 	if err != nil {
 		return err
 	}
-	n.env.Local.Open(m)
+	n.trunk.Announce(m)
 	return nil
 }
 
 func (n *Node) policy() address.Policy {
-	return address.Policy{TestAddresses: n.env.Profile.TestAddresses, OutboundOnly: len(n.listen) == 0, Max: n.env.Profile.Limits.Addresses}
+	return address.Policy{TestAddresses: n.trunk.Profile().TestAddresses, OutboundOnly: len(n.listen) == 0, Max: n.trunk.Profile().Limits.Addresses}
 }
 
 // reachable is what may be told of the addresses listened on (V3). A node that
@@ -335,7 +335,7 @@ func (b *builder) preregister(n *Node) error {
 	slices.SortStableFunc(b.registered, func(x, y registered) int { return cmp.Compare(x.rank(), y.rank()) })
 	for _, r := range b.registered {
 		r.New = func() actor.Actor { return r.new(n) }
-		if err := n.env.Preregister(r.Register); err != nil {
+		if err := n.trunk.Preregister(r.Register); err != nil {
 			return err
 		}
 	}
@@ -355,7 +355,7 @@ func (b *builder) ready(ctx context.Context, n *Node) error {
 	if err := n.root.Ready(ctx); err != nil {
 		return fmt.Errorf("gamelan: start: %w", err)
 	}
-	if _, err := ask[actors.Ready](ctx, n, n.env.Extensions, actors.AwaitReady{}); err != nil {
+	if _, err := ask[actors.Ready](ctx, n, n.trunk.Extensions(), actors.AwaitReady{}); err != nil {
 		return fmt.Errorf("gamelan: start: %w", err)
 	}
 	for _, p := range n.parts {
@@ -367,14 +367,14 @@ func (b *builder) ready(ctx context.Context, n *Node) error {
 		}
 	}
 	for _, peer := range b.allow { // connectivity has their bans lifted: wait for that
-		if _, _, banned := n.env.Ban(peer); banned {
+		if _, _, banned := n.trunk.Ban(peer); banned {
 			if err := n.pardon(ctx, peer); err != nil && !errors.Is(err, actors.ErrStoreFailed) && !errors.Is(err, actors.ErrNotDurable) {
 				return fmt.Errorf("gamelan: start: lift the ban of %s: %w", peer, err)
 			}
 		}
 	}
 	for _, seed := range b.seeds {
-		if seed.ID == n.env.Self {
+		if seed.ID == n.trunk.Self() {
 			continue
 		}
 		if err := n.Peers().Add(ctx, seed); err != nil {

@@ -395,7 +395,7 @@ func (e eager) Receive(c actor.Context) {
 		if err := e.n.Err(); err != nil {
 			return err
 		}
-		if e.n.Inspection().Tree().PID().Id != nodetest.Env(e.n).Node.Id {
+		if e.n.Inspection().Tree().PID().Id != nodetest.Trunk(e.n).Top().Id {
 			return errors.New("another tree")
 		}
 		e.done <- nil

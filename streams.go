@@ -56,7 +56,7 @@ func (n *Node) OpenStream(ctx context.Context, peer identity.NodeID, ids ...prot
 }
 
 func (n *Node) openOn(ctx context.Context, ref *Connection, ids []protocol.ID) (*Stream, error) {
-	r, err := supervisor.Ask[any](ctx, n.env.System, ref.PID, actors.NewOpenSubstream(n.env.System, 0, nil, ids...))
+	r, err := supervisor.Ask[any](ctx, n.trunk.System(), ref.PID, actors.NewOpenSubstream(n.trunk.System(), 0, nil, ids...))
 	switch {
 	case errors.Is(err, supervisor.ErrNoActor):
 		return nil, actors.ErrConnectionClosed

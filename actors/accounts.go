@@ -12,7 +12,7 @@ import (
 // protocol. It is the exception among the views: API callers take, messaging
 // sessions return.
 type accounts struct {
-	env *Env
+	env *env
 
 	mu     sync.Mutex
 	byPeer map[identity.NodeID]*outAccount
@@ -103,7 +103,7 @@ func (s *accounts) drop(peer identity.NodeID) {
 
 // settleAccounts moves the accounts of a peer to the budget of connected peers
 // or back.
-func (e *Env) settleAccounts(peer identity.NodeID, connected bool) {
+func (e *env) settleAccounts(peer identity.NodeID, connected bool) {
 	budget := e.budgets.Unconnected
 	if connected {
 		budget = e.budgets.Outbound
@@ -116,4 +116,4 @@ func (e *Env) settleAccounts(peer identity.NodeID, connected bool) {
 // sessionAlarm is the depth from which on a messaging session's mailbox is
 // reported: more than the messages that the peer's credit admits, each of which
 // may have an outcome under way as well.
-func (e *Env) sessionAlarm() int { return 2*int(e.PeerCredit/credit.Overhead) + 64 }
+func (e *env) sessionAlarm() int { return 2*int(e.PeerCredit/credit.Overhead) + 64 }

@@ -33,7 +33,7 @@ func TestNoAccountWithoutCredit(t *testing.T) {
 		body := make([]byte, 60<<10)
 		const all = 1000
 		for i := range all {
-			s.Enqueue(actors.SendBody{Peer: peer(i), Body: body}, sender)
+			s.Plain.Enqueue(actors.SendBody{Peer: peer(i), Body: body}, sender)
 		}
 		synctest.Wait()
 		refused := count[actors.Sent](s.heard["dialer"])
@@ -45,7 +45,7 @@ func TestNoAccountWithoutCredit(t *testing.T) {
 		}
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
-		_, err := s.Send(ctx, actors.SendBody{Peer: peer(all), Body: body}, func(protocol.Outcome) {})
+		_, err := s.Plain.Send(ctx, actors.SendBody{Peer: peer(all), Body: body}, func(protocol.Outcome) {})
 		if !errors.Is(err, context.DeadlineExceeded) {
 			t.Errorf("got %v, want that the time is over", err)
 		}

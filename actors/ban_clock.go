@@ -15,7 +15,7 @@ type banClock struct{ banAhead atomic.Int64 }
 // Ban reports whether the peer is banned, until when on the system's clock, and
 // why. A ban lasts as long as it was made for, whatever is done to that clock
 // meanwhile.
-func (e *Env) Ban(peer identity.NodeID) (until time.Time, reason string, ok bool) {
+func (e *env) Ban(peer identity.NodeID) (until time.Time, reason string, ok bool) {
 	for {
 		ahead := e.banAhead.Load()
 		until, reason, ok = e.Store.View().Banned(peer, e.Now().Add(time.Duration(ahead)))
@@ -29,7 +29,7 @@ func (e *Env) Ban(peer identity.NodeID) (until time.Time, reason string, ok bool
 // much, was set. It returns by how much, 0 if it was not, and how many bans were
 // moved. Only the actor peers calls it. Whoever asks for a ban meanwhile finds it
 // too long at worst.
-func (e *Env) setBanClock(ahead time.Duration) (by time.Duration, moved int) {
+func (e *env) setBanClock(ahead time.Duration) (by time.Duration, moved int) {
 	by = ahead - time.Duration(e.banAhead.Load())
 	switch {
 	case by.Abs() < wallSlack:

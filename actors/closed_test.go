@@ -31,7 +31,7 @@ func TestClosedConnectionsAreSmall(t *testing.T) {
 		if session.Value() != nil {
 			t.Error("got the session of a connection that has ended, want nothing left of it")
 		}
-		closed := nodetest.Env(a).Closed.Last()
+		closed := nodetest.Trunk(a).Closed()
 		if len(closed) != 1 || closed[0].Ref.ID != id || closed[0].Ref.PID.Id != path || closed[0].Ref.NumStreams() != 0 {
 			t.Errorf("got %+v remembered, want the connection %d", closed, id)
 		}

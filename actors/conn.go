@@ -28,7 +28,7 @@ import (
 // SubstreamFailed, WritesConfirmed, PeerViolated, connEnded. It never restarts:
 // a half-read cipher stream cannot be resumed.
 type conn struct {
-	env      *Env
+	env      *env
 	ref      *ConnRef
 	handover *supervisor.Handover[*mux.Session]
 	session  *mux.Session
@@ -109,9 +109,9 @@ func (m acceptedStream) Discard()    { m.stream.Discard() }
 func (m acceptedStream) Source() any { return m.source }
 func (m negotiated) Discard()        { m.stream.Discard() }
 
-// NewConn makes the actor of one connection, which takes the session when it
+// newConn makes the actor of one connection, which takes the session when it
 // starts.
-func NewConn(env *Env, ref *ConnRef, session *supervisor.Handover[*mux.Session]) actor.Actor {
+func newConn(env *env, ref *ConnRef, session *supervisor.Handover[*mux.Session]) actor.Actor {
 	return &conn{env: env, ref: ref, handover: session}
 }
 

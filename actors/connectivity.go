@@ -27,7 +27,7 @@ import (
 // restart loses the counts of failures and panics; what is wanted and allowed,
 // and how dials went, outlives it.
 type connectivity struct {
-	env        *Env
+	env        *env
 	status     connpool.Status
 	wanted     map[identity.NodeID]*wish
 	bans       connpool.Bans
@@ -105,8 +105,8 @@ type wish struct {
 	lost    incident  // how its last connection ended
 }
 
-// NewConnectivity makes the actor that watches how the node is connected.
-func NewConnectivity(env *Env) actor.Actor {
+// newConnectivity makes the actor that watches how the node is connected.
+func newConnectivity(env *env) actor.Actor {
 	return &connectivity{
 		env:    env,
 		wanted: make(map[identity.NodeID]*wish),
@@ -431,7 +431,7 @@ func (a *connectivity) refresh(c actor.Context) {
 
 // live is what may be closed and what not.
 func (a *connectivity) live() []connpool.Live {
-	live := a.env.Live()
+	live := a.env.live()
 	for i := range live {
 		live[i].Held = live[i].Held || live[i].Streams > a.env.Reap.Idle() || a.env.allowed(live[i].Peer)
 	}

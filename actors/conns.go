@@ -28,7 +28,7 @@ import (
 // PeerDisconnected, PeerRefused. A restart loses all
 // connections; its first act is a PeerDisconnected for each of them.
 type conns struct {
-	env      *Env
+	env      *env
 	table    *connpool.Table[*ConnRef]
 	adopting map[uint64]adoption // by token of AddPeer
 	children map[string]child    // by path of the conn actor
@@ -82,8 +82,8 @@ type addTimeout struct{ token uint64 }
 // adoptLimit is how long conns waits for peers to store a peer.
 const adoptLimit = 10 * time.Second
 
-// NewConns makes the actor that adopts connections.
-func NewConns(env *Env) actor.Actor {
+// newConns makes the actor that adopts connections.
+func newConns(env *env) actor.Actor {
 	return &conns{
 		env:      env,
 		table:    connpool.NewTable[*ConnRef](env.Self),
@@ -210,7 +210,7 @@ func (a *conns) adopt(c actor.Context, m Upgraded) {
 	supervisor.Spawn(c, supervisor.Spec{
 		Name: name,
 		Kind: "conn",
-		New:  func() actor.Actor { return NewConn(a.env, ref, m.Session) },
+		New:  func() actor.Actor { return newConn(a.env, ref, m.Session) },
 	})
 	a.children[ref.PID.Id] = child{ref, m.Session, supervisor.Own(c, m.Session)}
 	if old, ok := a.table.Get(m.Peer); ok && m.Direction == protocol.Inbound {

@@ -29,7 +29,7 @@ import (
 // PeerDialed, Upgraded to conns, SeenPeer, PeerViolated, event DialFailed. A
 // restart loses all wishes; askers have deadlines of their own.
 type dialer struct {
-	env     *Env
+	env     *env
 	plan    *dial.Scheduler
 	running map[identity.NodeID]*dialTask
 	waiting map[identity.NodeID][]DialPeer
@@ -40,8 +40,8 @@ type dialer struct {
 // dialTask is an attempt under way.
 type dialTask struct{ cancel func() }
 
-// NewDialer makes the actor that dials.
-func NewDialer(env *Env) actor.Actor {
+// newDialer makes the actor that dials.
+func newDialer(env *env) actor.Actor {
 	return &dialer{
 		env:     env,
 		running: make(map[identity.NodeID]*dialTask),
@@ -253,7 +253,7 @@ func (d *dialer) attempt(c actor.Context, peer identity.NodeID) {
 }
 
 // undialable says why a peer is not dialled at all; nil: it can be.
-func (e *Env) undialable(peer identity.NodeID) error {
+func (e *env) undialable(peer identity.NodeID) error {
 	if peer == e.Self {
 		return ErrSelf
 	}
@@ -267,7 +267,7 @@ func (e *Env) undialable(peer identity.NodeID) error {
 
 // unreachable says why a peer can be refused at once, before anything is made
 // for it: it has no connection, and nobody would dial it.
-func (e *Env) unreachable(peer identity.NodeID) error {
+func (e *env) unreachable(peer identity.NodeID) error {
 	if _, ok := e.Connections.Get(peer); ok {
 		return nil
 	}
@@ -292,7 +292,7 @@ type target struct {
 // dialable are the addresses of a peer to try: those that the user has just given,
 // and then those with the best score.
 // An address that is excluded or our own is never dialled (comms 16).
-func (e *Env) dialable(peer peerstore.Peer) ([]target, error) {
+func (e *env) dialable(peer peerstore.Peer) ([]target, error) {
 	now, excluded := e.Wall(), false
 	best := slices.Clone(peer.Addresses)
 	given, _ := e.Given.Get(peer.ID)

@@ -60,7 +60,7 @@ type PeerDialed struct {
 type CancelDial struct {
 	Peer  identity.NodeID
 	Token uint64
-	Reply *actor.PID // nil: whoever sent it; for tokens of [Env.NewID]
+	Reply *actor.PID // nil: whoever sent it; for tokens of [Trunk.NewID]
 }
 
 // DialFailed is published when a dial came to nothing.

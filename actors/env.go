@@ -22,9 +22,9 @@ import (
 	"github.com/gamelan-p2p/gamelan/transport/mux"
 )
 
-// Env is what the actors of one node share: settings that never change, and
-// the views that one actor writes and all may read. NewEnv makes it.
-type Env struct {
+// env is what the actors of one node share: settings that never change, and
+// the views that one actor writes and all may read. newEnv makes it.
+type env struct {
 	Settings
 
 	// Self and Key are the node's identity in public.
@@ -113,9 +113,9 @@ type Settings struct {
 	PlainID protocol.ID
 }
 
-// NewEnv derives the rest of an Env from its settings.
-func NewEnv(s Settings) *Env {
-	e := &Env{Settings: s, Key: s.Secret.PublicKey(), interests: interests{wishes: newWishes()}}
+// newEnv derives the rest of an env from its settings.
+func newEnv(s Settings) *env {
+	e := &env{Settings: s, Key: s.Secret.PublicKey(), interests: interests{wishes: newWishes()}}
 	if e.Wall == nil {
 		e.Wall = e.Now
 	}
@@ -142,10 +142,10 @@ func NewEnv(s Settings) *Env {
 }
 
 // at is the address of the actor at a path below the node.
-func (e *Env) at(path string) *actor.PID { return e.System.NewLocalPID(e.Root + "/node/" + path) }
+func (e *env) at(path string) *actor.PID { return e.System.NewLocalPID(e.Root + "/node/" + path) }
 
 // wireMessaging decides what the messaging protocols carry.
-func (e *Env) wireMessaging() {
+func (e *env) wireMessaging() {
 	main := e.at("services/messaging")
 	if !e.DHT {
 		e.Plain = newMessaging(e, e.PlainID, main, "messaging")
@@ -156,7 +156,7 @@ func (e *Env) wireMessaging() {
 }
 
 // OnWall translates a time of Now into one of Wall, as [supervisor.OnWall] does.
-func (e *Env) OnWall(t time.Time) time.Time {
+func (e *env) OnWall(t time.Time) time.Time {
 	if t.IsZero() {
 		return t
 	}
@@ -164,32 +164,32 @@ func (e *Env) OnWall(t time.Time) time.Time {
 }
 
 // NewID returns a number that is unique in the node's life.
-func (e *Env) NewID() uint64 { return e.ids.next() }
+func (e *env) NewID() uint64 { return e.ids.next() }
 
-// Credit returns the bytes in use and the limit, inbound and outbound.
-func (e *Env) Credit() (inUsed, inLimit, outUsed, outLimit int64) {
+// credit returns the bytes in use and the limit, inbound and outbound.
+func (e *env) credit() (inUsed, inLimit, outUsed, outLimit int64) {
 	return e.budgets.Inbound.Used(), e.budgets.Inbound.Limit(), e.budgets.Outbound.Used(), e.budgets.Outbound.Limit()
 }
 
 // allowed reports whether the peer is on the allow list: never banned.
-func (e *Env) allowed(peer identity.NodeID) bool {
+func (e *env) allowed(peer identity.NodeID) bool {
 	_, ok := e.Allowed.Get(peer)
 	return ok
 }
 
 // held reports whether somebody here wants the peer connected.
-func (e *Env) held(peer identity.NodeID) bool {
+func (e *env) held(peer identity.NodeID) bool {
 	_, ok := e.Owners.Get(peer)
 	return ok
 }
 
 // used reports whether a connection is not idle: a call runs on it, or it has
 // more substreams than idle ones have.
-func (e *Env) used(ref *ConnRef) bool { return ref.Calling() || e.streams(ref) > e.Reap.Idle() }
+func (e *env) used(ref *ConnRef) bool { return ref.Calling() || e.streams(ref) > e.Reap.Idle() }
 
 // streams is how many substreams a connection has, one messaging protocol's
 // included: the limits of idle connections know of one.
-func (e *Env) streams(ref *ConnRef) int {
+func (e *env) streams(ref *ConnRef) int {
 	n := ref.NumStreams()
 	for i, m := range e.messagings() {
 		if _, ok := m.Sessions.Get(ref.Peer); ok && i > 0 {
@@ -201,7 +201,7 @@ func (e *Env) streams(ref *ConnRef) int {
 
 // banned reports an active ban of the peer as ErrBanned. One of a peer that is
 // allowed is none, also in the moment before it is lifted.
-func (e *Env) banned(peer identity.NodeID) error {
+func (e *env) banned(peer identity.NodeID) error {
 	if e.allowed(peer) {
 		return nil
 	}
@@ -212,18 +212,18 @@ func (e *Env) banned(peer identity.NodeID) error {
 }
 
 // CheckKey is the ban list and the self check of an upgrade.
-func (e *Env) CheckKey(key identity.PublicKey) error {
+func (e *env) CheckKey(key identity.PublicKey) error {
 	return e.banned(key.NodeID())
 }
 
 // knows reports whether the peer is in the store.
-func (e *Env) knows(peer identity.NodeID) bool {
+func (e *env) knows(peer identity.NodeID) bool {
 	_, ok := e.Store.View().Get(peer)
 	return ok
 }
 
 // own reports whether the address leads to this node.
-func (e *Env) own(a ma.Multiaddr) bool {
+func (e *env) own(a ma.Multiaddr) bool {
 	for _, o := range e.Own {
 		if o.Equal(a) {
 			return true
@@ -237,7 +237,7 @@ func (e *Env) own(a ma.Multiaddr) bool {
 	return false
 }
 
-func (e *Env) transportFor(a ma.Multiaddr) transport.Transport {
+func (e *env) transportFor(a ma.Multiaddr) transport.Transport {
 	for _, t := range e.Transports {
 		if t.Handles(a) {
 			return t

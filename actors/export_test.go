@@ -6,7 +6,7 @@ import (
 )
 
 // Accounts is how many peers have an account for what is sent to them.
-func (e *Env) Accounts() int {
+func (e *env) Accounts() int {
 	e.Plain.accounts.mu.Lock()
 	defer e.Plain.accounts.mu.Unlock()
 	return len(e.Plain.accounts.byPeer)
@@ -20,3 +20,19 @@ func (m BanPeer) From(o peerstore.Origin) BanPeer {
 	m.origin = o
 	return m
 }
+
+// What the tests of single actors make of the trunk.
+type Env = env
+
+var (
+	NewEnv          = newEnv
+	NewPeers        = newPeers
+	NewConns        = newConns
+	NewDialer       = newDialer
+	NewConnectivity = newConnectivity
+	NewServices     = newServices
+	NewExtensions   = newExtensions
+)
+
+// Preregister is [Node.Preregister].
+func (e *env) Preregister(m Register) error { return e.preregister(m) }

@@ -19,8 +19,8 @@ type registrations struct {
 	awaiting []*actor.PID // who waits until everything is in the protocol table
 }
 
-// Preregister adds what is registered before the tree starts.
-func (e *Env) Preregister(m Register) error {
+// preregister adds what is registered before the tree starts.
+func (e *env) preregister(m Register) error {
 	x := &extensions{env: e}
 	if err := x.check(&m); err != nil {
 		return err
@@ -62,14 +62,14 @@ type answer struct {
 // AddProtocol, RemoveProtocol, event ProtocolFailed. A restart loses nothing:
 // the list of registrations outlives it.
 type extensions struct {
-	env    *Env
+	env    *env
 	asking map[uint64]*registration // by token of AddProtocol
 
 	draining *supervisor.Draining
 }
 
-// NewExtensions makes the parent of the users' actors.
-func NewExtensions(env *Env) actor.Actor {
+// newExtensions makes the parent of the users' actors.
+func newExtensions(env *env) actor.Actor {
 	return &extensions{env: env, asking: make(map[uint64]*registration)}
 }
 

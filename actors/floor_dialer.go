@@ -20,7 +20,7 @@ import (
 // next round when all have ended. As soon as the floor is reached, what is left
 // of a round is taken back.
 type floorDialer struct {
-	env     *Env
+	env     *env
 	dials   map[uint64]identity.NodeID // of this round, by token
 	barren  int                        // rounds in a row that brought nobody
 	timer   *supervisor.Timer
@@ -39,7 +39,7 @@ const (
 	maxLeft = 1024
 )
 
-func newFloorDialer(env *Env) floorDialer {
+func newFloorDialer(env *env) floorDialer {
 	return floorDialer{env: env, dials: make(map[uint64]identity.NodeID)}
 }
 
@@ -240,8 +240,8 @@ func more(n int) string {
 	return fmt.Sprintf("%d more nodes are", n)
 }
 
-// Live lists the connections as the machines of package connpool see them.
-func (e *Env) Live() []connpool.Live {
+// live lists the connections as the machines of package connpool see them.
+func (e *env) live() []connpool.Live {
 	live := make([]connpool.Live, 0, e.Connections.Len())
 	for peer, ref := range e.Connections.All() {
 		_, held := e.Owners.Get(peer)

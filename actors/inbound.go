@@ -91,9 +91,9 @@ func (g *inboundGate) from(a ma.Multiaddr) connpool.From {
 // loopback stands for all of it.
 var loopback = netip.MustParsePrefix("127.0.0.0/8")
 
-// Inbounds returns how many connections come in, the limits, and what became of
+// inbounds returns how many connections come in, the limits, and what became of
 // whom there was no place for.
-func (e *Env) Inbounds() connpool.GateStats {
+func (e *env) inbounds() connpool.GateStats {
 	e.inbound.mu.Lock()
 	defer e.inbound.mu.Unlock()
 	return e.inbound.gate.Stats()
@@ -113,7 +113,7 @@ type gatedConn struct {
 	established bool
 	left        bool
 	gaveWay     bool
-	arrived     func() // ends its set-up in Env.setups
+	arrived     func() // ends its set-up in env.setups
 }
 
 // Read notes the first byte.

@@ -23,7 +23,7 @@ import (
 // the peer at a time. A newer one takes over once the whole frames that had
 // arrived on the older are delivered (V14).
 type inbox struct {
-	env      *Env
+	env      *env
 	protocol *Messaging
 	peer     identity.NodeID
 	account  *credit.Account

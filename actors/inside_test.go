@@ -85,7 +85,7 @@ func TestOutcomesInOrder(t *testing.T) {
 		var all []messaging.Settled[*Enqueue]
 		var want []uint64
 		for i := range uint64(200) {
-			m := &Enqueue{id: i, reply: reply, env: &Env{Settings: Settings{System: system}}, ours: i%7 != 3}
+			m := &Enqueue{id: i, reply: reply, env: &env{Settings: Settings{System: system}}, ours: i%7 != 3}
 			all = append(all, messaging.Settled[*Enqueue]{Tag: m, Outcome: protocol.Outcome{Kind: protocol.Confirmed}})
 			want = append(want, i)
 		}
@@ -104,7 +104,7 @@ func TestOutcomesInOrder(t *testing.T) {
 // TestAccountOfASession stays the one that everybody finds, also while a session
 // is being made and a caller gets no credit.
 func TestAccountOfASession(t *testing.T) {
-	e := &Env{budgets: credit.NewNodeBudgets(1 << 20)}
+	e := &env{budgets: credit.NewNodeBudgets(1 << 20)}
 	e.PeerCredit = 1 << 16
 	e.Plain = newMessaging(e, "", nil, "")
 	all := &e.Plain.accounts
@@ -132,7 +132,7 @@ func TestAccountOfASession(t *testing.T) {
 // TestAccountsFollowTheConnection: what is sent to a peer, on either messaging
 // protocol, counts against the budget of connected peers while it is one.
 func TestAccountsFollowTheConnection(t *testing.T) {
-	e := &Env{budgets: credit.NewNodeBudgets(1 << 20)}
+	e := &env{budgets: credit.NewNodeBudgets(1 << 20)}
 	e.PeerCredit = 1 << 16
 	e.Plain, e.Frames = newMessaging(e, "plain", nil, ""), newMessaging(e, "dht", nil, "")
 	peer := identity.NodeID{1}

@@ -31,7 +31,7 @@ func TestSenderThatStandsStill(t *testing.T) {
 			t.Fatal(err)
 		}
 		discard := slog.New(slog.DiscardHandler)
-		e := NewEnv(Settings{
+		e := newEnv(Settings{
 			System: actor.NewActorSystem(actor.WithLoggerFactory(func(*actor.ActorSystem) *slog.Logger { return discard })),
 			Root:   "late", Profile: protocol.Tari(protocol.LocalNet), Secret: secret, Store: store, Now: time.Now,
 			Logger: discard, NodeCredit: 1 << 20, PeerCredit: 1 << 16,

@@ -23,7 +23,7 @@ import (
 // PeerViolated, events ListenerBound and InboundRejected. A restart loses
 // half-open upgrades; the same address is bound again.
 type listener struct {
-	env    *Env
+	env    *env
 	index  int
 	bound  *Bound
 	setups int
@@ -39,8 +39,8 @@ type Bound struct {
 	First     *supervisor.Handover[transport.Listener]
 }
 
-// NewListener makes the actor of one listening address.
-func NewListener(env *Env, index int, b *Bound) actor.Actor {
+// newListener makes the actor of one listening address.
+func newListener(env *env, index int, b *Bound) actor.Actor {
 	return &listener{env: env, index: index, bound: b}
 }
 

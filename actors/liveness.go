@@ -25,7 +25,7 @@ import (
 // Liveness, event LivenessChanged. A restart ends all sessions, and the check
 // begins anew.
 type liveness struct {
-	env      *Env
+	env      *env
 	now      Liveness
 	sessions uint64
 	next     int          // of our addresses
@@ -77,8 +77,8 @@ type (
 // selfLimit is the longest wait for the connection to ourselves, and for an echo.
 const selfLimit = 30 * time.Second
 
-// NewLiveness makes the actor.
-func NewLiveness(env *Env) actor.Actor { return &liveness{env: env} }
+// newLiveness makes the actor.
+func newLiveness(env *env) actor.Actor { return &liveness{env: env} }
 
 func (a *liveness) Receive(c actor.Context) {
 	switch m := c.Message().(type) {

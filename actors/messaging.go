@@ -22,7 +22,7 @@ type Enqueue struct {
 	body    []byte
 	reply   *actor.PID             // hears Sent; or
 	done    func(protocol.Outcome) // is called, and must not block
-	env     *Env
+	env     *env
 	account *outAccount
 	peer    identity.NodeID
 	resend  bool
@@ -151,7 +151,7 @@ func (m *Enqueue) arrived() {
 // Out: passes on. A restart loses the sessions; what they held ends InDoubt or
 // Failed.
 type messengers struct {
-	env      *Env
+	env      *env
 	protocol *Messaging
 	leaving  map[identity.NodeID]*held // sessions that are stopping
 	draining *supervisor.Draining
@@ -279,7 +279,7 @@ func (a *messengers) withdraw(c actor.Context, m withdraw) {
 func (a *messengers) spawn(c actor.Context, peer identity.NodeID) Messenger {
 	pid := supervisor.Spawn(c, supervisor.Spec{
 		Name: peer.String(), Kind: "messagingSession",
-		New:    func() actor.Actor { return NewSession(a.protocol, peer) },
+		New:    func() actor.Actor { return newSession(a.protocol, peer) },
 		Alarm:  a.env.sessionAlarm(),
 		Drains: true,
 	})

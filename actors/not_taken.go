@@ -29,7 +29,7 @@ type notTakenKey struct {
 }
 
 // NotTaken lists the peers that take no messages of ours, the latest first.
-func (e *Env) NotTaken() []NotTaken { return e.notTaken.All(e.Now()) }
+func (e *env) NotTaken() []NotTaken { return e.notTaken.All(e.Now()) }
 
 // tellTaken notes the session's first proof: a peer that an earlier session
 // took for one that takes no messages takes them again.

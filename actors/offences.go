@@ -23,7 +23,7 @@ func (g *inboundGate) offence(from peerstore.Origin) (source netip.Prefix, refus
 
 // offended counts an offence by where it came from, and says so when that source
 // is refused from now on.
-func (e *Env) offended(c actor.Context, from peerstore.Origin) {
+func (e *env) offended(c actor.Context, from peerstore.Origin) {
 	if source, refused := e.inbound.offence(from); refused {
 		supervisor.Log(c).Warn("too many offences from one source; its connections are refused", "addr", source, "ban", connpool.OffencesWithin)
 	}
@@ -37,9 +37,9 @@ func (g *inboundGate) refuse(from peerstore.Origin, long time.Duration) (source 
 	return source, g.offenders.Refuse(g.now(), source, long)
 }
 
-// RefusedSources returns the sources whose connections are refused before a byte
+// refusedSources returns the sources whose connections are refused before a byte
 // is read, because of their offences; the times are those of Now.
-func (e *Env) RefusedSources() []connpool.Refused {
+func (e *env) refusedSources() []connpool.Refused {
 	e.inbound.mu.Lock()
 	defer e.inbound.mu.Unlock()
 	return e.inbound.offenders.All(e.Now())

@@ -103,9 +103,9 @@ func (t *tally) sum(minute int64) (sum uint64) {
 	return sum
 }
 
-// Contained notes a panic of an actor of the node's own on a message that an
+// contained notes a panic of an actor of the node's own on a message that an
 // outsider chose.
-func (e *Env) Contained(source any, path string, err *supervisor.PanicError) {
+func (e *env) contained(source any, path string, err *supervisor.PanicError) {
 	origin, _ := source.(Origin)
 	now := e.Now()
 	path = e.below(path)
@@ -117,18 +117,18 @@ func (e *Env) Contained(source any, path string, err *supervisor.PanicError) {
 }
 
 // below is a path without that of the node.
-func (e *Env) below(path string) string { return strings.TrimPrefix(path, e.Root+"/node/") }
+func (e *env) below(path string) string { return strings.TrimPrefix(path, e.Root+"/node/") }
 
-// Panicked notes a panic of an actor of the user's. The peer whose message it was
+// panicked notes a panic of an actor of the user's. The peer whose message it was
 // is named, and not charged.
-func (e *Env) Panicked(p supervisor.Panic) {
+func (e *env) panicked(p supervisor.Panic) {
 	origin, _ := p.Source.(Origin)
 	e.yours(Panicking{Path: e.below(p.Path), Peer: origin.Peer, Message: p.Err.Msg, Value: Beginning(p.Err.Value)},
 		origin.Conn, p.Err.Stack, p.Fate == supervisor.Stops, p.Then())
 }
 
 // yours notes a panic of code of the user's.
-func (e *Env) yours(n Panicking, conn uint64, stack []byte, stops bool, then string) {
+func (e *env) yours(n Panicking, conn uint64, stack []byte, stops bool, then string) {
 	n.Yours, n.Last = true, e.Now()
 	record, sum := e.panics.addYours(n)
 	if sum {
@@ -280,9 +280,9 @@ func (p *panics) untold() (all []panicked) {
 	return all
 }
 
-// Panicking returns the actors and services that have panicked in the last
+// panicking returns the actors and services that have panicked in the last
 // PanicQuiet, and those that have stopped for that, by path.
-func (e *Env) Panicking() (all []Panicking) {
+func (e *env) panicking() (all []Panicking) {
 	now := e.Now()
 	e.panics.mu.Lock()
 	defer e.panics.mu.Unlock()

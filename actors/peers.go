@@ -29,7 +29,7 @@ import (
 // events PeerBanned, PeerUnbanned, StoreTroubled, StoreHealed and ClockSet. A restart answers with an error what waits for the disk; the
 // index is passive and stays.
 type peers struct {
-	env *Env
+	env *env
 
 	owed       []owed // replies that wait for a commit not yet begun
 	committing []owed // … for the one under way
@@ -60,8 +60,8 @@ type owed struct {
 	reply func(err error) any
 }
 
-// NewPeers makes the actor that writes the peer store.
-func NewPeers(env *Env) actor.Actor { return &peers{env: env} }
+// newPeers makes the actor that writes the peer store.
+func newPeers(env *env) actor.Actor { return &peers{env: env} }
 
 type (
 	flushTick   struct{}

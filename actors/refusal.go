@@ -32,7 +32,7 @@ func (r *ConnRef) Origin() peerstore.Origin { return r.origin }
 func (r *ConnRef) ours() bool { return useragent.Ours(r.UserAgent) }
 
 // markers is how many ids our identity message lists that no actor handles.
-func (e *Env) markers() int {
+func (e *env) markers() int {
 	if !e.DHT {
 		return 0
 	}
@@ -41,7 +41,7 @@ func (e *Env) markers() int {
 
 // reserved reports whether an id has a fixed meaning between nodes, so that no
 // other protocol may use it.
-func (e *Env) reserved(id protocol.ID) bool {
+func (e *env) reserved(id protocol.ID) bool {
 	switch id {
 	case e.Profile.MessagingID, e.Profile.IdentityID, e.Plain.ID, protocol.PlainID, protocol.DHTMarker:
 		return true
@@ -52,7 +52,7 @@ func (e *Env) reserved(id protocol.ID) bool {
 // decodes reports whether this node can decode what the peer sends on a protocol.
 // The one that two kinds of messages share is refused to those nodes of this
 // library that would send the other kind.
-func (e *Env) decodes(id protocol.ID, from *ConnRef) bool {
+func (e *env) decodes(id protocol.ID, from *ConnRef) bool {
 	switch {
 	case id != e.Profile.MessagingID || !from.ours():
 		return true

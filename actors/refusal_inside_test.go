@@ -14,7 +14,7 @@ func TestAdviceForANodeWithoutDHT(t *testing.T) {
 		"; send it messages of the DHT (":                                   true,
 		"; start this node without NoDHT and send it messages of the DHT (": false,
 	} {
-		m := &Messaging{ID: protocol.PlainID, env: &Env{}}
+		m := &Messaging{ID: protocol.PlainID, env: &env{}}
 		m.env.Profile, m.env.DHT = protocol.Tari(protocol.LocalNet), settings
 		to := &ConnRef{Protocols: []protocol.ID{m.env.Profile.MessagingID}}
 		if got := m.declined(to, nil).Error(); !strings.Contains(got, want) {

@@ -16,7 +16,7 @@ import (
 // identity has come.
 //
 // spec: comms 125, V 8
-func (e *Env) makeRoom(c actor.Context) bool {
+func (e *env) makeRoom(c actor.Context) bool {
 	now := supervisor.Now(c)
 	var guests []connpool.Guest
 	refs := make(map[uint64]*ConnRef)
@@ -43,7 +43,7 @@ func (e *Env) makeRoom(c actor.Context) bool {
 // kept reports whether a connection is not to make room for another one: its peer
 // is or was wanted, was reached by a dial of ours, or has been of use; see
 // [ConnRef.Useful].
-func (e *Env) kept(ref *ConnRef) bool {
+func (e *env) kept(ref *ConnRef) bool {
 	if ref.Useful() || ref.Calling() || e.held(ref.Peer) || e.allowed(ref.Peer) || ref.live.leaving.Load() {
 		return true
 	}
@@ -65,7 +65,7 @@ func (r *ConnRef) use() {
 }
 
 // use marks the connection of a peer as useful, if it is still that one; 0 is any.
-func (e *Env) use(peer identity.NodeID, conn uint64) {
+func (e *env) use(peer identity.NodeID, conn uint64) {
 	if ref, ok := e.Connections.Get(peer); ok && (conn == 0 || ref.ID == conn) {
 		ref.use()
 	}
@@ -74,7 +74,7 @@ func (e *Env) use(peer identity.NodeID, conn uint64) {
 // substreamsOfUse reports whether a substream of a protocol is of use by itself:
 // those of the children of services, as of messages and calls, are when something
 // comes on them.
-func (e *Env) substreamsOfUse(id protocol.ID, handler *actor.PID) bool {
+func (e *env) substreamsOfUse(id protocol.ID, handler *actor.PID) bool {
 	for _, m := range e.messagings() {
 		if m.ID == id {
 			return false

@@ -14,7 +14,7 @@ import (
 )
 
 // Messaging is one protocol of messages between neighbours. A node has
-// [Env.Plain] and, with the DHT, [Env.Frames]. All its methods may be called from
+// [Node.Plain] and, with the DHT, [Trunk.Frames]. All its methods may be called from
 // any goroutine.
 type Messaging struct {
 	// ID is what peers know the protocol by, PID its actor.
@@ -27,13 +27,13 @@ type Messaging struct {
 	// stays closed where a part receives frames.
 	Handler view.Gate[*actor.PID]
 
-	env      *Env
+	env      *env
 	by       string // who asks for its dials
 	accounts accounts
 	receiver Receiver
 }
 
-func newMessaging(e *Env, id protocol.ID, pid *actor.PID, by string) *Messaging {
+func newMessaging(e *env, id protocol.ID, pid *actor.PID, by string) *Messaging {
 	m := &Messaging{ID: id, PID: pid, env: e, by: by}
 	m.accounts.env = e
 	m.receiver = plainReceiver{m}
@@ -44,7 +44,7 @@ func newMessaging(e *Env, id protocol.ID, pid *actor.PID, by string) *Messaging 
 func (m *Messaging) frames() bool { return m == m.env.Frames }
 
 // messagings are the messaging protocols of the node.
-func (e *Env) messagings() []*Messaging {
+func (e *env) messagings() []*Messaging {
 	all := make([]*Messaging, 0, 2)
 	for _, m := range []*Messaging{e.Frames, e.Plain} {
 		if m != nil {
@@ -176,7 +176,7 @@ func (m *Messaging) Withdraw(peer identity.NodeID, serial uint64) {
 	m.env.System.Root.Send(m.PID, withdraw{serial, peer})
 }
 
-func (e *Env) newEnqueue(m SendBody, reply *actor.PID) *Enqueue {
+func (e *env) newEnqueue(m SendBody, reply *actor.PID) *Enqueue {
 	return &Enqueue{
 		id: m.ID, peer: m.Peer, body: m.Body, resend: m.Resend,
 		reply: reply, env: e,
@@ -186,7 +186,7 @@ func (e *Env) newEnqueue(m SendBody, reply *actor.PID) *Enqueue {
 // movingWriter notes when bytes have gone to a peer.
 type movingWriter struct {
 	io.Writer
-	env     *Env
+	env     *env
 	account *outAccount
 }
 
@@ -198,17 +198,3 @@ func (w movingWriter) Write(b []byte) (int, error) {
 	}
 	return n, err
 }
-
-// SendFrom is [Messaging.SendFrom] for a plain message.
-func (e *Env) SendFrom(c actor.Context, m SendBody) { e.Plain.SendFrom(c, m) }
-
-// Enqueue is [Messaging.Enqueue] for a plain message.
-func (e *Env) Enqueue(m SendBody, reply *actor.PID) { e.Plain.Enqueue(m, reply) }
-
-// Send is [Messaging.Send] for a plain message.
-func (e *Env) Send(ctx context.Context, m SendBody, done func(protocol.Outcome)) (serial uint64, err error) {
-	return e.Plain.Send(ctx, m, done)
-}
-
-// Withdraw is [Messaging.Withdraw] for a plain message.
-func (e *Env) Withdraw(peer identity.NodeID, serial uint64) { e.Plain.Withdraw(peer, serial) }

@@ -21,7 +21,7 @@ import (
 // rebuilds the table: built-in protocols come up again with it, and extensions
 // repeats its own.
 type services struct {
-	env   *Env
+	env   *env
 	parts []supervisor.Spec // of the node's parts
 }
 
@@ -29,9 +29,9 @@ type services struct {
 // messaging protocol, if there is one, and waits to be filled.
 type ServicesStarted struct{}
 
-// NewServices makes the actor that owns the protocol table. It is the parent of the
+// newServices makes the actor that owns the protocol table. It is the parent of the
 // services of the parts.
-func NewServices(env *Env, parts []Part) actor.Actor {
+func newServices(env *env, parts []Part) actor.Actor {
 	s := &services{env: env}
 	for _, p := range parts {
 		s.parts = append(s.parts, p.Services...)
@@ -135,7 +135,7 @@ func (s *services) redate(c actor.Context) {
 
 // setAddresses signs a new claim, dated now.
 func (s *services) setAddresses(c actor.Context, addrs []ma.Multiaddr) error {
-	m, err := s.env.NewIdentity(addrs, supervisor.Rand(c))
+	m, err := s.env.newIdentity(addrs, supervisor.Rand(c))
 	if err != nil {
 		return err
 	}
@@ -144,9 +144,9 @@ func (s *services) setAddresses(c actor.Context, addrs []ma.Multiaddr) error {
 	return nil
 }
 
-// NewIdentity makes an identity message over the addresses, without protocols.
+// newIdentity makes an identity message over the addresses, without protocols.
 // The signature is a new one only when what it covers has changed.
-func (e *Env) NewIdentity(addrs []ma.Multiaddr, random io.Reader) (identify.Message, error) {
+func (e *env) newIdentity(addrs []ma.Multiaddr, random io.Reader) (identify.Message, error) {
 	raw := make([][]byte, len(addrs))
 	for i, a := range addrs {
 		raw[i] = a.Bytes()

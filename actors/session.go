@@ -27,7 +27,7 @@ import (
 // PeerViolated, CloseConn. It never restarts: its open sends end InDoubt or
 // Failed with it.
 type session struct {
-	env      *Env
+	env      *env
 	protocol *Messaging
 	peer     identity.NodeID
 
@@ -95,9 +95,9 @@ type (
 	finTimeout struct{ gen uint64 }
 )
 
-// NewSession makes the actor that carries the messages of one protocol from and
+// newSession makes the actor that carries the messages of one protocol from and
 // to one peer.
-func NewSession(m *Messaging, peer identity.NodeID) actor.Actor {
+func newSession(m *Messaging, peer identity.NodeID) actor.Actor {
 	return &session{
 		env: m.env, protocol: m, peer: peer,
 		out: messaging.NewOutbox[*Enqueue](messaging.Options{MaxBody: m.env.Profile.Limits.MessageBody}),

@@ -7,7 +7,7 @@ import (
 )
 
 // SendBody is the message form of a send, for actors. Send it to the actor of a
-// [Messaging], or shorter to the session itself through [Env.Enqueue]. Reply: Sent.
+// [Messaging], or shorter to the session itself by [Messaging.Enqueue]. Reply: Sent.
 // It never waits: without credit it ends Failed(overloaded).
 type SendBody struct {
 	ID     uint64 // yours; Sent repeats it

@@ -23,7 +23,7 @@ const (
 // once, with what is on it. When there is a connection then, it waits for the
 // dialer to hear of it, which cancels this dial. The error is that of the
 // cancelled dial.
-func (e *Env) awaitInbound(wanted context.Context, peer identity.NodeID) error {
+func (e *env) awaitInbound(wanted context.Context, peer identity.NodeID) error {
 	ctx, cancel := context.WithTimeout(wanted, setupWait)
 	defer cancel()
 	e.setups.Wait(ctx, peer)

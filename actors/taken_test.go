@@ -12,7 +12,7 @@ import (
 // TestNotTakenEndsWithTheFirstProof of a new session, and of that peer and
 // protocol alone; what is in doubt or has failed proves nothing.
 func TestNotTakenEndsWithTheFirstProof(t *testing.T) {
-	now, env := time.Unix(1000, 0), new(Env)
+	now, env := time.Unix(1000, 0), new(env)
 	peer, other := identity.NodeID{1}, identity.NodeID{2}
 	for _, key := range []notTakenKey{{peer, "a"}, {peer, "b"}, {other, "a"}} {
 		env.notTaken.Notice(now, key, func(n *NotTaken) { n.Peer, n.Protocol = key.peer, key.protocol })

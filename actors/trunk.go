@@ -17,10 +17,10 @@ import (
 // the protocol table, and credit. A part names in an interface of its own which of
 // the methods it needs. All of them may be called from any goroutine, and none
 // waits.
-type Trunk struct{ env *Env }
+type Trunk struct{ env *env }
 
 // Trunk is what parts of the node may use of it.
-func (e *Env) Trunk() Trunk { return Trunk{e} }
+func (e *env) Trunk() Trunk { return Trunk{e} }
 
 // System is the actor system that the node runs in.
 func (t Trunk) System() *actor.ActorSystem { return t.env.System }

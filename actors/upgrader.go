@@ -14,7 +14,7 @@ import (
 )
 
 // upgradeConfig is what both roles of an upgrade need.
-func (e *Env) upgradeConfig() upgrade.Config {
+func (e *env) upgradeConfig() upgrade.Config {
 	return upgrade.Config{
 		Profile: e.Profile,
 		Secret:  e.Secret,
@@ -28,12 +28,12 @@ func (e *Env) upgradeConfig() upgrade.Config {
 }
 
 // local is our identity message as of now.
-func (e *Env) local() identify.Message {
+func (e *env) local() identify.Message {
 	m, _ := e.Local.Get() // services sets it before anything listens or dials
 	return m
 }
 
-func (e *Env) upgraded(r *upgrade.Result, c transport.Conn, via string, d protocol.Direction) Upgraded {
+func (e *env) upgraded(r *upgrade.Result, c transport.Conn, via string, d protocol.Direction) Upgraded {
 	peer := r.Peer.NodeID()
 	return Upgraded{
 		Peer: peer, Key: r.Peer, Message: r.Message, Addr: c.RemoteMultiaddr(), Transport: via,
@@ -88,7 +88,7 @@ func (r *dialResult) ended() []DialAttempt {
 // connection to us. If both nodes dialled and each dropped
 // its own dial for the other's, no connection would survive; so both finish,
 // and the tie-break decides (comms 115).
-func (e *Env) dial(ctx, wanted context.Context, peer identity.NodeID, key identity.PublicKey, addrs []target) (dialResult, error) {
+func (e *env) dial(ctx, wanted context.Context, peer identity.NodeID, key identity.PublicKey, addrs []target) (dialResult, error) {
 	r := dialResult{}
 	connecting, cancel := context.WithCancel(ctx)
 	defer cancel()
@@ -135,7 +135,7 @@ func (e *Env) dial(ctx, wanted context.Context, peer identity.NodeID, key identi
 	return fail(r.attempts[len(r.attempts)-1].Err)
 }
 
-func (e *Env) dialOne(ctx, connecting context.Context, t transport.Transport, to target, key identity.PublicKey, r *dialResult) (done bool, err error) {
+func (e *env) dialOne(ctx, connecting context.Context, t transport.Transport, to target, key identity.PublicKey, r *dialResult) (done bool, err error) {
 	peer := key.NodeID()
 	if err := e.awaitInbound(connecting, peer); err != nil {
 		return false, err

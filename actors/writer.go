@@ -42,7 +42,7 @@ func (w *writer) name() string { return fmt.Sprintf("writer-%d", w.serial) }
 
 // write hands a batch to the task of the substream gen, and starts that if
 // there is none. The batch before was reported.
-func (w *writer) write(c actor.Context, env *Env, gen uint64, stream protocol.Stream, batch []messaging.Entry[*Enqueue]) {
+func (w *writer) write(c actor.Context, env *env, gen uint64, stream protocol.Stream, batch []messaging.Entry[*Enqueue]) {
 	if w.task == nil || w.gen != gen {
 		w.stop()
 		w.serial++

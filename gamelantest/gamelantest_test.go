@@ -221,19 +221,19 @@ func TestClockStep(t *testing.T) {
 	gamelantest.Bubble(t, func(t *testing.T) {
 		net := gamelantest.NewNetwork(t)
 		a, b := net.Start(gamelan.Config{}), net.Start(gamelan.Config{})
-		began := nodetest.Env(a).Now()
+		began := nodetest.Trunk(a).Now()
 		a.Clock.Step(24 * time.Hour)
 		time.Sleep(time.Minute)
-		if got := time.Until(nodetest.Env(a).Wall()); got != 24*time.Hour {
+		if got := time.Until(nodetest.Trunk(a).Wall()); got != 24*time.Hour {
 			t.Errorf("got the system's clock ahead by %v, want a day", got)
 		}
-		if got := nodetest.Env(a).Now().Sub(began); got != time.Minute {
+		if got := nodetest.Trunk(a).Now().Sub(began); got != time.Minute {
 			t.Errorf("got %v measured, want a minute", got)
 		}
-		if got := nodetest.Env(a).OnWall(began); !got.Equal(began.Add(24 * time.Hour)) {
+		if got := nodetest.Trunk(a).OnWall(began); !got.Equal(began.Add(24 * time.Hour)) {
 			t.Errorf("got %v for the start on the system's clock, want a day after %v", got, began)
 		}
-		if got := nodetest.Env(b).Wall(); !got.Equal(time.Now()) {
+		if got := nodetest.Trunk(b).Wall(); !got.Equal(time.Now()) {
 			t.Errorf("got %v on the other node's clock, want %v", got, time.Now())
 		}
 	})

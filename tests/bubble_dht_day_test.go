@@ -119,7 +119,7 @@ func dhtDay(t *testing.T, nodes, hours int) {
 		if accepted, ended := nodetest.DHT(m).Ledger.Counts(); accepted != ended {
 			t.Errorf("node %d: got %d sends, %d ended", i, accepted, ended)
 		}
-		if in, _, out, _ := nodetest.Env(m).Credit(); in != 0 || out != 0 {
+		if in, _, out, _ := nodetest.Trunk(m).Credit(); in != 0 || out != 0 {
 			t.Errorf("node %d: got %d and %d bytes of credit in use", i, in, out)
 		}
 		for p := range m.Peers().All() {

@@ -162,7 +162,7 @@ func TestRelayRing(t *testing.T) {
 	}
 	for _, m := range ring {
 		gamelantest.Eventually(t, time.Minute, "all credit back", func() bool {
-			in, _, out, _ := nodetest.Env(m).Credit()
+			in, _, out, _ := nodetest.Trunk(m).Credit()
 			return in == 0 && out == 0
 		})
 	}
@@ -196,7 +196,7 @@ func TestBubbleRelayStalls(t *testing.T) {
 			submit(t, from, sealed(i))
 		}
 		time.Sleep(5 * time.Second)
-		if used, _, _, _ := nodetest.Env(relay).Credit(); used > 1<<20 {
+		if used, _, _, _ := nodetest.Trunk(relay).Credit(); used > 1<<20 {
 			t.Errorf("got %d bytes of credit held, want at most what one peer has", used)
 		}
 		time.Sleep(8 * time.Second)
@@ -249,7 +249,7 @@ func TestBubbleRelayPanics(t *testing.T) {
 	gamelantest.Bubble(t, func(t *testing.T) {
 		net := gamelantest.NewNetwork(t)
 		from, relay, to := relayLine(net)
-		sessions := &nodetest.Env(relay).Frames.Sessions
+		sessions := &nodetest.Trunk(relay).Frames().Sessions
 		const size = 200_000 // half of a window, nearly
 		for range 2 {        // a third panic in a minute would end the connection
 			sessions.Set(to.ID(), actors.Messenger{}) // without an account
@@ -280,7 +280,7 @@ func TestBubbleOutcomePanics(t *testing.T) {
 		net.Partition(relay.Node, to.Node)
 		burst(t, from, to, 4, 150_000) // more than are given to a session at a time
 		time.Sleep(time.Second)
-		sessions := &nodetest.Env(relay).Frames.Sessions
+		sessions := &nodetest.Trunk(relay).Frames().Sessions
 		session, ok := sessions.Get(to.ID())
 		if !ok {
 			t.Fatal("got no session of the relay with the target, want one")

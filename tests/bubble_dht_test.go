@@ -189,7 +189,7 @@ func TestBubbleDHTDiscovery(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		nodetest.Env(a).Trunk().Provide(actors.Discovery, pid)
+		nodetest.Trunk(a).Trunk.Provide(actors.Discovery, pid)
 		begin := time.Now()
 		found, err := a.DHT().Submit(t.Context(), letterTo(dht.DirectKey{Key: far.PublicKey(), Discover: true}, "found"))
 		if err != nil {

@@ -373,7 +373,7 @@ func TestChoiceIsShown(t *testing.T) {
 				}
 			}
 		}
-		for _, closed := range nodetest.Env(a).Closed.Last() {
+		for _, closed := range nodetest.Trunk(a).Closed() {
 			if closed.Reason.Code == "" || closed.Reason.By == "" {
 				t.Errorf("got close reason %+v, want a code and an initiator", closed.Reason)
 			}

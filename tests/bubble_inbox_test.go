@@ -349,7 +349,7 @@ func TestBubbleInboxStandingPeers(t *testing.T) {
 					}
 				}
 				time.Sleep(20 * time.Second)
-				used, limit, _, _ := nodetest.Env(to).Credit()
+				used, limit, _, _ := nodetest.Trunk(to).Credit()
 				if used < limit/4 || used > limit/16*7 {
 					t.Fatalf("got %d bytes of %d held by peers that stand still, want between four and seven sixteenths of them", used, limit)
 				}

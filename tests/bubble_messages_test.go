@@ -212,7 +212,7 @@ func partition(t *testing.T, resend bool, parted time.Duration) {
 
 // failedDials counts the dials from a to b that came to nothing.
 func failedDials(a, b *gamelantest.Node) (failed int) {
-	attempts, _ := nodetest.Env(a).Dials.Get(b.ID())
+	attempts, _ := nodetest.Trunk(a).Dials().Get(b.ID())
 	for _, at := range attempts {
 		if at.Err != nil {
 			failed++

@@ -103,7 +103,7 @@ func TestBubbleTwoMessagings(t *testing.T) {
 			}
 			wantBodies(t, "the handler, of "+n.ID().String(), plain, want)
 		}
-		if in, _, _, _ := nodetest.Env(to).Credit(); in != 0 {
+		if in, _, _, _ := nodetest.Trunk(to).Credit(); in != 0 {
 			t.Errorf("got %d bytes of credit in use at the end, want none", in)
 		}
 	})
@@ -121,7 +121,7 @@ func TestBubbleUselessFrames(t *testing.T) {
 		for range 100 {
 			done := make(chan protocol.Outcome, 1)
 			m := actors.SendBody{Peer: b.ID(), Body: make([]byte, 4<<10)}
-			if _, err := nodetest.Env(a).Frames.Send(t.Context(), m, func(o protocol.Outcome) { done <- o }); err != nil {
+			if _, err := nodetest.Trunk(a).Frames().Send(t.Context(), m, func(o protocol.Outcome) { done <- o }); err != nil {
 				t.Fatal(err)
 			}
 			wantConfirmed(t, "frame", <-done)
@@ -130,7 +130,7 @@ func TestBubbleUselessFrames(t *testing.T) {
 		if got, want := fates(b), "100 undecodable"; got != want {
 			t.Errorf("got %s, want %s", got, want)
 		}
-		if in, _, _, _ := nodetest.Env(b).Credit(); in != 0 {
+		if in, _, _, _ := nodetest.Trunk(b).Credit(); in != 0 {
 			t.Errorf("got %d bytes of credit in use, want none", in)
 		}
 		warned := func(peer *gamelantest.Node) bool {
@@ -199,7 +199,7 @@ func TestBubbleIdleWithTwoMessagings(t *testing.T) {
 		if got := ref.NumStreams(); got != 4 {
 			t.Fatalf("got %d substreams, want 4", got)
 		}
-		if got := nodetest.Env(a).Live()[0].Streams; got != 2 {
+		if got := nodetest.Trunk(a).Live()[0].Streams; got != 2 {
 			t.Errorf("got %d substreams for the limits of idle connections, want 2", got)
 		}
 	})

@@ -387,7 +387,7 @@ func TestBubblePanicPolicies(t *testing.T) {
 					if bad := to.Inspection().Health(t.Context()); len(bad) != 0 {
 						t.Errorf("got %q, want a node that nobody starts again", bad)
 					}
-					if c := nodetest.Env(to).Closed.Last(); len(c) != 0 {
+					if c := nodetest.Trunk(to).Closed(); len(c) != 0 {
 						t.Errorf("got %v closed, want no connection ended", c[0].Reason)
 					}
 					wantNoCredit(t, from, to)
@@ -627,7 +627,7 @@ func TestBubblePanickingMethod(t *testing.T) {
 				}
 				gamelantest.Crash(server.Node, "services/rpc", "to start again") // it stays stopped
 				gamelantest.Healed(t, server.Node)
-				if _, offers := nodetest.Env(server).Protocols.Get(testService); offers {
+				if _, offers := nodetest.Trunk(server).Protocols().Get(testService); offers {
 					t.Error("the service is offered again after a restart of its actor")
 				}
 				if err := server.RPC().Register(t.Context(), offered); err != nil {
@@ -692,7 +692,7 @@ func TestBubbleBlame(t *testing.T) {
 		if _, ok := b.Connection(a.ID()); ok {
 			t.Error("three at once: got a connection, want it closed")
 		}
-		if last := nodetest.Env(b).Closed.Last(); len(last) != 1 || last[0].Ref.Peer != a.ID() || last[0].Reason.String() != "blamed by us: a bad coin" && !strings.Contains(last[0].Reason.String(), "a bad coin") {
+		if last := nodetest.Trunk(b).Closed(); len(last) != 1 || last[0].Ref.Peer != a.ID() || last[0].Reason.String() != "blamed by us: a bad coin" && !strings.Contains(last[0].Reason.String(), "a bad coin") {
 			t.Errorf("got %+v, want the connection blamed", last)
 		}
 		if _, ok := b.Connection(c.ID()); !ok {

@@ -63,10 +63,10 @@ func TestBubbleBlockedHandler(t *testing.T) {
 		if got := slow.Len(); got != 1 {
 			t.Errorf("handler blocked: got %d messages in it, want 1", got)
 		}
-		if _, _, used, _ := nodetest.Env(a).Credit(); used > cfg.PeerCredit {
+		if _, _, used, _ := nodetest.Trunk(a).Credit(); used > cfg.PeerCredit {
 			t.Errorf("sender holds %d bytes, want at most %d", used, cfg.PeerCredit)
 		}
-		if used, _, _, _ := nodetest.Env(b).Credit(); used > cfg.PeerCredit+2*size {
+		if used, _, _, _ := nodetest.Trunk(b).Credit(); used > cfg.PeerCredit+2*size {
 			t.Errorf("receiver holds %d bytes, want at most %d and one message", used, cfg.PeerCredit)
 		}
 		time.Sleep(time.Minute)
@@ -105,7 +105,7 @@ func TestBubbleBlockedHandler(t *testing.T) {
 		synctest.Wait()
 		wantBodies(t, "the slow node", slow.Bodies(), accepted)
 		for _, n := range []*gamelantest.Node{a, b} {
-			if in, _, out, _ := nodetest.Env(n).Credit(); in != 0 || out != 0 {
+			if in, _, out, _ := nodetest.Trunk(n).Credit(); in != 0 || out != 0 {
 				t.Errorf("node %d at the end: got %d and %d bytes of credit in use, want none", n.Number, in, out)
 			}
 			gamelantest.Healed(t, n.Node)
@@ -156,7 +156,7 @@ func TestBubbleSmallMessagesBeyondTheCredit(t *testing.T) {
 				t.Fatalf("message %d: got %q, want %q", i, m, want)
 			}
 		}
-		if used, _, _, _ := nodetest.Env(b).Credit(); used != 0 {
+		if used, _, _, _ := nodetest.Trunk(b).Credit(); used != 0 {
 			t.Errorf("got %d bytes of credit held when all was handled, want none", used)
 		}
 	})

@@ -17,7 +17,7 @@ import (
 
 // inbound is the credit in use for what comes in.
 func inbound(n *gamelantest.Node) int64 {
-	in, _, _, _ := nodetest.Env(n).Credit()
+	in, _, _, _ := nodetest.Trunk(n).Credit()
 	return in
 }
 
@@ -199,7 +199,7 @@ func TestBubbleRPCQueued(t *testing.T) {
 
 // held reports whether a node keeps its connection to another.
 func held(n, to *gamelantest.Node) bool {
-	for _, x := range nodetest.Env(n).Live() {
+	for _, x := range nodetest.Trunk(n).Live() {
 		if x.Peer == to.ID() {
 			return x.Held
 		}

@@ -272,7 +272,7 @@ func TestBubbleRPCWaitersTold(t *testing.T) {
 		w.hi(1)
 		wg.Wait()
 		gamelantest.Eventually(t, 5*time.Second, "no credit in use", func() bool {
-			in, _, out, _ := nodetest.Env(p.client).Credit()
+			in, _, out, _ := nodetest.Trunk(p.client).Credit()
 			return in == 0 && out == 0
 		})
 	})

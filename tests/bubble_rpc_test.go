@@ -147,7 +147,7 @@ func (p *pair) idle(t *testing.T) {
 	gamelantest.Eventually(t, 5*time.Second, "no method running", func() bool { return p.service.running.Load() == 0 })
 	for _, n := range []*gamelantest.Node{p.server, p.client} {
 		gamelantest.Eventually(t, 5*time.Second, "no credit in use", func() bool {
-			in, _, out, _ := nodetest.Env(n).Credit()
+			in, _, out, _ := nodetest.Trunk(n).Credit()
 			return in == 0 && out == 0
 		})
 		for _, info := range n.Inspection().Tree().Snapshot() {
@@ -597,7 +597,7 @@ func TestBubbleRPCClose(t *testing.T) {
 func (p *pair) idleServer(t *testing.T) {
 	t.Helper()
 	gamelantest.Eventually(t, 5*time.Second, "nothing left at the server", func() bool {
-		in, _, out, _ := nodetest.Env(p.server).Credit()
+		in, _, out, _ := nodetest.Trunk(p.server).Credit()
 		return p.service.running.Load() == 0 && in == 0 && out == 0 && sessions(p.server) == 0
 	})
 }
@@ -625,8 +625,8 @@ func TestBubbleRPCCrashes(t *testing.T) {
 				gamelantest.Healed(t, p.client.Node)
 				p.mustGreet(t)
 				gamelantest.Eventually(t, 5*time.Second, "one session and no credit", func() bool {
-					in, _, _, _ := nodetest.Env(p.server).Credit()
-					back, _, _, _ := nodetest.Env(p.client).Credit()
+					in, _, _, _ := nodetest.Trunk(p.server).Credit()
+					back, _, _, _ := nodetest.Trunk(p.client).Credit()
 					return p.service.running.Load() == 0 && in == 0 && back == 0 && sessions(p.server) == 1
 				})
 			})

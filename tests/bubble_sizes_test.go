@@ -36,7 +36,7 @@ func TestBubbleMessageSizes(t *testing.T) {
 		}
 		// All credit is back.
 		gamelantest.Eventually(t, time.Minute, "no credit in use", func() bool {
-			used, _, _, _ := nodetest.Env(b).Credit()
+			used, _, _, _ := nodetest.Trunk(b).Credit()
 			return used == 0
 		})
 	})

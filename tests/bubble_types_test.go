@@ -99,7 +99,7 @@ func letter(t *testing.T, from *gamelantest.Node, kind int32, body string, seal 
 	if !seal.IsZero() {
 		d.Destination, d.EncryptFor = wire.To(seal), seal
 	}
-	e, err := wire.Compose(d, nodetest.Env(from).Secret, rand.Reader)
+	e, err := wire.Compose(d, nodetest.Trunk(from).Secret(), rand.Reader)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -118,7 +118,7 @@ func postBytes(t *testing.T, from, to *gamelantest.Node, body []byte) <-chan pro
 	t.Helper()
 	done := make(chan protocol.Outcome, 1)
 	m := actors.SendBody{Peer: to.ID(), Body: body}
-	if _, err := nodetest.Env(from).Frames.Send(t.Context(), m, func(o protocol.Outcome) { done <- o }); err != nil {
+	if _, err := nodetest.Trunk(from).Frames().Send(t.Context(), m, func(o protocol.Outcome) { done <- o }); err != nil {
 		t.Errorf("post: %v", err)
 	}
 	return done
@@ -139,7 +139,7 @@ func fates(n *gamelantest.Node) string {
 func wantNoCredit(t *testing.T, nodes ...*gamelantest.Node) {
 	t.Helper()
 	for _, n := range nodes {
-		if in, _, out, _ := nodetest.Env(n).Credit(); in != 0 || out != 0 {
+		if in, _, out, _ := nodetest.Trunk(n).Credit(); in != 0 || out != 0 {
 			t.Errorf("node %d at the end: got %d and %d bytes of credit in use, want none", n.Number, in, out)
 		}
 	}
@@ -244,7 +244,7 @@ func TestBubbleTypeStuck(t *testing.T) {
 		}
 		synctest.Wait()
 		wantBodies(t, "another type", heard.bodies(1001, from), []string{"behind them", "day 0", "day 1", "day 2"})
-		if used, _, _, _ := nodetest.Env(to).Credit(); used == 0 || used > cfg.PeerCredit/2 {
+		if used, _, _, _ := nodetest.Trunk(to).Credit(); used == 0 || used > cfg.PeerCredit/2 {
 			t.Errorf("got %d bytes held by the stuck handler, want some, and at most %d", used, cfg.PeerCredit/2)
 		}
 		theirs := "for the stuck one, too" + strings.Repeat(".", size)
@@ -331,7 +331,7 @@ func TestBubbleFloodBan(t *testing.T) {
 			"forgeries": {forger, 2 * time.Hour, "signature"},
 		} {
 			until, why, banned := to.Peers().Banned(c.n.ID())
-			_, connected := nodetest.Env(to).Connections.Get(c.n.ID())
+			_, connected := nodetest.Trunk(to).Connections().Get(c.n.ID())
 			if banned != (c.ban > 0) || connected == banned {
 				t.Errorf("%s: got banned %v (%s), connected %v", name, banned, why, connected)
 			}

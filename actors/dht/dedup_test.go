@@ -32,7 +32,7 @@ import (
 
 // dedupNode is a tree with the dedup actor in its place and nothing else.
 type dedupNode struct {
-	*actors.Env
+	actors.Node
 	DHT  *dhtpart.DHT
 	root *supervisor.Root
 }
@@ -59,13 +59,13 @@ func startDedupAt(db kv.DB, capacity int, fault func(path, point string), wall f
 		return nil, err
 	}
 	discard := slog.New(slog.DiscardHandler)
-	n := &dedupNode{Env: actors.NewEnv(actors.Settings{
+	n := &dedupNode{Node: actors.NewNode(actors.Settings{
 		System: actor.NewActorSystem(actor.WithLoggerFactory(func(*actor.ActorSystem) *slog.Logger { return discard })),
 		Root:   "dedup-test", Profile: protocol.Tari(protocol.LocalNet), Secret: secret, Store: store, Now: time.Now, Wall: wall,
 		Logger: discard, NodeCredit: 1 << 20, PeerCredit: 1 << 16, DHT: true,
 	})}
-	n.DHT = dhtpart.New(n.Trunk(), dhtpart.Settings{Dedup: d, DB: db})
-	n.root, err = supervisor.Start(n.System, n.Root, supervisor.Spec{
+	n.DHT = dhtpart.New(n.Trunk, dhtpart.Settings{Dedup: d, DB: db})
+	n.root, err = supervisor.Start(n.System(), n.Root(), supervisor.Spec{
 		Name: "node", Kind: "group", New: supervisor.Group(
 			supervisor.Spec{Name: "talker", Kind: "talker", New: func() actor.Actor { return fake{new(record)} }},
 			supervisor.Spec{Name: "dht", Kind: "group", Drains: true, New: supervisor.Group(
@@ -179,7 +179,7 @@ func TestBubbleDedupClock(t *testing.T) {
 // drain returns when all that was counted before is on the disk, or could not be
 // written.
 func (n *dedupNode) drain(ctx context.Context) error {
-	_, err := supervisor.Ask[supervisor.Drained](ctx, n.System, n.System.NewLocalPID("dedup-test/node/dht"), supervisor.Drain{})
+	_, err := supervisor.Ask[supervisor.Drained](ctx, n.System(), n.System().NewLocalPID("dedup-test/node/dht"), supervisor.Drain{})
 	return err
 }
 

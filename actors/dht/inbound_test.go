@@ -9,6 +9,7 @@ import (
 	"math/rand/v2"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -30,17 +31,26 @@ import (
 // shard is one real inbound actor of the DHT among fakes, and a peer with its
 // credit.
 type shard struct {
-	*actors.Env
+	actors.Node
 	*dhtpart.DHT
-	t       *testing.T
-	heard   map[string]*record // by name
-	account *credit.Account
-	source  *identity.Secret // the peer's
-	random  *rand.ChaCha8
-	root    *supervisor.Root
+	unlimited atomic.Bool // the peer may send what it likes
+	t         *testing.T
+	heard     map[string]*record // by name
+	account   *credit.Account
+	source    *identity.Secret // the peer's
+	random    *rand.ChaCha8
+	root      *supervisor.Root
 }
 
 const ourType = 1000
+
+// lenient is a trunk on which a test decides who is unlimited.
+type lenient struct {
+	actors.Trunk
+	unlimited *atomic.Bool
+}
+
+func (l lenient) Unlimited(identity.NodeID) bool { return l.unlimited.Load() }
 
 // shardSettings are those of the node and of its DHT.
 type shardSettings struct {
@@ -70,8 +80,8 @@ func newShard(t *testing.T, change func(*shardSettings)) *shard {
 	if change != nil {
 		change(&settings)
 	}
-	s.Env = actors.NewEnv(settings.Settings)
-	s.DHT = dhtpart.New(s.Trunk(), settings.DHT)
+	s.Node = actors.NewNode(settings.Settings)
+	s.DHT = dhtpart.New(lenient{s.Trunk, &s.unlimited}, settings.DHT)
 	s.account = credit.NewNodeBudgets(settings.NodeCredit).Inbound.Account(settings.PeerCredit)
 	fakes := func(names ...string) (specs []supervisor.Spec) {
 		for _, name := range names {
@@ -87,11 +97,11 @@ func newShard(t *testing.T, change func(*shardSettings)) *shard {
 	specs := append(fakes("connectivity"),
 		group("dht", append(s.DHT.Inbounds(), fakes("outbound", "pinger", "join")...)...),
 		group("extensions", fakes("type-1000", "type-1001")...))
-	if s.root, err = supervisor.Start(s.System, s.Root, group("node", specs...), supervisor.Options{Logger: discard}); err != nil {
+	if s.root, err = supervisor.Start(s.System(), s.Root(), group("node", specs...), supervisor.Options{Logger: discard}); err != nil {
 		t.Fatal(err)
 	}
 	s.SetType(ourType, s.pid("extensions/type-1000"))
-	s.Trunk().Provide(dht.ProviderOf(wire.TypeJoin), s.pid("dht/join"))
+	s.Trunk.Provide(dht.ProviderOf(wire.TypeJoin), s.pid("dht/join"))
 	t.Cleanup(func() {
 		if err := s.root.Stop(context.Background(), nil); err != nil {
 			t.Error(err)
@@ -104,7 +114,7 @@ func newShard(t *testing.T, change func(*shardSettings)) *shard {
 	return s
 }
 
-func (s *shard) pid(path string) *actor.PID { return s.System.NewLocalPID("shard/node/" + path) }
+func (s *shard) pid(path string) *actor.PID { return s.System().NewLocalPID("shard/node/" + path) }
 
 func (s *shard) secret() *identity.Secret {
 	secret, err := identity.NewSecret(s.random)
@@ -142,7 +152,7 @@ func signed(d *wire.Draft) { d.Sign = true }
 func (s *shard) post(bodies ...[]byte) {
 	for _, b := range bodies {
 		f := dhtpart.NewFrame(s.account, s.source.PublicKey(), 7, b)
-		s.System.Root.Send(s.Inbound(f.Peer), f)
+		s.System().Root.Send(s.Inbound(f.Peer), f)
 	}
 	synctest.Wait()
 }
@@ -215,7 +225,7 @@ func TestDHTInbound(t *testing.T) {
 	}
 	toUs := func(change func(*wire.Envelope)) func(s *shard) [][]byte {
 		return one(func(s *shard) wire.Envelope {
-			e := s.compose(ourType, "secret", sealed(s.Env.Key))
+			e := s.compose(ourType, "secret", sealed(s.Node.Key()))
 			if change != nil {
 				change(&e)
 			}
@@ -272,7 +282,7 @@ func TestDHTInbound(t *testing.T) {
 		{name: "bad signature", send: toUs(func(e *wire.Envelope) { e.Body[0] ^= 1 }), want: dht.BadSignature, effect: "ban of 2h0m0s"},
 		{name: "undecryptable", send: one(func(s *shard) wire.Envelope {
 			e := s.compose(1, "", sealed(s.secret().PublicKey()))
-			e.Header.Destination = wire.To(s.Env.Key)
+			e.Header.Destination = wire.To(s.Node.Key())
 			sig, err := wire.Sign(s.secret(), e.Binding(), s.random)
 			if err != nil {
 				t.Fatal(err)
@@ -433,7 +443,7 @@ func TestDHTReceived(t *testing.T) {
 			t.Fatal(err)
 		}
 		s.post(e.Append(nil))
-		e = s.compose(ourType, "secret", sealed(s.Env.Key))
+		e = s.compose(ourType, "secret", sealed(s.Node.Key()))
 		s.post(e.Append(nil))
 		all := s.heard["type-1000"].messages
 		if len(all) != 2 {
@@ -445,7 +455,7 @@ func TestDHTReceived(t *testing.T) {
 		if !bytes.Equal(m.Body, want.Body) || fmt.Sprintf("%+v", m) != fmt.Sprintf("%+v", want) {
 			t.Errorf("got %+v, want %+v", m, want)
 		}
-		if m := all[1].(dht.Received); !m.Encrypted || m.From.IsZero() || m.Destination != s.Env.Key || m.Source() != (actors.Origin{Peer: s.source.NodeID(), Conn: 7}) {
+		if m := all[1].(dht.Received); !m.Encrypted || m.From.IsZero() || m.Destination != s.Node.Key() || m.Source() != (actors.Origin{Peer: s.source.NodeID(), Conn: 7}) {
 			t.Errorf("got %+v, want it encrypted, for us, of a known writer, charged to the peer", m)
 		}
 	})
@@ -546,7 +556,7 @@ func TestDHTHandlerStuck(t *testing.T) {
 // spawn adds an actor to the extensions.
 func (s *shard) spawn(name string, a actor.Actor) *actor.PID {
 	s.t.Helper()
-	r, err := supervisor.Ask[supervisor.Attached](s.t.Context(), s.System, s.pid("extensions"),
+	r, err := supervisor.Ask[supervisor.Attached](s.t.Context(), s.System(), s.pid("extensions"),
 		supervisor.Attach{Spec: supervisor.Spec{Name: name, Kind: name, New: func() actor.Actor { return a }}})
 	if err != nil || r.Err != nil {
 		s.t.Fatal(err, r.Err)
@@ -582,7 +592,7 @@ func TestDHTWaitingAtTheEnd(t *testing.T) {
 		"withdrawn": {func(s *shard) { s.Types.Delete(4) }, "7 delivered, 5 no handler"},
 		"replaced":  {func(s *shard) { s.SetType(4, s.pid("extensions/type-1000")) }, "12 delivered"},
 		"stopped":   {func(s *shard) { s.root.Stop(context.Background(), nil) }, "7 delivered"},
-		"failed":    {func(s *shard) { s.System.Root.Send(s.pid(inbound), new(breaker)) }, "7 delivered"},
+		"failed":    {func(s *shard) { s.System().Root.Send(s.pid(inbound), new(breaker)) }, "7 delivered"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -651,10 +661,9 @@ func TestDHTFlood(t *testing.T) {
 		kind    int32
 		want    string
 	}{
-		"nobody's":     {func(*shard) {}, 4711, "ban of 10m0s"},
-		"a handler's":  {func(*shard) {}, ourType, ""},
-		"allow-listed": {func(s *shard) { s.Allowed.Set(s.source.NodeID(), struct{}{}) }, 4711, ""},
-		"held":         {func(s *shard) { s.Owners.Set(s.source.NodeID(), []string{"somebody"}) }, 4711, ""},
+		"nobody's":    {func(*shard) {}, 4711, "ban of 10m0s"},
+		"a handler's": {func(*shard) {}, ourType, ""},
+		"unlimited":   {func(s *shard) { s.unlimited.Store(true) }, 4711, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {

@@ -28,7 +28,7 @@ import (
 // writers is a tree with the two actors that keep something in the node's
 // store, on a disk that can fail.
 type writers struct {
-	*actors.Env
+	actors.Node
 	DHT   *dhtpart.DHT
 	disk  *kvtest.Disk
 	db    kv.DB
@@ -58,15 +58,15 @@ func playWriters(t *testing.T) *writers {
 	}
 	discard := slog.New(slog.DiscardHandler)
 	w.db = db
-	w.Env = actors.NewEnv(actors.Settings{
+	w.Node = actors.NewNode(actors.Settings{
 		System: actor.NewActorSystem(actor.WithLoggerFactory(func(*actor.ActorSystem) *slog.Logger { return discard })),
 		Root:   "writers", Profile: protocol.Tari(protocol.LocalNet), Secret: secret, Store: store, Now: time.Now,
 		Logger: discard, NodeCredit: 1 << 20, PeerCredit: 1 << 16, DHT: true,
 	})
-	w.DHT = dhtpart.New(w.Trunk(), dhtpart.Settings{Dedup: d, DB: db})
-	w.root, err = supervisor.Start(w.System, w.Root, supervisor.Spec{
+	w.DHT = dhtpart.New(w.Trunk, dhtpart.Settings{Dedup: d, DB: db})
+	w.root, err = supervisor.Start(w.System(), w.Root(), supervisor.Spec{
 		Name: "node", Kind: "group", New: supervisor.Group(
-			supervisor.Spec{Name: "peers", Kind: "peers", Drains: true, New: func() actor.Actor { return actors.NewPeers(w.Env) }},
+			supervisor.Spec{Name: "peers", Kind: "peers", Drains: true, New: func() actor.Actor { return w.NewPeers() }},
 			supervisor.Spec{Name: "dht", Kind: "group", Drains: true, New: supervisor.Group(
 				supervisor.Spec{Name: "dedup", Kind: "dedup", Drains: true, New: func() actor.Actor { return dhtpart.NewDedup(w.DHT) }},
 			)}),
@@ -88,7 +88,7 @@ func playWriters(t *testing.T) *writers {
 
 func (w *writers) addPeer() {
 	w.peers++
-	w.System.Root.Send(w.Peers, actors.AddPeer{Peer: known(byte(w.peers))})
+	w.System().Root.Send(w.Peers(), actors.AddPeer{Peer: known(byte(w.peers))})
 }
 
 func (w *writers) count(n int) {
@@ -115,8 +115,8 @@ func (w *writers) lose(t *testing.T) {
 	w.count(40)
 	time.Sleep(200 * time.Millisecond)
 	synctest.Wait()
-	if trouble, ok := w.StoreTrouble.Get(); ok || w.Store.Pending() > 0 || w.DHT.Dedup.Pending() > 0 {
-		t.Fatalf("got trouble %v, %d and %d pending, want all taken by the disk", trouble.Err, w.Store.Pending(), w.DHT.Dedup.Pending())
+	if trouble, ok := w.StoreTrouble(); ok || w.PeerStore().Pending() > 0 || w.DHT.Dedup.Pending() > 0 {
+		t.Fatalf("got trouble %v, %d and %d pending, want all taken by the disk", trouble.Err, w.PeerStore().Pending(), w.DHT.Dedup.Pending())
 	}
 	var b kv.Batch
 	b.Set([]byte("third"), nil)
@@ -155,7 +155,7 @@ func (w *writers) wantAll(t *testing.T) {
 		}
 		return list
 	}
-	if got, want := ids(store), ids(w.Store); !slices.Equal(got, want) || len(want) != w.peers {
+	if got, want := ids(store), ids(w.PeerStore()); !slices.Equal(got, want) || len(want) != w.peers {
 		t.Errorf("got %d of %d peers after a restart, want all %d", len(got), len(want), w.peers)
 	}
 	if got, want := kept(t, db, 1000), hits(w.DHT.Dedup); !maps.Equal(got, want) || len(want) != w.hash {

@@ -42,10 +42,10 @@ func TestTags(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		return New(actors.NewEnv(actors.Settings{
+		return New(actors.NewNode(actors.Settings{
 			Secret: secret, Now: func() time.Time { return now }, NodeCredit: 1 << 20,
 			System: actor.NewActorSystem(), DHT: true,
-		}).Trunk(), Settings{Dedup: dht.NewDedup(1)})
+		}).Trunk, Settings{Dedup: dht.NewDedup(1)})
 	}
 	seen := make(map[uint64]bool)
 	for _, d := range []*DHT{node(1, now), node(2, now), node(1, now.Add(time.Nanosecond))} {

@@ -36,7 +36,7 @@ type Options struct {
 type Inbox struct {
 	o     Options
 	store *store
-	env   *actors.Env // nil until Bind
+	trunk Trunk // nil until Bind
 	pause func(context.Context) error
 
 	queue queue
@@ -58,11 +58,20 @@ func Open(o Options) (*Inbox, error) {
 	return &Inbox{o: o, store: s, queue: queue{copied: make(map[uint64]struct{})}}, nil
 }
 
+// Trunk is what an inbox needs of the node; see [actors.Node], which has it.
+type Trunk interface {
+	System() *actor.ActorSystem
+	NewID() uint64
+	Plain() *actors.Messaging
+}
+
+var _ Trunk = actors.Node{}
+
 // Bind says of which node the inbox is. Pause waits a moment before the actor is
 // asked again, or until ctx ends; it returns [ErrClosed] when the node has ended.
 // Bind is called once, before the node's actors start.
-func (b *Inbox) Bind(env *actors.Env, pause func(ctx context.Context) error) {
-	b.env, b.pause = env, pause
+func (b *Inbox) Bind(trunk Trunk, pause func(ctx context.Context) error) {
+	b.trunk, b.pause = trunk, pause
 }
 
 // NewActor makes an incarnation of the actor that hears the node's plain
@@ -132,7 +141,7 @@ func (b *Inbox) Listen(ctx context.Context, o ListenOptions) iter.Seq2[Message, 
 			yield(Message{}, ErrNone)
 			return
 		}
-		p := pull{listener: b.env.NewID(), all: o.All}
+		p := pull{listener: b.trunk.NewID(), all: o.All}
 		var told, lost uint64
 		left := o.Most
 		if left <= 0 {
@@ -262,9 +271,9 @@ const askAgain = 5 * time.Second
 func ask[R any](b *Inbox, ctx context.Context, question any) (r R, ok bool, err error) {
 	ctx, cancel := context.WithTimeout(ctx, askAgain)
 	defer cancel()
-	pid, err := b.env.Plain.Handler.Wait(ctx)
+	pid, err := b.trunk.Plain().Handler.Wait(ctx)
 	if err == nil && pid != nil {
-		if r, err = supervisor.Ask[R](ctx, b.env.System, pid, question); err == nil {
+		if r, err = supervisor.Ask[R](ctx, b.trunk.System(), pid, question); err == nil {
 			return r, true, nil
 		}
 	}
@@ -274,13 +283,13 @@ func ask[R any](b *Inbox, ctx context.Context, question any) (r R, ok bool, err 
 // tell sends the actor a message, if it runs.
 func (b *Inbox) tell(m any) {
 	if pid, ok := b.keeper(); ok {
-		b.env.System.Root.Send(pid, m)
+		b.trunk.System().Root.Send(pid, m)
 	}
 }
 
 // keeper returns the inbox's actor. There is none while it has failed, nor when
 // its panic policy has stopped it.
 func (b *Inbox) keeper() (*actor.PID, bool) {
-	pid, _ := b.env.Plain.Handler.Get()
+	pid, _ := b.trunk.Plain().Handler.Get()
 	return pid, pid != nil
 }

@@ -45,9 +45,9 @@ func startKeeper(t *testing.T, d kv.Client, l Limits) (b *Inbox, send func(m any
 		t.Fatal(err)
 	}
 	pid := sys.NewLocalPID("test/node/handler")
-	env := &actors.Env{Settings: actors.Settings{System: sys}, Plain: new(actors.Messaging)}
-	env.Plain.Handler.Open(pid)
-	b.Bind(env, func(ctx context.Context) error {
+	trunk := fakeTrunk{sys, new(actors.Messaging)}
+	trunk.plain.Handler.Open(pid)
+	b.Bind(trunk, func(ctx context.Context) error {
 		if root.Err() != nil {
 			return ErrClosed
 		}
@@ -136,3 +136,13 @@ func TestKeeperStops(t *testing.T) {
 		t.Errorf("got messages %s on the disk, want 1 to 5", got)
 	}
 }
+
+// fakeTrunk is a node with plain messages and nothing else.
+type fakeTrunk struct {
+	system *actor.ActorSystem
+	plain  *actors.Messaging
+}
+
+func (f fakeTrunk) System() *actor.ActorSystem { return f.system }
+func (f fakeTrunk) NewID() uint64              { return 1 }
+func (f fakeTrunk) Plain() *actors.Messaging   { return f.plain }

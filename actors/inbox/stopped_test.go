@@ -23,10 +23,10 @@ func TestInboxWhoseActorWasStopped(t *testing.T) {
 		t.Fatal(err)
 	}
 	sys := actor.NewActorSystem()
-	env := &actors.Env{Settings: actors.Settings{System: sys}, Plain: new(actors.Messaging)}
-	env.Plain.Handler.Open(nil) // as extensions does
+	trunk := fakeTrunk{sys, new(actors.Messaging)}
+	trunk.plain.Handler.Open(nil) // as extensions does
 	asked := 0
-	b.Bind(env, func(context.Context) error {
+	b.Bind(trunk, func(context.Context) error {
 		if asked++; asked == 3 {
 			return ErrClosed
 		}

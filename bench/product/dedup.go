@@ -115,13 +115,13 @@ func startDedup(d *dht.Dedup, db kv.DB) (*supervisor.Root, error) {
 	if err != nil {
 		return nil, err
 	}
-	env := actors.NewEnv(actors.Settings{
+	trunk := actors.NewNode(actors.Settings{
 		System: gamelan.NewSystem(logger), Root: "bench", Profile: protocol.Tari(protocol.LocalNet), Secret: secret,
 		Store: store, Now: time.Now, Logger: slog.New(slog.DiscardHandler),
 		NodeCredit: 1 << 20, PeerCredit: 1 << 16, DHT: true,
 	})
-	part := dhtpart.New(env.Trunk(), dhtpart.Settings{Dedup: d, DB: db})
-	return supervisor.Start(env.System, env.Root, supervisor.Spec{
+	part := dhtpart.New(trunk.Trunk, dhtpart.Settings{Dedup: d, DB: db})
+	return supervisor.Start(trunk.System(), trunk.Root(), supervisor.Spec{
 		Name: "node", Kind: "group", New: supervisor.Group(supervisor.Spec{
 			Name: "dedup", Kind: "dedup", Drains: true, New: func() actor.Actor { return dhtpart.NewDedup(part) },
 		}),

@@ -76,18 +76,18 @@ func newFamily(ctx context.Context, peers int) (f *family, err error) {
 	if err != nil {
 		return f, err
 	}
-	env := nodetest.Env(f.node)
+	trunk := nodetest.Trunk(f.node)
 	for i := range peers {
 		ours, err := f.pipe()
 		if err != nil {
 			return f, err
 		}
 		peer := identity.NodeID(payload(len(identity.NodeID{})))
-		ref := &actors.ConnRef{ID: env.NewID(), Peer: peer, PID: env.System.NewLocalPID(fmt.Sprintf("conn-%d", i))}
+		ref := &actors.ConnRef{ID: trunk.NewID(), Peer: peer, PID: trunk.System().NewLocalPID(fmt.Sprintf("conn-%d", i))}
 		handover := supervisor.Hand(ours, nil)
 		f.specs = append(f.specs,
-			f.spec(fmt.Sprintf("conn-%d", i), func() actor.Actor { return actors.NewConn(env, ref, handover) }),
-			f.spec(fmt.Sprintf("session-%d", i), func() actor.Actor { return actors.NewSession(env.Plain, peer) }))
+			f.spec(fmt.Sprintf("conn-%d", i), func() actor.Actor { return trunk.NewConn(ref, handover) }),
+			f.spec(fmt.Sprintf("session-%d", i), func() actor.Actor { return trunk.Plain().NewSession(peer) }))
 	}
 	return f, nil
 }

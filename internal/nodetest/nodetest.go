@@ -13,12 +13,12 @@ type Node interface{ ID() identity.NodeID }
 
 // Inside returns what a node is made of. Package gamelan, which this one cannot
 // import, sets it.
-var Inside func(Node) (*actors.Env, *dhtpart.DHT)
+var Inside func(Node) (actors.Node, *dhtpart.DHT)
 
-// Env returns what the actors of a node share.
-func Env(n Node) *actors.Env {
-	env, _ := Inside(n)
-	return env
+// Trunk returns the trunk of a node.
+func Trunk(n Node) actors.Node {
+	trunk, _ := Inside(n)
+	return trunk
 }
 
 // DHT returns the part of a node that is its DHT, nil without it.

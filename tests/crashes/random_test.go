@@ -313,7 +313,7 @@ func (h *hunt) rest() rest {
 		h.posts[i].check(h.t, i == 0)
 	}
 	for _, n := range []*gamelantest.Node{h.a, h.b} {
-		if in, _, out, _ := nodetest.Env(n).Credit(); in != 0 || out != 0 {
+		if in, _, out, _ := nodetest.Trunk(n).Credit(); in != 0 || out != 0 {
 			h.t.Errorf("node %d: got %d and %d bytes of credit in use, want none", n.Number, in, out)
 		}
 		for _, info := range n.Inspection().Tree().Snapshot() {

@@ -54,7 +54,7 @@ func TestFloodOfIdentities(t *testing.T) {
 		}
 		n.banned(secretOf(500).NodeID(), 0)
 		synctest.Wait()
-		if used, _, _, _ := nodetest.Env(n).Credit(); used != 0 {
+		if used, _, _, _ := nodetest.Trunk(n).Credit(); used != 0 {
 			t.Errorf("got %d bytes of credit held, want none", used)
 		}
 		if f := nodetest.DHT(n).Limits().Flood; f.Held != 0 || f.Unread == 0 || f.Unread > 32*identities {

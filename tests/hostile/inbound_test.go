@@ -231,7 +231,7 @@ func TestTruncatedFrames(t *testing.T) {
 				p.open(1, optimistic(messaging)+framed("whole")+head)
 				p.must(p.data(flag, 1, ""))
 				n.heardIs("whole")
-				if used, _, _, _ := nodetest.Env(n).Credit(); used != 0 {
+				if used, _, _, _ := nodetest.Trunk(n).Credit(); used != 0 {
 					t.Errorf("got %d bytes of credit in use, want none", used)
 				}
 				n.stillConnected(p, 3)
@@ -288,7 +288,7 @@ func TestSlowFrames(t *testing.T) {
 		if counts[limit] != 5 || counts[2*limit] != 5 || counts[3*limit] != peers-10 {
 			t.Errorf("got resets after %v, want 5 after %v, 5 after twice that and the others after three times that", counts, limit)
 		}
-		if used, _, _, _ := nodetest.Env(n).Credit(); used != 0 {
+		if used, _, _, _ := nodetest.Trunk(n).Credit(); used != 0 {
 			t.Errorf("got %d bytes of credit in use, want none", used)
 		}
 		n.stillConnected(all[0], 3)
@@ -349,7 +349,7 @@ func TestFlood(t *testing.T) {
 				if most := 1<<20 + 1<<20 + 128<<10 + max(0, size-1<<20); sent > most {
 					t.Errorf("got %d bytes taken, want at most %d", sent, most)
 				}
-				if used, _, _, _ := nodetest.Env(n).Credit(); used > max(1<<20, int64(size)+256) {
+				if used, _, _, _ := nodetest.Trunk(n).Credit(); used > max(1<<20, int64(size)+256) {
 					t.Errorf("got %d bytes of credit in use", used)
 				}
 				if depth := n.depth(); depth > 4096 {
@@ -588,7 +588,7 @@ func TestManyFloods(t *testing.T) {
 		}
 		time.Sleep(time.Minute)
 		synctest.Wait() // what happens each minute has happened
-		used, limit, _, _ := nodetest.Env(n).Credit()
+		used, limit, _, _ := nodetest.Trunk(n).Credit()
 		if plain := limit / 16 * 7; limit != 4<<20 || used > plain || used < plain-128<<10 {
 			t.Errorf("got %d bytes of credit in use, limit %d, want what plain messages may have of half of 8 MiB", used, limit)
 		}

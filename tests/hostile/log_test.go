@@ -92,7 +92,7 @@ func TestLogOfBansThatAreNotStored(t *testing.T) {
 		log, opt := logged()
 		n := start(t, gamelan.Config{}, opt)
 		for i := range keys {
-			n.System().Root.Send(nodetest.Env(n).Connectivity, actors.PeerBanned{Peer: secretOf(i).NodeID(), Err: actors.ErrStoreFailed})
+			n.System().Root.Send(nodetest.Trunk(n).Connectivity(), actors.PeerBanned{Peer: secretOf(i).NodeID(), Err: actors.ErrStoreFailed})
 		}
 		time.Sleep(2 * time.Minute)
 		if got := log.count("ban not stored"); got != 2 {

@@ -334,7 +334,7 @@ func TestPeerThatNeverReads(t *testing.T) {
 		if got := accepted.Load(); got == 0 || got > 16 {
 			t.Errorf("got %d messages of 64 KiB accepted, want some that fit into 1 MiB", got)
 		}
-		if _, _, used, _ := nodetest.Env(n).Credit(); used > 1<<20 {
+		if _, _, used, _ := nodetest.Trunk(n).Credit(); used > 1<<20 {
 			t.Errorf("got %d bytes held for the peer, want at most 1 MiB", used)
 		}
 		n.disconnected(p.id(), actors.CloseEnded, mux.ErrWriteTimeout)
@@ -345,7 +345,7 @@ func TestPeerThatNeverReads(t *testing.T) {
 				t.Errorf("message %d: got %v, want in doubt or failed, and why", i, out)
 			}
 		}
-		if _, _, used, _ := nodetest.Env(n).Credit(); used != 0 {
+		if _, _, used, _ := nodetest.Trunk(n).Credit(); used != 0 {
 			t.Errorf("got %d bytes of credit in use at the end, want none", used)
 		}
 	})

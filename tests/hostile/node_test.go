@@ -88,7 +88,7 @@ func (n *target) watch() {
 	// Something happens that costs nothing: a ban of nobody is announced.
 	nobody := secretOf(999_999).NodeID()
 	for {
-		n.System().Root.Send(nodetest.Env(n).Peers, actors.BanPeer{Peer: nobody, For: time.Nanosecond, Reason: "a test begins"})
+		n.System().Root.Send(nodetest.Trunk(n).Peers(), actors.BanPeer{Peer: nobody, For: time.Nanosecond, Reason: "a test begins"})
 		select {
 		case <-begun:
 			return

@@ -76,7 +76,7 @@ func TestOffences(t *testing.T) {
 				n.banned(stranger.NodeID(), o.ban)
 				o.do(t, n, friend)
 				n.banned(friend.NodeID(), 0)
-				for _, c := range nodetest.Env(n).Closed.Last() {
+				for _, c := range nodetest.Trunk(n).Closed() {
 					if c.Reason.Code == "" || c.Reason.By == "" {
 						t.Errorf("got close reason %+v, want a code and an initiator", c.Reason)
 					}
@@ -301,7 +301,7 @@ func TestFlapping(t *testing.T) {
 		if got := len(n.Connections()); got != 0 {
 			t.Errorf("got %d connections, want none", got)
 		}
-		closed := nodetest.Env(n).Closed.Last()
+		closed := nodetest.Trunk(n).Closed()
 		for _, c := range closed {
 			if c.Reason.Code != actors.CloseEnded || c.Reason.By != "peer" {
 				t.Errorf("got %v, want every connection ended by the peer", c.Reason)

@@ -531,7 +531,7 @@ func TestUnconnectedCredit(t *testing.T) {
 				t.Errorf("peer %d: got %d bytes accepted, want at most 256 KiB", i, got*each)
 			}
 		}
-		_, _, used, limit := nodetest.Env(n).Credit()
+		_, _, used, limit := nodetest.Trunk(n).Credit()
 		if limit != 2<<20 || total != 1<<20 || used != int64(total) {
 			t.Errorf("got %d bytes accepted, %d in use of %d, want a half of the outbound 2 MiB", total, used, limit)
 		}

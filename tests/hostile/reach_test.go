@@ -83,7 +83,7 @@ func TestGivenAddressFirst(t *testing.T) {
 		dial := func(want ...string) {
 			t.Helper()
 			seen := actors.DialAttempt{At: time.Now(), Addr: ma.StringCast("/memory/60100"), Took: time.Second, Handshake: time.Millisecond}
-			n.System().Root.Send(nodetest.Env(n).Peers, actors.SeenPeer{Peer: key.NodeID(), Attempts: []actors.DialAttempt{seen}})
+			n.System().Root.Send(nodetest.Trunk(n).Peers(), actors.SeenPeer{Peer: key.NodeID(), Attempts: []actors.DialAttempt{seen}})
 			time.Sleep(time.Second)
 			_, err := n.Dial(t.Context(), key.NodeID())
 			failed, ok := errors.AsType[*actors.DialError](err)
@@ -138,7 +138,7 @@ func TestAddressOrder(t *testing.T) {
 			{At: now, Addr: ma.StringCast("/memory/60104"), Took: time.Second, Handshake: 5 * time.Second},
 		}
 		for _, a := range stats {
-			n.System().Root.Send(nodetest.Env(n).Peers, actors.SeenPeer{Peer: id, Attempts: []actors.DialAttempt{a}})
+			n.System().Root.Send(nodetest.Trunk(n).Peers(), actors.SeenPeer{Peer: id, Attempts: []actors.DialAttempt{a}})
 		}
 		time.Sleep(time.Second)
 		_, err := n.Dial(t.Context(), id)
@@ -219,7 +219,7 @@ func TestAttemptsOutliveTheDialer(t *testing.T) {
 			}
 			n.Dial(t.Context(), id)
 		}
-		if got := nodetest.Env(n).Dials.Len(); got != 512 {
+		if got := nodetest.Trunk(n).Dials().Len(); got != 512 {
 			t.Errorf("got %d peers remembered, want 512", got)
 		}
 		synctest.Wait()

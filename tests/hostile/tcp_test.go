@@ -293,7 +293,7 @@ func TestBlockedHandlerOverTCP(t *testing.T) {
 			t.Errorf("the heap grows while the handler stands still: got %d bytes, want at most %d", now, before+2*most)
 		}
 	}
-	if used, _, _, _ := nodetest.Env(b).Credit(); used > 1<<20 {
+	if used, _, _, _ := nodetest.Trunk(b).Credit(); used > 1<<20 {
 		t.Errorf("got %d bytes of credit in use, want at most 1 MiB", used)
 	}
 	send(t, b, a, "the other way") // meanwhile
@@ -313,8 +313,8 @@ func TestBlockedHandlerOverTCP(t *testing.T) {
 		}
 	}
 	gamelantest.Eventually(t, patience, "all credit back", func() bool {
-		in, _, _, _ := nodetest.Env(b).Credit()
-		_, _, out, _ := nodetest.Env(a).Credit()
+		in, _, _, _ := nodetest.Trunk(b).Credit()
+		_, _, out, _ := nodetest.Trunk(a).Credit()
 		return in == 0 && out == 0
 	})
 }

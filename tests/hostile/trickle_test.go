@@ -25,7 +25,7 @@ func TestTrickle(t *testing.T) {
 			slow = append(slow, p)
 		}
 		synctest.Wait()
-		used, limit, _, _ := nodetest.Env(n).Credit()
+		used, limit, _, _ := nodetest.Trunk(n).Credit()
 		if used < 32<<20 || used > limit/2 {
 			t.Fatalf("got %d bytes of credit held, want at least 32 MiB and at most half of %d", used, limit)
 		}
@@ -44,7 +44,7 @@ func TestTrickle(t *testing.T) {
 			time.Sleep(time.Second)
 		}
 		n.heardIs("on stream 1", "on stream 3", body)
-		if used, _, _, _ := nodetest.Env(n).Credit(); used != 0 {
+		if used, _, _, _ := nodetest.Trunk(n).Credit(); used != 0 {
 			t.Errorf("got %d bytes of credit in use, want none", used)
 		}
 		for _, p := range slow {

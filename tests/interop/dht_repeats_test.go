@@ -28,7 +28,7 @@ func (m *member) sendBytes(to identity.NodeID, frame []byte) {
 	m.t.Helper()
 	done := make(chan protocol.Outcome, 1)
 	b := actors.SendBody{Peer: to, Body: frame}
-	_, err := nodetest.Env(m).Frames.Send(m.t.Context(), b, func(o protocol.Outcome) { done <- o })
+	_, err := nodetest.Trunk(m).Frames().Send(m.t.Context(), b, func(o protocol.Outcome) { done <- o })
 	if err != nil {
 		m.t.Fatal(err)
 	}
