@@ -26,9 +26,9 @@ import (
 // Outcome is how one send to one peer ended.
 type Outcome = protocol.Outcome
 
-// Node is a running node. Its methods may be called from any goroutine, but not
-// inside Receive of an actor, where the messages of package actors are used
-// instead: they never wait.
+// Node is a running node. Its methods may be called from any goroutine. Those with
+// a context may wait, so an actor calls them in a task ([supervisor.Do]) and never
+// inside Receive; the others never wait.
 type Node struct {
 	trunk  actors.Node
 	up     chan struct{} // closed when root is set, while the actors start

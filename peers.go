@@ -93,10 +93,11 @@ func (p *Peers) Export(w io.Writer) (int, error) {
 	return count, nil
 }
 
-// Import adds the peers of such JSON, or merges what is new about known
-// ones, bans and statistics too, except bans of peers on the allow list. All of it is checked before anything changes; a
-// flaw is reported as a *[peerstore.ImportError]. It is durable when Import
-// returns; with another error it is so for what is counted as done.
+// Import adds the peers of such JSON, or merges what is new about known ones, bans
+// and statistics too, except bans of peers on the allow list. It checks all of it
+// before anything changes, and reports a flaw as a *[peerstore.ImportError]. It is
+// durable when Import returns; with another error that is so for what is counted as
+// done.
 func (p *Peers) Import(ctx context.Context, r io.Reader) (done actors.Imported, err error) {
 	peers, err := peerstore.ReadJSON(r, p.n.trunk.Wall(), p.n.trunk.PeerStore().MaxPeers())
 	if err != nil {
