@@ -20,10 +20,10 @@ const (
 )
 
 // peerBook sets up connections from one address with ever new identities, to push
-// others out of a store of 200 peers. 20 honest ones, each from an address of its
+// others out of a store of 100 peers. 20 honest ones, each from an address of its
 // own, have come before; none was ever reached. A stroke is a set-up.
 func peerBook() attack {
-	const honestPeers, room = 20, 200
+	const honestPeers, room = 20, 100
 	return attack{
 		name: "peer-book", config: gamelan.Config{MaxPeers: room}, placed: true,
 		prepare: fromOneAddress(func(ctx context.Context, seed string) error {
