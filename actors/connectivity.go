@@ -110,7 +110,7 @@ func newConnectivity(env *env) actor.Actor {
 	return &connectivity{
 		env:    env,
 		wanted: make(map[identity.NodeID]*wish),
-		bans:   connpool.Bans{Spared: env.allowed},
+		bans:   connpool.Bans{Allowed: env.allowed},
 		floor:  newFloorDialer(env),
 
 		violations: Summary{What: "peer violation"},

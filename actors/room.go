@@ -18,13 +18,13 @@ import (
 // spec: comms 125, V 8
 func (e *env) makeRoom(c actor.Context) bool {
 	now := supervisor.Now(c)
-	var guests []connpool.Guest
+	var guests []connpool.InboundConn
 	refs := make(map[uint64]*ConnRef)
 	for peer, ref := range e.Connections.All() {
 		if ref.Direction != protocol.Inbound || ref.live == nil {
 			continue
 		}
-		g := connpool.Guest{Peer: peer, Conn: ref.ID, Quiet: now.Sub(ref.Since), Kept: e.kept(ref)}
+		g := connpool.InboundConn{Peer: peer, Conn: ref.ID, Quiet: now.Sub(ref.Since), Kept: e.kept(ref)}
 		if s := ref.live.session.Load(); s != nil {
 			g.Quiet = min(g.Quiet, s.Quiet())
 		}

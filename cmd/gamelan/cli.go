@@ -78,20 +78,20 @@ type cli struct {
 	Version    versionCmd    `cmd:"" help:"Show the version."`
 }
 
-// aside marks a verb that needs no data directory, so that it works even if the
+// noDataDir marks a verb that needs no data directory, so that it works even if the
 // configuration has errors.
-type aside interface{ aside() }
+type noDataDir interface{ noDataDir() }
 
-func (*nodeCmd) aside()          {} // it lists all problems, and finds its directory itself
-func (*configCheckCmd) aside()   {}
-func (*configExplainCmd) aside() {}
-func (*configInitCmd) aside()    {}
-func (*configShowCmd) aside()    {}
-func (*interopCmd) aside()       {}
-func (*demoCmd) aside()          {}
-func (*completionCmd) aside()    {}
-func (*manCmd) aside()           {}
-func (*versionCmd) aside()       {}
+func (*nodeCmd) noDataDir()          {} // it lists all problems, and finds its directory itself
+func (*configCheckCmd) noDataDir()   {}
+func (*configExplainCmd) noDataDir() {}
+func (*configInitCmd) noDataDir()    {}
+func (*configShowCmd) noDataDir()    {}
+func (*interopCmd) noDataDir()       {}
+func (*demoCmd) noDataDir()          {}
+func (*completionCmd) noDataDir()    {}
+func (*manCmd) noDataDir()           {}
+func (*versionCmd) noDataDir()       {}
 
 const description = `Peer-to-peer messages between supervised actors.
 
@@ -151,7 +151,7 @@ func run(ctx context.Context, args []string, a *app) (code int) {
 		a.signals = daemon.CatchSignals(a.Output)
 		defer a.signals.Stop()
 	}
-	if _, ok := verb.(aside); !ok {
+	if _, ok := verb.(noDataDir); !ok {
 		if err := a.locate(a.load(nil)); err != nil {
 			return a.fail(err)
 		}

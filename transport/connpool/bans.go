@@ -18,15 +18,15 @@ type Verdict struct {
 // Bans is the policy that turns offences into bans. With the zero value every peer can be
 // banned.
 type Bans struct {
-	// Spared reports whether a peer is on the allow list, and so never banned. nil: none
+	// Allowed reports whether a peer is on the allow list, and so never banned. nil: none
 	// is.
-	Spared func(identity.NodeID) bool
+	Allowed func(identity.NodeID) bool
 }
 
 // Offence returns the verdict on an error of a connection with peer. Only a
 // [protocol.ErrViolation] is an offence. It closes the connection and bans the peer for
 // the violation's duration, or, if it names none, by its severity: for 10 min, or 2 h
-// when it is high. A spared peer is not banned, but its connection is closed all the
+// when it is high. A peer on the allow list is not banned, but its connection is closed all the
 // same, since its stream cannot be trusted any more.
 //
 // spec: comms 11.6, 14.1 point 3.
@@ -44,21 +44,21 @@ func (b Bans) Offence(peer identity.NodeID, err error) Verdict {
 			v.Ban = protocol.BanLong
 		}
 	}
-	if b.spares(peer) {
+	if b.allows(peer) {
 		v.Ban = 0
 	}
 	return v
 }
 
 // Request returns the verdict on a user's or a protocol's request to ban peer for d. A
-// spared peer is not banned.
+// peer on the allow list is not banned.
 //
 // spec: comms 11.6.
 func (b Bans) Request(peer identity.NodeID, d time.Duration) Verdict {
-	if d <= 0 || b.spares(peer) {
+	if d <= 0 || b.allows(peer) {
 		return Verdict{}
 	}
 	return Verdict{Close: true, Ban: d}
 }
 
-func (b Bans) spares(peer identity.NodeID) bool { return b.Spared != nil && b.Spared(peer) }
+func (b Bans) allows(peer identity.NodeID) bool { return b.Allowed != nil && b.Allowed(peer) }

@@ -13,7 +13,7 @@ import (
 // conforms: comms 123
 func TestBans(t *testing.T) {
 	friend := identity.NodeID{1}
-	b := Bans{Spared: func(id identity.NodeID) bool { return id == friend }}
+	b := Bans{Allowed: func(id identity.NodeID) bool { return id == friend }}
 	stranger := identity.NodeID{2}
 	bad := errors.New("bad")
 	for _, c := range []struct {

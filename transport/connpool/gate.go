@@ -157,7 +157,7 @@ func (g *Gate) Enter(now time.Time, f From) (id, gone uint64, err error) {
 		return 0, 0, err
 	}
 	if len(g.setups) >= g.l.Setups {
-		if gone = g.loser(now, f.Origin); gone == 0 {
+		if gone = g.toReplace(now, f.Origin); gone == 0 {
 			g.stats.Refused++
 			return 0, 0, &LimitError{Name: "MaxSetups", Limit: g.l.Setups}
 		}
@@ -223,16 +223,16 @@ func (g *Gate) Newcomer(now time.Time, id uint64) (wait time.Duration) {
 	return wait
 }
 
-// loser returns the id of the set-up to end in favour of one from origin, 0 for none. It
+// toReplace returns the id of the set-up to end in favour of one from origin, 0 for none. It
 // belongs to an origin with most set-ups, the new one included: to the new one's own origin
 // if no other has more, so that an origin that opens many replaces only its own. Among the
-// set-ups before the second handshake message and older than SetupGrace, loser chooses the
+// set-ups before the second handshake message and older than SetupGrace, toReplace chooses the
 // least advanced, then the oldest; if there are none, one of the others without progress
 // for SetupStands. It leaves all others: their peers have an answer and would take the end
 // for a failure of this node.
 //
 // spec: V 8
-func (g *Gate) loser(now time.Time, origin netip.Prefix) (id uint64) {
+func (g *Gate) toReplace(now time.Time, origin netip.Prefix) (id uint64) {
 	most := 0
 	for _, n := range g.origins {
 		most = max(most, n)
@@ -241,7 +241,7 @@ func (g *Gate) loser(now time.Time, origin netip.Prefix) (id uint64) {
 	own := mine > 0 && mine+1 >= most
 	var best *setup
 	for i, s := range g.setups {
-		if from := s.from.Origin; own && from != origin || !own && g.origins[from] != most || !s.mayGo(now) {
+		if from := s.from.Origin; own && from != origin || !own && g.origins[from] != most || !s.replaceable(now) {
 			continue
 		}
 		if best == nil || cmp.Or(cmp.Compare(s.stage, best.stage), s.since.Compare(best.since), cmp.Compare(i, id)) < 0 {
@@ -251,7 +251,7 @@ func (g *Gate) loser(now time.Time, origin netip.Prefix) (id uint64) {
 	return id
 }
 
-func (s *setup) mayGo(now time.Time) bool {
+func (s *setup) replaceable(now time.Time) bool {
 	if s.stage < StageMessage2 {
 		return now.Sub(s.since) > SetupGrace
 	}

@@ -73,13 +73,13 @@ func Reap(now time.Time, live []Live, l ReapLimits) []Live {
 }
 
 // Minimise returns the connections to nodes that are not among the keep closest to own,
-// farthest first. Spared and held peers stay, and do not count.
+// farthest first. Allowed and held peers stay, and do not count.
 //
 // spec: comms 11.4
-func Minimise(own identity.NodeID, live []Live, keep int, spared func(identity.NodeID) bool) []Live {
+func Minimise(own identity.NodeID, live []Live, keep int, allowed func(identity.NodeID) bool) []Live {
 	var nodes []Live
 	for _, x := range live {
-		if x.Node && !x.Held && (spared == nil || !spared(x.Peer)) {
+		if x.Node && !x.Held && (allowed == nil || !allowed(x.Peer)) {
 			nodes = append(nodes, x)
 		}
 	}

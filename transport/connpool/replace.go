@@ -9,8 +9,8 @@ import (
 // ReplaceAfter is how long a connection must have been idle before a new one may replace it.
 const ReplaceAfter = 30 * time.Second
 
-// Guest describes an inbound connection for Replaceable.
-type Guest struct {
+// InboundConn describes an inbound connection for Replaceable.
+type InboundConn struct {
 	Peer  identity.NodeID
 	Conn  uint64
 	Quiet time.Duration // since bytes last came on a substream, or since the connection was made
@@ -22,15 +22,15 @@ type Guest struct {
 // use. draw returns a random number below n.
 //
 // spec: comms 125, V 8
-func Replaceable(guests []Guest, draw func(n int) int) (Guest, bool) {
-	var idle []Guest
+func Replaceable(guests []InboundConn, draw func(n int) int) (InboundConn, bool) {
+	var idle []InboundConn
 	for _, g := range guests {
 		if !g.Kept && g.Quiet >= ReplaceAfter {
 			idle = append(idle, g)
 		}
 	}
 	if len(idle) == 0 {
-		return Guest{}, false
+		return InboundConn{}, false
 	}
 	return idle[draw(len(idle))], true
 }

@@ -7,7 +7,7 @@ import "testing"
 //
 // conforms: comms 125; V 8
 func TestReplaceable(t *testing.T) {
-	guests := []Guest{
+	guests := []InboundConn{
 		{Conn: 1, Quiet: ReplaceAfter - 1}, {Conn: 2, Quiet: ReplaceAfter}, {Conn: 3, Quiet: 100 * ReplaceAfter, Kept: true}, {Conn: 4, Quiet: 9 * ReplaceAfter},
 	}
 	for i, want := range []uint64{2, 4} {

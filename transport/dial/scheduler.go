@@ -57,7 +57,7 @@ func (s *Scheduler) Step(now time.Time, e Event) []Effect {
 		s.due(now)
 	}
 	s.fill(now)
-	s.rouse(now)
+	s.askWake(now)
 	return s.out
 }
 
@@ -134,7 +134,7 @@ func (s *Scheduler) enqueue(w *wish) {
 	if len(s.queue) > 2*s.o.Queue { // most entries are of wishes that left the line
 		s.queue = slices.DeleteFunc(s.queue, func(w *wish) bool { return !w.inLine })
 	}
-	s.untime(w)
+	s.removeTimed(w)
 	w.State, w.inLine = Queued, true
 	s.queue = append(s.queue, w)
 	s.queued++
@@ -164,7 +164,7 @@ func (s *Scheduler) fill(now time.Time) {
 }
 
 func (s *Scheduler) start(w *wish) {
-	s.untime(w)
+	s.removeTimed(w)
 	s.leaveLine(w)
 	w.State = Dialling
 	w.Tries++
@@ -287,8 +287,8 @@ func (s *Scheduler) due(now time.Time) {
 	}
 }
 
-// rouse asks for a Wake if one is needed before those already asked for.
-func (s *Scheduler) rouse(now time.Time) {
+// askWake asks for a Wake if one is needed before those already asked for.
+func (s *Scheduler) askWake(now time.Time) {
 	var first time.Time
 	if len(s.timed) > 0 {
 		first = s.timed[0].Due
@@ -306,12 +306,12 @@ func (s *Scheduler) rouse(now time.Time) {
 }
 
 func (s *Scheduler) at(w *wish, state State, due time.Time) {
-	s.untime(w)
+	s.removeTimed(w)
 	w.State, w.Due = state, due
 	heap.Push(&s.timed, w)
 }
 
-func (s *Scheduler) untime(w *wish) {
+func (s *Scheduler) removeTimed(w *wish) {
 	if w.heap >= 0 {
 		heap.Remove(&s.timed, w.heap)
 	}
@@ -320,7 +320,7 @@ func (s *Scheduler) untime(w *wish) {
 
 // end forgets a wish.
 func (s *Scheduler) end(w *wish) {
-	s.untime(w)
+	s.removeTimed(w)
 	s.freeSlot(w)
 	s.leaveLine(w)
 	delete(s.wishes, w.Peer)

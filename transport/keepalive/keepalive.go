@@ -102,7 +102,7 @@ func (m *Machine[K]) next(now time.Time) Effects[K] {
 		m.wake = at
 		return Effects[K]{Wake: at}
 	}
-	m.leave(now)
+	m.send(now)
 	return Effects[K]{Ping: true}
 }
 
@@ -120,8 +120,8 @@ func (m *Machine[K]) nextPing() time.Time {
 	return at
 }
 
-// leave sends a ping, with the marks that it may prove.
-func (m *Machine[K]) leave(now time.Time) {
+// send sends a ping, with the marks that it may prove.
+func (m *Machine[K]) send(now time.Time) {
 	m.inFlight = true
 	kept := m.waiting[:0]
 	for _, a := range m.waiting {

@@ -45,7 +45,7 @@ func (c *Conn) Close() error {
 	}
 	unread := c.in.closeRead()
 	c.out.closeWrite(true, unread)
-	c.wire.left()
+	c.wire.endClosed()
 	return nil
 }
 

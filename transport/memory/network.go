@@ -259,8 +259,8 @@ func (w *wire) cut() {
 	w.down.cut()
 }
 
-// left counts a closed end. With the second one it removes the connection.
-func (w *wire) left() {
+// endClosed counts a closed end. With the second one it removes the connection.
+func (w *wire) endClosed() {
 	w.net.mu.Lock()
 	defer w.net.mu.Unlock()
 	if w.closed++; w.closed == 2 {

@@ -123,8 +123,8 @@ func (l *link) holdBackReading() {
 	}
 }
 
-// dismiss sends GoAway to a peer whose connection ends, and waits only a moment for it.
-func (l *link) dismiss(why error) error {
+// sendLastGoAway sends GoAway to a peer whose connection ends, and waits only a moment for it.
+func (l *link) sendLastGoAway(why error) error {
 	written := make(chan struct{})
 	if l.outbox.send(l, newHeader(typeGoAway, 0, 0, 0), written) == nil {
 		timeout := time.NewTimer(holdBack)

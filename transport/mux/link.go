@@ -26,8 +26,8 @@ const (
 	maxControl = 512
 )
 
-// past is a deadline that has passed.
-var past = time.Unix(1, 0)
+// passedDeadline is a deadline that has passed.
+var passedDeadline = time.Unix(1, 0)
 
 // link stands between the library and the connection. The library reads on one goroutine and
 // writes on another; resets and pings come from others. Only flush, of the outbox, writes to
@@ -195,7 +195,7 @@ func (l *link) kick(h header) {
 
 // wakeReader ends the reader's wait, for the connection or for the pacer.
 func (l *link) wakeReader() {
-	l.conn.SetReadDeadline(past)
+	l.conn.SetReadDeadline(passedDeadline)
 	select {
 	case l.kicked <- struct{}{}:
 	default:

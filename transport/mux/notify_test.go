@@ -28,7 +28,7 @@ func (b bell) want(t *testing.T, what string, n int) {
 
 // look reads what is there and no more.
 func look(st *Stream) (string, error) {
-	st.SetReadDeadline(past)
+	st.SetReadDeadline(passedDeadline)
 	defer st.SetReadDeadline(time.Time{})
 	b := make([]byte, 100)
 	n, err := st.Read(b)

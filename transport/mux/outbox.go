@@ -14,11 +14,11 @@ const (
 	// piece each of 16 substreams.
 	maxOutbox = 1 << 20
 
-	// passing is the number of waiting bytes above which a Write waits for the
+	// writeThrough is the number of waiting bytes above which a Write waits for the
 	// connection before it gives the library one more piece. So the outbox comes near
 	// maxOutbox only when many substreams begin to write at once, or had waited for the
 	// peer's credit.
-	passing = 64 << 10
+	writeThrough = 64 << 10
 )
 
 // errBusy ends a connection whose peer provokes resets and reads none.
@@ -81,10 +81,10 @@ func (b *batch) add(h *header, body []byte) {
 	}
 }
 
-// leave queues a frame of the library. With awaited a caller will write the outbox out;
-// otherwise leave starts a goroutine for it. It waits only above maxOutbox, and with a frame
+// enqueue queues a frame of the library. With awaited a caller will write the outbox out;
+// otherwise enqueue starts a goroutine for it. It waits only above maxOutbox, and with a frame
 // without body above maxControl of these, which a peer that reads nothing can provoke.
-func (o *outbox) leave(l *link, h *header, body []byte, awaited bool) {
+func (o *outbox) enqueue(l *link, h *header, body []byte, awaited bool) {
 	o.mu.Lock()
 	for o.size.Load() >= maxOutbox || len(body) == 0 && o.queue.bare >= maxControl {
 		room := o.room()

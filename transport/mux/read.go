@@ -183,7 +183,7 @@ func (l *link) frame(h header) error {
 		return err
 	}
 	if why := l.churned(); why != nil {
-		return l.dismiss(why)
+		return l.sendLastGoAway(why)
 	}
 	if r.answer == nil {
 		return nil

@@ -83,7 +83,7 @@ func TestManyWritersStandStill(t *testing.T) {
 		s, d := connect(t, true, Config{})
 		in := accept(s)
 		const early, late, size = 40, 40, 20_000
-		const writers = early + passing/size + 1 + late
+		const writers = early + writeThrough/size + 1 + late
 		var streams []*Stream
 		for range writers {
 			streams = append(streams, mustOpen(t, s))
@@ -102,13 +102,13 @@ func TestManyWritersStandStill(t *testing.T) {
 		}
 		write(streams[:early])
 		// The write that stands still took some of their frames, and the scheduler
-		// decides how many. With a few more, one by one, what waits reaches passing.
+		// decides how many. With a few more, one by one, the waiting bytes reach writeThrough.
 		for i := early; i < writers-late; i++ {
 			write(streams[i : i+1])
 		}
 		waiting := s.link.outbox.size.Load()
-		if waiting < passing {
-			t.Fatalf("got %d bytes that wait below the library, want at least %d", waiting, passing)
+		if waiting < writeThrough {
+			t.Fatalf("got %d bytes that wait below the library, want at least %d", waiting, writeThrough)
 		}
 		write(streams[writers-late:])
 		if got := s.link.outbox.size.Load(); got != waiting {

@@ -155,7 +155,7 @@ func (st *Stream) over() error {
 func (st *Stream) Write(p []byte) (n int, err error) {
 	progress := time.Now()
 	for n < len(p) {
-		if st.link.outbox.size.Load() >= passing {
+		if st.link.outbox.size.Load() >= writeThrough {
 			st.link.flush()
 			progress = time.Now()
 		}
@@ -300,7 +300,7 @@ func (st *Stream) Close() error {
 	}
 	st.closeTimer = time.AfterFunc(st.link.cfg.LingerTimeout, func() { st.drop(resetByUs) })
 	t.mu.Unlock()
-	st.lib.SetReadDeadline(past) // wakes a reader
+	st.lib.SetReadDeadline(passedDeadline) // wakes a reader
 	go st.empty()
 	return nil
 }
@@ -372,8 +372,8 @@ func (st *Stream) drop(state int32) {
 
 	// The library tells its callers only at the next boundary of the peer's
 	// frames; these do not wait for it.
-	st.lib.SetReadDeadline(past)
-	st.lib.SetWriteDeadline(past)
+	st.lib.SetReadDeadline(passedDeadline)
+	st.lib.SetWriteDeadline(passedDeadline)
 	st.notify()
 	if err != nil {
 		l.session.fail(err)
@@ -405,7 +405,7 @@ func (st *Stream) remoteReset() {
 	st.state.CompareAndSwap(alive, resetByPeer)
 	st.link.table.end(st)
 	if st.lib != nil {
-		st.lib.SetWriteDeadline(past)
+		st.lib.SetWriteDeadline(passedDeadline)
 	}
 }
 

@@ -39,7 +39,7 @@ func (l *link) Write(b []byte) (int, error) {
 	}
 	if w.waiting {
 		w.waiting = false
-		l.outbox.leave(l, &w.head, b, l.table.completes(w.head.id(), len(b)))
+		l.outbox.enqueue(l, &w.head, b, l.table.completes(w.head.id(), len(b)))
 		return len(b), nil
 	}
 	h := header(b) // a copy: the slice stays the library's
@@ -49,7 +49,7 @@ func (l *link) Write(b []byte) (int, error) {
 	}
 	if l.leaving(&h) {
 		// Open waits for the SYN and CloseWrite for the FIN.
-		l.outbox.leave(l, &h, nil, h.kind() != typePing && h.flags()&(flagSYN|flagFIN) != 0)
+		l.outbox.enqueue(l, &h, nil, h.kind() != typePing && h.flags()&(flagSYN|flagFIN) != 0)
 	}
 	return len(b), nil
 }

@@ -96,7 +96,7 @@ func (d *daemon) run(outer context.Context, id gamelan.Identity) error {
 	opts := []gamelan.Option{gamelan.WithInbox(settings.ForInbox()), gamelan.WithLogger(d.logger)}
 	var err error
 	if d.node, err = gamelan.Start(outer, cfg, opts...); err != nil {
-		d.unmake()
+		d.removeIdentity()
 		if p := d.inForce().ProblemsOf(err); len(p) > 0 {
 			return config.Problems(p)
 		}
@@ -112,7 +112,7 @@ func (d *daemon) run(outer context.Context, id gamelan.Identity) error {
 	defer stop()
 	if d.api, err = Serve(d.Dir, d.shown(), d.actions(stop)); err != nil {
 		d.node.Close(context.Background())
-		d.unmake()
+		d.removeIdentity()
 		return err
 	}
 	if d.made {
@@ -160,9 +160,9 @@ func (d *daemon) stop() error {
 	return apiErr
 }
 
-// unmake removes the identity that was made for a start that failed: no other node has seen
+// removeIdentity removes the identity that was made for a start that failed: no other node has seen
 // it, and the next start may be for another network.
-func (d *daemon) unmake() {
+func (d *daemon) removeIdentity() {
 	if d.made {
 		os.Remove(d.Dir.IdentityFile())
 	}

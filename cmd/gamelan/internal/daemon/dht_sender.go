@@ -20,22 +20,22 @@ import (
 // dhtSender sends the API's messages over the DHT through a node.
 type dhtSender struct {
 	node *gamelan.Node
-	said *saidBefore
+	said *recentlySent
 }
 
-func newDHTSender(n *gamelan.Node) dhtSender { return dhtSender{n, new(saidBefore)} }
+func newDHTSender(n *gamelan.Node) dhtSender { return dhtSender{n, new(recentlySent)} }
 
-// saidBefore remembers the last messages that were sent to several peers unsigned and
+// recentlySent remembers the last messages that were sent to several peers unsigned and
 // unencrypted. Nodes identify such a message by its bytes.
-type saidBefore struct {
+type recentlySent struct {
 	mu   sync.Mutex
 	has  map[[32]byte]bool
 	ring [dht.LedgerKept][32]byte
 	next int
 }
 
-// again reports whether the message was sent before, and remembers it.
-func (s *saidBefore) again(m *dht.Message) bool {
+// repeated reports whether the message was sent before, and remembers it.
+func (s *recentlySent) repeated(m *dht.Message) bool {
 	sum := sha256.New()
 	sum.Write(binary.BigEndian.AppendUint32(nil, uint32(m.Type)))
 	sum.Write(m.Body)
@@ -96,7 +96,7 @@ func (s dhtSender) Prepare(ctx context.Context, r inspect.DHTRequest) (inspect.D
 		if err != nil {
 			return nil, errors.New(failure.Text(err))
 		}
-		repeated := how.Name != "direct" && !m.Encrypt && !m.Sign && s.said.again(&m)
+		repeated := how.Name != "direct" && !m.Encrypt && !m.Sign && s.said.repeated(&m)
 		return func(ctx context.Context) inspect.Report {
 			r := s.node.Inspection().Report(sending.Wait(ctx))
 			r.Repeated = repeated

@@ -68,7 +68,7 @@ func startDemo(ctx context.Context, logger *slog.Logger) (*demo, error) {
 	d := &demo{}
 	for i, name := range demoNames {
 		n, err := gamelan.Start(ctx, gamelan.Config{},
-			gamelan.WithHandler(func(*gamelan.Node) actor.Actor { return &demoEar{} }), gamelan.WithLogger(logger))
+			gamelan.WithHandler(func(*gamelan.Node) actor.Actor { return &demoHandler{} }), gamelan.WithLogger(logger))
 		if err != nil {
 			d.close()
 			return nil, failure.Start(err)
@@ -184,7 +184,7 @@ func (d *demo) measure(ctx context.Context, r *demoResult) (err error) {
 	burst := newConversation(d, 2, 4*last)
 	burst.first = last
 	start := time.Now()
-	if err := burst.hold(ctx); err != nil {
+	if err := burst.run(ctx); err != nil {
 		return err
 	}
 	r.Burst = demoBurst{len(burst.outcomes), time.Since(start)}
@@ -245,14 +245,14 @@ func runAll(ctx context.Context, all []*conversation) error {
 	var wg sync.WaitGroup
 	errs := make([]error, len(all))
 	for i, c := range all {
-		wg.Go(func() { errs[i] = c.hold(ctx) })
+		wg.Go(func() { errs[i] = c.run(ctx) })
 	}
 	wg.Wait()
 	return errors.Join(errs...)
 }
 
-// hold sends all messages and waits for their outcomes, in order.
-func (c *conversation) hold(ctx context.Context) error {
+// run sends all messages and waits for their outcomes, in order.
+func (c *conversation) run(ctx context.Context) error {
 	type sent struct {
 		i  int
 		at time.Time
@@ -336,11 +336,11 @@ func (p demoPeer) right() bool {
 	return p.Missing == 0 && p.Unexpected == 0 && p.Twice == 0 && p.Disordered == 0 && p.Confirmed+p.InDoubt+p.Failed == p.Sent
 }
 
-// demoEar is the handler of a node: it records which messages came. A restart loses the
+// demoHandler is the handler of a node: it records which messages came. A restart loses the
 // record.
 //
 // In: actors.Received, getHeard → heard.
-type demoEar struct{ heard }
+type demoHandler struct{ heard }
 
 type (
 	getHeard struct{}
@@ -351,7 +351,7 @@ type (
 	}
 )
 
-func (e *demoEar) Receive(c actor.Context) {
+func (e *demoHandler) Receive(c actor.Context) {
 	switch m := c.Message().(type) {
 	case actors.Received:
 		i, err := strconv.ParseInt(string(m.Body), 10, 64)
@@ -376,4 +376,4 @@ func (e *demoEar) Receive(c actor.Context) {
 }
 
 // String returns the handler's line in the tree.
-func (e *demoEar) String() string { return inspect.Count(uint64(e.n), "message") + " received" }
+func (e *demoHandler) String() string { return inspect.Count(uint64(e.n), "message") + " received" }

@@ -28,7 +28,7 @@ func identityChecks() []Check {
 	}
 	for _, c := range []struct {
 		name, rules, title string
-		look               func(p *probe, s *said) error
+		look               func(p *probe, s *identityFields) error
 	}{
 		{"message", "comms 46, 49", "the body is a protobuf message with its five fields", lookMessage},
 		{"protocols", "comms 50", "at most 20 protocols of 1 to 50 bytes", lookProtocols},
@@ -66,7 +66,7 @@ func identityChecks() []Check {
 }
 
 // listen shakes hands and hears the node's frame, saying nothing.
-func (p *probe) listen() ([]byte, *said, error) {
+func (p *probe) listen() ([]byte, *identityFields, error) {
 	_, c, err := p.secure()
 	if err != nil {
 		return nil, nil, err
@@ -114,7 +114,7 @@ func identityHeaderRight(p *probe) error {
 	return nil
 }
 
-func lookMessage(_ *probe, s *said) error {
+func lookMessage(_ *probe, s *identityFields) error {
 	// What was walked through is protobuf. Only signature and addresses are
 	// never left out by their default.
 	if s.signature.at == 0 {
@@ -123,7 +123,7 @@ func lookMessage(_ *probe, s *said) error {
 	return nil
 }
 
-func lookProtocols(_ *probe, s *said) error {
+func lookProtocols(_ *probe, s *identityFields) error {
 	if n := len(s.protocols); n > limits.Protocols {
 		return differsAt(identityFrame, s.protocols[limits.Protocols].at, "at most 20 protocols", "%d", n)
 	}
@@ -135,7 +135,7 @@ func lookProtocols(_ *probe, s *said) error {
 	return nil
 }
 
-func lookUserAgent(_ *probe, s *said) error {
+func lookUserAgent(_ *probe, s *identityFields) error {
 	a := s.agent
 	switch {
 	case len(a.value) > limits.UserAgent:
@@ -146,7 +146,7 @@ func lookUserAgent(_ *probe, s *said) error {
 	return nil
 }
 
-func lookPrintable(_ *probe, s *said) error {
+func lookPrintable(_ *probe, s *identityFields) error {
 	for _, f := range append(s.protocols, s.agent) {
 		for i, b := range f.value {
 			if b < 0x20 || b > 0x7e || b == ',' && f.at != s.agent.at {
@@ -157,7 +157,7 @@ func lookPrintable(_ *probe, s *said) error {
 	return nil
 }
 
-func lookAddresses(p *probe, s *said) error {
+func lookAddresses(p *probe, s *identityFields) error {
 	n := len(s.addresses)
 	if n == 0 && s.features.n == 0 && p.Release == protocol.Release6 {
 		p.note = "a client without addresses"
@@ -177,14 +177,14 @@ func lookAddresses(p *probe, s *said) error {
 	return nil
 }
 
-func lookFeatures(_ *probe, s *said) error {
+func lookFeatures(_ *probe, s *identityFields) error {
 	if f := s.features; f.n > uint64(identity.FeatureNode) {
 		return differsAt(identityFrame, f.at, "features within 3", "%#x", f.n)
 	}
 	return nil
 }
 
-func lookSignature(p *probe, s *said) error {
+func lookSignature(p *probe, s *identityFields) error {
 	c, err := s.claim(p.Key)
 	if err != nil {
 		return err
@@ -196,7 +196,7 @@ func lookSignature(p *probe, s *said) error {
 	return nil
 }
 
-func lookDate(_ *probe, s *said) error {
+func lookDate(_ *probe, s *identityFields) error {
 	at := int64(s.updated.n)
 	if limit := time.Now().Add(limits.ClaimSkew).Unix(); at < 0 || at > limit {
 		return differsAt(identityFrame, max(s.updated.at, s.signature.at), fmt.Sprintf("a date from 0 to %d", limit), "%d", at)

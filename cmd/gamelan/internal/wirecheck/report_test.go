@@ -179,7 +179,7 @@ func FuzzParse(f *testing.F) {
 			}
 		}
 		if err == nil {
-			for _, look := range []func(*probe, *said) error{lookMessage, lookProtocols, lookUserAgent, lookPrintable, lookAddresses, lookFeatures, lookSignature, lookDate} {
+			for _, look := range []func(*probe, *identityFields) error{lookMessage, lookProtocols, lookUserAgent, lookPrintable, lookAddresses, lookFeatures, lookSignature, lookDate} {
 				_ = look(&probe{}, s) // must not panic
 			}
 		}

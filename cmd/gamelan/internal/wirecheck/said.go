@@ -15,10 +15,10 @@ const identityFrame = "the identity frame"
 
 const identityHeader = 3
 
-// said is the identity frame of the node, with the place of every field. It is
+// identityFields is the identity frame of the node, with the place of every field. It is
 // read here once more, apart from the node's own code, because a check has to
 // name the byte that is wrong.
-type said struct {
+type identityFields struct {
 	frame []byte
 
 	addresses []field
@@ -70,8 +70,8 @@ func cut(frame []byte, err error, d time.Duration) error {
 const maxFields = 1024
 
 // parse finds the fields of the message.
-func parse(frame []byte) (*said, error) {
-	s := &said{frame: frame}
+func parse(frame []byte) (*identityFields, error) {
+	s := &identityFields{frame: frame}
 	err := walk(frame, identityHeader, len(frame), func(number uint64, f field) error {
 		switch number {
 		case 1:
@@ -155,7 +155,7 @@ func walk(frame []byte, at, end int, found func(number uint64, f field) error) e
 }
 
 // claim is what the node has signed.
-func (s *said) claim(key identity.PublicKey) (identity.Claim, error) {
+func (s *identityFields) claim(key identity.PublicKey) (identity.Claim, error) {
 	c := identity.Claim{Key: key, Features: identity.Features(s.features.n)}
 	for _, a := range s.addresses {
 		c.Addresses = append(c.Addresses, a.value)

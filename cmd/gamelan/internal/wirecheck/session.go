@@ -41,7 +41,7 @@ type session struct {
 	p    *probe
 	wire *wire
 	conn *noise.Conn
-	said *said
+	said *identityFields
 
 	write sync.Mutex
 
