@@ -49,7 +49,9 @@ func readmeInbox(ctx context.Context, node *gamelan.Node, handle func([]byte)) e
 			return err
 		}
 		handle(m.Body)
-		err = node.Inbox().Ack(ctx, m.Seq) // what is not acknowledged comes again
+		if err := node.Inbox().Ack(ctx, m.Seq); err != nil { // what is not acknowledged comes again
+			return err
+		}
 	}
 	return nil
 }
@@ -58,6 +60,8 @@ func readmeInspector(ctx context.Context) (*gamelan.Node, error) {
 	node, err := gamelan.Start(ctx, gamelan.Config{DataDir: "alice"}, gamelan.WithInspector())
 	return node, err
 }
+
+var _ = []any{readmeProgram, readmeDHT, readmeInbox, readmeInspector}
 
 // TestREADMEPrograms compares the Go blocks of README.md with those above, which
 // compile.
