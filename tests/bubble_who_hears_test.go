@@ -176,21 +176,22 @@ func (w *whoHears) page() string {
 	var b strings.Builder
 	b.WriteString(`# Which nodes take which messages
 
-A node sends two kinds of messages: plain ones (` + "`Node.Send`, `gamelan send PEER`" + `) and those of the DHT (` + "`DHT.Send`,\n`gamelan send --to KEY`" + `). Tari's nodes have both on one protocol, ` + "`t/msg/0.1`" + `, which therefore does not tell them apart. Nodes of this library do not rely on it: what the
-peer's identity message lists on the connection that is used decides.
+A node sends two kinds of messages: plain messages (` + "`" + `Node.Send` + "`" + `, ` + "`" + `gamelan send PEER` + "`" + `) and messages of the DHT (` + "`" + `DHT.Send` + "`" + `,
+` + "`" + `gamelan send --to KEY` + "`" + `). Tari's nodes use one protocol, ` + "`" + `t/msg/0.1` + "`" + `, for both, so the protocol does not distinguish them. A node of
+this library decides by the list of protocols in the identity message of the peer's connection:
 
-- Plain messages have the protocol ` + "`gamelan/msg/1`" + `. ` + "`PlainID`" + ` is another one; ` + "`PlainOnProfile`" + `, for nodes of Tari's comms library
-  without a DHT, is ` + "`t/msg/0.1`" + ` and needs ` + "`NoDHT`" + `.
-- A node with the DHT, which is the default, lists the marker ` + "`gamelan/dht/1`" + `. Others send it plain messages of ` + "`PlainOnProfile`" + ` in no case,
-  and nodes of this library without the marker get no messages of the DHT: directly they are refused, and whoever selects
-  among many leaves them out.
-- Nodes of other programs are sent messages of the DHT on ` + "`t/msg/0.1`" + ` as ever, and plain messages there only with ` + "`PlainOnProfile`" + `.
-- The daemon's names for these settings are ` + "`--no-dht`, `--plain-on-profile` and `node.plain_protocol`" + `. The profile *lesson* has no DHT
-  unless ` + "`Config.DHT`" + ` is set, and plain messages on an id of its own, ` + "`/tari/messaging/0.1.0`" + `.
+- Plain messages use the protocol ` + "`" + `gamelan/msg/1` + "`" + `. ` + "`" + `PlainID` + "`" + ` sets another one. ` + "`" + `PlainOnProfile` + "`" + ` sets ` + "`" + `t/msg/0.1` + "`" + `, for nodes of Tari's
+  comms library without a DHT; it needs ` + "`" + `NoDHT` + "`" + `.
+- A node with the DHT, which is the default, lists the marker ` + "`" + `gamelan/dht/1` + "`" + `. Nodes with ` + "`" + `PlainOnProfile` + "`" + ` never send it plain messages.
+  Nodes of this library without the marker get no messages of the DHT: a direct message is refused, and a strategy that selects several
+  nodes omits them.
+- Nodes of other programs get messages of the DHT on ` + "`" + `t/msg/0.1` + "`" + `, and plain messages there only with ` + "`" + `PlainOnProfile` + "`" + `.
+- The daemon's settings are ` + "`" + `--no-dht` + "`" + `, ` + "`" + `--plain-on-profile` + "`" + ` and ` + "`" + `node.plain_protocol` + "`" + `. The profile *lesson* has no DHT unless
+  ` + "`" + `Config.DHT` + "`" + ` is set, and its own id for plain messages, ` + "`" + `/tari/messaging/0.1.0` + "`" + `.
 
-*Heard* means that the send was confirmed and the receiver's handler heard the message; *refused* that nothing was sent and
-the outcome says what to change; *left out* that a broadcast was not sent to this node. There is no fourth result: nothing
-is confirmed that the receiver cannot decode. Rows send, columns receive. This file is made from
+*Heard* means that the send was confirmed and the receiver's handler received the message; *refused* that nothing was sent, and
+the outcome says what to change; *left out* that a broadcast was not sent to this node. There is no fourth result: a node never
+confirms a message that it cannot decode. Rows send, columns receive. This file is made by
 [the test](../tests/bubble_who_hears_test.go) that sends all of it: ` + "`go test ./tests -run TestBubbleWhoHearsWhom -update`" + `.
 
 `)

@@ -135,9 +135,9 @@ func compatibilityTable(rows []compatible) string {
 	var b strings.Builder
 	b.WriteString(`# Compatibility
 
-What works with nodes of Tari built from its published crates, with the test in [tests/interop](../tests/interop) that
-proves it each time the checks run. "Both ways" means that the test runs with either side dialling. Release 1.7.0-pre.3
-is not among the published crates; what it does differently stands in [conformance/versions.md](conformance/versions.md).
+The features that work with nodes of Tari built from its published crates, each with the test in [tests/interop](../tests/interop) that
+shows it. "Both ways" means that the test runs with either side dialling. Release 1.7.0-pre.3
+is not among the published crates; [conformance/versions.md](conformance/versions.md) lists its differences.
 
 This file is made from the comments of those tests: ` + "`go test ./tests -run TestCompatibilityTable -update`" + `.
 
