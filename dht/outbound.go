@@ -61,6 +61,9 @@ type OutboundOptions struct {
 	RelayLimit int
 	// RelayedTo is how many relayed bytes may wait for one peer. 0 is [RelayedTo].
 	RelayedTo int64
+	// Online reports whether the peer has a connection now. It may be nil: then copies
+	// in doubt wait for [Outbound.Connected] alone.
+	Online func(identity.NodeID) bool
 	// Moved returns when a peer's session last wrote bytes to its connection. It may
 	// be nil.
 	Moved func(identity.NodeID) time.Time
@@ -427,12 +430,7 @@ func (o *Outbound) Connected(now time.Time, peer identity.NodeID) *OutboundEffec
 	if p, ok := o.peers[peer]; ok {
 		p.connected++
 		p.progress(now)
-		for _, c := range p.doubtful.list {
-			if c.state == copyDoubtful {
-				p.push(c)
-			}
-		}
-		p.doubtful = copyList{}
+		p.pushDoubtful()
 		o.pump(now, p)
 	}
 	return o.effects(now)

@@ -127,7 +127,8 @@ func (p *outPeer) push(c *copyOut) {
 }
 
 // again has a copy in doubt sent again: now if the peer has a newer connection than
-// the copy was written to, else when the peer is connected again.
+// the copy was written to, else when the peer is connected again, or still is (see
+// resend).
 func (p *outPeer) again(c *copyOut) {
 	if p.connected > c.connected {
 		p.push(c)
@@ -135,6 +136,30 @@ func (p *outPeer) again(c *copyOut) {
 	}
 	c.state = copyDoubtful
 	p.doubtful.list = append(p.doubtful.list, c)
+}
+
+// resend has the copies in doubt sent again if the peer has a connection: that one
+// lives, and the peer has reset their substream, or it was announced before the
+// session that wrote them had heard of it. Without a connection they wait for the
+// next one.
+func (o *Outbound) resend(now time.Time, p *outPeer) {
+	switch {
+	case len(p.doubtful.list) == 0 || o.o.Online == nil:
+	case now.Before(p.notBefore):
+		o.wakePeer(p, p.notBefore)
+	case o.o.Online(p.id):
+		p.pushDoubtful()
+	}
+}
+
+// pushDoubtful puts the copies in doubt into their queue.
+func (p *outPeer) pushDoubtful() {
+	for _, c := range p.doubtful.list {
+		if c.state == copyDoubtful {
+			p.push(c)
+		}
+	}
+	p.doubtful = copyList{}
 }
 
 // back takes a copy back from its session.
@@ -161,6 +186,7 @@ func (p *outPeer) idle(now time.Time) bool {
 // copies wait, a quarter of the window is reserved for them: otherwise two nodes that
 // send much through each other would wait for each other.
 func (o *Outbound) pump(now time.Time, p *outPeer) {
+	o.resend(now, p)
 	o.pumpQueue(now, p, &p.queue)
 	o.pumpQueue(now, p, &p.relays)
 	o.watch(p)

@@ -226,6 +226,34 @@ func TestDoubt(t *testing.T) {
 		d.outcome(id, confirmed)
 		d.nothing()
 	})
+	t.Run("its connection lives", func(t *testing.T) {
+		online := true
+		d := newDesk(t, villagers, func(o *dht.OutboundOptions) {
+			o.Online = func(identity.NodeID) bool { return online }
+		})
+		id := d.send(plain("a", 1))
+		d.connected("a")
+		d.settleAll(lost) // it was written to the connection before that
+		d.wrote()
+		if w := d.pass(time.Second); to(w) != "a" {
+			t.Fatalf("got %q written, want a", to(w))
+		}
+		d.settleAll(lost) // the peer has reset the substream, and nothing new is announced
+		d.wrote()
+		if w := d.pass(time.Second); to(w) != "a" {
+			t.Fatalf("got %q written on the connection that lives, want a", to(w))
+		}
+		online = false
+		d.settleAll(lost)
+		if w := d.pass(10 * time.Second); len(w) > 0 {
+			t.Errorf("got %q written without a connection, want nothing", to(w))
+		}
+		d.connected("a")
+		d.wrote(1)
+		d.settleAll(confirmed)
+		d.outcome(id, confirmed)
+		d.nothing()
+	})
 	t.Run("first in the queue", func(t *testing.T) {
 		d := newDesk(t, villagers, func(o *dht.OutboundOptions) { o.Window = 1 })
 		d.send(plain("a", 1))

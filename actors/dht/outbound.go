@@ -91,6 +91,7 @@ func (o *outbound) start(c actor.Context) {
 		View: view, Dedup: s.Dedup, Rand: random.Rand, Random: random.Reader, NewID: t.NewID,
 		Paced: view.counts, Pace: s.SendPace, RelayLimit: s.relayLimit(), Paces: o.dht.paces, Window: t.PeerCredit() / 2, MaxFrame: t.Profile().Limits.MessageBody,
 		Discovers: o.discovers, Layers: s.SendLayers, Unreached: s.Unreached, Moved: o.dht.frames.Moved,
+		Online:    func(peer identity.NodeID) bool { _, ok := t.Connection(peer); return ok },
 		RelayedTo: max(t.PeerCredit(), t.Budgets().Inbound.Limit()/8),
 	})
 	supervisor.OwnFunc(c, o.abandon)
