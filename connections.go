@@ -82,10 +82,10 @@ func (n *Node) Disconnect(ctx context.Context, peer identity.NodeID) error {
 // dials it again whenever its connection ends, and closes no connection with it to
 // make room. The tag says in gamelan conns who wants that.
 func (n *Node) Protect(peer identity.NodeID, tag string) (unprotect func()) {
-	owner := fmt.Sprintf("%s-%d", tag, n.trunk.NewID())
-	n.trunk.System().Root.Send(n.trunk.Connectivity(), actors.WantPeer{Peer: peer, Owner: owner})
+	tag = fmt.Sprintf("%s-%d", tag, n.trunk.NewID())
+	n.trunk.System().Root.Send(n.trunk.Connectivity(), actors.ProtectPeer{Peer: peer, Tag: tag})
 	return sync.OnceFunc(func() {
-		n.trunk.System().Root.Send(n.trunk.Connectivity(), actors.ReleasePeer{Peer: peer, Owner: owner})
+		n.trunk.System().Root.Send(n.trunk.Connectivity(), actors.UnprotectPeer{Peer: peer, Tag: tag})
 	})
 }
 

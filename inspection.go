@@ -97,7 +97,7 @@ func (n *Node) tree() *supervisor.Root {
 
 // protectors returns the tags by which a peer is protected.
 func (n *Node) protectors(peer identity.NodeID) []string {
-	tags, _ := n.trunk.Owners().Get(peer)
+	tags, _ := n.trunk.Protected().Get(peer)
 	return slices.Clone(tags)
 }
 

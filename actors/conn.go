@@ -617,8 +617,8 @@ func (a *conn) String() string {
 	if a.session != nil {
 		s += fmt.Sprintf(", %d substreams", a.session.NumStreams())
 	}
-	if owners, ok := a.env.Owners.Get(a.ref.Peer); ok {
-		s += ", kept open by " + strings.Join(owners, ", ")
+	if tags, ok := a.env.Protected.Get(a.ref.Peer); ok {
+		s += ", protected by " + strings.Join(tags, ", ")
 	}
 	if a.closing != nil {
 		s += ", closing: " + a.closing.String()

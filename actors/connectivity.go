@@ -21,7 +21,7 @@ import (
 // connected, dials others when there are too few connections and closes idle
 // ones when there are too many, and is the only one who decides on bans.
 //
-// In: WantPeer, ReleasePeer, AllowPeer, RequestBan, GetStatus, PeerViolated,
+// In: ProtectPeer, UnprotectPeer, AllowPeer, RequestBan, GetStatus, PeerViolated,
 // PeerPanicked, BlamePeer, events PeerConnected, PeerDisconnected and DialFailed. Out:
 // DialPeer, CancelDial, CloseConn, BanPeer, Status, event StatusChanged. A
 // restart loses the counts of failures and panics; what is wanted and allowed,
@@ -44,8 +44,8 @@ type connectivity struct {
 // interests is what connectivity keeps of whom the node is interested in.
 // Everybody may read the views; wishes, which outlives a restart, is its own.
 type interests struct {
-	// Owners says who wants a peer connected.
-	Owners view.Map[identity.NodeID, []string]
+	// Protected says which peers are protected, and the tags of who does it.
+	Protected view.Map[identity.NodeID, []string]
 	// Redials says when peers that are wanted and not connected are dialled next.
 	Redials view.Map[identity.NodeID, time.Time]
 	// Allowed are the peers that are never banned.
@@ -83,14 +83,14 @@ func ago(d time.Duration) string {
 // wishes is what others have asked of connectivity, and what it has learned of
 // peers. It outlives that actor, which alone reads and writes it.
 type wishes struct {
-	owners map[identity.NodeID][]string  // who wants a peer connected
+	tags   map[identity.NodeID][]string  // of protected peers
 	health *connpool.Health              // how dials went
 	left   map[identity.NodeID]time.Time // who is not dialled of our own accord before
 }
 
 func newWishes() wishes {
 	return wishes{
-		owners: make(map[identity.NodeID][]string),
+		tags:   make(map[identity.NodeID][]string),
 		health: new(connpool.Health), left: make(map[identity.NodeID]time.Time),
 	}
 }
@@ -145,10 +145,10 @@ func (a *connectivity) Receive(c actor.Context) {
 		a.resume(c)
 		a.evaluate(c)
 		a.floor.soon(c)
-	case WantPeer:
-		a.want(c, m)
-	case ReleasePeer:
-		a.release(m)
+	case ProtectPeer:
+		a.protect(c, m)
+	case UnprotectPeer:
+		a.unprotect(m)
 	case AllowPeer:
 		a.allow(c, m)
 	case RequestBan:
@@ -325,16 +325,16 @@ func (a *connectivity) pardon(c actor.Context) {
 
 // resume takes up the wishes of an earlier incarnation.
 func (a *connectivity) resume(c actor.Context) {
-	for _, peer := range slices.SortedFunc(maps.Keys(a.env.wishes.owners), identity.NodeID.Compare) {
+	for _, peer := range slices.SortedFunc(maps.Keys(a.env.wishes.tags), identity.NodeID.Compare) {
 		a.connect(c, peer)
 	}
 }
 
-func (a *connectivity) want(c actor.Context, m WantPeer) {
-	owners := a.env.wishes.owners
-	if !slices.Contains(owners[m.Peer], m.Owner) {
-		owners[m.Peer] = append(slices.Clone(owners[m.Peer]), m.Owner) // readers of the view keep the old one
-		a.env.Owners.Set(m.Peer, owners[m.Peer])
+func (a *connectivity) protect(c actor.Context, m ProtectPeer) {
+	tags := a.env.wishes.tags
+	if !slices.Contains(tags[m.Peer], m.Tag) {
+		tags[m.Peer] = append(slices.Clone(tags[m.Peer]), m.Tag) // readers of the view keep the old one
+		a.env.Protected.Set(m.Peer, tags[m.Peer])
 	}
 	a.env.use(m.Peer, 0)
 	a.connect(c, m.Peer)
@@ -357,29 +357,29 @@ func (a *connectivity) has(peer identity.NodeID) bool {
 	return ok
 }
 
-func (a *connectivity) release(m ReleasePeer) {
+func (a *connectivity) unprotect(m UnprotectPeer) {
 	w, ok := a.wanted[m.Peer]
 	if !ok {
 		return
 	}
-	owners := a.env.wishes.owners
-	owners[m.Peer] = slices.DeleteFunc(slices.Clone(owners[m.Peer]), func(o string) bool { return o == m.Owner })
-	if len(owners[m.Peer]) > 0 {
-		a.env.Owners.Set(m.Peer, owners[m.Peer])
+	tags := a.env.wishes.tags
+	tags[m.Peer] = slices.DeleteFunc(slices.Clone(tags[m.Peer]), func(t string) bool { return t == m.Tag })
+	if len(tags[m.Peer]) > 0 {
+		a.env.Protected.Set(m.Peer, tags[m.Peer])
 		return
 	}
 	if w.next != nil {
 		w.next.Stop()
 		a.env.Redials.Delete(m.Peer)
 	}
-	a.env.Owners.Delete(m.Peer)
-	delete(owners, m.Peer)
+	a.env.Protected.Delete(m.Peer)
+	delete(tags, m.Peer)
 	delete(a.wanted, m.Peer)
 }
 
 func (a *connectivity) dial(c actor.Context, peer identity.NodeID, w *wish) {
 	w.dialing = true
-	m := NewDialPeer(a.env.System, 0, peer, c.Self(), strings.Join(a.env.wishes.owners[peer], ", "))
+	m := NewDialPeer(a.env.System, 0, peer, c.Self(), strings.Join(a.env.wishes.tags[peer], ", "))
 	m.Automatic = true
 	c.Send(a.env.Dialer, m)
 }
@@ -512,7 +512,7 @@ func (a *connectivity) cause(now time.Time, missing []identity.NodeID) string {
 }
 
 func (a *connectivity) missing(now time.Time, peer identity.NodeID, w *wish) string {
-	s := fmt.Sprintf("%s, protected by %s, is missing", peer, strings.Join(a.env.wishes.owners[peer], ", "))
+	s := fmt.Sprintf("%s, protected by %s, is missing", peer, strings.Join(a.env.wishes.tags[peer], ", "))
 	var more []string
 	for _, m := range []incident{w.lost, w.failed} {
 		if !m.at.IsZero() {
@@ -535,7 +535,7 @@ func (a *connectivity) missing(now time.Time, peer identity.NodeID, w *wish) str
 func (a *connectivity) Inspect() any {
 	wanted := make(map[string][]string, len(a.wanted))
 	for peer := range a.wanted {
-		wanted[peer.String()] = a.env.wishes.owners[peer]
+		wanted[peer.String()] = a.env.wishes.tags[peer]
 	}
 	return struct {
 		Wanted  map[string][]string `json:"wanted"`

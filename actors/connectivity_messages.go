@@ -49,16 +49,16 @@ type PeerPanicked struct {
 	Path string
 }
 
-// WantPeer asks connectivity to keep the peer connected on behalf of an owner.
-// ReleasePeer takes the wish back. Neither has a reply.
+// ProtectPeer asks connectivity to keep the peer connected by a tag of the caller's.
+// UnprotectPeer takes the wish back. Neither has a reply.
 type (
-	WantPeer struct {
-		Peer  identity.NodeID
-		Owner string
+	ProtectPeer struct {
+		Peer identity.NodeID
+		Tag  string
 	}
-	ReleasePeer struct {
-		Peer  identity.NodeID
-		Owner string
+	UnprotectPeer struct {
+		Peer identity.NodeID
+		Tag  string
 	}
 )
 

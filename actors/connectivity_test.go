@@ -23,7 +23,7 @@ func TestLossThatOvertakesItsDial(t *testing.T) {
 		ref := &actors.ConnRef{ID: 1, Peer: peer}
 		dials := func() int { return count[actors.DialPeer](s.heard["dialer"]) }
 
-		s.tell(s.Connectivity, actors.WantPeer{Peer: peer, Owner: "test"})
+		s.tell(s.Connectivity, actors.ProtectPeer{Peer: peer, Tag: "test"})
 		if got := dials(); got != 1 {
 			t.Fatalf("wanted: got %d dials, want 1", got)
 		}
@@ -44,8 +44,8 @@ func TestDialsOfAWantedPeer(t *testing.T) {
 		s := play(t, map[string]func(*actors.Env) actor.Actor{"connectivity": actors.NewConnectivity})
 		peer := identity.NodeID{1}
 		dials := func() int { return count[actors.DialPeer](s.heard["dialer"]) }
-		s.tell(s.Connectivity, actors.WantPeer{Peer: peer, Owner: "one"})
-		s.tell(s.Connectivity, actors.WantPeer{Peer: peer, Owner: "two"})
+		s.tell(s.Connectivity, actors.ProtectPeer{Peer: peer, Tag: "one"})
+		s.tell(s.Connectivity, actors.ProtectPeer{Peer: peer, Tag: "two"})
 		began := time.Now()
 		for n := 1; n <= 12; n++ {
 			if got := dials(); got != n {
@@ -65,9 +65,9 @@ func TestDialsOfAWantedPeer(t *testing.T) {
 				t.Errorf("after failure %d: got a wait of %v, want %v to %v", n, wait, most/2, most)
 			}
 		}
-		s.tell(s.Connectivity, actors.ReleasePeer{Peer: peer, Owner: "one"})
+		s.tell(s.Connectivity, actors.UnprotectPeer{Peer: peer, Tag: "one"})
 		s.tell(s.Connectivity, actors.PeerDialed{Peer: peer, Err: actors.ErrNoAddress})
-		s.tell(s.Connectivity, actors.ReleasePeer{Peer: peer, Owner: "two"})
+		s.tell(s.Connectivity, actors.UnprotectPeer{Peer: peer, Tag: "two"})
 		if due, ok := s.Redials.Get(peer); ok {
 			t.Errorf("released: got a dial announced for %v, want none", due)
 		}

@@ -179,7 +179,7 @@ func (e *env) allowed(peer identity.NodeID) bool {
 
 // held reports whether somebody here wants the peer connected.
 func (e *env) held(peer identity.NodeID) bool {
-	_, ok := e.Owners.Get(peer)
+	_, ok := e.Protected.Get(peer)
 	return ok
 }
 

@@ -192,7 +192,7 @@ func (f *floorDialer) consider(p peerstore.Peer, now time.Time) (group, out stri
 		group = address.Group(addrs[0].addr)
 	}
 	_, connected := f.env.Connections.Get(p.ID)
-	_, owned := f.env.wishes.owners[p.ID]
+	_, protected := f.env.wishes.tags[p.ID]
 	until := f.env.wishes.left[p.ID]
 	switch {
 	case connected:
@@ -201,8 +201,8 @@ func (f *floorDialer) consider(p peerstore.Peer, now time.Time) (group, out stri
 		out = "banned until " + p.BannedUntil.UTC().Format(time.RFC3339)
 	case err != nil:
 		out = "none of its addresses can be dialled"
-	case owned:
-		out = "dialled for its owners"
+	case protected:
+		out = "dialled because it is protected"
 	case until.After(now):
 		out = "left alone until " + f.env.OnWall(until).UTC().Format(time.TimeOnly) + " after its connection was closed"
 	}
@@ -244,7 +244,7 @@ func more(n int) string {
 func (e *env) live() []connpool.Live {
 	live := make([]connpool.Live, 0, e.Connections.Len())
 	for peer, ref := range e.Connections.All() {
-		_, held := e.Owners.Get(peer)
+		_, held := e.Protected.Get(peer)
 		live = append(live, connpool.Live{
 			Peer: peer, Conn: ref.ID, Outbound: ref.Direction == protocol.Outbound, Node: ref.Features.IsNode(),
 			Since: ref.Since, Streams: e.streams(ref), Stalled: ref.Stalled(), Held: held || ref.Calling(),

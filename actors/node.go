@@ -99,8 +99,8 @@ func (n Node) Dials() *view.Log[identity.NodeID, DialAttempt] { return &n.env.Di
 // Choices returns how candidates to dial were chosen, the newest at the end.
 func (n Node) Choices() []connpool.Choice { return n.env.Choices.Last() }
 
-// Owners says who wants a peer connected.
-func (n Node) Owners() *view.Map[identity.NodeID, []string] { return &n.env.Owners }
+// Protected says which peers are protected, and the tags of who does it.
+func (n Node) Protected() *view.Map[identity.NodeID, []string] { return &n.env.Protected }
 
 // Redials says when peers that are wanted and not connected are dialled next.
 func (n Node) Redials() *view.Map[identity.NodeID, time.Time] { return &n.env.Redials }

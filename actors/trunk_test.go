@@ -18,7 +18,7 @@ func TestUnlimited(t *testing.T) {
 	}{
 		"a stranger":  {func(*env) {}, false},
 		"allowed":     {func(e *env) { e.Allowed.Set(peer, struct{}{}) }, true},
-		"wanted":      {func(e *env) { e.Owners.Set(peer, []string{"somebody"}) }, true},
+		"wanted":      {func(e *env) { e.Protected.Set(peer, []string{"somebody"}) }, true},
 		"another one": {func(e *env) { e.Allowed.Set(identity.NodeID{2}, struct{}{}) }, false},
 	} {
 		e := new(env)
