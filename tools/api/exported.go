@@ -81,8 +81,8 @@ func (d *dump) typeName(o *types.TypeName) {
 	}
 }
 
-// fields lists the exported fields; that there are others matters to whoever
-// writes or compares values of the type.
+// fields lists the exported fields, and whether there are others, which matters for code
+// that writes or compares values of the type.
 func (d *dump) fields(of string, s *types.Struct) {
 	others := false
 	for f := range s.Fields() {
@@ -103,7 +103,7 @@ func (d *dump) fields(of string, s *types.Struct) {
 	}
 }
 
-// members lists what an interface asks for.
+// members lists the methods and embedded types of an interface.
 func (d *dump) members(of string, i *types.Interface) {
 	others := false
 	for m := range i.ExplicitMethods() {

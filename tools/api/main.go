@@ -1,6 +1,5 @@
-// Command api writes down what the packages of the library export, one text
-// file for each package in docs/api, so that a change of the API is a change of
-// a file that a reviewer sees:
+// Command api lists the exported names of the library's packages, one text file for each
+// package in docs/api, so that a reviewer sees a change of the API as a change of a file:
 //
 //	go -C tools run ./api            # accept the API as it is
 //	go -C tools run ./api -check     # print what differs and exit 1
@@ -43,7 +42,7 @@ func run(w io.Writer, root string, check bool) error {
 	if err != nil {
 		return err
 	}
-	for _, file := range old { // a package that is gone has no lines
+	for _, file := range old { // a removed package has no lines
 		if _, ok := files[filepath.Base(file)]; !ok {
 			files[filepath.Base(file)] = nil
 		}
@@ -100,7 +99,7 @@ func snapshot(root string) (map[string][]byte, error) {
 	return files, nil
 }
 
-// hidden reports whether a package of the module is not for others.
+// hidden reports whether a package of the module is not for other modules.
 func hidden(rel string) bool {
 	parts := strings.Split(rel, "/")
 	return slices.Contains(parts, "internal") || parts[0] == "tests" || parts[0] == "examples" || parts[0] == "cmd"

@@ -5,8 +5,7 @@
 //	go -C tools run ./conformance -missing   # what is claimed and has none
 //	go -C tools run ./conformance -check     # exit 1 when there is any, or a wrong citation
 //
-// How to cite, and how a checklist says what is claimed, stands in
-// docs/conformance/README.md.
+// docs/conformance/README.md describes citations and the claims of a checklist.
 package main
 
 import (

@@ -10,9 +10,9 @@ import (
 	"github.com/gamelan-p2p/gamelan/tools/internal/checklist"
 )
 
-// runCheck is what CI runs: each inversion applies, and each claimed item has
-// one or stands in missing.txt. An item that has one must not stand there, so
-// that the list only shrinks.
+// runCheck is the check for CI: each inversion must apply, and each claimed item must have one
+// or be listed in missing.txt. An item with an inversion must not be listed there, so that the
+// list only shrinks.
 func runCheck(out io.Writer, root string, lists []*checklist.List, invs []*inversion, src *sources) error {
 	missing := map[string]bool{}
 	text, err := os.ReadFile(filepath.Join(root, "tools/inversions/missing.txt"))

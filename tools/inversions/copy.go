@@ -10,9 +10,9 @@ import (
 	"strings"
 )
 
-// workcopy is a copy of the repository, with what is not committed, whose files
-// are overwritten while inversions are tried. It stays at one place so that
-// Go's build cache knows its packages.
+// workcopy is a copy of the repository, including uncommitted changes, whose files are
+// overwritten while inversions are tried. It is always at the same place, so that Go's build
+// cache knows its packages.
 type workcopy struct {
 	root, dir string
 	changed   map[string]bool // files that differ from the root's
@@ -68,7 +68,7 @@ func (c *workcopy) put(name string, data []byte) error {
 	return os.WriteFile(path, data, mode)
 }
 
-// change takes back what is changed and then writes files.
+// change restores the changed files and then writes files.
 func (c *workcopy) change(files map[string]string) error {
 	for name := range c.changed {
 		if _, again := files[name]; again {

@@ -11,8 +11,8 @@ import (
 	"strings"
 )
 
-// inversion is one rule of a checklist turned round, read from a file such as
-// comms/031.txt or, where an item has several parts, comms/031-b.txt.
+// inversion is an inverted rule of a checklist, read from a file such as comms/031.txt or, if
+// an item has several parts, comms/031-b.txt.
 type inversion struct {
 	name     string // comms-031-b
 	area     string
@@ -126,5 +126,5 @@ func (e edit) pattern() *regexp.Regexp {
 	return regexp.MustCompile(strings.Join(parts, `[ \t]*\n[ \t]*`))
 }
 
-// replacement is the new text without the line break at its end.
+// replacement returns the new text without the line break at its end.
 func (e edit) replacement() string { return strings.TrimRight(e.new, "\n") }

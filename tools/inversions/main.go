@@ -1,12 +1,12 @@
-// Command inversions turns the rules of the checklists in docs/conformance round,
-// one after another, and sees that the tests which cite them fail.
+// Command inversions inverts the rules of the checklists in docs/conformance in the code, one
+// after another, and checks that the tests that cite them fail.
 //
 //	go -C tools run ./inversions                     # what is new since the last run; writes docs/inversions.md
 //	go -C tools run ./inversions -only comms-031,dht # some, whether new or not
 //	go -C tools run ./inversions -report             # write docs/inversions.md from the kept results
 //	go -C tools run ./inversions -check              # every inversion applies, and none is missing
 //
-// An inversion is a text file; docs/inversions.md says what stands in it.
+// An inversion is a text file; docs/inversions.md describes its form.
 package main
 
 import (
@@ -114,7 +114,7 @@ func chosen(inv *inversion, only string) bool {
 	return false
 }
 
-// forget drops results of inversions that are no more.
+// forget removes results of inversions that no longer exist.
 func (r *runner) forget(invs []*inversion) {
 	for name := range r.results.byName {
 		if !slices.ContainsFunc(invs, func(inv *inversion) bool { return inv.name == name }) {

@@ -8,14 +8,14 @@ import (
 	"slices"
 )
 
-// result is what came of one inversion.
+// result is the result of one inversion.
 type result struct {
 	Error string   `json:",omitempty"` // it does not compile
 	Tests []tested `json:",omitempty"`
 }
 
-// tested is what came of one test; Hash says of which state of the files, Why
-// which line of the test failed.
+// tested is the result of one test. Hash identifies the state of the files, Why is the line of
+// the test that failed.
 type tested struct {
 	cited
 	Hash    string
@@ -23,7 +23,7 @@ type tested struct {
 	Why     string `json:",omitempty"`
 }
 
-// results are kept in a file, so that a run goes on where the last one ended.
+// results are kept in a file, so that a run continues where the last one ended.
 type results struct {
 	path   string
 	byName map[string]result
@@ -41,8 +41,8 @@ func readResults(path string) (results, error) {
 	return r, json.Unmarshal(data, &r.byName)
 }
 
-// keep adds what res says of its tests, and drops those that no longer cite the
-// item; of an inversion that does not compile nothing is kept.
+// keep adds the tests of res, and removes tests that no longer cite the item. For an
+// inversion that does not compile it keeps nothing.
 func (r results) keep(name string, res result, cites []cited) {
 	if res.Error != "" {
 		r.byName[name] = res

@@ -35,7 +35,7 @@ const (
 	hung    outcome = "hung" // counts as failed: it did not end in time
 	passed  outcome = "passed"
 	skipped outcome = "skipped"
-	anyway  outcome = "fails anyway" // also without an inversion; says nothing
+	anyway  outcome = "fails anyway" // also without an inversion; not counted
 )
 
 // fell reports whether the test noticed the inversion.
@@ -44,8 +44,8 @@ func (o outcome) fell() bool { return o == failed || o == hung }
 // runner tries inversions.
 type runner struct {
 	root    string
-	invs    []*inversion // all there are
-	again   bool         // also what is known
+	invs    []*inversion // all inversions
+	again   bool         // also tests with a known result
 	src     *sources
 	cites   map[string][]cited // by item, as in "comms 31"
 	files   map[cited][]string // the files of a test
@@ -73,8 +73,8 @@ type clean struct {
 	took time.Duration
 }
 
-// Tests against other implementations' nodes need their builds and take
-// minutes; a citation there is left out.
+// against is the directory of tests with other implementations' nodes, which need their
+// builds and take minutes; citations there are ignored.
 const against = "tests/interop"
 
 func citations(root string) (map[string][]cited, map[cited][]string, []string) {
@@ -99,8 +99,8 @@ func citations(root string) (map[string][]cited, map[cited][]string, []string) {
 
 func (inv *inversion) item() string { return fmt.Sprintf("%s %d", inv.area, inv.number) }
 
-// hash changes when the inversion, a file that it touches, or the test does. In
-// one run it is that of the files as they were first.
+// hash returns a hash of the inversion, the files that it touches, and the test. During a run
+// it stays that of the files at the beginning.
 func (r *runner) hash(inv *inversion, t cited) (string, error) {
 	key := inv.name + " " + t.String()
 	if known, ok := r.hashes[key]; ok {
@@ -126,8 +126,7 @@ func (r *runner) hash(inv *inversion, t cited) (string, error) {
 	return r.hashes[key], nil
 }
 
-// todo are the tests that inv has still to be tried with: those without a
-// result, and with again all.
+// todo returns the tests to run for inv: those without a result, or, with again, all.
 func (r *runner) todo(inv *inversion, again bool) (tests []planned) {
 	for _, t := range r.cites[inv.item()] {
 		if r.in != nil && !r.in(t.Package) {
@@ -142,8 +141,7 @@ func (r *runner) todo(inv *inversion, again bool) (tests []planned) {
 	return tests
 }
 
-// known is the kept outcome of a test, "" when there is none of the files as they
-// are.
+// known returns the kept outcome of a test for the present files, or "" if there is none.
 func (r *runner) known(inv *inversion, t cited) outcome {
 	for _, was := range r.results.byName[inv.name].Tests {
 		if was.cited == t {
@@ -155,28 +153,28 @@ func (r *runner) known(inv *inversion, t cited) outcome {
 	return ""
 }
 
-// elsewhere says that t has failed under another inversion of the same item.
+// elsewhere reports whether t has failed under another inversion of the same item.
 func (r *runner) elsewhere(inv *inversion, t cited) bool {
 	return slices.ContainsFunc(r.invs, func(other *inversion) bool {
 		return other != inv && other.item() == inv.item() && r.known(other, t).fell()
 	})
 }
 
-// enough says that nothing is learnt from running t under inv: t has failed under
-// another inversion of the same item, and another test has failed under inv.
+// enough reports whether t need not run under inv: t has failed under another inversion of
+// the same item, and another test has failed under inv.
 func (r *runner) enough(inv *inversion, t cited) bool {
 	return r.elsewhere(inv, t) && slices.ContainsFunc(r.cites[inv.item()], func(other cited) bool {
 		return other != t && r.known(inv, other).fell()
 	})
 }
 
-// planned is a test to run; hash is of the files when the run began.
+// planned is a test to run; hash is that of the files when the run began.
 type planned struct {
 	cited
 	hash string
 }
 
-// run tries invs, first those that one build serves.
+// run tries invs, first those that share one build.
 func (r *runner) run(invs []*inversion) error {
 	if err := os.MkdirAll(r.copies, 0o755); err != nil {
 		return err
@@ -250,7 +248,7 @@ func (r *runner) run(invs []*inversion) error {
 
 var errorAt = regexp.MustCompile(`(?m)^(?:[^\s:]*/)?([\w-]+)\.go:\d+(?::\d+)?: (.*)$`)
 
-// compiled weaves invs, leaving out those that do not compile.
+// compiled weaves invs, without those that do not compile.
 func (r *runner) compiled(c *workcopy, invs []*inversion) (files map[string]string, woven, alone []*inversion, err error) {
 	for range 20 {
 		if files, woven, alone, err = weave(r.src, invs); err != nil {
@@ -323,9 +321,9 @@ func (r *runner) try(c *workcopy, binaries map[string]string, inv *inversion, ch
 	r.note(inv)
 }
 
-// tried believes a failure only when the same test then passes without an
-// inversion, in the same time on a machine as loaded, and fails again under it: one
-// that fails now and then says nothing. Hanging once is enough.
+// tried accepts a failure only if the same test then passes without an inversion, within the
+// same time, and fails again with it, so that flaky tests do not count. For a hung test once
+// is enough.
 func (r *runner) tried(t cited, inverted, plain func(limit time.Duration) ended) ended {
 	limit := 4*r.clean[t].took + r.grace
 	for range 3 {
@@ -354,7 +352,7 @@ func (r *runner) keep(inv *inversion, res result) {
 	}
 }
 
-// note says what has come of inv.
+// note prints the result of inv.
 func (r *runner) note(inv *inversion) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -377,8 +375,8 @@ func (r *runner) note(inv *inversion) {
 	fmt.Fprintf(r.out, "[%d/%d, %s left] %s: %s\n", r.done, r.all, left.Round(time.Second), inv.name, words)
 }
 
-// ended is how a run of a test ended; why is the first line that says what failed
-// or, of one that hung, where it waited.
+// ended is the end of a test's run; why is the first line about the failure or, for a hung
+// test, the line where it waited.
 type ended struct {
 	outcome
 	why  string
@@ -393,7 +391,7 @@ func (r *runner) test(c *workcopy, binaries map[string]string, t cited, chosen s
 	cmd.Dir = filepath.Join(c.dir, t.Package)
 	cmd.Env = append(os.Environ(), variable+"="+chosen)
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
-	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGQUIT) } // it prints its stacks
+	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGQUIT) } // makes it print its stacks
 	cmd.WaitDelay = 5 * time.Second
 	begin := time.Now()
 	out, err := cmd.CombinedOutput()
@@ -417,11 +415,10 @@ var (
 	frameOf  = regexp.MustCompile(`(?m)^\t\S*?(\w+_test\.go:\d+)`)
 )
 
-// failedWith is the first line of a test's output that says what failed.
+// failedWith returns the first line of a test's output about the failure.
 func failedWith(out string) string { return shorten(failedAt.FindString(out)) }
 
-// waitedAt is the place in the test at which, by the stacks in out, its goroutine
-// waited.
+// waitedAt returns the place in the test at which its goroutine waited, by the stacks in out.
 func waitedAt(out, test string) string {
 	for stack := range strings.SplitSeq(out, "\n\n") {
 		if !strings.Contains(stack, "."+test) || strings.Contains(stack, "testing.(*T).Run(") || strings.Contains(stack, "internal/synctest.Run(") {
@@ -474,5 +471,5 @@ func packages(tests []cited) []string {
 	return pkgs
 }
 
-// defaultJobs leaves a processor to others.
+// defaultJobs returns one less than the number of processors, but at least 1.
 func defaultJobs() int { return max(1, runtime.NumCPU()-1) }

@@ -25,10 +25,10 @@ type function struct {
 	begin, end  int    // of the declaration
 	open, close int    // of the body's braces
 	results     bool
-	labels      bool // a copy of the body beside it would define labels twice
+	labels      bool // the body has labels, so a second copy of it would not compile
 }
 
-// place is where an edit applies.
+// place is the position of an edit.
 type place struct {
 	begin, end int
 	in         *function // nil outside of every body
@@ -93,7 +93,7 @@ func receiver(d *ast.FuncDecl) string {
 	}
 }
 
-// find says where e applies: its old text has to occur exactly once.
+// find returns the place of e: its old text must occur exactly once.
 func (s *source) find(e edit) (place, error) {
 	begin, end := 0, len(s.text)
 	if e.in != "" {

@@ -10,11 +10,10 @@ import (
 // variable chooses an inversion of a woven binary.
 const variable = "GAMELAN_INVERSION"
 
-// weave returns the files that hold every one of invs beside the code as it is:
-// at its beginning a changed function asks which inversion is chosen, and does
-// what that one says. So one build serves all of them. alone are those that
-// change something outside of a function, or a function with labels; they need
-// a build of their own.
+// weave returns files that contain all of invs beside the original code: a changed function
+// checks at its beginning which inversion is chosen, and runs that body. So one build serves
+// all of them. alone are the inversions that change code outside of functions, or functions
+// with labels; each needs its own build.
 func weave(src *sources, invs []*inversion) (files map[string]string, woven, alone []*inversion, err error) {
 	bodies := map[string]map[string][]insertion{} // by file and function
 	for _, inv := range invs {
@@ -64,8 +63,8 @@ func weave(src *sources, invs []*inversion) (files map[string]string, woven, alo
 
 type insertion struct{ name, body string }
 
-// bodies are the changed bodies by file and function. fits is false where there
-// is more to change than bodies.
+// bodies returns the changed bodies by file and function. fits is false if inv changes more
+// than bodies.
 func (inv *inversion) bodies(src *sources) (changed map[string]map[string]string, fits bool, err error) {
 	type cut struct {
 		place
@@ -127,7 +126,7 @@ func (inv *inversion) plain(src *sources) (map[string]string, error) {
 		if !ok {
 			text = s.text
 		}
-		// The function has moved if an edit before this one changed the file.
+		// An earlier edit of the file may have moved the function.
 		now := &source{path: e.file, text: text}
 		if e.in != "" {
 			if now, err = parseSource(e.file, text); err != nil {

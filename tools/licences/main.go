@@ -1,13 +1,12 @@
-// Command licences lists the licence of every module whose code is in the
-// library, in cmd/gamelan or in the tests, in docs/licences.md, and prints how
-// many modules each of them is made of:
+// Command licences writes docs/licences.md: the licence of every module whose code is in the
+// library, in cmd/gamelan or in the tests. It prints the number of modules of each:
 //
 //	go -C tools run ./licences            # write the list
 //	go -C tools run ./licences -check     # exit 1 when it is stale
 //
-// The texts are told by google/licensecheck, which pkg.go.dev uses, or by the SPDX
-// line of a file without such a text. A module whose licence is not recognized,
-// or not one of the accepted, is an error.
+// google/licensecheck, which pkg.go.dev uses, recognises the texts; for a file without a
+// known text the SPDX line counts. A module with an unknown or not accepted licence is an
+// error.
 package main
 
 import (
@@ -29,20 +28,19 @@ import (
 	"github.com/google/licensecheck"
 )
 
-// accepted are the licences that ours, BSD-3-Clause, can stand beside in a program.
-// MPL-2.0 asks that changes to its own files be published; we change none.
+// accepted are the licences that are compatible with ours, BSD-3-Clause, in one program.
+// MPL-2.0 requires that changes to its own files be published; we change none.
 var accepted = []string{"Apache-2.0", "BSD-2-Clause", "BSD-3-Clause", "CC0-1.0", "ISC", "MIT", "MPL-2.0", "Unlicense"}
 
-// covered is how much of a licence file, in percent, must be text of licences:
-// the rest may name the authors.
+// covered is the percentage of a licence file that must be text of licences; the rest may
+// name the authors.
 const covered = 75
 
-// systems are those whose builds are listed together, so that the list is the
-// same wherever it is made. With cgo, some code is C.
+// systems are the systems whose builds are listed together, so that the list is the same on
+// every machine. With cgo, some code is C.
 var systems = []struct{ os, cgo string }{{"linux", "1"}, {"linux", "0"}, {"darwin", "1"}, {"windows", "1"}}
 
-// builds are what the modules are listed for; a module stands under the first
-// that needs it.
+// builds are the sections of the list; a module is listed in the first one that needs it.
 var builds = []struct {
 	name string
 	args []string // of go list
@@ -62,7 +60,7 @@ func main() {
 	}
 }
 
-// module is one that code is taken from.
+// module is a module with code in a build.
 type module struct {
 	Path, Version, Dir string
 	Main               bool
@@ -149,7 +147,7 @@ func decode(r io.Reader) ([]*module, error) {
 	}
 }
 
-// licenceFile is the name of a file that states a licence.
+// licenceFile matches the name of a file with a licence.
 var licenceFile = regexp.MustCompile(`(?i)^(licen[cs]e|copying|unlicense)([-._].*)?$`)
 
 // licencesIn returns the licences of the module in dir, by their SPDX names.
@@ -180,7 +178,7 @@ func licencesIn(dir string) ([]string, error) {
 	return slices.Compact(names), nil
 }
 
-// spdxLine names licences whose texts are elsewhere.
+// spdxLine matches a line that names licences without their texts.
 var spdxLine = regexp.MustCompile(`SPDX-License-Identifier: ((?:[A-Za-z0-9.-]+)(?: (?:OR|AND) [A-Za-z0-9.-]+)*)`)
 
 // identify returns the SPDX names of the licences that a text is or names.

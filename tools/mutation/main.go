@@ -1,14 +1,14 @@
-// Command mutation asks of each package whether its tests can fail. Gremlins
-// changes one operator of the source after another; this command runs the
-// package's own tests on each, and writes which changes no test noticed.
+// Command mutation checks for each package that its tests can fail. Gremlins changes one
+// operator of the source after another; this command runs the package's own tests on each
+// change, and lists the changes that no test noticed.
 //
 //	mutation [-percent 100] [-seed 8] [-again] ./identity ./transport/noise …
 //	mutation -report
 //
-// For every package a file results/<package>.json is written; -report makes
-// docs/mutation.md of them and of unchanged.txt, where each survivor that
-// changes nothing has its reason. Gremlins calls "go test" for each mutant;
-// that call comes here, see standIn.
+// It writes a file results/<package>.json for every package. With -report it writes
+// docs/mutation.md from these and from unchanged.txt, which has the reason for each survivor
+// that changes nothing. Gremlins calls "go test" for each mutant; this command handles that
+// call, see standIn.
 package main
 
 import (

@@ -72,9 +72,8 @@ func findMutant(j job, dir string) (mutant, error) {
 	return mutant{}, errors.New("the copy has no mutant; was a file edited during the run?")
 }
 
-// firstChange finds the first token that is not the same. Gremlins prints the
-// file anew, so that the layout may be another, and parentheses are added where
-// an operator now binds weaker than before.
+// firstChange finds the first different token. Gremlins prints the whole file, so the layout
+// may differ, and it adds parentheses where an operator now binds more weakly.
 func firstChange(before, after []byte) (mutant, bool) {
 	a, b := newTokens(before), newTokens(after)
 	added := 0
@@ -129,7 +128,7 @@ func (t *tokens) next() textToken {
 	return textToken{kind, text, t.file.Position(pos)}
 }
 
-// readLog returns the last word on every mutant. A missing file is empty.
+// readLog returns the last entry of every mutant. A missing file counts as empty.
 func readLog(path string) (map[string]mutant, error) {
 	known := map[string]mutant{}
 	f, err := os.Open(path)
@@ -167,7 +166,7 @@ func appendLog(path string, m mutant) error {
 
 func slug(pkg string) string { return strings.ReplaceAll(pkg, "/", "-") }
 
-// logOf names the log of a package; it is not kept in the repository.
+// logOf returns the path of a package's log, which is not kept in the repository.
 func logOf(root, pkg string) string {
 	return filepath.Join(root, "tools/mutation/log", slug(pkg)+".jsonl")
 }

@@ -96,13 +96,13 @@ type reason struct {
 	used bool
 }
 
-// reasonKey leaves the place in the file out, which changes with every edit.
+// reasonKey identifies a mutant without its place in the file, which changes with every edit.
 func (m mutant) reasonKey() string {
 	return fmt.Sprintf("%s | %s → %s | %s", m.File, m.From, m.To, m.Text)
 }
 
-// readReasons reads pairs of a line that names the mutant, as reasonKey does,
-// and an indented one that says why. Lines with # are remarks.
+// readReasons reads pairs of a line in the form of reasonKey and an indented line with the
+// reason. Lines with # are comments.
 func readReasons(path string) (map[string]*reason, error) {
 	data, err := os.ReadFile(path)
 	if err != nil {

@@ -15,7 +15,7 @@ import (
 	"time"
 )
 
-// result is what is kept of a package.
+// result is the kept result of a package.
 type result struct {
 	Package, Commit, Date string
 	Percent, Seed         int
@@ -25,8 +25,8 @@ type result struct {
 	Survived              []mutant
 }
 
-// score is the share of the mutants that was noticed, in per cent, when so many
-// are left out because they change nothing.
+// score returns the percentage of mutants that were noticed, without unchanged ones, which
+// change nothing.
 func (r result) score(unchanged int) float64 {
 	if r.Mutants == unchanged {
 		return 100
@@ -36,7 +36,7 @@ func (r result) score(unchanged int) float64 {
 
 func resultsOf(root string) string { return filepath.Join(root, "tools/mutation/results") }
 
-// writeResult sums up the log of a package, of its files as they are now.
+// writeResult writes the result of a package from its log, for its present files.
 func writeResult(j job) error {
 	known, err := readLog(j.Log)
 	if err != nil {

@@ -33,9 +33,9 @@ const (
 	exitNoBuild  = 2
 )
 
-// standIn is the go command while Gremlins runs. What is not the test of a
-// mutant goes on to the real one. A mutant is compiled, then tested, then
-// written down with the test that noticed it.
+// standIn acts as the go command while Gremlins runs. It passes calls other than the test of
+// a mutant to the real go command. It compiles and tests a mutant, and logs it with the test
+// that noticed it.
 func standIn(args []string) int {
 	var j job
 	if err := json.Unmarshal([]byte(os.Getenv(envName)), &j); err != nil {
@@ -83,8 +83,8 @@ func (j job) judge(m mutant, dir string) int {
 	return code
 }
 
-// drawn says whether m belongs to the sample. A larger share with the same seed
-// contains the smaller one.
+// drawn reports whether m belongs to the sample. A larger share with the same seed contains
+// the smaller one.
 func (j job) drawn(m mutant) bool {
 	h := fnv.New64a()
 	fmt.Fprintf(h, "%d %s", j.Seed, m.key())

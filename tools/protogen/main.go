@@ -72,11 +72,10 @@ func run(dir string, check bool) error {
 	return errors.Join(stale...)
 }
 
-// packageLine is the package statement of a .proto file.
+// packageLine matches the package statement of a .proto file.
 var packageLine = regexp.MustCompile(`(?m)^package ([a-z0-9_.]+);`)
 
-// generate compiles every .proto file in dir and gives the generated files by
-// name.
+// generate compiles every .proto file in dir and returns the generated files by name.
 func generate(dir string) (map[string][]byte, error) {
 	files, err := filepath.Glob(filepath.Join(dir, "*.proto"))
 	if err != nil {

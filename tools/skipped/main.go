@@ -1,5 +1,5 @@
-// Command skipped reads the output of go test -json. It prints what failed,
-// names every skipped test, lists the slowest, and exits 1 when a test failed or was
+// Command skipped reads the output of go test -json. It prints the output of failed tests,
+// names every skipped test, lists the slowest packages, and exits 1 when a test failed or was
 // skipped: in CI a test that does not run proves nothing.
 //
 //	go test -json ./... | skipped

@@ -17,8 +17,8 @@ const (
 	bottom             = 40
 )
 
-// style has colours that can be read on a light and on a dark page, and follows
-// the reader's choice where the viewer tells it.
+// style has colours that are readable on a light and on a dark page, and follows the viewer's
+// colour scheme.
 const style = `<style>
   text { font: 12px system-ui, sans-serif; fill: #444 }
   .title { font-weight: 600; fill: #222 }
@@ -45,7 +45,7 @@ type line struct {
 	values []float64
 }
 
-// panelsOf says what is drawn.
+// panelsOf returns the panels of the plot.
 func panelsOf(t table) []panel {
 	const mib = 1 << 20
 	memory := []line{{"resident, node and test", t.scaled("resident", mib)}, {"live heap", t.scaled("live", mib)}}
@@ -122,7 +122,7 @@ func (p panel) draw(b *strings.Builder, at []float64, y int) {
 	}
 }
 
-// tick is the distance of the marks on an axis of time: eight at most.
+// tick returns the distance of the marks on an axis of time, so that there are at most eight.
 func tick(end float64) float64 {
 	for _, step := range []float64{1, 2, 5, 10, 15, 30, 60} {
 		if end/step <= 8 {

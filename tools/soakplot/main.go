@@ -1,4 +1,4 @@
-// Command soakplot draws what TestSoak of tests/interop measured:
+// Command soakplot draws the measurements of TestSoak in tests/interop:
 //
 //	go -C tools run ./soakplot -csv ../docs/soak.csv -svg ../docs/soak.svg
 //
@@ -58,7 +58,7 @@ func run(in, out string, keep int) error {
 	return os.WriteFile(out, []byte(svg), 0o644)
 }
 
-// thin leaves the heading and n of the other rows.
+// thin returns the heading and n of the other rows.
 func thin(rows [][]string, n int) [][]string {
 	kept := rows[:1:1]
 	last := len(rows) - 1
@@ -68,7 +68,7 @@ func thin(rows [][]string, n int) [][]string {
 	return kept
 }
 
-// table is the measurements by column.
+// table holds the measurements by column.
 type table struct {
 	names   []string
 	columns map[string][]float64
@@ -91,7 +91,7 @@ func parse(rows [][]string) (table, error) {
 	return t, nil
 }
 
-// rate is the change of the sum of counters in each second.
+// rate returns the change per second of the sum of counters.
 func (t table) rate(names ...string) []float64 {
 	at, rates := t.columns["seconds"], make([]float64, len(t.columns["seconds"]))
 	for _, name := range names {
@@ -119,8 +119,8 @@ func (t table) scaled(name string, by float64) []float64 {
 	return values
 }
 
-// niceTop is the end of an axis that shows values up to highest: 1, 2, 2.5 or 5
-// times a power of ten.
+// niceTop returns the end of an axis for values up to highest: 1, 2, 2.5 or 5 times a power
+// of ten.
 func niceTop(highest float64) float64 {
 	if highest <= 0 {
 		return 1

@@ -18,7 +18,7 @@ type Proxy struct {
 	conns    map[*net.TCPConn]struct{}
 }
 
-// New listens on a port of its own until the test ends.
+// New returns a proxy that listens on a free port until the test ends.
 func New(t testing.TB) *Proxy {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
@@ -31,20 +31,19 @@ func New(t testing.TB) *Proxy {
 	return p
 }
 
-// Multiaddr is where it listens.
+// Multiaddr returns the address on which it listens.
 func (p *Proxy) Multiaddr() string {
 	return fmt.Sprintf("/ip4/127.0.0.1/tcp/%d", p.listener.Addr().(*net.TCPAddr).Port)
 }
 
-// To is where it passes the next connections on to, such as "127.0.0.1:18189".
+// To sets the target of later connections, such as "127.0.0.1:18189".
 func (p *Proxy) To(target string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.target = target
 }
 
-// Cut ends every connection at once and reports how many sockets that were.
-// The ends hear a reset: what was under way is lost.
+// Cut resets every connection and returns the number of sockets. Bytes under way are lost.
 func (p *Proxy) Cut() int {
 	p.mu.Lock()
 	defer p.mu.Unlock()

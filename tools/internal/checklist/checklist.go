@@ -19,9 +19,9 @@ var (
 	settingLine = regexp.MustCompile(`^(Area|Claimed|Later): (.+)$`)
 )
 
-// Read reads every file of dir that has a line "Area: <name>". Such
-// a file says in "Claimed: 1-3, 7" which items have their tests, and in
-// "Later: 4-6" which are out of scope so far; together they name every item.
+// Read reads every file of dir that has a line "Area: <name>". In such a file the line
+// "Claimed: 1-3, 7" names the items with tests, and "Later: 4-6" those that are out of
+// scope so far; together they name every item.
 func Read(dir string) ([]*List, error) {
 	files, err := filepath.Glob(filepath.Join(dir, "*.md"))
 	if err != nil {
@@ -148,10 +148,10 @@ type List struct {
 	Items map[int]*Item
 }
 
-// Numbers are the numbers of the items, in order.
+// Numbers returns the numbers of the items, in order.
 func (l *List) Numbers() []int { return slices.Sorted(maps.Keys(l.Items)) }
 
-// Lacking are the claimed items without a test.
+// Lacking returns the claimed items without a test.
 func (l *List) Lacking() []int {
 	var n []int
 	for _, i := range l.Numbers() {
@@ -162,7 +162,7 @@ func (l *List) Lacking() []int {
 	return n
 }
 
-// Ranges writes sorted numbers as 1-3, 7.
+// Ranges returns sorted numbers in the form 1-3, 7.
 func Ranges(n []int) string {
 	var parts []string
 	for i := 0; i < len(n); {

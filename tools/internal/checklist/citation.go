@@ -17,10 +17,10 @@ type Citation struct {
 	Number int
 	File   string // relative to the root
 	Line   int
-	Test   string // the declaration that the comment stands in or above
+	Test   string // the declaration that contains or follows the comment
 }
 
-// Where names the file, the line and the test.
+// Where returns the file, the line and the test.
 func (c Citation) Where() string { return fmt.Sprintf("%s:%d %s", c.File, c.Line, c.Test) }
 
 // Scan reads all tests below root. problems are comments that cannot be read.
@@ -83,7 +83,7 @@ func scanFile(path, rel string, src any) (citations []Citation, problems []strin
 	return citations, problems, nil
 }
 
-// declaration names what the comment stands in, or directly above.
+// declaration returns the name of the declaration that contains or follows the comment.
 func declaration(file *ast.File, comment *ast.CommentGroup) string {
 	for _, d := range file.Decls {
 		if comment.Pos() > d.End() {
@@ -109,8 +109,8 @@ var (
 	remark   = regexp.MustCompile(`\s*\([^()]*\)$`)
 )
 
-// parseCitation reads "comms 31, 33-35; V 12", with a remark in parentheses at
-// the end if need be. An area holds until the next one is named.
+// parseCitation parses "comms 31, 33-35; V 12", with an optional remark in parentheses at the
+// end. An area applies until the next one is named.
 func parseCitation(text string) ([]Citation, error) {
 	text = strings.TrimSuffix(strings.TrimSpace(text), ".")
 	text = remark.ReplaceAllString(text, "")

@@ -20,7 +20,7 @@ type Check struct {
 	run   func(p *probe) error
 }
 
-// stage is how far a connection must get before a check makes sense.
+// stage is the part of the set-up that must work before a check makes sense.
 type stage int
 
 const (
@@ -32,18 +32,18 @@ const (
 	needsSession          // the multiplexer answers
 )
 
-// Status is what came of a check.
+// Status is the result of a check in a word.
 type Status string
 
-// What can come of a check.
+// The statuses of a check.
 const (
 	Pass          Status = "pass"
 	Fail          Status = "fail"
 	NotApplicable Status = "n/a"
 )
 
-// Result is what came of a check. Texts may hold what the node sent: escape
-// them before they are shown.
+// Result is the result of a check. Its texts may contain bytes from the node: escape them
+// before showing them.
 type Result struct {
 	Name   string `json:"check"`
 	Rules  string `json:"rules"`
@@ -61,10 +61,10 @@ type Result struct {
 	MS   int64  `json:"ms"`             // how long it took
 }
 
-// mismatch is a failure: the node does not do what the rule says.
+// mismatch is a failure: the node does not follow the rule.
 type mismatch struct {
 	want, got string
-	where     string // what offset counts in; empty: there is no offset
+	where     string // the bytes in which offset counts; empty: there is no offset
 	offset    int
 }
 
@@ -76,18 +76,18 @@ func (m *mismatch) Error() string {
 	return s
 }
 
-// differs is a failure without an offset.
+// differs returns a failure without an offset.
 func differs(want, format string, args ...any) error {
 	return &mismatch{want: want, got: fmt.Sprintf(format, args...)}
 }
 
-// differsAt is a failure at one byte.
+// differsAt returns a failure at one byte.
 func differsAt(where string, offset int, want, format string, args ...any) error {
 	return &mismatch{want, fmt.Sprintf(format, args...), where, offset}
 }
 
-// compare fails at the first byte in which got differs from want, the end of
-// either included.
+// compare returns a failure at the first byte in which got differs from want; different
+// lengths differ at the end of the shorter one.
 func compare(where string, want, got []byte) error {
 	if bytes.Equal(want, got) {
 		return nil
@@ -99,7 +99,7 @@ func compare(where string, want, got []byte) error {
 	return &mismatch{around(want, at), around(got, at), where, at}
 }
 
-// after says what went before a failure.
+// after adds to a failure what was done before it.
 func after(what string, err error) error {
 	var m *mismatch
 	var s *setupError
@@ -112,14 +112,14 @@ func after(what string, err error) error {
 	return err
 }
 
-// shown is how many bytes of a difference are shown, and shownBefore how many
-// of them may lie before it.
+// shown is how many bytes around a difference are shown, and shownBefore how many of them may
+// be before it.
 const (
 	shown       = 40
 	shownBefore = 16
 )
 
-// around is b in hexadecimal, or what surrounds the byte at.
+// around returns b in hexadecimal, or the bytes around the index at.
 func around(b []byte, at int) string {
 	if len(b) == 0 {
 		return "nothing"
@@ -146,12 +146,12 @@ func count(n int, what string) string {
 	return fmt.Sprintf("%d %ss", n, what)
 }
 
-// inapplicable ends a check that this node gives no occasion for.
+// inapplicable ends a check that does not apply to this node.
 type inapplicable string
 
 func (i inapplicable) Error() string { return string(i) }
 
-// setupError is a connection that did not get as far as the check needs.
+// setupError reports a connection that failed before the stage that the check needs.
 type setupError struct {
 	at  string // "dial", "noise", …
 	err error

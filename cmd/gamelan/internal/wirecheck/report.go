@@ -9,7 +9,7 @@ import (
 	"github.com/gamelan-p2p/gamelan/inspect"
 )
 
-// Report is the results of a run, for people and programs.
+// Report holds the results of a run, for people and programs.
 type Report struct {
 	Target   string `json:"target"`
 	Key      string `json:"key"`
@@ -20,7 +20,7 @@ type Report struct {
 	Failed   int    `json:"failed"`
 	Skipped  int    `json:"not_applicable"`
 	MS       int64  `json:"ms"`
-	// Blocked is why connections do not get far enough for all checks.
+	// Blocked is the error because of which some checks could not run.
 	Blocked string `json:"blocked,omitempty"`
 	// Interrupted is true when not all checks have been run.
 	Interrupted bool `json:"interrupted,omitempty"`
@@ -31,7 +31,7 @@ type Report struct {
 // OK reports whether the node has passed.
 func (r Report) OK() bool { return r.Failed == 0 && r.Blocked == "" }
 
-// NewReport is the report on what [Run] returned after some time.
+// NewReport returns the report on the results of [Run]; took is its duration.
 func NewReport(target string, t Target, results []Result, blocked error, took time.Duration) Report {
 	r := Report{
 		Target: target, Key: t.Key.String(), Network: t.Network.String(), Release: t.Release.String(),
@@ -54,8 +54,8 @@ func NewReport(target string, t Target, results []Result, blocked error, took ti
 	return r
 }
 
-// Text is the report as a table, a line for each check. Below a failure stand
-// what was expected, what came, and where the first difference is.
+// Text returns the report as a table, with a line for each check. Below a failure are the
+// expected and the received bytes and the place of the first difference.
 func (r Report) Text() string {
 	var t Table
 	for _, c := range r.Checks {
@@ -70,7 +70,7 @@ func (r Report) Text() string {
 	return b.String()
 }
 
-// Foot is what stands below the table: what was in the way, and the counts.
+// Foot returns the text below the table: the blocking error, if any, and the counts.
 func (r Report) Foot() string {
 	text := r.summary() + "\n"
 	if r.Blocked != "" {
@@ -95,10 +95,10 @@ func (t *Table) fit(rules, name string) {
 	t.rules, t.name = max(t.rules, len("RULE"), utf8.RuneCountInString(rules)), max(t.name, len("CHECK"), utf8.RuneCountInString(name))
 }
 
-// Head is the line with the names of the columns.
+// Head returns the line with the names of the columns.
 func (t Table) Head() string { return t.line("RESULT", "RULE", "CHECK", "WHAT") }
 
-// Row is the line of one result, and those below it when it failed.
+// Row returns the line of one result, and the lines below it if it failed.
 func (t Table) Row(c Result) string {
 	title := c.Title
 	if c.Note != "" {
@@ -129,7 +129,7 @@ func (c Result) failure(b *strings.Builder) {
 	}
 }
 
-// summary is the last line.
+// summary returns the last line.
 func (r Report) summary() string {
 	parts := []string{fmt.Sprintf("%d passed", r.Passed), fmt.Sprintf("%d failed", r.Failed)}
 	if r.Skipped > 0 {

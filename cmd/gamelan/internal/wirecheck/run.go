@@ -20,23 +20,23 @@ type Target struct {
 	// Key is the identity that it must have.
 	Key     identity.PublicKey
 	Network protocol.Network
-	// Release is what is expected of it where releases differ.
+	// Release is the release that the node must follow where releases differ.
 	Release protocol.Release
-	// UserAgent is what we call ourselves, at most 40 bytes of printable ASCII.
+	// UserAgent is the user agent of the checks, at most 40 bytes of printable ASCII.
 	UserAgent string
 }
 
 // Times and sizes. The limits of the node itself stand in the checks.
 const (
 	patience   = 3 * time.Second        // for an answer, or an end
-	quiet      = 250 * time.Millisecond // of silence is taken for silence
+	quiet      = 250 * time.Millisecond // how long nothing must come to count as silence
 	checkLimit = 30 * time.Second       // for one check
 )
 
-// Lanes are checks under way side by side: three set-ups at once are allowed to
-// one source by every release (V 8 says four).
+// Numbers of checks that run in parallel: every release allows three set-ups of one source at
+// once (V 8 says four).
 const (
-	slowLanes  = 2 // those that only wait
+	slowLanes  = 2 // checks that only wait
 	quickLanes = 1
 )
 
@@ -44,14 +44,14 @@ const (
 type Options struct {
 	// Large includes the checks that send megabytes.
 	Large bool
-	// Done is told of each result as it comes, one at a time; it may be nil.
+	// Done is called with each result as it comes, one at a time; it may be nil.
 	Done func(Result)
 }
 
 // UnreachableError reports a target that could not be dialled at all.
 type UnreachableError struct{ Err error }
 
-// Error says why.
+// Error returns the reason.
 func (e *UnreachableError) Error() string { return "wirecheck: no connection: " + e.Err.Error() }
 
 // Unwrap returns what the dial returned.
@@ -60,10 +60,9 @@ func (e *UnreachableError) Unwrap() error { return e.Err }
 // Run runs the checks and returns their results in the same order. Its error
 // is an *[UnreachableError], or the context's end.
 //
-// The first connections find out how far one gets: what needs more than that is
-// not applicable, so that one broken rule is one failure and not fifty. What was
-// in the way then comes back as blocked, and the node has not passed, whatever
-// the results say.
+// The first connections find the stage that connections reach. Checks that need a later stage
+// are not applicable, so that one broken rule is one failure and not fifty. Run returns the
+// error of that stage as blocked; then the node has not passed, whatever the results are.
 func Run(ctx context.Context, t Target, checks []Check, o Options) (results []Result, blocked, err error) {
 	first, err := t.Dial(ctx)
 	if err != nil {
@@ -107,7 +106,7 @@ func Run(ctx context.Context, t Target, checks []Check, o Options) (results []Re
 	return results, blocked, ctx.Err()
 }
 
-// reach finds out how far a connection gets, and what is in the way.
+// reach returns the stage that connections reach, and the error of the next one.
 func (t Target) reach(ctx context.Context) (stage, error) {
 	for _, step := range []struct {
 		reached stage // if it fails
@@ -134,7 +133,7 @@ func answered(p *probe) error {
 	return err
 }
 
-// rightKey checks that it is the node that was to be checked.
+// rightKey checks that the node has the expected key.
 func rightKey(p *probe) error {
 	_, _, err := p.secure()
 	return err
@@ -175,7 +174,7 @@ func (t Target) perform(ctx context.Context, c Check, reach stage, o Options) Re
 	return r
 }
 
-// judge makes a result of what a check returned.
+// judge sets the result from the error of a check.
 func (r *Result) judge(err error) {
 	var m *mismatch
 	var i inapplicable
