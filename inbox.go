@@ -12,6 +12,7 @@ import (
 	"github.com/gamelan-p2p/gamelan/actors"
 	"github.com/gamelan-p2p/gamelan/actors/inbox"
 	"github.com/gamelan-p2p/gamelan/inspect"
+	"github.com/gamelan-p2p/gamelan/inspect/models"
 )
 
 // InboxConfig are the limits of a durable inbox. A number that is 0 has its
@@ -111,12 +112,12 @@ func (n *Node) pauseInbox(ctx context.Context) error {
 const inboxHigh = 0.75
 
 // inboxSection is how the inbox is; nil without one.
-func inboxSection(n *Node) *inspect.Inbox {
+func inboxSection(n *Node) *models.Inbox {
 	if n.inbox == nil {
 		return nil
 	}
 	s := n.inbox.Status()
-	v := &inspect.Inbox{
+	v := &models.Inbox{
 		Messages: s.Messages, MaxMessages: s.Limits.Messages, Bytes: s.Bytes, MaxBytes: s.Limits.Bytes,
 		InHand: s.InHand, Waiting: s.Waiting, WaitingBytes: s.WaitingBytes, Listeners: s.Listeners, Copies: s.Copies,
 		Received: s.Received, Acknowledged: s.Acked, Dropped: s.Dropped, Damaged: s.Damaged, Full: s.Full,
@@ -132,7 +133,7 @@ func inboxSection(n *Node) *inspect.Inbox {
 
 // inboxDegraded are the reasons for which a node with this inbox does not work as
 // it should.
-func inboxDegraded(v *inspect.Inbox) (list []string) {
+func inboxDegraded(v *models.Inbox) (list []string) {
 	if v == nil {
 		return nil
 	}
@@ -146,7 +147,7 @@ func inboxDegraded(v *inspect.Inbox) (list []string) {
 }
 
 // inboxWarnings are what else an operator should know of the inbox.
-func inboxWarnings(v *inspect.Inbox) (list []string) {
+func inboxWarnings(v *models.Inbox) (list []string) {
 	if v == nil {
 		return nil
 	}
@@ -163,7 +164,7 @@ func inboxWarnings(v *inspect.Inbox) (list []string) {
 	return list
 }
 
-func inboxFull(v *inspect.Inbox) string {
+func inboxFull(v *models.Inbox) string {
 	return fmt.Sprintf("the inbox is full, with %s messages: plain senders wait, and messages over the DHT are dropped; acknowledge some, as gamelan listen does",
 		inspect.Number(uint64(v.Messages)))
 }

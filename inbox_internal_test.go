@@ -4,21 +4,21 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/gamelan-p2p/gamelan/inspect"
+	"github.com/gamelan-p2p/gamelan/inspect/models"
 )
 
 // An inbox degrades its node while it cannot be written or read, and while it is
 // full; one that is nearly full is a warning.
 func TestInboxDegrades(t *testing.T) {
 	for _, c := range []struct {
-		inbox             *inspect.Inbox
+		inbox             *models.Inbox
 		degraded, warning string
 	}{
 		{nil, "", ""},
-		{&inspect.Inbox{Messages: 1, MaxMessages: 10, MaxBytes: 1000}, "", ""},
-		{&inspect.Inbox{Messages: 8, MaxMessages: 10, MaxBytes: 1000}, "", "80% full"},
-		{&inspect.Inbox{Messages: 10, MaxMessages: 10, MaxBytes: 1000, Full: true}, "the inbox is full, with 10 messages", ""},
-		{&inspect.Inbox{Messages: 1, MaxMessages: 10, MaxBytes: 1000, Trouble: "no space left"}, "cannot be written or read, and messages wait: no space left", ""},
+		{&models.Inbox{Messages: 1, MaxMessages: 10, MaxBytes: 1000}, "", ""},
+		{&models.Inbox{Messages: 8, MaxMessages: 10, MaxBytes: 1000}, "", "80% full"},
+		{&models.Inbox{Messages: 10, MaxMessages: 10, MaxBytes: 1000, Full: true}, "the inbox is full, with 10 messages", ""},
+		{&models.Inbox{Messages: 1, MaxMessages: 10, MaxBytes: 1000, Trouble: "no space left"}, "cannot be written or read, and messages wait: no space left", ""},
 	} {
 		for what, got := range map[string][2]string{
 			"degraded": {strings.Join(inboxDegraded(c.inbox), "; "), c.degraded},

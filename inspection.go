@@ -9,6 +9,7 @@ import (
 	"github.com/gamelan-p2p/gamelan/dht"
 	"github.com/gamelan-p2p/gamelan/identity"
 	"github.com/gamelan-p2p/gamelan/inspect"
+	"github.com/gamelan-p2p/gamelan/inspect/models"
 	"github.com/gamelan-p2p/gamelan/supervisor"
 	"github.com/gamelan-p2p/gamelan/transport/connpool"
 )
@@ -37,10 +38,10 @@ func (n *Node) Inspection() *Inspection { return &Inspection{n.options(), n} }
 func (i *Inspection) Tree() *supervisor.Root { return i.n.tree() }
 
 // Node returns the section of that name: the node's identity and state.
-func (i *Inspection) Node(ctx context.Context) inspect.Node { return nodeSection(ctx, i.n) }
+func (i *Inspection) Node(ctx context.Context) models.Node { return nodeSection(ctx, i.n) }
 
 // Report returns a report of this node in the form of the API of package inspect.
-func (i *Inspection) Report(r dht.Report) inspect.Report { return i.n.report(r) }
+func (i *Inspection) Report(r dht.Report) models.Report { return i.n.report(r) }
 
 // OnWall translates a time that the node has measured, such as [Connection].Since,
 // into one of the system's clock as it is set now.
@@ -102,7 +103,7 @@ func (n *Node) protectors(peer identity.NodeID) []string {
 }
 
 // report is a report of this node with the times of the system's clock.
-func (n *Node) report(r dht.Report) inspect.Report {
+func (n *Node) report(r dht.Report) models.Report {
 	r.Begin, r.End, r.Copies = n.trunk.OnWall(r.Begin), n.trunk.OnWall(r.End), slices.Clone(r.Copies)
 	for i := range r.Copies {
 		r.Copies[i].At = n.trunk.OnWall(r.Copies[i].At)

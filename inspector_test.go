@@ -12,6 +12,7 @@ import (
 
 	"github.com/gamelan-p2p/gamelan"
 	"github.com/gamelan-p2p/gamelan/inspect"
+	"github.com/gamelan-p2p/gamelan/inspect/models"
 )
 
 // A node with an inspector shows its sections on a socket of its owner's, and
@@ -47,7 +48,7 @@ func TestWithInspector(t *testing.T) {
 			t.Errorf("%s: %v", path, err)
 		}
 	}
-	var node inspect.Node
+	var node models.Node
 	get("/v1/node", &node)
 	if node.NodeID != n.ID().String() || node.Network == "" || len(node.Addresses) == 0 {
 		t.Errorf("got the section %+v, want that of the node", node)

@@ -7,7 +7,7 @@ import (
 
 	"github.com/gamelan-p2p/gamelan/actors"
 	"github.com/gamelan-p2p/gamelan/identity"
-	"github.com/gamelan-p2p/gamelan/inspect"
+	"github.com/gamelan-p2p/gamelan/inspect/models"
 	"github.com/gamelan-p2p/gamelan/peerstore"
 )
 
@@ -20,7 +20,7 @@ type peerList struct {
 	ended   map[identity.NodeID]actors.ClosedConn
 }
 
-func peersSection(n *Node, now time.Time) inspect.PeerList {
+func peersSection(n *Node, now time.Time) models.PeerList {
 	records := make([]peerstore.Peer, 0, n.Peers().Len())
 	return peerList{n, now, slices.AppendSeq(records, n.Peers().All()), lastEnded(n)}
 }
@@ -39,15 +39,15 @@ func lastEnded(n *Node) map[identity.NodeID]actors.ClosedConn {
 
 func (l peerList) Len() int { return len(l.records) }
 
-func (l peerList) Slice(from, to int) []inspect.Peer {
-	all := make([]inspect.Peer, 0, to-from)
+func (l peerList) Slice(from, to int) []models.Peer {
+	all := make([]models.Peer, 0, to-from)
 	for _, p := range l.records[from:to] {
 		all = append(all, peerOf(l.node, p, l.ended[p.ID], l.now))
 	}
 	return all
 }
 
-func (l peerList) Find(id string) (inspect.Peer, bool) {
+func (l peerList) Find(id string) (models.Peer, bool) {
 	node, err := identity.ParseNodeID(id)
 	if key, keyErr := identity.ParsePublicKey(id); keyErr == nil {
 		node, err = key.NodeID(), nil
@@ -56,7 +56,7 @@ func (l peerList) Find(id string) (inspect.Peer, bool) {
 		return err == nil && p.ID == node || err != nil && p.ID.Short() == id
 	})
 	if i < 0 {
-		return inspect.Peer{}, false
+		return models.Peer{}, false
 	}
 	return peerOf(l.node, l.records[i], l.ended[l.records[i].ID], l.now), true
 }

@@ -11,6 +11,7 @@ import (
 	"github.com/gamelan-p2p/gamelan/actors"
 	dhtpart "github.com/gamelan-p2p/gamelan/actors/dht"
 	"github.com/gamelan-p2p/gamelan/inspect"
+	"github.com/gamelan-p2p/gamelan/inspect/models"
 	"github.com/gamelan-p2p/gamelan/peerstore"
 	"github.com/gamelan-p2p/gamelan/protocol"
 	"github.com/gamelan-p2p/gamelan/transport/connpool"
@@ -83,13 +84,13 @@ func (n *Node) ended() bool {
 }
 
 // nodeSection is the node's own section of the API: its identity and its state.
-func nodeSection(ctx context.Context, n *Node) inspect.Node {
+func nodeSection(ctx context.Context, n *Node) models.Node {
 	inUsed, inLimit, outUsed, outLimit := n.trunk.Credit()
-	v := inspect.Node{
+	v := models.Node{
 		NodeID: n.ID().String(), PublicKey: n.PublicKey().String(),
 		Network: n.Profile().Network.String(), Profile: n.Profile().Name,
 		Addresses: []string{}, Warnings: []string{}, Held: len(n.Connections()),
-		Credit:    inspect.Credit{Used: inUsed + outUsed, Limit: inLimit + outLimit},
+		Credit:    models.Credit{Used: inUsed + outUsed, Limit: inLimit + outLimit},
 		StartedAt: n.trunk.OnWall(n.start), Version: Version, PID: os.Getpid(), Peers: n.Peers().Len(),
 		Places: places(n.trunk.Inbounds()),
 	}
@@ -140,8 +141,8 @@ func nodeSection(ctx context.Context, n *Node) inspect.Node {
 	return v
 }
 
-func places(g connpool.GateStats) inspect.Places {
-	return inspect.Places{
+func places(g connpool.GateStats) models.Places {
+	return models.Places{
 		Inbound: g.Conns, MaxInbound: g.MaxInbound, Setups: g.Setups, MaxSetups: g.MaxSetups,
 		MaxSetupRate: g.MaxSetupRate, GaveWay: g.GaveWay, Replaced: g.Replaced, Refused: g.Refused, TooFast: g.TooFast, Waited: g.Waited,
 	}
@@ -213,10 +214,10 @@ func (n *Node) sharedIdentities() (all []actors.SharedIdentity) {
 	return all
 }
 
-func peerOf(n *Node, p peerstore.Peer, ended actors.ClosedConn, now time.Time) inspect.Peer {
-	v := inspect.Peer{
+func peerOf(n *Node, p peerstore.Peer, ended actors.ClosedConn, now time.Time) models.Peer {
+	v := models.Peer{
 		NodeID: p.ID.String(), Features: p.Features.String(), UserAgent: p.UserAgent,
-		Protocols: []string{}, Addresses: []inspect.Address{},
+		Protocols: []string{}, Addresses: []models.Address{},
 		BanReason: p.BanReason, OfflineSince: p.OfflineSince(), AddedAt: p.AddedAt,
 	}
 	if p.Banned(now) {
@@ -239,7 +240,7 @@ func peerOf(n *Node, p peerstore.Peer, ended actors.ClosedConn, now time.Time) i
 	}
 	for _, a := range p.Addresses {
 		score, _ := a.Score(now)
-		v.Addresses = append(v.Addresses, inspect.Address{
+		v.Addresses = append(v.Addresses, models.Address{
 			Addr: a.Addr.String(), Source: a.Source.String(), LastOK: a.LastSeen, LastAttempt: a.LastAttempted,
 			LastError: a.LastFailure, Failures: a.Attempts, Attempts: a.Attempts,
 			LatencyMS: milliseconds(a.Latency.Mean), Score: float64(score),
@@ -251,10 +252,10 @@ func peerOf(n *Node, p peerstore.Peer, ended actors.ClosedConn, now time.Time) i
 // connectionsSection lists the live connections and those that ended last.
 // What only the connection's actor knows is asked of it, all of them within
 // the time for one; one that does not answer is shown without.
-func connectionsSection(ctx context.Context, n *Node, now time.Time) []inspect.Connection {
+func connectionsSection(ctx context.Context, n *Node, now time.Time) []models.Connection {
 	ctx, cancel := context.WithTimeout(ctx, inspect.AskTimeout)
 	defer cancel()
-	var all []inspect.Connection
+	var all []models.Connection
 	for _, ref := range n.Connections() {
 		v := connectionOf(n, ref)
 		v.Protected = append(v.Protected, n.protectors(ref.Peer)...)
@@ -281,14 +282,14 @@ func connectionsSection(ctx context.Context, n *Node, now time.Time) []inspect.C
 
 func connectionID(ref *Connection) string { return fmt.Sprintf("%s-%d", ref.Peer, ref.ID) }
 
-func connectionOf(n *Node, ref *Connection) inspect.Connection {
-	return inspect.Connection{
+func connectionOf(n *Node, ref *Connection) models.Connection {
+	return models.Connection{
 		ID: connectionID(ref), Peer: ref.Peer.String(), Direction: ref.Direction.String(), Transport: ref.Transport,
 		Remote: ref.Addr.String(), OpenedAt: n.trunk.OnWall(ref.Since),
-		Handshake: inspect.Handshake{
+		Handshake: models.Handshake{
 			Wire: milliseconds(ref.Timings.Wire), Noise: milliseconds(ref.Timings.Noise), Identity: milliseconds(ref.Timings.Identity),
 		},
-		Substreams: []inspect.Substream{}, Protected: []string{},
+		Substreams: []models.Substream{}, Protected: []string{},
 	}
 }
 

@@ -9,13 +9,14 @@ import (
 	dhtpart "github.com/gamelan-p2p/gamelan/actors/dht"
 	"github.com/gamelan-p2p/gamelan/dht"
 	"github.com/gamelan-p2p/gamelan/inspect"
+	"github.com/gamelan-p2p/gamelan/inspect/models"
 	"github.com/gamelan-p2p/gamelan/protocol"
 )
 
 // dhtSection says how the node takes part in the DHT. Only what the outbound
 // actor knows is asked of it; it is nil when that does not answer.
-func dhtSection(ctx context.Context, n *Node) inspect.DHT {
-	v := inspect.DHT{Types: []int32{}, Inbound: []inspect.DHTCount{}}
+func dhtSection(ctx context.Context, n *Node) models.DHT {
+	v := models.DHT{Types: []int32{}, Inbound: []models.DHTCount{}}
 	if n.dht == nil {
 		return v
 	}
@@ -27,7 +28,7 @@ func dhtSection(ctx context.Context, n *Node) inspect.DHT {
 	}
 	slices.Sort(v.Types)
 	for _, c := range n.dht.Counts() {
-		x := inspect.DHTCount{Reason: c.Reason.String(), Count: c.Count}
+		x := models.DHTCount{Reason: c.Reason.String(), Count: c.Count}
 		if c.Last != nil {
 			x.LastAt, x.LastPeer, x.LastError = n.trunk.OnWall(c.Last.At), c.Last.Peer.String(), withoutPackage(c.Last.Err)
 		}
@@ -39,13 +40,13 @@ func dhtSection(ctx context.Context, n *Node) inspect.DHT {
 				x.Count -= min(x.Count, in.Dropped)
 			}
 		}
-		v.Inbound = append(v.Inbound, inspect.DHTCount{Reason: inspect.ReasonInboxFull, Count: in.Dropped})
+		v.Inbound = append(v.Inbound, models.DHTCount{Reason: models.ReasonInboxFull, Count: in.Dropped})
 	}
 	limits := n.dht.Limits()
-	v.Flood = &inspect.DHTFlood{Limit: limits.Flood.Limit, Held: limits.Flood.Held, Unread: limits.Flood.Unread}
-	v.Relayed = &inspect.DHTRelayed{Limit: limits.Relay.Limit, Sources: limits.Relay.Sources, Refused: limits.Relay.Refused}
+	v.Flood = &models.DHTFlood{Limit: limits.Flood.Limit, Held: limits.Flood.Held, Unread: limits.Flood.Unread}
+	v.Relayed = &models.DHTRelayed{Limit: limits.Relay.Limit, Sources: limits.Relay.Sources, Refused: limits.Relay.Refused}
 	seen := n.dht.Dedup.Stats()
-	v.Dedup = inspect.DHTDedup{Messages: seen.Hashes, Capacity: seen.Capacity, Repeats: seen.Copies, Fingerprints: seen.Fingerprints, Early: seen.Early}
+	v.Dedup = models.DHTDedup{Messages: seen.Hashes, Capacity: seen.Capacity, Repeats: seen.Copies, Fingerprints: seen.Fingerprints, Early: seen.Early}
 	ctx, cancel := context.WithTimeout(ctx, inspect.AskTimeout)
 	defer cancel()
 	if d, err := n.tree().Inspect(ctx, n.dht.Outbound.Id); err == nil {
@@ -56,26 +57,26 @@ func dhtSection(ctx context.Context, n *Node) inspect.DHT {
 	return v
 }
 
-func outboundOf(s *dhtpart.Sending) *inspect.DHTOutbound {
+func outboundOf(s *dhtpart.Sending) *models.DHTOutbound {
 	c := &s.Counts
-	var lost []inspect.DHTLost
+	var lost []models.DHTLost
 	for why, n := range c.RelayFailed {
 		if n > 0 {
-			lost = append(lost, inspect.DHTLost{Reason: dht.RelayFailure(why).String(), Count: n})
+			lost = append(lost, models.DHTLost{Reason: dht.RelayFailure(why).String(), Count: n})
 		}
 	}
-	return &inspect.DHTOutbound{
+	return &models.DHTOutbound{
 		Lost: lost, Unreached: s.Unreached,
 		Sends: c.Sends, Copies: c.Copies, Confirmed: c.Confirmed, InDoubt: c.InDoubt, Failed: c.Failed,
 		OpenSends: s.Sends, OpenCopies: s.Copies, Resent: c.Resent, Paced: c.Paced,
 		Passed: c.Relays - c.RelaysNobody - c.RelaysDropped, PassedTo: c.RelayCopies, Dropped: c.RelaysNobody + c.RelaysDropped, Nobody: c.RelaysNobody,
-		Credit: inspect.Credit{Used: s.Credit, Limit: s.Limit}, LastError: withoutPackage(s.LastError),
+		Credit: models.Credit{Used: s.Credit, Limit: s.Limit}, LastError: withoutPackage(s.LastError),
 	}
 }
 
 // ledgerSection lists the messages that were sent over the DHT.
-func ledgerSection(n *Node) inspect.Ledger {
-	v := inspect.Ledger{Reports: []inspect.Report{}}
+func ledgerSection(n *Node) models.Ledger {
+	v := models.Ledger{Reports: []models.Report{}}
 	if n.dht == nil {
 		return v
 	}
@@ -87,10 +88,10 @@ func ledgerSection(n *Node) inspect.Ledger {
 }
 
 // describeReport is a report in the form of the API, with the times that it has.
-func describeReport(r dht.Report) inspect.Report {
-	v := inspect.Report{
+func describeReport(r dht.Report) models.Report {
+	v := models.Report{
 		Tag: fmt.Sprintf("%016x", r.Tag), To: r.To, Type: r.Type, Encrypted: r.Encrypted, Size: r.Size,
-		Begin: r.Begin, End: r.End, Copies: []inspect.Copy{},
+		Begin: r.Begin, End: r.End, Copies: []models.Copy{},
 	}
 	if !r.Destination.IsZero() {
 		v.Destination = r.Destination.String()
@@ -99,17 +100,17 @@ func describeReport(r dht.Report) inspect.Report {
 		v.Reason, v.Detail = r.Reason.String(), sentence(r.Err)
 	}
 	for _, c := range r.Copies {
-		v.Copies = append(v.Copies, inspect.Copy{Peer: c.Peer.String(), Outcome: describeOutcome(c.Outcome), Tries: c.Tries, At: c.At})
+		v.Copies = append(v.Copies, models.Copy{Peer: c.Peer.String(), Outcome: describeOutcome(c.Outcome), Tries: c.Tries, At: c.At})
 	}
 	v.Summary = summary(&r, &v)
 	return v
 }
 
 // summary is [dht.Report.String] with errors as sentences.
-func summary(r *dht.Report, v *inspect.Report) string {
+func summary(r *dht.Report, v *models.Report) string {
 	switch {
 	case v.Reason != "":
-		return words(inspect.OutcomeFailed, v.Reason, v.Detail)
+		return words(models.OutcomeFailed, v.Reason, v.Detail)
 	case len(v.Copies) == 1 && r.Open() == 0:
 		return words(r.Copies[0].Outcome.Kind.String(), v.Copies[0].Reason, v.Copies[0].Detail)
 	}
@@ -120,15 +121,15 @@ func words(all ...string) string {
 	return strings.Join(slices.DeleteFunc(all, func(s string) bool { return s == "" }), ": ")
 }
 
-func describeOutcome(o protocol.Outcome) inspect.Outcome {
-	v := inspect.Outcome{Outcome: inspect.OutcomeOpen, Reason: o.Reason.String(), Detail: sentence(o.Err)}
+func describeOutcome(o protocol.Outcome) models.Outcome {
+	v := models.Outcome{Outcome: models.OutcomeOpen, Reason: o.Reason.String(), Detail: sentence(o.Err)}
 	switch o.Kind {
 	case protocol.Confirmed:
-		v.Outcome = inspect.OutcomeConfirmed
+		v.Outcome = models.OutcomeConfirmed
 	case protocol.InDoubt:
-		v.Outcome = inspect.OutcomeInDoubt
+		v.Outcome = models.OutcomeInDoubt
 	case protocol.Failed:
-		v.Outcome = inspect.OutcomeFailed
+		v.Outcome = models.OutcomeFailed
 	}
 	return v
 }

@@ -11,7 +11,7 @@ import (
 	"github.com/gamelan-p2p/gamelan"
 	"github.com/gamelan-p2p/gamelan/dht"
 	"github.com/gamelan-p2p/gamelan/gamelantest"
-	"github.com/gamelan-p2p/gamelan/inspect"
+	"github.com/gamelan-p2p/gamelan/inspect/models"
 	"github.com/gamelan-p2p/gamelan/protocol"
 )
 
@@ -39,14 +39,14 @@ func TestSectionsOfTheDHT(t *testing.T) {
 		}
 		synctest.Wait()
 
-		out := section[inspect.DHT](t, a.Node, "dht")
+		out := section[models.DHT](t, a.Node, "dht")
 		if !out.On || !out.Forwarding || out.Protocol != string(a.Profile().MessagingID) || out.PlainProtocol != "t-plain" || out.Dedup.Capacity != 77 {
 			t.Errorf("sender: got %+v", out)
 		}
 		if o := out.Outbound; o == nil || o.Sends != 2 || o.Copies != 2 || o.Confirmed != 2 || o.OpenSends != 0 || o.Credit.Used != 0 || o.Credit.Limit == 0 {
 			t.Errorf("sender: got %+v, want two sends", o)
 		}
-		in := section[inspect.DHT](t, b.Node, "dht")
+		in := section[models.DHT](t, b.Node, "dht")
 		if !slices.Contains(in.Types, 1225) || in.Dedup.Messages != 2 {
 			t.Errorf("receiver: got types %v, %d messages remembered, want 1225 and 2", in.Types, in.Dedup.Messages)
 		}
@@ -61,25 +61,25 @@ func TestSectionsOfTheDHT(t *testing.T) {
 			t.Errorf("receiver: got %v, want %v", counts, want)
 		}
 
-		if in.Flood == nil || *in.Flood != (inspect.DHTFlood{Limit: 60_000}) || in.Relayed == nil || *in.Relayed != (inspect.DHTRelayed{Limit: 256 << 20}) {
+		if in.Flood == nil || *in.Flood != (models.DHTFlood{Limit: 60_000}) || in.Relayed == nil || *in.Relayed != (models.DHTRelayed{Limit: 256 << 20}) {
 			t.Errorf("receiver: got the limits %+v and %+v, want the defaults, untouched", in.Flood, in.Relayed)
 		}
 
-		l := section[inspect.Ledger](t, a.Node, "ledger")
+		l := section[models.Ledger](t, a.Node, "ledger")
 		if l.Accepted != 2 || l.Ended != 2 || len(l.Reports) != 2 {
 			t.Fatalf("ledger: got %+v, want two that have ended", l)
 		}
 		r := l.Reports[0]
 		if r.Tag != "0000000000c0ffee" || r.Type != 1225 || !r.Encrypted || r.Size != 5 || r.Destination != b.PublicKey().String() || r.Summary != "confirmed" ||
-			len(r.Copies) != 1 || r.Copies[0].Peer != b.ID().String() || r.Copies[0].Outcome.Outcome != inspect.OutcomeConfirmed || r.Copies[0].Tries != 1 {
+			len(r.Copies) != 1 || r.Copies[0].Peer != b.ID().String() || r.Copies[0].Outcome.Outcome != models.OutcomeConfirmed || r.Copies[0].Tries != 1 {
 			t.Errorf("ledger: got %+v", r)
 		}
 
 		off := net.Start(gamelan.Config{NoDHT: true})
-		if d := section[inspect.DHT](t, off.Node, "dht"); d.On || d.Outbound != nil {
+		if d := section[models.DHT](t, off.Node, "dht"); d.On || d.Outbound != nil {
 			t.Errorf("without the DHT: got %+v", d)
 		}
-		if l := section[inspect.Ledger](t, off.Node, "ledger"); l.Accepted != 0 || len(l.Reports) != 0 {
+		if l := section[models.Ledger](t, off.Node, "ledger"); l.Accepted != 0 || len(l.Reports) != 0 {
 			t.Errorf("without the DHT: got %+v", l)
 		}
 	})

@@ -8,24 +8,26 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+
+	"github.com/gamelan-p2p/gamelan/inspect/models"
 )
 
 func TestLedgerIsFiltered(t *testing.T) {
-	copies := func(outcome string, peers ...string) (all []Copy) {
+	copies := func(outcome string, peers ...string) (all []models.Copy) {
 		for _, p := range peers {
-			all = append(all, Copy{Peer: p, Outcome: Outcome{Outcome: outcome}})
+			all = append(all, models.Copy{Peer: p, Outcome: models.Outcome{Outcome: outcome}})
 		}
 		return all
 	}
-	reports := []Report{
-		{Tag: "000000000000000a", End: t0, Copies: append(copies(OutcomeConfirmed, nodeA), copies(OutcomeFailed, nodeC)...)},
-		{Tag: "000000000000000b", End: t0, Copies: copies(OutcomeInDoubt, nodeC)},
+	reports := []models.Report{
+		{Tag: "000000000000000a", End: t0, Copies: append(copies(models.OutcomeConfirmed, nodeA), copies(models.OutcomeFailed, nodeC)...)},
+		{Tag: "000000000000000b", End: t0, Copies: copies(models.OutcomeInDoubt, nodeC)},
 		{Tag: "000000000000000c", End: t0, Reason: "peer not found"},
-		{Tag: "000000000000000d", Copies: copies(OutcomeOpen, nodeA)},
+		{Tag: "000000000000000d", Copies: copies(models.OutcomeOpen, nodeA)},
 	}
 	var s Sections
-	s.Section("ledger", func(context.Context) any { return Ledger{7, 3, reports} })
-	s.Section("dht", func(context.Context) any { return DHT{On: true, Forwarding: true} })
+	s.Section("ledger", func(context.Context) any { return models.Ledger{Accepted: 7, Ended: 3, Reports: reports} })
+	s.Section("dht", func(context.Context) any { return models.DHT{On: true, Forwarding: true} })
 	h := Handler(Options{Sections: &s})
 	for query, want := range map[string]string{
 		"": "abcd", "?state=open": "d", "?state=ended": "abc", "?state=failed": "bc",
@@ -45,7 +47,7 @@ func TestLedgerIsFiltered(t *testing.T) {
 	if code, _ := get(t, h, "/v1/ledger?state=lost"); code != 400 {
 		t.Errorf("a state that there is not: got %d, want 400", code)
 	}
-	if d := getJSON[DHT](t, h, "/v1/dht"); !d.On || !d.Forwarding {
+	if d := getJSON[models.DHT](t, h, "/v1/dht"); !d.On || !d.Forwarding {
 		t.Errorf("dht: got %+v", d)
 	}
 	if code, _ := get(t, Handler(Options{}), "/v1/ledger"); code != 404 {
@@ -62,13 +64,13 @@ type fakeDHT struct {
 
 func (f *fakeDHT) Prepare(_ context.Context, r DHTRequest) (DHTSend, error) {
 	f.asked = r
-	return func(_ context.Context, body []byte) (func(context.Context) Report, error) {
+	return func(_ context.Context, body []byte) (func(context.Context) models.Report, error) {
 		if string(body) == "no" {
 			return nil, errors.New("the node is closing")
 		}
 		f.bodies = append(f.bodies, string(body))
-		return func(context.Context) Report {
-			return Report{Tag: "000000000000000a", End: t0, Copies: []Copy{{Peer: nodeA, Outcome: Outcome{Outcome: OutcomeConfirmed}}}}
+		return func(context.Context) models.Report {
+			return models.Report{Tag: "000000000000000a", End: t0, Copies: []models.Copy{{Peer: nodeA, Outcome: models.Outcome{Outcome: models.OutcomeConfirmed}}}}
 		}, nil
 	}, f.refuse
 }
@@ -77,9 +79,9 @@ func TestMessagesOverTheDHTHaveOneReportEach(t *testing.T) {
 	f := &fakeDHT{}
 	c := mutating(t, Actions{DHT: f})
 	res := post(t.Context(), t, c, "/v1/dht/messages?to=x&strategy=propagate&type=-7&encrypt=true", "text/plain", strings.NewReader("one\nno\ntwo"))
-	var got []SentReport
+	var got []models.SentReport
 	for d := json.NewDecoder(res.Body); ; {
-		var r SentReport
+		var r models.SentReport
 		if err := d.Decode(&r); err == io.EOF {
 			break
 		} else if err != nil {
@@ -101,7 +103,7 @@ func TestMessagesOverTheDHTHaveOneReportEach(t *testing.T) {
 	if r := got[1]; r.Reason != "not accepted" || r.Detail != "the node is closing" || !r.Failed() || r.Summary != "failed: not accepted: the node is closing" {
 		t.Errorf("not accepted: got %+v", r)
 	}
-	if r := got[2]; r.Failed() || r.Count(OutcomeConfirmed) != 1 || !r.End.Equal(t0) {
+	if r := got[2]; r.Failed() || r.Count(models.OutcomeConfirmed) != 1 || !r.End.Equal(t0) {
 		t.Errorf("confirmed: got %+v", r)
 	}
 }
@@ -133,7 +135,7 @@ func TestWhatIsNotSentOverTheDHT(t *testing.T) {
 }
 
 func TestMessageOverTheDHTInJSON(t *testing.T) {
-	m := Message{Seq: 1, At: t0, Peer: nodeA, Body: []byte("hi"), DHT: &DHTMessage{Type: 1225, Tag: "000000000000000a", Copies: 1}}
+	m := models.Message{Seq: 1, At: t0, Peer: nodeA, Body: []byte("hi"), DHT: &models.DHTMessage{Type: 1225, Tag: "000000000000000a", Copies: 1}}
 	b, err := json.Marshal(m)
 	if err != nil {
 		t.Fatal(err)
@@ -141,7 +143,7 @@ func TestMessageOverTheDHTInJSON(t *testing.T) {
 	if want := `"dht":{"type":1225,"encrypted":false,"tag":"000000000000000a","copies":1}`; !strings.Contains(string(b), want) || strings.Contains(string(b), "from") {
 		t.Errorf("got %s, want %s and no sender", b, want)
 	}
-	var back Message
+	var back models.Message
 	if err := json.Unmarshal(b, &back); err != nil || back.DHT == nil || *back.DHT != *m.DHT || !back.At.Equal(m.At) {
 		t.Errorf("read back: got %+v, %v", back, err)
 	}

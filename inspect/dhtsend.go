@@ -7,6 +7,8 @@ import (
 	"net/http"
 	"strconv"
 	"time"
+
+	"github.com/gamelan-p2p/gamelan/inspect/models"
 )
 
 // DHTSender sends messages over the DHT.
@@ -21,7 +23,7 @@ type DHTSender interface {
 // waits for credit until ctx ends. An error says why the message was not accepted. wait
 // waits for the end of the message and returns its report. When wait's own ctx ends
 // earlier, it returns the report so far, and the message goes on.
-type DHTSend func(ctx context.Context, body []byte) (wait func(context.Context) Report, err error)
+type DHTSend func(ctx context.Context, body []byte) (wait func(context.Context) models.Report, err error)
 
 // DHTRequest says how the messages of one request are sent.
 type DHTRequest struct {
@@ -30,15 +32,6 @@ type DHTRequest struct {
 	Type     *int32 // of the messages; nil: the sender chooses
 	Encrypt  bool
 	Sign     bool
-}
-
-// SentReport is one line of the answer to POST /v1/dht/messages: the report of the Nth
-// message of the request, counted from 1, in the order of the messages. MS is the time
-// since it was accepted, in milliseconds.
-type SentReport struct {
-	N uint64 `json:"n"`
-	Report
-	MS float64 `json:"ms"`
 }
 
 // sendDHT reads messages from the body and streams their reports while it reads.
@@ -67,10 +60,12 @@ func (m *mutations) sendDHT(w http.ResponseWriter, r *http.Request) {
 	}
 	transmit(w, r, kind, newBatch(
 		send,
-		func(n uint64, x Report, took time.Duration) SentReport { return SentReport{n, x, milliseconds(took)} },
-		func(reason, detail string) Report {
+		func(n uint64, x models.Report, took time.Duration) models.SentReport {
+			return models.SentReport{N: n, Report: x, MS: milliseconds(took)}
+		},
+		func(reason, detail string) models.Report {
 			now := time.Now()
-			return Report{Begin: now, End: now, Reason: reason, Detail: detail, Summary: OutcomeFailed + ": " + reason + ": " + detail, Copies: []Copy{}}
+			return models.Report{Begin: now, End: now, Reason: reason, Detail: detail, Summary: models.OutcomeFailed + ": " + reason + ": " + detail, Copies: []models.Copy{}}
 		},
 	))
 }

@@ -9,6 +9,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/gamelan-p2p/gamelan/inspect/models"
 )
 
 func TestErrorsSayCodeMessageAndHint(t *testing.T) {
@@ -160,7 +162,7 @@ func TestDetailIsAskedAndItsAbsenceTold(t *testing.T) {
 func TestSectionsOfTheUser(t *testing.T) {
 	var s Sections
 	s.Section("weather", func(context.Context) any { return "rain" })
-	s.Section("node", func(context.Context) any { return Node{NodeID: nodeA, Network: "localnet"} })
+	s.Section("node", func(context.Context) any { return models.Node{NodeID: nodeA, Network: "localnet"} })
 	h := Handler(Options{Source: testSource(), Sections: &s})
 	if _, body := get(t, h, "/v1/sections"); body != `{"sections":["node","weather"]}`+"\n" {
 		t.Errorf("sections: got %s", body)
@@ -168,7 +170,7 @@ func TestSectionsOfTheUser(t *testing.T) {
 	if _, body := get(t, h, "/v1/sections/weather"); body != "\"rain\"\n" {
 		t.Errorf("weather: got %s", body)
 	}
-	if n := getJSON[Node](t, h, "/v1/node"); n.NodeID != nodeA {
+	if n := getJSON[models.Node](t, h, "/v1/node"); n.NodeID != nodeA {
 		t.Errorf("node: got %+v", n)
 	}
 	s.Remove("weather")
@@ -180,17 +182,17 @@ func TestSectionsOfTheUser(t *testing.T) {
 func TestPeersAndConnections(t *testing.T) {
 	var s Sections
 	s.Section("peers", func(context.Context) any {
-		return []Peer{{NodeID: nodeC, PublicKey: strings.Repeat("ab", 32)}, {NodeID: nodeA}}
+		return []models.Peer{{NodeID: nodeC, PublicKey: strings.Repeat("ab", 32)}, {NodeID: nodeA}}
 	})
 	s.Section("connections", func(context.Context) any {
-		return []Connection{{ID: "a", ClosedAt: t0}, {ID: "b"}}
+		return []models.Connection{{ID: "a", ClosedAt: t0}, {ID: "b"}}
 	})
 	h := Handler(Options{Sections: &s})
-	if p := getJSON[page[Peer]](t, h, "/v1/peers?limit=1&offset=1"); p.Total != 2 || len(p.Items) != 1 || p.Items[0].NodeID != nodeA {
+	if p := getJSON[page[models.Peer]](t, h, "/v1/peers?limit=1&offset=1"); p.Total != 2 || len(p.Items) != 1 || p.Items[0].NodeID != nodeA {
 		t.Errorf("peers: got %+v", p)
 	}
 	for _, id := range []string{nodeC, nodeC[:16], strings.Repeat("AB", 32)} {
-		if p := getJSON[Peer](t, h, "/v1/peers/"+id); p.NodeID != nodeC {
+		if p := getJSON[models.Peer](t, h, "/v1/peers/"+id); p.NodeID != nodeC {
 			t.Errorf("peer %s: got %s, want %s", id, p.NodeID, nodeC)
 		}
 	}
@@ -198,7 +200,7 @@ func TestPeersAndConnections(t *testing.T) {
 		t.Errorf("a prefix that is not printed anywhere: got %d, want 404", code)
 	}
 	for state, want := range map[string]string{"open": "b", "closed": "a"} {
-		c := getJSON[page[Connection]](t, h, "/v1/connections?state="+state)
+		c := getJSON[page[models.Connection]](t, h, "/v1/connections?state="+state)
 		if len(c.Items) != 1 || c.Items[0].ID != want {
 			t.Errorf("connections %s: got %+v, want %s", state, c.Items, want)
 		}
@@ -252,11 +254,11 @@ func TestFieldNames(t *testing.T) {
 		{Current{}, "message_type since age_ms"},
 		{LastFailure{}, "at reason message_type stack_id"},
 		{Labels{}, "peer conn protocol direction"},
-		{Node{}, "node_id public_key network profile addresses status cause wanted held warnings credit inbox started_at version pid inbound outbound peers banned places"},
-		{Peer{}, "node_id public_key features user_agent protocols addresses banned_until ban_reason offline_since connection ended_at ended_why next_dial_at added_at"},
-		{Address{}, "addr source last_ok last_attempt last_error attempts failures latency_ms score"},
-		{Connection{}, "id peer direction transport local remote opened_at age_ms handshake_ms rtt_ms last_pong_at substreams bytes_in bytes_out msgs_in msgs_out pending_bytes unconfirmed_bytes credit stalls protected closed_at close_reason closed_by"},
-		{Substream{}, "id protocol direction owner_actor opened_at bytes_in bytes_out window"},
+		{models.Node{}, "node_id public_key network profile addresses status cause wanted held warnings credit inbox started_at version pid inbound outbound peers banned places"},
+		{models.Peer{}, "node_id public_key features user_agent protocols addresses banned_until ban_reason offline_since connection ended_at ended_why next_dial_at added_at"},
+		{models.Address{}, "addr source last_ok last_attempt last_error attempts failures latency_ms score"},
+		{models.Connection{}, "id peer direction transport local remote opened_at age_ms handshake_ms rtt_ms last_pong_at substreams bytes_in bytes_out msgs_in msgs_out pending_bytes unconfirmed_bytes credit stalls protected closed_at close_reason closed_by"},
+		{models.Substream{}, "id protocol direction owner_actor opened_at bytes_in bytes_out window"},
 		{Failure{}, "at actor incarnation message_type reason peer stack_id"},
 		{DeadLetter{}, "at target sender message_type size cause"},
 		{Error{}, "code message hint"},

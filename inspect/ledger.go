@@ -3,6 +3,8 @@ package inspect
 import (
 	"net/http"
 	"strings"
+
+	"github.com/gamelan-p2p/gamelan/inspect/models"
 )
 
 func (h *handler) dht(w http.ResponseWriter, r *http.Request) { h.show(w, r, "dht") }
@@ -12,7 +14,7 @@ func (h *handler) dht(w http.ResponseWriter, r *http.Request) { h.show(w, r, "dh
 type ledgerPage struct {
 	Accepted uint64 `json:"accepted"`
 	Ended    uint64 `json:"ended"`
-	page[Report]
+	page[models.Report]
 }
 
 func (h *handler) ledger(w http.ResponseWriter, r *http.Request) {
@@ -28,21 +30,21 @@ func (h *handler) ledger(w http.ResponseWriter, r *http.Request) {
 	if !ok {
 		return
 	}
-	l, ok := v.(Ledger)
+	l, ok := v.(models.Ledger)
 	if !ok {
 		reply(w, v)
 		return
 	}
-	var some []Report
+	var some []models.Report
 	for _, x := range l.Reports {
-		if (tag == "" || x.Tag == tag) && (peer == "" || x.to(peer)) && inState(&x, state) {
+		if (tag == "" || x.Tag == tag) && (peer == "" || sentTo(&x, peer)) && inState(&x, state) {
 			some = append(some, x)
 		}
 	}
 	reply(w, ledgerPage{l.Accepted, l.Ended, cut(some, limit, offset, note)})
 }
 
-func inState(x *Report, state string) bool {
+func inState(x *models.Report, state string) bool {
 	switch state {
 	case "open":
 		return x.End.IsZero()
@@ -52,4 +54,15 @@ func inState(x *Report, state string) bool {
 		return x.Failed()
 	}
 	return true
+}
+
+// sentTo reports whether a message was sent to a peer, given by its node id or the
+// printed part of it.
+func sentTo(r *models.Report, peer string) bool {
+	for i := range r.Copies {
+		if p := r.Copies[i].Peer; p == peer || ShortName(p) == peer {
+			return true
+		}
+	}
+	return false
 }

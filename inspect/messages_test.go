@@ -15,6 +15,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/gamelan-p2p/gamelan/inspect/models"
 )
 
 func secs(n int) time.Duration { return time.Duration(n) * time.Second }
@@ -38,13 +40,13 @@ func (f *fakeSender) Send(ctx context.Context, m SendRequest) (Pending, error) {
 	if f.send != nil {
 		return f.send(ctx, m)
 	}
-	return settled{Outcome: OutcomeConfirmed}, nil
+	return settled{Outcome: models.OutcomeConfirmed}, nil
 }
 
 // settled has its outcome already.
-type settled Outcome
+type settled models.Outcome
 
-func (s settled) Wait(context.Context) Outcome { return Outcome(s) }
+func (s settled) Wait(context.Context) models.Outcome { return models.Outcome(s) }
 
 var testToken = Token{secret: [32]byte{1, 2, 3}, set: true}
 
@@ -74,12 +76,12 @@ func post(ctx context.Context, t *testing.T, c *http.Client, target, kind string
 }
 
 // sents reads outcomes to the end and returns them by number.
-func sents(t *testing.T, r io.Reader) map[uint64]Sent {
+func sents(t *testing.T, r io.Reader) map[uint64]models.Sent {
 	t.Helper()
-	all := map[uint64]Sent{}
+	all := map[uint64]models.Sent{}
 	d := json.NewDecoder(r)
 	for {
-		var s Sent
+		var s models.Sent
 		if err := d.Decode(&s); err == io.EOF {
 			return all
 		} else if err != nil {
@@ -110,7 +112,7 @@ func TestEveryLineHasOneOutcome(t *testing.T) {
 			t.Fatalf("message %d: got %q to %q, resend %v, want %q", i, m.Body, m.Peer, m.Resend, want)
 		}
 	}
-	if s := all[n]; s.Outcome.Outcome != OutcomeConfirmed || s.Peer != "id of x" {
+	if s := all[n]; s.Outcome.Outcome != models.OutcomeConfirmed || s.Peer != "id of x" {
 		t.Errorf("last: got %+v", s)
 	}
 }
@@ -137,7 +139,7 @@ func TestWithoutCreditNothingMoreIsRead(t *testing.T) {
 	f := &fakeSender{send: func(ctx context.Context, m SendRequest) (Pending, error) {
 		select {
 		case <-credit:
-			return settled{Outcome: OutcomeConfirmed}, nil
+			return settled{Outcome: models.OutcomeConfirmed}, nil
 		case <-ctx.Done():
 			return nil, ctx.Err()
 		}
@@ -206,9 +208,9 @@ func TestClientThatLeavesWithdrawsItsMessages(t *testing.T) {
 // forever has no outcome until its context ends.
 type forever struct{}
 
-func (forever) Wait(ctx context.Context) Outcome {
+func (forever) Wait(ctx context.Context) models.Outcome {
 	<-ctx.Done()
-	return Outcome{Outcome: OutcomeInDoubt, Reason: "expired"}
+	return models.Outcome{Outcome: models.OutcomeInDoubt, Reason: "expired"}
 }
 
 func TestClientThatLeavesIsNotWaitedFor(t *testing.T) {
@@ -251,13 +253,13 @@ func TestRefusedMessagesHaveOutcomesToo(t *testing.T) {
 		if string(m.Body) == "no" {
 			return nil, errors.New("node is closed")
 		}
-		return settled{Outcome: OutcomeFailed, Reason: "dial failed"}, nil
+		return settled{Outcome: models.OutcomeFailed, Reason: "dial failed"}, nil
 	}}
 	c := mutating(t, Actions{Sender: f})
 	body := "no\n" + strings.Repeat("x", DefaultMaxBody+1) + "\nyes"
 	all := sents(t, post(t.Context(), t, c, "/v1/messages?peer=x", "text/plain", strings.NewReader(body)).Body)
 	for n, want := range map[uint64]string{1: "not accepted", 2: "too long", 3: "dial failed"} {
-		if s := all[n]; s.Outcome.Outcome != OutcomeFailed || s.Reason != want {
+		if s := all[n]; s.Outcome.Outcome != models.OutcomeFailed || s.Reason != want {
 			t.Errorf("message %d: got %+v, want failed: %s", n, s, want)
 		}
 	}
@@ -383,13 +385,13 @@ func TestTokenNeverPrints(t *testing.T) {
 }
 
 // fakeMessages yields its messages and then waits for the end.
-type fakeMessages []Message
+type fakeMessages []models.Message
 
-func (f fakeMessages) Listen(ctx context.Context, o Listening) iter.Seq2[Message, error] {
-	return func(yield func(Message, error) bool) {
+func (f fakeMessages) Listen(ctx context.Context, o Listening) iter.Seq2[models.Message, error] {
+	return func(yield func(models.Message, error) bool) {
 		for i, m := range f {
 			if o.Most > 0 && i == o.Most {
-				yield(Message{}, errors.New("enough"))
+				yield(models.Message{}, errors.New("enough"))
 				return
 			}
 			if !yield(m, nil) {
@@ -422,7 +424,7 @@ func TestReceivedMessagesAreStreamed(t *testing.T) {
 		if err != nil || strings.TrimSpace(line) != want {
 			t.Errorf("got %s (%v), want %s", line, err, want)
 		}
-		var m Message
+		var m models.Message
 		if err := json.Unmarshal([]byte(line), &m); err != nil || m.Peer != nodeA {
 			t.Errorf("back: got %+v, %v", m, err)
 		}
@@ -448,7 +450,7 @@ func TestBodiesDoNotSwell(t *testing.T) {
 		{"plain ", true},
 		{"\xff", false},
 	} {
-		m := Message{Body: bytes.Repeat([]byte(c.part), size/len(c.part))}
+		m := models.Message{Body: bytes.Repeat([]byte(c.part), size/len(c.part))}
 		b, err := m.MarshalJSON()
 		if err != nil {
 			t.Fatal(err)
@@ -459,12 +461,12 @@ func TestBodiesDoNotSwell(t *testing.T) {
 		if got := bytes.Contains(b, []byte(`"text":`)); got != c.text {
 			t.Errorf("%q: got text %v, want %v", c.part, got, c.text)
 		}
-		var back Message
+		var back models.Message
 		if err := json.Unmarshal(b, &back); err != nil || !bytes.Equal(back.Body, m.Body) {
 			t.Errorf("%q: got another body back, or %v", c.part, err)
 		}
 	}
-	b, err := Message{Body: []byte("\x1b\x00")}.MarshalJSON()
+	b, err := models.Message{Body: []byte("\x1b\x00")}.MarshalJSON()
 	if err != nil || !bytes.Contains(b, []byte(`"text":"\u001b\u0000"`)) {
 		t.Errorf("got %s, %v, want a short body as text", b, err)
 	}

@@ -7,6 +7,8 @@ import (
 	"net/http"
 	"strings"
 	"time"
+
+	"github.com/gamelan-p2p/gamelan/inspect/models"
 )
 
 // sectionTimeout is the time limit of a section's function.
@@ -66,11 +68,11 @@ func (h *handler) peers(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	switch all := v.(type) {
-	case []Peer:
+	case []models.Peer:
 		v = cut(all, limit, offset, note)
-	case PeerList:
+	case models.PeerList:
 		from := min(offset, all.Len())
-		v = page[Peer]{append([]Peer{}, all.Slice(from, min(from+limit, all.Len()))...), all.Len(), limit, offset, note}
+		v = page[models.Peer]{append([]models.Peer{}, all.Slice(from, min(from+limit, all.Len()))...), all.Len(), limit, offset, note}
 	}
 	reply(w, v)
 }
@@ -85,13 +87,13 @@ func (h *handler) peer(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	id := strings.ToLower(r.PathValue("id"))
-	if all, ok := v.(PeerList); ok {
+	if all, ok := v.(models.PeerList); ok {
 		if p, ok := all.Find(id); ok {
 			reply(w, p)
 			return
 		}
 	}
-	all, _ := v.([]Peer)
+	all, _ := v.([]models.Peer)
 	for _, p := range all {
 		if id == p.NodeID || id == p.PublicKey || (len(id) == shortID && strings.HasPrefix(p.NodeID, id)) {
 			reply(w, p)
@@ -113,8 +115,8 @@ func (h *handler) connections(w http.ResponseWriter, r *http.Request) {
 	if !ok {
 		return
 	}
-	if all, ok := v.([]Connection); ok {
-		var some []Connection
+	if all, ok := v.([]models.Connection); ok {
+		var some []models.Connection
 		for _, c := range all {
 			if state == "" || c.ClosedAt.IsZero() == (state == "open") {
 				some = append(some, c)

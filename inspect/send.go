@@ -5,6 +5,8 @@ import (
 	"errors"
 	"net/http"
 	"time"
+
+	"github.com/gamelan-p2p/gamelan/inspect/models"
 )
 
 // DefaultMaxBody is the largest message that is accepted, in bytes.
@@ -34,7 +36,7 @@ type Sender interface {
 type Pending interface {
 	// Wait waits for the outcome. If ctx ends first, the message is withdrawn if it was
 	// not written yet, and otherwise in doubt.
-	Wait(ctx context.Context) Outcome
+	Wait(ctx context.Context) models.Outcome
 }
 
 // SendRequest is one message to one peer. With Resend it is sent again when its outcome
@@ -43,32 +45,6 @@ type SendRequest struct {
 	Peer   string // as Resolve returned it
 	Body   []byte
 	Resend bool
-}
-
-// Outcome is the one outcome of one message: "confirmed", "in_doubt" or "failed".
-// Confirmed means that the peer's multiplexer has read the message, not that a program
-// there has handled it.
-type Outcome struct {
-	Outcome string `json:"outcome"`
-	Reason  string `json:"reason,omitempty"` // of a failure: "dial failed", "banned", …
-	Detail  string `json:"detail,omitempty"`
-}
-
-// The three outcomes.
-const (
-	OutcomeConfirmed = "confirmed"
-	OutcomeInDoubt   = "in_doubt"
-	OutcomeFailed    = "failed"
-)
-
-// Sent is one line of the answer to POST /v1/messages: the outcome of the Nth message of
-// the request, counted from 1. Lines come in the order of the messages. MS is the time
-// since the message was accepted, in milliseconds.
-type Sent struct {
-	N    uint64 `json:"n"`
-	Peer string `json:"peer"`
-	Outcome
-	MS float64 `json:"ms"`
 }
 
 // send reads messages from the body and streams their outcomes while it reads.
@@ -97,16 +73,18 @@ func (m *mutations) send(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	transmit(w, r, kind, newBatch(
-		func(ctx context.Context, body []byte) (func(context.Context) Outcome, error) {
+		func(ctx context.Context, body []byte) (func(context.Context) models.Outcome, error) {
 			p, err := m.Sender.Send(ctx, SendRequest{id, body, resend})
 			if err != nil {
 				return nil, err
 			}
 			return p.Wait, nil
 		},
-		func(n uint64, o Outcome, took time.Duration) Sent {
-			return Sent{N: n, Peer: id, Outcome: o, MS: milliseconds(took)}
+		func(n uint64, o models.Outcome, took time.Duration) models.Sent {
+			return models.Sent{N: n, Peer: id, Outcome: o, MS: milliseconds(took)}
 		},
-		func(reason, detail string) Outcome { return Outcome{OutcomeFailed, reason, detail} },
+		func(reason, detail string) models.Outcome {
+			return models.Outcome{Outcome: models.OutcomeFailed, Reason: reason, Detail: detail}
+		},
 	))
 }

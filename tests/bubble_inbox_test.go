@@ -20,6 +20,7 @@ import (
 	"github.com/gamelan-p2p/gamelan/dht"
 	"github.com/gamelan-p2p/gamelan/gamelantest"
 	"github.com/gamelan-p2p/gamelan/inspect"
+	"github.com/gamelan-p2p/gamelan/inspect/models"
 	"github.com/gamelan-p2p/gamelan/internal/nodetest"
 	"github.com/gamelan-p2p/gamelan/protocol"
 	"github.com/gamelan-p2p/gamelan/protocol/rpc"
@@ -305,7 +306,7 @@ func TestBubbleInboxFull(t *testing.T) {
 			t.Errorf("got /healthz %d %+v, want 200 and degraded by the full inbox", answer.Code, health)
 		}
 		value, err := to.Inspection().Sections.Value(t.Context(), "dht")
-		if d, ok := value.(inspect.DHT); err != nil || !ok || !slices.ContainsFunc(d.Inbound, func(c inspect.DHTCount) bool { return c.Reason == inspect.ReasonInboxFull && c.Count == 1 }) {
+		if d, ok := value.(models.DHT); err != nil || !ok || !slices.ContainsFunc(d.Inbound, func(c models.DHTCount) bool { return c.Reason == models.ReasonInboxFull && c.Count == 1 }) {
 			t.Errorf("got %+v, %v, want one counted as inbox full", value, err)
 		}
 		wantBodies(t, "the listener", take(t, to, 100, 100, inbox.ListenOptions{}), want)

@@ -15,7 +15,7 @@ import (
 	"github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/daemon"
 	"github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/failure"
 	"github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/nodedir"
-	"github.com/gamelan-p2p/gamelan/inspect"
+	"github.com/gamelan-p2p/gamelan/inspect/models"
 )
 
 type configCmd struct {
@@ -153,7 +153,7 @@ func (c *configShowCmd) Run(a *app) error {
 }
 
 // printSettings writes a table for people, one object a line for programs.
-func printSettings(a *app, settings []inspect.Setting) error {
+func printSettings(a *app, settings []models.Setting) error {
 	rows := [][]string{{"SETTING", "VALUE", "FROM"}}
 	for _, s := range settings {
 		if a.JSON {

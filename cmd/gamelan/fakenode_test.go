@@ -12,6 +12,7 @@ import (
 	"github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/daemon"
 	"github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/nodedir"
 	"github.com/gamelan-p2p/gamelan/inspect"
+	"github.com/gamelan-p2p/gamelan/inspect/models"
 )
 
 const (
@@ -31,7 +32,7 @@ func fakeNode(ctx context.Context, dir string) error {
 	}
 	var s inspect.Sections
 	s.Section("node", func(context.Context) any {
-		return inspect.Node{NodeID: k.Secret.NodeID().String(), Network: "localnet", Addresses: []string{"/ip4/127.0.0.1/tcp/4001"}}
+		return models.Node{NodeID: k.Secret.NodeID().String(), Network: "localnet", Addresses: []string{"/ip4/127.0.0.1/tcp/4001"}}
 	})
 	slow := newFakeSlow()
 	s.Section("peers", func(context.Context) any {
@@ -39,7 +40,7 @@ func fakeNode(ctx context.Context, dir string) error {
 		return fakePeers()
 	})
 	s.Section("ledger", func(context.Context) any {
-		return inspect.Ledger{Accepted: 1234, Ended: 1233, Reports: append(fakeReports(), slow.open()...)}
+		return models.Ledger{Accepted: 1234, Ended: 1233, Reports: append(fakeReports(), slow.open()...)}
 	})
 	s.Section("dht", func(context.Context) any { return fakeDHT() })
 	server, err := daemon.Serve(d,
@@ -57,13 +58,13 @@ func fakeNode(ctx context.Context, dir string) error {
 	return server.Close(now)
 }
 
-func fakePeers() []inspect.Peer {
-	return []inspect.Peer{
-		{NodeID: fakePeer, PublicKey: fakeKey, UserAgent: "gamelan/0\x1b", Connection: new("c-1"), Addresses: []inspect.Address{
+func fakePeers() []models.Peer {
+	return []models.Peer{
+		{NodeID: fakePeer, PublicKey: fakeKey, UserAgent: "gamelan/0\x1b", Connection: new("c-1"), Addresses: []models.Address{
 			{Addr: "/ip4/127.0.0.1/tcp/4000", Score: 1, LastAttempt: fakeTime, LastError: "old"},
 			{Addr: "/ip4/127.0.0.1/tcp/4002", Score: 9, LastOK: fakeTime.Add(time.Second)},
 		}},
-		{NodeID: "9c01d2e4a1b2c3d4e5f6a7b8c9", Addresses: []inspect.Address{
+		{NodeID: "9c01d2e4a1b2c3d4e5f6a7b8c9", Addresses: []models.Address{
 			{Addr: "/ip4/127.0.0.1/tcp/4003", LastAttempt: time.Now().Add(-36 * time.Hour), LastError: "connection refused"},
 		}},
 		{NodeID: "aaaaaaaaaaaaaaaaaaaaaaaaaa", BannedUntil: time.Date(2126, 11, 21, 0, 0, 0, 0, time.UTC), BanReason: "bad signature"},
@@ -111,66 +112,66 @@ func (fakeSender) Resolve(_ context.Context, peer string) (string, error) {
 func (fakeSender) Send(_ context.Context, m inspect.SendRequest) (inspect.Pending, error) {
 	switch body := string(m.Body); {
 	case strings.HasPrefix(body, "fail"):
-		return settled{Outcome: inspect.OutcomeFailed, Reason: "dial failed", Detail: "connection refused"}, nil
+		return settled{Outcome: models.OutcomeFailed, Reason: "dial failed", Detail: "connection refused"}, nil
 	case strings.HasPrefix(body, "doubt"):
-		return settled{Outcome: inspect.OutcomeInDoubt, Reason: "connection lost"}, nil
+		return settled{Outcome: models.OutcomeInDoubt, Reason: "connection lost"}, nil
 	case body == "leave":
 		time.Sleep(200 * time.Millisecond) // so that the first outcome is on its way
 		os.Exit(9)
 	}
-	return settled{Outcome: inspect.OutcomeConfirmed}, nil
+	return settled{Outcome: models.OutcomeConfirmed}, nil
 }
 
 // settled has its outcome already.
-type settled inspect.Outcome
+type settled models.Outcome
 
-func (s settled) Wait(context.Context) inspect.Outcome { return inspect.Outcome(s) }
+func (s settled) Wait(context.Context) models.Outcome { return models.Outcome(s) }
 
 // fakeReports are one message of which a part is confirmed, one that went to
 // nobody, and one under way.
-func fakeReports() []inspect.Report {
-	copies := func(outcomes ...string) (all []inspect.Copy) {
+func fakeReports() []models.Report {
+	copies := func(outcomes ...string) (all []models.Copy) {
 		for i, o := range outcomes {
-			c := inspect.Copy{Peer: fakePeers()[i].NodeID, Outcome: inspect.Outcome{Outcome: o}, Tries: 1, At: fakeTime.Add(time.Second)}
+			c := models.Copy{Peer: fakePeers()[i].NodeID, Outcome: models.Outcome{Outcome: o}, Tries: 1, At: fakeTime.Add(time.Second)}
 			switch o {
-			case inspect.OutcomeInDoubt:
+			case models.OutcomeInDoubt:
 				c.Reason, c.Tries = "connection lost", 2
-			case inspect.OutcomeOpen:
+			case models.OutcomeOpen:
 				c.At, c.Tries = time.Time{}, 0
 			}
 			all = append(all, c)
 		}
 		return all
 	}
-	return []inspect.Report{
+	return []models.Report{
 		{
 			Tag: "00c0ffee00000002", To: "direct to " + fakePeer, Type: 7, Size: 9, Begin: fakeTime.Add(time.Minute), End: fakeTime.Add(2 * time.Minute),
-			Reason: "peer not found", Detail: "nobody looks", Summary: "failed: peer not found: nobody looks", Copies: []inspect.Copy{},
+			Reason: "peer not found", Detail: "nobody looks", Summary: "failed: peer not found: nobody looks", Copies: []models.Copy{},
 		},
 		{
 			Tag: "00c0ffee00000001", To: "propagate to " + fakePeer, Destination: fakeKey, Type: 1225, Encrypted: true, Size: 2048,
 			Begin: fakeTime, End: fakeTime.Add(1500 * time.Millisecond), Summary: "1 of 2 confirmed, 1 in doubt",
-			Copies: copies(inspect.OutcomeConfirmed, inspect.OutcomeInDoubt),
+			Copies: copies(models.OutcomeConfirmed, models.OutcomeInDoubt),
 		},
 		{
 			Tag: "00c0ffee00000003", To: "broadcast", Type: 1225, Size: 5, Begin: fakeTime.Add(3 * time.Minute), Summary: "0 of 1 confirmed, 1 open",
-			Copies: copies(inspect.OutcomeOpen),
+			Copies: copies(models.OutcomeOpen),
 		},
 	}
 }
 
-func fakeDHT() inspect.DHT {
-	return inspect.DHT{
+func fakeDHT() models.DHT {
+	return models.DHT{
 		On: true, Protocol: "t/msg/0.1", PlainProtocol: "gamelan/msg/1", Forwarding: true, Types: []int32{225, 1225},
-		Inbound: []inspect.DHTCount{
+		Inbound: []models.DHTCount{
 			{Reason: "delivered", Count: 1200},
 			{Reason: "bad signature", Count: 1, LastAt: time.Now().Add(-time.Hour), LastPeer: fakePeer, LastError: "it\x1b does not verify"},
 		},
-		Outbound: &inspect.DHTOutbound{
+		Outbound: &models.DHTOutbound{
 			Sends: 3, Copies: 5, Confirmed: 3, InDoubt: 1, OpenSends: 1, OpenCopies: 1, Resent: 2, Paced: 4, Passed: 6, PassedTo: 7, Dropped: 8, Nobody: 5,
-			Credit: inspect.Credit{Used: 5, Limit: 1 << 20},
+			Credit: models.Credit{Used: 5, Limit: 1 << 20},
 		},
-		Dedup: inspect.DHTDedup{Messages: 9, Capacity: 50000, Repeats: 10},
+		Dedup: models.DHTDedup{Messages: 9, Capacity: 50000, Repeats: 10},
 	}
 }
 
@@ -195,7 +196,7 @@ func (f *fakeSlow) send() {
 	f.begin = time.Now()
 }
 
-func (f *fakeSlow) open() []inspect.Report {
+func (f *fakeSlow) open() []models.Report {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if f.begin.IsZero() {
@@ -203,7 +204,7 @@ func (f *fakeSlow) open() []inspect.Report {
 	}
 	r := fakeReports()[2]
 	r.Tag, r.Begin, r.Copies[0].Peer = "00c0ffee00000004", f.begin, fakePeers()[1].NodeID
-	return []inspect.Report{r}
+	return []models.Report{r}
 }
 
 func (f *fakeSlow) looked() {
@@ -218,12 +219,12 @@ func (f fakeDHTSender) Prepare(_ context.Context, r inspect.DHTRequest) (inspect
 	if r.Type != nil && *r.Type == 404 {
 		return nil, &inspect.Error{Code: inspect.CodeUnknownPeer, Message: "no peer of that type", Hint: "take another"}
 	}
-	return func(_ context.Context, body []byte) (func(context.Context) inspect.Report, error) {
+	return func(_ context.Context, body []byte) (func(context.Context) models.Report, error) {
 		x := fakeReports()[1]
 		switch string(body) {
 		case "slow":
 			f.slow.send()
-			return func(ctx context.Context) inspect.Report {
+			return func(ctx context.Context) models.Report {
 				select {
 				case <-f.slow.seen:
 				case <-ctx.Done():
@@ -240,16 +241,16 @@ func (f fakeDHTSender) Prepare(_ context.Context, r inspect.DHTRequest) (inspect
 			time.Sleep(200 * time.Millisecond) // so that the first report is on its way
 			os.Exit(9)
 		}
-		return func(context.Context) inspect.Report { return x }, nil
+		return func(context.Context) models.Report { return x }, nil
 	}, nil
 }
 
 type fakeInbox struct{}
 
-func (fakeInbox) Listen(ctx context.Context, _ inspect.Listening) iter.Seq2[inspect.Message, error] {
-	return func(yield func(inspect.Message, error) bool) {
+func (fakeInbox) Listen(ctx context.Context, _ inspect.Listening) iter.Seq2[models.Message, error] {
+	return func(yield func(models.Message, error) bool) {
 		for i, body := range []string{"hello", "\x1b[31mred\r", "\xff\x00\x01"} {
-			m := inspect.Message{Seq: uint64(i + 1), At: fakeTime.Add(time.Duration(i+1) * time.Second), From: fakeKey, Peer: fakePeer, Body: []byte(body)}
+			m := models.Message{Seq: uint64(i + 1), At: fakeTime.Add(time.Duration(i+1) * time.Second), From: fakeKey, Peer: fakePeer, Body: []byte(body)}
 			if i == 2 {
 				m.Lost = 7
 			}
@@ -257,12 +258,12 @@ func (fakeInbox) Listen(ctx context.Context, _ inspect.Listening) iter.Seq2[insp
 				return
 			}
 		}
-		for i, d := range []inspect.DHTMessage{
+		for i, d := range []models.DHTMessage{
 			{Origin: "9c01d2e4a1b2c3d4e5f6a7b8c9", Type: 1225, Encrypted: true, Copies: 1},
 			{Origin: "9c01d2e4a1b2c3d4e5f6a7b8c9", Type: 225, Tag: "00c0ffee00000009", Copies: 2},
 			{Type: 1225, Copies: 1},
 		} {
-			m := inspect.Message{Seq: uint64(i + 4), At: fakeTime, Peer: fakePeer, Body: []byte("far"), DHT: &d}
+			m := models.Message{Seq: uint64(i + 4), At: fakeTime, Peer: fakePeer, Body: []byte("far"), DHT: &d}
 			if d.Origin != "" {
 				m.From = fakeKey
 			}

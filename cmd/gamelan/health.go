@@ -11,6 +11,7 @@ import (
 	"github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/failure"
 	"github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/render"
 	"github.com/gamelan-p2p/gamelan/inspect"
+	"github.com/gamelan-p2p/gamelan/inspect/models"
 )
 
 type healthCmd struct {
@@ -28,7 +29,7 @@ type healthJSON struct {
 	State string `json:"state"` // healthy, degraded or unhealthy; ok is true with the first two
 	Cause string `json:"cause"`
 
-	Inbox *inspect.Inbox `json:"inbox,omitempty"`
+	Inbox *models.Inbox `json:"inbox,omitempty"`
 }
 
 // Run prints one line. The exit code is 1 when the node does not work or cannot be
@@ -57,7 +58,7 @@ func (c *healthCmd) Run(a *app) error {
 func askHealth(ctx context.Context, c *client.Client) (v healthJSON, err error) {
 	h, err := c.Health(ctx)
 	v.State = "unhealthy"
-	var n inspect.Node
+	var n models.Node
 	if err == nil && h.OK {
 		n, err = c.Node(ctx)
 	}
@@ -79,7 +80,7 @@ func askHealth(ctx context.Context, c *client.Client) (v healthJSON, err error) 
 
 // addInbox adds to the cause of a healthy node how full its inbox is. A full inbox, or one
 // that cannot be written, is among the reasons of a degraded node.
-func (v *healthJSON) addInbox(in *inspect.Inbox) {
+func (v *healthJSON) addInbox(in *models.Inbox) {
 	if v.Inbox = in; in == nil || !v.OK {
 		return
 	}

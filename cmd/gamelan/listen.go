@@ -8,7 +8,7 @@ import (
 	"github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/config"
 	"github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/failure"
 	"github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/render"
-	"github.com/gamelan-p2p/gamelan/inspect"
+	"github.com/gamelan-p2p/gamelan/inspect/models"
 )
 
 type listenCmd struct {
@@ -45,7 +45,7 @@ type listenSink struct {
 	form render.Form
 }
 
-func (s *listenSink) Write(m *inspect.Message) error { return render.Received(s.o, s.w, m, s.form) }
+func (s *listenSink) Write(m *models.Message) error { return render.Received(s.o, s.w, m, s.form) }
 
 func (s *listenSink) Flush() error { return s.w.Flush() }
 

@@ -7,7 +7,7 @@ import (
 	"github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/api"
 	"github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/client"
 	"github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/render"
-	"github.com/gamelan-p2p/gamelan/inspect"
+	"github.com/gamelan-p2p/gamelan/inspect/models"
 )
 
 type peersCmd struct {
@@ -28,7 +28,7 @@ func (c *peersListCmd) Run(a *app) error {
 		return err
 	}
 	if c.Failed {
-		var some []inspect.Peer
+		var some []models.Peer
 		for _, p := range peers {
 			if _, failed := render.LastFailure(p); failed {
 				some = append(some, p)

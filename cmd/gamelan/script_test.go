@@ -30,6 +30,7 @@ import (
 	"github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/nodedir"
 	"github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/render"
 	"github.com/gamelan-p2p/gamelan/inspect"
+	"github.com/gamelan-p2p/gamelan/inspect/models"
 )
 
 // patience is how long a test waits for what is to come at once.
@@ -234,7 +235,7 @@ func waitConns(ts *testscript.TestScript, _ bool, args []string) {
 // over the DHT into a variable.
 func lastTag(ts *testscript.TestScript, _ bool, args []string) {
 	ts.Check(ts.Exec("gamelan", "messages", "--json", "--data-dir", args[0]))
-	var last inspect.Report
+	var last models.Report
 	for line := range strings.Lines(ts.ReadFile("stdout")) {
 		ts.Check(json.Unmarshal([]byte(line), &last))
 	}

@@ -10,6 +10,7 @@ import (
 	"github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/nodedir"
 	"github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/render"
 	"github.com/gamelan-p2p/gamelan/inspect"
+	"github.com/gamelan-p2p/gamelan/inspect/models"
 )
 
 type sendCmd struct {
@@ -53,7 +54,7 @@ func (c *sendCmd) Run(a *app) error {
 		return c.runDHT(a)
 	}
 	show := render.NewOutcomes(a.Output, c.Quiet)
-	err := a.client().Send(a.ctx, *c.Peer, c.Resend, c.input(a), client.Answers[inspect.Sent]{Each: show.Add, End: show.End, Rest: show.Rest})
+	err := a.client().Send(a.ctx, *c.Peer, c.Resend, c.input(a), client.Answers[models.Sent]{Each: show.Add, End: show.End, Rest: show.Rest})
 	switch {
 	case err != nil:
 		return err

@@ -9,6 +9,7 @@ import (
 	"github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/render"
 	"github.com/gamelan-p2p/gamelan/dht"
 	"github.com/gamelan-p2p/gamelan/inspect"
+	"github.com/gamelan-p2p/gamelan/inspect/models"
 )
 
 // dhtSendHelp is the part of gamelan send --help about messages over the DHT.
@@ -57,8 +58,8 @@ func (c *sendCmd) checkDHT() error {
 func (c *sendCmd) runDHT(a *app) error {
 	show, waits := render.NewReports(a.Output, c.Quiet), tellWaiting(a)
 	r := inspect.DHTRequest{To: c.To, Strategy: c.Strategy, Type: c.Type, Encrypt: c.Encrypt, Sign: c.Sign}
-	err := a.client().SendDHT(a.ctx, r, c.input(a), client.Answers[inspect.SentReport]{
-		Each: func(s inspect.SentReport, more bool) error {
+	err := a.client().SendDHT(a.ctx, r, c.input(a), client.Answers[models.SentReport]{
+		Each: func(s models.SentReport, more bool) error {
 			waits.report()
 			return show.Add(s, more)
 		},

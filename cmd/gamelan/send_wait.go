@@ -9,6 +9,7 @@ import (
 	"github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/client"
 	"github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/render"
 	"github.com/gamelan-p2p/gamelan/inspect"
+	"github.com/gamelan-p2p/gamelan/inspect/models"
 )
 
 // waitShown is how long a message over the DHT may have no report before send
@@ -83,7 +84,7 @@ func (w *waitTeller) look() string {
 			continue
 		}
 		for _, copied := range r.Copies {
-			if copied.Outcome.Outcome != inspect.OutcomeOpen {
+			if copied.Outcome.Outcome != models.OutcomeOpen {
 				continue
 			}
 			p, err := c.Peer(ctx, copied.Peer)

@@ -12,7 +12,7 @@ import (
 	"github.com/gamelan-p2p/gamelan"
 	"github.com/gamelan-p2p/gamelan/dht"
 	"github.com/gamelan-p2p/gamelan/gamelantest"
-	"github.com/gamelan-p2p/gamelan/inspect"
+	"github.com/gamelan-p2p/gamelan/inspect/models"
 	"github.com/gamelan-p2p/gamelan/protocol"
 	"github.com/gamelan-p2p/gamelan/protocol/rpc"
 	"github.com/gamelan-p2p/gamelan/transport"
@@ -129,7 +129,7 @@ func TestResetInNegotiationDHT(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		ledger := v.(inspect.Ledger).Reports
+		ledger := v.(models.Ledger).Reports
 		if len(ledger) != 1 || !strings.Contains(fmt.Sprint(ledger[0]), gamelan.NotTaken.String()) {
 			t.Errorf("the ledger: got %+v, want the reason in it", ledger)
 		}

@@ -13,12 +13,13 @@ import (
 
 	"github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/failure"
 	"github.com/gamelan-p2p/gamelan/inspect"
+	"github.com/gamelan-p2p/gamelan/inspect/models"
 )
 
 // Sink receives the messages of a listening client. Written messages are acknowledged
 // after a flush.
 type Sink interface {
-	Write(m *inspect.Message) error
+	Write(m *models.Message) error
 	Flush() error
 }
 
@@ -123,7 +124,7 @@ func notAcknowledged(err error) error {
 
 // heardMessage is a line of the answer: a message, or the error that ends the stream.
 type heardMessage struct {
-	inspect.Message
+	models.Message
 	err *inspect.Error
 }
 

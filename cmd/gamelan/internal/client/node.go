@@ -8,22 +8,23 @@ import (
 	"strings"
 
 	"github.com/gamelan-p2p/gamelan/inspect"
+	"github.com/gamelan-p2p/gamelan/inspect/models"
 )
 
 // Node requests the state of the node.
-func (c *Client) Node(ctx context.Context) (n inspect.Node, err error) {
+func (c *Client) Node(ctx context.Context) (n models.Node, err error) {
 	err = c.getJSON(ctx, "/v1/node", &n)
 	return n, err
 }
 
 // DHT requests the state of the node's DHT.
-func (c *Client) DHT(ctx context.Context) (d inspect.DHT, err error) {
+func (c *Client) DHT(ctx context.Context) (d models.DHT, err error) {
 	err = c.getJSON(ctx, "/v1/dht", &d)
 	return d, err
 }
 
 // Settings requests the settings of the node.
-func (c *Client) Settings(ctx context.Context) (all []inspect.Setting, err error) {
+func (c *Client) Settings(ctx context.Context) (all []models.Setting, err error) {
 	err = c.getJSON(ctx, "/v1/config", &all)
 	return all, err
 }

@@ -7,6 +7,7 @@ import (
 
 	"github.com/gamelan-p2p/gamelan/dht"
 	"github.com/gamelan-p2p/gamelan/inspect"
+	"github.com/gamelan-p2p/gamelan/inspect/models"
 )
 
 // page is a part of a list.
@@ -33,18 +34,18 @@ func list[T any](ctx context.Context, c *Client, path string, q url.Values) (all
 }
 
 // Peers lists the peers that the node knows.
-func (c *Client) Peers(ctx context.Context) ([]inspect.Peer, error) {
-	all, _, err := list[inspect.Peer](ctx, c, "/v1/peers", url.Values{})
+func (c *Client) Peers(ctx context.Context) ([]models.Peer, error) {
+	all, _, err := list[models.Peer](ctx, c, "/v1/peers", url.Values{})
 	return all, err
 }
 
 // Connections lists the live connections, or the last ones that have ended.
-func (c *Client) Connections(ctx context.Context, closed bool) ([]inspect.Connection, error) {
+func (c *Client) Connections(ctx context.Context, closed bool) ([]models.Connection, error) {
 	state := "open"
 	if closed {
 		state = "closed"
 	}
-	all, _, err := list[inspect.Connection](ctx, c, "/v1/connections", url.Values{"state": {state}})
+	all, _, err := list[models.Connection](ctx, c, "/v1/connections", url.Values{"state": {state}})
 	return all, err
 }
 
@@ -67,7 +68,7 @@ func (m Messages) query() url.Values {
 
 // Ledger lists messages sent over the DHT. forgotten is the number of ended messages that
 // the node no longer remembers.
-func (c *Client) Ledger(ctx context.Context, m Messages) (all []inspect.Report, forgotten uint64, err error) {
-	all, last, err := list[inspect.Report](ctx, c, "/v1/ledger", m.query())
+func (c *Client) Ledger(ctx context.Context, m Messages) (all []models.Report, forgotten uint64, err error) {
+	all, last, err := list[models.Report](ctx, c, "/v1/ledger", m.query())
 	return all, last.Ended - min(last.Ended, dht.LedgerKept), err
 }

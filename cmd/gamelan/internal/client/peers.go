@@ -9,11 +9,11 @@ import (
 	"time"
 
 	"github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/api"
-	"github.com/gamelan-p2p/gamelan/inspect"
+	"github.com/gamelan-p2p/gamelan/inspect/models"
 )
 
 // Peer requests the node's record of one peer.
-func (c *Client) Peer(ctx context.Context, peer string) (p inspect.Peer, err error) {
+func (c *Client) Peer(ctx context.Context, peer string) (p models.Peer, err error) {
 	err = c.getJSON(ctx, "/v1/peers/"+url.PathEscape(peer), &p)
 	return p, err
 }

@@ -10,6 +10,7 @@ import (
 
 	"github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/failure"
 	"github.com/gamelan-p2p/gamelan/inspect"
+	"github.com/gamelan-p2p/gamelan/inspect/models"
 )
 
 // Input holds the messages to send: one a line, or one in all.
@@ -27,7 +28,7 @@ type Answers[T any] struct {
 
 // Send streams messages for a peer to the node and their outcomes to on. With resend the
 // node sends a message again when it is in doubt because a connection broke.
-func (c *Client) Send(ctx context.Context, peer string, resend bool, in Input, on Answers[inspect.Sent]) error {
+func (c *Client) Send(ctx context.Context, peer string, resend bool, in Input, on Answers[models.Sent]) error {
 	q := url.Values{"peer": {peer}}
 	if resend {
 		q.Set("resend", "true")
@@ -36,7 +37,7 @@ func (c *Client) Send(ctx context.Context, peer string, resend bool, in Input, o
 }
 
 // SendDHT streams messages over the DHT to the node and their reports to on.
-func (c *Client) SendDHT(ctx context.Context, r inspect.DHTRequest, in Input, on Answers[inspect.SentReport]) error {
+func (c *Client) SendDHT(ctx context.Context, r inspect.DHTRequest, in Input, on Answers[models.SentReport]) error {
 	q := url.Values{}
 	for name, text := range map[string]string{"to": r.To, "strategy": r.Strategy} {
 		if text != "" {

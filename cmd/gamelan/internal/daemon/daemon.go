@@ -19,6 +19,7 @@ import (
 	"github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/nodedir"
 	"github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/render"
 	"github.com/gamelan-p2p/gamelan/inspect"
+	"github.com/gamelan-p2p/gamelan/inspect/models"
 )
 
 // Options configure Run.
@@ -189,7 +190,7 @@ func (d *daemon) actions(stop func()) inspect.Actions {
 }
 
 // nodeSection returns the node's own section, with the warnings of the daemon.
-func (d *daemon) nodeSection(ctx context.Context) inspect.Node {
+func (d *daemon) nodeSection(ctx context.Context) models.Node {
 	v := d.node.Inspection().Node(ctx)
 	if in := v.Inbox; in != nil && in.Messages > 0 && in.Listeners == 0 {
 		v.Warnings = append(v.Warnings, inspect.Count(uint64(in.Messages), "message")+" kept on the disk, and nobody listens; read with "+d.Dir.Command("listen"))
@@ -209,7 +210,7 @@ func (d *daemon) nodeSection(ctx context.Context) inspect.Node {
 	return v
 }
 
-func (d *daemon) configSection() []inspect.Setting {
+func (d *daemon) configSection() []models.Setting {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	waiting := map[string]bool{}

@@ -15,6 +15,7 @@ import (
 	"github.com/gamelan-p2p/gamelan/dht"
 	"github.com/gamelan-p2p/gamelan/identity"
 	"github.com/gamelan-p2p/gamelan/inspect"
+	"github.com/gamelan-p2p/gamelan/inspect/models"
 )
 
 // dhtSender sends the API's messages over the DHT through a node.
@@ -86,7 +87,7 @@ func (s dhtSender) Prepare(ctx context.Context, r inspect.DHTRequest) (inspect.D
 	if how.Name != "direct" { // the receiver of a direct message is the peer itself
 		m.Destination = to
 	}
-	return func(ctx context.Context, body []byte) (func(context.Context) inspect.Report, error) {
+	return func(ctx context.Context, body []byte) (func(context.Context) models.Report, error) {
 		if len(body) > api.MaxDHTBody {
 			return nil, fmt.Errorf("%s bytes, and over the DHT a message has at most %s; send it in parts", inspect.Number(uint64(len(body))), inspect.Number(api.MaxDHTBody))
 		}
@@ -97,7 +98,7 @@ func (s dhtSender) Prepare(ctx context.Context, r inspect.DHTRequest) (inspect.D
 			return nil, errors.New(failure.Text(err))
 		}
 		repeated := how.Name != "direct" && !m.Encrypt && !m.Sign && s.said.repeated(&m)
-		return func(ctx context.Context) inspect.Report {
+		return func(ctx context.Context) models.Report {
 			r := s.node.Inspection().Report(sending.Wait(ctx))
 			r.Repeated = repeated
 			return r

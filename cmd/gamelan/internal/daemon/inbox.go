@@ -10,14 +10,15 @@ import (
 	"github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/api"
 	"github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/failure"
 	"github.com/gamelan-p2p/gamelan/inspect"
+	"github.com/gamelan-p2p/gamelan/inspect/models"
 )
 
 // inboxMessages gives the API the messages of a node's inbox.
 type inboxMessages struct{ node *gamelan.Node }
 
 // Listen yields the kept and the new messages of the inbox, until ctx or the node ends.
-func (m inboxMessages) Listen(ctx context.Context, o inspect.Listening) iter.Seq2[inspect.Message, error] {
-	return func(yield func(inspect.Message, error) bool) {
+func (m inboxMessages) Listen(ctx context.Context, o inspect.Listening) iter.Seq2[models.Message, error] {
+	return func(yield func(models.Message, error) bool) {
 		for x, err := range m.node.Inbox().Listen(ctx, inbox.ListenOptions{All: o.All, Most: o.Most, Wait: true, Name: o.Name}) {
 			switch {
 			case errors.Is(err, inbox.ErrClosed):
@@ -40,13 +41,13 @@ func acknowledge(n *gamelan.Node) func(ctx context.Context, seqs []uint64) error
 }
 
 // shown returns a message in the form of the API.
-func shown(m *inbox.Message) inspect.Message {
-	v := inspect.Message{Seq: m.Seq, At: m.At, Peer: m.Peer.String(), Body: m.Body, Lost: m.Lost}
+func shown(m *inbox.Message) models.Message {
+	v := models.Message{Seq: m.Seq, At: m.At, Peer: m.Peer.String(), Body: m.Body, Lost: m.Lost}
 	if !m.From.IsZero() {
 		v.From = m.From.String()
 	}
 	if d := m.DHT; d != nil {
-		v.DHT = &inspect.DHTMessage{Type: d.Type, Encrypted: d.Encrypted, Tag: api.Tag(d.Tag), Copies: d.Copies}
+		v.DHT = &models.DHTMessage{Type: d.Type, Encrypted: d.Encrypted, Tag: api.Tag(d.Tag), Copies: d.Copies}
 		if !m.From.IsZero() {
 			v.DHT.Origin = m.From.NodeID().String()
 		}

@@ -14,6 +14,7 @@ import (
 
 	"github.com/gamelan-p2p/gamelan"
 	"github.com/gamelan-p2p/gamelan/inspect"
+	"github.com/gamelan-p2p/gamelan/inspect/models"
 )
 
 // The list of peers is the same on pages of any size, as a section, and peer by
@@ -50,7 +51,7 @@ func TestPeersAreTheSameHoweverTheyAreAskedFor(t *testing.T) {
 		}
 		return w.Code
 	}
-	ids := func(peers []inspect.Peer) (ids []string) {
+	ids := func(peers []models.Peer) (ids []string) {
 		for _, p := range peers {
 			ids = append(ids, p.NodeID)
 		}
@@ -60,7 +61,7 @@ func TestPeersAreTheSameHoweverTheyAreAskedFor(t *testing.T) {
 		var got []string
 		for offset := 0; offset < all+size; offset += size {
 			var page struct {
-				Items []inspect.Peer
+				Items []models.Peer
 				Total int
 			}
 			get(fmt.Sprintf("/v1/peers?limit=%d&offset=%d", size, offset), &page)
@@ -73,13 +74,13 @@ func TestPeersAreTheSameHoweverTheyAreAskedFor(t *testing.T) {
 			t.Errorf("pages of %d: got %q, want %q", size, got, want)
 		}
 	}
-	var section []inspect.Peer
+	var section []models.Peer
 	if get("/v1/sections/peers", &section); !slices.Equal(ids(section), want) {
 		t.Errorf("section: got %q, want %q", ids(section), want)
 	}
 	p := section[3]
 	for _, id := range []string{p.NodeID, p.PublicKey, p.NodeID[:16], strings.ToUpper(p.NodeID)} {
-		var got inspect.Peer
+		var got models.Peer
 		if code := get("/v1/peers/"+id, &got); code != 200 || got.NodeID != p.NodeID {
 			t.Errorf("peer %s: got %d %s, want %s", id, code, got.NodeID, p.NodeID)
 		}

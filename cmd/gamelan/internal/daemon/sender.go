@@ -11,6 +11,7 @@ import (
 	"github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/failure"
 	"github.com/gamelan-p2p/gamelan/identity"
 	"github.com/gamelan-p2p/gamelan/inspect"
+	"github.com/gamelan-p2p/gamelan/inspect/models"
 	"github.com/gamelan-p2p/gamelan/protocol"
 )
 
@@ -92,15 +93,15 @@ type pending struct {
 	*gamelan.Pending[gamelan.Outcome]
 }
 
-func (p pending) Wait(ctx context.Context) inspect.Outcome { return outcomeOf(p.Pending.Wait(ctx)) }
+func (p pending) Wait(ctx context.Context) models.Outcome { return outcomeOf(p.Pending.Wait(ctx)) }
 
-func outcomeOf(o gamelan.Outcome) inspect.Outcome {
-	out := inspect.Outcome{Outcome: inspect.OutcomeFailed}
+func outcomeOf(o gamelan.Outcome) models.Outcome {
+	out := models.Outcome{Outcome: models.OutcomeFailed}
 	switch o.Kind {
 	case protocol.Confirmed:
-		out.Outcome = inspect.OutcomeConfirmed
+		out.Outcome = models.OutcomeConfirmed
 	case protocol.InDoubt:
-		out.Outcome = inspect.OutcomeInDoubt
+		out.Outcome = models.OutcomeInDoubt
 	}
 	if o.Reason != protocol.ReasonNone {
 		out.Reason = o.Reason.String()

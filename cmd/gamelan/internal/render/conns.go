@@ -5,11 +5,11 @@ import (
 	"strings"
 	"time"
 
-	"github.com/gamelan-p2p/gamelan/inspect"
+	"github.com/gamelan-p2p/gamelan/inspect/models"
 )
 
 // Connections writes a table for people, one object a line for programs.
-func Connections(o *Output, conns []inspect.Connection, closed bool) error {
+func Connections(o *Output, conns []models.Connection, closed bool) error {
 	if o.JSON {
 		for _, c := range conns {
 			if err := o.PrintJSON(c); err != nil {

@@ -6,10 +6,11 @@ import (
 	"time"
 
 	"github.com/gamelan-p2p/gamelan/inspect"
+	"github.com/gamelan-p2p/gamelan/inspect/models"
 )
 
 // DHT writes the state of the node's DHT. It fits on one screen.
-func DHT(o *Output, d *inspect.DHT, now time.Time) error {
+func DHT(o *Output, d *models.DHT, now time.Time) error {
 	if o.JSON {
 		return o.PrintJSON(d)
 	}
@@ -79,7 +80,7 @@ func DHT(o *Output, d *inspect.DHT, now time.Time) error {
 }
 
 // limitLines returns lines on the limits for peers, and on the messages above them.
-func limitLines(d *inspect.DHT) (lines []string) {
+func limitLines(d *models.DHT) (lines []string) {
 	if f := d.Flood; f != nil {
 		text := inspect.Number(uint64(f.Limit)) + " messages of a peer in a minute that nobody here takes"
 		if f.Held > 0 || f.Unread > 0 {
@@ -99,7 +100,7 @@ func limitLines(d *inspect.DHT) (lines []string) {
 
 // passedText returns the numbers of other nodes' messages that were passed on and that were
 // not, with the reasons.
-func passedText(o *inspect.DHTOutbound) string {
+func passedText(o *models.DHTOutbound) string {
 	text := inspect.Count(o.Passed, "message") + " of others, " + copiesText(o.PassedTo)
 	if o.Dropped == 0 {
 		return text
@@ -117,7 +118,7 @@ func passedText(o *inspect.DHTOutbound) string {
 
 // lostText returns a line on the copies of other nodes' messages that have failed, or ""
 // if none has.
-func lostText(o *inspect.DHTOutbound) string {
+func lostText(o *models.DHTOutbound) string {
 	var total uint64
 	var parts []string
 	for _, l := range o.Lost {
@@ -150,7 +151,7 @@ func typesText(types []int32) string {
 
 // receivedLines returns the sums of received messages, and why the last one of each kind
 // was dropped.
-func receivedLines(counts []inspect.DHTCount, now time.Time) []string {
+func receivedLines(counts []models.DHTCount, now time.Time) []string {
 	var total uint64
 	var parts, why []string
 	for _, c := range counts {
@@ -168,7 +169,7 @@ func receivedLines(counts []inspect.DHTCount, now time.Time) []string {
 }
 
 // dhtText returns the state of the DHT in one line.
-func dhtText(d *inspect.DHT) string {
+func dhtText(d *models.DHT) string {
 	if !d.On {
 		return "off: see gamelan config explain dht.enabled"
 	}

@@ -9,7 +9,7 @@ import (
 	"unicode"
 
 	"github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/api"
-	"github.com/gamelan-p2p/gamelan/inspect"
+	"github.com/gamelan-p2p/gamelan/inspect/models"
 )
 
 // poison is text that a terminal must not get as it is: it clears the screen, sets
@@ -59,9 +59,9 @@ func poisonOf[T any]() (v T) {
 // a broken node could make them: none reaches the terminal.
 func TestNoControlSequenceIsShown(t *testing.T) {
 	for name, show := range map[string]func(o *Output) error{
-		"peers":              func(o *Output) error { return Peers(o, poisonOf[[]inspect.Peer]()) },
-		"connections":        func(o *Output) error { return Connections(o, poisonOf[[]inspect.Connection](), false) },
-		"closed connections": func(o *Output) error { return Connections(o, poisonOf[[]inspect.Connection](), true) },
+		"peers":              func(o *Output) error { return Peers(o, poisonOf[[]models.Peer]()) },
+		"connections":        func(o *Output) error { return Connections(o, poisonOf[[]models.Connection](), false) },
+		"closed connections": func(o *Output) error { return Connections(o, poisonOf[[]models.Connection](), true) },
 		"why": func(o *Output) error {
 			w := poisonOf[api.Why]()
 			for i := range w.Candidates {

@@ -5,7 +5,7 @@ import (
 
 	"github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/failure"
 	"github.com/gamelan-p2p/gamelan/identity"
-	"github.com/gamelan-p2p/gamelan/inspect"
+	"github.com/gamelan-p2p/gamelan/inspect/models"
 	"github.com/gamelan-p2p/gamelan/protocol"
 )
 
@@ -21,7 +21,7 @@ type Identity struct {
 
 // NewIdentity returns the key and the network of the key file, and the addresses of the
 // running node n, which is nil if none runs.
-func NewIdentity(key identity.PublicKey, network protocol.Network, n *inspect.Node) Identity {
+func NewIdentity(key identity.PublicKey, network protocol.Network, n *models.Node) Identity {
 	i := Identity{key.NodeID().String(), key.String(), network.String(), n != nil, []string{}}
 	if n != nil {
 		i.Network = n.Network

@@ -9,6 +9,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/gamelan-p2p/gamelan/inspect"
+	"github.com/gamelan-p2p/gamelan/inspect/models"
 )
 
 // binaryShown is how many bytes of a body that is not text are written out.
@@ -24,7 +25,7 @@ const (
 )
 
 // Received writes one message that was received: as JSON, or in its form.
-func Received(o *Output, w io.Writer, m *inspect.Message, form Form) error {
+func Received(o *Output, w io.Writer, m *models.Message, form Form) error {
 	if m.Lost > 0 {
 		o.Note("gamelan: %s were not copied: other listeners had acknowledged them, and the inbox needed their room", inspect.Count(m.Lost, "message"))
 	}
@@ -51,7 +52,7 @@ func Received(o *Output, w io.Writer, m *inspect.Message, form Form) error {
 // originText returns the origin of a message. The connection proves the peer of a plain
 // message. A signature proves the author of a message over the DHT; without one only the
 // peer from which it came is known.
-func originText(m *inspect.Message) string {
+func originText(m *models.Message) string {
 	peer := inspect.ShortName(m.Peer)
 	d := m.DHT
 	if d == nil {

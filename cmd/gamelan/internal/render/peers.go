@@ -6,11 +6,11 @@ import (
 	"time"
 
 	"github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/api"
-	"github.com/gamelan-p2p/gamelan/inspect"
+	"github.com/gamelan-p2p/gamelan/inspect/models"
 )
 
 // Peers writes a table for people, one object a line for programs.
-func Peers(o *Output, peers []inspect.Peer) error {
+func Peers(o *Output, peers []models.Peer) error {
 	if o.JSON {
 		for _, p := range peers {
 			if err := o.PrintJSON(p); err != nil {
@@ -44,7 +44,7 @@ func Done(o *Output, done string, peer api.Peer) error {
 var dialPreamble = regexp.MustCompile(`^(dial \S+: )?(set-up (with [0-9a-f]+ )?failed at [a-z]+: )?(peer has )?`)
 
 // peerState returns the peer's state in a few words; the JSON has the reason of a ban.
-func peerState(p inspect.Peer, now time.Time) string {
+func peerState(p models.Peer, now time.Time) string {
 	last, failed := LastFailure(p)
 	switch {
 	case p.BannedUntil.After(now):
@@ -68,7 +68,7 @@ const (
 )
 
 // shortAddress returns the best address and the number of others.
-func shortAddress(p inspect.Peer) string {
+func shortAddress(p models.Peer) string {
 	if n := len(p.Addresses) - 1; n > 0 {
 		more := fmt.Sprintf(" +%d", n)
 		return shortText(bestAddress(p), addressWidth-len(more)) + more
@@ -77,7 +77,7 @@ func shortAddress(p inspect.Peer) string {
 }
 
 // bestAddress returns the address with the highest score.
-func bestAddress(p inspect.Peer) string {
+func bestAddress(p models.Peer) string {
 	best := -1
 	for i := range p.Addresses {
 		if best < 0 || p.Addresses[i].Score > p.Addresses[best].Score {
@@ -92,7 +92,7 @@ func bestAddress(p inspect.Peer) string {
 
 // LastFailure returns the address of the newest dial of p, if that failed and there was no
 // connection since.
-func LastFailure(p inspect.Peer) (failed inspect.Address, ok bool) {
+func LastFailure(p models.Peer) (failed models.Address, ok bool) {
 	since := p.EndedAt
 	for _, a := range p.Addresses {
 		if a.LastOK.After(since) {

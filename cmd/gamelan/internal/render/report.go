@@ -12,6 +12,7 @@ import (
 	"github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/bitset"
 	"github.com/gamelan-p2p/gamelan/dht"
 	"github.com/gamelan-p2p/gamelan/inspect"
+	"github.com/gamelan-p2p/gamelan/inspect/models"
 )
 
 // Reports writes the reports of messages over the DHT while they are sent: a line for each
@@ -41,7 +42,7 @@ func (p *Reports) AllConfirmed() bool {
 }
 
 // Add shows the report of one message; more means that another follows at once.
-func (p *Reports) Add(s inspect.SentReport, more bool) error {
+func (p *Reports) Add(s models.SentReport, more bool) error {
 	p.heard.Add(s.N)
 	p.messages++
 	p.tag = s.Tag
@@ -63,7 +64,7 @@ func (p *Reports) Add(s inspect.SentReport, more bool) error {
 	return err
 }
 
-func (p *Reports) lines(s *inspect.SentReport) error {
+func (p *Reports) lines(s *models.SentReport) error {
 	if p.o.JSON {
 		return p.o.to(p.out).PrintJSON(s)
 	}
@@ -131,7 +132,7 @@ func (p *Reports) Rest(n uint64, why string) error {
 		}
 		var err error
 		if p.o.JSON {
-			err = p.o.to(p.out).PrintJSON(inspect.SentReport{N: i, Report: inspect.Report{Summary: "in doubt: " + why, Copies: []inspect.Copy{}}})
+			err = p.o.to(p.out).PrintJSON(models.SentReport{N: i, Report: models.Report{Summary: "in doubt: " + why, Copies: []models.Copy{}}})
 		} else {
 			_, err = fmt.Fprintf(p.out, "%d in doubt: %s\n", i, inspect.Escape(why))
 		}
@@ -147,15 +148,15 @@ var longIDs = regexp.MustCompile(`\b[0-9a-f]{26}\b`)
 
 // toText returns the strategy of a message for people, without the text that is the same for
 // all messages of a kind, and with short node ids.
-func toText(r *inspect.Report) string {
+func toText(r *models.Report) string {
 	text, _, _ := strings.Cut(r.To, ", looked for")
 	return longIDs.ReplaceAllStringFunc(text, inspect.ShortName)
 }
 
 // Messages writes a table for people, one object a line for programs; the
 // newest is the last.
-func Messages(o *Output, all []inspect.Report) error {
-	slices.SortStableFunc(all, func(x, y inspect.Report) int { return cmp.Or(x.Begin.Compare(y.Begin), strings.Compare(x.Tag, y.Tag)) })
+func Messages(o *Output, all []models.Report) error {
+	slices.SortStableFunc(all, func(x, y models.Report) int { return cmp.Or(x.Begin.Compare(y.Begin), strings.Compare(x.Tag, y.Tag)) })
 	if o.JSON {
 		for _, r := range all {
 			if err := o.PrintJSON(r); err != nil {
@@ -178,20 +179,20 @@ func Messages(o *Output, all []inspect.Report) error {
 }
 
 // endText says how a message has ended, or that it is under way.
-func endText(r *inspect.Report) string {
+func endText(r *models.Report) string {
 	switch {
 	case !r.End.IsZero():
 		return inFlags(r.Summary)
 	case len(r.Copies) == 0:
 		return "under way: its peers are being chosen"
-	case r.Summary == inspect.OutcomeOpen:
+	case r.Summary == models.OutcomeOpen:
 		return "under way"
 	}
 	return "under way: " + r.Summary
 }
 
 // Message writes everything about one message.
-func Message(o *Output, r *inspect.Report, now time.Time) error {
+func Message(o *Output, r *models.Report, now time.Time) error {
 	if o.JSON {
 		return o.PrintJSON(r)
 	}

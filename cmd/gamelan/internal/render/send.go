@@ -8,6 +8,7 @@ import (
 
 	"github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/bitset"
 	"github.com/gamelan-p2p/gamelan/inspect"
+	"github.com/gamelan-p2p/gamelan/inspect/models"
 	"github.com/gamelan-p2p/gamelan/protocol"
 )
 
@@ -23,11 +24,11 @@ func (t *Tally) Confirmed() uint64 { return t.confirmed }
 // Refused returns the number of messages that the peer does not accept.
 func (t *Tally) Refused() uint64 { return t.refused }
 
-func (t *Tally) add(o inspect.Outcome) {
+func (t *Tally) add(o models.Outcome) {
 	switch o.Outcome {
-	case inspect.OutcomeConfirmed:
+	case models.OutcomeConfirmed:
 		t.confirmed++
-	case inspect.OutcomeInDoubt:
+	case models.OutcomeInDoubt:
 		t.inDoubt++
 	default:
 		t.failed++
@@ -89,7 +90,7 @@ func NewOutcomes(o *Output, quiet bool) *Outcomes {
 }
 
 // Add shows the outcome of one message; more means that another follows at once.
-func (p *Outcomes) Add(s inspect.Sent, more bool) error {
+func (p *Outcomes) Add(s models.Sent, more bool) error {
 	p.heard.Add(s.N)
 	p.add(s.Outcome)
 	now := time.Now()
@@ -112,7 +113,7 @@ func (p *Outcomes) Add(s inspect.Sent, more bool) error {
 	return err
 }
 
-func (p *Outcomes) json(s inspect.Sent) error {
+func (p *Outcomes) json(s models.Sent) error {
 	return p.o.to(p.out).PrintJSON(s)
 }
 
@@ -120,7 +121,7 @@ func (p *Outcomes) json(s inspect.Sent) error {
 func (p *Outcomes) Rest(n uint64, why string) error {
 	for i := uint64(1); i <= n; i++ {
 		if !p.heard.Has(i) {
-			if err := p.Add(inspect.Sent{N: i, Outcome: inspect.Outcome{Outcome: inspect.OutcomeInDoubt, Detail: why}}, true); err != nil {
+			if err := p.Add(models.Sent{N: i, Outcome: models.Outcome{Outcome: models.OutcomeInDoubt, Detail: why}}, true); err != nil {
 				return err
 			}
 		}
@@ -146,9 +147,9 @@ func (p *Outcomes) clear() {
 }
 
 // outcomeText returns an outcome for people: "failed: dial failed: refused".
-func outcomeText(o inspect.Outcome) string {
+func outcomeText(o models.Outcome) string {
 	text := o.Outcome
-	if text == inspect.OutcomeInDoubt {
+	if text == models.OutcomeInDoubt {
 		text = "in doubt"
 	}
 	if o.Reason != "" {

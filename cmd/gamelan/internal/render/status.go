@@ -7,14 +7,15 @@ import (
 
 	"github.com/gamelan-p2p/gamelan/dht"
 	"github.com/gamelan-p2p/gamelan/inspect"
+	"github.com/gamelan-p2p/gamelan/inspect/models"
 )
 
 // Status is the output of status with --json.
 type Status struct {
-	inspect.Node
-	DHT     *inspect.DHT `json:"dht,omitempty"` // nil: the node does not show it
-	Healthy bool         `json:"healthy"`
-	Reasons []string     `json:"reasons"` // why it is not
+	models.Node
+	DHT     *models.DHT `json:"dht,omitempty"` // nil: the node does not show it
+	Healthy bool        `json:"healthy"`
+	Reasons []string    `json:"reasons"` // why it is not
 }
 
 // ShowStatus writes the state of the node. It fits on one screen.
@@ -68,7 +69,7 @@ func ShowStatus(o *Output, s Status, now time.Time) error {
 
 // placesText returns how many places for inbound connections are taken, and what happened
 // to connections without a place.
-func placesText(p inspect.Places) string {
+func placesText(p models.Places) string {
 	s := fmt.Sprintf("%d of %d places, %d of %d set-ups, %d a minute from one source", p.Inbound, p.MaxInbound, p.Setups, p.MaxSetups, p.MaxSetupRate)
 	for _, x := range []struct {
 		n    uint64
@@ -82,7 +83,7 @@ func placesText(p inspect.Places) string {
 }
 
 // inboxText returns the state of an inbox in a line.
-func inboxText(v *inspect.Inbox, age func() string) string {
+func inboxText(v *models.Inbox, age func() string) string {
 	if v.Messages == 0 && v.Waiting == 0 {
 		return "empty, room for " + Bytes(v.MaxBytes)
 	}
@@ -101,7 +102,7 @@ func inboxText(v *inspect.Inbox, age func() string) string {
 
 // Unheard returns a warning about messages over the DHT that were dropped because no actor
 // of the node handles their type, with advice.
-func Unheard(d *inspect.DHT, now time.Time) []string {
+func Unheard(d *models.DHT, now time.Time) []string {
 	if d == nil {
 		return nil
 	}

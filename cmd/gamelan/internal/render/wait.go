@@ -6,17 +6,18 @@ import (
 
 	"github.com/gamelan-p2p/gamelan/dht"
 	"github.com/gamelan-p2p/gamelan/inspect"
+	"github.com/gamelan-p2p/gamelan/inspect/models"
 )
 
 // Waiting returns a sentence about what a message waits for. c is a copy without an
 // outcome, nil while the peers are not chosen yet.
-func Waiting(r *inspect.Report, c *inspect.Copy, p *inspect.Peer, now time.Time) string {
+func Waiting(r *models.Report, c *models.Copy, p *models.Peer, now time.Time) string {
 	until := fmt.Sprintf("it is given up at %s", r.Begin.Add(dht.DefaultLimit).Local().Format(time.TimeOnly))
 	if c == nil {
 		return fmt.Sprintf("Message %s waits: its receiver is being looked for; %s.", r.Tag, until)
 	}
 	who := inspect.ShortName(c.Peer)
-	if n := r.Count(inspect.OutcomeOpen) - 1; n > 0 {
+	if n := r.Count(models.OutcomeOpen) - 1; n > 0 {
 		who += " and " + inspect.Count(uint64(n), "other peer")
 	}
 	why := "not connected, and being dialled"

@@ -1,4 +1,4 @@
-package inspect
+package models
 
 import "time"
 
@@ -128,17 +128,6 @@ func (r *Report) Count(outcome string) (n int) {
 
 // Failed reports whether the message has ended and no peer has confirmed it.
 func (r *Report) Failed() bool { return !r.End.IsZero() && r.Count(OutcomeConfirmed) == 0 }
-
-// to reports whether a copy went to the peer, given by its node id or the
-// printed part of it.
-func (r *Report) to(peer string) bool {
-	for i := range r.Copies {
-		if p := r.Copies[i].Peer; p == peer || ShortName(p) == peer {
-			return true
-		}
-	}
-	return false
-}
 
 // Ledger is the content of the section "ledger": the messages that this node sent over
 // the DHT. First come the last ones that have ended, then those under way, each oldest
