@@ -5,36 +5,37 @@ import (
 	"time"
 )
 
-// How fast substreams of peers may end without an agreed protocol, which costs a
-// node much and a peer nothing. A connection has a few of its own: opening that many
-// costs less than the handshake before. What goes beyond them comes out of what all
-// connections of one source have together, so that it does not help to come again.
+// The rates at which substreams of peers may end without an agreed protocol. Such
+// substreams cost a node much and a peer nothing. Each connection has a small
+// allowance of its own; that many substreams cost less than the connection's
+// handshake. All further ones count against an allowance that the connections of one
+// source share, so a new connection does not help an attacker.
 var (
 	churnOfConn   = rate{burst: 20, every: time.Second}
 	churnOfSource = rate{burst: 500, every: 10 * time.Millisecond}
 )
 
-// churnWait is the longest that a connection has to wait at a time. So 25 connections
-// of a source wait together; each further one that goes beyond what it has of its own
-// ends. If it did not, those who open substreams and hang up would hold places for as
-// long as their substreams take.
+// churnWait is the longest time for which reading a connection is paused at once. It
+// lets 25 connections of a source wait at the same time; each further connection that
+// has used up its own allowance ends. Otherwise peers that open substreams and hang up
+// would occupy places for connections for as long as their substreams last.
 const churnWait = 250 * time.Millisecond
 
-// Churn bounds the substreams of peers that end without an agreed protocol, by
-// where they come from. It is not safe for concurrent use; its now must be a clock
-// that never goes back. The zero value is ready to use.
+// Churn limits, by source, the substreams of peers that end without an agreed
+// protocol. It is not safe for concurrent use. The now of its methods must come from a
+// clock that never goes back. The zero value is ready to use.
 type Churn struct{ sources rates }
 
-// ConnChurn is what one connection has of its own, and how many it has of its
-// source's. The zero value is ready to use.
+// ConnChurn holds the state of one connection: its own allowance, and how many
+// substreams it has counted against its source's. The zero value is ready to use.
 type ConnChurn struct {
 	full   time.Time
 	shared int
 }
 
-// Ended counts a substream of a connection from that origin ([From]), and returns
-// for how long nothing more of the connection shall be read, or false if it shall end.
-// For exempt sources it is the same.
+// Ended counts a substream that ended without an agreed protocol, on a connection from
+// that origin ([From]). It returns for how long the caller must not read the
+// connection, or false if the connection must end. Exempt sources are limited too.
 func (c *Churn) Ended(now time.Time, conn *ConnChurn, origin netip.Prefix) (wait time.Duration, ok bool) {
 	if next, _, ok := churnOfConn.take(now, conn.full, 0); ok {
 		conn.full = next
@@ -46,7 +47,7 @@ func (c *Churn) Ended(now time.Time, conn *ConnChurn, origin netip.Prefix) (wait
 	return wait, ok
 }
 
-// Agreed takes one back.
+// Agreed takes back one count of Ended.
 func (c *Churn) Agreed(conn *ConnChurn, origin netip.Prefix) {
 	if conn.shared == 0 {
 		conn.full = conn.full.Add(-churnOfConn.every)

@@ -6,18 +6,18 @@ import (
 	"time"
 )
 
-// maxRated bounds how many sources a rates remembers, at about 100 bytes each. When
-// there are more, those are forgotten that have nearly had their time.
+// maxRated is how many sources a rates remembers, at about 100 bytes each. Beyond it,
+// rates forgets the sources whose accounts are full again soonest.
 const maxRated = 4096
 
-// rate is so many at once, and one more each time that every has passed.
+// rate allows burst events at once, and one more each time that every has passed.
 type rate struct {
 	burst int
 	every time.Duration
 }
 
-// take takes one, of an account that is full again at the time full. It returns the
-// new time and for how long to wait, or false if that is longer than most.
+// take takes one event from an account that is full again at the time full. It returns
+// the account's new time and how long to wait, or false if the wait exceeds most.
 func (r rate) take(now, full time.Time, most time.Duration) (next time.Time, wait time.Duration, ok bool) {
 	if full.Before(now) {
 		full = now
@@ -30,11 +30,11 @@ func (r rate) take(now, full time.Time, most time.Duration) (next time.Time, wai
 	return next, wait, true
 }
 
-// rates are the accounts of sources: when each is full again. The zero value is
-// ready to use.
+// rates maps each source to the time at which its account is full again. The zero
+// value is ready to use.
 type rates map[netip.Prefix]time.Time
 
-// take is that of the rate, for a source.
+// take takes one event from the account of a source, as [rate.take] does.
 func (a *rates) take(now time.Time, source netip.Prefix, r rate, most time.Duration) (wait time.Duration, ok bool) {
 	next, wait, ok := r.take(now, (*a)[source], most)
 	if !ok {
@@ -50,20 +50,21 @@ func (a *rates) take(now time.Time, source netip.Prefix, r rate, most time.Durat
 	return wait, true
 }
 
-// giveBack takes back what take took.
+// giveBack returns one event to the account of a source.
 func (a rates) giveBack(source netip.Prefix, r rate) {
 	if full, ok := a[source]; ok {
 		a[source] = full.Add(-r.every)
 	}
 }
 
-// has reports whether take would take one now.
+// has reports whether take would succeed now without a wait.
 func (a rates) has(now time.Time, source netip.Prefix, r rate) bool {
 	_, _, ok := r.take(now, a[source], 0)
 	return ok
 }
 
-// forget drops who is full, or if there is nobody like that an eighth of all.
+// forget drops the sources whose accounts are full. If there are none, it drops the
+// eighth of all sources whose accounts are full again soonest.
 func (a *rates) forget(now time.Time) {
 	left := make([]netip.Prefix, 0, len(*a))
 	for source, full := range *a {
