@@ -27,16 +27,16 @@ const (
 	startWindow = 256 << 10
 )
 
-// Bounds of what a node can make a session hold.
+// Limits on the memory that a node can make a session use.
 const (
 	maxStreams = 1024
 	maxHeld    = 64 << 10 // bytes of one substream
 	maxBody    = 16 << 20 // of one frame
 )
 
-// session is a connection behind the exchange of identities: the multiplexer as
-// a client, by hand. It answers pings and resets what the node opens, and does
-// nothing else by itself.
+// session is a connection after the exchange of identities. It writes and reads the
+// multiplexer's frames itself, as the client. It answers pings and resets substreams
+// that the node opens; everything else is up to the check.
 type session struct {
 	p    *probe
 	wire *wire
@@ -58,7 +58,7 @@ type session struct {
 	last uint32 // ping
 }
 
-// stream is what has come on a substream.
+// stream is the state of a substream and the bytes that have arrived on it.
 type stream struct {
 	data    []byte
 	fin     bool
@@ -69,7 +69,7 @@ type stream struct {
 
 func (s *stream) ended() bool { return s.fin || s.rst }
 
-// connect does the whole set-up.
+// connect dials the node and sets the connection up completely.
 func (p *probe) connect() (*session, error) {
 	_, c, err := p.secure()
 	if err != nil {
@@ -78,13 +78,13 @@ func (p *probe) connect() (*session, error) {
 	return p.start(c, p.claim().frame())
 }
 
-// start sends an identity frame, in one write or several, hears the node's and
-// begins to read the multiplexer.
+// start sends an identity frame in one write or several, reads the node's, and starts
+// to read the multiplexer's frames.
 func (p *probe) start(c *noise.Conn, first ...[]byte) (*session, error) {
 	return p.startAwaiting(c, nil, first...)
 }
 
-// startAwaiting is start with pings in first, whose values it is told.
+// startAwaiting is start for writes that contain pings with these values.
 func (p *probe) startAwaiting(c *noise.Conn, pings []uint32, first ...[]byte) (*session, error) {
 	for _, b := range first {
 		c.SetWriteDeadline(time.Now().Add(patience))
@@ -113,7 +113,7 @@ func (p *probe) startAwaiting(c *noise.Conn, pings []uint32, first ...[]byte) (*
 	return s, nil
 }
 
-// read takes what the node sends until the end.
+// read reads the node's frames until the connection ends.
 func (s *session) read() {
 	for {
 		err := s.frame()
@@ -125,7 +125,7 @@ func (s *session) read() {
 	}
 }
 
-// change wakes those who wait.
+// change calls f under the lock and wakes the waiting goroutines.
 func (s *session) change(f func()) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -134,7 +134,7 @@ func (s *session) change(f func()) {
 	s.changed = make(chan struct{})
 }
 
-// frame reads one frame and notes it.
+// frame reads one frame and records it.
 func (s *session) frame() error {
 	var h [headerLen]byte
 	if _, err := io.ReadFull(s.conn, h[:]); err != nil {
@@ -179,7 +179,7 @@ func btoi(b bool) int {
 	return 0
 }
 
-// checkHeader refuses what no multiplexer sends.
+// checkHeader returns an error for a header that no multiplexer sends.
 func (s *session) checkHeader(h [headerLen]byte, flags uint16, id, length uint32) error {
 	const where = "the multiplexer's bytes"
 	s.mu.Lock()
@@ -238,7 +238,8 @@ func (s *session) note(kind byte, flags uint16, id, length uint32, body []byte) 
 	return false, nil
 }
 
-// send writes a frame. That the other end has gone is for the reading to say.
+// send writes a frame. Of the write's errors it returns only a timeout: the reader
+// reports the connection's end.
 func (s *session) send(kind byte, flags uint16, id, length uint32, body []byte) error {
 	b := append(header(kind, flags, id, length), body...)
 	s.write.Lock()
@@ -272,7 +273,7 @@ func (s *session) data(id uint32, body ...byte) error {
 	return s.send(kindData, 0, id, uint32(len(body)), body)
 }
 
-// stream is what has come on a substream so far.
+// stream returns what has arrived on a substream so far.
 func (s *session) stream(id uint32) stream {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -284,7 +285,7 @@ func (s *session) stream(id uint32) stream {
 	return stream{}
 }
 
-// end is the error that reading has ended with, or nil.
+// end returns the error that ended the reading, or nil.
 func (s *session) end() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -313,7 +314,7 @@ func (s *session) wait(d time.Duration, ok func() bool) bool {
 	}
 }
 
-// ping sends a ping and waits for its answer: the node has then read all that
+// ping sends a ping and waits for the answer. Then the node has read everything that
 // was sent before.
 func (s *session) ping() error {
 	value, err := s.sendPing()
@@ -353,7 +354,7 @@ func (s *session) pong(value uint32) error {
 	return differs(want, "none within %v", patience)
 }
 
-// lives checks that the connection is there and stays so for a moment.
+// lives checks that the connection is open and stays open for a moment.
 func (s *session) lives() error {
 	if err := s.ping(); err != nil {
 		return err
@@ -364,7 +365,7 @@ func (s *session) lives() error {
 	return s.ping()
 }
 
-// dies checks that the connection ends, or that the node says GoAway.
+// dies checks that the connection ends or the node sends GoAway.
 func (s *session) dies() error {
 	over := func() bool {
 		s.mu.Lock()
@@ -385,15 +386,15 @@ func (s *session) closes() error {
 	return differs("the end of the connection", "an open one after %v", patience)
 }
 
-// wrong is what the node has sent that no rule allows.
+// wrong returns the error of a frame of the node that no rule allows, or nil.
 func (s *session) wrong() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.bad
 }
 
-// answers checks what comes on a substream: exactly these bytes, and no more
-// for a moment.
+// answers checks that exactly these bytes arrive on a substream, and no more for a
+// moment.
 func (s *session) answers(id uint32, want []byte) error {
 	s.wait(patience, func() bool {
 		st := s.stream(id)
@@ -414,7 +415,7 @@ func (s *session) answers(id uint32, want []byte) error {
 	return err
 }
 
-// stays checks that a substream is open and that nothing has come on it.
+// stays checks that a substream is open and that nothing has arrived on it.
 func (s *session) stays(id uint32) error {
 	if err := s.answers(id, nil); err != nil {
 		return err
@@ -445,8 +446,8 @@ func (s *stream) how() string {
 	return "no end"
 }
 
-// ends checks that a substream ends within d, by FIN or reset. Pings go on
-// meanwhile: some releases keep a reset back until there is other traffic
+// ends checks that a substream ends within d, by FIN or reset. It sends pings
+// meanwhile, because some releases hold a reset back until there is other traffic
 // (spec: comms 5.3).
 func (s *session) ends(id uint32, d time.Duration) error {
 	for until := time.Now().Add(d); time.Now().Before(until); {

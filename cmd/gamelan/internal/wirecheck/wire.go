@@ -12,10 +12,10 @@ import (
 	"github.com/gamelan-p2p/gamelan/transport/noise"
 )
 
-// maxRecord bounds what is remembered of one connection.
+// maxRecord is how many bytes of one connection wire keeps.
 const maxRecord = 256 << 10
 
-// wire is a raw connection that remembers the first bytes that came over it.
+// wire is a raw connection that keeps the first bytes it received.
 type wire struct {
 	net.Conn
 	edit func([]byte) []byte // changes what is written; nil: nothing
@@ -35,8 +35,8 @@ func (p *probe) dial() (*wire, error) {
 	return &wire{Conn: c}, nil
 }
 
-// closeWith closes c when done is closed, and then returns from the function
-// that it returned.
+// closeWith closes c when done is closed. The returned function returns once that is
+// done.
 func closeWith(done <-chan struct{}, c io.Closer) func() {
 	var w sync.WaitGroup
 	w.Go(func() {
@@ -66,14 +66,15 @@ func (w *wire) Write(b []byte) (int, error) {
 	return len(b), nil
 }
 
-// received is what has come so far.
+// received returns the bytes that have arrived so far.
 func (w *wire) received() []byte {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	return append([]byte(nil), w.in...)
 }
 
-// send writes bytes. That the other end has gone is for the next read to say.
+// send writes bytes. Of the write's errors it returns only a timeout: the next read
+// reports the connection's end.
 func (w *wire) send(b ...byte) error {
 	w.SetWriteDeadline(time.Now().Add(patience))
 	if _, err := w.Write(b); err != nil && transport.IsTimeout(err) {
@@ -82,13 +83,14 @@ func (w *wire) send(b ...byte) error {
 	return nil
 }
 
-// deadliner is what can be read with a time limit.
+// deadliner is a reader with a deadline.
 type deadliner interface {
 	io.Reader
 	SetReadDeadline(time.Time) error
 }
 
-// drain reads until the connection ends or the time is over, and says which.
+// drain reads until the connection ends or the time is over. It reports whether the
+// connection ended.
 func drain(r deadliner, d time.Duration) (got []byte, ended bool) {
 	r.SetReadDeadline(time.Now().Add(d))
 	b := make([]byte, 4<<10)
@@ -102,7 +104,7 @@ func drain(r deadliner, d time.Duration) (got []byte, ended bool) {
 	return got, false
 }
 
-// silentEnd expects the end of the connection, before which nothing comes.
+// silentEnd checks that the connection ends and that nothing arrives before.
 func (w *wire) silentEnd(within time.Duration) error {
 	const want = "the connection closed with nothing sent"
 	got, ended := drain(w, within)
@@ -115,8 +117,8 @@ func (w *wire) silentEnd(within time.Duration) error {
 	return nil
 }
 
-// silentEndAfter is silentEnd for a time limit of the node: the end must come
-// at limit, give or take a little.
+// silentEndAfter is silentEnd for a time limit of the node: the end must come at about
+// limit.
 func (w *wire) silentEndAfter(limit time.Duration) error {
 	began := time.Now()
 	if err := w.silentEnd(limit + late); err != nil {
@@ -125,8 +127,7 @@ func (w *wire) silentEndAfter(limit time.Duration) error {
 	return notEarly(began, limit)
 }
 
-// A node's time limits are taken for kept when they are early or late by less
-// than this.
+// The check accepts a node's time limit that is early or late by less than this.
 const (
 	early = 500 * time.Millisecond
 	late  = 2500 * time.Millisecond
@@ -145,11 +146,11 @@ func (p *probe) message1() []byte {
 	return append([]byte{0, 32}, key[:]...)
 }
 
-// errOtherKey reports a node that is not the one that was to be checked.
+// errOtherKey reports that the node has another key than the one to be checked.
 var errOtherKey = errors.New("the node has another key")
 
-// shake does everything up to the end of the handshake, by default after the
-// wire byte.
+// shake does everything up to the end of the handshake. By default it sends the wire
+// byte first.
 func (p *probe) shake(w *wire, prefix ...byte) (*noise.Conn, error) {
 	if prefix == nil {
 		prefix = []byte{p.wireByte()}
@@ -175,7 +176,7 @@ func (p *probe) handshake(w *wire, prefix []byte) (*noise.Conn, error) {
 
 func (p *probe) wireByte() byte { return p.Network.WireByte(p.Release) }
 
-// secure dials and shakes hands.
+// secure dials and does the handshake.
 func (p *probe) secure() (*wire, *noise.Conn, error) {
 	w, err := p.dial()
 	if err != nil {
