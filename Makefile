@@ -18,7 +18,7 @@ help: ## this list
 check: ## before every commit: format, vet, linters, generated code, checklists, tests with -race, 2 s of each fuzz target
 	bash tools/check.sh
 
-full: ## before an issue is closed: all of CI, 1,000 kills of a node and 2,000 of actors, a store damaged everywhere, golangci-lint, every benchmark with its result file
+full: ## before an issue is closed: all of CI, 1,000 kills of a node and 2,000 of actors, a store damaged everywhere, every benchmark with its result file
 	bash .ci/run
 	GAMELAN_KILLS=1000 $(GO) test -count=1 -timeout 30m -run TestKill ./tests/durable
 	GAMELAN_LONG=1 $(GO) test -count=1 -timeout 30m -run Damage ./internal/kv

@@ -21,7 +21,7 @@ func TestClosedConnectionsAreSmall(t *testing.T) {
 		ref, _ := a.Connection(b.ID())
 		session := weak.Make(ref.Session())
 		id, path := ref.ID, ref.PID.Id
-		ref = nil
+		ref = nil //nolint:wastedassign // nothing of the test keeps the connection
 		if err := a.Disconnect(t.Context(), b.ID()); err != nil {
 			t.Fatal(err)
 		}

@@ -1,6 +1,7 @@
 package actors
 
 import (
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -114,10 +115,5 @@ func (r *ConnRef) Stalled() bool {
 
 // Accepts reports whether the peer listed the protocol in its identity message.
 func (r *ConnRef) Accepts(id protocol.ID) bool {
-	for _, p := range r.Protocols {
-		if p == id {
-			return true
-		}
-	}
-	return false
+	return slices.Contains(r.Protocols, id)
 }

@@ -125,7 +125,7 @@ var self = dht.Selector{Self: identity.NodeID{0xff}, Key: identity.PublicKey{0xf
 // conforms: dht 55, 56, 59, 60, 61
 func TestSelect(t *testing.T) {
 	ids := func(names string) (list []identity.NodeID) {
-		for _, n := range strings.Fields(names) {
+		for n := range strings.FieldsSeq(names) {
 			list = append(list, idOf(n))
 		}
 		return list

@@ -509,10 +509,10 @@ func TestAcknowledge(t *testing.T) {
 		t.Errorf("got %v acknowledged, want 1 and 3", got)
 	}
 	refuse = errors.New("disk")
-	if res := post(t.Context(), t, c, "/v1/messages:ack", "application/json", strings.NewReader(`{"seqs":[1]}`)); res.StatusCode != 500 {
+	if res := post(t.Context(), t, c, "/v1/messages:ack", "application/json", strings.NewReader(`{"seqs":[1]}`)); res.StatusCode != http.StatusInternalServerError {
 		t.Errorf("refused: got %d, want 500", res.StatusCode)
 	}
-	if res := post(t.Context(), t, mutating(t, Actions{}), "/v1/messages:ack", "application/json", strings.NewReader(`{"seqs":[1]}`)); res.StatusCode != 404 {
+	if res := post(t.Context(), t, mutating(t, Actions{}), "/v1/messages:ack", "application/json", strings.NewReader(`{"seqs":[1]}`)); res.StatusCode != http.StatusNotFound {
 		t.Errorf("without an inbox: got %d, want 404", res.StatusCode)
 	}
 }
@@ -533,10 +533,10 @@ func TestHandBack(t *testing.T) {
 		t.Errorf("got %v handed back, want what me had", got)
 	}
 	refuse = errors.New("late")
-	if res := post(t.Context(), t, c, "/v1/messages:back", "application/json", strings.NewReader(`{"name":"me"}`)); res.StatusCode != 500 {
+	if res := post(t.Context(), t, c, "/v1/messages:back", "application/json", strings.NewReader(`{"name":"me"}`)); res.StatusCode != http.StatusInternalServerError {
 		t.Errorf("refused: got %d, want 500", res.StatusCode)
 	}
-	if res := post(t.Context(), t, mutating(t, Actions{}), "/v1/messages:back", "application/json", strings.NewReader(`{"name":"me"}`)); res.StatusCode != 404 {
+	if res := post(t.Context(), t, mutating(t, Actions{}), "/v1/messages:back", "application/json", strings.NewReader(`{"name":"me"}`)); res.StatusCode != http.StatusNotFound {
 		t.Errorf("without an inbox: got %d, want 404", res.StatusCode)
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
+	"net/http"
 	"net/url"
 	"slices"
 	"strings"
@@ -71,7 +72,7 @@ func TestPeersCannotBeAddedWhereNobodyTakesThem(t *testing.T) {
 	c := mutating(t, Actions{})
 	res := post(t.Context(), t, c, "/v1/peers", "text/plain", strings.NewReader("a"))
 	var e struct{ Error Error }
-	if err := json.NewDecoder(res.Body).Decode(&e); err != nil || res.StatusCode != 404 || e.Error.Hint == "" {
+	if err := json.NewDecoder(res.Body).Decode(&e); err != nil || res.StatusCode != http.StatusNotFound || e.Error.Hint == "" {
 		t.Errorf("got %d, %+v, want 404 with a hint", res.StatusCode, e)
 	}
 }

@@ -79,7 +79,7 @@ func TestImportPeers(t *testing.T) {
 		t.Errorf("got %q told, want the import", told)
 	}
 	res := post(t.Context(), t, mutating(t, Actions{}), "/v1/peers:import", "application/json", strings.NewReader("{}"))
-	if res.StatusCode != 404 {
+	if res.StatusCode != http.StatusNotFound {
 		t.Errorf("where nobody takes them: got %d, want 404", res.StatusCode)
 	}
 }

@@ -65,7 +65,7 @@ func (w *wrapper) subscribe(t reflect.Type) {
 		h.topics = make(topics)
 	}
 	list := h.topics[t]
-	h.topics[t] = append(list[:len(list):len(list)], s)
+	h.topics[t] = append(slices.Clip(list), s)
 }
 
 // unsubscribe ends the subscriptions that the incarnation gen has not made or

@@ -256,8 +256,8 @@ func explode() { panic(errBoom) }
 func TestTrap43TasksKeepNoContext(t *testing.T) {
 	unused(t, "WithHeaders", "WithSenderMiddleware")
 	for _, typ := range []reflect.Type{reflect.TypeFor[task](), reflect.TypeFor[timer](), reflect.TypeFor[asker]()} {
-		for i := range typ.NumField() {
-			if f := typ.Field(i); f.Type == reflect.TypeFor[actor.Context]() {
+		for f := range typ.Fields() {
+			if f.Type == reflect.TypeFor[actor.Context]() {
 				t.Errorf("%v.%s is an actor.Context, which is not safe outside Receive", typ, f.Name)
 			}
 		}

@@ -100,10 +100,9 @@ func stacks(path string) []byte {
 }
 
 func hasLabel(line, mark string) bool {
-	i := strings.Index(line, mark)
-	if i < 0 {
+	_, rest, ok := strings.Cut(line, mark)
+	if !ok {
 		return false
 	}
-	rest := line[i+len(mark):]
 	return strings.HasPrefix(rest, ",") || strings.HasPrefix(rest, "}")
 }

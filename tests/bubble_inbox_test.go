@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"net/http"
 	"net/http/httptest"
 	"slices"
 	"strings"
@@ -297,7 +298,7 @@ func TestBubbleInboxFull(t *testing.T) {
 			t.Errorf("got %d warnings that it is full, want one: %q", got, section.Warnings)
 		}
 		answer := httptest.NewRecorder()
-		inspect.Handler(to.Inspection().Options).ServeHTTP(answer, httptest.NewRequest("GET", "http://localhost/healthz", nil))
+		inspect.Handler(to.Inspection().Options).ServeHTTP(answer, httptest.NewRequest(http.MethodGet, "http://localhost/healthz", nil))
 		var health inspect.HealthReport
 		if err := json.Unmarshal(answer.Body.Bytes(), &health); err != nil {
 			t.Fatal(err)

@@ -161,7 +161,8 @@ func (s *store) messages(seqs []uint64) iter.Seq2[Message, error] {
 			if len(page) == 0 {
 				page = s.page(seqs[i:])
 			}
-			m, err := Message{}, error(nil)
+			var m Message
+			var err error
 			if len(page) > 0 && page[0].Seq == seq {
 				m, page = page[0], page[1:]
 			} else {

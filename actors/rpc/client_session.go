@@ -151,7 +151,7 @@ func (s *Session) exchange(ctx context.Context, limit time.Duration, request []b
 	defer func() {
 		s.conn.CallEnds()
 		if !over { // got did not return
-			s.broke(ctx, errCallerEnded, false)
+			_, _ = s.broke(ctx, errCallerEnded, false)
 		}
 	}()
 	again, err = s.converse(ctx, limit, request, stream, got)

@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"reflect"
 	"strings"
 
 	"github.com/alecthomas/kong"
@@ -85,7 +86,7 @@ func commandPage(all []verb) string {
 	for _, v := range all[1:] {
 		p.line(".SS %s", roff(v.synopsis()))
 		p.text(v.node.Help)
-		if h, ok := v.node.Target.Addr().Interface().(kong.HelpProvider); ok {
+		if h, ok := reflect.TypeAssert[kong.HelpProvider](v.node.Target.Addr()); ok {
 			p.line(".PP")
 			p.text(h.Help())
 		}

@@ -78,8 +78,8 @@ func (c *sendCmd) checkFile(f *os.File) error {
 		most = api.MaxDHTBody
 	}
 	switch info, err := f.Stat(); {
-	case err != nil: // reading will report the error
-		return nil
+	case err != nil:
+		return nil //nolint:nilerr // reading will report it
 	case info.IsDir():
 		return failure.New("file", "choose another one", "%s is a directory", c.File)
 	case info.Mode().IsRegular() && uint64(info.Size()) > most:

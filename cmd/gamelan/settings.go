@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -50,9 +51,7 @@ func (a *app) load(flags map[string][]string) *config.Loaded {
 	s := a.sources
 	s.Flags = map[string][]string{}
 	for _, from := range []map[string][]string{a.sources.Flags, flags} {
-		for key, texts := range from {
-			s.Flags[key] = texts
-		}
+		maps.Copy(s.Flags, from)
 	}
 	return config.Load(s)
 }

@@ -263,7 +263,7 @@ func (d *Dir) write(name string, b []byte, place func(from, to string) error) er
 	if err != nil {
 		return err
 	}
-	defer d.root.Remove(temporary)
+	defer func() { _ = d.root.Remove(temporary) }()
 	_, err = f.Write(b)
 	if err = errors.Join(err, f.Sync(), f.Close()); err != nil {
 		return err

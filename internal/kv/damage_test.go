@@ -79,9 +79,7 @@ func (swallowing) Write(p []byte) (int, error) { return len(p), nil }
 
 func (m image) with(name string, b []byte) image {
 	c := make(image, len(m))
-	for n, old := range m {
-		c[n] = old
-	}
+	maps.Copy(c, m)
 	if c[name] = b; b == nil {
 		delete(c, name)
 	}

@@ -265,7 +265,7 @@ func TestDamagedWitness(t *testing.T) {
 	closeDB(t, db)
 	image := imageOf(t, vfs.Default, dir)
 	good := image[witnessName]
-	for at := 0; at < 16; at++ { // the other slot is good
+	for at := range 16 { // the other slot is good
 		b := append([]byte(nil), good...)
 		b[at] ^= 1
 		db, err := openPebble("/store", image.with(witnessName, b).files(t))

@@ -9,6 +9,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"testing/iotest"
@@ -44,12 +45,7 @@ var splits = map[string]func(io.Reader) io.Reader{
 // only answers which ids are supported.
 func only(ids ...protocol.ID) func(protocol.ID) bool {
 	return func(id protocol.ID) bool {
-		for _, known := range ids {
-			if id == known {
-				return true
-			}
-		}
-		return false
+		return slices.Contains(ids, id)
 	}
 }
 

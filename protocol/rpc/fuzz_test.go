@@ -23,12 +23,12 @@ var oracle = func() protoreflect.FileDescriptor {
 	}
 	const u32, u64, raw = descriptorpb.FieldDescriptorProto_TYPE_UINT32, descriptorpb.FieldDescriptorProto_TYPE_UINT64, descriptorpb.FieldDescriptorProto_TYPE_BYTES
 	fd, err := protodesc.NewFile(&descriptorpb.FileDescriptorProto{
-		Name: proto.String("oracle.proto"), Syntax: proto.String("proto3"),
+		Name: new("oracle.proto"), Syntax: new("proto3"),
 		MessageType: []*descriptorpb.DescriptorProto{
-			{Name: proto.String("Request"), Field: []*descriptorpb.FieldDescriptorProto{
+			{Name: new("Request"), Field: []*descriptorpb.FieldDescriptorProto{
 				field("id", 1, u32), field("method", 2, u32), field("flags", 3, u32), field("deadline", 4, u64), field("payload", 10, raw),
 			}},
-			{Name: proto.String("Response"), Field: []*descriptorpb.FieldDescriptorProto{
+			{Name: new("Response"), Field: []*descriptorpb.FieldDescriptorProto{
 				field("id", 1, u32), field("status", 2, u32), field("flags", 3, u32), field("payload", 10, raw),
 			}},
 		},

@@ -4,6 +4,7 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"slices"
 	"testing"
 
@@ -138,9 +139,7 @@ func (l letter) args(more args) args {
 		}
 		a[name] = texts
 	}
-	for name, value := range more {
-		a[name] = value
-	}
+	maps.Copy(a, more)
 	return a
 }
 

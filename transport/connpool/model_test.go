@@ -453,7 +453,7 @@ func (s *state) schedule(at int, e dial.Event) {
 		plan.Step(now, e)
 	}
 	effects := slices.Clone(plan.Step(now, e))
-	s.heard[at] = append(s.heard[at][:len(s.heard[at]):len(s.heard[at])], e)
+	s.heard[at] = append(slices.Clip(s.heard[at]), e)
 	n := &s.nodes[at]
 	n.wish = wish{}
 	if all := plan.Wishes(); len(all) > 0 {

@@ -234,7 +234,7 @@ func (s *Setting) fromText(text string) any {
 		}
 	case Addrs, Seeds, Networks, Ranges, NodeIDs, Types:
 		var list []any
-		for _, e := range strings.Split(text, ",") {
+		for e := range strings.SplitSeq(text, ",") {
 			if e = strings.TrimSpace(e); e != "" {
 				list = append(list, s.entryFromText(e))
 			}

@@ -37,9 +37,9 @@ func poisoned(v reflect.Value) {
 			v.Set(reflect.ValueOf(time.Now()))
 			return
 		}
-		for i := range v.NumField() {
-			if v.Field(i).CanSet() {
-				poisoned(v.Field(i))
+		for _, field := range v.Fields() {
+			if field.CanSet() {
+				poisoned(field)
 			}
 		}
 	case reflect.Bool:

@@ -85,8 +85,7 @@ func TestCompare(t *testing.T) {
 		{nil, []byte{1}, 0, "nothing", "01 (1 byte)"},
 		{long, other, 70, "…" + strings.Repeat("00", 40) + "… (100 bytes)", "…" + strings.Repeat("00", 16) + "01" + strings.Repeat("00", 23) + "… (100 bytes)"},
 	} {
-		var m *mismatch
-		if !errors.As(compare("here", c.want, c.got), &m) {
+		if m, ok := errors.AsType[*mismatch](compare("here", c.want, c.got)); !ok {
 			t.Errorf("%x and %x: got no difference, want one", c.want, c.got)
 		} else if m.offset != c.at || m.want != c.wantText || m.got != c.gotText_ {
 			t.Errorf("%x and %x: got %+v, want byte %d, %s and %s", c.want, c.got, m, c.at, c.wantText, c.gotText_)

@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"io"
+	"slices"
 	"time"
 
 	"github.com/gamelan-p2p/gamelan/identity"
@@ -49,7 +50,7 @@ func hear(c deadliner, d time.Duration) ([]byte, error) {
 		return nil, cut(frame[:n], err, d)
 	}
 	length := int(binary.LittleEndian.Uint16(frame[1:]))
-	frame = append(frame, make([]byte, length)...)
+	frame = slices.Concat(frame, make([]byte, length))
 	if n, err := io.ReadFull(c, frame[identityHeader:]); err != nil {
 		return nil, cut(frame[:identityHeader+n], err, d)
 	}
