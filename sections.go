@@ -17,6 +17,9 @@ import (
 	"github.com/gamelan-p2p/gamelan/transport/connpool"
 )
 
+// trunkSections are the names of the sections that no part may have.
+var trunkSections = []string{"node", "peers", "connections", "dht", "ledger"}
+
 // options is what [inspect.Handler] shows of the node.
 func (n *Node) options() inspect.Options {
 	s := new(inspect.Sections)
@@ -36,7 +39,7 @@ func (n *Node) options() inspect.Options {
 			_, err := n.Peers().Export(w)
 			return err
 		},
-		Health: n.unhealthy, Ready: n.unhealthy, Degraded: func(context.Context) []string { return n.degraded() },
+		Health: n.unhealthy, Ready: n.unhealthy, Degraded: func(context.Context) []string { return n.degraded(n.trunk.Now()) },
 	}
 }
 
@@ -63,10 +66,10 @@ func (n *Node) unhealthy(ctx context.Context) []string {
 // services that have panicked in the last ten minutes, and those of yours that a
 // panic has stopped. Starting the node again would not help where messages of
 // peers are the cause.
-func (n *Node) degraded() (reasons []string) {
+func (n *Node) degraded(now time.Time) (reasons []string) {
 	reasons = inboxDegraded(inboxSection(n))
 	for _, p := range n.trunk.Panicking() {
-		reasons = append(reasons, panicking(p, n.trunk.Now()))
+		reasons = append(reasons, panicking(p, now))
 	}
 	return reasons
 }
@@ -85,6 +88,8 @@ func (n *Node) ended() bool {
 
 // nodeSection is the node's own section of the API: its identity and its state.
 func nodeSection(ctx context.Context, n *Node) models.Node {
+	now := n.trunk.Now() // one moment for all that follows
+	wall := n.trunk.OnWall(now)
 	inUsed, inLimit, outUsed, outLimit := n.trunk.Credit()
 	v := models.Node{
 		NodeID: n.ID().String(), PublicKey: n.PublicKey().String(),
@@ -101,9 +106,8 @@ func nodeSection(ctx context.Context, n *Node) models.Node {
 			v.Outbound++
 		}
 	}
-	now := n.trunk.Wall()
 	for p := range n.Peers().All() {
-		if p.Banned(now) {
+		if p.Banned(wall) {
 			v.Banned++
 		}
 	}
@@ -113,19 +117,18 @@ func nodeSection(ctx context.Context, n *Node) models.Node {
 	if d := n.trunk.PeerStore().Damaged(); d > 0 {
 		v.Warnings = append(v.Warnings, inspect.Count(uint64(d), "record")+" of the peer store could not be read and were left as they are")
 	}
-	for _, shared := range n.sharedIdentities() {
+	for _, shared := range n.sharedIdentities(now) {
 		v.Warnings = append(v.Warnings, fmt.Sprintf("two nodes may use the identity of %s: its connections, last from %s and %s, keep replacing each other; give each node a data directory of its own",
 			shared.Peer, shared.Then, shared.Here))
 	}
-	v.Warnings = warnEach(v.Warnings, n.trunk.RefusedSources(), n.trunk.Now(), refusedSource, "sources are refused because of their offences")
+	v.Warnings = warnEach(v.Warnings, n.trunk.RefusedSources(), now, refusedSource, "sources are refused because of their offences")
 	v.Inbox = inboxSection(n)
 	v.Warnings = append(v.Warnings, inboxWarnings(v.Inbox)...)
-	v.Warnings = append(v.Warnings, n.degraded()...)
-	measured := n.trunk.Now()
+	v.Warnings = append(v.Warnings, n.degraded(now)...)
 	if n.dht != nil {
-		v.Warnings = warnEach(v.Warnings, n.dht.Undecodable(), measured, undecodable, "peers sent messages that cannot be decoded; gamelan dht shows the last error")
+		v.Warnings = warnEach(v.Warnings, n.dht.Undecodable(), now, undecodable, "peers sent messages that cannot be decoded; gamelan dht shows the last error")
 	}
-	v.Warnings = warnEach(v.Warnings, n.trunk.NotTaken(), measured, notTaken, "peers take no messages of ours")
+	v.Warnings = warnEach(v.Warnings, n.trunk.NotTaken(), now, notTaken, "peers take no messages of ours")
 	ctx, cancel := context.WithTimeout(ctx, inspect.AskTimeout)
 	defer cancel()
 	status, err := n.Status(ctx)
@@ -204,9 +207,9 @@ func warnEach[T any](warnings []string, all []T, now time.Time, warn func(T, tim
 // sharedWarned is how long a warning of an identity that two nodes may use stays.
 const sharedWarned = 10 * time.Minute
 
-func (n *Node) sharedIdentities() (all []actors.SharedIdentity) {
+func (n *Node) sharedIdentities(now time.Time) (all []actors.SharedIdentity) {
 	for _, shared := range n.trunk.SharedIdentities().All() {
-		if n.trunk.Now().Sub(shared.At) < sharedWarned {
+		if now.Sub(shared.At) < sharedWarned {
 			all = append(all, shared)
 		}
 	}

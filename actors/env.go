@@ -49,13 +49,11 @@ type env struct {
 	Protocols view.Map[protocol.ID, *actor.PID]
 	// Local is our own identity message. Written by services.
 	Local view.Gate[identify.Message]
-	// Providers are the actors of parts that other parts send to, by the name of
-	// what they do.
-	Providers view.Map[string, *actor.PID]
 	// Dials remembers the last attempts for each peer, also across restarts of
 	// the dialer, which writes it.
 	Dials         view.Log[identity.NodeID, DialAttempt]
 	budgets       credit.NodeBudgets
+	providers     providers
 	types         TypeTable // nil: there are no message types
 	ids           ids
 	registrations registrations

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 
+	"github.com/asynkron/protoactor-go/actor"
 	"github.com/gamelan-p2p/gamelan/internal/useragent"
 	"github.com/gamelan-p2p/gamelan/peerstore"
 	"github.com/gamelan-p2p/gamelan/protocol"
@@ -47,6 +48,12 @@ func (e *env) reserved(id protocol.ID) bool {
 		return true
 	}
 	return false
+}
+
+// carries reports whether the actor is that of the node's messaging protocol with
+// this id.
+func (e *env) carries(id protocol.ID, pid *actor.PID) bool {
+	return slices.ContainsFunc(e.messagings(), func(m *Messaging) bool { return m.ID == id && m.PID.Equal(pid) })
 }
 
 // decodes reports whether this node can decode what the peer sends on a protocol.

@@ -83,6 +83,9 @@ func (s *services) add(m AddProtocol) error {
 	if err := m.ID.Validate(); err != nil {
 		return err
 	}
+	if s.env.reserved(m.ID) && !s.env.carries(m.ID, m.PID) {
+		return fmt.Errorf("%w: %q is for messages of nodes", ErrProtocolTaken, string(m.ID))
+	}
 	if pid, ok := s.env.Protocols.Get(m.ID); ok && !pid.Equal(m.PID) {
 		return fmt.Errorf("%w: %q", ErrProtocolTaken, string(m.ID))
 	} else if !ok && s.env.Protocols.Len()+s.env.markers() >= s.env.Profile.Limits.Protocols {

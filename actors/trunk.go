@@ -1,6 +1,7 @@
 package actors
 
 import (
+	"sync"
 	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
@@ -21,6 +22,13 @@ type Trunk struct{ env *env }
 
 // Trunk is what parts of the node may use of it.
 func (e *env) Trunk() Trunk { return Trunk{e} }
+
+// providers are the actors of parts that other parts send to, by the name of what
+// they do. All parts may write it, a step at a time.
+type providers struct {
+	mu     sync.Mutex
+	actors view.Map[string, *actor.PID]
+}
 
 // System is the actor system that the node runs in.
 func (t Trunk) System() *actor.ActorSystem { return t.env.System }
@@ -63,7 +71,8 @@ func (t Trunk) CancelDial(token uint64, peer identity.NodeID, reply *actor.PID) 
 }
 
 // OpenSubstream asks for a substream that speaks the first of the protocols the
-// peer accepts. Reply to the actor: [SubstreamOpened] or [SubstreamFailed], in at
+// peer accepts. The connection is then one of use, which makes no room for others
+// (see [ConnRef.Useful]). Reply to the actor: [SubstreamOpened] or [SubstreamFailed], in at
 // most [OpenLimit].
 func (t Trunk) OpenSubstream(on *ConnRef, token uint64, reply *actor.PID, ids ...protocol.ID) {
 	t.env.System.Root.Send(on.PID, NewOpenSubstream(t.env.System, token, reply, ids...))
@@ -134,15 +143,18 @@ func (t Trunk) ServeTypes(table TypeTable) { t.env.types = table }
 // Provide names an actor by what it does for other parts, which send to it without
 // importing its part; nil takes it back. Provider finds it.
 func (t Trunk) Provide(name string, pid *actor.PID) {
+	p := &t.env.providers
+	p.mu.Lock()
+	defer p.mu.Unlock()
 	if pid == nil {
-		t.env.Providers.Delete(name)
+		p.actors.Delete(name)
 		return
 	}
-	t.env.Providers.Set(name, pid)
+	p.actors.Set(name, pid)
 }
 
 // Provider is described at Provide.
-func (t Trunk) Provider(name string) (*actor.PID, bool) { return t.env.Providers.Get(name) }
+func (t Trunk) Provider(name string) (*actor.PID, bool) { return t.env.providers.actors.Get(name) }
 
 // LayerPanicked notes a panic of a layer of the user's, which ended the message of
 // the peer. Nobody is charged.

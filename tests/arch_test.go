@@ -26,9 +26,8 @@ var layers = map[string]int{
 	"identity": 0, "supervisor": 0, "internal": 0,
 	"protocol": 1, "inspect": 1,
 	"transport": 2, "peerstore": 2, "dht/wire": 2,
-	"dht":        3,
-	"actors":     4,
-	"actors/dht": 5, "actors/rpc": 5, "actors/kad": 5, "actors/inbox": 5, // parts of the node, which do not import each other
+	"dht":               3,
+	"actors":            4, // what lies below are parts of the node, of layer 5, which do not import each other
 	"internal/nodetest": 5,
 	"":                  6,
 	"gamelantest":       7,
@@ -437,6 +436,9 @@ func within(folder string, folders []string) bool {
 func layerOf(folder string) (int, bool) {
 	for f := folder; ; {
 		if l, ok := layers[f]; ok && (f != "" || folder == "") {
+			if f == "actors" && folder != f {
+				l++ // a part of the node
+			}
 			return l, true
 		}
 		i := strings.LastIndex(f, "/")

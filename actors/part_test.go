@@ -1,0 +1,45 @@
+package actors
+
+import (
+	"context"
+	"strings"
+	"testing"
+
+	"github.com/gamelan-p2p/gamelan/supervisor"
+)
+
+// TestPartsThatDoNotWork are refused before anything starts, each with its reason.
+func TestPartsThatDoNotWork(t *testing.T) {
+	show := map[string]func(context.Context) any{"clocks": func(context.Context) any { return nil }}
+	for name, test := range map[string]struct {
+		parts []Part
+		want  string
+	}{
+		"one that works": {[]Part{{
+			Name: "clocks", Sections: show,
+			Services: []supervisor.Spec{{Name: "clock", Drains: true}}, Actors: []supervisor.Spec{{Name: "store", Drains: true}, {Name: "other"}},
+			Stages: map[string]Stage{"services/clock": StopProtocols, "clocks/store": StopStores},
+		}}, ""},
+		"no name":             {[]Part{{}}, `part "": the name is used twice, or empty`},
+		"two of one name":     {[]Part{{Name: "clocks"}, {Name: "clocks"}}, `part "clocks": the name is used twice`},
+		"the trunk's name":    {[]Part{{Name: "conns"}}, `part "conns": the name is used twice`},
+		"two of one service":  {[]Part{{Name: "a", Services: []supervisor.Spec{{Name: "rpc"}}}, {Name: "b", Services: []supervisor.Spec{{Name: "rpc"}}}}, `service "rpc"`},
+		"the trunk's service": {[]Part{{Name: "a", Services: []supervisor.Spec{{Name: "plain"}}}}, `service "plain"`},
+		"two of one section":  {[]Part{{Name: "a", Sections: show}, {Name: "b", Sections: show}}, `section "clocks"`},
+		"the node's section":  {[]Part{{Name: "a", Sections: map[string]func(context.Context) any{"peers": nil}}}, `section "peers"`},
+		"a stage of nobody":   {[]Part{{Name: "a", Stages: map[string]Stage{"services/a": StopProtocols}}}, `there is no actor at "services/a"`},
+		"a stage too late":    {[]Part{{Name: "a", Services: []supervisor.Spec{{Name: "a", Drains: true}}, Stages: map[string]Stage{"services/a": StopStores}}}, "services/a has stopped before its stage"},
+		"a stage undrained":   {[]Part{{Name: "a", Services: []supervisor.Spec{{Name: "a"}}, Stages: map[string]Stage{"services/a": StopProtocols}}}, "does not say Drains"},
+		"drained in no stage": {[]Part{{Name: "a", Actors: []supervisor.Spec{{Name: "b", Drains: true}}}}, "the spec of a/b says Drains, and it has no stage"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			err := CheckParts(test.parts, []string{"node", "peers"})
+			switch {
+			case test.want == "" && err != nil:
+				t.Errorf("got %v, want no error", err)
+			case test.want != "" && (err == nil || !strings.Contains(err.Error(), test.want)):
+				t.Errorf("got %v, want %q", err, test.want)
+			}
+		})
+	}
+}
