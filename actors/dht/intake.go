@@ -72,8 +72,10 @@ func (i *intake) Hear(ctx context.Context, all []any) (*actor.PID, int, error) {
 	if n == 0 {
 		defer meter.HoldBack()()
 	}
+	over := false // it was, though it may have been forgiven since
 	for n == 0 {
-		if i.on.Ended() && meter.Over(i.dht.trunk.Now(), i.on.Peer) {
+		over = over || meter.Over(i.dht.trunk.Now(), i.on.Peer)
+		if over && i.on.Ended() {
 			return nil, 0, errFlooded
 		}
 		look, wake := context.WithCancel(ctx)

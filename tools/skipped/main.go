@@ -12,6 +12,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"slices"
 	"strings"
@@ -23,6 +24,9 @@ func main() {
 		os.Exit(1)
 	}
 }
+
+// lastWords is how many lines are printed of a test that did not end.
+const lastWords = 100
 
 // event is one line of go test -json.
 type event struct {
@@ -59,6 +63,15 @@ func run(in io.Reader, out io.Writer) error {
 		case "fail":
 			failures = append(failures, name)
 			fmt.Fprint(out, strings.Join(output[name], ""))
+			if e.Test == "" { // of tests that never ended: the process did
+				for _, test := range slices.Sorted(maps.Keys(output)) {
+					if lines := output[test]; strings.HasPrefix(test, e.Package+" ") {
+						failures = append(failures, test+" (did not end)")
+						fmt.Fprint(out, strings.Join(lines[max(0, len(lines)-lastWords):], ""))
+						delete(output, test)
+					}
+				}
+			}
 		case "skip":
 			if e.Test != "" { // else a package without tests
 				skips = append(skips, name)
