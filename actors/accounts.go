@@ -8,9 +8,9 @@ import (
 	"github.com/gamelan-p2p/gamelan/internal/credit"
 )
 
-// accounts is the credit of each peer for what we send it by one messaging
-// protocol. It is the exception among the views: API callers take, messaging
-// sessions return.
+// accounts holds, for one messaging protocol, the credit of each peer for the messages
+// that this node sends to it. Unlike a view it has many writers, so it has a lock:
+// senders take credit, and the peer's session returns it.
 type accounts struct {
 	env *env
 
@@ -18,34 +18,35 @@ type accounts struct {
 	byPeer map[identity.NodeID]*outAccount
 }
 
-// outAccount is the credit for what is sent to one peer.
+// outAccount is the credit for the messages of one protocol to one peer.
 type outAccount struct {
 	*credit.Account
 
-	// detour counts the messages on their way through the messaging actor.
-	// While there are any, later ones take the same way, or they would
-	// overtake them.
+	// detour counts the messages that are on their way to the session through the
+	// protocol's actor. While there are any, later messages take the same way: sent
+	// straight to the session, they would overtake these.
 	detour atomic.Int64
 
-	// moved is when bytes were last given to the peer's substream, in ns of the
-	// node's clock since 1970.
+	// moved is when bytes were last written to the peer's substream, in nanoseconds of
+	// the node's clock since 1970; 0 means never.
 	moved atomic.Int64
 
-	// pinned: a session has it, as Messenger or on the way to that. Under
-	// accounts.mu.
+	// pinned says that the peer has a session, or that one is being started: drop keeps
+	// the account. Guarded by accounts.mu.
 	pinned bool
 }
 
-// of returns the account for what is sent to a peer. One of a peer without a
-// connection draws on the smaller budget of such peers.
+// of returns the account for the messages to a peer, and makes it if there is none. An
+// account of a peer without a connection draws on the smaller budget that such peers
+// share.
 func (s *accounts) of(peer identity.NodeID) *outAccount {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.find(peer)
 }
 
-// pin is of for a session, which keeps the account: it is not forgotten before
-// unpin.
+// pin returns the account, as of does, for a session of the peer. The account is not
+// dropped before unpin.
 func (s *accounts) pin(peer identity.NodeID) *outAccount {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -54,8 +55,8 @@ func (s *accounts) pin(peer identity.NodeID) *outAccount {
 	return a
 }
 
-// unpin is the end of the session: the account is forgotten once it holds
-// nothing.
+// unpin reports that the peer's session has ended. It drops the account if the account
+// holds no credit.
 func (s *accounts) unpin(peer identity.NodeID) {
 	s.mu.Lock()
 	if a, ok := s.byPeer[peer]; ok {
@@ -65,7 +66,7 @@ func (s *accounts) unpin(peer identity.NodeID) {
 	s.drop(peer)
 }
 
-// find is of with the lock held.
+// find is of for a caller that holds the lock.
 func (s *accounts) find(peer identity.NodeID) *outAccount {
 	if a, ok := s.byPeer[peer]; ok {
 		return a
@@ -82,7 +83,7 @@ func (s *accounts) find(peer identity.NodeID) *outAccount {
 	return a
 }
 
-// settle moves the account of a peer to a budget.
+// settle makes the account of a peer, if there is one, draw on a budget.
 func (s *accounts) settle(peer identity.NodeID, budget *credit.Budget) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -91,8 +92,8 @@ func (s *accounts) settle(peer identity.NodeID, budget *credit.Budget) {
 	}
 }
 
-// drop forgets the account of a peer that holds nothing and that no session
-// has.
+// drop forgets the account of a peer, unless the account is pinned, holds credit, or
+// somebody waits for its credit.
 func (s *accounts) drop(peer identity.NodeID) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -101,8 +102,8 @@ func (s *accounts) drop(peer identity.NodeID) {
 	}
 }
 
-// settleAccounts moves the accounts of a peer to the budget of connected peers
-// or back.
+// settleAccounts makes a peer's accounts of all messaging protocols draw on the budget
+// of connected peers, or on the budget of the others.
 func (e *env) settleAccounts(peer identity.NodeID, connected bool) {
 	budget := e.budgets.Unconnected
 	if connected {
@@ -113,7 +114,7 @@ func (e *env) settleAccounts(peer identity.NodeID, connected bool) {
 	}
 }
 
-// sessionAlarm is the depth from which on a messaging session's mailbox is
-// reported: more than the messages that the peer's credit admits, each of which
-// may have an outcome under way as well.
+// sessionAlarm returns the depth at which the mailbox of a messaging session is
+// reported. Normal depths are lower: the peer's credit limits the messages, and each
+// may have one outcome in the mailbox as well.
 func (e *env) sessionAlarm() int { return 2*int(e.PeerCredit/credit.Overhead) + 64 }

@@ -7,14 +7,13 @@ import (
 	"github.com/gamelan-p2p/gamelan/identity"
 )
 
-// banClock is how far the clock that bans are counted by is ahead of Now, in
-// nanoseconds. That clock does not step: when the system's clock was set, the
-// actor peers moves the bans in the store by as much, and this with them.
+// banClock says by how many nanoseconds the ban clock, which decides when bans end, is
+// ahead of Now. When the system's clock is set, the actor peers moves the ban clock and
+// the bans in the store by the same amount, so that each ban keeps its duration.
 type banClock struct{ banAhead atomic.Int64 }
 
-// Ban reports whether the peer is banned, until when on the system's clock, and
-// why. A ban lasts as long as it was made for, whatever is done to that clock
-// meanwhile.
+// Ban reports whether the peer is banned, until when on the system's clock, and why. If
+// that clock is set while the node runs, each ban keeps its duration.
 func (e *env) Ban(peer identity.NodeID) (until time.Time, reason string, ok bool) {
 	for {
 		ahead := e.banAhead.Load()
@@ -25,10 +24,11 @@ func (e *env) Ban(peer identity.NodeID) (until time.Time, reason string, ok bool
 	}
 }
 
-// setBanClock moves the bans if the system's clock, which is ahead of Now by so
-// much, was set. It returns by how much, 0 if it was not, and how many bans were
-// moved. Only the actor peers calls it. Whoever asks for a ban meanwhile finds it
-// too long at worst.
+// setBanClock moves the ban clock and the bans if the system's clock was set. ahead is
+// by how much the system's clock is ahead of Now. setBanClock returns by how much the
+// clock was set, 0 for less than wallSlack, and how many bans it has moved. Only the
+// actor peers calls it. A concurrent Ban may see a ban as too long, never as too short:
+// the bans move first when the clock went forward, and last when it went back.
 func (e *env) setBanClock(ahead time.Duration) (by time.Duration, moved int) {
 	by = ahead - time.Duration(e.banAhead.Load())
 	switch {

@@ -9,15 +9,17 @@ import (
 	"github.com/gamelan-p2p/gamelan/transport/connpool"
 )
 
-// churnPacer holds the peer of one connection back, or ends it, when too many of its
-// substreams, or of those of its source, end without an agreed protocol.
+// churnPacer limits, for one connection, the substreams of the peer that end without an
+// agreed protocol. If the connection or its source has too many of them, churnPacer has
+// the session pause its reading, or end.
 type churnPacer struct {
 	gate   *inboundGate
 	origin netip.Prefix
 	conn   connpool.ConnChurn // guarded by gate.mu
 }
 
-// pacer is that of a connection with a peer at an address, whoever dialled.
+// pacer returns the churnPacer for a connection with a peer at this address, whichever
+// side has dialled.
 func (g *inboundGate) pacer(at ma.Multiaddr) *churnPacer {
 	return &churnPacer{gate: g, origin: g.from(at).Origin}
 }

@@ -7,7 +7,7 @@ type CloseReason struct {
 	Err  error  // detail; may be nil
 }
 
-// String is the reason in words.
+// String returns the code, who ended the connection, and the detail.
 func (r CloseReason) String() string {
 	s := r.Code
 	if r.By != "" {
@@ -19,23 +19,23 @@ func (r CloseReason) String() string {
 	return s
 }
 
-// Why connections end.
+// The codes of a CloseReason.
 const (
 	CloseRequested = "requested"         // Disconnect was called
 	CloseShutdown  = "shutdown"          // the node is closing
-	CloseTieBreak  = "duplicate"         // another connection to the peer survived
+	CloseTieBreak  = "duplicate"         // another connection to the peer has taken its place
 	CloseBanned    = "banned"            // the peer is banned
 	CloseViolation = "violation"         // the peer broke the rules
-	CloseEnded     = "ended"             // the other side closed it or the network cut it
+	CloseEnded     = "ended"             // the peer closed it or the network cut it
 	CloseNoPong    = "no pong"           // the peer answers no pings
-	CloseStalled   = "stalled"           // the peer took nothing for too long
-	ClosePanics    = "repeated panics"   // its messages made actors of the node's own panic
-	CloseBlamed    = "blamed"            // by the application, three times in a minute
-	CloseChurn     = "churn"             // too many of its substreams ended without an agreed protocol
-	CloseCrashed   = "connection failed" // its actor failed; see the tree
-	CloseReaped    = "reaped"            // idle, and there are too many connections
-	CloseReplaced  = "replaced"          // idle and never of use, and all places for inbound connections were taken
-	CloseMinimised = "minimised"         // others are closer, and only so many are kept
+	CloseStalled   = "stalled"           // the peer read nothing for too long
+	ClosePanics    = "repeated panics"   // the peer's messages made the node's own actors panic, three times in a minute
+	CloseBlamed    = "blamed"            // the application blamed the peer three times in a minute
+	CloseChurn     = "churn"             // too many of the peer's substreams ended without an agreed protocol
+	CloseCrashed   = "connection failed" // an actor of the connection failed; see the tree
+	CloseReaped    = "reaped"            // it was idle, and there were too many connections
+	CloseReplaced  = "replaced"          // it was idle and had never been useful, and a new inbound connection took its place
+	CloseMinimised = "minimised"         // the node keeps only the connections to its closest nodes
 )
 
 // Orderly reports whether a close for this reason lets messaging substreams end
@@ -48,8 +48,8 @@ func (r CloseReason) Orderly() bool {
 	return false
 }
 
-// sparesUsed reports whether a close for this reason is one of a connection that
-// nobody uses.
+// sparesUsed reports whether a close for this reason must spare a connection that is in
+// use by now.
 func (r CloseReason) sparesUsed() bool {
 	return r.Code == CloseReaped || r.Code == CloseMinimised
 }

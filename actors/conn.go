@@ -20,13 +20,14 @@ import (
 	"github.com/gamelan-p2p/gamelan/transport/mux"
 )
 
-// conn is one live connection: it owns the session, accepts and opens
-// substreams and agrees on their protocols, and sends the pings that keep the
-// connection alive and prove what was read.
+// conn is one live connection. It owns the session, accepts and opens substreams, and
+// agrees with the peer on their protocols. It sends the pings that keep the connection
+// alive and that prove what the peer has read.
 //
-// In: OpenSubstream, ConfirmWrites, CloseConn. Out: SubstreamOpened,
-// SubstreamFailed, WritesConfirmed, PeerViolated, connEnded. It never restarts:
-// a half-read cipher stream cannot be resumed.
+// In: OpenSubstream, ConfirmWrites, CloseConn, announced, retireConn,
+// substreamsFinished. Out: SubstreamOpened, SubstreamFailed, WritesConfirmed,
+// finishSubstreams, PeerViolated, connEnded. It never restarts: a half-read cipher
+// stream cannot be resumed.
 type conn struct {
 	env      *env
 	ref      *ConnRef
@@ -34,41 +35,42 @@ type conn struct {
 	session  *mux.Session
 
 	pings     *keepalive.Machine[*actor.PID]
-	bytesIn   uint64 // at the last look
-	pingIn    uint64 // … when the ping in flight left
+	bytesIn   uint64 // bytes received at the last look
+	pingIn    uint64 // bytes received when the ping in flight was sent
 	rtt       time.Duration
 	pongAt    time.Time
-	accepting int          // negotiations of the peer's substreams under way
-	opening   int          // … of ours
-	asking    atomic.Int32 // of these, tasks that have not asked the session for a substream yet
-	waiting   []openKey    // opens that wait for room (V12)
+	accepting int          // negotiations under way of substreams that the peer has opened
+	opening   int          // negotiations under way of substreams that this node opens
+	asking    atomic.Int32 // the part of opening whose call of session.Open has not returned
+	waiting   []openKey    // requests that wait for room for one more substream (V12)
 	retry     *supervisor.Timer
-	offered   []offer // substreams handed out, perhaps not taken yet
+	offered   []offer // substreams sent to their actors, which may not have taken them yet
 	sweeping  bool
-	over      bool // the accept task has ended
+	over      bool // the session has ended, and with it the accept task
 	closing   *CloseReason
-	retiring  *retirement // closing because another connection took its place
-	finishing int         // messaging sessions that were asked to finish and have not
-	said      bool        // goodbye is under way or connEnded sent
+	retiring  *retirement // set when conn closes because another connection took its place
+	finishing int         // messaging sessions that have not answered finishSubstreams yet
+	said      bool        // the goodbye task is under way, or connEnded was sent
 }
 
-// offer is a substream in a protocol actor's mailbox.
+// offer is a substream that was sent to a protocol's actor.
 type offer struct {
 	stream  *supervisor.Handover[protocol.Stream]
 	expires time.Time
 }
 
 const (
-	handoffLimit = 10 * time.Second // comms 80
-	// FinishLimit is how long the peer's end of a substream is awaited after ours
+	handoffLimit = 10 * time.Second // for an actor to take a substream (comms 80)
+	// FinishLimit is how long the node, having ended its half of a substream, waits for
+	// the peer to end the other half
 	// (spec: comms 146).
 	FinishLimit    = 2 * time.Second
-	nudgeEvery     = 20 * time.Millisecond // while waiting for that
-	goodbyeLimit   = 2 * time.Second       // for GoAway on a socket that takes nothing
+	nudgeEvery     = 20 * time.Millisecond // between pings while conn waits for the end of substreams
+	goodbyeLimit   = 2 * time.Second       // for writing GoAway when the peer does not read
 	drainLimit     = time.Second           // for substreams still negotiating when the session ends
-	openRetry      = 20 * time.Millisecond // looking for room for one more substream
-	maxOpenWaiting = 1000                  // opens that may wait
-	maxChurn       = 6000                  // substreams of the peer that may end in a minute without an agreed protocol
+	openRetry      = 20 * time.Millisecond // between looks for room for one more substream
+	maxOpenWaiting = 1000                  // requests for substreams that may wait
+	maxChurn       = 6000                  // substreams of the peer that may end within a minute without an agreed protocol
 )
 
 type (
@@ -89,16 +91,16 @@ type (
 	nudgeKey      struct{}
 	endTimeout    struct{}
 	pongKey       struct{}
-	acceptKey     struct{ stream *mux.Stream } // negotiating; closed when that fails in any way
-	openKey       struct {                     // of our own open; answered also if this actor ends first
+	acceptKey     struct{ stream *mux.Stream } // of a negotiation; when it fails in any way, the stream is closed
+	openKey       struct {                     // of a substream that this node opens; the request is answered even if conn ends first
 		m      OpenSubstream
 		detach func()
-		asked  func() // of its task: it has asked the session, or never will
+		asked  func() // says that the task's session.Open has returned, or will never be called
 	}
 	goodbyeKey struct{}
 )
 
-// Tasks are named by their keys.
+// The String of a key is the name of its task.
 func (pongKey) String() string     { return "ping" }
 func (goodbyeKey) String() string  { return "goodbye" }
 func (nudgeKey) String() string    { return "nudge" }
@@ -109,7 +111,7 @@ func (m acceptedStream) Discard()    { m.stream.Discard() }
 func (m acceptedStream) Source() any { return m.source }
 func (m negotiated) Discard()        { m.stream.Discard() }
 
-// newConn makes the actor of one connection, which takes the session when it
+// newConn makes the actor of one connection. The actor takes the session when it
 // starts.
 func newConn(env *env, ref *ConnRef, session *supervisor.Handover[*mux.Session]) actor.Actor {
 	return &conn{env: env, ref: ref, handover: session}
@@ -195,7 +197,7 @@ func (a *conn) start(c actor.Context) {
 	a.ping(c, a.pings.Due(supervisor.Now(c)))
 }
 
-// accept agrees on the protocol of a substream that the peer has opened.
+// accept negotiates the protocol of a substream that the peer has opened.
 func (a *conn) accept(c actor.Context, m acceptedStream) {
 	s, ok := m.stream.Take()
 	if !ok {
@@ -257,7 +259,7 @@ func (a *conn) substream(token uint64, d protocol.Direction, n negotiated) Subst
 	}
 }
 
-// sweep resets the substreams that nobody took in time.
+// sweep resets the substreams that their actors did not take in time.
 func (a *conn) sweep(c actor.Context) {
 	now := supervisor.Now(c)
 	kept := a.offered[:0]
@@ -279,8 +281,8 @@ func (a *conn) sweep(c actor.Context) {
 	}
 }
 
-// open opens a substream, or lets the request wait while the connection has as
-// many as it may have.
+// open opens a substream. The request waits while the connection has as many substreams
+// as it may have.
 func (a *conn) open(c actor.Context, m OpenSubstream) {
 	if m.Reply == nil {
 		m.Reply = c.Sender()
@@ -302,9 +304,10 @@ func (a *conn) open(c actor.Context, m OpenSubstream) {
 	}
 }
 
-// answerAtEnd owes an answer until this actor ends: that the connection is
-// lost. By then the directory names it no more, so that whoever dials again
-// gets another one.
+// answerAtEnd has this actor answer the request when it ends, unless detach is called
+// before. The answer says that the connection is lost. After an orderly end the
+// directory no longer names the connection by then, so an asker that dials again gets
+// another one.
 func (a *conn) answerAtEnd(c actor.Context, m OpenSubstream) (detach func()) {
 	return supervisor.OwnFunc(c, m.Discard)
 }
@@ -358,9 +361,9 @@ func (a *conn) openNow(c actor.Context, key openKey) {
 	})
 }
 
-// propose agrees with the peer on the first of the protocols it accepts. When
-// it listed the very first in its identity message, no answer is needed (comms
-// 72); one that it did not list may have been registered since.
+// propose agrees with the peer on the first of ids that the peer accepts. If the peer's
+// identity message lists the very first id, propose does not wait for an answer (comms
+// 72). Otherwise it asks, because the peer may have registered the protocol since.
 func propose(s protocol.Stream, ref *ConnRef, ids []protocol.ID) (protocol.ID, error) {
 	if len(ids) > 0 && ref.Accepts(ids[0]) {
 		return ids[0], negotiate.OpenOptimistic(s, ids[0])
@@ -370,7 +373,7 @@ func propose(s protocol.Stream, ref *ConnRef, ids []protocol.ID) (protocol.ID, e
 
 func (a *conn) opened(c actor.Context, key openKey, n negotiated, err error) {
 	a.opening--
-	key.asked() // it may have failed before
+	key.asked() // the task may have ended before it called asked
 	m := key.m
 	if a.retiring != nil {
 		if err == nil {
@@ -381,7 +384,7 @@ func (a *conn) opened(c actor.Context, key openKey, n negotiated, err error) {
 		return
 	}
 	if err != nil && (a.over || errors.Is(err, mux.ErrSessionEnded)) {
-		a.drained(c) // the answer comes at the end
+		a.drained(c) // answerAtEnd answers the request
 		return
 	}
 	if errors.Is(err, mux.ErrTooManyStreams) {
@@ -405,7 +408,7 @@ func (a *conn) opened(c actor.Context, key openKey, n negotiated, err error) {
 	a.drained(c)
 }
 
-// ping carries out what the keep-alive machine asks for.
+// ping carries out the effects of the keep-alive machine.
 func (a *conn) ping(c actor.Context, f keepalive.Effects[*actor.PID]) {
 	for _, mark := range f.Proven {
 		c.Send(mark.Key, WritesConfirmed{a.ref.ID, mark.N})
@@ -426,10 +429,10 @@ func (a *conn) ponged(c actor.Context, rtt time.Duration, err error) {
 		switch {
 		case errors.Is(err, mux.ErrPingTimeout):
 			a.close(c, CloseReason{Code: CloseNoPong, By: "network", Err: a.unanswered(err)})
-		case panicked: // no pong would ever come, and nothing be proven any more
+		case panicked: // without a pong, the keep-alive machine would neither ping nor prove anything any more
 			a.close(c, CloseReason{Code: CloseCrashed, By: "us", Err: err})
 		}
-		return // else the session has ended, which the accept task reports
+		return // any other error: the session has ended, and the accept task reports that
 	}
 	now := supervisor.Now(c)
 	a.rtt, a.pongAt = rtt, now
@@ -437,11 +440,11 @@ func (a *conn) ponged(c actor.Context, rtt time.Duration, err error) {
 	a.ping(c, a.pings.Ponged(now))
 }
 
-// unansweredError is a ping without an answer, with what is known of the cause:
-// whether the peer sends at all.
+// unansweredError reports a ping without an answer, and whether the peer has sent
+// anything else meanwhile.
 type unansweredError struct {
 	within time.Duration
-	bytes  uint64 // that came since the ping left
+	bytes  uint64 // received since the ping was sent
 	err    error
 }
 
@@ -467,7 +470,7 @@ func (a *conn) pingDue(c actor.Context) {
 	a.ping(c, a.pings.Due(now))
 }
 
-// accuse reports an offence of the peer.
+// accuse reports an offence of the peer to connectivity.
 func (a *conn) accuse(c actor.Context, err error) {
 	c.Send(a.env.Connectivity, PeerViolated{Peer: a.ref.Peer, Key: a.ref.Key, Conn: a.ref.ID, Err: err, Origin: a.ref.origin})
 }
@@ -477,10 +480,10 @@ func (a *conn) violated(c actor.Context, err error) {
 	a.close(c, CloseReason{Code: CloseViolation, By: "us", Err: err})
 }
 
-// acceptEnded is the end of the session, whoever ended it.
+// acceptEnded handles the end of the session, whichever side has ended it.
 func (a *conn) acceptEnded(c actor.Context, err error) {
 	a.over = true
-	a.waiting = nil // answered at the end
+	a.waiting = nil // answerAtEnd answers these
 	if errors.Is(err, protocol.ErrViolation) {
 		a.accuse(c, err)
 		if a.closing == nil {
@@ -492,7 +495,7 @@ func (a *conn) acceptEnded(c actor.Context, err error) {
 		switch {
 		case errors.Is(err, mux.ErrTooMuchChurn):
 			a.closing.Code, a.closing.By = CloseChurn, "us"
-			a.env.offended(c, a.ref.origin) // no ban, but it may come again at once
+			a.env.offended(c, a.ref.origin) // the peer is not banned and may come again at once: its source is charged
 		case transport.IsReset(err):
 			a.closing.By = "network"
 		}
@@ -501,16 +504,17 @@ func (a *conn) acceptEnded(c actor.Context, err error) {
 	a.drained(c)
 }
 
-// drained ends the connection once every substream that the peer opened before
-// the session ended has reached its handler (comms 152).
+// drained ends the connection when the session has ended and no negotiation is under
+// way. Then every substream that the peer had opened before was sent to its handler
+// (comms 152).
 func (a *conn) drained(c actor.Context) {
 	if a.over && a.accepting == 0 && a.opening == 0 {
 		a.end(c)
 	}
 }
 
-// close begins the end of the connection. In order, the messaging substreams
-// end first; at once, they are cut.
+// close begins to close the connection. For an orderly reason the messaging substreams
+// end first; for any other they are cut at once.
 func (a *conn) close(c actor.Context, why CloseReason) {
 	if a.said {
 		return
@@ -534,8 +538,8 @@ func (a *conn) close(c actor.Context, why CloseReason) {
 	a.goodbye(c)
 }
 
-// askToFinish asks the peer's messaging sessions, if there are any, to end their
-// substreams here.
+// askToFinish asks the peer's messaging sessions to end their substreams on this
+// connection, and reports whether there are any.
 func (a *conn) askToFinish(c actor.Context) bool {
 	for _, m := range a.env.messagings() {
 		if session, ok := m.Sessions.Get(a.ref.Peer); ok {
@@ -546,7 +550,7 @@ func (a *conn) askToFinish(c actor.Context) bool {
 	return a.finishing > 0
 }
 
-// finished is the answer of one of them.
+// finished counts the answer of one messaging session.
 func (a *conn) finished(c actor.Context) {
 	a.finishing--
 	switch {
@@ -558,7 +562,7 @@ func (a *conn) finished(c actor.Context) {
 	}
 }
 
-// nudge pings while the end of our substreams is awaited: a node of 1.0.0-rc.5
+// nudge pings while conn waits for the end of messaging substreams: a node of 1.0.0-rc.5
 // ends its half only when something else makes it write (spec: comms 5.3).
 func (a *conn) nudge(c actor.Context) {
 	if a.said || a.over {
@@ -581,7 +585,8 @@ func (a *conn) nudged(c actor.Context, err error) {
 	supervisor.After(c, nudgeEvery, nudgeTick{})
 }
 
-// goodbye says GoAway(0), for at most a moment, and ends.
+// goodbye sends GoAway(0), which may take at most goodbyeLimit, and then ends the
+// connection. If the session has ended already, goodbye only reports the end to conns.
 func (a *conn) goodbye(c actor.Context) {
 	if a.said || a.closing == nil {
 		return
@@ -596,7 +601,8 @@ func (a *conn) goodbye(c actor.Context) {
 	supervisor.After(c, goodbyeLimit, endTimeout{})
 }
 
-// end has conns remove and stop this actor; the session is closed with it.
+// end asks conns to remove and stop this actor. The session is closed when the actor
+// stops.
 func (a *conn) end(c actor.Context) {
 	if a.closing == nil {
 		return
@@ -634,7 +640,7 @@ type ConnStats struct {
 	BytesOut   uint64        `json:"bytes_out"`
 	Substreams int           `json:"substreams"`
 	Unagreed   uint64        `json:"unagreed"`  // substreams of the peer that ended without an agreed protocol
-	HeldBack   bool          `json:"held_back"` // it waits because of them
+	HeldBack   bool          `json:"held_back"` // reading is paused because of them
 	Waiting    int           `json:"opens_waiting"`
 }
 

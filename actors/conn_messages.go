@@ -10,8 +10,8 @@ import (
 	"github.com/gamelan-p2p/gamelan/supervisor"
 )
 
-// OpenSubstream asks a conn for a substream that speaks the first of the
-// protocols the peer accepts. Reply: SubstreamOpened or SubstreamFailed.
+// OpenSubstream asks a conn to open a substream for the first of these protocols that
+// the peer accepts. Reply: SubstreamOpened or SubstreamFailed.
 type OpenSubstream struct {
 	Token uint64
 	IDs   []protocol.ID
@@ -20,24 +20,27 @@ type OpenSubstream struct {
 	system *actor.ActorSystem
 }
 
-// NewOpenSubstream makes the request; reply is who hears the answer.
+// NewOpenSubstream returns a request whose answer goes to reply.
 func NewOpenSubstream(sys *actor.ActorSystem, token uint64, reply *actor.PID, ids ...protocol.ID) OpenSubstream {
 	return OpenSubstream{Token: token, IDs: ids, Reply: reply, system: sys}
 }
 
-// Discard answers in the place of a connection that is gone.
+// Discard replies SubstreamFailed if no conn handles the request: the connection has
+// ended.
 func (m OpenSubstream) Discard() {
 	if m.system != nil && m.Reply != nil {
 		m.system.Root.Send(m.Reply, SubstreamFailed{Token: m.Token, Err: ErrConnectionClosed, ConnectionLost: true})
 	}
 }
 
-// SubstreamOpened hands over a substream that has agreed on its protocol. It is
-// what a protocol actor hears when a peer opens one, and the reply to
-// OpenSubstream. Take the stream first; one that nobody takes within 10 s is
-// reset. Whoever answers on it ends with CloseWrite, and may Close at once then;
-// Close alone resets it. For a request and its answer there is package rpc, which
-// does all of that.
+// SubstreamOpened hands over a substream whose protocol both sides have agreed on. It
+// is the reply to OpenSubstream, and the message to the protocol's actor when a peer
+// has opened a substream. The receiver takes the stream first. If a peer opened it and
+// nobody takes it within 10 s, the stream is reset.
+//
+// An actor that has written its answer calls CloseWrite; Close may follow at once.
+// Close without CloseWrite resets the stream. Remote calls (package rpc) do all of this
+// for a request and its answer.
 type SubstreamOpened struct {
 	Token     uint64 // of the OpenSubstream; 0 when the peer opened it
 	Peer      identity.NodeID
@@ -48,10 +51,11 @@ type SubstreamOpened struct {
 	Stream    *supervisor.Handover[protocol.Stream]
 }
 
-// Discard resets the stream unless somebody took it.
+// Discard resets the stream unless it was taken.
 func (m SubstreamOpened) Discard() { m.Stream.Discard() }
 
-// Source makes a panic on it count against the peer.
+// Source returns the peer and the connection that a panic on this message is charged
+// to; nil if this node opened the substream.
 func (m SubstreamOpened) Source() any {
 	if m.Direction == protocol.Outbound {
 		return nil
@@ -59,30 +63,31 @@ func (m SubstreamOpened) Source() any {
 	return Origin{m.Peer, m.Conn.ID}
 }
 
-// SubstreamFailed is the other reply to OpenSubstream.
+// SubstreamFailed replies to OpenSubstream: no substream was opened.
 type SubstreamFailed struct {
 	Token          uint64
 	Err            error
-	ConnectionLost bool // the connection is gone: dial again
+	ConnectionLost bool // the connection has ended or was superseded: dial again
 }
 
-// ConfirmWrites asks a conn for proof that the peer's multiplexer has read all
-// that was written on the connection so far. Reply: WritesConfirmed, and none
+// ConfirmWrites asks a conn for proof that the peer's multiplexer has read everything
+// that was written on the connection so far. Reply: WritesConfirmed. There is no reply
 // if the connection ends first.
 type ConfirmWrites struct {
 	Mark      uint64
-	NotBefore time.Time // a fresh substream: no ping before this time counts
+	NotBefore time.Time // only a ping sent at this time or later is proof; for a fresh substream
 	Reply     *actor.PID
 }
 
-// WritesConfirmed replies to ConfirmWrites. A later mark covers earlier ones.
+// WritesConfirmed replies to ConfirmWrites. It also proves all earlier marks of the
+// same asker.
 type WritesConfirmed struct {
 	Conn uint64
 	Mark uint64
 }
 
-// finishSubstreams asks a messaging session to end its substreams on a
-// connection that is about to be closed. Reply: substreamsFinished.
+// finishSubstreams asks a messaging session to end its substreams on a connection that
+// this node is about to close. Reply: substreamsFinished.
 type finishSubstreams struct {
 	Conn  uint64
 	Reply *actor.PID
@@ -90,7 +95,7 @@ type finishSubstreams struct {
 	system *actor.ActorSystem
 }
 
-// Discard answers in the place of a session that is gone.
+// Discard replies for a messaging session that has ended.
 func (m finishSubstreams) Discard() { m.system.Root.Send(m.Reply, substreamsFinished{m.Conn}) }
 
 type substreamsFinished struct{ Conn uint64 }

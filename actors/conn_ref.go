@@ -15,40 +15,41 @@ import (
 	"github.com/gamelan-p2p/gamelan/transport/upgrade"
 )
 
-// ConnRef names one live connection. It is never changed after it was made.
+// ConnRef describes one connection. Its exported fields never change.
 type ConnRef struct {
-	ID        uint64 // unique in the node's life
+	ID        uint64 // unique while the node runs
 	Peer      identity.NodeID
 	Key       identity.PublicKey
-	PID       *actor.PID // of its conn actor
+	PID       *actor.PID // the conn actor
 	Direction protocol.Direction
 	Addr      ma.Multiaddr
 	Transport string
 	Features  identity.Features
-	Protocols []protocol.ID // what the peer says it accepts
+	Protocols []protocol.ID // what the peer lists in its identity message
 	UserAgent string
 	Timings   upgrade.Timings
 	Since     time.Time
 
 	noDHT bool   // the peer is a node of this library that runs without the DHT
-	place string // where the peer is, as far as that can be told
-	// origin is where an inbound one comes from; 0 for others.
+	place string // where the peer seems to be: see func place
+	// origin is where an inbound connection comes from; 0 for an outbound one.
 	origin peerstore.Origin
 	live   *liveConn
 }
 
-// liveConn is what can be asked of a connection without asking its actor.
+// liveConn is the state of a connection that any goroutine may read without asking the
+// conn actor.
 type liveConn struct {
-	session atomic.Pointer[mux.Session] // set when its actor starts; never used to write
-	calls   atomic.Int32                // RPC calls that run, of either side
-	retired atomic.Bool                 // another one has taken its place
+	session atomic.Pointer[mux.Session] // set when the conn actor starts, nil after the end; nobody writes on it
+	calls   atomic.Int32                // RPC calls under way, of both sides
+	retired atomic.Bool                 // another connection has taken its place
 	useful  atomic.Bool                 // see Useful
-	leaving atomic.Bool                 // it makes room for another peer's
+	leaving atomic.Bool                 // it is being closed to make room for another peer's connection
 }
 
-// over lets go of the session, whoever still has the ref, and returns what is
-// remembered of the connection: its PID would lead to the actor for as long as
-// it is kept.
+// over drops the session and returns a copy of the ref for the history. A ref that
+// somebody keeps would otherwise keep the session in memory. The copy gets a new PID,
+// because the old one has a cached pointer to the actor.
 func (r *ConnRef) over() *ConnRef {
 	if r.live != nil {
 		r.live.session.Store(nil)
@@ -58,7 +59,8 @@ func (r *ConnRef) over() *ConnRef {
 	return &past
 }
 
-// Ended reports whether the session is over.
+// Ended reports whether the session is over. It also returns true before the conn actor
+// has taken the session, and false for a copy in the history of closed connections.
 func (r *ConnRef) Ended() bool { return r.live != nil && r.live.session.Load() == nil }
 
 func (r *ConnRef) retire() {
@@ -67,11 +69,12 @@ func (r *ConnRef) retire() {
 	}
 }
 
-// Retired reports whether nothing new is to begin on the connection.
+// Retired reports whether another connection has taken the place of this one, so that
+// nothing new may begin on it.
 func (r *ConnRef) Retired() bool { return r.live != nil && r.live.retired.Load() }
 
-// CallBegins notes that an RPC call runs on the connection, until CallEnds: it is not
-// idle.
+// CallBegins notes that an RPC call begins. The connection is in use until the matching
+// CallEnds, and counts as useful from now on.
 func (r *ConnRef) CallBegins() {
 	if r.live != nil {
 		r.live.calls.Add(1)
@@ -79,7 +82,7 @@ func (r *ConnRef) CallBegins() {
 	}
 }
 
-// CallEnds is the end of a call that CallBegins noted.
+// CallEnds notes the end of a call that CallBegins has noted.
 func (r *ConnRef) CallEnds() {
 	if r.live != nil {
 		r.live.calls.Add(-1)
@@ -100,8 +103,9 @@ func (r *ConnRef) NumStreams() int {
 	return 0
 }
 
-// stalledAfter is how long a write waits for a connection that is stalled. Busy
-// peers may stop reading for so long, so it ends none by itself.
+// stalledAfter is how long a write has to wait until the connection counts as stalled.
+// A busy peer may stop reading for that long, so a stalled connection is not closed for
+// this alone.
 const stalledAfter = 10 * time.Second
 
 // Stalled reports whether a write has waited for the connection for 10 s or longer.

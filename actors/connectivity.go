@@ -17,59 +17,60 @@ import (
 	"github.com/gamelan-p2p/gamelan/transport/connpool"
 )
 
-// connectivity knows how the node is connected and why, keeps wanted peers
-// connected, dials others when there are too few connections and closes idle
-// ones when there are too many, and is the only one who decides on bans.
+// connectivity knows how the node is connected, and why. It keeps protected peers
+// connected, dials other nodes when too few are connected, and closes idle connections
+// when there are too many. It alone decides on bans.
 //
 // In: ProtectPeer, UnprotectPeer, AllowPeer, RequestBan, GetStatus, PeerViolated,
 // PeerPanicked, BlamePeer, events PeerConnected, PeerDisconnected and DialFailed. Out:
-// DialPeer, CancelDial, CloseConn, BanPeer, Status, event StatusChanged. A
-// restart loses the counts of failures and panics; what is wanted and allowed,
-// and how dials went, outlives it.
+// DialPeer, CancelDial, CloseConn, BanPeer, Status, event StatusChanged. A restart
+// loses the counts of failed redials, of panics and of blames. Tags of protected peers,
+// the allow list and the results of dials outlive it.
 type connectivity struct {
 	env        *env
 	status     connpool.Status
 	wanted     map[identity.NodeID]*wish
 	bans       connpool.Bans
 	violations Summary
-	unstored   Summary                 // bans
+	unstored   Summary                 // bans that could not be stored
 	panics     connpool.Panics[uint64] // by connection
-	blames     connpool.Panics[uint64] // likewise
+	blames     connpool.Panics[uint64] // by connection
 	panicsDue  *supervisor.Timer
 	floor      floorDialer
 	lost       incident // how the last connection ended, unless its peer is connected again
-	failed     incident // how the last dial failed, unless there was a connection since
+	failed     incident // how the last dial failed, unless a peer has connected since
 }
 
-// interests is what connectivity keeps of whom the node is interested in.
-// Everybody may read the views; wishes, which outlives a restart, is its own.
+// interests is the state of connectivity that outlives its restarts. Any goroutine may
+// read the views; only connectivity uses wishes.
 type interests struct {
-	// Protected says which peers are protected, and the tags of who does it.
+	// Protected has the protected peers, each with the tags under which it is
+	// protected.
 	Protected view.Map[identity.NodeID, []string]
-	// Redials says when peers that are wanted and not connected are dialled next.
+	// Redials says when protected peers that are not connected are dialled next.
 	Redials view.Map[identity.NodeID, time.Time]
-	// Allowed are the peers that are never banned.
+	// Allowed is the allow list: peers that are never banned.
 	Allowed view.Map[identity.NodeID, struct{}]
-	// Choices remembers how candidates to dial were chosen.
+	// Choices are the last choices of peers to dial automatically.
 	Choices view.Ring[connpool.Choice]
 
 	wishes wishes
 }
 
-// incident is something that may be why a connection is missing.
+// incident is an event that may explain why a connection is missing.
 type incident struct {
 	at   time.Time // zero: there was none
 	peer identity.NodeID
-	what string // with a verb for the time: "its last dial failed"
+	what string // a clause that "… ago" can follow: "its last dial failed"
 	why  string
 }
 
-// text is what happened, how long ago and why.
+// text returns what happened, how long ago, and why.
 func (m incident) text(now time.Time) string {
 	return fmt.Sprintf("%s %s ago: %s", m.what, ago(now.Sub(m.at)), m.why)
 }
 
-// ago is a time in its largest unit: seconds, minutes or hours.
+// ago returns a duration in its largest unit: hours, minutes or seconds.
 func ago(d time.Duration) string {
 	switch {
 	case d >= time.Hour:
@@ -80,12 +81,12 @@ func ago(d time.Duration) string {
 	return fmt.Sprintf("%ds", max(d, 0)/time.Second)
 }
 
-// wishes is what others have asked of connectivity, and what it has learned of
-// peers. It outlives that actor, which alone reads and writes it.
+// wishes has the tags of protected peers and what connectivity has learned about peers.
+// It outlives connectivity, which alone reads and writes it.
 type wishes struct {
 	tags   map[identity.NodeID][]string  // of protected peers
-	health *connpool.Health              // how dials went
-	left   map[identity.NodeID]time.Time // who is not dialled of our own accord before
+	health *connpool.Health              // how dials ended
+	left   map[identity.NodeID]time.Time // peers that are not dialled automatically before this time
 }
 
 func newWishes() wishes {
@@ -95,13 +96,13 @@ func newWishes() wishes {
 	}
 }
 
-// wish is the state of a peer that somebody wants connected.
+// wish is the state of a protected peer.
 type wish struct {
 	dialing bool
 	fails   int
 	next    *supervisor.Timer
-	due     time.Time // of next
-	failed  incident  // how the last dial failed, unless there was a connection since
+	due     time.Time // when next fires
+	failed  incident  // how the last dial failed, unless the peer has connected since
 	lost    incident  // how its last connection ended
 }
 
@@ -127,7 +128,8 @@ type (
 const (
 	redialFirst = time.Second
 	redialMax   = time.Minute
-	// refreshEvery is how often connections are looked at without a cause.
+	// refreshEvery is how often connectivity checks all connections, even if nothing
+	// has changed.
 	refreshEvery = time.Minute // spec: comms 11.1
 )
 
@@ -141,7 +143,7 @@ func (a *connectivity) Receive(c actor.Context) {
 		supervisor.Subscribe[DialFailed](c)
 		supervisor.Every(c, refreshEvery, refreshTick{})
 		a.pardon(c)
-		a.env.Redials.Clear() // the timers of an earlier incarnation
+		a.env.Redials.Clear() // the timers of the earlier incarnation are gone
 		a.resume(c)
 		a.evaluate(c)
 		a.floor.soon(c)
@@ -171,7 +173,7 @@ func (a *connectivity) Receive(c actor.Context) {
 		if m.Err != nil && !errors.Is(m.Err, ErrBansFull) {
 			a.unstored.Say(c, m.Peer, m.Err)
 		}
-	case PeerUnbanned: // somebody is allowed
+	case PeerUnbanned: // replies to allow and pardon
 		if m.Err != nil {
 			supervisor.Log(c).Error("the end of a ban not stored; it holds until the node stops", "peer", m.Peer, "err", m.Err)
 		}
@@ -206,7 +208,7 @@ func (a *connectivity) connected(c actor.Context, m PeerConnected) {
 	if w, ok := a.wanted[m.Peer]; ok {
 		w.fails, w.failed = 0, incident{}
 	}
-	a.failed = incident{} // what there is now is no dial's fault
+	a.failed = incident{} // a failed dial does not explain the new status
 	if a.lost.peer == m.Peer {
 		a.lost = incident{}
 	}
@@ -230,8 +232,8 @@ func (a *connectivity) disconnected(c actor.Context, m PeerDisconnected) {
 	a.floor.soon(c)
 }
 
-// dialFailed counts a failure, unless it may be our own fault: while nobody is
-// connected it says nothing about the peer (comms 127).
+// dialFailed counts a failure of the peer, unless this node is offline: then the cause
+// may be this node's own network (comms 127).
 func (a *connectivity) dialFailed(c actor.Context, m DialFailed) {
 	a.failed = incident{supervisor.Now(c), m.Peer, "the last dial failed", m.Err.Error()}
 	if a.status.State != connpool.Offline {
@@ -239,7 +241,8 @@ func (a *connectivity) dialFailed(c actor.Context, m DialFailed) {
 	}
 }
 
-// violated turns an offence into a ban and closes the connection.
+// violated handles an offence: it asks the policy, which may ban the peer and close its
+// connection.
 func (a *connectivity) violated(c actor.Context, m PeerViolated) {
 	verdict := a.bans.Offence(m.Peer, m.Err)
 	a.violations.Say(c, m.Peer, m.Err, "ban", verdict.Ban)
@@ -261,8 +264,9 @@ func (a *connectivity) violated(c actor.Context, m PeerViolated) {
 	}
 }
 
-// ref returns the connection of an offence, which may have ended; nil if it was
-// seen while a connection was set up, or is forgotten.
+// ref returns the connection of an offence, live or ended. It returns nil if the
+// offence was seen while a connection was set up, or if the connection is no longer
+// remembered.
 func (a *connectivity) ref(m PeerViolated) *ConnRef {
 	if ref, ok := a.env.Connections.Get(m.Peer); ok && ref.ID == m.Conn {
 		return ref
@@ -274,7 +278,7 @@ func (a *connectivity) ref(m PeerViolated) *ConnRef {
 	return nil
 }
 
-// evidence says where an offence was seen.
+// evidence returns in words where an offence was seen.
 func evidence(ref *ConnRef) string {
 	if ref == nil {
 		return "seen while a connection was set up"
@@ -282,7 +286,7 @@ func evidence(ref *ConnRef) string {
 	return fmt.Sprintf("seen on the %s connection %d, %s", ref.Direction, ref.ID, ref.Addr)
 }
 
-// requestBan bans on request, unless the peer is on the allow list.
+// requestBan bans a peer on request, unless the peer is on the allow list.
 //
 // spec: comms 11.6
 func (a *connectivity) requestBan(c actor.Context, m RequestBan) {
@@ -294,8 +298,9 @@ func (a *connectivity) requestBan(c actor.Context, m RequestBan) {
 	c.RequestWithCustomSender(a.env.Peers, BanPeer{Token: m.Token, Peer: m.Peer, For: verdict.Ban, Reason: m.Reason}, c.Sender())
 }
 
-// allow changes the allow list. The ban that there may be is lifted after that:
-// peers has then handled every ban that was on its way, also by an import.
+// allow changes the allow list. It adds a peer first and lifts the peer's ban
+// afterwards: by then the actor peers has handled every ban that was on its way, those
+// of an import included.
 func (a *connectivity) allow(c actor.Context, m AllowPeer) {
 	if m.Off {
 		a.env.Allowed.Delete(m.Peer)
@@ -308,7 +313,7 @@ func (a *connectivity) allow(c actor.Context, m AllowPeer) {
 	}
 }
 
-// pardon lifts the bans that are stored of peers on the allow list.
+// pardon lifts the stored bans of peers on the allow list.
 func (a *connectivity) pardon(c actor.Context) {
 	var banned []identity.NodeID
 	for peer := range a.env.Allowed.All() {
@@ -323,7 +328,8 @@ func (a *connectivity) pardon(c actor.Context) {
 	}
 }
 
-// resume takes up the wishes of an earlier incarnation.
+// resume takes over the protected peers of an earlier incarnation, and dials those that
+// are not connected.
 func (a *connectivity) resume(c actor.Context) {
 	for _, peer := range slices.SortedFunc(maps.Keys(a.env.wishes.tags), identity.NodeID.Compare) {
 		a.connect(c, peer)
@@ -333,14 +339,15 @@ func (a *connectivity) resume(c actor.Context) {
 func (a *connectivity) protect(c actor.Context, m ProtectPeer) {
 	tags := a.env.wishes.tags
 	if !slices.Contains(tags[m.Peer], m.Tag) {
-		tags[m.Peer] = append(slices.Clone(tags[m.Peer]), m.Tag) // readers of the view keep the old one
+		tags[m.Peer] = append(slices.Clone(tags[m.Peer]), m.Tag) // a new slice: readers of the view may have the old one
 		a.env.Protected.Set(m.Peer, tags[m.Peer])
 	}
 	a.env.use(m.Peer, 0)
 	a.connect(c, m.Peer)
 }
 
-// connect has a wanted peer dialled unless that is under way.
+// connect dials a protected peer, unless the peer is connected, or a dial is under way
+// or planned.
 func (a *connectivity) connect(c actor.Context, peer identity.NodeID) {
 	w, ok := a.wanted[peer]
 	if !ok {
@@ -394,14 +401,15 @@ func (a *connectivity) dialed(c actor.Context, m PeerDialed) {
 		w.fails++
 		w.failed = incident{supervisor.Now(c), m.Peer, "its last dial failed", m.Err.Error()}
 	}
-	// Also after a dial that succeeded: the end of its connection may have been
-	// heard of first.
+	// Redial also after a successful dial: the end of its connection may have been
+	// reported before this reply.
 	if !a.has(m.Peer) {
 		a.redial(c, m.Peer, w)
 	}
 }
 
-// redial tries a wanted peer again, less and less often.
+// redial plans the next dial of a protected peer, after a pause that grows with each
+// failure.
 func (a *connectivity) redial(c actor.Context, peer identity.NodeID, w *wish) {
 	if w.dialing || w.next != nil {
 		return
@@ -413,8 +421,9 @@ func (a *connectivity) redial(c actor.Context, peer identity.NodeID, w *wish) {
 	a.env.Redials.Set(peer, w.due)
 }
 
-// refresh looks at all connections: idle ones above the limits go, those beyond
-// the closest go, and if there are too few others are dialled.
+// refresh checks all connections. It closes idle ones above the limits and, with
+// KeepClosest, connections to nodes that are not among the closest; and it dials nodes
+// if too few are connected.
 func (a *connectivity) refresh(c actor.Context) {
 	live := a.live()
 	for _, x := range connpool.Reap(supervisor.Now(c), live, a.env.Reap) {
@@ -429,7 +438,9 @@ func (a *connectivity) refresh(c actor.Context) {
 	a.floor.refresh(c)
 }
 
-// live is what may be closed and what not.
+// live lists the connections for Reap and Minimise. Held marks those that must stay
+// open: of protected or allowed peers, with a call, or with more substreams than an
+// idle connection has.
 func (a *connectivity) live() []connpool.Live {
 	live := a.env.live()
 	for i := range live {
@@ -438,7 +449,7 @@ func (a *connectivity) live() []connpool.Live {
 	return live
 }
 
-// evaluate counts the connections and announces a change of the status.
+// evaluate counts the connections and publishes a change of the status.
 func (a *connectivity) evaluate(c actor.Context) {
 	nodes, clients := a.count()
 	var changed bool
@@ -482,11 +493,11 @@ func (a *connectivity) current(c actor.Context) Status {
 	return s
 }
 
-// namedMissing is how many peers a cause names.
+// namedMissing is how many missing peers the cause of a status names.
 const namedMissing = 3
 
-// cause says in words why the node is connected as it is, and what it does about
-// what is missing.
+// cause returns in words why the node has its status, which protected peers are
+// missing, and what the node does about it.
 func (a *connectivity) cause(now time.Time, missing []identity.NodeID) string {
 	parts := []string{a.status.Cause()}
 	for i, peer := range missing {
@@ -531,7 +542,8 @@ func (a *connectivity) missing(now time.Time, peer identity.NodeID, w *wish) str
 	return s
 }
 
-// Inspect shows who wants which peer connected.
+// Inspect returns the protected peers with their tags, the length of the allow list,
+// and the number of automatic dials under way.
 func (a *connectivity) Inspect() any {
 	wanted := make(map[string][]string, len(a.wanted))
 	for peer := range a.wanted {

@@ -7,9 +7,9 @@ import (
 	"github.com/gamelan-p2p/gamelan/peerstore"
 )
 
-// RequestBan asks connectivity for a ban that no rule led to: a user's, or an
-// application protocol's. A peer on the allow list is not banned. Reply:
-// PeerBanned, after the disk has it.
+// RequestBan asks connectivity to ban a peer because the user or an application
+// protocol wants it, not because of an offence. A peer on the allow list is not banned.
+// Reply: PeerBanned, when the ban is on the disk.
 type RequestBan struct {
 	Token  uint64
 	Peer   identity.NodeID
@@ -17,40 +17,41 @@ type RequestBan struct {
 	Reason string
 }
 
-// ClockSet is published when the system's clock was set forward by so much, or
-// back if it is negative, at most ten seconds later. What measures durations does
-// not notice.
+// ClockSet is published within ten seconds after the system's clock was set: forward by
+// By, or back if By is negative. The measuring of durations is not affected.
 type ClockSet struct{ By time.Duration }
 
-// PeerViolated reports an offence. Only connectivity decides what follows.
+// PeerViolated reports an offence of a peer. Only connectivity decides what follows.
 type PeerViolated struct {
 	Peer identity.NodeID
 	Key  identity.PublicKey
 	Conn uint64
 	Err  error // wraps protocol.ErrViolation
 
-	// Origin is where it came from. That of Conn counts while it is remembered.
+	// Origin is where the peer's connection came from. As long as the connection Conn
+	// is remembered, connectivity uses the origin of that connection instead.
 	Origin peerstore.Origin
 }
 
-// BlamePeer says that the application takes a peer to have broken the rules of its
-// protocol. The third within a minute closes the peer's connection. Sent to
-// connectivity. No reply.
+// BlamePeer tells connectivity that the application finds a peer guilty of breaking the
+// rules of its protocol. The third BlamePeer within a minute closes the peer's
+// connection. No reply.
 type BlamePeer struct {
 	Peer   identity.NodeID
 	Reason string
 }
 
-// PeerPanicked reports a contained panic on a message of this peer; Conn is 0 when
-// it is not known whose it was.
+// PeerPanicked reports a contained panic on a message of this peer. Conn is the
+// connection on which the message came, 0 if that is not known.
 type PeerPanicked struct {
 	Peer identity.NodeID
 	Conn uint64
 	Path string
 }
 
-// ProtectPeer asks connectivity to keep the peer connected by a tag of the caller's.
-// UnprotectPeer takes the wish back. Neither has a reply.
+// ProtectPeer asks connectivity to keep the peer connected, under a tag that the caller
+// chooses. UnprotectPeer removes the tag; the peer is protected until its last tag is
+// removed. Neither has a reply.
 type (
 	ProtectPeer struct {
 		Peer identity.NodeID
@@ -62,8 +63,9 @@ type (
 	}
 )
 
-// AllowPeer puts a peer on the list of those who are never banned, or takes it
-// off. A ban that there is ends: from now on nobody minds it. Reply: PeerAllowed.
+// AllowPeer puts a peer on the allow list, whose peers are never banned, or takes it
+// off. A ban of a peer on the list has no effect from now on, and is lifted. Reply:
+// PeerAllowed.
 type AllowPeer struct {
 	Token uint64
 	Peer  identity.NodeID
@@ -76,20 +78,20 @@ type PeerAllowed struct {
 	Peer  identity.NodeID
 }
 
-// GetStatus asks connectivity for the node's state. Reply: Status.
+// GetStatus asks connectivity for the state of the node's connections. Reply: Status.
 type GetStatus struct{}
 
-// Status is the node's state with its cause in words.
+// Status is the state of the node's connections, with its cause in words.
 type Status struct {
 	State     string // initializing, online, degraded or offline
 	Cause     string
 	Nodes     int // connected nodes
 	Clients   int // connected clients
-	Wanted    int // peers that somebody wants connected
-	Missing   int // of these, not connected
-	Floor     int // connected nodes below which others are dialled; 0: none
+	Wanted    int // protected peers
+	Missing   int // protected peers that are not connected
+	Floor     int // below this number of connected nodes others are dialled; 0: no automatic dials
 	UpdatedAt time.Time
 }
 
-// StatusChanged is published when the node's state changes.
+// StatusChanged is published when the state of the node's connections changes.
 type StatusChanged struct{ Status Status }

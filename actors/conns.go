@@ -19,32 +19,32 @@ import (
 	"github.com/gamelan-p2p/gamelan/transport/mux"
 )
 
-// conns adopts finished upgrades: it has the peer stored, spawns the conn actor
-// that takes the session, and keeps the connection directory. Which of two
-// connections to the same peer stays is decided by connpool.Table.
+// conns adopts finished upgrades: it has the peer stored, spawns the conn actor that
+// takes the session, and keeps the directory of connections. connpool.Table decides
+// which of two connections to the same peer stays.
 //
-// In: Upgraded, PeerAdded, CloseConn, connEnded, WritesConfirmed, event
-// PeerBanned. Out: AddPeer, ConfirmWrites, events PeerConnected,
-// PeerDisconnected, PeerRefused. A restart loses all
-// connections; its first act is a PeerDisconnected for each of them.
+// In: Upgraded, PeerAdded, CloseConn, connEnded, WritesConfirmed, event PeerBanned.
+// Out: AddPeer; to its conn actors ConfirmWrites, announced, retireConn and CloseConn;
+// events PeerConnected, PeerDisconnected, PeerRefused. A restart loses all connections;
+// the next incarnation begins with a PeerDisconnected for each of them.
 type conns struct {
 	env      *env
 	table    *connpool.Table[*ConnRef]
-	adopting map[uint64]adoption // by token of AddPeer
-	children map[string]child    // by path of the conn actor
+	adopting map[uint64]adoption // by the token of AddPeer
+	children map[string]child    // by the path of the conn actor
 	draining *draining
 
 	replacements replacements
-	unstored     Summary // peers that the store had no room for
+	unstored     Summary // peers that could not be stored
 }
 
-// connDirectory is what conns shows to everybody.
+// connDirectory has the views that conns writes.
 type connDirectory struct {
-	// Connections are the live ones.
+	// Connections are the live connections, by peer.
 	Connections view.Map[identity.NodeID, *ConnRef]
-	// Closed remembers the connections that ended last.
+	// Closed has the connections that ended last.
 	Closed view.Ring[ClosedConn]
-	// SharedIdentities are those that two nodes may use.
+	// SharedIdentities are the identities that two nodes seem to use.
 	SharedIdentities view.Map[identity.NodeID, SharedIdentity]
 }
 
@@ -55,7 +55,7 @@ type ClosedConn struct {
 	Reason CloseReason
 }
 
-// child is a conn actor. Its session is ours until it has taken it.
+// child is a conn actor. conns owns the session until the conn actor has taken it.
 type child struct {
 	ref     *ConnRef
 	session *supervisor.Handover[*mux.Session]
@@ -68,18 +68,19 @@ type adoption struct {
 	detach  func()
 }
 
-// draining is the orderly close of all connections at the end of the node.
+// draining is set while conns closes all connections because the node is closing.
 type draining struct{ reply *actor.PID }
 
-// announced tells a conn that the directory knows of it, or of the one that is
-// to be used in its place. Only then does it read: whoever pings us and hears
-// the pong knows that nothing new begins on a connection that crossed this one.
+// announced tells a conn that the directory now has it, or the connection that is used
+// in its place. Only then does the conn begin to read. So a pong on this connection
+// also tells the peer that this node begins nothing new on a connection that has
+// crossed this one.
 type announced struct{}
 
-// addTimeout says that peers did not answer in time.
+// addTimeout says that the actor peers did not answer AddPeer in time.
 type addTimeout struct{ token uint64 }
 
-// adoptLimit is how long conns waits for peers to store a peer.
+// adoptLimit is how long conns waits for the actor peers to store a peer.
 const adoptLimit = 10 * time.Second
 
 // newConns makes the actor that adopts connections.
@@ -120,13 +121,13 @@ func (a *conns) Receive(c actor.Context) {
 		a.drain(c)
 	case SummaryDue:
 		m.Tell(c)
-	case supervisor.TaskDone: // a farewell was said
+	case supervisor.TaskDone: // the goodbye task of farewell has ended
 	default:
 		supervisor.Unhandled(c)
 	}
 }
 
-// reconcile announces the end of what an earlier incarnation had.
+// reconcile publishes the end of the connections of an earlier incarnation.
 func (a *conns) reconcile(c actor.Context) {
 	for id, ref := range a.env.Connections.Clear() {
 		why := CloseReason{Code: CloseCrashed, By: "us"}
@@ -136,7 +137,8 @@ func (a *conns) reconcile(c actor.Context) {
 	}
 }
 
-// upgraded has the peer stored before its first message can arrive.
+// upgraded asks the actor peers to store the peer, before the peer's first message can
+// arrive.
 func (a *conns) upgraded(c actor.Context, m Upgraded) {
 	if err := a.refuse(c, m); err != nil {
 		a.farewell(c, m)
@@ -158,7 +160,7 @@ func (a *conns) refuse(c actor.Context, m Upgraded) error {
 	return a.env.banned(m.Peer)
 }
 
-// record is what the identity exchange taught about the peer.
+// record returns what the identity exchange says about the peer, for the store.
 func (a *conns) record(m Upgraded) peerstore.Peer {
 	p := peerstore.FromClaim(m.Message.Claim, peerstore.PeerConnection)
 	p.Protocols = m.Message.Protocols
@@ -181,7 +183,8 @@ func (a *conns) added(c actor.Context, m PeerAdded) {
 	a.adopt(c, ad.up)
 }
 
-// adopt spawns the actor of a connection.
+// adopt spawns the actor of a connection, and tells the table that the connection has
+// arrived.
 func (a *conns) adopt(c actor.Context, m Upgraded) {
 	if err := a.refuse(c, m); err != nil {
 		a.farewell(c, m)
@@ -223,8 +226,8 @@ func (a *conns) adopt(c actor.Context, m Upgraded) {
 	c.Send(ref.PID, announced{})
 }
 
-// carry does what the table says. The reason is that of what is closed, or has
-// ended.
+// carry carries out the actions of the table. why is the reason for closing a
+// connection, or the reason for which one has ended.
 func (a *conns) carry(c actor.Context, acts []connpool.Act[*ConnRef], why CloseReason) {
 	for _, act := range acts {
 		ref := act.Conn
@@ -248,7 +251,8 @@ func (a *conns) carry(c actor.Context, acts []connpool.Act[*ConnRef], why CloseR
 	}
 }
 
-// proven is the pong of a connection that has another one beside it.
+// proven tells the table that a connection has answered a ping. The table may then
+// retire another connection to the same peer.
 func (a *conns) proven(c actor.Context, m WritesConfirmed) {
 	if ref := a.child(m.Conn); ref != nil {
 		a.carry(c, a.table.Proven(ref.Peer, ref, m.Mark), CloseReason{Code: CloseTieBreak, By: "us"})
@@ -276,8 +280,8 @@ func (a *conns) abandon(c actor.Context, token uint64, err error) {
 	supervisor.Publish(c, PeerRefused{ad.up.Peer, err})
 }
 
-// banned closes the connection of a peer that is banned from now on. One that
-// is being adopted is refused in the end.
+// banned closes the connection of a peer that was just banned. If a connection is being
+// adopted, adopt refuses it.
 func (a *conns) banned(c actor.Context, m PeerBanned) {
 	why := CloseReason{Code: CloseBanned, By: "us"}
 	if m.Reason != "" {
@@ -286,8 +290,9 @@ func (a *conns) banned(c actor.Context, m PeerBanned) {
 	a.closeConn(c, CloseConn{Peer: m.Peer, Reason: why})
 }
 
-// closeConn closes one connection, or whatever there is to the peer: also the
-// one that nobody hears of, when the peer is to be disconnected.
+// closeConn closes one connection to the peer, or all of them if m.Conn is 0, including
+// a connection that was never announced. With an orderly reason it closes the retired
+// connections to the peer as well.
 func (a *conns) closeConn(c actor.Context, m CloseConn) {
 	ref, ok := a.table.Get(m.Peer)
 	live := ok && (m.Conn == 0 || m.Conn == ref.ID)
@@ -295,7 +300,7 @@ func (a *conns) closeConn(c actor.Context, m CloseConn) {
 		ref = a.child(m.Conn)
 		ok = ref != nil
 	}
-	if ok && m.Reason.sparesUsed() && a.env.used(ref) { // by now
+	if ok && m.Reason.sparesUsed() && a.env.used(ref) { // it is in use by now
 		return
 	}
 	if live && (m.Conn == 0 || m.Reason.Orderly()) {
@@ -309,8 +314,8 @@ func (a *conns) closeConn(c actor.Context, m CloseConn) {
 	}
 }
 
-// closeRetired has the losers of a tie-break that are still finishing end with
-// the connection that took their place.
+// closeRetired closes the retired connections to the peer, which are still finishing,
+// together with the connection that took their place.
 func (a *conns) closeRetired(c actor.Context, m CloseConn) {
 	var all []*ConnRef
 	for _, ch := range a.children {
@@ -324,7 +329,7 @@ func (a *conns) closeRetired(c actor.Context, m CloseConn) {
 	}
 }
 
-// farewell says GoAway on a session that is not adopted, and closes it.
+// farewell sends GoAway on a session that is not adopted, and closes the session.
 func (a *conns) farewell(c actor.Context, m Upgraded) {
 	session, ok := m.Session.Take()
 	if !ok {
@@ -334,7 +339,7 @@ func (a *conns) farewell(c actor.Context, m Upgraded) {
 	supervisor.Go(c, "goodbye", session, func(context.Context) error { return session.GoAway() })
 }
 
-// ended is the orderly end: the conn has said its last word.
+// ended handles the orderly end of a conn, which has sent its last message.
 func (a *conns) ended(c actor.Context, m connEnded) {
 	if ch, ok := a.children[m.Ref.PID.Id]; ok {
 		a.remove(c, ch, m.Reason)
@@ -342,7 +347,7 @@ func (a *conns) ended(c actor.Context, m connEnded) {
 	}
 }
 
-// terminated is the other end: the conn stopped without a word.
+// terminated handles the end of a conn that has stopped without connEnded.
 func (a *conns) terminated(c actor.Context, who *actor.PID) {
 	if ch, ok := a.children[who.Id]; ok {
 		a.remove(c, ch, CloseReason{Code: CloseCrashed, By: "us"})
@@ -353,18 +358,18 @@ func (a *conns) remove(c actor.Context, ch child, why CloseReason) {
 	ref := ch.ref
 	delete(a.children, ref.PID.Id)
 	ch.detach()
-	ch.session.Discard() // of a conn that crashed before it took it
+	ch.session.Discard() // if the conn crashed before it took the session
 	a.env.Closed.Add(ClosedConn{ref.over(), supervisor.Now(c), why})
 	a.carry(c, a.table.End(ref.Peer, ref), why)
 	a.drained(c)
 }
 
-// drain closes every connection in order and answers when all are gone.
+// drain closes every connection in the orderly way, and answers when all have ended.
 func (a *conns) drain(c actor.Context) {
 	a.draining = &draining{reply: c.Sender()}
 	for _, ch := range a.children {
 		ref := ch.ref
-		a.table.Leave(ref.Peer) // nothing takes its place
+		a.table.Leave(ref.Peer) // no other connection takes its place
 		c.Send(ref.PID, CloseConn{ref.Peer, ref.ID, CloseReason{Code: CloseShutdown, By: "us"}})
 	}
 	a.drained(c)

@@ -14,33 +14,34 @@ import (
 	"github.com/gamelan-p2p/gamelan/transport/upgrade"
 )
 
-// Upgraded is a finished upgrade on its way from the task that made it, through
-// dialer or listener, to conns and at last to the conn that owns the session.
+// Upgraded is a finished upgrade. The task that made it sends it through dialer or
+// listener to conns, which hands the session to a new conn actor.
 type Upgraded struct {
 	Peer      identity.NodeID
 	Key       identity.PublicKey
 	Message   identify.Message // the peer's validated identity message
-	Addr      ma.Multiaddr     // dialled, or where it came from
+	Addr      ma.Multiaddr     // the dialled address; of an inbound connection, where it comes from
 	Transport string
 	Direction protocol.Direction
 	Timings   upgrade.Timings
-	Began     time.Time // the set-up
+	Began     time.Time // begin of the set-up
 	Session   *supervisor.Handover[*mux.Session]
 
-	arrived func()           // of an inbound one: it is in the directory
-	origin  peerstore.Origin // likewise: where it comes from
+	arrived func()           // of an inbound connection: conns calls it when the directory has the connection
+	origin  peerstore.Origin // of an inbound connection: where it comes from
 }
 
-// Discard closes the session unless somebody took it.
+// Discard closes the session unless it was taken.
 func (m Upgraded) Discard() { m.Session.Discard() }
 
-// Source makes a panic on it count against the peer.
+// Source returns the peer that a panic on this message is charged to.
 func (m Upgraded) Source() any { return Origin{Peer: m.Peer} }
 
-// PeerConnected is published when a peer has a connection, after the directory
-// was written. Each is followed by one PeerDisconnected, except that of a
-// connection whose place another one took: it lost a tie-break, or a second one
-// was there when it ended.
+// PeerConnected is published when a peer has a connection, after conns has written the
+// directory. One PeerDisconnected follows, unless another PeerConnected of the same
+// peer comes first: then that connection takes the place of this one, which has lost a
+// tie-break or has ended. A connection that wins a tie-break may be published a second
+// time.
 type PeerConnected struct {
 	Peer identity.NodeID
 	Conn *ConnRef
@@ -53,21 +54,21 @@ type PeerDisconnected struct {
 	Reason CloseReason
 }
 
-// PeerRefused is published when a finished upgrade was not adopted.
+// PeerRefused is published when conns does not adopt a finished upgrade.
 type PeerRefused struct {
 	Peer identity.NodeID
 	Err  error
 }
 
-// CloseConn closes the connection of a peer. Sent to conns. No reply: the end
-// is published as PeerDisconnected.
+// CloseConn asks conns to close a connection to the peer. No reply: the end is
+// published as PeerDisconnected.
 type CloseConn struct {
 	Peer   identity.NodeID
-	Conn   uint64 // 0: whatever there is
+	Conn   uint64 // 0: all connections to the peer
 	Reason CloseReason
 }
 
-// connEnded is a conn's last word to conns, which then stops it.
+// connEnded is the last message of a conn to conns, which then stops the conn.
 type connEnded struct {
 	Ref    *ConnRef
 	Reason CloseReason

@@ -8,21 +8,21 @@ import (
 	"github.com/gamelan-p2p/gamelan/transport"
 )
 
-// DialError says what was tried to reach a peer, address by address.
+// DialError reports that a peer could not be reached, with each attempt.
 type DialError struct {
 	Peer     identity.NodeID
 	Attempts []DialAttempt
-	Err      error // the last attempt's, or why none was made
+	Err      error // of the last attempt, or why there was none
 }
 
-// Error names the last failure and how many addresses were tried.
+// Error returns the last failure and how many addresses were tried.
 func (e *DialError) Error() string {
 	if len(e.Attempts) == 0 {
 		return fmt.Sprintf("dial peer %s: %v", e.Peer, e.Err)
 	}
 	last := fmt.Sprintf("at %s: %v", e.Attempts[len(e.Attempts)-1].Addr, e.Err)
 	if d, ok := errors.AsType[*transport.DialError](e.Err); ok {
-		last = d.Error() // it names the address
+		last = d.Error() // this text names the address
 	}
 	if n := len(e.Attempts); n > 1 {
 		return fmt.Sprintf("dial peer %s: all %d addresses failed, the last one: %s", e.Peer, n, last)
@@ -33,7 +33,7 @@ func (e *DialError) Error() string {
 // Unwrap returns the last failure.
 func (e *DialError) Unwrap() error { return e.Err }
 
-// dialError makes any failure to reach a peer a *DialError.
+// dialError returns err as it is if it is a *DialError, and otherwise wraps it in one.
 func dialError(peer identity.NodeID, err error) error {
 	if _, ok := errors.AsType[*DialError](err); ok {
 		return err

@@ -21,20 +21,21 @@ import (
 	"github.com/gamelan-p2p/gamelan/transport/upgrade"
 )
 
-// dialer decides, through dial.Scheduler, whom to dial and when: one dial per
-// peer, whoever asks. Askers are answered when conns announces a connection,
-// not when an upgrade ends: before that it may lose the tie-break.
+// dialer carries out what dial.Scheduler decides: which peer to dial, and when. A peer
+// has one dial at a time, however many askers it has. The dialer answers the askers
+// when conns announces a connection, not when the upgrade ends: the new connection may
+// yet lose the tie-break.
 //
-// In: DialPeer, CancelDial, events PeerConnected and PeerRefused. Out:
-// PeerDialed, Upgraded to conns, SeenPeer, PeerViolated, event DialFailed. A
-// restart loses all wishes; askers have deadlines of their own.
+// In: DialPeer, CancelDial, events PeerConnected and PeerRefused. Out: PeerDialed,
+// Upgraded to conns, SeenPeer, PeerViolated, event DialFailed. A restart loses all
+// dials; abandon answers the askers.
 type dialer struct {
 	env     *env
 	plan    *dial.Scheduler
 	running map[identity.NodeID]*dialTask
 	waiting map[identity.NodeID][]DialPeer
-	again   map[identity.NodeID][]DialPeer // who asks once more in a moment
-	asked   map[identity.NodeID]string     // by whom, of the attempts under way
+	again   map[identity.NodeID][]DialPeer // requests that the dialer makes once more: see settle
+	asked   map[identity.NodeID]string     // names of the askers of each attempt under way
 }
 
 // dialTask is an attempt under way.
@@ -56,14 +57,14 @@ type (
 	againTick struct{ peer identity.NodeID }
 )
 
-// dialLost says that a dial is over and nobody has handled its result. It may come
-// from a dial of the incarnation before.
+// dialLost says that a dial has ended and its result was not handled. An earlier
+// incarnation may have started that dial.
 type dialLost struct {
 	peer identity.NodeID
 	task *dialTask
 }
 
-// errResultLost is how a dial whose result nobody handled counts.
+// errResultLost is the error of a dial whose result was not handled.
 var errResultLost = errors.New("actors: the result of the dial was lost in a panic")
 
 func (d *dialer) Receive(c actor.Context) {
@@ -104,7 +105,7 @@ func (d *dialer) dialPeer(c actor.Context, m DialPeer) {
 	if m.Reply == nil {
 		m.Reply = c.Sender()
 	}
-	err := d.env.banned(m.Peer) // its connection may not be closed yet
+	err := d.env.banned(m.Peer) // the connection of a banned peer may not be closed yet
 	if ref, ok := d.env.Connections.Get(m.Peer); ok && err == nil {
 		c.Send(m.Reply, PeerDialed{Token: m.Token, Peer: m.Peer, Conn: ref})
 		return
@@ -120,7 +121,8 @@ func (d *dialer) dialPeer(c actor.Context, m DialPeer) {
 	d.step(c, dial.Wanted{Peer: m.Peer, Automatic: m.Automatic})
 }
 
-// cancelDial takes one wish back; the last one ends the dial.
+// cancelDial takes back one request. The dial ends when no other request for the peer
+// is left. If only automatic requests are left, the dial becomes automatic.
 func (d *dialer) cancelDial(c actor.Context, m CancelDial) {
 	if !d.takeBack(c, d.waiting, m) {
 		d.takeBack(c, d.again, m)
@@ -138,7 +140,8 @@ func (d *dialer) cancelDial(c actor.Context, m CancelDial) {
 	}
 }
 
-// takeBack answers and removes the one that m is about.
+// takeBack answers and removes the request that m takes back, and reports whether there
+// is one.
 func (d *dialer) takeBack(c actor.Context, from map[identity.NodeID][]DialPeer, m CancelDial) bool {
 	list := from[m.Peer]
 	i := slices.IndexFunc(list, func(w DialPeer) bool {
@@ -170,7 +173,7 @@ func (d *dialer) dialled(c actor.Context, peer identity.NodeID, r dialResult, er
 		d.env.Dials.Add(peer, r.attempts...)
 	}
 	if err == nil {
-		c.Send(d.env.Conns, r.Upgraded) // also when nobody waits any more: both ends must tie-break alike
+		c.Send(d.env.Conns, r.Upgraded) // also if nobody waits any more: both nodes must decide the tie-break alike
 	} else if !r.cancelled {
 		supervisor.Publish(c, DialFailed{peer, r.attempts, err})
 	}
@@ -180,7 +183,7 @@ func (d *dialer) dialled(c actor.Context, peer identity.NodeID, r dialResult, er
 	d.step(c, dial.Dialled{Peer: peer, Err: err, Class: classOf(err)})
 }
 
-// classOf says what a failed dial means for the next one.
+// classOf returns what a failed dial means for the next one.
 func classOf(err error) dial.Class {
 	var up *upgrade.Error
 	switch {
@@ -192,7 +195,9 @@ func classOf(err error) dial.Class {
 	return dial.Transient
 }
 
-// inward reports whether every address that was tried leads where no claim may.
+// inward reports whether every attempt failed because the address is a special-purpose
+// one, such as a private address. A node dials such an address only if the user has
+// given it.
 func inward(err error) bool {
 	d, ok := errors.AsType[*DialError](err)
 	return ok && len(d.Attempts) > 0 && !slices.ContainsFunc(d.Attempts, func(a DialAttempt) bool {
@@ -201,7 +206,7 @@ func inward(err error) bool {
 	})
 }
 
-// askers names who waits for a peer, once each.
+// askers returns the names of those that wait for a peer, each once.
 func (d *dialer) askers(peer identity.NodeID) string {
 	var names []string
 	for _, m := range d.waiting[peer] {
@@ -213,10 +218,10 @@ func (d *dialer) askers(peer identity.NodeID) string {
 	return strings.Join(names, ", ")
 }
 
-// maxAskers bounds the names that an attempt keeps.
+// maxAskers limits the names that askers returns.
 const maxAskers = 8
 
-// step carries out what the scheduler says.
+// step gives an event to the scheduler and carries out the effects.
 func (d *dialer) step(c actor.Context, e dial.Event) {
 	for _, effect := range d.plan.Step(supervisor.Now(c), e) {
 		switch f := effect.(type) {
@@ -236,7 +241,7 @@ func (d *dialer) step(c actor.Context, e dial.Event) {
 
 func (d *dialer) attempt(c actor.Context, peer identity.NodeID) {
 	p, _ := d.env.Store.View().Get(peer)
-	addrs, err := d.env.dialable(p) // what is excluded may have become more since it was asked for
+	addrs, err := d.env.dialable(p) // checked again: this node may have got more addresses since the request
 	d.asked[peer] = d.askers(peer)
 	wanted, cancel := context.WithCancel(context.Background())
 	task := &dialTask{cancel}
@@ -252,7 +257,7 @@ func (d *dialer) attempt(c actor.Context, peer identity.NodeID) {
 	})
 }
 
-// undialable says why a peer is not dialled at all; nil: it can be.
+// undialable returns why a peer cannot be dialled at all, or nil if it can.
 func (e *env) undialable(peer identity.NodeID) error {
 	if peer == e.Self {
 		return ErrSelf
@@ -265,8 +270,8 @@ func (e *env) undialable(peer identity.NodeID) error {
 	return err
 }
 
-// unreachable says why a peer can be refused at once, before anything is made
-// for it: it has no connection, and nobody would dial it.
+// unreachable returns why a request for a peer fails at once: the peer has no
+// connection and cannot be dialled. Otherwise it returns nil.
 func (e *env) unreachable(peer identity.NodeID) error {
 	if _, ok := e.Connections.Get(peer); ok {
 		return nil
@@ -275,7 +280,7 @@ func (e *env) unreachable(peer identity.NodeID) error {
 	if err == nil {
 		return nil
 	}
-	if _, ok := e.Connections.Get(peer); ok { // it came meanwhile
+	if _, ok := e.Connections.Get(peer); ok { // the connection came meanwhile
 		return nil
 	}
 	return dialError(peer, err)
@@ -284,14 +289,14 @@ func (e *env) unreachable(peer identity.NodeID) error {
 // target is an address to dial.
 type target struct {
 	addr ma.Multiaddr
-	// public forbids to connect to special-purpose IP addresses: the peer itself
-	// says that it is there, and neither the user nor a network of tests does.
+	// public permits only a connection to a public IP address. It is set for an address
+	// that the user has not given, unless the network is one for tests.
 	public bool
 }
 
-// dialable are the addresses of a peer to try: those that the user has just given,
-// and then those with the best score.
-// An address that is excluded or our own is never dialled (comms 16).
+// dialable returns the addresses of a peer to try: first those that the user has just
+// given, then the others, the best score first. It omits addresses that are excluded or
+// lead to this node (comms 16).
 func (e *env) dialable(peer peerstore.Peer) ([]target, error) {
 	now, excluded := e.Wall(), false
 	best := slices.Clone(peer.Addresses)
@@ -327,20 +332,21 @@ func (e *env) dialable(peer peerstore.Peer) ([]target, error) {
 // maxScore is the highest score of an address.
 const maxScore = 1000 // spec: comms 12.2
 
-// score counts an address of which nothing is known as 0 (comms 12.2).
+// score returns the score of an address, 0 if nothing is known about the address (comms
+// 12.2).
 func score(a peerstore.Address, now time.Time) int {
 	s, _ := a.Score(now)
 	return s
 }
 
-// settle answers whoever waits for a peer. A connection that has ended already
-// is what the loser of a tie-break leaves, whose survivor comes in a moment: who
-// asked for it asks once more (comms 10.3).
+// settle answers all that wait for a peer. If the dial has succeeded but the directory
+// has no connection, the new connection may have lost a tie-break, and the survivor is
+// about to be announced. Then settle makes each request once more (comms 10.3).
 func (d *dialer) settle(c actor.Context, peer identity.NodeID, err error) {
-	ref, ok := d.env.Connections.Get(peer) // written before PeerConnected was announced
+	ref, ok := d.env.Connections.Get(peer) // conns writes it before it publishes PeerConnected
 	for _, m := range d.waiting[peer] {
 		switch {
-		case ok && !errors.Is(err, ErrBanned): // also when our dial failed: the peer's was there first
+		case ok && !errors.Is(err, ErrBanned): // also if this node's dial has failed: the peer's connection came first
 			c.Send(m.Reply, PeerDialed{Token: m.Token, Peer: peer, Conn: ref})
 		case err == nil && !m.again:
 			m.again = true
@@ -356,8 +362,7 @@ func (d *dialer) settle(c actor.Context, peer identity.NodeID, err error) {
 	delete(d.waiting, peer)
 }
 
-// abandon answers everybody who waits when this incarnation ends; they ask
-// again.
+// abandon answers all that wait when this incarnation ends. They may ask again.
 func (d *dialer) abandon() {
 	for _, list := range []map[identity.NodeID][]DialPeer{d.waiting, d.again} {
 		for peer, waiting := range list {

@@ -9,38 +9,38 @@ import (
 	"github.com/gamelan-p2p/gamelan/identity"
 )
 
-// DialAttempt is one try of one address.
+// DialAttempt is one attempt to connect to one address.
 type DialAttempt struct {
 	At    time.Time
 	Addr  ma.Multiaddr
-	Stage string // how far it came: "tcp", "noise", …; "" when it succeeded
+	Stage string // where it failed: "connect", "noise", …; "" when it succeeded
 	Err   error
 	Took  time.Duration
 
-	Handshake time.Duration // of Took, what the handshake and identity exchange took
+	Handshake time.Duration // the part of Took for the handshake and the identity exchange
 
-	By string // who asked for the dial
+	By string // who asked for the dial, by name
 }
 
-// DialPeer asks the dialer for a connection. Reply: PeerDialed, with the
-// connection that survived.
+// DialPeer asks the dialer for a connection to a peer. Reply: PeerDialed, with the
+// connection that survived the tie-break.
 type DialPeer struct {
 	Token     uint64
 	Peer      identity.NodeID
-	Automatic bool // the node's own idea: shares a budget, respects a busy peer
+	Automatic bool // the node itself wants it: such dials have limits, and wait for a peer that is busy
 	Reply     *actor.PID
-	By        string // who asks, for the list of attempts; "" is the API
+	By        string // the asker's name in the list of attempts; "" stands for the API
 
 	system *actor.ActorSystem
-	again  bool // the connection that an earlier dial brought was lost at once
+	again  bool // it was asked once more: the first connection was lost at once
 }
 
-// NewDialPeer makes the request; reply is who hears the answer, by who asks.
+// NewDialPeer returns a request whose answer goes to reply. by is the asker's name.
 func NewDialPeer(sys *actor.ActorSystem, token uint64, peer identity.NodeID, reply *actor.PID, by string) DialPeer {
 	return DialPeer{Token: token, Peer: peer, Reply: reply, By: by, system: sys}
 }
 
-// Discard answers in the place of a dialer that is gone.
+// Discard replies PeerDialed if no dialer handles the request: the node is closing.
 func (m DialPeer) Discard() {
 	if m.system != nil && m.Reply != nil {
 		m.system.Root.Send(m.Reply, PeerDialed{Token: m.Token, Peer: m.Peer, Err: ErrClosing})
@@ -55,15 +55,15 @@ type PeerDialed struct {
 	Err   error
 }
 
-// CancelDial takes back the DialPeer with this token and reply, which is
-// answered with ErrDialCancelled. The dial goes on if others want the peer.
+// CancelDial takes back the DialPeer with this token and reply. The dialer answers that
+// request with ErrDialCancelled. The dial goes on if others want the peer.
 type CancelDial struct {
 	Peer  identity.NodeID
 	Token uint64
-	Reply *actor.PID // nil: whoever sent it; for tokens of [Trunk.NewID]
+	Reply *actor.PID // nil: any; only for tokens of [Trunk.NewID], which are unique
 }
 
-// DialFailed is published when a dial came to nothing.
+// DialFailed is published when a dial fails. A cancelled dial does not count as failed.
 type DialFailed struct {
 	Peer     identity.NodeID
 	Attempts []DialAttempt

@@ -8,12 +8,13 @@ import (
 	"github.com/gamelan-p2p/gamelan/identity"
 )
 
-// Discovery is the name of the actor that hears [DiscoverPeer]; see
-// [Trunk.Provide]. While there is none, nobody looks for peers that are not known.
+// Discovery is the name under which a part provides the actor that handles
+// [DiscoverPeer]; see [Trunk.Provide]. Without such an actor, the node does not search
+// for unknown peers.
 const Discovery = "discovery"
 
-// DiscoverPeer asks for the peer with a key to be found. Reply: PeerDiscovered,
-// when it is in the peer store, or cannot be found until then.
+// DiscoverPeer asks for a search for the peer with this key, until the time Until.
+// Reply: PeerDiscovered, when the peer is in the peer store or the search has failed.
 type DiscoverPeer struct {
 	Token uint64
 	Key   identity.PublicKey
@@ -23,12 +24,12 @@ type DiscoverPeer struct {
 	system *actor.ActorSystem
 }
 
-// NewDiscoverPeer makes the request; reply is who hears the answer.
+// NewDiscoverPeer returns a request whose answer goes to reply.
 func NewDiscoverPeer(sys *actor.ActorSystem, token uint64, key identity.PublicKey, until time.Time, reply *actor.PID) DiscoverPeer {
 	return DiscoverPeer{Token: token, Key: key, Until: until, Reply: reply, system: sys}
 }
 
-// Discard answers in the place of an actor that is gone.
+// Discard replies ErrNotDiscovered if no actor handles the request.
 func (m DiscoverPeer) Discard() {
 	if m.system != nil && m.Reply != nil {
 		m.system.Root.Send(m.Reply, PeerDiscovered{Token: m.Token, Key: m.Key, Err: ErrNotDiscovered})

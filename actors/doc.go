@@ -1,34 +1,39 @@
-// Package actors holds the messages and actors of a node.
+// Package actors is the trunk of a node: the actors that every node needs, and
+// their messages. They keep the peers and the connections, carry messages between
+// neighbours, and run the users' actors. docs/architecture.md describes the whole
+// tree, and how a message passes through it.
 //
-// Whoever writes an actor of their own needs four of its types: [Received], a
-// message that has come; [SendBody], a message to send, and [Sent], what became
-// of it; [SubstreamOpened], a substream of a protocol of one's own. Facts about
-// connections and the state of the node, such as [PeerConnected] and
-// [StatusChanged], are what Node.Events of package gamelan yields. All else is
-// the wiring of the node.
+// A program imports this package for its errors, such as [ErrNotDurable], and for the
+// events that Node.Events of package gamelan yields, such as [PeerConnected] and
+// [StatusChanged]. What else a user's actor needs has a name in package gamelan too:
+// [Received], [Sent], [SubstreamOpened], and [ConnRef] as Connection.
 //
-// The package holds the actors of a node: one file per actor, its messages
-// in messages.go, because most of them connect two actors.
+// The other subsystems of a node are its parts, in packages below this one: the DHT
+// in actors/dht, remote calls in actors/rpc, the inbox in actors/inbox. This package
+// imports none of them. [Part] says what a part is made of, and [Trunk] what it may
+// use of the node.
+//
+// A file holds one actor. Most of its messages are in the file beside it with the
+// suffix _messages.
 //
 //	node
 //	├── peers             single writer of the peer store
-//	├── conns             connection directory, tie-break
+//	├── conns             directory of connections, tie-break
 //	│   └── <id>-<n>      one live connection
-//	├── dialer            whom to dial and when
-//	├── connectivity      status, wanted peers, bans
+//	├── dialer            carries out dials, answers the requests for them
+//	├── connectivity      status, protected peers, automatic dials, bans
 //	├── services          protocol table
-//	│   ├── messaging     the DHT's messages, or plain ones without the DHT
+//	│   ├── messaging     the DHT's frames; without the DHT, plain messages
 //	│   │   └── <id>      messages from and to one peer
-//	│   └── plain         plain messages beside the DHT's; as messaging
-//	├── dht               only with Settings.DHT
-//	│   ├── inbound-0 … k what comes in: judges it, gives it to whom it is for
-//	│   ├── outbound      what leaves
-//	│   └── pinger        answers pings
-//	├── extensions        the user's actors
+//	│   ├── plain         with the DHT: plain messages, as below messaging
+//	│   └── …             services of the parts, such as rpc
+//	├── …                 actors of the parts, such as dht
+//	├── extensions        the users' actors
+//	├── liveness          echo on raw sockets, check of this node's own address
 //	└── listeners
-//	    └── 0 … n
+//	    └── 0 … n         accept and set up connections
 //
-// Decisions are pure machines elsewhere (transport/dial, transport/connpool,
-// transport/keepalive, protocol/messaging); the actors here carry them out. No
-// actor waits: slow work is a supervised task whose result is a message.
+// Pure state machines in other packages (transport/dial, transport/connpool,
+// transport/keepalive, protocol/messaging) decide; the actors carry out what they
+// decide. No actor waits: slow work is a supervised task whose result is a message.
 package actors

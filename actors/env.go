@@ -22,22 +22,22 @@ import (
 	"github.com/gamelan-p2p/gamelan/transport/mux"
 )
 
-// env is what the actors of one node share: settings that never change, and
-// the views that one actor writes and all may read. newEnv makes it.
+// env is what the actors of one node share: settings that never change, and views that
+// one actor writes and any goroutine may read. newEnv makes it.
 type env struct {
 	Settings
 
-	// Self and Key are the node's identity in public.
+	// Self and Key are the node's id and public key.
 	Self identity.NodeID
 	Key  identity.PublicKey
 
-	// PIDs of the actors whose place in the tree is fixed; Node is the topmost.
+	// The actors whose place in the tree is fixed; Node is the parent of all others.
 	Node, Peers, Conns, Dialer, Connectivity, Services, Extensions, LivenessActor *actor.PID
 
 	// Plain carries plain messages.
 	Plain *Messaging
-	// Frames carries the frames of a part, which receives them: the DHT's. It is nil
-	// without Settings.DHT.
+	// Frames carries the DHT's frames, which a part receives. It is nil without
+	// Settings.DHT.
 	Frames *Messaging
 
 	banClock
@@ -45,12 +45,13 @@ type env struct {
 	storeViews
 	interests
 
-	// Protocols says who handles inbound substreams. Written by services.
+	// Protocols has the actor that handles inbound substreams of each protocol. Written
+	// by services.
 	Protocols view.Map[protocol.ID, *actor.PID]
-	// Local is our own identity message. Written by services.
+	// Local is this node's identity message. Written by services.
 	Local view.Gate[identify.Message]
-	// Dials remembers the last attempts for each peer, also across restarts of
-	// the dialer, which writes it.
+	// Dials has the last attempts for each peer. Written by dialer; it outlives
+	// restarts of dialer.
 	Dials         view.Log[identity.NodeID, DialAttempt]
 	budgets       credit.NodeBudgets
 	providers     providers
@@ -65,15 +66,15 @@ type env struct {
 	probes   probes
 }
 
-// What is remembered of dials and choices: the last attempts, for the peers
-// dialled last, and the last choices.
+// How much the node remembers: the last dialsKept attempts for each of the dialsPeers
+// peers that were dialled last, and the last choicesKept choices.
 const (
 	dialsKept   = 32
 	dialsPeers  = 512
 	choicesKept = 16
 )
 
-// Settings is what Start decides.
+// Settings are the values that Start of package gamelan decides on. They never change.
 type Settings struct {
 	System     *actor.ActorSystem
 	Root       string // name of the tree, the first part of every path
@@ -90,28 +91,28 @@ type Settings struct {
 	Logger     *slog.Logger
 
 	KeepAlive    time.Duration // silence after which a connection is pinged
-	NodeCredit   int64         // bytes of messages in work, both directions
-	PeerCredit   int64         // … of one peer in one direction
+	NodeCredit   int64         // bytes of messages in work, of both directions together
+	PeerCredit   int64         // bytes of messages in work of one peer in one direction
 	Gate         connpool.GateLimits
 	Exempt       []netip.Prefix  // sources without limits of their own
-	MaxDials     int             // automatic dials under way
-	DialRate     int             // … begun in a second
+	MaxDials     int             // automatic dials under way at a time
+	DialRate     int             // automatic dials begun in a second
 	Excluded     []address.Range // never dialled
-	Own          []ma.Multiaddr  // nor these, which lead here
-	MinConnected int             // connected nodes for "online"
-	Floor        int             // connected nodes below which others are dialled; 0: none
-	KeepClosest  int             // connected nodes that are kept, the closest; 0: all
+	Own          []ma.Multiaddr  // addresses that lead to this node; never dialled either
+	MinConnected int             // connected nodes that the state online needs
+	Floor        int             // below this number of connected nodes others are dialled; 0: no automatic dials
+	KeepClosest  int             // connections to this many closest nodes are kept; 0: to all
 	Reap         connpool.ReapLimits
 	Liveness     LivenessSettings
-	Allow        []identity.NodeID // never banned
+	Allow        []identity.NodeID // the allow list at the start: peers that are never banned
 
-	// DHT gives the profile's messaging protocol to the DHT. PlainID is that of plain
-	// messages: the profile's or another.
+	// DHT says that the profile's messaging protocol carries the DHT's frames. PlainID
+	// is the protocol of plain messages: the profile's or another one.
 	DHT     bool
 	PlainID protocol.ID
 }
 
-// newEnv derives the rest of an env from its settings.
+// newEnv makes the env of a node with these settings.
 func newEnv(s Settings) *env {
 	e := &env{Settings: s, Key: s.Secret.PublicKey(), interests: interests{wishes: newWishes()}}
 	if e.Wall == nil {
@@ -139,10 +140,11 @@ func newEnv(s Settings) *env {
 	return e
 }
 
-// at is the address of the actor at a path below the node.
+// at returns the PID of the actor at a path below the node.
 func (e *env) at(path string) *actor.PID { return e.System.NewLocalPID(e.Root + "/node/" + path) }
 
-// wireMessaging decides what the messaging protocols carry.
+// wireMessaging makes the messaging protocols of the node: one for plain messages and,
+// with the DHT, one for frames.
 func (e *env) wireMessaging() {
 	main := e.at("services/messaging")
 	if !e.DHT {
@@ -153,7 +155,8 @@ func (e *env) wireMessaging() {
 	e.Plain = newMessaging(e, e.PlainID, e.at("services/plain"), "messaging")
 }
 
-// OnWall translates a time of Now into one of Wall, as [supervisor.OnWall] does.
+// OnWall converts a time of Now into one of Wall, as [supervisor.OnWall] does. The zero
+// time stays zero.
 func (e *env) OnWall(t time.Time) time.Time {
 	if t.IsZero() {
 		return t
@@ -161,44 +164,44 @@ func (e *env) OnWall(t time.Time) time.Time {
 	return e.Wall().Add(t.Sub(e.Now()))
 }
 
-// NewID returns a number that is unique in the node's life.
+// NewID returns a number that is unique while the node runs.
 func (e *env) NewID() uint64 { return e.ids.next() }
 
-// credit returns the bytes in use and the limit, inbound and outbound.
+// credit returns the bytes in use and the limit of each direction.
 func (e *env) credit() (inUsed, inLimit, outUsed, outLimit int64) {
 	return e.budgets.Inbound.Used(), e.budgets.Inbound.Limit(), e.budgets.Outbound.Used(), e.budgets.Outbound.Limit()
 }
 
-// allowed reports whether the peer is on the allow list: never banned.
+// allowed reports whether the peer is on the allow list, and so never banned.
 func (e *env) allowed(peer identity.NodeID) bool {
 	_, ok := e.Allowed.Get(peer)
 	return ok
 }
 
-// held reports whether somebody here wants the peer connected.
+// held reports whether the peer is protected.
 func (e *env) held(peer identity.NodeID) bool {
 	_, ok := e.Protected.Get(peer)
 	return ok
 }
 
-// used reports whether a connection is not idle: a call runs on it, or it has
-// more substreams than idle ones have.
+// used reports whether a connection is in use: an RPC call runs on it, or it has more
+// substreams than an idle connection may have.
 func (e *env) used(ref *ConnRef) bool { return ref.Calling() || e.streams(ref) > e.Reap.Idle() }
 
-// streams is how many substreams a connection has, one messaging protocol's
-// included: the limits of idle connections know of one.
+// streams returns how many substreams a connection has, without those of the second
+// messaging protocol: the limits of idle connections count on one such protocol.
 func (e *env) streams(ref *ConnRef) int {
 	n := ref.NumStreams()
 	for i, m := range e.messagings() {
 		if _, ok := m.Sessions.Get(ref.Peer); ok && i > 0 {
-			n -= 2 // one each way
+			n -= 2 // one substream in each direction
 		}
 	}
 	return max(0, n)
 }
 
-// banned reports an active ban of the peer as ErrBanned. One of a peer that is
-// allowed is none, also in the moment before it is lifted.
+// banned returns a *BannedError while the peer is banned, and otherwise nil. A peer on
+// the allow list does not count as banned, even before its stored ban is lifted.
 func (e *env) banned(peer identity.NodeID) error {
 	if e.allowed(peer) {
 		return nil
@@ -209,7 +212,7 @@ func (e *env) banned(peer identity.NodeID) error {
 	return nil
 }
 
-// CheckKey is the ban list and the self check of an upgrade.
+// CheckKey returns an error if the peer with this key is banned. Upgrades call it.
 func (e *env) CheckKey(key identity.PublicKey) error {
 	return e.banned(key.NodeID())
 }
@@ -244,7 +247,7 @@ func (e *env) transportFor(a ma.Multiaddr) transport.Transport {
 	return nil
 }
 
-// ids hands out numbers that are unique in the node's life.
+// ids hands out numbers that are unique while the node runs.
 type ids struct{ last atomic.Uint64 }
 
 func (n *ids) next() uint64 { return n.last.Add(1) }

@@ -8,7 +8,7 @@ import (
 	"github.com/gamelan-p2p/gamelan/identity"
 )
 
-// Errors that requests end with.
+// The errors of requests to the node.
 var (
 	ErrUnknownPeer      = errors.New("actors: unknown peer; add it first, with an address")
 	ErrBanned           = errors.New("actors: the peer is banned")
@@ -35,14 +35,14 @@ var (
 	ErrClosing          = errors.New("actors: the node is closing")
 )
 
-// BannedError says until when a peer is banned, and why.
+// BannedError reports that a peer is banned, until when, and why.
 type BannedError struct {
 	Peer   identity.NodeID
 	Until  time.Time
 	Reason string
 }
 
-// Error is one sentence with the remedy.
+// Error returns the ban in one sentence, with the remedy.
 func (e *BannedError) Error() string {
 	return fmt.Sprintf("actors: peer %s is banned until %s: %s; unban it first", e.Peer, e.Until.UTC().Format(time.RFC3339), e.Reason)
 }

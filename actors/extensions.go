@@ -12,14 +12,15 @@ import (
 	"github.com/gamelan-p2p/gamelan/supervisor"
 )
 
-// registrations is what users have registered, and who waits for that. It
-// outlives the extensions actor, which alone reads and writes it.
+// registrations has what users have registered, and the actors that wait for it. It
+// outlives restarts of the actor extensions, which alone uses it once the tree has
+// started.
 type registrations struct {
 	list     []*registration
-	awaiting []*actor.PID // who waits until everything is in the protocol table
+	awaiting []*actor.PID // actors that wait until everything is in the protocol table
 }
 
-// preregister adds what is registered before the tree starts.
+// preregister adds a registration before the tree starts.
 func (e *env) preregister(m Register) error {
 	x := &extensions{env: e}
 	if err := x.check(&m); err != nil {
@@ -32,38 +33,38 @@ func (e *env) preregister(m Register) error {
 	return nil
 }
 
-// plain tells whether the actor hears plain messages, speaks whether it has a
-// place in the protocol table.
+// plain reports whether the actor handles plain messages. speaks reports whether it
+// needs an entry in the protocol table, for plain messages or a protocol of its own.
 func (r *Register) plain() bool  { return r.ID == "" && r.speaks() }
 func (r *Register) speaks() bool { return r.Actor == "" && r.Type == nil }
 
 type registration struct {
 	Register
 	pid     *actor.PID
-	alive   bool     // spawned, and its Terminated has not come: its name is in use
-	failed  bool     // its restarts are used up; RetryDue comes unless it has stopped
-	stopped error    // the panic that has stopped it for good
-	joining []answer // who waits until it is in the table
-	refused error    // why it is not
-	leaving []answer // who waits for its end
+	alive   bool     // spawned and not yet Terminated: its name is in use
+	failed  bool     // its restarts are used up; RetryDue follows unless stopped is set
+	stopped error    // the panic after which its policy has stopped it for good
+	joining []answer // replies due when its protocol is in the table
+	refused error    // why its protocol is not in the table
+	leaving []answer // replies due when the actor has ended; not empty while it is being stopped
 }
 
-// answer is a reply owed to somebody.
+// answer is a reply that an asker waits for.
 type answer struct {
 	to    *actor.PID
 	token uint64
 }
 
-// extensions runs the users' actors: it spawns them, puts them into the
-// protocol table, takes them out when they fail for good and tries them again
-// later.
+// extensions runs the users' actors: it spawns them and has services put their
+// protocols into the protocol table. When an actor fails for good, extensions takes its
+// protocol out of the table, and tries the actor again later.
 //
-// In: Register, Unregister, ChildFailed, RetryDue, ServicesStarted. Out:
-// AddProtocol, RemoveProtocol, event ProtocolFailed. A restart loses nothing:
-// the list of registrations outlives it.
+// In: Register, Unregister, AwaitReady, ChildFailed, RetryDue, ServicesStarted. Out:
+// AddProtocol, RemoveProtocol, Registered, Unregistered, Ready, event ProtocolFailed. A
+// restart loses nothing: the list of registrations outlives it.
 type extensions struct {
 	env    *env
-	asking map[uint64]*registration // by token of AddProtocol
+	asking map[uint64]*registration // by the token of AddProtocol
 
 	draining *supervisor.Draining
 }
@@ -73,11 +74,12 @@ func newExtensions(env *env) actor.Actor {
 	return &extensions{env: env, asking: make(map[uint64]*registration)}
 }
 
-// HandlerAlarm is the depth from which on the mailbox of an actor that hears what
-// peers send is reported: four peers at the limit of their credit.
+// HandlerAlarm is the depth at which the mailbox of an actor that handles messages of
+// peers is reported. Four peers can fill a mailbox that far if they use all of their
+// default credit.
 const HandlerAlarm = 16 << 10
 
-// handlerName is the name of the actor that hears plain messages.
+// handlerName is the name of the actor that handles plain messages.
 const handlerName = "handler"
 
 func (x *extensions) Receive(c actor.Context) {
@@ -86,7 +88,7 @@ func (x *extensions) Receive(c actor.Context) {
 		supervisor.Subscribe[ServicesStarted](c)
 		for _, reg := range slices.Clone(x.env.registrations.list) {
 			reg.alive = false
-			if len(reg.leaving) > 0 { // it has stopped with the last incarnation
+			if len(reg.leaving) > 0 { // it has stopped together with the last incarnation
 				x.remove(c, reg)
 				continue
 			}
@@ -96,7 +98,7 @@ func (x *extensions) Receive(c actor.Context) {
 		}
 		x.ready(c)
 	case ServicesStarted:
-		clear(x.asking) // the questions may be lost: ask again
+		clear(x.asking) // the AddProtocol messages may be lost: send them again
 		for _, reg := range x.env.registrations.list {
 			x.offer(c, reg)
 		}
@@ -110,7 +112,7 @@ func (x *extensions) Receive(c actor.Context) {
 	case supervisor.ChildFailed:
 		x.failed(c, m)
 	case supervisor.RetryDue:
-		if reg := x.byName(m.Name); reg != nil && reg.failed && reg.stopped == nil { // else another took its place
+		if reg := x.byName(m.Name); reg != nil && reg.failed && reg.stopped == nil { // otherwise another actor may have taken its place
 			x.spawn(c, reg)
 		}
 	case *actor.Terminated:
@@ -141,8 +143,8 @@ func (x *extensions) register(c actor.Context, m Register) {
 	x.spawn(c, reg)
 }
 
-// replace takes away an actor that its panic policy has stopped, for one that is
-// registered in its place.
+// replace removes the registration of an actor that its panic policy has stopped, if m
+// registers another actor in its place.
 func (x *extensions) replace(c actor.Context, m *Register) {
 	for _, reg := range x.env.registrations.list {
 		same := reg.ID == m.ID && reg.Actor == m.Actor && (reg.Type == nil) == (m.Type == nil) && (m.Type == nil || *reg.Type == *m.Type)
@@ -189,7 +191,7 @@ func (x *extensions) check(m *Register) error {
 	return nil
 }
 
-// maxActorName bounds the name of an actor without a protocol.
+// maxActorName limits the length of the name of an actor without a protocol.
 const maxActorName = 50
 
 func (x *extensions) checkActor(m *Register) error {
@@ -203,7 +205,8 @@ func (x *extensions) checkActor(m *Register) error {
 	return nil
 }
 
-// protocols counts what is, or may be, in the protocol table.
+// protocols counts the entries of the DHT and of the registrations in the protocol
+// list, including those that are not in it yet.
 func (x *extensions) protocols() (n int) {
 	if x.env.Frames != nil {
 		n = 1 + x.env.markers()
@@ -216,7 +219,7 @@ func (x *extensions) protocols() (n int) {
 	return n
 }
 
-// freeName makes a name for the tree out of a protocol id.
+// freeName returns an unused name for the tree, made of a protocol id.
 func (x *extensions) freeName(id protocol.ID) string {
 	base := strings.Trim(strings.Map(func(r rune) rune {
 		switch {
@@ -246,7 +249,7 @@ func (x *extensions) byName(name string) *registration {
 	return nil
 }
 
-// spawn starts the actor and puts it into the table again.
+// spawn starts the actor of a registration and has its messages sent to it.
 func (x *extensions) spawn(c actor.Context, reg *registration) {
 	if len(reg.leaving) > 0 {
 		return
@@ -280,7 +283,8 @@ func onPanic(p protocol.PanicPolicy) supervisor.OnPanic {
 	return supervisor.RestartOnPanic
 }
 
-// offer asks services to send what is meant for the protocol to its actor.
+// offer asks services to send inbound substreams of the protocol to its actor. It
+// replies Registered at once if the actor needs no protocol.
 func (x *extensions) offer(c actor.Context, reg *registration) {
 	if !reg.alive || reg.failed || len(reg.leaving) > 0 {
 		return
@@ -306,7 +310,7 @@ func (x *extensions) added(c actor.Context, m ProtocolAdded) {
 	delete(x.asking, m.Token)
 	if m.Err != nil && len(reg.joining) > 0 {
 		reg.refused = m.Err
-		x.stop(c, reg, answer{}) // the answer comes when nothing is left of it
+		x.stop(c, reg, answer{}) // remove replies when the actor has ended
 	} else {
 		reg.joined(c, nil)
 	}
@@ -315,7 +319,7 @@ func (x *extensions) added(c actor.Context, m ProtocolAdded) {
 
 var errStopped = fmt.Errorf("%w: it has ended already", ErrNotRegistered)
 
-// joined answers those who have registered it.
+// joined sends Registered to all that wait for it.
 func (reg *registration) joined(c actor.Context, err error) {
 	for _, to := range reg.joining {
 		to.send(c, Registered{to.token, reg.pid, err})
@@ -343,7 +347,7 @@ func (x *extensions) unregister(c actor.Context, m Unregister) {
 	supervisor.Reply(c, Unregistered{m.Token, err})
 }
 
-// is tells whether this is what is to be unregistered.
+// is reports whether m unregisters this registration.
 func (r *Register) is(m Unregister) bool {
 	if m.Type != nil {
 		return r.Type != nil && *r.Type == *m.Type
@@ -351,21 +355,21 @@ func (r *Register) is(m Unregister) bool {
 	return r.ID == m.ID && r.speaks()
 }
 
-// stop takes an actor out of the table and ends it; what it owns is closed with
-// it.
+// stop takes an actor out of the table and ends it, which closes everything that the
+// actor owns.
 func (x *extensions) stop(c actor.Context, reg *registration, to answer) {
 	reg.leaving = append(reg.leaving, to)
 	x.withdraw(c, reg)
-	if !reg.alive { // failed, nothing to wait for
+	if !reg.alive { // it has failed: there is no end to wait for
 		x.remove(c, reg)
 		return
 	}
 	c.Stop(reg.pid)
 }
 
-// withdraw has nothing more come to an actor. While the node stops its protocol
-// stays in the table: peers hear the end of the connection then, and not that
-// nobody takes the protocol.
+// withdraw stops the delivery of messages and substreams to an actor. While the node
+// stops, the protocol stays in the table: then peers see the end of the connection, and
+// no refusal of the protocol.
 func (x *extensions) withdraw(c actor.Context, reg *registration) {
 	if reg.Type != nil {
 		x.env.types.Delete(*reg.Type)
@@ -393,14 +397,14 @@ func (x *extensions) remove(c actor.Context, reg *registration) {
 	}
 }
 
-// extensionsPath begins the paths of the users' actors below the node.
+// extensionsPath is the first part of the users' actors' paths below the node.
 const extensionsPath = "extensions/"
 
-// failed is the end of an actor whose restarts are used up, or that its panic
-// policy stops. Its protocol is refused until the next try, or until it is
-// registered again. Messages for the handler wait with their senders until it is
-// tried again; of one that has stopped they are refused. Messages of a type are
-// dropped, and count as no flood: the peer is not at fault.
+// failed handles an actor whose restarts are used up, or that its panic policy has
+// stopped. Until the actor is tried or registered again, its protocol is refused. Plain
+// messages wait with their senders until it is tried again; if it has stopped, they are
+// refused. Messages of a type are dropped and do not count as a flood: the peer is not
+// at fault.
 func (x *extensions) failed(c actor.Context, m supervisor.ChildFailed) {
 	reg := x.byName(m.Name)
 	if reg == nil {
@@ -412,13 +416,13 @@ func (x *extensions) failed(c actor.Context, m supervisor.ChildFailed) {
 	switch {
 	case reg.plain() && reg.stopped == nil:
 		x.env.Plain.Handler.Close()
-	case reg.Type != nil && len(reg.leaving) > 0: // it is out of the table already
-	case reg.Type != nil: // it is still registered, which is no peer's fault
+	case reg.Type != nil && len(reg.leaving) > 0: // stop has taken it out of the table already
+	case reg.Type != nil: // still in the table, with nil: its messages are dropped, and no peer is charged
 		x.env.types.Set(*reg.Type, nil)
 	default:
 		x.withdraw(c, reg)
 		if reg.plain() && len(reg.leaving) == 0 {
-			x.env.Plain.Handler.Open(nil) // what was sent and not read ends unheard
+			x.env.Plain.Handler.Open(nil) // nil ends the substreams whose messages wait for the handler
 		}
 	}
 	reg.failed = true
@@ -429,13 +433,16 @@ func (x *extensions) failed(c actor.Context, m supervisor.ChildFailed) {
 	}
 }
 
-// announceStop tells of a stopped actor once it may be registered again.
+// announceStop publishes that an actor has stopped for good, when it can be registered
+// again.
 func (x *extensions) announceStop(c actor.Context, reg *registration) {
 	reg.joined(c, reg.stopped)
 	supervisor.Publish(c, ProtocolFailed{Name: reg.Name, ID: reg.ID, Err: reg.stopped, Stopped: true})
 }
 
-// gone is looked at after a ChildFailed that the Terminated has overtaken.
+// gone is a message of this actor to itself, sent when a child has terminated. If
+// Terminated has overtaken the child's ChildFailed, this actor handles that ChildFailed
+// before gone.
 type gone struct{ name string }
 
 func (x *extensions) terminated(c actor.Context, who *actor.PID) {
@@ -455,7 +462,7 @@ func (x *extensions) terminated(c actor.Context, who *actor.PID) {
 	}
 }
 
-// stopped takes an actor out of the table that has stopped itself.
+// stopped removes the registration of an actor that has stopped itself.
 func (x *extensions) stopped(c actor.Context, m gone) {
 	if reg := x.byName(m.name); reg != nil && !reg.alive && !reg.failed {
 		x.withdraw(c, reg)
@@ -463,7 +470,7 @@ func (x *extensions) stopped(c actor.Context, m gone) {
 	}
 }
 
-// ready answers AwaitReady once everything registered is in the table.
+// ready answers all AwaitReady when services has answered every AddProtocol.
 func (x *extensions) ready(c actor.Context) {
 	if len(x.asking) > 0 {
 		return
@@ -474,7 +481,7 @@ func (x *extensions) ready(c actor.Context) {
 	x.env.registrations.awaiting = nil
 }
 
-// drain lets the users' actors finish what is in their mailboxes.
+// drain lets the users' actors handle what is in their mailboxes.
 func (x *extensions) drain(c actor.Context, m supervisor.Drain) {
 	x.draining = supervisor.NewDraining(c.Sender())
 	for _, reg := range x.env.registrations.list {

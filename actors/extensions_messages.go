@@ -10,11 +10,11 @@ import (
 type Register struct {
 	Token uint64
 	Name  string      // path below extensions
-	ID    protocol.ID // "" for the handler of plain messages, and with Actor or Type
+	ID    protocol.ID // "" for the handler of plain messages, and if Actor or Type is set
 	Actor string      // the name of an actor that speaks no protocol
-	Type  *int32      // a message type of the DHT instead; neither ID nor Actor then
+	Type  *int32      // the message type of the DHT that the actor handles; ID and Actor are empty then
 	New   func() actor.Actor
-	// OnPanic is what a panic does to the actor.
+	// OnPanic says what happens to the actor when it panics.
 	OnPanic protocol.PanicPolicy
 }
 
@@ -38,16 +38,16 @@ type Unregistered struct {
 	Err   error
 }
 
-// AwaitReady asks extensions to say when everything registered is in the
-// protocol table. Reply: Ready.
+// AwaitReady asks extensions to reply when all registered protocols are in the protocol
+// table. Reply: Ready.
 type AwaitReady struct{}
 
 // Ready replies to AwaitReady.
 type Ready struct{}
 
-// ProtocolFailed is published when a user's actor has failed. It is tried again
-// after 30 s, or, when it was Stopped by its panic policy, not before it is
-// registered again.
+// ProtocolFailed is published when a user's actor has failed. extensions starts the
+// actor again after 30 s. If Stopped, its panic policy has stopped the actor, which
+// stays stopped until it is registered again.
 type ProtocolFailed struct {
 	Name    string
 	ID      protocol.ID

@@ -14,28 +14,29 @@ import (
 	"github.com/gamelan-p2p/gamelan/transport/connpool"
 )
 
-// floorDialer is the part of connectivity that dials known peers of the node's own
-// accord while fewer nodes than the floor are connected (V30). It dials in
-// rounds: one choice, its dials side by side within the dialer's budget, and the
-// next round when all have ended. As soon as the floor is reached, what is left
-// of a round is taken back.
+// floorDialer is the part of connectivity that dials known nodes automatically while
+// fewer nodes than the floor are connected (V30). It dials in rounds. A round chooses
+// peers and dials them side by side, within the dialer's limits. The next round begins
+// when all these dials have ended. When the floor is reached, the remaining dials of
+// the round are cancelled.
 type floorDialer struct {
 	env     *env
 	dials   map[uint64]identity.NodeID // of this round, by token
-	barren  int                        // rounds in a row that brought nobody
+	barren  int                        // rounds since the last new connection
 	timer   *supervisor.Timer
-	nobody  bool // the last choice found nobody to dial
-	refused int  // … although so many are known
+	nobody  bool // the last choice chose nobody
+	refused int  // candidates that the last choice considered
 }
 
 const (
-	fillFirst = time.Second // pause before a round; doubled for each that brought nobody
+	fillFirst = time.Second // pause before a round; doubled for each barren round
 	fillMax   = time.Minute
-	// leftByUs and leftByPeer is how long a peer is not dialled of our own
-	// accord after we were asked to disconnect, or after it closed.
+	// leftByUs is for how long a peer is not dialled automatically after this node has
+	// closed its connection: on request, to have fewer connections, or because of
+	// churn. leftByPeer is the same after the peer has closed the connection.
 	leftByUs   = 10 * time.Minute
 	leftByPeer = 30 * time.Second
-	// maxLeft bounds the peers that this is remembered of.
+	// maxLeft limits the peers for which such a time is remembered.
 	maxLeft = 1024
 )
 
@@ -43,7 +44,7 @@ func newFloorDialer(env *env) floorDialer {
 	return floorDialer{env: env, dials: make(map[uint64]identity.NodeID)}
 }
 
-// missing is how many nodes are missing to the floor.
+// missing returns how many more nodes have to be connected to reach the floor.
 func (f *floorDialer) missing() int {
 	n := f.env.Floor
 	if n <= 0 {
@@ -57,7 +58,7 @@ func (f *floorDialer) missing() int {
 	return max(n, 0)
 }
 
-// soon begins a round after a moment, unless one is under way or planned.
+// soon plans a round after a pause, unless a round is under way or planned.
 func (f *floorDialer) soon(c actor.Context) {
 	if f.timer != nil || len(f.dials) > 0 || f.missing() == 0 {
 		return
@@ -72,14 +73,14 @@ func (f *floorDialer) due(c actor.Context) {
 	f.round(c)
 }
 
-// refresh begins a round when none is under way.
+// refresh begins a round at once, unless one is under way or planned.
 func (f *floorDialer) refresh(c actor.Context) {
 	if f.timer == nil {
 		f.round(c)
 	}
 }
 
-// gained ends the round when the floor is reached.
+// gained handles a new connection: it cancels the round if the floor is reached.
 func (f *floorDialer) gained(c actor.Context) {
 	f.barren = 0
 	if f.missing() > 0 {
@@ -90,7 +91,7 @@ func (f *floorDialer) gained(c actor.Context) {
 	}
 }
 
-// round chooses and dials.
+// round chooses peers and dials them, if nodes are missing and no round is under way.
 func (f *floorDialer) round(c actor.Context) {
 	missing := f.missing()
 	if missing == 0 || len(f.dials) > 0 {
@@ -115,7 +116,7 @@ func (f *floorDialer) round(c actor.Context) {
 	}
 }
 
-// dialed is the end of one dial of a round; it reports whether it was one.
+// dialed handles the end of a dial and reports whether the dial belongs to this round.
 func (f *floorDialer) dialed(c actor.Context, m PeerDialed) bool {
 	peer, ok := f.dials[m.Token]
 	if !ok || m.Token == 0 {
@@ -123,7 +124,7 @@ func (f *floorDialer) dialed(c actor.Context, m PeerDialed) bool {
 	}
 	delete(f.dials, m.Token)
 	if m.Err != nil {
-		f.env.wishes.health.Abandoned(peer) // a failure has ended the trial already
+		f.env.wishes.health.Abandoned(peer) // matters for a cancelled dial: a failure has ended the trial already
 	}
 	if len(f.dials) == 0 {
 		f.soon(c)
@@ -131,7 +132,8 @@ func (f *floorDialer) dialed(c actor.Context, m PeerDialed) bool {
 	return true
 }
 
-// leave remembers a peer that is not to be dialled at once.
+// leave notes until when a peer whose connection has ended is not dialled
+// automatically.
 func (f *floorDialer) leave(c actor.Context, m PeerDisconnected) {
 	var wait time.Duration
 	switch {
@@ -157,7 +159,7 @@ func (f *floorDialer) leave(c actor.Context, m PeerDisconnected) {
 	left[m.Peer] = now.Add(wait)
 }
 
-// candidates are the known nodes, with what there is to say about each.
+// candidates returns the known nodes, with all values that a choice considers.
 func (f *floorDialer) candidates(c actor.Context, now time.Time) []connpool.Candidate {
 	var list []connpool.Candidate
 	wall := f.env.Wall()
@@ -175,7 +177,7 @@ func (f *floorDialer) candidates(c actor.Context, now time.Time) []connpool.Cand
 				tried = a.LastAttempted
 			}
 		}
-		if !tried.IsZero() { // a time in the future is now
+		if !tried.IsZero() { // a time in the future counts as now
 			x.Tried = now.Add(-max(0, wall.Sub(tried)))
 		}
 		x.Group, x.Out = f.consider(p, now)
@@ -184,8 +186,8 @@ func (f *floorDialer) candidates(c actor.Context, now time.Time) []connpool.Cand
 	return list
 }
 
-// consider returns the network of a peer's best address and what keeps it from
-// being dialled, "" if nothing does.
+// consider returns the network group of a peer's best address, and why the peer is not
+// dialled; out is "" if it can be.
 func (f *floorDialer) consider(p peerstore.Peer, now time.Time) (group, out string) {
 	addrs, err := f.env.dialable(p)
 	if err == nil {
@@ -209,7 +211,8 @@ func (f *floorDialer) consider(p peerstore.Peer, now time.Time) (group, out stri
 	return group, out
 }
 
-// cause says what is being done about a gap; "" when there is none.
+// cause returns in words what the node does to reach the floor; "" if the floor is
+// reached.
 func (f *floorDialer) cause() string {
 	missing := f.missing()
 	switch {
@@ -225,7 +228,7 @@ func (f *floorDialer) cause() string {
 	return fmt.Sprintf("%s sought", more(missing))
 }
 
-// undialable says that no peer that is known can be dialled.
+// undialable returns the text for a choice that found no known peer to dial.
 func undialable(known int) string {
 	if known == 1 {
 		return "the only other one that is known cannot be dialled now"
@@ -240,7 +243,7 @@ func more(n int) string {
 	return fmt.Sprintf("%d more nodes are", n)
 }
 
-// live lists the connections as the machines of package connpool see them.
+// live lists the connections as values for package connpool.
 func (e *env) live() []connpool.Live {
 	live := make([]connpool.Live, 0, e.Connections.Len())
 	for peer, ref := range e.Connections.All() {

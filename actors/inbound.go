@@ -14,9 +14,9 @@ import (
 	"github.com/gamelan-p2p/gamelan/transport/connpool"
 )
 
-// inboundGate counts what comes in through all listeners together. It is an
-// exception among the views, as credit is: whoever closes a connection gives its
-// place back, in whatever goroutine that is.
+// inboundGate counts the inbound connections of all listeners together, and applies
+// their limits. Unlike a view it has many writers, so it has a lock: the goroutine that
+// closes a connection gives the connection's place back.
 type inboundGate struct {
 	now    func() time.Time
 	exempt []netip.Prefix
@@ -34,9 +34,9 @@ func (g *inboundGate) open(l connpool.GateLimits, exempt []netip.Prefix, now fun
 	g.offenders.Limit = l.OffencesPerSource
 }
 
-// enter lets a connection in, before a byte of it is read, or says which limit
-// it exceeds. What is returned stands for the connection and gives its place
-// back when it is closed. Another set-up may give way to it; that one is closed.
+// enter accepts a connection before a byte of it is read, or returns the limit that
+// refuses it. The gatedConn stands for the connection, and gives its place back when it
+// is closed. To make room for the new set-up, enter may close another one.
 func (g *inboundGate) enter(c transport.Conn) (*gatedConn, error) {
 	from := g.from(c.RemoteMultiaddr())
 	g.mu.Lock()
@@ -64,8 +64,9 @@ func (g *inboundGate) enter(c transport.Conn) (*gatedConn, error) {
 	return entered, nil
 }
 
-// from is what the limits count by: nothing, for loopback (whatever comes
-// through a Tor service of ours is among it), for what has no IP address, and
+// from returns the networks by which the limits count a connection from a. It returns
+// no source and no subnet, so that no limit per network applies, for loopback (which has
+// the connections through a Tor service of this node), for addresses without an IP, and
 // for the configured networks (spec: V 8).
 func (g *inboundGate) from(a ma.Multiaddr) connpool.From {
 	source, ok := transport.Source(a)
@@ -88,35 +89,35 @@ func (g *inboundGate) from(a ma.Multiaddr) connpool.From {
 	return connpool.From{Source: source, Subnet: subnet, Origin: source}
 }
 
-// loopback stands for all of it.
+// loopback stands for every loopback address as the origin of connections.
 var loopback = netip.MustParsePrefix("127.0.0.0/8")
 
-// inbounds returns how many connections come in, the limits, and what became of
-// whom there was no place for.
+// inbounds returns the numbers and limits of inbound set-ups and connections, and
+// counts of the refused ones.
 func (e *env) inbounds() connpool.GateStats {
 	e.inbound.mu.Lock()
 	defer e.inbound.mu.Unlock()
 	return e.inbound.gate.Stats()
 }
 
-// gatedConn is an inbound connection that holds a place in the gate, and tells
-// it how far its set-up has come.
+// gatedConn is an inbound connection with a place in the gate. It tells the gate how
+// far its set-up has come.
 type gatedConn struct {
 	transport.Conn
 	gate   *inboundGate
-	origin peerstore.Origin // where it comes from, as the peer store notes it
+	origin peerstore.Origin // where it comes from, in the form of the peer store
 	id     uint64
-	stage  atomic.Uint32 // a [connpool.Stage]; changed with gate.mu
+	stage  atomic.Uint32 // a [connpool.Stage]; written with gate.mu held
 
-	// The rest is guarded by gate.mu.
-	from        connpool.From // once it is established
+	// The fields below are guarded by gate.mu.
+	from        connpool.From // valid once it is established
 	established bool
 	left        bool
 	gaveWay     bool
 	arrived     func() // ends its set-up in env.setups
 }
 
-// Read notes the first byte.
+// Read reads, and tells the gate of the first byte.
 func (c *gatedConn) Read(b []byte) (int, error) {
 	n, err := c.Conn.Read(b)
 	if n > 0 && c.stage.Load() == uint32(connpool.StageEntered) {
@@ -125,8 +126,9 @@ func (c *gatedConn) Read(b []byte) (int, error) {
 	return n, err
 }
 
-// Write notes the first write, which is the second handshake message. One that
-// has given way before says nothing: its peer takes it for busy (spec: V 9).
+// Write writes, and tells the gate of the first write, which is the second handshake
+// message. If the set-up has given way before that, Write sends nothing, so that the
+// peer takes this node for busy (spec: V 9).
 func (c *gatedConn) Write(b []byte) (int, error) {
 	if c.stage.Load() < uint32(connpool.StageMessage2) && !c.advance(connpool.StageMessage2) {
 		return 0, transport.ErrClosed
@@ -134,8 +136,8 @@ func (c *gatedConn) Write(b []byte) (int, error) {
 	return c.Conn.Write(b)
 }
 
-// advance notes how far the set-up has come. It returns false if the connection
-// is closed.
+// advance tells the gate how far the set-up has come. It returns false if the
+// connection is closed.
 func (c *gatedConn) advance(to connpool.Stage) bool {
 	c.gate.mu.Lock()
 	defer c.gate.mu.Unlock()
@@ -147,14 +149,15 @@ func (c *gatedConn) advance(to connpool.Stage) bool {
 	return true
 }
 
-// newcomer returns for how long the set-up of an unknown peer waits.
+// newcomer returns how long the set-up of an unknown peer has to wait.
 func (c *gatedConn) newcomer() time.Duration {
 	c.gate.mu.Lock()
 	defer c.gate.mu.Unlock()
 	return c.gate.gate.Newcomer(c.gate.now(), c.id)
 }
 
-// overtaken is the limit that ended the set-up, if one did: it gave way.
+// overtaken returns an error with the limit if the set-up was closed in favour of a
+// newer one, and otherwise nil.
 func (c *gatedConn) overtaken() error {
 	c.gate.mu.Lock()
 	defer c.gate.mu.Unlock()
@@ -165,8 +168,8 @@ func (c *gatedConn) overtaken() error {
 		&connpool.LimitError{Name: "MaxSetups", Limit: c.gate.gate.Stats().MaxSetups})
 }
 
-// arrives notes that the peer has proved its key. The end of the connection ends
-// the set-up.
+// arrives notes that the peer has proved its key. When the connection closes, it calls
+// end, which ends the set-up in env.setups.
 func (c *gatedConn) arrives(end func()) {
 	c.advance(connpool.StageProved)
 	c.gate.mu.Lock()
@@ -178,8 +181,8 @@ func (c *gatedConn) arrives(end func()) {
 	}
 }
 
-// establish makes its set-up a connection, or says that there are too many; instead
-// when another one ends for it.
+// establish makes the set-up a connection, or returns the limit that is reached. With
+// instead the caller closes another connection in favour of this one.
 func (c *gatedConn) establish(instead bool) error {
 	c.gate.mu.Lock()
 	defer c.gate.mu.Unlock()
