@@ -19,61 +19,62 @@ import (
 	"github.com/gamelan-p2p/gamelan/transport"
 )
 
-// inbox is the inbound half of a messaging session: it reads one substream of
-// the peer at a time. A newer one takes over once the whole frames that had
-// arrived on the older are delivered (V14).
+// inbox is the inbound half of a messaging session. It reads one of the peer's
+// substreams at a time. A newer substream takes over when all whole frames that
+// have arrived on the older one are delivered (V14).
 type inbox struct {
 	env      *env
 	protocol *Messaging
 	peer     identity.NodeID
 	account  *credit.Account
-	whole    *credit.Budget // what it draws on
-	arriving *credit.Budget // … while a large message arrives
+	whole    *credit.Budget // the account draws on it
+	arriving *credit.Budget // … and on this one while a large message arrives
 
-	reading  *inStream // has a task, or rests
+	reading  *inStream // a task reads it, or it is parked
 	queue    []*inStream
-	recent   []time.Time // takeovers of the last second
+	recent   []time.Time // times of the takeovers in the last second
 	serial   uint64
 	stallAt  *supervisor.Timer
-	restAt   *supervisor.Timer // of readerTick
+	restAt   *supervisor.Timer // for the next readerTick
 	received atomic.Uint64
-	waiting  atomic.Int64 // since when the reader waits for credit, Unix ns; 0: it does not
+	waiting  atomic.Int64 // when the reader began to wait for credit, Unix ns; 0: it does not wait
 }
 
 // inStream is one messaging substream of the peer.
 type inStream struct {
 	name       string
 	conn       *ConnRef
-	parker     *parker // has the substream
+	parker     *parker // holds the substream
 	detach     func()
-	superseded atomic.Bool // a newer one has taken over
+	superseded atomic.Bool // a newer substream has come
 }
 
-// readerBlocked says that the reader waits for credit.
+// readerBlocked reports that the reader waits for credit.
 type readerBlocked struct{}
 
-// stallTick looks whether it still does.
+// stallTick makes the actor check whether the reader still waits for credit.
 type stallTick struct{}
 
-// readerTick looks whether the reader has waited since the last one.
+// readerTick makes the actor check whether the reader has waited for bytes since
+// the last readerTick.
 type readerTick struct{}
 
 const (
-	maxDraining  = 4  // older substreams that may still have to be delivered
-	maxTakeovers = 10 // in a second
-	// readerIdle is how long a reader waits for the next message, twice at
-	// most, before it gives its goroutine back.
+	maxDraining  = 4  // substreams that may wait for their turn
+	maxTakeovers = 10 // per second
+	// readerIdle is the interval of readerTick. A reader that waits for a message
+	// gives its goroutine back after one to two intervals.
 	readerIdle = time.Second
 	stallLimit = 10 * time.Second
-	// A message that has begun may at no time be further behind [frame.MinRate] than
-	// this, nor pause for longer.
+	// frameGrace is how far a message that has begun may fall behind
+	// [frame.MinRate], and the longest pause in it.
 	frameGrace = 20 * time.Second
-	// bodyStep is how much of a large body is allocated before its bytes are
-	// there.
+	// bodyStep is the first allocation for a body that has not arrived yet, and the
+	// largest single read of it. A longer body counts as large.
 	bodyStep = credit.Large
 )
 
-// Expired is a deadline that has passed: it interrupts what reads or writes.
+// Expired is a deadline in the past. Setting it interrupts a blocked read or write.
 var Expired = time.Unix(1, 0)
 
 var errSuperseded = errors.New("actors: a newer substream has taken over")
@@ -108,7 +109,7 @@ func (b *inbox) opened(c actor.Context, m SubstreamOpened) {
 	b.recent = append(b.recent, supervisor.Now(c))
 	b.reading.supersede()
 	if b.reading.parker.parked {
-		b.wake(c) // to be told that nothing has come
+		b.wake(c) // a task must end the reading, and a parked substream has none
 	}
 	for _, older := range b.queue {
 		older.supersede()
@@ -126,14 +127,14 @@ func (b *inbox) mayTakeOver(now time.Time) bool {
 	return len(b.recent) < maxTakeovers && len(b.queue) < maxDraining
 }
 
-// supersede lets the reader finish what has arrived and no more.
+// supersede makes the reader deliver the messages that have arrived and then end.
 func (in *inStream) supersede() {
 	in.superseded.Store(true)
 	in.parker.stream.SetReadDeadline(Expired)
 }
 
-// allow bounds the reading from now on, unless a newer substream has taken over:
-// then what has arrived is all that is read, whatever is wanted of a frame.
+// allow sets the read deadline. After supersede the deadline stays in the past: the
+// reader takes only bytes that have arrived, even in the middle of a frame.
 func (in *inStream) allow(until time.Time) {
 	in.parker.stream.SetReadDeadline(until)
 	if in.superseded.Load() {
@@ -146,7 +147,7 @@ func (b *inbox) read(c actor.Context, in *inStream) {
 	b.wake(c)
 }
 
-// wake starts a task that reads.
+// wake starts a task that reads the current substream.
 func (b *inbox) wake(c actor.Context) {
 	in := b.reading
 	in.parker.unpark()
@@ -162,15 +163,16 @@ func (b *inbox) wake(c actor.Context) {
 	b.restAt = supervisor.After(c, readerIdle, readerTick{})
 }
 
-// heard says that something has arrived on a substream that rests, or is about
-// to.
+// heard handles the arrival of bytes on a substream that is parked or about to be.
+// It starts a task if the substream is parked.
 func (b *inbox) heard(c actor.Context, m arrival) {
 	if b.reading != nil && b.reading.name == m.name && b.reading.parker.arrives() {
 		b.wake(c)
 	}
 }
 
-// tick parks the substream of a reader that has waited since the last one.
+// tick interrupts a reader that has waited since the last tick; the reader then
+// parks its substream.
 func (b *inbox) tick(c actor.Context) {
 	b.restAt = nil
 	if b.reading != nil && !b.reading.parker.parked {
@@ -179,7 +181,8 @@ func (b *inbox) tick(c actor.Context) {
 	}
 }
 
-// readerDone is the end of a reader; it reports whether the task was one.
+// readerDone handles the end of the reader task. It returns false for any other
+// task.
 func (b *inbox) readerDone(c actor.Context, m supervisor.TaskDone) bool {
 	if b.reading == nil || m.Name != b.reading.name {
 		return false
@@ -205,14 +208,14 @@ func (b *inbox) readerDone(c actor.Context, m supervisor.TaskDone) bool {
 	return true
 }
 
-// idle reports whether nothing is read.
+// idle reports whether the peer has no substream here.
 func (b *inbox) idle() bool { return b.reading == nil }
 
-// handled reports whether the handler has finished all that was read.
+// handled reports whether the handler has finished all messages that were read.
 func (b *inbox) handled() bool { return b.account.Used() == 0 }
 
-// blocked notes that the reader waits for credit; if it still does after a
-// while, the substream is shown as stalled.
+// blocked starts a timer when the reader begins to wait for credit. If the reader
+// has then waited for stallLimit, stalled logs a warning.
 func (b *inbox) blocked(c actor.Context) {
 	if b.stallAt == nil {
 		b.stallAt = supervisor.After(c, stallLimit, stallTick{})
@@ -242,7 +245,7 @@ func (b *inbox) String() string {
 	return s
 }
 
-// holder says who has the credit that the reader waits for.
+// holder describes who holds the credit that the reader waits for.
 func (b *inbox) holder() string {
 	if used := b.account.Used(); used != 0 {
 		return fmt.Sprintf("handlers and copies for others hold %d bytes", used)
@@ -260,10 +263,10 @@ type reader struct {
 	frames  *frame.Reader
 	intake  Intake
 	permits []credit.Permit
-	slab    int               // how many permits were made last
-	bodies  []byte            // what is left of the memory for small bodies
+	slab    int               // size of the last allocation of permits
+	bodies  []byte            // unused memory for small bodies
 	whole   supervisor.Bundle // messages read and not delivered yet
-	owes    bool              // credit for a frame of owed bytes that was not delivered yet
+	owes    bool              // the task holds credit for a message of owed bytes that has no permit yet
 	owed    int
 }
 
@@ -288,8 +291,9 @@ func (r *reader) run(ctx context.Context) error {
 	}
 }
 
-// next returns the length of the next message. When none has come for long, and
-// no part of one, it parks the substream.
+// next returns the length of the next message. If the actor interrupts the wait
+// before any byte of a message has come, next parks the substream and returns
+// errParked.
 func (r *reader) next() (int, error) {
 	if r.frames.Ready() {
 		return r.frames.Next()
@@ -297,9 +301,9 @@ func (r *reader) next() (int, error) {
 	p := r.in.parker
 	nothing := func(err error) bool { return transport.IsTimeout(err) && r.frames.Buffered() == 0 }
 	for {
-		// What interrupts a wait may come together with bytes: they are read, and
-		// the timeout would be told in place of the end that follows them. Or a
-		// part of a header is there.
+		// An interrupt may come together with bytes, perhaps only a part of a
+		// header. The frame reader keeps the timeout and would return it in place
+		// of the error or end that follows these bytes. Resume clears the timeout.
 		r.frames.Resume()
 		p.begin()
 		n, err := r.frames.Next()
@@ -321,7 +325,8 @@ func (r *reader) next() (int, error) {
 	}
 }
 
-// end gives back what the task has borrowed, however it ends.
+// end releases the buffers, undelivered messages and credit that the task still
+// holds, however the task ends.
 func (r *reader) end() {
 	r.frames.Release()
 	if n := len(r.whole); n > 0 {
@@ -334,11 +339,12 @@ func (r *reader) end() {
 	r.box.account.Move(r.box.whole)
 }
 
-// ended is the end of the substream, between two messages or inside one.
+// ended returns the error of the task for a read error, which ended the substream
+// between two messages or inside one.
 func (r *reader) ended(err error) error {
 	switch {
 	case errors.Is(err, io.EOF):
-		return r.in.parker.stream.CloseWrite() // the peer has ended its half: so do we
+		return r.in.parker.stream.CloseWrite() // the peer has ended its half, so this node ends its own
 	case errors.Is(err, frame.ErrTooLong):
 		return protocol.Violated("messaging", protocol.BanMedium, err)
 	case r.in.superseded.Load() && transport.IsTimeout(err):
@@ -347,7 +353,7 @@ func (r *reader) ended(err error) error {
 	return err
 }
 
-// message takes the message of n bytes that comes next.
+// message reads the next message, which has n bytes.
 //
 //go:noinline
 func (r *reader) message(ctx context.Context, n int) error {
@@ -370,14 +376,15 @@ func (r *reader) message(ctx context.Context, n int) error {
 	return nil
 }
 
-// take waits for credit: as long as a handler holds all of it, nothing more is
-// read from this peer. All of a message's credit is taken before its first byte
-// is read, so that no two of them wait for what the other holds.
+// take takes credit for a message of n bytes, and waits for it if necessary. While
+// handlers hold all of a peer's credit, nothing more is read from that peer. The
+// credit of a whole message is taken before its first byte is read, so that two
+// half-read messages never wait for each other's credit.
 func (r *reader) take(ctx context.Context, n int) error {
 	if r.box.account.TryTake(n) {
 		return nil
 	}
-	if err := r.deliver(ctx); err != nil { // they may hold what is missing
+	if err := r.deliver(ctx); err != nil { // these messages may hold the missing credit
 		return err
 	}
 	r.box.waiting.Store(r.box.env.Now().UnixNano())
@@ -411,8 +418,9 @@ func (r *reader) body(n int) ([]byte, error) {
 	return body, nil
 }
 
-// room makes room for a body. Small ones share memory: all that one of them
-// keeps alive is within what its credit counts for it.
+// room returns memory for a body of n bytes. Small bodies share one allocation of
+// [credit.Overhead] bytes: the credit of each of them covers the whole allocation,
+// which it may keep alive.
 func (r *reader) room(n int) []byte {
 	if n == 0 || n > credit.Overhead/4 {
 		return make([]byte, n)
@@ -425,7 +433,8 @@ func (r *reader) room(n int) []byte {
 	return body
 }
 
-// due is when the next bytes of a message must be there, of which so many are.
+// due returns the time by which the next bytes of a message must have arrived. The
+// message began at began, and have bytes of it have arrived.
 func due(began, now time.Time, have, next int) time.Time {
 	paced := began.Add(frameGrace + time.Duration(have+next)*time.Second/frame.MinRate)
 	paused := now.Add(frameGrace + time.Duration(next)*time.Second/frame.MinRate)
@@ -435,14 +444,15 @@ func due(began, now time.Time, have, next int) time.Time {
 	return paced
 }
 
-// permitSlab is how many permits are allocated at a time, once messages come
-// often enough for the first few to be used up.
+// permitSlab is the greatest number of permits that are allocated at a time. A
+// reader begins with one, and doubles the number when they are used up.
 const permitSlab = 32
 
-// maxWhole is how many messages are delivered together.
+// maxWhole is the greatest number of messages that are delivered together.
 const maxWhole = 32
 
-// received notes a message that was read whole.
+// received makes the actor's message from a body that was read completely, and
+// keeps it for deliver.
 func (r *reader) received(body []byte) {
 	if len(r.permits) == 0 {
 		r.slab = min(max(1, 2*r.slab), permitSlab)
@@ -451,11 +461,12 @@ func (r *reader) received(body []byte) {
 	p := &r.permits[0]
 	r.permits = r.permits[1:]
 	p.Init(r.box.account, len(body))
-	r.owes = false // the permit does from now on
+	r.owes = false // from now on the permit holds the credit
 	r.whole = append(r.whole, r.intake.Message(body, p))
 }
 
-// deliver hands to actors what was read whole, before anything is waited for.
+// deliver sends the messages that were read to their actor. The reader calls it
+// before it waits for bytes or credit.
 func (r *reader) deliver(ctx context.Context) error {
 	for len(r.whole) > 0 {
 		to, n, err := r.intake.Hear(ctx, r.whole)

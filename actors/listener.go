@@ -20,8 +20,8 @@ import (
 // listener accepts connections on one address and upgrades them.
 //
 // In: accepted connections and finished upgrades. Out: Upgraded to conns,
-// PeerViolated, events ListenerBound and InboundRejected. A restart loses
-// half-open upgrades; the same address is bound again.
+// livenessConn to liveness, PeerViolated, events ListenerBound and InboundRejected.
+// A restart loses half-open upgrades; the same address is bound again.
 type listener struct {
 	env    *env
 	index  int
@@ -31,11 +31,11 @@ type listener struct {
 	refuse uint64
 }
 
-// Bound is a listening socket that outlives an incarnation of its listener
-// only as an address: the first one gets the socket that Start has bound.
+// Bound is an address to listen on. The listener's first incarnation takes the
+// socket that Start has bound; each later one binds the address again.
 type Bound struct {
 	Transport transport.Transport
-	Addr      ma.Multiaddr // with the port that was bound
+	Addr      ma.Multiaddr // with the bound port
 	First     *supervisor.Handover[transport.Listener]
 }
 
@@ -51,17 +51,17 @@ type (
 	inbound struct {
 		Upgraded
 		addr  ma.Multiaddr
-		probe *supervisor.Handover[transport.Conn] // asks for liveness instead
+		probe *supervisor.Handover[transport.Conn] // the connection, if it asks for a liveness check instead
 	}
 )
 
-// Discard closes what nobody has taken.
+// Discard closes the session or connection, unless somebody took it.
 func (m inbound) Discard() {
 	m.Upgraded.Discard()
 	m.probe.Discard()
 }
 
-// upgradeKey is the connection that is set up.
+// upgradeKey identifies an upgrade by its connection.
 type upgradeKey struct{ conn transport.Conn }
 
 func (upgradeKey) String() string { return "upgrade" }
@@ -77,7 +77,7 @@ func (l *listener) Receive(c actor.Context) {
 	case supervisor.Done[inbound]:
 		l.upgraded(c, m.Key.(upgradeKey).conn, m.Value, m.Err)
 	case supervisor.TaskDone:
-		panic(fmt.Errorf("listener %s: %w", l.bound.Addr, m.Err)) // supervision binds again
+		panic(fmt.Errorf("listener %s: %w", l.bound.Addr, m.Err)) // after the restart the address is bound again
 	default:
 		supervisor.Unhandled(c)
 	}
@@ -134,12 +134,12 @@ func (l *listener) accept(c actor.Context, m acceptedConn) {
 		var arrived func()
 		cfg.Check = func(key identity.PublicKey) error {
 			err := env.CheckKey(key)
-			if err == nil && env.Profile.Pattern != protocol.IX { // whose listener sees a key that is not proved yet
+			if err == nil && env.Profile.Pattern != protocol.IX { // with IX the key is not proved yet
 				arrived = env.setups.Begin(key.NodeID())
 				gated.arrives(arrived)
 			}
 			if err == nil && !env.knows(key.NodeID()) {
-				supervisor.Sleep(ctx, gated.newcomer()) // the node's end ends the set-up as well
+				supervisor.Sleep(ctx, gated.newcomer()) // an error means that the node stops, and that ends the set-up as well
 			}
 			return err
 		}
@@ -156,7 +156,7 @@ func (l *listener) accept(c actor.Context, m acceptedConn) {
 	})
 }
 
-// tooMany says that a connection was closed because of a limit.
+// tooMany counts and publishes that a connection was closed because of a limit.
 func (l *listener) tooMany(c actor.Context, addr ma.Multiaddr, peer identity.NodeID, err error) {
 	l.refuse++
 	supervisor.Publish(c, InboundRejected{Addr: addr, Peer: peer, Stage: "limit", Err: err})
@@ -173,7 +173,7 @@ func (l *listener) upgraded(c actor.Context, conn transport.Conn, m inbound, err
 		if limit, full := errors.AsType[*connpool.LimitError](err); full && limit.Name == "MaxInbound" && l.env.makeRoom(c) {
 			err = gated.establish(true)
 		}
-		if err != nil { // more were set up at once than may stay
+		if err != nil { // more connections were set up at the same time than may stay
 			m.Discard()
 			l.tooMany(c, m.Addr, m.Peer, err)
 			return
@@ -184,7 +184,7 @@ func (l *listener) upgraded(c actor.Context, conn transport.Conn, m inbound, err
 		c.Send(l.env.Conns, m.Upgraded)
 		return
 	}
-	conn.Close() // it is already, unless the task has panicked
+	conn.Close() // it is closed already, unless the task has panicked
 	if gated, ok := conn.(*gatedConn); ok {
 		if limit := gated.overtaken(); limit != nil {
 			l.tooMany(c, m.addr, identity.NodeID{}, limit)

@@ -17,36 +17,36 @@ import (
 	wire "github.com/gamelan-p2p/gamelan/transport/liveness"
 )
 
-// liveness answers connections that only ask whether the node is there (byte
-// 0xA7), and asks the node itself, through its own public addresses, whether
-// it can be reached.
+// liveness serves connections that only test whether the node can be reached (first
+// byte 0xA7). It also makes this test itself: it connects to the node's own public
+// addresses.
 //
 // In: livenessConn from listeners, GetLiveness, results of its own check. Out:
-// Liveness, event LivenessChanged. A restart ends all sessions, and the check
-// begins anew.
+// Liveness, event LivenessChanged. A restart ends all sessions and begins the check
+// again.
 type liveness struct {
 	env      *env
 	now      Liveness
 	sessions uint64
-	next     int          // of our addresses
-	asked    ma.Multiaddr // by the check under way
+	next     int          // index of the own address to check next
+	asked    ma.Multiaddr // the address of the check under way
 }
 
 // LivenessState is what a node knows of its own reachability.
 type LivenessState string
 
-// What there is to know.
+// The states of the check.
 const (
 	LivenessDisabled    LivenessState = "disabled"    // the check is off, or there is no address to check
 	LivenessChecking    LivenessState = "checking"    // no result yet
 	LivenessLive        LivenessState = "live"        // the node has reached itself
-	LivenessUnreachable LivenessState = "unreachable" // it has not
+	LivenessUnreachable LivenessState = "unreachable" // the node could not reach itself
 )
 
 // Liveness is the last result of the check of our own public address.
 type Liveness struct {
 	State   LivenessState
-	Addr    ma.Multiaddr  // that was tried
+	Addr    ma.Multiaddr  // the address that was tried
 	Latency time.Duration // of the last echo
 	Err     error         // why it is unreachable
 	At      time.Time
@@ -58,8 +58,8 @@ type GetLiveness struct{}
 // LivenessChanged is published when the state or the address changes.
 type LivenessChanged struct{ Liveness Liveness }
 
-// livenessConn is an accepted connection that asks for liveness; its first byte
-// was read.
+// livenessConn hands over an accepted connection that asks for a liveness check. Its
+// first byte was read already.
 type livenessConn struct {
 	conn *supervisor.Handover[transport.Conn]
 }
@@ -133,8 +133,8 @@ func (a *liveness) serve(c actor.Context, m livenessConn) {
 
 const selfTask = "self-check"
 
-// check asks the next of our addresses, and goes on asking as long as it
-// answers.
+// check connects to the next of the node's own addresses, and pings it as long as
+// it answers.
 func (a *liveness) check(c actor.Context) {
 	addrs := a.addresses()
 	if len(addrs) == 0 {
@@ -175,8 +175,9 @@ func (a *liveness) check(c actor.Context) {
 	})
 }
 
-// checked is the end of a check: of a session that has lasted its time, or of
-// one that failed.
+// checked handles the end of a check. A hang-up soon after an echo is no failure: the
+// serving side ends each session after a while. After any other end the address
+// counts as unreachable.
 func (a *liveness) checked(c actor.Context, err error) {
 	lived := a.now.State == LivenessLive && supervisor.Now(c).Sub(a.now.At) < selfLimit
 	if !lived || !transport.IsHangUp(err) {
@@ -219,15 +220,16 @@ func (a *liveness) String() string {
 	return s
 }
 
-// LivenessSettings say who may ask, and whether the node asks itself.
+// LivenessSettings say which hosts may ask for a liveness check, and how often the
+// node checks itself.
 type LivenessSettings struct {
-	Allow     []netip.Prefix // who may ask
-	Slots     int            // how many at once
-	SelfCheck time.Duration  // how often the node asks itself; 0: never
+	Allow     []netip.Prefix // hosts that may ask
+	Slots     int            // sessions of other hosts at once
+	SelfCheck time.Duration  // interval of the node's own check; 0: no check
 }
 
-// probes are the places of those who ask, a semaphore, and the tokens of our
-// own questions.
+// probes is a semaphore for the sessions of other hosts, and the set of tokens of
+// the node's own checks.
 type probes struct {
 	mu     sync.Mutex
 	o      LivenessSettings
@@ -235,8 +237,9 @@ type probes struct {
 	tokens map[string]bool
 }
 
-// may reports whether a connection from there may ask at all: so it is known
-// before anything but the first byte is read.
+// may reports whether a connection from that address may ask for a check at all. It
+// is called before more than the first byte is read. If the node checks itself, each
+// address may ask: the token in the first line comes later.
 func (p *probes) may(from ma.Multiaddr) bool {
 	return p.o.SelfCheck > 0 || p.o.Slots > 0 && p.allowed(from)
 }
@@ -254,7 +257,8 @@ func (p *probes) allowed(from ma.Multiaddr) bool {
 	return false
 }
 
-// enter takes a place for somebody else.
+// enter takes a place for the session of another host, if the host may ask and a
+// place is free.
 func (p *probes) enter(from ma.Multiaddr) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -277,7 +281,8 @@ func (p *probes) used() int {
 	return p.taken
 }
 
-// token draws a word that opens one session.
+// token returns a new random token, which admits one session of the node's own
+// check.
 func (p *probes) token(r *supervisor.Random) string {
 	var b [32]byte
 	if _, err := r.Read(b[:]); err != nil {
@@ -293,7 +298,7 @@ func (p *probes) token(r *supervisor.Random) string {
 	return t
 }
 
-// redeem uses a token up and reports whether it was one.
+// redeem removes a token and reports whether it was valid.
 func (p *probes) redeem(t string) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()

@@ -14,30 +14,31 @@ import (
 	"github.com/gamelan-p2p/gamelan/supervisor"
 )
 
-// Enqueue is one message on its way to a messaging session, with the credit it
-// holds. Whatever happens to it, it ends in exactly one Sent to its reply
-// address. [Messaging.SendFrom], [Messaging.Enqueue] and [Messaging.Send] make it.
+// Enqueue is one message on its way to a messaging session. It holds the credit for
+// its body. It ends in exactly one outcome, whatever happens: reply receives Sent, or
+// done is called. [Messaging.SendFrom], [Messaging.SendUnique], [Messaging.Enqueue]
+// and [Messaging.Send] make it.
 type Enqueue struct {
-	id      uint64 // with reply the sender's, repeated in Sent; with done that for Withdraw
+	id      uint64 // with reply: the sender's number, repeated in Sent; with done: the serial for Withdraw
 	body    []byte
-	reply   *actor.PID             // hears Sent; or
-	done    func(protocol.Outcome) // is called, and must not block
+	reply   *actor.PID             // receives Sent; or
+	done    func(protocol.Outcome) // … this is called, and must not block
 	env     *env
 	account *outAccount
 	peer    identity.NodeID
 	resend  bool
-	unique  bool        // nobody else uses id: the sender may withdraw it
-	ours    bool        // reply is an actor of supervisor's: it understands a Bundle
-	direct  *Messaging  // was sent straight to a session that was read from this directory
+	unique  bool        // no other sender uses this id, so the sender may withdraw the message by it
+	ours    bool        // reply was spawned by package supervisor, so it accepts a Bundle
+	direct  *Messaging  // set if the message was sent directly to a session found in this one's directory
 	detour  atomic.Bool // counted in account.detour
 	settled atomic.Bool
 }
 
-// Discard is called for a message that no session handled: it was never written.
-// The session may have ended in order between its sender's look at the directory
-// and its sending, however long that took, so a message that went straight there
-// takes the way through the protocol's actor, which starts another session.
-// What nobody handles there either has failed.
+// Discard is called for a message that no session has handled and that was never
+// written. Its session may have ended in order between the sender's look at the
+// directory and the send. So a message that was sent directly to a session now goes
+// to the protocol's actor, which starts another session. A message that is discarded
+// there as well has failed.
 func (m *Enqueue) Discard() {
 	if around := m.direct; around != nil && !m.settled.Load() {
 		around.passAround(m)
@@ -52,7 +53,7 @@ type Messenger struct {
 	account *outAccount
 }
 
-// settle returns the credit and tells the outcome, once.
+// settle returns the credit and reports the outcome. Only the first call counts.
 func (m *Enqueue) settle(o protocol.Outcome) {
 	if !m.settled.CompareAndSwap(false, true) {
 		return
@@ -64,11 +65,11 @@ func (m *Enqueue) settle(o protocol.Outcome) {
 	m.tell(o)
 }
 
-// maxTold is how many outcomes are told together.
+// maxTold is the greatest number of outcomes that are sent in one Bundle.
 const maxTold = 64
 
-// settleAll settles many at once and returns their credit in one go. Told is
-// what the outcomes are gathered in; it is empty before and after.
+// settleAll settles several messages and returns their credit together. It collects
+// the outcomes in told, which is empty before and after.
 func settleAll(all []messaging.Settled[*Enqueue], told *supervisor.Bundle) {
 	var account *outAccount
 	var cost int64
@@ -92,7 +93,7 @@ func settleAll(all []messaging.Settled[*Enqueue], told *supervisor.Bundle) {
 	if cost > 0 {
 		account.ReturnCost(cost)
 	}
-	var last *Enqueue // of those in told
+	var last *Enqueue // the message of the last outcome in told, if there is one
 	flush := func() {
 		if len(*told) > 0 {
 			last.env.System.Root.Send(last.reply, told)
@@ -117,7 +118,7 @@ func settleAll(all []messaging.Settled[*Enqueue], told *supervisor.Bundle) {
 	flush()
 }
 
-// tell tells the outcome to whoever sent the message.
+// tell reports the outcome to the sender of the message.
 func (m *Enqueue) tell(o protocol.Outcome) {
 	switch {
 	case m.done != nil:
@@ -129,7 +130,7 @@ func (m *Enqueue) tell(o protocol.Outcome) {
 
 func (m *Enqueue) sent(o protocol.Outcome) Sent { return Sent{m.id, m.peer, o} }
 
-// serial is what Withdraw knows the message by; 0: nobody can withdraw it.
+// serial returns the number of the message for Withdraw; 0: it cannot be withdrawn.
 func (m *Enqueue) serial() uint64 {
 	if m.done == nil && !m.unique {
 		return 0
@@ -137,31 +138,33 @@ func (m *Enqueue) serial() uint64 {
 	return m.id
 }
 
-// arrived ends a detour: what the sender sends from now on may go straight.
+// arrived ends the message's detour through the protocol's actor. When no message to
+// the peer is on that way any more, later ones go directly to the session again.
 func (m *Enqueue) arrived() {
 	if m.detour.Load() && m.detour.CompareAndSwap(true, false) {
 		m.account.detour.Add(-1)
 	}
 }
 
-// messengers is the actor of one messaging protocol: it has one session per peer with traffic and hands it
-// what comes in for that peer.
+// messengers is the actor of one messaging protocol. It has one session for each
+// peer with traffic, and passes that peer's messages and substreams to it.
 //
-// In: SubstreamOpened, Enqueue and SendBody (the first for a peer), retired.
-// Out: passes on. A restart loses the sessions; what they held ends InDoubt or
-// Failed.
+// In: SubstreamOpened, Enqueue and SendBody (the first for a peer), withdraw, retired,
+// returned. Out: the same messages, to the sessions. A restart loses the sessions;
+// their messages end InDoubt or Failed.
 type messengers struct {
 	env      *env
 	protocol *Messaging
-	leaving  map[identity.NodeID]*held // sessions that are stopping
+	leaving  map[identity.NodeID]*held // peers whose sessions are stopping
 	draining *supervisor.Draining
 }
 
-// held is what waits until a session has stopped and its name is free.
+// held has the messages for a peer whose session is stopping. They wait until the
+// session's name is free.
 type held struct {
-	returned  []any // by that session, which got it straight: the oldest
+	returned  []any // sent back by the session, which received them directly; older than waiting
 	waiting   []any
-	withdrawn []withdraw // of these, to be passed on after them
+	withdrawn []withdraw // withdrawals of these messages, to be passed on after them
 }
 
 func newMessengers(m *Messaging) actor.Actor {
@@ -169,19 +172,19 @@ func newMessengers(m *Messaging) actor.Actor {
 }
 
 type (
-	// retired says that a session has nothing to do and takes nothing more.
+	// retired reports that a session is idle and accepts no more messages.
 	retired struct{ peer identity.NodeID }
-	// returned is a message that still reached it.
+	// returned sends back a message that reached a retired session.
 	returned struct {
 		peer identity.NodeID
 		msg  any
 	}
-	// stopRetired stops it a moment later, when whoever had read its address
-	// from the directory has used it.
+	// stopRetired stops a retired session after retireGrace. The pause is for senders
+	// that have found the session in the directory and have not sent to it yet.
 	stopRetired struct{ peer identity.NodeID }
 )
 
-// Discard settles what nobody will handle.
+// Discard discards the message inside, which no session will handle.
 func (m returned) Discard() {
 	if d, ok := m.msg.(supervisor.Discarder); ok {
 		d.Discard()
@@ -193,7 +196,7 @@ const retireGrace = 50 * time.Millisecond
 func (a *messengers) Receive(c actor.Context) {
 	switch m := c.Message().(type) {
 	case *actor.Started:
-		supervisor.OwnFunc(c, a.clear) // nobody may find a session of an ended incarnation
+		supervisor.OwnFunc(c, a.clear) // the directory must not list sessions of an ended incarnation
 	case *Enqueue:
 		a.pass(c, m.peer, m)
 	case SendBody:
@@ -215,7 +218,7 @@ func (a *messengers) Receive(c actor.Context) {
 			a.pass(c, m.peer, m.msg)
 		}
 	case stopRetired:
-		if _, ok := a.leaving[m.peer]; ok { // else it has crashed
+		if _, ok := a.leaving[m.peer]; ok { // otherwise the session has crashed
 			c.Stop(a.sessionPID(c, m.peer))
 		}
 	case *actor.Terminated:
@@ -245,7 +248,9 @@ func (a *messengers) sessionPID(c actor.Context, peer identity.NodeID) *actor.PI
 	return a.env.System.NewLocalPID(c.Self().Id + "/" + peer.String())
 }
 
-// pass hands a message to the session of a peer, starting one if there is none.
+// pass sends a message to the session of a peer, and starts a session if there is
+// none. While the peer's session is stopping, the message waits. During a drain pass
+// discards the message.
 func (a *messengers) pass(c actor.Context, peer identity.NodeID, m any) {
 	if a.draining != nil {
 		if d, ok := m.(supervisor.Discarder); ok {
@@ -267,7 +272,8 @@ func (a *messengers) pass(c actor.Context, peer identity.NodeID, m any) {
 	}
 }
 
-// withdraw tells the session that has the message, now or in a moment.
+// withdraw passes a withdrawal to the session of the peer. While that session is
+// stopping, the withdrawal waits.
 func (a *messengers) withdraw(c actor.Context, m withdraw) {
 	if h, ok := a.leaving[m.Peer]; ok {
 		h.withdrawn = append(h.withdrawn, m)
@@ -288,7 +294,8 @@ func (a *messengers) spawn(c actor.Context, peer identity.NodeID) Messenger {
 	return session
 }
 
-// terminated is the end of a session, in order or by a crash.
+// terminated handles the end of a session, in order or by a crash. It passes the
+// messages that have waited for this to a new session.
 func (a *messengers) terminated(c actor.Context, who *actor.PID) {
 	a.draining.Finished(c, who)
 	peer, err := identity.ParseNodeID(nameOf(who))

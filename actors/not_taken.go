@@ -12,15 +12,15 @@ import (
 	"github.com/gamelan-p2p/gamelan/supervisor"
 )
 
-// NotTaken is a connected peer that takes no messages of ours: it ends each
-// substream for them before one message is proven. A node of release 1.7 does
-// so, until it restarts, once it has closed a connection itself.
+// NotTaken is a connected peer that accepts no messages of this node: it ends each
+// messaging substream before one message is proven. A node of release 1.7 that has
+// closed a connection itself does so until it restarts.
 type NotTaken struct {
 	Peer     identity.NodeID
 	Protocol protocol.ID // of the messages
-	Times    int         // substreams in a row
-	Last     time.Time   // the last one
-	Err      error       // how that ended
+	Times    int         // substreams in a row that the peer has ended
+	Last     time.Time   // when the last of these was noticed
+	Err      error       // how the last one ended
 }
 
 type notTakenKey struct {
@@ -28,11 +28,11 @@ type notTakenKey struct {
 	protocol protocol.ID
 }
 
-// NotTaken lists the peers that take no messages of ours, the latest first.
+// NotTaken lists the peers that accept no messages of this node, the latest first.
 func (e *env) NotTaken() []NotTaken { return e.notTaken.All(e.Now()) }
 
-// tellTaken notes the session's first proof: a peer that an earlier session
-// took for one that takes no messages takes them again.
+// tellTaken removes the peer from the list of NotTaken when the session's first
+// message is proven. An earlier session may have put the peer there.
 func (s *session) tellTaken(settled []messaging.Settled[*Enqueue]) {
 	if s.taken || !slices.ContainsFunc(settled, func(x messaging.Settled[*Enqueue]) bool { return x.Outcome.Kind == protocol.Confirmed }) {
 		return
@@ -41,8 +41,8 @@ func (s *session) tellTaken(settled []messaging.Settled[*Enqueue]) {
 	s.env.notTaken.Forget(notTakenKey{s.peer, s.protocol.ID})
 }
 
-// tellNotTaken notes that the peer has ended one more substream, or that it
-// takes messages again.
+// tellNotTaken updates the list of NotTaken when the peer has ended one more
+// substream, or accepts messages again.
 func (s *session) tellNotTaken(c actor.Context) {
 	times, err := s.out.EndedByPeer()
 	if times == s.notTaken {

@@ -18,23 +18,23 @@ import (
 	"github.com/gamelan-p2p/gamelan/supervisor"
 )
 
-// Panicking is an actor or a service that has panicked of late: one of the node's
-// own on messages of peers, which are dropped while it goes on, or one of the
-// user's on anything.
+// Panicking is an actor, a service or a layer that has panicked recently. An actor of
+// the node's own is listed for panics on messages of peers: the message is dropped and
+// the actor goes on. The user's code is listed for every panic.
 type Panicking struct {
 	Path    string          // of the actor, below that of the node; "" for a service or a layer
 	Service protocol.ID     // "" for an actor or a layer
-	Layer   string          // where a layer of the DHT stands, as in "before verify"; "" for others
-	Yours   bool            // the user's
+	Layer   string          // position of a layer of the DHT, as in "before verify"; "" for others
+	Yours   bool            // it is the user's code
 	Count   uint64          // panics in the last PanicQuiet
-	Last    time.Time       // the last one
-	Peer    identity.NodeID // whose message that was; zero if it was nobody's, or is not known
-	Message string          // its type; of a service "method 3"
-	Value   string          // what it panicked with, the beginning of it
-	Stopped bool            // for good, by PanicStop: until it is registered again
+	Last    time.Time       // when the last one was
+	Peer    identity.NodeID // sender of the message of the last panic; zero: none, or unknown
+	Message string          // type of that message; for a service as in "method 3"
+	Value   string          // beginning of the panic's value
+	Stopped bool            // by PanicStop, until it is registered again
 }
 
-// key is what an actor or a service is remembered by.
+// key returns the key of the actor, service or layer in panics.by.
 func (p *Panicking) key() string {
 	switch {
 	case p.Service != "":
@@ -50,24 +50,24 @@ func serviceKey(id protocol.ID) string { return "service " + string(id) }
 const (
 	// PanicQuiet is how long an actor that has panicked is remembered.
 	PanicQuiet = 10 * time.Minute
-	// maxPanicking bounds how many such actors are remembered: peers have actors of
-	// their own.
+	// maxPanicking bounds how many such actors are remembered. There is no other bound:
+	// each peer has actors of its own.
 	maxPanicking = 64
 	// panicEvery is how often the log sums up the panics of one actor.
 	panicEvery = time.Minute
-	// panicRecords is how many records the log gets of one actor or service of the
-	// user's within a minute: one for each panic, and what is beyond is summed up.
-	// Peers choose the pace.
+	// panicRecords is the greatest number of log records in a minute for one actor or
+	// service of the user's. Each panic gets a record; further panics are summed up,
+	// because peers may cause any number of them.
 	panicRecords = 60
 )
 
-// panics remembers panics and decides how the log says them. Of the node's own
-// actors it says the first one of each at once and with its stack, then once a
-// minute how many there were. It is an exception among the views, as credit is:
-// whoever has panicked writes it, in his own turn or his parent's.
+// panics remembers panics and decides what is logged. For each of the node's own
+// actors the first panic is logged at once, with its stack, and the number of further
+// ones once a minute. Unlike other views panics has many writers, as credit has: it is
+// written in the turn of the actor that has panicked, or of its parent.
 type panics struct {
 	mu    sync.Mutex
-	began time.Time // the first one; minutes are counted from it
+	began time.Time // time of the first panic; minutes are counted from it
 	by    map[string]*panicked
 }
 
@@ -75,12 +75,12 @@ type panics struct {
 type panicked struct {
 	Panicking
 	tally   tally
-	untold  uint64 // since the log has said it
-	records int    // of this minute
+	untold  uint64 // panics since the last log record
+	records int    // log records in the minute below
 	minute  int64
 }
 
-// tally counts panics by the minute, for PanicQuiet and the minute that has begun.
+// tally counts panics per minute, over PanicQuiet and the current minute.
 type tally struct {
 	minute [int(PanicQuiet/time.Minute) + 1]int64
 	n      [int(PanicQuiet/time.Minute) + 1]uint64
@@ -103,8 +103,8 @@ func (t *tally) sum(minute int64) (sum uint64) {
 	return sum
 }
 
-// contained notes a panic of an actor of the node's own on a message that an
-// outsider chose.
+// contained records that an actor of the node's own has panicked on a message that an
+// outsider chose. It logs the first such panic and reports each one to connectivity.
 func (e *env) contained(source any, path string, err *supervisor.PanicError) {
 	origin, _ := source.(Origin)
 	now := e.Now()
@@ -116,18 +116,18 @@ func (e *env) contained(source any, path string, err *supervisor.PanicError) {
 	e.System.Root.Send(e.Connectivity, PeerPanicked{Peer: origin.Peer, Conn: origin.Conn, Path: path})
 }
 
-// below is a path without that of the node.
+// below returns path without the path of the node in front.
 func (e *env) below(path string) string { return strings.TrimPrefix(path, e.Root+"/node/") }
 
-// panicked notes a panic of an actor of the user's. The peer whose message it was
-// is named, and not charged.
+// panicked records that an actor of the user's has panicked. The log names the peer
+// whose message it was, but the panic does not count against that peer.
 func (e *env) panicked(p supervisor.Panic) {
 	origin, _ := p.Source.(Origin)
 	e.yours(Panicking{Path: e.below(p.Path), Peer: origin.Peer, Message: p.Err.Msg, Value: Beginning(p.Err.Value)},
 		origin.Conn, p.Err.Stack, p.Fate == supervisor.Stops, p.Then())
 }
 
-// yours notes a panic of code of the user's.
+// yours records and logs a panic of the user's code.
 func (e *env) yours(n Panicking, conn uint64, stack []byte, stops bool, then string) {
 	n.Yours, n.Last = true, e.Now()
 	record, sum := e.panics.addYours(n)
@@ -159,13 +159,14 @@ func (e *env) yours(n Panicking, conn uint64, stack []byte, stops bool, then str
 	e.Logger.Log(ctx, level, "your code panicked; the message is dropped", attrs...)
 }
 
-// Beginning is as much of the value of a panic as [Panicking] keeps.
+// Beginning returns the first 200 bytes of the value of a panic: [Panicking] keeps no
+// more.
 func Beginning(v any) string {
 	text := fmt.Sprint(v)
 	return strings.ToValidUTF8(text[:min(len(text), 200)], "")
 }
 
-// minute is the number of the minute; mu is held.
+// minute returns the number of the current minute. The caller holds mu.
 func (p *panics) minute(now time.Time) int64 {
 	if p.began.IsZero() {
 		p.began = now
@@ -173,7 +174,8 @@ func (p *panics) minute(now time.Time) int64 {
 	return int64(now.Sub(p.began) / time.Minute)
 }
 
-// note counts one; mu is held. fresh says that it is the first for long.
+// note counts one panic. fresh reports that it is the first one, or the first after
+// PanicQuiet. The caller holds mu.
 func (p *panics) note(n Panicking) (x *panicked, fresh bool) {
 	minute := p.minute(n.Last)
 	key := n.key()
@@ -191,7 +193,7 @@ func (p *panics) note(n Panicking) (x *panicked, fresh bool) {
 	return x, fresh
 }
 
-// add reports whether the log is to say it at once.
+// add counts a panic of the node's own actor and reports whether to log it at once.
 func (p *panics) add(n Panicking) (first bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -202,8 +204,9 @@ func (p *panics) add(n Panicking) (first bool) {
 	return first
 }
 
-// addYours reports whether the log gets a record of its own, and otherwise whether
-// it is the first of those to be summed up.
+// addYours counts a panic of the user's code. record reports whether it gets a log
+// record of its own. Otherwise sum reports whether it is the first panic to be summed
+// up.
 func (p *panics) addYours(n Panicking) (record, sum bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -219,7 +222,7 @@ func (p *panics) addYours(n Panicking) (record, sum bool) {
 	return false, x.untold == 1
 }
 
-// stop notes that an actor or a service of the user's has stopped for good.
+// stop records that an actor or a service of the user's has stopped for good.
 func (p *panics) stop(key string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -228,15 +231,16 @@ func (p *panics) stop(key string) {
 	}
 }
 
-// forget is called when an actor or a service of the user's ends, or begins anew.
+// forget removes an actor or a service of the user's, which has ended or begins again.
 func (p *panics) forget(key string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	delete(p.by, key)
 }
 
-// makeRoom forgets who has panicked longest ago when there are too many: those of
-// the node's own first, for peers have actors, and never one that has stopped.
+// makeRoom removes the entry for key. If there are still too many entries, it also removes
+// the one whose last panic was longest ago: entries of the node's own actors first, because
+// each peer has such actors, and never a stopped one.
 func (p *panics) makeRoom(key string) {
 	if p.by == nil {
 		p.by = make(map[string]*panicked)
@@ -261,12 +265,13 @@ func (p *panics) makeRoom(key string) {
 			oldest = key
 		}
 	}
-	if !p.by[oldest].Stopped { // as many as there are registrations
+	if !p.by[oldest].Stopped { // there are at most as many stopped ones as registrations
 		delete(p.by, oldest)
 	}
 }
 
-// untold returns what the log has not said yet, by path, and takes it as said.
+// untold returns, by path, the entries with panics that were not logged yet, and
+// counts these panics as logged.
 func (p *panics) untold() (all []panicked) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -280,8 +285,8 @@ func (p *panics) untold() (all []panicked) {
 	return all
 }
 
-// panicking returns the actors and services that have panicked in the last
-// PanicQuiet, and those that have stopped for that, by path.
+// panicking returns, by path, the actors, services and layers that have panicked in
+// the last PanicQuiet, and those that were stopped because of a panic.
 func (e *env) panicking() (all []Panicking) {
 	now := e.Now()
 	e.panics.mu.Lock()
@@ -296,15 +301,15 @@ func (e *env) panicking() (all []Panicking) {
 	return all
 }
 
-// panicsDue has connectivity sum up the panics of the last minute, panicsUntold
-// says that there are some.
+// panicsDue makes connectivity log how many panics there were in the last minute.
+// panicsUntold tells it that there are some to log.
 type (
 	panicsDue    struct{}
 	panicsUntold struct{}
 )
 
-// panicked closes the connection that the third panic in a minute came from, and
-// sees to it that the log says how many there were.
+// panicked closes a connection whose messages have caused three panics in a minute,
+// and makes sure that the number of panics is logged.
 func (a *connectivity) panicked(c actor.Context, m PeerPanicked) {
 	a.sumUpLater(c)
 	if m.Conn != 0 && a.panics.Count(supervisor.Now(c), m.Conn) {
@@ -312,8 +317,8 @@ func (a *connectivity) panicked(c actor.Context, m PeerPanicked) {
 	}
 }
 
-// blamed closes the connection of a peer that the application blames the third
-// time within a minute.
+// blamed closes the connection of a peer that the application has blamed three times
+// within a minute.
 func (a *connectivity) blamed(c actor.Context, m BlamePeer) {
 	ref, ok := a.env.Connections.Get(m.Peer)
 	if !ok {

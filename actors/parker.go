@@ -10,46 +10,47 @@ import (
 	"github.com/gamelan-p2p/gamelan/supervisor"
 )
 
-// parker lets a substream wait for its next bytes without a task, whose stack is
-// most of what an idle substream costs. The task that reads ends with errParked
-// and leaves the substream open. When bytes arrive, the actor hears arrival and
-// starts another task.
+// parker lets a substream wait for its next bytes without a task. The stack of a task
+// is most of the memory of an idle substream. The reading task ends with errParked and
+// leaves the substream open. When bytes arrive, the actor receives arrival and starts
+// another task.
 type parker struct {
 	stream quietStream
-	heard  func() // sends arrival; may be called by anybody
+	heard  func() // sends arrival to the actor; may be called from any goroutine
 
-	// Of the actor.
-	parked bool // there is no task
-	called bool // arrival came before the task's end
+	// Only the actor uses these two.
+	parked bool // no task runs
+	called bool // arrival came before the end of the task
 
 	mu      sync.Mutex
-	waiting bool // the task waits for bytes, with nothing in hand
-	waits   int  // how often it has
-	seen    int  // waits, at the last interrupt
-	asked   bool // its wait was ended
-	open    bool // it has left the substream open
+	waiting bool // the task is between begin and end: it waits for a message
+	waits   int  // how often the task has waited
+	seen    int  // value of waits at the last call of interrupt
+	asked   bool // interrupt has ended this wait
+	open    bool // the task has left the substream open
 }
 
-// quietStream is a substream whose reading can be bounded in time and left off.
+// quietStream is a substream with a read deadline and a callback for the arrival of
+// bytes.
 type quietStream interface {
 	protocol.Stream
 	SetReadDeadline(time.Time) error
 	Notify(func())
 }
 
-// arrival says that something came on the substream that the task of this name
-// reads.
+// arrival reports that bytes or the end have come on the substream that the task of
+// this name reads.
 type arrival struct{ name string }
 
 var errParked = errors.New("actors: nothing arrives")
 
-// newParker is for the substream that tasks of this name read.
+// newParker returns the parker of a substream that tasks of this name read.
 func newParker(c actor.Context, name string, stream quietStream) *parker {
 	tell := supervisor.Teller(c)
 	return &parker{stream: stream, heard: func() { tell(arrival{name}) }}
 }
 
-// Close is for the task's end: it closes the substream unless it is parked.
+// Close closes the substream unless it is parked. It is called when the task ends.
 func (p *parker) Close() error {
 	p.mu.Lock()
 	open := p.open
@@ -68,20 +69,21 @@ func (p *parker) unpark() {
 	p.mu.Unlock()
 }
 
-// parkedNow notes the end of a task with errParked. It reports whether there has to
-// be another one at once.
+// parkedNow records that a task has ended with errParked. It reports whether bytes
+// have arrived meanwhile, so that another task must start at once.
 func (p *parker) parkedNow() (called bool) {
 	p.parked = true
 	return p.called
 }
 
-// arrives reports whether an arrival wants a task.
+// arrives records an arrival. It reports whether the substream is parked, so that a
+// task must start.
 func (p *parker) arrives() bool {
 	p.called = true
 	return p.parked
 }
 
-// interrupt ends a wait that has lasted since the last interrupt.
+// interrupt ends a wait that has lasted since the last call of interrupt.
 func (p *parker) interrupt() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -92,8 +94,8 @@ func (p *parker) interrupt() {
 	p.seen = p.waits
 }
 
-// begin and end surround a wait of the task; end reports whether it was
-// interrupted.
+// begin and end surround a wait of the task. end reports whether interrupt has ended
+// the wait.
 func (p *parker) begin() {
 	p.mu.Lock()
 	p.waiting = true
@@ -108,7 +110,8 @@ func (p *parker) end() (asked bool) {
 	return asked
 }
 
-// park is the last act of a task that has called Notify and then found nothing.
+// park marks the substream as left open and returns errParked. A task calls it last,
+// after it has called Notify and then found nothing to read.
 func (p *parker) park() error {
 	p.mu.Lock()
 	p.open = true

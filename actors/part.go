@@ -11,57 +11,61 @@ import (
 	"github.com/gamelan-p2p/gamelan/supervisor"
 )
 
-// Part is a subsystem of the node beside the trunk, such as remote calls: a
-// package below this one that imports it, and no other such package. The tree of
-// actors, the order in which a node stops, and the sections of the inspector
-// follow from the list of the node's parts. All fields but Name may be empty.
+// Part is a subsystem of the node beside the trunk, such as remote calls. Its package
+// is below this one, imports this one, and imports no other part. The tree of actors,
+// the order in which a node stops, and the sections of the inspector follow from the
+// list of the node's parts. All fields but Name may be empty.
 //
 // State that outlives a restart of the part's actors belongs to the value that
 // makes the Part: New of a [supervisor.Spec] hands it to each incarnation.
 type Part struct {
-	// Name is that of the part, and of its group in the tree.
+	// Name is the name of the part, and of its group in the tree.
 	Name string
-	// Services are children of node/services, beside messaging. One that stops
-	// fails alone: see [supervisor.Policy]. An actor offers a protocol by
-	// [AddProtocol], each time that it starts. Peers that are connected already do not
-	// learn of a protocol that is added later.
+	// Services are children of node/services, beside messaging. One that fails
+	// restarts alone; one that fails too often restarts all services, messaging
+	// included. A service that offers a protocol sends [AddProtocol] each time that it
+	// starts. Peers that are connected already do not learn of a protocol that is added
+	// later.
 	Services []supervisor.Spec
-	// Actors are children of node/NAME. One that fails too often restarts them all.
-	// One that offers a protocol does so again on each [ServicesStarted].
+	// Actors are children of node/NAME. One that fails restarts alone; one that fails
+	// too often restarts them all. An actor that offers a protocol sends [AddProtocol]
+	// again on each [ServicesStarted].
 	Actors []supervisor.Spec
-	// Stages says when actors finish what they have accepted, by their paths below
-	// the node, as in "services/rpc". Their specs, and no others, say Drains: they
-	// hear [supervisor.Drain], and reply with [supervisor.Drained]. Services stop at
-	// the end of [StopProtocols], the group of Actors at that of [StopStores].
+	// Stages says in which stage of the stop an actor finishes the work that it has
+	// accepted. The keys are paths below the node, as in "services/rpc". The specs of
+	// these actors, and of no others, set Drains: such an actor receives
+	// [supervisor.Drain] and replies with [supervisor.Drained]. Services stop at the
+	// end of [StopProtocols], the group of Actors at the end of [StopStores].
 	Stages map[string]Stage
-	// Sections are what the inspector shows of the part, by name.
+	// Sections are the part's sections in the inspector, by name. Each function returns
+	// the content.
 	Sections map[string]func(ctx context.Context) any
-	// Ready waits until the part works; Start fails with its error. It asks an actor
-	// of the part, as there are no channels in parts.
+	// Ready waits until the part works; Start fails with its error. It waits for the
+	// answer of an actor of the part, because parts have no channels.
 	Ready func(ctx context.Context) error
 }
 
-// Stage is a step of the orderly stop of a node. The next one begins when all
-// actors of this one have finished, or their time is over.
+// Stage is a step of the orderly stop of a node. The next stage begins when all
+// actors of this stage have finished, or their time is over.
 type Stage int
 
 // The stages of a stop, in their order.
 const (
-	// StopIntake ends what brings new connections.
+	// StopIntake stops listening and dialling: no new connections.
 	StopIntake Stage = iota
-	// StopSenders finishes messages that are on their way to messaging.
+	// StopSenders finishes the messages that are on their way to messaging.
 	StopSenders
-	// StopProtocols finishes messages, calls and the users' actors.
+	// StopProtocols finishes messages, calls and the work of users' actors.
 	StopProtocols
 	// StopConnections says goodbye on every connection.
 	StopConnections
-	// StopStores writes to the disk what is not there yet.
+	// StopStores writes the remaining changes to the disk.
 	StopStores
 
 	stages
 )
 
-// trunkStages is what the trunk itself drains and stops.
+// trunkStages are the actors of the trunk that drain and stop in each stage.
 var trunkStages = [stages]supervisor.Phase{
 	StopIntake:      {Drain: []string{"listeners", "dialer"}, Stop: []string{"listeners", "dialer"}},
 	StopProtocols:   {Drain: []string{"extensions", "services/messaging", "services/plain"}, Stop: []string{"services", "extensions"}},
@@ -69,9 +73,10 @@ var trunkStages = [stages]supervisor.Phase{
 	StopStores:      {Drain: []string{"peers"}, Stop: []string{"connectivity", "peers"}},
 }
 
-// CheckParts reports what would not work in the parts of a node: names that are used
-// twice, and stages of actors that are not there, do not drain, or have stopped by
-// then. Sections are the names of those that the node has already.
+// CheckParts returns an error if the parts of a node cannot work: a part, service or
+// section has no name or the name of another, or a stage names an actor that does not
+// exist, does not drain, or has stopped before. sections are the names of the sections
+// that the node has already.
 func CheckParts(parts []Part, sections []string) error {
 	var wrong []error
 	names := make(map[string]bool)
@@ -122,7 +127,7 @@ func CheckParts(parts []Part, sections []string) error {
 	return errors.Join(wrong...)
 }
 
-// Phases is the order in which a node with these parts stops.
+// Phases returns the order in which a node with these parts stops.
 func Phases(parts []Part) []supervisor.Phase {
 	phases := make([]supervisor.Phase, stages)
 	for i, p := range trunkStages {

@@ -18,43 +18,43 @@ import (
 	"github.com/gamelan-p2p/gamelan/transport/connpool"
 )
 
-// peers is the single writer of the peer store. The index changes at once; the
-// disk follows in group commits by a task, and what was asked to be durable is
-// answered after its commit with sync; what nobody waits for is synced within a
-// second. While the disk refuses, changes are kept
-// in memory, commits are tried again less and less often, and what asks to be
-// durable is answered with the error.
+// peers is the single writer of the peer store. It changes the index in memory at
+// once; a task writes the changes to the disk in group commits. A request for a
+// durable change is answered after a commit with sync. Other changes are synced within
+// a second or so. While the disk fails, changes stay in memory, peers tries to commit
+// at growing intervals, and it answers requests for durable changes with the error.
 //
 // In: AddPeer, BanPeer, UnbanPeer, ForgetPeer, ImportPeers, SeenPeer. Out: their replies,
-// events PeerBanned, PeerUnbanned, StoreTroubled, StoreHealed and ClockSet. A restart answers with an error what waits for the disk; the
-// index is passive and stays.
+// events PeerBanned, PeerUnbanned, StoreTroubled, StoreHealed and ClockSet. A restart
+// answers the requests that wait for the disk with an error. The index is not part of
+// the actor and stays.
 type peers struct {
 	env *env
 
 	owed       []owed // replies that wait for a commit not yet begun
-	committing []owed // … for the one under way
+	committing []owed // replies that wait for the commit under way
 	busy       bool   // a commit is under way
 	flush      *supervisor.Timer
 
-	syncing bool              // the commit under way is one with sync
-	synced  time.Time         // when the last of those ended well
-	settle  *supervisor.Timer // for the next of them
+	syncing bool              // the commit under way syncs
+	synced  time.Time         // when the last commit with sync succeeded
+	settle  *supervisor.Timer // for the next commit with sync
 
 	fails int               // commits in a row that failed
 	retry *supervisor.Timer // set while the next commit has to wait for it
-	slow  *supervisor.Timer // set while a commit is under way
+	slow  *supervisor.Timer // set while a commit is under way and not late
 }
 
-// storeViews is what peers shows of the store beside the store itself.
+// storeViews are the views that peers writes beside the store itself.
 type storeViews struct {
 	// StoreTrouble is open while the peer store cannot be written.
 	StoreTrouble view.Gate[StoreTroubled]
-	// Given are addresses that the user gave of a known peer and that have not
-	// been dialled since: they go first.
+	// Given has, for known peers, the addresses that the user has given and that have
+	// not been dialled since. A dial tries them first.
 	Given view.Map[identity.NodeID, []ma.Multiaddr]
 }
 
-// owed is a reply that may be sent once the disk has what it acknowledges.
+// owed is a reply that waits until the disk has the change that it acknowledges.
 type owed struct {
 	to    *actor.PID
 	reply func(err error) any
@@ -73,18 +73,18 @@ type (
 )
 
 const (
-	// flushDelay is how long changes that nobody waits for may stay in memory.
+	// flushDelay is how long changes without a waiting reply may stay in memory.
 	flushDelay = 50 * time.Millisecond
-	// commitSync is how long what was committed may stay without a sync. Until
-	// then a failure of the disk can take it back, and the sync finds that out.
+	// commitSync is how long committed changes may stay without a sync. Until the sync
+	// a failure of the disk can still lose them; the sync then reports the failure.
 	commitSync = time.Second
-	// commitLimit is how long a commit may take before nobody waits for it any
-	// more. It goes on: a call of the disk cannot be ended.
+	// commitLimit is how long replies wait for a commit. The commit itself goes on,
+	// because a disk operation cannot be cancelled.
 	commitLimit = 10 * time.Second
-	// pruneEvery is how often the store is put in order (spec: V31).
+	// pruneEvery is how often the store is pruned (spec: V31).
 	pruneEvery = 10 * time.Minute
-	// wallEvery is how often the actor looks whether the system's clock was set.
-	// It may be off by wallSlack before anybody minds.
+	// wallEvery is how often the actor checks whether the system's clock was set.
+	// A difference below wallSlack is ignored.
 	wallEvery = 10 * time.Second
 	wallSlack = time.Second
 )
@@ -114,7 +114,7 @@ func (p *peers) Receive(c actor.Context) {
 	case SeenPeer:
 		p.seen(c, m)
 	case supervisor.Drain:
-		if p.retry != nil { // now or never
+		if p.retry != nil { // this is the last chance for a commit
 			p.retry.Stop()
 			p.retry = nil
 		}
@@ -155,8 +155,8 @@ func (p *peers) add(c actor.Context, m AddPeer) {
 	p.durable(c, owed{to: c.Sender(), reply: func(err error) any { return PeerAdded{m.Token, merged.ID, err} }})
 }
 
-// given notes addresses of a known peer that the user has just given: of those of
-// an unknown one there are no others to go before.
+// given notes the addresses of a known peer that the user has just given. An unknown
+// peer does not need this: it has no other addresses.
 func (p *peers) given(peer identity.NodeID, list []peerstore.Address) {
 	if p.env.Given.Len() >= maxGiven {
 		p.env.Given.Clear()
@@ -168,13 +168,13 @@ func (p *peers) given(peer identity.NodeID, list []peerstore.Address) {
 	p.env.Given.Set(peer, addrs)
 }
 
-// dialled takes back that an address goes first: it has had its turn.
+// dialled removes from Given the addresses that were tried: they no longer go first.
 func (p *peers) dialled(peer identity.NodeID, attempts []DialAttempt) {
 	left, ok := p.env.Given.Get(peer)
 	if !ok {
 		return
 	}
-	left = slices.DeleteFunc(slices.Clone(left), func(addr ma.Multiaddr) bool { // readers of the view keep the old one
+	left = slices.DeleteFunc(slices.Clone(left), func(addr ma.Multiaddr) bool { // readers may hold the old slice
 		return slices.ContainsFunc(attempts, func(a DialAttempt) bool { return a.Addr.Equal(addr) })
 	})
 	if len(left) > 0 {
@@ -187,8 +187,7 @@ func (p *peers) dialled(peer identity.NodeID, attempts []DialAttempt) {
 // maxGiven bounds the peers whose given addresses are still to be dialled.
 const maxGiven = 256
 
-// spared is a record without its ban, if it is one of a peer that is never
-// banned.
+// spared returns the record, without its ban if the peer is on the allow list.
 func (p *peers) spared(peer peerstore.Peer) peerstore.Peer {
 	id := peer.ID
 	if id.IsZero() {
@@ -200,8 +199,8 @@ func (p *peers) spared(peer peerstore.Peer) peerstore.Peer {
 	return peer
 }
 
-// importPeers adds records as they are, bans too, unless the peer is never
-// banned.
+// importPeers adds records as they are. It also keeps their bans, except for peers on
+// the allow list.
 func (p *peers) importPeers(c actor.Context, m ImportPeers) {
 	p.clock(c)
 	now := supervisor.Wall(c)
@@ -209,7 +208,7 @@ func (p *peers) importPeers(c actor.Context, m ImportPeers) {
 	var failed error
 	for _, peer := range m.Peers {
 		peer = p.spared(peer)
-		if peer.Key.IsZero() && peer.BannedUntil.IsZero() { // it was but a ban
+		if peer.Key.IsZero() && peer.BannedUntil.IsZero() { // the record was only a ban
 			done.Skipped++
 			continue
 		}
@@ -245,16 +244,16 @@ func (p *peers) ban(c actor.Context, m BanPeer) {
 	now := supervisor.Wall(c)
 	until := now.Add(m.For)
 	ban, stored := p.env.Store.BanFrom(now, m.Peer, m.Key, until, m.text(), m.origin)
-	if !stored { // there are too many such bans, and it came from a source (V31)
-		limit := min(m.For, connpool.OffencesWithin) // others may share it
+	if !stored { // too many peers are banned that were never reached, and this one came from a source (V31)
+		limit := min(m.For, connpool.OffencesWithin) // other peers may share the source
 		if source, fresh := p.env.inbound.refuse(m.origin, limit); fresh {
 			supervisor.Log(c).Warn("too many bans of peers that were never reached; a source is refused in place of more", "addr", source, "for", limit)
 		}
-		c.Send(c.Sender(), PeerBanned{Token: m.Token, Peer: m.Peer, Err: ErrBansFull}) // and there is none to announce
+		c.Send(c.Sender(), PeerBanned{Token: m.Token, Peer: m.Peer, Err: ErrBansFull}) // there is no ban to publish
 		return
 	}
 	banned := PeerBanned{Token: m.Token, Peer: m.Peer, For: m.For, Until: ban.BannedUntil, Reason: ban.BanReason, Severity: m.Severity}
-	supervisor.Publish(c, banned) // it holds from now on, whatever the disk says
+	supervisor.Publish(c, banned) // the ban holds from now on, even if the disk fails
 	p.durable(c, owed{to: c.Sender(), reply: func(err error) any { banned.Err = err; return banned }})
 }
 
@@ -284,8 +283,8 @@ func (p *peers) prune(c actor.Context) {
 	p.changed(c)
 }
 
-// clock looks whether the system's clock was set, moves the bans with it, so that
-// they last as long as they were meant to, and tells who else has to know.
+// clock checks whether the system's clock was set. If so, it moves the bans by the same
+// time, so that they last as long as intended, and publishes ClockSet.
 func (p *peers) clock(c actor.Context) {
 	by, moved := p.env.setBanClock(supervisor.Wall(c).Sub(supervisor.Now(c)))
 	if by == 0 {
@@ -298,8 +297,8 @@ func (p *peers) clock(c actor.Context) {
 	}
 }
 
-// durable answers after the next commit, or at once when the disk refuses or
-// does not answer.
+// durable sends the reply after the next commit, or at once with the error if there are
+// unsaved changes and the disk fails or does not answer.
 func (p *peers) durable(c actor.Context, o owed) {
 	if trouble, ok := p.env.StoreTrouble.Get(); ok && (p.retry != nil || p.busy && p.slow == nil) && p.unsaved() {
 		p.answer(c, o, trouble.Err)
@@ -309,18 +308,18 @@ func (p *peers) durable(c actor.Context, o owed) {
 	p.commit(c)
 }
 
-// unsaved reports whether the disk may not have all that the index has.
+// unsaved reports whether the disk may lack changes of the index.
 func (p *peers) unsaved() bool { return p.env.Store.Pending() > 0 || p.env.Store.Unsynced() }
 
-// changed sees to it that changes nobody waits for reach the disk soon.
+// changed makes sure that changes without a waiting reply are committed soon.
 func (p *peers) changed(c actor.Context) {
 	if p.flush == nil && !p.busy && p.retry == nil {
 		p.flush = supervisor.After(c, flushDelay, flushTick{})
 	}
 }
 
-// commit starts a group commit unless one is under way; what comes meanwhile
-// goes with the next.
+// commit starts a group commit unless one is under way or has to be tried again later.
+// Changes that come meanwhile go with the next one.
 func (p *peers) commit(c actor.Context) {
 	if p.busy || p.retry != nil {
 		return
@@ -335,7 +334,7 @@ func (p *peers) commit(c actor.Context) {
 			p.syncLater(c)
 			return
 		}
-		p.health(c, nil) // an earlier incarnation did not hear of the commit that ended the trouble
+		p.health(c, nil) // an earlier incarnation may have ended before the result of its last commit
 		for _, o := range p.owed {
 			p.answer(c, o, nil)
 		}
@@ -356,7 +355,7 @@ func (p *peers) committed(c actor.Context, err error) {
 	}
 	if err != nil {
 		err = fmt.Errorf("%w: %w; changes are kept in memory and tried again", ErrStoreFailed, err)
-		p.env.Store.Rewind() // the batch goes with the next, even if its task has panicked
+		p.env.Store.Rewind() // the next batch has these changes again, even if the task has panicked
 	}
 	if err == nil && p.syncing {
 		p.synced = supervisor.Now(c)
@@ -367,7 +366,7 @@ func (p *peers) committed(c actor.Context, err error) {
 	}
 	p.committing = nil
 	switch {
-	case err != nil: // the batch is in the store again
+	case err != nil: // the next batch has these changes again
 		p.retry = supervisor.After(c, kv.RetryAfter(p.fails), retryCommit{})
 		for _, o := range p.owed {
 			p.answer(c, o, err)
@@ -380,14 +379,14 @@ func (p *peers) committed(c actor.Context, err error) {
 	}
 }
 
-// syncLater has a commit with sync follow those without.
+// syncLater plans a commit with sync after commits without.
 func (p *peers) syncLater(c actor.Context) {
 	if p.settle == nil {
 		p.settle = supervisor.After(c, max(0, p.synced.Add(commitSync).Sub(supervisor.Now(c))), syncTick{})
 	}
 }
 
-// stalled answers who waits for a commit that takes too long.
+// stalled answers all waiting requests with an error when a commit takes too long.
 func (p *peers) stalled(c actor.Context) {
 	p.slow = nil
 	if !p.busy {
@@ -401,8 +400,8 @@ func (p *peers) stalled(c actor.Context) {
 	p.committing, p.owed = nil, nil
 }
 
-// health notes how the last commit ended, writes the view and announces what has
-// changed.
+// health records how the last commit ended. When the store begins or ceases to fail, or
+// the error changes, it logs and publishes that. It writes the view StoreTrouble.
 func (p *peers) health(c actor.Context, err error) {
 	old, troubled := p.env.StoreTrouble.Get()
 	switch {
@@ -425,7 +424,7 @@ func (p *peers) health(c actor.Context, err error) {
 	}
 }
 
-// abandon answers what waits for the disk when this incarnation ends.
+// abandon answers the requests that wait for the disk when this incarnation ends.
 func (p *peers) abandon() {
 	for _, o := range append(p.committing, p.owed...) {
 		if o.to != nil {

@@ -8,8 +8,8 @@ import (
 	"github.com/gamelan-p2p/gamelan/peerstore"
 )
 
-// AddPeer asks peers to add or merge a peer. Reply: PeerAdded, after the disk
-// has it if Durable.
+// AddPeer asks peers to add or merge a peer. Reply: PeerAdded; if Durable is set, only
+// after the disk has the change.
 type AddPeer struct {
 	Token   uint64
 	Peer    peerstore.Peer
@@ -33,8 +33,8 @@ type PeerAdded struct {
 	Err   error
 }
 
-// BanPeer has peers store a ban of a peer, known or not, that connectivity has
-// decided on. Reply: PeerBanned, after the disk has it.
+// BanPeer asks peers to store a ban that connectivity has decided on. The peer may be
+// unknown. Reply: PeerBanned, after the disk has the ban.
 type BanPeer struct {
 	Token    uint64
 	Peer     identity.NodeID
@@ -44,11 +44,11 @@ type BanPeer struct {
 	Severity string // "low", "medium" or "high"; "" for a ban on request
 	Evidence string // where the offence was seen
 
-	origin peerstore.Origin // where it came from; 0 for a ban on request
+	origin peerstore.Origin // where the offence came from; 0 for a ban on request
 }
 
-// text is the reason as the store keeps it, with severity, duration and evidence,
-// so that they outlive the node.
+// text returns the reason as the store keeps it: with severity, duration and evidence,
+// so that they are known after a restart of the node.
 func (m BanPeer) text() string {
 	s := m.Reason
 	if m.Severity != "" {
@@ -60,8 +60,8 @@ func (m BanPeer) text() string {
 	return s
 }
 
-// PeerBanned replies to RequestBan and BanPeer and is published, unless there is no
-// such ban: then it is a reply only, and Err says why.
+// PeerBanned replies to RequestBan and BanPeer, and is published as an event. If no ban
+// was made, it is only a reply, and Err says why.
 type PeerBanned struct {
 	Token    uint64
 	Peer     identity.NodeID
@@ -72,14 +72,14 @@ type PeerBanned struct {
 	Err      error
 }
 
-// UnbanPeer lifts a ban. Reply: PeerUnbanned, after the disk has it.
+// UnbanPeer lifts a ban. Reply: PeerUnbanned, after the disk has the change.
 type UnbanPeer struct {
 	Token uint64
 	Peer  identity.NodeID
 }
 
-// PeerUnbanned replies to UnbanPeer, and is published, without the token, before
-// that.
+// PeerUnbanned replies to UnbanPeer. Before the reply it is published as an event,
+// without the token.
 type PeerUnbanned struct {
 	Token uint64
 	Peer  identity.NodeID
@@ -99,15 +99,15 @@ type PeerForgotten struct {
 	Err   error
 }
 
-// ImportPeers adds peers that were exported, and checked; see
-// [peerstore.ReadJSON]. Reply: PeersImported, once they are on the disk.
+// ImportPeers adds peers that were exported by a node. The sender has checked them; see
+// [peerstore.ReadJSON]. Reply: PeersImported, after the disk has them.
 type ImportPeers struct {
 	Token uint64
 	Peers []peerstore.Peer
 }
 
-// PeersImported replies to ImportPeers. With an error Done says what of the
-// message is on the disk all the same.
+// PeersImported replies to ImportPeers. If a record was refused, Err says why, and Done
+// counts the records before it, which are on the disk.
 type PeersImported struct {
 	Token uint64
 	Done  Imported
@@ -120,8 +120,8 @@ type Imported struct {
 	Skipped       int // the node itself, and mere bans of peers on the allow list
 }
 
-// StoreTroubled is published when the peer store cannot be written, and again
-// when the reason changes. What changes meanwhile is in memory only.
+// StoreTroubled is published when the peer store cannot be written, and again when the
+// reason changes. Changes of that time are in memory only, until StoreHealed.
 type StoreTroubled struct {
 	Since time.Time
 	Err   error // an ErrStoreFailed
@@ -130,8 +130,7 @@ type StoreTroubled struct {
 // StoreHealed is published when everything is on the disk again.
 type StoreHealed struct{}
 
-// SeenPeer reports what a dial taught about addresses of a peer. No reply; not
-// acknowledged.
+// SeenPeer reports the attempts to dial addresses of a peer. No reply.
 type SeenPeer struct {
 	Peer     identity.NodeID
 	Attempts []DialAttempt

@@ -10,34 +10,35 @@ import (
 	"github.com/gamelan-p2p/gamelan/internal/credit"
 )
 
-// Receiver receives what the peers send on one messaging protocol. A part that
-// carries its own messages on the profile's protocol hands one to
-// [Trunk.ReceiveFrames]; plain messages have one of the trunk's.
+// Receiver receives the messages of peers on one messaging protocol. A part that
+// carries its own messages on the profile's protocol passes a Receiver to
+// [Trunk.ReceiveFrames]. Plain messages have a Receiver of the trunk.
 type Receiver interface {
-	// Open begins the reading of a substream of a connection.
+	// Open returns an Intake for a task that reads a substream of this connection. A
+	// substream that was parked gets another task and another Intake.
 	Open(on *ConnRef) Intake
 }
 
-// Intake receives the messages of one substream, in order, on the goroutine of the
-// task that reads it.
+// Intake receives messages of one substream, in order, on the goroutine of the task
+// that reads the substream.
 type Intake interface {
-	// Message returns the message for an actor's mailbox that is made of a body
-	// which was read whole. From then on it owns the permit, and gives it back when
-	// it is handled or discarded (a Discard method).
+	// Message returns the message for an actor's mailbox. body was read completely. The
+	// returned message owns the permit: it gives the permit back when it was handled,
+	// or in its Discard method.
 	Message(body []byte, p *credit.Permit) any
-	// Hear waits until an actor may hear at least one of these messages, and returns
-	// the actor and how many it may hear. An error ends the substream; it is
-	// ctx's when that ends.
+	// Hear waits until an actor may receive at least one of these messages. It returns
+	// the actor, and how many messages from the first on the actor may receive now. An
+	// error ends the substream. When ctx ends, Hear returns ctx's error.
 	Hear(ctx context.Context, all []any) (to *actor.PID, n int, err error)
-	// Drop is told of messages that were made and are discarded unheard, because
+	// Drop reports that n messages of Message are discarded without delivery, because
 	// the substream has ended.
 	Drop(n int)
 }
 
-// plainReceiver receives plain messages for the user's handler.
+// plainReceiver is the Receiver of plain messages, for the user's handler.
 type plainReceiver struct{ messaging *Messaging }
 
-// Open returns what makes [Received] of bodies.
+// Open returns an Intake that makes a [Received] of each body.
 func (r plainReceiver) Open(on *ConnRef) Intake { return &plainIntake{r.messaging, on} }
 
 type plainIntake struct {
@@ -45,14 +46,14 @@ type plainIntake struct {
 	on        *ConnRef
 }
 
-// Message makes a [Received]. A connection on which one has come is of use.
+// Message makes a [Received] and marks the connection as useful.
 func (i *plainIntake) Message(body []byte, p *credit.Permit) any {
 	i.on.use()
 	return Received{From: i.on.Key, Peer: i.on.Peer, Conn: i.on.ID, Body: body, permit: p}
 }
 
-// Hear waits until there is a handler, which hears all of them. The error is
-// ctx's, or errHandlerStopped.
+// Hear waits until there is a handler, which may receive all of the messages. The error
+// is ctx's, or errHandlerStopped.
 func (i *plainIntake) Hear(ctx context.Context, all []any) (*actor.PID, int, error) {
 	pid, ok := i.messaging.Handler.Get() // without a lock
 	var err error
@@ -65,26 +66,27 @@ func (i *plainIntake) Hear(ctx context.Context, all []any) (*actor.PID, int, err
 	return pid, len(all), err
 }
 
-// Drop has nothing to count: the sender hears that these are in doubt.
+// Drop does nothing: dropped plain messages are not counted.
 func (*plainIntake) Drop(int) {}
 
-// errHandlerStopped ends the reading of messages: the protocol is offered no more.
+// errHandlerStopped ends the reading of plain messages: the node no longer offers their
+// protocol.
 var errHandlerStopped = errors.New("actors: the handler of messages has stopped for good after a panic")
 
-// TypeTable is where a part keeps the users' actors that hear what it receives by
-// message type: see [Trunk.ServeTypes]. Extensions calls it.
+// TypeTable is a part's table of users' actors by message type. Each actor receives the
+// messages of its type. See [Trunk.ServeTypes]. The actor extensions calls the methods.
 type TypeTable interface {
-	// Check says whether an actor for the type may be registered.
+	// Check returns an error if no actor may be registered for the type.
 	Check(t int32) error
-	// Set has the actor hear the messages of the type; nil says that it has failed,
-	// and is tried or registered again.
+	// Set makes the actor receive the messages of the type. A nil pid means that the
+	// actor has failed: it is still registered and may be started again.
 	Set(t int32, pid *actor.PID)
-	// Delete ends that.
+	// Delete removes the actor of the type.
 	Delete(t int32)
 }
 
-// Origin says which peer chose the content of a message, and on which
-// connection it came. It is what a contained panic is charged to.
+// Origin names the peer that chose the content of a message, and the connection on
+// which the message came. A contained panic counts against this peer and connection.
 type Origin struct {
 	Peer identity.NodeID
 	Conn uint64 // 0: none

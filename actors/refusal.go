@@ -10,14 +10,14 @@ import (
 	"github.com/gamelan-p2p/gamelan/protocol"
 )
 
-// The protocol id of the profile's messages says nothing about their content: it
-// carries the DHT's on most nodes and plain messages on some. Between nodes of this
-// library the protocol list of the identity message decides which it is, on the
-// connection that is used, so that no message is confirmed by a node that cannot
-// decode it (spec: comms 8.1). Other nodes' lists are not asked.
+// The profile's messaging protocol carries messages of the DHT on most nodes, and plain
+// messages on some; its id does not say which. Between nodes of this library the protocol
+// list in the identity message of the connection says it, so that no message is confirmed
+// by a node that cannot decode it (spec: comms 8.1). The lists of other nodes are not used
+// for this.
 
-// withoutDHT reports whether what a peer said of itself is that of a node of this
-// library without the DHT.
+// withoutDHT reports whether this user agent and protocol list are those of a node of
+// this library that runs without the DHT.
 func withoutDHT(agent string, list []protocol.ID) bool {
 	return useragent.Ours(agent) && !slices.Contains(list, protocol.DHTMarker)
 }
@@ -26,13 +26,13 @@ func withoutDHT(agent string, list []protocol.ID) bool {
 // without the DHT.
 func (r *ConnRef) NoDHT() bool { return r.noDHT }
 
-// Origin is where the connection comes from.
+// Origin returns the source of an inbound connection.
 func (r *ConnRef) Origin() peerstore.Origin { return r.origin }
 
 // ours reports whether the peer is a node of this library.
 func (r *ConnRef) ours() bool { return useragent.Ours(r.UserAgent) }
 
-// markers is how many ids our identity message lists that no actor handles.
+// markers returns how many ids this node's identity message lists that no actor handles.
 func (e *env) markers() int {
 	if !e.DHT {
 		return 0
@@ -50,15 +50,15 @@ func (e *env) reserved(id protocol.ID) bool {
 	return false
 }
 
-// carries reports whether the actor is that of the node's messaging protocol with
+// carries reports whether pid is the actor of the node's own messaging protocol with
 // this id.
 func (e *env) carries(id protocol.ID, pid *actor.PID) bool {
 	return slices.ContainsFunc(e.messagings(), func(m *Messaging) bool { return m.ID == id && m.PID.Equal(pid) })
 }
 
-// decodes reports whether this node can decode what the peer sends on a protocol.
-// The one that two kinds of messages share is refused to those nodes of this
-// library that would send the other kind.
+// decodes reports whether this node can decode the messages that the peer sends on a
+// protocol. Only on the profile's messaging protocol, which two kinds of messages share,
+// may the answer be no: for nodes of this library that would send the other kind.
 func (e *env) decodes(id protocol.ID, from *ConnRef) bool {
 	switch {
 	case id != e.Profile.MessagingID || !from.ours():
@@ -69,10 +69,10 @@ func (e *env) decodes(id protocol.ID, from *ConnRef) bool {
 	return from.noDHT
 }
 
-// refusal says why the peer at the other end of a connection must not be sent
-// messages of this protocol, and what to change; nil means that it may. Only the
-// protocol that two kinds of messages share needs it: on any other one the peer
-// itself refuses what it does not take.
+// refusal returns an error if this node must not send messages of this protocol on a
+// connection; the error says why, and what to change. Only the profile's messaging
+// protocol, which two kinds of messages share, needs this check: on any other protocol
+// the peer itself refuses the substream.
 func (m *Messaging) refusal(to *ConnRef) error {
 	switch {
 	case m.ID != m.env.Profile.MessagingID || !to.ours():
@@ -93,7 +93,8 @@ func (m *Messaging) refusal(to *ConnRef) error {
 
 const leaveProfile = "start this node without PlainOnProfile (gamelan node: without --plain-on-profile)"
 
-// declined says what to change when the peer has refused the protocol.
+// declined returns the error for a peer that has refused the protocol. It says what to
+// change.
 func (m *Messaging) declined(to *ConnRef, err error) error {
 	shared := m.env.Profile.MessagingID
 	switch {
@@ -109,8 +110,8 @@ func (m *Messaging) declined(to *ConnRef, err error) error {
 	return refused(err, "nothing there takes plain messages on %s; give that node a handler (WithHandler), and the same PlainID as this one", m.ID)
 }
 
-// refusedError is ErrNotTaken with what to change, and the peer's answer if one
-// was asked for.
+// refusedError is an ErrNotTaken that says what to change. cause is the peer's answer, or
+// nil if the peer was not asked.
 type refusedError struct {
 	why   string
 	cause error
@@ -122,7 +123,7 @@ func refused(cause error, format string, args ...any) error {
 
 func (e *refusedError) Error() string { return ErrNotTaken.Error() + ": " + e.why }
 
-// Unwrap returns ErrNotTaken and the peer's answer.
+// Unwrap returns ErrNotTaken and, if there is one, the peer's answer.
 func (e *refusedError) Unwrap() []error {
 	if e.cause == nil {
 		return []error{ErrNotTaken}

@@ -8,38 +8,39 @@ import (
 	"github.com/gamelan-p2p/gamelan/supervisor"
 )
 
-// retirement is the end of a connection that crossed another one, which has
-// taken its place. Both nodes have the other one, so nothing more begins here. What had begun is finished: our messages are
-// proven and their substream ends, and so do the peer's. The connection ends when
-// it has been quiet for a few round trips, since a substream that the peer had
-// just asked for may still be on its way.
+// retirement is the orderly end of a superseded connection: two connections crossed, and
+// the other one has taken its place. Both nodes have the other connection, so nothing new
+// begins on this one. Work under way is finished: this node's messages are proven and
+// their substreams end, and likewise the peer's. The connection ends when it has been
+// quiet for a few round trips, because a substream that the peer has just opened may
+// still be on its way.
 type retirement struct {
-	finished bool // our messages are
+	finished bool // this node's messages are proven and their substreams have ended
 	pongs    int
-	quiet    int // pongs in a row that found nothing here
+	quiet    int // pongs in a row that found no work on the connection
 }
 
 const (
-	retireLimit = 10 * time.Second // then it ends, whatever is on it
-	retireLost  = 2 * time.Second  // or when no pong comes
-	retireQuiet = 5                // pongs, nudgeEvery apart
+	retireLimit = 10 * time.Second // after this the connection ends, even with work on it
+	retireLost  = 2 * time.Second  // … or after this without a pong
+	retireQuiet = 5                // quiet pongs before the end, nudgeEvery apart
 )
 
 type (
-	// retireConn tells a conn that another one has taken its place.
+	// retireConn tells a conn that another connection has taken its place.
 	retireConn struct{}
-	// retireTick looks whether a pong has come since.
+	// retireTick makes the conn check whether its count of pongs has grown.
 	retireTick struct{ pongs int }
 )
 
-// superseded reports whether another connection is the peer's by now. Nothing
-// new begins on this one, which may yet take its place again.
+// superseded reports whether the directory lists another connection to the peer. Then
+// nothing new begins on this one. This one may still become the listed one again.
 func (a *conn) superseded() bool {
 	live, ok := a.env.Connections.Get(a.ref.Peer)
 	return ok && live.ID != a.ref.ID
 }
 
-// retire begins that. Who had asked for a substream asks again, and gets it on
+// retire drains a superseded connection. Pending opens fail, and their callers retry on
 // the other connection.
 func (a *conn) retire(c actor.Context) {
 	if a.closing != nil {
@@ -67,13 +68,15 @@ func (a *conn) retireDue(c actor.Context, m retireTick) {
 	}
 }
 
-// elsewhere answers a request for a substream: the connection is no more.
+// elsewhere answers a request for a substream with the error of a lost connection, so
+// that the caller tries another connection.
 func (a *conn) elsewhere(key openKey) {
 	key.detach()
 	key.m.Discard()
 }
 
-// lookQuiet ends the connection when nothing is left on it.
+// lookQuiet counts a pong. It ends the connection when several pongs in a row have found
+// no work on it.
 func (a *conn) lookQuiet(c actor.Context) {
 	r := a.retiring
 	r.pongs++
@@ -87,8 +90,8 @@ func (a *conn) lookQuiet(c actor.Context) {
 	}
 }
 
-// hurry has a connection that was retiring end for another reason as well: it
-// no longer waits for the peer.
+// hurry ends a retiring connection for another reason, such as a shutdown. It no longer
+// waits for the peer. An orderly end still waits a moment for this node's own messages.
 func (a *conn) hurry(c actor.Context, why CloseReason) {
 	finished := a.retiring.finished
 	a.retiring = nil

@@ -11,9 +11,9 @@ import (
 	"github.com/gamelan-p2p/gamelan/transport/connpool"
 )
 
-// makeRoom closes an idle inbound connection that was never of use, and reports
-// whether there was one. All places are taken, and a peer that has proved its
-// identity has come.
+// makeRoom closes an idle inbound connection that was never of use, and reports whether
+// there was one. It is called when all places are taken and a new peer has proved its
+// identity.
 //
 // spec: comms 125, V 8
 func (e *env) makeRoom(c actor.Context) bool {
@@ -40,9 +40,9 @@ func (e *env) makeRoom(c actor.Context) bool {
 	return true
 }
 
-// kept reports whether a connection is not to make room for another one: its peer
-// is or was wanted, was reached by a dial of ours, or has been of use; see
-// [ConnRef.Useful].
+// kept reports whether a connection must not be closed to make room: it was of use (see
+// [ConnRef.Useful]), runs a call, or is being closed already; or its peer is protected, is
+// on the allow list, or was ever reached by a dial of this node.
 func (e *env) kept(ref *ConnRef) bool {
 	if ref.Useful() || ref.Calling() || e.held(ref.Peer) || e.allowed(ref.Peer) || ref.live.leaving.Load() {
 		return true
@@ -51,11 +51,10 @@ func (e *env) kept(ref *ConnRef) bool {
 	return ok && !p.LastSeen().IsZero()
 }
 
-// Useful reports whether anything was done on the connection that somebody here
-// wanted: a message for this node came on it or a plain one of ours went out, a
-// call of either side ran, a substream of another protocol than those of messages
-// and calls was handed to its actor or opened by us, or somebody wanted the peer
-// connected.
+// Useful reports whether the connection was of use to this node. That is so if a message
+// for this node came on it, this node sent a plain message, a call of either side ran, a
+// substream of a protocol other than messages and calls was opened by either side, or a
+// program here wanted the peer connected.
 func (r *ConnRef) Useful() bool { return r.live != nil && r.live.useful.Load() }
 
 func (r *ConnRef) use() {
@@ -64,16 +63,17 @@ func (r *ConnRef) use() {
 	}
 }
 
-// use marks the connection of a peer as useful, if it is still that one; 0 is any.
+// use marks the connection of a peer as useful, if it still has the id conn; 0 stands for
+// any id.
 func (e *env) use(peer identity.NodeID, conn uint64) {
 	if ref, ok := e.Connections.Get(peer); ok && (conn == 0 || ref.ID == conn) {
 		ref.use()
 	}
 }
 
-// substreamsOfUse reports whether a substream of a protocol is of use by itself:
-// those of the children of services, as of messages and calls, are when something
-// comes on them.
+// substreamsOfUse reports whether a substream of a protocol makes its connection useful by
+// being opened. A substream of messages, or for a child of services such as rpc, does not:
+// there only a message or a call counts.
 func (e *env) substreamsOfUse(id protocol.ID, handler *actor.PID) bool {
 	for _, m := range e.messagings() {
 		if m.ID == id {

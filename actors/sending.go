@@ -17,18 +17,19 @@ import (
 // [Node.Plain] and, with the DHT, [Trunk.Frames]. All its methods may be called from
 // any goroutine.
 type Messaging struct {
-	// ID is what peers know the protocol by, PID its actor.
+	// ID is the id of the protocol on the wire, PID the protocol's actor.
 	ID  protocol.ID
 	PID *actor.PID
-	// Sessions is the directory of its sessions. Written by its actor.
+	// Sessions is the directory of the protocol's sessions. Its actor writes it.
 	Sessions view.Map[identity.NodeID, Messenger]
-	// Handler hears [Received]; without one nothing is read, and nil says that its
-	// panic policy has stopped it: then substreams end. Written by extensions. It
-	// stays closed where a part receives frames.
+	// Handler is the user's actor that receives [Received]. While there is none,
+	// readers wait for one. A nil PID means that the actor was stopped by its panic
+	// policy: then the peers' substreams end. The actor extensions writes it. It stays
+	// closed where a part receives frames.
 	Handler view.Gate[*actor.PID]
 
 	env      *env
-	by       string // who asks for its dials
+	by       string // name of its dials in the list of attempts
 	accounts accounts
 	receiver Receiver
 }
@@ -43,7 +44,7 @@ func newMessaging(e *env, id protocol.ID, pid *actor.PID, by string) *Messaging 
 // frames reports whether this carries the frames of a part.
 func (m *Messaging) frames() bool { return m == m.env.Frames }
 
-// messagings are the messaging protocols of the node.
+// messagings returns the messaging protocols of the node.
 func (e *env) messagings() []*Messaging {
 	all := make([]*Messaging, 0, 2)
 	for _, m := range []*Messaging{e.Frames, e.Plain} {
@@ -54,16 +55,16 @@ func (e *env) messagings() []*Messaging {
 	return all
 }
 
-// SendFrom sends a message on behalf of an actor in its turn, which hears Sent.
-// It is otherwise as Enqueue.
+// SendFrom sends a message on behalf of the actor whose turn c is; this actor receives
+// Sent. In all else SendFrom works as Enqueue.
 func (m *Messaging) SendFrom(c actor.Context, b SendBody) {
 	q := m.env.newEnqueue(b, c.Self())
 	q.ours = supervisor.Spawned(c)
 	m.accept(q)
 }
 
-// SendUnique is SendFrom for an actor of the node's own whose numbers nobody else
-// uses on this protocol: it may withdraw the message.
+// SendUnique is SendFrom for an actor of the node's own that may withdraw its messages. No
+// other sender may use the same ids on this protocol.
 func (m *Messaging) SendUnique(c actor.Context, b SendBody) {
 	q := m.env.newEnqueue(b, c.Self())
 	q.ours, q.unique = true, true
@@ -72,7 +73,7 @@ func (m *Messaging) SendUnique(c actor.Context, b SendBody) {
 
 // Enqueue sends a message on behalf of an actor, straight to the peer's
 // session. It never waits: without credit the outcome is Failed(overloaded).
-// reply hears Sent.
+// reply receives Sent.
 func (m *Messaging) Enqueue(b SendBody, reply *actor.PID) { m.accept(m.env.newEnqueue(b, reply)) }
 
 func (m *Messaging) accept(q *Enqueue) {
@@ -96,10 +97,10 @@ func (m *Messaging) accept(q *Enqueue) {
 	q.settle(protocol.Outcome{Kind: protocol.Failed, Reason: protocol.Overloaded})
 }
 
-// Send sends a message on behalf of a caller outside the tree. It waits for
-// credit until ctx ends; the error is ctx's then, and the message was not
-// accepted. After that done is called exactly once; it must not block. The
-// serial is for Withdraw.
+// Send sends a message on behalf of a caller outside the tree of actors. It waits for
+// credit until ctx ends. When ctx ends first, Send returns ctx's error and the message is
+// not accepted. Otherwise done is called exactly once, perhaps before Send returns; it
+// must not block. The serial is for Withdraw.
 func (m *Messaging) Send(ctx context.Context, b SendBody, done func(protocol.Outcome)) (serial uint64, err error) {
 	b.ID = m.env.NewID()
 	q := m.env.newEnqueue(b, nil)
@@ -116,7 +117,7 @@ func (m *Messaging) Send(ctx context.Context, b SendBody, done func(protocol.Out
 		session.account = m.accounts.of(b.Peer)
 	}
 	account := session.account
-	if !account.TryTake(len(b.Body)) { // else the session is still as new as need be
+	if !account.TryTake(len(b.Body)) { // without a wait the session is still current
 		if err := account.Take(ctx, len(b.Body)); err != nil {
 			m.accounts.drop(b.Peer)
 			return 0, err
@@ -128,8 +129,8 @@ func (m *Messaging) Send(ctx context.Context, b SendBody, done func(protocol.Out
 	return q.id, nil
 }
 
-// refused settles a message at once that is for a peer without a session, a
-// connection and an address to dial. It holds no credit yet.
+// refused settles a message as failed if its peer has no connection and cannot be dialled.
+// It is called when the peer has no session and the message holds no credit yet.
 func (m *Enqueue) refused() bool {
 	err := m.env.unreachable(m.peer)
 	if err == nil {
@@ -139,9 +140,9 @@ func (m *Enqueue) refused() bool {
 	return true
 }
 
-// pass hands a message that holds its credit to the peer's session, or to the
-// protocol's actor when there is none yet, or when an earlier message is still
-// on that way.
+// pass sends a message, which holds its credit, to the peer's session. If there is no
+// session yet, or an earlier message to the peer is still on its way through the
+// protocol's actor, the message goes through that actor as well.
 func (m *Messaging) pass(q *Enqueue, session *actor.PID) {
 	if session != nil && q.account.detour.Load() == 0 {
 		q.direct = m
@@ -151,7 +152,7 @@ func (m *Messaging) pass(q *Enqueue, session *actor.PID) {
 	m.passAround(q)
 }
 
-// passAround hands a message to the protocol's actor.
+// passAround sends a message to the protocol's actor, which passes it to the session.
 func (m *Messaging) passAround(q *Enqueue) {
 	q.direct = nil
 	q.detour.Store(true)
@@ -159,8 +160,8 @@ func (m *Messaging) passAround(q *Enqueue) {
 	m.env.System.Root.Send(m.PID, q)
 }
 
-// Moved returns when the peer's session last gave bytes to its substream, the
-// zero time if it has not or there is none.
+// Moved returns when the peer's session last wrote bytes to its substream. It returns the
+// zero time if there is no session, or it has written nothing.
 func (m *Messaging) Moved(peer identity.NodeID) time.Time {
 	if s, ok := m.Sessions.Get(peer); ok && s.account != nil {
 		if at := s.account.moved.Load(); at != 0 {
@@ -170,8 +171,8 @@ func (m *Messaging) Moved(peer identity.NodeID) time.Time {
 	return time.Time{}
 }
 
-// Withdraw says that the sender of a message waits no longer. If it was not
-// written yet it fails; else it is in doubt.
+// Withdraw tells the session that the sender of a message no longer waits. A message that
+// was not written yet fails; a written one is in doubt.
 func (m *Messaging) Withdraw(peer identity.NodeID, serial uint64) {
 	m.env.System.Root.Send(m.PID, withdraw{serial, peer})
 }
@@ -183,14 +184,14 @@ func (e *env) newEnqueue(m SendBody, reply *actor.PID) *Enqueue {
 	}
 }
 
-// movingWriter notes when bytes have gone to a peer.
+// movingWriter records in the peer's account when bytes were last written.
 type movingWriter struct {
 	io.Writer
 	env     *env
 	account *outAccount
 }
 
-// Write writes, and notes when that ended.
+// Write writes b, and records the time if bytes were written.
 func (w movingWriter) Write(b []byte) (int, error) {
 	n, err := w.Writer.Write(b)
 	if n > 0 && w.account != nil {

@@ -14,19 +14,20 @@ import (
 	"github.com/gamelan-p2p/gamelan/supervisor"
 )
 
-// services owns the protocol table and our identity message, and is the parent
-// of the built-in protocols.
+// services owns the protocol table and the node's identity message, and is the parent
+// of the actors of built-in protocols.
 //
-// In: AddProtocol, RemoveProtocol, SetAddresses, event ClockSet. Out: the replies. A restart
-// rebuilds the table: built-in protocols come up again with it, and extensions
-// repeats its own.
+// In: AddProtocol, RemoveProtocol, SetAddresses, event ClockSet. Out: the replies, event
+// ServicesStarted. A restart rebuilds the table: the children start again and add their
+// protocols, and extensions adds those of the users again.
 type services struct {
 	env   *env
-	parts []supervisor.Spec // of the node's parts
+	parts []supervisor.Spec // the services of the node's parts
 }
 
-// ServicesStarted is published when the protocol table has nothing but the DHT's
-// messaging protocol, if there is one, and waits to be filled.
+// ServicesStarted is published each time services has started. The protocol table then has
+// only the DHT's messaging protocol, if the node runs the DHT; other actors have to add
+// their protocols again.
 type ServicesStarted struct{}
 
 // newServices makes the actor that owns the protocol table. It is the parent of the
@@ -43,7 +44,7 @@ func (s *services) Receive(c actor.Context) {
 	switch m := c.Message().(type) {
 	case *actor.Started:
 		s.env.Protocols.Clear()
-		if m := s.env.Frames; m != nil { // nobody registers it
+		if m := s.env.Frames; m != nil { // no actor adds it
 			s.env.Protocols.Set(m.ID, m.PID)
 		}
 		s.announce()
@@ -96,8 +97,8 @@ func (s *services) add(m AddProtocol) error {
 	return nil
 }
 
-// announce writes the list of protocols into our identity message. It is not
-// signed, so the claim stays as it is.
+// announce writes the list of protocols into the node's identity message. The list is
+// not signed, so the signed claim stays as it is.
 func (s *services) announce() {
 	m, ok := s.env.Local.Get()
 	if !ok {
@@ -119,8 +120,8 @@ func (s *services) list() []protocol.ID {
 	return list
 }
 
-// redate signs the claim anew if the system's clock was so far ahead when it was
-// signed that peers would refuse its date.
+// redate signs the claim again if the claim's date is so far ahead of the system's clock
+// that peers would refuse it.
 func (s *services) redate(c actor.Context) {
 	m, ok := s.env.Local.Get()
 	if !ok {
@@ -136,7 +137,8 @@ func (s *services) redate(c actor.Context) {
 	}
 }
 
-// setAddresses signs a new claim, dated now.
+// setAddresses puts these addresses into the node's identity message. It signs a new claim
+// if they have changed.
 func (s *services) setAddresses(c actor.Context, addrs []ma.Multiaddr) error {
 	m, err := s.env.newIdentity(addrs, supervisor.Rand(c))
 	if err != nil {
@@ -147,8 +149,8 @@ func (s *services) setAddresses(c actor.Context, addrs []ma.Multiaddr) error {
 	return nil
 }
 
-// newIdentity makes an identity message over the addresses, without protocols.
-// The signature is a new one only when what it covers has changed.
+// newIdentity makes an identity message with these addresses, without protocols. It
+// signs a new claim only if the signed data has changed.
 func (e *env) newIdentity(addrs []ma.Multiaddr, random io.Reader) (identify.Message, error) {
 	raw := make([][]byte, len(addrs))
 	for i, a := range addrs {

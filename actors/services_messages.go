@@ -7,8 +7,8 @@ import (
 	"github.com/gamelan-p2p/gamelan/protocol"
 )
 
-// AddProtocol makes inbound substreams of a protocol go to an actor. Sent to
-// services. Reply: ProtocolAdded.
+// AddProtocol asks services to pass inbound substreams of a protocol to an actor. Reply:
+// ProtocolAdded.
 type AddProtocol struct {
 	Token uint64
 	ID    protocol.ID
@@ -22,8 +22,8 @@ type ProtocolAdded struct {
 	Err   error
 }
 
-// RemoveProtocol ends that, if the protocol still goes to PID. Reply:
-// ProtocolRemoved.
+// RemoveProtocol removes a protocol from the table, unless its substreams go to an actor
+// other than PID; a nil PID stands for any actor. Reply: ProtocolRemoved.
 type RemoveProtocol struct {
 	Token uint64
 	ID    protocol.ID
@@ -36,8 +36,8 @@ type ProtocolRemoved struct {
 	ID    protocol.ID
 }
 
-// SetAddresses changes the addresses that the node advertises; the next
-// identity exchange carries a fresh signature over them (spec: comms 58). Sent
+// SetAddresses changes the addresses that the node advertises. The next
+// identity exchange carries a new signature over them (spec: comms 58). Sent
 // to services. Reply: AddressesSet.
 type SetAddresses struct{ Addresses []ma.Multiaddr }
 

@@ -18,14 +18,15 @@ import (
 	"github.com/gamelan-p2p/gamelan/transport/upgrade"
 )
 
-// session carries the messages of one protocol from and to one peer. It writes on one substream
-// of ours and reads from one of theirs, on which it never writes. What is to be
-// done next with the messages to the peer is decided by messaging.Outbox.
+// session carries the messages of one protocol from and to one peer. It writes on a
+// substream that this node has opened ("our substream"), and reads from one that the peer
+// has opened, on which it never writes. The machine messaging.Outbox decides what to do
+// with the messages to the peer.
 //
-// In: Enqueue, SubstreamOpened, PeerDialed, WritesConfirmed. Out: Sent,
-// Received or Frame (from the reader task), DialPeer, OpenSubstream, ConfirmWrites,
-// PeerViolated, CloseConn. It never restarts: its open sends end InDoubt or
-// Failed with it.
+// In: Enqueue, withdraw, SubstreamOpened, SubstreamFailed, PeerDialed, WritesConfirmed,
+// finishSubstreams. Out: Sent, the Receiver's messages (from the reader task), DialPeer,
+// CancelDial, OpenSubstream, ConfirmWrites, substreamsFinished, PeerViolated, CloseConn,
+// retired, returned. It never restarts: its open sends end InDoubt or Failed with it.
 type session struct {
 	env      *env
 	protocol *Messaging
@@ -33,23 +34,23 @@ type session struct {
 
 	out      *messaging.Outbox[*Enqueue]
 	dialing  uint64            // token of the DialPeer or OpenSubstream under way
-	asked    bool              // … the dialer was asked
-	limit    *supervisor.Timer // … of it; nil: none runs
+	asked    bool              // the request under way went to the dialer
+	limit    *supervisor.Timer // timer of the request under way; nil: none runs
 	conn     *ConnRef
 	stream   protocol.Stream // our substream; nil if none
-	detach   func()          // of it
-	endWatch *parker         // waits for its end
-	gen      uint64          // of our substream
-	ended    error           // our substream has ended at the other side
+	detach   func()          // gives up the ownership of stream
+	endWatch *parker         // waits for the end of stream
+	gen      uint64          // number of our substream
+	ended    error           // how our substream has ended; nil: it has not
 
-	now    time.Time // at one of the last events
+	now    time.Time // time of a recent event
 	writer writer
-	urgent bool   // of the batch in hand: somebody waits for an outcome
-	mark   uint64 // to be proven when proofDue comes; 0: none is to come
+	urgent bool   // a caller waits for the outcome of a message in the last batch
+	mark   uint64 // to be proven when proofDue comes; 0: no proofDue is planned
 
-	told     supervisor.Bundle // empty between two messages
-	notTaken int               // what status was told of the peer
-	taken    bool              // a message was proven, and status was told
+	told     supervisor.Bundle // collects outcomes; empty between two messages
+	notTaken int               // what env.notTaken was last told about the peer
+	taken    bool              // a message was proven, and env.notTaken was told so
 
 	in inbox // the peer's substreams
 
@@ -59,7 +60,7 @@ type session struct {
 	idleTime *supervisor.Timer
 }
 
-// finishing is the orderly end of our substreams on a connection.
+// finishing is the orderly end of our substream on a connection.
 type finishing struct {
 	conn  uint64
 	reply *actor.PID
@@ -76,11 +77,11 @@ const (
 
 	idleLimit = 30 * time.Second // a session with nothing to do ends after this
 
-	// proofDelay is how long the proof of messages waits that only actors
-	// sent: nobody waits for these outcomes, and one ping serves them all.
+	// proofDelay delays the request for a proof if all messages were sent by
+	// actors: no caller waits for these outcomes, and one ping proves them all.
 	proofDelay = 250 * time.Microsecond
 
-	// clockEvery is how many queued messages share a look at the clock.
+	// clockEvery is how many queued messages share one reading of the clock.
 	clockEvery = 64
 )
 
@@ -148,7 +149,7 @@ func (s *session) Receive(c actor.Context) {
 	case outDue:
 		s.do(c, s.out.Due(supervisor.Now(c)))
 	case withdraw:
-		if s.retired { // so was what it is about
+		if s.retired { // the message was returned as well
 			c.Send(s.protocol.PID, returned{s.peer, m})
 			return
 		}
@@ -156,7 +157,7 @@ func (s *session) Receive(c actor.Context) {
 	case finishSubstreams:
 		s.beginFinish(c, m)
 	case supervisor.Done[finSent]:
-		// The peer's end is heard; a failed FIN ends there as well.
+		// The watch task reports the peer's end of the substream, also after a failed FIN.
 	case finTimeout:
 		if m.gen == s.gen {
 			s.streamEnded(c, ErrNoAnswer)
@@ -181,13 +182,13 @@ func (s *session) Receive(c actor.Context) {
 	}
 }
 
-// ErrNoAnswer ends what waited for the dialer or a connection for [DialLimit] or
-// [OpenLimit].
+// ErrNoAnswer reports that the dialer did not answer within [DialLimit], or a connection
+// not within [OpenLimit].
 var ErrNoAnswer = errors.New("actors: no answer in time")
 
 func (s *session) enqueue(c actor.Context, m *Enqueue) {
 	switch {
-	case m.settled.Load(): // it came round from a session that had it when it crashed
+	case m.settled.Load(): // its earlier session settled it when it crashed
 		return
 	case s.retired:
 		c.Send(s.protocol.PID, returned{s.peer, m}) // it starts a new session
@@ -197,13 +198,13 @@ func (s *session) enqueue(c actor.Context, m *Enqueue) {
 		return
 	}
 	s.touched()
-	if s.out.Len()%clockEvery == 0 { // here the outbox needs no better than seconds
+	if s.out.Len()%clockEvery == 0 { // the outbox needs this time only to the second
 		s.now = supervisor.Now(c)
 	}
 	s.do(c, s.out.Queued(s.now, messaging.Entry[*Enqueue]{ID: m.serial(), Body: m.body, Resend: m.resend, Tag: m}))
 }
 
-// do carries out what the outbox says.
+// do carries out the effects of the outbox.
 func (s *session) do(c actor.Context, f messaging.Effects[*Enqueue]) {
 	s.tellTaken(f.Settled)
 	settleAll(f.Settled, &s.told)
@@ -228,14 +229,14 @@ func (s *session) do(c actor.Context, f messaging.Effects[*Enqueue]) {
 	if !f.Wake.IsZero() {
 		supervisor.At(c, f.Wake, outDue{})
 	}
-	if s.out.Len() == 0 { // who sent something has withdrawn it
+	if s.out.Len() == 0 { // no message needs the dial any more
 		s.takeBack(c)
 	}
 	s.tellNotTaken(c)
 	s.goOn(c)
 }
 
-// takeBack ends our dial, if one is under way.
+// takeBack cancels the dial, if one is under way.
 func (s *session) takeBack(c actor.Context) {
 	if s.asked {
 		s.asked = false
@@ -243,7 +244,8 @@ func (s *session) takeBack(c actor.Context) {
 	}
 }
 
-// goOn takes the next step of an orderly end, if one is under way.
+// goOn takes the next step of a finish or drain that is under way. If the session has
+// nothing to do, it starts the idle timer.
 func (s *session) goOn(c actor.Context) {
 	if f := s.finish; f != nil && !f.fin && s.out.Quiet() {
 		s.sendFin(c)
@@ -256,8 +258,8 @@ func (s *session) goOn(c actor.Context) {
 	}
 }
 
-// dial asks for a connection to the peer. If there is one the dialer is not
-// needed, which a node that closes has not got any more.
+// dial asks for a connection to the peer. If there is one already, it does not ask the
+// dialer, which has stopped if the node is stopping.
 func (s *session) dial(c actor.Context) {
 	s.dialing = s.env.NewID()
 	if ref, ok := s.env.Connections.Get(s.peer); ok {
@@ -269,13 +271,13 @@ func (s *session) dial(c actor.Context) {
 	s.await(c, DialLimit, dialWait{s.dialing})
 }
 
-// await has tick come after d, unless the answer comes before.
+// await sends tick to this actor after d, unless the answer comes before.
 func (s *session) await(c actor.Context, d time.Duration, tick any) {
 	s.answered()
 	s.limit = supervisor.After(c, d, tick)
 }
 
-// answered is the end of the DialPeer or OpenSubstream under way.
+// answered stops the timer of the DialPeer or OpenSubstream under way.
 func (s *session) answered() {
 	if s.limit != nil {
 		s.limit.Stop()
@@ -300,14 +302,14 @@ func (s *session) dialed(c actor.Context, m PeerDialed) {
 		s.do(c, s.out.Dialled(now, protocol.ReasonNone, nil))
 	case errors.Is(m.Err, ErrDialCancelled):
 		s.do(c, s.out.DialCancelled(now))
-	case errors.Is(m.Err, ErrConnectionClosed): // as what it brought has ended already
+	case errors.Is(m.Err, ErrConnectionClosed): // the dial succeeded, but its connection has ended already
 		s.do(c, s.out.ConnectionGone(now, m.Err))
 	default:
 		s.do(c, s.out.Dialled(now, dialReason(m.Err), m.Err))
 	}
 }
 
-// dialReason says what a failed dial means for the messages that wait for it.
+// dialReason returns the reason with which messages fail after this error of a dial.
 func dialReason(err error) protocol.Reason {
 	switch {
 	case errors.Is(err, ErrBanned):
@@ -345,7 +347,8 @@ func (s *session) opened(c actor.Context, m SubstreamOpened) {
 
 func watchName(gen uint64) string { return fmt.Sprintf("watch-%d", gen) }
 
-// listen arranges that the end of our substream is heard, unless it has come.
+// listen makes the parker report the end of our substream, and returns errParked. If the
+// end has come already, listen returns it.
 func listen(ear *parker) error {
 	ear.stream.Notify(ear.heard)
 	ear.stream.SetReadDeadline(Expired)
@@ -357,7 +360,8 @@ func listen(ear *parker) error {
 	return err
 }
 
-// watch waits for the end of our substream. The peer never writes on it.
+// watch waits for the end of our substream and returns its error. It is an error if the
+// peer writes on it.
 func watch(stream protocol.Stream) error {
 	var b [1]byte
 	n, err := stream.Read(b[:])
@@ -367,8 +371,7 @@ func watch(stream protocol.Stream) error {
 	return err
 }
 
-// heard says that our substream has something to read, which is its end, or that
-// the peer's has.
+// heard handles an arrival: the end of our substream, or bytes on the peer's.
 func (s *session) heard(c actor.Context, m arrival) {
 	if m.name != watchName(s.gen) {
 		s.in.heard(c, m)
@@ -393,7 +396,7 @@ func (s *session) openFailed(c actor.Context, m SubstreamFailed) {
 	s.answered()
 	now := supervisor.Now(c)
 	switch {
-	case m.ConnectionLost: // the directory will forget it in a moment, if it has not yet
+	case m.ConnectionLost: // the directory removes the connection now or in a moment
 		s.do(c, s.out.ConnectionGone(now, m.Err))
 	case errors.Is(m.Err, mux.ErrReset):
 		s.do(c, s.out.OpenReset(now, m.Err))
@@ -406,8 +409,8 @@ func (s *session) openFailed(c actor.Context, m SubstreamFailed) {
 	}
 }
 
-// openReason says what it means for the messages that no substream was opened
-// on a connection that lives on.
+// openReason returns the reason with which messages fail if no substream could be opened
+// on a live connection.
 func openReason(err error) protocol.Reason {
 	switch {
 	case refusedProtocol(err):
@@ -418,7 +421,8 @@ func openReason(err error) protocol.Reason {
 	return protocol.NotTaken
 }
 
-// write hands a batch to a task; what comes meanwhile goes with the next.
+// write gives a batch to the writer task. Messages that come meanwhile go with the next
+// batch.
 func (s *session) write(c actor.Context, batch []messaging.Entry[*Enqueue]) {
 	s.urgent = false
 	for i := range batch {
@@ -433,8 +437,9 @@ func (s *session) write(c actor.Context, batch []messaging.Entry[*Enqueue]) {
 	s.writer.write(c, s.env, s.gen, s.stream, batch)
 }
 
-// proveSoon asks for the proof of what was written: at once if somebody waits
-// for it, else a moment later together with what is written until then.
+// proveSoon asks for the proof of the written messages. It asks at once if a caller waits
+// for an outcome, if a finish or drain is under way, or if notBefore delays the proof
+// anyway. Otherwise it asks after proofDelay, also for messages written until then.
 func (s *session) proveSoon(c actor.Context, mark uint64, notBefore time.Time) {
 	switch {
 	case s.urgent || s.finish != nil || s.drain != nil || notBefore.After(supervisor.Now(c)):
@@ -447,7 +452,7 @@ func (s *session) proveSoon(c actor.Context, mark uint64, notBefore time.Time) {
 	}
 }
 
-// prove asks for a proof now. It proves what waits for proofDue as well.
+// prove asks for a proof now. The proof covers messages that wait for proofDue as well.
 func (s *session) prove(c actor.Context, mark uint64, notBefore time.Time) {
 	s.mark = 0
 	if mark != 0 && s.conn != nil {
@@ -484,7 +489,8 @@ func (s *session) taskDone(c actor.Context, m supervisor.TaskDone) {
 	}
 }
 
-// streamEnded is the end of our substream at the other side.
+// streamEnded handles the end of our substream by the peer or with the connection. It is
+// also called when the peer does not answer our FIN in time.
 func (s *session) streamEnded(c actor.Context, err error) {
 	if s.stream == nil {
 		return
@@ -495,7 +501,7 @@ func (s *session) streamEnded(c actor.Context, err error) {
 	s.do(c, s.out.Ended(supervisor.Now(c), err, noConn))
 }
 
-// drop lets our substream go.
+// drop closes our substream and stops its writer.
 func (s *session) drop() {
 	s.mark = 0
 	s.writer.stop()
@@ -506,14 +512,14 @@ func (s *session) drop() {
 	}
 }
 
-// beginFinish ends our substream on a connection that is about to be closed:
-// what was written is proven first, then comes FIN (comms 146).
+// beginFinish ends our substream on a connection that is about to be closed. First the
+// written messages are proven, then FIN is sent (comms 146).
 func (s *session) beginFinish(c actor.Context, m finishSubstreams) {
 	if s.conn == nil || s.conn.ID != m.Conn || s.stream == nil {
 		c.Send(m.Reply, substreamsFinished{m.Conn})
 		return
 	}
-	if s.finish != nil { // as the end of this session does
+	if s.finish != nil { // the drain of this session has begun it already
 		s.finish.reply = m.Reply
 		return
 	}
@@ -532,7 +538,7 @@ func (s *session) sendFin(c actor.Context) {
 	supervisor.Do(c, "fin", func(context.Context) (finSent, error) { return finSent{}, stream.CloseWrite() })
 }
 
-// finished tells whoever waits that our substream has ended.
+// finished tells the conn and the drain that wait for it that our substream has ended.
 func (s *session) finished(c actor.Context) {
 	f := s.finish
 	if f == nil {
@@ -547,8 +553,8 @@ func (s *session) finished(c actor.Context) {
 	}
 }
 
-// beginDrain waits for the outcomes of what was accepted, then ends our
-// substream.
+// beginDrain makes the session wait for the outcomes of all accepted messages, and then
+// end our substream.
 func (s *session) beginDrain(c actor.Context) {
 	s.drain = &sessionDrain{reply: c.Sender()}
 	s.goOn(c)
@@ -573,12 +579,12 @@ func (s *session) drainDone(c actor.Context) {
 	}
 }
 
-// abandon settles what is open when the session ends for whatever reason.
+// abandon settles all open messages when the session ends for any reason.
 func (s *session) abandon() {
 	settleAll(s.out.Close(protocol.Closed, ErrClosing).Settled, &s.told)
 }
 
-// checkIdle lets a session that has nothing to do end after a while.
+// checkIdle starts the idle timer if the session has nothing to do.
 func (s *session) checkIdle(c actor.Context) {
 	if s.idleTime == nil && !s.retired && s.idle() {
 		s.idleTime = supervisor.After(c, idleLimit, idleTick{})
@@ -597,7 +603,7 @@ func (s *session) touched() {
 func (s *session) retire(c actor.Context) {
 	switch {
 	case s.retired || !s.idle():
-	case s.in.handled(): // else its credit would be forgotten
+	case s.in.handled(): // not before, or the account that handlers still draw on would be lost
 		s.retired = true
 		c.Send(s.protocol.PID, retired{s.peer})
 	default:
@@ -613,7 +619,8 @@ func (s *session) String() string {
 	return text + s.in.String()
 }
 
-// refusedProtocol reports an answer that says the peer does not take messages.
+// refusedProtocol reports whether err is the peer's answer that it does not accept the
+// protocol.
 func refusedProtocol(err error) bool {
 	return errors.Is(err, negotiate.ErrUnsupported) || errors.Is(err, negotiate.ErrTerminated) || errors.Is(err, negotiate.ErrTooManyRounds)
 }

@@ -6,32 +6,31 @@ import (
 	"github.com/gamelan-p2p/gamelan/protocol"
 )
 
-// SendBody is the message form of a send, for actors. Send it to the actor of a
-// [Messaging], or shorter to the session itself by [Messaging.Enqueue]. Reply: Sent.
-// It never waits: without credit it ends Failed(overloaded).
+// SendBody asks for a message to be sent to a peer. Actors send it to the actor of a
+// [Messaging]; [Messaging.Enqueue] is a shorter way, directly to the session. Reply: Sent.
+// The send never waits for credit: without credit the outcome is Failed(overloaded).
 type SendBody struct {
 	ID     uint64 // yours; Sent repeats it
 	Peer   identity.NodeID
-	Body   []byte // not changed after it was sent
+	Body   []byte // must not be changed after the send
 	Resend bool
 }
 
-// Sent tells the one outcome of one send.
+// Sent reports the outcome of one send.
 type Sent struct {
 	ID      uint64
 	Peer    identity.NodeID
 	Outcome protocol.Outcome
 }
 
-// withdraw says that the sender of a message waits no longer.
+// withdraw reports that the sender of a message no longer waits.
 type withdraw struct {
 	ID   uint64
 	Peer identity.NodeID
 }
 
-// Received is one message of a peer. Its credit goes back when Receive returns,
-// or later if Keep was called: until then it counts against that peer, and a
-// peer without credit is not read from.
+// Received is one message of a peer. It holds some of that peer's credit until Receive
+// returns, or longer if Keep was called. Nothing is read from a peer without credit.
 type Received struct {
 	From identity.PublicKey
 	Peer identity.NodeID
@@ -44,14 +43,14 @@ type Received struct {
 // Finish gives the credit back; the mailbox calls it when Receive has returned.
 func (m Received) Finish() { m.permit.Finish() }
 
-// Discard gives the credit of a message back that nobody handled.
+// Discard gives the credit back if no actor has handled the message.
 func (m Received) Discard() { m.permit.Discard() }
 
-// Source makes a panic on it count against the peer.
+// Source makes a panic on this message count against the peer.
 func (m Received) Source() any { return Origin{m.Peer, m.Conn} }
 
-// Keep holds the credit after Receive has returned, until release is called:
-// for handlers that pass the body on to slow work. Release may be called from
-// any goroutine, more than once. A restart of the actor calls it for nobody: have
-// [supervisor.Own] do so when it is kept in the actor.
+// Keep holds the credit after Receive has returned, until release is called. It is for
+// handlers that pass the body on to slow work. release may be called from any goroutine,
+// and more than once. A restart of the actor does not call it: if the actor stores
+// release, pass it to [supervisor.OwnFunc], which calls it when the actor ends.
 func (m Received) Keep() (release func()) { return m.permit.Keep() }

@@ -10,19 +10,19 @@ import (
 
 const (
 	// setupWait is how long a dial waits for inbound set-ups of the same peer. A
-	// peer that does not finish its own can delay only our dials of itself.
+	// peer that does not finish its set-ups delays only dials of itself.
 	setupWait = 2 * time.Second
-	// setupLook is how often a dial looks whether it was cancelled for the
-	// connection that it has waited for.
+	// setupLook is how often a dial checks whether the dialer has cancelled it,
+	// after the inbound connection has come.
 	setupLook = 5 * time.Millisecond
 )
 
-// awaitInbound waits while the peer, whose key is proved, sets up a connection to
-// this node, for at most setupWait. A dial of ours would cross that connection,
-// which the peer may use already, and of two that cross a Rust node closes one at
-// once, with what is on it. When there is a connection then, it waits for the
-// dialer to hear of it, which cancels this dial. The error is that of the
-// cancelled dial.
+// awaitInbound waits, for at most setupWait, while the peer, whose key is proved, sets up
+// a connection to this node. A dial would cross that connection, which the peer may use
+// already. A Rust node closes one of two crossing connections at once, with everything on
+// it. When the connection has come, awaitInbound waits until the dialer has learnt of it
+// and cancels this dial. awaitInbound returns the error of wanted: nil unless this dial
+// was cancelled.
 func (e *env) awaitInbound(wanted context.Context, peer identity.NodeID) error {
 	ctx, cancel := context.WithTimeout(wanted, setupWait)
 	defer cancel()

@@ -12,18 +12,18 @@ import (
 	"github.com/gamelan-p2p/gamelan/supervisor"
 )
 
-// SharedIdentity is a peer whose inbound connections from different places keep taking
-// each other's place: two nodes may use one identity, a copied data directory
-// for instance.
+// SharedIdentity is a peer whose connections from different places keep replacing each
+// other. Two nodes may be using one identity, for instance after a data directory was
+// copied.
 type SharedIdentity struct {
 	At         time.Time       // when it was noticed last
-	Here, Then ma.Multiaddr    // where the newest connection comes from, and the one before
-	Peer       identity.NodeID // whose identity it is
+	Here, Then ma.Multiaddr    // addresses of the newest connection and of the one before
+	Peer       identity.NodeID // the identity
 }
 
-// replacements counts how often a peer's connection was replaced by one from
-// elsewhere. A node leaves who closed its connection alone for half a minute, so
-// two of them come back about twice a minute.
+// replacements counts how often a peer's connection was replaced by one from another
+// place. A node waits for half a minute before it dials a peer again that has closed the
+// connection, so each of two nodes with one identity comes back about twice a minute.
 type replacements map[identity.NodeID][]time.Time
 
 const (
@@ -31,8 +31,8 @@ const (
 	replacedWithin = 5 * time.Minute
 )
 
-// count counts one more and reports whether it is often. When there are too many
-// peers it begins anew.
+// count counts one replacement. It reports whether there were replacedOften of them within
+// replacedWithin. When there are too many peers, it forgets all earlier counts.
 func (r replacements) count(now time.Time, peer identity.NodeID) bool {
 	if len(r) >= maxSharedIdentities {
 		clear(r)
@@ -45,11 +45,12 @@ func (r replacements) count(now time.Time, peer identity.NodeID) bool {
 
 const (
 	maxSharedIdentities = 64               // peers remembered
-	sharedQuiet         = 10 * time.Minute // without a replacement: then the log says it again
+	sharedQuiet         = 10 * time.Minute // without a replacement: after this the next warning is logged again
 )
 
-// place is where a peer says that it listens, or where its connection comes
-// from, without the port, which each connection has its own of.
+// place returns the addresses at which a peer says that it listens. If there are none, it
+// returns the host from which the peer's connection comes, without the port, because each
+// connection has a different port.
 func place(m Upgraded) string {
 	if claimed := slices.Clone(m.Message.Claim.Addresses); len(claimed) > 0 {
 		slices.SortFunc(claimed, bytes.Compare)
@@ -61,8 +62,8 @@ func place(m Upgraded) string {
 	return ""
 }
 
-// replaced looks whether the connection that arrives takes the place of one from
-// elsewhere, and warns when that goes on.
+// replaced checks whether the new connection ref replaces a connection from another place,
+// and warns if that happens often.
 func (a *conns) replaced(c actor.Context, old, ref *ConnRef) {
 	if old.Retired() || old.Direction != ref.Direction || old.place == ref.place {
 		return

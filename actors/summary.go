@@ -9,24 +9,25 @@ import (
 	"github.com/gamelan-p2p/gamelan/supervisor"
 )
 
-// Summary has the log say warnings that peers cause, at a pace that they do not
-// choose: the first one at once, and then once a minute how many there were, with
-// the last of them. An actor that has one, or several, handles SummaryDue.
+// Summary logs warnings that peers cause, at a rate that peers cannot raise: the first one
+// at once, and then once a minute the number of further ones, with the last of them. An
+// actor that has a Summary handles SummaryDue.
 type Summary struct {
-	What string // the message of the first one
+	What string // log message of the first warning
 	due  *supervisor.Timer
-	n    int             // since the log has said it
-	peer identity.NodeID // of the last one
+	n    int             // warnings since the last log record
+	peer identity.NodeID // of the last warning
 	err  error
 }
 
-// SummaryDue is the end of a minute of one Summary.
+// SummaryDue reports the end of a minute of one Summary to its actor.
 type SummaryDue struct{ of *Summary }
 
-// summaryEvery is how often the log says how many there were.
+// summaryEvery is how often the number of further warnings is logged.
 const summaryEvery = time.Minute
 
-// Say notes one. The attributes go with the first one alone.
+// Say logs a warning, or counts it for the next summary. Only the first warning is logged
+// with the attributes.
 func (s *Summary) Say(c actor.Context, peer identity.NodeID, err error, attrs ...any) {
 	if s.due == nil {
 		supervisor.Log(c).Warn(s.What, append([]any{"peer", peer, "err", err}, attrs...)...)
@@ -37,7 +38,8 @@ func (s *Summary) Say(c actor.Context, peer identity.NodeID, err error, attrs ..
 	s.peer, s.err = peer, err
 }
 
-// Tell sums up the last minute; a minute without any ends it.
+// Tell logs how many further warnings the last minute had. If it had none, the next
+// warning counts as a first one again.
 func (d SummaryDue) Tell(c actor.Context) {
 	s := d.of
 	s.due = nil

@@ -11,12 +11,12 @@ import (
 	"github.com/gamelan-p2p/gamelan/transport/mux"
 )
 
-// isolateRetry is the pause before an actor of the user's that failed for good
-// is tried again.
+// isolateRetry is the pause before an actor of the user's that has used up its restarts
+// is started again.
 const isolateRetry = 30 * time.Second
 
-// Tree is the whole node with its parts, in order of start. The word in Children is
-// what happens to an actor's own children when one of them fails.
+// Tree returns the spec of the whole node with its parts, in the order of the start.
+// Children says what happens to an actor's own children when one of them fails.
 func (n Node) Tree(parts []Part, bound []*Bound) supervisor.Spec {
 	restart := supervisor.Policy{Action: supervisor.Restart}
 	leaf := func(name string, new func(*env) actor.Actor) supervisor.Spec {
@@ -70,7 +70,7 @@ func (n Node) listeners(bound []*Bound) []supervisor.Spec {
 // NewPeers makes the actor that writes the peer store.
 func (n Node) NewPeers() actor.Actor { return newPeers(n.env) }
 
-// NewConn makes the actor of one live connection, which takes its session.
+// NewConn makes the actor of one live connection. The actor takes over the session.
 func (n Node) NewConn(ref *ConnRef, session *supervisor.Handover[*mux.Session]) actor.Actor {
 	return newConn(n.env, ref, session)
 }

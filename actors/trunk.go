@@ -15,25 +15,25 @@ import (
 )
 
 // Trunk is what a [Part] may use of the node: its clock, its peers' connections,
-// the protocol table, and credit. A part names in an interface of its own which of
-// the methods it needs. All of them may be called from any goroutine, and none
+// the protocol table, and credit. A part declares an interface of its own with the
+// methods that it needs. All methods may be called from any goroutine, and none
 // waits.
 type Trunk struct{ env *env }
 
-// Trunk is what parts of the node may use of it.
+// Trunk returns the Trunk of the node.
 func (e *env) Trunk() Trunk { return Trunk{e} }
 
-// providers are the actors of parts that other parts send to, by the name of what
-// they do. All parts may write it, a step at a time.
+// providers are the actors that do something for other parts, by the name of that
+// service. All parts may write it; mu orders their writes.
 type providers struct {
 	mu     sync.Mutex
 	actors view.Map[string, *actor.PID]
 }
 
-// System is the actor system that the node runs in.
+// System returns the actor system in which the node runs.
 func (t Trunk) System() *actor.ActorSystem { return t.env.System }
 
-// Now is the node's clock, which measures and never steps.
+// Now returns the time of the node's clock, which measures durations and never steps.
 func (t Trunk) Now() time.Time { return t.env.Now() }
 
 // NewID returns a number that is unique in the node's life.
@@ -43,37 +43,37 @@ func (t Trunk) NewID() uint64 { return t.env.NewID() }
 // "services/rpc".
 func (t Trunk) PID(path string) *actor.PID { return t.env.at(path) }
 
-// Services is the actor that AddProtocol and RemoveProtocol are sent to.
+// Services returns the actor that receives AddProtocol and RemoveProtocol.
 func (t Trunk) Services() *actor.PID { return t.env.Services }
 
-// Connectivity is the actor that [PeerViolated] is sent to.
+// Connectivity returns the actor that receives [PeerViolated].
 func (t Trunk) Connectivity() *actor.PID { return t.env.Connectivity }
 
-// Connections is the directory of live connections, by peer.
+// Connections returns the directory of live connections, by peer.
 func (t Trunk) Connections() *view.Map[identity.NodeID, *ConnRef] { return &t.env.Connections }
 
 // Connection returns the live connection of a peer.
 func (t Trunk) Connection(peer identity.NodeID) (*ConnRef, bool) { return t.env.Connections.Get(peer) }
 
-// Unreachable says why a peer can be refused at once: it has no connection, and
-// nobody would dial it. Otherwise it returns nil.
+// Unreachable returns an error if a request for the peer can fail at once, because the
+// peer has no connection and cannot be dialled.
 func (t Trunk) Unreachable(peer identity.NodeID) error { return t.env.unreachable(peer) }
 
 // Dial asks the dialer for a connection. Reply to the actor: [PeerDialed], in at
-// most [DialLimit]. By is the part's name in the list of attempts.
+// most [DialLimit]. by is the part's name in the list of attempts.
 func (t Trunk) Dial(token uint64, peer identity.NodeID, reply *actor.PID, by string) {
 	t.env.System.Root.Send(t.env.Dialer, NewDialPeer(t.env.System, token, peer, reply, by))
 }
 
-// CancelDial takes back a Dial with this token and reply.
+// CancelDial cancels a Dial with this token and reply.
 func (t Trunk) CancelDial(token uint64, peer identity.NodeID, reply *actor.PID) {
 	t.env.System.Root.Send(t.env.Dialer, CancelDial{Peer: peer, Token: token, Reply: reply})
 }
 
 // OpenSubstream asks for a substream that speaks the first of the protocols the
-// peer accepts. The connection is then one of use, which makes no room for others
-// (see [ConnRef.Useful]). Reply to the actor: [SubstreamOpened] or [SubstreamFailed], in at
-// most [OpenLimit].
+// peer accepts. An opened substream marks the connection as useful: it is then not closed
+// to make room for others (see [ConnRef.Useful]). Reply to the actor: [SubstreamOpened] or
+// [SubstreamFailed], in at most [OpenLimit].
 func (t Trunk) OpenSubstream(on *ConnRef, token uint64, reply *actor.PID, ids ...protocol.ID) {
 	t.env.System.Root.Send(on.PID, NewOpenSubstream(t.env.System, token, reply, ids...))
 }
@@ -82,33 +82,34 @@ func (t Trunk) OpenSubstream(on *ConnRef, token uint64, reply *actor.PID, ids ..
 // that no other protocol may use it.
 func (t Trunk) Reserved(id protocol.ID) bool { return t.env.reserved(id) }
 
-// Budgets are what all messages and calls of the node may hold, and PeerCredit what
-// those of one peer may in one direction, in bytes.
+// Budgets returns the credit that all messages and calls of the node may hold.
 func (t Trunk) Budgets() credit.NodeBudgets { return t.env.budgets }
 
-// PeerCredit is described at Budgets.
+// PeerCredit returns how many bytes of credit the messages and calls of one peer may hold
+// in one direction.
 func (t Trunk) PeerCredit() int64 { return t.env.PeerCredit }
 
-// Store is the store of known peers. A part only reads it.
+// Store returns the store of known peers, for reading.
 func (t Trunk) Store() peerstore.View { return t.env.Store.View() }
 
-// Banned reports an active ban of the peer as [ErrBanned]; otherwise it returns nil.
+// Banned returns an error that matches [ErrBanned] if the peer is banned now, and nil
+// otherwise.
 func (t Trunk) Banned(peer identity.NodeID) error { return t.env.banned(peer) }
 
-// Unlimited reports whether no limit on what the peer sends is an offence: the
-// peer is on the allow list, or somebody here wants it connected (spec: V 28).
+// Unlimited reports whether the peer may exceed the limits on its messages without an
+// offence: the peer is on the allow list, or protected (spec: V 28).
 func (t Trunk) Unlimited(peer identity.NodeID) bool { return t.env.allowed(peer) || t.env.held(peer) }
 
-// MarkUseful notes that the connection was of use, if it is still the peer's; 0 is
-// any. See [ConnRef.Useful].
+// MarkUseful marks the connection of the peer as useful, if it still has the id conn; 0
+// stands for any id. See [ConnRef.Useful].
 func (t Trunk) MarkUseful(peer identity.NodeID, conn uint64) { t.env.use(peer, conn) }
 
-// Excluded are the ranges of addresses that the node never dials.
+// Excluded returns the ranges of addresses that the node never dials.
 func (t Trunk) Excluded() []address.Range { return t.env.Excluded }
 
 // WithoutDHT reports whether a known peer is a node of this library that runs
-// without the DHT: it has said so on its connection, or else the last time that it
-// was connected.
+// without the DHT. The answer comes from the identity message of its connection, or, if it
+// is not connected, of its last one.
 func (t Trunk) WithoutDHT(p peerstore.Peer) bool {
 	if ref, ok := t.env.Connections.Get(p.ID); ok {
 		return ref.noDHT
@@ -116,32 +117,32 @@ func (t Trunk) WithoutDHT(p peerstore.Peer) bool {
 	return withoutDHT(p.UserAgent, p.Protocols)
 }
 
-// Secret is the node's identity.
+// Secret returns the secret of the node's identity.
 func (t Trunk) Secret() *identity.Secret { return t.env.Secret }
 
-// Features are what the node offers to others.
+// Features returns the features that the node offers to others.
 func (t Trunk) Features() identity.Features { return t.env.Features }
 
-// Profile is the wire profile that the node speaks.
+// Profile returns the wire profile that the node speaks.
 func (t Trunk) Profile() protocol.Profile { return t.env.Profile }
 
-// Wall is the system's clock, which may step.
+// Wall returns the time of the system's clock, which may step.
 func (t Trunk) Wall() time.Time { return t.env.Wall() }
 
-// Frames is the messaging protocol of the frames that the node's DHT sends; nil
-// without the DHT. ReceiveFrames says who receives those of peers. It is called
-// before the tree starts.
+// Frames returns the messaging protocol of the DHT's frames, or nil if the node runs
+// without the DHT.
 func (t Trunk) Frames() *Messaging { return t.env.Frames }
 
-// ReceiveFrames is described at Frames.
+// ReceiveFrames sets the Receiver of the frames that peers send. It is called before the
+// tree starts.
 func (t Trunk) ReceiveFrames(r Receiver) { t.env.Frames.receiver = r }
 
-// ServeTypes has users register actors for message types, which the table keeps.
-// It is called before the tree starts; without it there are no message types.
+// ServeTypes sets the table of the users' actors for message types. It is called before
+// the tree starts. Without it users cannot register such actors.
 func (t Trunk) ServeTypes(table TypeTable) { t.env.types = table }
 
-// Provide names an actor by what it does for other parts, which send to it without
-// importing its part; nil takes it back. Provider finds it.
+// Provide registers an actor under the name of what it does for other parts, so that they
+// can send to it without importing its part. A nil pid removes the name.
 func (t Trunk) Provide(name string, pid *actor.PID) {
 	p := &t.env.providers
 	p.mu.Lock()
@@ -153,25 +154,26 @@ func (t Trunk) Provide(name string, pid *actor.PID) {
 	p.actors.Set(name, pid)
 }
 
-// Provider is described at Provide.
+// Provider returns the actor that Provide has registered under this name.
 func (t Trunk) Provider(name string) (*actor.PID, bool) { return t.env.providers.actors.Get(name) }
 
-// LayerPanicked notes a panic of a layer of the user's, which ended the message of
-// the peer. Nobody is charged.
+// LayerPanicked records and logs that a layer of the user's has panicked on a message of a
+// peer, which was dropped. The panic does not count against the peer.
 func (t Trunk) LayerPanicked(layer string, value any, stack []byte, from Origin) {
 	t.env.yours(Panicking{Layer: layer, Peer: from.Peer, Message: "dht message", Value: Beginning(value)},
 		from.Conn, stack, false, "it goes on with the next message")
 }
 
-// ServicePanicked notes a panic of a service of the user's, and says it in the log
-// with what follows. The peer whose call it was is named and not charged.
+// ServicePanicked records and logs that a service of the user's has panicked. then says
+// what happens next. The log names the peer whose call it was, but the panic does not
+// count against that peer.
 func (t Trunk) ServicePanicked(p Panicking, conn uint64, stack []byte, stops bool, then string) {
 	t.env.yours(p, conn, stack, stops, then)
 }
 
-// ServiceStopped notes that a service has stopped for good after a panic,
-// ServiceEnded that it ended in order or begins anew.
+// ServiceStopped records that a service has stopped for good after a panic.
 func (t Trunk) ServiceStopped(id protocol.ID) { t.env.panics.stop(serviceKey(id)) }
 
-// ServiceEnded is described at ServiceStopped.
+// ServiceEnded removes the record of a service's panics: it has ended in order, or is
+// registered again.
 func (t Trunk) ServiceEnded(id protocol.ID) { t.env.panics.forget(serviceKey(id)) }

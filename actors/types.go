@@ -11,10 +11,11 @@ const typePrefix = "type-"
 // typeName is the name of the actor of a message type.
 func typeName(t int32) string { return typePrefix + strconv.FormatInt(int64(t), 10) }
 
-// isTypeName reports whether a name is, or looks like, that of such an actor.
+// isTypeName reports whether a name begins like that of an actor of a message type.
 func isTypeName(name string) bool { return strings.HasPrefix(name, typePrefix) }
 
-// checkType says whether an actor for a message type may be registered.
+// checkType returns an error if no actor may be registered for this message type.
+// Otherwise it sets the actor's name.
 func (x *extensions) checkType(m *Register) error {
 	if x.env.types == nil {
 		return ErrNoDHT

@@ -13,7 +13,7 @@ import (
 	"github.com/gamelan-p2p/gamelan/transport/upgrade"
 )
 
-// upgradeConfig is what both roles of an upgrade need.
+// upgradeConfig returns the settings of an upgrade, for both roles.
 func (e *env) upgradeConfig() upgrade.Config {
 	return upgrade.Config{
 		Profile: e.Profile,
@@ -27,7 +27,7 @@ func (e *env) upgradeConfig() upgrade.Config {
 	}
 }
 
-// local is our identity message as of now.
+// local returns this node's present identity message.
 func (e *env) local() identify.Message {
 	m, _ := e.Local.Get() // services sets it before anything listens or dials
 	return m
@@ -41,9 +41,9 @@ func (e *env) upgraded(r *upgrade.Result, c transport.Conn, via string, d protoc
 	}
 }
 
-// dialResult is the end of one dial of one peer. The peer has a part in it, so a
-// panic on it is contained, and the dialer goes on: lost tells it that this dial
-// is over all the same.
+// dialResult is the result of one dial of one peer. The peer chose some of its content, so
+// a panic on it is contained and the dialer goes on. Then lost tells the dialer that this
+// dial has ended.
 type dialResult struct {
 	Upgraded
 	attempts  []DialAttempt
@@ -59,8 +59,8 @@ func (r dialResult) Discard() {
 	}
 }
 
-// Source makes a panic on it count against the peer, unless the dialer would
-// not hear of it.
+// Source makes a panic on this message count against the peer, if lost is there to tell
+// the dialer.
 func (r dialResult) Source() any {
 	if r.lost == nil {
 		return nil
@@ -68,8 +68,8 @@ func (r dialResult) Source() any {
 	return r.Upgraded.Source()
 }
 
-// ended are the attempts that came to an end of their own, good or bad: what
-// was cut off says nothing about its address.
+// ended returns the attempts that have succeeded or failed. It omits an attempt that was
+// cancelled, which says nothing about its address.
 func (r *dialResult) ended() []DialAttempt {
 	last := len(r.attempts) - 1
 	if r.cancelled && errors.Is(r.attempts[last].Err, context.Canceled) {
@@ -78,16 +78,15 @@ func (r *dialResult) ended() []DialAttempt {
 	return r.attempts
 }
 
-// dial tries the addresses one after the other, best first. A transport that
-// fails leads to the next address, and so does one where somebody else listens
-// by now, which says nothing of the peer; any other handshake that fails ends the
-// dial (comms 43).
+// dial tries the addresses one after the other, best first. If the transport cannot
+// connect, or another node listens at the address, dial tries the next address. Any other
+// failed handshake ends the dial (comms 43).
 //
-// The end of wanted cancels the dial, but no handshake that has begun: the peer
-// may have adopted its end of it already. None begins while the peer sets up a
-// connection to us. If both nodes dialled and each dropped
-// its own dial for the other's, no connection would survive; so both finish,
-// and the tie-break decides (comms 115).
+// The end of wanted cancels the dial, but not a handshake that has begun: the peer may
+// already use its end of the connection. No handshake begins while the peer sets up a
+// connection to this node. If both nodes dialled and each dropped its own dial for the
+// other's, no connection would survive. So both finish their handshakes, and the tie-break
+// decides (comms 115).
 func (e *env) dial(ctx, wanted context.Context, peer identity.NodeID, key identity.PublicKey, addrs []target) (dialResult, error) {
 	r := dialResult{}
 	connecting, cancel := context.WithCancel(ctx)
@@ -159,8 +158,9 @@ func (e *env) dialOne(ctx, connecting context.Context, t transport.Transport, to
 	return true, nil
 }
 
-// connectTo opens a connection. Where only public addresses are permitted, a
-// transport that cannot ask beforehand is looked at afterwards.
+// connectTo opens a connection. If only public addresses are permitted, and the transport
+// cannot check the address before it connects, connectTo checks the remote address
+// afterwards.
 func connectTo(ctx context.Context, t transport.Transport, to target) (transport.Conn, error) {
 	if !to.public {
 		return t.Dial(ctx, to.addr)

@@ -12,19 +12,18 @@ import (
 	"github.com/gamelan-p2p/gamelan/supervisor"
 )
 
-// writer is the task that writes the messages of a session: one batch at a
-// time, each end reported with wrote. It lives as long as there is something to
-// write now and then, because a task for each batch costs more than most
-// batches do.
+// writer manages the task that writes the messages of a session. The task writes one batch
+// at a time and reports the end of each with wrote. It stays until it has been idle for a
+// while, because starting a task for each batch would cost more than writing most batches.
 type writer struct {
-	task    *supervisor.Worker[[]messaging.Entry[*Enqueue]] // nil: there is none, or it ends
-	serial  uint64                                          // of the task, the last of many
-	gen     uint64                                          // of its substream
-	writing int                                             // messages in the task's hands
-	used    bool                                            // since the last look
+	task    *supervisor.Worker[[]messaging.Entry[*Enqueue]] // nil: there is none, or it is stopping
+	serial  uint64                                          // number of the last task
+	gen     uint64                                          // number of the task's substream
+	writing int                                             // messages in the batch that the task writes
+	used    bool                                            // since the last writerTick
 }
 
-// writerIdle is how long a writer waits for the next batch, twice at most.
+// writerIdle is the interval of writerTick. An idle task ends after one to two intervals.
 const writerIdle = time.Second
 
 type (
@@ -40,8 +39,8 @@ type (
 
 func (w *writer) name() string { return fmt.Sprintf("writer-%d", w.serial) }
 
-// write hands a batch to the task of the substream gen, and starts that if
-// there is none. The batch before was reported.
+// write gives a batch to the task of substream number gen, and starts the task if there is
+// none. The end of the batch before must have been reported.
 func (w *writer) write(c actor.Context, env *env, gen uint64, stream protocol.Stream, batch []messaging.Entry[*Enqueue]) {
 	if w.task == nil || w.gen != gen {
 		w.stop()
@@ -56,12 +55,12 @@ func (w *writer) write(c actor.Context, env *env, gen uint64, stream protocol.St
 		supervisor.After(c, writerIdle, writerTick{w.serial})
 	}
 	w.writing, w.used = len(batch), true
-	w.task.Give(batch) // it has room
+	w.task.Give(batch) // the task has room for one
 }
 
-// ended takes the end of the task. If it came during a write, ok is set and
-// the report takes the place of the write's own: how far that had come is not
-// known, so all of it may have left.
+// ended handles the end of the task. If the task ended during a write, ok is true and
+// report replaces the write's own report. It counts all messages of the batch as started,
+// because the progress of the write is unknown.
 func (w *writer) ended(m supervisor.TaskDone) (report wrote, ok bool) {
 	if m.Name != w.name() {
 		return wrote{}, false
@@ -70,7 +69,7 @@ func (w *writer) ended(m supervisor.TaskDone) (report wrote, ok bool) {
 	return wrote{w.gen, w.writing, m.Err}, w.writing > 0
 }
 
-// tick ends a task that has had nothing to do.
+// tick ends a task that has had nothing to do since the last tick.
 func (w *writer) tick(c actor.Context, m writerTick) {
 	switch {
 	case m.serial != w.serial || w.task == nil:
@@ -82,8 +81,7 @@ func (w *writer) tick(c actor.Context, m writerTick) {
 	}
 }
 
-// stop ends the task when its write is over, which the end of the substream
-// brings about.
+// stop ends the task after its present write. The end of the substream ends that write.
 func (w *writer) stop() {
 	if w.task != nil {
 		w.task.Stop()

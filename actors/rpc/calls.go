@@ -15,19 +15,20 @@ import (
 	"github.com/gamelan-p2p/gamelan/supervisor"
 )
 
-// Settings bound the remote calls of a node.
+// Settings are the limits of the remote calls of a node.
 type Settings struct {
-	Sessions        int           // that peers have with our services, all together
+	Sessions        int           // of peers with our services, all together
 	SessionsPerPeer int           // … of one peer
-	Clients         int           // that we have with one service of one peer
-	Idle            time.Duration // after which our services end a session
+	Clients         int           // our sessions with one service of one peer
+	Idle            time.Duration // idle time after which our services end a session
 }
 
-// Calls are the remote calls of one node, in both directions. It outlives the
+// Calls is the state of the remote calls of one node, in both directions. It outlives the
 // actors, which share it.
 type Calls struct {
 	Settings
-	// Server is the actor of the services, Client that of our sessions with peers'.
+	// Server is the actor rpc, which offers this node's services. Client is the actor
+	// rpc-client, which has our sessions with services of peers.
 	Server, Client *actor.PID
 
 	trunk    Trunk
@@ -36,14 +37,14 @@ type Calls struct {
 	monitor  callMonitor
 }
 
-// New makes the calls of a node.
+// New returns the Calls of a node.
 func New(t Trunk, s Settings) *Calls {
 	return &Calls{Settings: s, Server: t.PID(serverPath), Client: t.PID("services/rpc-client"), trunk: t}
 }
 
 const serverPath = "services/rpc"
 
-// Part says what calls are made of.
+// Part returns the part of the node that makes and serves calls.
 func (k *Calls) Part() actors.Part {
 	sessions := supervisor.Policy{Action: supervisor.Temporary}
 	return actors.Part{
@@ -57,8 +58,8 @@ func (k *Calls) Part() actors.Part {
 	}
 }
 
-// ready waits until all services are in the protocol table, or says why one is not
-// offered.
+// ready waits until all services are in the protocol table. It returns an error if one
+// is not offered.
 func (k *Calls) ready(ctx context.Context) error {
 	r, err := supervisor.Ask[ServicesReady](ctx, k.trunk.System(), k.Server, AwaitServices{})
 	return errors.Join(err, r.Err)
@@ -91,7 +92,7 @@ func (k *Calls) service(id protocol.ID) *registered {
 func (k *Calls) IdleSession(key Key) (*Session, bool) {
 	list, _ := k.sessions.Get(key)
 	for _, s := range list {
-		// Those who wait come first: who releases one has them served.
+		// Waiting callers come first: the client serves them when a session is released.
 		if s.pool.waiting.Load() == 0 && s.acquire() {
 			return s, true
 		}

@@ -24,41 +24,41 @@ type Key struct {
 }
 
 // AcquireSession asks rpc-client for a session when [Calls.IdleSession] has none.
-// Reply: SessionGiven, as soon as there is one or none can be had. Gone reports
-// whether the asker waits no longer; it may be called from any goroutine.
+// Reply: SessionGiven, as soon as there is a free session, or an error that prevents one.
+// Gone reports whether the asker no longer waits; it may be called from any goroutine.
 type AcquireSession struct {
 	Key  Key
 	Gone func() bool
 }
 
-// SessionUnwanted says that an asker has Gone: what was being opened for him
-// alone need not go on. No reply.
+// SessionUnwanted reports that the Gone of an asker now returns true. A dial that no other
+// asker needs is cancelled. No reply.
 type SessionUnwanted struct{ Key Key }
 
-// SessionGiven replies to AcquireSession. The session belongs to the receiver,
-// who calls one of its methods once.
+// SessionGiven replies to AcquireSession. The session belongs to the receiver, which must
+// call one of its methods exactly once.
 type SessionGiven struct {
 	Session *Session
 	Err     error
 }
 
-// Discard gives a session back whose asker has gone.
+// Discard releases the session, because its asker has gone.
 func (m SessionGiven) Discard() {
 	if m.Session != nil {
 		m.Session.release()
 	}
 }
 
-// sessionGone is a session's last word to its parent, which stops it.
+// sessionGone is the last message of a session's actor to its parent, which stops it.
 type sessionGone struct{ who *actor.PID }
 
-// client opens and ends our sessions with services of peers, and hands them
-// to callers who find no idle one. When another is opened is decided by rpc.Pool.
+// client opens and ends our sessions with services of peers, and gives them to callers
+// that find no idle session. The machine rpc.Pool decides when to open another one.
 //
-// In: AcquireSession, SessionUnwanted, sessionReady, sessionFree, SubstreamOpened, PeerDialed,
-// sessionGone, event PeerDisconnected. Out: SessionGiven, DialPeer, CancelDial,
-// OpenSubstream. A
-// restart loses the sessions and tells who waits.
+// In: AcquireSession, SessionUnwanted, sessionReady, sessionFree, SubstreamOpened,
+// SubstreamFailed, PeerDialed, sessionGone, event PeerDisconnected. Out: SessionGiven,
+// DialPeer, CancelDial, OpenSubstream. A restart loses the sessions; waiting callers get
+// an error.
 type client struct {
 	calls    *Calls
 	pools    map[Key]*sessionPool
@@ -66,28 +66,28 @@ type client struct {
 	sessions map[string]*Session        // by path
 	byConn   map[uint64]map[string]*Session
 	pending  map[identity.NodeID]int      // openings under way by peer
-	held     map[identity.NodeID][]uint64 // tokens of those that wait for that
+	held     map[identity.NodeID][]uint64 // tokens of openings that wait for others to end
 	credits  map[identity.NodeID]*peerSessions
 	serial   uint64
 	ticking  bool
 }
 
-// sessionPool is the sessions with one service of one peer. The two counts are for
-// callers.
+// sessionPool has the sessions with one service of one peer. The callers' goroutines use
+// the two counts as well.
 type sessionPool struct {
 	key      Key
 	machine  *rpc.Pool
 	waiters  []waiter
 	sessions []*Session
 	opening  map[uint64]struct{} // tokens
-	rests    int                 // what the machine was told
+	rests    int                 // value of resting that the machine was told
 	wake     *supervisor.Timer
 
 	waiting atomic.Int32
 	resting atomic.Int32
 }
 
-// peerSessions is a peer with whom we have sessions.
+// peerSessions is the number of our sessions with one peer, and their shared credit.
 type peerSessions struct {
 	credit   *inboundCredit
 	sessions int
@@ -125,9 +125,9 @@ type (
 
 const (
 	clientTickEvery = time.Second
-	clientIdle      = 5 * time.Minute       // our idle sessions end, before the server ends them
-	openTries       = 8                     // connections tried in a row that ended before there was a session
-	openPause       = 20 * time.Millisecond // before the third of them, doubling
+	clientIdle      = 5 * time.Minute       // our idle sessions end after this, before the server ends them
+	openTries       = 8                     // tries of one opening; each connection ended before there was a session
+	openPause       = 20 * time.Millisecond // pause before the third try, doubling
 	maxOpening      = 3                     // sessions being opened with one peer (V 18)
 )
 
@@ -156,7 +156,7 @@ func (a *client) Receive(c actor.Context) {
 	case sessionFree:
 		if p := a.pools[m.key]; p != nil {
 			a.serve(c, p)
-			a.rests(p) // who goes on waiting waits for one less
+			a.rests(p) // fewer sessions are about to become idle
 			a.do(c, p, p.machine.Due(supervisor.Now(c)))
 		}
 	case actors.PeerDialed:
@@ -195,11 +195,11 @@ func (a *client) Receive(c actor.Context) {
 	}
 }
 
-// acquire gives a session to a caller, or has him wait.
+// acquire gives an idle session to a caller, or puts the caller in the queue.
 func (a *client) acquire(c actor.Context, m AcquireSession) {
 	p := a.pools[m.Key]
 	if p == nil {
-		if err := a.calls.trunk.Unreachable(m.Key.Peer); err != nil { // nothing is made for it
+		if err := a.calls.trunk.Unreachable(m.Key.Peer); err != nil { // no pool is made for such a peer
 			supervisor.Reply(c, SessionGiven{Err: err})
 			return
 		}
@@ -215,16 +215,16 @@ func (a *client) acquire(c actor.Context, m AcquireSession) {
 		}
 	}
 	p.waiters = append(p.waiters, waiter{c.Sender(), m.Gone})
-	p.waiting.Add(1) // from here on who releases one tells us
+	p.waiting.Add(1) // from here on release sends sessionFree
 	a.rests(p)
 	f := p.machine.Wanted(supervisor.Now(c))
-	a.serve(c, p) // one may have been released just before
+	a.serve(c, p) // a session may have been released just before
 	a.do(c, p, f)
 }
 
-// unwanted takes leave of the callers who have gone, and ends the dials that
-// nobody waits for any more, the latest first. A substream that is being opened
-// is left: it costs little, and the next caller will want it.
+// unwanted removes the callers that have gone, and cancels the dials that no caller needs
+// any more, the latest first. It does not stop the opening of a substream: that costs
+// little, and the next caller will use the session.
 func (a *client) unwanted(c actor.Context, p *sessionPool) {
 	p.waiters = slices.DeleteFunc(p.waiters, func(w waiter) bool {
 		if !w.gone() {
@@ -252,21 +252,21 @@ func (a *client) unwanted(c actor.Context, p *sessionPool) {
 	a.forget(p)
 }
 
-// takeBack ends our dial for an opening, if that is where it stands.
+// takeBack cancels the dial of an opening that has no connection yet.
 func (a *client) takeBack(c actor.Context, token uint64) {
 	if o := a.opening[token]; o.conn == nil {
 		a.calls.trunk.CancelDial(token, o.pool.key.Peer, c.Self())
 	}
 }
 
-// rests tells the machine how many sessions are idle in a moment.
+// rests tells the machine how many sessions will be idle in a moment.
 func (a *client) rests(p *sessionPool) {
 	n := int(p.resting.Load())
 	p.machine.Returning(n - p.rests)
 	p.rests = n
 }
 
-// serve hands idle sessions to those who wait.
+// serve gives idle sessions to waiting callers.
 func (a *client) serve(c actor.Context, p *sessionPool) {
 	for _, s := range p.sessions {
 		w, ok := p.first()
@@ -281,7 +281,7 @@ func (a *client) serve(c actor.Context, p *sessionPool) {
 	a.forget(p)
 }
 
-// first is who waits longest, without those who have gone.
+// first returns the caller that waits longest. It removes callers that have gone.
 func (p *sessionPool) first() (waiter, bool) {
 	for len(p.waiters) > 0 && p.waiters[0].gone() {
 		p.pop()
@@ -292,14 +292,14 @@ func (p *sessionPool) first() (waiter, bool) {
 	return p.waiters[0], true
 }
 
-// pop takes the first away.
+// pop removes the first waiting caller.
 func (p *sessionPool) pop() {
 	p.waiters = p.waiters[1:]
 	p.waiting.Add(-1)
 	p.machine.Served()
 }
 
-// do carries out what the machine says.
+// do carries out the effects of the machine.
 func (a *client) do(c actor.Context, p *sessionPool, f rpc.PoolEffects) {
 	if f.Fail != nil {
 		for len(p.waiters) > 0 {
@@ -324,13 +324,14 @@ func (a *client) do(c actor.Context, p *sessionPool, f rpc.PoolEffects) {
 	}
 }
 
-// openingEnded is the end of an opening, good or bad: the next one may begin.
+// openingEnded removes an opening that has succeeded or failed. The next opening that
+// waits with this peer begins.
 func (a *client) openingEnded(c actor.Context, token uint64) {
 	peer := a.opening[token].pool.key.Peer
 	a.opening[token].answered()
 	delete(a.opening[token].pool.opening, token)
 	delete(a.opening, token)
-	if at := slices.Index(a.held[peer], token); at >= 0 { // it had not begun
+	if at := slices.Index(a.held[peer], token); at >= 0 { // this opening had not begun
 		if a.held[peer] = slices.Delete(a.held[peer], at, at+1); len(a.held[peer]) == 0 {
 			delete(a.held, peer)
 		}
@@ -348,11 +349,11 @@ func (a *client) openingEnded(c actor.Context, token uint64) {
 	}
 }
 
-// open begins with a connection.
+// open begins a try of an opening: first it gets a connection.
 func (a *client) open(c actor.Context, token uint64) {
 	o := a.opening[token]
 	o.tries++
-	o.conn = nil // of an earlier try
+	o.conn = nil // the connection of an earlier try
 	o.answered()
 	if ref, ok := a.calls.trunk.Connection(o.pool.key.Peer); ok {
 		c.Send(c.Self(), actors.PeerDialed{Token: token, Peer: ref.Peer, Conn: ref})
@@ -378,13 +379,13 @@ func (a *client) dialed(c actor.Context, m actors.PeerDialed) {
 	o.await(c, actors.OpenLimit, m.Token)
 }
 
-// await has openLate come after d, unless the answer comes before.
+// await sends openLate to the client after d, unless the answer comes before.
 func (o *openingSession) await(c actor.Context, d time.Duration, token uint64) {
 	o.answered()
 	o.limit = supervisor.After(c, d, openLate{token, o.tries})
 }
 
-// answered is the end of the dial or the substream under way.
+// answered stops the timer of the dial or the substream under way.
 func (o *openingSession) answered() {
 	if o.limit != nil {
 		o.limit.Stop()
@@ -415,7 +416,7 @@ func (a *client) opened(c actor.Context, m actors.SubstreamOpened) {
 	a.byConn[m.Conn.ID][o.pid.Id] = session
 }
 
-// credit is the account of a peer for one more session.
+// credit returns the account of a peer, and counts one more session with it.
 func (a *client) credit(peer identity.NodeID) *inboundCredit {
 	r := a.credits[peer]
 	if r == nil {
@@ -436,10 +437,10 @@ func (a *client) substreamFailed(c actor.Context, m actors.SubstreamFailed) {
 	}
 }
 
-// again tries another connection, since the one that an opening had, or the
-// dialer gave, has ended before there was a session. Nothing of a call has left
-// then. Of two connections that cross a Rust node closes one, and the other one
-// is there in a moment. It is false after openTries connections.
+// again tries another connection for an opening whose connection has ended before there
+// was a session. Nothing of a call was sent by then. A Rust node closes one of two crossing
+// connections, and the other one is ready in a moment. again returns false after openTries
+// tries.
 func (a *client) again(c actor.Context, token uint64) bool {
 	o := a.opening[token]
 	o.conn, o.pid = nil, nil
@@ -454,7 +455,7 @@ func (a *client) again(c actor.Context, token uint64) bool {
 	return true
 }
 
-// failed is an attempt that came to nothing.
+// failed ends an opening that has failed for good.
 func (a *client) failed(c actor.Context, token uint64, err error) {
 	p := a.opening[token].pool
 	a.openingEnded(c, token)
@@ -463,7 +464,7 @@ func (a *client) failed(c actor.Context, token uint64, err error) {
 	a.forget(p)
 }
 
-// ready is the end of a handshake.
+// ready handles the end of a handshake.
 func (a *client) ready(c actor.Context, m sessionReady) {
 	o := a.opening[m.token]
 	if o == nil {
@@ -485,7 +486,7 @@ func (a *client) ready(c actor.Context, m sessionReady) {
 	p.sessions = append(p.sessions, s)
 	a.rests(p)
 	w, ok := p.first()
-	f := p.machine.Opened(supervisor.Now(c)) // takes one who waits
+	f := p.machine.Opened(supervisor.Now(c)) // the machine counts one caller as served
 	if ok {
 		p.waiters = p.waiters[1:]
 		p.waiting.Add(-1)
@@ -507,7 +508,7 @@ func handshakeLost(err error) bool {
 	return !errors.As(err, &rejected) && !errors.Is(err, rpc.ErrProtocol)
 }
 
-// gone is the end of a session.
+// gone handles the end of a session's actor.
 func (a *client) gone(c actor.Context, who *actor.PID) {
 	s := a.sessions[who.Id]
 	if s == nil {
@@ -527,7 +528,7 @@ func (a *client) gone(c actor.Context, who *actor.PID) {
 		r.sessions--
 	}
 	at := slices.Index(p.sessions, s)
-	if at < 0 { // it never was one
+	if at < 0 { // the session was never ready
 		for token := range p.opening {
 			if o := a.opening[token]; o.pid != nil && o.pid.Equal(who) { // its actor has failed
 				a.failed(c, token, actors.ErrConnectionClosed)
@@ -551,15 +552,15 @@ func (a *client) publish(p *sessionPool) {
 	a.calls.sessions.Set(p.key, slices.Clone(p.sessions))
 }
 
-// forget drops a pool of which nothing is left.
+// forget removes a pool without sessions, openings and callers.
 func (a *client) forget(p *sessionPool) {
 	if p.machine.Unused() && p.wake == nil && a.pools[p.key] == p {
 		delete(a.pools, p.key)
 	}
 }
 
-// disconnected ends the idle sessions of a connection. Who makes a call on one
-// hears of it himself.
+// disconnected ends the idle sessions of a connection. A caller that uses a session of it
+// gets an error from its own read or write.
 func (a *client) disconnected(c actor.Context, conn *actors.ConnRef) {
 	for path, s := range a.byConn[conn.ID] {
 		if s.state.CompareAndSwap(sessionIdle, sessionOver) {
@@ -569,7 +570,8 @@ func (a *client) disconnected(c actor.Context, conn *actors.ConnRef) {
 	}
 }
 
-// tick ends sessions that nobody uses, and calls that nobody answers.
+// tick closes sessions that were idle for long or whose connection is retired, and
+// interrupts calls whose next frame is late.
 func (a *client) tick(c actor.Context) {
 	if len(a.sessions) == 0 {
 		a.ticking = false
@@ -591,7 +593,7 @@ func (a *client) tick(c actor.Context) {
 	supervisor.After(c, clientTickEvery, clientTick{})
 }
 
-// abandon tells everybody who waits that there will be no session.
+// abandon answers all waiting callers with an error.
 func (a *client) abandon() {
 	for _, p := range a.pools {
 		for _, w := range p.waiters {

@@ -20,10 +20,10 @@ import (
 	"github.com/gamelan-p2p/gamelan/transport/mux"
 )
 
-// Session is a session of ours with a peer's service. Whoever has acquired it
-// makes one call on his own goroutine, which writes the request and reads the
-// answer itself; after that the session is free again. What takes longer than
-// the caller wants to wait is left to the session's actor.
+// Session is a session of this node with a service of a peer. A caller acquires it and
+// makes one call: the caller's own goroutine writes the request and reads the answer.
+// After that the session is free again. Work for which the caller does not want to wait
+// is left to the session's actor.
 type Session struct {
 	shared *Calls
 	key    Key
@@ -36,7 +36,7 @@ type Session struct {
 
 	state atomic.Int32
 
-	// Of whoever has the session.
+	// Used by the owner of the session: a caller, or the actor.
 	machine rpc.Client
 	in      frameReader
 
@@ -44,9 +44,9 @@ type Session struct {
 	call   rpc.CallInfo // the running one; Began is zero if none runs
 	serial uint64       // of the call
 	calls  uint64
-	hasten bool      // its reading and writing were interrupted
-	until  time.Time // when the next frame must be there; zero: ctx decides
-	freed  time.Time // when the last call was over
+	hasten bool      // reading and writing of the call were interrupted
+	until  time.Time // when the next frame must have arrived; zero: the caller's ctx decides
+	freed  time.Time // when the last call ended
 
 	bytesIn, bytesOut atomic.Uint64
 }
@@ -54,29 +54,29 @@ type Session struct {
 // States of a session.
 const (
 	sessionIdle int32 = iota
-	sessionBusy       // somebody makes a call
+	sessionBusy       // a caller makes a call
 	sessionResting
 	sessionOver
 )
 
-// What a caller leaves to the session's actor.
+// Messages that leave work to the session's actor.
 type (
-	// sessionBroken: the session cannot go on.
+	// sessionBroken reports that the session cannot go on.
 	sessionBroken struct{ err error }
-	// callLeft: the server is to be told that a call is not wanted any more.
+	// callLeft asks the actor to tell the server that a call is no longer wanted.
 	callLeft struct {
 		stop   rpc.Request
 		stream bool
 	}
-	// sessionRests: it is idle after a while.
+	// sessionRests asks the actor to make the session idle after a pause.
 	sessionRests struct{ pause time.Duration }
 )
 
-// acquire takes an idle session.
+// acquire takes the session if it is idle, and reports whether it was.
 func (s *Session) acquire() bool { return s.state.CompareAndSwap(sessionIdle, sessionBusy) }
 
-// release makes the session idle and wakes who waits for one. On a connection
-// whose place another one has taken it ends.
+// release makes the session idle, and tells rpc-client so if a caller waits. On a retired
+// connection it ends the session instead.
 func (s *Session) release() {
 	if s.conn.Retired() && s.state.CompareAndSwap(sessionBusy, sessionOver) {
 		s.shared.trunk.System().Root.Send(s.pid, closeSession{})
@@ -89,15 +89,15 @@ func (s *Session) release() {
 
 // Errors of calls.
 var (
-	// ErrRequestTooLarge reports a request that is not sent.
+	// ErrRequestTooLarge reports a request that was not sent because of its size.
 	ErrRequestTooLarge = fmt.Errorf("rpc: request too large; peers of every release take at most %d bytes", rpc.DefaultSend)
-	// errNoResponse is a server that let the deadline and the grace period pass.
+	// errNoResponse reports that the server has let the deadline and the grace period
+	// pass.
 	errNoResponse = &rpc.Error{Status: rpc.Timeout, Details: "the peer does not answer"}
 )
 
-// Invoke makes a call: see [rpc.Invoker]. Again reports that the session had
-// ended before the server saw the request, so that the call may be made once more
-// on another one.
+// Invoke makes a call: see [rpc.Invoker]. again reports that the session had ended before
+// the server saw the request, so that the call may be made once more on another session.
 func (s *Session) Invoke(ctx context.Context, method uint32, stream bool, encode func([]byte) ([]byte, error), got func([]byte) error) (again bool, err error) {
 	var room [rpc.Room]byte
 	began := false
@@ -132,7 +132,7 @@ func (s *Session) Ping(ctx context.Context) (took time.Duration, again bool, err
 	return s.shared.trunk.Now().Sub(began), again, err
 }
 
-// limit is how long the server has: until ctx ends, or the default.
+// limit returns how much time the server has: until the deadline of ctx, or the default.
 func (s *Session) limit(ctx context.Context) time.Duration {
 	if d, ok := ctx.Deadline(); ok {
 		return d.Sub(s.shared.trunk.Now())
@@ -140,11 +140,11 @@ func (s *Session) limit(ctx context.Context) time.Duration {
 	return rpc.DefaultDeadline
 }
 
-// errCallerEnded ends a session whose caller left a call by a panic.
+// errCallerEnded ends a session whose caller has left a call by a panic.
 var errCallerEnded = errors.New("rpc: the caller's goroutine ended in the call")
 
-// exchange sends a request and reads its answer. What got looks at holds no
-// credit: got may make another call to the same peer.
+// exchange sends a request and reads its answer. The payload holds no credit any more when
+// got is called, so got may make another call to the same peer.
 func (s *Session) exchange(ctx context.Context, limit time.Duration, request []byte, stream bool, got func([]byte) error) (again bool, err error) {
 	over := false
 	s.conn.CallBegins()
@@ -166,11 +166,12 @@ func (s *Session) converse(ctx context.Context, limit time.Duration, request []b
 	}
 	n, err := s.stream.Write(request)
 	s.bytesOut.Add(uint64(n))
-	// A server that has ended the session may have said why: read anyway.
+	// If nothing of the request was written, read on: the server may have sent a
+	// reason before it ended the session.
 	if err != nil && (n > 0 || s.interrupted()) {
 		return s.broke(ctx, err, false)
 	}
-	unsent := n == 0 && errors.Is(err, mux.ErrReset) // it was closed while idle
+	unsent := n == 0 && errors.Is(err, mux.ErrReset) // the session was closed while it was idle
 	for {
 		body, _, err := s.in.next(ctx, rpc.MaxFrame)
 		if err != nil {
@@ -196,7 +197,7 @@ func (s *Session) converse(ctx context.Context, limit time.Duration, request []b
 			}
 		case rpc.Nothing:
 			s.in.free()
-		default: // over
+		default: // the call has ended
 			s.in.free()
 			err := event.Err
 			if event.Meaning == rpc.Final {
@@ -220,7 +221,7 @@ func (s *Session) begin(ctx context.Context, limit time.Duration) (serial uint64
 	return s.serial
 }
 
-// setUntil is the limit for one frame of a call without a deadline.
+// setUntil sets the time limit for the next frame of a call whose ctx has no deadline.
 func (s *Session) setUntil(ctx context.Context, now time.Time, limit time.Duration) {
 	s.until = time.Time{}
 	if _, ok := ctx.Deadline(); !ok {
@@ -238,7 +239,8 @@ func (s *Session) extend(ctx context.Context, limit time.Duration) {
 	s.mu.Unlock()
 }
 
-// interrupt ends the reading and writing of a call.
+// interrupt interrupts the reading and writing of the call with this serial, if it still
+// runs.
 func (s *Session) interrupt(serial uint64) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -256,7 +258,7 @@ func (s *Session) interrupted() bool {
 	return s.hasten
 }
 
-// over ends a call, whatever became of it.
+// over resets the session after a call, whatever the result was.
 func (s *Session) over() {
 	s.in.rest()
 	now := s.shared.trunk.Now()
@@ -271,15 +273,16 @@ func (s *Session) over() {
 	}
 }
 
-// finished is the end of a call that was answered.
+// finished handles the end of a call that was answered. open says that the server has not
+// ended the call yet.
 func (s *Session) finished(open, stream bool) {
 	switch {
 	case open:
 		s.over()
 		s.rest(callLeft{stop: s.machine.Stop()})
 	case stream && !s.ours():
-		// Other implementations may still watch the stream for a moment, and
-		// would take the next request for an offence (spec: comms 9.4).
+		// Other implementations may still watch the stream for a moment. They
+		// would treat the next request as an offence (spec: comms 9.4).
 		s.over()
 		s.rest(sessionRests{rpc.StreamRest})
 	default:
@@ -288,13 +291,13 @@ func (s *Session) finished(open, stream bool) {
 	}
 }
 
-// ours reports whether the peer is a node like this one.
+// ours reports whether the peer is a node of this library.
 func (s *Session) ours() bool { return useragent.Ours(s.conn.UserAgent) }
 
-// left leaves a call that is not over to the actor: the server is told. Only a
-// unary call of another implementation is left to its deadline: what such a
-// server does with the wish to stop one differs by release, and 6.2 lets the
-// session stand until the method ends.
+// left leaves a call that has not ended to the actor, which tells the server to stop it.
+// But the session waits for the deadline of a unary call to another implementation. Such
+// servers treat a stop differently from release to release, and a node of 6.2 blocks the
+// session until the method ends.
 func (s *Session) left(stream bool) {
 	s.mu.Lock()
 	end := s.call.Began.Add(time.Duration(s.machine.Request().Deadline) * time.Second)
@@ -309,10 +312,10 @@ func (s *Session) left(stream bool) {
 }
 
 const (
-	// deadlineSlack is how late the answer to a deadline may come.
+	// deadlineSlack is how long after a deadline the server's answer may come.
 	deadlineSlack = time.Second
-	// longestRest is how long a session is kept for the end of a call that
-	// nobody waits for.
+	// longestRest is the longest pause of sessionRests. A session that would have to
+	// wait longer for the end of an abandoned call is closed.
 	longestRest = 10 * time.Second
 )
 
@@ -323,9 +326,9 @@ func (s *Session) rest(m any) {
 	}
 }
 
-// unread is a read that failed: an interruption, or the end of the session.
+// unread handles a failed read: an interruption, or the end of the session.
 func (s *Session) unread(ctx context.Context, stream bool, err error, unsent bool) (again bool, _ error) {
-	waited := ctx.Err() != nil && errors.Is(err, ctx.Err()) // for credit
+	waited := ctx.Err() != nil && errors.Is(err, ctx.Err()) // ctx ended while next waited for credit
 	if !s.interrupted() && !waited {
 		return s.broke(ctx, err, unsent)
 	}
@@ -338,7 +341,7 @@ func (s *Session) unread(ctx context.Context, stream bool, err error, unsent boo
 	return false, errNoResponse
 }
 
-// callEnded is the error of a call whose context has ended. It matches the
+// callEnded returns the error of a call whose context has ended. It matches the
 // context's error and its cause.
 func callEnded(ctx context.Context) error {
 	why := ctx.Err()
@@ -351,10 +354,10 @@ func callEnded(ctx context.Context) error {
 	return fmt.Errorf("rpc: call given up: %w", why)
 }
 
-// CallFailed is what a caller is told of err, with which his call has ended. Once
-// his deadline has passed it makes no difference whether our timer or the server's
-// was the first, or the session's end: the error matches [rpc.Timeout] and
-// context.DeadlineExceeded. An answer of the service stays what it is.
+// CallFailed returns the error for a caller whose call has ended with err. After the
+// caller's deadline it makes no difference whether our timer, the server's timer or the
+// end of the session came first: the error matches [rpc.Timeout] and
+// context.DeadlineExceeded. An error that the service has answered is returned unchanged.
 func CallFailed(ctx context.Context, now time.Time, err error) error {
 	end, bounded := ctx.Deadline()
 	passed := bounded && !now.Before(end)
@@ -373,8 +376,8 @@ func CallFailed(ctx context.Context, now time.Time, err error) error {
 	return err
 }
 
-// broke is the end of the session. Unsent says that nothing of the request has
-// left.
+// broke ends the session because of err, and returns the error of the call. unsent says
+// that nothing of the request was sent.
 func (s *Session) broke(ctx context.Context, err error, unsent bool) (again bool, _ error) {
 	again = unsent || s.machine.Repeat(errors.Is(err, io.EOF))
 	s.in.release()
@@ -393,10 +396,10 @@ func (s *Session) broke(ctx context.Context, err error, unsent bool) (again bool
 	return again, fmt.Errorf("%w: %w", rpc.ErrSessionLost, err)
 }
 
-// clientSession is the actor of an Session: it owns the substream, makes
-// the handshake, and does what the caller of a call does not wait for.
+// clientSession is the actor of a Session: it owns the substream, makes the handshake, and
+// does the work for which callers do not wait.
 //
-// In: what callers leave to it, closeSession. Out: sessionReady, sessionRested,
+// In: sessionBroken, callLeft, sessionRests, closeSession. Out: sessionReady, sessionFree,
 // sessionGone. It never restarts: the pool opens another session.
 type clientSession struct {
 	session *Session
@@ -463,8 +466,8 @@ func (a *clientSession) start(c actor.Context) {
 	supervisor.Do(c, "handshake", func(ctx context.Context) (handshook, error) { return handshook{}, s.handshake(ctx) })
 }
 
-// handshake begins the session. The refusal of a server may be there before we
-// have said anything (spec: comms 9.3).
+// handshake begins the session. A server may have refused the session before this node has
+// sent anything (spec: comms 9.3).
 func (s *Session) handshake(ctx context.Context) error {
 	s.stream.SetReadDeadline(s.shared.trunk.Now().Add(rpc.ClientHandshake))
 	s.stream.SetWriteDeadline(s.shared.trunk.Now().Add(rpc.ClientHandshake))
@@ -486,13 +489,12 @@ func (s *Session) handshake(ctx context.Context) error {
 	return nil
 }
 
-// tellLimit bounds the time in which what was sent of a stream that nobody
-// wants arrives.
+// tellLimit bounds the time in which the rest of an abandoned stream is read.
 const tellLimit = 10 * time.Second
 
-// tell says that a call is not wanted any more. After a stream a ping finds the
-// end of what the server had sent by then; other calls have at most one answer,
-// which the next one skips.
+// tell tells the server that a call is no longer wanted. After a stream it also pings, and
+// skips the items that the server had sent before the answer of the ping. Any other call
+// has at most one late answer, which the next call skips.
 func (s *Session) tell(ctx context.Context, m callLeft) (err error) {
 	defer func() {
 		if err != nil {
@@ -537,7 +539,8 @@ func (s *Session) tell(ctx context.Context, m callLeft) (err error) {
 	}
 }
 
-// bye ends an idle session in order.
+// bye ends an idle session in order: it sends our end and awaits the peer's, for at most
+// [actors.FinishLimit].
 func (s *Session) bye(ctx context.Context) error {
 	defer s.in.release()
 	if err := s.stream.CloseWrite(); err != nil {
@@ -560,7 +563,7 @@ func (a *clientSession) rested(c actor.Context) {
 	}
 }
 
-// close ends a session that nobody uses, in order.
+// close ends a session that no caller uses, in order.
 func (a *clientSession) close(c actor.Context) {
 	s := a.session
 	a.closing = true
@@ -594,7 +597,7 @@ func (s *Session) stats() SessionStats {
 	}
 }
 
-// Inspect shows the session's figures.
+// Inspect returns the statistics of the session.
 func (a *clientSession) Inspect() any { return a.session.stats() }
 
 func (a *clientSession) String() string {

@@ -6,14 +6,15 @@ import (
 	"github.com/gamelan-p2p/gamelan/internal/credit"
 )
 
-// inboundCredit is what all sessions of a peer with one side may hold of what comes
-// in. It draws on the part for calls while large frames arrive.
+// inboundCredit is the credit for arriving frames that all sessions of a peer share, on
+// the server's side or on the client's. While a large frame arrives, it draws on the
+// budget for large frames of calls.
 type inboundCredit struct {
 	*credit.Account
 	budgets credit.NodeBudgets
 
 	mu       sync.Mutex
-	arriving int // large frames
+	arriving int // large frames that are arriving
 }
 
 func newInboundCredit(t Trunk) *inboundCredit {
@@ -21,7 +22,7 @@ func newInboundCredit(t Trunk) *inboundCredit {
 	return &inboundCredit{Account: budgets.Inbound.Account(t.PeerCredit()), budgets: budgets}
 }
 
-// arrives is the beginning of a large frame.
+// arrives notes the beginning of a large frame.
 func (c *inboundCredit) arrives() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -30,7 +31,7 @@ func (c *inboundCredit) arrives() {
 	}
 }
 
-// arrived is its end, whole or not.
+// arrived notes the end of a large frame, complete or not.
 func (c *inboundCredit) arrived() {
 	c.mu.Lock()
 	defer c.mu.Unlock()

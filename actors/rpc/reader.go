@@ -11,38 +11,38 @@ import (
 	"github.com/gamelan-p2p/gamelan/protocol/rpc"
 )
 
-// frameReader reads the frames of one session. A read that was interrupted by a
-// deadline is taken up by the next.
+// frameReader reads the frames of one session. After a read that a deadline has
+// interrupted, the next read continues the same frame.
 type frameReader struct {
 	frames  *frame.Reader
 	account *inboundCredit
-	bounded func(time.Time) error // sets the end of a frame; nil: it is the caller's
+	bounded func(time.Time) error // sets the read deadline of a frame; nil: the caller sets it
 	now     func() time.Time
 
-	skips bool   // the rest of one that is too large
-	frame bool   // one has begun
-	large bool   // the account knows of it
-	n     int    // its length
-	buf   []byte // what is there of it
-	held  int    // credit, of a frame of so many bytes; -1: none
+	skips bool   // the rest of a frame that is too large has to be skipped
+	frame bool   // a frame has begun
+	large bool   // the account was told that the frame is large
+	n     int    // length of the frame
+	buf   []byte // bytes of the frame that have arrived
+	held  int    // the reader holds credit for a frame of this length; -1: none
 }
 
-// freeFrame is the length up to which a frame takes no credit: the sessions bound
-// how many there are, and a wish to stop must get through while a request in work
-// holds all credit of its peer.
+// freeFrame is the greatest length of a frame that takes no credit. The number of sessions
+// bounds how many such frames there are. A request to stop a call must arrive even while
+// the running request holds all credit of the peer.
 const freeFrame = firstBuffer
 
-// frameLimit is how long a frame that has begun may take, beside the time that its
+// frameLimit is how long a frame that has begun may take, in addition to the time that its
 // length takes at [frame.MinRate].
 const frameLimit = time.Minute
 
-// Buffers of calls come from a pool, so that an idle session holds none. One
-// above keepBuffer is not kept; one below firstBuffer is not made.
+// Buffers of calls come from a pool, so that an idle session holds none. A buffer above
+// keepBuffer does not go back to the pool; a new buffer has firstBuffer bytes.
 const (
 	firstBuffer = 2 << 10
 	keepBuffer  = 512 << 10
-	// wholeBuffer is how much of a large frame is allocated before its bytes
-	// are there.
+	// wholeBuffer is the least size of a buffer that has to grow. It then doubles as
+	// the bytes of the frame arrive.
 	wholeBuffer = 256 << 10
 )
 
@@ -57,8 +57,8 @@ func putBuffer(b []byte) {
 	}
 }
 
-// newFrameReader reads a session. The account is that of all sessions of a peer
-// with one side.
+// newFrameReader returns the reader of a session. All sessions of a peer with one side
+// share the account.
 func newFrameReader(k *Calls, account *inboundCredit, s protocol.Stream) frameReader {
 	return frameReader{
 		frames:  frame.NewReader(s, rpc.MaxHandshake),
@@ -68,8 +68,8 @@ func newFrameReader(k *Calls, account *inboundCredit, s protocol.Stream) frameRe
 	}
 }
 
-// next reads a frame of at most most bytes. What it returns is good until free.
-// Of a longer one it returns only the beginning, and ok is false.
+// next reads a frame of at most most bytes. body is valid until the next call of next or
+// rest. Of a longer frame next returns only the beginning, and ok is false.
 func (r *frameReader) next(ctx context.Context, most int) (body []byte, ok bool, err error) {
 	if !r.frame {
 		if r.n, err = r.frames.Next(); err != nil {
@@ -84,7 +84,7 @@ func (r *frameReader) next(ctx context.Context, most int) (body []byte, ok bool,
 				r.bounded(r.end())
 			}
 			body = make([]byte, min(r.n, rpc.Room))
-			return body, false, r.frames.Part(body) // Next skips the rest
+			return body, false, r.frames.Part(body) // frames.Next skips the rest
 		}
 		r.frame = true
 		if r.buf == nil {
@@ -119,12 +119,13 @@ func (r *frameReader) next(ctx context.Context, most int) (body []byte, ok bool,
 	return r.buf, true, nil
 }
 
-// end is when a frame that has begun must be there.
+// end returns the time by which the frame that has begun must have arrived.
 func (r *frameReader) end() time.Time {
 	return r.now().Add(frameLimit + time.Duration(r.n)*time.Second/frame.MinRate)
 }
 
-// body reads what is left of the frame. A large one is allocated as it comes.
+// body reads the rest of the frame. Memory for a large frame is allocated as its bytes
+// arrive.
 func (r *frameReader) body() error {
 	for len(r.buf) < r.n {
 		have := len(r.buf)
@@ -146,19 +147,19 @@ func (r *frameReader) body() error {
 
 // heldFrame is a frame that was taken out of its reader, with its credit.
 type heldFrame struct {
-	account *inboundCredit // nil: nothing is there
+	account *inboundCredit // nil: there is no frame
 	buf     []byte
 	held    int // -1: no credit
 }
 
-// detach takes the frame out.
+// detach takes the frame out of the reader, with its buffer and credit.
 func (r *frameReader) detach() heldFrame {
 	b := heldFrame{r.account, r.buf, r.held}
 	r.buf, r.held = nil, -1
 	return b
 }
 
-// giveBack ends the use of the frame.
+// giveBack gives back the frame's buffer and credit.
 func (b *heldFrame) giveBack() {
 	if b.account == nil {
 		return
@@ -170,7 +171,7 @@ func (b *heldFrame) giveBack() {
 	*b = heldFrame{}
 }
 
-// free gives the credit of the frame back. The buffer stays for the next one.
+// free gives back the credit of the frame. The buffer stays for the next frame.
 func (r *frameReader) free() {
 	r.arrived()
 	if r.held >= 0 {
@@ -186,13 +187,13 @@ func (r *frameReader) arrived() {
 	}
 }
 
-// drop gives up a frame that has begun: what is left of it is skipped.
+// drop gives up a frame that has begun. The next call of next skips the rest of it.
 func (r *frameReader) drop() {
 	r.frame = false
 	r.free()
 }
 
-// rest gives the buffer back until the next frame comes.
+// rest gives the buffer back to the pool, unless a frame has begun.
 func (r *frameReader) rest() {
 	if r.buf != nil && !r.frame {
 		putBuffer(r.buf)
@@ -200,9 +201,9 @@ func (r *frameReader) rest() {
 	}
 }
 
-// release ends the reader; nothing may be reading.
+// release ends the reader and gives back its credit. No read may be under way.
 func (r *frameReader) release() {
 	r.frames.Release()
 	r.free()
-	r.buf = nil // a caller may still look at it
+	r.buf = nil // not to the pool: a caller may still use the body
 }

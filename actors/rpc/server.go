@@ -33,19 +33,19 @@ type ServiceRemoved struct{ Err error }
 // Reply: ServicesReady.
 type AwaitServices struct{}
 
-// ServicesReady replies to AwaitServices. Err is why one is not offered.
+// ServicesReady replies to AwaitServices. Err says why a service is not offered.
 type ServicesReady struct{ Err error }
 
 // ErrNoService reports the removal of a service that is not there.
 var ErrNoService = errors.New("actors: no such service is registered")
 
-// server serves the users' services: it offers them, makes a session of each
-// substream that a peer opens to one, and refuses those beyond the limits. While
-// calls run it looks at them now and then, for those that are slow.
+// server offers the users' services. It makes a session of each substream that a peer
+// opens to a service, and refuses sessions above the limits. While calls run, it checks
+// regularly which of them are slow.
 //
-// In: AddService, RemoveService, SubstreamOpened, accepted, sessionGone,
-// methodFailed, stopService. Out: AddProtocol, RemoveProtocol, serviceStopped. A restart loses the sessions; the services outlive
-// it.
+// In: AddService, RemoveService, AwaitServices, SubstreamOpened, accepted, sessionGone,
+// methodFailed, stopService, monitorWake. Out: the replies, AddProtocol, RemoveProtocol,
+// serviceStopped, splitCall. A restart loses the sessions; the services outlive it.
 type server struct {
 	calls    *Calls
 	sessions map[string]*sessionPlace // by path
@@ -53,16 +53,16 @@ type server struct {
 	pending  int
 	serial   uint64
 	refused  uint64
-	quiet    int // looks without a running call
+	quiet    int // checks in a row that found no running call
 
 	asking   map[uint64]*registered // by token of AddProtocol
 	joining  map[*registered]*actor.PID
 	awaiting []*actor.PID
 	draining *supervisor.Draining
-	failed   actors.Summary // methods, with what their callers are not told
+	failed   actors.Summary // failed methods, with errors that their callers do not see
 }
 
-// sessionPlace is what a session holds.
+// sessionPlace is what the server remembers of a session.
 type sessionPlace struct {
 	pid     *actor.PID
 	peer    identity.NodeID
@@ -71,7 +71,7 @@ type sessionPlace struct {
 	serving *servedSession
 }
 
-// peerLimits is what a peer has of the limits.
+// peerLimits counts what a peer uses of the limits.
 type peerLimits struct {
 	sessions, pending int
 	credit            *inboundCredit // of all its sessions
@@ -82,7 +82,8 @@ const (
 	maxHandshakes        = 32
 	maxHandshakesPerPeer = 4
 
-	// The monitor looks this often while calls run, and this many times more.
+	// The monitor checks the calls every monitorEvery while some run, and then
+	// monitorQuiet times more.
 	monitorEvery = 10 * time.Millisecond
 	monitorQuiet = 100
 )
@@ -140,7 +141,7 @@ func (a *server) Receive(c actor.Context) {
 		supervisor.After(c, monitorEvery, monitorTick{})
 	case monitorTick:
 		a.look(c)
-	case supervisor.TaskDone: // a refusal was said
+	case supervisor.TaskDone: // the task of a refusal has ended
 	case supervisor.Drain:
 		a.drain(c, m)
 	case supervisor.Drained:
@@ -196,7 +197,7 @@ func (a *server) refuse(c actor.Context, m actors.SubstreamOpened, why rpc.Reaso
 	supervisor.Go(c, fmt.Sprintf("refuse-%d", a.serial), stream, func(context.Context) error { return refuse(a.calls, stream, why) })
 }
 
-// gone gives back what a session held.
+// gone forgets a session that has ended, and frees its place in the limits.
 func (a *server) gone(who *actor.PID) {
 	p := a.sessions[who.Id]
 	if p == nil {
@@ -214,14 +215,14 @@ func (a *server) gone(who *actor.PID) {
 	}
 }
 
-// look has the reading of slow calls taken over.
+// look checks the running calls: for each slow one another task takes over the reading.
 func (a *server) look(c actor.Context) {
 	if a.runs(c) {
 		a.quiet = 0
 	} else if a.quiet++; a.quiet > monitorQuiet {
 		a.calls.monitor.awake.Store(false)
 		if !a.runs(c) || !a.calls.monitor.awake.CompareAndSwap(false, true) {
-			return // one that begins now wakes us again
+			return // a call that begins now sends monitorWake
 		}
 	}
 	supervisor.After(c, monitorEvery, monitorTick{})
@@ -257,7 +258,7 @@ func (a *server) add(c actor.Context, m AddService) {
 	a.offer(c, service)
 }
 
-// offer asks services to send what is meant for the protocol here.
+// offer asks services to pass the substreams of the protocol to this actor.
 func (a *server) offer(c actor.Context, s *registered) {
 	token := a.calls.trunk.NewID()
 	a.asking[token] = s
@@ -288,8 +289,8 @@ func (a *server) forget(s *registered) {
 	a.calls.trunk.ServiceEnded(s.Protocol)
 }
 
-// stop ends a service for good that its panic policy stops: it is out of the
-// protocol table, and its sessions end when their calls have.
+// stop ends a service for good, because of its panic policy. It removes the service from
+// the protocol table. The service's sessions end when their running calls have ended.
 func (a *server) stop(c actor.Context, s *registered) {
 	if s.stopped || a.calls.service(s.Protocol) != s {
 		return
@@ -336,7 +337,7 @@ func (a *server) ready(c actor.Context) {
 	a.awaiting = nil
 }
 
-// drain takes no session any more and lets the calls that run end.
+// drain refuses new sessions and lets the running calls end.
 func (a *server) drain(c actor.Context, m supervisor.Drain) {
 	a.draining = supervisor.NewDraining(c.Sender())
 	for _, p := range a.sessions {

@@ -15,13 +15,13 @@ import (
 	"github.com/gamelan-p2p/gamelan/supervisor"
 )
 
-// serverSession is the session of a peer with a service of ours. Its tasks do the
-// work: see servedSession. The actor owns the substream, has the reading taken over
-// while a method runs, and watches the time.
+// serverSession is the actor of a session of a peer with a service of this node. Its tasks
+// do the work: see servedSession. The actor owns the substream, starts another reading
+// task while a slow method runs, and watches the time limits.
 //
-// In: what its tasks tell, splitCall, serviceStopped, Drain. Out: accepted,
-// sessionGone, stopService. It never
-// restarts: the client opens another session.
+// In: messages of its tasks, splitCall, serviceStopped, Drain. Out: accepted,
+// methodFailed, stopService, sessionGone. It never restarts: the client opens another
+// session.
 type serverSession struct {
 	serving *servedSession
 	handed  *supervisor.Handover[protocol.Stream]
@@ -31,18 +31,18 @@ type serverSession struct {
 	readers int
 	timer   *supervisor.Timer
 	wakeAt  time.Time
-	drain   *actor.PID // who waits until no call runs
-	left    bool       // the end in order has begun
+	drain   *actor.PID // receives Drained when no call runs; nil: no drain
+	left    bool       // the orderly end has begun
 	err     error      // why the session ended
 }
 
 type (
-	// splitCall: the call is slow, so somebody else shall read.
+	// splitCall reports that the call is slow: another task has to read.
 	splitCall struct{ call uint64 }
-	// accepted tells rpc that a handshake is over.
+	// accepted tells rpc that a handshake has succeeded.
 	accepted struct{ who *actor.PID }
-	// stopService tells rpc that the policy of a service ends it, serviceStopped
-	// its sessions that it has ended.
+	// stopService tells rpc that the panic policy of a service stops it. serviceStopped
+	// tells the sessions of the service that it has stopped.
 	stopService    struct{ service *registered }
 	serviceStopped struct{}
 	machineDue     struct{}
@@ -116,7 +116,7 @@ func (a *serverSession) task(c actor.Context, name string, f func(context.Contex
 	supervisor.Go(c, name, nil, f)
 }
 
-// split has another task read while a method runs.
+// split starts another task that reads while a method runs.
 func (a *serverSession) split(c actor.Context, call uint64) {
 	if a.serving.takeOver(call) {
 		a.readers++
@@ -125,8 +125,8 @@ func (a *serverSession) split(c actor.Context, call uint64) {
 	}
 }
 
-// due looks at the time: a deadline may have passed, a client may not read, or
-// not call any more.
+// due checks the time limits: the deadline of the call, the time in which the client must
+// read a response, and the idle time.
 func (a *serverSession) due(c actor.Context) {
 	s := a.serving
 	now := supervisor.Now(c)
@@ -155,7 +155,7 @@ func (a *serverSession) due(c actor.Context) {
 		supervisor.Do(c, "answer", func(context.Context) (lateAnswer, error) { return lateAnswer{}, s.write(frame) })
 	}
 	if next.IsZero() || a.timer != nil && !next.Before(a.wakeAt) {
-		return // what is set comes earlier, and looks again
+		return // the present timer comes earlier, and due runs again then
 	}
 	if a.timer != nil {
 		a.timer.Stop()
@@ -164,8 +164,8 @@ func (a *serverSession) due(c actor.Context) {
 	a.timer = supervisor.At(c, next, machineDue{})
 }
 
-// leave ends the session in order. The client's end is not waited for longer than
-// actors.FinishLimit, whatever it is in the middle of.
+// leave ends the session in order. It waits for the client's end for at most
+// actors.FinishLimit, even if the client is in the middle of a frame.
 func (a *serverSession) leave(c actor.Context) {
 	s := a.serving
 	a.tasks++
@@ -173,7 +173,7 @@ func (a *serverSession) leave(c actor.Context) {
 	supervisor.After(c, actors.FinishLimit, leaveOver{})
 }
 
-// panicked notes the panic of a method, whose caller has been answered.
+// panicked records the panic of a method. The method's caller has been answered already.
 func (a *serverSession) panicked(c actor.Context, m methodPanicked) {
 	s := a.serving
 	then, stops := "its caller hears status 6", s.service.OnPanic == protocol.PanicStop
@@ -189,14 +189,14 @@ func (a *serverSession) panicked(c actor.Context, m methodPanicked) {
 	}
 }
 
-// serviceStopped lets a running call end, then the session.
+// serviceStopped lets a running call end, and then ends the session.
 func (a *serverSession) serviceStopped(c actor.Context) {
 	if !a.leaves() {
 		a.drained(c)
 	}
 }
 
-// beginDrain lets a running call end, then the session.
+// beginDrain lets a running call end, and then ends the session.
 func (a *serverSession) beginDrain(c actor.Context) {
 	a.drain = c.Sender()
 	if !a.leaves() {
@@ -204,8 +204,8 @@ func (a *serverSession) beginDrain(c actor.Context) {
 	}
 }
 
-// leaves has the session tell when no call runs any more, and reports whether one
-// runs now, or has arrived and is about to.
+// leaves makes the tasks send callsOver when no call runs any more. It reports whether a
+// call runs now, or has arrived and is about to run.
 func (a *serverSession) leaves() (busy bool) {
 	s := a.serving
 	s.mu.Lock()
@@ -232,8 +232,8 @@ func (a *serverSession) drained(c actor.Context) {
 	}
 }
 
-// taskEnded ends the actor with its last task: a method that does not end keeps
-// its place among the sessions.
+// taskEnded handles the end of a task. The actor ends with its last task, so a method that
+// does not return still counts as a session.
 func (a *serverSession) taskEnded(c actor.Context, err error) {
 	a.tasks--
 	if err != nil {
@@ -254,14 +254,14 @@ func (a *serverSession) ended(c actor.Context) {
 	c.Send(a.serving.shared.Server, sessionGone{c.Self()})
 }
 
-// SessionStats is what the tree and the inspector show of a session, at
-// either end.
+// SessionStats is the statistics of a session, at either end, for the tree and the
+// inspector.
 type SessionStats struct {
 	Protocol protocol.ID `json:"protocol"`
 	Since    time.Time   `json:"since"`
 	Calls    uint64      `json:"calls"`
-	Method   uint32      `json:"method,omitempty"` // of the running call
-	Began    time.Time   `json:"began,omitzero"`   // it did
+	Method   uint32      `json:"method,omitempty"` // method of the running call
+	Began    time.Time   `json:"began,omitzero"`   // when the running call began
 	Deadline time.Time   `json:"deadline,omitzero"`
 	BytesIn  uint64      `json:"bytes_in"`
 	BytesOut uint64      `json:"bytes_out"`
@@ -283,12 +283,12 @@ func (s *servedSession) stats() SessionStats {
 	return st
 }
 
-// Inspect shows the session's figures.
+// Inspect returns the statistics of the session.
 func (a *serverSession) Inspect() any { return a.serving.stats() }
 
 func (a *serverSession) String() string { return a.serving.stats().text(a.serving.shared.trunk.Now()) }
 
-// text is the figures in a line.
+// text returns the statistics in one line.
 func (st SessionStats) text(now time.Time) string {
 	s := fmt.Sprintf("%s, age %s, %d calls, in %s, out %s", st.Protocol, now.Sub(st.Since).Round(time.Second), st.Calls, units.Bytes(st.BytesIn), units.Bytes(st.BytesOut))
 	if !st.Began.IsZero() {

@@ -6,9 +6,9 @@ import "github.com/gamelan-p2p/gamelan/protocol/rpc"
 type registered struct {
 	rpc.Service
 	methods map[uint32]rpc.Method
-	limit   int   // of a response's frame
+	limit   int   // greatest length of a response's frame, in bytes
 	refused error // why it is not in the protocol table
-	stopped bool  // by PanicStop: it is offered no more
+	stopped bool  // by PanicStop: it is no longer offered
 }
 
 func newRegistered(s rpc.Service) (*registered, error) {

@@ -18,11 +18,11 @@ import (
 	"github.com/gamelan-p2p/gamelan/supervisor"
 )
 
-// servedSession is a session of a peer with a service of ours: what its tasks and
-// its actor share. There are two roles, reading and running methods. One task
-// has both as long as methods are quick, so that a short call costs no hand-over.
-// When a method takes longer, another task takes over the reading, so that the
-// client's wish to stop is heard; whoever then runs the method ends with it.
+// servedSession is the state of a session of a peer with a service of this node. The
+// session's tasks and its actor share it. There are two roles: reading, and running
+// methods. One task has both roles as long as methods are quick, so that a short call
+// costs no hand-over. When a method takes longer, another task takes over the reading, so
+// that the client can stop the call. The first task then ends with the method.
 type servedSession struct {
 	shared  *Calls
 	service *registered
@@ -32,55 +32,57 @@ type servedSession struct {
 	stream  protocol.Stream
 	since   time.Time
 
-	in frameReader // of whoever reads
+	in frameReader // used by the task that reads
 
 	mu      sync.Mutex
 	machine *rpc.Server // nil until the handshake is over
 	calls   uint64
-	cancel  context.CancelCauseFunc // of the running call
-	queued  heldFrame               // of the request that the machine has waiting
-	split   bool                    // the roles are apart
-	over    bool                    // nothing more is taken
+	cancel  context.CancelCauseFunc // cancels the running call; nil: none runs
+	queued  heldFrame               // frame of the request that waits in the machine
+	split   bool                    // two tasks have the two roles
+	over    bool                    // no more requests are accepted
 	leaving bool                    // the actor wants to know when no call runs
 
-	writing sync.Mutex // while a frame is written
+	writing sync.Mutex // locked while a frame is written
 
-	out []byte // of whoever runs methods; nil between calls
+	out []byte // used by the task that runs methods; nil between calls
 
 	bytesIn, bytesOut atomic.Uint64
-	seen              uint64 // calls at the monitor's last look; its own
+	seen              uint64 // value of calls at the monitor's last check
 }
 
-// What the tasks tell their actor.
+// Messages of the tasks to their actor.
 type (
-	// methodRuns: another task shall read while the call runs.
+	// methodRuns asks for another task that reads while the call runs.
 	methodRuns struct{ call uint64 }
-	// handshakeOver: the session counts no longer as pending.
+	// handshakeOver reports that the session no longer counts as pending.
 	handshakeOver struct{}
-	// methodPanicked: the service's policy decides. Its caller has been answered.
+	// methodPanicked reports the panic of a method; the service's policy decides what
+	// follows. The method's caller has been answered already.
 	methodPanicked struct {
 		method uint32
 		value  any
 		stack  []byte
 	}
-	// methodFailed is an error whose text is kept from the peer; the session
-	// says whose call it was, and passes it on to the server.
+	// methodFailed reports an error whose text is not sent to the peer. The session's
+	// actor adds peer and id, and passes the message on to rpc.
 	methodFailed struct {
 		method uint32
 		err    error
 		peer   identity.NodeID
 		id     protocol.ID
 	}
-	// callsOver: no call runs any more.
+	// callsOver reports that no call runs any more.
 	callsOver struct{}
 )
 
-// Error stands for the panic until the caller has been answered.
+// Error makes methodPanicked an error, which stands for the panic until the caller has
+// been answered.
 func (m *methodPanicked) Error() string {
 	return fmt.Sprintf("rpc: method %d panicked: %v", m.method, m.value)
 }
 
-// Why a method's context ends.
+// Causes of the end of a method's context, and errors of a method's answers.
 var (
 	errGivenUp      = fmt.Errorf("rpc: the client has given up: %w", context.Canceled)
 	errExpired      = fmt.Errorf("rpc: the deadline has passed: %w", context.DeadlineExceeded)
@@ -125,14 +127,14 @@ func (s *servedSession) handshake(ctx context.Context) error {
 	s.stream.SetReadDeadline(time.Time{})
 	s.stream.SetWriteDeadline(time.Time{})
 	s.in.frames.SetLimit(rpc.MaxFrame)
-	s.in.bounded = s.stream.SetReadDeadline // until now the whole handshake was
+	s.in.bounded = s.stream.SetReadDeadline // until now one deadline bounded the whole handshake
 	return nil
 }
 
 var errRefused = errors.New("rpc: session refused")
 
-// refuse tells a client that it gets no session, and waits until it has read
-// that: a reset at once could overtake the answer.
+// refuse tells a client that it gets no session, and waits until the client has read that.
+// A reset at once could overtake the answer.
 func refuse(e *Calls, s protocol.Stream, why rpc.Reason) error {
 	s.SetWriteDeadline(e.trunk.Now().Add(rpc.ServerHandshake))
 	s.SetReadDeadline(e.trunk.Now().Add(rpc.ServerHandshake))
@@ -146,8 +148,8 @@ func refuse(e *Calls, s protocol.Stream, why rpc.Reason) error {
 	return fmt.Errorf("%w: %v", errRefused, why)
 }
 
-// read is the reading role. It ends with the session, or when another task has
-// taken the role over.
+// read performs the reading role. It returns when the session ends, or when another task
+// has taken over the role.
 func (s *servedSession) read(ctx context.Context) error {
 	for {
 		body, ok, err := s.in.next(ctx, rpc.MaxRequest)
@@ -173,7 +175,7 @@ func (s *servedSession) read(ctx context.Context) error {
 // errHandedOver ends a task whose reading was taken over.
 var errHandedOver = errors.New("rpc: handed over")
 
-// frame takes one frame of the client.
+// frame handles one frame of the client.
 func (s *servedSession) frame(ctx context.Context, body []byte, whole bool) error {
 	now := s.shared.trunk.Now()
 	if !whole {
@@ -202,7 +204,7 @@ func (s *servedSession) frame(ctx context.Context, body []byte, whole bool) erro
 	switch {
 	case err != nil:
 	case verdict == rpc.Cancel:
-		if s.cancel != nil { // else it begins just now, and sees it
+		if s.cancel != nil { // otherwise the call is about to begin, and asks the machine first
 			s.cancel(errGivenUp)
 		}
 	case verdict == rpc.Run:
@@ -226,15 +228,16 @@ func (s *servedSession) frame(ctx context.Context, body []byte, whole bool) erro
 	return nil
 }
 
-// dropQueued gives back the request that waited and does not any more; s.mu is
-// held.
+// dropQueued gives back the queued frame if its request no longer waits. The caller holds
+// s.mu.
 func (s *servedSession) dropQueued() {
 	if !s.machine.Waits() {
 		s.queued.giveBack()
 	}
 }
 
-// answer sends a response that no method has made.
+// answer sends a response other than the data of a method, and reports the end of the
+// write to the machine.
 func (s *servedSession) answer(r rpc.Response) error {
 	err := s.write(rpc.AppendResponse(nil, r))
 	s.wrote()
@@ -256,8 +259,9 @@ func (s *servedSession) wrote() {
 	s.mu.Unlock()
 }
 
-// run is the running of methods: of one call, and of those that come while it
-// runs. Then the task goes on reading, unless another one does.
+// run performs the role of running methods: for one call, and for a call that is queued
+// meanwhile. After that the task goes on reading, unless another task reads: then run
+// returns errHandedOver.
 func (s *servedSession) run(ctx context.Context, call rpc.CallInfo, payload []byte) error {
 	body := s.in.detach()
 	ended := false
@@ -300,7 +304,7 @@ func (s *servedSession) run(ctx context.Context, call rpc.CallInfo, payload []by
 		if err != nil {
 			s.end()
 		}
-		if handedOver { // who reads hears of the end himself
+		if handedOver { // the reading task sees the end itself
 			return errHandedOver
 		}
 		return err
@@ -351,7 +355,7 @@ func (s *servedSession) call(ctx context.Context, call rpc.CallInfo, payload []b
 		return nil
 	}
 	if errors.Is(err, errNobodyWants) || inner.Err() != nil && errors.Is(err, inner.Err()) {
-		return s.finish(rpc.Timeout, "") // goes nowhere: the answer is over
+		return s.finish(rpc.Timeout, "") // finish sends nothing: the answer has ended already
 	}
 	status, details, private := rpc.StatusOf(err)
 	if private {
@@ -378,7 +382,7 @@ func (s *servedSession) serveMethod(ctx context.Context, m rpc.Method, payload [
 	return err
 }
 
-// responseWriter sends what a method answers.
+// responseWriter sends the answers of a method.
 type responseWriter struct {
 	s      *servedSession
 	stream bool
@@ -426,7 +430,7 @@ func (a *responseWriter) send(encode func([]byte) ([]byte, error)) error {
 	return nil
 }
 
-// tooLarge answers in the place of a response above the service's limit; the
+// tooLarge answers with an error in place of a response above the service's limit. The
 // session goes on (spec: comms 9.4, V 16).
 func (a *responseWriter) tooLarge(now time.Time, r rpc.Response, n int) error {
 	text := fmt.Sprintf("response of %d bytes; at most %d are sent", n, a.s.service.limit)
@@ -439,7 +443,7 @@ func (a *responseWriter) tooLarge(now time.Time, r rpc.Response, n int) error {
 	return nil
 }
 
-// finish sends the last response of a call, if somebody waits for it.
+// finish sends the last response of a call, if the client still waits for it.
 func (s *servedSession) finish(status rpc.Status, details string) error {
 	now := s.shared.trunk.Now()
 	s.mu.Lock()
@@ -453,7 +457,8 @@ func (s *servedSession) finish(status rpc.Status, details string) error {
 	return s.answer(r)
 }
 
-// clientLeft is the end of the client's half.
+// clientLeft handles the end of the client's half of the substream. It cuts the session if
+// a call runs; otherwise it ends the session in order.
 func (s *servedSession) clientLeft() {
 	s.mu.Lock()
 	running := s.machine != nil && s.cancel != nil
@@ -465,7 +470,8 @@ func (s *servedSession) clientLeft() {
 	s.leave()
 }
 
-// leave ends the session in order: the client's end is awaited for a moment.
+// leave ends the session in order: it sends our end. The reading task waits for the
+// client's end for at most [actors.FinishLimit].
 func (s *servedSession) leave() {
 	s.mu.Lock()
 	s.over = true
@@ -476,8 +482,8 @@ func (s *servedSession) leave() {
 	s.stream.SetReadDeadline(s.shared.trunk.Now().Add(actors.FinishLimit))
 }
 
-// end cuts the session: nothing more is read or written, and a running method
-// is told.
+// end cuts the session: nothing more is read or written, and the context of a running
+// method is cancelled.
 func (s *servedSession) end() {
 	s.mu.Lock()
 	s.over = true
@@ -488,8 +494,8 @@ func (s *servedSession) end() {
 	s.stream.Close()
 }
 
-// look is the monitor's: it reports whether a call runs, and whether the same
-// one ran at the last look without anybody reading.
+// look is called at each check of the monitor. running reports whether a call runs while
+// no task reads. slow reports whether the same call did so at the last check.
 func (s *servedSession) look() (call uint64, running, slow bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -499,7 +505,8 @@ func (s *servedSession) look() (call uint64, running, slow bool) {
 	return s.calls, running, slow
 }
 
-// takeOver gives the reading away, if the call still runs.
+// takeOver marks the reading as taken over by another task, if the call still runs. It
+// reports whether it did so.
 func (s *servedSession) takeOver(call uint64) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -510,10 +517,10 @@ func (s *servedSession) takeOver(call uint64) bool {
 	return true
 }
 
-// callMonitor wakes the rpc actor while calls run.
+// callMonitor wakes the rpc actor when a call begins, unless it is awake.
 type callMonitor struct{ awake atomic.Bool }
 
-// monitorWake asks the rpc actor to look at the calls now and then.
+// monitorWake asks the rpc actor to check the running calls regularly.
 type monitorWake struct{}
 
 func (m *callMonitor) wake(k *Calls) {

@@ -11,7 +11,7 @@ import (
 	"github.com/gamelan-p2p/gamelan/protocol"
 )
 
-// Trunk is what calls need of the node; see [actors.Trunk], which has it.
+// Trunk has the methods of the node that calls need. [actors.Trunk] implements it.
 type Trunk interface {
 	System() *actor.ActorSystem
 	Now() time.Time
