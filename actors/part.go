@@ -106,6 +106,7 @@ func CheckParts(parts []Part, sections []string) error {
 			drains["services/"+s.Name] = s.Drains
 		}
 		for _, s := range p.Actors {
+			once("actor of part "+p.Name, s.Name)
 			drains[p.Name+"/"+s.Name] = s.Drains
 		}
 		for path, stage := range p.Stages {
@@ -114,6 +115,8 @@ func CheckParts(parts []Part, sections []string) error {
 				wrong = append(wrong, fmt.Errorf("actors: part %s: there is no actor at %q, which has a stage of the stop", p.Name, path))
 			case !does:
 				wrong = append(wrong, fmt.Errorf("actors: part %s: %s has a stage of the stop, and its spec does not say Drains", p.Name, path))
+			case stage < 0 || stage >= stages:
+				wrong = append(wrong, fmt.Errorf("actors: part %s: %s has a stage of the stop that there is not: %d", p.Name, path, stage))
 			case stage > StopProtocols && strings.HasPrefix(path, "services/"):
 				wrong = append(wrong, fmt.Errorf("actors: part %s: %s has stopped before its stage: services stop in StopProtocols", p.Name, path))
 			}

@@ -27,6 +27,8 @@ func TestPartsThatDoNotWork(t *testing.T) {
 		"the trunk's service": {[]Part{{Name: "a", Services: []supervisor.Spec{{Name: "plain"}}}}, `service "plain"`},
 		"two of one section":  {[]Part{{Name: "a", Sections: show}, {Name: "b", Sections: show}}, `section "clocks"`},
 		"the node's section":  {[]Part{{Name: "a", Sections: map[string]func(context.Context) any{"peers": nil}}}, `section "peers"`},
+		"two of one actor":    {[]Part{{Name: "a", Actors: []supervisor.Spec{{Name: "b"}, {Name: "b"}}}}, `actor of part a "b"`},
+		"no such stage":       {[]Part{{Name: "a", Actors: []supervisor.Spec{{Name: "b", Drains: true}}, Stages: map[string]Stage{"a/b": 17}}}, "a stage of the stop that there is not"},
 		"a stage of nobody":   {[]Part{{Name: "a", Stages: map[string]Stage{"services/a": StopProtocols}}}, `there is no actor at "services/a"`},
 		"a stage too late":    {[]Part{{Name: "a", Services: []supervisor.Spec{{Name: "a", Drains: true}}, Stages: map[string]Stage{"services/a": StopStores}}}, "services/a has stopped before its stage"},
 		"a stage undrained":   {[]Part{{Name: "a", Services: []supervisor.Spec{{Name: "a"}}, Stages: map[string]Stage{"services/a": StopProtocols}}}, "does not say Drains"},

@@ -105,7 +105,11 @@ func (a *serverSession) start(c actor.Context) {
 		a.ended(c)
 		return
 	}
-	s.stream = stream
+	if !s.begin(stream) {
+		stream.Close()
+		a.ended(c)
+		return
+	}
 	s.in = newFrameReader(s.shared, a.credit, stream)
 	supervisor.OwnFunc(c, s.end)
 	a.task(c, "serve", s.serve)

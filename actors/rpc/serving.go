@@ -476,6 +476,9 @@ func (s *servedSession) leave() {
 	s.mu.Lock()
 	s.over = true
 	s.mu.Unlock()
+	if s.stream == nil {
+		return // begin refuses it
+	}
 	s.writing.Lock()
 	s.stream.CloseWrite()
 	s.writing.Unlock()
@@ -490,8 +493,23 @@ func (s *servedSession) end() {
 	if s.cancel != nil {
 		s.cancel(errSessionOver)
 	}
+	stream := s.stream
 	s.mu.Unlock()
-	s.stream.Close()
+	if stream != nil {
+		stream.Close()
+	}
+}
+
+// begin gives the session its substream. It returns false if the session has ended
+// before: a service may be removed while the session's actor has not started yet.
+func (s *servedSession) begin(stream protocol.Stream) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.over {
+		return false
+	}
+	s.stream = stream
+	return true
 }
 
 // look is called at each check of the monitor. running reports whether a call runs while
