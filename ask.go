@@ -10,13 +10,13 @@ import (
 	"github.com/gamelan-p2p/gamelan/supervisor"
 )
 
-// askAgain is the pause before an actor is asked again that was not there: it
-// comes back when the restart of its parent is over.
+// askAgain is the pause before a question is repeated to an actor that does not exist. Such
+// an actor exists again when the restart of its parent is over.
 const askAgain = 10 * time.Millisecond
 
-// ask asks an actor of the node that has a fixed place, and waits for the
-// answer until ctx ends or the node stops. What waits is told about a closing
-// node by those who answer for an actor that is gone.
+// ask asks an actor of the node whose path is fixed, and waits for the answer until ctx
+// ends or the node stops. A question that waits when its actor stops fails with
+// supervisor.ErrNoActor, so no question outlives a closing node.
 func ask[R any](ctx context.Context, n *Node, pid *actor.PID, msg any) (r R, err error) {
 	err = again(ctx, n, func() error {
 		r, err = supervisor.Ask[R](ctx, n.trunk.System(), pid, msg)
@@ -25,8 +25,8 @@ func ask[R any](ctx context.Context, n *Node, pid *actor.PID, msg any) (r R, err
 	return r, err
 }
 
-// again calls f until its error is not that an actor is not there, or the node
-// stops.
+// again calls f until f returns nil or an error other than supervisor.ErrNoActor, or the
+// node stops.
 func again(ctx context.Context, n *Node, f func() error) error {
 	for {
 		err := f()

@@ -9,16 +9,16 @@ import (
 	"github.com/gamelan-p2p/gamelan/peerstore"
 )
 
-// StoreReport says what the store of a data directory holds: the peers, and the
-// inbox of a node that has one.
+// StoreReport describes the store of a data directory: its peers, and its inbox if it has
+// one.
 type StoreReport struct {
 	peerstore.Report
 	Inbox inbox.Report
 }
 
-// CheckStore looks at the store in a data directory that no node uses, and
-// changes nothing: it says what Start will find, and whether Start will upgrade
-// the store, after copying it. The error is the one that Start would report.
+// CheckStore checks the store in a data directory and changes nothing. No node may use the
+// directory meanwhile. The report describes the store, and whether Start will copy and
+// upgrade it. The error is the one that Start would return.
 func CheckStore(dataDir string) (r StoreReport, err error) {
 	var c inbox.Checker
 	if r.Report, err = peerstore.Check(filepath.Join(dataDir, kv.StoreDir), c.Visit); err != nil {

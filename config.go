@@ -20,99 +20,101 @@ import (
 	"github.com/gamelan-p2p/gamelan/transport/mux"
 )
 
-// Config is what a node is made of, as data. The zero value works: LocalNet, a
-// new identity, listening on a free loopback port, nothing kept on disk.
+// Config holds the settings of a node. The zero value works: the node is on LocalNet, has
+// a new identity, listens on a free loopback port and keeps nothing on disk.
 type Config struct {
-	// DataDir is the directory of the node's identity and peer store. It is
-	// made if it does not exist. Empty: nothing is kept.
+	// DataDir is the directory of the node's identity and store. It is created if it
+	// does not exist. If it is empty, nothing is kept on disk.
 	DataDir string
 
 	// Network is the name of the network: localnet, mainnet, stagenet, nextnet,
-	// igor or esmeralda. Default: that of the identity in DataDir, else
-	// localnet. A public network is never assumed.
+	// igor or esmeralda. Default: the network of the identity in DataDir, else
+	// localnet. A public network is never chosen by default.
 	Network string
 
-	// Release is the release of the reference whose wire bytes are used where
-	// they differ: "6.2", "1.7" or "rc5". Default "6.2".
+	// Release selects the wire byte of a network where it differs between releases of
+	// the reference: "6.2", "1.7" or "rc5". Default "6.2".
 	Release string
 
 	// Profile replaces the wire profile that follows from Network and Release.
 	Profile *protocol.Profile
 
-	// Secret is the node's identity. Default: that in DataDir, made if there
-	// is none; without DataDir a new one.
+	// Secret is the node's identity. Default: the identity in DataDir, which is
+	// created if there is none; without DataDir a new identity.
 	Secret *identity.Secret
 
-	// Listen are the multiaddrs to listen on. Default: on LocalNet a free
-	// loopback port, which is kept in DataDir for the next start, because peers
-	// know no other; elsewhere port 18189 of all interfaces. Port 0 is another
-	// one at each start. [ListenNowhere] makes a node that only dials.
+	// Listen are the multiaddrs to listen on. Default: on LocalNet a free loopback
+	// port, which DataDir keeps for the next start, because peers know only that port;
+	// on other networks port 18189 of all interfaces. Port 0 means a different free
+	// port at each start. [ListenNowhere] makes a node that only dials.
 	Listen []string
 
-	// PublicAddresses are the multiaddrs that other nodes are told to dial, at
-	// most 5. Default: what the node listens on, as far as it may be told.
+	// PublicAddresses are the multiaddrs that the node advertises for others to dial,
+	// at most 5. Default: the listening addresses that may be advertised.
 	PublicAddresses []string
 
-	// Seeds are peers to know from the start, as KEY::ADDRESS[::ADDRESS…].
+	// Seeds are peers that the node knows from the start, as KEY::ADDRESS[::ADDRESS…].
 	Seeds []string
 
-	// UserAgent is what peers are told that this node runs, such as "myapp/1.0":
-	// printable ASCII, put before our own "gamelan/<version>", by which nodes
-	// of this library know each other. Both, and the space between them, may
-	// have 50 bytes. One with a word that begins with "gamelan/" is told as it
-	// is. Default: our own alone.
+	// UserAgent names the application to peers, such as "myapp/1.0", in printable
+	// ASCII. The node appends a space and its own "gamelan/<version>", by which nodes
+	// of this library recognize each other; all of it may have 50 bytes. A text with
+	// a word that begins with "gamelan/" is sent unchanged. Default: the node's own
+	// user agent alone.
 	UserAgent string
 
 	// Client makes the node a client: others do not count it as a node of the
 	// network.
 	Client bool
 
-	// KeepAlive is the silence after which a connection is pinged. Default
+	// KeepAlive is how long a connection may be silent before it is pinged. Default
 	// 30 s.
 	KeepAlive time.Duration
 
-	// NodeCredit bounds the bytes of messages in work, half for each
-	// direction. Default 256 MiB.
+	// NodeCredit bounds the bytes of messages in work. Each direction has half of it.
+	// Default 256 MiB.
 	NodeCredit int64
 
-	// PeerCredit bounds the bytes of messages in work with one peer in one
-	// direction; a message counts its length and 256. At most an eighth of
-	// NodeCredit, so that no peer alone can hold what plain messages share: seven
-	// thirty-seconds. Default 1 MiB.
+	// PeerCredit bounds the bytes of messages in work with one peer in one direction.
+	// A message counts its length plus 256. PeerCredit is at most an eighth of
+	// NodeCredit, so that no single peer can hold all the credit that plain messages
+	// share, which is 7/32 of NodeCredit. Default 1 MiB.
 	PeerCredit int64
 
-	// MaxInbound bounds the inbound connections and MaxSetups the inbound
-	// set-ups under way, of all listeners together. Defaults 500 and 100. Of
-	// more set-ups one gives way: of the source that has most of them, the least
-	// advanced, if it is over 250 ms old; else the new one is refused.
+	// MaxInbound bounds the inbound connections, and MaxSetups the inbound set-ups
+	// under way, of all listeners together. Defaults 500 and 100. When there are
+	// more set-ups, the source with the most of them loses its least advanced one if
+	// that is over 250 ms old; otherwise the new one is refused.
 	MaxInbound, MaxSetups int
 
-	// The same for one source, an IPv4 address or an IPv6 /64, and for one
-	// subnet, an IPv4 /24 or an IPv6 /48. Loopback, which is where what comes
-	// through a Tor service arrives from, and what has no IP address have no
-	// such limits. Defaults 32 and 4.
+	// MaxInboundPerSource and MaxSetupsPerSource are the same limits for one source:
+	// an IPv4 address or an IPv6 /64. Connections without an IP address have no
+	// such limits, nor has loopback, from where a Tor service delivers connections.
+	// Defaults 32 and 4.
 	MaxInboundPerSource, MaxSetupsPerSource int
-	// Defaults 128 and 16.
+	// MaxInboundPerSubnet and MaxSetupsPerSubnet are the same limits for one subnet:
+	// an IPv4 /24 or an IPv6 /48. Defaults 128 and 16.
 	MaxInboundPerSubnet, MaxSetupsPerSubnet int
 
-	// MaxSetupRatePerSource is how many inbound set-ups of one source begin in a
-	// minute, on average; after a pause as many may begin at once. One subnet has
-	// four times as many. More are closed before a byte is read. From sources
-	// without limits, connections of 200 unknown peers in a second are set up; more
-	// wait for their turn. Default 120.
+	// MaxSetupRatePerSource is how many inbound set-ups from one source may begin in a
+	// minute, on average; after a pause that many may begin at once. A subnet may
+	// begin four times as many. Further connections are closed before a byte is read.
+	// For sources without limits, the node sets up connections of 200 unknown peers in
+	// a second, and further ones wait. Default 120.
 	MaxSetupRatePerSource int
 
-	// MaxOffencesPerSource is how many offences that ban, or end a connection for
-	// churn, may come from one source within 10 min, by whatever keys. Then its
-	// connections are closed for 10 min before a byte is read. Default 100.
+	// MaxOffencesPerSource is how many offences may come from one source within
+	// 10 min, whatever keys its peers have. Only offences count that ban a peer or end
+	// a connection for churn. Above the limit, connections from that source are closed
+	// for 10 min before a byte is read. Default 100.
 	MaxOffencesPerSource int
 
-	// ExemptSources are networks, such as "10.0.0.0/8", whose addresses have
-	// no limits per source and per subnet either.
+	// ExemptSources are networks, such as "10.0.0.0/8", whose addresses have no
+	// limits per source or per subnet, like loopback.
 	ExemptSources []string
 
-	// MaxDials bounds the dials under way that no caller waits for, DialRate
-	// how many of them begin within a second. Defaults 8 and 20.
+	// MaxDials bounds the dials under way that no caller waits for, and DialRate how
+	// many of them begin within a second. Defaults 8 and 20.
 	MaxDials, DialRate int
 
 	// ExcludeDial are addresses that are never dialled: a whole multiaddr, a
@@ -120,28 +122,28 @@ type Config struct {
 	// 203.0.113.0/24. The node's own addresses are excluded in any case.
 	ExcludeDial []string
 
-	// Floor is the number of connected nodes below which the node dials others
-	// that it knows without being asked. Default 8; [NoFloor] for none.
+	// Floor is the number of connected nodes below which the node dials known nodes of
+	// its own accord. Default 8; [NoFloor] for none.
 	Floor int
 
-	// LivenessAllow are networks, such as "127.0.0.1/32", from where anybody may
-	// ask, without a handshake, whether the node is there (first byte 0xA7).
-	// Default: none.
+	// LivenessAllow are networks, such as "127.0.0.1/32", whose hosts may check
+	// without a handshake whether the node is alive (first byte 0xA7). Default: none.
 	LivenessAllow []string
-	// LivenessSlots is how many may do so at once. Default 1.
+	// LivenessSlots bounds such checks at a time. Default 1.
 	LivenessSlots int
 
-	// SelfCheck, unless it is 0, is how often the node asks itself, through its
-	// own public addresses, whether it can be reached.
+	// SelfCheck is how often the node checks through its own public addresses whether
+	// it can be reached. 0 means never.
 	SelfCheck time.Duration
 
-	// KeepClosest, unless it is 0, is how many connected nodes are kept: the
-	// closest to this one. The others are closed, except those on the allow
-	// list and protected peers.
+	// KeepClosest is how many connections to nodes the node keeps: those to the nodes
+	// closest to it. It closes the others, except connections to peers that are
+	// protected or on the allow list. 0 means no limit.
 	KeepClosest int
 
-	// Allow are the node ids of peers that are never banned, by rule, on request
-	// or by an import. A ban from before ends when the node starts.
+	// Allow are the node ids of peers that are never banned, neither by rule nor on
+	// request nor by an import. An existing ban of such a peer ends when the node
+	// starts.
 	Allow []string
 
 	// MaxPeers bounds the peers that are remembered. Default 50,000.
@@ -153,43 +155,43 @@ type Config struct {
 	// RPC bounds remote calls.
 	RPC RPCConfig
 
-	// DHT sets how the node takes part in the DHT: messages that find their way
-	// over several nodes. nil means the defaults, as &DHTConfig{} does. The DHT
-	// has the profile's messaging protocol, as it has on the network. With a
-	// profile without a DHT ([protocol.Profile].PlainMessages) nil means none.
+	// DHT sets how the node takes part in the DHT, which relays messages over several
+	// nodes. A nil DHT means the defaults, as &DHTConfig{} does. The DHT uses the
+	// profile's messaging protocol, as it does on the network. With a profile without
+	// a DHT ([protocol.Profile].PlainMessages) a nil DHT means none.
 	DHT *DHTConfig
 
-	// NoDHT has the node take no part in the DHT. Nodes of this library then send
-	// it none of the DHT's messages; other nodes are refused when they try.
+	// NoDHT switches the DHT off. Nodes of this library then send no DHT messages to
+	// the node. When other nodes try, the node refuses.
 	NoDHT bool
 
-	// PlainOnProfile has plain messages, those of [Node.Send] and [WithHandler],
-	// use the profile's messaging protocol. It is for nodes of Tari's comms
-	// library that run without a DHT, needs NoDHT, and excludes PlainID.
+	// PlainOnProfile makes plain messages, those of [Node.Send] and [WithHandler],
+	// use the profile's messaging protocol. It is for peers that use Tari's comms
+	// library without a DHT. It requires NoDHT and excludes PlainID.
 	PlainOnProfile bool
 
-	// PlainID is the protocol of plain messages. Nodes exchange them if they have
-	// the same id; between others a send is refused. Default: gamelan/msg/1, and
-	// with a profile without a DHT that profile's messaging protocol.
+	// PlainID is the protocol of plain messages. Two nodes exchange plain messages if
+	// they have the same PlainID; otherwise a send is refused. Default: gamelan/msg/1,
+	// or, with a profile without a DHT, the profile's messaging protocol.
 	PlainID string
 
 	// Mux sets limits of the connections' multiplexer.
 	Mux mux.Config
 }
 
-// RPCConfig bounds remote calls, in numbers of sessions: a session is a substream
-// on which one call at a time is made.
+// RPCConfig bounds remote calls. Its limits count sessions: a session is a substream that
+// carries one call at a time.
 type RPCConfig struct {
-	// MaxSessions bounds the sessions that peers have with this node's
-	// services, MaxPeerSessions those of one peer. Beyond, peers are told to
-	// come later. Defaults 100, 10.
+	// MaxSessions bounds the sessions that all peers have with this node's services,
+	// and MaxPeerSessions those of one peer. Further sessions are refused, and the
+	// peer may try again later. Defaults 100, 10.
 	MaxSessions, MaxPeerSessions int
 
-	// ClientSessions bounds this node's sessions with one service of one peer,
-	// which its calls share: so many run at a time. Default 4.
+	// ClientSessions bounds this node's sessions with one service of one peer, and so
+	// the calls that run at a time. Default 4.
 	ClientSessions int
 
-	// Idle is how long a peer keeps a session without making a call. Default
+	// Idle is how long a peer may keep a session without a call. Default
 	// 10 min.
 	Idle time.Duration
 }
@@ -198,44 +200,43 @@ type RPCConfig struct {
 //
 // spec: dht 11.1
 type DHTConfig struct {
-	// Shards is how many actors share the work on what comes in; all of one
-	// peer's goes to the same one. Default 1.
+	// Shards is how many actors share the work on inbound messages. All messages of one
+	// peer go to the same actor. Default 1.
 	Shards int
 
-	// Occurrences is how often the same message may come before it is a
-	// duplicate, and dropped. Default 1.
+	// Occurrences is how many copies of a message are let through before further ones
+	// are dropped as duplicates. Default 1.
 	Occurrences int
 
-	// DedupCapacity is how many messages are remembered for that, with a record
-	// each that outlives a restart. Beyond it the oldest of the peer that has most
-	// go, and are remembered by fingerprints, in 16 MiB at most, for 3 h. Default
-	// 50,000.
+	// DedupCapacity is how many messages are remembered to find duplicates, each with a
+	// record that survives a restart. Above it, the oldest records of the peer with the
+	// most records are evicted. Fingerprints of evicted records are kept for 3 h, in
+	// at most 16 MiB. Default 50,000.
 	DedupCapacity int
 
-	// SendPace bounds the messages to one peer in any 60 s, if the peer is not a
-	// node like this one: such nodes may ban for more than 1,000. What is above
-	// it waits. Default 900.
+	// SendPace bounds the messages to one peer in any 60 s, if the peer does not run
+	// this library: such peers may ban a node that sends more than 1,000. Further
+	// messages wait. Default 900.
 	SendPace int
 
-	// FloodLimit bounds the messages of one peer in 60 s that no handler here takes;
-	// above it the peer is banned. Default 60,000.
+	// FloodLimit bounds the messages from one peer in any 60 s that no handler here
+	// takes. A peer above it is banned. Default 60,000.
 	FloodLimit int
 
-	// RelayBytes bounds the bytes of messages for others that are passed on in 60 s
-	// for one source: an IPv4 address, an IPv6 /64, or one peer where that says
-	// nothing. What is above it is dropped. Default 256 MiB, at most 1 GiB.
+	// RelayBytes bounds the bytes of messages that the node relays in any 60 s for one
+	// source: an IPv4 address, an IPv6 /64, or, where there is no such source, one
+	// peer. Further messages are dropped. Default 256 MiB, at most 1 GiB.
 	RelayBytes int64
 
-	// Broadcast is how many connected nodes a broadcast is sent to, Propagation
-	// how many a message is passed on to. Defaults 8 and 20.
+	// Broadcast is how many connected nodes a broadcast is sent to, and Propagation how
+	// many nodes a message is relayed to. Defaults 8 and 20.
 	Broadcast, Propagation int
 
 	// Neighbours is how many of the nodes closest to this one are its
 	// neighbours. Default 8.
 	Neighbours int
 
-	// NoForwarding has the node drop messages for others instead of passing
-	// them on.
+	// NoForwarding makes the node drop messages for others instead of relaying them.
 	NoForwarding bool
 }
 
@@ -243,15 +244,14 @@ type DHTConfig struct {
 // connections.
 const ListenNowhere = "nowhere"
 
-// NoFloor as Config.Floor makes a node that dials only whom it was asked to.
+// NoFloor as Config.Floor makes a node that dials only peers that it was asked to dial.
 const NoFloor = -1
 
-// ErrConfig reports a setting that does not work; the error is a
-// [*ConfigError], which says which one.
+// ErrConfig reports a bad setting. The error is a [*ConfigError], which names the setting.
 var ErrConfig = errors.New("gamelan: bad config")
 
-// ConfigError says what is wrong with one field of a Config, and what would be
-// right. It is an [ErrConfig].
+// ConfigError describes an error in one field of a Config, and how to correct it. It
+// wraps [ErrConfig].
 type ConfigError struct {
 	Field string // its name in Config
 	Err   error
@@ -266,22 +266,22 @@ func (e *ConfigError) Unwrap() []error { return []error{ErrConfig, e.Err} }
 
 func badConfig(field string, err error) error { return &ConfigError{field, err} }
 
-// Validate reports what is wrong with the config as far as that can be seen
-// without the data directory and the network: a [*ConfigError], or nil.
+// Validate checks the config without using the data directory or the network. It returns
+// nil, or an error that wraps a [*ConfigError] for each bad field.
 func (c Config) Validate() error {
 	_, err := c.settle()
 	return err
 }
 
-// DefaultConfig is the zero Config with every default written out that does
-// not depend on another field.
+// DefaultConfig returns the zero Config with its defaults filled in, except for defaults
+// that depend on another field.
 func DefaultConfig() Config {
 	c := Config{}.withDefaults()
 	c.Mux = c.Mux.WithDefaults()
 	return c
 }
 
-// DefaultDHTConfig is the zero DHTConfig with every default written out.
+// DefaultDHTConfig returns the zero DHTConfig with its defaults filled in.
 func DefaultDHTConfig() DHTConfig { return *DHTConfig{}.withDefaults() }
 
 func (c Config) withDefaults() Config {
@@ -333,7 +333,7 @@ type settled struct {
 	Config
 	profile protocol.Profile
 	listen  []ma.Multiaddr
-	anyPort bool // Listen has left the port open
+	anyPort bool // Listen was empty and the node may choose its port
 	public  []ma.Multiaddr
 	seeds   []peerstore.Peer
 	exempt  []netip.Prefix
@@ -383,7 +383,7 @@ func (s *settled) chooseProfile() error {
 	return nil
 }
 
-// count is a setting that must not be negative.
+// count is a numeric setting, which must not be negative.
 type count struct {
 	name string
 	n    int64
@@ -406,7 +406,7 @@ func (c *DHTConfig) counts() []count {
 	}
 }
 
-// maxShards bounds DHT.Shards: more have no processor to run on.
+// maxShards bounds DHT.Shards: no machine has processors for more.
 const maxShards = 256
 
 func (s *settled) checkDHT() error {
@@ -459,7 +459,7 @@ func (s *settled) check() error {
 	return errors.Join(append(wrong, s.checkMux(), s.checkDHT(), s.completeAgent())...)
 }
 
-// checkMux reports each field of the multiplexer's config that does not work.
+// checkMux returns an error for each bad field of the multiplexer's config.
 func (s *settled) checkMux() error {
 	all, ok := s.Mux.Validate().(interface{ Unwrap() []error })
 	if !ok {
@@ -476,11 +476,11 @@ func (s *settled) checkMux() error {
 	return errors.Join(wrong...)
 }
 
-// ownAgent is what every node of this library says that it runs.
+// ownAgent is the user agent of this library.
 const ownAgent = useragent.Prefix + Version
 
-// completeAgent puts what the application says of itself before our own user
-// agent, by which nodes of this library know each other (spec: V28).
+// completeAgent appends the library's own user agent, by which nodes of this library
+// recognize each other, to the application's (spec: V28).
 func (s *settled) completeAgent() error {
 	agent, most := s.UserAgent, s.profile.Limits.UserAgent
 	switch {

@@ -7,8 +7,8 @@ import (
 	"github.com/gamelan-p2p/gamelan/protocol"
 )
 
-// settleWithIdentity settles the config with the identity of its data
-// directory. One is made there only when everything else is in order.
+// settleWithIdentity settles the config with the identity of its data directory. It
+// creates an identity there only if the rest of the config is valid.
 func (c Config) settleWithIdentity() (settled, error) {
 	if c.DataDir == "" || c.Secret != nil {
 		return c.settle()
@@ -27,7 +27,7 @@ func (c Config) settleWithIdentity() (settled, error) {
 	s, err := c.settle()
 	if err == nil && none {
 		id, err = CreateIdentity(c.DataDir, s.profile.Network)
-		if errors.Is(err, ErrIdentityExists) { // another program was faster
+		if errors.Is(err, ErrIdentityExists) { // another program has created one meanwhile
 			id, err = LoadIdentity(c.DataDir)
 		}
 	}
@@ -38,8 +38,8 @@ func (c Config) settleWithIdentity() (settled, error) {
 	return s, sameNetwork(c.DataDir, id.Network, s.profile.Network)
 }
 
-// sameNetwork keeps an identity on the network that it was made for: one on two
-// networks is asking for confusion.
+// sameNetwork returns an error if the identity was made for another network. One identity
+// on two networks would be confusing.
 func sameNetwork(dir string, made, used protocol.Network) error {
 	if made == used {
 		return nil

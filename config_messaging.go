@@ -7,8 +7,8 @@ import (
 	"github.com/gamelan-p2p/gamelan/protocol"
 )
 
-// chooseMessaging decides what the messaging protocols carry. After it DHT is
-// nil only on a node without one, and PlainID is the id of plain messages.
+// chooseMessaging decides which messages each messaging protocol carries. Afterwards DHT is
+// nil only on a node without a DHT, and PlainID is the protocol of plain messages.
 //
 // spec: comms 8.1, 14.2
 func (s *settled) chooseMessaging() error {

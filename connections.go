@@ -30,10 +30,10 @@ func (n *Node) Connection(peer identity.NodeID) (*Connection, bool) {
 	return n.trunk.Connections().Get(peer)
 }
 
-// Dial returns the connection to a peer, making one if there is none. It dials
-// no peer that is banned. The error is [ErrClosed], ctx's, or an
-// [*actors.DialError], which lists what was tried. When ctx ends, the dial ends
-// too, unless somebody else wants the peer or the handshake has begun.
+// Dial returns the connection to a peer, and makes one if there is none. It dials no
+// banned peer. The error is [ErrClosed], ctx's, or an [*actors.DialError], which lists the
+// attempts. When ctx ends, the dial ends too, unless another caller waits for the peer or
+// the handshake has begun.
 func (n *Node) Dial(ctx context.Context, peer identity.NodeID) (*Connection, error) {
 	if ref, ok := n.trunk.Connections().Get(peer); ok {
 		if _, _, banned := n.trunk.Ban(peer); !banned {
@@ -43,7 +43,7 @@ func (n *Node) Dial(ctx context.Context, peer identity.NodeID) (*Connection, err
 	for {
 		token := n.trunk.NewID()
 		r, err := ask[actors.PeerDialed](ctx, n, n.trunk.Dialer(), actors.DialPeer{Token: token, Peer: peer})
-		if err != nil { // nobody is left to hear the answer
+		if err != nil { // nobody waits for the answer any more
 			n.trunk.System().Root.Send(n.trunk.Dialer(), actors.CancelDial{Peer: peer, Token: token})
 		}
 		err = cmp.Or(err, r.Err)
@@ -61,9 +61,9 @@ func (n *Node) Dial(ctx context.Context, peer identity.NodeID) (*Connection, err
 	}
 }
 
-// Disconnect closes the connection to a peer in order, if there is one, and
-// returns when it is closed: messages already written are proven first, for up
-// to two seconds. A protected peer is dialled again.
+// Disconnect closes the connection to a peer in order, if there is one, and returns when
+// it is closed. Before that it waits up to two seconds for messages already written to be
+// confirmed. A protected peer is dialled again.
 func (n *Node) Disconnect(ctx context.Context, peer identity.NodeID) error {
 	var ref *Connection
 	err := n.events.await(ctx, func() bool {
@@ -78,9 +78,9 @@ func (n *Node) Disconnect(ctx context.Context, peer identity.NodeID) error {
 	return peerError("disconnect", peer, err)
 }
 
-// Protect keeps a peer connected until unprotect is called: the node dials it,
-// dials it again whenever its connection ends, and closes no connection with it to
-// make room. The tag says in gamelan conns who wants that.
+// Protect keeps a peer connected until unprotect is called: the node dials the peer,
+// dials it again whenever the connection ends, and never closes the connection to make
+// room. The command gamelan conns shows the tag, which should name the reason.
 func (n *Node) Protect(peer identity.NodeID, tag string) (unprotect func()) {
 	tag = fmt.Sprintf("%s-%d", tag, n.trunk.NewID())
 	n.trunk.System().Root.Send(n.trunk.Connectivity(), actors.ProtectPeer{Peer: peer, Tag: tag})
@@ -89,18 +89,18 @@ func (n *Node) Protect(peer identity.NodeID, tag string) (unprotect func()) {
 	})
 }
 
-// Status is the node's state and its cause in words.
+// Status returns the node's state, and its cause in words.
 func (n *Node) Status(ctx context.Context) (actors.Status, error) {
 	return ask[actors.Status](ctx, n, n.trunk.Connectivity(), actors.GetStatus{})
 }
 
-// Reachability is what the node knows of its own public addresses, if
+// Reachability returns the results of the checks of the node's own public addresses, if
 // Config.SelfCheck is set.
 func (n *Node) Reachability(ctx context.Context) (actors.Liveness, error) {
 	return ask[actors.Liveness](ctx, n, n.trunk.Liveness(), actors.GetLiveness{})
 }
 
-// WaitOnline waits until so many peers are connected.
+// WaitOnline waits until at least that many peers are connected.
 func (n *Node) WaitOnline(ctx context.Context, connections int) error {
 	err := n.events.await(ctx, func() bool { return n.trunk.Connections().Len() >= connections })
 	if err == nil || errors.Is(err, ErrClosed) {

@@ -9,24 +9,25 @@ import (
 // ErrNoDHT reports the use of the DHT on a node without one.
 var ErrNoDHT = actors.ErrNoDHT
 
-// DHT is a node's part in the DHT: messages that find their way over several
-// nodes. [Node.DHT] returns it.
+// DHT is a node's handle for the DHT, which relays messages over several nodes.
+// [Node.DHT] returns it.
 type DHT struct{ n *Node }
 
-// DHT returns the node's part in the DHT. On a node without one its methods return
+// DHT returns the node's handle for the DHT. On a node without the DHT its methods return
 // [ErrNoDHT], or nothing.
 func (n *Node) DHT() *DHT { return &DHT{n} }
 
-// Enabled reports whether the node has a part in the DHT.
+// Enabled reports whether the node takes part in the DHT.
 func (d *DHT) Enabled() bool { return d.n.dht != nil }
 
-// RegisterType makes the messages of one type that come over the DHT go to an
-// actor of yours, type-<t> in the tree, which hears [dht.Received]. Each type has
-// an actor of its own, so that one that is slow delays no other. One that has
-// finished nothing for 10 s is stuck: of what a peer sends for it, what is
-// beyond half of the peer's credit is dropped until it finishes something. What
-// is for nobody is dropped; a peer that sends too much of that is banned. Types
-// below 1,000 are the network's own (spec: dht 12.3).
+// RegisterType registers your actor for the DHT messages of one type. The actor is
+// type-<t> in the tree and receives [dht.Received]. Each type has its own actor, so a slow
+// actor delays no other.
+//
+// An actor that has finished no message for 10 s is stuck. While it is stuck, messages of a
+// peer for it are dropped once they would hold more than half of the peer's credit.
+// Messages of a type without an actor are dropped, and a peer that sends too many of them
+// is banned. Types below 1,000 belong to the network (spec: dht 12.3).
 func (d *DHT) RegisterType(ctx context.Context, t int32, new NewActor, opts ...ActorOption) error {
 	return d.n.register(ctx, actors.Register{Type: &t}, new, opts)
 }

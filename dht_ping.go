@@ -11,10 +11,10 @@ import (
 	"github.com/gamelan-p2p/gamelan/identity"
 )
 
-// Ping asks the application of a peer whether it is there, over the DHT's
-// messaging, and returns how long the answer took. Nodes of the network answer
-// when their application does so: [dhtpart.ErrNoPong] after 40 s says little about
-// the connection. [dhtpart.ErrPingLost] says to try again.
+// Ping pings the application of a peer over the DHT's messaging, and returns how long the
+// answer took. A peer answers only if its application does, so [dhtpart.ErrNoPong], which
+// comes after 40 s, says little about the connection. After [dhtpart.ErrPingLost] try
+// again.
 func (d *DHT) Ping(ctx context.Context, peer identity.NodeID) (time.Duration, error) {
 	if !d.Enabled() {
 		return 0, ErrNoDHT

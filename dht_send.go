@@ -11,15 +11,15 @@ import (
 	"github.com/gamelan-p2p/gamelan/dht"
 )
 
-// Send sends a message over the DHT and waits for its end: the report has an
-// outcome for each peer that it was sent to. It waits for credit first when too
-// much is on its way. An error means that the message was not accepted; after
-// that the report says all. A deadline of ctx that comes before the message's
-// limit takes its place; when ctx is cancelled, Send returns what is known by
-// then, and the message goes on within its limit.
+// Send sends a message over the DHT and waits for its end. The report has an outcome for
+// each peer to which a copy was sent. Send first waits for credit if too many bytes are
+// under way. An error means that the message was not accepted; an accepted message has
+// only a report. If ctx's deadline comes before the message's limit, it becomes the limit.
+// When ctx is cancelled, Send returns the report so far, and the message goes on within
+// its limit.
 //
-// Confirmed says that a peer's multiplexer has read the message, never that an
-// application has, nor that anybody has passed it on.
+// Confirmed means that a peer's multiplexer has read the message. It does not mean that an
+// application has read it, nor that a node has relayed it.
 func (d *DHT) Send(ctx context.Context, m dht.Message) (dht.Report, error) {
 	end, bounded := ctx.Deadline()
 	if !bounded {
@@ -40,23 +40,23 @@ func (d *DHT) Send(ctx context.Context, m dht.Message) (dht.Report, error) {
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), endGrace)
 	defer cancel()
-	return p.Wait(ctx), nil // the message ends by itself now, with an outcome for each peer
+	return p.Wait(ctx), nil // the message reaches its limit now and ends, with an outcome for each peer
 }
 
-// endGrace is how much longer than ctx Send waits for the end of a message whose
-// limit is ctx's.
+// endGrace is how much longer than ctx Send waits for the end of a message whose limit is
+// ctx's deadline.
 const endGrace = 500 * time.Millisecond
 
-// Submit is Send without waiting for the end: it returns as soon as the message
-// is accepted. To wait for part of the report there is [Pending.WaitFor]:
+// Submit sends a message over the DHT as Send does, but returns as soon as the message is
+// accepted. Use [Pending.WaitFor] to wait for part of the report:
 //
 //	report := pending.WaitFor(ctx, dht.ConfirmedBy(3))
 func (d *DHT) Submit(ctx context.Context, m dht.Message) (*Pending[dht.Report], error) {
 	return d.submit(ctx, m, nil)
 }
 
-// submit is Submit for a message whose limit depends on when it is accepted,
-// unless limit is nil.
+// submit is Submit. If limit is not nil, it is called when the message is accepted and
+// returns the message's limit.
 func (d *DHT) submit(ctx context.Context, m dht.Message, limit func() time.Duration) (*Pending[dht.Report], error) {
 	switch {
 	case !d.Enabled():
@@ -75,17 +75,17 @@ func (d *DHT) submit(ctx context.Context, m dht.Message, limit func() time.Durat
 	return p, nil
 }
 
-// SendFrom sends a message over the DHT on behalf of an actor, for use inside
-// Receive: it never waits, and the actor hears [dht.Sent] with this id when
-// the message has ended. Without credit that is at once, as overloaded; without
-// the DHT it is never, and what cannot be sent at all has failed at once.
+// SendFrom sends a message over the DHT on behalf of an actor, for use inside Receive. It
+// never waits. The actor receives [dht.Sent] with this id when the message has ended: at
+// once if there is no credit (overloaded) or the message cannot be sent at all, and never
+// if the node has no DHT.
 func (d *DHT) SendFrom(c actor.Context, id uint64, m dht.Message) {
 	if d.Enabled() {
 		c.Request(d.n.dht.Outbound, dhtpart.SendMessage{ID: id, Message: m})
 	}
 }
 
-// Sends returns the messages sent over the DHT: those under way, and the last
+// Sends returns the reports of messages sent over the DHT: those under way, and the last
 // [dht.LedgerKept] that ended, oldest first.
 func (d *DHT) Sends() []dht.Report {
 	if !d.Enabled() {
@@ -94,7 +94,7 @@ func (d *DHT) Sends() []dht.Report {
 	return d.n.dht.Ledger.All()
 }
 
-// ByTag is [DHT.Sends] of one tag.
+// ByTag returns those reports of [DHT.Sends] that have the tag.
 func (d *DHT) ByTag(tag uint64) []dht.Report {
 	if !d.Enabled() {
 		return nil

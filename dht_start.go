@@ -7,7 +7,7 @@ import (
 	"github.com/gamelan-p2p/gamelan/dht"
 )
 
-// openDHT reads what the node has seen of the DHT's messages.
+// openDHT loads the records of DHT messages that the node has seen.
 func (b *builder) openDHT() error {
 	if b.DHT == nil {
 		return nil
@@ -23,7 +23,7 @@ func (b *builder) openDHT() error {
 	return nil
 }
 
-// dhtSettings are the settings of the DHT.
+// dhtSettings returns the settings of the DHT.
 func (b *builder) dhtSettings() dhtpart.Settings {
 	c := b.DHT
 	return dhtpart.Settings{

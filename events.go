@@ -10,20 +10,20 @@ import (
 
 // Event is something that happened in the node.
 type Event struct {
-	Seq   uint64 // counts all events of the node
+	Seq   uint64 // the event's number among all events of the node
 	At    time.Time
 	Value any // of package actors: PeerConnected, PeerDisconnected, PeerRefused, DialFailed, InboundRejected, PeerBanned, PeerUnbanned, StatusChanged, StoreTroubled, StoreHealed, ClockSet, ProtocolFailed, ListenerBound; what your actors publish; or Lost
 }
 
-// Lost stands for events that a slow reader has missed.
+// Lost reports that a slow reader has missed N events.
 type Lost struct{ N uint64 }
 
-// eventRing is how many events wait for a slow reader.
+// eventRing bounds the events that wait for a slow reader.
 const eventRing = 256
 
-// Events iterates over what happens in the node from the beginning of the
-// iteration on, until ctx ends or the node stops. A slow reader misses events
-// and is told how many by Lost; it never slows the node.
+// Events iterates over the events of the node, from the beginning of the loop until ctx
+// ends or the node stops. A slow reader never delays the node: it misses events, and a
+// [Lost] says how many.
 func (n *Node) Events(ctx context.Context) iter.Seq[Event] {
 	return func(yield func(Event) bool) {
 		s := n.events.subscribe()
@@ -37,7 +37,7 @@ func (n *Node) Events(ctx context.Context) iter.Seq[Event] {
 	}
 }
 
-// events hands what the tree publishes to its subscribers.
+// events distributes the events that the actors publish to its subscribers.
 type events struct {
 	now func() time.Time
 
@@ -59,7 +59,8 @@ func newEvents(now func() time.Time) *events {
 	return &events{now: now, subs: make(map[*subscriber]struct{})}
 }
 
-// publish is called in the publisher's turn; it never waits.
+// publish gives an event to all subscribers. The publishing actor calls it in its own
+// turn; it never waits.
 func (e *events) publish(value any) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -91,10 +92,10 @@ func (e *events) unsubscribe(s *subscriber) {
 	delete(e.subs, s)
 }
 
-// await waits until ready, which is asked at first and after each event. The
+// await waits until ready returns true. It calls ready at once and after each event. The
 // error is ctx's or ErrClosed.
 func (e *events) await(ctx context.Context, ready func() bool) error {
-	s := e.subscribe() // before the first look: nothing is missed after it
+	s := e.subscribe() // before the first call of ready, so that no event is missed
 	defer e.unsubscribe(s)
 	for !ready() {
 		if _, ok := s.next(ctx); !ok {
@@ -138,7 +139,8 @@ func (s *subscriber) wake() {
 	}
 }
 
-// next waits for the next event; false when there will be none.
+// next waits for the next event. It returns false if ctx has ended or there will be no
+// more events.
 func (s *subscriber) next(ctx context.Context) (Event, bool) {
 	for ctx.Err() == nil {
 		s.mu.Lock()

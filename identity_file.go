@@ -17,7 +17,7 @@ import (
 	"github.com/gamelan-p2p/gamelan/protocol"
 )
 
-// Identity is what the identity file of a data directory holds.
+// Identity is the content of the identity file in a data directory.
 type Identity struct {
 	Secret  *identity.Secret
 	Network protocol.Network
@@ -35,11 +35,11 @@ var (
 	ErrIdentityOpen    = errors.New("gamelan: the identity file can be read by others; make it private with chmod 600")
 )
 
-// identityVersion is the layout that this version reads and writes.
+// identityVersion is the version of the layout that this release reads and writes.
 const identityVersion = 1
 
-// identityJSON is the layout of the identity file. NodeID and PublicKey are for
-// people, and prove that the secret key is the one that was written.
+// identityJSON is the layout of the identity file. NodeID and PublicKey are for readers of
+// the file, and serve to check that the secret key is undamaged.
 type identityJSON struct {
 	Version   int    `json:"version"`
 	Network   string `json:"network"`
@@ -48,9 +48,9 @@ type identityJSON struct {
 	SecretKey string `json:"secret_key"`
 }
 
-// CreateIdentity makes a new identity in a data directory, which is made if it
-// does not exist. It fails with ErrIdentityExists rather than replace one, and
-// refuses a directory that another user, root apart, owns or can change.
+// CreateIdentity creates a new identity in a data directory, and the directory if it does
+// not exist. It never replaces an identity and returns ErrIdentityExists instead. It
+// refuses a directory that any user other than this one and root owns or can change.
 func CreateIdentity(dir string, network protocol.Network) (Identity, error) {
 	d, err := datadir.Make(dir)
 	if err != nil {
@@ -77,9 +77,10 @@ func CreateIdentity(dir string, network protocol.Network) (Identity, error) {
 	return Identity{secret, network}, nil
 }
 
-// dataDirError is a data directory that cannot be used. err names the file.
+// dataDirError returns the error for a data directory that cannot be used. The given err
+// names the file.
 func dataDirError(err error) error {
-	if _, ok := errors.AsType[*datadir.UnsafeError](err); ok { // says what to do itself
+	if _, ok := errors.AsType[*datadir.UnsafeError](err); ok { // this error says itself what to do
 		return fmt.Errorf("gamelan: data directory: %w", err)
 	}
 	return fmt.Errorf("gamelan: data directory: %w; use a directory that this program may read and write", err)
@@ -88,9 +89,9 @@ func dataDirError(err error) error {
 // maxIdentityFile bounds the identity file, in bytes.
 const maxIdentityFile = 64 << 10
 
-// LoadIdentity reads the identity of a data directory. It changes nothing and
-// refuses a file that others can read, and a directory or a file that another
-// user, root apart, owns or can change.
+// LoadIdentity reads the identity of a data directory and changes nothing. It refuses a
+// file that other users can read, and a directory or file that any user other than this
+// one and root owns or can change.
 func LoadIdentity(dir string) (Identity, error) {
 	path := filepath.Join(dir, IdentityFile)
 	d, err := datadir.Open(dir)
@@ -115,8 +116,7 @@ func LoadIdentity(dir string) (Identity, error) {
 	return id, nil
 }
 
-// parseIdentity reads what CreateIdentity wrote. Its errors never tell the
-// secret key.
+// parseIdentity decodes an identity file. Its errors never contain the secret key.
 func parseIdentity(b []byte) (Identity, error) {
 	damaged := func(what string) (Identity, error) {
 		return Identity{}, fmt.Errorf("%w (%s)", ErrIdentityDamaged, what)

@@ -18,32 +18,32 @@ import (
 // InboxConfig are the limits of a durable inbox. A number that is 0 has its
 // default.
 type InboxConfig struct {
-	// MaxBytes is how many bytes of messages are kept, with what is known of each,
-	// at least one message of the largest size. Default 256 MiB.
+	// MaxBytes bounds the bytes of kept messages, including their metadata. It must be
+	// enough for one message of the largest size. Default 256 MiB.
 	MaxBytes int64
 
-	// MaxMessages is how many messages are kept. Default 100,000.
+	// MaxMessages bounds the number of kept messages. Default 100,000.
 	MaxMessages int
 
-	// Types are the types of messages over the DHT that are kept with the plain
-	// ones. Default: none.
+	// Types are the DHT message types that are kept together with plain messages.
+	// Default: none.
 	Types []int32
 }
 
-// DefaultInboxConfig has every default written out.
+// DefaultInboxConfig returns the zero InboxConfig with its defaults filled in.
 func DefaultInboxConfig() InboxConfig {
 	return InboxConfig{MaxBytes: 256 << 20, MaxMessages: 100_000}
 }
 
-// InboxLeast is the least InboxConfig.MaxBytes of a node whose messages have at
+// InboxLeast returns the minimum of InboxConfig.MaxBytes for a node whose messages have at
 // most body bytes: the largest message must fit.
 func InboxLeast(body int) int64 { return int64(body) + inbox.Overhead }
 
-// WithInbox has the node keep the messages that it receives on its disk until
-// they are acknowledged, instead of giving them to a handler: see [Node.Inbox].
-// What was confirmed to the sender and then read by the node survives its
-// restart; a kill -9 loses at most what was written in the last second, and what
-// stood in windows and credit, about 2 MiB for each peer and protocol.
+// WithInbox makes the node keep received messages on its disk until they are
+// acknowledged, instead of giving them to a handler: see [Node.Inbox]. Messages that the
+// node has read survive its restart. A kill -9 loses at most the messages that were written
+// in the last second and those still in windows and credit, about 2 MiB for each peer and
+// protocol; their senders may have been told Confirmed.
 func WithInbox(c InboxConfig) Option {
 	return func(o *options) error {
 		if o.inbox != nil {
@@ -60,12 +60,12 @@ func WithInbox(c InboxConfig) Option {
 	}
 }
 
-// Inbox returns the node's durable inbox. Without the option [WithInbox] it is nil,
-// and its methods answer [inbox.ErrNone].
+// Inbox returns the node's durable inbox. Without the option [WithInbox] it is nil, and
+// its methods return [inbox.ErrNone].
 func (n *Node) Inbox() *inbox.Inbox { return n.inbox }
 
-// openInbox makes the inbox of b, if it is to have one, and has it hear what it
-// keeps.
+// openInbox opens the inbox if the options ask for one, and registers its actors for the
+// messages that it keeps.
 func (b *builder) openInbox(n *Node) error {
 	c := b.options.inbox
 	if c == nil {
@@ -92,7 +92,7 @@ func (b *builder) openInbox(n *Node) error {
 	return nil
 }
 
-// inboxAgain is the pause before the inbox is asked again that did not answer.
+// inboxAgain is the pause before a question to the inbox is repeated.
 const inboxAgain = 50 * time.Millisecond
 
 func (n *Node) pauseInbox(ctx context.Context) error {
@@ -107,11 +107,11 @@ func (n *Node) pauseInbox(ctx context.Context) error {
 	return nil
 }
 
-// inboxHigh is the part of its limits from which on the level of an inbox is a
-// warning.
+// inboxHigh is the level of the inbox, as a fraction of its limits, from which on there is
+// a warning.
 const inboxHigh = 0.75
 
-// inboxSection is how the inbox is; nil without one.
+// inboxSection returns the state of the inbox, or nil if there is none.
 func inboxSection(n *Node) *models.Inbox {
 	if n.inbox == nil {
 		return nil
@@ -131,8 +131,7 @@ func inboxSection(n *Node) *models.Inbox {
 	return v
 }
 
-// inboxDegraded are the reasons for which a node with this inbox does not work as
-// it should.
+// inboxDegraded returns the reasons why the node is degraded because of its inbox.
 func inboxDegraded(v *models.Inbox) (list []string) {
 	if v == nil {
 		return nil
@@ -146,7 +145,7 @@ func inboxDegraded(v *models.Inbox) (list []string) {
 	return list
 }
 
-// inboxWarnings are what else an operator should know of the inbox.
+// inboxWarnings returns further warnings about the inbox for the operator.
 func inboxWarnings(v *models.Inbox) (list []string) {
 	if v == nil {
 		return nil

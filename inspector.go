@@ -9,15 +9,16 @@ import (
 	"github.com/gamelan-p2p/gamelan/inspect"
 )
 
-// WithInspector lets the owner of Config.DataDir look at the running node:
+// WithInspector lets the owner of Config.DataDir inspect the running node:
 //
 //	gamelan tree --data-dir DIR
 //
-// and in the same way status, health, conns and peers. It serves the read-only
-// API of package inspect on the Unix socket gamelan.sock in that directory, which
-// nobody but its owner can open, from when the node's actors begin to start, so that
-// one that holds up Start can be seen, until the node has ended; what changes the node is not served. Start fails when there
-// is no data directory, or its path is too long for a socket.
+// The commands status, health, conns and peers work in the same way. The node serves the
+// read-only API of package inspect on the Unix socket gamelan.sock in that directory,
+// which only the directory's owner can open. Requests that would change the node are not
+// served. The socket is open while the node's actors start, so that an actor that blocks
+// Start can be found, and until the node has ended. Start fails if there is no data
+// directory, or if its path is too long for a socket.
 func WithInspector() Option {
 	return func(o *options) error {
 		o.inspector = true
@@ -25,7 +26,7 @@ func WithInspector() Option {
 	}
 }
 
-// inspect begins to serve, if that was asked for.
+// inspect begins to serve the API if the options ask for it.
 func (b *builder) inspect(n *Node) (err error) {
 	if !b.inspector {
 		return nil
@@ -37,7 +38,7 @@ func (b *builder) inspect(n *Node) (err error) {
 	return nil
 }
 
-// inspectorGrace is how long requests under way get when the node has ended.
+// inspectorGrace is how long requests under way may take after the node has ended.
 const inspectorGrace = time.Second
 
 func (n *Node) closeInspector() error {

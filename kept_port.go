@@ -11,13 +11,14 @@ import (
 	"github.com/gamelan-p2p/gamelan/transport"
 )
 
-// listenFile is the name of the file, in a data directory, that holds the
-// address a node listened on last when [Config.Listen] left the port open. Where
-// it is missing or of no use, a free port is taken again.
+// listenFile is the name of the file in a data directory that holds the address on which
+// the node listened last, if [Config.Listen] was empty. If the file is missing or
+// unusable, the node takes a free port.
 const listenFile = "listen"
 
-// listenWhereBefore binds the node to the port that it had last: peers know no
-// other. When another program has that port, a free one is taken and kept.
+// listenWhereBefore listens on the port that the node had last, because peers know only
+// that port. If another program uses it, listenWhereBefore takes a free port and stores
+// that one.
 func (b *builder) listenWhereBefore(ctx context.Context, t transport.Transport, anyPort ma.Multiaddr) (transport.Listener, error) {
 	d, err := datadir.Open(b.DataDir)
 	if err != nil {
@@ -47,8 +48,8 @@ func (b *builder) listenWhereBefore(ctx context.Context, t transport.Transport, 
 	return socket, nil
 }
 
-// readListenFile returns nothing when there is no address: whatever the file
-// holds, a free port does as well.
+// readListenFile returns the address in the file, or nil if there is no usable one. An
+// unusable file is no error, because a free port works as well.
 func readListenFile(d *datadir.Dir) ma.Multiaddr {
 	b, _, err := d.ReadFile(listenFile, 256, true)
 	if err != nil {

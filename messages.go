@@ -7,20 +7,20 @@ import (
 	"github.com/gamelan-p2p/gamelan/supervisor"
 )
 
-// The messages that actors of yours hear. Those of the DHT are [dht.Received] and
-// [dht.Sent].
+// These are the messages that your actors receive. For the DHT they receive
+// [dht.Received] and [dht.Sent].
 type (
-	// Received is a plain message of a peer, for the handler. Its credit goes back
-	// to the sender when Receive returns.
+	// Received is a plain message from a peer, for the handler. Its credit returns to
+	// the sender when Receive returns.
 	Received = actors.Received
-	// SubstreamOpened is a substream of a protocol of yours that a peer has opened.
+	// SubstreamOpened is a substream that a peer has opened for one of your protocols.
 	SubstreamOpened = actors.SubstreamOpened
-	// Sent is the outcome of a message of [Node.SendFrom].
+	// Sent is the outcome of a message that was sent with [Node.SendFrom].
 	Sent = actors.Sent
 )
 
-// Handle makes an actor of a function: it is called with each message of its type,
-// one at a time, and must not wait.
+// Handle returns an actor that calls f with each message of type M, one at a time. The
+// function f must not wait.
 //
 //	gamelan.WithHandler(gamelan.Handle(func(m gamelan.Received) { … }))
 //	gamelan.WithType(1225, gamelan.Handle(func(m dht.Received) { … }))

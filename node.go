@@ -26,9 +26,9 @@ import (
 // Outcome is how one send to one peer ended.
 type Outcome = protocol.Outcome
 
-// Node is a running node. Its methods may be called from any goroutine. Those with
-// a context may wait, so an actor calls them in a task ([supervisor.Do]) and never
-// inside Receive; the others never wait.
+// Node is a running node. Its methods may be called from any goroutine. Methods with a
+// context may wait, so an actor calls them in a task ([supervisor.Do]) and never inside
+// Receive. The other methods never wait.
 type Node struct {
 	trunk  actors.Node
 	up     chan struct{} // closed when root is set, while the actors start
@@ -37,26 +37,26 @@ type Node struct {
 	listen []*actors.Bound
 	events *events
 	start  time.Time
-	inbox  *inbox.Inbox // nil without
+	inbox  *inbox.Inbox // nil without an inbox
 	calls  *rpcpart.Calls
-	dht    *dhtpart.DHT // nil without
+	dht    *dhtpart.DHT // nil without the DHT
 	parts  []actors.Part
 
-	inspector *inspect.Server // nil without; set before Start waits for the actors
+	inspector *inspect.Server // nil without WithInspector; set before Start waits for the actors
 
 	closeOnce sync.Once
 	closing   chan struct{} // closed when Close was called
 	closed    chan struct{} // closed when everything is released
-	err       error         // set before
+	err       error         // set before closed is closed
 }
 
 // ErrClosed reports the use of a node that is closing or closed.
 var ErrClosed = errors.New("gamelan: the node is closed")
 
-// closeTimeout bounds a Close without a deadline, and a stop by failure.
+// closeTimeout bounds a Close without a deadline, and the stop of a node that failed.
 const closeTimeout = 10 * time.Second
 
-// wait releases what Start opened once the tree has ended.
+// wait waits until the tree of actors has ended and then releases what Start opened.
 func (n *Node) wait() {
 	<-n.root.Done()
 	n.err = n.root.Err()
@@ -75,34 +75,34 @@ func (n *Node) wait() {
 	close(n.closed)
 }
 
-// Close stops the node: it accepts nothing new, finishes what it has accepted,
-// says goodbye on every connection and syncs its store, until ctx ends (at the
-// latest 10 s if it has no deadline), and a second longer for a store whose disk
-// does not answer. The error names what did not stop in time; for the store it
-// is an [actors.ErrStoreFailed], and Done stays open. Close is idempotent.
+// Close stops the node in order: the node accepts nothing new, finishes accepted work,
+// closes every connection in order and syncs its store. It takes until ctx ends at most,
+// or 10 s if ctx has no deadline, and one second more if the store's disk does not answer.
+// The error names the parts that did not stop in time. If that is the store, the error is
+// an [actors.ErrStoreFailed] and Done stays open. Close is idempotent.
 func (n *Node) Close(ctx context.Context) error {
 	if _, ok := ctx.Deadline(); !ok {
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithTimeout(ctx, closeTimeout)
 		defer cancel()
 	}
-	<-n.up // a user's actor may have the node before Start returns
+	<-n.up // a user's actor may call Close before Start returns
 	n.closeOnce.Do(func() { close(n.closing) })
 	err := n.root.Stop(ctx, nil)
 	select {
 	case <-n.root.Done():
 		return n.released(ctx)
 	default:
-		return err // an earlier Close has more time
+		return err // an earlier Close with a later deadline still waits
 	}
 }
 
-// storeGrace is how long Close waits for the store after its context is over:
-// the tree may have taken all of the time, and a good disk needs little.
+// storeGrace is how long Close waits for the store after its context has ended: the actors
+// may have used up the time, and a working disk needs little.
 const storeGrace = time.Second
 
-// released waits until everything is released. A disk may never answer, and
-// whoever closes the node has to get on.
+// released waits until everything is released, or ctx and storeGrace have ended: a broken
+// disk may never answer.
 func (n *Node) released(ctx context.Context) error {
 	select {
 	case <-n.closed:
@@ -119,11 +119,12 @@ func (n *Node) released(ctx context.Context) error {
 	return errors.Join(n.root.Err(), fmt.Errorf("gamelan: close: %w: its disk has not answered in time; see whether the disk works: %w", actors.ErrStoreFailed, ctx.Err()))
 }
 
-// Done is closed when the node has stopped, asked to or not.
+// Done returns a channel that is closed when the node has stopped, by Close or by a
+// failure.
 func (n *Node) Done() <-chan struct{} { return n.closed }
 
-// Err is nil while the node runs and after a Close in order; otherwise it says
-// why the node stopped or what did not stop in time.
+// Err returns nil while the node runs and after a Close in order. Otherwise the error says
+// why the node stopped, or which parts did not stop in time.
 func (n *Node) Err() error {
 	select {
 	case <-n.closed:
@@ -133,13 +134,13 @@ func (n *Node) Err() error {
 	}
 }
 
-// ID is the node's id.
+// ID returns the node's id.
 func (n *Node) ID() identity.NodeID { return n.trunk.Self() }
 
-// PublicKey is the node's public key, of which the id is a hash.
+// PublicKey returns the node's public key. The node's id is a hash of it.
 func (n *Node) PublicKey() identity.PublicKey { return n.trunk.Key() }
 
-// Profile is the wire profile that the node speaks.
+// Profile returns the wire profile that the node uses.
 func (n *Node) Profile() protocol.Profile { return n.trunk.Profile() }
 
 // Listening returns the addresses that the node listens on.
@@ -151,7 +152,7 @@ func (n *Node) Listening() []ma.Multiaddr {
 	return addrs
 }
 
-// Addresses returns the addresses that the node tells its peers.
+// Addresses returns the addresses that the node advertises to its peers.
 func (n *Node) Addresses() []ma.Multiaddr {
 	m, _ := n.trunk.Local()
 	addrs := make([]ma.Multiaddr, 0, len(m.Claim.Addresses))
@@ -163,8 +164,8 @@ func (n *Node) Addresses() []ma.Multiaddr {
 	return addrs
 }
 
-// SetPublicAddresses changes the addresses that peers are told to dial; the
-// next connection carries a fresh signature over them.
+// SetPublicAddresses changes the addresses that the node advertises. The identity message
+// of each new connection carries them, with a new signature.
 func (n *Node) SetPublicAddresses(ctx context.Context, addrs ...ma.Multiaddr) error {
 	if err := n.policy().Check(addrs); err != nil {
 		return err
@@ -173,7 +174,8 @@ func (n *Node) SetPublicAddresses(ctx context.Context, addrs ...ma.Multiaddr) er
 	return cmp.Or(err, r.Err)
 }
 
-// Seed is the node as others write it into their seeds: KEY::ADDRESS[::ADDRESS…].
+// Seed returns the node's key and addresses in the form that other nodes use for seeds:
+// KEY::ADDRESS[::ADDRESS…].
 func (n *Node) Seed() string {
 	p := peerstore.Peer{Key: n.trunk.Key()}
 	for _, a := range n.Addresses() {
@@ -182,14 +184,14 @@ func (n *Node) Seed() string {
 	return p.Seed()
 }
 
-// System is the actor system that the node runs in, for messages to actors of
-// yours: node.System().Root.Send, or [supervisor.Ask].
+// System returns the actor system that the node runs in. Use it to send messages to your
+// actors: node.System().Root.Send, or [supervisor.Ask].
 func (n *Node) System() *actor.ActorSystem { return n.trunk.System() }
 
-// stopping reports whether the node is closed or on its way.
+// stopping reports whether the node is closing or closed.
 func (n *Node) stopping() bool {
 	select {
-	case <-n.closing: // before anything else: a select chooses at random
+	case <-n.closing: // checked first, because one select would choose at random
 		return true
 	default:
 	}

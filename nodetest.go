@@ -14,5 +14,6 @@ func init() {
 	}
 }
 
-// inside returns what tests look at. Types that embed a Node have it too.
+// inside returns the internals that tests look at. A type that embeds a Node has this
+// method too.
 func (n *Node) inside() (actors.Node, *dhtpart.DHT) { return n.trunk, n.dht }

@@ -16,11 +16,11 @@ import (
 	"github.com/gamelan-p2p/gamelan/transport"
 )
 
-// NewActor makes an actor of yours. It is called for every incarnation, in the
-// actor's own turn, and opens nothing; n is the node that runs it.
+// NewActor returns a new incarnation of your actor; n is the node that runs it. It is
+// called for every incarnation, in the actor's own turn. It must not open anything.
 type NewActor func(n *Node) actor.Actor
 
-// Option is what a node is made of besides data.
+// Option is a setting of a node that is not data, such as an actor.
 type Option func(*options) error
 
 type options struct {
@@ -37,14 +37,15 @@ type options struct {
 	sendLayers map[dht.SendPosition][]dht.SendLayer
 }
 
-// registered is an actor of the user's that is registered before the start.
+// registered is an actor of the user that is registered before the node starts.
 type registered struct {
 	actors.Register
 	new NewActor
 }
 
-// rank is the order of registration: the handler's protocol is taken by nobody
-// else, and actors that speak none take no name that a protocol has.
+// rank returns the actor's place in the order of registration. The handler comes first, so
+// that no other actor takes its protocol. Actors without a protocol come last, so that
+// none takes a name that a protocol has.
 func (r *registered) rank() int {
 	switch {
 	case r.Actor != "":
@@ -57,7 +58,7 @@ func (r *registered) rank() int {
 	return 0
 }
 
-// add notes an actor of the user's.
+// add adds an actor of the user to the options.
 func (o *options) add(m actors.Register, new NewActor, opts []ActorOption) error {
 	m, err := registration(m, new, opts)
 	if err == nil {
@@ -68,8 +69,8 @@ func (o *options) add(m actors.Register, new NewActor, opts []ActorOption) error
 
 var errNoActor = errors.New("gamelan: no actor to register; give a function that makes one")
 
-// WithHandler registers the actor that hears plain messages, as
-// [Node.RegisterHandler] does, before the node accepts its first connection.
+// WithHandler registers the actor that receives plain messages, as [Node.RegisterHandler]
+// does, before the node accepts its first connection.
 func WithHandler(new NewActor, opts ...ActorOption) Option {
 	return func(o *options) error {
 		if slices.ContainsFunc(o.registered, func(r registered) bool { return r.rank() == 0 }) {
@@ -96,11 +97,11 @@ func WithType(t int32, new NewActor, opts ...ActorOption) Option {
 	return func(o *options) error { return o.add(actors.Register{Type: &t}, new, opts) }
 }
 
-// WithLayer puts code of yours into the chain that every message goes through
-// which comes in over the DHT. It may be given several times; at each position
-// the first is outermost. A layer runs in the node's own turn: it must neither
-// wait nor keep the message, and with DHTConfig.Shards above 1 several run at
-// once. A panic in it is charged to the message.
+// WithLayer adds your layer to the chain that every inbound DHT message passes through. The
+// option may be given several times; at each position the first layer is outermost. A
+// layer runs in the turn of one of the node's actors, so it must neither wait nor keep the
+// message. If DHTConfig.Shards is above 1, several calls run at once. A panic in a layer
+// drops that message alone.
 func WithLayer(p dht.Position, l dht.Layer) Option {
 	return func(o *options) error {
 		switch {
@@ -117,8 +118,8 @@ func WithLayer(p dht.Position, l dht.Layer) Option {
 	}
 }
 
-// WithActor runs an actor of yours that speaks no protocol, as [Node.Spawn] does,
-// before the node accepts its first connection.
+// WithActor runs your actor that speaks no protocol, as [Node.Spawn] does, before the node
+// accepts its first connection.
 func WithActor(name string, new NewActor, opts ...ActorOption) Option {
 	return func(o *options) error {
 		if name == "" {
@@ -128,10 +129,10 @@ func WithActor(name string, new NewActor, opts ...ActorOption) Option {
 	}
 }
 
-// WithSendLayer puts a layer of yours into the outbound chain of the DHT: at each
-// position the one given first is the outermost. It runs in the turn of the actor
-// that sends, for every message of this node, and must neither wait nor keep the
-// message. One that panics ends that message alone.
+// WithSendLayer adds your layer to the outbound chain of the DHT. At each position the
+// layer that was given first is outermost. The layer runs for every message of this node,
+// in the turn of the actor that sends, so it must neither wait nor keep the message. A
+// panic in a layer ends that message alone.
 func WithSendLayer(at dht.SendPosition, layer dht.SendLayer) Option {
 	return func(o *options) error {
 		if layer == nil || !at.Valid() {
@@ -157,9 +158,8 @@ func WithService(s rpc.Service) Option {
 	}
 }
 
-// WithSystem makes the node a subtree of your actor system: your actors and
-// several nodes in one. The node never shuts it down. Default: a system of its
-// own.
+// WithSystem runs the node in your actor system, next to your actors and other nodes. The
+// node never shuts the system down. Default: an actor system of the node's own.
 func WithSystem(sys *actor.ActorSystem) Option {
 	return func(o *options) error {
 		if sys == nil {
@@ -173,9 +173,9 @@ func WithSystem(sys *actor.ActorSystem) Option {
 	}
 }
 
-// WithTransport adds a transport; it may be given several times. Default: TCP.
-// With the one in memory, whose addresses are test addresses, these are accepted
-// and advertised on every network, unless Config.Profile says otherwise.
+// WithTransport adds a transport. It may be given several times. Default: TCP. Addresses of
+// the memory transport are test addresses; with that transport test addresses are accepted
+// and advertised on every network, unless Config.Profile forbids it.
 func WithTransport(t transport.Transport) Option {
 	return func(o *options) error {
 		if t == nil {
@@ -199,7 +199,7 @@ func WithLogger(l *slog.Logger) Option {
 	}
 }
 
-// WithRuntime sets where time, chance and goroutines come from; for tests.
+// WithRuntime sets the source of time, randomness and goroutines, for tests.
 func WithRuntime(r supervisor.Runtime) Option {
 	return func(o *options) error {
 		o.runtime = r
@@ -207,8 +207,8 @@ func WithRuntime(r supervisor.Runtime) Option {
 	}
 }
 
-// WithFault sets a function that may panic in the place of any actor of the
-// node, for tests: see supervisor.Options.Fault.
+// WithFault sets a function that may panic in place of any actor of the node, for tests:
+// see [supervisor.Options].Fault.
 func WithFault(fault func(path, point string)) Option {
 	return func(o *options) error {
 		o.fault = fault
@@ -221,7 +221,6 @@ type SendOption func(*sendOptions)
 
 type sendOptions struct{ resend bool }
 
-// Resend asks for another try when the connection is lost between the writing
-// of a message and the proof that it arrived. The message then arrives at least
-// once, and perhaps more than once.
+// Resend makes the node send a message again if the connection is lost after the message
+// was written and before it is confirmed. The message may then arrive more than once.
 func Resend() SendOption { return func(o *sendOptions) { o.resend = true } }

@@ -5,34 +5,34 @@ import (
 	"github.com/gamelan-p2p/gamelan/protocol"
 )
 
-// PanicPolicy says what a panic does to an actor or a service of yours. Whatever
-// it is, no peer is disconnected and none loses its calls and streams with others:
-// a peer is charged only by [Peers.Blame].
+// PanicPolicy decides what a panic does to your actor or service. With every policy, no
+// peer is disconnected, and its other calls and streams go on: only [Peers.Blame] counts
+// an offence against a peer.
 type PanicPolicy = protocol.PanicPolicy
 
 // The panic policies.
 const (
-	// PanicRestart, the default, starts a new incarnation. Messages of peers do
-	// that at most five times a minute; a further one is dropped while the
-	// incarnation goes on.
+	// PanicRestart, the default, starts a new incarnation. Messages of peers cause at
+	// most five restarts a minute; after that, a message whose handling panics is
+	// dropped and the incarnation goes on.
 	PanicRestart = protocol.PanicRestart
-	// PanicContain drops the message and goes on with the same incarnation.
+	// PanicContain drops the message; the same incarnation goes on.
 	PanicContain = protocol.PanicContain
-	// PanicStop ends the actor for good, until it is registered again: peers
-	// then hear what they hear of an actor that does not exist.
+	// PanicStop stops the actor until it is registered again. Meanwhile peers get the
+	// same answers as if the actor did not exist.
 	PanicStop = protocol.PanicStop
 )
 
-// ActorOption is a choice for one actor of yours.
+// ActorOption is a setting of one of your actors.
 type ActorOption func(*actorOptions)
 
 type actorOptions struct{ onPanic PanicPolicy }
 
-// OnPanic chooses what a panic does to the actor. Default: [PanicRestart]. That of
-// a service is in [rpc.Service].
+// OnPanic sets the actor's [PanicPolicy]. Default: [PanicRestart]. The policy of a service
+// is a field of [rpc.Service].
 func OnPanic(p PanicPolicy) ActorOption { return func(o *actorOptions) { o.onPanic = p } }
 
-// registration completes a registration, or says why there can be none.
+// registration completes a registration, or returns an error if it is not possible.
 func registration(m actors.Register, new NewActor, opts []ActorOption) (actors.Register, error) {
 	if new == nil {
 		return m, errNoActor

@@ -11,8 +11,8 @@ import (
 	"github.com/gamelan-p2p/gamelan/peerstore"
 )
 
-// peerList is the section "peers": the records of one moment, in the order of
-// the ids, each described when it is looked at.
+// peerList is the section "peers": the peer records of one moment, ordered by id. A record
+// is converted only when it is read.
 type peerList struct {
 	node    *Node
 	now     time.Time
@@ -25,8 +25,8 @@ func peersSection(n *Node, now time.Time) models.PeerList {
 	return peerList{n, now, slices.AppendSeq(records, n.Peers().All()), lastEnded(n)}
 }
 
-// lastEnded is the last connection to each peer that has ended, of those that
-// are remembered. The loser of a tie-break ended nothing.
+// lastEnded returns for each peer the last of its remembered connections that ended. A
+// connection that lost a tie-break does not count, because the peer stayed connected.
 func lastEnded(n *Node) map[identity.NodeID]actors.ClosedConn {
 	ended := make(map[identity.NodeID]actors.ClosedConn)
 	for _, c := range n.trunk.Closed() {

@@ -17,18 +17,19 @@ import (
 	"github.com/gamelan-p2p/gamelan/transport/connpool"
 )
 
-// Peers are the peers that a node knows, connected or not. [Node.Peers] returns
-// it. Records that it returns share what they point to and must not be changed.
+// Peers is a node's handle for the peers that it knows, connected or not. [Node.Peers]
+// returns it. The records that it returns share memory with the node and must not be
+// changed.
 type Peers struct{ n *Node }
 
-// Peers returns the peers that the node knows.
+// Peers returns the node's handle for known peers.
 func (n *Node) Peers() *Peers { return &Peers{n} }
 
-// Get returns what is known of a peer.
+// Get returns the record of a known peer.
 func (p *Peers) Get(peer identity.NodeID) (peerstore.Peer, bool) { return p.view().Get(peer) }
 
-// All iterates over the known peers in the order of their ids, as they are when
-// the loop begins.
+// All iterates over the known peers in the order of their ids. It yields the records as
+// they are when the loop begins.
 func (p *Peers) All() iter.Seq[peerstore.Peer] { return p.view().All() }
 
 // Len returns how many peers are known.
@@ -49,8 +50,8 @@ func (p *Peers) Random(count int, except ...identity.NodeID) []identity.NodeID {
 	return connpool.Random(r, p.n.trunk.Live(), count, except...)
 }
 
-// Add adds a peer, or merges what is new about a known one. It is durable
-// when Add returns.
+// Add adds a peer, or merges new facts into the record of a known peer. The change is
+// durable when Add returns.
 func (p *Peers) Add(ctx context.Context, peer peerstore.Peer) error {
 	if peer.ID.IsZero() {
 		peer.ID = peer.Key.NodeID()
@@ -66,9 +67,8 @@ func (p *Peers) add(ctx context.Context, m actors.AddPeer) error {
 	return peerError("add", m.Peer.ID, cmp.Or(err, r.Err))
 }
 
-// AddSeed adds a peer given as KEY::ADDRESS[::ADDRESS…], the form of Node.Seed,
-// and returns its id. The next dial tries these addresses first, whatever else is
-// known of the peer.
+// AddSeed adds a peer in the form of [Node.Seed], KEY::ADDRESS[::ADDRESS…], and returns its
+// id. The next dial tries these addresses before all other known addresses of the peer.
 func (p *Peers) AddSeed(ctx context.Context, text string) (identity.NodeID, error) {
 	peer, err := peerstore.ParseSeed(text)
 	if err != nil {
@@ -83,8 +83,8 @@ func (p *Peers) Forget(ctx context.Context, peer identity.NodeID) error {
 	return peerError("forget", peer, cmp.Or(err, r.Err))
 }
 
-// Export writes all that is known of peers as JSON, and returns how many
-// there are. Import reads it again.
+// Export writes the records of all known peers as JSON, and returns how many there are.
+// Import reads this form.
 func (p *Peers) Export(w io.Writer) (int, error) {
 	count, err := peerstore.WriteJSON(w, p.n.trunk.PeerStore().View().All())
 	if err != nil {
@@ -93,11 +93,11 @@ func (p *Peers) Export(w io.Writer) (int, error) {
 	return count, nil
 }
 
-// Import adds the peers of such JSON, or merges what is new about known ones, bans
-// and statistics too, except bans of peers on the allow list. It checks all of it
-// before anything changes, and reports a flaw as a *[peerstore.ImportError]. It is
-// durable when Import returns; with another error that is so for what is counted as
-// done.
+// Import reads the JSON that Export writes. It adds new peers and merges new facts into
+// the records of known ones, including bans and statistics, but no bans of peers on the
+// allow list. It checks all of the JSON before it changes anything, and returns a
+// *[peerstore.ImportError] for a flaw. The changes are durable when Import returns. With
+// any other error, done counts the changes that were made; these are durable too.
 func (p *Peers) Import(ctx context.Context, r io.Reader) (done actors.Imported, err error) {
 	peers, err := peerstore.ReadJSON(r, p.n.trunk.Wall(), p.n.trunk.PeerStore().MaxPeers())
 	if err != nil {
@@ -116,16 +116,18 @@ func (p *Peers) Import(ctx context.Context, r io.Reader) (done actors.Imported, 
 	return done, nil
 }
 
-// importChunk is how many peers are imported at a time; others are served in
-// between.
+// importChunk is how many peers are imported at a time. Between two chunks the peer store
+// answers others.
 const importChunk = 500
 
-// Ban refuses connections with a peer for a while and has the one there is
-// closed. It holds at once, is not shortened by a later one, and is durable when
-// Ban returns. A peer on the allow list is not banned, on nobody's request: the
-// error is [actors.ErrSpared]. Any other than that and ErrClosed says that the
-// ban may be forgotten when the node stops. It ends at a time of the system's
-// clock: setting that clock ahead shortens it, setting it back prolongs it.
+// Ban bans a peer for the duration d: its connection is closed, and further ones are
+// refused. The ban takes effect at once and is durable when Ban returns. A later ban never
+// shortens it. A ban ends at a time of the system's clock, so setting that clock forward
+// shortens it and setting it back prolongs it.
+//
+// A peer on the allow list is never banned, and the error is [actors.ErrSpared]. Ban also
+// refuses the node's own id and a duration that is not positive. Any other error, except
+// [ErrClosed], means that the ban may be forgotten when the node stops.
 func (p *Peers) Ban(ctx context.Context, peer identity.NodeID, d time.Duration, reason string) error {
 	if d <= 0 {
 		return fmt.Errorf("gamelan: ban peer %s: the duration %v is not positive; use Unban to lift a ban", peer, d)
@@ -147,11 +149,12 @@ func (p *Peers) Unban(ctx context.Context, peer identity.NodeID) error {
 	return peerError("unban", peer, p.n.pardon(ctx, peer))
 }
 
-// Allow puts a peer on the list of those who are never banned, by rule or on
-// request or by an import, until Disallow takes it off or the node stops;
-// Config.Allow is for always. A ban that there is ends; that is durable when
-// Allow returns. An error that is neither ErrClosed nor ctx's says that the ban
-// may be back when the node has stopped and the peer is not allowed.
+// Allow adds a peer to the allow list, whose peers are never banned, neither by rule nor
+// on request nor by an import. The peer stays on the list until Disallow removes it or the
+// node stops; use Config.Allow to allow a peer at every start. Allow ends a ban of the
+// peer, and that is durable when Allow returns. An error that is neither [ErrClosed] nor
+// ctx's means that the ban may come back at the next start, unless the peer is allowed
+// then.
 func (p *Peers) Allow(ctx context.Context, peer identity.NodeID) error {
 	_, err := ask[actors.PeerAllowed](ctx, p.n, p.n.trunk.Connectivity(), actors.AllowPeer{Peer: peer})
 	if err == nil {
@@ -160,22 +163,22 @@ func (p *Peers) Allow(ctx context.Context, peer identity.NodeID) error {
 	return peerError("allow", peer, err)
 }
 
-// pardon returns when a ban is lifted, and the disk knows.
+// pardon lifts a ban. It returns when that is durable.
 func (n *Node) pardon(ctx context.Context, peer identity.NodeID) error {
 	r, err := ask[actors.PeerUnbanned](ctx, n, n.trunk.Peers(), actors.UnbanPeer{Peer: peer})
 	return cmp.Or(err, r.Err)
 }
 
-// Disallow takes a peer off the allow list.
+// Disallow removes a peer from the allow list.
 func (p *Peers) Disallow(ctx context.Context, peer identity.NodeID) error {
 	_, err := ask[actors.PeerAllowed](ctx, p.n, p.n.trunk.Connectivity(), actors.AllowPeer{Peer: peer, Off: true})
 	return peerError("take off the allow list", peer, err)
 }
 
-// Blame counts an offence against the rules of your protocol; reason is shown
-// with the connection's end. The third within a minute closes the connection that
-// there is with the peer then. It is no ban: see [Peers.Ban]. Blame does not wait, so
-// actors and methods may call it.
+// Blame counts an offence of a peer against the rules of your protocol. The third offence
+// within a minute closes the connection with the peer, and reason is recorded as its
+// cause. Blame does not ban the peer: see [Peers.Ban]. Blame does not wait, so actors and
+// methods of services may call it.
 func (p *Peers) Blame(peer identity.NodeID, reason string) {
 	p.n.trunk.System().Root.Send(p.n.trunk.Connectivity(), actors.BlamePeer{Peer: peer, Reason: reason})
 }

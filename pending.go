@@ -7,13 +7,13 @@ import (
 	"github.com/gamelan-p2p/gamelan/identity"
 )
 
-// Pending is a message that was accepted. R is its result: an [Outcome] for a
-// message to a neighbour, a [dht.Report] for one over the DHT. The methods may be
-// called from any goroutine, as often as you like.
+// Pending is a message that was accepted and whose result may be open. R is the type of
+// the result: [Outcome] for a message to a neighbour, [dht.Report] for a message over the
+// DHT. The methods may be called from any goroutine, any number of times.
 type Pending[R any] struct {
 	node *Node
 
-	// By peer and serial a message is withdrawn; serial is 0 if it cannot be.
+	// A message is withdrawn by its peer and serial. Serial is 0 if it cannot be.
 	peer   identity.NodeID
 	serial uint64
 
@@ -21,8 +21,8 @@ type Pending[R any] struct {
 
 	mu      sync.Mutex
 	ended   bool          // done is closed
-	result  R             // final; without progress and until ended: what it is if the node ends first
-	from    progress[R]   // where the result is found while it grows; nil: there is only the final one
+	result  R             // the final result, if from is nil; until ended, the result if the node ends first
+	from    progress[R]   // holds a result that grows; nil: there is only the final result
 	changed chan struct{} // closed at the next change; nil while nobody waits for one
 }
 
@@ -40,8 +40,9 @@ func newPending[R any](n *Node) *Pending[R] {
 // fails may leave it open: select on [Node.Done] too.
 func (p *Pending[R]) Done() <-chan struct{} { return p.done }
 
-// Result returns what is known by now: of a message to a neighbour the zero
-// [Outcome] until it has its own, of one over the DHT the outcomes that are there.
+// Result returns the result so far. For a message to a neighbour it is the zero [Outcome]
+// until the result is final. For a message over the DHT it is a report with the outcomes so
+// far.
 func (p *Pending[R]) Result() R {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -55,9 +56,9 @@ func (p *Pending[R]) Result() R {
 	return none
 }
 
-// Wait waits for the final result. When ctx ends first, a message to a neighbour
-// is withdrawn, and its outcome is Failed(expired) or InDoubt(expired); one over
-// the DHT goes on within its limit, and Wait returns what is known by then.
+// Wait waits for the final result. If ctx ends first, a message to a neighbour is
+// withdrawn, and its outcome is Failed(expired) or InDoubt(expired). A message over the
+// DHT goes on within its limit, and Wait returns the result so far.
 func (p *Pending[R]) Wait(ctx context.Context) R {
 	select {
 	case <-p.done:
@@ -78,12 +79,12 @@ func (p *Pending[R]) Wait(ctx context.Context) R {
 	return p.Result()
 }
 
-// WaitFor waits until the result so far is enough, is final, or ctx ends, and
-// returns it. It withdraws nothing. Package dht has conditions for reports, such as
-// [dht.ConfirmedBy].
+// WaitFor waits until enough returns true for the result so far, the result is final, or
+// ctx ends. It returns the result so far and withdraws nothing. Package dht has conditions
+// for reports, such as [dht.ConfirmedBy].
 func (p *Pending[R]) WaitFor(ctx context.Context, enough func(R) bool) R {
 	for {
-		changed := p.nextChange() // before the look: nothing is missed after it
+		changed := p.nextChange() // before the call of Result, so that no change is missed
 		if r := p.Result(); enough(r) {
 			return r
 		}
@@ -99,7 +100,7 @@ func (p *Pending[R]) WaitFor(ctx context.Context, enough func(R) bool) R {
 	}
 }
 
-// settle makes r the final result, unless there is one.
+// settle makes r the final result, unless there is one already.
 func (p *Pending[R]) settle(r R) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -109,7 +110,7 @@ func (p *Pending[R]) settle(r R) {
 	}
 }
 
-// nodeEnded makes final what is known of a message that the node has left behind.
+// nodeEnded makes the result so far final, because the node has ended.
 func (p *Pending[R]) nodeEnded() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -118,7 +119,7 @@ func (p *Pending[R]) nodeEnded() {
 	}
 }
 
-// follow says where the result grows.
+// follow sets the source of a result that grows.
 func (p *Pending[R]) follow(from progress[R]) {
 	p.mu.Lock()
 	p.from = from
@@ -126,12 +127,12 @@ func (p *Pending[R]) follow(from progress[R]) {
 	p.change()
 }
 
-// change lets those who wait look again.
+// change wakes the goroutines that wait for a change, and ends p if the result is final.
 func (p *Pending[R]) change() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.from == nil {
-		return // not accepted yet: follow will look
+		return // not accepted yet: follow calls change again
 	}
 	if p.changed != nil {
 		close(p.changed)

@@ -15,38 +15,36 @@ import (
 	"github.com/gamelan-p2p/gamelan/protocol"
 )
 
-// registerTimeout bounds a registration, whatever its context says. Only an actor
-// of the user's that is stuck makes one take that long.
+// registerTimeout bounds a registration, even if its context lasts longer. Only a stuck
+// actor of the user makes a registration take that long.
 const registerTimeout = 10 * time.Second
 
-// Register makes inbound substreams of a protocol go to an actor of yours,
-// which hears [SubstreamOpened]. It works while the node runs; new
-// connections tell the peers about it. The id is 1 to 50 bytes of printable
-// ASCII without a comma, and there may be at most 20, including those of messages:
-// one, or with the DHT three. The ids of messages cannot be registered. What a
-// panic does is for [OnPanic] to say. When ctx ends first, the actor may be
-// registered all the same.
+// Register registers your actor for a protocol: the actor receives [SubstreamOpened] for
+// each inbound substream of that protocol. Register works while the node runs; peers learn
+// of the protocol on new connections. The id is 1 to 50 bytes of printable ASCII without
+// a comma. A node has at most 20 protocols, including those of messages: one, or with the
+// DHT three. The protocols of messages cannot be registered. [OnPanic] sets what a panic
+// does to the actor. If ctx ends first, the actor may be registered all the same.
 func (n *Node) Register(ctx context.Context, id protocol.ID, new NewActor, opts ...ActorOption) error {
-	if id == "" { // else it would be the handler
+	if id == "" { // the empty id would register the handler
 		return id.Validate()
 	}
 	return n.register(ctx, actors.Register{ID: id}, new, opts)
 }
 
-// RegisterHandler makes plain messages go to an actor of yours, which hears
-// [Received].
+// RegisterHandler registers your actor for plain messages, which it receives as [Received].
 func (n *Node) RegisterHandler(ctx context.Context, new NewActor, opts ...ActorOption) error {
 	return n.register(ctx, actors.Register{}, new, opts)
 }
 
-// Spawn runs an actor of yours that speaks no protocol, such as one that holds
-// the state of a service, below extensions: it is in the tree under its name, of
-// 1 to 50 characters a-z 0-9 . _ -, is restarted when it panics unless [OnPanic]
-// says otherwise, and when it does so too often only it stops, to be tried again
-// 30 s later. The PID stays right over all of that. It ends when it is stopped by
-// its PID, and with the node.
+// Spawn runs your actor that speaks no protocol, for example one that holds the state of a
+// service. The actor appears in the tree below extensions, under its name of 1 to 50
+// characters a-z 0-9 . _ -. It is restarted when it panics, unless [OnPanic] says
+// otherwise. If it panics too often, only this actor stops, and it is started again 30 s
+// later. Its PID stays valid all the time. The actor ends when it is stopped by its PID,
+// or with the node.
 func (n *Node) Spawn(ctx context.Context, name string, new NewActor, opts ...ActorOption) (*actor.PID, error) {
-	if name == "" { // else it would be the handler
+	if name == "" { // the empty name would register the handler
 		return nil, fmt.Errorf("gamelan: spawn: %w", actors.ErrBadName)
 	}
 	m, err := registration(actors.Register{Actor: name, New: func() actor.Actor { return new(n) }}, new, opts)
@@ -62,11 +60,11 @@ func (n *Node) Spawn(ctx context.Context, name string, new NewActor, opts ...Act
 	return r.PID, nil
 }
 
-// Actor finds an actor of yours, to send it messages, or to ask it with
-// [supervisor.Ask]: by the id of its protocol, by the name that [Node.Spawn] was
-// given, as "handler" the one that hears plain messages, or as "type-7" that of
-// message type 7. It is false when
-// there is none, also while one that failed too often waits for its next try.
+// Actor returns the PID of your actor, so that you can send it messages or ask it with
+// [supervisor.Ask]. The name is the id of its protocol, or the name that was given to
+// [Node.Spawn], or "handler" for the actor that receives plain messages, or "type-7" for
+// the actor of message type 7. Actor returns false if there is no such actor, also while an
+// actor that panicked too often waits to be started again.
 func (n *Node) Actor(name string) (*actor.PID, bool) {
 	below := n.trunk.Extensions().Id + "/"
 	if pid, ok := n.trunk.Protocols().Get(protocol.ID(name)); ok && strings.HasPrefix(pid.Id, below) {
@@ -100,7 +98,7 @@ func (n *Node) Unregister(ctx context.Context, id protocol.ID) error {
 	return n.unregister(ctx, actors.Unregister{ID: id})
 }
 
-// UnregisterHandler stops the actor that hears plain messages.
+// UnregisterHandler stops the actor that receives plain messages.
 func (n *Node) UnregisterHandler(ctx context.Context) error {
 	return n.unregister(ctx, actors.Unregister{})
 }
@@ -112,7 +110,7 @@ func (n *Node) unregister(ctx context.Context, m actors.Unregister) error {
 	return registerError("unregister", what(m.ID, m.Type), cmp.Or(err, r.Err))
 }
 
-// what names what an actor is registered for.
+// what returns a text for errors that names a protocol or a message type.
 func what(id protocol.ID, t *int32) string {
 	if t != nil {
 		return fmt.Sprintf("message type %d", *t)

@@ -11,16 +11,16 @@ import (
 	"github.com/gamelan-p2p/gamelan/protocol/rpc"
 )
 
-// RPC is a node's part in calls: the services that it offers, and its calls to
-// those of peers. [Node.RPC] returns it.
+// RPC is a node's handle for remote calls: the services that the node offers, and its
+// calls to the services of peers. [Node.RPC] returns it.
 type RPC struct{ n *Node }
 
-// RPC returns the node's part in calls.
+// RPC returns the node's handle for remote calls.
 func (n *Node) RPC() *RPC { return &RPC{n} }
 
-// Register offers a service: peers can call its methods, and new
-// connections tell them about it. It works while the node runs. A service counts
-// as one of the 20 protocols that there may be.
+// Register offers a service whose methods peers can call. It works while the node runs;
+// peers learn of the service on new connections. A service counts as one of the at most 20
+// protocols of a node.
 func (r *RPC) Register(ctx context.Context, s rpc.Service) error {
 	ctx, cancel := context.WithTimeout(ctx, registerTimeout)
 	defer cancel()
@@ -28,8 +28,8 @@ func (r *RPC) Register(ctx context.Context, s rpc.Service) error {
 	return registerError("register service", what(s.Protocol, nil), cmp.Or(err, added.Err))
 }
 
-// Unregister ends a service. Calls that run are cut, and when it returns
-// none is answered any more.
+// Unregister withdraws a service. Running calls are cut off, and no call is answered after
+// Unregister has returned.
 func (r *RPC) Unregister(ctx context.Context, id protocol.ID) error {
 	ctx, cancel := context.WithTimeout(ctx, registerTimeout)
 	defer cancel()
@@ -37,16 +37,15 @@ func (r *RPC) Unregister(ctx context.Context, id protocol.ID) error {
 	return registerError("unregister service", what(id, nil), cmp.Or(err, removed.Err))
 }
 
-// Client returns what makes calls to a service of a peer. Nothing is sent
-// before the first call.
+// Client returns a client for a service of a peer. Nothing is sent before the first call.
 func (r *RPC) Client(peer identity.NodeID, service protocol.ID) *RPCClient {
 	return &RPCClient{r.n, rpcpart.Key{Peer: peer, Protocol: service}}
 }
 
-// RPCClient makes calls to one service of one peer, by [rpc.Call] and
-// [rpc.Items]. It holds nothing: the sessions belong to the node, are opened when
-// they are needed, dialling the peer if need be, and are shared by all calls to
-// that service. It may be used by any number of goroutines.
+// RPCClient makes calls to one service of one peer, through [rpc.Call] and [rpc.Items]. It
+// owns no resources and need not be closed. The node owns the sessions: it opens them, and
+// dials the peer, when they are needed, and all calls to that service share them. An
+// RPCClient may be used by any number of goroutines.
 type RPCClient struct {
 	n   *Node
 	key rpcpart.Key
@@ -54,15 +53,18 @@ type RPCClient struct {
 
 var _ rpc.Invoker = (*RPCClient)(nil)
 
-// Invoke makes one call. See [rpc.Invoker]; [rpc.Call] and [rpc.Items] are the
-// typed forms. It waits for a session when all are in use, and for a while when
-// the peer has none left; then the error is an [*rpc.RejectedError], and trying
-// again later may succeed. When ctx ends, a dial made for this call alone ends, and
-// the peer is told to stop a stream, a node like this one also a unary call; others
-// go on with that until the deadline that they were given, since some would keep
-// the session standing. Once ctx's deadline has passed, the error of a call that
-// the service has not answered matches both [rpc.Timeout] and
-// [context.DeadlineExceeded].
+// Invoke makes one call, as [rpc.Invoker] describes. [rpc.Call] and [rpc.Items] are the
+// typed forms.
+//
+// Invoke waits for a session while all of this node's sessions are in use. If the peer has
+// no session left, Invoke tries again for a while and then returns an
+// [*rpc.RejectedError]; a later call may succeed.
+//
+// When ctx ends, a dial that was made for this call alone ends too. The peer is told to
+// stop a stream. A peer that runs this library is also told to stop a unary call; other
+// peers go on with a unary call until the deadline that was sent with it, because some of
+// them would block the session. After ctx's deadline, the error of a call that the service
+// has not answered matches both [rpc.Timeout] and [context.DeadlineExceeded].
 func (c *RPCClient) Invoke(ctx context.Context, method uint32, stream bool, encode func([]byte) ([]byte, error), got func([]byte) error) error {
 	return c.on(ctx, func(s *rpcpart.Session) (bool, error) { return s.Invoke(ctx, method, stream, encode, got) })
 }
@@ -76,8 +78,8 @@ func (c *RPCClient) Ping(ctx context.Context) (took time.Duration, err error) {
 	return took, err
 }
 
-// on makes a call on a session, and again on another one as long as that had
-// ended unnoticed: all that were idle may have.
+// on makes a call on a session. If the session had ended unnoticed, on makes the call
+// again on another session, because all idle sessions may have ended.
 func (c *RPCClient) on(ctx context.Context, call func(*rpcpart.Session) (again bool, err error)) error {
 	for repeated := 0; ; repeated++ {
 		s, err := c.session(ctx)
@@ -109,7 +111,7 @@ func (c *RPCClient) session(ctx context.Context) (*rpcpart.Session, error) {
 	return r.Session, cmp.Or(err, r.Err)
 }
 
-// failed is the error that a caller gets.
+// failed returns the error for the caller.
 func (c *RPCClient) failed(ctx context.Context, err error) error {
 	if c.n.stopping() {
 		return ErrClosed

@@ -17,10 +17,10 @@ import (
 	"github.com/gamelan-p2p/gamelan/transport/connpool"
 )
 
-// trunkSections are the names of the sections that no part may have.
+// trunkSections are the names of the node's own sections, which no part may use.
 var trunkSections = []string{"node", "peers", "connections", "dht", "ledger"}
 
-// options is what [inspect.Handler] shows of the node.
+// options returns the node's data for [inspect.Handler].
 func (n *Node) options() inspect.Options {
 	s := new(inspect.Sections)
 	s.Section("node", func(ctx context.Context) any { return nodeSection(ctx, n) })
@@ -43,9 +43,9 @@ func (n *Node) options() inspect.Options {
 	}
 }
 
-// unhealthy gives the reasons why the node does not work, as sentences; none
-// means that it does. Being offline is none: starting it again would not help.
-// It takes at most 2 s.
+// unhealthy returns the reasons why the node does not work, as sentences, or none if it
+// works. To be offline is no such reason, because a restart of the node would not help.
+// unhealthy takes at most 2 s.
 func (n *Node) unhealthy(ctx context.Context) []string {
 	switch {
 	case n.ended():
@@ -61,11 +61,10 @@ func (n *Node) unhealthy(ctx context.Context) []string {
 	return nil
 }
 
-// degraded gives what does not work as it should in a node that does, as
-// sentences: an inbox that is full, or cannot be written or read, actors and
-// services that have panicked in the last ten minutes, and those of yours that a
-// panic has stopped. Starting the node again would not help where messages of
-// peers are the cause.
+// degraded returns the reasons why a working node is degraded, as sentences: an inbox that
+// is full or cannot be written or read, actors and services that panicked in the last ten
+// minutes, and the user's actors and services that a panic has stopped. If messages of
+// peers are the cause, a restart of the node would not help.
 func (n *Node) degraded(now time.Time) (reasons []string) {
 	reasons = inboxDegraded(inboxSection(n))
 	for _, p := range n.trunk.Panicking() {
@@ -74,7 +73,7 @@ func (n *Node) degraded(now time.Time) (reasons []string) {
 	return reasons
 }
 
-// healthTimeout is how long an actor of a healthy node may take to say how it is.
+// healthTimeout is how long an actor of a healthy node may take to answer.
 const healthTimeout = 2 * time.Second
 
 func (n *Node) ended() bool {
@@ -86,9 +85,9 @@ func (n *Node) ended() bool {
 	}
 }
 
-// nodeSection is the node's own section of the API: its identity and its state.
+// nodeSection returns the section "node": the node's identity and its state.
 func nodeSection(ctx context.Context, n *Node) models.Node {
-	now := n.trunk.Now() // one moment for all that follows
+	now := n.trunk.Now() // the section describes this moment
 	wall := n.trunk.OnWall(now)
 	inUsed, inLimit, outUsed, outLimit := n.trunk.Credit()
 	v := models.Node{
@@ -151,7 +150,7 @@ func places(g connpool.GateStats) models.Places {
 	}
 }
 
-// panicking is what is said of an actor or a service that panics.
+// panicking returns the warning about an actor or a service that panicked.
 func panicking(p actors.Panicking, now time.Time) string {
 	ago := now.Sub(p.Last).Round(time.Second)
 	if !p.Yours {
@@ -171,29 +170,29 @@ func panicking(p actors.Panicking, now time.Time) string {
 	return fmt.Sprintf("%s panicked %s in the last 10 minutes, last %s%s", what, inspect.Count(p.Count, "time"), last, look)
 }
 
-// undecodable is the warning of a peer whose messages do not decode.
+// undecodable returns the warning about a peer whose messages could not be decoded.
 func undecodable(p dhtpart.Undecodable, now time.Time) string {
 	return fmt.Sprintf("peer %s sent %s on %s that cannot be decoded, the last %s ago; this node expects messages of the DHT there: have that node use another protocol, or ban it; gamelan dht shows the last error",
 		p.Peer, inspect.Count(p.Count, "message"), p.Protocol, now.Sub(p.Last).Round(time.Second))
 }
 
-// refusedSource is the warning of a source that has offended too often.
+// refusedSource returns the warning about a source that has committed too many offences.
 func refusedSource(r connpool.Refused, now time.Time) string {
 	return fmt.Sprintf("connections from %s are refused for another %s because of offences from there; exempt it with connections.exempt_sources if they are yours",
 		r.Source, r.Until.Sub(now).Round(time.Second))
 }
 
-// notTaken is the warning of a peer that takes no messages of ours.
+// notTaken returns the warning about a peer that takes no messages of this node.
 func notTaken(p actors.NotTaken, now time.Time) string {
 	return fmt.Sprintf("peer %s takes no messages of ours on %s: it ended %s substreams in a row, the last %s ago; restart that node if it is yours, else it may take them again later",
 		p.Peer, p.Protocol, inspect.Number(uint64(p.Times)), now.Sub(p.Last).Round(time.Second))
 }
 
-// maxNamed is how many peers with the same trouble have a warning of their own.
+// maxNamed is how many peers or sources with the same problem get a warning each.
 const maxNamed = 5
 
-// warnEach appends a warning for each of the first maxNamed, and for the others
-// one that says how many there are.
+// warnEach appends a warning for each of the first maxNamed entries, and one warning with
+// the number of the others.
 func warnEach[T any](warnings []string, all []T, now time.Time, warn func(T, time.Time) string, others string) []string {
 	for _, one := range all[:min(len(all), maxNamed)] {
 		warnings = append(warnings, warn(one, now))
@@ -204,7 +203,7 @@ func warnEach[T any](warnings []string, all []T, now time.Time, warn func(T, tim
 	return warnings
 }
 
-// sharedWarned is how long a warning of an identity that two nodes may use stays.
+// sharedWarned is how long the node warns that two nodes may use one identity.
 const sharedWarned = 10 * time.Minute
 
 func (n *Node) sharedIdentities(now time.Time) (all []actors.SharedIdentity) {
@@ -252,9 +251,9 @@ func peerOf(n *Node, p peerstore.Peer, ended actors.ClosedConn, now time.Time) m
 	return v
 }
 
-// connectionsSection lists the live connections and those that ended last.
-// What only the connection's actor knows is asked of it, all of them within
-// the time for one; one that does not answer is shown without.
+// connectionsSection lists the live connections and those that ended last. It asks each
+// connection's actor for its statistics, all within the time limit for one question, and
+// omits the statistics of an actor that does not answer.
 func connectionsSection(ctx context.Context, n *Node, now time.Time) []models.Connection {
 	ctx, cancel := context.WithTimeout(ctx, inspect.AskTimeout)
 	defer cancel()

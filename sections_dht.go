@@ -13,8 +13,8 @@ import (
 	"github.com/gamelan-p2p/gamelan/protocol"
 )
 
-// dhtSection says how the node takes part in the DHT. Only what the outbound
-// actor knows is asked of it; it is nil when that does not answer.
+// dhtSection returns the section "dht". It asks the outbound actor for its state; the field
+// Outbound is nil if that actor does not answer in time.
 func dhtSection(ctx context.Context, n *Node) models.DHT {
 	v := models.DHT{Types: []int32{}, Inbound: []models.DHTCount{}}
 	if n.dht == nil {
@@ -34,7 +34,7 @@ func dhtSection(ctx context.Context, n *Node) models.DHT {
 		}
 		v.Inbound = append(v.Inbound, x)
 	}
-	if in := inboxSection(n); in != nil && in.Dropped > 0 { // they were delivered to the inbox, which had no room
+	if in := inboxSection(n); in != nil && in.Dropped > 0 { // these messages were delivered to the inbox, which had no room
 		for i := range v.Inbound {
 			if x := &v.Inbound[i]; x.Reason == dht.Delivered.String() {
 				x.Count -= min(x.Count, in.Dropped)
@@ -74,7 +74,7 @@ func outboundOf(s *dhtpart.Sending) *models.DHTOutbound {
 	}
 }
 
-// ledgerSection lists the messages that were sent over the DHT.
+// ledgerSection returns the section "ledger": the messages that were sent over the DHT.
 func ledgerSection(n *Node) models.Ledger {
 	v := models.Ledger{Reports: []models.Report{}}
 	if n.dht == nil {
@@ -87,7 +87,8 @@ func ledgerSection(n *Node) models.Ledger {
 	return v
 }
 
-// describeReport is a report in the form of the API, with the times that it has.
+// describeReport converts a report to the form that the API uses. It does not change the
+// times.
 func describeReport(r dht.Report) models.Report {
 	v := models.Report{
 		Tag: fmt.Sprintf("%016x", r.Tag), To: r.To, Type: r.Type, Encrypted: r.Encrypted, Size: r.Size,
@@ -106,7 +107,7 @@ func describeReport(r dht.Report) models.Report {
 	return v
 }
 
-// summary is [dht.Report.String] with errors as sentences.
+// summary returns the text of [dht.Report.String], with errors as sentences.
 func summary(r *dht.Report, v *models.Report) string {
 	switch {
 	case v.Reason != "":
@@ -134,8 +135,8 @@ func describeOutcome(o protocol.Outcome) models.Outcome {
 	return v
 }
 
-// sentence is an error on one line, without the name of the package that made it;
-// empty for none.
+// sentence returns the error on one line, without the prefix of its package. It returns ""
+// if there is no error.
 func sentence(err error) string {
 	if err == nil {
 		return ""

@@ -11,15 +11,16 @@ import (
 	"github.com/gamelan-p2p/gamelan/protocol"
 )
 
-// Send sends body to a neighbour and waits for the outcome. It waits for credit
-// first when too much is on its way to that peer: a peer that takes nothing
-// blocks its senders and nothing else. An error means that the message was not
-// accepted; after that the outcome says all. If ctx ends before the outcome,
-// a message not yet written has failed (expired) and one that was is in doubt.
-// Body, of at most 8 MiB, must not be changed until Send returns, nor
-// afterwards if the outcome is in doubt: it may still be on its way. A peer that
-// takes no plain messages of this node refuses them: [actors.ErrNotTaken] in the
-// outcome, with what to change.
+// Send sends body to a neighbour and waits for the outcome. It first waits for credit if
+// too many bytes are under way to that peer, so a peer that takes nothing blocks only its
+// senders. An error means that the message was not accepted; an accepted message has only
+// an outcome. If ctx ends before the outcome, a message that was not written has failed
+// (expired), and a message that was written is in doubt.
+//
+// Body has at most 8 MiB. It must not be changed until Send returns, and if the outcome is
+// in doubt it must not be changed afterwards either, because the node may still be writing
+// it. If the peer refuses plain messages of this node, the outcome has
+// [actors.ErrNotTaken], which says what to change.
 func (n *Node) Send(ctx context.Context, peer identity.NodeID, body []byte, opts ...SendOption) (Outcome, error) {
 	pending, err := n.Submit(ctx, peer, body, opts...)
 	if err != nil {
@@ -28,10 +29,9 @@ func (n *Node) Send(ctx context.Context, peer identity.NodeID, body []byte, opts
 	return pending.Wait(ctx), nil
 }
 
-// Submit is Send without waiting for the outcome: it returns as soon as the
-// message is accepted, which takes as long as there is no credit. Messages of
-// one caller to one peer keep their order. Body must not be changed before the
-// outcome is known, nor afterwards if that is in doubt.
+// Submit sends body as Send does, but returns as soon as the message is accepted. It waits
+// only for credit. Messages of one caller to one peer keep their order. Body must not be
+// changed before the outcome is final, nor afterwards if the outcome is in doubt.
 func (n *Node) Submit(ctx context.Context, peer identity.NodeID, body []byte, opts ...SendOption) (*Pending[Outcome], error) {
 	if n.stopping() {
 		return nil, ErrClosed
@@ -46,9 +46,9 @@ func (n *Node) Submit(ctx context.Context, peer identity.NodeID, body []byte, op
 	return p, nil
 }
 
-// SendFrom sends a message on behalf of an actor, for use inside Receive: it
-// never waits, and the actor hears [Sent] with this id. Without credit that
-// is Failed(overloaded) at once, so keep count of what is under way.
+// SendFrom sends a message on behalf of an actor, for use inside Receive. It never waits.
+// The actor receives the outcome as [Sent] with this id. Without credit the outcome is
+// Failed(overloaded) at once, so an actor should limit its messages under way.
 func (n *Node) SendFrom(c actor.Context, id uint64, peer identity.NodeID, body []byte, opts ...SendOption) {
 	n.trunk.Plain().SendFrom(c, sendBody(id, peer, body, opts))
 }

@@ -28,10 +28,10 @@ import (
 	"github.com/gamelan-p2p/gamelan/transport/tcp"
 )
 
-// Start builds and starts a node; it returns once the node listens, or why it
-// cannot. ctx bounds the starting, not the node's life: when it ends first, the
-// error names the actors that have not got through their Started, where one of
-// yours may block, and Start returns within a second or two.
+// Start builds and starts a node. It returns when the node is ready, or an error that says
+// why the node cannot start. ctx bounds the start, not the life of the node. If ctx ends
+// first, Start returns within a second or two, and the error names the actors that have not
+// finished handling Started; one of yours may block there.
 func Start(ctx context.Context, cfg Config, opts ...Option) (*Node, error) {
 	var o options
 	for _, opt := range opts {
@@ -52,7 +52,7 @@ func Start(ctx context.Context, cfg Config, opts ...Option) (*Node, error) {
 	return n, nil
 }
 
-// builder holds what has to be undone when a start fails halfway.
+// builder builds a node. It holds the resources to release if the start fails.
 type builder struct {
 	settled
 	options
@@ -131,8 +131,8 @@ func (b *builder) build(ctx context.Context) (*Node, error) {
 	return n, nil
 }
 
-// startGrace is how long a node gets to stop whose start has failed or taken too
-// long: it has accepted nothing yet that had to be finished.
+// startGrace is how long the node may take to stop after its start has failed or taken too
+// long. It is short because the node has not accepted any work yet.
 const startGrace = time.Second
 
 func (b *builder) fill() (err error) {
@@ -153,7 +153,7 @@ func (b *builder) fill() (err error) {
 		b.transports = []transport.Transport{tcp.New(tcp.Options{})}
 	}
 	if b.Profile == nil && slices.ContainsFunc(b.transports, func(t transport.Transport) bool { return t.Name() == "memory" }) {
-		b.profile.TestAddresses = true // or the node could tell none of its addresses (spec: V 3)
+		b.profile.TestAddresses = true // otherwise the node could advertise none of its addresses (spec: V 3)
 	}
 	if b.Secret == nil {
 		b.Secret, err = identity.NewSecret(rand.Reader)
@@ -185,8 +185,8 @@ func (b *builder) openStore() (err error) {
 	return nil
 }
 
-// checkDataDir refuses a data directory whose files, or store, are not ours
-// alone.
+// checkDataDir returns an error if other users can change the data directory, its files or
+// its store.
 func checkDataDir(d *datadir.Dir, err error) error {
 	if err == nil {
 		defer d.Close()
@@ -198,17 +198,17 @@ func checkDataDir(d *datadir.Dir, err error) error {
 	return nil
 }
 
-// connected reports the peers that the store must not forget.
+// connected reports whether a peer is connected. The store must not forget such peers.
 func (b *builder) connected(id identity.NodeID) bool {
 	if b.trunk == (actors.Node{}) {
-		return false // still opening
+		return false // the store is still being opened
 	}
 	_, ok := b.trunk.Connections().Get(id)
 	return ok
 }
 
-// bind opens the listening sockets, so that Start can say what is wrong with
-// an address.
+// bind opens the listening sockets. It runs before the actors start, so that Start can
+// return an error for a bad address.
 func (b *builder) bind(ctx context.Context) error {
 	for _, addr := range b.listen {
 		t := b.transportFor(addr)
@@ -261,8 +261,8 @@ func (b *builder) settings() actors.Settings {
 	}
 }
 
-// own are the addresses that lead to this node: what it listens on, and what it
-// tells others.
+// own returns the addresses that lead to this node: those that it listens on, and those
+// that it advertises.
 func (b *builder) own() []ma.Multiaddr {
 	own := slices.Clone(b.public)
 	for _, l := range b.bound {
@@ -274,11 +274,11 @@ func (b *builder) own() []ma.Multiaddr {
 	return own
 }
 
-// rootName is the name of a node's tree, and the first part of its actors'
-// paths.
+// rootName returns the name of a node's topmost actor, which is the first part of the paths
+// of its actors.
 func rootName(id identity.NodeID) string { return "gamelan-" + id.String()[:16] }
 
-// announce signs the identity message of the node.
+// announce signs the node's identity message and publishes it to the node's actors.
 func (b *builder) announce(n *Node) error {
 	addrs := b.public
 	if len(addrs) == 0 {
@@ -305,8 +305,8 @@ func (n *Node) policy() address.Policy {
 	return address.Policy{TestAddresses: n.trunk.Profile().TestAddresses, OutboundOnly: len(n.listen) == 0, Max: n.trunk.Profile().Limits.Addresses}
 }
 
-// reachable is what may be told of the addresses listened on (V3). A node that
-// only dials tells one that nobody is expected to reach.
+// reachable returns the listening addresses that may be advertised (V3). A node that only
+// dials advertises one address, although nobody is expected to reach it.
 func (b *builder) reachable(policy address.Policy) ([]ma.Multiaddr, error) {
 	listening := []ma.Multiaddr{outboundOnly}
 	most := 1
@@ -331,7 +331,8 @@ func (b *builder) reachable(policy address.Policy) ([]ma.Multiaddr, error) {
 	return addrs, nil
 }
 
-// outboundOnly stands for the interfaces of a node that listens nowhere.
+// outboundOnly is expanded to the addresses of the interfaces of a node that listens
+// nowhere.
 var outboundOnly = ma.StringCast("/ip4/0.0.0.0/tcp/18189")
 
 func (b *builder) preregister(n *Node) error {
@@ -353,7 +354,8 @@ func (b *builder) preregister(n *Node) error {
 	return nil
 }
 
-// ready waits until what was registered is offered and the seeds are known.
+// ready waits until the registered actors and services are offered, and the bans of
+// allowed peers are lifted; then it adds the seeds.
 func (b *builder) ready(ctx context.Context, n *Node) error {
 	if err := n.root.Ready(ctx); err != nil {
 		return fmt.Errorf("gamelan: start: %w", err)
@@ -369,7 +371,7 @@ func (b *builder) ready(ctx context.Context, n *Node) error {
 			return fmt.Errorf("gamelan: start: %w", err)
 		}
 	}
-	for _, peer := range b.allow { // connectivity has their bans lifted: wait for that
+	for _, peer := range b.allow { // connectivity asks for their bans to be lifted; wait for that
 		if _, _, banned := n.trunk.Ban(peer); banned {
 			if err := n.pardon(ctx, peer); err != nil && !errors.Is(err, actors.ErrStoreFailed) && !errors.Is(err, actors.ErrNotDurable) {
 				return fmt.Errorf("gamelan: start: lift the ban of %s: %w", peer, err)

@@ -11,26 +11,27 @@ import (
 	"github.com/gamelan-p2p/gamelan/supervisor"
 )
 
-// Stream is a substream of ours and the protocol that it speaks.
+// Stream is a substream that this node has opened, and its protocol.
 type Stream struct {
 	protocol.Stream
 	Protocol protocol.ID
 }
 
-// openTries is how many connections OpenStream tries: one that is still known
-// may have ended already.
+// openTries is how many connections OpenStream tries, because a connection that is still
+// listed may have ended already.
 const openTries = 3
 
-// OpenStream opens a substream to a peer, dialling it if need be, that speaks
-// the first of the protocols the peer accepts. The stream is the caller's:
-// Close it. It stays open when ctx ends, and reads and writes do not end with a
-// context of yours: bound them by SetDeadline, or have the context close it,
+// OpenStream opens a substream to a peer, and dials the peer if necessary. The substream
+// has the first of the protocols that the peer accepts. The caller must Close it. ctx
+// bounds only the opening: the stream stays open when ctx ends. Bound reads and writes
+// with SetDeadline, or close the stream when a context ends:
 //
 //	defer context.AfterFunc(ctx, func() { stream.Close() })()
 //
-// Errors: those of [Node.Dial]; [negotiate.ErrUnsupported] when the peer speaks
-// none of the protocols, with what it told us of; [actors.ErrOverloaded] when too
-// many wait for a place on the connection; [actors.ErrConnectionClosed]; ctx's.
+// The error is one of [Node.Dial]; [negotiate.ErrUnsupported] if the peer accepts none of
+// the protocols, with the list of those that the peer has announced;
+// [actors.ErrOverloaded] if too many callers wait for a substream on the connection;
+// [actors.ErrConnectionClosed]; or ctx's.
 func (n *Node) OpenStream(ctx context.Context, peer identity.NodeID, ids ...protocol.ID) (*Stream, error) {
 	if len(ids) == 0 {
 		return nil, fmt.Errorf("gamelan: open stream to peer %s: no protocol was named; name at least one", peer)

@@ -9,10 +9,9 @@ import (
 	"github.com/gamelan-p2p/gamelan/supervisor"
 )
 
-// NewSystem makes an actor system for [WithSystem] that logs its warnings and
-// errors to l and keeps quiet otherwise. Systems made by
-// actor.NewActorSystem do as well, with some 10 MB more of memory in the long
-// run.
+// NewSystem returns an actor system for [WithSystem] that logs only warnings and errors,
+// to l. A system made by [actor.NewActorSystem] works as well, but uses about 10 MB more
+// memory in the long run.
 func NewSystem(l *slog.Logger) *actor.ActorSystem {
 	quiet := slog.New(warnings{l.Handler()})
 	sys := actor.NewActorSystem(actor.WithLoggerFactory(func(*actor.ActorSystem) *slog.Logger { return quiet }))
@@ -20,8 +19,8 @@ func NewSystem(l *slog.Logger) *actor.ActorSystem {
 	return sys
 }
 
-// warnings drops what the runtime logs in the course of its ordinary work, such
-// as a message to an actor that has just stopped.
+// warnings drops log records below Warn, such as those about a message to an actor that
+// has just stopped.
 type warnings struct{ slog.Handler }
 
 func (w warnings) Enabled(ctx context.Context, l slog.Level) bool {

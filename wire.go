@@ -5,7 +5,7 @@ import (
 	rpcpart "github.com/gamelan-p2p/gamelan/actors/rpc"
 )
 
-// addParts makes the parts of the node.
+// addParts adds the parts of the node.
 func (b *builder) addParts(n *Node) {
 	if b.DHT != nil {
 		n.dht = dhtpart.New(b.trunk.Trunk, b.dhtSettings())

@@ -8,26 +8,26 @@ import (
 	"github.com/gamelan-p2p/gamelan/identity"
 )
 
-// Count is how many messages that came in over the DHT have ended in one way,
-// since the node started.
+// Count is the number of inbound DHT messages that ended for one reason since the
+// node started.
 type Count struct {
 	Reason dht.Reason `json:"reason"`
 	Count  uint64     `json:"count"`
-	Last   *Failure   `json:"last,omitempty"` // the last of them that something was wrong with
+	Last   *Failure   `json:"last,omitempty"` // the last one that was dropped because of an error; nil: none was
 }
 
-// Failure is why a message was dropped.
+// Failure describes one dropped message: when, from which peer, and why.
 type Failure struct {
 	At   time.Time       `json:"at"`
 	Peer identity.NodeID `json:"peer"`
 	Err  string          `json:"err"`
 }
 
-// maxReasons is above every dht.Reason.
+// maxReasons is greater than every dht.Reason.
 const maxReasons = 32
 
-// counts counts the messages of one inbound actor. It outlives the actor,
-// which alone writes it.
+// counts counts the messages of one inbound actor by reason. Only that actor writes
+// it. It outlives the actor's incarnations.
 type counts struct {
 	n    [maxReasons]atomic.Uint64
 	last [maxReasons]atomic.Pointer[failure]
@@ -45,8 +45,8 @@ func (n *counts) failed(r dht.Reason, at time.Time, peer identity.NodeID, err er
 	n.last[r].Store(&failure{at, peer, err})
 }
 
-// Counts says how the messages have ended that came in over the DHT, in the
-// order of the reasons, without those that there are none of.
+// Counts returns how many inbound DHT messages ended for each reason, in the order of
+// the reasons, omitting zeros.
 func (d *DHT) Counts() []Count {
 	all := make([]*counts, len(d.shards))
 	for i, s := range d.shards {

@@ -14,31 +14,30 @@ import (
 	"github.com/gamelan-p2p/gamelan/supervisor"
 )
 
-// dedup writes behind what DHT.Dedup counts: 50 ms after a change to the store,
-// and from time to time on the disk. Dedup answers from memory alone; while the
-// store refuses, writes are tried again less and less often, and what it has when
-// it takes them again is made to be what is in memory (spec: dht 4.2, V29). With nothing to write
-// there is no timer.
+// dedup writes the records of DHT.Dedup to the store 50 ms after a change, and syncs
+// them to the disk about once a second. Dedup itself answers from memory alone. While
+// writes fail, dedup tries again less and less often; the first write that succeeds
+// makes the store equal to the memory (spec: dht 4.2, V29). With nothing to write, dedup
+// has no timer.
 //
-// In: what Dedup's hook says, actors.StoreHealed, Drain. Out: Drained. A restart loses
-// nothing: Dedup, what is on its way to the disk and who asked for a Drain outlive
-// it.
+// In: dedupChanged from Dedup's hook, actors.StoreHealed, Drain. Out: Drained. A restart
+// loses nothing: Dedup, the write under way and the senders of Drain outlive the actor.
 type dedup struct {
 	dht *DHT
 
 	busy      bool // a write is under way
-	syncing   bool // … with sync
+	syncing   bool // that write syncs
 	wait      *supervisor.Timer
-	synced    time.Time // when the last write with sync ended well
-	answering int       // of dedupStore.owed: who asked before the write under way
+	synced    time.Time // when the last write with sync succeeded
+	answering int       // how many of dedupStore.owed asked before the write under way began
 
 	fails int // writes in a row that failed
 	err   error
 	since time.Time
 }
 
-// NewDedup makes the actor that keeps DHT.Dedup in DHT.DB. Its Spec, and that of
-// the group above it, says that it Drains.
+// NewDedup returns the actor that writes DHT.Dedup to DHT.DB. The Specs of this actor
+// and of the group above it must set Drains.
 func NewDedup(d *DHT) actor.Actor { return &dedup{dht: d} }
 
 type (
@@ -49,10 +48,11 @@ type (
 const (
 	// dedupDelay is how long a change may stay in memory alone.
 	dedupDelay = 50 * time.Millisecond
-	// dedupMany is how many changes are written without delay when a write ends.
+	// dedupMany is how many pending changes make the next write begin as soon as the
+	// last one has ended, without the delay.
 	dedupMany = 4 * dedupChunk
-	// dedupSync is how long what was written may stay without a sync. Until then
-	// the store may hold it in the memory of the process.
+	// dedupSync is how long written records may stay without a sync. Until the sync
+	// the store may hold them in the memory of the process.
 	dedupSync = time.Second
 )
 
@@ -70,13 +70,13 @@ func (a *dedup) Receive(c actor.Context) {
 	case dedupDue:
 		a.wait = nil
 		a.write(c)
-	case actors.StoreHealed: // for others, so it may work here too
+	case actors.StoreHealed: // another client's writes succeed again, so these may too
 		if a.fails > 0 && !a.busy {
 			a.after(c, dedupDelay)
 		}
 	case supervisor.Drain:
 		a.dht.dedupStore.owed = append(a.dht.dedupStore.owed, c.Sender())
-		a.write(c) // now or never
+		a.write(c) // the node stops: do not wait for the delay
 	case supervisor.Done[struct{}]:
 		a.written(c, m.Err)
 	default:
@@ -84,7 +84,7 @@ func (a *dedup) Receive(c actor.Context) {
 	}
 }
 
-// after has the next write begin after d.
+// after schedules the next write after d.
 func (a *dedup) after(c actor.Context, d time.Duration) {
 	a.halt()
 	a.wait = supervisor.After(c, d, dedupDue{})
@@ -132,7 +132,7 @@ func (a *dedup) written(c actor.Context, err error) {
 	a.next(c)
 }
 
-// next sees to what is left to do.
+// next begins or schedules the next write, if there is something to write or sync.
 func (a *dedup) next(c actor.Context) {
 	switch {
 	case len(a.dht.dedupStore.owed) > 0:
@@ -164,13 +164,13 @@ func (a *dedup) health(c actor.Context, err error) {
 	a.err = err
 }
 
-// DedupStatus is what the dedup actor says of itself.
+// DedupStatus is the state of the dedup actor.
 type DedupStatus struct {
 	dht.DedupStats
-	Written uint64 `json:"written"`       // records that the store has taken, since the start
-	Writing bool   `json:"writing"`       // or not synced yet
+	Written uint64 `json:"written"`       // records written to the store since the start
+	Writing bool   `json:"writing"`       // a write is under way or not synced yet
 	Fails   int    `json:"fails"`         // writes in a row that failed
-	Err     string `json:"err,omitempty"` // of the last write
+	Err     string `json:"err,omitempty"` // error of the last write
 }
 
 // Inspect returns a DedupStatus.

@@ -17,28 +17,29 @@ import (
 	"github.com/gamelan-p2p/gamelan/internal/kv"
 )
 
-// The dedup records lie on the disk in segments, because a change of the store
-// costs much more than a record. A segment is written once: its key is the
-// prefix and a number that grows, big-endian, its value hashes, each with its
-// record behind. Of two records of a hash that with the higher number counts.
-// What was forgotten stays until its segment goes: LoadDedup gives it to the Dedup
-// with the others, which forgets of each peer's again, and remembers fingerprints.
+// The dedup records are stored in segments, because a change of the store costs much
+// more than a record. A segment is written once. Its key is the prefix and a growing
+// number, big-endian; its value is a sequence of hashes, each followed by its record.
+// Of two records of one hash, the record in the segment with the higher number counts.
+// An evicted record stays on disk until its segment is deleted. LoadDedup loads such
+// records too; Dedup then evicts records again and keeps fingerprints of them.
 const (
-	dedupPrefix = 'd' // the peer store has another one
+	dedupPrefix = 'd' // the peer store has a different prefix
 	dedupKeyLen = 1 + 8
 	dedupItem   = len(wire.Hash{}) + dht.DedupRecordLen
 
-	// dedupChunk is how many records are written at a time.
+	// dedupChunk is the maximum number of records in one write.
 	dedupChunk = 1024
-	// dedupSegments is how many segments there are at most, but for a moment.
+	// dedupSegments bounds the number of segments. A write may exceed it for a moment
+	// and then merges segments.
 	dedupSegments = 256
 )
 
 func segmentKey(n uint64) []byte { return binary.BigEndian.AppendUint64([]byte{dedupPrefix}, n) }
 
-// decodeSegment returns the number of a segment and its records, the later ones
-// of equal hashes behind, and how many cannot be read: one for a segment that is
-// none.
+// decodeSegment returns the number of a segment, its records in the order in which they
+// were written, and how many of them cannot be read. A segment that cannot be read at
+// all counts as one damaged record.
 func decodeSegment(key, value []byte) (n uint64, list []dht.DedupRecord, damaged int) {
 	if len(key) != dedupKeyLen || len(value)%dedupItem != 0 || len(value) == 0 {
 		return 0, nil, 1
@@ -55,15 +56,15 @@ func decodeSegment(key, value []byte) (n uint64, list []dht.DedupRecord, damaged
 	return binary.BigEndian.Uint64(key[1:]), list, damaged
 }
 
-// LoadDedup returns what db keeps of the messages that were seen, and how many
-// of its records cannot be read. If there are some, the first write of the actor
-// that [NewDedup] makes writes everything anew, without them (spec: dht 4.2,
-// V29).
+// LoadDedup returns a Dedup with the records that db holds, and the number of damaged
+// records. If there are damaged records, the first write of the actor that [NewDedup]
+// returns rewrites all records without them (spec: dht 4.2, V29).
 //
-// Records are ranked by the times of their last hits, which have the order of the
-// hits; which of them fit the Dedup decides as it does when it is full. Those later than wall, the system's clock, were written before it was set
-// back: they keep their order, and are taken for just seen. Then, too, everything
-// is written anew.
+// The records are loaded in the order of their last hits. If there are more than the
+// capacity, Dedup evicts records as it does whenever it is full. A last hit after wall,
+// the time of the system's clock, was recorded before that clock was set back: the
+// records with such hits keep their order and count as just seen. In this case too, the
+// first write rewrites all records.
 func LoadDedup(db kv.DB, capacity int, wall time.Time) (d *dht.Dedup, damaged int, err error) {
 	place := make(map[wire.Hash]int)
 	var all []dht.DedupRecord
@@ -89,7 +90,7 @@ func LoadDedup(db kv.DB, capacity int, wall time.Time) (d *dht.Dedup, damaged in
 	if err := d.Remember(rand.Reader); err != nil {
 		return nil, 0, err
 	}
-	for _, r := range all { // more than fit: what is forgotten is on the disk until its segment goes
+	for _, r := range all { // records that do not fit stay on disk until their segments are deleted
 		d.Load(r)
 	}
 	if damaged > 0 || corrected {
@@ -98,9 +99,10 @@ func LoadDedup(db kv.DB, capacity int, wall time.Time) (d *dht.Dedup, damaged in
 	return d, damaged, nil
 }
 
-// setBack puts last hits after wall before it, a nanosecond apart, and those
-// before them that this would overtake. The records are sorted. It reports
-// whether there was one.
+// setBack moves last hits that are after wall: the latest becomes wall, and each one
+// before it is at least a nanosecond earlier. Hits at or before wall move as well where
+// that is needed to keep the order. The records are sorted by last hit. setBack reports
+// whether any last hit was after wall.
 func setBack(all []dht.DedupRecord, wall time.Time) bool {
 	if n := len(all); n == 0 || !all[n-1].LastHit.After(wall) {
 		return false
@@ -113,18 +115,17 @@ func setBack(all []dht.DedupRecord, wall time.Time) bool {
 	return true
 }
 
-// dedupStore is the way from a Dedup to the disk. It outlives the actor that
-// uses it: a write that was begun goes on when its actor has ended, and no other
-// one begins meanwhile.
+// dedupStore writes the records of a Dedup to the disk. It outlives the actor that uses
+// it: a write goes on after its actor has ended, and no other write begins until then.
 type dedupStore struct {
 	db kv.Client
 
 	turn     sync.Mutex  // one write at a time
-	unsynced atomic.Bool // something was written since the last sync
+	unsynced atomic.Bool // records were written since the last sync
 	written  atomic.Uint64
-	owed     []*actor.PID // who asked for a Drain and waits for a write; dedup alone uses it
+	owed     []*actor.PID // senders of Drain, answered after the next write; used by the dedup actor alone
 
-	// Under turn: what is on the disk.
+	// Guarded by turn: the state of the disk.
 	known    bool
 	segments map[uint64]segment
 	place    map[wire.Hash]uint64 // the segment of each record that counts
@@ -132,20 +133,20 @@ type dedupStore struct {
 	next     uint64
 }
 
-// segment says how many records it has, and how many of them still count.
+// segment holds the number of records in a segment, and how many of them still count.
 type segment struct{ items, live int }
 
-// errDedupWriting reports that a write of an earlier incarnation still goes on.
+// errDedupWriting reports that a write of an earlier incarnation is still under way.
 var errDedupWriting = errors.New("dht: another write of dedup records goes on")
 
-// dedupOpenings is how often in one write the store may be opened anew.
+// dedupOpenings is how many times one write is tried when the store is reopened
+// meanwhile.
 const dedupOpenings = 3
 
-// write makes the disk hold what d holds now; with sync it is safe from the loss
-// of power when write returns nil. If it fails, the next write writes everything
-// anew, and so does this one when the store was opened anew after a failure of
-// its disk. It blocks, and fails with errDedupWriting while another write goes
-// on.
+// write makes the store equal to d. With sync, the records survive a loss of power once
+// write has returned nil. After a failed write the next write rewrites all records. If
+// the store was reopened after a disk failure, this write rewrites all records itself.
+// write blocks. It returns errDedupWriting while another write is under way.
 func (s *dedupStore) write(d *dht.Dedup, sync bool) error {
 	if !s.turn.TryLock() {
 		return errDedupWriting
@@ -153,14 +154,14 @@ func (s *dedupStore) write(d *dht.Dedup, sync bool) error {
 	defer s.turn.Unlock()
 	done := false
 	defer func() {
-		if !done { // also if it panics
+		if !done { // an error or a panic
 			s.known = false
 			d.Rewrite()
 		}
 	}()
 	err := s.writeAll(d, sync)
 	for try := 1; try < dedupOpenings && errors.Is(err, kv.ErrReopened); try++ {
-		s.known = false // the end of what was written before may be lost
+		s.known = false // the last writes before may be lost
 		d.Rewrite()
 		err = s.writeAll(d, sync)
 	}
@@ -171,14 +172,14 @@ func (s *dedupStore) write(d *dht.Dedup, sync bool) error {
 	return nil
 }
 
-// writeAll writes as much as there is to write when it begins, and perhaps some
-// of what comes meanwhile: it ends, however much comes.
+// writeAll writes the changes that are pending when it begins, and perhaps some later
+// changes. It ends even if changes keep coming.
 func (s *dedupStore) writeAll(d *dht.Dedup, sync bool) error {
 	if err := s.look(); err != nil {
 		return err
 	}
 	capacity := d.Stats().Capacity
-	if len(s.place) > capacity { // what was forgotten before a restart
+	if len(s.place) > capacity { // records that were evicted before a restart are still on disk
 		d.Rewrite()
 	}
 	limit := 2*capacity + dedupChunk
@@ -206,14 +207,14 @@ func (s *dedupStore) writeAll(d *dht.Dedup, sync bool) error {
 	if !sync {
 		return nil
 	}
-	if err := s.db.Apply(new(kv.Batch), true); err != nil { // of all that was written before
+	if err := s.db.Apply(new(kv.Batch), true); err != nil { // an empty batch syncs all earlier ones
 		return err
 	}
 	s.unsynced.Store(false)
 	return nil
 }
 
-// look finds out what is on the disk, unless it is known.
+// look reads the state of the disk, unless it is known.
 func (s *dedupStore) look() error {
 	if s.known {
 		return nil
@@ -222,7 +223,7 @@ func (s *dedupStore) look() error {
 	s.items, s.next = 0, 0
 	entries, scanErr := s.db.Scan([]byte{dedupPrefix})
 	for key, value := range entries {
-		if n, list, damaged := decodeSegment(key, value); len(list) > 0 { // writeAnew deletes the others
+		if n, list, damaged := decodeSegment(key, value); len(list) > 0 { // writeAnew deletes segments without a readable record
 			s.put(n, list, damaged)
 		}
 	}
@@ -233,7 +234,7 @@ func (s *dedupStore) look() error {
 	return nil
 }
 
-// put notes a segment with a number above all others.
+// put records that the disk has segment n, whose number is above all others.
 func (s *dedupStore) put(n uint64, list []dht.DedupRecord, damaged int) {
 	for i := range list {
 		s.leave(list[i].Hash)
@@ -249,7 +250,7 @@ func (s *dedupStore) put(n uint64, list []dht.DedupRecord, damaged int) {
 	s.next = n + 1
 }
 
-// leave notes that the record of h on the disk does not count any more.
+// leave records that the record of h on the disk no longer counts.
 func (s *dedupStore) leave(h wire.Hash) {
 	n, ok := s.place[h]
 	if !ok {
@@ -261,8 +262,8 @@ func (s *dedupStore) leave(h wire.Hash) {
 	s.segments[n] = g
 }
 
-// add writes the records into a new segment, and deletes the segments given and
-// those in which nothing counts any more.
+// add writes the records into a new segment, and deletes the merged segments and all
+// segments without a record that counts.
 func (s *dedupStore) add(list []dht.DedupRecord, merged []uint64) error {
 	var b kv.Batch
 	if len(list) > 0 {
@@ -274,7 +275,7 @@ func (s *dedupStore) add(list []dht.DedupRecord, merged []uint64) error {
 		b.Set(segmentKey(s.next), value)
 		s.put(s.next, list, 0)
 	}
-	for n, g := range s.segments { // in any order: it is one batch
+	for n, g := range s.segments { // the order does not matter: all changes are one batch
 		if g.live == 0 || slices.Contains(merged, n) {
 			b.Delete(segmentKey(n))
 			delete(s.segments, n)
@@ -292,7 +293,7 @@ func (s *dedupStore) add(list []dht.DedupRecord, merged []uint64) error {
 	return nil
 }
 
-// merge makes one segment of those in which the fewest records count.
+// merge replaces the segments with the fewest records that count by one new segment.
 func (s *dedupStore) merge() error {
 	type candidate struct {
 		n    uint64
@@ -329,7 +330,7 @@ func (s *dedupStore) merge() error {
 	return s.add(list, merged)
 }
 
-// writeAnew makes the disk hold these records and no others.
+// writeAnew makes the store hold these records and no others.
 func (s *dedupStore) writeAnew(all []dht.DedupRecord) error {
 	var old [][]byte
 	entries, scanErr := s.db.Scan([]byte{dedupPrefix})
@@ -340,7 +341,7 @@ func (s *dedupStore) writeAnew(all []dht.DedupRecord) error {
 		return err
 	}
 	s.segments, s.place, s.items = make(map[uint64]segment), make(map[wire.Hash]uint64), 0
-	for list := range slices.Chunk(all, dedupChunk) { // above the old ones
+	for list := range slices.Chunk(all, dedupChunk) { // with numbers above the old segments
 		if err := s.add(list, nil); err != nil {
 			return err
 		}

@@ -16,38 +16,38 @@ import (
 	"github.com/gamelan-p2p/gamelan/supervisor"
 )
 
-// Settings are the limits of the DHT.
+// Settings are the limits of the DHT and what it works with.
 type Settings struct {
 	Shards       int   // actors that share the inbound chain; at least 1
-	Occurrences  int   // how often a message may come
-	SendPace     int   // messages to a foreign peer in any 60 s
-	FloodLimit   int   // messages of a peer in 60 s
-	RelayBytes   int64 // bytes for others of a source in 60 s
-	Broadcast    int   // nodes of a broadcast
-	Propagation  int   // nodes that a propagated message is passed on to
-	Neighbours   int   // nodes that are neighbours
+	Occurrences  int   // copies of a message before further ones are duplicates
+	SendPace     int   // messages to a peer in any 60 s, if it does not run this library
+	FloodLimit   int   // messages from a peer in any 60 s that no handler takes
+	RelayBytes   int64 // relayed bytes from one source in 60 s
+	Broadcast    int   // recipients of a broadcast
+	Propagation  int   // nodes that a message is relayed to
+	Neighbours   int   // nodes closest to this one that are its neighbours
 	NoForwarding bool
 
-	DB    kv.DB // the disk of Dedup
+	DB    kv.DB // stores Dedup
 	Dedup *dht.Dedup
-	// Unreached are messages that were not passed on to all they were for.
-	// Written by outbound and the inbound actors; it outlives them. Nil remembers
-	// nothing.
+	// Unreached remembers the peers that relayed messages did not reach. The outbound
+	// actor and the inbound actors write it, and it outlives them. Nil remembers nothing.
 	Unreached  *dht.Unreached
-	Layers     map[dht.Position][]dht.Layer // of the application's, for what comes in
-	SendLayers map[dht.SendPosition][]dht.SendLayer
+	Layers     map[dht.Position][]dht.Layer         // the application's, for inbound messages
+	SendLayers map[dht.SendPosition][]dht.SendLayer // the application's, for outbound messages
 }
 
-// DHT is the DHT of one node. It outlives the actors, which share it.
+// DHT is the DHT of one node. Its actors share it, and it outlives their incarnations.
 type DHT struct {
 	Settings
-	// Outbound sends the messages of the DHT, Pinger answers pings there.
+	// Outbound is the actor that sends and relays messages. Pinger is the actor that
+	// sends and answers pings.
 	Outbound, Pinger *actor.PID
-	// Ledger says what became of them. Callers enter what they send, outbound
-	// the rest.
+	// Ledger records the outcome of each send. The goroutine that calls Send adds its
+	// send; the outbound actor adds the sends of actors and all results.
 	Ledger *dht.Ledger
-	// Types says who handles messages of the application's types. Written by
-	// extensions, with [TypeTable]; pings are the pinger's.
+	// Types maps message types to the actors that handle them. The actor extensions
+	// writes it through an [actors.TypeTable]. The type of pings is the pinger's.
 	Types view.Map[int32, TypeHandler]
 
 	trunk       Trunk
@@ -55,26 +55,28 @@ type DHT struct {
 	shards      []*shard
 	relayed     *dht.RelayMeter[relaySource]
 	sendCredit  *credit.Account
-	tagKey      [sha256.Size]byte // of the tags of sends
-	paces       dht.Paces         // what one outbound leaves to the next; both of them alone use it
+	tagKey      [sha256.Size]byte // key from which newTag derives tags
+	paces       dht.Paces         // handed from one incarnation of outbound to the next; nothing else uses it
 	sendDrain   *sendDrain
 	undecodable view.Recent[identity.NodeID, Undecodable]
 	dedupStore  dedupStore
 }
 
-// shard is what outlives the actor that hears the frames of a share of the peers.
+// shard is the state of one inbound actor that outlives its incarnations. The actor
+// receives the frames of its share of the peers.
 type shard struct {
 	name   string
 	pid    *actor.PID
 	counts counts
-	flood  *dht.FloodMeter // the actor reads it, and so do reader tasks
+	flood  *dht.FloodMeter // used by the actor and by reader tasks
 }
 
-// sendShare is which part of the node's credit the messages may have that were
-// accepted for the DHT and have no outcome yet; each copy has credit of its own.
+// sendShare is the divisor of the node's outbound credit for DHT messages that were
+// accepted and have no outcome yet: together they may hold one sixteenth of it. Each
+// copy of a message has credit of its own.
 const sendShare = 16
 
-// New makes the DHT of a node, before its tree starts.
+// New returns the DHT of a node. It must be called before the node's actors start.
 func New(t Trunk, s Settings) *DHT {
 	d := &DHT{
 		Settings: s, Outbound: t.PID(outboundPath), Pinger: t.PID("dht/pinger"), Ledger: dht.NewLedger(),
@@ -83,7 +85,7 @@ func New(t Trunk, s Settings) *DHT {
 	budget := t.Budgets().Outbound
 	d.sendCredit = budget.Account(budget.Limit() / sendShare)
 	d.tagKey = newTagKey(t.Secret(), t.Wall())
-	if s.DB != nil { // tests of other actors have none
+	if s.DB != nil { // nil in tests of other actors
 		d.dedupStore.db = s.DB.Client()
 	}
 	for i := range max(1, s.Shards) {
@@ -101,11 +103,12 @@ const (
 	dedupPath    = "dht/dedup"
 )
 
-// outboundAlarm is the depth from which on the mailbox that all sends go through
-// is reported.
+// outboundAlarm is the mailbox length above which the outbound actor, which handles all
+// sends, is reported.
 const outboundAlarm = 64 << 10
 
-// Part says what the DHT is made of.
+// Part returns the DHT's actors, and the stages of the stop in which they finish their
+// work.
 func (d *DHT) Part() actors.Part {
 	specs := []supervisor.Spec{
 		{Name: "dedup", Kind: "dedup", New: func() actor.Actor { return NewDedup(d) }, Drains: true},
@@ -118,8 +121,8 @@ func (d *DHT) Part() actors.Part {
 	}
 }
 
-// Inbound returns the actor that hears the frames of a peer: always the same
-// one, node/dht/inbound-<i>, which keeps them in order.
+// Inbound returns the actor that receives the frames of a peer. For one peer it is
+// always the same actor, node/dht/inbound-<i>, so the peer's frames stay in order.
 func (d *DHT) Inbound(peer identity.NodeID) *actor.PID { return d.shard(peer).pid }
 
 func (d *DHT) shard(peer identity.NodeID) *shard {

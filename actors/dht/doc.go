@@ -1,6 +1,6 @@
-// Package dht is the part of the node that carries the messages of the DHT
-// between nodes which pass them on. The actors inbound-i judge what comes in, each
-// for its share of the peers; outbound sends and passes on; dedup keeps on the disk
-// which messages were seen; pinger answers pings. What they decide is in the
-// package dht of the same name one level up, which is pure.
+// Package dht is the part of the node that sends, receives and relays the messages of
+// the DHT. Each of the actors inbound-<i> judges the messages of its share of the peers.
+// The actor outbound sends and relays messages, dedup stores on disk which messages were
+// seen, and pinger sends and answers pings. The pure package
+// [github.com/gamelan-p2p/gamelan/dht] makes the decisions; these actors carry them out.
 package dht

@@ -7,9 +7,9 @@ import (
 	"github.com/gamelan-p2p/gamelan/peerstore"
 )
 
-// Frame is one message of a peer on the DHT's messaging protocol, as the inbound
-// chain hears it: an envelope. Its credit goes back when Receive returns, unless
-// it went on with another message.
+// Frame is one message from a peer on the DHT's messaging protocol: an encoded envelope
+// for the inbound chain. Its credit is returned when Receive returns, unless Receive
+// passed the credit on to another message.
 type Frame struct {
 	Peer identity.NodeID
 	Key  identity.PublicKey
@@ -17,37 +17,37 @@ type Frame struct {
 	Body []byte
 
 	permit *credit.Permit
-	group  *group           // nil: alone
-	place  int              // in it
+	group  *group           // frames that are verified together with this one; nil: none
+	place  int              // index in group
 	origin peerstore.Origin // where the connection came from
 }
 
-// Finish says that the frame was judged, and gives its credit back if that did not
-// go on; the mailbox calls it when Receive has returned.
+// Finish returns the frame's credit unless it was passed on, and tells the flood meter
+// that the frame was judged. The mailbox calls it when Receive has returned.
 func (m Frame) Finish() {
 	m.permit.Finish()
 	m.group.judged(m.place, m.Peer)
 }
 
-// Discard gives the credit of a frame back that nobody handled.
+// Discard returns the credit of a frame that nobody handled.
 func (m Frame) Discard() {
 	m.permit.Discard()
 	m.group.judged(m.place, m.Peer)
 }
 
-// Source makes a panic on it count against the peer.
+// Source returns the peer and its connection: a panic on the frame counts against that
+// peer.
 func (m Frame) Source() any { return actors.Origin{Peer: m.Peer, Conn: m.Conn} }
 
-// pass hands the credit on to another message, which from now on says when it
-// goes back: the end of Receive is not the frame's end any more. A panic later
-// in the same turn discards the frame, and with it the credit.
+// pass passes the frame's credit on to another message. From now on that message
+// decides when the credit is returned, and the end of Receive does not return it. If
+// Receive panics later in the same turn, the frame is discarded and its credit returned.
 func (m Frame) pass() passedCredit {
 	m.permit.Pass()
 	return passedCredit{m.permit, actors.Origin{Peer: m.Peer, Conn: m.Conn}}
 }
 
-// passedCredit is the credit of a frame in the hands of the message that it was
-// passed on to.
+// passedCredit is the credit of a frame after it was passed on to another message.
 type passedCredit struct {
 	permit *credit.Permit
 	source actors.Origin

@@ -8,33 +8,34 @@ import (
 	"github.com/gamelan-p2p/gamelan/identity"
 )
 
-// group is frames of one peer that wait in the mailbox of their inbound actor,
-// so that their signatures are verified together when the first has its turn. The
-// reader adds to it until then. What it keeps alive of the frames is a part of
-// the peer's credit, or of what a handler has just given back.
+// group is a batch of frames of one peer that wait in the mailbox of their inbound
+// actor. The actor verifies their signatures together when it receives the first of
+// them; until then the reader adds frames. The frame bodies that a group keeps in memory
+// are covered by the peer's credit, except for bodies whose credit was returned a moment
+// ago.
 type group struct {
 	mu     sync.Mutex
 	begun  bool
 	n      int
 	bodies [dht.MaxProofs][]byte
-	proofs []dht.Proof // the inbound actor's own
+	proofs []dht.Proof // used by the inbound actor alone
 
 	meter  *dht.FloodMeter
-	handed atomic.Uint32 // a bit for each place: the meter counts it among what is not judged yet
+	handed atomic.Uint32 // a bit for each place: the meter counts the frame as handed on and not judged
 }
 
-// handOn notes that the frame at that place is counted as not judged yet.
+// handOn records that the meter counts the frame at place as handed on and not judged.
 func (g *group) handOn(place int) { g.handed.Or(1 << place) }
 
-// judged says that the frame at that place has been judged, or that nobody will.
-// It is called once.
+// judged tells the meter that the frame at place was judged or dropped, if the frame had
+// been handed on. It must be called once for each frame.
 func (g *group) judged(place int, peer identity.NodeID) {
 	if g != nil && g.handed.Load()&(1<<place) != 0 {
 		g.meter.Judged(peer)
 	}
 }
 
-// join adds a frame, unless its group is full or the first has had its turn.
+// join adds a frame and returns its place. It fails if the group is full or closed.
 func (g *group) join(body []byte) (place int, ok bool) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -46,7 +47,7 @@ func (g *group) join(body []byte) (place int, ok bool) {
 	return g.n - 1, true
 }
 
-// begins closes the group; it is true for the first.
+// begins closes the group. It returns true for the first call.
 func (g *group) begins() bool {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -55,8 +56,9 @@ func (g *group) begins() bool {
 	return first
 }
 
-// proof is what was found out of the frame at that place. prove is called for the
-// first that asks, with all frames; if it panics, nothing was.
+// proof returns the proof of the frame at place. The first call closes the group and,
+// if there is more than one frame, calls prove with all of them. The proof is zero if
+// the frame is alone or prove panicked.
 func (g *group) proof(place int, prove func(bodies [][]byte) []dht.Proof) (p dht.Proof) {
 	if g == nil {
 		return p

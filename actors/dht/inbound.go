@@ -16,14 +16,14 @@ import (
 	"github.com/gamelan-p2p/gamelan/supervisor"
 )
 
-// inbound judges the messages of its share of the peers: each goes through
-// the chain in one pass, and then to whom it is for. A message keeps its credit
-// until that one has finished it.
+// inbound judges the messages of its share of the peers. Each message passes through the
+// chain in one turn and then goes to its handler or, to be relayed, to outbound. A
+// message keeps its credit until that actor has finished it.
 //
-// In: Frame, notTaken, event PeerUnbanned. Out: dht.Received to the actor of its type, Heard to the part of the
-// DHT for it, forwardMessage to outbound, PeerViolated to connectivity. A restart
-// loses what waits for handlers that are slow, and what waits to be passed on (a
-// later copy of it is).
+// In: Frame, notTaken, event PeerUnbanned. Out: dht.Received to the handler of the
+// message's type, dht.Heard to the part of the node for the DHT's own messages,
+// forwardMessage to outbound, PeerViolated to connectivity. A restart loses messages
+// that wait for slow handlers or to be relayed; a later copy of the latter is relayed.
 type inbound struct {
 	dht      *DHT
 	counts   *counts
@@ -32,10 +32,10 @@ type inbound struct {
 	backlog  *dht.Backlog[any] // dht.Received and forwardMessage
 	look     *supervisor.Timer
 	reported map[identity.NodeID]offence
-	garbled  actors.Summary // peers whose messages do not decode
+	garbled  actors.Summary // log record for peers whose messages do not decode
 }
 
-// offence is the last one that was reported of a peer.
+// offence is the last offence of a peer that was reported.
 type offence struct {
 	conn uint64
 	ban  time.Duration
@@ -45,14 +45,14 @@ type offence struct {
 const maxReported = 1024
 
 type (
-	// handlerFreed says that a handler has finished a message, or a message for
-	// others has ended, while more of that peer waited.
+	// handlerFreed reports that a handler has finished a message, or that a relayed
+	// message has ended, while more messages of that peer wait.
 	handlerFreed struct{ by dht.Holder }
-	// backlogTick looks at those handlers that messages wait for.
+	// backlogTick asks for a check of the handlers that messages wait for.
 	backlogTick struct{}
 )
 
-// Inbounds returns the actors that judge what comes in over the DHT.
+// Inbounds returns the specs of the actors that judge inbound DHT messages.
 func (d *DHT) Inbounds() []supervisor.Spec {
 	specs := make([]supervisor.Spec, len(d.shards))
 	for i, s := range d.shards {
@@ -111,14 +111,14 @@ func (a *inbound) start(c actor.Context) {
 	supervisor.OwnFunc(c, a.abandon)
 }
 
-// abandon gives the credit of what waits back.
+// abandon returns the credit of the messages that wait.
 func (a *inbound) abandon() {
 	for _, r := range a.backlog.Clear() {
 		r.Message.(supervisor.Discarder).Discard()
 	}
 }
 
-// frame judges one message and does what follows from it.
+// frame judges one message and carries out the verdict.
 func (a *inbound) frame(c actor.Context, f Frame) {
 	m, v := a.judge(c, f)
 	if v.Violation != nil {
@@ -138,8 +138,8 @@ func (a *inbound) frame(c actor.Context, f Frame) {
 	a.ended(c, f, v.Reason, v.Err)
 }
 
-// passOn gives a message to outbound, or has it wait until earlier ones of its
-// source have ended.
+// passOn gives a message to outbound to be relayed, or lets it wait until earlier
+// relayed messages of the same peer have ended.
 func (a *inbound) passOn(c actor.Context, f Frame, m *dht.Incoming, v dht.Verdict) (dht.Reason, error) {
 	if err := a.dht.relayed.Take(supervisor.Now(c), f.relaySource(), len(f.Body)); err != nil {
 		a.dht.Unreached.Anew(m.Hash) // a copy may come from another source
@@ -168,7 +168,8 @@ var errNotPassed = fmt.Errorf("dht: nothing of this peer for others has ended fo
 
 var errChainPanicked = errors.New("dht: the chain panicked; the log says where")
 
-// judge has the chain judge a message. One on which it panics is counted as well.
+// judge returns the verdict of the chain on a message. A message on which the chain
+// panics is counted too.
 func (a *inbound) judge(c actor.Context, f Frame) (m *dht.Incoming, v dht.Verdict) {
 	now, wall := supervisor.Now(c), supervisor.Wall(c)
 	panicked := true
@@ -189,7 +190,7 @@ func (a *inbound) judge(c actor.Context, f Frame) (m *dht.Incoming, v dht.Verdic
 	return m, v
 }
 
-// deliver gives a message to the actor of its type, or has it wait for that.
+// deliver gives a message to the handler of its type, or lets it wait for the handler.
 func (a *inbound) deliver(c actor.Context, f Frame, m *dht.Incoming, d *dht.Domain) {
 	handler, ok := a.dht.Types.Get(d.Type)
 	if !ok || handler.failed() {
@@ -214,23 +215,23 @@ func (a *inbound) deliver(c actor.Context, f Frame, m *dht.Incoming, d *dht.Doma
 	}
 }
 
-// give sends a message to its handler. Its credit goes back to both the peer's
-// account and what the handler may hold of it.
+// give sends a message to its handler. When the message is finished, its credit returns
+// to the peer's account and to the handler's share of it.
 func (a *inbound) give(c actor.Context, to *actor.PID, p *credit.Permit, held *dht.Held, m any) {
 	holdBy(p, held)
 	a.counts.add(dht.Delivered)
 	c.Send(to, m)
 }
 
-// holdBy says who holds the message, if anybody counts it.
+// holdBy records the holder of the message's credit; held may be nil.
 func holdBy(p *credit.Permit, held *dht.Held) {
 	if held != nil {
 		p.HeldBy(held)
 	}
 }
 
-// release ends the waiting of messages: they are given to their handlers or to
-// outbound, or dropped.
+// release takes messages that the backlog has released, and gives them to their handlers
+// or to outbound, or drops them.
 func (a *inbound) release(c actor.Context, all []dht.Released[any]) {
 	for _, r := range all {
 		if forward, ok := r.Message.(forwardMessage); ok {
@@ -255,8 +256,8 @@ func (a *inbound) release(c actor.Context, all []dht.Released[any]) {
 	}
 }
 
-// releaseForward ends the waiting of a message for others. It was counted when it
-// came.
+// releaseForward gives a released message to outbound, or drops it. The message was
+// already counted when it came.
 func (a *inbound) releaseForward(c actor.Context, m forwardMessage, r dht.Released[any]) {
 	if r.Fate == dht.FateDrop {
 		m.Discard()
@@ -268,7 +269,7 @@ func (a *inbound) releaseForward(c actor.Context, m forwardMessage, r dht.Releas
 	c.Send(a.dht.Outbound, r.Message)
 }
 
-// unheard ends a message of a type that has no actor, or whose actor has failed.
+// unheard drops a message whose type has no handler, or whose handler has failed.
 func (a *inbound) unheard(c actor.Context, f Frame, kind int32, registered bool) {
 	if registered {
 		a.ended(c, f, dht.HandlerFailed, handlerFailed(kind))
@@ -277,7 +278,7 @@ func (a *inbound) unheard(c actor.Context, f Frame, kind int32, registered bool)
 	a.ended(c, f, dht.NoHandler, noHandler(kind))
 }
 
-// watch sees to it that handlers are looked at while messages wait for them.
+// watch sets the timer for the next check of handlers while messages wait for them.
 func (a *inbound) watch(c actor.Context) {
 	if a.look != nil {
 		return
@@ -287,7 +288,7 @@ func (a *inbound) watch(c actor.Context) {
 	}
 }
 
-// hand gives a message of the DHT itself to the part of the node for it.
+// hand gives one of the DHT's own messages to the part of the node that handles it.
 func (a *inbound) hand(c actor.Context, f Frame, m *dht.Incoming) dht.Reason {
 	part, ok := a.dht.trunk.Provider(dht.ProviderOf(m.Envelope.Header.Type))
 	if !ok {
@@ -297,9 +298,9 @@ func (a *inbound) hand(c actor.Context, f Frame, m *dht.Incoming) dht.Reason {
 	return dht.Handled
 }
 
-// ended counts a message that no handler of the application's took. Such count
-// as a flood when there are too many, unless the peer is one that somebody here
-// wants, or a handler of ours is at fault (spec: V28).
+// ended counts a message that no handler of the application took. Such messages also
+// count towards a flood, unless the peer is exempt or code of this node is at fault
+// (spec: V28).
 func (a *inbound) ended(c actor.Context, f Frame, why dht.Reason, err error) {
 	now := supervisor.Now(c)
 	a.counts.add(why)
@@ -315,7 +316,8 @@ func (a *inbound) ended(c actor.Context, f Frame, why dht.Reason, err error) {
 	}
 }
 
-// meter counts a message towards a flood.
+// meter counts a message towards a flood, and reports the peer when it exceeds the
+// limit. Peers that are allowed or protected are exempt.
 func (a *inbound) meter(c actor.Context, f Frame) {
 	if a.dht.trunk.Unlimited(f.Peer) {
 		return
@@ -326,9 +328,9 @@ func (a *inbound) meter(c actor.Context, f Frame) {
 	}
 }
 
-// violated reports an offence. The connection it was seen on is about to be
-// closed, and its mailbox may hold thousands like it: only worse ones are
-// reported after it.
+// violated reports an offence to connectivity, which will close the connection. The
+// mailbox may still hold thousands of such messages of that connection, so a further
+// offence on it is reported only if its ban is longer.
 func (a *inbound) violated(c actor.Context, f Frame, v *protocol.Violation) {
 	if last, ok := a.reported[f.Peer]; ok && last.conn == f.Conn && last.ban >= v.Ban {
 		return
@@ -340,7 +342,7 @@ func (a *inbound) violated(c actor.Context, f Frame, v *protocol.Violation) {
 	c.Send(a.dht.trunk.Connectivity(), actors.PeerViolated{Peer: f.Peer, Key: f.Key, Conn: f.Conn, Err: v, Origin: f.origin})
 }
 
-// Why a message of a type is dropped.
+// Reasons for dropping a message of a type.
 type (
 	noHandler     int32
 	handlerStuck  int32
@@ -357,15 +359,15 @@ func (t handlerFailed) Error() string {
 	return fmt.Sprintf("dht: the handler of type %d has failed; the log says why, and whether it is tried again", int32(t))
 }
 
-// Shard is what an inbound actor of the DHT says of itself.
+// Shard is the state of one inbound actor.
 type Shard struct {
-	Counts  []Count `json:"counts"`          // messages by what became of them, since the start
-	Waiting int     `json:"waiting"`         // for handlers that are slow, or to be passed on
-	Relays  int     `json:"relays"`          // of those that wait: to be passed on
-	Stuck   []int32 `json:"stuck,omitempty"` // types whose handlers are
-	Metered int     `json:"metered"`         // peers that have sent anything in the last minute
-	Held    int     `json:"held"`            // peers at the limit of messages, of which no more is read
-	Unread  uint64  `json:"unread"`          // messages of such that were dropped and not judged
+	Counts  []Count `json:"counts"`          // messages by reason of their end, since the start
+	Waiting int     `json:"waiting"`         // messages that wait for slow handlers or to be relayed
+	Relays  int     `json:"relays"`          // those of Waiting that wait to be relayed
+	Stuck   []int32 `json:"stuck,omitempty"` // types whose handlers are stuck
+	Metered int     `json:"metered"`         // peers that the flood meter remembers
+	Held    int     `json:"held"`            // readers that wait because their peer is at the flood limit
+	Unread  uint64  `json:"unread"`          // messages of such peers that were dropped and not judged
 }
 
 // Inspect returns a Shard.

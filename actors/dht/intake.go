@@ -13,11 +13,12 @@ import (
 	"github.com/gamelan-p2p/gamelan/supervisor"
 )
 
-// receiver receives the frames of peers.
+// receiver is the [actors.Receiver] of the DHT's messaging protocol.
 type receiver struct{ dht *DHT }
 
-// Open returns what makes a [Frame] of each body and hands it to the actor of its
-// peer, as fast as the limit of messages allows.
+// Open returns an intake for a substream of the connection. The intake makes a [Frame]
+// of each message and hands it to the peer's inbound actor, as fast as the flood limit
+// allows.
 func (r receiver) Open(on *actors.ConnRef) actors.Intake {
 	return &intake{dht: r.dht, shard: r.dht.shard(on.Peer), on: on}
 }
@@ -26,10 +27,11 @@ type intake struct {
 	dht   *DHT
 	shard *shard
 	on    *actors.ConnRef
-	group *group // of the last frame
+	group *group // the last frame's group
 }
 
-// Message makes a [Frame], together with those before it that still wait.
+// Message returns a [Frame]. The frame joins the group of the frames before it if they
+// still wait.
 func (i *intake) Message(body []byte, p *credit.Permit) any {
 	f := Frame{Peer: i.on.Peer, Key: i.on.Key, Conn: i.on.ID, Body: body, permit: p, origin: i.on.Origin()}
 	f.group, f.place = i.join(body)
@@ -54,18 +56,19 @@ func (i *intake) meter() *dht.FloodMeter {
 	return i.shard.flood
 }
 
-// Drop counts frames that nobody judges.
+// Drop counts frames that are dropped without being judged.
 func (i *intake) Drop(n int) { i.shard.flood.Unread(n) }
 
-// floodLook is how often a reader looks whether its peer is still at the limit.
+// floodLook is how often a reader checks whether its peer is still at the limit.
 const floodLook = time.Second
 
 var errFlooded = errors.New("dht: the connection of a peer above the limit of messages has ended")
 
-// Hear returns how many of the frames that were read may be judged. While the
-// peer is at the limit it waits: for judgement, for the end of a second, for its
-// being allowed. The rest of a peer above the limit is dropped when its connection
-// has ended, as it does when the peer is banned (spec: V 28).
+// Hear returns how many of the frames may be handed to the inbound actor, and that
+// actor. While the peer is at its flood limit, Hear waits until frames have been judged,
+// a second has passed, or the peer is exempt. When the connection of a peer above the
+// limit has ended, for example because the peer was banned, Hear returns errFlooded and
+// the remaining frames are dropped (spec: V 28).
 func (i *intake) Hear(ctx context.Context, all []any) (*actor.PID, int, error) {
 	n := i.ask(all, nil)
 	meter := i.shard.flood
@@ -90,8 +93,8 @@ func (i *intake) Hear(ctx context.Context, all []any) (*actor.PID, int, error) {
 	return i.shard.pid, n, nil
 }
 
-// ask returns how many frames may be judged now. If it is none, wake is called
-// when there may be some.
+// ask returns how many frames may be handed on now, and counts them as handed on. If it
+// returns 0, wake is called when more may be allowed.
 func (i *intake) ask(all []any, wake func()) int {
 	t, peer := i.dht.trunk, i.on.Peer
 	n := i.shard.flood.HandOn(t.Now(), peer, len(all), t.Unlimited(peer), wake)

@@ -2,13 +2,13 @@ package dht
 
 import "github.com/gamelan-p2p/gamelan/dht"
 
-// Limits says how close peers have come to the limits of what they send.
+// Limits shows how close peers have come to the limits on what they send.
 type Limits struct {
 	Flood dht.FloodStats
 	Relay dht.RelayStats
 }
 
-// Limits sums up what the meters of all shards know.
+// Limits returns the flood meters of all shards in sum, and the relay meter.
 func (d *DHT) Limits() (l Limits) {
 	for _, s := range d.shards {
 		f := s.flood.Stats()

@@ -13,28 +13,27 @@ import (
 	"github.com/gamelan-p2p/gamelan/supervisor"
 )
 
-// outbound sends the messages of the DHT: our own, and those passed on for
-// others. What it does is decided by dht.Outbound; it carries that out.
+// outbound sends the node's own DHT messages and relays messages of others. The machine
+// dht.Outbound decides; outbound carries out its effects.
 //
-// In: acceptedSend and SendMessage, sendQuietly, forwardMessage, Sent,
-// PeerDiscovered, event PeerConnected. Out: Enqueue to messaging sessions,
-// DiscoverPeer, dht.Sent. A restart loses nothing but pongs and what is passed
-// on, of which a later copy is passed on again: the pace goes on, with all that was given out counted. The ledger outlives
-// it, and what was under way ends in it as in doubt, or as failed when no copy was
-// given out. An orderly end under way outlives it too: the next incarnation goes
-// on with it.
+// In: acceptedSend, SendMessage, sendQuietly, forwardMessage, Sent, PeerDiscovered,
+// Drain, event PeerConnected. Out: Enqueue to messaging actors, DiscoverPeer, dht.Sent,
+// Drained. A restart loses pongs and relayed messages; a later copy of a relayed message
+// is relayed again. Sends under way end in the ledger, which outlives the actor: as in
+// doubt, or as failed if no copy was given to a messaging actor. The paces survive and
+// count all copies that were given out. The next incarnation continues a Drain.
 type outbound struct {
 	dht     *DHT
 	machine *dht.Outbound
-	carried dht.Carried // of the effects in hand
+	carried dht.Carried // how many of the current effects were carried out
 	timer   *supervisor.Timer
-	lastErr error // of a send that went to nobody
+	lastErr error // of the last send that went to no peer
 }
 
-// sendDrain is an orderly end of all sends. It outlives the outbound actor, which
-// alone uses it.
+// sendDrain is a Drain of the outbound actor. Only that actor uses it. It outlives the
+// actor's incarnations.
 type sendDrain struct {
-	reply    *actor.PID // who waits for that; nil: was told
+	reply    *actor.PID // sender of the Drain; nil after it was answered
 	deadline time.Time
 }
 
@@ -43,7 +42,7 @@ type (
 	closeSend struct{}
 )
 
-// NewOutbound makes the actor that sends the messages of the DHT.
+// NewOutbound returns the actor that sends and relays the messages of the DHT.
 func NewOutbound(d *DHT) actor.Actor { return &outbound{dht: d} }
 
 func (o *outbound) Receive(c actor.Context) {
@@ -101,8 +100,8 @@ func (o *outbound) start(c actor.Context) {
 	}
 }
 
-// relayLimit is how many messages of others a peer gets in 60 s: half of what a
-// node like this one takes for a flood, whether or not others agree to more.
+// relayLimit returns how many relayed messages a peer gets in 60 s: half of this node's
+// own flood limit, at most dht.RelayLimit.
 func (s *Settings) relayLimit() int {
 	if s.FloodLimit <= 0 {
 		return dht.RelayLimit
@@ -110,7 +109,8 @@ func (s *Settings) relayLimit() int {
 	return max(1, min(s.FloodLimit/2, dht.RelayLimit))
 }
 
-// abandon ends what this incarnation has under way, however it ends.
+// abandon ends the sends and relayed messages of this incarnation when it ends, and
+// saves its paces for the next one.
 func (o *outbound) abandon() {
 	now := o.dht.trunk.Now()
 	o.dht.Ledger.Abandon(now)
@@ -125,8 +125,9 @@ func (o *outbound) discovers() bool {
 	return ok
 }
 
-// relay passes a message on. A panic on it is charged to the peer that it came
-// from and ends nothing: what it has left undone is made good.
+// relay relays a message. A panic in it counts against the peer that the message came
+// from, and ends no other send: relay carries out the remaining effects before the panic
+// goes on.
 func (o *outbound) relay(c actor.Context, m forwardMessage) {
 	if !m.credit.permit.TakePassed() {
 		return
@@ -145,7 +146,7 @@ func (o *outbound) relay(c actor.Context, m forwardMessage) {
 	panicked = false
 }
 
-// do carries out what the machine wants.
+// do carries out the machine's effects.
 func (o *outbound) do(c actor.Context, f *dht.OutboundEffects) {
 	now := supervisor.Now(c)
 	o.carried.Begun = true
@@ -173,7 +174,7 @@ func (o *outbound) do(c actor.Context, f *dht.OutboundEffects) {
 		o.carried.Released++
 	}
 	clear(f.Released)
-	f.Released = f.Released[:0] // abandon discards what a panic has left in it
+	f.Released = f.Released[:0] // after a panic, abandon discards the rest
 	o.carried = dht.Carried{}
 	if !f.Wake.IsZero() {
 		if o.timer != nil {
@@ -184,7 +185,7 @@ func (o *outbound) do(c actor.Context, f *dht.OutboundEffects) {
 	o.drained(c)
 }
 
-// failed notes why a send went to nobody.
+// failed records why a send went to no peer.
 func (o *outbound) failed(c actor.Context, p dht.Progress) {
 	o.lastErr = fmt.Errorf("%s: %w", p.Reason, p.Err)
 	if layer, ok := errors.AsType[*dht.LayerPanic](p.Err); ok {
@@ -202,8 +203,8 @@ func (o *outbound) discover(c actor.Context, d dht.Discover) {
 	}
 }
 
-// drain lets what was accepted end. What still waits shortly before the
-// deadline fails.
+// drain lets accepted sends end and refuses new ones. Copies that still wait after three
+// quarters of the time to the deadline fail.
 func (o *outbound) drain(c actor.Context) {
 	now := supervisor.Now(c)
 	if left := o.dht.sendDrain.deadline.Sub(now); left > 0 {
@@ -223,16 +224,16 @@ func (o *outbound) drained(c actor.Context) {
 	}
 }
 
-// Sending is what the outbound actor tells of itself.
+// Sending is the state of the outbound actor.
 type Sending struct {
 	Sends, Copies int   // under way
-	Credit, Limit int64 // bytes of messages of the node's own without an outcome
-	Unreached     int   // messages of others that did not reach all they were for
+	Credit, Limit int64 // bytes of the node's own messages without an outcome, and their limit
+	Unreached     int   // relayed messages that did not reach all their peers
 	Counts        dht.OutboundCounts
 	LastError     string
 }
 
-// Inspect tells how it is.
+// Inspect returns a Sending.
 func (o *outbound) Inspect() any {
 	sends, copies := o.machine.Len()
 	v := Sending{Sends: sends, Copies: copies, Credit: o.dht.sendCredit.Used(), Limit: o.dht.sendCredit.Limit(), Counts: o.machine.Counts()}
@@ -256,6 +257,6 @@ func (o *outbound) String() string {
 	return text
 }
 
-// Foreign reports whether what goes to the peer is paced, because it may take
-// more for a flood.
+// Foreign reports whether messages to the peer are paced: the peer does not run this
+// library, and may ban this node for a flood.
 func (d *DHT) Foreign(peer identity.NodeID) bool { return peers{d.trunk}.counts(peer) }

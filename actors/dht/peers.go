@@ -10,7 +10,7 @@ import (
 	"github.com/gamelan-p2p/gamelan/protocol/address"
 )
 
-// peers is what the selection of peers reads: the directory of connections and
+// peers is the [dht.View] that the selection of peers reads: the live connections and
 // the peer store.
 type peers struct{ trunk Trunk }
 
@@ -24,22 +24,23 @@ func (v peers) Connected() []dht.Candidate {
 	return list
 }
 
-// ByID finds a known peer.
+// ByID returns the known peer with an id.
 func (v peers) ByID(id identity.NodeID) (dht.Candidate, bool) {
 	p, ok := v.trunk.Store().Get(id)
 	return v.candidate(p), ok
 }
 
-// ByKey finds a known peer.
+// ByKey returns the known peer with a public key.
 func (v peers) ByKey(key identity.PublicKey) (dht.Candidate, bool) {
 	p, ok := v.trunk.Store().ByKey(key)
 	return v.candidate(p), ok
 }
 
-// nearest is how many peers are looked at first, which is nearly always enough.
+// nearest is how many peers Known fetches first. It is nearly always enough.
 const nearest = 32
 
-// Known calls use for known peers, those nearest to the id first.
+// Known calls use for each known peer, nearest to the id first, until use returns false.
+// With the zero id the order is that of the store.
 func (v peers) Known(near identity.NodeID, use func(dht.Candidate) bool) {
 	store := v.trunk.Store()
 	if near.IsZero() {
@@ -78,8 +79,8 @@ func (v peers) excluded(id identity.NodeID) bool {
 	return v.allExcluded(p)
 }
 
-// allExcluded reports whether all addresses of the peer are among those never
-// dialled. One without addresses counts as such as soon as there are any
+// allExcluded reports whether all addresses of the peer are excluded from dialling. A
+// peer without addresses counts as excluded if the node excludes any address
 // (spec: dht 5.2).
 func (v peers) allExcluded(p peerstore.Peer) bool {
 	return len(v.trunk.Excluded()) > 0 && !slices.ContainsFunc(p.Addresses, func(a peerstore.Address) bool {
@@ -87,8 +88,8 @@ func (v peers) allExcluded(p peerstore.Peer) bool {
 	})
 }
 
-// counts reports whether a peer may take what we send for a flood: any that does
-// not say that it is one of ours (spec: V28).
+// counts reports whether a peer may ban this node for a flood: its user agent does not
+// name this library (spec: V28).
 func (v peers) counts(id identity.NodeID) bool {
 	if ref, ok := v.trunk.Connection(id); ok {
 		return !useragent.Ours(ref.UserAgent)

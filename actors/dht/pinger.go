@@ -17,15 +17,14 @@ import (
 	"github.com/gamelan-p2p/gamelan/supervisor"
 )
 
-// PingPeer asks the pinger for a ping over the DHT's messaging. Reply:
-// PeerPinged.
+// PingPeer asks the pinger to ping a peer over the DHT's messaging. Reply: PeerPinged.
 type PingPeer struct {
 	Token uint64
 	Peer  identity.NodeID
 }
 
-// PeerPinged replies to PingPeer. Took is the time from the ping's way through
-// our own queues to the pong's: it is the peer's application that answers.
+// PeerPinged replies to PingPeer. Took includes the time in the queues of both nodes,
+// because the peer's application answers the ping.
 type PeerPinged struct {
 	Token uint64
 	Peer  identity.NodeID
@@ -33,32 +32,32 @@ type PeerPinged struct {
 	Err   error // ErrNoPong, ErrPingLost, or why the ping did not go out
 }
 
-// ErrNoPong reports a ping that was not answered in time. Many nodes have nobody
-// who answers.
+// ErrNoPong reports a ping that was not answered in time. Many nodes run no application
+// that answers pings.
 var ErrNoPong = errors.New("dht: no pong in time; the peer may have nobody who answers pings")
 
-// ErrPingLost reports a ping whose answer nobody waits for any more: the actor for
-// pings was restarted, or has stopped.
+// ErrPingLost reports a ping that was forgotten because the pinger was restarted or has
+// stopped.
 var ErrPingLost = errors.New("dht: the actor for pings was restarted meanwhile; try again")
 
-// errManyPings is told when no further ping can be sent for the moment.
+// errManyPings reports that dht.MaxPings pings are unanswered, so that no further ping
+// is sent for the moment.
 var errManyPings = fmt.Errorf("%w: %d pings have no answer yet", actors.ErrOverloaded, dht.MaxPings)
 
-// errOftenPinged is told when the peer was asked as often as it answers.
+// errOftenPinged reports that the peer was pinged as often as a node answers.
 var errOftenPinged = fmt.Errorf("%w: a peer answers %d pings a minute", actors.ErrOverloaded, dht.PongLimit)
 
 // pinger answers the pings of other nodes' applications, and sends pings on
 // request (spec: dht 12.4).
 //
 // In: dht.Received of its type, PingPeer, dht.Sent. Out: SendMessage,
-// sendQuietly, PeerPinged, notTaken, PeerViolated. A restart loses the pings
-// without an answer, and says so to those who asked, and whom it has answered and
-// asked lately.
+// sendQuietly, PeerPinged, notTaken, PeerViolated. A restart loses the unanswered pings,
+// whose askers get ErrPingLost, and the counts of recent pings and pongs of each peer.
 type pinger struct {
 	dht    *DHT
 	pings  *dht.Pings
 	pongs  *dht.Pongs
-	asked  *dht.Pongs // the same for what we ask
+	asked  *dht.Pongs // the same limit for our pings to each peer
 	asking map[uint64]askedPing
 	due    *supervisor.Timer
 
@@ -72,7 +71,7 @@ type askedPing struct {
 
 type pongDue struct{}
 
-// NewPinger makes the actor that answers pings.
+// NewPinger returns the actor that sends and answers pings.
 func NewPinger(d *DHT) actor.Actor {
 	return &pinger{dht: d, pings: dht.NewPings(), pongs: dht.NewPongs(), asked: dht.NewPongs(), asking: make(map[uint64]askedPing)}
 }
@@ -102,7 +101,7 @@ func (p *pinger) received(c actor.Context, m dht.Received) {
 	ping, err := wire.DecodePing(m.Body)
 	switch {
 	case !m.From.IsZero() && m.From.NodeID() != m.Peer:
-		p.ignore(c, m) // the peer has passed on what another wrote: pings are between neighbours
+		p.ignore(c, m) // the peer relayed somebody else's ping: pings are between neighbours
 	case errors.Is(err, wire.ErrPing):
 		var key identity.PublicKey
 		if ref, ok := p.dht.trunk.Connection(m.Peer); ok {
@@ -129,7 +128,7 @@ func (p *pinger) received(c actor.Context, m dht.Received) {
 	}
 }
 
-// ignore counts a ping or pong that leads to nothing, here and towards a flood.
+// ignore counts a ping or pong that is ignored, also towards a flood.
 func (p *pinger) ignore(c actor.Context, m dht.Received) {
 	p.ignored++
 	c.Send(p.dht.Inbound(m.Peer), notTaken{actors.Origin{Peer: m.Peer, Conn: m.Conn}, m.Keep()})
@@ -157,7 +156,7 @@ func (p *pinger) ping(c actor.Context, m PingPeer) {
 	}
 }
 
-// late answers for the pings that nobody has answered.
+// late answers PingPeer with ErrNoPong for the pings that were not answered in time.
 func (p *pinger) late(c actor.Context) {
 	ids, next := p.pings.Late(supervisor.Now(c))
 	for _, id := range ids {
@@ -176,7 +175,7 @@ func (p *pinger) answer(c actor.Context, id uint64, took time.Duration, err erro
 	}
 }
 
-// abandon answers whoever waits when the incarnation ends.
+// abandon answers all unanswered PingPeer with ErrPingLost when the incarnation ends.
 func (p *pinger) abandon() {
 	for _, id := range slices.Sorted(maps.Keys(p.asking)) {
 		if asked := p.asking[id]; asked.to != nil {

@@ -5,15 +5,15 @@ import (
 	"github.com/gamelan-p2p/gamelan/peerstore"
 )
 
-// relaySource is what the bytes that are passed on are counted by: where the peer's
-// connection comes from, or the peer if that says nothing.
+// relaySource is the key by which relayed bytes are counted: the source of the inbound
+// connection, or the peer if there is no such source.
 type relaySource struct {
 	origin peerstore.Origin
-	peer   identity.NodeID // with no origin
+	peer   identity.NodeID // set if origin is not
 }
 
-// relaySource is where a message came from, also when its connection has ended: of a
-// peer that we dialled, or that comes from a source without limits of its own, the
+// relaySource returns the source that the frame counts for, also after its connection
+// has ended. For a peer that we dialled, and for a peer from an exempt source, it is the
 // peer itself (spec: V 8).
 func (f Frame) relaySource() relaySource {
 	if _, ok := f.origin.Source(); ok {

@@ -17,9 +17,8 @@ import (
 	"github.com/gamelan-p2p/gamelan/supervisor"
 )
 
-// acceptedSend is a send over the DHT on its way to the outbound actor. It is in
-// the ledger and holds its credit; whatever happens to it, it ends there in
-// exactly one report.
+// acceptedSend is a send on its way to the outbound actor. It has an entry in the ledger
+// and holds credit. Its entry ends in exactly one report, whatever happens to the send.
 type acceptedSend struct {
 	dht     *DHT
 	id      uint64
@@ -28,20 +27,21 @@ type acceptedSend struct {
 	entry   *dht.Entry
 	paid    atomic.Bool
 	changed func()     // may be nil
-	reply   *actor.PID // hears dht.Sent; may be nil
-	token   uint64     // for it
+	reply   *actor.PID // receives dht.Sent; may be nil
+	token   uint64     // ID of that dht.Sent
 }
 
-// Discard ends a send that no outbound actor has taken.
+// Discard fails a send that the outbound actor has not taken.
 func (s *acceptedSend) Discard() {
 	s.dht.Ledger.Fail(s.dht.trunk.Now(), s.id, dht.SendClosed, actors.ErrClosing)
 }
 
-// ErrPingType refuses a message of the type of pings: peers ban whoever sends one
-// that is no ping.
+// ErrPingType refuses a message that has the type of pings: peers ban a node that sends
+// such a message if it is not a ping.
 var ErrPingType = fmt.Errorf("%w: type %d is that of pings; ask with DHT.Ping, or choose another type", dht.ErrNotSendable, dht.TypePing)
 
-// sendable says what is wrong with a message for which no credit is taken.
+// sendable returns an error for a message that could never be sent. It is called before
+// credit is taken.
 func (d *DHT) sendable(m *dht.Message) error {
 	if most := d.trunk.Profile().Limits.MessageBody; len(m.Body) > most {
 		return fmt.Errorf("%w: %d bytes, at most %d; send it in parts", dht.ErrNotSendable, len(m.Body), most)
@@ -49,11 +49,12 @@ func (d *DHT) sendable(m *dht.Message) error {
 	return nil
 }
 
-// Send accepts a send over the DHT on behalf of a caller outside the
-// tree. It waits for credit until ctx ends; the error is ctx's then. What could
-// never be sent is refused at once, as dht.ErrNotSendable. limit, which may be nil,
-// is asked for the message's limit when the credit is there. changed, which may
-// be nil, is called after each change of the entry; it must not block.
+// Send accepts a message to be sent over the DHT and returns its ledger entry. It is for
+// callers outside the actor tree. Send waits for credit until ctx ends, and then returns
+// ctx's error. A message that could never be sent is refused at once with
+// dht.ErrNotSendable. If limit is not nil, Send calls it once it has credit, and the
+// result is the message's limit. If changed is not nil, it is called after each change of
+// the entry; it must not block.
 func (d *DHT) Send(ctx context.Context, m dht.Message, limit func() time.Duration, changed func()) (*dht.Entry, error) {
 	if err := d.sendable(&m); err != nil {
 		return nil, err
@@ -71,7 +72,8 @@ func (d *DHT) Send(ctx context.Context, m dht.Message, limit func() time.Duratio
 	return s.entry, nil
 }
 
-// requestSend is Send on behalf of an actor, which hears [dht.Sent].
+// requestSend accepts the message of a [SendMessage] or refuses it. It never waits. The
+// sender of the SendMessage receives [dht.Sent].
 func (d *DHT) requestSend(c actor.Context, m SendMessage) {
 	refuse := func(r dht.SendReason, err error) {
 		now := d.trunk.Now()
@@ -104,9 +106,8 @@ func (d *DHT) acceptSend(s *acceptedSend) {
 	d.trunk.System().Root.Send(d.Outbound, s)
 }
 
-// newTag returns a number that tells a send from others, here and at all who see
-// it, and nothing else: not even those who know many can tell the next one. It
-// is not 0.
+// newTag returns a tag for a send: a number that is unique and unpredictable, even for
+// somebody who knows many tags. It is not 0.
 func (d *DHT) newTag() uint64 {
 	var b [sha256.Size + 8]byte
 	copy(b[:], d.tagKey[:])
@@ -115,8 +116,9 @@ func (d *DHT) newTag() uint64 {
 	return max(1, binary.LittleEndian.Uint64(sum[:]))
 }
 
-// newTagKey makes what the tags of this start are drawn with: whoever passes
-// encrypted messages on cannot tell by their tags that one node wrote them.
+// newTagKey returns the key from which newTag derives the tags until the node stops. It
+// is secret, so that nodes that relay encrypted messages cannot tell by the tags that one
+// node wrote them.
 func newTagKey(s *identity.Secret, now time.Time) [sha256.Size]byte {
 	secret := s.Bytes()
 	defer clear(secret)
@@ -125,7 +127,8 @@ func newTagKey(s *identity.Secret, now time.Time) [sha256.Size]byte {
 	return [sha256.Size]byte(mac.Sum(nil))
 }
 
-// progress is called by the ledger after each change.
+// progress is called by the ledger after each change of the entry. When the entry has
+// ended, it returns the credit and answers the sender.
 func (s *acceptedSend) progress() {
 	if s.changed != nil {
 		defer s.changed()

@@ -14,7 +14,7 @@ import (
 	"github.com/gamelan-p2p/gamelan/protocol/address"
 )
 
-// Trunk is what the DHT needs of the node; see [actors.Trunk], which has it.
+// Trunk names what the DHT needs of the node. [actors.Trunk] implements and documents it.
 type Trunk interface {
 	System() *actor.ActorSystem
 	Now() time.Time

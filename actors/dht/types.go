@@ -9,29 +9,29 @@ import (
 	"github.com/gamelan-p2p/gamelan/dht"
 )
 
-// TypeHandler is the actor that hears the messages of one type which come over
-// the DHT, as [dht.Received].
+// TypeHandler is the actor that receives the DHT messages of one type, as
+// [dht.Received].
 type TypeHandler struct {
-	PID  *actor.PID // nil while the actor has failed, until it is tried or registered again
+	PID  *actor.PID // nil after the actor has failed, until it is started or registered again
 	work *dht.Work
 }
 
-// failed reports whether there is nobody for the moment.
+// failed reports whether the actor has failed and was not started again.
 func (h TypeHandler) failed() bool { return h.PID == nil }
 
-// NewTypeHandler is for parts of the node that handle a type themselves.
+// NewTypeHandler returns a TypeHandler for an actor that holds no messages yet.
 func NewTypeHandler(pid *actor.PID) TypeHandler { return TypeHandler{pid, new(dht.Work)} }
 
-// Holding returns how many messages it has not finished.
+// Holding returns how many messages the actor has not finished.
 func (h TypeHandler) Holding() uint64 { return h.work.Holding() }
 
-// errPings refuses the type of the pinger.
+// errPings refuses the registration of the type of pings.
 var errPings = fmt.Errorf("%w: type %d is that of pings, which the node answers itself; choose another one", actors.ErrTypeTaken, dht.TypePing)
 
-// typeTable keeps the users' actors that hear messages of their types.
+// typeTable is the [actors.TypeTable] of the users' actors that receive DHT messages.
 type typeTable struct{ dht *DHT }
 
-// Check refuses a type that has an actor.
+// Check returns an error if the type has an actor already.
 func (t typeTable) Check(kind int32) error {
 	if kind == dht.TypePing {
 		return errPings
@@ -42,9 +42,9 @@ func (t typeTable) Check(kind int32) error {
 	return nil
 }
 
-// Set has an actor hear the messages of a type, with nothing in hand; nil says that
-// it has failed.
+// Set makes an actor receive the messages of a type; it holds no messages yet. A nil pid
+// means that the actor has failed.
 func (t typeTable) Set(kind int32, pid *actor.PID) { t.dht.Types.Set(kind, NewTypeHandler(pid)) }
 
-// Delete ends that.
+// Delete removes the actor of a type.
 func (t typeTable) Delete(kind int32) { t.dht.Types.Delete(kind) }

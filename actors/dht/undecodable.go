@@ -12,12 +12,12 @@ import (
 // Undecodable is a peer whose messages this node could not decode.
 type Undecodable struct {
 	Peer     identity.NodeID
-	Protocol protocol.ID // that they came on
+	Protocol protocol.ID // the protocol on which the messages came
 	Count    uint64      // messages in a row, with less than [view.RecentQuiet] between two
-	Last     time.Time   // the last one
+	Last     time.Time   // time of the last one
 }
 
-// undecoded notes a message of the peer that did not decode, and reports whether
+// undecoded records a message of the peer that could not be decoded, and reports whether
 // it is the first one.
 func (d *DHT) undecoded(now time.Time, peer identity.NodeID, id protocol.ID) (first bool) {
 	return d.undecodable.Notice(now, peer, func(u *Undecodable) {
@@ -29,8 +29,8 @@ func (d *DHT) undecoded(now time.Time, peer identity.NodeID, id protocol.ID) (fi
 	})
 }
 
-// Undecodable returns the peers whose messages did not decode in the last
-// ten minutes, those with the most first.
+// Undecodable returns the peers that sent messages which could not be decoded in the last
+// ten minutes, those with the most messages first.
 func (d *DHT) Undecodable() []Undecodable {
 	all := d.undecodable.All(d.trunk.Now())
 	slices.SortFunc(all, func(a, b Undecodable) int {

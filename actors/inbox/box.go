@@ -8,64 +8,66 @@ import (
 	"time"
 )
 
-// Limits bound what an inbox keeps. Bytes are those of records: bodies with
-// what is known of them, at most 128 bytes each.
+// Limits bound the messages that an inbox keeps. Bytes counts records: each is a body
+// and at most [Overhead] bytes of other fields.
 type Limits struct {
 	Bytes    int64
 	Messages int
 }
 
-// Overhead is the most that a record has beside the body.
+// Overhead is the maximum length of a record without its body, in bytes.
 const Overhead = 128
 
-// What one listener may have in hand, and for how long before others may have
-// it too.
+// Limits of one listener.
 const (
-	windowMessages = 4096
-	windowBytes    = 4 << 20 // or one message
-	// HandTimeout is how long a message stays with the listener that has it and
-	// does not acknowledge it. Then another listener gets it.
+	windowMessages = 4096    // messages in hand
+	windowBytes    = 4 << 20 // bytes in hand, or one larger message
+	// HandTimeout is how long a listener may have a message in hand without
+	// acknowledging it. After that another listener gets it.
 	HandTimeout = time.Minute
-	// AckGrace is how long a message stays with a listener that ended because it
-	// has got all it had asked for.
+	// AckGrace is how long messages stay in the hand of a listener that has ended
+	// because it got all the messages it had asked for.
 	AckGrace = 10 * time.Second
-	// MaxListeners bounds those who listen at a time.
+	// MaxListeners bounds the number of listeners at a time.
 	MaxListeners = 32
 )
 
-// Verdict says what becomes of a message that arrives.
+// Verdict is the decision about a message that arrives.
 type Verdict int
 
 // Verdicts.
 const (
-	Admit Verdict = iota // write it
-	Wait                 // the inbox is full: it keeps its credit until there is room
+	Admit Verdict = iota // write the message
+	Wait                 // the inbox is full: the message keeps its credit until there is room
 	Drop                 // the inbox is full, and the message cannot wait
 )
 
-// Box decides what is kept, in which order it is handed out and to whom. It is
-// pure: messages are numbers that grow, with a size. A Box is not safe for
-// concurrent use.
+// Box decides which messages are kept, and in which order and to which listener they are
+// handed out. It is pure: it knows of each message only its number, size and time.
+// Numbers grow with each message. A Box is not safe for concurrent use.
+//
+// A listener either shares: it takes messages in hand until they are acknowledged. Or it
+// is a copier: it is told of all messages and takes none in hand.
 type Box struct {
 	limits Limits
-	list   []entry // ascending; acknowledged ones until they are cut out
-	cut    int     // of list, how many
-	from   int     // no entry of list below is free to be handed out
-	oldest int     // all entries of list below are gone or read
+	list   []entry // ascending by number; entries that are gone stay until compact
+	cut    int     // how many entries of list are gone
+	from   int     // no entry of list before this index is free to be handed out
+	oldest int     // all entries of list before this index are gone or read
 
-	bytes   int64 // of what has room: writing, kept, in hand, read
-	count   int
-	waiting int // at the end of list
-	waits   int64
+	bytes   int64 // size of all entries with room: writing, kept, inHand, read
+	count   int   // number of these entries
+	waiting int   // number of entries without room; they are the last ones of list
+	waits   int64 // size of these entries
 
-	hands     map[uint64]hand   // by number, what is in hand
-	handed    []handed          // in the order of time, also some that are not in hand any more
-	late      map[uint64]uint64 // by number, the listener that had it for too long
+	hands     map[uint64]hand   // messages in hand, by number
+	handed    []handed          // by due time; some are no longer in hand
+	late      map[uint64]uint64 // from a message to the listener that had it for too long
 	listeners map[uint64]*listener
-	copiers   map[uint64]*copier // by listener, those of an earlier box included
+	copiers   map[uint64]*copier // by listener; includes copiers of an earlier box
 
-	read    int // acknowledged ones that copies still want
-	copies  int // of listeners
+	read    int // entries that are acknowledged and wanted by copiers
+	copies  int // listeners that are copiers
 	dropped uint64
 }
 
@@ -79,12 +81,12 @@ type entry struct {
 type state uint8
 
 const (
-	waiting state = iota // for room
-	writing              // it has room
-	kept                 // it is on the disk, and free
-	inHand
-	read // acknowledged; copies still want it
-	gone
+	waiting state = iota // it has no room yet
+	writing              // it has room and is not on the disk yet
+	kept                 // it is on the disk, and free to be handed out
+	inHand               // a listener has it
+	read                 // it is acknowledged; copiers still want it
+	gone                 // it is deleted
 )
 
 type hand struct {
@@ -98,22 +100,22 @@ type handed struct {
 	due time.Time
 }
 
-// listener is one who listens.
+// listener is the state of one listener.
 type listener struct {
-	*copier // nil: it shares
+	*copier // nil: the listener shares
 	hands   int
 	bytes   int64
 }
 
-// copier is a listener to all.
+// copier is the state of a listener that copies all messages.
 type copier struct {
-	after uint64 // it is done with all up to this number
-	given uint64 // … and was told of all up to this one
-	lost  uint64 // how many it was never told of, in all
+	after uint64 // it is done with all messages up to this number
+	given uint64 // it was told of all messages up to this number
+	lost  uint64 // how many messages it was never told of, in all
 }
 
-// keptCopiers bounds the copiers that are known, with those of an earlier box of
-// whom nothing was heard since.
+// keptCopiers bounds the remembered copiers. These include copiers of an earlier box that
+// have not listened since.
 const keptCopiers = 2 * MaxListeners
 
 // NewBox returns an empty box.
@@ -124,17 +126,17 @@ func NewBox(l Limits) *Box {
 	}
 }
 
-// Load adds a message that is on the disk, when the box begins. Numbers grow.
-// It may be more than the limits allow: they may have been larger before.
+// Load adds a message that is on the disk. It is called before all other methods, with
+// growing numbers. The messages may exceed the limits, which may have been larger before.
 func (b *Box) Load(seq uint64, size int, at int64) {
 	b.list = append(b.list, entry{seq, at, size, kept})
 	b.count++
 	b.bytes += int64(size)
 }
 
-// Arrive takes a message with a number above all others. One that cannot wait
-// is dropped when there is no room. Forget is what has to be deleted to have
-// room: acknowledged messages that only copies still wanted.
+// Arrive adds a message with a number above all others and returns what to do with it. If
+// there is no room, the message is dropped unless it can wait. Forget is the messages to
+// delete to make room: acknowledged ones that only copiers still wanted.
 func (b *Box) Arrive(seq uint64, size int, at int64, canWait bool) (v Verdict, forget []uint64) {
 	if b.waiting == 0 {
 		forget = b.room(size)
@@ -155,12 +157,13 @@ func (b *Box) Arrive(seq uint64, size int, at int64, canWait bool) (v Verdict, f
 	return Wait, forget
 }
 
-// fits tells whether there is room for one more; for one there always is.
+// fits reports whether there is room for one more message. An empty box has room for a
+// message of any size.
 func (b *Box) fits(size int) bool {
 	return b.count == 0 || b.count < b.limits.Messages && b.bytes+int64(size) <= b.limits.Bytes
 }
 
-// room cuts out the oldest of those that only copies want until there is room.
+// room removes the oldest messages that only copiers want until there is room.
 func (b *Box) room(size int) (forget []uint64) {
 	for i := 0; i < len(b.list) && b.read > 0 && !b.fits(size); i++ {
 		if b.list[i].state != read {
@@ -175,8 +178,8 @@ func (b *Box) room(size int) (forget []uint64) {
 	return forget
 }
 
-// miss counts a message that is deleted for the copies that were not told of it.
-// Those that were and come too late find out themselves.
+// miss counts a deleted message as lost for the copiers that were not told of it. A
+// copier that was told of it and reads it too late notices the loss itself.
 func (b *Box) miss(seq uint64) {
 	for _, c := range b.copiers {
 		if max(c.after, c.given) < seq {
@@ -185,9 +188,9 @@ func (b *Box) miss(seq uint64) {
 	}
 }
 
-// Succeed has the box take over the copiers of an earlier one, when it begins.
-// They do not listen before they come again, but what is deleted meanwhile is
-// counted for them, and so are these numbers.
+// Succeed takes over the copiers of an earlier box. It is called before the first
+// message arrives. Such a copier is no listener until it listens again; messages that are
+// deleted until then count as lost for it, and so do the deleted ones given.
 func (b *Box) Succeed(before *Box, deleted []uint64) {
 	b.copiers = before.copiers
 	for _, seq := range deleted {
@@ -195,7 +198,7 @@ func (b *Box) Succeed(before *Box, deleted []uint64) {
 	}
 }
 
-// Written says that messages are on the disk and may be handed out.
+// Written records that messages are on the disk and may be handed out.
 func (b *Box) Written(seqs []uint64) {
 	for _, seq := range seqs {
 		if i, ok := b.find(seq); ok && b.list[i].state == writing {
@@ -205,9 +208,9 @@ func (b *Box) Written(seqs []uint64) {
 	}
 }
 
-// Listen makes a listener known, unless it is. With all it copies what is kept
-// above after, and acknowledges nothing; without, it shares with the others. It
-// is false when there are too many.
+// Listen adds a listener, unless the box has it. With all, the listener copies all
+// messages with numbers above after; without all, it shares. Listen returns false if there
+// are too many listeners.
 func (b *Box) Listen(id uint64, all bool, after uint64) bool {
 	if b.listeners[id] != nil {
 		return true
@@ -224,7 +227,7 @@ func (b *Box) Listen(id uint64, all bool, after uint64) bool {
 	return true
 }
 
-// copier returns what is known of a listener to all.
+// copier returns the state of a copier, and adds it if it is new.
 func (b *Box) copier(id, after uint64) *copier {
 	c := b.copiers[id]
 	if c == nil {
@@ -238,8 +241,8 @@ func (b *Box) copier(id, after uint64) *copier {
 	return c
 }
 
-// Pull hands out at most so many messages to a listener, in order: those that
-// nobody has in hand, or had for too long.
+// Pull hands out at most that many messages to a listener, in order: messages that no
+// listener has in hand, and messages that another listener had for too long.
 func (b *Box) Pull(now time.Time, id uint64, most int) (seqs []uint64) {
 	l := b.listeners[id]
 	if l == nil || l.copier != nil {
@@ -247,7 +250,7 @@ func (b *Box) Pull(now time.Time, id uint64, most int) (seqs []uint64) {
 	}
 	b.expire(now)
 	most = min(most, windowMessages-l.hands)
-	first := true // nothing free was passed over
+	first := true // no free message was skipped
 	for i := b.from; i < len(b.list) && len(seqs) < most; i++ {
 		e := &b.list[i]
 		if e.state == waiting || e.state == writing {
@@ -278,9 +281,9 @@ func (b *Box) Pull(now time.Time, id uint64, most int) (seqs []uint64) {
 	return seqs
 }
 
-// Copy returns what a listener to all gets next, above what it is done with:
-// after. Lost is how many it was never told of so far, because room was needed.
-// Forget is what has to be deleted since no other copy wants it.
+// Copy returns the next messages for a copier, which is done with all messages up to
+// after. Lost is how many messages it was never told of so far, because they were deleted
+// to make room. Forget is the messages to delete because no copier wants them any more.
 func (b *Box) Copy(id, after uint64, most int) (seqs []uint64, lost uint64, forget []uint64) {
 	l := b.listeners[id]
 	if l == nil || l.copier == nil {
@@ -309,9 +312,9 @@ func (b *Box) Copy(id, after uint64, most int) (seqs []uint64, lost uint64, forg
 	return seqs, l.lost, forget
 }
 
-// Ack says that messages are done with, whoever has them. Forget is what has to
-// be deleted, copied what is kept on for copies alone: while others wait for room
-// nothing is.
+// Ack acknowledges messages, whichever listener has them. Forget is the messages to
+// delete. Copied is the messages that stay for copiers alone; there are none while
+// messages wait for room.
 func (b *Box) Ack(seqs []uint64) (forget, copied []uint64) {
 	least, any := b.least()
 	for _, seq := range seqs {
@@ -335,8 +338,8 @@ func (b *Box) Ack(seqs []uint64) (forget, copied []uint64) {
 	return forget, copied
 }
 
-// Admitted returns the messages that waited and have room now, in their order:
-// write them.
+// Admitted returns the waiting messages that have room now, in order. The caller writes
+// them.
 func (b *Box) Admitted() (seqs []uint64) {
 	for i := len(b.list) - b.waiting; b.waiting > 0; i++ {
 		e := &b.list[i]
@@ -353,8 +356,8 @@ func (b *Box) Admitted() (seqs []uint64) {
 	return seqs
 }
 
-// Hands returns how many messages a listener has in hand, and whether there is such
-// a listener.
+// Hands returns how many messages a listener has in hand. Listens reports whether there
+// is such a listener.
 func (b *Box) Hands(id uint64) (n int, listens bool) {
 	if l := b.listeners[id]; l != nil {
 		return l.hands, true
@@ -362,8 +365,8 @@ func (b *Box) Hands(id uint64) (n int, listens bool) {
 	return 0, false
 }
 
-// Leave says that a listener is gone: what it had in hand is free again. Forget
-// is what has to be deleted since only that listener still wanted it.
+// Leave removes a listener: the messages that it had in hand are free again. Forget is
+// the messages to delete because only that listener still wanted them.
 func (b *Box) Leave(id uint64) (forget []uint64) {
 	delete(b.copiers, id)
 	l := b.listeners[id]
@@ -384,14 +387,14 @@ func (b *Box) Leave(id uint64) (forget []uint64) {
 	return nil
 }
 
-// forgetLate forgets what a listener that is gone had for too long.
+// forgetLate forgets which messages a removed listener had for too long.
 func (b *Box) forgetLate(id uint64) {
 	maps.DeleteFunc(b.late, func(_, had uint64) bool { return had == id })
 }
 
-// Finish says that a listener has got all it had asked for and is gone: what it
-// has in hand stays there for another AckGrace at most, since its last
-// acknowledgement may be on its way. Forget is as for Leave.
+// Finish removes a listener that got all messages it had asked for. The messages in its
+// hand stay there for at most another AckGrace, because its last acknowledgement may be
+// on its way. A copier is removed as by Leave; forget is as for Leave.
 func (b *Box) Finish(now time.Time, id uint64) (forget []uint64) {
 	l := b.listeners[id]
 	if l == nil || l.copier != nil {
@@ -411,7 +414,7 @@ func (b *Box) Finish(now time.Time, id uint64) (forget []uint64) {
 	return nil
 }
 
-// Due returns when the next message has been in hand for too long.
+// Due returns when the next message will have been in hand for too long.
 func (b *Box) Due() (at time.Time, ok bool) {
 	b.tidy()
 	if len(b.handed) == 0 {
@@ -420,7 +423,7 @@ func (b *Box) Due() (at time.Time, ok bool) {
 	return b.handed[0].due, true
 }
 
-// tidy takes away the first of handed that are not in hand any more.
+// tidy removes entries from the front of handed that are no longer in hand.
 func (b *Box) tidy() {
 	n := 0
 	for n < len(b.handed) {
@@ -433,7 +436,7 @@ func (b *Box) tidy() {
 	b.handed = b.handed[n:]
 }
 
-// expire frees what was in hand for too long, for other listeners.
+// expire frees messages that were in hand for too long, for other listeners.
 func (b *Box) expire(now time.Time) {
 	for {
 		b.tidy()
@@ -455,7 +458,7 @@ func (b *Box) free(seq uint64) {
 	}
 }
 
-// drop notes that a message is in nobody's hand.
+// drop records that no listener has a message in hand.
 func (b *Box) drop(seq uint64) {
 	h, ok := b.hands[seq]
 	if !ok {
@@ -468,7 +471,8 @@ func (b *Box) drop(seq uint64) {
 	}
 }
 
-// least is the number up to which every copy is done.
+// least returns the number up to which every copier is done; copied is false if there is
+// no copier.
 func (b *Box) least() (least uint64, copied bool) {
 	for _, l := range b.listeners {
 		if l.copier != nil && (!copied || l.after < least) {
@@ -478,7 +482,7 @@ func (b *Box) least() (least uint64, copied bool) {
 	return least, copied
 }
 
-// release cuts out what is acknowledged and no copy wants any more.
+// release removes acknowledged messages that no copier wants any more.
 func (b *Box) release() (forget []uint64) {
 	least, copied := b.least()
 	for i := 0; i < len(b.list) && b.read > 0; i++ {
@@ -495,14 +499,15 @@ func (b *Box) release() (forget []uint64) {
 	return forget
 }
 
-// find returns where in list a number is, or would be.
+// find returns the index of a number in list, or the index where it would be, and whether
+// the message is there and not gone.
 func (b *Box) find(seq uint64) (int, bool) {
 	i := sort.Search(len(b.list), func(i int) bool { return b.list[i].seq >= seq })
 	return i, i < len(b.list) && b.list[i].seq == seq && b.list[i].state != gone
 }
 
-// remove takes an entry that has room out of the counts; compact takes it out
-// of list.
+// remove marks an entry that has room as gone and no longer counts it; compact removes it
+// from list later.
 func (b *Box) remove(i int) {
 	e := &b.list[i]
 	if e.state == read {
@@ -526,29 +531,28 @@ func (b *Box) compact() {
 	}
 }
 
-// Level is how full a box is.
+// Level describes how full a box is.
 type Level struct {
-	Messages     int   // that nobody has acknowledged
-	Bytes        int64 // of records, with those that only copies still want
-	Oldest       int64 // nanoseconds since 1970; 0: there is none
-	InHand       int   // of Messages, handed out
-	Waiting      int   // that have no room, and keep their credit
+	Messages     int   // messages with room that are not acknowledged
+	Bytes        int64 // size of all records with room, also of those that only copiers want
+	Oldest       int64 // arrival of the oldest message, in nanoseconds since 1970; 0: none
+	InHand       int   // how many of Messages are in hand
+	Waiting      int   // messages without room, which keep their credit
 	WaitingBytes int64
-	Listeners    int // that share
-	Copies       int
+	Listeners    int    // listeners that share
+	Copies       int    // listeners that copy
 	Dropped      uint64 // messages that could not wait, since the start
 }
 
-// Level returns how full the box is. It passes over each acknowledged message
-// once, however often it is called: its cost does not grow with what copies have
-// left.
+// Level returns how full the box is. All calls together pass each acknowledged message
+// once, so the cost does not grow with the messages that only copiers want.
 func (b *Box) Level() Level {
 	v := Level{
 		Messages: b.count - b.read, Bytes: b.bytes, InHand: len(b.hands), Waiting: b.waiting, WaitingBytes: b.waits, Dropped: b.dropped,
 		Listeners: len(b.listeners) - b.copies, Copies: b.copies,
 	}
 	for b.oldest < len(b.list) && (b.list[b.oldest].state == gone || b.list[b.oldest].state == read) {
-		b.oldest++ // neither becomes anything that counts
+		b.oldest++ // neither state ever counts again
 	}
 	if b.oldest < len(b.list) {
 		v.Oldest = b.list[b.oldest].at
@@ -556,7 +560,7 @@ func (b *Box) Level() Level {
 	return v
 }
 
-// Full tells whether messages have no room.
+// Full reports whether the box has no room for messages.
 func (b *Box) Full() bool {
 	return b.waiting > 0 || b.count-b.read >= b.limits.Messages || b.bytes >= b.limits.Bytes
 }

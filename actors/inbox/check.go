@@ -2,22 +2,22 @@ package inbox
 
 import "bytes"
 
-// Report says what the inbox in a store holds, and what opening it will do.
+// Report describes the inbox in a store.
 type Report struct {
-	Schema   int // of its records; 0: there are none yet, and the next start makes it the current one
-	Current  int // of this release
+	Schema   int // schema version of the records; 0: the store has no inbox yet
+	Current  int // schema version that this release writes
 	Messages int
-	Bytes    int64 // of records
+	Bytes    int64 // of all records
 	Damaged  int   // records that cannot be read; a node leaves them as they are
 }
 
-// Checker looks at the entries of a store, for a dry run of opening it.
+// Checker checks the entries of a store without opening the inbox.
 type Checker struct {
 	r   Report
 	err error
 }
 
-// Visit looks at one entry, whosever it is.
+// Visit checks one entry of the store. It ignores entries that are not the inbox's.
 func (c *Checker) Visit(key, value []byte) {
 	switch {
 	case bytes.Equal(key, []byte{keyPrefix, keyMeta}):
@@ -32,8 +32,7 @@ func (c *Checker) Visit(key, value []byte) {
 	}
 }
 
-// Report returns what was seen. The error is the one that opening the inbox would
-// report.
+// Report returns the result. The error is the one that opening the inbox would report.
 func (c *Checker) Report() (Report, error) {
 	c.r.Current = Schema
 	return c.r, c.err

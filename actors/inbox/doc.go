@@ -1,21 +1,21 @@
-// Package inbox keeps the messages that a node receives on its disk until
-// somebody acknowledges them.
+// Package inbox stores the messages that a node receives on its disk until a program
+// acknowledges them.
 //
-// It is a wing of package actors: one actor, the node's handler of plain
-// messages, which ears of message types hand the messages of the DHT on to.
+// Its main actor, the keeper, is the node's handler of plain messages. For each DHT
+// message type that is kept, an ear hands the messages on to the keeper.
 //
 //	extensions
 //	├── handler    keeper: takes messages, writes them in batches, hands them out
-//	└── type-<t>   ear: hands the messages of one type on to it
+//	└── type-<t>   ear: hands the messages of one type on to the keeper
 //
-// [Box] is the pure part: what is kept, what waits for room, and who has what in
-// hand. [Inbox] is what a program uses: [Inbox.Listen] and [Inbox.Ack]. Bodies
-// are in memory only until they are written and synced, at most a second, and
-// while somebody reads them.
+// [Box] is the pure machine: it decides which messages are kept, which wait for room, and
+// which listener has which message in hand. [Inbox] is the interface for programs, with
+// [Inbox.Listen] and [Inbox.Ack]. Bodies are in memory only until they are written and
+// synced, at most a second, and while a listener reads them.
 //
-// A message's credit returns when the message is written. It is synced within a
-// second, and when the node closes in order, so a kill -9 or a loss of power
-// loses at most what was written in the last second, and what had not been
-// written yet: messages in windows and credit, about 2 MiB for each peer and
-// protocol. Their senders were told confirmed all the same.
+// A message's credit returns when the message is written. The message is synced within a
+// second, and when the node closes in order. So a kill -9 or a loss of power loses at
+// most the messages that were written in the last second, and those that were not written
+// yet: these fit in windows and credit, about 2 MiB for each peer and protocol. The
+// outcome of such messages may still be confirmed.
 package inbox

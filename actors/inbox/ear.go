@@ -11,16 +11,17 @@ import (
 	"github.com/gamelan-p2p/gamelan/supervisor"
 )
 
-// ear hears the messages of one type that come over the DHT and hands them to
-// the keeper, with their credit: they are kept with the plain ones, in one order.
+// ear receives the DHT messages of one type and hands them to the keeper, with their
+// credit. The keeper stores them together with the plain messages, in one order.
 //
-// In: dht.Received. Out: the same, to the keeper. A restart loses its count.
+// In: dht.Received. Out: dht.Received, to the keeper. A restart loses the count of
+// messages.
 type ear struct {
 	in *Inbox
 	n  uint64 // messages
 }
 
-// NewEar makes the actor of one message type.
+// NewEar returns the actor of one message type.
 func (b *Inbox) NewEar() actor.Actor { return &ear{in: b} }
 
 func (e *ear) Receive(c actor.Context) {
@@ -30,7 +31,7 @@ func (e *ear) Receive(c actor.Context) {
 		return
 	}
 	keeper, ok := e.in.keeper()
-	if !ok { // it has failed for good; the tree shows that
+	if !ok { // the keeper has failed; the tree of actors shows it
 		e.in.dropped.Add(1)
 		supervisor.Log(c).Warn("message dropped: the inbox has failed", "peer", m.Peer)
 		return
@@ -48,7 +49,8 @@ func (e *ear) String() string {
 	return fmt.Sprintf("%s messages handed to the inbox", inspect.Number(e.n))
 }
 
-// handedLease is the credit of a message that was kept in one mailbox for another.
+// handedLease is the credit of a message that the ear hands to the keeper. The ear has
+// kept the credit, so that the end of its own Receive does not return it.
 type handedLease struct {
 	source  any
 	release func()

@@ -20,19 +20,19 @@ import (
 var (
 	ErrTooManyListeners = errors.New("inbox: too many listen already; end one of them")
 	ErrClosed           = errors.New("inbox: the node has stopped")
-	// ErrNone is what a nil Inbox answers, which a node without the option has.
+	// ErrNone reports the use of a nil Inbox: the node was started without the option.
 	ErrNone = errors.New("inbox: this node keeps no messages; start it with gamelan.WithInbox")
 )
 
-// Options are what an inbox is made of.
+// Options are the settings of an inbox.
 type Options struct {
 	Limits
-	Disk kv.Client        // of its own, of the node's store
-	Wall func() time.Time // for what is on the disk
+	Disk kv.Client        // a client of the node's store that only the inbox uses
+	Wall func() time.Time // the system's clock, for the times of messages
 }
 
 // Inbox is a node's durable inbox. All methods may be called from any goroutine.
-// Those of a nil Inbox answer [ErrNone].
+// The methods of a nil Inbox return [ErrNone].
 type Inbox struct {
 	o     Options
 	store *store
@@ -45,11 +45,10 @@ type Inbox struct {
 	damaged                  int
 	status                   atomic.Pointer[Status]
 
-	running sync.Map // by name, a *running
+	running sync.Map // from the listener's name to a *running
 }
 
-// Open looks at what the disk holds. The error is an [ErrNewer], or one of the
-// store.
+// Open returns the inbox of a store. The error is an [ErrNewer], or one of the store.
 func Open(o Options) (*Inbox, error) {
 	s, err := openStore(o.Disk)
 	if err != nil {
@@ -58,7 +57,7 @@ func Open(o Options) (*Inbox, error) {
 	return &Inbox{o: o, store: s, queue: queue{copied: make(map[uint64]struct{})}}, nil
 }
 
-// Trunk is what an inbox needs of the node; see [actors.Node], which has it.
+// Trunk names what an inbox needs of the node. [actors.Node] implements it.
 type Trunk interface {
 	System() *actor.ActorSystem
 	NewID() uint64
@@ -67,21 +66,21 @@ type Trunk interface {
 
 var _ Trunk = actors.Node{}
 
-// Bind says of which node the inbox is. Pause waits a moment before the actor is
-// asked again, or until ctx ends; it returns [ErrClosed] when the node has ended.
-// Bind is called once, before the node's actors start.
+// Bind connects the inbox to its node. The inbox calls pause before it repeats a question
+// to the actor: pause waits a moment, or until ctx ends, and returns [ErrClosed] when the
+// node has ended. Bind must be called once, before the node's actors start.
 func (b *Inbox) Bind(trunk Trunk, pause func(ctx context.Context) error) {
 	b.trunk, b.pause = trunk, pause
 }
 
-// NewActor makes an incarnation of the actor that hears the node's plain
+// NewActor returns an incarnation of the keeper, the actor that receives the node's plain
 // messages.
 func (b *Inbox) NewActor() actor.Actor { return newKeeper(b) }
 
-// Close writes what is still on its way to the disk, also what had no room, when
-// the node's actors have ended. It blocks.
+// Close writes all messages that are not written yet, also those without room. It must be
+// called after the node's actors have ended. It blocks.
 func (b *Inbox) Close() error {
-	if b.queue.next == 0 { // what is on the disk was never read; these numbers are free
+	if b.queue.next == 0 { // the messages on the disk were never read; these numbers are free
 		b.queue.next = max(1, b.store.reserved)
 	}
 	changes, next, release := b.queue.rest()
@@ -89,19 +88,19 @@ func (b *Inbox) Close() error {
 	return b.store.end(changes, next)
 }
 
-// Status is how an inbox is.
+// Status is the state of an inbox.
 type Status struct {
 	Level
 	Limits   Limits
 	Full     bool
-	Loading  bool   // what is on the disk is not known yet
+	Loading  bool   // the messages on the disk are not read yet
 	Received uint64 // since the start
 	Acked    uint64 // since the start
 	Damaged  int    // records on the disk that cannot be read
-	Err      error  // why it cannot be written; nil: it can
+	Err      error  // of the last write or load; nil: it succeeded
 }
 
-// Status returns how the inbox was after the last message.
+// Status returns the state of the inbox after the actor's last message.
 func (b *Inbox) Status() Status {
 	if b == nil {
 		return Status{Err: ErrNone}
@@ -112,29 +111,31 @@ func (b *Inbox) Status() Status {
 	return Status{Limits: b.o.Limits, Loading: true}
 }
 
-// ListenOptions say how to listen.
+// ListenOptions are the settings of [Inbox.Listen].
 type ListenOptions struct {
-	// All copies what is kept and what comes, whoever else has it, and hands
-	// nothing over: such messages cannot be acknowledged by having them. Without
-	// it each message goes to one listener at a time.
+	// All makes the listener a copier: it gets every kept message and every new one,
+	// also those that other listeners have in hand, and takes none of them out of the
+	// inbox. Without All each message goes to one listener at a time.
 	All bool
 	// Most is how many messages are handed out; 0 is no limit.
 	Most int
-	// Wait has Listen go on after Most messages, until they are acknowledged, or
-	// ctx ends, or for AckGrace. What is not acknowledged then goes to the next
-	// listener at once. It is for whoever acknowledges on another goroutine and
-	// ends ctx when he gives up.
+	// Wait makes Listen wait after Most messages until they are acknowledged or ctx
+	// ends, at most for AckGrace. Messages that are not acknowledged by then go to the
+	// next listener at once. It is for a caller that acknowledges on another goroutine
+	// and ends ctx when it gives up.
 	Wait bool
-	// Name is what [Inbox.HandBack] knows the listener by; empty: by nothing.
+	// Name is the name by which [Inbox.HandBack] finds the listener. It may be empty.
 	Name string
 }
 
-// Listen yields what is kept, oldest first, and what comes, until ctx or the node
-// ends; the error, if any, is the last thing. A message that was yielded is
-// acknowledged with [Inbox.Ack] by its number. At most 4,096 messages and 4 MiB
-// are in hand: Listen waits until some are acknowledged. What was not when the
-// loop ends goes to the next listener, in order; after Most messages there are
-// another [AckGrace] for that, unless o.Wait is set. After [HandTimeout] it goes to another one that listens.
+// Listen yields the kept messages, oldest first, and then new ones as they come, until
+// ctx or the node ends. If it yields an error, the error comes last. Acknowledge a
+// yielded message with [Inbox.Ack] and its number. A listener has at most 4,096 messages
+// and 4 MiB in hand; at that limit Listen waits until some are acknowledged.
+//
+// Messages that are not acknowledged when the loop ends go to the next listener, in
+// order. After Most messages they stay for another [AckGrace] first, unless o.Wait is
+// set. A message that is not acknowledged within [HandTimeout] goes to another listener.
 func (b *Inbox) Listen(ctx context.Context, o ListenOptions) iter.Seq2[Message, error] {
 	return func(yield func(Message, error) bool) {
 		if b == nil {
@@ -191,7 +192,7 @@ func (b *Inbox) Listen(ctx context.Context, o ListenOptions) iter.Seq2[Message, 
 	}
 }
 
-// settled waits until nothing is in the listener's hand, at most for AckGrace.
+// settled waits until the listener has no message in hand, at most for AckGrace.
 func (b *Inbox) settled(ctx context.Context, listener uint64) {
 	ctx, cancel := context.WithTimeout(ctx, AckGrace)
 	defer cancel()
@@ -208,7 +209,8 @@ type running struct {
 	listener uint64
 }
 
-// named lets HandBack end what runs with ctx, until ended is called.
+// named returns a context that HandBack can cancel by the listener's name until ended is
+// called.
 func (b *Inbox) named(ctx context.Context, name string, listener uint64) (_ context.Context, ended func()) {
 	if name == "" {
 		return ctx, func() {}
@@ -222,9 +224,9 @@ func (b *Inbox) named(ctx context.Context, name string, listener uint64) (_ cont
 	}
 }
 
-// HandBack ends the listener of this name. When it returns nil, what the listener
-// has not acknowledged goes to the next one, in order. It does nothing when there
-// is no such listener.
+// HandBack ends the listener with this name. When it returns nil, the messages that the
+// listener has not acknowledged are free for the next listener, in order. It does nothing
+// if there is no such listener.
 func (b *Inbox) HandBack(ctx context.Context, name string) error {
 	if b == nil {
 		return ErrNone
@@ -243,11 +245,11 @@ func (b *Inbox) HandBack(ctx context.Context, name string) error {
 	return ctx.Err()
 }
 
-// Ack says that messages are done with: they are deleted, and none of them comes
-// again. It returns when that is synced. A number that is not kept is passed over.
+// Ack acknowledges messages: they are deleted, and no listener gets them again. It
+// returns when the deletion is synced. It ignores numbers that are not kept.
 //
-// While somebody copies, an acknowledged message that the copy has not had yet
-// stays on the disk for it; after a kill -9 such a message comes again.
+// An acknowledged message that a copier has not had yet stays on the disk for that
+// copier. After a kill -9 listeners get such a message again.
 func (b *Inbox) Ack(ctx context.Context, seqs ...uint64) error {
 	if b == nil {
 		return ErrNone
@@ -260,14 +262,14 @@ func (b *Inbox) Ack(ctx context.Context, seqs ...uint64) error {
 	return ctx.Err()
 }
 
-// pulledAtOnce bounds the messages of one answer, so that listeners share.
+// pulledAtOnce bounds the messages in one answer, so that all listeners get some.
 const pulledAtOnce = 256
 
-// askAgain is how long one question waits. A restart of the actor forgets the
-// question, so that it is asked again.
+// askAgain is how long one question waits for its answer before it is repeated: a restart
+// of the actor loses the question.
 const askAgain = 5 * time.Second
 
-// ask asks the actor once; neither an answer nor an error means: ask again.
+// ask asks the actor once. If ok is false and err is nil, the caller asks again.
 func ask[R any](b *Inbox, ctx context.Context, question any) (r R, ok bool, err error) {
 	ctx, cancel := context.WithTimeout(ctx, askAgain)
 	defer cancel()
@@ -277,7 +279,7 @@ func ask[R any](b *Inbox, ctx context.Context, question any) (r R, ok bool, err 
 			return r, true, nil
 		}
 	}
-	return r, false, b.pause(ctx) // the actor is perhaps being started again
+	return r, false, b.pause(ctx) // the actor may be restarting
 }
 
 // tell sends the actor a message, if it runs.
@@ -287,8 +289,8 @@ func (b *Inbox) tell(m any) {
 	}
 }
 
-// keeper returns the inbox's actor. There is none while it has failed, nor when
-// its panic policy has stopped it.
+// keeper returns the PID of the inbox's actor. It returns false while the actor has failed
+// and after its panic policy has stopped it.
 func (b *Inbox) keeper() (*actor.PID, bool) {
 	pid, _ := b.trunk.Plain().Handler.Get()
 	return pid, pid != nil

@@ -15,33 +15,32 @@ import (
 	"github.com/gamelan-p2p/gamelan/supervisor"
 )
 
-// keeper takes the messages of a node, has them written and hands them out.
+// keeper receives the messages of a node, has them written and hands them out.
 //
 // In: actors.Received, dht.Received, pull → pulled, ack → acked, await → handsFree,
-// leave. A
-// restart loses who has what in hand, so that it is handed out again, and whoever
-// listens is asked to come again; what is on its way to the disk, with its
-// credit, outlives it, and so do those who await the end of a listener.
+// leave. A restart loses which listener has which message in hand, so such messages are
+// handed out again, and each listener repeats its pull. The messages on their way to the
+// disk, with their credit, outlive the keeper, and so do unanswered awaits.
 type keeper struct {
 	in  *Inbox
-	box *Box // nil until what is on the disk is known
+	box *Box // nil until the messages on the disk are read
 
-	busy      bool // a write or a load is under way
-	items     int  // of the write under way
-	forgets   int
-	syncing   bool
-	acks      []*actor.PID // who is answered once it is on the disk
-	answering int          // of acks
+	busy      bool         // a write or a load is under way
+	items     int          // messages in the write under way
+	forgets   int          // deletions in the write under way
+	syncing   bool         // the write under way syncs
+	acks      []*actor.PID // senders of ack, answered when the deletions are on the disk
+	answering int          // how many of acks the write under way answers
 	synced    time.Time
 	timer     *supervisor.Timer
 	dueTimer  *supervisor.Timer
 
-	waiting map[uint64]*puller // by listener, who waits for an answer
-	early   []acker            // that came before what is on the disk was known
+	waiting map[uint64]*puller // unanswered pulls, by listener
+	early   []acker            // acks that came before the messages on the disk were read
 	last    map[uint64]*answer // by listener
-	turn    uint64             // the listener that was given something last: the others come first
+	turn    uint64             // the listener that got messages last; the others come first
 
-	fails int // writes or loads in a row
+	fails int // failed writes or loads in a row
 	err   error
 	since time.Time
 }
@@ -52,55 +51,54 @@ type puller struct {
 	from *actor.PID
 }
 
-// acker is an ack that was not looked at yet.
+// acker is an ack and its sender.
 type acker struct {
 	ack
 	from *actor.PID
 }
 
-// awaiter is an await that has no answer yet; there are two of a listener at most,
-// and those that are asked again.
+// awaiter is an await that has no answer yet. A listener causes at most two, and
+// repetitions of them.
 type awaiter struct {
 	await
 	from *actor.PID
 }
 
-// answer is what a listener was answered last: it is repeated when it did not
-// arrive.
+// answer is the last answer to a listener. It is repeated if it did not arrive.
 type answer struct {
 	n uint64
 	pulled
 }
 
 type (
-	// pull asks for messages on behalf of a listener, of which got answers have
-	// arrived. Reply: pulled, as soon as there is any. The first pull makes the
-	// listener known.
+	// pull asks for messages on behalf of a listener that has received got answers so
+	// far. The first pull adds the listener. Reply: pulled, as soon as there are
+	// messages.
 	pull struct {
 		listener, got uint64
 		all           bool
-		after         uint64 // with all: it is done with all up to this number
+		after         uint64 // with all: the listener is done with all messages up to this number
 		most          int
 	}
-	// pulled replies to pull. Refused: too many listen already.
+	// pulled replies to pull. Refused means that there are too many listeners.
 	pulled struct {
 		seqs    []uint64
-		lost    uint64 // with all: how many it was never told of so far
+		lost    uint64 // with all: how many messages the listener was never told of so far
 		refused bool
 	}
-	// ack says that messages are done with. Reply: acked, once that is on the
+	// ack acknowledges messages. Reply: acked, when the deletions are synced to the
 	// disk.
 	ack   struct{ seqs []uint64 }
 	acked struct{}
-	// await asks to be told when the listener has nothing in hand, or has left.
-	// Reply: handsFree.
+	// await asks for an answer when the listener has left or, unless left is set, when
+	// it has nothing in hand. Reply: handsFree.
 	await struct {
 		listener uint64
 		left     bool
 	}
 	handsFree struct{}
-	// leave says that a listener is gone, finished that it has got all it had
-	// asked for. No reply.
+	// leave removes a listener. Finished means that it got all messages it had asked
+	// for. No reply.
 	leave struct {
 		listener uint64
 		finished bool
@@ -113,7 +111,7 @@ type (
 )
 
 const (
-	// syncEvery is how long what was written may stay without a sync.
+	// syncEvery is how long written messages may stay without a sync.
 	syncEvery = time.Second
 	// The pause after a write that failed, doubled each time.
 	retryFirst = 250 * time.Millisecond
@@ -170,7 +168,7 @@ func overDHT(m *dht.Received) *Message {
 	}
 }
 
-// load reads what is on the disk; what comes meanwhile waits.
+// load begins to read the messages on the disk. Messages that arrive meanwhile wait.
 func (k *keeper) load(c actor.Context) {
 	k.busy = true
 	store := k.in.store
@@ -186,13 +184,13 @@ func (k *keeper) loaded(c actor.Context, m supervisor.Done[loaded]) {
 	}
 	q := &k.in.queue
 	box := NewBox(k.in.o.Limits)
-	unread := slices.Collect(maps.Keys(q.copied)) // by copies
+	unread := slices.Collect(maps.Keys(q.copied)) // acknowledged messages that copiers have not read
 	q.forget, q.copied = q.forgotten(), make(map[uint64]struct{})
 	skip := make(map[uint64]bool, len(q.forget))
 	for _, seq := range q.forget {
 		skip[seq] = true
 	}
-	for _, x := range q.ready { // perhaps on the disk already: they are written again
+	for _, x := range q.ready { // these may be on the disk already; they are written again
 		skip[x.seq] = true
 	}
 	for _, e := range m.Value.entries {
@@ -200,7 +198,7 @@ func (k *keeper) loaded(c actor.Context, m supervisor.Done[loaded]) {
 			box.Load(e.seq, e.size, e.at)
 		}
 	}
-	old := slices.Concat(q.ready, q.waiting) // of an earlier incarnation
+	old := slices.Concat(q.ready, q.waiting) // items of an earlier incarnation
 	if q.box != nil {
 		box.Succeed(q.box, unread)
 	}
@@ -229,7 +227,7 @@ func (k *keeper) loaded(c actor.Context, m supervisor.Done[loaded]) {
 	k.next(c)
 }
 
-// received takes in a message; release gives its credit back.
+// received adds a message to the inbox; release returns the message's credit.
 func (k *keeper) received(c actor.Context, m *Message, canWait bool, release func()) {
 	m.At = k.in.o.Wall()
 	x := &item{record: appendRecord(make([]byte, 0, len(m.Body)+Overhead), m), at: m.At.UnixNano(), canWait: canWait, release: release}
@@ -248,7 +246,7 @@ func (k *keeper) number(x *item) {
 	k.in.queue.next++
 }
 
-// judge finds out what becomes of a message.
+// judge asks the box what to do with a message, and does it.
 func (k *keeper) judge(x *item) {
 	q := &k.in.queue
 	v, forget := k.box.Arrive(x.seq, len(x.record), x.at, x.canWait)
@@ -264,10 +262,10 @@ func (k *keeper) judge(x *item) {
 	}
 }
 
-// admit has written what there is room for now.
+// admit queues the waiting messages that have room now to be written.
 func (k *keeper) admit() {
 	q := &k.in.queue
-	n := len(k.box.Admitted()) // the first of those that wait
+	n := len(k.box.Admitted()) // these are the first n of waiting
 	q.ready = append(q.ready, q.waiting[:n]...)
 	clear(q.waiting[:n])
 	q.waiting = q.waiting[n:]
@@ -296,7 +294,7 @@ func (k *keeper) pull(c actor.Context, p *puller) {
 	k.next(c)
 }
 
-// give answers a listener that waits, if there is something for it.
+// give answers a waiting pull, if there are messages for its listener.
 func (k *keeper) give(c actor.Context, p *puller) {
 	var r pulled
 	if p.all {
@@ -316,7 +314,7 @@ func (k *keeper) give(c actor.Context, p *puller) {
 	c.Send(p.from, r)
 }
 
-// giveAll answers all that wait, as far as there is something for them.
+// giveAll answers all waiting pulls for whose listeners there are messages.
 func (k *keeper) giveAll(c actor.Context) {
 	ids := slices.Sorted(maps.Keys(k.waiting))
 	at, _ := slices.BinarySearch(ids, k.turn+1)
@@ -326,8 +324,8 @@ func (k *keeper) giveAll(c actor.Context) {
 	k.watchDue(c)
 }
 
-// watchDue has listeners that wait answered when another one has had a message
-// for too long.
+// watchDue sets the timer for the time when a message has been in hand for too long, so
+// that waiting listeners get it.
 func (k *keeper) watchDue(c actor.Context) {
 	if k.dueTimer != nil || len(k.waiting) == 0 || k.box == nil {
 		return
@@ -350,11 +348,11 @@ func (k *keeper) ack(c actor.Context, m acker) {
 	}
 	k.forget(forget)
 	k.settle(c)
-	k.giveAll(c) // its window is wider now
+	k.giveAll(c) // the listener may have more in hand now
 	k.next(c)
 }
 
-// settle answers those who wait for what has happened by now.
+// settle answers the awaits whose condition holds now.
 func (k *keeper) settle(c actor.Context) {
 	if k.box == nil {
 		return
@@ -389,7 +387,7 @@ func (k *keeper) leave(c actor.Context, m leave) {
 	k.next(c)
 }
 
-// forget has messages deleted that nobody wants any more; others have room then.
+// forget queues messages to be deleted, and admits waiting messages to the freed room.
 func (k *keeper) forget(seqs []uint64) {
 	q := &k.in.queue
 	for _, seq := range seqs {
@@ -440,7 +438,7 @@ func (k *keeper) written(c actor.Context, err error) {
 	k.next(c)
 }
 
-// next sees to what is left to write.
+// next begins or schedules the next write, if there is something to write or sync.
 func (k *keeper) next(c actor.Context) {
 	q := &k.in.queue
 	switch {
@@ -470,7 +468,7 @@ func (k *keeper) halt() {
 
 func (k *keeper) pause() time.Duration { return min(retryFirst<<min(k.fails-1, 10), retryMost) }
 
-// health notes how a write or a load went.
+// health records the result of a write or a load, and logs when it changes.
 func (k *keeper) health(c actor.Context, err error) {
 	switch {
 	case err != nil:
@@ -487,7 +485,7 @@ func (k *keeper) health(c actor.Context, err error) {
 	k.err = err
 }
 
-// show publishes how full the inbox is.
+// show publishes the inbox's status.
 func (k *keeper) show() {
 	s := Status{Limits: k.in.o.Limits, Received: k.in.received.Load(), Acked: k.in.acked.Load(), Damaged: k.in.damaged, Err: k.err}
 	q := &k.in.queue

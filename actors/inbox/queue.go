@@ -5,33 +5,34 @@ import "slices"
 // item is a message between its arrival and the disk. It holds its credit.
 type item struct {
 	seq     uint64 // 0: not judged yet
-	record  []byte // with its body
+	record  []byte // includes the body
 	at      int64
 	canWait bool
 	release func()
 }
 
-// queue is what is on its way to the disk. It outlives the actor, which alone
-// uses it while it runs; the last write, when the node's actors have ended, takes
-// what is left.
+// queue holds the messages and deletions on their way to the disk. Only the keeper uses
+// it while the keeper runs. It outlives the keeper's incarnations: when the node's actors
+// have ended, [Inbox.Close] writes the rest.
 type queue struct {
-	fresh   []*item // arrived, and not judged
-	waiting []*item // without room
-	ready   []*item // to be written
-	forget  []uint64
-	copied  map[uint64]struct{} // acknowledged, and kept only for copies: forgotten at the end
-	next    uint64              // the next number; 0: nothing was loaded yet
-	box     *Box                // of the last incarnation: who copies, and what they have missed
+	fresh   []*item             // arrived, and not judged by the box yet
+	waiting []*item             // without room
+	ready   []*item             // to be written
+	forget  []uint64            // to be deleted
+	copied  map[uint64]struct{} // acknowledged, and kept for copiers alone; deleted at the end
+	next    uint64              // the next number; 0: the messages on the disk were not read yet
+	box     *Box                // of the last incarnation, for its copiers and what they missed
 	awaits  []awaiter           // in order
 }
 
-// batchBytes bounds what one write takes, but for its last message.
+// Limits of one write.
 const (
-	batchBytes   = 4 << 20
-	batchForgets = 8192
+	batchBytes   = 4 << 20 // bytes of records; the last one may exceed it
+	batchForgets = 8192    // deletions
 )
 
-// batch returns what the next write takes: so many of ready and of forget.
+// batch returns the changes of the next write, and how many entries of ready and of
+// forget they are.
 func (q *queue) batch() (changes []change, items, forgets int) {
 	size := 0
 	for _, x := range q.ready {
@@ -49,7 +50,8 @@ func (q *queue) batch() (changes []change, items, forgets int) {
 	return changes, items, forgets
 }
 
-// written takes away what a write took, and gives back the credit.
+// written removes the items and deletions of a finished write from the queue, and returns
+// the credit of the items. It returns the numbers of the items.
 func (q *queue) written(items, forgets int) (seqs []uint64) {
 	done := q.ready[:items:items]
 	q.ready, q.forget = q.ready[items:], q.forget[forgets:]
@@ -61,9 +63,9 @@ func (q *queue) written(items, forgets int) (seqs []uint64) {
 	return seqs
 }
 
-// rest takes all that is left, also what had no room: at the end of a node
-// nothing is lost. next is the number that the next start begins with; 0 for
-// the one that is set aside.
+// rest empties the queue and returns all its changes, including messages without room, so
+// that the end of a node loses none. Next is the number with which the next start begins.
+// Release returns the credit of the messages.
 func (q *queue) rest() (changes []change, next uint64, release func()) {
 	all := slices.Concat(q.ready, q.waiting, q.fresh)
 	for _, x := range all {
@@ -86,7 +88,7 @@ func (q *queue) rest() (changes []change, next uint64, release func()) {
 	}
 }
 
-// forgotten is what is not to be handed out again, in order.
+// forgotten returns the messages that must not be handed out again, in order.
 func (q *queue) forgotten() []uint64 {
 	all := slices.Clone(q.forget)
 	for seq := range q.copied {

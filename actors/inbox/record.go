@@ -10,27 +10,27 @@ import (
 
 // Message is one message that the node received.
 type Message struct {
-	Seq  uint64    // grows with each message, also over restarts; a kill leaves a gap
-	At   time.Time // of arrival, by the wall clock
-	Peer identity.NodeID
-	From identity.PublicKey // who wrote it; zero: over the DHT, and it does not say
+	Seq  uint64             // grows with each message, also over restarts; a kill leaves a gap
+	At   time.Time          // time of arrival, by the system's clock
+	Peer identity.NodeID    // the peer that delivered the message
+	From identity.PublicKey // the author; zero for a DHT message that does not name one
 	Body []byte
 	DHT  *DHT   // nil: it is a plain message
-	Lost uint64 // of a copy: how many were not copied just before, because room was needed
+	Lost uint64 // for a copier: how many messages before this one were deleted to make room
 }
 
-// DHT is what is known of a message that came over the DHT beside what every
-// message has. Peer need not be who wrote it.
+// DHT holds the fields that only a message over the DHT has. The Peer of such a message
+// need not be its author.
 type DHT struct {
 	Type        int32
 	Encrypted   bool
 	Destination identity.PublicKey
 	Tag         uint64
-	Copies      uint32 // how often it has come, this time included
+	Copies      uint32 // how many copies have come, including this one
 }
 
-// A record is flags, the time, the peer, then what the flags say, then the body;
-// numbers are big-endian.
+// A record consists of the flags, the time, the peer, the fields that the flags announce,
+// and the body. Numbers are big-endian.
 const (
 	flagDHT = 1 << iota
 	flagFrom
@@ -43,7 +43,7 @@ const fixedLen = 1 + 8 + identity.NodeIDLen
 
 var errRecord = errors.New("inbox: a record that cannot be read")
 
-// appendRecord appends the form of m on the disk.
+// appendRecord appends the record of m.
 func appendRecord(b []byte, m *Message) []byte {
 	var flags byte
 	if !m.From.IsZero() {
@@ -75,8 +75,8 @@ func appendRecord(b []byte, m *Message) []byte {
 	return append(b, m.Body...)
 }
 
-// recordTime is when the message of a record arrived, without the rest; false
-// if it is no record.
+// recordTime returns the arrival time of a record's message, in nanoseconds since 1970.
+// It returns false if b is no record.
 func recordTime(b []byte) (at int64, ok bool) {
 	if len(b) < fixedLen || b[0]&^flagsKnown != 0 {
 		return 0, false
@@ -87,7 +87,7 @@ func recordTime(b []byte) (at int64, ok bool) {
 	return int64(binary.BigEndian.Uint64(b[1:])), true
 }
 
-// decodeRecord reads what appendRecord wrote; the body is part of b.
+// decodeRecord decodes a record. The message's body is a part of b.
 func decodeRecord(b []byte) (m Message, err error) {
 	if len(b) < fixedLen || b[0]&^flagsKnown != 0 {
 		return m, errRecord

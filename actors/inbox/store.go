@@ -12,38 +12,37 @@ import (
 	"github.com/gamelan-p2p/gamelan/internal/kv"
 )
 
-// Schema is the version of the records that this package writes. A store that
-// has none yet is given it; one of a newer version is refused untouched.
+// Schema is the version of the records that this package writes. A store without an inbox
+// gets this version. A store with a newer version is refused and not changed.
 //
-//   - 1: the messages, and how far numbers may have been given.
+//   - 1: the messages, and the number below which all numbers may be in use.
 const Schema = 1
 
 // ErrNewer reports records of a newer release.
 var ErrNewer = errors.New("inbox: written by a newer release; run that one, or start with another data directory")
 
-// The keys: the prefix and what it is, behind that of a message its number,
-// big-endian.
+// A key consists of the prefix and the kind of the entry. The key of a message ends with
+// its number, big-endian.
 const (
-	keyPrefix  = 'i' // other parts of the node have others
+	keyPrefix  = 'i' // other parts of the node have different prefixes
 	keyMeta    = 'm'
 	keyMessage = 'r'
 	keyLen     = 2 + 8
 )
 
-// metaLen is the length of what keyMeta holds: the schema, and the number below
-// which all may have been given to messages.
+// metaLen is the length of the value of keyMeta: the schema, and the number below which
+// all numbers may be in use.
 const metaLen = 1 + 8
 
-// numbersAhead is how many numbers a write sets aside, so that one that a kill
-// has taken back is not given again.
+// numbersAhead is how many numbers a write reserves. A kill may lose messages, but their
+// numbers are reserved and are not used again.
 const numbersAhead = 1 << 16
 
-// tailBytes is how much is written without a sync at most, and kept in memory
-// so long: a disk that fails and heals may have lost it.
+// tailBytes bounds the bytes written since the last sync. They also stay in memory until
+// the sync, because a disk that fails and heals may have lost them.
 const tailBytes = 8 << 20
 
-// openings is how often in a row a write is repeated because the store was
-// opened anew.
+// openings is how often in a row a write is repeated because the store was reopened.
 const openings = 3
 
 func messageKey(seq uint64) []byte {
@@ -51,29 +50,28 @@ func messageKey(seq uint64) []byte {
 }
 
 // store is the inbox on the disk. Its methods block, and may be called from any
-// goroutine. It outlives the actor: a write that was begun goes on without it.
+// goroutine. It outlives the actor: a write goes on after its actor has ended.
 type store struct {
 	disk     kv.Client
 	unsynced atomic.Bool
 
 	turn     sync.Mutex // one write or load at a time
-	reserved uint64     // no number from here on has been given
-	anew     bool       // the store was opened anew, and the tail was not written again
+	reserved uint64     // no number from this one on is in use
+	anew     bool       // the store was reopened, and the tail was not written again
 
-	reads    sync.Mutex // guards tail against read, within turn
-	tail     []change   // written since the last sync
+	reads    sync.Mutex // guards tail against readers; taken after turn
+	tail     []change   // changes written since the last sync
 	tailSize int
 }
 
-// change is a message that was written, or one that was deleted: its record is
-// nil.
+// change writes a message, or deletes it if its record is nil.
 type change struct {
 	seq    uint64
 	record []byte
 }
 
-// openStore reads what there is to know before the messages are, and refuses
-// what it does not know.
+// openStore reads the schema and the reserved number, but no messages. It refuses a store
+// with an unknown schema.
 func openStore(db kv.Client) (*store, error) {
 	s := &store{disk: db}
 	value, err := db.Get([]byte{keyPrefix, keyMeta})
@@ -103,14 +101,14 @@ func decodeMeta(value []byte) (schema int, reserved uint64, err error) {
 	return int(value[0]), binary.BigEndian.Uint64(value[1:]), nil
 }
 
-// loaded is what is on the disk.
+// loaded describes the messages on the disk.
 type loaded struct {
-	entries []entry // kept ones, ascending
-	next    uint64  // the next number to give
+	entries []entry // all in state kept, ascending by number
+	next    uint64  // the next number to use
 	damaged int     // records that cannot be read; they are left as they are
 }
 
-// load reads which messages there are.
+// load scans the messages on the disk.
 func (s *store) load() (l loaded, err error) {
 	s.turn.Lock()
 	defer s.turn.Unlock()
@@ -132,16 +130,16 @@ func (s *store) load() (l loaded, err error) {
 	return l, nil
 }
 
-// read returns a message; kv.ErrNotFound says that it was deleted. A message that
-// the disk has lost, since another client has opened the store anew and no write
-// of the inbox has noticed yet, comes from memory.
+// read returns a message, or kv.ErrNotFound if it was deleted. When another client has
+// reopened the store, the disk may have lost messages until the next write of the inbox;
+// read returns such a message from memory.
 func (s *store) read(seq uint64) (Message, error) {
 	value, err := s.disk.Get(messageKey(seq))
 	if errors.Is(err, kv.ErrNotFound) {
 		if value = s.unsafe(seq); value != nil {
 			err = nil
 		} else {
-			value, err = s.disk.Get(messageKey(seq)) // it was written anew meanwhile
+			value, err = s.disk.Get(messageKey(seq)) // a write may have written it again meanwhile
 		}
 	}
 	if err != nil {
@@ -152,8 +150,8 @@ func (s *store) read(seq uint64) (Message, error) {
 	return m, err
 }
 
-// messages yields those with the given ascending numbers, as read returns them, but
-// from the disk many at a time: small messages cost a fraction of a look-up each.
+// messages yields the messages with the given ascending numbers, as read returns them. It
+// reads many of them at a time, so that a small message costs a fraction of a look-up.
 func (s *store) messages(seqs []uint64) iter.Seq2[Message, error] {
 	return func(yield func(Message, error) bool) {
 		var page []Message
@@ -176,12 +174,12 @@ func (s *store) messages(seqs []uint64) iter.Seq2[Message, error] {
 	}
 }
 
-// pageBytes is how much of the disk is read for one listener at a time, and one
-// message more.
+// pageBytes is how many bytes are read for one listener at a time. The last message may
+// exceed it.
 const pageBytes = 64 << 10
 
-// page reads the first of the messages with the given numbers. It leaves out what
-// is not there or cannot be read.
+// page reads as many of the messages with the given numbers as fit a page, in order. It
+// omits messages that are missing or cannot be read.
 func (s *store) page(seqs []uint64) (found []Message) {
 	size := 0
 	entries, _ := s.disk.ScanFrom([]byte{keyPrefix, keyMessage}, messageKey(seqs[0]))
@@ -207,8 +205,7 @@ func (s *store) page(seqs []uint64) (found []Message) {
 	return found
 }
 
-// unsafe returns the record of a message that was written since the last sync;
-// nil when there is none.
+// unsafe returns the record of a message that was written since the last sync, or nil.
 func (s *store) unsafe(seq uint64) (record []byte) {
 	s.reads.Lock()
 	defer s.reads.Unlock()
@@ -220,9 +217,9 @@ func (s *store) unsafe(seq uint64) (record []byte) {
 	return record
 }
 
-// write makes changes in their order; with sync they, and all before them, are
-// safe from the loss of power when it returns nil. After an error the same
-// changes may be written again. It blocks.
+// write applies changes in order. With sync, these changes and all earlier ones survive a
+// loss of power once write has returned nil. After an error the same changes may be
+// written again. It blocks.
 func (s *store) write(changes []change, sync bool) (err error) {
 	s.turn.Lock()
 	defer s.turn.Unlock()
@@ -235,8 +232,7 @@ func (s *store) write(changes []change, sync bool) (err error) {
 	return s.apply(changes, next, sync)
 }
 
-// end makes the last changes, so that the next start goes on with the number
-// given.
+// end applies the last changes and syncs them. The next start begins with the number next.
 func (s *store) end(changes []change, next uint64) error {
 	s.turn.Lock()
 	defer s.turn.Unlock()

@@ -1,11 +1,11 @@
-// Chat tells all its friends the lines that are typed. In two terminals:
+// Chat sends each line that you type to all friends. Run it in two terminals:
 //
 //	go run ./examples/chat -dir alice -listen /ip4/127.0.0.1/tcp/7001
 //	go run ./examples/chat -dir bob -friend KEY::ADDRESS
 //
-// where the first prints what the second needs. Each side may be stopped and
-// started again: it keeps its identity and its friends, and what was said to it
-// meanwhile arrives. The end of the input (Ctrl-D) ends the chat.
+// The first program prints the KEY::ADDRESS for the second. You can stop and restart each
+// side: it keeps its identity and its friends, and lines that were sent to it meanwhile
+// arrive. The end of the input (Ctrl-D) ends the chat.
 package main
 
 import (
@@ -23,8 +23,8 @@ import (
 	"github.com/gamelan-p2p/gamelan/identity"
 )
 
-// join starts a node that keeps connected to its friends: those that it
-// remembers, and the one it is told of, if any.
+// join starts a node that stays connected to its friends: those that it remembers, and
+// the given friend, if any.
 func join(ctx context.Context, dir, listen, friend string, show func(gamelan.Received)) (*gamelan.Node, error) {
 	cfg := gamelan.Config{DataDir: dir, Listen: []string{listen}}
 	if friend != "" {
@@ -40,19 +40,19 @@ func join(ctx context.Context, dir, listen, friend string, show func(gamelan.Rec
 	return node, nil
 }
 
-// say tells one friend one line, however long the friend is away.
+// say sends one line to one friend, and tries again until the friend is back.
 func say(ctx context.Context, node *gamelan.Node, friend identity.NodeID, line string) {
 	for {
 		outcome, err := node.Send(ctx, friend, []byte(line), gamelan.Resend())
 		if err != nil || outcome.Kind == gamelan.Confirmed {
-			return // delivered, or we are leaving
+			return // confirmed, or the program is ending
 		}
 		fmt.Printf("(%s is away, %q waits)\n", friend.Short(), line)
 		time.Sleep(time.Second)
 	}
 }
 
-// talk says what is typed to every friend; each has a queue of its own.
+// talk sends each line of the input to every friend. Each friend has its own queue.
 func talk(ctx context.Context, node *gamelan.Node) {
 	queues := make(map[identity.NodeID]chan string)
 	var busy sync.WaitGroup
@@ -98,7 +98,7 @@ func main() {
 	}()
 	select {
 	case <-done:
-	case <-ctx.Done(): // Ctrl-C: what waits for friends who are away is not said
+	case <-ctx.Done(): // Ctrl-C: lines that wait for friends who are away are lost
 	}
 	if err := node.Close(context.Background()); err != nil {
 		log.Fatal(err)

@@ -1,6 +1,6 @@
-// Customprotocol has two nodes speak a protocol of their own on substreams. The
-// second version of it is registered while the node runs; who opens a substream
-// asks for that one first and falls back to the first version.
+// Customprotocol runs two nodes that speak their own protocol on substreams. The server
+// registers the second version of the protocol while it runs. The client asks for the
+// second version first and falls back to the first one.
 //
 //	go run github.com/gamelan-p2p/gamelan/examples/customprotocol
 package main
@@ -22,20 +22,20 @@ import (
 	"github.com/gamelan-p2p/gamelan/supervisor"
 )
 
-// The protocol: a line in, a line back.
+// The protocol has two versions. In both the server answers each line with a line.
 const (
-	shout1 protocol.ID = "/example/shout/1" // in capitals
-	shout2 protocol.ID = "/example/shout/2" // and with an exclamation mark
+	shout1 protocol.ID = "/example/shout/1" // the answer is in capitals
+	shout2 protocol.ID = "/example/shout/2" // the answer also ends with an exclamation mark
 )
 
-// shouter is the actor of both versions. It hears of every substream that a
-// peer opens, and gives each to a task: an actor itself never waits.
+// shouter is the actor of both versions. It receives a message for every substream that a
+// peer opens, and gives each substream to a task, because an actor itself never waits.
 type shouter struct{ served int }
 
 func (a *shouter) Receive(c actor.Context) {
 	switch m := c.Message().(type) {
 	case gamelan.SubstreamOpened:
-		stream, ok := m.Stream.Take() // from here on it is ours
+		stream, ok := m.Stream.Take() // from here on the actor owns the stream
 		if !ok {
 			return
 		}
@@ -48,8 +48,8 @@ func (a *shouter) Receive(c actor.Context) {
 	}
 }
 
-// shout answers lines until the other side has no more. It ends its half before
-// it returns: without CloseWrite the stream would be reset, and the answer with it.
+// shout answers lines until the other side sends no more. It closes its half of the stream
+// before it returns: without CloseWrite the stream would be reset, and the answer lost.
 func shout(s protocol.Stream, version protocol.ID) error {
 	for lines := bufio.NewScanner(s); ; {
 		if !lines.Scan() {
@@ -100,9 +100,9 @@ func run(ctx context.Context) error {
 	return ask(ctx, client, peer, "and now")
 }
 
-// ask opens a substream, says a line and prints the answer.
+// ask opens a substream, sends a line and prints the answer.
 func ask(ctx context.Context, client *gamelan.Node, peer identity.NodeID, line string) error {
-	stream, err := client.OpenStream(ctx, peer, shout2, shout1) // what we like best comes first
+	stream, err := client.OpenStream(ctx, peer, shout2, shout1) // the preferred version comes first
 	if err != nil {
 		return err
 	}

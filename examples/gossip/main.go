@@ -1,6 +1,7 @@
-// Gossip spreads news: nodes on loopback TCP are each connected to a few others,
-// one says something, and whoever hears it for the first time passes it on to all
-// but the one it came from. It prints who got it when, and draws it:
+// Gossip spreads news among nodes on loopback TCP, each of which is connected to a few
+// others. One node sends the news. A node that receives the news for the first time sends
+// it on to all its peers except the one it came from. The program prints when each node
+// received the news, and draws a picture:
 //
 //	go run github.com/gamelan-p2p/gamelan/examples/gossip -svg gossip.svg
 package main
@@ -23,17 +24,18 @@ import (
 	"github.com/gamelan-p2p/gamelan/protocol"
 )
 
-// newsType is the type of our messages. Those below 1,000 are the network's own.
+// newsType is the message type of the news. Types below 1,000 belong to the network.
 const newsType = 1001
 
-// news is a message for the connected nodes but one. The DHT relays nothing that
-// is in clear: the actor that hears it decides. As it is not signed, it is the
-// same message whoever passes it on, and the DHT of each node drops the copies.
+// news returns a message for all connected nodes except those given. The DHT does not
+// relay messages that are not encrypted, so the actor that receives the news sends it on.
+// An unsigned message is the same whichever node sends it, so each node's DHT drops the
+// copies.
 func news(body []byte, except ...identity.NodeID) dht.Message {
 	return dht.Message{To: dht.Propagate{Exclude: except}, Type: newsType, Body: body}
 }
 
-// gossip is the actor of a node that hears the news, once.
+// gossip is the actor that receives the news at a node, once.
 type gossip struct {
 	node *gamelan.Node
 	wave *wave.Wave
@@ -43,7 +45,7 @@ func (g gossip) Receive(c actor.Context) {
 	switch m := c.Message().(type) {
 	case dht.Received:
 		g.wave.Heard(g.node.ID(), m.Peer)
-		g.node.DHT().SendFrom(c, 0, news(m.Body, m.Peer)) // does not wait
+		g.node.DHT().SendFrom(c, 0, news(m.Body, m.Peer)) // SendFrom does not wait
 	case dht.Sent:
 		g.wave.Told(m.Report.Count(protocol.Confirmed))
 	}
@@ -78,7 +80,7 @@ func run(ctx context.Context, w *wave.Wave) error {
 		nodes[i], err = gamelan.Start(ctx, gamelan.Config{DHT: &gamelan.DHTConfig{}, Floor: gamelan.NoFloor},
 			gamelan.WithSystem(system),
 			gamelan.WithType(newsType, func(n *gamelan.Node) actor.Actor { return gossip{n, w} }),
-			gamelan.WithLayer(dht.BeforeVerify, func(next dht.Handler) dht.Handler { // sees copies too
+			gamelan.WithLayer(dht.BeforeVerify, func(next dht.Handler) dht.Handler { // this layer sees copies too
 				return func(m *dht.Incoming) dht.Verdict {
 					v := next(m)
 					if v.Reason == dht.Duplicate {

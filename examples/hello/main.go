@@ -1,5 +1,5 @@
-// Hello runs two nodes in one process, with an actor of its own in the same
-// actor system, has one greet the other, and prints the tree of actors.
+// Hello runs two nodes and an actor of its own in one actor system. The actor sends a
+// greeting from one node to the other. Then the program prints the trees of actors.
 //
 //	go run github.com/gamelan-p2p/gamelan/examples/hello
 package main
@@ -23,8 +23,8 @@ import (
 // greet asks the greeter to say hello to a peer.
 type greet struct{ peer identity.NodeID }
 
-// greeter is an actor of ours. It sends through the node without ever waiting:
-// the outcome comes as a message.
+// greeter is this program's own actor. It sends through the node and never waits: the
+// outcome comes as a message.
 type greeter struct {
 	node     *gamelan.Node
 	outcomes chan<- gamelan.Outcome
@@ -49,7 +49,7 @@ func main() {
 }
 
 func run(ctx context.Context) error {
-	// One actor system for both nodes and for what is ours.
+	// Both nodes and the program's own actor share one actor system.
 	system := gamelan.NewSystem(slog.Default())
 	start := func(opts ...gamelan.Option) (*gamelan.Node, error) {
 		opts = append(opts, gamelan.WithSystem(system), gamelan.WithTransport(memory.Default().Transport()))
@@ -60,9 +60,9 @@ func run(ctx context.Context) error {
 		return err
 	}
 	defer alice.Close(context.Background())
-	// Bob's handler is an actor in his node's tree, made of a function. When it
-	// panics it is restarted, unless gamelan.OnPanic says otherwise, and Alice keeps
-	// her connection.
+	// Bob's handler is an actor in his node's tree; Handle makes it from a function.
+	// After a panic the actor is restarted, unless gamelan.OnPanic says otherwise, and
+	// Alice keeps her connection.
 	heard := make(chan gamelan.Received, 1)
 	bob, err := start(gamelan.WithHandler(gamelan.Handle(func(m gamelan.Received) { heard <- m })))
 	if err != nil {
@@ -71,7 +71,7 @@ func run(ctx context.Context) error {
 	defer bob.Close(context.Background())
 	fmt.Printf("Alice is %s on %s\nBob   is %s on %s\n\n", alice.ID(), alice.Listening()[0], bob.ID(), bob.Listening()[0])
 
-	// A seed is how one node is told of another: its key and its addresses.
+	// A seed tells one node the key and the addresses of another.
 	if _, err := alice.Peers().AddSeed(ctx, bob.Seed()); err != nil {
 		return err
 	}
@@ -82,7 +82,7 @@ func run(ctx context.Context) error {
 	}
 	system.Root.Send(pid, greet{bob.ID()})
 
-	outcome := <-outcomes // every message has exactly one
+	outcome := <-outcomes // every message has exactly one outcome
 	if outcome.Kind != gamelan.Confirmed {
 		return fmt.Errorf("message of Alice: %v", outcome)
 	}

@@ -1,6 +1,6 @@
-// Layer puts code of its own into the two chains that messages of the DHT go
-// through. On the way out each is signed, or stopped if it is too long. On the
-// way in only those come through that somebody on a list has signed.
+// Layer adds its own code to the two chains that DHT messages pass through. The outbound
+// layer signs each message and stops messages that are too long. The inbound layer lets
+// through only messages that one given author has signed.
 //
 //	go run github.com/gamelan-p2p/gamelan/examples/layer
 package main
@@ -19,11 +19,12 @@ import (
 )
 
 const (
-	noteType = 1001 // of our messages: those below 1,000 are the network's own
-	longest  = 100  // bytes of a note
+	noteType = 1001 // message type of notes; types below 1,000 belong to the network
+	longest  = 100  // maximum length of a note in bytes
 )
 
-// proper is a layer for what goes out: whoever sends need not think of it.
+// proper is an outbound layer that checks and signs each message, so that the code that
+// sends need not do so.
 func proper(next dht.SendHandler) dht.SendHandler {
 	return func(m *dht.Outgoing) error {
 		if len(m.Body) > longest {
@@ -34,8 +35,9 @@ func proper(next dht.SendHandler) dht.SendHandler {
 	}
 }
 
-// only is a layer for what comes in: it lets through what one writer has signed,
-// whoever has passed it on. Neither a layer nor an actor may wait; lines has room.
+// only returns an inbound layer that lets through only messages signed by one writer,
+// whichever peer has delivered them. Neither a layer nor an actor may wait, so the channel
+// lines must have room.
 func only(writer identity.PublicKey, lines chan<- string) dht.Layer {
 	return func(next dht.Handler) dht.Handler {
 		return func(m *dht.Incoming) dht.Verdict {
@@ -74,7 +76,7 @@ func run(ctx context.Context) error {
 	defer carol.Close(context.Background())
 	lines := make(chan string, 10)
 	bob, err := start(
-		// After dedup it would also see, and stop, what Bob passes on for others.
+		// At AfterDedup the layer would also stop messages that Bob relays for others.
 		gamelan.WithLayer(dht.BeforeDeliver, only(alice.PublicKey(), lines)),
 		gamelan.WithType(noteType, gamelan.Handle(func(m dht.Received) { lines <- fmt.Sprintf("Bob reads %q.", m.Body) })))
 	if err != nil {
@@ -100,7 +102,7 @@ func run(ctx context.Context) error {
 			return err
 		}
 		fmt.Printf("%s's note: %v\n", n.who, &report)
-		if !report.Failed() { // confirmed: Bob's multiplexer has it, which says nothing of his layer
+		if !report.Failed() { // confirmed: Bob's multiplexer has read it, but his layer may still stop it
 			fmt.Println(<-lines)
 		}
 	}

@@ -1,5 +1,6 @@
-// Rpc has one node offer a service that greets, and another call it: once for
-// one greeting, and once for a stream of them that it leaves early.
+// Rpc runs a node with a service that greets, and a node that calls the service. The
+// second node asks for one greeting, and then for a stream of greetings, which it leaves
+// early.
 //
 //	go run github.com/gamelan-p2p/gamelan/examples/rpc
 package main
@@ -19,18 +20,18 @@ import (
 	"github.com/gamelan-p2p/gamelan/protocol/rpc"
 )
 
-// Text is the message both ways. Any generated protobuf message will do.
+// Text is the message of requests and responses. Any generated protobuf message will do.
 type Text = wrapperspb.StringValue
 
-// The service: its protocol id, and the numbers of its methods. Both sides have
-// to agree on these and on the messages, and on nothing else.
+// The service has a protocol id, and a number for each method. Client and server must
+// agree on these and on the message types, and on nothing else.
 const (
 	greeter  = protocol.ID("/example/greeter/1")
 	greet    = 1
 	greetAll = 2
 )
 
-// hello greets whom it is told to.
+// hello returns a greeting for a name.
 func hello(ctx context.Context, name *Text) (*Text, error) {
 	if name.Value == "" {
 		return nil, rpc.Errorf(rpc.BadRequest, "whom shall I greet?") // the caller sees this text
@@ -39,8 +40,8 @@ func hello(ctx context.Context, name *Text) (*Text, error) {
 	return wrapperspb.String(fmt.Sprintf("Hello, %s! You called as %.8s.", name.Value, from.Peer)), nil
 }
 
-// helloAll never runs out of greetings. It ends when the caller has heard enough:
-// yield then returns false.
+// helloAll returns a stream of greetings for a name. When the caller leaves the stream
+// early, yield returns false and the stream ends.
 func helloAll(_ context.Context, name *Text) iter.Seq2[*Text, error] {
 	return func(yield func(*Text, error) bool) {
 		for _, word := range []string{"Hello", "Salut", "Hallo", "Ciao", "Hej", "Apa kabar"} {
@@ -79,7 +80,7 @@ func run(ctx context.Context) error {
 		return err
 	}
 
-	calls := client.RPC().Client(peer, greeter) // connects when the first call is made
+	calls := client.RPC().Client(peer, greeter) // the first call connects
 	reply, err := rpc.Call[Text, Text](ctx, calls, greet, wrapperspb.String("Anna"))
 	if err != nil {
 		return err
@@ -95,7 +96,7 @@ func run(ctx context.Context) error {
 		}
 		fmt.Println(item.Value)
 		if item.Value[0] == 'C' {
-			break // the server is told
+			break // leaving the loop tells the server to stop
 		}
 	}
 	return nil

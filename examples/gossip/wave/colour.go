@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// style is read in the light and in the dark.
+// style is the picture's style sheet, for light and for dark screens.
 const style = `<style>
   text { font: 13px system-ui, "DejaVu Sans", sans-serif; fill: #555 }
   .title { font-size: 17px; font-weight: 600; fill: #222 }
@@ -32,10 +32,10 @@ const style = `<style>
 </style>
 `
 
-// lateInk is from when on what is written on a colour has to be light.
+// lateInk is the part of the time, from 0 to 1, from which on text on the colour is light.
 const lateInk = 0.42
 
-// stops are the colours from the first to the last.
+// stops are the colours of the scale, from the first node to the last.
 var stops = [][3]float64{{255, 178, 36}, {244, 108, 62}, {208, 65, 143}, {128, 84, 214}, {58, 122, 224}}
 
 // colour returns the colour of a part of the time, from 0 to 1.
@@ -49,8 +49,9 @@ func colour(part float64) string {
 	return fmt.Sprintf("#%02x%02x%02x", c[0], c[1], c[2])
 }
 
-// shares is how late each node was, from 0 for the first to 1 for the last: by
-// order, for one that is very late would make all others equal by time.
+// shares returns how late each node was, from 0 for the first to 1 for the last. It uses
+// the order of the nodes, not the time, because one very late node would make the times of
+// all others look equal.
 func (w *Wave) shares() []float64 {
 	shares := make([]float64, len(w.Nodes))
 	order := w.order()
@@ -69,7 +70,7 @@ func (w *Wave) last() (last time.Duration) {
 
 func fraction(d, of time.Duration) float64 { return float64(d) / float64(max(of, 1)) }
 
-// tick returns the distance of so many marks that they can be read.
+// tick returns the distance between two marks of the time line, for at most eight marks.
 func tick(last time.Duration) time.Duration {
 	for step := 100 * time.Microsecond; ; step *= 10 {
 		for _, s := range []time.Duration{step, 2 * step, 5 * step} {

@@ -6,20 +6,20 @@ import (
 	"slices"
 )
 
-// point is a place relative to where the news began.
+// point is a place relative to the node where the news began.
 type point struct{ x, y float64 }
 
 func (p point) String() string { return fmt.Sprintf("%.1f %.1f", p.x, p.y) }
 
-// layout says where everything goes.
+// layout holds the places of the nodes and of the text.
 type layout struct {
-	at      []point
-	rings   []float64 // radius of each; that of hop 0 is 0
-	words   []point   // where on each there is room to write
-	deepest int       // the last ring of nodes that have heard
+	at      []point   // place of each node
+	rings   []float64 // radius of each ring; that of hop 0 is 0
+	words   []point   // a free place for text on each ring
+	deepest int       // last ring with nodes that have heard the news
 }
 
-// bounds returns the corners of what the nodes take up, with some room around.
+// bounds returns two opposite corners of the area of the nodes, with a margin.
 func (l layout) bounds() (low, high point) {
 	for _, p := range l.at {
 		low = point{min(low.x, p.x), min(low.y, p.y)}
@@ -29,8 +29,8 @@ func (l layout) bounds() (low, high point) {
 	return point{low.x - room, low.y - room}, point{high.x + room, high.y + room}
 }
 
-// layout puts each node on the ring of its hops, in a sector that is as wide as
-// what it has told needs: so the ways of the news never cross.
+// layout puts each node on the ring of its hops. The node's sector is wide enough for all
+// nodes that heard the news through it, so the paths of the news never cross.
 func (w *Wave) layout() layout {
 	children := make([][]int, len(w.Nodes))
 	depth := make([]int, len(w.Nodes))
@@ -46,7 +46,7 @@ func (w *Wave) layout() layout {
 		}
 	}
 	for i, n := range w.Nodes {
-		if !n.Heard { // further out than all others
+		if !n.Heard { // these nodes are farther out than all others
 			children[root] = append(children[root], i)
 			depth[i] = deepest + 1
 		}
@@ -106,8 +106,7 @@ func between(a, b point, part float64) point {
 	return point{a.x + (b.x-a.x)*part, a.y + (b.y-a.y)*part}
 }
 
-// room returns the place on a ring, within bounds, that is furthest from all that
-// are taken.
+// room returns the place on a ring, within bounds, that is farthest from all taken places.
 func (l layout) room(r float64, taken []point) (best point) {
 	const steps, wide, tall = 120, 30, 12
 	low, high := l.bounds()

@@ -9,17 +9,17 @@ import (
 
 // Sizes in the units of the drawing.
 const (
-	radius = 21 // of a node
-	apart  = 56 // nodes of a ring, at least
-	rings  = 78 // from one ring to the next, at least
+	radius = 21 // radius of a node
+	apart  = 56 // minimum distance of two nodes on a ring
+	rings  = 78 // minimum distance of two rings
 	narrow = 680
 	edge   = 28
-	head   = 78 // what is above the rings
+	head   = 78 // height of the area above the rings
 	foot   = 116
 )
 
-// SVG draws it. Where the news began is in the middle, and each ring is one hop
-// further out; the line below shows the same nodes in time.
+// SVG returns the picture. The node where the news began is in the middle, and each ring
+// is one hop farther out. The line below shows the same nodes in time.
 func (w *Wave) SVG() []byte {
 	out := new(bytes.Buffer)
 	l := w.layout()
@@ -76,13 +76,13 @@ func (w *Wave) network(out io.Writer, l layout) {
 	}
 }
 
-// first reports whether the node heard the news first over the link from there.
+// first reports whether the node heard the news for the first time over this link.
 func (w *Wave) first(from, node int) bool {
 	n := w.Nodes[node]
 	return n.Heard && n.Hops > 0 && n.From == from
 }
 
-// line draws the time from the first to the last, with a mark for each node.
+// line draws the time line from the first node to the last, with a mark for each node.
 func (w *Wave) line(out io.Writer, width, y float64) {
 	last := w.last()
 	x := func(t time.Duration) float64 { return edge + (width-2*edge)*fraction(t, last) }

@@ -10,7 +10,7 @@ import (
 	"time"
 )
 
-// Show writes the text, and the picture to a file unless its name is empty.
+// Show writes the text, and writes the picture to a file unless the file's name is empty.
 func (w *Wave) Show(to io.Writer, svg string) error {
 	if err := w.Text(to); err != nil || svg == "" {
 		return err
@@ -40,8 +40,8 @@ func (w *Wave) Text(to io.Writer) error {
 	return err
 }
 
-// order returns the nodes in the order in which they heard the news, those that
-// have not at last.
+// order returns the nodes in the order in which they heard the news. Nodes that have not
+// heard it come last.
 func (w *Wave) order() []int {
 	order := make([]int, len(w.Nodes))
 	for i := range order {

@@ -1,5 +1,5 @@
-// Package wave is news on its way through a network: who told whom first, and
-// when, in words and as a picture.
+// Package wave records how news spreads through a network, and shows it as text and as a
+// picture: which node told which other node first, and when.
 package wave
 
 import (
@@ -12,34 +12,34 @@ import (
 	"github.com/gamelan-p2p/gamelan/identity"
 )
 
-// Wave is news that begins at the first node. The methods that note what happens
-// may be called from any goroutine; Nodes and Links are there to be read before
-// and after.
+// Wave records news that begins at the first node. The methods Name, Begin, Heard, Dropped
+// and Told may be called from any goroutine. Nodes and Links may be read only before and
+// after the news spreads.
 type Wave struct {
 	Nodes []Node
-	Links [][2]int // of indexes in Nodes, each pair once
+	Links [][2]int // pairs of indexes in Nodes, each pair once
 
 	mu       sync.Mutex
 	index    map[identity.NodeID]int
 	began    time.Time
-	told     int           // nodes that have sent the news to all they wanted to
-	sent     int           // messages
-	heard    int           // messages, first ones and copies
-	copies   int           // of those heard
-	finished chan struct{} // closed when all this is over
+	told     int           // nodes that have sent the news to all their peers
+	sent     int           // messages that were sent
+	heard    int           // messages that arrived, including copies
+	copies   int           // copies among the messages that arrived
+	finished chan struct{} // closed when the news has stopped spreading
 }
 
 // Node is a node of the network, and how it heard the news.
 type Node struct {
 	// Heard is false for a node that the news has not reached.
 	Heard bool
-	From  int           // index in Wave.Nodes of the one who told it first
-	Hops  int           // 0 where the news began
-	At    time.Duration // since then
+	From  int           // index in Wave.Nodes of the node that told it first
+	Hops  int           // hops from the node where the news began
+	At    time.Duration // time since the news began
 }
 
-// New returns a network in which everybody can be reached: each node is linked to
-// one before it, and as many others as asked for.
+// New returns a network in which every node can be reached. Each node is linked to one
+// node before it, and to links-1 more nodes. The seed selects the network.
 func New(nodes, links int, seed uint64) (*Wave, error) {
 	if nodes < 2 || nodes > 200 || links < 1 || links > 8 {
 		return nil, fmt.Errorf("%d nodes with %d links each: want 2 to 200 nodes with 1 to 8", nodes, links)
@@ -80,14 +80,14 @@ func (w *Wave) Degree(node int) (n int) {
 	return n
 }
 
-// Name says which node has an id.
+// Name sets the id of a node.
 func (w *Wave) Name(node int, id identity.NodeID) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.index[id] = node
 }
 
-// Begin notes that the first node says the news now.
+// Begin records that the first node sends the news now.
 func (w *Wave) Begin() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -95,7 +95,7 @@ func (w *Wave) Begin() {
 	w.Nodes[0].Heard = true
 }
 
-// Heard notes that a node hears the news now, from one that has it.
+// Heard records that a node receives the news now, for the first time, from another node.
 func (w *Wave) Heard(node, from identity.NodeID) {
 	at := time.Since(w.began)
 	w.mu.Lock()
@@ -106,7 +106,7 @@ func (w *Wave) Heard(node, from identity.NodeID) {
 	w.look()
 }
 
-// Dropped notes that a copy of the news was dropped.
+// Dropped records that a copy of the news was dropped.
 func (w *Wave) Dropped() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -115,7 +115,7 @@ func (w *Wave) Dropped() {
 	w.look()
 }
 
-// Told notes that a node has told so many others, and tells no more.
+// Told records that a node has sent that many messages with the news and sends no more.
 func (w *Wave) Told(messages int) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -124,8 +124,8 @@ func (w *Wave) Told(messages int) {
 	w.look()
 }
 
-// look sees whether all who have the news have passed it on, and whether all they
-// said has arrived.
+// look closes finished if all nodes with the news have sent it on, and all these messages
+// have arrived.
 func (w *Wave) look() {
 	if w.told != w.reached() || w.heard < w.sent {
 		return
@@ -137,7 +137,7 @@ func (w *Wave) look() {
 	}
 }
 
-// Wait waits until nobody says the news any more.
+// Wait waits until the news has stopped spreading.
 func (w *Wave) Wait(ctx context.Context) error {
 	select {
 	case <-w.finished:
