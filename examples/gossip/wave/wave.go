@@ -97,9 +97,9 @@ func (w *Wave) Begin() {
 
 // Heard records that a node receives the news now, for the first time, from another node.
 func (w *Wave) Heard(node, from identity.NodeID) {
-	at := time.Since(w.began)
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	at := time.Since(w.began)
 	i := w.index[from]
 	w.Nodes[w.index[node]] = Node{Heard: true, From: i, Hops: w.Nodes[i].Hops + 1, At: at}
 	w.heard++
