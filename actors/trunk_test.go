@@ -1,6 +1,7 @@
 package actors
 
 import (
+	"reflect"
 	"testing"
 
 	"github.com/gamelan-p2p/gamelan/identity"
@@ -26,5 +27,14 @@ func TestUnlimited(t *testing.T) {
 		if got := (Trunk{e}).Unlimited(peer); got != test.want {
 			t.Errorf("%s: got %v, want %v", name, got, test.want)
 		}
+	}
+}
+
+// TestEnvStaysSmall: what one actor keeps belongs to a type of that actor, and what
+// a part keeps to the part.
+func TestEnvStaysSmall(t *testing.T) {
+	const most = 30
+	if n := reflect.TypeFor[env]().NumField(); n > most {
+		t.Errorf("got %d fields shared by all actors of the trunk, want %d at most", n, most)
 	}
 }
