@@ -27,10 +27,9 @@ import (
 // newsType is the message type of the news. Types below 1,000 belong to the network.
 const newsType = 1001
 
-// news returns a message for all connected nodes except those given. The DHT does not
-// relay messages that are not encrypted, so the actor that receives the news sends it on.
-// An unsigned message is the same whichever node sends it, so each node's DHT drops the
-// copies.
+// news returns a message for all connected nodes except those given. The DHT relays only
+// encrypted messages, so the actor that receives the news sends it on. Without a signature
+// the message has the same bytes from each node, so each node's DHT drops the copies.
 func news(body []byte, except ...identity.NodeID) dht.Message {
 	return dht.Message{To: dht.Propagate{Exclude: except}, Type: newsType, Body: body}
 }
