@@ -87,7 +87,7 @@ func (b *builder) openInbox(n *Node) error {
 	n.inbox = in
 	b.registered = append(b.registered, registered{new: func(*Node) actor.Actor { return in.NewActor() }})
 	for _, t := range c.Types {
-		b.registered = append(b.registered, registered{Register: actors.Register{Type: &t}, new: func(*Node) actor.Actor { return in.NewEar() }})
+		b.registered = append(b.registered, registered{Register: actors.Register{Type: &t}, new: func(*Node) actor.Actor { return in.NewTypeActor() }})
 	}
 	return nil
 }

@@ -340,8 +340,8 @@ func (s *session) opened(c actor.Context, m SubstreamOpened) {
 	s.detach = supervisor.Own(c, stream)
 	s.gen++
 	s.endWatch = newParker(c, watchName(s.gen), stream)
-	ear := s.endWatch
-	supervisor.Go(c, watchName(s.gen), ear, func(context.Context) error { return listen(ear) })
+	watcher := s.endWatch
+	supervisor.Go(c, watchName(s.gen), watcher, func(context.Context) error { return listen(watcher) })
 	s.do(c, s.out.Opened(supervisor.Now(c)))
 }
 
@@ -349,13 +349,13 @@ func watchName(gen uint64) string { return fmt.Sprintf("watch-%d", gen) }
 
 // listen makes the parker report the end of our substream, and returns errParked. If the
 // end has come already, listen returns it.
-func listen(ear *parker) error {
-	ear.stream.Notify(ear.heard)
-	ear.stream.SetReadDeadline(Expired)
-	err := watch(ear.stream)
-	ear.stream.SetReadDeadline(time.Time{})
+func listen(watcher *parker) error {
+	watcher.stream.Notify(watcher.heard)
+	watcher.stream.SetReadDeadline(Expired)
+	err := watch(watcher.stream)
+	watcher.stream.SetReadDeadline(time.Time{})
 	if transport.IsTimeout(err) {
-		return ear.park()
+		return watcher.park()
 	}
 	return err
 }

@@ -2,11 +2,11 @@
 // acknowledges them.
 //
 // Its main actor, the keeper, is the node's handler of plain messages. For each DHT
-// message type that is kept, an ear hands the messages on to the keeper.
+// message type that is kept, a type actor hands the messages on to the keeper.
 //
 //	extensions
 //	├── handler    keeper: takes messages, writes them in batches, hands them out
-//	└── type-<t>   ear: hands the messages of one type on to the keeper
+//	└── type-<t>   type actor: hands the messages of one type on to the keeper
 //
 // [Box] is the pure machine: it decides which messages are kept, which wait for room, and
 // which listener has which message in hand. [Inbox] is the interface for programs, with

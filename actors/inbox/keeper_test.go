@@ -17,14 +17,14 @@ import (
 	"github.com/gamelan-p2p/gamelan/supervisor"
 )
 
-// testLease counts how often the credit of a message was given back.
-type testLease struct{ back *atomic.Int32 }
+// testCredit counts how often the credit of a message was given back.
+type testCredit struct{ back *atomic.Int32 }
 
-func (l testLease) Finish()      {}
-func (l testLease) Discard()     { l.back.Add(1) }
-func (l testLease) Keep() func() { return l.Discard }
-func (l testLease) Source() any  { return nil }
-func (l testLease) message() (m dht.Received) {
+func (l testCredit) Finish()      {}
+func (l testCredit) Discard()     { l.back.Add(1) }
+func (l testCredit) Keep() func() { return l.Discard }
+func (l testCredit) Source() any  { return nil }
+func (l testCredit) message() (m dht.Received) {
 	m.Type, m.Credit = 1225, l
 	return m
 }
@@ -81,7 +81,7 @@ func TestKeeperOfAFailedDisk(t *testing.T) {
 	b, send, stop := startKeeper(t, d, Limits{Bytes: 1 << 20, Messages: 100})
 	var back atomic.Int32
 	receive := func(n int) {
-		m := testLease{&back}.message()
+		m := testCredit{&back}.message()
 		m.Body = fmt.Append(nil, n)
 		send(m)
 	}
@@ -125,7 +125,7 @@ func TestKeeperStops(t *testing.T) {
 	}
 	waitUntil(t, b, "two wait", func(s Status) bool { return s.Messages == 3 && s.Waiting == 2 && s.Full })
 	var back atomic.Int32
-	send(testLease{&back}.message())
+	send(testCredit{&back}.message())
 	waitUntil(t, b, "one is dropped", func(s Status) bool { return s.Dropped == 1 && back.Load() == 1 })
 	stop()
 	s, err := openStore(d)

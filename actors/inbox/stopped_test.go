@@ -32,12 +32,12 @@ func TestInboxWhoseActorWasStopped(t *testing.T) {
 		}
 		return nil
 	})
-	root, err := supervisor.Start(sys, "test", supervisor.Spec{Name: "ear", New: b.NewEar}, supervisor.Options{Logger: slog.New(slog.DiscardHandler)})
+	root, err := supervisor.Start(sys, "test", supervisor.Spec{Name: "ear", New: b.NewTypeActor}, supervisor.Options{Logger: slog.New(slog.DiscardHandler)})
 	if err != nil {
 		t.Fatal(err)
 	}
 	var back atomic.Int32
-	sys.Root.Send(root.PID(), testLease{&back}.message())
+	sys.Root.Send(root.PID(), testCredit{&back}.message())
 	for _, err := range b.Listen(t.Context(), ListenOptions{}) {
 		if !errors.Is(err, ErrClosed) {
 			t.Errorf("listen: got %v, want ErrClosed", err)
