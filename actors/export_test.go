@@ -21,7 +21,7 @@ func (m BanPeer) From(o peerstore.Origin) BanPeer {
 	return m
 }
 
-// What the tests of single actors make of the trunk.
+// Env is what the tests of single actors run them with.
 type Env = env
 
 var (

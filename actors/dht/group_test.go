@@ -68,7 +68,7 @@ func TestFramesTogetherEnd(t *testing.T) {
 // each frame is in one group, at its place.
 func TestFramesTogetherWhileRead(t *testing.T) {
 	const frames = 5000
-	var r intake
+	r := intake{shard: new(shard)}
 	type framed struct {
 		group *group
 		place int

@@ -8,7 +8,6 @@ import (
 	"github.com/asynkron/protoactor-go/actor"
 
 	"github.com/gamelan-p2p/gamelan/actors"
-	"github.com/gamelan-p2p/gamelan/dht"
 	"github.com/gamelan-p2p/gamelan/internal/credit"
 	"github.com/gamelan-p2p/gamelan/supervisor"
 )
@@ -44,16 +43,9 @@ func (i *intake) join(body []byte) (g *group, place int) {
 			return i.group, place
 		}
 	}
-	i.group = &group{meter: i.meter()}
+	i.group = &group{meter: i.shard.flood}
 	place, _ = i.group.join(body)
 	return i.group, place
-}
-
-func (i *intake) meter() *dht.FloodMeter {
-	if i.shard == nil {
-		return nil
-	}
-	return i.shard.flood
 }
 
 // Drop counts frames that are dropped without being judged.
