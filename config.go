@@ -161,6 +161,10 @@ type Config struct {
 	// a DHT ([protocol.Profile].PlainMessages) a nil DHT means none.
 	DHT *DHTConfig
 
+	// Discovery sets how the node finds other nodes of the DHT. It has no effect without
+	// the DHT.
+	Discovery DiscoveryConfig
+
 	// NoDHT switches the DHT off. Nodes of this library then send no DHT messages to
 	// the node. When other nodes try, the node refuses.
 	NoDHT bool
@@ -309,6 +313,7 @@ func (c Config) withDefaults() Config {
 	def(&c.RPC.ClientSessions, 4)
 	def(&c.RPC.Idle, rpc.DefaultIdle)
 	def(&c.UserAgent, ownAgent)
+	c.Discovery.withDefaults()
 	if c.DHT != nil {
 		c.DHT = c.DHT.withDefaults()
 	}
@@ -445,7 +450,7 @@ func (s *settled) check() error {
 		{"RPC.MaxPeerSessions", int64(s.RPC.MaxPeerSessions)},
 		{"RPC.ClientSessions", int64(s.RPC.ClientSessions)},
 		{"RPC.Idle", int64(s.RPC.Idle)},
-	}, s.DHT.counts()...) {
+	}, append(s.DHT.counts(), s.Discovery.counts()...)...) {
 		if v.n < 0 {
 			wrong = append(wrong, badConfig(v.name, errors.New("is negative; leave it 0 for the default")))
 		}
@@ -456,7 +461,7 @@ func (s *settled) check() error {
 	if s.KeepClosest > 0 && s.KeepClosest < s.Floor {
 		wrong = append(wrong, badConfig("KeepClosest", fmt.Errorf("%d is below Floor (%d): connections would be made and closed again; raise it or lower Floor", s.KeepClosest, s.Floor)))
 	}
-	return errors.Join(append(wrong, s.checkMux(), s.checkDHT(), s.completeAgent())...)
+	return errors.Join(append(wrong, s.checkMux(), s.checkDHT(), s.checkDiscovery(), s.completeAgent())...)
 }
 
 // checkMux returns an error for each bad field of the multiplexer's config.

@@ -25,16 +25,20 @@ var (
 // TestDefaultsAreThoseDocumented compares each default with the number in the
 // comment of its field, so that neither is changed without the other.
 func TestDefaultsAreThoseDocumented(t *testing.T) {
-	file, err := parser.ParseFile(token.NewFileSet(), "config.go", nil, parser.ParseComments)
-	if err != nil {
-		t.Fatal(err)
+	var files []ast.Node
+	for _, name := range []string{"config.go", "config_discovery.go"} {
+		file, err := parser.ParseFile(token.NewFileSet(), name, nil, parser.ParseComments)
+		if err != nil {
+			t.Fatal(err)
+		}
+		files = append(files, file)
 	}
 	values := map[string]reflect.Value{
 		"Config": reflect.ValueOf(gamelan.DefaultConfig()), "DHTConfig": reflect.ValueOf(gamelan.DefaultDHTConfig()),
-		"RPCConfig": reflect.ValueOf(gamelan.DefaultConfig().RPC),
+		"RPCConfig": reflect.ValueOf(gamelan.DefaultConfig().RPC), "DiscoveryConfig": reflect.ValueOf(gamelan.DefaultConfig().Discovery),
 	}
 	compared := 0
-	ast.Inspect(file, func(n ast.Node) bool {
+	compare := func(n ast.Node) bool {
 		spec, ok := n.(*ast.TypeSpec)
 		if !ok {
 			return true
@@ -63,7 +67,10 @@ func TestDefaultsAreThoseDocumented(t *testing.T) {
 			}
 		}
 		return true
-	})
+	}
+	for _, file := range files {
+		ast.Inspect(file, compare)
+	}
 	if compared < 15 {
 		t.Errorf("compared %d defaults, want 15 at least: has the wording of the comments changed?", compared)
 	}

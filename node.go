@@ -13,6 +13,7 @@ import (
 
 	"github.com/gamelan-p2p/gamelan/actors"
 	dhtpart "github.com/gamelan-p2p/gamelan/actors/dht"
+	"github.com/gamelan-p2p/gamelan/actors/discovery"
 	"github.com/gamelan-p2p/gamelan/actors/inbox"
 	rpcpart "github.com/gamelan-p2p/gamelan/actors/rpc"
 	"github.com/gamelan-p2p/gamelan/identity"
@@ -41,6 +42,8 @@ type Node struct {
 	calls  *rpcpart.Calls
 	dht    *dhtpart.DHT // nil without the DHT
 	parts  []actors.Part
+
+	discovery *discovery.Discovery // nil without the DHT
 
 	inspector *inspect.Server // nil without WithInspector; set before Start waits for the actors
 

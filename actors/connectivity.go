@@ -51,6 +51,8 @@ type interests struct {
 	Redials view.Map[identity.NodeID, time.Time]
 	// Allowed is the allow list: peers that are never banned.
 	Allowed view.Map[identity.NodeID, struct{}]
+	// Wanted are the peers whose connections parts keep open. The parts write it.
+	Wanted wantedPeers
 	// Choices are the last choices of peers to dial automatically.
 	Choices view.Ring[connpool.Choice]
 

@@ -250,7 +250,7 @@ func (e *env) live() []connpool.Live {
 		_, held := e.Protected.Get(peer)
 		live = append(live, connpool.Live{
 			Peer: peer, Conn: ref.ID, Outbound: ref.Direction == protocol.Outbound, Node: ref.Features.IsNode(),
-			Since: ref.Since, Streams: e.streams(ref), Stalled: ref.Stalled(), Held: held || ref.Calling(),
+			Since: ref.Since, Streams: e.streams(ref), Stalled: ref.Stalled(), Held: held || ref.Calling() || e.Wanted.has(peer),
 		})
 	}
 	return live

@@ -42,9 +42,9 @@ func (e *env) makeRoom(c actor.Context) bool {
 
 // kept reports whether a connection must not be closed to make room: it was of use (see
 // [ConnRef.Useful]), runs a call, or is being closed already; or its peer is protected, is
-// on the allow list, or was ever reached by a dial of this node.
+// wanted by a part, is on the allow list, or was ever reached by a dial of this node.
 func (e *env) kept(ref *ConnRef) bool {
-	if ref.Useful() || ref.Calling() || e.held(ref.Peer) || e.allowed(ref.Peer) || ref.live.leaving.Load() {
+	if ref.Useful() || ref.Calling() || e.held(ref.Peer) || e.allowed(ref.Peer) || e.Wanted.has(ref.Peer) || ref.live.leaving.Load() {
 		return true
 	}
 	p, ok := e.Store.View().Get(ref.Peer)

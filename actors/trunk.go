@@ -65,9 +65,58 @@ func (t Trunk) Dial(token uint64, peer identity.NodeID, reply *actor.PID, by str
 	t.env.System.Root.Send(t.env.Dialer, NewDialPeer(t.env.System, token, peer, reply, by))
 }
 
+// DialAutomatically is Dial for a connection that the node wants of its own accord. Such
+// dials share the limits Settings.MaxDials and Settings.DialRate.
+func (t Trunk) DialAutomatically(token uint64, peer identity.NodeID, reply *actor.PID, by string) {
+	m := NewDialPeer(t.env.System, token, peer, reply, by)
+	m.Automatic = true
+	t.env.System.Root.Send(t.env.Dialer, m)
+}
+
 // CancelDial cancels a Dial with this token and reply.
 func (t Trunk) CancelDial(token uint64, peer identity.NodeID, reply *actor.PID) {
 	t.env.System.Root.Send(t.env.Dialer, CancelDial{Peer: peer, Token: token, Reply: reply})
+}
+
+// Keep keeps the connections of these peers open: connectivity does not close them to have
+// fewer, and they do not make room for others. It gives the peers no other privilege. The
+// peers replace those of an earlier call with the same tag.
+func (t Trunk) Keep(tag string, peers []identity.NodeID) { t.env.Wanted.set(tag, peers) }
+
+// Keeps returns the tags under which a part keeps the connection of the peer.
+func (t Trunk) Keeps(peer identity.NodeID) []string { return t.env.Wanted.tags(peer) }
+
+// HangUp closes the connection of a peer, if it still has the id conn. The node does not
+// dial the peer automatically for a while.
+func (t Trunk) HangUp(peer identity.NodeID, conn uint64) {
+	t.env.System.Root.Send(t.env.Conns, CloseConn{peer, conn, CloseReason{Code: CloseMinimised, By: "us"}})
+}
+
+// AddPeer asks the actor peers to store a record whose claim was verified. reply receives
+// [PeerAdded]; it may be nil.
+func (t Trunk) AddPeer(token uint64, p peerstore.Peer, reply *actor.PID) {
+	t.env.System.Root.RequestWithCustomSender(t.env.Peers, AddPeer{Token: token, Peer: p}, reply)
+}
+
+// Claim returns the node's own signed claim, or false while it has none.
+func (t Trunk) Claim() (identity.Claim, bool) {
+	m, ok := t.env.Local.Get()
+	return m.Claim, ok
+}
+
+// OnWall translates a time of Now into one of Wall, as [supervisor.OnWall] does.
+func (t Trunk) OnWall(at time.Time) time.Time { return t.env.OnWall(at) }
+
+// Allowed reports whether the peer is on the allow list.
+func (t Trunk) Allowed(peer identity.NodeID) bool { return t.env.allowed(peer) }
+
+// Protected reports whether a user protects the peer.
+func (t Trunk) Protected(peer identity.NodeID) bool { return t.env.held(peer) }
+
+// Dialable returns an error if the node knows no address of the peer that it may dial.
+func (t Trunk) Dialable(p peerstore.Peer) error {
+	_, err := t.env.dialable(p)
+	return err
 }
 
 // OpenSubstream asks for a substream that speaks the first of the protocols the

@@ -3,6 +3,7 @@ package dht
 import (
 	"time"
 
+	"github.com/gamelan-p2p/gamelan/dht/wire"
 	"github.com/gamelan-p2p/gamelan/identity"
 )
 
@@ -39,6 +40,10 @@ type Message struct {
 	// Tag is a number for tracing that all copies carry; it has no meaning.
 	// Default: random.
 	Tag uint64
+
+	// control is the type of a message of the DHT itself, whose only part is Body; 0 for
+	// a message of the application.
+	control wire.MessageType
 }
 
 // Defaults of a [Message] (spec: dht 2.2, V15).

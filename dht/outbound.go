@@ -200,7 +200,13 @@ func (o *Outbound) SendUntil(now, wall time.Time, id uint64, m Message, until ti
 // accept selects peers and sends the message to them, or starts a search for an
 // unknown peer.
 func (o *Outbound) accept(now, wall time.Time, s *send) {
-	out, err := o.choose.run(&Outgoing{Now: now, Wall: wall, Message: s.m})
+	out := Outgoing{Now: now, Wall: wall, Message: s.m}
+	var err error
+	if s.m.control == wire.TypeDomain {
+		out, err = o.choose.run(&out)
+	} else { // layers see the application's messages only
+		err = o.selectPeers(&out)
+	}
 	s.m = out.Message
 	switch {
 	case errors.Is(err, ErrSelf):
@@ -281,7 +287,10 @@ func (o *Outbound) compose(now, wall time.Time, s *send, peers []identity.NodeID
 		o.end(s, NotSendable, fmt.Errorf("%w: %w", ErrNotSendable, err))
 		return
 	}
-	out, err := o.write.run(&Outgoing{Now: now, Wall: wall, Message: s.m, Peers: peers, Envelope: e})
+	out := Outgoing{Now: now, Wall: wall, Message: s.m, Peers: peers, Envelope: e}
+	if s.m.control == wire.TypeDomain {
+		out, err = o.write.run(&out)
+	}
 	if err != nil {
 		o.end(s, SendStopped, err)
 		return
@@ -326,6 +335,10 @@ func (o *Outbound) draft(wall time.Time, m *Message) wire.Draft {
 	}
 	if m.Encrypt {
 		d.EncryptFor, d.Sign = d.Destination.Key, false
+	}
+	if m.control != wire.TypeDomain {
+		d.Type, d.Body = m.control, wire.AppendBody(nil, m.Body)
+		return d
 	}
 	d.Body = wire.AppendBody(nil, h.Append(make([]byte, 0, 24)), m.Body)
 	return d

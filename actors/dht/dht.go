@@ -50,6 +50,7 @@ type DHT struct {
 	// writes it through an [actors.TypeTable]. The type of pings is the pinger's.
 	Types view.Map[int32, TypeHandler]
 
+	controls    *dht.Ledger // of the DHT's own messages, under way and ended
 	trunk       Trunk
 	frames      *actors.Messaging
 	shards      []*shard
@@ -79,7 +80,7 @@ const sendShare = 16
 // New returns the DHT of a node. It must be called before the node's actors start.
 func New(t Trunk, s Settings) *DHT {
 	d := &DHT{
-		Settings: s, Outbound: t.PID(outboundPath), Pinger: t.PID("dht/pinger"), Ledger: dht.NewLedger(),
+		Settings: s, Outbound: t.PID(outboundPath), Pinger: t.PID("dht/pinger"), Ledger: dht.NewLedger(), controls: dht.NewLedger(),
 		trunk: t, frames: t.Frames(), relayed: dht.NewRelayMeter[relaySource](s.RelayBytes),
 	}
 	budget := t.Budgets().Outbound

@@ -44,13 +44,14 @@ func (m Frame) Source() any { return actors.Origin{Peer: m.Peer, Conn: m.Conn} }
 // Receive panics later in the same turn, the frame is discarded and its credit returned.
 func (m Frame) pass() passedCredit {
 	m.permit.Pass()
-	return passedCredit{m.permit, actors.Origin{Peer: m.Peer, Conn: m.Conn}}
+	return passedCredit{m.permit, actors.Origin{Peer: m.Peer, Conn: m.Conn}, m.origin}
 }
 
 // passedCredit is the credit of a frame after it was passed on to another message.
 type passedCredit struct {
 	permit *credit.Permit
 	source actors.Origin
+	origin peerstore.Origin // where the connection came from
 }
 
 func (p passedCredit) Finish()             { p.permit.FinishPassed() }

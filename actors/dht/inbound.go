@@ -20,7 +20,8 @@ import (
 // chain in one turn and then goes to its handler or, to be relayed, to outbound. A
 // message keeps its credit until that actor has finished it.
 //
-// In: Frame, notTaken, event PeerUnbanned. Out: dht.Received to the handler of the
+// In: Frame, notTaken, dht.RelayHeard and dht.IgnoreHeard of the part that got a dht.Heard,
+// event PeerUnbanned. Out: dht.Received to the handler of the
 // message's type, dht.Heard to the part of the node for the DHT's own messages,
 // forwardMessage to outbound, PeerViolated to connectivity. A restart loses messages
 // that wait for slow handlers or to be relayed; a later copy of the latter is relayed.
@@ -76,11 +77,11 @@ func (a *inbound) Receive(c actor.Context) {
 	case Frame:
 		a.frame(c, m)
 	case notTaken:
-		f := Frame{Peer: m.origin.Peer, Conn: m.origin.Conn}
-		if ref, ok := a.dht.trunk.Connection(f.Peer); ok {
-			f.Key = ref.Key
-		}
-		a.meter(c, f)
+		a.useless(c, m.origin)
+	case dht.IgnoreHeard:
+		a.useless(c, actors.Origin{Peer: m.Incoming.Source, Conn: m.Conn})
+	case dht.RelayHeard:
+		a.relayHeard(c, m)
 	case actors.PeerUnbanned:
 		a.flood.Forgive(m.Peer)
 	case actors.SummaryDue:
@@ -94,6 +95,15 @@ func (a *inbound) Receive(c actor.Context) {
 	default:
 		supervisor.Unhandled(c)
 	}
+}
+
+// useless counts a message towards a flood, because its handler had no use for it.
+func (a *inbound) useless(c actor.Context, from actors.Origin) {
+	f := Frame{Peer: from.Peer, Conn: from.Conn}
+	if ref, ok := a.dht.trunk.Connection(f.Peer); ok {
+		f.Key = ref.Key
+	}
+	a.meter(c, f)
 }
 
 func (a *inbound) start(c actor.Context) {
@@ -133,35 +143,54 @@ func (a *inbound) frame(c actor.Context, f Frame) {
 		a.dht.trunk.MarkUseful(f.Peer, f.Conn)
 		v.Reason = a.hand(c, f, m)
 	case v.Forward != nil && !a.dht.NoForwarding:
-		v.Reason, v.Err = a.passOn(c, f, m, v)
+		reason, err := a.passOn(c, m, v.Forward, f.pass())
+		if err != nil {
+			v.Reason, v.Err = reason, err
+		}
 	}
 	a.ended(c, f, v.Reason, v.Err)
 }
 
 // passOn gives a message to outbound to be relayed, or lets it wait until earlier
-// relayed messages of the same peer have ended.
-func (a *inbound) passOn(c actor.Context, f Frame, m *dht.Incoming, v dht.Verdict) (dht.Reason, error) {
-	if err := a.dht.relayed.Take(supervisor.Now(c), f.relaySource(), len(f.Body)); err != nil {
-		a.dht.Unreached.Anew(m.Hash) // a copy may come from another source
+// relayed messages of the same peer have ended. An error says why it is dropped, and then
+// its credit has gone back.
+func (a *inbound) passOn(c actor.Context, m *dht.Incoming, to dht.Strategy, credit passedCredit) (dht.Reason, error) {
+	forward := forwardMessage{
+		Envelope: m.Envelope, Hash: m.Hash, To: to, Again: m.Again, Origin: credit.source,
+		unreached: a.dht.Unreached, credit: credit,
+	}
+	if err := a.dht.relayed.Take(supervisor.Now(c), credit.relaySource(), credit.permit.Len()); err != nil {
+		forward.Discard() // a copy may come from another source
 		return dht.OverRelayBytes, err
 	}
-	cost := f.permit.Cost()
-	var forward any = forwardMessage{
-		Envelope: m.Envelope, Hash: m.Hash, To: v.Forward, Again: m.Again, Origin: actors.Origin{Peer: f.Peer, Conn: f.Conn},
-		unreached: a.dht.Unreached, credit: f.pass(),
-	}
-	fate, held := a.backlog.AddRelay(supervisor.Now(c), f.Peer, cost, forward)
+	fate, held := a.backlog.AddRelay(supervisor.Now(c), credit.source.Peer, credit.permit.Cost(), forward)
 	switch fate {
 	case dht.FateGive:
-		holdBy(f.permit, held)
+		holdBy(credit.permit, held)
 		c.Send(a.dht.Outbound, forward)
 	case dht.FateWait:
 		a.watch(c)
 	case dht.FateDrop:
-		forward.(forwardMessage).Discard()
+		forward.Discard()
 		return dht.NotPassed, errNotPassed
 	}
-	return v.Reason, nil
+	return 0, nil
+}
+
+// relayHeard relays a message of the DHT itself, as the part that handles it asks.
+func (a *inbound) relayHeard(c actor.Context, m dht.RelayHeard) {
+	credit := m.Credit.(passedCredit)
+	if !credit.permit.PassKept() {
+		return
+	}
+	if a.dht.NoForwarding || a.dht.trunk.Features()&identity.FeatureStoreForward == 0 {
+		credit.Discard()
+		return
+	}
+	if reason, err := a.passOn(c, m.Incoming, m.To, credit); err != nil {
+		a.counts.add(reason)
+		a.counts.failed(reason, supervisor.Now(c), m.Incoming.Source, err)
+	}
 }
 
 var errNotPassed = fmt.Errorf("dht: nothing of this peer for others has ended for %s; a later copy is passed on", dht.StuckAfter)
@@ -294,7 +323,7 @@ func (a *inbound) hand(c actor.Context, f Frame, m *dht.Incoming) dht.Reason {
 	if !ok {
 		return dht.NoPart
 	}
-	c.Send(part, dht.Heard{Incoming: m, Conn: f.Conn, Credit: f.pass()})
+	c.Request(part, dht.Heard{Incoming: m, Conn: f.Conn, Credit: f.pass()})
 	return dht.Handled
 }
 

@@ -16,7 +16,7 @@ import (
 // outbound sends the node's own DHT messages and relays messages of others. The machine
 // dht.Outbound decides; outbound carries out its effects.
 //
-// In: acceptedSend, SendMessage, sendQuietly, forwardMessage, Sent, PeerDiscovered,
+// In: acceptedSend, SendMessage, dht.SendControl, sendQuietly, forwardMessage, Sent, PeerDiscovered,
 // Drain, event PeerConnected. Out: Enqueue to messaging actors, DiscoverPeer, dht.Sent,
 // Drained. A restart loses pongs and relayed messages; a later copy of a relayed message
 // is relayed again. Sends under way end in the ledger, which outlives the actor: as in
@@ -50,11 +50,13 @@ func (o *outbound) Receive(c actor.Context) {
 	case *actor.Started:
 		o.start(c)
 	case *acceptedSend:
-		if o.dht.Ledger.Take(m.id) {
+		if m.ledger.Take(m.id) {
 			o.do(c, o.machine.SendUntil(supervisor.Now(c), supervisor.Wall(c), m.id, m.message, m.until))
 		}
 	case SendMessage:
 		o.dht.requestSend(c, m)
+	case dht.SendControl:
+		o.dht.requestControl(c, m)
 	case sendQuietly:
 		o.do(c, o.machine.Send(supervisor.Now(c), supervisor.Wall(c), o.dht.trunk.NewID(), m.message))
 	case forwardMessage:
@@ -94,6 +96,7 @@ func (o *outbound) start(c actor.Context) {
 		RelayedTo: max(t.PeerCredit(), t.Budgets().Inbound.Limit()/8),
 	})
 	supervisor.OwnFunc(c, o.abandon)
+	t.Provide(dht.Sender, c.Self())
 	supervisor.Subscribe[actors.PeerConnected](c)
 	if o.dht.sendDrain != nil {
 		o.drain(c)
@@ -114,6 +117,7 @@ func (s *Settings) relayLimit() int {
 func (o *outbound) abandon() {
 	now := o.dht.trunk.Now()
 	o.dht.Ledger.Abandon(now)
+	o.dht.controls.Abandon(now)
 	for _, l := range o.machine.Abandon() {
 		l.Discard()
 	}
@@ -155,6 +159,7 @@ func (o *outbound) do(c actor.Context, f *dht.OutboundEffects) {
 			o.failed(c, p)
 		}
 		o.dht.Ledger.Apply(now, p)
+		o.dht.controls.Apply(now, p) // one of the two knows the send
 		o.carried.Progress++
 	}
 	for _, w := range f.Withdraw {

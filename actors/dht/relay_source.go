@@ -12,12 +12,12 @@ type relaySource struct {
 	peer   identity.NodeID // set if origin is not
 }
 
-// relaySource returns the source that the frame counts for, also after its connection
+// relaySource returns the source that a relayed message counts for, also after its connection
 // has ended. For a peer that we dialled, and for a peer from an exempt source, it is the
 // peer itself (spec: V 8).
-func (f Frame) relaySource() relaySource {
-	if _, ok := f.origin.Source(); ok {
-		return relaySource{origin: f.origin}
+func (p passedCredit) relaySource() relaySource {
+	if _, ok := p.origin.Source(); ok {
+		return relaySource{origin: p.origin}
 	}
-	return relaySource{peer: f.Peer}
+	return relaySource{peer: p.source.Peer}
 }

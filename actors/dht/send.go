@@ -21,6 +21,7 @@ import (
 // and holds credit. Its entry ends in exactly one report, whatever happens to the send.
 type acceptedSend struct {
 	dht     *DHT
+	ledger  *dht.Ledger
 	id      uint64
 	message dht.Message
 	until   time.Time
@@ -33,7 +34,7 @@ type acceptedSend struct {
 
 // Discard fails a send that the outbound actor has not taken.
 func (s *acceptedSend) Discard() {
-	s.dht.Ledger.Fail(s.dht.trunk.Now(), s.id, dht.SendClosed, actors.ErrClosing)
+	s.ledger.Fail(s.dht.trunk.Now(), s.id, dht.SendClosed, actors.ErrClosing)
 }
 
 // ErrPingType refuses a message that has the type of pings: peers ban a node that sends
@@ -59,7 +60,7 @@ func (d *DHT) Send(ctx context.Context, m dht.Message, limit func() time.Duratio
 	if err := d.sendable(&m); err != nil {
 		return nil, err
 	}
-	s := &acceptedSend{dht: d, message: m, changed: changed}
+	s := &acceptedSend{dht: d, ledger: d.Ledger, message: m, changed: changed}
 	if !d.sendCredit.TryTake(len(m.Body)) {
 		if err := d.sendCredit.Take(ctx, len(m.Body)); err != nil {
 			return nil, err
@@ -75,25 +76,37 @@ func (d *DHT) Send(ctx context.Context, m dht.Message, limit func() time.Duratio
 // requestSend accepts the message of a [SendMessage] or refuses it. It never waits. The
 // sender of the SendMessage receives [dht.Sent].
 func (d *DHT) requestSend(c actor.Context, m SendMessage) {
-	refuse := func(r dht.SendReason, err error) {
-		now := d.trunk.Now()
-		supervisor.Reply(c, dht.Sent{ID: m.ID, Report: dht.Report{
-			Tag: m.Message.Tag, Type: m.Message.Type, Size: len(m.Message.Body), Begin: now, End: now, Reason: r, Err: err,
-		}})
-	}
 	if m.Message.Type == dht.TypePing && !d.Pinger.Equal(c.Sender()) {
-		refuse(dht.NotSendable, ErrPingType)
+		d.refuseSend(c, m.ID, &m.Message, dht.NotSendable, ErrPingType)
 		return
 	}
-	if err := d.sendable(&m.Message); err != nil {
-		refuse(dht.NotSendable, err)
+	d.requestSendIn(c, d.Ledger, m.ID, m.Message)
+}
+
+// requestControl is requestSend for a message of the DHT itself. Such messages have a
+// ledger of their own, so that they do not push the application's out of its ledger.
+func (d *DHT) requestControl(c actor.Context, m dht.SendControl) {
+	d.requestSendIn(c, d.controls, m.ID, m.Message.AsMessage())
+}
+
+func (d *DHT) requestSendIn(c actor.Context, ledger *dht.Ledger, id uint64, m dht.Message) {
+	if err := d.sendable(&m); err != nil {
+		d.refuseSend(c, id, &m, dht.NotSendable, err)
 		return
 	}
-	if !d.sendCredit.TryTake(len(m.Message.Body)) {
-		refuse(dht.SendOverloaded, fmt.Errorf("dht: %d bytes of messages have no outcome yet: %w", d.sendCredit.Used(), actors.ErrOverloaded))
+	if !d.sendCredit.TryTake(len(m.Body)) {
+		d.refuseSend(c, id, &m, dht.SendOverloaded, fmt.Errorf("dht: %d bytes of messages have no outcome yet: %w", d.sendCredit.Used(), actors.ErrOverloaded))
 		return
 	}
-	d.acceptSend(&acceptedSend{dht: d, message: m.Message, reply: c.Sender(), token: m.ID})
+	d.acceptSend(&acceptedSend{dht: d, ledger: ledger, message: m, reply: c.Sender(), token: id})
+}
+
+// refuseSend tells the sender of the current message that its message was not accepted.
+func (d *DHT) refuseSend(c actor.Context, id uint64, m *dht.Message, r dht.SendReason, err error) {
+	now := d.trunk.Now()
+	supervisor.Reply(c, dht.Sent{ID: id, Report: dht.Report{
+		Tag: m.Tag, Type: m.Type, Size: len(m.Body), Begin: now, End: now, Reason: r, Err: err,
+	}})
 }
 
 func (d *DHT) acceptSend(s *acceptedSend) {
@@ -102,7 +115,7 @@ func (d *DHT) acceptSend(s *acceptedSend) {
 	}
 	now := d.trunk.Now()
 	s.id, s.until = d.trunk.NewID(), now.Add(s.message.For())
-	s.entry = d.Ledger.Accept(now, s.id, &s.message, s.progress)
+	s.entry = s.ledger.Accept(now, s.id, &s.message, s.progress)
 	d.trunk.System().Root.Send(d.Outbound, s)
 }
 

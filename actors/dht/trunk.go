@@ -42,6 +42,7 @@ type Trunk interface {
 	ReceiveFrames(r actors.Receiver)
 	ServeTypes(table actors.TypeTable)
 	Provider(name string) (*actor.PID, bool)
+	Provide(name string, pid *actor.PID)
 	LayerPanicked(layer string, value any, stack []byte, from actors.Origin)
 }
 

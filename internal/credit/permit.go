@@ -31,6 +31,9 @@ func (p *Permit) Init(a *Account, n int) { p.account, p.n = a, n }
 // Cost is what the message counts for.
 func (p *Permit) Cost() int64 { return Cost(p.n) }
 
+// Len is the length of the message in bytes.
+func (p *Permit) Len() int { return p.n }
+
 // HeldBy names who is told when the credit goes back. It is called before the
 // message is handed to anybody.
 func (p *Permit) HeldBy(h Holder) { p.holder = h }
@@ -91,3 +94,7 @@ func (p *Permit) Pass() {
 // TakePassed has credit that was passed on outlive the message that it was passed
 // to. It is false when that message was discarded.
 func (p *Permit) TakePassed() bool { return p.state.CompareAndSwap(passed, kept) }
+
+// PassKept hands credit that was kept on to another message again. It is false when the
+// credit went back.
+func (p *Permit) PassKept() bool { return p.state.CompareAndSwap(kept, passed) }

@@ -1,6 +1,7 @@
 package tcp
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -44,6 +45,11 @@ func (t *Transport) Name() string { return "tcp" }
 func (t *Transport) Handles(a ma.Multiaddr) bool {
 	_, ok := targetOf(a)
 	return ok
+}
+
+// LookupTXT returns the TXT records of a DNS name, by which a network may name its seeds.
+func (t *Transport) LookupTXT(ctx context.Context, name string) ([]string, error) {
+	return cmp.Or(t.options.Resolver, net.DefaultResolver).LookupTXT(ctx, name)
 }
 
 // target is an address in the form of package net.
