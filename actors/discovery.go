@@ -14,7 +14,8 @@ import (
 const Discovery = "discovery"
 
 // DiscoverPeer asks for a search for the peer with this key, until the time Until.
-// Reply: PeerDiscovered, when the peer is in the peer store or the search has failed.
+// Reply: PeerDiscovered, when the peer is in the peer store or the search has failed. It
+// goes to Reply or, if that is nil, to the sender of the request.
 type DiscoverPeer struct {
 	Token uint64
 	Key   identity.PublicKey

@@ -67,7 +67,8 @@ type Discovery struct {
 	// The actors of the part.
 	Join, Search, Netsync, Neighbours *actor.PID
 
-	trunk Trunk
+	trunk  Trunk
+	states states
 }
 
 // New returns the discovery of a node. It must be called before the node's actors start.
