@@ -37,7 +37,10 @@ func TestWireRules(t *testing.T) {
 	releases := map[string]string{"6.2.0": "6.2", "1.0.0-rc.5": "rc5"}
 	against(t, func(t *testing.T, release string) {
 		t.Parallel() // most of it is waiting for time limits
-		p := startTari(t, release)
+		// A peer that they have dialled is one that they list for others.
+		p, known := startTariDHT(t, release), startTariDHT(t, release)
+		p.knows(known.key, known.addr)
+		p.must("dial", args{"peer": known.key.String()}, nil)
 		out, err := exec.Command(command, "interop", "--json", "--slow",
 			"--target", p.addr, "--key", p.key.String(), "--release", releases[release]).Output()
 		if x := (*exec.ExitError)(nil); errors.As(err, &x) && len(out) == 0 {
@@ -64,6 +67,9 @@ func TestWireRules(t *testing.T) {
 			}
 			if c.Result != want {
 				t.Errorf("%s: got %s, want %s: %+v", c.Check, c.Result, want, c)
+			}
+			if c.Check == "peers.listed" && c.Note == "0 peers" {
+				t.Error("peers.listed: got no peer, want the one that they have dialled")
 			}
 		}
 	})

@@ -17,6 +17,7 @@ type Check struct {
 	needs stage
 	slow  bool // waits for a time limit of the node
 	large bool // sends megabytes
+	pair  bool // needs two connections at once, and therefore runs when no other check does
 	run   func(p *probe) error
 }
 

@@ -26,6 +26,9 @@ type double struct {
 	fault  string
 	secret *identity.Secret
 	target Target
+
+	mu      sync.Mutex
+	members map[*doubleMux]bool // connections
 }
 
 // has tells whether the double has this fault.
@@ -34,7 +37,7 @@ func (d *double) has(fault string) bool { return d.fault == fault }
 // startDouble starts a double in a network of its own.
 func startDouble(t testing.TB, fault string) *double {
 	t.Helper()
-	d := &double{fault: fault, secret: gamelantest.Secret(1)}
+	d := &double{fault: fault, secret: gamelantest.Secret(1), members: map[*doubleMux]bool{}}
 	tr := memory.NewNetwork().Transport()
 	l, err := tr.Listen(t.Context(), ma.StringCast("/memory/1"))
 	if err != nil {
@@ -98,13 +101,30 @@ func (d *double) serve(c net.Conn) {
 		}
 		return
 	}
-	if !d.identities(secure) {
+	who, ok := d.identities(secure)
+	if !ok {
 		return
 	}
 	secure.SetDeadline(time.Time{})
-	m := &doubleMux{double: d, conn: secure, streams: map[uint32]*doubleStream{}}
+	m := &doubleMux{
+		double: d, conn: secure, peer: secure.RemoteKey(), features: who.Claim.Features, own: 2,
+		streams: map[uint32]*doubleStream{}, answered: map[uint64]bool{},
+	}
+	d.meet(m, true)
+	defer d.meet(m, false)
 	defer m.stop()
 	m.run()
+}
+
+// meet adds a connection or takes it away.
+func (d *double) meet(m *doubleMux, here bool) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if here {
+		d.members[m] = true
+		return
+	}
+	delete(d.members, m)
 }
 
 // handshake returns nil when it fails.
@@ -153,7 +173,7 @@ func (c *noZero) Read(b []byte) (int, error) {
 }
 
 // identities exchanges identities; false ends the connection.
-func (d *double) identities(c *noise.Conn) bool {
+func (d *double) identities(c *noise.Conn) (who identify.Message, ok bool) {
 	profile := protocol.Tari(protocol.LocalNet)
 	own := d.frame()
 	say := func() { c.Write(own) }
@@ -172,27 +192,27 @@ func (d *double) identities(c *noise.Conn) bool {
 		b := make([]byte, 2048)
 		n, err := c.Read(b)
 		if err != nil || n < 3 || n != 3+int(binary.LittleEndian.Uint16(b[1:])) {
-			return false
+			return who, false
 		}
-		return true
+		return who, true
 	}
 	if d.has("takes every claim") {
 		var h [3]byte
 		if _, err := io.ReadFull(c, h[:]); err != nil {
-			return false
+			return who, false
 		}
 		_, err := io.CopyN(io.Discard, c, int64(binary.LittleEndian.Uint16(h[1:])))
-		return err == nil
+		return who, err == nil
 	}
 	body, err := identify.Read(c, profile)
 	if err != nil {
-		return false
+		return who, false
 	}
-	m, err := identify.Decode(body, c.RemoteKey(), profile, time.Now())
+	who, err = identify.Decode(body, c.RemoteKey(), profile, time.Now())
 	if err != nil {
-		return false
+		return who, false
 	}
-	return !d.has("refuses odd claims") || plain(body, m)
+	return who, !d.has("refuses odd claims") || plain(body, who)
 }
 
 // plain tells whether a claim is as any node would send it.
@@ -221,7 +241,7 @@ func (d *double) frame() []byte {
 		at = at.Add(25 * time.Hour)
 	}
 	c := p.claimOf(at, addresses...)
-	c.protocols = []string{"t/other/1", messagingID}
+	c.protocols = []string{"t/other/1", messagingID, dhtID}
 	switch d.fault {
 	case "signs other features":
 		c.features = 3
@@ -247,6 +267,8 @@ func (d *double) frame() []byte {
 		c.extra = []byte{0x07}
 	case "does not take messages":
 		c.protocols = c.protocols[:1]
+	case "has no DHT":
+		c.protocols = c.protocols[:2]
 	}
 	b := c.frame()
 	switch d.fault {
@@ -266,6 +288,11 @@ type doubleMux struct {
 	streams map[uint32]*doubleStream // of the reading goroutine only
 	current uint32                   // the messaging substream
 	pings   int
+
+	peer     identity.PublicKey
+	features identity.Features
+	own      uint32          // the last substream that it has opened; under mu
+	answered map[uint64]bool // nonces, of the reading goroutine only
 }
 
 type doubleStream struct {
@@ -275,6 +302,9 @@ type doubleStream struct {
 	rounds int
 	agreed bool
 	skip   int // bytes of a message
+
+	lists   bool // a session of t/dht/1
+	greeted bool
 }
 
 func (m *doubleMux) stop() {
@@ -464,6 +494,10 @@ func (m *doubleMux) advance(s *doubleStream) bool {
 			return true
 		}
 	}
+	if s.lists {
+		m.directory(s)
+		return true
+	}
 	return m.messages(s)
 }
 
@@ -472,7 +506,8 @@ func (m *doubleMux) negotiate(s *doubleStream, flags byte, id string) bool {
 		b := propose(flags, id)
 		m.send(kindData, 0, s.id, uint32(len(b)), b...)
 	}
-	supported := id == messagingID || id == "t/other/1"
+	supported := id == messagingID || id == "t/other/1" || id == dhtID
+	s.lists = id == dhtID
 	switch {
 	case flags&^7 != 0 && m.has("ignores flag 08") && flags&0x08 != 0, flags&^7 != 0 && m.has("ignores flag 80") && flags == 0x80:
 	case flags&^7 != 0:
@@ -537,6 +572,9 @@ func n0(id string) bool { return id == "" }
 func (m *doubleMux) agree(s *doubleStream) {
 	s.limit.Stop()
 	s.agreed = true
+	if s.lists {
+		return
+	}
 	old := m.streams[m.current]
 	switch {
 	case m.current != 0 && m.has("takes one messaging substream only"):
@@ -567,6 +605,9 @@ func (m *doubleMux) messages(s *doubleStream) bool {
 			return true
 		}
 		length := int(binary.BigEndian.Uint32(s.in))
+		if length <= maxLetter && len(s.in) < 4+length {
+			return true
+		}
 		s.in = s.in[4:]
 		limit := maxMessage
 		switch {
@@ -587,6 +628,9 @@ func (m *doubleMux) messages(s *doubleStream) bool {
 		}
 		if m.has("acknowledges messages") {
 			m.send(kindData, 0, s.id, 2, []byte("ok")...)
+		}
+		if length <= maxLetter && !m.letter(s.in[:length]) {
+			return false
 		}
 		s.skip = length
 	}

@@ -89,7 +89,7 @@ func Run(ctx context.Context, t Target, checks []Check, o Options) (results []Re
 	}{{true, slowLanes}, {false, quickLanes}} {
 		queue := make(chan int, len(checks))
 		for i, c := range checks {
-			if c.slow == lane.slow {
+			if c.slow == lane.slow && !c.pair {
 				queue <- i
 			}
 		}
@@ -103,6 +103,11 @@ func Run(ctx context.Context, t Target, checks []Check, o Options) (results []Re
 		}
 	}
 	lanes.Wait()
+	for i, c := range checks {
+		if c.pair {
+			perform(i)
+		}
+	}
 	return results, blocked, ctx.Err()
 }
 
@@ -200,6 +205,7 @@ type probe struct {
 	cancel context.CancelFunc
 	secret *identity.Secret
 	note   string // for the result
+	hears  bool   // sessions keep the substreams that the node opens
 
 	opened []func()
 }

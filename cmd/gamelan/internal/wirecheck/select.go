@@ -10,7 +10,7 @@ import (
 func Checks() []Check {
 	return slices.Concat(
 		firstByteChecks(), noiseChecks(), identityChecks(), refusalChecks(),
-		muxChecks(), negotiationChecks(), messagingChecks(),
+		muxChecks(), negotiationChecks(), messagingChecks(), joinChecks(), discoveryChecks(), peersChecks(),
 	)
 }
 

@@ -36,7 +36,8 @@ const (
 
 // session is a connection after the exchange of identities. It writes and reads the
 // multiplexer's frames itself, as the client. It answers pings and resets substreams
-// that the node opens; everything else is up to the check.
+// that the node opens, unless the check wants the node's messages; everything else is
+// up to the check.
 type session struct {
 	p    *probe
 	wire *wire
@@ -50,6 +51,7 @@ type session struct {
 	at      int           // bytes of the multiplexer that have come
 	streams map[uint32]*stream
 	opened  []uint32        // by the node
+	hears   bool            // keep what the node opens, for [session.letter]
 	pongs   map[uint32]bool // that are awaited
 	goAway  bool
 	bad     error // a frame that no rule allows
@@ -61,6 +63,8 @@ type session struct {
 // stream is the state of a substream and the bytes that have arrived on it.
 type stream struct {
 	data    []byte
+	read    int  // bytes of data that session.letter has taken
+	agreed  bool // on the messaging protocol, if the node opened it
 	fin     bool
 	finKind byte
 	rst     bool
@@ -98,7 +102,7 @@ func (p *probe) startAwaiting(c *noise.Conn, pings []uint32, first ...[]byte) (*
 	}
 	s := &session{
 		p: p, conn: c, changed: make(chan struct{}),
-		streams: map[uint32]*stream{}, pongs: map[uint32]bool{},
+		streams: map[uint32]*stream{}, pongs: map[uint32]bool{}, hears: p.hears,
 	}
 	for _, value := range pings {
 		s.pongs[value] = true
@@ -166,6 +170,8 @@ func (s *session) frame() error {
 		return err
 	case reset:
 		return s.send(kindData, rst, id, 0, nil)
+	case h[1] < kindPing && flags&syn != 0:
+		return s.send(kindWindow, ack, id, 0, nil)
 	case h[1] == kindPing && flags&syn != 0:
 		return s.send(kindPing, ack, 0, length, nil)
 	}
@@ -200,7 +206,8 @@ func (s *session) checkHeader(h [headerLen]byte, flags uint16, id, length uint32
 	return nil
 }
 
-// note keeps what a frame says. reset tells that it opens a substream.
+// note keeps what a frame says. reset tells that it opens a substream that the check does
+// not want.
 func (s *session) note(kind byte, flags uint16, id, length uint32, body []byte) (reset bool, err error) {
 	switch {
 	case kind == kindGoAway:
@@ -221,7 +228,10 @@ func (s *session) note(kind byte, flags uint16, id, length uint32, body []byte) 
 			return false, fmt.Errorf("it opens more than %d substreams", maxStreams)
 		}
 		s.opened = append(s.opened, id)
-		return true, nil
+		if !s.hears {
+			return true, nil
+		}
+		s.streams[id] = new(stream)
 	}
 	st := s.streams[id]
 	if st == nil {

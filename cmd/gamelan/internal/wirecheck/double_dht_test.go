@@ -1,0 +1,245 @@
+package wirecheck
+
+import (
+	"crypto/rand"
+	"slices"
+	"time"
+
+	ma "github.com/multiformats/go-multiaddr"
+
+	dhtwire "github.com/gamelan-p2p/gamelan/dht/wire"
+	"github.com/gamelan-p2p/gamelan/gamelantest"
+	"github.com/gamelan-p2p/gamelan/identity"
+	"github.com/gamelan-p2p/gamelan/protocol/rpc"
+)
+
+// maxLetter is the longest message that the double looks into.
+const maxLetter = 64 << 10
+
+// letter takes a message of the DHT; false ends the connection.
+func (m *doubleMux) letter(b []byte) bool {
+	e, err := dhtwire.DecodeEnvelope(b)
+	if err != nil {
+		return true
+	}
+	if m.has("ends at every message of the DHT") {
+		return false
+	}
+	origin, err := e.VerifyOrigin()
+	if err != nil {
+		return false
+	}
+	body := e.Body
+	if e.Header.Encrypted() {
+		opened, err := e.Open(m.secret, origin)
+		if err != nil {
+			return true
+		}
+		origin, body = opened.Origin, dhtwire.AppendBody(nil, opened.Parts...)
+	}
+	if e.Header.Type == dhtwire.TypeDomain {
+		return true
+	}
+	a, ok := m.announced(origin, body, e.Header.Type)
+	switch {
+	case !ok:
+		return m.has("takes every announcement")
+	case e.Header.Type == dhtwire.TypeJoin:
+		m.relay(b, origin)
+	case e.Header.Type == dhtwire.TypeDiscovery:
+		m.answer(a)
+	case m.has("ends at unasked responses"):
+		return false
+	}
+	return true
+}
+
+// announced returns the content of a message, and whether it keeps the rules.
+func (m *doubleMux) announced(origin identity.PublicKey, body []byte, kind dhtwire.MessageType) (a dhtwire.Announcement, ok bool) {
+	parts, err := dhtwire.DecodeBody(body)
+	if err != nil || len(parts) == 0 || origin.IsZero() {
+		return a, false
+	}
+	if a, err = dhtwire.DecodeAnnouncement(parts[0]); err != nil {
+		return a, false
+	}
+	c, err := a.Claim()
+	if err != nil || c.Key != origin || kind == dhtwire.TypeDiscoveryResponse && origin != m.peer {
+		return a, false
+	}
+	return a, c.Verify(time.Now()) == nil
+}
+
+// relay sends a Join to the nodes that are connected.
+func (m *doubleMux) relay(b []byte, joiner identity.PublicKey) {
+	if m.has("alters relayed Joins") {
+		e, _ := dhtwire.DecodeEnvelope(b)
+		e.Header.Tag++
+		b = e.Append(nil)
+	}
+	m.mu.Lock()
+	var to []*doubleMux
+	for other := range m.members {
+		if other.features.IsNode() && (other.peer != joiner || m.has("sends Joins back")) {
+			to = append(to, other)
+		}
+	}
+	m.mu.Unlock()
+	for _, other := range to {
+		other.post(b)
+	}
+}
+
+// post sends a message on a substream of the double's own.
+func (m *doubleMux) post(letter []byte) {
+	m.mu.Lock()
+	m.own += 2
+	id := m.own
+	m.mu.Unlock()
+	b := append(propose(optimistic, messagingID), message(string(letter))...)
+	if m.has("proposes what nobody knows") { // and waits for the refusal
+		b = append(propose(0, unknownID), b...)
+	}
+	m.send(kindData, syn, id, uint32(len(b)), b...)
+}
+
+// answer answers a Discovery.
+func (m *doubleMux) answer(asked dhtwire.Announcement) {
+	if m.has("answers no Discovery") || m.has("answers a nonce once") && m.answered[asked.Nonce] {
+		return
+	}
+	m.answered[asked.Nonce] = true
+	address := ma.StringCast("/ip4/1.2.3.4/tcp/80").Bytes()
+	if m.has("answers with a bad address") {
+		address = []byte(port0)
+	}
+	c, _ := identity.SignClaim(m.secret, identity.FeatureNode, [][]byte{address}, time.Now(), rand.Reader)
+	if m.has("answers with a forged claim") {
+		c.Features = identity.FeatureNone
+	}
+	n := asked.Nonce
+	if m.has("answers with another nonce") {
+		n++
+	}
+	d := draft(dhtwire.TypeDiscoveryResponse, dhtwire.Destination{}, part(dhtwire.NewAnnouncement(c, n)))
+	signer := m.secret
+	switch {
+	case m.has("answers with a destination"):
+		d.Destination = dhtwire.To(m.peer)
+	case m.has("answers for others"):
+		signer = gamelantest.Secret(3)
+	}
+	e, _ := dhtwire.Compose(d, signer, rand.Reader)
+	if m.has("answers unsigned") {
+		e.Header.Signature = nil
+	}
+	m.post(e.Append(nil))
+}
+
+// directory takes what has come on a substream of t/dht/1.
+func (m *doubleMux) directory(s *doubleStream) {
+	for {
+		frame, n := framed4(s.in)
+		s.in = s.in[n:]
+		switch {
+		case frame == nil:
+			return
+		case !s.greeted:
+			s.greeted = true
+			reply := rpc.AppendAccepted(nil)
+			if m.has("rejects sessions") {
+				reply = rpc.AppendRejected(nil, rpc.NoServerSessions)
+			}
+			m.write4(s, reply)
+		default:
+			r, _ := rpc.DecodeRequest(frame)
+			items, status := m.call(r.Method, r.Payload)
+			for _, item := range items {
+				m.respond(s, rpc.Response{ID: r.ID, Payload: item})
+			}
+			if m.has("never ends lists") {
+				continue
+			}
+			m.respond(s, rpc.Response{ID: r.ID, Status: status, Flags: rpc.FIN})
+		}
+	}
+}
+
+func (m *doubleMux) write4(s *doubleStream, b []byte) {
+	m.send(kindData, 0, s.id, uint32(4+len(b)), message(string(b))...)
+}
+
+func (m *doubleMux) respond(s *doubleStream, r rpc.Response) {
+	b := rpc.AppendResponse(nil, r)
+	m.send(kindData, 0, s.id, uint32(len(b)), b...)
+}
+
+// call answers a request for peers.
+func (m *doubleMux) call(method uint32, payload []byte) (items [][]byte, status rpc.Status) {
+	all := m.known()
+	switch method {
+	case getPeers:
+		r, err := dhtwire.DecodeGetPeers(payload)
+		if bad := err != nil || r.MaxClaims == 0 || r.MaxAddressesPerClaim == 0; bad && !m.has("takes bad limits") {
+			return nil, rpc.BadRequest
+		}
+		if !r.IncludeClients && !m.has("lists clients unasked") {
+			all = slices.DeleteFunc(all, func(p dhtwire.PeerInfo) bool { return p.Claims[0].Features == 0 })
+		}
+		if !m.has("lists more than were asked for") {
+			all = all[:min(len(all), int(r.N))]
+		}
+	case getCloserPeers:
+		r, err := dhtwire.DecodeGetCloserPeers(payload)
+		switch {
+		case m.has("does not serve method 1"):
+			return nil, rpc.UnsupportedMethod
+		case m.has("takes bad ids"):
+		case err != nil, r.N == 0, r.N > 100, r.MaxClaims == 0, r.MaxAddressesPerClaim == 0, len(r.CloserTo) != identity.NodeIDLen, len(r.Excluded) > 0:
+			return nil, rpc.BadRequest
+		}
+		if to, err := identity.NodeIDFromBytes(r.CloserTo); err == nil {
+			slices.SortFunc(all, func(a, b dhtwire.PeerInfo) int { return distance(a, to).Cmp(distance(b, to)) })
+		}
+		if m.has("lists the farthest first") {
+			slices.Reverse(all)
+		}
+	default:
+		if m.has("answers unknown methods") {
+			return nil, rpc.OK
+		}
+		return nil, rpc.UnsupportedMethod
+	}
+	for _, p := range all {
+		items = append(items, p.Append(nil))
+	}
+	return items, rpc.OK
+}
+
+// known are the peers that the double lists: three nodes and a client.
+func (m *doubleMux) known() (all []dhtwire.PeerInfo) {
+	for i, f := range []identity.Features{identity.FeatureNode, identity.FeatureNone, identity.FeatureNode, identity.FeatureNode} {
+		address := ma.StringCast("/ip4/1.2.3.4/tcp/80").Bytes()
+		if m.has("lists bad addresses") {
+			address = []byte(port0)
+		}
+		c, _ := identity.SignClaim(gamelantest.Secret(10+i), f, [][]byte{address}, time.Now(), rand.Reader)
+		if m.has("lists forged claims") {
+			c.Features ^= identity.FeatureNode
+		}
+		all = append(all, dhtwire.NewPeerInfo(c.Key, c))
+	}
+	switch {
+	case m.has("lists peers twice"):
+		all = append(all, all[0])
+	case m.has("lists who asks"):
+		all[0].Key = m.peer[:]
+	case m.has("lists peers without claims"):
+		all[3].Claims = nil
+	case m.has("lists six claims"):
+		all[0].Claims = slices.Repeat(all[0].Claims, 6)
+	case m.has("lists nothing but bytes"):
+		all = []dhtwire.PeerInfo{{Key: []byte("no key"), Claims: all[0].Claims}}
+	}
+	return all
+}
