@@ -3,7 +3,7 @@
 // message or a stream of items (spec: comms 9).
 //
 // A [Service] consists of methods: [Unary] and [Stream] make a method of a typed
-// function. A client calls with [Call] and [Items], through an [Invoker]. An error
+// function, [StreamBytes] one of a function that decodes its request itself. A client calls with [Call] and [Items], through an [Invoker]. An error
 // crosses the wire as an [Error]: a [Status] and a text.
 //
 // [Server], [Client] and [Pool] are pure state machines. Server and Client decide

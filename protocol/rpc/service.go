@@ -129,6 +129,29 @@ func Stream[Req, Resp any, PReq Message[Req], PResp Message[Resp]](number uint32
 	}}
 }
 
+// Appender is a message that encodes itself.
+type Appender interface {
+	Append(dst []byte) []byte // appends the encoded message
+}
+
+// StreamBytes is [Stream] for messages that are not generated protobuf messages: fn gets
+// the bytes of the request, and the items encode themselves into the response. The
+// payload is valid until the iteration ends. fn decodes it, within a budget of its own, and
+// refuses what does not decode with [BadRequest].
+func StreamBytes[Item Appender](number uint32, fn func(ctx context.Context, payload []byte) iter.Seq2[Item, error]) Method {
+	return Method{number: number, stream: true, serve: func(ctx context.Context, payload []byte, send Send) error {
+		for item, err := range fn(ctx, payload) {
+			if err != nil {
+				return err
+			}
+			if err = send(func(b []byte) ([]byte, error) { return item.Append(b), nil }); err != nil {
+				return err
+			}
+		}
+		return nil
+	}}
+}
+
 func request[Req any, PReq Message[Req]](payload []byte) (PReq, error) {
 	req := PReq(new(Req))
 	if err := decode(payload, req, MaxElements); err != nil {

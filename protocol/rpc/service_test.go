@@ -106,6 +106,57 @@ func TestTypedCalls(t *testing.T) {
 	}
 }
 
+// counted is an item of a service without protobuf: a number in one byte.
+type counted byte
+
+func (c counted) Append(dst []byte) []byte { return append(dst, byte(c)) }
+
+func TestStreamOfBytes(t *testing.T) {
+	left := false
+	d := &direct{Service: Service{Protocol: "test/count/1", Methods: []Method{
+		StreamBytes(3, func(_ context.Context, payload []byte) iter.Seq2[counted, error] {
+			return func(yield func(counted, error) bool) {
+				defer func() { left = true }()
+				if len(payload) != 1 {
+					yield(0, Errorf(BadRequest, "%d bytes", len(payload)))
+					return
+				}
+				for n := counted(payload[0]); n > 0; n-- {
+					if !yield(n, nil) {
+						return
+					}
+				}
+			}
+		}),
+	}}}
+	if err := d.Validate(); err != nil || !d.Methods[0].Streams() {
+		t.Fatalf("got %v, want a valid service with a stream", err)
+	}
+	call := func(request []byte, most int) (got []byte, err error) {
+		enough := errors.New("enough")
+		left = false
+		err = d.Invoke(t.Context(), 3, true, func(b []byte) ([]byte, error) { return append(b, request...), nil }, func(item []byte) error {
+			if got = append(got, item...); len(got) == most {
+				return enough
+			}
+			return nil
+		})
+		if errors.Is(err, enough) {
+			err = nil
+		}
+		return got, err
+	}
+	if got, err := call([]byte{4}, 9); err != nil || string(got) != "\x04\x03\x02\x01" {
+		t.Errorf("got %x, %v, want four items", got, err)
+	}
+	if got, err := call([]byte{4}, 2); err != nil || string(got) != "\x04\x03" || !left {
+		t.Errorf("got %x, %v, ended %v, want two items and the end of the iteration", got, err, left)
+	}
+	if got, err := call(nil, 9); len(got) != 0 || !errors.Is(err, BadRequest) {
+		t.Errorf("got %x, %v, want a bad request", got, err)
+	}
+}
+
 func TestUndecodable(t *testing.T) {
 	refused := func(context.Context, *text) (*text, error) { t.Error("called"); return nil, nil }
 	err := Unary(1, refused).Serve(t.Context(), []byte{0x0a, 0x7f}, nil)

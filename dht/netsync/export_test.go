@@ -1,0 +1,4 @@
+package netsync
+
+// Callers returns how many callers a Quota remembers.
+func Callers(q *Quota) int { return len(q.used) }
