@@ -2,6 +2,7 @@ package discovery_test
 
 import (
 	"bytes"
+	"encoding/hex"
 	"testing"
 	"time"
 
@@ -52,4 +53,13 @@ func claimOf(t testing.TB, s *identity.Secret, at time.Time, addresses ...[]byte
 		t.Fatal(err)
 	}
 	return c
+}
+
+func unhex(t testing.TB, s string) []byte {
+	t.Helper()
+	b, err := hex.DecodeString(s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return b
 }

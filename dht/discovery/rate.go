@@ -1,0 +1,84 @@
+package discovery
+
+import "time"
+
+// rate limits how many events each source may cause. It never allows more than most in
+// any span; it counts by tenths of the span. It remembers at most maxSources and
+// refuses the events of further ones.
+type rate[K comparable] struct {
+	most   int
+	span   time.Duration
+	begin  time.Time
+	swept  int64 // the slot in which idle sources were last forgotten
+	source map[K]*slots
+}
+
+const (
+	rateSlots  = 10
+	maxSources = 4096
+)
+
+// slots counts the events of the slot last and of those before it.
+type slots struct {
+	last int64
+	n    [rateSlots + 1]int
+}
+
+func newRate[K comparable](most int, span time.Duration) *rate[K] {
+	return &rate[K]{most: most, span: span, source: make(map[K]*slots)}
+}
+
+// room reports whether the source may cause one more event now.
+func (r *rate[K]) room(now time.Time, source K) bool {
+	at := r.slot(now)
+	s, ok := r.source[source]
+	if !ok {
+		r.forget(at)
+		return len(r.source) < maxSources
+	}
+	s.advance(at)
+	n := 0
+	for _, m := range s.n {
+		n += m
+	}
+	return n < r.most
+}
+
+// take counts an event of the source, for which there must be room.
+func (r *rate[K]) take(now time.Time, source K) {
+	at := r.slot(now)
+	s, ok := r.source[source]
+	if !ok {
+		s = &slots{last: at}
+		r.source[source] = s
+	}
+	s.advance(at)
+	s.n[at%int64(len(s.n))]++
+}
+
+func (r *rate[K]) slot(now time.Time) int64 {
+	if r.begin.IsZero() {
+		r.begin = now
+	}
+	return int64(now.Sub(r.begin) / (r.span / rateSlots))
+}
+
+// forget drops the idle sources when there is no room for another.
+func (r *rate[K]) forget(at int64) {
+	if len(r.source) < maxSources || at == r.swept {
+		return
+	}
+	r.swept = at
+	for k, s := range r.source {
+		if at-s.last > rateSlots {
+			delete(r.source, k)
+		}
+	}
+}
+
+func (s *slots) advance(to int64) {
+	for from := max(s.last, to-int64(len(s.n))); from < to; from++ {
+		s.n[(from+1)%int64(len(s.n))] = 0
+	}
+	s.last = max(s.last, to)
+}
