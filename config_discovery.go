@@ -107,9 +107,18 @@ func (s *settled) checkDiscovery() error {
 		wrong = append(wrong, badConfig("Discovery.SeedNames", fmt.Errorf("%d names, at most %d; leave some out", n, maxSeedNames)))
 	}
 	for _, name := range c.SeedNames {
-		if name == "" || len(name) > 253 || strings.ContainsAny(name, " /:") {
-			wrong = append(wrong, badConfig("Discovery.SeedNames", fmt.Errorf("%q is not a DNS name; write a name such as seeds.example.org", name)))
+		if err := checkSeedName(name); err != nil {
+			wrong = append(wrong, badConfig("Discovery.SeedNames", err))
 		}
+	}
+	if s.DHT == nil && len(c.SeedNames) > 0 {
+		wrong = append(wrong, badConfig("Discovery.SeedNames", errors.New("a node with NoDHT does not look for others; leave one of them out")))
+	}
+	if s.DHT == nil && c.Minimise {
+		wrong = append(wrong, badConfig("Discovery.Minimise", errors.New("a node with NoDHT has no neighbours; leave one of them out")))
+	}
+	if s.DHT != nil && c.Minimise && s.Floor == NoFloor {
+		wrong = append(wrong, badConfig("Discovery.Minimise", errors.New("with this Floor the node connects to nobody by itself, so it has no neighbours to keep; leave one of them out")))
 	}
 	if c.PeersPerRound > 500 {
 		wrong = append(wrong, badConfig("Discovery.PeersPerRound", fmt.Errorf("%d is above 500, the most that a node answers", c.PeersPerRound)))
@@ -121,6 +130,19 @@ func (s *settled) checkDiscovery() error {
 		wrong = append(wrong, badConfig("Discovery.Minimise", fmt.Errorf("DHT.Neighbours and Random together are below Floor (%d): connections would be made and closed again; raise them or lower Floor", s.Floor)))
 	}
 	return errors.Join(wrong...)
+}
+
+// checkSeedName returns an error if a text cannot be an entry of
+// DiscoveryConfig.SeedNames.
+func checkSeedName(name string) error {
+	if name == "" || len(name) > 253 || strings.ContainsFunc(name, notInName) {
+		return fmt.Errorf("%q is not a DNS name; write a name such as seeds.example.org", name)
+	}
+	return nil
+}
+
+func notInName(r rune) bool {
+	return r != '.' && r != '-' && r != '_' && (r < '0' || r > '9') && (r < 'A' || r > 'Z') && (r < 'a' || r > 'z')
 }
 
 // discoverySettings returns the settings of the part discovery.

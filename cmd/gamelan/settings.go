@@ -8,6 +8,7 @@ import (
 	"reflect"
 	"runtime"
 	"strconv"
+	"strings"
 
 	"github.com/adrg/xdg"
 	"github.com/alecthomas/kong"
@@ -94,7 +95,9 @@ func newSettingFlags() any {
 			more = ` sep:"none"`
 		case s.Kind == config.Switch:
 			f.Type = reflect.TypeFor[*bool]()
-			more = ` negatable:""`
+			if !strings.HasPrefix(s.FlagName(), "no-") {
+				more = ` negatable:""`
+			}
 		}
 		f.Tag = reflect.StructTag(fmt.Sprintf("name:%s help:%s placeholder:%s group:%s%s",
 			strconv.Quote(s.FlagName()), strconv.Quote(help), strconv.Quote(placeholder(s)), strconv.Quote("["+s.Section()+"]"), more))

@@ -355,19 +355,20 @@ func (l *Loaded) problemOf(bad *gamelan.ConfigError) *Problem {
 // to the field, it prefers one that was set.
 func (l *Loaded) settingOf(field string) *Setting {
 	var c Config
-	node := reflect.ValueOf(&c.Node).Elem()
+	f := reflect.ValueOf(&c.Node).Elem()
 	if below, ok := strings.CutPrefix(field, "DHT."); ok {
-		node, field = reflect.ValueOf(&c.DHT).Elem(), below
+		f, field = reflect.ValueOf(&c.DHT).Elem(), below
 	}
 	if below, ok := strings.CutPrefix(field, "Inbox."); ok {
-		node, field = reflect.ValueOf(&c.Inbox).Elem(), below
+		f, field = reflect.ValueOf(&c.Inbox).Elem(), below
 	}
-	if below, ok := strings.CutPrefix(field, "Mux."); ok {
-		node, field = reflect.ValueOf(&c.Node.Mux).Elem(), below
-	}
-	f := node.FieldByName(field)
-	if !f.IsValid() {
-		return nil
+	for name := range strings.SplitSeq(field, ".") {
+		if f.Kind() != reflect.Struct {
+			return nil
+		}
+		if f = f.FieldByName(name); !f.IsValid() {
+			return nil
+		}
 	}
 	from, to := f.Addr().Pointer(), f.Addr().Pointer()+f.Type().Size()
 	var found *Setting
@@ -384,7 +385,7 @@ func (l *Loaded) settingOf(field string) *Setting {
 }
 
 // fieldNames finds the words in an error that may be names of fields of the node's Config.
-var fieldNames = regexp.MustCompile(`\b[A-Z][A-Za-z]+\b`)
+var fieldNames = regexp.MustCompile(`\b(DHT\.)?[A-Z][A-Za-z]+\b`)
 
 // words returns the text of an error of a node's Config for the author of the settings:
 // with settings and their sources in place of field names. of is the setting of the error;
@@ -401,12 +402,12 @@ func (l *Loaded) words(of *Setting, bad *gamelan.ConfigError) (text string, othe
 		case "ListenNowhere":
 			return `"nowhere"`
 		}
-		if strings.HasPrefix(bad.Field, "Mux.") {
-			name = "Mux." + name
-		}
 		s := l.settingOf(name)
+		if part, _, below := strings.Cut(bad.Field, "."); below { // a field beside the bad one comes first
+			s = cmp.Or(l.settingOf(part+"."+name), s)
+		}
 		if s == nil || s.Key == "dht.enabled" {
-			return strings.TrimPrefix(name, "Mux.")
+			return name
 		}
 		first := !slices.Contains(others, s)
 		others = append(others, s)

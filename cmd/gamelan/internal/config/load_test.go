@@ -58,7 +58,7 @@ func TestWhatIsWrongWithAFile(t *testing.T) {
 			`f.toml:2: there is no setting "mux.frobnication"; expected one that gamelan config init lists, for example level = "info" under [log]`,
 		}},
 		"unknown section": {"[connection]\nwindow = \"1MiB\"", []string{
-			`f.toml:1: there is no section "connection", did you mean [connections]?; expected one of node, connections, limits, liveness, rpc, dht, inbox, mux, log, daemon, for example level = "info" under [log]`,
+			`f.toml:1: there is no section "connection", did you mean [connections]?; expected one of node, connections, limits, liveness, rpc, dht, discovery, inbox, mux, log, daemon, for example level = "info" under [log]`,
 		}},
 		"section that is a value": {"mux = 3", []string{
 			`f.toml:1: "mux" is a number; expected a section, for example [mux] on a line of its own`,
@@ -123,6 +123,21 @@ func TestWhatIsWrongWithAFile(t *testing.T) {
 		"a clash with a default": {"[limits]\nnode_credit = \"2MiB\"", []string{
 			`f.toml:2: limits.peer_credit does not work with the other settings: *`,
 		}},
+		"closing twice over": {"[connections]\nkeep_closest = 50\n[discovery]\nminimise = true", []string{
+			`f.toml:4: discovery.minimise does not work with the other settings: connections.keep_closest (f.toml:2) is set as well, and closes other connections; leave one of them out; *`,
+		}},
+		"sets below the floor": {"[connections]\nfloor = 12\n[dht]\nneighbours = 4\n[discovery]\nminimise = true", []string{
+			`f.toml:6: discovery.minimise does not work with the other settings: dht.neighbours (f.toml:4) and discovery.random together are below connections.floor (f.toml:2) (12): connections would be made and closed again; raise them or lower connections.floor; *`,
+		}},
+		"sets that nobody connects to": {"[connections]\nfloor = 0\n[discovery]\nminimise = true", []string{
+			`f.toml:4: discovery.minimise does not work with the other settings: with this connections.floor (f.toml:2) the node connects to nobody by itself, so it has no neighbours to keep; leave one of them out; *`,
+		}},
+		"seeds of a DHT that is off": {"[dht]\nenabled = false\n[discovery]\nseed_names = [\"seeds.example.org\"]", []string{
+			`f.toml:4: discovery.seed_names does not work with the other settings: a node with dht.enabled = false does not look for others; leave one of them out; *`,
+		}},
+		"neighbours of a DHT that is off": {"[dht]\nenabled = false\n[discovery]\nminimise = true", []string{
+			`f.toml:4: discovery.minimise does not work with the other settings: a node with dht.enabled = false has no neighbours; leave one of them out; *`,
+		}},
 		"all at once": {"[log]\nlevel = 1\n[lgo]\n[node]\nclient = \"yes\"", []string{
 			`f.toml:2: log.level cannot be 1: it is a number; *`,
 			`f.toml:3: there is no section "lgo", did you mean [log]?; *`,
@@ -156,6 +171,7 @@ var wrong = map[Kind][]string{
 	Networks: {"1", `"10.0.0.0/8"`, "[1]", `["10.0.0.0"]`, `["/ip4/127.0.0.1/tcp/1"]`},
 	Ranges:   {"1", `"10.0.0.0/8"`, "[1]", `["10.0.0.0"]`, `["/ip4/*.1.1.1/tcp/1"]`},
 	Types:    {"1", `"225"`, `["225"]`, `["x"]`, "[1.5]", "[2147483648]", "[1]", "[true]"},
+	DNSNames: {"1", `"seeds.example.org"`, "[1]", `[""]`, `["a b"]`, `["/dns4/x/tcp/1"]`, `["` + seed + `"]`},
 	NodeIDs:  {"1", `"x"`, "[1]", `["x"]`, `["` + key + `"]`},
 	Seeds:    {"1", `"` + seed + `"`, "[1]", `["/ip4/127.0.0.1/tcp/1"]`, `["` + key + `"]`},
 }

@@ -29,6 +29,7 @@ const (
 	Ranges   Kind = "list of ranges"   // of multiaddrs, see address.ParseRange
 	NodeIDs  Kind = "list of node ids"
 	Types    Kind = "list of message types" // whole numbers of 32 bits
+	DNSNames Kind = "list of DNS names"
 )
 
 // Setting is one row of the table.
@@ -307,6 +308,97 @@ var Settings = []Setting{
 		at:  func(c *Config) any { return &c.DHT.Shards },
 	},
 	{
+		Key: "discovery.seed_names", Kind: DNSNames, Most: 16, Flag: "seed-name", Example: `["seeds.example.org"]`,
+		Doc: "DNS names whose TXT records name seeds, each as KEY::ADDRESS. They are looked up at the start, and again when the node has lost its connections, but never through a proxy.",
+		at:  func(c *Config) any { return &c.Node.Discovery.SeedNames },
+	},
+	{
+		Key: "discovery.no_join", Kind: Switch, Flag: "no-join", Example: `true`,
+		Doc: "Makes the node not announce itself to others when it is online. gamelan join still does it on request.",
+		at:  func(c *Config) any { return &c.Node.Discovery.NoJoin },
+	},
+	{
+		Key: "discovery.no_sync", Kind: Switch, Flag: "no-sync", Example: `true`,
+		Doc: "Makes the node not ask seeds and other nodes for the peers that they know. gamelan network sync still does it on request.",
+		at:  func(c *Config) any { return &c.Node.Discovery.NoSync },
+	},
+	{
+		Key: "discovery.random", Kind: Count, Least: 1, Most: 1_000, Example: `6`,
+		Doc: "Number of nodes, chosen at random, that this node stays connected to besides its dht.neighbours.",
+		at:  func(c *Config) any { return &c.Node.Discovery.Random },
+	},
+	{
+		Key: "discovery.minimise", Kind: Switch, Example: `true`,
+		Doc: "Makes the node close its connections to other nodes than its neighbours and random nodes. It excludes connections.keep_closest, and needs connections.floor.",
+		at:  func(c *Config) any { return &c.Node.Discovery.Minimise },
+	},
+	{
+		Key: "discovery.update", Kind: Duration, Least: int64(time.Second), Most: int64(24 * time.Hour), Example: `"5m"`,
+		Doc: "Pause between checks of the connections to neighbours and random nodes.",
+		at:  func(c *Config) any { return &c.Node.Discovery.Update },
+	},
+	{
+		Key: "discovery.refresh", Kind: Duration, Least: int64(time.Second), Most: int64(720 * time.Hour), Example: `"6h"`,
+		Doc: "Time after which the random nodes are replaced in part.",
+		at:  func(c *Config) any { return &c.Node.Discovery.Refresh },
+	},
+	{
+		Key: "discovery.offline_cooldown", Kind: Duration, Least: int64(time.Second), Most: int64(720 * time.Hour), Example: `"1h"`,
+		Doc: "Time for which a node that could not be reached is not chosen again as a neighbour or random node.",
+		at:  func(c *Config) any { return &c.Node.Discovery.OfflineCooldown },
+	},
+	{
+		Key: "discovery.join_cooldown", Kind: Duration, Least: int64(time.Second), Most: int64(24 * time.Hour), Example: `"20m"`,
+		Doc: "Least pause between announcements that the node makes by itself.",
+		at:  func(c *Config) any { return &c.Node.Discovery.JoinCooldown },
+	},
+	{
+		Key: "discovery.search_limit", Kind: Duration, Least: int64(time.Second), Most: int64(time.Hour), Example: `"1m"`,
+		Doc: "Longest search for the holder of a key.",
+		at:  func(c *Config) any { return &c.Node.Discovery.SearchLimit },
+	},
+	{
+		Key: "discovery.min_peers", Kind: Count, Least: 1, Most: 1_000_000, Example: `100`,
+		Doc: "Number of known peers below which the node asks others for more in each round.",
+		at:  func(c *Config) any { return &c.Node.Discovery.MinPeers },
+	},
+	{
+		Key: "discovery.sync_peers", Kind: Count, Least: 1, Most: 100, Example: `8`,
+		Doc: "Number of nodes that the node asks for peers in one round.",
+		at:  func(c *Config) any { return &c.Node.Discovery.SyncPeers },
+	},
+	{
+		Key: "discovery.peers_per_round", Kind: Count, Least: 1, Most: 500, Example: `200`,
+		Doc: "Number of peers that one node is asked for in a round.",
+		at:  func(c *Config) any { return &c.Node.Discovery.PeersPerRound },
+	},
+	{
+		Key: "discovery.idle_after_rounds", Kind: Count, Least: 1, Most: 10_000, Example: `20`,
+		Doc: "Number of rounds after which the node rests for discovery.idle.",
+		at:  func(c *Config) any { return &c.Node.Discovery.IdleAfterRounds },
+	},
+	{
+		Key: "discovery.idle", Kind: Duration, Least: int64(time.Second), Most: int64(24 * time.Hour), Example: `"1h"`,
+		Doc: "Rest between series of rounds.",
+		at:  func(c *Config) any { return &c.Node.Discovery.Idle },
+	},
+	{
+		Key: "discovery.failure_pause", Kind: Duration, Least: int64(time.Second), Most: int64(time.Hour), Example: `"10s"`,
+		Doc: "Pause after a round in which nobody answered.",
+		at:  func(c *Config) any { return &c.Node.Discovery.FailurePause },
+	},
+	{
+		Key: "discovery.sync_delay", Kind: Duration, Least: int64(time.Millisecond), Most: int64(time.Hour), Example: `"30s"`,
+		Dynamic: "none",
+		Doc:     "Pause between the first connection and the first round.",
+		at:      func(c *Config) any { return &c.Node.Discovery.SyncDelay },
+	},
+	{
+		Key: "discovery.serve_within", Kind: Duration, Least: int64(time.Minute), Most: int64(720 * time.Hour), Example: `"24h"`,
+		Doc: "How recently the node must have reached a peer to hand it out to others. Connected peers are handed out in any case.",
+		at:  func(c *Config) any { return &c.Node.Discovery.ServeWithin },
+	},
+	{
 		Key: "inbox.max_bytes", Kind: Size, Least: gamelan.InboxLeast(protocol.Tari(protocol.LocalNet).Limits.MessageBody), Most: 1 << 40, Example: `"1GiB"`,
 		Doc: "Bytes on the disk for messages that are not acknowledged yet, including their metadata. When they are used up, plain senders wait, and messages over the DHT are dropped and counted as inbox full.",
 		at:  func(c *Config) any { return &c.Inbox.MaxBytes },
@@ -387,6 +479,7 @@ var Sections = []struct{ Name, Doc string }{
 	{"liveness", "An echo without a handshake, by which others check whether the node can be reached, and the node's own check."},
 	{"rpc", "Remote calls: a session is a substream that carries one call at a time."},
 	{"dht", "Messages that are routed over several nodes."},
+	{"discovery", "How the node finds other nodes of the DHT: seeds, rounds of asking for peers, neighbours."},
 	{"inbox", "Received messages, kept until they are acknowledged: see gamelan listen."},
 	{"mux", "The multiplexer of a connection."},
 	{"log", "The log, on standard error."},
@@ -440,7 +533,7 @@ func (s *Setting) List() bool { return s.Kind.list() }
 
 func (k Kind) list() bool {
 	switch k {
-	case Addrs, Seeds, Networks, Ranges, NodeIDs, Types:
+	case Addrs, Seeds, Networks, Ranges, NodeIDs, Types, DNSNames:
 		return true
 	}
 	return false

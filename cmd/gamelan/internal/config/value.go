@@ -39,7 +39,7 @@ func (s *Setting) parse(raw any) (any, error) {
 			return nil, fmt.Errorf("it is %s", typeName(raw))
 		}
 		return b, nil
-	case Addrs, Seeds, Networks, Ranges, NodeIDs, Types:
+	case Addrs, Seeds, Networks, Ranges, NodeIDs, Types, DNSNames:
 		return s.parseList(raw)
 	}
 	text, ok := raw.(string)
@@ -198,6 +198,8 @@ func (s *Setting) checkElement(text string) error {
 		_, err = identity.ParseNodeID(text)
 	case Types:
 		err = errNoNumber
+	case DNSNames:
+		err = gamelan.Config{Discovery: gamelan.DiscoveryConfig{SeedNames: []string{text}}}.Validate()
 	default:
 		_, err = address.Parse(text)
 	}
@@ -216,6 +218,8 @@ func (s *Setting) element() string {
 		return "node id"
 	case Types:
 		return "whole number without quotes"
+	case DNSNames:
+		return "DNS name"
 	}
 	return "multiaddr"
 }
@@ -232,7 +236,7 @@ func (s *Setting) fromText(text string) any {
 		if b, err := strconv.ParseBool(text); err == nil {
 			return b
 		}
-	case Addrs, Seeds, Networks, Ranges, NodeIDs, Types:
+	case Addrs, Seeds, Networks, Ranges, NodeIDs, Types, DNSNames:
 		var list []any
 		for e := range strings.SplitSeq(text, ",") {
 			if e = strings.TrimSpace(e); e != "" {
@@ -298,6 +302,8 @@ func (s *Setting) expected() string {
 		return "a list of node ids, " + s.Range()
 	case Types:
 		return "a list of whole numbers, " + s.Range()
+	case DNSNames:
+		return "a list of DNS names, " + s.Range()
 	}
 	return "text in quotes, " + s.Range()
 }
@@ -313,7 +319,7 @@ func (s *Setting) Range() string {
 		return "from " + formatDuration(time.Duration(s.Least)) + " to " + formatDuration(time.Duration(s.Most))
 	case Choice:
 		return strings.Join(s.Choices, ", ")
-	case Addrs, Seeds, Networks, Ranges, NodeIDs, Types:
+	case Addrs, Seeds, Networks, Ranges, NodeIDs, Types, DNSNames:
 		return fmt.Sprintf("at most %d", s.Most)
 	case Text:
 		return fmt.Sprintf("at most %d bytes of printable ASCII", s.Most)
