@@ -1,0 +1,137 @@
+package neighbours
+
+import (
+	"time"
+
+	"github.com/gamelan-p2p/gamelan/identity"
+)
+
+// Event is an input of the machine.
+type Event interface{ event() }
+
+type (
+	// Start begins the work. Connected events for the connections that exist already come
+	// before it.
+	Start struct{}
+
+	// Connected reports a connection, in either direction. A second one for the same peer
+	// means that another connection has taken the place of the first.
+	Connected struct {
+		Peer     identity.NodeID
+		Outbound bool
+	}
+
+	// Disconnected reports that a peer has no connection any more.
+	Disconnected struct {
+		Peer identity.NodeID
+		Why  End
+	}
+
+	// Dialled reports the end of a dial. With Err nil there is or was a connection, which
+	// Connected reports too, before or after this event. A cancelled dial is not reported.
+	Dialled struct {
+		Peer identity.NodeID
+		Err  error
+	}
+
+	// Learned reports that peers came into the store.
+	Learned struct{}
+
+	// Online and Offline report a change of the node's state.
+	Online  struct{}
+	Offline struct{}
+
+	// Due reports that the time of the last Wake has come.
+	Due struct{}
+)
+
+func (Start) event()        {}
+func (Connected) event()    {}
+func (Disconnected) event() {}
+func (Dialled) event()      {}
+func (Learned) event()      {}
+func (Online) event()       {}
+func (Offline) event()      {}
+func (Due) event()          {}
+
+// End says how a connection ended, as far as it matters for the next dial.
+type End uint8
+
+const (
+	Lost   End = iota // it broke: the peer is dialled again after a moment
+	Left              // the peer closed it: the peer has some time before it is dialled again
+	Closed            // this node closed it: it stays closed for a while
+)
+
+// Effect is an action for the machine's owner.
+type Effect interface{ effect() }
+
+type (
+	// Dial: connect to Peer. One Dialled follows, unless a Cancel comes first.
+	Dial struct {
+		Peer identity.NodeID
+		For  Set
+	}
+
+	// Cancel: the dial is no longer wanted.
+	Cancel struct{ Peer identity.NodeID }
+
+	// Keep: the members of the sets are now these, neighbours first, each nearest first.
+	// Their connections must not be closed because they are idle.
+	Keep struct{ Neighbours, Random []identity.NodeID }
+
+	// Close: end the connection, because the node keeps few.
+	Close struct{ Peer identity.NodeID }
+
+	// Measured says, at each tick, how many connections of this node's own making there
+	// are, and how many connections the sets want. Fewer are wanted than the sets have
+	// places while fewer nodes are known.
+	Measured struct{ Outbound, Wanted int }
+
+	// Wake: send Due at At. It replaces an earlier Wake.
+	Wake struct{ At time.Time }
+)
+
+func (Dial) effect()     {}
+func (Cancel) effect()   {}
+func (Keep) effect()     {}
+func (Close) effect()    {}
+func (Measured) effect() {}
+func (Wake) effect()     {}
+
+// Set names one of the two sets.
+type Set uint8
+
+const (
+	Neighbour Set = iota + 1
+	Random
+)
+
+// String returns the name of the set.
+func (s Set) String() string {
+	switch s {
+	case Neighbour:
+		return "neighbour"
+	case Random:
+		return "random"
+	}
+	return "none"
+}
+
+// View is what the machine asks about peers. Its methods must not change anything, and
+// must answer at once.
+type View interface {
+	// Closest returns up to n nodes, nearest to target first, that may be in a set and
+	// are connected or can be dialled, and that pass ok. cooling says that all addresses
+	// of the node failed within the last day. It stops at the n-th.
+	Closest(target identity.NodeID, n int, ok func(peer identity.NodeID, cooling bool) bool) []identity.NodeID
+	// Eligible reports whether a connected peer may be in a set. It may not if it is a
+	// client, on the allow list, banned, excluded by its addresses, or known to run
+	// without the DHT.
+	Eligible(peer identity.NodeID) bool
+	// Connected reports whether the peer has a connection.
+	Connected(peer identity.NodeID) bool
+	// Held reports whether somebody wants the peer's connection, so that it must not be
+	// closed.
+	Held(peer identity.NodeID) bool
+}
