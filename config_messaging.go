@@ -43,6 +43,8 @@ func (s *settled) checkPlainID() error {
 	switch id {
 	case s.profile.MessagingID, s.profile.IdentityID:
 		return badConfig("PlainID", fmt.Errorf("%v is a protocol of the network; choose another id, or set NoDHT and PlainOnProfile", id))
+	case protocol.PeersID:
+		return badConfig("PlainID", fmt.Errorf("%v is a protocol of the network; choose another id", id))
 	case protocol.DHTMarker:
 		return badConfig("PlainID", fmt.Errorf("%v says that a node has the DHT; choose another id", id))
 	}

@@ -73,12 +73,15 @@ func (r *ConnRef) retire() {
 // nothing new may begin on it.
 func (r *ConnRef) Retired() bool { return r.live != nil && r.live.retired.Load() }
 
-// CallBegins notes that an RPC call begins. The connection is in use until the matching
-// CallEnds, and counts as useful from now on.
-func (r *ConnRef) CallBegins() {
+// CallBegins notes that an RPC call of a service begins. The connection is in use until
+// the matching CallEnds. It counts as useful from now on, unless the service is that of
+// the network itself.
+func (r *ConnRef) CallBegins(service protocol.ID) {
 	if r.live != nil {
 		r.live.calls.Add(1)
-		r.use()
+		if service != protocol.PeersID {
+			r.use()
+		}
 	}
 }
 

@@ -44,7 +44,7 @@ func (e *env) markers() int {
 // other protocol may use it.
 func (e *env) reserved(id protocol.ID) bool {
 	switch id {
-	case e.Profile.MessagingID, e.Profile.IdentityID, e.Plain.ID, protocol.PlainID, protocol.DHTMarker:
+	case e.Profile.MessagingID, e.Profile.IdentityID, e.Plain.ID, protocol.PlainID, protocol.DHTMarker, protocol.PeersID:
 		return true
 	}
 	return false

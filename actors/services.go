@@ -84,7 +84,7 @@ func (s *services) add(m AddProtocol) error {
 	if err := m.ID.Validate(); err != nil {
 		return err
 	}
-	if s.env.reserved(m.ID) && !s.env.carries(m.ID, m.PID) {
+	if s.env.reserved(m.ID) && !m.Own && !s.env.carries(m.ID, m.PID) {
 		return fmt.Errorf("%w: %q is for messages of nodes", ErrProtocolTaken, string(m.ID))
 	}
 	if pid, ok := s.env.Protocols.Get(m.ID); ok && !pid.Equal(m.PID) {

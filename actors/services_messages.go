@@ -13,6 +13,7 @@ type AddProtocol struct {
 	Token uint64
 	ID    protocol.ID
 	PID   *actor.PID
+	Own   bool // the protocol is the node's own: its id may be one with a fixed meaning
 }
 
 // ProtocolAdded replies to AddProtocol.

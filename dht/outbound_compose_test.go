@@ -313,3 +313,46 @@ func TestReportInWords(t *testing.T) {
 		t.Errorf("got failed %v, %d open, want false, 0", r.Failed(), r.Open())
 	}
 }
+
+// TestControl sends messages of the DHT itself: their content is the only part of the body,
+// a Join is signed, a Discovery encrypted, and layers of the application see neither.
+//
+// conforms: dht 19, 76, 82
+func TestControl(t *testing.T) {
+	seen := 0
+	layer := func(next dht.SendHandler) dht.SendHandler {
+		return func(out *dht.Outgoing) error { seen++; return next(out) }
+	}
+	d := newDesk(t, villagers, func(o *dht.OutboundOptions) {
+		o.Layers = map[dht.SendPosition][]dht.SendLayer{dht.BeforeSelect: {layer}, dht.BeforeWrite: {layer}}
+	})
+	own, bob := d.secret.PublicKey(), repeated(t, 9)
+
+	d.send(dht.Control{Type: wire.TypeJoin, To: dht.Closest{To: own.NodeID()}, Destination: own, Part: []byte("me")}.AsMessage())
+	e := decode(t, d.writes[0].Frame)
+	signer, err := e.VerifyOrigin()
+	if err != nil || signer != own || e.Header.Type != wire.TypeJoin || !e.Header.Destination.Is(own) {
+		t.Errorf("join: got %v, %v, header %+v", signer, err, e.Header)
+	}
+	if parts, err := wire.DecodeBody(e.Body); err != nil || len(parts) != 1 || string(parts[0]) != "me" {
+		t.Errorf("join: got the parts %q, %v", parts, err)
+	}
+	if got, want := e.Header.Expires, uint64(d.now.Add(3*time.Hour).Unix()); got != want {
+		t.Errorf("join: expires %d, want %d", got, want)
+	}
+
+	d.send(dht.Control{Type: wire.TypeDiscovery, To: dht.Broadcast{}, Destination: bob.PublicKey(), Encrypt: true, Part: []byte("who")}.AsMessage())
+	e = decode(t, d.writes[0].Frame)
+	if o := openFor(t, e, bob); e.Header.Type != wire.TypeDiscovery || len(o.Parts) != 1 || string(o.Parts[0]) != "who" || o.Origin != own {
+		t.Errorf("discovery: got %+v, header %+v", o, e.Header)
+	}
+
+	d.send(dht.Control{Type: wire.TypeDiscoveryResponse, To: dht.Direct{Peer: idOf("a")}, Part: []byte("here")}.AsMessage())
+	e = decode(t, d.writes[0].Frame)
+	if signer, err := e.VerifyOrigin(); err != nil || signer != own || e.Header.Destination.Known {
+		t.Errorf("response: got %v, %v, header %+v", signer, err, e.Header)
+	}
+	if seen != 0 {
+		t.Errorf("layers saw %d messages of the DHT itself", seen)
+	}
+}

@@ -74,6 +74,11 @@ const (
 	// accepts DHT messages on its profile's messaging protocol. It is never the
 	// protocol of a substream: a node refuses one as unsupported.
 	DHTMarker ID = "gamelan/dht/1"
+
+	// PeersID is the protocol of the service by which nodes with the DHT hand out the
+	// peers that they know (spec: dht 9). Calls of it keep the network together; they
+	// say nothing about what a connection is worth to the node.
+	PeersID ID = "t/dht/1"
 )
 
 // Profile describes the wire protocol: the values on which two nodes must agree to

@@ -77,9 +77,13 @@ func (a *inbound) Receive(c actor.Context) {
 	case Frame:
 		a.frame(c, m)
 	case notTaken:
-		a.useless(c, m.origin)
+		f := Frame{Peer: m.origin.Peer, Conn: m.origin.Conn}
+		if ref, ok := a.dht.trunk.Connection(f.Peer); ok {
+			f.Key = ref.Key
+		}
+		a.meter(c, f)
 	case dht.IgnoreHeard:
-		a.useless(c, actors.Origin{Peer: m.Incoming.Source, Conn: m.Conn})
+		a.meter(c, Frame{Peer: m.Incoming.Source, Key: m.Key, Conn: m.Conn})
 	case dht.RelayHeard:
 		a.relayHeard(c, m)
 	case actors.PeerUnbanned:
@@ -95,15 +99,6 @@ func (a *inbound) Receive(c actor.Context) {
 	default:
 		supervisor.Unhandled(c)
 	}
-}
-
-// useless counts a message towards a flood, because its handler had no use for it.
-func (a *inbound) useless(c actor.Context, from actors.Origin) {
-	f := Frame{Peer: from.Peer, Conn: from.Conn}
-	if ref, ok := a.dht.trunk.Connection(f.Peer); ok {
-		f.Key = ref.Key
-	}
-	a.meter(c, f)
 }
 
 func (a *inbound) start(c actor.Context) {
@@ -139,8 +134,7 @@ func (a *inbound) frame(c actor.Context, f Frame) {
 		a.dht.trunk.MarkUseful(f.Peer, f.Conn)
 		a.deliver(c, f, m, v.Domain)
 		return
-	case v.Reason == dht.Handled:
-		a.dht.trunk.MarkUseful(f.Peer, f.Conn)
+	case v.Reason == dht.Handled: // of no use yet: everybody may send them
 		v.Reason = a.hand(c, f, m)
 	case v.Forward != nil && !a.dht.NoForwarding:
 		reason, err := a.passOn(c, m, v.Forward, f.pass())

@@ -14,7 +14,7 @@ import (
 )
 
 // ServiceID is the protocol id of the service that hands out peers (spec: dht 9).
-const ServiceID protocol.ID = "t/dht/1"
+const ServiceID = protocol.PeersID
 
 // Settings are the limits of discovery and what it works with.
 type Settings struct {

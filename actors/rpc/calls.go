@@ -65,15 +65,27 @@ func (k *Calls) ready(ctx context.Context) error {
 	return errors.Join(err, r.Err)
 }
 
-// Preregister adds a service before the tree starts.
+// Preregister adds a service of the user's before the tree starts.
 func (k *Calls) Preregister(s rpc.Service) error {
+	if k.trunk.Reserved(s.Protocol) {
+		return fmt.Errorf("%w: %q", actors.ErrProtocolTaken, string(s.Protocol))
+	}
+	return k.preregister(s, false)
+}
+
+// Provide adds a service of the node's own before the tree starts. Its id may be one with a
+// fixed meaning between nodes.
+func (k *Calls) Provide(s rpc.Service) error { return k.preregister(s, true) }
+
+func (k *Calls) preregister(s rpc.Service, own bool) error {
 	service, err := newRegistered(s)
 	if err != nil {
 		return err
 	}
-	if k.trunk.Reserved(s.Protocol) || k.service(s.Protocol) != nil {
+	if k.service(s.Protocol) != nil {
 		return fmt.Errorf("%w: %q", actors.ErrProtocolTaken, string(s.Protocol))
 	}
+	service.own = own
 	k.services = append(k.services, service)
 	return nil
 }

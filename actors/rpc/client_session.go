@@ -147,7 +147,7 @@ var errCallerEnded = errors.New("rpc: the caller's goroutine ended in the call")
 // got is called, so got may make another call to the same peer.
 func (s *Session) exchange(ctx context.Context, limit time.Duration, request []byte, stream bool, got func([]byte) error) (again bool, err error) {
 	over := false
-	s.conn.CallBegins()
+	s.conn.CallBegins(s.key.Protocol)
 	defer func() {
 		s.conn.CallEnds()
 		if !over { // got did not return

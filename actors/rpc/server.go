@@ -262,7 +262,7 @@ func (a *server) add(c actor.Context, m AddService) {
 func (a *server) offer(c actor.Context, s *registered) {
 	token := a.calls.trunk.NewID()
 	a.asking[token] = s
-	c.Request(a.calls.trunk.Services(), actors.AddProtocol{Token: token, ID: s.Protocol, PID: c.Self()})
+	c.Request(a.calls.trunk.Services(), actors.AddProtocol{Token: token, ID: s.Protocol, PID: c.Self(), Own: s.own})
 }
 
 func (a *server) added(c actor.Context, m actors.ProtocolAdded) {
@@ -307,7 +307,7 @@ func (a *server) stop(c actor.Context, s *registered) {
 
 func (a *server) remove(c actor.Context, m RemoveService) {
 	s := a.calls.service(m.ID)
-	if s == nil {
+	if s == nil || s.own {
 		supervisor.Reply(c, ServiceRemoved{fmt.Errorf("%w: %q", ErrNoService, string(m.ID))})
 		return
 	}

@@ -9,6 +9,7 @@ type registered struct {
 	limit   int   // greatest length of a response's frame, in bytes
 	refused error // why it is not in the protocol table
 	stopped bool  // by PanicStop: it is no longer offered
+	own     bool  // the node's own: users cannot remove it
 }
 
 func newRegistered(s rpc.Service) (*registered, error) {

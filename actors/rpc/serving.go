@@ -326,7 +326,7 @@ func (s *servedSession) call(ctx context.Context, call rpc.CallInfo, payload []b
 	}
 	serial := s.calls
 	s.mu.Unlock()
-	s.conn.CallBegins()
+	s.conn.CallBegins(s.service.Protocol)
 	defer s.conn.CallEnds()
 	caller := s.caller
 	if method.Streams() {
