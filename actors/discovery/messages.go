@@ -27,4 +27,14 @@ type (
 		SeedState
 		New int // peers that were not known before
 	}
+
+	// ListPeers asks the actor netsync to read the peer lists of connected nodes that it has
+	// not asked within the hour, on behalf of searches (spec: V22). Reply: PeersListed, at
+	// once if there is nobody to ask.
+	ListPeers struct{ Token uint64 }
+	// PeersListed replies to ListPeers, when the peers of all lists are in the peer store.
+	PeersListed struct {
+		Token uint64
+		Asked int // nodes
+	}
 )

@@ -1,8 +1,10 @@
 package discovery
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/gamelan-p2p/gamelan/identity"
@@ -71,6 +73,9 @@ type Rules struct {
 // the newest of those with a usable address. It is returned as it was signed, so that
 // it can be passed on; the peer store leaves out its other addresses. The error is a
 // [*ClaimError]: one bad claim spoils all of them (spec: dht 10.5, V4, V5, V6).
+//
+// The claim has addresses of its own, so that keeping it does not keep the message that
+// the given claims were read from.
 func (r Rules) Check(key identity.PublicKey, claims []identity.Claim, wall time.Time) (newest identity.Claim, err error) {
 	if n := len(claims); n == 0 || n > MaxClaims {
 		return newest, &ClaimError{BadCount, fmt.Errorf("%d claims, want 1 to %d", n, MaxClaims)}
@@ -88,6 +93,10 @@ func (r Rules) Check(key identity.PublicKey, claims []identity.Claim, wall time.
 	}
 	if !found {
 		return newest, &ClaimError{NoUsableAddress, fmt.Errorf("none of %d", count(claims))}
+	}
+	newest.Addresses = slices.Clone(newest.Addresses)
+	for i, a := range newest.Addresses {
+		newest.Addresses[i] = bytes.Clone(a)
 	}
 	return newest, nil
 }

@@ -175,3 +175,17 @@ func TestOffences(t *testing.T) {
 		}
 	}
 }
+
+// TestAClaimIsACopy: what a message was read into may be used again.
+func TestAClaimIsACopy(t *testing.T) {
+	s := secretOf(t, 1)
+	given := claimOf(t, s, wall, addresses(t, public)...)
+	got, err := strict.Check(s.PublicKey(), []identity.Claim{given}, wall)
+	if err != nil {
+		t.Fatal(err)
+	}
+	clear(given.Addresses[0])
+	if err := got.Verify(wall); err != nil {
+		t.Errorf("got %v after the message was overwritten, want a claim of its own", err)
+	}
+}
