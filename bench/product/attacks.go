@@ -53,6 +53,9 @@ func attacks() []attack {
 		peerBook(),
 		identityRotation(),
 		floods(),
+		joinFlood(),
+		discoveryFlood(),
+		peerListFlood(),
 	}
 }
 

@@ -21,6 +21,7 @@ import (
 	"github.com/gamelan-p2p/gamelan"
 	"github.com/gamelan-p2p/gamelan/actors"
 	"github.com/gamelan-p2p/gamelan/dht"
+	"github.com/gamelan-p2p/gamelan/dht/wire"
 	"github.com/gamelan-p2p/gamelan/identity"
 	"github.com/gamelan-p2p/gamelan/protocol"
 	"github.com/gamelan-p2p/gamelan/protocol/identify"
@@ -69,6 +70,10 @@ func attack(seed string) error {
 		{"churn", 1, a.churn},
 		{"calls", 1, a.calls},
 		{"relayed bursts", 1, a.relay},
+		{"joins", 1, a.announce(true)},
+		{"discoveries", 1, a.announce(false)},
+		{"bad joins", 1, a.badJoins},
+		{"peer lists", 2, a.peerLists},
 	}
 	var wg sync.WaitGroup
 	counts := make([]atomic.Uint64, len(attacks))
@@ -390,5 +395,96 @@ func (a *attacker) relay(ctx context.Context) error {
 		}
 	}
 	pause(ctx, 10*time.Second)
+	return nil
+}
+
+// announce sends joins, or discoveries of the node, of ever new identities.
+func (a *attacker) announce(join bool) func(context.Context) error {
+	return func(ctx context.Context) error {
+		key, _, _ := strings.Cut(a.seed, "::")
+		to, err := identity.ParsePublicKey(key)
+		if err != nil {
+			return err
+		}
+		s, c, err := a.connect(ctx, profileID, "gamelan/dht/1")
+		if err != nil {
+			return err
+		}
+		defer c.Close()
+		defer s.Close()
+		st, err := open(s, profileID)
+		for i := 0; err == nil && ctx.Err() == nil; i++ {
+			var e wire.Envelope
+			if e, err = announcement(to, join, i); err == nil {
+				_, err = st.Write(framed(e.Append(nil)))
+			}
+		}
+		return err
+	}
+}
+
+// announcement is a join, or a discovery of the holder of a key, of a new identity.
+func announcement(to identity.PublicKey, join bool, i int) (wire.Envelope, error) {
+	secret, err := identity.NewSecret(rand.Reader)
+	if err != nil {
+		return wire.Envelope{}, err
+	}
+	at := ma.StringCast(fmt.Sprintf("/ip4/127.0.0.1/tcp/%d", 1+i%9))
+	claim, err := identity.SignClaim(secret, identity.FeatureNode, [][]byte{at.Bytes()}, time.Now(), rand.Reader)
+	if err != nil {
+		return wire.Envelope{}, err
+	}
+	content := wire.NewAnnouncement(claim, uint64(i))
+	d := wire.Draft{
+		Type: wire.TypeDiscovery, Destination: wire.To(to), EncryptFor: to,
+		Expires: uint64(time.Now().Add(time.Hour).Unix()), Body: wire.AppendBody(nil, content.Append(nil)),
+	}
+	if join {
+		own := secret.PublicKey()
+		d.Type, d.Destination, d.EncryptFor, d.Sign = wire.TypeJoin, wire.To(own), identity.PublicKey{}, true
+	}
+	return wire.Compose(d, secret, rand.Reader)
+}
+
+// badJoins sends joins that a peer is banned for, each on a connection of its own.
+func (a *attacker) badJoins(ctx context.Context) error {
+	for i := 0; ctx.Err() == nil; i++ {
+		secret, err := identity.NewSecret(rand.Reader)
+		if err != nil {
+			return err
+		}
+		s, c, err := a.connectAs(ctx, secret, false, profileID, "gamelan/dht/1")
+		if err != nil {
+			return err
+		}
+		content := [][]byte{nil, []byte("junk"), make([]byte, 900<<10), {10, 1, 1}}[i%4]
+		e, err := wire.Compose(wire.Draft{
+			Type: wire.TypeJoin, Destination: wire.To(secret.PublicKey()), Sign: true, Body: wire.AppendBody(nil, content),
+		}, secret, rand.Reader)
+		if st, failed := open(s, profileID); failed == nil && err == nil {
+			_, err = st.Write(framed(e.Append(nil)))
+		}
+		pause(ctx, 100*time.Millisecond)
+		c.Close()
+		s.Close()
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// peerLists asks for peers as often as the node answers.
+func (a *attacker) peerLists(ctx context.Context) error {
+	n, peer, err := a.node(ctx)
+	if err != nil {
+		return err
+	}
+	defer n.Close(context.WithoutCancel(ctx))
+	request := wire.GetPeers{N: 500, IncludeClients: true, MaxClaims: 5, MaxAddressesPerClaim: 5}.Append(nil)
+	client := n.RPC().Client(peer, protocol.PeersID)
+	for ctx.Err() == nil {
+		_ = client.Invoke(ctx, 10, true, func(b []byte) ([]byte, error) { return append(b, request...), nil }, func([]byte) error { return nil })
+	}
 	return nil
 }
