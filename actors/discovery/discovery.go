@@ -7,6 +7,9 @@ import (
 	"github.com/asynkron/protoactor-go/actor"
 
 	"github.com/gamelan-p2p/gamelan/actors"
+	"github.com/gamelan-p2p/gamelan/dht"
+	machine "github.com/gamelan-p2p/gamelan/dht/discovery"
+	"github.com/gamelan-p2p/gamelan/dht/wire"
 	"github.com/gamelan-p2p/gamelan/identity"
 	"github.com/gamelan-p2p/gamelan/protocol"
 	"github.com/gamelan-p2p/gamelan/protocol/rpc"
@@ -67,25 +70,34 @@ type Discovery struct {
 	// The actors of the part.
 	Join, Search, Netsync, Neighbours *actor.PID
 
-	trunk  Trunk
-	states states
+	trunk     Trunk
+	states    states
+	joins     joinState
+	searching searchCounts
 }
 
 // New returns the discovery of a node. It must be called before the node's actors start.
 func New(t Trunk, s Settings) *Discovery {
-	return &Discovery{
+	d := &Discovery{
 		Settings: s, trunk: t,
 		Join: t.PID("discovery/join"), Search: t.PID("discovery/search"),
 		Netsync: t.PID("discovery/netsync"), Neighbours: t.PID("discovery/neighbours"),
+		joins: joinState{joins: machine.NewJoins(s.JoinCooldown)},
 	}
+	t.Provide(dht.ProviderOf(wire.TypeJoin), d.Join)
+	t.Provide(dht.ProviderOf(wire.TypeDiscovery), d.Search)
+	t.Provide(dht.ProviderOf(wire.TypeDiscoveryResponse), d.Search)
+	t.Provide(actors.Discovery, d.Search)
+	return d
 }
 
 // Part returns the actors of discovery and its section of the inspector.
 func (d *Discovery) Part() actors.Part {
 	return actors.Part{
-		Name:   "discovery",
+		Name: "discovery",
 		Actors: []supervisor.Spec{
-			// one line for each actor
+			{Name: "join", Kind: "join", New: func() actor.Actor { return newJoin(d) }},
+			{Name: "search", Kind: "search", New: func() actor.Actor { return newSearch(d) }},
 		},
 	}
 }

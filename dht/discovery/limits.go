@@ -12,7 +12,7 @@ const (
 	JoinSpan        = time.Minute     //
 	ReplyPause      = 5 * time.Second // between two replies to Discoveries of one author
 	ReplyLimit      = 120             // replies to Discoveries, in any ReplySpan
-	ReplySourcePart = ReplyLimit / 4  // of them, to Discoveries that came from one source
+	ReplySourcePart = ReplyLimit / 2  // of them, to Discoveries that came from one source
 	ReplySpan       = time.Minute     //
 )
 

@@ -50,8 +50,8 @@ func TestSourcesAreForgotten(t *testing.T) {
 	}
 }
 
-// TestLimitOfReplies: one reply to an author in five seconds, 120 in any minute, and a
-// quarter of them for what one source sends.
+// TestLimitOfReplies: one reply to an author in five seconds, 120 in any minute, and
+// half of them for what one source sends.
 func TestLimitOfReplies(t *testing.T) {
 	key := func(i int) (k identity.PublicKey) {
 		k[0], k[1] = byte(i>>8), byte(i)

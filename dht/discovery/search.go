@@ -19,6 +19,10 @@ const (
 	ListsTimeout  = 10 * time.Second // for the peer lists of connected nodes (spec: V22)
 )
 
+// answerAhead is how long before its time a waiter learns that nobody has answered, so
+// that the waiter can still say so.
+const answerAhead = 250 * time.Millisecond
+
 // Errors that a search ends with.
 var (
 	// ErrNobodyToAsk reports a search that reached no node.
@@ -43,9 +47,9 @@ const (
 func (s Stage) String() string {
 	switch s {
 	case StageLists:
-		return "asks connected nodes for peers"
+		return "asking connected nodes for peers"
 	case StageBroadcast:
-		return "asks the network for the peer"
+		return "asking the network"
 	}
 	return fmt.Sprintf("stage %d", uint8(s))
 }
@@ -85,7 +89,7 @@ type SearchStats struct {
 	Found   [StageBroadcast + 1]uint64 // by the stage in which the peer was found
 	Nobody  uint64                     // failed because there was no node to ask
 	Silent  uint64                     // failed because nobody answered in time
-	Failed  uint64                     // failed because the answer was bad
+	Failed  uint64                     // failed because the Discovery was not sent, or the answer was bad
 	GaveUp  uint64                     // requests that ended before their search
 	Refused uint64                     // requests over a limit
 }
@@ -108,7 +112,7 @@ const (
 )
 
 // SearchEvent is something that happened to searches. It is one of [Find], [Stored],
-// [ListsEnded], [SendEnded], [AnswerFailed] and [Tick].
+// [ListsEnded], [SendEnded], [SearchFailed] and [Tick].
 type SearchEvent interface{ searchEvent() }
 
 type (
@@ -129,8 +133,9 @@ type (
 		Nonce   uint64
 		Reached int
 	}
-	// AnswerFailed says that the response to the Discovery with the nonce was bad.
-	AnswerFailed struct {
+	// SearchFailed says that the Discovery with the nonce was not sent, or that the
+	// response to it was bad.
+	SearchFailed struct {
 		Nonce uint64
 		Err   error
 	}
@@ -142,7 +147,7 @@ func (Find[W]) searchEvent()      {}
 func (Stored) searchEvent()       {}
 func (ListsEnded) searchEvent()   {}
 func (SendEnded) searchEvent()    {}
-func (AnswerFailed) searchEvent() {}
+func (SearchFailed) searchEvent() {}
 func (Tick) searchEvent()         {}
 
 // SearchEffect is what to do for searches. It is one of [AskLists], [SendDiscovery] and
@@ -193,10 +198,10 @@ func (s *Searches[W]) Step(now time.Time, e SearchEvent) []SearchEffect {
 			s.stats.Nobody++
 			s.end(i, ErrNobodyToAsk)
 		}
-	case AnswerFailed:
+	case SearchFailed:
 		if i := s.byNonce(e.Nonce); i >= 0 {
 			s.stats.Failed++
-			s.end(i, fmt.Errorf("dht: bad answer to the search: %w", e.Err))
+			s.end(i, e.Err)
 		}
 	case Tick:
 	default:
@@ -220,7 +225,7 @@ func (s *Searches[W]) find(now time.Time, e Find[W]) {
 		s.stats.Refused++
 		s.answer(e.Waiter, e.Key, fmt.Errorf("%w: %d wait for this peer", ErrTooManySearches, MaxWaiters))
 	case i >= 0:
-		s.running[i].waiters = append(s.running[i].waiters, waiter[W]{e.Waiter, e.Until})
+		s.running[i].waiters = append(s.running[i].waiters, waiter[W]{e.Waiter, e.Until.Add(-answerAhead)})
 	case len(s.running) >= MaxSearches:
 		s.stats.Refused++
 		s.answer(e.Waiter, e.Key, fmt.Errorf("%w: %d are running", ErrTooManySearches, MaxSearches))
@@ -228,7 +233,7 @@ func (s *Searches[W]) find(now time.Time, e Find[W]) {
 		s.stats.Begun++
 		s.running = append(s.running, &search[W]{
 			key: e.Key, stage: StageLists, begin: now, limit: now.Add(ListsTimeout),
-			waiters: []waiter[W]{{e.Waiter, e.Until}},
+			waiters: []waiter[W]{{e.Waiter, e.Until.Add(-answerAhead)}},
 		})
 		if !s.asking {
 			s.asking = true
@@ -316,6 +321,21 @@ func (s *Searches[W]) answer(w W, key identity.PublicKey, err error) {
 // the nonce, or -1.
 func (s *Searches[W]) byNonce(nonce uint64) int {
 	return slices.IndexFunc(s.running, func(r *search[W]) bool { return r.nonce == nonce && nonce != 0 })
+}
+
+// Searching reports whether a search for the holder of the key is running.
+func (s *Searches[W]) Searching(key identity.PublicKey) bool {
+	return slices.ContainsFunc(s.running, func(r *search[W]) bool { return r.key == key })
+}
+
+// Abandon ends all requests with err, for instance because their actor is restarted.
+func (s *Searches[W]) Abandon(err error) []SearchEffect {
+	s.out = nil
+	for len(s.running) > 0 {
+		s.end(0, err)
+	}
+	s.asking = false
+	return s.out
 }
 
 // Asked returns the key that a Discovery of ours with the nonce searches for.

@@ -42,10 +42,13 @@ func newSearches() *searches {
 	}
 }
 
-// do applies an event and returns its effects as text. Nonces are numbered from 1 on.
-func (s *searches) do(e discovery.SearchEvent) string {
+// do applies an event and returns its effects as text.
+func (s *searches) do(e discovery.SearchEvent) string { return texts(s, s.Step(s.now, e)) }
+
+// texts returns effects as text. Nonces are numbered from 1 on.
+func texts(s *searches, effects []discovery.SearchEffect) string {
 	var out strings.Builder
-	for _, effect := range s.Step(s.now, e) {
+	for _, effect := range effects {
 		switch effect := effect.(type) {
 		case discovery.AskLists:
 			out.WriteString("ask for peer lists\n")
@@ -77,7 +80,7 @@ func (s *searches) nonce(t *testing.T, d *datadriven.TestData) uint64 {
 
 // TestSearches runs the scripts. "find WAITER key=K" asks for a peer, which is "known" or
 // "banned", "for" so long; "clock 5s" sets the time and ticks; "stored K", "lists-ended",
-// "sent nonce=N reached=M" and "bad nonce=N" are the other events. "asked nonce=N" says
+// "sent nonce=N reached=M" and "bad nonce=N" are the other events. "abandon" ends all; "asked nonce=N" says
 // whom a nonce searches; "running", "stats" and "next" show the state.
 //
 // conforms: dht 83, 88-90
@@ -124,7 +127,9 @@ func TestSearches(t *testing.T) {
 			d.ScanArgs(t, "reached", &reached)
 			return s.do(discovery.SendEnded{Nonce: s.nonce(t, d), Reached: reached})
 		case "bad":
-			return s.do(discovery.AnswerFailed{Nonce: s.nonce(t, d), Err: errors.New("bad signature")})
+			return s.do(discovery.SearchFailed{Nonce: s.nonce(t, d), Err: errors.New("bad signature")})
+		case "abandon":
+			return texts(s, s.Abandon(errors.New("restarted")))
 		case "asked":
 			if key, ok := s.Asked(s.nonce(t, d)); ok {
 				return nameOf(key)
