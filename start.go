@@ -15,6 +15,7 @@ import (
 	ma "github.com/multiformats/go-multiaddr"
 
 	"github.com/gamelan-p2p/gamelan/actors"
+	rpcpart "github.com/gamelan-p2p/gamelan/actors/rpc"
 	"github.com/gamelan-p2p/gamelan/dht"
 	"github.com/gamelan-p2p/gamelan/identity"
 	"github.com/gamelan-p2p/gamelan/internal/datadir"
@@ -351,8 +352,18 @@ func (b *builder) preregister(n *Node) error {
 			return err
 		}
 	}
+	if n.discovery == nil {
+		return nil
+	}
+	if s, ok := n.discovery.Service(); ok {
+		return n.calls.Provide(s, ownService)
+	}
 	return nil
 }
+
+// ownService are the limits of the service that hands out peers. Nodes of every release
+// make one or two calls on a session and then end it.
+var ownService = rpcpart.Own{Sessions: 200, SessionsPerPeer: 3, Idle: 30 * time.Second, Deadline: 30 * time.Second}
 
 // ready waits until the registered actors and services are offered, and the bans of
 // allowed peers are lifted; then it adds the seeds.

@@ -4,6 +4,7 @@ import (
 	dhtpart "github.com/gamelan-p2p/gamelan/actors/dht"
 	"github.com/gamelan-p2p/gamelan/actors/discovery"
 	rpcpart "github.com/gamelan-p2p/gamelan/actors/rpc"
+	"github.com/gamelan-p2p/gamelan/protocol"
 )
 
 // addParts adds the parts of the node.
@@ -18,7 +19,7 @@ func (b *builder) addParts(n *Node) {
 	}
 	n.calls = rpcpart.New(b.trunk.Trunk, rpcpart.Settings{
 		Sessions: b.RPC.MaxSessions, SessionsPerPeer: b.RPC.MaxPeerSessions,
-		Clients: b.RPC.ClientSessions, Idle: b.RPC.Idle,
+		Clients: b.RPC.ClientSessions, Idle: b.RPC.Idle, Brief: []protocol.ID{discovery.ServiceID},
 	})
 	n.parts = append(n.parts, n.calls.Part())
 }

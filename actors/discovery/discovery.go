@@ -74,6 +74,7 @@ type Discovery struct {
 	states    states
 	joins     joinState
 	searching searchCounts
+	requests  requests
 }
 
 // New returns the discovery of a node. It must be called before the node's actors start.

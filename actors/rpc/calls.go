@@ -21,6 +21,9 @@ type Settings struct {
 	SessionsPerPeer int           // … of one peer
 	Clients         int           // our sessions with one service of one peer
 	Idle            time.Duration // idle time after which our services end a session
+	// Brief are the protocols of peers' services that this node calls rarely: a session
+	// with one ends as soon as no call needs it.
+	Brief []protocol.ID
 }
 
 // Calls is the state of the remote calls of one node, in both directions. It outlives the
@@ -70,14 +73,14 @@ func (k *Calls) Preregister(s rpc.Service) error {
 	if k.trunk.Reserved(s.Protocol) {
 		return fmt.Errorf("%w: %q", actors.ErrProtocolTaken, string(s.Protocol))
 	}
-	return k.preregister(s, false)
+	return k.preregister(s, nil)
 }
 
 // Provide adds a service of the node's own before the tree starts. Its id may be one with a
-// fixed meaning between nodes.
-func (k *Calls) Provide(s rpc.Service) error { return k.preregister(s, true) }
+// fixed meaning between nodes. Users cannot remove it.
+func (k *Calls) Provide(s rpc.Service, limits Own) error { return k.preregister(s, &limits) }
 
-func (k *Calls) preregister(s rpc.Service, own bool) error {
+func (k *Calls) preregister(s rpc.Service, own *Own) error {
 	service, err := newRegistered(s)
 	if err != nil {
 		return err

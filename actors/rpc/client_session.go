@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -76,9 +77,9 @@ type (
 func (s *Session) acquire() bool { return s.state.CompareAndSwap(sessionIdle, sessionBusy) }
 
 // release makes the session idle, and tells rpc-client so if a caller waits. On a retired
-// connection it ends the session instead.
+// connection, and if the session is brief and no caller waits, it ends the session instead.
 func (s *Session) release() {
-	if s.conn.Retired() && s.state.CompareAndSwap(sessionBusy, sessionOver) {
+	if (s.conn.Retired() || s.brief() && s.pool.waiting.Load() == 0) && s.state.CompareAndSwap(sessionBusy, sessionOver) {
 		s.shared.trunk.System().Root.Send(s.pid, closeSession{})
 		return
 	}
@@ -86,6 +87,9 @@ func (s *Session) release() {
 		s.shared.trunk.System().Root.Send(s.shared.Client, sessionFree{s.key})
 	}
 }
+
+// brief reports whether the session ends when no call needs it.
+func (s *Session) brief() bool { return slices.Contains(s.shared.Brief, s.key.Protocol) }
 
 // Errors of calls.
 var (

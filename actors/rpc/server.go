@@ -50,6 +50,7 @@ type server struct {
 	calls    *Calls
 	sessions map[string]*sessionPlace // by path
 	perPeer  map[identity.NodeID]*peerLimits
+	own      int // sessions with the node's own services
 	pending  int
 	serial   uint64
 	refused  uint64
@@ -68,13 +69,14 @@ type sessionPlace struct {
 	peer    identity.NodeID
 	id      protocol.ID
 	pending bool
+	own     bool // with a service of the node itself
 	serving *servedSession
 }
 
 // peerLimits counts what a peer uses of the limits.
 type peerLimits struct {
-	sessions, pending int
-	credit            *inboundCredit // of all its sessions
+	sessions, own, pending int            // own: sessions with the node's own services
+	credit                 *inboundCredit // of all its sessions
 }
 
 const (
@@ -159,17 +161,24 @@ func (a *server) opened(c actor.Context, m actors.SubstreamOpened) {
 	if share == nil {
 		share = &peerLimits{credit: newInboundCredit(a.calls.trunk)}
 	}
+	own := service != nil && service.own != nil
+	all, most := len(a.sessions)-a.own, a.calls.Sessions
+	peers, mostOfPeer := share.sessions-share.own, a.calls.SessionsPerPeer
+	if own {
+		all, most = a.own, service.own.Sessions
+		peers, mostOfPeer = share.own, service.own.SessionsPerPeer
+	}
 	var why rpc.Reason
 	switch {
-	case len(a.sessions) >= a.calls.Sessions, a.draining != nil:
+	case all >= most, a.draining != nil:
 		why = rpc.NoServerSessions
 	case service == nil, service.stopped:
 		why = rpc.ProtocolUnsupported
-	case share.sessions >= a.calls.SessionsPerPeer, share.pending >= maxHandshakesPerPeer, a.pending >= maxHandshakes:
+	case peers >= mostOfPeer, share.pending >= maxHandshakesPerPeer, a.pending >= maxHandshakes:
 		why = rpc.NoServerSessions
 	default:
 		a.serial++
-		p := &sessionPlace{peer: m.Peer, id: m.Protocol, pending: true}
+		p := &sessionPlace{peer: m.Peer, id: m.Protocol, pending: true, own: own}
 		session := newServerSession(a.calls, service, share.credit, m)
 		p.serving = session.serving
 		p.pid = supervisor.Spawn(c, supervisor.Spec{
@@ -181,6 +190,10 @@ func (a *server) opened(c actor.Context, m actors.SubstreamOpened) {
 		a.pending++
 		share.sessions++
 		share.pending++
+		if own {
+			a.own++
+			share.own++
+		}
 		return
 	}
 	a.refuse(c, m, why)
@@ -206,6 +219,10 @@ func (a *server) gone(who *actor.PID) {
 	delete(a.sessions, who.Id)
 	share := a.perPeer[p.peer]
 	share.sessions--
+	if p.own {
+		a.own--
+		share.own--
+	}
 	if p.pending {
 		a.pending--
 		share.pending--
@@ -262,7 +279,7 @@ func (a *server) add(c actor.Context, m AddService) {
 func (a *server) offer(c actor.Context, s *registered) {
 	token := a.calls.trunk.NewID()
 	a.asking[token] = s
-	c.Request(a.calls.trunk.Services(), actors.AddProtocol{Token: token, ID: s.Protocol, PID: c.Self(), Own: s.own})
+	c.Request(a.calls.trunk.Services(), actors.AddProtocol{Token: token, ID: s.Protocol, PID: c.Self(), Own: s.own != nil})
 }
 
 func (a *server) added(c actor.Context, m actors.ProtocolAdded) {
@@ -307,7 +324,7 @@ func (a *server) stop(c actor.Context, s *registered) {
 
 func (a *server) remove(c actor.Context, m RemoveService) {
 	s := a.calls.service(m.ID)
-	if s == nil || s.own {
+	if s == nil || s.own != nil {
 		supervisor.Reply(c, ServiceRemoved{fmt.Errorf("%w: %q", ErrNoService, string(m.ID))})
 		return
 	}

@@ -118,7 +118,7 @@ func (s *servedSession) handshake(ctx context.Context) error {
 	}
 	now := s.shared.trunk.Now()
 	s.mu.Lock()
-	s.machine = rpc.NewServer(now, rpc.ServerOptions{Idle: s.shared.Idle})
+	s.machine = rpc.NewServer(now, s.service.options(s.shared.Idle))
 	s.mu.Unlock()
 	supervisor.Tell(ctx, handshakeOver{})
 	if _, err := s.stream.Write(frame.Append(nil, rpc.AppendAccepted(nil))); err != nil {

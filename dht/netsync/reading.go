@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"math"
-	"slices"
 	"time"
 
 	"github.com/gamelan-p2p/gamelan/dht/discovery"
@@ -164,9 +163,6 @@ func (r *Reading) record(now time.Time, key identity.PublicKey, p wire.PeerInfo)
 			return c, Unusable, nil
 		}
 		return c, Bad, err
-	}
-	for i, a := range c.Addresses {
-		c.Addresses[i] = slices.Clone(a)
 	}
 	if old {
 		return c, Newer, nil

@@ -55,13 +55,9 @@ func (r Rules) Peers(now time.Time, caller identity.NodeID, q wire.GetPeers, kno
 	if err := checkLimits(q.MaxClaims, q.MaxAddressesPerClaim); err != nil {
 		return nil, err
 	}
-	n := MaxPeers
-	if q.N > 0 && q.N < MaxPeers {
-		n = int(q.N)
-	}
 	// The n least of exponentially distributed numbers, each divided by the weight of its
 	// peer, are a weighted sample without replacement in random order.
-	chosen := best[float64]{n: n, compare: cmp.Compare[float64]}
+	chosen := best[float64]{n: MostPeers(q), compare: cmp.Compare[float64]}
 	for c := range known {
 		age, ok := r.fresh(now, c)
 		if !ok || c.ID == caller || !q.IncludeClients && !c.Features.IsNode() {
@@ -73,6 +69,14 @@ func (r Rules) Peers(now time.Time, caller identity.NodeID, q wire.GetPeers, kno
 		}
 	}
 	return chosen.claims(), nil
+}
+
+// MostPeers returns how many peers the answer to a GetPeers has at most.
+func MostPeers(q wire.GetPeers) int {
+	if q.N == 0 {
+		return MaxPeers
+	}
+	return int(min(q.N, MaxPeers))
 }
 
 // halfWeight is the age after which a peer has half the weight in an answer.
