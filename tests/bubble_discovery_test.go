@@ -1,10 +1,21 @@
 package tests
 
 import (
+	"bytes"
+	"context"
+	"errors"
+	"slices"
 	"testing"
+	"testing/synctest"
 	"time"
 
+	"google.golang.org/protobuf/encoding/protowire"
+
 	"github.com/gamelan-p2p/gamelan"
+	"github.com/gamelan-p2p/gamelan/actors/discovery"
+	"github.com/gamelan-p2p/gamelan/dht"
+	machine "github.com/gamelan-p2p/gamelan/dht/discovery"
+	"github.com/gamelan-p2p/gamelan/dht/wire"
 	"github.com/gamelan-p2p/gamelan/gamelantest"
 	"github.com/gamelan-p2p/gamelan/identity"
 	"github.com/gamelan-p2p/gamelan/protocol"
@@ -80,5 +91,364 @@ func TestBubbleDiscoverPropagation(t *testing.T) {
 		if _, err := a.DHT().Discover(t.Context(), d.PublicKey()); err != nil || time.Since(begin) > 0 {
 			t.Errorf("again: got %v after %s, want the known peer at once", err, time.Since(begin))
 		}
+	})
+}
+
+// TestBubbleJoinUnchanged: a Join that its author has not encoded as we would, with an
+// unknown field in its body, is relayed byte for byte, so that the next node still verifies
+// it.
+//
+// conforms: dht 81, 147
+func TestBubbleJoinUnchanged(t *testing.T) {
+	gamelantest.Bubble(t, func(t *testing.T) {
+		net := gamelantest.NewNetwork(t)
+		var got []byte
+		sees := func(next dht.Handler) dht.Handler {
+			return func(m *dht.Incoming) dht.Verdict {
+				got = slices.Clone(m.Envelope.Body)
+				return next(m)
+			}
+		}
+		a := net.Start(gamelan.Config{Floor: gamelan.NoFloor, Secret: sends}, quiet)
+		b := startMember(net, gamelan.Config{Floor: gamelan.NoFloor})
+		c := startMember(net, gamelan.Config{Floor: gamelan.NoFloor}, gamelan.WithLayer(dht.BeforeVerify, sees))
+		net.Connect(a, b.Node)
+		net.Connect(b.Node, c.Node)
+		e := announced{typ: wire.TypeJoin}.compose(t, identity.PublicKey{})
+		unknown := protowire.AppendBytes(protowire.AppendTag(nil, 99, protowire.BytesType), []byte("of a later version"))
+		e.Body = append(unknown, e.Body...)
+		sign(t, &e, sends)
+		post(t, a, b.Node, e)
+		time.Sleep(time.Second)
+		if !bytes.Equal(got, e.Body) {
+			t.Errorf("c got a body of %d bytes, want the %d bytes that the author has signed", len(got), len(e.Body))
+		}
+		wantKnows(t, "c", c, a.PublicKey(), identity.FeatureNode)
+		if _, reason, banned := c.Peers().Banned(b.ID()); banned {
+			t.Errorf("c has banned the relay: %s", reason)
+		}
+	})
+}
+
+// TestBubbleLargeJoin: a Join with 28,800 addresses gets its author banned, and goes no
+// further.
+//
+// conforms: dht 141
+// conforms: V 20
+func TestBubbleLargeJoin(t *testing.T) {
+	gamelantest.Bubble(t, func(t *testing.T) {
+		net := gamelantest.NewNetwork(t)
+		a := net.Start(gamelan.Config{Floor: gamelan.NoFloor, Secret: sends}, quiet)
+		b := startMember(net, gamelan.Config{Floor: gamelan.NoFloor}, quiet)
+		c, toC := sniffed(net)
+		net.Connect(a, b.Node)
+		net.Connect(b.Node, c.Node)
+		e := announced{typ: wire.TypeJoin, edit: func(j *wire.Announcement) {
+			j.Addresses = slices.Repeat(binaries(t, "/ip6/2001:4860:4860::8888/tcp/18189"), 28_800)
+		}}.compose(t, identity.PublicKey{})
+		if n := len(e.Body); n < 600<<10 {
+			t.Fatalf("got a Join of %d bytes, want a large one", n)
+		}
+		post(t, a, b.Node, e)
+		time.Sleep(2 * time.Second)
+		if until, reason, banned := b.Peers().Banned(a.ID()); !banned || time.Until(until) < protocol.BanLong-time.Minute {
+			t.Errorf("got banned %v until %v (%s), want for two hours", banned, until, reason)
+		}
+		if n := toC.total(); n != 0 {
+			t.Errorf("c got %d messages, want none", n)
+		}
+		if _, ok := c.Peers().Get(a.ID()); ok {
+			t.Error("c knows a")
+		}
+	})
+}
+
+// TestBubbleReplayedAnnouncements: a Join and a Discovery that somebody repeats have no
+// second effect, and bring nobody a ban.
+//
+// conforms: dht 84
+func TestBubbleReplayedAnnouncements(t *testing.T) {
+	gamelantest.Bubble(t, func(t *testing.T) {
+		net := gamelantest.NewNetwork(t)
+		b := startMember(net, gamelan.Config{Floor: gamelan.NoFloor}, quiet)
+		honest, toHonest := sniffedAs(net, sends)
+		c, toC := sniffed(net)
+		repeats := net.Start(gamelan.Config{Floor: gamelan.NoFloor}, quiet)
+		net.Connect(honest, b.Node)
+		net.Connect(b.Node, c.Node)
+		net.Connect(repeats, b.Node)
+		join := announced{typ: wire.TypeJoin}.compose(t, b.PublicKey())
+		question := announced{typ: wire.TypeDiscovery, nonce: 7}.compose(t, b.PublicKey())
+		for range 3 {
+			for _, from := range []*gamelantest.Node{honest, repeats} {
+				post(t, from, b.Node, join)
+				post(t, from, b.Node, question)
+				time.Sleep(10 * time.Second)
+			}
+		}
+		if n := toC.total(); n != 1 {
+			t.Errorf("c got %d Joins, want one", n)
+		}
+		if n := toHonest.total(); n != 1 {
+			t.Errorf("the author of the Discovery got %d answers, want one", n)
+		}
+		for _, n := range []*gamelantest.Node{honest, repeats, c.Node} {
+			if _, reason, banned := b.Peers().Banned(n.ID()); banned {
+				t.Errorf("node %d is banned: %s", n.Number, reason)
+			}
+		}
+	})
+}
+
+// TestBubbleStolenResponse: somebody hears the answer to a Discovery and passes it on. The
+// peer that wrote it is not banned, whether the receiver searches for it or not.
+//
+// conforms: dht 89
+func TestBubbleStolenResponse(t *testing.T) {
+	gamelantest.Bubble(t, func(t *testing.T) {
+		net := gamelantest.NewNetwork(t)
+		var stolen []byte
+		sees := func(next dht.Handler) dht.Handler {
+			return func(m *dht.Incoming) dht.Verdict {
+				stolen = m.Envelope.Append(nil)
+				return next(m)
+			}
+		}
+		victim := startMember(net, gamelan.Config{Floor: gamelan.NoFloor}, quiet)
+		author := startMember(net, gamelan.Config{Floor: gamelan.NoFloor}, quiet)
+		thief := net.Start(gamelan.Config{Floor: gamelan.NoFloor, Secret: sends}, quiet, gamelan.WithLayer(dht.BeforeVerify, sees))
+		net.Connect(thief, author.Node)
+		net.Connect(thief, victim.Node)
+		net.Introduce(victim.Node, author.Node)
+		post(t, thief, author.Node, announced{typ: wire.TypeDiscovery, nonce: 7}.compose(t, author.PublicKey()))
+		time.Sleep(time.Second)
+		if e, err := wire.DecodeEnvelope(stolen); err != nil || e.Header.Type != wire.TypeDiscoveryResponse {
+			t.Fatalf("the thief got %v, %v, want the answer to its Discovery", e.Header.Type, err)
+		}
+		postBytes(t, thief, victim.Node, stolen)
+		time.Sleep(time.Second)
+		if _, reason, banned := victim.Peers().Banned(author.ID()); banned {
+			t.Errorf("the author is banned: %s", reason)
+		}
+		if until, _, banned := victim.Peers().Banned(thief.ID()); !banned || time.Until(until) < protocol.BanLong-time.Minute {
+			t.Errorf("got the thief banned %v until %v, want for two hours", banned, until)
+		}
+	})
+}
+
+// TestBubbleSearchFails: a search ends at once if there is nobody to ask, else when its
+// time is over; all who wait for one key are answered, and one who gives up is forgotten.
+//
+// conforms: dht 83, 90
+func TestBubbleSearchFails(t *testing.T) {
+	gamelantest.Bubble(t, func(t *testing.T) {
+		net := gamelantest.NewNetwork(t)
+		a := startMember(net, gamelan.Config{Floor: gamelan.NoFloor})
+		b := startMember(net, gamelan.Config{Floor: gamelan.NoFloor})
+		nobody := gamelantest.Secret(99).PublicKey()
+		begin := time.Now()
+		_, err := a.DHT().Discover(t.Context(), nobody)
+		if took := time.Since(begin); !errors.Is(err, machine.ErrNobodyToAsk) || took > machine.ListsTimeout {
+			t.Errorf("without a connection: got %v after %s, want nobody to ask", err, took)
+		}
+		if _, err := a.DHT().Discover(t.Context(), a.PublicKey()); !errors.Is(err, dht.ErrSelf) {
+			t.Errorf("for itself: got %v", err)
+		}
+		net.Connect(a.Node, b.Node)
+		begin = time.Now()
+		type result struct {
+			err  error
+			took time.Duration
+		}
+		results := make(chan result, 3)
+		for _, limit := range []time.Duration{30 * time.Second, time.Hour, time.Hour} {
+			go func() {
+				ctx, cancel := context.WithTimeout(t.Context(), limit)
+				defer cancel()
+				_, err := a.DHT().Discover(ctx, nobody)
+				results <- result{err, time.Since(begin)}
+			}()
+		}
+		first := <-results
+		if first.took > 30*time.Second || first.err == nil {
+			t.Errorf("who waits for 30 s: got %v after %s", first.err, first.took)
+		}
+		synctest.Wait()
+		if v := a.DHT().Network().Searches; len(v.Running) != 1 || v.Running[0].Waiters != 2 || v.Running[0].Stage != "asking the network" {
+			t.Errorf("got %+v, want one search with two waiters", v.Running)
+		}
+		for range 2 {
+			if r := <-results; !errors.Is(r.err, machine.ErrNotFound) || r.took > 121*time.Second || r.took < 119*time.Second {
+				t.Errorf("got %v after %s, want nobody to have answered within 120 s", r.err, r.took)
+			}
+		}
+		if v := a.DHT().Network().Searches; len(v.Running) != 0 {
+			t.Errorf("got %+v, want no search left", v.Running)
+		}
+		if _, reason, banned := a.Peers().Banned(b.ID()); banned {
+			t.Errorf("b is banned for a search that nobody answered: %s", reason)
+		}
+	})
+}
+
+// TestBubbleSearchBanned: a known peer that is banned is an error of its own.
+func TestBubbleSearchBanned(t *testing.T) {
+	gamelantest.Bubble(t, func(t *testing.T) {
+		net := gamelantest.NewNetwork(t)
+		all := members(net, 2)
+		a, b := all[0], all[1]
+		net.Introduce(a.Node, b.Node)
+		if err := a.Peers().Ban(t.Context(), b.ID(), time.Hour, "test"); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := a.DHT().Discover(t.Context(), b.PublicKey()); !errors.Is(err, machine.ErrBannedPeer) {
+			t.Errorf("got %v, want it banned", err)
+		}
+	})
+}
+
+// TestBubbleSendToUnknown: a message to an unknown key finds its peer first.
+//
+// conforms: dht 64
+func TestBubbleSendToUnknown(t *testing.T) {
+	gamelantest.Bubble(t, func(t *testing.T) {
+		net := gamelantest.NewNetwork(t)
+		all := members(net, 3)
+		a, b, c := all[0], all[1], all[2]
+		net.Connect(a.Node, b.Node)
+		net.Connect(b.Node, c.Node)
+		m := letterTo(dht.DirectKey{Key: c.PublicKey(), Discover: true}, "to a stranger")
+		m.Encrypt = true
+		wantAllConfirmed(t, "to an unknown key", send(t, a, m), 1)
+		synctest.Wait()
+		if got := c.heard.Delivered(); len(got) != 1 || got[0].From != a.PublicKey() || got[0].Peer != a.ID() {
+			t.Errorf("c heard %+v, want the message, directly from a", got)
+		}
+	})
+}
+
+// TestBubbleAutomaticJoin: a node joins when it gets online, and not again within ten
+// minutes, whatever its connections and its actor do.
+//
+// conforms: dht 128
+func TestBubbleAutomaticJoin(t *testing.T) {
+	gamelantest.Bubble(t, func(t *testing.T) {
+		net := gamelantest.NewNetwork(t)
+		b := startMember(net, gamelan.Config{Floor: gamelan.NoFloor}, quiet)
+		heard := func() uint64 {
+			synctest.Wait()
+			return b.DHT().Network().Join.Heard
+		}
+		cfg := gamelan.Config{Floor: 1, Discovery: gamelan.DiscoveryConfig{NoSync: true}}
+		a := startMember(net, cfg, quiet)
+		cfg.Discovery.NoJoin = true
+		silent := startMember(net, cfg, quiet)
+		net.Connect(silent.Node, b.Node)
+		net.Connect(a.Node, b.Node)
+		time.Sleep(time.Second)
+		if n := heard(); n != 1 {
+			t.Fatalf("got %d Joins, want one, of the node that may", n)
+		}
+		begin := a.DHT().Network().Join.LastAt
+		for time.Since(begin) < 8*time.Minute {
+			net.Cut(a.Node, b.Node)
+			time.Sleep(time.Minute)
+			if !gamelantest.Crash(a.Node.Node, "discovery/join", "killed by the test") {
+				t.Fatal("there is no actor join")
+			}
+			gamelantest.Healed(t, a.Node.Node)
+		}
+		if n := heard(); n != 1 {
+			t.Errorf("got %d Joins within %s, want one", n, time.Since(begin))
+		}
+		if next := a.DHT().Network().Join.NextAt; next.Sub(begin) != 10*time.Minute {
+			t.Errorf("got the next Join after %s, want ten minutes after the last", next.Sub(begin))
+		}
+		time.Sleep(3 * time.Minute)
+		net.Cut(a.Node, b.Node)
+		time.Sleep(time.Minute)
+		if n := heard(); n != 2 {
+			t.Errorf("got %d Joins when it was online again after the pause, want two", n)
+		}
+	})
+}
+
+// TestBubbleExcludedJoin: a node whose addresses nobody may dial does not announce them.
+//
+// conforms: dht 77
+func TestBubbleExcludedJoin(t *testing.T) {
+	gamelantest.Bubble(t, func(t *testing.T) {
+		net := gamelantest.NewNetwork(t)
+		b := startMember(net, gamelan.Config{Floor: gamelan.NoFloor})
+		a := startMember(net, gamelan.Config{Floor: gamelan.NoFloor, ExcludeDial: []string{"/memory/2"}})
+		net.Connect(a.Node, b.Node)
+		if r, err := a.DHT().Join(t.Context()); !errors.Is(err, machine.ErrUnreachable) {
+			t.Errorf("got %v, %v, want the Join refused", r.String(), err)
+		}
+		time.Sleep(time.Second)
+		if v := b.DHT().Network().Join; v.Heard != 0 {
+			t.Errorf("b: got %+v, want no Join heard", v)
+		}
+	})
+}
+
+// TestBubbleDiscoveryRestarts: requests under way when their actor is restarted get an
+// error, and new ones work.
+func TestBubbleDiscoveryRestarts(t *testing.T) {
+	gamelantest.Bubble(t, func(t *testing.T) {
+		net := gamelantest.NewNetwork(t)
+		a := startMember(net, gamelan.Config{Floor: gamelan.NoFloor}, quiet)
+		b := startMember(net, gamelan.Config{Floor: gamelan.NoFloor}, quiet)
+		net.Connect(a.Node, b.Node)
+		net.Partition(a.Node, b.Node)
+		errs := make(chan error, 2)
+		go func() { _, err := a.DHT().Discover(t.Context(), gamelantest.Secret(99).PublicKey()); errs <- err }()
+		synctest.Wait()
+		gamelantest.Crash(a.Node.Node, "discovery/search", "killed by the test")
+		if err := <-errs; !errors.Is(err, discovery.ErrSearchLost) {
+			t.Errorf("search: got %v, want it lost", err)
+		}
+		go func() { _, err := a.DHT().Join(t.Context()); errs <- err }()
+		synctest.Wait()
+		gamelantest.Crash(a.Node.Node, "discovery/join", "killed by the test")
+		if err := <-errs; !errors.Is(err, discovery.ErrJoinLost) {
+			t.Errorf("join: got %v, want it lost", err)
+		}
+		net.Heal(a.Node, b.Node)
+		gamelantest.Healed(t, a.Node.Node)
+		time.Sleep(time.Minute)
+		if _, err := a.DHT().Discover(t.Context(), b.PublicKey()); err != nil {
+			t.Errorf("search after the restart: %v", err)
+		}
+		if _, err := a.DHT().Join(t.Context()); err != nil {
+			t.Errorf("join after the restart: %v", err)
+		}
+		if v := a.DHT().Network().Searches; v.Failed != 1 {
+			t.Errorf("got %+v, want the lost search counted", v)
+		}
+	})
+}
+
+// TestBubbleTooManyJoins: a node looks at 1,000 Joins of one source in a minute. More are
+// dropped and counted, and nobody is banned for them yet.
+func TestBubbleTooManyJoins(t *testing.T) {
+	gamelantest.Bubble(t, func(t *testing.T) {
+		net := gamelantest.NewNetwork(t)
+		a := net.Start(gamelan.Config{Floor: gamelan.NoFloor, Secret: sends}, quiet)
+		b := startMember(net, gamelan.Config{Floor: gamelan.NoFloor}, quiet)
+		net.Connect(a, b.Node)
+		const more = 50
+		for i := range machine.JoinLimit + more {
+			post(t, a, b.Node, announced{typ: wire.TypeJoin, by: third, nonce: uint64(i)}.compose(t, b.PublicKey()))
+		}
+		time.Sleep(time.Second)
+		v := b.DHT().Network().Join
+		if v.Heard != machine.JoinLimit+more || v.Stored != machine.JoinLimit || v.Refused["too often"] != more {
+			t.Errorf("got %+v, want %d stored, and %d refused", v, machine.JoinLimit, more)
+		}
+		if _, reason, banned := b.Peers().Banned(a.ID()); banned {
+			t.Errorf("the source is banned: %s", reason)
+		}
+		wantNoCredit(t, b.Node)
 	})
 }

@@ -50,6 +50,9 @@ type searchCounts struct {
 
 type searchDue struct{}
 
+// maxReplying bounds the Discoveries whose author is being stored, which takes a moment.
+const maxReplying = machine.ReplyLimit
+
 // ErrSearchLost reports a search that ended because its actor was restarted.
 var ErrSearchLost = errors.New("dht: the actor that searches was restarted meanwhile; try again")
 
@@ -219,7 +222,7 @@ func (s *search) discovery(c actor.Context, h dht.Heard) {
 		s.d.searching.refused.add(v.Outcome)
 		return
 	}
-	if v.Reply {
+	if v.Reply && len(s.replying) < maxReplying {
 		s.replying[h.Origin.NodeID()] = v.Nonce
 	}
 	s.d.store(c, h, v, peerstore.Discovery)
