@@ -18,11 +18,12 @@ type peerList struct {
 	now     time.Time
 	records []peerstore.Peer
 	ended   map[identity.NodeID]actors.ClosedConn
+	pools   pools
 }
 
 func peersSection(n *Node, now time.Time) models.PeerList {
 	records := make([]peerstore.Peer, 0, n.Peers().Len())
-	return peerList{n, now, slices.AppendSeq(records, n.Peers().All()), lastEnded(n)}
+	return peerList{n, now, slices.AppendSeq(records, n.Peers().All()), lastEnded(n), n.pools()}
 }
 
 // lastEnded returns for each peer the last of its remembered connections that ended. A
@@ -42,7 +43,7 @@ func (l peerList) Len() int { return len(l.records) }
 func (l peerList) Slice(from, to int) []models.Peer {
 	all := make([]models.Peer, 0, to-from)
 	for _, p := range l.records[from:to] {
-		all = append(all, peerOf(l.node, p, l.ended[p.ID], l.now))
+		all = append(all, l.peer(p))
 	}
 	return all
 }
@@ -58,7 +59,46 @@ func (l peerList) Find(id string) (models.Peer, bool) {
 	if i < 0 {
 		return models.Peer{}, false
 	}
-	return peerOf(l.node, l.records[i], l.ended[l.records[i].ID], l.now), true
+	return l.peer(l.records[i]), true
+}
+
+func (l peerList) peer(p peerstore.Peer) models.Peer {
+	v := peerOf(l.node, p, l.ended[p.ID], l.now)
+	v.Pool = l.pools.of(p)
+	return v
 }
 
 func (l peerList) MarshalJSON() ([]byte, error) { return json.Marshal(l.Slice(0, l.Len())) }
+
+// pools are the peers that the node wants to be connected to, with the reason.
+type pools struct {
+	node *Node
+	sets map[identity.NodeID]string
+}
+
+func (n *Node) pools() pools {
+	p := pools{n, map[identity.NodeID]string{}}
+	if n.discovery == nil {
+		return p
+	}
+	sets := n.discovery.State().Neighbours
+	for _, m := range sets.Random {
+		p.sets[m.Peer] = "random"
+	}
+	for _, m := range sets.Neighbours {
+		p.sets[m.Peer] = "neighbour"
+	}
+	return p
+}
+
+func (p pools) of(peer peerstore.Peer) string {
+	switch set := p.sets[peer.ID]; {
+	case set != "":
+		return set
+	case len(p.node.protectors(peer.ID)) > 0:
+		return "protected"
+	case peer.Flags&peerstore.FlagSeed != 0:
+		return "seed"
+	}
+	return "none"
+}

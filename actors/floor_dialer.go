@@ -220,8 +220,10 @@ func (f *floorDialer) cause() string {
 		return ""
 	case len(f.dials) > 0:
 		return fmt.Sprintf("%s sought, %d being dialled", more(missing), len(f.dials))
+	case f.nobody && f.refused == 0 && missing < f.env.Floor:
+		return fmt.Sprintf("that is every node known so far; up to %d are wanted", f.env.Floor)
 	case f.nobody && f.refused == 0:
-		return fmt.Sprintf("%s sought, but no other node is known; add a seed, KEY::ADDRESS", more(missing))
+		return "no other node is known yet; add a seed, KEY::ADDRESS"
 	case f.nobody:
 		return fmt.Sprintf("%s sought, but %s", more(missing), undialable(f.refused))
 	}

@@ -32,6 +32,10 @@ type Actions struct {
 	// Peers are the actions on one peer, by verb, for instance "forget".
 	Peers map[string]PeerAction
 
+	// Network are the actions by which the node finds other nodes, by verb, for
+	// instance "join".
+	Network map[string]NetworkAction
+
 	// Shutdown begins an orderly stop and returns at once.
 	Shutdown func()
 
@@ -56,7 +60,7 @@ type mutations struct {
 
 // Mutations returns the part of the API that changes the node: POST /v1/messages,
 // /v1/messages:ack, /v1/messages:back, /v1/dht/messages, /v1/peers, /v1/peers:import,
-// /v1/peers/{id}:{verb} and /v1/shutdown. Every request must carry token; without one, the
+// /v1/peers/{id}:{verb}, /v1/network/{verb} and /v1/shutdown. Every request must carry token; without one, the
 // error is [ErrNoToken] and there is no handler.
 func Mutations(token Token, a Actions) (http.Handler, error) {
 	if !token.set {
@@ -72,9 +76,10 @@ func Mutations(token Token, a Actions) (http.Handler, error) {
 	post("/v1/peers", m.addPeer)
 	post("/v1/peers:import", m.importPeers)
 	post("/v1/peers/{target}", m.peerAction)
+	post("/v1/network/{verb}", m.networkAction)
 	post("/v1/shutdown", m.shutdown)
 	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
-		notFound(w, "there is nothing to do at "+Escape(r.URL.Path), "POST to /v1/messages, /v1/messages:ack, /v1/messages:back, /v1/dht/messages, /v1/peers, /v1/peers:import, /v1/peers/{id}:{verb} or /v1/shutdown")
+		notFound(w, "there is nothing to do at "+Escape(r.URL.Path), "POST to /v1/messages, /v1/messages:ack, /v1/messages:back, /v1/dht/messages, /v1/peers, /v1/peers:import, /v1/peers/{id}:{verb}, /v1/network/{verb} or /v1/shutdown")
 	})
 	return guard(a.Hosts, http.NewCrossOriginProtection().Handler(m.admit(mux))), nil
 }

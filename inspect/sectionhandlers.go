@@ -26,6 +26,7 @@ func (h *handler) sections(w http.ResponseWriter, r *http.Request) {
 
 func (h *handler) section(w http.ResponseWriter, r *http.Request) { h.show(w, r, r.PathValue("name")) }
 func (h *handler) node(w http.ResponseWriter, r *http.Request)    { h.show(w, r, "node") }
+func (h *handler) network(w http.ResponseWriter, r *http.Request) { h.show(w, r, "network") }
 func (h *handler) config(w http.ResponseWriter, r *http.Request)  { h.show(w, r, "config") }
 
 // show answers with the value of one section.

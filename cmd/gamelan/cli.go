@@ -54,6 +54,7 @@ type cli struct {
 	Init       initCmd       `cmd:"" help:"Make a new identity."`
 	ID         idCmd         `cmd:"" name:"id" help:"Show the identity, and where the node can be reached."`
 	Node       nodeCmd       `cmd:"" help:"Run the node until it is told to stop."`
+	Seed       seedCmd       `cmd:"" help:"Run a node through which others enter the network, and write its one line for them."`
 	Status     statusCmd     `cmd:"" help:"Show the state of the running node, and the reason for it."`
 	Health     healthCmd     `cmd:"" help:"Check whether the node works: exit code 0 or 1, and the cause."`
 	Send       sendCmd       `cmd:"" help:"Send messages to a peer."`
@@ -61,6 +62,9 @@ type cli struct {
 	Messages   messagesCmd   `cmd:"" help:"List the messages sent over the DHT, and how they ended."`
 	Message    messageCmd    `cmd:"" help:"Show one message sent over the DHT, peer by peer."`
 	DHT        dhtCmd        `cmd:"" name:"dht" help:"Show the node's part in the DHT: messages received, sent and passed on."`
+	Network    networkCmd    `cmd:"" help:"How well the node has found its network: seeds, rounds, neighbours."`
+	Join       joinCmd       `cmd:"" help:"Announce the node to the network now."`
+	Discover   discoverCmd   `cmd:"" help:"Search for the node with a public key."`
 	Peers      peersCmd      `cmd:"" help:"The peers that the node knows: list, add, forget, export, import."`
 	Conns      connsCmd      `cmd:"" help:"List the connections, live or ended, and what keeps them open."`
 	Dial       dialCmd       `cmd:"" help:"Connect to peers."`
@@ -83,6 +87,7 @@ type cli struct {
 type noDataDir interface{ noDataDir() }
 
 func (*nodeCmd) noDataDir()          {} // it lists all problems, and finds its directory itself
+func (*seedCmd) noDataDir()          {}
 func (*configCheckCmd) noDataDir()   {}
 func (*configExplainCmd) noDataDir() {}
 func (*configInitCmd) noDataDir()    {}
@@ -106,6 +111,7 @@ type helpShown int
 func newParser(a *app) (*cli, *kong.Kong, error) {
 	c := new(cli)
 	c.Node.Plugins = kong.Plugins{newSettingFlags()}
+	c.Seed.Plugins = kong.Plugins{newSettingFlags()}
 	c.Settings.Show.Plugins = kong.Plugins{newSettingFlags()}
 	k, err := kong.New(c,
 		kong.Name("gamelan"), kong.Description(description), kong.Writers(a.Out, a.Err),
@@ -147,7 +153,8 @@ func run(ctx context.Context, args []string, a *app) (code int) {
 	}
 	a.setSources(c.Config, c.DataDir)
 	verb := k.Selected().Target.Addr().Interface()
-	if _, ok := verb.(*nodeCmd); ok { // before the settings, which may take long to read
+	switch verb.(type) {
+	case *nodeCmd, *seedCmd: // before the settings, which may take long to read
 		a.signals = daemon.CatchSignals(a.Output)
 		defer a.signals.Stop()
 	}

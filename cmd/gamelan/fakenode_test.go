@@ -43,10 +43,12 @@ func fakeNode(ctx context.Context, dir string) error {
 		return models.Ledger{Accepted: 1234, Ended: 1233, Reports: append(fakeReports(), slow.open()...)}
 	})
 	s.Section("dht", func(context.Context) any { return fakeDHT() })
+	network := newFakeNetwork()
+	s.Section("network", func(context.Context) any { return network.state() })
 	server, err := daemon.Serve(d,
 		inspect.Options{Source: fakeSource{}, Sections: &s, Messages: fakeInbox{}},
 		inspect.Actions{
-			Sender: fakeSender{}, DHT: fakeDHTSender{slow},
+			Sender: fakeSender{}, DHT: fakeDHTSender{slow}, Network: network.actions(),
 			Acknowledge: func(context.Context, []uint64) error { return nil },
 		})
 	if err != nil {

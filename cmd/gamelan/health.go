@@ -29,7 +29,8 @@ type healthJSON struct {
 	State string `json:"state"` // healthy, degraded or unhealthy; ok is true with the first two
 	Cause string `json:"cause"`
 
-	Inbox *models.Inbox `json:"inbox,omitempty"`
+	Discovery string        `json:"discovery,omitempty"` // how well the node has found others, in words; not a reason to be unhealthy
+	Inbox     *models.Inbox `json:"inbox,omitempty"`
 }
 
 // Run prints one line. The exit code is 1 when the node does not work or cannot be
@@ -73,6 +74,12 @@ func askHealth(ctx context.Context, c *client.Client) (v healthJSON, err error) 
 		v.OK, v.State, v.Cause = true, "degraded", strings.Join(h.Degraded, "; ")
 	default:
 		v.OK, v.State, v.Cause = true, "healthy", render.State(n.Status, n.Cause)
+	}
+	if v.State == "healthy" {
+		if network, err := c.Network(ctx); err == nil && network.On {
+			v.Discovery = network.Summary
+			v.Cause += "; " + network.Summary
+		}
 	}
 	v.addInbox(n.Inbox)
 	return v, err

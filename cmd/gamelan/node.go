@@ -3,8 +3,10 @@ package main
 import (
 	"github.com/alecthomas/kong"
 
+	"github.com/gamelan-p2p/gamelan"
 	"github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/config"
 	"github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/daemon"
+	"github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/failure"
 )
 
 // nodeCmd has a flag for every setting.
@@ -19,8 +21,26 @@ func (*nodeCmd) Help() string {
 
 // Run starts the node and waits until it is told to stop, by a signal or over
 // its socket, or stops by itself.
-func (c *nodeCmd) Run(a *app) error {
-	flags := settingFlags(c.Plugins)
+func (c *nodeCmd) Run(a *app) error { return runNode(a, settingFlags(c.Plugins), false) }
+
+// seedCmd runs a node through which others enter the network. It has a flag for every
+// setting.
+type seedCmd struct {
+	kong.Plugins
+}
+
+// Help returns the text of gamelan seed --help below the flags.
+func (*seedCmd) Help() string {
+	return "A seed is a node whose address others know before they know any other. This command runs a node, as gamelan node does, on the port 18189 if no address is given " +
+		"(on localnet of this machine only), and writes one line, KEY::ADDRESS, for the setting node.seeds or the flag --peer of the others. " +
+		"To be reached from other machines, give --listen /ip4/0.0.0.0/tcp/18189, and behind a router --public-address as well. Keep the data directory: it has the key."
+}
+
+// Run is that of a node, with its one line for others.
+func (c *seedCmd) Run(a *app) error { return runNode(a, settingFlags(c.Plugins), true) }
+
+// runNode runs a node with the settings of all sources; flags come first.
+func runNode(a *app, flags map[string][]string, seed bool) error {
 	l := a.load(flags)
 	for _, n := range l.Notes {
 		a.Note("%s", n)
@@ -28,10 +48,36 @@ func (c *nodeCmd) Run(a *app) error {
 	if len(l.Problems) > 0 {
 		return config.Problems(l.Problems)
 	}
+	if seed {
+		if err := checkSeed(l); err != nil {
+			return err
+		}
+	}
 	if err := a.locate(l); err != nil {
 		return err
 	}
 	return daemon.Run(a.ctx, daemon.Options{
-		Dir: a.dir, Output: a.Output, Loaded: l, Load: func() *config.Loaded { return a.load(flags) }, Signals: a.signals,
+		Dir: a.dir, Output: a.Output, Loaded: l, Load: func() *config.Loaded { return a.load(flags) }, Signals: a.signals, Seed: seed,
 	})
+}
+
+// checkSeed refuses settings with which nobody can enter the network through the node.
+func checkSeed(l *config.Loaded) error {
+	refuse := func(key, why string) error {
+		text := key
+		if s, ok := config.Find(key); ok {
+			text += " = " + l.Value(s).Text()
+		}
+		return failure.Usage("leave it out, or run gamelan node", "%s (%s): %s", text, l.Origin(key), why)
+	}
+	listen := l.Config.Node.Listen
+	switch {
+	case len(listen) == 1 && listen[0] == gamelan.ListenNowhere:
+		return refuse("node.listen", "nobody can reach the seed")
+	case l.Config.Node.Client:
+		return refuse("node.client", "others do not ask the seed for peers")
+	case !l.Config.DHTEnabled:
+		return refuse("dht.enabled", "the seed knows nothing of the network")
+	}
+	return nil
 }

@@ -54,7 +54,15 @@ func (c *sendCmd) Run(a *app) error {
 		return c.runDHT(a)
 	}
 	show := render.NewOutcomes(a.Output, c.Quiet)
-	err := a.client().Send(a.ctx, *c.Peer, c.Resend, c.input(a), client.Answers[models.Sent]{Each: show.Add, End: show.End, Rest: show.Rest})
+	found := followReceiver(a, *c.Peer)
+	err := a.client().Send(a.ctx, *c.Peer, c.Resend, c.input(a), client.Answers[models.Sent]{
+		Each: func(s models.Sent, more bool) error {
+			found()
+			return show.Add(s, more)
+		},
+		End: show.End, Rest: show.Rest,
+	})
+	found()
 	switch {
 	case err != nil:
 		return err

@@ -57,9 +57,11 @@ func (c *sendCmd) checkDHT() error {
 // runDHT sends the messages over the DHT.
 func (c *sendCmd) runDHT(a *app) error {
 	show, waits := render.NewReports(a.Output, c.Quiet), tellWaiting(a)
+	found := followReceiver(a, c.To)
 	r := inspect.DHTRequest{To: c.To, Strategy: c.Strategy, Type: c.Type, Encrypt: c.Encrypt, Sign: c.Sign}
 	err := a.client().SendDHT(a.ctx, r, c.input(a), client.Answers[models.SentReport]{
 		Each: func(s models.SentReport, more bool) error {
+			found()
 			waits.report()
 			return show.Add(s, more)
 		},
@@ -69,6 +71,7 @@ func (c *sendCmd) runDHT(a *app) error {
 		},
 		Rest: show.Rest,
 	})
+	found()
 	waits.stop()
 	switch {
 	case err != nil:

@@ -110,7 +110,7 @@ func signalNode(ts *testscript.TestScript, _ bool, args []string) {
 // background is the process of the node in dir, nil if there is none.
 func background(ts *testscript.TestScript, dir string) *os.Process {
 	for _, c := range ts.BackgroundCmds() {
-		if slices.Contains(c.Args, "node") && slices.Contains(c.Args, dir) {
+		if (slices.Contains(c.Args, "node") || slices.Contains(c.Args, "seed")) && slices.Contains(c.Args, dir) {
 			return c.Process
 		}
 	}

@@ -31,6 +31,12 @@ func (c *statusCmd) Run(a *app) error {
 	case !failure.Is(err, inspect.CodeNotFound): // not found: the node of a program without this section
 		return err
 	}
+	switch n, err := node.Network(ctx); {
+	case err == nil:
+		s.Discovery = &n
+	case !failure.Is(err, inspect.CodeNotFound):
+		return err
+	}
 	h, err := node.Health(ctx)
 	if err != nil {
 		return err

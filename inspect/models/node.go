@@ -85,6 +85,7 @@ type Peer struct {
 	BannedUntil  time.Time `json:"banned_until,omitzero"`
 	BanReason    string    `json:"ban_reason,omitempty"`
 	OfflineSince time.Time `json:"offline_since,omitzero"`
+	Pool         string    `json:"pool"`                // why the node wants it: neighbour, random, protected or seed, in this order, or none
 	Connection   *string   `json:"connection"`          // id, or null
 	EndedAt      time.Time `json:"ended_at,omitzero"`   // end of its last connection, if that is remembered
 	EndedWhy     string    `json:"ended_why,omitempty"` // the reason for that end, and the side that ended it

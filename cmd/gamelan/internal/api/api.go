@@ -32,6 +32,8 @@ type Why struct {
 	NotTaken    []string    `json:"not_taken,omitempty"`   // sentences on the protocols on which it accepts no messages of ours
 	NextDialAt  time.Time   `json:"next_dial_at,omitzero"` // when the node will dial it again by itself, if it will
 	Protected   []string    `json:"protected"`             // the tags of who protects it
+	Pools       []string    `json:"pools"`                 // why the node wants it: neighbour, random, seed
+	Seed        *Asked      `json:"seed,omitempty"`        // if it is a seed: how it has answered
 	At          time.Time   `json:"at,omitzero"`           // time of the last choice that considered it; zero: none is remembered
 	Purpose     string      `json:"purpose,omitempty"`
 	Missing     int         `json:"missing,omitempty"`
@@ -39,6 +41,14 @@ type Why struct {
 	Considered  int         `json:"considered,omitempty"`
 	Candidates  []Candidate `json:"candidates"`
 	Dials       []Dial      `json:"dials"`
+}
+
+// Asked is how a node has answered when it was asked last for the peers that it knows.
+type Asked struct {
+	At       time.Time `json:"at,omitzero"` // zero: it was not asked yet
+	Answered bool      `json:"answered"`
+	Peers    int       `json:"peers"` // that it told of
+	Error    string    `json:"error,omitempty"`
 }
 
 // Candidate is a peer that a choice considered.

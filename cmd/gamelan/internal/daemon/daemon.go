@@ -20,6 +20,7 @@ import (
 	"github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/render"
 	"github.com/gamelan-p2p/gamelan/inspect"
 	"github.com/gamelan-p2p/gamelan/inspect/models"
+	"github.com/gamelan-p2p/gamelan/protocol"
 )
 
 // Options configure Run.
@@ -29,6 +30,7 @@ type Options struct {
 	Loaded  *config.Loaded        // the settings to start with
 	Load    func() *config.Loaded // reads them again
 	Signals *Signals
+	Seed    bool // others enter the network through the node
 }
 
 // Run runs a node until ctx ends, a client stops it over its API, or it ends by itself.
@@ -49,6 +51,10 @@ func Run(ctx context.Context, o Options) error {
 	d.made = made
 	return d.run(ctx, id)
 }
+
+// localSeed is where a seed on localnet listens unless it is told otherwise: on a port that
+// does not change, of this machine only.
+const localSeed = "/ip4/127.0.0.1/tcp/18189"
 
 // daemon is a running node with its settings, API, signals and service manager.
 type daemon struct {
@@ -94,6 +100,9 @@ func (d *daemon) run(outer context.Context, id gamelan.Identity) error {
 	settings := d.settings()
 	cfg := settings.ForNode()
 	cfg.DataDir = d.Dir.Path
+	if d.Seed && len(cfg.Listen) == 0 && id.Network == protocol.LocalNet {
+		cfg.Listen = []string{localSeed}
+	}
 	opts := []gamelan.Option{gamelan.WithInbox(settings.ForInbox()), gamelan.WithLogger(d.logger)}
 	var err error
 	if d.node, err = gamelan.Start(outer, cfg, opts...); err != nil {
@@ -123,7 +132,12 @@ func (d *daemon) run(outer context.Context, id gamelan.Identity) error {
 	var work sync.WaitGroup
 	defer work.Wait()
 	defer end()
-	err = render.Running(d.Output, gamelan.Version, render.NewIdentity(id.Secret.PublicKey(), id.Network, new(d.nodeSection(ctx))))
+	self := render.NewIdentity(id.Secret.PublicKey(), id.Network, new(d.nodeSection(ctx)))
+	if d.Seed {
+		err = render.SeedRunning(d.Output, gamelan.Version, self)
+	} else {
+		err = render.Running(d.Output, gamelan.Version, self)
+	}
 	if err == nil {
 		d.manager.ready(d.statusLine(ctx))
 		work.Go(func() { d.reloads(around, d.Signals.reload) })
@@ -181,7 +195,7 @@ func (d *daemon) shown() inspect.Options {
 // actions returns the API's functions that change the node; stop ends it.
 func (d *daemon) actions(stop func()) inspect.Actions {
 	return inspect.Actions{
-		Sender: nodeSender{d.node}, DHT: newDHTSender(d.node), AddPeer: addPeer(d.node), ImportPeers: importPeers(d.node), Peers: peerActions(d.node),
+		Sender: nodeSender{d.node}, DHT: newDHTSender(d.node), AddPeer: addPeer(d.node), ImportPeers: importPeers(d.node), Peers: peerActions(d.node), Network: networkActions(d.node),
 		Acknowledge: acknowledge(d.node),
 		HandBack:    d.node.Inbox().HandBack,
 		Shutdown:    stop, Stopping: d.stopping.Load,

@@ -18,9 +18,22 @@ import (
 // nodeSender sends the API's messages through a node.
 type nodeSender struct{ node *gamelan.Node }
 
-// Resolve finds the peer.
+// Resolve finds the peer. If it is given as a public key that is not known, Resolve
+// searches for its holder.
 func (s nodeSender) Resolve(ctx context.Context, peer string) (string, error) {
-	return s.find(ctx, peer)
+	id, err := s.find(ctx, peer)
+	if err == nil || !s.node.DHT().Enabled() {
+		return id, err
+	}
+	key, notKey := identity.ParsePublicKey(peer)
+	if notKey != nil || key == s.node.PublicKey() {
+		return "", err
+	}
+	found, err := search(ctx, s.node, key)
+	if err != nil {
+		return "", err
+	}
+	return found.ID.String(), nil
 }
 
 // find returns the node id of a peer as people write it: a node id in full or as it is

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net/url"
+	"slices"
 	"time"
 
 	"github.com/gamelan-p2p/gamelan"
@@ -11,6 +12,7 @@ import (
 	"github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/failure"
 	"github.com/gamelan-p2p/gamelan/identity"
 	"github.com/gamelan-p2p/gamelan/inspect"
+	"github.com/gamelan-p2p/gamelan/inspect/models"
 )
 
 // whyPeer is the API's action that explains the node's choices.
@@ -36,6 +38,7 @@ func whyOf(n *gamelan.Node, id identity.NodeID) api.Why {
 		NodeID: id.String(), Connected: connected, Protected: append([]string{}, history.Protected...),
 		Candidates: []api.Candidate{}, Dials: []api.Dial{},
 	}
+	w.Pools, w.Seed = poolsOf(n.DHT().Network(), w.NodeID)
 	if p, ok := n.Peers().Get(id); ok {
 		w.Addresses = len(p.Addresses)
 		if !p.Key.IsZero() {
@@ -80,4 +83,23 @@ func whyOf(n *gamelan.Node, id identity.NodeID) api.Why {
 		w.Candidates = append(w.Candidates, x)
 	}
 	return w
+}
+
+// poolsOf returns why the node wants a peer, and, if it is a seed, how it has answered.
+func poolsOf(network models.Network, id string) (pools []string, seed *api.Asked) {
+	pools = []string{}
+	is := func(m models.NetworkMember) bool { return m.NodeID == id }
+	if slices.ContainsFunc(network.Neighbour.Members, is) {
+		pools = append(pools, "neighbour")
+	}
+	if slices.ContainsFunc(network.Random.Members, is) {
+		pools = append(pools, "random")
+	}
+	for _, s := range network.Seeds {
+		if s.NodeID == id {
+			pools = append(pools, "seed")
+			seed = &api.Asked{At: s.AskedAt, Answered: s.Answered, Peers: s.Peers, Error: s.Error}
+		}
+	}
+	return pools, seed
 }

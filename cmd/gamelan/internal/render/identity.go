@@ -2,11 +2,16 @@ package render
 
 import (
 	"fmt"
+	"slices"
+	"strings"
+
+	ma "github.com/multiformats/go-multiaddr"
 
 	"github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/failure"
 	"github.com/gamelan-p2p/gamelan/identity"
 	"github.com/gamelan-p2p/gamelan/inspect/models"
 	"github.com/gamelan-p2p/gamelan/protocol"
+	"github.com/gamelan-p2p/gamelan/transport"
 )
 
 // Identity is the output of id and init with --json. Seeds are the node's addresses in the
@@ -84,4 +89,48 @@ func Running(o *Output, version string, i Identity) error {
 	}
 	_, err := fmt.Fprintf(o.Out, "Running. Look inside with: %s\n", o.Command("tree"))
 	return err
+}
+
+// SeedRunning writes the one line that others need to enter the network through this node.
+func SeedRunning(o *Output, version string, i Identity) error {
+	if o.JSON {
+		return o.PrintJSON(i)
+	}
+	line, local := seedLine(i)
+	o.Note("gamelan %s, a seed on %s. Others enter the network with this line in the setting node.seeds, or after --peer:", version, i.Network)
+	if _, err := fmt.Fprintln(o.Out, line); err != nil {
+		return err
+	}
+	if local {
+		o.Note("Only programs on this machine can reach this address; for others: --listen /ip4/0.0.0.0/tcp/18189, and behind a router --public-address.")
+	}
+	o.Note("Running. Look at it with: %s", o.Command("network status"))
+	return nil
+}
+
+// seedLine returns the key with all addresses, KEY::ADDRESS[::ADDRESS…]. It leaves loopback
+// addresses out if there are others; local reports that there are none.
+func seedLine(i Identity) (line string, local bool) {
+	var near, far []string
+	for _, s := range i.Seeds {
+		_, addr, _ := strings.Cut(s, "::")
+		if loopback(addr) {
+			near = append(near, addr)
+		} else {
+			far = append(far, addr)
+		}
+	}
+	if len(far) == 0 {
+		return strings.Join(slices.Concat([]string{i.PublicKey}, near), "::"), true
+	}
+	return strings.Join(slices.Concat([]string{i.PublicKey}, far), "::"), false
+}
+
+func loopback(addr string) bool {
+	a, err := ma.NewMultiaddr(addr)
+	if err != nil {
+		return false
+	}
+	ip, ok := transport.IP(a)
+	return ok && ip.IsLoopback()
 }

@@ -25,7 +25,7 @@ func Peers(o *Output, peers []models.Peer) error {
 	}
 	rows := [][]string{{"NODE ID", "STATE", "ADDRESS", "AGENT"}}
 	for _, p := range peers {
-		rows = append(rows, []string{p.NodeID[:min(16, len(p.NodeID))], shortWords(peerState(p, time.Now()), stateWidth), shortAddress(p), shortText(p.UserAgent, agentWidth)})
+		rows = append(rows, []string{p.NodeID[:min(16, len(p.NodeID))], shortWords(pooled(p.Pool, peerState(p, time.Now())), stateWidth), shortAddress(p), shortText(p.UserAgent, agentWidth)})
 	}
 	return o.Table(rows)
 }
@@ -57,6 +57,18 @@ func peerState(p models.Peer, now time.Time) string {
 		return fmt.Sprintf("ended %s ago: %s", shortAge(now.Sub(p.EndedAt)), p.EndedWhy)
 	}
 	return "known"
+}
+
+// pooled returns the state of a peer after the reason why the node wants it:
+// "neighbour, connected".
+func pooled(pool, state string) string {
+	switch {
+	case pool == "" || pool == "none":
+		return state
+	case state == "known":
+		return pool
+	}
+	return pool + ", " + state
 }
 
 // The widest cells of the table, so that it fits into 100 columns. The JSON has the full

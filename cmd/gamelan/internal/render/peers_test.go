@@ -27,6 +27,9 @@ func TestPeerListFits(t *testing.T) {
 		{failed("dial /ip4/127.0.0.1/tcp/7202: connection refused; check that the peer is running", "/ip4/203.100.113.107/tcp/18189"), "failed 12m ago: connection refused "},
 		{failed("noise: read handshake message 2: carries a payload of 15393 bytes", "/onion3/"+strings.Repeat("x", 56)+":18141"), "failed 12m ago: noise: read… "},
 		{failed(strings.Repeat("x", 90), "/ip4/127.0.0.1/tcp/1"), "failed 12m ago…"},
+		{models.Peer{NodeID: "00112233445566778899aabbcc", Pool: "neighbour", Connection: new("c-1")}, "neighbour, connected"},
+		{models.Peer{NodeID: "00112233445566778899aabbcc", Pool: "seed"}, "seed "},
+		{models.Peer{NodeID: "00112233445566778899aabbcc", Pool: "none"}, "known"},
 		{models.Peer{NodeID: "00112233445566778899aabbcc", BannedUntil: now.Add(time.Hour), BanReason: strings.Repeat("long ", 30)}, "banned until " + now.Add(time.Hour).Format("2006-01-02 15:04")},
 	} {
 		var b bytes.Buffer

@@ -13,9 +13,10 @@ import (
 // Status is the output of status with --json.
 type Status struct {
 	models.Node
-	DHT     *models.DHT `json:"dht,omitempty"` // nil: the node does not show it
-	Healthy bool        `json:"healthy"`
-	Reasons []string    `json:"reasons"` // why it is not
+	DHT       *models.DHT     `json:"dht,omitempty"`       // nil: the node does not show it
+	Discovery *models.Network `json:"discovery,omitempty"` // nil: the node does not show it
+	Healthy   bool            `json:"healthy"`
+	Reasons   []string        `json:"reasons"` // why it is not
 }
 
 // ShowStatus writes the state of the node. It fits on one screen.
@@ -46,6 +47,9 @@ func ShowStatus(o *Output, s Status, now time.Time) error {
 	line("connections", "%s: %d outbound, %d inbound; %d wanted", inspect.Count(uint64(s.Held), "connection"), s.Outbound, s.Inbound, s.Wanted)
 	line("inbound", "%s", placesText(s.Places))
 	line("peers", "%s known, %d of them banned", inspect.Number(uint64(s.Peers)), s.Banned)
+	if s.Discovery != nil && s.Discovery.On {
+		line("network", "%s", s.Discovery.Summary)
+	}
 	line("messages", "%s of %s in work", Bytes(s.Credit.Used), Bytes(s.Credit.Limit))
 	if s.Inbox != nil {
 		line("inbox", "%s", inboxText(s.Inbox, func() string { return Ago(now.Sub(s.Inbox.OldestAt)) }))

@@ -14,7 +14,7 @@ import (
 func Waiting(r *models.Report, c *models.Copy, p *models.Peer, now time.Time) string {
 	until := fmt.Sprintf("it is given up at %s", r.Begin.Add(dht.DefaultLimit).Local().Format(time.TimeOnly))
 	if c == nil {
-		return fmt.Sprintf("Message %s waits: its receiver is being looked for; %s.", r.Tag, until)
+		return fmt.Sprintf("Message %s waits: its receiver is being searched for; %s.", r.Tag, until)
 	}
 	who := inspect.ShortName(c.Peer)
 	if n := r.Count(models.OutcomeOpen) - 1; n > 0 {

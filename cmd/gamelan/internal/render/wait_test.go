@@ -17,7 +17,7 @@ func TestWhatAMessageWaitsFor(t *testing.T) {
 		copies []models.Copy
 		peer   models.Peer
 	}{
-		"Message 0a waits: its receiver is being looked for":                                             {},
+		"Message 0a waits: its receiver is being searched for":                                           {},
 		"Message 0a waits for 0011223344556677: connected, but has not confirmed it yet":                 {[]models.Copy{written}, models.Peer{Connection: new("c-1")}},
 		"Message 0a waits for 0011223344556677: connected, and other messages go first":                  {[]models.Copy{open}, models.Peer{Connection: new("c-1")}},
 		"Message 0a waits for 0011223344556677: not connected, and being dialled":                        {[]models.Copy{open}, models.Peer{}},

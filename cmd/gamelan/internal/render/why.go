@@ -59,6 +59,7 @@ func whyState(o *Output, w api.Why, now time.Time) []string {
 		line += ", protected by " + strings.Join(w.Protected, ", ")
 	}
 	lines = append(lines, line+".")
+	lines = append(lines, poolLines(w, now)...)
 	for _, text := range w.NotTaken {
 		lines = append(lines, inFlags(text)+".")
 	}
@@ -67,6 +68,32 @@ func whyState(o *Output, w api.Why, now time.Time) []string {
 	}
 	if w.NextDialAt.After(now) {
 		lines = append(lines, fmt.Sprintf("It is dialled again at %s, in %s.", w.NextDialAt.Local().Format(time.TimeOnly), shortAge(w.NextDialAt.Sub(now))))
+	}
+	return lines
+}
+
+// poolLines returns lines on the peer's part in the network of this node.
+func poolLines(w api.Why, now time.Time) (lines []string) {
+	words := map[string]string{
+		"neighbour": "a neighbour: one of the known nodes closest to this one",
+		"random":    "one of the nodes chosen at random to stay connected to",
+		"seed":      "a seed",
+	}
+	for i, pool := range w.Pools {
+		verb := "It is "
+		if i > 0 {
+			verb = "It is also "
+		}
+		lines = append(lines, verb+words[pool]+".")
+	}
+	switch s := w.Seed; {
+	case s == nil:
+	case s.At.IsZero():
+		lines = append(lines, "It was not asked for peers yet.")
+	case s.Answered:
+		lines = append(lines, fmt.Sprintf("Asked for peers %s ago, it told of %s.", shortAge(now.Sub(s.At)), inspect.Number(uint64(s.Peers))))
+	default:
+		lines = append(lines, fmt.Sprintf("Asked for peers %s ago, it did not answer: %s.", shortAge(now.Sub(s.At)), orUnknown(s.Error)))
 	}
 	return lines
 }

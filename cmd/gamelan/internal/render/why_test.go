@@ -30,13 +30,29 @@ func TestWhyNamesTheRemedy(t *testing.T) {
 		w    api.Why
 		want []string // lines begin with
 	}{
-		"banned":        {api.Why{BannedUntil: now.Add(time.Hour), BanReason: "noisy"}, []string{id + " is banned until 20", id + " is not connected.", `Next: "gamelan unban ` + id + `" lifts the ban`}},
-		"connected":     {api.Why{Connected: true, Since: now.Add(-4 * time.Minute), Direction: "inbound", Remote: "/memory/1", Addresses: 1}, []string{id + " is connected, inbound, for 4m, at /memory/1."}},
-		"no address":    {api.Why{}, []string{id + " is not connected.", `Next: no address of it is known; give one with "gamelan dial aabb::ADDRESS".`}},
-		"ended":         {api.Why{Addresses: 1, Lost: "ended by peer", LostAt: now.Add(-time.Hour), Dials: failed(now.Add(-2*time.Hour), "old")}, []string{id + " is not connected.", "Its last connection ended 1h ago, at ", `Next: connect to it with "gamelan dial ` + id + `".`}},
-		"failed":        {api.Why{Addresses: 1, Dials: failed(now, "connection refused; check that the peer is running"), NextDialAt: now.Add(90 * time.Second)}, []string{id + " is not connected.", "It is dialled again at ", `Next: check that the peer is running; or give another address with "gamelan dial aabb::ADDRESS".`}},
-		"inward":        {api.Why{Addresses: 1, Dials: failed(now, inward.Error())}, []string{id + " is not connected.", `Next: if this peer is meant to be there, give its address yourself; or give another address with "gamelan dial aabb::ADDRESS".`}},
-		"no remedy":     {api.Why{Addresses: 1, Dials: failed(now, "trouble")}, []string{id + " is not connected.", "Next: check that it runs and listens there"}},
+		"banned":     {api.Why{BannedUntil: now.Add(time.Hour), BanReason: "noisy"}, []string{id + " is banned until 20", id + " is not connected.", `Next: "gamelan unban ` + id + `" lifts the ban`}},
+		"connected":  {api.Why{Connected: true, Since: now.Add(-4 * time.Minute), Direction: "inbound", Remote: "/memory/1", Addresses: 1}, []string{id + " is connected, inbound, for 4m, at /memory/1."}},
+		"no address": {api.Why{}, []string{id + " is not connected.", `Next: no address of it is known; give one with "gamelan dial aabb::ADDRESS".`}},
+		"ended":      {api.Why{Addresses: 1, Lost: "ended by peer", LostAt: now.Add(-time.Hour), Dials: failed(now.Add(-2*time.Hour), "old")}, []string{id + " is not connected.", "Its last connection ended 1h ago, at ", `Next: connect to it with "gamelan dial ` + id + `".`}},
+		"failed":     {api.Why{Addresses: 1, Dials: failed(now, "connection refused; check that the peer is running"), NextDialAt: now.Add(90 * time.Second)}, []string{id + " is not connected.", "It is dialled again at ", `Next: check that the peer is running; or give another address with "gamelan dial aabb::ADDRESS".`}},
+		"inward":     {api.Why{Addresses: 1, Dials: failed(now, inward.Error())}, []string{id + " is not connected.", `Next: if this peer is meant to be there, give its address yourself; or give another address with "gamelan dial aabb::ADDRESS".`}},
+		"no remedy":  {api.Why{Addresses: 1, Dials: failed(now, "trouble")}, []string{id + " is not connected.", "Next: check that it runs and listens there"}},
+		"neighbour and seed": {
+			api.Why{Connected: true, Since: now, Direction: "outbound", Remote: "/memory/1", Pools: []string{"neighbour", "seed"}, Seed: &api.Asked{At: now.Add(-5 * time.Minute), Answered: true, Peers: 1200}},
+			[]string{id + " is connected, outbound, ", "It is a neighbour: one of the known nodes closest to this one.", "It is also a seed.", "Asked for peers 5m ago, it told of 1,200.\n"},
+		},
+		"random": {
+			api.Why{Connected: true, Since: now, Pools: []string{"random"}},
+			[]string{id + " is connected, ", "It is one of the nodes chosen at random to stay connected to."},
+		},
+		"seed that does not answer": {
+			api.Why{Addresses: 1, Pools: []string{"seed"}, Seed: &api.Asked{At: now.Add(-5 * time.Minute), Error: "connection refused"}},
+			[]string{id + " is not connected.", "It is a seed.", "Asked for peers 5m ago, it did not answer: connection refused.\n", "Next: connect to it"},
+		},
+		"seed that was not asked": {
+			api.Why{Addresses: 1, Pools: []string{"seed"}, Seed: &api.Asked{}},
+			[]string{id + " is not connected.", "It is a seed.", "It was not asked for peers yet.\n", "Next: connect to it"},
+		},
 		"never dialled": {api.Why{Addresses: 1, Protected: []string{"chat-1"}}, []string{id + " is not connected, protected by chat-1.", "Next: connect to it"}},
 	} {
 		c.w.NodeID, c.w.PublicKey = id, key

@@ -1,0 +1,125 @@
+package main
+
+import (
+	"context"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/api"
+	"github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/client"
+	"github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/failure"
+	"github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/render"
+	"github.com/gamelan-p2p/gamelan/identity"
+	"github.com/gamelan-p2p/gamelan/inspect"
+	"github.com/gamelan-p2p/gamelan/inspect/models"
+)
+
+type discoverCmd struct {
+	Key     string        `arg:"" help:"The public key of the node to find."`
+	Timeout time.Duration `help:"How long to search (default: discovery.search_limit of the node)." placeholder:"TIME"`
+}
+
+// Help returns the text of gamelan discover --help below the flags.
+func (*discoverCmd) Help() string {
+	return "The node asks connected nodes for the peers that they know, and then the network, until the holder of the key answers. It remembers the peer, and does not connect to it. " +
+		"The exit code is 1 if the holder is not found."
+}
+
+func (c *discoverCmd) Run(a *app) error {
+	key, err := keyOf(c.Key)
+	switch {
+	case err != nil:
+		return err
+	case c.Timeout < 0:
+		return failure.Usage("give a positive duration, such as 30s", "--timeout cannot be %s", c.Timeout)
+	}
+	start := time.Now()
+	stop := followSearch(a, key, false)
+	p, err := a.client().Discover(a.ctx, key, c.Timeout)
+	stop()
+	if err != nil {
+		return err
+	}
+	a.Note("Found after %s.", time.Since(start).Round(time.Millisecond))
+	return render.Discovered(a.Output, &p)
+}
+
+// keyOf returns a public key in the form in which the node writes it.
+func keyOf(text string) (string, error) {
+	key, err := identity.ParsePublicKey(text)
+	switch {
+	case err == nil:
+		return key.String(), nil
+	case strings.Contains(text, "::"):
+		return "", failure.Usage("add it with gamelan peers add "+text, "%q has an address, so nothing is to be searched", text)
+	case api.CheckKnownPeer(text) == nil:
+		return "", failure.Usage("give the public key, 64 hexadecimal digits", "%q is a node id, and searches need the key", text)
+	}
+	return "", failure.Usage("give 64 hexadecimal digits, as gamelan id prints them on the other node", "%q is no public key", text)
+}
+
+// followEvery is how often the node is asked what it does about a request.
+const followEvery = 250 * time.Millisecond
+
+// follow writes what the node does about a request on standard error, a line for each change
+// of the text, until stop is called.
+func follow(a *app, text func(context.Context, *client.Client, *models.Network) string) (stop func()) {
+	if a.JSON {
+		return func() {}
+	}
+	ctx, cancel := context.WithCancel(a.ctx)
+	var work sync.WaitGroup
+	work.Go(func() {
+		node, shown := a.client(), ""
+		node.WaitFor(0, nil) // the request itself waits for a node that is starting
+		tick := time.NewTicker(followEvery)
+		defer tick.Stop()
+		for {
+			if n, err := node.Network(ctx); err == nil {
+				if now := text(ctx, node, &n); now != "" && now != shown {
+					shown = now
+					a.Note("%s", inspect.Escape(now))
+				}
+			}
+			select {
+			case <-ctx.Done():
+				return
+			case <-tick.C:
+			}
+		}
+	})
+	return sync.OnceFunc(func() {
+		cancel()
+		work.Wait()
+	})
+}
+
+// followSearch writes the stages of the search for a key, if there is one, and with result
+// also what it has found.
+func followSearch(a *app, key string, result bool) (stop func()) {
+	searching := false
+	return follow(a, func(ctx context.Context, node *client.Client, n *models.Network) string {
+		text := render.Searching(n, key)
+		over := searching && text == ""
+		searching = text != ""
+		if !over || !result {
+			return text
+		}
+		p, err := node.Peer(ctx, key)
+		if err != nil {
+			return ""
+		}
+		return render.Found(&p)
+	})
+}
+
+// followReceiver is followSearch for a message to the holder of a key. For a receiver that
+// is given otherwise it does nothing.
+func followReceiver(a *app, text string) (stop func()) {
+	key, err := identity.ParsePublicKey(text)
+	if err != nil {
+		return func() {}
+	}
+	return followSearch(a, key.String(), true)
+}

@@ -1,0 +1,59 @@
+package main
+
+import (
+	"context"
+	"time"
+
+	"github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/client"
+	"github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/render"
+	"github.com/gamelan-p2p/gamelan/inspect/models"
+)
+
+type networkCmd struct {
+	Status networkStatusCmd `cmd:"" default:"withargs" help:"Show how well the node has found its network: seeds, announcements, rounds, neighbours."`
+	Sync   networkSyncCmd   `cmd:"" help:"Ask connected nodes and seeds now for the peers that they know."`
+}
+
+type networkStatusCmd struct{}
+
+func (*networkStatusCmd) Run(a *app) error {
+	n, err := a.client().Network(a.ctx)
+	if err != nil {
+		return err
+	}
+	return render.Network(a.Output, &n, time.Now())
+}
+
+type networkSyncCmd struct{}
+
+// Help returns the text of gamelan network sync --help below the flags.
+func (*networkSyncCmd) Help() string {
+	return "A node asks by itself; this command does it at once. The exit code is 0 if at least one node answered, else 1."
+}
+
+func (*networkSyncCmd) Run(a *app) error {
+	a.Note("Asking for peers…")
+	stop := follow(a, func(_ context.Context, _ *client.Client, n *models.Network) string { return render.Asking(n) })
+	s, err := a.client().Sync(a.ctx)
+	stop()
+	if err != nil {
+		return err
+	}
+	return render.Synced(a.Output, &s)
+}
+
+type joinCmd struct{}
+
+// Help returns the text of gamelan join --help below the flags.
+func (*joinCmd) Help() string {
+	return "The announcement goes to the connected nodes closest to this one, which pass it on. A node makes it by itself when it is online (see discovery.no_join); " +
+		"this command makes one at once, for instance after an address has changed. The exit code is 0 if at least one node has it, else 1."
+}
+
+func (*joinCmd) Run(a *app) error {
+	r, err := a.client().Join(a.ctx)
+	if err != nil {
+		return err
+	}
+	return render.Joined(a.Output, &r)
+}
