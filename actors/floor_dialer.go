@@ -25,7 +25,7 @@ type floorDialer struct {
 	barren  int                        // rounds since the last new connection
 	timer   *supervisor.Timer
 	nobody  bool // the last choice chose nobody
-	refused int  // candidates that the last choice considered
+	refused int  // known nodes that were not connected when the last choice was made
 }
 
 const (
@@ -98,12 +98,16 @@ func (f *floorDialer) round(c actor.Context) {
 		return
 	}
 	now, health := supervisor.Now(c), f.env.wishes.health
-	choice := connpool.Choose(connpool.Request{
-		At: now, Missing: missing, Rate: health.Rate(now), Candidates: f.candidates(c, now),
-	})
+	candidates := f.candidates(c, now)
+	choice := connpool.Choose(connpool.Request{At: now, Missing: missing, Rate: health.Rate(now), Candidates: candidates})
 	f.env.Choices.Add(choice)
 	chosen := choice.Peers()
-	f.nobody, f.refused = len(chosen) == 0, choice.Considered
+	f.nobody, f.refused = len(chosen) == 0, 0
+	for _, x := range candidates {
+		if x.Out != outConnected {
+			f.refused++
+		}
+	}
 	f.barren++
 	for _, peer := range chosen {
 		if !health.Admit(now, peer) {
@@ -186,6 +190,9 @@ func (f *floorDialer) candidates(c actor.Context, now time.Time) []connpool.Cand
 	return list
 }
 
+// outConnected is why a connected peer is not dialled.
+const outConnected = "connected"
+
 // consider returns the network group of a peer's best address, and why the peer is not
 // dialled; out is "" if it can be.
 func (f *floorDialer) consider(p peerstore.Peer, now time.Time) (group, out string) {
@@ -198,7 +205,7 @@ func (f *floorDialer) consider(p peerstore.Peer, now time.Time) (group, out stri
 	until := f.env.wishes.left[p.ID]
 	switch {
 	case connected:
-		out = "connected"
+		out = outConnected
 	case f.env.banned(p.ID) != nil:
 		out = "banned until " + p.BannedUntil.UTC().Format(time.RFC3339)
 	case err != nil:

@@ -97,7 +97,7 @@ func (p *Reports) End() error {
 		p.o.Note("See what happened to each with \"%s\".", p.o.Command("messages"))
 	}
 	if p.unknown {
-		p.o.Note("The node does not know the receiver: add it with gamelan peers add KEY::ADDRESS, or send through other nodes with --encrypt --strategy propagate.")
+		p.o.Note("The receiver was not found. Check its key; if you know an address, add it with gamelan peers add KEY::ADDRESS; or send through other nodes with --encrypt --strategy propagate.")
 	}
 	return nil
 }
