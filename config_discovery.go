@@ -154,7 +154,7 @@ func (b *builder) discoverySettings(n *Node) discovery.Settings {
 		Update: c.Update, Refresh: c.Refresh, Cooldown: c.OfflineCooldown, JoinCooldown: c.JoinCooldown, Search: c.SearchLimit,
 		MinPeers: c.MinPeers, SyncPeers: c.SyncPeers, RoundPeers: c.PeersPerRound, IdleRounds: c.IdleAfterRounds,
 		Idle: c.Idle, FailurePause: c.FailurePause, SyncDelay: c.SyncDelay, ServeWithin: c.ServeWithin,
-		SeedNames: c.SeedNames, Resolver: b.resolver(),
+		Seeds: b.seeds, SeedNames: c.SeedNames, Resolver: b.resolver(),
 		Client: func(peer identity.NodeID) rpc.Invoker { return n.RPC().Client(peer, discovery.ServiceID) },
 	}
 }

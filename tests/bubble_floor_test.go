@@ -131,8 +131,9 @@ func TestFloor(t *testing.T) {
 		for n := 1001; n <= 1000+peers; n++ {
 			seeds = append(seeds, fmt.Sprintf("%s::/memory/%d", gamelantest.Secret(n).PublicKey(), n))
 		}
+		// A Join goes to nodes that are not connected as well, whatever MaxDials is.
 		node, err := gamelan.Start(t.Context(), gamelan.Config{
-			Listen: []string{"/memory/1"}, Secret: gamelantest.Secret(1), Floor: floor, MinConnected: floor, Seeds: seeds, MaxDials: inFlight,
+			Listen: []string{"/memory/1"}, Secret: gamelantest.Secret(1), Floor: floor, MinConnected: floor, Seeds: seeds, MaxDials: inFlight, Discovery: gamelan.DiscoveryConfig{NoJoin: true},
 		}, gamelan.WithSystem(net.System), gamelan.WithTransport(c))
 		if err != nil {
 			t.Fatal(err)

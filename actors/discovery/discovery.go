@@ -11,6 +11,7 @@ import (
 	machine "github.com/gamelan-p2p/gamelan/dht/discovery"
 	"github.com/gamelan-p2p/gamelan/dht/wire"
 	"github.com/gamelan-p2p/gamelan/identity"
+	"github.com/gamelan-p2p/gamelan/peerstore"
 	"github.com/gamelan-p2p/gamelan/protocol"
 	"github.com/gamelan-p2p/gamelan/protocol/rpc"
 	"github.com/gamelan-p2p/gamelan/supervisor"
@@ -49,6 +50,8 @@ type Settings struct {
 	SyncDelay    time.Duration // pause before the first round
 	ServeWithin  time.Duration // how recently a peer was reached that is handed out
 
+	// Seeds are the configured seeds. Netsync stores them before it asks them.
+	Seeds []peerstore.Peer
 	// SeedNames are DNS names whose TXT records name seeds. Resolver resolves them; nil
 	// resolves none.
 	SeedNames []string
@@ -75,6 +78,7 @@ type Discovery struct {
 	joins     joinState
 	searching searchCounts
 	requests  requests
+	exchange  *exchange // of the actor netsync, which alone uses it
 }
 
 // New returns the discovery of a node. It must be called before the node's actors start.
@@ -99,6 +103,7 @@ func (d *Discovery) Part() actors.Part {
 		Actors: []supervisor.Spec{
 			{Name: "join", Kind: "join", New: func() actor.Actor { return newJoin(d) }},
 			{Name: "search", Kind: "search", New: func() actor.Actor { return newSearch(d) }},
+			{Name: "netsync", Kind: "netsync", New: func() actor.Actor { return newNetsync(d) }},
 		},
 	}
 }

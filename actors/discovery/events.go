@@ -21,8 +21,12 @@ type (
 	// several checks in a row.
 	PoolStarved struct{ Outbound, Target int }
 	// Rebootstrapped is published when the node has asked seeds and connected nodes anew
-	// because it was starved.
-	Rebootstrapped struct{ Asked, Learned int }
+	// because it was starved. Peers are the nodes to try first, at most 200, in turn from
+	// each of the asked nodes.
+	Rebootstrapped struct {
+		Asked, Learned int
+		Peers          []identity.NodeID
+	}
 	// Joined is published when a Join of this node was sent.
 	Joined struct {
 		At        time.Time

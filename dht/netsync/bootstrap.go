@@ -19,7 +19,7 @@ const (
 	seedTries      = 3
 	seedAsk        = 250             // peers that a seed is asked for
 	seedPause      = 5 * time.Second // after the first try of a seed, and twice that after the second
-	usableEnough   = 50              // usable peers with which a node needs no bootstrap
+	Enough         = 50              // usable peers with which a node needs no bootstrap
 	enoughSeeds    = 5               // the bootstrap ends after so many answers
 	enoughPeers    = 15              // … with so many peers
 	plenty         = 500             // or with so many peers from any number of seeds
@@ -71,6 +71,12 @@ func (b *Bootstrap) Phase() (Phase, time.Time) { return b.phase, b.until }
 // Seeds returns the progress of each seed.
 func (b *Bootstrap) Seeds() []Seed { return append([]Seed(nil), b.seeds...) }
 
+// Answered returns how many seeds have answered.
+func (b *Bootstrap) Answered() int {
+	answered, _ := b.answers()
+	return answered
+}
+
 // String returns the result in words.
 func (b *Bootstrap) String() string {
 	switch b.phase {
@@ -79,8 +85,7 @@ func (b *Bootstrap) String() string {
 	case NoSeeds:
 		return "no seeds are configured"
 	case Bootstrapping, Ended:
-		answered, _ := b.answers()
-		return fmt.Sprintf("%d of %d seeds answered", answered, len(b.seeds))
+		return fmt.Sprintf("%d of %d seeds answered", b.Answered(), len(b.seeds))
 	}
 	return "not begun"
 }
@@ -121,7 +126,7 @@ func (b *Bootstrap) start(now time.Time, e Begin) {
 	switch {
 	case b.phase != NotBegun:
 		return
-	case e.Usable >= usableEnough:
+	case e.Usable >= Enough:
 		b.phase = NotNeeded
 	case len(e.Seeds) == 0:
 		b.phase = NoSeeds

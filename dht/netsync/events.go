@@ -22,6 +22,7 @@ const (
 	ForConnect                 // a node has connected
 	ForSeed                    // a seed, by Bootstrap
 	ForRecovery                // by Recovery
+	ForSearch                  // a search for a key; no machine asks for it
 )
 
 // String returns the purpose in words.
@@ -35,6 +36,8 @@ func (p Purpose) String() string {
 		return "bootstrap"
 	case ForRecovery:
 		return "recovery"
+	case ForSearch:
+		return "search"
 	}
 	return "unknown"
 }
@@ -55,13 +58,14 @@ type (
 
 	// Synced reports the end of a sync, with or without an error. One Synced follows
 	// each Sync, also an abandoned one. New and Known count the peers of the answer that
-	// were unknown and known before; they count after an error too.
+	// were unknown and known before, and Skipped those of no use; they count after an error
+	// too.
 	Synced struct {
-		For        Purpose
-		Peer       identity.NodeID
-		New, Known int
-		Peers      []identity.NodeID // of the answer, in its order; Recovery reads them
-		Err        error
+		For                 Purpose
+		Peer                identity.NodeID
+		New, Known, Skipped int
+		Peers               []identity.NodeID // of the answer, in its order; Recovery reads them
+		Err                 error
 	}
 
 	// Begin begins the bootstrap: the node has just started. Usable is the number of

@@ -88,6 +88,14 @@ func NewRecovery(v Sources, r *rand.Rand) *Recovery {
 // Running reports whether a recovery is under way.
 func (r *Recovery) Running() bool { return r.running || !r.resolving.IsZero() }
 
+// Starved returns since when the node is starved; zero: it is not, or not for long enough.
+func (r *Recovery) Starved() time.Time {
+	if !r.starved.shown {
+		return time.Time{}
+	}
+	return r.starved.since
+}
+
 // Next returns when the next recovery may begin; zero: at once.
 func (r *Recovery) Next() time.Time { return r.starved.free }
 

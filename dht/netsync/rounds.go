@@ -85,15 +85,16 @@ type View interface {
 // Round is the result of a round.
 type Round struct {
 	Number       int // counts from 1, since the machine was made
+	Asked        int // peers
 	Began, Ended time.Time
 	Answers      []Given // in the order in which they ended
 }
 
 // Given is what one peer of a round gave.
 type Given struct {
-	Peer       identity.NodeID
-	New, Known int
-	Err        error // nil: the whole list came
+	Peer                identity.NodeID
+	New, Known, Skipped int
+	Err                 error // nil: the whole list came
 }
 
 // New returns how many peers the round added.
@@ -151,6 +152,9 @@ func NewRounds(o Options, v View) *Rounds {
 
 // State returns the state, and the time at which a pause ends.
 func (r *Rounds) State() (s State, until time.Time) { return r.state, r.until }
+
+// Number returns how many rounds have begun.
+func (r *Rounds) Number() int { return r.number }
 
 // Running returns the round under way.
 func (r *Rounds) Running() (Round, bool) { return r.round, r.state == Discovering }
@@ -263,7 +267,7 @@ func (r *Rounds) beginRound(now time.Time, peers []identity.NodeID) {
 		return
 	}
 	r.number++
-	r.state, r.until, r.round = Discovering, time.Time{}, Round{Number: r.number, Began: now}
+	r.state, r.until, r.round = Discovering, time.Time{}, Round{Number: r.number, Asked: len(peers), Began: now}
 	for _, peer := range peers {
 		r.tried[peer] = struct{}{}
 		r.asked[peer] = now.Add(SyncLimit)
@@ -299,7 +303,7 @@ func (r *Rounds) learned(e Synced) {
 
 // given adds an answer to the round.
 func (r *Rounds) given(e Synced) {
-	r.round.Answers = append(r.round.Answers, Given{Peer: e.Peer, New: e.New, Known: e.Known, Err: e.Err})
+	r.round.Answers = append(r.round.Answers, Given{Peer: e.Peer, New: e.New, Known: e.Known, Skipped: e.Skipped, Err: e.Err})
 }
 
 // endIfOver ends the round when every peer has answered or has lost its time.

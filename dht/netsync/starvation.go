@@ -20,8 +20,10 @@ const (
 // without a starved tick.
 type starvation struct {
 	random  *rand.Rand
-	ticked  bool // the first tick after the start does not count
-	row     int  // starved ticks in a row
+	ticked  bool      // the first tick after the start does not count
+	row     int       // starved ticks in a row, since the last recovery
+	since   time.Time // the first starved tick in a row; zero: the last tick was not
+	shown   bool      // the row since then was long enough
 	needed  int
 	cool    time.Duration // of the next recovery
 	free    time.Time     // when the next recovery may begin
@@ -40,7 +42,7 @@ func (s *starvation) tick(now time.Time, t Tick) bool {
 		return false
 	}
 	if !t.starving() {
-		s.row = 0
+		s.row, s.since, s.shown = 0, time.Time{}, false
 		s.thrive(now)
 		return false
 	}
@@ -48,7 +50,10 @@ func (s *starvation) tick(now time.Time, t Tick) bool {
 	if s.row == 0 {
 		s.needed = starvedFor + s.random.IntN(2)
 	}
-	s.row++
+	if s.row++; s.since.IsZero() {
+		s.since = now
+	}
+	s.shown = s.shown || s.row >= s.needed
 	return s.row >= s.needed && s.may(now)
 }
 

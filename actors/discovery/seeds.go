@@ -1,0 +1,185 @@
+package discovery
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/asynkron/protoactor-go/actor"
+
+	"github.com/gamelan-p2p/gamelan/dht/netsync"
+	"github.com/gamelan-p2p/gamelan/identity"
+	"github.com/gamelan-p2p/gamelan/peerstore"
+	"github.com/gamelan-p2p/gamelan/protocol/address"
+	"github.com/gamelan-p2p/gamelan/supervisor"
+)
+
+// Limits of what is read from DNS.
+const (
+	maxNamed   = 32  // seeds
+	maxRecords = 256 // TXT records of all names
+)
+
+// namedSeeds are the seeds that TXT records name.
+type namedSeeds struct {
+	seeds []peerstore.Peer
+	bad   int // records that name no seed
+}
+
+// lookUp looks up the names of seeds, in a task. Without names the seeds are those that
+// are known.
+func (a *netsyncActor) lookUp(c actor.Context) {
+	if a.looking {
+		return
+	}
+	a.looking = true
+	names, resolver, test := a.d.SeedNames, a.d.Resolver, a.d.trunk.Profile().TestAddresses
+	if resolver == nil {
+		names = nil
+	}
+	supervisor.Do(c, "seed names", func(ctx context.Context) (namedSeeds, error) {
+		ctx, cancel := context.WithTimeout(ctx, netsync.ResolveLimit)
+		defer cancel()
+		return lookUpSeeds(ctx, resolver, names, test)
+	})
+}
+
+// lookUpSeeds returns the seeds that the TXT records of the names describe. A name that
+// cannot be looked up does not keep the others from being used.
+//
+// spec: dht 10.6.
+func lookUpSeeds(ctx context.Context, r Resolver, names []string, testAddresses bool) (found namedSeeds, err error) {
+	records := 0
+	for _, name := range names {
+		list, failed := r.LookupTXT(ctx, name)
+		if failed != nil {
+			err = errors.Join(err, fmt.Errorf("look up %s: %w", name, failed))
+		}
+		for _, text := range list {
+			if records++; records > maxRecords {
+				return found, err
+			}
+			p, ok := seedOf(text, testAddresses)
+			switch {
+			case !ok:
+				found.bad++
+			case len(found.seeds) < maxNamed:
+				found.seeds = append(found.seeds, p)
+			}
+		}
+	}
+	return found, err
+}
+
+// seedOf returns the seed of a TXT record. The answer of a name server is not the user's
+// word, so only external addresses count.
+func seedOf(text string, testAddresses bool) (peerstore.Peer, bool) {
+	p, err := peerstore.ParseSeed(strings.TrimSpace(text))
+	if err != nil {
+		return p, false
+	}
+	p.Addresses = slices.DeleteFunc(p.Addresses, func(x peerstore.Address) bool { return !address.Usable(x.Addr, testAddresses) })
+	return p, len(p.Addresses) > 0
+}
+
+// resolved stores the seeds that DNS has named. Those of an earlier lookup that are not
+// named any more are ordinary peers from now on.
+func (a *netsyncActor) resolved(c actor.Context, m supervisor.Done[namedSeeds]) {
+	a.badRecords, a.namesErr = m.Value.bad, m.Err
+	if m.Err != nil {
+		supervisor.Log(c).Warn("names of seeds not looked up", "err", m.Err)
+	}
+	a.naming = a.d.trunk.NewID()
+	add := func(p peerstore.Peer) {
+		a.unnamed++
+		a.d.trunk.AddPeer(a.naming, p, c.Self())
+	}
+	if !a.begun {
+		for _, p := range a.d.Seeds {
+			if p.ID != a.self() {
+				add(p)
+			}
+		}
+	}
+	var named []identity.NodeID
+	for _, p := range m.Value.seeds {
+		if p.ID == a.self() {
+			continue
+		}
+		old, ok := a.d.trunk.Store().Get(p.ID)
+		if !ok || old.Flags&peerstore.FlagSeed == 0 || slices.Contains(a.named, p.ID) {
+			named = append(named, p.ID)
+		}
+		add(p)
+	}
+	if len(m.Value.seeds) > 0 {
+		for _, id := range a.named {
+			if old, ok := a.d.trunk.Store().Get(id); ok && !slices.Contains(named, id) {
+				add(peerstore.Peer{Key: old.Key, ID: id, Features: old.Features})
+			}
+		}
+		a.named = named
+	}
+	if a.unnamed == 0 {
+		a.lookedUp(c)
+		return
+	}
+	supervisor.After(c, storeLimit, namingLate{a.naming})
+}
+
+// namingLate says that the seeds of a lookup should be in the store by now.
+type namingLate struct{ token uint64 }
+
+// seedAdded counts a seed that was stored.
+func (a *netsyncActor) seedAdded(c actor.Context) {
+	if a.unnamed--; a.unnamed == 0 {
+		a.lookedUp(c)
+	}
+}
+
+// lookedUp begins the bootstrap, or tells Recovery that the seeds are known.
+func (a *netsyncActor) lookedUp(c actor.Context) {
+	a.looking, a.naming, a.unnamed = false, 0, 0
+	if !a.begun {
+		a.begun = true
+		supervisor.After(c, netsync.DialLimit, gateOpens{})
+		a.step(c, a.bootstrap, netsync.Begin{Usable: a.usable(netsync.Enough), Seeds: ids(a.seedPeers())})
+	}
+	a.step(c, a.recovery, netsync.Resolved{})
+}
+
+// hangUp ends the connections to seeds that this actor has dialled and that are no longer
+// needed.
+//
+// spec: V27.
+func (a *netsyncActor) hangUp(c actor.Context) {
+	if len(a.dialled) == 0 {
+		return
+	}
+	var links []netsync.Link
+	for id, ref := range a.d.trunk.Connections().All() {
+		if !ref.Features.IsNode() {
+			continue
+		}
+		p, _ := a.d.trunk.Store().Get(id)
+		conn, ours := a.dialled[id]
+		links = append(links, netsync.Link{
+			Peer: id, Seed: p.Flags&peerstore.FlagSeed != 0, Outbound: ours && conn == ref.ID,
+			Needed: len(a.d.trunk.Keeps(id)) > 0 || a.d.trunk.Protected(id) || a.d.trunk.Allowed(id) || ref.Calling() || ref.NumStreams() > 0,
+			Since:  ref.Since,
+		})
+	}
+	slices.SortFunc(links, func(a, b netsync.Link) int { return a.Peer.Compare(b.Peer) })
+	phase, _ := a.bootstrap.Phase()
+	for _, id := range netsync.HangUp(supervisor.Now(c), links, a.d.Settings.Floor, phase == netsync.Bootstrapping || a.recovery.Running()) {
+		supervisor.Log(c).Debug("a seed is not needed any more", "peer", id)
+		a.d.trunk.HangUp(id, a.dialled[id])
+	}
+	for id, conn := range a.dialled {
+		if ref, ok := a.d.trunk.Connection(id); !ok || ref.ID != conn {
+			delete(a.dialled, id)
+		}
+	}
+}

@@ -1,0 +1,344 @@
+package tests
+
+import (
+	"context"
+	"errors"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/gamelan-p2p/gamelan"
+	"github.com/gamelan-p2p/gamelan/actors/discovery"
+	"github.com/gamelan-p2p/gamelan/dht/wire"
+	"github.com/gamelan-p2p/gamelan/gamelantest"
+	"github.com/gamelan-p2p/gamelan/identity"
+	"github.com/gamelan-p2p/gamelan/inspect/models"
+	"github.com/gamelan-p2p/gamelan/peerstore"
+	"github.com/gamelan-p2p/gamelan/protocol/rpc"
+)
+
+func itoa(n int) string { return strconv.Itoa(n) }
+
+// finding is the settings of a node that looks for others of its own accord, beginning with
+// these seeds. It sends no Joins, so that peer lists alone tell it of others.
+func finding(seeds ...*gamelantest.Node) gamelan.Config {
+	cfg := gamelan.Config{Floor: 4, Discovery: gamelan.DiscoveryConfig{NoJoin: true}}
+	for _, s := range seeds {
+		cfg.Seeds = append(cfg.Seeds, s.Seed())
+	}
+	return cfg
+}
+
+// knows reports whether a node has claims of all of the others.
+func knows(n *gamelantest.Node, others ...*gamelantest.Node) bool {
+	for _, x := range others {
+		if p, ok := n.Peers().Get(x.ID()); x.ID() != n.ID() && (!ok || p.Claim == nil) {
+			return false
+		}
+	}
+	return true
+}
+
+// knownOf returns how many of the nodes with these numbers a node knows.
+func knownOf(n *gamelantest.Node, from, to int) (known int) {
+	for number := from; number <= to; number++ {
+		if _, ok := n.Peers().Get(gamelantest.Secret(number).NodeID()); ok {
+			known++
+		}
+	}
+	return known
+}
+
+func unbanned(t *testing.T, nodes ...*gamelantest.Node) {
+	t.Helper()
+	for _, a := range nodes {
+		for p := range a.Peers().All() {
+			if !p.BannedUntil.IsZero() {
+				t.Errorf("got %v banned by node %d (%s), want nobody banned", p.ID, a.Number, p.BanReason)
+			}
+		}
+	}
+}
+
+func seedState(t *testing.T, n *gamelantest.Node, id identity.NodeID) models.NetworkSeed {
+	t.Helper()
+	for _, s := range n.DHT().Network().Seeds {
+		if s.NodeID == id.String() {
+			return s
+		}
+	}
+	t.Errorf("got no state of the seed %v", id)
+	return models.NetworkSeed{}
+}
+
+func bootstrapped(n *gamelantest.Node) bool {
+	phase := n.DHT().Network().Sync.Phase
+	return !strings.HasPrefix(phase, "asks the seeds") && !strings.HasPrefix(phase, "looks up")
+}
+
+// deadSeed is the text of a seed that does not run.
+func deadSeed(number int) string {
+	return gamelantest.Secret(number).PublicKey().String() + "::/memory/" + itoa(number)
+}
+
+// TestBubbleFindsOthersThroughSeed starts nodes that know one seed, which dials nobody. The
+// last of them can only dial out. It finds all others, from peer lists alone.
+//
+// conforms: dht 118, 122; V 23
+func TestBubbleFindsOthersThroughSeed(t *testing.T) {
+	gamelantest.Bubble(t, func(t *testing.T) {
+		net := gamelantest.NewNetwork(t)
+		seed := net.Start(gamelan.Config{})
+		all := []*gamelantest.Node{seed}
+		for range 5 {
+			all = append(all, net.Start(finding(seed)))
+		}
+		cfg := finding(seed)
+		cfg.Listen, cfg.PublicAddresses = []string{gamelan.ListenNowhere}, []string{"/memory/999"}
+		last := net.Start(cfg)
+		gamelantest.Eventually(t, 2*time.Minute, "the last node knows all", func() bool { return knows(last, all...) })
+		v := last.DHT().Network()
+		if s := seedState(t, last, seed.ID()); !s.Answered || s.Peers < 5 || v.Sync.Round == 0 {
+			t.Errorf("got %+v of the seed in round %d, want it to have answered with 5 peers, and a round", s, v.Sync.Round)
+		}
+		unbanned(t, append(all, last)...)
+	})
+}
+
+// TestBubbleSeedsThatDoNotAnswer starts nodes whose seeds do not run, all or all but one. The
+// nodes start, and say so.
+//
+// conforms: V 27
+func TestBubbleSeedsThatDoNotAnswer(t *testing.T) {
+	gamelantest.Bubble(t, func(t *testing.T) {
+		net := gamelantest.NewNetwork(t)
+		seed := net.Start(gamelan.Config{})
+		lonely := net.Start(gamelan.Config{Floor: 1, Seeds: []string{deadSeed(901), deadSeed(902), deadSeed(903)}})
+		lucky := net.Start(gamelan.Config{Floor: 1, Seeds: []string{deadSeed(901), deadSeed(902), seed.Seed()}})
+		without := net.Start(gamelan.Config{Floor: 1})
+		for n, want := range map[*gamelantest.Node]string{lonely: "0 of 3 seeds answered", lucky: "1 of 3 seeds answered"} {
+			gamelantest.Eventually(t, 5*time.Minute, "the bootstrap has ended", func() bool { return bootstrapped(n) })
+			v := n.DHT().Network()
+			if !strings.Contains(v.Summary, want) {
+				t.Errorf("got the summary %q, want %q in it", v.Summary, want)
+			}
+			for _, s := range v.Seeds {
+				if dead := s.NodeID != seed.ID().String(); s.AskedAt.IsZero() || dead == s.Answered || dead == (s.Error == "") {
+					t.Errorf("got the seed %+v, want it asked, and an error exactly if it is dead", s)
+				}
+			}
+		}
+		if v := without.DHT().Network(); !strings.Contains(v.Sync.Phase, "no seed") {
+			t.Errorf("got the phase %q, want that no seed is known", v.Sync.Phase)
+		}
+		unbanned(t, seed, lonely, lucky, without)
+	})
+}
+
+// TestBubbleSlowSeed asks two seeds, of which one sends an item every four seconds and the
+// other answers at once. What the fast one told counts at once, and what the slow one told
+// before its time was over counts too.
+//
+// conforms: V 27
+func TestBubbleSlowSeed(t *testing.T) {
+	gamelantest.Bubble(t, func(t *testing.T) {
+		net := gamelantest.NewNetwork(t)
+		slow := startListing(t, net, gamelan.Config{}, func(a *listAnswer) {
+			for number := 501; a.item(listed(t, number)) == nil; number++ {
+				select {
+				case <-time.After(4 * time.Second):
+				case <-a.ctx.Done():
+					return
+				}
+			}
+		})
+		fast := startListing(t, net, gamelan.Config{}, func(a *listAnswer) {
+			for number := 601; number <= 605; number++ {
+				a.item(listed(t, number))
+			}
+			a.end(0)
+		})
+		n := net.Start(finding(slow, fast))
+		gamelantest.Eventually(t, 3*time.Second, "the peers of the fast seed", func() bool { return knownOf(n, 601, 605) == 5 })
+		if got := knownOf(n, 501, 600); got != 0 {
+			t.Errorf("got %d peers of the slow seed, want none yet", got)
+		}
+		gamelantest.Eventually(t, 70*time.Second, "peers of the slow seed", func() bool { return knownOf(n, 501, 600) > 5 })
+		if s := seedState(t, n, slow.ID()); s.Answered {
+			t.Errorf("got the slow seed as %+v, want that it has not answered", s)
+		}
+		unbanned(t, n)
+	})
+}
+
+// TestBubbleHostileSeeds asks seeds that break the rules of peer lists. Each is banned and
+// hung up, what it told before counts, and an honest seed beside it is used.
+//
+// conforms: dht 120, 121; V 25
+func TestBubbleHostileSeeds(t *testing.T) {
+	forged := func(number int) []byte {
+		c := claimOf(t, number)
+		c.Signature.UpdatedAt++
+		info := wire.NewPeerInfo(c.Key, c)
+		return info.Append(nil)
+	}
+	for name, test := range map[string]struct {
+		answer listServer
+		ban    time.Duration
+		stored int
+	}{
+		"floods": {func(a *listAnswer) {
+			for number := 501; a.item(listed(t, number)) == nil; number++ {
+			}
+		}, 2 * time.Hour, 250},
+		"empty": {func(a *listAnswer) { a.item(listed(t, 501)); a.item(nil); a.end(0) }, 2 * time.Hour, 1},
+		"twice": {func(a *listAnswer) { a.item(listed(t, 501)); a.item(listed(t, 501)); a.end(0) }, 2 * time.Hour, 1},
+		"forges six": {func(a *listAnswer) {
+			for number := 502; number <= 507; number++ {
+				a.item(forged(number))
+			}
+			a.item(listed(t, 501))
+			a.end(0)
+		}, 2 * time.Hour, 0},
+		"forges five": {func(a *listAnswer) {
+			for number := 502; number <= 506; number++ {
+				a.item(forged(number))
+			}
+			a.item(listed(t, 501))
+			a.end(0)
+		}, 0, 1},
+		"stalls":  {func(a *listAnswer) { a.item(listed(t, 501)); <-a.ctx.Done() }, 0, 1},
+		"refuses": {func(a *listAnswer) { a.end(rpc.General) }, 10 * time.Minute, 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			gamelantest.Bubble(t, func(t *testing.T) {
+				net := gamelantest.NewNetwork(t)
+				honest := net.Start(gamelan.Config{})
+				other := net.Start(gamelan.Config{})
+				net.Connect(other, honest)
+				bad := startListing(t, net, gamelan.Config{}, test.answer)
+				began := time.Now()
+				n := net.Start(finding(bad, honest))
+				gamelantest.Eventually(t, 6*time.Minute, "the bootstrap has ended", func() bool { return bootstrapped(n) && knows(n, other) })
+				if s := seedState(t, n, honest.ID()); !s.Answered {
+					t.Errorf("got the honest seed as %+v, want that it has answered", s)
+				}
+				until, why, banned := n.Peers().Banned(bad.ID())
+				if banned != (test.ban > 0) || banned && (until.Before(began.Add(test.ban)) || until.After(time.Now().Add(test.ban))) {
+					t.Errorf("got it banned %v for %v (%s), want %v", banned, until.Sub(began), why, test.ban)
+				}
+				if _, ok := n.Connection(bad.ID()); ok == banned {
+					t.Errorf("got it connected %v and banned %v", ok, banned)
+				}
+				if got := knownOf(n, 501, 900); got != test.stored {
+					t.Errorf("got %d of its peers, want %d", got, test.stored)
+				}
+				for _, id := range []identity.NodeID{honest.ID(), other.ID()} {
+					if _, why, banned := n.Peers().Banned(id); banned {
+						t.Errorf("got an honest node banned: %s", why)
+					}
+				}
+			})
+		})
+	}
+}
+
+// TestBubbleIsolatedNodeRecovers has a node whose stored peers are all dead, and whose one
+// seed is back after an hour. It is connected again, and knows the seed's peers, three ticks
+// and a minute later.
+//
+// conforms: V 27
+func TestBubbleIsolatedNodeRecovers(t *testing.T) {
+	gamelantest.Bubble(t, func(t *testing.T) {
+		net := gamelantest.NewNetwork(t)
+		seed, other := net.Start(gamelan.Config{}), net.Start(gamelan.Config{})
+		net.Connect(other, seed)
+		n := net.Start(finding(), quiet)
+		net.Partition(n, seed)
+		for number := 501; number <= 560; number++ {
+			if err := n.Peers().Add(t.Context(), peerstore.FromClaim(claimOf(t, number), peerstore.AnotherPeer)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if _, err := n.Peers().AddSeed(t.Context(), seed.Seed()); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(time.Hour)
+		v := n.DHT().Network()
+		if v.Sync.StarvedSince.IsZero() || v.Sync.Rebootstraps == 0 || v.Sync.Rebootstraps > 4 {
+			t.Errorf("got starved since %v and %d attempts after an hour, want it starved, and attempts that follow the cool-down", v.Sync.StarvedSince, v.Sync.Rebootstraps)
+		}
+		net.Heal(n, seed)
+		gamelantest.Eventually(t, 3*20*time.Second+time.Minute, "connected again, with the seed's peers", func() bool {
+			_, ok := n.Connection(seed.ID())
+			return ok && knows(n, other)
+		})
+		unbanned(t, n, seed, other)
+	})
+}
+
+// TestBubbleSmallNetworkIsNotStarved runs three nodes that are all connected, for a day. They
+// want more connections than there are nodes.
+//
+// conforms: V 27
+func TestBubbleSmallNetworkIsNotStarved(t *testing.T) {
+	gamelantest.Bubble(t, func(t *testing.T) {
+		net := gamelantest.NewNetwork(t)
+		seed := net.Start(finding())
+		all := []*gamelantest.Node{seed, net.Start(finding(seed)), net.Start(finding(seed))}
+		time.Sleep(24 * time.Hour)
+		for _, n := range all {
+			v := n.DHT().Network()
+			if !v.Sync.StarvedSince.IsZero() || v.Sync.Rebootstraps > 0 {
+				t.Errorf("node %d: got starved since %v, %d times", n.Number, v.Sync.StarvedSince, v.Sync.Rebootstraps)
+			}
+			// A rest of 30 minutes between rounds that ask two nodes.
+			if served := v.Service.Served; served > 2*2*48+20 {
+				t.Errorf("node %d: got %d requests for peers in a day", n.Number, served)
+			}
+			if got := len(n.Connections()); got != 2 {
+				t.Errorf("node %d: got %d connections, want 2", n.Number, got)
+			}
+		}
+		unbanned(t, all...)
+	})
+}
+
+// TestBubbleSync asks for a round on a node that does nothing of its own accord.
+//
+// conforms: dht 119
+func TestBubbleSync(t *testing.T) {
+	gamelantest.Bubble(t, func(t *testing.T) {
+		net := gamelantest.NewNetwork(t)
+		n := net.Start(gamelan.Config{})
+		if _, err := n.DHT().Sync(t.Context()); !errors.Is(err, discovery.ErrNobodyToAsk) {
+			t.Errorf("got %v, want that nobody could be asked", err)
+		}
+		asked := make(chan wire.GetPeers, 10)
+		a := startListing(t, net, gamelan.Config{}, func(a *listAnswer) { asked <- a.Request; a.item(listed(t, 501)); a.end(0) })
+		b := net.Start(gamelan.Config{})
+		net.Connect(n, a)
+		net.Introduce(n, b)
+		r, err := n.DHT().Sync(t.Context())
+		if err != nil || r.Result.Asked != 2 || r.Result.Answered != 2 || r.Result.New != 1 || len(r.Nodes) != 2 {
+			t.Fatalf("got %+v, %v, want one peer of two nodes", r, err)
+		}
+		if got, want := <-asked, (wire.GetPeers{N: 500, IncludeClients: true, MaxClaims: 5, MaxAddressesPerClaim: 5}); got != want {
+			t.Errorf("got the request %+v, want %+v", got, want)
+		}
+		if err := b.Close(context.Background()); err != nil {
+			t.Fatal(err)
+		}
+		gamelantest.Eventually(t, 10*time.Second, "the connection ended", func() bool { _, ok := n.Connection(b.ID()); return !ok })
+		r, err = n.DHT().Sync(t.Context())
+		if err != nil || r.Result.Asked != 3 || r.Result.Answered != 1 {
+			t.Errorf("got %+v, %v, want one answer of three: one node is closed, and one never ran", r, err)
+		}
+		for _, x := range r.Nodes {
+			if (x.Err == nil) != (x.Peer == a.ID()) {
+				t.Errorf("got %+v", x)
+			}
+		}
+	})
+}
