@@ -26,15 +26,21 @@ func startBytes(t *testing.T) *member {
 // sendBytes sends a frame as it is.
 func (m *member) sendBytes(to identity.NodeID, frame []byte) {
 	m.t.Helper()
+	if out := m.submitBytes(to, frame); out.Kind != protocol.Confirmed {
+		m.t.Fatalf("send %d bytes: got %v, want them confirmed", len(frame), out)
+	}
+}
+
+// submitBytes is sendBytes for a frame for which the peer may end the connection.
+func (m *member) submitBytes(to identity.NodeID, frame []byte) protocol.Outcome {
+	m.t.Helper()
 	done := make(chan protocol.Outcome, 1)
 	b := actors.SendBody{Peer: to, Body: frame}
 	_, err := nodetest.Trunk(m).Frames().Send(m.t.Context(), b, func(o protocol.Outcome) { done <- o })
 	if err != nil {
 		m.t.Fatal(err)
 	}
-	if out := <-done; out.Kind != protocol.Confirmed {
-		m.t.Fatalf("send %d bytes: got %v, want them confirmed", len(frame), out)
-	}
+	return <-done
 }
 
 // composed is a message as its author makes it, whoever sends it.

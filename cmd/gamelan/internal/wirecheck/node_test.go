@@ -53,6 +53,49 @@ func TestOwnNode(t *testing.T) {
 	})
 }
 
+// TestOwnNodeDHT runs the checks of the DHT against a node of ours that has two others
+// connected, and those of messages, which the DHT takes here.
+//
+// conforms: dht 78, 81, 84, 87, 88, 111-114, 116
+func TestOwnNodeDHT(t *testing.T) {
+	gamelantest.Bubble(t, func(t *testing.T) {
+		network := gamelantest.NewNetwork(t)
+		quiet := gamelan.WithLogger(slog.New(slog.DiscardHandler))
+		n := network.Start(gamelan.Config{Floor: gamelan.NoFloor, DHT: &gamelan.DHTConfig{}}, quiet)
+		for range 2 {
+			other := network.Start(gamelan.Config{Floor: gamelan.NoFloor, DHT: &gamelan.DHTConfig{}}, quiet)
+			if _, err := other.Peers().AddSeed(t.Context(), n.PublicKey().String()+"::"+n.Addresses()[0].String()); err != nil {
+				t.Fatal(err)
+			}
+			if _, err := other.Dial(t.Context(), n.ID()); err != nil {
+				t.Fatal(err)
+			}
+		}
+		client := network.Transport()
+		target := Target{
+			Dial: func(ctx context.Context) (net.Conn, error) { return client.Dial(ctx, n.Addr) },
+			Key:  n.PublicKey(), Network: protocol.LocalNet, UserAgent: "gamelan-interop/test",
+		}
+		checks, err := Select(Checks(), []string{"join", "discovery", "response", "peers", "messaging"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		results, blocked, err := Run(t.Context(), target, checks, Options{})
+		if err != nil || blocked != nil {
+			t.Fatalf("got %v, %v, want a run", blocked, err)
+		}
+		for _, r := range results {
+			if r.Status != Pass && r.Name != "messaging.large" {
+				t.Errorf("%s: got %s, want %s (%s, expected %s, got %s)", r.Name, r.Status, Pass, r.Note, r.Expected, r.Got)
+			}
+			if want := "2 peers"; r.Name == "peers.listed" && r.Note != want {
+				t.Errorf("%s: got %s, want %s", r.Name, r.Note, want)
+			}
+		}
+		gamelantest.Healed(t, n.Node)
+	})
+}
+
 // ofDHT reports whether a check is one of what a node without a DHT does not do.
 func ofDHT(name string) bool {
 	group, _, _ := strings.Cut(name, ".")
