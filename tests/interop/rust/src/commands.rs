@@ -10,6 +10,7 @@ use tari_utilities::hex::Hex;
 use crate::{
     bench, console, dht,
     letters::{self, Letter, Seal, To},
+    lists,
     messages::{self, Batch},
     node::Node,
     peers,
@@ -120,6 +121,16 @@ async fn command(node: &Node, args: &Args) -> Result<Value, Error> {
         "dht_hits" => dht::hits(node, args.text("hash")?).await,
         "dht_join" => dht::join(node).await,
         "dht_find" => dht::find(node, args.key()?).await,
+        "dht_peers" => {
+            let ask = lists::Ask {
+                closer: args.flag("closer"),
+                n: args.number("n")? as u32,
+                clients: args.flag("clients"),
+                claims: args.optional("claims")?.unwrap_or(5) as u32,
+                addresses: args.optional("addresses")?.unwrap_or(5) as u32,
+            };
+            lists::ask(peers::connection(node, &args.peer()?).await?, ask).await
+        },
         "dht_ask_stored" => {
             release::ask_stored_of(node.dht()?, args.peer()?).await?;
             Ok(json!({}))
@@ -151,6 +162,10 @@ impl Args {
             Value::Null => Ok(None),
             _ => self.number(name).map(Some),
         }
+    }
+
+    fn flag(&self, name: &str) -> bool {
+        self.0[name].as_bool().unwrap_or(false)
     }
 
     fn milliseconds(&self, name: &str) -> Result<Option<Duration>, Error> {
@@ -229,7 +244,7 @@ impl Args {
             exclude: self.node_ids("exclude")?,
             seal,
             destination,
-            discovery: self.0["discovery"].as_bool().unwrap_or(false),
+            discovery: self.flag("discovery"),
             message_type: message_type.try_into()?,
         })
     }

@@ -8,7 +8,7 @@
 //!
 //! One file, one subject: `release` is all that differs between the releases of
 //! tari_comms, `node` builds the node, `messages`, `streams` and `rpc` are what it
-//! does with its peers, `dht` and `letters` what the DHT adds, `peers` what it
+//! does with its peers, `dht`, `letters` and `lists` what the DHT adds, `peers` what it
 //! knows of them, `bench` what is measured of it, `commands` maps lines to them.
 
 mod bench;
@@ -16,6 +16,7 @@ mod commands;
 mod console;
 mod dht;
 mod letters;
+mod lists;
 mod messages;
 mod node;
 mod peers;
