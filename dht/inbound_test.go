@@ -71,7 +71,7 @@ func typed(d wire.Draft, mt wire.MessageType) wire.Draft {
 
 // TestVerdicts goes through every way in which a message ends.
 //
-// conforms: dht 31, 35-44, 48, 68-70, 75, 136
+// conforms: dht 31, 35-44, 48, 68-70, 75, 91, 136
 func TestVerdicts(t *testing.T) {
 	noPoint := bytes.Repeat([]byte{0xff}, 32)
 	change := func(d wire.Draft, f func(*wire.Envelope)) func(*testing.T) []byte {

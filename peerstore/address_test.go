@@ -60,7 +60,7 @@ func TestAverageStopsCountingAtAHundred(t *testing.T) {
 	}
 }
 
-// conforms: comms 130
+// conforms: comms 130; dht 135
 func TestOnlyTheTenBestAddressesStay(t *testing.T) {
 	var list []Address
 	for i := range 14 {

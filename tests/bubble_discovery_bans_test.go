@@ -97,7 +97,6 @@ func TestBubbleDiscoveryBans(t *testing.T) {
 		discover = wire.TypeDiscovery
 		response = wire.TypeDiscoveryResponse
 	)
-	badPort := func(a *wire.Announcement) { a.Addresses = [][]byte{{4, 8, 8, 8, 8, 6, 0, 0}} }
 	foreign := func(a *wire.Announcement) {
 		key := third.PublicKey()
 		a.Key = key[:]
@@ -109,6 +108,7 @@ func TestBubbleDiscoveryBans(t *testing.T) {
 		name   string
 		m      announced
 		known  bool          // the node knows the third
+		before time.Duration // the third is banned for so long before
 		ban    time.Duration // of the sender
 		banned time.Duration // of the third
 		stored bool          // the claim of the author
@@ -125,7 +125,7 @@ func TestBubbleDiscoveryBans(t *testing.T) {
 		{name: "join with another's claim", m: announced{typ: join, of: third}, known: true, ban: protocol.BanLong},
 		{name: "join without features that exist", m: announced{typ: join, edit: strange}},
 		{name: "join with an unreadable address", m: announced{typ: join, edit: unreadable}},
-		{name: "join with a malformed address", m: announced{typ: join, edit: badPort}, ban: protocol.BanMedium},
+		{name: "join with a malformed address", m: announced{typ: join, addresses: []string{"/ip4/8.8.8.8/tcp/0"}}, ban: protocol.BanMedium},
 		{name: "join with a forged claim", m: announced{typ: join, edit: forge}, ban: protocol.BanMedium},
 		{name: "join with a forged claim, of a known third", m: announced{typ: join, by: third, edit: forge}, known: true, banned: protocol.BanMedium},
 		{name: "join, dated ahead", m: announced{typ: join, dated: 25 * time.Hour}, ban: protocol.BanMedium},
@@ -133,8 +133,11 @@ func TestBubbleDiscoveryBans(t *testing.T) {
 		{name: "join, no address", m: announced{typ: join, addresses: []string{}}},
 		{name: "join, no usable address", m: announced{typ: join, by: third, addresses: []string{"/dns4/a_b.com/tcp/1"}}},
 		{name: "join, one usable address", m: announced{typ: join, by: third, addresses: []string{"/dns4/a_b.com/tcp/1", "/memory/9"}}, stored: true, passed: true},
+		{name: "join of a banned third", m: announced{typ: join, by: third}, known: true, before: time.Hour, banned: time.Hour, stored: true},
 
 		{name: "discovery", m: announced{typ: discover, nonce: 7}, stored: true, reply: true},
+		{name: "discovery of a third", m: announced{typ: discover, by: third}, stored: true, reply: true},
+		{name: "discovery of a banned third", m: announced{typ: discover, by: third}, known: true, before: time.Hour, banned: time.Hour, stored: true},
 		{name: "discovery in clear, unsigned", m: announced{typ: discover, unsigned: true}, ban: protocol.BanMedium},
 		{name: "discovery, undecodable", m: announced{typ: discover, part: []byte{0xff}}, ban: protocol.BanLong},
 		{name: "discovery with another's claim", m: announced{typ: discover, of: third}, known: true, ban: protocol.BanLong},
@@ -166,6 +169,11 @@ func TestBubbleDiscoveryBans(t *testing.T) {
 						t.Fatal(err)
 					}
 				}
+				if test.before > 0 {
+					if err := node.Peers().Ban(t.Context(), third.PublicKey().NodeID(), test.before, "test"); err != nil {
+						t.Fatal(err)
+					}
+				}
 				post(t, sender, node.Node, test.m.compose(t, node.PublicKey()))
 				time.Sleep(time.Second)
 				for _, who := range []struct {
@@ -193,8 +201,11 @@ func TestBubbleDiscoveryBans(t *testing.T) {
 				if passed := toNeighbour.total() > 0; passed != test.passed {
 					t.Errorf("got relayed %v, want %v", passed, test.passed)
 				}
-				if reply := toSender.total() > 0; reply != test.reply {
+				if reply := node.DHT().Network().Searches.Answered > 0; reply != test.reply {
 					t.Errorf("got a reply %v, want %v", reply, test.reply)
+				}
+				if reply := toSender.total() > 0; reply != (test.reply && author == sends) {
+					t.Errorf("got a reply to the sender %v, want only to its own Discovery", reply)
 				}
 				wantNoCredit(t, node.Node)
 			})

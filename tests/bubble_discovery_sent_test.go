@@ -122,7 +122,7 @@ func announcementIn(t *testing.T, body []byte) wire.Announcement {
 // response: the Discovery goes to eight nodes, encrypted; the response goes to its author
 // alone, signed and in clear, with the same nonce.
 //
-// conforms: dht 19, 82, 84, 91
+// conforms: dht 19, 82, 84
 func TestBubbleSentDiscovery(t *testing.T) {
 	gamelantest.Bubble(t, func(t *testing.T) {
 		net := gamelantest.NewNetwork(t)

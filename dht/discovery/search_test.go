@@ -83,7 +83,7 @@ func (s *searches) nonce(t *testing.T, d *datadriven.TestData) uint64 {
 // "sent nonce=N reached=M" and "bad nonce=N" are the other events. "abandon" ends all; "asked nonce=N" says
 // whom a nonce searches; "running", "stats" and "next" show the state.
 //
-// conforms: dht 83, 88-90
+// conforms: dht 83, 88, 90
 // conforms: V 22
 func TestSearches(t *testing.T) {
 	s := newSearches()
