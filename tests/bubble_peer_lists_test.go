@@ -20,6 +20,12 @@ import (
 	"github.com/gamelan-p2p/gamelan/protocol/rpc"
 )
 
+// The methods of the service.
+const (
+	methodGetCloserPeers = 1
+	methodGetPeers       = 10
+)
+
 // list asks a node for peers and returns their ids and claims, in the order of the answer.
 func list(from, of *gamelantest.Node, method uint32, request []byte) (ids []identity.NodeID, claims []identity.Claim, err error) {
 	err = from.RPC().Client(of.ID(), protocol.PeersID).Invoke(context.Background(), method, true,
@@ -46,8 +52,7 @@ func getPeers(n uint32) []byte {
 // TestBubblePeerLists has a node ask another one, which has dialled some nodes and was
 // dialled by others, for its peers.
 //
-// conforms: dht 111, 113
-// conforms: V 10, 23
+// conforms: dht 111, 113, 117; V 10, 23
 func TestBubblePeerLists(t *testing.T) {
 	gamelantest.Bubble(t, func(t *testing.T) {
 		net := gamelantest.NewNetwork(t)
@@ -99,23 +104,23 @@ func TestBubblePeerLists(t *testing.T) {
 			return ids
 		}
 		// The server has dialled gone, and left has only ever dialled the server.
-		expect("at once", get(netsync.MethodGetPeers, getPeers(0)), in, out, gone)
-		expect("clients too", get(netsync.MethodGetPeers, wire.GetPeers{N: 9, IncludeClients: true, MaxClaims: 1, MaxAddressesPerClaim: 1}.Append(nil)), in, out, gone, client)
+		expect("at once", get(methodGetPeers, getPeers(0)), in, out, gone)
+		expect("clients too", get(methodGetPeers, wire.GetPeers{N: 9, IncludeClients: true, MaxClaims: 1, MaxAddressesPerClaim: 1}.Append(nil)), in, out, gone, client)
 		closer := wire.GetCloserPeers{N: 9, MaxClaims: 1, MaxAddressesPerClaim: 1}
-		ids := get(netsync.MethodGetCloserPeers, closer.Append(nil))
+		ids := get(methodGetCloserPeers, closer.Append(nil))
 		expect("closer", ids, in, out, gone)
 		if !slices.IsSortedFunc(ids, func(a, b identity.NodeID) int { return caller.ID().Distance(a).Cmp(caller.ID().Distance(b)) }) {
 			t.Errorf("got closer peers in the order %v, want the nearest to %v first", ids, caller.ID())
 		}
-		if n := len(get(netsync.MethodGetPeers, getPeers(2))); n != 2 {
+		if n := len(get(methodGetPeers, getPeers(2))); n != 2 {
 			t.Errorf("got %d peers, want 2", n)
 		}
 		if err := server.Peers().Ban(t.Context(), out.ID(), time.Hour, "test"); err != nil {
 			t.Fatal(err)
 		}
-		expect("one banned", get(netsync.MethodGetPeers, getPeers(0)), in, gone)
+		expect("one banned", get(methodGetPeers, getPeers(0)), in, gone)
 		time.Sleep(61 * time.Hour)
-		expect("61 h later", get(netsync.MethodGetPeers, getPeers(0)), in)
+		expect("61 h later", get(methodGetPeers, getPeers(0)), in)
 		if v := server.DHT().Network().Service; v.Served != 6 || v.Peers != 3+4+3+2+2+1 || v.Refused != 0 {
 			t.Errorf("got the counts %+v", v)
 		}
@@ -125,22 +130,22 @@ func TestBubblePeerLists(t *testing.T) {
 // TestBubbleBadListRequests asks for what is not served.
 //
 // conforms: dht 112
-// conforms: V 20
 func TestBubbleBadListRequests(t *testing.T) {
 	gamelantest.Bubble(t, func(t *testing.T) {
 		net := gamelantest.NewNetwork(t)
 		server, caller := net.Start(gamelan.Config{}), net.Start(gamelan.Config{})
 		net.Connect(caller, server)
+		closer := wire.GetCloserPeers{MaxClaims: 1, MaxAddressesPerClaim: 1}
 		for name, test := range map[string]struct {
 			method  uint32
 			request []byte
 			want    rpc.Status
 		}{
-			"no limits":           {netsync.MethodGetPeers, nil, rpc.BadRequest},
-			"no claims":           {netsync.MethodGetPeers, wire.GetPeers{N: 1, MaxAddressesPerClaim: 1}.Append(nil), rpc.BadRequest},
-			"no number":           {netsync.MethodGetCloserPeers, getPeers(0), rpc.BadRequest},
-			"undecodable":         {netsync.MethodGetPeers, []byte{0xff}, rpc.BadRequest},
-			"undecodable, closer": {netsync.MethodGetCloserPeers, []byte{0xff}, rpc.BadRequest},
+			"no limits":           {methodGetPeers, nil, rpc.BadRequest},
+			"no claims":           {methodGetPeers, wire.GetPeers{N: 1, MaxAddressesPerClaim: 1}.Append(nil), rpc.BadRequest},
+			"no number":           {methodGetCloserPeers, closer.Append(nil), rpc.BadRequest},
+			"undecodable":         {methodGetPeers, []byte{0xff}, rpc.BadRequest},
+			"undecodable, closer": {methodGetCloserPeers, []byte{0xff}, rpc.BadRequest},
 			"another method":      {2, getPeers(1), rpc.UnsupportedMethod},
 		} {
 			if _, _, err := list(caller, server, test.method, test.request); !errors.Is(err, test.want) {
@@ -158,7 +163,7 @@ func TestBubbleListsTooOften(t *testing.T) {
 		server, caller := net.Start(gamelan.Config{}), net.Start(gamelan.Config{})
 		net.Connect(caller, server)
 		for i := range 11 {
-			_, _, err := list(caller, server, netsync.MethodGetPeers, getPeers(0))
+			_, _, err := list(caller, server, methodGetPeers, getPeers(0))
 			if i < 10 && err != nil {
 				t.Fatalf("request %d: %v", i, err)
 			} else if i == 10 && !errors.Is(err, netsync.Busy) {
@@ -172,7 +177,7 @@ func TestBubbleListsTooOften(t *testing.T) {
 			t.Error("the connection is gone")
 		}
 		time.Sleep(time.Minute)
-		if _, _, err := list(caller, server, netsync.MethodGetPeers, getPeers(0)); err != nil {
+		if _, _, err := list(caller, server, methodGetPeers, getPeers(0)); err != nil {
 			t.Errorf("a minute later: %v", err)
 		}
 	})
@@ -200,7 +205,7 @@ func TestBubbleWhoOffersLists(t *testing.T) {
 			if !ok || slices.Contains(conn.Protocols, protocol.PeersID) != test.want {
 				t.Errorf("%s: got the protocols %v, want %v among them: %v", name, conn.Protocols, protocol.PeersID, test.want)
 			}
-			_, _, err := list(caller, n, netsync.MethodGetPeers, getPeers(0))
+			_, _, err := list(caller, n, methodGetPeers, getPeers(0))
 			if (err == nil) != test.want {
 				t.Errorf("%s: got %v from a request, want it served: %v", name, err, test.want)
 			}
@@ -227,7 +232,7 @@ func TestBubbleListsTakeNoPlaces(t *testing.T) {
 		}()
 		gamelantest.Eventually(t, 5*time.Second, "a call that takes the only place", func() bool { return p.service.running.Load() == 1 })
 		for range 3 {
-			if _, _, err := list(p.client, p.server, netsync.MethodGetPeers, getPeers(0)); err != nil {
+			if _, _, err := list(p.client, p.server, methodGetPeers, getPeers(0)); err != nil {
 				t.Fatal(err)
 			}
 			time.Sleep(100 * time.Millisecond)

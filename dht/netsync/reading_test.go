@@ -54,8 +54,7 @@ func claimsOf(t testing.TB, item []byte) []wire.PeerClaim {
 
 // TestRecords reads one item.
 //
-// conforms: dht 117, 121
-// conforms: V 25
+// conforms: dht 117, 121; V 25
 func TestRecords(t *testing.T) {
 	good := func(list ...string) identity.Claim { return claimOf(t, 1, wall, addresses(t, list...)...) }
 	key := secretOf(t, 1).PublicKey()
@@ -144,8 +143,7 @@ func TestRecords(t *testing.T) {
 // TestBadItems has a server send an item that no server sends by mistake, after two
 // good ones, which count.
 //
-// conforms: dht 120
-// conforms: V 25
+// conforms: dht 120; V 25
 func TestBadItems(t *testing.T) {
 	key := secretOf(t, 3).PublicKey()
 	first := item(claimOf(t, 1, wall, addresses(t, public)...))
@@ -207,8 +205,7 @@ func overBudget(key identity.PublicKey) []byte {
 
 // TestSixthBadRecord mixes records of every kind with bad ones.
 //
-// conforms: dht 120
-// conforms: V 25
+// conforms: dht 120; V 25
 func TestSixthBadRecord(t *testing.T) {
 	forged := func(n int) []byte {
 		c := claimOf(t, n, wall, addresses(t, public)...)
@@ -240,8 +237,7 @@ func TestSixthBadRecord(t *testing.T) {
 
 // TestEnds has calls fail in every way.
 //
-// conforms: dht 120
-// conforms: V 18, 24
+// conforms: dht 120; V 18
 func TestEnds(t *testing.T) {
 	status := func(s rpc.Status) error { return rpc.Errorf(s, "why") }
 	for name, test := range map[string]struct {
@@ -290,6 +286,8 @@ func TestEnds(t *testing.T) {
 }
 
 // TestRequestOfRounds compares our requests with those of live nodes (spec: dht 10.1).
+//
+// conforms: dht 119
 func TestRequestOfRounds(t *testing.T) {
 	a := netsync.NewReading(asking(500)).Request(true)
 	b := netsync.NewReading(asking(100)).Request(false)

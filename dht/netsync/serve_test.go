@@ -41,8 +41,7 @@ func asks(n uint32, clients bool) map[string]func(netsync.Rules, identity.NodeID
 
 // TestWhoIsPassedOn changes one thing at a time in a peer that both methods pass on.
 //
-// conforms: dht 113, 116, 117
-// conforms: V 23
+// conforms: dht 113, 116; V 23
 func TestWhoIsPassedOn(t *testing.T) {
 	at := func(age time.Duration) func(*netsync.Candidate) {
 		return func(c *netsync.Candidate) { c.Reached = wall.Add(-age) }
@@ -162,8 +161,7 @@ func TestBadArguments(t *testing.T) {
 	}
 }
 
-// conforms: dht 115
-// conforms: V 23
+// conforms: dht 115; V 23
 func TestNumberOfPeers(t *testing.T) {
 	known := crowd(t, 700)
 	for n, want := range map[uint32]int{0: 500, 1: 1, 100: 100, 499: 499, 500: 500, 501: 500, 1<<32 - 1: 500} {

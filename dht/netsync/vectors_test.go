@@ -118,7 +118,7 @@ func oneClaim(t *testing.T, b []byte) []byte {
 // TestRecordedGetPeers reads the answers of Rust servers, and the answers that Rust clients
 // accepted. Then it answers the recorded requests from the same peers, with the same items.
 //
-// conforms: dht 111, 116, 117
+// conforms: dht 111, 117
 func TestRecordedGetPeers(t *testing.T) {
 	rules := netsync.Rules{TestAddresses: true}
 	for _, kind := range []string{"rpc-getpeers-served", "rpc-getpeers-called"} {
