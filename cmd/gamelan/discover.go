@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/api"
-	"github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/client"
 	"github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/failure"
 	"github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/render"
 	"github.com/gamelan-p2p/gamelan/identity"
@@ -35,13 +34,13 @@ func (c *discoverCmd) Run(a *app) error {
 		return failure.Usage("give a positive duration, such as 30s", "--timeout cannot be %s", c.Timeout)
 	}
 	start := time.Now()
-	stop := followSearch(a, key, false)
+	stop := followSearch(a, key)
 	p, err := a.client().Discover(a.ctx, key, c.Timeout)
 	stop()
 	if err != nil {
 		return err
 	}
-	a.Note("Found after %s.", time.Since(start).Round(time.Millisecond))
+	a.Note("It took %s.", time.Since(start).Round(time.Millisecond))
 	return render.Discovered(a.Output, &p)
 }
 
@@ -64,7 +63,7 @@ const followEvery = 250 * time.Millisecond
 
 // follow writes what the node does about a request on standard error, a line for each change
 // of the text, until stop is called.
-func follow(a *app, text func(context.Context, *client.Client, *models.Network) string) (stop func()) {
+func follow(a *app, text func(*models.Network) string) (stop func()) {
 	if a.JSON {
 		return func() {}
 	}
@@ -77,7 +76,7 @@ func follow(a *app, text func(context.Context, *client.Client, *models.Network) 
 		defer tick.Stop()
 		for {
 			if n, err := node.Network(ctx); err == nil {
-				if now := text(ctx, node, &n); now != "" && now != shown {
+				if now := text(&n); now != "" && now != shown {
 					shown = now
 					a.Note("%s", inspect.Escape(now))
 				}
@@ -95,22 +94,30 @@ func follow(a *app, text func(context.Context, *client.Client, *models.Network) 
 	})
 }
 
-// followSearch writes the stages of the search for a key, if there is one, and with result
-// also what it has found.
-func followSearch(a *app, key string, result bool) (stop func()) {
-	searching := false
-	return follow(a, func(ctx context.Context, node *client.Client, n *models.Network) string {
-		text := render.Searching(n, key)
-		over := searching && text == ""
-		searching = text != ""
-		if !over || !result {
-			return text
+// followSearch says that the node searches for the holder of a key, if it does not know the
+// holder, and then the stages of the search. stop says what it has found.
+func followSearch(a *app, key string) (stop func()) {
+	ask := a.client()
+	known := func(ctx context.Context) (p models.Peer, ok bool) {
+		p, err := ask.Peer(ctx, key)
+		return p, !failure.Is(err, inspect.CodeNotFound)
+	}
+	if a.JSON {
+		return func() {}
+	}
+	if _, ok := known(a.ctx); ok {
+		return func() {}
+	}
+	if n, err := ask.Network(a.ctx); err != nil || !n.On {
+		return func() {}
+	}
+	a.Note("Searching for %s…: this node does not know it.", key[:16])
+	end := follow(a, func(n *models.Network) string { return render.Searching(n, key) })
+	return sync.OnceFunc(func() {
+		end()
+		if p, ok := known(a.ctx); ok && a.ctx.Err() == nil {
+			a.Note("%s", inspect.Escape(render.Found(&p)))
 		}
-		p, err := node.Peer(ctx, key)
-		if err != nil {
-			return ""
-		}
-		return render.Found(&p)
 	})
 }
 
@@ -121,5 +128,5 @@ func followReceiver(a *app, text string) (stop func()) {
 	if err != nil {
 		return func() {}
 	}
-	return followSearch(a, key.String(), true)
+	return followSearch(a, key.String())
 }

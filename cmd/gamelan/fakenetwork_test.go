@@ -11,8 +11,8 @@ import (
 	"github.com/gamelan-p2p/gamelan/inspect/models"
 )
 
-// fakeNetwork is the network of the fake node. A search and a round end when their progress
-// was looked at.
+// fakeNetwork is the network of the fake node. A search and a round end when a client has
+// looked at them.
 type fakeNetwork struct {
 	mu      sync.Mutex
 	key     string // of the search that is under way

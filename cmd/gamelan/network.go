@@ -1,12 +1,9 @@
 package main
 
 import (
-	"context"
 	"time"
 
-	"github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/client"
 	"github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/render"
-	"github.com/gamelan-p2p/gamelan/inspect/models"
 )
 
 type networkCmd struct {
@@ -33,7 +30,7 @@ func (*networkSyncCmd) Help() string {
 
 func (*networkSyncCmd) Run(a *app) error {
 	a.Note("Asking for peers…")
-	stop := follow(a, func(_ context.Context, _ *client.Client, n *models.Network) string { return render.Asking(n) })
+	stop := follow(a, render.Asking)
 	s, err := a.client().Sync(a.ctx)
 	stop()
 	if err != nil {

@@ -12,6 +12,7 @@ import (
 	"github.com/gamelan-p2p/gamelan/actors"
 	"github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/api"
 	"github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/failure"
+	"github.com/gamelan-p2p/gamelan/dht/discovery"
 	"github.com/gamelan-p2p/gamelan/identity"
 	"github.com/gamelan-p2p/gamelan/inspect"
 	"github.com/gamelan-p2p/gamelan/inspect/models"
@@ -30,10 +31,10 @@ func networkActions(n *gamelan.Node) map[string]inspect.NetworkAction {
 // join announces the node, and answers with the report of the announcement.
 func join(ctx context.Context, n *gamelan.Node) (any, error) {
 	r, err := n.DHT().Join(ctx)
-	if err != nil {
+	if err != nil && r.Reason == 0 && len(r.Copies) == 0 {
 		return nil, networkError(err, api.ConnectHint)
 	}
-	return n.Inspection().Report(r), nil
+	return n.Inspection().Report(r), nil // it says why nobody has the announcement
 }
 
 // discover searches for the holder of a key, and answers with its record.
@@ -70,18 +71,20 @@ func search(ctx context.Context, n *gamelan.Node, key identity.PublicKey) (peers
 	case errors.Is(err, gamelan.ErrNoDHT):
 		return p, networkError(err, "")
 	}
-	message := fmt.Sprintf("the holder of %s was not found: %s", key, searchFailure(n, err))
-	return p, &inspect.Error{Code: inspect.CodeUnknownPeer, Message: message, Hint: api.SearchHint}
+	hint := api.SearchHint
+	switch {
+	case errors.Is(err, discovery.ErrNobodyToAsk):
+		hint = api.ConnectHint
+	case errors.Is(err, discovery.ErrBannedPeer):
+		hint = "lift the ban with gamelan unban " + key.String()
+	}
+	return p, &inspect.Error{Code: inspect.CodeUnknownPeer, Message: fmt.Sprintf("the holder of %s was not found: %s", key, searchFailure(err)), Hint: hint}
 }
 
 // searchFailure returns in words why a search found nobody.
-func searchFailure(n *gamelan.Node, err error) string {
-	if len(n.Connections()) == 0 {
-		return "no node is connected that could be asked"
-	}
-	switch {
-	case errors.Is(err, actors.ErrNotDiscovered), errors.Is(err, context.DeadlineExceeded):
-		return "no node that was asked knows it, and the holder did not answer in time"
+func searchFailure(err error) string {
+	if errors.Is(err, actors.ErrNotDiscovered) || errors.Is(err, context.DeadlineExceeded) {
+		err = discovery.ErrNotFound
 	}
 	for inner := errors.Unwrap(err); inner != nil; inner = errors.Unwrap(err) { // without the words about the search
 		err = inner

@@ -382,7 +382,7 @@ func nobodyAnswered(s *api.Synced) string {
 func Searching(n *models.Network, key string) string {
 	for _, r := range n.Searches.Running {
 		if r.Key == key {
-			return fmt.Sprintf("Searching for %s…: %s…", key[:16], r.Stage)
+			return fmt.Sprintf("Searching for %s…: %s.", key[:16], r.Stage)
 		}
 	}
 	return ""
