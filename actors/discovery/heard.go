@@ -1,6 +1,7 @@
 package discovery
 
 import (
+	"cmp"
 	"errors"
 	"maps"
 	"time"
@@ -86,7 +87,7 @@ func (d *Discovery) send(c actor.Context, id uint64, m dht.Control) error {
 // reached returns how many peers have the message or may have it, and why there are none.
 func reached(r *dht.Report) (n int, err error) {
 	if r.Reason != 0 {
-		return 0, errors.Join(errors.New("dht: "+r.Reason.String()), r.Err)
+		return 0, cmp.Or(r.Err, errors.New("dht: "+r.Reason.String()))
 	}
 	n = r.Count(protocol.Confirmed) + r.Count(protocol.InDoubt)
 	if n == 0 {

@@ -10,6 +10,7 @@ import (
 
 	"github.com/gamelan-p2p/gamelan"
 	"github.com/gamelan-p2p/gamelan/actors"
+	part "github.com/gamelan-p2p/gamelan/actors/discovery"
 	"github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/api"
 	"github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/failure"
 	"github.com/gamelan-p2p/gamelan/dht/discovery"
@@ -86,11 +87,40 @@ func searchFailure(err error) string {
 	if errors.Is(err, actors.ErrNotDiscovered) || errors.Is(err, context.DeadlineExceeded) {
 		err = discovery.ErrNotFound
 	}
-	for inner := errors.Unwrap(err); inner != nil; inner = errors.Unwrap(err) { // without the words about the search
+	text, _, _ := strings.Cut(causeOf(err), "; ")
+	return text
+}
+
+// causeOf returns the text of an error without the words about what was being done.
+func causeOf(err error) string {
+	for inner := errors.Unwrap(err); inner != nil; inner = errors.Unwrap(err) {
 		err = inner
 	}
-	text, _, _ := strings.Cut(failure.Text(err), "; ")
-	return text
+	return failure.Text(err)
+}
+
+// seedsNamed is how many seeds an error names.
+const seedsNamed = 5
+
+// nobodyToAsk returns the API's error for a round without a node to ask. If the reason is
+// that no seed has answered, the error says how each of them has failed.
+func nobodyToAsk(network *models.Network) error {
+	var failed []string
+	answered := false
+	for _, s := range network.Seeds {
+		answered = answered || s.Answered
+		if s.Error != "" && len(failed) < seedsNamed {
+			text, _, _ := strings.Cut(s.Error, "; ")
+			failed = append(failed, inspect.ShortName(s.NodeID)+": "+text)
+		}
+	}
+	if answered || len(failed) == 0 {
+		return &inspect.Error{Code: inspect.CodeFailed, Message: "no other node is known that could be asked for peers", Hint: api.ConnectHint}
+	}
+	return &inspect.Error{
+		Code: inspect.CodeFailed, Message: fmt.Sprintf("0 of %s answered: %s", inspect.Count(uint64(len(network.Seeds)), "seed"), strings.Join(failed, ", ")),
+		Hint: fmt.Sprintf("check that a seed runs and can be reached from here; see gamelan why %s", network.Seeds[0].NodeID),
+	}
 }
 
 // recordOf returns the record of a peer as the section "peers" has it.
@@ -107,11 +137,15 @@ func recordOf(ctx context.Context, n *gamelan.Node, p peerstore.Peer) models.Pee
 // syncNow asks nodes for the peers that they know, and answers with what each gave.
 func syncNow(ctx context.Context, n *gamelan.Node) (any, error) {
 	r, err := n.DHT().Sync(ctx)
-	if err != nil {
+	network := n.DHT().Network()
+	switch {
+	case errors.Is(err, part.ErrNobodyToAsk):
+		return nil, nobodyToAsk(&network)
+	case err != nil:
 		return nil, networkError(err, api.ConnectHint)
 	}
 	seeds := map[string]bool{}
-	for _, s := range n.DHT().Network().Seeds {
+	for _, s := range network.Seeds {
 		seeds[s.NodeID] = true
 	}
 	v := api.Synced{
@@ -133,7 +167,7 @@ func networkError(err error, hint string) error {
 	if errors.Is(err, gamelan.ErrNoDHT) {
 		return &inspect.Error{Code: inspect.CodeFailed, Message: "this node has no DHT", Hint: api.NoDHTHint}
 	}
-	text, own, _ := strings.Cut(failure.Text(err), "; ")
+	text, own, _ := strings.Cut(causeOf(err), "; ")
 	if own != "" {
 		hint = own
 	}

@@ -25,7 +25,7 @@ func Peers(o *Output, peers []models.Peer) error {
 	}
 	rows := [][]string{{"NODE ID", "STATE", "ADDRESS", "AGENT"}}
 	for _, p := range peers {
-		rows = append(rows, []string{p.NodeID[:min(16, len(p.NodeID))], shortWords(pooled(p.Pool, peerState(p, time.Now())), stateWidth), shortAddress(p), shortText(p.UserAgent, agentWidth)})
+		rows = append(rows, []string{p.NodeID[:min(16, len(p.NodeID))], shortWords(pooledState(p, time.Now()), stateWidth), shortAddress(p), shortText(p.UserAgent, agentWidth)})
 	}
 	return o.Table(rows)
 }
@@ -59,16 +59,17 @@ func peerState(p models.Peer, now time.Time) string {
 	return "known"
 }
 
-// pooled returns the state of a peer after the reason why the node wants it:
-// "neighbour, connected".
-func pooled(pool, state string) string {
+// pooledState returns the peer's state after the reason why the node wants it: "neighbour,
+// connected". It wants no banned peer.
+func pooledState(p models.Peer, now time.Time) string {
+	state := peerState(p, now)
 	switch {
-	case pool == "" || pool == "none":
+	case p.Pool == "" || p.Pool == "none" || p.BannedUntil.After(now):
 		return state
 	case state == "known":
-		return pool
+		return p.Pool
 	}
-	return pool + ", " + state
+	return p.Pool + ", " + state
 }
 
 // The widest cells of the table, so that it fits into 100 columns. The JSON has the full

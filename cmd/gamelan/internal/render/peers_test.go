@@ -29,6 +29,7 @@ func TestPeerListFits(t *testing.T) {
 		{failed(strings.Repeat("x", 90), "/ip4/127.0.0.1/tcp/1"), "failed 12m ago…"},
 		{models.Peer{NodeID: "00112233445566778899aabbcc", Pool: "neighbour", Connection: new("c-1")}, "neighbour, connected"},
 		{models.Peer{NodeID: "00112233445566778899aabbcc", Pool: "seed"}, "seed "},
+		{models.Peer{NodeID: "00112233445566778899aabbcc", Pool: "seed", BannedUntil: now.Add(time.Hour)}, "banned until " + now.Add(time.Hour).Format("2006-01-02 15:04")},
 		{models.Peer{NodeID: "00112233445566778899aabbcc", Pool: "none"}, "known"},
 		{models.Peer{NodeID: "00112233445566778899aabbcc", BannedUntil: now.Add(time.Hour), BanReason: strings.Repeat("long ", 30)}, "banned until " + now.Add(time.Hour).Format("2006-01-02 15:04")},
 	} {
