@@ -88,6 +88,15 @@ func (p *party) allows(name string) {
 	}
 }
 
+// wants has a part of the hub keep the connections of these guests open.
+func (p *party) wants(names ...string) {
+	var peers []identity.NodeID
+	for _, name := range names {
+		peers = append(peers, p.guests[name].ID())
+	}
+	nodetest.Trunk(p.hub).Keep("test", peers)
+}
+
 // wantGone checks whose connections have ended, in the list and in the events,
 // and that it was the hub that ended them, for the reason given.
 func (p *party) wantGone(when, code string, names ...string) {
@@ -123,9 +132,12 @@ func (p *party) wantGone(when, code string, names ...string) {
 func TestReaping(t *testing.T) {
 	gamelantest.Bubble(t, func(t *testing.T) {
 		p := newParty(t, gamelan.Config{})
-		nodetest.Trunk(p.hub).LimitIdle(connpool.ReapLimits{Outbound: 5, Inbound: 3}) // before there is anything to reap
+		nodetest.Trunk(p.hub).LimitIdle(connpool.ReapLimits{Outbound: 6, Inbound: 4}) // before there is anything to reap
 		p.invites("held", gamelan.Config{})
 		defer p.hub.Protect(p.guests["held"].ID(), "test")()
+		p.invites("wanted", gamelan.Config{})
+		p.visits("guest wanted", gamelan.Config{})
+		p.wants("wanted", "guest wanted")
 		p.invites("used", gamelan.Config{})
 		p.uses("used")
 		p.invites("allowed", gamelan.Config{})
@@ -214,6 +226,37 @@ func TestReapingOfWhatIsUsedByNow(t *testing.T) {
 			})
 			time.Sleep(time.Minute)
 			p.wantGone(code, "")
+		}
+	})
+}
+
+// TestWantedConnectionsKeepTheirPlace has guests come when all places for inbound
+// connections are taken: a connection that a part wants does not make room for them. It has
+// no other privilege.
+func TestWantedConnectionsKeepTheirPlace(t *testing.T) {
+	gamelantest.Bubble(t, func(t *testing.T) {
+		p := newParty(t, gamelan.Config{MaxInbound: 2})
+		p.visits("wanted", gamelan.Config{})
+		p.wants("wanted")
+		p.visits("idle", gamelan.Config{})
+		time.Sleep(time.Minute)
+		p.visits("next", gamelan.Config{})
+		time.Sleep(10 * time.Second) // the end of the other one is orderly
+		p.wantGone("when the places are taken", actors.CloseReplaced, "idle")
+		time.Sleep(time.Minute)
+		p.visits("last", gamelan.Config{})
+		time.Sleep(10 * time.Second) // the end of the other one is orderly
+		p.wantGone("when they are taken again", actors.CloseReplaced, "idle", "next")
+		trunk, wanted := nodetest.Trunk(p.hub), p.guests["wanted"].ID()
+		if trunk.Unlimited(wanted) || trunk.Trunk.Protected(wanted) || trunk.Trunk.Allowed(wanted) {
+			t.Error("the peer is protected, allowed or without limits, want only its connection kept")
+		}
+		p.wants()
+		time.Sleep(time.Minute)
+		p.visits("another", gamelan.Config{})
+		time.Sleep(10 * time.Second) // the end of the other one is orderly
+		if closed := trunk.Closed(); len(closed) != 3 {
+			t.Errorf("got %d connections closed, want 3: nobody is wanted any more", len(closed))
 		}
 	})
 }

@@ -6,6 +6,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
@@ -53,6 +54,8 @@ type interests struct {
 	Allowed view.Map[identity.NodeID, struct{}]
 	// Wanted are the peers whose connections parts keep open. The parts write it.
 	Wanted wantedPeers
+	// Sought is how many nodes a part is about to connect to. The part writes it.
+	Sought atomic.Int32
 	// Choices are the last choices of peers to dial automatically.
 	Choices view.Ring[connpool.Choice]
 

@@ -18,7 +18,8 @@ import (
 // fewer nodes than the floor are connected (V30). It dials in rounds. A round chooses
 // peers and dials them side by side, within the dialer's limits. The next round begins
 // when all these dials have ended. When the floor is reached, the remaining dials of
-// the round are cancelled.
+// the round are cancelled. Nodes to which a part is about to connect count as connected
+// when a round begins.
 type floorDialer struct {
 	env     *env
 	dials   map[uint64]identity.NodeID // of this round, by token
@@ -58,6 +59,10 @@ func (f *floorDialer) missing() int {
 	return max(n, 0)
 }
 
+// uncovered returns how many nodes are missing beyond those that a part is about to connect
+// to.
+func (f *floorDialer) uncovered() int { return max(f.missing()-int(f.env.Sought.Load()), 0) }
+
 // soon plans a round after a pause, unless a round is under way or planned.
 func (f *floorDialer) soon(c actor.Context) {
 	if f.timer != nil || len(f.dials) > 0 || f.missing() == 0 {
@@ -70,6 +75,11 @@ func (f *floorDialer) soon(c actor.Context) {
 
 func (f *floorDialer) due(c actor.Context) {
 	f.timer = nil
+	if f.missing() > 0 && f.uncovered() == 0 {
+		f.barren++
+		f.soon(c) // look again: what the part dials may fail
+		return
+	}
 	f.round(c)
 }
 
@@ -93,7 +103,7 @@ func (f *floorDialer) gained(c actor.Context) {
 
 // round chooses peers and dials them, if nodes are missing and no round is under way.
 func (f *floorDialer) round(c actor.Context) {
-	missing := f.missing()
+	missing := f.uncovered()
 	if missing == 0 || len(f.dials) > 0 {
 		return
 	}

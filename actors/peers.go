@@ -25,7 +25,7 @@ import (
 // at growing intervals, and it answers requests for durable changes with the error.
 //
 // In: AddPeer, BanPeer, UnbanPeer, ForgetPeer, ImportPeers, SeenPeer. Out: their replies,
-// events PeerBanned, PeerUnbanned, StoreTroubled, StoreHealed and ClockSet. A restart
+// events PeersGiven, PeerBanned, PeerUnbanned, StoreTroubled, StoreHealed and ClockSet. A restart
 // answers the requests that wait for the disk with an error. The index is not part of
 // the actor and stays.
 type peers struct {
@@ -147,6 +147,9 @@ func (p *peers) add(c actor.Context, m AddPeer) {
 	if err == nil && known && m.Given {
 		p.given(merged.ID, m.Peer.Addresses)
 	}
+	if err == nil && m.Durable { // only the user's are
+		supervisor.Publish(c, PeersGiven{})
+	}
 	if err != nil || !m.Durable {
 		p.answer(c, owed{to: c.Sender(), reply: func(error) any { return PeerAdded{m.Token, m.Peer.ID, err} }}, nil)
 		p.changed(c)
@@ -230,6 +233,9 @@ func (p *peers) importPeers(c actor.Context, m ImportPeers) {
 		if merged.Banned(now) {
 			supervisor.Publish(c, PeerBanned{Peer: merged.ID, Until: merged.BannedUntil, Reason: merged.BanReason})
 		}
+	}
+	if done.Added > 0 {
+		supervisor.Publish(c, PeersGiven{})
 	}
 	p.durable(c, owed{to: c.Sender(), reply: func(err error) any {
 		if err != nil {

@@ -33,6 +33,10 @@ type PeerAdded struct {
 	Err   error
 }
 
+// PeersGiven is published when the user has added peers or addresses of a peer, or has
+// imported peers.
+type PeersGiven struct{}
+
 // BanPeer asks peers to store a ban that connectivity has decided on. The peer may be
 // unknown. Reply: PeerBanned, after the disk has the ban.
 type BanPeer struct {

@@ -83,6 +83,11 @@ func (t Trunk) CancelDial(token uint64, peer identity.NodeID, reply *actor.PID) 
 // peers replace those of an earlier call with the same tag.
 func (t Trunk) Keep(tag string, peers []identity.NodeID) { t.env.Wanted.set(tag, peers) }
 
+// Seek says how many nodes a part is about to connect to: by dials under way, and by those
+// that begin in a moment. To reach its floor, the node dials as many fewer of its own
+// accord.
+func (t Trunk) Seek(n int) { t.env.Sought.Store(int32(n)) }
+
 // Keeps returns the tags under which a part keeps the connection of the peer.
 func (t Trunk) Keeps(peer identity.NodeID) []string { return t.env.Wanted.tags(peer) }
 

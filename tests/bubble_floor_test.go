@@ -131,9 +131,8 @@ func TestFloor(t *testing.T) {
 		for n := 1001; n <= 1000+peers; n++ {
 			seeds = append(seeds, fmt.Sprintf("%s::/memory/%d", gamelantest.Secret(n).PublicKey(), n))
 		}
-		// A Join goes to nodes that are not connected as well, whatever MaxDials is.
 		node, err := gamelan.Start(t.Context(), gamelan.Config{
-			Listen: []string{"/memory/1"}, Secret: gamelantest.Secret(1), Floor: floor, MinConnected: floor, Seeds: seeds, MaxDials: inFlight, Discovery: gamelan.DiscoveryConfig{NoJoin: true},
+			Listen: []string{"/memory/1"}, Secret: gamelantest.Secret(1), Floor: floor, MinConnected: floor, Seeds: seeds, MaxDials: inFlight, NoDHT: true, // without neighbours to look for
 		}, gamelan.WithSystem(net.System), gamelan.WithTransport(c))
 		if err != nil {
 			t.Fatal(err)
@@ -350,7 +349,7 @@ func TestChoiceIsShown(t *testing.T) {
 		net := gamelantest.NewNetwork(t)
 		b := net.Start(gamelan.Config{})
 		c := net.Start(gamelan.Config{})
-		a := net.Start(gamelan.Config{Floor: 1, Seeds: []string{b.Seed(), c.Seed()}})
+		a := net.Start(gamelan.Config{Floor: 1, Seeds: []string{b.Seed(), c.Seed()}, NoDHT: true}) // without neighbours to look for
 		gamelantest.Eventually(t, time.Minute, "a connection", func() bool { return len(a.Connections()) >= 1 })
 		time.Sleep(time.Minute)
 		choice := a.Inspection().Peer(b.ID()).Choice

@@ -104,6 +104,7 @@ func (d *Discovery) Part() actors.Part {
 			{Name: "join", Kind: "join", New: func() actor.Actor { return newJoin(d) }},
 			{Name: "search", Kind: "search", New: func() actor.Actor { return newSearch(d) }},
 			{Name: "netsync", Kind: "netsync", New: func() actor.Actor { return newNetsync(d) }},
+			{Name: "neighbours", Kind: "neighbours", New: func() actor.Actor { return newNeighbours(d) }},
 		},
 	}
 }

@@ -38,6 +38,7 @@ type Trunk interface {
 	CancelDial(token uint64, peer identity.NodeID, reply *actor.PID)
 	HangUp(peer identity.NodeID, conn uint64)
 	Keep(tag string, peers []identity.NodeID)
+	Seek(n int)
 	Keeps(peer identity.NodeID) []string
 
 	Store() peerstore.View

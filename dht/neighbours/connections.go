@@ -50,7 +50,7 @@ func (m *Machine) connected(e Connected) {
 	}
 	x := m.member(e.Peer)
 	x.outbound = e.Outbound
-	x.drawn = slices.Contains(m.dials, dial{e.Peer, Random})
+	x.drawn = slices.ContainsFunc(m.dials, func(d dial) bool { return d.peer == e.Peer && d.set == Random })
 	m.backs = slices.DeleteFunc(m.backs, func(b back) bool {
 		x.drawn = x.drawn || b.peer == e.Peer && b.set == Random
 		return b.peer == e.Peer
@@ -128,6 +128,19 @@ func (m *Machine) disconnected(now time.Time, e Disconnected) {
 	m.fill(now)
 }
 
+// expire ends the dials that have taken too long.
+func (m *Machine) expire(now time.Time) {
+	m.dials = slices.DeleteFunc(m.dials, func(d dial) bool {
+		if d.until.After(now) {
+			return false
+		}
+		m.failures--
+		m.rests.failed(now, d.peer, m.offline)
+		m.do(Cancel{d.peer})
+		return true
+	})
+}
+
 // callBack dials lost members whose pause is over.
 func (m *Machine) callBack(now time.Time) {
 	var due []back
@@ -140,7 +153,7 @@ func (m *Machine) callBack(now time.Time) {
 	})
 	for _, b := range due {
 		if !m.view.Connected(b.peer) && m.dialable(b.peer) {
-			m.dial(b.peer, b.set)
+			m.dial(now, b.peer, b.set)
 		}
 	}
 }

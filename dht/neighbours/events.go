@@ -34,6 +34,9 @@ type (
 		Err  error
 	}
 
+	// Failed reports a failed dial of somebody else.
+	Failed struct{ Peer identity.NodeID }
+
 	// Learned reports that peers came into the store.
 	Learned struct{}
 
@@ -49,6 +52,7 @@ func (Start) event()        {}
 func (Connected) event()    {}
 func (Disconnected) event() {}
 func (Dialled) event()      {}
+func (Failed) event()       {}
 func (Learned) event()      {}
 func (Online) event()       {}
 func (Offline) event()      {}
@@ -58,9 +62,10 @@ func (Due) event()          {}
 type End uint8
 
 const (
-	Lost   End = iota // it broke: the peer is dialled again after a moment
-	Left              // the peer closed it: the peer has some time before it is dialled again
-	Closed            // this node closed it: it stays closed for a while
+	Lost     End = iota // it broke: the peer is dialled again after a moment
+	Left                // the peer closed it: the peer has some time before it is dialled again
+	Closed              // this node wanted it closed: it stays closed for a while
+	Unneeded            // this node had no use for it, which may change at any time
 )
 
 // Effect is an action for the machine's owner.

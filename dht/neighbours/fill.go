@@ -71,6 +71,11 @@ func (m *Machine) sought(peer identity.NodeID) bool {
 		slices.ContainsFunc(m.backs, func(b back) bool { return b.peer == peer })
 }
 
+// has reports whether a peer has a connection, or had one whose end is about to be reported.
+func (m *Machine) has(peer identity.NodeID) bool {
+	return m.view.Connected(peer) || m.find(peer) != nil
+}
+
 // candidate reports whether a peer may be dialled now.
 func (m *Machine) candidate(now time.Time, peer identity.NodeID, cooling bool) bool {
 	resting, excused := m.rests.resting(now, peer)
@@ -81,7 +86,7 @@ func (m *Machine) candidate(now time.Time, peer identity.NodeID, cooling bool) b
 // connected: as many as neighbours are missing, and a few more.
 func (m *Machine) seekNear(now time.Time) {
 	nearest := m.view.Closest(m.self, m.o.Neighbours, func(peer identity.NodeID, cooling bool) bool {
-		return m.sought(peer) || m.view.Connected(peer) || m.candidate(now, peer, cooling)
+		return m.sought(peer) || m.has(peer) || m.candidate(now, peer, cooling)
 	})
 	room := min(m.o.Neighbours-len(m.near)+probes, 2*m.o.Neighbours) - m.under(Neighbour)
 	for _, peer := range nearest {
@@ -89,11 +94,11 @@ func (m *Machine) seekNear(now time.Time) {
 			return
 		}
 		switch {
-		case m.view.Connected(peer):
+		case m.has(peer):
 			m.attract(peer)
 		case m.sought(peer):
 		case room > 0 && m.mayFail():
-			m.dial(peer, Neighbour)
+			m.dial(now, peer, Neighbour)
 			room--
 		}
 	}
@@ -117,15 +122,15 @@ func (m *Machine) seekRandom(now time.Time) {
 		if !ok {
 			return
 		}
-		if !m.view.Connected(peer) {
+		if !m.has(peer) {
 			if !m.mayFail() {
 				return
 			}
-			m.dial(peer, Random)
+			m.dial(now, peer, Random)
 			continue
 		}
 		x, _, ok := m.takeOut(peer)
-		if !ok { // its Connected is on the way
+		if !ok { // Connected comes later
 			continue
 		}
 		x.drawn = true
@@ -148,7 +153,7 @@ func (m *Machine) draw(now time.Time) (peer identity.NodeID, ok bool) {
 		if at, ok := m.random.search(key); ok && m.random[at].drawn {
 			return false
 		}
-		return !m.sought(peer) && m.candidate(now, peer, cooling)
+		return !m.sought(peer) && m.candidate(now, peer, cooling && !m.has(peer))
 	})
 	if len(found) == 0 {
 		return identity.NodeID{}, false
@@ -159,8 +164,8 @@ func (m *Machine) draw(now time.Time) (peer identity.NodeID, ok bool) {
 // mayFail reports whether another dial may begin although all that are under way may fail.
 func (m *Machine) mayFail() bool { return m.failures > len(m.dials) }
 
-func (m *Machine) dial(peer identity.NodeID, set Set) {
-	m.dials = append(m.dials, dial{peer, set})
+func (m *Machine) dial(now time.Time, peer identity.NodeID, set Set) {
+	m.dials = append(m.dials, dial{peer, set, now.Add(dialLimit)})
 	m.do(Dial{peer, set})
 }
 

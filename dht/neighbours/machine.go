@@ -30,10 +30,14 @@ const (
 	// offlineWait is the pause between the loss of all connections and the attempt to
 	// find peers among those that failed before.
 	offlineWait = 15 * time.Second
-	// learnedWait is how long newly learned peers are gathered at most.
-	learnedWait = time.Second
+	// learnedWait is how long newly learned peers are gathered at most. It is less than
+	// the pause before connectivity dials known peers, so that the sets come first.
+	learnedWait = 400 * time.Millisecond
 	// probes is how many nearer nodes are dialled at once while no neighbour is missing.
 	probes = 4
+	// dialLimit is how long a dial may take. The dialer lets dials wait for their turn,
+	// and for peers that are busy.
+	dialLimit = time.Minute
 	// failuresPerTick is how many dials may fail between two ticks for each place in the
 	// sets, so that a store full of dead peers is not dialled through at once.
 	failuresPerTick = 4
@@ -66,8 +70,9 @@ type Machine struct {
 
 // dial is a dial under way.
 type dial struct {
-	peer identity.NodeID
-	set  Set
+	peer  identity.NodeID
+	set   Set
+	until time.Time
 }
 
 // back is a member that was lost a moment ago, and is dialled again at a time. Its place is
@@ -109,6 +114,10 @@ func (m *Machine) Step(now time.Time, e Event) []Effect {
 		m.disconnected(now, e)
 	case Dialled:
 		m.dialled(now, e)
+	case Failed:
+		if !slices.ContainsFunc(m.dials, func(d dial) bool { return d.peer == e.Peer }) {
+			m.rests.failed(now, e.Peer, m.offline)
+		}
 	case Learned:
 		if m.learned.IsZero() {
 			m.learned = now.Add(m.jittered(learnedWait))
@@ -186,6 +195,7 @@ func (m *Machine) due(now time.Time) {
 	if ticked || !m.rests.next.IsZero() && !m.rests.next.After(now) {
 		m.rests.purge(now)
 	}
+	m.expire(now)
 	m.callBack(now)
 	if !m.churn.After(now) {
 		m.churn = now.Add(m.o.Refresh)
@@ -214,6 +224,11 @@ func (m *Machine) askWake() {
 	for _, b := range m.backs {
 		if b.at.Before(next) {
 			next = b.at
+		}
+	}
+	for _, d := range m.dials {
+		if d.until.Before(next) {
+			next = d.until
 		}
 	}
 	if !next.Equal(m.wake) {

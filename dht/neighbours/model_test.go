@@ -77,7 +77,7 @@ func TestSetsHoldTheirPromises(t *testing.T) {
 			"disconnect": func(t *rapid.T) {
 				id := letter.Draw(t, "peer")
 				delete(st.connected, id)
-				step(Disconnected{id, End(rapid.IntRange(0, 2).Draw(t, "why"))})
+				step(Disconnected{id, End(rapid.IntRange(0, 3).Draw(t, "why"))})
 			},
 			"dialled": func(t *rapid.T) {
 				if len(dials) == 0 {

@@ -88,6 +88,9 @@ func (r *rests) failed(now time.Time, peer identity.NodeID, offline bool) {
 // ended notes the end of a connection. It reports whether the peer should be dialled again
 // after a moment.
 func (r *rests) ended(now time.Time, peer identity.NodeID, why End) (back bool) {
+	if why == Unneeded {
+		return false
+	}
 	x := r.of(peer)
 	switch {
 	case why == Closed:

@@ -39,6 +39,8 @@ func TestScripts(t *testing.T) {
 		"random",
 		"offline",
 		"cooling",
+		"limit",
+		"others",
 		"budget",
 		// conforms: dht 126; V 26
 		"minimise",
@@ -95,6 +97,11 @@ func (s *script) run(t *testing.T, d *datadriven.TestData) string {
 			delete(s.store.known, id)
 		}
 		return "ready"
+	case "ends": // the connection, before the machine hears of it
+		for _, id := range peers(d) {
+			delete(s.store.connected, id)
+		}
+		return "ready"
 	case "again": // the machine of a restarted actor: only connections and store are left
 		s.Machine = New(identity.NodeID{}, s.store, s.o)
 		return "ready"
@@ -124,6 +131,8 @@ func (s *script) run(t *testing.T, d *datadriven.TestData) string {
 			why = Left
 		} else if d.HasArg("closed") {
 			why = Closed
+		} else if d.HasArg("unneeded") {
+			why = Unneeded
 		}
 		var b strings.Builder
 		for _, id := range peers(d) {
@@ -149,6 +158,8 @@ func (s *script) run(t *testing.T, d *datadriven.TestData) string {
 			b.WriteString(text(s.Step(s.now, x)))
 		}
 		return orNothing(b.String())
+	case "failed":
+		e = Failed{peers(d)[0]}
 	case "learned":
 		e = Learned{}
 	case "online":
