@@ -6,6 +6,7 @@ import (
 	"runtime/pprof"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 )
 
@@ -49,9 +50,16 @@ func (h *host) reportStuck() {
 		c.mu.Unlock()
 	}
 	h.mu.RUnlock()
+	var all string
+	if len(late) > 0 {
+		all = stuckDumps.take(h.rt.Now)
+	}
 	for _, c := range late {
 		i := h.info(c)
-		stack := stacks(i.Path)
+		if i.State != StateStuck {
+			continue // it has gone on meanwhile: the machine was slow, not the actor
+		}
+		stack := stacksOf(all, i.Path)
 		h.log.Warn("actor stuck", labelActor, i.Path, "message", i.Message, "since", i.Since, "in", waitsIn(stack, i.Type))
 		h.log.Debug("stack of a stuck actor", labelActor, i.Path, "stack", stackText(stack))
 	}
@@ -79,15 +87,56 @@ func waitsIn(stack []byte, goType string) string {
 	return goType
 }
 
-// stacks returns the stacks of the goroutines that carry the actor's label: its
-// turn and its tasks. It stops the world for a moment.
-func stacks(path string) []byte {
-	var all, found bytes.Buffer
-	if err := pprof.Lookup("goroutine").WriteTo(&all, 1); err != nil {
-		return nil
+// stuckDumps are the dumps for the reports of all trees of the process.
+var stuckDumps dumps
+
+// dumps takes the stacks of all goroutines, and spaces the dumps out. A dump stops the
+// world for a moment and takes longer the more goroutines there are, so that all dumps
+// together take at most a twentieth of the time.
+type dumps struct {
+	mu   sync.Mutex
+	next time.Time // no dump before it
+}
+
+// dumpPause is the pause after a dump, as a multiple of the time that it took.
+const dumpPause = 20
+
+// take returns the stacks, or "" if the next dump is not due. The clocks of a test's trees
+// may differ from those of others: a time far ahead is one of another clock.
+func (d *dumps) take(now func() time.Time) string {
+	if !d.mu.TryLock() {
+		return ""
 	}
+	defer d.mu.Unlock()
+	begin := now()
+	if wait := d.next.Sub(begin); wait > 0 && wait < time.Hour {
+		return ""
+	}
+	all := allStacks()
+	end := now()
+	d.next = end.Add(dumpPause * end.Sub(begin))
+	return all
+}
+
+// stacks returns the stacks of the goroutines that carry the actor's label: its turn and
+// its tasks.
+func stacks(path string) []byte { return stacksOf(allStacks(), path) }
+
+// allStacks returns the stacks of all goroutines, with their labels. It stops the world
+// for a moment.
+func allStacks() string {
+	var all strings.Builder
+	if err := pprof.Lookup("goroutine").WriteTo(&all, 1); err != nil {
+		return ""
+	}
+	return all.String()
+}
+
+// stacksOf returns the stacks of an actor's goroutines from those of all.
+func stacksOf(all, path string) []byte {
+	var found bytes.Buffer
 	mark := strconv.Quote(labelActor) + ":" + strconv.Quote(path)
-	for block := range strings.SplitSeq(all.String(), "\n\n") {
+	for block := range strings.SplitSeq(all, "\n\n") {
 		for line := range strings.Lines(block) {
 			if strings.HasPrefix(line, "# labels:") && hasLabel(line, mark) {
 				found.WriteString(block)
