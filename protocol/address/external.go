@@ -67,10 +67,11 @@ func within(ip netip.Addr, list []netip.Prefix) bool {
 // address outside the reserved ranges, a DNS name that is not local, or an
 // onion address (V section 2). Memory addresses are not.
 func External(a ma.Multiaddr) bool {
-	if len(a) == 0 {
-		return false
-	}
-	first := component{a[0].Code(), a[0].RawValue()}
+	return len(a) > 0 && external(component{a[0].Code(), a[0].RawValue()})
+}
+
+// external reports whether an address that begins with this component is external.
+func external(first component) bool {
 	switch first.code {
 	case ma.P_IP4, ma.P_IP6:
 		ip, ok := netip.AddrFromSlice(first.value)
@@ -109,13 +110,24 @@ func externalName(name string) bool {
 // well formed, its DNS name is a host name, and it is [External] or test addresses
 // are allowed. Other addresses are dropped; that is no offence of the peer (V4, V6).
 func Usable(a ma.Multiaddr, testAddresses bool) bool {
-	if Check(a) != nil {
+	return usable(parts(a), testAddresses)
+}
+
+// UsableBytes is [Usable] for an address in binary form, as claims carry it. It costs less
+// than parsing the address.
+func UsableBytes(b []byte, testAddresses bool) bool {
+	p, err := split(b)
+	return err == nil && usable(p, testAddresses)
+}
+
+func usable(p []component, testAddresses bool) bool {
+	if check(p) != nil {
 		return false
 	}
-	if isDNS(a[0].Code()) && !hostName(string(a[0].RawValue())) {
+	if isDNS(p[0].code) && !hostName(string(p[0].value)) {
 		return false
 	}
-	return testAddresses || External(a)
+	return testAddresses || external(p[0])
 }
 
 // Select returns the usable addresses of an accepted claim, in order.

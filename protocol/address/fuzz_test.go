@@ -35,6 +35,11 @@ func FuzzAddress(f *testing.F) {
 			t.Fatalf("%x: got unparsable %v, want %v", b, got, want)
 		}
 		a, fromErr := address.FromBytes(b)
+		for _, test := range []bool{false, true} {
+			if got, want := address.UsableBytes(b, test), fromErr == nil && address.Usable(a, test); got != want {
+				t.Fatalf("%x, test addresses %v: got usable %v, want %v", b, test, got, want)
+			}
+		}
 		if fromErr != nil {
 			// Only an empty name is well formed and has no text form.
 			if err == nil && !(len(b) > 1 && b[1] == 0) {
