@@ -5,6 +5,7 @@ import (
 	"errors"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -14,8 +15,11 @@ import (
 	"github.com/gamelan-p2p/gamelan/gamelantest"
 	"github.com/gamelan-p2p/gamelan/identity"
 	"github.com/gamelan-p2p/gamelan/inspect/models"
+	"github.com/gamelan-p2p/gamelan/internal/nodetest"
 	"github.com/gamelan-p2p/gamelan/peerstore"
 	"github.com/gamelan-p2p/gamelan/protocol/rpc"
+	"github.com/gamelan-p2p/gamelan/supervisor"
+	"github.com/gamelan-p2p/gamelan/transport/memory"
 )
 
 func itoa(n int) string { return strconv.Itoa(n) }
@@ -278,15 +282,22 @@ func TestBubbleIsolatedNodeRecovers(t *testing.T) {
 	})
 }
 
-// TestBubbleSmallNetworkIsNotStarved runs three nodes that are all connected, for a day. They
-// want more connections than there are nodes.
+// TestBubbleSmallNetworkIsNotStarved runs three nodes that are all connected, for a day, after
+// a fourth one has gone. They want more connections than there are nodes.
 //
 // conforms: V 27
 func TestBubbleSmallNetworkIsNotStarved(t *testing.T) {
 	gamelantest.Bubble(t, func(t *testing.T) {
 		net := gamelantest.NewNetwork(t)
-		seed := net.Start(finding())
+		seed := net.Start(finding(), quiet)
+		gone := net.Start(finding(seed))
 		all := []*gamelantest.Node{seed, net.Start(finding(seed)), net.Start(finding(seed))}
+		gamelantest.Eventually(t, 5*time.Minute, "everybody connected", func() bool {
+			return len(all[0].Connections()) == 3 && len(all[1].Connections()) == 3 && len(all[2].Connections()) == 3
+		})
+		if err := gone.Close(context.Background()); err != nil {
+			t.Fatal(err)
+		}
 		time.Sleep(24 * time.Hour)
 		for _, n := range all {
 			v := n.DHT().Network()
@@ -340,5 +351,254 @@ func TestBubbleSync(t *testing.T) {
 				t.Errorf("got %+v", x)
 			}
 		}
+	})
+}
+
+// TestBubbleOnConnect has a node that knows enough peers ask each node that connects, once, and
+// again after five minutes if that failed.
+//
+// conforms: dht 119, 123
+func TestBubbleOnConnect(t *testing.T) {
+	gamelantest.Bubble(t, func(t *testing.T) {
+		net := gamelantest.NewNetwork(t)
+		n := net.Start(gamelan.Config{Floor: 1, Discovery: gamelan.DiscoveryConfig{NoJoin: true, MinPeers: 1}}, quiet)
+		first := net.Start(gamelan.Config{})
+		net.Connect(first, n)
+		gamelantest.Eventually(t, time.Minute, "a round that brings nobody", func() bool {
+			return n.DHT().Network().Sync.Phase == "asks each node that connects"
+		})
+		var asked atomic.Int32
+		var fails atomic.Bool
+		fails.Store(true)
+		second := startListing(t, net, gamelan.Config{}, func(a *listAnswer) {
+			asked.Add(1)
+			if want := (wire.GetPeers{N: 100, MaxClaims: 5, MaxAddressesPerClaim: 5}); a.Request != want {
+				t.Errorf("got the request %+v, want %+v", a.Request, want)
+			}
+			if !fails.Load() {
+				a.end(0)
+			}
+		})
+		net.Connect(second, n)
+		time.Sleep(time.Minute)
+		if got := asked.Load(); got != 1 {
+			t.Errorf("got %d requests, want one", got)
+		}
+		fails.Store(false)
+		time.Sleep(5 * time.Minute)
+		if got := asked.Load(); got != 2 {
+			t.Errorf("got %d requests, want the node asked again after a failure", got)
+		}
+		net.Cut(second, n)
+		gamelantest.Eventually(t, time.Minute, "the connection ended", func() bool { _, ok := second.Connection(n.ID()); return !ok })
+		net.Connect(second, n)
+		time.Sleep(30 * time.Minute)
+		if got := asked.Load(); got != 2 {
+			t.Errorf("got %d requests, want none within the hour", got)
+		}
+		net.Connect(net.Start(gamelan.Config{Client: true}), n)
+		unbanned(t, n, second)
+	})
+}
+
+// TestBubbleHangingRound asks two nodes, of which one never answers. The round goes on without
+// it and ends within a minute, and the node is not banned.
+func TestBubbleHangingRound(t *testing.T) {
+	gamelantest.Bubble(t, func(t *testing.T) {
+		net := gamelantest.NewNetwork(t)
+		n := net.Start(gamelan.Config{}, quiet)
+		// An item every four seconds is no stall, and there are 500.
+		hangs := startListing(t, net, gamelan.Config{}, func(a *listAnswer) {
+			for number := 501; a.item(listed(t, number)) == nil; number++ {
+				select {
+				case <-time.After(4 * time.Second):
+				case <-a.ctx.Done():
+					return
+				}
+			}
+		})
+		good := startListing(t, net, gamelan.Config{}, func(a *listAnswer) { a.item(listed(t, 601)); a.end(0) })
+		net.Connect(n, hangs)
+		net.Connect(n, good)
+		began := time.Now()
+		r, err := n.DHT().Sync(t.Context())
+		if took := time.Since(began); err != nil || took > time.Minute || r.Result.Answered != 1 || r.Result.New != 1 {
+			t.Errorf("got %+v, %v after %v, want one answer within a minute", r, err, took)
+		}
+		gamelantest.Eventually(t, time.Second, "what the other one gave before", func() bool { return knownOf(n, 501, 520) >= 8 })
+		unbanned(t, n)
+	})
+}
+
+// TestBubbleListsForSearches reads the lists of connected nodes, at most eight at a time, and
+// none again within an hour.
+//
+// conforms: V 22
+func TestBubbleListsForSearches(t *testing.T) {
+	gamelantest.Bubble(t, func(t *testing.T) {
+		net := gamelantest.NewNetwork(t)
+		n := net.Start(gamelan.Config{}, quiet)
+		var running, most atomic.Int32
+		for i := range 12 {
+			node := startListing(t, net, gamelan.Config{}, func(a *listAnswer) {
+				for now := running.Add(1); now > most.Load(); {
+					most.Store(now)
+				}
+				time.Sleep(2 * time.Second)
+				running.Add(-1)
+				if !a.Request.IncludeClients || a.Request.N != 500 {
+					t.Errorf("got the request %+v, want all peers", a.Request)
+				}
+				if i == 0 { // never
+					<-a.ctx.Done()
+					return
+				}
+				a.item(listed(t, 501+i))
+				a.end(0)
+			})
+			net.Connect(n, node)
+		}
+		list := func() (discovery.PeersListed, time.Duration) {
+			t.Helper()
+			began := time.Now()
+			trunk := nodetest.Trunk(n)
+			r, err := supervisor.Ask[discovery.PeersListed](t.Context(), trunk.System(), trunk.PID("discovery/netsync"), discovery.ListPeers{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			return r, time.Since(began)
+		}
+		r, took := list()
+		if r.Asked != 12 || most.Load() != 8 || took > 10*time.Second || knownOf(n, 501, 512) != 11 {
+			t.Errorf("got %d asked, %d at a time, in %v, and %d peers; want 12, 8, 10 s and 11", r.Asked, most.Load(), took, knownOf(n, 501, 512))
+		}
+		if r, took := list(); r.Asked != 0 || took > time.Second {
+			t.Errorf("got %d asked in %v, want none at once", r.Asked, took)
+		}
+		time.Sleep(5 * time.Minute)
+		if r, _ := list(); r.Asked != 1 {
+			t.Errorf("got %d asked after five minutes, want the one that failed", r.Asked)
+		}
+		time.Sleep(time.Hour)
+		if r, _ := list(); r.Asked != 12 {
+			t.Errorf("got %d asked after an hour, want all", r.Asked)
+		}
+		unbanned(t, n)
+	})
+}
+
+// names is a transport that looks up names.
+type names struct {
+	*memory.Transport
+	records map[string][]string
+}
+
+func (n *names) LookupTXT(ctx context.Context, name string) ([]string, error) {
+	if list, ok := n.records[name]; ok {
+		return list, nil
+	}
+	return nil, errors.New("no such host")
+}
+
+// TestBubbleSeedNames has DNS name the seeds, beside records that name none. When the node is
+// starved, the names are looked up again, and a seed that has moved replaces the old one.
+//
+// conforms: V 27
+func TestBubbleSeedNames(t *testing.T) {
+	gamelantest.Bubble(t, func(t *testing.T) {
+		net := gamelantest.NewNetwork(t)
+		seed, moved, other := net.Start(gamelan.Config{}), net.Start(gamelan.Config{}), net.Start(gamelan.Config{})
+		net.Connect(other, moved)
+		dns := &names{net.Transport(), map[string][]string{"seeds.example": {seed.Seed(), "v=spf1 -all", "", deadSeed(901)}}}
+		cfg := finding()
+		cfg.Discovery.SeedNames = []string{"none.example", "seeds.example"}
+		cfg.Listen, cfg.Secret = []string{"/memory/99"}, gamelantest.Secret(99)
+		node, err := gamelan.Start(t.Context(), cfg, gamelan.WithSystem(net.System), gamelan.WithTransport(dns), quiet)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer node.Close(context.Background())
+		n := &gamelantest.Node{Node: node}
+		gamelantest.Eventually(t, 3*time.Minute, "the seeds asked", func() bool { return bootstrapped(n) })
+		v := n.DHT().Network()
+		if len(v.Seeds) != 2 || v.SeedNames.BadRecords != 2 || !strings.Contains(v.SeedNames.Error, "none.example") {
+			t.Errorf("got %d seeds, %d bad records and %q, want 2, 2 and the name that there is not", len(v.Seeds), v.SeedNames.BadRecords, v.SeedNames.Error)
+		}
+		if s := seedState(t, n, seed.ID()); !s.Answered {
+			t.Errorf("got the seed as %+v, want that it has answered", s)
+		}
+		dns.records["seeds.example"] = []string{moved.Seed()}
+		if err := seed.Close(context.Background()); err != nil {
+			t.Fatal(err)
+		}
+		gamelantest.Eventually(t, 3*time.Minute, "connected through the new seed", func() bool { return knows(n, moved, other) })
+		if v := n.DHT().Network(); len(v.Seeds) != 1 || v.Seeds[0].NodeID != moved.ID().String() {
+			t.Errorf("got the seeds %+v, want the one that DNS names now", v.Seeds)
+		}
+	})
+}
+
+// TestBubbleSeedIsHungUp has a node dial enough others to reach its floor without its seed: the
+// seed is hung up, and not while it is needed.
+//
+// conforms: V 27
+func TestBubbleSeedIsHungUp(t *testing.T) {
+	for name, test := range map[string]struct {
+		others  int
+		protect bool
+		want    bool // still connected
+	}{
+		"enough others": {others: 4},
+		"too few":       {others: 1, want: true},
+		"protected":     {others: 4, protect: true, want: true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			gamelantest.Bubble(t, func(t *testing.T) {
+				net := gamelantest.NewNetwork(t)
+				seed := net.Start(gamelan.Config{})
+				cfg := finding(seed)
+				cfg.Floor, cfg.Discovery.Random, cfg.DHT = 2, 1, &gamelan.DHTConfig{Neighbours: 1}
+				n := net.Start(cfg)
+				if test.protect {
+					n.Protect(seed.ID(), "test")
+				}
+				gamelantest.Eventually(t, time.Minute, "the seed asked", func() bool { return bootstrapped(n) })
+				for range test.others {
+					net.Connect(n, net.Start(gamelan.Config{}))
+				}
+				time.Sleep(15 * time.Minute)
+				kept := nodetest.Trunk(n).Keeps(seed.ID()) // by chance a member of a set
+				if _, ok := n.Connection(seed.ID()); ok != (test.want || len(kept) > 0) {
+					t.Errorf("got the seed connected %v and kept by %v, want it connected %v", ok, kept, test.want)
+				}
+			})
+		})
+	}
+}
+
+// TestBubbleNetsyncRestarts kills the actor while seeds are asked. It asks the one again whose
+// answer was lost, and keeps the result of the other.
+func TestBubbleNetsyncRestarts(t *testing.T) {
+	gamelantest.Bubble(t, func(t *testing.T) {
+		net := gamelantest.NewNetwork(t)
+		fast := net.Start(gamelan.Config{})
+		var asked atomic.Int32
+		slow := startListing(t, net, gamelan.Config{}, func(a *listAnswer) {
+			asked.Add(1)
+			time.Sleep(4 * time.Second)
+			a.item(listed(t, 501))
+			a.end(0)
+		})
+		n := net.Start(finding(fast, slow), quiet)
+		gamelantest.Eventually(t, 3*time.Second, "one answer", func() bool { return seedState(t, n, fast.ID()).Answered && asked.Load() == 1 })
+		if !gamelantest.Crash(n.Node, "discovery/netsync", "on purpose") {
+			t.Fatal("there is no actor to crash")
+		}
+		gamelantest.Healed(t, n.Node)
+		gamelantest.Eventually(t, time.Minute, "the answer of the other seed", func() bool { return knownOf(n, 501, 501) == 1 })
+		if !seedState(t, n, fast.ID()).Answered || asked.Load() != 2 {
+			t.Errorf("got the fast seed as %+v and the slow one asked %d times, want the answer kept, and twice", seedState(t, n, fast.ID()), asked.Load())
+		}
+		unbanned(t, n)
 	})
 }

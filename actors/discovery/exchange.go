@@ -66,6 +66,12 @@ func (x *exchange) Random(n int, skip func(identity.NodeID) bool) []identity.Nod
 	return ids(peerstore.Random(x.d.trunk.Store(), q, n, x.random))
 }
 
+// Ready returns up to n nodes at random, connected ones first.
+func (x *exchange) Ready(n int) []identity.NodeID {
+	ready := x.Random(n, func(id identity.NodeID) bool { return !x.Connected(id) })
+	return append(ready, x.Random(n-len(ready), x.Connected)...)
+}
+
 // Nearest returns the n active nodes closest to this node that are not skipped.
 func (x *exchange) Nearest(n int, skip func(identity.NodeID) bool) []identity.NodeID {
 	wall := x.d.trunk.Wall()
@@ -124,16 +130,23 @@ func (x *exchange) usable(most int) (n int) {
 	return n
 }
 
-// spare returns 1 if the node knows a node that it could dial and is not connected to, and
-// otherwise 0.
-func (x *exchange) spare() int {
+// spare returns how many nodes the node knows that it could dial and is not connected to, up
+// to most. Nodes that could not be reached count only if they are seeds, or if no node is
+// connected.
+func (x *exchange) spare(most int) (n int) {
+	alone := len(x.connectedNodes()) == 0
 	for p := range x.d.trunk.Store().All() {
-		if !x.Connected(p.ID) && p.ID != x.self() && p.Features.IsNode() && !p.Key.IsZero() &&
-			x.d.trunk.Banned(p.ID) == nil && x.d.trunk.Dialable(p) == nil {
-			return 1
+		if n == most {
+			break
+		}
+		if x.Connected(p.ID) || p.ID == x.self() || !p.Features.IsNode() || p.Key.IsZero() || x.d.trunk.Banned(p.ID) != nil {
+			continue
+		}
+		if (alone || !p.Offline() || p.Flags&peerstore.FlagSeed != 0) && x.d.trunk.Dialable(p) == nil {
+			n++
 		}
 	}
-	return 0
+	return n
 }
 
 // connectedNodes returns the nodes that are connected and may be asked, in the order of

@@ -221,11 +221,13 @@ func (a *netsyncActor) open(c actor.Context) {
 	}
 }
 
-// tick reports the outbound connections to Recovery, and hangs up seeds.
+// tick reports the outbound connections to Recovery, and hangs up seeds. The node does not
+// want more connections than there are nodes.
 func (a *netsyncActor) tick(c actor.Context) {
 	t := netsync.Tick{Outbound: a.outbound(), Target: a.d.Settings.Neighbours + a.d.Settings.Random}
 	if 2*t.Outbound < t.Target {
-		t.Spare = a.spare()
+		t.Spare = a.spare(t.Target)
+		t.Target = min(t.Target, len(a.connectedNodes())+t.Spare)
 	}
 	a.step(c, a.recovery, t)
 	a.hangUp(c)

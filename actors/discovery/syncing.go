@@ -72,7 +72,9 @@ func (a *netsyncActor) peerDialed(c actor.Context, m actors.PeerDialed) {
 		a.end(c, s, m.Err)
 		return
 	}
-	a.dialled[s.Peer] = m.Conn.ID
+	if s.For == netsync.ForSeed || s.For == netsync.ForRecovery {
+		a.dialled[s.Peer] = m.Conn.ID
+	}
 	a.fetch(c, s, m.Conn)
 }
 

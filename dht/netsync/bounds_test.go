@@ -108,22 +108,24 @@ func TestHangUp(t *testing.T) {
 		link("E", true, true, false),
 	}
 	tests := []struct {
-		name  string
-		floor int
-		busy  bool
-		since time.Duration
-		want  string
+		name            string
+		floor, outbound int
+		busy            bool
+		since           time.Duration
+		want            string
 	}{
-		{"two are left over", 3, false, 0, "AE"},
-		{"one is left over", 4, false, 0, "A"},
-		{"all keep the floor", 5, false, 0, ""},
-		{"no floor", 0, false, 0, "AE"},
-		{"seeds are being asked", 0, true, 0, ""},
-		{"seeds are being asked, after 15 minutes", 0, true, 5 * time.Minute, "AE"},
+		{"two are left over", 3, 2, false, 0, "AE"},
+		{"one is left over", 4, 0, false, 0, "A"},
+		{"one more must be outbound", 0, 3, false, 0, "A"},
+		{"all must be outbound", 0, 4, false, 0, ""},
+		{"all keep the floor", 5, 0, false, 0, ""},
+		{"no floor", 0, 0, false, 0, "AE"},
+		{"seeds are being asked", 0, 0, true, 0, ""},
+		{"seeds are being asked, after 15 minutes", 0, 0, true, 5 * time.Minute, "AE"},
 	}
 	for _, tt := range tests {
 		var got string
-		for _, id := range HangUp(now.Add(tt.since), slices.Clone(links), tt.floor, tt.busy) {
+		for _, id := range HangUp(now.Add(tt.since), slices.Clone(links), tt.floor, tt.outbound, tt.busy) {
 			got += name(id)
 		}
 		if got != tt.want {

@@ -12,26 +12,33 @@ const HangUpAfter = 15 * time.Minute
 // Link is a connection to a node.
 type Link struct {
 	Peer     identity.NodeID
-	Seed     bool
-	Outbound bool
+	Outbound bool // this node has dialled it
+	Seed     bool // … because it is a seed
 	Needed   bool // a member of a set, protected, or in use
 	Since    time.Time
 }
 
-// HangUp returns the seeds to hang up: those that this node has dialled and does not need.
-// It keeps floor connections to nodes; floor 0 keeps none. While busy, when seeds are still
-// being asked, only connections of at least HangUpAfter are hung up.
+// HangUp returns the seeds to hang up: those that this node has dialled as seeds and does not
+// need. It leaves at least floor connections, and outbound ones so many that the node is not
+// starved. While busy, when seeds are still being asked, only connections of at least
+// HangUpAfter are hung up.
 //
 // spec: V27.
-func HangUp(now time.Time, links []Link, floor int, busy bool) (seeds []identity.NodeID) {
-	left := len(links)
+func HangUp(now time.Time, links []Link, floor, outbound int, busy bool) (seeds []identity.NodeID) {
+	left, dialled := len(links), 0
 	for _, l := range links {
-		if left <= floor {
+		if l.Outbound {
+			dialled++
+		}
+	}
+	for _, l := range links {
+		if left <= floor || dialled <= outbound {
 			break
 		}
 		if l.Seed && l.Outbound && !l.Needed && (!busy || now.Sub(l.Since) >= HangUpAfter) {
 			seeds = append(seeds, l.Peer)
 			left--
+			dialled--
 		}
 	}
 	return seeds

@@ -75,6 +75,8 @@ type View interface {
 	// Random returns up to n nodes at random that may be asked and that skip does not
 	// name.
 	Random(n int, skip func(identity.NodeID) bool) []identity.NodeID
+	// Ready returns up to n nodes that may be asked, connected ones first.
+	Ready(n int) []identity.NodeID
 	// Nearest returns the n nodes closest to this node that were reached lately, may be
 	// asked, and are not named by skip.
 	Nearest(n int, skip func(identity.NodeID) bool) []identity.NodeID
@@ -329,8 +331,8 @@ func (r *Rounds) endIfOver(now time.Time) {
 	r.decide(now)
 }
 
-// want begins a round that was asked for. It asks nodes that were tried before too. The
-// state of before comes back when the round has ended.
+// want begins a round that was asked for. It asks connected nodes first, and also those
+// that were tried before. When it has ended, the state of before comes back.
 func (r *Rounds) want(now time.Time) {
 	if r.wanted {
 		return
@@ -339,7 +341,7 @@ func (r *Rounds) want(now time.Time) {
 		r.wanted, r.back = true, Discovering
 		return
 	}
-	peers := r.view.Random(r.o.Peers, func(identity.NodeID) bool { return false })
+	peers := r.view.Ready(r.o.Peers)
 	if len(peers) == 0 {
 		r.do(RoundEnded{Round{Began: now, Ended: now}})
 		return

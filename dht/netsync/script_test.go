@@ -35,6 +35,11 @@ func (s *script) Random(n int, skip func(identity.NodeID) bool) []identity.NodeI
 	return first(n, s.usable, skip)
 }
 
+func (s *script) Ready(n int) []identity.NodeID {
+	ready := first(n, s.usable, func(id identity.NodeID) bool { return !s.connected[id] })
+	return append(ready, first(n-len(ready), s.usable, func(id identity.NodeID) bool { return s.connected[id] })...)
+}
+
 func (s *script) Nearest(n int, skip func(identity.NodeID) bool) []identity.NodeID {
 	return first(n, s.usable, func(id identity.NodeID) bool { return skip(id) || slices.Contains(s.far, id) })
 }
