@@ -11,6 +11,7 @@ import (
 
 	"github.com/gamelan-p2p/gamelan"
 	"github.com/gamelan-p2p/gamelan/actors/discovery"
+	machine "github.com/gamelan-p2p/gamelan/dht/discovery"
 	"github.com/gamelan-p2p/gamelan/dht/wire"
 	"github.com/gamelan-p2p/gamelan/gamelantest"
 	"github.com/gamelan-p2p/gamelan/identity"
@@ -89,7 +90,7 @@ func deadSeed(number int) string {
 // TestBubbleFindsOthersThroughSeed starts nodes that know one seed, which dials nobody. The
 // last of them can only dial out. It finds all others, from peer lists alone.
 //
-// conforms: dht 118, 122; V 23
+// conforms: dht 118; V 23
 func TestBubbleFindsOthersThroughSeed(t *testing.T) {
 	gamelantest.Bubble(t, func(t *testing.T) {
 		net := gamelantest.NewNetwork(t)
@@ -112,8 +113,6 @@ func TestBubbleFindsOthersThroughSeed(t *testing.T) {
 
 // TestBubbleSeedsThatDoNotAnswer starts nodes whose seeds do not run, all or all but one. The
 // nodes start, and say so.
-//
-// conforms: V 27
 func TestBubbleSeedsThatDoNotAnswer(t *testing.T) {
 	gamelantest.Bubble(t, func(t *testing.T) {
 		net := gamelantest.NewNetwork(t)
@@ -143,8 +142,6 @@ func TestBubbleSeedsThatDoNotAnswer(t *testing.T) {
 // TestBubbleSlowSeed asks two seeds, of which one sends an item every four seconds and the
 // other answers at once. What the fast one told counts at once, and what the slow one told
 // before its time was over counts too.
-//
-// conforms: V 27
 func TestBubbleSlowSeed(t *testing.T) {
 	gamelantest.Bubble(t, func(t *testing.T) {
 		net := gamelantest.NewNetwork(t)
@@ -179,7 +176,7 @@ func TestBubbleSlowSeed(t *testing.T) {
 // TestBubbleHostileSeeds asks seeds that break the rules of peer lists. Each is banned and
 // hung up, what it told before counts, and an honest seed beside it is used.
 //
-// conforms: dht 120, 121; V 25
+// conforms: dht 120; V 25
 func TestBubbleHostileSeeds(t *testing.T) {
 	forged := func(number int) []byte {
 		c := claimOf(t, number)
@@ -484,6 +481,27 @@ func TestBubbleListsForSearches(t *testing.T) {
 			t.Errorf("got %d asked after an hour, want all", r.Asked)
 		}
 		unbanned(t, n)
+	})
+}
+
+// TestBubbleSearchWithoutRelays searches for nodes in a network that relays nothing: the list
+// of the node between them tells of one, a client, and nobody of the other.
+//
+// conforms: V 22
+func TestBubbleSearchWithoutRelays(t *testing.T) {
+	gamelantest.Bubble(t, func(t *testing.T) {
+		net := gamelantest.NewNetwork(t)
+		between := net.Start(gamelan.Config{DHT: &gamelan.DHTConfig{NoForwarding: true}})
+		n, wanted := net.Start(gamelan.Config{}), net.Start(gamelan.Config{Client: true})
+		net.Connect(n, between)
+		net.Connect(wanted, between)
+		if p, err := n.DHT().Discover(t.Context(), wanted.PublicKey()); err != nil || p.Claim == nil {
+			t.Errorf("got %v, %v, want the node that the list names", p.ID, err)
+		}
+		if _, err := n.DHT().Discover(t.Context(), gamelantest.Secret(901).PublicKey()); !errors.Is(err, machine.ErrNotFound) {
+			t.Errorf("got %v, want that nobody was found", err)
+		}
+		unbanned(t, n, between, wanted)
 	})
 }
 
