@@ -50,6 +50,21 @@ var readmeBlocks = []readmeBlock{
 		want: []string{`for your eyes only\n`, `to whom it may concern\n`, `broadcast`, `(?m)^destination  [0-9a-f]{64}$`},
 	},
 	{
+		has: "gamelan seed --data-dir seed &",
+		replace: func(*testing.T, *shell) [][2]string { // the port may be taken
+			return [][2]string{{"gamelan seed", "gamelan seed --listen /ip4/127.0.0.1/tcp/0"}}
+		},
+		want: []string{`(?m)^[0-9a-f]{64}::/ip4/127\.0\.0\.1/tcp/[0-9]+$`, `(?s)Running\..*Running\..*Running\.`},
+	},
+	{
+		has: "gamelan network status",
+		replace: func(_ *testing.T, s *shell) [][2]string {
+			key, _, _ := strings.Cut(s.ask("gamelan id --seed --data-dir dave"), "::")
+			return [][2]string{{"carol KEY", "carol " + key}}
+		},
+		want: []string{`(?m)^.*peers? known`, `(?m)^seeds +[0-9a-f]{16} `, `(?m)^node id +[0-9a-f]{26}$`, `(?m)^1 confirmed$`},
+	},
+	{
 		has: "gamelan config init",
 		replace: func(_ *testing.T, s *shell) [][2]string {
 			s.paste("gamelan node &\n")

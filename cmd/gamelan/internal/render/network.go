@@ -118,6 +118,8 @@ func joinLines(j *models.NetworkJoin, now time.Time) (lines []string) {
 	switch {
 	case j.LastAt.IsZero() && j.Error != "":
 		text += ": " + j.Error
+	case j.LastAt.IsZero() && j.NextAt.After(now):
+		return []string{"being announced now"}
 	case j.LastAt.IsZero():
 	case j.Error != "":
 		text = fmt.Sprintf("announced to nobody %s: %s", ago(now, j.LastAt), j.Error)
@@ -155,7 +157,7 @@ func roundLines(s *models.NetworkSync, now time.Time) (lines []string) {
 		text = "not begun yet"
 	}
 	if s.NextAt.After(now) {
-		text += "; the next round begins in " + shortAge(s.NextAt.Sub(now))
+		text += "; next in " + shortAge(s.NextAt.Sub(now))
 	}
 	lines = append(lines, text)
 	if !s.LastAt.IsZero() {

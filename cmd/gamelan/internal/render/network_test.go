@@ -33,6 +33,10 @@ func TestNetworkNamesTheRemedy(t *testing.T) {
 			[]string{"join        announced to nobody 1m ago: no node is connected"},
 			"",
 		},
+		"announcing": {
+			models.Network{On: true, Automatic: true, Known: 1, Join: models.NetworkJoin{NextAt: now.Add(9 * time.Minute)}},
+			[]string{"join        being announced now"}, "",
+		},
 		"starved": {
 			models.Network{On: true, Automatic: true, Known: 9, Sync: models.NetworkSync{StarvedSince: now.Add(-2 * time.Minute)}},
 			[]string{"            too few outbound connections for 2m; the node asks seeds and connected nodes again"},
