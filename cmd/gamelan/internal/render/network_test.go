@@ -35,7 +35,8 @@ func TestNetworkNamesTheRemedy(t *testing.T) {
 		},
 		"announcing": {
 			models.Network{On: true, Automatic: true, Known: 1, Join: models.NetworkJoin{NextAt: now.Add(9 * time.Minute)}},
-			[]string{"join        being announced now"}, "",
+			[]string{"join        being announced now"},
+			"",
 		},
 		"starved": {
 			models.Network{On: true, Automatic: true, Known: 9, Sync: models.NetworkSync{StarvedSince: now.Add(-2 * time.Minute)}},
