@@ -13,11 +13,9 @@ import (
 	"github.com/gamelan-p2p/gamelan/identity"
 )
 
-// TestNetwork starts nodes at the same time: within two minutes each has complete sets, and
+// TestNetwork starts nodes at the same time, all of which know one seed: within two minutes each has complete sets, and
 // nearly all of its neighbours are the true ones. Then half of the nodes stop, and within
 // five minutes it is so again. With GAMELAN_LONG the network has 200 nodes.
-//
-// conforms: dht 124, 126; V 26
 func TestNetwork(t *testing.T) {
 	size := 30
 	switch {
@@ -50,12 +48,12 @@ type network struct {
 
 func startNetwork(t *testing.T, size int) *network {
 	n := &network{t: t, net: gamelantest.NewNetwork(t)}
-	var all []string
 	for i := range size {
-		all = append(all, fmt.Sprintf("%s::/memory/%d", gamelantest.Secret(i+1).PublicKey(), i+1))
-	}
-	for range size {
-		n.nodes = append(n.nodes, n.net.Start(gamelan.Config{Floor: 8, Seeds: all}, quiet))
+		cfg := gamelan.Config{Floor: 8}
+		if i > 0 {
+			cfg.Seeds = []string{n.nodes[0].Seed()}
+		}
+		n.nodes = append(n.nodes, n.net.Start(cfg, quiet))
 	}
 	return n
 }
@@ -161,4 +159,65 @@ func TestSetsAndFloorShareTheWork(t *testing.T) {
 			})
 		})
 	}
+}
+
+// TestWhoIsNeverANeighbour has a node know, and be connected to, peers of all kinds: only
+// one is dialled for the sets and is in one, until the others become like it.
+//
+// conforms: dht 125
+func TestWhoIsNeverANeighbour(t *testing.T) {
+	gamelantest.Bubble(t, func(t *testing.T) {
+		net := gamelantest.NewNetwork(t)
+		start := func(cfg gamelan.Config) *gamelantest.Node { return net.Start(cfg, quiet) }
+		client, allowed, excluded := start(gamelan.Config{Client: true}), start(gamelan.Config{}), start(gamelan.Config{})
+		banned, without, good := start(gamelan.Config{}), start(gamelan.Config{NoDHT: true}), start(gamelan.Config{})
+		node := start(gamelan.Config{
+			Floor: 1, Allow: []string{allowed.ID().String()}, ExcludeDial: []string{excluded.Addr.String()},
+			Discovery: gamelan.DiscoveryConfig{NoJoin: true, NoSync: true},
+		})
+		if err := node.Peers().Ban(t.Context(), banned.ID(), 5*time.Minute, "test"); err != nil {
+			t.Fatal(err)
+		}
+		for _, x := range []*gamelantest.Node{client, allowed, excluded, without} {
+			net.Connect(x, node)
+		}
+		for _, x := range []*gamelantest.Node{allowed, excluded, banned, good} {
+			net.Introduce(node, x)
+		}
+		members := func() (list []identity.NodeID) {
+			s := node.DHT().Network()
+			for _, m := range slices.Concat(s.Neighbour.Members, s.Random.Members) {
+				id, err := identity.ParseNodeID(m.NodeID)
+				if err != nil {
+					t.Fatal(err)
+				}
+				list = append(list, id)
+			}
+			slices.SortFunc(list, identity.NodeID.Compare)
+			return list
+		}
+		want := func(when string, nodes ...*gamelantest.Node) {
+			t.Helper()
+			var ids []identity.NodeID
+			for _, x := range nodes {
+				ids = append(ids, x.ID())
+			}
+			slices.SortFunc(ids, identity.NodeID.Compare)
+			if got := members(); !slices.Equal(got, ids) {
+				t.Errorf("%s: got %v in the sets, want %v", when, got, ids)
+			}
+		}
+		time.Sleep(3 * time.Minute)
+		want("at first", good)
+		if err := node.Peers().Disallow(t.Context(), allowed.ID()); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(7 * time.Minute) // the ban ends, and a tick comes
+		want("without a ban and an allow list", good, allowed, banned)
+		if err := node.Peers().Allow(t.Context(), good.ID()); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(3 * time.Minute)
+		want("with another one allowed", allowed, banned)
+	})
 }

@@ -153,7 +153,7 @@ func (a *neighbours) step(c actor.Context, e sets.Event) {
 		case sets.Dial:
 			token := t.NewID()
 			a.dials[token] = f.Peer
-			t.DialAutomatically(token, f.Peer, c.Self(), keepTag+", as a "+f.For.String()+" one")
+			t.DialAutomatically(token, f.Peer, c.Self(), fmt.Sprintf("%s (%s)", keepTag, f.For))
 		case sets.Cancel:
 			for token, peer := range a.dials {
 				if peer == f.Peer {
