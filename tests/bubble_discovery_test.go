@@ -357,6 +357,9 @@ func TestBubbleAutomaticJoin(t *testing.T) {
 		if n := heard(); n != 1 {
 			t.Fatalf("got %d Joins, want one, of the node that may", n)
 		}
+		if err := silent.Close(t.Context()); err != nil { // or a would stay online through it
+			t.Fatal(err)
+		}
 		begin := a.DHT().Network().Join.LastAt
 		for time.Since(begin) < 8*time.Minute {
 			net.Cut(a.Node, b.Node)
