@@ -1,6 +1,7 @@
 package discovery
 
 import (
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -32,7 +33,18 @@ type join struct {
 	learned  learned
 	online   bool
 	sending  map[uint64]joining // by the id of the send
+	again    *supervisor.Timer  // of the next try of an automatic Join that has failed
+	pause    time.Duration      // before it
 }
+
+// joinAgain is due when an automatic Join that has failed is tried again.
+type joinAgain struct{}
+
+// The pause after an automatic Join that has failed doubles from firstPause to lastPause.
+const (
+	firstPause = 250 * time.Millisecond
+	lastPause  = 5 * time.Minute
+)
 
 // joining is a Join under way.
 type joining struct {
@@ -79,6 +91,9 @@ func (j *join) Receive(c actor.Context) {
 		j.begin(c, joining{begin: supervisor.Now(c), token: m.Token, asker: c.Sender()})
 	case dht.Sent:
 		j.sent(c, m)
+	case joinAgain:
+		j.again = nil
+		j.automatic(c)
 	default:
 		supervisor.Unhandled(c)
 	}
@@ -113,9 +128,29 @@ func (j *join) status(c actor.Context, s actors.Status) {
 	online := s.Nodes > 0
 	before := j.online
 	j.online = online
-	if online && !before && j.d.Automatic && j.d.AutoJoin {
+	if online && !before {
+		j.automatic(c)
+	}
+}
+
+// automatic sends a Join if the node is online and announces itself.
+func (j *join) automatic(c actor.Context) {
+	if j.online && j.d.Automatic && j.d.AutoJoin {
 		j.begin(c, joining{begin: supervisor.Now(c)})
 	}
+}
+
+// failed plans another try of an automatic Join that has failed. One that is not due, or
+// that would tell of no usable address, is not tried again.
+func (j *join) failed(c actor.Context, by joining, err error) {
+	if by.asker != nil || errors.Is(err, machine.ErrJoinedRecently) || errors.Is(err, machine.ErrUnreachable) {
+		return
+	}
+	j.pause = min(max(2*j.pause, firstPause), lastPause)
+	if j.again != nil {
+		j.again.Stop()
+	}
+	j.again = supervisor.After(c, j.pause, joinAgain{})
 }
 
 // begin sends a Join. Only an automatic one has no asker.
@@ -125,6 +160,7 @@ func (j *join) begin(c actor.Context, by joining) {
 			c.Send(by.asker, JoinSent{Token: by.token, Err: err})
 		}
 		j.d.joins.Err = err
+		j.failed(c, by, err)
 	}
 	j.show()
 }
@@ -169,6 +205,9 @@ func (j *join) sent(c actor.Context, m dht.Sent) {
 	_, err := reached(&m.Report)
 	if err != nil {
 		s.joins.Failed()
+		j.failed(c, by, err)
+	} else {
+		j.pause = 0
 	}
 	s.Last, s.Nodes, s.Confirmed, s.Err = by.begin, len(m.Report.Copies), m.Report.Count(protocol.Confirmed), err
 	supervisor.Publish(c, Joined{At: by.begin, Nodes: s.Nodes, Confirmed: s.Confirmed, Err: err})
