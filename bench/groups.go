@@ -113,6 +113,11 @@ func groups(flood, attack time.Duration) []harness.Group {
 			},
 		},
 		{
+			Name:  "network",
+			About: "a hundred nodes in one process that find each other",
+			Cases: []harness.Case{product.MemoryNetwork(100)},
+		},
+		{
 			Name:  "dht",
 			About: "messages of the DHT: signatures alone, what one node receives and what it sends; the peers are another process, whose CPU does not count",
 			Cases: []harness.Case{

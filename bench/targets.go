@@ -103,6 +103,11 @@ func targets() []harness.Target {
 		absolute("P20 memory", "gamelan/peers-memory-100000", harness.PerEnd, 1*kB, 0),
 		absolute("P23", "gamelan/start-with-100000-peers", harness.P50, 300*millisecond, 100*millisecond),
 
+		// A network of 100 nodes in one process.
+		absolute("P22", "gamelan/memory-network-100", product.NetworkHeap, 80*1e6, 50*1e6),
+		absolute("P22", "gamelan/memory-network-100", product.NetworkStart, 3000*millisecond, 0),
+		absolute("P22", "gamelan/memory-network-100", product.NetworkJoined, 3000*millisecond, 0),
+
 		// A peer, then a thousand, that sends ten times faster than the handler
 		// works: heap growth (credit, windows and 2 MiB), and what the others feel.
 		absolute("P24", "gamelan/flood-1-peer", "heap growth bytes", 4*mebibyte, 0),

@@ -92,8 +92,8 @@ var exampleOutput = map[string][]string{
 
 func TestExamplesRun(t *testing.T) {
 	for _, example := range examples(t) {
-		if example == "chat" || example == "gossip" {
-			continue // TestExampleChat, TestExampleGossip
+		if example == "chat" || example == "gossip" || example == "memorynet" {
+			continue // TestExampleChat, TestExampleGossip, TestExampleMemorynet
 		}
 		t.Run(example, func(t *testing.T) {
 			t.Parallel()
@@ -149,6 +149,39 @@ func TestExampleGossip(t *testing.T) {
 	for part, want := range map[string]int{"<g class=\"node": 20, "<path class=\"way\"": 19 + 1, "<path class=\"link\"": 20 + 1} { // 1 in the legend
 		if got := bytes.Count(svg, []byte(part)); got != want {
 			t.Errorf("the picture: got %d of %s, want %d", got, part, want)
+		}
+	}
+}
+
+// TestExampleMemorynet has a small network find itself, and reads the table and the page.
+func TestExampleMemorynet(t *testing.T) {
+	t.Parallel()
+	file := filepath.Join(t.TempDir(), "memorynet.html")
+	ctx, cancel := context.WithTimeout(t.Context(), 4*time.Minute)
+	defer cancel()
+	out, err := exec.CommandContext(ctx, build(t, "memorynet"), "-nodes", "12", "-wallets", "2", "-html", file).Output()
+	if err != nil {
+		t.Fatalf("got %v\n%s", err, out)
+	}
+	for _, want := range []string{
+		`(?m)^join +\[#{40}\] 12 of 12$`,
+		`(?m)^join .* 12 of 12 nodes are connected to their neighbours`,
+		`(?m)^newcomer .* connected to 8 of 8 neighbours, known by 8 of the 8 closest`,
+		`(?m)^wallets .* 2 of 2 wallets are connected`,
+		`(?m)^discovery .* 2 of 2 members found`,
+		`(?m)^propagation .* the news reached 13 of 13 nodes`,
+	} {
+		if !regexp.MustCompile(want).Match(out) {
+			t.Errorf("got\n%s\nwant %s", out, want)
+		}
+	}
+	page, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for part, least := range map[string]int{`<g class="dot`: 15, `<path class="link" d=`: 13, `"action":"told"`: 1, `"action":"connected"`: 8} {
+		if got := bytes.Count(page, []byte(part)); got < least {
+			t.Errorf("the page: got %d of %s, want at least %d", got, part, least)
 		}
 	}
 }

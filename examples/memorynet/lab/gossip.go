@@ -1,0 +1,120 @@
+package lab
+
+import (
+	"context"
+	"encoding/binary"
+	"fmt"
+	"time"
+
+	"github.com/asynkron/protoactor-go/actor"
+
+	"github.com/gamelan-p2p/gamelan"
+	"github.com/gamelan-p2p/gamelan/dht"
+	"github.com/gamelan-p2p/gamelan/identity"
+	"github.com/gamelan-p2p/gamelan/protocol"
+)
+
+// newsType is the message type of news.
+const newsType = 1001
+
+// news returns a message for all connected nodes except those given. It has the same
+// bytes from each node, so that each node drops the copies.
+func news(body []byte, except ...identity.NodeID) dht.Message {
+	return dht.Message{To: dht.Propagate{Exclude: except}, Type: newsType, Body: body}
+}
+
+// teller is the actor of a member that passes news on.
+type teller struct {
+	node   *gamelan.Node
+	log    *journal
+	member int
+}
+
+func (t *teller) Receive(c actor.Context) {
+	switch m := c.Message().(type) {
+	case dht.Received:
+		t.log.learned(t.member, m.Body)
+		t.node.DHT().SendFrom(c, 0, news(m.Body, m.Peer))
+	case dht.Sent:
+		t.log.passedOn(m.Report.Count(protocol.Confirmed))
+	}
+}
+
+// Gossip is one piece of news and how it spread.
+type Gossip struct {
+	Origin   int
+	Reached  int           // nodes that have it, the origin among them
+	Took     time.Duration // until the last of them had it
+	Received int           // copies that arrived, the first ones included
+
+	number   uint64
+	began    time.Time
+	has      []bool // by member
+	received []int  // copies, by member
+	told     int    // members that have passed it on
+	sent     int    // copies that they have sent
+}
+
+// Copies returns how many copies a node received on average.
+func (g *Gossip) Copies() float64 { return float64(g.Received) / float64(max(g.Reached, 1)) }
+
+// learned records that a member has received news for the first time.
+func (j *journal) learned(member int, body []byte) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	g := j.gossip
+	if g == nil || g.has[member] || len(body) != 8 || binary.BigEndian.Uint64(body) != g.number {
+		return
+	}
+	g.has[member] = true
+	g.Reached++
+	g.Took = time.Since(g.began)
+	j.notify()
+}
+
+// passedOn records that a member has sent news on, as so many copies.
+func (j *journal) passedOn(copies int) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	if g := j.gossip; g != nil {
+		g.told++
+		g.sent += copies
+		j.notify()
+	}
+}
+
+// Gossip has a member tell news to the nodes, and waits until the news has stopped
+// spreading, or ctx ends.
+func (l *Lab) Gossip(ctx context.Context, origin int) (Gossip, error) {
+	g := &Gossip{
+		Origin: origin, Reached: 1, number: l.random.Uint64(), began: time.Now(),
+		has: make([]bool, len(l.Members)), received: make([]int, len(l.Members)),
+	}
+	g.has[origin] = true
+	l.log.mu.Lock()
+	l.log.gossip = g
+	l.log.mu.Unlock()
+	report, err := l.Members[origin].Node.DHT().Send(ctx, news(binary.BigEndian.AppendUint64(nil, g.number)))
+	if err != nil {
+		return *g, fmt.Errorf("news of %s: %w", l.Members[origin].Name, err)
+	}
+	l.log.passedOn(report.Count(protocol.Confirmed))
+	nodes := len(l.nodes())
+	l.until(ctx, "propagation", func() (done, of int) {
+		l.log.mu.Lock()
+		defer l.log.mu.Unlock()
+		done, of = g.Reached, nodes
+		g.Received = 0
+		for _, n := range g.received {
+			g.Received += n
+		}
+		if done == of && (g.told < g.Reached || g.Received < g.sent) {
+			done-- // copies are under way
+		}
+		return done, of
+	})
+	l.log.mu.Lock()
+	defer l.log.mu.Unlock()
+	l.log.gossip = nil
+	return *g, nil
+}

@@ -1,0 +1,109 @@
+package tests
+
+import (
+	"os"
+	"runtime"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/gamelan-p2p/gamelan"
+	"github.com/gamelan-p2p/gamelan/examples/memorynet/lab"
+)
+
+// TestMemorynet has a network find itself: in memory and over loopback TCP, 12 nodes and 2
+// wallets, or with GAMELAN_LONG the 40 nodes and 5 wallets of the example.
+func TestMemorynet(t *testing.T) {
+	nodes, wallets := 12, 2
+	if os.Getenv("GAMELAN_LONG") != "" {
+		nodes, wallets = 40, 5
+	}
+	for name, tcp := range map[string]bool{"memory": false, "tcp": true} {
+		t.Run(name, func(t *testing.T) {
+			l := newLab(t, lab.Config{Nodes: nodes, Wallets: wallets, TCP: tcp})
+			r, err := l.Run(t.Context())
+			if err != nil {
+				t.Fatal(err)
+			}
+			var table strings.Builder
+			if err := r.Text(&table); err != nil {
+				t.Fatal(err)
+			}
+			t.Logf("\n%s", &table)
+			if !r.OK() {
+				t.Error("a phase has missed its goal")
+			}
+		})
+	}
+}
+
+// newLab returns a network whose phases have two minutes each.
+func newLab(t *testing.T, c lab.Config) *lab.Lab {
+	t.Helper()
+	c.Random, c.Limit = 1, 2*time.Minute
+	l, err := lab.New(c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := l.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return l
+}
+
+// Limits of TestLargeNetwork.
+const (
+	largeSearches = 100
+	largeNews     = 20
+	largeMemory   = 6 << 30
+)
+
+// TestLargeNetwork has 40 nodes in one process find each other, or as many as
+// GAMELAN_NETWORK says. Then random nodes search for each other, and news of random nodes
+// reaches all nodes but at most one.
+func TestLargeNetwork(t *testing.T) {
+	nodes, searches, news := 40, 20, 5
+	if text := os.Getenv("GAMELAN_NETWORK"); text != "" {
+		var err error
+		if nodes, err = strconv.Atoi(text); err != nil {
+			t.Fatal(err)
+		}
+		searches, news = largeSearches, largeNews
+	}
+	began := time.Now()
+	l := newLab(t, lab.Config{Nodes: nodes, Change: func(k lab.Kind, c *gamelan.Config) {
+		if k == lab.Seed {
+			c.MaxInbound = 2 * nodes // all nodes know this seed alone
+		}
+	}})
+	done := func(p lab.Phase, err error) {
+		t.Helper()
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Logf("%s: %v, %d messages: %s", p.Name, p.Took.Round(time.Millisecond), p.Messages, p.Result)
+		if !p.OK {
+			t.Errorf("%s has missed its goal", p.Name)
+		}
+	}
+	done(l.Start(t.Context()))
+	done(l.Join(t.Context()))
+	p, _, err := l.Newcome(t.Context())
+	done(p, err)
+	p, _, err = l.Discover(t.Context(), l.RandomPairs(searches))
+	done(p, err)
+	p, all, err := l.Propagate(t.Context(), news, 1)
+	done(p, err)
+	for i, g := range all {
+		t.Logf("news %d of %s reached %d nodes in %v; %.1f copies for a node", i+1, l.Members[g.Origin].Name, g.Reached, g.Took.Round(time.Millisecond), g.Copies())
+	}
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	t.Logf("%d nodes: %v, %d MiB of the system's memory, %d goroutines", 1+nodes, time.Since(began).Round(time.Second), m.Sys>>20, runtime.NumGoroutine())
+	if m.Sys > largeMemory {
+		t.Errorf("got %d MiB, want at most %d", m.Sys>>20, largeMemory>>20)
+	}
+}
