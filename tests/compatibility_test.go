@@ -111,7 +111,7 @@ func compatibilityOf(fn *ast.FuncDecl, file string) (compatible, error) {
 	ast.Inspect(fn.Body, func(n ast.Node) bool {
 		switch n := n.(type) {
 		case *ast.Ident:
-			if n.Name == "against" || n.Name == "bothWays" {
+			if n.Name == "against" || n.Name == "bothWays" || n.Name == "releases" || n.Name == "kinds" {
 				row.releases = peerReleases
 				row.bothWays = row.bothWays || n.Name == "bothWays"
 			}

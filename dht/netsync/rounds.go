@@ -449,10 +449,12 @@ func (r *Rounds) enqueue(now time.Time, peer identity.NodeID) {
 	r.queue = append(r.queue, peer)
 }
 
-// onConnect reports whether nodes that connect are asked: in OnConnect, and in a round
-// that was asked for then.
+// onConnect reports whether nodes that connect are asked: in OnConnect, in a rest, and in a
+// round that was asked for then. A node that rests because a seed knew nobody learns the
+// network from those who come to it.
 func (r *Rounds) onConnect() bool {
-	return r.state == OnConnect || r.state == Discovering && r.wanted && r.back == OnConnect
+	resting := func(s State) bool { return s == OnConnect || s == Waiting && r.idle }
+	return resting(r.state) || r.state == Discovering && r.wanted && resting(r.back)
 }
 
 // ask asks the nodes in the queue, a few at a time.
