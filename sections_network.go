@@ -35,7 +35,12 @@ func networkSection(n *Node) models.Network {
 	v.Sync = models.NetworkSync{
 		Phase: s.Sync.Phase, NextAt: n.wallTime(s.Sync.Next), Round: s.Sync.Round, LastAt: n.wallTime(r.At),
 		Asked: r.Asked, Answered: r.Answered, New: r.New, AlreadyKnown: r.Known, Skipped: r.Skipped,
-		StarvedSince: n.wallTime(s.Sync.Starved), Rebootstraps: s.Sync.Rebootstraps,
+		Answers: []models.NetworkAnswer{}, StarvedSince: n.wallTime(s.Sync.Starved), Rebootstraps: s.Sync.Rebootstraps,
+	}
+	for _, x := range s.Sync.Answers {
+		v.Sync.Answers = append(v.Sync.Answers, models.NetworkAnswer{
+			NodeID: x.Peer.String(), Answered: x.Answered, Peers: x.Peers, New: x.New, Error: sentence(x.Err),
+		})
 	}
 	v.Searches = models.NetworkSearches{
 		Running: []models.NetworkSearch{}, Found: s.Search.Found, Failed: s.Search.Failed, Answered: s.Search.Answered, Refused: s.Search.Refused,

@@ -18,7 +18,7 @@ var (
 	errNoDHT       = errors.New("dht: the connected nodes run without the DHT; connect to others, or start those with it")
 	errNoneLeft    = errors.New("dht: Selected.Peers has no usable peer: this node itself and peers with only excluded addresses are left out")
 	errTakenAway   = errors.New("dht: a layer removed every peer")
-	errNoDiscovery = errors.New("dht: the peer is unknown, and this node cannot search for peers yet; add it with an address")
+	errNoDiscovery = errors.New("dht: the peer is unknown, and this node has no part that searches for peers; add it with an address")
 	errSearching   = errors.New("dht: the peer was not found in time")
 )
 

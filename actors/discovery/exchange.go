@@ -29,6 +29,7 @@ type exchange struct {
 	asking  map[identity.NodeID]int       // syncs under way
 
 	last           RoundResult
+	answers        []SyncedNode // of the last round; replaced, never changed
 	rebootstraps   int
 	badRecords     int
 	namesErr       error

@@ -259,7 +259,7 @@ func (a *netsyncActor) roundEnded(c actor.Context, r netsync.Round) {
 	if len(r.Answers) == 0 {
 		reply.Err = ErrNobodyToAsk
 	} else {
-		a.last = reply.Result
+		a.last, a.answers = reply.Result, reply.Nodes
 		supervisor.Log(c).Debug("asked nodes for peers", "n", reply.Result.Asked, "answered", reply.Result.Answered, "new", reply.Result.New)
 	}
 	for _, w := range a.waiters {
@@ -285,7 +285,7 @@ func (a *netsyncActor) rebootstrapped(c actor.Context, f netsync.Rebootstrapped)
 // show publishes the state for the inspector.
 func (a *netsyncActor) show() {
 	s := &SyncState{
-		Phase: a.phase(), Last: a.last, Seeds: a.seedStates(), BadSeedRecords: a.badRecords, SeedNameErr: a.namesErr,
+		Phase: a.phase(), Last: a.last, Answers: a.answers, Seeds: a.seedStates(), BadSeedRecords: a.badRecords, SeedNameErr: a.namesErr,
 		Starved: a.recovery.Starved(), Rebootstraps: a.rebootstraps, Round: a.rounds.Number(),
 	}
 	if state, until := a.rounds.State(); state == netsync.Waiting {

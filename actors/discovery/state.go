@@ -52,7 +52,9 @@ type SyncState struct {
 	Next  time.Time // when the next round begins; zero: no round is planned
 	Round int
 	Last  RoundResult
-	Seeds []SeedState // of the configured seeds, in the order of their ids
+	// Answers are those of the nodes that were asked in the last round.
+	Answers []SyncedNode
+	Seeds   []SeedState // of the configured seeds, in the order of their ids
 	// BadSeedRecords counts DNS records that do not name a seed, and SeedNameErr is why
 	// names could not be looked up.
 	BadSeedRecords int

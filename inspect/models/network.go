@@ -61,8 +61,19 @@ type NetworkSync struct {
 	New          int       `json:"new"`      // peers
 	AlreadyKnown int       `json:"already_known"`
 	Skipped      int       `json:"skipped"` // peers without a usable address or signature
-	StarvedSince time.Time `json:"starved_since,omitzero"`
-	Rebootstraps int       `json:"rebootstraps"`
+	// Answers are those of the nodes that were asked in the last round.
+	Answers      []NetworkAnswer `json:"answers"`
+	StarvedSince time.Time       `json:"starved_since,omitzero"`
+	Rebootstraps int             `json:"rebootstraps"`
+}
+
+// NetworkAnswer is what one node told when it was asked for peers.
+type NetworkAnswer struct {
+	NodeID   string `json:"node_id"`
+	Answered bool   `json:"answered"`
+	Peers    int    `json:"peers"` // that it told of
+	New      int    `json:"new"`   // peers that were not known before
+	Error    string `json:"error,omitempty"`
 }
 
 // NetworkSearches describes the searches for keys.

@@ -33,7 +33,7 @@ type Why struct {
 	NextDialAt  time.Time   `json:"next_dial_at,omitzero"` // when the node will dial it again by itself, if it will
 	Protected   []string    `json:"protected"`             // the tags of who protects it
 	Pools       []string    `json:"pools"`                 // why the node wants it: neighbour, random, seed
-	Seed        *Asked      `json:"seed,omitempty"`        // if it is a seed: how it has answered
+	Asked       *Asked      `json:"asked,omitempty"`       // how it has answered, if it is a seed or was asked in the last round; nil: neither
 	At          time.Time   `json:"at,omitzero"`           // time of the last choice that considered it; zero: none is remembered
 	Purpose     string      `json:"purpose,omitempty"`
 	Missing     int         `json:"missing,omitempty"`
@@ -47,7 +47,8 @@ type Why struct {
 type Asked struct {
 	At       time.Time `json:"at,omitzero"` // zero: it was not asked yet
 	Answered bool      `json:"answered"`
-	Peers    int       `json:"peers"` // that it told of
+	Peers    int       `json:"peers"`         // that it told of
+	New      *int      `json:"new,omitempty"` // of these, not known before; nil: that is not remembered
 	Error    string    `json:"error,omitempty"`
 }
 

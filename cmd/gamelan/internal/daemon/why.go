@@ -38,7 +38,7 @@ func whyOf(n *gamelan.Node, id identity.NodeID) api.Why {
 		NodeID: id.String(), Connected: connected, Protected: append([]string{}, history.Protected...),
 		Candidates: []api.Candidate{}, Dials: []api.Dial{},
 	}
-	w.Pools, w.Seed = poolsOf(n.DHT().Network(), w.NodeID)
+	w.Pools, w.Asked = poolsOf(n.DHT().Network(), w.NodeID)
 	if p, ok := n.Peers().Get(id); ok {
 		w.Addresses = len(p.Addresses)
 		if !p.Key.IsZero() {
@@ -85,8 +85,9 @@ func whyOf(n *gamelan.Node, id identity.NodeID) api.Why {
 	return w
 }
 
-// poolsOf returns why the node wants a peer, and, if it is a seed, how it has answered.
-func poolsOf(network models.Network, id string) (pools []string, seed *api.Asked) {
+// poolsOf returns why the node wants a peer, and how that has answered when it was asked for
+// peers.
+func poolsOf(network models.Network, id string) (pools []string, asked *api.Asked) {
 	pools = []string{}
 	is := func(m models.NetworkMember) bool { return m.NodeID == id }
 	if slices.ContainsFunc(network.Neighbour.Members, is) {
@@ -98,8 +99,13 @@ func poolsOf(network models.Network, id string) (pools []string, seed *api.Asked
 	for _, s := range network.Seeds {
 		if s.NodeID == id {
 			pools = append(pools, "seed")
-			seed = &api.Asked{At: s.AskedAt, Answered: s.Answered, Peers: s.Peers, Error: s.Error}
+			asked = &api.Asked{At: s.AskedAt, Answered: s.Answered, Peers: s.Peers, Error: s.Error}
 		}
 	}
-	return pools, seed
+	for _, x := range network.Sync.Answers {
+		if x.NodeID == id && (asked == nil || !asked.At.After(network.Sync.LastAt)) {
+			asked = &api.Asked{At: network.Sync.LastAt, Answered: x.Answered, Peers: x.Peers, New: new(x.New), Error: x.Error}
+		}
+	}
+	return pools, asked
 }

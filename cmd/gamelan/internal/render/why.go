@@ -86,12 +86,16 @@ func poolLines(w api.Why, now time.Time) (lines []string) {
 		}
 		lines = append(lines, verb+words[pool]+".")
 	}
-	switch s := w.Seed; {
+	switch s := w.Asked; {
 	case s == nil:
 	case s.At.IsZero():
 		lines = append(lines, "It was not asked for peers yet.")
 	case s.Answered:
-		lines = append(lines, fmt.Sprintf("Asked for peers %s ago, it told of %s.", shortAge(now.Sub(s.At)), inspect.Number(uint64(s.Peers))))
+		line := fmt.Sprintf("Asked for peers %s ago, it told of %s", shortAge(now.Sub(s.At)), inspect.Number(uint64(s.Peers)))
+		if s.New != nil {
+			line += fmt.Sprintf(", of which %s were new", inspect.Number(uint64(*s.New)))
+		}
+		lines = append(lines, line+".")
 	default:
 		lines = append(lines, fmt.Sprintf("Asked for peers %s ago, it did not answer: %s.", shortAge(now.Sub(s.At)), orUnknown(s.Error)))
 	}

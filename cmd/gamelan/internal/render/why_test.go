@@ -38,19 +38,19 @@ func TestWhyNamesTheRemedy(t *testing.T) {
 		"inward":     {api.Why{Addresses: 1, Dials: failed(now, inward.Error())}, []string{id + " is not connected.", `Next: if this peer is meant to be there, give its address yourself; or give another address with "gamelan dial aabb::ADDRESS".`}},
 		"no remedy":  {api.Why{Addresses: 1, Dials: failed(now, "trouble")}, []string{id + " is not connected.", "Next: check that it runs and listens there"}},
 		"neighbour and seed": {
-			api.Why{Connected: true, Since: now, Direction: "outbound", Remote: "/memory/1", Pools: []string{"neighbour", "seed"}, Seed: &api.Asked{At: now.Add(-5 * time.Minute), Answered: true, Peers: 1200}},
+			api.Why{Connected: true, Since: now, Direction: "outbound", Remote: "/memory/1", Pools: []string{"neighbour", "seed"}, Asked: &api.Asked{At: now.Add(-5 * time.Minute), Answered: true, Peers: 1200}},
 			[]string{id + " is connected, outbound, ", "It is a neighbour: one of the known nodes closest to this one.", "It is also a seed.", "Asked for peers 5m ago, it told of 1,200.\n"},
 		},
 		"random": {
-			api.Why{Connected: true, Since: now, Pools: []string{"random"}},
-			[]string{id + " is connected, ", "It is one of the nodes chosen at random to stay connected to."},
+			api.Why{Connected: true, Since: now, Pools: []string{"random"}, Asked: &api.Asked{At: now.Add(-5 * time.Minute), Answered: true, Peers: 7, New: new(3)}},
+			[]string{id + " is connected, ", "It is one of the nodes chosen at random to stay connected to.", "Asked for peers 5m ago, it told of 7, of which 3 were new.\n"},
 		},
 		"seed that does not answer": {
-			api.Why{Addresses: 1, Pools: []string{"seed"}, Seed: &api.Asked{At: now.Add(-5 * time.Minute), Error: "connection refused"}},
+			api.Why{Addresses: 1, Pools: []string{"seed"}, Asked: &api.Asked{At: now.Add(-5 * time.Minute), Error: "connection refused"}},
 			[]string{id + " is not connected.", "It is a seed.", "Asked for peers 5m ago, it did not answer: connection refused.\n", "Next: connect to it"},
 		},
 		"seed that was not asked": {
-			api.Why{Addresses: 1, Pools: []string{"seed"}, Seed: &api.Asked{}},
+			api.Why{Addresses: 1, Pools: []string{"seed"}, Asked: &api.Asked{}},
 			[]string{id + " is not connected.", "It is a seed.", "It was not asked for peers yet.\n", "Next: connect to it"},
 		},
 		"never dialled": {api.Why{Addresses: 1, Protected: []string{"chat-1"}}, []string{id + " is not connected, protected by chat-1.", "Next: connect to it"}},
