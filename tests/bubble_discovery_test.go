@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -102,6 +103,38 @@ func TestBubbleDiscoverPropagation(t *testing.T) {
 	})
 }
 
+// overheard has the last message of a type that reached a node.
+type overheard struct {
+	mu sync.Mutex
+	b  []byte
+}
+
+// of returns an option by which a node's messages of a type are kept.
+func (o *overheard) of(typ wire.MessageType) gamelan.Option {
+	return gamelan.WithLayer(dht.BeforeVerify, func(next dht.Handler) dht.Handler {
+		return func(m *dht.Incoming) dht.Verdict {
+			if m.Envelope.Header.Type == typ {
+				o.mu.Lock()
+				o.b = m.Envelope.Append(nil)
+				o.mu.Unlock()
+			}
+			return next(m)
+		}
+	})
+}
+
+// last returns the message.
+func (o *overheard) last(t *testing.T) wire.Envelope {
+	t.Helper()
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	e, err := wire.DecodeEnvelope(o.b)
+	if err != nil {
+		t.Fatalf("no message was heard: %v", err)
+	}
+	return e
+}
+
 // TestBubbleJoinUnchanged: a Join that its author has not encoded as we would, with an
 // unknown field in its body, is relayed byte for byte, so that the next node still verifies
 // it.
@@ -110,16 +143,10 @@ func TestBubbleDiscoverPropagation(t *testing.T) {
 func TestBubbleJoinUnchanged(t *testing.T) {
 	gamelantest.Bubble(t, func(t *testing.T) {
 		net := gamelantest.NewNetwork(t)
-		var got []byte
-		sees := func(next dht.Handler) dht.Handler {
-			return func(m *dht.Incoming) dht.Verdict {
-				got = slices.Clone(m.Envelope.Body)
-				return next(m)
-			}
-		}
+		var joins overheard
 		a := net.Start(gamelan.Config{Floor: gamelan.NoFloor, Secret: sends}, quiet)
 		b := startMember(net, gamelan.Config{Floor: gamelan.NoFloor})
-		c := startMember(net, gamelan.Config{Floor: gamelan.NoFloor}, gamelan.WithLayer(dht.BeforeVerify, sees))
+		c := startMember(net, gamelan.Config{Floor: gamelan.NoFloor}, joins.of(wire.TypeJoin))
 		net.Connect(a, b.Node)
 		net.Connect(b.Node, c.Node)
 		e := announced{typ: wire.TypeJoin}.compose(t, identity.PublicKey{})
@@ -128,7 +155,7 @@ func TestBubbleJoinUnchanged(t *testing.T) {
 		sign(t, &e, sends)
 		post(t, a, b.Node, e)
 		time.Sleep(time.Second)
-		if !bytes.Equal(got, e.Body) {
+		if got := joins.last(t).Body; !bytes.Equal(got, e.Body) {
 			t.Errorf("c got a body of %d bytes, want the %d bytes that the author has signed", len(got), len(e.Body))
 		}
 		wantKnows(t, "c", c, a.PublicKey(), identity.FeatureNode)
@@ -215,25 +242,16 @@ func TestBubbleReplayedAnnouncements(t *testing.T) {
 func TestBubbleStolenResponse(t *testing.T) {
 	gamelantest.Bubble(t, func(t *testing.T) {
 		net := gamelantest.NewNetwork(t)
-		var stolen []byte
-		sees := func(next dht.Handler) dht.Handler {
-			return func(m *dht.Incoming) dht.Verdict {
-				stolen = m.Envelope.Append(nil)
-				return next(m)
-			}
-		}
+		var responses overheard
 		victim := startMember(net, gamelan.Config{Floor: gamelan.NoFloor}, quiet)
 		author := startMember(net, gamelan.Config{Floor: gamelan.NoFloor}, quiet)
-		thief := net.Start(gamelan.Config{Floor: gamelan.NoFloor, Secret: sends}, quiet, gamelan.WithLayer(dht.BeforeVerify, sees))
+		thief := net.Start(gamelan.Config{Floor: gamelan.NoFloor, Secret: sends}, quiet, responses.of(wire.TypeDiscoveryResponse))
 		net.Connect(thief, author.Node)
 		net.Connect(thief, victim.Node)
 		net.Introduce(victim.Node, author.Node)
 		post(t, thief, author.Node, announced{typ: wire.TypeDiscovery, nonce: 7}.compose(t, author.PublicKey()))
 		time.Sleep(time.Second)
-		if e, err := wire.DecodeEnvelope(stolen); err != nil || e.Header.Type != wire.TypeDiscoveryResponse {
-			t.Fatalf("the thief got %v, %v, want the answer to its Discovery", e.Header.Type, err)
-		}
-		postBytes(t, thief, victim.Node, stolen)
+		post(t, thief, victim.Node, responses.last(t))
 		time.Sleep(time.Second)
 		if _, reason, banned := victim.Peers().Banned(author.ID()); banned {
 			t.Errorf("the author is banned: %s", reason)
