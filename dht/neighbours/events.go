@@ -88,21 +88,15 @@ type (
 	// Close: end the connection, because the node keeps few.
 	Close struct{ Peer identity.NodeID }
 
-	// Measured says, at each tick, how many connections of this node's own making there
-	// are, and how many connections the sets want. Fewer are wanted than the sets have
-	// places while fewer nodes are known.
-	Measured struct{ Outbound, Wanted int }
-
 	// Wake: send Due at At. It replaces an earlier Wake.
 	Wake struct{ At time.Time }
 )
 
-func (Dial) effect()     {}
-func (Cancel) effect()   {}
-func (Keep) effect()     {}
-func (Close) effect()    {}
-func (Measured) effect() {}
-func (Wake) effect()     {}
+func (Dial) effect()   {}
+func (Cancel) effect() {}
+func (Keep) effect()   {}
+func (Close) effect()  {}
+func (Wake) effect()   {}
 
 // Set names one of the two sets.
 type Set uint8

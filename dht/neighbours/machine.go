@@ -155,7 +155,6 @@ func (m *Machine) start(now time.Time) {
 	m.promote()
 	m.resume()
 	m.fill(now)
-	m.measure()
 }
 
 // resume takes random ones of the connections that this node made into the random set: an
@@ -204,7 +203,6 @@ func (m *Machine) due(now time.Time) {
 	m.fill(now)
 	if ticked {
 		m.minimise()
-		m.measure()
 	}
 }
 
@@ -253,12 +251,4 @@ func (m *Machine) minimise() {
 			surplus--
 		}
 	}
-}
-
-// measure compares the connections that this node made with what the sets want.
-func (m *Machine) measure() {
-	places := m.o.Neighbours + m.o.Random
-	known := m.view.Closest(m.self, places, func(identity.NodeID, bool) bool { return true })
-	outbound := m.near.outbound() + m.random.outbound() + m.others.outbound()
-	m.do(Measured{Outbound: outbound, Wanted: len(known)})
 }

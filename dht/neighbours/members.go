@@ -52,15 +52,6 @@ func (l members) drawn() (n int) {
 	return n
 }
 
-func (l members) outbound() (n int) {
-	for _, x := range l {
-		if x.outbound {
-			n++
-		}
-	}
-	return n
-}
-
 func (l members) peers() []identity.NodeID {
 	ids := make([]identity.NodeID, len(l))
 	for i, x := range l {

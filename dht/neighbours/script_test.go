@@ -47,7 +47,6 @@ func TestScripts(t *testing.T) {
 		"cancel",
 		"order",
 		"restart",
-		"measure",
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := &script{}
@@ -236,8 +235,6 @@ func text(list []Effect) string {
 			fmt.Fprintf(&b, "keep %s, %s\n", names(f.Neighbours), names(f.Random))
 		case Close:
 			fmt.Fprintf(&b, "close %s\n", name(f.Peer))
-		case Measured:
-			fmt.Fprintf(&b, "outbound %d of %d\n", f.Outbound, f.Wanted)
 		case Wake:
 			fmt.Fprintf(&b, "wake at %v\n", f.At.Sub(begin).Round(time.Millisecond))
 		}
