@@ -18,6 +18,7 @@ import (
 	"github.com/gamelan-p2p/gamelan/inspect/models"
 	"github.com/gamelan-p2p/gamelan/internal/nodetest"
 	"github.com/gamelan-p2p/gamelan/peerstore"
+	"github.com/gamelan-p2p/gamelan/protocol"
 	"github.com/gamelan-p2p/gamelan/protocol/rpc"
 	"github.com/gamelan-p2p/gamelan/supervisor"
 	"github.com/gamelan-p2p/gamelan/transport/memory"
@@ -66,14 +67,13 @@ func unbanned(t *testing.T, nodes ...*gamelantest.Node) {
 	}
 }
 
-func seedState(t *testing.T, n *gamelantest.Node, id identity.NodeID) models.NetworkSeed {
-	t.Helper()
+// seedState returns what a node shows of a seed, nothing if it does not know the seed yet.
+func seedState(n *gamelantest.Node, id identity.NodeID) models.NetworkSeed {
 	for _, s := range n.DHT().Network().Seeds {
 		if s.NodeID == id.String() {
 			return s
 		}
 	}
-	t.Errorf("got no state of the seed %v", id)
 	return models.NetworkSeed{}
 }
 
@@ -104,7 +104,7 @@ func TestBubbleFindsOthersThroughSeed(t *testing.T) {
 		last := net.Start(cfg)
 		gamelantest.Eventually(t, 2*time.Minute, "the last node knows all", func() bool { return knows(last, all...) })
 		v := last.DHT().Network()
-		if s := seedState(t, last, seed.ID()); !s.Answered || s.Peers < 5 || v.Sync.Round == 0 {
+		if s := seedState(last, seed.ID()); !s.Answered || s.Peers < 5 || v.Sync.Round == 0 {
 			t.Errorf("got %+v of the seed in round %d, want it to have answered with 5 peers, and a round", s, v.Sync.Round)
 		}
 		unbanned(t, append(all, last)...)
@@ -166,7 +166,7 @@ func TestBubbleSlowSeed(t *testing.T) {
 			t.Errorf("got %d peers of the slow seed, want none yet", got)
 		}
 		gamelantest.Eventually(t, 70*time.Second, "peers of the slow seed", func() bool { return knownOf(n, 501, 600) > 5 })
-		if s := seedState(t, n, slow.ID()); s.Answered {
+		if s := seedState(n, slow.ID()); s.Answered {
 			t.Errorf("got the slow seed as %+v, want that it has not answered", s)
 		}
 		unbanned(t, n)
@@ -222,7 +222,7 @@ func TestBubbleHostileSeeds(t *testing.T) {
 				began := time.Now()
 				n := net.Start(finding(bad, honest))
 				gamelantest.Eventually(t, 6*time.Minute, "the bootstrap has ended", func() bool { return bootstrapped(n) && knows(n, other) })
-				if s := seedState(t, n, honest.ID()); !s.Answered {
+				if s := seedState(n, honest.ID()); !s.Answered {
 					t.Errorf("got the honest seed as %+v, want that it has answered", s)
 				}
 				until, why, banned := n.Peers().Banned(bad.ID())
@@ -276,6 +276,43 @@ func TestBubbleIsolatedNodeRecovers(t *testing.T) {
 			return ok && knows(n, other)
 		})
 		unbanned(t, n, seed, other)
+	})
+}
+
+// TestBubbleInboundDoesNotIsolate surrounds a node with others that have connected to it, so
+// that its sets are full. When it knows a seed, whose list comes with the next round, it makes
+// connections of its own.
+func TestBubbleInboundDoesNotIsolate(t *testing.T) {
+	gamelantest.Bubble(t, func(t *testing.T) {
+		net := gamelantest.NewNetwork(t)
+		seed := net.Start(gamelan.Config{})
+		for range 3 {
+			net.Connect(net.Start(gamelan.Config{}), seed)
+		}
+		cfg := finding()
+		cfg.Floor, cfg.Discovery.Random, cfg.DHT = 3, 2, &gamelan.DHTConfig{Neighbours: 2}
+		cfg.Discovery.Idle = time.Minute
+		n := net.Start(cfg)
+		for range 4 {
+			net.Connect(net.Start(gamelan.Config{}), n)
+		}
+		time.Sleep(10 * time.Minute)
+		if s := n.DHT().Network().Sync; !s.StarvedSince.IsZero() || s.Rebootstraps > 0 {
+			t.Errorf("got starved since %v while no other node is known", s.StarvedSince)
+		}
+		if _, err := n.Peers().AddSeed(t.Context(), seed.Seed()); err != nil {
+			t.Fatal(err)
+		}
+		gamelantest.Eventually(t, time.Minute+4*20*time.Second+time.Minute, "two connections of its own", func() bool {
+			own := 0
+			for _, c := range n.Connections() {
+				if c.Direction == protocol.Outbound {
+					own++
+				}
+			}
+			return own >= 2
+		})
+		unbanned(t, n, seed)
 	})
 }
 
@@ -542,7 +579,7 @@ func TestBubbleSeedNames(t *testing.T) {
 		if len(v.Seeds) != 2 || v.SeedNames.BadRecords != 2 || !strings.Contains(v.SeedNames.Error, "none.example") {
 			t.Errorf("got %d seeds, %d bad records and %q, want 2, 2 and the name that there is not", len(v.Seeds), v.SeedNames.BadRecords, v.SeedNames.Error)
 		}
-		if s := seedState(t, n, seed.ID()); !s.Answered {
+		if s := seedState(n, seed.ID()); !s.Answered {
 			t.Errorf("got the seed as %+v, want that it has answered", s)
 		}
 		dns.records["seeds.example"] = []string{moved.Seed()}
@@ -562,31 +599,39 @@ func TestBubbleSeedNames(t *testing.T) {
 // conforms: V 27
 func TestBubbleSeedIsHungUp(t *testing.T) {
 	for name, test := range map[string]struct {
-		others  int
-		protect bool
-		want    bool // still connected
+		others, floor int
+		protect       bool
+		want          bool // still connected
 	}{
-		"enough others": {others: 4},
-		"too few":       {others: 1, want: true},
-		"protected":     {others: 4, protect: true, want: true},
+		"enough others": {others: 5, floor: 5},
+		"too few":       {others: 5, floor: 6, want: true},
+		"protected":     {others: 5, floor: 5, protect: true, want: true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			gamelantest.Bubble(t, func(t *testing.T) {
 				net := gamelantest.NewNetwork(t)
 				seed := net.Start(gamelan.Config{})
 				cfg := finding(seed)
-				cfg.Floor, cfg.Discovery.Random, cfg.DHT = 2, 1, &gamelan.DHTConfig{Neighbours: 1}
+				cfg.Floor, cfg.Discovery.Random, cfg.DHT = test.floor, 1, &gamelan.DHTConfig{Neighbours: 1}
 				n := net.Start(cfg)
 				if test.protect {
 					n.Protect(seed.ID(), "test")
 				}
 				gamelantest.Eventually(t, time.Minute, "the seed asked", func() bool { return bootstrapped(n) })
+				first, ok := n.Connection(seed.ID())
+				if !ok {
+					t.Fatal("the seed was hung up although nobody else is connected")
+				}
 				for range test.others {
 					net.Connect(n, net.Start(gamelan.Config{}))
 				}
 				time.Sleep(15 * time.Minute)
 				kept := nodetest.Trunk(n).Keeps(seed.ID()) // by chance a member of a set
-				if _, ok := n.Connection(seed.ID()); ok != (test.want || len(kept) > 0) {
+				last, ok := n.Connection(seed.ID())
+				if ok && last.ID != first.ID {
+					t.Errorf("got another connection of the seed, want it not hung up and dialled again")
+				}
+				if ok != (test.want || len(kept) > 0) {
 					t.Errorf("got the seed connected %v and kept by %v, want it connected %v", ok, kept, test.want)
 				}
 			})
@@ -608,14 +653,14 @@ func TestBubbleNetsyncRestarts(t *testing.T) {
 			a.end(0)
 		})
 		n := net.Start(finding(fast, slow), quiet)
-		gamelantest.Eventually(t, 3*time.Second, "one answer", func() bool { return seedState(t, n, fast.ID()).Answered && asked.Load() == 1 })
+		gamelantest.Eventually(t, 3*time.Second, "one answer", func() bool { return seedState(n, fast.ID()).Answered && asked.Load() == 1 })
 		if !gamelantest.Crash(n.Node, "discovery/netsync", "on purpose") {
 			t.Fatal("there is no actor to crash")
 		}
 		gamelantest.Healed(t, n.Node)
 		gamelantest.Eventually(t, time.Minute, "the answer of the other seed", func() bool { return knownOf(n, 501, 501) == 1 })
-		if !seedState(t, n, fast.ID()).Answered || asked.Load() != 2 {
-			t.Errorf("got the fast seed as %+v and the slow one asked %d times, want the answer kept, and twice", seedState(t, n, fast.ID()), asked.Load())
+		if !seedState(n, fast.ID()).Answered || asked.Load() != 2 {
+			t.Errorf("got the fast seed as %+v and the slow one asked %d times, want the answer kept, and twice", seedState(n, fast.ID()), asked.Load())
 		}
 		unbanned(t, n)
 	})

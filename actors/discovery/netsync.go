@@ -36,7 +36,8 @@ type netsyncActor struct {
 
 	syncs   map[uint64]*syncing // by token
 	running map[syncKey]uint64
-	waiters []waiter // for the end of the round
+	dials   map[uint64]identity.NodeID // of peers that Recovery has learned, by token
+	waiters []waiter                   // for the end of the round
 	lists   listing
 	looking bool   // names of seeds are being looked up
 	naming  uint64 // token of the seeds that are on their way to the store
@@ -50,7 +51,7 @@ type waiter struct {
 }
 
 func newNetsync(d *Discovery) actor.Actor {
-	return &netsyncActor{d: d, syncs: make(map[uint64]*syncing), running: make(map[syncKey]uint64)}
+	return &netsyncActor{d: d, syncs: make(map[uint64]*syncing), running: make(map[syncKey]uint64), dials: make(map[uint64]identity.NodeID)}
 }
 
 type (
@@ -186,6 +187,8 @@ func (a *netsyncActor) do(c actor.Context, from stepper, f netsync.Effect) {
 		a.hangUp(c)
 	case netsync.Starving:
 		supervisor.Publish(c, PoolStarved{Outbound: f.Outbound, Target: f.Target})
+	case netsync.Dial:
+		a.dial(c, f.Peer)
 	case netsync.Resolve:
 		a.step(c, a.bootstrap, netsync.Starved{}) // the seeds are asked once
 		a.lookUp(c)

@@ -61,7 +61,19 @@ func (a *netsyncActor) abandon(key syncKey) {
 	}
 }
 
+// dial dials a peer for Recovery.
+func (a *netsyncActor) dial(c actor.Context, peer identity.NodeID) {
+	token := a.d.trunk.NewID()
+	a.dials[token] = peer
+	a.d.trunk.DialAutomatically(token, peer, c.Self(), "discovery")
+}
+
 func (a *netsyncActor) peerDialed(c actor.Context, m actors.PeerDialed) {
+	if peer, ok := a.dials[m.Token]; ok {
+		delete(a.dials, m.Token)
+		a.step(c, a.recovery, netsync.Dialled{Peer: peer, Err: m.Err})
+		return
+	}
 	s := a.syncs[m.Token]
 	if s == nil || s.dialing == nil {
 		return

@@ -94,6 +94,12 @@ type (
 	// Starved reports to Recovery that too few connections are outbound.
 	Starved struct{}
 
+	// Dialled reports the end of a dial that Dial asked for.
+	Dialled struct {
+		Peer identity.NodeID
+		Err  error
+	}
+
 	// Resolved reports that the names of the seeds were looked up, as Resolve asked.
 	Resolved struct{}
 
@@ -115,6 +121,7 @@ func (Failed) event()      {}
 func (Recovered) event()   {}
 func (Tick) event()        {}
 func (Starved) event()     {}
+func (Dialled) event()     {}
 func (Resolved) event()    {}
 func (Restarted) event()   {}
 func (Due) event()         {}
@@ -163,6 +170,9 @@ type (
 	// Resolve: look up the names of seeds. Reply: Resolved, in at most ResolveLimit.
 	Resolve struct{}
 
+	// Dial: connect to the peer. Reply: Dialled.
+	Dial struct{ Peer identity.NodeID }
+
 	// Rebootstrapped: Recovery has ended.
 	Rebootstrapped struct {
 		Answers []Answer          // in the order of interleaving
@@ -178,4 +188,5 @@ func (RoundEnded) effect()     {}
 func (Bootstrapped) effect()   {}
 func (Starving) effect()       {}
 func (Resolve) effect()        {}
+func (Dial) effect()           {}
 func (Rebootstrapped) effect() {}

@@ -21,6 +21,7 @@ const (
 	recoverySources  = 5   // of each kind
 	inboundShare     = 4   // one of so many learned peers may come from inbound sources
 	inboundRemembers = 6 * time.Hour
+	dialsAtOnce      = 4 // of learned peers
 )
 
 // Kind says how a source of peers is connected. A seed is a Seed in any case.
@@ -75,14 +76,17 @@ type Recovery struct {
 	resolving time.Time // until when the names of seeds are looked up; zero: they are not
 	running   bool
 	asked     asked
-	answers   []Answer // of all sources of this recovery
-	inbound   Recent   // peers that only inbound sources have named
+	answers   []Answer                     // of all sources of this recovery
+	inbound   Recent                       // peers that only inbound sources have named
+	learned   []identity.NodeID            // to be dialled, in this order
+	dialling  map[identity.NodeID]struct{} // of these
+	missing   int                          // outbound connections, as of the last tick and the dials since
 	effects
 }
 
 // NewRecovery returns a machine that waits for ticks.
 func NewRecovery(v Sources, r *rand.Rand) *Recovery {
-	return &Recovery{view: v, starved: starvation{random: r}, asked: make(asked)}
+	return &Recovery{view: v, starved: starvation{random: r}, asked: make(asked), dialling: make(map[identity.NodeID]struct{})}
 }
 
 // Running reports whether a recovery is under way.
@@ -105,6 +109,9 @@ func (r *Recovery) Step(now time.Time, e Event) []Effect {
 	r.begin(e)
 	switch e := e.(type) {
 	case Tick:
+		if r.missing = (e.Target+1)/2 - e.Outbound; r.missing <= 0 {
+			r.learned = nil
+		}
 		if r.starved.tick(now, e) && !r.Running() {
 			r.do(Starving{e.Outbound, e.Target})
 			r.recover(now)
@@ -119,8 +126,14 @@ func (r *Recovery) Step(now time.Time, e Event) []Effect {
 		if e.For == ForRecovery {
 			r.synced(now, e)
 		}
+	case Dialled:
+		if _, ok := r.dialling[e.Peer]; ok && e.Err == nil {
+			r.missing--
+		}
+		delete(r.dialling, e.Peer)
 	case Restarted:
 		r.wakes = nil
+		clear(r.dialling)
 		if !r.resolving.IsZero() {
 			r.resolving = now.Add(ResolveLimit)
 			r.do(Resolve{})
@@ -138,6 +151,7 @@ func (r *Recovery) Step(now time.Time, e Event) []Effect {
 		}
 	}
 	r.end(now)
+	r.dial()
 	r.wake(earlier(r.resolving, r.asked.first()))
 	return r.out
 }
@@ -225,8 +239,23 @@ func (r *Recovery) end(now time.Time) {
 	}
 	r.running = false
 	r.suspect(now)
-	r.do(Rebootstrapped{Answers: r.answers, Peers: interleave(r.answers, MaxLearned)})
+	r.learned = interleave(r.answers, MaxLearned)
+	r.do(Rebootstrapped{Answers: r.answers, Peers: slices.Clone(r.learned)})
 	r.answers = nil
+}
+
+// dial dials learned peers, a few at once, until the node is not starved any more. So the
+// places that inbound connections take in the sets do not keep it from dialling.
+func (r *Recovery) dial() {
+	for r.missing > len(r.dialling) && len(r.learned) > 0 && len(r.dialling) < dialsAtOnce {
+		peer := r.learned[0]
+		r.learned = r.learned[1:]
+		if _, ok := r.dialling[peer]; ok {
+			continue
+		}
+		r.dialling[peer] = struct{}{}
+		r.do(Dial{peer})
+	}
 }
 
 // suspect remembers the peers that only inbound sources named.

@@ -211,6 +211,8 @@ func (s *script) run(t *testing.T, d *datadriven.TestData) string {
 		e = Recovered{}
 	case "starved":
 		e = Starved{}
+	case "dialled":
+		e = Dialled{Peer: peer(d.CmdArgs[0].Key), Err: scanErr(t, d)}
 	case "resolved":
 		e = Resolved{}
 	case "restarted":
@@ -287,6 +289,8 @@ func (s *script) text(list []Effect) string {
 			say("bootstrapped", "")
 		case Starving:
 			say(fmt.Sprintf("starving: %d of %d", f.Outbound, f.Target), "")
+		case Dial:
+			say("dial", name(f.Peer))
 		case Resolve:
 			say("resolve", "")
 		case Rebootstrapped:
