@@ -107,15 +107,17 @@ func (x *exchange) Sources() []netsync.Source {
 func (x *exchange) self() identity.NodeID { return x.d.trunk.Secret().NodeID() }
 
 // mayAsk reports whether a peer can be asked for its list: a node that is connected, or
-// that could be, and that is not being asked.
+// that could be, and that is not being asked. It must not use the store: see
+// [peerstore.View].Closest.
 func (x *exchange) mayAsk(p peerstore.Peer) bool {
-	if p.Key.IsZero() || p.ID == x.self() || !p.Features.IsNode() || x.d.trunk.WithoutDHT(p) || x.d.trunk.Banned(p.ID) != nil {
+	t := x.d.trunk
+	if p.Key.IsZero() || p.ID == x.self() || !p.Features.IsNode() || t.WithoutDHT(p) || p.Banned(t.Wall()) && !t.Allowed(p.ID) {
 		return false
 	}
 	if x.asking[p.ID] > 0 {
 		return false
 	}
-	return x.Connected(p.ID) || !p.Offline() && x.d.trunk.Dialable(p) == nil
+	return x.Connected(p.ID) || !p.Offline() && t.Dialable(p) == nil
 }
 
 // usable returns how many known nodes can be asked, up to most.
