@@ -111,7 +111,8 @@ func (s *search) start(c actor.Context) {
 	s.show()
 }
 
-// knowledge returns what the node knows of the holder of a key. A record without
+// knowledge returns what the node knows of the holder of a key. A record whose addresses
+// have all failed is of no use, since the peer may have others by now. A record without
 // addresses, such as that of a ban, is of use only while the peer is connected.
 func (s *search) knowledge(key identity.PublicKey) machine.Knowledge {
 	t, id := s.d.trunk, key.NodeID()
@@ -122,7 +123,7 @@ func (s *search) knowledge(key identity.PublicKey) machine.Knowledge {
 	if t.Banned(id) != nil {
 		return machine.KnownBanned
 	}
-	if _, connected := t.Connection(id); connected || len(p.Addresses) > 0 {
+	if _, connected := t.Connection(id); connected || len(p.Addresses) > 0 && !p.Offline() {
 		return machine.Known
 	}
 	return machine.Unknown
