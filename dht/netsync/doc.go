@@ -5,10 +5,11 @@
 // store, and what the other node did wrong.
 //
 // Three state machines decide when a node asks which others. [Rounds] asks a few nodes at
-// a time until nobody new turns up, and from then on each node that connects. [Bootstrap]
-// asks the seeds when the node knows too few peers. [Recovery] asks seeds and connected
-// nodes anew when too few connections are outbound. Step takes the time and an event and
-// returns effects, which the owner carries out. The machines know nothing of each other.
+// a time until nobody new turns up; from then on, and while it rests, it asks each node that
+// connects. [Bootstrap] asks the seeds when the node knows too few peers. [Recovery] asks
+// seeds and connected nodes anew when too few connections are outbound. Step takes the time
+// and an event and returns effects, which the owner carries out. The machines know nothing
+// of each other.
 //
 // All of it is pure: values in, values out, with the time and the randomness as arguments.
 //

@@ -14,7 +14,7 @@ const (
 	Initializing State = iota // waits until the node is online
 	Ready                     // decides; no step ends in this state
 	Discovering               // a round is under way
-	Waiting                   // rests until a time
+	Waiting                   // rests until a time; asks each node that connects if the rest is long
 	OnConnect                 // asks each node that connects
 )
 

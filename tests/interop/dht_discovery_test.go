@@ -261,7 +261,6 @@ func TestAnswerForAnother(t *testing.T) {
 		m := startMember(t, gamelan.DHTConfig{})
 		x := startListener(t, wire.TypeDiscovery)
 		join(t, m, x.member)
-		reach(t, x.member, target, weDial)
 		type result struct {
 			peer peerstore.Peer
 			err  error
@@ -296,6 +295,7 @@ func TestAnswerForAnother(t *testing.T) {
 			return banned
 		})
 		// The one looked for gets the message late, and answers.
+		reach(t, x.member, target, weDial)
 		x.sendBytes(target.id, asked.Append(nil))
 		select {
 		case r := <-ended:
