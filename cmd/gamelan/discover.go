@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"encoding/hex"
 	"strings"
 	"sync"
 	"time"
@@ -54,6 +55,9 @@ func keyOf(text string) (string, error) {
 		return "", failure.Usage("add it with gamelan peers add "+text, "%q has an address, so nothing is to be searched", text)
 	case api.CheckKnownPeer(text) == nil:
 		return "", failure.Usage("give the public key, 64 hexadecimal digits", "%q is a node id, and searches need the key", text)
+	}
+	if _, err := hex.DecodeString(text); err == nil && len(text) == 64 {
+		return "", failure.Usage("at least one digit is wrong; copy it again from gamelan id on the other node", "%q is no public key", text)
 	}
 	return "", failure.Usage("give 64 hexadecimal digits, as gamelan id prints them on the other node", "%q is no public key", text)
 }

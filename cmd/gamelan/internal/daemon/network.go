@@ -110,7 +110,7 @@ func nobodyToAsk(network *models.Network) error {
 	for _, s := range network.Seeds {
 		answered = answered || s.Answered
 		if s.Error != "" && len(failed) < seedsNamed {
-			text, _, _ := strings.Cut(s.Error, "; ")
+			text, _, _ := strings.Cut(strings.TrimPrefix(s.Error, "dial peer "+s.NodeID+": "), "; ")
 			failed = append(failed, inspect.ShortName(s.NodeID)+": "+text)
 		}
 	}

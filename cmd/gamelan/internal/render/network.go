@@ -3,6 +3,7 @@ package render
 import (
 	"fmt"
 	"maps"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -75,7 +76,7 @@ func seedLines(n *models.Network, now time.Time) (lines []string) {
 		case s.Answered:
 			text += fmt.Sprintf("answered %s: %s", ago(now, s.AskedAt), inspect.Count(uint64(s.Peers), "peer"))
 		default:
-			text += fmt.Sprintf("did not answer %s: %s", ago(now, s.AskedAt), orUnknown(s.Error))
+			text += fmt.Sprintf("did not answer %s: %s", ago(now, s.AskedAt), orUnknown(withoutPeer(s.Error)))
 		}
 		if s.Connected {
 			text += "; connected"
@@ -89,7 +90,7 @@ func seedLines(n *models.Network, now time.Time) (lines []string) {
 			text += fmt.Sprintf("; %s there cannot be read", inspect.Count(uint64(names.BadRecords), "record"))
 		}
 		if names.Error != "" {
-			text += "; the last look-up failed: " + names.Error
+			text += "; the last look-up failed: " + strings.TrimPrefix(names.Error, "look up "+names.Names[0]+": ")
 		}
 		lines = append(lines, text)
 	}
@@ -98,6 +99,12 @@ func seedLines(n *models.Network, now time.Time) (lines []string) {
 	}
 	return lines
 }
+
+// dialledPeer matches the words about the peer before the error of a dial.
+var dialledPeer = regexp.MustCompile(`^dial peer [0-9a-f]+: `)
+
+// withoutPeer returns an error about a peer that the line names elsewhere.
+func withoutPeer(text string) string { return dialledPeer.ReplaceAllString(text, "") }
 
 func orUnknown(text string) string {
 	if text == "" {
@@ -340,7 +347,7 @@ func syncedTable(o *Output, s *api.Synced) error {
 	}
 	rows := [][]string{{"NODE ID", "SEED", "PEERS", "NEW", "ANSWER"}}
 	for _, n := range s.Nodes {
-		row := []string{inspect.ShortName(n.NodeID), "-", "-", "-", "none: " + shortWords(orUnknown(n.Error), answerWidth-len("none: "))}
+		row := []string{inspect.ShortName(n.NodeID), "-", "-", "-", "none: " + shortWords(orUnknown(answerError(n.Error)), answerWidth-len("none: "))}
 		if n.Seed {
 			row[1] = "yes"
 		}
@@ -353,6 +360,11 @@ func syncedTable(o *Output, s *api.Synced) error {
 		rows = append(rows, row)
 	}
 	return o.Table(rows)
+}
+
+// answerError returns the cause of an error without the words about the dial.
+func answerError(text string) string {
+	return dialPreamble.ReplaceAllString(withoutPeer(text), "")
 }
 
 // answerWidth is the widest cell of an answer, so that the table fits 80 columns.
@@ -372,7 +384,7 @@ func nobodyAnswered(s *api.Synced) string {
 	}
 	var parts []string
 	for _, n := range s.Nodes {
-		parts = append(parts, inspect.ShortName(n.NodeID)+": "+shortWords(orUnknown(n.Error), 80))
+		parts = append(parts, inspect.ShortName(n.NodeID)+": "+shortWords(orUnknown(answerError(n.Error)), 80))
 	}
 	if len(parts) > 0 {
 		text += ": " + strings.Join(parts, ", ")

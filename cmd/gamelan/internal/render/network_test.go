@@ -17,7 +17,7 @@ import (
 func TestNetworkNamesTheRemedy(t *testing.T) {
 	const id = "00112233445566778899aabbcc"
 	now := time.Now()
-	asked := models.NetworkSeed{NodeID: id, AskedAt: now.Add(-time.Minute), Error: "connection refused"}
+	asked := models.NetworkSeed{NodeID: id, AskedAt: now.Add(-time.Minute), Error: "dial peer " + id + ": dial /memory/1: connection refused"}
 	for name, c := range map[string]struct {
 		n    models.Network
 		want []string // lines
@@ -26,7 +26,7 @@ func TestNetworkNamesTheRemedy(t *testing.T) {
 		"off":        {models.Network{Summary: "this node runs without the DHT"}, []string{"this node runs without the DHT"}, "Next: start it without --no-dht, "},
 		"fresh":      {models.Network{On: true, Automatic: true, Summary: "0 peers known"}, []string{"seeds       none; a seed is only needed to find the first nodes", "join        not announced yet", "rounds      not begun yet", "neighbours  none yet"}, `Next: tell the node of another one with "gamelan peers add KEY::ADDRESS"`},
 		"on request": {models.Network{On: true, Known: 1}, []string{"looks       only on request: connections.floor is 0"}, ""},
-		"seed fails": {models.Network{On: true, Automatic: true, Known: 1, Seeds: []models.NetworkSeed{asked}}, []string{"seeds       0011223344556677 did not answer 1m ago: connection refused"}, `Next: check that a seed runs and can be reached; "gamelan why ` + id + `"`},
+		"seed fails": {models.Network{On: true, Automatic: true, Known: 1, Seeds: []models.NetworkSeed{asked}}, []string{"seeds       0011223344556677 did not answer 1m ago: dial /memory/1: connection refused"}, `Next: check that a seed runs and can be reached; "gamelan why ` + id + `"`},
 		"not asked":  {models.Network{On: true, Automatic: true, Known: 2, Seeds: []models.NetworkSeed{asked, {NodeID: id}}}, []string{"            0011223344556677 was not asked yet"}, ""},
 		"nobody to announce to": {
 			models.Network{On: true, Automatic: true, Known: 1, Join: models.NetworkJoin{LastAt: now.Add(-time.Minute), Error: "no node is connected"}},
@@ -103,7 +103,7 @@ func TestNobodyAnswers(t *testing.T) {
 		err  error
 		want string
 	}{
-		"seeds":    {Synced(o, &api.Synced{Asked: 2, Nodes: []api.SyncedNode{seed("connection refused"), seed("")}}), "0 of 2 seeds answered: aaaaaaaaaaaaaaaa: connection refused, aaaaaaaaaaaaaaaa: it did not say why; connect it first: "},
+		"seeds":    {Synced(o, &api.Synced{Asked: 2, Nodes: []api.SyncedNode{seed("dial peer 00aa: dial /ip4/127.0.0.1/tcp/1: connection refused; check that the peer is running"), seed("")}}), "0 of 2 seeds answered: aaaaaaaaaaaaaaaa: connection refused, aaaaaaaaaaaaaaaa: it did not say why; connect it first: "},
 		"nodes":    {Synced(o, &api.Synced{Asked: 1, Nodes: []api.SyncedNode{{NodeID: "b", Error: "x"}}}), "0 of 1 node answered: b: x; connect it first: "},
 		"nobody":   {Joined(o, &models.Report{Reason: "nobody selected", Detail: "no connected node can take the message; connect to some first"}), "announced to nobody: no connected node can take the message; connect to some first"},
 		"not took": {Joined(o, &models.Report{Copies: []models.Copy{{Peer: "c", Outcome: models.Outcome{Outcome: models.OutcomeFailed, Reason: "dial failed"}}}}), `nobody has the announcement; try again; "gamelan conns" shows the connections`},
