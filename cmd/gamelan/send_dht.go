@@ -14,7 +14,7 @@ import (
 
 // dhtSendHelp is the part of gamelan send --help about messages over the DHT.
 const dhtSendHelp = "With --to or --strategy messages go over the DHT, as those of Tari's nodes do: to one peer, or to several that may pass them on. " +
-	"direct sends to the holder of the key only; closest to the connected nodes closest to the key; direct-or-closest to the holder if it is connected, else to these; " +
+	"direct sends to the holder of the key only, and searches for it first if it is not known; closest to the connected nodes closest to the key; direct-or-closest to the holder if it is connected, else to these; " +
 	"propagate sends to nodes that pass an encrypted message on until it reaches the receiver, but keep an unencrypted one; broadcast sends to a few connected nodes at random, flood to all of them, " +
 	"random:N to N known nodes. The output has a line for each peer to which a message was sent. Confirmed means that this peer's node has read the message, " +
 	"not that it was passed on, has reached the receiver, or was handled there. " +
