@@ -12,6 +12,9 @@ import (
 const (
 	stuckEvery = time.Second
 	stuckTimes = 10
+	// stuckShare is the part of the time that checks may take: each stops all goroutines,
+	// and takes seconds with the goroutines of hundreds of nodes.
+	stuckShare = 20
 )
 
 const stuckText = "gamelantest: this test will not end: a goroutine of its Bubble waits for a real socket or pipe, which keeps virtual time from moving; " +
@@ -25,19 +28,21 @@ func watch(every time.Duration, times int, fail func(string)) (end func()) {
 	ended := make(chan struct{})
 	var done sync.WaitGroup
 	done.Go(func() {
-		tick := time.NewTicker(every)
-		defer tick.Stop()
+		next := time.NewTimer(every)
+		defer next.Stop()
 		seen := map[string]int{}
 		for {
 			select {
 			case <-ended:
 				return
-			case <-tick.C:
+			case <-next.C:
 			}
+			began := time.Now()
 			if stuck := look(seen, stacks(), times); stuck != "" {
 				fail(stuckText + "\n\n" + stuck)
 				return
 			}
+			next.Reset(max(every, stuckShare*time.Since(began)))
 		}
 	})
 	return func() { close(ended); done.Wait() }
