@@ -79,7 +79,7 @@ func seedState(n *gamelantest.Node, id identity.NodeID) models.NetworkSeed {
 
 func bootstrapped(n *gamelantest.Node) bool {
 	phase := n.DHT().Network().Sync.Phase
-	return !strings.HasPrefix(phase, "asks the seeds") && !strings.HasPrefix(phase, "looks up")
+	return phase != "" && !strings.HasPrefix(phase, "asks the seeds") && !strings.HasPrefix(phase, "looks up")
 }
 
 // deadSeed is the text of a seed that does not run.
@@ -224,6 +224,9 @@ func TestBubbleHostileSeeds(t *testing.T) {
 				gamelantest.Eventually(t, 6*time.Minute, "the bootstrap has ended", func() bool { return bootstrapped(n) && knows(n, other) })
 				if s := seedState(n, honest.ID()); !s.Answered {
 					t.Errorf("got the honest seed as %+v, want that it has answered", s)
+				}
+				if test.ban > 0 {
+					gamelantest.Eventually(t, 5*time.Second, "it hung up", func() bool { _, ok := n.Connection(bad.ID()); return !ok })
 				}
 				until, why, banned := n.Peers().Banned(bad.ID())
 				if banned != (test.ban > 0) || banned && (until.Before(began.Add(test.ban)) || until.After(time.Now().Add(test.ban))) {
@@ -456,10 +459,9 @@ func TestBubbleHangingRound(t *testing.T) {
 		net.Connect(n, good)
 		began := time.Now()
 		r, err := n.DHT().Sync(t.Context())
-		if took := time.Since(began); err != nil || took > time.Minute || r.Result.Answered != 1 || r.Result.New != 1 {
-			t.Errorf("got %+v, %v after %v, want one answer within a minute", r, err, took)
+		if took := time.Since(began); err != nil || took > time.Minute || r.Result.Answered != 1 || r.Result.New < 9 {
+			t.Errorf("got %+v, %v after %v, want one answer within a minute, and what the other node gave before", r, err, took)
 		}
-		gamelantest.Eventually(t, time.Second, "what the other one gave before", func() bool { return knownOf(n, 501, 520) >= 8 })
 		unbanned(t, n)
 	})
 }

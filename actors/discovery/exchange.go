@@ -1,7 +1,6 @@
 package discovery
 
 import (
-	"maps"
 	"math/rand/v2"
 	"slices"
 	"time"
@@ -22,11 +21,14 @@ type exchange struct {
 	bootstrap *netsync.Bootstrap
 	recovery  *netsync.Recovery
 
-	seeds   map[identity.NodeID]SeedState // results of asking seeds
-	named   []identity.NodeID             // seeds that only DNS has named
-	listed  netsync.Recent                // nodes whose lists a search has read lately
-	dialled map[identity.NodeID]uint64    // connections to seeds that this actor has dialled
-	asking  map[identity.NodeID]int       // syncs under way
+	seeds    map[identity.NodeID]SeedState // results of asking seeds
+	seedIDs  []identity.NodeID             // seeds, as of the last listSeeds; in order
+	listedAt int                           // number of known peers then
+	ticks    uint
+	named    []identity.NodeID          // seeds that only DNS has named
+	listed   netsync.Recent             // nodes whose lists a search has read lately
+	dialled  map[identity.NodeID]uint64 // connections to seeds that this actor has dialled
+	asking   map[identity.NodeID]int    // syncs under way
 
 	last           RoundResult
 	answers        []SyncedNode // of the last round; replaced, never changed
@@ -193,14 +195,22 @@ const maxSeeds = 64
 
 // seedStates returns the results of asking the seeds, in the order of their ids.
 func (x *exchange) seedStates() []SeedState {
-	all := make(map[identity.NodeID]SeedState)
-	for _, p := range peerstore.Select(x.d.trunk.Store(), peerstore.Query{Seeds: true}, maxSeeds) {
-		all[p.ID] = SeedState{Peer: p.ID}
-		if s, ok := x.seeds[p.ID]; ok {
-			all[p.ID] = s
+	list := make([]SeedState, 0, len(x.seedIDs))
+	for _, id := range x.seedIDs {
+		s, ok := x.seeds[id]
+		if !ok {
+			s = SeedState{Peer: id}
 		}
+		list = append(list, s)
 	}
-	return slices.SortedFunc(maps.Values(all), func(a, b SeedState) int { return a.Peer.Compare(b.Peer) })
+	return list
+}
+
+// listSeeds finds the seeds among the known peers. It looks at all of these, so it is not for
+// every message.
+func (x *exchange) listSeeds() {
+	x.seedIDs = ids(peerstore.Select(x.d.trunk.Store(), peerstore.Query{Seeds: true}, maxSeeds))
+	x.listedAt = x.Known()
 }
 
 // seedAsked notes the result of asking a peer, if it is a seed.

@@ -74,9 +74,8 @@ func (a *netsyncActor) readLists(c actor.Context) {
 		l.open++
 		l.asked++
 		a.listed.Add(now, peer, now.Add(listsAgain))
-		// A second is left to store the peers.
 		a.sync(c, netsync.Sync{
-			For: netsync.ForSearch, Peer: peer, N: netsync.MaxPeers, Clients: true, Connected: true, Until: l.until.Add(-time.Second),
+			For: netsync.ForSearch, Peer: peer, N: netsync.MaxPeers, Clients: true, Connected: true, Until: l.until,
 		})
 	}
 	if l.open == 0 {
@@ -93,7 +92,7 @@ func (a *netsyncActor) listEnded(c actor.Context, s *syncing) {
 	if s.result.Err != nil {
 		a.listed.Add(now, s.Peer, now.Add(listsFailed))
 	}
-	if l := &a.lists; l.id != 0 && s.Until.Equal(l.until.Add(-time.Second)) {
+	if l := &a.lists; l.id != 0 && s.Until.Equal(l.until) {
 		l.open--
 		a.readLists(c)
 	}

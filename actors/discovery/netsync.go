@@ -19,6 +19,10 @@ var (
 	ErrTooManyAsk  = errors.New("discovery: too many requests for a round are waiting")
 )
 
+// seedsEvery is after how many ticks the seeds are looked for among the known peers, even if
+// no peer was added.
+const seedsEvery = 15
+
 // maxWaiters limits the requests that wait for a round or for lists.
 const maxWaiters = 256
 
@@ -75,9 +79,10 @@ func (a *netsyncActor) Receive(c actor.Context) {
 		a.online = m.Status.State == "online"
 		a.gate(c)
 	case actors.PeerConnected:
-		if a.acts() {
+		if a.acts() && a.asking[m.Peer] == 0 { // else it is being asked already
 			a.step(c, a.rounds, netsync.Connected{Peer: m.Peer, Node: m.Conn.Features.IsNode()})
 		}
+		return
 	case PoolStarved:
 		if a.acts() {
 			a.step(c, a.recovery, netsync.Starved{})
@@ -99,8 +104,8 @@ func (a *netsyncActor) Receive(c actor.Context) {
 	case actors.PeerAdded:
 		if m.Token == a.naming {
 			a.seedAdded(c)
-		} else {
-			a.peerAdded(c, m)
+		} else if !a.peerAdded(c, m) {
+			return
 		}
 	case namingLate:
 		if m.token == a.naming {
@@ -227,6 +232,10 @@ func (a *netsyncActor) open(c actor.Context) {
 // tick reports the outbound connections to Recovery, and hangs up seeds. The node does not
 // want more connections than there are nodes.
 func (a *netsyncActor) tick(c actor.Context) {
+	// A peer that was known may have become a seed.
+	if a.ticks++; a.Known() != a.listedAt || a.ticks%seedsEvery == 0 {
+		a.listSeeds()
+	}
 	t := netsync.Tick{Outbound: a.outbound(), Target: a.d.Settings.Neighbours + a.d.Settings.Random}
 	if 2*t.Outbound < t.Target {
 		t.Spare = a.spare(t.Target)

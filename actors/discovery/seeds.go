@@ -143,6 +143,7 @@ func (a *netsyncActor) seedAdded(c actor.Context) {
 // lookedUp begins the bootstrap, or tells Recovery that the seeds are known.
 func (a *netsyncActor) lookedUp(c actor.Context) {
 	a.looking, a.naming, a.unnamed = false, 0, 0
+	a.listSeeds()
 	if !a.begun {
 		a.begun = true
 		supervisor.After(c, netsync.DialLimit, gateOpens{})

@@ -29,6 +29,10 @@ type syncing struct {
 // storeLimit is how long the actor peers may take to store the peers of one list.
 const storeLimit = 10 * time.Second
 
+// storeTime is what is left of the time of a sync after the reading, so that the peers of an
+// unfinished list are stored before the sync is late.
+const storeTime = time.Second
+
 type (
 	dialLate  struct{ token uint64 }
 	storeLate struct{ token uint64 }
@@ -103,7 +107,7 @@ func (a *netsyncActor) dialLate(c actor.Context, m dialLate) {
 // fetch reads the list of a connected peer, in a task.
 func (a *netsyncActor) fetch(c actor.Context, s *syncing, ref *actors.ConnRef) {
 	s.conn = ref
-	limit := s.Until.Sub(supervisor.Now(c))
+	limit := s.Until.Sub(supervisor.Now(c)) - storeTime
 	s.cancel = supervisor.Do(c, s.token, func(ctx context.Context) (fetched, error) {
 		ctx, cancel := context.WithTimeout(ctx, limit)
 		defer cancel()
@@ -146,16 +150,17 @@ func (a *netsyncActor) fetched(c actor.Context, m supervisor.Done[fetched]) {
 	supervisor.After(c, storeLimit, storeLate{s.token})
 }
 
-// peerAdded counts a peer that was stored. The sync ends with the last one.
-func (a *netsyncActor) peerAdded(c actor.Context, m actors.PeerAdded) {
+// peerAdded counts a peer that was stored. The sync ends with the last one, and peerAdded
+// reports whether it has.
+func (a *netsyncActor) peerAdded(c actor.Context, m actors.PeerAdded) (ended bool) {
 	s := a.syncs[m.Token]
 	if s == nil {
-		return
+		return false
 	}
 	unknown, ok := s.storing[m.Peer]
 	switch {
 	case !ok:
-		return
+		return false
 	case m.Err != nil:
 		s.result.Skipped++
 	case unknown:
@@ -163,9 +168,11 @@ func (a *netsyncActor) peerAdded(c actor.Context, m actors.PeerAdded) {
 	default:
 		s.result.Known++
 	}
-	if delete(s.storing, m.Peer); len(s.storing) == 0 {
-		a.end(c, s, s.result.Err)
+	if delete(s.storing, m.Peer); len(s.storing) > 0 {
+		return false
 	}
+	a.end(c, s, s.result.Err)
+	return true
 }
 
 func (a *netsyncActor) storeLate(c actor.Context, m storeLate) {
