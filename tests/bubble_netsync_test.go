@@ -102,10 +102,11 @@ func TestBubbleFindsOthersThroughSeed(t *testing.T) {
 		cfg := finding(seed)
 		cfg.Listen, cfg.PublicAddresses = []string{gamelan.ListenNowhere}, []string{"/memory/999"}
 		last := net.Start(cfg)
-		gamelantest.Eventually(t, 2*time.Minute, "the last node knows all", func() bool { return knows(last, all...) })
-		v := last.DHT().Network()
-		if s := seedState(last, seed.ID()); !s.Answered || s.Peers < 5 || v.Sync.Round == 0 {
-			t.Errorf("got %+v of the seed in round %d, want it to have answered with 5 peers, and a round", s, v.Sync.Round)
+		gamelantest.Eventually(t, 2*time.Minute, "the last node knows all, and has begun a round", func() bool {
+			return knows(last, all...) && last.DHT().Network().Sync.Round > 0
+		})
+		if s := seedState(last, seed.ID()); !s.Answered || s.Peers < 5 {
+			t.Errorf("got %+v of the seed, want it to have answered with 5 peers", s)
 		}
 		unbanned(t, append(all, last)...)
 	})
