@@ -46,6 +46,37 @@ func TestNetwork(t *testing.T) {
 	t.Logf("%d nodes in %v", size, time.Since(began).Round(time.Millisecond))
 }
 
+// TestNeighboursAfterACrash has the actor of the sets fail: the next incarnation has the
+// same neighbours and complete sets at once, and dials nobody for them.
+func TestNeighboursAfterACrash(t *testing.T) {
+	gamelantest.Bubble(t, func(t *testing.T) {
+		n := startNetwork(t, 16)
+		time.Sleep(time.Minute)
+		x := n.nodes[3]
+		dials := func() (count int) {
+			for _, y := range n.nodes {
+				count += len(x.Inspection().Peer(y.ID()).Attempts)
+			}
+			return count
+		}
+		before, dialled := x.DHT().Network(), dials()
+		if !gamelantest.Crash(x.Node, "discovery/neighbours", "a bug") {
+			t.Fatal("there is no such actor")
+		}
+		gamelantest.Healed(t, x.Node)
+		after := x.DHT().Network()
+		if !slices.Equal(after.Neighbour.Members, before.Neighbour.Members) || len(after.Neighbour.Members) != 8 {
+			t.Errorf("got neighbours %v, want %v", after.Neighbour.Members, before.Neighbour.Members)
+		}
+		if len(before.Random.Members) != 4 || len(after.Random.Members) != 4 {
+			t.Errorf("got %d random nodes before and %d after, want 4", len(before.Random.Members), len(after.Random.Members))
+		}
+		if more := dials() - dialled; more != 0 {
+			t.Errorf("got %d dials, want none", more)
+		}
+	})
+}
+
 // network is a network of nodes that look after themselves.
 type network struct {
 	t     *testing.T
