@@ -11,10 +11,13 @@ import (
 
 // Names of the metrics of [MemoryNetwork].
 const (
-	NetworkHeap   = "heap+stacks bytes" // of all nodes, when they have joined
+	NetworkHeap   = "heap+stacks bytes" // of all nodes, 10 s after they have joined
 	NetworkStart  = "start ns"          // until all nodes run
 	NetworkJoined = "joined ns"         // from the first start until each node is connected to its neighbours
 )
+
+// networkRest is how long the network rests before its memory is measured.
+const networkRest = 10 * time.Second
 
 // MemoryNetwork is gamelan/memory-network-N: n nodes in one process on the memory
 // transport, of which all but one know only that one, until each is connected to its
@@ -40,6 +43,7 @@ func MemoryNetwork(n int) harness.Case {
 		}
 		m.Report(NetworkStart, float64(start.Took))
 		m.Report(NetworkJoined, float64(time.Since(began)))
+		time.Sleep(networkRest)
 		m.Report(NetworkHeap, float64(harness.HeapAndStacks()-before))
 		if err := l.Close(); err != nil {
 			return err

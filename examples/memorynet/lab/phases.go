@@ -30,14 +30,17 @@ func (l *Lab) phase(ctx context.Context, name string, run func(context.Context) 
 	return p, err
 }
 
-// lookAgain is the pause between two looks at the nodes: a look costs more than an event.
+// lookAgain is the least pause between two looks at the nodes: a look costs more than an
+// event. Looks take at most a tenth of the time.
 const lookAgain = 50 * time.Millisecond
 
 // until looks again whenever a node has reported something, and returns the last look:
 // when done == of, or when ctx ends.
 func (l *Lab) until(ctx context.Context, phase string, look func() (done, of int)) (done, of int) {
 	for {
+		began := time.Now()
 		done, of = look()
+		pause := max(lookAgain, 9*time.Since(began))
 		l.config.Progress(phase, done, of)
 		if done == of {
 			return done, of
@@ -45,20 +48,19 @@ func (l *Lab) until(ctx context.Context, phase string, look func() (done, of int
 		select {
 		case <-l.log.changed:
 			select {
-			case <-time.After(lookAgain):
+			case <-time.After(pause):
 			case <-ctx.Done():
 			}
-		case <-time.After(20 * lookAgain): // not all that counts is an event
+		case <-time.After(20 * pause): // not all that counts is an event
 		case <-ctx.Done():
 			return look()
 		}
 	}
 }
 
-// neighbours returns how many members of a node's neighbour set are connected, how many
-// of them are truly the closest nodes, and how many there should be.
-func (l *Lab) neighbours(m *Member) (connected, closest, want int) {
-	truly := l.closest(m, dht.NeighbouringNodes)
+// neighbours returns how many members of a node's neighbour set are connected, and how many
+// of them are truly the closest nodes.
+func neighbours(m *Member, truly []*Member) (connected, closest int) {
 	for _, member := range m.Node.DHT().Network().Neighbour.Members {
 		if member.Connected {
 			connected++
@@ -67,7 +69,7 @@ func (l *Lab) neighbours(m *Member) (connected, closest, want int) {
 			}
 		}
 	}
-	return connected, closest, len(truly)
+	return connected, closest
 }
 
 // knownBy returns how many of the nodes have a member in their peer stores.
@@ -102,13 +104,17 @@ func (l *Lab) Start(ctx context.Context) (Phase, error) {
 func (l *Lab) Join(ctx context.Context) (Phase, error) {
 	return l.phase(ctx, "join", func(ctx context.Context) (string, bool, error) {
 		nodes := l.nodes()
+		truly := make([][]*Member, len(nodes))
+		for i, m := range nodes {
+			truly[i] = l.closest(m, dht.NeighbouringNodes)
+		}
 		var closest, want int
 		done, of := l.until(ctx, "join", func() (done, of int) {
 			closest, want = 0, 0
-			for _, m := range nodes {
-				c, t, w := l.neighbours(m)
-				closest, want = closest+t, want+w
-				if c == w {
+			for i, m := range nodes {
+				c, t := neighbours(m, truly[i])
+				closest, want = closest+t, want+len(truly[i])
+				if c == len(truly[i]) {
 					done++
 				}
 			}
@@ -139,17 +145,17 @@ func (l *Lab) Newcome(ctx context.Context) (p Phase, steps []Step, err error) {
 			return "", false, err
 		}
 		done, of := l.until(ctx, "newcomer", func() (done, of int) {
-			connected, _, want := l.neighbours(m)
+			connected, _ := neighbours(m, closest)
 			if m.Node.DHT().Network().Join.Confirmed > 0 {
 				done = 1
 			}
-			return done + connected + knownBy(closest, m), 1 + want + len(closest)
+			return done + connected + knownBy(closest, m), 1 + 2*len(closest)
 		})
 		steps = l.log.traceEnd()
-		connected, _, want := l.neighbours(m)
+		connected, _ := neighbours(m, closest)
 		told, hops, copies := reach(steps)
 		return fmt.Sprintf("connected to %d of %d neighbours, known by %d of the %d closest; its Join reached %s in %s, and %s",
-			connected, want, knownBy(closest, m), len(closest), plural(told, "node", "nodes"), plural(hops, "hop", "hops"), plural(copies, "copy", "copies")), done == of, nil
+			connected, len(closest), knownBy(closest, m), len(closest), plural(told, "node", "nodes"), plural(hops, "hop", "hops"), plural(copies, "copy", "copies")), done == of, nil
 	})
 	return p, steps, err
 }
@@ -168,8 +174,8 @@ func (l *Lab) JoinWallets(ctx context.Context) (Phase, error) {
 		done, of := l.until(ctx, "wallets", func() (done, of int) {
 			for _, w := range wallets {
 				closest := l.closest(w, dht.NeighbouringNodes)
-				connected, _, want := l.neighbours(w)
-				if w.Node.DHT().Network().Join.Confirmed > 0 && connected == want && knownBy(closest, w) == len(closest) {
+				connected, _ := neighbours(w, closest)
+				if w.Node.DHT().Network().Join.Confirmed > 0 && connected == len(closest) && knownBy(closest, w) == len(closest) {
 					done++
 				}
 			}
