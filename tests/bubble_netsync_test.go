@@ -598,8 +598,6 @@ func TestBubbleSeedNames(t *testing.T) {
 
 // TestBubbleSeedIsHungUp has a node dial enough others to reach its floor without its seed: the
 // seed is hung up, and not while it is needed.
-//
-// conforms: V 27
 func TestBubbleSeedIsHungUp(t *testing.T) {
 	for name, test := range map[string]struct {
 		others, floor int
