@@ -1,6 +1,7 @@
 package tests
 
 import (
+	"cmp"
 	"os"
 	"runtime"
 	"strconv"
@@ -38,10 +39,10 @@ func TestMemorynet(t *testing.T) {
 	}
 }
 
-// newLab returns a network whose phases have two minutes each.
+// newLab returns a network whose phases have two minutes each, unless c says otherwise.
 func newLab(t *testing.T, c lab.Config) *lab.Lab {
 	t.Helper()
-	c.Random, c.Limit = 1, 2*time.Minute
+	c.Random, c.Limit = 1, cmp.Or(c.Limit, 2*time.Minute)
 	l, err := lab.New(c)
 	if err != nil {
 		t.Fatal(err)
@@ -74,7 +75,7 @@ func TestLargeNetwork(t *testing.T) {
 		searches, news = largeSearches, largeNews
 	}
 	began := time.Now()
-	l := newLab(t, lab.Config{Nodes: nodes, Change: func(k lab.Kind, c *gamelan.Config) {
+	l := newLab(t, lab.Config{Nodes: nodes, Limit: 5 * time.Minute, Change: func(k lab.Kind, c *gamelan.Config) {
 		if k == lab.Seed {
 			c.MaxInbound = 2 * nodes // all nodes know this seed alone
 		}
