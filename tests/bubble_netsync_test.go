@@ -7,6 +7,7 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/gamelan-p2p/gamelan"
@@ -664,5 +665,35 @@ func TestBubbleNetsyncRestarts(t *testing.T) {
 			t.Errorf("got the fast seed as %+v and the slow one asked %d times, want the answer kept, and twice", seedState(n, fast.ID()), asked.Load())
 		}
 		unbanned(t, n)
+	})
+}
+
+// TestBubbleRoundLost: who waits for a round gets an error when the actor is restarted, and
+// is not left waiting when the node closes.
+func TestBubbleRoundLost(t *testing.T) {
+	gamelantest.Bubble(t, func(t *testing.T) {
+		net := gamelantest.NewNetwork(t)
+		a := net.Start(gamelan.Config{Floor: gamelan.NoFloor}, quiet)
+		b := net.Start(gamelan.Config{Floor: gamelan.NoFloor}, quiet)
+		net.Connect(a, b)
+		net.Partition(a, b)
+		lost := func(when string, end func()) (err error) {
+			t.Helper()
+			done := make(chan error, 1)
+			go func() { _, err := a.DHT().Sync(context.Background()); done <- err }()
+			synctest.Wait()
+			end()
+			select {
+			case err = <-done:
+			case <-time.After(time.Hour):
+				t.Fatalf("%s: the request still waits", when)
+			}
+			return err
+		}
+		err := lost("restart", func() { gamelantest.Crash(a.Node, "discovery/netsync", "killed by the test") })
+		if !errors.Is(err, discovery.ErrRoundLost) {
+			t.Errorf("restart: got %v, want the round lost", err)
+		}
+		lost("close", func() { _ = a.Close(context.Background()) })
 	})
 }

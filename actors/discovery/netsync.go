@@ -17,6 +17,9 @@ import (
 var (
 	ErrNobodyToAsk = errors.New("discovery: no other node is known that could be asked for peers")
 	ErrTooManyAsk  = errors.New("discovery: too many requests for a round are waiting")
+	// ErrRoundLost reports a round whose result is not known, because the actor netsync was
+	// restarted or the node is closing.
+	ErrRoundLost = errors.New("discovery: the actor that asks for peers was restarted meanwhile; try again")
 )
 
 // seedsEvery is after how many ticks the seeds are looked for among the known peers, even if
@@ -33,7 +36,7 @@ const maxWaiters = 256
 // In: SyncNow, ListPeers, PeerDialed, PeerAdded, events StatusChanged, PeerConnected,
 // StoreTroubled and PoolStarved. Out: Synced, PeersListed, dials, AddPeer, PeerViolated,
 // events PeersLearned, PoolStarved and Rebootstrapped. A restart loses the round under way
-// and the requests that wait; the plan of the machines stays.
+// and the requests that wait, which get ErrRoundLost; the plan of the machines stays.
 type netsyncActor struct {
 	d *Discovery
 	*exchange
@@ -142,6 +145,7 @@ func (a *netsyncActor) machine(p netsync.Purpose) stepper {
 func (a *netsyncActor) acts() bool { return a.d.Automatic && a.d.Settings.Sync }
 
 func (a *netsyncActor) started(c actor.Context) {
+	supervisor.OwnFunc(c, a.answerWaiters)
 	supervisor.Subscribe[actors.StatusChanged](c)
 	supervisor.Subscribe[actors.PeerConnected](c)
 	supervisor.Subscribe[actors.StoreTroubled](c)
@@ -279,6 +283,18 @@ func (a *netsyncActor) roundEnded(c actor.Context, r netsync.Round) {
 		c.Send(w.to, reply)
 	}
 	a.waiters = nil
+}
+
+// answerWaiters answers the requests that wait when the incarnation ends.
+func (a *netsyncActor) answerWaiters() {
+	root := a.d.trunk.System().Root
+	for _, w := range a.waiters {
+		root.Send(w.to, Synced{Token: w.token, Err: ErrRoundLost})
+	}
+	for _, w := range a.lists.waiters {
+		root.Send(w.to, PeersListed{Token: w.token, Asked: a.lists.asked})
+	}
+	a.waiters, a.lists = nil, listing{}
 }
 
 func (a *netsyncActor) rebootstrapped(c actor.Context, f netsync.Rebootstrapped) {
