@@ -390,6 +390,9 @@ func TestBubbleAutomaticJoin(t *testing.T) {
 		if n := heard(); n != 1 {
 			t.Errorf("got %d Joins within %s, want one", n, time.Since(begin))
 		}
+		if j := a.DHT().Network().Join; j.Confirmed != 1 || j.Error != "" {
+			t.Errorf("got %+v, want the Join that b has, without an error", j)
+		}
 		if next := a.DHT().Network().Join.NextAt; next.Sub(begin) != 10*time.Minute {
 			t.Errorf("got the next Join after %s, want ten minutes after the last", next.Sub(begin))
 		}

@@ -697,3 +697,21 @@ func TestBubbleRoundLost(t *testing.T) {
 		lost("close", func() { _ = a.Close(context.Background()) })
 	})
 }
+
+// TestBubbleSeedsShown: a node that asks nobody of its own accord shows its seeds as well, also
+// before it was told to ask them.
+func TestBubbleSeedsShown(t *testing.T) {
+	gamelantest.Bubble(t, func(t *testing.T) {
+		net := gamelantest.NewNetwork(t)
+		for name, cfg := range map[string]gamelan.Config{
+			"floor 0": {Floor: gamelan.NoFloor, Seeds: []string{deadSeed(901)}},
+			"no sync": {Floor: 1, Seeds: []string{deadSeed(901)}, Discovery: gamelan.DiscoveryConfig{NoSync: true}},
+		} {
+			n := net.Start(cfg)
+			time.Sleep(time.Minute)
+			if v := n.DHT().Network(); len(v.Seeds) != 1 {
+				t.Errorf("%s: got the seeds %+v, want one", name, v.Seeds)
+			}
+		}
+	})
+}

@@ -159,7 +159,9 @@ func (j *join) begin(c actor.Context, by joining) {
 		if by.asker != nil {
 			c.Send(by.asker, JoinSent{Token: by.token, Err: err})
 		}
-		j.d.joins.Err = err
+		if !errors.Is(err, machine.ErrJoinedRecently) { // that says nothing of the last Join
+			j.d.joins.Err = err
+		}
 		j.failed(c, by, err)
 	}
 	j.show()

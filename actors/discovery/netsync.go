@@ -159,10 +159,10 @@ func (a *netsyncActor) started(c actor.Context) {
 	for _, p := range []netsync.Purpose{netsync.ForRound, netsync.ForSeed, netsync.ForRecovery} {
 		a.step(c, a.machine(p), netsync.Restarted{})
 	}
+	supervisor.Every(c, netsync.TickEvery, starvationTick{})
 	if !a.acts() {
 		return
 	}
-	supervisor.Every(c, netsync.TickEvery, starvationTick{})
 	if !a.begun {
 		a.lookUp(c)
 		return
@@ -240,6 +240,9 @@ func (a *netsyncActor) tick(c actor.Context) {
 	if a.ticks++; a.Known() != a.listedAt || a.ticks%seedsEvery == 0 {
 		a.listSeeds()
 	}
+	if !a.acts() {
+		return
+	}
 	t := netsync.Tick{Outbound: a.outbound(), Target: a.d.Settings.Neighbours + a.d.Settings.Random}
 	if 2*t.Outbound < t.Target {
 		t.Spare = a.spare(t.Target)
@@ -257,6 +260,9 @@ func (a *netsyncActor) syncNow(c actor.Context, m SyncNow) {
 	if len(a.waiters) >= maxWaiters {
 		c.Respond(Synced{Token: m.Token, Err: ErrTooManyAsk})
 		return
+	}
+	if a.Known() != a.listedAt {
+		a.listSeeds()
 	}
 	a.waiters = append(a.waiters, waiter{c.Sender(), m.Token})
 	a.step(c, a.rounds, netsync.RoundWanted{})
