@@ -221,6 +221,9 @@ func (x *exchange) seedAsked(now time.Time, peer identity.NodeID, peers int, err
 	if _, ok := x.seeds[peer]; !ok && len(x.seeds) >= maxSeeds {
 		return
 	}
+	if at, listed := slices.BinarySearchFunc(x.seedIDs, peer, identity.NodeID.Compare); !listed { // it became a seed since
+		x.seedIDs = slices.Insert(x.seedIDs, at, peer)
+	}
 	x.seeds[peer] = SeedState{Peer: peer, At: now, Answered: err == nil, Peers: peers, Err: err}
 }
 

@@ -160,6 +160,7 @@ func (a *netsyncActor) started(c actor.Context) {
 		a.step(c, a.machine(p), netsync.Restarted{})
 	}
 	supervisor.Every(c, netsync.TickEvery, starvationTick{})
+	a.listSeeds()
 	if !a.acts() {
 		return
 	}
@@ -191,7 +192,7 @@ func (a *netsyncActor) do(c actor.Context, from stepper, f netsync.Effect) {
 	case netsync.RoundEnded:
 		a.roundEnded(c, f.Round)
 	case netsync.Bootstrapped:
-		supervisor.Log(c).Info("asked the seeds for peers", "result", a.bootstrap.String())
+		a.logSeeds(c)
 		a.gate(c)
 		a.hangUp(c)
 	case netsync.Starving:
@@ -204,6 +205,16 @@ func (a *netsyncActor) do(c actor.Context, from stepper, f netsync.Effect) {
 	case netsync.Rebootstrapped:
 		a.rebootstrapped(c, f)
 	}
+}
+
+// logSeeds logs how the seeds have answered. That none has is a warning, because the node
+// may not find anybody then.
+func (a *netsyncActor) logSeeds(c actor.Context) {
+	say := supervisor.Log(c).Debug
+	if phase, _ := a.bootstrap.Phase(); phase == netsync.Ended && a.bootstrap.Answered() == 0 {
+		say = supervisor.Log(c).Warn
+	}
+	say("asked the seeds for peers", "result", a.bootstrap.String())
 }
 
 func purpose(m stepper) netsync.Purpose {
