@@ -120,6 +120,9 @@ func (s *settled) checkDiscovery() error {
 	if s.DHT != nil && c.Minimise && s.Floor == NoFloor {
 		wrong = append(wrong, badConfig("Discovery.Minimise", errors.New("with this Floor the node connects to nobody by itself, so it has no neighbours to keep; leave one of them out")))
 	}
+	if len(c.SeedNames) > 0 && (c.NoSync || s.Floor == NoFloor) {
+		wrong = append(wrong, badConfig("Discovery.SeedNames", errors.New("the names are never looked up with Discovery.NoSync, nor with Floor set to NoFloor; leave one of them out")))
+	}
 	if c.PeersPerRound > 500 {
 		wrong = append(wrong, badConfig("Discovery.PeersPerRound", fmt.Errorf("%d is above 500, the most that a node answers", c.PeersPerRound)))
 	}

@@ -112,7 +112,7 @@ func (s *search) start(c actor.Context) {
 }
 
 // knowledge returns what the node knows of the holder of a key. A record whose addresses
-// have all failed is of no use, since the peer may have others by now. A record without
+// have all failed, or may not be dialled, is of no use: the peer may have others by now. A record without
 // addresses, such as that of a ban, is of use only while the peer is connected.
 func (s *search) knowledge(key identity.PublicKey) machine.Knowledge {
 	t, id := s.d.trunk, key.NodeID()
@@ -123,7 +123,7 @@ func (s *search) knowledge(key identity.PublicKey) machine.Knowledge {
 	if t.Banned(id) != nil {
 		return machine.KnownBanned
 	}
-	if _, connected := t.Connection(id); connected || len(p.Addresses) > 0 && !p.Offline() {
+	if _, connected := t.Connection(id); connected || t.Dialable(p) == nil && !p.Offline() {
 		return machine.Known
 	}
 	return machine.Unknown
@@ -257,7 +257,7 @@ func (s *search) added(c actor.Context, m actors.PeerAdded) {
 		delete(s.replying, m.Peer)
 		s.reply(c, m.Peer, nonce)
 	}
-	if p, ok := s.d.trunk.Store().Get(m.Peer); ok {
+	if p, ok := s.d.trunk.Store().Get(m.Peer); ok && m.Err == nil {
 		s.stored(c, p.Key)
 	}
 	s.show()

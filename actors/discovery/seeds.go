@@ -38,7 +38,7 @@ func (a *netsyncActor) lookUp(c actor.Context) {
 	a.looking = true
 	names, resolver, test := a.d.SeedNames, a.d.Resolver, a.d.trunk.Profile().TestAddresses
 	if resolver == nil {
-		names = nil
+		resolver = noResolver{}
 	}
 	supervisor.Do(c, "seed names", func(ctx context.Context) (namedSeeds, error) {
 		ctx, cancel := context.WithTimeout(ctx, netsync.ResolveLimit)
@@ -46,6 +46,14 @@ func (a *netsyncActor) lookUp(c actor.Context) {
 		return lookUpSeeds(ctx, resolver, names, test)
 	})
 }
+
+// noResolver is the resolver of a node whose transports all lead through a proxy, which
+// looks up names itself.
+type noResolver struct{}
+
+var errNoResolver = errors.New("discovery: no transport of this node looks up names; name the seeds under node.seeds")
+
+func (noResolver) LookupTXT(context.Context, string) ([]string, error) { return nil, errNoResolver }
 
 // lookUpSeeds returns the seeds that the TXT records of the names describe. A name that
 // cannot be looked up does not keep the others from being used.
@@ -80,6 +88,9 @@ func seedOf(text string, testAddresses bool) (peerstore.Peer, bool) {
 	p, err := peerstore.ParseSeed(strings.TrimSpace(text))
 	if err != nil {
 		return p, false
+	}
+	for i := range p.Addresses {
+		p.Addresses[i].Source = peerstore.AnotherPeer // not the user's, so it is dialled and kept as one that a peer has told of
 	}
 	p.Addresses = slices.DeleteFunc(p.Addresses, func(x peerstore.Address) bool { return !address.Usable(x.Addr, testAddresses) })
 	return p, len(p.Addresses) > 0

@@ -8,12 +8,12 @@ import (
 
 // Limits of what the messages of others make a node do.
 const (
-	JoinLimit       = 1000            // Joins looked at from one source, in any JoinSpan
-	JoinSpan        = time.Minute     //
-	ReplyPause      = 5 * time.Second // between two replies to Discoveries of one author
-	ReplyLimit      = 120             // replies to Discoveries, in any ReplySpan
-	ReplySourcePart = ReplyLimit / 2  // of them, to Discoveries that came from one source
-	ReplySpan       = time.Minute     //
+	JoinLimit       = 1000           // Joins looked at from one source, in any JoinSpan
+	JoinSpan        = time.Minute    //
+	ReplyPause      = time.Second    // between two replies to Discoveries of one author
+	ReplyLimit      = 120            // replies to Discoveries, in any ReplySpan
+	ReplySourcePart = ReplyLimit / 8 // of them, to Discoveries that came from one source
+	ReplySpan       = time.Minute    //
 )
 
 // Limiter keeps the limits above.

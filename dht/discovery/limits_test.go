@@ -50,15 +50,15 @@ func TestSourcesAreForgotten(t *testing.T) {
 	}
 }
 
-// TestLimitOfReplies: one reply to an author in five seconds, 120 in any minute, and
-// half of them for what one source sends.
+// TestLimitOfReplies: one reply to an author in a second, 120 in any minute, and
+// an eighth of them for what one source sends.
 func TestLimitOfReplies(t *testing.T) {
 	key := func(i int) (k identity.PublicKey) {
 		k[0], k[1] = byte(i>>8), byte(i)
 		return k
 	}
 	l := discovery.NewLimiter()
-	if !l.Discovery(wall, numbered(1), key(1)) || l.Discovery(wall.Add(discovery.ReplyPause-time.Second), numbered(2), key(1)) {
+	if !l.Discovery(wall, numbered(1), key(1)) || l.Discovery(wall.Add(discovery.ReplyPause/2), numbered(2), key(1)) {
 		t.Error("want one Discovery of an author looked at, and no second one soon, through whomever it comes")
 	}
 	if !l.Discovery(wall.Add(discovery.ReplyPause+time.Second), numbered(2), key(1)) {
