@@ -13,7 +13,7 @@ var ErrNotSendable = errors.New("dht: message cannot be sent")
 var (
 	errSwallowed   = errors.New("dht: a layer dropped the message without an error")
 	errAbandoned   = errors.New("dht: the actor that sent it was restarted")
-	errUnknownPeer = errors.New("dht: the peer is unknown or banned; add it with an address")
+	errUnknownPeer = errors.New("dht: the peer is unknown or banned; add it with an address, or set Discover of the strategy to search for it")
 	errNobody      = errors.New("dht: no connected node can take the message; connect to some first")
 	errNoDHT       = errors.New("dht: the connected nodes run without the DHT; connect to others, or start those with it")
 	errNoneLeft    = errors.New("dht: Selected.Peers has no usable peer: this node itself and peers with only excluded addresses are left out")

@@ -357,6 +357,8 @@ func (a *netsyncActor) phase() string {
 		return "asks for peers only on request"
 	case state == netsync.Initializing && phase == netsync.NoSeeds && a.Known() == 0:
 		return "waits for a first connection; no seed and no other node is known"
+	case state == netsync.Initializing && a.online:
+		return "begins in a moment"
 	case state == netsync.Initializing:
 		return "waits for a first connection"
 	}

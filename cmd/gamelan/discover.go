@@ -35,7 +35,7 @@ func (c *discoverCmd) Run(a *app) error {
 		return failure.Usage("give a positive duration, such as 30s", "--timeout cannot be %s", c.Timeout)
 	}
 	start := time.Now()
-	stop := followSearch(a, key)
+	stop := followSearch(a, key, true)
 	p, err := a.client().Discover(a.ctx, key, c.Timeout)
 	stop()
 	if err != nil {
@@ -99,8 +99,9 @@ func follow(a *app, text func(*models.Network) string) (stop func()) {
 }
 
 // followSearch says that the node searches for the holder of a key, if it does not know the
-// holder, and then the stages of the search. stop says what it has found.
-func followSearch(a *app, key string) (stop func()) {
+// holder, and then the stages of the search. With anew, a holder that could not be reached is
+// searched for as well. stop says what it has found.
+func followSearch(a *app, key string, anew bool) (stop func()) {
 	ask := a.client()
 	known := func(ctx context.Context) (p models.Peer, ok bool) {
 		p, err := ask.Peer(ctx, key)
@@ -109,13 +110,17 @@ func followSearch(a *app, key string) (stop func()) {
 	if a.JSON {
 		return func() {}
 	}
-	if _, ok := known(a.ctx); ok {
-		return func() {}
+	why := "this node does not know it"
+	if p, ok := known(a.ctx); ok {
+		if p.OfflineSince.IsZero() || !anew {
+			return func() {}
+		}
+		why = "this node knows it, and could not reach it when it tried last"
 	}
 	if n, err := ask.Network(a.ctx); err != nil || !n.On {
 		return func() {}
 	}
-	a.Note("Searching for %s…: this node does not know it.", key[:16])
+	a.Note("Searching for %s…: %s.", key[:16], why)
 	end := follow(a, func(n *models.Network) string { return render.Searching(n, key) })
 	return sync.OnceFunc(func() {
 		end()
@@ -132,5 +137,5 @@ func followReceiver(a *app, text string) (stop func()) {
 	if err != nil {
 		return func() {}
 	}
-	return followSearch(a, key.String())
+	return followSearch(a, key.String(), false)
 }
