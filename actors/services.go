@@ -161,7 +161,20 @@ func (e *env) newIdentity(addrs []ma.Multiaddr, random io.Reader) (identify.Mess
 	if err != nil {
 		return identify.Message{}, fmt.Errorf("actors: sign own addresses: %w", err)
 	}
-	return identify.Message{Claim: claim, UserAgent: e.UserAgent}, nil
+	return identify.Message{Claim: claim, UserAgent: e.UserAgent, Protocols: e.firstProtocols()}, nil
 }
 
 func (s *services) String() string { return fmt.Sprintf("%d protocols", s.env.Protocols.Len()) }
+
+// firstProtocols returns the protocols of the identity message until services has its table.
+// A peer that connects while the node starts must know by them that the node has the DHT.
+func (e *env) firstProtocols() (list []protocol.ID) {
+	for _, m := range e.messagings() {
+		list = append(list, m.ID)
+	}
+	if e.DHT {
+		list = append(list, protocol.DHTMarker)
+	}
+	slices.Sort(list)
+	return list
+}
