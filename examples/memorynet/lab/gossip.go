@@ -14,8 +14,11 @@ import (
 	"github.com/gamelan-p2p/gamelan/protocol"
 )
 
-// newsType is the message type of news.
-const newsType = 1001
+// newsType is the message type of news, which has newsLimit to spread.
+const (
+	newsType  = 1001
+	newsLimit = 30 * time.Second
+)
 
 // news returns a message for all connected nodes except those given. It has the same
 // bytes from each node, so that each node drops the copies.
@@ -84,7 +87,7 @@ func (j *journal) passedOn(copies int) {
 }
 
 // Gossip has a member tell news to the nodes, and waits until the news has stopped
-// spreading, or ctx ends.
+// spreading, for newsLimit at most.
 func (l *Lab) Gossip(ctx context.Context, origin int) (Gossip, error) {
 	g := &Gossip{
 		Origin: origin, Reached: 1, number: l.random.Uint64(), began: time.Now(),
@@ -100,6 +103,8 @@ func (l *Lab) Gossip(ctx context.Context, origin int) (Gossip, error) {
 	}
 	l.log.passedOn(report.Count(protocol.Confirmed))
 	nodes := len(l.nodes())
+	ctx, cancel := context.WithTimeout(ctx, newsLimit)
+	defer cancel()
 	l.until(ctx, "propagation", func() (done, of int) {
 		l.log.mu.Lock()
 		defer l.log.mu.Unlock()
@@ -108,7 +113,10 @@ func (l *Lab) Gossip(ctx context.Context, origin int) (Gossip, error) {
 		for _, n := range g.received {
 			g.Received += n
 		}
-		if done == of && (g.told < g.Reached || g.Received < g.sent) {
+		switch quiet := g.told >= g.Reached && g.Received >= g.sent; {
+		case quiet:
+			return of, of // whoever has not heard it will not
+		case done == of:
 			done-- // copies are under way
 		}
 		return done, of
