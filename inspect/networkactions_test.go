@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"net/http"
 	"net/url"
 	"slices"
 	"strings"
@@ -47,7 +48,7 @@ func TestNetworkActions(t *testing.T) {
 		t.Errorf("got %q told, want %q", told, want)
 	}
 	none := mutating(t, Actions{})
-	if res := post(t.Context(), t, none, "/v1/network/join", "text/plain", strings.NewReader("")); res.StatusCode != 404 {
+	if res := post(t.Context(), t, none, "/v1/network/join", "text/plain", strings.NewReader("")); res.StatusCode != http.StatusNotFound {
 		t.Errorf("without actions: got %d, want 404", res.StatusCode)
 	}
 }

@@ -40,8 +40,10 @@ type (
 	// Learned reports that peers came into the store.
 	Learned struct{}
 
-	// Online and Offline report a change of the node's state.
-	Online  struct{}
+	// Online reports that the node is connected to others again.
+	Online struct{}
+
+	// Offline reports that the node has lost its last connection.
 	Offline struct{}
 
 	// Due reports that the time of the last Wake has come.

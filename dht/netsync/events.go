@@ -46,8 +46,10 @@ func (p Purpose) String() string {
 type Event interface{ event() }
 
 type (
-	// Online and Offline report a change of the node's connectivity.
-	Online  struct{}
+	// Online reports that the node is connected to others.
+	Online struct{}
+
+	// Offline reports that the node has lost its last connection.
 	Offline struct{}
 
 	// Connected reports a new connection of a peer; Node: the peer is no client.
