@@ -230,6 +230,15 @@ func (n *network) traffic(lasts time.Duration) {
 	n.wantDelivered()
 }
 
+// divided reports whether one of two Tari nodes has banned the other for what concerns no
+// node of ours.
+func (n *network) divided(pair [2]int) bool {
+	a, b := n.all[pair[0]], n.all[pair[1]]
+	one, ok := a.(tariNode)
+	other, too := b.(tariNode)
+	return ok && too && (one.bansForTheirOwn(b) || other.bansForTheirOwn(a))
+}
+
 // senders is how many messages are under way at once, and pause how long each sender rests
 // after one: about as much as nodes of the network do.
 const (
@@ -296,7 +305,7 @@ func (n *network) arrivals() []map[string]int {
 func (n *network) unheard() (list [][2]int) {
 	came := n.arrivals()
 	for pair, s := range n.sent {
-		if !slices.ContainsFunc(s.sent, func(body string) bool { return came[pair[1]][body] > 0 }) {
+		if !slices.ContainsFunc(s.sent, func(body string) bool { return came[pair[1]][body] > 0 }) && !n.divided(pair) {
 			list = append(list, pair)
 		}
 	}
