@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/gamelan-p2p/gamelan/actors/discovery"
+	"github.com/gamelan-p2p/gamelan/inspect"
 	"github.com/gamelan-p2p/gamelan/inspect/models"
 )
 
@@ -84,9 +85,9 @@ func networkSummary(v *models.Network) string {
 				answered++
 			}
 		}
-		parts = append(parts, fmt.Sprintf("%d of %s answered", answered, plural(n, "seed", "seeds")))
+		parts = append(parts, fmt.Sprintf("%d of %s answered", answered, inspect.Count(uint64(n), "seed")))
 	}
-	parts = append(parts, plural(v.Known, "peer", "peers")+" known")
+	parts = append(parts, inspect.Count(uint64(v.Known), "peer")+" known")
 	if wanted := len(v.Neighbour.Members); wanted > 0 {
 		connected := 0
 		for _, m := range v.Neighbour.Members {
@@ -94,14 +95,7 @@ func networkSummary(v *models.Network) string {
 				connected++
 			}
 		}
-		parts = append(parts, fmt.Sprintf("%d of %s connected", connected, plural(wanted, "neighbour", "neighbours")))
+		parts = append(parts, fmt.Sprintf("%d of %s connected", connected, inspect.Count(uint64(wanted), "neighbour")))
 	}
 	return strings.Join(parts, "; ")
-}
-
-func plural(n int, one, many string) string {
-	if n == 1 {
-		return fmt.Sprintf("%d %s", n, one)
-	}
-	return fmt.Sprintf("%d %s", n, many)
 }

@@ -607,7 +607,7 @@ func (o *Outbound) end(s *send, r SendReason, err error) {
 
 func (o *Outbound) progress(s *send, p Progress) {
 	if !s.relay() {
-		p.ID = s.id
+		p.ID, p.Control = s.id, s.m.control != wire.TypeDomain
 		o.fx.Progress = append(o.fx.Progress, p)
 	}
 }

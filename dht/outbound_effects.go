@@ -59,6 +59,7 @@ const (
 type Progress struct {
 	Kind        ProgressKind
 	ID          uint64
+	Control     bool // the send is of a message of the DHT itself
 	Peers       []identity.NodeID
 	Tag         uint64
 	Destination identity.PublicKey

@@ -158,8 +158,11 @@ func (o *outbound) do(c actor.Context, f *dht.OutboundEffects) {
 		if p.Kind == dht.SendEnded && p.Reason != 0 && p.Err != nil {
 			o.failed(c, p)
 		}
-		o.dht.Ledger.Apply(now, p)
-		o.dht.controls.Apply(now, p) // one of the two knows the send
+		ledger := o.dht.Ledger
+		if p.Control {
+			ledger = o.dht.controls
+		}
+		ledger.Apply(now, p)
 		o.carried.Progress++
 	}
 	for _, w := range f.Withdraw {

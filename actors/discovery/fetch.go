@@ -7,7 +7,6 @@ import (
 	"sync"
 	"time"
 
-	"github.com/gamelan-p2p/gamelan/dht/discovery"
 	"github.com/gamelan-p2p/gamelan/dht/netsync"
 	"github.com/gamelan-p2p/gamelan/identity"
 	"github.com/gamelan-p2p/gamelan/peerstore"
@@ -50,7 +49,7 @@ func (d *Discovery) fetch(ctx context.Context, f fetching) (r fetched) {
 	reading := netsync.NewReading(netsync.Asking{
 		Self: d.trunk.Secret().PublicKey(), N: f.N, Connected: f.Connected,
 		Known: d.claimDate,
-		Rules: discovery.Rules{Limits: d.trunk.Profile().Limits, TestAddresses: d.trunk.Profile().TestAddresses},
+		Rules: d.rules(),
 	})
 	ctx, cancel := context.WithTimeout(ctx, fetchLimit)
 	defer cancel()

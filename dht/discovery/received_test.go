@@ -18,7 +18,7 @@ import (
 	"github.com/gamelan-p2p/gamelan/protocol"
 )
 
-// Who is who in the tests of received messages.
+// The numbers of the nodes in the tests of received messages.
 const (
 	ourselves = 1 // the receiver
 	author    = 2

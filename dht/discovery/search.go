@@ -126,7 +126,7 @@ type (
 	// Stored says that the peer store has the peer.
 	Stored struct{ Key identity.PublicKey }
 	// ListsEnded says that the peer lists have been read, or that there was nobody to ask.
-	// What they told is in the peer store, and was reported by Stored.
+	// The peers of the lists are in the peer store by then, and Stored has reported them.
 	ListsEnded struct{}
 	// SendEnded says how many nodes got the Discovery with the nonce.
 	SendEnded struct {

@@ -72,14 +72,7 @@ func TestTheyDiscover(t *testing.T) {
 	t.Parallel()
 	against(t, func(t *testing.T, release string) {
 		t.Parallel()
-		m, d := startMember(t, gamelan.DHTConfig{}), startMember(t, gamelan.DHTConfig{})
-		p, q, r := startTariDHT(t, release), startTariDHT(t, release), startTariDHT(t, otherThan(release))
-		client := startTariDHT(t, release, "--features", "0")
-		reach(t, m, p, weDial) // p – m – q, r, d, client
-		reach(t, m, q, weDial)
-		reach(t, m, r, theyDial)
-		reach(t, m, client, theyDial)
-		join(t, m, d)
+		m, d, p, q, r, client := startStar(t, release)
 		defer wantNoBans(t, []*member{m, d}, []*tari{p, q, r, client})
 		p.mustFind(m.PublicKey(), m.addr())
 		for _, one := range []*tari{q, r, client} {
@@ -159,8 +152,9 @@ func TestDiscoverOnSend(t *testing.T) {
 	})
 }
 
-// Whom nobody knows is not found by either kind, through either kind, when the time is over,
-// and at once by who has no connection; nobody is banned for it.
+// A search for a node that nobody knows fails when its time is over, whichever kind of node
+// searches and whichever kind passes the search on. Without a connection it fails at once.
+// Nobody is banned for it.
 //
 // conforms: dht 83; V 22
 // feature: DHT: a search without an answer, both ways

@@ -117,14 +117,7 @@ func TestTheirJoin(t *testing.T) {
 	t.Parallel()
 	against(t, func(t *testing.T, release string) {
 		t.Parallel()
-		m, d := startMember(t, gamelan.DHTConfig{}), startMember(t, gamelan.DHTConfig{})
-		p, q, r := startTariDHT(t, release), startTariDHT(t, release), startTariDHT(t, otherThan(release))
-		client := startTariDHT(t, release, "--features", "0")
-		reach(t, m, p, weDial) // p – m – q, r, d, client
-		reach(t, m, q, weDial)
-		reach(t, m, r, theyDial)
-		reach(t, m, client, theyDial)
-		join(t, m, d)
+		m, d, p, q, r, client := startStar(t, release)
 		defer wantNoBans(t, []*member{m, d}, []*tari{p, q, r, client})
 		p.must("dht_join", nil, nil)
 		m.learns(p.key, p.addr, identity.FeatureNode)
@@ -144,7 +137,7 @@ func TestTheirJoin(t *testing.T) {
 		if _, err := d.Dial(t.Context(), p.id); err != nil {
 			t.Errorf("we dial whom we learned of: %v", err)
 		}
-		// What follows on the same connections is behind what was passed on.
+		// Messages on the same connections come after the Joins that were passed on.
 		for _, one := range []*tari{p, client} {
 			m.mustSend(dht.Message{To: dht.Direct{Peer: one.id}, Body: []byte("last")}, 1)
 			one.delivery("last")
@@ -224,4 +217,19 @@ func claimed(t *testing.T, author *identity.Secret, addr string) identity.Claim 
 		t.Fatal(err)
 	}
 	return c
+}
+
+// startStar starts a node of ours, m, and connects it to all others: d is of ours too, p and
+// q are of a release, r is of the other one, and client is a client of the release.
+func startStar(t *testing.T, release string) (m, d *member, p, q, r, client *tari) {
+	t.Helper()
+	m, d = startMember(t, gamelan.DHTConfig{}), startMember(t, gamelan.DHTConfig{})
+	p, q, r = startTariDHT(t, release), startTariDHT(t, release), startTariDHT(t, otherThan(release))
+	client = startTariDHT(t, release, "--features", "0")
+	reach(t, m, p, weDial)
+	reach(t, m, q, weDial)
+	reach(t, m, r, theyDial)
+	reach(t, m, client, theyDial)
+	join(t, m, d)
+	return m, d, p, q, r, client
 }

@@ -69,7 +69,7 @@ func (r tariNode) search(key identity.PublicKey) error {
 func (r tariNode) write(to netNode, body string) (bool, error) {
 	key := to.pub()
 	p, err := r.post(letter{to: "key", key: &key, seal: "encrypted", discovery: true, messageType: domainType}, []byte(body))
-	// What they call sent may have been written to a connection that ended.
+	// A Tari node also calls a message sent that it wrote to a connection which has ended.
 	if err == nil && (p.Queued != 1 || p.Copies[0].Ended != "sent") {
 		err = fmt.Errorf("%+v", p)
 	}
