@@ -165,6 +165,10 @@ type Config struct {
 	// the DHT.
 	Discovery DiscoveryConfig
 
+	// StoreForward sets what the node stores for nodes that are away, and whether it asks
+	// others for what they store for it. It has no effect without the DHT.
+	StoreForward StoreForwardConfig
+
 	// NoDHT switches the DHT off. Nodes of this library then send no DHT messages to
 	// the node. When other nodes try, the node refuses.
 	NoDHT bool
@@ -315,6 +319,7 @@ func (c Config) withDefaults() Config {
 	def(&c.RPC.Idle, rpc.DefaultIdle)
 	def(&c.UserAgent, ownAgent)
 	c.Discovery.withDefaults()
+	c.StoreForward.withDefaults()
 	if c.DHT != nil {
 		c.DHT = c.DHT.withDefaults()
 	}
@@ -462,7 +467,7 @@ func (s *settled) check() error {
 	if s.KeepClosest > 0 && s.KeepClosest < s.Floor {
 		wrong = append(wrong, badConfig("KeepClosest", fmt.Errorf("%d is below Floor (%d): connections would be made and closed again; raise it or lower Floor", s.KeepClosest, s.Floor)))
 	}
-	return errors.Join(append(wrong, s.checkMux(), s.checkDHT(), s.checkDiscovery(), s.completeAgent())...)
+	return errors.Join(append(wrong, s.checkMux(), s.checkDHT(), s.checkDiscovery(), s.checkStoreForward(), s.completeAgent())...)
 }
 
 // checkMux returns an error for each bad field of the multiplexer's config.

@@ -16,6 +16,7 @@ import (
 	"github.com/gamelan-p2p/gamelan/actors/discovery"
 	"github.com/gamelan-p2p/gamelan/actors/inbox"
 	rpcpart "github.com/gamelan-p2p/gamelan/actors/rpc"
+	safpart "github.com/gamelan-p2p/gamelan/actors/saf"
 	"github.com/gamelan-p2p/gamelan/identity"
 	"github.com/gamelan-p2p/gamelan/inspect"
 	"github.com/gamelan-p2p/gamelan/internal/kv"
@@ -44,6 +45,7 @@ type Node struct {
 	parts  []actors.Part
 
 	discovery *discovery.Discovery // nil without the DHT
+	saf       *safpart.Saf         // nil without the DHT
 
 	inspector *inspect.Server // nil without WithInspector; set before Start waits for the actors
 

@@ -65,8 +65,9 @@ func TestPanicsShow(t *testing.T) {
 			gamelantest.Bubble(t, func(t *testing.T) {
 				net := gamelantest.NewNetwork(t)
 				log := new(logLines)
-				a := net.Start(gamelan.Config{DHT: &gamelan.DHTConfig{}})
-				b := net.Start(gamelan.Config{DHT: &gamelan.DHTConfig{}}, append(test.options,
+				cfg := gamelan.Config{DHT: &gamelan.DHTConfig{}}
+				a := net.Start(cfg)
+				b := net.Start(cfg, append(test.options,
 					gamelan.WithLogger(slog.New(slog.NewTextHandler(log, &slog.HandlerOptions{Level: slog.LevelWarn}))))...)
 				net.Connect(a, b)
 				post := func(n int) {

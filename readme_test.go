@@ -63,25 +63,33 @@ func readmeInspector(ctx context.Context) (*gamelan.Node, error) {
 
 var _ = []any{readmeProgram, readmeDHT, readmeInbox, readmeInspector}
 
-// TestREADMEPrograms compares the Go blocks of README.md with those above, which
-// compile.
+// TestREADMEPrograms compares the Go blocks of README.md with those above, and those of
+// docs/storeandforward.md with those in storeandforward_test.go. All of these compile.
 func TestREADMEPrograms(t *testing.T) {
-	readme, err := os.ReadFile("README.md")
-	if err != nil {
-		t.Fatal(err)
-	}
-	here, err := os.ReadFile("readme_test.go")
-	if err != nil {
-		t.Fatal(err)
-	}
-	blocks := regexp.MustCompile("(?s)\n```go\n(.*?)```\n").FindAllSubmatch(readme, -1)
-	if len(blocks) != 4 {
-		t.Errorf("got %d Go blocks in README.md, want 4: bring readme_test.go after them", len(blocks))
-	}
-	for _, b := range blocks {
-		indented := regexp.MustCompile("(?m)^(.)").ReplaceAllString(string(b[1]), "\t$1")
-		if !strings.Contains(string(here), indented) {
-			t.Errorf("this block of README.md does not stand in readme_test.go:\n%s", b[1])
+	for page, c := range map[string]struct {
+		code   string
+		blocks int
+	}{
+		"README.md":               {"readme_test.go", 4},
+		"docs/storeandforward.md": {"storeandforward_test.go", 3},
+	} {
+		text, err := os.ReadFile(page)
+		if err != nil {
+			t.Fatal(err)
+		}
+		code, err := os.ReadFile(c.code)
+		if err != nil {
+			t.Fatal(err)
+		}
+		blocks := regexp.MustCompile("(?s)\n```go\n(.*?)```\n").FindAllSubmatch(text, -1)
+		if len(blocks) != c.blocks {
+			t.Errorf("got %d Go blocks in %s, want %d: bring %s after them", len(blocks), page, c.blocks, c.code)
+		}
+		for _, b := range blocks {
+			indented := regexp.MustCompile("(?m)^(.)").ReplaceAllString(string(b[1]), "\t$1")
+			if !strings.Contains(string(code), indented) {
+				t.Errorf("this block of %s does not stand in %s:\n%s", page, c.code, b[1])
+			}
 		}
 	}
 }

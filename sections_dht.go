@@ -91,7 +91,7 @@ func ledgerSection(n *Node) models.Ledger {
 // times.
 func describeReport(r dht.Report) models.Report {
 	v := models.Report{
-		Tag: fmt.Sprintf("%016x", r.Tag), To: r.To, Type: r.Type, Encrypted: r.Encrypted, Size: r.Size,
+		Tag: fmt.Sprintf("%016x", r.Tag), To: r.To, Type: r.Type, Encrypted: r.Encrypted, Size: r.Size, ToStore: r.ToStore,
 		Begin: r.Begin, End: r.End, Copies: []models.Copy{},
 	}
 	if !r.Destination.IsZero() {
@@ -112,7 +112,7 @@ func summary(r *dht.Report, v *models.Report) string {
 	switch {
 	case v.Reason != "":
 		return words(models.OutcomeFailed, v.Reason, v.Detail)
-	case len(v.Copies) == 1 && r.Open() == 0:
+	case len(v.Copies) == 1 && r.Open() == 0 && !r.ToStore:
 		return words(r.Copies[0].Outcome.Kind.String(), v.Copies[0].Reason, v.Copies[0].Detail)
 	}
 	return r.String()
@@ -146,7 +146,7 @@ func sentence(err error) string {
 
 func withoutPackage(text string) string {
 	text = strings.Join(strings.Fields(text), " ")
-	for _, p := range []string{"gamelan: ", "actors: ", "dht: ", "peerstore: ", "transport: "} {
+	for _, p := range []string{"gamelan: ", "actors: ", "dht: ", "saf: ", "peerstore: ", "transport: "} {
 		text = strings.TrimPrefix(text, p)
 	}
 	return text

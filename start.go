@@ -93,7 +93,9 @@ func (b *builder) build(ctx context.Context) (*Node, error) {
 	}
 	b.trunk = actors.NewNode(b.settings())
 	n.trunk = b.trunk
-	b.addParts(n)
+	if err := b.addParts(n); err != nil {
+		return nil, err
+	}
 	if err := actors.CheckParts(n.parts, trunkSections); err != nil {
 		return nil, err
 	}

@@ -1,25 +1,39 @@
 package gamelan
 
 import (
+	"fmt"
+
 	dhtpart "github.com/gamelan-p2p/gamelan/actors/dht"
 	"github.com/gamelan-p2p/gamelan/actors/discovery"
 	rpcpart "github.com/gamelan-p2p/gamelan/actors/rpc"
+	safpart "github.com/gamelan-p2p/gamelan/actors/saf"
+	"github.com/gamelan-p2p/gamelan/identity"
 	"github.com/gamelan-p2p/gamelan/protocol"
 )
 
-// addParts adds the parts of the node.
-func (b *builder) addParts(n *Node) {
+// addParts adds the parts of the node. The error is one of the store on the disk.
+func (b *builder) addParts(n *Node) error {
 	if b.DHT != nil {
-		n.dht = dhtpart.New(b.trunk.Trunk, b.dhtSettings())
+		s := b.dhtSettings()
+		s.NoStore = func(peer identity.NodeID) bool { return n.saf.Silent(peer) }
+		n.dht = dhtpart.New(b.trunk.Trunk, s)
 		n.parts = append(n.parts, n.dht.Part())
 	}
 	if b.DHT != nil {
 		n.discovery = discovery.New(b.trunk.Trunk, b.discoverySettings(n))
 		n.parts = append(n.parts, n.discovery.Part())
 	}
+	if b.DHT != nil {
+		var err error
+		if n.saf, err = safpart.New(b.trunk.Trunk, b.storeForwardSettings()); err != nil {
+			return fmt.Errorf("gamelan: %w", err)
+		}
+		n.parts = append(n.parts, n.saf.Part())
+	}
 	n.calls = rpcpart.New(b.trunk.Trunk, rpcpart.Settings{
 		Sessions: b.RPC.MaxSessions, SessionsPerPeer: b.RPC.MaxPeerSessions,
 		Clients: b.RPC.ClientSessions, Idle: b.RPC.Idle, Brief: []protocol.ID{discovery.ServiceID},
 	})
 	n.parts = append(n.parts, n.calls.Part())
+	return nil
 }

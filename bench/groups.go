@@ -147,6 +147,14 @@ func groups(flood, attack time.Duration) []harness.Group {
 			},
 		},
 		{
+			Name:  "stored",
+			About: "messages that a node stores for others, of 6 kB or (a million) half a kB each: opening the store, an answer with 50, a message on the disk while old ones are deleted",
+			Cases: []harness.Case{
+				product.Stored(100_000, 6016),
+				product.Stored(1_000_000, 512),
+			},
+		},
+		{
 			Name:  "flood",
 			About: "peers of another process send ten times faster than the handler works",
 			Cases: []harness.Case{

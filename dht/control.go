@@ -1,6 +1,8 @@
 package dht
 
 import (
+	"time"
+
 	"github.com/gamelan-p2p/gamelan/dht/wire"
 	"github.com/gamelan-p2p/gamelan/identity"
 )
@@ -17,6 +19,8 @@ type Control struct {
 	Destination identity.PublicKey
 	// Encrypt encrypts the message for the holder of Destination.
 	Encrypt bool
+	// Limit is how long the node tries to send, as [Message].Limit is.
+	Limit time.Duration
 }
 
 // Sender is the name under which the actor is provided that sends [SendControl].
@@ -47,14 +51,14 @@ type IgnoreHeard struct{ Heard }
 // NewRelayHeard returns the request to relay a message to what a strategy selects. The
 // request takes over the message's credit.
 func NewRelayHeard(h Heard, to Strategy) RelayHeard {
-	h.Credit.Keep()
+	h.Credit = h.Credit.HandOver()
 	return RelayHeard{h, to}
 }
 
 // NewIgnoreHeard returns the request to count a message. The request takes over the
 // message's credit.
 func NewIgnoreHeard(h Heard) IgnoreHeard {
-	h.Credit.Keep()
+	h.Credit = h.Credit.HandOver()
 	return IgnoreHeard{h}
 }
 
@@ -66,5 +70,5 @@ func (m IgnoreHeard) Finish() { m.Credit.Discard() }
 
 // AsMessage returns the message in the form that an [Outbound] sends.
 func (c Control) AsMessage() Message {
-	return Message{To: c.To, Body: c.Part, Destination: c.Destination, Encrypt: c.Encrypt, control: c.Type}
+	return Message{To: c.To, Body: c.Part, Destination: c.Destination, Encrypt: c.Encrypt, Limit: c.Limit, control: c.Type}
 }

@@ -41,6 +41,7 @@ type Dedup struct {
 	whole    bool                   // the state of the disk is unknown
 	stamped  time.Time              // the greatest LastHit
 	copies   uint64
+	held     map[wire.Hash]struct{} // seen as long as their handlers have them, and not on disk
 
 	changedHook func()
 	notified    bool // changedHook was called, and not all changes were taken since
@@ -89,13 +90,47 @@ func (d *Dedup) Remember(random io.Reader) error {
 func (d *Dedup) Seen(h wire.Hash) uint32 {
 	d.mu.Lock()
 	defer d.mu.Unlock()
+	return d.seen(h)
+}
+
+func (d *Dedup) seen(h wire.Hash) uint32 {
 	if i, ok := d.index[h]; ok {
 		return d.entries[i].Hits
+	}
+	if _, ok := d.held[h]; ok {
+		return 1
 	}
 	if d.prints.has(h, d.stamped.Unix()) {
 		return math.MaxUint32
 	}
 	return 0
+}
+
+// Hold makes the message count as seen once until [Dedup.Release], without a record. It
+// returns false, and does nothing, if the message was seen already. After a crash the
+// message counts as new.
+func (d *Dedup) Hold(h wire.Hash) bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.seen(h) > 0 {
+		return false
+	}
+	if d.held == nil {
+		d.held = make(map[wire.Hash]struct{})
+	}
+	d.held[h] = struct{}{}
+	return true
+}
+
+// Release ends a [Dedup.Hold]. If the message was handled, it is counted from now on,
+// otherwise it counts as new. Wall is the system's clock.
+func (d *Dedup) Release(h wire.Hash, from identity.NodeID, wall time.Time, handled bool) {
+	d.mu.Lock()
+	defer d.unlock()
+	delete(d.held, h)
+	if handled {
+		d.count(h, from, wall)
+	}
 }
 
 // Count counts one more copy of the message and returns the new count. For a message
@@ -104,6 +139,15 @@ func (d *Dedup) Seen(h wire.Hash) uint32 {
 func (d *Dedup) Count(h wire.Hash, from identity.NodeID, wall time.Time) uint32 {
 	d.mu.Lock()
 	defer d.unlock()
+	if _, ok := d.held[h]; ok {
+		d.copies++
+		return 2
+	}
+	return d.count(h, from, wall)
+}
+
+// count counts a copy of a message that is not held.
+func (d *Dedup) count(h wire.Hash, from identity.NodeID, wall time.Time) uint32 {
 	at := d.stamp(wall)
 	i, ok := d.index[h]
 	switch {

@@ -361,3 +361,26 @@ func BenchmarkDedupNewHashes(b *testing.B) {
 		}
 	}
 }
+
+// TestDedupHold: a held message counts as seen and has no record; when it is released it is
+// counted, or new again.
+func TestDedupHold(t *testing.T) {
+	d := dht.NewDedup(10)
+	now := time.Unix(1000, 0)
+	h, from := wire.Hash{1}, identity.NodeID{2}
+	if !d.Hold(h) || d.Hold(h) || d.Seen(h) != 1 || d.Len() != 0 || d.Pending() != 0 {
+		t.Errorf("held: got %d seen, %d records, %d pending", d.Seen(h), d.Len(), d.Pending())
+	}
+	if n := d.Count(h, from, now); n != 2 || d.Len() != 0 {
+		t.Errorf("a copy: got %d, %d records, want 2 and none", n, d.Len())
+	}
+	d.Release(h, from, now, false)
+	if d.Seen(h) != 0 {
+		t.Error("not handled: got it seen")
+	}
+	d.Hold(h)
+	d.Release(h, from, now, true)
+	if d.Seen(h) != 1 || d.Len() != 1 || d.Hold(h) {
+		t.Errorf("handled: got %d seen, %d records", d.Seen(h), d.Len())
+	}
+}

@@ -51,13 +51,6 @@ func (p Position) String() string {
 	return fmt.Sprintf("position %d", uint8(p))
 }
 
-// Storage keeps messages for others (spec: dht 8.2). Keep decides whether to store m
-// and stores it, without blocking. It returns kept if it has stored m, and before if
-// m was stored already.
-type Storage interface {
-	Keep(m *Incoming) (kept, before bool)
-}
-
 // Inbound is the chain of handlers that every message from a peer goes through, in
 // one pass without blocking (spec: dht 1.3).
 type Inbound struct {
@@ -67,9 +60,9 @@ type Inbound struct {
 	occurrences uint32
 	dedup       *Dedup
 	known       func(identity.NodeID) bool
-	storage     Storage
 	unreached   *Unreached
 	chain       Handler
+	stored      Handler // of messages that a server had stored for us
 	verifier    wire.Verifier
 	layered     bool     // there are layers before the signature is verified
 	running     Position // of the application's layer that runs now; positions: none
@@ -86,8 +79,6 @@ type InboundOptions struct {
 	// ones are duplicates; 0 is one. Copies after the first are let through only of
 	// clear messages that name no destination.
 	Occurrences uint32
-	// Storage may be nil: then nothing is kept for others.
-	Storage Storage
 	// Unreached remembers messages that did not reach all peers that they were
 	// relayed to. It may be nil.
 	Unreached *Unreached
@@ -98,11 +89,10 @@ type InboundOptions struct {
 func NewInbound(o InboundOptions) *Inbound {
 	in := &Inbound{
 		secret: o.Secret, key: o.Secret.PublicKey(), features: o.Features,
-		occurrences: max(1, o.Occurrences), dedup: o.Dedup, known: o.Known, storage: o.Storage,
-		unreached: o.Unreached,
+		occurrences: max(1, o.Occurrences), dedup: o.Dedup, known: o.Known, unreached: o.Unreached,
 	}
-	h := in.wrap(in.deliver, o.Layers, BeforeDeliver)
-	h = in.dispatch(h)
+	in.stored = in.wrap(in.deliver, o.Layers, BeforeDeliver)
+	h := in.dispatch(in.stored)
 	h = in.wrap(h, o.Layers, AfterDedup)
 	h = in.count(in.forward(h))
 	h = in.verify(h)
@@ -136,12 +126,6 @@ func (in *Inbound) during(at Position, h Handler) Handler {
 // system's clock, which decides whether a message has expired. A panic in a layer ends
 // the message as [Panicked], with a [*LayerPanic]; any other panic goes on.
 func (in *Inbound) Handle(now, wall time.Time, f Frame) (m *Incoming, v Verdict) {
-	in.running = positions
-	defer func() {
-		if at := in.running; at.Valid() {
-			v = Verdict{Reason: Panicked, Err: &LayerPanic{Layer: at.String(), Value: recover(), Stack: debug.Stack()}}
-		}
-	}()
 	m = &Incoming{Now: now, Wall: wall, Source: f.Source, Key: f.Key, proof: f.Proof}
 	var err error
 	if m.Envelope, err = wire.DecodeEnvelope(f.Body); errors.Is(err, wire.ErrEnvelope) {
@@ -160,7 +144,19 @@ func (in *Inbound) Handle(now, wall time.Time, f Frame) (m *Incoming, v Verdict)
 	case h.Expired(wall.Unix()):
 		return m, Verdict{Reason: Expired}
 	}
-	return m, in.chain(m)
+	return m, in.guard(func() Verdict { return in.chain(m) })
+}
+
+// guard calls h. If a layer of the application panics in it, the message ends as
+// [Panicked].
+func (in *Inbound) guard(h func() Verdict) (v Verdict) {
+	in.running = positions
+	defer func() {
+		if at := in.running; at.Valid() {
+			v = Verdict{Reason: Panicked, Err: &LayerPanic{Layer: at.String(), Value: recover(), Stack: debug.Stack()}}
+		}
+	}()
+	return h()
 }
 
 // verify verifies the message's signature, and decrypts a message for us. A duplicate
@@ -268,24 +264,17 @@ func (in *Inbound) forward(next Handler) Handler {
 		if in.features&identity.FeatureStoreForward == 0 {
 			return v
 		}
-		var kept, before bool
-		if in.storage != nil {
-			kept, before = in.storage.Keep(m)
-		}
 		h := &m.Envelope.Header
 		switch {
 		case !h.Type.Forwardable(), h.Destination.Key.IsZero(): // nobody has the key zero
 			return v
 		case h.Destination.Is(m.Key):
 			return returned()
-		case before: // it was relayed when it was stored
-			return v
 		}
 		exclude := []identity.NodeID{m.Source}
-		if kept {
-			v.Forward = DirectOrClosest{To: h.Destination.Key.NodeID(), Exclude: exclude, ConnectedOnly: true}
-		} else {
-			v.Forward = Propagate{To: h.Destination.Key, Exclude: exclude}
+		v.Forward = Propagate{To: h.Destination.Key, Exclude: exclude}
+		if storable(m) {
+			v.Store = DirectOrClosest{To: h.Destination.Key.NodeID(), Exclude: exclude, ConnectedOnly: true}
 		}
 		return v
 	}

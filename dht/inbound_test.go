@@ -287,45 +287,38 @@ func TestEchoIsDropped(t *testing.T) {
 	}
 }
 
-// keeper is a store that says what it is told to.
-type keeper struct {
-	kept, before bool
-	asked        int
-}
-
-func (k *keeper) Keep(*dht.Incoming) (kept, before bool) {
-	k.asked++
-	return k.kept, k.before
-}
-
-// conforms: dht 71, 72, 73, 74
+// A message that is relayed may be offered to the store first: it then goes to its holder
+// or to nodes near it, and otherwise it is propagated. Only messages of the application
+// are stored.
+//
+// conforms: dht 71
 func TestForwarding(t *testing.T) {
 	source := repeated(t, relay).PublicKey().NodeID()
 	destination := repeated(t, other).PublicKey()
+	exclude := []identity.NodeID{source}
+	otherwise := dht.Propagate{To: destination, Exclude: exclude}
+	ifKept := dht.DirectOrClosest{To: destination.NodeID(), Exclude: exclude, ConnectedOnly: true}
 	for _, c := range []struct {
 		name  string
-		store *keeper
-		want  dht.Strategy
+		draft wire.Draft
+		store dht.Strategy
 	}{
-		{"no store", nil, dht.Propagate{To: destination, Exclude: []identity.NodeID{source}}},
-		{"not kept", &keeper{}, dht.Propagate{To: destination, Exclude: []identity.NodeID{source}}},
-		{"kept", &keeper{kept: true}, dht.DirectOrClosest{To: destination.NodeID(), Exclude: []identity.NodeID{source}, ConnectedOnly: true}},
-		{"kept before", &keeper{kept: true, before: true}, nil},
+		{"of the application", sealedFor(t, other), ifKept},
+		{"a join", typed(sealedFor(t, other), wire.TypeJoin), nil},
+		{"a discovery", typed(sealedFor(t, other), wire.TypeDiscovery), nil},
 	} {
-		n := newNode(t, func(o *dht.InboundOptions) {
-			if c.store != nil {
-				o.Storage = c.store
-			}
-		})
-		e := compose(t, sealedFor(t, other))
+		n := newNode(t, nil)
+		e := compose(t, c.draft)
 		m, v := n.handle(e)
-		if !equalStrategies(v.Forward, c.want) || v.Reason != dht.Passed {
-			t.Errorf("%s: got %v, %+v, want %+v", c.name, v.Reason, v.Forward, c.want)
+		if !equalStrategies(v.Forward, otherwise) || !equalStrategies(v.Store, c.store) || v.Reason != dht.Passed {
+			t.Errorf("%s: got %v, %+v, or %+v if stored, want %+v or %+v", c.name, v.Reason, v.Forward, v.Store, otherwise, c.store)
 		}
 		equal(t, c.name+": what is passed on", m.Envelope.Append(nil), e.Append(nil))
-		if c.store != nil && c.store.asked != 1 {
-			t.Errorf("%s: the store was asked %d times, want once", c.name, c.store.asked)
-		}
+	}
+	n := newNode(t, nil)
+	n.handle(compose(t, sealedFor(t, other)))
+	if _, v := n.handle(compose(t, sealedFor(t, other))); v.Store != nil {
+		t.Errorf("a copy: got %+v, want it offered to no store again", v.Store)
 	}
 }
 
@@ -343,14 +336,17 @@ func TestNothingIsForwardedToTheZeroKey(t *testing.T) {
 	}
 }
 
-// A client keeps nothing for others.
+// A client stores nothing for others, and nothing is stored for the peer that sent it or
+// for the key zero.
 //
 // conforms: dht 68
-func TestClientKeepsNothing(t *testing.T) {
-	store := &keeper{kept: true}
-	n := newNode(t, func(o *dht.InboundOptions) { o.Features, o.Storage = identity.FeatureNone, store })
-	if _, v := n.handle(compose(t, sealedFor(t, other))); v.Forward != nil || store.asked != 0 {
-		t.Errorf("got forwarding to %v, store asked %d times, want neither", v.Forward, store.asked)
+func TestNothingIsStored(t *testing.T) {
+	client := newNode(t, func(o *dht.InboundOptions) { o.Features = identity.FeatureNone })
+	if _, v := client.handle(compose(t, sealedFor(t, other))); v.Forward != nil || v.Store != nil {
+		t.Errorf("a client: got %v or %v, want nothing relayed or stored", v.Forward, v.Store)
+	}
+	if _, v := newNode(t, nil).handle(compose(t, sealedFor(t, relay))); v.Store != nil {
+		t.Errorf("for its source: got %v, want nothing stored", v.Store)
 	}
 }
 

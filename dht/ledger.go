@@ -102,7 +102,7 @@ func (l *Ledger) apply(now time.Time, e *Entry, p *Progress) {
 	r := &e.report
 	switch p.Kind {
 	case SendSelected:
-		r.Tag, r.Destination = p.Tag, p.Destination
+		r.Tag, r.Destination, r.ToStore = p.Tag, p.Destination, p.ToStore
 		r.Copies = make([]Copy, len(p.Peers))
 		for i, peer := range p.Peers {
 			r.Copies[i].Peer = peer

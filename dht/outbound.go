@@ -245,6 +245,10 @@ func (o *Outbound) selectPeers(out *Outgoing) (err error) {
 		if len(to.Peers) == 0 {
 			return fmt.Errorf("%w: Selected.Peers is empty; name at least one", ErrNotSendable)
 		}
+	case StoreFor:
+		if err := to.check(&out.Message); err != nil {
+			return err
+		}
 	case Direct, DirectKey, Flood, Closest, DirectOrClosest, Broadcast, Propagate:
 	default:
 		return fmt.Errorf("%w: To is %T; strategies are values", ErrNotSendable, out.To)
@@ -296,6 +300,7 @@ func (o *Outbound) compose(now, wall time.Time, s *send, peers []identity.NodeID
 		return
 	}
 	frame := out.Envelope.Append(nil)
+	toStore := s.toStore(out.Peers)
 	switch n := len(out.Peers); {
 	case n == 0:
 		o.end(s, NobodySelected, errTakenAway)
@@ -306,12 +311,15 @@ func (o *Outbound) compose(now, wall time.Time, s *send, peers []identity.NodeID
 	case len(frame) > o.o.MaxFrame:
 		o.end(s, NotSendable, tooLong(len(frame), o.o.MaxFrame))
 		return
+	case toStore && len(out.Envelope.Body) > MaxStored:
+		o.end(s, NotSendable, tooLongToStore(len(out.Envelope.Body)))
+		return
 	}
 	if MayReturn(s.m.To, out.Peers) {
 		o.o.Dedup.Own(out.Envelope.DedupHash(), o.o.Selector.Self, wall)
 	}
 	h := &out.Envelope.Header
-	o.progress(s, Progress{Kind: SendSelected, Peers: out.Peers, Tag: h.Tag, Destination: h.Destination.Key})
+	o.progress(s, Progress{Kind: SendSelected, Peers: out.Peers, Tag: h.Tag, Destination: h.Destination.Key, ToStore: toStore})
 	o.spread(now, s, frame, out.Peers)
 }
 
@@ -355,6 +363,8 @@ func destination(m *Message) identity.PublicKey {
 			return to.Key
 		}
 	case Propagate:
+		return to.To
+	case StoreFor:
 		return to.To
 	}
 	return identity.PublicKey{}

@@ -63,7 +63,8 @@ type Progress struct {
 	Peers       []identity.NodeID
 	Tag         uint64
 	Destination identity.PublicKey
-	Copy        int // its index in Peers
+	ToStore     bool // see [Report]
+	Copy        int  // its index in Peers
 	Outcome     protocol.Outcome
 	Reason      SendReason
 	Err         error

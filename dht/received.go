@@ -26,6 +26,9 @@ type Received struct {
 	// Copies is how often the message has come, this time included. It is 1 unless
 	// the node lets messages through more than once.
 	Copies uint32
+	// Stored says that Peer had kept the message for this node and sent it on request,
+	// maybe long after it was written. From is proven all the same (spec: dht 8.5).
+	Stored bool
 
 	Credit Credit // for the library alone
 }
@@ -38,6 +41,17 @@ type Credit interface {
 	Discard()               // gives the credit back: no actor handles the message
 	Keep() (release func()) // keeps the credit beyond Finish, until release
 	Source() any            // the peer whose credit it is
+}
+
+// HeardCredit is the credit of a message that is for a part of the node.
+type HeardCredit interface {
+	Credit
+	// HandOver returns the credit for a new owner. From then on Finish, Discard and
+	// release of the old one do nothing.
+	HandOver() HeardCredit
+	// Split hands the credit over to parts of these lengths. It goes back as a whole,
+	// when every part has given its own back.
+	Split(lengths ...int) []HeardCredit
 }
 
 // Finish gives the message's credit back. The mailbox calls it when Receive has
@@ -80,7 +94,7 @@ func (m Received) Keep() (release func()) {
 type Heard struct {
 	*Incoming
 	Conn   uint64 // the connection that it came on
-	Credit Credit
+	Credit HeardCredit
 }
 
 // Finish gives the message's credit back. The mailbox calls it when Receive has

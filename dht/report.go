@@ -18,7 +18,11 @@ type Report struct {
 	Type        int32              // the application's message type
 	Encrypted   bool
 	Size        int // bytes of the body
-	Begin, End  time.Time
+	// ToStore reports that the copies went to nodes that may store the message until
+	// its receiver is back ([StoreFor]). A confirmed copy was read by such a node; that
+	// the node stores it, or that the receiver gets it, is not promised.
+	ToStore    bool
+	Begin, End time.Time
 	// Reason is why the message was sent to nobody, otherwise 0. Err says more.
 	Reason SendReason
 	Err    error
@@ -61,8 +65,8 @@ func (r *Report) Clone() Report {
 	return c
 }
 
-// String returns a summary, such as "2 of 3 confirmed, 1 in doubt" or "open", or why
-// the message was sent to nobody.
+// String returns a summary, such as "2 of 3 confirmed, 1 in doubt", "written to 4
+// neighbours that may store it" or "open", or why the message was sent to nobody.
 func (r *Report) String() string {
 	if r.Reason != 0 {
 		if r.Err != nil {
@@ -73,10 +77,29 @@ func (r *Report) String() string {
 	if len(r.Copies) == 0 { // no peers are selected yet
 		return protocol.Outcome{}.String()
 	}
+	if r.ToStore {
+		return r.stored() + r.rest()
+	}
 	if len(r.Copies) == 1 {
 		return r.Copies[0].Outcome.String()
 	}
-	s := fmt.Sprintf("%d of %d confirmed", r.Count(protocol.Confirmed), len(r.Copies))
+	return fmt.Sprintf("%d of %d confirmed", r.Count(protocol.Confirmed), len(r.Copies)) + r.rest()
+}
+
+// stored returns how many nodes that may store the message have read it.
+func (r *Report) stored() string {
+	switch n := r.Count(protocol.Confirmed); n {
+	case 0:
+		return "written to no neighbour that may store it"
+	case 1:
+		return "written to 1 neighbour that may store it"
+	default:
+		return fmt.Sprintf("written to %d neighbours that may store it", n)
+	}
+}
+
+// rest returns how many copies are not confirmed, by outcome: ", 1 in doubt, 2 failed".
+func (r *Report) rest() (s string) {
 	for _, k := range []protocol.OutcomeKind{protocol.InDoubt, protocol.Failed, 0} {
 		if n := r.Count(k); n > 0 {
 			s += fmt.Sprintf(", %d %s", n, protocol.Outcome{Kind: k})

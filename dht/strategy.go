@@ -11,8 +11,8 @@ import (
 )
 
 // Strategy selects the peers that get a message. It is one of [Direct], [DirectKey],
-// [Flood], [Random], [Closest], [DirectOrClosest], [Broadcast], [Selected] and
-// [Propagate] (spec: dht 5.2).
+// [Flood], [Random], [Closest], [DirectOrClosest], [Broadcast], [Selected],
+// [Propagate] and [StoreFor] (spec: dht 5.2).
 type Strategy interface {
 	// mayReturn reports whether copies of a message that went to these peers may
 	// come back to us from others.
@@ -61,6 +61,11 @@ type (
 		To      identity.PublicKey
 		Exclude []identity.NodeID
 	}
+	// StoreFor selects the holder of the key To if it is connected, otherwise nodes
+	// close to it that may store the message until the holder is back: connected ones
+	// and at least two that are not connected. The message must be encrypted, because
+	// nodes store nothing else (spec: dht 8.2).
+	StoreFor struct{ To identity.PublicKey }
 )
 
 func (Direct) mayReturn([]identity.NodeID) bool    { return false }
@@ -77,6 +82,10 @@ func (s DirectOrClosest) mayReturn(selected []identity.NodeID) bool {
 	return len(selected) != 1 || selected[0] != s.To
 }
 
+func (s StoreFor) mayReturn(selected []identity.NodeID) bool {
+	return DirectOrClosest{To: s.To.NodeID()}.mayReturn(selected)
+}
+
 // ErrSelf reports a message to ourselves.
 var ErrSelf = errors.New("dht: a message to ourselves")
 
@@ -88,6 +97,12 @@ type Candidate struct {
 	Offline  bool // the last attempt at each of its addresses failed
 	Excluded bool // it has no address, or only addresses that are never dialled
 	NoDHT    bool // it announces that it runs without the DHT, and would drop the message
+	NoStore  bool // it stores no messages for others, whatever its features say
+}
+
+// mayStore reports whether the peer may store messages for others.
+func (c Candidate) mayStore() bool {
+	return c.Features&identity.FeatureStoreForward != 0 && !c.NoStore
 }
 
 // View returns peers to a [Selector].
@@ -127,7 +142,7 @@ const minUnconnected = 2
 // peers without the DHT, except those that the strategy names, which the sender refuses
 // later. The only error is [ErrSelf].
 func (s Selector) Select(st Strategy, v View, random *rand.Rand) ([]identity.NodeID, error) {
-	return s.choose(st, v, random, func(Candidate) bool { return true })
+	return s.choose(st, v, random, anyCandidate)
 }
 
 // selectRelays is Select for a relayed message: it leaves out all peers without the
@@ -154,12 +169,12 @@ func (s Selector) choose(st Strategy, v View, random *rand.Rand, may func(Candid
 	case Random:
 		picked = s.random(v, st, random)
 	case Closest:
-		picked = s.closest(v, st)
+		picked = s.closest(v, st, anyCandidate)
 	case DirectOrClosest:
 		if c, ok := connectedTo(v, st.To); ok {
 			picked = []Candidate{c}
 		} else {
-			picked = s.closest(v, Closest(st))
+			picked = s.closest(v, Closest(st), anyCandidate)
 		}
 	case Broadcast:
 		picked = sample(nodes(v, st.Exclude), cmp.Or(s.Broadcast, BroadcastFactor), random)
@@ -178,6 +193,13 @@ func (s Selector) choose(st Strategy, v View, random *rand.Rand, may func(Candid
 		}
 	case Propagate:
 		picked = s.propagate(v, st, random)
+	case StoreFor:
+		to := st.To.NodeID()
+		if c, ok := connectedTo(v, to); ok {
+			picked = []Candidate{c}
+		} else {
+			picked = s.closest(v, Closest{To: to, Exclude: []identity.NodeID{to}}, Candidate.mayStore)
+		}
 	default:
 		panic(fmt.Sprintf("dht: unknown strategy %T", st))
 	}
@@ -239,9 +261,12 @@ func (s Selector) random(v View, st Random, random *rand.Rand) []Candidate {
 	return sample(all, st.N, random)
 }
 
-func (s Selector) closest(v View, st Closest) []Candidate {
+func anyCandidate(Candidate) bool { return true }
+
+// closest returns what [Closest] selects, of the candidates that may be chosen.
+func (s Selector) closest(v View, st Closest, may func(Candidate) bool) []Candidate {
 	most := cmp.Or(s.Broadcast, BroadcastFactor)
-	picked := nodes(v, st.Exclude)
+	picked := slices.DeleteFunc(nodes(v, st.Exclude), func(c Candidate) bool { return !may(c) })
 	sortByDistance(picked, st.To)
 	picked = picked[:min(most, len(picked))]
 	if st.ConnectedOnly {
@@ -250,7 +275,7 @@ func (s Selector) closest(v View, st Closest) []Candidate {
 	more := max(most-len(picked), minUnconnected)
 	v.Known(st.To, func(c Candidate) bool {
 		switch {
-		case c.Features&identity.FeatureMessagePropagation == 0, c.Banned, c.Offline, c.NoDHT, c.ID == s.Self,
+		case c.Features&identity.FeatureMessagePropagation == 0, c.Banned, c.Offline, c.NoDHT, c.ID == s.Self, !may(c),
 			slices.Contains(st.Exclude, c.ID),
 			slices.ContainsFunc(picked, func(p Candidate) bool { return p.ID == c.ID }):
 			return true

@@ -32,6 +32,11 @@ func (s Broadcast) String() string { return "broadcast" }
 func (s Selected) String() string { return fmt.Sprintf("%d selected", len(s.Peers)) }
 
 // String names the strategy and whom it is about, for reports and logs.
+func (s StoreFor) String() string {
+	return "to store for " + s.To.NodeID().String() + ", or direct if it is connected"
+}
+
+// String names the strategy and whom it is about, for reports and logs.
 func (s Propagate) String() string {
 	if s.To.IsZero() {
 		return "propagate"

@@ -35,6 +35,7 @@ type Incoming struct {
 
 	// Once the message is counted:
 	Copies uint32 // how often it was seen, this time included
+	Stored bool   // Source kept it for this node, which asked for it
 	Again  bool   // an earlier copy did not reach all peers that it was relayed to
 }
 
@@ -111,6 +112,9 @@ type Verdict struct {
 	// nobody. With [PassedAgain] it goes only to peers that an earlier copy did not
 	// reach.
 	Forward Strategy
+	// Store says that the message may be stored for its destination, and selects the
+	// peers that it is relayed to if it is; nil: it may not be stored.
+	Store Strategy
 	// Domain is the message for the application, with [Delivered].
 	Domain *Domain
 }

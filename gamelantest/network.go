@@ -5,6 +5,7 @@ import (
 	"crypto/sha512"
 	"fmt"
 	"log/slog"
+	"sync"
 	"testing"
 	"time"
 
@@ -52,8 +53,9 @@ func NewNetwork(t testing.TB) *Network {
 }
 
 // Start starts the next node. Its number determines identity and address, unless cfg sets
-// others. It dials only peers that the test asks for, unless cfg has a Floor. Start ends
-// the test if the node does not start.
+// others. Unless cfg has a Floor, the node dials only peers that the test asks for, and asks
+// for stored messages only on request. With [gamelan.NoFloor] it does the latter on its own.
+// Start ends the test if the node does not start.
 func (n *Network) Start(cfg gamelan.Config, opts ...gamelan.Option) *Node {
 	n.t.Helper()
 	node := &Node{Number: len(n.nodes) + 1, Transport: n.Transport(), Clock: NewClock()}
@@ -67,6 +69,7 @@ func (n *Network) Start(cfg gamelan.Config, opts ...gamelan.Option) *Node {
 	}
 	if cfg.Floor == 0 {
 		cfg.Floor = gamelan.NoFloor
+		cfg.StoreForward.NoRequests = true
 	}
 	ours := []gamelan.Option{
 		gamelan.WithSystem(n.System), gamelan.WithTransport(node.Transport), gamelan.WithLogger(n.logger), gamelan.WithRuntime(node.Clock),
@@ -83,13 +86,20 @@ func (n *Network) Start(cfg gamelan.Config, opts ...gamelan.Option) *Node {
 	return node
 }
 
+// secrets holds the keys that Secret has made, by number: a test may ask for one very often.
+var secrets sync.Map // of *identity.Secret
+
 // Secret returns the secret key of the node with that number, always the same.
 func Secret(number int) *identity.Secret {
+	if s, ok := secrets.Load(number); ok {
+		return s.(*identity.Secret)
+	}
 	s, err := identity.NewSecret(&seed{number})
 	if err != nil {
 		panic(err) // the reader does not fail
 	}
-	return s
+	made, _ := secrets.LoadOrStore(number, s)
+	return made.(*identity.Secret)
 }
 
 // seed reads the 64 bytes of a hash for ever.

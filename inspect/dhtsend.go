@@ -32,13 +32,17 @@ type DHTRequest struct {
 	Type     *int32 // of the messages; nil: the sender chooses
 	Encrypt  bool
 	Sign     bool
+	// Store sends the message to its receiver if it is connected, else to nodes that
+	// may store it until the receiver is back. The message is encrypted, and there is
+	// no Strategy.
+	Store bool
 }
 
 // sendDHT reads messages from the body and streams their reports while it reads.
 func (m *mutations) sendDHT(w http.ResponseWriter, r *http.Request) {
-	q := newQuery(r, "to", "strategy", "type", "encrypt", "sign")
+	q := newQuery(r, "to", "strategy", "type", "encrypt", "sign", "store")
 	req := DHTRequest{
-		To: q.text("to"), Strategy: q.text("strategy"), Encrypt: q.flag("encrypt", false), Sign: q.flag("sign", false), Type: q.messageType(),
+		To: q.text("to"), Strategy: q.text("strategy"), Encrypt: q.flag("encrypt", false), Sign: q.flag("sign", false), Store: q.flag("store", false), Type: q.messageType(),
 	}
 	kind := q.bodyKind(r)
 	switch {

@@ -10,8 +10,9 @@ import (
 	"strings"
 )
 
-// NetworkAction is an action by which the node finds other nodes. The request for it is
-// POST /v1/network/{verb}, where verb is its key in Actions.Network.
+// NetworkAction is an action of a node in its network. The request for it is POST
+// /v1/network/{verb}, where verb is its key in Actions.Network, or /v1/saf/{verb} with one in
+// Actions.StoreForward.
 type NetworkAction struct {
 	// Params are the parameters that the query may have.
 	Params []string
@@ -22,15 +23,26 @@ type NetworkAction struct {
 
 // networkAction carries out one of Actions.Network.
 func (m *mutations) networkAction(w http.ResponseWriter, r *http.Request) {
+	m.verb(w, r, "network", m.Network, "this node cannot be told from here to look for others")
+}
+
+// storeForwardAction carries out one of Actions.StoreForward.
+func (m *mutations) storeForwardAction(w http.ResponseWriter, r *http.Request) {
+	m.verb(w, r, "saf", m.StoreForward, "stored messages cannot be fetched or purged from here")
+}
+
+// verb carries out one of the actions of a branch of the API. Without actions it answers
+// "not found" with the text none.
+func (m *mutations) verb(w http.ResponseWriter, r *http.Request, branch string, actions map[string]NetworkAction, none string) {
 	verb := r.PathValue("verb")
-	action, ok := m.Network[verb]
+	action, ok := actions[verb]
 	switch {
-	case len(m.Network) == 0:
-		notFound(w, "this node cannot be told from here to look for others", "use the DHT handle in the program that runs the node")
+	case len(actions) == 0:
+		notFound(w, none, "use the DHT handle in the program that runs the node")
 		return
 	case !ok:
 		notFound(w, fmt.Sprintf("there is nothing to do at %s", Escape(r.URL.Path)),
-			"POST to /v1/network/{verb} with one of these verbs: "+strings.Join(slices.Sorted(maps.Keys(m.Network)), ", "))
+			"POST to /v1/"+branch+"/{verb} with one of these verbs: "+strings.Join(slices.Sorted(maps.Keys(actions)), ", "))
 		return
 	}
 	q := newQuery(r, action.Params...)
@@ -38,7 +50,7 @@ func (m *mutations) networkAction(w http.ResponseWriter, r *http.Request) {
 		fail(w, q.err)
 		return
 	}
-	m.tell("admin.network." + verb)
+	m.tell("admin." + branch + "." + verb)
 	v, err := action.Do(r.Context(), q.values)
 	answer(w, v, err)
 }

@@ -48,8 +48,37 @@ func TestNetworkActions(t *testing.T) {
 		t.Errorf("got %q told, want %q", told, want)
 	}
 	none := mutating(t, Actions{})
+	if res := post(t.Context(), t, none, "/v1/saf/fetch", "text/plain", strings.NewReader("")); res.StatusCode != http.StatusNotFound {
+		t.Errorf("without actions on stored messages: got %d, want 404", res.StatusCode)
+	}
 	if res := post(t.Context(), t, none, "/v1/network/join", "text/plain", strings.NewReader("")); res.StatusCode != http.StatusNotFound {
 		t.Errorf("without actions: got %d, want 404", res.StatusCode)
+	}
+}
+
+func TestStoreForwardActions(t *testing.T) {
+	var told []string
+	c := mutating(t, Actions{
+		Admin: func(event string) { told = append(told, event) },
+		StoreForward: map[string]NetworkAction{"fetch": {Params: []string{"peers"}, Do: func(_ context.Context, v url.Values) (any, error) {
+			return map[string]string{"asked": v.Get("peers")}, nil
+		}}},
+	})
+	for target, want := range map[string]string{
+		"/v1/saf/fetch?peers=a": `{"asked":"a"}`, "/v1/saf/purge": "POST to /v1/saf/{verb} with one of these verbs: fetch", "/v1/network/fetch": "cannot be told from here",
+	} {
+		res := post(t.Context(), t, c, target, "text/plain", strings.NewReader(""))
+		if b, err := io.ReadAll(res.Body); err != nil || !strings.Contains(string(b), want) {
+			t.Errorf("POST %s: got %s, %v, want %s", target, b, err, want)
+		}
+	}
+	if want := []string{"admin.saf.fetch"}; !slices.Equal(told, want) {
+		t.Errorf("got %q told, want %q", told, want)
+	}
+	var s Sections
+	s.Section("saf", func(context.Context) any { return models.StoreForward{On: true, Summary: "all well"} })
+	if v := getJSON[models.StoreForward](t, Handler(Options{Sections: &s}), "/v1/saf"); v.Summary != "all well" {
+		t.Errorf("got %+v, want the section", v)
 	}
 }
 

@@ -15,9 +15,11 @@ func Compact(sys *actor.ActorSystem) {
 	all := names.LocalPIDs
 	names.LocalPIDs = all[:registryBuckets:registryBuckets]
 	for i, bucket := range all {
-		for name, process := range bucket.Items() {
-			bucket.Remove(name)
-			names.GetBucket(name).Set(name, process)
+		if !bucket.IsEmpty() { // Items starts a goroutine for each map, and most have nothing
+			for name, process := range bucket.Items() {
+				bucket.Remove(name)
+				names.GetBucket(name).Set(name, process)
+			}
 		}
 		if i >= registryBuckets {
 			all[i] = nil

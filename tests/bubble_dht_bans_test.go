@@ -160,8 +160,8 @@ func TestBubbleDHTBans(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			gamelantest.Bubble(t, func(t *testing.T) {
 				net := gamelantest.NewNetwork(t)
-				a := startMember(net, gamelan.Config{Floor: gamelan.NoFloor}, quiet)
-				b := net.Start(gamelan.Config{Floor: gamelan.NoFloor, Secret: itself}, quiet)
+				a := startMember(net, gamelan.Config{}, quiet)
+				b := net.Start(gamelan.Config{Secret: itself}, quiet)
 				node, peer = a.PublicKey(), b.PublicKey()
 				net.Connect(b, a.Node)
 				e := test.make(t)

@@ -45,7 +45,7 @@ func dhtDay(t *testing.T, nodes, hours int) {
 	for i := range all {
 		heard := gamelantest.NewCollector()
 		letters[i] = gamelantest.NewCollector()
-		n := net.Start(gamelan.Config{Floor: gamelan.NoFloor, DHT: &gamelan.DHTConfig{}}, quiet,
+		n := net.Start(gamelan.Config{DHT: &gamelan.DHTConfig{}}, quiet,
 			gamelan.WithType(textType, func(n *gamelan.Node) actor.Actor { return &gossiper{n, heard, heard.New(n)} }),
 			gamelan.WithType(textType+1, letters[i].New))
 		all[i] = member{n, heard}

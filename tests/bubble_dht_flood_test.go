@@ -49,8 +49,8 @@ func wantBanned(t *testing.T, what string, by, peer member, want bool) {
 func TestBubbleStuckIsNoFlood(t *testing.T) {
 	gamelantest.Bubble(t, func(t *testing.T) {
 		net := gamelantest.NewNetwork(t)
-		a := startMember(net, gamelan.Config{Floor: gamelan.NoFloor})
-		b := startMember(net, gamelan.Config{Floor: gamelan.NoFloor, PeerCredit: 64 << 10, DHT: &gamelan.DHTConfig{FloodLimit: 50}})
+		a := startMember(net, gamelan.Config{})
+		b := startMember(net, gamelan.Config{PeerCredit: 64 << 10, DHT: &gamelan.DHTConfig{FloodLimit: 50}})
 		net.Connect(a.Node, b.Node)
 		defer b.heard.Block()()
 		const n = 400
@@ -85,9 +85,9 @@ func TestBubblePingFlood(t *testing.T) {
 	gamelantest.Bubble(t, func(t *testing.T) {
 		net := gamelantest.NewNetwork(t)
 		const limit, pings = 1500, 1000
-		victim := startMember(net, gamelan.Config{Floor: gamelan.NoFloor, NodeCredit: 8 << 20, DHT: &gamelan.DHTConfig{FloodLimit: limit}})
-		evil := startMember(net, gamelan.Config{Floor: gamelan.NoFloor})
-		friend := startMember(net, gamelan.Config{Floor: gamelan.NoFloor})
+		victim := startMember(net, gamelan.Config{NodeCredit: 8 << 20, DHT: &gamelan.DHTConfig{FloodLimit: limit}})
+		evil := startMember(net, gamelan.Config{})
+		friend := startMember(net, gamelan.Config{})
 		net.Connect(evil.Node, victim.Node)
 		net.Connect(victim.Node, friend.Node)
 		flood := func() {
@@ -129,8 +129,8 @@ func TestBubblePongOverRestart(t *testing.T) {
 			gamelantest.Bubble(t, func(t *testing.T) {
 				net := gamelantest.NewNetwork(t)
 				net.SetLink(slowLink)
-				a := startMember(net, gamelan.Config{Floor: gamelan.NoFloor})
-				b := startMember(net, gamelan.Config{Floor: gamelan.NoFloor}, quiet)
+				a := startMember(net, gamelan.Config{})
+				b := startMember(net, gamelan.Config{}, quiet)
 				net.Connect(a.Node, b.Node)
 				pingPast(t, a, b, 1)
 				for fateOf(b, dht.Delivered) == 0 {
@@ -163,7 +163,7 @@ func TestBubbleRelayOfFloods(t *testing.T) {
 		const limit = 100
 		var all []member
 		for range 4 {
-			all = append(all, startMember(net, gamelan.Config{Floor: gamelan.NoFloor, DHT: &gamelan.DHTConfig{FloodLimit: limit}}))
+			all = append(all, startMember(net, gamelan.Config{DHT: &gamelan.DHTConfig{FloodLimit: limit}}))
 		}
 		relay, victim := all[2], all[3]
 		net.Connect(all[0].Node, relay.Node)

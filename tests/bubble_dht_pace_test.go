@@ -57,8 +57,8 @@ func TestBubblePaceOverRestart(t *testing.T) {
 	gamelantest.Bubble(t, func(t *testing.T) {
 		net := gamelantest.NewNetwork(t)
 		const pace = 10
-		a := startMember(net, gamelan.Config{Floor: gamelan.NoFloor, DHT: &gamelan.DHTConfig{SendPace: pace}}, quiet)
-		b := startMember(net, gamelan.Config{Floor: gamelan.NoFloor})
+		a := startMember(net, gamelan.Config{DHT: &gamelan.DHTConfig{SendPace: pace}}, quiet)
+		b := startMember(net, gamelan.Config{})
 		net.Connect(a.Node, b.Node)
 		takeFor(t, a.Node, b.Node, "myapp/1.0")
 		for i := range pace {

@@ -25,9 +25,9 @@ func TestBubblePingsPassedOn(t *testing.T) {
 				return next(out)
 			}
 		})
-		a := startMember(net, gamelan.Config{Floor: gamelan.NoFloor}, asPing)
-		relay := startMember(net, gamelan.Config{Floor: gamelan.NoFloor})
-		b := startMember(net, gamelan.Config{Floor: gamelan.NoFloor})
+		a := startMember(net, gamelan.Config{}, asPing)
+		relay := startMember(net, gamelan.Config{})
+		b := startMember(net, gamelan.Config{})
 		net.Connect(a.Node, relay.Node)
 		net.Connect(relay.Node, b.Node)
 		for i := range 3 * dht.PongLimit {

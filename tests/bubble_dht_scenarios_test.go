@@ -48,7 +48,7 @@ func (s *sniffer) of(peer identity.NodeID) int {
 // sniffed starts a node with the DHT whose messages are counted.
 func sniffed(net *gamelantest.Network) (member, *sniffer) {
 	s := &sniffer{from: make(map[identity.NodeID]int)}
-	return startMember(net, gamelan.Config{Floor: gamelan.NoFloor}, gamelan.WithLayer(dht.BeforeVerify, s.layer)), s
+	return startMember(net, gamelan.Config{}, gamelan.WithLayer(dht.BeforeVerify, s.layer)), s
 }
 
 // TestBubblePropagateDedup: A and B both bring C what is for D; D gets it once,
@@ -114,10 +114,10 @@ func TestBubbleTamperedCopy(t *testing.T) {
 						return next(m)
 					}
 				}
-				a := startMember(net, gamelan.Config{Floor: gamelan.NoFloor}, quiet)
-				b := net.Start(gamelan.Config{Floor: gamelan.NoFloor}, quiet, gamelan.WithLayer(dht.BeforeVerify, sees))
-				c := startMember(net, gamelan.Config{Floor: gamelan.NoFloor}, quiet)
-				honest := net.Start(gamelan.Config{Floor: gamelan.NoFloor}, quiet)
+				a := startMember(net, gamelan.Config{}, quiet)
+				b := net.Start(gamelan.Config{}, quiet, gamelan.WithLayer(dht.BeforeVerify, sees))
+				c := startMember(net, gamelan.Config{}, quiet)
+				honest := net.Start(gamelan.Config{}, quiet)
 				net.Connect(a.Node, b)
 				net.Connect(b, c.Node)
 				net.Connect(honest, c.Node)
@@ -174,7 +174,7 @@ func TestBubbleRepropagate(t *testing.T) {
 		var all []member
 		for range 3 {
 			heard := gamelantest.NewCollector()
-			n := net.Start(gamelan.Config{Floor: gamelan.NoFloor, DHT: &gamelan.DHTConfig{Occurrences: 3}},
+			n := net.Start(gamelan.Config{DHT: &gamelan.DHTConfig{Occurrences: 3}},
 				gamelan.WithType(textType, func(n *gamelan.Node) actor.Actor { return &gossiper{n, heard, heard.New(n)} }))
 			all = append(all, member{n, heard})
 		}

@@ -41,7 +41,7 @@ func startMember(net *gamelantest.Network, cfg gamelan.Config, opts ...gamelan.O
 func members(net *gamelantest.Network, n int) []member {
 	all := make([]member, n)
 	for i := range all {
-		all[i] = startMember(net, gamelan.Config{Floor: gamelan.NoFloor})
+		all[i] = startMember(net, gamelan.Config{})
 	}
 	return all
 }
@@ -276,8 +276,8 @@ func TestBubbleDHTLedger(t *testing.T) {
 				gamelantest.Bubble(t, func(t *testing.T) {
 					net := gamelantest.NewNetwork(t)
 					net.SetLink(slowLink)
-					a := startMember(net, gamelan.Config{Floor: gamelan.NoFloor}, quiet)
-					b := startMember(net, gamelan.Config{Floor: gamelan.NoFloor}, quiet)
+					a := startMember(net, gamelan.Config{}, quiet)
+					b := startMember(net, gamelan.Config{}, quiet)
 					net.Connect(a.Node, b.Node)
 					killWhileSending(t, a, b, []member{a, b}[i], path)
 				})

@@ -155,7 +155,7 @@ func TestBubbleDiscoveryBans(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			gamelantest.Bubble(t, func(t *testing.T) {
 				net := gamelantest.NewNetwork(t)
-				node := startMember(net, gamelan.Config{Floor: gamelan.NoFloor}, quiet)
+				node := startMember(net, gamelan.Config{}, quiet)
 				sender, toSender := sniffedAs(net, sends)
 				neighbour, toNeighbour := sniffedAs(net, nil)
 				net.Connect(sender, node.Node)
@@ -216,5 +216,5 @@ func TestBubbleDiscoveryBans(t *testing.T) {
 // sniffedAs starts a node with this secret, or one of its own, whose messages are counted.
 func sniffedAs(net *gamelantest.Network, secret *identity.Secret) (*gamelantest.Node, *sniffer) {
 	s := &sniffer{from: make(map[identity.NodeID]int)}
-	return net.Start(gamelan.Config{Floor: gamelan.NoFloor, Secret: secret}, quiet, gamelan.WithLayer(dht.BeforeVerify, s.layer)), s
+	return net.Start(gamelan.Config{Secret: secret}, quiet, gamelan.WithLayer(dht.BeforeVerify, s.layer)), s
 }

@@ -41,7 +41,7 @@ func (r *tap) start(net *gamelantest.Network) *gamelantest.Node {
 			return dht.Verdict{Reason: dht.Stopped}
 		}
 	}
-	n := net.Start(gamelan.Config{Floor: gamelan.NoFloor}, quiet, gamelan.WithLayer(dht.BeforeVerify, layer))
+	n := net.Start(gamelan.Config{}, quiet, gamelan.WithLayer(dht.BeforeVerify, layer))
 	at = n.ID()
 	return n
 }
@@ -63,7 +63,7 @@ func TestBubbleSentJoin(t *testing.T) {
 	gamelantest.Bubble(t, func(t *testing.T) {
 		net := gamelantest.NewNetwork(t)
 		var taps tap
-		a := startMember(net, gamelan.Config{Floor: gamelan.NoFloor}, quiet)
+		a := startMember(net, gamelan.Config{}, quiet)
 		var connected, others []identity.NodeID
 		for range 10 {
 			n := taps.start(net)
@@ -127,11 +127,11 @@ func TestBubbleSentDiscovery(t *testing.T) {
 	gamelantest.Bubble(t, func(t *testing.T) {
 		net := gamelantest.NewNetwork(t)
 		var taps tap
-		a := startMember(net, gamelan.Config{Floor: gamelan.NoFloor}, quiet)
+		a := startMember(net, gamelan.Config{}, quiet)
 		for range 10 {
 			net.Connect(a.Node, taps.start(net))
 		}
-		d := startMember(net, gamelan.Config{Floor: gamelan.NoFloor}, quiet)
+		d := startMember(net, gamelan.Config{}, quiet)
 		go func() { _, _ = a.DHT().Discover(t.Context(), d.PublicKey()) }()
 		time.Sleep(time.Minute)
 		sent := taps.messages()

@@ -71,7 +71,7 @@ func TestBubbleDiscoverPropagation(t *testing.T) {
 		net := gamelantest.NewNetwork(t)
 		all := members(net, 3)
 		a, b, c := all[0], all[1], all[2]
-		d := startMember(net, gamelan.Config{Floor: gamelan.NoFloor, Client: true})
+		d := startMember(net, gamelan.Config{Client: true})
 		net.Connect(a.Node, b.Node)
 		net.Connect(b.Node, c.Node)
 		net.Connect(d.Node, c.Node)
@@ -144,9 +144,9 @@ func TestBubbleJoinUnchanged(t *testing.T) {
 	gamelantest.Bubble(t, func(t *testing.T) {
 		net := gamelantest.NewNetwork(t)
 		var joins overheard
-		a := net.Start(gamelan.Config{Floor: gamelan.NoFloor, Secret: sends}, quiet)
-		b := startMember(net, gamelan.Config{Floor: gamelan.NoFloor})
-		c := startMember(net, gamelan.Config{Floor: gamelan.NoFloor}, joins.of(wire.TypeJoin))
+		a := net.Start(gamelan.Config{Secret: sends}, quiet)
+		b := startMember(net, gamelan.Config{})
+		c := startMember(net, gamelan.Config{}, joins.of(wire.TypeJoin))
 		net.Connect(a, b.Node)
 		net.Connect(b.Node, c.Node)
 		e := announced{typ: wire.TypeJoin}.compose(t, identity.PublicKey{})
@@ -173,8 +173,8 @@ func TestBubbleJoinUnchanged(t *testing.T) {
 func TestBubbleLargeJoin(t *testing.T) {
 	gamelantest.Bubble(t, func(t *testing.T) {
 		net := gamelantest.NewNetwork(t)
-		a := net.Start(gamelan.Config{Floor: gamelan.NoFloor, Secret: sends}, quiet)
-		b := startMember(net, gamelan.Config{Floor: gamelan.NoFloor}, quiet)
+		a := net.Start(gamelan.Config{Secret: sends}, quiet)
+		b := startMember(net, gamelan.Config{}, quiet)
 		c, toC := sniffed(net)
 		net.Connect(a, b.Node)
 		net.Connect(b.Node, c.Node)
@@ -205,10 +205,10 @@ func TestBubbleLargeJoin(t *testing.T) {
 func TestBubbleReplayedAnnouncements(t *testing.T) {
 	gamelantest.Bubble(t, func(t *testing.T) {
 		net := gamelantest.NewNetwork(t)
-		b := startMember(net, gamelan.Config{Floor: gamelan.NoFloor}, quiet)
+		b := startMember(net, gamelan.Config{}, quiet)
 		honest, toHonest := sniffedAs(net, sends)
 		c, toC := sniffed(net)
-		repeats := net.Start(gamelan.Config{Floor: gamelan.NoFloor}, quiet)
+		repeats := net.Start(gamelan.Config{}, quiet)
 		net.Connect(honest, b.Node)
 		net.Connect(b.Node, c.Node)
 		net.Connect(repeats, b.Node)
@@ -243,9 +243,9 @@ func TestBubbleStolenResponse(t *testing.T) {
 	gamelantest.Bubble(t, func(t *testing.T) {
 		net := gamelantest.NewNetwork(t)
 		var responses overheard
-		victim := startMember(net, gamelan.Config{Floor: gamelan.NoFloor}, quiet)
-		author := startMember(net, gamelan.Config{Floor: gamelan.NoFloor}, quiet)
-		thief := net.Start(gamelan.Config{Floor: gamelan.NoFloor, Secret: sends}, quiet, responses.of(wire.TypeDiscoveryResponse))
+		victim := startMember(net, gamelan.Config{}, quiet)
+		author := startMember(net, gamelan.Config{}, quiet)
+		thief := net.Start(gamelan.Config{Secret: sends}, quiet, responses.of(wire.TypeDiscoveryResponse))
 		net.Connect(thief, author.Node)
 		net.Connect(thief, victim.Node)
 		net.Introduce(victim.Node, author.Node)
@@ -269,8 +269,8 @@ func TestBubbleStolenResponse(t *testing.T) {
 func TestBubbleSearchFails(t *testing.T) {
 	gamelantest.Bubble(t, func(t *testing.T) {
 		net := gamelantest.NewNetwork(t)
-		a := startMember(net, gamelan.Config{Floor: gamelan.NoFloor})
-		b := startMember(net, gamelan.Config{Floor: gamelan.NoFloor})
+		a := startMember(net, gamelan.Config{})
+		b := startMember(net, gamelan.Config{})
 		nobody := gamelantest.Secret(99).PublicKey()
 		begin := time.Now()
 		_, err := a.DHT().Discover(t.Context(), nobody)
@@ -360,7 +360,7 @@ func TestBubbleSendToUnknown(t *testing.T) {
 func TestBubbleAutomaticJoin(t *testing.T) {
 	gamelantest.Bubble(t, func(t *testing.T) {
 		net := gamelantest.NewNetwork(t)
-		b := startMember(net, gamelan.Config{Floor: gamelan.NoFloor}, quiet)
+		b := startMember(net, gamelan.Config{}, quiet)
 		heard := func() uint64 {
 			synctest.Wait()
 			return b.DHT().Network().Join.Heard
@@ -411,8 +411,8 @@ func TestBubbleAutomaticJoin(t *testing.T) {
 func TestBubbleExcludedJoin(t *testing.T) {
 	gamelantest.Bubble(t, func(t *testing.T) {
 		net := gamelantest.NewNetwork(t)
-		b := startMember(net, gamelan.Config{Floor: gamelan.NoFloor})
-		a := startMember(net, gamelan.Config{Floor: gamelan.NoFloor, ExcludeDial: []string{"/memory/2"}})
+		b := startMember(net, gamelan.Config{})
+		a := startMember(net, gamelan.Config{ExcludeDial: []string{"/memory/2"}})
 		net.Connect(a.Node, b.Node)
 		if r, err := a.DHT().Join(t.Context()); !errors.Is(err, machine.ErrUnreachable) {
 			t.Errorf("got %v, %v, want the Join refused", r.String(), err)
@@ -429,8 +429,8 @@ func TestBubbleExcludedJoin(t *testing.T) {
 func TestBubbleDiscoveryRestarts(t *testing.T) {
 	gamelantest.Bubble(t, func(t *testing.T) {
 		net := gamelantest.NewNetwork(t)
-		a := startMember(net, gamelan.Config{Floor: gamelan.NoFloor}, quiet)
-		b := startMember(net, gamelan.Config{Floor: gamelan.NoFloor}, quiet)
+		a := startMember(net, gamelan.Config{}, quiet)
+		b := startMember(net, gamelan.Config{}, quiet)
 		net.Connect(a.Node, b.Node)
 		net.Partition(a.Node, b.Node)
 		errs := make(chan error, 2)
@@ -466,8 +466,8 @@ func TestBubbleDiscoveryRestarts(t *testing.T) {
 func TestBubbleTooManyJoins(t *testing.T) {
 	gamelantest.Bubble(t, func(t *testing.T) {
 		net := gamelantest.NewNetwork(t)
-		a := net.Start(gamelan.Config{Floor: gamelan.NoFloor, Secret: sends}, quiet)
-		b := startMember(net, gamelan.Config{Floor: gamelan.NoFloor}, quiet)
+		a := net.Start(gamelan.Config{Secret: sends}, quiet)
+		b := startMember(net, gamelan.Config{}, quiet)
 		net.Connect(a, b.Node)
 		const more = 50
 		for i := range machine.JoinLimit + more {

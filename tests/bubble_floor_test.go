@@ -397,8 +397,9 @@ func TestChoiceIsShown(t *testing.T) {
 func TestBreakerSparesWhoIsAskedFor(t *testing.T) {
 	gamelantest.Bubble(t, func(t *testing.T) {
 		net := gamelantest.NewNetwork(t)
-		a := net.Start(gamelan.Config{Floor: 3})
-		b := net.Start(gamelan.Config{})
+		// Without the DHT, nobody but the floor dials by itself.
+		a := net.Start(gamelan.Config{Floor: 3, NoDHT: true})
+		b := net.Start(gamelan.Config{NoDHT: true})
 		net.Connect(a, b) // a is not offline: failures count
 		dead := gamelantest.Secret(500).PublicKey()
 		if _, err := a.Peers().AddSeed(t.Context(), dead.String()+"::/memory/60000"); err != nil {

@@ -259,8 +259,8 @@ func TestBubbleInboxHandedBackOverCrash(t *testing.T) {
 func TestBubbleInboxFull(t *testing.T) {
 	gamelantest.Bubble(t, func(t *testing.T) {
 		net := gamelantest.NewNetwork(t)
-		from := net.Start(gamelan.Config{DHT: &gamelan.DHTConfig{}, PlainID: "gamelan/msg/1", Floor: gamelan.NoFloor})
-		to := net.Start(gamelan.Config{DHT: &gamelan.DHTConfig{}, PlainID: "gamelan/msg/1", Floor: gamelan.NoFloor}, gamelan.WithInbox(gamelan.InboxConfig{MaxMessages: 20, Types: []int32{1225}}))
+		from := net.Start(gamelan.Config{DHT: &gamelan.DHTConfig{}, PlainID: "gamelan/msg/1"})
+		to := net.Start(gamelan.Config{DHT: &gamelan.DHTConfig{}, PlainID: "gamelan/msg/1"}, gamelan.WithInbox(gamelan.InboxConfig{MaxMessages: 20, Types: []int32{1225}}))
 		net.Connect(from, to)
 		want := numbered(strings.Repeat("x", 64<<10), 100)
 		var pending []*gamelan.Pending[gamelan.Outcome]
@@ -336,8 +336,8 @@ func TestBubbleInboxStandingPeers(t *testing.T) {
 			gamelantest.Bubble(t, func(t *testing.T) {
 				const peers, each = 20, 256 << 10
 				net := gamelantest.NewNetwork(t)
-				quietly := gamelan.Config{Floor: gamelan.NoFloor}
-				cfg := gamelan.Config{Floor: gamelan.NoFloor, NodeCredit: 8 << 20, PeerCredit: each}
+				quietly := gamelan.Config{}
+				cfg := gamelan.Config{NodeCredit: 8 << 20, PeerCredit: each}
 				to := startMember(net, cfg, gamelan.WithInbox(gamelan.InboxConfig{MaxMessages: 1}), gamelan.WithService(new(service).service()))
 				other := startMember(net, quietly)
 				net.Connect(other.Node, to.Node)

@@ -673,8 +673,8 @@ func TestBubbleNetsyncRestarts(t *testing.T) {
 func TestBubbleRoundLost(t *testing.T) {
 	gamelantest.Bubble(t, func(t *testing.T) {
 		net := gamelantest.NewNetwork(t)
-		a := net.Start(gamelan.Config{Floor: gamelan.NoFloor}, quiet)
-		b := net.Start(gamelan.Config{Floor: gamelan.NoFloor}, quiet)
+		a := net.Start(gamelan.Config{}, quiet)
+		b := net.Start(gamelan.Config{}, quiet)
 		net.Connect(a, b)
 		net.Partition(a, b)
 		lost := func(when string, end func()) (err error) {

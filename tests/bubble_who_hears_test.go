@@ -44,6 +44,7 @@ func startHearing(net *gamelantest.Network, i int) hearing {
 	s := messageSettings[i]
 	cfg := s.cfg
 	cfg.Floor = gamelan.NoFloor
+	cfg.StoreForward.NoRequests = true
 	h := hearing{plain: gamelantest.NewCollector(), dht: gamelantest.NewCollector()}
 	opts := []gamelan.Option{quiet}
 	if !s.silent {

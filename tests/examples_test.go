@@ -170,6 +170,7 @@ func TestExampleMemorynet(t *testing.T) {
 		`(?m)^wallets .* 2 of 2 wallets are connected`,
 		`(?m)^discovery .* 2 of 2 members found`,
 		`(?m)^propagation .* the news reached 13 of 13 nodes`,
+		`(?m)^away .* 10 letters to wallet 2, which was away, were written to [0-9.]+ neighbours each that may store them; back, it got 10 of 10, 0 of them twice$`,
 	} {
 		if !regexp.MustCompile(want).Match(out) {
 			t.Errorf("got\n%s\nwant %s", out, want)

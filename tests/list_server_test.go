@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"io"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
@@ -94,7 +95,7 @@ func (s listServer) Receive(c actor.Context) {
 	})
 }
 
-// startListing starts a node whose lists of peers answer makes.
+// startListing starts a node, in a bubble, whose lists of peers answer makes.
 func startListing(t *testing.T, net *gamelantest.Network, cfg gamelan.Config, answer listServer) *gamelantest.Node {
 	t.Helper()
 	n := net.Start(cfg, gamelan.WithActor("lists", func(*gamelan.Node) actor.Actor { return answer }))
@@ -102,6 +103,7 @@ func startListing(t *testing.T, net *gamelantest.Network, cfg gamelan.Config, an
 	root := trunk.System().Root
 	root.Send(trunk.Services(), actors.RemoveProtocol{ID: protocol.PeersID})
 	root.Send(trunk.Services(), actors.AddProtocol{ID: protocol.PeersID, PID: trunk.PID("extensions/lists"), Own: true})
+	synctest.Wait() // until then the node's own service answers
 	return n
 }
 

@@ -41,6 +41,9 @@ type failure struct {
 
 func (n *counts) add(r dht.Reason) { n.n[r].Add(1) }
 
+// remove undoes an add, because the message has ended for another reason.
+func (n *counts) remove(r dht.Reason) { n.n[r].Add(^uint64(0)) }
+
 func (n *counts) failed(r dht.Reason, at time.Time, peer identity.NodeID, err error) {
 	n.last[r].Store(&failure{at, peer, err})
 }

@@ -32,7 +32,10 @@ type Settings struct {
 	Dedup *dht.Dedup
 	// Unreached remembers the peers that relayed messages did not reach. The outbound
 	// actor and the inbound actors write it, and it outlives them. Nil remembers nothing.
-	Unreached  *dht.Unreached
+	Unreached *dht.Unreached
+	// NoStore reports whether a peer is known to store no messages for others, whatever
+	// its features say. Nil knows of none. Any goroutine may call it.
+	NoStore    func(identity.NodeID) bool
 	Layers     map[dht.Position][]dht.Layer         // the application's, for inbound messages
 	SendLayers map[dht.SendPosition][]dht.SendLayer // the application's, for outbound messages
 }

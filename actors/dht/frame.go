@@ -2,6 +2,7 @@ package dht
 
 import (
 	"github.com/gamelan-p2p/gamelan/actors"
+	"github.com/gamelan-p2p/gamelan/dht"
 	"github.com/gamelan-p2p/gamelan/identity"
 	"github.com/gamelan-p2p/gamelan/internal/credit"
 	"github.com/gamelan-p2p/gamelan/peerstore"
@@ -58,3 +59,20 @@ func (p passedCredit) Finish()             { p.permit.FinishPassed() }
 func (p passedCredit) Discard()            { p.permit.Discard() }
 func (p passedCredit) Keep() (done func()) { return p.permit.KeepPassed() }
 func (p passedCredit) Source() any         { return p.source }
+
+// HandOver returns the credit for a new owner.
+func (p passedCredit) HandOver() dht.HeardCredit { return p.with(p.permit.HandOver()) }
+
+// Split hands the credit over to parts.
+func (p passedCredit) Split(lengths ...int) []dht.HeardCredit {
+	all := make([]dht.HeardCredit, len(lengths))
+	for i, part := range p.permit.Split(lengths...) {
+		all[i] = p.with(part)
+	}
+	return all
+}
+
+func (p passedCredit) with(permit *credit.Permit) passedCredit {
+	p.permit = permit
+	return p
+}

@@ -20,17 +20,18 @@ import (
 // chain in one turn and then goes to its handler or, to be relayed, to outbound. A
 // message keeps its credit until that actor has finished it.
 //
-// In: Frame, notTaken, dht.RelayHeard and dht.IgnoreHeard of the part that got a dht.Heard,
-// event PeerUnbanned. Out: dht.Received to the handler of the
+// In: Frame, notTaken, dht.RelayHeard, dht.IgnoreHeard and dht.DeliverStored of the part
+// that got a dht.Heard, event PeerUnbanned. Out: dht.Received to the handler of the
 // message's type, dht.Heard to the part of the node for the DHT's own messages,
-// forwardMessage to outbound, PeerViolated to connectivity. A restart loses messages
+// dht.Offered to the part that stores messages for others, forwardMessage to outbound,
+// dht.StoredHandled, PeerViolated to connectivity. A restart loses messages
 // that wait for slow handlers or to be relayed; a later copy of the latter is relayed.
 type inbound struct {
 	dht      *DHT
 	counts   *counts
 	chain    *dht.Inbound
 	flood    *dht.FloodMeter
-	backlog  *dht.Backlog[any] // dht.Received and forwardMessage
+	backlog  *dht.Backlog[any] // dht.Received, storedMessage and forwardMessage
 	look     *supervisor.Timer
 	reported map[identity.NodeID]offence
 	garbled  actors.Summary // log record for peers whose messages do not decode
@@ -86,6 +87,8 @@ func (a *inbound) Receive(c actor.Context) {
 		a.meter(c, Frame{Peer: m.Incoming.Source, Key: m.Key, Conn: m.Conn})
 	case dht.RelayHeard:
 		a.relayHeard(c, m)
+	case dht.DeliverStored:
+		a.stored(c, m)
 	case actors.PeerUnbanned:
 		a.flood.Forgive(m.Peer)
 	case actors.SummaryDue:
@@ -136,6 +139,7 @@ func (a *inbound) frame(c actor.Context, f Frame) {
 		return
 	case v.Reason == dht.Handled: // of no use yet: everybody may send them
 		v.Reason = a.hand(c, f, m)
+	case a.offer(c, f, m, v):
 	case v.Forward != nil && !a.dht.NoForwarding:
 		reason, err := a.passOn(c, m, v.Forward, f.pass())
 		if err != nil {
@@ -174,7 +178,7 @@ func (a *inbound) passOn(c actor.Context, m *dht.Incoming, to dht.Strategy, cred
 // relayHeard relays a message of the DHT itself, as the part that handles it asks.
 func (a *inbound) relayHeard(c actor.Context, m dht.RelayHeard) {
 	credit := m.Credit.(passedCredit)
-	if !credit.permit.PassKept() {
+	if !credit.permit.Held() {
 		return
 	}
 	if a.dht.NoForwarding || a.dht.trunk.Features()&identity.FeatureStoreForward == 0 {
@@ -182,6 +186,9 @@ func (a *inbound) relayHeard(c actor.Context, m dht.RelayHeard) {
 		return
 	}
 	if reason, err := a.passOn(c, m.Incoming, m.To, credit); err != nil {
+		if m.Incoming.Sealed { // it was counted when it was offered to the store
+			a.counts.remove(dht.Passed)
+		}
 		a.counts.add(reason)
 		a.counts.failed(reason, supervisor.Now(c), m.Incoming.Source, err)
 	}
@@ -198,8 +205,7 @@ func (a *inbound) judge(c actor.Context, f Frame) (m *dht.Incoming, v dht.Verdic
 	panicked := true
 	defer func() {
 		if panicked {
-			a.counts.add(dht.Panicked)
-			a.counts.failed(dht.Panicked, now, f.Peer, errChainPanicked)
+			a.chainPanicked(now, f)
 		}
 	}()
 	proof := f.group.proof(f.place, func(bodies [][]byte) []dht.Proof {
@@ -207,10 +213,21 @@ func (a *inbound) judge(c actor.Context, f Frame) (m *dht.Incoming, v dht.Verdic
 	})
 	m, v = a.chain.Handle(now, wall, dht.Frame{Source: f.Peer, Key: f.Key, Body: f.Body, Proof: proof})
 	panicked = false
+	a.layerPanicked(f, v)
+	return m, v
+}
+
+// chainPanicked counts a message on which the chain has panicked.
+func (a *inbound) chainPanicked(now time.Time, f Frame) {
+	a.counts.add(dht.Panicked)
+	a.counts.failed(dht.Panicked, now, f.Peer, errChainPanicked)
+}
+
+// layerPanicked reports a verdict that says that a layer of the application has panicked.
+func (a *inbound) layerPanicked(f Frame, v dht.Verdict) {
 	if layer, ok := errors.AsType[*dht.LayerPanic](v.Err); ok {
 		a.dht.trunk.LayerPanicked(layer.Layer, layer.Value, layer.Stack, actors.Origin{Peer: f.Peer, Conn: f.Conn})
 	}
-	return m, v
 }
 
 // deliver gives a message to the handler of its type, or lets it wait for the handler.
@@ -220,11 +237,7 @@ func (a *inbound) deliver(c actor.Context, f Frame, m *dht.Incoming, d *dht.Doma
 		a.unheard(c, f, d.Type, ok)
 		return
 	}
-	h := &m.Envelope.Header
-	received := dht.Received{
-		From: m.Origin, Peer: f.Peer, Conn: f.Conn, Destination: h.Destination.Key, Encrypted: h.Encrypted(),
-		Tag: h.Tag, Type: d.Type, Body: d.Body, Copies: m.Copies, Credit: f.pass(),
-	}
+	received := toHandler(f, m, d)
 	var msg any = received
 	fate, held := a.backlog.Add(supervisor.Now(c), f.Peer, d.Type, handler.work, f.permit.Cost(), msg)
 	switch fate {
@@ -235,6 +248,16 @@ func (a *inbound) deliver(c actor.Context, f Frame, m *dht.Incoming, d *dht.Doma
 	case dht.FateDrop:
 		received.Credit.Discard()
 		a.ended(c, f, dht.HandlerStuck, handlerStuck(d.Type))
+	}
+}
+
+// toHandler returns the message as its handler receives it. The frame's credit is passed
+// on.
+func toHandler(f Frame, m *dht.Incoming, d *dht.Domain) dht.Received {
+	h := &m.Envelope.Header
+	return dht.Received{
+		From: m.Origin, Peer: f.Peer, Conn: f.Conn, Destination: h.Destination.Key, Encrypted: h.Encrypted(),
+		Tag: h.Tag, Type: d.Type, Body: d.Body, Copies: m.Copies, Stored: m.Stored, Credit: f.pass(),
 	}
 }
 
@@ -259,6 +282,10 @@ func (a *inbound) release(c actor.Context, all []dht.Released[any]) {
 	for _, r := range all {
 		if forward, ok := r.Message.(forwardMessage); ok {
 			a.releaseForward(c, forward, r)
+			continue
+		}
+		if m, ok := r.Message.(storedMessage); ok {
+			a.releaseStored(c, m, r)
 			continue
 		}
 		m := r.Message.(dht.Received)

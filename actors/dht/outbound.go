@@ -82,7 +82,7 @@ func (o *outbound) Receive(c actor.Context) {
 
 func (o *outbound) start(c actor.Context) {
 	random := supervisor.Rand(c)
-	view, t, s := peers{o.dht.trunk}, o.dht.trunk, o.dht.Settings
+	view, t, s := peers{o.dht.trunk, o.dht.NoStore}, o.dht.trunk, o.dht.Settings
 	o.machine = dht.NewOutbound(dht.OutboundOptions{
 		Secret: t.Secret(),
 		Selector: dht.Selector{
@@ -267,4 +267,4 @@ func (o *outbound) String() string {
 
 // Foreign reports whether messages to the peer are paced: the peer does not run this
 // library, and may ban this node for a flood.
-func (d *DHT) Foreign(peer identity.NodeID) bool { return peers{d.trunk}.counts(peer) }
+func (d *DHT) Foreign(peer identity.NodeID) bool { return peers{d.trunk, nil}.counts(peer) }

@@ -12,13 +12,16 @@ import (
 
 // peers is the [dht.View] that the selection of peers reads: the live connections and
 // the peer store.
-type peers struct{ trunk Trunk }
+type peers struct {
+	trunk   Trunk
+	noStore func(identity.NodeID) bool // may be nil
+}
 
 // Connected lists the peers with a connection, in the order of their ids.
 func (v peers) Connected() []dht.Candidate {
 	list := make([]dht.Candidate, 0, v.trunk.Connections().Len())
 	for peer, ref := range v.trunk.Connections().All() {
-		list = append(list, dht.Candidate{ID: peer, Features: ref.Features, Excluded: v.excluded(peer), NoDHT: ref.NoDHT()})
+		list = append(list, dht.Candidate{ID: peer, Features: ref.Features, Excluded: v.excluded(peer), NoDHT: ref.NoDHT(), NoStore: v.forgets(peer)})
 	}
 	slices.SortFunc(list, func(a, b dht.Candidate) int { return a.ID.Compare(b.ID) })
 	return list
@@ -67,9 +70,11 @@ func (v peers) Known(near identity.NodeID, use func(dht.Candidate) bool) {
 func (v peers) candidate(p peerstore.Peer) dht.Candidate {
 	return dht.Candidate{
 		ID: p.ID, Features: p.Features, Banned: v.trunk.Banned(p.ID) != nil, Offline: p.Offline(),
-		Excluded: v.allExcluded(p), NoDHT: v.trunk.WithoutDHT(p),
+		Excluded: v.allExcluded(p), NoDHT: v.trunk.WithoutDHT(p), NoStore: v.forgets(p.ID),
 	}
 }
+
+func (v peers) forgets(peer identity.NodeID) bool { return v.noStore != nil && v.noStore(peer) }
 
 func (v peers) excluded(id identity.NodeID) bool {
 	if len(v.trunk.Excluded()) == 0 {

@@ -63,6 +63,7 @@ type cli struct {
 	Message    messageCmd    `cmd:"" help:"Show one message sent over the DHT, peer by peer."`
 	DHT        dhtCmd        `cmd:"" name:"dht" help:"Show the node's part in the DHT: messages received, sent and passed on."`
 	Network    networkCmd    `cmd:"" help:"How well the node has found its network: seeds, rounds, neighbours."`
+	Saf        safCmd        `cmd:"" name:"saf" help:"Store and forward: messages stored for others that are away, and those that others store for this node."`
 	Join       joinCmd       `cmd:"" help:"Announce the node to the network now."`
 	Discover   discoverCmd   `cmd:"" help:"Search for the node with a public key."`
 	Peers      peersCmd      `cmd:"" help:"The peers that the node knows: list, add, forget, export, import."`
@@ -76,7 +77,7 @@ type cli struct {
 	Tree       treeCmd       `cmd:"" help:"Show the actor tree of the running node."`
 	Settings   configCmd     `cmd:"" name:"config" help:"The settings: make, check, show and explain them."`
 	Interop    interopCmd    `cmd:"" help:"Check a node against the rules of the wire."`
-	Demo       demoCmd       `cmd:"" help:"Three nodes, 10,000 messages and a crash, in a few seconds."`
+	Demo       demoCmd       `cmd:"" help:"Three nodes, 10,000 messages, a crash, and a node that goes away and comes back, in a few seconds."`
 	Completion completionCmd `cmd:"" help:"Write the script with which a shell completes gamelan's commands and flags."`
 	Man        manCmd        `cmd:"" help:"Write the manual pages."`
 	Version    versionCmd    `cmd:"" help:"Show the version."`

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"iter"
 	"os"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -40,15 +41,16 @@ func fakeNode(ctx context.Context, dir string) error {
 		return fakePeers()
 	})
 	s.Section("ledger", func(context.Context) any {
-		return models.Ledger{Accepted: 1234, Ended: 1233, Reports: append(fakeReports(), slow.open()...)}
+		return models.Ledger{Accepted: 1234, Ended: 1233, Reports: slices.Concat(fakeReports(), []models.Report{fakeStored(true)}, slow.open())}
 	})
 	s.Section("dht", func(context.Context) any { return fakeDHT() })
 	network := newFakeNetwork()
 	s.Section("network", func(context.Context) any { return network.state() })
+	s.Section("saf", func(context.Context) any { return fakeStoreForward() })
 	server, err := daemon.Serve(d,
 		inspect.Options{Source: fakeSource{}, Sections: &s, Messages: fakeInbox{}},
 		inspect.Actions{
-			Sender: fakeSender{}, DHT: fakeDHTSender{slow}, Network: network.actions(),
+			Sender: fakeSender{}, DHT: fakeDHTSender{slow}, Network: network.actions(), StoreForward: fakeStoreForwardActions(),
 			Acknowledge: func(context.Context, []uint64) error { return nil },
 		})
 	if err != nil {
@@ -162,6 +164,19 @@ func fakeReports() []models.Report {
 	}
 }
 
+// fakeStored is a message that went to two nodes near its receiver, one of which has
+// confirmed it, or none.
+func fakeStored(confirmed bool) models.Report {
+	x := fakeReports()[1]
+	x.Tag, x.To, x.ToStore = "00c0ffee00000005", "to store for "+fakePeer+", or direct if it is connected", true
+	x.Summary = "written to 1 neighbour that may store it, 1 in doubt"
+	if !confirmed {
+		x.Summary = "written to no neighbour that may store it, 2 in doubt"
+		x.Copies[0].Outcome = x.Copies[1].Outcome
+	}
+	return x
+}
+
 func fakeDHT() models.DHT {
 	return models.DHT{
 		On: true, Protocol: "t/msg/0.1", PlainProtocol: "gamelan/msg/1", Forwarding: true, Types: []int32{225, 1225},
@@ -242,6 +257,8 @@ func (f fakeDHTSender) Prepare(_ context.Context, r inspect.DHTRequest) (inspect
 		case "leave":
 			time.Sleep(200 * time.Millisecond) // so that the first report is on its way
 			os.Exit(9)
+		case "stored", "lost":
+			x = fakeStored(string(body) == "stored")
 		}
 		return func(context.Context) models.Report { return x }, nil
 	}, nil

@@ -30,6 +30,7 @@ type healthJSON struct {
 	Cause string `json:"cause"`
 
 	Discovery string        `json:"discovery,omitempty"` // how well the node has found others, in words; not a reason to be unhealthy
+	Stored    string        `json:"saf,omitempty"`       // about stored messages, in words; not a reason to be unhealthy
 	Inbox     *models.Inbox `json:"inbox,omitempty"`
 }
 
@@ -79,6 +80,10 @@ func askHealth(ctx context.Context, c *client.Client) (v healthJSON, err error) 
 		if network, err := c.Network(ctx); err == nil && network.On {
 			v.Discovery = network.Summary
 			v.Cause += "; " + network.Summary
+		}
+		if stored, err := c.StoreForward(ctx); err == nil && stored.On {
+			v.Stored = stored.Summary
+			v.Cause += "; " + stored.Summary
 		}
 	}
 	v.addInbox(n.Inbox)

@@ -114,6 +114,7 @@ func TestScripts(t *testing.T) {
 		"interrupted":  interrupted,
 		"waitkept":     waitKept,
 		"waitconns":    waitConns,
+		"waitstored":   waitStored,
 		"key":          fromID(func(i render.Identity) string { return i.PublicKey }),
 		"short":        fromID(func(i render.Identity) string { return inspect.ShortName(i.NodeID) }),
 		"lasttag":      lastTag,
@@ -227,6 +228,23 @@ func waitConns(ts *testscript.TestScript, _ bool, args []string) {
 		}
 		if time.Now().After(end) {
 			ts.Fatalf("got %d connections, want %d", n.Held, want)
+		}
+	}
+}
+
+// waitstored DIR N waits until the node in DIR stores N messages for others.
+func waitStored(ts *testscript.TestScript, _ bool, args []string) {
+	c := client.New(nodedir.Named(ts.MkAbs(args[0])))
+	want, err := strconv.Atoi(args[1])
+	ts.Check(err)
+	for end := time.Now().Add(patience); ; time.Sleep(5 * time.Millisecond) {
+		s, err := c.StoreForward(context.Background())
+		ts.Check(err)
+		if s.Server.Messages == want {
+			return
+		}
+		if time.Now().After(end) {
+			ts.Fatalf("got %d messages stored, want %d", s.Server.Messages, want)
 		}
 	}
 }

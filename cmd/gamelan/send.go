@@ -26,6 +26,7 @@ type sendCmd struct {
 	Encrypt  bool   `help:"Over the DHT: only the holder of the key can read the message, and learns its author."`
 	Clear    bool   `help:"Over the DHT: do not encrypt a message for the holder of a key, although other nodes chosen by the strategy can read it."`
 	Sign     bool   `help:"Over the DHT: sign the message, so that every reader learns its author. An encrypted message is always signed, for its receiver alone."`
+	Store    bool   `help:"Over the DHT: if the receiver is not connected, send the message to nodes near it, which may store it until the receiver is back. It is encrypted. Needs --to."`
 	Type     *int32 `help:"Over the DHT: the type of the messages, which determines their handler at the receiver. Default: ${text_type}." placeholder:"N"`
 }
 

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"slices"
 
 	"github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/api"
@@ -20,10 +21,13 @@ const dhtSendHelp = "With --to or --strategy messages go over the DHT, as those 
 	"not that it was passed on, has reached the receiver, or was handled there. " +
 	"Except with direct, an unsigned, unencrypted message is identified by its bytes: send the same text twice, and nodes drop the second copy, whoever sent the first, although they confirm it. " +
 	"With --sign each message is different. The exit code is 0 if every message was sent to at least one peer and all copies are confirmed, else 1. " +
+	"With --store a message for a receiver that is away goes to nodes near it: connected ones first, and at least two that must be dialled. " +
+	"Such a node may store the message and give it to the receiver when that is back and asks; nobody promises it, and no receipt comes back. " +
+	"The exit code is then 0 if every message was confirmed by at least one node. " +
 	"gamelan messages lists them later."
 
 // overDHT reports whether the messages go over the DHT.
-func (c *sendCmd) overDHT() bool { return c.To != "" || c.Strategy != "" }
+func (c *sendCmd) overDHT() bool { return c.To != "" || c.Strategy != "" || c.Store }
 
 // checkDHT refuses options that do not fit, before the node is asked. The peer argument
 // becomes the first message.
@@ -35,6 +39,8 @@ func (c *sendCmd) checkDHT() error {
 	switch {
 	case err != nil:
 		return err
+	case c.Store:
+		return c.checkStore()
 	case c.To == "" && s.NeedsKey():
 		return failure.Usage("name it with --to KEY", "the strategy %s needs the key of a receiver", s.Name)
 	case c.To == "" && c.Encrypt:
@@ -46,19 +52,37 @@ func (c *sendCmd) checkDHT() error {
 	case c.To != "" && s.Name != "direct" && !c.Encrypt && !c.Clear:
 		return failure.Usage("encrypt it with --encrypt, or give --clear if they may read it",
 			"%s gives the message to other nodes, which can read it and pass on only encrypted messages", s.Name)
-	case c.Type != nil && *c.Type == dht.TypePing:
-		return failure.Usage(api.PingHint, "type %d is that of pings, which nodes send by themselves", dht.TypePing)
 	case c.To != "":
-		return api.CheckPeer(c.To)
+		return cmp.Or(c.checkType(), api.CheckPeer(c.To))
+	}
+	return c.checkType()
+}
+
+func (c *sendCmd) checkType() error {
+	if c.Type != nil && *c.Type == dht.TypePing {
+		return failure.Usage(api.PingHint, "type %d is that of pings, which nodes send by themselves", dht.TypePing)
 	}
 	return nil
 }
 
+// checkStore refuses options that do not fit --store.
+func (c *sendCmd) checkStore() error {
+	switch {
+	case c.To == "":
+		return failure.Usage("name it with --to KEY", "--store needs the key of the receiver")
+	case c.Strategy != "":
+		return failure.Usage("leave one of them out", "--store chooses the peers itself, and --strategy names others")
+	case c.Clear:
+		return failure.Usage("leave --clear out", "nodes store only encrypted messages")
+	}
+	return cmp.Or(c.checkType(), api.CheckPeer(c.To))
+}
+
 // runDHT sends the messages over the DHT.
 func (c *sendCmd) runDHT(a *app) error {
-	show, waits := render.NewReports(a.Output, c.Quiet), tellWaiting(a)
+	show, waits := render.NewReports(a.Output, c.Quiet, c.Store), tellWaiting(a)
 	found := followReceiver(a, c.To)
-	r := inspect.DHTRequest{To: c.To, Strategy: c.Strategy, Type: c.Type, Encrypt: c.Encrypt, Sign: c.Sign}
+	r := inspect.DHTRequest{To: c.To, Strategy: c.Strategy, Type: c.Type, Encrypt: c.Encrypt, Sign: c.Sign, Store: c.Store}
 	err := a.client().SendDHT(a.ctx, r, c.input(a), client.Answers[models.SentReport]{
 		Each: func(s models.SentReport, more bool) error {
 			found()
@@ -76,7 +100,7 @@ func (c *sendCmd) runDHT(a *app) error {
 	switch {
 	case err != nil:
 		return err
-	case !show.AllConfirmed():
+	case c.Store && !show.Reached(), !c.Store && !show.AllConfirmed():
 		return errQuiet
 	}
 	return nil

@@ -37,6 +37,12 @@ func (c *statusCmd) Run(a *app) error {
 	case !failure.Is(err, inspect.CodeNotFound):
 		return err
 	}
+	switch f, err := node.StoreForward(ctx); {
+	case err == nil:
+		s.Stored = &f
+	case !failure.Is(err, inspect.CodeNotFound):
+		return err
+	}
 	h, err := node.Health(ctx)
 	if err != nil {
 		return err

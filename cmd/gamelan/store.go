@@ -26,12 +26,13 @@ type storeJSON struct {
 	Upgrade bool   `json:"upgrade"`
 	Backup  string `json:"backup,omitempty"` // directory of the copy that is made before
 
-	Inbox storeInboxJSON `json:"inbox"`
+	Inbox  storeMessagesJSON `json:"inbox"`
+	Stored storeMessagesJSON `json:"stored"` // for others
 }
 
-// storeInboxJSON is the inbox of a store.
-type storeInboxJSON struct {
-	Schema   int   `json:"schema"` // 0: there is none yet
+// storeMessagesJSON is the inbox of a store, or the messages that it keeps for others.
+type storeMessagesJSON struct {
+	Schema   int   `json:"schema"` // 0: there are none yet
 	Current  int   `json:"current"`
 	Messages int   `json:"messages"`
 	Bytes    int64 `json:"bytes"`
@@ -49,7 +50,7 @@ func (*storeCheckCmd) Run(a *app) error {
 	if err := printStore(a, r); err != nil {
 		return err
 	}
-	if r.Damaged+r.Inbox.Damaged > 0 {
+	if r.Damaged+r.Inbox.Damaged+r.Stored.Damaged > 0 {
 		return errQuiet
 	}
 	return nil
@@ -58,7 +59,7 @@ func (*storeCheckCmd) Run(a *app) error {
 func printStore(a *app, r gamelan.StoreReport) error {
 	if a.JSON {
 		p := r.Report
-		return a.PrintJSON(storeJSON{p.Exists, p.Schema, p.Current, p.Peers, p.Damaged, p.Bytes, p.Upgrade, p.Backup, storeInboxJSON(r.Inbox)})
+		return a.PrintJSON(storeJSON{p.Exists, p.Schema, p.Current, p.Peers, p.Damaged, p.Bytes, p.Upgrade, p.Backup, storeMessagesJSON(r.Inbox), storeMessagesJSON(r.Stored)})
 	}
 	if !r.Exists {
 		_, err := fmt.Fprintf(a.Out, "There is no store in %s; starting a node makes one.\n", a.dir.Path)
@@ -75,6 +76,14 @@ func printStore(a *app, r gamelan.StoreReport) error {
 	}
 	if r.Inbox.Damaged > 0 {
 		fmt.Fprintf(a.Out, "damaged  %s of the inbox that cannot be read; a node leaves them as they are and does without\n", inspect.Count(uint64(r.Inbox.Damaged), "record"))
+	}
+	if st := r.Stored; st.Schema > 0 {
+		fmt.Fprintf(a.Out, "stored   %s for others, %s, schema %d\n", inspect.Count(uint64(st.Messages), "message"), render.Bytes(st.Bytes), st.Schema)
+	} else {
+		fmt.Fprintf(a.Out, "stored   nothing for others yet\n")
+	}
+	if n := r.Stored.Damaged; n > 0 {
+		fmt.Fprintf(a.Out, "damaged  %s for others that cannot be read; a node deletes them\n", inspect.Count(uint64(n), "stored message"))
 	}
 	next := "nothing: starting a node takes it as it is"
 	if r.Upgrade {

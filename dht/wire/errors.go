@@ -34,4 +34,10 @@ var (
 	// ErrSignature reports a signature that does not decode or does not
 	// verify. The peer that sent it is banned, for the same reason.
 	ErrSignature = errors.New("dht: bad signature")
+	// ErrSignatureBytes reports, together with [ErrSignature], a signature whose
+	// bytes are no encoded message at all.
+	ErrSignatureBytes = errors.New("undecodable")
+	// ErrTooManyItems reports, together with [ErrBody], content with more than
+	// [MaxItems] items.
+	ErrTooManyItems = errors.New("too many items")
 )

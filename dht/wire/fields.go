@@ -138,12 +138,10 @@ func fieldBudget(n int) *budget {
 	return &b
 }
 
-var errTooMany = errors.New("too many items")
-
 // spend takes one from the budget, or fails if it is used up.
 func (b *budget) spend() error {
 	if *b <= 0 {
-		return errTooMany
+		return ErrTooManyItems
 	}
 	*b--
 	return nil

@@ -98,8 +98,9 @@ func isCanonical(b []byte) bool {
 		b[0] == 1<<3|2 && b[1] == 32 && b[part] == 2<<3|2 && b[part+1] == 32 && b[2*part] == 3<<3|2 && b[2*part+1] == 32
 }
 
-// DecodeSignature decodes a signature. The error is [ErrSignature], if one of the three
-// fields is missing or not 32 bytes long; [Signature.Verify] checks their values.
+// DecodeSignature decodes a signature. The error is [ErrSignature], also if one of the three
+// fields is missing or not 32 bytes long, and [ErrSignatureBytes] as well if b is no encoded
+// message. [Signature.Verify] checks the values of the fields.
 func DecodeSignature(b []byte) (s Signature, err error) {
 	var parts [3][]byte
 	left := fieldBudget(len(b)) // the header's length bounds them
@@ -108,7 +109,7 @@ func DecodeSignature(b []byte) (s Signature, err error) {
 		return nil
 	})
 	if err != nil {
-		return s, fmt.Errorf("%w: %w", ErrSignature, err)
+		return s, fmt.Errorf("%w: %w: %w", ErrSignature, ErrSignatureBytes, err)
 	}
 	for i, p := range parts {
 		if len(p) != 32 {

@@ -1,7 +1,8 @@
 // Memorynet runs a network in one process and shows how it finds itself: a seed, nodes that
 // know only the seed, and wallets that know one node each. The nodes find their neighbours,
-// a newcomer joins, the wallets join and search for each other, and news spreads. The
-// program ends with exit code 1 when a phase misses its goal:
+// a newcomer joins, the wallets join and search for each other, news spreads, and a wallet
+// that was away gets the letters that others have stored for it. The program ends with exit
+// code 1 when a phase misses its goal:
 //
 //	go run github.com/gamelan-p2p/gamelan/examples/memorynet -html memorynet.html
 package main

@@ -87,17 +87,20 @@ type DHTDedup struct {
 // Report describes how one message was sent over the DHT. End is zero while the message is
 // under way.
 type Report struct {
-	Tag         string    `json:"tag"` // 16 hexadecimal digits
-	To          string    `json:"to"`  // the strategy, in words
-	Destination string    `json:"destination,omitempty"`
-	Type        int32     `json:"type"`
-	Encrypted   bool      `json:"encrypted"`
-	Size        int       `json:"size"` // bytes of the body
-	Begin       time.Time `json:"begin"`
-	End         time.Time `json:"end,omitzero"`
-	Summary     string    `json:"summary"`          // "2 of 3 confirmed, 1 in doubt"
-	Reason      string    `json:"reason,omitempty"` // why it was not sent to any peer
-	Detail      string    `json:"detail,omitempty"`
+	Tag         string `json:"tag"` // 16 hexadecimal digits
+	To          string `json:"to"`  // the strategy, in words
+	Destination string `json:"destination,omitempty"`
+	Type        int32  `json:"type"`
+	Encrypted   bool   `json:"encrypted"`
+	Size        int    `json:"size"` // bytes of the body
+	// ToStore says that the copies went to nodes that may store the message until its
+	// receiver is back. That they store it is not promised.
+	ToStore bool      `json:"to_store,omitempty"`
+	Begin   time.Time `json:"begin"`
+	End     time.Time `json:"end,omitzero"`
+	Summary string    `json:"summary"`          // "2 of 3 confirmed, 1 in doubt"
+	Reason  string    `json:"reason,omitempty"` // why it was not sent to any peer
+	Detail  string    `json:"detail,omitempty"`
 	// Repeated says that the node has sent the same unsigned, unencrypted bytes before.
 	// A peer that remembers them drops this message, although it confirms it.
 	Repeated bool   `json:"repeated,omitempty"`

@@ -8,6 +8,7 @@ import "sync/atomic"
 // any goroutine. A nil Permit is that of a message without credit.
 type Permit struct {
 	account *Account
+	whole   *parts // that this permit is a part of; nil: of none
 	n       int
 	state   atomic.Uint32
 	holder  Holder
@@ -21,7 +22,7 @@ const (
 	held   uint32 = iota
 	passed        // on to another message
 	kept
-	paidBack
+	paidBack // or handed over
 )
 
 // Init makes p the permit for a message of n bytes, whose credit was taken from
@@ -62,7 +63,11 @@ func (p *Permit) Discard() {
 }
 
 func (p *Permit) back() {
-	p.account.Return(p.n)
+	if p.whole != nil {
+		p.whole.done()
+	} else {
+		p.account.Return(p.n)
+	}
 	if p.holder != nil {
 		p.holder.Finish(Cost(p.n))
 	}
@@ -95,6 +100,58 @@ func (p *Permit) Pass() {
 // to. It is false when that message was discarded.
 func (p *Permit) TakePassed() bool { return p.state.CompareAndSwap(passed, kept) }
 
-// PassKept hands credit that was kept on to another message again. It is false when the
-// credit went back.
-func (p *Permit) PassKept() bool { return p.state.CompareAndSwap(kept, passed) }
+// HandOver returns a permit that holds the message's credit in place of p. Like credit
+// that was passed on, it goes back when the new owner says so. From now on the calls of
+// p's owner do nothing: it may finish or discard its message at any time without giving
+// back what the new owner holds. If the credit went back before, so did that of the new
+// permit.
+func (p *Permit) HandOver() *Permit {
+	if p == nil {
+		return nil
+	}
+	q := &Permit{account: p.account, whole: p.whole, n: p.n, holder: p.holder}
+	q.state.Store(passed)
+	if p.state.Swap(paidBack) == paidBack {
+		q.state.Store(paidBack)
+	}
+	return q
+}
+
+// Split hands the message's credit over to its parts and returns a permit for each of
+// their lengths, as HandOver does. The parts count for their lengths; what goes back to
+// the account, when the last part has, is the whole. Without parts it goes back at once.
+func (p *Permit) Split(lengths ...int) []*Permit {
+	all := make([]*Permit, len(lengths))
+	if p == nil {
+		return all
+	}
+	state := passed
+	if p.state.Swap(paidBack) == paidBack {
+		state = paidBack
+	} else if len(lengths) == 0 {
+		p.back()
+		return all
+	}
+	whole := &parts{permit: p}
+	whole.left.Store(int64(len(lengths)))
+	for i, n := range lengths {
+		all[i] = &Permit{whole: whole, n: n}
+		all[i].state.Store(state)
+	}
+	return all
+}
+
+// Held reports whether the credit has not gone back and was not handed over.
+func (p *Permit) Held() bool { return p == nil || p.state.Load() != paidBack }
+
+// parts counts the parts of a permit that have not gone back.
+type parts struct {
+	permit *Permit
+	left   atomic.Int64
+}
+
+func (w *parts) done() {
+	if w.left.Add(-1) == 0 {
+		w.permit.back()
+	}
+}

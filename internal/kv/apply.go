@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"path/filepath"
+	"slices"
 
 	"github.com/cockroachdb/pebble/v2"
 	"github.com/cockroachdb/pebble/v2/vfs"
@@ -64,14 +65,20 @@ func (p *pebbleDB) commit(b *Batch, sync bool) (_ *pebble.Batch, generation uint
 			err = errors.Join(err, batch.Close())
 		}
 	}()
-	if err := p.replaced(ops, g.remove); err != nil {
+	guarded := slices.IndexFunc(ops, func(o op) bool { return o.key[0] == Bulk }) // they are last
+	if guarded < 0 {
+		guarded = len(ops)
+	}
+	if err := p.replaced(ops[:guarded], g.remove); err != nil {
 		return nil, 0, err
 	}
-	for _, o := range ops {
+	for i, o := range ops {
 		if o.delete {
 			err = batch.Delete(o.key, nil)
 		} else {
-			g.add(o.key, o.value)
+			if i < guarded {
+				g.add(o.key, o.value)
+			}
 			err = batch.Set(o.key, o.value, nil)
 		}
 		if err != nil {

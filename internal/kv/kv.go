@@ -24,6 +24,12 @@ var (
 	ErrReopened = errors.New("kv: opened anew after its disk failed")
 )
 
+// Bulk is the first byte of the keys of bulk entries. They are for many or large values:
+// opening the store does not read them, and deleting one does not read its old value. In
+// turn the store does not notice that one of them is missing. The part that writes them
+// has to, and to do without. In all else they are entries as any other.
+const Bulk = 0xff
+
 // DB is an ordered key-value store. Its methods may be called from any
 // goroutine. A key must not be empty or begin with a zero byte: such keys are
 // the store's own.

@@ -16,7 +16,7 @@ import (
 //
 //   - 1: the entries and the schema.
 //   - 2: the guard and the witness.
-//   - 3: records of peers may say where they came from.
+//   - 3: records of peers may say where they came from; bulk entries are not guarded.
 const Schema = 3
 
 // schemaKey holds the version of the layout, as decimal text.
@@ -28,9 +28,9 @@ type state struct {
 	guard  guard
 }
 
-// examine opens the store for reading only and checks all of it, because Pebble
-// writes as soon as it opens a store for writing. examine calls visit, if not nil,
-// for every entry.
+// examine opens the store for reading only and checks all of it but bulk entries, because
+// Pebble writes as soon as it opens a store for writing. If visit is not nil, examine calls
+// it for every entry, and so checks bulk ones as well.
 func examine(dir string, files vfs.FS, lock *pebble.Lock, visit func(key, value []byte)) (s state, err error) {
 	log := &fatal{}
 	db, err := open(dir, options(files, lock, log, true))
@@ -182,7 +182,7 @@ func backup(dir string, schema int, files vfs.FS) (err error) {
 type Report struct {
 	Exists  bool
 	Schema  int    // of the store; 0: none yet
-	Entries int    // all keys
+	Entries int    // all keys but those of bulk entries
 	Bytes   int64  // of all files
 	Upgrade bool   // opening upgrades the store
 	Backup  string // directory of the copy that is made before

@@ -15,7 +15,7 @@ import (
 
 // withDHT has a node take part in the DHT, beside its plain messages.
 func withDHT() gamelan.Config {
-	return gamelan.Config{DHT: &gamelan.DHTConfig{}, PlainID: "t/plain/1"}
+	return gamelan.Config{DHT: &gamelan.DHTConfig{}, PlainID: "t/plain/1", Floor: gamelan.NoFloor}
 }
 
 // postType is the message type of what goes over the DHT.

@@ -1,7 +1,6 @@
 package interop
 
 import (
-	"sync/atomic"
 	"testing"
 
 	"github.com/gamelan-p2p/gamelan"
@@ -20,7 +19,8 @@ func TestDHTCut(t *testing.T) {
 	against(t, func(t *testing.T, release string) {
 		t.Parallel()
 		toThem := newProxy(t)
-		m := startMember(t, gamelan.DHTConfig{SendPace: 5000})
+		nowhere := newProxy(t) // so they cannot dial us past the proxy to them
+		m := startMemberAs(t, gamelan.Config{PublicAddresses: []string{nowhere.multiaddr()}, DHT: &gamelan.DHTConfig{SendPace: 5000}, StoreForward: gamelan.StoreForwardConfig{NoRequests: true}})
 		p := startTariDHT(t, release, "--public", toThem.multiaddr(), "--dht-flood-limit", "100000")
 		toThem.to(p.tcp())
 		if _, err := m.Peers().AddSeed(t.Context(), p.key.String()+"::"+toThem.multiaddr()); err != nil {
@@ -31,13 +31,9 @@ func TestDHTCut(t *testing.T) {
 		}
 		defer wantNoBans(t, []*member{m}, []*tari{p})
 		const count, size = 3000, 2000
+		const part = count * size / (cuts + 1)
+		toThem.CutAt(part, 2*part, 3*part, 4*part, 5*part)
 		var sent []*gamelan.Pending[dht.Report]
-		var over atomic.Bool
-		ended := make(chan struct{})
-		go func() {
-			defer close(ended)
-			interrupt(t, count, func() uint64 { return p.countOf(m.PublicKey()) }, func() bool { return over.Load() || toThem.cut() > 0 })
-		}()
 		for i := range uint64(count) {
 			s, err := m.DHT().Submit(t.Context(), dht.Message{
 				To: dht.Direct{Peer: p.id}, Type: domainType, Body: numbered(i, size), Sign: true,
@@ -55,10 +51,8 @@ func TestDHTCut(t *testing.T) {
 			}
 			again += r.Copies[0].Tries - 1
 		}
-		over.Store(true)
-		<-ended
-		if again == 0 {
-			t.Error("got no message sent again, want some")
+		if left := toThem.CutsLeft(); left > 0 || again < cuts {
+			t.Errorf("got %d messages sent again and %d cuts too few, want one for each of %d cuts at least", again, left, cuts)
 		}
 		t.Logf("%d sent again", again)
 		gamelantest.Eventually(t, connectLimit, "all of them there", func() bool { return p.countOf(m.PublicKey()) >= count })

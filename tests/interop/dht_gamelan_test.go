@@ -58,11 +58,19 @@ func (f *frames) from(peer identity.NodeID) (of []frame) {
 	return of
 }
 
-// startMember starts a node of ours that dials only whom it is told to.
+// startMember starts a node of ours that dials only whom it is told to, and asks nobody for
+// stored messages.
 func startMember(t *testing.T, cfg gamelan.DHTConfig, opts ...gamelan.Option) *member {
 	t.Helper()
+	return startMemberAs(t, gamelan.Config{DHT: &cfg, StoreForward: gamelan.StoreForwardConfig{NoRequests: true}}, opts...)
+}
+
+// startMemberAs is startMember with settings beyond those of the DHT.
+func startMemberAs(t *testing.T, cfg gamelan.Config, opts ...gamelan.Option) *member {
+	t.Helper()
 	m := &member{heard: gamelantest.NewCollector(), seen: new(frames)}
-	n := startOurs(t, gamelan.Config{Floor: gamelan.NoFloor, DHT: &cfg, PlainID: "t/plain/1"}, append([]gamelan.Option{
+	cfg.Floor, cfg.PlainID = gamelan.NoFloor, "t/plain/1"
+	n := startOurs(t, cfg, append([]gamelan.Option{
 		gamelan.WithType(domainType, m.heard.New),
 		gamelan.WithLayer(dht.BeforeVerify, m.seen.layer),
 	}, opts...)...)

@@ -20,7 +20,10 @@ import (
 // passes nothing on.
 func startBytes(t *testing.T) *member {
 	t.Helper()
-	return &member{ours: startOurs(t, gamelan.Config{Floor: gamelan.NoFloor, DHT: &gamelan.DHTConfig{NoForwarding: true}})}
+	return &member{ours: startOurs(t, gamelan.Config{
+		Floor: gamelan.NoFloor, DHT: &gamelan.DHTConfig{NoForwarding: true},
+		StoreForward: gamelan.StoreForwardConfig{NoRequests: true},
+	})}
 }
 
 // sendBytes sends a frame as it is.

@@ -117,12 +117,16 @@ type letter struct {
 	destination *identity.PublicKey // of the header; nil: the reader, or unknown
 	discovery   bool
 	messageType int32
+	dhtType     string // of a message of the DHT itself: stored_request, stored_messages
 }
 
 func (l letter) args(more args) args {
 	a := args{"to": l.to, "n": l.n, "seal": l.seal, "discovery": l.discovery, "type": l.messageType}
 	if l.seal == "" {
 		a["seal"] = "clear"
+	}
+	if l.dhtType != "" {
+		a["dht_type"] = l.dhtType
 	}
 	if l.peer != nil {
 		a["peer"] = l.peer.key.String()

@@ -27,18 +27,28 @@ func buildCommand(t *testing.T) string {
 func TestWireRules(t *testing.T) {
 	t.Parallel()
 	command := buildCommand(t)
-	// What does not apply: their node opens no substream to a stranger, and rc.5
-	// does otherwise in what versions.md says.
-	never := []string{"mux.own-ids"}
+	// What does not apply: the newer release has given store and forward up, and opens no
+	// substream to a stranger; the older one does otherwise in what versions.md says.
 	inapplicable := map[string][]string{
-		"6.2.0":      never,
-		"1.0.0-rc.5": append([]string{"refused.dns-slash", "taken.addresses-0", "taken.loopback", "mux.fin-window"}, never...),
+		"6.2.0": {
+			"mux.own-ids", "stored.answered", "stored.encrypted", "stored.malformed", "stored.owner", "stored.others",
+			"stored.limit", "stored.order", "stored.kinds", "stored.since", "stored.asks", "stored.empty", "stored.skew",
+			"stored.too-many", "stored.join", "stored.foreign", "stored.future", "stored.no-body", "stored.no-header",
+			"stored.signature",
+		},
+		"1.0.0-rc.5": {
+			"mux.own-ids", "refused.dns-slash", "taken.addresses-0", "taken.loopback", "mux.fin-window", "stored.since", "stored.skew",
+		},
 	}
+	// It asks a new peer for stored messages only if it is told to.
+	asks := map[string][]string{"1.0.0-rc.5": {"--dht-ask-stored", "true"}}
+	// What may not apply, and why.
+	depends := map[string]string{"join.relayed": "a node chooses whom it relays a Join to, and may leave out the check's node each time"}
 	releases := map[string]string{"6.2.0": "6.2", "1.0.0-rc.5": "rc5"}
 	against(t, func(t *testing.T, release string) {
 		t.Parallel() // most of it is waiting for time limits
 		// A peer that they have dialled is one that they list for others.
-		p, known := startTariDHT(t, release), startTariDHT(t, release)
+		p, known := startTariDHT(t, release, asks[release]...), startTariDHT(t, release)
 		p.knows(known.key, known.addr)
 		p.must("dial", args{"peer": known.key.String()}, nil)
 		out, err := exec.Command(command, "interop", "--json", "--slow",
@@ -64,6 +74,10 @@ func TestWireRules(t *testing.T) {
 			want := "pass"
 			if slices.Contains(inapplicable[release], c.Check) {
 				want = "n/a"
+			}
+			if why, ok := depends[c.Check]; ok && c.Result == "n/a" {
+				t.Logf("%s: n/a, %s: %s", c.Check, c.Note, why)
+				continue
 			}
 			if c.Result != want {
 				t.Errorf("%s: got %s, want %s: %+v", c.Check, c.Result, want, c)

@@ -10,14 +10,18 @@ import (
 
 	"github.com/gamelan-p2p/gamelan"
 	"github.com/gamelan-p2p/gamelan/dht"
+	"github.com/gamelan-p2p/gamelan/dht/wire"
 	"github.com/gamelan-p2p/gamelan/identity"
 	"github.com/gamelan-p2p/gamelan/protocol"
 )
 
-// newsType is the message type of news, which has newsLimit to spread.
+// newsType is the message type of news, which has newsLimit to spread. Once all nodes have it
+// and no copy has come for newsQuiet, no more are awaited: the report on a copy whose
+// connection ended may take its sender a minute.
 const (
 	newsType  = 1001
 	newsLimit = 30 * time.Second
+	newsQuiet = 500 * time.Millisecond
 )
 
 // news returns a message for all connected nodes except those given. It has the same
@@ -37,10 +41,18 @@ func (t *teller) Receive(c actor.Context) {
 	switch m := c.Message().(type) {
 	case dht.Received:
 		t.log.learned(t.member, m.Body)
-		t.node.DHT().SendFrom(c, 0, news(m.Body, m.Peer))
+		t.node.DHT().SendFrom(c, numberOf(m.Body), news(m.Body, m.Peer))
 	case dht.Sent:
-		t.log.passedOn(m.Report.Count(protocol.Confirmed))
+		t.log.passedOn(m.ID, m.Report.Count(protocol.Confirmed))
 	}
+}
+
+// numberOf returns the number of news; 0: it is none of the lab's.
+func numberOf(body []byte) uint64 {
+	if len(body) != 8 {
+		return 0
+	}
+	return binary.BigEndian.Uint64(body)
 }
 
 // Gossip is one piece of news and how it spread.
@@ -50,12 +62,13 @@ type Gossip struct {
 	Took     time.Duration // until the last of them had it
 	Received int           // copies that arrived, the first ones included
 
-	number   uint64
+	number   uint64 // not 0
 	began    time.Time
-	has      []bool // by member
-	received []int  // copies, by member
-	told     int    // members that have passed it on
-	sent     int    // copies that they have sent
+	last     time.Time // when the last copy came
+	has      []bool    // by member
+	received []int     // copies, by member
+	told     int       // members that have passed it on
+	sent     int       // copies that they have sent
 }
 
 // Copies returns how many copies a node received on average.
@@ -66,7 +79,7 @@ func (j *journal) learned(member int, body []byte) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	g := j.gossip
-	if g == nil || g.has[member] || len(body) != 8 || binary.BigEndian.Uint64(body) != g.number {
+	if g == nil || g.has[member] || numberOf(body) != g.number {
 		return
 	}
 	g.has[member] = true
@@ -75,11 +88,25 @@ func (j *journal) learned(member int, body []byte) {
 	j.notify()
 }
 
-// passedOn records that a member has sent news on, as so many copies.
-func (j *journal) passedOn(copies int) {
+// came records a copy of news.
+func (j *journal) came(member int, e *wire.Envelope) {
+	g := j.gossip
+	if g == nil {
+		return
+	}
+	if parts, err := wire.DecodeBody(e.Body); err != nil || len(parts) != 2 || numberOf(parts[1]) != g.number {
+		return
+	}
+	g.received[member]++
+	g.last = time.Now()
+	j.notify()
+}
+
+// passedOn records that a member has sent the news of this number on, as so many copies.
+func (j *journal) passedOn(number uint64, copies int) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	if g := j.gossip; g != nil {
+	if g := j.gossip; g != nil && g.number == number {
 		g.told++
 		g.sent += copies
 		j.notify()
@@ -90,18 +117,21 @@ func (j *journal) passedOn(copies int) {
 // spreading, for newsLimit at most.
 func (l *Lab) Gossip(ctx context.Context, origin int) (Gossip, error) {
 	g := &Gossip{
-		Origin: origin, Reached: 1, number: l.random.Uint64(), began: time.Now(),
+		Origin: origin, Reached: 1, number: l.random.Uint64() | 1, began: time.Now(),
 		has: make([]bool, len(l.Members)), received: make([]int, len(l.Members)),
 	}
 	g.has[origin] = true
 	l.log.mu.Lock()
 	l.log.gossip = g
 	l.log.mu.Unlock()
-	report, err := l.Members[origin].Node.DHT().Send(ctx, news(binary.BigEndian.AppendUint64(nil, g.number)))
+	sent, err := l.Members[origin].Node.DHT().Submit(ctx, news(binary.BigEndian.AppendUint64(nil, g.number)))
 	if err != nil {
 		return *g, fmt.Errorf("news of %s: %w", l.Members[origin].Name, err)
 	}
-	l.log.passedOn(report.Count(protocol.Confirmed))
+	l.readers.Go(func() {
+		report := sent.Wait(l.events)
+		l.log.passedOn(g.number, report.Count(protocol.Confirmed))
+	})
 	nodes := len(l.nodes())
 	ctx, cancel := context.WithTimeout(ctx, newsLimit)
 	defer cancel()
@@ -113,10 +143,10 @@ func (l *Lab) Gossip(ctx context.Context, origin int) (Gossip, error) {
 		for _, n := range g.received {
 			g.Received += n
 		}
-		switch quiet := g.told >= g.Reached && g.Received >= g.sent; {
-		case quiet:
+		switch {
+		case g.told >= g.Reached && g.Received >= g.sent:
 			return of, of // whoever has not heard it will not
-		case done == of:
+		case done == of && time.Since(g.last) < newsQuiet:
 			done-- // copies are under way
 		}
 		return done, of

@@ -49,10 +49,11 @@ type journal struct {
 	heard    map[wire.Hash][]Step // Joins by their hash, since the trace began
 	joins    map[wire.Hash]bool   // of these, the Joins of the traced member
 	gossip   *Gossip
+	letters  map[uint64]int // letters that have come, by number: how often
 }
 
 func newJournal(members []*Member) *journal {
-	j := &journal{index: make(map[identity.NodeID]int), changed: make(chan struct{}, 1), traced: -1}
+	j := &journal{index: make(map[identity.NodeID]int), changed: make(chan struct{}, 1), traced: -1, letters: make(map[uint64]int)}
 	for i, m := range members {
 		j.index[m.ID] = i
 	}
@@ -72,6 +73,7 @@ func (j *journal) options(member int) []gamelan.Option {
 	return []gamelan.Option{
 		gamelan.WithLayer(dht.BeforeVerify, layer),
 		gamelan.WithType(newsType, func(n *gamelan.Node) actor.Actor { return &teller{n, j, member} }),
+		gamelan.WithType(letterType, j.letterbox(member)),
 	}
 }
 
@@ -90,10 +92,7 @@ func (j *journal) message(member int, m *dht.Incoming, v dht.Verdict) {
 	j.messages++
 	switch m.Envelope.Header.Type {
 	case wire.TypeDomain:
-		if j.gossip != nil {
-			j.gossip.received[member]++
-			j.notify()
-		}
+		j.came(member, &m.Envelope)
 	case wire.TypeJoin:
 		if j.traced < 0 {
 			break

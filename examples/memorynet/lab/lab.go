@@ -1,8 +1,9 @@
 // Package lab runs a network of many nodes in one process, and records how the network
 // finds itself. A [Lab] starts a seed, nodes that know only the seed, and wallets that
 // know one node each. Then it runs the phases: the nodes find their neighbours, a newcomer
-// joins, the wallets join, wallets search for each other, and news spreads. [Report]
-// shows what came of it as text and as a page.
+// joins, the wallets join, wallets search for each other, news spreads, and a wallet gets the
+// letters that were written while it was away. [Report] shows what came of it as text and as
+// a page.
 package lab
 
 import (

@@ -36,6 +36,7 @@ func (l *Lab) Run(ctx context.Context) (*Report, error) {
 		func() (Phase, error) { return l.JoinWallets(ctx) },
 		func() (p Phase, err error) { p, r.Searches, err = l.Discover(ctx, l.WalletPairs()); return p, err },
 		func() (p Phase, err error) { p, _, err = l.Propagate(ctx, 1, 0); return p, err },
+		func() (Phase, error) { return l.Away(ctx, 10) },
 	} {
 		p, err := run()
 		if err != nil {

@@ -2,7 +2,11 @@
 // for the daemon and its clients: answers, and the text forms of peers and strategies.
 package api
 
-import "time"
+import (
+	"time"
+
+	"github.com/gamelan-p2p/gamelan/inspect/models"
+)
 
 // Peer is the answer to an action on one peer.
 type Peer struct {
@@ -18,29 +22,30 @@ type Imported struct {
 
 // Why is the node's explanation of its relation to a peer and of its own choices.
 type Why struct {
-	NodeID      string      `json:"node_id"`
-	PublicKey   string      `json:"public_key,omitempty"`
-	Addresses   int         `json:"addresses"` // number of known addresses
-	BannedUntil time.Time   `json:"banned_until,omitzero"`
-	BanReason   string      `json:"ban_reason,omitempty"`
-	Connected   bool        `json:"connected"`
-	Direction   string      `json:"direction,omitempty"` // of the connection
-	Remote      string      `json:"remote,omitempty"`    // … its address
-	Since       time.Time   `json:"since,omitzero"`      // … when it was made
-	Lost        string      `json:"lost,omitempty"`      // if not connected: why its last connection ended, and which side ended it
-	LostAt      time.Time   `json:"lost_at,omitzero"`
-	NotTaken    []string    `json:"not_taken,omitempty"`   // sentences on the protocols on which it accepts no messages of ours
-	NextDialAt  time.Time   `json:"next_dial_at,omitzero"` // when the node will dial it again by itself, if it will
-	Protected   []string    `json:"protected"`             // the tags of who protects it
-	Pools       []string    `json:"pools"`                 // why the node wants it: neighbour, random, seed
-	Asked       *Asked      `json:"asked,omitempty"`       // how it has answered, if it is a seed or was asked in the last round; nil: neither
-	At          time.Time   `json:"at,omitzero"`           // time of the last choice that considered it; zero: none is remembered
-	Purpose     string      `json:"purpose,omitempty"`
-	Missing     int         `json:"missing,omitempty"`
-	Wanted      int         `json:"wanted,omitempty"`
-	Considered  int         `json:"considered,omitempty"`
-	Candidates  []Candidate `json:"candidates"`
-	Dials       []Dial      `json:"dials"`
+	NodeID      string                   `json:"node_id"`
+	PublicKey   string                   `json:"public_key,omitempty"`
+	Addresses   int                      `json:"addresses"` // number of known addresses
+	BannedUntil time.Time                `json:"banned_until,omitzero"`
+	BanReason   string                   `json:"ban_reason,omitempty"`
+	Connected   bool                     `json:"connected"`
+	Direction   string                   `json:"direction,omitempty"` // of the connection
+	Remote      string                   `json:"remote,omitempty"`    // … its address
+	Since       time.Time                `json:"since,omitzero"`      // … when it was made
+	Lost        string                   `json:"lost,omitempty"`      // if not connected: why its last connection ended, and which side ended it
+	LostAt      time.Time                `json:"lost_at,omitzero"`
+	NotTaken    []string                 `json:"not_taken,omitempty"`   // sentences on the protocols on which it accepts no messages of ours
+	NextDialAt  time.Time                `json:"next_dial_at,omitzero"` // when the node will dial it again by itself, if it will
+	Protected   []string                 `json:"protected"`             // the tags of who protects it
+	Pools       []string                 `json:"pools"`                 // why the node wants it: neighbour, random, seed
+	Asked       *Asked                   `json:"asked,omitempty"`       // how it has answered, if it is a seed or was asked in the last round; nil: neither
+	Stored      *models.StoreForwardPeer `json:"stored,omitempty"`      // how it has answered requests for stored messages; nil: it was not asked
+	At          time.Time                `json:"at,omitzero"`           // time of the last choice that considered it; zero: none is remembered
+	Purpose     string                   `json:"purpose,omitempty"`
+	Missing     int                      `json:"missing,omitempty"`
+	Wanted      int                      `json:"wanted,omitempty"`
+	Considered  int                      `json:"considered,omitempty"`
+	Candidates  []Candidate              `json:"candidates"`
+	Dials       []Dial                   `json:"dials"`
 }
 
 // Asked is how a node has answered when it was asked last for the peers that it knows.

@@ -44,7 +44,7 @@ func (c *Client) SendDHT(ctx context.Context, r inspect.DHTRequest, in Input, on
 			q.Set(name, text)
 		}
 	}
-	for name, is := range map[string]bool{"encrypt": r.Encrypt, "sign": r.Sign} {
+	for name, is := range map[string]bool{"encrypt": r.Encrypt, "sign": r.Sign, "store": r.Store} {
 		if is {
 			q.Set(name, "true")
 		}

@@ -58,7 +58,7 @@ func TestWhatIsWrongWithAFile(t *testing.T) {
 			`f.toml:2: there is no setting "mux.frobnication"; expected one that gamelan config init lists, for example level = "info" under [log]`,
 		}},
 		"unknown section": {"[connection]\nwindow = \"1MiB\"", []string{
-			`f.toml:1: there is no section "connection", did you mean [connections]?; expected one of node, connections, limits, liveness, rpc, dht, discovery, inbox, mux, log, daemon, for example level = "info" under [log]`,
+			`f.toml:1: there is no section "connection", did you mean [connections]?; expected one of node, connections, limits, liveness, rpc, dht, discovery, saf, inbox, mux, log, daemon, for example level = "info" under [log]`,
 		}},
 		"section that is a value": {"mux = 3", []string{
 			`f.toml:1: "mux" is a number; expected a section, for example [mux] on a line of its own`,
@@ -132,6 +132,7 @@ func TestWhatIsWrongWithAFile(t *testing.T) {
 		"sets that nobody connects to": {"[connections]\nfloor = 0\n[discovery]\nminimise = true", []string{
 			`f.toml:4: discovery.minimise does not work with the other settings: with this connections.floor (f.toml:2) the node connects to nobody by itself, so it has no neighbours to keep; leave one of them out; *`,
 		}},
+		"no grace for stored messages": {"[saf]\ngrace = \"1m\"", []string{`f.toml:2: saf.grace cannot be "1m": *`}},
 		"seeds of a DHT that is off": {"[dht]\nenabled = false\n[discovery]\nseed_names = [\"seeds.example.org\"]", []string{
 			`f.toml:4: discovery.seed_names does not work with the other settings: a node with dht.enabled = false does not look for others; leave one of them out; *`,
 		}},

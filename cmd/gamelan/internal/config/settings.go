@@ -8,6 +8,7 @@ import (
 
 	"github.com/gamelan-p2p/gamelan"
 	"github.com/gamelan-p2p/gamelan/dht"
+	"github.com/gamelan-p2p/gamelan/dht/saf"
 	"github.com/gamelan-p2p/gamelan/protocol"
 )
 
@@ -399,6 +400,76 @@ var Settings = []Setting{
 		at:  func(c *Config) any { return &c.Node.Discovery.ServeWithin },
 	},
 	{
+		Key: "saf.no_store", Kind: Switch, Example: `true`,
+		Doc: "Makes the node store no further messages for others. What it stores is still handed out until it expires.",
+		at:  func(c *Config) any { return &c.Node.StoreForward.NoStore },
+	},
+	{
+		Key: "saf.no_requests", Kind: Switch, Example: `true`,
+		Doc: "Makes the node not ask the nodes that it connects to for messages that they store for it. gamelan saf fetch still does it on request.",
+		at:  func(c *Config) any { return &c.Node.StoreForward.NoRequests },
+	},
+	{
+		Key: "saf.since_last", Kind: Switch, Example: `true`,
+		Doc: "Makes the node ask a node only for messages that were stored since its last answer. Nodes of Tari then delete all older messages, also those for others.",
+		at:  func(c *Config) any { return &c.Node.StoreForward.SinceLast },
+	},
+	{
+		Key: "saf.max_messages", Kind: Count, Least: 1, Most: saf.MostMessages, Example: `20000`,
+		Doc: "Most messages that are stored for others.",
+		at:  func(c *Config) any { return &c.Node.StoreForward.Limits.Messages },
+	},
+	{
+		Key: "saf.max_bytes", Kind: Size, Least: 8 << 20, Most: 1 << 44, Example: `"4GiB"`,
+		Doc: "Most bytes of messages that are stored for others.",
+		at:  func(c *Config) any { return &c.Node.StoreForward.Limits.Bytes },
+	},
+	{
+		Key: "saf.max_source_messages", Kind: Count, Least: 1, Most: saf.MostMessages, Example: `5000`,
+		Doc: "Most stored messages that one connected peer has brought.",
+		at:  func(c *Config) any { return &c.Node.StoreForward.Limits.SourceMessages },
+	},
+	{
+		Key: "saf.max_source_bytes", Kind: Size, Least: 8 << 20, Most: 1 << 44, Example: `"64MiB"`,
+		Doc: "Most bytes of stored messages that one connected peer has brought.",
+		at:  func(c *Config) any { return &c.Node.StoreForward.Limits.SourceBytes },
+	},
+	{
+		Key: "saf.max_receiver_messages", Kind: Count, Least: 1, Most: saf.MostMessages, Example: `500`,
+		Doc: "Most messages that are stored for one receiver.",
+		at:  func(c *Config) any { return &c.Node.StoreForward.Limits.DestinationMessages },
+	},
+	{
+		Key: "saf.max_receiver_bytes", Kind: Size, Least: 8 << 20, Most: 1 << 44, Example: `"32MiB"`,
+		Doc: "Most bytes of messages that are stored for one receiver.",
+		at:  func(c *Config) any { return &c.Node.StoreForward.Limits.DestinationBytes },
+	},
+	{
+		Key: "saf.max_body", Kind: Size, Least: 6016, Most: saf.MostMessage, Example: `"64KiB"`,
+		Doc: "Length of the longest message that is stored, encrypted and padded.",
+		at:  func(c *Config) any { return &c.Node.StoreForward.Limits.Message },
+	},
+	{
+		Key: "saf.keep_known", Kind: Duration, Least: int64(time.Second), Most: int64(saf.MostValidity), Example: `"24h"`,
+		Doc: "How long messages for known peers are stored.",
+		at:  func(c *Config) any { return &c.Node.StoreForward.Limits.High },
+	},
+	{
+		Key: "saf.keep_unknown", Kind: Duration, Least: int64(time.Second), Most: int64(saf.MostValidity), Example: `"1h"`,
+		Doc: "How long messages for unknown peers are stored.",
+		at:  func(c *Config) any { return &c.Node.StoreForward.Limits.Low },
+	},
+	{
+		Key: "saf.grace", Kind: Duration, Least: int64(saf.LeastGrace), Most: int64(saf.MostValidity), Example: `"10m"`,
+		Doc: "How long a message is stored, and repeated, after its receiver has read it for the first time.",
+		at:  func(c *Config) any { return &c.Node.StoreForward.Limits.Grace },
+	},
+	{
+		Key: "saf.max_answer", Kind: Count, Least: 1, Most: saf.MostAnswer, Example: `20`,
+		Doc: "Most messages in one answer to a receiver.",
+		at:  func(c *Config) any { return &c.Node.StoreForward.Limits.Answer },
+	},
+	{
 		Key: "inbox.max_bytes", Kind: Size, Least: gamelan.InboxLeast(protocol.Tari(protocol.LocalNet).Limits.MessageBody), Most: 1 << 40, Example: `"1GiB"`,
 		Doc: "Bytes on the disk for messages that are not acknowledged yet, including their metadata. When they are used up, plain senders wait, and messages over the DHT are dropped and counted as inbox full.",
 		at:  func(c *Config) any { return &c.Inbox.MaxBytes },
@@ -480,6 +551,7 @@ var Sections = []struct{ Name, Doc string }{
 	{"rpc", "Remote calls: a session is a substream that carries one call at a time."},
 	{"dht", "Messages that are routed over several nodes."},
 	{"discovery", "How the node finds other nodes of the DHT: seeds, rounds of asking for peers, neighbours."},
+	{"saf", "Store and forward: messages that this node stores for others, and its requests for its own."},
 	{"inbox", "Received messages, kept until they are acknowledged: see gamelan listen."},
 	{"mux", "The multiplexer of a connection."},
 	{"log", "The log, on standard error."},

@@ -371,6 +371,9 @@ func (s *Setting) get(c *Config) any {
 	case *bool:
 		return *p
 	case *int:
+		if s.Kind == Size {
+			return formatSize(int64(*p))
+		}
 		return int64(*p)
 	case *int64:
 		return formatSize(*p)

@@ -68,6 +68,9 @@ func (s dhtSender) Prepare(ctx context.Context, r inspect.DHTRequest) (inspect.D
 	if m.Type == dht.TypePing {
 		return nil, &inspect.Error{Code: inspect.CodeBadQuery, Message: "type 1 is that of pings, which nodes send by themselves", Hint: api.PingHint}
 	}
+	if r.Store && r.Strategy != "" {
+		return nil, &inspect.Error{Code: inspect.CodeBadQuery, Message: "store chooses the peers itself", Hint: "leave the strategy out"}
+	}
 	how, err := api.ParseStrategy(r.Strategy)
 	if f := (*failure.Error)(nil); errors.As(err, &f) {
 		return nil, &inspect.Error{Code: inspect.CodeBadQuery, Message: f.Message, Hint: f.Hint}
@@ -80,11 +83,14 @@ func (s dhtSender) Prepare(ctx context.Context, r inspect.DHTRequest) (inspect.D
 			return nil, err
 		}
 		to = key
-	case how.NeedsKey(), r.Encrypt:
+	case how.NeedsKey(), r.Encrypt, r.Store:
 		return nil, &inspect.Error{Code: inspect.CodeBadQuery, Message: "no recipient", Hint: "name the receiver with to=KEY"}
 	}
 	m.To = how.Of(to)
-	if how.Name != "direct" { // the receiver of a direct message is the peer itself
+	switch {
+	case r.Store:
+		m.To, m.Encrypt = dht.StoreFor{To: to}, true
+	case how.Name != "direct": // the receiver of a direct message is the peer itself
 		m.Destination = to
 	}
 	return func(ctx context.Context, body []byte) (func(context.Context) models.Report, error) {

@@ -26,11 +26,11 @@ func whyPeer(n *gamelan.Node) inspect.PeerAction {
 		if err != nil {
 			return nil, err
 		}
-		return whyOf(n, id), nil
+		return whyOf(ctx, n, id), nil
 	}}
 }
 
-func whyOf(n *gamelan.Node, id identity.NodeID) api.Why {
+func whyOf(ctx context.Context, n *gamelan.Node, id identity.NodeID) api.Why {
 	seen := n.Inspection()
 	history := seen.Peer(id)
 	ref, connected := n.Connection(id)
@@ -39,6 +39,7 @@ func whyOf(n *gamelan.Node, id identity.NodeID) api.Why {
 		Candidates: []api.Candidate{}, Dials: []api.Dial{},
 	}
 	w.Pools, w.Asked = poolsOf(n.DHT().Network(), w.NodeID)
+	w.Stored = storedOf(ctx, n, w.NodeID)
 	if p, ok := n.Peers().Get(id); ok {
 		w.Addresses = len(p.Addresses)
 		if !p.Key.IsZero() {
@@ -83,6 +84,22 @@ func whyOf(n *gamelan.Node, id identity.NodeID) api.Why {
 		w.Candidates = append(w.Candidates, x)
 	}
 	return w
+}
+
+// storedOf returns how a peer has answered requests for stored messages, nil if it was not
+// asked.
+func storedOf(ctx context.Context, n *gamelan.Node, id string) *models.StoreForwardPeer {
+	v, err := n.Inspection().Sections.Value(ctx, "saf")
+	s, ok := v.(models.StoreForward)
+	if err != nil || !ok || s.Client == nil {
+		return nil
+	}
+	for _, p := range s.Client.Peers {
+		if p.NodeID == id && (p.Last != nil || p.Unanswered > 0 || p.Running != "") {
+			return &p
+		}
+	}
+	return nil
 }
 
 // poolsOf returns why the node wants a peer, and how that has answered when it was asked for

@@ -3,6 +3,7 @@ package demo
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -26,7 +27,8 @@ import (
 	"github.com/gamelan-p2p/gamelan/supervisor"
 )
 
-// Run sends messages, kills a connection actor halfway, and prints the result.
+// Run sends messages, kills a connection actor halfway, has a node go away and come back, and
+// prints the result.
 func Run(ctx context.Context, out *render.Output, messages int) error {
 	logger := slog.New(slog.NewTextHandler(out.Err, &slog.HandlerOptions{Level: slog.LevelError}))
 	d, err := startDemo(ctx, logger)
@@ -42,6 +44,9 @@ func Run(ctx context.Context, out *render.Output, messages int) error {
 	if err == nil {
 		err = d.measure(ctx, r)
 	}
+	if err == nil {
+		r.Away, err = d.away(ctx)
+	}
 	if err != nil {
 		return err
 	}
@@ -49,15 +54,17 @@ func Run(ctx context.Context, out *render.Output, messages int) error {
 }
 
 // demo has three nodes on loopback TCP. The first sends to the other two; halfway its
-// connection actor for the second is killed.
+// connection actor for the second is killed. In the end the third goes away and comes back.
 type demo struct {
-	nodes [3]demoNode
-	done  atomic.Uint64 // messages that have their outcome
+	nodes  [3]demoNode
+	done   atomic.Uint64 // messages that have their outcome
+	logger *slog.Logger
 }
 
 type demoNode struct {
-	name string
-	node *gamelan.Node
+	name   string
+	secret *identity.Secret
+	node   *gamelan.Node
 }
 
 // demoNames are the names of the nodes, for people.
@@ -65,15 +72,17 @@ var demoNames = [3]string{"ann", "ben", "cleo"}
 
 // startDemo starts the nodes and connects the first with the others.
 func startDemo(ctx context.Context, logger *slog.Logger) (*demo, error) {
-	d := &demo{}
+	d := &demo{logger: logger}
 	for i, name := range demoNames {
-		n, err := gamelan.Start(ctx, gamelan.Config{},
-			gamelan.WithHandler(func(*gamelan.Node) actor.Actor { return &demoHandler{} }), gamelan.WithLogger(logger))
+		secret, err := identity.NewSecret(rand.Reader)
+		if err == nil {
+			d.nodes[i] = demoNode{name: name, secret: secret}
+			d.nodes[i].node, err = d.start(ctx, secret, nil)
+		}
 		if err != nil {
 			d.close()
-			return nil, failure.Start(err)
+			return nil, err
 		}
-		d.nodes[i] = demoNode{name, n}
 	}
 	for _, other := range d.nodes[1:] {
 		id, err := d.nodes[0].node.Peers().AddSeed(ctx, other.node.Seed())
@@ -86,6 +95,16 @@ func startDemo(ctx context.Context, logger *slog.Logger) (*demo, error) {
 		}
 	}
 	return d, nil
+}
+
+// start starts a node with an identity, which knows the seeds.
+func (d *demo) start(ctx context.Context, secret *identity.Secret, seeds []string, opts ...gamelan.Option) (*gamelan.Node, error) {
+	opts = append(opts, gamelan.WithLogger(d.logger), gamelan.WithHandler(func(*gamelan.Node) actor.Actor { return &demoHandler{} }))
+	n, err := gamelan.Start(ctx, gamelan.Config{Secret: secret, Seeds: seeds}, opts...)
+	if err != nil {
+		return nil, failure.Start(err)
+	}
+	return n, nil
 }
 
 func (d *demo) close() {
@@ -109,6 +128,7 @@ type demoResult struct {
 	Heap       uint64        `json:"heap_bytes"`
 	Goroutines int           `json:"goroutines"`
 	Tree       inspect.Tree  `json:"tree"`
+	Away       demoAway      `json:"away"`
 }
 
 // demoPeer counts the outcomes of the messages to one peer. Missing counts confirmed

@@ -80,6 +80,9 @@ func (p *demoPrinter) result(r *demoResult) error {
 			return failure.New("demo", "this is a bug: please report it with the figures above", "the outcomes of the messages to %s are wrong", c.Name)
 		}
 	}
+	if !r.Away.right() {
+		return failure.New("demo", "this is a bug: please report it with the figures above", "%s got %d of %d messages, %d of them twice", r.Away.Name, r.Away.Received, r.Away.Sent, r.Away.Twice)
+	}
 	return nil
 }
 
@@ -111,6 +114,10 @@ func (p *demoPrinter) story(r *demoResult) error {
 		r.Burst.Took.Round(time.Millisecond), inspect.Number(uint64(float64(r.Burst.Messages)/r.Burst.Took.Seconds())))
 	fmt.Fprintf(out, "  handshake   %s: wire byte, Noise, identities\n", r.Handshake.Round(10*time.Microsecond))
 	fmt.Fprintf(out, "  all nodes   %s of heap, %d goroutines\n", size(r.Heap), r.Goroutines)
+	a := &r.Away
+	fmt.Fprintf(out, "\n%s went away. %s wrote it %d messages, encrypted; %d copies were written to neighbours that may store them.\n",
+		a.Name, r.Sender, a.Sent, a.Copies)
+	fmt.Fprintf(out, "Back, %s got %d of %d within %s, %d of them twice.\n", a.Name, a.Received, a.Sent, a.After.Round(10*time.Millisecond), a.Twice)
 	return nil
 }
 

@@ -21,18 +21,24 @@ type Reports struct {
 	o        *Output
 	out      *bufio.Writer
 	quiet    bool
+	store    bool // nodes were asked to store the messages of an absent receiver
 	heard    bitset.Set
 	messages uint64
 	nobody   uint64 // messages that were not sent to any peer
 	unknown  bool   // … because the receiver is not known
 	repeated bool   // the same bytes were sent before, unsigned and unencrypted
+	toStore  uint64 // messages that went to nodes that may store them
+	direct   uint64 // with store: messages that went to the receiver itself
+	missed   uint64 // messages that no peer has confirmed
+	stored   string // what happened to the last message of toStore
 	copies   Tally
 	tag      string // of the last one
 }
 
-// NewReports returns a Reports that writes to o; with quiet it writes only the sum.
-func NewReports(o *Output, quiet bool) *Reports {
-	return &Reports{o: o, out: bufio.NewWriterSize(o.Out, 32<<10), quiet: quiet}
+// NewReports returns a Reports that writes to o; with quiet it writes only the sum. With
+// store, nodes near an absent receiver were asked to store the messages.
+func NewReports(o *Output, quiet, store bool) *Reports {
+	return &Reports{o: o, out: bufio.NewWriterSize(o.Out, 32<<10), quiet: quiet, store: store}
 }
 
 // AllConfirmed reports whether every message was sent to at least one peer and every copy is
@@ -40,6 +46,9 @@ func NewReports(o *Output, quiet bool) *Reports {
 func (p *Reports) AllConfirmed() bool {
 	return p.nobody == 0 && p.copies.AllConfirmed()
 }
+
+// Reached reports whether every message was confirmed by at least one peer.
+func (p *Reports) Reached() bool { return p.missed == 0 }
 
 // Add shows the report of one message; more means that another follows at once.
 func (p *Reports) Add(s models.SentReport, more bool) error {
@@ -49,6 +58,15 @@ func (p *Reports) Add(s models.SentReport, more bool) error {
 	p.repeated = p.repeated || s.Repeated
 	for _, c := range s.Copies {
 		p.copies.add(c.Outcome)
+	}
+	if s.Count(models.OutcomeConfirmed) == 0 {
+		p.missed++
+	}
+	switch {
+	case s.ToStore:
+		p.toStore, p.stored = p.toStore+1, s.Summary
+	case p.store && len(s.Copies) > 0:
+		p.direct++
 	}
 	if len(s.Copies) == 0 {
 		p.nobody++
@@ -86,18 +104,19 @@ func (p *Reports) End() error {
 		return err
 	}
 	p.o.Note("%s", p)
+	p.promise()
 	if p.repeated {
 		p.o.Note("The same bytes were sent before, unsigned and unencrypted: nodes that remember them drop the second copy, although they confirm it. Use --sign to send the same text again.")
 	}
 	switch open := p.copies.total() - p.copies.confirmed; {
-	case open == 0:
+	case open == 0, p.store && p.Reached():
 	case p.messages == 1 && p.tag != "":
 		p.o.Note("See what happened with \"%s\".", p.o.Command("message "+p.tag))
 	default:
 		p.o.Note("See what happened to each with \"%s\".", p.o.Command("messages"))
 	}
 	if p.unknown {
-		p.o.Note("The receiver was not found. Check its key; if you know an address, add it with gamelan peers add KEY::ADDRESS; or send through other nodes with --encrypt --strategy propagate.")
+		p.o.Note("The receiver was not found. Check its key; if you know an address, add it with gamelan peers add KEY::ADDRESS; or let nodes near it store the message until it is back, with --store.")
 	}
 	return nil
 }
@@ -110,10 +129,16 @@ func (p *Reports) String() string {
 	case p.messages == 0:
 	case total == 0:
 		text += " to nobody"
+	case p.messages == 1 && p.toStore == 1:
+		text += " " + p.stored
 	case p.messages == 1:
 		text += " to " + inspect.Count(total, "peer") + ": " + p.copies.counts()
 	default:
-		text += ", " + copiesText(total) + ": " + p.copies.counts()
+		text += ", " + copiesText(total)
+		if p.toStore == p.messages {
+			text += " to neighbours that may store them"
+		}
+		text += ": " + p.copies.counts()
 		if p.nobody > 0 {
 			text += fmt.Sprintf("; %s to nobody", inspect.Number(p.nobody))
 		}
@@ -149,7 +174,7 @@ var longIDs = regexp.MustCompile(`\b[0-9a-f]{26}\b`)
 // toText returns the strategy of a message for people, without the text that is the same for
 // all messages of a kind, and with short node ids.
 func toText(r *models.Report) string {
-	text, _, _ := strings.Cut(r.To, ", looked for")
+	text, _, _ := strings.Cut(r.To, ", ")
 	return longIDs.ReplaceAllStringFunc(text, inspect.ShortName)
 }
 
@@ -220,6 +245,9 @@ func Message(o *Output, r *models.Report, now time.Time) error {
 		line("ended", "%s, after %s", r.End.Local().Format(time.DateTime), r.End.Sub(r.Begin).Round(time.Millisecond))
 	}
 	line("outcome", "%s", endText(r))
+	if r.ToStore && r.Count(models.OutcomeConfirmed) > 0 {
+		line("meaning", "%s", StoreMeaning)
+	}
 	if _, err := fmt.Fprint(o.Out, b.String()); err != nil || len(r.Copies) == 0 {
 		return err
 	}

@@ -13,10 +13,11 @@ import (
 // Status is the output of status with --json.
 type Status struct {
 	models.Node
-	DHT       *models.DHT     `json:"dht,omitempty"`       // nil: the node does not show it
-	Discovery *models.Network `json:"discovery,omitempty"` // nil: the node does not show it
-	Healthy   bool            `json:"healthy"`
-	Reasons   []string        `json:"reasons"` // why it is not
+	DHT       *models.DHT          `json:"dht,omitempty"`       // nil: the node does not show it
+	Discovery *models.Network      `json:"discovery,omitempty"` // nil: the node does not show it
+	Stored    *models.StoreForward `json:"saf,omitempty"`       // nil: the node does not show it
+	Healthy   bool                 `json:"healthy"`
+	Reasons   []string             `json:"reasons"` // why it is not
 }
 
 // ShowStatus writes the state of the node. It fits on one screen.
@@ -56,6 +57,9 @@ func ShowStatus(o *Output, s Status, now time.Time) error {
 	}
 	if s.DHT != nil {
 		line("dht", "%s", dhtText(s.DHT))
+	}
+	if s.Stored != nil && s.Stored.On {
+		line("stored", "%s", s.Stored.Summary)
 	}
 	for i, w := range s.Warnings {
 		name := "warnings"

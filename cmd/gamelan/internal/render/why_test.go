@@ -53,6 +53,18 @@ func TestWhyNamesTheRemedy(t *testing.T) {
 			api.Why{Addresses: 1, Pools: []string{"seed"}, Asked: &api.Asked{}},
 			[]string{id + " is not connected.", "It is a seed.", "It was not asked for peers yet.\n", "Next: connect to it"},
 		},
+		"stored messages": {
+			api.Why{Connected: true, Since: now, Stored: &models.StoreForwardPeer{LastAt: now.Add(-5 * time.Minute), Last: &models.StoreForwardResult{Messages: 3, Delivered: 2, Duplicates: 1}}},
+			[]string{id + " is connected, ", "Asked for stored messages 5m ago: 3 messages: 2 delivered, 1 known already.\n"},
+		},
+		"silent about stored messages": {
+			api.Why{Connected: true, Since: now, Stored: &models.StoreForwardPeer{Unanswered: 3, SilentUntil: now.Add(2*time.Hour + time.Minute)}},
+			[]string{id + " is connected, ", "Stored messages: does not answer: perhaps a release without store and forward; asked again in 2h.\n"},
+		},
+		"once silent about stored messages": {
+			api.Why{Connected: true, Since: now, Stored: &models.StoreForwardPeer{Unanswered: 1}},
+			[]string{id + " is connected, ", "Asked for stored messages, it left 1 request unanswered.\n"},
+		},
 		"never dialled": {api.Why{Addresses: 1, Protected: []string{"chat-1"}}, []string{id + " is not connected, protected by chat-1.", "Next: connect to it"}},
 	} {
 		c.w.NodeID, c.w.PublicKey = id, key

@@ -89,68 +89,81 @@ func joinTaken(p *probe) error {
 	return after("a Join", m.stays(1))
 }
 
-// candidates is how many keys the watcher chooses from, so that it is among the closest
-// to the joiner that the node is connected with.
-const candidates = 64
+// joins is how many nodes join before a check gives up: a node relays a Join to some of the
+// nodes that it is connected with, and may leave out the watcher.
+const joins = 3
 
 func joinRelayed(p *probe) error {
-	watching, err := p.Target.probe(p.ctx)
-	if err != nil {
-		return err
-	}
-	p.opened = append(p.opened, watching.end)
-	for range candidates {
-		other, err := p.Target.probe(p.ctx)
-		if err != nil {
-			return err
-		}
-		other.end()
-		self := p.secret.NodeID()
-		if other.secret.NodeID().Distance(self).Cmp(watching.secret.NodeID().Distance(self)) < 0 {
-			watching.secret = other.secret
-		}
-	}
-	watcher, err := watching.enter(identity.FeatureNode)
+	watcher, err := p.enter(identity.FeatureNode)
 	if err != nil {
 		return err
 	}
 	if err := watcher.lives(); err != nil {
 		return after("a session of a node", err)
 	}
-	joiner, err := p.enter(identity.FeatureNode)
-	if err != nil {
-		return err
+	sent := make(map[identity.PublicKey][]byte, joins)
+	for range joins {
+		joiner, end, err := p.joinerNear(watcher.secret.NodeID())
+		if err != nil {
+			return err
+		}
+		b, err := joiner.compose(joiner.join(joiner.announcement(nonce())))
+		if err != nil {
+			return err
+		}
+		sent[joiner.secret.PublicKey()] = b
+		if err := joiner.post(b); err != nil {
+			return err
+		}
+		if err := joiner.stays(1); err != nil {
+			return after("a Join", err)
+		}
+		got, e, err := watcher.letter(dhtwire.TypeJoin, patience)
+		if err != nil {
+			return after("a Join of another node", err)
+		}
+		if got == nil {
+			end()
+			continue
+		}
+		want, ok := sent[e.Header.Destination.Key]
+		if !ok { // of nobody who joined
+			want = b
+		}
+		if err := compare("the relayed Join", want, got); err != nil {
+			return err
+		}
+		return joiner.hearsNothingOfItself()
 	}
-	sent, err := joiner.compose(joiner.join(joiner.announcement(nonce())))
-	if err != nil {
-		return err
-	}
-	if err := joiner.post(sent); err != nil {
-		return err
-	}
-	if err := joiner.stays(1); err != nil {
-		return after("a Join", err)
-	}
-	got, _, err := watcher.letter(dhtwire.TypeJoin, patience)
-	switch {
-	case err != nil:
-		return after("a Join of another node", err)
-	case got == nil:
-		return inapplicable(fmt.Sprintf("no relayed Join came within %v: it chose other nodes, or relays none", patience))
-	}
-	if err := compare("the relayed Join", sent, got); err != nil {
-		return err
-	}
-	if back, _, err := joiner.letter(dhtwire.TypeJoin, 2*quiet); err != nil || back != nil {
-		return after("a Join", orDiffers(err, "nothing sent back to the joiner", around(back, 0)))
-	}
-	return after("a Join", joiner.stays(1))
+	return inapplicable(fmt.Sprintf("none of %d Joins was relayed within %v: it chose other nodes, or relays none", joins, patience))
 }
 
-// orDiffers returns err, or a failure if there is none.
-func orDiffers(err error, want, got string) error {
+// joinerNear connects a new node that is close to another one. End ends its connection
+// before the check does.
+func (p *probe) joinerNear(to identity.NodeID) (joiner *member, end func(), err error) {
+	joining, err := p.other()
 	if err != nil {
-		return err
+		return nil, nil, err
 	}
-	return differs(want, "%s", got)
+	if joining.secret, err = closest(to); err != nil {
+		return nil, nil, err
+	}
+	joiner, err = joining.enter(identity.FeatureNode)
+	return joiner, joining.end, err
+}
+
+// hearsNothingOfItself checks that a Join is not sent back to the joiner, and that its
+// connection stays.
+func (m *member) hearsNothingOfItself() error {
+	for {
+		back, e, err := m.letter(dhtwire.TypeJoin, 2*quiet)
+		switch {
+		case err != nil:
+			return after("a Join", err)
+		case back == nil:
+			return after("a Join", m.stays(1))
+		case e.Header.Destination.Is(m.secret.PublicKey()):
+			return after("a Join", differs("nothing sent back to the joiner", "%s", around(back, 0)))
+		}
+	}
 }

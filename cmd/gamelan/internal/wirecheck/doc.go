@@ -7,7 +7,7 @@
 // affect each other. The package dials only the target. At most three connections are open at
 // once, so that a node's limits for one source (V 8) do not interfere.
 //
-// The identities are clients, but for the two of join.relayed, and nobody can be reached by
+// The identities are clients, but for those of join.relayed, and nobody can be reached by
 // their only address. It is one reserved for documentation, and in the checks of the DHT,
 // where a node may drop such an address, an onion address with a random key.
 package wirecheck

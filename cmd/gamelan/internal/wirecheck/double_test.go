@@ -29,6 +29,8 @@ type double struct {
 
 	mu      sync.Mutex
 	members map[*doubleMux]bool // connections
+	relays  int                 // Joins that had somebody to be relayed to
+	kept    []doubleStored      // oldest first
 }
 
 // has tells whether the double has this fault.
@@ -113,6 +115,9 @@ func (d *double) serve(c net.Conn) {
 	d.meet(m, true)
 	defer d.meet(m, false)
 	defer m.stop()
+	if m.features&identity.FeatureStoreForward != 0 {
+		m.askStored()
+	}
 	m.run()
 }
 
@@ -227,24 +232,24 @@ func plain(body []byte, m identify.Message) bool {
 func (d *double) frame() []byte {
 	p := &probe{Target: Target{UserAgent: "double"}, secret: d.secret}
 	addresses := [][]byte{ma.StringCast("/ip4/1.2.3.4/tcp/80").Bytes()}
-	at := time.Now()
+	at, features := time.Now(), identity.FeatureNode
 	switch d.fault {
 	case "claims six addresses":
 		for len(addresses) < 6 {
 			addresses = append(addresses, addresses[0])
 		}
 	case "claims no address":
-		addresses = nil
+		addresses, features = nil, identity.FeatureNone // only a client may
 	case "claims port 0":
 		addresses = append(addresses, []byte(port0))
 	case "dates its claim ahead":
 		at = at.Add(25 * time.Hour)
 	}
-	c := p.claimOf(at, addresses...)
+	c := p.featured(features, at, addresses...)
 	c.protocols = []string{"t/other/1", messagingID, dhtID}
 	switch d.fault {
 	case "signs other features":
-		c.features = 3
+		c.features = 1
 	case "has unknown features":
 		c.features = 4
 	case "is version 1":
@@ -293,6 +298,7 @@ type doubleMux struct {
 	features identity.Features
 	own      uint32          // the last substream that it has opened; under mu
 	answered map[uint64]bool // nonces, of the reading goroutine only
+	asked    int             // requests for stored messages under way, of the reading goroutine only
 }
 
 type doubleStream struct {

@@ -56,7 +56,7 @@ func TestOwnNode(t *testing.T) {
 // TestOwnNodeDHT runs the checks of the DHT against a node of ours that has two others
 // connected, and those of messages, which the DHT takes here.
 //
-// conforms: dht 78, 81, 84, 87, 88, 111-114, 116
+// conforms: dht 78, 81, 84, 87, 88, 92, 97-101, 103, 104, 106, 111-114, 116
 func TestOwnNodeDHT(t *testing.T) {
 	gamelantest.Bubble(t, func(t *testing.T) {
 		network := gamelantest.NewNetwork(t)
@@ -76,7 +76,7 @@ func TestOwnNodeDHT(t *testing.T) {
 			Dial: func(ctx context.Context) (net.Conn, error) { return client.Dial(ctx, n.Addr) },
 			Key:  n.PublicKey(), Network: protocol.LocalNet, UserAgent: "gamelan-interop/test",
 		}
-		checks, err := Select(Checks(), []string{"join", "discovery", "response", "peers", "messaging"})
+		checks, err := Select(Checks(), []string{"join", "discovery", "response", "peers", "messaging", "stored"})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -99,7 +99,7 @@ func TestOwnNodeDHT(t *testing.T) {
 // ofDHT reports whether a check is one of what a node without a DHT does not do.
 func ofDHT(name string) bool {
 	group, _, _ := strings.Cut(name, ".")
-	return slices.Contains([]string{"join", "discovery", "response", "peers"}, group)
+	return slices.Contains([]string{"join", "discovery", "response", "peers", "stored"}, group)
 }
 
 // TestUnreachable: a target that nobody listens at.

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/gamelan-p2p/gamelan/identity"
@@ -24,6 +25,15 @@ type Target struct {
 	Release protocol.Release
 	// UserAgent is the user agent of the checks, at most 40 bytes of printable ASCII.
 	UserAgent string
+
+	learned *learned // in a run
+}
+
+// learned is what the checks of a run have found out about the node, so that each of them
+// need not wait for what never comes.
+type learned struct {
+	answersNothing atomic.Bool // to requests for stored messages
+	asksNobody     atomic.Bool // for stored messages
 }
 
 // Times and sizes. The limits of the node itself stand in the checks.
@@ -64,6 +74,7 @@ func (e *UnreachableError) Unwrap() error { return e.Err }
 // are not applicable, so that one broken rule is one failure and not fifty. Run returns the
 // error of that stage as blocked; then the node has not passed, whatever the results are.
 func Run(ctx context.Context, t Target, checks []Check, o Options) (results []Result, blocked, err error) {
+	t.learned = new(learned)
 	first, err := t.Dial(ctx)
 	if err != nil {
 		return nil, nil, &UnreachableError{err}

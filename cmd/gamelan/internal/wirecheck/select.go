@@ -11,6 +11,7 @@ func Checks() []Check {
 	return slices.Concat(
 		firstByteChecks(), noiseChecks(), identityChecks(), refusalChecks(),
 		muxChecks(), negotiationChecks(), messagingChecks(), joinChecks(), discoveryChecks(), peersChecks(),
+		storedChecks(),
 	)
 }
 

@@ -239,6 +239,10 @@ impl Args {
             other => return Err(format!("unknown seal {other:?}").into()),
         };
         let message_type = self.0["type"].as_i64().ok_or("type is not a number")?;
+        let dht_type = match self.0["dht_type"].as_str() {
+            Some(name) => Some(letters::dht_type(name)?),
+            None => None,
+        };
         Ok(Letter {
             to,
             exclude: self.node_ids("exclude")?,
@@ -246,6 +250,7 @@ impl Args {
             destination,
             discovery: self.flag("discovery"),
             message_type: message_type.try_into()?,
+            dht_type,
         })
     }
 

@@ -15,7 +15,7 @@ use serde_json::{json, Value};
 use tari_comms::{peer_manager::NodeId, types::CommsPublicKey};
 use tari_comms_dht::{
     domain_message::OutboundDomainMessage,
-    envelope::NodeDestination,
+    envelope::{DhtMessageType, NodeDestination},
     outbound::{MessageSendState, MessageSendStates, OutboundEncryption, OutboundMessageRequester, SendMessageParams},
 };
 
@@ -57,6 +57,17 @@ pub struct Letter {
     /// Look for the peer if it is unknown.
     pub discovery: bool,
     pub message_type: i32,
+    /// A message of the DHT itself: its body is the only part, without a type of the domain.
+    pub dht_type: Option<DhtMessageType>,
+}
+
+/// What the DHT's own messages for stored messages are called.
+pub fn dht_type(name: &str) -> Result<DhtMessageType, Error> {
+    match name {
+        "stored_request" => Ok(DhtMessageType::SafRequestMessages),
+        "stored_messages" => Ok(DhtMessageType::SafStoredMessages),
+        other => Err(format!("unknown message of the DHT {other:?}").into()),
+    }
 }
 
 fn destination(key: &Option<CommsPublicKey>) -> NodeDestination {
@@ -82,6 +93,9 @@ impl Letter {
             To::Propagate(key) => params.propagate(destination(&key), exclude),
         };
         params.with_destination(destination(&self.destination)).with_discovery(self.discovery);
+        if let Some(kind) = self.dht_type {
+            params.with_dht_message_type(kind);
+        }
         match &self.seal {
             Seal::Clear => &mut params,
             Seal::Signed => params.force_origin(),
@@ -97,8 +111,11 @@ impl Letter {
         mut dht: OutboundMessageRequester,
         body: Bytes,
     ) -> Result<Result<MessageSendStates, String>, Error> {
-        let message = OutboundDomainMessage::new(&self.message_type, Raw(body));
-        let queued = dht.send_message(self.params()?.finish(), message).await?;
+        let params = self.params()?.finish();
+        let queued = match self.dht_type {
+            Some(_) => dht.send_message_no_header(params, Raw(body)).await?,
+            None => dht.send_message(params, OutboundDomainMessage::new(&self.message_type, Raw(body))).await?,
+        };
         Ok(queued.resolve().await.map_err(|refused| refused.to_string()))
     }
 }

@@ -1,0 +1,135 @@
+package saf
+
+import (
+	"math/rand/v2"
+	"slices"
+	"time"
+
+	"github.com/asynkron/protoactor-go/actor"
+
+	"github.com/gamelan-p2p/gamelan/actors"
+	"github.com/gamelan-p2p/gamelan/dht"
+	"github.com/gamelan-p2p/gamelan/dht/saf"
+	"github.com/gamelan-p2p/gamelan/supervisor"
+)
+
+// newRandom returns a source of numbers that others cannot predict, which the machine keeps
+// beyond a restart of the actor.
+func newRandom(c actor.Context) *rand.Rand {
+	var seed [32]byte
+	_, _ = supervisor.Rand(c).Read(seed[:]) // it never fails
+	return rand.New(rand.NewChaCha8(seed))
+}
+
+// delivery is an answer whose messages are being delivered.
+type delivery struct {
+	peer   actors.Origin
+	judged saf.Judged
+	first  uint64 // id of the first letter
+	open   []bool // letters without outcome
+	ended  []saf.Delivery
+	left   int
+	until  time.Time
+}
+
+// deliveryLimit is how long the outcome of a letter may take. The inbound actors need no
+// time for it; only one that was restarted gives none.
+const deliveryLimit = 30 * time.Second
+
+// lettersMost is above the number of letters in an answer, so that the ids of two answers'
+// letters differ.
+const lettersMost = 2 * saf.AnswerLimit
+
+// heard handles an answer with stored messages. One that nobody waits for is dropped, and
+// counts towards a flood of its source (spec: dht 8.5).
+func (a *client) heard(c actor.Context, m dht.Heard) {
+	peer := m.Incoming.Source
+	if !a.f.client.machine.Open(supervisor.Now(c), peer) {
+		c.Send(c.Sender(), dht.NewIgnoreHeard(m))
+		return
+	}
+	judged := a.judge.Response(supervisor.Wall(c), m.Parts)
+	if judged.Violation != nil {
+		c.Send(a.f.trunk.Connectivity(), actors.PeerViolated{Peer: peer, Key: m.Key, Conn: m.Conn, Err: judged.Violation})
+	}
+	n := len(judged.Letters)
+	if n == 0 {
+		a.step(c, saf.Answered{Peer: peer, Judged: judged})
+		return
+	}
+	all := make([]*dht.Incoming, n)
+	for i := range judged.Letters {
+		l := &judged.Letters[i]
+		all[i] = &dht.Incoming{
+			Now: m.Now, Wall: m.Wall, Source: peer, Key: m.Key, Envelope: l.Envelope, Hash: l.Hash,
+			Origin: l.From, Parts: l.Parts, Copies: 1, Stored: true,
+		}
+	}
+	first := a.f.trunk.NewID() * lettersMost
+	d := &delivery{
+		peer: actors.Origin{Peer: peer, Conn: m.Conn}, judged: judged, first: first,
+		open: slices.Repeat([]bool{true}, n), ended: make([]saf.Delivery, n), left: n,
+		until: supervisor.Now(c).Add(deliveryLimit),
+	}
+	a.deliveries = append(a.deliveries, d)
+	for _, letter := range dht.NewDeliverStored(m, first, all) {
+		c.Request(c.Sender(), letter)
+	}
+	a.watchLate(c)
+}
+
+// handled learns how the delivery of a letter has ended.
+func (a *client) handled(c actor.Context, m dht.StoredHandled) {
+	i := slices.IndexFunc(a.deliveries, func(d *delivery) bool {
+		return m.ID >= d.first && m.ID-d.first < uint64(len(d.open))
+	})
+	if i < 0 {
+		return
+	}
+	d := a.deliveries[i]
+	at := m.ID - d.first
+	if !d.open[at] {
+		return
+	}
+	d.open[at] = false
+	d.ended[at] = outcome(m.Reason)
+	if d.left--; d.left == 0 {
+		a.deliveries = slices.Delete(a.deliveries, i, i+1)
+		a.answered(c, d)
+	}
+}
+
+// outcome returns what became of a letter. One that counts as seen is not asked for again,
+// also if no handler got it.
+func outcome(r dht.Reason) saf.Delivery {
+	switch r {
+	case dht.Delivered:
+		return saf.Delivered
+	case dht.NoHandler, dht.HandlerFailed, dht.HandlerStuck:
+		return saf.Refused
+	}
+	return saf.Duplicate
+}
+
+func (a *client) answered(c actor.Context, d *delivery) {
+	a.step(c, saf.Answered{Peer: d.peer.Peer, Judged: d.judged, Deliveries: d.ended})
+}
+
+// watchLate sets the timer for letters without outcome.
+func (a *client) watchLate(c actor.Context) {
+	if a.late == nil && len(a.deliveries) > 0 {
+		a.late = supervisor.At(c, a.deliveries[0].until, deliverLate{})
+	}
+}
+
+// giveUp ends deliveries whose inbound actor gave no outcome. Their open letters count as
+// refused, so that they are asked for again.
+func (a *client) giveUp(c actor.Context) {
+	now := supervisor.Now(c)
+	for len(a.deliveries) > 0 && !a.deliveries[0].until.After(now) {
+		d := a.deliveries[0]
+		a.deliveries = a.deliveries[1:]
+		a.answered(c, d)
+	}
+	a.watchLate(c)
+}

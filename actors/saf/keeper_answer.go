@@ -1,0 +1,253 @@
+package saf
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/asynkron/protoactor-go/actor"
+
+	"github.com/gamelan-p2p/gamelan/actors/saf/store"
+	"github.com/gamelan-p2p/gamelan/dht"
+	"github.com/gamelan-p2p/gamelan/dht/saf"
+	"github.com/gamelan-p2p/gamelan/dht/wire"
+	"github.com/gamelan-p2p/gamelan/identity"
+	"github.com/gamelan-p2p/gamelan/protocol"
+	"github.com/gamelan-p2p/gamelan/supervisor"
+)
+
+// request is a request of a peer that was admitted.
+type request struct {
+	peer identity.NodeID
+	wire.StoredRequest
+	until time.Time // when its answer is of no use any more
+}
+
+// requestLimit is how long a request may wait for its answer. This library's clients wait
+// for 30 s, others for two minutes; they drop what comes later (spec: dht 8.5/1).
+const requestLimit = 25 * time.Second
+
+// answer is an answer that is being read from the disk or sent.
+type answer struct {
+	request
+	refs  []saf.Ref
+	bytes int64
+	timer *supervisor.Timer // for its dht.Sent
+}
+
+// read is an answer that was read from the disk, and the messages that could not be read.
+type read struct {
+	id      uint64
+	body    []byte
+	damaged []int // their places among the refs of the answer
+}
+
+// answerKey names the task that reads an answer.
+type answerKey uint64
+
+func (k answerKey) String() string { return fmt.Sprintf("answer-%d", uint64(k)) }
+
+var errNoSender = errors.New("saf: the actor that sends messages does not run; try again")
+
+// answersAtOnce is how many answers of the greatest length are under way at a time. Shorter
+// ones are more, up to mostAnswers.
+const (
+	answersAtOnce = 4
+	mostAnswers   = 64
+	// answerLimit is how long an answer may take to be written.
+	answerLimit = 20 * time.Second
+	// sentLimit is how long the dht.Sent of an answer may take. It never comes if the actor
+	// that sends has restarted.
+	sentLimit = answerLimit + 10*time.Second
+	// refusedPause is how long a request waits whose answer had no room among the messages
+	// being sent.
+	refusedPause = time.Second
+)
+
+type (
+	overdue    struct{ id uint64 } // of an answer
+	refusedDue struct{ request *request }
+)
+
+// asked handles a request. One that is dropped counts towards a flood of its source. A
+// malformed one is no offence (spec: dht 8.4).
+func (k *keeper) asked(c actor.Context, m dht.Heard, to *actor.PID) {
+	peer := m.Incoming.Source
+	if m.Sealed || len(m.Parts) == 0 {
+		c.Send(to, dht.NewIgnoreHeard(m))
+		return
+	}
+	q, err := wire.DecodeStoredRequest(m.Parts[0])
+	if err != nil {
+		c.Send(to, dht.NewIgnoreHeard(m))
+		return
+	}
+	switch admission := k.requests.Ask(supervisor.Now(c), peer, q); {
+	case admission.Dropped():
+		c.Send(to, dht.NewIgnoreHeard(m))
+	case admission == saf.AnswerNow:
+		k.begin(c, request{peer, q, supervisor.Now(c).Add(requestLimit)})
+	}
+}
+
+// begin answers a request, or lets it wait while many answers are under way.
+func (k *keeper) begin(c actor.Context, q request) {
+	if k.sending > (answersAtOnce-1)*k.f.answer || len(k.answers) >= mostAnswers {
+		k.waiting = append(k.waiting, q)
+		return
+	}
+	items := k.index.Answer(supervisor.Now(c), q.peer, q.StoredRequest, k.f.answer)
+	a := answer{request: q, bytes: saf.AnswerOverhead}
+	list := make([]saf.Stored, len(items))
+	var missing []int
+	var seqs []uint64
+	for i, item := range items {
+		a.refs = append(a.refs, item.Ref)
+		a.bytes += int64(item.Size)
+		list[i].StoredAt = item.StoredAt
+		if list[i].Envelope = k.unwritten[item.Seq]; list[i].Envelope == nil {
+			missing, seqs = append(missing, i), append(seqs, item.Seq)
+		}
+	}
+	id := k.f.trunk.NewID()
+	k.answers[id] = a
+	k.sending += a.bytes
+	disk, wall := k.f.store, supervisor.Wall(c)
+	supervisor.Do(c, answerKey(id), func(context.Context) (read, error) { return readAnswer(disk, id, q, wall, list, missing, seqs) })
+}
+
+// readAnswer reads the missing envelopes of an answer, and encodes it.
+func readAnswer(disk *store.Store, id uint64, q request, wall time.Time, list []saf.Stored, missing []int, seqs []uint64) (r read, err error) {
+	r.id = id
+	envelopes, err := disk.Envelopes(seqs)
+	if err != nil {
+		return r, err
+	}
+	for i, at := range missing {
+		list[at].Envelope = envelopes[i]
+	}
+	r.body, r.damaged = saf.AppendAnswer(nil, q.StoredRequest, wall, list)
+	return r, nil
+}
+
+// read sends an answer that was read. Messages that could not be read are deleted.
+func (k *keeper) read(c actor.Context, m supervisor.Done[read]) {
+	id := uint64(m.Key.(answerKey))
+	a, ok := k.answers[id]
+	if !ok {
+		return
+	}
+	if m.Err != nil {
+		supervisor.Log(c).Warn("messages stored for another node could not be read", "peer", a.peer, "err", m.Err)
+		k.end(c, id, a)
+		return
+	}
+	refs := a.refs[:0:0]
+	damaged := m.Value.damaged
+	for i, ref := range a.refs {
+		if len(damaged) == 0 || damaged[0] != i {
+			refs = append(refs, ref)
+			continue
+		}
+		damaged = damaged[1:]
+		if k.index.Remove(ref) {
+			k.remove([]uint64{ref.Seq})
+			k.f.kept.damaged++
+		}
+	}
+	a.refs = refs
+	a.timer = supervisor.After(c, sentLimit, overdue{id})
+	k.answers[id] = a
+	err := k.f.send(c, id, dht.Control{
+		Type: wire.TypeStoredMessages, To: dht.Direct{Peer: a.peer}, Part: m.Value.body, Limit: answerLimit,
+	})
+	if err != nil {
+		k.end(c, id, a)
+	}
+	k.write(c)
+}
+
+// sent ends an answer. What was confirmed is deleted after the grace. An answer without
+// credit is put together again a little later.
+func (k *keeper) sent(c actor.Context, m dht.Sent) {
+	a, ok := k.answers[m.ID]
+	if !ok {
+		return
+	}
+	if m.Report.Reason == dht.SendOverloaded {
+		k.free(m.ID, a)
+		k.refused++
+		supervisor.After(c, refusedPause, refusedDue{&a.request})
+		k.answerNext(c)
+		return
+	}
+	if m.Report.Reason == 0 && m.Report.Count(protocol.Confirmed) > 0 {
+		for _, ref := range k.index.Confirmed(supervisor.Now(c), a.refs) {
+			k.next.confirm = append(k.next.confirm, store.Confirmation{Seq: ref.Seq, Sent: k.index.Sent(ref)})
+		}
+		k.watch(c)
+	}
+	k.end(c, m.ID, a)
+	k.write(c)
+}
+
+// overdue ends an answer without a dht.Sent. Its messages stay stored.
+func (k *keeper) overdue(c actor.Context, m overdue) {
+	if a, ok := k.answers[m.id]; ok {
+		supervisor.Log(c).Warn("an answer with stored messages has no outcome", "peer", a.peer)
+		k.end(c, m.id, a)
+	}
+}
+
+// askAgain lets a request go on whose answer had no credit.
+func (k *keeper) askAgain(c actor.Context, m refusedDue) {
+	k.refused--
+	k.waiting = append(k.waiting, *m.request)
+	k.answerNext(c)
+}
+
+// free gives back what an answer held.
+func (k *keeper) free(id uint64, a answer) {
+	delete(k.answers, id)
+	k.sending -= a.bytes
+	if a.timer != nil {
+		a.timer.Stop()
+	}
+}
+
+// end lets the next requests go on when an answer has ended.
+func (k *keeper) end(c actor.Context, id uint64, a answer) {
+	k.free(id, a)
+	k.done(c, a.peer)
+	k.answerNext(c)
+}
+
+// answerNext begins the answers to requests that wait, in their order, while there is room.
+func (k *keeper) answerNext(c actor.Context) {
+	for n := len(k.waiting); n > 0; n = len(k.waiting) {
+		q := k.waiting[0]
+		k.waiting = k.waiting[1:]
+		if !supervisor.Now(c).Before(q.until) {
+			k.late(c, q)
+			continue
+		}
+		if k.begin(c, q); len(k.waiting) >= n {
+			return // it waits again
+		}
+	}
+}
+
+// late drops a request that has waited for too long, so that messages are not sent to
+// somebody who drops them.
+func (k *keeper) late(c actor.Context, q request) {
+	k.f.kept.dropped++
+	k.done(c, q.peer)
+}
+
+// done ends what the peer has under way, and lets its next request wait.
+func (k *keeper) done(c actor.Context, peer identity.NodeID) {
+	if next, ok := k.requests.Done(peer); ok {
+		k.waiting = append(k.waiting, request{peer, next, supervisor.Now(c).Add(requestLimit)})
+	}
+}

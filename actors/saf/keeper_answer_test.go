@@ -1,0 +1,87 @@
+package saf_test
+
+import (
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/gamelan-p2p/gamelan/actors"
+	"github.com/gamelan-p2p/gamelan/dht"
+	"github.com/gamelan-p2p/gamelan/dht/wire"
+	"github.com/gamelan-p2p/gamelan/identity"
+	"github.com/gamelan-p2p/gamelan/internal/kv"
+)
+
+// report tells the keeper what became of the answer that it has sent last.
+func (b *bench) report(r dht.Report) {
+	all := b.sender.sends()
+	b.node.System().Root.Send(b.part.Keeper, dht.Sent{ID: all[len(all)-1].ID, Report: r})
+	synctest.Wait()
+}
+
+// storeFor has n messages of that length stored for a new peer, and returns the peer.
+func (b *bench) storeFor(n, length int) identity.NodeID {
+	b.t.Helper()
+	to := b.secret().PublicKey()
+	for range n {
+		if got, want := b.offer(b.sealedBody(to, make([]byte, length))), "dht.DirectOrClosest"; got != want {
+			b.t.Fatalf("got a message %s, want it stored", got)
+		}
+	}
+	return to.NodeID()
+}
+
+// ask sends a request of a peer, and returns how many answers were sent since the start.
+func (b *bench) ask(from identity.NodeID) int {
+	b.request(from, wire.StoredRequest{RequestID: 1}.Append(nil))
+	return len(b.sender.sends())
+}
+
+// TestKeeperWithoutCredit: an answer without credit is sent again until it has some, or
+// until the requester waits no more.
+func TestKeeperWithoutCredit(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBench(t, kv.Memory())
+		peer := b.storeFor(1, 100)
+		b.ask(peer)
+		for want := 2; want <= 25; want++ {
+			b.report(dht.Report{Reason: dht.SendOverloaded, Err: actors.ErrOverloaded})
+			if s := b.state(); s.Answers != 0 || s.Waiting != 1 || s.Requests.UnderWay != 1 {
+				t.Fatalf("without credit: got %+v, want the request to wait", s)
+			}
+			time.Sleep(time.Second)
+			if got := len(b.sender.sends()); got != want {
+				t.Fatalf("after %d s: got %d sends, want %d", want-1, got, want)
+			}
+		}
+		b.report(dht.Report{Reason: dht.SendOverloaded, Err: actors.ErrOverloaded})
+		time.Sleep(time.Minute)
+		if got := len(b.sender.sends()); got != 25 {
+			t.Errorf("a minute later: got %d sends, want no more than 25", got)
+		}
+		if s := b.state(); s.Dropped != 1 || s.Waiting != 0 || s.Requests.UnderWay != 0 {
+			t.Errorf("a minute later: got %+v, want the request dropped", s)
+		}
+	})
+}
+
+// TestKeeperWithoutOutcome: an answer of which nothing is heard ends, and the peer may ask
+// again.
+func TestKeeperWithoutOutcome(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBench(t, kv.Memory())
+		peer := b.storeFor(1, 100)
+		b.ask(peer)
+		time.Sleep(29 * time.Second)
+		if s := b.state(); s.Answers != 1 || s.Requests.UnderWay != 1 {
+			t.Errorf("got %+v, want one under way", s)
+		}
+		time.Sleep(2 * time.Second)
+		if s := b.state(); s.Answers != 0 || s.Requests.UnderWay != 0 || s.Messages != 1 {
+			t.Errorf("got %+v, want none under way, and its message still stored", s)
+		}
+		if got := b.ask(peer); got != 2 {
+			t.Errorf("got %d answers, want a second one", got)
+		}
+	})
+}

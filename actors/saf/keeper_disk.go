@@ -1,0 +1,205 @@
+package saf
+
+import (
+	"context"
+	"slices"
+
+	"github.com/asynkron/protoactor-go/actor"
+
+	"github.com/gamelan-p2p/gamelan/actors/saf/store"
+	"github.com/gamelan-p2p/gamelan/dht"
+	"github.com/gamelan-p2p/gamelan/dht/saf"
+	"github.com/gamelan-p2p/gamelan/supervisor"
+)
+
+// pending has changes of the index for the disk.
+type pending struct {
+	add     []store.Message
+	refs    []saf.Ref // of add
+	confirm []store.Confirmation
+	delete  []uint64
+	purges  []*purging // that end with the write
+}
+
+func (p *pending) empty() bool {
+	return len(p.add)+len(p.confirm)+len(p.delete)+len(p.purges) == 0
+}
+
+// loaded is what a task has read.
+type loaded struct {
+	index  *saf.Index
+	gone   []uint64
+	region saf.Region
+	store.Loaded
+}
+
+// written is the value of a task that has written.
+type written struct{}
+
+// load begins to read what is stored.
+func (k *keeper) load(c actor.Context) {
+	if k.busy {
+		return
+	}
+	k.busy = true
+	f, now, wall := k.f, supervisor.Now(c), supervisor.Wall(c)
+	supervisor.Do(c, "load", func(context.Context) (l loaded, err error) {
+		l.index = saf.NewIndex(f.Limits)
+		l.Loaded, err = f.store.Load(func(r saf.Record) { l.gone = append(l.gone, l.index.Load(now, wall, r)...) })
+		l.region = f.region()
+		return l, err
+	})
+}
+
+func (k *keeper) loaded(c actor.Context, m supervisor.Done[loaded]) {
+	k.busy = false
+	k.health(c, m.Err)
+	if m.Err != nil {
+		for _, to := range k.awaiting {
+			c.Send(to, Loaded{m.Err})
+		}
+		k.awaiting = nil
+		k.drained(c)
+		return
+	}
+	l := m.Value
+	k.index, k.round = l.index, l.Round
+	k.index.From(l.Next)
+	k.rules = saf.Rules{Key: k.f.trunk.Secret().PublicKey(), Message: k.f.Limits.Message, Region: l.region}
+	k.looked = supervisor.Now(c)
+	if k.f.kept.damaged = l.Damaged; l.Damaged > 0 {
+		supervisor.Log(c).Warn("some messages stored for others could not be read and are deleted", "n", l.Damaged)
+	}
+	k.remove(l.gone)
+	for _, to := range k.awaiting {
+		c.Send(to, Loaded{})
+	}
+	k.awaiting = nil
+	for len(k.early) > 0 {
+		e := k.early[0]
+		switch m := e.message.(type) {
+		case dht.Offered:
+			k.offered(c, m, e.from)
+		case dht.Heard:
+			k.asked(c, m, e.from)
+		}
+		e.credit.Finish()
+		k.early = k.early[1:]
+	}
+	k.watch(c)
+	k.purgeMore(c)
+	k.write(c)
+}
+
+// write begins a write unless one is under way or there is nothing to write. The end of a
+// write begins the next one.
+func (k *keeper) write(c actor.Context) {
+	if k.busy || k.index == nil {
+		if k.index == nil && !k.busy {
+			k.drained(c)
+		}
+		return
+	}
+	if k.draining == nil && (k.retry != nil || k.next.empty() && k.fails == 0) {
+		return
+	}
+	k.busy = true
+	k.writing, k.next = k.next, pending{}
+	f, w := k.f, &k.writing
+	if len(w.delete) > store.DeleteMost { // the rest, and the purges that end with it, later
+		k.next.delete, k.next.purges = w.delete[store.DeleteMost:], w.purges
+		w.delete, w.purges = w.delete[:store.DeleteMost:store.DeleteMost], nil
+	}
+	batch := store.Batch{Round: k.round, Add: w.add, Confirm: w.confirm, Delete: w.delete}
+	sync := len(w.purges) > 0 || k.draining != nil || k.fails > 0
+	supervisor.Do(c, "write", func(context.Context) (written, error) { return written{}, f.store.Write(&batch, sync) })
+}
+
+func (k *keeper) written(c actor.Context, err error) {
+	k.busy = false
+	w := k.writing
+	k.writing = pending{}
+	for i := range w.add {
+		seq := w.add[i].Seq
+		k.bytes -= int64(len(k.unwritten[seq]))
+		delete(k.unwritten, seq)
+	}
+	if err != nil { // nothing was added
+		for _, ref := range w.refs {
+			k.index.Remove(ref)
+		}
+	}
+	for _, p := range w.purges {
+		p.reply(c, err)
+	}
+	k.health(c, err)
+	switch {
+	case k.draining != nil && (err != nil || k.next.empty()):
+		k.drained(c)
+	case err == nil:
+		if !k.next.empty() {
+			k.write(c)
+		}
+	}
+}
+
+// drained answers a Drain: nothing more will be written.
+func (k *keeper) drained(c actor.Context) {
+	if k.draining != nil {
+		c.Send(k.draining, supervisor.Drained{From: c.Self()})
+		k.draining = nil
+	}
+}
+
+// purging is a Purge under way.
+type purging struct {
+	Purge
+	Purged
+	asker *actor.PID
+}
+
+func (p *purging) reply(c actor.Context, err error) {
+	if p.asker != nil {
+		p.Err = err
+		c.Send(p.asker, p.Purged)
+	}
+}
+
+// purge begins to delete messages.
+func (k *keeper) purge(c actor.Context, m Purge) {
+	k.purges = append(k.purges, &purging{Purge: m, asker: c.Sender()})
+	if len(k.purges) == 1 {
+		k.purgeMore(c)
+	}
+}
+
+// purgeMost is how many messages are purged in one turn, so that others are stored
+// meanwhile.
+const purgeMost = 1000
+
+// purgeMore deletes some more messages. The reply to a Purge follows the write of its last
+// deletion.
+func (k *keeper) purgeMore(c actor.Context) {
+	if len(k.purges) == 0 || k.index == nil {
+		return
+	}
+	p := k.purges[0]
+	before := k.index.Stats().Bytes
+	var gone []uint64
+	if p.All {
+		gone = k.index.PurgeAll(purgeMost)
+	} else {
+		gone = k.index.Purge(p.To, purgeMost)
+	}
+	k.remove(gone)
+	p.Messages += len(gone)
+	p.Bytes += before - k.index.Stats().Bytes
+	if len(gone) < purgeMost {
+		k.purges = slices.Delete(k.purges, 0, 1)
+		k.next.purges = append(k.next.purges, p)
+	}
+	if len(k.purges) > 0 {
+		supervisor.After(c, 0, purgeDue{})
+	}
+	k.write(c)
+}

@@ -1,0 +1,367 @@
+package saf_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"math/rand/v2"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/asynkron/protoactor-go/actor"
+
+	"github.com/gamelan-p2p/gamelan/actors"
+	safpart "github.com/gamelan-p2p/gamelan/actors/saf"
+	"github.com/gamelan-p2p/gamelan/dht"
+	"github.com/gamelan-p2p/gamelan/dht/saf"
+	"github.com/gamelan-p2p/gamelan/dht/wire"
+	"github.com/gamelan-p2p/gamelan/identity"
+	"github.com/gamelan-p2p/gamelan/internal/kv"
+	"github.com/gamelan-p2p/gamelan/peerstore"
+	"github.com/gamelan-p2p/gamelan/protocol"
+	"github.com/gamelan-p2p/gamelan/supervisor"
+)
+
+// record is an actor that keeps what it hears.
+type record struct {
+	mu       sync.Mutex
+	messages []any
+	controls []dht.SendControl // of all that was heard
+}
+
+func (r *record) Receive(c actor.Context) {
+	switch m := c.Message().(type) {
+	case actor.AutoReceiveMessage, actor.SystemMessage:
+	default:
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		r.messages = append(r.messages, m)
+		if m, ok := m.(dht.SendControl); ok {
+			r.controls = append(r.controls, m)
+		}
+	}
+}
+
+// sends returns what was asked to be sent since the start.
+func (r *record) sends() []dht.SendControl {
+	synctest.Wait()
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return slices.Clone(r.controls)
+}
+
+// take returns what was heard since the last call, in words.
+func (r *record) take() string {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	var all []string
+	for _, m := range r.messages {
+		switch m := m.(type) {
+		case dht.RelayHeard:
+			all = append(all, fmt.Sprintf("%T", m.To))
+			m.Credit.Discard()
+		case dht.IgnoreHeard:
+			all = append(all, "ignored")
+			m.Credit.Discard()
+		default:
+			all = append(all, fmt.Sprintf("%T", m))
+		}
+	}
+	r.messages = nil
+	return strings.Join(all, ", ")
+}
+
+// held counts the credits of messages that have not gone back.
+type held struct {
+	mu sync.Mutex
+	n  int
+}
+
+// lent is the credit of one message.
+type lent struct {
+	of   *held
+	gone bool
+}
+
+func (h *held) take() *lent {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.n++
+	return &lent{of: h}
+}
+
+func (l *lent) Finish() { l.Discard() }
+
+func (l *lent) Discard() {
+	l.of.mu.Lock()
+	defer l.of.mu.Unlock()
+	if !l.gone {
+		l.gone = true
+		l.of.n--
+	}
+}
+
+func (l *lent) Keep() func() { return l.Discard }
+func (l *lent) Source() any  { return nil }
+
+func (l *lent) HandOver() dht.HeardCredit {
+	next := l.of.take()
+	l.Discard()
+	return next
+}
+
+func (l *lent) Split(lengths ...int) []dht.HeardCredit {
+	all := make([]dht.HeardCredit, len(lengths))
+	for i := range all {
+		all[i] = l.of.take()
+	}
+	l.Discard()
+	return all
+}
+
+// bench is a real keeper among fakes.
+type bench struct {
+	t       *testing.T
+	node    actors.Node
+	part    *safpart.Saf
+	source  *record // the inbound actor
+	sender  *record
+	credit  held
+	random  *rand.ChaCha8
+	inbound *actor.PID
+}
+
+func newBench(t *testing.T, db kv.DB, options ...func(*actors.Settings)) *bench {
+	t.Helper()
+	b := &bench{t: t, source: new(record), sender: new(record), random: rand.NewChaCha8([32]byte{1})}
+	secret := b.secret()
+	store, err := peerstore.Open(kv.Memory(), peerstore.Options{Self: secret.NodeID(), TestAddresses: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	discard := slog.New(slog.DiscardHandler)
+	settings := actors.Settings{
+		System: actor.NewActorSystem(actor.WithLoggerFactory(func(*actor.ActorSystem) *slog.Logger { return discard })),
+		Root:   "bench", Profile: protocol.Tari(protocol.LocalNet), Secret: secret, Features: identity.FeatureNode,
+		Store: store, Now: time.Now, Wall: time.Now, Logger: discard, NodeCredit: 1 << 24, PeerCredit: 1 << 20, DHT: true,
+	}
+	for _, o := range options {
+		o(&settings)
+	}
+	b.node = actors.NewNode(settings)
+	if b.part, err = safpart.New(b.node.Trunk, safpart.Settings{Limits: saf.Default(), Neighbours: 8, DB: db, Dedup: dht.NewDedup(100)}); err != nil {
+		t.Fatal(err)
+	}
+	fake := func(name string, r *record) supervisor.Spec {
+		return supervisor.Spec{Name: name, Kind: name, New: func() actor.Actor { return r }}
+	}
+	group := func(name string, specs ...supervisor.Spec) supervisor.Spec {
+		return supervisor.Spec{Name: name, Kind: "group", New: supervisor.Group(specs...), Drains: name != "fakes"}
+	}
+	root, err := supervisor.Start(b.node.System(), b.node.Root(), group("node",
+		fake("connectivity", new(record)), group("fakes", fake("inbound", b.source), fake("sender", b.sender)), group("saf", b.part.Part().Actors...),
+	), supervisor.Options{Logger: discard})
+	if err != nil {
+		t.Fatal(err)
+	}
+	b.inbound = b.node.Trunk.PID("fakes/inbound")
+	b.node.Trunk.Provide(dht.Sender, b.node.Trunk.PID("fakes/sender"))
+	t.Cleanup(func() {
+		if err := root.Stop(context.Background(), nil); err != nil {
+			t.Error(err)
+		}
+		b.source.take()
+		time.Sleep(2 * time.Second)
+		b.credit.mu.Lock()
+		defer b.credit.mu.Unlock()
+		if b.credit.n != 0 {
+			t.Errorf("got the credit of %d messages held at the end, want none", b.credit.n)
+		}
+	})
+	return b
+}
+
+func (b *bench) secret() *identity.Secret {
+	s, err := identity.NewSecret(b.random)
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	return s
+}
+
+// sealed returns a message for somebody else.
+func (b *bench) sealed(to identity.PublicKey) wire.Envelope { return b.sealedBody(to, []byte("later")) }
+
+func (b *bench) sealedBody(to identity.PublicKey, body []byte) wire.Envelope {
+	b.t.Helper()
+	e, err := wire.Compose(wire.Draft{
+		Destination: wire.To(to), EncryptFor: to, Expires: uint64(time.Now().Add(time.Hour).Unix()),
+		Body: wire.AppendBody(nil, wire.DomainHeader{Type: 1001}.Append(nil), body),
+	}, b.secret(), b.random)
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	return e
+}
+
+// offer offers a message to the keeper, and returns how it was relayed.
+func (b *bench) offer(e wire.Envelope) string {
+	exclude := []identity.NodeID{{7}}
+	to := e.Header.Destination.Key
+	b.node.System().Root.RequestWithCustomSender(b.part.Keeper, dht.Offered{
+		Heard: dht.Heard{Incoming: &dht.Incoming{
+			Now: time.Now(), Wall: time.Now(), Source: identity.NodeID{7}, Envelope: e, Hash: e.DedupHash(), Sealed: true, Copies: 1,
+		}, Credit: b.credit.take()},
+		IfKept: dht.DirectOrClosest{To: to.NodeID(), Exclude: exclude, ConnectedOnly: true}, Otherwise: dht.Propagate{To: to, Exclude: exclude},
+	}, b.inbound)
+	synctest.Wait()
+	return b.source.take()
+}
+
+// request sends a request of a peer, and returns what the keeper did about it.
+func (b *bench) request(from identity.NodeID, part []byte) string {
+	b.node.System().Root.RequestWithCustomSender(b.part.Keeper, dht.Heard{Incoming: &dht.Incoming{
+		Now: time.Now(), Wall: time.Now(), Source: from, Parts: [][]byte{part}, Copies: 1,
+	}, Credit: b.credit.take()}, b.inbound)
+	synctest.Wait()
+	return strings.Trim(b.source.take()+", "+b.sender.take(), ", ")
+}
+
+func (b *bench) state() safpart.ServerState {
+	b.t.Helper()
+	s, err := supervisor.Ask[safpart.ServerState](b.t.Context(), b.node.System(), b.part.Keeper, safpart.GetState{})
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	return s
+}
+
+// TestKeeperOffered: a message that is stored goes to its destination or the closest nodes,
+// one that may not be stored is propagated, and one that was stored before is not relayed
+// again.
+//
+// conforms: dht 72, 73
+func TestKeeperOffered(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBench(t, kv.Memory())
+		e := b.sealed(b.secret().PublicKey())
+		if got, want := b.offer(e), "dht.DirectOrClosest"; got != want {
+			t.Errorf("stored: got %q, want %q", got, want)
+		}
+		if got := b.offer(e); got != "" {
+			t.Errorf("stored before: got %q, want it relayed to nobody", got)
+		}
+		long := b.sealed(b.secret().PublicKey())
+		long.Body = make([]byte, saf.Default().Message+1)
+		if got, want := b.offer(long), "dht.Propagate"; got != want {
+			t.Errorf("too long: got %q, want %q", got, want)
+		}
+		s := b.state()
+		if s.Messages != 1 || s.Refused[saf.TooLong] != 1 || s.Refused[saf.AlreadyStored] != 1 || s.Unwritten != 0 {
+			t.Errorf("got %+v, want one stored, one too long, one stored before", s)
+		}
+	})
+}
+
+// TestKeeperAnswers: a request is answered, a malformed one and one too many are ignored.
+func TestKeeperAnswers(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBench(t, kv.Memory())
+		peer := b.secret().PublicKey().NodeID()
+		if got, want := b.request(peer, []byte{0xff}), "ignored"; got != want {
+			t.Errorf("malformed: got %q, want %q", got, want)
+		}
+		if got, want := b.request(peer, wire.StoredRequest{RequestID: 1}.Append(nil)), "dht.SendControl"; got != want {
+			t.Errorf("got %q, want %q", got, want)
+		}
+		for n := range uint32(saf.PeerWaiting) {
+			if got := b.request(peer, wire.StoredRequest{RequestID: 2 + n}.Append(nil)); got != "" {
+				t.Errorf("while the first is under way: got %q, want nothing yet", got)
+			}
+		}
+		if got, want := b.request(peer, wire.StoredRequest{RequestID: 100}.Append(nil)), "ignored"; got != want {
+			t.Errorf("one too many: got %q, want %q", got, want)
+		}
+		if s := b.state(); s.Answers != 1 || s.Requests.UnderWay != 1 {
+			t.Errorf("got %+v, want one under way", s)
+		}
+	})
+}
+
+// failing is a disk that refuses writes while it is broken.
+type failing struct {
+	kv.DB
+	mu     sync.Mutex
+	broken bool
+}
+
+func (f *failing) set(broken bool) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.broken = broken
+}
+
+func (f *failing) Client() kv.Client { return failingClient{f.DB.Client(), f} }
+
+type failingClient struct {
+	kv.Client
+	of *failing
+}
+
+var errFull = errors.New("no space left on device")
+
+func (f failingClient) Apply(b *kv.Batch, sync bool) error {
+	f.of.mu.Lock()
+	defer f.of.mu.Unlock()
+	if f.of.broken {
+		return errFull
+	}
+	return f.Client.Apply(b, sync)
+}
+
+// TestKeeperWithoutDisk: what a full disk does not take is not stored, further messages are
+// relayed only, and when the disk has room again they are stored.
+func TestKeeperWithoutDisk(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		disk := &failing{DB: kv.Memory()}
+		b := newBench(t, disk)
+		time.Sleep(time.Second)
+		disk.set(true)
+		b.offer(b.sealed(b.secret().PublicKey()))
+		if s := b.state(); s.Messages != 0 || !errors.Is(s.Err, errFull) {
+			t.Errorf("got %+v, want nothing stored, and why", s)
+		}
+		if got, want := b.offer(b.sealed(b.secret().PublicKey())), "dht.Propagate"; got != want {
+			t.Errorf("while the disk fails: got %q, want %q", got, want)
+		}
+		disk.set(false)
+		time.Sleep(time.Minute)
+		if got, want := b.offer(b.sealed(b.secret().PublicKey())), "dht.DirectOrClosest"; got != want {
+			t.Errorf("afterwards: got %q, want %q", got, want)
+		}
+		if s := b.state(); s.Messages != 1 || s.Late != 1 || s.Err != nil {
+			t.Errorf("got %+v, want one stored", s)
+		}
+	})
+}
+
+// TestKeeperReadsAgain: a keeper that begins anew, on the same disk, has what was stored.
+func TestKeeperReadsAgain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		db := kv.Memory()
+		first := newBench(t, db)
+		for range 3 {
+			first.offer(first.sealed(first.secret().PublicKey()))
+		}
+		second := newBench(t, db)
+		synctest.Wait()
+		if s := second.state(); s.Messages != 3 || s.Loading || s.Damaged != 0 {
+			t.Errorf("got %+v, want three", s)
+		}
+	})
+}

@@ -1,0 +1,125 @@
+package demo
+
+import (
+	"context"
+	"fmt"
+	"strconv"
+	"sync"
+	"time"
+
+	"github.com/asynkron/protoactor-go/actor"
+
+	"github.com/gamelan-p2p/gamelan"
+	"github.com/gamelan-p2p/gamelan/dht"
+	"github.com/gamelan-p2p/gamelan/protocol"
+	"github.com/gamelan-p2p/gamelan/supervisor"
+)
+
+// The last part of the demonstration: messages for a node that is away.
+const (
+	letters      = 10
+	letterType   = 1225
+	awayLimit    = 20 * time.Second // for the messages to come, once the node is back
+	lookInterval = 5 * time.Millisecond
+)
+
+// demoAway is what became of messages for a node that was away.
+type demoAway struct {
+	Name     string        `json:"name"`
+	Sent     int           `json:"sent"`
+	Copies   int           `json:"copies"` // that neighbours have read, which may store them
+	Received int           `json:"received"`
+	Twice    int           `json:"received_twice"`
+	After    time.Duration `json:"after_ns"` // from the node's return to the last message
+}
+
+// right reports whether each message came once.
+func (a demoAway) right() bool { return a.Received == a.Sent && a.Twice == 0 }
+
+// letterbox counts the letters of a node. Its actors share it, so that a restart loses none.
+type letterbox struct {
+	mu   sync.Mutex
+	came map[string]int
+}
+
+// Receive records a letter.
+//
+// In: dht.Received.
+func (b *letterbox) Receive(c actor.Context) {
+	m, ok := c.Message().(dht.Received)
+	if !ok {
+		supervisor.Unhandled(c)
+		return
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.came[string(m.Body)]++
+}
+
+func (b *letterbox) count() (received, twice int) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for _, n := range b.came {
+		received++
+		if n > 1 {
+			twice++
+		}
+	}
+	return received, twice
+}
+
+// away has the third node go away, the first one write to it, and the third one come back.
+func (d *demo) away(ctx context.Context) (demoAway, error) {
+	ann, ben, cleo := d.nodes[0], d.nodes[1], &d.nodes[2]
+	a := demoAway{Name: cleo.name, Sent: letters}
+	if err := cleo.node.Close(ctx); err != nil {
+		return a, fmt.Errorf("stop %s: %w", cleo.name, err)
+	}
+	err := wait(ctx, func() bool { return !connected(ann.node, cleo.node) && !connected(ben.node, cleo.node) })
+	if err != nil {
+		return a, err
+	}
+	for i := range letters {
+		r, err := ann.node.DHT().Send(ctx, dht.Message{
+			To: dht.StoreFor{To: cleo.secret.PublicKey()}, Encrypt: true, Type: letterType, Body: strconv.AppendInt(nil, int64(i), 10),
+		})
+		if err != nil {
+			return a, fmt.Errorf("letter %d to %s: %w", i, cleo.name, err)
+		}
+		a.Copies += r.Count(protocol.Confirmed)
+	}
+	box, start := &letterbox{came: make(map[string]int)}, time.Now()
+	cleo.node, err = d.start(ctx, cleo.secret, []string{ben.node.Seed()},
+		gamelan.WithType(letterType, func(*gamelan.Node) actor.Actor { return actor.ReceiveFunc(box.Receive) }))
+	if err != nil {
+		return a, err
+	}
+	limited, cancel := context.WithTimeout(ctx, awayLimit)
+	defer cancel()
+	if err := wait(limited, func() bool { n, _ := box.count(); return n == letters }); err != nil && ctx.Err() != nil {
+		return a, err
+	}
+	a.After = time.Since(start)
+	if _, err := cleo.node.DHT().FetchStored(ctx); err != nil { // a second time nothing comes
+		return a, fmt.Errorf("%s fetches stored messages: %w", cleo.name, err)
+	}
+	a.Received, a.Twice = box.count()
+	return a, nil
+}
+
+func connected(n, to *gamelan.Node) bool {
+	_, ok := n.Connection(to.ID())
+	return ok
+}
+
+// wait looks until ready returns true.
+func wait(ctx context.Context, ready func() bool) error {
+	for !ready() {
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(lookInterval):
+		}
+	}
+	return nil
+}

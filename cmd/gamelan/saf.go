@@ -1,0 +1,86 @@
+package main
+
+import (
+	"time"
+
+	"github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/api"
+	"github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/failure"
+	"github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/render"
+)
+
+type safCmd struct {
+	Status safStatusCmd `cmd:"" default:"withargs" help:"Show what the node stores for others, and whom it asked for its own messages."`
+	Fetch  safFetchCmd  `cmd:"" help:"Ask connected nodes now for the messages that they store for this node."`
+	Purge  safPurgeCmd  `cmd:"" help:"Delete messages that this node stores for others."`
+}
+
+type safStatusCmd struct{}
+
+func (*safStatusCmd) Run(a *app) error {
+	s, err := a.client().StoreForward(a.ctx)
+	if err != nil {
+		return err
+	}
+	return render.StoreForward(a.Output, &s, time.Now())
+}
+
+type safFetchCmd struct {
+	Peer []string `arg:"" optional:"" help:"Peers to ask, at most 8: a node id or public key that gamelan peers lists, or KEY::ADDRESS. The node connects to them first. Default: the connected nodes closest to this one."`
+}
+
+// Help returns the text of gamelan saf fetch --help below the flags.
+func (*safFetchCmd) Help() string {
+	return "A node asks by itself whenever it connects to a node that may store messages; this command does it at once, and says what each has answered. " +
+		"The messages arrive as any others: see gamelan listen. The exit code is 0 if at least one peer was asked and none had anything new in the end, else 1."
+}
+
+func (c *safFetchCmd) Run(a *app) error {
+	for _, p := range c.Peer {
+		if err := api.CheckPeer(p); err != nil {
+			return err
+		}
+	}
+	a.Note("Asking for stored messages…")
+	f, err := a.client().FetchStored(a.ctx, c.Peer)
+	if err != nil {
+		return err
+	}
+	if err := render.Fetched(a.Output, &f); err != nil {
+		return err
+	}
+	if !f.Complete {
+		return errQuiet
+	}
+	return nil
+}
+
+type safPurgeCmd struct {
+	To  string `help:"Delete the messages for the holder of this public key. A node id is possible, too." placeholder:"KEY"`
+	All bool   `help:"Delete the messages for all."`
+	Yes bool   `help:"Do not refuse --all."`
+}
+
+// Help returns the text of gamelan saf purge --help below the flags.
+func (*safPurgeCmd) Help() string {
+	return "Deleted messages do not come back, and their receivers are not told. Other nodes may store copies of them."
+}
+
+func (c *safPurgeCmd) Run(a *app) error {
+	switch {
+	case c.To == "" && !c.All:
+		return failure.Usage("name a receiver with --to KEY, or use --all --yes", "it is not said which messages to delete")
+	case c.To != "" && c.All:
+		return failure.Usage("leave one of them out", "choose either --to or --all")
+	case c.All && !c.Yes:
+		return failure.Usage("add --yes if you mean it", "--all deletes the stored messages of all receivers, for good")
+	case c.To != "":
+		if err := api.CheckKnownPeer(c.To); err != nil {
+			return err
+		}
+	}
+	p, err := a.client().PurgeStored(a.ctx, c.To)
+	if err != nil {
+		return err
+	}
+	return render.Purged(a.Output, &p)
+}

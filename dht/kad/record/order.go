@@ -1,0 +1,28 @@
+package record
+
+import (
+	"cmp"
+
+	"github.com/gamelan-p2p/gamelan/dht/kad"
+)
+
+// Compare says which of two valid records under one key is the newer: +1 if a is, -1 if b
+// is, 0 if they are the same record. Of mutable records the higher seq wins, then the
+// later expiry, then the larger digest (spec: kad B8). Two records that differ in the
+// signature alone are the same. So are all records of another kind: a hash has one value,
+// and of opaque values the one that came last counts.
+func Compare(a, b *kad.Record) int {
+	if a.Kind != kad.Mutable || b.Kind != kad.Mutable {
+		return 0
+	}
+	if c := cmp.Or(cmp.Compare(a.Seq, b.Seq), cmp.Compare(a.Expires, b.Expires)); c != 0 {
+		return c
+	}
+	return a.Digest().Compare(b.Digest())
+}
+
+// Replaces reports whether a valid record received now takes the place of stored, which
+// may be nil. The same record again does not, unless it is opaque.
+func Replaces(received, stored *kad.Record) bool {
+	return stored == nil || received.Kind == kad.Opaque || Compare(received, stored) > 0
+}

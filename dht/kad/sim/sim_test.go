@@ -1,0 +1,183 @@
+package sim
+
+import (
+	"encoding/json"
+	"flag"
+	"os"
+	"reflect"
+	"runtime/debug"
+	"testing"
+	"time"
+)
+
+var update = flag.Bool("update", false, "write the results to testdata instead of comparing")
+
+// scenario is a simulation with a name, and what it has to reach.
+type scenario struct {
+	name   string
+	config Config
+	want   target
+}
+
+// target is what a scenario has to reach; a zero field demands nothing.
+//
+// spec: kad B16
+type target struct {
+	found, recall, accepted         float64 // at least
+	hops, requests, asked           float64 // at most
+	get50, get95, get99             float64
+	search95, put95, upkeep, weight float64
+}
+
+func (w target) check(t *testing.T, r Result) {
+	t.Helper()
+	least := func(what string, got, want float64) {
+		if got < want {
+			t.Errorf("%s: got %v, want at least %v", what, got, want)
+		}
+	}
+	most := func(what string, got, want float64) {
+		if want > 0 && got > want {
+			t.Errorf("%s: got %v, want at most %v", what, got, want)
+		}
+	}
+	least("found", r.Found, w.found)
+	least("recall", r.Recall, w.recall)
+	least("puts accepted by half of the holders", r.Accepted, w.accepted)
+	most("hops", r.Hops, w.hops)
+	most("requests of a get", r.Requests, w.requests)
+	most("requests of a search", r.SearchRequests, w.asked)
+	most("get, median", r.Get.P50, w.get50)
+	most("get, 95 %", r.Get.P95, w.get95)
+	most("get, 99 %", r.Get.P99, w.get99)
+	most("search, 95 %", r.Search.P95, w.search95)
+	most("put, 95 %", r.Put.P95, w.put95)
+	most("requests a second without cause", r.Upkeep, w.upkeep)
+	most("bytes a second without cause", r.UpkeepBytes, w.weight)
+}
+
+// worse reports what is more than a tenth worse than in the baseline.
+func worse(t *testing.T, got, was Result) {
+	t.Helper()
+	for _, x := range []struct {
+		what     string
+		got, was float64
+	}{
+		{"hops", got.Hops, was.Hops},
+		{"requests of a get", got.Requests, was.Requests},
+		{"requests of a search", got.SearchRequests, was.SearchRequests},
+		{"requests a second without cause", got.Upkeep, was.Upkeep},
+		{"bytes a second without cause", got.UpkeepBytes, was.UpkeepBytes},
+		{"messages", float64(got.Messages), float64(was.Messages)},
+		{"get, 95 %", got.Get.P95, was.Get.P95},
+		{"search, 95 %", got.Search.P95, was.Search.P95},
+		{"gets that found nothing", 1 - got.Found, 1 - was.Found + 0.001},
+		{"missed by searches", 1 - got.Recall, 1 - was.Recall + 0.001},
+	} {
+		if x.got > 1.1*x.was {
+			t.Errorf("%s: got %v, want at most a tenth more than %v; if that is meant, write the file anew with -update and say why", x.what, x.got, x.was)
+		}
+	}
+}
+
+// run runs scenarios and compares them with a file.
+func run(t *testing.T, file string, list []scenario) {
+	results := make([]Result, len(list))
+	baseline := make(map[string]Result)
+	if text, err := os.ReadFile(file); err == nil {
+		if err := json.Unmarshal(text, &baseline); err != nil {
+			t.Fatal(err)
+		}
+	}
+	t.Run("all", func(t *testing.T) {
+		for i, x := range list {
+			t.Run(x.name, func(t *testing.T) {
+				t.Parallel()
+				begun := time.Now()
+				r := Run(x.config)
+				results[i] = r
+				text, err := json.Marshal(r)
+				if err != nil {
+					t.Fatal(err)
+				}
+				t.Logf("%s\nin %v", text, time.Since(begun).Round(time.Second))
+				x.want.check(t, r)
+				if *update {
+					return
+				}
+				was, ok := baseline[x.name]
+				if !ok {
+					t.Fatalf("%s has no result for %s; write it with -update", file, x.name)
+				}
+				worse(t, r, was)
+			})
+		}
+	})
+	if !*update {
+		return
+	}
+	for i, x := range list {
+		if results[i].Events > 0 {
+			baseline[x.name] = results[i]
+		}
+	}
+	text, err := json.MarshalIndent(baseline, "", "\t")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(file, append(text, '\n'), 0o644); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// TestSimulation runs networks of 50 nodes and, with GAMELAN_LONG=1, of 1,000.
+//
+// conforms: kad 68
+func TestSimulation(t *testing.T) {
+	if os.Getenv("GAMELAN_LONG") != "" {
+		thousand(t)
+		return
+	}
+	fifty(t)
+}
+
+// fifty runs small networks. All of them know each other, so what it shows is that the
+// machines work together, and that no number becomes worse unnoticed.
+func fifty(t *testing.T) {
+	t.Helper()
+	run(t, "testdata/50.json", []scenario{
+		{"churn", Config{Nodes: 50, Seed: 1, Churn: 0.5}, target{found: 0.999, recall: 0.995, accepted: 1, hops: 1.9, requests: 7, asked: 28, upkeep: 1.2}},
+		{"loss", Config{Nodes: 50, Seed: 2, Loss: 0.3}, target{found: 0.999, recall: 0.95, accepted: 1}},
+		{"clients", Config{Nodes: 50, Seed: 3, Clients: 0.4}, target{found: 0.999, recall: 0.995, accepted: 1}},
+		{"cut", Config{Nodes: 50, Seed: 4, Cut: 30 * time.Minute}, target{found: 0.999, recall: 0.995, accepted: 1}},
+		{"colluders", Config{Nodes: 50, Seed: 5, Colluders: 0.2}, target{found: 0.95}},
+	})
+}
+
+// thousand runs networks of the size for which the specification gives numbers.
+func thousand(t *testing.T) {
+	t.Helper()
+	defer debug.SetGCPercent(debug.SetGCPercent(200))
+	run(t, "testdata/1000.json", []scenario{
+		{"churn 50 %", Config{Nodes: 1000, Seed: 1, Churn: 0.5, Age: 2 * time.Hour}, target{
+			found: 0.999, recall: 0.995, accepted: 0.999, hops: 1.9, requests: 7, asked: 28, get50: 0.15, get95: 0.35, get99: 0.6,
+			search95: 3, put95: 4, upkeep: 0.7, weight: 600,
+		}},
+		{"loss 10 %", Config{Nodes: 1000, Seed: 3, Loss: 0.1}, target{found: 0.999, recall: 0.995}},
+		{"loss 30 %", Config{Nodes: 1000, Seed: 4, Loss: 0.3}, target{found: 0.999, recall: 0.96}},
+		{"colluders 20 %", Config{Nodes: 1000, Seed: 6, Colluders: 0.2}, target{found: 0.95}},
+	})
+}
+
+// TestDeterministic runs a network twice.
+func TestDeterministic(t *testing.T) {
+	c := Config{Nodes: 20, Seed: 7, Churn: 0.5, Loss: 0.1, Colluders: 0.1, Clients: 0.1, Settle: 4 * time.Minute, Age: 4 * time.Minute, Measure: 2 * time.Minute}
+	a, b := Run(c), Run(c)
+	if !reflect.DeepEqual(a, b) {
+		t.Errorf("got %+v\nand then %+v, want the same", a, b)
+	}
+	c.Seed++
+	if b = Run(c); reflect.DeepEqual(a, b) {
+		t.Error("another seed gives the same result")
+	}
+}

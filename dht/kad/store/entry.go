@@ -1,0 +1,106 @@
+package store
+
+import (
+	"container/heap"
+	"time"
+
+	"github.com/gamelan-p2p/gamelan/dht/kad"
+)
+
+// entry is a stored record.
+type entry struct {
+	record   *kad.Record
+	size     int
+	peer     string // who brought it
+	group    string // of that peer
+	until    time.Time
+	cached   bool
+	distance kad.Distance // from this node to the key
+
+	byExpiry, byDistance int // index in the queues
+}
+
+// queue is a priority queue of entries, each of which knows its place.
+type queue struct {
+	list   []*entry
+	before func(a, b *entry) bool
+	place  func(*entry) *int
+}
+
+func (q *queue) Len() int           { return len(q.list) }
+func (q *queue) Less(i, j int) bool { return q.before(q.list[i], q.list[j]) }
+
+func (q *queue) Swap(i, j int) {
+	q.list[i], q.list[j] = q.list[j], q.list[i]
+	*q.place(q.list[i]), *q.place(q.list[j]) = i, j
+}
+
+func (q *queue) Push(x any) {
+	e := x.(*entry)
+	*q.place(e) = len(q.list)
+	q.list = append(q.list, e)
+}
+
+func (q *queue) Pop() any {
+	last := len(q.list) - 1
+	e := q.list[last]
+	q.list[last] = nil
+	q.list = q.list[:last]
+	return e
+}
+
+func (q *queue) add(e *entry)    { heap.Push(q, e) }
+func (q *queue) remove(e *entry) { heap.Remove(q, *q.place(e)) }
+func (q *queue) moved(e *entry)  { heap.Fix(q, *q.place(e)) }
+
+// first returns the entry that comes first, nil if there is none.
+func (q *queue) first() *entry {
+	if len(q.list) == 0 {
+		return nil
+	}
+	return q.list[0]
+}
+
+func expiryQueue() queue {
+	return queue{
+		before: func(a, b *entry) bool { return a.until.Before(b.until) },
+		place:  func(e *entry) *int { return &e.byExpiry },
+	}
+}
+
+// distanceQueue has the entry that is farthest from this node first.
+func distanceQueue() queue {
+	return queue{
+		before: func(a, b *entry) bool { return a.distance.Compare(b.distance) > 0 },
+		place:  func(e *entry) *int { return &e.byDistance },
+	}
+}
+
+// use is what somebody has of a quota.
+type use struct{ records, bytes int }
+
+func (u use) fits(size int, q Quota) bool { return u.records+1 <= q.Records && u.bytes+size <= q.Bytes }
+
+// uses are the uses of many, by name. A name without any has no entry.
+type uses map[string]use
+
+func (u uses) add(name string, size int) {
+	if name != "" {
+		v := u[name]
+		u[name] = use{v.records + 1, v.bytes + size}
+	}
+}
+
+func (u uses) remove(name string, size int) {
+	v, ok := u[name]
+	if !ok {
+		return
+	}
+	if v = (use{v.records - 1, v.bytes - size}); v.records == 0 {
+		delete(u, name)
+	} else {
+		u[name] = v
+	}
+}
+
+func (u uses) fits(name string, size int, q Quota) bool { return name == "" || u[name].fits(size, q) }

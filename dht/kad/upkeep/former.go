@@ -1,0 +1,110 @@
+package upkeep
+
+import (
+	"slices"
+	"time"
+
+	"github.com/gamelan-p2p/gamelan/dht/kad"
+)
+
+// Numbers of former contacts.
+//
+// spec: kad B4.9
+const (
+	formerMax     = 100
+	formerAfter   = 10 * time.Minute   // of life in the table
+	formerFor     = 7 * 24 * time.Hour // then it is forgotten
+	formerEvery   = time.Minute
+	formerAtOnce  = 2
+	formerRestMax = 6 * time.Hour
+	othersEvery   = 30 * time.Minute
+	othersAtOnce  = 2
+)
+
+// Former is a contact that was lost. Without such contacts the halves of a network that was
+// cut in two would never meet again.
+type Former struct {
+	Contact  kad.Contact
+	Lost     time.Time
+	Failures int       // of probes since
+	Rest     time.Time // it is not probed before
+}
+
+type former struct {
+	list         []Former // oldest first
+	addresses    []kad.Address
+	tick, others time.Time
+}
+
+// Former returns the contacts that were lost, oldest first, to be persisted.
+func (m *Machine) Former() []Former { return slices.Clone(m.former.list) }
+
+func (f *former) begin(now time.Time, list []Former) {
+	f.list = slices.Clone(list[max(len(list)-formerMax, 0):])
+	f.tick, f.others = now.Add(formerEvery), now.Add(othersEvery)
+}
+
+func (f *former) add(now time.Time, c kad.Contact) {
+	f.forget(c.ID)
+	if len(f.list) >= formerMax {
+		f.list = slices.Delete(f.list, 0, 1)
+	}
+	f.list = append(f.list, Former{Contact: c, Lost: now})
+}
+
+func (f *former) forget(id kad.ID) {
+	f.list = slices.DeleteFunc(f.list, func(x Former) bool { return x.Contact.ID == id })
+}
+
+// probed takes in the end of a probe. Who answers is a former contact no more.
+func (f *former) probed(now time.Time, e Probed) {
+	at := slices.IndexFunc(f.list, func(x Former) bool { return same(x.Contact, e.Contact) })
+	switch {
+	case at < 0:
+	case e.Answered:
+		f.list = slices.Delete(f.list, at, at+1)
+	default:
+		x := &f.list[at]
+		x.Failures++
+		x.Rest = now.Add(min(formerEvery<<min(x.Failures, 16), formerRestMax))
+	}
+}
+
+// revisit probes some former contacts each minute, and some bootstrap addresses each half
+// hour, however well the node does.
+func (m *Machine) revisit(now time.Time) {
+	f := &m.former
+	if !f.tick.After(now) {
+		f.tick = now.Add(formerEvery)
+		f.list = slices.DeleteFunc(f.list, func(x Former) bool { return now.Sub(x.Lost) > formerFor })
+		var ready []int
+		for i := range f.list {
+			if !f.list[i].Rest.After(now) {
+				ready = append(ready, i)
+			}
+		}
+		m.o.Rand.Shuffle(len(ready), func(i, j int) { ready[i], ready[j] = ready[j], ready[i] })
+		for _, i := range ready[:min(len(ready), formerAtOnce)] {
+			m.do(Probe{f.list[i].Contact, ForFormer})
+		}
+	}
+	if !f.others.After(now) {
+		f.others = now.Add(othersEvery)
+		for i, at := range m.o.Rand.Perm(len(f.addresses)) {
+			if i >= othersAtOnce {
+				break
+			}
+			m.do(Probe{kad.Contact{Addresses: f.addresses[at : at+1]}, ForOthers})
+		}
+	}
+}
+
+func (f *former) next() time.Time {
+	switch {
+	case len(f.list) > 0 && (len(f.addresses) == 0 || f.tick.Before(f.others)):
+		return f.tick
+	case len(f.addresses) > 0:
+		return f.others
+	}
+	return time.Time{}
+}

@@ -1,0 +1,198 @@
+package upkeep
+
+import (
+	"container/heap"
+	"slices"
+	"time"
+
+	"github.com/gamelan-p2p/gamelan/dht/kad"
+)
+
+// Numbers of storing again.
+//
+// spec: kad B9.3, B9.4
+const (
+	replicateMost  = time.Hour
+	replicateLeast = 5 * time.Minute
+	publishMax     = 20 // in a minute
+	recordsAtOnce  = 4  // of others, and of this node
+	retryFirst     = time.Minute
+)
+
+// ReplicateEvery returns how often a holder stores a record again, at a half-life of the
+// contacts; 0: unknown.
+func ReplicateEvery(halfLife time.Duration) time.Duration {
+	if halfLife == 0 {
+		return replicateMost
+	}
+	return min(max(halfLife/2, replicateLeast), replicateMost)
+}
+
+func (m *Machine) replicateEvery() time.Duration { return ReplicateEvery(m.life.value()) }
+
+// mayReplicate reports whether another record of others may be stored again now. In the
+// overlay Seed a holder does not do that.
+func (m *Machine) mayReplicate() bool {
+	return m.state == Ready && m.o.Overlay == kad.Native && len(m.held.running) < recordsAtOnce
+}
+
+func (m *Machine) replicate(now time.Time) {
+	m.held.expire(now)
+	for m.mayReplicate() {
+		key, ok := m.held.begin(now)
+		if !ok {
+			return
+		}
+		m.do(Replicate{key})
+	}
+}
+
+func (m *Machine) mayPublish() bool { return m.state == Ready && len(m.own.running) < recordsAtOnce }
+
+func (m *Machine) publish(now time.Time) {
+	m.own.expire(now)
+	for m.mayPublish() && !m.rates.publish.free(now, publishMax).After(now) {
+		key, ok := m.own.begin(now)
+		if !ok {
+			return
+		}
+		m.rates.publish.take(now)
+		m.do(Publish{key})
+	}
+}
+
+// published plans the next time. What failed is tried again after a minute, then two, up to
+// the usual time.
+func (m *Machine) published(now time.Time, e Published) {
+	x := m.own.items[e.Key]
+	if x == nil {
+		return
+	}
+	after := m.around(m.o.Publish, 10)
+	if x.failures++; e.OK {
+		x.failures = 0
+	} else {
+		after = m.around(min(retryFirst<<min(x.failures-1, 16), m.o.Publish), 10)
+	}
+	m.own.ended(e.Key, now.Add(after))
+}
+
+// schedule says which record is due when.
+type schedule struct {
+	items   map[kad.Key]*item
+	heap    items
+	running []*item
+}
+
+type item struct {
+	key      kad.Key
+	at       time.Time // it is due; while it is running, when that is given up
+	running  bool
+	failures int
+	place    int
+}
+
+func newSchedule() schedule { return schedule{items: make(map[kad.Key]*item)} }
+
+func (s *schedule) len() int { return len(s.items) }
+
+// set plans a record. One that is being stored keeps the later time.
+func (s *schedule) set(key kad.Key, at time.Time) {
+	x := s.items[key]
+	switch {
+	case x == nil:
+		x = &item{key: key, at: at}
+		s.items[key] = x
+		heap.Push(&s.heap, x)
+	case !x.running:
+		x.at = at
+		heap.Fix(&s.heap, x.place)
+	}
+}
+
+func (s *schedule) remove(key kad.Key) {
+	x := s.items[key]
+	if x == nil {
+		return
+	}
+	s.stop(x)
+	delete(s.items, key)
+	heap.Remove(&s.heap, x.place)
+}
+
+// begin returns a record that is due, and counts it as running.
+func (s *schedule) begin(now time.Time) (key kad.Key, ok bool) {
+	if len(s.heap) == 0 || s.heap[0].at.After(now) {
+		return key, false
+	}
+	x := s.heap[0]
+	x.running = true
+	s.running = append(s.running, x)
+	x.at = now.Add(lookupLimit)
+	heap.Fix(&s.heap, 0)
+	return x.key, true
+}
+
+// ended plans a record that was running.
+func (s *schedule) ended(key kad.Key, at time.Time) {
+	x := s.items[key]
+	if x == nil || !x.running {
+		return
+	}
+	s.stop(x)
+	x.at = at
+	heap.Fix(&s.heap, x.place)
+}
+
+func (s *schedule) stop(x *item) {
+	x.running = false
+	s.running = slices.DeleteFunc(s.running, func(y *item) bool { return x == y })
+}
+
+// expire gives up those whose end was never reported: they are due again.
+func (s *schedule) expire(now time.Time) {
+	for _, x := range slices.Clone(s.running) {
+		if !x.at.After(now) {
+			s.stop(x)
+		}
+	}
+}
+
+// next returns when the next record is due; zero: never.
+func (s *schedule) next() time.Time {
+	if len(s.heap) == 0 {
+		return time.Time{}
+	}
+	return s.heap[0].at
+}
+
+// items is a heap of records, first due first, then by key.
+type items []*item
+
+func (h items) Len() int { return len(h) }
+
+func (h items) Less(i, j int) bool {
+	if c := h[i].at.Compare(h[j].at); c != 0 {
+		return c < 0
+	}
+	return h[i].key.Compare(h[j].key) < 0
+}
+
+func (h items) Swap(i, j int) {
+	h[i], h[j] = h[j], h[i]
+	h[i].place, h[j].place = i, j
+}
+
+func (h *items) Push(x any) {
+	it := x.(*item)
+	it.place = len(*h)
+	*h = append(*h, it)
+}
+
+func (h *items) Pop() any {
+	old := *h
+	it := old[len(old)-1]
+	old[len(old)-1] = nil
+	*h = old[:len(old)-1]
+	return it
+}

@@ -1,0 +1,75 @@
+package seed
+
+import (
+	"encoding/binary"
+
+	"github.com/gamelan-p2p/gamelan/dht/kad"
+)
+
+// Append appends the datagram of m to dst. Of each contact it writes the first address,
+// and a contact without any is left out: [Codec.Select] returns contacts with the one
+// that the receiver can use. It fails with [ErrVerb] for a message that this wire cannot
+// carry, and with a [*kad.ValueTooLargeError] for a STORE above the limit of [NewCodec]
+// and for any datagram above [MaxDatagram]; dst is then returned as it was.
+func (c Codec) Append(dst []byte, m *kad.Message) ([]byte, error) {
+	size := c.Size(m)
+	switch {
+	case size == 0:
+		return dst, ErrVerb
+	case m.Verb == kad.Store && len(m.Record.Value) > c.maxValue:
+		return dst, &kad.ValueTooLargeError{Size: len(m.Record.Value), Max: c.maxValue, Gateway: gateway}
+	case size > MaxDatagram && m.Record != nil:
+		return dst, &kad.ValueTooLargeError{Size: len(m.Record.Value), Max: c.longestValue(), Gateway: gateway}
+	case size > MaxDatagram:
+		return dst, &kad.ValueTooLargeError{Size: size, Max: MaxDatagram, Gateway: gateway}
+	}
+	b := c.appendID(dst, kad.ID(m.ID))
+	b = c.appendID(b, m.Sender)
+	switch m.Verb {
+	case kad.Ping:
+		return appendTag(b, tagPing), nil
+	case kad.Pong:
+		return appendTag(b, tagPong), nil
+	case kad.FindNode:
+		return c.appendID(appendTag(b, tagFindNode), m.Target), nil
+	case kad.FindValue:
+		return c.appendID(appendTag(b, tagFindValue), m.Target), nil
+	case kad.Store:
+		return c.appendRecord(appendTag(b, tagStore), m.Record), nil
+	case kad.Value:
+		return c.appendRecord(appendTag(b, tagValue), m.Record), nil
+	}
+	return c.appendContacts(appendTag(b, tagNodes), m.Contacts), nil // Nodes: Size knows no other
+}
+
+func appendTag(dst []byte, tag uint32) []byte { return binary.LittleEndian.AppendUint32(dst, tag) }
+
+func appendLength(dst []byte, n int) []byte {
+	return binary.LittleEndian.AppendUint64(dst, uint64(n))
+}
+
+func (c Codec) appendID(dst []byte, id kad.ID) []byte {
+	return append(appendLength(dst, c.n), id[:c.n]...)
+}
+
+func (c Codec) appendRecord(dst []byte, r *kad.Record) []byte {
+	dst = c.appendID(dst, r.Key)
+	return append(appendLength(dst, len(r.Value)), r.Value...)
+}
+
+func (c Codec) appendContacts(dst []byte, contacts []kad.Contact) []byte {
+	count := len(dst)
+	dst = appendLength(dst, 0)
+	n := uint64(0)
+	for i := range contacts {
+		if len(contacts[i].Addresses) == 0 {
+			continue
+		}
+		n++
+		a := contacts[i].Addresses[0]
+		dst = append(appendLength(dst, len(a)), a...)
+		dst = c.appendID(dst, contacts[i].ID)
+	}
+	binary.LittleEndian.PutUint64(dst[count:], n)
+	return dst
+}

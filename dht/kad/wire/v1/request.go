@@ -1,0 +1,155 @@
+package v1
+
+import (
+	"time"
+
+	"google.golang.org/protobuf/encoding/protowire"
+
+	"github.com/gamelan-p2p/gamelan/dht/kad"
+)
+
+// Fields of a request, and its bodies.
+const (
+	fieldPing      = 10
+	fieldFindNode  = 11
+	fieldFindValue = 12
+	fieldStore     = 13
+	firstBody      = fieldPing
+)
+
+// AppendRequest appends the encoded request to dst, without a frame. It fails with
+// [ErrVerb] for a message that is no request, and for a STORE without a record; dst is
+// then returned as it was.
+func AppendRequest(dst []byte, m *kad.Message) ([]byte, error) {
+	if !m.Verb.IsRequest() || m.Verb == kad.Store && m.Record == nil {
+		return dst, ErrVerb
+	}
+	dst = appendNumber(dst, 1, m.ID.Number())
+	dst = appendDuration(dst, 2, m.Timeout, time.Millisecond)
+	dst = appendBool(dst, 4, m.ReadOnly)
+	switch m.Verb {
+	case kad.Ping:
+		return appendMessage(dst, fieldPing, func(b []byte) []byte { return appendNumber(b, 1, m.HaveSeq) }), nil
+	case kad.FindNode:
+		return appendMessage(dst, fieldFindNode, func(b []byte) []byte {
+			return appendNumber(appendBytes(b, 1, m.Target[:]), 2, uint64(max(0, m.Want)))
+		}), nil
+	case kad.FindValue:
+		return appendMessage(dst, fieldFindValue, func(b []byte) []byte {
+			b = appendNumber(appendBytes(b, 1, m.Target[:]), 2, uint64(max(0, m.Want)))
+			return appendNumber(appendNumber(b, 3, m.HaveSeq), 4, m.HaveExpires)
+		}), nil
+	}
+	return appendMessage(dst, fieldStore, func(b []byte) []byte {
+		b = appendMessage(b, 1, func(b []byte) []byte { return AppendRecord(b, m.Record) })
+		return appendDuration(appendBool(b, 3, m.Cached), 4, m.TTL, time.Second)
+	}), nil
+}
+
+// DecodeRequest returns the request that b, the inside of a frame, holds. Of several
+// bodies the last one counts. The error is a [*kad.DecodeError]. The request can be
+// answered where [StatusOf] has a status for the error: the message then has its id, and
+// nothing else. After any other error the bytes are dropped.
+func DecodeRequest(b []byte) (kad.Message, error) {
+	m, stage, err := decodeRequest(b)
+	if err != nil {
+		return kad.Message{ID: m.ID}, &kad.DecodeError{Stage: stage, Cause: err}
+	}
+	return m, nil
+}
+
+func decodeRequest(b []byte) (m kad.Message, stage kad.Stage, err error) {
+	if len(b) > MaxFrame {
+		return m, kad.StageFrame, ErrTooLong
+	}
+	r := reader{left: maxFields}
+	var body field
+	unknown := false
+	err = r.each(b, func(f field) error {
+		switch f.number {
+		case 1:
+			m.ID = kad.RequestNumber(f.varint)
+			return f.wants(protowire.VarintType)
+		case 2:
+			return f.duration(&m.Timeout, time.Millisecond)
+		case 4:
+			return f.boolean(&m.ReadOnly)
+		case fieldPing, fieldFindNode, fieldFindValue, fieldStore:
+			body = f
+			return f.wants(protowire.BytesType)
+		}
+		unknown = unknown || f.number >= firstBody
+		return nil
+	})
+	switch {
+	case err != nil:
+		return m, kad.StageRequest, err
+	case body.number == 0 && unknown:
+		return m, kad.StageRequest, ErrUnknownBody
+	case body.number == 0:
+		return m, kad.StageRequest, ErrNoBody
+	}
+	stage, err = r.body(body, &m)
+	return m, stage, err
+}
+
+// body reads the body of a request.
+func (r *reader) body(body field, m *kad.Message) (kad.Stage, error) {
+	switch body.number {
+	case fieldPing:
+		m.Verb = kad.Ping
+		return kad.StageRequest, r.each(body.bytes, func(f field) error {
+			if f.number == 1 {
+				return f.u64(&m.HaveSeq)
+			}
+			return nil
+		})
+	case fieldStore:
+		m.Verb = kad.Store
+		return r.store(body.bytes, m)
+	}
+	m.Verb = kad.FindNode
+	if body.number == fieldFindValue {
+		m.Verb = kad.FindValue
+	}
+	hasTarget := false
+	err := r.each(body.bytes, func(f field) error {
+		switch {
+		case f.number == 1:
+			hasTarget = true
+			return f.id(&m.Target)
+		case f.number == 2:
+			return f.count(&m.Want)
+		case f.number == 3 && m.Verb == kad.FindValue:
+			return f.u64(&m.HaveSeq)
+		case f.number == 4 && m.Verb == kad.FindValue:
+			return f.u64(&m.HaveExpires)
+		}
+		return nil
+	})
+	if err == nil && !hasTarget {
+		err = kad.ErrIDLength
+	}
+	return kad.StageTarget, err
+}
+
+func (r *reader) store(b []byte, m *kad.Message) (kad.Stage, error) {
+	err := r.each(b, func(f field) error {
+		switch f.number {
+		case 1:
+			return r.recordField(f, &m.Record)
+		case 3:
+			return f.boolean(&m.Cached)
+		case 4:
+			return f.duration(&m.TTL, time.Second)
+		}
+		return nil
+	})
+	if err == nil && m.Record == nil {
+		err = ErrNoBody
+	}
+	if err == nil {
+		m.Target = m.Record.Key
+	}
+	return kad.StageRecord, err
+}

@@ -1,0 +1,284 @@
+package saf
+
+import (
+	"bytes"
+	"cmp"
+	"errors"
+	"slices"
+	"time"
+
+	"github.com/gamelan-p2p/gamelan/identity"
+	"github.com/gamelan-p2p/gamelan/protocol"
+)
+
+// Times and limits of requests.
+const (
+	// RequestAge is how long after the last request to a server its response is taken
+	// (spec: dht 8.5/1).
+	RequestAge = 2 * time.Minute
+	// RequestMemory is how long unanswered requests are remembered (spec: dht 8.6).
+	RequestMemory = 4 * time.Minute
+	// RequestBurst is how many requests go to one server at once, and RequestPause the
+	// time after which one more does. Servers serve a little more.
+	RequestBurst = 8
+	RequestPause = 7 * time.Second
+	// SilentAfter is how many requests in succession a server leaves unanswered before it is
+	// not asked for SilentFor, except by a [Fetch] that names it or finds no other: its
+	// release has no store and forward (spec: V21).
+	SilentAfter = 3
+	SilentFor   = 24 * time.Hour
+	// AutoSpread is the time in which the request to a new connection begins.
+	AutoSpread = 2 * time.Second
+	// AutoAgain is how long after a complete run the next one begins at the earliest, if the
+	// server connects anew. It is the least time between other runs that begin again, too:
+	// see [AgainMost].
+	AutoAgain = time.Minute
+	// AgainMost is the greatest time after which a run that nobody waits for begins again,
+	// because it ended with an error and the server is still connected. The first time it is
+	// AutoAgain, and it doubles until an answer without fault comes. It stays AutoAgain after
+	// [ErrRunLimit]. After a violation, and with a server that is not asked because of
+	// SilentAfter, no run begins again.
+	AgainMost = time.Hour
+	// MaxKnown is how many servers without connection are remembered, with what they left
+	// unanswered.
+	MaxKnown = 4096
+)
+
+// server is what is known of a peer.
+type server struct {
+	peer      identity.NodeID
+	connected bool
+	serves    bool
+	flight    int       // requests without response
+	asked     time.Time // the last of them
+	silence   int       // requests in succession that were not answered in time
+	silent    time.Time // when the last of them ended
+	paced     time.Time // when all its requests are forgotten
+	complete  time.Time // when the last complete run ended
+	failed    int       // automatic runs that failed since the last answer without fault
+	run       *run      // nil for none
+	ended     time.Time // when the last run ended
+	result    Result    // of that
+}
+
+// server returns what is known of a peer, perhaps nothing yet.
+func (c *Client[W]) server(peer identity.NodeID) *server {
+	s, ok := c.servers[peer]
+	if !ok {
+		c.forget()
+		s = &server{peer: peer}
+		c.servers[peer] = s
+	}
+	return s
+}
+
+// forget makes room for another server when there are many without connection.
+func (c *Client[W]) forget() {
+	if len(c.servers) < MaxKnown {
+		return
+	}
+	var oldest *server
+	for id, s := range c.servers {
+		switch {
+		case s.connected || s.run != nil:
+		case s.idle(c.now):
+			delete(c.servers, id)
+		case oldest == nil || s.last().Before(oldest.last()) || s.last().Equal(oldest.last()) && bytes.Compare(s.peer[:], oldest.peer[:]) < 0:
+			oldest = s
+		}
+	}
+	if len(c.servers) >= MaxKnown && oldest != nil {
+		delete(c.servers, oldest.peer)
+	}
+}
+
+// last returns when something happened to the server.
+func (s *server) last() time.Time {
+	if s.silent.After(s.asked) {
+		return s.silent
+	}
+	return s.asked
+}
+
+// idle reports whether there is nothing to remember about a server without connection.
+func (s *server) idle(now time.Time) bool {
+	return !s.isSilent(now) && s.silence == 0 && now.Sub(s.asked) > RequestMemory && !s.paced.After(now)
+}
+
+// isSilent reports whether the server is not asked because it does not answer.
+func (s *server) isSilent(now time.Time) bool {
+	if s.silence > 0 && now.Sub(s.silent) >= SilentFor {
+		s.silence = 0
+	}
+	return s.silence >= SilentAfter
+}
+
+// take counts a request.
+func (s *server) take(now time.Time) {
+	if now.Sub(s.asked) > RequestMemory {
+		s.flight = 0
+	}
+	s.flight++
+	s.asked = now
+	if s.paced.Before(now) {
+		s.paced = now
+	}
+	s.paced = s.paced.Add(RequestPause)
+}
+
+// room returns when the next request may be sent.
+func (s *server) room(now time.Time) time.Time {
+	at := s.paced.Add(-(RequestBurst - 1) * RequestPause)
+	if at.Before(now) {
+		return now
+	}
+	return at
+}
+
+// Open reports whether a response of the peer is one that this node waits for, and counts
+// it. Any other is dropped without an offence, because it may be late (spec: dht 8.5/1, 101,
+// 102). After true, judge the response, and report its end by [Answered].
+func (c *Client[W]) Open(now time.Time, peer identity.NodeID) bool {
+	s := c.servers[peer]
+	if s == nil || s.flight == 0 || now.Sub(s.asked) > RequestAge {
+		c.stats.Unrequested++
+		return false
+	}
+	s.flight--
+	s.silence = 0
+	if r := s.run; r != nil && r.stage == StageWaiting {
+		r.stage, r.at = StageReading, time.Time{}
+	}
+	return true
+}
+
+func (c *Client[W]) connected(e Connected) {
+	s := c.server(e.Peer)
+	s.connected, s.serves = true, e.Serves
+	if s.run != nil && !e.Serves && s.run.stage != StageReading {
+		c.end(s.run, ErrNoServer)
+	}
+	switch {
+	case s.run != nil && s.run.stage == StageQueued:
+		s.run.at = earlier(s.run.at, c.first(s))
+	case s.run != nil || c.o.NoRequests || !e.Serves || s.isSilent(c.now) || !c.near(e.Peer):
+	default:
+		c.begin(s, true, c.first(s))
+	}
+}
+
+// first returns when the automatic run of a new connection begins.
+func (c *Client[W]) first(s *server) time.Time {
+	at := c.spread(c.now)
+	if again := s.complete.Add(AutoAgain); !s.complete.IsZero() && again.After(at) {
+		return again
+	}
+	return at
+}
+
+// spread returns a time within [AutoSpread] from at.
+func (c *Client[W]) spread(at time.Time) time.Time {
+	return at.Add(time.Duration(c.o.Random.Int64N(int64(AutoSpread))))
+}
+
+// again begins an automatic run again that ended with an error, after a while, if the server
+// may still be asked.
+func (c *Client[W]) again(s *server, err error) {
+	var v *protocol.Violation
+	switch {
+	case err == nil || err == ErrRepeats || errors.As(err, &v):
+	case s.run != nil || c.o.NoRequests || !s.connected || !s.serves || s.isSilent(c.now) || !c.near(s.peer):
+	case err == ErrRunLimit:
+		c.begin(s, true, c.spread(c.now.Add(AutoAgain)))
+	default:
+		c.begin(s, true, c.spread(c.now.Add(min(AgainMost, AutoAgain<<min(s.failed, 10)))))
+		s.failed++
+	}
+}
+
+// near reports whether a connected peer is among the nearest that are asked (spec: dht
+// 8.4a).
+func (c *Client[W]) near(peer identity.NodeID) bool {
+	if c.o.Minimise <= 0 {
+		return true
+	}
+	own, nearer := c.o.Self.Distance(peer), 0
+	for id, s := range c.servers {
+		if s.connected && c.o.Self.Distance(id).Cmp(own) < 0 {
+			nearer++
+		}
+	}
+	return nearer < c.o.Minimise
+}
+
+func (c *Client[W]) disconnected(peer identity.NodeID) {
+	s := c.servers[peer]
+	if s == nil {
+		return
+	}
+	s.connected = false
+	if s.run != nil && s.run.stage != StageReading {
+		c.end(s.run, ErrDisconnected)
+	}
+	if s.run == nil && s.idle(c.now) {
+		delete(c.servers, peer)
+	}
+}
+
+// closest returns the connected servers, nearest first, that keep silent or do not.
+func (c *Client[W]) closest(silent bool) (list []*server) {
+	for _, s := range c.servers {
+		if s.connected && s.serves && s.isSilent(c.now) == silent {
+			list = append(list, s)
+		}
+	}
+	slices.SortFunc(list, func(a, b *server) int {
+		return cmp.Or(c.o.Self.Distance(a.peer).Cmp(c.o.Self.Distance(b.peer)), bytes.Compare(a.peer[:], b.peer[:]))
+	})
+	return list
+}
+
+// ServerState describes a server.
+type ServerState struct {
+	Peer       identity.NodeID
+	Connected  bool
+	Serves     bool      // stores messages for others, by its features
+	InFlight   int       // requests without response
+	Unanswered int       // requests in succession that were not answered in time
+	SilentTill time.Time // not asked until then; zero if it is asked
+	Running    *RunState // nil for none, and for one that begins later
+	NextAt     time.Time // when one begins that nobody waits for; zero for none
+	LastAt     time.Time // when the last run ended; zero if there was none
+	Last       Result    // of that
+}
+
+// Servers lists the connected servers and those that left requests unanswered, nearest
+// first.
+func (c *Client[W]) Servers(now time.Time) (list []ServerState) {
+	for _, s := range c.servers {
+		if (!s.connected || !s.serves) && s.silence == 0 && s.run == nil {
+			continue
+		}
+		state := ServerState{Peer: s.peer, Connected: s.connected, Serves: s.serves, InFlight: s.flight, LastAt: s.ended, Last: s.result}
+		if s.isSilent(now) {
+			state.SilentTill = s.silent.Add(SilentFor)
+		}
+		state.Unanswered = s.silence
+		if now.Sub(s.asked) > RequestMemory {
+			state.InFlight = 0
+		}
+		switch {
+		case s.run == nil:
+		case s.run.stage == StageQueued && s.run.at.After(now):
+			state.NextAt = s.run.at
+		default:
+			run := s.run.state()
+			state.Running = &run
+		}
+		list = append(list, state)
+	}
+	slices.SortFunc(list, func(a, b ServerState) int {
+		return cmp.Or(c.o.Self.Distance(a.Peer).Cmp(c.o.Self.Distance(b.Peer)), bytes.Compare(a.Peer[:], b.Peer[:]))
+	})
+	return list
+}

@@ -1,0 +1,302 @@
+package saf
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/gamelan-p2p/gamelan/dht/wire"
+)
+
+// Limits of a run.
+const (
+	AnswerTimeout = 30 * time.Second // for one answer
+	RunTimeout    = 5 * time.Minute  // for a run
+	MaxAnswers    = 200              // of a run
+	AutoRuns      = 4                // at a time that no [Fetch] waits for
+	AutoPatience  = 5 * time.Second  // after that long without an answer, such a run does not count any more
+
+	// fullBytes is the length of an answer that may have been cut by bytes.
+	fullBytes = 512 << 10
+)
+
+// Errors that a run ends with. The server may have more messages then.
+var (
+	// ErrUnanswered reports that the server has not answered within [AnswerTimeout]. Its
+	// release may have no store and forward (spec: V21).
+	ErrUnanswered = fmt.Errorf("saf: no answer within %v", AnswerTimeout)
+	// ErrDisconnected reports that there is no connection to the server. Connect first.
+	ErrDisconnected = errors.New("saf: not connected to the server")
+	// ErrNoServer reports a peer that says of itself that it stores nothing for others. Ask
+	// another one.
+	ErrNoServer = errors.New("saf: the peer stores no messages for others")
+	// ErrRunLimit reports a run of more than [RunTimeout] or [MaxAnswers]. Fetch again for
+	// the rest.
+	ErrRunLimit = errors.New("saf: the server has more messages than one fetch brings; fetch again")
+	// ErrRepeats reports a server that hands out the same full answer again and again, as
+	// those of Tari do, which hand out their newest messages. It may have older ones; they
+	// cannot be fetched before it has deleted newer ones.
+	ErrRepeats = fmt.Errorf("saf: the server repeats its newest %d messages; it may have older ones, which it does not hand out", AnswerLimit)
+	// ErrNotSent reports a request that was not written.
+	ErrNotSent = errors.New("saf: the request was not sent")
+)
+
+// Stage is what a run is doing.
+type Stage uint8
+
+const (
+	StageQueued  Stage = iota + 1 // waits for its turn
+	StagePaused                   // waits until the server may be asked again
+	StageWaiting                  // waits for an answer
+	StageReading                  // the messages of an answer are being delivered
+)
+
+// String returns the stage in words.
+func (s Stage) String() string {
+	switch s {
+	case StageQueued:
+		return "waits for its turn"
+	case StagePaused:
+		return "waits until it may ask again"
+	case StageWaiting:
+		return "waits for an answer"
+	case StageReading:
+		return "delivers an answer"
+	}
+	return fmt.Sprintf("stage %d", uint8(s))
+}
+
+// run asks one server until it has nothing new. New is what this run has not seen: what
+// other servers brought counts too, because a server of ours sends the oldest first, and what
+// is behind them may be missing here.
+type run struct {
+	server *server
+	auto   bool // no [Fetch] waits for it
+	own    bool // it was begun without a Fetch
+	stage  Stage
+	at     time.Time // when the stage ends; zero while reading
+	limit  time.Time // of the run, once it has left the queue
+	seen   map[wire.Hash]struct{}
+	stale  bool // the last answer was full, and had nothing new
+	result Result
+
+	reached uint64 // stored until then was delivered
+	held    uint64 // the earliest StoredAt of what was not; 0 for none
+}
+
+// RunState describes a run.
+type RunState struct {
+	Stage     Stage
+	Automatic bool // no [Fetch] waits for it
+	Result    Result
+}
+
+func (r *run) state() RunState { return RunState{Stage: r.stage, Automatic: r.auto, Result: r.result} }
+
+func (r *run) until() time.Time { return earlier(r.limit, r.at) }
+
+// begin begins a run at a time.
+func (c *Client[W]) begin(s *server, auto bool, at time.Time) {
+	s.run = &run{
+		server: s, auto: auto, own: auto, stage: StageQueued, at: at,
+		seen: make(map[wire.Hash]struct{}), result: Result{Server: s.peer},
+	}
+	c.runs = append(c.runs, s.run)
+}
+
+// wait waits until the server may be asked.
+func (r *run) wait(now time.Time) {
+	if r.limit.IsZero() {
+		r.limit = now.Add(RunTimeout)
+	}
+	r.stage, r.at = StagePaused, r.server.room(now)
+}
+
+// autoRoom reports whether one more automatic run may leave the queue.
+func (c *Client[W]) autoRoom() bool {
+	n := 0
+	for _, r := range c.runs {
+		if c.holdsPlace(r) {
+			n++
+		}
+	}
+	return n < AutoRuns
+}
+
+// holdsPlace reports whether a run counts towards [AutoRuns]. One that waits for its answer
+// for long does not, so that many silent servers do not hold up the others.
+func (c *Client[W]) holdsPlace(r *run) bool {
+	return r.auto && r.stage != StageQueued && (r.stage != StageWaiting || r.slow().After(c.now))
+}
+
+// slow returns when the answer that the run waits for is slow.
+func (r *run) slow() time.Time { return r.at.Add(AutoPatience - AnswerTimeout) }
+
+// advance does what is due.
+func (c *Client[W]) advance() {
+	for i := 0; i < len(c.runs); {
+		r := c.runs[i]
+		if r.stage == StageQueued && !r.at.After(c.now) && c.autoRoom() {
+			r.wait(c.now)
+		}
+		switch due := !r.at.IsZero() && !r.at.After(c.now); {
+		case r.stage == StageQueued:
+		case !r.limit.After(c.now):
+			c.end(r, ErrRunLimit)
+		case r.stage == StageWaiting && due:
+			c.unanswered(r)
+		case r.stage == StagePaused && due:
+			c.ask(r)
+		}
+		if r.server.run == r {
+			i++
+		} else { // its end may have made room for an earlier one
+			i = 0
+		}
+	}
+}
+
+func (c *Client[W]) ask(r *run) {
+	r.server.take(c.now)
+	r.stage, r.at = StageWaiting, c.now.Add(AnswerTimeout)
+	c.stats.Requests++
+	c.do(Ask{r.server.peer, c.request(r.server.peer)})
+}
+
+func (c *Client[W]) unanswered(r *run) {
+	c.stats.Unanswered++
+	r.server.silence++
+	r.server.silent = c.now
+	c.end(r, ErrUnanswered)
+}
+
+func (c *Client[W]) notSent(e NotSent) {
+	s := c.servers[e.Peer]
+	if s == nil || s.flight == 0 {
+		return
+	}
+	s.flight--
+	c.stats.NotSent++
+	if s.run != nil && s.run.stage == StageWaiting {
+		c.end(s.run, fmt.Errorf("%w: %w", ErrNotSent, e.Err))
+	}
+}
+
+// outcome returns what became of a letter.
+func (e *Answered) outcome(i int) Delivery {
+	if i < len(e.Deliveries) {
+		return e.Deliveries[i]
+	}
+	return Refused
+}
+
+// tally counts the messages of an answer by how they ended.
+func tally(e Answered) Result {
+	t := Result{Answers: 1, Messages: e.Messages, Duplicates: e.Skipped[SkipDuplicate], Ahead: e.Ahead}
+	t.Skipped = e.Skipped.Sum() - t.Duplicates
+	for i := range e.Letters {
+		switch e.outcome(i) {
+		case Delivered:
+			t.Delivered++
+		case Duplicate:
+			t.Duplicates++
+		default:
+			t.Refused++
+		}
+	}
+	return t
+}
+
+// answeredRun goes on with a run after an answer.
+func (c *Client[W]) answeredRun(r *run, e Answered, t Result) {
+	r.add(t)
+	fresh := r.note(e)
+	switch {
+	case e.Violation != nil:
+		c.end(r, e.Violation)
+		return
+	case e.Err != nil:
+		c.end(r, e.Err)
+		return
+	}
+	if r.stage != StageReading {
+		return // a late answer to an earlier request
+	}
+	full := e.Messages >= AnswerLimit || e.Bytes >= fullBytes
+	switch {
+	case !fresh && !full:
+		c.end(r, nil)
+	case !fresh && r.stale:
+		c.end(r, ErrRepeats)
+	case r.result.Answers >= MaxAnswers:
+		c.end(r, ErrRunLimit)
+	case !r.server.connected:
+		c.end(r, ErrDisconnected)
+	case !r.server.serves:
+		c.end(r, ErrNoServer)
+	default:
+		r.stale = !fresh
+		r.wait(c.now)
+	}
+}
+
+func (r *run) add(t Result) {
+	r.result.Answers += t.Answers
+	r.result.Messages += t.Messages
+	r.result.Delivered += t.Delivered
+	r.result.Duplicates += t.Duplicates
+	r.result.Refused += t.Refused
+	r.result.Skipped += t.Skipped
+	r.result.Ahead += t.Ahead
+}
+
+// note records what an answer had, and reports whether it had anything new.
+func (r *run) note(e Answered) (fresh bool) {
+	for _, h := range e.Hashes {
+		if _, ok := r.seen[h]; !ok {
+			r.seen[h] = struct{}{}
+			fresh = true
+		}
+	}
+	r.reached = max(r.reached, e.Newest)
+	for i, l := range e.Letters {
+		if e.outcome(i) == Refused && (r.held == 0 || l.StoredAt < r.held) {
+			r.held = max(1, l.StoredAt)
+		}
+	}
+	if e.Err != nil { // the messages behind the offence are older
+		r.held = 1
+	}
+	return fresh
+}
+
+// end ends a run; with err the server may have more, and is asked again if it may be.
+func (c *Client[W]) end(r *run, err error) {
+	c.leave(r, err)
+	if r.own {
+		c.again(r.server, err)
+	}
+}
+
+// leave ends a run for good.
+func (c *Client[W]) leave(r *run, err error) {
+	c.runs = slices.DeleteFunc(c.runs, func(o *run) bool { return o == r })
+	r.server.run = nil
+	c.stats.Runs++
+	if err == nil {
+		c.stats.Complete++
+	}
+	if err == nil || err == ErrRepeats { // it has nothing more for us
+		r.server.complete = c.now
+	}
+	if r.held > 0 {
+		r.reached = min(r.reached, r.held-1)
+	}
+	if m, ok := c.o.Watermarks.Raise(c.wall, r.server.peer, r.reached); ok {
+		c.do(Save{m})
+	}
+	r.result.Err = err
+	r.server.ended, r.server.result = c.now, r.result
+	c.deliver(r.result)
+}

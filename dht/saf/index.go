@@ -1,0 +1,202 @@
+package saf
+
+import (
+	"math"
+	"time"
+
+	"github.com/gamelan-p2p/gamelan/dht/wire"
+	"github.com/gamelan-p2p/gamelan/identity"
+)
+
+// Record describes a stored message.
+type Record struct {
+	// Seq numbers the messages in the order in which they were stored; 0 is none. The
+	// index gives it.
+	Seq         uint64
+	Hash        wire.Hash
+	Destination identity.NodeID
+	Source      identity.NodeID // the peer that brought it
+	StoredAt    int64           // Unix seconds, by the system's clock
+	Size        int             // see [Size]
+	Priority    Priority
+	Sent        uint8 // how often its destination confirmed it; 2 is twice or more
+}
+
+// Ref names a record of an [Index]. It is valid for that index alone, and names nothing
+// once the record was removed.
+type Ref struct {
+	Seq   uint64
+	place int32
+}
+
+// Index has a record of each stored message, but no bodies. Its owner stores the same
+// records on the disk: it adds what [Index.Add] takes, and deletes what the methods
+// return as removed.
+//
+// A full index makes room for a message: first messages that were delivered make way,
+// then those with priority Low, then those with High; of equal ones the oldest. For the
+// limits of a source only its own messages make way, for those of a destination only
+// the messages for it. A message that only better ones could make way for is refused.
+//
+// Ages are measured by a clock that never steps. The system's clock counts once, when a
+// record is loaded (docs/clock.md). All methods but Load, Drop, Destinations and Sources
+// need constant time for each record that they return or remove, apart from the
+// requests with a time ("since") in [Index.Answer]. An Index is not safe for concurrent
+// use. The zero Index is not ready; see [NewIndex].
+type Index struct {
+	limits  Limits
+	quotas  [scopes]quota
+	next    uint64
+	begin   time.Time // ages count from here
+	records slab[record]
+	hashes  map[wire.Hash]int32
+	all     share
+	sources shares
+	targets shares
+	classes [classes]int // records of each
+	counts  counts
+}
+
+type record struct {
+	hash           wire.Hash
+	seq            uint64
+	storedAt       int64
+	due            time.Duration // when it is to be deleted, since begin
+	links          [scopes]link
+	confirmed      time.Duration // last, since begin; if it was
+	last           link
+	source, target int32 // numbers of its shares
+	size           int32
+	class          class
+	sent           uint8 // see Record
+}
+
+// NewIndex returns an empty index.
+func NewIndex(l Limits) *Index {
+	return &Index{
+		limits: l, next: 1, hashes: make(map[wire.Hash]int32),
+		quotas: [scopes]quota{
+			inAll:         {l.Messages, l.Bytes},
+			inSource:      {l.SourceMessages, l.SourceBytes},
+			inDestination: {l.DestinationMessages, l.DestinationBytes},
+		},
+		sources: shares{index: make(map[identity.NodeID]int32)},
+		targets: shares{index: make(map[identity.NodeID]int32)},
+	}
+}
+
+// From makes the index number further records from seq on, unless it is beyond that
+// already. No number may be given twice while messages about it may be under way.
+func (x *Index) From(seq uint64) { x.next = max(x.next, seq) }
+
+// Add adds a record, whose Seq and Sent it ignores, and returns its name, and the
+// messages that made way for it. If it refuses the record, nothing changes.
+func (x *Index) Add(now time.Time, r Record) (Ref, []uint64, Refusal) {
+	if _, ok := x.hashes[r.Hash]; ok {
+		x.counts.refused[AlreadyStored]++
+		return Ref{}, nil, AlreadyStored
+	}
+	if why := x.hopeless(&r); why != 0 {
+		x.counts.refused[why]++
+		return Ref{}, nil, why
+	}
+	gone := x.makeRoom(&r)
+	r.Seq, r.Sent = x.next, 0
+	x.next++
+	x.counts.added++
+	place := x.insert(r, plus(x.since(now), x.validity(r.Priority)))
+	return Ref{r.Seq, place}, gone, 0
+}
+
+// Load adds a record from the disk. Load the records in the order of their numbers before
+// any are added. Wall is the system's clock, by which the age of the record counts. A
+// record with a time in the future was stored before the clock was set back and counts
+// as new. One that was confirmed counts as confirmed for the first time now. Load returns the records
+// that are to be deleted: this one, if it is refused, or those that make way for it
+// because the limits have become less. Records that have expired are left to
+// [Index.Expire].
+func (x *Index) Load(now, wall time.Time, r Record) (gone []uint64) {
+	x.From(r.Seq + 1)
+	if _, ok := x.hashes[r.Hash]; ok || x.hopeless(&r) != 0 {
+		return []uint64{r.Seq}
+	}
+	gone = x.makeRoom(&r)
+	left := x.validity(r.Priority)
+	switch age := wall.Unix() - max(0, r.StoredAt); {
+	case age > int64(left/time.Second):
+		left = 0
+	case age > 0:
+		left -= time.Duration(age) * time.Second
+	}
+	place := x.insert(r, plus(x.since(now), left))
+	if r.Sent > 0 {
+		x.confirm(now, place)
+		x.records.at(place).sent = min(r.Sent, mostSent)
+	}
+	return gone
+}
+
+// hopeless returns why the record cannot be stored whatever makes way for it.
+func (x *Index) hopeless(r *Record) Refusal {
+	var none share
+	for s, why := range [scopes]Refusal{inAll: Full, inSource: SourceFull, inDestination: DestinationFull} {
+		of := &none
+		if found := x.shareOf(scope(s), r); found != nil {
+			of = found
+		}
+		if r.Size < 0 || r.Size > math.MaxInt32 || of.hopeless(x.quotas[s], int64(r.Size), r.Priority.class()) {
+			return why
+		}
+	}
+	return 0
+}
+
+// makeRoom removes records until there is room for r, which is not hopeless.
+func (x *Index) makeRoom(r *Record) (gone []uint64) {
+	for _, s := range [scopes]scope{inDestination, inSource, inAll} {
+		for {
+			of := x.shareOf(s, r) // it may go away with its last record
+			if of == nil || !of.over(x.quotas[s], int64(r.Size)) || of.first() == 0 {
+				break
+			}
+			x.counts.madeWay[s]++
+			gone = append(gone, x.remove(of.first()))
+		}
+	}
+	return gone
+}
+
+// shareOf returns the share of the record's scope, nil if it has none.
+func (x *Index) shareOf(s scope, r *Record) *share {
+	switch s {
+	case inSource:
+		return x.sources.find(r.Source)
+	case inDestination:
+		return x.targets.find(r.Destination)
+	}
+	return &x.all
+}
+
+func (x *Index) insert(r Record, due time.Duration) (place int32) {
+	place = x.records.add()
+	e := x.records.at(place)
+	*e = record{
+		hash: r.Hash, seq: r.Seq, storedAt: r.StoredAt, size: int32(r.Size),
+		source: x.sources.make(r.Source), target: x.targets.make(r.Destination),
+	}
+	x.hashes[r.Hash] = place
+	x.link(place, r.Priority.class(), due)
+	return place
+}
+
+// remove removes a record and returns its number.
+func (x *Index) remove(place int32) (seq uint64) {
+	e := x.records.at(place)
+	x.unlink(place)
+	seq = e.seq
+	x.sources.drop(e.source)
+	x.targets.drop(e.target)
+	delete(x.hashes, e.hash)
+	x.records.remove(place)
+	return seq
+}

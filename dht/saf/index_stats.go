@@ -1,0 +1,103 @@
+package saf
+
+import (
+	"cmp"
+	"slices"
+
+	"github.com/gamelan-p2p/gamelan/identity"
+)
+
+// counts are of what happened since the start.
+type counts struct {
+	added, confirmed, expired, removed uint64
+	madeWay                            [scopes]uint64
+	refused                            [len(refusals)]uint64
+}
+
+// IndexStats describes an [Index]. The counts are since the start.
+type IndexStats struct {
+	Messages     int
+	Bytes        int64
+	Low, High    int   // by priority, of those never confirmed
+	Delivered    int   // confirmed, and kept for the grace
+	Oldest       int64 // least time of storing of the first records of each kind, Unix seconds; 0: none
+	Destinations int   // with messages
+	Sources      int   // with messages
+
+	Added     uint64
+	Confirmed uint64 // each time counts
+	Expired   uint64
+	Removed   uint64 // purged, or not readable on the disk
+
+	// MadeWay is how many made way for others, because of the limit in all, of a source,
+	// and of a destination.
+	MadeWay, SourceMadeWay, DestinationMadeWay uint64
+	// Refused has the refusals of Add.
+	Refused map[Refusal]uint64
+}
+
+// Stats returns the numbers of the index, in constant time.
+func (x *Index) Stats() IndexStats {
+	c := &x.counts
+	s := IndexStats{
+		Messages: int(x.all.messages), Bytes: x.all.bytes,
+		Low: x.classes[low], High: x.classes[high], Delivered: x.classes[delivered],
+		Destinations: len(x.targets.index), Sources: len(x.sources.index),
+		Added: c.added, Confirmed: c.confirmed, Expired: c.expired, Removed: c.removed,
+		MadeWay: c.madeWay[inAll], SourceMadeWay: c.madeWay[inSource], DestinationMadeWay: c.madeWay[inDestination],
+		Refused: make(map[Refusal]uint64),
+	}
+	for r, n := range c.refused {
+		if n > 0 {
+			s.Refused[Refusal(r)] = n
+		}
+	}
+	for c := range classes {
+		if i := x.all.chains[c].oldest; i != 0 {
+			if at := x.records.at(i).storedAt; s.Oldest == 0 || at < s.Oldest {
+				s.Oldest = at
+			}
+		}
+	}
+	return s
+}
+
+// Share is how much of the store a source or a destination has.
+type Share struct {
+	ID       identity.NodeID
+	Messages int
+	Bytes    int64
+}
+
+// Destinations returns up to most destinations with the most bytes, in descending order.
+// It looks at each destination once.
+func (x *Index) Destinations(most int) []Share { return x.targets.largest(most) }
+
+// Sources returns up to most sources with the most bytes, in descending order. It looks at
+// each source once.
+func (x *Index) Sources(most int) []Share { return x.sources.largest(most) }
+
+func (s *shares) largest(most int) (list []Share) {
+	compare := func(a, b Share) int {
+		return cmp.Or(cmp.Compare(b.Bytes, a.Bytes), cmp.Compare(b.Messages, a.Messages), a.ID.Compare(b.ID))
+	}
+	cut := func() {
+		slices.SortFunc(list, compare)
+		list = list[:min(most, len(list))]
+	}
+	var last *Share // of those that are enough; nil: they are not
+	for i := int32(1); i <= s.list.used; i++ {
+		x := s.list.at(i)
+		of := Share{x.id, int(x.messages), x.bytes}
+		if x.messages == 0 || last != nil && compare(of, *last) > 0 {
+			continue
+		}
+		if list = append(list, of); len(list) == 2*most {
+			cut()
+			end := list[most-1]
+			last = &end
+		}
+	}
+	cut()
+	return list
+}

@@ -1,0 +1,488 @@
+package saf_test
+
+import (
+	"cmp"
+	"fmt"
+	"math"
+	"math/rand/v2"
+	"reflect"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/gamelan-p2p/gamelan/dht/saf"
+	"github.com/gamelan-p2p/gamelan/dht/wire"
+	"github.com/gamelan-p2p/gamelan/identity"
+)
+
+var begin = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
+
+// model does what an index does, and looks at every record for it.
+type model struct {
+	limits saf.Limits
+	next   uint64
+	list   []*modelRecord // in the order of their numbers
+	order  int
+	stats  saf.IndexStats
+}
+
+type modelRecord struct {
+	saf.Record
+	ref   saf.Ref
+	class int // 0: confirmed, 1: low, 2: high
+	order int // grows with each record that comes into a class
+	due   time.Duration
+	last  int           // grows with each confirmation
+	at    time.Duration // of the last confirmation
+}
+
+func classOf(p saf.Priority) int {
+	if p == saf.High {
+		return 2
+	}
+	return 1
+}
+
+// most is the limits of a scope: 0 all, 1 the source's, 2 the destination's.
+func (m *model) most(scope int) (messages int, bytes int64) {
+	switch scope {
+	case 1:
+		return m.limits.SourceMessages, m.limits.SourceBytes
+	case 2:
+		return m.limits.DestinationMessages, m.limits.DestinationBytes
+	}
+	return m.limits.Messages, m.limits.Bytes
+}
+
+func (m *model) within(scope int, r saf.Record) (list []*modelRecord) {
+	for _, e := range m.list {
+		if scope == 0 || scope == 1 && e.Source == r.Source || scope == 2 && e.Destination == r.Destination {
+			list = append(list, e)
+		}
+	}
+	return list
+}
+
+func fits(list []*modelRecord, size, messages int, bytes int64) bool {
+	sum := int64(size)
+	for _, e := range list {
+		sum += int64(e.Size)
+	}
+	return len(list)+1 <= messages && sum <= bytes
+}
+
+func (m *model) hopeless(r saf.Record) saf.Refusal {
+	for scope, why := range []saf.Refusal{saf.Full, saf.SourceFull, saf.DestinationFull} {
+		better := slices.DeleteFunc(m.within(scope, r), func(e *modelRecord) bool { return e.class <= classOf(r.Priority) })
+		messages, bytes := m.most(scope)
+		if r.Size < 0 || r.Size > math.MaxInt32 || !fits(better, r.Size, messages, bytes) {
+			return why
+		}
+	}
+	return 0
+}
+
+func (m *model) has(h wire.Hash) bool {
+	return slices.ContainsFunc(m.list, func(e *modelRecord) bool { return e.Hash == h })
+}
+
+func (m *model) makeRoom(r saf.Record) (gone []uint64) {
+	madeWay := []*uint64{&m.stats.MadeWay, &m.stats.SourceMadeWay, &m.stats.DestinationMadeWay}
+	for _, scope := range []int{2, 1, 0} {
+		messages, bytes := m.most(scope)
+		for list := m.within(scope, r); !fits(list, r.Size, messages, bytes); list = m.within(scope, r) {
+			first := slices.MinFunc(list, func(a, b *modelRecord) int {
+				return cmp.Or(a.class-b.class, a.order-b.order)
+			})
+			gone = append(gone, m.remove(first))
+			*madeWay[scope]++
+		}
+	}
+	return gone
+}
+
+func (m *model) remove(r *modelRecord) uint64 {
+	m.list = slices.DeleteFunc(m.list, func(e *modelRecord) bool { return e == r })
+	return r.Seq
+}
+
+func (m *model) enter(e *modelRecord, class int, due time.Duration) {
+	for _, o := range m.list {
+		if o != e && o.class == class {
+			due = max(due, o.due)
+		}
+	}
+	m.order++
+	e.class, e.order, e.due = class, m.order, due
+}
+
+func (m *model) add(now time.Duration, r saf.Record, ref saf.Ref) (gone []uint64, why saf.Refusal) {
+	if why = saf.AlreadyStored; !m.has(r.Hash) {
+		why = m.hopeless(r)
+	}
+	if why != 0 {
+		m.stats.Refused[why]++
+		return nil, why
+	}
+	gone = m.makeRoom(r)
+	r.Seq, r.Sent = m.next, 0
+	m.next++
+	m.stats.Added++
+	m.insert(r, ref, sum(now, m.validity(r.Priority)))
+	return gone, 0
+}
+
+func (m *model) insert(r saf.Record, ref saf.Ref, due time.Duration) *modelRecord {
+	e := &modelRecord{Record: r, ref: ref}
+	m.enter(e, classOf(r.Priority), due)
+	m.list = append(m.list, e)
+	return e
+}
+
+func (m *model) load(now time.Duration, wall time.Time, r saf.Record) []uint64 {
+	m.next = max(m.next, r.Seq+1)
+	if m.has(r.Hash) || m.hopeless(r) != 0 {
+		return []uint64{r.Seq}
+	}
+	gone := m.makeRoom(r)
+	left := m.validity(r.Priority)
+	if at := time.Unix(max(0, r.StoredAt), 0); at.Before(wall) {
+		left = max(0, at.Add(left).Sub(wall))
+	}
+	e := m.insert(r, saf.Ref{Seq: r.Seq}, sum(now, left))
+	if e.Sent = 0; r.Sent > 0 {
+		m.confirm(now, e)
+		e.Sent = min(r.Sent, 2)
+	}
+	return gone
+}
+
+func (m *model) validity(p saf.Priority) time.Duration {
+	if p == saf.High {
+		return m.limits.High
+	}
+	return m.limits.Low
+}
+
+func sum(a, b time.Duration) time.Duration {
+	if b > 0 && a > math.MaxInt64-b {
+		return math.MaxInt64
+	}
+	return a + b
+}
+
+// confirm reports whether the number of confirmations changes that is on the disk.
+func (m *model) confirm(now time.Duration, e *modelRecord) bool {
+	if e.class != 0 {
+		m.enter(e, 0, sum(now, m.limits.Grace))
+	}
+	e.at = now
+	for _, o := range m.list {
+		if o != e && o.class == 0 && o.Destination == e.Destination {
+			e.at = max(e.at, o.at)
+		}
+	}
+	m.order++
+	e.last = m.order
+	e.Sent++
+	changed := e.Sent <= 2
+	e.Sent = min(e.Sent, 2)
+	return changed
+}
+
+func (m *model) find(seq uint64) *modelRecord {
+	for _, e := range m.list {
+		if e.Seq == seq {
+			return e
+		}
+	}
+	return nil
+}
+
+func (m *model) answer(now time.Duration, id identity.NodeID, q wire.StoredRequest, most int64) (seqs []uint64) {
+	n := m.limits.Answer
+	if q.Limit != 0 && int(q.Limit) < n {
+		n = int(q.Limit)
+	}
+	var fresh, again []*modelRecord
+	for _, e := range m.list {
+		switch {
+		case e.Destination != id, e.due <= now, q.Since != 0 && (e.StoredAt < 0 || uint64(e.StoredAt) <= q.Since), int64(e.Size) > most:
+		case e.class > 0:
+			fresh = append(fresh, e)
+		case now-e.at >= saf.RepeatAfter:
+			again = append(again, e)
+		}
+	}
+	slices.SortFunc(again, func(a, b *modelRecord) int { return a.last - b.last })
+	size := int64(0)
+	take := func(list []*modelRecord, n int, bytes int64) []*modelRecord {
+		for len(list) > 0 && len(seqs) < n && size+int64(list[0].Size) <= bytes {
+			seqs, size, list = append(seqs, list[0].Seq), size+int64(list[0].Size), list[1:]
+		}
+		return list
+	}
+	again = take(again, n/5, most/5)
+	if fresh = take(fresh, n, most); len(fresh) == 0 {
+		take(again, n, most)
+	}
+	slices.Sort(seqs)
+	slices.Reverse(seqs)
+	return seqs
+}
+
+func (m *model) expire(now time.Duration, most int) (gone []uint64) {
+	for class := range 3 {
+		for len(gone) < most {
+			list := slices.DeleteFunc(slices.Clone(m.list), func(e *modelRecord) bool { return e.class != class || e.due > now })
+			if len(list) == 0 {
+				break
+			}
+			gone = append(gone, m.remove(slices.MinFunc(list, func(a, b *modelRecord) int { return a.order - b.order })))
+		}
+	}
+	m.stats.Expired += uint64(len(gone))
+	return gone
+}
+
+func (m *model) now() saf.IndexStats {
+	s := m.stats
+	destinations, sources := map[identity.NodeID]bool{}, map[identity.NodeID]bool{}
+	var first [3]*modelRecord
+	for _, e := range m.list {
+		s.Messages++
+		s.Bytes += int64(e.Size)
+		destinations[e.Destination], sources[e.Source] = true, true
+		switch e.class {
+		case 1:
+			s.Low++
+		case 2:
+			s.High++
+		default:
+			s.Delivered++
+		}
+		if f := first[e.class]; f == nil || e.order < f.order {
+			first[e.class] = e
+		}
+	}
+	for _, e := range first {
+		if e != nil && (s.Oldest == 0 || e.StoredAt < s.Oldest) {
+			s.Oldest = e.StoredAt
+		}
+	}
+	s.Destinations, s.Sources = len(destinations), len(sources)
+	return s
+}
+
+func (m *model) due() (due time.Duration) {
+	due = -1
+	for _, e := range m.list {
+		if at := max(0, e.due); due < 0 || at < due {
+			due = at
+		}
+	}
+	return due
+}
+
+// script makes choices from bytes, so that the fuzzer and a generator of random numbers
+// can both write it. It ends with 0s.
+type script struct{ rest []byte }
+
+func (s *script) n(most int) int {
+	if len(s.rest) == 0 {
+		return 0
+	}
+	b := s.rest[0]
+	s.rest = s.rest[1:]
+	return int(b) % most
+}
+
+func ids(seqs []saf.Item) (list []uint64) {
+	for _, i := range seqs {
+		list = append(list, i.Seq)
+	}
+	return list
+}
+
+// limitsOf returns limits that are met often, and in the first cases none and all.
+func limitsOf(s *script) saf.Limits {
+	l := saf.Limits{Low: 6 * time.Hour, High: 72 * time.Hour, Grace: saf.LeastGrace, Answer: 1 + s.n(12)}
+	switch s.n(16) {
+	case 1:
+		return l // nothing may be stored
+	case 2:
+		return saf.Limits{
+			Messages: math.MaxInt, Bytes: math.MaxInt64, SourceMessages: math.MaxInt, SourceBytes: math.MaxInt64,
+			DestinationMessages: math.MaxInt, DestinationBytes: math.MaxInt64,
+			Low: math.MaxInt64, High: math.MaxInt64, Grace: math.MaxInt64, Answer: math.MaxInt,
+		}
+	}
+	l.Messages, l.Bytes = s.n(24), int64(s.n(30)*40)
+	l.SourceMessages, l.SourceBytes = s.n(16), int64(s.n(20)*40)
+	l.DestinationMessages, l.DestinationBytes = s.n(12), int64(s.n(16)*40)
+	return l
+}
+
+// compare has an index and the model do what the script says. It returns the first
+// difference.
+func compare(s *script) error {
+	limits := limitsOf(s)
+	x := saf.NewIndex(limits)
+	m := &model{limits: limits, next: 1, stats: saf.IndexStats{Refused: map[saf.Refusal]uint64{}}}
+	now, wall := time.Duration(0), begin
+	at := func() time.Time { return begin.Add(now) }
+	var known []saf.Ref
+	record := func() saf.Record {
+		r := saf.Record{
+			Hash: wire.Hash{byte(s.n(200))}, Destination: identity.NodeID{1, byte(s.n(4))}, Source: identity.NodeID{2, byte(s.n(4))},
+			StoredAt: wall.Unix(), Size: s.n(100), Priority: []saf.Priority{saf.Low, saf.High}[s.n(2)],
+		}
+		if s.n(50) == 1 {
+			r.Size = []int{-1, 0, 300, math.MaxInt32, math.MaxInt}[s.n(5)]
+		}
+		return r
+	}
+	x.Expire(at(), 0) // begins the index's time
+	for n := s.n(40); n > 0; n-- {
+		r := record()
+		r.Seq, r.Sent = m.next+uint64(s.n(2)), uint8(s.n(4))
+		r.StoredAt += int64([]time.Duration{0, -time.Minute, -7 * time.Hour, -80 * time.Hour, 50 * time.Hour, -wall.Sub(time.Unix(0, 0)) - time.Hour}[s.n(6)] / time.Second)
+		if got, want := x.Load(at(), wall, r), m.load(now, wall, r); !slices.Equal(got, want) {
+			return fmt.Errorf("load %+v: got %v gone, want %v", r, got, want)
+		}
+	}
+	for step := 0; len(s.rest) > 0; step++ {
+		var got, want any
+		what := s.n(16)
+		switch what {
+		case 0, 1, 2, 3, 4, 5, 6:
+			r := record()
+			ref, gone, why := x.Add(at(), r)
+			wantGone, wantWhy := m.add(now, r, ref)
+			got, want = fmt.Sprint(gone, why, ref.Seq), fmt.Sprint(wantGone, wantWhy, uint64(0))
+			if wantWhy == 0 {
+				want = fmt.Sprint(wantGone, wantWhy, m.next-1)
+				known = append(known, ref)
+			}
+		case 7, 8, 9:
+			id := identity.NodeID{1, byte(s.n(5))}
+			q := wire.StoredRequest{Limit: []uint32{0, 0, 1, 5, 30, math.MaxUint32}[s.n(6)]}
+			if s.n(3) == 1 {
+				q.Since = uint64(max(0, wall.Add(time.Duration(s.n(200)-150)*time.Minute).Unix()))
+			}
+			bytes := []int64{math.MaxInt64, 1000, 300, 60, 0}[s.n(5)]
+			items := x.Answer(at(), id, q, bytes)
+			got, want = ids(items), m.answer(now, id, q, bytes)
+			if s.n(2) == 0 {
+				var refs []saf.Ref
+				for _, i := range items {
+					refs = append(refs, i.Ref)
+				}
+				known = append(known, refs...)
+				var changed []saf.Ref
+				for _, i := range slices.Backward(items) {
+					if m.confirm(now, m.find(i.Seq)) {
+						changed = append(changed, i.Ref)
+					}
+					m.stats.Confirmed++
+				}
+				got, want = fmt.Sprint(got, x.Confirmed(at(), refs)), fmt.Sprint(want, changed)
+			}
+		case 10:
+			most := s.n(4)
+			got, want = x.Expire(at(), most), m.expire(now, most)
+		case 11:
+			if len(known) == 0 {
+				continue
+			}
+			ref := known[s.n(len(known))]
+			e := m.find(ref.Seq)
+			got, want = x.Remove(ref), e != nil
+			if e != nil {
+				m.remove(e)
+				m.stats.Removed++
+			}
+		case 12:
+			if len(known) == 0 {
+				continue
+			}
+			ref := known[s.n(len(known))]
+			e := m.find(ref.Seq)
+			got, want = len(x.Confirmed(at(), []saf.Ref{ref, {}})), 0
+			if e != nil {
+				m.stats.Confirmed++
+				if m.confirm(now, e) {
+					want = 1
+				}
+			}
+		case 13:
+			if s.n(8) > 0 {
+				continue
+			}
+			id := identity.NodeID{1, byte(s.n(4))}
+			list := slices.DeleteFunc(slices.Clone(m.list), func(e *modelRecord) bool { return e.Destination != id })
+			slices.SortFunc(list, func(a, b *modelRecord) int { return cmp.Or(a.class-b.class, a.order-b.order) })
+			var seqs []uint64
+			for _, e := range list[:min(len(list), 5)] {
+				seqs = append(seqs, m.remove(e))
+				m.stats.Removed++
+			}
+			got, want = x.Purge(id, 5), seqs
+		case 14:
+			now += []time.Duration{0, time.Second, time.Minute, 3 * time.Minute, time.Hour, 7 * time.Hour}[s.n(6)]
+		case 15: // the system's clock is set; so is, which should never happen, the other one
+			wall = wall.Add([]time.Duration{time.Hour, -2 * time.Hour, 100 * time.Hour, -90 * time.Hour}[s.n(4)])
+			if s.n(10) == 1 {
+				now -= time.Minute
+			}
+		}
+		if !reflect.DeepEqual(got, want) && !(reflect.ValueOf(got).Kind() == reflect.Slice && reflect.ValueOf(got).Len() == 0 && reflect.ValueOf(want).Len() == 0) {
+			return fmt.Errorf("step %d, operation %d: got %v, want %v", step, what, got, want)
+		}
+		for _, e := range m.list {
+			if got := x.Sent(e.ref); e.ref != (saf.Ref{Seq: e.Seq}) && got != e.Sent {
+				return fmt.Errorf("step %d, operation %d: message %d was confirmed %d times, want %d", step, what, e.Seq, got, e.Sent)
+			}
+		}
+		if got, want := x.Stats(), m.now(); !reflect.DeepEqual(got, want) {
+			return fmt.Errorf("step %d, operation %d: got\n%+v, want\n%+v", step, what, got, want)
+		}
+		due := time.Time{}
+		if d := m.due(); d >= 0 {
+			due = begin.Add(d)
+		}
+		if got := x.Due(); !got.Equal(due) {
+			return fmt.Errorf("step %d, operation %d: next at %v, want %v", step, what, got, due)
+		}
+	}
+	return nil
+}
+
+// TestIndexModel has an index and a model of it, which looks at every record, do the same
+// thousands of times at random: limits of several kinds at once, equal hashes, ages,
+// steps of the clocks, no limits and no room.
+func TestIndexModel(t *testing.T) {
+	for seed := range uint64(400) {
+		r := rand.New(rand.NewPCG(seed, 17))
+		b := make([]byte, 6000)
+		for i := range b {
+			b[i] = byte(r.Uint32())
+		}
+		if err := compare(&script{b}); err != nil {
+			t.Fatalf("seed %d: %v", seed, err)
+		}
+	}
+}
+
+// FuzzIndex is the same, with choices of the fuzzer.
+func FuzzIndex(f *testing.F) {
+	f.Add([]byte{5, 0, 20, 20, 10, 10, 8, 8, 3, 1, 2, 3, 4, 5, 6, 7, 8, 9, 0, 1, 1, 1, 50, 1, 0, 14, 5, 10, 3, 7, 1, 0, 0, 0, 0})
+	f.Fuzz(func(t *testing.T, b []byte) {
+		if len(b) > 1<<12 {
+			return
+		}
+		if err := compare(&script{b}); err != nil {
+			t.Error(err)
+		}
+	})
+}

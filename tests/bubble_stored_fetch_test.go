@@ -1,0 +1,149 @@
+package tests
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"testing"
+	"time"
+
+	"google.golang.org/protobuf/encoding/protowire"
+
+	"github.com/gamelan-p2p/gamelan"
+	"github.com/gamelan-p2p/gamelan/dht"
+	"github.com/gamelan-p2p/gamelan/dht/saf"
+	"github.com/gamelan-p2p/gamelan/dht/wire"
+	"github.com/gamelan-p2p/gamelan/gamelantest"
+	"github.com/gamelan-p2p/gamelan/identity"
+	"github.com/gamelan-p2p/gamelan/protocol"
+)
+
+// startResponder starts a node that answers each request for stored messages with what
+// respond returns for it, counted from 0; nil is no answer.
+func startResponder(t *testing.T, net *gamelantest.Network, to *gamelantest.Node, respond func(n int) *wire.Envelope) *gamelantest.Node {
+	asked := make(chan struct{}, 1000)
+	layer := func(next dht.Handler) dht.Handler {
+		return func(m *dht.Incoming) dht.Verdict {
+			if m.Envelope.Header.Type != wire.TypeStoredRequest {
+				return next(m)
+			}
+			asked <- struct{}{}
+			return dht.Verdict{Reason: dht.Stopped, Err: errWithheld}
+		}
+	}
+	s := net.Start(gamelan.Config{
+		Floor: gamelan.NoFloor, StoreForward: gamelan.StoreForwardConfig{NoRequests: true},
+	}, quiet, gamelan.WithLayer(dht.BeforeVerify, layer))
+	go func() {
+		for n := 0; ; n++ {
+			select {
+			case <-t.Context().Done():
+				return
+			case <-asked:
+				if e := respond(n); e != nil {
+					postBytes(t, s, to, e.Append(nil))
+				}
+			}
+		}
+	}()
+	return s
+}
+
+// TestBubbleFetchAmongHostile: a node fetches from an honest server, and at the same time from
+// one that never answers, one that always answers the same, one whose answers are damaged,
+// one that commits an offence, and one that invents new messages without end. The fetch
+// ends, the result says of each what it was, and what the honest one stores arrives.
+func TestBubbleFetchAmongHostile(t *testing.T) {
+	gamelantest.Bubble(t, func(t *testing.T) {
+		begin := time.Now()
+		net := gamelantest.NewNetwork(t)
+		node := startMember(net, gamelan.Config{
+			Floor: gamelan.NoFloor, Client: true, StoreForward: gamelan.StoreForwardConfig{NoRequests: true},
+		}, quiet)
+		honest := startMember(net, gamelan.Config{Floor: gamelan.NoFloor}, quiet)
+		sender := startMember(net, gamelan.Config{Floor: gamelan.NoFloor}, quiet)
+		net.Connect(sender.Node, honest.Node)
+		want := storedLetters(120)
+		for _, body := range want {
+			storeFor(t, sender, node.PublicKey(), body)
+		}
+
+		response := func(first, n int, faulty ...storedLetter) *wire.Envelope {
+			list := make([]storedLetter, n)
+			for i := range list {
+				list[i].text = fmt.Sprint("invented ", first+i)
+			}
+			e := answer(t, node.PublicKey(), slices.Concat(list, faulty)...)
+			return &e
+		}
+		same := func(n int) *wire.Envelope { // but for the number of the request
+			b := make([]byte, 0, 1<<14)
+			for i := range saf.AnswerLimit {
+				m := storedLetter{text: fmt.Sprint("same ", i), ahead: -time.Since(begin)}.encode(t, node.PublicKey())
+				b = protowire.AppendBytes(protowire.AppendTag(b, 1, protowire.BytesType), m)
+			}
+			e := part(t, wire.TypeStoredMessages, protowire.AppendVarint(protowire.AppendTag(b, 2, protowire.VarintType), uint64(n)))
+			return &e
+		}
+		damaged := part(t, wire.TypeStoredMessages, []byte{0xff})
+		servers := []struct {
+			name    string
+			respond func(n int) *wire.Envelope
+			err     error
+			answers int
+			banned  bool
+		}{
+			{"silent", func(int) *wire.Envelope { return nil }, saf.ErrUnanswered, 0, false},
+			{"the same", same, saf.ErrRepeats, 3, false},
+			{"damaged", func(int) *wire.Envelope { return &damaged }, wire.ErrBody, 1, false},
+			{"offence", func(n int) *wire.Envelope {
+				return response(2_000_000, 10, storedLetter{text: "bad", bare: true})
+			}, protocol.ErrViolation, 1, true},
+			{"endless", func(n int) *wire.Envelope { return response(n*saf.AnswerLimit, saf.AnswerLimit) }, saf.ErrRunLimit, -1, false},
+		}
+		byID := make(map[identity.NodeID]int)
+		for i, s := range servers {
+			p := startResponder(t, net, node.Node, s.respond)
+			net.Connect(node.Node, p)
+			byID[p.ID()] = i
+		}
+		net.Connect(node.Node, honest.Node)
+
+		fetched, err := node.DHT().FetchStored(t.Context())
+		if err != nil || len(fetched.Servers) != len(servers)+1 || fetched.Complete() {
+			t.Fatalf("got %d servers, complete %v, %v", len(fetched.Servers), fetched.Complete(), err)
+		}
+		if d := time.Since(begin); d > saf.RunTimeout+time.Minute {
+			t.Errorf("the fetch took %v", d)
+		}
+		for _, r := range fetched.Servers {
+			i, hostile := byID[r.Server]
+			if !hostile {
+				if r.Err != nil || r.Delivered != len(want) {
+					t.Errorf("honest: got %+v", r)
+				}
+				continue
+			}
+			s := servers[i]
+			if (r.Err == nil) != (s.err == nil) || r.Err != nil && !errors.Is(r.Err, s.err) {
+				t.Errorf("%s: got %v, want %v", s.name, r.Err, s.err)
+			}
+			if most := saf.RequestBurst + int(saf.RunTimeout/saf.RequestPause) + 1; s.answers >= 0 && r.Answers != s.answers || r.Answers > most {
+				t.Errorf("%s: got %d answers, want %d, at most %d", s.name, r.Answers, s.answers, most)
+			}
+			if _, _, banned := node.Peers().Banned(r.Server); banned != s.banned {
+				t.Errorf("%s: got banned %v, want %v", s.name, banned, s.banned)
+			}
+		}
+		var got []string
+		for _, m := range node.heard.Delivered() {
+			if m.Peer == honest.ID() {
+				got = append(got, string(m.Body))
+			}
+		}
+		if fmt.Sprint(got) != fmt.Sprint(want) {
+			t.Errorf("got %d messages of the honest server, want %d in order", len(got), len(want))
+		}
+		wantNoCredit(t, node.Node)
+	})
+}

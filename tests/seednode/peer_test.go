@@ -1,0 +1,254 @@
+package seednode_test
+
+import (
+	"bytes"
+	"crypto/rand"
+	"net"
+	"net/netip"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/gamelan-p2p/gamelan/dht/kad"
+	"github.com/gamelan-p2p/gamelan/dht/kad/limit"
+	"github.com/gamelan-p2p/gamelan/dht/kad/wire/seed"
+	"github.com/gamelan-p2p/gamelan/tests/seednode"
+)
+
+// peer is the least that a compatible node has to do (spec: kad A9), made of the codec, the
+// choice of contacts and the proofs of package dht/kad.
+type peer struct {
+	t     *testing.T
+	codec seed.Codec
+	conn  *net.UDPConn
+	id    kad.ID
+
+	mu       sync.Mutex
+	proofs   *limit.Proofs
+	contacts []kad.Contact
+	values   map[kad.Key]*kad.Record
+	probes   map[kad.RequestID]kad.Address
+	in, out  map[kad.Address]int // bytes, without proof
+	refused  int                 // STOREs without proof
+	changed  chan struct{}       // after each datagram
+}
+
+func newPeer(t *testing.T) *peer {
+	t.Helper()
+	conn, err := net.ListenUDP("udp4", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := &peer{
+		t: t, codec: codec(t), conn: conn, proofs: limit.NewProofs(), values: map[kad.Key]*kad.Record{}, probes: map[kad.RequestID]kad.Address{},
+		in: map[kad.Address]int{}, out: map[kad.Address]int{}, changed: make(chan struct{}, 1),
+	}
+	copy(p.id[:], randomBytes())
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		p.read()
+	}()
+	t.Cleanup(func() {
+		conn.Close()
+		<-done
+	})
+	return p
+}
+
+func randomBytes() []byte {
+	b := make([]byte, 20)
+	rand.Read(b)
+	return b
+}
+
+func (p *peer) address() string {
+	return string(kad.UDPAddress(p.conn.LocalAddr().(*net.UDPAddr).AddrPort()))
+}
+
+func (p *peer) read() {
+	buffer := make([]byte, seed.ReceiveBuffer)
+	for {
+		n, from, err := p.conn.ReadFromUDPAddrPort(buffer)
+		if err != nil {
+			return
+		}
+		m, err := p.codec.Decode(bytes.Clone(buffer[:n]))
+		if err != nil {
+			p.t.Errorf("got %x, which is %v", buffer[:n], err)
+			continue
+		}
+		p.mu.Lock()
+		p.handle(kad.UDPAddress(from), &m, n)
+		p.mu.Unlock()
+		select {
+		case p.changed <- struct{}{}:
+		default:
+		}
+	}
+}
+
+func (p *peer) handle(from kad.Address, m *kad.Message, size int) {
+	now := time.Now()
+	if !p.proofs.Reached(from, now) {
+		p.in[from] += size
+	}
+	p.proofs.Received(from, size, now)
+	answer := kad.Message{ID: m.ID}
+	switch m.Verb {
+	case kad.Ping:
+		answer.Verb = kad.Pong
+	case kad.FindNode, kad.FindValue:
+		answer.Verb = kad.Nodes
+		room := min(p.proofs.Room(from, now), seed.MaxList)
+		kad.SortByDistance(m.Target, p.contacts)
+		answer.Contacts = p.codec.Select(p.contacts, seed.Asker{ID: m.Sender, Address: from}, p.id, 20, room)
+		if r := p.values[m.Target]; r != nil && m.Verb == kad.FindValue {
+			answer.Verb, answer.Record, answer.Contacts = kad.Value, r, nil
+		}
+	case kad.Store:
+		if p.proofs.Proven(from, m.Sender, now) {
+			p.values[m.Target] = m.Record
+		} else {
+			p.refused++
+		}
+	case kad.Nodes, kad.Value:
+		if to, ok := p.probes[m.ID]; ok && to == from {
+			delete(p.probes, m.ID)
+			p.proofs.Prove(from, m.Sender, now)
+			p.contacts = append(p.contacts, kad.SeedContact(m.Sender, from))
+		}
+	}
+	if answer.Verb != kad.NoVerb && p.proofs.Send(from, p.codec.Size(&answer), now) {
+		p.send(from, &answer)
+	}
+	probe := kad.Message{Verb: kad.FindNode, Target: p.id}
+	copy(probe.ID[:], randomBytes())
+	if p.proofs.Probe(from, p.codec.Size(&probe), now) {
+		p.probes[probe.ID] = from
+		p.send(from, &probe)
+	}
+}
+
+func (p *peer) send(to kad.Address, m *kad.Message) {
+	m.Sender = p.id
+	b, err := p.codec.Append(nil, m)
+	if err != nil {
+		p.t.Errorf("%v: %v", m.Verb, err)
+		return
+	}
+	if !p.proofs.Reached(to, time.Now()) {
+		if p.out[to] += len(b); p.out[to] > limit.Amplification*p.in[to] {
+			p.t.Errorf("%s: got %d bytes for %d", to, p.out[to], p.in[to])
+		}
+	}
+	at, _, _ := to.AddrPort()
+	if _, err := p.conn.WriteToUDPAddrPort(b, at); err != nil {
+		p.t.Errorf("%s: %v", to, err)
+	}
+}
+
+// await waits until a condition holds, which is looked at after each datagram.
+func (p *peer) await(what string, holds func() bool) {
+	p.t.Helper()
+	end := time.After(time.Minute)
+	for {
+		p.mu.Lock()
+		ok := holds()
+		p.mu.Unlock()
+		if ok {
+			return
+		}
+		select {
+		case <-p.changed:
+		case <-end:
+			p.t.Fatalf("%s: not within a minute", what)
+		}
+	}
+}
+
+// TestPeerOfSeeds is the only bootstrap address of two emulated nodes, with their pace and
+// their storms. Both prove their addresses by answering a probe; a value saved on one is
+// found by the other, and stored here; and no address without proof gets more than three
+// times what it sent.
+//
+// conforms: kad 7, 8
+func TestPeerOfSeeds(t *testing.T) {
+	p := newPeer(t)
+	a, b := start(t, seednode.Config{Slow: true}), start(t, seednode.Config{Slow: true})
+	for _, n := range []*seednode.Node{a, b} {
+		if err := n.Connect(p.address()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	p.await("both nodes prove their addresses", func() bool {
+		now := time.Now()
+		return p.proofs.Reached(kad.Address(a.Address()), now) && p.proofs.Reached(kad.Address(b.Address()), now)
+	})
+	until(t, "the nodes know each other", func() bool { return knows(t, a, 2)() && knows(t, b, 2)() })
+	if err := a.Save([]byte("key"), []byte("value")); err != nil {
+		t.Fatal(err)
+	}
+	key, err := kad.HashKey(kad.SHA1, []byte("key"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	p.await("the value is stored here", func() bool { return p.values[key] != nil && string(p.values[key].Value) == "value" })
+	until(t, "the other node finds the value", finds(t, b, "key", "value"))
+
+	// What is stored here alone is found by both.
+	absent, err := kad.HashKey(kad.SHA1, []byte("ours"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	p.mu.Lock()
+	p.values[absent] = &kad.Record{Key: absent, Value: []byte("from here")}
+	p.mu.Unlock()
+	until(t, "a value of ours is found", finds(t, b, "ours", "from here"))
+}
+
+// TestStoreWithoutProof sends a STORE from an address that answers no probe, and again after
+// it has answered one.
+//
+// conforms: kad 8
+func TestStoreWithoutProof(t *testing.T) {
+	p := newPeer(t)
+	conn, err := net.ListenUDP("udp4", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	to, err := netip.ParseAddrPort(p.conn.LocalAddr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	id, key := bytes.Repeat([]byte{0x55}, 20), bytes.Repeat([]byte{0x66}, 20)
+	send := func(d seednode.Datagram) {
+		d.Sender = id
+		if _, err := conn.WriteToUDPAddrPort(d.Encode(), to); err != nil {
+			t.Fatal(err)
+		}
+	}
+	put := seednode.Datagram{MessageID: id, Tag: seednode.ReqStore, Key: key, Value: []byte("value")}
+	send(put)
+	p.await("a STORE is refused", func() bool { return p.refused == 1 && len(p.values) == 0 })
+
+	if err := conn.SetReadDeadline(time.Now().Add(time.Minute)); err != nil {
+		t.Fatal(err)
+	}
+	buffer := make([]byte, 2000)
+	n, _, err := conn.ReadFromUDP(buffer)
+	if err != nil {
+		t.Fatal(err)
+	}
+	probe, err := seednode.Decode(buffer[:n])
+	if err != nil || probe.Tag != seednode.ReqFindNode {
+		t.Fatalf("got %+v and %v, want a FIND_NODE as the probe", probe, err)
+	}
+	send(seednode.Datagram{MessageID: probe.MessageID, Tag: seednode.ResPong}) // proves nothing
+	send(put)
+	p.await("a STORE after a PONG is refused", func() bool { return p.refused == 2 && len(p.values) == 0 })
+	send(seednode.Datagram{MessageID: probe.MessageID, Tag: seednode.ResListPeers})
+	send(put)
+	p.await("a STORE after the answer is kept", func() bool { return p.refused == 2 && len(p.values) == 1 })
+}
