@@ -18,6 +18,7 @@
 //	├── lookup          finds the nodes nearest to a target, and values
 //	├── put             stores a record at the nodes nearest to its key
 //	├── rpc             requests under way: timeouts and repetitions
+//	├── gateway         what a gateway answers, and what it believes
 //	├── upkeep          when to probe, to refresh and to publish again
 //	└── sim             many nodes in one goroutine
 //

@@ -124,7 +124,7 @@ func (p *peer) handle(from kad.Address, m *kad.Message, size int) {
 	}
 	probe := kad.Message{Verb: kad.FindNode, Target: p.id}
 	copy(probe.ID[:], randomBytes())
-	if p.proofs.Probe(from, p.codec.Size(&probe), now) {
+	if p.proofs.Probe(from, m.Sender, p.codec.Size(&probe), now) {
 		p.probes[probe.ID] = from
 		p.send(from, &probe)
 	}

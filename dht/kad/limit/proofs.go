@@ -35,8 +35,8 @@ type Proofs struct {
 }
 
 type proof struct {
-	id    kad.ID
-	until time.Time
+	id            kad.ID
+	until, probed time.Time
 }
 
 // account is what an address without proof sent and got since its beginning.
@@ -85,12 +85,19 @@ func (p *Proofs) Send(to kad.Address, n int, now time.Time) bool {
 	return true
 }
 
-// Probe reports whether an address is to be asked for a proof with a datagram of n bytes,
-// and counts that datagram if so. It is not, if the address was probed less than
-// [ProbeEvery] ago, which leaves a slow node of the overlay Seed the time to answer.
-func (p *Proofs) Probe(to kad.Address, n int, now time.Time) bool {
+// Probe reports whether an address from which something came in the name of a node is to
+// be asked for a proof with a datagram of n bytes, and counts that datagram if so. It is
+// not, if the address was probed less than [ProbeEvery] ago, which leaves a slow node of the
+// overlay Seed the time to answer. A proven address is probed for another id: a node of
+// that overlay has a new one after each start.
+func (p *Proofs) Probe(to kad.Address, id kad.ID, n int, now time.Time) bool {
 	if p.Reached(to, now) {
-		return false
+		known := p.proofs.get(to)
+		if known.id == id || !known.probed.IsZero() && now.Sub(known.probed) < ProbeEvery {
+			return false
+		}
+		known.probed = now
+		return true
 	}
 	a := p.account(to, now)
 	if !a.probed.IsZero() && now.Sub(a.probed) < ProbeEvery || !p.Send(to, n, now) {
@@ -103,7 +110,8 @@ func (p *Proofs) Probe(to kad.Address, n int, now time.Time) bool {
 // Prove says that a message id which was sent to an address came back from there, in a
 // list of contacts or with a value, from the node with this id.
 func (p *Proofs) Prove(at kad.Address, id kad.ID, now time.Time) {
-	*p.proofs.use(at) = proof{id, now.Add(ProofLife)}
+	known := p.proofs.use(at)
+	*known = proof{id: id, until: now.Add(ProofLife), probed: known.probed}
 	p.accounts.delete(at)
 }
 

@@ -20,11 +20,11 @@ const victim kad.Address = "/ip4/93.184.216.34/udp/9"
 func TestFirstContact(t *testing.T) {
 	const ping, pong, probe, find, listOfOne, listOfTwo = 60, 60, 88, 88, 134, 200
 	p := limit.NewProofs()
-	if p.Send(victim, 1, start) || p.Probe(victim, 1, start) {
+	if p.Send(victim, 1, start) || p.Probe(victim, kad.ID{1}, 1, start) {
 		t.Fatal("got a datagram sent to an address that sent nothing")
 	}
 	p.Received(victim, ping, start)
-	if !p.Send(victim, pong, start) || !p.Probe(victim, probe, start) {
+	if !p.Send(victim, pong, start) || !p.Probe(victim, kad.ID{1}, probe, start) {
 		t.Fatal("a PING: got no PONG and probe, which are 148 of 180 bytes")
 	}
 	if p.Send(victim, 33, start) || !p.Send(victim, 32, start) {
@@ -32,7 +32,7 @@ func TestFirstContact(t *testing.T) {
 	}
 	p = limit.NewProofs()
 	p.Received(victim, find, start)
-	if !p.Probe(victim, probe, start) || p.Send(victim, listOfTwo, start) || !p.Send(victim, listOfOne, start) {
+	if !p.Probe(victim, kad.ID{1}, probe, start) || p.Send(victim, listOfTwo, start) || !p.Send(victim, listOfOne, start) {
 		t.Error("a FIND_NODE: want the probe and a list of one, 222 of 264 bytes, and no more")
 	}
 }
@@ -61,7 +61,7 @@ func TestAmplification(t *testing.T) {
 			}
 			p.Received(a, n, now)
 		default:
-			if reached := p.Reached(a, now); (p.Send(a, n, now) || p.Probe(a, n/10, now)) && !reached {
+			if reached := p.Reached(a, now); (p.Send(a, n, now) || p.Probe(a, kad.ID{1}, n/10, now)) && !reached {
 				out[a] += n / 10 // at least
 				sent++
 			}
@@ -90,7 +90,7 @@ func TestAmplificationExactly(t *testing.T) {
 			p.Received(victim, n, now)
 			in += n
 		case 1:
-			if p.Probe(victim, 88, now) {
+			if p.Probe(victim, kad.ID{1}, 88, now) {
 				out += 88
 			}
 		default:
@@ -115,13 +115,22 @@ func TestProbes(t *testing.T) {
 		at   time.Duration
 		want bool
 	}{{0, true}, {time.Second, false}, {10*time.Second - 1, false}, {10 * time.Second, true}, {19 * time.Second, false}, {20 * time.Second, true}} {
-		if got := p.Probe(victim, 88, start.Add(c.at)); got != c.want {
+		if got := p.Probe(victim, kad.ID{1}, 88, start.Add(c.at)); got != c.want {
 			t.Errorf("after %s: got a probe %t, want %t", c.at, got, c.want)
 		}
 	}
 	p.Prove(victim, kad.ID{1}, start.Add(30*time.Second))
-	if p.Probe(victim, 88, start.Add(time.Hour)) {
+	if p.Probe(victim, kad.ID{1}, 88, start.Add(time.Hour)) {
 		t.Error("with a proof: got a probe")
+	}
+	// A node that starts again has another id.
+	again := start.Add(time.Hour)
+	if !p.Probe(victim, kad.ID{2}, 88, again) || p.Probe(victim, kad.ID{2}, 88, again.Add(limit.ProbeEvery-1)) {
+		t.Error("another id: got no probe, or a second one before its time")
+	}
+	p.Prove(victim, kad.ID{2}, again)
+	if p.Probe(victim, kad.ID{2}, 88, again.Add(time.Hour)) {
+		t.Error("with a proof for the other id: got a probe")
 	}
 }
 
@@ -198,5 +207,25 @@ func TestInventedAddresses(t *testing.T) {
 	}
 	if proven, _ := p.Remembered(); proven != limit.ProofEntries || !p.Reached(victim, start) {
 		t.Errorf("got %d proofs, with that of the busy address %t; want %d", proven, p.Reached(victim, start), limit.ProofEntries)
+	}
+}
+
+// TestMet remembers first times, of as many addresses as the proofs.
+func TestMet(t *testing.T) {
+	m := limit.NewMet()
+	if got := m.Meet(victim, start); !got.Equal(start) {
+		t.Errorf("got %v, want %v", got, start)
+	}
+	if got := m.Meet(victim, start.Add(time.Hour)); !got.Equal(start) {
+		t.Errorf("an hour later: got %v, want %v", got, start)
+	}
+	for i := range limit.ProofEntries + 10 {
+		m.Meet(kad.Address(fmt.Sprint(i)), start)
+	}
+	if got := m.Remembered(); got != limit.ProofEntries {
+		t.Errorf("got %d addresses remembered, want %d", got, limit.ProofEntries)
+	}
+	if got := m.Meet(victim, start.Add(2*time.Hour)); !got.Equal(start.Add(2 * time.Hour)) {
+		t.Errorf("forgotten: got %v, want it met anew", got)
 	}
 }

@@ -105,7 +105,7 @@ func (Wake) effect()     {}
 // Reason says why a request is lost.
 type Reason uint8
 
-// The reasons. Full and Busy blame no contact: nothing was sent.
+// The reasons. Full, Busy and Unsendable blame no contact: nothing was sent.
 const (
 	Timeout    Reason = iota + 1 // the hard limit has passed
 	Broken                       // the connection has ended
@@ -113,6 +113,7 @@ const (
 	Full                         // too many requests are under way
 	Busy                         // too many requests to this address are under way
 	Superseded                   // the machine was given the same Ref again
+	Unsendable                   // the gateway cannot carry the message, or not to this address
 )
 
 // String returns the reason in words.
@@ -130,6 +131,8 @@ func (r Reason) String() string {
 		return "too many requests to this contact under way"
 	case Superseded:
 		return "replaced"
+	case Unsendable:
+		return "cannot be sent through this gateway"
 	}
 	return "unknown"
 }

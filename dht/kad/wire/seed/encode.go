@@ -6,22 +6,31 @@ import (
 	"github.com/gamelan-p2p/gamelan/dht/kad"
 )
 
-// Append appends the datagram of m to dst. Of each contact it writes the first address,
-// and a contact without any is left out: [Codec.Select] returns contacts with the one
-// that the receiver can use. It fails with [ErrVerb] for a message that this wire cannot
-// carry, and with a [*kad.ValueTooLargeError] for a STORE above the limit of [NewCodec]
-// and for any datagram above [MaxDatagram]; dst is then returned as it was.
-func (c Codec) Append(dst []byte, m *kad.Message) ([]byte, error) {
+// Check returns nil for a message that this wire can carry. It fails with [ErrVerb], and
+// with a [*kad.ValueTooLargeError] for a STORE above the limit of [NewCodec] and for any
+// datagram above [MaxDatagram].
+func (c Codec) Check(m *kad.Message) error {
 	size := c.Size(m)
 	switch {
 	case size == 0:
-		return dst, ErrVerb
+		return ErrVerb
 	case m.Verb == kad.Store && len(m.Record.Value) > c.maxValue:
-		return dst, &kad.ValueTooLargeError{Size: len(m.Record.Value), Max: c.maxValue, Gateway: gateway}
+		return &kad.ValueTooLargeError{Size: len(m.Record.Value), Max: c.maxValue, Gateway: gateway}
 	case size > MaxDatagram && m.Record != nil:
-		return dst, &kad.ValueTooLargeError{Size: len(m.Record.Value), Max: c.longestValue(), Gateway: gateway}
+		return &kad.ValueTooLargeError{Size: len(m.Record.Value), Max: c.longestValue(), Gateway: gateway}
 	case size > MaxDatagram:
-		return dst, &kad.ValueTooLargeError{Size: size, Max: MaxDatagram, Gateway: gateway}
+		return &kad.ValueTooLargeError{Size: size, Max: MaxDatagram, Gateway: gateway}
+	}
+	return nil
+}
+
+// Append appends the datagram of m to dst. Of each contact it writes the first address,
+// and a contact without any is left out: [Codec.Select] returns contacts with the one
+// that the receiver can use. It fails as [Codec.Check] does; dst is then returned as it
+// was.
+func (c Codec) Append(dst []byte, m *kad.Message) ([]byte, error) {
+	if err := c.Check(m); err != nil {
+		return dst, err
 	}
 	b := c.appendID(dst, kad.ID(m.ID))
 	b = c.appendID(b, m.Sender)

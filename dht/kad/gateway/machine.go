@@ -1,0 +1,382 @@
+package gateway
+
+import (
+	"cmp"
+	"maps"
+	"math"
+	"slices"
+	"time"
+
+	"github.com/gamelan-p2p/gamelan/dht/kad"
+	"github.com/gamelan-p2p/gamelan/dht/kad/limit"
+	"github.com/gamelan-p2p/gamelan/dht/kad/rpc"
+)
+
+// Options configure a Machine. A zero number stands for its default, named after the
+// semicolon.
+type Options struct {
+	Self    kad.ID
+	Overlay kad.Overlay
+	IDLen   int // bytes of a request's id that are random; 20 in the overlay Seed, 8 in Native
+	// Own are the addresses at which this node is reached through the gateway.
+	Own []kad.Address
+
+	K          int         // contacts in an answer; 20
+	Rates      limit.Rates // the zero value: [limit.SeedRates] if Unproven, else [limit.NativeRates]
+	Max        int         // requests under way; 1,024
+	MaxPerPeer int         // requests under way to one address; 16
+
+	// Unproven says that anybody can invent the address that a message comes from.
+	Unproven bool
+	// Datagram says that a message may be lost without a word; Tor that it goes through
+	// Tor.
+	Datagram, Tor bool
+	// AllowPrivate keeps contacts with addresses of private networks and of this machine
+	// in lists that come in.
+	AllowPrivate bool
+	Client       bool // serve nobody
+
+	// Size returns the bytes of a message on the wire. It must be set if Unproven is; nil
+	// means that bytes are not counted.
+	Size func(*kad.Message) int
+	// Check returns an error for a message that this gateway cannot carry, or not to this
+	// address. Nil: it carries all.
+	Check func(to kad.Address, m *kad.Message) error
+	// Select returns those of the contacts, nearest first, that an answer to a request may
+	// hold: at most n, in at most room bytes of the whole answer. Nil: the first n.
+	Select func(contacts []kad.Contact, to *Request, n, room int) []kad.Contact
+	// Rand makes the ids of requests. They prove that an address is its sender's, so where
+	// addresses can be invented nobody must be able to predict them.
+	Rand kad.Rand
+}
+
+// Machine is the state of a gateway. It is not safe for concurrent use.
+type Machine struct {
+	o       Options
+	rpc     *rpc.Machine
+	limiter *limit.Limiter
+	proofs  *limit.Proofs // nil unless Unproven
+	met     *limit.Met
+
+	asked  map[rpc.Ref]asked
+	probes rpc.Ref
+	drops  map[Drop]uint64
+	out    []Effect
+}
+
+// asked is a request under way.
+type asked struct {
+	message kad.Message
+	probe   bool
+}
+
+// New returns a machine that has met nobody.
+func New(o Options) *Machine {
+	o.K = cmp.Or(o.K, 20)
+	idLen, rates := 8, limit.NativeRates
+	if o.Overlay == kad.Seed {
+		idLen = 20
+	}
+	if o.Unproven {
+		rates = limit.SeedRates
+	}
+	if o.Rates == (limit.Rates{}) {
+		o.Rates = rates()
+	}
+	m := &Machine{
+		o: o,
+		rpc: rpc.New(rpc.Options{
+			Max: o.Max, MaxPerPeer: o.MaxPerPeer, LoosePong: o.Overlay == kad.Seed, IDLen: cmp.Or(o.IDLen, idLen), Rand: o.Rand,
+		}),
+		limiter: limit.NewLimiter(o.Rates), met: limit.NewMet(), asked: make(map[rpc.Ref]asked), drops: make(map[Drop]uint64),
+	}
+	if o.Unproven {
+		m.proofs = limit.NewProofs()
+	}
+	return m
+}
+
+// Len returns how many requests are under way.
+func (m *Machine) Len() int { return m.rpc.Len() }
+
+// Drops returns how many messages were dropped, by reason.
+func (m *Machine) Drops() map[Drop]uint64 { return maps.Clone(m.drops) }
+
+// Step applies one event and returns its effects, in order. The slice is valid until the
+// next Step.
+func (m *Machine) Step(now time.Time, e Event) []Effect {
+	clear(m.out)
+	m.out = m.out[:0]
+	switch e := e.(type) {
+	case Ask:
+		m.ask(now, e)
+	case Cancel:
+		m.requests(now, rpc.Cancel{Ref: e.Ref})
+	case Closed:
+		m.requests(now, rpc.Closed{To: e.To})
+	case Received:
+		m.received(now, &e.Request)
+	case Respond:
+		m.respond(now, &e.Request, &e.Answer)
+	case Punish:
+		m.limiter.Punish(e.Source, now)
+	case SetClient:
+		m.o.Client = e.Client
+	case Due:
+		m.requests(now, rpc.Due{})
+	}
+	return m.out
+}
+
+func (m *Machine) do(e Effect) { m.out = append(m.out, e) }
+
+func (m *Machine) drop(from kad.Address, why Drop) {
+	m.drops[why]++
+	m.do(Dropped{from, why})
+}
+
+// reached reports whether somebody is known to receive what is sent to the address.
+func (m *Machine) reached(at kad.Address, now time.Time) bool {
+	return m.proofs == nil || m.proofs.Reached(at, now)
+}
+
+// proven reports whether the sender of a message is known to receive what is sent to its
+// address.
+func (m *Machine) proven(r *Request, now time.Time) bool {
+	return m.proofs == nil || m.proofs.Proven(r.Address, r.From.ID, now)
+}
+
+// room returns how many bytes may be sent to an address.
+func (m *Machine) room(to kad.Address, now time.Time) int {
+	if m.proofs == nil {
+		return math.MaxInt
+	}
+	return m.proofs.Room(to, now)
+}
+
+func (m *Machine) size(message *kad.Message) int {
+	if m.o.Size == nil {
+		return 0
+	}
+	return m.o.Size(message)
+}
+
+// ask begins a request of this node.
+func (m *Machine) ask(now time.Time, e Ask) {
+	if _, ok := m.asked[e.Ref]; ok {
+		m.requests(now, rpc.Cancel{Ref: e.Ref})
+	}
+	e.Message.Sender = m.o.Self
+	if m.o.Check != nil {
+		if err := m.o.Check(e.To, &e.Message); err != nil {
+			m.do(Lost{e.Ref, rpc.Unsendable, err})
+			return
+		}
+	}
+	if e.Message.Verb == kad.Store && m.o.Overlay == kad.Seed {
+		m.met.Meet(e.To, now)
+		e.Message.ID = kad.RequestID(kad.RandomID(cmp.Or(m.o.IDLen, 20), m.o.Rand))
+		m.do(Send{To: e.To, Message: e.Message})
+		m.do(Sent{e.Ref})
+		return
+	}
+	m.request(now, e, false)
+}
+
+// request gives a request to package rpc, with its timeouts (spec: kad B6). A probe is never
+// repeated: each copy would count.
+func (m *Machine) request(now time.Time, e Ask, probe bool) {
+	path := rpc.Path{Dial: e.Dial, Tor: m.o.Tor, Datagram: m.o.Datagram, Seed: m.o.Unproven}
+	if m.o.Unproven {
+		path.Young = now.Sub(m.met.Meet(e.To, now)) < rpc.YoungFor
+	}
+	soft, hard := rpc.Timeouts(e.RTT, path)
+	m.asked[e.Ref] = asked{e.Message, probe}
+	m.requests(now, rpc.Ask{
+		Ref: e.Ref, Verb: e.Message.Verb, To: e.To, Peer: e.Contact, Soft: soft, Hard: hard,
+		Resend: !probe && path.Resend(e.Message.Verb),
+	})
+}
+
+// requests steps the requests under way, for events that bring no answer.
+func (m *Machine) requests(now time.Time, e rpc.Event) {
+	for _, f := range m.rpc.Step(now, e) {
+		m.carryOut(f)
+	}
+}
+
+// carryOut translates an effect of package rpc.
+func (m *Machine) carryOut(f rpc.Effect) {
+	switch f := f.(type) {
+	case rpc.Send:
+		message := m.asked[f.Ref].message
+		message.ID, message.Timeout = f.ID, f.Left
+		m.do(Send{To: f.To, Message: message})
+	case rpc.Slow:
+		if f.Ref < MaxRef {
+			m.do(Slow{f.Ref})
+		}
+	case rpc.Lost:
+		delete(m.asked, f.Ref)
+		if f.Ref < MaxRef {
+			m.do(Lost{Ref: f.Ref, Why: f.Why})
+		}
+	case rpc.Wake:
+		m.do(Wake{f.At})
+	}
+}
+
+// received takes in a message.
+func (m *Machine) received(now time.Time, r *Request) {
+	if r.From.ID == m.o.Self {
+		m.drop(r.Address, Own)
+		return
+	}
+	if m.proofs != nil {
+		m.met.Meet(r.Address, now)
+		m.proofs.Received(r.Address, r.Size, now)
+	}
+	isSeed := m.o.Overlay == kad.Seed
+	switch verb := r.Message.Verb; {
+	case verb.IsRequest():
+		m.serve(now, r)
+	case isSeed == (verb == kad.Pong || verb == kad.Nodes || verb == kad.Value):
+		m.answered(now, r)
+	default:
+		m.drop(r.Address, NoRequest)
+	}
+}
+
+// source is the sender of a message, for the limits.
+func (m *Machine) source(r *Request, now time.Time) limit.Source {
+	return limit.Source{ID: r.Source(), Group: r.Group, Unproven: !m.reached(r.Address, now)}
+}
+
+// serve answers a request, or gives it to the owner.
+func (m *Machine) serve(now time.Time, r *Request) {
+	if m.o.Client {
+		m.drop(r.Address, ClientMode)
+		return
+	}
+	isStore := r.Message.Verb == kad.Store
+	if why, retryAfter := m.limiter.Request(m.source(r, now), isStore, now); why != limit.Allowed {
+		m.drop(r.Address, Drop(why))
+		if m.o.Overlay == kad.Native && m.proofs == nil {
+			m.do(Send{r.Address, kad.Message{Verb: kad.Reply, ID: r.Message.ID, Status: kad.RateLimited, RetryAfter: retryAfter}, true})
+		}
+		return
+	}
+	proven := m.proven(r, now)
+	if proven && !r.Message.ReadOnly {
+		m.do(Seen{r.From})
+	}
+	m.probe(now, r) // first, so that what is left of the bytes goes to the answer
+	switch {
+	case r.Message.Verb == kad.Ping && m.o.Overlay == kad.Seed:
+		m.send(now, r, kad.Message{Verb: kad.Pong})
+	case isStore && !proven:
+		m.drop(r.Address, StoreNoProof)
+	default:
+		m.do(Serve{*r})
+	}
+}
+
+// probe asks an address without proof for this node's own id, if its bytes allow that.
+func (m *Machine) probe(now time.Time, r *Request) {
+	message := kad.Message{Verb: kad.FindNode, Sender: m.o.Self, Target: m.o.Self}
+	if m.proofs == nil || m.o.Check != nil && m.o.Check(r.Address, &message) != nil ||
+		!m.proofs.Probe(r.Address, r.From.ID, m.size(&message), now) {
+		return
+	}
+	m.probes++
+	m.request(now, Ask{Ref: MaxRef + m.probes, To: r.Address, Contact: r.From.ID, Message: message}, true)
+}
+
+// respond sends the answer that the owner has found, in the form of the overlay.
+func (m *Machine) respond(now time.Time, r *Request, answer *kad.Message) {
+	room := m.room(r.Address, now)
+	list := *answer
+	switch {
+	case m.o.Overlay == kad.Native:
+	case r.Message.Verb == kad.Store:
+		return
+	default:
+		value := kad.Message{Verb: kad.Value, ID: r.Message.ID, Target: r.Message.Target, Record: answer.Record}
+		if answer.Record != nil && r.Message.Verb == kad.FindValue && m.size(&value) <= room {
+			m.send(now, r, value)
+			return
+		}
+		list = kad.Message{Verb: kad.Nodes, Contacts: answer.Contacts}
+	}
+	if m.o.Select != nil {
+		list.Contacts = m.o.Select(list.Contacts, r, m.o.K, min(room, math.MaxInt32))
+	} else {
+		list.Contacts = list.Contacts[:min(len(list.Contacts), m.o.K)]
+	}
+	m.send(now, r, list)
+}
+
+// send sends an answer, if the limits on bytes allow it.
+func (m *Machine) send(now time.Time, r *Request, answer kad.Message) {
+	answer.ID, answer.Sender = r.Message.ID, m.o.Self
+	size := m.size(&answer)
+	switch {
+	case m.room(r.Address, now) < size:
+		m.drop(r.Address, NoRoom)
+	case !m.limiter.Answer(m.source(r, now), size, now):
+		m.drop(r.Address, OutRate)
+	default:
+		if m.proofs != nil {
+			m.proofs.Send(r.Address, size, now)
+		}
+		m.do(Send{To: r.Address, Message: answer, Answer: true})
+	}
+}
+
+// answered takes in an answer.
+func (m *Machine) answered(now time.Time, r *Request) {
+	for _, f := range m.rpc.Step(now, rpc.Answer{ID: r.Message.ID, Verb: r.Message.Verb, From: r.Address, Peer: r.From.ID}) {
+		switch f := f.(type) {
+		case rpc.Answered:
+			m.matched(now, r, f)
+		case rpc.Dropped:
+			m.drop(r.Address, Drop(f.Why.String()))
+			if m.o.Unproven && m.proven(r, now) { // spec: kad B15
+				m.do(Seen{r.From})
+			}
+		default:
+			m.carryOut(f)
+		}
+	}
+}
+
+// matched takes in an answer to a request under way. A PONG proves nothing, because nodes of
+// the overlay Seed send it with an id of their own.
+func (m *Machine) matched(now time.Time, r *Request, f rpc.Answered) {
+	request, message := m.asked[f.Ref], r.Message
+	delete(m.asked, f.Ref)
+	echoed := f.Echoed && message.Verb != kad.Pong
+	if echoed && m.proofs != nil {
+		m.proofs.Prove(r.Address, f.Peer, now)
+	}
+	if request.probe {
+		m.do(Met{Contact: r.From, Took: f.Took, Measured: f.Measured})
+		return
+	}
+	message.Contacts = m.useful(message.Contacts)
+	if message.Verb == kad.Value && message.Target != request.message.Target { // spec: kad A7
+		m.drop(r.Address, WrongKey)
+		message.Record = nil
+	}
+	m.do(Answered{Ref: f.Ref, Contact: r.From, Message: message, Size: r.Size, Took: f.Took, Measured: f.Measured, Echoed: echoed})
+}
+
+// useful returns those of the listed contacts that may be asked: not this node, and none
+// whose addresses are all this node's own, or private where that is not allowed.
+func (m *Machine) useful(list []kad.Contact) []kad.Contact {
+	return slices.DeleteFunc(slices.Clone(list), func(c kad.Contact) bool {
+		return c.ID == m.o.Self || !slices.ContainsFunc(c.Addresses, func(a kad.Address) bool {
+			return (m.o.AllowPrivate || a.Public()) && !slices.Contains(m.o.Own, a)
+		})
+	})
+}

@@ -1,0 +1,227 @@
+package gateway
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"testing"
+	"time"
+
+	"github.com/gamelan-p2p/gamelan/dht/kad"
+	"github.com/gamelan-p2p/gamelan/dht/kad/limit"
+	"github.com/gamelan-p2p/gamelan/dht/kad/rpc"
+	"github.com/gamelan-p2p/gamelan/dht/kad/wire/seed"
+)
+
+// model drives a machine of the overlay Seed and counts.
+type model struct {
+	t       testing.TB
+	m       *Machine
+	codec   seed.Codec
+	now     time.Time
+	in, out map[kad.Address]int // bytes while the address had no proof
+	open    map[rpc.Ref]bool    // requests of this node
+	sent    []Send              // its requests and probes
+	counts  struct{ answers, probes, served, stores, met int }
+}
+
+var modelSelf = kad.ID{0xff, 1}
+
+func newModel(t testing.TB, random kad.Rand) *model {
+	codec, err := seed.NewCodec(20, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	m := New(Options{
+		Self: modelSelf, Overlay: kad.Seed, Own: []kad.Address{"/ip4/30.0.0.9/udp/4000"}, Unproven: true, Datagram: true, Size: codec.Size,
+		Check: func(_ kad.Address, m *kad.Message) error { return codec.Check(m) },
+		Select: func(list []kad.Contact, to *Request, n, room int) []kad.Contact {
+			return codec.Select(list, seed.Asker{ID: to.From.ID, Address: to.Address}, modelSelf, n, room)
+		},
+		Rand: random,
+	})
+	return &model{
+		t: t, m: m, codec: codec, now: time.Date(2026, time.March, 1, 12, 0, 0, 0, time.UTC),
+		in: map[kad.Address]int{}, out: map[kad.Address]int{}, open: map[rpc.Ref]bool{},
+	}
+}
+
+// receive gives the machine a message, and answers what it serves with contacts or a value.
+func (x *model) receive(from kad.Address, m kad.Message, size int, answer kad.Message) {
+	r := Request{Packet: kad.Packet{Address: from, Message: m, Size: size}, From: kad.SeedContact(m.Sender, from), Group: from.Group()}
+	if !x.m.reached(from, x.now) {
+		x.in[from] += size
+	}
+	var serve []Request
+	for _, f := range x.m.Step(x.now, Received{r}) {
+		if s, ok := f.(Serve); ok {
+			serve = append(serve, s.Request)
+		}
+		x.effect(f, true)
+	}
+	for _, r := range serve {
+		x.counts.served++
+		if r.Message.Verb == kad.Store {
+			x.counts.stores++
+			if !x.m.proofs.Proven(r.Address, r.From.ID, x.now) {
+				x.t.Fatalf("got a STORE from %s served without proof", r.Address)
+			}
+		}
+		x.step(Respond{r, answer}, true)
+	}
+}
+
+// step gives the machine an event. caused says that an address has caused what is sent now.
+func (x *model) step(e Event, caused bool) {
+	for _, f := range x.m.Step(x.now, e) {
+		x.effect(f, caused)
+	}
+}
+
+func (x *model) effect(f Effect, caused bool) {
+	end := func(ref rpc.Ref) {
+		if !x.open[ref] {
+			x.t.Fatalf("got a second end of request %d", ref)
+		}
+		delete(x.open, ref)
+	}
+	switch f := f.(type) {
+	case Send:
+		if f.Message.Sender != modelSelf {
+			x.t.Fatalf("got %v without this node's id", f.Message.Verb)
+		}
+		if f.Answer {
+			x.counts.answers++
+		} else {
+			x.sent = append(x.sent, f)
+		}
+		if !caused || x.m.reached(f.To, x.now) {
+			return
+		}
+		if !f.Answer {
+			x.counts.probes++
+		}
+		if x.out[f.To] += x.codec.Size(&f.Message); x.out[f.To] > limit.Amplification*x.in[f.To] {
+			x.t.Fatalf("%s: got %d bytes for %d", f.To, x.out[f.To], x.in[f.To])
+		}
+	case Met:
+		x.counts.met++
+	case Answered:
+		end(f.Ref)
+	case Sent:
+		end(f.Ref)
+	case Lost:
+		end(f.Ref)
+	}
+}
+
+// TestModel sends random messages from several addresses, some of which answer what they are
+// asked. No address without proof gets more than three times what it sent, none has a STORE
+// served, and each request of this node ends once.
+//
+// conforms: kad 7, 8
+func TestModel(t *testing.T) {
+	r := rand.New(rand.NewPCG(1, 2))
+	x := newModel(t, rand.New(rand.NewPCG(3, 4)))
+	contact := func() kad.Contact {
+		n := r.IntN(40)
+		return kad.SeedContact(kad.ID{byte(n + 1)}, kad.Address(fmt.Sprintf("/ip4/30.%d.0.1/udp/9", n)))
+	}
+	list := make([]kad.Contact, 30)
+	for i := range list {
+		list[i] = kad.SeedContact(kad.ID{byte(100 + i)}, kad.Address(fmt.Sprintf("/ip4/40.%d.0.1/udp/9", i)))
+	}
+	var ref rpc.Ref
+	for range 30_000 {
+		x.now = x.now.Add(time.Duration(r.IntN(1000)) * time.Millisecond)
+		c := contact()
+		m := kad.Message{Sender: c.ID, Verb: []kad.Verb{kad.Ping, kad.FindNode, kad.FindValue, kad.Store}[r.IntN(4)], Target: kad.ID{byte(r.Uint32())}}
+		record := &kad.Record{Key: m.Target, Value: make([]byte, r.IntN(3000))}
+		switch r.IntN(12) {
+		case 0, 1:
+			ref++
+			m.Record = record
+			x.open[ref] = true
+			x.step(Ask{Ref: ref, To: c.Addresses[0], Contact: c.ID, Message: m}, false)
+		case 2:
+			x.step(Cancel{rpc.Ref(r.Uint64N(uint64(ref) + 2))}, false)
+		case 3:
+			x.step(Due{}, false)
+		case 4, 5:
+			if len(x.sent) == 0 {
+				break
+			}
+			s := x.sent[len(x.sent)-1-r.IntN(min(5, len(x.sent)))]
+			if s.To[len("/ip4/30.")]%2 == 0 {
+				break // half of the nodes never answer
+			}
+			c := contact()
+			if r.IntN(10) > 0 {
+				c.Addresses[0] = s.To
+				c.ID = kad.ID{}
+				if _, err := fmt.Sscanf(string(s.To), "/ip4/30.%d.", &c.ID[0]); err != nil {
+					t.Fatal(err)
+				}
+				c.ID[0]++
+			}
+			m := kad.Message{Verb: []kad.Verb{kad.Pong, kad.Nodes, kad.Value}[r.IntN(3)], ID: s.Message.ID, Sender: c.ID, Target: s.Message.Target, Contacts: list, Record: record}
+			x.receive(c.Addresses[0], m, x.codec.Size(&m), kad.Message{})
+		default:
+			m.Record = record
+			answer := kad.Message{Contacts: list}
+			if r.IntN(2) == 0 {
+				answer.Record = record
+			}
+			x.receive(c.Addresses[0], m, x.codec.Size(&m), answer)
+		}
+	}
+	x.now = x.now.Add(time.Minute)
+	x.step(Due{}, false)
+	if len(x.open) > 0 || x.m.Len() > 0 {
+		t.Errorf("got %d requests without an end", len(x.open))
+	}
+	if c := x.counts; min(c.answers, c.probes, c.served, c.stores) < 500 || c.met < 10 { // a proof lasts almost as long as the test
+		t.Errorf("got %+v, so the test proves little", c)
+	}
+}
+
+// FuzzDatagrams gives the machine datagrams of any bytes, from a few addresses. The first
+// byte of each is its length, the second says where it comes from and whether time passes.
+//
+// conforms: kad 2, 3
+func FuzzDatagrams(f *testing.F) {
+	codec, err := seed.NewCodec(20, 0)
+	if err != nil {
+		f.Fatal(err)
+	}
+	var all []byte
+	for verb := kad.Ping; verb <= kad.Value; verb++ {
+		m := kad.Message{Verb: verb, Sender: kad.ID{1}, Target: kad.ID{2}, Record: &kad.Record{Key: kad.ID{2}, Value: []byte("value")}}
+		m.Contacts = []kad.Contact{kad.SeedContact(kad.ID{3}, "/ip4/30.1.2.3/udp/4")}
+		b, err := codec.Append(nil, &m)
+		if err != nil {
+			f.Fatal(err)
+		}
+		one := append([]byte{byte(len(b)), byte(verb)}, b...)
+		f.Add(one)
+		all = append(all, one...)
+	}
+	f.Add(all)
+	f.Fuzz(func(t *testing.T, data []byte) {
+		x := newModel(t, rand.New(rand.NewPCG(1, 2)))
+		x.open[1] = true
+		x.step(Ask{Ref: 1, To: "/ip4/30.0.0.1/udp/1", Message: kad.Message{Verb: kad.FindNode, Target: kad.ID{7}}}, false)
+		for len(data) > 2 {
+			n, where := int(data[0]), data[1]
+			data = data[2:]
+			b := data[:min(n, len(data))]
+			data = data[len(b):]
+			x.now = x.now.Add(time.Duration(where) * time.Millisecond)
+			m, err := codec.Decode(b)
+			if err != nil {
+				continue
+			}
+			answer := kad.Message{Record: m.Record, Contacts: m.Contacts}
+			x.receive(kad.Address(fmt.Sprintf("/ip4/30.0.0.%d/udp/1", 1+where%3)), m, len(b), answer)
+		}
+	})
+}
