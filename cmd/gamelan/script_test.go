@@ -111,6 +111,7 @@ func TestScripts(t *testing.T) {
 		"terminate":    terminate,
 		"never":        never,
 		"waitfile":     waitFile,
+		"waittext":     waitText,
 		"interrupted":  interrupted,
 		"waitkept":     waitKept,
 		"waitconns":    waitConns,
@@ -186,6 +187,18 @@ func waitFile(ts *testscript.TestScript, _ bool, args []string) {
 		}
 		if time.Now().After(end) {
 			ts.Fatalf("there is no %s after a minute", args[0])
+		}
+	}
+}
+
+// waittext FILE waits until something stands in it.
+func waitText(ts *testscript.TestScript, _ bool, args []string) {
+	for end := time.Now().Add(time.Minute); ; time.Sleep(20 * time.Millisecond) {
+		if info, err := os.Stat(ts.MkAbs(args[0])); err == nil && info.Size() > 0 {
+			return
+		}
+		if time.Now().After(end) {
+			ts.Fatalf("%s is empty after a minute", args[0])
 		}
 	}
 }

@@ -11,6 +11,7 @@ import (
 
 	"github.com/gamelan-p2p/gamelan"
 	"github.com/gamelan-p2p/gamelan/dht"
+	"github.com/gamelan-p2p/gamelan/inspect/models"
 	"github.com/gamelan-p2p/gamelan/protocol"
 	"github.com/gamelan-p2p/gamelan/supervisor"
 )
@@ -31,6 +32,9 @@ type demoAway struct {
 	Received int           `json:"received"`
 	Twice    int           `json:"received_twice"`
 	After    time.Duration `json:"after_ns"` // from the node's return to the last message
+
+	// What each node stored and asked for, if the messages did not come once each.
+	Sections map[string]models.StoreForward `json:"sections,omitempty"`
 }
 
 // right reports whether each message came once.
@@ -104,6 +108,12 @@ func (d *demo) away(ctx context.Context) (demoAway, error) {
 		return a, fmt.Errorf("%s fetches stored messages: %w", cleo.name, err)
 	}
 	a.Received, a.Twice = box.count()
+	if !a.right() {
+		a.Sections = make(map[string]models.StoreForward, len(d.nodes))
+		for i := range d.nodes {
+			a.Sections[d.nodes[i].name] = d.nodes[i].node.DHT().StoreForward(ctx)
+		}
+	}
 	return a, nil
 }
 

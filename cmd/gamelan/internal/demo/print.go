@@ -81,7 +81,8 @@ func (p *demoPrinter) result(r *demoResult) error {
 		}
 	}
 	if !r.Away.right() {
-		return failure.New("demo", "this is a bug: please report it with the figures above", "%s got %d of %d messages, %d of them twice", r.Away.Name, r.Away.Received, r.Away.Sent, r.Away.Twice)
+		return failure.New("demo", "this is a bug: please report it with the figures of `gamelan demo --json`, which say what each node stored and asked for",
+			"%s got %d of %d messages, %d of them twice; %d copies were written to neighbours", r.Away.Name, r.Away.Received, r.Away.Sent, r.Away.Twice, r.Away.Copies)
 	}
 	return nil
 }
