@@ -60,6 +60,9 @@ func storeForwardServer(s safpart.ServerState) *models.StoreForwardServer {
 	if s.Dropped > 0 {
 		v.Requests["waited for too long"] = s.Dropped
 	}
+	if s.Ended > 0 {
+		v.Requests["lost at a restart of saf/keeper"] = s.Ended
+	}
 	for what, count := range s.Requests.Asked {
 		v.Requests[what.String()] = count
 	}

@@ -22,14 +22,15 @@ import (
 // In: dht.Offered, dht.Heard with a request, dht.Sent, Purge, GetState, AwaitLoaded, event
 // actors.StoreHealed, Drain. Out: dht.RelayHeard and dht.IgnoreHeard to the inbound actor
 // of the source, dht.SendControl with an answer, Purged, ServerState, Loaded, Drained. A
-// restart reads the index from the disk again. It loses messages whose write has not begun,
-// answers under way, which the requester asks for again, requests to purge, which get no
-// reply, and the counts of requests.
+// restart reads the index from the disk again. Messages that come meanwhile wait; if the
+// disk cannot be read they are relayed without being stored. A restart loses messages whose
+// write has not begun, requests to purge, which get no reply, and the counts of requests.
+// Requests without an answer are lost too, and counted; the requester asks again.
 type keeper struct {
 	f     *Saf
 	index *saf.Index // nil until what is stored has been read
 	round uint64     // of the store
-	early []early    // messages that came before
+	early []early    // messages that came while it is read
 
 	rules   saf.Rules
 	looked  time.Time // when the region was computed
@@ -49,7 +50,8 @@ type keeper struct {
 
 	requests saf.Requests
 	answers  map[uint64]answer // under way, by the id of the send or of the read
-	sending  int64             // bytes of answers under way
+	large    int64             // bytes of large answers under way
+	small    int               // other answers under way
 	waiting  []request         // that wait for others to end
 	refused  int               // that wait because their answers had no credit
 
@@ -60,9 +62,8 @@ type keeper struct {
 
 // early is a message that came before what is stored has been read.
 type early struct {
-	message any
-	from    *actor.PID
-	credit  dht.HeardCredit
+	dht.Offered
+	from *actor.PID
 }
 
 // keptCounts is the state of keeper that outlives its incarnations.
@@ -70,6 +71,7 @@ type keptCounts struct {
 	refused [256]uint64 // by saf.Refusal, before the index was asked
 	late    uint64      // not stored because the disk is slow or fails
 	dropped uint64      // requests that had waited for too long
+	ended   uint64      // requests whose answer an end of the actor has prevented
 	damaged int         // entries of the disk that could not be read, at the last start
 }
 
@@ -93,20 +95,8 @@ func (k *keeper) Receive(c actor.Context) {
 		supervisor.Subscribe[actors.StoreHealed](c)
 		k.load(c)
 	case dht.Offered:
-		if k.index == nil {
-			credit := m.Credit.HandOver()
-			m.Credit = credit
-			k.early = append(k.early, early{m, c.Sender(), credit})
-			return
-		}
 		k.offered(c, m, c.Sender())
 	case dht.Heard:
-		if k.index == nil {
-			credit := m.Credit.HandOver()
-			m.Credit = credit
-			k.early = append(k.early, early{m, c.Sender(), credit})
-			return
-		}
 		k.asked(c, m, c.Sender())
 	case dht.Sent:
 		k.sent(c, m)
@@ -148,22 +138,46 @@ func (k *keeper) Receive(c actor.Context) {
 		supervisor.Reply(c, k.state(c))
 	case supervisor.Drain:
 		k.draining = c.Sender()
+		k.relayEarly()
 		k.write(c)
 	default:
 		supervisor.Unhandled(c)
 	}
 }
 
-// abandon gives the credit of early messages back when the incarnation ends.
+// abandon has early messages relayed when the incarnation ends, and counts the requests
+// that get no answer.
 func (k *keeper) abandon() {
+	k.relayEarly()
+	unsent := k.requests.Waiting()
+	for _, a := range k.answers {
+		if a.timer == nil { // it was not given to the actor that sends
+			unsent++
+		}
+	}
+	k.f.kept.ended += uint64(unsent + len(k.waiting) + k.refused)
+}
+
+// relayEarly has early messages relayed that will not be stored.
+func (k *keeper) relayEarly() {
 	for _, e := range k.early {
-		e.credit.Discard()
+		k.f.kept.late++
+		k.f.trunk.System().Root.Send(e.from, dht.NewRelayHeard(e.Heard, e.Otherwise))
 	}
 	k.early = nil
 }
 
-// offered decides on a message for another node, and has it relayed.
+// offered decides on a message for another node, and has it relayed. While what is stored
+// is read, the message waits with its credit.
 func (k *keeper) offered(c actor.Context, m dht.Offered, to *actor.PID) {
+	if k.index == nil {
+		m.Credit = m.Credit.HandOver()
+		k.early = append(k.early, early{m, to})
+		if k.err != nil || k.draining != nil {
+			k.relayEarly()
+		}
+		return
+	}
 	k.look(c)
 	stored, before := k.keep(c, m)
 	switch {

@@ -22,6 +22,7 @@ type request struct {
 	peer identity.NodeID
 	wire.StoredRequest
 	until time.Time // when its answer is of no use any more
+	size  int64     // bytes of its answer when there was no room for it; 0: not known
 }
 
 // requestLimit is how long a request may wait for its answer. This library's clients wait
@@ -51,10 +52,12 @@ func (k answerKey) String() string { return fmt.Sprintf("answer-%d", uint64(k)) 
 var errNoSender = errors.New("saf: the actor that sends messages does not run; try again")
 
 // answersAtOnce is how many answers of the greatest length are under way at a time. Shorter
-// ones are more, up to mostAnswers.
+// ones are more. Those of at most smallAnswer bytes do not count, so that they do not wait
+// for peers that read large ones slowly; of them mostSmall are under way.
 const (
 	answersAtOnce = 4
-	mostAnswers   = 64
+	smallAnswer   = 64 << 10
+	mostSmall     = 64
 	// answerLimit is how long an answer may take to be written.
 	answerLimit = 20 * time.Second
 	// sentLimit is how long the dht.Sent of an answer may take. It never comes if the actor
@@ -87,24 +90,46 @@ func (k *keeper) asked(c actor.Context, m dht.Heard, to *actor.PID) {
 	case admission.Dropped():
 		c.Send(to, dht.NewIgnoreHeard(m))
 	case admission == saf.AnswerNow:
-		k.begin(c, request{peer, q, supervisor.Now(c).Add(requestLimit)})
+		k.waiting = append(k.waiting, request{peer: peer, StoredRequest: q, until: supervisor.Now(c).Add(requestLimit)})
+		k.answerNext(c)
 	}
 }
 
-// begin answers a request, or lets it wait while many answers are under way.
-func (k *keeper) begin(c actor.Context, q request) {
-	if k.sending > (answersAtOnce-1)*k.f.answer || len(k.answers) >= mostAnswers {
-		k.waiting = append(k.waiting, q)
-		return
+// room reports whether one more answer of that size may be under way.
+func (k *keeper) room(size int64) bool {
+	if size <= smallAnswer {
+		return k.small < mostSmall
+	}
+	return k.large <= (answersAtOnce-1)*k.f.answer
+}
+
+// hold counts an answer that is under way, or with sign -1 one that has ended.
+func (k *keeper) hold(size, sign int64) {
+	if size <= smallAnswer {
+		k.small += int(sign)
+	} else {
+		k.large += sign * size
+	}
+}
+
+// begin answers a request. It is false while there is no room for the answer.
+func (k *keeper) begin(c actor.Context, q *request) bool {
+	if q.size > 0 && !k.room(q.size) {
+		return false
 	}
 	items := k.index.Answer(supervisor.Now(c), q.peer, q.StoredRequest, k.f.answer)
-	a := answer{request: q, bytes: saf.AnswerOverhead}
+	a := answer{request: *q, bytes: saf.AnswerOverhead}
+	for _, item := range items {
+		a.bytes += int64(item.Size)
+	}
+	if q.size = a.bytes; !k.room(a.bytes) {
+		return false
+	}
 	list := make([]saf.Stored, len(items))
 	var missing []int
 	var seqs []uint64
 	for i, item := range items {
 		a.refs = append(a.refs, item.Ref)
-		a.bytes += int64(item.Size)
 		list[i].StoredAt = item.StoredAt
 		if list[i].Envelope = k.unwritten[item.Seq]; list[i].Envelope == nil {
 			missing, seqs = append(missing, i), append(seqs, item.Seq)
@@ -112,13 +137,16 @@ func (k *keeper) begin(c actor.Context, q request) {
 	}
 	id := k.f.trunk.NewID()
 	k.answers[id] = a
-	k.sending += a.bytes
+	k.hold(a.bytes, 1)
 	disk, wall := k.f.store, supervisor.Wall(c)
-	supervisor.Do(c, answerKey(id), func(context.Context) (read, error) { return readAnswer(disk, id, q, wall, list, missing, seqs) })
+	supervisor.Do(c, answerKey(id), func(context.Context) (read, error) {
+		return readAnswer(disk, id, a.StoredRequest, wall, list, missing, seqs)
+	})
+	return true
 }
 
 // readAnswer reads the missing envelopes of an answer, and encodes it.
-func readAnswer(disk *store.Store, id uint64, q request, wall time.Time, list []saf.Stored, missing []int, seqs []uint64) (r read, err error) {
+func readAnswer(disk *store.Store, id uint64, q wire.StoredRequest, wall time.Time, list []saf.Stored, missing []int, seqs []uint64) (r read, err error) {
 	r.id = id
 	envelopes, err := disk.Envelopes(seqs)
 	if err != nil {
@@ -127,7 +155,7 @@ func readAnswer(disk *store.Store, id uint64, q request, wall time.Time, list []
 	for i, at := range missing {
 		list[at].Envelope = envelopes[i]
 	}
-	r.body, r.damaged = saf.AppendAnswer(nil, q.StoredRequest, wall, list)
+	r.body, r.damaged = saf.AppendAnswer(nil, q, wall, list)
 	return r, nil
 }
 
@@ -210,7 +238,7 @@ func (k *keeper) askAgain(c actor.Context, m refusedDue) {
 // free gives back what an answer held.
 func (k *keeper) free(id uint64, a answer) {
 	delete(k.answers, id)
-	k.sending -= a.bytes
+	k.hold(a.bytes, -1)
 	if a.timer != nil {
 		a.timer.Stop()
 	}
@@ -223,19 +251,21 @@ func (k *keeper) end(c actor.Context, id uint64, a answer) {
 	k.answerNext(c)
 }
 
-// answerNext begins the answers to requests that wait, in their order, while there is room.
+// answerNext begins the answers to requests that wait, in their order, as far as there is
+// room: a short answer may begin before a long one. While what is stored is read, all wait.
 func (k *keeper) answerNext(c actor.Context) {
-	for n := len(k.waiting); n > 0; n = len(k.waiting) {
+	var again []request
+	for len(k.waiting) > 0 {
 		q := k.waiting[0]
 		k.waiting = k.waiting[1:]
-		if !supervisor.Now(c).Before(q.until) {
+		switch {
+		case !supervisor.Now(c).Before(q.until):
 			k.late(c, q)
-			continue
-		}
-		if k.begin(c, q); len(k.waiting) >= n {
-			return // it waits again
+		case k.index == nil || !k.begin(c, &q):
+			again = append(again, q)
 		}
 	}
+	k.waiting = again
 }
 
 // late drops a request that has waited for too long, so that messages are not sent to
@@ -248,6 +278,6 @@ func (k *keeper) late(c actor.Context, q request) {
 // done ends what the peer has under way, and lets its next request wait.
 func (k *keeper) done(c actor.Context, peer identity.NodeID) {
 	if next, ok := k.requests.Done(peer); ok {
-		k.waiting = append(k.waiting, request{peer, next, supervisor.Now(c).Add(requestLimit)})
+		k.waiting = append(k.waiting, request{peer: peer, StoredRequest: next, until: supervisor.Now(c).Add(requestLimit)})
 	}
 }

@@ -85,3 +85,57 @@ func TestKeeperWithoutOutcome(t *testing.T) {
 		}
 	})
 }
+
+// TestKeeperShortAnswersPass: peers that read large answers slowly hold up other large ones,
+// and no short ones.
+func TestKeeperShortAnswersPass(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBench(t, kv.Memory())
+		const atOnce = 4
+		var slow []identity.NodeID
+		for range atOnce + 1 {
+			slow = append(slow, b.storeFor(5, 100_000))
+		}
+		short := b.storeFor(10, 5_000)
+		for i, peer := range slow {
+			if got, want := b.ask(peer), min(i+1, atOnce); got != want {
+				t.Errorf("large answer %d: got %d under way, want %d", i, got, want)
+			}
+		}
+		if got := b.ask(short); got != atOnce+1 {
+			t.Errorf("got %d answers under way, want the short one under way", got)
+		}
+		if s := b.state(); s.Answers != atOnce+1 || s.Waiting != 1 {
+			t.Errorf("got %+v, want the last large one to wait", s)
+		}
+		b.report(dht.Report{}) // of the short one
+		if s := b.state(); s.Answers != atOnce || s.Waiting != 1 {
+			t.Errorf("when the short one has ended: got %+v, want the last large one to wait", s)
+		}
+		b.node.System().Root.Send(b.part.Keeper, dht.Sent{ID: b.sender.sends()[0].ID})
+		if got := len(b.sender.sends()); got != atOnce+2 {
+			t.Errorf("when a large one has ended: got %d answers, want the last one under way", got)
+		}
+	})
+}
+
+// TestKeeperAnswerLeavesRoom: an answer takes less than half of what its peer may have
+// outstanding, unless a single message is larger.
+func TestKeeperAnswerLeavesRoom(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		for _, c := range []struct {
+			credit int64
+			want   int // messages of an answer
+		}{{1 << 20, 5}, {4 << 20, 20}} {
+			b := newBench(t, kv.Memory(), func(s *actors.Settings) { s.NodeCredit, s.PeerCredit = 1<<30, c.credit })
+			b.ask(b.storeFor(30, 100_000))
+			got, err := wire.DecodeStoredResponse(b.sender.sends()[0].Message.Part)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if len(got.Messages) != c.want {
+				t.Errorf("with credit %d: got %d messages of 100,000 bytes, want %d", c.credit, len(got.Messages), c.want)
+			}
+		}
+	})
+}

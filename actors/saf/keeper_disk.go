@@ -7,7 +7,6 @@ import (
 	"github.com/asynkron/protoactor-go/actor"
 
 	"github.com/gamelan-p2p/gamelan/actors/saf/store"
-	"github.com/gamelan-p2p/gamelan/dht"
 	"github.com/gamelan-p2p/gamelan/dht/saf"
 	"github.com/gamelan-p2p/gamelan/supervisor"
 )
@@ -59,6 +58,8 @@ func (k *keeper) loaded(c actor.Context, m supervisor.Done[loaded]) {
 			c.Send(to, Loaded{m.Err})
 		}
 		k.awaiting = nil
+		k.relayEarly()
+		k.answerNext(c) // drops those that have waited for too long
 		k.drained(c)
 		return
 	}
@@ -77,15 +78,11 @@ func (k *keeper) loaded(c actor.Context, m supervisor.Done[loaded]) {
 	k.awaiting = nil
 	for len(k.early) > 0 {
 		e := k.early[0]
-		switch m := e.message.(type) {
-		case dht.Offered:
-			k.offered(c, m, e.from)
-		case dht.Heard:
-			k.asked(c, m, e.from)
-		}
-		e.credit.Finish()
 		k.early = k.early[1:]
+		k.offered(c, e.Offered, e.from)
+		e.Credit.Finish() // unless it was passed on
 	}
+	k.answerNext(c)
 	k.watch(c)
 	k.purgeMore(c)
 	k.write(c)

@@ -19,6 +19,7 @@ type ServerState struct {
 	Answers   int         // under way
 	Waiting   int         // requests that wait for other answers to end
 	Dropped   uint64      // requests that had waited for too long
+	Ended     uint64      // requests whose answers a restart of the actor has prevented
 	Loading   bool        // what is stored is being read
 	Err       error       // of the last load or write
 }
@@ -29,7 +30,8 @@ const mostShares = 10
 func (k *keeper) state(actor.Context) ServerState {
 	s := ServerState{
 		Limits: k.f.Limits, Requests: k.requests.Stats(), Late: k.f.kept.late, Damaged: k.f.kept.damaged,
-		Unwritten: k.bytes, Answers: len(k.answers), Waiting: len(k.waiting) + k.refused, Dropped: k.f.kept.dropped, Loading: k.index == nil, Err: k.err,
+		Unwritten: k.bytes, Answers: len(k.answers), Waiting: len(k.waiting) + k.refused, Dropped: k.f.kept.dropped, Ended: k.f.kept.ended,
+		Loading: k.index == nil, Err: k.err,
 	}
 	s.Refused = make(map[saf.Refusal]uint64)
 	if k.index != nil {

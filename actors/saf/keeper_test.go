@@ -4,11 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"iter"
 	"log/slog"
 	"math/rand/v2"
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -134,6 +136,7 @@ type bench struct {
 	credit  held
 	random  *rand.ChaCha8
 	inbound *actor.PID
+	broken  atomic.Bool // the keeper panics at a Purge
 }
 
 func newBench(t *testing.T, db kv.DB, options ...func(*actors.Settings)) *bench {
@@ -165,7 +168,14 @@ func newBench(t *testing.T, db kv.DB, options ...func(*actors.Settings)) *bench 
 	}
 	root, err := supervisor.Start(b.node.System(), b.node.Root(), group("node",
 		fake("connectivity", new(record)), group("fakes", fake("inbound", b.source), fake("sender", b.sender)), group("saf", b.part.Part().Actors...),
-	), supervisor.Options{Logger: discard})
+	), supervisor.Options{Logger: discard, Fault: func(path, point string) {
+		if strings.HasSuffix(path, "saf/keeper") && point == "saf.Purge" && b.broken.Load() {
+			panic("injected")
+		}
+		if disk, ok := db.(*failing); ok && disk.slow != nil && point == "task load" {
+			<-disk.slow
+		}
+	}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -293,11 +303,22 @@ func TestKeeperAnswers(t *testing.T) {
 	})
 }
 
-// failing is a disk that refuses writes while it is broken.
+// crash ends the keeper's incarnation with a panic.
+func (b *bench) crash() {
+	b.broken.Store(true)
+	b.node.System().Root.Send(b.part.Keeper, safpart.Purge{})
+	synctest.Wait()
+	b.broken.Store(false)
+}
+
+// failing is a disk that refuses writes while it is broken, and to read messages while it is
+// not readable. If slow is not nil, messages are read when it is closed.
 type failing struct {
 	kv.DB
-	mu     sync.Mutex
-	broken bool
+	mu         sync.Mutex
+	broken     bool
+	unreadable bool
+	slow       chan struct{}
 }
 
 func (f *failing) set(broken bool) {
@@ -313,7 +334,10 @@ type failingClient struct {
 	of *failing
 }
 
-var errFull = errors.New("no space left on device")
+var (
+	errFull = errors.New("no space left on device")
+	errBad  = errors.New("input/output error")
+)
 
 func (f failingClient) Apply(b *kv.Batch, sync bool) error {
 	f.of.mu.Lock()
@@ -322,6 +346,16 @@ func (f failingClient) Apply(b *kv.Batch, sync bool) error {
 		return errFull
 	}
 	return f.Client.Apply(b, sync)
+}
+
+func (f failingClient) Scan(prefix []byte) (iter.Seq2[[]byte, []byte], func() error) {
+	f.of.mu.Lock()
+	unreadable := f.of.unreadable
+	f.of.mu.Unlock()
+	if unreadable && string(prefix) != "sw" { // watermarks
+		return func(func([]byte, []byte) bool) {}, func() error { return errBad }
+	}
+	return f.Client.Scan(prefix)
 }
 
 // TestKeeperWithoutDisk: what a full disk does not take is not stored, further messages are

@@ -81,16 +81,18 @@ func New(t Trunk, s Settings) (*Saf, error) {
 	return f, nil
 }
 
-// Answers are small enough that several fit the credit of messages that are being sent, and
-// large enough for any message that is stored (spec: dht Q23).
+// Answers are small enough that several fit the credit of messages that are being sent, that
+// one leaves room for other messages to its peer, and large enough for any message that is
+// stored (spec: dht Q23).
 const (
-	mostAnswer  = 4 << 20
-	answerShare = 128 // of the node's credit for sending
+	mostAnswer   = 4 << 20
+	answerShare  = 128     // of the node's credit for sending
+	answerBeside = 4 << 10 // less than half of the credit of its peer
 )
 
 // answerBytes returns how many bytes the messages of one answer have at most.
 func (f *Saf) answerBytes() int64 {
-	share := min(mostAnswer, f.trunk.Budgets().Outbound.Limit()/answerShare)
+	share := min(mostAnswer, f.trunk.Budgets().Outbound.Limit()/answerShare, f.trunk.PeerCredit()/2-answerBeside)
 	largest := int64(saf.Size(f.Limits.Message + wire.MaxHeaderBytes))
 	frame := int64(f.trunk.Profile().Limits.MessageBody) - saf.AnswerOverhead - wire.MaxHeaderBytes
 	return min(max(share, largest), frame)

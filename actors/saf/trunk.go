@@ -29,6 +29,7 @@ type Trunk interface {
 	Features() identity.Features
 	Profile() protocol.Profile
 	Budgets() credit.NodeBudgets
+	PeerCredit() int64
 
 	Connections() *view.Map[identity.NodeID, *actors.ConnRef]
 	Store() peerstore.View

@@ -134,6 +134,14 @@ func (r *Requests) Done(peer identity.NodeID) (next wire.StoredRequest, ok bool)
 	return next, false
 }
 
+// Waiting returns how many requests wait for the end of an answer to their peer.
+func (r *Requests) Waiting() (n int) {
+	for _, p := range r.peers {
+		n += len(p.waiting)
+	}
+	return n
+}
+
 // forget removes peers that have all their requests again, whenever the number of peers
 // has doubled.
 func (r *Requests) forget(now time.Time) {
