@@ -590,6 +590,9 @@ func (o *Outbound) count(c *copyOut, outcome protocol.Outcome) {
 	switch k := outcome.Kind; {
 	case c.send.relay() && k == protocol.Confirmed:
 		o.counts.RelayConfirmed++
+		if r := c.send.relayed; r.destination == c.peer.id {
+			o.fx.Reached = append(o.fx.Reached, Reached{r.hash, r.destination})
+		}
 	case c.send.relay():
 		o.missed(c.send, c.peer.id, cmp.Or(c.why, o.whyFailed(outcome)))
 	case k == protocol.Confirmed:
@@ -626,6 +629,7 @@ func (o *Outbound) begin() {
 	o.fx = OutboundEffects{
 		Progress: emptied(o.fx.Progress), Withdraw: emptied(o.fx.Withdraw),
 		Write: emptied(o.fx.Write), Discover: emptied(o.fx.Discover), Released: emptied(o.fx.Released),
+		Reached: emptied(o.fx.Reached),
 	}
 }
 

@@ -25,6 +25,8 @@ type OutboundEffects struct {
 	// caller discards each credit and then empties the list, because
 	// [Outbound.Abandon] returns the credits that are left in it.
 	Released []Credit
+	// Reached goes to the [Store]. The caller then empties the list.
+	Reached []Reached
 	// Wake is when Due is to be called, which is earlier than the last Wake. Zero
 	// changes nothing.
 	Wake time.Time

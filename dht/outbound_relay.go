@@ -91,9 +91,10 @@ func (n *RelayFailures) Total() (sum uint64) {
 
 // relaying is the part of a send that only relayed messages have.
 type relaying struct {
-	hash   wire.Hash
-	size   int64
-	credit Credit
+	hash        wire.Hash
+	destination identity.NodeID // zero if the message is for nobody in particular, or of the DHT itself
+	size        int64
+	credit      Credit
 }
 
 var errNoPlace = errors.New("dht: no room for another copy")
@@ -104,7 +105,11 @@ var errNoPlace = errors.New("dht: no room for another copy")
 func (o *Outbound) Relay(now time.Time, r Relayed) *OutboundEffects {
 	o.begin()
 	s := newSend(0, Message{To: r.To}, now.Add(relayFor))
-	s.relayed = &relaying{r.Hash, int64(len(r.Envelope.Body)+len(r.Envelope.Header.Signature)) + frameOverhead, r.Credit}
+	h := &r.Envelope.Header
+	s.relayed = &relaying{hash: r.Hash, size: int64(len(r.Envelope.Body)+len(h.Signature)) + frameOverhead, credit: r.Credit}
+	if h.Type == wire.TypeDomain && h.Destination.Known {
+		s.relayed.destination = h.Destination.Key.NodeID()
+	}
 	o.passing = s
 	o.due(now)
 	o.pass(now, s, &r)

@@ -2,6 +2,7 @@ package dht
 
 import (
 	"github.com/gamelan-p2p/gamelan/dht/wire"
+	"github.com/gamelan-p2p/gamelan/identity"
 )
 
 // Store is the name under which the actor is provided that keeps messages for other
@@ -15,6 +16,14 @@ const Store = "dht/store"
 type Offered struct {
 	Heard
 	IfKept, Otherwise Strategy
+}
+
+// Reached tells the actor that is provided as [Store] that a relayed message was written to
+// its destination, and that the destination has acknowledged the bytes. The actor need not
+// keep that message. It may be one that was never kept.
+type Reached struct {
+	Hash        wire.Hash
+	Destination identity.NodeID
 }
 
 // DeliverStored asks the actor that sent a [Heard] to deliver one of the messages that

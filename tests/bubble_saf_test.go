@@ -93,3 +93,31 @@ func TestBubbleStoreForward(t *testing.T) {
 		wantStored(t, "after the grace", server, 0)
 	})
 }
+
+// TestBubbleStoredForConnected: a node keeps a message for a receiver that is connected to it
+// no longer than the grace after the receiver has read the message.
+func TestBubbleStoredForConnected(t *testing.T) {
+	gamelantest.Bubble(t, func(t *testing.T) {
+		net := gamelantest.NewNetwork(t)
+		author := startMember(net, gamelan.Config{Floor: gamelan.NoFloor})
+		server := startMember(net, gamelan.Config{Floor: gamelan.NoFloor})
+		wallet := startMember(net, gamelan.Config{Floor: gamelan.NoFloor, Client: true})
+		net.Connect(author.Node, server.Node)
+		net.Connect(wallet.Node, server.Node)
+		time.Sleep(10 * time.Second)
+		if r := storeFor(t, author, wallet.PublicKey(), "letter"); r.Count(protocol.Confirmed) != 1 {
+			t.Fatalf("got %v, want it written to the server", r.String())
+		}
+		time.Sleep(10 * time.Second)
+		synctest.Wait()
+		if got := wallet.heard.Len(); got != 1 {
+			t.Fatalf("got %d messages, want the letter", got)
+		}
+		if s := wantStored(t, "in the grace", server, 1); s.Delivered != 1 || s.Confirmed != 1 {
+			t.Errorf("in the grace: got %+v, want it confirmed once", s)
+		}
+		time.Sleep(6 * time.Minute)
+		synctest.Wait()
+		wantStored(t, "after the grace", server, 0)
+	})
+}

@@ -18,7 +18,7 @@ import (
 //
 // In: acceptedSend, SendMessage, dht.SendControl, sendQuietly, forwardMessage, Sent, PeerDiscovered,
 // Drain, event PeerConnected. Out: Enqueue to messaging actors, DiscoverPeer, dht.Sent,
-// Drained. A restart loses pongs and relayed messages; a later copy of a relayed message
+// dht.Reached to the part that stores messages, Drained. A restart loses pongs and relayed messages; a later copy of a relayed message
 // is relayed again. Sends under way end in the ledger, which outlives the actor: as in
 // doubt, or as failed if no copy was given to a messaging actor. The paces survive and
 // count all copies that were given out. The next incarnation continues a Drain.
@@ -183,6 +183,7 @@ func (o *outbound) do(c actor.Context, f *dht.OutboundEffects) {
 	}
 	clear(f.Released)
 	f.Released = f.Released[:0] // after a panic, abandon discards the rest
+	o.reached(c, f)
 	o.carried = dht.Carried{}
 	if !f.Wake.IsZero() {
 		if o.timer != nil {
@@ -191,6 +192,16 @@ func (o *outbound) do(c actor.Context, f *dht.OutboundEffects) {
 		o.timer = supervisor.At(c, f.Wake, sendDue{})
 	}
 	o.drained(c)
+}
+
+// reached tells the part that stores messages which ones their destinations have.
+func (o *outbound) reached(c actor.Context, f *dht.OutboundEffects) {
+	if store, ok := o.dht.trunk.Provider(dht.Store); ok {
+		for _, m := range f.Reached {
+			c.Send(store, m)
+		}
+	}
+	f.Reached = f.Reached[:0]
 }
 
 // failed records why a send went to no peer.

@@ -19,7 +19,7 @@ import (
 // Its index in memory decides at once which messages are stored, handed out and deleted; the
 // disk follows in one task at a time.
 //
-// In: dht.Offered, dht.Heard with a request, dht.Sent, Purge, GetState, AwaitLoaded, event
+// In: dht.Offered, dht.Heard with a request, dht.Reached, dht.Sent, Purge, GetState, AwaitLoaded, event
 // actors.StoreHealed, Drain. Out: dht.RelayHeard and dht.IgnoreHeard to the inbound actor
 // of the source, dht.SendControl with an answer, Purged, ServerState, Loaded, Drained. A
 // restart reads the index from the disk again. Messages that come meanwhile wait; if the
@@ -98,6 +98,8 @@ func (k *keeper) Receive(c actor.Context) {
 		k.offered(c, m, c.Sender())
 	case dht.Heard:
 		k.asked(c, m, c.Sender())
+	case dht.Reached:
+		k.reached(c, m)
 	case dht.Sent:
 		k.sent(c, m)
 	case overdue:

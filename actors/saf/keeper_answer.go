@@ -211,13 +211,31 @@ func (k *keeper) sent(c actor.Context, m dht.Sent) {
 		return
 	}
 	if m.Report.Reason == 0 && m.Report.Count(protocol.Confirmed) > 0 {
-		for _, ref := range k.index.Confirmed(supervisor.Now(c), a.refs) {
-			k.next.confirm = append(k.next.confirm, store.Confirmation{Seq: ref.Seq, Sent: k.index.Sent(ref)})
-		}
-		k.watch(c)
+		k.confirm(c, a.refs)
 	}
 	k.end(c, m.ID, a)
 	k.write(c)
+}
+
+// confirm notes that messages were written to their destination.
+func (k *keeper) confirm(c actor.Context, refs []saf.Ref) {
+	for _, ref := range k.index.Confirmed(supervisor.Now(c), refs) {
+		k.next.confirm = append(k.next.confirm, store.Confirmation{Seq: ref.Seq, Sent: k.index.Sent(ref)})
+	}
+	k.watch(c)
+}
+
+// reached has a message deleted after the grace that was relayed to its destination itself.
+// Without that the destination would get it again, days later, when it has forgotten that it
+// had it.
+func (k *keeper) reached(c actor.Context, m dht.Reached) {
+	if k.index == nil {
+		return
+	}
+	if ref, ok := k.index.Find(m.Hash, m.Destination); ok {
+		k.confirm(c, []saf.Ref{ref})
+		k.write(c)
+	}
 }
 
 // overdue ends an answer without a dht.Sent. Its messages stay stored.

@@ -399,3 +399,30 @@ func TestKeeperReadsAgain(t *testing.T) {
 		}
 	})
 }
+
+// TestKeeperReached: a message that was relayed to its destination is deleted after the
+// grace. What is said of other messages, or by another peer, changes nothing.
+func TestKeeperReached(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBench(t, kv.Memory())
+		to := b.secret().PublicKey()
+		e := b.sealed(to)
+		b.offer(e)
+		reached := func(h wire.Hash, by identity.NodeID) safpart.ServerState {
+			b.node.System().Root.Send(b.part.Keeper, dht.Reached{Hash: h, Destination: by})
+			synctest.Wait()
+			return b.state()
+		}
+		reached(wire.Hash{1}, to.NodeID())
+		if s := reached(e.DedupHash(), identity.NodeID{7}); s.Delivered != 0 || s.Confirmed != 0 {
+			t.Errorf("another message, another peer: got %+v, want nothing confirmed", s)
+		}
+		if s := reached(e.DedupHash(), to.NodeID()); s.Delivered != 1 || s.Messages != 1 {
+			t.Errorf("got %+v, want it delivered", s)
+		}
+		time.Sleep(saf.LeastGrace + 2*time.Second)
+		if s := b.state(); s.Messages != 0 || s.Unwritten != 0 {
+			t.Errorf("after the grace: got %+v, want it deleted", s)
+		}
+	})
+}

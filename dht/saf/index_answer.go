@@ -118,8 +118,8 @@ func (a *answer) repeat(i int32) int32 {
 	return i
 }
 
-// Confirmed notes that answers with these messages were written, and that the peer has
-// acknowledged the bytes. It returns those for which [Index.Sent] now returns another
+// Confirmed notes that these messages were written to their destination, most often in an
+// answer, and that it has acknowledged the bytes. It returns those for which [Index.Sent] now returns another
 // number, which the disk must hold, the oldest first.
 func (x *Index) Confirmed(now time.Time, refs []Ref) (changed []Ref) {
 	refs = slices.SortedFunc(slices.Values(refs), func(i, j Ref) int { return cmp.Compare(i.Seq, j.Seq) })
@@ -132,6 +132,16 @@ func (x *Index) Confirmed(now time.Time, refs []Ref) (changed []Ref) {
 		}
 	}
 	return changed
+}
+
+// Find returns the name of the record with that hash for that destination.
+func (x *Index) Find(h wire.Hash, destination identity.NodeID) (Ref, bool) {
+	place, ok := x.hashes[h]
+	if !ok {
+		return Ref{}, false
+	}
+	e := x.records.at(place)
+	return Ref{e.seq, place}, x.targets.list.at(e.target).id == destination
 }
 
 // Sent returns how often the destination has confirmed a message: 0, 1, or 2 for more; 0
