@@ -11,7 +11,13 @@ import (
 
 // FromAddrPort returns the multiaddr /ip4/…/tcp/… or /ip6/…/tcp/… of a socket address.
 // It writes an IPv4 address in IPv6 form as IPv4 and drops a zone.
-func FromAddrPort(ap netip.AddrPort) ma.Multiaddr {
+func FromAddrPort(ap netip.AddrPort) ma.Multiaddr { return fromAddrPort(ap, "tcp") }
+
+// FromUDPAddrPort returns the multiaddr /ip4/…/udp/… or /ip6/…/udp/… of the address of a
+// datagram socket, as [FromAddrPort] does.
+func FromUDPAddrPort(ap netip.AddrPort) ma.Multiaddr { return fromAddrPort(ap, "udp") }
+
+func fromAddrPort(ap netip.AddrPort, protocol string) ma.Multiaddr {
 	ip := ap.Addr().Unmap().WithZone("")
 	proto := ma.P_IP6
 	if ip.Is4() {
@@ -21,7 +27,7 @@ func FromAddrPort(ap netip.AddrPort) ma.Multiaddr {
 	if err != nil { // an invalid netip.Addr: a programming error
 		panic(fmt.Sprintf("transport: address %s: %v", ap, err))
 	}
-	port, err := ma.NewComponent("tcp", strconv.Itoa(int(ap.Port())))
+	port, err := ma.NewComponent(protocol, strconv.Itoa(int(ap.Port())))
 	if err != nil {
 		panic(fmt.Sprintf("transport: port of %s: %v", ap, err))
 	}

@@ -139,18 +139,18 @@ func dialError(ctx context.Context, a ma.Multiaddr, err error) error {
 	special, isSpecial := errors.AsType[*address.SpecialError](err)
 	switch {
 	case isSpecial:
-		e.Err = &known{special, err}
+		e.Err = transport.Known(special, err)
 	case ctx.Err() != nil:
 		e.Err = fmt.Errorf("%w: %w", context.Cause(ctx), err)
 		if errors.Is(ctx.Err(), context.DeadlineExceeded) {
 			e.Err = fmt.Errorf("%w: %w", transport.ErrTimeout, e.Err)
 		}
 	case transport.IsTimeout(err):
-		e.Err = &known{transport.ErrTimeout, err}
+		e.Err = transport.Known(transport.ErrTimeout, err)
 	case e.Stage == transport.StageResolve:
 		e.Err = fmt.Errorf("%w: %w", transport.ErrResolve, err)
 	default:
-		e.Err = classify(err)
+		e.Err = transport.Classify(err)
 	}
 	return e
 }
@@ -165,7 +165,7 @@ func (t *Transport) Listen(ctx context.Context, a ma.Multiaddr) (transport.Liste
 	lc := net.ListenConfig{KeepAlive: -1}
 	l, err := lc.Listen(ctx, at.network, at.hostPort())
 	if err != nil {
-		return nil, &transport.ListenError{Addr: a, Err: classify(err)}
+		return nil, &transport.ListenError{Addr: a, Err: transport.Classify(err)}
 	}
 	bound, ok := transport.FromNetAddr(l.Addr())
 	if !ok {

@@ -1,9 +1,7 @@
-package tcp
+package transport
 
 import (
 	"syscall"
-
-	"github.com/gamelan-p2p/gamelan/transport"
 )
 
 // Numbers of winsock that package syscall does not name.
@@ -15,9 +13,9 @@ const (
 )
 
 var causes = []struct{ system, ours error }{
-	{wsaeAddrInUse, transport.ErrAddressInUse},
-	{wsaeAddrNotAvail, transport.ErrAddressNotAvailable},
-	{syscall.WSAEACCES, transport.ErrPermission},
-	{wsaeConnRefused, transport.ErrRefused},
-	{wsaeTimedOut, transport.ErrTimeout},
+	{wsaeAddrInUse, ErrAddressInUse},
+	{wsaeAddrNotAvail, ErrAddressNotAvailable},
+	{syscall.WSAEACCES, ErrPermission},
+	{wsaeConnRefused, ErrRefused},
+	{wsaeTimedOut, ErrTimeout},
 }

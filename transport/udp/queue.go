@@ -1,0 +1,90 @@
+package udp
+
+import (
+	"cmp"
+	"fmt"
+	"net/netip"
+	"sync"
+
+	"github.com/gamelan-p2p/gamelan/transport"
+)
+
+// queue holds the datagrams that wait to be sent: answers, and all others.
+type queue struct {
+	mu     sync.Mutex
+	wake   sync.Cond
+	lanes  [2]lane // answers come first
+	closed bool
+}
+
+// lane is the datagrams of one kind, oldest first.
+type lane struct {
+	list            []waiting
+	bytes           int
+	most, mostBytes int
+}
+
+type waiting struct {
+	to       netip.AddrPort
+	datagram []byte
+}
+
+func newQueue(o Options) *queue {
+	q := &queue{}
+	q.wake.L = &q.mu
+	bytes := cmp.Or(o.Bytes, 4<<20)
+	q.lanes[0] = lane{most: cmp.Or(o.Answers, 1024), mostBytes: bytes}
+	q.lanes[1] = lane{most: cmp.Or(o.Others, 1024), mostBytes: bytes}
+	return q
+}
+
+func (q *queue) add(w waiting, answer bool) error {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	l := &q.lanes[1]
+	if answer {
+		l = &q.lanes[0]
+	}
+	switch {
+	case q.closed:
+		return transport.ErrClosed
+	case len(l.list) >= l.most || l.bytes+len(w.datagram) > l.mostBytes:
+		return fmt.Errorf("%w: %d of %d bytes", ErrFull, len(l.list), l.bytes)
+	}
+	l.list = append(l.list, w)
+	l.bytes += len(w.datagram)
+	q.wake.Signal()
+	return nil
+}
+
+// take waits for the next datagram; ok is false after close.
+func (q *queue) take() (w waiting, ok bool) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	for {
+		if q.closed {
+			return waiting{}, false
+		}
+		for i := range q.lanes {
+			l := &q.lanes[i]
+			if len(l.list) == 0 {
+				continue
+			}
+			w, l.list[0] = l.list[0], waiting{}
+			if l.list = l.list[1:]; len(l.list) == 0 {
+				l.list = nil
+			}
+			l.bytes -= len(w.datagram)
+			return w, true
+		}
+		q.wake.Wait()
+	}
+}
+
+func (q *queue) close() {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.closed = true
+	q.lanes = [2]lane{}
+	q.wake.Broadcast()
+}
