@@ -321,7 +321,7 @@ func (l *Lookup) proceed(now time.Time) {
 	}
 	r := &l.result
 	switch {
-	case r.Record != nil && (l.o.Mode == ForFirst || r.Agreed >= l.o.Quorum):
+	case r.Record != nil && (l.o.Mode == ForFirst || r.Record.Kind == kad.Immutable || r.Agreed >= l.o.Quorum):
 		l.end(now, Found, nil)
 	case r.Bytes > MaxBytes:
 		l.end(now, Limited, &LimitError{"bytes", fmt.Sprint(MaxBytes)})

@@ -2,6 +2,7 @@ package store
 
 import (
 	"container/heap"
+	"slices"
 	"time"
 
 	"github.com/gamelan-p2p/gamelan/dht/kad"
@@ -104,3 +105,32 @@ func (u uses) remove(name string, size int) {
 }
 
 func (u uses) fits(name string, size int, q Quota) bool { return name == "" || u[name].fits(size, q) }
+
+// Stored is a record as the store has it.
+type Stored struct {
+	Record      *kad.Record
+	Until       time.Time // the end of its life
+	Peer, Group string    // who brought it
+	Cached      bool
+}
+
+// All returns the records in the order of their keys, those whose life has ended included.
+func (s *Store) All() []Stored {
+	all := make([]Stored, 0, len(s.entries))
+	for _, e := range s.entries {
+		all = append(all, e.stored())
+	}
+	slices.SortFunc(all, func(a, b Stored) int { return a.Record.Key.Compare(b.Record.Key) })
+	return all
+}
+
+// Find returns the record under a key as the store has it, false if there is none.
+func (s *Store) Find(key kad.Key) (Stored, bool) {
+	e := s.entries[key]
+	if e == nil {
+		return Stored{}, false
+	}
+	return e.stored(), true
+}
+
+func (e *entry) stored() Stored { return Stored{e.record, e.until, e.peer, e.group, e.cached} }

@@ -1,0 +1,180 @@
+package kad
+
+import (
+	"fmt"
+	"strconv"
+	"time"
+
+	"github.com/asynkron/protoactor-go/actor"
+
+	"github.com/gamelan-p2p/gamelan/dht/kad/upkeep"
+	"github.com/gamelan-p2p/gamelan/inspect"
+	"github.com/gamelan-p2p/gamelan/supervisor"
+)
+
+// clientActor is the parent of a client's actors. It keeps the mode and the events.
+//
+// In: setMode, happened, firstEvent, awaitEvents, finished, Drain. Out: modeSet, eventsRead,
+// finish, Drained. A restart loses nothing.
+//
+// spec: kad B13
+type clientActor struct {
+	x    *core
+	full time.Time // the last StoreFull
+
+	drains    []*actor.PID // they wait for the end of the work
+	finishing map[string]bool
+}
+
+type (
+	// happened is an event of one of the client's actors.
+	happened struct{ event Event }
+
+	setMode struct{ mode Mode }
+	modeSet struct{}
+
+	// awaitEvents asks for the events with numbers from from. Reply: eventsRead, when there
+	// are some.
+	awaitEvents struct{ from uint64 }
+	eventsRead  struct {
+		events []Event
+		next   uint64
+		closed bool
+	}
+	// firstEvent asks for the number of the next event. Reply: eventsRead without events.
+	firstEvent struct{}
+
+	// finish asks a child to end its work, and to write what is not on the disk. Reply:
+	// finished.
+	finish   struct{}
+	finished struct{ name string }
+)
+
+func newClientActor(x *core) actor.Actor { return &clientActor{x: x} }
+
+func (a *clientActor) Receive(c actor.Context) {
+	switch m := c.Message().(type) {
+	case *actor.Started:
+		a.start(c)
+	case happened:
+		a.happened(c, m.event)
+	case setMode:
+		if Mode(a.x.mode.Swap(uint32(m.mode))) != m.mode {
+			a.happened(c, Event{Kind: ModeChanged, Mode: m.mode})
+		}
+		supervisor.Reply(c, modeSet{})
+	case awaitEvents:
+		a.await(c, m)
+	case firstEvent:
+		supervisor.Reply(c, eventsRead{next: a.x.events.next()})
+	case supervisor.Drain:
+		a.drain(c)
+	case finished:
+		a.finished(c, m)
+	default:
+		supervisor.Unhandled(c)
+	}
+}
+
+func (a *clientActor) start(c actor.Context) {
+	x := a.x
+	child := func(name, kind string, new func(*core) actor.Actor) supervisor.Spec {
+		return supervisor.Spec{Name: name, Kind: kind, New: func() actor.Actor { return new(x) }}
+	}
+	gates := make([]supervisor.Spec, len(x.gates))
+	for i, g := range x.gates {
+		gates[i] = supervisor.Spec{
+			Name: strconv.Itoa(i), Kind: "kadGateway", New: func() actor.Actor { return newGateway(g) }, Alarm: MaxRequests + MaxAnswers,
+		}
+	}
+	lookups := child("lookups", "kadLookups", newLookups)
+	lookups.Children = supervisor.Policy{Action: supervisor.Temporary}
+	for _, s := range []supervisor.Spec{
+		child("table", "kadTable", newTableActor),
+		child("store", "kadStore", newStoreActor),
+		lookups,
+		{Name: "gateways", Kind: "group", New: supervisor.Group(gates...), Children: policy},
+		child("upkeep", "kadUpkeep", newUpkeepActor), // last: it uses the others at once
+	} {
+		supervisor.Spawn(c, s)
+	}
+}
+
+func (a *clientActor) happened(c actor.Context, e Event) {
+	if e.Kind == StoreFull {
+		now := supervisor.Now(c)
+		if !a.full.IsZero() && now.Sub(a.full) < time.Minute {
+			return
+		}
+		a.full = now
+	}
+	e.At = supervisor.Wall(c)
+	l := &a.x.events
+	l.add(e)
+	for _, w := range l.waiting {
+		c.Send(w.to, eventsRead{events: l.since(w.from), next: l.next()})
+	}
+	l.waiting = nil
+}
+
+// maxEventReaders is how many may wait for events at a time.
+const maxEventReaders = 64
+
+func (a *clientActor) await(c actor.Context, m awaitEvents) {
+	l := &a.x.events
+	if a.x.closing.Load() {
+		supervisor.Reply(c, eventsRead{closed: true})
+		return
+	}
+	if list := l.since(m.from); len(list) > 0 {
+		supervisor.Reply(c, eventsRead{events: list, next: l.next()})
+		return
+	}
+	if len(l.waiting) >= maxEventReaders { // the oldest has probably given up; if not, it asks again
+		c.Send(l.waiting[0].to, eventsRead{next: l.waiting[0].from})
+		l.waiting = l.waiting[1:]
+	}
+	l.waiting = append(l.waiting, eventWaiter{c.Sender(), m.from})
+}
+
+// drain ends the work of the children: they write what is not on the disk yet.
+func (a *clientActor) drain(c actor.Context) {
+	a.x.closing.Store(true)
+	if to := c.Sender(); to != nil {
+		a.drains = append(a.drains, to)
+	}
+	l := &a.x.events
+	for _, w := range l.waiting {
+		c.Send(w.to, eventsRead{closed: true})
+	}
+	l.waiting = nil
+	if a.finishing == nil {
+		a.finishing = map[string]bool{"lookups": true, "store": true, "upkeep": true}
+		for _, pid := range []*actor.PID{a.x.lookups, a.x.store, a.x.upkeep} {
+			c.Request(pid, finish{})
+		}
+	}
+	a.settle(c)
+}
+
+func (a *clientActor) finished(c actor.Context, m finished) {
+	delete(a.finishing, m.name)
+	a.settle(c)
+}
+
+func (a *clientActor) settle(c actor.Context) {
+	if len(a.finishing) > 0 {
+		return
+	}
+	for _, to := range a.drains {
+		c.Send(to, supervisor.Drained{From: c.Self()})
+	}
+	a.drains = nil
+}
+
+// String is the client's line in the tree.
+func (a *clientActor) String() string {
+	x := a.x
+	return fmt.Sprintf("%s %s %s, %s, %s", x.Overlay, x.modeNow(), x.self.Text(x.idLen())[:8], upkeep.State(x.state.Load()),
+		inspect.Count(uint64(x.view.Load().Len()), "contact"))
+}

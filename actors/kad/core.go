@@ -1,0 +1,219 @@
+package kad
+
+import (
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/asynkron/protoactor-go/actor"
+
+	"github.com/gamelan-p2p/gamelan/dht/kad"
+	"github.com/gamelan-p2p/gamelan/dht/kad/record"
+	"github.com/gamelan-p2p/gamelan/dht/kad/table"
+	"github.com/gamelan-p2p/gamelan/dht/kad/upkeep"
+	"github.com/gamelan-p2p/gamelan/supervisor"
+)
+
+// core is what the actors of one client share. It outlives their incarnations.
+type core struct {
+	Config
+	host Host
+	self ID // in the overlay Seed set by open, before the client's actors start
+	path string
+
+	// The actors of the client.
+	client, table, store, upkeep, lookups *actor.PID
+	gates                                 []*gate
+
+	view   atomic.Pointer[published] // of the routing table. Written by table.
+	mode   atomic.Uint32
+	state  atomic.Uint32 // an upkeep.State. Written by upkeep.
+	joined atomic.Bool   // the first lookup of the own id has ended. Written by upkeep.
+	last   atomic.Uint64 // ref of the last request
+
+	former  atomic.Pointer[[]upkeep.Former] // Written by upkeep.
+	kept    atomic.Pointer[Kept]            // what was on the disk when the client started
+	figures figures
+	running *running // of lookups
+	stored  storeState
+	events  eventLog // of the client's own actor
+
+	closing atomic.Bool
+}
+
+// published is a view of the table, with the number of the last change in it.
+type published struct {
+	*table.View
+	changes uint64
+}
+
+// newCore returns the core of a client. Its config is complete.
+func newCore(h Host, c Config, self ID) *core {
+	x := &core{Config: c, host: h, self: self, path: h.Group().Id + "/" + c.Name, running: newRunning()}
+	at := func(name string) *actor.PID { return h.System().NewLocalPID(x.path + name) }
+	x.client, x.table, x.store = at(""), at("/table"), at("/store")
+	x.upkeep, x.lookups = at("/upkeep"), at("/lookups")
+	x.view.Store(&published{View: table.NewView(self)})
+	x.mode.Store(uint32(c.Mode))
+	for i, n := range c.Networks {
+		x.gates = append(x.gates, newGate(x, i, n))
+		x.AllowPrivate = x.AllowPrivate || x.gates[i].limits.Private
+	}
+	return x
+}
+
+// Mode returns the present mode.
+func (x *core) modeNow() Mode { return Mode(x.mode.Load()) }
+
+// ref returns a number for a request. No other request of the client has it.
+func (x *core) ref() uint64 { return x.last.Add(1) }
+
+// route returns the gateway that reaches a contact, and the address there.
+func (x *core) route(c *Contact) (*gate, Address) {
+	for _, g := range x.gates {
+		if to := g.network.Route(*c); to != "" {
+			return g, to
+		}
+	}
+	return nil, ""
+}
+
+// usable reports whether a contact can be asked.
+func (x *core) usable(c Contact) bool {
+	g, _ := x.route(&c)
+	return g != nil && c.ID != x.self
+}
+
+// claims reports whether any network wants claims of contacts.
+func (x *core) claims() bool {
+	for _, g := range x.gates {
+		if g.limits.Claims {
+			return true
+		}
+	}
+	return false
+}
+
+// ask has a gateway send a request. Reply to the actor: answer, once or, with a.slow, twice.
+func (x *core) ask(sys *actor.ActorSystem, a ask) {
+	a.core = x
+	g, to := x.route(&a.to)
+	if g == nil {
+		a.end(sys, answer{ref: a.ref, state: answerLost, why: "no gateway reaches it"})
+		return
+	}
+	a.route = to
+	sys.Root.Send(g.pid, &a)
+}
+
+// tell sends a message to an actor of the client.
+func (x *core) tell(pid *actor.PID, m any) { x.host.System().Root.Send(pid, m) }
+
+// check verifies a record that a peer sent.
+func (x *core) check(r *Record) error { return record.Check(x.Overlay, r, x.host.Wall()) }
+
+// compare orders records as lookups and puts need it.
+func (x *core) compare() func(a, b *kad.Record) int { return record.Compare }
+
+// figures are the counters of a client. All actors of the client write them.
+type figures struct {
+	lookups, lookupsFound, lookupsFailed, lookupsShared atomic.Uint64
+	lookupSteps, lookupAsked                            atomic.Uint64
+	puts, putsPartial                                   atomic.Uint64
+	published, replicated                               atomic.Uint64
+	sent, answered, lost, resent                        [verbs]atomic.Uint64
+	served                                              [verbs]atomic.Uint64
+	bytesIn                                             atomic.Uint64
+	malformed, busy, unwanted, refusedMode              atomic.Uint64
+	refused                                             sync.Map // limit.Reason → *atomic.Uint64
+	damaged                                             atomic.Uint64
+}
+
+// verbs is how many verbs there are.
+const verbs = int(kad.Reply) + 1
+
+// countRefusal counts a request that a limit refused.
+func (f *figures) countRefusal(why string) {
+	n, _ := f.refused.LoadOrStore(why, new(atomic.Uint64))
+	n.(*atomic.Uint64).Add(1)
+}
+
+// clients are the clients of a host, by name.
+type clients struct {
+	mu     sync.Mutex
+	byName map[string]*Client
+	order  []string
+}
+
+// reserve takes a name, and reports whether it was free.
+func (l *clients) reserve(name string) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if _, taken := l.byName[name]; taken {
+		return false
+	}
+	if l.byName == nil {
+		l.byName = make(map[string]*Client)
+	}
+	l.byName[name] = nil
+	l.order = append(l.order, name)
+	return true
+}
+
+func (l *clients) set(name string, c *Client) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.byName[name] = c
+}
+
+func (l *clients) remove(name string) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	delete(l.byName, name)
+	for i, n := range l.order {
+		if n == name {
+			l.order = append(l.order[:i:i], l.order[i+1:]...)
+			return
+		}
+	}
+}
+
+// get returns the client of a name, nil if there is none.
+func (l *clients) get(name string) *Client {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.byName[name]
+}
+
+// list returns the clients in the order of their start.
+func (l *clients) list() (all []*Client) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, name := range l.order {
+		if c := l.byName[name]; c != nil {
+			all = append(all, c)
+		}
+	}
+	return all
+}
+
+// wake is a timer for the machine of an actor. It fires at the earliest time that was asked
+// for; when that is too early, the machine asks again.
+type wake struct {
+	timer *supervisor.Timer
+	at    time.Time
+}
+
+// set asks for message at a time, unless the timer fires before that.
+func (w *wake) set(c actor.Context, at time.Time, message any) {
+	if w.timer != nil && !w.at.After(at) {
+		return
+	}
+	if w.timer != nil {
+		w.timer.Stop()
+	}
+	w.at, w.timer = at, supervisor.At(c, at, message)
+}
+
+// fired notes that the message has come.
+func (w *wake) fired() { w.timer = nil }

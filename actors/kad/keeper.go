@@ -1,0 +1,84 @@
+package kad
+
+import (
+	"context"
+	"time"
+
+	"github.com/gamelan-p2p/gamelan/dht/kad/rpc"
+)
+
+// Keeper keeps on a disk what a client must not lose. A client without one keeps everything
+// in memory.
+//
+// Its methods are called in tasks, and may block. Commit is called once at a time, and so is
+// SaveContacts; the two may run at the same time. All times are by the system's clock.
+//
+// spec: kad B12
+type Keeper interface {
+	// Load returns what is kept. It is called when the client starts, and when its actor
+	// store restarts. Damaged entries are left out and counted. It fails with [ErrSchema] if
+	// a newer release has written the entries; the client then does not start.
+	Load(ctx context.Context) (*Kept, error)
+	// Commit writes changes, all of them or none. With Sync they are on the disk when Commit
+	// returns.
+	Commit(ctx context.Context, b Batch) error
+	// SaveContacts replaces the kept contacts.
+	SaveContacts(ctx context.Context, contacts []KeptContact, former []KeptFormer) error
+	// Close releases the Keeper after the last call of the other methods.
+	Close() error
+}
+
+// Kept is what a [Keeper] has.
+type Kept struct {
+	ID       ID // of this node in the overlay Seed; zero: none yet
+	Records  []KeptRecord
+	Own      []KeptOwn
+	Contacts []KeptContact
+	Former   []KeptFormer
+	Damaged  int // entries that could not be read
+}
+
+// Batch is a set of changes that are written together.
+type Batch struct {
+	ID        ID // zero: no change
+	Records   []KeptRecord
+	Removed   []Key // records of others
+	Own       []KeptOwn
+	Forgotten []Key // own publications
+	Sync      bool
+}
+
+// Empty reports whether the batch changes nothing.
+func (b *Batch) Empty() bool {
+	return b.ID.IsZero() && len(b.Records)+len(b.Removed)+len(b.Own)+len(b.Forgotten) == 0
+}
+
+type (
+	// KeptRecord is a stored record of another node.
+	KeptRecord struct {
+		Record *Record
+		Until  time.Time // it is stored
+		Peer   string    // who brought it
+		Group  string    // of that peer
+		Cached bool
+	}
+	// KeptOwn is a publication of this node.
+	KeptOwn struct {
+		Record *Record
+		Due    time.Time     // next publication
+		TTL    time.Duration // life asked for; 0: as long as possible
+	}
+	// KeptContact is a contact of the routing table.
+	KeptContact struct {
+		Contact         Contact
+		Since, Answered time.Time
+		Score           int
+		RTT             rpc.RTT
+	}
+	// KeptFormer is a contact that was lost.
+	KeptFormer struct {
+		Contact    Contact
+		Lost, Rest time.Time
+		Failures   int
+	}
+)
