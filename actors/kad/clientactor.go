@@ -60,6 +60,9 @@ func (a *clientActor) Receive(c actor.Context) {
 		a.happened(c, m.event)
 	case setMode:
 		if Mode(a.x.mode.Swap(uint32(m.mode))) != m.mode {
+			for _, g := range a.x.gates {
+				c.Send(g.pid, ModeSet{m.mode})
+			}
 			a.happened(c, Event{Kind: ModeChanged, Mode: m.mode})
 		}
 		supervisor.Reply(c, modeSet{})

@@ -106,6 +106,26 @@ func (x *core) ask(sys *actor.ActorSystem, a ask) {
 	sys.Root.Send(g.pid, &a)
 }
 
+// listed returns nodes of which the networks know that they serve the overlay.
+func (x *core) listed() []Contact {
+	list := x.Contacts[:len(x.Contacts):len(x.Contacts)]
+	for _, g := range x.gates {
+		if l, ok := g.network.(Lister); ok {
+			list = append(list, l.Listed()...)
+		}
+	}
+	return list
+}
+
+// violated tells the networks that a peer gave a record that nobody can give by mistake.
+func (x *core) violated(peer *Contact, source any, err error) {
+	if g, _ := x.route(peer); g != nil {
+		if v, ok := g.network.(Violations); ok {
+			v.Violated(*peer, source, err)
+		}
+	}
+}
+
 // tell sends a message to an actor of the client.
 func (x *core) tell(pid *actor.PID, m any) { x.host.System().Root.Send(pid, m) }
 

@@ -70,6 +70,10 @@ func (a *gateway) Receive(c actor.Context) {
 	case *direct:
 		m.reply = c.Sender()
 		a.ask(c, &m.ask)
+	case ModeSet: // for the Link; the core has the mode
+		if a.link != nil {
+			a.link.Receive(c)
+		}
 	case awaitOpen:
 		a.awaitOpen(c)
 	default:

@@ -116,6 +116,7 @@ func (a *lookupActor) answer(c actor.Context, m *answer) {
 			e.Record = r
 		case r.Key != a.run.key.Target, record.Violation(err):
 			e.Forged = true
+			a.x.violated(&m.peer, m.source, err)
 		}
 	}
 	a.step(c, e)

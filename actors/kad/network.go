@@ -40,6 +40,22 @@ type Link interface {
 	Receive(c actor.Context) bool
 }
 
+// A Network may have these methods as well.
+type (
+	// Lister knows nodes that serve the client's overlay. It is asked when the client enters
+	// the network.
+	Lister interface{ Listed() []Contact }
+	// Violations wants to know of a peer that broke the rules in a way that only the client
+	// sees: it gave a record with a bad signature. source is that of [Incoming]. Any goroutine
+	// may call it; it never waits.
+	Violations interface {
+		Violated(peer Contact, source any, err error)
+	}
+)
+
+// ModeSet is sent to each [Link] when the client's mode has changed.
+type ModeSet struct{ Mode Mode }
+
 // Limits are what a [Network] carries.
 type Limits struct {
 	// Datagram says that a packet may be lost without a word. Requests are then resent.

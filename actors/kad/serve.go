@@ -185,7 +185,7 @@ func (a *gateway) source(in *Incoming, now time.Time) limit.Source {
 // mayProbe reports whether a node that is not in the table may be asked for a proof that it
 // is where it says, and counts the bytes if so.
 func (a *gateway) mayProbe(now time.Time, m *ask) bool {
-	return a.proofs == nil || a.proofs.Reached(m.route, now) || a.proofs.Probe(m.route, a.g.limits.Size(&m.msg), now)
+	return a.proofs == nil || a.proofs.Reached(m.route, now) || a.proofs.Probe(m.route, m.to.ID, a.g.limits.Size(&m.msg), now)
 }
 
 // mayRepeat is mayProbe for another copy of the probe.

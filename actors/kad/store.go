@@ -333,6 +333,7 @@ func (a *storeActor) serve(c actor.Context, m *serving) {
 	switch {
 	case r.Kind != kad.Mutable:
 		if err := record.Check(a.x.Overlay, r, wall); err != nil {
+			a.x.violated(&m.in.From, m.in.source(), err)
 			a.refuse(c, m, record.StatusOf(err))
 			return
 		}
@@ -366,6 +367,9 @@ func (a *storeActor) checked(c actor.Context, d supervisor.Done[*checked]) {
 		return
 	}
 	if err := d.Value.err; err != nil {
+		if m := d.Value.m; record.Violation(err) {
+			a.x.violated(&m.in.From, m.in.source(), err)
+		}
 		a.refuse(c, d.Value.m, record.StatusOf(err))
 		return
 	}

@@ -163,7 +163,7 @@ func (a *upkeepActor) start(c actor.Context) {
 		View: func() *table.View { return x.view.Load().View },
 	})
 	a.changes = x.view.Load().changes
-	e := upkeep.Start{Bootstrap: x.Bootstrap, Listed: x.Contacts, Joined: x.joined.Load()}
+	e := upkeep.Start{Bootstrap: x.Bootstrap, Listed: x.listed(), Joined: x.joined.Load()}
 	if f := x.former.Load(); f != nil {
 		e.Former = *f
 	}
