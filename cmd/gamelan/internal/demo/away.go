@@ -76,7 +76,7 @@ func (b *letterbox) count() (received, twice int) {
 
 // away has the third node go away, the first one write to it, and the third one come back.
 func (d *demo) away(ctx context.Context) (demoAway, error) {
-	ann, ben, cleo := d.nodes[0], d.nodes[1], &d.nodes[2]
+	ann, ben, cleo := &d.nodes[0], &d.nodes[1], &d.nodes[2]
 	a := demoAway{Name: cleo.name, Sent: letters}
 	if err := cleo.node.Close(ctx); err != nil {
 		return a, fmt.Errorf("stop %s: %w", cleo.name, err)
@@ -107,6 +107,11 @@ func (d *demo) away(ctx context.Context) (demoAway, error) {
 	a.After = time.Since(start)
 	for n := 0; n < attempts && (n == 0 || !all()); n++ { // usually all are there, and nothing comes a second time
 		late := !all()
+		if late && !connected(cleo.node, ben.node) {
+			if _, err := cleo.node.Dial(ctx, ben.node.ID()); err != nil {
+				return a, fmt.Errorf("%s has no connection to %s: %w", cleo.name, ben.name, err)
+			}
+		}
 		if _, err := cleo.node.DHT().FetchStored(ctx); err != nil {
 			return a, fmt.Errorf("%s fetches stored messages: %w", cleo.name, err)
 		}
