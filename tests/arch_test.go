@@ -40,6 +40,8 @@ var sameLayer = map[string][]string{
 	"identity":          {"internal/ristretto"},
 	"internal/nodetest": {"actors/dht"},
 	"actors/saf":        {"actors/saf/store"},
+	"actors/kad/keep":   {"actors/kad"},
+	"actors/kad/comms":  {"actors/kad"},
 }
 
 // insides is the package by which tests look inside a node; of what is not a test
@@ -88,7 +90,7 @@ var confined = map[string][]string{
 	"github.com/cockroachdb/pebble/v2":              {"internal/kv"},
 	"github.com/oasisprotocol/curve25519-voi":       {"internal/ristretto"},
 	"google.golang.org/protobuf":                    {"protocol/pb", "protocol/identify", "protocol/rpc", "dht/wire", "dht/kad/wire/v1", "examples", "tests"},
-	"golang.org/x/crypto":                           {"identity", "internal/ristretto", "protocol", "transport/noise", "dht/wire", "dht/kad"},
+	"golang.org/x/crypto":                           {"identity", "internal/ristretto", "protocol", "transport/noise", "dht/wire", "dht/kad", "actors/kad/keep"},
 	"golang.org/x/sys":                              {"transport/tcp", "internal/kv", "cmd"},
 	"golang.org/x/term":                             {"cmd"},
 	"github.com/multiformats/go-multiaddr":          {"protocol", "transport", "peerstore", "actors", "", "gamelantest", "cmd", "examples", "tests"},

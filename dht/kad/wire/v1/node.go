@@ -13,8 +13,19 @@ import (
 // errNode reports a node that is no contact. The message that lists it is good.
 var errNode = errors.New("kad: no contact")
 
-// appendNode appends the claim of a node.
-func appendNode(dst []byte, c *identity.Claim) []byte {
+// DecodeNode returns the contact whose claim [AppendNode] has encoded. It points into b, and
+// the claim is not verified. It fails with a [*kad.DecodeError].
+func DecodeNode(b []byte) (kad.Contact, error) {
+	r := reader{left: maxFields}
+	c, err := r.node(b)
+	if err != nil {
+		return kad.Contact{}, &kad.DecodeError{Stage: kad.StageContacts, Cause: err}
+	}
+	return c, nil
+}
+
+// AppendNode appends the claim of a node to dst, as a Response names it.
+func AppendNode(dst []byte, c *identity.Claim) []byte {
 	dst = appendBytes(dst, 1, c.Key[:])
 	for _, a := range c.Addresses {
 		dst = appendItem(dst, 2, a)

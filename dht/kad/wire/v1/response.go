@@ -24,7 +24,7 @@ func AppendResponse(dst []byte, m *kad.Message) ([]byte, error) {
 	b = appendBytes(b, 4, []byte(cut(m.Detail)))
 	for i := range m.Contacts[:min(len(m.Contacts), MaxContacts)] {
 		if c := m.Contacts[i].Claim; c != nil {
-			b = appendMessage(b, 5, func(b []byte) []byte { return appendNode(b, c) })
+			b = appendMessage(b, 5, func(b []byte) []byte { return AppendNode(b, c) })
 		}
 	}
 	if m.Record != nil {
@@ -32,7 +32,7 @@ func AppendResponse(dst []byte, m *kad.Message) ([]byte, error) {
 	}
 	b = appendDuration(b, 8, m.Granted, time.Second)
 	if m.Self != nil && m.Self.Claim != nil {
-		b = appendMessage(b, 9, func(b []byte) []byte { return appendNode(b, m.Self.Claim) })
+		b = appendMessage(b, 9, func(b []byte) []byte { return AppendNode(b, m.Self.Claim) })
 	}
 	if len(b)-len(dst) > MaxFrame {
 		return dst, ErrTooLong
