@@ -23,8 +23,8 @@ type StoreForwardConfig struct {
 	// connects to and that may store messages.
 	NoRequests bool
 
-	// SinceLast makes the node ask a node only for messages that were stored since its
-	// last answer. It saves repetitions. But nodes of Tari then delete all older messages,
+	// SinceLast makes the node ask a node only for messages that it stored since the last
+	// ones that were all handled here, and 5 min before. It saves repetitions. But nodes of Tari then delete all older messages,
 	// also those for others (spec: dht Q9, Q24).
 	SinceLast bool
 

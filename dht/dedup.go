@@ -122,6 +122,15 @@ func (d *Dedup) Hold(h wire.Hash) bool {
 	return true
 }
 
+// InHand reports whether the message counts as seen only because of a [Dedup.Hold]: its
+// handler has not finished it yet, and may fail.
+func (d *Dedup) InHand(h wire.Hash) bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	_, ok := d.held[h]
+	return ok
+}
+
 // Release ends a [Dedup.Hold]. If the message was handled, it is counted from now on,
 // otherwise it counts as new. Wall is the system's clock.
 func (d *Dedup) Release(h wire.Hash, from identity.NodeID, wall time.Time, handled bool) {

@@ -36,9 +36,10 @@ type DeliverStored struct {
 	ID uint64 // chosen by the asker; StoredHandled repeats it
 }
 
-// StoredHandled replies to [DeliverStored]. The reason is [Delivered] also for a message
-// that waits for its slow handler. A message without a handler that takes it does not
-// count as seen, so that it is delivered when a server sends it again.
+// StoredHandled replies to [DeliverStored] when the message has ended: with the reason
+// [Delivered] when its handler has finished it, which a slow handler may do much later. A
+// message that no handler has finished does not count as seen, so that it is delivered when
+// a server sends it again.
 type StoredHandled struct {
 	ID     uint64
 	Reason Reason

@@ -24,6 +24,9 @@ type Network struct {
 	*memory.Network
 	// System is the actor system that all nodes of the network share.
 	System *actor.ActorSystem
+	// Quiet makes nodes that are started from now on ask for stored messages only on request,
+	// so that a connection carries only what the test sends. It is true at first.
+	Quiet bool
 
 	t      testing.TB
 	logger *slog.Logger
@@ -49,13 +52,12 @@ type Node struct {
 func NewNetwork(t testing.TB) *Network {
 	t.Helper()
 	logger := slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelWarn}))
-	return &Network{Network: memory.NewNetwork(), System: gamelan.NewSystem(logger), t: t, logger: logger}
+	return &Network{Network: memory.NewNetwork(), System: gamelan.NewSystem(logger), Quiet: true, t: t, logger: logger}
 }
 
 // Start starts the next node. Its number determines identity and address, unless cfg sets
-// others. Unless cfg has a Floor, the node dials only peers that the test asks for, and asks
-// for stored messages only on request. With [gamelan.NoFloor] it does the latter on its own.
-// Start ends the test if the node does not start.
+// others. Unless cfg has a Floor, the node dials only peers that the test asks for. Start ends
+// the test if the node does not start.
 func (n *Network) Start(cfg gamelan.Config, opts ...gamelan.Option) *Node {
 	n.t.Helper()
 	node := &Node{Number: len(n.nodes) + 1, Transport: n.Transport(), Clock: NewClock()}
@@ -69,6 +71,8 @@ func (n *Network) Start(cfg gamelan.Config, opts ...gamelan.Option) *Node {
 	}
 	if cfg.Floor == 0 {
 		cfg.Floor = gamelan.NoFloor
+	}
+	if n.Quiet {
 		cfg.StoreForward.NoRequests = true
 	}
 	ours := []gamelan.Option{

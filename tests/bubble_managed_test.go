@@ -78,7 +78,7 @@ type managedNodes struct {
 }
 
 func managed(t *testing.T, nodes int, virtual time.Duration) {
-	c := &managedNodes{t: t, net: gamelantest.NewNetwork(t), r: rand.New(rand.NewPCG(1, 2))}
+	c := &managedNodes{t: t, net: asking(t), r: rand.New(rand.NewPCG(1, 2))}
 	for range nodes {
 		c.nodes = append(c.nodes, c.net.Start(gamelan.Config{Floor: managedFloor}, quiet,
 			gamelan.WithHandler(func(*gamelan.Node) actor.Actor { return counted{&c.heard} })))

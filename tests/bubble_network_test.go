@@ -85,7 +85,7 @@ type network struct {
 }
 
 func startNetwork(t *testing.T, size int) *network {
-	n := &network{t: t, net: gamelantest.NewNetwork(t)}
+	n := &network{t: t, net: asking(t)}
 	for i := range size {
 		cfg := gamelan.Config{Floor: 8}
 		if i > 0 {

@@ -21,6 +21,13 @@ func storeFor(t *testing.T, from member, to identity.PublicKey, body string) dht
 	return send(t, from, dht.Message{To: dht.StoreFor{To: to}, Type: textType, Encrypt: true, Body: []byte(body)})
 }
 
+// asking returns a network whose nodes ask for stored messages whenever they connect.
+func asking(t *testing.T) *gamelantest.Network {
+	net := gamelantest.NewNetwork(t)
+	net.Quiet = false
+	return net
+}
+
 // storedLetters returns n different bodies, in order.
 func storedLetters(n int) (list []string) {
 	for i := range n {
@@ -44,10 +51,10 @@ func wantStored(t *testing.T, what string, m member, want int) models.StoreForwa
 // stored, from their author.
 func TestBubbleStoreForward(t *testing.T) {
 	gamelantest.Bubble(t, func(t *testing.T) {
-		net := gamelantest.NewNetwork(t)
-		author := startMember(net, gamelan.Config{Floor: gamelan.NoFloor})
-		server := startMember(net, gamelan.Config{Floor: gamelan.NoFloor})
-		wallet := startMember(net, gamelan.Config{Floor: gamelan.NoFloor, Client: true})
+		net := asking(t)
+		author := startMember(net, gamelan.Config{})
+		server := startMember(net, gamelan.Config{})
+		wallet := startMember(net, gamelan.Config{Client: true})
 		net.Connect(author.Node, server.Node)
 		net.Connect(wallet.Node, server.Node)
 		time.Sleep(10 * time.Second)

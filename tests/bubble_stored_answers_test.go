@@ -58,7 +58,6 @@ func (w *withheld) all() [][]byte {
 // does not see.
 func startWithholding(net *gamelantest.Network, typ wire.MessageType, cfg gamelan.Config) (*gamelantest.Node, *withheld) {
 	w := &withheld{typ: typ}
-	cfg.Floor = gamelan.NoFloor
 	return net.Start(cfg, quiet, gamelan.WithLayer(dht.BeforeVerify, w.layer)), w
 }
 
@@ -164,8 +163,8 @@ func TestBubbleStoredAnswers(t *testing.T) {
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			gamelantest.Bubble(t, func(t *testing.T) {
-				net := gamelantest.NewNetwork(t)
-				node := startMember(net, gamelan.Config{Floor: gamelan.NoFloor}, quiet)
+				net := asking(t)
+				node := startMember(net, gamelan.Config{}, quiet)
 				server, asked := startWithholding(net, wire.TypeStoredRequest, gamelan.Config{})
 				net.Connect(node.Node, server)
 				time.Sleep(saf.AutoSpread + time.Second)
@@ -216,8 +215,8 @@ func wantBan(t *testing.T, node, peer *gamelantest.Node, want time.Duration) {
 // conforms: dht 101
 func TestBubbleUnrequestedAnswers(t *testing.T) {
 	gamelantest.Bubble(t, func(t *testing.T) {
-		net := gamelantest.NewNetwork(t)
-		node := startMember(net, gamelan.Config{Floor: gamelan.NoFloor}, quiet)
+		net := asking(t)
+		node := startMember(net, gamelan.Config{}, quiet)
 		never, asked := startWithholding(net, wire.TypeStoredRequest, gamelan.Config{Client: true})
 		late, askedLate := startWithholding(net, wire.TypeStoredRequest, gamelan.Config{})
 		twice, askedTwice := startWithholding(net, wire.TypeStoredRequest, gamelan.Config{})

@@ -69,7 +69,7 @@ type acceptedLetter struct {
 }
 
 func (d *storedDay) run(t *testing.T) {
-	d.t, d.net, d.random = t, gamelantest.NewNetwork(t), rand.New(rand.NewPCG(17, 24))
+	d.t, d.net, d.random = t, asking(t), rand.New(rand.NewPCG(17, 24))
 	for i := range d.nodes {
 		cfg := gamelan.Config{Floor: 8}
 		if i > 0 {

@@ -32,7 +32,7 @@ func startResponder(t *testing.T, net *gamelantest.Network, to *gamelantest.Node
 		}
 	}
 	s := net.Start(gamelan.Config{
-		Floor: gamelan.NoFloor, StoreForward: gamelan.StoreForwardConfig{NoRequests: true},
+		StoreForward: gamelan.StoreForwardConfig{NoRequests: true},
 	}, quiet, gamelan.WithLayer(dht.BeforeVerify, layer))
 	go func() {
 		for n := 0; ; n++ {
@@ -56,12 +56,12 @@ func startResponder(t *testing.T, net *gamelantest.Network, to *gamelantest.Node
 func TestBubbleFetchAmongHostile(t *testing.T) {
 	gamelantest.Bubble(t, func(t *testing.T) {
 		begin := time.Now()
-		net := gamelantest.NewNetwork(t)
+		net := asking(t)
 		node := startMember(net, gamelan.Config{
-			Floor: gamelan.NoFloor, Client: true, StoreForward: gamelan.StoreForwardConfig{NoRequests: true},
+			Client: true, StoreForward: gamelan.StoreForwardConfig{NoRequests: true},
 		}, quiet)
-		honest := startMember(net, gamelan.Config{Floor: gamelan.NoFloor}, quiet)
-		sender := startMember(net, gamelan.Config{Floor: gamelan.NoFloor}, quiet)
+		honest := startMember(net, gamelan.Config{}, quiet)
+		sender := startMember(net, gamelan.Config{}, quiet)
 		net.Connect(sender.Node, honest.Node)
 		want := storedLetters(120)
 		for _, body := range want {

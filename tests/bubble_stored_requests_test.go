@@ -21,9 +21,9 @@ import (
 // conforms: dht 98-100, 108
 func TestBubbleStoredRequests(t *testing.T) {
 	gamelantest.Bubble(t, func(t *testing.T) {
-		net := gamelantest.NewNetwork(t)
-		server := startMember(net, gamelan.Config{Floor: gamelan.NoFloor}, quiet)
-		sender := startMember(net, gamelan.Config{Floor: gamelan.NoFloor}, quiet)
+		net := asking(t)
+		server := startMember(net, gamelan.Config{}, quiet)
+		sender := startMember(net, gamelan.Config{}, quiet)
 		thief, got := startWithholding(net, wire.TypeStoredMessages, gamelan.Config{})
 		net.Connect(sender.Node, server.Node)
 		net.Connect(thief, server.Node)
@@ -84,7 +84,7 @@ func TestBubbleStoredRequests(t *testing.T) {
 		wantBan(t, server.Node, thief, 0)
 		wantStored(t, "after", server, 10)
 
-		owner := startMember(net, gamelan.Config{Floor: gamelan.NoFloor, Secret: third}, quiet)
+		owner := startMember(net, gamelan.Config{Secret: third}, quiet)
 		net.Connect(owner.Node, server.Node)
 		time.Sleep(saf.AutoSpread + 5*time.Second)
 		var heard []string

@@ -43,7 +43,6 @@ type hearing struct {
 func startHearing(net *gamelantest.Network, i int) hearing {
 	s := messageSettings[i]
 	cfg := s.cfg
-	cfg.Floor = gamelan.NoFloor
 	cfg.StoreForward.NoRequests = true
 	h := hearing{plain: gamelantest.NewCollector(), dht: gamelantest.NewCollector()}
 	opts := []gamelan.Option{quiet}
@@ -105,7 +104,7 @@ func TestBubbleWhoHearsWhom(t *testing.T) {
 
 // pair fills the cells of one sender and one receiver.
 func (w *whoHears) pair(t *testing.T, s, r int) {
-	net := gamelantest.NewNetwork(t)
+	net := asking(t)
 	from, to := startHearing(net, s), startHearing(net, r)
 	net.Connect(from.Node, to.Node)
 	cell := map[string]string{}
@@ -227,7 +226,7 @@ confirms a message that it cannot decode. Rows send, columns receive. This file 
 // conforms: comms 81
 func TestBubbleOtherSettingsAfterRestart(t *testing.T) {
 	gamelantest.Bubble(t, func(t *testing.T) {
-		net := gamelantest.NewNetwork(t)
+		net := asking(t)
 		a := startMember(net, gamelan.Config{}, quiet)
 		secret, listen := gamelantest.Secret(77), []string{"/memory/77"}
 		for round, off := range []bool{false, true, false, true} {
@@ -265,7 +264,7 @@ func TestBubbleOtherSettingsAfterRestart(t *testing.T) {
 // conforms: comms 81
 func TestBubbleUndecodableIsRefused(t *testing.T) {
 	gamelantest.Bubble(t, func(t *testing.T) {
-		net := gamelantest.NewNetwork(t)
+		net := asking(t)
 		heard := gamelantest.NewCollector()
 		with := net.Start(gamelan.Config{}, quiet)
 		without := net.Start(gamelan.Config{NoDHT: true, PlainOnProfile: true}, quiet, gamelan.WithHandler(heard.New))

@@ -5,23 +5,10 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/asynkron/protoactor-go/actor"
-
 	"github.com/gamelan-p2p/gamelan/dht"
 	"github.com/gamelan-p2p/gamelan/dht/wire"
 	"github.com/gamelan-p2p/gamelan/identity"
 )
-
-// asker is the part for Joins: it asks the inbound actor for what ask returns.
-type asker struct{ ask func(dht.Heard) any }
-
-func (a asker) Receive(c actor.Context) {
-	if m, ok := c.Message().(dht.Heard); ok {
-		if what := a.ask(m); what != nil {
-			c.Send(c.Sender(), what)
-		}
-	}
-}
 
 // TestDHTHeard has the part for a message of the DHT's own answer in each way. The message
 // is relayed with its bytes unchanged, or counted towards a flood, and its credit goes back
@@ -29,9 +16,6 @@ func (a asker) Receive(c actor.Context) {
 func TestDHTHeard(t *testing.T) {
 	relay := func(h dht.Heard) any { return dht.NewRelayHeard(h, dht.Propagate{To: h.Origin}) }
 	ignore := func(h dht.Heard) any { return dht.NewIgnoreHeard(h) }
-	join := func(s *shard) wire.Envelope {
-		return s.compose(0, "", func(d *wire.Draft) { d.Type, d.Sign, d.Body = wire.TypeJoin, true, wire.AppendBody(nil, []byte("me")) })
-	}
 	for _, row := range []struct {
 		name   string
 		change func(*shardSettings)
@@ -62,11 +46,11 @@ func TestDHTHeard(t *testing.T) {
 						row.change(o)
 					}
 				})
-				part := s.spawn("part", asker{row.ask})
+				part := s.spawn("part", part[dht.Heard]{row.ask})
 				s.Trunk.Provide(dht.ProviderOf(wire.TypeJoin), part)
 				var sent []wire.Envelope
 				for range row.joins {
-					e := join(s)
+					e := s.join()
 					sent = append(sent, e)
 					s.post(e.Append(nil))
 				}
@@ -75,9 +59,7 @@ func TestDHTHeard(t *testing.T) {
 					t.Fatalf("got %d relayed, want %d", len(forwards), row.relays)
 				}
 				for i, m := range forwards {
-					if string(m.Envelope.Append(nil)) != string(sent[i].Append(nil)) || m.Hash != sent[i].DedupHash() {
-						t.Error("the relayed message is not the received one")
-					}
+					wantRelayed(t, m, sent[i])
 				}
 				if got := s.counted(); got != row.count {
 					t.Errorf("got %q, want %q", got, row.count)
@@ -89,9 +71,7 @@ func TestDHTHeard(t *testing.T) {
 					m.End()
 				}
 				time.Sleep(time.Second)
-				if used := s.account.Used(); used != 0 {
-					t.Errorf("got %d bytes of credit held, want none", used)
-				}
+				s.wantNoCredit()
 			})
 		})
 	}
@@ -103,18 +83,16 @@ func TestDHTHeardAtTheEnd(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newShard(t, nil)
 		var asked []any
-		s.Trunk.Provide(dht.ProviderOf(wire.TypeJoin), s.spawn("part", asker{func(h dht.Heard) any {
+		s.Trunk.Provide(dht.ProviderOf(wire.TypeJoin), s.spawn("part", part[dht.Heard]{func(h dht.Heard) any {
 			asked = append(asked, dht.NewRelayHeard(h, dht.Broadcast{}))
 			return nil
 		}}))
-		e := s.compose(0, "", func(d *wire.Draft) { d.Type, d.Sign, d.Body = wire.TypeJoin, true, wire.AppendBody(nil, []byte("me")) })
+		e := s.join()
 		s.post(e.Append(nil))
 		if s.account.Used() == 0 {
 			t.Fatal("the request holds no credit")
 		}
 		asked[0].(interface{ Discard() }).Discard() // as the mailbox of an actor that has ended does
-		if used := s.account.Used(); used != 0 {
-			t.Errorf("got %d bytes of credit held, want none", used)
-		}
+		s.wantNoCredit()
 	})
 }

@@ -31,6 +31,18 @@ func (f fake) Receive(c actor.Context) {
 	}
 }
 
+// part is a part of the node. It replies to each message of the type M with what ask
+// returns, unless that is nil.
+type part[M any] struct{ ask func(M) any }
+
+func (p part[M]) Receive(c actor.Context) {
+	if m, ok := c.Message().(M); ok {
+		if what := p.ask(m); what != nil {
+			c.Send(c.Sender(), what)
+		}
+	}
+}
+
 // publish has a fake publish an event.
 type publish struct{ event any }
 

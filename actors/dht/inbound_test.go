@@ -107,9 +107,7 @@ func newShard(t *testing.T, change func(*shardSettings)) *shard {
 			t.Error(err)
 		}
 		time.Sleep(2 * time.Second)
-		if used := s.account.Used(); used != 0 {
-			t.Errorf("got %d bytes of credit held at the end, want none", used)
-		}
+		s.wantNoCredit()
 	})
 	return s
 }
@@ -334,11 +332,30 @@ func TestDHTInbound(t *testing.T) {
 				for _, m := range s.forwards() {
 					m.End()
 				}
-				if used := s.account.Used(); used != 0 {
-					t.Errorf("got %d bytes of credit held, want none", used)
-				}
+				s.wantNoCredit()
 			})
 		})
+	}
+}
+
+// wantNoCredit checks that the peer's credit has gone back.
+func (s *shard) wantNoCredit() {
+	s.t.Helper()
+	if used := s.account.Used(); used != 0 {
+		s.t.Errorf("got %d bytes of credit held, want none", used)
+	}
+}
+
+// join returns a Join of the peer's making.
+func (s *shard) join() wire.Envelope {
+	return s.compose(0, "", func(d *wire.Draft) { d.Type, d.Sign, d.Body = wire.TypeJoin, true, wire.AppendBody(nil, []byte("me")) })
+}
+
+// wantRelayed checks that a relayed message has the bytes of the received one.
+func wantRelayed(t *testing.T, m dhtpart.ForwardMessage, received wire.Envelope) {
+	t.Helper()
+	if m.Hash != received.DedupHash() || string(m.Envelope.Append(nil)) != string(received.Append(nil)) {
+		t.Error("the relayed message is not the received one")
 	}
 }
 
@@ -418,9 +435,7 @@ func TestDHTRelaysHoldHalf(t *testing.T) {
 		for _, m := range forwards {
 			m.End()
 		}
-		if used := s.account.Used(); used != 0 {
-			t.Errorf("got %d bytes of credit held at the end, want none", used)
-		}
+		s.wantNoCredit()
 	})
 }
 

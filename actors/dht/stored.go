@@ -31,6 +31,27 @@ func (a *inbound) offer(c actor.Context, f Frame, m *dht.Incoming, v dht.Verdict
 type storedMessage struct {
 	dht.Received
 	hash wire.Hash
+	end  *storedEnd
+}
+
+// Discard gives the credit of a message back that has waited in vain: its inbound actor was
+// restarted.
+func (m storedMessage) Discard() {
+	m.Received.Discard()
+	m.end.tell(dht.HandlerFailed)
+}
+
+// storedEnd is the reply to a dht.DeliverStored. It is sent once, also by the mailbox of an
+// actor that has ended.
+type storedEnd struct {
+	system *actor.ActorSystem
+	to     *actor.PID
+	id     uint64
+	once   sync.Once
+}
+
+func (e *storedEnd) tell(why dht.Reason) {
+	e.once.Do(func() { e.system.Root.Send(e.to, dht.StoredHandled{ID: e.id, Reason: why}) })
 }
 
 // stored delivers a message that a server had stored for us. It is counted as seen when its
@@ -41,22 +62,23 @@ func (a *inbound) stored(c actor.Context, m dht.DeliverStored) {
 	if !credit.permit.Held() {
 		return
 	}
+	end := &storedEnd{system: a.dht.trunk.System(), to: c.Sender(), id: m.ID}
 	why := dht.Panicked
 	defer func() {
 		if why != dht.Delivered {
 			credit.Discard()
+			end.tell(why)
 		}
-		supervisor.Reply(c, dht.StoredHandled{ID: m.ID, Reason: why})
 	}()
 	f := Frame{Peer: m.Incoming.Source, Key: m.Key, Conn: m.Conn, permit: credit.permit, origin: credit.origin}
 	var err error
-	why, err = a.judgeStored(c, f, m.Incoming)
-	a.endedStored(c, f, why, err)
+	why, err = a.judgeStored(c, f, m.Incoming, end)
+	a.endedStored(c, f, end, why, err)
 }
 
 // judgeStored returns how the message has ended, and why if it was dropped. With Delivered
 // its handler has it, or it waits for the handler.
-func (a *inbound) judgeStored(c actor.Context, f Frame, m *dht.Incoming) (dht.Reason, error) {
+func (a *inbound) judgeStored(c actor.Context, f Frame, m *dht.Incoming, end *storedEnd) (dht.Reason, error) {
 	v := a.handleStored(c, f, m)
 	if v.Reason != dht.Delivered {
 		return v.Reason, v.Err
@@ -69,7 +91,7 @@ func (a *inbound) judgeStored(c actor.Context, f Frame, m *dht.Incoming) (dht.Re
 	case handler.failed():
 		return dht.HandlerFailed, handlerFailed(kind)
 	}
-	msg := storedMessage{toHandler(f, m, v.Domain), m.Hash}
+	msg := storedMessage{toHandler(f, m, v.Domain), m.Hash, end}
 	fate, held := a.backlog.Add(supervisor.Now(c), f.Peer, kind, handler.work, f.permit.Cost(), msg)
 	switch fate {
 	case dht.FateGive:
@@ -106,12 +128,17 @@ func (a *inbound) giveStored(c actor.Context, to *actor.PID, m storedMessage, he
 	if !a.dht.Dedup.Hold(m.hash) {
 		holdBy(permit, held)
 		m.Credit.Discard()
-		a.endedStored(c, Frame{Peer: m.Peer, Conn: m.Conn}, dht.Duplicate, nil)
+		a.endedStored(c, Frame{Peer: m.Peer, Conn: m.Conn}, m.end, dht.Duplicate, nil)
 		return
 	}
-	d, hash, peer := a.dht, m.hash, m.Peer
+	d, hash, peer, end := a.dht, m.hash, m.Peer, m.end
 	m.Received.Credit = &storedCredit{passedCredit: m.Credit.(passedCredit), ended: func(handled bool) {
 		d.Dedup.Release(hash, peer, d.trunk.Wall(), handled)
+		if handled {
+			end.tell(dht.Delivered)
+		} else {
+			end.tell(dht.HandlerFailed)
+		}
 	}}
 	a.give(c, to, permit, held, m.Received)
 }
@@ -153,7 +180,7 @@ func (a *inbound) releaseStored(c actor.Context, m storedMessage, r dht.Released
 	f := Frame{Peer: m.Peer, Conn: m.Conn}
 	if r.Fate == dht.FateDrop {
 		m.Credit.Discard()
-		a.endedStored(c, f, dht.HandlerStuck, handlerStuck(m.Type))
+		a.endedStored(c, f, m.end, dht.HandlerStuck, handlerStuck(m.Type))
 		return
 	}
 	handler, ok := a.dht.Types.Get(m.Type)
@@ -164,18 +191,19 @@ func (a *inbound) releaseStored(c actor.Context, m storedMessage, r dht.Released
 	holdBy(m.Credit.(passedCredit).permit, r.Held)
 	m.Credit.Discard()
 	if ok {
-		a.endedStored(c, f, dht.HandlerFailed, handlerFailed(m.Type))
+		a.endedStored(c, f, m.end, dht.HandlerFailed, handlerFailed(m.Type))
 		return
 	}
-	a.endedStored(c, f, dht.NoHandler, noHandler(m.Type))
+	a.endedStored(c, f, m.end, dht.NoHandler, noHandler(m.Type))
 }
 
-// endedStored counts a stored message that no handler took. This node asked for it, so it
+// endedStored counts a stored message that no handler took, and tells its asker. This node asked for it, so it
 // does not count towards a flood.
-func (a *inbound) endedStored(c actor.Context, f Frame, why dht.Reason, err error) {
-	if why == dht.Delivered { // counted when the handler gets it
+func (a *inbound) endedStored(c actor.Context, f Frame, end *storedEnd, why dht.Reason, err error) {
+	if why == dht.Delivered { // counted when the handler gets it, and told when it has finished it
 		return
 	}
+	end.tell(why)
 	a.counts.add(why)
 	if err != nil {
 		a.counts.failed(why, supervisor.Now(c), f.Peer, err)

@@ -16,17 +16,6 @@ import (
 	"github.com/gamelan-p2p/gamelan/identity"
 )
 
-// offeree is the part that stores: it asks the inbound actor for what ask returns.
-type offeree struct{ ask func(dht.Offered) any }
-
-func (a offeree) Receive(c actor.Context) {
-	if m, ok := c.Message().(dht.Offered); ok {
-		if what := a.ask(m); what != nil {
-			c.Send(c.Sender(), what)
-		}
-	}
-}
-
 // TestDHTOffered has the part that stores answer in each way: what it keeps is relayed in
 // another way than the rest, what it kept before is not relayed again, and all credit goes
 // back.
@@ -55,7 +44,7 @@ func TestDHTOffered(t *testing.T) {
 				s := newShard(t, row.change)
 				offered := 0
 				if row.part != nil {
-					s.Trunk.Provide(dht.Store, s.spawn("store", offeree{func(m dht.Offered) any {
+					s.Trunk.Provide(dht.Store, s.spawn("store", part[dht.Offered]{func(m dht.Offered) any {
 						offered++
 						return row.part(m)
 					}}))
@@ -72,14 +61,10 @@ func TestDHTOffered(t *testing.T) {
 					t.Errorf("got counted %q, want %q", got, want)
 				}
 				for _, m := range s.forwards() {
-					if m.Hash != e.DedupHash() || string(m.Envelope.Append(nil)) != string(e.Append(nil)) {
-						t.Error("the relayed message is not the received one")
-					}
+					wantRelayed(t, m, e)
 					m.End()
 				}
-				if used := s.account.Used(); used != 0 {
-					t.Errorf("got %d bytes of credit held, want none", used)
-				}
+				s.wantNoCredit()
 			})
 		})
 	}
@@ -116,9 +101,12 @@ func (s *shard) storedFor(e wire.Envelope) *dht.Incoming {
 	}
 }
 
-// answer has the peer send an answer with these messages, and returns the replies to the
-// part that had them delivered.
-func (s *shard) answer(all ...wire.Envelope) string {
+// answer has the peer send an answer with these messages, and returns the replies so far to
+// the part that had them delivered.
+func (s *shard) answer(all ...wire.Envelope) string { return repliesText(s.deliver(all...)) }
+
+// deliver does the same, and returns all replies that the part will ever have.
+func (s *shard) deliver(all ...wire.Envelope) *record {
 	part := asking{replies: new(record)}
 	for _, e := range all {
 		part.deliver = append(part.deliver, s.storedFor(e))
@@ -129,10 +117,14 @@ func (s *shard) answer(all ...wire.Envelope) string {
 		d.Type, d.Body = wire.TypeStoredMessages, wire.AppendBody(nil, []byte(name))
 	})
 	s.post(e.Append(nil))
-	part.replies.mu.Lock()
-	defer part.replies.mu.Unlock()
+	return part.replies
+}
+
+func repliesText(replies *record) string {
+	replies.mu.Lock()
+	defer replies.mu.Unlock()
 	var list []string
-	for _, m := range part.replies.messages {
+	for _, m := range replies.messages {
 		r := m.(dht.StoredHandled)
 		list = append(list, fmt.Sprintf("%d %s", r.ID, r.Reason))
 	}
@@ -187,9 +179,7 @@ func TestDHTDeliverStored(t *testing.T) {
 				if n := s.DHT.Settings.Dedup.Seen(e.DedupHash()); n != row.seen {
 					t.Errorf("got it seen %d times, want %d", n, row.seen)
 				}
-				if used := s.account.Used(); used != 0 {
-					t.Errorf("got %d bytes of credit held, want none", used)
-				}
+				s.wantNoCredit()
 			})
 		})
 	}
@@ -201,7 +191,7 @@ func TestDHTDeliverStoredInOrder(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newShard(t, nil)
 		a, b := s.compose(ourType, "a", nil), s.compose(ourType, "b", nil)
-		if got, want := s.answer(a, b, a), "10 delivered, 11 delivered, 12 duplicate"; got != want {
+		if got, want := s.answer(a, b, a), "12 duplicate, 10 delivered, 11 delivered"; got != want {
 			t.Errorf("got the replies %q, want %q", got, want)
 		}
 		if got, want := s.effects(), "type-1000: a; type-1000: b"; got != want {
@@ -230,8 +220,9 @@ func TestDHTDeliverStoredToStuckHandler(t *testing.T) {
 		for i := range 12 {
 			all = append(all, s.compose(4, fmt.Sprint(i, strings.Repeat(".", 4000)), nil))
 		}
-		if got := s.answer(all...); strings.Count(got, "delivered") != len(all) {
-			t.Errorf("got the replies %q, want all delivered or waiting", got)
+		replies := s.deliver(all...)
+		if got := repliesText(replies); got != "" {
+			t.Errorf("got the replies %q while the handler has finished none", got)
 		}
 		n := count[dht.Received](kept)
 		if n == 0 || n == len(all) {
@@ -245,14 +236,20 @@ func TestDHTDeliverStoredToStuckHandler(t *testing.T) {
 		if s.account.Used() == 0 {
 			t.Error("the answer's credit went back before the handler has finished")
 		}
+		if got := repliesText(replies); strings.Count(got, "handler stuck") != len(all)-n || strings.Contains(got, "delivered") {
+			t.Errorf("got the replies %q, want that of the dropped messages", got)
+		}
 		for _, f := range release {
 			f()
 		}
-		if used := s.account.Used(); used != 0 {
-			t.Errorf("got %d bytes of credit held, want none", used)
+		synctest.Wait()
+		s.wantNoCredit()
+		if got := repliesText(replies); strings.Count(got, "delivered") != n || strings.Count(got, ",") != len(all)-1 {
+			t.Errorf("got the replies %q, want one for each message", got)
 		}
-		if got := s.answer(all...); strings.Count(got, "duplicate") != n || strings.Count(got, "delivered") != len(all)-n {
-			t.Errorf("again: got the replies %q, want those that the handler has not had delivered", got)
+		replies = s.deliver(all...)
+		if got := repliesText(replies); strings.Count(got, "duplicate") != n || strings.Contains(got, "delivered") {
+			t.Errorf("again: got the replies %q, want those that the handler has had", got)
 		}
 		for range 20 {
 			for _, f := range slices.Clone(release) {
@@ -260,8 +257,8 @@ func TestDHTDeliverStoredToStuckHandler(t *testing.T) {
 			}
 			synctest.Wait()
 		}
-		if got := count[dht.Received](kept); got != len(all) {
-			t.Errorf("got %d messages, want each of %d once", got, len(all))
+		if got := count[dht.Received](kept); got != len(all) || strings.Count(repliesText(replies), "delivered") != len(all)-n {
+			t.Errorf("got %d messages, want each of %d once; replies %s", got, len(all), repliesText(replies))
 		}
 		for _, f := range release {
 			f()
@@ -282,8 +279,9 @@ func TestDHTStoredIsSeenWhenHandled(t *testing.T) {
 		recorded := func() bool {
 			return slices.ContainsFunc(s.DHT.Settings.Dedup.All(), func(r dht.DedupRecord) bool { return r.Hash == e.DedupHash() })
 		}
-		s.answer(e)
-		if s.DHT.Settings.Dedup.Seen(e.DedupHash()) != 1 || recorded() {
+		replies := s.deliver(e)
+		inHand := func() bool { return s.DHT.Settings.Dedup.InHand(e.DedupHash()) }
+		if s.DHT.Settings.Dedup.Seen(e.DedupHash()) != 1 || recorded() || !inHand() || repliesText(replies) != "" {
 			t.Error("in hand: got it recorded, want it seen only")
 		}
 		s.post(e.Append(nil))
@@ -291,30 +289,34 @@ func TestDHTStoredIsSeenWhenHandled(t *testing.T) {
 			t.Errorf("a copy meanwhile: got counted %q, want %q and no record", got, want)
 		}
 		release[0]()
-		if !recorded() {
-			t.Error("handled: got no record")
+		synctest.Wait()
+		if got := repliesText(replies); !recorded() || inHand() || got != "10 delivered" {
+			t.Errorf("handled: got recorded %v, replies %q", recorded(), got)
 		}
 
 		e = s.compose(ourType, "b", nil)
 		s.answer(e)
 		e = s.compose(4, "c", nil)
-		s.answer(e)
+		replies = s.deliver(e)
 		kept.mu.Lock()
 		last := kept.messages[len(kept.messages)-1].(dht.Received)
 		kept.mu.Unlock()
 		last.Discard() // as the mailbox of an actor that has panicked does
-		if s.DHT.Settings.Dedup.Seen(e.DedupHash()) != 0 || recorded() {
-			t.Error("not handled: got it seen, want it to come again")
+		synctest.Wait()
+		if got := repliesText(replies); s.DHT.Settings.Dedup.Seen(e.DedupHash()) != 0 || recorded() || got != "10 handler failed" {
+			t.Errorf("not handled: got the replies %q, want it to come again", got)
 		}
 		release[1]()
 		if recorded() {
 			t.Error("released after it was discarded: got a record")
 		}
-		if got, want := s.answer(e), "10 delivered"; got != want {
-			t.Errorf("again: got %q, want %q", got, want)
-		}
+		replies = s.deliver(e)
 		for _, f := range release {
 			f()
+		}
+		synctest.Wait()
+		if got, want := repliesText(replies), "10 delivered"; got != want {
+			t.Errorf("again: got %q, want %q", got, want)
 		}
 	})
 }

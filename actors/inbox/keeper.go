@@ -128,9 +128,9 @@ func (k *keeper) Receive(c actor.Context) {
 		k.synced = supervisor.Now(c)
 		k.load(c)
 	case actors.Received:
-		k.received(c, &Message{From: m.From, Peer: m.Peer, Body: m.Body}, true, m.Keep())
+		k.received(c, &Message{From: m.From, Peer: m.Peer, Body: m.Body}, true, m.Keep(), m.Discard)
 	case dht.Received:
-		k.received(c, overDHT(&m), false, m.Keep())
+		k.received(c, overDHT(&m), false, m.Keep(), m.Discard)
 	case pull:
 		k.pull(c, &puller{m, c.Sender()})
 	case ack:
@@ -228,9 +228,9 @@ func (k *keeper) loaded(c actor.Context, m supervisor.Done[loaded]) {
 }
 
 // received adds a message to the inbox; release returns the message's credit.
-func (k *keeper) received(c actor.Context, m *Message, canWait bool, release func()) {
+func (k *keeper) received(c actor.Context, m *Message, canWait bool, release, discard func()) {
 	m.At = k.in.o.Wall()
-	x := &item{record: appendRecord(make([]byte, 0, len(m.Body)+Overhead), m), at: m.At.UnixNano(), canWait: canWait, release: release}
+	x := &item{record: appendRecord(make([]byte, 0, len(m.Body)+Overhead), m), at: m.At.UnixNano(), canWait: canWait, release: release, discard: discard}
 	k.in.received.Add(1)
 	if k.box == nil {
 		k.in.queue.fresh = append(k.in.queue.fresh, x)
@@ -258,7 +258,7 @@ func (k *keeper) judge(x *item) {
 		q.waiting = append(q.waiting, x)
 	case Drop:
 		k.in.dropped.Add(1)
-		x.release()
+		x.discard()
 	}
 }
 

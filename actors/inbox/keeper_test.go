@@ -17,12 +17,13 @@ import (
 	"github.com/gamelan-p2p/gamelan/supervisor"
 )
 
-// testCredit counts how often the credit of a message was given back.
-type testCredit struct{ back *atomic.Int32 }
+// testCredit counts how often the credit of a message was given back, and how often because
+// the message was dropped.
+type testCredit struct{ back, dropped *atomic.Int32 }
 
 func (l testCredit) Finish()      {}
-func (l testCredit) Discard()     { l.back.Add(1) }
-func (l testCredit) Keep() func() { return l.Discard }
+func (l testCredit) Discard()     { l.dropped.Add(1); l.back.Add(1) }
+func (l testCredit) Keep() func() { return func() { l.back.Add(1) } }
 func (l testCredit) Source() any  { return nil }
 func (l testCredit) message() (m dht.Received) {
 	m.Type, m.Credit = 1225, l
@@ -79,9 +80,9 @@ func waitUntil(t *testing.T, b *Inbox, what string, ok func(s Status) bool) {
 func TestKeeperOfAFailedDisk(t *testing.T) {
 	d := newFaultyDisk()
 	b, send, stop := startKeeper(t, d, Limits{Bytes: 1 << 20, Messages: 100})
-	var back atomic.Int32
+	var back, dropped atomic.Int32
 	receive := func(n int) {
-		m := testCredit{&back}.message()
+		m := testCredit{&back, &dropped}.message()
 		m.Body = fmt.Append(nil, n)
 		send(m)
 	}
@@ -124,9 +125,12 @@ func TestKeeperStops(t *testing.T) {
 		send(actors.Received{Body: fmt.Append(nil, n)})
 	}
 	waitUntil(t, b, "two wait", func(s Status) bool { return s.Messages == 3 && s.Waiting == 2 && s.Full })
-	var back atomic.Int32
-	send(testCredit{&back}.message())
+	var back, dropped atomic.Int32
+	send(testCredit{&back, &dropped}.message())
 	waitUntil(t, b, "one is dropped", func(s Status) bool { return s.Dropped == 1 && back.Load() == 1 })
+	if dropped.Load() != 1 {
+		t.Error("the credit says that the dropped message was handled")
+	}
 	stop()
 	s, err := openStore(d)
 	if err != nil {

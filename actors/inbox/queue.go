@@ -8,7 +8,8 @@ type item struct {
 	record  []byte // includes the body
 	at      int64
 	canWait bool
-	release func()
+	release func() // gives the credit back: it is handled
+	discard func() // gives the credit back: it is dropped, and a stored one comes again
 }
 
 // queue holds the messages and deletions on their way to the disk. Only the keeper uses

@@ -36,8 +36,8 @@ func TestInboxWhoseActorWasStopped(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	var back atomic.Int32
-	sys.Root.Send(root.PID(), testCredit{&back}.message())
+	var back, dropped atomic.Int32
+	sys.Root.Send(root.PID(), testCredit{&back, &dropped}.message())
 	for _, err := range b.Listen(t.Context(), ListenOptions{}) {
 		if !errors.Is(err, ErrClosed) {
 			t.Errorf("listen: got %v, want ErrClosed", err)
@@ -56,7 +56,7 @@ func TestInboxWhoseActorWasStopped(t *testing.T) {
 	}
 	root.Stop(context.Background(), nil)
 	<-root.Done()
-	if got := b.dropped.Load(); got != 1 {
-		t.Errorf("got %d messages dropped, want 1", got)
+	if got := b.dropped.Load(); got != 1 || dropped.Load() != 1 {
+		t.Errorf("got %d messages dropped, the credit says %d, want 1", got, dropped.Load())
 	}
 }

@@ -34,6 +34,7 @@ func (a *typeActor) Receive(c actor.Context) {
 	if !ok { // the keeper has failed; the tree of actors shows it
 		a.in.dropped.Add(1)
 		supervisor.Log(c).Warn("message dropped: the inbox has failed", "peer", m.Peer)
+		m.Discard() // so that a stored message comes again
 		return
 	}
 	m.Credit = handedOn(m)
@@ -54,11 +55,12 @@ func (a *typeActor) String() string {
 type handedCredit struct {
 	source  any
 	release func()
+	discard func()
 	kept    atomic.Bool
 }
 
 func handedOn(m dht.Received) *handedCredit {
-	return &handedCredit{source: m.Source(), release: m.Keep()}
+	return &handedCredit{source: m.Source(), release: m.Keep(), discard: m.Discard}
 }
 
 func (l *handedCredit) Finish() {
@@ -67,7 +69,7 @@ func (l *handedCredit) Finish() {
 	}
 }
 
-func (l *handedCredit) Discard() { l.release() }
+func (l *handedCredit) Discard() { l.discard() }
 
 func (l *handedCredit) Keep() func() {
 	l.kept.Store(true)

@@ -108,7 +108,7 @@ func (a *client) Receive(c actor.Context) {
 
 func (a *client) start(c actor.Context) {
 	f := a.f
-	a.judge = saf.NewJudge(f.trunk.Secret(), f.Dedup.Seen)
+	a.judge = saf.NewJudge(f.trunk.Secret(), f.seen)
 	supervisor.Subscribe[actors.PeerConnected](c)
 	supervisor.Subscribe[actors.PeerDisconnected](c)
 	supervisor.Subscribe[actors.StatusChanged](c)
@@ -132,6 +132,15 @@ func (a *client) start(c actor.Context) {
 		a.step(c, connected(ref))
 	}
 	c.Request(f.trunk.Connectivity(), actors.GetStatus{})
+}
+
+// seen returns how often a message was delivered here. One whose handler has not finished it
+// was not: its delivery tells that it is in hand.
+func (f *Saf) seen(h wire.Hash) uint32 {
+	if f.Dedup.InHand(h) {
+		return 0
+	}
+	return f.Dedup.Seen(h)
 }
 
 func connected(ref *actors.ConnRef) saf.Connected {

@@ -10,6 +10,7 @@ import (
 	"github.com/gamelan-p2p/gamelan/actors"
 	"github.com/gamelan-p2p/gamelan/dht"
 	"github.com/gamelan-p2p/gamelan/dht/saf"
+	"github.com/gamelan-p2p/gamelan/dht/wire"
 	"github.com/gamelan-p2p/gamelan/supervisor"
 )
 
@@ -29,12 +30,12 @@ type delivery struct {
 	open   []bool // letters without outcome
 	ended  []saf.Delivery
 	left   int
-	until  time.Time
+	until  time.Time // it is given up then; later with each letter that ends
 }
 
-// deliveryLimit is how long the outcome of a letter may take. The inbound actors need no
-// time for it; only one that was restarted gives none.
-const deliveryLimit = 30 * time.Second
+// deliveryLimit is how long the letters of an answer may go on without any of them ending.
+// Then their handlers count as stuck, so that they do not hold up the letters of others.
+const deliveryLimit = 3 * dht.StuckAfter
 
 // lettersMost is above the number of letters in an answer, so that the ids of two answers'
 // letters differ.
@@ -92,7 +93,8 @@ func (a *client) handled(c actor.Context, m dht.StoredHandled) {
 		return
 	}
 	d.open[at] = false
-	d.ended[at] = outcome(m.Reason)
+	d.ended[at] = a.outcome(m.Reason, d.judged.Letters[at].Hash)
+	d.until = supervisor.Now(c).Add(deliveryLimit)
 	if d.left--; d.left == 0 {
 		a.deliveries = slices.Delete(a.deliveries, i, i+1)
 		a.answered(c, d)
@@ -101,12 +103,15 @@ func (a *client) handled(c actor.Context, m dht.StoredHandled) {
 
 // outcome returns what became of a letter. One that counts as seen is not asked for again,
 // also if no handler got it.
-func outcome(r dht.Reason) saf.Delivery {
+func (a *client) outcome(r dht.Reason, h wire.Hash) saf.Delivery {
 	switch r {
 	case dht.Delivered:
 		return saf.Delivered
 	case dht.NoHandler, dht.HandlerFailed, dht.HandlerStuck:
 		return saf.Refused
+	}
+	if a.f.Dedup.InHand(h) {
+		return saf.InHand
 	}
 	return saf.Duplicate
 }
@@ -117,18 +122,26 @@ func (a *client) answered(c actor.Context, d *delivery) {
 
 // watchLate sets the timer for letters without outcome.
 func (a *client) watchLate(c actor.Context) {
-	if a.late == nil && len(a.deliveries) > 0 {
-		a.late = supervisor.At(c, a.deliveries[0].until, deliverLate{})
+	if a.late != nil || len(a.deliveries) == 0 {
+		return
 	}
+	first := a.deliveries[0].until
+	for _, d := range a.deliveries {
+		if d.until.Before(first) {
+			first = d.until
+		}
+	}
+	a.late = supervisor.At(c, first, deliverLate{})
 }
 
-// giveUp ends deliveries whose inbound actor gave no outcome. Their open letters count as
-// refused, so that they are asked for again.
+// giveUp ends deliveries whose handlers are stuck. Their open letters count as refused, so
+// that they are asked for again.
 func (a *client) giveUp(c actor.Context) {
 	now := supervisor.Now(c)
-	for len(a.deliveries) > 0 && !a.deliveries[0].until.After(now) {
-		d := a.deliveries[0]
-		a.deliveries = a.deliveries[1:]
+	late := func(d *delivery) bool { return !d.until.After(now) }
+	for i := slices.IndexFunc(a.deliveries, late); i >= 0; i = slices.IndexFunc(a.deliveries, late) {
+		d := a.deliveries[i]
+		a.deliveries = slices.Delete(a.deliveries, i, i+1)
 		a.answered(c, d)
 	}
 	a.watchLate(c)

@@ -24,7 +24,8 @@ type Settings struct {
 	NoStore bool
 	// NoRequests makes the node ask others for its messages on request only.
 	NoRequests bool
-	// SinceLast asks a peer only for what it stored since its last answer.
+	// SinceLast asks a peer only for what it stored since the last messages that were all
+	// handled here.
 	SinceLast bool
 	Limits    saf.Limits
 

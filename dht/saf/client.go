@@ -20,6 +20,7 @@ type Client[W comparable] struct {
 	fetches []*fetch[W]
 	online  int // peers when the node first came online; 0 before
 	told    bool
+	born    time.Time // of the first step
 	stats   ClientStats
 	out     []ClientEffect
 	now     time.Time
@@ -75,6 +76,9 @@ type ClientStats struct {
 // never steps; wall is the system's clock.
 func (c *Client[W]) Step(now, wall time.Time, e ClientEvent) []ClientEffect {
 	c.out, c.now, c.wall = nil, now, wall
+	if c.born.IsZero() {
+		c.born = now
+	}
 	switch e := e.(type) {
 	case Connected:
 		c.connected(e)
@@ -132,10 +136,17 @@ func (c *Client[W]) answered(e Answered) {
 	c.stats.Ahead += uint64(t.Ahead)
 	c.tell()
 	s := c.servers[e.Peer]
-	if s != nil && e.Err == nil {
+	if s == nil {
+		return
+	}
+	s.reading = max(0, s.reading-1)
+	if e.Err == nil {
 		s.failed = 0
 	}
-	if s != nil && s.run != nil {
+	if e.Err != nil || e.unhandled() {
+		s.doubt = c.now
+	}
+	if s.run != nil {
 		c.answeredRun(s.run, e, t)
 	}
 }
@@ -147,6 +158,11 @@ func (c *Client[W]) Abandon(now, wall time.Time, err error) []ClientEffect {
 	c.out, c.now, c.wall = nil, now, wall
 	for len(c.runs) > 0 {
 		c.leave(c.runs[0], err)
+	}
+	for _, s := range c.servers {
+		if s.reading > 0 {
+			s.reading, s.doubt = 0, now
+		}
 	}
 	return c.out
 }

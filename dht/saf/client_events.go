@@ -40,7 +40,8 @@ type (
 	}
 
 	// Answered says how a response ended, for which [Client.Open] was true. It comes when
-	// all its letters were offered to the application.
+	// the application has finished all its letters, or when one was given up. The server is
+	// not asked before.
 	Answered struct {
 		Peer identity.NodeID
 		Judged
@@ -104,6 +105,9 @@ const (
 	Delivered
 	// Duplicate: the message came in another way meanwhile.
 	Duplicate
+	// InHand is a Duplicate of a message that its actor has not finished yet. It comes
+	// again if the actor fails.
+	InHand
 )
 
 // String returns the outcome in words.
@@ -115,6 +119,8 @@ func (d Delivery) String() string {
 		return "delivered"
 	case Duplicate:
 		return "duplicate"
+	case InHand:
+		return "duplicate, in hand"
 	}
 	return "unknown"
 }

@@ -57,7 +57,7 @@ func nameOf(id identity.NodeID) string { return strings.TrimRight(string(id[:]),
 //	at TIME [quietly]            moves the clock to a time since the beginning, and is due
 //	set-clock TIME               sets the wall clock so far ahead of the other one
 //	open A                       a response comes
-//	answer A new=1-50 old=1-9 refused=3 skipped=N bytes=N stored=TIME [ahead] err=TEXT [offence]
+//	answer A new=1-50 old=1-9 refused=3 hand=4 damaged=5 bytes=N stored=TIME [ahead] err=TEXT [offence]
 //	                             the response has these messages; opens it if it is not open
 //	servers, stats, next, watermarks, abandon
 //
@@ -145,7 +145,7 @@ func (s *clientScript) answer(t *testing.T, d *datadriven.TestData, peer identit
 	if stored != "" {
 		at = uint64(s.begin.Add(duration(t, stored)).Unix())
 	}
-	for _, kind := range []string{"new", "old", "refused"} {
+	for _, kind := range []string{"new", "old", "refused", "hand", "damaged"} {
 		for _, n := range numbers(t, d, kind) {
 			e.Messages++
 			h := wire.Hash{byte(n), byte(n >> 8), byte(n >> 16)}
@@ -154,6 +154,11 @@ func (s *clientScript) answer(t *testing.T, d *datadriven.TestData, peer identit
 			case "old":
 				e.Skipped[saf.SkipDuplicate]++
 				continue
+			case "damaged":
+				e.Skipped[saf.SkipUndecryptable]++
+				continue
+			case "hand":
+				e.Deliveries = append(e.Deliveries, saf.InHand)
 			case "new":
 				e.Deliveries = append(e.Deliveries, saf.Delivered)
 			case "refused":
@@ -168,10 +173,6 @@ func (s *clientScript) answer(t *testing.T, d *datadriven.TestData, peer identit
 	case e.Messages > 0:
 		e.Newest = at
 	}
-	skipped := 0
-	d.MaybeScanArgs(t, "skipped", &skipped)
-	e.Skipped[saf.SkipUndecryptable] += skipped
-	e.Messages += skipped
 	d.MaybeScanArgs(t, "bytes", &e.Bytes)
 	var text string
 	if d.MaybeScanArgs(t, "err", &text); text != "" {

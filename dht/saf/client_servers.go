@@ -39,6 +39,13 @@ const (
 	// [ErrRunLimit]. After a violation, and with a server that is not asked because of
 	// SilentAfter, no run begins again.
 	AgainMost = time.Hour
+	// CheckAfter is how long a server may hold back what it has just given to us. A server of
+	// ours does so for [RepeatAfter]; the rest is for its clock and ours. A run that begins
+	// later sees all that the server has for us, also what no handler has finished, or what
+	// this node had in hand when it crashed. After a complete run that began earlier, one more
+	// begins by itself, and again after twice that time and so on, as long as messages come
+	// that no handler finishes.
+	CheckAfter = RepeatAfter + 15*time.Second
 	// MaxKnown is how many servers without connection are remembered, with what they left
 	// unanswered.
 	MaxKnown = 4096
@@ -56,6 +63,9 @@ type server struct {
 	paced     time.Time // when all its requests are forgotten
 	complete  time.Time // when the last complete run ended
 	failed    int       // automatic runs that failed since the last answer without fault
+	reading   int       // answers whose letters have not ended
+	doubt     time.Time // when it last gave us something that we may not have handled
+	checks    int       // runs in succession that began because of doubt
 	run       *run      // nil for none
 	ended     time.Time // when the last run ended
 	result    Result    // of that
@@ -80,7 +90,7 @@ func (c *Client[W]) forget() {
 	var oldest *server
 	for id, s := range c.servers {
 		switch {
-		case s.connected || s.run != nil:
+		case s.connected || s.run != nil || s.reading > 0:
 		case s.idle(c.now):
 			delete(c.servers, id)
 		case oldest == nil || s.last().Before(oldest.last()) || s.last().Equal(oldest.last()) && bytes.Compare(s.peer[:], oldest.peer[:]) < 0:
@@ -102,7 +112,7 @@ func (s *server) last() time.Time {
 
 // idle reports whether there is nothing to remember about a server without connection.
 func (s *server) idle(now time.Time) bool {
-	return !s.isSilent(now) && s.silence == 0 && now.Sub(s.asked) > RequestMemory && !s.paced.After(now)
+	return s.reading == 0 && !s.isSilent(now) && s.silence == 0 && now.Sub(s.asked) > RequestMemory && !s.paced.After(now)
 }
 
 // isSilent reports whether the server is not asked because it does not answer.
@@ -142,9 +152,13 @@ func (c *Client[W]) Open(now time.Time, peer identity.NodeID) bool {
 	s := c.servers[peer]
 	if s == nil || s.flight == 0 || now.Sub(s.asked) > RequestAge {
 		c.stats.Unrequested++
+		if s != nil {
+			s.doubt = now
+		}
 		return false
 	}
 	s.flight--
+	s.reading++
 	s.silence = 0
 	if r := s.run; r != nil && r.stage == StageWaiting {
 		r.stage, r.at = StageReading, time.Time{}
@@ -181,14 +195,20 @@ func (c *Client[W]) spread(at time.Time) time.Time {
 	return at.Add(time.Duration(c.o.Random.Int64N(int64(AutoSpread))))
 }
 
-// again begins an automatic run again that ended with an error, after a while, if the server
-// may still be asked.
-func (c *Client[W]) again(s *server, err error) {
+// again begins an automatic run again, after a while, if the server may still be asked: one
+// that ended with an error, or that was not sure to see all messages.
+func (c *Client[W]) again(s *server, err error, sure bool) {
 	var v *protocol.Violation
+	if sure {
+		s.checks = 0
+	}
 	switch {
-	case err == nil || err == ErrRepeats || errors.As(err, &v):
+	case sure || err == ErrRepeats || errors.As(err, &v):
 	case s.run != nil || c.o.NoRequests || !s.connected || !s.serves || s.isSilent(c.now) || !c.near(s.peer):
-	case err == ErrRunLimit:
+	case err == nil:
+		c.begin(s, true, c.spread(c.now.Add(min(AgainMost, CheckAfter<<min(s.checks, 10)))))
+		s.checks++
+	case err == ErrRunLimit || err == ErrUnhandled:
 		c.begin(s, true, c.spread(c.now.Add(AutoAgain)))
 	default:
 		c.begin(s, true, c.spread(c.now.Add(min(AgainMost, AutoAgain<<min(s.failed, 10)))))

@@ -38,6 +38,10 @@ var (
 	// those of Tari do, which hand out their newest messages. It may have older ones; they
 	// cannot be fetched before it has deleted newer ones.
 	ErrRepeats = fmt.Errorf("saf: the server repeats its newest %d messages; it may have older ones, which it does not hand out", AnswerLimit)
+	// ErrUnhandled reports that messages of an answer, perhaps of an earlier run, were still
+	// with their handlers after [RunTimeout]. The server is not asked for more before. Fetch
+	// again when the handlers have finished.
+	ErrUnhandled = fmt.Errorf("saf: handlers here have not finished the messages that came, after %v; fetch again later", RunTimeout)
 	// ErrNotSent reports a request that was not written.
 	ErrNotSent = errors.New("saf: the request was not sent")
 )
@@ -78,11 +82,13 @@ type run struct {
 	at     time.Time // when the stage ends; zero while reading
 	limit  time.Time // of the run, once it has left the queue
 	seen   map[wire.Hash]struct{}
-	stale  bool // the last answer was full, and had nothing new
+	stale  bool      // the last answer was full, and had nothing new
+	asked  time.Time // its first request; zero for none
+	fresh  bool      // an answer since the last request had something new
+	full   bool      // … was full
 	result Result
 
 	reached uint64 // stored until then was delivered
-	held    uint64 // the earliest StoredAt of what was not; 0 for none
 }
 
 // RunState describes a run.
@@ -142,10 +148,14 @@ func (c *Client[W]) advance() {
 		}
 		switch due := !r.at.IsZero() && !r.at.After(c.now); {
 		case r.stage == StageQueued:
+		case !r.limit.After(c.now) && r.server.reading > 0:
+			c.end(r, ErrUnhandled)
 		case !r.limit.After(c.now):
 			c.end(r, ErrRunLimit)
 		case r.stage == StageWaiting && due:
 			c.unanswered(r)
+		case r.stage == StagePaused && due && r.server.reading > 0:
+			r.stage, r.at = StageReading, time.Time{} // until its handlers have finished what came before
 		case r.stage == StagePaused && due:
 			c.ask(r)
 		}
@@ -159,6 +169,10 @@ func (c *Client[W]) advance() {
 
 func (c *Client[W]) ask(r *run) {
 	r.server.take(c.now)
+	if r.asked.IsZero() {
+		r.asked = c.now
+	}
+	r.fresh, r.full = false, false
 	r.stage, r.at = StageWaiting, c.now.Add(AnswerTimeout)
 	c.stats.Requests++
 	c.do(Ask{r.server.peer, c.request(r.server.peer)})
@@ -191,6 +205,16 @@ func (e *Answered) outcome(i int) Delivery {
 	return Refused
 }
 
+// unhandled reports whether no actor has finished one of the letters.
+func (e *Answered) unhandled() bool {
+	for i := range e.Letters {
+		if d := e.outcome(i); d == Refused || d == InHand {
+			return true
+		}
+	}
+	return false
+}
+
 // tally counts the messages of an answer by how they ended.
 func tally(e Answered) Result {
 	t := Result{Answers: 1, Messages: e.Messages, Duplicates: e.Skipped[SkipDuplicate], Ahead: e.Ahead}
@@ -199,7 +223,7 @@ func tally(e Answered) Result {
 		switch e.outcome(i) {
 		case Delivered:
 			t.Delivered++
-		case Duplicate:
+		case Duplicate, InHand:
 			t.Duplicates++
 		default:
 			t.Refused++
@@ -211,32 +235,41 @@ func tally(e Answered) Result {
 // answeredRun goes on with a run after an answer.
 func (c *Client[W]) answeredRun(r *run, e Answered, t Result) {
 	r.add(t)
-	fresh := r.note(e)
+	r.note(e)
 	switch {
 	case e.Violation != nil:
 		c.end(r, e.Violation)
 		return
-	case e.Err != nil:
+	case e.Err != nil && !r.asked.IsZero():
 		c.end(r, e.Err)
 		return
 	}
-	if r.stage != StageReading {
-		return // a late answer to an earlier request
+	if r.stage != StageReading || r.server.reading > 0 {
+		return // a late answer to an earlier request, or one of several
 	}
-	full := e.Messages >= AnswerLimit || e.Bytes >= fullBytes
 	switch {
-	case !fresh && !full:
+	case r.asked.IsZero():
+		c.proceed(r)
+	case !r.fresh && !r.full:
 		c.end(r, nil)
-	case !fresh && r.stale:
+	case !r.fresh && r.stale:
 		c.end(r, ErrRepeats)
 	case r.result.Answers >= MaxAnswers:
 		c.end(r, ErrRunLimit)
+	default:
+		r.stale = !r.fresh
+		c.proceed(r)
+	}
+}
+
+// proceed has a run ask as soon as it may.
+func (c *Client[W]) proceed(r *run) {
+	switch {
 	case !r.server.connected:
 		c.end(r, ErrDisconnected)
 	case !r.server.serves:
 		c.end(r, ErrNoServer)
 	default:
-		r.stale = !fresh
 		r.wait(c.now)
 	}
 }
@@ -251,52 +284,53 @@ func (r *run) add(t Result) {
 	r.result.Ahead += t.Ahead
 }
 
-// note records what an answer had, and reports whether it had anything new.
-func (r *run) note(e Answered) (fresh bool) {
+// note records what an answer had, and whether it had anything new.
+func (r *run) note(e Answered) {
 	for _, h := range e.Hashes {
 		if _, ok := r.seen[h]; !ok {
 			r.seen[h] = struct{}{}
-			fresh = true
+			r.fresh = true
 		}
 	}
+	r.full = r.full || e.Messages >= AnswerLimit || e.Bytes >= fullBytes
 	r.reached = max(r.reached, e.Newest)
-	for i, l := range e.Letters {
-		if e.outcome(i) == Refused && (r.held == 0 || l.StoredAt < r.held) {
-			r.held = max(1, l.StoredAt)
-		}
-	}
-	if e.Err != nil { // the messages behind the offence are older
-		r.held = 1
-	}
-	return fresh
 }
 
 // end ends a run; with err the server may have more, and is asked again if it may be.
 func (c *Client[W]) end(r *run, err error) {
-	c.leave(r, err)
+	sure := c.leave(r, err)
 	if r.own {
-		c.again(r.server, err)
+		c.again(r.server, err, sure)
 	}
 }
 
-// leave ends a run for good.
-func (c *Client[W]) leave(r *run, err error) {
+// leave ends a run for good. It reports whether all that the server had for us was handled:
+// only then the watermark is raised, because without the rest it would be skipped for ever
+// (Q24).
+func (c *Client[W]) leave(r *run, err error) (sure bool) {
+	s := r.server
 	c.runs = slices.DeleteFunc(c.runs, func(o *run) bool { return o == r })
-	r.server.run = nil
+	s.run = nil
+	if r.auto && r.stage == StageQueued { // it has not begun, and nobody waits for it
+		return false
+	}
 	c.stats.Runs++
 	if err == nil {
 		c.stats.Complete++
+	} else {
+		s.doubt = c.now
 	}
 	if err == nil || err == ErrRepeats { // it has nothing more for us
-		r.server.complete = c.now
+		s.complete = c.now
 	}
-	if r.held > 0 {
-		r.reached = min(r.reached, r.held-1)
-	}
-	if m, ok := c.o.Watermarks.Raise(c.wall, r.server.peer, r.reached); ok {
-		c.do(Save{m})
+	sure = err == nil && !r.asked.Before(c.born.Add(CheckAfter)) && (s.doubt.IsZero() || !r.asked.Before(s.doubt.Add(CheckAfter)))
+	if sure {
+		if m, ok := c.o.Watermarks.Raise(c.wall, s.peer, r.reached); ok {
+			c.do(Save{m})
+		}
 	}
 	r.result.Err = err
-	r.server.ended, r.server.result = c.now, r.result
+	s.ended, s.result = c.now, r.result
 	c.deliver(r.result)
+	return sure
 }

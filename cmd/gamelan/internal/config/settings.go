@@ -411,7 +411,7 @@ var Settings = []Setting{
 	},
 	{
 		Key: "saf.since_last", Kind: Switch, Example: `true`,
-		Doc: "Makes the node ask a node only for messages that were stored since its last answer. Nodes of Tari then delete all older messages, also those for others.",
+		Doc: "Makes the node ask a node only for messages that it stored since the last ones that were all handled here. Nodes of Tari then delete all older messages, also those for others.",
 		at:  func(c *Config) any { return &c.Node.StoreForward.SinceLast },
 	},
 	{

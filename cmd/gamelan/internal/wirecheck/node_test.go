@@ -60,10 +60,11 @@ func TestOwnNode(t *testing.T) {
 func TestOwnNodeDHT(t *testing.T) {
 	gamelantest.Bubble(t, func(t *testing.T) {
 		network := gamelantest.NewNetwork(t)
+		network.Quiet = false
 		quiet := gamelan.WithLogger(slog.New(slog.DiscardHandler))
-		n := network.Start(gamelan.Config{Floor: gamelan.NoFloor, DHT: &gamelan.DHTConfig{}}, quiet)
+		n := network.Start(gamelan.Config{DHT: &gamelan.DHTConfig{}}, quiet)
 		for range 2 {
-			other := network.Start(gamelan.Config{Floor: gamelan.NoFloor, DHT: &gamelan.DHTConfig{}}, quiet)
+			other := network.Start(gamelan.Config{DHT: &gamelan.DHTConfig{}}, quiet)
 			if _, err := other.Peers().AddSeed(t.Context(), n.PublicKey().String()+"::"+n.Addresses()[0].String()); err != nil {
 				t.Fatal(err)
 			}

@@ -1,0 +1,105 @@
+package tests
+
+import (
+	"context"
+	"testing"
+	"time"
+
+	"github.com/asynkron/protoactor-go/actor"
+
+	"github.com/gamelan-p2p/gamelan"
+	"github.com/gamelan-p2p/gamelan/dht"
+	"github.com/gamelan-p2p/gamelan/gamelantest"
+)
+
+// slowActor takes its time for each message.
+type slowActor struct {
+	took time.Duration
+	next actor.Actor
+}
+
+func (a slowActor) Receive(c actor.Context) {
+	if _, ok := c.Message().(dht.Received); ok {
+		time.Sleep(a.took)
+	}
+	a.next.Receive(c)
+}
+
+// requests returns how often a member has asked for stored messages.
+func requests(t *testing.T, m member) uint64 {
+	t.Helper()
+	return m.DHT().StoreForward(t.Context()).Client.Requests
+}
+
+// TestBubbleStoreForwardSlowHandler: a handler takes 8 s for each of 60 messages. The server
+// is asked again only when the handler has finished those of the last answer, and each message
+// arrives once, in order.
+func TestBubbleStoreForwardSlowHandler(t *testing.T) {
+	gamelantest.Bubble(t, func(t *testing.T) {
+		net := asking(t)
+		author, server, wallet := away(t, net, gamelan.Config{}, gamelan.Config{}, 60)
+		if err := wallet.DHT().UnregisterType(t.Context(), textType); err != nil {
+			t.Fatal(err)
+		}
+		slow := func(n *gamelan.Node) actor.Actor { return slowActor{8 * time.Second, wallet.heard.New(n)} }
+		if err := wallet.DHT().RegisterType(t.Context(), textType, slow); err != nil {
+			t.Fatal(err)
+		}
+		net.Connect(wallet.Node, server.Node)
+		for wallet.heard.Len() < 50 {
+			if n := requests(t, wallet); n > 1 {
+				t.Errorf("after %d of 50 messages: got %d requests, want one", wallet.heard.Len(), n)
+				break
+			}
+			time.Sleep(5 * time.Second)
+		}
+		storeFor(t, author, wallet.PublicKey(), "live") // it goes the direct way
+		time.Sleep(30 * time.Minute)
+		wantLetters(t, "in the end", wallet, append(storedLetters(60)[:50:50], wallet.heard.Bodies()[50:]...))
+		if n := wallet.heard.Len(); n != 61 {
+			t.Errorf("got %d messages, want 61", n)
+		}
+	})
+}
+
+// TestBubbleStoreForwardEndedInHand: a wallet ends with messages in the hands of its actor, and
+// is back at once. Its server holds them back for a minute; the wallet asks once more, and
+// gets them.
+func TestBubbleStoreForwardEndedInHand(t *testing.T) {
+	gamelantest.Bubble(t, func(t *testing.T) {
+		net := asking(t)
+		_, server, wallet := away(t, net, gamelan.Config{}, gamelan.Config{}, 3)
+		if err := wallet.DHT().UnregisterType(t.Context(), textType); err != nil {
+			t.Fatal(err)
+		}
+		keep := func(*gamelan.Node) actor.Actor { return keepsCredit{} }
+		if err := wallet.DHT().RegisterType(t.Context(), textType, keep); err != nil {
+			t.Fatal(err)
+		}
+		net.Connect(wallet.Node, server.Node)
+		time.Sleep(10 * time.Second)
+		if n := requests(t, wallet); n != 1 {
+			t.Errorf("got %d requests, want one", n)
+		}
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		_ = wallet.Close(ctx) // the actor never finishes: as if the node were killed
+		time.Sleep(5 * time.Second)
+
+		again := startMember(net, gamelan.Config{Client: true, Secret: gamelantest.Secret(wallet.Number)})
+		net.Connect(again.Node, server.Node)
+		time.Sleep(30 * time.Second)
+		wantLetters(t, "held back", again, nil)
+		time.Sleep(2 * time.Minute)
+		wantLetters(t, "asked once more", again, storedLetters(3))
+	})
+}
+
+// keepsCredit never finishes a message.
+type keepsCredit struct{}
+
+func (keepsCredit) Receive(c actor.Context) {
+	if m, ok := c.Message().(dht.Received); ok {
+		m.Keep()
+	}
+}
