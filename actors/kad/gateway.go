@@ -2,13 +2,13 @@ package kad
 
 import (
 	"fmt"
+	"io"
 	"strconv"
-	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
 
 	"github.com/gamelan-p2p/gamelan/dht/kad"
-	"github.com/gamelan-p2p/gamelan/dht/kad/limit"
+	rules "github.com/gamelan-p2p/gamelan/dht/kad/gateway"
 	"github.com/gamelan-p2p/gamelan/dht/kad/rpc"
 	"github.com/gamelan-p2p/gamelan/dht/kad/upkeep"
 	"github.com/gamelan-p2p/gamelan/inspect"
@@ -16,7 +16,7 @@ import (
 )
 
 // gateway sends requests of its client over one network, and answers those of others. The
-// machine rpc.Machine keeps the requests under way.
+// machine of package gateway decides what is sent, and what is believed of what comes in.
 //
 // In: ask, arrived, served, awaitOpen, the messages of its Link. Out: answer to the asker;
 // contactAnswered, contactFailed and contactAsked to table; nodeAsked to upkeep; serving to
@@ -29,9 +29,7 @@ type gateway struct {
 	x       *core
 	port    *Port
 	link    Link
-	rpc     *rpc.Machine
-	limiter *limit.Limiter
-	proofs  *limit.Proofs // nil: nobody can invent addresses here
+	machine *rules.Machine
 	due     wake
 	open    bool
 	waiting []*actor.PID // they want to know when it is open
@@ -46,10 +44,15 @@ type (
 )
 
 func newGate(x *core, n int, w Network) *gate {
-	return &gate{
+	g := &gate{
 		core: x, n: n, network: w, limits: w.Limits(), pending: make(map[uint64]*ask),
 		pid: x.host.System().NewLocalPID(x.path + "/gateways/" + strconv.Itoa(n)),
 	}
+	g.tokens.perPeer = MaxRequestsPerPeer
+	if g.limits.Unproven {
+		g.tokens.perPeer = MaxBurst
+	}
+	return g
 }
 
 func newGateway(g *gate) actor.Actor { return &gateway{g: g, x: g.core} }
@@ -66,11 +69,12 @@ func (a *gateway) Receive(c actor.Context) {
 		a.served(c, m)
 	case gatewayDue:
 		a.due.fired()
-		a.step(c, rpc.Due{})
+		a.step(c, rules.Due{}, nil)
 	case *direct:
 		m.reply = c.Sender()
 		a.ask(c, &m.ask)
-	case ModeSet: // for the Link; the core has the mode
+	case ModeSet:
+		a.step(c, rules.SetClient{Client: m.Mode == ClientOnly}, nil)
 		if a.link != nil {
 			a.link.Receive(c)
 		}
@@ -84,22 +88,24 @@ func (a *gateway) Receive(c actor.Context) {
 }
 
 func (a *gateway) start(c actor.Context) {
-	o := rpc.Options{Rand: supervisor.Rand(c), IDLen: a.x.idLen(), LoosePong: a.x.Overlay == kad.Seed, MaxPerPeer: MaxRequestsPerPeer}
-	if a.x.Overlay == kad.Native {
-		o.IDLen = 8 // the wire has a number
+	x, l := a.x, a.g.limits
+	o := rules.Options{
+		Self: x.self, Overlay: x.Overlay, K: x.Params.K, MaxPerPeer: MaxRequestsPerPeer,
+		Unproven: l.Unproven, Datagram: l.Datagram, Tor: l.Tor, AllowPrivate: x.AllowPrivate, Client: x.modeNow() == ClientOnly,
+		Size: l.Size, Check: a.check, Rand: secret{supervisor.Rand(c)},
 	}
-	a.rpc = rpc.New(o)
-	rates := limit.NativeRates()
-	if a.x.Overlay == kad.Seed {
-		rates = limit.SeedRates()
+	if x.Overlay == kad.Seed {
+		o.IDLen = x.idLen()
 	}
-	if a.g.limits.Rates != nil {
-		rates = *a.g.limits.Rates
+	if l.Rates != nil {
+		o.Rates = *l.Rates
 	}
-	a.limiter = limit.NewLimiter(rates)
-	if a.g.limits.Unproven {
-		a.proofs = limit.NewProofs()
+	if l.Select != nil {
+		o.Select = func(contacts []Contact, to *rules.Request, n, room int) []Contact {
+			return l.Select(contacts, &Incoming{Packet: to.Packet, From: to.From, Group: to.Group}, n, room)
+		}
 	}
+	a.machine = rules.New(o)
 	for _, p := range a.g.pending {
 		p.end(c.ActorSystem(), answer{ref: p.ref, state: answerLost, why: "the gateway was restarted"})
 	}
@@ -108,9 +114,31 @@ func (a *gateway) start(c actor.Context) {
 	a.link = a.g.network.Open(c, a.port)
 }
 
+// secret is randomness that nobody can predict, for ids that prove where a peer is.
+type secret struct{ io.Reader }
+
+// Uint64 implements [kad.Rand].
+func (s secret) Uint64() (n uint64) {
+	var b [8]byte
+	_, _ = io.ReadFull(s.Reader, b[:]) // it never fails
+	for _, v := range b {
+		n = n<<8 | uint64(v)
+	}
+	return n
+}
+
+// check returns an error for a message that the network cannot carry.
+func (a *gateway) check(_ Address, m *Message) error {
+	if most := a.g.limits.MaxValue; m.Verb == kad.Store && most > 0 && len(m.Record.Value) > most {
+		return &TooLarge{Size: len(m.Record.Value), Max: most, Gateway: a.g.network.Label()}
+	}
+	return nil
+}
+
 // opened is called by the Link.
-func (a *gateway) opened() {
+func (a *gateway) opened(own []Address) {
 	a.open = true
+	a.machine.SetOwn(own)
 	for _, w := range a.waiting {
 		a.x.tell(w, opened{})
 	}
@@ -137,160 +165,140 @@ func (a *gateway) awaitOpen(c actor.Context) {
 }
 
 // closed is called by the Link.
-func (a *gateway) closed(c actor.Context, to Address) { a.step(c, rpc.Closed{To: to}) }
+func (a *gateway) closed(c actor.Context, to Address) { a.step(c, rules.Closed{To: to}, nil) }
 
 // ask sends a request.
 func (a *gateway) ask(c actor.Context, m *ask) {
-	sys := c.ActorSystem()
-	lose := func(why string, err error) {
-		a.x.figures.lost[m.msg.Verb].Add(1)
-		m.end(sys, answer{ref: m.ref, state: answerLost, why: why, err: err})
+	e := rules.Ask{Ref: rpc.Ref(m.ref), To: m.route, Contact: m.to.ID, Message: m.msg, Dial: a.g.limits.Dial}
+	e.Message.ReadOnly = a.x.modeNow() == ClientOnly
+	if known := a.x.view.Load().Find(m.to.ID); known != nil {
+		e.RTT, e.Dial = known.RTT, e.Dial && known.RTT.Smoothed == 0
 	}
-	if most := a.g.limits.MaxValue; m.msg.Record != nil && most > 0 && len(m.msg.Record.Value) > most {
-		lose("the value is too long", &TooLarge{Size: len(m.msg.Record.Value), Max: most, Gateway: a.g.network.Label()})
-		return
-	}
-	now := supervisor.Now(c)
-	if m.candidate && !a.mayProbe(now, m) {
-		lose("its address is not proven", nil)
-		return
-	}
-	if a.x.Overlay == kad.Seed && m.msg.Verb == kad.Store { // nobody answers
-		id := kad.RequestID(kad.RandomID(a.x.idLen(), supervisor.Rand(c)))
-		if err := a.send(c, m, id, 0); err != nil {
-			lose(err.Error(), err)
-			return
-		}
-		m.end(sys, answer{ref: m.ref, state: answerSent})
-		return
-	}
-	var rtt rpc.RTT
-	path := rpc.Path{Dial: a.g.limits.Dial, Tor: a.g.limits.Tor, Datagram: a.g.limits.Datagram, Seed: a.x.Overlay == kad.Seed}
-	if e := a.x.view.Load().Find(m.to.ID); e != nil {
-		rtt = e.RTT
-		path.Young = now.Sub(e.Since) < rpc.YoungFor
-		path.Dial = path.Dial && rtt.Smoothed == 0
-	} else {
-		path.Young = true
-	}
-	soft, hard := rpc.Timeouts(rtt, path)
 	a.g.pending[m.ref] = m
-	a.step(c, rpc.Ask{
-		Ref: rpc.Ref(m.ref), Verb: m.msg.Verb, To: m.route, Peer: m.to.ID, Soft: soft, Hard: hard, Resend: path.Resend(m.msg.Verb),
-	})
+	a.step(c, e, nil)
 }
 
-// step has the machine handle an event, and carries out what it decides.
-func (a *gateway) step(c actor.Context, e rpc.Event) {
-	var unsent []uint64
-	for _, f := range a.rpc.Step(supervisor.Now(c), e) {
+// step has the machine handle an event, and carries out what it decides. m is the packet that
+// the event is about, if any.
+func (a *gateway) step(c actor.Context, e rules.Event, m *arrived) {
+	var unsent []rpc.Ref
+	var serve *rules.Request
+	for _, f := range a.machine.Step(supervisor.Now(c), e) {
 		switch f := f.(type) {
-		case rpc.Send:
-			if !a.transmit(c, &f) {
-				unsent = append(unsent, uint64(f.Ref))
+		case rules.Send:
+			if !a.send(c, &f) {
+				unsent = append(unsent, f.Ref)
 			}
-		case rpc.Slow:
+		case rules.Serve:
+			serve = &f.Request
+		case rules.Answered:
+			a.answered(c, &f, m)
+		case rules.Slow:
 			if p := a.g.pending[uint64(f.Ref)]; p.slow {
 				p.end(c.ActorSystem(), answer{ref: p.ref, state: answerSlow})
 			}
-		case rpc.Lost:
-			a.lost(c, uint64(f.Ref), f.Why)
-		case rpc.Wake:
+		case rules.Sent:
+			a.end(c, f.Ref, answer{state: answerSent})
+		case rules.Lost:
+			a.lost(c, &f)
+		case rules.Met:
+			c.Send(a.x.table, &contactAnswered{
+				contact: f.Contact, took: f.Took, measured: f.Measured, echoed: true, candidate: true, source: m.in.source(),
+			})
+			a.asked(c, f.Contact, m)
+		case rules.Seen:
+			a.asked(c, f.Contact, m)
+		case rules.Dropped:
+			a.dropped(&f)
+		case rules.Wake:
 			a.due.set(c, f.At, gatewayDue{})
 		}
 	}
 	for _, ref := range unsent {
-		a.step(c, rpc.Cancel{Ref: rpc.Ref(ref)})
+		a.step(c, rules.Cancel{Ref: ref}, nil)
+	}
+	if serve != nil {
+		a.serve(c, serve, m)
 	}
 }
 
-// transmit sends a request that the machine wants to be sent, and reports whether that
-// failed for the first copy.
-func (a *gateway) transmit(c actor.Context, f *rpc.Send) bool {
-	p := a.g.pending[uint64(f.Ref)]
-	if f.Copy > 0 {
-		if p.candidate && !a.mayRepeat(supervisor.Now(c), p) {
-			return true
+// send sends a packet, and reports false for a request that could not be sent.
+func (a *gateway) send(c actor.Context, f *rules.Send) bool {
+	o := Outgoing{Packet: f.Packet, Answer: f.Answer}
+	verb := f.Message.Verb
+	if p := a.g.pending[uint64(f.Ref)]; !f.Answer && p != nil {
+		o.To, o.PublicKey = p.to, p.to.PublicKey
+		if f.Copy > 0 {
+			a.x.figures.resent[verb].Add(1)
 		}
-		a.x.figures.resent[p.msg.Verb].Add(1)
 	}
-	err := a.send(c, p, f.ID, f.Left)
+	err := a.link.Send(c, o)
+	switch {
+	case f.Answer && err != nil:
+		a.x.figures.countRefusal("not sent")
+		return true
+	case f.Answer && verb == kad.Pong:
+		a.x.figures.served[kad.Ping].Add(1)
+	case !f.Answer:
+		a.x.figures.sent[verb].Add(1)
+	}
 	if err == nil || f.Copy > 0 {
 		return true
 	}
-	delete(a.g.pending, p.ref)
-	a.x.figures.lost[p.msg.Verb].Add(1)
-	p.end(c.ActorSystem(), answer{ref: p.ref, state: answerLost, why: err.Error(), err: err})
+	a.x.figures.lost[verb].Add(1)
+	a.end(c, f.Ref, answer{state: answerLost, why: err.Error(), err: err})
 	return false
 }
 
-func (a *gateway) send(c actor.Context, m *ask, id kad.RequestID, left time.Duration) error {
-	msg := m.msg
-	msg.ID, msg.Sender, msg.Timeout = id, a.x.self, left
-	msg.ReadOnly = a.x.modeNow() == ClientOnly
-	a.x.figures.sent[msg.Verb].Add(1)
-	return a.link.Send(c, Outgoing{Packet: Packet{Address: m.route, PublicKey: m.to.PublicKey, Message: msg}, To: m.to})
+// end tells the asker of a request what has become of it. A request that has ended before is
+// left alone.
+func (a *gateway) end(c actor.Context, ref rpc.Ref, r answer) *ask {
+	p := a.g.pending[uint64(ref)]
+	if p == nil {
+		return nil
+	}
+	delete(a.g.pending, p.ref)
+	r.ref = p.ref
+	p.end(c.ActorSystem(), r)
+	return p
 }
 
 // lost ends a request without an answer.
-func (a *gateway) lost(c actor.Context, ref uint64, why rpc.Reason) {
-	p := a.g.pending[ref]
-	if p == nil { // it was not sent
+func (a *gateway) lost(c actor.Context, f *rules.Lost) {
+	why := f.Why.String()
+	if f.Err != nil {
+		why = f.Err.Error()
+	}
+	p := a.end(c, f.Ref, answer{state: answerLost, why: why, err: f.Err})
+	if p == nil {
 		return
 	}
-	delete(a.g.pending, ref)
 	a.x.figures.lost[p.msg.Verb].Add(1)
-	if why.Blames() && !p.to.ID.IsZero() {
+	if f.Why.Blames() && !p.to.ID.IsZero() {
 		m := contactFailed{id: p.to.ID}
 		if len(p.to.Addresses) > 0 && p.to.Addresses[0] == p.route {
 			m.at = p.route
 		}
 		c.Send(a.x.table, m)
 	}
-	p.end(c.ActorSystem(), answer{ref: ref, state: answerLost, why: why.String()})
 }
 
 // arrived handles a packet.
 func (a *gateway) arrived(c actor.Context, m *arrived) {
 	a.x.figures.bytesIn.Add(uint64(m.in.Size))
-	if a.proofs != nil {
-		a.proofs.Received(m.in.Address, m.in.Size, supervisor.Now(c))
-	}
-	if m.in.Message.Verb.IsRequest() {
-		a.serve(c, m)
-		return
-	}
-	a.answer(c, &m.in)
+	a.step(c, rules.Received{Request: rules.Request{Packet: m.in.Packet, From: m.in.From, Group: m.in.Group}}, m)
 }
 
-// answer takes in an answer.
-func (a *gateway) answer(c actor.Context, in *Incoming) {
-	now := supervisor.Now(c)
-	for _, f := range a.rpc.Step(now, rpc.Answer{ID: in.Message.ID, Verb: in.Message.Verb, From: in.Address, Peer: in.From.ID}) {
-		switch f := f.(type) {
-		case rpc.Answered:
-			a.matched(c, in, &f)
-		case rpc.Dropped:
-			a.x.figures.unwanted.Add(1)
-		case rpc.Wake:
-			a.due.set(c, f.At, gatewayDue{})
-		}
-	}
-}
-
-// matched hands an answer to its asker, and the contact to the routing table.
-func (a *gateway) matched(c actor.Context, in *Incoming, f *rpc.Answered) {
+// answered hands an answer to its asker, and the contact to the routing table.
+func (a *gateway) answered(c actor.Context, f *rules.Answered, m *arrived) {
 	p := a.g.pending[uint64(f.Ref)]
 	delete(a.g.pending, p.ref)
 	a.x.figures.answered[p.msg.Verb].Add(1)
-	if a.proofs != nil && f.Echoed && (in.Message.Verb == kad.Nodes || in.Message.Verb == kad.Value) {
-		a.proofs.Prove(in.Address, in.From.ID, supervisor.Now(c))
-	}
-	peer := in.From
+	peer := f.Contact
 	if len(peer.Addresses) == 0 || peer.ID == p.to.ID && peer.Stamp < p.to.Stamp {
 		peer = p.to
 	}
-	source := in.source()
+	source := m.in.source()
 	if len(peer.Addresses) > 0 && !peer.ID.IsZero() {
 		c.Send(a.x.table, &contactAnswered{
 			contact: peer, took: f.Took, measured: f.Measured, echoed: f.Echoed, candidate: p.candidate, source: source,
@@ -299,23 +307,36 @@ func (a *gateway) matched(c actor.Context, in *Incoming, f *rpc.Answered) {
 	if p.reply == nil {
 		return
 	}
+	msg := f.Message
 	c.Send(p.reply, &answer{
-		ref: p.ref, state: answered, peer: peer, msg: &in.Message, size: in.Size, took: f.Took, source: source, sys: c.ActorSystem(), to: p.reply,
+		ref: p.ref, state: answered, peer: peer, msg: &msg, size: f.Size, took: f.Took, source: source, sys: c.ActorSystem(), to: p.reply,
 	})
 }
 
 // asked tells the table of a node that has asked this one something, unless it knows it.
-func (a *gateway) asked(c actor.Context, in *Incoming) {
-	if len(in.From.Addresses) == 0 || in.From.ID.IsZero() || in.From.ID == a.x.self {
+func (a *gateway) asked(c actor.Context, who Contact, m *arrived) {
+	if len(who.Addresses) == 0 || who.ID.IsZero() {
 		return
 	}
-	if upkeep.State(a.x.state.Load()) == upkeep.Isolated && !in.Message.ReadOnly {
-		c.Send(a.x.upkeep, &nodeAsked{in.From, in.source()})
+	if upkeep.State(a.x.state.Load()) == upkeep.Isolated {
+		c.Send(a.x.upkeep, &nodeAsked{who, m.in.source()})
 	}
-	if e := a.x.view.Load().Find(in.From.ID); e != nil && e.Contact.Addresses[0] == in.From.Addresses[0] {
+	if e := a.x.view.Load().Find(who.ID); e != nil && e.Contact.Addresses[0] == who.Addresses[0] {
 		return
 	}
-	c.Send(a.x.table, &contactAsked{in.From, in.Message.ReadOnly, in.source()})
+	c.Send(a.x.table, &contactAsked{who, false, m.in.source()})
+}
+
+// dropped counts a packet that was not used.
+func (a *gateway) dropped(f *rules.Dropped) {
+	switch {
+	case f.Answer:
+		a.x.figures.unwanted.Add(1)
+	case f.Why == rules.ClientMode:
+		a.x.figures.refusedMode.Add(1)
+	default:
+		a.x.figures.countRefusal(string(f.Why))
+	}
 }
 
 // String is the gateway's line in the tree.
@@ -325,8 +346,8 @@ func (a *gateway) String() string {
 		state = "open"
 	}
 	n := 0
-	if a.rpc != nil {
-		n = a.rpc.Len()
+	if a.machine != nil {
+		n = a.machine.Len()
 	}
 	requests, _ := a.g.tokens.held()
 	return fmt.Sprintf("%s: %s, %s under way, %s of others in work", a.g.network.Label(), state,

@@ -15,6 +15,9 @@ const (
 	MaxRequestsPerPeer = 16
 	MaxAnswers         = 4096 // of a gateway
 	MaxStores          = 256  // STOREs of a client
+	// MaxBurst is MaxRequestsPerPeer where addresses can be invented: a node of the overlay
+	// Seed sends a request for each bucket at once (spec: kad A8 D5, A9.8).
+	MaxBurst = 600
 )
 
 // gate is a gateway of a client: what the incarnations of its actor share.
@@ -57,7 +60,7 @@ func (p *Port) Config() Config { return p.gate.core.Config }
 // actor's turn.
 func (p *Port) Opened(own ...Address) {
 	p.gate.own.Store(&own)
-	p.a.opened()
+	p.a.opened(own)
 }
 
 // Closed says that the connection to an address has ended: what was asked there is lost. It
@@ -123,6 +126,7 @@ type tokens struct {
 	requests int
 	answers  int
 	peers    map[Address]int
+	perPeer  int
 }
 
 // token admits one packet. It is released once, by whoever finishes the packet, or drops it.
@@ -144,7 +148,7 @@ func (t *tokens) take(peer Address, v kad.Verb) (*token, bool) {
 		t.answers++
 		return &token{of: t, answer: true}, true
 	}
-	if t.requests >= MaxRequests || t.peers[peer] >= MaxRequestsPerPeer {
+	if t.requests >= MaxRequests || t.peers[peer] >= t.perPeer {
 		return nil, false
 	}
 	if t.peers == nil {

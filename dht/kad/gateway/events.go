@@ -89,11 +89,13 @@ func (r *Request) Source() string {
 type Effect interface{ effect() }
 
 type (
-	// Send: send the message. An Answer leaves before requests that wait.
+	// Send: send the packet. It is a request of this node, or an Answer, which leaves before
+	// requests that wait.
 	Send struct {
-		To      kad.Address
-		Message kad.Message
-		Answer  bool
+		kad.Packet
+		Answer bool
+		Ref    rpc.Ref // of a request; those from [MaxRef] on are probes
+		Copy   int     // of a request: 1 and 2 when it goes again
 	}
 
 	// Serve: another node asks. A [Respond] is wanted, except for a Store of the overlay
@@ -141,8 +143,9 @@ type (
 	// Dropped: the message that the machine was just given, or the answer to it, was not
 	// used.
 	Dropped struct {
-		From kad.Address
-		Why  Drop
+		From   kad.Address
+		Answer bool // it is an answer to a request of this node
+		Why    Drop
 	}
 
 	// Wake: send Due at At. It replaces an earlier Wake.

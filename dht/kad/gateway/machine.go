@@ -15,12 +15,9 @@ import (
 // Options configure a Machine. A zero number stands for its default, named after the
 // semicolon.
 type Options struct {
-	Self    kad.ID
-	Overlay kad.Overlay
-	IDLen   int // bytes of a request's id that are random; 20 in the overlay Seed, 8 in Native
-	// Own are the addresses at which this node is reached through the gateway.
-	Own []kad.Address
-
+	Self       kad.ID
+	Overlay    kad.Overlay
+	IDLen      int         // bytes of a request's id that are random; 20 in the overlay Seed, 8 in Native
 	K          int         // contacts in an answer; 20
 	Rates      limit.Rates // the zero value: [limit.SeedRates] if Unproven, else [limit.NativeRates]
 	Max        int         // requests under way; 1,024
@@ -53,6 +50,7 @@ type Options struct {
 // Machine is the state of a gateway. It is not safe for concurrent use.
 type Machine struct {
 	o       Options
+	own     []kad.Address
 	rpc     *rpc.Machine
 	limiter *limit.Limiter
 	proofs  *limit.Proofs // nil unless Unproven
@@ -96,6 +94,9 @@ func New(o Options) *Machine {
 	return m
 }
 
+// SetOwn says at which addresses this node is reached through the gateway.
+func (m *Machine) SetOwn(own []kad.Address) { m.own = own }
+
 // Len returns how many requests are under way.
 func (m *Machine) Len() int { return m.rpc.Len() }
 
@@ -130,9 +131,9 @@ func (m *Machine) Step(now time.Time, e Event) []Effect {
 
 func (m *Machine) do(e Effect) { m.out = append(m.out, e) }
 
-func (m *Machine) drop(from kad.Address, why Drop) {
+func (m *Machine) drop(r *Request, why Drop) {
 	m.drops[why]++
-	m.do(Dropped{from, why})
+	m.do(Dropped{r.Address, !r.Message.Verb.IsRequest(), why})
 }
 
 // reached reports whether somebody is known to receive what is sent to the address.
@@ -176,7 +177,7 @@ func (m *Machine) ask(now time.Time, e Ask) {
 	if e.Message.Verb == kad.Store && m.o.Overlay == kad.Seed {
 		m.met.Meet(e.To, now)
 		e.Message.ID = kad.RequestID(kad.RandomID(cmp.Or(m.o.IDLen, 20), m.o.Rand))
-		m.do(Send{To: e.To, Message: e.Message})
+		m.do(Send{Packet: kad.Packet{Address: e.To, Message: e.Message}, Ref: e.Ref})
 		m.do(Sent{e.Ref})
 		return
 	}
@@ -211,7 +212,7 @@ func (m *Machine) carryOut(f rpc.Effect) {
 	case rpc.Send:
 		message := m.asked[f.Ref].message
 		message.ID, message.Timeout = f.ID, f.Left
-		m.do(Send{To: f.To, Message: message})
+		m.do(Send{Packet: kad.Packet{Address: f.To, Message: message}, Ref: f.Ref, Copy: f.Copy})
 	case rpc.Slow:
 		if f.Ref < MaxRef {
 			m.do(Slow{f.Ref})
@@ -229,7 +230,7 @@ func (m *Machine) carryOut(f rpc.Effect) {
 // received takes in a message.
 func (m *Machine) received(now time.Time, r *Request) {
 	if r.From.ID == m.o.Self {
-		m.drop(r.Address, Own)
+		m.drop(r, Own)
 		return
 	}
 	if m.proofs != nil {
@@ -243,7 +244,7 @@ func (m *Machine) received(now time.Time, r *Request) {
 	case isSeed == (verb == kad.Pong || verb == kad.Nodes || verb == kad.Value):
 		m.answered(now, r)
 	default:
-		m.drop(r.Address, NoRequest)
+		m.drop(r, NoRequest)
 	}
 }
 
@@ -255,14 +256,14 @@ func (m *Machine) source(r *Request, now time.Time) limit.Source {
 // serve answers a request, or gives it to the owner.
 func (m *Machine) serve(now time.Time, r *Request) {
 	if m.o.Client {
-		m.drop(r.Address, ClientMode)
+		m.drop(r, ClientMode)
 		return
 	}
 	isStore := r.Message.Verb == kad.Store
 	if why, retryAfter := m.limiter.Request(m.source(r, now), isStore, now); why != limit.Allowed {
-		m.drop(r.Address, Drop(why))
+		m.drop(r, Drop(why))
 		if m.o.Overlay == kad.Native && m.proofs == nil {
-			m.do(Send{r.Address, kad.Message{Verb: kad.Reply, ID: r.Message.ID, Status: kad.RateLimited, RetryAfter: retryAfter}, true})
+			m.reply(r, kad.Message{Verb: kad.Reply, ID: r.Message.ID, Status: kad.RateLimited, RetryAfter: retryAfter})
 		}
 		return
 	}
@@ -275,7 +276,7 @@ func (m *Machine) serve(now time.Time, r *Request) {
 	case r.Message.Verb == kad.Ping && m.o.Overlay == kad.Seed:
 		m.send(now, r, kad.Message{Verb: kad.Pong})
 	case isStore && !proven:
-		m.drop(r.Address, StoreNoProof)
+		m.drop(r, StoreNoProof)
 	default:
 		m.do(Serve{*r})
 	}
@@ -294,7 +295,10 @@ func (m *Machine) probe(now time.Time, r *Request) {
 
 // respond sends the answer that the owner has found, in the form of the overlay.
 func (m *Machine) respond(now time.Time, r *Request, answer *kad.Message) {
-	room := m.room(r.Address, now)
+	room, n := m.room(r.Address, now), m.o.K
+	if want := r.Message.Want; want > 0 && want < n {
+		n = want
+	}
 	list := *answer
 	switch {
 	case m.o.Overlay == kad.Native:
@@ -309,9 +313,9 @@ func (m *Machine) respond(now time.Time, r *Request, answer *kad.Message) {
 		list = kad.Message{Verb: kad.Nodes, Contacts: answer.Contacts}
 	}
 	if m.o.Select != nil {
-		list.Contacts = m.o.Select(list.Contacts, r, m.o.K, min(room, math.MaxInt32))
+		list.Contacts = m.o.Select(list.Contacts, r, n, min(room, math.MaxInt32))
 	} else {
-		list.Contacts = list.Contacts[:min(len(list.Contacts), m.o.K)]
+		list.Contacts = list.Contacts[:min(len(list.Contacts), n)]
 	}
 	m.send(now, r, list)
 }
@@ -322,15 +326,19 @@ func (m *Machine) send(now time.Time, r *Request, answer kad.Message) {
 	size := m.size(&answer)
 	switch {
 	case m.room(r.Address, now) < size:
-		m.drop(r.Address, NoRoom)
+		m.drop(r, NoRoom)
 	case !m.limiter.Answer(m.source(r, now), size, now):
-		m.drop(r.Address, OutRate)
+		m.drop(r, OutRate)
 	default:
 		if m.proofs != nil {
 			m.proofs.Send(r.Address, size, now)
 		}
-		m.do(Send{To: r.Address, Message: answer, Answer: true})
+		m.reply(r, answer)
 	}
+}
+
+func (m *Machine) reply(r *Request, answer kad.Message) {
+	m.do(Send{Packet: kad.Packet{Address: r.Address, PublicKey: r.PublicKey, Message: answer}, Answer: true})
 }
 
 // answered takes in an answer.
@@ -340,7 +348,7 @@ func (m *Machine) answered(now time.Time, r *Request) {
 		case rpc.Answered:
 			m.matched(now, r, f)
 		case rpc.Dropped:
-			m.drop(r.Address, Drop(f.Why.String()))
+			m.drop(r, Drop(f.Why.String()))
 			if m.o.Unproven && m.proven(r, now) { // spec: kad B15
 				m.do(Seen{r.From})
 			}
@@ -365,7 +373,7 @@ func (m *Machine) matched(now time.Time, r *Request, f rpc.Answered) {
 	}
 	message.Contacts = m.useful(message.Contacts)
 	if message.Verb == kad.Value && message.Target != request.message.Target { // spec: kad A7
-		m.drop(r.Address, WrongKey)
+		m.drop(r, WrongKey)
 		message.Record = nil
 	}
 	m.do(Answered{Ref: f.Ref, Contact: r.From, Message: message, Size: r.Size, Took: f.Took, Measured: f.Measured, Echoed: echoed})
@@ -376,7 +384,7 @@ func (m *Machine) matched(now time.Time, r *Request, f rpc.Answered) {
 func (m *Machine) useful(list []kad.Contact) []kad.Contact {
 	return slices.DeleteFunc(slices.Clone(list), func(c kad.Contact) bool {
 		return c.ID == m.o.Self || !slices.ContainsFunc(c.Addresses, func(a kad.Address) bool {
-			return (m.o.AllowPrivate || a.Public()) && !slices.Contains(m.o.Own, a)
+			return (m.o.AllowPrivate || a.Public()) && !slices.Contains(m.own, a)
 		})
 	})
 }

@@ -32,7 +32,7 @@ func newModel(t testing.TB, random kad.Rand) *model {
 		t.Fatal(err)
 	}
 	m := New(Options{
-		Self: modelSelf, Overlay: kad.Seed, Own: []kad.Address{"/ip4/30.0.0.9/udp/4000"}, Unproven: true, Datagram: true, Size: codec.Size,
+		Self: modelSelf, Overlay: kad.Seed, Unproven: true, Datagram: true, Size: codec.Size,
 		Check: func(_ kad.Address, m *kad.Message) error { return codec.Check(m) },
 		Select: func(list []kad.Contact, to *Request, n, room int) []kad.Contact {
 			return codec.Select(list, seed.Asker{ID: to.From.ID, Address: to.Address}, modelSelf, n, room)
@@ -94,14 +94,14 @@ func (x *model) effect(f Effect, caused bool) {
 		} else {
 			x.sent = append(x.sent, f)
 		}
-		if !caused || x.m.reached(f.To, x.now) {
+		if !caused || x.m.reached(f.Address, x.now) {
 			return
 		}
 		if !f.Answer {
 			x.counts.probes++
 		}
-		if x.out[f.To] += x.codec.Size(&f.Message); x.out[f.To] > limit.Amplification*x.in[f.To] {
-			x.t.Fatalf("%s: got %d bytes for %d", f.To, x.out[f.To], x.in[f.To])
+		if x.out[f.Address] += x.codec.Size(&f.Message); x.out[f.Address] > limit.Amplification*x.in[f.Address] {
+			x.t.Fatalf("%s: got %d bytes for %d", f.Address, x.out[f.Address], x.in[f.Address])
 		}
 	case Met:
 		x.counts.met++
@@ -151,14 +151,14 @@ func TestModel(t *testing.T) {
 				break
 			}
 			s := x.sent[len(x.sent)-1-r.IntN(min(5, len(x.sent)))]
-			if s.To[len("/ip4/30.")]%2 == 0 {
+			if s.Address[len("/ip4/30.")]%2 == 0 {
 				break // half of the nodes never answer
 			}
 			c := contact()
 			if r.IntN(10) > 0 {
-				c.Addresses[0] = s.To
+				c.Addresses[0] = s.Address
 				c.ID = kad.ID{}
-				if _, err := fmt.Sscanf(string(s.To), "/ip4/30.%d.", &c.ID[0]); err != nil {
+				if _, err := fmt.Sscanf(string(s.Address), "/ip4/30.%d.", &c.ID[0]); err != nil {
 					t.Fatal(err)
 				}
 				c.ID[0]++

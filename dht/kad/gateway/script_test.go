@@ -71,7 +71,7 @@ func (r *run) reset(t *testing.T, o Options, maxValue int) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	o.Self, o.Own, o.Rand = script.ID(t, self), script.Contact(t, self+"@30.0.0.9").Addresses, rand.New(rand.NewPCG(1, 2))
+	o.Self, o.Rand = script.ID(t, self), rand.New(rand.NewPCG(1, 2))
 	if o.Overlay == kad.Seed {
 		o.Unproven, o.Datagram, o.Size = true, true, codec.Size
 		o.Check = func(_ kad.Address, m *kad.Message) error { return codec.Check(m) }
@@ -80,6 +80,7 @@ func (r *run) reset(t *testing.T, o Options, maxValue int) {
 		}
 	}
 	*r = run{Clock: script.NewClock(), m: New(o), codec: codec, in: map[kad.Address]int{}, out: map[kad.Address]int{}}
+	r.m.SetOwn(script.Contact(t, self+"@30.0.0.9").Addresses)
 }
 
 var verbs = map[string]kad.Verb{
@@ -199,12 +200,12 @@ func (r *run) step(t *testing.T, e Event) string {
 			}
 			_, isAsk := e.(Ask)
 			if _, isDue := e.(Due); !isAsk && !isDue {
-				r.out[f.To] += size
+				r.out[f.Address] += size
 			}
-			if r.out[f.To] > 3*r.in[f.To] && !r.m.reached(f.To, r.Now) {
-				t.Errorf("%s: got %d bytes for %d", f.To, r.out[f.To], r.in[f.To])
+			if r.out[f.Address] > 3*r.in[f.Address] && !r.m.reached(f.Address, r.Now) {
+				t.Errorf("%s: got %d bytes for %d", f.Address, r.out[f.Address], r.in[f.Address])
 			}
-			fmt.Fprintf(&b, "send %s: %v to %s, %d bytes", what, f.Message.Verb, f.To, size)
+			fmt.Fprintf(&b, "send %s: %v to %s, %d bytes", what, f.Message.Verb, f.Address, size)
 			if f.Message.Verb == kad.Nodes || f.Answer && f.Message.Status == kad.OK && f.Message.Verb == kad.Reply {
 				fmt.Fprintf(&b, ": %s", script.Names(f.Message.Contacts))
 			}
