@@ -105,6 +105,9 @@ func signalNode(ts *testscript.TestScript, _ bool, args []string) {
 		ts.Fatalf("no node runs in %s", args[1])
 	}
 	ts.Check(node.Signal(signalsByName[args[0]]))
+	if args[0] == "TERM" { // one that does not end shows what it waits for
+		time.AfterFunc(2*time.Minute, func() { _ = node.Signal(syscall.SIGABRT) })
+	}
 }
 
 // background is the process of the node in dir, nil if there is none.
