@@ -140,7 +140,7 @@ func (e *env) dialOne(ctx, connecting context.Context, t transport.Transport, to
 		return false, err
 	}
 	dialing, cancel := context.WithTimeout(connecting, e.Profile.Limits.Dial)
-	conn, err := connectTo(dialing, t, to)
+	conn, err := connectTo(transport.WithPeer(dialing, peer), t, to)
 	cancel()
 	if err != nil {
 		return false, err

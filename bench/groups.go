@@ -64,6 +64,11 @@ func groups(flood, attack time.Duration) []harness.Group {
 			},
 		},
 		{
+			Name:  "socks",
+			About: "64 KiB at a time in one direction through a SOCKS5 proxy on loopback (microsocks, where it is installed); an operation is 64 KiB received",
+			Cases: []harness.Case{product.BareProxy(), product.Socks()},
+		},
+		{
 			Name:  "connect",
 			About: "a new connection, up to the end of the identity exchange, and its close",
 			Cases: []harness.Case{

@@ -51,6 +51,9 @@ func targets() []harness.Target {
 		ratio("P5 4 MiB", "gamelan/bulk-1stream-64KiB-window4MiB", harness.Rate, 0.8, 1.0, "libp2p/bulk-1stream-64KiB"),
 		ratio("P6", "gamelan/bulk-64stream-64KiB", harness.Rate, 0.9, 1.0, "gamelan/bulk-1stream-64KiB"),
 
+		// Through a SOCKS5 proxy, before Noise, against the proxy alone.
+		ratio("socks", "gamelan/socks-bulk-64KiB", harness.Throughput, 0.9, 0, "socks/bulk-64KiB"),
+
 		// Connections and substreams.
 		ratio("P7", "gamelan/connect+close-8dialers", harness.CPU, 0.5, 0.4, "libp2p/connect+identify+close-8dialers"),
 		ratio("P7", "gamelan/connect+close-8dialers", harness.Rate, 2, 0, "libp2p/connect+identify+close-8dialers"),

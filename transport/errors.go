@@ -46,6 +46,7 @@ type Stage string
 const (
 	StageAddress Stage = "address" // the address cannot be dialled by this transport
 	StageResolve Stage = "resolve" // looking a name up
+	StageProxy   Stage = "proxy"   // reaching or using the proxy, before it tries the address
 	StageConnect Stage = "connect" // connecting
 )
 
@@ -66,9 +67,15 @@ func (e *DialError) Error() string {
 }
 
 func dialHint(e *DialError) string {
+	var own interface {
+		error
+		Hint() string
+	}
 	switch {
 	case errors.Is(e.Err, context.Canceled):
 		return ""
+	case errors.As(e.Err, &own):
+		return own.Hint()
 	case e.Stage == StageAddress:
 		return "use an address of a kind this node's transport can dial"
 	case isSpecial(e.Err):

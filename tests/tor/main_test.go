@@ -1,0 +1,45 @@
+package tor
+
+import (
+	"flag"
+	"fmt"
+	"os"
+	"os/exec"
+	"testing"
+)
+
+// enable says how to run these tests.
+const enable = "\"apt-get install microsocks && GAMELAN_TOR=1 go test ./tests/tor\" runs the tests through a SOCKS5 proxy"
+
+// missing says why the tests cannot run; nil if they can.
+var missing error
+
+// TestMain leaves one test to run when the programs are not there.
+func TestMain(m *testing.M) {
+	flag.Parse()
+	if missing = findPrograms(); missing != nil {
+		flag.Set("test.run", "^TestProgramsAreInstalled$")
+	}
+	os.Exit(m.Run())
+}
+
+// The one line that says what is to be done.
+func TestProgramsAreInstalled(t *testing.T) {
+	switch {
+	case missing == nil:
+	case os.Getenv("GAMELAN_TOR") != "1":
+		t.Skip(missing)
+	default:
+		t.Fatal(missing)
+	}
+}
+
+func findPrograms() error {
+	if os.Getenv("GAMELAN_TOR") != "1" {
+		return fmt.Errorf("%s", enable)
+	}
+	if _, err := exec.LookPath("microsocks"); err != nil {
+		return fmt.Errorf("%w; %s", err, enable)
+	}
+	return nil
+}

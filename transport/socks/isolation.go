@@ -1,0 +1,106 @@
+package socks
+
+import (
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/binary"
+	"encoding/hex"
+	"sync"
+)
+
+// Isolation chooses which dials share a pair of user name and password. Tor builds circuits
+// for each pair; another proxy that wants no credentials ignores it.
+type Isolation uint8
+
+// The kinds of isolation.
+const (
+	// PerPeer gives each peer a pair ([transport.WithPeer]), and a dial of no known peer
+	// one for its address.
+	PerPeer Isolation = iota
+	// PerDial gives each dial a pair.
+	PerDial
+	// NoIsolation sends no credentials.
+	NoIsolation
+)
+
+// isolationUser is the user name of every pair. Tor reserves names that begin with <torS0X>.
+const isolationUser = "gamelan"
+
+const (
+	freshAfter  = 2     // failures of one address in a row, after which its pair changes
+	maxTroubled = 1_024 // addresses whose failures are remembered; beyond, the oldest is forgotten
+)
+
+// pairs makes the user names and passwords. A password says nothing about its peer to those
+// who do not know the secret.
+type pairs struct {
+	kind   Isolation
+	secret [32]byte
+
+	mu       sync.Mutex
+	dials    uint64
+	troubled map[string]*trouble // by address
+	oldest   []string            // keys of troubled in order of arrival
+}
+
+// trouble is what is remembered about an address that could not be dialled.
+type trouble struct {
+	inARow     int // failures
+	generation uint64
+}
+
+func newPairs(kind Isolation, secret [32]byte) *pairs {
+	return &pairs{kind: kind, secret: secret, troubled: make(map[string]*trouble)}
+}
+
+// credentials returns the pair for a dial of the peer, "" if it is not known, at the address.
+func (p *pairs) credentials(peer, addr string) Credentials {
+	if p.kind == NoIsolation {
+		return Credentials{}
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	key, number := "peer "+peer, uint64(0)
+	switch {
+	case p.kind == PerDial:
+		p.dials++
+		key, number = "dial", p.dials
+	default:
+		if peer == "" {
+			key = "address " + addr
+		}
+		if t := p.troubled[addr]; t != nil {
+			number = t.generation
+		}
+	}
+	h := hmac.New(sha256.New, p.secret[:])
+	h.Write(binary.BigEndian.AppendUint64(nil, number))
+	h.Write([]byte(key))
+	return Credentials{User: isolationUser, Password: hex.EncodeToString(h.Sum(nil)[:16])}
+}
+
+// ended records how a dial of the address has ended.
+func (p *pairs) ended(addr string, worked bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	t := p.troubled[addr]
+	switch {
+	case t == nil && worked:
+		return
+	case t == nil:
+		if len(p.oldest) == maxTroubled {
+			delete(p.troubled, p.oldest[0])
+			p.oldest = append(p.oldest[:0], p.oldest[1:]...)
+		}
+		t = &trouble{}
+		p.troubled[addr] = t
+		p.oldest = append(p.oldest, addr)
+	}
+	if worked {
+		t.inARow = 0
+		return
+	}
+	if t.inARow++; t.inARow%freshAfter == 0 {
+		t.generation++
+	}
+}

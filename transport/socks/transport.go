@@ -1,0 +1,192 @@
+package socks
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+
+	ma "github.com/multiformats/go-multiaddr"
+	manet "github.com/multiformats/go-multiaddr/net"
+
+	"github.com/gamelan-p2p/gamelan/transport"
+	"github.com/gamelan-p2p/gamelan/transport/tcp"
+)
+
+// Options describe the proxy.
+type Options struct {
+	// Proxy is the proxy's address: /ip4/…/tcp/…, /ip6/…/tcp/… or /unix/….
+	Proxy ma.Multiaddr
+	// Credentials are for a proxy that wants some. With them there is no isolation.
+	Credentials Credentials
+	// Isolation chooses which dials share a pair of user name and password that stands for
+	// nothing. Default: PerPeer.
+	Isolation Isolation
+	// Limits are the time limits of each dial.
+	Limits Limits
+}
+
+// Transport dials through a SOCKS5 proxy, and listens on TCP. Make one with [New].
+type Transport struct {
+	options Options
+	proxy   proxy
+	pairs   *pairs
+	tcp     *tcp.Transport // listens, and never dials
+}
+
+var (
+	_ transport.Transport    = (*Transport)(nil)
+	_ transport.PermitDialer = (*Transport)(nil)
+)
+
+// New returns a transport through the proxy. It does not connect to it.
+func New(o Options) (*Transport, error) {
+	t := &Transport{options: o, tcp: tcp.New(tcp.Options{})}
+	if err := o.Credentials.check(); err != nil {
+		return nil, err
+	}
+	var err error
+	if t.proxy.network, t.proxy.addr, err = proxyAddress(o.Proxy); err != nil {
+		return nil, err
+	}
+	t.proxy.limits = o.Limits.withDefaults()
+	t.proxy.connect = (&net.Dialer{KeepAlive: -1}).DialContext
+	var secret [32]byte
+	_, _ = rand.Read(secret[:]) // it never fails
+	t.pairs = newPairs(o.Isolation, secret)
+	return t, nil
+}
+
+// proxyAddress returns the proxy's address in the form of package net.
+func proxyAddress(a ma.Multiaddr) (network, addr string, err error) {
+	hint := "the proxy's address must be /ip4/…/tcp/…, /ip6/…/tcp/… or /unix/…, such as /ip4/127.0.0.1/tcp/9050"
+	if a == nil {
+		return "", "", fmt.Errorf("socks: no proxy; %s", hint)
+	}
+	switch a[0].Code() {
+	case ma.P_IP4, ma.P_IP6, ma.P_UNIX:
+		if network, addr, err = manet.DialArgs(a); err == nil && (a[0].Code() == ma.P_UNIX || len(a) == 2 && a[1].Code() == ma.P_TCP) {
+			return network, addr, nil
+		}
+	}
+	return "", "", fmt.Errorf("socks: proxy %s; %s", a, hint)
+}
+
+// Name returns "socks".
+func (t *Transport) Name() string { return "socks" }
+
+// Handles reports whether the proxy can dial an address of this kind. It looks at the first
+// two components only.
+func (t *Transport) Handles(a ma.Multiaddr) bool {
+	if len(a) == 0 {
+		return false
+	}
+	switch a[0].Code() {
+	case ma.P_ONION3:
+		return true
+	case ma.P_IP4, ma.P_IP6, ma.P_DNS, ma.P_DNS4:
+		return len(a) > 1 && a[1].Code() == ma.P_TCP
+	}
+	return false
+}
+
+// Dial connects to a through the proxy. The *[transport.DialError] wraps an *[Error].
+func (t *Transport) Dial(ctx context.Context, a ma.Multiaddr) (transport.Conn, error) {
+	return t.DialPermitted(ctx, a, func(netip.Addr) error { return nil })
+}
+
+// DialPermitted is Dial, but asks the proxy for no IP address for which permit returns an
+// error. What a name stands for only the proxy knows, so names are not asked for.
+func (t *Transport) DialPermitted(ctx context.Context, a ma.Multiaddr, permit func(netip.Addr) error) (transport.Conn, error) {
+	to, err := destinationOf(a)
+	if err != nil {
+		return nil, dialError(a, &Error{Step: StepAddress, Cause: CauseAddress, Err: err})
+	}
+	if to.ip.IsValid() {
+		if err := permit(to.ip); err != nil {
+			return nil, &transport.DialError{Addr: a, Stage: transport.StageConnect, Err: err}
+		}
+	}
+	c := t.options.Credentials
+	key := a.String()
+	if c.IsZero() {
+		c = t.pairs.credentials(peerOf(ctx), key)
+	}
+	conn, _, e := t.proxy.request(ctx, commandConnect, to, c)
+	if e != nil {
+		if e.Step == StepRequest && !errors.Is(e, context.Canceled) {
+			t.pairs.ended(key, false)
+		}
+		return nil, dialError(a, e)
+	}
+	t.pairs.ended(key, true)
+	return newConn(conn, a, t.options.Proxy), nil
+}
+
+func peerOf(ctx context.Context) string {
+	peer, ok := transport.PeerOf(ctx)
+	if !ok {
+		return ""
+	}
+	return peer.String()
+}
+
+func dialError(a ma.Multiaddr, e *Error) error {
+	return &transport.DialError{Addr: a, Stage: e.stage(), Err: e}
+}
+
+// Resolve asks the proxy for an IP address of a name, with the RESOLVE request that Tor
+// knows and most other proxies do not. The error is an *[Error].
+func (t *Transport) Resolve(ctx context.Context, name string) (netip.Addr, error) {
+	ip, host, err := nameOf(name)
+	if err != nil {
+		return netip.Addr{}, &Error{Proxy: t.proxy.addr, Step: StepAddress, Cause: CauseAddress, Err: err}
+	}
+	if ip.IsValid() {
+		return ip, nil
+	}
+	c := t.options.Credentials
+	if c.IsZero() {
+		c = t.pairs.credentials(peerOf(ctx), host)
+	}
+	conn, found, e := t.proxy.request(ctx, commandResolve, destination{name: host}, c)
+	if e != nil {
+		return netip.Addr{}, e
+	}
+	conn.Close()
+	if !found.IsValid() {
+		return netip.Addr{}, t.proxy.named(&Error{Step: StepRequest, Cause: CauseProtocol, Err: fmt.Errorf("%w: a name for an address", ErrReply)})
+	}
+	return found, nil
+}
+
+// Listen binds a on TCP; see package tcp.
+func (t *Transport) Listen(ctx context.Context, a ma.Multiaddr) (transport.Listener, error) {
+	return t.tcp.Listen(ctx, a)
+}
+
+// Conn is a connection through the proxy. A proxy need not pass on the end of one direction
+// alone, so it has no CloseWrite.
+type Conn struct {
+	net.Conn
+	local, remote ma.Multiaddr
+}
+
+var _ transport.Conn = (*Conn)(nil)
+
+func newConn(c net.Conn, dialled, proxy ma.Multiaddr) *Conn {
+	local, ok := transport.FromNetAddr(c.LocalAddr())
+	if !ok {
+		local = proxy // a Unix socket; this end has no address of its own
+	}
+	return &Conn{Conn: c, local: local, remote: dialled}
+}
+
+// LocalMultiaddr returns this end's address on the way to the proxy; for a proxy at a Unix
+// socket, that socket.
+func (c *Conn) LocalMultiaddr() ma.Multiaddr { return c.local }
+
+// RemoteMultiaddr returns the dialled address. A name in it is not resolved.
+func (c *Conn) RemoteMultiaddr() ma.Multiaddr { return c.remote }
