@@ -42,6 +42,7 @@ var sameLayer = map[string][]string{
 	"actors/saf":        {"actors/saf/store"},
 	"actors/kad/keep":   {"actors/kad"},
 	"actors/kad/comms":  {"actors/kad"},
+	"actors/kad/seed":   {"actors/kad"},
 }
 
 // insides is the package by which tests look inside a node; of what is not a test
