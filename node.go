@@ -15,6 +15,7 @@ import (
 	dhtpart "github.com/gamelan-p2p/gamelan/actors/dht"
 	"github.com/gamelan-p2p/gamelan/actors/discovery"
 	"github.com/gamelan-p2p/gamelan/actors/inbox"
+	"github.com/gamelan-p2p/gamelan/actors/kad"
 	rpcpart "github.com/gamelan-p2p/gamelan/actors/rpc"
 	safpart "github.com/gamelan-p2p/gamelan/actors/saf"
 	"github.com/gamelan-p2p/gamelan/identity"
@@ -46,6 +47,7 @@ type Node struct {
 
 	discovery *discovery.Discovery // nil without the DHT
 	saf       *safpart.Saf         // nil without the DHT
+	kad       *kad.Kad
 
 	inspector *inspect.Server // nil without WithInspector; set before Start waits for the actors
 

@@ -5,6 +5,7 @@ import (
 
 	dhtpart "github.com/gamelan-p2p/gamelan/actors/dht"
 	"github.com/gamelan-p2p/gamelan/actors/discovery"
+	kadpart "github.com/gamelan-p2p/gamelan/actors/kad"
 	rpcpart "github.com/gamelan-p2p/gamelan/actors/rpc"
 	safpart "github.com/gamelan-p2p/gamelan/actors/saf"
 	"github.com/gamelan-p2p/gamelan/identity"
@@ -30,10 +31,18 @@ func (b *builder) addParts(n *Node) error {
 		}
 		n.parts = append(n.parts, n.saf.Part())
 	}
+	n.kad = kadpart.New(b.trunk.Trunk, b.kadSettings(n))
+	n.parts = append(n.parts, n.kad.Part())
 	n.calls = rpcpart.New(b.trunk.Trunk, rpcpart.Settings{
 		Sessions: b.RPC.MaxSessions, SessionsPerPeer: b.RPC.MaxPeerSessions,
 		Clients: b.RPC.ClientSessions, Idle: b.RPC.Idle, Brief: []protocol.ID{discovery.ServiceID},
 	})
 	n.parts = append(n.parts, n.calls.Part())
 	return nil
+}
+
+// kadSettings returns what clients of the key-value DHT use unless their settings say
+// otherwise.
+func (b *builder) kadSettings(*Node) kadpart.Settings {
+	return kadpart.Settings{AllowPrivate: b.profile.TestAddresses}
 }

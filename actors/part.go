@@ -31,10 +31,17 @@ type Part struct {
 	// too often restarts them all. An actor that offers a protocol sends [AddProtocol]
 	// again on each [ServicesStarted].
 	Actors []supervisor.Spec
+	// Attached says that actors are attached to the group node/NAME while the node runs
+	// ([supervisor.Attach]). The group then exists without Actors, too.
+	Attached bool
+	// Policy says what happens to a child of the group that fails. The zero value restarts
+	// it.
+	Policy supervisor.Policy
 	// Stages says in which stage of the stop an actor finishes the work that it has
 	// accepted. The keys are paths below the node, as in "services/rpc". The specs of
 	// these actors, and of no others, set Drains: such an actor receives
-	// [supervisor.Drain] and replies with [supervisor.Drained]. Services stop at the
+	// [supervisor.Drain] and replies with [supervisor.Drained]. The path NAME is the group
+	// with Attached, which passes the Drain on to its children. Services stop at the
 	// end of [StopProtocols], the group of Actors at the end of [StopStores].
 	Stages map[string]Stage
 	// Sections are the part's sections in the inspector, by name. Each function returns
@@ -109,6 +116,9 @@ func CheckParts(parts []Part, sections []string) error {
 			once("actor of part "+p.Name, s.Name)
 			drains[p.Name+"/"+s.Name] = s.Drains
 		}
+		if p.Attached {
+			drains[p.Name] = true
+		}
 		for path, stage := range p.Stages {
 			switch does, ok := drains[path]; {
 			case !ok:
@@ -130,6 +140,9 @@ func CheckParts(parts []Part, sections []string) error {
 	return errors.Join(wrong...)
 }
 
+// group reports whether the part has a group in the tree.
+func (p *Part) group() bool { return len(p.Actors) > 0 || p.Attached }
+
 // Phases returns the order in which a node with these parts stops.
 func Phases(parts []Part) []supervisor.Phase {
 	phases := make([]supervisor.Phase, stages)
@@ -141,7 +154,7 @@ func Phases(parts []Part) []supervisor.Phase {
 			phase := &phases[p.Stages[path]]
 			phase.Drain = append(phase.Drain, path)
 		}
-		if len(p.Actors) > 0 {
+		if p.group() {
 			stores := &phases[StopStores]
 			stores.Stop = append([]string{p.Name}, stores.Stop...)
 		}

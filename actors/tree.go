@@ -41,8 +41,8 @@ func (n Node) Tree(parts []Part, bound []*Bound) supervisor.Spec {
 		leaf("services", func(e *env) actor.Actor { return newServices(e, parts) }),
 	}
 	for _, p := range parts {
-		if len(p.Actors) > 0 {
-			specs = append(specs, group(p.Name, restart, p.Actors...))
+		if p.group() {
+			specs = append(specs, group(p.Name, p.Policy, p.Actors...))
 		}
 	}
 	return group("node", restart, append(specs,

@@ -38,6 +38,9 @@ func Start(ctx context.Context, h Host, c Config) (*Client, error) {
 		return nil, err
 	}
 	c = c.withDefaults()
+	if k, ok := h.(*Kad); ok {
+		c.AllowPrivate = c.AllowPrivate || k.AllowPrivate
+	}
 	all := h.clients()
 	if !all.reserve(c.Name) {
 		return nil, fmt.Errorf("%w: %q", ErrNameTaken, c.Name)

@@ -158,6 +158,8 @@ func (f *figures) countRefusal(why string) {
 	n.(*atomic.Uint64).Add(1)
 }
 
+func counter(n any) uint64 { return n.(*atomic.Uint64).Load() }
+
 // clients are the clients of a host, by name.
 type clients struct {
 	mu     sync.Mutex

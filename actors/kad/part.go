@@ -1,0 +1,104 @@
+package kad
+
+import (
+	"time"
+
+	"github.com/asynkron/protoactor-go/actor"
+
+	"github.com/gamelan-p2p/gamelan/actors"
+	"github.com/gamelan-p2p/gamelan/identity"
+)
+
+// Trunk names what clients need of a node. [actors.Trunk] implements and documents it.
+type Trunk interface {
+	System() *actor.ActorSystem
+	Now() time.Time
+	Wall() time.Time
+	PID(path string) *actor.PID
+	Secret() *identity.Secret
+	Banned(peer identity.NodeID) error
+}
+
+var _ Trunk = actors.Trunk{}
+
+// Settings are what clients of a node use unless their [Config] says otherwise.
+type Settings struct {
+	// Networks makes the networks of a client that names none; nil: it has none.
+	Networks func(c *Config) ([]Network, error)
+	// Keeper opens what keeps the state of a client on the disk; nil: nothing does.
+	Keeper func(c *Config) (Keeper, error)
+	// AllowPrivate is what a client's AllowPrivate is at least.
+	AllowPrivate bool
+}
+
+// Kad is the host of the clients of one node.
+type Kad struct {
+	Settings
+	trunk Trunk
+	key   identity.PublicKey
+	all   clients
+}
+
+var (
+	_ Host = (*Kad)(nil)
+	_ Host = (*Standalone)(nil)
+)
+
+// New returns the host of the clients of a node.
+func New(t Trunk, s Settings) *Kad { return &Kad{Settings: s, trunk: t, key: t.Secret().PublicKey()} }
+
+// Part returns the group of the clients. It is empty until [Start]. Clients finish their work
+// while the node still has its connections.
+func (k *Kad) Part() actors.Part {
+	g := group()
+	return actors.Part{
+		Name: g.Name, Attached: true, Policy: g.Children, Stages: map[string]actors.Stage{g.Name: actors.StopSenders},
+	}
+}
+
+// System returns the actor system of the node.
+func (k *Kad) System() *actor.ActorSystem { return k.trunk.System() }
+
+// Group returns the supervisor of the clients.
+func (k *Kad) Group() *actor.PID { return k.trunk.PID(group().Name) }
+
+// Now returns the time of the node's clock, which never steps.
+func (k *Kad) Now() time.Time { return k.trunk.Now() }
+
+// Wall returns the time of the system's clock.
+func (k *Kad) Wall() time.Time { return k.trunk.Wall() }
+
+// PublicKey returns the key of the node.
+func (k *Kad) PublicKey() identity.PublicKey { return k.key }
+
+// Networks returns the networks of a client that names none.
+func (k *Kad) Networks(c *Config) ([]Network, error) {
+	if k.Settings.Networks == nil {
+		return nil, ErrNoGateway
+	}
+	return k.Settings.Networks(c)
+}
+
+// Keeper returns what keeps the state of a client on the disk; nil: nothing does.
+func (k *Kad) Keeper(c *Config) (Keeper, error) {
+	if k.Settings.Keeper == nil {
+		return nil, nil
+	}
+	return k.Settings.Keeper(c)
+}
+
+// Banned reports whether the peer store bans the owner of a contact's key.
+func (k *Kad) Banned(c Contact) bool {
+	return !c.PublicKey.IsZero() && k.trunk.Banned(c.PublicKey.NodeID()) != nil
+}
+
+// Client returns the running client of a name, or false.
+func (k *Kad) Client(name string) (*Client, bool) {
+	c := k.all.get(name)
+	return c, c != nil
+}
+
+// Clients returns the running clients in the order of their start.
+func (k *Kad) Clients() []*Client { return k.all.list() }
+
+func (k *Kad) clients() *clients { return &k.all }

@@ -1,0 +1,68 @@
+package models
+
+import "time"
+
+// Kad is the content of the section "kad": the clients of the key-value DHT.
+type Kad struct {
+	Summary string      `json:"summary"` // in one sentence
+	Clients []KadClient `json:"clients"`
+}
+
+// KadClient is one client. Counts are since its start.
+type KadClient struct {
+	Name      string   `json:"name"`
+	ID        string   `json:"id"`
+	Overlay   string   `json:"overlay"` // native or seed
+	Mode      string   `json:"mode"`    // server or client
+	State     string   `json:"state"`   // idle, bootstrapping, ready or isolated
+	Networks  []string `json:"networks"`
+	Addresses []string `json:"addresses"`
+	Contacts  int      `json:"contacts"`
+	Buckets   int      `json:"buckets"`
+
+	Records int `json:"records"` // of others
+	Cached  int `json:"cached"`  // of these
+	Bytes   int `json:"bytes"`
+	Own     int `json:"own"` // records that the client publishes
+
+	Lookups    uint64 `json:"lookups"`
+	Found      uint64 `json:"found"`  // lookups that found a value
+	Failed     uint64 `json:"failed"` // lookups whose actor failed
+	Shared     uint64 `json:"shared"` // callers that joined a lookup under way
+	Asked      uint64 `json:"asked"`  // contacts asked by lookups
+	Puts       uint64 `json:"puts"`
+	Partial    uint64 `json:"partial"` // puts that fewer nodes than the quorum accepted
+	Published  uint64 `json:"published"`
+	Replicated uint64 `json:"replicated"`
+
+	Requests   map[string]KadRequests `json:"requests"` // by verb
+	BytesIn    uint64                 `json:"bytes_in"`
+	Malformed  uint64                 `json:"malformed"`   // packets that could not be decoded
+	Busy       uint64                 `json:"busy"`        // packets that came while too many were in work
+	Unwanted   uint64                 `json:"unwanted"`    // answers to no request
+	ClientMode uint64                 `json:"client_mode"` // requests while the client served nobody
+	Damaged    uint64                 `json:"damaged"`     // entries on the disk
+	Refused    map[string]uint64      `json:"refused"`     // requests of others, by reason
+}
+
+// KadRequests are the requests of one verb.
+type KadRequests struct {
+	Sent     uint64 `json:"sent"`
+	Resent   uint64 `json:"resent"` // copies beyond the first
+	Answered uint64 `json:"answered"`
+	Lost     uint64 `json:"lost"`
+	Served   uint64 `json:"served"` // of others
+}
+
+// KadContact is a contact of a routing table.
+type KadContact struct {
+	ID         string    `json:"id"`
+	PublicKey  string    `json:"public_key,omitempty"`
+	Addresses  []string  `json:"addresses"`
+	Bucket     int       `json:"bucket"` // leading bits in common with the client's id
+	SinceAt    time.Time `json:"since_at"`
+	AnsweredAt time.Time `json:"answered_at"`
+	RTT        float64   `json:"rtt_seconds"` // 0: not measured
+	Score      int       `json:"score"`
+	Failures   int       `json:"failures"` // since the last answer
+}
