@@ -41,6 +41,8 @@ func (c *StoreForwardConfig) withDefaults() {
 	def(&l.SourceBytes, d.SourceBytes)
 	def(&l.DestinationMessages, d.DestinationMessages)
 	def(&l.DestinationBytes, d.DestinationBytes)
+	def(&l.PairMessages, d.PairMessages)
+	def(&l.PairBytes, d.PairBytes)
 	def(&l.Message, d.Message)
 	def(&l.Low, d.Low)
 	def(&l.High, d.High)

@@ -42,7 +42,7 @@ func storeForwardServer(s safpart.ServerState) *models.StoreForwardServer {
 		Messages: s.Messages, MaxMessages: s.Limits.Messages, Bytes: s.Bytes, MaxBytes: s.Limits.Bytes,
 		High: s.High, Low: s.Low, Delivered: s.Delivered, Destinations: s.Destinations, Sources: s.Sources,
 		Most: []models.StoreForwardShare{}, Stored: s.Added, Confirmed: s.Confirmed, Expired: s.Expired, Removed: s.Removed,
-		MadeWay: s.MadeWay + s.SourceMadeWay + s.DestinationMadeWay,
+		MadeWay: s.MadeWay + s.SourceMadeWay + s.DestinationMadeWay + s.PairMadeWay,
 		Refused: make(map[string]uint64), Requests: make(map[string]uint64), Unwritten: s.Unwritten, Error: sentence(s.Err),
 	}
 	if s.Oldest > 0 {

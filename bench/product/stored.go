@@ -41,6 +41,7 @@ type storedOnDisk struct {
 func openStored(dir string, n int) (*storedOnDisk, error) {
 	s := &storedOnDisk{dir: dir, index: saf.NewIndex(saf.Limits{
 		Messages: n, Bytes: 1 << 50, SourceMessages: n, SourceBytes: 1 << 50, DestinationMessages: n, DestinationBytes: 1 << 50,
+		PairMessages: n, PairBytes: 1 << 50,
 		Low: time.Hour, High: 72 * time.Hour, Grace: saf.LeastGrace, Answer: saf.MostAnswer,
 	})}
 	var err error

@@ -32,7 +32,8 @@ type ours struct {
 }
 
 func newOurs(name string) *ours {
-	return &ours{id: peerNamed(name), index: saf.NewIndex(saf.Default()), bodies: make(map[uint64]int), bytes: 1 << 20}
+	limits := limited(func(l *saf.Limits) { l.PairMessages = l.DestinationMessages }) // all messages come from one source
+	return &ours{id: peerNamed(name), index: saf.NewIndex(limits), bodies: make(map[uint64]int), bytes: 1 << 20}
 }
 
 func (s *ours) store(w *world, n int) {

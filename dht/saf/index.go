@@ -36,7 +36,8 @@ type Ref struct {
 // A full index makes room for a message: first messages that were delivered make way,
 // then those with priority Low, then those with High; of equal ones the oldest. For the
 // limits of a source only its own messages make way, for those of a destination only
-// the messages for it. A message that only better ones could make way for is refused.
+// the messages for it, for those of a source and a destination only the source's messages
+// for the destination. A message that only better ones could make way for is refused.
 //
 // Ages are measured by a clock that never steps. The system's clock counts once, when a
 // record is loaded (docs/clock.md). All methods but Load, Drop, Destinations and Sources
@@ -51,8 +52,9 @@ type Index struct {
 	records slab[record]
 	hashes  map[wire.Hash]int32
 	all     share
-	sources shares
-	targets shares
+	sources shares[identity.NodeID]
+	targets shares[identity.NodeID]
+	pairs   shares[pair]
 	classes [classes]int // records of each
 	counts  counts
 }
@@ -66,6 +68,7 @@ type record struct {
 	confirmed      time.Duration // last, since begin; if it was
 	last           link
 	source, target int32 // numbers of its shares
+	pair           int32
 	size           int32
 	class          class
 	sent           uint8 // see Record
@@ -79,9 +82,9 @@ func NewIndex(l Limits) *Index {
 			inAll:         {l.Messages, l.Bytes},
 			inSource:      {l.SourceMessages, l.SourceBytes},
 			inDestination: {l.DestinationMessages, l.DestinationBytes},
+			inPair:        {l.PairMessages, l.PairBytes},
 		},
-		sources: shares{index: make(map[identity.NodeID]int32)},
-		targets: shares{index: make(map[identity.NodeID]int32)},
+		sources: newShares[identity.NodeID](), targets: newShares[identity.NodeID](), pairs: newShares[pair](),
 	}
 }
 
@@ -139,7 +142,7 @@ func (x *Index) Load(now, wall time.Time, r Record) (gone []uint64) {
 // hopeless returns why the record cannot be stored whatever makes way for it.
 func (x *Index) hopeless(r *Record) Refusal {
 	var none share
-	for s, why := range [scopes]Refusal{inAll: Full, inSource: SourceFull, inDestination: DestinationFull} {
+	for s, why := range [scopes]Refusal{inAll: Full, inSource: SourceFull, inDestination: DestinationFull, inPair: PairFull} {
 		of := &none
 		if found := x.shareOf(scope(s), r); found != nil {
 			of = found
@@ -153,7 +156,7 @@ func (x *Index) hopeless(r *Record) Refusal {
 
 // makeRoom removes records until there is room for r, which is not hopeless.
 func (x *Index) makeRoom(r *Record) (gone []uint64) {
-	for _, s := range [scopes]scope{inDestination, inSource, inAll} {
+	for _, s := range [scopes]scope{inPair, inDestination, inSource, inAll} {
 		for {
 			of := x.shareOf(s, r) // it may go away with its last record
 			if of == nil || !of.over(x.quotas[s], int64(r.Size)) || of.first() == 0 {
@@ -173,6 +176,13 @@ func (x *Index) shareOf(s scope, r *Record) *share {
 		return x.sources.find(r.Source)
 	case inDestination:
 		return x.targets.find(r.Destination)
+	case inPair:
+		source, known := x.sources.index[r.Source]
+		target, wanted := x.targets.index[r.Destination]
+		if !known || !wanted {
+			return nil
+		}
+		return x.pairs.find(pair{source, target})
 	}
 	return &x.all
 }
@@ -184,6 +194,8 @@ func (x *Index) insert(r Record, due time.Duration) (place int32) {
 		hash: r.Hash, seq: r.Seq, storedAt: r.StoredAt, size: int32(r.Size),
 		source: x.sources.make(r.Source), target: x.targets.make(r.Destination),
 	}
+	x.sources.list.at(e.source).id, x.targets.list.at(e.target).id = r.Source, r.Destination
+	e.pair = x.pairs.make(pair{e.source, e.target})
 	x.hashes[r.Hash] = place
 	x.link(place, r.Priority.class(), due)
 	return place
@@ -194,8 +206,9 @@ func (x *Index) remove(place int32) (seq uint64) {
 	e := x.records.at(place)
 	x.unlink(place)
 	seq = e.seq
-	x.sources.drop(e.source)
-	x.targets.drop(e.target)
+	x.pairs.drop(e.pair, pair{e.source, e.target})
+	x.sources.drop(e.source, x.sources.list.at(e.source).id)
+	x.targets.drop(e.target, x.targets.list.at(e.target).id)
 	delete(x.hashes, e.hash)
 	x.records.remove(place)
 	return seq

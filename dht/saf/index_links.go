@@ -9,6 +9,7 @@ import (
 func (x *Index) shares(e *record) [scopes]*share {
 	return [scopes]*share{
 		inAll: &x.all, inSource: x.sources.list.at(e.source), inDestination: x.targets.list.at(e.target),
+		inPair: x.pairs.list.at(e.pair),
 	}
 }
 

@@ -29,9 +29,9 @@ type IndexStats struct {
 	Expired   uint64
 	Removed   uint64 // purged, or not readable on the disk
 
-	// MadeWay is how many made way for others, because of the limit in all, of a source,
-	// and of a destination.
-	MadeWay, SourceMadeWay, DestinationMadeWay uint64
+	// MadeWay is how many made way for others, because of the limit in all, of a source, of
+	// a destination, and of a source for a destination.
+	MadeWay, SourceMadeWay, DestinationMadeWay, PairMadeWay uint64
 	// Refused has the refusals of Add.
 	Refused map[Refusal]uint64
 }
@@ -45,7 +45,8 @@ func (x *Index) Stats() IndexStats {
 		Destinations: len(x.targets.index), Sources: len(x.sources.index),
 		Added: c.added, Confirmed: c.confirmed, Expired: c.expired, Removed: c.removed,
 		MadeWay: c.madeWay[inAll], SourceMadeWay: c.madeWay[inSource], DestinationMadeWay: c.madeWay[inDestination],
-		Refused: make(map[Refusal]uint64),
+		PairMadeWay: c.madeWay[inPair],
+		Refused:     make(map[Refusal]uint64),
 	}
 	for r, n := range c.refused {
 		if n > 0 {
@@ -77,7 +78,7 @@ func (x *Index) Destinations(most int) []Share { return x.targets.largest(most) 
 // each source once.
 func (x *Index) Sources(most int) []Share { return x.sources.largest(most) }
 
-func (s *shares) largest(most int) (list []Share) {
+func (s *shares[K]) largest(most int) (list []Share) {
 	compare := func(a, b Share) int {
 		return cmp.Or(cmp.Compare(b.Bytes, a.Bytes), cmp.Compare(b.Messages, a.Messages), a.ID.Compare(b.ID))
 	}

@@ -163,6 +163,31 @@ func TestWhatMakesWay(t *testing.T) {
 	wantSeqs(t, "oldest Low of all", gone, 7) // message 8
 }
 
+// TestOneSourceFloodsADestination: what one source brings for a destination beyond its limit
+// takes the place of its own messages, and what others have brought stays.
+func TestOneSourceFloodsADestination(t *testing.T) {
+	x := saf.NewIndex(limited(func(l *saf.Limits) { l.DestinationMessages, l.PairMessages, l.PairBytes = 8, 2, 50 }))
+	mustAdd(t, x, begin, numbered(1, ann, west, saf.Low, 10))
+	for i := range 20 {
+		_, gone := mustAdd(t, x, begin, numbered(2+i, ann, east, saf.High, 10))
+		if i < 2 {
+			wantSeqs(t, "below the limit", gone)
+			continue
+		}
+		wantSeqs(t, "of the same source", gone, uint64(i))
+	}
+	if _, _, why := x.Add(begin, numbered(30, ann, east, saf.Low, 1)); why != saf.PairFull {
+		t.Errorf("Low for a pair full of High: got %v, want %v", why, saf.PairFull)
+	}
+	_, gone := mustAdd(t, x, begin, numbered(31, ann, east, saf.High, 45))
+	wantSeqs(t, "by bytes", gone, 20, 21)
+	_, gone = mustAdd(t, x, begin, numbered(32, ben, east, saf.High, 45))
+	wantSeqs(t, "for another destination", gone)
+	if s := x.Stats(); s.PairMadeWay != 20 || s.DestinationMadeWay != 0 || s.Messages != 3 {
+		t.Errorf("got %+v, want three stored, and 20 that made way for their own source", s)
+	}
+}
+
 // TestTwoLimitsAtOnce: one message is over the limit of its destination, of its source
 // and of all, by bytes; each record that makes way counts for all three.
 func TestTwoLimitsAtOnce(t *testing.T) {

@@ -22,6 +22,10 @@ type Limits struct {
 	// For one destination.
 	DestinationMessages int
 	DestinationBytes    int64
+	// Of one source for one destination: a source cannot push out what others have brought
+	// for that destination.
+	PairMessages int
+	PairBytes    int64
 
 	Message int // greatest body of a message that is stored, in bytes
 
@@ -42,8 +46,8 @@ const (
 	// LeastGrace is the least time that a message is stored after its delivery, for a
 	// destination that fails before it has processed the message.
 	LeastGrace = 5 * time.Minute
-	// MostMessages is the greatest number of messages that a node may store. Each needs 200
-	// bytes of memory, and 120 more if it is the only one for its destination.
+	// MostMessages is the greatest number of messages that a node may store. Each needs 220
+	// bytes of memory, and 220 more if it is the only one for its destination.
 	MostMessages = 10_000_000
 	// MostAnswer is the greatest number of messages in an answer. The reference bans a
 	// server that sends more than this.
@@ -61,6 +65,7 @@ func Default() Limits {
 		Messages: 100_000, Bytes: 1 << 30,
 		SourceMessages: 10_000, SourceBytes: 128 << 20,
 		DestinationMessages: 2_000, DestinationBytes: 64 << 20,
+		PairMessages: 500, PairBytes: 16 << 20,
 		Message: 512 << 10,
 		Low:     6 * time.Hour, High: 72 * time.Hour, Grace: LeastGrace,
 		Answer: MostAnswer,
@@ -107,6 +112,7 @@ func (l Limits) Faults() (all []*LimitError) {
 	number("Messages", l.Messages, MostMessages)
 	number("SourceMessages", l.SourceMessages, MostMessages)
 	number("DestinationMessages", l.DestinationMessages, MostMessages)
+	number("PairMessages", l.PairMessages, MostMessages)
 	number("Message", l.Message, MostMessage)
 	number("Answer", l.Answer, MostAnswer)
 	bytes := func(name string, n int64) {
@@ -117,6 +123,7 @@ func (l Limits) Faults() (all []*LimitError) {
 	bytes("Bytes", l.Bytes)
 	bytes("SourceBytes", l.SourceBytes)
 	bytes("DestinationBytes", l.DestinationBytes)
+	bytes("PairBytes", l.PairBytes)
 	duration := func(name string, d, least time.Duration) {
 		if d < least || d > MostValidity {
 			fault(name, "%v; it may be %v to %v", d, least, MostValidity)

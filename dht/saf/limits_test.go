@@ -21,6 +21,8 @@ func TestValidate(t *testing.T) {
 		"Message is 4194305; it may be 1 to 4194304":    func(l *saf.Limits) { l.Message = 4<<20 + 1 },
 		"Answer is 51; it may be 1 to 50":               func(l *saf.Limits) { l.Answer = 51 },
 		"DestinationBytes is 524288; it must have room": func(l *saf.Limits) { l.DestinationBytes = 524288 },
+		"PairMessages is 0;":                            func(l *saf.Limits) { l.PairMessages = 0 },
+		"PairBytes is 7;":                               func(l *saf.Limits) { l.PairBytes = 7 },
 		"SourceBytes is -1;":                            func(l *saf.Limits) { l.SourceBytes = -1 },
 		"; it may be 1s to":                             func(l *saf.Limits) { l.Low = 0 },
 		"High is 8785h0m0s;":                            func(l *saf.Limits) { l.High = 8785 * time.Hour },

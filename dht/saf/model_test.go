@@ -43,20 +43,23 @@ func classOf(p saf.Priority) int {
 	return 1
 }
 
-// most is the limits of a scope: 0 all, 1 the source's, 2 the destination's.
+// most is the limits of a scope: 0 all, 1 the source's, 2 the destination's, 3 those of both.
 func (m *model) most(scope int) (messages int, bytes int64) {
 	switch scope {
 	case 1:
 		return m.limits.SourceMessages, m.limits.SourceBytes
 	case 2:
 		return m.limits.DestinationMessages, m.limits.DestinationBytes
+	case 3:
+		return m.limits.PairMessages, m.limits.PairBytes
 	}
 	return m.limits.Messages, m.limits.Bytes
 }
 
 func (m *model) within(scope int, r saf.Record) (list []*modelRecord) {
 	for _, e := range m.list {
-		if scope == 0 || scope == 1 && e.Source == r.Source || scope == 2 && e.Destination == r.Destination {
+		source, destination := e.Source == r.Source, e.Destination == r.Destination
+		if scope == 0 || scope == 1 && source || scope == 2 && destination || scope == 3 && source && destination {
 			list = append(list, e)
 		}
 	}
@@ -72,7 +75,7 @@ func fits(list []*modelRecord, size, messages int, bytes int64) bool {
 }
 
 func (m *model) hopeless(r saf.Record) saf.Refusal {
-	for scope, why := range []saf.Refusal{saf.Full, saf.SourceFull, saf.DestinationFull} {
+	for scope, why := range []saf.Refusal{saf.Full, saf.SourceFull, saf.DestinationFull, saf.PairFull} {
 		better := slices.DeleteFunc(m.within(scope, r), func(e *modelRecord) bool { return e.class <= classOf(r.Priority) })
 		messages, bytes := m.most(scope)
 		if r.Size < 0 || r.Size > math.MaxInt32 || !fits(better, r.Size, messages, bytes) {
@@ -87,8 +90,8 @@ func (m *model) has(h wire.Hash) bool {
 }
 
 func (m *model) makeRoom(r saf.Record) (gone []uint64) {
-	madeWay := []*uint64{&m.stats.MadeWay, &m.stats.SourceMadeWay, &m.stats.DestinationMadeWay}
-	for _, scope := range []int{2, 1, 0} {
+	madeWay := []*uint64{&m.stats.MadeWay, &m.stats.SourceMadeWay, &m.stats.DestinationMadeWay, &m.stats.PairMadeWay}
+	for _, scope := range []int{3, 2, 1, 0} {
 		messages, bytes := m.most(scope)
 		for list := m.within(scope, r); !fits(list, r.Size, messages, bytes); list = m.within(scope, r) {
 			first := slices.MinFunc(list, func(a, b *modelRecord) int {
@@ -313,13 +316,14 @@ func limitsOf(s *script) saf.Limits {
 	case 2:
 		return saf.Limits{
 			Messages: math.MaxInt, Bytes: math.MaxInt64, SourceMessages: math.MaxInt, SourceBytes: math.MaxInt64,
-			DestinationMessages: math.MaxInt, DestinationBytes: math.MaxInt64,
+			DestinationMessages: math.MaxInt, DestinationBytes: math.MaxInt64, PairMessages: math.MaxInt, PairBytes: math.MaxInt64,
 			Low: math.MaxInt64, High: math.MaxInt64, Grace: math.MaxInt64, Answer: math.MaxInt,
 		}
 	}
 	l.Messages, l.Bytes = s.n(24), int64(s.n(30)*40)
 	l.SourceMessages, l.SourceBytes = s.n(16), int64(s.n(20)*40)
 	l.DestinationMessages, l.DestinationBytes = s.n(12), int64(s.n(16)*40)
+	l.PairMessages, l.PairBytes = s.n(8), int64(s.n(12)*40)
 	return l
 }
 

@@ -22,6 +22,7 @@ const (
 	Full                               // only better messages could make way for it
 	SourceFull                         // the same, of the messages of its source
 	DestinationFull                    // the same, of the messages for its destination
+	PairFull                           // the same, of the messages of its source for its destination
 )
 
 var refusals = [...]string{
@@ -30,6 +31,7 @@ var refusals = [...]string{
 	Readable: "not encrypted for somebody else", Unsigned: "unsigned", ForUs: "for this node", ForNobody: "for nobody",
 	OutsideRegion: "outside the region", Banned: "destination banned", AlreadyStored: "already stored",
 	Full: "store full", SourceFull: "source at its limit", DestinationFull: "destination at its limit",
+	PairFull: "source at its limit for the destination",
 }
 
 // Refusals returns all reasons.

@@ -33,12 +33,17 @@ const (
 	inAll scope = iota
 	inSource
 	inDestination
+	inPair
 	scopes
 )
 
-// share is all records, those of a source, or those for a destination.
+// pair names the records of one source for one destination: by the numbers of their shares.
+type pair struct{ source, target int32 }
+
+// share is all records, those of a source, those for a destination, or those of one source
+// for one destination.
 type share struct {
-	id     identity.NodeID
+	id     identity.NodeID // of the source or the destination; zero for others
 	chains [classes]chain
 	last   chain // of a destination: those delivered, the one whose last confirmation is the oldest first
 
@@ -77,35 +82,36 @@ func (s *share) hopeless(q quota, size int64, c class) bool {
 	return better >= q.messages || betterBytes > q.bytes-size
 }
 
-// shares are the shares of one scope that have records.
-type shares struct {
-	index map[identity.NodeID]int32
+// shares are the shares of one scope that have records, by their keys.
+type shares[K comparable] struct {
+	index map[K]int32
 	list  slab[share]
 }
 
-// find returns the share of id, nil if it has none.
-func (s *shares) find(id identity.NodeID) *share {
-	if i, ok := s.index[id]; ok {
+func newShares[K comparable]() shares[K] { return shares[K]{index: make(map[K]int32)} }
+
+// find returns the share of a key, nil if it has none.
+func (s *shares[K]) find(key K) *share {
+	if i, ok := s.index[key]; ok {
 		return s.list.at(i)
 	}
 	return nil
 }
 
-// make returns the number of the share of id, which it makes if there is none.
-func (s *shares) make(id identity.NodeID) int32 {
-	i, ok := s.index[id]
+// make returns the number of the share of a key, which it makes if there is none.
+func (s *shares[K]) make(key K) int32 {
+	i, ok := s.index[key]
 	if !ok {
 		i = s.list.add()
-		s.list.at(i).id = id
-		s.index[id] = i
+		s.index[key] = i
 	}
 	return i
 }
 
 // drop removes a share that has become empty.
-func (s *shares) drop(i int32) {
-	if x := s.list.at(i); x.messages == 0 {
-		delete(s.index, x.id)
+func (s *shares[K]) drop(i int32, key K) {
+	if s.list.at(i).messages == 0 {
+		delete(s.index, key)
 		s.list.remove(i)
 	}
 }

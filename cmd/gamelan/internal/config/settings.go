@@ -445,6 +445,16 @@ var Settings = []Setting{
 		at:  func(c *Config) any { return &c.Node.StoreForward.Limits.DestinationBytes },
 	},
 	{
+		Key: "saf.max_pair_messages", Kind: Count, Least: 1, Most: saf.MostMessages, Example: `200`,
+		Doc: "Most messages for one receiver that one connected peer has brought. At this limit they make way for each other, and not what other peers have brought.",
+		at:  func(c *Config) any { return &c.Node.StoreForward.Limits.PairMessages },
+	},
+	{
+		Key: "saf.max_pair_bytes", Kind: Size, Least: 8 << 20, Most: 1 << 44, Example: `"8MiB"`,
+		Doc: "Most bytes of messages for one receiver that one connected peer has brought.",
+		at:  func(c *Config) any { return &c.Node.StoreForward.Limits.PairBytes },
+	},
+	{
 		Key: "saf.max_body", Kind: Size, Least: 6016, Most: saf.MostMessage, Example: `"64KiB"`,
 		Doc: "Length of the longest message that is stored, encrypted and padded.",
 		at:  func(c *Config) any { return &c.Node.StoreForward.Limits.Message },
