@@ -64,12 +64,13 @@ func (n *Node) unhealthy(ctx context.Context) []string {
 	return nil
 }
 
-// degraded returns the reasons why a working node is degraded, as sentences: an inbox that
-// is full or cannot be written or read, actors and services that panicked in the last ten
-// minutes, and the user's actors and services that a panic has stopped. If messages of
+// degraded returns the reasons why a working node is degraded, as sentences: an inbox, or a
+// store of messages for others, that is full or cannot be written or read, actors and
+// services that panicked in the last ten minutes, and the user's actors and services that a
+// panic has stopped. If messages of
 // peers are the cause, a restart of the node would not help.
 func (n *Node) degraded(now time.Time) (reasons []string) {
-	reasons = inboxDegraded(inboxSection(n))
+	reasons = append(inboxDegraded(inboxSection(n)), n.storeForwardDegraded()...)
 	for _, p := range n.trunk.Panicking() {
 		reasons = append(reasons, panicking(p, now))
 	}

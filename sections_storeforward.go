@@ -43,7 +43,7 @@ func storeForwardServer(s safpart.ServerState) *models.StoreForwardServer {
 		High: s.High, Low: s.Low, Delivered: s.Delivered, Destinations: s.Destinations, Sources: s.Sources,
 		Most: []models.StoreForwardShare{}, Stored: s.Added, Confirmed: s.Confirmed, Expired: s.Expired, Removed: s.Removed,
 		MadeWay: s.MadeWay + s.SourceMadeWay + s.DestinationMadeWay + s.PairMadeWay,
-		Refused: make(map[string]uint64), Requests: make(map[string]uint64), Unwritten: s.Unwritten, Error: sentence(s.Err),
+		Refused: make(map[string]uint64), Requests: make(map[string]uint64), Full: s.Full, Unwritten: s.Unwritten, Error: sentence(s.Err),
 	}
 	if s.Oldest > 0 {
 		v.OldestAt = time.Unix(s.Oldest, 0)
@@ -67,6 +67,23 @@ func storeForwardServer(s safpart.ServerState) *models.StoreForwardServer {
 		v.Requests[what.String()] = count
 	}
 	return v
+}
+
+// storeForwardDegraded returns the reasons why the node is degraded because of what it stores
+// for others.
+func (n *Node) storeForwardDegraded() (list []string) {
+	if n.saf == nil {
+		return nil
+	}
+	t := n.saf.Trouble()
+	if t.Err != nil {
+		list = append(list, "messages for other nodes cannot be stored, and are relayed only: "+sentence(t.Err))
+	}
+	if t.Full {
+		list = append(list, fmt.Sprintf("the store of messages for other nodes is full, with %s: the oldest make way for new ones; gamelan saf shows for whom most is stored",
+			inspect.Count(uint64(t.Messages), "message")))
+	}
+	return list
 }
 
 func (n *Node) storeForwardClient(s safpart.ClientState) *models.StoreForwardClient {
@@ -109,6 +126,9 @@ func storeForwardSummary(v *models.StoreForward) string {
 	stores := "stores nothing for others"
 	if s := v.Server; s != nil {
 		stores = fmt.Sprintf("stores %s for %s", inspect.Count(uint64(s.Messages), "message"), inspect.Count(uint64(s.Destinations), "other node"))
+		if s.Full {
+			stores += ", and is full"
+		}
 	}
 	return strings.Join([]string{stores, inspect.Count(v.Client.Delivered, "stored message") + " received since the start"}, "; ")
 }

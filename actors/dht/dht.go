@@ -119,10 +119,14 @@ func (d *DHT) Part() actors.Part {
 		{Name: "outbound", Kind: "dhtOutbound", New: func() actor.Actor { return NewOutbound(d) }, Drains: true, Alarm: outboundAlarm},
 		{Name: "pinger", Kind: "pinger", New: func() actor.Actor { return NewPinger(d) }},
 	}
-	return actors.Part{
+	p := actors.Part{
 		Name: "dht", Actors: append(specs, d.Inbounds()...),
 		Stages: map[string]actors.Stage{outboundPath: actors.StopSenders, dedupPath: actors.StopStores},
 	}
+	for _, s := range d.shards { // after all frames, and before what they are stored in
+		p.Stages["dht/"+s.name] = actors.StopConnections
+	}
+	return p
 }
 
 // Inbound returns the actor that receives the frames of a peer. For one peer it is

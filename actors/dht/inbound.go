@@ -21,10 +21,10 @@ import (
 // message keeps its credit until that actor has finished it.
 //
 // In: Frame, notTaken, dht.RelayHeard, dht.IgnoreHeard and dht.DeliverStored of the part
-// that got a dht.Heard, event PeerUnbanned. Out: dht.Received to the handler of the
+// that got a dht.Heard, Drain, event PeerUnbanned. Out: dht.Received to the handler of the
 // message's type, dht.Heard to the part of the node for the DHT's own messages,
 // dht.Offered to the part that stores messages for others, forwardMessage to outbound,
-// dht.StoredHandled, PeerViolated to connectivity. A restart loses messages
+// dht.StoredHandled, PeerViolated to connectivity, Drained. A restart loses messages
 // that wait for slow handlers or to be relayed; a later copy of the latter is relayed.
 type inbound struct {
 	dht      *DHT
@@ -65,7 +65,7 @@ func (d *DHT) Inbounds() []supervisor.Spec {
 					dht: d, counts: &s.counts, flood: s.flood, garbled: actors.Summary{What: "messages of a peer do not decode and are dropped"},
 				}
 			},
-			Alarm: actors.HandlerAlarm,
+			Alarm: actors.HandlerAlarm, Drains: true,
 		}
 	}
 	return specs
@@ -91,6 +91,8 @@ func (a *inbound) Receive(c actor.Context) {
 		a.stored(c, m)
 	case actors.PeerUnbanned:
 		a.flood.Forgive(m.Peer)
+	case supervisor.Drain: // all that was read has been judged
+		supervisor.Reply(c, supervisor.Drained{From: c.Self()})
 	case actors.SummaryDue:
 		m.Tell(c)
 	case handlerFreed:

@@ -21,8 +21,8 @@ import (
 //
 // In: dht.Offered, dht.Heard with a request, dht.Reached, dht.Sent, Purge, GetState, AwaitLoaded, event
 // actors.StoreHealed, Drain. Out: dht.RelayHeard and dht.IgnoreHeard to the inbound actor
-// of the source, dht.SendControl with an answer, Purged, ServerState, Loaded, Drained. A
-// restart reads the index from the disk again. Messages that come meanwhile wait; if the
+// of the source, dht.SendControl with an answer, Purged, ServerState, Loaded, Drained, events
+// StorageTroubled and StorageHealed. A restart reads the index from the disk again. Messages that come meanwhile wait; if the
 // disk cannot be read they are relayed without being stored. A restart loses messages whose
 // write has not begun, requests to purge, which get no reply, and the counts of requests.
 // Requests without an answer are lost too, and counted; the requester asks again.
@@ -89,6 +89,11 @@ type (
 )
 
 func (k *keeper) Receive(c actor.Context) {
+	k.receive(c)
+	k.report(c)
+}
+
+func (k *keeper) receive(c actor.Context) {
 	switch m := c.Message().(type) {
 	case *actor.Started:
 		supervisor.OwnFunc(c, k.abandon)
@@ -281,7 +286,7 @@ func (k *keeper) again(c actor.Context) {
 func (k *keeper) health(c actor.Context, err error) {
 	switch {
 	case err != nil:
-		if k.err == nil || k.err.Error() != err.Error() {
+		if !sameText(k.err, err) {
 			supervisor.Log(c).Error("messages for other nodes cannot be stored; they are relayed only, and it is tried again", "err", err)
 		}
 		k.fails++

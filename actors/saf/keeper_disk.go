@@ -103,7 +103,7 @@ func (k *keeper) write(c actor.Context) {
 	k.busy = true
 	k.writing, k.next = k.next, pending{}
 	f, w := k.f, &k.writing
-	if len(w.delete) > store.DeleteMost { // the rest, and the purges that end with it, later
+	if len(w.delete) > store.DeleteMost && k.draining == nil { // the rest, and the purges that end with it, later
 		k.next.delete, k.next.purges = w.delete[store.DeleteMost:], w.purges
 		w.delete, w.purges = w.delete[:store.DeleteMost:store.DeleteMost], nil
 	}

@@ -21,6 +21,7 @@ type ServerState struct {
 	Dropped   uint64      // requests that had waited for too long
 	Ended     uint64      // requests whose answers a restart of the actor has prevented
 	Loading   bool        // what is stored is being read
+	Full      bool        // see Trouble
 	Err       error       // of the last load or write
 }
 
@@ -35,7 +36,7 @@ func (k *keeper) state(actor.Context) ServerState {
 	}
 	s.Refused = make(map[saf.Refusal]uint64)
 	if k.index != nil {
-		s.IndexStats = k.index.Stats()
+		s.IndexStats, s.Full = k.index.Stats(), k.index.Full()
 		s.Most = k.index.Destinations(mostShares)
 		s.Everybody = k.rules.Region.Everybody()
 	}

@@ -45,6 +45,14 @@ type (
 	Loaded struct{ Err error }
 )
 
+// StorageTroubled is published when the store of messages for others is full or cannot be
+// read or written, and again when the reason changes.
+type StorageTroubled struct{ Trouble }
+
+// StorageHealed is published when messages for others are stored again, and none has to make
+// way for another one.
+type StorageHealed struct{}
+
 // StoredMessagesReceived is published once after a start, when as many peers have answered
 // as were connected when the node came online: most of the messages that others stored for
 // this node have been received (spec: dht 8.6).

@@ -50,7 +50,9 @@ type Saf struct {
 	answer int64 // bytes of an answer
 	client *clientState
 	silent atomic.Pointer[map[identity.NodeID]struct{}] // peers that leave requests unanswered
-	kept   keptCounts                                   // of the actor keeper, which alone uses it
+
+	trouble atomic.Pointer[Trouble]
+	kept    keptCounts // of the actor keeper, which alone uses it
 }
 
 const (

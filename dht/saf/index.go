@@ -57,6 +57,7 @@ type Index struct {
 	pairs   shares[pair]
 	classes [classes]int // records of each
 	counts  counts
+	full    bool // see Full
 }
 
 type record struct {
@@ -101,9 +102,12 @@ func (x *Index) Add(now time.Time, r Record) (Ref, []uint64, Refusal) {
 	}
 	if why := x.hopeless(&r); why != 0 {
 		x.counts.refused[why]++
+		x.full = x.full || why == Full
 		return Ref{}, nil, why
 	}
+	before := x.counts.madeWay[inAll]
 	gone := x.makeRoom(&r)
+	x.full = x.full || x.counts.madeWay[inAll] > before
 	r.Seq, r.Sent = x.next, 0
 	x.next++
 	x.counts.added++

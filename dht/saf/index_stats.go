@@ -63,6 +63,19 @@ func (x *Index) Stats() IndexStats {
 	return s
 }
 
+// roomAgain is the part of a store that is free again when it is no longer full.
+const roomAgain = 20
+
+// Full reports whether messages have made way for others, or were refused, because of the
+// limits in all, until a twentieth of the store is free again.
+func (x *Index) Full() bool {
+	if x.full {
+		q := x.quotas[inAll]
+		x.full = int(x.all.messages) > q.messages-max(1, q.messages/roomAgain) || x.all.bytes > q.bytes-q.bytes/roomAgain
+	}
+	return x.full
+}
+
 // Share is how much of the store a source or a destination has.
 type Share struct {
 	ID       identity.NodeID

@@ -163,6 +163,41 @@ func TestWhatMakesWay(t *testing.T) {
 	wantSeqs(t, "oldest Low of all", gone, 7) // message 8
 }
 
+// TestFull: a store is full from the first message that has no room until a twentieth of it
+// is free again.
+func TestFull(t *testing.T) {
+	x := saf.NewIndex(limited(func(l *saf.Limits) { l.Messages, l.Bytes = 200, 1<<20 }))
+	n := 0
+	add := func(size int) {
+		n++
+		mustAdd(t, x, begin, numbered(n, ann, identity.NodeID{9, byte(n)}, saf.High, size))
+	}
+	want := func(what string, full bool) {
+		t.Helper()
+		if x.Full() != full {
+			t.Errorf("%s: got full %v, want %v", what, !full, full)
+		}
+	}
+	for range 200 {
+		add(10)
+	}
+	want("at the limit", false)
+	add(10)
+	want("one made way", true)
+	x.PurgeAll(9)
+	want("191 of 200", true)
+	x.PurgeAll(1)
+	want("190 of 200", false)
+	add(10)
+	want("another one", false)
+	add(1<<20 - 100)
+	want("by bytes", true)
+	x.PurgeAll(1000)
+	if _, _, why := x.Add(begin, numbered(1000, ann, east, saf.High, 1<<20+1)); why != saf.Full {
+		t.Errorf("got %v, want %v", why, saf.Full)
+	}
+}
+
 // TestOneSourceFloodsADestination: what one source brings for a destination beyond its limit
 // takes the place of its own messages, and what others have brought stays.
 func TestOneSourceFloodsADestination(t *testing.T) {

@@ -35,6 +35,7 @@ type StoreForwardServer struct {
 	Refused   map[string]uint64 `json:"refused"`  // messages that were not stored, by reason
 	Requests  map[string]uint64 `json:"requests"` // of others for their messages, by decision
 
+	Full      bool   `json:"full"`            // messages make way for others, or are refused, because of max_messages or max_bytes
 	Unwritten int64  `json:"unwritten"`       // bytes that wait for the disk
 	Error     string `json:"error,omitempty"` // the last one of the disk
 }

@@ -83,6 +83,9 @@ func storesLines(s *models.StoreForwardServer, now time.Time) (lines []string) {
 		}
 	}
 	lines = append(lines, text)
+	if s.Full {
+		lines = append(lines, "full: the oldest messages make way for new ones; raise saf.max_messages or saf.max_bytes, or delete some: gamelan saf purge")
+	}
 	if s.Messages > 0 {
 		lines = append(lines, fmt.Sprintf("%s for known peers, %s for unknown ones, %s given to their receivers", inspect.Number(uint64(s.High)), inspect.Number(uint64(s.Low)), inspect.Number(uint64(s.Delivered))))
 	}

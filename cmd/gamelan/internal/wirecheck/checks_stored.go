@@ -287,6 +287,11 @@ func storedSince(p *probe) error {
 	if _, err := m.fetch(dhtwire.StoredRequest{Limit: storedLimitOf}, letters...); err != nil {
 		return err
 	}
+	if err := m.goesOn(1); err != nil { // the node knows that its answer has come
+		return err
+	}
+	m.wire.Close() // it goes away again, because what it reads at once need not be kept
+	m.wait(patience, func() bool { return m.end() != nil })
 	if letters, err = writer.leave(p.secret.PublicKey(), 1); err != nil {
 		return err
 	}
@@ -298,6 +303,9 @@ func storedSince(p *probe) error {
 		return err
 	case len(r.Messages) > 0:
 		return differs("no messages that are newer than now", "%d", len(r.Messages))
+	}
+	if m, err = p.enter(identity.FeatureNone); err != nil {
+		return err
 	}
 	_, err = m.fetch(dhtwire.StoredRequest{Limit: storedLimitOf}, letters...)
 	if _, none := err.(inapplicable); none {
