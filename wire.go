@@ -6,6 +6,8 @@ import (
 	dhtpart "github.com/gamelan-p2p/gamelan/actors/dht"
 	"github.com/gamelan-p2p/gamelan/actors/discovery"
 	kadpart "github.com/gamelan-p2p/gamelan/actors/kad"
+	"github.com/gamelan-p2p/gamelan/actors/kad/comms"
+	"github.com/gamelan-p2p/gamelan/actors/kad/keep"
 	rpcpart "github.com/gamelan-p2p/gamelan/actors/rpc"
 	safpart "github.com/gamelan-p2p/gamelan/actors/saf"
 	"github.com/gamelan-p2p/gamelan/identity"
@@ -44,5 +46,18 @@ func (b *builder) addParts(n *Node) error {
 // kadSettings returns what clients of the key-value DHT use unless their settings say
 // otherwise.
 func (b *builder) kadSettings(*Node) kadpart.Settings {
-	return kadpart.Settings{AllowPrivate: b.profile.TestAddresses}
+	return kadpart.Settings{
+		AllowPrivate: b.profile.TestAddresses,
+		Networks: func(c *kadpart.Config) ([]kadpart.Network, error) {
+			if c.Overlay != kadpart.Native {
+				return nil, kadpart.ErrNoGateway
+			}
+			n, err := comms.New(b.trunk.Trunk, c.Network)
+			if err != nil {
+				return nil, err
+			}
+			return []kadpart.Network{n}, nil
+		},
+		Keeper: func(c *kadpart.Config) (kadpart.Keeper, error) { return keep.New(b.db, c.Name, c.Overlay), nil },
+	}
 }

@@ -1,0 +1,24 @@
+package comms
+
+import (
+	"errors"
+
+	v1 "github.com/gamelan-p2p/gamelan/dht/kad/wire/v1"
+)
+
+var (
+	// ErrNotListed reports a peer that does not say that it has the key-value DHT: it is not
+	// asked.
+	ErrNotListed = errors.New("kad: the peer does not list the protocol")
+	// ErrBacklog reports a peer that reads too slowly what is sent to it.
+	ErrBacklog = errors.New("kad: too much waits to be written to the peer")
+	// ErrGone reports an answer to a peer whose substream has ended.
+	ErrGone = errors.New("kad: the substream of the request has ended")
+)
+
+// Offences of peers.
+var (
+	errOversized = v1.ErrTooLong
+	errUnasked   = errors.New("kad: an answer that nobody asked for")
+	errOtherKey  = errors.New("kad: the claim is of another key than that of the connection")
+)

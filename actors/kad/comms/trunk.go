@@ -1,0 +1,35 @@
+package comms
+
+import (
+	"time"
+
+	"github.com/asynkron/protoactor-go/actor"
+
+	"github.com/gamelan-p2p/gamelan/actors"
+	"github.com/gamelan-p2p/gamelan/identity"
+	"github.com/gamelan-p2p/gamelan/peerstore"
+	"github.com/gamelan-p2p/gamelan/protocol"
+)
+
+// Trunk has the methods of the node that the network needs. [actors.Trunk] implements and
+// documents it.
+type Trunk interface {
+	System() *actor.ActorSystem
+	Now() time.Time
+	Wall() time.Time
+	NewID() uint64
+	Services() *actor.PID
+	Connectivity() *actor.PID
+	Connection(peer identity.NodeID) (*actors.ConnRef, bool)
+	Unreachable(peer identity.NodeID) error
+	Dial(token uint64, peer identity.NodeID, reply *actor.PID, by string)
+	CancelDial(token uint64, peer identity.NodeID, reply *actor.PID)
+	OpenSubstream(on *actors.ConnRef, token uint64, reply *actor.PID, ids ...protocol.ID)
+	Secret() *identity.Secret
+	Claim() (identity.Claim, bool)
+	Store() peerstore.View
+	AddPeer(token uint64, p peerstore.Peer, reply *actor.PID)
+	Banned(peer identity.NodeID) error
+}
+
+var _ Trunk = actors.Trunk{}

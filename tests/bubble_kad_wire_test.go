@@ -1,0 +1,340 @@
+package tests
+
+import (
+	"context"
+	"encoding/binary"
+	"errors"
+	"io"
+	"slices"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/asynkron/protoactor-go/actor"
+
+	"github.com/gamelan-p2p/gamelan"
+	"github.com/gamelan-p2p/gamelan/actors"
+	"github.com/gamelan-p2p/gamelan/actors/kad"
+	"github.com/gamelan-p2p/gamelan/actors/kad/comms"
+	dhtkad "github.com/gamelan-p2p/gamelan/dht/kad"
+	v1 "github.com/gamelan-p2p/gamelan/dht/kad/wire/v1"
+	"github.com/gamelan-p2p/gamelan/gamelantest"
+	"github.com/gamelan-p2p/gamelan/protocol"
+	"github.com/gamelan-p2p/gamelan/protocol/frame"
+	"github.com/gamelan-p2p/gamelan/supervisor"
+)
+
+// kadNode starts a node with a client of the key-value DHT.
+func kadNode(t *testing.T, net *gamelantest.Network) (*gamelantest.Node, *kad.Client) {
+	t.Helper()
+	n := net.Start(gamelan.Config{NoDHT: true})
+	c, err := n.KV().Open(t.Context(), kad.Config{Name: "main"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return n, c
+}
+
+// asks writes frames to a node as a peer that asks by hand, and reads the answers.
+type asks struct {
+	*gamelan.Stream
+	frames *frame.Reader
+}
+
+func newAsks(t *testing.T, from, to *gamelantest.Node) asks {
+	t.Helper()
+	s, err := from.OpenStream(t.Context(), to.ID(), v1.Protocol)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { s.Close() })
+	return asks{s, frame.NewReader(s, v1.MaxFrame)}
+}
+
+func (a asks) send(t *testing.T, body []byte) {
+	t.Helper()
+	if _, err := a.Write(frame.Append(nil, body)); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func (a asks) answer(t *testing.T) dhtkad.Message {
+	t.Helper()
+	n, err := a.frames.Next()
+	if err != nil {
+		t.Fatal(err)
+	}
+	body := make([]byte, n)
+	if err := a.frames.Body(body); err != nil {
+		t.Fatal(err)
+	}
+	m, err := v1.DecodeResponse(body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return m
+}
+
+func pingOf(n uint64) []byte {
+	b, _ := v1.AppendRequest(nil, &dhtkad.Message{Verb: dhtkad.Ping, ID: dhtkad.RequestNumber(n), ReadOnly: true, HaveSeq: 1 << 40})
+	return b
+}
+
+// TestBubbleKadFrames asks a node by hand: each request has its answer, whatever it is; empty
+// frames and unknown fields are ignored; after silence the node closes.
+//
+// conforms: kad 53
+func TestBubbleKadFrames(t *testing.T) {
+	gamelantest.Bubble(t, func(t *testing.T) {
+		net := gamelantest.NewNetwork(t)
+		a, client := kadNode(t, net)
+		x := net.Start(gamelan.Config{NoDHT: true})
+		net.Connect(x, a)
+		s := newAsks(t, x, a)
+		want := func(id uint64, status dhtkad.Status, self bool) {
+			t.Helper()
+			m := s.answer(t)
+			if m.ID.Number() != id || m.Status != status || (m.Self != nil) != self {
+				t.Errorf("got %d with %v and self %v, want %d with %v and %v", m.ID.Number(), m.Status, m.Self, id, status, self)
+			}
+			if self && (m.Self.ID != client.ID() || m.Self.Verify(a.Clock.Wall()) != nil) {
+				t.Errorf("got %v, want the node's own claim", m.Self)
+			}
+		}
+		s.send(t, nil) // ignored
+		s.send(t, pingOf(1))
+		want(1, dhtkad.OK, true)                   // the first answer says who answers
+		s.send(t, append(pingOf(2), 0x2a, 1, 'x')) // field 5 is unknown
+		want(2, dhtkad.OK, false)
+		s.send(t, []byte{8, 3}) // no body
+		want(3, dhtkad.BadRequest, false)
+		s.send(t, []byte{8, 4, 14<<3 | 2, 0}) // a body that no version has
+		want(4, dhtkad.Unsupported, false)
+		old, err := v1.AppendRequest(nil, &dhtkad.Message{Verb: dhtkad.Ping, ID: dhtkad.RequestNumber(5), HaveSeq: 1})
+		if err != nil {
+			t.Fatal(err)
+		}
+		s.send(t, old) // it has an older claim of the node
+		want(5, dhtkad.OK, true)
+		begin := time.Now()
+		if n, err := s.frames.Next(); err != io.EOF {
+			t.Errorf("got %d, %v, want the end", n, err)
+		}
+		if idle := time.Since(begin); idle < comms.IdleAfter || idle > 2*comms.IdleAfter {
+			t.Errorf("the node closed after %v, want a little more than a minute", idle)
+		}
+		if _, reason, banned := a.Peers().Banned(x.ID()); banned {
+			t.Errorf("got a ban (%s), want none", reason)
+		}
+	})
+}
+
+// TestBubbleKadOversized: a frame that is too long resets the substream, and is an offence.
+//
+// conforms: kad 53, 59
+func TestBubbleKadOversized(t *testing.T) {
+	for name, bytes := range map[string][]byte{
+		"too long":  binary.BigEndian.AppendUint32(nil, v1.MaxFrame+1),
+		"malformed": frame.Append(nil, []byte("\xff\xff\xff")),
+	} {
+		t.Run(name, func(t *testing.T) {
+			gamelantest.Bubble(t, func(t *testing.T) {
+				net := gamelantest.NewNetwork(t)
+				a, client := kadNode(t, net)
+				x := net.Start(gamelan.Config{NoDHT: true})
+				net.Connect(x, a)
+				s := newAsks(t, x, a)
+				if _, err := s.Write(bytes); err != nil {
+					t.Fatal(err)
+				}
+				if n, err := s.frames.Next(); err == nil || err == io.EOF {
+					t.Errorf("got %d, %v, want a reset", n, err)
+				}
+				synctest.Wait()
+				if _, reason, banned := a.Peers().Banned(x.ID()); !banned || !strings.Contains(reason, "key-value DHT") {
+					t.Errorf("got banned %v (%s), want a ban by connectivity", banned, reason)
+				}
+				if _, err := client.Connect(t.Context(), x.Seed()); !errors.Is(err, kad.ErrUnreachable) {
+					t.Errorf("got %v, want that a banned node is not asked", err)
+				}
+				if _, err := x.OpenStream(t.Context(), a.ID(), v1.Protocol); err == nil {
+					t.Error("a banned node could open a substream")
+				}
+			})
+		})
+	}
+}
+
+// TestBubbleKadUnlisted: a node that does not list the protocol is not asked, also if it takes
+// such substreams by now. If it asks and serves others, it is asked from then on.
+//
+// conforms: kad 53
+func TestBubbleKadUnlisted(t *testing.T) {
+	gamelantest.Bubble(t, func(t *testing.T) {
+		net := gamelantest.NewNetwork(t)
+		a, client := kadNode(t, net)
+		x := net.Start(gamelan.Config{NoDHT: true})
+		net.Connect(a, x)
+		late, err := x.KV().Open(t.Context(), kad.Config{Name: "main"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := client.Connect(t.Context(), x.Seed()); !errors.Is(err, kad.ErrUnreachable) {
+			t.Errorf("got %v, want that it is not asked", err)
+		}
+		if served := late.Status(t.Context()).Requests["find-node"].Served; served != 0 {
+			t.Errorf("it served %d requests, want none", served)
+		}
+		if _, err := late.Connect(t.Context(), a.Seed()); err != nil {
+			t.Fatal(err)
+		}
+		synctest.Wait()
+		if _, err := client.Connect(t.Context(), x.Seed()); err != nil {
+			t.Errorf("got %v, want an answer of a node that asks and serves others", err)
+		}
+	})
+}
+
+// kadByHand is a server of the protocol that a test writes by hand.
+type kadByHand struct{ serve func(protocol.Stream) error }
+
+func (b kadByHand) Receive(c actor.Context) {
+	if m, ok := c.Message().(actors.SubstreamOpened); ok {
+		if s, ok := m.Stream.Take(); ok {
+			supervisor.Go(c, "serve", s, func(context.Context) error { return b.serve(s) })
+		}
+	}
+}
+
+// kadServing starts a node that serves the protocol by hand.
+func kadServing(net *gamelantest.Network, serve func(protocol.Stream) error) *gamelantest.Node {
+	return net.Start(gamelan.Config{NoDHT: true}, gamelan.WithProtocol(v1.Protocol, func(*gamelan.Node) actor.Actor { return kadByHand{serve} }))
+}
+
+// readRequest reads one request.
+func readRequest(r *frame.Reader) (m dhtkad.Message, err error) {
+	n, err := r.Next()
+	if err != nil {
+		return m, err
+	}
+	body := make([]byte, n)
+	if err := r.Body(body); err != nil {
+		return m, err
+	}
+	return v1.DecodeRequest(body)
+}
+
+// TestBubbleKadIdle: the side that asks closes its substream a minute after the last request,
+// although the peer has not answered.
+//
+// conforms: kad 53
+func TestBubbleKadIdle(t *testing.T) {
+	gamelantest.Bubble(t, func(t *testing.T) {
+		net := gamelantest.NewNetwork(t)
+		_, client := kadNode(t, net)
+		var last, end time.Time
+		x := kadServing(net, func(s protocol.Stream) error {
+			r := frame.NewReader(s, v1.MaxFrame)
+			for {
+				if _, err := readRequest(r); err != nil {
+					end = time.Now()
+					return err
+				}
+				last = time.Now()
+			}
+		})
+		if _, err := client.Connect(t.Context(), x.Seed()); !errors.Is(err, kad.ErrUnreachable) {
+			t.Errorf("got %v, want no answer", err)
+		}
+		time.Sleep(5 * time.Minute)
+		synctest.Wait()
+		if idle := end.Sub(last); idle != comms.IdleAfter {
+			t.Errorf("the substream was closed after %v, want %v", idle, comms.IdleAfter)
+		}
+	})
+}
+
+// TestBubbleKadLies: a server whose claim is of another key than its connection, and one that
+// answers what nobody asked, commit an offence.
+//
+// conforms: kad 17
+func TestBubbleKadLies(t *testing.T) {
+	for name, answers := range map[string]func(m dhtkad.Message, other *kad.Contact) []dhtkad.Message{
+		"claim of another": func(m dhtkad.Message, other *kad.Contact) []dhtkad.Message {
+			return []dhtkad.Message{{Verb: dhtkad.Reply, ID: m.ID, Self: other}}
+		},
+		"two answers": func(m dhtkad.Message, _ *kad.Contact) []dhtkad.Message {
+			a := dhtkad.Message{Verb: dhtkad.Reply, ID: m.ID}
+			return slices.Repeat([]dhtkad.Message{a}, 2)
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			gamelantest.Bubble(t, func(t *testing.T) {
+				net := gamelantest.NewNetwork(t)
+				a, client := kadNode(t, net)
+				y, _ := kadNode(t, net)
+				other, err := client.Connect(t.Context(), y.Seed())
+				if err != nil {
+					t.Fatal(err)
+				}
+				x := kadServing(net, func(s protocol.Stream) error {
+					r := frame.NewReader(s, v1.MaxFrame)
+					m, err := readRequest(r)
+					if err != nil {
+						return err
+					}
+					var b []byte
+					for _, m := range answers(m, &other) {
+						body, err := v1.AppendResponse(nil, &m)
+						if err != nil {
+							return err
+						}
+						b = frame.Append(b, body)
+					}
+					_, err = s.Write(b)
+					return errors.Join(err, func() error { _, err := r.Next(); return err }())
+				})
+				_, _ = client.Connect(t.Context(), x.Seed())
+				synctest.Wait()
+				if _, _, banned := a.Peers().Banned(x.ID()); !banned {
+					t.Error("got no ban, want one")
+				}
+			})
+		})
+	}
+}
+
+// TestBubbleKadOutstanding: of many requests to a node that does not answer, 16 are under way.
+//
+// conforms: kad 53
+func TestBubbleKadOutstanding(t *testing.T) {
+	gamelantest.Bubble(t, func(t *testing.T) {
+		net := gamelantest.NewNetwork(t)
+		_, client := kadNode(t, net)
+		var heard atomic.Int32
+		x := kadServing(net, func(s protocol.Stream) error {
+			r := frame.NewReader(s, v1.MaxFrame)
+			for {
+				if _, err := readRequest(r); err != nil {
+					return err
+				}
+				heard.Add(1)
+			}
+		})
+		who, err := kad.ParseContact(x.Seed())
+		if err != nil {
+			t.Fatal(err)
+		}
+		for range 40 {
+			go client.Ping(t.Context(), who)
+		}
+		time.Sleep(100 * time.Millisecond)
+		synctest.Wait()
+		if n := heard.Load(); n != kad.MaxRequestsPerPeer {
+			t.Errorf("got %d requests, want %d", n, kad.MaxRequestsPerPeer)
+		}
+		time.Sleep(time.Minute)
+	})
+}
