@@ -77,6 +77,16 @@ func (p *Peers) AddSeed(ctx context.Context, text string) (identity.NodeID, erro
 	return peer.ID, p.add(ctx, actors.AddPeer{Peer: peer, Durable: true, Given: true})
 }
 
+// AddAt is AddSeed for a peer that is no seed: the node does not enter the network through it.
+func (p *Peers) AddAt(ctx context.Context, text string) (identity.NodeID, error) {
+	peer, err := peerstore.ParseSeed(text)
+	if err != nil {
+		return identity.NodeID{}, err
+	}
+	peer.Flags &^= peerstore.FlagSeed
+	return peer.ID, p.add(ctx, actors.AddPeer{Peer: peer, Durable: true, Given: true})
+}
+
 // Forget removes a peer from the store.
 func (p *Peers) Forget(ctx context.Context, peer identity.NodeID) error {
 	r, err := ask[actors.PeerForgotten](ctx, p.n, p.n.trunk.Peers(), actors.ForgetPeer{Peer: peer})

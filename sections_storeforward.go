@@ -25,6 +25,7 @@ func storeForwardSection(ctx context.Context, n *Node) models.StoreForward {
 	v := models.StoreForward{On: true}
 	if n.saf.Keeper != nil {
 		v.Server = storeForwardServer(safState[safpart.ServerState](ctx, n, n.saf.Keeper))
+		v.Server.NoStore = n.saf.NoStore
 	}
 	v.Client = n.storeForwardClient(safState[safpart.ClientState](ctx, n, n.saf.Client))
 	v.Summary = storeForwardSummary(&v)
@@ -126,7 +127,10 @@ func storeForwardSummary(v *models.StoreForward) string {
 	stores := "stores nothing for others"
 	if s := v.Server; s != nil {
 		stores = fmt.Sprintf("stores %s for %s", inspect.Count(uint64(s.Messages), "message"), inspect.Count(uint64(s.Destinations), "other node"))
-		if s.Full {
+		switch {
+		case s.NoStore:
+			stores += " and no further ones"
+		case s.Full:
 			stores += ", and is full"
 		}
 	}

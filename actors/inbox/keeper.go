@@ -164,7 +164,7 @@ func (k *keeper) Receive(c actor.Context) {
 func overDHT(m *dht.Received) *Message {
 	return &Message{
 		From: m.From, Peer: m.Peer, Body: m.Body,
-		DHT: &DHT{Type: m.Type, Encrypted: m.Encrypted, Destination: m.Destination, Tag: m.Tag, Copies: m.Copies},
+		DHT: &DHT{Type: m.Type, Encrypted: m.Encrypted, Destination: m.Destination, Tag: m.Tag, Copies: m.Copies, Stored: m.Stored},
 	}
 }
 

@@ -27,6 +27,7 @@ type DHT struct {
 	Destination identity.PublicKey
 	Tag         uint64
 	Copies      uint32 // how many copies have come, including this one
+	Stored      bool   // another node had stored it while this one was away
 }
 
 // A record consists of the flags, the time, the peer, the fields that the flags announce,
@@ -36,6 +37,7 @@ const (
 	flagFrom
 	flagEncrypted
 	flagDestination
+	flagStored
 	flagsKnown = 1<<iota - 1
 )
 
@@ -53,6 +55,9 @@ func appendRecord(b []byte, m *Message) []byte {
 		flags |= flagDHT
 		if m.DHT.Encrypted {
 			flags |= flagEncrypted
+		}
+		if m.DHT.Stored {
+			flags |= flagStored
 		}
 		if !m.DHT.Destination.IsZero() {
 			flags |= flagDestination
@@ -117,12 +122,12 @@ func decodeRecord(b []byte) (m Message, err error) {
 		}
 		m.DHT = &DHT{
 			Type: int32(binary.BigEndian.Uint32(b)), Tag: binary.BigEndian.Uint64(b[4:]), Copies: binary.BigEndian.Uint32(b[12:]),
-			Encrypted: flags&flagEncrypted != 0,
+			Encrypted: flags&flagEncrypted != 0, Stored: flags&flagStored != 0,
 		}
 		if b = b[16:]; flags&flagDestination != 0 {
 			m.DHT.Destination = key()
 		}
-	case flags&(flagEncrypted|flagDestination) != 0:
+	case flags&(flagEncrypted|flagDestination|flagStored) != 0:
 		err = errRecord
 	}
 	if err != nil {

@@ -16,7 +16,8 @@ import (
 // gets this version. A store with a newer version is refused and not changed.
 //
 //   - 1: the messages, and the number below which all numbers may be in use.
-const Schema = 1
+//   - 2: whether another node had stored a message.
+const Schema = 2
 
 // ErrNewer reports records of a newer release.
 var ErrNewer = errors.New("inbox: written by a newer release; run that one, or start with another data directory")

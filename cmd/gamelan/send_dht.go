@@ -81,7 +81,10 @@ func (c *sendCmd) checkStore() error {
 // runDHT sends the messages over the DHT.
 func (c *sendCmd) runDHT(a *app) error {
 	show, waits := render.NewReports(a.Output, c.Quiet, c.Store), tellWaiting(a)
-	found := followReceiver(a, c.To)
+	found := func() {}
+	if !c.Store { // such a message goes to nodes near the receiver, which need not be found
+		found = followReceiver(a, c.To)
+	}
 	r := inspect.DHTRequest{To: c.To, Strategy: c.Strategy, Type: c.Type, Encrypt: c.Encrypt, Sign: c.Sign, Store: c.Store}
 	err := a.client().SendDHT(a.ctx, r, c.input(a), client.Answers[models.SentReport]{
 		Each: func(s models.SentReport, more bool) error {

@@ -2,6 +2,7 @@ package main
 
 import (
 	"strings"
+	"time"
 
 	"github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/api"
 	"github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/render"
@@ -38,5 +39,18 @@ func whyActor(a *app, path string) error {
 	if err != nil {
 		return err
 	}
-	return render.ShowActor(a.Output, render.Actor{Actor: actor, Stacks: stacks.Goroutines}, stacks.LastFailure)
+	if err := render.ShowActor(a.Output, render.Actor{Actor: actor, Stacks: stacks.Goroutines}, stacks.LastFailure); err != nil || a.JSON || !fetchesStored(actor.ID) {
+		return err
+	}
+	s, err := node.StoreForward(a.ctx)
+	if err != nil {
+		return err
+	}
+	return render.WhyStored(a.Output, &s, time.Now())
+}
+
+// fetchesStored reports whether an actor of this path asks for stored messages, or is the
+// parent of the one that does.
+func fetchesStored(path string) bool {
+	return strings.HasSuffix(path, "/node/saf") || strings.HasSuffix(path, "/node/saf/client")
 }

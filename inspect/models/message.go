@@ -31,6 +31,7 @@ type DHTMessage struct {
 	Destination string `json:"destination,omitempty"` // public key; empty: none
 	Tag         string `json:"tag"`                   // 16 hexadecimal digits
 	Copies      uint32 `json:"copies"`                // how often it has come, this time included
+	Stored      bool   `json:"stored,omitempty"`      // another node had stored it for this one, which had been away
 }
 
 // messageJSON is the form of Message on the wire: the body is text when it is

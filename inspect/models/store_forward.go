@@ -14,6 +14,7 @@ type StoreForward struct {
 // StoreForwardServer describes the messages stored for others. The counts are since the
 // start.
 type StoreForwardServer struct {
+	NoStore     bool      `json:"no_store"` // it stores no further messages, and hands out those that it has
 	Messages    int       `json:"messages"`
 	MaxMessages int       `json:"max_messages"`
 	Bytes       int64     `json:"bytes"`

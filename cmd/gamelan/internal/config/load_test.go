@@ -54,6 +54,9 @@ func TestWhatIsWrongWithAFile(t *testing.T) {
 		"key in another section": {"[log]\nwindow = \"1MiB\"", []string{
 			`f.toml:2: there is no setting "log.window", did you mean mux.window?; ` + mib,
 		}},
+		"a switch that its section does not have": {"[saf]\nenabled = false", []string{
+			`f.toml:2: there is no setting "saf.enabled", did you mean saf.no_store?; expected true or false, for example no_store = true under [saf]`,
+		}},
 		"unknown key like none": {"[mux]\nfrobnication = 1", []string{
 			`f.toml:2: there is no setting "mux.frobnication"; expected one that gamelan config init lists, for example level = "info" under [log]`,
 		}},

@@ -399,86 +399,70 @@ var Settings = []Setting{
 		Doc: "How recently the node must have reached a peer to hand it out to others. Connected peers are handed out in any case.",
 		at:  func(c *Config) any { return &c.Node.Discovery.ServeWithin },
 	},
-	{
+	storeForward(Setting{
 		Key: "saf.no_store", Kind: Switch, Example: `true`,
 		Doc: "Makes the node store no further messages for others. What it stores is still handed out until it expires.",
-		at:  func(c *Config) any { return &c.Node.StoreForward.NoStore },
-	},
-	{
+	}, func(c *gamelan.StoreForwardConfig) any { return &c.NoStore }),
+	storeForward(Setting{
 		Key: "saf.no_requests", Kind: Switch, Example: `true`,
 		Doc: "Makes the node not ask the nodes that it connects to for messages that they store for it. gamelan saf fetch still does it on request.",
-		at:  func(c *Config) any { return &c.Node.StoreForward.NoRequests },
-	},
-	{
+	}, func(c *gamelan.StoreForwardConfig) any { return &c.NoRequests }),
+	storeForward(Setting{
 		Key: "saf.since_last", Kind: Switch, Example: `true`,
 		Doc: "Makes the node ask a node only for messages that it stored since the last ones that were all handled here. Nodes of Tari then delete all older messages, also those for others.",
-		at:  func(c *Config) any { return &c.Node.StoreForward.SinceLast },
-	},
-	{
-		Key: "saf.max_messages", Kind: Count, Least: 1, Most: saf.MostMessages, Example: `20000`,
+	}, func(c *gamelan.StoreForwardConfig) any { return &c.SinceLast }),
+	storeLimit(Setting{
+		Key: "saf.max_messages", Kind: Count, Example: `20000`,
 		Doc: "Most messages that are stored for others.",
-		at:  func(c *Config) any { return &c.Node.StoreForward.Limits.Messages },
-	},
-	{
-		Key: "saf.max_bytes", Kind: Size, Least: 8 << 20, Most: 1 << 44, Example: `"4GiB"`,
+	}, func(l *saf.Limits) any { return &l.Messages }),
+	storeLimit(Setting{
+		Key: "saf.max_bytes", Kind: Size, Example: `"4GiB"`,
 		Doc: "Most bytes of messages that are stored for others.",
-		at:  func(c *Config) any { return &c.Node.StoreForward.Limits.Bytes },
-	},
-	{
-		Key: "saf.max_source_messages", Kind: Count, Least: 1, Most: saf.MostMessages, Example: `5000`,
+	}, func(l *saf.Limits) any { return &l.Bytes }),
+	storeLimit(Setting{
+		Key: "saf.max_source_messages", Kind: Count, Example: `5000`,
 		Doc: "Most stored messages that one connected peer has brought.",
-		at:  func(c *Config) any { return &c.Node.StoreForward.Limits.SourceMessages },
-	},
-	{
-		Key: "saf.max_source_bytes", Kind: Size, Least: 8 << 20, Most: 1 << 44, Example: `"64MiB"`,
+	}, func(l *saf.Limits) any { return &l.SourceMessages }),
+	storeLimit(Setting{
+		Key: "saf.max_source_bytes", Kind: Size, Example: `"64MiB"`,
 		Doc: "Most bytes of stored messages that one connected peer has brought.",
-		at:  func(c *Config) any { return &c.Node.StoreForward.Limits.SourceBytes },
-	},
-	{
-		Key: "saf.max_receiver_messages", Kind: Count, Least: 1, Most: saf.MostMessages, Example: `500`,
+	}, func(l *saf.Limits) any { return &l.SourceBytes }),
+	storeLimit(Setting{
+		Key: "saf.max_receiver_messages", Kind: Count, Example: `500`,
 		Doc: "Most messages that are stored for one receiver.",
-		at:  func(c *Config) any { return &c.Node.StoreForward.Limits.DestinationMessages },
-	},
-	{
-		Key: "saf.max_receiver_bytes", Kind: Size, Least: 8 << 20, Most: 1 << 44, Example: `"32MiB"`,
+	}, func(l *saf.Limits) any { return &l.DestinationMessages }),
+	storeLimit(Setting{
+		Key: "saf.max_receiver_bytes", Kind: Size, Example: `"32MiB"`,
 		Doc: "Most bytes of messages that are stored for one receiver.",
-		at:  func(c *Config) any { return &c.Node.StoreForward.Limits.DestinationBytes },
-	},
-	{
-		Key: "saf.max_pair_messages", Kind: Count, Least: 1, Most: saf.MostMessages, Example: `200`,
+	}, func(l *saf.Limits) any { return &l.DestinationBytes }),
+	storeLimit(Setting{
+		Key: "saf.max_pair_messages", Kind: Count, Example: `200`,
 		Doc: "Most messages for one receiver that one connected peer has brought. At this limit they make way for each other, and not what other peers have brought.",
-		at:  func(c *Config) any { return &c.Node.StoreForward.Limits.PairMessages },
-	},
-	{
-		Key: "saf.max_pair_bytes", Kind: Size, Least: 8 << 20, Most: 1 << 44, Example: `"8MiB"`,
+	}, func(l *saf.Limits) any { return &l.PairMessages }),
+	storeLimit(Setting{
+		Key: "saf.max_pair_bytes", Kind: Size, Example: `"8MiB"`,
 		Doc: "Most bytes of messages for one receiver that one connected peer has brought.",
-		at:  func(c *Config) any { return &c.Node.StoreForward.Limits.PairBytes },
-	},
-	{
+	}, func(l *saf.Limits) any { return &l.PairBytes }),
+	storeLimit(Setting{
 		Key: "saf.max_body", Kind: Size, Least: 6016, Most: saf.MostMessage, Example: `"64KiB"`,
 		Doc: "Length of the longest message that is stored, encrypted and padded.",
-		at:  func(c *Config) any { return &c.Node.StoreForward.Limits.Message },
-	},
-	{
-		Key: "saf.keep_known", Kind: Duration, Least: int64(time.Second), Most: int64(saf.MostValidity), Example: `"24h"`,
+	}, func(l *saf.Limits) any { return &l.Message }),
+	storeLimit(Setting{
+		Key: "saf.keep_known", Kind: Duration, Least: int64(time.Second), Example: `"24h"`,
 		Doc: "How long messages for known peers are stored.",
-		at:  func(c *Config) any { return &c.Node.StoreForward.Limits.High },
-	},
-	{
-		Key: "saf.keep_unknown", Kind: Duration, Least: int64(time.Second), Most: int64(saf.MostValidity), Example: `"1h"`,
+	}, func(l *saf.Limits) any { return &l.High }),
+	storeLimit(Setting{
+		Key: "saf.keep_unknown", Kind: Duration, Least: int64(time.Second), Example: `"1h"`,
 		Doc: "How long messages for unknown peers are stored.",
-		at:  func(c *Config) any { return &c.Node.StoreForward.Limits.Low },
-	},
-	{
-		Key: "saf.grace", Kind: Duration, Least: int64(saf.LeastGrace), Most: int64(saf.MostValidity), Example: `"10m"`,
+	}, func(l *saf.Limits) any { return &l.Low }),
+	storeLimit(Setting{
+		Key: "saf.grace", Kind: Duration, Least: int64(saf.LeastGrace), Example: `"10m"`,
 		Doc: "How long a message is stored, and repeated, after its receiver has read it for the first time.",
-		at:  func(c *Config) any { return &c.Node.StoreForward.Limits.Grace },
-	},
-	{
-		Key: "saf.max_answer", Kind: Count, Least: 1, Most: saf.MostAnswer, Example: `20`,
+	}, func(l *saf.Limits) any { return &l.Grace }),
+	storeLimit(Setting{
+		Key: "saf.max_answer", Kind: Count, Most: saf.MostAnswer, Example: `20`,
 		Doc: "Most messages in one answer to a receiver.",
-		at:  func(c *Config) any { return &c.Node.StoreForward.Limits.Answer },
-	},
+	}, func(l *saf.Limits) any { return &l.Answer }),
 	{
 		Key: "inbox.max_bytes", Kind: Size, Least: gamelan.InboxLeast(protocol.Tari(protocol.LocalNet).Limits.MessageBody), Most: 1 << 40, Example: `"1GiB"`,
 		Doc: "Bytes on the disk for messages that are not acknowledged yet, including their metadata. When they are used up, plain senders wait, and messages over the DHT are dropped and counted as inbox full.",

@@ -40,7 +40,7 @@ func distance(a, b string) int {
 }
 
 // Meant returns the key that an unknown one was probably meant to be: a key with a similar
-// spelling, or one of the same name in another section. It returns "" if there is none.
+// spelling, a switch of the same section that turns it off, or one of the same name in another section. It returns "" if there is none.
 func Meant(key string) string {
 	name := key[strings.LastIndexByte(key, '.')+1:]
 	keys, names := make([]string, len(Settings)), make([]string, len(Settings))
@@ -49,6 +49,13 @@ func Meant(key string) string {
 	}
 	if k := nearest(key, keys); k != "" {
 		return k
+	}
+	if name == "enabled" { // it would be the switch of this section that turns it off
+		for i := range Settings {
+			if s := &Settings[i]; s.Section()+".enabled" == key && s.Kind == Switch && strings.HasPrefix(names[i], "no_") {
+				return s.Key
+			}
+		}
 	}
 	for _, n := range []string{name, nearest(name, names)} {
 		for i := range names {

@@ -112,17 +112,25 @@ func (s dhtSender) Prepare(ctx context.Context, r inspect.DHTRequest) (inspect.D
 	}, nil
 }
 
+// toItself returns the error of a message from the node to itself.
+func toItself() error {
+	return &inspect.Error{Code: inspect.CodeBadQuery, Message: errItself.Error(), Hint: "give the key of another node, as gamelan id prints it there"}
+}
+
 // receiver returns the key of a receiver given as a public key, known or not, as a known
 // node id, or as KEY::ADDRESS.
 func (s dhtSender) receiver(ctx context.Context, text string) (key identity.PublicKey, err error) {
 	if key, err = identity.ParsePublicKey(text); err == nil {
 		if key == s.node.PublicKey() {
-			return key, &inspect.Error{Code: inspect.CodeUnknownPeer, Message: "that is this node itself", Hint: api.UnknownHint}
+			return key, toItself()
 		}
 		return key, nil
 	}
 	known, err := nodeSender{s.node}.find(ctx, text)
-	if err != nil {
+	switch {
+	case errors.Is(err, errItself):
+		return key, toItself()
+	case err != nil:
 		return key, &inspect.Error{Code: inspect.CodeUnknownPeer, Message: err.Error(), Hint: "give a public key, a node id that gamelan peers lists, or KEY::ADDRESS as gamelan id prints it"}
 	}
 	id, err := identity.ParseNodeID(known)

@@ -47,7 +47,7 @@ func shown(m *inbox.Message) models.Message {
 		v.From = m.From.String()
 	}
 	if d := m.DHT; d != nil {
-		v.DHT = &models.DHTMessage{Type: d.Type, Encrypted: d.Encrypted, Tag: api.Tag(d.Tag), Copies: d.Copies}
+		v.DHT = &models.DHTMessage{Type: d.Type, Encrypted: d.Encrypted, Tag: api.Tag(d.Tag), Copies: d.Copies, Stored: d.Stored}
 		if !m.From.IsZero() {
 			v.DHT.Origin = m.From.NodeID().String()
 		}

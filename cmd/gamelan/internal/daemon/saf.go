@@ -13,6 +13,7 @@ import (
 	"github.com/gamelan-p2p/gamelan/identity"
 	"github.com/gamelan-p2p/gamelan/inspect"
 	"github.com/gamelan-p2p/gamelan/inspect/models"
+	"github.com/gamelan-p2p/gamelan/peerstore"
 )
 
 // storeForwardActions returns the API's actions on stored messages, by verb.
@@ -29,7 +30,7 @@ func fetchStored(ctx context.Context, n *gamelan.Node, named string) (any, error
 	var peers []identity.NodeID
 	if named != "" {
 		for text := range strings.SplitSeq(named, ",") {
-			found, err := nodeSender{n}.find(ctx, text)
+			found, err := nodeSender{n}.findOr(ctx, text, n.Peers().AddAt)
 			if err != nil {
 				return nil, &inspect.Error{Code: inspect.CodeUnknownPeer, Message: err.Error(), Hint: api.UnknownHint}
 			}
@@ -96,6 +97,9 @@ func receiverID(ctx context.Context, n *gamelan.Node, text string) (id identity.
 	}
 	if id, err = identity.ParseNodeID(text); err == nil {
 		return id, nil
+	}
+	if p, err := peerstore.ParseSeed(text); err == nil { // its address is of no use here
+		return p.ID, nil
 	}
 	found, err := nodeSender{n}.find(ctx, text)
 	if err != nil {

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/gamelan-p2p/gamelan"
+	"github.com/gamelan-p2p/gamelan/actors"
 	"github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/api"
 	"github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/failure"
 	"github.com/gamelan-p2p/gamelan/identity"
@@ -37,10 +38,18 @@ func (s nodeSender) Resolve(ctx context.Context, peer string) (string, error) {
 }
 
 // find returns the node id of a peer as people write it: a node id in full or as it is
-// printed, a public key, or KEY::ADDRESS, which it adds to the known peers.
+// printed, a public key, or KEY::ADDRESS, which it adds to the known peers, as a seed.
 func (s nodeSender) find(ctx context.Context, peer string) (string, error) {
+	return s.findOr(ctx, peer, s.node.Peers().AddSeed)
+}
+
+// findOr is find that adds a peer given as KEY::ADDRESS with the function.
+func (s nodeSender) findOr(ctx context.Context, peer string, add func(context.Context, string) (identity.NodeID, error)) (string, error) {
 	if strings.Contains(peer, "::") {
-		id, err := s.node.Peers().AddSeed(ctx, peer)
+		id, err := add(ctx, peer)
+		if errors.Is(err, actors.ErrSelf) {
+			return "", errItself
+		}
 		if err != nil {
 			return "", errors.New(failure.Text(err))
 		}
@@ -71,7 +80,7 @@ func (s nodeSender) find(ctx context.Context, peer string) (string, error) {
 
 func (s nodeSender) known(id identity.NodeID, as string) (string, error) {
 	if id == s.node.ID() {
-		return "", errors.New("that is this node itself")
+		return "", errItself
 	}
 	if _, ok := s.node.Peers().Get(id); ok {
 		return id.String(), nil
@@ -81,6 +90,9 @@ func (s nodeSender) known(id identity.NodeID, as string) (string, error) {
 	}
 	return "", unknownPeer(as)
 }
+
+// errItself reports that a peer is the node itself.
+var errItself = errors.New("that is this node itself")
 
 func unknownPeer(peer string) error { return fmt.Errorf("no peer %s is known", peer) }
 

@@ -69,6 +69,9 @@ func originText(m *models.Message) string {
 	if d.Tag != "" {
 		text += ", tag " + d.Tag
 	}
+	if d.Stored {
+		text += ", stored"
+	}
 	if d.Copies > 1 {
 		text += ", copy " + inspect.Number(uint64(d.Copies))
 	}

@@ -20,32 +20,21 @@ func Network(o *Output, n *models.Network, now time.Time) error {
 	if o.JSON {
 		return o.PrintJSON(n)
 	}
-	var b strings.Builder
-	fmt.Fprintln(&b, inspect.Escape(n.Summary))
-	if !n.On {
-		fmt.Fprintf(&b, "Next: %s.\n", api.NoDHTHint)
-		_, err := fmt.Fprint(o.Out, b.String())
-		return err
-	}
-	about := func(name string, lines ...string) {
-		for i, text := range lines {
-			if i > 0 {
-				name = ""
-			}
-			fmt.Fprintf(&b, "%-12s%s\n", name, inspect.Escape(text))
-		}
+	var b lines
+	if !b.head(n.Summary, n.On) {
+		return b.print(o)
 	}
 	if !n.Automatic {
-		about("looks", "only on request: connections.floor is 0")
+		b.about("looks", "only on request: connections.floor is 0")
 	}
-	about("seeds", seedLines(n, now)...)
-	about("join", joinLines(&n.Join, now)...)
-	about("rounds", roundLines(&n.Sync, now)...)
-	about("searches", searchLines(&n.Searches, now)...)
-	about("asked by", fmt.Sprintf("%s of others: %s handed out%s", inspect.Count(n.Service.Served, "request"), inspect.Count(n.Service.Peers, "peer"), refusedText(n.Service.Refused)))
-	about("neighbours", setText(&n.Neighbour, n.Dialling))
-	about("random", setText(&n.Random, 0))
-	if _, err := fmt.Fprint(o.Out, b.String()); err != nil {
+	b.about("seeds", seedLines(n, now)...)
+	b.about("join", joinLines(&n.Join, now)...)
+	b.about("rounds", roundLines(&n.Sync, now)...)
+	b.about("searches", searchLines(&n.Searches, now)...)
+	b.about("asked by", fmt.Sprintf("%s of others: %s handed out%s", inspect.Count(n.Service.Served, "request"), inspect.Count(n.Service.Peers, "peer"), refusedText(n.Service.Refused)))
+	b.about("neighbours", setText(&n.Neighbour, n.Dialling))
+	b.about("random", setText(&n.Random, 0))
+	if err := b.print(o); err != nil {
 		return err
 	}
 	if err := printSets(o, n); err != nil {

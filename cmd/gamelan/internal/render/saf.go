@@ -18,52 +18,61 @@ func StoreForward(o *Output, s *models.StoreForward, now time.Time) error {
 	if o.JSON {
 		return o.PrintJSON(s)
 	}
-	var b strings.Builder
-	fmt.Fprintln(&b, inspect.Escape(s.Summary))
-	if !s.On {
-		fmt.Fprintf(&b, "Next: %s.\n", api.NoDHTHint)
-		_, err := fmt.Fprint(o.Out, b.String())
-		return err
-	}
-	about := func(name string, lines ...string) {
-		for i, text := range lines {
-			if i > 0 {
-				name = ""
-			}
-			fmt.Fprintf(&b, "%-12s%s\n", name, inspect.Escape(text))
-		}
+	var b lines
+	if !b.head(s.Summary, s.On) {
+		return b.print(o)
 	}
 	if s.Server == nil {
-		about("stores", "nothing for others: the node is a client, or saf.no_store is true")
+		b.about("stores", "nothing for others: the node is a client")
 	} else {
-		about("stores", storesLines(s.Server, now)...)
-		about("refused", countsText(s.Server.Refused, "none"))
-		about("asked by", countsText(s.Server.Requests, "nobody yet"))
+		b.about("stores", storesLines(s.Server, now)...)
+		b.about("refused", countsText(s.Server.Refused, "none"))
+		b.about("asked by", countsText(s.Server.Requests, "nobody yet"))
 		for i, m := range s.Server.Most {
 			name := "most for"
 			if i > 0 {
 				name = ""
 			}
-			about(name, fmt.Sprintf("%s: %s, %s", inspect.ShortName(m.NodeID), inspect.Count(uint64(m.Messages), "message"), Bytes(m.Bytes)))
+			b.about(name, fmt.Sprintf("%s: %s, %s", inspect.ShortName(m.NodeID), inspect.Count(uint64(m.Messages), "message"), Bytes(m.Bytes)))
 		}
 	}
 	if s.Client != nil {
-		about("own", ownLines(s.Client)...)
+		b.about("own", ownLines(s.Client)...)
 	}
-	if _, err := fmt.Fprint(o.Out, b.String()); err != nil || s.Client == nil || len(s.Client.Peers) == 0 {
+	if err := b.print(o); err != nil || s.Client == nil || len(s.Client.Peers) == 0 {
 		return err
 	}
+	fmt.Fprintln(o.Out)
+	return askedTable(o, s.Client, now)
+}
+
+// askedTable writes whom the node asked for its messages, when, and what was answered.
+func askedTable(o *Output, c *models.StoreForwardClient, now time.Time) error {
 	rows := [][]string{{"PEER", "CONNECTED", "LAST ASKED", "WHAT CAME"}}
-	for i := range s.Client.Peers {
-		p := &s.Client.Peers[i]
+	for i := range c.Peers {
+		p := &c.Peers[i]
 		at := "-"
 		if !p.LastAt.IsZero() {
 			at = ago(now, p.LastAt)
 		}
 		rows = append(rows, []string{inspect.ShortName(p.NodeID), yesNo(p.Connected), at, inspect.Escape(peerText(p, now))})
 	}
-	fmt.Fprintln(o.Out)
 	return o.Table(rows)
+}
+
+// WhyStored writes whom the node asked for the messages that are stored for it, when, what was
+// answered, or why it asks nobody.
+func WhyStored(o *Output, s *models.StoreForward, now time.Time) error {
+	if s.Client == nil {
+		return nil
+	}
+	var b lines
+	fmt.Fprintln(&b, "Messages that other nodes store for this one:")
+	b.about("asks", ownLines(s.Client)...)
+	if err := b.print(o); err != nil || len(s.Client.Peers) == 0 {
+		return err
+	}
+	return askedTable(o, s.Client, now)
 }
 
 func yesNo(is bool) string {
@@ -83,8 +92,11 @@ func storesLines(s *models.StoreForwardServer, now time.Time) (lines []string) {
 		}
 	}
 	lines = append(lines, text)
-	if s.Full {
+	if s.Full && !s.NoStore {
 		lines = append(lines, "full: the oldest messages make way for new ones; raise saf.max_messages or saf.max_bytes, or delete some: gamelan saf purge")
+	}
+	if s.NoStore {
+		lines = append(lines, "no further ones: saf.no_store is true; what is stored is still handed out")
 	}
 	if s.Messages > 0 {
 		lines = append(lines, fmt.Sprintf("%s for known peers, %s for unknown ones, %s given to their receivers", inspect.Number(uint64(s.High)), inspect.Number(uint64(s.Low)), inspect.Number(uint64(s.Delivered))))
@@ -143,7 +155,7 @@ func cameText(delivered, duplicates, refused, skipped, ahead uint64) string {
 	for _, x := range []struct {
 		n    uint64
 		what string
-	}{{duplicates, "known already"}, {refused, "not accepted here (no handler for their type, or it is stuck)"}, {skipped, "unreadable"}, {ahead, "of them from a clock over 5 min ahead of this one: check the clock"}} {
+	}{{duplicates, "known already"}, {refused, "not accepted here (no handler for their type, a stuck one, or a full inbox)"}, {skipped, "unreadable"}, {ahead, "of them from a clock over 5 min ahead of this one: check the clock"}} {
 		if x.n > 0 {
 			text += ", " + inspect.Number(x.n) + " " + x.what
 		}

@@ -3,7 +3,7 @@ package render
 import "github.com/gamelan-p2p/gamelan/inspect"
 
 // StoreMeaning says what a message to be stored may come to.
-const StoreMeaning = "A neighbour that stores it gives it to the receiver when that is back and asks, usually for up to 3 days. Neither is promised, and no receipt comes back."
+const StoreMeaning = "A neighbour that stores it gives it to the receiver when that is back and asks: usually for up to 3 days if it knows the receiver, and for 6 hours if not. Neither is promised, and no receipt comes back."
 
 // promise says, for messages that nodes were asked to store, where they went and what that
 // means.
