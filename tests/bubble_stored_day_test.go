@@ -18,7 +18,8 @@ import (
 )
 
 // TestBubbleStoredDay has clients come and go in a network for two virtual hours, or with
-// GAMELAN_STORED_DAY=1 for 24 among 100 nodes, while everybody writes to them: each letter
+// GAMELAN_STORED_DAY=1 for 24 among 100 nodes, while everybody writes to them, and some of the
+// nodes that store restart now and then: each letter
 // that was written to a node that may store it reaches the handler of its receiver once,
 // unless its receiver stayed away until its validity was over.
 //
@@ -44,7 +45,9 @@ type storedDay struct {
 	t      *testing.T
 	net    *gamelantest.Network
 	random *rand.Rand
-	all    []member // the nodes
+	all    []member         // the nodes
+	kept   []gamelan.Config // of the nodes, from the second one on, that restart and keep what they store
+	starts int              // restarts of them
 	away   []*wanderer
 }
 
@@ -75,6 +78,10 @@ func (d *storedDay) run(t *testing.T) {
 		if i > 0 {
 			cfg.Seeds = []string{d.all[0].Seed()}
 		}
+		if i > 0 && len(d.kept) < max(2, d.nodes/10) {
+			cfg.DataDir = t.TempDir()
+			d.kept = append(d.kept, cfg)
+		}
 		d.all = append(d.all, startMember(d.net, cfg, quiet))
 	}
 	time.Sleep(2 * time.Minute)
@@ -96,6 +103,9 @@ func (d *storedDay) run(t *testing.T) {
 			}
 		}
 		d.write(max(1, d.clients/20))
+		if d.random.IntN(restartEach) == 0 {
+			d.restart()
+		}
 	}
 	for _, w := range d.away {
 		if w.node == nil {
@@ -105,6 +115,19 @@ func (d *storedDay) run(t *testing.T) {
 	time.Sleep(15 * time.Minute)
 	synctest.Wait()
 	d.check()
+}
+
+// restartEach is how many minutes pass on average between two restarts of nodes.
+const restartEach = 10
+
+// restart restarts a node that keeps what it stores.
+func (d *storedDay) restart() {
+	i := d.random.IntN(len(d.kept))
+	if err := d.all[1+i].Close(context.Background()); err != nil {
+		d.t.Error(err)
+	}
+	d.all[1+i] = startMember(d.net, d.kept[i], quiet)
+	d.starts++
 }
 
 // arrive starts a client, which knows the first node only.
@@ -190,8 +213,8 @@ func (d *storedDay) check() {
 			}
 		}
 	}
-	d.t.Logf("%d letters: %d delivered, the validity of %d was over; %d returns", letters, delivered, over, returns)
-	if letters == 0 || returns == 0 {
+	d.t.Logf("%d letters: %d delivered, the validity of %d was over; %d returns, %d restarts of nodes that store", letters, delivered, over, returns, d.starts)
+	if letters == 0 || returns == 0 || d.starts == 0 {
 		d.t.Error("nothing was tested")
 	}
 }
