@@ -153,8 +153,10 @@ func groups(flood, attack time.Duration) []harness.Group {
 		},
 		{
 			Name:  "stored",
-			About: "messages that a node stores for others, of 6 kB or (a million) half a kB each: opening the store, an answer with 50, a message on the disk while old ones are deleted",
+			About: "messages that a node stores for others: 1 KiB each, synced, beside a store of the same shape; of 6 kB or (a million) half a kB each: opening the store, an answer with 50, a message on the disk while old ones are deleted",
 			Cases: []harness.Case{
+				anchors.StoredBatch(),
+				product.StoredInsert(),
 				product.Stored(100_000, 6016),
 				product.Stored(1_000_000, 512),
 			},

@@ -100,6 +100,15 @@ func targets() []harness.Target {
 		},
 		ratio("P17", "gamelan/dedup-new-hashes-all-written", harness.Rate, 0.5, 0.8, "store/dedup-memory-ring+pebble-v2-batch64-nosync"),
 
+		// Messages stored for others: synced before they count; a million of them.
+		ratio("P18", "gamelan/stored-insert-1KiB", harness.Rate, 0.5, 0.8, "store/pebble-v2-saf64-1KiB+2idx-sync"),
+		absolute("P19", "gamelan/stored-1000000", product.StoredAnswer, 50*15*microsecond, 50*5*microsecond),
+		absolute("stored: open", "gamelan/stored-1000000", product.StoredOpen, 2000*millisecond, 0),
+		absolute("stored: answer", "gamelan/stored-1000000", product.StoredAnswerSlow, 20*millisecond, 0),
+		absolute("stored: answer", "gamelan/stored-100000", product.StoredAnswerSlow, 20*millisecond, 0),
+		absolute("stored: purge", "gamelan/stored-1000000", product.StoredPurge, 3, 0),
+		absolute("stored: purge", "gamelan/stored-100000", product.StoredPurge, 3, 0),
+
 		// The peer store. A key is hashed for each look-up, which costs 1 µs.
 		absolute("P20", "gamelan/closest-20-of-10000", harness.P50, 5*microsecond, 2*microsecond),
 		absolute("P20", "gamelan/closest-20-of-100000", harness.P50, 20*microsecond, 0),

@@ -78,6 +78,45 @@ func DedupRing() harness.Case {
 	}}
 }
 
+// storedBatch is how many records the anchor of stored messages writes at a time.
+const storedBatch = 64
+
+// StoredBatch is store/pebble-v2-saf64-1KiB+2idx-sync: records of 1 KiB, each with two more
+// keys without a value, go into a fresh store in batches of 64, each synced.
+func StoredBatch() harness.Case {
+	return harness.Case{Name: "store/pebble-v2-saf64-1KiB+2idx-sync", Run: func(m *harness.Meter) (err error) {
+		dir, err := os.MkdirTemp("", "gamelan-bench-")
+		if err != nil {
+			return err
+		}
+		defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
+		db, err := pebble.Open(dir, &pebble.Options{Logger: silent{}})
+		if err != nil {
+			return err
+		}
+		defer func() { err = errors.Join(err, db.Close()) }()
+		value := body(1 << 10)
+		batch := db.NewBatch()
+		defer func() { err = errors.Join(err, batch.Close()) }()
+		n := uint64(0)
+		return m.Until(storedBatch, func() error {
+			for range storedBatch {
+				n++
+				h := HashOf(n)
+				key := binary.BigEndian.AppendUint64([]byte{'m'}, n)
+				for _, set := range []struct{ key, value []byte }{{key, value}, {append([]byte{'d'}, h[:]...), nil}, {append([]byte{'t'}, key...), nil}} {
+					if err := batch.Set(set.key, set.value, nil); err != nil {
+						return err
+					}
+				}
+			}
+			err := batch.Commit(pebble.Sync)
+			batch.Reset()
+			return err
+		})
+	}}
+}
+
 // HashOf makes a hash of a number, cheaply: equal ones differ, and their order
 // says nothing of the numbers'.
 func HashOf(n uint64) (h [32]byte) {

@@ -26,6 +26,14 @@ const (
 	storedDestinations = 1000
 )
 
+// Metrics of Stored.
+const (
+	StoredOpen       = "open ns"
+	StoredAnswer     = "answer p50 ns"
+	StoredAnswerSlow = "answer p99 ns"
+	StoredPurge      = "write while purging p50, of that"
+)
+
 // storedOnDisk is a store of messages on the disk, and its index.
 type storedOnDisk struct {
 	dir      string
@@ -162,7 +170,7 @@ func (s *storedOnDisk) open(m *harness.Meter, n int) error {
 		}
 	}
 	slices.Sort(all)
-	m.Report("open ns", float64(all[len(all)/2]))
+	m.Report(StoredOpen, float64(all[len(all)/2]))
 	return nil
 }
 
@@ -180,8 +188,8 @@ func (s *storedOnDisk) answers(m *harness.Meter, _ int) error {
 		}
 	}
 	slices.Sort(all)
-	m.Report("answer p50 ns", float64(all[len(all)/2]))
-	m.Report("answer p99 ns", float64(all[len(all)*99/100]))
+	m.Report(StoredAnswer, float64(all[len(all)/2]))
+	m.Report(StoredAnswerSlow, float64(all[len(all)*99/100]))
 	return nil
 }
 
@@ -200,7 +208,7 @@ func (s *storedOnDisk) purge(m *harness.Meter, n int) error {
 	p50 := float64(quiet[len(quiet)/2])
 	m.Report("write p50 ns", p50)
 	m.Report("write p99, of its p50", float64(quiet[len(quiet)*99/100])/p50)
-	m.Report("write while purging p50, of that", float64(purging[len(purging)/2])/p50)
+	m.Report(StoredPurge, float64(purging[len(purging)/2])/p50)
 	m.Report("write while purging p99, of that", float64(purging[len(purging)*99/100])/p50)
 	return nil
 }
