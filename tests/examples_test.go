@@ -14,6 +14,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/gamelan-p2p/gamelan/tests/seednode"
 )
 
 // examples returns the folders of the examples.
@@ -82,6 +84,12 @@ var exampleOutput = map[string][]string{
 	"customprotocol": {
 		`^Speaking /example/shout/1: "is anybody there" is answered "IS ANYBODY THERE"\.$`,
 		`^Speaking /example/shout/2: "and now" is answered "AND NOW!"\.$`,
+	},
+	"seedkad": {
+		`^node 1 is the way in, at /ip4/127\.0\.0\.1/udp/\d+$`,
+		`^node 5 has joined by /ip4/127\.0\.0\.1/udp/\d+, whose id is [0-9a-f]{8}$`,
+		`^node 1 knows \d peers and finds greeting: "Hello from the last node!"$`,
+		`^node 5 knows \d peers and finds greeting: "Hello from the last node!"$`,
 	},
 	"layer": {
 		`^Alice's note: confirmed\nBob reads "The rehearsal is at eight\."\.$`,
@@ -289,5 +297,37 @@ func (c *chatter) leave() {
 	}
 	if err := c.cmd.Wait(); err != nil {
 		c.t.Errorf("leave: %v\n%s", err, &c.stderr)
+	}
+}
+
+// TestExampleSeedkad has the example join an emulated node of the old program. Values go both
+// ways.
+func TestExampleSeedkad(t *testing.T) {
+	t.Parallel()
+	n, err := seednode.Start(seednode.Config{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(n.Stop)
+	if err := n.Save([]byte("old"), []byte("from the old program")); err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	out, err := exec.CommandContext(ctx, build(t, "seedkad"), "-nodes", "2", "-connect", n.Address(), "-query", "old").CombinedOutput()
+	if err != nil {
+		t.Fatalf("got %v\n%s", err, out)
+	}
+	for _, want := range []string{
+		fmt.Sprintf("node 2 has joined by %s, whose id is %x\n", n.Address(), n.ID()[:4]),
+		"finds greeting: \"Hello from the last node!\"\n",
+		"finds old: \"from the old program\"\n",
+	} {
+		if !strings.Contains(string(out), want) {
+			t.Errorf("got\n%s\nwant %q", out, want)
+		}
+	}
+	if got, err := n.Query([]byte("greeting")); err != nil || string(got) != "Hello from the last node!" {
+		t.Errorf("got %q and %v from the emulated node, want the greeting", got, err)
 	}
 }

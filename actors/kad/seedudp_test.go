@@ -1,0 +1,185 @@
+package kad
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+)
+
+// seedClient starts a client of the overlay Seed on a socket of loopback.
+func seedClient(t *testing.T, h Host, name string, o SeedUDPOptions) *Client {
+	t.Helper()
+	n, err := SeedUDP(o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c, err := Start(t.Context(), h, Config{Name: name, Overlay: Seed, AllowPrivate: true, Networks: []Network{n}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
+func seedHost(t *testing.T, o StandaloneOptions) *Standalone {
+	t.Helper()
+	h, err := NewStandalone(o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+		defer cancel()
+		if err := h.Close(ctx); err != nil {
+			t.Error(err)
+		}
+	})
+	return h
+}
+
+// eventually repeats a question until the answer is yes.
+func eventually(t *testing.T, what string, yes func() bool) {
+	t.Helper()
+	for end := time.Now().Add(time.Minute); !yes(); {
+		if time.Now().After(end) {
+			t.Fatalf("%s: not within a minute", what)
+		}
+	}
+}
+
+// TestGatewayIsKilledUnderLoad has the gateway of a client fail four times, while others ask
+// it and it asks others; besides, one packet of a hundred makes it panic, which costs no
+// restart. It binds the same port again, calls that were under way end with a typed error,
+// what the client has saved is still found, views can be read all the time, and every token
+// comes back.
+//
+// conforms: kad 56, 61, 63
+func TestGatewayIsKilledUnderLoad(t *testing.T) {
+	var kills, asks, packets, contained atomic.Int32
+	h := seedHost(t, StandaloneOptions{Logger: slog.New(slog.DiscardHandler), Fault: func(path, point string) {
+		if !strings.Contains(path, "/victim/gateways/0") {
+			return
+		}
+		switch point {
+		case "*kad.ask": // a bug of this node: the actor is restarted
+			if asks.Add(1)%100 == 0 && kills.Load() < 4 {
+				kills.Add(1)
+				panic("a fault for a test")
+			}
+		case "*kad.arrived", "*kad.served": // one that a peer has caused: the message is dropped
+			if packets.Add(1)%100 == 0 {
+				contained.Add(1)
+				panic("a fault for a test")
+			}
+		}
+	}})
+	victim := seedClient(t, h, "victim", SeedUDPOptions{})
+	at := victim.Addresses()[0]
+	var others []*Client
+	for i := range 4 {
+		c := seedClient(t, h, fmt.Sprint("other-", i), SeedUDPOptions{})
+		eventually(t, "a node is connected", func() bool { _, err := c.Connect(t.Context(), string(at)); return err == nil })
+		others = append(others, c)
+	}
+	if _, err := victim.PutOpaque(t.Context(), []byte("key"), []byte("value")); err != nil && !errors.Is(err, ErrNoPeers) {
+		t.Fatal(err)
+	}
+	stop, end := context.WithCancel(t.Context())
+	var load sync.WaitGroup
+	for i, c := range append(others, victim) {
+		for j := range 4 {
+			load.Go(func() {
+				for n := 0; stop.Err() == nil; n++ {
+					ctx, cancel := context.WithTimeout(stop, time.Second)
+					k, err := c.Key(fmt.Appendf(nil, "absent %d %d %d", i, j, n))
+					if err != nil {
+						t.Error(err)
+					}
+					_, err = c.Get(ctx, k)
+					cancel()
+					_, failed := errors.AsType[*LookupFailedError](err)
+					_, limit := errors.AsType[*LimitError](err)
+					switch {
+					case errors.Is(err, ErrNotFound), errors.Is(err, ErrIsolated), errors.Is(err, ErrNoPeers), errors.Is(err, ErrRestarted),
+						errors.Is(err, ErrBusy), failed, limit, errors.Is(err, context.DeadlineExceeded), stop.Err() != nil:
+					default:
+						t.Errorf("got %v, want a typed error", err)
+					}
+					if c.View() == nil {
+						t.Error("got no view")
+					}
+				}
+			})
+		}
+	}
+	eventually(t, "the gateway has failed four times", func() bool { return kills.Load() == 4 && contained.Load() > 10 })
+	end()
+	load.Wait()
+	eventually(t, "the gateway answers again, at its port", func() bool {
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		who, err := others[0].Connect(ctx, string(at))
+		return err == nil && who.ID == victim.ID()
+	})
+	k, err := victim.Key([]byte("key"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if r, err := victim.Get(t.Context(), k); err != nil || string(r.Value) != "value" {
+		t.Errorf("got %v and %v, want the value that was saved before", r, err)
+	}
+	for _, i := range h.Root().Snapshot() {
+		if strings.HasSuffix(i.Path, "/victim/gateways/0") && i.Restarts != 4 {
+			t.Errorf("got %d restarts, want 4, in spite of %d panics on packets", i.Restarts, contained.Load())
+		}
+	}
+	eventually(t, "every token is back", func() bool {
+		requests, answers := victim.x.gates[0].tokens.held()
+		return requests == 0 && answers == 0 && victim.x.stored.work.Load() == 0
+	})
+}
+
+// TestSeedUDPConfig refuses what cannot work, and fails at the start for a port in use.
+func TestSeedUDPConfig(t *testing.T) {
+	for _, o := range []SeedUDPOptions{
+		{Listen: "nonsense"},
+		{Listen: "/ip4/127.0.0.1/tcp/0"},
+		{IDLen: 33},
+		{MaxValue: 65_412},
+	} {
+		if _, err := SeedUDP(o); !errors.Is(err, ErrConfig) {
+			t.Errorf("%+v: got %v, want ErrConfig", o, err)
+		}
+	}
+	h := seedHost(t, StandaloneOptions{})
+	first := seedClient(t, h, "first", SeedUDPOptions{})
+	n, err := SeedUDP(SeedUDPOptions{Listen: string(first.Addresses()[0])})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	defer cancel()
+	_, err = Start(ctx, h, Config{Name: "second", Overlay: Seed, Networks: []Network{n}})
+	if err == nil || !strings.Contains(err.Error(), "already in use") {
+		t.Errorf("got %v, want one that says that the port is in use", err)
+	}
+}
+
+// TestSeedUDPEverywhere binds all addresses and names those of this machine.
+func TestSeedUDPEverywhere(t *testing.T) {
+	h := seedHost(t, StandaloneOptions{})
+	a := seedClient(t, h, "a", SeedUDPOptions{Listen: "/ip4/0.0.0.0/udp/0", Addresses: []Address{"/ip4/192.0.2.1/udp/9"}})
+	own := a.Addresses()
+	if len(own) < 2 || own[len(own)-1] != "/ip4/192.0.2.1/udp/9" || strings.Contains(string(own[0]), "0.0.0.0") {
+		t.Fatalf("got %v, want an address of this machine and the given one", own)
+	}
+	b := seedClient(t, h, "b", SeedUDPOptions{})
+	if who, err := b.Connect(t.Context(), string(own[0])); err != nil || who.ID != a.ID() {
+		t.Errorf("%s: got %v and %v, want %v", own[0], who.ID, err, a.ID())
+	}
+}
