@@ -172,7 +172,7 @@ func (p *peer) await(what string, holds func() bool) {
 // found by the other, and stored here; and no address without proof gets more than three
 // times what it sent.
 //
-// conforms: kad 7, 8
+// conforms: kad 8
 func TestPeerOfSeeds(t *testing.T) {
 	p := newPeer(t)
 	a, b := start(t, seednode.Config{Slow: true}), start(t, seednode.Config{Slow: true})

@@ -14,6 +14,7 @@ import (
 
 	"github.com/gamelan-p2p/gamelan/actors/kad"
 	"github.com/gamelan-p2p/gamelan/actors/kad/seed"
+	dhtkad "github.com/gamelan-p2p/gamelan/dht/kad"
 	"github.com/gamelan-p2p/gamelan/tests/seednode"
 )
 
@@ -73,7 +74,7 @@ func queries(t *testing.T, s *seed.Service, key, value string) func() bool {
 // TestConnectToSeed tells the id of an emulated node, which learns of this one; and fails
 // within its context where nobody is.
 //
-// conforms: kad 12
+// conforms: kad 5, 12
 func TestConnectToSeed(t *testing.T) {
 	for _, slow := range []bool{false, true} {
 		n := start(t, seednode.Config{Slow: slow})
@@ -81,6 +82,9 @@ func TestConnectToSeed(t *testing.T) {
 		id, err := s.Connect(t.Context(), n.Address())
 		if err != nil || !bytes.Equal(id[:20], n.ID()) {
 			t.Fatalf("slow %t: got %s and %v, want %x", slow, id.Text(20), err, n.ID())
+		}
+		if _, err := c.Ping(t.Context(), dhtkad.SeedContact(id, dhtkad.Address(n.Address()))); err != nil {
+			t.Errorf("slow %t: got %v for a PING, whose PONG has an id of its own", slow, err)
 		}
 		peers, err := n.Peers()
 		own := c.ID()
@@ -422,8 +426,6 @@ func TestBytesWithoutProof(t *testing.T) {
 }
 
 // TestAnyDatagram sends bytes of all kinds; the node answers afterwards.
-//
-// conforms: kad 2, 3
 func TestAnyDatagram(t *testing.T) {
 	_, c := service(t, kad.SeedUDPOptions{})
 	x := call(t, c)

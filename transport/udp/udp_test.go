@@ -240,8 +240,6 @@ func TestReplyLeavesFromWhereItCame(t *testing.T) {
 }
 
 // TestReplyOfIPv6 is the same with IPv6, whose loopback has one address.
-//
-// conforms: kad 4
 func TestReplyOfIPv6(t *testing.T) {
 	s := listen(t, "/ip6/::/udp/0", Options{})
 	transmit(t, s)

@@ -186,8 +186,6 @@ func TestModel(t *testing.T) {
 
 // FuzzDatagrams gives the machine datagrams of any bytes, from a few addresses. The first
 // byte of each is its length, the second says where it comes from and whether time passes.
-//
-// conforms: kad 2, 3
 func FuzzDatagrams(f *testing.F) {
 	codec, err := seed.NewCodec(20, 0)
 	if err != nil {

@@ -28,7 +28,7 @@ func TestScripts(t *testing.T) {
 	for _, name := range []string{
 		// conforms: kad 7
 		"first", // bytes to an address without proof
-		// conforms: kad 8
+		// conforms: kad 4, 8
 		"proof", // what proves an address, and who may store
 		// conforms: kad 5
 		"pong", // a PONG with an id of its own

@@ -2,7 +2,6 @@ package seed
 
 import (
 	"bytes"
-	"slices"
 	"strings"
 
 	"github.com/gamelan-p2p/gamelan/dht/kad"
@@ -60,12 +59,4 @@ func (c Codec) Select(contacts []kad.Contact, asker Asker, self kad.ID, limit, s
 		}
 	}
 	return list
-}
-
-// Accept returns those of the received contacts that are of use: neither self nor at one
-// of this node's own addresses. It changes the list that it was given.
-func Accept(contacts []kad.Contact, self kad.ID, own []kad.Address) []kad.Contact {
-	return slices.DeleteFunc(contacts, func(c kad.Contact) bool {
-		return c.ID == self || slices.ContainsFunc(c.Addresses, func(a kad.Address) bool { return slices.Contains(own, a) })
-	})
 }

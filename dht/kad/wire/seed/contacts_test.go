@@ -70,23 +70,6 @@ func TestLongLists(t *testing.T) {
 	refused(t, "a bad id at the end", append(b, 0), kad.ErrIDLength)
 }
 
-// TestAccept leaves out the node itself and its own addresses.
-//
-// conforms: kad 6
-func TestAccept(t *testing.T) {
-	self := sequence(1)
-	got := seed.Accept([]kad.Contact{
-		kad.SeedContact(sequence(2), "/ip4/1.2.3.4/udp/5"),
-		kad.SeedContact(self, "/ip4/1.2.3.5/udp/5"),
-		kad.SeedContact(sequence(3), "/ip4/9.9.9.9/udp/9"),
-		kad.SeedContact(sequence(4), "/ip4/1.2.3.4/udp/6"),
-	}, self, []kad.Address{"/ip4/9.9.9.9/udp/9", "/ip6/::1/udp/9"})
-	want := []kad.Contact{kad.SeedContact(sequence(2), "/ip4/1.2.3.4/udp/5"), kad.SeedContact(sequence(4), "/ip4/1.2.3.4/udp/6")}
-	if !reflect.DeepEqual(got, want) {
-		t.Errorf("got %v, want %v", got, want)
-	}
-}
-
 // TestSelect chooses what an answer lists.
 //
 // conforms: kad 6

@@ -6,6 +6,6 @@
 // bytes. There is no version and no checksum, and nobody is authenticated, so [Codec]
 // checks every length, and reports what is wrong as a [kad.DecodeError].
 //
-// [Codec.Select] says which contacts an answer may list, and [Accept] which received ones
-// are of use. The limits on what an address is sent are in package limit.
+// [Codec.Select] says which contacts an answer may list. Which received ones are of use is
+// decided in package gateway, and the limits on what an address is sent are in package limit.
 package seed
