@@ -118,7 +118,7 @@ var confined = map[string][]string{
 // pure folders hold values, codecs and machines: no goroutine, clock, socket,
 // disk or actor. They import of ours only what is pure as well.
 var (
-	pure        = []string{"identity", "protocol", "dht", "transport/dial", "transport/connpool", "transport/keepalive"}
+	pure        = []string{"identity", "protocol", "dht", "transport/dial", "transport/connpool", "transport/keepalive", "transport/tor"}
 	pureImports = append(slices.Clone(pure), "internal/ristretto")
 	impure      = []string{"net", "net/http", "os", "os/exec", "syscall", "github.com/asynkron/protoactor-go"}
 )

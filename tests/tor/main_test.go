@@ -9,7 +9,7 @@ import (
 )
 
 // enable says how to run these tests.
-const enable = "\"apt-get install microsocks && GAMELAN_TOR=1 go test ./tests/tor\" runs the tests through a SOCKS5 proxy"
+const enable = "\"apt-get install tor microsocks && GAMELAN_TOR=1 go test ./tests/tor\" runs the tests with Tor and through a SOCKS5 proxy"
 
 // missing says why the tests cannot run; nil if they can.
 var missing error
@@ -38,8 +38,10 @@ func findPrograms() error {
 	if os.Getenv("GAMELAN_TOR") != "1" {
 		return fmt.Errorf("%s", enable)
 	}
-	if _, err := exec.LookPath("microsocks"); err != nil {
-		return fmt.Errorf("%w; %s", err, enable)
+	for _, program := range []string{"tor", "microsocks"} {
+		if _, err := exec.LookPath(program); err != nil {
+			return fmt.Errorf("%w; %s", err, enable)
+		}
 	}
 	return nil
 }
