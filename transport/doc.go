@@ -3,7 +3,7 @@
 // Other packages in this directory use these streams: noise encrypts them, mux divides
 // a connection into substreams, and upgrade runs both in the order of the profile.
 //
-// The packages tcp, memory and socks are implementations; each passes the suite in
+// The packages tcp, memory, socks and tcptor are implementations; each passes the suite in
 // transporttest. A new one needs no change elsewhere: implement the three
 // interfaces, return the typed errors, run the suite.
 package transport

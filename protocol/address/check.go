@@ -90,7 +90,7 @@ func checkEnd(p []component) error {
 // checksum, 1 of version, 2 of port.
 func checkOnion3(v []byte) error {
 	key, sum, version, port := v[:32], v[32:34], v[34], v[35:37]
-	if version != onionVersion {
+	if version != 3 {
 		return fmt.Errorf("%w: onion version %d, want 3", ErrMalformed, version)
 	}
 	if !bytes.Equal(onionSum(key), sum) {
@@ -102,21 +102,19 @@ func checkOnion3(v []byte) error {
 	return nil
 }
 
-// onionVersion is the one version of onion services that is left.
-const onionVersion = 3
-
-// onionSum returns the checksum of an onion3 address with this public key.
+// onionSum returns the checksum of an onion3 address, which has version 3, with this public
+// key.
 func onionSum(key []byte) []byte {
 	h := sha3.New256()
 	h.Write([]byte(".onion checksum"))
 	h.Write(key)
-	h.Write([]byte{onionVersion})
+	h.Write([]byte{3})
 	return h.Sum(nil)[:2]
 }
 
 // Onion3 returns the address of the onion service with this ed25519 key, at a port other
 // than 0.
 func Onion3(key [32]byte, port uint16) (ma.Multiaddr, error) {
-	v := append(append(append(key[:], onionSum(key[:])...), onionVersion), byte(port>>8), byte(port))
+	v := append(append(append(key[:], onionSum(key[:])...), 3), byte(port>>8), byte(port))
 	return FromBytes(append(slices.Clone(ma.ProtocolWithCode(ma.P_ONION3).VCode), v...))
 }

@@ -14,6 +14,8 @@ import (
 
 	"github.com/gamelan-p2p/gamelan/transport"
 	"github.com/gamelan-p2p/gamelan/transport/socks"
+	"github.com/gamelan-p2p/gamelan/transport/tcp"
+	"github.com/gamelan-p2p/gamelan/transport/tcptor"
 	"github.com/gamelan-p2p/gamelan/transport/transporttest"
 )
 
@@ -95,6 +97,22 @@ func TestSocksConformance(t *testing.T) {
 			})
 		})
 	}
+}
+
+// TestTCPWithTorConformance has both modes of the composition, with microsocks for Tor.
+func TestTCPWithTorConformance(t *testing.T) {
+	p := microsocks(t)
+	loopback := ma.StringCast("/ip4/127.0.0.1/tcp/0")
+	t.Run("hidden", func(t *testing.T) {
+		transporttest.ConformanceThroughProxy(t, func(t *testing.T) (transport.Transport, ma.Multiaddr) {
+			return tcptor.Hidden(newSocks(t, p, socks.Options{}), tcptor.Options{}), loopback
+		})
+	})
+	t.Run("open", func(t *testing.T) {
+		transporttest.Conformance(t, func(t *testing.T) (transport.Transport, ma.Multiaddr) {
+			return tcptor.Open(newSocks(t, p, socks.Options{}), tcp.Options{}), loopback
+		})
+	})
 }
 
 // TestSocksErrors has microsocks say no in the ways that it knows.
