@@ -29,6 +29,8 @@ var (
 // desk is an [dht.Outbound] with its ledger, in a made-up world in which time
 // passes when told.
 type desk struct {
+	reached []dht.Reached // since the beginning
+
 	t         testing.TB
 	start     time.Time
 	now       time.Time
@@ -112,6 +114,8 @@ func (d *desk) apply(fx *dht.OutboundEffects) {
 		l.Discard()
 	}
 	fx.Released = fx.Released[:0]
+	d.reached = append(d.reached, fx.Reached...)
+	fx.Reached = fx.Reached[:0]
 	d.under = append(d.under, d.writes...)
 	if !fx.Wake.IsZero() {
 		if !d.wake.IsZero() && !fx.Wake.Before(d.wake) {

@@ -10,6 +10,7 @@ import (
 	"github.com/gamelan-p2p/gamelan/dht"
 	"github.com/gamelan-p2p/gamelan/dht/wire"
 	"github.com/gamelan-p2p/gamelan/identity"
+	"github.com/gamelan-p2p/gamelan/protocol"
 )
 
 // TestRelayRecorded passes recorded messages on: to everybody but whom they came
@@ -106,6 +107,38 @@ func TestRelayOutcomes(t *testing.T) {
 		t.Errorf("got %d sends in the ledger, want none", accepted)
 	}
 	d.nothing()
+}
+
+// TestRelayReached: who stores messages hears of those that their destination has confirmed,
+// and not of those that others have confirmed, that are in doubt, or that are of the DHT
+// itself.
+func TestRelayReached(t *testing.T) {
+	d := newDesk(t, villagers, nil)
+	to := repeated(t, 9).PublicKey()
+	c := d.view.peers["e"]
+	c.ID = to.NodeID()
+	d.view.peers["e"] = c
+	letter := func(i int, typ wire.MessageType) *wire.Envelope {
+		e := relayed(i)
+		e.Header.Destination, e.Header.Type = wire.To(to), typ
+		return e
+	}
+	for i, o := range []protocol.Outcome{lost, confirmed} {
+		d.relay(letter(i, wire.TypeDomain), dht.Selected{Peers: []identity.NodeID{c.ID, idOf("a")}})
+		for _, w := range slices.Clone(d.writes) {
+			if w.Peer == c.ID {
+				d.settle(w, o)
+			} else {
+				d.settle(w, confirmed)
+			}
+		}
+	}
+	d.relay(letter(2, wire.TypeJoin), dht.Selected{Peers: []identity.NodeID{c.ID}})
+	d.settleAll(confirmed)
+	want := dht.Reached{Hash: letter(1, wire.TypeDomain).DedupHash(), Destination: c.ID}
+	if len(d.reached) != 1 || d.reached[0] != want {
+		t.Errorf("got %v, want the confirmed letter", d.reached)
+	}
 }
 
 // one is a strategy for a single villager.
