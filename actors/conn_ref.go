@@ -44,6 +44,8 @@ type liveConn struct {
 	calls   atomic.Int32                // RPC calls under way, of both sides
 	retired atomic.Bool                 // another connection has taken its place
 	useful  atomic.Bool                 // see Useful
+	used    atomic.Bool                 // see TakeUse
+	asked   atomic.Bool                 // see Asked
 	leaving atomic.Bool                 // it is being closed to make room for another peer's connection
 }
 

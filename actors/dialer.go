@@ -107,7 +107,7 @@ func (d *dialer) dialPeer(c actor.Context, m DialPeer) {
 	}
 	err := d.env.banned(m.Peer) // the connection of a banned peer may not be closed yet
 	if ref, ok := d.env.Connections.Get(m.Peer); ok && err == nil {
-		c.Send(m.Reply, PeerDialed{Token: m.Token, Peer: m.Peer, Conn: ref})
+		d.give(c, m, ref)
 		return
 	}
 	if err == nil {
@@ -347,7 +347,7 @@ func (d *dialer) settle(c actor.Context, peer identity.NodeID, err error) {
 	for _, m := range d.waiting[peer] {
 		switch {
 		case ok && !errors.Is(err, ErrBanned): // also if this node's dial has failed: the peer's connection came first
-			c.Send(m.Reply, PeerDialed{Token: m.Token, Peer: peer, Conn: ref})
+			d.give(c, m, ref)
 		case err == nil && !m.again:
 			m.again = true
 			if d.again[peer] = append(d.again[peer], m); len(d.again[peer]) == 1 {
@@ -360,6 +360,14 @@ func (d *dialer) settle(c actor.Context, peer identity.NodeID, err error) {
 		}
 	}
 	delete(d.waiting, peer)
+}
+
+// give answers a request with a connection.
+func (d *dialer) give(c actor.Context, m DialPeer, ref *ConnRef) {
+	if !m.Automatic && ref.live != nil {
+		ref.live.asked.Store(true)
+	}
+	c.Send(m.Reply, PeerDialed{Token: m.Token, Peer: m.Peer, Conn: ref})
 }
 
 // abandon answers all that wait when this incarnation ends. They may ask again.

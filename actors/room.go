@@ -58,10 +58,29 @@ func (e *env) kept(ref *ConnRef) bool {
 func (r *ConnRef) Useful() bool { return r.live != nil && r.live.useful.Load() }
 
 func (r *ConnRef) use() {
-	if r != nil && r.live != nil && !r.live.useful.Load() {
+	if r == nil || r.live == nil {
+		return
+	}
+	if !r.live.useful.Load() {
 		r.live.useful.Store(true)
 	}
+	r.useNow()
 }
+
+// useNow notes a use for TakeUse.
+func (r *ConnRef) useNow() {
+	if r.live != nil && !r.live.used.Load() { // a write for each message would cost more
+		r.live.used.Store(true)
+	}
+}
+
+// Asked reports whether a program, or a message or call to the peer, has asked for the
+// connection. This node has made other outbound connections of its own accord.
+func (r *ConnRef) Asked() bool { return r.live != nil && r.live.asked.Load() }
+
+// TakeUse reports whether the connection was of use since the last TakeUse: as [ConnRef.Useful]
+// says, or by a message of this node for the peer over the DHT. Only one actor may call it.
+func (r *ConnRef) TakeUse() bool { return r.live != nil && r.live.used.Swap(false) }
 
 // use marks the connection of a peer as useful, if it still has the id conn; 0 stands for
 // any id.
@@ -73,8 +92,12 @@ func (e *env) use(peer identity.NodeID, conn uint64) {
 
 // substreamsOfUse reports whether a substream of a protocol makes its connection useful by
 // being opened. A substream of messages, or for a child of services such as rpc, does not:
-// there only a message or a call counts.
+// there only a message or a call counts. Nor does one that this node opens to read a list of
+// peers.
 func (e *env) substreamsOfUse(id protocol.ID, handler *actor.PID) bool {
+	if id == protocol.PeersID {
+		return false
+	}
 	for _, m := range e.messagings() {
 		if m.ID == id {
 			return false

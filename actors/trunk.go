@@ -158,6 +158,13 @@ func (t Trunk) Unlimited(peer identity.NodeID) bool { return t.env.allowed(peer)
 // stands for any id. See [ConnRef.Useful].
 func (t Trunk) MarkUseful(peer identity.NodeID, conn uint64) { t.env.use(peer, conn) }
 
+// MarkUsed notes for [ConnRef.TakeUse] that a program has a message for the peer.
+func (t Trunk) MarkUsed(peer identity.NodeID) {
+	if ref, ok := t.env.Connections.Get(peer); ok {
+		ref.useNow()
+	}
+}
+
 // Excluded returns the ranges of addresses that the node never dials.
 func (t Trunk) Excluded() []address.Range { return t.env.Excluded }
 

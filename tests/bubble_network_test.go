@@ -51,7 +51,7 @@ func TestNetwork(t *testing.T) {
 func TestNeighboursAfterACrash(t *testing.T) {
 	gamelantest.Bubble(t, func(t *testing.T) {
 		n := startNetwork(t, 16)
-		time.Sleep(time.Minute)
+		time.Sleep(20 * time.Second) // nobody is hung up yet, so there are connections to draw from
 		x := n.nodes[3]
 		dials := func() (count int) {
 			for _, y := range n.nodes {

@@ -113,6 +113,14 @@ func (d *DHT) acceptSend(s *acceptedSend) {
 	if s.message.Tag == 0 {
 		s.message.Tag = d.newTag()
 	}
+	if s.ledger == d.Ledger {
+		switch to := s.message.To.(type) {
+		case dht.Direct:
+			d.trunk.MarkUsed(to.Peer)
+		case dht.DirectKey:
+			d.trunk.MarkUsed(to.Key.NodeID())
+		}
+	}
 	now := d.trunk.Now()
 	s.id, s.until = d.trunk.NewID(), now.Add(s.message.For())
 	s.entry = s.ledger.Accept(now, s.id, &s.message, s.progress)

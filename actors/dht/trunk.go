@@ -33,6 +33,7 @@ type Trunk interface {
 	Banned(peer identity.NodeID) error
 	Unlimited(peer identity.NodeID) bool
 	MarkUseful(peer identity.NodeID, conn uint64)
+	MarkUsed(peer identity.NodeID)
 	WithoutDHT(p peerstore.Peer) bool
 	Excluded() []address.Range
 

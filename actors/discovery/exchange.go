@@ -25,10 +25,10 @@ type exchange struct {
 	seedIDs  []identity.NodeID             // seeds, as of the last listSeeds; in order
 	listedAt int                           // number of known peers then
 	ticks    uint
-	named    []identity.NodeID          // seeds that only DNS has named
-	listed   netsync.Recent             // nodes whose lists a search has read lately
-	dialled  map[identity.NodeID]uint64 // connections to seeds that this actor has dialled
-	asking   map[identity.NodeID]int    // syncs under way
+	named    []identity.NodeID        // seeds that only DNS has named
+	listed   netsync.Recent           // nodes whose lists a search has read lately
+	uses     map[identity.NodeID]*use // of connections that this node has made of its own accord
+	asking   map[identity.NodeID]int  // syncs under way
 
 	last           RoundResult
 	answers        []SyncedNode // of the last round; replaced, never changed
@@ -43,7 +43,7 @@ type exchange struct {
 func newExchange(d *Discovery, seed1, seed2 uint64) *exchange {
 	x := &exchange{
 		d: d, random: rand.New(rand.NewPCG(seed1, seed2)), bootstrap: netsync.NewBootstrap(),
-		seeds: make(map[identity.NodeID]SeedState), dialled: make(map[identity.NodeID]uint64),
+		seeds: make(map[identity.NodeID]SeedState), uses: make(map[identity.NodeID]*use),
 	}
 	s := &d.Settings
 	x.rounds = netsync.NewRounds(netsync.Options{

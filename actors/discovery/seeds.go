@@ -12,7 +12,6 @@ import (
 	"github.com/gamelan-p2p/gamelan/dht/netsync"
 	"github.com/gamelan-p2p/gamelan/identity"
 	"github.com/gamelan-p2p/gamelan/peerstore"
-	"github.com/gamelan-p2p/gamelan/protocol"
 	"github.com/gamelan-p2p/gamelan/protocol/address"
 	"github.com/gamelan-p2p/gamelan/supervisor"
 )
@@ -161,46 +160,4 @@ func (a *netsyncActor) lookedUp(c actor.Context) {
 		a.step(c, a.bootstrap, netsync.Begin{Usable: a.usable(netsync.Enough), Seeds: ids(a.seedPeers())})
 	}
 	a.step(c, a.recovery, netsync.Resolved{})
-}
-
-// idleStreams is how many substreams a connection may have that is not in use: one in each
-// direction for messages.
-//
-// spec: comms 11.4.
-const idleStreams = 2
-
-// hangUp ends the connections to seeds that this actor has dialled and that are no longer
-// needed.
-//
-// spec: V27.
-func (a *netsyncActor) hangUp(c actor.Context) {
-	if len(a.dialled) == 0 {
-		return
-	}
-	var links []netsync.Link
-	for id, ref := range a.d.trunk.Connections().All() {
-		if !ref.Features.IsNode() {
-			continue
-		}
-		p, _ := a.d.trunk.Store().Get(id)
-		conn, ours := a.dialled[id]
-		links = append(links, netsync.Link{
-			Peer: id, Outbound: ref.Direction == protocol.Outbound, Seed: p.Flags&peerstore.FlagSeed != 0 && ours && conn == ref.ID,
-			Needed: len(a.d.trunk.Keeps(id)) > 0 || a.d.trunk.Protected(id) || a.d.trunk.Allowed(id) || ref.Calling() || ref.NumStreams() > idleStreams,
-			Since:  ref.Since,
-		})
-	}
-	slices.SortFunc(links, func(a, b netsync.Link) int { return a.Peer.Compare(b.Peer) })
-	phase, _ := a.bootstrap.Phase()
-	busy := phase == netsync.Bootstrapping || a.recovery.Running()
-	target := min(a.d.Settings.Neighbours+a.d.Settings.Random, len(links))
-	for _, id := range netsync.HangUp(supervisor.Now(c), links, a.d.Settings.Floor, (target+1)/2, busy) {
-		supervisor.Log(c).Debug("a seed is not needed any more", "peer", id)
-		a.d.trunk.HangUp(id, a.dialled[id])
-	}
-	for id, conn := range a.dialled {
-		if ref, ok := a.d.trunk.Connection(id); !ok || ref.ID != conn {
-			delete(a.dialled, id)
-		}
-	}
 }

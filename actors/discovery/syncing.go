@@ -88,9 +88,6 @@ func (a *netsyncActor) peerDialed(c actor.Context, m actors.PeerDialed) {
 		a.end(c, s, m.Err)
 		return
 	}
-	if s.For == netsync.ForSeed || s.For == netsync.ForRecovery {
-		a.dialled[s.Peer] = m.Conn.ID
-	}
 	a.fetch(c, s, m.Conn)
 }
 

@@ -33,8 +33,9 @@ type client struct {
 	due        *supervisor.Timer
 	late       *supervisor.Timer
 	saving     bool
-	raised     []saf.Watermark // not on the disk yet
-	err        error           // of the last write of watermarks
+	raised     []saf.Watermark   // not on the disk yet
+	err        error             // of the last write of watermarks
+	kept       []identity.NodeID // whose connections are kept
 }
 
 // clientState is the state of client that outlives its incarnations.
@@ -109,6 +110,7 @@ func (a *client) Receive(c actor.Context) {
 func (a *client) start(c actor.Context) {
 	f := a.f
 	a.judge = saf.NewJudge(f.trunk.Secret(), f.seen)
+	f.trunk.Keep(keepTag, nil) // those of an earlier incarnation
 	supervisor.Subscribe[actors.PeerConnected](c)
 	supervisor.Subscribe[actors.PeerDisconnected](c)
 	supervisor.Subscribe[actors.StatusChanged](c)

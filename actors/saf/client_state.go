@@ -1,6 +1,8 @@
 package saf
 
 import (
+	"slices"
+
 	"github.com/asynkron/protoactor-go/actor"
 
 	"github.com/gamelan-p2p/gamelan/dht/saf"
@@ -26,14 +28,26 @@ func (a *client) state(c actor.Context) ClientState {
 	}
 }
 
-// show publishes which peers leave requests unanswered.
+// keepTag is the name under which the servers that are being asked are kept connected.
+const keepTag = "stored messages"
+
+// show publishes which peers leave requests unanswered, and keeps those connected that are
+// being asked.
 func (a *client) show(c actor.Context) {
 	now := supervisor.Now(c)
 	silent := make(map[identity.NodeID]struct{})
+	var asked []identity.NodeID
 	for _, s := range a.f.client.machine.Servers(now) {
 		if s.SilentTill.After(now) {
 			silent[s.Peer] = struct{}{}
 		}
+		if s.Running != nil && s.Connected {
+			asked = append(asked, s.Peer)
+		}
+	}
+	if !slices.Equal(asked, a.kept) {
+		a.f.trunk.Keep(keepTag, asked)
+		a.kept = asked
 	}
 	old := a.f.silent.Load()
 	if len(silent) == 0 && old == nil {

@@ -34,6 +34,7 @@ type Trunk interface {
 	Connections() *view.Map[identity.NodeID, *actors.ConnRef]
 	Store() peerstore.View
 	Banned(peer identity.NodeID) error
+	Keep(tag string, peers []identity.NodeID)
 }
 
 var _ Trunk = actors.Trunk{}

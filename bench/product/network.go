@@ -11,13 +11,14 @@ import (
 
 // Names of the metrics of [MemoryNetwork].
 const (
-	NetworkHeap   = "heap+stacks bytes" // of all nodes, 10 s after they have joined
+	NetworkHeap   = "heap+stacks bytes" // of all nodes, a minute after they have joined
 	NetworkStart  = "start ns"          // until all nodes run
 	NetworkJoined = "joined ns"         // from the first start until each node is connected to its neighbours
 )
 
-// networkRest is how long the network rests before its memory is measured.
-const networkRest = 10 * time.Second
+// networkRest is how long the network rests before its memory is measured. By then the nodes
+// have hung up those whose lists they have read.
+const networkRest = time.Minute
 
 // MemoryNetwork is gamelan/memory-network-N: n nodes in one process on the memory
 // transport, of which all but one know only that one, until each is connected to its

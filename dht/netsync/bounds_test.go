@@ -2,7 +2,6 @@ package netsync
 
 import (
 	"math/rand/v2"
-	"slices"
 	"testing"
 	"time"
 
@@ -98,7 +97,7 @@ func TestCooldown(t *testing.T) {
 func TestHangUp(t *testing.T) {
 	now := time.Unix(10_000, 0)
 	link := func(name string, seed, outbound, needed bool) Link {
-		return Link{Peer: peer(name), Seed: seed, Outbound: outbound, Needed: needed, Since: now.Add(-10 * time.Minute)}
+		return Link{Peer: peer(name), Own: seed, Seed: seed, Outbound: outbound, Needed: needed, Since: now.Add(-10 * time.Minute)}
 	}
 	links := []Link{
 		link("A", true, true, false),
@@ -125,7 +124,54 @@ func TestHangUp(t *testing.T) {
 	}
 	for _, tt := range tests {
 		var got string
-		for _, id := range HangUp(now.Add(tt.since), slices.Clone(links), tt.floor, tt.outbound, tt.busy) {
+		least := Least{Floor: tt.floor, Wanted: 100, Outbound: tt.outbound}
+		for _, id := range HangUp(now.Add(tt.since), links, least, tt.busy) {
+			got += name(id)
+		}
+		if got != tt.want {
+			t.Errorf("%s: got %q hung up, want %q", tt.name, got, tt.want)
+		}
+	}
+}
+
+// TestHangUpUnused hangs up nodes that are of no use, the oldest connection first, and a seed
+// before them.
+func TestHangUpUnused(t *testing.T) {
+	begin := time.Unix(10_000, 0)
+	link := func(name string, since time.Duration, change func(*Link)) Link {
+		l := Link{Peer: peer(name), Own: true, Outbound: true, Since: begin.Add(since)}
+		change(&l)
+		return l
+	}
+	links := []Link{
+		link("A", time.Second, func(*Link) {}),
+		link("B", 0, func(*Link) {}),
+		link("C", 0, func(l *Link) { l.Asking = true }),
+		link("D", 0, func(l *Link) { l.Used = begin.Add(time.Second) }),
+		link("E", 0, func(l *Link) { l.Needed = true }),
+		link("F", 0, func(l *Link) { l.Outbound = false }),
+		link("G", 0, func(l *Link) { l.Own = false }),
+		link("H", time.Second, func(l *Link) { l.Seed = true }),
+	}
+	tests := []struct {
+		name  string
+		at    time.Duration
+		least Least
+		busy  bool
+		want  string
+	}{
+		{"too soon", UnusedAfter - 1, Least{}, true, ""},
+		{"never used", UnusedAfter, Least{}, true, "B"},
+		{"a seed first", UnusedAfter + time.Second, Least{}, false, "HBA"},
+		{"one is left over", UnusedAfter + time.Second, Least{Wanted: 7}, false, "H"},
+		{"the floor", UnusedAfter + time.Second, Least{Floor: 6, Wanted: 1}, false, "HB"},
+		{"as many as are wanted", UnusedAfter + time.Second, Least{Wanted: 8}, true, ""},
+		{"starved", UnusedAfter + time.Second, Least{Outbound: 6}, true, "B"},
+		{"not used any more", UsedFor + time.Second, Least{}, true, "BDA"},
+	}
+	for _, tt := range tests {
+		var got string
+		for _, id := range HangUp(begin.Add(tt.at), links, tt.least, tt.busy) {
 			got += name(id)
 		}
 		if got != tt.want {

@@ -1,45 +1,89 @@
 package netsync
 
 import (
+	"cmp"
+	"slices"
 	"time"
 
 	"github.com/gamelan-p2p/gamelan/identity"
 )
 
-// HangUpAfter is how long a node stays connected to a seed that it needs no longer.
-const HangUpAfter = 15 * time.Minute
+// How long a node keeps a connection that it made of its own accord, and that it needs for
+// nothing.
+const (
+	// HangUpAfter is for how long at most seeds stay connected while seeds are being asked.
+	HangUpAfter = 15 * time.Minute
+	// UnusedAfter is the least age of other connections that were never of use. By then the
+	// peer may be a member of a set.
+	UnusedAfter = 30 * time.Second
+	// UsedFor is how long a connection stays after it was of use.
+	UsedFor = 5 * time.Minute
+)
 
 // Link is a connection to a node.
 type Link struct {
 	Peer     identity.NodeID
 	Outbound bool // this node has dialled it
-	Seed     bool // … because it is a seed
-	Needed   bool // a member of a set, protected, or in use
+	Own      bool // … of its own accord: to read a list, for its sets or for its floor
+	Seed     bool
+	Asking   bool // a list is being read
+	Needed   bool // a member of a set, protected, or in use now
 	Since    time.Time
+	Used     time.Time // when it was last of use, by a message or a call; zero: never
 }
 
-// HangUp returns the seeds to hang up: those that this node has dialled as seeds and does not
-// need. It leaves at least floor connections, and outbound ones so many that the node is not
-// starved. While busy, when seeds are still being asked, only connections of at least
-// HangUpAfter are hung up.
+// spare reports whether the node can do without the connection.
+func (l Link) spare(now time.Time, busy bool) bool {
+	switch {
+	case !l.Own || !l.Outbound || l.Needed:
+		return false
+	case l.Seed:
+		return !busy || now.Sub(l.Since) >= HangUpAfter
+	case l.Used.IsZero():
+		return !l.Asking && now.Sub(l.Since) >= UnusedAfter
+	}
+	return !l.Asking && now.Sub(l.Used) >= UsedFor
+}
+
+// Least says how many connections must be left.
+type Least struct {
+	Floor    int // connections of a node without its seeds
+	Wanted   int // … without other nodes
+	Outbound int // outbound ones, so that the node is not starved
+}
+
+// HangUp returns the peers to hang up: those that this node has dialled of its own accord and
+// does not need, seeds first, then the oldest connection. While busy, when seeds are
+// still being asked, seeds stay unless their connections are at least HangUpAfter old.
 //
 // spec: V27.
-func HangUp(now time.Time, links []Link, floor, outbound int, busy bool) (seeds []identity.NodeID) {
+func HangUp(now time.Time, links []Link, least Least, busy bool) (peers []identity.NodeID) {
 	left, dialled := len(links), 0
 	for _, l := range links {
 		if l.Outbound {
 			dialled++
 		}
 	}
-	for _, l := range links {
-		if left <= floor || dialled <= outbound {
-			break
+	links = slices.Clone(links)
+	slices.SortFunc(links, func(a, b Link) int {
+		switch {
+		case a.Seed && !b.Seed:
+			return -1
+		case b.Seed && !a.Seed:
+			return 1
 		}
-		if l.Seed && l.Outbound && !l.Needed && (!busy || now.Sub(l.Since) >= HangUpAfter) {
-			seeds = append(seeds, l.Peer)
+		return cmp.Or(a.Since.Compare(b.Since), a.Peer.Compare(b.Peer))
+	})
+	for _, l := range links {
+		keep := least.Floor
+		if !l.Seed {
+			keep = max(least.Floor, least.Wanted)
+		}
+		if left > keep && dialled > least.Outbound && l.spare(now, busy) {
+			peers = append(peers, l.Peer)
 			left--
 			dialled--
 		}
 	}
-	return seeds
+	return peers
 }
