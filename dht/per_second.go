@@ -45,6 +45,9 @@ func (p *perSecond) addIn(second int64, n int) bool {
 	return true
 }
 
+// newest returns the events of the newest second.
+func (p *perSecond) newest() int { return int(p.seconds[p.last%floodSeconds]) }
+
 // clear resets the counts.
 func (p *perSecond) clear() { p.sum, p.seconds = 0, [floodSeconds]uint32{} }
 

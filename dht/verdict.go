@@ -66,6 +66,7 @@ const (
 	PassedAgain                       // Passed, to the peers that an earlier copy did not reach
 	NotPassed                         // for somebody else, and earlier messages of its source make no progress
 	OverRelayBytes                    // for somebody else, and its source has used up its bytes of the last minute
+	OverControls                      // an announcement or a search of a source that sends too many; not verified
 )
 
 var reasons = [...]string{
@@ -77,7 +78,7 @@ var reasons = [...]string{
 	NoHandler: "no handler", NoPart: "unsupported DHT message", HandlerStuck: "handler stuck",
 	HandlerFailed: "handler failed", Panicked: "panicked",
 	PassedAgain: "for somebody else, to missed peers", NotPassed: "for somebody else, not relayed",
-	OverRelayBytes: "for somebody else, over the byte limit",
+	OverRelayBytes: "for somebody else, over the byte limit", OverControls: "too many announcements of its source",
 }
 
 // Reasons returns all reasons.

@@ -58,6 +58,7 @@ type DHT struct {
 	frames      *actors.Messaging
 	shards      []*shard
 	relayed     *dht.RelayMeter[relaySource]
+	announced   dht.ControlMeter[relaySource]
 	sendCredit  *credit.Account
 	tagKey      [sha256.Size]byte // key from which newTag derives tags
 	paces       dht.Paces         // handed from one incarnation of outbound to the next; nothing else uses it

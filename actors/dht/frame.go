@@ -19,6 +19,7 @@ type Frame struct {
 
 	permit *credit.Permit
 	group  *group           // frames that are verified together with this one; nil: none
+	over   error            // why it is dropped without being verified; may be nil
 	place  int              // index in group
 	origin peerstore.Origin // where the connection came from
 }

@@ -130,6 +130,10 @@ func (a *inbound) abandon() {
 
 // frame judges one message and carries out the verdict.
 func (a *inbound) frame(c actor.Context, f Frame) {
+	if f.over != nil {
+		a.ended(c, f, dht.OverControls, f.over)
+		return
+	}
 	m, v := a.judge(c, f)
 	if v.Violation != nil {
 		a.violated(c, f, v.Violation)

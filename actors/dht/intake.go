@@ -33,8 +33,22 @@ type intake struct {
 // still wait.
 func (i *intake) Message(body []byte, p *credit.Permit) any {
 	f := Frame{Peer: i.on.Peer, Key: i.on.Key, Conn: i.on.ID, Body: body, permit: p, origin: i.on.Origin()}
+	if f.over = i.dht.overControls(f); f.over != nil {
+		f.group = &group{meter: i.shard.flood}
+		f.place, _ = f.group.join(nil)
+		return f
+	}
 	f.group, f.place = i.join(body)
 	return f
+}
+
+// overControls returns an error for an announcement or a search that is one too many of its
+// source.
+func (d *DHT) overControls(f Frame) error {
+	if d.trunk.Unlimited(f.Peer) {
+		return nil
+	}
+	return d.announced.Take(d.trunk.Now(), sourceOf(f.origin, f.Peer), f.Body)
 }
 
 func (i *intake) join(body []byte) (g *group, place int) {

@@ -5,7 +5,7 @@ import (
 	"github.com/gamelan-p2p/gamelan/peerstore"
 )
 
-// relaySource is the key by which relayed bytes are counted: the source of the inbound
+// relaySource is the key by which relayed bytes, and announcements, are counted: the source of the inbound
 // connection, or the peer if there is no such source.
 type relaySource struct {
 	origin peerstore.Origin
@@ -15,9 +15,11 @@ type relaySource struct {
 // relaySource returns the source that a relayed message counts for, also after its connection
 // has ended. For a peer that we dialled, and for a peer from an exempt source, it is the
 // peer itself (spec: V 8).
-func (p passedCredit) relaySource() relaySource {
-	if _, ok := p.origin.Source(); ok {
-		return relaySource{origin: p.origin}
+func (p passedCredit) relaySource() relaySource { return sourceOf(p.origin, p.source.Peer) }
+
+func sourceOf(origin peerstore.Origin, peer identity.NodeID) relaySource {
+	if _, ok := origin.Source(); ok {
+		return relaySource{origin: origin}
 	}
-	return relaySource{peer: p.source.Peer}
+	return relaySource{peer: peer}
 }

@@ -42,6 +42,9 @@ func FuzzEnvelope(f *testing.F) {
 		if err != nil {
 			return
 		}
+		if kind, _ := wire.PeekType(b); kind != e.Header.Type {
+			t.Fatalf("got the type %v at a glance, want %v", kind, e.Header.Type)
+		}
 		canonical := e.Append(nil)
 		again, err := wire.DecodeEnvelope(canonical)
 		if err != nil {

@@ -74,6 +74,50 @@ var headerFields = schema{
 	fieldFlags: protowire.VarintType, fieldTag: protowire.VarintType, fieldExpires: protowire.VarintType,
 }
 
+// PeekType returns the type of an encoded envelope, without checking the rest: the type that
+// [DecodeEnvelope] returns if it accepts the envelope. ok is false if there is no header.
+func PeekType(envelope []byte) (t MessageType, ok bool) {
+	for b := envelope; len(b) > 0; {
+		number, kind, n := protowire.ConsumeTag(b)
+		if n < 0 {
+			return t, ok
+		}
+		b = b[n:]
+		if number != fieldHeader || kind != protowire.BytesType {
+			if n = protowire.ConsumeFieldValue(number, kind, b); n < 0 {
+				return t, ok
+			}
+			b = b[n:]
+			continue
+		}
+		header, n := protowire.ConsumeBytes(b)
+		if n < 0 {
+			return t, ok
+		}
+		b, ok = b[n:], true
+		for len(header) > 0 {
+			number, kind, n := protowire.ConsumeTag(header)
+			if n < 0 {
+				return t, ok
+			}
+			header = header[n:]
+			if number == fieldType && kind == protowire.VarintType {
+				v, n := protowire.ConsumeVarint(header)
+				if n < 0 {
+					return t, ok
+				}
+				t, header = MessageType(v), header[n:]
+				continue
+			}
+			if n = protowire.ConsumeFieldValue(number, kind, header); n < 0 {
+				return t, ok
+			}
+			header = header[n:]
+		}
+	}
+	return t, ok
+}
+
 // merge reads the fields of b into h and takes them from the budget left. A repeated
 // field replaces the earlier one, also across the parts of a header.
 func (h *rawHeader) merge(b []byte, left *budget) error {

@@ -1,0 +1,52 @@
+package tests
+
+import (
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/gamelan-p2p/gamelan"
+	"github.com/gamelan-p2p/gamelan/dht"
+	"github.com/gamelan-p2p/gamelan/dht/wire"
+	"github.com/gamelan-p2p/gamelan/gamelantest"
+)
+
+// TestBubbleAnnouncementsAreBounded has a peer send more Joins in a second than a node
+// verifies of one source: those beyond are dropped before their signatures are verified, and the
+// peer's other messages go on. Joins of another peer are verified.
+func TestBubbleAnnouncementsAreBounded(t *testing.T) {
+	gamelantest.Bubble(t, func(t *testing.T) {
+		net := gamelantest.NewNetwork(t)
+		victim := startMember(net, gamelan.Config{NodeCredit: 8 << 20})
+		evil, friend := startMember(net, gamelan.Config{}), startMember(net, gamelan.Config{})
+		net.Connect(evil.Node, victim.Node)
+		net.Connect(friend.Node, victim.Node)
+		bad := announced{typ: wire.TypeJoin}.compose(t, victim.PublicKey())
+		bad.Header.Signature[len(bad.Header.Signature)-1] ^= 1 // whoever verifies it bans its source
+		good := announced{typ: wire.TypeJoin}.compose(t, victim.PublicKey())
+		const beyond = 100
+		for range dht.ControlsPerSecond {
+			postBytes(t, evil.Node, victim.Node, good.Append(nil)) // copies count as well
+		}
+		for range beyond {
+			postBytes(t, evil.Node, victim.Node, bad.Append(nil))
+		}
+		synctest.Wait()
+		if got := fateOf(victim, dht.OverControls); got != beyond {
+			t.Errorf("got %d dropped, want %d", got, beyond)
+		}
+		wantBanned(t, "who announces too much", victim, evil, false)
+		if _, err := evil.DHT().Ping(t.Context(), victim.ID()); err != nil {
+			t.Errorf("ping of the same peer: %v", err)
+		}
+		other := announced{typ: wire.TypeJoin, nonce: 7}.compose(t, victim.PublicKey())
+		postBytes(t, friend.Node, victim.Node, other.Append(nil))
+		time.Sleep(time.Second)
+		if got := fateOf(victim, dht.OverControls); got != beyond {
+			t.Errorf("got %d dropped after a Join of another peer, want still %d", got, beyond)
+		}
+		if got := victim.DHT().Network().Join.Heard; got != 2 {
+			t.Errorf("got %d Joins heard, want 2", got)
+		}
+	})
+}
