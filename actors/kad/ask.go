@@ -1,6 +1,8 @@
 package kad
 
 import (
+	"maps"
+	"slices"
 	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
@@ -73,5 +75,19 @@ func (a *answer) IgnoreDeadLetterLogging() {}
 func (a *answer) Discard() {
 	if a.state == answered && a.to != nil {
 		a.sys.Root.Send(a.to, &answer{ref: a.ref, state: answerLost, peer: a.peer, why: "its answer could not be handled"})
+	}
+}
+
+// withdraw ends requests whose asker has stopped: they are not sent again.
+type withdraw struct{ refs []uint64 }
+
+// withdraw has the gateways end the requests under way of an asker that stops.
+func (x *core) withdraw(asked map[uint64]ID) {
+	if len(asked) == 0 {
+		return
+	}
+	m := withdraw{slices.Sorted(maps.Keys(asked))}
+	for _, g := range x.gates {
+		x.tell(g.pid, m)
 	}
 }

@@ -18,7 +18,7 @@ import (
 // gateway sends requests of its client over one network, and answers those of others. The
 // machine of package gateway decides what is sent, and what is believed of what comes in.
 //
-// In: ask, arrived, served, awaitOpen, the messages of its Link. Out: answer to the asker;
+// In: ask, withdraw, arrived, served, awaitOpen, the messages of its Link. Out: answer to the asker;
 // contactAnswered, contactFailed and contactAsked to table; nodeAsked to upkeep; serving to
 // store; opened. A restart loses the limits and proofs of peers; requests under way are lost,
 // and their askers are told.
@@ -77,6 +77,10 @@ func (a *gateway) Receive(c actor.Context) {
 		a.step(c, rules.SetClient{Client: m.Mode == ClientOnly}, nil)
 		if a.link != nil {
 			a.link.Receive(c)
+		}
+	case withdraw:
+		for _, ref := range m.refs {
+			a.step(c, rules.Cancel{Ref: rpc.Ref(ref)}, nil)
 		}
 	case awaitOpen:
 		a.awaitOpen(c)

@@ -97,13 +97,15 @@ func NewStandalone(o StandaloneOptions) (*Standalone, error) {
 		o.PublicKey = secret.PublicKey()
 	}
 	s := &Standalone{o: o}
-	root, err := supervisor.Start(o.System, o.Name, group(), supervisor.Options{
+	// The group has a parent that restarts it, as in a node: its failure does not end the tree.
+	tree := supervisor.Spec{Name: "host", Kind: "group", New: supervisor.Group(group())}
+	root, err := supervisor.Start(o.System, o.Name, tree, supervisor.Options{
 		Runtime: o.Runtime, Logger: o.Logger, Fault: o.Fault, Contained: s.contained,
 	})
 	if err != nil {
 		return nil, err
 	}
-	s.root, s.group = root, root.PID()
+	s.root, s.group = root, o.System.NewLocalPID(root.PID().Id+"/"+group().Name)
 	return s, nil
 }
 

@@ -38,6 +38,8 @@ func (a *lookupActor) Receive(c actor.Context) {
 	switch m := c.Message().(type) {
 	case *actor.Started:
 		a.start(c)
+	case *actor.Stopping:
+		a.x.withdraw(a.asked)
 	case *answer:
 		a.answer(c, m)
 	case lookupDue:

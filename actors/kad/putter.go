@@ -36,6 +36,7 @@ func (a *putter) Receive(c actor.Context) {
 		c.Request(a.x.lookups, StartLookup{Token: a.token, Target: a.run.put.Record.Key, Mode: lookup.ForNodes, Background: true})
 	case *actor.Stopping:
 		c.Send(a.x.lookups, GiveUp{a.token})
+		a.x.withdraw(a.asked)
 	case *LookupReply:
 		a.found(c, m)
 	case *answer:

@@ -2,13 +2,16 @@ package kad_test
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
+	"log/slog"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"github.com/gamelan-p2p/gamelan/actors/kad"
 	"github.com/gamelan-p2p/gamelan/gamelantest"
+	"github.com/gamelan-p2p/gamelan/supervisor"
 )
 
 // lab is a host with clients on one hub.
@@ -20,6 +23,7 @@ type lab struct {
 }
 
 func newLab(t *testing.T, o kad.HubOptions, so kad.StandaloneOptions) *lab {
+	so.Logger = slog.New(slog.DiscardHandler)
 	host, err := kad.NewStandalone(so)
 	if err != nil {
 		t.Fatal(err)
@@ -51,6 +55,53 @@ func (l *lab) add(change func(*kad.Config)) *kad.Client {
 	return client
 }
 
+// network starts n clients and waits until they know each other.
+func network(t *testing.T, n int, so kad.StandaloneOptions, change func(*kad.Config)) *lab {
+	t.Helper()
+	l := newLab(t, kad.HubOptions{Delay: 10 * time.Millisecond}, so)
+	for range n {
+		l.add(change)
+	}
+	time.Sleep(2 * time.Minute)
+	synctest.Wait()
+	return l
+}
+
+// kill makes the actor that receives it panic: see faults.
+type kill struct{}
+
+// faults is a Fault that makes actors panic that receive kill.
+func faults(_, point string) {
+	if point == "kad_test.kill" {
+		panic("killed by the test")
+	}
+}
+
+// kill kills an actor below a client; "" stands for its own.
+func (l *lab) kill(c *kad.Client, path string) {
+	sys := l.host.System()
+	sys.Root.Send(sys.NewLocalPID(c.PID().Id+path), kill{})
+}
+
+// info returns what the registry knows of an actor below a client.
+func (l *lab) info(c *kad.Client, path string) supervisor.Info {
+	for _, i := range l.host.Root().Snapshot() {
+		if i.Path == c.PID().Id+path {
+			return i
+		}
+	}
+	return supervisor.Info{}
+}
+
+// get reads a value or fails the test.
+func (l *lab) get(c *kad.Client, key kad.Key, want string) {
+	l.t.Helper()
+	if r, err := c.Get(l.t.Context(), key); err != nil || string(r.Value) != want {
+		l.t.Errorf("%s: got %v, %v, want %q", c.Name(), r, err, want)
+	}
+}
+
+// A value that one client puts is found by another; one that nobody put is not.
 func TestValueIsFound(t *testing.T) {
 	gamelantest.Bubble(t, func(t *testing.T) {
 		l := newLab(t, kad.HubOptions{Delay: 10 * time.Millisecond}, kad.StandaloneOptions{})
@@ -70,8 +121,8 @@ func TestValueIsFound(t *testing.T) {
 		if err != nil || !bytes.Equal(r.Value, []byte("hello")) {
 			t.Fatalf("got %v, %v", r, err)
 		}
-		for _, c := range l.clients {
-			t.Log(c.Name(), c.State(), c.View().Len())
+		if r, err := l.clients[7].Get(t.Context(), kad.Key{1}); !errors.Is(err, kad.ErrNotFound) {
+			t.Errorf("got %v, %v, want %v", r, err, kad.ErrNotFound)
 		}
 	})
 }

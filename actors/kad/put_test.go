@@ -1,0 +1,137 @@
+package kad_test
+
+import (
+	"crypto/ed25519"
+	"errors"
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/gamelan-p2p/gamelan/actors/kad"
+	"github.com/gamelan-p2p/gamelan/dht/kad/put"
+	"github.com/gamelan-p2p/gamelan/dht/kad/store"
+	"github.com/gamelan-p2p/gamelan/gamelantest"
+)
+
+// A put has one outcome for each holder. When fewer than the quorum store the record, it
+// fails with them, and the record stays published.
+//
+// conforms: kad 47
+func TestPutOutcomes(t *testing.T) {
+	gamelantest.Bubble(t, func(t *testing.T) {
+		n := 0
+		l := network(t, 10, kad.StandaloneOptions{}, func(c *kad.Config) {
+			if n++; n > 4 { // six of ten refuse
+				limits := store.DefaultLimits(kad.Native)
+				limits.Total.Records = 0
+				c.Limits = &limits
+			}
+		})
+		silent := l.clients[1].Addresses()[0]
+		from := l.clients[0].Addresses()[0]
+		l.hub.Cut(func(a, b kad.Address) bool { return a == from && b == silent || a == silent && b == from })
+		r, err := l.clients[0].Put(t.Context(), []byte("hello"))
+		partial := (*kad.PartialError)(nil)
+		if !errors.As(err, &partial) || len(partial.Report.Outcomes) != len(r.Outcomes) {
+			t.Fatalf("got %v, want a %T", err, partial)
+		}
+		states := make(map[put.State]int)
+		seen := make(map[kad.ID]bool)
+		for _, o := range r.Outcomes {
+			states[o.State]++
+			if seen[o.Contact.ID] {
+				t.Errorf("got two outcomes of %s", o.Contact.ID.Short())
+			}
+			seen[o.Contact.ID] = true
+			if o.State == put.Stored && o.Life <= 0 {
+				t.Errorf("got no life granted by %s", o.Contact.ID.Short())
+			}
+		}
+		if r.Accepted != states[put.Stored] || states[put.Stored] != 2 || states[put.Refused] != 6 {
+			t.Errorf("got %v of %d, want 2 stored and 6 refused", states, len(r.Outcomes))
+		}
+		if own, err := l.clients[0].Own(t.Context()); err != nil || len(own) != 1 {
+			t.Errorf("got %v, %v, want that it stays published", own, err)
+		}
+	})
+}
+
+// A signed value is changed by its signer, deleted, and not changed by an older version.
+func TestSignedValue(t *testing.T) {
+	gamelantest.Bubble(t, func(t *testing.T) {
+		l := network(t, 8, kad.StandaloneOptions{}, nil)
+		_, signer, _ := ed25519.GenerateKey(nil)
+		a, b, c := l.clients[0], l.clients[3], l.clients[6]
+		var key kad.Key
+		for i, w := range []*kad.Client{a, b, a} {
+			r, err := w.PutSigned(t.Context(), signer, kad.Value{Salt: []byte("profile"), Body: fmt.Appendf(nil, "version %d", i+1)})
+			if err != nil {
+				t.Fatalf("version %d: %v", i+1, err)
+			}
+			key = r.Key
+			time.Sleep(time.Second)
+			got, err := c.Get(t.Context(), key)
+			if err != nil || got.Seq != uint64(i+1) {
+				t.Errorf("got %v, %v, want version %d", got, err, i+1)
+			}
+		}
+		low := (*kad.SeqTooLowError)(nil)
+		if _, err := b.PutSigned(t.Context(), signer, kad.Value{Salt: []byte("profile"), Seq: 1}); !errors.As(err, &low) || low.Current.Seq != 3 {
+			t.Errorf("got %v, want a %T with version 3", err, low)
+		}
+		if _, err := a.Delete(t.Context(), signer, []byte("profile")); err != nil {
+			t.Error(err)
+		}
+		if r, err := c.Get(t.Context(), key); !errors.Is(err, kad.ErrNotFound) {
+			t.Errorf("got %v, %v after the deletion, want %v", r, err, kad.ErrNotFound)
+		}
+	})
+}
+
+// A reader brings the newest version to those of the nearest that have an older one.
+//
+// conforms: kad 50
+func TestReadRepair(t *testing.T) {
+	gamelantest.Bubble(t, func(t *testing.T) {
+		l := network(t, 9, kad.StandaloneOptions{}, nil)
+		_, signer, _ := ed25519.GenerateKey(nil)
+		writer := l.clients[0]
+		report, err := writer.PutSigned(t.Context(), signer, kad.Value{Body: []byte("old")})
+		if err != nil {
+			t.Fatal(err)
+		}
+		from := writer.Addresses()[0]
+		away := map[kad.Address]bool{}
+		for _, c := range l.clients[5:] {
+			away[c.Addresses()[0]] = true
+		}
+		l.hub.Cut(func(a, b kad.Address) bool { return a == from && away[b] || b == from && away[a] })
+		if _, err := writer.PutSigned(t.Context(), signer, kad.Value{Body: []byte("new"), Seq: 2}); err != nil {
+			if partial := (*kad.PartialError)(nil); !errors.As(err, &partial) {
+				t.Fatal(err)
+			}
+		}
+		l.hub.Cut(nil)
+		old := 0
+		for _, c := range l.clients[5:] {
+			if kad.Local(t, c, report.Key).Seq == 1 {
+				old++
+			}
+		}
+		if old != 4 {
+			t.Fatalf("got %d holders of the old version, want 4", old)
+		}
+		l.get(l.clients[1], report.Key, "new")
+		time.Sleep(time.Second)
+		repaired := 0
+		for _, c := range l.clients[5:] {
+			if kad.Local(t, c, report.Key).Seq == 2 {
+				repaired++
+			}
+		}
+		// A lookup ends when a quorum agrees, so it repairs those that it has heard by then.
+		if repaired == 0 {
+			t.Error("got no holder that was repaired")
+		}
+	})
+}
