@@ -18,7 +18,7 @@ import (
 )
 
 // trunkSections are the names of the node's own sections, which no part may use.
-var trunkSections = []string{"node", "peers", "connections", "dht", "network", "saf", "kad", "ledger"}
+var trunkSections = []string{"node", "peers", "connections", "dht", "network", "saf", "kad", "kad-peers", "kad-own", "ledger"}
 
 // options returns the node's data for [inspect.Handler].
 func (n *Node) options() inspect.Options {
@@ -30,6 +30,8 @@ func (n *Node) options() inspect.Options {
 	s.Section("network", func(context.Context) any { return networkSection(n) })
 	s.Section("saf", func(ctx context.Context) any { return storeForwardSection(ctx, n) })
 	s.Section("kad", func(ctx context.Context) any { return kadSection(ctx, n) })
+	s.Section("kad-peers", func(context.Context) any { return kadContacts(n) })
+	s.Section("kad-own", func(ctx context.Context) any { return kadPublications(ctx, n) })
 	s.Section("ledger", func(context.Context) any { return ledgerSection(n) })
 	for _, p := range n.parts {
 		for name, show := range p.Sections {

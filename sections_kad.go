@@ -3,6 +3,7 @@ package gamelan
 import (
 	"context"
 	"fmt"
+	"time"
 
 	"github.com/gamelan-p2p/gamelan/actors/kad"
 	"github.com/gamelan-p2p/gamelan/inspect"
@@ -43,4 +44,51 @@ func kadClient(s *kad.Status) models.KadClient {
 		v.Requests[verb] = models.KadRequests(r)
 	}
 	return v
+}
+
+// kadContacts returns the section "kad-peers": the routing tables of the clients.
+func kadContacts(n *Node) []models.KadContacts {
+	list := []models.KadContacts{}
+	for _, c := range n.kad.Clients() {
+		v := models.KadContacts{Client: c.Name(), Contacts: []models.KadContact{}}
+		for _, k := range c.Known() {
+			x := models.KadContact{
+				ID: k.Contact.ID.Text(c.IDLen()), Addresses: []string{}, Bucket: k.Bucket, SinceAt: k.Since, AnsweredAt: k.Answered,
+				RTT: k.RTT.Seconds(), Score: k.Score, Failures: k.Failures,
+			}
+			if !k.Contact.PublicKey.IsZero() {
+				x.PublicKey = k.Contact.PublicKey.String()
+			}
+			for _, a := range k.Contact.Addresses {
+				x.Addresses = append(x.Addresses, string(a))
+			}
+			v.Contacts = append(v.Contacts, x)
+		}
+		list = append(list, v)
+	}
+	return list
+}
+
+// kadPublications returns the section "kad-own": what the clients publish. It takes at most
+// 2 s; a client that does not answer has none.
+func kadPublications(ctx context.Context, n *Node) []models.KadPublications {
+	ctx, cancel := context.WithTimeout(ctx, healthTimeout)
+	defer cancel()
+	list := []models.KadPublications{}
+	for _, c := range n.kad.Clients() {
+		v := models.KadPublications{Client: c.Name(), Publications: []models.KadPublication{}}
+		own, _ := c.Own(ctx)
+		for _, o := range own {
+			x := models.KadPublication{
+				Key: o.Record.Key.Text(c.IDLen()), Kind: o.Record.Kind.String(), Bytes: len(o.Record.Value), Seq: o.Record.Seq, Deleted: o.Record.Tombstone(),
+				DueAt: n.trunk.OnWall(o.Due),
+			}
+			if o.Record.Expires > 0 {
+				x.ExpiresAt = time.Unix(int64(o.Record.Expires), 0)
+			}
+			v.Publications = append(v.Publications, x)
+		}
+		list = append(list, v)
+	}
+	return list
 }

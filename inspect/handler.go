@@ -75,6 +75,7 @@ func Handler(o Options) http.Handler {
 	get("/v1/dht", h.dht)
 	get("/v1/network", h.network)
 	get("/v1/saf", h.storeForward)
+	get("/v1/kad", h.kad)
 	get("/v1/ledger", h.ledger)
 	get("/v1/config", h.config)
 	get("/v1/failures", h.failures)

@@ -39,6 +39,9 @@ type Actions struct {
 	// StoreForward are the actions on stored messages, by verb, for instance "fetch".
 	StoreForward map[string]NetworkAction
 
+	// Kad are the actions on the key-value DHT, by verb, for instance "put".
+	Kad map[string]KadAction
+
 	// Shutdown begins an orderly stop and returns at once.
 	Shutdown func()
 
@@ -63,7 +66,7 @@ type mutations struct {
 
 // Mutations returns the part of the API that changes the node: POST /v1/messages,
 // /v1/messages:ack, /v1/messages:back, /v1/dht/messages, /v1/peers, /v1/peers:import,
-// /v1/peers/{id}:{verb}, /v1/network/{verb}, /v1/saf/{verb} and /v1/shutdown. Every request must
+// /v1/peers/{id}:{verb}, /v1/network/{verb}, /v1/saf/{verb}, /v1/kad/{verb} and /v1/shutdown. Every request must
 // carry token; without one, the error is [ErrNoToken] and there is no handler.
 func Mutations(token Token, a Actions) (http.Handler, error) {
 	if !token.set {
@@ -81,9 +84,10 @@ func Mutations(token Token, a Actions) (http.Handler, error) {
 	post("/v1/peers/{target}", m.peerAction)
 	post("/v1/network/{verb}", m.networkAction)
 	post("/v1/saf/{verb}", m.storeForwardAction)
+	post("/v1/kad/{verb}", m.kadAction)
 	post("/v1/shutdown", m.shutdown)
 	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
-		notFound(w, "there is nothing to do at "+Escape(r.URL.Path), "POST to /v1/messages, /v1/messages:ack, /v1/messages:back, /v1/dht/messages, /v1/peers, /v1/peers:import, /v1/peers/{id}:{verb}, /v1/network/{verb}, /v1/saf/{verb} or /v1/shutdown")
+		notFound(w, "there is nothing to do at "+Escape(r.URL.Path), "POST to /v1/messages, /v1/messages:ack, /v1/messages:back, /v1/dht/messages, /v1/peers, /v1/peers:import, /v1/peers/{id}:{verb}, /v1/network/{verb}, /v1/saf/{verb}, /v1/kad/{verb} or /v1/shutdown")
 	})
 	return guard(a.Hosts, http.NewCrossOriginProtection().Handler(m.admit(mux))), nil
 }

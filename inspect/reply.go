@@ -27,6 +27,10 @@ const (
 	CodeUnknownPeer  = "unknown_peer"
 	CodeFailed       = "failed"
 	CodeInternal     = "internal"
+
+	CodeNoValue    = "no_value"   // of the key-value DHT: there is no such value
+	CodeNoPeers    = "no_peers"   // nobody else is known, or answers
+	CodeSuperseded = "superseded" // there is a newer version
 )
 
 var statusOf = map[string]int{
@@ -39,6 +43,9 @@ var statusOf = map[string]int{
 	CodeUnknownPeer:  http.StatusNotFound,
 	CodeFailed:       http.StatusConflict,
 	CodeInternal:     http.StatusInternalServerError,
+	CodeNoValue:      http.StatusNotFound,
+	CodeNoPeers:      http.StatusConflict,
+	CodeSuperseded:   http.StatusConflict,
 }
 
 func fail(w http.ResponseWriter, e *Error) {

@@ -28,7 +28,9 @@ func (h *handler) section(w http.ResponseWriter, r *http.Request)      { h.show(
 func (h *handler) node(w http.ResponseWriter, r *http.Request)         { h.show(w, r, "node") }
 func (h *handler) network(w http.ResponseWriter, r *http.Request)      { h.show(w, r, "network") }
 func (h *handler) storeForward(w http.ResponseWriter, r *http.Request) { h.show(w, r, "saf") }
-func (h *handler) config(w http.ResponseWriter, r *http.Request)       { h.show(w, r, "config") }
+
+func (h *handler) kad(w http.ResponseWriter, r *http.Request)    { h.show(w, r, "kad") }
+func (h *handler) config(w http.ResponseWriter, r *http.Request) { h.show(w, r, "config") }
 
 // show answers with the value of one section.
 func (h *handler) show(w http.ResponseWriter, r *http.Request, name string) {

@@ -64,6 +64,7 @@ type cli struct {
 	DHT        dhtCmd        `cmd:"" name:"dht" help:"Show the node's part in the DHT: messages received, sent and passed on."`
 	Network    networkCmd    `cmd:"" help:"How well the node has found its network: seeds, rounds, neighbours."`
 	Saf        safCmd        `cmd:"" name:"saf" help:"Store and forward: messages stored for others that are away, and those that others store for this node."`
+	Kad        kadCmd        `cmd:"" name:"kad" help:"The key-value DHT: publish values and find them, list contacts, show lookups."`
 	Join       joinCmd       `cmd:"" help:"Announce the node to the network now."`
 	Discover   discoverCmd   `cmd:"" help:"Search for the node with a public key."`
 	Peers      peersCmd      `cmd:"" help:"The peers that the node knows: list, add, forget, export, import."`
@@ -119,7 +120,7 @@ func newParser(a *app) (*cli, *kong.Kong, error) {
 		kong.Vars{
 			"data_dir": config.Settings[0].Default(), "config_files": configFilesText,
 			"strategies": api.StrategyNames, "text_type": strconv.Itoa(config.TextType),
-			"dht_body": inspect.Number(api.MaxDHTBody),
+			"dht_body": inspect.Number(api.MaxDHTBody), "kad_client": api.KadClient,
 		},
 		kong.ConfigureHelp(kong.HelpOptions{Compact: true}),
 		kong.Exit(func(code int) { panic(helpShown(code)) }))

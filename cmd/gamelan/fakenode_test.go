@@ -47,10 +47,13 @@ func fakeNode(ctx context.Context, dir string) error {
 	network := newFakeNetwork()
 	s.Section("network", func(context.Context) any { return network.state() })
 	s.Section("saf", func(context.Context) any { return fakeStoreForward() })
+	s.Section("kad", func(context.Context) any { return fakeKad() })
+	s.Section("kad-peers", func(context.Context) any { return fakeKadContacts() })
+	s.Section("kad-own", func(context.Context) any { return fakeKadOwn() })
 	server, err := daemon.Serve(d,
 		inspect.Options{Source: fakeSource{}, Sections: &s, Messages: fakeInbox{}},
 		inspect.Actions{
-			Sender: fakeSender{}, DHT: fakeDHTSender{slow}, Network: network.actions(), StoreForward: fakeStoreForwardActions(),
+			Sender: fakeSender{}, DHT: fakeDHTSender{slow}, Network: network.actions(), StoreForward: fakeStoreForwardActions(), Kad: fakeKadActions(),
 			Acknowledge: func(context.Context, []uint64) error { return nil },
 		})
 	if err != nil {

@@ -31,6 +31,7 @@ type healthJSON struct {
 
 	Discovery string        `json:"discovery,omitempty"` // how well the node has found others, in words; not a reason to be unhealthy
 	Stored    string        `json:"saf,omitempty"`       // about stored messages, in words; not a reason to be unhealthy
+	Kad       string        `json:"kad,omitempty"`       // about the key-value DHT, in words; not a reason to be unhealthy
 	Inbox     *models.Inbox `json:"inbox,omitempty"`
 }
 
@@ -84,6 +85,10 @@ func askHealth(ctx context.Context, c *client.Client) (v healthJSON, err error) 
 		if stored, err := c.StoreForward(ctx); err == nil && stored.On {
 			v.Stored = stored.Summary
 			v.Cause += "; " + stored.Summary
+		}
+		if kad, err := c.Kad(ctx); err == nil && len(kad.Clients) > 0 {
+			v.Kad = render.KadText(&kad)
+			v.Cause += "; " + v.Kad
 		}
 	}
 	v.addInbox(n.Inbox)

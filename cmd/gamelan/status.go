@@ -43,6 +43,12 @@ func (c *statusCmd) Run(a *app) error {
 	case !failure.Is(err, inspect.CodeNotFound):
 		return err
 	}
+	switch k, err := node.Kad(ctx); {
+	case err == nil:
+		s.Kad = &k
+	case !failure.Is(err, inspect.CodeNotFound):
+		return err
+	}
 	h, err := node.Health(ctx)
 	if err != nil {
 		return err

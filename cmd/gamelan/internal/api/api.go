@@ -39,6 +39,7 @@ type Why struct {
 	Pools       []string                 `json:"pools"`                 // why the node wants it: neighbour, random, seed
 	Asked       *Asked                   `json:"asked,omitempty"`       // how it has answered, if it is a seed or was asked in the last round; nil: neither
 	Stored      *models.StoreForwardPeer `json:"stored,omitempty"`      // how it has answered requests for stored messages; nil: it was not asked
+	Kad         []string                 `json:"kad,omitempty"`         // sentences on what it is to the clients of the key-value DHT
 	At          time.Time                `json:"at,omitzero"`           // time of the last choice that considered it; zero: none is remembered
 	Purpose     string                   `json:"purpose,omitempty"`
 	Missing     int                      `json:"missing,omitempty"`

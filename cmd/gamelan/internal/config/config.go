@@ -7,6 +7,9 @@ import (
 	"time"
 
 	"github.com/gamelan-p2p/gamelan"
+	kadpart "github.com/gamelan-p2p/gamelan/actors/kad"
+	"github.com/gamelan-p2p/gamelan/dht/kad"
+	"github.com/gamelan-p2p/gamelan/dht/kad/store"
 )
 
 // TextType is the default type of the messages that gamelan send sends over the DHT. The
@@ -22,14 +25,28 @@ type Config struct {
 	DHT        gamelan.DHTConfig
 	DHTTypes   []string // of messages to show, in digits
 	Inbox      gamelan.InboxConfig
+	Kad        Kad
 	LogLevel   slog.Level
 	LogFormat  string        // "text" or "json"
 	Drain      time.Duration // to finish accepted messages when the node stops
 }
 
+// Kad are the settings of the node's client of the key-value DHT.
+type Kad struct {
+	Enabled    bool
+	ClientOnly bool
+	Network    string
+	MaxRecords int
+	MaxBytes   int64
+}
+
 // own returns the defaults that are not those of the library.
 func own() Config {
-	return Config{DHTEnabled: true, LogLevel: slog.LevelWarn, LogFormat: "text", Drain: 30 * time.Second}
+	stored := store.DaemonLimits(kad.Native).Total
+	return Config{
+		DHTEnabled: true, Kad: Kad{MaxRecords: stored.Records, MaxBytes: int64(stored.Bytes)},
+		LogLevel: slog.LevelWarn, LogFormat: "text", Drain: 30 * time.Second,
+	}
 }
 
 // defaults returns a Config with every default filled in.
@@ -49,6 +66,18 @@ func (c *Config) ForNode() gamelan.Config {
 	d := c.DHT
 	n.DHT = &d
 	return n
+}
+
+// ForKad returns the config of the node's client of the key-value DHT, and false if it has
+// none.
+func (c *Config) ForKad(name string) (client kadpart.Config, ok bool) {
+	limits := store.DaemonLimits(kad.Native)
+	limits.Total = store.Quota{Records: c.Kad.MaxRecords, Bytes: int(c.Kad.MaxBytes)}
+	client = kadpart.Config{Name: name, Network: c.Kad.Network, Limits: &limits}
+	if c.Kad.ClientOnly {
+		client.Mode = kadpart.ClientOnly
+	}
+	return client, c.Kad.Enabled
 }
 
 // ForInbox returns the config of the node's inbox.

@@ -8,6 +8,7 @@ import (
 
 	"github.com/gamelan-p2p/gamelan"
 	"github.com/gamelan-p2p/gamelan/dht"
+	v1 "github.com/gamelan-p2p/gamelan/dht/kad/wire/v1"
 	"github.com/gamelan-p2p/gamelan/dht/saf"
 	"github.com/gamelan-p2p/gamelan/protocol"
 )
@@ -464,6 +465,32 @@ var Settings = []Setting{
 		Doc: "Most messages in one answer to a receiver.",
 	}, func(l *saf.Limits) any { return &l.Answer }),
 	{
+		Key: "kad.enabled", Kind: Switch, Flag: "kad", Example: `true`,
+		Doc: "Runs a client of the key-value DHT, over the connections of the node. The verbs of gamelan kad use it.",
+		at:  func(c *Config) any { return &c.Kad.Enabled },
+	},
+	{
+		Key: "kad.client_only", Kind: Switch, Example: `true`,
+		Doc: "Makes the client ask others and serve nobody: it stores nothing for others, and nobody learns of it.",
+		at:  func(c *Config) any { return &c.Kad.ClientOnly },
+	},
+	{
+		Key: "kad.network", Kind: Text, Most: v1.MaxNetwork, Example: `"staging"`,
+		Dynamic: "the common one",
+		Doc:     "Name of a network of the key-value DHT apart from the common one. Only clients of the same network meet.",
+		at:      func(c *Config) any { return &c.Kad.Network },
+	},
+	{
+		Key: "kad.max_records", Kind: Count, Least: 1, Most: 10_000_000, Example: `20000`,
+		Doc: "Most records that the client stores for others. They are in memory and on the disk.",
+		at:  func(c *Config) any { return &c.Kad.MaxRecords },
+	},
+	{
+		Key: "kad.max_bytes", Kind: Size, Least: 64 << 10, Most: 1 << 36, Example: `"64MiB"`,
+		Doc: "Most bytes of these records, each with 256 bytes for what belongs to it.",
+		at:  func(c *Config) any { return &c.Kad.MaxBytes },
+	},
+	{
 		Key: "inbox.max_bytes", Kind: Size, Least: gamelan.InboxLeast(protocol.Tari(protocol.LocalNet).Limits.MessageBody), Most: 1 << 40, Example: `"1GiB"`,
 		Doc: "Bytes on the disk for messages that are not acknowledged yet, including their metadata. When they are used up, plain senders wait, and messages over the DHT are dropped and counted as inbox full.",
 		at:  func(c *Config) any { return &c.Inbox.MaxBytes },
@@ -546,6 +573,7 @@ var Sections = []struct{ Name, Doc string }{
 	{"dht", "Messages that are routed over several nodes."},
 	{"discovery", "How the node finds other nodes of the DHT: seeds, rounds of asking for peers, neighbours."},
 	{"saf", "Store and forward: messages that this node stores for others, and its requests for its own."},
+	{"kad", "The key-value DHT, a Kademlia network for small values: the client that this node runs. It has nothing in common with the DHT that passes messages on."},
 	{"inbox", "Received messages, kept until they are acknowledged: see gamelan listen."},
 	{"mux", "The multiplexer of a connection."},
 	{"log", "The log, on standard error."},

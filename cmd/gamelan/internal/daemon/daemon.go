@@ -113,6 +113,9 @@ func (d *daemon) run(outer context.Context, id gamelan.Identity) error {
 		return failure.Start(err)
 	}
 	allowed, err := parseNodeIDs(cfg.Allow)
+	if err == nil {
+		err = d.openKad(outer)
+	}
 	if err != nil {
 		d.node.Close(context.Background())
 		return err
@@ -196,6 +199,7 @@ func (d *daemon) shown() inspect.Options {
 func (d *daemon) actions(stop func()) inspect.Actions {
 	return inspect.Actions{
 		Sender: nodeSender{d.node}, DHT: newDHTSender(d.node), AddPeer: addPeer(d.node), ImportPeers: importPeers(d.node), Peers: peerActions(d.node), Network: networkActions(d.node), StoreForward: storeForwardActions(d.node),
+		Kad:         kadActions(d.node),
 		Acknowledge: acknowledge(d.node),
 		HandBack:    d.node.Inbox().HandBack,
 		Shutdown:    stop, Stopping: d.stopping.Load,

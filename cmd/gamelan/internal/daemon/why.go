@@ -40,6 +40,7 @@ func whyOf(ctx context.Context, n *gamelan.Node, id identity.NodeID) api.Why {
 	}
 	w.Pools, w.Asked = poolsOf(n.DHT().Network(), w.NodeID)
 	w.Stored = storedOf(ctx, n, w.NodeID)
+	w.Kad = kadOf(n, id)
 	if p, ok := n.Peers().Get(id); ok {
 		w.Addresses = len(p.Addresses)
 		if !p.Key.IsZero() {

@@ -69,7 +69,7 @@ func Is(err error, kind string) bool {
 // Text returns an error's text on one line, without the name of its package.
 func Text(err error) string {
 	text := OneLine(err.Error())
-	for _, p := range []string{"gamelan: ", "actors: ", "peerstore: ", "transport: ", "kv: ", "dht: ", "netsync: ", "saf: "} {
+	for _, p := range []string{"gamelan: ", "actors: ", "peerstore: ", "transport: ", "kv: ", "dht: ", "netsync: ", "saf: ", "kad: "} {
 		text = strings.TrimPrefix(text, p)
 	}
 	return text

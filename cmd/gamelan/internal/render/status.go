@@ -16,6 +16,7 @@ type Status struct {
 	DHT       *models.DHT          `json:"dht,omitempty"`       // nil: the node does not show it
 	Discovery *models.Network      `json:"discovery,omitempty"` // nil: the node does not show it
 	Stored    *models.StoreForward `json:"saf,omitempty"`       // nil: the node does not show it
+	Kad       *models.Kad          `json:"kad,omitempty"`       // nil: the node does not show it
 	Healthy   bool                 `json:"healthy"`
 	Reasons   []string             `json:"reasons"` // why it is not
 }
@@ -60,6 +61,9 @@ func ShowStatus(o *Output, s Status, now time.Time) error {
 	}
 	if s.Stored != nil && s.Stored.On {
 		line("stored", "%s", s.Stored.Summary)
+	}
+	if s.Kad != nil && len(s.Kad.Clients) > 0 {
+		line("key-value", "%s", strings.TrimPrefix(KadText(s.Kad), "key-value DHT: "))
 	}
 	for i, w := range s.Warnings {
 		name := "warnings"

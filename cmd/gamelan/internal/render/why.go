@@ -61,6 +61,7 @@ func whyState(o *Output, w api.Why, now time.Time) []string {
 	lines = append(lines, line+".")
 	lines = append(lines, poolLines(w, now)...)
 	lines = append(lines, storedLines(w.Stored, now)...)
+	lines = append(lines, w.Kad...)
 	for _, text := range w.NotTaken {
 		lines = append(lines, inFlags(text)+".")
 	}
