@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"context"
+	"encoding/xml"
 	"errors"
 	"fmt"
 	"io"
@@ -91,6 +92,13 @@ var exampleOutput = map[string][]string{
 		`^node 1 knows \d peers and finds greeting: "Hello from the last node!"$`,
 		`^node 5 knows \d peers and finds greeting: "Hello from the last node!"$`,
 	},
+	"kademlia": {
+		`^50 nodes are in the network\.$`,
+		`^Node 1 has published [0-9a-f]{8}…: [0-9]+ nodes store it\.$`,
+		`^Node 2 has found it: A value that one node publishes and all others find\.$`,
+		`^All 49 others have found it\.$`,
+		`^  hop [1-9]  node-[0-9]+ +[0-9a-f]{8}…  .* answered  has the value$`,
+	},
 	"layer": {
 		`^Alice's note: confirmed\nBob reads "The rehearsal is at eight\."\.$`,
 		`^Carol's note: confirmed\nBob's layer has stopped it\.$`,
@@ -158,6 +166,24 @@ func TestExampleGossip(t *testing.T) {
 		if got := bytes.Count(svg, []byte(part)); got != want {
 			t.Errorf("the picture: got %d of %s, want %d", got, part, want)
 		}
+	}
+}
+
+// TestExampleKademlia draws a lookup in a small network.
+func TestExampleKademlia(t *testing.T) {
+	t.Parallel()
+	file := filepath.Join(t.TempDir(), "lookup.svg")
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
+	defer cancel()
+	if out, err := exec.CommandContext(ctx, build(t, "kademlia"), "-nodes", "30", "-svg", file).CombinedOutput(); err != nil {
+		t.Fatalf("got %v\n%s", err, out)
+	}
+	svg, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if nodes := bytes.Count(svg, []byte("<title>node-")); nodes != 30 || !bytes.Contains(svg, []byte(`stroke="#c40"`)) || xml.Unmarshal(svg, new(struct{})) != nil {
+		t.Errorf("got a picture with %d nodes, want 30, and the one that gave the value:\n%s", nodes, svg)
 	}
 }
 

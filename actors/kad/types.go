@@ -34,6 +34,14 @@ const (
 	Seed   = kad.Seed
 )
 
+// The states of a client.
+const (
+	Idle          = upkeep.Idle
+	Bootstrapping = upkeep.Bootstrapping
+	Ready         = upkeep.Ready
+	Isolated      = upkeep.Isolated
+)
+
 // SHA1 is the hash that nodes of the overlay Seed use.
 var SHA1 = kad.SHA1
 
