@@ -74,6 +74,9 @@ func attack(seed string) error {
 		{"discoveries", 1, a.announce(false)},
 		{"bad joins", 1, a.badJoins},
 		{"peer lists", 2, a.peerLists},
+		{"requests for stored messages", 2, a.storedRequests},
+		{"answers with stored messages", 4, a.storedAnswers},
+		{"messages to store", 1, a.storedFlood},
 	}
 	var wg sync.WaitGroup
 	counts := make([]atomic.Uint64, len(attacks))

@@ -246,7 +246,7 @@ func (p *pair) line() string {
 	for _, m := range p.printed {
 		n += len(m)
 	}
-	return fmt.Sprintf("%s: %d+%d+%d sent, %d printed, RSS %d MiB, most %d, faults %d, inbox %+v", p.name, len(p.journal["library"]), len(p.journal["command"]), len(p.journal["dht"]),
+	return fmt.Sprintf("%s: %d+%d+%d+%d sent, %d printed, RSS %d MiB, most %d, faults %d, inbox %+v", p.name, len(p.journal["library"]), len(p.journal["command"]), len(p.journal["dht"]), len(p.journal["stored"]),
 		n, p.resident()>>20, p.rss>>20, len(p.faults), p.level.Inbox)
 }
 
@@ -254,6 +254,7 @@ func (p *pair) line() string {
 func (p *pair) finish() {
 	p.over()
 	p.sending.Wait()
+	p.wallet.settle(p.t.Context())
 	for begin := time.Now(); ; time.Sleep(500 * time.Millisecond) {
 		v, err := p.status()
 		if err == nil && v.Inbox.Messages+v.Inbox.Waiting == 0 && v.Inbox.Bytes == 0 { // copies have all, too
@@ -277,6 +278,7 @@ func (p *pair) finish() {
 		<-n.gone
 	}
 	_ = p.library.Close(p.t.Context())
+	_ = p.wallet.node.Close(p.t.Context())
 }
 
 // judge compares what was confirmed with what was printed.
@@ -288,7 +290,7 @@ func (p *pair) judge() {
 	if p.level.Inbox.Bytes != 0 {
 		p.t.Errorf("%s: got %d bytes in an empty inbox", p.name, p.level.Inbox.Bytes)
 	}
-	for _, sender := range []string{"library", "command", "dht"} {
+	for _, sender := range []string{"library", "command", "dht", "stored"} {
 		p.judgeSender(sender)
 	}
 	for _, f := range p.faults[:min(len(p.faults), 50)] {
@@ -311,7 +313,7 @@ func (p *pair) judgeSender(sender string) {
 				missing = append(missing, n)
 			}
 		}
-		if s.out == protocol.Failed && len(all) > 0 {
+		if s.out == protocol.Failed && len(all) > 0 && sender != "stored" {
 			p.t.Errorf("%s: %s %d has failed and is printed", p.name, sender, n)
 		}
 		for i := 1; i < len(all); i++ {
@@ -344,7 +346,7 @@ func (p *pair) judgeSender(sender string) {
 // more than that may lose; of the DHT, what was dropped for want of room is counted.
 func (p *pair) explain(sender string, missing []int) {
 	journal, printed := p.journal[sender], p.printed[sender]
-	dropped := 0
+	dropped, unstored := 0, 0
 	type loss struct{ messages, bytes, young int }
 	losses := make(map[time.Time]*loss)
 	for _, n := range missing {
@@ -361,6 +363,8 @@ func (p *pair) explain(sender string, missing []int) {
 			}
 		}
 		switch {
+		case sender == "stored" && p.fullAt(journal[n].at):
+			unstored++
 		case !last && sender == "dht":
 			dropped++
 		case !last:
@@ -384,6 +388,9 @@ func (p *pair) explain(sender string, missing []int) {
 	}
 	for at, l := range losses {
 		p.t.Logf("%s: %s: lost with the end at %s: %d of the last moments, %d more with %d bytes", p.name, sender, at.Format("15:04:05"), l.young, l.messages, l.bytes)
+	}
+	if unstored > 0 {
+		p.t.Logf("%s: %s: %d were not stored, because the disk was full", p.name, sender, unstored)
 	}
 	if total := int(p.dropped + p.level.Inbox.Dropped); dropped > total {
 		p.t.Errorf("%s: dht: %d are missing, %d were counted as dropped for want of room", p.name, dropped, total)

@@ -39,6 +39,7 @@ type pair struct {
 	receiver *process
 	command  *process // node of the sender on the command line
 	library  *gamelan.Node
+	wallet   *wallet         // for which the receiver stores
 	peer     identity.NodeID // the receiver
 	key      identity.PublicKey
 
@@ -166,8 +167,13 @@ func newPair(t *testing.T, bin, name, dir string) *pair {
 	if p.key, err = identity.ParsePublicKey(key); err != nil {
 		t.Fatal(err)
 	}
+	if p.wallet, err = p.startWallet(t.Context(), dir); err != nil {
+		t.Fatal(err)
+	}
 	ctx, cancel := context.WithCancel(t.Context())
 	p.over = cancel
+	p.sending.Go(func() { p.sendStored(ctx, p.wallet.node.PublicKey()) })
+	p.sending.Go(func() { p.wallet.come(ctx) })
 	p.sending.Go(func() { p.sendPlain(ctx) })
 	p.sending.Go(func() { p.sendDHT(ctx) })
 	p.sending.Go(func() { p.sendCommand(ctx) })

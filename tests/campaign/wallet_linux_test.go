@@ -1,0 +1,136 @@
+//go:build campaign
+
+package campaign
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"path/filepath"
+	"sync"
+	"time"
+
+	"github.com/asynkron/protoactor-go/actor"
+
+	"github.com/gamelan-p2p/gamelan"
+	"github.com/gamelan-p2p/gamelan/dht"
+	"github.com/gamelan-p2p/gamelan/identity"
+	"github.com/gamelan-p2p/gamelan/protocol"
+)
+
+// wallet is a client that comes and goes. The receiver stores for it what the library sends.
+type wallet struct {
+	p    *pair
+	node *gamelan.Node
+}
+
+// startWallet starts the wallet of a pair. The store of its messages is the receiver's.
+func (p *pair) startWallet(ctx context.Context, dir string) (*wallet, error) {
+	w := &wallet{p: p}
+	hear := func(*gamelan.Node) actor.Actor { return w }
+	var err error
+	w.node, err = gamelan.Start(ctx, gamelan.Config{
+		DataDir: filepath.Join(dir, "wallet"), Client: true, Floor: gamelan.NoFloor, DHT: &gamelan.DHTConfig{},
+	}, gamelan.WithLogger(slog.New(slog.DiscardHandler)), gamelan.WithType(1225, hear))
+	if err == nil {
+		_, err = w.node.Peers().AddSeed(ctx, p.receiver.seed)
+	}
+	return w, err
+}
+
+// Receive notes a message that was stored, or relayed while the wallet was connected.
+func (w *wallet) Receive(c actor.Context) {
+	m, ok := c.Message().(dht.Received)
+	if !ok {
+		return
+	}
+	n := 0
+	if _, err := fmt.Sscanf(string(m.Body), "campaign:stored:%d:", &n); err != nil {
+		return
+	}
+	w.p.mu.Lock()
+	defer w.p.mu.Unlock()
+	if w.p.printed["stored"] == nil {
+		w.p.printed["stored"] = make(map[int][]print)
+	}
+	w.p.printed["stored"][n] = append(w.p.printed["stored"][n], print{0, time.Now()})
+}
+
+// come connects and goes away in turn.
+func (w *wallet) come(ctx context.Context) {
+	for ctx.Err() == nil {
+		within, done := context.WithTimeout(ctx, 10*time.Second)
+		_, err := w.node.Dial(within, w.p.peer)
+		done()
+		if err == nil {
+			pause(ctx, 10*time.Second)
+			_ = w.node.Disconnect(context.WithoutCancel(ctx), w.p.peer)
+		}
+		pause(ctx, 10*time.Second)
+	}
+}
+
+// settle fetches until nothing has come for a while.
+func (w *wallet) settle(ctx context.Context) {
+	for end := time.Now().Add(4 * time.Minute); time.Now().Before(end) && w.missing() > 0; pause(ctx, 10*time.Second) {
+		if _, err := w.node.Dial(ctx, w.p.peer); err != nil {
+			w.p.saying("the wallet cannot connect: " + err.Error())
+			continue
+		}
+		f, err := w.node.DHT().FetchStored(ctx, []identity.NodeID{w.p.peer}...)
+		if err != nil {
+			w.p.saying("the wallet cannot fetch: " + err.Error())
+		}
+		for _, r := range f.Servers {
+			if r.Err != nil {
+				w.p.saying("the wallet's fetch: " + r.Err.Error())
+			}
+		}
+	}
+}
+
+// missing returns how many confirmed messages have not come.
+func (w *wallet) missing() (n int) {
+	w.p.mu.Lock()
+	defer w.p.mu.Unlock()
+	for i, s := range w.p.journal["stored"] {
+		if s.out == protocol.Confirmed && len(w.p.printed["stored"][i]) == 0 {
+			n++
+		}
+	}
+	return n
+}
+
+// sendStored sends messages to the wallet, which is away half of the time.
+func (p *pair) sendStored(ctx context.Context, to identity.PublicKey) {
+	var waits sync.WaitGroup
+	for tick := time.NewTicker(500 * time.Millisecond); ctx.Err() == nil; <-tick.C {
+		body, n := p.next("stored", 500)
+		s, err := p.library.DHT().Submit(p.t.Context(), dht.Message{To: dht.StoreFor{To: to}, Encrypt: true, Type: 1225, Body: body})
+		if err != nil {
+			p.ended("stored", n, protocol.Failed)
+			continue
+		}
+		waits.Go(func() {
+			r, out := s.Wait(p.t.Context()), protocol.Failed
+			switch {
+			case r.Count(protocol.Confirmed) > 0:
+				out = protocol.Confirmed
+			case r.Count(protocol.InDoubt) > 0:
+				out = protocol.InDoubt
+			}
+			p.ended("stored", n, out)
+		})
+	}
+	waits.Wait()
+}
+
+// fullAt tells whether the receiver's disk was full at a time: then it stores nothing.
+func (p *pair) fullAt(at time.Time) bool {
+	for _, e := range p.pauses {
+		if e.what == "full disk" && at.After(e.from.Add(-lastSecond)) && at.Before(e.to.Add(lastSecond)) {
+			return true
+		}
+	}
+	return false
+}
