@@ -20,11 +20,12 @@ import (
 
 // wallet is a client that comes and goes. The receiver stores for it what the library sends.
 type wallet struct {
-	p    *pair
-	node *gamelan.Node
+	p       *pair
+	node    *gamelan.Node
+	servers []identity.NodeID // the receiver, and the sender on the command line: both may store for it
 }
 
-// startWallet starts the wallet of a pair. The store of its messages is the receiver's.
+// startWallet starts the wallet of a pair.
 func (p *pair) startWallet(ctx context.Context, dir string) (*wallet, error) {
 	w := &wallet{p: p}
 	hear := func(*gamelan.Node) actor.Actor { return w }
@@ -32,8 +33,12 @@ func (p *pair) startWallet(ctx context.Context, dir string) (*wallet, error) {
 	w.node, err = gamelan.Start(ctx, gamelan.Config{
 		DataDir: filepath.Join(dir, "wallet"), Client: true, Floor: gamelan.NoFloor, DHT: &gamelan.DHTConfig{},
 	}, gamelan.WithLogger(slog.New(slog.DiscardHandler)), gamelan.WithType(1225, hear))
-	if err == nil {
-		_, err = w.node.Peers().AddSeed(ctx, p.receiver.seed)
+	for _, seed := range []string{p.receiver.seed, p.command.seed} {
+		var id identity.NodeID
+		if err == nil {
+			id, err = w.node.Peers().AddSeed(ctx, seed)
+		}
+		w.servers = append(w.servers, id)
 	}
 	return w, err
 }
@@ -59,25 +64,31 @@ func (w *wallet) Receive(c actor.Context) {
 // come connects and goes away in turn.
 func (w *wallet) come(ctx context.Context) {
 	for ctx.Err() == nil {
-		within, done := context.WithTimeout(ctx, 10*time.Second)
-		_, err := w.node.Dial(within, w.p.peer)
-		done()
-		if err == nil {
-			pause(ctx, 10*time.Second)
-			_ = w.node.Disconnect(context.WithoutCancel(ctx), w.p.peer)
+		w.dial(ctx)
+		pause(ctx, 10*time.Second)
+		for _, id := range w.servers {
+			_ = w.node.Disconnect(context.WithoutCancel(ctx), id)
 		}
 		pause(ctx, 10*time.Second)
+	}
+}
+
+// dial connects to those servers that can be reached.
+func (w *wallet) dial(ctx context.Context) {
+	for _, id := range w.servers {
+		within, done := context.WithTimeout(ctx, 10*time.Second)
+		if _, err := w.node.Dial(within, id); err != nil {
+			w.p.saying("the wallet cannot connect: " + err.Error())
+		}
+		done()
 	}
 }
 
 // settle fetches until nothing has come for a while.
 func (w *wallet) settle(ctx context.Context) {
 	for end := time.Now().Add(4 * time.Minute); time.Now().Before(end) && w.missing() > 0; pause(ctx, 10*time.Second) {
-		if _, err := w.node.Dial(ctx, w.p.peer); err != nil {
-			w.p.saying("the wallet cannot connect: " + err.Error())
-			continue
-		}
-		f, err := w.node.DHT().FetchStored(ctx, []identity.NodeID{w.p.peer}...)
+		w.dial(ctx)
+		f, err := w.node.DHT().FetchStored(ctx, w.servers...)
 		if err != nil {
 			w.p.saying("the wallet cannot fetch: " + err.Error())
 		}
@@ -94,7 +105,7 @@ func (w *wallet) missing() (n int) {
 	w.p.mu.Lock()
 	defer w.p.mu.Unlock()
 	for i, s := range w.p.journal["stored"] {
-		if s.out == protocol.Confirmed && len(w.p.printed["stored"][i]) == 0 {
+		if s.out == protocol.Confirmed && len(w.p.printed["stored"][i]) == 0 && !w.p.fullAt(s.at) {
 			n++
 		}
 	}
