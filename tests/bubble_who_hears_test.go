@@ -226,7 +226,7 @@ confirms a message that it cannot decode. Rows send, columns receive. This file 
 // conforms: comms 81
 func TestBubbleOtherSettingsAfterRestart(t *testing.T) {
 	gamelantest.Bubble(t, func(t *testing.T) {
-		net := asking(t)
+		net := gamelantest.NewNetwork(t)
 		a := startMember(net, gamelan.Config{}, quiet)
 		secret, listen := gamelantest.Secret(77), []string{"/memory/77"}
 		for round, off := range []bool{false, true, false, true} {
@@ -264,7 +264,7 @@ func TestBubbleOtherSettingsAfterRestart(t *testing.T) {
 // conforms: comms 81
 func TestBubbleUndecodableIsRefused(t *testing.T) {
 	gamelantest.Bubble(t, func(t *testing.T) {
-		net := asking(t)
+		net := gamelantest.NewNetwork(t)
 		heard := gamelantest.NewCollector()
 		with := net.Start(gamelan.Config{}, quiet)
 		without := net.Start(gamelan.Config{NoDHT: true, PlainOnProfile: true}, quiet, gamelan.WithHandler(heard.New))
