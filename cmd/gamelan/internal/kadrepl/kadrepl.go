@@ -38,7 +38,7 @@ func Run(ctx context.Context, in io.Reader, out io.Writer, s *seed.Service) erro
 	lines.Buffer(nil, maxLine)
 	for ctx.Err() == nil && lines.Scan() {
 		words, err := split(lines.Text())
-		answer := ""
+		var answer string
 		switch {
 		case err != nil:
 			answer = err.Error()
