@@ -138,7 +138,7 @@ func (x *core) compare() func(a, b *kad.Record) int { return record.Compare }
 // figures are the counters of a client. All actors of the client write them.
 type figures struct {
 	lookups, lookupsFound, lookupsFailed, lookupsShared atomic.Uint64
-	lookupSteps, lookupAsked                            atomic.Uint64
+	lookupAsked                                         atomic.Uint64
 	puts, putsPartial                                   atomic.Uint64
 	published, replicated                               atomic.Uint64
 	sent, answered, lost, resent                        [verbs]atomic.Uint64

@@ -494,7 +494,7 @@ func (a *storeActor) forgetOwn(c actor.Context, m forgetOwn) {
 	a.await(c, &ownWaiter{
 		to: c.Sender(), key: m.key, was: was,
 		reply: func(err error) any { return forgotten{err == nil, err} },
-		done:  func(c actor.Context) { c.Send(a.x.upkeep, ownForgotten{m.key}) },
+		done:  func(c actor.Context) { c.Send(a.x.upkeep, ownForgotten(m)) },
 	})
 }
 
