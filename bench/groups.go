@@ -87,6 +87,11 @@ func groups(flood, attack time.Duration) []harness.Group {
 			},
 		},
 		{
+			Name:  "kad",
+			About: "lookups of the key-value DHT among 1,000 nodes in memory, without delay; an operation is a query, of which a lookup has about 22",
+			Cases: []harness.Case{anchors.KadLookup(), product.KadLookup(200), product.KadLookup(1000)},
+		},
+		{
 			Name:  "idle",
 			About: "memory of a connection end at rest, each case in a process of its own",
 			Cases: []harness.Case{

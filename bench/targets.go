@@ -71,6 +71,9 @@ func targets() []harness.Target {
 		absolute("P9b", "gamelan/idle-messaging-500", harness.Goroutines, 5, 4),
 		ratio("P10", "gamelan/idle-after-64MiB", harness.PerEnd, 1.5, 1.1, "gamelan/idle-messaging-500"),
 
+		// Lookups of the key-value DHT through actors, against function calls.
+		ratio("P21", "gamelan/kad-lookup-1000nodes", harness.CPU, 5, 2.5, "kad/lookup-sim-1000nodes-k20-a3"),
+
 		// The price of the actor tree.
 		ratio("P11", "gamelan/oneway-1KiB", harness.CPU, 1.35, 1.10, "path/oneway-queue-drain-chans-1KiB"),
 		{

@@ -172,6 +172,31 @@ func (m *Meter) Until(ops int, run func() error) error {
 	return nil
 }
 
+// Flowing is Until for a run that returns how many operations it has done.
+func (m *Meter) Flowing(run func() (uint64, error)) error {
+	again := func(d time.Duration) (ops uint64, err error) {
+		for begin := time.Now(); time.Since(begin) < d; {
+			n, err := run()
+			if err := errors.Join(err, m.ctx.Err()); err != nil {
+				return 0, err
+			}
+			ops += n
+		}
+		return ops, nil
+	}
+	if _, err := again(m.window / 3); err != nil {
+		return err
+	}
+	clock := startClock()
+	ops, err := again(m.window)
+	wall, cpu := clock.stop()
+	if err != nil {
+		return err
+	}
+	m.finish(ops, wall, cpu)
+	return nil
+}
+
 // Batch measures ops operations that run together, such as spawning a thousand
 // actors: run is called once and returns when all of them are over.
 func (m *Meter) Batch(ops int, run func() error) error {
