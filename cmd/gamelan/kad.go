@@ -32,6 +32,7 @@ type kadCmd struct {
 	Get     kadGetCmd     `cmd:"" help:"Find a value, and write it to standard output."`
 	Forget  kadForgetCmd  `cmd:"" help:"End a publication; the nodes that store it let it expire."`
 	Trace   kadTraceCmd   `cmd:"" help:"Show a lookup step by step, as it happens."`
+	Repl    kadReplCmd    `cmd:"" help:"Run a node in the network of the seed program, with its verbs on standard input."`
 	Sim     kadSimCmd     `cmd:"" help:"Simulate a network of many nodes, in model time."`
 }
 

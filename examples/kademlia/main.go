@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/gamelan-p2p/gamelan/actors/kad"
+	"github.com/gamelan-p2p/gamelan/examples/kademlia/picture"
 )
 
 func main() {
@@ -49,14 +50,14 @@ func run(ctx context.Context, w io.Writer, n int, svg string) error {
 		return err
 	}
 	fmt.Fprintf(w, "Node 1 has published %s…: %d nodes store it.\n", report.Key.Short(), report.Accepted)
-	longest := lookup{of: clients[1]}
+	longest := picture.Lookup{Of: clients[1]}
 	for i, c := range clients[1:] {
-		l := lookup{of: c}
-		record, err := c.Get(ctx, report.Key, kad.Into(&l.result), kad.Traced(func(s kad.Step) { l.steps = append(l.steps, s) }))
+		l := picture.Lookup{Of: c}
+		record, err := c.Get(ctx, report.Key, kad.Into(&l.Result), kad.Traced(func(s kad.Step) { l.Steps = append(l.Steps, s) }))
 		if err != nil {
 			return fmt.Errorf("node %d: %w", i+2, err)
 		}
-		if len(l.steps) > len(longest.steps) {
+		if len(l.Steps) > len(longest.Steps) {
 			longest = l
 		}
 		if i == 0 {
@@ -64,14 +65,7 @@ func run(ctx context.Context, w io.Writer, n int, svg string) error {
 		}
 	}
 	fmt.Fprintf(w, "All %d others have found it.\n", n-1)
-	return longest.show(w, svg, clients, report)
-}
-
-// lookup is how one node has found the value.
-type lookup struct {
-	of     *kad.Client
-	steps  []kad.Step
-	result kad.Found
+	return longest.Show(w, svg, clients, report)
 }
 
 // start starts n clients, which enter the network by the first of them, and waits until each

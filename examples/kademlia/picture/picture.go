@@ -1,4 +1,5 @@
-package main
+// Package picture shows a lookup of the key-value DHT, in lines and as an SVG.
+package picture
 
 import (
 	"bytes"
@@ -11,15 +12,22 @@ import (
 	"github.com/gamelan-p2p/gamelan/actors/kad"
 )
 
-// show writes the steps of the lookup as lines, and as a picture to the file svg unless that
+// Lookup is how one node has found a value.
+type Lookup struct {
+	Of     *kad.Client
+	Steps  []kad.Step
+	Result kad.Found
+}
+
+// Show writes the steps of the lookup as lines, and as a picture to the file svg unless that
 // is "".
-func (l *lookup) show(w io.Writer, svg string, clients []*kad.Client, put kad.Report) error {
-	fmt.Fprintf(w, "\nThe longest lookup, of %s for %s…:\n", l.of.Name(), put.Key.Short())
+func (l *Lookup) Show(w io.Writer, svg string, clients []*kad.Client, put kad.Report) error {
+	fmt.Fprintf(w, "\nThe longest lookup, of %s for %s…:\n", l.Of.Name(), put.Key.Short())
 	names := make(map[kad.ID]string)
 	for _, c := range clients {
 		names[c.ID()] = c.Name()
 	}
-	for _, s := range l.steps {
+	for _, s := range l.Steps {
 		value := ""
 		if s.Record {
 			value = "  has the value"
@@ -27,7 +35,7 @@ func (l *lookup) show(w io.Writer, svg string, clients []*kad.Client, put kad.Re
 		fmt.Fprintf(w, "  hop %d  %-8s %s…  %2d bits in common  %s%s\n",
 			s.Hop, names[s.Contact.ID], s.Contact.ID.Short(), s.Contact.ID.CommonPrefix(put.Key), s.State, value)
 	}
-	fmt.Fprintf(w, "%d nodes asked, %d answered, %d hops.\n", l.result.Asked, l.result.Answers, l.result.Hops)
+	fmt.Fprintf(w, "%d nodes asked, %d answered, %d hops.\n", l.Result.Asked, l.Result.Answers, l.Result.Hops)
 	if svg == "" {
 		return nil
 	}
@@ -47,12 +55,12 @@ func place(id kad.ID) (x, y float64) {
 
 // picture draws the nodes on a circle by their ids: the holders filled, the key as a square,
 // and a line from the node that looks to each node that it asked, darker with each hop.
-func (l *lookup) picture(clients []*kad.Client, put kad.Report) []byte {
+func (l *Lookup) picture(clients []*kad.Client, put kad.Report) []byte {
 	var b bytes.Buffer
 	fmt.Fprintf(&b, `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 %d %d" font-family="sans-serif" font-size="11">`+"\n", size, size)
 	fmt.Fprintf(&b, `<circle cx="%d" cy="%d" r="%d" fill="none" stroke="#ccc"/>`+"\n", size/2, size/2, radius)
-	x0, y0 := place(l.of.ID())
-	for _, s := range l.steps {
+	x0, y0 := place(l.Of.ID())
+	for _, s := range l.Steps {
 		x, y := place(s.Contact.ID)
 		colour, width := fmt.Sprintf("hsl(210,70%%,%d%%)", max(75-15*s.Hop, 30)), 1
 		if s.Record {
@@ -69,7 +77,7 @@ func (l *lookup) picture(clients []*kad.Client, put kad.Report) []byte {
 		x, y := place(c.ID())
 		fill, r := "#fff", 5
 		switch {
-		case c == l.of:
+		case c == l.Of:
 			fill, r = "#29c", 8
 		case holds[c.ID()]:
 			fill = "#fb4"
