@@ -39,16 +39,14 @@ func distance(a, b string) int {
 	return row[len(y)]
 }
 
-// Meant returns the key that an unknown one was probably meant to be: a key with a similar
-// spelling, a switch of the same section that turns it off, or one of the same name in another section. It returns "" if there is none.
+// Meant returns the key that an unknown one was probably meant to be: for "enabled" a switch
+// that turns its section off, else a key with a similar spelling, or one of the same name in
+// another section. It returns "" if there is none.
 func Meant(key string) string {
 	name := key[strings.LastIndexByte(key, '.')+1:]
 	keys, names := make([]string, len(Settings)), make([]string, len(Settings))
 	for i := range Settings {
 		keys[i], names[i] = Settings[i].Key, Settings[i].Name()
-	}
-	if k := nearest(key, keys); k != "" {
-		return k
 	}
 	if name == "enabled" { // it would be the switch of this section that turns it off
 		for i := range Settings {
@@ -56,6 +54,9 @@ func Meant(key string) string {
 				return s.Key
 			}
 		}
+	}
+	if k := nearest(key, keys); k != "" {
+		return k
 	}
 	for _, n := range []string{name, nearest(name, names)} {
 		for i := range names {
