@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"iter"
+	"net/http"
 	"net/http/httptest"
 	"net/url"
 	"strings"
@@ -49,14 +50,14 @@ func TestKadActions(t *testing.T) {
 		}
 	}
 	none := mutating(t, Actions{})
-	if res := post(t.Context(), t, none, "/v1/kad/get", "text/plain", strings.NewReader("")); res.StatusCode != 404 {
+	if res := post(t.Context(), t, none, "/v1/kad/get", "text/plain", strings.NewReader("")); res.StatusCode != http.StatusNotFound {
 		t.Errorf("without actions: got %d, want 404", res.StatusCode)
 	}
 	h, err := Mutations(testToken, actions)
 	if err != nil {
 		t.Fatal(err)
 	}
-	r := httptest.NewRequest("POST", "http://localhost/v1/kad/put", strings.NewReader("hello"))
+	r := httptest.NewRequest(http.MethodPost, "http://localhost/v1/kad/put", strings.NewReader("hello"))
 	r.Header.Set("Authorization", "Bearer "+testToken.Reveal())
 	w := httptest.NewRecorder()
 	if h.ServeHTTP(w, r); w.Code != 403 {

@@ -569,7 +569,7 @@ func ParseContact(text string) (who Contact, err error) {
 		who.PublicKey, who.ID = key, kad.NodeID(key)
 		text = strings.TrimPrefix(text, parts[0]+"::")
 	}
-	for _, a := range strings.Split(strings.ReplaceAll(text, "::/", "\n/"), "\n") {
+	for a := range strings.SplitSeq(strings.ReplaceAll(text, "::/", "\n/"), "\n") {
 		at, err := kad.ParseAddress(a)
 		if err != nil {
 			return Contact{}, err

@@ -1,6 +1,7 @@
 package kad
 
 import (
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -108,7 +109,7 @@ func (x *core) ask(sys *actor.ActorSystem, a ask) {
 
 // listed returns nodes of which the networks know that they serve the overlay.
 func (x *core) listed() []Contact {
-	list := x.Contacts[:len(x.Contacts):len(x.Contacts)]
+	list := slices.Clip(x.Contacts)
 	for _, g := range x.gates {
 		if l, ok := g.network.(Lister); ok {
 			list = append(list, l.Listed()...)

@@ -2,6 +2,7 @@ package kad
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/asynkron/protoactor-go/actor"
 
@@ -51,7 +52,7 @@ func (a *putter) found(c actor.Context, m *LookupReply) {
 		c.Send(a.x.lookups, putEnded{a.run.n, Report{Key: a.run.put.Record.Key, Quorum: a.x.Params.WriteQuorum}, m.Err})
 		return
 	}
-	a.machine = put.New(a.run.put.Record.Key, append(m.Result.Nearest[:len(m.Result.Nearest):len(m.Result.Nearest)], m.Result.Further...), put.Options{
+	a.machine = put.New(a.run.put.Record.Key, append(slices.Clip(m.Result.Nearest), m.Result.Further...), put.Options{
 		K: a.x.Params.K, Alpha: a.x.Params.Alpha, Quorum: a.x.Params.WriteQuorum, Compare: a.x.compare(),
 	})
 	a.step(c, put.Start{})

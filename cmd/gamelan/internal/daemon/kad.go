@@ -86,8 +86,7 @@ func kadError(err error) error {
 	case errors.As(err, &low):
 		return &inspect.Error{Code: inspect.CodeSuperseded, Message: failure.Text(err), Hint: "read it with gamelan kad get, and publish again"}
 	}
-	var known *inspect.Error
-	if errors.As(err, &known) {
+	if known, ok := errors.AsType[*inspect.Error](err); ok {
 		return known
 	}
 	return networkError(err, "see gamelan kad status")
