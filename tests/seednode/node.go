@@ -20,9 +20,10 @@ type Config struct {
 	PeerTimeout    time.Duration // 15 min
 	MessageTimeout time.Duration // 3 s
 	StorageTimeout time.Duration // 60 min
-	// Slow sends at most one datagram for each one received or each 20 ms, as the program
-	// does. Otherwise datagrams leave at once.
+	// Slow sends at most one datagram for each one received or each Pace, as the program does.
+	// Otherwise datagrams leave at once.
 	Slow bool
+	Pace time.Duration // 20 ms
 	// Calm starts no lookup when the table's size has changed.
 	Calm bool
 }
@@ -72,7 +73,7 @@ var ErrStopped = errors.New("seednode: not running")
 func Start(c Config) (*Node, error) {
 	c.BucketSize, c.Concurrency = orUsual(c.BucketSize, 20), orUsual(c.Concurrency, 3)
 	c.PeerTimeout, c.MessageTimeout = orUsual(c.PeerTimeout, 15*time.Minute), orUsual(c.MessageTimeout, 3*time.Second)
-	c.StorageTimeout = orUsual(c.StorageTimeout, time.Hour)
+	c.StorageTimeout, c.Pace = orUsual(c.StorageTimeout, time.Hour), orUsual(c.Pace, 20*time.Millisecond)
 	conn, err := net.ListenUDP("udp4", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
 	if err != nil {
 		return nil, err
@@ -226,7 +227,7 @@ func (n *Node) read() {
 	buffer := make([]byte, 65_536)
 	for {
 		if n.config.Slow {
-			_ = n.conn.SetReadDeadline(time.Now().Add(20 * time.Millisecond))
+			_ = n.conn.SetReadDeadline(time.Now().Add(n.config.Pace))
 		}
 		size, from, err := n.conn.ReadFromUDPAddrPort(buffer)
 		switch {
@@ -283,10 +284,10 @@ func (n *Node) manage() {
 		case command := <-n.commands:
 			command()
 		case <-tick.C:
+			n.expire()
 		case <-n.stopped:
 			return
 		}
-		n.expire()
 		n.refresh()
 	}
 }
