@@ -76,6 +76,9 @@ func start(ctx context.Context, h Host, c Config) (_ *Client, err error) {
 	a, err := supervisor.Ask[supervisor.Attached](ctx, h.System(), h.Group(), supervisor.Attach{Spec: supervisor.Spec{
 		Name: c.Name, Kind: "kadClient", New: func() actor.Actor { return newClientActor(x) }, Drains: true,
 	}})
+	if err != nil { // the group may attach it yet
+		x.tell(h.Group(), supervisor.Detach{Name: c.Name})
+	}
 	if err = cmpErr(err, a.Err); err != nil {
 		return nil, errors.Join(fmt.Errorf("kad: start client %s: %w", c.Name, err), closeKeeper(c.Keeper))
 	}

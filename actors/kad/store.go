@@ -91,6 +91,22 @@ type ownWaiter struct {
 	batch bool // it is in the batch that is being written
 }
 
+// takeBack undoes the change of a waiter. A later change of the same key stays, and would go
+// back to what was before both.
+func (s *storeState) takeBack(w *ownWaiter, later []*ownWaiter) {
+	for _, l := range later {
+		if l.key == w.key {
+			l.was = w.was
+			return
+		}
+	}
+	if w.was != nil {
+		s.own[w.key] = w.was
+	} else {
+		delete(s.own, w.key)
+	}
+}
+
 type confirmedCopy struct {
 	record *kad.Record
 	at     time.Time
@@ -169,6 +185,12 @@ type (
 		record *kad.Record
 	}
 )
+
+// verifying is the key of the task that verifies the signature of a request's record.
+type verifying struct{ m *serving }
+
+// String names the task.
+func (verifying) String() string { return "verify" }
 
 // Source and Discard are those of the request.
 func (k *checked) Source() any { return k.m.Source() }
@@ -351,7 +373,7 @@ func (a *storeActor) serve(c actor.Context, m *serving) {
 func (a *storeActor) check(c actor.Context, m *serving) {
 	a.checking++
 	wall, overlay := supervisor.Wall(c), a.x.Overlay
-	supervisor.Do(c, "verify", func(context.Context) (*checked, error) {
+	supervisor.Do(c, verifying{m}, func(context.Context) (*checked, error) {
 		return &checked{m, record.Check(overlay, m.in.Message.Record, wall)}, nil
 	})
 }
@@ -363,7 +385,10 @@ func (a *storeActor) checked(c actor.Context, d supervisor.Done[*checked]) {
 		*q = (*q)[1:]
 		a.check(c, next)
 	}
-	if d.Value == nil { // it panicked
+	if d.Value == nil { // it panicked: the peer gets no answer
+		if v, ok := d.Key.(verifying); ok {
+			v.m.Discard()
+		}
 		return
 	}
 	if err := d.Value.err; err != nil {
@@ -578,7 +603,7 @@ func (a *storeActor) written(c actor.Context, err error) {
 	s := &a.x.stored
 	a.writing = false
 	var rest []*ownWaiter
-	for _, w := range s.waiters {
+	for i, w := range s.waiters {
 		switch {
 		case !w.batch:
 			rest = append(rest, w)
@@ -586,11 +611,7 @@ func (a *storeActor) written(c actor.Context, err error) {
 			c.Send(w.to, w.reply(nil))
 			w.done(c)
 		default:
-			if w.was != nil {
-				s.own[w.key] = w.was
-			} else {
-				delete(s.own, w.key)
-			}
+			s.takeBack(w, s.waiters[i+1:])
 			c.Send(w.to, w.reply(fmt.Errorf("%w: %w", ErrStore, err)))
 		}
 	}

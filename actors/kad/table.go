@@ -16,8 +16,8 @@ import (
 // others read.
 //
 // In: contactAnswered, contactFailed, contactAsked, contactBlamed, contactBanned, joined,
-// churned, answer. Out: contactAdded and contactRemoved to upkeep and to the client's actor,
-// ask. A restart begins with the contacts of the last view, which stays readable; candidates
+// churned, answer, tableHas. Out: contactAdded and contactRemoved to upkeep and to the client's actor,
+// ask, tableHas to upkeep. A restart begins with the contacts of the last view, which stays readable; candidates
 // and replacements are lost.
 //
 // spec: kad B4
@@ -62,6 +62,9 @@ type (
 	// churned: half of the contacts live that long.
 	churned struct{ halfLife time.Duration }
 
+	// tableHas asks table to say that it has taken in what it was sent before. Reply: tableHas.
+	tableHas struct{ ref uint64 }
+
 	tableDue  struct{}
 	tableShow struct{}
 )
@@ -96,6 +99,8 @@ func (a *tableActor) Receive(c actor.Context) {
 		a.step(c, table.Joined{})
 	case churned:
 		a.step(c, table.Churn{HalfLife: m.halfLife})
+	case tableHas:
+		supervisor.Reply(c, m)
 	case tableDue:
 		a.due.fired()
 		a.step(c, table.Due{})

@@ -17,9 +17,9 @@ import (
 // upkeepActor enters the network, and keeps its client well connected and its records
 // stored. The machine upkeep.Machine decides.
 //
-// In: contactAdded, contactRemoved, nodeAsked, answer, lookedUp, recordHeld, recordDropped,
+// In: contactAdded, contactRemoved, nodeAsked, answer, tableHas, lookedUp, recordHeld, recordDropped,
 // ownRecord, ownForgotten, ownPublished, LookupDone and PutDone, recordRead. Out: ask,
-// joined and churned to table, StartLookup and StartPut to lookups, readRecord to store,
+// joined, churned and tableHas to table, StartLookup and StartPut to lookups, readRecord to store,
 // stateChanged. A restart loses probes under way; schedules are made again from the view and
 // the store.
 //
@@ -117,6 +117,8 @@ func (a *upkeepActor) Receive(c actor.Context) {
 		a.step(c, upkeep.Asked{Contact: m.contact})
 	case *answer:
 		a.probed(c, m)
+	case tableHas:
+		a.probeEnded(c, m.ref, true)
 	case lookedUp:
 		a.step(c, upkeep.LookedUp{Target: m.target, Nearest: m.nearest})
 	case *LookupReply:
@@ -232,13 +234,23 @@ func (a *upkeepActor) probe(c actor.Context, f upkeep.Probe) {
 	a.x.ask(c.ActorSystem(), ask{ref: ref, to: f.Contact, msg: kad.Message{Verb: kad.FindNode, Target: a.x.self}, reply: c.Self()})
 }
 
+// probed takes in what became of a probe. The lookup that may follow begins with the contacts
+// of the view, so that table first takes in who has answered.
 func (a *upkeepActor) probed(c actor.Context, m *answer) {
-	p, ok := a.probes[m.ref]
+	if m.state == answered {
+		c.Request(a.x.table, tableHas{m.ref})
+		return
+	}
+	a.probeEnded(c, m.ref, false)
+}
+
+func (a *upkeepActor) probeEnded(c actor.Context, ref uint64, answered bool) {
+	p, ok := a.probes[ref]
 	if !ok {
 		return
 	}
-	delete(a.probes, m.ref)
-	a.step(c, upkeep.Probed{Contact: p.Contact, Answered: m.state == answered})
+	delete(a.probes, ref)
+	a.step(c, upkeep.Probed{Contact: p.Contact, Answered: answered})
 }
 
 // readFirst asks the store for a record that is to be stored again.

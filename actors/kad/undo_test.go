@@ -1,0 +1,158 @@
+package kad_test
+
+import (
+	"context"
+	"crypto/ed25519"
+	"errors"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/gamelan-p2p/gamelan/actors/kad"
+	"github.com/gamelan-p2p/gamelan/actors/kad/keep"
+	"github.com/gamelan-p2p/gamelan/gamelantest"
+	"github.com/gamelan-p2p/gamelan/identity"
+	"github.com/gamelan-p2p/gamelan/internal/kv"
+)
+
+// failing is a Keeper whose commits fail as before says, which is called ahead of each.
+type failing struct {
+	kad.Keeper
+	before func(own []string) error // with the values of own records in the batch
+}
+
+func (k failing) Commit(ctx context.Context, b kad.Batch) error {
+	var own []string
+	for _, o := range b.Own {
+		own = append(own, string(o.Record.Value))
+	}
+	if err := k.before(own); err != nil {
+		return err
+	}
+	return k.Keeper.Commit(ctx, b)
+}
+
+// Values are published under one name while the disk is busy. Only those whose commit has
+// failed are taken back: neither one that came after, nor the last one of a batch that failed.
+func TestFailedCommitIsTakenBack(t *testing.T) {
+	full := errors.New("the disk is full")
+	for name, c := range map[string]struct {
+		first, second, third string // the commit of first waits until all were called
+		fails                string // the commit with this value
+		want                 []string
+	}{
+		"the first one":  {"key=A", "key=B", "key=B", "A", []string{"B"}},
+		"the later ones": {"other=X", "key=A", "key=B", "B", []string{"X"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			gamelantest.Bubble(t, func(t *testing.T) {
+				_, slow, _ := strings.Cut(c.first, "=")
+				gate := make(chan struct{})
+				keeper := failing{keep.New(kv.Memory(), "c0", kad.Seed), func(own []string) error {
+					if slices.Equal(own, []string{slow}) {
+						<-gate
+					}
+					if slices.Contains(own, c.fails) {
+						return full
+					}
+					return nil
+				}}
+				l := newLab(t, kad.HubOptions{}, kad.StandaloneOptions{})
+				client := l.add(func(c *kad.Config) { c.Overlay, c.PublicKey, c.Keeper = kad.Seed, identity.PublicKey{}, keeper })
+				errs := map[string]error{}
+				var mu sync.Mutex
+				var wg sync.WaitGroup
+				for _, p := range []string{c.first, c.second, c.third} {
+					key, value, _ := strings.Cut(p, "=")
+					wg.Go(func() {
+						_, err := client.PutOpaque(t.Context(), []byte(key), []byte(value))
+						mu.Lock()
+						defer mu.Unlock()
+						errs[value] = err
+					})
+					synctest.Wait()
+				}
+				close(gate)
+				wg.Wait()
+				var got []string
+				own, err := client.Own(t.Context())
+				for _, p := range own {
+					got = append(got, string(p.Record.Value))
+				}
+				if err != nil || !slices.Equal(got, c.want) {
+					t.Errorf("got %q and %v published, want %q", got, err, c.want)
+				}
+				for value, err := range errs {
+					if failed := errors.Is(err, kad.ErrStore); failed == slices.Contains(c.want, value) {
+						t.Errorf("%s: got %v, want that calls fail whose value is not published", value, err)
+					}
+				}
+			})
+		})
+	}
+}
+
+// The verification of a signature panics. The token of the request comes back.
+//
+// conforms: kad 56
+func TestPanicWhileVerifying(t *testing.T) {
+	gamelantest.Bubble(t, func(t *testing.T) {
+		var mu sync.Mutex
+		panics := 0
+		l := network(t, 4, kad.StandaloneOptions{Fault: func(path, at string) {
+			if at == "task verify" && strings.HasSuffix(path, "/c1/store") {
+				mu.Lock()
+				panics++
+				mu.Unlock()
+				panic("as a bug would")
+			}
+		}}, nil)
+		_, signer, _ := ed25519.GenerateKey(nil)
+		if r, err := l.clients[0].PutSigned(t.Context(), signer, kad.Value{Body: []byte("value")}); r.Accepted == 0 {
+			t.Fatalf("got %+v and %v, want that the others store it", r, err)
+		}
+		time.Sleep(time.Minute)
+		synctest.Wait()
+		mu.Lock()
+		defer mu.Unlock()
+		if panics == 0 {
+			t.Error("got no panic")
+		}
+		if requests, answers, stores := kad.Held(l.clients[1]); requests+answers+stores != 0 {
+			t.Errorf("got %d, %d and %d tokens that are taken", requests, answers, stores)
+		}
+	})
+}
+
+// A Start is given up while its host is busy. No actors of its client are left, and the name
+// is free.
+func TestStartGivenUp(t *testing.T) {
+	gamelantest.Bubble(t, func(t *testing.T) {
+		gate, busy := make(chan struct{}), true
+		l := newLab(t, kad.HubOptions{}, kad.StandaloneOptions{Fault: func(_, at string) {
+			if at == "supervisor.Attach" && busy {
+				busy = false // only the group's actor reads and writes it
+				<-gate
+			}
+		}})
+		config := kad.Config{Name: "c", Networks: []kad.Network{l.hub.Network()}}
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		if _, err := kad.Start(ctx, l.host, config); !errors.Is(err, context.DeadlineExceeded) {
+			t.Fatalf("got %v, want %v", err, context.DeadlineExceeded)
+		}
+		close(gate)
+		synctest.Wait()
+		for _, i := range l.host.Root().Snapshot() {
+			if strings.HasSuffix(i.Path, "/c") {
+				t.Errorf("got %s, want no actor of the client", i.Path)
+			}
+		}
+		if _, err := kad.Start(t.Context(), l.host, config); err != nil {
+			t.Errorf("again: got %v, want nil", err)
+		}
+	})
+}
