@@ -45,7 +45,11 @@ const lettersMost = 2 * saf.AnswerLimit
 // counts towards a flood of its source (spec: dht 8.5).
 func (a *client) heard(c actor.Context, m dht.Heard) {
 	peer := m.Incoming.Source
-	if !a.f.client.machine.Open(supervisor.Now(c), peer) {
+	var to uint32
+	if len(m.Parts) > 0 {
+		to = wire.StoredResponseTo(m.Parts[0])
+	}
+	if !a.f.client.machine.Open(supervisor.Now(c), peer, to) {
 		c.Send(c.Sender(), dht.NewIgnoreHeard(m))
 		return
 	}

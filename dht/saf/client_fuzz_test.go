@@ -152,14 +152,14 @@ func FuzzClient(f *testing.F) {
 			case 5:
 				w.do(t, saf.NotSent{Peer: peer, Err: errors.New("full")})
 			case 6:
-				if w.Open(w.now, peer) {
+				if w.Open(w.now, peer, 0) {
 					if w.taken[peer]++; w.taken[peer] > len(w.asks[peer]) {
 						t.Fatalf("%d answers of %v to %d requests", w.taken[peer], nameOf(peer), len(w.asks[peer]))
 					}
 					w.answer(t, peer, int(next())*32, int(next())%52, x/64)
 				}
 			case 7:
-				if w.Open(w.now, peer) {
+				if w.Open(w.now, peer, 0) {
 					w.taken[peer]++
 					w.open = append(w.open, peer)
 				}

@@ -56,7 +56,7 @@ func nameOf(id identity.NodeID) string { return strings.TrimRight(string(id[:]),
 //	not-sent A err=TEXT
 //	at TIME [quietly]            moves the clock to a time since the beginning, and is due
 //	set-clock TIME               sets the wall clock so far ahead of the other one
-//	open A                       a response comes
+//	open A [stranger]            a response comes; it has no number, or one that no request has
 //	answer A new=1-50 old=1-9 refused=3 hand=4 damaged=5 bytes=N stored=TIME [ahead] err=TEXT [offence]
 //	                             the response has these messages; opens it if it is not open
 //	servers, stats, next, watermarks, abandon
@@ -111,10 +111,10 @@ func (s *clientScript) run(t *testing.T, d *datadriven.TestData) string {
 		}
 		e = saf.Due{}
 	case "open":
-		return s.open(peerNamed(first))
+		return s.open(peerNamed(first), d.HasArg("stranger"))
 	case "answer":
 		if s.opened[peerNamed(first)] == 0 {
-			if text := s.open(peerNamed(first)); text != "taken" {
+			if text := s.open(peerNamed(first), false); text != "taken" {
 				return text
 			}
 		}
@@ -128,8 +128,12 @@ func (s *clientScript) run(t *testing.T, d *datadriven.TestData) string {
 	return s.texts(s.Step(s.now, s.wall(), e))
 }
 
-func (s *clientScript) open(peer identity.NodeID) string {
-	if !s.Open(s.now, peer) {
+func (s *clientScript) open(peer identity.NodeID, stranger bool) string {
+	id := uint32(0)
+	for stranger && (id == 0 || s.ids[id]) {
+		id++
+	}
+	if !s.Open(s.now, peer, id) {
 		return "unrequested"
 	}
 	s.opened[peer]++

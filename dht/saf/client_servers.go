@@ -56,8 +56,8 @@ type server struct {
 	peer      identity.NodeID
 	connected bool
 	serves    bool
-	flight    int       // requests without response
-	asked     time.Time // the last of them
+	flight    []uint32  // numbers of the requests without response, the oldest first
+	asked     time.Time // when the last of them was sent
 	silence   int       // requests in succession that were not answered in time
 	silent    time.Time // when the last of them ended
 	paced     time.Time // when all its requests are forgotten
@@ -123,17 +123,35 @@ func (s *server) isSilent(now time.Time) bool {
 	return s.silence >= SilentAfter
 }
 
+// mostFlight bounds the requests without response that are remembered. The pace allows fewer
+// within [RequestAge].
+const mostFlight = 32
+
 // take counts a request.
-func (s *server) take(now time.Time) {
+func (s *server) take(now time.Time, id uint32) {
 	if now.Sub(s.asked) > RequestMemory {
-		s.flight = 0
+		s.flight = nil
 	}
-	s.flight++
+	if len(s.flight) == mostFlight {
+		s.flight = slices.Delete(s.flight, 0, 1)
+	}
+	s.flight = append(s.flight, id)
 	s.asked = now
 	if s.paced.Before(now) {
 		s.paced = now
 	}
 	s.paced = s.paced.Add(RequestPause)
+}
+
+// answered removes the request of this number, or with 0 the oldest one, and reports whether
+// there was one.
+func (s *server) answered(id uint32) bool {
+	at := slices.IndexFunc(s.flight, func(asked uint32) bool { return id == 0 || asked == id })
+	if at < 0 {
+		return false
+	}
+	s.flight = slices.Delete(s.flight, at, at+1)
+	return true
 }
 
 // room returns when the next request may be sent.
@@ -145,19 +163,21 @@ func (s *server) room(now time.Time) time.Time {
 	return at
 }
 
-// Open reports whether a response of the peer is one that this node waits for, and counts
-// it. Any other is dropped without an offence, because it may be late (spec: dht 8.5/1, 101,
-// 102). After true, judge the response, and report its end by [Answered].
-func (c *Client[W]) Open(now time.Time, peer identity.NodeID) bool {
+// Open reports whether a response of the peer, to the request of this number, is one that
+// this node waits for, and counts it; 0: the response has no number, and counts for the oldest
+// request. Any other is dropped without an offence, because it may be late (spec: dht 8.5/1,
+// 101, 102). It may also be for an earlier life of this node: a server that does not know
+// whether that has read the response sends it again. After true, judge the response, and
+// report its end by [Answered].
+func (c *Client[W]) Open(now time.Time, peer identity.NodeID, id uint32) bool {
 	s := c.servers[peer]
-	if s == nil || s.flight == 0 || now.Sub(s.asked) > RequestAge {
+	if s == nil || now.Sub(s.asked) > RequestAge || !s.answered(id) {
 		c.stats.Unrequested++
 		if s != nil {
 			s.doubt = now
 		}
 		return false
 	}
-	s.flight--
 	s.reading++
 	s.silence = 0
 	if r := s.run; r != nil && r.stage == StageWaiting {
@@ -279,7 +299,7 @@ func (c *Client[W]) Servers(now time.Time) (list []ServerState) {
 		if (!s.connected || !s.serves) && s.silence == 0 && s.run == nil {
 			continue
 		}
-		state := ServerState{Peer: s.peer, Connected: s.connected, Serves: s.serves, InFlight: s.flight, LastAt: s.ended, Last: s.result}
+		state := ServerState{Peer: s.peer, Connected: s.connected, Serves: s.serves, InFlight: len(s.flight), LastAt: s.ended, Last: s.result}
 		if s.isSilent(now) {
 			state.SilentTill = s.silent.Add(SilentFor)
 		}

@@ -193,7 +193,7 @@ func (w *world) send(s keeper, from identity.NodeID, part []byte) {
 }
 
 func (w *world) heard(from identity.NodeID, part []byte) {
-	if !w.client.Open(w.now, from) {
+	if !w.client.Open(w.now, from, wire.StoredResponseTo(part)) {
 		return
 	}
 	w.answers++

@@ -23,8 +23,9 @@ func TestRequestNumbers(t *testing.T) {
 		c.Step(now, now, saf.Connected{Peer: peerNamed("A"), Serves: true})
 		for range each {
 			now = now.Add(time.Minute)
+			var id uint32
 			for _, effect := range c.Step(now, now, saf.Fetch[int]{}) {
-				id := effect.(saf.Ask).Request.RequestID
+				id = effect.(saf.Ask).Request.RequestID
 				if seen[id] {
 					t.Errorf("the number %d is not new", id)
 				}
@@ -33,7 +34,9 @@ func TestRequestNumbers(t *testing.T) {
 					ones[b] += int(id >> b & 1)
 				}
 			}
-			c.Open(now, peerNamed("A"))
+			if !c.Open(now, peerNamed("A"), id) || c.Open(now, peerNamed("A"), id) {
+				t.Fatalf("the answer to %d is not taken once", id)
+			}
 			c.Step(now, now, saf.Answered{Peer: peerNamed("A")})
 		}
 	}
@@ -83,7 +86,7 @@ func TestFetchesAreBounded(t *testing.T) {
 	if w.Fetches() != saf.MaxFetches || len(w.waiting) != saf.MaxFetches {
 		t.Errorf("%d fetches, %d wait", w.Fetches(), len(w.waiting))
 	}
-	w.Open(w.now, peer)
+	w.Open(w.now, peer, 0)
 	w.answer(t, peer, 0, 0, 0)
 	if w.Fetches() != 0 || len(w.waiting) != 0 {
 		t.Errorf("%d fetches, %d wait", w.Fetches(), len(w.waiting))

@@ -168,14 +168,15 @@ func (c *Client[W]) advance() {
 }
 
 func (c *Client[W]) ask(r *run) {
-	r.server.take(c.now)
+	q := c.request(r.server.peer)
+	r.server.take(c.now, q.RequestID)
 	if r.asked.IsZero() {
 		r.asked = c.now
 	}
 	r.fresh, r.full = false, false
 	r.stage, r.at = StageWaiting, c.now.Add(AnswerTimeout)
 	c.stats.Requests++
-	c.do(Ask{r.server.peer, c.request(r.server.peer)})
+	c.do(Ask{r.server.peer, q})
 }
 
 func (c *Client[W]) unanswered(r *run) {
@@ -187,10 +188,10 @@ func (c *Client[W]) unanswered(r *run) {
 
 func (c *Client[W]) notSent(e NotSent) {
 	s := c.servers[e.Peer]
-	if s == nil || s.flight == 0 {
+	if s == nil || len(s.flight) == 0 {
 		return
 	}
-	s.flight--
+	s.flight = s.flight[:len(s.flight)-1]
 	c.stats.NotSent++
 	if s.run != nil && s.run.stage == StageWaiting {
 		c.end(s.run, fmt.Errorf("%w: %w", ErrNotSent, e.Err))

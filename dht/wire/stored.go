@@ -125,6 +125,18 @@ func DecodeStoredResponse(b []byte) (r StoredResponse, err error) {
 	return r, nil
 }
 
+// StoredResponseTo returns the RequestID of an encoded response, without decoding the messages;
+// 0 if it has none, or is malformed before it.
+func StoredResponseTo(b []byte) (id uint32) {
+	_ = responseFields.read(b, fieldBudget(fieldsOfStored), func(f field) error {
+		if f.number == 2 {
+			id = uint32(f.varint)
+		}
+		return nil
+	})
+	return id
+}
+
 func decodeStored(b []byte, left *budget) (m StoredMessage, err error) {
 	err = storedFields.read(b, left, func(f field) error {
 		switch f.number {
