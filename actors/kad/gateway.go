@@ -32,7 +32,6 @@ type gateway struct {
 	machine *rules.Machine
 	due     wake
 	open    bool
-	waiting []*actor.PID // they want to know when it is open
 }
 
 type (
@@ -143,21 +142,21 @@ func (a *gateway) check(_ Address, m *Message) error {
 func (a *gateway) opened(own []Address) {
 	a.open = true
 	a.machine.SetOwn(own)
-	for _, w := range a.waiting {
+	for _, w := range a.g.waiting {
 		a.x.tell(w, opened{})
 	}
-	a.waiting = nil
+	a.g.waiting = nil
 }
 
 // failed is called by the Link.
 func (a *gateway) failed(err error) {
-	if len(a.waiting) == 0 {
+	if len(a.g.waiting) == 0 {
 		panic(fmt.Sprintf("kad: open %s: %v", a.g.network.Label(), err))
 	}
-	for _, w := range a.waiting {
+	for _, w := range a.g.waiting {
 		a.x.tell(w, opened{err})
 	}
-	a.waiting = nil
+	a.g.waiting = nil
 }
 
 func (a *gateway) awaitOpen(c actor.Context) {
@@ -165,7 +164,7 @@ func (a *gateway) awaitOpen(c actor.Context) {
 		supervisor.Reply(c, opened{})
 		return
 	}
-	a.waiting = append(a.waiting, c.Sender())
+	a.g.waiting = append(a.g.waiting, c.Sender())
 }
 
 // closed is called by the Link.

@@ -30,6 +30,7 @@ type gate struct {
 
 	own     atomic.Pointer[[]Address]
 	pending map[uint64]*ask // requests under way. Only the gateway's actor uses it.
+	waiting []*actor.PID    // they want to know when it is open. Only the gateway's actor uses it.
 	tokens  tokens
 }
 

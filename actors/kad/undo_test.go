@@ -11,6 +11,8 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/asynkron/protoactor-go/actor"
+
 	"github.com/gamelan-p2p/gamelan/actors/kad"
 	"github.com/gamelan-p2p/gamelan/actors/kad/keep"
 	"github.com/gamelan-p2p/gamelan/gamelantest"
@@ -154,5 +156,43 @@ func TestStartGivenUp(t *testing.T) {
 		if _, err := kad.Start(t.Context(), l.host, config); err != nil {
 			t.Errorf("again: got %v, want nil", err)
 		}
+	})
+}
+
+// stillborn is a network that never opens the first time.
+type stillborn struct {
+	kad.Network
+	opens int
+}
+
+func (n *stillborn) Open(c actor.Context, p *kad.Port) kad.Link {
+	if n.opens++; n.opens == 1 {
+		return neverOpen{}
+	}
+	return n.Network.Open(c, p)
+}
+
+type neverOpen struct{}
+
+func (neverOpen) Send(actor.Context, kad.Outgoing) error { return errors.New("not open") }
+func (neverOpen) Receive(actor.Context) bool             { return false }
+
+// A gateway fails while it opens. The Start that waits for it learns that it works when its
+// next incarnation has opened.
+func TestGatewayFailsWhileOpening(t *testing.T) {
+	gamelantest.Bubble(t, func(t *testing.T) {
+		l := newLab(t, kad.HubOptions{}, kad.StandaloneOptions{Fault: faults})
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+		defer cancel()
+		var wg sync.WaitGroup
+		wg.Go(func() {
+			if _, err := kad.Start(ctx, l.host, kad.Config{Name: "c", Networks: []kad.Network{&stillborn{Network: l.hub.Network()}}}); err != nil {
+				t.Errorf("got %v, want nil", err)
+			}
+		})
+		synctest.Wait()
+		sys := l.host.System()
+		sys.Root.Send(sys.NewLocalPID(l.host.Group().Id+"/c/gateways/0"), kill{})
+		wg.Wait()
 	})
 }
