@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"slices"
+	"strconv"
 	"sync"
 	"syscall"
 	"time"
@@ -105,8 +106,11 @@ func signalNode(ts *testscript.TestScript, _ bool, args []string) {
 		ts.Fatalf("no node runs in %s", args[1])
 	}
 	ts.Check(node.Signal(signalsByName[args[0]]))
-	if args[0] == "TERM" { // one that does not end shows what it waits for
+	switch args[0] {
+	case "TERM": // one that does not end shows what it waits for
 		time.AfterFunc(2*time.Minute, func() { _ = node.Signal(syscall.SIGABRT) })
+	case "STOP": // a script that has failed meanwhile waits for all its nodes
+		time.AfterFunc(2*time.Minute, func() { _ = node.Signal(syscall.SIGKILL) })
 	}
 }
 
@@ -137,13 +141,16 @@ func signalUntilGone(ts *testscript.TestScript, _ bool, args []string) {
 	}
 }
 
-// waitcredit DIR waits until the node in DIR has a message in work.
+// waitcredit DIR N waits until the node in DIR has messages of N bytes in work: more than it
+// sends of its own accord.
 func waitCredit(ts *testscript.TestScript, _ bool, args []string) {
 	c := client.New(nodedir.Named(ts.MkAbs(args[0])))
+	least, err := strconv.ParseInt(args[1], 10, 64)
+	ts.Check(err)
 	for end := time.Now().Add(patience); ; time.Sleep(5 * time.Millisecond) {
 		n, err := c.Node(context.Background())
 		ts.Check(err)
-		if n.Credit.Used > 0 {
+		if n.Credit.Used >= least {
 			return
 		}
 		if time.Now().After(end) {
