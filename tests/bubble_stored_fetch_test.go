@@ -76,13 +76,13 @@ func TestBubbleFetchAmongHostile(t *testing.T) {
 			e := answer(t, node.PublicKey(), slices.Concat(list, faulty)...)
 			return &e
 		}
-		same := func(n int) *wire.Envelope { // but for the number of the request
+		same := func(n int) *wire.Envelope { // but for a field that nobody knows
 			b := make([]byte, 0, 1<<14)
 			for i := range saf.AnswerLimit {
 				m := storedLetter{text: fmt.Sprint("same ", i), ahead: -time.Since(begin)}.encode(t, node.PublicKey())
 				b = protowire.AppendBytes(protowire.AppendTag(b, 1, protowire.BytesType), m)
 			}
-			e := part(t, wire.TypeStoredMessages, protowire.AppendVarint(protowire.AppendTag(b, 2, protowire.VarintType), uint64(n)))
+			e := part(t, wire.TypeStoredMessages, protowire.AppendVarint(protowire.AppendTag(b, 100, protowire.VarintType), uint64(n)))
 			return &e
 		}
 		damaged := part(t, wire.TypeStoredMessages, []byte{0xff})
