@@ -63,7 +63,7 @@ func newCore(h Host, c Config, self ID) *core {
 	return x
 }
 
-// Mode returns the present mode.
+// modeNow returns the present mode.
 func (x *core) modeNow() Mode { return Mode(x.mode.Load()) }
 
 // ref returns a number for a request. No other request of the client has it.
@@ -132,9 +132,6 @@ func (x *core) tell(pid *actor.PID, m any) { x.host.System().Root.Send(pid, m) }
 
 // check verifies a record that a peer sent.
 func (x *core) check(r *Record) error { return record.Check(x.Overlay, r, x.host.Wall()) }
-
-// compare orders records as lookups and puts need it.
-func (x *core) compare() func(a, b *kad.Record) int { return record.Compare }
 
 // figures are the counters of a client. All actors of the client write them.
 type figures struct {

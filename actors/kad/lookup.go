@@ -53,7 +53,7 @@ func (a *lookupActor) start(c actor.Context) {
 	x, key := a.x, a.run.key
 	o := lookup.Options{
 		Mode: key.Mode, K: x.Params.K, Alpha: x.Params.Alpha, Quorum: key.Quorum, Limit: x.Params.LookupLimit,
-		Compare: x.compare(), Usable: x.usable, Exclude: []ID{x.self},
+		Compare: record.Compare, Usable: x.usable, Exclude: []ID{x.self},
 	}
 	if x.claims() {
 		wall := supervisor.Wall(c)

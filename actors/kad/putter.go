@@ -9,6 +9,7 @@ import (
 	"github.com/gamelan-p2p/gamelan/dht/kad"
 	"github.com/gamelan-p2p/gamelan/dht/kad/lookup"
 	"github.com/gamelan-p2p/gamelan/dht/kad/put"
+	"github.com/gamelan-p2p/gamelan/dht/kad/record"
 	"github.com/gamelan-p2p/gamelan/inspect"
 	"github.com/gamelan-p2p/gamelan/supervisor"
 )
@@ -53,7 +54,7 @@ func (a *putter) found(c actor.Context, m *LookupReply) {
 		return
 	}
 	a.machine = put.New(a.run.put.Record.Key, append(slices.Clip(m.Result.Nearest), m.Result.Further...), put.Options{
-		K: a.x.Params.K, Alpha: a.x.Params.Alpha, Quorum: a.x.Params.WriteQuorum, Compare: a.x.compare(),
+		K: a.x.Params.K, Alpha: a.x.Params.Alpha, Quorum: a.x.Params.WriteQuorum, Compare: record.Compare,
 	})
 	a.step(c, put.Start{})
 }

@@ -1,0 +1,161 @@
+package kad
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"time"
+
+	"github.com/asynkron/protoactor-go/actor"
+
+	"github.com/gamelan-p2p/gamelan/dht/kad/record"
+	"github.com/gamelan-p2p/gamelan/dht/kad/store"
+	"github.com/gamelan-p2p/gamelan/supervisor"
+)
+
+// changes are keys whose records have changed since they were written.
+type changes struct{ held, own map[Key]struct{} }
+
+func (s *changes) init() {
+	if s.held == nil {
+		s.held, s.own = make(map[Key]struct{}), make(map[Key]struct{})
+	}
+}
+
+func (s *changes) merge(o changes) {
+	s.init()
+	maps.Copy(s.held, o.held)
+	maps.Copy(s.own, o.own)
+}
+
+func (a *storeActor) restore(r store.Stored, now, wall time.Time) {
+	if life := r.Until.Sub(now); life > 0 {
+		a.held.Put(store.Offer{Record: r.Record, Peer: r.Peer, Group: r.Group, TTL: life, Cached: r.Cached}, now, wall)
+	}
+}
+
+func (a *storeActor) load(kept *Kept, now, wall time.Time) {
+	for _, r := range kept.Records {
+		if record.CheckForm(a.x.Overlay, r.Record, wall) == nil {
+			a.restore(store.Stored{Record: r.Record, Until: now.Add(r.Until.Sub(wall)), Peer: r.Peer, Group: r.Group, Cached: r.Cached}, now, wall)
+		}
+	}
+	for _, o := range kept.Own {
+		a.x.stored.own[o.Record.Key] = &ownEntry{record: o.Record, due: now.Add(o.Due.Sub(wall)), ttl: o.TTL}
+	}
+}
+
+// touch notes that the record of another node has changed.
+func (a *storeActor) touch(c actor.Context, key Key) {
+	if a.x.Keeper == nil {
+		return
+	}
+	a.x.stored.dirty.init()
+	a.x.stored.dirty.held[key] = struct{}{}
+	a.later(c)
+}
+
+func (a *storeActor) touchOwn(c actor.Context, key Key) {
+	if a.x.Keeper == nil {
+		return
+	}
+	a.x.stored.dirty.init()
+	a.x.stored.dirty.own[key] = struct{}{}
+	a.later(c)
+}
+
+// later writes changes when some have gathered.
+func (a *storeActor) later(c actor.Context) {
+	if a.gather == nil && !a.writing {
+		a.gather = supervisor.After(c, gatherFor, storeGather{})
+	}
+}
+
+// commit writes all changes, one batch at a time.
+func (a *storeActor) commit(c actor.Context) {
+	s := &a.x.stored
+	if a.x.Keeper == nil || a.writing || len(s.dirty.held)+len(s.dirty.own) == 0 {
+		return
+	}
+	s.flying, s.dirty = s.dirty, changes{}
+	b := Batch{}
+	now, wall := supervisor.Now(c), supervisor.Wall(c)
+	onWall := func(t time.Time) time.Time { return wall.Add(t.Sub(now)) }
+	for _, key := range sortedKeys(s.flying.held) {
+		if r, ok := a.held.Find(key); ok {
+			b.Records = append(b.Records, KeptRecord{Record: r.Record, Until: onWall(r.Until), Peer: r.Peer, Group: r.Group, Cached: r.Cached})
+		} else {
+			b.Removed = append(b.Removed, key)
+		}
+	}
+	for _, key := range sortedKeys(s.flying.own) {
+		if o := s.own[key]; o != nil {
+			b.Own = append(b.Own, KeptOwn{Record: o.record, Due: onWall(o.due), TTL: o.ttl})
+		} else {
+			b.Forgotten = append(b.Forgotten, key)
+		}
+	}
+	b.Sync = len(a.finishing) > 0
+	for _, w := range s.waiters {
+		w.batch = true
+		b.Sync = true
+	}
+	a.writing = true
+	keeper := a.x.Keeper
+	supervisor.Do(c, "commit", func(ctx context.Context) (committed, error) { return committed{}, keeper.Commit(ctx, b) })
+}
+
+// written notes the end of a commit. Of a failed one, publications are taken back; other
+// changes are written with the next one.
+func (a *storeActor) written(c actor.Context, err error) {
+	s := &a.x.stored
+	a.writing = false
+	var rest []*ownWaiter
+	for i, w := range s.waiters {
+		switch {
+		case !w.batch:
+			rest = append(rest, w)
+		case err == nil:
+			c.Send(w.to, w.reply(nil))
+			w.done(c)
+		default:
+			s.takeBack(w, s.waiters[i+1:])
+			c.Send(w.to, w.reply(fmt.Errorf("%w: %w", ErrStore, err)))
+		}
+	}
+	s.waiters = rest
+	if err != nil {
+		s.dirty.merge(s.flying)
+		if a.err == nil {
+			supervisor.Log(c).Error("records cannot be written down", "err", err)
+		}
+	}
+	s.flying = changes{}
+	a.err = err
+	if len(a.finishing) > 0 {
+		a.finish(c)
+		return
+	}
+	if len(rest) > 0 {
+		a.commit(c)
+		return
+	}
+	if len(s.dirty.held)+len(s.dirty.own) > 0 {
+		a.later(c)
+	}
+}
+
+// finish writes what is not on the disk yet. If that fails, it is lost.
+func (a *storeActor) finish(c actor.Context) {
+	s := &a.x.stored
+	if a.err == nil && len(s.dirty.held)+len(s.dirty.own) > 0 {
+		a.commit(c)
+	}
+	if a.writing {
+		return
+	}
+	for _, to := range a.finishing {
+		c.Send(to, finished{"store"})
+	}
+	a.finishing = nil
+}

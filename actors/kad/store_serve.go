@@ -1,0 +1,168 @@
+package kad
+
+import (
+	"context"
+
+	"github.com/asynkron/protoactor-go/actor"
+
+	"github.com/gamelan-p2p/gamelan/dht/kad"
+	"github.com/gamelan-p2p/gamelan/dht/kad/record"
+	"github.com/gamelan-p2p/gamelan/dht/kad/store"
+	"github.com/gamelan-p2p/gamelan/identity"
+	"github.com/gamelan-p2p/gamelan/supervisor"
+)
+
+// serve carries out a request of a peer.
+func (a *storeActor) serve(c actor.Context, m *serving) {
+	if m.in.Message.Verb == kad.FindValue {
+		r := a.find(c, m.in.Message.Target)
+		c.Send(m.back, &served{serving: *m, record: r})
+		return
+	}
+	r := m.in.Message.Record
+	if r == nil {
+		a.refuse(c, m, kad.BadRequest)
+		return
+	}
+	wall := supervisor.Wall(c)
+	if err := record.CheckForm(a.x.Overlay, r, wall); err != nil {
+		a.refuse(c, m, record.StatusOf(err))
+		return
+	}
+	switch {
+	case r.Kind != kad.Mutable:
+		if err := record.Check(a.x.Overlay, r, wall); err != nil {
+			a.x.violated(&m.in.From, m.in.source(), err)
+			a.refuse(c, m, record.StatusOf(err))
+			return
+		}
+		a.keep(c, m)
+	case a.verified.Has(r):
+		a.keep(c, m)
+	case a.checking >= checksAtOnce:
+		a.x.stored.queue = append(a.x.stored.queue, m) // at most MaxStores
+	default:
+		a.check(c, m)
+	}
+}
+
+// check has a signature verified in a task.
+func (a *storeActor) check(c actor.Context, m *serving) {
+	a.checking++
+	wall, overlay := supervisor.Wall(c), a.x.Overlay
+	supervisor.Do(c, verifying{m}, func(context.Context) (*checked, error) {
+		return &checked{m, record.Check(overlay, m.in.Message.Record, wall)}, nil
+	})
+}
+
+func (a *storeActor) checked(c actor.Context, d supervisor.Done[*checked]) {
+	a.checking--
+	if q := &a.x.stored.queue; len(*q) > 0 {
+		next := (*q)[0]
+		*q = (*q)[1:]
+		a.check(c, next)
+	}
+	if d.Value == nil { // it panicked: the peer gets no answer
+		if v, ok := d.Key.(verifying); ok {
+			v.m.Discard()
+		}
+		return
+	}
+	if err := d.Value.err; err != nil {
+		if m := d.Value.m; record.Violation(err) {
+			a.x.violated(&m.in.From, m.in.source(), err)
+		}
+		a.refuse(c, d.Value.m, record.StatusOf(err))
+		return
+	}
+	a.verified.Add(d.Value.m.in.Message.Record)
+	a.keep(c, d.Value.m)
+}
+
+func (a *storeActor) refuse(c actor.Context, m *serving, s kad.Status) {
+	a.x.figures.countRefusal("store: " + s.String())
+	c.Send(m.back, &served{serving: *m, status: s})
+}
+
+// keep stores a record that is valid, if it may.
+func (a *storeActor) keep(c actor.Context, m *serving) {
+	msg := &m.in.Message
+	now, wall := supervisor.Now(c), supervisor.Wall(c)
+	peer := string(m.in.Address)
+	if m.in.PublicKey != (identity.PublicKey{}) {
+		peer = string(m.in.PublicKey[:])
+	}
+	out := a.held.Put(store.Offer{
+		Record: msg.Record, Peer: peer, Group: m.in.Group, TTL: msg.TTL, Cached: msg.Cached,
+		Nearer: a.x.view.Load().Nearer(now, msg.Record.Key, notCloseAt),
+	}, now, wall)
+	a.dropped(c, out.Removed)
+	switch {
+	case out.Status != kad.OK:
+		a.x.figures.countRefusal("store: " + out.Status.String())
+		if out.Status == kad.Quota {
+			c.Send(a.x.client, happened{Event{Kind: StoreFull}})
+		}
+	case out.Replicate:
+		c.Send(a.x.upkeep, recordHeld{msg.Record.Key})
+	}
+	if out.Status == kad.OK {
+		a.touch(c, msg.Record.Key)
+		a.plan(c)
+	}
+	if o := a.x.stored.own[msg.Record.Key]; o != nil && out.Status == kad.OK && record.Compare(o.record, msg.Record) > 0 {
+		out.Status, out.Current = kad.SeqTooLow, o.record // this node publishes a newer one
+	}
+	c.Send(m.back, &served{serving: *m, status: out.Status, granted: out.Granted, record: out.Current})
+}
+
+// dropped notes that records of others have gone.
+func (a *storeActor) dropped(c actor.Context, keys []Key) {
+	if len(keys) == 0 {
+		return
+	}
+	for _, key := range keys {
+		a.touch(c, key)
+	}
+	c.Send(a.x.upkeep, recordDropped{keys})
+}
+
+// find returns the record under a key: the newer one of a publication and a stored one.
+func (a *storeActor) find(c actor.Context, key Key) *kad.Record {
+	now, wall := supervisor.Now(c), supervisor.Wall(c)
+	var r *kad.Record
+	if o := a.x.stored.own[key]; o != nil && !record.Expired(o.record, wall) {
+		r = o.record
+	}
+	if h, ok := a.held.Get(key, now, wall); ok && (r == nil || record.Compare(h.Record, r) > 0) {
+		r = h.Record
+	}
+	return r
+}
+
+// local answers what this node has of a record.
+func (a *storeActor) local(c actor.Context, m readLocal) localRecord {
+	r := a.find(c, m.key)
+	_, own := a.x.stored.own[m.key]
+	if r != nil && r.Kind != kad.Mutable {
+		return localRecord{r, true, own}
+	}
+	if k, ok := a.copies[m.key]; ok && m.stale > 0 && supervisor.Now(c).Sub(k.at) <= m.stale && !record.Expired(k.record, supervisor.Wall(c)) {
+		if r == nil || record.Compare(k.record, r) >= 0 {
+			return localRecord{k.record, true, own}
+		}
+	}
+	return localRecord{r, false, own}
+}
+
+// confirm remembers that the network has agreed on a version of a record.
+func (a *storeActor) confirm(c actor.Context, r *kad.Record) {
+	if _, ok := a.copies[r.Key]; !ok {
+		if len(a.seen) >= maxConfirmed {
+			delete(a.copies, a.seen[0])
+			a.seen = a.seen[1:]
+		}
+		a.seen = append(a.seen, r.Key)
+	}
+	a.copies[r.Key] = confirmedCopy{r, supervisor.Now(c)}
+}
