@@ -20,7 +20,7 @@ check: ## before every commit: format, vet, linters, generated code, checklists,
 
 full: ## before an issue is closed: all of CI, 1,000 kills of a node and 2,000 of actors, a store damaged everywhere, a network of 1,000 nodes, every benchmark with its result file
 	bash .ci/run
-	GAMELAN_KILLS=1000 $(GO) test -count=1 -timeout 30m -run TestKill ./tests/durable ./actors/saf/store
+	GAMELAN_KILLS=1000 $(GO) test -count=1 -timeout 30m -run TestKill ./tests/durable ./actors/saf/store ./actors/kad/keep
 	GAMELAN_LONG=1 $(GO) test -count=1 -timeout 30m -run Damage ./internal/kv
 	GAMELAN_NETWORK=1000 $(GO) test -count=1 -v -timeout 15m -run 'TestLargeNetwork$$' ./tests
 	$(MAKE) kills KILLS=2000

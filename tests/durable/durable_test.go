@@ -15,17 +15,10 @@ import (
 	"time"
 
 	"github.com/gamelan-p2p/gamelan/identity"
+	"github.com/gamelan-p2p/gamelan/internal/killtest"
 	"github.com/gamelan-p2p/gamelan/internal/kv"
 	"github.com/gamelan-p2p/gamelan/peerstore"
 )
-
-// kills is how often the node is killed: 10 times, or as GAMELAN_KILLS says.
-func kills() int {
-	if n, err := strconv.Atoi(os.Getenv("GAMELAN_KILLS")); err == nil {
-		return n
-	}
-	return 10
-}
 
 // start runs the child and returns it with what it says, and its complaints.
 func start(t *testing.T, kind, dir string, base uint64) (cmd *exec.Cmd, out *bufio.Reader, errs *bytes.Buffer) {
@@ -136,7 +129,7 @@ func TestKill(t *testing.T) {
 	base := uint64(1)
 	var did [workers]worker
 	acknowledged := 0
-	for round := range kills() {
+	for round := range killtest.Kills(10) {
 		cmd, out, errs := start(t, loadChild, dir, base)
 		left, starting := 1+r.IntN(400), r.IntN(8) == 0 // changes to be acknowledged before the kill
 		if round == 0 {

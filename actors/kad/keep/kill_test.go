@@ -3,14 +3,12 @@
 package keep_test
 
 import (
-	"bufio"
 	"bytes"
 	"context"
 	"crypto/ed25519"
 	"fmt"
 	"math/rand/v2"
 	"os"
-	"os/exec"
 	"strconv"
 	"testing"
 	"time"
@@ -19,6 +17,7 @@ import (
 	"github.com/gamelan-p2p/gamelan/actors/kad/keep"
 	"github.com/gamelan-p2p/gamelan/dht/kad/record"
 	"github.com/gamelan-p2p/gamelan/dht/kad/store"
+	"github.com/gamelan-p2p/gamelan/internal/killtest"
 	"github.com/gamelan-p2p/gamelan/internal/kv"
 )
 
@@ -28,14 +27,6 @@ const (
 	envDir   = "GAMELAN_KAD_DIR"
 	envFirst = "GAMELAN_KAD_FIRST" // the publication to begin with
 )
-
-// kills is how often the process is killed: 5 times, or as GAMELAN_KILLS says.
-func kills() int {
-	if n, err := strconv.Atoi(os.Getenv("GAMELAN_KILLS")); err == nil {
-		return n
-	}
-	return 5
-}
 
 var signer = ed25519.NewKeyFromSeed(bytes.Repeat([]byte{1}, 32))
 
@@ -152,13 +143,13 @@ func TestKilled(t *testing.T) {
 	dir := t.TempDir()
 	r := rand.New(rand.NewPCG(18, 1))
 	first, most, dropped := uint64(1), uint64(0), uint64(0) // all that was published and forgotten up to now
-	for round := range kills() {
-		now, safe, drop := killAfter(t, dir, first, 1+r.IntN(30), time.Duration(r.IntN(3000))*time.Microsecond)
-		most, dropped = max(most, now), max(dropped, drop)
-		if checkKilled(t, dir, most, safe, dropped); t.Failed() {
+	for round := range killtest.Kills(5) {
+		said := killtest.Run(t, 1+r.IntN(30), time.Duration(r.IntN(3000))*time.Microsecond, envDir+"="+dir, fmt.Sprintf("%s=%d", envFirst, first))
+		most, dropped = max(most, said.Now), max(dropped, said.Dropped)
+		if checkKilled(t, dir, most, said.Kept, dropped); t.Failed() {
 			t.Fatalf("in round %d", round)
 		}
-		first = safe + 1
+		first = said.Kept + 1
 	}
 	t.Logf("%d publications", most)
 }
@@ -196,41 +187,4 @@ func checkKilled(t *testing.T, dir string, publishedTo, safe, dropped uint64) {
 			t.Errorf("got a record with %v, want it as it was", err)
 		}
 	}
-}
-
-// killAfter runs the process until it has acknowledged so many batches, waits a little and
-// kills it. It returns the last publications that it was about to write, has acknowledged
-// and was about to forget.
-func killAfter(t *testing.T, dir string, first uint64, batches int, wait time.Duration) (now, safe, dropped uint64) {
-	t.Helper()
-	cmd := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^TestKilled$")
-	cmd.Env = append(os.Environ(), envDir+"="+dir, fmt.Sprintf("%s=%d", envFirst, first))
-	cmd.Stderr = os.Stderr
-	out, err := cmd.StdoutPipe()
-	must(t, err)
-	must(t, cmd.Start())
-	said := bufio.NewScanner(out)
-	for said.Scan() {
-		var what string
-		var n uint64
-		if _, err := fmt.Sscan(said.Text(), &what, &n); err != nil {
-			t.Errorf("got %q from the process, want what it does", said.Text())
-		}
-		switch what {
-		case "now":
-			now = n
-		case "drop":
-			dropped = n
-		case "kept":
-			safe = n
-			if batches--; batches == 0 {
-				time.AfterFunc(wait, func() { _ = cmd.Process.Kill() })
-			}
-		}
-	}
-	_ = cmd.Wait()
-	if batches > 0 {
-		t.Fatalf("the process ended by itself, having published up to %d", safe)
-	}
-	return now, safe, dropped
 }

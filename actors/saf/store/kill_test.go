@@ -3,14 +3,12 @@
 package store_test
 
 import (
-	"bufio"
 	"bytes"
 	"crypto/sha256"
 	"encoding/binary"
 	"fmt"
 	"math/rand/v2"
 	"os"
-	"os/exec"
 	"strconv"
 	"testing"
 	"time"
@@ -18,6 +16,7 @@ import (
 	"github.com/gamelan-p2p/gamelan/actors/saf/store"
 	"github.com/gamelan-p2p/gamelan/dht/saf"
 	"github.com/gamelan-p2p/gamelan/identity"
+	"github.com/gamelan-p2p/gamelan/internal/killtest"
 	"github.com/gamelan-p2p/gamelan/internal/kv"
 )
 
@@ -27,14 +26,6 @@ const (
 	envDir   = "GAMELAN_STORED_DIR"
 	envFirst = "GAMELAN_STORED_FIRST" // the message to begin with
 )
-
-// kills is how often the process is killed: 5 times, or as GAMELAN_KILLS says.
-func kills() int {
-	if n, err := strconv.Atoi(os.Getenv("GAMELAN_KILLS")); err == nil {
-		return n
-	}
-	return 5
-}
 
 // offered returns message n as a peer brings it, whatever number it will be stored under.
 func offered(n uint64) (saf.Record, []byte) {
@@ -130,13 +121,13 @@ func TestKilled(t *testing.T) {
 	dir := t.TempDir()
 	r := rand.New(rand.NewPCG(17, 1))
 	first, most, dropped := uint64(1), uint64(0), uint64(0) // all that was offered and deleted up to now
-	for round := range kills() {
-		now, safe, drop := killAfter(t, dir, first, 1+r.IntN(30), time.Duration(r.IntN(3000))*time.Microsecond)
-		most, dropped = max(most, now), max(dropped, drop)
-		if checkKilled(t, dir, most, safe, dropped); t.Failed() {
+	for round := range killtest.Kills(5) {
+		said := killtest.Run(t, 1+r.IntN(30), time.Duration(r.IntN(3000))*time.Microsecond, envDir+"="+dir, fmt.Sprintf("%s=%d", envFirst, first))
+		most, dropped = max(most, said.Now), max(dropped, said.Dropped)
+		if checkKilled(t, dir, most, said.Kept, dropped); t.Failed() {
 			t.Fatalf("in round %d", round)
 		}
-		first = max(killedBatch, safe) - killedBatch + 1 // what may be lost, and some copies
+		first = max(killedBatch, said.Kept) - killedBatch + 1 // what may be lost, and some copies
 	}
 	t.Logf("%d messages offered", most)
 }
@@ -170,41 +161,4 @@ func checkKilled(t *testing.T, dir string, offeredTo, safe, dropped uint64) {
 			t.Errorf("message %d is gone, of %d acknowledged and %d deleted ones", n, safe, dropped)
 		}
 	}
-}
-
-// killAfter runs the process until it has acknowledged so many batches, waits a little and
-// kills it. It returns the last messages that it was about to store, has acknowledged
-// and was about to delete.
-func killAfter(t *testing.T, dir string, first uint64, batches int, wait time.Duration) (now, safe, dropped uint64) {
-	t.Helper()
-	cmd := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^TestKilled$")
-	cmd.Env = append(os.Environ(), envDir+"="+dir, fmt.Sprintf("%s=%d", envFirst, first))
-	cmd.Stderr = os.Stderr
-	out, err := cmd.StdoutPipe()
-	must(t, err)
-	must(t, cmd.Start())
-	said := bufio.NewScanner(out)
-	for said.Scan() {
-		var what string
-		var n uint64
-		if _, err := fmt.Sscan(said.Text(), &what, &n); err != nil {
-			t.Errorf("got %q from the process, want what it does", said.Text())
-		}
-		switch what {
-		case "now":
-			now = n
-		case "drop":
-			dropped = n
-		case "kept":
-			safe = n
-			if batches--; batches == 0 {
-				time.AfterFunc(wait, func() { _ = cmd.Process.Kill() })
-			}
-		}
-	}
-	_ = cmd.Wait()
-	if batches > 0 {
-		t.Fatalf("the process ended by itself, having stored up to %d", safe)
-	}
-	return now, safe, dropped
 }
