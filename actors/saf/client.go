@@ -174,12 +174,14 @@ func (a *client) do(c actor.Context, all []saf.ClientEffect) {
 		case saf.Save:
 			a.raised = append(a.raised, e.Watermark)
 			a.save(c)
+		case saf.Silent:
+			a.f.setSilent(supervisor.Now(c), e.Peer, e.Till)
 		case saf.Received:
 			supervisor.Publish(c, StoredMessagesReceived{e.Responses})
 		}
 	}
 	a.plan(c)
-	a.show(c)
+	a.keepAsked()
 }
 
 // plan sets the timer for the machine.

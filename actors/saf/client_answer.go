@@ -53,6 +53,9 @@ func (a *client) heard(c actor.Context, m dht.Heard) {
 		c.Send(c.Sender(), dht.NewIgnoreHeard(m))
 		return
 	}
+	if a.f.Silent(peer) {
+		a.f.setSilent(supervisor.Now(c), peer, time.Time{})
+	}
 	judged := a.judge.Response(supervisor.Wall(c), m.Parts)
 	if judged.Violation != nil {
 		c.Send(a.f.trunk.Connectivity(), actors.PeerViolated{Peer: peer, Key: m.Key, Conn: m.Conn, Err: judged.Violation})

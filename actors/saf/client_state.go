@@ -1,7 +1,9 @@
 package saf
 
 import (
+	"maps"
 	"slices"
+	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
 
@@ -31,27 +33,34 @@ func (a *client) state(c actor.Context) ClientState {
 // keepTag is the name under which the servers that are being asked are kept connected.
 const keepTag = "stored messages"
 
-// show publishes which peers leave requests unanswered, and keeps those connected that are
-// being asked.
-func (a *client) show(c actor.Context) {
-	now := supervisor.Now(c)
-	silent := make(map[identity.NodeID]struct{})
-	var asked []identity.NodeID
-	for _, s := range a.f.client.machine.Servers(now) {
-		if s.SilentTill.After(now) {
-			silent[s.Peer] = struct{}{}
-		}
-		if s.Running != nil && s.Connected {
-			asked = append(asked, s.Peer)
-		}
-	}
-	if !slices.Equal(asked, a.kept) {
+// keepAsked keeps the servers connected that are being asked.
+func (a *client) keepAsked() {
+	if asked := a.f.client.machine.Asked(); !slices.Equal(asked, a.kept) {
 		a.f.trunk.Keep(keepTag, asked)
 		a.kept = asked
 	}
-	old := a.f.silent.Load()
-	if len(silent) == 0 && old == nil {
-		return
+}
+
+// setSilent publishes that a peer is not asked until then, because it leaves requests
+// unanswered, or with the zero time that it has answered. Of more than saf.MaxKnown peers
+// the ones whose time ends first are left out.
+func (f *Saf) setSilent(now time.Time, peer identity.NodeID, till time.Time) {
+	all := make(map[identity.NodeID]time.Time)
+	if old := f.silent.Load(); old != nil {
+		maps.Copy(all, *old)
 	}
-	a.f.silent.Store(&silent)
+	maps.DeleteFunc(all, func(_ identity.NodeID, till time.Time) bool { return !till.After(now) })
+	if delete(all, peer); till.After(now) {
+		all[peer] = till
+	}
+	if len(all) > saf.MaxKnown {
+		first := peer
+		for id, till := range all {
+			if till.Before(all[first]) {
+				first = id
+			}
+		}
+		delete(all, first)
+	}
+	f.silent.Store(&all)
 }

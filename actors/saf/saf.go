@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"sync/atomic"
+	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
 
@@ -49,7 +50,7 @@ type Saf struct {
 	marks  *store.Watermarks
 	answer int64 // bytes of an answer
 	client *clientState
-	silent atomic.Pointer[map[identity.NodeID]struct{}] // peers that leave requests unanswered
+	silent atomic.Pointer[map[identity.NodeID]time.Time] // peers that leave requests unanswered, and until when they are not asked
 
 	trouble atomic.Pointer[Trouble]
 	kept    keptCounts // of the actor keeper, which alone uses it
@@ -135,11 +136,7 @@ func (f *Saf) ready(ctx context.Context) error {
 // goroutine.
 func (f *Saf) Silent(peer identity.NodeID) bool {
 	all := f.silent.Load()
-	if all == nil {
-		return false
-	}
-	_, ok := (*all)[peer]
-	return ok
+	return all != nil && (*all)[peer].After(f.trunk.Now())
 }
 
 // send sends a message of the DHT itself to one peer. Reply to the actor: dht.Sent.

@@ -1,6 +1,8 @@
 package saf
 
 import (
+	"time"
+
 	"github.com/gamelan-p2p/gamelan/dht/wire"
 	"github.com/gamelan-p2p/gamelan/identity"
 )
@@ -62,8 +64,8 @@ func (NotSent) clientEvent()      {}
 func (Answered) clientEvent()     {}
 func (Due) clientEvent()          {}
 
-// ClientEffect is what to do for a [Client]. It is one of [Ask], [Done], [Save] and
-// [Received].
+// ClientEffect is what to do for a [Client]. It is one of [Ask], [Done], [Save], [Silent]
+// and [Received].
 type ClientEffect interface{ clientEffect() }
 
 type (
@@ -84,6 +86,13 @@ type (
 	// Save writes the watermark of a server to the disk. It is later than the one before.
 	Save struct{ Watermark }
 
+	// Silent says that a server is not asked until then, because of [SilentAfter]. A response
+	// of the server ends that.
+	Silent struct {
+		Peer identity.NodeID
+		Till time.Time
+	}
+
 	// Received says, once, that this node has had as many responses as it had peers when it
 	// first came online: it has most of what was kept for it (spec: dht 8.6).
 	Received struct{ Responses int }
@@ -92,6 +101,7 @@ type (
 func (Ask) clientEffect()      {}
 func (Done[W]) clientEffect()  {}
 func (Save) clientEffect()     {}
+func (Silent) clientEffect()   {}
 func (Received) clientEffect() {}
 
 // Delivery is the outcome of a letter.

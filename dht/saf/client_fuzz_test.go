@@ -79,6 +79,10 @@ func (w *watched) check(t *testing.T, effects []saf.ClientEffect) {
 				t.Fatalf("the watermark of %v goes from %d to %d", nameOf(f.Server), w.marks[f.Server], f.Stored)
 			}
 			w.marks[f.Server] = f.Stored
+		case saf.Silent:
+			if !f.Till.After(w.now) {
+				t.Fatalf("silent until %v, which is over at %v", f.Till, w.now)
+			}
 		case saf.Received:
 			if w.told {
 				t.Fatal("said twice")

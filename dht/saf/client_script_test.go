@@ -59,7 +59,7 @@ func nameOf(id identity.NodeID) string { return strings.TrimRight(string(id[:]),
 //	open A [stranger]            a response comes; it has no number, or one that no request has
 //	answer A new=1-50 old=1-9 refused=3 hand=4 damaged=5 bytes=N stored=TIME [ahead] err=TEXT [offence]
 //	                             the response has these messages; opens it if it is not open
-//	servers, stats, next, watermarks, abandon
+//	servers, asked, stats, next, watermarks, abandon
 //
 // conforms: dht 96, 97, 101, 102, 107, 110; V 21
 func TestClient(t *testing.T) {
@@ -236,6 +236,8 @@ func (s *clientScript) texts(effects []saf.ClientEffect) string {
 			}
 		case saf.Save:
 			fmt.Fprintf(&b, "save %s until %s\n", nameOf(f.Server), s.unix(f.Stored))
+		case saf.Silent:
+			fmt.Fprintf(&b, "%s is silent till %v\n", nameOf(f.Peer), f.Till.Sub(s.begin))
 		case saf.Received:
 			fmt.Fprintf(&b, "received after %d responses\n", f.Responses)
 		default:
@@ -284,6 +286,10 @@ func (s *clientScript) state(t *testing.T, d *datadriven.TestData) string {
 				fmt.Fprintf(&b, ", %v, automatic %v, %d answers", r.Running.Stage, r.Running.Automatic, r.Running.Result.Answers)
 			}
 			b.WriteString("\n")
+		}
+	case "asked":
+		for _, id := range s.Asked() {
+			fmt.Fprintf(&b, "%s\n", nameOf(id))
 		}
 	case "stats":
 		fmt.Fprintf(&b, "%+v", s.Stats())

@@ -24,7 +24,8 @@ const (
 	RequestPause = 7 * time.Second
 	// SilentAfter is how many requests in succession a server leaves unanswered before it is
 	// not asked for SilentFor, except by a [Fetch] that names it or finds no other: its
-	// release has no store and forward (spec: V21).
+	// release has no store and forward (spec: V21). A server that has answered within
+	// SilentFor is busy instead. It is asked less and less often, at most AgainMost apart.
 	SilentAfter = 3
 	SilentFor   = 24 * time.Hour
 	// AutoSpread is the time in which the request to a new connection begins.
@@ -60,6 +61,7 @@ type server struct {
 	asked     time.Time // when the last of them was sent
 	silence   int       // requests in succession that were not answered in time
 	silent    time.Time // when the last of them ended
+	heard     time.Time // when it answered last; zero for never
 	paced     time.Time // when all its requests are forgotten
 	complete  time.Time // when the last complete run ended
 	failed    int       // automatic runs that failed since the last answer without fault
@@ -77,6 +79,9 @@ func (c *Client[W]) server(peer identity.NodeID) *server {
 	if !ok {
 		c.forget()
 		s = &server{peer: peer}
+		if c.o.Watermarks.index(peer) >= 0 { // it has answered before the start
+			s.heard = c.born
+		}
 		c.servers[peer] = s
 	}
 	return s
@@ -112,7 +117,12 @@ func (s *server) last() time.Time {
 
 // idle reports whether there is nothing to remember about a server without connection.
 func (s *server) idle(now time.Time) bool {
-	return s.reading == 0 && !s.isSilent(now) && s.silence == 0 && now.Sub(s.asked) > RequestMemory && !s.paced.After(now)
+	return s.reading == 0 && !s.isSilent(now) && s.silence == 0 && !s.answers(now) && now.Sub(s.asked) > RequestMemory && !s.paced.After(now)
+}
+
+// answers reports whether the server has answered within [SilentFor]: it has store and forward.
+func (s *server) answers(now time.Time) bool {
+	return !s.heard.IsZero() && now.Sub(s.heard) < SilentFor
 }
 
 // isSilent reports whether the server is not asked because it does not answer.
@@ -120,8 +130,11 @@ func (s *server) isSilent(now time.Time) bool {
 	if s.silence > 0 && now.Sub(s.silent) >= SilentFor {
 		s.silence = 0
 	}
-	return s.silence >= SilentAfter
+	return s.silence >= SilentAfter && !s.answers(now)
 }
+
+// silentTill returns until when a silent server is not asked.
+func (s *server) silentTill() time.Time { return s.silent.Add(SilentFor) }
 
 // mostFlight bounds the requests without response that are remembered. The pace allows fewer
 // within [RequestAge].
@@ -179,7 +192,7 @@ func (c *Client[W]) Open(now time.Time, peer identity.NodeID, id uint32) bool {
 		return false
 	}
 	s.reading++
-	s.silence = 0
+	s.silence, s.heard = 0, now
 	if r := s.run; r != nil && r.stage == StageWaiting {
 		r.stage, r.at = StageReading, time.Time{}
 	}
@@ -205,10 +218,18 @@ func (c *Client[W]) connected(e Connected) {
 func (c *Client[W]) first(s *server) time.Time {
 	at := c.spread(c.now)
 	if again := s.complete.Add(AutoAgain); !s.complete.IsZero() && again.After(at) {
-		return again
+		at = again
+	}
+	if s.silence >= SilentAfter { // it is busy
+		if again := s.silent.Add(backoff(s.silence - 1)); again.After(at) {
+			at = again
+		}
 	}
 	return at
 }
+
+// backoff returns how long after so many failures in succession a server is asked again.
+func backoff(failures int) time.Duration { return min(AgainMost, AutoAgain<<min(failures, 10)) }
 
 // spread returns a time within [AutoSpread] from at.
 func (c *Client[W]) spread(at time.Time) time.Time {
@@ -231,7 +252,7 @@ func (c *Client[W]) again(s *server, err error, sure bool) {
 	case err == ErrRunLimit || err == ErrUnhandled:
 		c.begin(s, true, c.spread(c.now.Add(AutoAgain)))
 	default:
-		c.begin(s, true, c.spread(c.now.Add(min(AgainMost, AutoAgain<<min(s.failed, 10)))))
+		c.begin(s, true, c.spread(c.now.Add(backoff(s.failed))))
 		s.failed++
 	}
 }
@@ -292,6 +313,17 @@ type ServerState struct {
 	Last       Result    // of that
 }
 
+// Asked returns the connected servers with which a run is under way, in the order in which
+// the runs began.
+func (c *Client[W]) Asked() (list []identity.NodeID) {
+	for _, r := range c.runs {
+		if r.server.connected && !r.later(c.now) {
+			list = append(list, r.server.peer)
+		}
+	}
+	return list
+}
+
 // Servers lists the connected servers and those that left requests unanswered, nearest
 // first.
 func (c *Client[W]) Servers(now time.Time) (list []ServerState) {
@@ -301,7 +333,7 @@ func (c *Client[W]) Servers(now time.Time) (list []ServerState) {
 		}
 		state := ServerState{Peer: s.peer, Connected: s.connected, Serves: s.serves, InFlight: len(s.flight), LastAt: s.ended, Last: s.result}
 		if s.isSilent(now) {
-			state.SilentTill = s.silent.Add(SilentFor)
+			state.SilentTill = s.silentTill()
 		}
 		state.Unanswered = s.silence
 		if now.Sub(s.asked) > RequestMemory {
@@ -309,7 +341,7 @@ func (c *Client[W]) Servers(now time.Time) (list []ServerState) {
 		}
 		switch {
 		case s.run == nil:
-		case s.run.stage == StageQueued && s.run.at.After(now):
+		case s.run.later(now):
 			state.NextAt = s.run.at
 		default:
 			run := s.run.state()

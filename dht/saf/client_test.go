@@ -73,6 +73,34 @@ func TestKnownServersAreBounded(t *testing.T) {
 	}
 }
 
+// TestKnownFromAWatermark: a server from which messages came before the start is busy when it
+// leaves requests unanswered, and is asked again. One without a watermark is left alone.
+func TestKnownFromAWatermark(t *testing.T) {
+	marks := new(saf.Watermarks)
+	marks.Load(saf.Watermark{Server: peerNamed("A"), Stored: 1})
+	s := newClientScript(saf.ClientOptions{Watermarks: marks})
+	for _, name := range []string{"A", "B"} {
+		s.Step(s.now, s.now, saf.Connected{Peer: peerNamed(name), Serves: true})
+	}
+	asked := make(map[string]int)
+	for range 10 * 60 {
+		s.now = s.now.Add(time.Second)
+		for _, e := range s.Step(s.now, s.now, saf.Due{}) {
+			switch e := e.(type) {
+			case saf.Ask:
+				asked[nameOf(e.Peer)]++
+			case saf.Silent:
+				if nameOf(e.Peer) != "B" {
+					t.Errorf("got %s silent, want B alone", nameOf(e.Peer))
+				}
+			}
+		}
+	}
+	if asked["A"] != saf.SilentAfter+1 || asked["B"] != saf.SilentAfter {
+		t.Errorf("got requests %v in 10 minutes, want %d and %d", asked, saf.SilentAfter+1, saf.SilentAfter)
+	}
+}
+
 // TestFetchesAreBounded: a fetch too many is refused, and the others go on.
 func TestFetchesAreBounded(t *testing.T) {
 	w := newWatched(saf.ClientOptions{NoRequests: true})

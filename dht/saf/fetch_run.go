@@ -102,6 +102,9 @@ func (r *run) state() RunState { return RunState{Stage: r.stage, Automatic: r.au
 
 func (r *run) until() time.Time { return earlier(r.limit, r.at) }
 
+// later reports whether the run begins later.
+func (r *run) later(now time.Time) bool { return r.stage == StageQueued && r.at.After(now) }
+
 // begin begins a run at a time.
 func (c *Client[W]) begin(s *server, auto bool, at time.Time) {
 	s.run = &run{
@@ -183,6 +186,9 @@ func (c *Client[W]) unanswered(r *run) {
 	c.stats.Unanswered++
 	r.server.silence++
 	r.server.silent = c.now
+	if r.server.isSilent(c.now) {
+		c.do(Silent{r.server.peer, r.server.silentTill()})
+	}
 	c.end(r, ErrUnanswered)
 }
 

@@ -43,6 +43,7 @@ const (
 	lastSecond = 2 * time.Second
 	lostByKill = 2 << 20
 	lostByStop = 1 << 20
+	credit     = 56 << 20 // of a node for plain messages that have come and are not handled
 )
 
 // TestCampaign attacks one of two receivers, while both are killed, stopped,
@@ -229,14 +230,21 @@ func (p *pair) watch(stop <-chan struct{}) {
 		p.mu.Lock()
 		p.rss = max(p.rss, rss)
 		if err == nil && v.Pid == p.receiver.cmd.Process.Pid {
-			b, before := v.Inbox, p.level.Inbox
-			if b.Damaged > 0 || b.Bytes > b.MaxBytes && b.Bytes > before.Bytes+before.WaitingBytes+lostByStop {
-				p.faults = append(p.faults, fmt.Sprintf("beyond its limits: %+v", b)) // by more than a stop writes of what waited
-			}
-			p.level = v
+			p.watchInbox(v)
 		}
 		p.mu.Unlock()
 	}
+}
+
+// watchInbox sees that an inbox does not grow beyond its limits. A stop writes what waits for
+// room as well, which is no more than the credit that it holds; from there the inbox shrinks.
+func (p *pair) watchInbox(v inbox) {
+	b, before := v.Inbox, p.level.Inbox
+	grows := v.Pid == p.level.Pid && before.Bytes > 0 && b.Bytes > before.Bytes
+	if b.Damaged > 0 || b.Bytes > b.MaxBytes && (grows || b.Bytes > max(b.MaxBytes, before.Bytes)+credit) {
+		p.faults = append(p.faults, fmt.Sprintf("%s beyond its limits: %+v, before %+v", time.Now().Format("15:04:05"), b, before))
+	}
+	p.level = v
 }
 
 func (p *pair) line() string {
