@@ -110,8 +110,8 @@ var confined = map[string][]string{
 	"pgregory.net/rapid":                            nil,
 
 	// Of the standard library, what opens sockets.
-	"net":      {"transport", "inspect", "gamelantest", "cmd", "tests/internal", "tests/seednode"},
-	"net/http": {"inspect", "gamelantest", "cmd/gamelan/internal/client"},
+	"net":      {"transport", "inspect", "gamelantest", "cmd", "tests/internal", "tests/seednode", "tests/tor/tornet"},
+	"net/http": {"inspect", "gamelantest", "cmd/gamelan/internal/client", "tests/tor/tornet"},
 	"net/url":  {"inspect", "cmd/gamelan/internal/client", "cmd/gamelan/internal/daemon"},
 }
 

@@ -17,6 +17,9 @@ import (
 
 func (d *daemon) dial() (net.Conn, error) { return net.Dial("unix", d.control) }
 
+// dialler opens control connections.
+type dialler interface{ dial() (net.Conn, error) }
+
 // from is an event of one connection; those of earlier ones do not count.
 type from struct {
 	conn  net.Conn
@@ -26,7 +29,7 @@ type from struct {
 // driver carries out what a controller decides, on one goroutine.
 type driver struct {
 	t      *testing.T
-	d      *daemon
+	d      dialler
 	c      *tor.Controller
 	conn   net.Conn
 	events chan from
@@ -36,7 +39,7 @@ type driver struct {
 	done   bool
 }
 
-func drive(t *testing.T, d *daemon, auth string) *driver {
+func drive(t *testing.T, d dialler, auth string) *driver {
 	t.Helper()
 	a, err := tor.ParseAuth(auth)
 	if err != nil {
@@ -141,13 +144,18 @@ func (r *driver) ask(words ...string) (tor.Reply, error) {
 	return r.answer.Reply, r.answer.Err
 }
 
-func newService(t *testing.T) tor.Service {
+func newKey(t *testing.T) tor.Key {
 	t.Helper()
 	k, err := tor.NewKey(rand.Reader)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return tor.Service{Key: k, Ports: []tor.Port{{Virtual: tor.DefaultOnionPort, Target: "127.0.0.1:4001"}}}
+	return k
+}
+
+func newService(t *testing.T) tor.Service {
+	t.Helper()
+	return tor.Service{Key: newKey(t), Ports: []tor.Port{{Virtual: tor.DefaultOnionPort, Target: "127.0.0.1:4001"}}}
 }
 
 // TestAuthentication has a real Tor with each kind of authentication, and refusals.

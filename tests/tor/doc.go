@@ -1,4 +1,5 @@
 // Package tor tests what goes through other programs against these programs: the SOCKS5
-// proxy microsocks, and Tor, without a network. The tests run with GAMELAN_TOR=1; then a program that is not
-// installed is a failure. Without it one test is skipped and says what to do.
+// proxy microsocks, Tor without a network, and a private Tor network (package tornet). The
+// tests run with GAMELAN_TOR=1; then a program that is not installed is a failure. Without it
+// one test is skipped and says what to do.
 package tor

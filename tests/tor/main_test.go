@@ -1,11 +1,14 @@
 package tor
 
 import (
+	"errors"
 	"flag"
 	"fmt"
 	"os"
 	"os/exec"
 	"testing"
+
+	"github.com/gamelan-p2p/gamelan/tests/tor/tornet"
 )
 
 // enable says how to run these tests.
@@ -20,7 +23,12 @@ func TestMain(m *testing.M) {
 	if missing = findPrograms(); missing != nil {
 		flag.Set("test.run", "^TestProgramsAreInstalled$")
 	}
-	os.Exit(m.Run())
+	code := m.Run()
+	if err := endNetwork(); err != nil {
+		fmt.Println(err)
+		code = 1
+	}
+	os.Exit(code)
 }
 
 // The one line that says what is to be done.
@@ -38,10 +46,9 @@ func findPrograms() error {
 	if os.Getenv("GAMELAN_TOR") != "1" {
 		return fmt.Errorf("%s", enable)
 	}
-	for _, program := range []string{"tor", "microsocks"} {
-		if _, err := exec.LookPath(program); err != nil {
-			return fmt.Errorf("%w; %s", err, enable)
-		}
+	_, err := exec.LookPath("microsocks")
+	if err = errors.Join(tornet.Missing(), err); err != nil {
+		return fmt.Errorf("%w; %s", err, enable)
 	}
 	return nil
 }

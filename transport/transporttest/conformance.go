@@ -26,18 +26,28 @@ type New func(t *testing.T) (tr transport.Transport, listen ma.Multiaddr)
 // long is a time limit that only a broken transport reaches.
 const long = time.Minute
 
+// Reach returns the address at which others reach a listener, when it is not the
+// one on which it listens: an onion service leads to it.
+type Reach func(t *testing.T, l transport.Listener) ma.Multiaddr
+
 // Conformance runs the suite, each part with its own transport.
-func Conformance(t *testing.T, create New) { conformance(t, create, false) }
+func Conformance(t *testing.T, create New) { conformance(t, create, false, nil) }
 
 // ConformanceThroughProxy runs the suite for a transport that dials through a proxy. It leaves
 // out what a proxy need not pass on: the end of one direction alone, a reset, and the
 // address of the dialling end.
-func ConformanceThroughProxy(t *testing.T, create New) { conformance(t, create, true) }
+func ConformanceThroughProxy(t *testing.T, create New) { conformance(t, create, true, nil) }
+
+// ConformanceThroughOnion is ConformanceThroughProxy for listeners that are dialled at
+// another address than their own.
+func ConformanceThroughOnion(t *testing.T, create New, reach Reach) {
+	conformance(t, create, true, reach)
+}
 
 // directOnly are the parts that a proxy cannot pass.
 var directOnly = []string{"half close", "close with unread data resets"}
 
-func conformance(t *testing.T, create New, proxied bool) {
+func conformance(t *testing.T, create New, proxied bool, reach Reach) {
 	for _, part := range []struct {
 		name string
 		run  func(*suite, *testing.T)
@@ -64,7 +74,7 @@ func conformance(t *testing.T, create New, proxied bool) {
 		}
 		t.Run(part.name, func(t *testing.T) {
 			tr, listen := create(t)
-			part.run(&suite{tr, listen, proxied}, t)
+			part.run(&suite{tr: tr, listen: listen, proxied: proxied, reach: reach, reached: map[string]ma.Multiaddr{}}, t)
 		})
 	}
 }
@@ -74,6 +84,21 @@ type suite struct {
 	listen ma.Multiaddr
 
 	proxied bool
+	reach   Reach
+	reached map[string]ma.Multiaddr // by the listener's own address
+}
+
+// at returns the address at which a listener is dialled.
+func (s *suite) at(t *testing.T, l transport.Listener) ma.Multiaddr {
+	t.Helper()
+	if s.reach == nil {
+		return l.Multiaddr()
+	}
+	own := l.Multiaddr().String()
+	if s.reached[own] == nil {
+		s.reached[own] = s.reach(t, l)
+	}
+	return s.reached[own]
 }
 
 func (s *suite) addresses(t *testing.T) {
@@ -88,8 +113,8 @@ func (s *suite) addresses(t *testing.T) {
 		t.Errorf("bound address: got %s, want a real port", l.Multiaddr())
 	}
 	dialled, accepted := s.pair(t, l)
-	if got := dialled.RemoteMultiaddr(); !got.Equal(l.Multiaddr()) {
-		t.Errorf("remote address of the dialled end: got %s, want %s", got, l.Multiaddr())
+	if got := dialled.RemoteMultiaddr(); !got.Equal(s.at(t, l)) {
+		t.Errorf("remote address of the dialled end: got %s, want %s", got, s.at(t, l))
 	}
 	if got := accepted.LocalMultiaddr(); !got.Equal(l.Multiaddr()) {
 		t.Errorf("local address of the accepted end: got %s, want %s", got, l.Multiaddr())
@@ -282,7 +307,7 @@ func (s *suite) listener(t *testing.T) {
 	// Dials do not wait for Accept, and connections come in order.
 	var dialled []transport.Conn
 	for i := range 5 {
-		c := s.dial(t, l.Multiaddr())
+		c := s.dial(t, s.at(t, l))
 		write(t, c, fmt.Sprint(i))
 		dialled = append(dialled, c)
 	}
@@ -314,7 +339,7 @@ func (s *suite) acceptEnds(t *testing.T) {
 	}()
 	time.Sleep(10 * time.Millisecond)
 	waiting := s.bind(t)
-	queued := s.dial(t, waiting.Multiaddr())
+	queued := s.dial(t, s.at(t, waiting))
 	a, b := s.pair(t, s.bind(t))
 	if err := l.Close(); err != nil {
 		t.Fatalf("close: %v", err)
@@ -337,7 +362,7 @@ func (s *suite) acceptEnds(t *testing.T) {
 
 func (s *suite) dialErrors(t *testing.T) {
 	l := s.bind(t)
-	gone := l.Multiaddr()
+	gone := s.at(t, l)
 	l.Close()
 	_, err := s.tr.Dial(t.Context(), gone)
 	var de *transport.DialError
@@ -365,13 +390,13 @@ func (s *suite) dialErrors(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	open := s.bind(t)
-	_, err = s.tr.Dial(ctx, open.Multiaddr())
+	_, err = s.tr.Dial(ctx, s.at(t, open))
 	if !errors.As(err, &de) || !errors.Is(err, context.Canceled) || errors.Is(err, transport.ErrUnreachable) || de.Timeout() {
 		t.Errorf("dial with a cancelled context: got %v, want context.Canceled alone", err)
 	}
 	ctx, cancel = context.WithDeadline(t.Context(), time.Now().Add(-time.Second))
 	defer cancel()
-	_, err = s.tr.Dial(ctx, open.Multiaddr())
+	_, err = s.tr.Dial(ctx, s.at(t, open))
 	if !errors.As(err, &de) || !de.Timeout() || !errors.Is(err, transport.ErrTimeout) || !errors.Is(err, context.DeadlineExceeded) || !errors.Is(err, transport.ErrUnreachable) {
 		t.Errorf("dial after the deadline: got %v, want a timeout that is ErrUnreachable", err)
 	}
@@ -402,6 +427,7 @@ func (s *suite) listenErrors(t *testing.T) {
 
 func (s *suite) many(t *testing.T) {
 	l := s.bind(t)
+	to := s.at(t, l)
 	const n = 50
 	var wg sync.WaitGroup
 	wg.Go(func() {
@@ -421,7 +447,7 @@ func (s *suite) many(t *testing.T) {
 	})
 	for i := range n {
 		wg.Go(func() {
-			c, err := s.tr.Dial(t.Context(), l.Multiaddr())
+			c, err := s.tr.Dial(t.Context(), to)
 			if err != nil {
 				t.Errorf("dial: %v", err)
 				return
@@ -476,7 +502,7 @@ func (s *suite) dial(t *testing.T, a ma.Multiaddr) transport.Conn {
 
 func (s *suite) pair(t *testing.T, l transport.Listener) (dialled, accepted transport.Conn) {
 	t.Helper()
-	dialled = s.dial(t, l.Multiaddr())
+	dialled = s.dial(t, s.at(t, l))
 	accepted, err := l.Accept()
 	if err != nil {
 		t.Fatalf("accept: %v", err)
