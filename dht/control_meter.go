@@ -17,6 +17,15 @@ const (
 	ControlsPerMinute = 6_000 // in any 60 s
 )
 
+// Limits of exempt sources, which have no address: a key costs nothing there, so a peer that
+// connects again with another key is another source. All of them together have four times as
+// much as one source. The first few messages of each are not refused for the others' sake:
+// they cost less than the handshake of their connection.
+const (
+	ControlsTogether = 4  // times the limits of one source
+	ControlsAlone    = 10 // of one exempt source in any 60 s, beside the limit of all
+)
+
 // ErrControls reports an announcement or a search that is dropped, because its source sends
 // too many of them.
 var ErrControls = errors.New("dht: too many announcements and searches of this source")
@@ -27,11 +36,13 @@ var ErrControls = errors.New("dht: too many announcements and searches of this s
 type ControlMeter[K comparable] struct {
 	mu      sync.Mutex
 	sources windows[K]
+	exempt  perSecond // of all exempt sources together, without the first of each
 }
 
 // Take counts an encoded message, or fails with [ErrControls] if it is an announcement or a
-// search beyond a limit of its source. Other messages are not counted.
-func (m *ControlMeter[K]) Take(now time.Time, source K, envelope []byte) error {
+// search beyond a limit of its source, or of all exempt sources if its source is one. Other
+// messages are not counted.
+func (m *ControlMeter[K]) Take(now time.Time, source K, exempt bool, envelope []byte) error {
 	switch t, _ := wire.PeekType(envelope); t {
 	case wire.TypeJoin, wire.TypeDiscovery, wire.TypeDiscoveryResponse:
 	default:
@@ -45,6 +56,14 @@ func (m *ControlMeter[K]) Take(now time.Time, source K, envelope []byte) error {
 		return fmt.Errorf("%w: the limit is %d in a second", ErrControls, ControlsPerSecond)
 	case s.sum >= ControlsPerMinute:
 		return fmt.Errorf("%w: the limit is %d in %d s", ErrControls, ControlsPerMinute, floodSeconds)
+	}
+	if exempt && s.sum >= ControlsAlone {
+		m.exempt.advance(m.exempt.second(now))
+		if m.exempt.newest() >= ControlsTogether*ControlsPerSecond || m.exempt.sum >= ControlsTogether*ControlsPerMinute {
+			return fmt.Errorf("%w: the limit of all sources without an address is %d in a second and %d in %d s",
+				ErrControls, ControlsTogether*ControlsPerSecond, ControlsTogether*ControlsPerMinute, floodSeconds)
+		}
+		m.exempt.add(1)
 	}
 	s.add(1)
 	return nil

@@ -50,3 +50,26 @@ func TestBubbleAnnouncementsAreBounded(t *testing.T) {
 		}
 	})
 }
+
+// TestBubbleAnnouncementsOfManyKeys has a peer without an address connect with one key after
+// another, and send Joins over each connection: the keys together have one limit.
+func TestBubbleAnnouncementsOfManyKeys(t *testing.T) {
+	gamelantest.Bubble(t, func(t *testing.T) {
+		net := gamelantest.NewNetwork(t)
+		victim := startMember(net, gamelan.Config{NodeCredit: 8 << 20})
+		join := announced{typ: wire.TypeJoin}.compose(t, victim.PublicKey())
+		const keys = 6
+		for range keys {
+			evil := startMember(net, gamelan.Config{})
+			net.Connect(evil.Node, victim.Node)
+			for range dht.ControlsPerSecond {
+				postBytes(t, evil.Node, victim.Node, join.Append(nil))
+			}
+			synctest.Wait()
+		}
+		want := keys*dht.ControlsPerSecond - dht.ControlsTogether*dht.ControlsPerSecond - keys*dht.ControlsAlone
+		if got := fateOf(victim, dht.OverControls); int(got) < want {
+			t.Errorf("got %d of %d dropped, want %d", got, keys*dht.ControlsPerSecond, want)
+		}
+	})
+}

@@ -9,6 +9,7 @@ import (
 
 	"github.com/gamelan-p2p/gamelan/actors"
 	"github.com/gamelan-p2p/gamelan/internal/credit"
+	"github.com/gamelan-p2p/gamelan/peerstore"
 	"github.com/gamelan-p2p/gamelan/supervisor"
 )
 
@@ -48,7 +49,7 @@ func (d *DHT) overControls(f Frame) error {
 	if d.trunk.Unlimited(f.Peer) {
 		return nil
 	}
-	return d.announced.Take(d.trunk.Now(), sourceOf(f.origin, f.Peer), f.Body)
+	return d.announced.Take(d.trunk.Now(), sourceOf(f.origin, f.Peer), f.origin == peerstore.ExemptOrigin, f.Body)
 }
 
 func (i *intake) join(body []byte) (g *group, place int) {
