@@ -46,35 +46,52 @@ func TestNetwork(t *testing.T) {
 	t.Logf("%d nodes in %v", size, time.Since(began).Round(time.Millisecond))
 }
 
-// TestNeighboursAfterACrash has the actor of the sets fail: the next incarnation has the
-// same neighbours and complete sets at once, and dials nobody for them.
+// TestNeighboursAfterACrash has the actor of the sets and the one that asks for peers fail, soon after
+// the start and when the connections that nobody needs are hung up: the next incarnations have
+// the same sets at once, and dial nobody for them.
 func TestNeighboursAfterACrash(t *testing.T) {
+	for name, after := range map[string]time.Duration{"young": 3 * time.Minute, "settled": 10 * time.Minute} {
+		for _, path := range []string{"discovery/neighbours", "discovery/netsync"} {
+			t.Run(name+"/"+path, func(t *testing.T) { crashNeighbours(t, path, after) })
+		}
+	}
+}
+
+func crashNeighbours(t *testing.T, path string, after time.Duration) {
 	gamelantest.Bubble(t, func(t *testing.T) {
 		n := startNetwork(t, 16)
-		time.Sleep(20 * time.Second) // nobody is hung up yet, so there are connections to draw from
-		x := n.nodes[3]
-		dials := func() (count int) {
-			for _, y := range n.nodes {
-				count += len(x.Inspection().Peer(y.ID()).Attempts)
-			}
-			return count
-		}
-		before, dialled := x.DHT().Network(), dials()
-		if !gamelantest.Crash(x.Node, "discovery/neighbours", "a bug") {
-			t.Fatal("there is no such actor")
-		}
-		gamelantest.Healed(t, x.Node)
-		after := x.DHT().Network()
-		if !slices.Equal(after.Neighbour.Members, before.Neighbour.Members) || len(after.Neighbour.Members) != 8 {
-			t.Errorf("got neighbours %v, want %v", after.Neighbour.Members, before.Neighbour.Members)
-		}
-		if len(before.Random.Members) != 4 || len(after.Random.Members) != 4 {
-			t.Errorf("got %d random nodes before and %d after, want 4", len(before.Random.Members), len(after.Random.Members))
-		}
-		if more := dials() - dialled; more != 0 {
-			t.Errorf("got %d dials, want none", more)
+		time.Sleep(after)
+		for _, x := range n.nodes {
+			n.crash(x, path)
 		}
 	})
+}
+
+// crash has an actor of a node of the network fail.
+func (n *network) crash(x *gamelantest.Node, path string) {
+	t := n.t
+	t.Helper()
+	dials := func() (count int) {
+		for _, y := range n.nodes {
+			count += len(x.Inspection().Peer(y.ID()).Attempts)
+		}
+		return count
+	}
+	before, dialled := x.DHT().Network(), dials()
+	if !gamelantest.Crash(x.Node, path, "a bug") {
+		t.Fatal("there is no such actor")
+	}
+	gamelantest.Healed(t, x.Node)
+	after := x.DHT().Network()
+	if !slices.Equal(after.Neighbour.Members, before.Neighbour.Members) || len(after.Neighbour.Members) != 8 {
+		t.Errorf("got neighbours %v, want %v", after.Neighbour.Members, before.Neighbour.Members)
+	}
+	if !slices.Equal(after.Random.Members, before.Random.Members) || len(after.Random.Members) != 4 {
+		t.Errorf("got random nodes %v, want %v", after.Random.Members, before.Random.Members)
+	}
+	if more := dials() - dialled; more != 0 {
+		t.Errorf("got %d dials, want none", more)
+	}
 }
 
 // network is a network of nodes that look after themselves.

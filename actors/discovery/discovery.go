@@ -78,7 +78,8 @@ type Discovery struct {
 	joins     joinState
 	searching searchCounts
 	requests  requests
-	exchange  *exchange // of the actor netsync, which alone uses it
+	exchange  *exchange         // of the actor netsync, which alone uses it
+	drawn     []identity.NodeID // random nodes, of the actor neighbours, which alone uses it
 }
 
 // New returns the discovery of a node. It must be called before the node's actors start.

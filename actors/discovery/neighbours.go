@@ -24,7 +24,8 @@ const keepTag = "neighbours"
 //
 // In: PeerDialed, events PeerConnected, PeerDisconnected, DialFailed, StatusChanged,
 // PeersGiven and PeersLearned. Out: dials of the trunk, event NeighboursChanged. A restart loses which
-// peers rest after failed dials; the sets come from the connections and the store again.
+// peers rest after failed dials; the sets come from the connections, the nodes that were drawn
+// and the store again.
 // Of a node that does nothing of its own accord the sets stay empty.
 type neighbours struct {
 	d       *Discovery
@@ -84,10 +85,11 @@ func (a *neighbours) start(c actor.Context) {
 	supervisor.Subscribe[actors.StatusChanged](c)
 	supervisor.Subscribe[PeersLearned](c)
 	supervisor.Subscribe[actors.PeersGiven](c)
+	drawn := d.drawn
 	for _, ref := range a.connections() {
 		a.step(c, sets.Connected{Peer: ref.Peer, Outbound: ref.Direction == protocol.Outbound})
 	}
-	a.step(c, sets.Start{})
+	a.step(c, sets.Start{Drawn: drawn})
 }
 
 // connections returns the connections to nodes that exist already, in the order of the ids.
@@ -166,6 +168,7 @@ func (a *neighbours) step(c actor.Context, e sets.Event) {
 				t.HangUp(f.Peer, ref.ID)
 			}
 		case sets.Keep:
+			a.d.drawn = a.machine.Drawn()
 			t.Keep(keepTag, slices.Concat(f.Neighbours, f.Random))
 			supervisor.Publish(c, NeighboursChanged{
 				Neighbours: f.Neighbours, Random: f.Random, Connected: len(f.Neighbours) + len(f.Random),

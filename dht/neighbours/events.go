@@ -11,8 +11,9 @@ type Event interface{ event() }
 
 type (
 	// Start begins the work. Connected events for the connections that exist already come
-	// before it.
-	Start struct{}
+	// before it. Drawn are the nodes that an earlier machine had drawn at random: those of
+	// them that are connected are drawn again.
+	Start struct{ Drawn []identity.NodeID }
 
 	// Connected reports a connection, in either direction. A second one for the same peer
 	// means that another connection has taken the place of the first.

@@ -107,7 +107,7 @@ func (m *Machine) Step(now time.Time, e Event) []Effect {
 	m.out = m.out[:0]
 	switch e := e.(type) {
 	case Start:
-		m.start(now)
+		m.start(now, e.Drawn)
 	case Connected:
 		m.connected(e)
 	case Disconnected:
@@ -148,18 +148,27 @@ func (m *Machine) jittered(d time.Duration) time.Duration {
 	return d/2 + time.Duration(m.o.Rand.Int64N(int64(d/2)))
 }
 
-func (m *Machine) start(now time.Time) {
+func (m *Machine) start(now time.Time, drawn []identity.NodeID) {
 	m.running, m.revive = true, true
 	m.tick, m.churn = now.Add(m.o.Update), now.Add(m.o.Refresh)
 	m.refill()
 	m.promote()
-	m.resume()
+	m.resume(drawn)
 	m.fill(now)
 }
 
-// resume takes random ones of the connections that this node made into the random set: an
-// earlier machine may have drawn these nodes.
-func (m *Machine) resume() {
+// resume takes the nodes that an earlier machine had drawn into the random set, and, where
+// some are missing, random ones of the connections that this node made: nobody is dialled who
+// is not needed.
+func (m *Machine) resume(drawn []identity.NodeID) {
+	for _, peer := range drawn {
+		if x := m.find(peer); x != nil && m.view.Eligible(peer) && !x.drawn {
+			x.drawn = true
+			if y, ok := m.others.take(*x); ok {
+				m.mix(y)
+			}
+		}
+	}
 	var ours []member
 	for _, x := range m.others {
 		if x.outbound && m.view.Eligible(x.peer) {
@@ -167,11 +176,23 @@ func (m *Machine) resume() {
 		}
 	}
 	m.o.Rand.Shuffle(len(ours), func(i, j int) { ours[i], ours[j] = ours[j], ours[i] })
-	for _, x := range ours[:min(len(ours), m.o.Random)] {
+	for _, x := range ours[:min(len(ours), max(0, m.o.Random-m.random.drawn()))] {
 		m.others.take(x)
 		x.drawn = true
 		m.mix(x)
 	}
+}
+
+// Drawn returns the connected nodes that were drawn at random.
+func (m *Machine) Drawn() (peers []identity.NodeID) {
+	for _, l := range m.lists() {
+		for _, x := range *l {
+			if x.drawn {
+				peers = append(peers, x.peer)
+			}
+		}
+	}
+	return peers
 }
 
 func (m *Machine) due(now time.Time) {

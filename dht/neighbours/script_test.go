@@ -117,6 +117,9 @@ func (s *script) run(t *testing.T, d *datadriven.TestData) string {
 		return s.sets()
 	case "start":
 		e = Start{}
+		if len(d.CmdArgs) > 0 {
+			e = Start{Drawn: peers(d)}
+		}
 	case "connected":
 		var b strings.Builder
 		for _, id := range peers(d) {
