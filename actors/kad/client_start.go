@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"crypto/rand"
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"time"
@@ -115,7 +114,7 @@ func open(ctx context.Context, h Host, c Config) (*core, error) {
 	case !kept.ID.IsZero():
 		self = kept.ID
 	default:
-		self = kad.RandomID(c.idLen(), systemRand{})
+		self = kad.RandomID(c.idLen(), newSecret(rand.Reader))
 	}
 	if c.Overlay == Seed && c.Keeper != nil && kept.ID != self {
 		if err := c.Keeper.Commit(ctx, Batch{ID: self, Sync: true}); err != nil {
@@ -126,15 +125,6 @@ func open(ctx context.Context, h Host, c Config) (*core, error) {
 	x.kept.Store(kept)
 	x.figures.damaged.Store(uint64(kept.Damaged))
 	return x, nil
-}
-
-// systemRand is randomness that nobody can predict.
-type systemRand struct{}
-
-func (systemRand) Uint64() uint64 {
-	var b [8]byte
-	_, _ = rand.Read(b[:]) // it never fails
-	return binary.LittleEndian.Uint64(b[:])
 }
 
 // awaitOpen waits until a gateway works.

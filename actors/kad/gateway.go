@@ -2,7 +2,6 @@ package kad
 
 import (
 	"fmt"
-	"io"
 	"strconv"
 
 	"github.com/asynkron/protoactor-go/actor"
@@ -95,7 +94,7 @@ func (a *gateway) start(c actor.Context) {
 	o := rules.Options{
 		Self: x.self, Overlay: x.Overlay, K: x.Params.K, MaxPerPeer: MaxRequestsPerPeer,
 		Unproven: l.Unproven, Datagram: l.Datagram, Tor: l.Tor, AllowPrivate: x.AllowPrivate, Client: x.modeNow() == ClientOnly,
-		Size: l.Size, Check: a.check, Rand: secret{supervisor.Rand(c)},
+		Size: l.Size, Check: a.check, Rand: newSecret(supervisor.Rand(c)),
 	}
 	if x.Overlay == kad.Seed {
 		o.IDLen = x.idLen()
@@ -115,19 +114,6 @@ func (a *gateway) start(c actor.Context) {
 	clear(a.g.pending)
 	a.port = &Port{gate: a.g, tell: supervisor.Teller(c), a: a}
 	a.link = a.g.network.Open(c, a.port)
-}
-
-// secret is randomness that nobody can predict, for ids that prove where a peer is.
-type secret struct{ io.Reader }
-
-// Uint64 implements [kad.Rand].
-func (s secret) Uint64() (n uint64) {
-	var b [8]byte
-	_, _ = io.ReadFull(s.Reader, b[:]) // it never fails
-	for _, v := range b {
-		n = n<<8 | uint64(v)
-	}
-	return n
 }
 
 // check returns an error for a message that the network cannot carry.
@@ -172,7 +158,7 @@ func (a *gateway) closed(c actor.Context, to Address) { a.step(c, rules.Closed{T
 
 // ask sends a request.
 func (a *gateway) ask(c actor.Context, m *ask) {
-	e := rules.Ask{Ref: rpc.Ref(m.ref), To: m.route, Contact: m.to.ID, Message: m.msg, Dial: a.g.limits.Dial}
+	e := &rules.Ask{Ref: rpc.Ref(m.ref), To: m.route, Contact: m.to.ID, Message: m.msg, Dial: a.g.limits.Dial}
 	e.Message.ReadOnly = a.x.modeNow() == ClientOnly
 	if known := a.x.view.Load().Find(m.to.ID); known != nil {
 		e.RTT, e.Dial = known.RTT, e.Dial && known.RTT.Smoothed == 0
@@ -188,14 +174,14 @@ func (a *gateway) step(c actor.Context, e rules.Event, m *arrived) {
 	var serve *rules.Request
 	for _, f := range a.machine.Step(supervisor.Now(c), e) {
 		switch f := f.(type) {
-		case rules.Send:
-			if !a.send(c, &f) {
+		case *rules.Send:
+			if !a.send(c, f) {
 				unsent = append(unsent, f.Ref)
 			}
-		case rules.Serve:
-			serve = &f.Request
-		case rules.Answered:
-			a.answered(c, &f, m)
+		case *rules.Serve:
+			serve = f.Request
+		case *rules.Answered:
+			a.answered(c, f, m)
 		case rules.Slow:
 			if p := a.g.pending[uint64(f.Ref)]; p.slow {
 				p.end(c.ActorSystem(), answer{ref: p.ref, state: answerSlow})
@@ -204,12 +190,12 @@ func (a *gateway) step(c actor.Context, e rules.Event, m *arrived) {
 			a.end(c, f.Ref, answer{state: answerSent})
 		case rules.Lost:
 			a.lost(c, &f)
-		case rules.Met:
+		case *rules.Met:
 			c.Send(a.x.table, &contactAnswered{
 				contact: f.Contact, took: f.Took, measured: f.Measured, echoed: true, candidate: true, source: m.in.source(),
 			})
 			a.asked(c, f.Contact, m)
-		case rules.Seen:
+		case *rules.Seen:
 			a.asked(c, f.Contact, m)
 		case rules.Dropped:
 			a.dropped(&f)
@@ -289,7 +275,7 @@ func (a *gateway) lost(c actor.Context, f *rules.Lost) {
 // arrived handles a packet.
 func (a *gateway) arrived(c actor.Context, m *arrived) {
 	a.x.figures.bytesIn.Add(uint64(m.in.Size))
-	a.step(c, rules.Received{Request: rules.Request{Packet: m.in.Packet, From: m.in.From, Group: m.in.Group}}, m)
+	a.step(c, &rules.Received{Request: rules.Request{Packet: m.in.Packet, From: m.in.From, Group: m.in.Group}}, m)
 }
 
 // answered hands an answer to its asker, and the contact to the routing table.
@@ -310,9 +296,8 @@ func (a *gateway) answered(c actor.Context, f *rules.Answered, m *arrived) {
 	if p.reply == nil {
 		return
 	}
-	msg := f.Message
 	c.Send(p.reply, &answer{
-		ref: p.ref, state: answered, peer: peer, msg: &msg, size: f.Size, took: f.Took, source: source, sys: c.ActorSystem(), to: p.reply,
+		ref: p.ref, state: answered, peer: peer, msg: &f.Message, size: f.Size, took: f.Took, source: source, sys: c.ActorSystem(), to: p.reply,
 	})
 }
 

@@ -48,7 +48,7 @@ func (a *gateway) serve(c actor.Context, r *rules.Request, m *arrived) {
 		if r.Message.Verb == kad.FindNode {
 			answer.Contacts = a.nodes(c, r, r.Message.Target)
 		}
-		a.step(c, rules.Respond{Request: *r, Answer: answer}, nil)
+		a.step(c, &rules.Respond{Request: r, Answer: answer}, nil)
 	}
 }
 
@@ -89,7 +89,7 @@ func (a *gateway) served(c actor.Context, m *served) {
 // respond gives the machine the answer to a request.
 func (a *gateway) respond(c actor.Context, in *Incoming, answer kad.Message) {
 	answer.Verb = kad.Reply
-	a.step(c, rules.Respond{Request: rules.Request{Packet: in.Packet, From: in.From, Group: in.Group}, Answer: answer}, nil)
+	a.step(c, &rules.Respond{Request: &rules.Request{Packet: in.Packet, From: in.From, Group: in.Group}, Answer: answer}, nil)
 }
 
 // newerThan reports whether the asker, who told which version it has, wants the record.
@@ -98,7 +98,11 @@ func newerThan(r *kad.Record, m *kad.Message) bool {
 }
 
 // nodes returns the contacts nearest to target, of which the machine names those that the
-// asker can use.
+// asker can use: twice as many where it selects.
 func (a *gateway) nodes(c actor.Context, r *rules.Request, target ID) []Contact {
-	return a.x.view.Load().Given(supervisor.Now(c), target, 2*a.x.Params.K, r.From.ID)
+	n := a.x.Params.K
+	if a.g.limits.Select != nil {
+		n *= 2
+	}
+	return a.x.view.Load().Given(supervisor.Now(c), target, n, r.From.ID)
 }

@@ -120,8 +120,12 @@ func (a Address) AddrPort() (at netip.AddrPort, transport string, ok bool) {
 // an onion address, or a DNS name that is not local. It says nothing of what the name
 // resolves to.
 func (a Address) Public() bool {
-	if at, _, ok := a.AddrPort(); ok {
+	at, _, ok := a.AddrPort()
+	switch {
+	case ok:
 		return address.Public(at.Addr()) == nil
+	case strings.HasPrefix(string(a), "/memory/"):
+		return false
 	}
 	m, err := address.Parse(string(a))
 	return err == nil && address.External(m)
@@ -131,17 +135,18 @@ func (a Address) Public() bool {
 // the /48 of an IPv6 address, the onion service, the last two labels of a DNS name. It
 // returns "" for other addresses, which the limits for groups do not count (spec: kad B4.5).
 func (a Address) Group() string {
-	if !a.Public() {
-		return ""
-	}
-	if at, _, ok := a.AddrPort(); ok {
+	at, _, ok := a.AddrPort()
+	switch {
+	case ok && address.Public(at.Addr()) == nil:
 		return IPGroup(at.Addr())
+	case ok, strings.HasPrefix(string(a), "/memory/"):
+		return ""
 	}
 	m, err := address.Parse(string(a))
 	if err != nil {
 		return ""
 	}
-	return address.Group(m)
+	return address.Group(m) // "" unless it is external
 }
 
 // Onion reports whether the address is one of an onion service.

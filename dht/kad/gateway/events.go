@@ -7,7 +7,7 @@ import (
 	"github.com/gamelan-p2p/gamelan/dht/kad/rpc"
 )
 
-// Event is an input of the machine.
+// Event is an input of the machine. The large ones are given as pointers.
 type Event interface{ event() }
 
 type (
@@ -40,7 +40,7 @@ type (
 	// nearest first; in the overlay Seed they are of use also beside a record, which may be
 	// too long for an address without proof.
 	Respond struct {
-		Request Request
+		Request *Request
 		Answer  kad.Message
 	}
 
@@ -55,11 +55,11 @@ type (
 	Due struct{}
 )
 
-func (Ask) event()       {}
+func (*Ask) event()      {}
 func (Cancel) event()    {}
 func (Closed) event()    {}
-func (Received) event()  {}
-func (Respond) event()   {}
+func (*Received) event() {}
+func (*Respond) event()  {}
 func (Punish) event()    {}
 func (SetClient) event() {}
 func (Due) event()       {}
@@ -85,7 +85,7 @@ func (r *Request) Source() string {
 	return string(r.PublicKey[:])
 }
 
-// Effect is an action for the machine's owner.
+// Effect is an action for the machine's owner. The large ones come as pointers.
 type Effect interface{ effect() }
 
 type (
@@ -100,7 +100,7 @@ type (
 
 	// Serve: another node asks. A [Respond] is wanted, except for a Store of the overlay
 	// Seed. The sender of a Store has proved its address.
-	Serve struct{ Request Request }
+	Serve struct{ Request *Request }
 
 	// Answered: a request was answered, by Contact. Lists are without this node itself and
 	// without addresses that are of no use; a value is the one that was asked for.
@@ -152,16 +152,16 @@ type (
 	Wake struct{ At time.Time }
 )
 
-func (Send) effect()     {}
-func (Serve) effect()    {}
-func (Answered) effect() {}
-func (Slow) effect()     {}
-func (Sent) effect()     {}
-func (Lost) effect()     {}
-func (Met) effect()      {}
-func (Seen) effect()     {}
-func (Dropped) effect()  {}
-func (Wake) effect()     {}
+func (*Send) effect()     {}
+func (*Serve) effect()    {}
+func (*Answered) effect() {}
+func (Slow) effect()      {}
+func (Sent) effect()      {}
+func (Lost) effect()      {}
+func (*Met) effect()      {}
+func (*Seen) effect()     {}
+func (Dropped) effect()   {}
+func (Wake) effect()      {}
 
 // Drop says why a message, or an answer to it, was dropped. Beside the constants it is the
 // text of a [limit.Reason] or [rpc.Drop].

@@ -2,7 +2,6 @@ package gateway
 
 import (
 	"cmp"
-	"maps"
 	"math"
 	"slices"
 	"time"
@@ -56,9 +55,8 @@ type Machine struct {
 	proofs  *limit.Proofs // nil unless Unproven
 	met     *limit.Met
 
-	asked  map[rpc.Ref]asked
+	asked  map[rpc.Ref]*asked
 	probes rpc.Ref
-	drops  map[Drop]uint64
 	out    []Effect
 }
 
@@ -86,7 +84,7 @@ func New(o Options) *Machine {
 		rpc: rpc.New(rpc.Options{
 			Max: o.Max, MaxPerPeer: o.MaxPerPeer, LoosePong: o.Overlay == kad.Seed, IDLen: cmp.Or(o.IDLen, idLen), Rand: o.Rand,
 		}),
-		limiter: limit.NewLimiter(o.Rates), met: limit.NewMet(), asked: make(map[rpc.Ref]asked), drops: make(map[Drop]uint64),
+		limiter: limit.NewLimiter(o.Rates), met: limit.NewMet(), asked: make(map[rpc.Ref]*asked),
 	}
 	if o.Unproven {
 		m.proofs = limit.NewProofs()
@@ -100,25 +98,22 @@ func (m *Machine) SetOwn(own []kad.Address) { m.own = own }
 // Len returns how many requests are under way.
 func (m *Machine) Len() int { return m.rpc.Len() }
 
-// Drops returns how many messages were dropped, by reason.
-func (m *Machine) Drops() map[Drop]uint64 { return maps.Clone(m.drops) }
-
 // Step applies one event and returns its effects, in order. The slice is valid until the
 // next Step.
 func (m *Machine) Step(now time.Time, e Event) []Effect {
 	clear(m.out)
 	m.out = m.out[:0]
 	switch e := e.(type) {
-	case Ask:
+	case *Ask:
 		m.ask(now, e)
 	case Cancel:
 		m.requests(now, rpc.Cancel{Ref: e.Ref})
 	case Closed:
 		m.requests(now, rpc.Closed{To: e.To})
-	case Received:
+	case *Received:
 		m.received(now, &e.Request)
-	case Respond:
-		m.respond(now, &e.Request, &e.Answer)
+	case *Respond:
+		m.respond(now, e.Request, &e.Answer)
 	case Punish:
 		m.limiter.Punish(e.Source, now)
 	case SetClient:
@@ -132,7 +127,6 @@ func (m *Machine) Step(now time.Time, e Event) []Effect {
 func (m *Machine) do(e Effect) { m.out = append(m.out, e) }
 
 func (m *Machine) drop(r *Request, why Drop) {
-	m.drops[why]++
 	m.do(Dropped{r.Address, !r.Message.Verb.IsRequest(), why})
 }
 
@@ -163,7 +157,7 @@ func (m *Machine) size(message *kad.Message) int {
 }
 
 // ask begins a request of this node.
-func (m *Machine) ask(now time.Time, e Ask) {
+func (m *Machine) ask(now time.Time, e *Ask) {
 	if _, ok := m.asked[e.Ref]; ok {
 		m.requests(now, rpc.Cancel{Ref: e.Ref})
 	}
@@ -177,7 +171,7 @@ func (m *Machine) ask(now time.Time, e Ask) {
 	if e.Message.Verb == kad.Store && m.o.Overlay == kad.Seed {
 		m.met.Meet(e.To, now)
 		e.Message.ID = kad.RequestID(kad.RandomID(cmp.Or(m.o.IDLen, 20), m.o.Rand))
-		m.do(Send{Packet: kad.Packet{Address: e.To, Message: e.Message}, Ref: e.Ref})
+		m.do(&Send{Packet: kad.Packet{Address: e.To, Message: e.Message}, Ref: e.Ref})
 		m.do(Sent{e.Ref})
 		return
 	}
@@ -186,13 +180,13 @@ func (m *Machine) ask(now time.Time, e Ask) {
 
 // request gives a request to package rpc, with its timeouts (spec: kad B6). A probe is never
 // repeated: each copy would count.
-func (m *Machine) request(now time.Time, e Ask, probe bool) {
+func (m *Machine) request(now time.Time, e *Ask, probe bool) {
 	path := rpc.Path{Dial: e.Dial, Tor: m.o.Tor, Datagram: m.o.Datagram, Seed: m.o.Unproven}
 	if m.o.Unproven {
 		path.Young = now.Sub(m.met.Meet(e.To, now)) < rpc.YoungFor
 	}
 	soft, hard := rpc.Timeouts(e.RTT, path)
-	m.asked[e.Ref] = asked{e.Message, probe}
+	m.asked[e.Ref] = &asked{e.Message, probe}
 	m.requests(now, rpc.Ask{
 		Ref: e.Ref, Verb: e.Message.Verb, To: e.To, Peer: e.Contact, Soft: soft, Hard: hard,
 		Resend: !probe && path.Resend(e.Message.Verb),
@@ -210,9 +204,9 @@ func (m *Machine) requests(now time.Time, e rpc.Event) {
 func (m *Machine) carryOut(f rpc.Effect) {
 	switch f := f.(type) {
 	case rpc.Send:
-		message := m.asked[f.Ref].message
-		message.ID, message.Timeout = f.ID, f.Left
-		m.do(Send{Packet: kad.Packet{Address: f.To, Message: message}, Ref: f.Ref, Copy: f.Copy})
+		s := &Send{Packet: kad.Packet{Address: f.To, Message: m.asked[f.Ref].message}, Ref: f.Ref, Copy: f.Copy}
+		s.Message.ID, s.Message.Timeout = f.ID, f.Left
+		m.do(s)
 	case rpc.Slow:
 		if f.Ref < MaxRef {
 			m.do(Slow{f.Ref})
@@ -263,34 +257,37 @@ func (m *Machine) serve(now time.Time, r *Request) {
 	if why, retryAfter := m.limiter.Request(m.source(r, now), isStore, now); why != limit.Allowed {
 		m.drop(r, Drop(why))
 		if m.o.Overlay == kad.Native && m.proofs == nil {
-			m.reply(r, kad.Message{Verb: kad.Reply, ID: r.Message.ID, Status: kad.RateLimited, RetryAfter: retryAfter})
+			m.reply(r, &kad.Message{Verb: kad.Reply, ID: r.Message.ID, Status: kad.RateLimited, RetryAfter: retryAfter})
 		}
 		return
 	}
 	proven := m.proven(r, now)
 	if proven && !r.Message.ReadOnly {
-		m.do(Seen{r.From})
+		m.do(&Seen{r.From})
 	}
 	m.probe(now, r) // first, so that what is left of the bytes goes to the answer
 	switch {
 	case r.Message.Verb == kad.Ping && m.o.Overlay == kad.Seed:
-		m.send(now, r, kad.Message{Verb: kad.Pong})
+		m.send(now, r, &kad.Message{Verb: kad.Pong})
 	case isStore && !proven:
 		m.drop(r, StoreNoProof)
 	default:
-		m.do(Serve{*r})
+		m.do(&Serve{r})
 	}
 }
 
 // probe asks an address without proof for this node's own id, if its bytes allow that.
 func (m *Machine) probe(now time.Time, r *Request) {
+	if m.proofs == nil {
+		return
+	}
 	message := kad.Message{Verb: kad.FindNode, Sender: m.o.Self, Target: m.o.Self}
-	if m.proofs == nil || m.o.Check != nil && m.o.Check(r.Address, &message) != nil ||
+	if m.o.Check != nil && m.o.Check(r.Address, &message) != nil ||
 		!m.proofs.Probe(r.Address, r.From.ID, m.size(&message), now) {
 		return
 	}
 	m.probes++
-	m.request(now, Ask{Ref: MaxRef + m.probes, To: r.Address, Contact: r.From.ID, Message: message}, true)
+	m.request(now, &Ask{Ref: MaxRef + m.probes, To: r.Address, Contact: r.From.ID, Message: message}, true)
 }
 
 // respond sends the answer that the owner has found, in the form of the overlay.
@@ -299,7 +296,7 @@ func (m *Machine) respond(now time.Time, r *Request, answer *kad.Message) {
 	if want := r.Message.Want; want > 0 && want < n {
 		n = want
 	}
-	list := *answer
+	list := answer
 	switch {
 	case m.o.Overlay == kad.Native:
 	case r.Message.Verb == kad.Store:
@@ -307,10 +304,10 @@ func (m *Machine) respond(now time.Time, r *Request, answer *kad.Message) {
 	default:
 		value := kad.Message{Verb: kad.Value, ID: r.Message.ID, Target: r.Message.Target, Record: answer.Record}
 		if answer.Record != nil && r.Message.Verb == kad.FindValue && m.size(&value) <= room {
-			m.send(now, r, value)
+			m.send(now, r, &value)
 			return
 		}
-		list = kad.Message{Verb: kad.Nodes, Contacts: answer.Contacts}
+		list = &kad.Message{Verb: kad.Nodes, Contacts: answer.Contacts}
 	}
 	if m.o.Select != nil {
 		list.Contacts = m.o.Select(list.Contacts, r, n, min(room, math.MaxInt32))
@@ -321,9 +318,9 @@ func (m *Machine) respond(now time.Time, r *Request, answer *kad.Message) {
 }
 
 // send sends an answer, if the limits on bytes allow it.
-func (m *Machine) send(now time.Time, r *Request, answer kad.Message) {
+func (m *Machine) send(now time.Time, r *Request, answer *kad.Message) {
 	answer.ID, answer.Sender = r.Message.ID, m.o.Self
-	size := m.size(&answer)
+	size := m.size(answer)
 	switch {
 	case m.room(r.Address, now) < size:
 		m.drop(r, NoRoom)
@@ -337,8 +334,8 @@ func (m *Machine) send(now time.Time, r *Request, answer kad.Message) {
 	}
 }
 
-func (m *Machine) reply(r *Request, answer kad.Message) {
-	m.do(Send{Packet: kad.Packet{Address: r.Address, PublicKey: r.PublicKey, Message: answer}, Answer: true})
+func (m *Machine) reply(r *Request, answer *kad.Message) {
+	m.do(&Send{Packet: kad.Packet{Address: r.Address, PublicKey: r.PublicKey, Message: *answer}, Answer: true})
 }
 
 // answered takes in an answer.
@@ -350,7 +347,7 @@ func (m *Machine) answered(now time.Time, r *Request) {
 		case rpc.Dropped:
 			m.drop(r, Drop(f.Why.String()))
 			if m.o.Unproven && m.proven(r, now) { // spec: kad B15
-				m.do(Seen{r.From})
+				m.do(&Seen{r.From})
 			}
 		default:
 			m.carryOut(f)
@@ -361,30 +358,36 @@ func (m *Machine) answered(now time.Time, r *Request) {
 // matched takes in an answer to a request under way. A PONG proves nothing, because nodes of
 // the overlay Seed send it with an id of their own.
 func (m *Machine) matched(now time.Time, r *Request, f rpc.Answered) {
-	request, message := m.asked[f.Ref], r.Message
+	request := m.asked[f.Ref]
 	delete(m.asked, f.Ref)
-	echoed := f.Echoed && message.Verb != kad.Pong
+	echoed := f.Echoed && r.Message.Verb != kad.Pong
 	if echoed && m.proofs != nil {
 		m.proofs.Prove(r.Address, f.Peer, now)
 	}
 	if request.probe {
-		m.do(Met{Contact: r.From, Took: f.Took, Measured: f.Measured})
+		m.do(&Met{Contact: r.From, Took: f.Took, Measured: f.Measured})
 		return
 	}
-	message.Contacts = m.useful(message.Contacts)
-	if message.Verb == kad.Value && message.Target != request.message.Target { // spec: kad A7
+	a := &Answered{Ref: f.Ref, Contact: r.From, Message: r.Message, Size: r.Size, Took: f.Took, Measured: f.Measured, Echoed: echoed}
+	a.Message.Contacts = m.useful(r.Message.Contacts)
+	if r.Message.Verb == kad.Value && r.Message.Target != request.message.Target { // spec: kad A7
 		m.drop(r, WrongKey)
-		message.Record = nil
+		a.Message.Record = nil
 	}
-	m.do(Answered{Ref: f.Ref, Contact: r.From, Message: message, Size: r.Size, Took: f.Took, Measured: f.Measured, Echoed: echoed})
+	m.do(a)
 }
 
 // useful returns those of the listed contacts that may be asked: not this node, and none
-// whose addresses are all this node's own, or private where that is not allowed.
+// whose addresses are all this node's own, or private where that is not allowed. It does not
+// change the list.
 func (m *Machine) useful(list []kad.Contact) []kad.Contact {
-	return slices.DeleteFunc(slices.Clone(list), func(c kad.Contact) bool {
+	useless := func(c kad.Contact) bool {
 		return c.ID == m.o.Self || !slices.ContainsFunc(c.Addresses, func(a kad.Address) bool {
 			return (m.o.AllowPrivate || a.Public()) && !slices.Contains(m.own, a)
 		})
-	})
+	}
+	if !slices.ContainsFunc(list, useless) {
+		return list
+	}
+	return slices.DeleteFunc(slices.Clone(list), useless)
 }

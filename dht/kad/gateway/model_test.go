@@ -20,7 +20,7 @@ type model struct {
 	now     time.Time
 	in, out map[kad.Address]int // bytes while the address had no proof
 	open    map[rpc.Ref]bool    // requests of this node
-	sent    []Send              // its requests and probes
+	sent    []*Send             // its requests and probes
 	counts  struct{ answers, probes, served, stores, met int }
 }
 
@@ -51,9 +51,9 @@ func (x *model) receive(from kad.Address, m kad.Message, size int, answer kad.Me
 	if !x.m.reached(from, x.now) {
 		x.in[from] += size
 	}
-	var serve []Request
-	for _, f := range x.m.Step(x.now, Received{r}) {
-		if s, ok := f.(Serve); ok {
+	var serve []*Request
+	for _, f := range x.m.Step(x.now, &Received{r}) {
+		if s, ok := f.(*Serve); ok {
 			serve = append(serve, s.Request)
 		}
 		x.effect(f, true)
@@ -66,7 +66,7 @@ func (x *model) receive(from kad.Address, m kad.Message, size int, answer kad.Me
 				x.t.Fatalf("got a STORE from %s served without proof", r.Address)
 			}
 		}
-		x.step(Respond{r, answer}, true)
+		x.step(&Respond{r, answer}, true)
 	}
 }
 
@@ -85,7 +85,7 @@ func (x *model) effect(f Effect, caused bool) {
 		delete(x.open, ref)
 	}
 	switch f := f.(type) {
-	case Send:
+	case *Send:
 		if f.Message.Sender != modelSelf {
 			x.t.Fatalf("got %v without this node's id", f.Message.Verb)
 		}
@@ -103,9 +103,9 @@ func (x *model) effect(f Effect, caused bool) {
 		if x.out[f.Address] += x.codec.Size(&f.Message); x.out[f.Address] > limit.Amplification*x.in[f.Address] {
 			x.t.Fatalf("%s: got %d bytes for %d", f.Address, x.out[f.Address], x.in[f.Address])
 		}
-	case Met:
+	case *Met:
 		x.counts.met++
-	case Answered:
+	case *Answered:
 		end(f.Ref)
 	case Sent:
 		end(f.Ref)
@@ -141,7 +141,7 @@ func TestModel(t *testing.T) {
 			ref++
 			m.Record = record
 			x.open[ref] = true
-			x.step(Ask{Ref: ref, To: c.Addresses[0], Contact: c.ID, Message: m}, false)
+			x.step(&Ask{Ref: ref, To: c.Addresses[0], Contact: c.ID, Message: m}, false)
 		case 2:
 			x.step(Cancel{rpc.Ref(r.Uint64N(uint64(ref) + 2))}, false)
 		case 3:
@@ -207,7 +207,7 @@ func FuzzDatagrams(f *testing.F) {
 	f.Fuzz(func(t *testing.T, data []byte) {
 		x := newModel(t, rand.New(rand.NewPCG(1, 2)))
 		x.open[1] = true
-		x.step(Ask{Ref: 1, To: "/ip4/30.0.0.1/udp/1", Message: kad.Message{Verb: kad.FindNode, Target: kad.ID{7}}}, false)
+		x.step(&Ask{Ref: 1, To: "/ip4/30.0.0.1/udp/1", Message: kad.Message{Verb: kad.FindNode, Target: kad.ID{7}}}, false)
 		for len(data) > 2 {
 			n, where := int(data[0]), data[1]
 			data = data[2:]

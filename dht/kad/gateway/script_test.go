@@ -137,7 +137,7 @@ func (r *run) run(t *testing.T, d *datadriven.TestData) string {
 		for range number(arg("times", "1")) {
 			p := kad.Packet{Address: from.Addresses[0], Message: m, Size: r.codec.Size(&m)}
 			r.in[p.Address] += p.Size
-			shown := r.step(t, Received{Request{Packet: p, From: from, Group: p.Address.Group()}})
+			shown := r.step(t, &Received{Request{Packet: p, From: from, Group: p.Address.Group()}})
 			if counts[shown]++; counts[shown] == 1 {
 				times = append(times, shown)
 			}
@@ -154,14 +154,14 @@ func (r *run) run(t *testing.T, d *datadriven.TestData) string {
 		if r.serve == nil {
 			t.Fatal("nothing to respond to")
 		}
-		return script.OrNothing(r.step(t, Respond{
-			Request: *r.serve, Answer: kad.Message{Verb: kad.Reply, Record: record(r.serve.Message.Target), Contacts: list()},
+		return script.OrNothing(r.step(t, &Respond{
+			Request: r.serve, Answer: kad.Message{Verb: kad.Reply, Record: record(r.serve.Message.Target), Contacts: list()},
 		}))
 	case "ask":
 		to := script.Contact(t, arg("to", "A"))
 		m := kad.Message{Verb: verbs[d.CmdArgs[1].Key], Target: script.ID(t, arg("target", "T"))}
 		m.Record = record(m.Target)
-		e := Ask{Ref: rpc.Ref(number(d.CmdArgs[0].Key)), To: to.Addresses[0], Contact: to.ID, Message: m, RTT: rpc.RTT{Smoothed: script.Duration(t, arg("rtt", "0s"))}, Dial: d.HasArg("dial")}
+		e := &Ask{Ref: rpc.Ref(number(d.CmdArgs[0].Key)), To: to.Addresses[0], Contact: to.ID, Message: m, RTT: rpc.RTT{Smoothed: script.Duration(t, arg("rtt", "0s"))}, Dial: d.HasArg("dial")}
 		if d.HasArg("anybody") {
 			e.Contact = kad.ID{}
 		}
@@ -188,7 +188,7 @@ func (r *run) step(t *testing.T, e Event) string {
 	var b strings.Builder
 	for _, f := range r.m.Step(r.Now, e) {
 		switch f := f.(type) {
-		case Send:
+		case *Send:
 			size := r.codec.Size(&f.Message)
 			r.ids = append(r.ids, f.Message.ID)
 			if f.Message.Sender != script.ID(t, self) && f.Message.Verb != kad.Reply {
@@ -198,7 +198,7 @@ func (r *run) step(t *testing.T, e Event) string {
 			if f.Answer {
 				what = "answer"
 			}
-			_, isAsk := e.(Ask)
+			_, isAsk := e.(*Ask)
 			if _, isDue := e.(Due); !isAsk && !isDue {
 				r.out[f.Address] += size
 			}
@@ -213,10 +213,10 @@ func (r *run) step(t *testing.T, e Event) string {
 				fmt.Fprintf(&b, ": %v, again after %v", f.Message.Status, f.Message.RetryAfter)
 			}
 			b.WriteString("\n")
-		case Serve:
-			r.serve = &f.Request
+		case *Serve:
+			r.serve = f.Request
 			fmt.Fprintf(&b, "serve %v of %s\n", f.Request.Message.Verb, script.Name(f.Request.From.ID))
-		case Answered:
+		case *Answered:
 			fmt.Fprintf(&b, "answered %d by %s after %v: %v", f.Ref, script.Name(f.Contact.ID), f.Took, f.Message.Verb)
 			if f.Message.Verb == kad.Nodes {
 				fmt.Fprintf(&b, " %s", script.Names(f.Message.Contacts))
@@ -244,9 +244,9 @@ func (r *run) step(t *testing.T, e Event) string {
 				fmt.Fprintf(&b, ": %v", f.Err)
 			}
 			b.WriteString("\n")
-		case Met:
+		case *Met:
 			fmt.Fprintf(&b, "met %s at %s\n", script.Name(f.Contact.ID), f.Contact.Addresses[0])
-		case Seen:
+		case *Seen:
 			fmt.Fprintf(&b, "seen %s\n", script.Name(f.Contact.ID))
 		case Dropped:
 			fmt.Fprintf(&b, "dropped: %s\n", f.Why)

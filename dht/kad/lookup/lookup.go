@@ -73,6 +73,7 @@ type Lookup struct {
 // peer is a contact in the search.
 type peer struct {
 	contact kad.Contact
+	groups  []string
 	state   State
 	hop     int
 	teller  kad.ID
@@ -131,18 +132,18 @@ func (l *Lookup) start(now time.Time, contacts []kad.Contact) {
 	l.started, l.began = true, now
 	l.do(Wake{now.Add(l.o.Limit)})
 	for _, c := range contacts {
-		l.hear(c, 1, kad.ID{})
+		l.hear(c, c.Groups(), 1, kad.ID{})
 	}
 }
 
 // hear takes in a contact, and reports whether it is new.
-func (l *Lookup) hear(c kad.Contact, hop int, teller kad.ID) bool {
+func (l *Lookup) hear(c kad.Contact, groups []string, hop int, teller kad.ID) bool {
 	if l.known[c.ID] != nil || slices.Contains(l.o.Exclude, c.ID) || l.result.Heard >= MaxHeard ||
 		l.o.Usable != nil && !l.o.Usable(c) {
 		return false
 	}
 	l.result.Heard++
-	p := &peer{contact: c, hop: hop, teller: teller}
+	p := &peer{contact: c, groups: groups, hop: hop, teller: teller}
 	l.known[c.ID] = p
 	l.place(p)
 	return true
@@ -206,21 +207,26 @@ func (l *Lookup) answered(now time.Time, e Answered) {
 // who named them.
 func (l *Lookup) told(p *peer, contacts []kad.Contact) (gained int) {
 	contacts = contacts[:min(len(contacts), answerFactor*l.o.K)]
-	crowds := crowded(contacts)
+	groups := l.groups(contacts)
+	crowds := crowded(groups)
 	if len(crowds) > 0 {
 		l.do(Blame{p.contact.ID, SameGroup})
 	}
 	nearer := len(contacts) == 0
-	for _, c := range contacts {
+	for i := range contacts {
+		c := &contacts[i]
 		nearer = nearer || l.target.CompareDistance(c.ID, p.contact.ID) < 0
-		if len(crowds) > 0 && slices.ContainsFunc(c.Groups(), func(g string) bool { return slices.Contains(crowds, g) }) {
+		if len(crowds) > 0 && slices.ContainsFunc(groups[i], func(g string) bool { return slices.Contains(crowds, g) }) {
 			continue
+		}
+		if known := l.known[c.ID]; known != nil && known.contact.PublicKey == c.PublicKey {
+			continue // its key was checked when it was heard of
 		}
 		if c.CheckKey() != nil {
 			l.do(Blame{p.contact.ID, BadClaim})
 			continue
 		}
-		if l.hear(c, p.hop+1, p.contact.ID) && l.target.CompareDistance(c.ID, p.contact.ID) < 0 {
+		if l.hear(*c, groups[i], p.hop+1, p.contact.ID) && l.target.CompareDistance(c.ID, p.contact.ID) < 0 {
 			gained++
 		}
 	}
@@ -233,15 +239,23 @@ func (l *Lookup) told(p *peer, contacts []kad.Contact) (gained int) {
 	return gained
 }
 
-// crowded returns the networks with more than three of the contacts.
-func crowded(contacts []kad.Contact) (groups []string) {
-	if len(contacts) <= maxPerGroup {
-		return nil
+// groups returns the networks of each contact. Those of a known one are not worked out again.
+func (l *Lookup) groups(contacts []kad.Contact) [][]string {
+	list := make([][]string, len(contacts))
+	for i := range contacts {
+		c := &contacts[i]
+		if p := l.known[c.ID]; p != nil && slices.Equal(p.contact.Addresses, c.Addresses) {
+			list[i] = p.groups
+		} else {
+			list[i] = c.Groups()
+		}
 	}
-	var all []string
-	for _, c := range contacts {
-		all = append(all, c.Groups()...)
-	}
+	return list
+}
+
+// crowded returns the networks that more than three of the contacts are in.
+func crowded(contacts [][]string) (groups []string) {
+	all := slices.Concat(contacts...)
 	slices.Sort(all)
 	for i := maxPerGroup; i < len(all); i++ {
 		if all[i] == all[i-maxPerGroup] && !slices.Contains(groups, all[i]) {
