@@ -51,8 +51,9 @@ type keeper struct {
 	requests saf.Requests
 	answers  map[uint64]answer // under way, by the id of the send or of the read
 	large    int64             // bytes of large answers under way
-	small    int               // other answers under way
+	small    int64             // bytes of other answers under way
 	waiting  []request         // that wait for others to end
+	patience *supervisor.Timer // for answers that are cut
 	refused  int               // that wait because their answers had no credit
 
 	purges   []*purging
@@ -111,6 +112,9 @@ func (k *keeper) receive(c actor.Context) {
 		k.overdue(c, m)
 	case refusedDue:
 		k.askAgain(c, m)
+	case patienceDue:
+		k.patience = nil
+		k.answerNext(c)
 	case supervisor.Done[loaded]:
 		k.loaded(c, m)
 	case supervisor.Done[saf.Region]:

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
@@ -53,11 +54,13 @@ var errNoSender = errors.New("saf: the actor that sends messages does not run; t
 
 // answersAtOnce is how many answers of the greatest length are under way at a time. Shorter
 // ones are more. Those of at most smallAnswer bytes do not count, so that they do not wait
-// for peers that read large ones slowly; of them mostSmall are under way.
+// for peers that read large ones slowly; of them mostSmall bytes are under way. A large one
+// that has waited for answerPatience is cut to a small one.
 const (
-	answersAtOnce = 4
-	smallAnswer   = 64 << 10
-	mostSmall     = 64
+	answersAtOnce  = 4
+	smallAnswer    = 64 << 10
+	mostSmall      = 8 << 20
+	answerPatience = 5 * time.Second
 	// answerLimit is how long an answer may take to be written.
 	answerLimit = 20 * time.Second
 	// sentLimit is how long the dht.Sent of an answer may take. It never comes if the actor
@@ -69,8 +72,9 @@ const (
 )
 
 type (
-	overdue    struct{ id uint64 } // of an answer
-	refusedDue struct{ request *request }
+	overdue     struct{ id uint64 } // of an answer
+	refusedDue  struct{ request *request }
+	patienceDue struct{}
 )
 
 // asked handles a request. One that is dropped counts towards a flood of its source. A
@@ -86,7 +90,8 @@ func (k *keeper) asked(c actor.Context, m dht.Heard, to *actor.PID) {
 		c.Send(to, dht.NewIgnoreHeard(m))
 		return
 	}
-	switch admission := k.requests.Ask(supervisor.Now(c), peer, q); {
+	stored := k.index == nil || k.index.StoresFor(peer)
+	switch admission := k.requests.Ask(supervisor.Now(c), peer, stored, q); {
 	case admission.Dropped():
 		c.Send(to, dht.NewIgnoreHeard(m))
 	case admission == saf.AnswerNow:
@@ -98,7 +103,7 @@ func (k *keeper) asked(c actor.Context, m dht.Heard, to *actor.PID) {
 // room reports whether one more answer of that size may be under way.
 func (k *keeper) room(size int64) bool {
 	if size <= smallAnswer {
-		return k.small < mostSmall
+		return k.small <= mostSmall-size
 	}
 	return k.large <= (answersAtOnce-1)*k.f.answer
 }
@@ -106,7 +111,7 @@ func (k *keeper) room(size int64) bool {
 // hold counts an answer that is under way, or with sign -1 one that has ended.
 func (k *keeper) hold(size, sign int64) {
 	if size <= smallAnswer {
-		k.small += int(sign)
+		k.small += sign * size
 	} else {
 		k.large += sign * size
 	}
@@ -114,17 +119,20 @@ func (k *keeper) hold(size, sign int64) {
 
 // begin answers a request. It is false while there is no room for the answer.
 func (k *keeper) begin(c actor.Context, q *request) bool {
-	if q.size > 0 && !k.room(q.size) {
+	cut := !supervisor.Now(c).Before(q.until.Add(answerPatience - requestLimit))
+	if q.size > 0 && !k.room(q.size) && !cut {
 		return false
 	}
 	items := k.index.Answer(supervisor.Now(c), q.peer, q.StoredRequest, k.f.answer)
-	a := answer{request: *q, bytes: saf.AnswerOverhead}
-	for _, item := range items {
-		a.bytes += int64(item.Size)
+	if q.size = answerSize(items); !k.room(q.size) {
+		if !cut {
+			return false
+		}
+		if items = k.cut(items); len(items) == 0 || !k.room(answerSize(items)) {
+			return false
+		}
 	}
-	if q.size = a.bytes; !k.room(a.bytes) {
-		return false
-	}
+	a := answer{request: *q, bytes: answerSize(items)}
 	list := make([]saf.Stored, len(items))
 	var missing []int
 	var seqs []uint64
@@ -143,6 +151,24 @@ func (k *keeper) begin(c actor.Context, q *request) bool {
 		return readAnswer(disk, id, a.StoredRequest, wall, list, missing, seqs)
 	})
 	return true
+}
+
+func answerSize(items []saf.Item) int64 {
+	size := int64(saf.AnswerOverhead)
+	for _, item := range items {
+		size += int64(item.Size)
+	}
+	return size
+}
+
+// cut returns the oldest messages of an answer that were never confirmed, as many as fit a
+// small one. A message that does not fit holds up newer ones.
+func (k *keeper) cut(items []saf.Item) []saf.Item {
+	items = slices.DeleteFunc(items, func(i saf.Item) bool { return k.index.Sent(i.Ref) > 0 })
+	for answerSize(items) > smallAnswer {
+		items = items[1:]
+	}
+	return items
 }
 
 // readAnswer reads the missing envelopes of an answer, and encodes it.
@@ -284,6 +310,9 @@ func (k *keeper) answerNext(c actor.Context) {
 		}
 	}
 	k.waiting = again
+	if k.patience == nil && k.index != nil && len(again) > 0 {
+		k.patience = supervisor.After(c, answerPatience, patienceDue{})
+	}
 }
 
 // late drops a request that has waited for too long, so that messages are not sent to

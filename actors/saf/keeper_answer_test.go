@@ -1,15 +1,18 @@
 package saf_test
 
 import (
+	"slices"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"github.com/gamelan-p2p/gamelan/actors"
 	"github.com/gamelan-p2p/gamelan/dht"
+	"github.com/gamelan-p2p/gamelan/dht/saf"
 	"github.com/gamelan-p2p/gamelan/dht/wire"
 	"github.com/gamelan-p2p/gamelan/identity"
 	"github.com/gamelan-p2p/gamelan/internal/kv"
+	"github.com/gamelan-p2p/gamelan/protocol"
 )
 
 // report tells the keeper what became of the answer that it has sent last.
@@ -115,6 +118,77 @@ func TestKeeperShortAnswersPass(t *testing.T) {
 		b.node.System().Root.Send(b.part.Keeper, dht.Sent{ID: b.sender.sends()[0].ID})
 		if got := len(b.sender.sends()); got != atOnce+2 {
 			t.Errorf("when a large one has ended: got %d answers, want the last one under way", got)
+		}
+	})
+}
+
+// TestKeeperStrangers: peers for which nothing is stored, however many ask, do not keep one
+// from its messages for which some are.
+func TestKeeperStrangers(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBench(t, kv.Memory())
+		peer := b.storeFor(1, 100)
+		const strangers = 40
+		for n := range byte(strangers) {
+			for range saf.PeerRequests {
+				b.ask(identity.NodeID{7, n})
+				b.report(dht.Report{})
+			}
+		}
+		if got, want := b.ask(peer), strangers*saf.PeerRequests+1; got != want {
+			t.Errorf("got %d answers, want %d", got, want)
+		}
+	})
+}
+
+// TestKeeperSlowReaders: peers that do not read their short answers do not hold up another one.
+func TestKeeperSlowReaders(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBench(t, kv.Memory())
+		const slow = 200
+		for range slow {
+			b.ask(b.storeFor(1, 100))
+		}
+		if got := b.ask(b.storeFor(1, 100)); got != slow+1 {
+			t.Errorf("got %d answers, want %d", got, slow+1)
+		}
+	})
+}
+
+// TestKeeperCutAnswer: a peer that has waited for 5 s because others read large answers slowly
+// gets the oldest of its messages in a short one.
+func TestKeeperCutAnswer(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBench(t, kv.Memory())
+		for range 4 {
+			b.ask(b.storeFor(5, 100_000))
+		}
+		peer := b.storeFor(10, 20_000)
+		if got := b.ask(peer); got != 4 {
+			t.Errorf("got %d answers at once, want four", got)
+		}
+		time.Sleep(5 * time.Second)
+		all := b.sender.sends()
+		if len(all) != 5 {
+			t.Fatalf("got %d answers 5 s later, want five", len(all))
+		}
+		first, err := wire.DecodeStoredResponse(all[4].Message.Part)
+		if err != nil || len(first.Messages) != 2 {
+			t.Errorf("got %d messages, %v, want the two that fit 64 KiB", len(first.Messages), err)
+		}
+		b.report(dht.Report{Copies: []dht.Copy{{Outcome: protocol.Outcome{Kind: protocol.Confirmed}}}})
+		b.ask(peer)
+		time.Sleep(5 * time.Second)
+		all = b.sender.sends()
+		second, err := wire.DecodeStoredResponse(all[len(all)-1].Message.Part)
+		if err != nil || len(all) != 6 || len(second.Messages) != 2 || slices.Equal(second.Messages[0].Body, first.Messages[0].Body) {
+			t.Errorf("got answer %d with %d messages, %v, want the next two", len(all), len(second.Messages), err)
+		}
+		large := b.storeFor(2, 100_000)
+		b.ask(large)
+		time.Sleep(10 * time.Second)
+		if got := len(b.sender.sends()); got != 6 {
+			t.Errorf("got %d answers, want the one with a large message to wait", got)
 		}
 	})
 }

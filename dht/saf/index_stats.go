@@ -83,6 +83,11 @@ type Share struct {
 	Bytes    int64
 }
 
+// StoresFor reports whether there are records for a destination.
+func (x *Index) StoresFor(destination identity.NodeID) bool {
+	return x.targets.find(destination) != nil
+}
+
 // Destinations returns up to most destinations with the most bytes, in descending order.
 // It looks at each destination once.
 func (x *Index) Destinations(most int) []Share { return x.targets.largest(most) }

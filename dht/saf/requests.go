@@ -8,25 +8,32 @@ import (
 )
 
 // Limits of the requests of others. A peer may make PeerRequests at once, and regains one
-// after each PeerRequests-th of a minute; all peers together AllRequests.
+// after each PeerRequests-th of a minute; all peers together for which messages are stored
+// AllRequests, and all others OtherRequests, whose answers are empty and cost little. So peers
+// without messages, however many, keep nobody from its messages.
 // A request that comes while the answer to another one of its peer is under way waits, with
 // up to PeerWaiting others.
 const (
 	PeerRequests = 30
 	PeerWaiting  = 3
-	AllRequests  = 600
-	requestSpan  = time.Minute
+	// AllRequests is what 200 peers may ask. Package actors/saf bounds the answers under way by
+	// their bytes.
+	AllRequests = 6_000
+	// OtherRequests is more than 500 peers may ask, which is the usual limit of connections.
+	OtherRequests = 20_000
+	requestSpan   = time.Minute
 )
 
 // Admission is the decision on a request.
 type Admission uint8
 
 const (
-	AnswerNow   Admission = iota + 1 // the owner answers, and then calls [Requests.Done]
-	AnswerLater                      // Done returns it when the answer under way has ended
-	Waiting                          // dropped: the peer has an answer under way and PeerWaiting requests that wait
-	PeerTooMany                      // dropped: beyond [PeerRequests]
-	AllTooMany                       // dropped: beyond [AllRequests]
+	AnswerNow     Admission = iota + 1 // the owner answers, and then calls [Requests.Done]
+	AnswerLater                        // Done returns it when the answer under way has ended
+	Waiting                            // dropped: the peer has an answer under way and PeerWaiting requests that wait
+	PeerTooMany                        // dropped: beyond [PeerRequests]
+	AllTooMany                         // dropped: beyond [AllRequests]
+	OthersTooMany                      // dropped: beyond [OtherRequests]
 	admissions
 )
 
@@ -46,6 +53,8 @@ func (a Admission) String() string {
 		return "too many of the peer"
 	case AllTooMany:
 		return "too many in all"
+	case OthersTooMany:
+		return "too many of peers without messages"
 	}
 	return "unknown"
 }
@@ -57,7 +66,8 @@ func (a Admission) MarshalText() ([]byte, error) { return []byte(a.String()), ni
 // answer under way and [PeerWaiting] requests that wait for its end. The zero Requests is ready
 // to use. It is not safe for concurrent use.
 type Requests struct {
-	all    bucket
+	all    bucket // of peers for which messages are stored
+	others bucket
 	peers  map[identity.NodeID]*requester
 	sweep  int // length of peers at which idle ones are forgotten
 	counts [admissions]uint64
@@ -86,20 +96,24 @@ func (b *bucket) take(now time.Time, most int) {
 	b.empty = b.empty.Add(requestSpan / time.Duration(most))
 }
 
-// Ask decides on a request and counts it.
-func (r *Requests) Ask(now time.Time, peer identity.NodeID, q wire.StoredRequest) Admission {
-	a := r.ask(now, peer, q)
+// Ask decides on a request and counts it. Stored says that messages are stored for the peer.
+func (r *Requests) Ask(now time.Time, peer identity.NodeID, stored bool, q wire.StoredRequest) Admission {
+	a := r.ask(now, peer, stored, q)
 	r.counts[a]++
 	return a
 }
 
-func (r *Requests) ask(now time.Time, peer identity.NodeID, q wire.StoredRequest) Admission {
+func (r *Requests) ask(now time.Time, peer identity.NodeID, stored bool, q wire.StoredRequest) Admission {
+	of, most, tooMany := &r.all, AllRequests, AllTooMany
+	if !stored {
+		of, most, tooMany = &r.others, OtherRequests, OthersTooMany
+	}
 	p := r.peers[peer]
 	switch {
 	case p != nil && !p.room(now, PeerRequests):
 		return PeerTooMany
-	case !r.all.room(now, AllRequests):
-		return AllTooMany
+	case !of.room(now, most):
+		return tooMany
 	case p == nil:
 		r.forget(now)
 		p = new(requester)
@@ -108,11 +122,11 @@ func (r *Requests) ask(now time.Time, peer identity.NodeID, q wire.StoredRequest
 	p.take(now, PeerRequests)
 	switch {
 	case !p.busy:
-		r.all.take(now, AllRequests)
+		of.take(now, most)
 		p.busy = true
 		return AnswerNow
 	case len(p.waiting) < PeerWaiting:
-		r.all.take(now, AllRequests)
+		of.take(now, most)
 		p.waiting = append(p.waiting, q)
 		return AnswerLater
 	}

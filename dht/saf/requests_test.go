@@ -22,12 +22,12 @@ func TestRequestsOfOnePeer(t *testing.T) {
 	var r saf.Requests
 	now := begin
 	q := func(id uint32) wire.StoredRequest { return wire.StoredRequest{RequestID: id} }
-	wantAdmission(t, "first", r.Ask(now, ann, q(1)), saf.AnswerNow)
+	wantAdmission(t, "first", r.Ask(now, ann, true, q(1)), saf.AnswerNow)
 	for id := range uint32(saf.PeerWaiting) {
-		wantAdmission(t, "one that waits", r.Ask(now, ann, q(2+id)), saf.AnswerLater)
+		wantAdmission(t, "one that waits", r.Ask(now, ann, true, q(2+id)), saf.AnswerLater)
 	}
-	wantAdmission(t, "one too many", r.Ask(now, ann, q(5)), saf.Waiting)
-	wantAdmission(t, "another peer", r.Ask(now, ben, q(1)), saf.AnswerNow)
+	wantAdmission(t, "one too many", r.Ask(now, ann, true, q(5)), saf.Waiting)
+	wantAdmission(t, "another peer", r.Ask(now, ben, true, q(1)), saf.AnswerNow)
 	for id := range uint32(saf.PeerWaiting) {
 		if next, ok := r.Done(ann); !ok || next != q(2+id) {
 			t.Errorf("got %v, %v, want %v", next, ok, q(2+id))
@@ -40,36 +40,37 @@ func TestRequestsOfOnePeer(t *testing.T) {
 		t.Error("an end without an answer")
 	}
 	for i := range saf.PeerRequests - 5 {
-		wantAdmission(t, "up to thirty", r.Ask(now, ann, q(uint32(i))), saf.AnswerNow)
+		wantAdmission(t, "up to thirty", r.Ask(now, ann, true, q(uint32(i))), saf.AnswerNow)
 		r.Done(ann)
 	}
-	wantAdmission(t, "one more", r.Ask(now, ann, q(11)), saf.PeerTooMany)
+	wantAdmission(t, "one more", r.Ask(now, ann, true, q(11)), saf.PeerTooMany)
 	now = now.Add(2*time.Second - 1)
-	wantAdmission(t, "too early", r.Ask(now, ann, q(12)), saf.PeerTooMany)
+	wantAdmission(t, "too early", r.Ask(now, ann, true, q(12)), saf.PeerTooMany)
 	now = now.Add(1)
-	wantAdmission(t, "regained", r.Ask(now, ann, q(13)), saf.AnswerNow)
-	wantAdmission(t, "one alone", r.Ask(now, ann, q(14)), saf.PeerTooMany)
+	wantAdmission(t, "regained", r.Ask(now, ann, true, q(13)), saf.AnswerNow)
+	wantAdmission(t, "one alone", r.Ask(now, ann, true, q(14)), saf.PeerTooMany)
 	s := r.Stats()
 	if s.UnderWay != 2 || s.Peers != 2 || s.Asked[saf.AnswerNow] != saf.PeerRequests-2 || s.Asked[saf.PeerTooMany] != 3 || s.Asked[saf.Waiting] != 1 {
 		t.Errorf("got %+v", s)
 	}
 }
 
-// TestRequestsOfAll: 600 a minute, and a table that does not grow with those who asked.
+// TestRequestsOfAll: 6,000 a minute, those of peers without messages apart, and a table that does not grow with those who asked.
 func TestRequestsOfAll(t *testing.T) {
 	var r saf.Requests
 	peer := func(i int) identity.NodeID { return identity.NodeID{9, byte(i >> 8), byte(i)} }
 	for i := range saf.AllRequests {
-		wantAdmission(t, "within", r.Ask(begin, peer(i), wire.StoredRequest{}), saf.AnswerNow)
+		wantAdmission(t, "within", r.Ask(begin, peer(i), true, wire.StoredRequest{}), saf.AnswerNow)
 		r.Done(peer(i))
 	}
-	wantAdmission(t, "beyond", r.Ask(begin, ann, wire.StoredRequest{}), saf.AllTooMany)
-	if s := r.Stats(); s.Peers != saf.AllRequests {
+	wantAdmission(t, "beyond", r.Ask(begin, ann, true, wire.StoredRequest{}), saf.AllTooMany)
+	wantAdmission(t, "a peer without messages", r.Ask(begin, ann, false, wire.StoredRequest{}), saf.AnswerNow)
+	if s := r.Stats(); s.Peers != saf.AllRequests+1 {
 		t.Errorf("got %d peers, want none remembered that was refused", s.Peers)
 	}
 	for i := range 6000 {
 		now := begin.Add(time.Hour + time.Duration(i)*100*time.Millisecond)
-		if a := r.Ask(now, peer(i+1000), wire.StoredRequest{}); a != saf.AnswerNow {
+		if a := r.Ask(now, peer(i+1000), true, wire.StoredRequest{}); a != saf.AnswerNow {
 			t.Fatalf("request %d: got %v, want it within the limit", i, a)
 		}
 		r.Done(peer(i + 1000))
@@ -79,6 +80,18 @@ func TestRequestsOfAll(t *testing.T) {
 	}
 }
 
+// TestRequestsWithoutMessages: peers without messages do not use up what others may ask.
+func TestRequestsWithoutMessages(t *testing.T) {
+	var r saf.Requests
+	for i := range saf.OtherRequests {
+		peer := identity.NodeID{9, byte(i >> 8), byte(i)}
+		wantAdmission(t, "within", r.Ask(begin, peer, false, wire.StoredRequest{}), saf.AnswerNow)
+		r.Done(peer)
+	}
+	wantAdmission(t, "one more", r.Ask(begin, ann, false, wire.StoredRequest{}), saf.OthersTooMany)
+	wantAdmission(t, "one with messages", r.Ask(begin, ann, true, wire.StoredRequest{}), saf.AnswerNow)
+}
+
 // TestDroppedRequestsCostNothing: what is dropped because the peer's own request waits
 // takes no room from the others.
 func TestDroppedRequestsCostNothing(t *testing.T) {
@@ -86,8 +99,8 @@ func TestDroppedRequestsCostNothing(t *testing.T) {
 	for i := range 100 {
 		id := identity.NodeID{8, byte(i)}
 		for range 20 {
-			r.Ask(begin, id, wire.StoredRequest{})
+			r.Ask(begin, id, true, wire.StoredRequest{})
 		}
 	}
-	wantAdmission(t, "another peer", r.Ask(begin, ann, wire.StoredRequest{}), saf.AnswerNow)
+	wantAdmission(t, "another peer", r.Ask(begin, ann, true, wire.StoredRequest{}), saf.AnswerNow)
 }
