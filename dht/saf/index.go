@@ -35,14 +35,17 @@ type Ref struct {
 //
 // A full index makes room for a message: first messages that were delivered make way,
 // then those with priority Low, then those with High; of equal ones the oldest. For the
-// limits of a source only its own messages make way, for those of a destination only
-// the messages for it, for those of a source and a destination only the source's messages
-// for the destination. A message that only better ones could make way for is refused.
+// limits of a source only its own messages make way, for those of a source and a destination
+// only the source's messages for the destination, and for those of a destination only the
+// messages for it, of the source that has brought the most of them, so that sources which
+// bring many do not push out what others have brought. A message that only better ones could
+// make way for is refused.
 //
 // Ages are measured by a clock that never steps. The system's clock counts once, when a
 // record is loaded (docs/clock.md). All methods but Load, Drop, Destinations and Sources
 // need constant time for each record that they return or remove, apart from the
-// requests with a time ("since") in [Index.Answer]. An Index is not safe for concurrent
+// requests with a time ("since") in [Index.Answer], and from [Index.Add] for a full
+// destination, which looks at each source that has brought messages for it. An Index is not safe for concurrent
 // use. The zero Index is not ready; see [NewIndex].
 type Index struct {
 	limits  Limits
@@ -166,11 +169,43 @@ func (x *Index) makeRoom(r *Record) (gone []uint64) {
 			if of == nil || !of.over(x.quotas[s], int64(r.Size)) || of.first() == 0 {
 				break
 			}
+			first := of.first()
+			if s == inDestination {
+				first = x.firstOf(of, r)
+			}
 			x.counts.madeWay[s]++
-			gone = append(gone, x.remove(of.first()))
+			gone = append(gone, x.remove(first))
 		}
 	}
 	return gone
+}
+
+// firstOf returns the record that makes way for r first in the share of a destination: of the
+// lowest class, the oldest of the source that has the most for that destination, with r. By
+// messages, or if only the bytes are beyond the limit by them. Of equal sources it is the one
+// of r, or the one with the oldest record.
+func (x *Index) firstOf(of *share, r *Record) (first int32) {
+	c, own := of.lowest(), x.shareOf(inPair, r)
+	byMessages := int(of.messages) >= x.quotas[inDestination].messages
+	var most int64
+	for i := of.pairs.oldest; i != 0; i = x.pairLink(i).newer {
+		p := x.pairs.list.at(i)
+		place := p.chains[c].oldest
+		if place == 0 {
+			continue
+		}
+		has, more := p.bytes, int64(r.Size)
+		if byMessages {
+			has, more = int64(p.messages), 1
+		}
+		if p == own {
+			has += more
+		}
+		if first == 0 || has > most || has == most && (p == own || x.shares(x.records.at(first))[inPair] != own && x.records.at(place).seq < x.records.at(first).seq) {
+			first, most = place, has
+		}
+	}
+	return first
 }
 
 // shareOf returns the share of the record's scope, nil if it has none.
@@ -200,6 +235,9 @@ func (x *Index) insert(r Record, due time.Duration) (place int32) {
 	}
 	x.sources.list.at(e.source).id, x.targets.list.at(e.target).id = r.Source, r.Destination
 	e.pair = x.pairs.make(pair{e.source, e.target})
+	if x.pairs.list.at(e.pair).messages == 0 {
+		x.targets.list.at(e.target).pairs.append(e.pair, x.pairLink)
+	}
 	x.hashes[r.Hash] = place
 	x.link(place, r.Priority.class(), due)
 	return place
@@ -210,6 +248,9 @@ func (x *Index) remove(place int32) (seq uint64) {
 	e := x.records.at(place)
 	x.unlink(place)
 	seq = e.seq
+	if x.pairs.list.at(e.pair).messages == 0 {
+		x.targets.list.at(e.target).pairs.remove(e.pair, x.pairLink)
+	}
 	x.pairs.drop(e.pair, pair{e.source, e.target})
 	x.sources.drop(e.source, x.sources.list.at(e.source).id)
 	x.targets.drop(e.target, x.targets.list.at(e.target).id)

@@ -58,6 +58,8 @@ func (x *Index) unlinkLast(place int32) {
 	x.targets.list.at(x.records.at(place).target).last.remove(place, x.lastLink)
 }
 
+func (x *Index) pairLink(share int32) *link { return &x.pairs.list.at(share).beside }
+
 func (x *Index) lastLink(place int32) *link { return &x.records.at(place).last }
 
 // append puts a record at the end of the chain. The function at returns a record's link

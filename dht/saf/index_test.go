@@ -127,12 +127,12 @@ func TestExpireInPortions(t *testing.T) {
 }
 
 // TestWhatMakesWay: what was delivered first, then Low, then the oldest; only of the same
-// source or destination for their limits. What only better ones could make way for is
-// refused.
+// source or destination for their limits, and of the source that has the most for a
+// destination. What only better ones could make way for is refused.
 //
 // conforms: dht 109
 func TestWhatMakesWay(t *testing.T) {
-	l := limited(func(l *saf.Limits) { l.Messages, l.SourceMessages, l.DestinationMessages = 6, 4, 3 })
+	l := limited(func(l *saf.Limits) { l.Messages, l.SourceMessages, l.DestinationMessages = 6, 3, 3 })
 	x := saf.NewIndex(l)
 	mustAdd(t, x, begin, numbered(1, ann, east, saf.High, 1))
 	mustAdd(t, x, begin, numbered(2, ann, east, saf.Low, 1))
@@ -143,10 +143,10 @@ func TestWhatMakesWay(t *testing.T) {
 	if _, _, why := x.Add(begin, numbered(5, ann, west, saf.Low, 1)); why != saf.DestinationFull {
 		t.Errorf("Low for a destination full of High: got %v, want %v", why, saf.DestinationFull)
 	}
-	_, gone = mustAdd(t, x, begin, numbered(6, ann, west, saf.High, 1))
-	wantSeqs(t, "oldest of the destination", gone, 1)
+	_, gone = mustAdd(t, x, begin, numbered(6, ann, east, saf.High, 1)) // two of each source then
+	wantSeqs(t, "oldest of its source for the destination", gone, 1)
 
-	_, gone = mustAdd(t, x, begin, numbered(7, ben, west, saf.Low, 1)) // west has 3, 4, 6, ann's
+	_, gone = mustAdd(t, x, begin, numbered(7, ben, west, saf.Low, 1)) // west has 3, 4, ann's
 	wantSeqs(t, "below the limit of the source", gone)
 	_, gone = mustAdd(t, x, begin, numbered(8, ben, west, saf.Low, 1))
 	wantSeqs(t, "of the source", gone, 6) // message 7
@@ -155,11 +155,11 @@ func TestWhatMakesWay(t *testing.T) {
 	}
 	mustAdd(t, x, begin, numbered(9, ben, east, saf.High, 1))
 	mustAdd(t, x, begin, numbered(10, ben, east, saf.High, 1))
-	third := identity.NodeID{1, 'c'}
+	third, south := identity.NodeID{1, 'c'}, identity.NodeID{2, 's'}
 	x.Confirmed(begin, refs(x.Answer(begin, ann, wire.StoredRequest{Limit: 1}, 1<<20)))
-	_, gone = mustAdd(t, x, begin, numbered(11, third, east, saf.Low, 1)) // full: 3 is delivered, 8 is Low
+	_, gone = mustAdd(t, x, begin, numbered(11, third, south, saf.Low, 1)) // full: 3 is delivered, 8 is Low
 	wantSeqs(t, "delivered", gone, 3)
-	_, gone = mustAdd(t, x, begin, numbered(12, third, east, saf.Low, 1))
+	_, gone = mustAdd(t, x, begin, numbered(12, third, south, saf.Low, 1))
 	wantSeqs(t, "oldest Low of all", gone, 7) // message 8
 }
 
@@ -220,6 +220,37 @@ func TestOneSourceFloodsADestination(t *testing.T) {
 	wantSeqs(t, "for another destination", gone)
 	if s := x.Stats(); s.PairMadeWay != 20 || s.DestinationMadeWay != 0 || s.Messages != 3 {
 		t.Errorf("got %+v, want three stored, and 20 that made way for their own source", s)
+	}
+}
+
+// TestManySourcesFloodADestination: sources that bring much for a destination take the place
+// of their own messages, and what one has brought that brings little stays; by number, and by
+// bytes.
+func TestManySourcesFloodADestination(t *testing.T) {
+	for name, l := range map[string]saf.Limits{
+		"by number": limited(func(l *saf.Limits) { l.DestinationMessages, l.PairMessages = 20, 5 }),
+		"by bytes":  limited(func(l *saf.Limits) { l.DestinationBytes, l.PairBytes = 200, 50 }),
+	} {
+		x := saf.NewIndex(l)
+		for i := range 2 {
+			mustAdd(t, x, begin, numbered(i, ann, west, saf.High, 10))
+		}
+		n := 2
+		for range 40 {
+			for flooder := range byte(5) {
+				if _, gone := mustAdd(t, x, begin, numbered(n, ann, identity.NodeID{8, flooder}, saf.High, 10)); slices.ContainsFunc(gone, func(seq uint64) bool { return seq <= 2 }) {
+					t.Fatalf("%s: message %d of five flooders takes the place of %d", name, n, gone)
+				}
+				n++
+			}
+		}
+		_, gone := mustAdd(t, x, begin, numbered(n, ann, west, saf.High, 10))
+		if len(gone) != 1 || gone[0] <= 2 {
+			t.Errorf("%s: got %d that make way for one that brings little, want one of a flooder", name, gone)
+		}
+		if s := x.Stats(); s.Messages != 20 || s.DestinationMadeWay < 150 {
+			t.Errorf("%s: got %+v, want the destination full", name, s)
+		}
 	}
 }
 

@@ -3,6 +3,7 @@ package saf_test
 import (
 	"cmp"
 	"fmt"
+	"maps"
 	"math"
 	"math/rand/v2"
 	"reflect"
@@ -97,11 +98,46 @@ func (m *model) makeRoom(r saf.Record) (gone []uint64) {
 			first := slices.MinFunc(list, func(a, b *modelRecord) int {
 				return cmp.Or(a.class-b.class, a.order-b.order)
 			})
+			if scope == 2 {
+				first = firstOfTheLargest(list, r, len(list) >= messages)
+			}
 			gone = append(gone, m.remove(first))
 			*madeWay[scope]++
 		}
 	}
 	return gone
+}
+
+// firstOfTheLargest returns which of the messages for a destination makes way for r: of the
+// lowest class, the first of the source that has the most.
+func firstOfTheLargest(list []*modelRecord, r saf.Record, byMessages bool) *modelRecord {
+	has, first := make(map[identity.NodeID]int), make(map[identity.NodeID]*modelRecord)
+	count := func(source identity.NodeID, size int) {
+		if byMessages {
+			size = 1
+		}
+		has[source] += size
+	}
+	count(r.Source, r.Size)
+	class := list[0].class
+	for _, e := range list {
+		count(e.Source, e.Size)
+		class = min(class, e.class)
+	}
+	for _, e := range list {
+		if f := first[e.Source]; e.class == class && (f == nil || e.order < f.order) {
+			first[e.Source] = e
+		}
+	}
+	own := func(e *modelRecord) int {
+		if e.Source == r.Source {
+			return 0
+		}
+		return 1
+	}
+	return slices.MinFunc(slices.Collect(maps.Values(first)), func(a, b *modelRecord) int {
+		return cmp.Or(has[b.Source]-has[a.Source], own(a)-own(b), cmp.Compare(a.Seq, b.Seq))
+	})
 }
 
 func (m *model) remove(r *modelRecord) uint64 {

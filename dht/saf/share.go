@@ -46,20 +46,25 @@ type share struct {
 	id     identity.NodeID // of the source or the destination; zero for others
 	chains [classes]chain
 	last   chain // of a destination: those delivered, the one whose last confirmation is the oldest first
+	pairs  chain // of a destination: its shares of pairs
+	beside link  // of a pair: in the pairs of its destination
 
 	messages, highMessages int32
 	bytes, highBytes       int64
 }
 
-// first returns the record that makes way first, 0 if there is none.
-func (s *share) first() int32 {
+// lowest returns the lowest class that has records.
+func (s *share) lowest() class {
 	for c := range classes {
-		if i := s.chains[c].oldest; i != 0 {
-			return i
+		if s.chains[c].oldest != 0 {
+			return c
 		}
 	}
-	return 0
+	return high
 }
+
+// first returns the record that makes way first, 0 if there is none.
+func (s *share) first() int32 { return s.chains[s.lowest()].oldest }
 
 // quota limits a share.
 type quota struct {
