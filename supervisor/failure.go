@@ -100,6 +100,11 @@ func (c *cell) crashed(b *batch, value any) (again bool) {
 func (c *cell) contain(source any, failure *PanicError) {
 	c.contained.Add(1)
 	c.note(failure)
+	if o, ok := source.(Offender); ok {
+		if p := safely(o.Panicked); p != nil {
+			c.host.log.Error("Offender.Panicked panicked", "panic", p)
+		}
+	}
 	f := c.host.options.Contained
 	if f == nil {
 		safely(func() {

@@ -57,6 +57,10 @@ type Finisher interface{ Finish() }
 // the actor goes on. A message whose Source is nil is not attributed.
 type Attributed interface{ Source() any }
 
+// Offender is a Source that wants to know of the panics that are contained because of its
+// messages. Panicked is called in the turn of the actor that panicked; it must not block.
+type Offender interface{ Panicked() }
+
 // Bundle is several messages in one send. Send a pointer to it: the actor receives
 // the elements in order, as if they had been sent one by one, and never the Bundle
 // itself. The elements are taken out before the send returns, so the sender may use

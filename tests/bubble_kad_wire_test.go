@@ -167,6 +167,61 @@ func TestBubbleKadOversized(t *testing.T) {
 	}
 }
 
+// TestBubbleKadBan: a contact that the user bans leaves the routing table at once, and does not
+// come back while the ban lasts.
+//
+// conforms: kad 59
+func TestBubbleKadBan(t *testing.T) {
+	gamelantest.Bubble(t, func(t *testing.T) {
+		_, nodes, clients := kadNetwork(t, 4)
+		time.Sleep(time.Minute)
+		synctest.Wait()
+		knows := func() bool {
+			return slices.ContainsFunc(clients[1].Known(), func(k kad.Known) bool { return k.Contact.ID == clients[2].ID() })
+		}
+		if !knows() {
+			t.Fatal("got a table without the other node")
+		}
+		if err := nodes[1].Peers().Ban(t.Context(), nodes[2].ID(), time.Hour, "by the test"); err != nil {
+			t.Fatal(err)
+		}
+		synctest.Wait()
+		if knows() {
+			t.Error("got a banned node in the table")
+		}
+		time.Sleep(30 * time.Minute)
+		if knows() {
+			t.Error("got a banned node in the table after half an hour")
+		}
+	})
+}
+
+// TestBubbleKadFlood: a peer that sends requests without reading the answers commits an
+// offence; it does not bloat the node.
+//
+// conforms: kad 59
+func TestBubbleKadFlood(t *testing.T) {
+	gamelantest.Bubble(t, func(t *testing.T) {
+		net := gamelantest.NewNetwork(t)
+		a, client := kadNode(t, net)
+		x := net.Start(gamelan.Config{NoDHT: true})
+		net.Connect(x, a)
+		s := newAsks(t, x, a)
+		var b []byte
+		for i := range 5000 {
+			b = frame.Append(b, []byte{8, byte(i) & 0x7f}) // no body: refused
+		}
+		_, _ = s.Write(b) // the node may end the substream meanwhile
+		synctest.Wait()
+		if _, reason, banned := a.Peers().Banned(x.ID()); !banned || !strings.Contains(reason, "without waiting") {
+			t.Errorf("got banned %v (%s), want a ban by connectivity", banned, reason)
+		}
+		if n := client.Stats().Malformed; n == 0 || n > 5000 {
+			t.Errorf("got %d malformed requests counted, want some", n)
+		}
+	})
+}
+
 // TestBubbleKadUnlisted: a node that does not list the protocol is not asked, also if it takes
 // such substreams by now. If it asks and serves others, it is asked from then on.
 //

@@ -9,6 +9,7 @@ import (
 	"github.com/asynkron/protoactor-go/actor"
 
 	"github.com/gamelan-p2p/gamelan/dht/kad"
+	rules "github.com/gamelan-p2p/gamelan/dht/kad/gateway"
 	"github.com/gamelan-p2p/gamelan/dht/kad/record"
 	"github.com/gamelan-p2p/gamelan/dht/kad/table"
 	"github.com/gamelan-p2p/gamelan/dht/kad/upkeep"
@@ -118,13 +119,24 @@ func (x *core) listed() []Contact {
 	return list
 }
 
-// violated tells the networks that a peer gave a record that nobody can give by mistake.
+// violated reports a peer that gave a record which nobody can give by mistake: to its network,
+// or to the gateway, which then ignores the peer.
+//
+// spec: kad B10.4
 func (x *core) violated(peer *Contact, source any, err error) {
-	if g, _ := x.route(peer); g != nil {
-		if v, ok := g.network.(Violations); ok {
-			v.Violated(*peer, source, err)
-		}
+	g, at := x.route(peer)
+	from := rules.Request{Packet: kad.Packet{Address: at, PublicKey: peer.PublicKey}}
+	if in, ok := source.(*sender); ok {
+		g, from.Packet = in.gate, in.Packet
 	}
+	if g == nil {
+		return
+	}
+	if v, ok := g.network.(Violations); ok {
+		v.Violated(*peer, source, err)
+		return
+	}
+	x.tell(g.pid, rules.Punish{Source: from.Source()})
 }
 
 // tell sends a message to an actor of the client.

@@ -17,7 +17,7 @@ import (
 // gateway sends requests of its client over one network, and answers those of others. The
 // machine of package gateway decides what is sent, and what is believed of what comes in.
 //
-// In: ask, withdraw, arrived, served, awaitOpen, the messages of its Link. Out: answer to the asker;
+// In: ask, withdraw, arrived, served, awaitOpen, Punish, Panicked, the messages of its Link. Out: answer to the asker;
 // contactAnswered, contactFailed and contactAsked to table; nodeAsked to upkeep; serving to
 // store; opened. A restart loses the limits and proofs of peers; requests under way are lost,
 // and their askers are told.
@@ -65,6 +65,10 @@ func (a *gateway) Receive(c actor.Context) {
 		a.arrived(c, m)
 	case *served:
 		a.served(c, m)
+	case rules.Punish:
+		a.step(c, m, nil)
+	case rules.Panicked:
+		a.step(c, m, nil)
 	case gatewayDue:
 		a.due.fired()
 		a.step(c, rules.Due{}, nil)
@@ -275,6 +279,10 @@ func (a *gateway) lost(c actor.Context, f *rules.Lost) {
 // arrived handles a packet.
 func (a *gateway) arrived(c actor.Context, m *arrived) {
 	a.x.figures.bytesIn.Add(uint64(m.in.Size))
+	if key := m.in.PublicKey; !key.IsZero() && a.x.host.Banned(Contact{PublicKey: key}) {
+		a.x.figures.countRefusal("banned")
+		return
+	}
 	a.step(c, &rules.Received{Request: rules.Request{Packet: m.in.Packet, From: m.in.From, Group: m.in.Group}}, m)
 }
 

@@ -47,7 +47,8 @@ type (
 	Lister interface{ Listed() []Contact }
 	// Violations wants to know of a peer that broke the rules in a way that only the client
 	// sees: it gave a record with a bad signature. source is that of [Incoming]. Any goroutine
-	// may call it; it never waits.
+	// may call it; it never waits. On a Network without it the gateway ignores the peer for
+	// ten minutes.
 	Violations interface {
 		Violated(peer Contact, source any, err error)
 	}
@@ -98,6 +99,8 @@ type Incoming struct {
 	// Group is the group of the sender's IP address that limits are counted for; "" for
 	// none.
 	Group string
+
+	gate *gate // that got it; set by [Port.Deliver]
 }
 
 // Outgoing is a packet to be sent.

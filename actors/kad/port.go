@@ -7,6 +7,7 @@ import (
 	"github.com/asynkron/protoactor-go/actor"
 
 	"github.com/gamelan-p2p/gamelan/dht/kad"
+	rules "github.com/gamelan-p2p/gamelan/dht/kad/gateway"
 )
 
 // Admission: how many packets of peers may wait or be in work (spec: kad B13).
@@ -88,6 +89,7 @@ func (p *Port) Deliver(in Incoming) bool {
 		p.gate.core.figures.busy.Add(1)
 		return false
 	}
+	in.gate = p.gate
 	p.tell(&arrived{in: in, token: t})
 	return true
 }
@@ -118,7 +120,20 @@ func (in *Incoming) source() any {
 	if in.Source != nil {
 		return in.Source
 	}
-	return in.Address
+	return (*sender)(in)
+}
+
+// sender names who sent a packet that has no Source. After three panics on its packets
+// within a minute the gateway ignores it for a minute (spec: kad B13).
+type sender Incoming
+
+// String returns the address.
+func (s *sender) String() string { return string(s.Address) }
+
+// Panicked counts a panic on a packet of the sender.
+func (s *sender) Panicked() {
+	r := rules.Request{Packet: s.Packet}
+	s.gate.core.tell(s.gate.pid, rules.Panicked{Source: r.Source()})
 }
 
 // tokens admit packets.

@@ -6,6 +6,7 @@ import (
 
 	"github.com/asynkron/protoactor-go/actor"
 
+	"github.com/gamelan-p2p/gamelan/actors"
 	"github.com/gamelan-p2p/gamelan/dht/kad"
 	"github.com/gamelan-p2p/gamelan/dht/kad/table"
 	"github.com/gamelan-p2p/gamelan/inspect"
@@ -15,8 +16,8 @@ import (
 // tableActor is the only writer of the routing table. It publishes the view that all
 // others read.
 //
-// In: contactAnswered, contactFailed, contactAsked, contactBlamed, contactBanned, joined,
-// churned, answer, tableHas. Out: contactAdded and contactRemoved to upkeep and to the client's actor,
+// In: contactAnswered, contactFailed, contactAsked, contactBlamed, joined,
+// churned, event PeerBanned, answer, tableHas. Out: contactAdded and contactRemoved to upkeep and to the client's actor,
 // ask, tableHas to upkeep. A restart begins with the contacts of the last view, which stays readable; candidates
 // and replacements are lost.
 //
@@ -55,8 +56,6 @@ type (
 		id   ID
 		mild bool
 	}
-	// contactBanned: a contact must not be in the table any more.
-	contactBanned struct{ id ID }
 	// joined: the first lookup of the own id has ended.
 	joined struct{}
 	// churned: half of the contacts live that long.
@@ -93,8 +92,8 @@ func (a *tableActor) Receive(c actor.Context) {
 		a.step(c, table.Asked{Contact: m.contact, ReadOnly: m.readOnly})
 	case contactBlamed:
 		a.step(c, table.Blamed{ID: m.id, Mild: m.mild})
-	case contactBanned:
-		a.step(c, table.Banned{ID: m.id})
+	case actors.PeerBanned:
+		a.step(c, table.Banned{})
 	case joined:
 		a.step(c, table.Joined{})
 	case churned:
@@ -114,6 +113,7 @@ func (a *tableActor) Receive(c actor.Context) {
 
 func (a *tableActor) start(c actor.Context) {
 	x := a.x
+	supervisor.Subscribe[actors.PeerBanned](c)
 	a.table = table.New(x.self, table.Options{
 		Overlay: x.Overlay, IDLen: x.idLen(), K: x.Params.K, AllowPrivate: x.AllowPrivate, Rand: supervisor.Rand(c).Rand,
 		Banned: x.host.Banned,

@@ -21,6 +21,9 @@ const (
 	// maxRefusals is how many requests that the reading task has refused may wait for their
 	// answers.
 	maxRefusals = 16
+	// maxUnread is how many more requests a peer may send without having waited for those
+	// answers.
+	maxUnread = 4 * maxOwed
 )
 
 // account counts the answers that a peer owes, and when the last request or answer was. The

@@ -20,5 +20,6 @@ var (
 var (
 	errOversized = v1.ErrTooLong
 	errUnasked   = errors.New("kad: an answer that nobody asked for")
+	errFlood     = errors.New("kad: requests without waiting for answers")
 	errOtherKey  = errors.New("kad: the claim is of another key than that of the connection")
 )

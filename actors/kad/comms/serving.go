@@ -130,6 +130,7 @@ type requests struct {
 	stream protocol.Stream
 	told   *told
 	listed bool // it is known that the peer serves others
+	unread int  // refusals in a row that the peer did not read
 }
 
 func (r *requests) read(context.Context) error {
@@ -157,8 +158,7 @@ func (r *requests) request(body []byte) error {
 		if !ok {
 			return violation(err)
 		}
-		r.refuse(m.ID, status, err.Error())
-		return nil
+		return r.refuse(m.ID, status, err.Error())
 	}
 	own(&m)
 	if !m.ReadOnly && !r.listed {
@@ -172,18 +172,25 @@ func (r *requests) request(body []byte) error {
 		Packet: dhtkad.Packet{Address: routeOf(r.key), PublicKey: r.key, Message: m, Size: len(body) + frame.HeaderLen},
 		From:   r.n.sender(r.key), Source: r.source, Group: r.group,
 	}) {
-		r.refuse(m.ID, dhtkad.Busy, "")
+		return r.refuse(m.ID, dhtkad.Busy, "")
 	}
 	return nil
 }
 
-// refuse has the actor answer, unless too many such answers wait.
-func (r *requests) refuse(id dhtkad.RequestID, s dhtkad.Status, detail string) {
+// refuse has the actor answer, unless too many such answers wait. A peer that waits for
+// answers, as the protocol wants, has at most [maxOwed] requests without one. So one that
+// sends far more is an offender (spec: kad B10.4).
+func (r *requests) refuse(id dhtkad.RequestID, s dhtkad.Status, detail string) error {
 	if r.told.refused.Add(1) > maxRefusals {
 		r.told.refused.Add(-1)
-		return
+		if r.unread++; r.unread > maxUnread {
+			return violation(errFlood)
+		}
+		return nil
 	}
+	r.unread = 0
 	r.port.Tell(&refused{key: r.key, id: id, status: s, detail: detail, source: r.source, told: r.told})
+	return nil
 }
 
 // oversized makes an offence of a frame that is too long.

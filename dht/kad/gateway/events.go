@@ -44,9 +44,12 @@ type (
 		Answer  kad.Message
 	}
 
-	// Punish: ignore the requests of a source ([Request.Source]) for the time of the
-	// penalty.
+	// Punish: ignore a source ([Request.Source]) for the time of the penalty.
 	Punish struct{ Source string }
+
+	// Panicked: this node panicked on a message of a source. The third time within a minute
+	// the source is ignored for a minute.
+	Panicked struct{ Source string }
 
 	// SetClient: from now on the node serves nobody, or serves again.
 	SetClient struct{ Client bool }
@@ -61,6 +64,7 @@ func (Closed) event()    {}
 func (*Received) event() {}
 func (*Respond) event()  {}
 func (Punish) event()    {}
+func (Panicked) event()  {}
 func (SetClient) event() {}
 func (Due) event()       {}
 

@@ -116,6 +116,8 @@ func (m *Machine) Step(now time.Time, e Event) []Effect {
 		m.respond(now, e.Request, &e.Answer)
 	case Punish:
 		m.limiter.Punish(e.Source, now)
+	case Panicked:
+		m.limiter.Panicked(e.Source, now)
 	case SetClient:
 		m.o.Client = e.Client
 	case Due:
@@ -225,6 +227,10 @@ func (m *Machine) carryOut(f rpc.Effect) {
 func (m *Machine) received(now time.Time, r *Request) {
 	if r.From.ID == m.o.Self {
 		m.drop(r, Own)
+		return
+	}
+	if !r.Message.Verb.IsRequest() && m.limiter.Ignored(r.Source(), now) {
+		m.drop(r, Drop(limit.Punished))
 		return
 	}
 	if m.proofs != nil {

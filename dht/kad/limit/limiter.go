@@ -38,7 +38,8 @@ type Limiter struct {
 	// others are groups, and addresses without proof. Whoever invents addresses fills them,
 	// and them alone.
 	others   *recent[name, source]
-	punished *recent[string, time.Time] // until when; the one that ends first is the oldest
+	punished *recent[string, time.Time] // until when
+	panics   *recent[string, panics]
 	refused  map[Reason]uint64
 }
 
@@ -54,6 +55,7 @@ type source struct{ requests, stores, out bucket }
 func NewLimiter(r Rates) *Limiter {
 	return &Limiter{
 		rates: r, sources: newRecent[string, source](r.Entries / 2), others: newRecent[name, source](r.Entries / 2), punished: newRecent[string, time.Time](r.Entries),
+		panics:  newRecent[string, panics](maxPanicking),
 		refused: map[Reason]uint64{},
 	}
 }
@@ -69,9 +71,8 @@ func (l *Limiter) Request(s Source, isStore bool, now time.Time) (why Reason, re
 }
 
 func (l *Limiter) request(s Source, isStore bool, now time.Time) (Reason, time.Duration) {
-	l.forgive(now)
-	if until := l.punished.get(s.ID); until != nil {
-		return Punished, until.Sub(now)
+	if left := l.penalty(s.ID, now); left > 0 {
+		return Punished, left
 	}
 	if wait := l.total.wait(l.rates.Total, s.needs(l.rates.Total), now); wait > 0 {
 		return TotalRate, wait
@@ -133,24 +134,60 @@ func (l *Limiter) Answer(s Source, n int, now time.Time) bool {
 // there was room to remember that; if not, the source has its usual limits. Where the
 // address of a source can be invented, punish it only for what its owner did: for an
 // answer with an id that was sent there.
-func (l *Limiter) Punish(id string, now time.Time) bool {
-	l.forgive(now)
-	if l.punished.get(id) == nil && l.punished.len() >= l.rates.Entries {
+func (l *Limiter) Punish(id string, now time.Time) bool { return l.punish(id, l.rates.Penalty, now) }
+
+func (l *Limiter) punish(id string, penalty time.Duration, now time.Time) bool {
+	left := l.penalty(id, now)
+	if left == 0 && l.punished.len() >= l.rates.Entries {
 		l.refused[Crowded]++
 		return false
 	}
-	*l.punished.use(id) = now.Add(l.rates.Penalty)
+	*l.punished.use(id) = now.Add(max(left, penalty))
 	return true
 }
 
-// Ignored reports whether the source is being ignored.
-func (l *Limiter) Ignored(id string, now time.Time) bool {
-	l.forgive(now)
-	return l.punished.get(id) != nil
+// Panics of this node on messages of one source (spec: kad B13).
+const (
+	PanicsAllowed = 2           // in PanicWindow; the next one is punished
+	PanicWindow   = time.Minute // also the penalty
+	maxPanicking  = 1024        // sources that are remembered
+)
+
+// panics are the times of the last panics of a source.
+type panics [PanicsAllowed]time.Time
+
+// Panicked notes that this node panicked on a message of a source. The third time within a
+// minute the source is ignored for a minute, also if its address may be invented: the node
+// comes first.
+func (l *Limiter) Panicked(id string, now time.Time) {
+	p := l.panics.use(id)
+	first := p[0]
+	copy(p[:], p[1:])
+	p[len(p)-1] = now
+	if !first.IsZero() && now.Sub(first) < PanicWindow {
+		l.punish(id, PanicWindow, now)
+	}
 }
 
-// forgive ends the penalties that are over. All penalties are equally long, so that the
-// oldest ends first.
+// Ignored reports whether the source is being ignored.
+func (l *Limiter) Ignored(id string, now time.Time) bool { return l.penalty(id, now) > 0 }
+
+// penalty returns how long the source will be ignored; 0: it is not.
+func (l *Limiter) penalty(id string, now time.Time) time.Duration {
+	l.forgive(now)
+	until := l.punished.get(id)
+	if until == nil {
+		return 0
+	}
+	if left := until.Sub(now); left > 0 {
+		return left
+	}
+	l.punished.delete(id)
+	return 0
+}
+
+// forgive ends the penalties that are over, as far as they are the oldest. A shorter one that
+// was given later is found to be over when its source comes again.
 func (l *Limiter) forgive(now time.Time) {
 	for {
 		id, until, ok := l.punished.oldest()

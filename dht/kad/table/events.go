@@ -47,8 +47,8 @@ type (
 		Mild bool
 	}
 
-	// Banned: a contact must not be in the table any more.
-	Banned struct{ ID kad.ID }
+	// Banned: [Options.Banned] bans others than before. Contacts that it bans leave the table.
+	Banned struct{}
 
 	// Joined: the first lookup of this node's own id has ended.
 	Joined struct{}

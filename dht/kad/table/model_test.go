@@ -85,9 +85,12 @@ func TestTheTableHoldsItsPromises(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		self := kad.ID{3: 0x55, 31: 1}
 		seed := rapid.Uint64().Draw(t, "seed")
+		bans := map[kad.ID]bool{}
 		k, waiting := rapid.IntRange(1, 4).Draw(t, "k"), rapid.IntRange(1, 4).Draw(t, "replacements")
 		machine := func() *Table {
-			return New(self, Options{K: k, Replacements: waiting, Rand: rand.New(rand.NewPCG(seed, 0))})
+			return New(self, Options{
+				K: k, Replacements: waiting, Rand: rand.New(rand.NewPCG(seed, 0)), Banned: func(c kad.Contact) bool { return bans[c.ID] },
+			})
 		}
 		tab, twin := machine(), machine()
 		now := time.Unix(1_000_000, 0)
@@ -121,6 +124,11 @@ func TestTheTableHoldsItsPromises(t *testing.T) {
 					if f.Candidate == live[f.Contact.ID] {
 						t.Fatalf("probe of %s as candidate %v, live %v", f.Contact.ID.Short(), f.Candidate, live[f.Contact.ID])
 					}
+				}
+			}
+			for id := range bans {
+				if live[id] {
+					t.Fatalf("%s is live, want nobody who is banned", id.Short())
 				}
 			}
 			if len(live) != tab.Len() {
@@ -160,7 +168,8 @@ func TestTheTableHoldsItsPromises(t *testing.T) {
 				step(Blamed{contact().ID, rapid.Bool().Draw(t, "mild")})
 			case 8:
 				if rapid.IntRange(0, 2).Draw(t, "ban") == 0 {
-					step(Banned{contact().ID})
+					bans[contact().ID] = true // after each step nobody of them is live
+					step(Banned{})
 				} else {
 					joined = true
 					step(Joined{})

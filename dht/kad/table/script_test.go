@@ -56,11 +56,13 @@ type run struct {
 	script.Clock
 	t     *Table
 	wakes bool
+	bans  map[string]bool
 }
 
 func (r *run) reset(o Options) {
 	o.Rand = rand.New(rand.NewPCG(1, 2))
-	o.Banned = func(c kad.Contact) bool { return script.Name(c.ID) == "9.666" }
+	r.bans = map[string]bool{"9.666": true}
+	o.Banned = func(c kad.Contact) bool { return r.bans[script.Name(c.ID)] }
 	r.Clock = script.NewClock()
 	r.t = New(kad.ID{}, o)
 }
@@ -116,7 +118,10 @@ func (r *run) run(t *testing.T, d *datadriven.TestData) string {
 	case "blamed":
 		return each(func(c kad.Contact) Event { return Blamed{c.ID, d.HasArg("mild")} })
 	case "banned":
-		return each(func(c kad.Contact) Event { return Banned{c.ID} })
+		return each(func(c kad.Contact) Event {
+			r.bans[script.Name(c.ID)] = true
+			return Banned{}
+		})
 	case "joined":
 		return script.OrNothing(r.step(Joined{}))
 	case "churn":

@@ -124,7 +124,7 @@ func (t *Table) Step(now time.Time, e Event) []Effect {
 	case Blamed:
 		t.blamed(now, e)
 	case Banned:
-		t.banned(now, e.ID)
+		t.banned(now)
 	case Joined:
 		t.joined = true
 		for _, b := range t.buckets {
@@ -438,18 +438,27 @@ func (t *Table) remove(now time.Time, b *bucket, x *entry, why Reason) {
 	t.promote(now, b)
 }
 
-func (t *Table) banned(now time.Time, id kad.ID) {
-	if c, ok := t.candidates[id]; ok {
-		t.forget(id, c)
-	}
-	x := t.index[id]
-	if x == nil {
+// banned removes all that must not be in the table any more.
+func (t *Table) banned(now time.Time) {
+	if t.o.Banned == nil {
 		return
 	}
-	if b := t.bucketOf(id); x.waiting {
-		t.drop(b, x)
-	} else {
-		t.remove(now, b, x, Ban)
+	for _, id := range slices.Clone(t.order) {
+		if c := t.candidates[id]; t.o.Banned(c.contact) {
+			t.forget(id, c)
+		}
+	}
+	for _, b := range t.buckets {
+		for _, x := range slices.Clone(b.waiting) {
+			if t.o.Banned(x.Contact) {
+				t.drop(b, x)
+			}
+		}
+		for _, x := range slices.Clone(b.live) {
+			if t.o.Banned(x.Contact) {
+				t.remove(now, b, x, Ban)
+			}
+		}
 	}
 }
 

@@ -48,6 +48,7 @@ func TestScripts(t *testing.T) {
 }
 
 type run struct {
+	gone map[kad.ID]bool // contacts that leave the table
 	script.Clock
 	m       *Machine
 	table   *table.Table
@@ -57,7 +58,7 @@ type run struct {
 func (r *run) reset(o Options) {
 	random := rand.New(rand.NewPCG(1, 2))
 	r.Clock = script.NewClock()
-	r.table = table.New(kad.ID{}, table.Options{K: 20, Rand: random})
+	r.table = table.New(kad.ID{}, table.Options{K: 20, Rand: random, Banned: func(c kad.Contact) bool { return r.gone[c.ID] }})
 	r.table.Step(r.Now, table.Joined{})
 	o.View, o.Rand = r.table.View, random
 	r.m, r.answers = New(kad.ID{}, o), nil
@@ -102,7 +103,9 @@ func (r *run) run(t *testing.T, d *datadriven.TestData) string {
 		lived := "1h"
 		d.MaybeScanArgs(t, "lived", &lived)
 		for _, c := range script.Contacts(t, texts) {
-			r.table.Step(r.Now, table.Banned{ID: c.ID})
+			r.gone = map[kad.ID]bool{c.ID: true}
+			r.table.Step(r.Now, table.Banned{})
+			r.gone = nil
 			b.WriteString(r.step(Removed{Contact: c, Lived: script.Duration(t, lived), Banned: d.HasArg("banned")}))
 		}
 		return script.OrNothing(b.String())
