@@ -33,7 +33,7 @@ func (b *builder) addParts(n *Node) error {
 		}
 		n.parts = append(n.parts, n.saf.Part())
 	}
-	n.kad = kadpart.New(b.trunk.Trunk, b.kadSettings(n))
+	n.kad = kadpart.New(b.trunk.Trunk, b.kadSettings())
 	n.parts = append(n.parts, n.kad.Part())
 	n.calls = rpcpart.New(b.trunk.Trunk, rpcpart.Settings{
 		Sessions: b.RPC.MaxSessions, SessionsPerPeer: b.RPC.MaxPeerSessions,
@@ -45,7 +45,7 @@ func (b *builder) addParts(n *Node) error {
 
 // kadSettings returns what clients of the key-value DHT use unless their settings say
 // otherwise.
-func (b *builder) kadSettings(*Node) kadpart.Settings {
+func (b *builder) kadSettings() kadpart.Settings {
 	return kadpart.Settings{
 		AllowPrivate: b.profile.TestAddresses,
 		Networks: func(c *kadpart.Config) ([]kadpart.Network, error) {

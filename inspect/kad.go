@@ -6,11 +6,8 @@ import (
 	"fmt"
 	"io"
 	"iter"
-	"maps"
 	"net/http"
 	"net/url"
-	"slices"
-	"strings"
 )
 
 // KadAction is an action of the key-value DHT. The request for it is POST
@@ -31,17 +28,11 @@ type KadAction struct {
 
 // kadAction carries out one of Actions.Kad.
 func (m *mutations) kadAction(w http.ResponseWriter, r *http.Request) {
-	verb := r.PathValue("verb")
-	action, ok := m.Kad[verb]
-	switch {
-	case len(m.Kad) == 0:
-		notFound(w, "this node has no key-value DHT that can be used from here", "start it with kad.enabled = true")
+	verb, action, ok := actionOf(w, r, "kad", m.Kad, "this node has no key-value DHT that can be used from here", "start it with kad.enabled = true")
+	if !ok {
 		return
-	case !ok:
-		notFound(w, fmt.Sprintf("there is nothing to do at %s", Escape(r.URL.Path)),
-			"POST to /v1/kad/{verb} with one of these verbs: "+strings.Join(slices.Sorted(maps.Keys(m.Kad)), ", "))
-		return
-	case !overUnix(r):
+	}
+	if !overUnix(r) {
 		fail(w, &Error{CodeForbidden, "the key-value DHT is used on the node's Unix socket only", "use gamelan kad on the machine of the node"})
 		return
 	}

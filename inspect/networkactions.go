@@ -34,15 +34,8 @@ func (m *mutations) storeForwardAction(w http.ResponseWriter, r *http.Request) {
 // verb carries out one of the actions of a branch of the API. Without actions it answers
 // "not found" with the text none.
 func (m *mutations) verb(w http.ResponseWriter, r *http.Request, branch string, actions map[string]NetworkAction, none string) {
-	verb := r.PathValue("verb")
-	action, ok := actions[verb]
-	switch {
-	case len(actions) == 0:
-		notFound(w, none, "use the DHT handle in the program that runs the node")
-		return
-	case !ok:
-		notFound(w, fmt.Sprintf("there is nothing to do at %s", Escape(r.URL.Path)),
-			"POST to /v1/"+branch+"/{verb} with one of these verbs: "+strings.Join(slices.Sorted(maps.Keys(actions)), ", "))
+	verb, action, ok := actionOf(w, r, branch, actions, none, "use the DHT handle in the program that runs the node")
+	if !ok {
 		return
 	}
 	q := newQuery(r, action.Params...)
@@ -53,4 +46,19 @@ func (m *mutations) verb(w http.ResponseWriter, r *http.Request, branch string, 
 	m.tell("admin." + branch + "." + verb)
 	v, err := action.Do(r.Context(), q.values)
 	answer(w, v, err)
+}
+
+// actionOf returns the action of a branch that the request names. Without it, it answers "not
+// found": with the text none and a hint if the branch has no actions at all.
+func actionOf[A any](w http.ResponseWriter, r *http.Request, branch string, actions map[string]A, none, hint string) (verb string, action A, ok bool) {
+	verb = r.PathValue("verb")
+	action, ok = actions[verb]
+	switch {
+	case len(actions) == 0:
+		notFound(w, none, hint)
+	case !ok:
+		notFound(w, fmt.Sprintf("there is nothing to do at %s", Escape(r.URL.Path)),
+			"POST to /v1/"+branch+"/{verb} with one of these verbs: "+strings.Join(slices.Sorted(maps.Keys(actions)), ", "))
+	}
+	return verb, action, ok
 }

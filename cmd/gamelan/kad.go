@@ -110,7 +110,7 @@ type kadPutCmd struct {
 	Value  string        `arg:"" optional:"" help:"The value, at most 8192 bytes; @FILE reads it from a file, and @- from standard input."`
 	Sign   string        `help:"Sign the value, so that it can be changed later: a file with an Ed25519 key, in PEM (openssl genpkey -algorithm ed25519) or its seed as 64 hexadecimal digits." placeholder:"FILE"`
 	Salt   string        `help:"Name of one of several values of the same key, at most 64 bytes." placeholder:"TEXT"`
-	TTL    time.Duration `name:"ttl" help:"How long a signed value lives, at most 168h. While it runs, the node signs it again before that." default:"24h" placeholder:"TIME"`
+	TTL    time.Duration `name:"ttl" help:"How long a signed value lives, at most 168h. While it runs, the node signs it again before that (default: 24h)." default:"24h" placeholder:"TIME"`
 	Delete bool          `help:"Replace the signed value by a mark that it was deleted."`
 }
 
@@ -264,6 +264,13 @@ func (c *kadForgetCmd) Run(a *app, k *kadCmd) error {
 type kadTraceCmd struct {
 	What   string `arg:"" enum:"get,find" help:"get looks for a value, and find for the nodes nearest to an id."`
 	Target string `arg:"" help:"The key or id, 64 hexadecimal digits."`
+}
+
+// Help returns the text of gamelan kad trace --help below the flags.
+func (*kadTraceCmd) Help() string {
+	return "A line has the time, the hop (h1: a node that this one knew), the rank among all nodes heard of (#1: the nearest), the node, and what became of the request to it. " +
+		"Closer counts the nodes that it named and that are nearer than itself; best cpl is how many bits the nearest node has in common with the target. " +
+		"Exit codes: 4 no node that was asked has the value, 5 no other node is known."
 }
 
 func (c *kadTraceCmd) Run(a *app, k *kadCmd) error {

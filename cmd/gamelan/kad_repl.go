@@ -13,10 +13,15 @@ import (
 
 // kadReplCmd runs a node of the overlay Seed of its own, and reads verbs from standard input.
 type kadReplCmd struct {
-	Listen string `help:"Multiaddr of the socket; port 0 lets the system choose." default:"/ip4/0.0.0.0/udp/12345" placeholder:"ADDR"`
+	Listen string `help:"Multiaddr of the socket; port 0 lets the system choose (default: /ip4/0.0.0.0/udp/12345)." default:"/ip4/0.0.0.0/udp/12345" placeholder:"ADDR"`
 }
 
 func (*kadReplCmd) noDataDir() {}
+
+// Help returns the text of gamelan kad repl --help below the flags.
+func (*kadReplCmd) Help() string {
+	return "The verbs, one in a line, are connect MULTIADDR, save KEY VALUE, query KEY, status and help. The node keeps nothing on the disk, and stops at the end of the input."
+}
 
 // replStop is how long the node of the prompt may take to stop.
 const replStop = 10 * time.Second

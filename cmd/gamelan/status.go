@@ -25,28 +25,16 @@ func (c *statusCmd) Run(a *app) error {
 	if s.Node, err = node.Node(ctx); err != nil {
 		return err
 	}
-	switch d, err := node.DHT(ctx); {
-	case err == nil:
-		s.DHT = &d
-	case !failure.Is(err, inspect.CodeNotFound): // not found: the node of a program without this section
+	if s.DHT, err = ifThere(node.DHT(ctx)); err != nil {
 		return err
 	}
-	switch n, err := node.Network(ctx); {
-	case err == nil:
-		s.Discovery = &n
-	case !failure.Is(err, inspect.CodeNotFound):
+	if s.Discovery, err = ifThere(node.Network(ctx)); err != nil {
 		return err
 	}
-	switch f, err := node.StoreForward(ctx); {
-	case err == nil:
-		s.Stored = &f
-	case !failure.Is(err, inspect.CodeNotFound):
+	if s.Stored, err = ifThere(node.StoreForward(ctx)); err != nil {
 		return err
 	}
-	switch k, err := node.Kad(ctx); {
-	case err == nil:
-		s.Kad = &k
-	case !failure.Is(err, inspect.CodeNotFound):
+	if s.Kad, err = ifThere(node.Kad(ctx)); err != nil {
 		return err
 	}
 	h, err := node.Health(ctx)
@@ -57,4 +45,15 @@ func (c *statusCmd) Run(a *app) error {
 	s.Warnings = append(s.Warnings, h.Warnings...)
 	s.Warnings = append(s.Warnings, render.Unheard(s.DHT, time.Now())...)
 	return render.ShowStatus(a.Output, s, time.Now())
+}
+
+// ifThere returns a section, and nil for one that the program of the node does not have.
+func ifThere[T any](section T, err error) (*T, error) {
+	if failure.Is(err, inspect.CodeNotFound) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	return &section, nil
 }

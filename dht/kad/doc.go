@@ -26,7 +26,7 @@
 // and an event, and returns what is to be done; randomness is an argument. One
 // goroutine at a time may use a machine.
 //
-// What can be exchanged:
+// Users can exchange:
 //
 //   - the hash that makes keys in the overlay Seed: [Hasher];
 //   - the network below: a gateway delivers and sends [Packet] values, and owns their

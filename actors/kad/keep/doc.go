@@ -7,5 +7,5 @@
 // Each client has its own range of keys, which follows from its overlay and its name. Each
 // record, publication and contact is one entry, so that whatever moment ends the process,
 // none is half there. The order of expiry and the quotas are made anew from the records at
-// each start. What users are promised is in docs/kad.md.
+// each start. docs/kad.md says what is promised to users.
 package keep

@@ -3,7 +3,7 @@
 // known peers, stop (spec: kad A2, B14).
 //
 // Where that program panicked, calls here return errors. Connect says who has answered.
-// Whatever waits takes a context. A [Service] may be started again after it was stopped, as
+// Calls that wait take a context. A [Service] may be started again after it was stopped, as
 // a node with another id that stores nothing. Values that were saved are published again
 // while the service runs.
 //

@@ -10,6 +10,14 @@ import (
 // KadClient is the name of the client of the key-value DHT that the daemon runs.
 const KadClient = "main"
 
+// Hints for those who use the key-value DHT.
+const (
+	// NoKadHint is for a node that runs no client.
+	NoKadHint = "start the node with --kad, or set kad.enabled = true"
+	// KadConnectHint is for a client that knows no other node.
+	KadConnectHint = "enter the network through a node that runs with --kad: gamelan kad connect KEY::ADDRESS"
+)
+
 // MaxKadPut is the length of the longest [KadPut] as JSON, in bytes.
 const MaxKadPut = 2*(record.MaxValue+record.MaxSalt) + 1024
 

@@ -96,21 +96,6 @@ type tracedStep struct {
 	Error *inspect.Error `json:"error"`
 }
 
-// streamed returns the failure of a stream that ended with err. ended says that its last
-// line has come.
-func (c *Client) streamed(ctx context.Context, err error, ended bool) error {
-	if err == nil && ended {
-		return nil
-	}
-	if own, ok := err.(*ownError); ok {
-		return own.error
-	}
-	if f, ok := err.(*failure.Error); ok {
-		return f
-	}
-	return c.gone(ctx, err)
-}
-
 // kad carries out one action on the key-value DHT.
 func (c *Client) kad(ctx context.Context, verb string, q url.Values, body []byte, v any) error {
 	return c.post(ctx, "/v1/kad/"+verb+"?"+q.Encode(), bytes.NewReader(body), v)

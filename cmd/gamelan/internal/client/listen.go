@@ -44,16 +44,22 @@ func (c *Client) Listen(ctx context.Context, count int, all bool, out Sink) erro
 			c.handBack(ctx, name)
 		}
 	}
+	return c.streamed(ctx, err, true)
+}
+
+// streamed returns the failure of a stream that ended with err. ended says that its last
+// line has come.
+func (c *Client) streamed(ctx context.Context, err error, ended bool) error {
+	if err == nil && ended {
+		return nil
+	}
 	if own, ok := errors.AsType[*ownError](err); ok {
 		return own.error
 	}
 	if f, ok := errors.AsType[*failure.Error](err); ok {
 		return f
 	}
-	if err != nil {
-		return c.gone(ctx, err)
-	}
-	return nil
+	return c.gone(ctx, err)
 }
 
 // handBackTimeout is how long the node may take to end a listener.

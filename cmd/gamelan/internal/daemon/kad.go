@@ -67,7 +67,7 @@ func kadClient(n *gamelan.Node, name string) (*kad.Client, error) {
 	if !ok {
 		return nil, &inspect.Error{
 			Code: inspect.CodeFailed, Message: fmt.Sprintf("no client %q of the key-value DHT runs on this node", inspect.Escape(name)),
-			Hint: "start the node with --kad, or set kad.enabled = true; gamelan kad status lists the clients",
+			Hint: api.NoKadHint + "; gamelan kad status lists the clients",
 		}
 	}
 	return c, nil
@@ -82,7 +82,11 @@ func kadError(err error) error {
 	case errors.Is(err, kad.ErrNotFound):
 		return &inspect.Error{Code: inspect.CodeNoValue, Message: failure.Text(err), Hint: "check the key; a value lives until it expires, unless its publisher publishes it again"}
 	case errors.Is(err, kad.ErrNoPeers), errors.Is(err, kad.ErrIsolated):
-		return &inspect.Error{Code: inspect.CodeNoPeers, Message: failure.Text(err), Hint: "connect to a node of the network: gamelan kad connect KEY::ADDRESS"}
+		message := "no known node answers"
+		if errors.Is(err, kad.ErrNoPeers) {
+			message = "no other node is known"
+		}
+		return &inspect.Error{Code: inspect.CodeNoPeers, Message: message, Hint: api.KadConnectHint}
 	case errors.As(err, &low):
 		return &inspect.Error{Code: inspect.CodeSuperseded, Message: failure.Text(err), Hint: "read it with gamelan kad get, and publish again"}
 	}
@@ -121,6 +125,9 @@ func kadForget(ctx context.Context, c *kad.Client, v url.Values, _ []byte) (any,
 	key, err := kadKey(c, v, "key")
 	if err == nil {
 		err = c.Forget(ctx, key)
+	}
+	if errors.Is(err, kad.ErrNotFound) {
+		err = &inspect.Error{Code: inspect.CodeNoValue, Message: "the client does not publish this key", Hint: "gamelan kad status --own lists the keys that it publishes"}
 	}
 	return models.KadForgotten{Key: key.Text(c.IDLen())}, err
 }
@@ -170,7 +177,14 @@ func kadPut(ctx context.Context, c *kad.Client, _ url.Values, body []byte) (any,
 	}
 	r, err := publish(ctx, c, &p)
 	var partial *put.PartialError
-	if err != nil && !errors.As(err, &partial) {
+	switch {
+	case err == nil, errors.As(err, &partial):
+	case errors.Is(err, kad.ErrNoPeers) && !r.Key.IsZero():
+		return nil, &inspect.Error{
+			Code: inspect.CodeNoPeers, Message: "no other node is known; the value is kept, and published under " + r.Key.Text(c.IDLen()) + " when one is",
+			Hint: api.KadConnectHint,
+		}
+	default:
 		return nil, err
 	}
 	v := models.KadReport{Key: r.Key.Text(c.IDLen()), Accepted: r.Accepted, Quorum: r.Quorum, Outcomes: []models.KadOutcome{}}

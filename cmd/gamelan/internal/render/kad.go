@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/api"
 	"github.com/gamelan-p2p/gamelan/inspect"
 	"github.com/gamelan-p2p/gamelan/inspect/models"
 )
@@ -15,17 +16,21 @@ func Kad(o *Output, v *models.Kad) error {
 	if o.JSON {
 		return o.PrintJSON(v)
 	}
-	var b strings.Builder
+	var b lines
 	fmt.Fprintln(&b, inspect.Escape(v.Summary))
 	if len(v.Clients) == 0 {
-		fmt.Fprintln(&b, "Next: start the node with --kad, or set kad.enabled = true.")
+		fmt.Fprintf(&b, "Next: %s.\n", api.NoKadHint)
 	}
+	alone := false
 	for i := range v.Clients {
 		fmt.Fprintln(&b)
 		kadClientLines(&b, &v.Clients[i])
+		alone = alone || v.Clients[i].Contacts == 0 && v.Clients[i].Overlay == "native"
 	}
-	_, err := fmt.Fprint(o.Out, b.String())
-	return err
+	if alone {
+		fmt.Fprintf(&b, "\nNext: %s.\n", api.KadConnectHint)
+	}
+	return b.print(o)
 }
 
 // KadText returns the state of the clients in a few words.
@@ -39,13 +44,7 @@ func KadText(v *models.Kad) string {
 	return "key-value DHT: " + strings.Join(parts, "; ")
 }
 
-func kadClientLines(b *strings.Builder, c *models.KadClient) {
-	about := func(name string, lines ...string) {
-		for _, text := range lines {
-			fmt.Fprintf(b, "%-12s%s\n", name, inspect.Escape(text))
-			name = ""
-		}
-	}
+func kadClientLines(b *lines, c *models.KadClient) {
 	var all models.KadRequests
 	for _, r := range c.Requests {
 		all = models.KadRequests{
@@ -53,26 +52,26 @@ func kadClientLines(b *strings.Builder, c *models.KadClient) {
 		}
 	}
 	number := inspect.Number
-	about("client", fmt.Sprintf("%s, overlay %s, mode %s", c.Name, c.Overlay, c.Mode))
-	about("state", c.State)
-	about("id", c.ID)
-	about("over", c.Networks...)
-	about("addresses", c.Addresses...)
-	about("contacts", fmt.Sprintf("%s in %s", number(uint64(c.Contacts)), inspect.Count(uint64(c.Buckets), "bucket")))
+	b.about("client", fmt.Sprintf("%s, overlay %s, mode %s", c.Name, c.Overlay, c.Mode))
+	b.about("state", c.State)
+	b.about("id", c.ID)
+	b.about("over", c.Networks...)
+	b.about("addresses", c.Addresses...)
+	b.about("contacts", fmt.Sprintf("%s in %s", number(uint64(c.Contacts)), inspect.Count(uint64(c.Buckets), "bucket")))
 	stores := fmt.Sprintf("%s for others, %s", inspect.Count(uint64(c.Records), "record"), Bytes(int64(c.Bytes)))
 	if c.Cached > 0 {
 		stores += fmt.Sprintf(", %s of them cached", number(uint64(c.Cached)))
 	}
-	about("stores", stores)
-	about("publishes", fmt.Sprintf("%s; %s, %s of them at too few nodes", inspect.Count(uint64(c.Own), "record"), inspect.Count(c.Puts, "put"), number(c.Partial)))
-	about("lookups", fmt.Sprintf("%s, %s found a value, %s failed", number(c.Lookups), number(c.Found), number(c.Failed)))
-	about("asked", fmt.Sprintf("%s, %s answered, %s lost", inspect.Count(all.Sent, "request"), number(all.Answered), number(all.Lost)))
-	about("asked by", fmt.Sprintf("%s; refused %s", inspect.Count(all.Served, "request"), countsText(c.Refused, "none")))
+	b.about("stores", stores)
+	b.about("publishes", fmt.Sprintf("%s; %s, %s of them at too few nodes", inspect.Count(uint64(c.Own), "record"), inspect.Count(c.Puts, "put"), number(c.Partial)))
+	b.about("lookups", fmt.Sprintf("%s, %s found a value, %s failed", number(c.Lookups), number(c.Found), number(c.Failed)))
+	b.about("asked", fmt.Sprintf("%s, %s answered, %s lost", inspect.Count(all.Sent, "request"), number(all.Answered), number(all.Lost)))
+	b.about("asked by", fmt.Sprintf("%s; refused %s", inspect.Count(all.Served, "request"), countsText(c.Refused, "none")))
 	if c.Malformed+c.Busy+c.Unwanted > 0 {
-		about("dropped", fmt.Sprintf("%s malformed, %s while busy, %s answers to no request", number(c.Malformed), number(c.Busy), number(c.Unwanted)))
+		b.about("dropped", fmt.Sprintf("%s malformed, %s while busy, %s answers to no request", number(c.Malformed), number(c.Busy), number(c.Unwanted)))
 	}
 	if c.Damaged > 0 {
-		about("damaged", inspect.Count(c.Damaged, "record")+" of the disk could not be read")
+		b.about("damaged", inspect.Count(c.Damaged, "record")+" of the disk could not be read")
 	}
 }
 

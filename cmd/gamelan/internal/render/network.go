@@ -2,7 +2,6 @@ package render
 
 import (
 	"fmt"
-	"maps"
 	"regexp"
 	"slices"
 	"strings"
@@ -135,16 +134,11 @@ func joinLines(j *models.NetworkJoin, now time.Time) (lines []string) {
 
 // reasonsText returns the refused messages by reason, with "; " before them.
 func reasonsText(refused map[string]uint64) string {
-	var total uint64
-	var parts []string
-	for _, reason := range slices.Sorted(maps.Keys(refused)) {
-		total += refused[reason]
-		parts = append(parts, inspect.Number(refused[reason])+" "+reason)
-	}
+	total, parts := counted(refused)
 	if total == 0 {
 		return ""
 	}
-	return fmt.Sprintf("; %s refused (%s)", inspect.Number(total), strings.Join(parts, ", "))
+	return fmt.Sprintf("; %s refused (%s)", inspect.Number(total), parts)
 }
 
 func roundLines(s *models.NetworkSync, now time.Time) (lines []string) {

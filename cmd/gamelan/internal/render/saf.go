@@ -116,16 +116,22 @@ func storesLines(s *models.StoreForwardServer, now time.Time) (lines []string) {
 
 // countsText returns numbers with their words, in the order of the words, or none.
 func countsText(counts map[string]uint64, none string) string {
-	var total uint64
+	total, parts := counted(counts)
+	if total == 0 {
+		return none
+	}
+	return inspect.Number(total) + ": " + parts
+}
+
+// counted returns the sum of numbers, and the numbers with their words, in the order of the
+// words.
+func counted(counts map[string]uint64) (total uint64, text string) {
 	var parts []string
 	for _, word := range slices.Sorted(maps.Keys(counts)) {
 		total += counts[word]
 		parts = append(parts, inspect.Number(counts[word])+" "+word)
 	}
-	if total == 0 {
-		return none
-	}
-	return inspect.Number(total) + ": " + strings.Join(parts, ", ")
+	return total, strings.Join(parts, ", ")
 }
 
 // ownLines returns what came of the node's own requests, or why nothing came.
