@@ -48,11 +48,6 @@ type Batch struct {
 	Sync      bool
 }
 
-// Empty reports whether the batch changes nothing.
-func (b *Batch) Empty() bool {
-	return b.ID.IsZero() && len(b.Records)+len(b.Removed)+len(b.Own)+len(b.Forgotten) == 0
-}
-
 type (
 	// KeptRecord is a stored record of another node.
 	KeptRecord struct {

@@ -49,9 +49,6 @@ func (p *Port) Self() ID { return p.gate.core.self }
 // Overlay returns the overlay of the client.
 func (p *Port) Overlay() Overlay { return p.gate.core.Overlay }
 
-// IDLen returns the length of ids in bytes.
-func (p *Port) IDLen() int { return p.gate.core.idLen() }
-
 // Serving reports whether the client is in server mode.
 func (p *Port) Serving() bool { return p.gate.core.modeNow() == Server }
 

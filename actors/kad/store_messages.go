@@ -50,7 +50,6 @@ type (
 		record *kad.Record // nil: none
 		// enough says that the network need not be asked.
 		enough bool
-		own    bool
 	}
 
 	// confirmed: the network has just agreed on a record.

@@ -143,16 +143,15 @@ func (a *storeActor) find(c actor.Context, key Key) *kad.Record {
 // local answers what this node has of a record.
 func (a *storeActor) local(c actor.Context, m readLocal) localRecord {
 	r := a.find(c, m.key)
-	_, own := a.x.stored.own[m.key]
 	if r != nil && r.Kind != kad.Mutable {
-		return localRecord{r, true, own}
+		return localRecord{r, true}
 	}
 	if k, ok := a.copies[m.key]; ok && m.stale > 0 && supervisor.Now(c).Sub(k.at) <= m.stale && !record.Expired(k.record, supervisor.Wall(c)) {
 		if r == nil || record.Compare(k.record, r) >= 0 {
-			return localRecord{k.record, true, own}
+			return localRecord{k.record, true}
 		}
 	}
-	return localRecord{r, false, own}
+	return localRecord{r, false}
 }
 
 // confirm remembers that the network has agreed on a version of a record.

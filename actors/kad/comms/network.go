@@ -49,9 +49,6 @@ func (n *Network) Label() string {
 // may need a new connection.
 func (n *Network) Limits() kad.Limits { return kad.Limits{Claims: true, Dial: true} }
 
-// Protocol returns the protocol id of the network.
-func (n *Network) Protocol() protocol.ID { return n.id }
-
 // Route returns a name for the node with the contact's public key, and "" for a contact
 // without one and for this node itself.
 func (n *Network) Route(c kad.Contact) kad.Address {

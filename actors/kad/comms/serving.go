@@ -165,8 +165,10 @@ func (r *requests) request(body []byte) error {
 		r.listed = true
 		r.port.Tell(hinted{r.key, r.source.Conn, r.source})
 	}
-	if self, ok := r.n.self(); ok && m.Verb == dhtkad.Ping && m.HaveSeq < uint64(self.Stamp) {
-		r.told.self.Store(true)
+	if m.Verb == dhtkad.Ping {
+		if self, ok := r.n.self(); ok && m.HaveSeq < uint64(self.Stamp) {
+			r.told.self.Store(true)
+		}
 	}
 	if !r.port.Deliver(kad.Incoming{
 		Packet: dhtkad.Packet{Address: routeOf(r.key), PublicKey: r.key, Message: m, Size: len(body) + frame.HeaderLen},

@@ -23,7 +23,6 @@ type Trunk interface {
 	Connection(peer identity.NodeID) (*actors.ConnRef, bool)
 	Unreachable(peer identity.NodeID) error
 	Dial(token uint64, peer identity.NodeID, reply *actor.PID, by string)
-	CancelDial(token uint64, peer identity.NodeID, reply *actor.PID)
 	OpenSubstream(on *actors.ConnRef, token uint64, reply *actor.PID, ids ...protocol.ID)
 	Secret() *identity.Secret
 	Claim() (identity.Claim, bool)

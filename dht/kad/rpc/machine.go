@@ -2,10 +2,10 @@ package rpc
 
 import (
 	"cmp"
-	"container/heap"
 	"time"
 
 	"github.com/gamelan-p2p/gamelan/dht/kad"
+	"github.com/gamelan-p2p/gamelan/dht/kad/internal/queue"
 )
 
 // Options configure a Machine. A zero number stands for its default, named after the
@@ -32,7 +32,7 @@ type Machine struct {
 	byID    map[kad.RequestID]*request
 	byRef   map[Ref]*request
 	perPeer map[kad.Address]int
-	queue   queue // by the time at which something is to be done
+	queue   queue.Queue[*request] // by the time at which something is to be done
 	count   uint64
 
 	wake time.Time // the last Wake; zero: none is wanted
@@ -58,6 +58,7 @@ func New(o Options) *Machine {
 	o.IDLen = cmp.Or(o.IDLen, 20)
 	return &Machine{
 		o: o, byID: make(map[kad.RequestID]*request), byRef: make(map[Ref]*request), perPeer: make(map[kad.Address]int),
+		queue: queue.New(sooner, func(r *request) *int { return &r.place }),
 	}
 }
 
@@ -106,7 +107,7 @@ func (m *Machine) ask(now time.Time, e Ask) {
 	r := &request{ask: e, id: m.newID(), begun: now, count: m.count, at: now.Add(min(e.Soft, e.Hard))}
 	m.byID[r.id], m.byRef[e.Ref] = r, r
 	m.perPeer[e.To]++
-	heap.Push(&m.queue, r)
+	m.queue.Add(r)
 	m.send(now, r)
 }
 
@@ -148,7 +149,7 @@ func (m *Machine) answer(now time.Time, e Answer) {
 
 // pinged returns the oldest Ping under way to the sender of a Pong.
 func (m *Machine) pinged(e Answer) (oldest *request) {
-	for _, r := range m.queue {
+	for _, r := range m.queue.All() {
 		if r.ask.Verb == kad.Ping && r.ask.To == e.From && (r.ask.Peer.IsZero() || r.ask.Peer == e.Peer) &&
 			(oldest == nil || r.count < oldest.count) {
 			oldest = r
@@ -163,7 +164,7 @@ func (m *Machine) closed(to kad.Address) {
 	}
 	for {
 		var oldest *request
-		for _, r := range m.queue {
+		for _, r := range m.queue.All() {
 			if r.ask.To == to && (oldest == nil || r.count < oldest.count) {
 				oldest = r
 			}
@@ -183,7 +184,7 @@ func (m *Machine) lose(r *request, why Reason) {
 func (m *Machine) remove(r *request) {
 	delete(m.byID, r.id)
 	delete(m.byRef, r.ask.Ref)
-	heap.Remove(&m.queue, r.place)
+	m.queue.Remove(r)
 	if m.perPeer[r.ask.To]--; m.perPeer[r.ask.To] == 0 {
 		delete(m.perPeer, r.ask.To)
 	}
@@ -191,8 +192,7 @@ func (m *Machine) remove(r *request) {
 
 // due does what the time has come for.
 func (m *Machine) due(now time.Time) {
-	for len(m.queue) > 0 && !m.queue[0].at.After(now) {
-		r := m.queue[0]
+	for r := m.queue.First(); r != nil && !r.at.After(now); r = m.queue.First() {
 		hard := r.begun.Add(r.ask.Hard)
 		if !hard.After(now) {
 			m.lose(r, Timeout)
@@ -213,7 +213,7 @@ func (m *Machine) due(now time.Time) {
 			}
 		}
 		r.at = next
-		heap.Fix(&m.queue, 0)
+		m.queue.Moved(r)
 	}
 }
 
@@ -223,8 +223,8 @@ const copies = 3
 // askWake asks for a Due when the next request has something to do.
 func (m *Machine) askWake() {
 	var next time.Time
-	if len(m.queue) > 0 {
-		next = m.queue[0].at
+	if r := m.queue.First(); r != nil {
+		next = r.at
 	}
 	if !next.Equal(m.wake) {
 		m.wake = next
@@ -234,33 +234,11 @@ func (m *Machine) askWake() {
 	}
 }
 
-// queue is a heap of requests: first the one with the earliest time, of several the oldest.
-type queue []*request
-
-func (q queue) Len() int { return len(q) }
-
-func (q queue) Less(i, j int) bool {
-	if c := q[i].at.Compare(q[j].at); c != 0 {
+// sooner reports whether something is to be done for a before b: at the earlier time, or at
+// one time for the older one.
+func sooner(a, b *request) bool {
+	if c := a.at.Compare(b.at); c != 0 {
 		return c < 0
 	}
-	return q[i].count < q[j].count
-}
-
-func (q queue) Swap(i, j int) {
-	q[i], q[j] = q[j], q[i]
-	q[i].place, q[j].place = i, j
-}
-
-func (q *queue) Push(x any) {
-	r := x.(*request)
-	r.place = len(*q)
-	*q = append(*q, r)
-}
-
-func (q *queue) Pop() any {
-	old := *q
-	r := old[len(old)-1]
-	old[len(old)-1] = nil
-	*q = old[:len(old)-1]
-	return r
+	return a.count < b.count
 }

@@ -1,11 +1,11 @@
 package store
 
 import (
-	"container/heap"
 	"slices"
 	"time"
 
 	"github.com/gamelan-p2p/gamelan/dht/kad"
+	"github.com/gamelan-p2p/gamelan/dht/kad/internal/queue"
 )
 
 // entry is a stored record.
@@ -21,60 +21,14 @@ type entry struct {
 	byExpiry, byDistance int // index in the queues
 }
 
-// queue is a priority queue of entries, each of which knows its place.
-type queue struct {
-	list   []*entry
-	before func(a, b *entry) bool
-	place  func(*entry) *int
+// expiryQueue has the entry whose life ends first at its head.
+func expiryQueue() queue.Queue[*entry] {
+	return queue.New(func(a, b *entry) bool { return a.until.Before(b.until) }, func(e *entry) *int { return &e.byExpiry })
 }
 
-func (q *queue) Len() int           { return len(q.list) }
-func (q *queue) Less(i, j int) bool { return q.before(q.list[i], q.list[j]) }
-
-func (q *queue) Swap(i, j int) {
-	q.list[i], q.list[j] = q.list[j], q.list[i]
-	*q.place(q.list[i]), *q.place(q.list[j]) = i, j
-}
-
-func (q *queue) Push(x any) {
-	e := x.(*entry)
-	*q.place(e) = len(q.list)
-	q.list = append(q.list, e)
-}
-
-func (q *queue) Pop() any {
-	last := len(q.list) - 1
-	e := q.list[last]
-	q.list[last] = nil
-	q.list = q.list[:last]
-	return e
-}
-
-func (q *queue) add(e *entry)    { heap.Push(q, e) }
-func (q *queue) remove(e *entry) { heap.Remove(q, *q.place(e)) }
-func (q *queue) moved(e *entry)  { heap.Fix(q, *q.place(e)) }
-
-// first returns the entry that comes first, nil if there is none.
-func (q *queue) first() *entry {
-	if len(q.list) == 0 {
-		return nil
-	}
-	return q.list[0]
-}
-
-func expiryQueue() queue {
-	return queue{
-		before: func(a, b *entry) bool { return a.until.Before(b.until) },
-		place:  func(e *entry) *int { return &e.byExpiry },
-	}
-}
-
-// distanceQueue has the entry that is farthest from this node first.
-func distanceQueue() queue {
-	return queue{
-		before: func(a, b *entry) bool { return a.distance.Compare(b.distance) > 0 },
-		place:  func(e *entry) *int { return &e.byDistance },
-	}
+// distanceQueue has the entry that is farthest from this node at its head.
+func distanceQueue() queue.Queue[*entry] {
+	return queue.New(func(a, b *entry) bool { return a.distance.Compare(b.distance) > 0 }, func(e *entry) *int { return &e.byDistance })
 }
 
 // use is what somebody has of a quota.

@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"github.com/gamelan-p2p/gamelan/dht/kad"
+	"github.com/gamelan-p2p/gamelan/dht/kad/internal/queue"
 	"github.com/gamelan-p2p/gamelan/dht/kad/record"
 )
 
@@ -13,9 +14,9 @@ type Store struct {
 	self    kad.ID
 	limits  Limits
 	entries map[kad.Key]*entry
-	expiry  queue
-	cached  queue // cached copies, the farthest first
-	held    queue // all others, the farthest first
+	expiry  queue.Queue[*entry]
+	cached  queue.Queue[*entry] // cached copies, the farthest first
+	held    queue.Queue[*entry] // all others, the farthest first
 
 	total                     use
 	publishers, peers, groups uses
@@ -120,12 +121,12 @@ func (s *Store) life(o Offer, wall time.Time) time.Duration {
 func (s *Store) prolong(e *entry, o Offer, until time.Time) {
 	if until.After(e.until) {
 		e.until = until
-		s.expiry.moved(e)
+		s.expiry.Moved(e)
 	}
 	if e.cached && !o.Cached {
-		s.cached.remove(e)
+		s.cached.Remove(e)
 		e.cached = false
-		s.held.add(e)
+		s.held.Add(e)
 	}
 }
 
@@ -175,10 +176,10 @@ func (s *Store) makeRoom(out *Outcome, e *entry) bool {
 
 // victim returns the record that makes way first for e, nil if none does.
 func (s *Store) victim(e *entry) *entry {
-	if v := s.cached.first(); v != nil && (!e.cached || v.distance.Compare(e.distance) > 0) {
+	if v := s.cached.First(); v != nil && (!e.cached || v.distance.Compare(e.distance) > 0) {
 		return v
 	}
-	if v := s.held.first(); v != nil && !e.cached && v.distance.Compare(e.distance) > 0 {
+	if v := s.held.First(); v != nil && !e.cached && v.distance.Compare(e.distance) > 0 {
 		return v
 	}
 	return nil
@@ -186,8 +187,8 @@ func (s *Store) victim(e *entry) *entry {
 
 func (s *Store) add(e *entry) {
 	s.entries[e.record.Key] = e
-	s.expiry.add(e)
-	s.rank(e).add(e)
+	s.expiry.Add(e)
+	s.rank(e).Add(e)
 	s.total = use{s.total.records + 1, s.total.bytes + e.size}
 	s.publishers.add(publisher(e), e.size)
 	s.peers.add(e.peer, e.size)
@@ -196,15 +197,15 @@ func (s *Store) add(e *entry) {
 
 func (s *Store) remove(e *entry) {
 	delete(s.entries, e.record.Key)
-	s.expiry.remove(e)
-	s.rank(e).remove(e)
+	s.expiry.Remove(e)
+	s.rank(e).Remove(e)
 	s.total = use{s.total.records - 1, s.total.bytes - e.size}
 	s.publishers.remove(publisher(e), e.size)
 	s.peers.remove(e.peer, e.size)
 	s.groups.remove(e.group, e.size)
 }
 
-func (s *Store) rank(e *entry) *queue {
+func (s *Store) rank(e *entry) *queue.Queue[*entry] {
 	if e.cached {
 		return &s.cached
 	}
@@ -247,9 +248,9 @@ func (s *Store) Demote(key kad.Key) bool {
 	if e == nil || e.cached {
 		return false
 	}
-	s.held.remove(e)
+	s.held.Remove(e)
 	e.cached = true
-	s.cached.add(e)
+	s.cached.Add(e)
 	return true
 }
 
@@ -265,7 +266,7 @@ func (s *Store) Delete(key kad.Key) bool {
 // Expire removes up to [ExpireBatch] records whose life has ended, and returns their keys.
 func (s *Store) Expire(now time.Time) (removed []kad.Key) {
 	for len(removed) < ExpireBatch {
-		e := s.expiry.first()
+		e := s.expiry.First()
 		if e == nil || now.Before(e.until) {
 			break
 		}
@@ -277,7 +278,7 @@ func (s *Store) Expire(now time.Time) (removed []kad.Key) {
 
 // NextExpiry returns when Expire has work, and false for an empty store.
 func (s *Store) NextExpiry() (time.Time, bool) {
-	e := s.expiry.first()
+	e := s.expiry.First()
 	if e == nil {
 		return time.Time{}, false
 	}

@@ -18,11 +18,6 @@ type Entry struct {
 	Failures int // since the last answer
 }
 
-// Questionable reports whether it is in doubt that the contact is still there.
-func (e *Entry) Questionable(now time.Time) bool {
-	return e.Failures > 0 || now.Sub(e.Answered) >= SilentAfter
-}
-
 // View is the live contacts at one time. It never changes, so any number of readers may
 // use it.
 type View struct {

@@ -1,11 +1,11 @@
 package upkeep
 
 import (
-	"container/heap"
 	"slices"
 	"time"
 
 	"github.com/gamelan-p2p/gamelan/dht/kad"
+	"github.com/gamelan-p2p/gamelan/dht/kad/internal/queue"
 )
 
 // Numbers of storing again.
@@ -80,7 +80,7 @@ func (m *Machine) published(now time.Time, e Published) {
 // schedule says which record is due when.
 type schedule struct {
 	items   map[kad.Key]*item
-	heap    items
+	due     queue.Queue[*item]
 	running []*item
 }
 
@@ -92,7 +92,9 @@ type item struct {
 	place    int
 }
 
-func newSchedule() schedule { return schedule{items: make(map[kad.Key]*item)} }
+func newSchedule() schedule {
+	return schedule{items: make(map[kad.Key]*item), due: queue.New(sooner, func(x *item) *int { return &x.place })}
+}
 
 func (s *schedule) len() int { return len(s.items) }
 
@@ -103,10 +105,10 @@ func (s *schedule) set(key kad.Key, at time.Time) {
 	case x == nil:
 		x = &item{key: key, at: at}
 		s.items[key] = x
-		heap.Push(&s.heap, x)
+		s.due.Add(x)
 	case !x.running:
 		x.at = at
-		heap.Fix(&s.heap, x.place)
+		s.due.Moved(x)
 	}
 }
 
@@ -117,19 +119,19 @@ func (s *schedule) remove(key kad.Key) {
 	}
 	s.stop(x)
 	delete(s.items, key)
-	heap.Remove(&s.heap, x.place)
+	s.due.Remove(x)
 }
 
 // begin returns a record that is due, and counts it as running.
 func (s *schedule) begin(now time.Time) (key kad.Key, ok bool) {
-	if len(s.heap) == 0 || s.heap[0].at.After(now) {
+	x := s.due.First()
+	if x == nil || x.at.After(now) {
 		return key, false
 	}
-	x := s.heap[0]
 	x.running = true
 	s.running = append(s.running, x)
 	x.at = now.Add(lookupLimit)
-	heap.Fix(&s.heap, 0)
+	s.due.Moved(x)
 	return x.key, true
 }
 
@@ -141,7 +143,7 @@ func (s *schedule) ended(key kad.Key, at time.Time) {
 	}
 	s.stop(x)
 	x.at = at
-	heap.Fix(&s.heap, x.place)
+	s.due.Moved(x)
 }
 
 func (s *schedule) stop(x *item) {
@@ -160,39 +162,16 @@ func (s *schedule) expire(now time.Time) {
 
 // next returns when the next record is due; zero: never.
 func (s *schedule) next() time.Time {
-	if len(s.heap) == 0 {
-		return time.Time{}
+	if x := s.due.First(); x != nil {
+		return x.at
 	}
-	return s.heap[0].at
+	return time.Time{}
 }
 
-// items is a heap of records, first due first, then by key.
-type items []*item
-
-func (h items) Len() int { return len(h) }
-
-func (h items) Less(i, j int) bool {
-	if c := h[i].at.Compare(h[j].at); c != 0 {
+// sooner orders records: first due first, then by key.
+func sooner(a, b *item) bool {
+	if c := a.at.Compare(b.at); c != 0 {
 		return c < 0
 	}
-	return h[i].key.Compare(h[j].key) < 0
-}
-
-func (h items) Swap(i, j int) {
-	h[i], h[j] = h[j], h[i]
-	h[i].place, h[j].place = i, j
-}
-
-func (h *items) Push(x any) {
-	it := x.(*item)
-	it.place = len(*h)
-	*h = append(*h, it)
-}
-
-func (h *items) Pop() any {
-	old := *h
-	it := old[len(old)-1]
-	old[len(old)-1] = nil
-	*h = old[:len(old)-1]
-	return it
+	return a.key.Compare(b.key) < 0
 }
