@@ -140,14 +140,11 @@ func (b *Batch) Commit(sync bool) error {
 	return nil
 }
 
-// openings is how many times one Commit accepts that the store was opened anew.
-const openings = 3
-
 // write writes the present state of these records. With them it writes, and then
 // syncs, the records that the disk is known to have lost since the last sync. The
 // caller holds commit.
 func (s *Store) write(ids []identity.NodeID, sync bool) error {
-	for try := 1; ; try++ {
+	return kv.Reapplied(func(bool) error {
 		all := ids
 		if s.lost {
 			differ, err := s.differing()
@@ -160,17 +157,15 @@ func (s *Store) write(ids []identity.NodeID, sync bool) error {
 			s.unsynced.Store(true)
 		}
 		err := s.db.Apply(s.encode(all), sync)
-		if errors.Is(err, kv.ErrReopened) {
-			if s.lost = true; try < openings {
-				continue
-			}
-		}
-		if err == nil && sync {
+		switch {
+		case errors.Is(err, kv.ErrReopened):
+			s.lost = true
+		case err == nil && sync:
 			s.lost = false
 			s.unsynced.Store(false)
 		}
 		return err
-	}
+	})
 }
 
 // encode returns the changes that bring these records on the disk up to date.

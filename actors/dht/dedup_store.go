@@ -139,10 +139,6 @@ type segment struct{ items, live int }
 // errDedupWriting reports that a write of an earlier incarnation is still under way.
 var errDedupWriting = errors.New("dht: another write of dedup records goes on")
 
-// dedupOpenings is how many times one write is tried when the store is reopened
-// meanwhile.
-const dedupOpenings = 3
-
 // write makes the store equal to d. With sync, the records survive a loss of power once
 // write has returned nil. After a failed write the next write rewrites all records. If
 // the store was reopened after a disk failure, this write rewrites all records itself.
@@ -159,12 +155,13 @@ func (s *dedupStore) write(d *dht.Dedup, sync bool) error {
 			d.Rewrite()
 		}
 	}()
-	err := s.writeAll(d, sync)
-	for try := 1; try < dedupOpenings && errors.Is(err, kv.ErrReopened); try++ {
-		s.known = false // the last writes before may be lost
-		d.Rewrite()
-		err = s.writeAll(d, sync)
-	}
+	err := kv.Reapplied(func(anew bool) error {
+		if anew { // the last writes before may be lost
+			s.known = false
+			d.Rewrite()
+		}
+		return s.writeAll(d, sync)
+	})
 	if err != nil {
 		return fmt.Errorf("write the dedup records: %w", err)
 	}

@@ -43,9 +43,6 @@ const numbersAhead = 1 << 16
 // the sync, because a disk that fails and heals may have lost them.
 const tailBytes = 8 << 20
 
-// openings is how often in a row a write is repeated because the store was reopened.
-const openings = 3
-
 func messageKey(seq uint64) []byte {
 	return binary.BigEndian.AppendUint64([]byte{keyPrefix, keyMessage}, seq)
 }
@@ -250,17 +247,14 @@ func (s *store) apply(changes []change, next uint64, sync bool) error {
 		return nil
 	}
 	s.unsynced.Store(true)
-	var err error
-	for try := 0; try == 0 || try <= openings && errors.Is(err, kv.ErrReopened); try++ {
-		if s.anew { // the tail may be lost
+	err := kv.Reapplied(func(anew bool) error {
+		if s.anew = s.anew || anew; s.anew { // the tail may be lost
 			sync = true
-			err = s.disk.Apply(batch(s.tail, changes, 0, next), true)
-		} else {
-			err = s.disk.Apply(batch(nil, changes, s.reserved, next), sync)
+			return s.disk.Apply(batch(s.tail, changes, 0, next), true)
 		}
-		s.anew = s.anew || errors.Is(err, kv.ErrReopened)
-	}
-	if err != nil {
+		return s.disk.Apply(batch(nil, changes, s.reserved, next), sync)
+	})
+	if s.anew = s.anew || errors.Is(err, kv.ErrReopened); err != nil {
 		return fmt.Errorf("write the inbox: %w", err)
 	}
 	s.reserved, s.anew = next, false

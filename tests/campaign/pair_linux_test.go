@@ -147,7 +147,7 @@ type inbox struct {
 func newPair(t *testing.T, bin, name, dir string) *pair {
 	t.Helper()
 	p := &pair{t: t, name: name, bin: bin, dir: filepath.Join(dir, "receiver"), journal: make(map[string][]sent), printed: make(map[string]map[int][]print), said: make(map[string]int)}
-	p.args = []string{"--inbox-max-bytes=64MiB"}
+	p.args = []string{"--inbox-max-bytes=64MiB", "--saf-max-bytes=128MiB"} // their disk has 400
 	p.listener.running = make(map[*exec.Cmd]string)
 	var err error
 	if p.receiver, err = startProcess(bin, p.dir, p.args...); err != nil {

@@ -154,18 +154,13 @@ func (k *Keeper) Commit(_ context.Context, b kad.Batch) error {
 	return k.written(k.apply(k.db, &w, b.Sync))
 }
 
-// openings is how often in a row a write is repeated because the store was opened anew.
-const openings = 3
-
 // apply writes a batch, and with the first one the version.
-func (k *Keeper) apply(db kv.Client, b *kv.Batch, sync bool) (err error) {
+func (k *Keeper) apply(db kv.Client, b *kv.Batch, sync bool) error {
 	if !k.versioned.Load() {
 		b.Set(k.keys.of(kindMeta, metaVersion), versionOf(k.name))
 		sync = true
 	}
-	for try := 0; try == 0 || try <= openings && errors.Is(err, kv.ErrReopened); try++ {
-		err = db.Apply(b, sync)
-	}
+	err := kv.Reapplied(func(bool) error { return db.Apply(b, sync) })
 	if err == nil {
 		k.versioned.Store(true)
 	}

@@ -14,9 +14,6 @@ import (
 // again by the next one.
 var ErrSuperseded = errors.New("saf/store: the messages were loaded again before this write")
 
-// openings is how often in a row a write is repeated because the store was reopened.
-const openings = 3
-
 // DeleteMost is how many messages one write should delete, so that messages which arrive
 // meanwhile do not wait much longer than for a write of their own.
 const DeleteMost = 64
@@ -149,7 +146,7 @@ func (s *Store) apply(add []Message, changes []change, sync bool) (err error) {
 		return nil
 	}
 	s.unsynced = true
-	for try := 0; try == 0 || try <= openings && errors.Is(err, kv.ErrReopened); try++ {
+	err = kv.Reapplied(func(bool) (err error) {
 		if s.anew {
 			sync = true
 			err = s.writeOwed()
@@ -160,7 +157,8 @@ func (s *Store) apply(add []Message, changes []change, sync bool) (err error) {
 		if err != nil {
 			s.anew, s.known = true, false
 		}
-	}
+		return err
+	})
 	if err != nil {
 		return fmt.Errorf("write the stored messages: %w", err)
 	}

@@ -1,7 +1,6 @@
 package store
 
 import (
-	"errors"
 	"fmt"
 
 	"github.com/gamelan-p2p/gamelan/dht/saf"
@@ -46,8 +45,8 @@ func (w *Watermarks) Loaded() *saf.Watermarks {
 
 // Save writes the watermarks that were raised, or all of them if the disk may lack some.
 // After an error the next Save writes all.
-func (w *Watermarks) Save(raised, all []saf.Watermark) (err error) {
-	for try := 0; try == 0 || try <= openings && errors.Is(err, kv.ErrReopened); try++ {
+func (w *Watermarks) Save(raised, all []saf.Watermark) error {
+	err := kv.Reapplied(func(bool) error {
 		if w.whole {
 			raised = all
 		}
@@ -55,9 +54,10 @@ func (w *Watermarks) Save(raised, all []saf.Watermark) (err error) {
 		for _, m := range raised {
 			b.Set(append([]byte{keyPrefix, keyWatermark}, m.Server[:]...), m.Append(nil))
 		}
-		err = w.disk.Apply(b, true)
+		err := w.disk.Apply(b, true)
 		w.whole = err != nil
-	}
+		return err
+	})
 	if err != nil {
 		return fmt.Errorf("write the watermarks of stored messages: %w", err)
 	}
