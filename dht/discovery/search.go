@@ -9,6 +9,7 @@ import (
 
 	"github.com/gamelan-p2p/gamelan/dht"
 	"github.com/gamelan-p2p/gamelan/identity"
+	"github.com/gamelan-p2p/gamelan/internal/deadline"
 )
 
 // Limits of searches.
@@ -349,19 +350,12 @@ func (s *Searches[W]) Asked(nonce uint64) (key identity.PublicKey, ok bool) {
 // Next returns when the next Tick is due; zero if none is.
 func (s *Searches[W]) Next() (next time.Time) {
 	for _, r := range s.running {
-		next = earlier(next, r.limit)
+		next = deadline.Earlier(next, r.limit)
 		for _, w := range r.waiters {
-			next = earlier(next, w.until)
+			next = deadline.Earlier(next, w.until)
 		}
 	}
 	return next
-}
-
-func earlier(a, b time.Time) time.Time {
-	if a.IsZero() || b.Before(a) {
-		return b
-	}
-	return a
 }
 
 // Running lists the searches, oldest first.

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/gamelan-p2p/gamelan/identity"
+	"github.com/gamelan-p2p/gamelan/internal/deadline"
 )
 
 // asked are the syncs under way of one machine for one purpose, with the time at which
@@ -47,17 +48,9 @@ func (a asked) took(peer identity.NodeID) bool {
 // first returns when the first sync is late; the zero time if there is none.
 func (a asked) first() (first time.Time) {
 	for _, until := range a {
-		first = earlier(first, until)
+		first = deadline.Earlier(first, until)
 	}
 	return first
-}
-
-// earlier returns the earlier time; the zero time stands for never.
-func earlier(a, b time.Time) time.Time {
-	if a.IsZero() || !b.IsZero() && b.Before(a) {
-		return b
-	}
-	return a
 }
 
 // effects collects the effects of a step, and asks for no more wakes than needed.

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/gamelan-p2p/gamelan/identity"
+	"github.com/gamelan-p2p/gamelan/internal/deadline"
 	"github.com/gamelan-p2p/gamelan/protocol"
 )
 
@@ -155,7 +156,7 @@ func (b *Bootstrap) fill(now time.Time) {
 		if s == nil || s.Due.After(now) {
 			break
 		}
-		until := earlier(now.Add(seedLimit), b.until)
+		until := deadline.Earlier(now.Add(seedLimit), b.until)
 		s.Due, s.Tries = time.Time{}, s.Tries+1
 		s.Asking = true
 		b.asked[s.Peer] = until
@@ -235,9 +236,9 @@ func (b *Bootstrap) askWake() {
 	if b.phase != Bootstrapping {
 		return
 	}
-	at := earlier(b.until, b.asked.first())
+	at := deadline.Earlier(b.until, b.asked.first())
 	if s := b.next(); s != nil && len(b.asked) < seedsAtOnce {
-		at = earlier(at, s.Due)
+		at = deadline.Earlier(at, s.Due)
 	}
 	b.wake(at)
 }

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/gamelan-p2p/gamelan/identity"
+	"github.com/gamelan-p2p/gamelan/internal/deadline"
 	"github.com/gamelan-p2p/gamelan/protocol"
 )
 
@@ -152,7 +153,7 @@ func (r *Recovery) Step(now time.Time, e Event) []Effect {
 	}
 	r.end(now)
 	r.dial()
-	r.wake(earlier(r.resolving, r.asked.first()))
+	r.wake(deadline.Earlier(r.resolving, r.asked.first()))
 	return r.out
 }
 

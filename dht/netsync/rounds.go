@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/gamelan-p2p/gamelan/identity"
+	"github.com/gamelan-p2p/gamelan/internal/deadline"
 )
 
 // State is a state of [Rounds].
@@ -491,10 +492,10 @@ func (r *Rounds) connectSynced(now time.Time, peer identity.NodeID, err error) {
 
 // askWake asks for the next Due.
 func (r *Rounds) askWake() {
-	at := earlier(r.asked.first(), r.syncing.first())
-	at = earlier(at, r.retry.first())
+	at := deadline.Earlier(r.asked.first(), r.syncing.first())
+	at = deadline.Earlier(at, r.retry.first())
 	if r.state == Waiting || r.state == Initializing && r.online {
-		at = earlier(at, r.until)
+		at = deadline.Earlier(at, r.until)
 	}
 	r.wake(at)
 }

@@ -8,6 +8,7 @@ import (
 
 	"github.com/gamelan-p2p/gamelan/dht/wire"
 	"github.com/gamelan-p2p/gamelan/identity"
+	"github.com/gamelan-p2p/gamelan/internal/deadline"
 )
 
 // Client decides whom this node asks for the messages that are kept for it, and when (spec:
@@ -172,7 +173,7 @@ func (c *Client[W]) Next() (next time.Time) {
 	room, queued := c.autoRoom(), false
 	for _, r := range c.runs {
 		if r.stage != StageQueued || room {
-			next = earlier(next, r.until())
+			next = deadline.Earlier(next, r.until())
 		} else {
 			queued = true
 		}
@@ -180,18 +181,11 @@ func (c *Client[W]) Next() (next time.Time) {
 	if queued {
 		for _, r := range c.runs {
 			if c.holdsPlace(r) && r.stage == StageWaiting {
-				next = earlier(next, r.slow())
+				next = deadline.Earlier(next, r.slow())
 			}
 		}
 	}
 	return next
-}
-
-func earlier(a, b time.Time) time.Time {
-	if a.IsZero() || !b.IsZero() && b.Before(a) {
-		return b
-	}
-	return a
 }
 
 // Stats returns the counts.

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/gamelan-p2p/gamelan/identity"
+	"github.com/gamelan-p2p/gamelan/internal/deadline"
 	"github.com/gamelan-p2p/gamelan/protocol"
 )
 
@@ -207,7 +208,7 @@ func (c *Client[W]) connected(e Connected) {
 	}
 	switch {
 	case s.run != nil && s.run.stage == StageQueued:
-		s.run.at = earlier(s.run.at, c.first(s))
+		s.run.at = deadline.Earlier(s.run.at, c.first(s))
 	case s.run != nil || c.o.NoRequests || !e.Serves || s.isSilent(c.now) || !c.near(e.Peer):
 	default:
 		c.begin(s, true, c.first(s))

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/gamelan-p2p/gamelan/dht/wire"
+	"github.com/gamelan-p2p/gamelan/internal/deadline"
 )
 
 // Limits of a run.
@@ -100,7 +101,7 @@ type RunState struct {
 
 func (r *run) state() RunState { return RunState{Stage: r.stage, Automatic: r.auto, Result: r.result} }
 
-func (r *run) until() time.Time { return earlier(r.limit, r.at) }
+func (r *run) until() time.Time { return deadline.Earlier(r.limit, r.at) }
 
 // later reports whether the run begins later.
 func (r *run) later(now time.Time) bool { return r.stage == StageQueued && r.at.After(now) }

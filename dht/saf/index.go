@@ -42,7 +42,7 @@ type Ref struct {
 // make way for is refused.
 //
 // Ages are measured by a clock that never steps. The system's clock counts once, when a
-// record is loaded (docs/clock.md). All methods but Load, Drop, Destinations and Sources
+// record is loaded (docs/clock.md). All methods but Load, Drop and Destinations
 // need constant time for each record that they return or remove, apart from the
 // requests with a time ("since") in [Index.Answer], and from [Index.Add] for a full
 // destination, which looks at each source that has brought messages for it. An Index is not safe for concurrent

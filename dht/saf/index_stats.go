@@ -76,7 +76,7 @@ func (x *Index) Full() bool {
 	return x.full
 }
 
-// Share is how much of the store a source or a destination has.
+// Share is how much of the store a destination has.
 type Share struct {
 	ID       identity.NodeID
 	Messages int
@@ -91,10 +91,6 @@ func (x *Index) StoresFor(destination identity.NodeID) bool {
 // Destinations returns up to most destinations with the most bytes, in descending order.
 // It looks at each destination once.
 func (x *Index) Destinations(most int) []Share { return x.targets.largest(most) }
-
-// Sources returns up to most sources with the most bytes, in descending order. It looks at
-// each source once.
-func (x *Index) Sources(most int) []Share { return x.sources.largest(most) }
 
 func (s *shares[K]) largest(most int) (list []Share) {
 	compare := func(a, b Share) int {

@@ -6,7 +6,6 @@ import (
 	"slices"
 	"time"
 
-	"github.com/gamelan-p2p/gamelan/dht"
 	"github.com/gamelan-p2p/gamelan/dht/wire"
 	"github.com/gamelan-p2p/gamelan/identity"
 	"github.com/gamelan-p2p/gamelan/protocol"
@@ -50,8 +49,7 @@ type Letter struct {
 	StoredAt uint64 // Unix seconds, by the server's clock
 	Envelope wire.Envelope
 	From     identity.PublicKey // the author; zero if the message is not signed
-	Parts    [][]byte           // of the body
-	Domain   dht.Domain         // the message for the application
+	Parts    [][]byte           // of the body: a message for the application
 }
 
 // Judged is the decision on one response.
@@ -164,12 +162,10 @@ func (j *Judge) message(d *Judged, now uint64, m *wire.StoredMessage) (ban time.
 	} else if err != nil {
 		return protocol.BanMedium, err
 	}
-	head, body, err := wire.SplitDomain(l.Parts)
-	if err != nil {
+	if _, _, err := wire.SplitDomain(l.Parts); err != nil {
 		d.Skipped[SkipBadBody]++
 		return 0, nil //nolint:nilerr // such a message is skipped, without an offence
 	}
-	l.Domain = dht.Domain{Type: head.Type, Nonce: head.Nonce, Body: body}
 	d.Letters = append(d.Letters, l)
 	if !d.note(now, m.StoredAt) {
 		d.Ahead++

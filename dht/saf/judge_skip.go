@@ -29,9 +29,6 @@ func (s Skip) String() string {
 	return fmt.Sprintf("skip %d", uint8(s))
 }
 
-// AllSkips returns all reasons, in order.
-func AllSkips() []Skip { return []Skip{SkipDuplicate, SkipUndecryptable, SkipBadBody} }
-
 // Sum returns how many messages were skipped.
 func (s Skips) Sum() (n int) {
 	for _, k := range s {

@@ -1,7 +1,6 @@
 package saf
 
 import (
-	"errors"
 	"fmt"
 	"time"
 
@@ -72,10 +71,7 @@ func Default() Limits {
 	}
 }
 
-// ErrLimits reports limits that no store can have.
-var ErrLimits = errors.New("saf: limits of stored messages")
-
-// LimitError describes an error in one field of [Limits]. It wraps [ErrLimits].
+// LimitError describes an error in one field of [Limits].
 type LimitError struct {
 	Field string
 	Text  string
@@ -83,23 +79,8 @@ type LimitError struct {
 
 func (e *LimitError) Error() string { return e.Field + " is " + e.Text }
 
-// Unwrap returns ErrLimits.
-func (e *LimitError) Unwrap() error { return ErrLimits }
-
-// Validate returns nil, or [ErrLimits] with everything that is wrong. Each fault names
-// the field and the values that it may have.
-func (l Limits) Validate() error {
-	var all []error
-	for _, e := range l.Faults() {
-		all = append(all, e)
-	}
-	if len(all) == 0 {
-		return nil
-	}
-	return fmt.Errorf("%w: %w", ErrLimits, errors.Join(all...))
-}
-
-// Faults returns an error for each field that has a value which it may not have.
+// Faults returns an error for each field that has a value which it may not have. The error
+// names the field and the values that it may have.
 func (l Limits) Faults() (all []*LimitError) {
 	fault := func(name, format string, args ...any) {
 		all = append(all, &LimitError{name, fmt.Sprintf(format, args...)})

@@ -1,7 +1,6 @@
 package saf_test
 
 import (
-	"errors"
 	"strings"
 	"testing"
 	"time"
@@ -9,12 +8,21 @@ import (
 	"github.com/gamelan-p2p/gamelan/dht/saf"
 )
 
-// TestValidate: the default is valid, and each fault is named, all at once.
-func TestValidate(t *testing.T) {
-	if err := saf.Default().Validate(); err != nil {
-		t.Errorf("the default: %v", err)
+// faults returns the faults of limits, a line each.
+func faults(l saf.Limits) string {
+	var b strings.Builder
+	for _, e := range l.Faults() {
+		b.WriteString(e.Error() + "\n")
 	}
-	faults := map[string]func(*saf.Limits){
+	return b.String()
+}
+
+// TestFaults: the default is valid, and each fault is named, all at once.
+func TestFaults(t *testing.T) {
+	if got := faults(saf.Default()); got != "" {
+		t.Errorf("the default: %s", got)
+	}
+	changes := map[string]func(*saf.Limits){
 		"Messages is 0; it may be 1 to 10000000":        func(l *saf.Limits) { l.Messages = 0 },
 		"SourceMessages is -1;":                         func(l *saf.Limits) { l.SourceMessages = -1 },
 		"DestinationMessages is 10000001;":              func(l *saf.Limits) { l.DestinationMessages = 10_000_001 },
@@ -29,20 +37,20 @@ func TestValidate(t *testing.T) {
 		"Grace is 4m59s; it may be 5m0s to 8784h0m0s":   func(l *saf.Limits) { l.Grace = 299 * time.Second },
 	}
 	all := saf.Default()
-	for want, change := range faults {
+	for want, change := range changes {
 		l := saf.Default()
 		change(&l)
-		if err := l.Validate(); !errors.Is(err, saf.ErrLimits) || !strings.Contains(err.Error(), want) {
-			t.Errorf("got %v, want %q", err, want)
+		if got := faults(l); !strings.Contains(got, want) {
+			t.Errorf("got %q, want %q", got, want)
 		}
 		if want != "Message is 4194305; it may be 1 to 4194304" {
 			change(&all)
 		}
 	}
-	err := all.Validate()
-	for want := range faults {
-		if !strings.HasPrefix(want, "Message is") && !strings.Contains(err.Error(), want) {
-			t.Errorf("several faults: got %v, want %q too", err, want)
+	got := faults(all)
+	for want := range changes {
+		if !strings.HasPrefix(want, "Message is") && !strings.Contains(got, want) {
+			t.Errorf("several faults: got %q, want %q too", got, want)
 		}
 	}
 }
