@@ -43,7 +43,16 @@ type Config struct {
 	// created if there is none; without DataDir a new identity.
 	Secret *identity.Secret
 
-	// Listen are the multiaddrs to listen on. Default: on LocalNet a free loopback
+	// Transport is how the node connects: [TransportTCP], [TransportTor],
+	// [TransportTCPWithTor] or [TransportSOCKS]. Default: TransportTCP.
+	Transport string
+
+	// Tor says how TransportTor uses Tor, and SOCKS describes the proxy.
+	Tor   TorConfig
+	SOCKS SOCKSConfig
+
+	// Listen are the multiaddrs to listen on. With TransportTor they are on loopback, by
+	// default on a free port; TransportSOCKS listens nowhere by default. Default otherwise: on LocalNet a free loopback
 	// port, which DataDir keeps for the next start, because peers know only that port;
 	// on other networks port 18189 of all interfaces. Port 0 means a different free
 	// port at each start. [ListenNowhere] makes a node that only dials.
@@ -318,6 +327,7 @@ func (c Config) withDefaults() Config {
 	def(&c.RPC.ClientSessions, 4)
 	def(&c.RPC.Idle, rpc.DefaultIdle)
 	def(&c.UserAgent, ownAgent)
+	c.withTransportDefaults()
 	c.Discovery.withDefaults()
 	c.StoreForward.withDefaults()
 	if c.DHT != nil {
@@ -351,6 +361,7 @@ type settled struct {
 	mayAsk  []netip.Prefix
 	exclude []address.Range
 	allow   []identity.NodeID
+	proxied
 }
 
 func (c Config) settle() (settled, error) {
@@ -358,7 +369,7 @@ func (c Config) settle() (settled, error) {
 	if err := s.chooseProfile(); err != nil {
 		return s, err
 	}
-	return s, errors.Join(s.chooseMessaging(), s.check(), s.parse())
+	return s, errors.Join(s.chooseMessaging(), s.check(), s.parseTransport(), s.parse())
 }
 
 func def[T comparable](p *T, v T) {
@@ -514,6 +525,9 @@ func (s *settled) parse() (err error) {
 	switch {
 	case len(listen) == 1 && listen[0] == ListenNowhere:
 		listen = nil
+	case len(listen) == 0 && s.Transport == TransportTor:
+		listen = []string{"/ip4/127.0.0.1/tcp/0"}
+	case len(listen) == 0 && s.Transport == TransportSOCKS:
 	case len(listen) == 0 && s.profile.TestAddresses:
 		listen, s.anyPort = []string{"/ip4/127.0.0.1/tcp/0"}, true
 	case len(listen) == 0:
@@ -552,7 +566,7 @@ func (s *settled) parse() (err error) {
 		}
 		s.seeds = append(s.seeds, seed)
 	}
-	return nil
+	return s.checkListen()
 }
 
 func parseNetworks(field string, texts []string) (networks []netip.Prefix, err error) {

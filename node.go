@@ -18,6 +18,7 @@ import (
 	"github.com/gamelan-p2p/gamelan/actors/kad"
 	rpcpart "github.com/gamelan-p2p/gamelan/actors/rpc"
 	safpart "github.com/gamelan-p2p/gamelan/actors/saf"
+	torpart "github.com/gamelan-p2p/gamelan/actors/tor"
 	"github.com/gamelan-p2p/gamelan/identity"
 	"github.com/gamelan-p2p/gamelan/inspect"
 	"github.com/gamelan-p2p/gamelan/internal/kv"
@@ -48,6 +49,7 @@ type Node struct {
 	discovery *discovery.Discovery // nil without the DHT
 	saf       *safpart.Saf         // nil without the DHT
 	kad       *kad.Kad
+	tor       *torpart.Tor // nil without TransportTor
 
 	inspector *inspect.Server // nil without WithInspector; set before Start waits for the actors
 

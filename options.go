@@ -1,8 +1,10 @@
 package gamelan
 
 import (
+	"context"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"slices"
 
@@ -35,6 +37,7 @@ type options struct {
 	inspector  bool
 	inbox      *InboxConfig
 	sendLayers map[dht.SendPosition][]dht.SendLayer
+	torControl func(ctx context.Context) (io.ReadWriteCloser, error)
 }
 
 // registered is an actor of the user that is registered before the node starts.

@@ -26,7 +26,7 @@ import (
 	"github.com/gamelan-p2p/gamelan/supervisor"
 	"github.com/gamelan-p2p/gamelan/transport"
 	"github.com/gamelan-p2p/gamelan/transport/connpool"
-	"github.com/gamelan-p2p/gamelan/transport/tcp"
+	"github.com/gamelan-p2p/gamelan/transport/socks"
 )
 
 // Start builds and starts a node. It returns when the node is ready, or an error that says
@@ -63,6 +63,9 @@ type builder struct {
 	dedup *dht.Dedup // nil without the DHT
 	bound []*actors.Bound
 	trunk actors.Node
+
+	onion      *onion           // nil without TransportTor
+	proxyOfTor *socks.Transport // nil unless Tor says where the proxy is
 }
 
 func (b *builder) undo() {
@@ -82,6 +85,9 @@ func (b *builder) build(ctx context.Context) (*Node, error) {
 		return nil, err
 	}
 	if err := b.openDHT(); err != nil {
+		return nil, err
+	}
+	if err := b.openOnion(); err != nil {
 		return nil, err
 	}
 	if err := b.bind(ctx); err != nil {
@@ -152,8 +158,8 @@ func (b *builder) fill() (err error) {
 	if b.system == nil {
 		b.system = NewSystem(b.logger)
 	}
-	if len(b.transports) == 0 {
-		b.transports = []transport.Transport{tcp.New(tcp.Options{})}
+	if err := b.openTransports(); err != nil {
+		return err
 	}
 	if b.Profile == nil && slices.ContainsFunc(b.transports, func(t transport.Transport) bool { return t.Name() == "memory" }) {
 		b.profile.TestAddresses = true // otherwise the node could advertise none of its addresses (spec: V 3)
@@ -268,6 +274,9 @@ func (b *builder) settings() actors.Settings {
 // that it advertises.
 func (b *builder) own() []ma.Multiaddr {
 	own := slices.Clone(b.public)
+	if b.onion != nil {
+		own = append(own, b.onion.addr)
+	}
 	for _, l := range b.bound {
 		own = append(own, l.Addr)
 		if expanded, err := transport.Expand(l.Addr); err == nil {
@@ -284,6 +293,9 @@ func rootName(id identity.NodeID) string { return "gamelan-" + id.String()[:16] 
 // announce signs the node's identity message and publishes it to the node's actors.
 func (b *builder) announce(n *Node) error {
 	addrs := b.public
+	if len(addrs) == 0 && b.Transport == TransportTor {
+		return nil // the part tor announces the onion address
+	}
 	if len(addrs) == 0 {
 		var err error
 		if addrs, err = b.reachable(n.policy()); err != nil {

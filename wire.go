@@ -10,6 +10,7 @@ import (
 	"github.com/gamelan-p2p/gamelan/actors/kad/keep"
 	rpcpart "github.com/gamelan-p2p/gamelan/actors/rpc"
 	safpart "github.com/gamelan-p2p/gamelan/actors/saf"
+	torpart "github.com/gamelan-p2p/gamelan/actors/tor"
 	"github.com/gamelan-p2p/gamelan/identity"
 	"github.com/gamelan-p2p/gamelan/protocol"
 )
@@ -40,6 +41,17 @@ func (b *builder) addParts(n *Node) error {
 		Clients: b.RPC.ClientSessions, Idle: b.RPC.Idle, Brief: []protocol.ID{discovery.ServiceID},
 	})
 	n.parts = append(n.parts, n.calls.Part())
+	if b.onion != nil {
+		s, err := b.torSettings()
+		if err != nil {
+			return err
+		}
+		n.tor = torpart.New(b.trunk.Trunk, s)
+		if b.proxyOfTor != nil {
+			b.proxyOfTor.OnStuck(n.tor.Stuck)
+		}
+		n.parts = append(n.parts, n.tor.Part())
+	}
 	return nil
 }
 

@@ -48,8 +48,7 @@ type env struct {
 	// Protocols has the actor that handles inbound substreams of each protocol. Written
 	// by services.
 	Protocols view.Map[protocol.ID, *actor.PID]
-	// Local is this node's identity message. Written by services.
-	Local view.Gate[identify.Message]
+	ownIdentity
 	// Dials has the last attempts for each peer. Written by dialer; it outlives
 	// restarts of dialer.
 	Dials         view.Log[identity.NodeID, DialAttempt]
@@ -64,6 +63,14 @@ type env struct {
 	panics   panics
 	notTaken view.Recent[notTakenKey, NotTaken]
 	probes   probes
+}
+
+// ownIdentity is what the node says of itself.
+type ownIdentity struct {
+	// Local is this node's identity message. Written by services. Until it is there, no
+	// connection is set up.
+	Local view.Gate[identify.Message]
+	added []ma.Multiaddr // advertised for parts; only services uses it, and it outlives restarts
 }
 
 // How much the node remembers: the last dialsKept attempts for each of the dialsPeers

@@ -32,6 +32,7 @@ var (
 	ErrStoreFailed      = errors.New("actors: peer store cannot be written")
 	ErrNotDurable       = errors.New("actors: the change holds, but may not be on the disk yet; make it again")
 	ErrNotDiscovered    = errors.New("actors: nobody knows the peer, or it was not found in time; add it with an address")
+	ErrNotAnnounced     = errors.New("actors: this node has no address to show to peers before its onion service is published; wait for that, or set a public address")
 	ErrClosing          = errors.New("actors: the node is closing")
 )
 

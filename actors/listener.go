@@ -129,6 +129,13 @@ func (l *listener) accept(c actor.Context, m acceptedConn) {
 	env, via := l.env, l.bound.Transport.Name()
 	supervisor.Do(c, upgradeKey{conn}, func(ctx context.Context) (inbound, error) {
 		addr := conn.RemoteMultiaddr()
+		waiting, cancel := context.WithTimeout(ctx, env.Profile.Limits.Setup)
+		err := env.announced(waiting)
+		cancel()
+		if err != nil {
+			conn.Close()
+			return inbound{addr: addr}, err
+		}
 		cfg := env.upgradeConfig()
 		cfg.Probe = env.probes.may(addr)
 		var arrived func()

@@ -17,7 +17,7 @@ import (
 // services owns the protocol table and the node's identity message, and is the parent
 // of the actors of built-in protocols.
 //
-// In: AddProtocol, RemoveProtocol, SetAddresses, event ClockSet. Out: the replies, event
+// In: AddProtocol, RemoveProtocol, SetAddresses, AddAddress, event ClockSet. Out: the replies, event
 // ServicesStarted. A restart rebuilds the table: the children start again and add their
 // protocols, and extensions adds those of the users again.
 type services struct {
@@ -75,6 +75,8 @@ func (s *services) Receive(c actor.Context) {
 		s.redate(c)
 	case SetAddresses:
 		supervisor.Reply(c, AddressesSet{s.setAddresses(c, m.Addresses)})
+	case AddAddress:
+		supervisor.Reply(c, AddressAdded{m.Address, s.addAddress(c, m.Address)})
 	default:
 		supervisor.Unhandled(c)
 	}
@@ -137,9 +139,40 @@ func (s *services) redate(c actor.Context) {
 	}
 }
 
-// setAddresses puts these addresses into the node's identity message. It signs a new claim
-// if they have changed.
+// addAddress adds an address of a part to the node's identity message. A node that has no
+// other address has a message from now on.
+func (s *services) addAddress(c actor.Context, a ma.Multiaddr) error {
+	if slices.ContainsFunc(s.env.added, a.Equal) {
+		return nil
+	}
+	s.env.added = append(s.env.added, a)
+	var addrs []ma.Multiaddr
+	if m, ok := s.env.Local.Get(); ok {
+		for _, raw := range m.Claim.Addresses {
+			if known, err := ma.NewMultiaddrBytes(raw); err == nil {
+				addrs = append(addrs, known)
+			}
+		}
+	}
+	err := s.setAddresses(c, addrs)
+	if err != nil {
+		s.env.added = s.env.added[:len(s.env.added)-1]
+	}
+	return err
+}
+
+// setAddresses puts these addresses and those of parts into the node's identity message. It
+// signs a new claim if they have changed.
 func (s *services) setAddresses(c actor.Context, addrs []ma.Multiaddr) error {
+	addrs = slices.Clone(addrs)
+	for _, a := range s.env.added {
+		if !slices.ContainsFunc(addrs, a.Equal) {
+			addrs = append(addrs, a)
+		}
+	}
+	if most := s.env.Profile.Limits.Addresses; len(addrs) > most {
+		return fmt.Errorf("actors: %d addresses to advertise, of which %d of parts of this node, and at most %d are allowed; set fewer", len(addrs), len(s.env.added), most)
+	}
 	m, err := s.env.newIdentity(addrs, supervisor.Rand(c))
 	if err != nil {
 		return err

@@ -44,3 +44,14 @@ type SetAddresses struct{ Addresses []ma.Multiaddr }
 
 // AddressesSet replies to SetAddresses.
 type AddressesSet struct{ Err error }
+
+// AddAddress adds an address by which a part makes the node reachable, such as that of an
+// onion service, to those that the node advertises. The address stays, also when others are
+// set, for the node's life. Sent to services. Reply: AddressAdded.
+type AddAddress struct{ Address ma.Multiaddr }
+
+// AddressAdded replies to AddAddress.
+type AddressAdded struct {
+	Address ma.Multiaddr
+	Err     error
+}

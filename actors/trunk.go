@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
+	ma "github.com/multiformats/go-multiaddr"
 
 	"github.com/gamelan-p2p/gamelan/identity"
 	"github.com/gamelan-p2p/gamelan/internal/credit"
@@ -107,6 +108,12 @@ func (t Trunk) AddPeer(token uint64, p peerstore.Peer, reply *actor.PID) {
 func (t Trunk) Claim() (identity.Claim, bool) {
 	m, ok := t.env.Local.Get()
 	return m.Claim, ok
+}
+
+// Advertise adds an address to those that the node advertises, for the node's life. reply
+// receives [AddressAdded].
+func (t Trunk) Advertise(a ma.Multiaddr, reply *actor.PID) {
+	t.env.System.Root.RequestWithCustomSender(t.env.Services, AddAddress{a}, reply)
 }
 
 // OnWall translates a time of Now into one of Wall, as [supervisor.OnWall] does.

@@ -3,6 +3,7 @@ package actors
 import (
 	"context"
 	"errors"
+	"fmt"
 
 	"github.com/gamelan-p2p/gamelan/identity"
 	"github.com/gamelan-p2p/gamelan/protocol"
@@ -29,8 +30,18 @@ func (e *env) upgradeConfig() upgrade.Config {
 
 // local returns this node's present identity message.
 func (e *env) local() identify.Message {
-	m, _ := e.Local.Get() // services sets it before anything listens or dials
+	m, _ := e.Local.Get()
 	return m
+}
+
+// announced waits until the node has an identity message to show: a peer would ban it for one
+// without an address. Most nodes have it before they listen; one that is reached through an
+// onion service alone has it when the service is published (spec: comms 7.4, 13.3).
+func (e *env) announced(ctx context.Context) error {
+	if _, err := e.Local.Wait(ctx); err != nil {
+		return fmt.Errorf("%w: %w", ErrNotAnnounced, err)
+	}
+	return nil
 }
 
 func (e *env) upgraded(r *upgrade.Result, c transport.Conn, via string, d protocol.Direction) Upgraded {
@@ -99,6 +110,9 @@ func (e *env) dial(ctx, wanted context.Context, peer identity.NodeID, key identi
 	if len(addrs) == 0 {
 		return fail(ErrNoAddress)
 	}
+	if err := e.announced(connecting); err != nil {
+		return fail(err)
+	}
 	for _, to := range addrs {
 		at := DialAttempt{At: e.Now(), Addr: to.addr}
 		t := e.transportFor(to.addr)
@@ -139,7 +153,11 @@ func (e *env) dialOne(ctx, connecting context.Context, t transport.Transport, to
 	if err := e.awaitInbound(connecting, peer); err != nil {
 		return false, err
 	}
-	dialing, cancel := context.WithTimeout(connecting, e.Profile.Limits.Dial)
+	limit := e.Profile.Limits.Dial
+	if l, ok := t.(transport.DialLimiter); ok {
+		limit = max(limit, l.DialLimit(to.addr))
+	}
+	dialing, cancel := context.WithTimeout(connecting, limit)
 	conn, err := connectTo(transport.WithPeer(dialing, peer), t, to)
 	cancel()
 	if err != nil {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"net"
 	"net/netip"
+	"time"
 
 	ma "github.com/multiformats/go-multiaddr"
 )
@@ -65,4 +66,11 @@ type PermitDialer interface {
 	// returns an error. It may try another address of the same name. When none is
 	// left, the *[DialError] wraps that error.
 	DialPermitted(ctx context.Context, a ma.Multiaddr, permit func(netip.Addr) error) (Conn, error)
+}
+
+// DialLimiter is a [Transport] some of whose dials need more time than a node gives them
+// otherwise.
+type DialLimiter interface {
+	// DialLimit returns how long a dial of a may take; 0 says nothing.
+	DialLimit(a ma.Multiaddr) time.Duration
 }

@@ -11,7 +11,26 @@ import (
 
 // nodeCmd has a flag for every setting.
 type nodeCmd struct {
+	behindTor
 	kong.Plugins
+}
+
+// behindTor has the short form of the flag of node.transport.
+type behindTor struct {
+	Tor bool `help:"Connect through Tor alone and be reached as an onion service; short for --transport tor."`
+}
+
+// flags adds the flag to those of the settings.
+func (t behindTor) flags(p kong.Plugins) (map[string][]string, error) {
+	given := settingFlags(p)
+	if !t.Tor {
+		return given, nil
+	}
+	if other, ok := given["node.transport"]; ok && other[0] != gamelan.TransportTor {
+		return nil, failure.Usage("give one of the two", "--tor and --transport %s contradict each other", other[0])
+	}
+	given["node.transport"] = []string{gamelan.TransportTor}
+	return given, nil
 }
 
 // Help returns the text of gamelan node --help below the flags.
@@ -21,11 +40,18 @@ func (*nodeCmd) Help() string {
 
 // Run starts the node and waits until it is told to stop, by a signal or over
 // its socket, or stops by itself.
-func (c *nodeCmd) Run(a *app) error { return runNode(a, settingFlags(c.Plugins), false) }
+func (c *nodeCmd) Run(a *app) error {
+	flags, err := c.flags(c.Plugins)
+	if err != nil {
+		return err
+	}
+	return runNode(a, flags, false)
+}
 
 // seedCmd runs a node through which others enter the network. It has a flag for every
 // setting.
 type seedCmd struct {
+	behindTor
 	kong.Plugins
 }
 
@@ -37,7 +63,13 @@ func (*seedCmd) Help() string {
 }
 
 // Run is that of a node, with its one line for others.
-func (c *seedCmd) Run(a *app) error { return runNode(a, settingFlags(c.Plugins), true) }
+func (c *seedCmd) Run(a *app) error {
+	flags, err := c.flags(c.Plugins)
+	if err != nil {
+		return err
+	}
+	return runNode(a, flags, true)
+}
 
 // runNode runs a node with the settings of all sources; flags come first.
 func runNode(a *app, flags map[string][]string, seed bool) error {

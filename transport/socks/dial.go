@@ -6,6 +6,8 @@ import (
 	"net"
 	"net/netip"
 	"time"
+
+	ma "github.com/multiformats/go-multiaddr"
 )
 
 // Limits are the time limits of a dial, in addition to the caller's context. 0 means the
@@ -39,6 +41,7 @@ func (l Limits) of(to destination) time.Duration {
 
 // proxy is a SOCKS5 proxy.
 type proxy struct {
+	multiaddr     ma.Multiaddr
 	network, addr string // of package net; addr has an IP address or a path, never a name
 	limits        Limits
 	connect       func(ctx context.Context, network, addr string) (net.Conn, error)

@@ -7,5 +7,5 @@ import (
 
 // ConnectBy makes t reach its proxy by connect.
 func (t *Transport) ConnectBy(connect func(ctx context.Context, network, addr string) (net.Conn, error)) {
-	t.proxy.connect = connect
+	t.proxy.Load().connect = connect
 }

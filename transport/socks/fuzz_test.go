@@ -75,7 +75,7 @@ func FuzzDial(f *testing.F) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		tr.proxy.connect = func(context.Context, string, string) (net.Conn, error) {
+		tr.proxy.Load().connect = func(context.Context, string, string) (net.Conn, error) {
 			return canned{Reader: bytes.NewReader(b)}, nil
 		}
 		conn, err := tr.Dial(t.Context(), to)

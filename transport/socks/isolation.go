@@ -79,14 +79,15 @@ func (p *pairs) credentials(peer, addr string) Credentials {
 	return Credentials{User: isolationUser, Password: hex.EncodeToString(h.Sum(nil)[:16])}
 }
 
-// ended records how a dial of the address has ended.
-func (p *pairs) ended(addr string, worked bool) {
+// ended records how a dial of the address has ended, and returns how many have failed in a
+// row.
+func (p *pairs) ended(addr string, worked bool) (failures int) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	t := p.troubled[addr]
 	switch {
 	case t == nil && worked:
-		return
+		return 0
 	case t == nil:
 		if len(p.oldest) == maxTroubled {
 			delete(p.troubled, p.oldest[0])
@@ -98,9 +99,10 @@ func (p *pairs) ended(addr string, worked bool) {
 	}
 	if worked {
 		t.inARow = 0
-		return
+		return 0
 	}
 	if t.inARow++; t.inARow%freshAfter == 0 {
 		t.generation++
 	}
+	return t.inARow
 }

@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"sync/atomic"
+	"time"
 
 	ma "github.com/multiformats/go-multiaddr"
 	manet "github.com/multiformats/go-multiaddr/net"
@@ -19,6 +21,9 @@ import (
 type Options struct {
 	// Proxy is the proxy's address: /ip4/…/tcp/…, /ip6/…/tcp/… or /unix/….
 	Proxy ma.Multiaddr
+	// Later says that there is no Proxy yet: [Transport.SetProxy] names it. Until then every
+	// dial fails.
+	Later bool
 	// Credentials are for a proxy that wants some. With them there is no isolation.
 	Credentials Credentials
 	// Isolation chooses which dials share a pair of user name and password that stands for
@@ -31,14 +36,16 @@ type Options struct {
 // Transport dials through a SOCKS5 proxy, and listens on TCP. Make one with [New].
 type Transport struct {
 	options Options
-	proxy   proxy
+	proxy   atomic.Pointer[proxy]
 	pairs   *pairs
+	stuck   atomic.Pointer[func()]
 	tcp     *tcp.Transport // listens, and never dials
 }
 
 var (
 	_ transport.Transport    = (*Transport)(nil)
 	_ transport.PermitDialer = (*Transport)(nil)
+	_ transport.DialLimiter  = (*Transport)(nil)
 )
 
 // New returns a transport through the proxy. It does not connect to it.
@@ -47,16 +54,41 @@ func New(o Options) (*Transport, error) {
 	if err := o.Credentials.check(); err != nil {
 		return nil, err
 	}
-	var err error
-	if t.proxy.network, t.proxy.addr, err = proxyAddress(o.Proxy); err != nil {
+	t.options.Limits = o.Limits.withDefaults()
+	if o.Later {
+		t.proxy.Store(&proxy{limits: t.options.Limits, connect: noProxyYet})
+	} else if err := t.SetProxy(o.Proxy); err != nil {
 		return nil, err
 	}
-	t.proxy.limits = o.Limits.withDefaults()
-	t.proxy.connect = (&net.Dialer{KeepAlive: -1}).DialContext
 	var secret [32]byte
 	_, _ = rand.Read(secret[:]) // it never fails
 	t.pairs = newPairs(o.Isolation, secret)
 	return t, nil
+}
+
+// ErrNoProxy reports a dial before the proxy's address is known.
+var ErrNoProxy = errors.New("its address is not known yet")
+
+func noProxyYet(context.Context, string, string) (net.Conn, error) { return nil, ErrNoProxy }
+
+// SetProxy changes the proxy's address for further dials. It does not connect to it.
+func (t *Transport) SetProxy(a ma.Multiaddr) error {
+	p := &proxy{multiaddr: a, limits: t.options.Limits, connect: (&net.Dialer{KeepAlive: -1}).DialContext}
+	var err error
+	if p.network, p.addr, err = proxyAddress(a); err != nil {
+		return err
+	}
+	t.proxy.Store(p)
+	return nil
+}
+
+// OnStuck sets the function to call when dials of one onion service keep failing although
+// they had other credentials, and so circuits of their own. It must not wait.
+func (t *Transport) OnStuck(f func()) { t.stuck.Store(&f) }
+
+// DialLimit returns the limit of a whole dial of the address.
+func (t *Transport) DialLimit(a ma.Multiaddr) time.Duration {
+	return t.options.Limits.of(destination{onion: len(a) > 0 && a[0].Code() == ma.P_ONION3})
 }
 
 // proxyAddress returns the proxy's address in the form of package net.
@@ -114,15 +146,19 @@ func (t *Transport) DialPermitted(ctx context.Context, a ma.Multiaddr, permit fu
 	if c.IsZero() {
 		c = t.pairs.credentials(peerOf(ctx), key)
 	}
-	conn, _, e := t.proxy.request(ctx, commandConnect, to, c)
+	p := t.proxy.Load()
+	conn, _, e := p.request(ctx, commandConnect, to, c)
 	if e != nil {
 		if e.Step == StepRequest && !errors.Is(e, context.Canceled) {
-			t.pairs.ended(key, false)
+			failures := t.pairs.ended(key, false)
+			if f := t.stuck.Load(); f != nil && to.onion && failures > freshAfter && failures%freshAfter == 0 {
+				(*f)()
+			}
 		}
 		return nil, dialError(a, e)
 	}
 	t.pairs.ended(key, true)
-	return newConn(conn, a, t.options.Proxy), nil
+	return newConn(conn, a, p.multiaddr), nil
 }
 
 func peerOf(ctx context.Context) string {
@@ -140,9 +176,10 @@ func dialError(a ma.Multiaddr, e *Error) error {
 // Resolve asks the proxy for an IP address of a name, with the RESOLVE request that Tor
 // knows and most other proxies do not. The error is an *[Error].
 func (t *Transport) Resolve(ctx context.Context, name string) (netip.Addr, error) {
+	p := t.proxy.Load()
 	ip, host, err := nameOf(name)
 	if err != nil {
-		return netip.Addr{}, &Error{Proxy: t.proxy.addr, Step: StepAddress, Cause: CauseAddress, Err: err}
+		return netip.Addr{}, &Error{Proxy: p.addr, Step: StepAddress, Cause: CauseAddress, Err: err}
 	}
 	if ip.IsValid() {
 		return ip, nil
@@ -151,13 +188,13 @@ func (t *Transport) Resolve(ctx context.Context, name string) (netip.Addr, error
 	if c.IsZero() {
 		c = t.pairs.credentials(peerOf(ctx), host)
 	}
-	conn, found, e := t.proxy.request(ctx, commandResolve, destination{name: host}, c)
+	conn, found, e := p.request(ctx, commandResolve, destination{name: host}, c)
 	if e != nil {
 		return netip.Addr{}, e
 	}
 	conn.Close()
 	if !found.IsValid() {
-		return netip.Addr{}, t.proxy.named(&Error{Step: StepRequest, Cause: CauseProtocol, Err: fmt.Errorf("%w: a name for an address", ErrReply)})
+		return netip.Addr{}, p.named(&Error{Step: StepRequest, Cause: CauseProtocol, Err: fmt.Errorf("%w: a name for an address", ErrReply)})
 	}
 	return found, nil
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net/netip"
 	"slices"
+	"time"
 
 	ma "github.com/multiformats/go-multiaddr"
 
@@ -36,6 +37,7 @@ type Transport struct {
 var (
 	_ transport.Transport    = (*Transport)(nil)
 	_ transport.PermitDialer = (*Transport)(nil)
+	_ transport.DialLimiter  = (*Transport)(nil)
 )
 
 // Hidden returns the transport of a node that does not show its IP address.
@@ -106,6 +108,14 @@ func (t *Transport) DialPermitted(ctx context.Context, a ma.Multiaddr, permit fu
 	return t.proxy.DialPermitted(ctx, a, permit)
 }
 
+// DialLimit returns the limit of a dial through the proxy.
+func (t *Transport) DialLimit(a ma.Multiaddr) time.Duration {
+	if t.way(a) == byProxy {
+		return t.proxy.DialLimit(a)
+	}
+	return 0
+}
+
 // dialResolved has the proxy look the name up and dials the IP address.
 func (t *Transport) dialResolved(ctx context.Context, a ma.Multiaddr, permit func(netip.Addr) error) (transport.Conn, error) {
 	if !t.tcp.Handles(a) {
@@ -130,8 +140,44 @@ func (t *Transport) dialResolved(ctx context.Context, a ma.Multiaddr, permit fun
 // Listen binds a on TCP. Behind Tor it must be an address of loopback, so that nobody reaches
 // the node but through Tor; the error wraps [ErrNotLoopback] then.
 func (t *Transport) Listen(ctx context.Context, a ma.Multiaddr) (transport.Listener, error) {
-	if ip, ok := transport.IP(a); ok && !t.open && !ip.IsLoopback() {
+	if t.open {
+		return t.tcp.Listen(ctx, a)
+	}
+	if ip, ok := transport.IP(a); ok && !ip.IsLoopback() {
 		return nil, &transport.ListenError{Addr: a, Err: ErrNotLoopback}
 	}
-	return t.tcp.Listen(ctx, a)
+	l, err := t.tcp.Listen(ctx, a)
+	if err != nil {
+		return nil, err
+	}
+	return hiddenListener{l}, nil
+}
+
+// Stranger is the remote address of a connection that came through the onion service: Tor
+// does not say where from.
+var Stranger = ma.StringCast("/unix/onion")
+
+// hiddenListener accepts connections from Tor. They come from a port of loopback, which
+// says nothing about the peer.
+type hiddenListener struct{ transport.Listener }
+
+func (l hiddenListener) Accept() (transport.Conn, error) {
+	c, err := l.Listener.Accept()
+	if err != nil {
+		return nil, err
+	}
+	return hiddenConn{c}, nil
+}
+
+type hiddenConn struct{ transport.Conn }
+
+// RemoteMultiaddr returns [Stranger].
+func (hiddenConn) RemoteMultiaddr() ma.Multiaddr { return Stranger }
+
+// CloseWrite ends this side's half.
+func (c hiddenConn) CloseWrite() error {
+	if half, ok := c.Conn.(interface{ CloseWrite() error }); ok {
+		return half.CloseWrite()
+	}
+	return transport.ErrUnsupported
 }

@@ -13,7 +13,8 @@ import (
 // DefaultCookie is the file that "cookie=@" stands for.
 const DefaultCookie = "/run/tor/control.authcookie"
 
-const cookieLen = 32
+// CookieLen is the number of bytes of a cookie file.
+const CookieLen = 32
 
 // AuthKind is a way to prove to Tor who controls it.
 type AuthKind string
@@ -64,7 +65,7 @@ func ParseAuth(text string) (Auth, error) {
 	case more && word == "cookie" && strings.HasPrefix(value, "@"):
 		return Auth{Kind: AuthCookie, file: value[1:]}, nil
 	case more && word == "cookie":
-		if b, err := hex.DecodeString(value); err == nil && len(b) == cookieLen {
+		if b, err := hex.DecodeString(value); err == nil && len(b) == CookieLen {
 			return Auth{Kind: AuthCookie, cookie: b}, nil
 		}
 	}
@@ -167,7 +168,7 @@ func answerChallenge(r Reply, cookie, ours []byte) (Command, error) {
 			theirs, _ = hex.DecodeString(value)
 		}
 	}
-	if len(hash) != sha256.Size || len(theirs) != cookieLen {
+	if len(hash) != sha256.Size || len(theirs) != CookieLen {
 		return "", fmt.Errorf("%w: the challenge has no proof", ErrReply)
 	}
 	if !hmac.Equal(hash, safeCookie(serverKey, cookie, ours, theirs)) {

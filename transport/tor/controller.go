@@ -15,6 +15,9 @@ const (
 	CommandLimit = 10 * time.Second
 	// MaxAsked is the most commands of others that wait for their answers.
 	MaxAsked = 1_000
+	// SignalPause is the least time between two signals for new circuits. Tor itself delays
+	// those that come faster.
+	SignalPause = 10 * time.Second
 
 	firstRetry    = 200 * time.Millisecond // of the connection
 	maxRetry      = 30 * time.Second
@@ -46,6 +49,8 @@ type Options struct {
 	Auth Auth
 	// Local says that the control port is on this machine, where a retry costs nothing.
 	Local bool
+	// NewCircuits permits the signal NEWNYM, which concerns everybody who uses this Tor.
+	NewCircuits bool
 	// Nonce is the source of 32 bytes for each SAFECOOKIE; they must be unpredictable.
 	Nonce io.Reader
 	// Random spreads the retries.
@@ -56,19 +61,21 @@ type Options struct {
 // connects again for ever, and adds each service again with its key. It is not safe for
 // concurrent use.
 type Controller struct {
-	options  Options
-	services map[ServiceID]*service
-	phase    Phase
-	retry    time.Time // in Away: of the next attempt
-	failures int       // attempts in a row
-	limit    time.Time // in Connecting, and while the cookie is read
-	nonce    []byte
-	method   string // of auto, while the cookie is read
-	cookie   []byte // until the challenge is answered
-	waiting  []pending
-	asked    int // of waiting, those of others
-	health   health
-	effects  []Effect
+	options   Options
+	services  map[ServiceID]*service
+	phase     Phase
+	retry     time.Time // in Away: of the next attempt
+	failures  int       // attempts in a row
+	limit     time.Time // in Connecting, and while the cookie is read
+	nonce     []byte
+	method    string // of auto, while the cookie is read
+	cookie    []byte // until the challenge is answered
+	waiting   []pending
+	asked     int       // of waiting, those of others
+	signalled time.Time // when NEWNYM was sent last
+	signals   int
+	health    health
+	effects   []Effect
 }
 
 // pending is a command that was sent.
@@ -92,6 +99,7 @@ const (
 	kindDelete      // before another ADD_ONION
 	kindDeleteFinal // the service is not wanted
 	kindAsked
+	kindSignal
 	kindQuit
 )
 
@@ -113,6 +121,8 @@ func (c *Controller) Step(now time.Time, e Event) []Effect {
 		c.unwant(now, e.ID)
 	case Asked:
 		c.ask(now, e)
+	case Stuck:
+		c.stuck(now)
 	case Stop:
 		c.stop(now)
 	case Connected:
@@ -262,12 +272,12 @@ func (c *Controller) cookieRead(now time.Time, e CookieRead) {
 	switch {
 	case e.Err != nil:
 		c.hangUp(now, fmt.Errorf("%w: %w", ErrCookie, e.Err))
-	case len(e.Bytes) != cookieLen:
+	case len(e.Bytes) != CookieLen:
 		c.hangUp(now, ErrCookieLength)
 	case method == "COOKIE":
 		c.send(now, kindAuthenticate, authenticate(e.Bytes), "")
 	default:
-		c.cookie, c.nonce = slices.Clone(e.Bytes), make([]byte, cookieLen)
+		c.cookie, c.nonce = slices.Clone(e.Bytes), make([]byte, CookieLen)
 		if _, err := io.ReadFull(c.options.Nonce, c.nonce); err != nil {
 			c.hangUp(now, fmt.Errorf("tor: no random bytes: %w", err))
 			return
@@ -386,6 +396,16 @@ func (c *Controller) ask(now time.Time, e Asked) {
 		err = ErrTooMany
 	}
 	c.do(Answered{Token: e.Token, Err: err})
+}
+
+// stuck asks Tor for new circuits. Whether Tor agrees changes nothing here.
+func (c *Controller) stuck(now time.Time) {
+	if !c.options.NewCircuits || c.phase != Ready || c.signals > 0 && now.Sub(c.signalled) < SignalPause {
+		return
+	}
+	c.signalled = now
+	c.signals++
+	c.send(now, kindSignal, "SIGNAL NEWNYM", "")
 }
 
 // stop takes the services away and says goodbye. A service that is detached goes as well:

@@ -32,6 +32,10 @@ type (
 		Token   any
 		Command Command
 	}
+	// Stuck says that dials of one address have failed several times, although each had a
+	// circuit of its own. With [Options.NewCircuits] Tor forgets what it knows about onion
+	// services and circuits, at most every [SignalPause].
+	Stuck struct{}
 	// Stop ends all services and the connection. Stopped follows.
 	Stop struct{}
 )
@@ -44,6 +48,7 @@ func (CookieRead) event() {}
 func (Wanted) event()     {}
 func (Unwanted) event()   {}
 func (Asked) event()      {}
+func (Stuck) event()      {}
 func (Stop) event()       {}
 
 // Effect is what has to be done, in order.

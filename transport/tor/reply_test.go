@@ -108,7 +108,7 @@ func FuzzReplies(f *testing.F) {
 				t.Fatalf("%q: got %+v", b, reply)
 			}
 			_ = protocolInfo(reply)
-			_, _ = answerChallenge(reply, make([]byte, cookieLen), make([]byte, cookieLen))
+			_, _ = answerChallenge(reply, make([]byte, CookieLen), make([]byte, CookieLen))
 			for _, l := range reply.Lines {
 				for _, w := range fields(l.Text) {
 					if len(w) > len(l.Text) {

@@ -31,6 +31,7 @@ func TestScripts(t *testing.T) {
 		"away",
 		"ask",
 		"stop",
+		"stuck",
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := newScript("auto")
@@ -78,6 +79,7 @@ func (s *script) run(t *testing.T, d *datadriven.TestData) string {
 	switch d.Cmd {
 	case "new":
 		*s = *newScript(strings.TrimSpace(d.Input))
+		s.c.options.NewCircuits = arg == "new-circuits"
 		return "ready"
 	case "at":
 		after, err := time.ParseDuration(arg)
@@ -147,6 +149,8 @@ func (s *script) run(t *testing.T, d *datadriven.TestData) string {
 		e = Asked{Token: arg, Command: Command(strings.ReplaceAll(strings.TrimSpace(d.Input), `\n`, "\n"))}
 	case "stop":
 		e = Stop{}
+	case "stuck":
+		e = Stuck{}
 	case "status":
 		return s.status()
 	case "trouble":

@@ -75,6 +75,7 @@ type Status struct {
 	Bootstrap int       // percent
 	Circuits  bool      // Tor can reach the network
 	Offline   bool      // Tor thinks that this machine has no network
+	Signals   int       // how often Tor was asked for new circuits
 	Services  []ServiceStatus
 }
 
@@ -83,7 +84,7 @@ func (c *Controller) Status() Status {
 	h := c.health
 	s := Status{
 		Phase: c.phase, Since: h.since, Err: h.err, Version: h.version(), Socks: h.socks,
-		Bootstrap: h.bootstrap, Circuits: h.circuits, Offline: h.offline,
+		Bootstrap: h.bootstrap, Circuits: h.circuits, Offline: h.offline, Signals: c.signals,
 	}
 	for _, service := range c.sorted() {
 		s.Services = append(s.Services, service.ServiceStatus)

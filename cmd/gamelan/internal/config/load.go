@@ -246,7 +246,7 @@ func (l *Loaded) take(s *Setting, raw any, from Origin) {
 		err = s.checkPath(v)
 	}
 	if err != nil {
-		value := show(raw)
+		value := show(s.masked(raw))
 		if e := (*elementError)(nil); errors.As(err, &e) && e.of == 1 { // name the only entry, not the list
 			value = e.text
 		}
@@ -399,6 +399,8 @@ func (l *Loaded) words(of *Setting, bad *gamelan.ConfigError) (text string, othe
 				others = append(others, s)
 			}
 			return "dht.enabled = false"
+		case "Tor", "SOCKS": // the words
+			return name
 		case "ListenNowhere":
 			return `"nowhere"`
 		}

@@ -61,7 +61,7 @@ func TestWhatIsWrongWithAFile(t *testing.T) {
 			`f.toml:2: there is no setting "mux.frobnication"; expected one that gamelan config init lists, for example level = "info" under [log]`,
 		}},
 		"unknown section": {"[connection]\nwindow = \"1MiB\"", []string{
-			`f.toml:1: there is no section "connection", did you mean [connections]?; expected one of node, connections, limits, liveness, rpc, dht, discovery, saf, kad, inbox, mux, log, daemon, for example level = "info" under [log]`,
+			`f.toml:1: there is no section "connection", did you mean [connections]?; expected one of node, tor, proxy, connections, limits, liveness, rpc, dht, discovery, saf, kad, inbox, mux, log, daemon, for example level = "info" under [log]`,
 		}},
 		"section that is a value": {"mux = 3", []string{
 			`f.toml:1: "mux" is a number; expected a section, for example [mux] on a line of its own`,
@@ -235,8 +235,12 @@ func TestEverySettingTakesItsExampleFromEverySource(t *testing.T) {
 			if len(l.Problems) != 0 {
 				t.Errorf("%s: got %v, want no problem with its example", s.Key, problems(l))
 			}
-			if got := l.Value(&s); got.Text() != s.Example || got.Origin.Kind == "default" {
-				t.Errorf("%s: got %s from %s, want %s", s.Key, got.Text(), got.Origin, s.Example)
+			want := s.Example
+			if s.Secret {
+				want = inTOML(s.masked(s.bareExample()))
+			}
+			if got := l.Value(&s); got.Text() != want || got.Origin.Kind == "default" {
+				t.Errorf("%s: got %s from %s, want %s", s.Key, got.Text(), got.Origin, want)
 			}
 			if d := Load(Sources{}).Value(&s).Text(); s.Key != "node.release" && s.Key != "node.network" && d == s.Example {
 				t.Errorf("%s: the example %s is the default, want one that shows something", s.Key, d)
@@ -371,6 +375,29 @@ func TestSecretsAreNotShown(t *testing.T) {
 		}
 		if strings.Contains(strings.ToLower(shown), secret[:16]) {
 			t.Errorf("%s: got it shown in %s", text, shown)
+		}
+	}
+}
+
+// A setting that holds a secret is shown without it, and a change of it is noticed.
+func TestSecretSettings(t *testing.T) {
+	for _, key := range []string{"tor.control_auth", "proxy.auth"} {
+		s, _ := Find(key)
+		section, name, _ := strings.Cut(key, ".")
+		word := map[string]string{"tor.control_auth": "password=", "proxy.auth": "username_password=me:"}[key]
+		file := func(secret string) *Loaded { return load(t, fmt.Sprintf("[%s]\n%s = %q", section, name, word+secret)) }
+		a, b := file("hunter2"), file("hunter3")
+		if c := Changes(a, b); len(c) != 1 || strings.Contains(fmt.Sprint(c), "hunter") {
+			t.Errorf("%s: got %v, want one change without the secret", key, c)
+		}
+		if got := a.Value(s).Text(); strings.Contains(got, "hunter") || !strings.Contains(got, "***") {
+			t.Errorf("%s: got %s, want stars", key, got)
+		}
+		for _, wrong := range []string{strings.Repeat("hunter2", 100), "hunter2\u0001"} {
+			l := file(wrong)
+			if len(l.Problems) != 1 || strings.Contains(fmt.Sprintf("%+v", *l.Problems[0]), "hunter") {
+				t.Errorf("%s: got %v, want one problem without the secret", key, problems(l))
+			}
 		}
 	}
 }

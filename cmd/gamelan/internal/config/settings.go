@@ -42,6 +42,7 @@ type Setting struct {
 	Names   []string // words that may stand in place of an Addrs
 	Least   int64    // least Count, Size in bytes or Duration in nanoseconds
 	Most    int64    // greatest value of these, or length of a list or a Text in bytes; 0: no limit
+	Secret  bool     // what follows an equals sign is never shown
 	Reload  bool     // a running node applies a change on HUP
 	Flag    string   // its flag, if that is not the key with dashes
 	Doc     string   // what it does, in sentences
@@ -54,7 +55,9 @@ type Setting struct {
 var networks = []string{"localnet", "mainnet", "stagenet", "nextnet", "igor", "esmeralda"}
 
 // Settings are all settings, in the order of the file.
-var Settings = []Setting{
+var Settings = slices.Concat(nodeSettings, torSettings(), otherSettings)
+
+var nodeSettings = []Setting{
 	{
 		Key: "data_dir", Kind: Path, Example: `"/var/lib/gamelan"`,
 		Dynamic: "gamelan in the data directory of XDG, which is ~/.local/share",
@@ -74,9 +77,14 @@ var Settings = []Setting{
 	},
 	{
 		Key: "node.listen", Kind: Addrs, Names: []string{"nowhere"}, Most: 16, Flag: "listen", Example: `["/ip4/0.0.0.0/tcp/18189"]`,
-		Dynamic: "on localnet a free loopback port, kept for the next start, else port 18189 of all interfaces",
+		Dynamic: "on localnet a free loopback port, kept for the next start, else port 18189 of all interfaces; behind Tor a free loopback port, behind a proxy nowhere",
 		Doc:     `Addresses to listen on. "nowhere" alone makes a node that only dials.`,
 		at:      func(c *Config) any { return &c.Node.Listen },
+	},
+	{
+		Key: "node.transport", Kind: Choice, Choices: transports, Flag: "transport", Example: `"tor"`,
+		Doc: "How the node connects: over TCP; through Tor alone, with an onion service of its own; over TCP, and to onion services through Tor; or through a SOCKS5 proxy alone.",
+		at:  func(c *Config) any { return &c.Node.Transport },
 	},
 	{
 		Key: "node.public_addresses", Kind: Addrs, Most: 5, Reload: true, Flag: "public-address", Example: `["/dns4/node.example.org/tcp/18189"]`,
@@ -112,6 +120,9 @@ var Settings = []Setting{
 		Doc:     "Protocol of plain messages, printable ASCII without a comma. Only nodes with the same protocol exchange plain messages.",
 		at:      func(c *Config) any { return &c.Node.PlainID },
 	},
+}
+
+var otherSettings = []Setting{
 	{
 		Key: "connections.keep_alive", Kind: Duration, Least: int64(time.Second), Most: int64(time.Hour), Example: `"1m"`,
 		Doc: "Silence after which a connection is pinged.",
@@ -566,6 +577,8 @@ var Settings = []Setting{
 // Sections are the sections, each with a line about its settings.
 var Sections = []struct{ Name, Doc string }{
 	{"node", "What the node is, and where it can be reached."},
+	{"tor", "A Tor that runs on this machine, which publishes the node's onion service. See docs/tor.md."},
+	{"proxy", "The SOCKS5 proxy, of Tor or another one."},
 	{"connections", "How many connections, and how they are kept."},
 	{"limits", "Limits of the memory that peers can use."},
 	{"liveness", "An echo without a handshake, by which others check whether the node can be reached, and the node's own check."},

@@ -37,7 +37,7 @@ func (l *Loaded) Value(s *Setting) Value {
 	v := Value{Key: s.Key, Origin: l.Origin(s.Key), Reload: s.Reload}
 	switch {
 	case v.Origin.Kind != "default":
-		v.Value = s.get(&l.Config)
+		v.Value = s.masked(s.get(&l.Config))
 	case s.Dynamic != "":
 		v.Dynamic = s.Dynamic
 	default:
@@ -57,7 +57,8 @@ func Changes(old, now *Loaded) []Change {
 	var all []Change
 	for i := range Settings {
 		s := &Settings[i]
-		if a, b := old.Value(s), now.Value(s); a.Text() != b.Text() {
+		a, b := old.Value(s), now.Value(s)
+		if a.Text() != b.Text() || s.Secret && s.get(&old.Config) != s.get(&now.Config) {
 			all = append(all, Change{s, a, b})
 		}
 	}

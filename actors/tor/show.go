@@ -1,0 +1,139 @@
+package tor
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/asynkron/protoactor-go/actor"
+
+	"github.com/gamelan-p2p/gamelan/actors"
+	"github.com/gamelan-p2p/gamelan/supervisor"
+	control "github.com/gamelan-p2p/gamelan/transport/tor"
+)
+
+// show publishes the state, and says what has changed since the last time.
+func (a *controller) show(c actor.Context, now time.Time) {
+	was, is := a.w.State(), State{Status: a.machine.Status(), Onion: a.w.Onion}
+	is.Proxy, is.ProxyErr = was.Proxy, was.ProxyErr
+	if len(is.Services) > 0 {
+		is.Service = is.Services[0]
+	}
+	a.useProxy(&is)
+	if a.w.announcement.Step(now, is.Service.State) {
+		if is.Service.State != control.Published {
+			supervisor.Log(c).Warn("the onion service is not published yet, and is advertised all the same", "addr", a.w.Onion)
+		}
+	}
+	is.Advertised = a.w.announcement.Made()
+	a.w.state.Store(&is)
+	a.advertise(c)
+	a.connection(c, was, is)
+	a.service(c, was, is)
+	a.answer(c)
+}
+
+// useProxy tells the transport which of Tor's SOCKS listeners to use.
+func (a *controller) useProxy(is *State) {
+	if a.w.Proxy == nil || is.Phase != control.Ready || is.Version == "" || is.Socks == nil {
+		return
+	}
+	found, ok := control.SocksAddress(is.Socks)
+	switch {
+	case !ok:
+		is.ProxyErr = errNoListener
+	case is.ProxyErr == nil && is.Proxy != nil && is.Proxy.Equal(found):
+	default:
+		if is.ProxyErr = a.w.Proxy(found); is.ProxyErr == nil {
+			is.Proxy = found
+		}
+	}
+}
+
+// connection publishes that the control connection has come or gone.
+func (a *controller) connection(c actor.Context, was, is State) {
+	ready := is.Phase == control.Ready
+	switch {
+	case ready && was.Phase != control.Ready:
+		supervisor.Log(c).Info("connected to Tor")
+		supervisor.Publish(c, Connected{})
+	case is.Phase == control.Away && is.Err != nil && (was.Phase == control.Ready || was.Err == nil || was.Trouble() != is.Trouble()):
+		supervisor.Log(c).Warn("no control connection to Tor", "err", is.Err)
+		supervisor.Publish(c, Disconnected{Err: is.Err, Do: is.Trouble()})
+	}
+}
+
+// service publishes that the onion service can be found, or cannot.
+func (a *controller) service(c actor.Context, was, is State) {
+	if was.Service.State == is.Service.State {
+		return
+	}
+	switch is.Service.State {
+	case control.Published:
+		supervisor.Log(c).Info("the onion service is published", "addr", a.w.Onion)
+		supervisor.Publish(c, ServicePublished{a.w.Onion})
+	case control.Refused, control.Collision, control.PublishFailed:
+		supervisor.Log(c).Warn("the onion service is not published", "addr", a.w.Onion, "state", is.Service.State, "err", is.Service.Err)
+		supervisor.Publish(c, ServiceUnpublished{a.w.Onion, is.Service.State, is.Service.Err})
+	case control.Unpublished, control.Adding:
+		if was.Service.State == control.Published {
+			supervisor.Publish(c, ServiceUnpublished{a.w.Onion, is.Service.State, is.Service.Err})
+		}
+	}
+}
+
+// advertise has the onion address put into this node's identity message, once it may.
+func (a *controller) advertise(c actor.Context) {
+	if !a.w.advertised && !a.asked && !a.w.announcement.Made().IsZero() {
+		a.asked = true
+		a.w.trunk.Advertise(a.w.Onion, c.Self())
+	}
+}
+
+func (a *controller) added(c actor.Context, m actors.AddressAdded) {
+	if m.Err != nil {
+		supervisor.Log(c).Error("the onion address cannot be advertised", "addr", m.Address, "err", m.Err)
+		return
+	}
+	a.w.advertised = true
+}
+
+// answer answers those who wait for the start, as soon as it is clear how that ends. A
+// service that another control connection holds for the moment does not hold the node up.
+func (a *controller) answer(c actor.Context) {
+	s := a.w.State()
+	var err error
+	switch {
+	case s.Phase == control.Away && s.Err != nil, s.Service.State == control.Refused:
+		err = &StartError{Do: s.Trouble(), Err: s.Err}
+	case s.Phase == control.Ready && s.Service.State != control.Adding && s.Service.State != control.Unpublished:
+	default:
+		return
+	}
+	for _, pid := range a.awaiting {
+		c.Send(pid, Started{err})
+	}
+	a.awaiting = nil
+}
+
+// drained answers a Drain when Tor has taken the service away, or cannot be asked to.
+func (a *controller) drained(c actor.Context) {
+	if a.draining != nil && a.ended {
+		c.Send(a.draining, supervisor.Drained{From: c.Self()})
+		a.draining = nil
+	}
+}
+
+func (a *controller) String() string {
+	s := a.w.State()
+	text := fmt.Sprintf("control connection %s, onion service %s", s.Phase, s.Service.State)
+	if s.Phase == control.Ready {
+		text += fmt.Sprintf(", Tor %s, bootstrap %d %%", s.Version, s.Bootstrap)
+		if !s.Circuits {
+			text += ", no circuits"
+		}
+	}
+	if s.Err != nil {
+		text += ": " + s.Err.Error()
+	}
+	return text
+}

@@ -1,0 +1,178 @@
+package gamelan
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"path/filepath"
+	"runtime"
+
+	ma "github.com/multiformats/go-multiaddr"
+
+	torpart "github.com/gamelan-p2p/gamelan/actors/tor"
+	"github.com/gamelan-p2p/gamelan/internal/datadir"
+	"github.com/gamelan-p2p/gamelan/transport"
+	"github.com/gamelan-p2p/gamelan/transport/socks"
+	"github.com/gamelan-p2p/gamelan/transport/tcp"
+	"github.com/gamelan-p2p/gamelan/transport/tcptor"
+	"github.com/gamelan-p2p/gamelan/transport/tor"
+	"github.com/gamelan-p2p/gamelan/transport/torconn"
+)
+
+// TorIdentityFile is the name of the file in a data directory with the key of the node's
+// onion service. It has the form of Tari's, so that an onion address can be moved over.
+const TorIdentityFile = "tor_identity.json"
+
+// onion is the onion service of a node that is being built.
+type onion struct {
+	identity tor.Identity
+	addr     ma.Multiaddr
+}
+
+// openTransports makes the transports that Config.Transport names, unless the user has given
+// others.
+func (b *builder) openTransports() error {
+	given := len(b.transports) > 0
+	if b.Transport == TransportTCP && b.SOCKS.Address != "" {
+		b.logger.Warn("a proxy is set and not used: connections go over TCP; choose the transport tor, tcp+tor or socks", "addr", b.SOCKS.Address)
+	}
+	switch {
+	case b.Transport == TransportTCP && !given:
+		b.transports = []transport.Transport{tcp.New(tcp.Options{})}
+		return nil
+	case b.Transport == TransportTCP, b.Transport == TransportTor && given:
+		return nil
+	case given:
+		return badConfig("Transport", fmt.Errorf("%s cannot be combined with WithTransport; give one of the two", b.Transport))
+	}
+	proxy, err := socks.New(b.socks)
+	if err != nil {
+		return badConfig("SOCKS.Address", err)
+	}
+	switch b.Transport {
+	case TransportTCPWithTor:
+		b.transports = []transport.Transport{tcptor.Open(proxy, tcp.Options{})}
+	case TransportSOCKS:
+		b.transports = []transport.Transport{proxy}
+	default:
+		b.proxyOfTor = proxy
+		b.transports = []transport.Transport{tcptor.Hidden(proxy, tcptor.Options{DirectTCP: b.SOCKS.BypassTCP, Direct: b.direct})}
+	}
+	return nil
+}
+
+// openOnion reads the key of the onion service, or makes one and stores it: the address must
+// not be lost, whatever Tor answers.
+func (b *builder) openOnion() error {
+	if b.Transport != TransportTor {
+		return nil
+	}
+	id := tor.Identity{Port: tor.DefaultOnionPort}
+	var err error
+	if b.DataDir == "" {
+		id.Key, err = tor.NewKey(rand.Reader)
+	} else {
+		id, err = keptOnion(b.DataDir, uint16(b.Tor.OnionPort))
+	}
+	if err != nil {
+		return err
+	}
+	if b.Tor.OnionPort != 0 {
+		id.Port = uint16(b.Tor.OnionPort)
+	}
+	b.onion = &onion{identity: id}
+	b.onion.addr, err = id.Key.ID().Multiaddr(id.Port)
+	return err
+}
+
+// ErrTorIdentityOpen reports a key of an onion service that others can read.
+var ErrTorIdentityOpen = errors.New("gamelan: the key of the onion service can be read by others; make it private with chmod 600")
+
+// keptOnion returns the identity of the onion service in a data directory. It makes one if
+// there is none.
+func keptOnion(dir string, port uint16) (tor.Identity, error) {
+	d, err := datadir.Open(dir)
+	if err != nil {
+		return tor.Identity{}, dataDirError(err)
+	}
+	defer d.Close()
+	path := filepath.Join(dir, TorIdentityFile)
+	text, info, err := d.ReadFile(TorIdentityFile, maxIdentityFile, true)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		id := tor.Identity{Port: port}
+		def(&id.Port, tor.DefaultOnionPort)
+		if id.Key, err = tor.NewKey(rand.Reader); err != nil {
+			return tor.Identity{}, err
+		}
+		if err := d.WriteNew(TorIdentityFile, id.Append(nil)); err != nil {
+			return tor.Identity{}, dataDirError(err)
+		}
+		return id, nil
+	case err != nil:
+		return tor.Identity{}, dataDirError(err)
+	case runtime.GOOS != "windows" && info.Mode().Perm()&0o077 != 0:
+		return tor.Identity{}, fmt.Errorf("%w: %s (mode %04o)", ErrTorIdentityOpen, path, info.Mode().Perm())
+	}
+	id, err := tor.ParseIdentity(text)
+	if err != nil {
+		return tor.Identity{}, fmt.Errorf("gamelan: %s: %w", path, err)
+	}
+	return id, nil
+}
+
+// WithTorControl replaces how the node connects to the control port of Tor, for a program
+// that runs a Tor of its own. The stream is closed when the node ends or connects again.
+func WithTorControl(connect func(ctx context.Context) (io.ReadWriteCloser, error)) Option {
+	return func(o *options) error {
+		o.torControl = connect
+		return nil
+	}
+}
+
+// torSettings returns the settings of the part tor.
+func (b *builder) torSettings() (torpart.Settings, error) {
+	target, err := b.onionTarget()
+	if err != nil {
+		return torpart.Settings{}, err
+	}
+	s := torpart.Settings{
+		Local: torconn.Local(b.control), Auth: b.auth, NewCircuits: b.Tor.NewCircuits, Grace: b.Tor.PublishGrace,
+		Service: tor.Service{Key: b.onion.identity.Key, Ports: []tor.Port{{Virtual: b.onion.identity.Port, Target: target}}},
+		Onion:   b.onion.addr,
+		Connect: func(ctx context.Context) (*torconn.Conn, error) { return torconn.Dial(ctx, b.control) },
+	}
+	if connect := b.torControl; connect != nil {
+		s.Connect = func(ctx context.Context) (*torconn.Conn, error) {
+			stream, err := connect(ctx)
+			if err != nil {
+				return nil, err
+			}
+			return torconn.New(stream), nil
+		}
+	}
+	if b.proxyOfTor != nil && b.proxy == nil {
+		s.Proxy = b.proxyOfTor.SetProxy
+	}
+	return s, nil
+}
+
+// onionTarget returns where Tor delivers connections.
+func (b *builder) onionTarget() (string, error) {
+	to := b.forward
+	for _, l := range b.bound {
+		if to != nil && (len(to) < 2 || to[1].Value() != "0") {
+			break
+		}
+		if _, err := forwardTarget(l.Addr); err == nil {
+			to = l.Addr
+		}
+	}
+	if to == nil {
+		return "", badConfig("Tor.ForwardAddress", errors.New("the node listens on no TCP port of loopback to which Tor could deliver; listen on /ip4/127.0.0.1/tcp/0"))
+	}
+	return forwardTarget(to)
+}
