@@ -18,7 +18,7 @@ import (
 )
 
 // trunkSections are the names of the node's own sections, which no part may use.
-var trunkSections = []string{"node", "peers", "connections", "dht", "network", "saf", "kad", "kad-peers", "kad-own", "ledger"}
+var trunkSections = []string{"node", "peers", "connections", "dht", "network", "saf", "kad", "kad-peers", "kad-own", "ledger", "tor"}
 
 // options returns the node's data for [inspect.Handler].
 func (n *Node) options() inspect.Options {
@@ -33,6 +33,7 @@ func (n *Node) options() inspect.Options {
 	s.Section("kad-peers", func(context.Context) any { return kadContacts(n) })
 	s.Section("kad-own", func(ctx context.Context) any { return kadPublications(ctx, n) })
 	s.Section("ledger", func(context.Context) any { return ledgerSection(n) })
+	s.Section("tor", func(context.Context) any { return torSection(n) })
 	for _, p := range n.parts {
 		for name, show := range p.Sections {
 			s.Section(name, show)
@@ -67,12 +68,13 @@ func (n *Node) unhealthy(ctx context.Context) []string {
 }
 
 // degraded returns the reasons why a working node is degraded, as sentences: an inbox, or a
-// store of messages for others, that is full or cannot be written or read, actors and
+// store of messages for others, that is full or cannot be written or read, a Tor that does not work, actors and
 // services that panicked in the last ten minutes, and the user's actors and services that a
 // panic has stopped. If messages of
 // peers are the cause, a restart of the node would not help.
 func (n *Node) degraded(now time.Time) (reasons []string) {
 	reasons = append(inboxDegraded(inboxSection(n)), n.storeForwardDegraded()...)
+	reasons = append(reasons, n.torDegraded()...)
 	for _, p := range n.trunk.Panicking() {
 		reasons = append(reasons, panicking(p, now))
 	}
@@ -128,6 +130,9 @@ func nodeSection(ctx context.Context, n *Node) models.Node {
 	}
 	v.Warnings = warnEach(v.Warnings, n.trunk.RefusedSources(), now, refusedSource, "sources are refused because of their offences")
 	v.Inbox = inboxSection(n)
+	if n.tor != nil {
+		v.Tor = new(torSection(n))
+	}
 	v.Warnings = append(v.Warnings, inboxWarnings(v.Inbox)...)
 	v.Warnings = append(v.Warnings, n.degraded(now)...)
 	if n.dht != nil {

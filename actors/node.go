@@ -90,6 +90,14 @@ func (n Node) Protocols() *view.Map[protocol.ID, *actor.PID] { return &n.env.Pro
 // Local returns the node's identity message, and false while there is none.
 func (n Node) Local() (identify.Message, bool) { return n.env.Local.Get() }
 
+// TransportNames returns the names of the transports by which the node connects.
+func (n Node) TransportNames() (names []string) {
+	for _, t := range n.env.Transports {
+		names = append(names, t.Name())
+	}
+	return names
+}
+
 // Announce sets the node's identity message. It is called before the tree starts.
 func (n Node) Announce(m identify.Message) { n.env.Local.Open(m) }
 

@@ -19,6 +19,7 @@ type Node struct {
 	Warnings  []string  `json:"warnings"`
 	Credit    Credit    `json:"credit"`
 	Inbox     *Inbox    `json:"inbox,omitempty"` // nil: the node has none, and a handler receives its messages
+	Tor       *Tor      `json:"tor,omitempty"`   // nil: the node has no onion service
 	StartedAt time.Time `json:"started_at"`
 	Version   string    `json:"version"`
 	PID       int       `json:"pid"`

@@ -36,7 +36,9 @@ func ShowStatus(o *Output, s Status, now time.Time) error {
 	}
 	line("node", "%s on %s", s.NodeID, s.Network)
 	line("running", "gamelan %s for %s, process %d", s.Version, Ago(now.Sub(s.StartedAt)), s.PID)
-	if len(s.Addresses) == 0 {
+	if len(s.Addresses) == 0 && s.Tor != nil {
+		line("addresses", "none yet: peers are told of the onion service when it is published")
+	} else if len(s.Addresses) == 0 {
 		line("addresses", "none: it does not listen, and only dials")
 	}
 	for i, addr := range s.Addresses {
@@ -45,6 +47,9 @@ func ShowStatus(o *Output, s Status, now time.Time) error {
 			name = ""
 		}
 		line(name, "%s", addr)
+	}
+	if s.Tor != nil {
+		line("tor", "%s", torText(s.Tor, now))
 	}
 	line("connections", "%s: %d outbound, %d inbound; %d wanted", inspect.Count(uint64(s.Held), "connection"), s.Outbound, s.Inbound, s.Wanted)
 	line("inbound", "%s", placesText(s.Places))
@@ -77,6 +82,24 @@ func ShowStatus(o *Output, s Status, now time.Time) error {
 	}
 	_, err := fmt.Fprint(o.Out, b.String())
 	return err
+}
+
+// torText returns the state of the onion service in a line.
+func torText(v *models.Tor, now time.Time) string {
+	ago := func(t time.Time) string {
+		if t.IsZero() {
+			return ""
+		}
+		return " for " + Ago(now.Sub(t))
+	}
+	text := v.Onion + " can be reached" + ago(v.StateSince)
+	if !v.Reachable {
+		text = fmt.Sprintf("%s cannot be reached: it is %s%s", v.Onion, v.State, ago(v.StateSince))
+	}
+	if v.Control != "ready" {
+		return text + "; no control connection to Tor" + ago(v.Since)
+	}
+	return fmt.Sprintf("%s; Tor %s%s", text, v.Version, ago(v.Since))
 }
 
 // placesText returns how many places for inbound connections are taken, and what happened

@@ -1,0 +1,57 @@
+package gamelan
+
+import (
+	"fmt"
+
+	"github.com/gamelan-p2p/gamelan/inspect/models"
+	"github.com/gamelan-p2p/gamelan/transport/tor"
+)
+
+// torSection returns the section "tor": how the node connects, and its onion service.
+func torSection(n *Node) models.Tor {
+	s, ok := n.Tor()
+	if !ok {
+		return models.Tor{Transports: n.trunk.TransportNames(), Summary: "this node has no onion service"}
+	}
+	v := models.Tor{
+		On: true, Transports: n.trunk.TransportNames(), Control: string(s.Phase), Since: n.wallTime(s.Since), Error: sentence(s.Err),
+		Version: s.Version, Bootstrap: s.Bootstrap, Circuits: s.Circuits, Offline: s.Offline, NewCircuits: s.Signals,
+		Onion: s.Onion.String(), State: string(s.Service.State), StateSince: n.wallTime(s.Service.Since),
+		Reachable: s.Reachable(), AdvertisedAt: n.wallTime(s.Advertised), Trouble: s.Trouble(),
+	}
+	if s.Proxy != nil {
+		v.Proxy = s.Proxy.String()
+	}
+	v.Summary = torSummary(s)
+	return v
+}
+
+// torSummary says in one sentence whether peers can reach the onion service.
+func torSummary(s TorStatus) string {
+	switch {
+	case s.Reachable():
+		return fmt.Sprintf("%s is published: peers can find it", s.Onion)
+	case s.Phase != tor.Ready:
+		return fmt.Sprintf("%s cannot be reached: there is no control connection to Tor", s.Onion)
+	case s.Bootstrap < 100 || !s.Circuits || s.Offline:
+		return fmt.Sprintf("%s cannot be reached: Tor has no way through its network", s.Onion)
+	}
+	return fmt.Sprintf("%s is %s: peers cannot find it yet", s.Onion, s.Service.State)
+}
+
+// torDegraded returns why the node is degraded because of Tor.
+func (n *Node) torDegraded() []string {
+	s, ok := n.Tor()
+	if !ok || s.Trouble() == "" {
+		return nil
+	}
+	return []string{trimStop(s.Trouble())}
+}
+
+// trimStop returns a sentence without its full stop, as in the lists of reasons.
+func trimStop(text string) string {
+	if n := len(text); n > 0 && text[n-1] == '.' {
+		return text[:n-1]
+	}
+	return text
+}
