@@ -19,12 +19,19 @@ func TestAnnouncement(t *testing.T) {
 	}
 	for name, steps := range map[string][]step{
 		"published": {
-			{0, Unpublished, false, 0}, {time.Hour, Adding, false, 0}, {time.Hour, Added, false, time.Hour + time.Minute},
-			{time.Hour + time.Second, Published, true, 0}, {time.Hour + 2*time.Second, Unpublished, false, 0}, {2 * time.Hour, Published, false, 0},
+			{0, Unpublished, false, 0},
+			{time.Hour, Adding, false, 0},
+			{time.Hour, Added, false, time.Hour + time.Minute},
+			{time.Hour + time.Second, Published, true, 0},
+			{time.Hour + 2*time.Second, Unpublished, false, 0},
+			{2 * time.Hour, Published, false, 0},
 		},
 		"never published": {
-			{0, Added, false, time.Minute}, {time.Second, PublishFailed, false, time.Minute},
-			{time.Minute - 1, Unpublished, false, time.Minute}, {time.Minute, Unpublished, true, 0}, {time.Hour, Published, false, 0},
+			{0, Added, false, time.Minute},
+			{time.Second, PublishFailed, false, time.Minute},
+			{time.Minute - 1, Unpublished, false, time.Minute},
+			{time.Minute, Unpublished, true, 0},
+			{time.Hour, Published, false, 0},
 		},
 		"Tor does not take it": {{0, Refused, false, 0}, {time.Hour, Collision, false, 0}},
 	} {

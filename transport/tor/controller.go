@@ -222,6 +222,9 @@ func (c *Controller) lost(now time.Time, err error) {
 		c.do(Stopped{})
 		return
 	}
+	if c.phase == Ready && now.Sub(c.health.since) >= maxRetry {
+		c.failures = 0 // one that breaks soon after each authentication is a failure again
+	}
 	c.health = health{err: err, since: now, lastVersion: c.health.version()}
 	c.phase = Away
 	most := maxRetry
@@ -372,7 +375,7 @@ func (c *Controller) authenticated(now time.Time, r Reply) {
 		c.hangUp(now, &AuthError{err})
 		return
 	}
-	c.phase, c.failures = Ready, 0
+	c.phase = Ready
 	c.health = health{since: now, lastVersion: c.health.version()}
 	c.send(now, kindInfo, "GETINFO version net/listeners/socks status/bootstrap-phase status/circuit-established network-liveness", "")
 	c.send(now, kindEvents, "SETEVENTS HS_DESC STATUS_CLIENT NETWORK_LIVENESS", "")
