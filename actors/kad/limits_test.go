@@ -1,6 +1,7 @@
 package kad_test
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 	"sync"
@@ -21,14 +22,31 @@ type byHand struct {
 	limits kad.Limits
 	port   *kad.Port
 
+	reply func(to kad.Address, m *kad.Message) (answer kad.Message, ok bool) // of a node; nil: nobody answers
+
 	mu      sync.Mutex
 	answers []kad.Message
 	last    uint64
 }
 
-func (n *byHand) Label() string                 { return "by hand" }
-func (n *byHand) Limits() kad.Limits            { return n.limits }
-func (n *byHand) Route(kad.Contact) kad.Address { return "" }
+func (n *byHand) Label() string      { return "by hand" }
+func (n *byHand) Limits() kad.Limits { return n.limits }
+
+// Route reaches nodes that the test may answer for.
+func (n *byHand) Route(c kad.Contact) kad.Address {
+	if n.reply == nil || len(c.Addresses) == 0 {
+		return ""
+	}
+	return c.Addresses[0]
+}
+
+// handAddress is the address of a node that the test plays, and handContact that node.
+func handAddress(peer uint64) kad.Address { return kad.Address(fmt.Sprintf("/memory/%d", 1000+peer)) }
+
+func handContact(peer uint64) kad.Contact {
+	key := kad.MemoryKey(peer)
+	return kad.Contact{ID: dhtkad.NodeID(key), PublicKey: key, Addresses: []kad.Address{handAddress(peer)}}
+}
 
 func (n *byHand) Open(_ actor.Context, p *kad.Port) kad.Link {
 	n.port = p
@@ -41,6 +59,19 @@ func (n *byHand) Send(_ actor.Context, o kad.Outgoing) error {
 	defer n.mu.Unlock()
 	if o.Answer {
 		n.answers = append(n.answers, o.Message)
+		return nil
+	}
+	if n.reply == nil {
+		return nil
+	}
+	var peer uint64
+	if _, err := fmt.Sscanf(string(o.Address), "/memory/%d", &peer); err != nil {
+		return err
+	}
+	if m, ok := n.reply(o.Address, &o.Message); ok {
+		who := handContact(peer - 1000)
+		m.Verb, m.ID, m.Sender = dhtkad.Reply, o.Message.ID, who.ID
+		n.port.Deliver(kad.Incoming{Packet: kad.Packet{Address: o.Address, PublicKey: who.PublicKey, Message: m, Size: 100}, From: who})
 	}
 	return nil
 }
@@ -52,11 +83,14 @@ func (n *byHand) ask(t *testing.T, peer uint64, group string, m kad.Message) []k
 	t.Helper()
 	n.last++
 	m.ID = dhtkad.RequestNumber(n.last)
-	key := kad.MemoryKey(peer)
-	m.Sender = dhtkad.NodeID(key)
+	from := handContact(peer)
+	m.Sender = from.ID
+	if n.reply == nil {
+		from.Addresses = nil
+	}
 	in := kad.Incoming{
-		Packet: kad.Packet{Address: kad.Address("/memory/" + key.String()), PublicKey: key, Message: m, Size: 100},
-		From:   kad.Contact{ID: m.Sender}, Group: group,
+		Packet: kad.Packet{Address: handAddress(peer), PublicKey: from.PublicKey, Message: m, Size: 100},
+		From:   from, Group: group,
 	}
 	if n.limits.Unproven {
 		in.PublicKey = [32]byte{}

@@ -210,7 +210,8 @@ func (a *upkeepActor) step(c actor.Context, e upkeep.Event) {
 			a.due.set(c, f.At, upkeepDue{})
 		}
 	}
-	if _, ok := e.(upkeep.Removed); ok {
+	switch e.(type) { // what can change them
+	case upkeep.Start, upkeep.Added, upkeep.Removed, upkeep.Probed:
 		former := a.machine.Former()
 		a.x.former.Store(&former)
 	}

@@ -164,20 +164,25 @@ func decodeFormer(id kad.ID, b []byte) (x kad.KeptFormer, ok bool) {
 	return x, ok
 }
 
-// A contact of the overlay Native is its claim, and one of Seed its addresses.
+// A contact of the overlay Native is its claim, or, on networks without claims, its key and its
+// addresses. One of Seed is its addresses.
 const (
 	formClaim     = 1
 	formAddresses = 2
+	formKey       = 3
 )
 
 func appendContact(b []byte, c *kad.Contact) ([]byte, bool) {
 	switch {
 	case c.Claim != nil:
 		return v1.AppendNode(append(b, formClaim), c.Claim), true
-	case c.PublicKey != dhtkad.Contact{}.PublicKey || len(c.Addresses) == 0:
+	case len(c.Addresses) == 0:
 		return nil, false
+	case c.PublicKey.IsZero():
+		b = append(b, formAddresses)
+	default:
+		b = append(append(b, formKey), c.PublicKey[:]...)
 	}
-	b = append(b, formAddresses)
 	for _, a := range c.Addresses[:min(len(c.Addresses), dhtkad.MaxAddresses)] {
 		b = appendText(b, string(a))
 	}
@@ -194,6 +199,16 @@ func decodeContact(id kad.ID, b []byte) (c kad.Contact, ok bool) {
 		return c, err == nil && c.ID == id
 	}
 	c.ID = id
+	if form == formKey {
+		if len(b) < len(c.PublicKey) {
+			return c, false
+		}
+		b = b[copy(c.PublicKey[:], b):]
+		if c.PublicKey.IsZero() || c.CheckKey() != nil {
+			return c, false
+		}
+		form = formAddresses
+	}
 	for form == formAddresses && len(b) > 0 && len(c.Addresses) < dhtkad.MaxAddresses {
 		var text string
 		if text, b, ok = cutText(b); !ok {

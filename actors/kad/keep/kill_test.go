@@ -130,7 +130,7 @@ func offer(s *store.Store, list []kad.KeptRecord) (gone []kad.Key) {
 // others is consistent with the limits of the store: no record is there whose removal was
 // in the batch that brought another one.
 //
-// conforms: kad 52
+// conforms: kad 48, 52
 func TestKilled(t *testing.T) {
 	if dir := os.Getenv(envDir); dir != "" {
 		first, err := strconv.ParseUint(os.Getenv(envFirst), 10, 64)
