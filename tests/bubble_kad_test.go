@@ -2,6 +2,7 @@ package tests
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"testing"
 	"testing/synctest"
@@ -52,6 +53,58 @@ func TestBubbleKad(t *testing.T) {
 				if err != nil || !bytes.Equal(got.Value, value) {
 					t.Fatalf("get of %d by %d: got %v, %v", i, j, got, err)
 				}
+			}
+		}
+	})
+}
+
+// TestBubbleKadManyNetworks opens clients of networks with names of their own on one node, until
+// the node offers 20 protocols. One more is refused, and takes nothing from the others.
+//
+// conforms: kad 58
+func TestBubbleKadManyNetworks(t *testing.T) {
+	gamelantest.Bubble(t, func(t *testing.T) {
+		net := gamelantest.NewNetwork(t)
+		a, b := net.Start(gamelan.Config{NoDHT: true}), net.Start(gamelan.Config{NoDHT: true})
+		open := func(n *gamelantest.Node, i int, network string) (*kad.Client, error) {
+			return n.KV().Open(t.Context(), kad.Config{Name: fmt.Sprintf("c%d", i), Network: network})
+		}
+		var clients []*kad.Client
+		var err error
+		for err == nil && len(clients) < 30 {
+			var c *kad.Client
+			if c, err = open(a, len(clients), fmt.Sprintf("net%d", len(clients))); err == nil {
+				clients = append(clients, c)
+			}
+		}
+		if !errors.Is(err, kad.ErrTooManyProtocols) || len(clients) == 0 || len(clients) > 20 {
+			t.Fatalf("got %v after %d clients, want %v", err, len(clients), kad.ErrTooManyProtocols)
+		}
+		if _, err := open(a, 50, "net0"); !errors.Is(err, kad.ErrTooManyProtocols) && !errors.Is(err, kad.ErrNetworkInUse) {
+			t.Errorf("got %v for a network in use", err)
+		}
+		if _, ok := a.KV().Client("c50"); ok {
+			t.Error("got a client that was refused")
+		}
+		last := len(clients) - 1
+		for _, i := range []int{0, last} {
+			other, err := open(b, i, fmt.Sprintf("net%d", i))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if _, err := other.Connect(t.Context(), a.Seed()); err != nil {
+				t.Fatalf("network %d: %v", i, err)
+			}
+			time.Sleep(time.Minute)
+			r, err := other.Put(t.Context(), fmt.Appendf(nil, "of %d", i))
+			if err != nil || r.Accepted != 1 {
+				t.Fatalf("network %d: got %+v, %v, want one holder", i, r, err)
+			}
+			if got, err := clients[i].Get(t.Context(), r.Key); err != nil || string(got.Value) != fmt.Sprintf("of %d", i) {
+				t.Errorf("network %d: got %v, %v", i, got, err)
+			}
+			if _, err := clients[1].Get(t.Context(), r.Key); !errors.Is(err, kad.ErrNotFound) && !errors.Is(err, kad.ErrNoPeers) && !errors.Is(err, kad.ErrIsolated) {
+				t.Errorf("another network: got %v, want that it is not found", err)
 			}
 		}
 	})

@@ -75,6 +75,8 @@ func TestCloseTwice(t *testing.T) {
 
 // No call panics, whatever it is given, before or after the end of the client, and each
 // returns the error that says so.
+//
+// conforms: kad 60
 func TestNoCallPanics(t *testing.T) {
 	gamelantest.Bubble(t, func(t *testing.T) {
 		l := network(t, 3, kad.StandaloneOptions{}, nil)

@@ -75,7 +75,9 @@ func (e *UnreachableError) Error() string {
 }
 
 // Is makes the error match [ErrUnreachable].
-func (e *UnreachableError) Is(target error) bool { return target == ErrUnreachable }
+func (e *UnreachableError) Is(target error) bool {
+	return target == ErrUnreachable
+}
 
 // LookupFailedError reports a lookup whose actor failed. Steps are what it had done.
 type LookupFailedError struct {

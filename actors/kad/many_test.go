@@ -13,6 +13,8 @@ import (
 
 // Sixty clients of six networks in one process: what one network stores, no other finds, and
 // one that is closed leaves the others alone.
+//
+// conforms: kad 58
 func TestManyClients(t *testing.T) {
 	gamelantest.Bubble(t, func(t *testing.T) {
 		host, err := kad.NewStandalone(kad.StandaloneOptions{})

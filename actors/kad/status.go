@@ -24,6 +24,9 @@ type Status struct {
 
 	Records, Cached, Bytes int // of others
 	Own                    int
+	// Disk is why records cannot be written down at present; nil: they can. Meanwhile records
+	// of others are refused, and what is stored is served.
+	Disk error
 	Stats
 }
 
@@ -81,15 +84,19 @@ func (c *Client) Status(ctx context.Context) Status {
 	ctx, cancel := context.WithTimeout(ctx, inspect.AskTimeout)
 	defer cancel()
 	if r, err := clientAsk[storeFigures](ctx, c, x.store, getStore{}); err == nil {
-		s.Records, s.Cached, s.Bytes, s.Own = r.records, r.cached, r.bytes, r.own
+		s.Records, s.Cached, s.Bytes, s.Own, s.Disk = r.records, r.cached, r.bytes, r.own, r.err
 	}
 	return s
 }
 
 // String returns the state in a sentence.
 func (s *Status) String() string {
-	return fmt.Sprintf("%s: %s %s, %s, %s, %s of others stored, %d published", s.Name, s.Overlay, s.Mode, s.State,
+	text := fmt.Sprintf("%s: %s %s, %s, %s, %s of others stored, %d published", s.Name, s.Overlay, s.Mode, s.State,
 		inspect.Count(uint64(s.Contacts), "contact"), inspect.Count(uint64(s.Records), "record"), s.Own)
+	if s.Disk != nil {
+		text += "; degraded, records cannot be written down: " + s.Disk.Error()
+	}
+	return text
 }
 
 // Known is a contact of the routing table, as people read it.

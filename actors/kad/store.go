@@ -106,7 +106,7 @@ func (a *storeActor) Receive(c actor.Context) {
 		a.tellUpkeep(c)
 	case getStore:
 		records, cached, bytes := a.held.Size()
-		supervisor.Reply(c, storeFigures{records, cached, bytes, len(a.x.stored.own)})
+		supervisor.Reply(c, storeFigures{records, cached, bytes, len(a.x.stored.own), a.err})
 	case storeDue:
 		a.expiry.fired()
 		a.dropped(c, a.held.Expire(supervisor.Now(c)))

@@ -66,6 +66,7 @@ type (
 	getStore     struct{}
 	storeFigures struct {
 		records, cached, bytes, own int
+		err                         error // of the last commit
 	}
 
 	storeDue    struct{}

@@ -24,6 +24,10 @@ func (a *storeActor) serve(c actor.Context, m *serving) {
 		a.refuse(c, m, kad.BadRequest)
 		return
 	}
+	if a.err != nil { // the last commit failed; it is tried again all the time (spec: kad B15)
+		a.refuse(c, m, kad.Busy)
+		return
+	}
 	wall := supervisor.Wall(c)
 	if err := record.CheckForm(a.x.Overlay, r, wall); err != nil {
 		a.refuse(c, m, record.StatusOf(err))
