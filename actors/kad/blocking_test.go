@@ -1,0 +1,125 @@
+package kad_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/gamelan-p2p/gamelan/actors/kad"
+	dhtkad "github.com/gamelan-p2p/gamelan/dht/kad"
+	"github.com/gamelan-p2p/gamelan/gamelantest"
+)
+
+// post is a network of a user's: a channel for each member.
+type post struct {
+	boxes map[kad.Address]chan kad.Incoming
+}
+
+// letterbox is a member of a post, as its user writes it.
+type letterbox struct {
+	post *post
+	at   kad.Address
+	key  [32]byte
+	end  chan struct{}
+}
+
+var errSplit = &dhtkad.DecodeError{Stage: dhtkad.StageFrame, Cause: io.ErrUnexpectedEOF}
+
+func (b *letterbox) Addresses() []kad.Address { return []kad.Address{b.at} }
+
+func (b *letterbox) Receive(ctx context.Context) (kad.Incoming, error) {
+	select {
+	case in := <-b.post.boxes[b.at]:
+		if in.Address == "" {
+			return in, errSplit
+		}
+		return in, nil
+	case <-b.end:
+		return kad.Incoming{}, io.EOF
+	case <-ctx.Done():
+		return kad.Incoming{}, ctx.Err()
+	}
+}
+
+func (b *letterbox) Send(ctx context.Context, o kad.Outgoing) error {
+	to, ok := b.post.boxes[o.Address]
+	if !ok {
+		return errors.New("no such box")
+	}
+	in := kad.Incoming{
+		Packet: kad.Packet{Address: b.at, PublicKey: b.key, Message: o.Message, Size: 100},
+		From:   kad.Contact{ID: dhtkad.NodeID(b.key), PublicKey: b.key, Addresses: []kad.Address{b.at}},
+	}
+	select {
+	case to <- in:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+func (b *letterbox) Close() error {
+	close(b.end)
+	return nil
+}
+
+// A network of the user's, whose calls block, carries clients: values are found, a message that
+// is no message is counted, a gateway that ends is opened again, and one that cannot be opened
+// fails the start.
+func TestGatewayOfTheUser(t *testing.T) {
+	gamelantest.Bubble(t, func(t *testing.T) {
+		l := newLab(t, kad.HubOptions{}, kad.StandaloneOptions{})
+		p := &post{boxes: map[kad.Address]chan kad.Incoming{}}
+		opened := make([]*letterbox, 4)
+		for i := range opened {
+			at := kad.Address(fmt.Sprintf("/memory/%d", i+1))
+			p.boxes[at] = make(chan kad.Incoming, 8)
+			l.add(func(c *kad.Config) {
+				c.Networks = []kad.Network{kad.Blocking(kad.BlockingOptions{
+					Label: "post", Limits: kad.Limits{Private: true},
+					Open: func(context.Context) (kad.Gateway, error) {
+						opened[i] = &letterbox{post: p, at: at, key: c.PublicKey, end: make(chan struct{})}
+						return opened[i], nil
+					},
+				})}
+			})
+		}
+		time.Sleep(time.Minute)
+		synctest.Wait()
+		r, err := l.clients[1].Put(t.Context(), []byte("value"))
+		if err != nil || r.Accepted != 3 {
+			t.Fatalf("got %+v, %v, want three holders", r, err)
+		}
+		l.get(l.clients[2], r.Key, "value")
+		p.boxes["/memory/3"] <- kad.Incoming{}
+		synctest.Wait()
+		if n := l.clients[2].Stats().Malformed; n != 1 {
+			t.Errorf("got %d bad messages counted, want 1", n)
+		}
+
+		was := opened[2]
+		close(was.end) // it breaks by itself
+		was.end = make(chan struct{})
+		time.Sleep(time.Minute)
+		synctest.Wait()
+		if opened[2] == was {
+			t.Error("got a gateway that was not opened again")
+		}
+		r, err = l.clients[2].Put(t.Context(), []byte("after"))
+		if err != nil || r.Accepted != 3 {
+			t.Errorf("got %+v, %v after that, want three holders", r, err)
+		}
+
+		none := errors.New("no post today")
+		for _, open := range []func(context.Context) (kad.Gateway, error){nil, func(context.Context) (kad.Gateway, error) { return nil, none }} {
+			_, err := kad.Start(t.Context(), l.host, kad.Config{Name: "late", Networks: []kad.Network{kad.Blocking(kad.BlockingOptions{Label: "post", Open: open})}})
+			if open == nil && !errors.Is(err, kad.ErrConfig) || open != nil && !errors.Is(err, none) {
+				t.Errorf("got %v, want why it cannot be opened", err)
+			}
+		}
+	})
+}
