@@ -22,9 +22,9 @@ type byHand struct {
 	limits kad.Limits
 	port   *kad.Port
 
-	reply func(to kad.Address, m *kad.Message) (answer kad.Message, ok bool) // of a node; nil: nobody answers
-
-	mu      sync.Mutex
+	mu sync.Mutex
+	// reply makes the answer of a node; nil: nobody answers. It is called under mu.
+	reply   func(to kad.Address, m *kad.Message) (answer kad.Message, ok bool)
 	answers []kad.Message
 	last    uint64
 }
@@ -34,6 +34,8 @@ func (n *byHand) Limits() kad.Limits { return n.limits }
 
 // Route reaches nodes that the test may answer for.
 func (n *byHand) Route(c kad.Contact) kad.Address {
+	n.mu.Lock()
+	defer n.mu.Unlock()
 	if n.reply == nil || len(c.Addresses) == 0 {
 		return ""
 	}
