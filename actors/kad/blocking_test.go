@@ -24,7 +24,8 @@ type letterbox struct {
 	post *post
 	at   kad.Address
 	key  [32]byte
-	end  chan struct{}
+	end  chan struct{} // closed by Close
+	bad  chan struct{} // closed when it breaks by itself
 }
 
 var errSplit = &dhtkad.DecodeError{Stage: dhtkad.StageFrame, Cause: io.ErrUnexpectedEOF}
@@ -40,6 +41,8 @@ func (b *letterbox) Receive(ctx context.Context) (kad.Incoming, error) {
 		return in, nil
 	case <-b.end:
 		return kad.Incoming{}, io.EOF
+	case <-b.bad:
+		return kad.Incoming{}, io.ErrClosedPipe
 	case <-ctx.Done():
 		return kad.Incoming{}, ctx.Err()
 	}
@@ -75,14 +78,16 @@ func TestGatewayOfTheUser(t *testing.T) {
 		l := newLab(t, kad.HubOptions{}, kad.StandaloneOptions{})
 		p := &post{boxes: map[kad.Address]chan kad.Incoming{}}
 		opened := make([]*letterbox, 4)
+		at := func(i int) kad.Address { return kad.Address(fmt.Sprintf("/memory/%d", i+1)) }
 		for i := range opened {
-			at := kad.Address(fmt.Sprintf("/memory/%d", i+1))
-			p.boxes[at] = make(chan kad.Incoming, 8)
+			p.boxes[at(i)] = make(chan kad.Incoming, 8)
+		}
+		for i := range opened {
 			l.add(func(c *kad.Config) {
 				c.Networks = []kad.Network{kad.Blocking(kad.BlockingOptions{
 					Label: "post", Limits: kad.Limits{Private: true},
 					Open: func(context.Context) (kad.Gateway, error) {
-						opened[i] = &letterbox{post: p, at: at, key: c.PublicKey, end: make(chan struct{})}
+						opened[i] = &letterbox{post: p, at: at(i), key: c.PublicKey, end: make(chan struct{}), bad: make(chan struct{})}
 						return opened[i], nil
 					},
 				})}
@@ -102,8 +107,7 @@ func TestGatewayOfTheUser(t *testing.T) {
 		}
 
 		was := opened[2]
-		close(was.end) // it breaks by itself
-		was.end = make(chan struct{})
+		close(was.bad)
 		time.Sleep(time.Minute)
 		synctest.Wait()
 		if opened[2] == was {
