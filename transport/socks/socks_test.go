@@ -149,6 +149,9 @@ func TestAddressesThatNoProxyGets(t *testing.T) {
 	p := &transporttest.Proxy{}
 	tr := through(t, p, socks.Options{})
 	wrongSum := "a" + knownOnion[1:]
+	// The public key of test 1 in RFC 8032 7.1 with version 4 and the checksum for that, by
+	// Python's hashlib. Tor connects to such an address.
+	version4 := "25njqamcweflpvkl73j4szahhihoc4xt3ktcgjnpaingr5yhkenj73qe"
 	for _, c := range []struct{ addr, want string }{
 		{"/dns6/peer.example/tcp/1", "dns6"},
 		{"/dnsaddr/peer.example/tcp/1", "dnsaddr"},
@@ -158,6 +161,7 @@ func TestAddressesThatNoProxyGets(t *testing.T) {
 		{"/dns4/peer example/tcp/1", "character"},
 		{"/dns4/" + strings.Repeat("a", 256) + "/tcp/1", "256 bytes"},
 		{"/onion3/" + wrongSum + ":1", "checksum"},
+		{"/onion3/" + version4 + ":1", "version"},
 		{"/onion/aaimaq4ygg2iegci:80", "version 2"},
 		{"/ip4/127.0.0.1/tcp/0", "port 0"},
 		{"/ip4/127.0.0.1/udp/1", "tcp"},
