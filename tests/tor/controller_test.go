@@ -1,6 +1,7 @@
 package tor
 
 import (
+	"context"
 	"crypto/rand"
 	"encoding/base64"
 	"errors"
@@ -104,23 +105,32 @@ func (r *driver) read(conn net.Conn) {
 // until goes on until it is so.
 func (r *driver) until(what string, so func() bool) {
 	r.t.Helper()
-	limit := time.After(time.Minute)
+	ctx, cancel := context.WithTimeout(r.t.Context(), time.Minute)
+	defer cancel()
 	for r.step(tor.Due{}); !so(); {
-		var due <-chan time.Time
-		if at := r.c.Wake(); !at.IsZero() {
-			due = time.After(time.Until(at))
-		}
-		select {
-		case e := <-r.events:
-			if e.conn == r.conn {
-				r.step(e.event)
-			}
-		case <-due:
-			r.step(tor.Due{})
-		case <-limit:
+		if !r.next(ctx) {
 			r.t.Fatalf("waited a minute for: %s; got %+v, %v", what, r.c.Status(), r.errs)
 		}
 	}
+}
+
+// next waits for what happens next and carries it out. It returns false when ctx has ended.
+func (r *driver) next(ctx context.Context) bool {
+	var due <-chan time.Time
+	if at := r.c.Wake(); !at.IsZero() {
+		due = time.After(time.Until(at))
+	}
+	select {
+	case e := <-r.events:
+		if e.conn == r.conn {
+			r.step(e.event)
+		}
+	case <-due:
+		r.step(tor.Due{})
+	case <-ctx.Done():
+		return false
+	}
+	return true
 }
 
 func (r *driver) ready() bool { return r.c.Status().Phase == tor.Ready && r.c.Status().Version != "" }

@@ -14,7 +14,7 @@ import (
 )
 
 // networkLimit is the time in which the private network has to be up; see package tornet.
-const networkLimit = 2 * time.Minute
+const networkLimit = 4 * time.Minute
 
 // private is the network of this test binary.
 var private struct {

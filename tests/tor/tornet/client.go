@@ -7,6 +7,7 @@ import (
 	"net"
 	"os"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/gamelan-p2p/gamelan/transport/tor"
@@ -21,11 +22,20 @@ type Client struct {
 	Cookie        string // the file with the cookie for the control port
 }
 
+// Name returns the name of the client: c1, c2 and so on.
+func (c *Client) Name() string { return c.name }
+
 // Terminate asks Tor to end, as a service manager does, and waits until it has.
 func (c *Client) Terminate() { c.stop() }
 
 // Kill ends Tor without a chance to tell its network.
 func (c *Client) Kill() { c.kill() }
+
+// Pause stops Tor without closing anything: for its peers it is silent. Resume makes it go on.
+func (c *Client) Pause() { c.signal(syscall.SIGSTOP) }
+
+// Resume ends a Pause.
+func (c *Client) Resume() { c.signal(syscall.SIGCONT) }
 
 // Start starts Tor again, after Terminate or Kill. It does not wait; see [Client.Ready].
 func (c *Client) Start() error { return c.start() }
