@@ -22,6 +22,7 @@ import (
 	"github.com/gamelan-p2p/gamelan/bench/harness"
 	"github.com/gamelan-p2p/gamelan/bench/peers"
 	"github.com/gamelan-p2p/gamelan/bench/product"
+	"github.com/gamelan-p2p/gamelan/tests/tor/tornet"
 )
 
 // How long floods and attacks last; with -long, long.
@@ -71,6 +72,9 @@ func run(args []string, stdout, stderr io.Writer) error {
 	missing := peers.Missing()
 	if missing == nil {
 		all, goals = append(all, tariGroups()...), append(goals, tariTargets()...)
+	}
+	if tornet.Missing() == nil {
+		all, goals = append(all, torGroups()...), append(goals, torTargets()...)
 	}
 	if was, err := harness.Child(all, *window); was {
 		return err
