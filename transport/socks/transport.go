@@ -7,8 +7,8 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
-	"sync/atomic"
 	"time"
+	"sync/atomic"
 
 	ma "github.com/multiformats/go-multiaddr"
 	manet "github.com/multiformats/go-multiaddr/net"
@@ -141,24 +141,53 @@ func (t *Transport) DialPermitted(ctx context.Context, a ma.Multiaddr, permit fu
 			return nil, &transport.DialError{Addr: a, Stage: transport.StageConnect, Err: err}
 		}
 	}
-	c := t.options.Credentials
-	key := a.String()
-	if c.IsZero() {
-		c = t.pairs.credentials(peerOf(ctx), key)
-	}
 	p := t.proxy.Load()
-	conn, _, e := p.request(ctx, commandConnect, to, c)
+	conn, e := t.connect(ctx, p, to, a.String())
 	if e != nil {
-		if e.Step == StepRequest && !errors.Is(e, context.Canceled) {
-			failures := t.pairs.ended(key, false)
-			if f := t.stuck.Load(); f != nil && to.onion && failures > freshAfter && failures%freshAfter == 0 {
-				(*f)()
-			}
-		}
 		return nil, dialError(a, e)
 	}
-	t.pairs.ended(key, true)
 	return newConn(conn, a, p.multiaddr), nil
+}
+
+// connect makes a connection through the proxy. An onion service whose Tor has restarted may leave a
+// request without an answer, because circuits lead to its earlier life. So a quarter of the
+// time without an answer counts as two failures, and the request is made again with a fresh
+// pair; that happens twice at most.
+func (t *Transport) connect(ctx context.Context, p *proxy, to destination, key string) (net.Conn, *Error) {
+	ctx, cancel := context.WithTimeout(ctx, p.limits.of(to))
+	defer cancel()
+	for fresh := 2; ; fresh-- {
+		c := t.options.Credentials
+		if c.IsZero() {
+			c = t.pairs.credentials(peerOf(ctx), key)
+		}
+		limited, end := ctx, func() {}
+		if deadline, ok := ctx.Deadline(); ok && to.onion && fresh > 0 && c.User == isolationUser {
+			limited, end = context.WithTimeout(ctx, time.Until(deadline)/time.Duration(2+fresh))
+		}
+		conn, _, e := p.request(limited, commandConnect, to, c)
+		hung := e != nil && e.Step == StepRequest && limited.Err() != nil && ctx.Err() == nil
+		end()
+		if e == nil {
+			t.pairs.ended(key, true)
+			return conn, nil
+		}
+		if e.Step == StepRequest && !errors.Is(e, context.Canceled) {
+			t.failed(to, key)
+		}
+		if !hung {
+			return nil, e
+		}
+		t.failed(to, key)
+	}
+}
+
+// failed counts a failure, and says when fresh pairs do not help.
+func (t *Transport) failed(to destination, key string) {
+	failures := t.pairs.ended(key, false)
+	if f := t.stuck.Load(); f != nil && to.onion && failures > freshAfter && failures%freshAfter == 0 {
+		(*f)()
+	}
 }
 
 func peerOf(ctx context.Context) string {
