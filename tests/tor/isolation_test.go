@@ -35,7 +35,7 @@ func TestCircuitsOfPeers(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		for _, line := range strings.Split(strings.TrimPrefix(strings.Join(lines, "\n"), "stream-status="), "\n") {
+		for line := range strings.SplitSeq(strings.TrimPrefix(strings.Join(lines, "\n"), "stream-status="), "\n") {
 			// <stream> SUCCEEDED <circuit> <target>
 			words := strings.Fields(line)
 			if len(words) > 3 && words[1] == "SUCCEEDED" && !known[words[0]] {

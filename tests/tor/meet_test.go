@@ -2,6 +2,7 @@ package tor
 
 import (
 	"errors"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -156,12 +157,9 @@ func TestDeadOnionIsNotBrokenTor(t *testing.T) {
 		if e == nil || de == nil || de.Stage != stage || !errors.Is(err, transport.ErrUnreachable) {
 			t.Fatalf("%s: got %v, want an error at %s", what, err, stage)
 		}
-		for _, c := range causes {
-			if e.Cause == c {
-				return
-			}
+		if !slices.Contains(causes, e.Cause) {
+			t.Errorf("%s: got %s (%v), want %v", what, e.Cause, err, causes)
 		}
-		t.Errorf("%s: got %s (%v), want %v", what, e.Cause, err, causes)
 	}
 	check("a service that was never published", dead, transport.StageConnect, socks.CauseNotPublished)
 

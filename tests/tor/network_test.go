@@ -30,7 +30,8 @@ func network(t *testing.T) *tornet.Network {
 	t.Helper()
 	private.start.Do(func() {
 		var steps bytes.Buffer
-		if private.dir, private.err = os.MkdirTemp("", "gamelan-tornet"); private.err != nil {
+		// The folder outlives the test that comes first.
+		if private.dir, private.err = os.MkdirTemp("", "gamelan-tornet"); private.err != nil { //nolint:usetesting
 			return
 		}
 		ctx, cancel := context.WithTimeout(context.Background(), networkLimit)

@@ -108,7 +108,7 @@ func (p *ControlPort) Works(line string) (text string, keep bool) {
 		return "250-PROTOCOLINFO 1\r\n250-AUTH METHODS=NULL\r\n250-VERSION Tor=\"0.4.9.11\"\r\n" + ok, true
 	case "GETINFO":
 		var b strings.Builder
-		for _, key := range strings.Fields(rest) {
+		for key := range strings.FieldsSeq(rest) {
 			value := map[string]string{
 				"version": "0.4.9.11", "status/circuit-established": "1", "network-liveness": "up",
 				"status/bootstrap-phase": `NOTICE BOOTSTRAP PROGRESS=100 TAG=done SUMMARY="Done"`,

@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"time"
 )
 
@@ -203,7 +204,7 @@ func (n *Network) path(name string) string { return filepath.Join(n.dir, name) }
 
 // relaying returns authorities and relays.
 func (n *Network) relaying() []*relay {
-	return append(n.authorities[:len(n.authorities):len(n.authorities)], n.relays...)
+	return append(slices.Clip(n.authorities), n.relays...)
 }
 
 func (n *Network) processes() (all []*process) {

@@ -3,6 +3,7 @@ package tornet
 import (
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 	"time"
 )
@@ -74,7 +75,7 @@ func (n *Network) common() []string {
 		lines = append(lines, fmt.Sprintf("DirAuthority %s orport=%d no-v2 v3ident=%s %s:%d %s",
 			a.name, a.orPort, a.voter, loopback, a.dirPort, a.fingerprint))
 	}
-	return lines[:len(lines):len(lines)]
+	return slices.Clip(lines)
 }
 
 func (n *Network) relayLines(r *relay) []string {
