@@ -44,11 +44,13 @@ func (d *DHT) Discover(ctx context.Context, key identity.PublicKey) (peerstore.P
 	if err = cmp.Or(err, r.Err); err != nil {
 		return peerstore.Peer{}, fmt.Errorf("gamelan: search for %s: %w", key, err)
 	}
-	p, ok := d.n.trunk.PeerStore().View().ByKey(key)
-	if !ok {
-		return peerstore.Peer{}, fmt.Errorf("gamelan: search for %s: %w", key, actors.ErrNotDiscovered)
+	if p, ok := d.n.trunk.PeerStore().View().ByKey(key); ok {
+		return p, nil
 	}
-	return p, nil
+	if ref, ok := d.n.trunk.Connection(key.NodeID()); ok { // the store has no room for the peer
+		return peerstore.Peer{ID: ref.Peer, Key: ref.Key, Features: ref.Features, UserAgent: ref.UserAgent, Protocols: ref.Protocols}, nil
+	}
+	return peerstore.Peer{}, fmt.Errorf("gamelan: search for %s: %w", key, actors.ErrNotDiscovered)
 }
 
 // Sync asks connected nodes and seeds now for the peers that they know, and returns what

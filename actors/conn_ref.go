@@ -45,9 +45,11 @@ type liveConn struct {
 	retired atomic.Bool                 // another connection has taken its place
 	useful  atomic.Bool                 // see Useful
 	used    atomic.Bool                 // see TakeUse
-	asked   atomic.Bool                 // see Asked
+	asked   *atomic.Bool                // see Asked; shared with the connections whose place this one has taken
 	leaving atomic.Bool                 // it is being closed to make room for another peer's connection
 }
+
+func newLiveConn() *liveConn { return &liveConn{asked: new(atomic.Bool)} }
 
 // over drops the session and returns a copy of the ref for the history. A ref that
 // somebody keeps would otherwise keep the session in memory. The copy gets a new PID,
@@ -64,6 +66,14 @@ func (r *ConnRef) over() *ConnRef {
 // Ended reports whether the session is over. It also returns true before the conn actor
 // has taken the session, and false for a copy in the history of closed connections.
 func (r *ConnRef) Ended() bool { return r.live != nil && r.live.session.Load() == nil }
+
+// succeed takes over from the connection whose place this one takes that somebody has asked
+// for it. Only conns calls it, before it writes r into the directory.
+func (r *ConnRef) succeed(old *ConnRef) {
+	if r.live != nil && old.live != nil && r.live.asked != old.live.asked {
+		r.live.asked = old.live.asked
+	}
+}
 
 func (r *ConnRef) retire() {
 	if r.live != nil {

@@ -206,7 +206,7 @@ func (a *conns) adopt(c actor.Context, m Upgraded) {
 		noDHT:     withoutDHT(m.Message.UserAgent, m.Message.Protocols),
 		place:     place(m),
 		origin:    m.origin,
-		live:      new(liveConn),
+		live:      newLiveConn(),
 	}
 	name := fmt.Sprintf("%s-%d", m.Peer, ref.ID)
 	ref.PID = a.env.System.NewLocalPID(c.Self().Id + "/" + name)
@@ -233,6 +233,9 @@ func (a *conns) carry(c actor.Context, acts []connpool.Act[*ConnRef], why CloseR
 		ref := act.Conn
 		switch act.Verb {
 		case connpool.Announce:
+			if old, ok := a.env.Connections.Get(ref.Peer); ok {
+				ref.succeed(old)
+			}
 			a.env.Connections.Set(ref.Peer, ref)
 			a.env.settleAccounts(ref.Peer, true)
 			supervisor.Publish(c, PeerConnected{ref.Peer, ref})

@@ -210,6 +210,11 @@ func checkSurvivor(t *testing.T, round int, nodes [2]*gamelantest.Node, log [2]*
 			crossed = 1
 		}
 	}
+	for i, ref := range refs {
+		if ref.Direction == protocol.Outbound && !ref.Asked() {
+			t.Errorf("round %d, node %d: got a connection that nobody has asked for, want the mark of the one whose place it took", round, i+1)
+		}
+	}
 	if crossed == 1 && refs[smaller].Direction != protocol.Outbound {
 		t.Errorf("round %d: the connection dialled by the larger node id survived", round)
 	}

@@ -487,3 +487,28 @@ func TestBubbleTooManyJoins(t *testing.T) {
 		wantNoCredit(t, b.Node)
 	})
 }
+
+// TestBubbleSearchForAConnectedPeer has a node connected to a peer that its peer store has no
+// room for: a search for the peer ends at once.
+func TestBubbleSearchForAConnectedPeer(t *testing.T) {
+	gamelantest.Bubble(t, func(t *testing.T) {
+		net := gamelantest.NewNetwork(t)
+		cfg := gamelan.Config{MaxPeers: 3}
+		for number := range cfg.MaxPeers {
+			cfg.Seeds = append(cfg.Seeds, deadSeed(901+number))
+		}
+		n, peer := net.Start(cfg), net.Start(gamelan.Config{})
+		net.Connect(peer, n)
+		if _, ok := n.Peers().Get(peer.ID()); ok {
+			t.Fatal("the full store has taken the peer: the test does not test")
+		}
+		began := time.Now()
+		p, err := n.DHT().Discover(t.Context(), peer.PublicKey())
+		if err != nil || p.ID != peer.ID() || p.Key != peer.PublicKey() {
+			t.Errorf("got %v, %v, want the connected peer", p, err)
+		}
+		if took := time.Since(began); took > time.Second {
+			t.Errorf("got the answer after %v, want it at once", took)
+		}
+	})
+}

@@ -100,6 +100,7 @@ func TestBubbleFindsOthersThroughSeed(t *testing.T) {
 		for range 5 {
 			all = append(all, net.Start(finding(seed)))
 		}
+		gamelantest.Eventually(t, time.Minute, "the seed knows all", func() bool { return knows(seed, all...) })
 		cfg := finding(seed)
 		cfg.Listen, cfg.PublicAddresses = []string{gamelan.ListenNowhere}, []string{"/memory/999"}
 		last := net.Start(cfg)

@@ -116,14 +116,13 @@ func (s *search) start(c actor.Context) {
 // addresses, such as that of a ban, is of use only while the peer is connected.
 func (s *search) knowledge(key identity.PublicKey) machine.Knowledge {
 	t, id := s.d.trunk, key.NodeID()
-	p, ok := t.Store().Get(id)
-	if !ok {
-		return machine.Unknown
-	}
 	if t.Banned(id) != nil {
 		return machine.KnownBanned
 	}
-	if _, connected := t.Connection(id); connected || t.Dialable(p) == nil && !p.Offline() {
+	if _, connected := t.Connection(id); connected { // even if the store cannot take the peer
+		return machine.Known
+	}
+	if p, ok := t.Store().Get(id); ok && t.Dialable(p) == nil && !p.Offline() {
 		return machine.Known
 	}
 	return machine.Unknown
