@@ -13,7 +13,7 @@ import (
 // must stay reachable until drop is called; drop is called at the end. Use it
 // in a Fresh case only: another subject's leftovers would be counted here.
 func (m *Meter) Memory(ends int, rest time.Duration, build func() (drop func(), err error)) error {
-	before := residue()
+	before := AtRest()
 	drop, err := build()
 	if err != nil {
 		return err
@@ -22,8 +22,8 @@ func (m *Meter) Memory(ends int, rest time.Duration, build func() (drop func(), 
 	if err := m.sleep(rest); err != nil {
 		return err
 	}
-	after := residue()
-	m.Report(PerEnd, float64(after.bytes-before.bytes)/float64(ends))
+	after := AtRest()
+	m.Report(PerEnd, float64(after.bytes()-before.bytes())/float64(ends))
 	m.Report(Goroutines, float64(after.goroutines-before.goroutines)/float64(ends))
 	m.done = true
 	return nil
@@ -31,7 +31,7 @@ func (m *Meter) Memory(ends int, rest time.Duration, build func() (drop func(), 
 
 // HeapAndStacks is the live heap plus goroutine stacks in bytes, after three
 // garbage collections. For cases that watch memory over time.
-func HeapAndStacks() int64 { return residue().bytes }
+func HeapAndStacks() int64 { return AtRest().bytes() }
 
 // watchEvery is how often WatchMemory looks.
 const watchEvery = 20 * time.Millisecond
@@ -75,16 +75,20 @@ func inUse() (bytes uint64) {
 	return bytes
 }
 
-type footprint struct{ bytes, goroutines int64 }
+// Footprint is the memory of this process.
+type Footprint struct {
+	Heap, Stacks int64 // bytes of the live heap and of goroutine stacks
+	goroutines   int64
+}
 
-func residue() footprint {
+func (f Footprint) bytes() int64 { return f.Heap + f.Stacks }
+
+// AtRest returns the memory of this process after three garbage collections.
+func AtRest() Footprint {
 	for range 3 {
 		runtime.GC()
 	}
 	var s runtime.MemStats
 	runtime.ReadMemStats(&s)
-	return footprint{
-		bytes:      int64(s.HeapAlloc + s.StackInuse),
-		goroutines: int64(runtime.NumGoroutine()),
-	}
+	return Footprint{Heap: int64(s.HeapAlloc), Stacks: int64(s.StackInuse), goroutines: int64(runtime.NumGoroutine())}
 }

@@ -11,9 +11,11 @@ import (
 
 // Names of the metrics of [MemoryNetwork].
 const (
-	NetworkHeap   = "heap+stacks bytes" // of all nodes, a minute after they have joined
-	NetworkStart  = "start ns"          // until all nodes run
-	NetworkJoined = "joined ns"         // from the first start until each node is connected to its neighbours
+	NetworkHeap   = "live heap bytes" // of all nodes, a minute after they have joined
+	NetworkStacks = "stacks bytes"    // … of their goroutines
+	NetworkEnds   = "connection ends" // … that they have then
+	NetworkStart  = "start ns"        // until all nodes run
+	NetworkJoined = "joined ns"       // from the first start until each node is connected to its neighbours
 )
 
 // networkRest is how long the network rests before its memory is measured. By then the nodes
@@ -25,7 +27,7 @@ const networkRest = time.Minute
 // neighbours.
 func MemoryNetwork(n int) harness.Case {
 	return harness.Case{Name: fmt.Sprintf("gamelan/memory-network-%d", n), Fresh: true, Rounds: 2, Limit: 3 * time.Minute, Run: func(m *harness.Meter) error {
-		before := harness.HeapAndStacks()
+		before := harness.AtRest()
 		began := time.Now()
 		l, err := lab.New(lab.Config{Nodes: n, Random: 1, Limit: time.Minute}) // the last one is not started
 		if err != nil {
@@ -45,7 +47,15 @@ func MemoryNetwork(n int) harness.Case {
 		m.Report(NetworkStart, float64(start.Took))
 		m.Report(NetworkJoined, float64(time.Since(began)))
 		time.Sleep(networkRest)
-		m.Report(NetworkHeap, float64(harness.HeapAndStacks()-before))
+		after, ends := harness.AtRest(), 0
+		for _, x := range l.Members {
+			if x.Node != nil {
+				ends += len(x.Node.Connections())
+			}
+		}
+		m.Report(NetworkHeap, float64(after.Heap-before.Heap))
+		m.Report(NetworkStacks, float64(after.Stacks-before.Stacks))
+		m.Report(NetworkEnds, float64(ends))
 		if err := l.Close(); err != nil {
 			return err
 		}
