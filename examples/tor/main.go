@@ -18,8 +18,8 @@ import (
 	"fmt"
 	"log"
 	"log/slog"
-	"net"
 	"os"
+	"strings"
 	"time"
 
 	"github.com/gamelan-p2p/gamelan"
@@ -78,10 +78,7 @@ func run(ctx context.Context) error {
 // start starts a node behind the Tor with this control port. Without a data directory it has
 // another onion address each time.
 func start(ctx context.Context, control, cookie string, opts ...gamelan.Option) (*gamelan.Node, error) {
-	host, port, err := net.SplitHostPort(cmp.Or(control, "127.0.0.1:9051"))
-	if err != nil {
-		return nil, err
-	}
+	host, port, _ := strings.Cut(cmp.Or(control, "127.0.0.1:9051"), ":")
 	config := gamelan.Config{Transport: gamelan.TransportTor}
 	config.Tor.ControlAddress = "/ip4/" + host + "/tcp/" + port
 	if cookie != "" {
