@@ -112,11 +112,6 @@ type proxied struct {
 	direct  []ma.Multiaddr
 }
 
-// hidden reports whether the node shows no address of its own machine.
-func (s *settled) hidden() bool {
-	return s.Transport == TransportTor || s.Transport == TransportSOCKS
-}
-
 // parseTransport parses what concerns Tor and the proxy.
 func (s *settled) parseTransport() error {
 	var wrong []error

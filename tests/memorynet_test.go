@@ -75,7 +75,7 @@ func TestLargeNetwork(t *testing.T) {
 		searches, news = largeSearches, largeNews
 	}
 	began := time.Now()
-	l := newLab(t, lab.Config{Nodes: nodes, Limit: 5 * time.Minute, Change: func(k lab.Kind, c *gamelan.Config) {
+	l := newLab(t, lab.Config{Nodes: nodes, Joining: 32, Limit: 5 * time.Minute, Change: func(k lab.Kind, c *gamelan.Config) {
 		if k == lab.Seed {
 			c.MaxInbound = 2 * nodes // all nodes know this seed alone
 		}

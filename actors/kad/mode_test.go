@@ -50,6 +50,9 @@ func TestClientMode(t *testing.T) {
 		if n, s := listed(), served(); n != 0 || s != 0 {
 			t.Errorf("got a client that is listed %d times and has served %d requests", n, s)
 		}
+		if n := c.Stats().ClientMode; n != 0 {
+			t.Errorf("got %d requests to a client that says that it serves nobody", n)
+		}
 		if err := c.SetMode(t.Context(), kad.Server); err != nil {
 			t.Fatal(err)
 		}

@@ -2,6 +2,7 @@ package saf
 
 import (
 	"context"
+	"errors"
 	"slices"
 
 	"github.com/asynkron/protoactor-go/actor"
@@ -97,7 +98,8 @@ func (k *keeper) write(c actor.Context) {
 		}
 		return
 	}
-	if k.draining == nil && (k.retry != nil || k.next.empty() && k.fails == 0) {
+	low := errors.Is(k.err, store.ErrLowSpace) // what deletes is written at once
+	if k.draining == nil && (k.retry != nil && !(low && !k.next.empty()) || k.next.empty() && k.fails == 0) {
 		return
 	}
 	k.busy = true
@@ -107,7 +109,7 @@ func (k *keeper) write(c actor.Context) {
 		k.next.delete, k.next.purges = w.delete[store.DeleteMost:], w.purges
 		w.delete, w.purges = w.delete[:store.DeleteMost:store.DeleteMost], nil
 	}
-	batch := store.Batch{Round: k.round, Add: w.add, Confirm: w.confirm, Delete: w.delete}
+	batch := store.Batch{Round: k.round, Add: w.add, Confirm: w.confirm, Delete: w.delete, Probe: k.fails > 0}
 	sync := len(w.purges) > 0 || k.draining != nil || k.fails > 0
 	supervisor.Do(c, "write", func(context.Context) (written, error) { return written{}, f.store.Write(&batch, sync) })
 }
@@ -126,14 +128,19 @@ func (k *keeper) written(c actor.Context, err error) {
 			k.index.Remove(ref)
 		}
 	}
+	low := errors.Is(err, store.ErrLowSpace) // all else was written
 	for _, p := range w.purges {
+		if low {
+			p.reply(c, nil)
+			continue
+		}
 		p.reply(c, err)
 	}
 	k.health(c, err)
 	switch {
-	case k.draining != nil && (err != nil || k.next.empty()):
+	case k.draining != nil && (err != nil && !low || k.next.empty()):
 		k.drained(c)
-	case err == nil:
+	case err == nil || low:
 		if !k.next.empty() {
 			k.write(c)
 		}

@@ -19,6 +19,7 @@ import (
 
 	"github.com/gamelan-p2p/gamelan/actors"
 	safpart "github.com/gamelan-p2p/gamelan/actors/saf"
+	"github.com/gamelan-p2p/gamelan/actors/saf/store"
 	"github.com/gamelan-p2p/gamelan/dht"
 	"github.com/gamelan-p2p/gamelan/dht/saf"
 	"github.com/gamelan-p2p/gamelan/dht/wire"
@@ -312,9 +313,11 @@ func (b *bench) crash() {
 }
 
 // failing is a disk that refuses writes while it is broken, and to read messages while it is
-// not readable. If slow is not nil, messages are read when it is closed.
+// not readable. If slow is not nil, messages are read when it is closed. If free is not 0, so
+// many bytes are free.
 type failing struct {
 	kv.DB
+	free       atomic.Uint64
 	mu         sync.Mutex
 	broken     bool
 	unreadable bool
@@ -348,6 +351,13 @@ func (f failingClient) Apply(b *kv.Batch, sync bool) error {
 	return f.Client.Apply(b, sync)
 }
 
+func (f failingClient) Free() (uint64, error) {
+	if free := f.of.free.Load(); free > 0 {
+		return free, nil
+	}
+	return 0, errors.ErrUnsupported
+}
+
 func (f failingClient) Scan(prefix []byte) (iter.Seq2[[]byte, []byte], func() error) {
 	f.of.mu.Lock()
 	unreadable := f.of.unreadable
@@ -379,6 +389,38 @@ func TestKeeperWithoutDisk(t *testing.T) {
 			t.Errorf("afterwards: got %q, want %q", got, want)
 		}
 		if s := b.state(); s.Messages != 1 || s.Late != 1 || s.Err != nil {
+			t.Errorf("got %+v, want one stored", s)
+		}
+	})
+}
+
+// TestKeeperLowSpace: messages are not stored while the disk has little space left, but
+// deleted at once, and they are stored when there is space again.
+func TestKeeperLowSpace(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		disk := &failing{DB: kv.Memory()}
+		b := newBench(t, disk)
+		time.Sleep(time.Second)
+		b.offer(b.sealed(b.secret().PublicKey()))
+		disk.free.Store(store.MinFree - 1)
+		b.offer(b.sealed(b.secret().PublicKey()))
+		if s := b.state(); s.Messages != 1 || !errors.Is(s.Err, store.ErrLowSpace) || !errors.Is(b.part.Trouble().Err, store.ErrLowSpace) {
+			t.Errorf("got %+v, want the first message stored alone, and why", s)
+		}
+		if got, want := b.offer(b.sealed(b.secret().PublicKey())), "dht.Propagate"; got != want {
+			t.Errorf("with little space: got %q, want %q", got, want)
+		}
+		began := time.Now()
+		reply, err := b.node.System().Root.RequestFuture(b.part.Keeper, safpart.Purge{All: true}, time.Hour).Result()
+		if p, ok := reply.(safpart.Purged); err != nil || !ok || p.Err != nil || p.Messages != 1 || time.Since(began) > 0 {
+			t.Errorf("got %+v and %v after %v, want one message deleted at once", reply, err, time.Since(began))
+		}
+		disk.free.Store(store.MinFree)
+		time.Sleep(time.Minute)
+		if got, want := b.offer(b.sealed(b.secret().PublicKey())), "dht.DirectOrClosest"; got != want {
+			t.Errorf("afterwards: got %q, want %q", got, want)
+		}
+		if s := b.state(); s.Messages != 1 || s.Err != nil {
 			t.Errorf("got %+v, want one stored", s)
 		}
 	})

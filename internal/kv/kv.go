@@ -78,6 +78,12 @@ type Client interface {
 	ScanFrom(prefix, first []byte) (entries iter.Seq2[[]byte, []byte], err func() error)
 }
 
+// Space is implemented by stores in a directory.
+type Space interface {
+	// Free returns how many bytes of the file system are left to the node's user.
+	Free() (uint64, error)
+}
+
 // Batch is a set of changes. The last of several changes to one key counts. The zero
 // value is empty. A Batch is not safe for concurrent use.
 type Batch struct {

@@ -67,6 +67,12 @@ func (p *pebbleDB) Client() Client {
 	return c
 }
 
+// Free implements [Space].
+func (p *pebbleDB) Free() (uint64, error) {
+	u, err := p.files.GetDiskUsage(p.dir)
+	return u.AvailBytes, err
+}
+
 // OpenPebble opens the store in dir. It makes the directory, with mode 0700, if it
 // does not exist. It copies a store of an older schema beside dir before it upgrades
 // it. It reads the whole store and checks it against the guard. Its errors are

@@ -30,8 +30,7 @@ func network(t *testing.T) *tornet.Network {
 	t.Helper()
 	private.start.Do(func() {
 		var steps bytes.Buffer
-		// The folder outlives the test that comes first.
-		if private.dir, private.err = os.MkdirTemp("", "gamelan-tornet"); private.err != nil { //nolint:usetesting
+		if private.dir, private.err = os.MkdirTemp("", "gamelan-tornet"); private.err != nil { //nolint:usetesting // the folder outlives the test that comes first
 			return
 		}
 		ctx, cancel := context.WithTimeout(context.Background(), networkLimit)

@@ -1,6 +1,7 @@
 package store
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"slices"
@@ -13,6 +14,13 @@ import (
 // ErrSuperseded reports a write of an actor that has ended: the messages were loaded
 // again by the next one.
 var ErrSuperseded = errors.New("saf/store: the messages were loaded again before this write")
+
+// MinFree is how many bytes of the file system are left to the rest of the node: its other
+// stores must grow, and open again after a restart.
+const MinFree = 128 << 20
+
+// ErrLowSpace reports that messages are not added, because less than [MinFree] is free.
+var ErrLowSpace = fmt.Errorf("the disk has less than %d MiB free, which are kept for the node itself; free some space", MinFree>>20)
 
 // DeleteMost is how many messages one write should delete, so that messages which arrive
 // meanwhile do not wait much longer than for a write of their own.
@@ -90,14 +98,15 @@ type Batch struct {
 	Add     []Message
 	Confirm []Confirmation
 	Delete  []uint64
+	Probe   bool // fail with ErrLowSpace as if the batch added messages
 }
 
 // Write makes all changes of b or none. If b adds messages, or with sync, they and all
 // earlier changes are on the disk when Write has returned nil: added messages survive a
 // loss of power.
 //
-// A batch of an earlier round is refused with [ErrSuperseded], without any effect. After
-// any other error no message of b is stored: take them out of the index. Deletions and
+// A batch of an earlier round is refused with [ErrSuperseded], without any effect. With
+// [ErrLowSpace] all changes but Add are made. After any other error no message of b is stored: take them out of the index. Deletions and
 // confirmations need not be repeated; the next write makes up for them.
 func (s *Store) Write(b *Batch, sync bool) error {
 	s.turn.Lock()
@@ -116,20 +125,35 @@ func (s *Store) Write(b *Batch, sync bool) error {
 	for i := range b.Add {
 		s.next = max(s.next, b.Add[i].Seq+1)
 	}
-	sync = sync || len(b.Add) > 0 || len(s.owed)+len(changes) > tailMost
-	err := s.apply(b.Add, changes, sync)
+	add, low := b.Add, error(nil)
+	if (len(add) > 0 || b.Probe) && s.lowSpace() {
+		add, low = nil, ErrLowSpace
+	}
+	sync = sync || len(add) > 0 || len(s.owed)+len(changes) > tailMost
+	err := s.apply(add, changes, sync)
 	if err == nil && sync {
-		return nil
+		return low
 	}
 	if err != nil {
-		for i := range b.Add { // they may be on the disk all the same
+		for i := range add { // they may be on the disk all the same
 			changes = append(changes, s.deletion(b.Add[i].Seq))
 		}
 	}
 	room := max(0, owedMost-len(s.owed))
 	s.forgotten += uint64(max(0, len(changes)-room))
 	s.owed = append(s.owed, changes[:min(len(changes), room)]...)
-	return err
+	return cmp.Or(err, low)
+}
+
+// lowSpace reports whether messages are not added for want of space. Where the file system
+// does not say how much is free, they are.
+func (s *Store) lowSpace() bool {
+	disk, ok := s.disk.(kv.Space)
+	if !ok {
+		return false
+	}
+	free, err := disk.Free()
+	return err == nil && free < MinFree
 }
 
 // deletion returns the change that deletes a message. Most were never confirmed, and to look

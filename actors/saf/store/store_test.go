@@ -7,6 +7,8 @@ import (
 	"slices"
 	"testing"
 
+	"github.com/cockroachdb/pebble/v2/vfs"
+
 	"github.com/gamelan-p2p/gamelan/actors/saf/store"
 	"github.com/gamelan-p2p/gamelan/dht/saf"
 	"github.com/gamelan-p2p/gamelan/dht/wire"
@@ -276,4 +278,35 @@ func TestTailIsBounded(t *testing.T) {
 	if st := s.Stats(); st.Owed > 1<<18 || st.Forgotten == 0 {
 		t.Errorf("got %+v, want at most %d owed, and the rest counted", st, 1<<18)
 	}
+}
+
+// TestLowSpace has a store that adds no messages while the file system has little space
+// left, but deletes them and counts confirmations.
+func TestLowSpace(t *testing.T) {
+	files := vfs.NewMem()
+	disk, err := kv.OpenPebbleOn("/data", files)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer disk.Close()
+	s := open(t, disk)
+	n := round(t, s)
+	must(t, s.Write(&store.Batch{Round: n, Add: messages(1, 2)}, false)) // the file system says nothing
+	free := func(bytes uint64) {
+		files.TestingSetDiskUsage(vfs.DiskUsage{AvailBytes: bytes, TotalBytes: 1 << 40})
+	}
+	free(store.MinFree)
+	must(t, s.Write(&store.Batch{Round: n, Add: messages(3, 4)}, false))
+	free(store.MinFree - 1)
+	low := store.Batch{Round: n, Add: messages(5), Delete: []uint64{1}, Confirm: []store.Confirmation{{Seq: 2, Sent: 1}}}
+	if err := s.Write(&low, false); !errors.Is(err, store.ErrLowSpace) {
+		t.Errorf("got %v, want %v", err, store.ErrLowSpace)
+	}
+	if err := s.Write(&store.Batch{Round: n, Probe: true}, true); !errors.Is(err, store.ErrLowSpace) {
+		t.Errorf("got %v from a probe, want %v", err, store.ErrLowSpace)
+	}
+	must(t, s.Write(&store.Batch{Round: n, Delete: []uint64{3}}, true))
+	free(store.MinFree)
+	must(t, s.Write(&store.Batch{Round: n, Probe: true}, true))
+	wantLoaded(t, "with little space", open(t, disk), " 2×1 4")
 }

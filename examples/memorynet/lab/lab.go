@@ -34,6 +34,9 @@ type Config struct {
 	Random uint64
 	// TCP makes the nodes listen on loopback TCP instead of the memory transport.
 	TCP bool
+	// Joining is how many nodes may be on their way in at a time, so that one computer can
+	// carry a large network; 0 starts all at once.
+	Joining int
 	// Limit is how long a phase may take. Default 30 s.
 	Limit time.Duration
 	// Change changes the settings of a member before it starts. It may be nil.

@@ -72,6 +72,12 @@ func neighbours(m *Member, truly []*Member) (connected, closest int) {
 	return connected, closest
 }
 
+// joined says whether a node is connected to at least so many neighbours.
+func joined(m *Member, least int) bool {
+	connected, _ := neighbours(m, nil)
+	return connected >= least
+}
+
 // knownBy returns how many of the nodes have a member in their peer stores.
 func knownBy(nodes []*Member, m *Member) (n int) {
 	for _, node := range nodes {
@@ -85,13 +91,25 @@ func knownBy(nodes []*Member, m *Member) (n int) {
 // Start starts the seed and all nodes but the newcomer.
 func (l *Lab) Start(ctx context.Context) (Phase, error) {
 	return l.phase(ctx, "start", func(ctx context.Context) (string, bool, error) {
+		var joining []*Member
 		for i := range l.newcomer {
+			for l.config.Joining > 0 && len(joining) >= l.config.Joining {
+				joining = slices.DeleteFunc(joining, func(m *Member) bool { return joined(m, min(i-1, dht.NeighbouringNodes)) })
+				select {
+				case <-time.After(lookAgain / 10):
+				case <-ctx.Done():
+					return "", false, ctx.Err()
+				}
+			}
 			var seeds []string
 			if i > 0 {
 				seeds = append(seeds, l.Members[0].Node.Seed())
 			}
 			if err := l.start(ctx, i, seeds...); err != nil {
 				return "", false, err
+			}
+			if i > 0 {
+				joining = append(joining, l.Members[i])
 			}
 			l.config.Progress("start", i+1, l.newcomer)
 		}
