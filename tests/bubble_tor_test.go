@@ -16,6 +16,8 @@ import (
 	"testing/synctest"
 	"time"
 
+	ma "github.com/multiformats/go-multiaddr"
+
 	"github.com/gamelan-p2p/gamelan"
 	torpart "github.com/gamelan-p2p/gamelan/actors/tor"
 	"github.com/gamelan-p2p/gamelan/gamelantest"
@@ -141,6 +143,19 @@ func TestBubbleTorAddress(t *testing.T) {
 		cfg, opt := p.behind(t)
 		a, b := network.Start(cfg, opt), network.Start(gamelan.Config{})
 		network.Introduce(a, b)
+		told := make(chan []ma.Multiaddr, 1)
+		go func() {
+			for e := range a.Events(t.Context()) {
+				if _, ok := e.Value.(torpart.ServicePublished); ok {
+					s, _ := a.Tor()
+					if s.Advertised.IsZero() {
+						t.Error("got an event before the address is advertised")
+					}
+					told <- a.Addresses()
+					return
+				}
+			}
+		}()
 		began := time.Now()
 		done := make(chan error, 1)
 		go func() {
@@ -158,6 +173,9 @@ func TestBubbleTorAddress(t *testing.T) {
 		}
 		synctest.Wait()
 		onion, _ := p.id.Multiaddr(18141)
+		if got := <-told; len(got) != 1 || !got[0].Equal(onion) {
+			t.Errorf("got the addresses %v with the event, want %s", got, onion)
+		}
 		peer, _ := b.Peers().Get(a.ID())
 		if len(peer.Addresses) != 1 || !peer.Addresses[0].Addr.Equal(onion) {
 			t.Errorf("got %v at the peer, want %s alone", peer.Addresses, onion)

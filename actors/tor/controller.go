@@ -32,6 +32,8 @@ type controller struct {
 	awaiting []*actor.PID
 	draining *actor.PID
 	asked    bool // actors.AddAddress is under way, or was refused
+	refused  bool // the address cannot be advertised
+	untold   bool // the service is published, and ServicePublished waits for the address
 	ended    bool
 }
 

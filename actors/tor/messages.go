@@ -18,8 +18,8 @@ type Disconnected struct {
 	Do  string // what to do, in a sentence
 }
 
-// ServicePublished is published when peers can find the onion service: a directory has its
-// descriptor.
+// ServicePublished is published when peers can find the onion service, and this node
+// advertises its address: a directory has its descriptor.
 type ServicePublished struct{ Addr ma.Multiaddr }
 
 // ServiceUnpublished is published when a service that was published is not any more, or

@@ -24,7 +24,9 @@ func (a *controller) show(c actor.Context, now time.Time) {
 			supervisor.Log(c).Warn("the onion service is not published yet, and is advertised all the same", "addr", a.w.Onion)
 		}
 	}
-	is.Advertised = a.w.announcement.Made()
+	if a.w.advertised {
+		is.Advertised = a.w.announcement.Made()
+	}
 	a.w.state.Store(&is)
 	a.advertise(c)
 	a.connection(c, was, is)
@@ -70,12 +72,14 @@ func (a *controller) service(c actor.Context, was, is State) {
 	switch is.Service.State {
 	case control.Published:
 		supervisor.Log(c).Info("the onion service is published", "addr", a.w.Onion)
-		supervisor.Publish(c, ServicePublished{a.w.Onion})
+		if a.untold = !a.w.advertised && !a.refused; !a.untold {
+			supervisor.Publish(c, ServicePublished{a.w.Onion})
+		}
 	case control.Refused, control.Collision, control.PublishFailed:
 		supervisor.Log(c).Warn("the onion service is not published", "addr", a.w.Onion, "state", is.Service.State, "err", is.Service.Err)
 		supervisor.Publish(c, ServiceUnpublished{a.w.Onion, is.Service.State, is.Service.Err})
 	case control.Unpublished, control.Adding:
-		if was.Service.State == control.Published {
+		if was.Service.State == control.Published && !a.untold {
 			supervisor.Publish(c, ServiceUnpublished{a.w.Onion, is.Service.State, is.Service.Err})
 		}
 	}
@@ -89,12 +93,18 @@ func (a *controller) advertise(c actor.Context) {
 	}
 }
 
+// added publishes the event that has waited for the address: who hears of the service finds
+// its address at the node.
 func (a *controller) added(c actor.Context, m actors.AddressAdded) {
+	a.w.advertised, a.refused = m.Err == nil, m.Err != nil
 	if m.Err != nil {
 		supervisor.Log(c).Error("the onion address cannot be advertised", "addr", m.Address, "err", m.Err)
-		return
 	}
-	a.w.advertised = true
+	a.show(c, supervisor.Now(c))
+	if a.untold && a.w.State().Service.State == control.Published {
+		supervisor.Publish(c, ServicePublished{a.w.Onion})
+	}
+	a.untold = false
 }
 
 // answer answers those who wait for the start, as soon as it is clear how that ends. A
