@@ -23,7 +23,6 @@ import (
 	"time"
 
 	"github.com/gamelan-p2p/gamelan"
-	torpart "github.com/gamelan-p2p/gamelan/actors/tor"
 )
 
 func main() {
@@ -87,14 +86,18 @@ func start(ctx context.Context, control, cookie string, opts ...gamelan.Option) 
 	return gamelan.Start(ctx, config, append(opts, gamelan.WithLogger(slog.New(slog.DiscardHandler)))...)
 }
 
-// published waits until peers can find the node's onion service.
+// published waits until the node tells others the address of its onion service: that is when
+// they can find it.
 func published(ctx context.Context, n *gamelan.Node) error {
-	for e := range n.Events(ctx) {
-		status, _ := n.Tor()
-		if _, ok := e.Value.(torpart.ServicePublished); ok || !status.Advertised.IsZero() {
+	for {
+		if status, _ := n.Tor(); !status.Advertised.IsZero() {
 			fmt.Printf("%s is %s\n", n.ID(), status.Onion)
 			return nil
 		}
+		select {
+		case <-time.After(100 * time.Millisecond):
+		case <-ctx.Done():
+			return ctx.Err()
+		}
 	}
-	return ctx.Err()
 }
