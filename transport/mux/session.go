@@ -155,7 +155,11 @@ func (s *Session) GoAway() error { return s.link.sayGoodbye() }
 func (s *Session) Close() error {
 	s.link.end(ErrClosed)
 	s.link.Close()
-	s.lib.Close()
+	// The library closes itself when its reading goroutine finds the end. If it were told to
+	// before, every reader of a substream would run in circles until that goroutine has had
+	// its turn.
+	<-s.lib.CloseChan()
+	s.lib.Close() // waits for the rest
 	s.link.outbox.stop()
 	s.idle.stop()
 	return nil
