@@ -62,12 +62,12 @@ func publish(t *testing.T, r *driver, l transport.Listener, tr transport.Transpo
 		if conn, err = tr.Dial(t.Context(), a); err != nil {
 			continue
 		}
-		other, err := l.Accept()
-		if err != nil {
+		const word = "published"
+		if _, err = conn.Write([]byte(word)); err != nil {
 			t.Fatal(err)
 		}
+		transporttest.Meet(t, l, word).Close()
 		conn.Close()
-		other.Close()
 		return a
 	}
 	t.Fatalf("dial of a published service, three times: %v", err)
