@@ -90,6 +90,7 @@ type blockingLink struct {
 	gateway           Gateway // nil until it is open
 	answers, requests []Outgoing
 	sending           bool
+	flushing          bool // the client closes
 }
 
 // wroteOne reports that a Send has ended.
@@ -111,11 +112,20 @@ func (l *blockingLink) Send(c actor.Context, o Outgoing) error {
 	return nil
 }
 
+// Flush goes on until all packets are sent.
+func (l *blockingLink) Flush(c actor.Context) {
+	l.flushing = true
+	l.flush(c)
+}
+
 // flush has the next packet sent, unless one is under way.
 func (l *blockingLink) flush(c actor.Context) {
 	queue := &l.answers
 	if len(*queue) == 0 {
 		queue = &l.requests
+	}
+	if l.flushing && !l.sending && len(*queue) == 0 {
+		l.port.Flushed()
 	}
 	if l.sending || len(*queue) == 0 {
 		return

@@ -57,6 +57,9 @@ func (b *letterbox) Send(ctx context.Context, o kad.Outgoing) error {
 		Packet: kad.Packet{Address: b.at, PublicKey: b.key, Message: o.Message, Size: 100},
 		From:   kad.Contact{ID: dhtkad.NodeID(b.key), PublicKey: b.key, Addresses: []kad.Address{b.at}},
 	}
+	if b.key == ([32]byte{}) { // of the overlay Seed
+		in.From = dhtkad.SeedContact(o.Message.Sender, b.at)
+	}
 	select {
 	case to <- in:
 		return nil
@@ -124,6 +127,94 @@ func TestGatewayOfTheUser(t *testing.T) {
 			if open == nil && !errors.Is(err, kad.ErrConfig) || open != nil && !errors.Is(err, none) {
 				t.Errorf("got %v, want why it cannot be opened", err)
 			}
+		}
+	})
+}
+
+// slowbox takes its time to send a STORE, as a link with little room does.
+type slowbox struct {
+	*letterbox
+	pace time.Duration
+}
+
+func (b *slowbox) Send(ctx context.Context, o kad.Outgoing) error {
+	if o.Message.Verb == dhtkad.Store {
+		select {
+		case <-time.After(b.pace):
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+	return b.letterbox.Send(ctx, o)
+}
+
+// slowSeeds starts clients of the overlay Seed of which the first sends a STORE at a pace.
+func slowSeeds(t *testing.T, n int, pace time.Duration) *lab {
+	t.Helper()
+	l := newLab(t, kad.HubOptions{}, kad.StandaloneOptions{})
+	p := &post{boxes: map[kad.Address]chan kad.Incoming{}}
+	for i := range n {
+		at := kad.Address(fmt.Sprintf("/memory/%d", i+1))
+		p.boxes[at] = make(chan kad.Incoming, 64)
+		l.add(func(c *kad.Config) {
+			c.Overlay, c.PublicKey = kad.Seed, [32]byte{}
+			c.Networks = []kad.Network{kad.Blocking(kad.BlockingOptions{
+				Label: "post", Limits: kad.Limits{Private: true},
+				Open: func(context.Context) (kad.Gateway, error) {
+					box := &letterbox{post: p, at: at, end: make(chan struct{}), bad: make(chan struct{})}
+					if i > 0 {
+						return box, nil
+					}
+					return &slowbox{box, pace}, nil
+				},
+			})}
+		})
+	}
+	time.Sleep(time.Minute)
+	synctest.Wait()
+	return l
+}
+
+// A client whose put has ended sends what the report says was sent, although it is closed at
+// once: the overlay Seed has no answer to a STORE that a put could wait for.
+func TestCloseSendsWhatWasPut(t *testing.T) {
+	gamelantest.Bubble(t, func(t *testing.T) {
+		const holders, pace = 5, 100 * time.Millisecond
+		l := slowSeeds(t, 1+holders, pace)
+		c := l.clients[0]
+		r, err := c.PutOpaque(t.Context(), []byte("name"), []byte("value"))
+		if err != nil || r.Accepted != holders {
+			t.Fatalf("got %+v, %v, want %d holders", r, err, holders)
+		}
+		begun := time.Now()
+		if err := c.Close(t.Context()); err != nil {
+			t.Error(err)
+		}
+		if took := time.Since(begun); took != holders*pace {
+			t.Errorf("closing took %v, want %v", took, holders*pace)
+		}
+		synctest.Wait()
+		for _, other := range l.clients[1:] {
+			if got := kad.Local(t, other, r.Key); got == nil || string(got.Value) != "value" {
+				t.Errorf("%s: got %v, want the value that was put", other.Name(), got)
+			}
+		}
+	})
+}
+
+// A network that stands still delays the end of a client for two seconds.
+func TestCloseWithStandingNetwork(t *testing.T) {
+	gamelantest.Bubble(t, func(t *testing.T) {
+		c := slowSeeds(t, 3, time.Hour).clients[0]
+		if _, err := c.PutOpaque(t.Context(), []byte("name"), []byte("value")); err != nil {
+			t.Fatal(err)
+		}
+		begun := time.Now()
+		if err := c.Close(t.Context()); err != nil {
+			t.Error(err)
+		}
+		if took := time.Since(begun); took != 2*time.Second {
+			t.Errorf("closing took %v, want two seconds", took)
 		}
 	})
 }

@@ -106,8 +106,8 @@ func (c *Client) Events(ctx context.Context) iter.Seq[Event] {
 	}
 }
 
-// Close ends the client: calls under way fail with [ErrClosed], lookups end, and what is not
-// on the disk yet is written. It is idempotent, and takes until ctx ends at most.
+// Close ends the client: calls under way fail with [ErrClosed], lookups end, what is not on the
+// disk yet is written, and what a put has said to be sent leaves. It is idempotent, and takes until ctx ends at most.
 func (c *Client) Close(ctx context.Context) error {
 	if _, ok := ctx.Deadline(); !ok {
 		var cancel context.CancelFunc

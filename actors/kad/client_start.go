@@ -68,7 +68,7 @@ func start(ctx context.Context, h Host, c Config) (_ *Client, err error) {
 		return nil, errors.Join(fmt.Errorf("kad: start client %s: %w", c.Name, err), closeKeeper(c.Keeper))
 	}
 	// The actors have started, one below the other, when they know that they do not know this.
-	for _, pid := range []*actor.PID{x.client, h.System().NewLocalPID(x.path + "/gateways")} {
+	for _, pid := range []*actor.PID{x.client, x.gateways} {
 		_, _ = supervisor.Ask[opened](ctx, h.System(), pid, hasRead{})
 	}
 	for _, g := range x.gates {

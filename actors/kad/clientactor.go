@@ -14,8 +14,8 @@ import (
 
 // clientActor is the parent of a client's actors. It keeps the mode and the events.
 //
-// In: setMode, happened, firstEvent, awaitEvents, finished, Drain. Out: modeSet, eventsRead,
-// finish, Drained. A restart loses nothing.
+// In: setMode, happened, firstEvent, awaitEvents, finished, Drain, Drained. Out: modeSet,
+// eventsRead, finish, Drain to the gateways, Drained. A restart loses nothing.
 //
 // spec: kad B13
 type clientActor struct {
@@ -24,6 +24,8 @@ type clientActor struct {
 
 	drains    []*actor.PID // they wait for the end of the work
 	finishing map[string]bool
+	flushing  bool // the gateways were asked to send what they have taken
+	flushed   bool
 }
 
 type (
@@ -74,6 +76,9 @@ func (a *clientActor) Receive(c actor.Context) {
 		a.drain(c)
 	case finished:
 		a.finished(c, m)
+	case supervisor.Drained:
+		a.flushed = true
+		a.settle(c)
 	default:
 		supervisor.Unhandled(c)
 	}
@@ -87,7 +92,7 @@ func (a *clientActor) start(c actor.Context) {
 	gates := make([]supervisor.Spec, len(x.gates))
 	for i, g := range x.gates {
 		gates[i] = supervisor.Spec{
-			Name: strconv.Itoa(i), Kind: "kadGateway", New: func() actor.Actor { return newGateway(g) }, Alarm: MaxRequests + MaxAnswers,
+			Name: strconv.Itoa(i), Kind: "kadGateway", New: func() actor.Actor { return newGateway(g) }, Drains: true, Alarm: MaxRequests + MaxAnswers,
 		}
 	}
 	lookups := child("lookups", "kadLookups", newLookups)
@@ -140,7 +145,8 @@ func (a *clientActor) await(c actor.Context, m awaitEvents) {
 	l.waiting = append(l.waiting, eventWaiter{c.Sender(), m.from})
 }
 
-// drain ends the work of the children: they write what is not on the disk yet.
+// drain ends the work of the children: they write what is not on the disk yet, and then send
+// what has not left yet.
 func (a *clientActor) drain(c actor.Context) {
 	a.x.closing.Store(true)
 	if to := c.Sender(); to != nil {
@@ -166,7 +172,14 @@ func (a *clientActor) finished(c actor.Context, m finished) {
 }
 
 func (a *clientActor) settle(c actor.Context) {
-	if len(a.finishing) > 0 {
+	switch {
+	case len(a.finishing) > 0:
+		return
+	case !a.flushing:
+		a.flushing = true
+		c.Request(a.x.gateways, supervisor.Drain{Deadline: supervisor.Now(c).Add(flushFor)})
+		return
+	case !a.flushed:
 		return
 	}
 	for _, to := range a.drains {

@@ -24,8 +24,8 @@ type core struct {
 	path string
 
 	// The actors of the client.
-	client, table, store, upkeep, lookups *actor.PID
-	gates                                 []*gate
+	client, table, store, upkeep, lookups, gateways *actor.PID
+	gates                                           []*gate
 
 	view   atomic.Pointer[published] // of the routing table. Written by table.
 	mode   atomic.Uint32
@@ -54,7 +54,7 @@ func newCore(h Host, c Config, self ID) *core {
 	x := &core{Config: c, host: h, self: self, path: h.Group().Id + "/" + c.Name, running: newRunning()}
 	at := func(name string) *actor.PID { return h.System().NewLocalPID(x.path + name) }
 	x.client, x.table, x.store = at(""), at("/table"), at("/store")
-	x.upkeep, x.lookups = at("/upkeep"), at("/lookups")
+	x.upkeep, x.lookups, x.gateways = at("/upkeep"), at("/lookups"), at("/gateways")
 	x.view.Store(&published{View: table.NewView(self)})
 	x.mode.Store(uint32(c.Mode))
 	for i, n := range c.Networks {

@@ -3,6 +3,7 @@ package kad
 import (
 	"fmt"
 	"strconv"
+	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
 
@@ -17,9 +18,9 @@ import (
 // gateway sends requests of its client over one network, and answers those of others. The
 // machine of package gateway decides what is sent, and what is believed of what comes in.
 //
-// In: ask, withdraw, arrived, served, awaitOpen, Punish, Panicked, the messages of its Link. Out: answer to the asker;
-// contactAnswered, contactFailed and contactAsked to table; nodeAsked to upkeep; serving to
-// store; opened. A restart loses the limits and proofs of peers; requests under way are lost,
+// In: ask, withdraw, arrived, served, awaitOpen, Punish, Panicked, Drain, the messages of its Link. Out: answer to the
+// asker; contactAnswered, contactFailed and contactAsked to table; nodeAsked to upkeep; serving to
+// store; opened; Drained. A restart loses the limits and proofs of peers; requests under way are lost,
 // and their askers are told.
 //
 // spec: kad B6, B10, B13
@@ -33,8 +34,13 @@ type gateway struct {
 	open    bool
 }
 
+// flushFor is how long a gateway may take to send what it has taken, when its client closes.
+const flushFor = 2 * time.Second
+
 type (
 	gatewayDue struct{}
+	// flushDue: flushFor is over.
+	flushDue struct{}
 
 	// awaitOpen asks a gateway to answer when it works. Reply: opened.
 	awaitOpen struct{}
@@ -86,6 +92,10 @@ func (a *gateway) Receive(c actor.Context) {
 		}
 	case awaitOpen:
 		a.awaitOpen(c)
+	case supervisor.Drain:
+		a.drain(c)
+	case flushDue:
+		a.flushed()
 	default:
 		if a.link == nil || !a.link.Receive(c) {
 			supervisor.Unhandled(c)
@@ -116,6 +126,7 @@ func (a *gateway) start(c actor.Context) {
 		p.end(c.ActorSystem(), answer{ref: p.ref, state: answerLost, why: "the gateway was restarted"})
 	}
 	clear(a.g.pending)
+	a.flushed() // what it had taken is lost
 	a.port = &Port{gate: a.g, tell: supervisor.Teller(c), a: a}
 	a.link = a.g.network.Open(c, a.port)
 }
@@ -155,6 +166,27 @@ func (a *gateway) awaitOpen(c actor.Context) {
 		return
 	}
 	a.g.waiting = append(a.g.waiting, c.Sender())
+}
+
+// drain has the Link send what it has taken: the overlay Seed confirms no STORE, so that a put
+// ends before its packets have left.
+func (a *gateway) drain(c actor.Context) {
+	a.g.drains = append(a.g.drains, c.Sender())
+	f, ok := a.link.(Flusher)
+	if !ok {
+		a.flushed()
+		return
+	}
+	supervisor.After(c, flushFor, flushDue{})
+	f.Flush(c)
+}
+
+// flushed is called by the Link.
+func (a *gateway) flushed() {
+	for _, to := range a.g.drains {
+		a.x.tell(to, supervisor.Drained{From: a.g.pid})
+	}
+	a.g.drains = nil
 }
 
 // closed is called by the Link.
@@ -276,8 +308,12 @@ func (a *gateway) lost(c actor.Context, f *rules.Lost) {
 	}
 }
 
-// arrived handles a packet.
+// arrived handles a packet. While the client closes it serves nobody, so that what waits to be
+// sent becomes less.
 func (a *gateway) arrived(c actor.Context, m *arrived) {
+	if a.x.closing.Load() {
+		return
+	}
 	a.x.figures.bytesIn.Add(uint64(m.in.Size))
 	if key := m.in.PublicKey; !key.IsZero() && a.x.host.Banned(Contact{PublicKey: key}) {
 		a.x.figures.countRefusal("banned")

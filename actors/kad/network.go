@@ -40,6 +40,11 @@ type Link interface {
 	Receive(c actor.Context) bool
 }
 
+// Flusher is a [Link] that does not send at once what its Send has taken. Flush is called in
+// the turn of the gateway's actor when the client closes: when all of it is sent, the Link
+// calls [Port.Flushed]. The client waits for that, for two seconds at most.
+type Flusher interface{ Flush(c actor.Context) }
+
 // A Network may have these methods as well.
 type (
 	// Lister knows nodes that serve the client's overlay. It is asked when the client enters

@@ -29,9 +29,11 @@ type gate struct {
 	limits  Limits
 	pid     *actor.PID
 
-	own     atomic.Pointer[[]Address]
-	pending map[uint64]*ask // requests under way. Only the gateway's actor uses it.
-	waiting []*actor.PID    // they want to know when it is open. Only the gateway's actor uses it.
+	own atomic.Pointer[[]Address]
+	// Only the gateway's actor uses these.
+	pending map[uint64]*ask // requests under way
+	waiting []*actor.PID    // they want to know when it is open
+	drains  []*actor.PID    // they want to know when it has sent what it has taken
 	tokens  tokens
 }
 
@@ -69,6 +71,10 @@ func (p *Port) Closed(c actor.Context, to Address) { p.a.closed(c, to) }
 // Failed says that the gateway cannot open. The start of the client fails with err; later the
 // gateway's actor fails, and is restarted. It is called in the actor's turn.
 func (p *Port) Failed(err error) { p.a.failed(err) }
+
+// Flushed says that everything has been sent that Send of a [Flusher] had taken. It is called
+// in the actor's turn.
+func (p *Port) Flushed() { p.a.flushed() }
 
 // Tell sends a message to the [Link], which gets it in its Receive, as long as this
 // incarnation of the gateway's actor lives.

@@ -137,6 +137,19 @@ func (l *seedLink) Send(_ actor.Context, o Outgoing) error {
 	return l.socket.Send(to, b, o.Answer)
 }
 
+// flushed reports that the socket has sent what it had taken, or has not in time.
+type flushed struct{}
+
+// Flush waits in a task until the socket has sent what it has taken.
+func (l *seedLink) Flush(c actor.Context) {
+	s := l.socket
+	if s == nil {
+		l.port.Flushed()
+		return
+	}
+	supervisor.Do(c, "flush", func(ctx context.Context) (flushed, error) { return flushed{}, s.Flush(ctx) })
+}
+
 // Receive takes the bound socket. When one of its loops ends, the actor fails, and binds the
 // same address again.
 func (l *seedLink) Receive(c actor.Context) bool {
@@ -149,6 +162,8 @@ func (l *seedLink) Receive(c actor.Context) bool {
 		if s, ok := m.Value.Take(); ok {
 			l.bound(c, s)
 		}
+	case supervisor.Done[flushed]:
+		l.port.Flushed()
 	case supervisor.TaskDone:
 		panic(fmt.Errorf("kad: %s: %w", l.n.Label(), m.Err))
 	default:

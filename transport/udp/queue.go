@@ -2,6 +2,7 @@ package udp
 
 import (
 	"cmp"
+	"context"
 	"fmt"
 	"net/netip"
 	"sync"
@@ -13,7 +14,9 @@ import (
 type queue struct {
 	mu     sync.Mutex
 	wake   sync.Cond
-	lanes  [2]lane // answers come first
+	empty  sync.Cond // something may have changed for those in flush
+	lanes  [2]lane   // answers come first
+	taken  bool      // the last datagram of take is being sent
 	closed bool
 }
 
@@ -31,7 +34,7 @@ type waiting struct {
 
 func newQueue(o Options) *queue {
 	q := &queue{}
-	q.wake.L = &q.mu
+	q.wake.L, q.empty.L = &q.mu, &q.mu
 	bytes := cmp.Or(o.Bytes, 4<<20)
 	q.lanes[0] = lane{most: cmp.Or(o.Answers, 1024), mostBytes: bytes}
 	q.lanes[1] = lane{most: cmp.Or(o.Others, 1024), mostBytes: bytes}
@@ -57,10 +60,11 @@ func (q *queue) add(w waiting, answer bool) error {
 	return nil
 }
 
-// take waits for the next datagram; ok is false after close.
+// take waits for the next datagram; ok is false after close. The one before has been sent.
 func (q *queue) take() (w waiting, ok bool) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
+	q.taken = false
 	for {
 		if q.closed {
 			return waiting{}, false
@@ -75,9 +79,35 @@ func (q *queue) take() (w waiting, ok bool) {
 				l.list = nil
 			}
 			l.bytes -= len(w.datagram)
+			q.taken = true
 			return w, true
 		}
+		q.empty.Broadcast()
 		q.wake.Wait()
+	}
+}
+
+// flush waits until nothing is left to be sent, and reports false if the queue was closed or
+// ctx ended before that.
+func (q *queue) flush(ctx context.Context) bool {
+	stop := context.AfterFunc(ctx, func() {
+		q.mu.Lock()
+		defer q.mu.Unlock()
+		q.empty.Broadcast()
+	})
+	defer stop()
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	for {
+		switch left := len(q.lanes[0].list) + len(q.lanes[1].list); {
+		case q.closed:
+			return false
+		case left == 0 && !q.taken:
+			return true
+		case ctx.Err() != nil:
+			return false
+		}
+		q.empty.Wait()
 	}
 }
 
@@ -87,4 +117,5 @@ func (q *queue) close() {
 	q.closed = true
 	q.lanes = [2]lane{}
 	q.wake.Broadcast()
+	q.empty.Broadcast()
 }

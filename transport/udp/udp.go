@@ -192,6 +192,18 @@ func (s *Socket) Transmit() error {
 	}
 }
 
+// Flush waits until [Socket.Transmit] has sent all that waits. It fails with the error of ctx,
+// or with [transport.ErrClosed].
+func (s *Socket) Flush(ctx context.Context) error {
+	switch {
+	case s.queue.flush(ctx):
+		return nil
+	case ctx.Err() != nil:
+		return fmt.Errorf("udp: flush %s: %w", s.Multiaddr(), ctx.Err())
+	}
+	return fmt.Errorf("%w: flush %s", transport.ErrClosed, s.Multiaddr())
+}
+
 func (s *Socket) write(w waiting) (err error) {
 	if s.local != nil {
 		if from, ok := s.local.of(w.to); ok {
@@ -215,7 +227,8 @@ func (s *Socket) Counts() Counts {
 	return c
 }
 
-// Close ends both loops. What waits is not sent. Closing twice does no harm.
+// Close ends both loops. What waits is not sent; [Socket.Flush] first sends it. Closing twice
+// does no harm.
 func (s *Socket) Close() (err error) {
 	s.closing.Do(func() {
 		s.queue.close()

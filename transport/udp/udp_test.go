@@ -2,6 +2,7 @@ package udp
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"net"
 	"net/netip"
@@ -134,6 +135,34 @@ func TestAnswersFirst(t *testing.T) {
 	}
 	if want := [4]string{"a1", "a2", "r1", "r2"}; [4]string(got) != want {
 		t.Errorf("got %v, want %v", got, want)
+	}
+}
+
+// TestFlush waits until all datagrams have left, those that are being sent included, and ends
+// with its context or with the socket.
+func TestFlush(t *testing.T) {
+	a, b := listen(t, "/ip4/127.0.0.1/udp/0", Options{}), listen(t, "/ip4/127.0.0.1/udp/0", Options{})
+	const n = 50
+	for i := range n {
+		if err := a.Send(at(t, b), []byte("x"), i%2 == 0); err != nil {
+			t.Fatal(err)
+		}
+	}
+	ended, end := context.WithCancel(t.Context())
+	end()
+	if err := a.Flush(ended); !errors.Is(err, context.Canceled) {
+		t.Errorf("before anything is sent: got %v, want the end of the context", err)
+	}
+	transmit(t, a)
+	if err := a.Flush(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if got := a.Counts().Out; got != n {
+		t.Errorf("got %d datagrams sent after Flush, want %d", got, n)
+	}
+	a.Close()
+	if err := a.Flush(t.Context()); !errors.Is(err, transport.ErrClosed) {
+		t.Errorf("closed: got %v, want ErrClosed", err)
 	}
 }
 

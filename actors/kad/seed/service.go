@@ -187,7 +187,8 @@ func (s *Service) NumberOfKnownPeers() (int, error) {
 	return c.View().Len(), nil
 }
 
-// Stop ends the node and frees its sockets. It fails with [ErrNotRunning], or names what has
+// Stop sends what Save has said to be sent and has not left yet, which takes two seconds at
+// most, ends the node and frees its sockets. It fails with [ErrNotRunning], or names what has
 // not ended before ctx.
 func (s *Service) Stop(ctx context.Context) error {
 	s.mu.Lock()
