@@ -2,7 +2,6 @@ package tor
 
 import (
 	"errors"
-	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -121,16 +120,17 @@ func (n *onionNode) lost(other *onionNode, before *gamelan.Connection) {
 	}
 }
 
-// redial dials until it works, at most a minute.
+// redial dials until it works, at most three minutes.
 func (n *onionNode) redial(other *onionNode) {
 	n.t.Helper()
-	for limit := time.Now().Add(time.Minute); ; {
+	for limit := time.Now().Add(3 * time.Minute); ; {
 		_, err := n.Dial(n.t.Context(), other.ID())
 		if err == nil {
 			return
 		}
+		n.t.Logf("dial: %v", err)
 		if time.Now().After(limit) {
-			n.t.Fatalf("no connection within a minute: %v", err)
+			n.t.Fatal("no connection within three minutes")
 		}
 	}
 }
@@ -144,21 +144,28 @@ func TestDeadOnionIsNotBrokenTor(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	check := func(what string, to ma.Multiaddr, stage transport.Stage, causes ...socks.Cause) {
+	check := func(what string, to ma.Multiaddr, stage transport.Stage, cause socks.Cause) {
 		t.Helper()
-		tr := socksThrough(t, client, socks.Options{Limits: socks.Limits{Onion: 20 * time.Second}})
-		conn, err := tr.Dial(t.Context(), to)
-		if err == nil {
-			conn.Close()
-			t.Fatalf("%s: got a connection", what)
-		}
-		e, _ := errors.AsType[*socks.Error](err)
-		de, _ := errors.AsType[*transport.DialError](err)
-		if e == nil || de == nil || de.Stage != stage || !errors.Is(err, transport.ErrUnreachable) {
-			t.Fatalf("%s: got %v, want an error at %s", what, err, stage)
-		}
-		if !slices.Contains(causes, e.Cause) {
-			t.Errorf("%s: got %s (%v), want %v", what, e.Cause, err, causes)
+		tr := socksThrough(t, client, socks.Options{})
+		for try := 1; ; try++ {
+			conn, err := tr.Dial(t.Context(), to)
+			if err == nil {
+				conn.Close()
+				t.Fatalf("%s: got a connection", what)
+			}
+			e, _ := errors.AsType[*socks.Error](err)
+			de, _ := errors.AsType[*transport.DialError](err)
+			if e == nil || de == nil || de.Stage != stage || !errors.Is(err, transport.ErrUnreachable) {
+				t.Fatalf("%s: got %v, want an error at %s", what, err, stage)
+			}
+			if e.Cause == socks.CauseTimeout && try < 3 { // Tor was too busy to ask a directory
+				t.Logf("%s: %v", what, err)
+				continue
+			}
+			if e.Cause != cause {
+				t.Errorf("%s: got %s (%v), want %s", what, e.Cause, err, cause)
+			}
+			return
 		}
 	}
 	check("a service that was never published", dead, transport.StageConnect, socks.CauseNotPublished)

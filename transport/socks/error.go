@@ -105,6 +105,19 @@ func (e *Error) Error() string {
 // Retryable reports whether a later try may succeed; see [Cause.Retryable].
 func (e *Error) Retryable() bool { return e.Cause.Retryable() }
 
+// momentary reports whether Tor may answer another way at once: it has just asked for the
+// descriptor of the onion service, or tried one of its introduction points.
+func (e *Error) momentary() bool {
+	if e.Step != StepRequest || e.Err != nil {
+		return false
+	}
+	switch e.Cause {
+	case CauseNotPublished, CauseIntroduction, CauseGeneral, CauseTimeout:
+		return true
+	}
+	return false
+}
+
 // Hint returns what to do about it.
 func (e *Error) Hint() string {
 	switch e.Cause {

@@ -152,10 +152,12 @@ func (t *Transport) DialPermitted(ctx context.Context, a ma.Multiaddr, permit fu
 // connect makes a connection through the proxy. An onion service whose Tor has restarted may leave a
 // request without an answer, because circuits lead to its earlier life. So a quarter of the
 // time without an answer counts as two failures, and the request is made again with a fresh
-// pair; that happens twice at most.
+// pair; that happens twice at most. A service that is new to Tor may be refused once although
+// it is there ([Error.momentary]), so such a request is made twice, and counts as one failure.
 func (t *Transport) connect(ctx context.Context, p *proxy, to destination, key string) (net.Conn, *Error) {
 	ctx, cancel := context.WithTimeout(ctx, p.limits.of(to))
 	defer cancel()
+	again := to.onion
 	for fresh := 2; ; fresh-- {
 		c := t.options.Credentials
 		if c.IsZero() {
@@ -171,6 +173,10 @@ func (t *Transport) connect(ctx context.Context, p *proxy, to destination, key s
 		if e == nil {
 			t.pairs.ended(key, true)
 			return conn, nil
+		}
+		if again && e.momentary() {
+			again, fresh = false, fresh+1
+			continue
 		}
 		if e.Step == StepRequest && !errors.Is(e, context.Canceled) {
 			t.failed(to, key)
