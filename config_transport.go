@@ -65,7 +65,8 @@ type TorConfig struct {
 type SOCKSConfig struct {
 	// Address is the proxy's multiaddr: /ip4/…/tcp/…, /ip6/…/tcp/… or /unix/…. Default with
 	// TransportTor: what Tor says; with TransportTCPWithTor: /ip4/127.0.0.1/tcp/9050;
-	// TransportSOCKS has none.
+	// TransportSOCKS has none. With TransportTCP it must be empty: a proxy that is set and not
+	// used would show the IP address of a node that is meant to hide it.
 	Address string
 
 	// Auth is "none" or "username_password=<user>:<password>". Default: none.
@@ -162,6 +163,9 @@ func (s *settled) parseTransport() error {
 	case s.SOCKS.Address != "":
 		if p.proxy, err = ma.NewMultiaddr(s.SOCKS.Address); err == nil {
 			_, err = socks.New(socks.Options{Proxy: p.proxy})
+		}
+		if err == nil && s.Transport == TransportTCP {
+			err = errors.New("the transport tcp would not use the proxy; choose tor or socks to connect through it alone, tcp+tor to reach onion services through it, or set no proxy")
 		}
 		if err != nil {
 			bad("SOCKS.Address", err)

@@ -94,26 +94,35 @@ const maxIdentityFile = 64 << 10
 // one and root owns or can change.
 func LoadIdentity(dir string) (Identity, error) {
 	path := filepath.Join(dir, IdentityFile)
-	d, err := datadir.Open(dir)
 	var b []byte
-	var info fs.FileInfo
+	d, err := datadir.Open(dir)
 	if err == nil {
 		defer d.Close()
-		b, info, err = d.ReadFile(IdentityFile, maxIdentityFile, true)
+		b, err = readPrivate(d, path, ErrIdentityOpen)
 	}
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		return Identity{}, fmt.Errorf("%w: %s", ErrNoIdentity, path)
+	case errors.Is(err, ErrIdentityOpen):
+		return Identity{}, err
 	case err != nil:
 		return Identity{}, dataDirError(err)
-	case runtime.GOOS != "windows" && info.Mode().Perm()&0o077 != 0:
-		return Identity{}, fmt.Errorf("%w: %s (mode %04o)", ErrIdentityOpen, path, info.Mode().Perm())
 	}
 	id, err := parseIdentity(b)
 	if err != nil {
 		return Identity{}, fmt.Errorf("%w: %s", err, path)
 	}
 	return id, nil
+}
+
+// readPrivate reads a file with a key from the data directory d; path is its whole path. The
+// error wraps open if other users can read the file.
+func readPrivate(d *datadir.Dir, path string, open error) ([]byte, error) {
+	b, info, err := d.ReadFile(filepath.Base(path), maxIdentityFile, true)
+	if err == nil && runtime.GOOS != "windows" && info.Mode().Perm()&0o077 != 0 {
+		return nil, fmt.Errorf("%w: %s (mode %04o)", open, path, info.Mode().Perm())
+	}
+	return b, err
 }
 
 // parseIdentity decodes an identity file. Its errors never contain the secret key.

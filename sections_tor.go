@@ -2,6 +2,7 @@ package gamelan
 
 import (
 	"fmt"
+	"strings"
 
 	"github.com/gamelan-p2p/gamelan/inspect/models"
 	"github.com/gamelan-p2p/gamelan/transport/tor"
@@ -45,13 +46,5 @@ func (n *Node) torDegraded() []string {
 	if !ok || s.Trouble() == "" {
 		return nil
 	}
-	return []string{trimStop(s.Trouble())}
-}
-
-// trimStop returns a sentence without its full stop, as in the lists of reasons.
-func trimStop(text string) string {
-	if n := len(text); n > 0 && text[n-1] == '.' {
-		return text[:n-1]
-	}
-	return text
+	return []string{strings.TrimSuffix(s.Trouble(), ".")}
 }

@@ -1,6 +1,7 @@
 package gamelan
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"errors"
@@ -8,7 +9,6 @@ import (
 	"io"
 	"io/fs"
 	"path/filepath"
-	"runtime"
 
 	ma "github.com/multiformats/go-multiaddr"
 
@@ -36,9 +36,6 @@ type onion struct {
 // others.
 func (b *builder) openTransports() error {
 	given := len(b.transports) > 0
-	if b.Transport == TransportTCP && b.SOCKS.Address != "" {
-		b.logger.Warn("a proxy is set and not used: connections go over TCP; choose the transport tor, tcp+tor or socks", "addr", b.SOCKS.Address)
-	}
 	switch {
 	case b.Transport == TransportTCP && !given:
 		b.transports = []transport.Transport{tcp.New(tcp.Options{})}
@@ -70,19 +67,12 @@ func (b *builder) openOnion() error {
 	if b.Transport != TransportTor {
 		return nil
 	}
-	id := tor.Identity{Port: tor.DefaultOnionPort}
-	var err error
-	if b.DataDir == "" {
-		id.Key, err = tor.NewKey(rand.Reader)
-	} else {
-		id, err = keptOnion(b.DataDir, uint16(b.Tor.OnionPort))
-	}
+	port := uint16(b.Tor.OnionPort)
+	id, err := onionIdentity(b.DataDir, cmp.Or(port, tor.DefaultOnionPort))
 	if err != nil {
 		return err
 	}
-	if b.Tor.OnionPort != 0 {
-		id.Port = uint16(b.Tor.OnionPort)
-	}
+	id.Port = cmp.Or(port, id.Port)
 	b.onion = &onion{identity: id}
 	b.onion.addr, err = id.Key.ID().Multiaddr(id.Port)
 	return err
@@ -91,37 +81,44 @@ func (b *builder) openOnion() error {
 // ErrTorIdentityOpen reports a key of an onion service that others can read.
 var ErrTorIdentityOpen = errors.New("gamelan: the key of the onion service can be read by others; make it private with chmod 600")
 
-// keptOnion returns the identity of the onion service in a data directory. It makes one if
-// there is none.
-func keptOnion(dir string, port uint16) (tor.Identity, error) {
+// onionIdentity returns the identity of the onion service in a data directory. It makes one
+// with the port if there is none, or no directory.
+func onionIdentity(dir string, port uint16) (tor.Identity, error) {
+	if dir == "" {
+		return newOnion(port)
+	}
 	d, err := datadir.Open(dir)
 	if err != nil {
 		return tor.Identity{}, dataDirError(err)
 	}
 	defer d.Close()
 	path := filepath.Join(dir, TorIdentityFile)
-	text, info, err := d.ReadFile(TorIdentityFile, maxIdentityFile, true)
+	text, err := readPrivate(d, path, ErrTorIdentityOpen)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		id := tor.Identity{Port: port}
-		def(&id.Port, tor.DefaultOnionPort)
-		if id.Key, err = tor.NewKey(rand.Reader); err != nil {
+		id, err := newOnion(port)
+		if err != nil {
 			return tor.Identity{}, err
 		}
 		if err := d.WriteNew(TorIdentityFile, id.Append(nil)); err != nil {
 			return tor.Identity{}, dataDirError(err)
 		}
 		return id, nil
+	case errors.Is(err, ErrTorIdentityOpen):
+		return tor.Identity{}, err
 	case err != nil:
 		return tor.Identity{}, dataDirError(err)
-	case runtime.GOOS != "windows" && info.Mode().Perm()&0o077 != 0:
-		return tor.Identity{}, fmt.Errorf("%w: %s (mode %04o)", ErrTorIdentityOpen, path, info.Mode().Perm())
 	}
 	id, err := tor.ParseIdentity(text)
 	if err != nil {
 		return tor.Identity{}, fmt.Errorf("gamelan: %s: %w", path, err)
 	}
 	return id, nil
+}
+
+func newOnion(port uint16) (tor.Identity, error) {
+	key, err := tor.NewKey(rand.Reader)
+	return tor.Identity{Key: key, Port: port}, err
 }
 
 // WithTorControl replaces how the node connects to the control port of Tor, for a program

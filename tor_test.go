@@ -62,6 +62,7 @@ func TestTransportSettings(t *testing.T) {
 		"delivery to another machine":     {Config{Transport: TransportTor, Tor: TorConfig{ForwardAddress: "/ip4/192.0.2.1/tcp/1"}}, "Tor.ForwardAddress"},
 		"no proxy":                        {Config{Transport: TransportSOCKS}, "SOCKS.Address"},
 		"a proxy by name":                 {Config{Transport: TransportSOCKS, SOCKS: SOCKSConfig{Address: "/dns4/proxy.example/tcp/1"}}, "SOCKS.Address"},
+		"a proxy that is not used":        {Config{SOCKS: SOCKSConfig{Address: defaultSOCKS}}, "SOCKS.Address"},
 		"credentials in no form":          {Config{Transport: TransportTor, SOCKS: SOCKSConfig{Auth: "hunter2"}}, "SOCKS.Auth"},
 		"credentials without a name":      {Config{Transport: TransportTor, SOCKS: SOCKSConfig{Auth: "username_password=:hunter2"}}, "SOCKS.Auth"},
 		"no such isolation":               {Config{Transport: TransportTor, SOCKS: SOCKSConfig{Isolation: "all"}}, "SOCKS.Isolation"},

@@ -33,7 +33,7 @@ type controller struct {
 	draining *actor.PID
 	asked    bool // actors.AddAddress is under way, or was refused
 	refused  bool // the address cannot be advertised
-	untold   bool // the service is published, and ServicePublished waits for the address
+	told     bool // ServicePublished was published, and ServiceUnpublished has not followed
 	ended    bool
 }
 
@@ -109,6 +109,7 @@ func (a *controller) Receive(c actor.Context) {
 
 // start makes the machine of this incarnation, which knows nothing of earlier connections.
 func (a *controller) start(c actor.Context) {
+	a.told = a.w.advertised && a.w.State().Service.State == control.Published // by an earlier incarnation
 	random := supervisor.Rand(c)
 	a.machine = control.NewController(supervisor.Now(c), control.Options{
 		Auth: a.w.Auth, Local: a.w.Local, NewCircuits: a.w.NewCircuits, Nonce: random.Reader, Random: random.Rand,

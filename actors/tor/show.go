@@ -19,10 +19,8 @@ func (a *controller) show(c actor.Context, now time.Time) {
 		is.Service = is.Services[0]
 	}
 	a.useProxy(&is)
-	if a.w.announcement.Step(now, is.Service.State) {
-		if is.Service.State != control.Published {
-			supervisor.Log(c).Warn("the onion service is not published yet, and is advertised all the same", "addr", a.w.Onion)
-		}
+	if a.w.announcement.Step(now, is.Service.State) && is.Service.State != control.Published {
+		supervisor.Log(c).Warn("the onion service is not published yet, and is advertised all the same", "addr", a.w.Onion)
 	}
 	if a.w.advertised {
 		is.Advertised = a.w.announcement.Made()
@@ -72,17 +70,27 @@ func (a *controller) service(c actor.Context, was, is State) {
 	switch is.Service.State {
 	case control.Published:
 		supervisor.Log(c).Info("the onion service is published", "addr", a.w.Onion)
-		if a.untold = !a.w.advertised && !a.refused; !a.untold {
-			supervisor.Publish(c, ServicePublished{a.w.Onion})
-		}
+		a.tell(c)
 	case control.Refused, control.Collision, control.PublishFailed:
 		supervisor.Log(c).Warn("the onion service is not published", "addr", a.w.Onion, "state", is.Service.State, "err", is.Service.Err)
 		supervisor.Publish(c, ServiceUnpublished{a.w.Onion, is.Service.State, is.Service.Err})
+		a.told = false
 	case control.Unpublished, control.Adding:
-		if was.Service.State == control.Published && !a.untold {
+		if a.told {
 			supervisor.Publish(c, ServiceUnpublished{a.w.Onion, is.Service.State, is.Service.Err})
 		}
+		a.told = false
 	}
+}
+
+// tell publishes once that the service can be found, when its address is advertised or cannot
+// be: who hears of the service finds its address at the node.
+func (a *controller) tell(c actor.Context) {
+	if a.told || !a.w.advertised && !a.refused {
+		return
+	}
+	supervisor.Publish(c, ServicePublished{a.w.Onion})
+	a.told = true
 }
 
 // advertise has the onion address put into this node's identity message, once it may.
@@ -93,18 +101,16 @@ func (a *controller) advertise(c actor.Context) {
 	}
 }
 
-// added publishes the event that has waited for the address: who hears of the service finds
-// its address at the node.
+// added notes that the address is advertised, and publishes the event that has waited for it.
 func (a *controller) added(c actor.Context, m actors.AddressAdded) {
 	a.w.advertised, a.refused = m.Err == nil, m.Err != nil
 	if m.Err != nil {
 		supervisor.Log(c).Error("the onion address cannot be advertised", "addr", m.Address, "err", m.Err)
 	}
 	a.show(c, supervisor.Now(c))
-	if a.untold && a.w.State().Service.State == control.Published {
-		supervisor.Publish(c, ServicePublished{a.w.Onion})
+	if a.w.State().Service.State == control.Published {
+		a.tell(c)
 	}
-	a.untold = false
 }
 
 // answer answers those who wait for the start, as soon as it is clear how that ends. A

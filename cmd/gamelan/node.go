@@ -11,8 +11,23 @@ import (
 
 // nodeCmd has a flag for every setting.
 type nodeCmd struct {
+	nodeFlags
+}
+
+// nodeFlags are the flags of a command that runs a node: one for each setting, and the short form
+// of that of node.transport.
+type nodeFlags struct {
 	behindTor
 	kong.Plugins
+}
+
+// run runs a node with the settings of all sources.
+func (f *nodeFlags) run(a *app, seed bool) error {
+	flags, err := f.flags(f.Plugins)
+	if err != nil {
+		return err
+	}
+	return runNode(a, flags, seed)
 }
 
 // behindTor has the short form of the flag of node.transport.
@@ -40,19 +55,12 @@ func (*nodeCmd) Help() string {
 
 // Run starts the node and waits until it is told to stop, by a signal or over
 // its socket, or stops by itself.
-func (c *nodeCmd) Run(a *app) error {
-	flags, err := c.flags(c.Plugins)
-	if err != nil {
-		return err
-	}
-	return runNode(a, flags, false)
-}
+func (c *nodeCmd) Run(a *app) error { return c.run(a, false) }
 
 // seedCmd runs a node through which others enter the network. It has a flag for every
 // setting.
 type seedCmd struct {
-	behindTor
-	kong.Plugins
+	nodeFlags
 }
 
 // Help returns the text of gamelan seed --help below the flags.
@@ -63,13 +71,7 @@ func (*seedCmd) Help() string {
 }
 
 // Run is that of a node, with its one line for others.
-func (c *seedCmd) Run(a *app) error {
-	flags, err := c.flags(c.Plugins)
-	if err != nil {
-		return err
-	}
-	return runNode(a, flags, true)
-}
+func (c *seedCmd) Run(a *app) error { return c.run(a, true) }
 
 // runNode runs a node with the settings of all sources; flags come first.
 func runNode(a *app, flags map[string][]string, seed bool) error {

@@ -224,6 +224,10 @@ func TestEverySettingTakesItsExampleFromEverySource(t *testing.T) {
 		name, text, _ := strings.Cut(s.variableExample(), "=")
 		document, environ := head+s.Name()+" = "+s.Example, []string{name + "=" + strings.Trim(text, "'")}
 		flags := map[string][]string{s.Key: {s.bareExample()}}
+		if s.Key == "proxy.address" { // which tcp, the default, would not use
+			document, environ = document+"\n[node]\ntransport = \"tcp+tor\"", append(environ, "GAMELAN_NODE_TRANSPORT=tcp+tor")
+			flags["node.transport"] = []string{"tcp+tor"}
+		}
 		if s.Key == "node.plain_on_profile" { // which is for nodes without the DHT
 			document, environ = document+"\n[dht]\nenabled = false", append(environ, "GAMELAN_DHT_ENABLED=false")
 			flags["dht.enabled"] = []string{"false"}

@@ -43,7 +43,7 @@ func torSettings() []Setting {
 		{
 			Key: "proxy.address", Kind: Text, Most: 200, Example: `"/ip4/127.0.0.1/tcp/9050"`,
 			Dynamic: "with tor what Tor says, with tcp+tor /ip4/127.0.0.1/tcp/9050",
-			Doc:     "Multiaddr of the SOCKS5 proxy. It must be set for node.transport = \"socks\".",
+			Doc:     "Multiaddr of the SOCKS5 proxy. It must be set for node.transport = \"socks\", and is refused with \"tcp\", which would not use it.",
 			at:      func(c *Config) any { return &c.Node.SOCKS.Address },
 		},
 		{
