@@ -138,6 +138,8 @@ var seeded = []string{"New", "NewSource", "NewPCG", "NewChaCha8", "NewZipf", "Ra
 var otherFolders = []string{"bench", "docs", "tools"}
 
 // TestArchitecture checks every file of the module that is not a test.
+//
+// conforms: kad 67
 func TestArchitecture(t *testing.T) {
 	root, err := filepath.Abs("..")
 	if err != nil {

@@ -12,6 +12,8 @@ import (
 
 // When the system's clock of a client steps, nothing happens to its contacts and to values
 // without an end. A signed value has ended when the clock says so.
+//
+// conforms: kad 67
 func TestClientClock(t *testing.T) {
 	gamelantest.ClockSteps(t, func(t *testing.T, by time.Duration) {
 		clock := gamelantest.NewClock()

@@ -17,6 +17,8 @@ import (
 
 // While the disk takes nothing, records of others are refused with BUSY, those that are stored
 // are served, and the status says so. When the disk works again, records are taken again.
+//
+// conforms: kad 67
 func TestDiskIsFull(t *testing.T) {
 	gamelantest.Bubble(t, func(t *testing.T) {
 		full := errors.New("the disk is full")

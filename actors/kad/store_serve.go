@@ -30,14 +30,13 @@ func (a *storeActor) serve(c actor.Context, m *serving) {
 	}
 	wall := supervisor.Wall(c)
 	if err := record.CheckForm(a.x.Overlay, r, wall); err != nil {
-		a.refuse(c, m, record.StatusOf(err))
+		a.reject(c, m, err)
 		return
 	}
 	switch {
 	case r.Kind != kad.Mutable:
 		if err := record.Check(a.x.Overlay, r, wall); err != nil {
-			a.x.violated(&m.in.From, m.in.source(), err)
-			a.refuse(c, m, record.StatusOf(err))
+			a.reject(c, m, err)
 			return
 		}
 		a.keep(c, m)
@@ -73,14 +72,19 @@ func (a *storeActor) checked(c actor.Context, d supervisor.Done[*checked]) {
 		return
 	}
 	if err := d.Value.err; err != nil {
-		if m := d.Value.m; record.Violation(err) {
-			a.x.violated(&m.in.From, m.in.source(), err)
-		}
-		a.refuse(c, d.Value.m, record.StatusOf(err))
+		a.reject(c, d.Value.m, err)
 		return
 	}
 	a.verified.Add(d.Value.m.in.Message.Record)
 	a.keep(c, d.Value.m)
+}
+
+// reject refuses a record with an error of package record, which may be an offence.
+func (a *storeActor) reject(c actor.Context, m *serving, err error) {
+	if record.Violation(err) {
+		a.x.violated(&m.in.From, m.in.source(), err)
+	}
+	a.refuse(c, m, record.StatusOf(err))
 }
 
 func (a *storeActor) refuse(c actor.Context, m *serving, s kad.Status) {

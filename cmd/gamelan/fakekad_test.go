@@ -112,8 +112,13 @@ func fakeKadActions() map[string]inspect.KadAction {
 			}
 			return models.KadConnected{ID: fakeID, Addresses: []string{"/ip4/127.0.0.1/tcp/4001"}}, nil
 		}),
-		"get":    do(func(v url.Values, _ []byte) (any, error) { return fakeRecord(v.Get("key")) }),
-		"forget": do(func(v url.Values, _ []byte) (any, error) { return models.KadForgotten{Key: v.Get("key")}, nil }),
+		"get": do(func(v url.Values, _ []byte) (any, error) { return fakeRecord(v.Get("key")) }),
+		"forget": do(func(v url.Values, _ []byte) (any, error) {
+			if v.Get("key") == strings.Repeat("0", 64) {
+				return nil, &inspect.Error{Code: inspect.CodeNoValue, Message: "the client does not publish this key", Hint: "list the keys"}
+			}
+			return models.KadForgotten{Key: v.Get("key")}, nil
+		}),
 		"put": do(func(_ url.Values, body []byte) (any, error) {
 			var p api.KadPut
 			if err := json.Unmarshal(body, &p); err != nil {

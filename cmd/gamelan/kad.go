@@ -148,7 +148,7 @@ func (c *kadPutCmd) put(a *app) (*api.KadPut, error) {
 	case c.Sign == "" && c.Salt != "":
 		return nil, failure.Usage("leave --salt out, or sign the value with --sign FILE", "only a signed value has a salt")
 	case c.Delete != (c.Value == ""):
-		return nil, failure.Usage("give a value, or --delete without one", "it is not said what to publish")
+		return nil, failure.Usage("give a value, or --delete without one", "there is nothing to publish")
 	case len(c.Salt) > record.MaxSalt:
 		return nil, failure.Usage("take a shorter one", "the salt has %d bytes, at most %d", len(c.Salt), record.MaxSalt)
 	case c.TTL <= 0 || c.TTL > record.MaxLife:

@@ -28,6 +28,9 @@ const replStop = 10 * time.Second
 
 // Run works until the end of the input.
 func (c *kadReplCmd) Run(a *app) (err error) {
+	if a.JSON {
+		return failure.Usage("leave --json out; gamelan kad get and put have it", "the prompt is for people")
+	}
 	socket, err := kad.SeedUDP(kad.SeedUDPOptions{Listen: c.Listen})
 	if err != nil {
 		return failure.Usage("give an address such as /ip4/0.0.0.0/udp/12345", "%v", err)

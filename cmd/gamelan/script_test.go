@@ -16,6 +16,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"runtime"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -91,8 +92,35 @@ func embedded() {
 	}
 }
 
+// kadScripts are those of the verbs of the key-value DHT.
+const kadScripts = "testdata/script/kad*.txtar"
+
 // The scripts hold whole command lines and what they print.
 func TestScripts(t *testing.T) {
+	files := scripts(t, "testdata/script/*.txtar")
+	for _, own := range scripts(t, kadScripts) { // TestKadVerbs
+		files = slices.DeleteFunc(files, func(f string) bool { return f == own })
+	}
+	runScripts(t, files)
+}
+
+// TestKadVerbs runs each verb of gamelan kad with and without --json, and each of its exit
+// codes.
+//
+// conforms: kad 66
+func TestKadVerbs(t *testing.T) { runScripts(t, scripts(t, kadScripts)) }
+
+func scripts(t *testing.T, pattern string) []string {
+	t.Helper()
+	files, err := filepath.Glob(pattern)
+	if err != nil || len(files) == 0 {
+		t.Fatalf("got %v, %v for %s", files, err, pattern)
+	}
+	return files
+}
+
+func runScripts(t *testing.T, files []string) {
+	t.Helper()
 	stores, err := filepath.Abs("../../peerstore/testdata")
 	if err != nil {
 		t.Fatal(err)
@@ -122,7 +150,7 @@ func TestScripts(t *testing.T) {
 	}
 	serviceCmds(cmds)
 	testscript.Run(t, testscript.Params{
-		Dir: "testdata/script",
+		Files: files,
 		Setup: func(e *testscript.Env) error {
 			e.Setenv("XDG_DATA_HOME", filepath.Join(e.WorkDir, "xdg"))
 			e.Setenv("XDG_CONFIG_HOME", filepath.Join(e.WorkDir, "config"))

@@ -75,6 +75,35 @@ func TestNearestIsExact(t *testing.T) {
 	})
 }
 
+// TestNearestAllocatesItsResult counts what a search for the 20 nearest of 260 contacts
+// allocates: the list that it returns.
+//
+// conforms: kad 69
+func TestNearestAllocatesItsResult(t *testing.T) {
+	r := rand.New(rand.NewPCG(1, 1))
+	self := kad.RandomID(kad.IDLen, r)
+	tab := New(self, Options{IDLen: kad.IDLen, K: 20, Rand: r})
+	now := time.Unix(1_000_000, 0)
+	tab.Step(now, Joined{})
+	for i := range 260 {
+		tab.Step(now, Answered{Contact: kad.Contact{ID: somewhere(self, i/20, i, kad.IDLen), Addresses: []kad.Address{addressIn(i, 1)}}})
+	}
+	v := tab.View()
+	if v.Len() < 200 {
+		t.Fatalf("got %d contacts, want about 260", v.Len())
+	}
+	target := kad.RandomID(kad.IDLen, r)
+	for what, search := range map[string]func() int{
+		"nearest": func() int { return len(v.Nearest(target, 20)) },
+		"given":   func() int { return len(v.Given(now, target, 20, self)) },
+	} {
+		got := 0
+		if n := testing.AllocsPerRun(100, func() { got = search() }); n != 1 || got != 20 {
+			t.Errorf("%s: got %v allocations for %d contacts, want one for 20", what, n, got)
+		}
+	}
+}
+
 // TestTheTableHoldsItsPromises sends random events and checks after each: how many contacts
 // are in a bucket, that this node is not, the limits for networks, that an answering contact
 // keeps its place whoever comes, that only who answered is in the table, and that the same

@@ -87,19 +87,25 @@ func (v *View) Find(id kad.ID) *Entry {
 
 // Nearest returns the n contacts nearest to target, nearest first.
 func (v *View) Nearest(target kad.ID, n int) []kad.Contact {
-	return contacts(v.nearest(target, n, nil))
+	var room [nearestRoom]*Entry
+	return contacts(v.nearest(room[:0], target, n, nil))
 }
+
+// nearestRoom is how many contacts a search for the nearest looks at without allocating. With
+// 20 in a bucket it seldom looks at more.
+const nearestRoom = 128
 
 // Given returns the contacts that are named to others who ask for target: the n nearest
 // that have answered lately, or, if none has, the n nearest. except is whoever asks.
 //
 // spec: kad B4.8
 func (v *View) Given(now time.Time, target kad.ID, n int, except kad.ID) []kad.Contact {
-	found := v.nearest(target, n, func(e *Entry) bool {
+	var room [nearestRoom]*Entry
+	found := v.nearest(room[:0], target, n, func(e *Entry) bool {
 		return e.Contact.ID != except && now.Sub(e.Answered) <= FreshFor
 	})
 	if len(found) == 0 {
-		found = v.nearest(target, n, func(e *Entry) bool { return e.Contact.ID != except })
+		found = v.nearest(found, target, n, func(e *Entry) bool { return e.Contact.ID != except })
 	}
 	return contacts(found)
 }
@@ -128,16 +134,15 @@ func contacts(found []*Entry) []kad.Contact {
 	return list
 }
 
-// nearest returns the n entries nearest to target that pass ok. The bucket that target
+// nearest appends to found, which is empty, the n entries nearest to target that pass ok. The bucket that target
 // itself would be in is nearest; then come all deeper ones together, because their contacts
 // differ from target at the same bit; then the others, from the deepest.
 //
 // spec: kad B3
-func (v *View) nearest(target kad.ID, n int, ok func(*Entry) bool) []*Entry {
+func (v *View) nearest(found []*Entry, target kad.ID, n int, ok func(*Entry) bool) []*Entry {
 	if n <= 0 {
 		return nil
 	}
-	found := make([]*Entry, 0, min(n, v.live)+20)
 	take := func(list []Entry) {
 		for i := range list {
 			if ok == nil || ok(&list[i]) {

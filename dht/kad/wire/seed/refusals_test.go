@@ -158,7 +158,7 @@ func seedHeader(tag uint32) []byte {
 // TestAllocation decodes the largest datagrams of several kinds, whose lengths and counts
 // claim as much as they can. Whatever they say, less is allocated than they are long.
 //
-// conforms: kad 2
+// conforms: kad 2, 67
 func TestAllocation(t *testing.T) {
 	huge := seedHeader(5)
 	huge = binary.LittleEndian.AppendUint64(huge, (seed.MaxDatagram-68)/16)
@@ -196,6 +196,8 @@ func TestAllocation(t *testing.T) {
 
 // TestFrequentMessagesAllocateNothing counts, because each node of the network sends
 // dozens of them in a second.
+//
+// conforms: kad 69
 func TestFrequentMessagesAllocateNothing(t *testing.T) {
 	c, all := codec(t, 20, 0), vectors(t)
 	for _, name := range []string{"ping", "pong", "find-node", "find-value", "nodes-none"} {

@@ -26,7 +26,7 @@ func typed(t *testing.T, what string, err, cause error) {
 
 // TestBodies decodes requests with unknown fields, unknown bodies, several bodies and none.
 //
-// conforms: kad 53
+// conforms: kad 53, 67
 func TestBodies(t *testing.T) {
 	id := varint(1, 7)
 	find := item(11, item(1, make([]byte, 32)))
@@ -143,7 +143,7 @@ func TestLongRecord(t *testing.T) {
 
 // TestNodesThatAreNoContacts puts each between two good ones: it is left out and counted.
 //
-// conforms: kad 54
+// conforms: kad 54, 67
 func TestNodesThatAreNoContacts(t *testing.T) {
 	good := contact(t, 1)
 	listed := func(m *kad.Message) []byte {
