@@ -2,6 +2,8 @@ package tcp
 
 import (
 	"net"
+	"runtime"
+	"sync/atomic"
 
 	ma "github.com/multiformats/go-multiaddr"
 
@@ -14,7 +16,8 @@ type Conn struct {
 	tcp           *net.TCPConn
 	local, remote ma.Multiaddr
 	ack           quickAck
-	emptied       bool // the last Read has emptied the socket
+	emptied       bool        // the last Read has emptied the socket
+	answered      atomic.Bool // something was written since
 }
 
 var _ transport.Conn = (*Conn)(nil)
@@ -35,15 +38,29 @@ func (c *Conn) LocalMultiaddr() ma.Multiaddr { return c.local }
 // RemoteMultiaddr returns the other end's address.
 func (c *Conn) RemoteMultiaddr() ma.Multiaddr { return c.remote }
 
-// Read reads from the socket. A read that did not fill b has emptied the socket; then
-// the next Read first asks for an immediate acknowledgement. That costs nothing if an
-// answer has acknowledged the bytes meanwhile.
+// Read reads from the socket. A read that did not fill b has emptied the socket; then the
+// next Read asks for an immediate acknowledgement of what came, unless something was written
+// meanwhile, which has acknowledged it. Before that it lets other goroutines run once, so
+// that one that was given the bytes can answer.
+//
+// spec: comms 144
 func (c *Conn) Read(b []byte) (int, error) {
-	if c.emptied {
-		c.ack.now()
+	if c.emptied && c.ack.can() && !c.answered.Load() {
+		runtime.Gosched()
+		if !c.answered.Load() {
+			c.ack.now()
+		}
 	}
 	n, err := c.tcp.Read(b)
 	c.emptied = n > 0 && n < len(b)
+	c.answered.Store(false)
+	return n, err
+}
+
+// Write writes to the socket.
+func (c *Conn) Write(b []byte) (int, error) {
+	n, err := c.tcp.Write(b)
+	c.answered.Store(true)
 	return n, err
 }
 

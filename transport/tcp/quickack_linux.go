@@ -24,8 +24,7 @@ func (q *quickAck) init(c *net.TCPConn) {
 	}
 }
 
-func (q *quickAck) now() {
-	if q.raw != nil {
-		_ = q.raw.Control(q.set)
-	}
-}
+// can reports whether now does anything.
+func (q *quickAck) can() bool { return q.raw != nil }
+
+func (q *quickAck) now() { _ = q.raw.Control(q.set) }

@@ -99,6 +99,30 @@ func TestQuickAckAfterReads(t *testing.T) {
 	}
 }
 
+// TestQuickAckUnlessAnswered: an answer has acknowledged what was read.
+func TestQuickAckUnlessAnswered(t *testing.T) {
+	ours, other := pair(t)
+	b := make([]byte, 8)
+	for _, answered := range []bool{true, false, true} {
+		if _, err := other.Write([]byte("1234")); err != nil {
+			t.Fatal(err)
+		}
+		if n, err := ours.Read(b); n != 4 || err != nil {
+			t.Fatalf("read: got %d, %v, want 4", n, err)
+		}
+		if answered {
+			if _, err := ours.Write([]byte("answer")); err != nil {
+				t.Fatal(err)
+			}
+		}
+		clearQuickAck(t, ours)
+		readNothing(t, ours)
+		if got := option(t, ours, syscall.TCP_QUICKACK) == 0; got != answered {
+			t.Errorf("answered %t: TCP_QUICKACK in the next read: left off %t", answered, got)
+		}
+	}
+}
+
 // readNothing is a read whose deadline is over.
 func readNothing(t *testing.T, c *tcp.Conn) {
 	t.Helper()

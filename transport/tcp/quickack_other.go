@@ -9,4 +9,5 @@ import "net"
 type quickAck struct{}
 
 func (quickAck) init(*net.TCPConn) {}
+func (quickAck) can() bool         { return false }
 func (quickAck) now()              {}
