@@ -21,6 +21,18 @@ const (
 	writeThrough = 64 << 10
 )
 
+// holdLimit is how long a held frame waits for one to go with it.
+const holdLimit = time.Millisecond
+
+// Who writes a frame of the library out.
+type writeOut int
+
+const (
+	writeSoon    writeOut = iota // a goroutine, at once
+	writeAwaited                 // a caller that waits for it
+	writeHeld                    // whoever writes next, or a goroutine after holdLimit
+)
+
 // errBusy ends a connection whose peer provokes resets and reads none.
 var errBusy = errors.New("the peer does not read what it provokes")
 
@@ -29,8 +41,9 @@ var errBusy = errors.New("the peer does not read what it provokes")
 // written first, except GoAway; pings are also written between two chunks.
 //
 // The library has one goroutine for all its frames, and Accept and Read wait for that
-// goroutine. So it only puts its frames into the outbox. Write, CloseWrite and Open, which
-// wait for their frames anyway, write the outbox out. For all other frames a short-lived
+// goroutine. So it only puts its frames into the outbox. Write and CloseWrite, which
+// wait for their frames anyway, write the outbox out. The SYN and the ACK of a substream are
+// held, since the first bytes follow at once as a rule. For all other frames a short-lived
 // goroutine does, so that their callers do not wait for a connection that stands still.
 type outbox struct {
 	size atomic.Int64 // bytes of the library's frames
@@ -41,7 +54,9 @@ type outbox struct {
 	emptied chan struct{} // closed when the queue is taken; nil without waiters
 	running bool
 	stopped bool
-	leaving bool // GoAway is among the frames, or was
+	holding bool        // there is a held frame, and the timer runs
+	holdEnd *time.Timer // made with the first held frame
+	leaving bool        // GoAway is among the frames, or was
 	wg      sync.WaitGroup
 }
 
@@ -50,6 +65,7 @@ type batch struct {
 	frames  []byte            // our own
 	written []chan<- struct{} // closed when the frames are written or dropped
 	library []chunk           // the library's
+	count   int               // of those
 	bare    int               // of those without a body
 	pongs   int32             // among those
 	goodbye []byte            // GoAway, behind all of them
@@ -73,6 +89,7 @@ func (b *batch) add(h *header, body []byte) {
 		last++
 	}
 	b.library[last].add(h, body)
+	b.count++
 	if len(body) == 0 {
 		b.bare++
 	}
@@ -81,10 +98,9 @@ func (b *batch) add(h *header, body []byte) {
 	}
 }
 
-// enqueue queues a frame of the library. With awaited a caller will write the outbox out;
-// otherwise enqueue starts a goroutine for it. It waits only above maxOutbox, and with a frame
+// enqueue queues a frame of the library. It waits only above maxOutbox, and with a frame
 // without body above maxControl of these, which a peer that reads nothing can provoke.
-func (o *outbox) enqueue(l *link, h *header, body []byte, awaited bool) {
+func (o *outbox) enqueue(l *link, h *header, body []byte, by writeOut) {
 	o.mu.Lock()
 	for o.size.Load() >= maxOutbox || len(body) == 0 && o.queue.bare >= maxControl {
 		room := o.room()
@@ -99,9 +115,32 @@ func (o *outbox) enqueue(l *link, h *header, body []byte, awaited bool) {
 	defer o.mu.Unlock()
 	o.queue.add(h, body)
 	o.size.Add(int64(headerLen + len(body)))
-	if !awaited {
+	switch by {
+	case writeSoon:
 		o.start(l)
+	case writeHeld:
+		o.hold(l)
 	}
+}
+
+// hold has the outbox written out after holdLimit, unless it is before. The lock is held.
+func (o *outbox) hold(l *link) {
+	switch {
+	case o.holding || o.stopped:
+		return
+	case o.holdEnd == nil:
+		o.holdEnd = time.AfterFunc(holdLimit, func() {
+			o.mu.Lock()
+			defer o.mu.Unlock()
+			if o.holding {
+				o.holding = false
+				o.start(l)
+			}
+		})
+	default:
+		o.holdEnd.Reset(holdLimit)
+	}
+	o.holding = true
 }
 
 // start starts a goroutine that writes the outbox out, if none runs. The lock is held.
@@ -193,6 +232,10 @@ func (o *outbox) take(spare []chunk) batch {
 	b := o.queue
 	o.queue, o.pings = batch{library: spare}, 0
 	o.size.Store(0)
+	if o.holding {
+		o.holding = false
+		o.holdEnd.Stop()
+	}
 	if o.emptied != nil {
 		close(o.emptied)
 		o.emptied = nil
@@ -231,6 +274,9 @@ func (o *outbox) more() bool {
 func (o *outbox) stop() {
 	o.mu.Lock()
 	o.stopped = true
+	if o.holdEnd != nil {
+		o.holdEnd.Stop()
+	}
 	o.mu.Unlock()
 	o.wg.Wait()
 }

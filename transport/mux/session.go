@@ -61,8 +61,9 @@ func NewHeld(conn net.Conn, client bool, cfg Config) (*Session, error) {
 // Release lets a held session read. Further calls do nothing.
 func (s *Session) Release() { s.release.Do(func() { close(s.link.released) }) }
 
-// Open opens a substream. Its SYN is on the wire when Open returns; the peer
-// may acknowledge it much later or never. The error is [ErrTooManyStreams] at
+// Open opens a substream. Its SYN goes with the first bytes that are written on the
+// connection, or alone within a millisecond; the peer may acknowledge it much later or
+// never. The error is [ErrTooManyStreams] at
 // the limit, [ErrGoingAway] after GoAway, or wraps [ErrSessionEnded].
 func (s *Session) Open() (*Stream, error) {
 	if err := s.mayOpen(); err != nil {
@@ -105,14 +106,13 @@ func (s *Session) mayOpen() error {
 	return nil
 }
 
-// open opens a substream for which a place is reserved. When the SYN is written, the
-// substream takes the place.
+// open opens a substream for which a place is reserved. When the library has written the
+// SYN, the substream takes the place.
 func (s *Session) open() (*Stream, error) {
 	lib, err := s.lib.OpenStream()
 	if err != nil {
 		return nil, streamEnded(s.fail(err))
 	}
-	s.link.flush()
 	if cause := s.link.broken(); cause != nil {
 		return nil, streamEnded(cause) // the SYN may have been swallowed
 	}

@@ -174,7 +174,7 @@ func (st *Stream) Write(p []byte) (n int, err error) {
 		st.left.Store(int64(len(piece)))
 		k, err := st.lib.Write(piece)
 		if k > 0 {
-			st.link.flush()
+			st.link.flushTogether(st.id)
 		}
 		n += k
 		st.bytesOut.Add(uint64(k))

@@ -2,6 +2,7 @@ package mux
 
 import (
 	"io"
+	"runtime"
 	"sync/atomic"
 	"time"
 )
@@ -13,6 +14,7 @@ type writer struct {
 	lock    chan struct{}
 	bounded time.Time // when the write deadline was set; under the lock
 	spare   []chunk   // of a batch that is written; under the lock
+	gather  gather
 
 	// began is when the write began that the connection has not taken yet, as
 	// nanoseconds since the link was made, plus one; 0 while there is none.
@@ -39,7 +41,11 @@ func (l *link) Write(b []byte) (int, error) {
 	}
 	if w.waiting {
 		w.waiting = false
-		l.outbox.enqueue(l, &w.head, b, l.table.completes(w.head.id(), len(b)))
+		by := writeSoon
+		if l.table.completes(w.head.id(), len(b)) {
+			by = writeAwaited
+		}
+		l.outbox.enqueue(l, &w.head, b, by)
 		return len(b), nil
 	}
 	h := header(b) // a copy: the slice stays the library's
@@ -48,10 +54,22 @@ func (l *link) Write(b []byte) (int, error) {
 		return len(b), nil
 	}
 	if l.leaving(&h) {
-		// Open waits for the SYN and CloseWrite for the FIN.
-		l.outbox.enqueue(l, &h, nil, h.kind() != typePing && h.flags()&(flagSYN|flagFIN) != 0)
+		l.outbox.enqueue(l, &h, nil, h.writtenBy())
 	}
 	return len(b), nil
+}
+
+// writtenBy returns who writes out a frame without body: CloseWrite waits for the FIN.
+func (h header) writtenBy() writeOut {
+	switch {
+	case h.kind() == typePing:
+		return writeSoon
+	case h.flags()&flagFIN != 0:
+		return writeAwaited
+	case h.flags()&flagRST == 0 && h.flags()&(flagSYN|flagACK) != 0:
+		return writeHeld
+	}
+	return writeSoon
 }
 
 // leaving changes a header without body to the form for the peer, and reports whether to
@@ -89,13 +107,24 @@ func (l *link) leaving(h *header) bool {
 	return true
 }
 
+// flushTogether is flush for a substream whose frame others may join; see [gather].
+func (l *link) flushTogether(id uint32) {
+	g := &l.writer.gather
+	if !g.yields(id) {
+		l.flush()
+		return
+	}
+	runtime.Gosched()
+	g.yielded(l.flush())
+}
+
 // flush writes the outbox out, after any other call that is doing so. When it returns,
 // everything that was in the outbox at its call is written, or never will be. Frames of this
 // package go first: so the reset of a substream is written before the next one is opened, and
 // the peer never counts more live substreams than this side. This side's new pings go between
 // two chunks; otherwise a ping would wait on a slow link for the whole outbox. They prove
 // nothing too early: the Write before such a ping has returned, so its bytes are written.
-func (l *link) flush() {
+func (l *link) flush() (frames int) {
 	w := &l.writer
 	select {
 	case w.lock <- struct{}{}:
@@ -104,7 +133,7 @@ func (l *link) flush() {
 		case w.lock <- struct{}{}:
 		case <-l.over:
 			l.outbox.take(nil).done()
-			return
+			return 0
 		}
 	}
 	defer func() { <-w.lock }()
@@ -130,6 +159,7 @@ func (l *link) flush() {
 	l.put(waiting.goodbye)
 	w.spare = waiting.library[:0]
 	waiting.done()
+	return waiting.count
 }
 
 // joinBelow is the size up to which a frame is copied into a common write.

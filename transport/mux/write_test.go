@@ -350,7 +350,11 @@ func TestShortWrite(t *testing.T) {
 		defer s.Close()
 		defer b.Close()
 		go io.Copy(io.Discard, b)
-		_, err = s.Open()
+		st, err := s.Open()
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, err = st.Write([]byte("x"))
 		wantErr(t, err, ErrSessionEnded)
 		<-s.Done()
 		if !errors.Is(s.Err(), io.ErrShortWrite) {

@@ -1,0 +1,77 @@
+package mux
+
+import (
+	"net"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+// TestGather: only a substream that does not write alone yields, and not for long if
+// that gathers nothing.
+func TestGather(t *testing.T) {
+	var g gather
+	yields := func(ids ...uint32) (n int) {
+		for _, id := range ids {
+			if g.yields(id) {
+				n++
+				g.yielded(1)
+			}
+		}
+		return n
+	}
+	if got := yields(1, 1, 1, 1); got != 1 {
+		t.Errorf("yields of a substream alone: got %d, want the first", got)
+	}
+	if got := yields(3, 5, 7, 9, 11, 13); got != maxMisses-1 {
+		t.Errorf("yields that gather nothing: got %d more, want %d", got, maxMisses-1)
+	}
+	for id := range uint32(skipped - 3) {
+		if g.yields(100 + id) {
+			t.Fatalf("yield after %d writes, want none before %d", id, skipped)
+		}
+	}
+	for id := range uint32(10 * maxMisses) {
+		if !g.yields(1000 + id) {
+			t.Fatalf("write %d: got no yield, although each gathers", id)
+		}
+		g.yielded(int(2 * (id % 2))) // another has taken the frame along, or this one takes two
+	}
+}
+
+// TestFirstBytesTakeSYNAlong: SYN and ACK leave with the first bytes, and alone after a
+// moment without.
+func TestFirstBytesTakeSYNAlong(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		x, y := net.Pipe()
+		a, b := &countedWrites{Conn: x}, &countedWrites{Conn: y}
+		client, server := wrap(t, a, true, Config{}), wrap(t, b, false, Config{})
+		both := func(what string, wantA, wantB int64) {
+			t.Helper()
+			synctest.Wait()
+			if gotA, gotB := a.n.Swap(0), b.n.Swap(0); gotA != wantA || gotB != wantB {
+				t.Errorf("%s: got %d and %d writes, want %d and %d", what, gotA, gotB, wantA, wantB)
+			}
+		}
+		st := mustOpen(t, client)
+		both("open", 0, 0)
+		mustWrite(t, st, "first")
+		both("first bytes", 1, 0)
+		in, err := server.Accept()
+		if err != nil {
+			t.Fatal(err)
+		}
+		both("accept", 0, 0)
+		mustWrite(t, in, "answer")
+		both("answer", 0, 1)
+
+		mustOpen(t, client)
+		time.Sleep(holdLimit)
+		both("nothing follows", 1, 0)
+		if _, err := server.Accept(); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(holdLimit)
+		both("nothing answers", 0, 1)
+	})
+}
