@@ -25,8 +25,10 @@ type InboxConfig struct {
 	// MaxMessages bounds the number of kept messages. Default 100,000.
 	MaxMessages int
 
-	// Types are the DHT message types that are kept together with plain messages.
-	// Default: none.
+	// Types are the DHT message types that are kept together with plain messages. Then
+	// each kind leaves a quarter of MaxBytes and MaxMessages to the other one, and a
+	// message over the DHT is kept if its peer and its author have not more than a quarter
+	// of what is free for such messages. Default: none.
 	Types []int32
 }
 
@@ -78,7 +80,7 @@ func (b *builder) openInbox(n *Node) error {
 		return badConfig("Inbox.MaxBytes", fmt.Errorf("got %d bytes, want at least %d: the largest message must fit", c.MaxBytes, least))
 	}
 	in, err := inbox.Open(inbox.Options{
-		Limits: inbox.Limits{Bytes: c.MaxBytes, Messages: c.MaxMessages}, Disk: b.db.Client(), Wall: b.runtime.Wall,
+		Limits: inbox.Limits{Bytes: c.MaxBytes, Messages: c.MaxMessages, DHT: len(c.Types) > 0}, Disk: b.db.Client(), Wall: b.runtime.Wall,
 	})
 	if err != nil {
 		return fmt.Errorf("gamelan: %w", err)
@@ -117,7 +119,9 @@ func inboxSection(n *Node) *models.Inbox {
 		return nil
 	}
 	s := n.inbox.Status()
+	messages, bytes := s.Limits.OfKind()
 	v := &models.Inbox{
+		DHTMessages: s.DHT, DHTBytes: s.DHTBytes, MaxMessagesOfKind: messages, MaxBytesOfKind: bytes,
 		Messages: s.Messages, MaxMessages: s.Limits.Messages, Bytes: s.Bytes, MaxBytes: s.Limits.Bytes,
 		InHand: s.InHand, Waiting: s.Waiting, WaitingBytes: s.WaitingBytes, Listeners: s.Listeners, Copies: s.Copies,
 		Received: s.Received, Acknowledged: s.Acked, Dropped: s.Dropped, Damaged: s.Damaged, Full: s.Full,
@@ -155,7 +159,12 @@ func inboxWarnings(v *models.Inbox) (list []string) {
 			level*100, inspect.Number(uint64(v.Messages))))
 	}
 	if v.Dropped > 0 {
-		list = append(list, fmt.Sprintf("%s messages over the DHT were dropped since the start because the inbox was full", inspect.Number(v.Dropped)))
+		were := "were"
+		if v.Dropped == 1 {
+			were = "was"
+		}
+		list = append(list, fmt.Sprintf("%s over the DHT %s dropped since the start because the inbox had no room for more of their peer or author; acknowledge some, as gamelan listen does",
+			inspect.Count(v.Dropped, "message"), were))
 	}
 	if v.Damaged > 0 {
 		list = append(list, inspect.Count(uint64(v.Damaged), "record")+" of the inbox could not be read and were left as they are")
@@ -164,6 +173,10 @@ func inboxWarnings(v *models.Inbox) (list []string) {
 }
 
 func inboxFull(v *models.Inbox) string {
-	return fmt.Sprintf("the inbox is full, with %s messages: plain senders wait, and messages over the DHT are dropped; acknowledge some, as gamelan listen does",
-		inspect.Number(uint64(v.Messages)))
+	over := ""
+	if v.DHTMessages > 0 {
+		over = " and " + inspect.Number(uint64(v.DHTMessages)) + " over the DHT"
+	}
+	return fmt.Sprintf("the inbox is full, with %s%s: plain senders wait; acknowledge some, as gamelan listen does",
+		inspect.Count(uint64(v.Messages-v.DHTMessages), "plain message"), over)
 }

@@ -37,7 +37,8 @@ type Dedup struct {
 	shares   shares // by the peer that each first came from
 	prints   *fingerprints
 	changed  []int32                // dirty entries, each once
-	gone     map[wire.Hash]struct{} // on disk, and evicted since the last Changes
+	free     []int32                // entries of forgotten messages
+	gone     map[wire.Hash]struct{} // on disk, and evicted or forgotten since the last Changes
 	whole    bool                   // the state of the disk is unknown
 	stamped  time.Time              // the greatest LastHit
 	copies   uint64
@@ -177,6 +178,24 @@ func (d *Dedup) count(h wire.Hash, from identity.NodeID, wall time.Time) uint32 
 	return e.Hits
 }
 
+// Forget makes the message count as one that has never come, so that a later copy of it is let
+// through. It does nothing if only a fingerprint remembers the message.
+func (d *Dedup) Forget(h wire.Hash) {
+	d.mu.Lock()
+	defer d.unlock()
+	i, ok := d.index[h]
+	if !ok {
+		return
+	}
+	e := &d.entries[i]
+	d.unlink(i)
+	d.shares.remove(e.share)
+	delete(d.index, h)
+	d.lost(e)
+	d.entries[i] = dedupEntry{all: links{-1, -1}, same: links{-1, -1}, dirty: e.dirty}
+	d.free = append(d.free, i)
+}
+
 // Own records a message of our own, so that a copy that comes back is a duplicate. It
 // does nothing if the message is recorded already. Wall is the system's clock.
 func (d *Dedup) Own(h wire.Hash, self identity.NodeID, wall time.Time) {
@@ -285,7 +304,8 @@ func (d *Dedup) Changes(most int) (c DedupChanges) {
 	if d.whole {
 		c = DedupChanges{Whole: true, Put: d.all()}
 		for i := range d.entries {
-			d.entries[i].dirty, d.entries[i].kept = false, true
+			e := &d.entries[i]
+			e.dirty, e.kept = false, e.Hits > 0
 		}
 		d.whole, d.changed = false, d.changed[:0]
 		clear(d.gone)
@@ -295,11 +315,13 @@ func (d *Dedup) Changes(most int) (c DedupChanges) {
 		}
 		clear(d.gone)
 		n := min(most, len(d.changed))
-		c.Put = make([]DedupRecord, n)
-		for at, i := range d.changed[:n] {
+		c.Put = make([]DedupRecord, 0, n)
+		for _, i := range d.changed[:n] {
 			e := &d.entries[i]
-			e.dirty, e.kept = false, true
-			c.Put[at] = e.DedupRecord
+			if e.dirty = false; e.Hits > 0 { // it is not forgotten
+				e.kept = true
+				c.Put = append(c.Put, e.DedupRecord)
+			}
 		}
 		d.changed = append(d.changed[:0], d.changed[n:]...)
 	}
@@ -352,7 +374,10 @@ func (d *Dedup) Load(r DedupRecord) {
 func (d *Dedup) insert(r DedupRecord) int32 {
 	var i int32
 	dirty := false
-	if len(d.index) < d.capacity {
+	if n := len(d.free); n > 0 {
+		i, d.free = d.free[n-1], d.free[:n-1]
+		dirty = d.entries[i].dirty // the index is in changed already
+	} else if len(d.index) < d.capacity {
 		i = int32(len(d.entries))
 		d.entries = append(d.entries, dedupEntry{})
 	} else {
@@ -374,6 +399,11 @@ func (d *Dedup) insert(r DedupRecord) int32 {
 func (d *Dedup) forget(e *dedupEntry) {
 	delete(d.index, e.Hash)
 	d.prints.add(e.Hash, d.shares.list[e.share].id, e.First.Add(Remembered).Unix(), d.stamped.Unix())
+	d.lost(e)
+}
+
+// lost notes that the record of an entry on disk, if there is one, is to be deleted.
+func (d *Dedup) lost(e *dedupEntry) {
 	switch {
 	case !e.kept || d.whole:
 	case len(d.gone) >= d.capacity: // more records on disk than the capacity

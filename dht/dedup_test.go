@@ -1,6 +1,7 @@
 package dht_test
 
 import (
+	"crypto/rand"
 	"encoding/binary"
 	"math"
 	"slices"
@@ -148,7 +149,7 @@ func TestDedupAgainstAModel(t *testing.T) {
 		for range rapid.IntRange(1, 60).Draw(t, "steps") {
 			h := hashOf(rapid.IntRange(0, 9).Draw(t, "hash"))
 			i := find(h)
-			switch rapid.IntRange(0, 4).Draw(t, "what") {
+			switch rapid.IntRange(0, 5).Draw(t, "what") {
 			case 0:
 				flush()
 				continue
@@ -156,6 +157,12 @@ func TestDedupAgainstAModel(t *testing.T) {
 				d.Changes(rapid.IntRange(0, 4).Draw(t, "taken"))
 				d.Rewrite()
 				continue
+			case 5:
+				d.Forget(h)
+				if i >= 0 {
+					hold(model[i].from, -1)
+					model = slices.Delete(model, i, i+1)
+				}
 			case 1:
 				d.Own(h, nodeOf(0), time.Time{})
 				if i >= 0 {
@@ -382,5 +389,37 @@ func TestDedupHold(t *testing.T) {
 	d.Release(h, from, now, true)
 	if d.Seen(h) != 1 || d.Len() != 1 || d.Hold(h) {
 		t.Errorf("handled: got %d seen, %d records", d.Seen(h), d.Len())
+	}
+}
+
+// TestDedupForget: a forgotten message is new again, in memory and on disk, whether its record
+// was written before or not, and leaves no fingerprint.
+func TestDedupForget(t *testing.T) {
+	d := dht.NewDedup(2)
+	if err := d.Remember(rand.Reader); err != nil {
+		t.Fatal(err)
+	}
+	now, from, stored := time.Unix(expires, 0), nodeOf(1), map[wire.Hash]uint32{}
+	for _, written := range []bool{false, true} {
+		d.Count(hashOf(1), from, now)
+		if written {
+			write(stored, d, 10)
+		}
+		d.Forget(hashOf(1))
+		d.Forget(hashOf(9)) // nobody has seen it
+		write(stored, d, 10)
+		if d.Seen(hashOf(1)) != 0 || d.Len() != 0 || len(stored) != 0 {
+			t.Errorf("written before %v: got it seen %d times, %d records, %d on disk, want none", written, d.Seen(hashOf(1)), d.Len(), len(stored))
+		}
+		if n := d.Count(hashOf(1), from, now); n != 1 {
+			t.Errorf("written before %v: the next copy is number %d, want 1", written, n)
+		}
+		d.Forget(hashOf(1))
+	}
+	for n := range 10 { // more than there is room for
+		d.Count(hashOf(10+n), from, now)
+	}
+	if d.Len() != 2 || d.Seen(hashOf(1)) != 0 || d.Seen(hashOf(10)) == 0 {
+		t.Errorf("got %d records, the forgotten one seen %d times, an evicted one %d times, want 2, never, and seen", d.Len(), d.Seen(hashOf(1)), d.Seen(hashOf(10)))
 	}
 }

@@ -162,6 +162,7 @@ type leaf struct{ back int }
 func (l *leaf) Finish()      {}
 func (l *leaf) Discard()     { l.back++ }
 func (l *leaf) Keep() func() { return l.Discard }
+func (l *leaf) Refuse()      { l.Discard() }
 func (l *leaf) Source() any  { return nil }
 
 // held returns how much credit is out.

@@ -40,6 +40,7 @@ type Credit interface {
 	Finish()                // gives the credit back, unless it is kept: Receive has returned
 	Discard()               // gives the credit back: no actor handles the message
 	Keep() (release func()) // keeps the credit beyond Finish, until release
+	Refuse()                // gives the credit back, kept or not: the handler has no room for the message
 	Source() any            // the peer whose credit it is
 }
 
@@ -86,6 +87,14 @@ func (m Received) Keep() (release func()) {
 		return func() {}
 	}
 	return m.Credit.Keep()
+}
+
+// Refuse gives the credit of a message back, kept or not, for which its handler has no room: a later copy of the message is
+// delivered as if it were the first one.
+func (m Received) Refuse() {
+	if m.Credit != nil {
+		m.Credit.Refuse()
+	}
 }
 
 // Heard is a message of the DHT itself, as the part of the node for its type receives

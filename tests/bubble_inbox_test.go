@@ -254,8 +254,9 @@ func TestBubbleInboxHandedBackOverCrash(t *testing.T) {
 	})
 }
 
-// TestBubbleInboxFull: a full inbox stops plain senders, who lose nothing, and
-// drops messages of the DHT, which are counted where drops are told.
+// TestBubbleInboxFull: a full inbox stops plain senders, who lose nothing. A quarter of it is
+// for messages over the DHT: those beyond their sender's share are dropped, and counted
+// where drops are told.
 func TestBubbleInboxFull(t *testing.T) {
 	gamelantest.Bubble(t, func(t *testing.T) {
 		net := gamelantest.NewNetwork(t)
@@ -278,20 +279,22 @@ func TestBubbleInboxFull(t *testing.T) {
 		}()
 		time.Sleep(20 * time.Second)
 		s := to.Inbox().Status()
-		if s.Messages != 20 || !s.Full || s.Waiting == 0 || s.Waiting > 20 || s.Received >= 60 {
-			t.Fatalf("got %+v, want 20 kept, and some that wait with their credit, and the others at the sender", s)
+		if s.Messages != 15 || !s.Full || s.Waiting == 0 || s.Waiting > 20 || s.Received >= 60 {
+			t.Fatalf("got %+v, want 15 kept, and some that wait with their credit, and the others at the sender", s)
 		}
-		out, err := from.DHT().Submit(t.Context(), dht.Message{To: dht.Direct{Peer: to.ID()}, Type: 1225, Body: []byte("far")})
-		if err != nil {
-			t.Fatal(err)
+		for _, body := range []string{"far", "farther"} {
+			out, err := from.DHT().Submit(t.Context(), dht.Message{To: dht.Direct{Peer: to.ID()}, Type: 1225, Body: []byte(body)})
+			if err != nil {
+				t.Fatal(err)
+			}
+			out.Wait(t.Context())
 		}
-		out.Wait(t.Context())
 		synctest.Wait()
 		section := to.Inspection().Node(t.Context())
-		if in := section.Inbox; in == nil || in.Dropped != 1 || !in.Full || in.Messages != 20 {
-			t.Errorf("got %+v of the section, want it full and one dropped", section.Inbox)
+		if in := section.Inbox; in == nil || in.Dropped != 1 || !in.Full || in.Messages != 16 || in.DHTMessages != 1 || in.MaxMessagesOfKind != 15 || in.Level() != 1 {
+			t.Errorf("got %+v of the section, want it full, one kept of those over the DHT and one dropped", section.Inbox)
 		}
-		if !strings.Contains(fmt.Sprint(section.Warnings), "the inbox is full, with 20 messages") || !strings.Contains(fmt.Sprint(section.Warnings), "1 messages over the DHT were dropped") {
+		if !strings.Contains(fmt.Sprint(section.Warnings), "the inbox is full, with 15 plain messages") || !strings.Contains(fmt.Sprint(section.Warnings), "1 message over the DHT was dropped") {
 			t.Errorf("got warnings %q, want one that it is full and one of the drop", section.Warnings)
 		}
 		if got := strings.Count(fmt.Sprint(section.Warnings), "the inbox is full"); got != 1 {
@@ -303,14 +306,14 @@ func TestBubbleInboxFull(t *testing.T) {
 		if err := json.Unmarshal(answer.Body.Bytes(), &health); err != nil {
 			t.Fatal(err)
 		}
-		if answer.Code != 200 || !health.OK || len(health.Degraded) != 1 || !strings.HasPrefix(health.Degraded[0], "the inbox is full, with 20 messages") {
+		if answer.Code != 200 || !health.OK || len(health.Degraded) != 1 || !strings.HasPrefix(health.Degraded[0], "the inbox is full, with 15 plain messages") {
 			t.Errorf("got /healthz %d %+v, want 200 and degraded by the full inbox", answer.Code, health)
 		}
 		value, err := to.Inspection().Sections.Value(t.Context(), "dht")
 		if d, ok := value.(models.DHT); err != nil || !ok || !slices.ContainsFunc(d.Inbound, func(c models.DHTCount) bool { return c.Reason == models.ReasonInboxFull && c.Count == 1 }) {
 			t.Errorf("got %+v, %v, want one counted as inbox full", value, err)
 		}
-		wantBodies(t, "the listener", take(t, to, 100, 100, inbox.ListenOptions{}), want)
+		wantBodies(t, "the listener", take(t, to, 101, 101, inbox.ListenOptions{}), slices.Insert(slices.Clone(want), 15, "far"))
 		<-done
 		for i, p := range pending {
 			if out := p.Wait(t.Context()); out.Kind != protocol.Confirmed {

@@ -3,6 +3,7 @@ package dht
 import (
 	"github.com/gamelan-p2p/gamelan/actors"
 	"github.com/gamelan-p2p/gamelan/dht"
+	"github.com/gamelan-p2p/gamelan/dht/wire"
 	"github.com/gamelan-p2p/gamelan/identity"
 	"github.com/gamelan-p2p/gamelan/internal/credit"
 	"github.com/gamelan-p2p/gamelan/peerstore"
@@ -59,6 +60,7 @@ type passedCredit struct {
 func (p passedCredit) Finish()             { p.permit.FinishPassed() }
 func (p passedCredit) Discard()            { p.permit.Discard() }
 func (p passedCredit) Keep() (done func()) { return p.permit.KeepPassed() }
+func (p passedCredit) Refuse()             { p.permit.Discard() }
 func (p passedCredit) Source() any         { return p.source }
 
 // HandOver returns the credit for a new owner.
@@ -76,4 +78,17 @@ func (p passedCredit) Split(lengths ...int) []dht.HeardCredit {
 func (p passedCredit) with(permit *credit.Permit) passedCredit {
 	p.permit = permit
 	return p
+}
+
+// deliveredCredit is the credit of a message that was delivered to the handler of its type.
+type deliveredCredit struct {
+	passedCredit
+	dedup *dht.Dedup
+	hash  wire.Hash
+}
+
+// Refuse gives the credit back, and lets a later copy of the message be delivered.
+func (d deliveredCredit) Refuse() {
+	d.dedup.Forget(d.hash)
+	d.Discard()
 }

@@ -243,7 +243,7 @@ func (a *inbound) deliver(c actor.Context, f Frame, m *dht.Incoming, d *dht.Doma
 		a.unheard(c, f, d.Type, ok)
 		return
 	}
-	received := toHandler(f, m, d)
+	received := toHandler(f, m, d, deliveredCredit{f.pass(), a.dht.Dedup, m.Hash})
 	var msg any = received
 	fate, held := a.backlog.Add(supervisor.Now(c), f.Peer, d.Type, handler.work, f.permit.Cost(), msg)
 	switch fate {
@@ -257,13 +257,13 @@ func (a *inbound) deliver(c actor.Context, f Frame, m *dht.Incoming, d *dht.Doma
 	}
 }
 
-// toHandler returns the message as its handler receives it. The frame's credit is passed
-// on.
-func toHandler(f Frame, m *dht.Incoming, d *dht.Domain) dht.Received {
+// toHandler returns the message as its handler receives it, with the credit that the frame has
+// passed on.
+func toHandler(f Frame, m *dht.Incoming, d *dht.Domain, credit dht.Credit) dht.Received {
 	h := &m.Envelope.Header
 	return dht.Received{
 		From: m.Origin, Peer: f.Peer, Conn: f.Conn, Destination: h.Destination.Key, Encrypted: h.Encrypted(),
-		Tag: h.Tag, Type: d.Type, Body: d.Body, Copies: m.Copies, Stored: m.Stored, Credit: f.pass(),
+		Tag: h.Tag, Type: d.Type, Body: d.Body, Copies: m.Copies, Stored: m.Stored, Credit: credit,
 	}
 }
 
@@ -303,10 +303,10 @@ func (a *inbound) release(c actor.Context, all []dht.Released[any]) {
 		}
 		handler, ok := a.dht.Types.Get(m.Type)
 		if ok && !handler.failed() {
-			a.give(c, handler.PID, m.Credit.(passedCredit).permit, r.Held, r.Message)
+			a.give(c, handler.PID, m.Credit.(deliveredCredit).permit, r.Held, r.Message)
 			continue
 		}
-		holdBy(m.Credit.(passedCredit).permit, r.Held)
+		holdBy(m.Credit.(deliveredCredit).permit, r.Held)
 		m.Credit.Discard()
 		a.unheard(c, f, m.Type, ok)
 	}

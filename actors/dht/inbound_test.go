@@ -196,6 +196,32 @@ func (s *shard) effects() string {
 	return strings.Join(all, "; ")
 }
 
+// TestRefusedMessageComesAgain: of a message that its handler had no room for, a later copy is
+// delivered, and of that one no further copy.
+func TestRefusedMessageComesAgain(t *testing.T) {
+	for name, change := range map[string]func(s *shard) func(*wire.Draft){
+		"clear":         func(*shard) func(*wire.Draft) { return nil },
+		"sealed for us": func(s *shard) func(*wire.Draft) { return sealed(s.Node.Key()) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				s := newShard(t, nil)
+				e := s.compose(ourType, "hello", change(s))
+				body := e.Append(nil)
+				s.post(body)
+				s.heard["type-1000"].messages[0].(dht.Received).Refuse()
+				s.post(body, body)
+				if got, want := s.counted(), "2 delivered, 1 duplicate"; got != want {
+					t.Errorf("got %s, want %s", got, want)
+				}
+				if got, want := s.effects(), "type-1000: hello; type-1000: hello"; got != want {
+					t.Errorf("got %s, want %s", got, want)
+				}
+			})
+		})
+	}
+}
+
 // TestDHTInbound sends the real actor one message for every way in which one can
 // end, and looks at what it does about it: nothing else is sent, and nobody
 // holds its credit afterwards.

@@ -91,7 +91,7 @@ func (a *inbound) judgeStored(c actor.Context, f Frame, m *dht.Incoming, end *st
 	case handler.failed():
 		return dht.HandlerFailed, handlerFailed(kind)
 	}
-	msg := storedMessage{toHandler(f, m, v.Domain), m.Hash, end}
+	msg := storedMessage{toHandler(f, m, v.Domain, f.pass()), m.Hash, end}
 	fate, held := a.backlog.Add(supervisor.Now(c), f.Peer, kind, handler.work, f.permit.Cost(), msg)
 	switch fate {
 	case dht.FateGive:
@@ -165,6 +165,9 @@ func (s *storedCredit) Discard() {
 	s.permit.Discard()
 	s.end(false)
 }
+
+// Refuse is Discard: a message that was not handled comes again.
+func (s *storedCredit) Refuse() { s.Discard() }
 
 // Keep keeps the credit beyond Finish, until release.
 func (s *storedCredit) Keep() (release func()) {

@@ -13,6 +13,18 @@ import (
 type Limits struct {
 	Bytes    int64
 	Messages int
+	// DHT says that messages over the DHT are kept beside plain ones. Then each kind leaves
+	// a quarter of the room to the other one: see [Limits.OfKind].
+	DHT bool
+}
+
+// OfKind returns how many messages, and bytes of them, plain messages may take together, and
+// likewise messages over the DHT.
+func (l Limits) OfKind() (messages int, bytes int64) {
+	if !l.DHT {
+		return l.Messages, l.Bytes
+	}
+	return l.Messages - l.Messages/4, l.Bytes - l.Bytes/4
 }
 
 // Overhead is the maximum length of a record without its body, in bytes.
@@ -38,13 +50,19 @@ type Verdict int
 // Verdicts.
 const (
 	Admit Verdict = iota // write the message
-	Wait                 // the inbox is full: the message keeps its credit until there is room
-	Drop                 // the inbox is full, and the message cannot wait
+	Wait                 // there is no room: the message keeps its credit until there is some
+	Drop                 // there is no room for it, and a message over the DHT does not wait
 )
 
 // Box decides which messages are kept, and in which order and to which listener they are
-// handed out. It is pure: it knows of each message only its number, size and time.
-// Numbers grow with each message. A Box is not safe for concurrent use.
+// handed out. It is pure: it knows of each message only its number, size and time, and of a
+// message over the DHT its sources. Numbers grow with each message. A Box is not safe for
+// concurrent use.
+//
+// A plain message without room waits and gets its number when there is some. A message over
+// the DHT cannot wait: its credit is also that of the network's own messages. So there is room
+// for it as long as its sources have not more than their shares, whatever others send. A message
+// that was admitted makes way for none.
 //
 // A listener either shares: it takes messages in hand until they are acknowledged. Or it
 // is a copier: it is told of all messages and takes none in hand.
@@ -55,10 +73,11 @@ type Box struct {
 	from   int     // no entry of list before this index is free to be handed out
 	oldest int     // all entries of list before this index are gone or read
 
-	bytes   int64 // size of all entries with room: writing, kept, inHand, read
-	count   int   // number of these entries
-	waiting int   // number of entries without room; they are the last ones of list
-	waits   int64 // size of these entries
+	plain  load    // plain messages that are not acknowledged
+	over   overDHT // those over the DHT
+	read   load    // entries that are acknowledged and wanted by copiers
+	queue  []waiter
+	queued load // of queue
 
 	hands     map[uint64]hand   // messages in hand, by number
 	handed    []handed          // by due time; some are no longer in hand
@@ -66,7 +85,6 @@ type Box struct {
 	listeners map[uint64]*listener
 	copiers   map[uint64]*copier // by listener; includes copiers of an earlier box
 
-	read    int // entries that are acknowledged and wanted by copiers
 	copies  int // listeners that are copiers
 	dropped uint64
 }
@@ -75,14 +93,20 @@ type entry struct {
 	seq   uint64
 	at    int64 // nanoseconds since 1970, of the wall clock
 	size  int
+	from  sources
 	state state
+}
+
+// waiter is a plain message without room.
+type waiter struct {
+	at   int64
+	size int
 }
 
 type state uint8
 
 const (
-	waiting state = iota // it has no room yet
-	writing              // it has room and is not on the disk yet
+	writing state = iota // it is not on the disk yet
 	kept                 // it is on the disk, and free to be handed out
 	inHand               // a listener has it
 	read                 // it is acknowledged; copiers still want it
@@ -122,50 +146,94 @@ const keptCopiers = 2 * MaxListeners
 func NewBox(l Limits) *Box {
 	return &Box{
 		limits: l, hands: make(map[uint64]hand), late: make(map[uint64]uint64), listeners: make(map[uint64]*listener),
-		copiers: make(map[uint64]*copier),
+		copiers: make(map[uint64]*copier), over: newOverDHT(),
 	}
 }
 
-// Load adds a message that is on the disk. It is called before all other methods, with
-// growing numbers. The messages may exceed the limits, which may have been larger before.
-func (b *Box) Load(seq uint64, size int, at int64) {
-	b.list = append(b.list, entry{seq, at, size, kept})
-	b.count++
-	b.bytes += int64(size)
+// Load adds a message that is on the disk; over is nil for a plain one. It is called before
+// all other methods, with growing numbers. The messages may exceed the limits, which may have
+// been larger before.
+func (b *Box) Load(seq uint64, size int, at int64, over *Over) { b.enter(seq, size, at, over, kept) }
+
+// Again adds a message that an earlier box has admitted, and that may not be on the disk. It is
+// called after Load, with growing numbers.
+func (b *Box) Again(seq uint64, size int, at int64, over *Over) {
+	b.enter(seq, size, at, over, writing)
 }
 
-// Arrive adds a message with a number above all others and returns what to do with it. If
-// there is no room, the message is dropped unless it can wait. Forget is the messages to
-// delete to make room: acknowledged ones that only copiers still wanted.
-func (b *Box) Arrive(seq uint64, size int, at int64, canWait bool) (v Verdict, forget []uint64) {
-	if b.waiting == 0 {
-		forget = b.room(size)
-		if b.fits(size) {
-			b.list = append(b.list, entry{seq, at, size, writing})
-			b.count++
-			b.bytes += int64(size)
-			return Admit, forget
+// Arrive returns what to do with a message; over is nil for a plain one. If it is admitted, it
+// gets the number seq, which must be above all others. Forget is the messages to delete to make
+// room: acknowledged ones that only copiers still wanted.
+func (b *Box) Arrive(seq uint64, size int, at int64, over *Over) (v Verdict, forget []uint64) {
+	switch {
+	case over != nil && !b.over.mayAdd(over, size, b.vacant()):
+		b.dropped++
+		return Drop, nil
+	case over == nil && (len(b.queue) > 0 || !b.fits(size)):
+		b.queue = append(b.queue, waiter{at, size})
+		b.queued.add(size)
+		return Wait, b.forgetRead(0)
+	}
+	forget = b.forgetRead(size)
+	b.enter(seq, size, at, over, writing)
+	return Admit, forget
+}
+
+// enter adds an entry and counts it.
+func (b *Box) enter(seq uint64, size int, at int64, over *Over, s state) {
+	e := entry{seq: seq, at: at, size: size, from: sources{none, none}, state: s}
+	if over == nil {
+		b.plain.add(size)
+	} else {
+		e.from = b.over.add(over, size)
+	}
+	b.list = append(b.list, e)
+}
+
+// discount no longer counts an entry that is not acknowledged.
+func (b *Box) discount(e *entry) {
+	if e.from.peer == none {
+		b.plain.remove(e.size)
+	} else {
+		b.over.remove(e.from, e.size)
+	}
+}
+
+// all is the room of the box, and ofKind the part of it that plain messages may have, or those
+// over the DHT.
+func (b *Box) all() load { return load{b.limits.Messages, b.limits.Bytes} }
+
+func (b *Box) ofKind() load {
+	messages, bytes := b.limits.OfKind()
+	return load{messages, bytes}
+}
+
+// fits reports whether there is room for one more plain message. The only plain message may
+// have all that messages over the DHT leave, and the only message of an empty box any size.
+func (b *Box) fits(size int) bool {
+	own, all := b.plain.with(size), b.plain.plus(b.over.load)
+	return all == load{} || all.with(size).within(b.all()) && (b.plain == load{} || own.within(b.ofKind()))
+}
+
+// vacant returns the room that is free for messages over the DHT. The first plain message that
+// waits has a claim to its room, unless plain messages have their part already.
+func (b *Box) vacant() load {
+	plain := b.plain
+	if len(b.queue) > 0 {
+		if next := plain.with(b.queue[0].size); plain == (load{}) || next.within(b.ofKind()) {
+			plain = next
 		}
 	}
-	if !canWait {
-		b.dropped++
-		return Drop, forget
-	}
-	b.list = append(b.list, entry{seq, at, size, waiting})
-	b.waiting++
-	b.waits += int64(size)
-	return Wait, forget
+	return b.ofKind().minus(b.over.load).least(b.all().minus(plain).minus(b.over.load))
 }
 
-// fits reports whether there is room for one more message. An empty box has room for a
-// message of any size.
-func (b *Box) fits(size int) bool {
-	return b.count == 0 || b.count < b.limits.Messages && b.bytes+int64(size) <= b.limits.Bytes
-}
-
-// room removes the oldest messages that only copiers want until there is room.
-func (b *Box) room(size int) (forget []uint64) {
-	for i := 0; i < len(b.list) && b.read > 0 && !b.fits(size); i++ {
+// forgetRead removes the oldest messages that only copiers want until there is room for a
+// message of that size, or for a size of 0 all of them.
+func (b *Box) forgetRead(size int) (forget []uint64) {
+	for i := 0; i < len(b.list) && b.read.messages > 0; i++ {
+		if size > 0 && b.plain.plus(b.over.load).plus(b.read).with(size).within(b.all()) {
+			break
+		}
 		if b.list[i].state != read {
 			continue
 		}
@@ -253,7 +321,7 @@ func (b *Box) Pull(now time.Time, id uint64, most int) (seqs []uint64) {
 	first := true // no free message was skipped
 	for i := b.from; i < len(b.list) && len(seqs) < most; i++ {
 		e := &b.list[i]
-		if e.state == waiting || e.state == writing {
+		if e.state == writing {
 			break
 		}
 		free := e.state == kept
@@ -295,7 +363,7 @@ func (b *Box) Copy(id, after uint64, most int) (seqs []uint64, lost uint64, forg
 	i, _ := b.find(l.after + 1)
 	for ; i < len(b.list) && len(seqs) < min(most, windowMessages); i++ {
 		e := &b.list[i]
-		if e.state == waiting || e.state == writing {
+		if e.state == writing {
 			break
 		}
 		if e.state == gone {
@@ -324,9 +392,10 @@ func (b *Box) Ack(seqs []uint64) (forget, copied []uint64) {
 		}
 		b.drop(seq)
 		delete(b.late, seq)
-		if any && least < seq && b.waiting == 0 {
+		if any && least < seq && len(b.queue) == 0 {
+			b.discount(&b.list[i])
 			b.list[i].state = read
-			b.read++
+			b.read.add(b.list[i].size)
 			copied = append(copied, seq)
 			continue
 		}
@@ -338,20 +407,19 @@ func (b *Box) Ack(seqs []uint64) (forget, copied []uint64) {
 	return forget, copied
 }
 
-// Admitted returns the waiting messages that have room now, in order. The caller writes
-// them.
-func (b *Box) Admitted() (seqs []uint64) {
-	for i := len(b.list) - b.waiting; b.waiting > 0; i++ {
-		e := &b.list[i]
-		if !b.fits(e.size) {
-			break
-		}
-		e.state = writing
-		b.waiting--
-		b.waits -= int64(e.size)
-		b.count++
-		b.bytes += int64(e.size)
-		seqs = append(seqs, e.seq)
+// Admitted returns the numbers of the waiting messages that have room now, in order: next, which
+// must be above all others, and those that follow it. The caller writes the messages.
+func (b *Box) Admitted(next uint64) (seqs []uint64) {
+	n := 0
+	for ; n < len(b.queue) && b.fits(b.queue[n].size); n++ {
+		w := b.queue[n]
+		b.enter(next, w.size, w.at, nil, writing)
+		b.queued.remove(w.size)
+		seqs = append(seqs, next)
+		next++
+	}
+	if b.queue = b.queue[n:]; len(b.queue) == 0 {
+		b.queue = nil
 	}
 	return seqs
 }
@@ -485,7 +553,7 @@ func (b *Box) least() (least uint64, copied bool) {
 // release removes acknowledged messages that no copier wants any more.
 func (b *Box) release() (forget []uint64) {
 	least, copied := b.least()
-	for i := 0; i < len(b.list) && b.read > 0; i++ {
+	for i := 0; i < len(b.list) && b.read.messages > 0; i++ {
 		e := &b.list[i]
 		if copied && e.seq > least {
 			break
@@ -506,15 +574,14 @@ func (b *Box) find(seq uint64) (int, bool) {
 	return i, i < len(b.list) && b.list[i].seq == seq && b.list[i].state != gone
 }
 
-// remove marks an entry that has room as gone and no longer counts it; compact removes it
-// from list later.
+// remove marks an entry as gone and no longer counts it; compact removes it from list later.
 func (b *Box) remove(i int) {
 	e := &b.list[i]
 	if e.state == read {
-		b.read--
+		b.read.remove(e.size)
+	} else {
+		b.discount(e)
 	}
-	b.count--
-	b.bytes -= int64(e.size)
 	e.state = gone
 	b.cut++
 }
@@ -534,6 +601,8 @@ func (b *Box) compact() {
 // Level describes how full a box is.
 type Level struct {
 	Messages     int   // messages with room that are not acknowledged
+	DHT          int   // how many of Messages came over the DHT
+	DHTBytes     int64 // size of their records
 	Bytes        int64 // size of all records with room, also of those that only copiers want
 	Oldest       int64 // arrival of the oldest message, in nanoseconds since 1970; 0: none
 	InHand       int   // how many of Messages are in hand
@@ -541,14 +610,16 @@ type Level struct {
 	WaitingBytes int64
 	Listeners    int    // listeners that share
 	Copies       int    // listeners that copy
-	Dropped      uint64 // messages that could not wait, since the start
+	Dropped      uint64 // messages over the DHT for which there was no room, since the start
 }
 
 // Level returns how full the box is. All calls together pass each acknowledged message
 // once, so the cost does not grow with the messages that only copiers want.
 func (b *Box) Level() Level {
+	all := b.plain.plus(b.over.load)
 	v := Level{
-		Messages: b.count - b.read, Bytes: b.bytes, InHand: len(b.hands), Waiting: b.waiting, WaitingBytes: b.waits, Dropped: b.dropped,
+		Messages: all.messages, Bytes: all.bytes + b.read.bytes, DHT: b.over.messages, DHTBytes: b.over.bytes,
+		InHand: len(b.hands), Waiting: b.queued.messages, WaitingBytes: b.queued.bytes, Dropped: b.dropped,
 		Listeners: len(b.listeners) - b.copies, Copies: b.copies,
 	}
 	for b.oldest < len(b.list) && (b.list[b.oldest].state == gone || b.list[b.oldest].state == read) {
@@ -557,10 +628,13 @@ func (b *Box) Level() Level {
 	if b.oldest < len(b.list) {
 		v.Oldest = b.list[b.oldest].at
 	}
+	if len(b.queue) > 0 && (v.Oldest == 0 || b.queue[0].at < v.Oldest) {
+		v.Oldest = b.queue[0].at
+	}
 	return v
 }
 
-// Full reports whether the box has no room for messages.
+// Full reports whether plain messages have to wait for room.
 func (b *Box) Full() bool {
-	return b.waiting > 0 || b.count-b.read >= b.limits.Messages || b.bytes >= b.limits.Bytes
+	return len(b.queue) > 0 || b.plain.reaches(b.ofKind()) || b.plain.plus(b.over.load).reaches(b.all())
 }

@@ -128,9 +128,9 @@ func (k *keeper) Receive(c actor.Context) {
 		k.synced = supervisor.Now(c)
 		k.load(c)
 	case actors.Received:
-		k.received(c, &Message{From: m.From, Peer: m.Peer, Body: m.Body}, true, m.Keep(), m.Discard)
+		k.received(c, &Message{From: m.From, Peer: m.Peer, Body: m.Body}, m.Keep(), nil)
 	case dht.Received:
-		k.received(c, overDHT(&m), false, m.Keep(), m.Discard)
+		k.received(c, fromDHT(&m), m.Keep(), m.Refuse)
 	case pull:
 		k.pull(c, &puller{m, c.Sender()})
 	case ack:
@@ -161,7 +161,7 @@ func (k *keeper) Receive(c actor.Context) {
 	k.show()
 }
 
-func overDHT(m *dht.Received) *Message {
+func fromDHT(m *dht.Received) *Message {
 	return &Message{
 		From: m.From, Peer: m.Peer, Body: m.Body,
 		DHT: &DHT{Type: m.Type, Encrypted: m.Encrypted, Destination: m.Destination, Tag: m.Tag, Copies: m.Copies, Stored: m.Stored},
@@ -195,7 +195,7 @@ func (k *keeper) loaded(c actor.Context, m supervisor.Done[loaded]) {
 	}
 	for _, e := range m.Value.entries {
 		if !skip[e.seq] {
-			box.Load(e.seq, e.size, e.at)
+			box.Load(e.seq, e.size, e.at, e.over)
 		}
 	}
 	old := slices.Concat(q.ready, q.waiting) // items of an earlier incarnation
@@ -211,7 +211,6 @@ func (k *keeper) loaded(c actor.Context, m supervisor.Done[loaded]) {
 		k.judge(x)
 	}
 	for _, x := range q.fresh {
-		k.number(x)
 		k.judge(x)
 	}
 	q.fresh = nil
@@ -227,45 +226,51 @@ func (k *keeper) loaded(c actor.Context, m supervisor.Done[loaded]) {
 	k.next(c)
 }
 
-// received adds a message to the inbox; release returns the message's credit.
-func (k *keeper) received(c actor.Context, m *Message, canWait bool, release, discard func()) {
+// received adds a message to the inbox. Release returns the message's credit, and so does
+// refuse, which a message over the DHT has for want of room.
+func (k *keeper) received(c actor.Context, m *Message, release, refuse func()) {
 	m.At = k.in.o.Wall()
-	x := &item{record: appendRecord(make([]byte, 0, len(m.Body)+Overhead), m), at: m.At.UnixNano(), canWait: canWait, release: release, discard: discard}
+	x := &item{record: appendRecord(make([]byte, 0, len(m.Body)+Overhead), m), at: m.At.UnixNano(), over: m.over(), release: release, refuse: refuse}
 	k.in.received.Add(1)
 	if k.box == nil {
 		k.in.queue.fresh = append(k.in.queue.fresh, x)
 		return
 	}
-	k.number(x)
 	k.judge(x)
 	k.next(c)
-}
-
-func (k *keeper) number(x *item) {
-	x.seq = k.in.queue.next
-	k.in.queue.next++
 }
 
 // judge asks the box what to do with a message, and does it.
 func (k *keeper) judge(x *item) {
 	q := &k.in.queue
-	v, forget := k.box.Arrive(x.seq, len(x.record), x.at, x.canWait)
-	k.forget(forget)
+	if x.seq != 0 { // an earlier incarnation has admitted it
+		k.box.Again(x.seq, len(x.record), x.at, x.over)
+		q.ready = append(q.ready, x)
+		return
+	}
+	v, forget := k.box.Arrive(q.next, len(x.record), x.at, x.over)
 	switch v {
 	case Admit:
+		x.seq = q.next
+		q.next++
 		q.ready = append(q.ready, x)
 	case Wait:
 		q.waiting = append(q.waiting, x)
 	case Drop:
 		k.in.dropped.Add(1)
-		x.discard()
+		x.refuse()
 	}
+	k.forget(forget)
 }
 
-// admit queues the waiting messages that have room now to be written.
+// admit numbers the waiting messages that have room now, and queues them to be written.
 func (k *keeper) admit() {
 	q := &k.in.queue
-	n := len(k.box.Admitted()) // these are the first n of waiting
+	seqs := k.box.Admitted(q.next)
+	for i, seq := range seqs { // these are the first of waiting
+		q.waiting[i].seq, q.next = seq, seq+1
+	}
+	n := len(seqs)
 	q.ready = append(q.ready, q.waiting[:n]...)
 	clear(q.waiting[:n])
 	q.waiting = q.waiting[n:]

@@ -22,6 +22,7 @@ import (
 type testCredit struct{ back, dropped *atomic.Int32 }
 
 func (l testCredit) Finish()      {}
+func (l testCredit) Refuse()      { l.Discard() }
 func (l testCredit) Discard()     { l.dropped.Add(1); l.back.Add(1) }
 func (l testCredit) Keep() func() { return func() { l.back.Add(1) } }
 func (l testCredit) Source() any  { return nil }
@@ -138,6 +139,35 @@ func TestKeeperStops(t *testing.T) {
 	}
 	if got := fmt.Sprint(stored(t, s)); got != "[1 2 3 4 5]" {
 		t.Errorf("got messages %s on the disk, want 1 to 5", got)
+	}
+}
+
+// TestKeeperRemembersShares: what a peer and an author have on the disk counts for them after
+// a restart.
+func TestKeeperRemembersShares(t *testing.T) {
+	d, limits := newFaultyDisk(), Limits{Bytes: 1 << 20, Messages: 40, DHT: true}
+	var back, dropped atomic.Int32
+	over := func(peer, author byte) dht.Received {
+		m := testCredit{&back, &dropped}.message()
+		m.Peer[0], m.From[0] = peer, author
+		return m
+	}
+	b, send, stop := startKeeper(t, d, limits)
+	const most = 6 // (40-10-5)/4
+	for range most {
+		send(over(1, 1))
+	}
+	waitUntil(t, b, "they are kept", func(s Status) bool { return s.Messages == most && s.DHT == most && back.Load() == most })
+	stop()
+	b, send, stop = startKeeper(t, d, limits)
+	defer stop()
+	send(over(1, 2))
+	send(over(2, 1))
+	waitUntil(t, b, "two are dropped", func(s Status) bool { return s.Dropped == 2 })
+	send(over(2, 2))
+	waitUntil(t, b, "one of others is kept", func(s Status) bool { return s.Messages == most+1 })
+	if got := dropped.Load(); got != 2 {
+		t.Errorf("the credit says that %d messages were dropped, want 2", got)
 	}
 }
 

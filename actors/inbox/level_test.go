@@ -5,6 +5,8 @@ import (
 	"slices"
 	"testing"
 	"time"
+
+	"github.com/gamelan-p2p/gamelan/identity"
 )
 
 // walked is the level of a box found by looking at all it has.
@@ -14,18 +16,26 @@ func walked(b *Box) Level {
 		switch e.state {
 		case gone:
 			continue
-		case waiting:
-			v.Waiting++
-			v.WaitingBytes += int64(e.size)
 		case read:
 			v.Bytes += int64(e.size)
 			continue
 		default:
 			v.Messages++
 			v.Bytes += int64(e.size)
+			if e.from.peer != none {
+				v.DHT++
+				v.DHTBytes += int64(e.size)
+			}
 		}
 		if v.Oldest == 0 {
 			v.Oldest = e.at
+		}
+	}
+	for _, w := range b.queue {
+		v.Waiting++
+		v.WaitingBytes += int64(w.size)
+		if v.Oldest == 0 || w.at < v.Oldest {
+			v.Oldest = w.at
 		}
 	}
 	for _, l := range b.listeners {
@@ -42,7 +52,7 @@ func walked(b *Box) Level {
 func TestBoxLevelIsWhatAWalkFinds(t *testing.T) {
 	for seed := range uint64(8) {
 		random := rand.New(rand.NewPCG(seed, 1))
-		b := NewBox(Limits{Bytes: 40_000, Messages: 3000})
+		b := NewBox(Limits{Bytes: 40_000, Messages: 3000, DHT: true})
 		now, next := time.Unix(1_700_000_000, 0), uint64(0)
 		var there, hands []uint64
 		var after uint64 // of the copies
@@ -50,13 +60,15 @@ func TestBoxLevelIsWhatAWalkFinds(t *testing.T) {
 			id := random.Uint64N(6)
 			switch random.IntN(12) {
 			default:
-				next++
-				v, forget := b.Arrive(next, 10+random.IntN(20), int64(next), random.IntN(4) > 0)
-				if v == Admit {
-					b.Written([]uint64{next})
+				var over *Over
+				if random.IntN(3) == 0 {
+					over = &Over{Peer: identity.NodeID{byte(random.IntN(3))}, Author: identity.PublicKey{byte(random.IntN(4))}}
 				}
-				there = append(there, next)
-				_ = forget
+				if v, _ := b.Arrive(next+1, 10+random.IntN(20), int64(step+1), over); v == Admit {
+					next++
+					b.Written([]uint64{next})
+					there = append(there, next)
+				}
 			case 0:
 				b.Listen(id, id%2 == 0, after)
 			case 1:
@@ -84,7 +96,10 @@ func TestBoxLevelIsWhatAWalkFinds(t *testing.T) {
 			case 7:
 				now = now.Add(time.Duration(random.IntN(20)) * time.Second)
 			}
-			b.Written(b.Admitted())
+			admitted := b.Admitted(next + 1)
+			next += uint64(len(admitted))
+			there = append(there, admitted...)
+			b.Written(admitted)
 			if got, want := b.Level(), walked(b); got != want {
 				t.Fatalf("seed %d, step %d: got %+v, want %+v", seed, step, got, want)
 			}
@@ -100,12 +115,12 @@ func TestBoxLevelPassesOverAMessageOnce(t *testing.T) {
 	b := NewBox(Limits{Bytes: 1 << 30, Messages: 2 * n})
 	b.Listen(1, true, 0)
 	for seq := range uint64(n) {
-		b.Load(seq+1, 10, 1)
+		b.Load(seq+1, 10, 1, nil)
 		b.Ack([]uint64{seq + 1})
 	}
-	b.Load(n+1, 10, 7)
-	if got := b.Level(); got.Oldest != 7 || got.Messages != 1 || b.read != n {
-		t.Fatalf("got %+v and %d read, want one message and %d read", got, b.read, n)
+	b.Load(n+1, 10, 7, nil)
+	if got := b.Level(); got.Oldest != 7 || got.Messages != 1 || b.read.messages != n {
+		t.Fatalf("got %+v and %d read, want one message and %d read", got, b.read.messages, n)
 	}
 	for i := range b.list[:n] {
 		b.list[i].state = kept // whoever looks at these again finds them

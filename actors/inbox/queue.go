@@ -4,12 +4,12 @@ import "slices"
 
 // item is a message between its arrival and the disk. It holds its credit.
 type item struct {
-	seq     uint64 // 0: not judged yet
+	seq     uint64 // 0: not admitted yet
 	record  []byte // includes the body
 	at      int64
-	canWait bool
+	over    *Over  // nil: it is a plain message
 	release func() // gives the credit back: it is handled
-	discard func() // gives the credit back: it is dropped, and a stored one comes again
+	refuse  func() // gives the credit back: it is dropped, and may come again
 }
 
 // queue holds the messages and deletions on their way to the disk. Only the keeper uses

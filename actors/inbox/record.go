@@ -80,16 +80,22 @@ func appendRecord(b []byte, m *Message) []byte {
 	return append(b, m.Body...)
 }
 
-// recordTime returns the arrival time of a record's message, in nanoseconds since 1970.
-// It returns false if b is no record.
-func recordTime(b []byte) (at int64, ok bool) {
-	if len(b) < fixedLen || b[0]&^flagsKnown != 0 {
-		return 0, false
+// recordHead returns the arrival time of a record's message, in nanoseconds since 1970, and
+// its sources if it came over the DHT. It returns false if b is no record.
+func recordHead(b []byte) (at int64, over *Over, ok bool) {
+	m, err := decodeRecord(b)
+	if err != nil {
+		return 0, nil, false
 	}
-	if _, err := decodeRecord(b); err != nil {
-		return 0, false
+	return int64(binary.BigEndian.Uint64(b[1:])), m.over(), true
+}
+
+// over returns the sources of a message over the DHT, nil for a plain one.
+func (m *Message) over() *Over {
+	if m.DHT == nil {
+		return nil
 	}
-	return int64(binary.BigEndian.Uint64(b[1:])), true
+	return &Over{m.Peer, m.From}
 }
 
 // decodeRecord decodes a record. The message's body is a part of b.

@@ -101,9 +101,17 @@ func decodeMeta(value []byte) (schema int, reserved uint64, err error) {
 
 // loaded describes the messages on the disk.
 type loaded struct {
-	entries []entry // all in state kept, ascending by number
-	next    uint64  // the next number to use
-	damaged int     // records that cannot be read; they are left as they are
+	entries []onDisk // ascending by number
+	next    uint64   // the next number to use
+	damaged int      // records that cannot be read; they are left as they are
+}
+
+// onDisk describes one message on the disk.
+type onDisk struct {
+	seq  uint64
+	at   int64
+	size int
+	over *Over // nil: it is a plain message
 }
 
 // load scans the messages on the disk.
@@ -113,13 +121,13 @@ func (s *store) load() (l loaded, err error) {
 	l.next = max(1, s.reserved)
 	entries, scanErr := s.disk.Scan([]byte{keyPrefix, keyMessage})
 	for key, value := range entries {
-		at, ok := recordTime(value)
+		at, over, ok := recordHead(value)
 		if len(key) != keyLen || !ok {
 			l.damaged++
 			continue
 		}
 		seq := binary.BigEndian.Uint64(key[2:])
-		l.entries = append(l.entries, entry{seq, at, len(value), kept})
+		l.entries = append(l.entries, onDisk{seq, at, len(value), over})
 		l.next = max(l.next, seq+1)
 	}
 	if err := scanErr(); err != nil {

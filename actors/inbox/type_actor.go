@@ -34,7 +34,7 @@ func (a *typeActor) Receive(c actor.Context) {
 	if !ok { // the keeper has failed; the tree of actors shows it
 		a.in.dropped.Add(1)
 		supervisor.Log(c).Warn("message dropped: the inbox has failed", "peer", m.Peer)
-		m.Discard() // so that a stored message comes again
+		m.Refuse() // so that it can come again
 		return
 	}
 	m.Credit = handedOn(m)
@@ -56,11 +56,12 @@ type handedCredit struct {
 	source  any
 	release func()
 	discard func()
+	refuse  func()
 	kept    atomic.Bool
 }
 
 func handedOn(m dht.Received) *handedCredit {
-	return &handedCredit{source: m.Source(), release: m.Keep(), discard: m.Discard}
+	return &handedCredit{source: m.Source(), release: m.Keep(), discard: m.Discard, refuse: m.Refuse}
 }
 
 func (l *handedCredit) Finish() {
@@ -70,6 +71,8 @@ func (l *handedCredit) Finish() {
 }
 
 func (l *handedCredit) Discard() { l.discard() }
+
+func (l *handedCredit) Refuse() { l.refuse() }
 
 func (l *handedCredit) Keep() func() {
 	l.kept.Store(true)

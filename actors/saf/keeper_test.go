@@ -110,6 +110,7 @@ func (l *lent) Discard() {
 }
 
 func (l *lent) Keep() func() { return l.Discard }
+func (l *lent) Refuse()      { l.Discard() }
 func (l *lent) Source() any  { return nil }
 
 func (l *lent) HandOver() dht.HeardCredit {

@@ -118,6 +118,7 @@ type noCredit struct{}
 func (noCredit) Finish()                     {}
 func (noCredit) Discard()                    {}
 func (noCredit) Keep() func()                { return func() {} }
+func (noCredit) Refuse()                     {}
 func (noCredit) Source() any                 { return nil }
 func (c noCredit) HandOver() dht.HeardCredit { return c }
 

@@ -21,7 +21,7 @@ type listenCmd struct {
 func (*listenCmd) Help() string {
 	return fmt.Sprintf("The node keeps received messages on its disk, within the settings inbox.max_bytes and inbox.max_messages, until they are acknowledged: "+
 		"listen acknowledges the messages that it has written. Several listeners share the messages; a message that one of them has not acknowledged when it ends, or within %s, goes to another, "+
-		"so a message may be shown twice, but none is lost. When the inbox is full, plain senders wait, and messages over the DHT are dropped. "+
+		"so a message may be shown twice, but none is lost. When the inbox is full, plain senders wait; a message over the DHT is dropped when its peer or its author has its share of the room already. "+
 		"Confirmed tells a sender that the node has read the message. A kill -9 of the node, or a loss of power, loses at most the messages of the last second, "+
 		"and those still in windows and credit, about 2 MiB for each peer and protocol. An orderly stop keeps all messages in the inbox and loses only those still in windows. "+
 		"A signed or encrypted message over the DHT is shown with its author, proven by the signature; any other one with the peer from which it came, "+

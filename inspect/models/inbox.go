@@ -9,23 +9,40 @@ type Inbox struct {
 	Bytes        int64     `json:"bytes"` // on the disk, with the metadata of each message
 	MaxBytes     int64     `json:"max_bytes"`
 	OldestAt     time.Time `json:"oldest_at,omitzero"`
-	InHand       int       `json:"in_hand"`       // messages that a listener has
-	Waiting      int       `json:"waiting"`       // messages without room, which keep their sender's credit
-	WaitingBytes int64     `json:"waiting_bytes"` // bytes of these
-	Listeners    int       `json:"listeners"`     // listeners that share the messages
-	Copies       int       `json:"copies"`        // listeners that copy all messages
-	Received     uint64    `json:"received"`      // since the start
-	Acknowledged uint64    `json:"acknowledged"`  // since the start
-	Dropped      uint64    `json:"dropped"`       // messages over the DHT dropped since the start, because the inbox was full
-	Damaged      int       `json:"damaged"`       // records that cannot be read
-	Full         bool      `json:"full"`
+	InHand       int       `json:"in_hand"`           // messages that a listener has
+	Waiting      int       `json:"waiting"`           // messages without room, which keep their sender's credit
+	WaitingBytes int64     `json:"waiting_bytes"`     // bytes of these
+	Listeners    int       `json:"listeners"`         // listeners that share the messages
+	Copies       int       `json:"copies"`            // listeners that copy all messages
+	Received     uint64    `json:"received"`          // since the start
+	Acknowledged uint64    `json:"acknowledged"`      // since the start
+	Dropped      uint64    `json:"dropped"`           // messages over the DHT dropped since the start, because their peer or author had its share of the room
+	Damaged      int       `json:"damaged"`           // records that cannot be read
+	Full         bool      `json:"full"`              // plain messages wait for room
 	Trouble      string    `json:"trouble,omitempty"` // why the inbox cannot be written or read
+
+	// Of Messages and Bytes, those over the DHT. The limits of a kind hold for these, and likewise
+	// for plain messages: each kind leaves the rest to the other one.
+	DHTMessages       int   `json:"dht_messages"`
+	DHTBytes          int64 `json:"dht_bytes"`
+	MaxMessagesOfKind int   `json:"max_messages_of_kind"`
+	MaxBytesOfKind    int64 `json:"max_bytes_of_kind"`
 }
 
-// Level returns how full the inbox is, from 0 to 1 or a little above.
+// Level returns how full the inbox is, as a whole or for the fuller kind of messages, from 0 to 1
+// or a little above.
 func (i *Inbox) Level() float64 {
-	if i.MaxMessages == 0 || i.MaxBytes == 0 {
+	messages, bytes := int64(i.MaxMessagesOfKind), i.MaxBytesOfKind
+	return max(
+		part(int64(i.Messages), int64(i.MaxMessages)), part(i.Bytes, i.MaxBytes),
+		part(int64(i.Messages-i.DHTMessages), messages), part(i.Bytes-i.DHTBytes, bytes),
+		part(int64(i.DHTMessages), messages), part(i.DHTBytes, bytes),
+	)
+}
+
+func part(n, of int64) float64 {
+	if of == 0 {
 		return 0
 	}
-	return max(float64(i.Messages)/float64(i.MaxMessages), float64(i.Bytes)/float64(i.MaxBytes))
+	return float64(n) / float64(of)
 }

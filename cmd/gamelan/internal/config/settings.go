@@ -503,12 +503,12 @@ var otherSettings = []Setting{
 	},
 	{
 		Key: "inbox.max_bytes", Kind: Size, Least: gamelan.InboxLeast(protocol.Tari(protocol.LocalNet).Limits.MessageBody), Most: 1 << 40, Example: `"1GiB"`,
-		Doc: "Bytes on the disk for messages that are not acknowledged yet, including their metadata. When they are used up, plain senders wait, and messages over the DHT are dropped and counted as inbox full.",
+		Doc: "Bytes on the disk for messages that are not acknowledged yet, including their metadata. Plain messages take at most three quarters; beyond that their senders wait. Messages over the DHT take at most three quarters, too; one whose peer or author has a quarter of what is free for them already is dropped and counted as inbox full, and so is one larger than half of that.",
 		at:  func(c *Config) any { return &c.Inbox.MaxBytes },
 	},
 	{
 		Key: "inbox.max_messages", Kind: Count, Least: 1, Most: 10_000_000, Example: `10000`,
-		Doc: "Number of messages on the disk that are not acknowledged yet. At this number plain senders wait, and messages over the DHT are dropped and counted as inbox full. Each takes about 50 bytes of memory.",
+		Doc: "Number of messages on the disk that are not acknowledged yet. Plain messages, and those over the DHT, take shares of it as of max_bytes. Each takes about 60 bytes of memory, and up to 300 over the DHT if every one has another author.",
 		at:  func(c *Config) any { return &c.Inbox.MaxMessages },
 	},
 	{

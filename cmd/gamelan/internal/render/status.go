@@ -129,6 +129,9 @@ func inboxText(v *models.Inbox, age func() string) string {
 	if v.InHand > 0 {
 		text += ", " + inspect.Number(uint64(v.InHand)) + " in hand"
 	}
+	if v.DHTMessages > 0 {
+		text += ", " + inspect.Number(uint64(v.DHTMessages)) + " over the DHT"
+	}
 	if v.Waiting > 0 {
 		text += ", " + inspect.Number(uint64(v.Waiting)) + " wait for room"
 	}

@@ -1,0 +1,100 @@
+package tests
+
+import (
+	"fmt"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/gamelan-p2p/gamelan"
+	"github.com/gamelan-p2p/gamelan/actors/inbox"
+	"github.com/gamelan-p2p/gamelan/dht"
+	"github.com/gamelan-p2p/gamelan/gamelantest"
+	"github.com/gamelan-p2p/gamelan/identity"
+)
+
+// relayed is a message for to that the peer over relays.
+func relayed(over, to *gamelantest.Node, body string) dht.Message {
+	return dht.Message{
+		To: dht.Selected{Peers: []identity.NodeID{over.ID()}}, Destination: to.PublicKey(), Encrypt: true, Type: textType, Body: []byte(body),
+	}
+}
+
+// TestBubbleInboxShares floods an inbox that nobody reads, over the DHT and with plain
+// messages: every message of an honest node over the DHT is kept all the same, and so is
+// every one of those that come when the flood has ended.
+func TestBubbleInboxShares(t *testing.T) {
+	const most, floods, each = 200, 30, 10
+	for name, flood := range map[string]func(t *testing.T, net *gamelantest.Network, to *gamelantest.Node){
+		"ever new authors over one peer": func(t *testing.T, net *gamelantest.Network, to *gamelantest.Node) {
+			relay := startMember(net, gamelan.Config{})
+			net.Connect(relay.Node, to)
+			for i := range floods {
+				from := startMember(net, gamelan.Config{Client: true})
+				net.Connect(from.Node, relay.Node)
+				for j := range each {
+					send(t, from, relayed(relay.Node, to, fmt.Sprintf("flood %d of %d", j, i)))
+				}
+			}
+		},
+		"one author over many peers": func(t *testing.T, net *gamelantest.Network, to *gamelantest.Node) {
+			from := startMember(net, gamelan.Config{})
+			for i := range floods {
+				relay := startMember(net, gamelan.Config{})
+				net.Connect(relay.Node, to)
+				net.Connect(from.Node, relay.Node)
+				for j := range each {
+					send(t, from, relayed(relay.Node, to, fmt.Sprintf("flood %d of %d", j, i)))
+				}
+			}
+		},
+		"many peers, each the author": func(t *testing.T, net *gamelantest.Network, to *gamelantest.Node) {
+			for i := range 8 {
+				from := startMember(net, gamelan.Config{})
+				net.Connect(from.Node, to)
+				for j := range 5 * each {
+					send(t, from, dht.Message{To: dht.Direct{Peer: to.ID()}, Type: textType, Sign: true, Body: fmt.Appendf(nil, "flood %d of %d", j, i)})
+				}
+			}
+		},
+		"plain messages": func(t *testing.T, net *gamelantest.Network, to *gamelantest.Node) {
+			from := startMember(net, gamelan.Config{})
+			net.Connect(from.Node, to)
+			for i := range floods * each {
+				enqueue(t, from.Node, to, fmt.Sprintf("flood %d", i))
+			}
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			gamelantest.Bubble(t, func(t *testing.T) {
+				net := gamelantest.NewNetwork(t)
+				to := net.Start(gamelan.Config{DHT: &gamelan.DHTConfig{}}, gamelan.WithInbox(gamelan.InboxConfig{MaxMessages: most, Types: []int32{textType}}))
+				honest := startMember(net, gamelan.Config{})
+				net.Connect(honest.Node, to)
+				letter := func(i int) {
+					send(t, honest, dht.Message{To: dht.Direct{Peer: to.ID()}, Type: textType, Sign: true, Body: fmt.Appendf(nil, "honest %d", i)})
+				}
+				letter(0)
+				flood(t, net, to)
+				for i := range 3 {
+					letter(1 + i)
+				}
+				time.Sleep(time.Minute)
+				synctest.Wait()
+				s := to.Inbox().Status()
+				if s.Dropped+uint64(s.Waiting) < floods*each-most {
+					t.Fatalf("got %d dropped and %d that wait, want at least %d: %+v", s.Dropped, s.Waiting, floods*each-most, s)
+				}
+				kept := 0
+				for _, body := range take(t, to, s.Messages, 0, inbox.ListenOptions{All: true}) {
+					if len(body) > 6 && body[:6] == "honest" {
+						kept++
+					}
+				}
+				if kept != 4 {
+					t.Errorf("got %d messages of the honest node kept beside %d others, want all 4", kept, s.Messages-kept)
+				}
+			})
+		})
+	}
+}
