@@ -74,7 +74,8 @@ func (r *relay) forget() error {
 	return nil
 }
 
-// consensus returns the names of the running relays in this authority's consensus; nil when it has none.
+// consensus returns the names of the running relays in this authority's consensus, without those
+// that authorities have not measured; nil when it has none.
 func (r *relay) consensus(ctx context.Context) map[string]bool {
 	ctx, cancel := context.WithTimeout(ctx, 3*time.Second)
 	defer cancel()
@@ -91,7 +92,7 @@ func (r *relay) consensus(ctx context.Context) map[string]bool {
 		return nil
 	}
 	listed := map[string]bool{}
-	name := ""
+	name, authority := "", false
 	lines := bufio.NewScanner(answer.Body)
 	for lines.Scan() {
 		switch words := strings.Fields(lines.Text()); {
@@ -99,6 +100,9 @@ func (r *relay) consensus(ctx context.Context) map[string]bool {
 			name = words[1]
 		case len(words) > 0 && words[0] == "s" && slices.Contains(words, "Running") && slices.Contains(words, "Valid"):
 			listed[name] = true
+			authority = slices.Contains(words, "Authority")
+		case slices.Contains(words, "Unmeasured=1") && !authority: // the line w, behind the line s
+			delete(listed, name)
 		}
 	}
 	return listed
