@@ -40,6 +40,7 @@ type Why struct {
 	Asked       *Asked                   `json:"asked,omitempty"`       // how it has answered, if it is a seed or was asked in the last round; nil: neither
 	Stored      *models.StoreForwardPeer `json:"stored,omitempty"`      // how it has answered requests for stored messages; nil: it was not asked
 	Kad         []string                 `json:"kad,omitempty"`         // sentences on what it is to the clients of the key-value DHT
+	Tor         string                   `json:"tor,omitempty"`         // whether the last dial failed at this machine's Tor or beyond it
 	At          time.Time                `json:"at,omitzero"`           // time of the last choice that considered it; zero: none is remembered
 	Purpose     string                   `json:"purpose,omitempty"`
 	Missing     int                      `json:"missing,omitempty"`

@@ -53,7 +53,7 @@ func whyOf(ctx context.Context, n *gamelan.Node, id identity.NodeID) api.Why {
 	if connected {
 		w.Direction, w.Remote, w.Since = ref.Direction.String(), ref.Addr.String(), seen.OnWall(ref.Since)
 	} else {
-		w.NextDialAt = history.NextDial
+		w.NextDialAt, w.Tor = history.NextDial, failure.OneLine(torOf(n, history))
 		if last := history.Ended; last != nil {
 			w.Lost, w.LostAt = failure.OneLine(last.Reason.String()), last.At
 		}

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"io/fs"
 	"strings"
+
+	"github.com/gamelan-p2p/gamelan/actors/tor"
 )
 
 // The exit codes.
@@ -57,6 +59,10 @@ func Unreachable(kind, hint, format string, args ...any) *Error {
 
 // Start returns the failure of a node that did not start.
 func Start(err error) *Error {
+	if t, ok := errors.AsType[*tor.StartError](err); ok { // one sentence: what is wrong; what to do
+		what, hint, _ := strings.Cut(strings.TrimSuffix(t.Do, "."), "; ")
+		return New("start", hint, "the node cannot start: %s", what).Because(err)
+	}
 	return New("start", "", "the node cannot start: %s", Text(err)).Because(err)
 }
 

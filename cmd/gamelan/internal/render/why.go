@@ -68,6 +68,9 @@ func whyState(o *Output, w api.Why, now time.Time) []string {
 	if w.Lost != "" {
 		lines = append(lines, fmt.Sprintf("Its last connection ended %s ago, at %s: %s.", shortAge(now.Sub(w.LostAt)), w.LostAt.Local().Format(time.TimeOnly), w.Lost))
 	}
+	if w.Tor != "" {
+		lines = append(lines, w.Tor)
+	}
 	if w.NextDialAt.After(now) {
 		lines = append(lines, fmt.Sprintf("It is dialled again at %s, in %s.", w.NextDialAt.Local().Format(time.TimeOnly), shortAge(w.NextDialAt.Sub(now))))
 	}

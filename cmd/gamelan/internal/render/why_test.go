@@ -35,6 +35,7 @@ func TestWhyNamesTheRemedy(t *testing.T) {
 		"no address": {api.Why{}, []string{id + " is not connected.", `Next: no address of it is known; give one with "gamelan dial aabb::ADDRESS".`}},
 		"ended":      {api.Why{Addresses: 1, Lost: "ended by peer", LostAt: now.Add(-time.Hour), Dials: failed(now.Add(-2*time.Hour), "old")}, []string{id + " is not connected.", "Its last connection ended 1h ago, at ", `Next: connect to it with "gamelan dial ` + id + `".`}},
 		"failed":     {api.Why{Addresses: 1, Dials: failed(now, "connection refused; check that the peer is running"), NextDialAt: now.Add(90 * time.Second)}, []string{id + " is not connected.", "It is dialled again at ", `Next: check that the peer is running; or give another address with "gamelan dial aabb::ADDRESS".`}},
+		"dead onion": {api.Why{Addresses: 1, Tor: "Tor works here.", Dials: failed(now, "not published; check that the peer is running")}, []string{id + " is not connected.", "Tor works here.", "Next: check that the peer is running; or"}},
 		"inward":     {api.Why{Addresses: 1, Dials: failed(now, inward.Error())}, []string{id + " is not connected.", `Next: if this peer is meant to be there, give its address yourself; or give another address with "gamelan dial aabb::ADDRESS".`}},
 		"no remedy":  {api.Why{Addresses: 1, Dials: failed(now, "trouble")}, []string{id + " is not connected.", "Next: check that it runs and listens there"}},
 		"neighbour and seed": {
