@@ -14,8 +14,8 @@ import (
 // and the messages that the node keeps for others.
 type StoreReport struct {
 	peerstore.Report
-	Inbox  inbox.Report
-	Stored store.Report
+	Inbox  InboxReport
+	Stored StoredReport
 }
 
 // CheckStore checks the store in a data directory and changes nothing. No node may use the

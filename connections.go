@@ -31,7 +31,7 @@ func (n *Node) Connection(peer identity.NodeID) (*Connection, bool) {
 }
 
 // Dial returns the connection to a peer, and makes one if there is none. It dials no
-// banned peer. The error is [ErrClosed], ctx's, or an [*actors.DialError], which lists the
+// banned peer. The error is [ErrClosed], ctx's, or an [*DialError], which lists the
 // attempts. When ctx ends, the dial ends too, unless another caller waits for the peer or
 // the handshake has begun.
 func (n *Node) Dial(ctx context.Context, peer identity.NodeID) (*Connection, error) {
@@ -90,13 +90,13 @@ func (n *Node) Protect(peer identity.NodeID, tag string) (unprotect func()) {
 }
 
 // Status returns the node's state, and its cause in words.
-func (n *Node) Status(ctx context.Context) (actors.Status, error) {
+func (n *Node) Status(ctx context.Context) (Status, error) {
 	return ask[actors.Status](ctx, n, n.trunk.Connectivity(), actors.GetStatus{})
 }
 
 // Reachability returns the results of the checks of the node's own public addresses, if
 // Config.SelfCheck is set.
-func (n *Node) Reachability(ctx context.Context) (actors.Liveness, error) {
+func (n *Node) Reachability(ctx context.Context) (Liveness, error) {
 	return ask[actors.Liveness](ctx, n, n.trunk.Liveness(), actors.GetLiveness{})
 }
 

@@ -55,9 +55,9 @@ func (d *DHT) Discover(ctx context.Context, key identity.PublicKey) (peerstore.P
 
 // Sync asks connected nodes and seeds now for the peers that they know, and returns what
 // each of them gave. A node does this of its own accord; see [DiscoveryConfig].
-func (d *DHT) Sync(ctx context.Context) (discovery.Synced, error) {
+func (d *DHT) Sync(ctx context.Context) (Synced, error) {
 	if !d.Enabled() {
-		return discovery.Synced{}, ErrNoDHT
+		return Synced{}, ErrNoDHT
 	}
 	r, err := ask[discovery.Synced](ctx, d.n, d.n.discovery.Netsync, discovery.SyncNow{})
 	if err = cmp.Or(err, r.Err); err != nil {

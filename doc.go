@@ -4,12 +4,16 @@
 // network and keeps nothing on disk. With a data directory its identity and its knowledge
 // of peers survive a restart.
 //
-//	node, err := gamelan.Start(ctx, gamelan.Config{}, gamelan.WithHandler(gamelan.Handle(hear)))
+//	node, err := gamelan.Start(ctx, gamelan.Config{}, gamelan.WithMessages(hear))
 //	if err != nil {
 //		return err
 //	}
 //	defer node.Close(context.Background())
 //	outcome, err := node.Send(ctx, friend, []byte("hello"))
+//
+// Messages of peers come to a function ([WithMessages]), in a loop ([Node.Messages]), or to
+// an actor ([WithHandler]). With [WithInbox] the node keeps them on disk until they are
+// acknowledged.
 //
 // A node has a handle for each subsystem: [Node.DHT] for messages that other nodes relay,
 // [Node.Peers] for known peers, [Node.RPC] for calls, [Node.Inbox] for messages kept on
@@ -19,7 +23,8 @@
 // ([supervisor.Do]). All other methods never wait, including those with an
 // [actor.Context].
 //
-// Your actor receives messages as [Received]. To speak a protocol of your own, register
+// An actor of yours runs in the node's tree ([WithActor], [Node.Spawn]); [Node.Tell] and
+// [Ask] reach it by its name. The actor for plain messages receives them as [Received]. To speak a protocol of your own, register
 // an actor that receives [SubstreamOpened] (see [Node.Register]). Every send ends in
 // exactly one [Outcome]: [Confirmed], [InDoubt] or [Failed]. Confirmed means that the
 // other node's multiplexer has read the message; it does not mean that the application

@@ -12,7 +12,7 @@ import (
 type Event struct {
 	Seq   uint64 // the event's number among all events of the node
 	At    time.Time
-	Value any // of package actors: PeerConnected, PeerDisconnected, PeerRefused, DialFailed, PeersGiven, InboundRejected, PeerBanned, PeerUnbanned, StatusChanged, StoreTroubled, StoreHealed, ClockSet, ProtocolFailed, ListenerBound; of package actors/saf: StoredMessagesReceived, StorageTroubled, StorageHealed; of package actors/tor: Connected, Disconnected, ServicePublished, ServiceUnpublished; what your actors publish; or Lost
+	Value any // one of the types from PeerConnected to TorServiceUnpublished, what your actors publish, or Lost
 }
 
 // Lost reports that a slow reader has missed N events.

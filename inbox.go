@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
@@ -63,8 +62,8 @@ func WithInbox(c InboxConfig) Option {
 }
 
 // Inbox returns the node's durable inbox. Without the option [WithInbox] it is nil, and
-// its methods return [inbox.ErrNone].
-func (n *Node) Inbox() *inbox.Inbox { return n.inbox }
+// its methods return [ErrNoInbox].
+func (n *Node) Inbox() *Inbox { return n.inbox }
 
 // openInbox opens the inbox if the options ask for one, and registers its actors for the
 // messages that it keeps.
@@ -73,7 +72,7 @@ func (b *builder) openInbox(n *Node) error {
 	if c == nil {
 		return nil
 	}
-	if slices.ContainsFunc(b.registered, func(r registered) bool { return r.rank() == 0 }) {
+	if b.handled() {
 		return errors.New("gamelan: WithInbox and WithHandler were both given, and plain messages go to one of them; leave one out")
 	}
 	if least := InboxLeast(b.profile.Limits.MessageBody); c.MaxBytes < least {

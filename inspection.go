@@ -5,7 +5,6 @@ import (
 	"slices"
 	"time"
 
-	"github.com/gamelan-p2p/gamelan/actors"
 	"github.com/gamelan-p2p/gamelan/dht"
 	"github.com/gamelan-p2p/gamelan/identity"
 	"github.com/gamelan-p2p/gamelan/inspect"
@@ -49,12 +48,12 @@ func (i *Inspection) OnWall(t time.Time) time.Time { return i.n.trunk.OnWall(t) 
 // PeerHistory holds what a node remembers about its connections and dials to a peer. Its
 // times are of the system's clock.
 type PeerHistory struct {
-	Protected []string             // tags of the protections of the peer
-	NextDial  time.Time            // when the node will dial the peer of its own accord; zero: not planned
-	Attempts  []actors.DialAttempt // last dials of the peer's addresses, oldest first: at most 32, kept for the 512 peers dialled last
-	NotTaken  []actors.NotTaken    // protocols on which the peer takes no messages of ours
-	Ended     *actors.ClosedConn   // last connection that ended; nil: none is remembered
-	Choice    *connpool.Choice     // last choice of peers to dial that considered the peer; nil: none of the last 16 did
+	Protected []string           // tags of the protections of the peer
+	NextDial  time.Time          // when the node will dial the peer of its own accord; zero: not planned
+	Attempts  []DialAttempt      // last dials of the peer's addresses, oldest first: at most 32, kept for the 512 peers dialled last
+	NotTaken  []ProtocolNotTaken // protocols on which the peer takes no messages of ours
+	Ended     *ClosedConn        // last connection that ended; nil: none is remembered
+	Choice    *connpool.Choice   // last choice of peers to dial that considered the peer; nil: none of the last 16 did
 }
 
 // Peer returns what the node remembers about a peer.

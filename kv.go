@@ -18,7 +18,7 @@ func (n *Node) KV() *KV { return &KV{n} }
 // Open starts a client. A node may have any number of them, each with a name. It fails with
 // an error that matches [kad.ErrConfig], [kad.ErrNameTaken], [kad.ErrNoGateway] or
 // [ErrClosed]. The client ends with its Close, or with the node.
-func (k *KV) Open(ctx context.Context, c kad.Config) (*kad.Client, error) {
+func (k *KV) Open(ctx context.Context, c KVConfig) (*KVClient, error) {
 	if k.n.stopping() {
 		return nil, ErrClosed
 	}
@@ -26,7 +26,7 @@ func (k *KV) Open(ctx context.Context, c kad.Config) (*kad.Client, error) {
 }
 
 // Client returns the running client of a name, or false.
-func (k *KV) Client(name string) (*kad.Client, bool) { return k.n.kad.Client(name) }
+func (k *KV) Client(name string) (*KVClient, bool) { return k.n.kad.Client(name) }
 
 // Clients returns the running clients in the order of their start.
-func (k *KV) Clients() []*kad.Client { return k.n.kad.Clients() }
+func (k *KV) Clients() []*KVClient { return k.n.kad.Clients() }

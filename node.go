@@ -42,6 +42,7 @@ type Node struct {
 	events *events
 	start  time.Time
 	inbox  *inbox.Inbox // nil without an inbox
+	loops  loops
 	calls  *rpcpart.Calls
 	dht    *dhtpart.DHT // nil without the DHT
 	parts  []actors.Part
@@ -68,6 +69,7 @@ const closeTimeout = 10 * time.Second
 // wait waits until the tree of actors has ended and then releases what Start opened.
 func (n *Node) wait() {
 	<-n.root.Done()
+	n.loops.finish()
 	n.err = n.root.Err()
 	if err := n.closeInspector(); err != nil {
 		n.err = errors.Join(n.err, err)
@@ -88,7 +90,7 @@ func (n *Node) wait() {
 // closes every connection in order and syncs its store. It takes until ctx ends at most,
 // or 10 s if ctx has no deadline, and one second more if the store's disk does not answer.
 // The error names the parts that did not stop in time. If that is the store, the error is
-// an [actors.ErrStoreFailed] and Done stays open. Close is idempotent.
+// an [ErrStoreFailed] and Done stays open. Close is idempotent.
 func (n *Node) Close(ctx context.Context) error {
 	if _, ok := ctx.Deadline(); !ok {
 		var cancel context.CancelFunc

@@ -36,6 +36,7 @@ type options struct {
 	fault      func(path, point string)
 	inspector  bool
 	inbox      *InboxConfig
+	messages   *messagesOption
 	sendLayers map[dht.SendPosition][]dht.SendLayer
 	torControl func(ctx context.Context) (io.ReadWriteCloser, error)
 }
@@ -61,6 +62,11 @@ func (r *registered) rank() int {
 	return 0
 }
 
+// handled reports whether an actor is registered for plain messages.
+func (o *options) handled() bool {
+	return slices.ContainsFunc(o.registered, func(r registered) bool { return r.rank() == 0 })
+}
+
 // add adds an actor of the user to the options.
 func (o *options) add(m actors.Register, new NewActor, opts []ActorOption) error {
 	m, err := registration(m, new, opts)
@@ -76,7 +82,7 @@ var errNoActor = errors.New("gamelan: no actor to register; give a function that
 // does, before the node accepts its first connection.
 func WithHandler(new NewActor, opts ...ActorOption) Option {
 	return func(o *options) error {
-		if slices.ContainsFunc(o.registered, func(r registered) bool { return r.rank() == 0 }) {
+		if o.handled() {
 			return errors.New("gamelan: WithHandler was given twice")
 		}
 		return o.add(actors.Register{}, new, opts)

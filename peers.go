@@ -108,7 +108,7 @@ func (p *Peers) Export(w io.Writer) (int, error) {
 // allow list. It checks all of the JSON before it changes anything, and returns a
 // *[peerstore.ImportError] for a flaw. The changes are durable when Import returns. With
 // any other error, done counts the changes that were made; these are durable too.
-func (p *Peers) Import(ctx context.Context, r io.Reader) (done actors.Imported, err error) {
+func (p *Peers) Import(ctx context.Context, r io.Reader) (done Imported, err error) {
 	peers, err := peerstore.ReadJSON(r, p.n.trunk.Wall(), p.n.trunk.PeerStore().MaxPeers())
 	if err != nil {
 		return done, fmt.Errorf("gamelan: import peers: %w", err)
@@ -135,7 +135,7 @@ const importChunk = 500
 // shortens it. A ban ends at a time of the system's clock, so setting that clock forward
 // shortens it and setting it back prolongs it.
 //
-// A peer on the allow list is never banned, and the error is [actors.ErrSpared]. Ban also
+// A peer on the allow list is never banned, and the error is [ErrSpared]. Ban also
 // refuses the node's own id and a duration that is not positive. Any other error, except
 // [ErrClosed], means that the ban may be forgotten when the node stops.
 func (p *Peers) Ban(ctx context.Context, peer identity.NodeID, d time.Duration, reason string) error {

@@ -9,29 +9,10 @@ import (
 	"testing"
 
 	"github.com/gamelan-p2p/gamelan"
-	"github.com/gamelan-p2p/gamelan/actors/inbox"
 	"github.com/gamelan-p2p/gamelan/dht"
 )
 
 // The programs of README.md, as they stand there.
-
-func readmeProgram(ctx context.Context) error {
-	node, err := gamelan.Start(ctx, gamelan.Config{DataDir: "alice"},
-		gamelan.WithHandler(gamelan.Handle(func(m gamelan.Received) {
-			fmt.Printf("%s: %s\n", m.Peer, m.Body) // the sender's credit returns with the function
-		})))
-	if err != nil {
-		return err
-	}
-	defer node.Close(context.Background())
-
-	bob, err := node.Peers().AddSeed(ctx, "<key>::/ip4/127.0.0.1/tcp/18189")
-	if err != nil {
-		return err
-	}
-	fmt.Println(node.Send(ctx, bob, []byte("hello"))) // confirmed <nil>
-	return nil
-}
 
 func readmeDHT(ctx context.Context, node *gamelan.Node) error {
 	sent, err := node.DHT().Submit(ctx, dht.Message{To: dht.Flood{}, Type: 1225, Body: []byte("hello, all"), Sign: true})
@@ -43,14 +24,13 @@ func readmeDHT(ctx context.Context, node *gamelan.Node) error {
 	return nil
 }
 
-func readmeInbox(ctx context.Context, node *gamelan.Node, handle func([]byte)) error {
-	for m, err := range node.Inbox().Listen(ctx, inbox.ListenOptions{}) { // shared with whoever else listens
+func readmeInbox(ctx context.Context, node *gamelan.Node, handle func([]byte) error) error {
+	for m, err := range node.Messages(ctx) { // shared with whoever else listens
 		if err != nil {
 			return err
 		}
-		handle(m.Body)
-		if err := node.Inbox().Ack(ctx, m.Seq); err != nil { // what is not acknowledged comes again
-			return err
+		if err := handle(m.Body); err != nil {
+			return err // this message comes again
 		}
 	}
 	return nil
@@ -61,7 +41,7 @@ func readmeInspector(ctx context.Context) (*gamelan.Node, error) {
 	return node, err
 }
 
-var _ = []any{readmeProgram, readmeDHT, readmeInbox, readmeInspector}
+var _ = []any{readmeDHT, readmeInbox, readmeInspector}
 
 // TestREADMEPrograms compares the Go blocks of README.md with those above, and those of
 // docs/storeandforward.md with those in storeandforward_test.go. All of these compile.
@@ -86,6 +66,16 @@ func TestREADMEPrograms(t *testing.T) {
 			t.Errorf("got %d Go blocks in %s, want %d: bring %s after them", len(blocks), page, c.blocks, c.code)
 		}
 		for _, b := range blocks {
+			if strings.HasPrefix(string(b[1]), "package main\n") {
+				example, err := os.ReadFile("examples/first/main.go")
+				if err != nil {
+					t.Fatal(err)
+				}
+				if !strings.HasSuffix(string(example), "\n"+string(b[1])) {
+					t.Errorf("this program of %s is not examples/first:\n%s", page, b[1])
+				}
+				continue
+			}
 			indented := regexp.MustCompile("(?m)^(.)").ReplaceAllString(string(b[1]), "\t$1")
 			if !strings.Contains(string(code), indented) {
 				t.Errorf("this block of %s does not stand in %s:\n%s", page, c.code, b[1])

@@ -20,7 +20,7 @@ import (
 // Body has at most 8 MiB. It must not be changed until Send returns, and if the outcome is
 // in doubt it must not be changed afterwards either, because the node may still be writing
 // it. If the peer refuses plain messages of this node, the outcome has
-// [actors.ErrNotTaken], which says what to change.
+// [ErrNotTaken], which says what to change.
 func (n *Node) Send(ctx context.Context, peer identity.NodeID, body []byte, opts ...SendOption) (Outcome, error) {
 	pending, err := n.Submit(ctx, peer, body, opts...)
 	if err != nil {

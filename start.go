@@ -111,6 +111,9 @@ func (b *builder) build(ctx context.Context) (*Node, error) {
 	if err := b.openInbox(n); err != nil {
 		return nil, err
 	}
+	if err := b.openMessages(n); err != nil {
+		return nil, err
+	}
 	if err := b.preregister(n); err != nil {
 		return nil, err
 	}

@@ -30,8 +30,8 @@ const openTries = 3
 //
 // The error is one of [Node.Dial]; [negotiate.ErrUnsupported] if the peer accepts none of
 // the protocols, with the list of those that the peer has announced;
-// [actors.ErrOverloaded] if too many callers wait for a substream on the connection;
-// [actors.ErrConnectionClosed]; or ctx's.
+// [ErrOverloaded] if too many callers wait for a substream on the connection;
+// [ErrConnectionClosed]; or ctx's.
 func (n *Node) OpenStream(ctx context.Context, peer identity.NodeID, ids ...protocol.ID) (*Stream, error) {
 	if len(ids) == 0 {
 		return nil, fmt.Errorf("gamelan: open stream to peer %s: no protocol was named; name at least one", peer)

@@ -264,7 +264,7 @@ func (x *extensions) spawn(c actor.Context, reg *registration) {
 		kind = "type"
 	}
 	reg.alive, reg.failed = true, false
-	reg.pid = supervisor.Spawn(c, supervisor.Spec{Name: reg.Name, Kind: kind, New: reg.New, OnPanic: onPanic(reg.OnPanic), Alarm: HandlerAlarm})
+	reg.pid = supervisor.Spawn(c, supervisor.Spec{Name: reg.Name, Kind: kind, New: reg.New, OnPanic: onPanic(reg.OnPanic), Drains: reg.Drains, Alarm: HandlerAlarm})
 	if reg.plain() {
 		x.env.Plain.Handler.Open(reg.pid)
 	} else if reg.Type != nil {
@@ -325,6 +325,13 @@ func (reg *registration) joined(c actor.Context, err error) {
 		to.send(c, Registered{to.token, reg.pid, err})
 	}
 	reg.joining = nil
+}
+
+// ended calls Ended.
+func (reg *registration) ended() {
+	if reg.Ended != nil {
+		reg.Ended()
+	}
 }
 
 func (a answer) send(c actor.Context, m any) {
@@ -390,6 +397,7 @@ func (x *extensions) withdraw(c actor.Context, reg *registration) {
 func (x *extensions) remove(c actor.Context, reg *registration) {
 	x.env.registrations.list = slices.DeleteFunc(x.env.registrations.list, func(r *registration) bool { return r == reg })
 	supervisor.Forget(c, reg.Name)
+	reg.ended()
 	x.env.panics.forget(extensionsPath + reg.Name)
 	reg.joined(c, cmp.Or(reg.refused, errStopped))
 	for _, to := range reg.leaving {
@@ -436,6 +444,7 @@ func (x *extensions) failed(c actor.Context, m supervisor.ChildFailed) {
 // announceStop publishes that an actor has stopped for good, when it can be registered
 // again.
 func (x *extensions) announceStop(c actor.Context, reg *registration) {
+	reg.ended()
 	reg.joined(c, reg.stopped)
 	supervisor.Publish(c, ProtocolFailed{Name: reg.Name, ID: reg.ID, Err: reg.stopped, Stopped: true})
 }

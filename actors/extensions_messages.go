@@ -16,6 +16,12 @@ type Register struct {
 	New   func() actor.Actor
 	// OnPanic says what happens to the actor when it panics.
 	OnPanic protocol.PanicPolicy
+	// Drains says that the actor answers supervisor.Drain itself.
+	Drains bool
+	// Ended, if not nil, is called when the actor has ended for good while the node
+	// runs: it was unregistered, its panic policy has stopped it, or it has stopped
+	// itself. It must not block.
+	Ended func()
 }
 
 // Registered replies to Register.

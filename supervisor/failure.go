@@ -39,6 +39,9 @@ var errGoexit = errors.New("runtime.Goexit was called; return from the function 
 // newPanicError is called in the deferred function that recovered value. msg is
 // the message in hand, or a string that names its type or the task.
 func newPanicError(path string, msg, value any) *PanicError {
+	if p, ok := value.(*PanicError); ok { // of a task that has recovered it
+		return &PanicError{Value: p.Value, Stack: p.Stack, Msg: p.Msg, Path: path}
+	}
 	if value == nil {
 		value = errGoexit
 	}

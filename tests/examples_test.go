@@ -68,6 +68,7 @@ func TestExamplesAreShort(t *testing.T) {
 
 // exampleOutput is what the examples print that run by themselves.
 var exampleOutput = map[string][]string{
+	"first": {`\Aconfirmed\nhello, Alice\n\z`},
 	"hello": {
 		`^Alice is [0-9a-f]{26} on /memory/\d+$`,
 		`^Bob heard "Hello, Bob!" from [0-9a-f]{26}\.$`,

@@ -1,0 +1,144 @@
+package gamelan
+
+import (
+	"context"
+	"sync"
+
+	"github.com/gamelan-p2p/gamelan/actors/inbox"
+)
+
+// backlog holds plain messages, with their credit, that wait for the function of
+// [WithMessages] or a loop of [Node.Messages]. The credit bounds it. It outlives
+// restarts of the actor that fills it.
+type backlog struct {
+	mu      sync.Mutex
+	list    []Message     // oldest first
+	changed chan struct{} // closed at the next change; nil while nobody waits for one
+	final   bool          // no more messages come
+}
+
+// put adds a message. After discard its credit goes back at once.
+func (b *backlog) put(m Message) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.final {
+		m.release()
+		return
+	}
+	b.list = append(b.list, m)
+	b.change()
+}
+
+// next returns the oldest message, for which it waits. It returns false when ctx ends, or
+// when there are no more messages.
+func (b *backlog) next(ctx context.Context) (Message, bool) {
+	for ctx.Err() == nil {
+		m, ok, changed := b.take()
+		if ok || changed == nil {
+			return m, ok
+		}
+		select {
+		case <-changed:
+		case <-ctx.Done():
+		}
+	}
+	return Message{}, false
+}
+
+// take returns the oldest message, or else a channel that is closed at the next change.
+// The channel is nil if no more messages come.
+func (b *backlog) take() (m Message, ok bool, changed <-chan struct{}) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	switch {
+	case len(b.list) > 0:
+		m, b.list[0] = b.list[0], Message{}
+		if b.list = b.list[1:]; len(b.list) == 0 {
+			b.list = nil
+		}
+		return m, true, nil
+	case b.final:
+		return m, false, nil
+	case b.changed == nil:
+		b.changed = make(chan struct{})
+	}
+	return m, false, b.changed
+}
+
+// finish says that no more messages come: next returns those that wait, and then false.
+func (b *backlog) finish() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.final = true
+	b.change()
+}
+
+// discard gives back the credit of the messages that wait, and finishes the backlog.
+func (b *backlog) discard() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for _, m := range b.list {
+		m.release()
+	}
+	b.list, b.final = nil, true
+	b.change()
+}
+
+// change wakes all that wait; the caller holds mu.
+func (b *backlog) change() {
+	if b.changed != nil {
+		close(b.changed)
+		b.changed = nil
+	}
+}
+
+func (b *backlog) over() bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.final
+}
+
+func (b *backlog) len() int {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return len(b.list)
+}
+
+// each calls f with one message after the other until ctx ends, no more messages come, or
+// f returns false. The credit of a message goes back when f has returned or panicked.
+func (b *backlog) each(ctx context.Context, f func(Message) (goOn bool)) {
+	one := func() bool {
+		m, ok := b.next(ctx)
+		if !ok {
+			return false
+		}
+		defer m.release()
+		return f(m)
+	}
+	for one() {
+	}
+}
+
+// eachKept calls f with one message of the inbox after the other until listen ends or f
+// returns false for goOn. A message for which f returns true for handled is acknowledged,
+// within ctx.
+func (n *Node) eachKept(ctx, listen context.Context, f func(Message) (handled, goOn bool)) error {
+	for m, err := range n.inbox.Listen(listen, inbox.ListenOptions{}) {
+		if err != nil {
+			return err
+		}
+		if listen.Err() != nil {
+			return nil
+		}
+		handled, goOn := f(n.keptMessage(m))
+		if handled {
+			if err := n.inbox.Ack(ctx, m.Seq); err != nil {
+				return err
+			}
+		}
+		if !goOn {
+			return nil
+		}
+	}
+	return nil
+}

@@ -1,0 +1,291 @@
+package gamelan
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"runtime/debug"
+	"sync/atomic"
+	"time"
+
+	"github.com/asynkron/protoactor-go/actor"
+
+	"github.com/gamelan-p2p/gamelan/actors"
+	"github.com/gamelan-p2p/gamelan/inspect"
+	"github.com/gamelan-p2p/gamelan/supervisor"
+)
+
+// WithMessages calls f with each message that peers send to this node, one at a time,
+// those of one peer in their order. The function may wait; its ctx ends when the node
+// stops. A message's credit returns to its sender when f has returned, so a slow function
+// slows down its senders and nobody else. [Node.Close] lets f handle the messages that
+// were accepted, within its deadline.
+//
+// If f returns an error, the message is dropped; the node counts it, and logs at most one
+// warning a minute. A panic does what the option [OnPanic] says for an actor: the message is
+// dropped, and by default the actor that calls f is restarted.
+//
+// With [WithInbox] the messages are those of the inbox. A message is acknowledged when f
+// returns nil. Otherwise it comes again about ten seconds later, or after the restart that a
+// panic causes; meanwhile f gets the messages behind it.
+//
+// For messages in a loop see [Node.Messages]; for an actor of your own, [WithHandler].
+func WithMessages(f func(ctx context.Context, m Message) error, opts ...ActorOption) Option {
+	return func(o *options) error {
+		switch {
+		case f == nil:
+			return errors.New("gamelan: WithMessages was given no function")
+		case o.messages != nil:
+			return errors.New("gamelan: WithMessages was given twice")
+		}
+		o.messages = &messagesOption{f, opts}
+		return nil
+	}
+}
+
+type messagesOption struct {
+	f    func(context.Context, Message) error
+	opts []ActorOption
+}
+
+// openMessages registers the actor that calls the function of [WithMessages]. With an inbox
+// the inbox is the handler of plain messages, and the actor speaks no protocol.
+func (b *builder) openMessages(n *Node) error {
+	if b.messages == nil {
+		return nil
+	}
+	s := &calls{f: b.messages.f, backlog: new(backlog)}
+	m := actors.Register{Drains: true, Ended: s.backlog.discard}
+	if n.inbox != nil {
+		m.Actor, s.inbox = "messages", true
+	} else if b.handled() {
+		return errors.New("gamelan: WithMessages and WithHandler were both given, and plain messages go to one of them; leave one out")
+	}
+	return b.add(m, func(n *Node) actor.Actor { return &caller{calls: s, n: n} }, b.messages.opts)
+}
+
+// calls is what outlives restarts of the caller.
+type calls struct {
+	f        func(context.Context, Message) error
+	inbox    bool // the messages are those of the inbox
+	backlog  *backlog
+	draining *actor.PID // waits for Drained
+
+	handled, failed atomic.Uint64
+	errs            atomic.Uint64         // of failed: f returned an error
+	last            atomic.Pointer[error] // that f returned
+	warned          uint64                // errs at the last warning
+	told            atomic.Bool           // the actor was sent failing, and has not waited quietAfter since
+	waits           atomic.Bool           // the actor was sent notHandled, and has not waited retryAfter since
+}
+
+// caller calls the user's function with messages, in a task.
+//
+// In: Received, Drain. Out: Drained. A restart cancels the context of the call that goes
+// on, and loses nothing else.
+type caller struct {
+	*calls
+	n       *Node
+	running bool
+	stop    func() // ends the listening of the task
+}
+
+type (
+	// crashed says that f has panicked. The caller panics in its turn, so that its
+	// policy decides.
+	crashed struct {
+		err    *supervisor.PanicError
+		source any
+	}
+	// carryOn follows crashed. It reaches the caller only if the panic was contained.
+	carryOn struct{ resume func() }
+	// failing says that f has returned an error.
+	failing struct{}
+	// notHandled says that a message of the inbox must come again.
+	notHandled struct{}
+	// retryTick makes such messages come again.
+	retryTick struct{}
+	// quiet ends the time without further warnings.
+	quiet struct{}
+	// startTick starts the task again.
+	startTick struct{}
+)
+
+// Source attributes the panic to the peer whose message it was.
+func (m crashed) Source() any { return m.source }
+
+const (
+	// quietAfter is the least time between two warnings about errors of f.
+	quietAfter = time.Minute
+	// retryAfter is how long messages that were not handled stay in the hand of the task.
+	retryAfter = 10 * time.Second
+	// againAfter is the pause after an inbox that could not be read.
+	againAfter = 5 * time.Second
+)
+
+func (a *caller) Receive(c actor.Context) {
+	switch m := c.Message().(type) {
+	case *actor.Started:
+		if a.told.Load() { // the timers ended with the last incarnation
+			supervisor.After(c, quietAfter, quiet{})
+		}
+		a.waits.Store(false) // its listener has handed back its messages
+		a.start(c)
+	case actors.Received:
+		a.backlog.put(a.n.plainMessage(m))
+	case supervisor.TaskDone:
+		a.done(c, m.Err)
+	case startTick:
+		a.start(c)
+	case crashed:
+		panic(m.err)
+	case carryOn:
+		m.resume()
+	case failing:
+		a.warn(c)
+	case notHandled:
+		supervisor.After(c, retryAfter, retryTick{})
+	case retryTick:
+		a.waits.Store(false)
+		a.stop() // a listener that leaves hands back what it has not acknowledged
+	case quiet:
+		if a.told.Store(false); a.errs.Load() != a.warned {
+			a.told.Store(true)
+			a.warn(c)
+		}
+	case supervisor.Drain:
+		a.draining = c.Sender()
+		a.start(c)
+		a.finish()
+	default:
+		supervisor.Unhandled(c)
+	}
+}
+
+// start starts the task that calls f, unless the task runs.
+func (a *caller) start(c actor.Context) {
+	if a.running {
+		return
+	}
+	a.running = true
+	listen, stop := context.WithCancel(context.Background())
+	a.stop = stop
+	if a.draining != nil {
+		a.finish()
+	}
+	log := supervisor.Log(c)
+	supervisor.Go(c, "messages", nil, func(ctx context.Context) error {
+		defer stop()
+		defer context.AfterFunc(ctx, stop)()
+		call := func(m Message) (handled, goOn bool) { return a.call(ctx, log, m) }
+		if a.inbox {
+			return a.n.eachKept(ctx, listen, call)
+		}
+		a.backlog.each(ctx, func(m Message) bool { _, goOn := call(m); return goOn })
+		return nil
+	})
+}
+
+// finish lets the task end: at once after the message in hand with an inbox, which keeps
+// the others, and otherwise when no more messages wait.
+func (a *caller) finish() {
+	if a.inbox {
+		a.stop()
+	} else {
+		a.backlog.finish()
+	}
+}
+
+// done handles the end of the task.
+func (a *caller) done(c actor.Context, err error) {
+	a.running = false
+	if a.draining != nil {
+		c.Send(a.draining, supervisor.Drained{From: c.Self()})
+		return
+	}
+	if err == nil {
+		a.start(c)
+		return
+	}
+	supervisor.Log(c).Warn("no messages for the function of WithMessages; it is tried again", "err", err)
+	supervisor.After(c, againAfter, startTick{})
+}
+
+// call calls f, on the task's goroutine. After a panic it waits for the actor's policy.
+func (a *calls) call(ctx context.Context, log *slog.Logger, m Message) (handled, goOn bool) {
+	err, crash := a.try(ctx, m)
+	switch {
+	case crash != nil:
+		a.failed.Add(1)
+		resumed := make(chan struct{})
+		supervisor.Tell(ctx, crashed{crash, m.source()})
+		supervisor.Tell(ctx, carryOn{func() { close(resumed) }})
+		select {
+		case <-resumed:
+			a.retry(ctx)
+			return false, true
+		case <-ctx.Done():
+			return false, false
+		}
+	case err != nil:
+		a.failed.Add(1)
+		a.errs.Add(1)
+		a.last.Store(&err)
+		log.Debug("the function for messages returned an error", "peer", m.Peer, "err", err)
+		if !a.told.Swap(true) {
+			supervisor.Tell(ctx, failing{})
+		}
+		a.retry(ctx)
+		return false, true
+	}
+	a.handled.Add(1)
+	return true, true
+}
+
+// retry makes a message of the inbox come again that was not handled.
+func (a *calls) retry(ctx context.Context) {
+	if a.inbox && !a.waits.Swap(true) {
+		supervisor.Tell(ctx, notHandled{})
+	}
+}
+
+// try calls f and turns its panic into a PanicError with the stack of the panic.
+func (a *calls) try(ctx context.Context, m Message) (err error, crash *supervisor.PanicError) {
+	returned := false
+	defer func() {
+		if r := recover(); r != nil {
+			crash = &supervisor.PanicError{Value: r, Stack: debug.Stack(), Msg: "gamelan.Message"}
+		} else if !returned { // runtime.Goexit
+			a.failed.Add(1)
+		}
+	}()
+	err = a.f(ctx, m)
+	returned = true
+	return err, nil
+}
+
+// warn logs the errors of f since the last warning.
+func (a *caller) warn(c actor.Context) {
+	total := a.errs.Load()
+	if last := a.last.Load(); last != nil {
+		supervisor.Log(c).Warn("the function for messages returns errors", "n", total-a.warned, "err", *last)
+	}
+	a.warned = total
+	supervisor.After(c, quietAfter, quiet{})
+}
+
+// String is the actor's line in the tree.
+func (a *calls) String() string {
+	s := inspect.Count(a.handled.Load(), "message") + " handled"
+	if n := a.failed.Load(); n > 0 {
+		s += fmt.Sprintf(", %s failed", inspect.Number(n))
+	}
+	if n := a.backlog.len(); n > 0 {
+		s += fmt.Sprintf(", %d waiting", n)
+	}
+	if last := a.last.Load(); last != nil {
+		s += fmt.Sprintf(", last error: %v", *last)
+	}
+	return s
+}

@@ -1,0 +1,105 @@
+package gamelan
+
+import (
+	"github.com/gamelan-p2p/gamelan/actors"
+	"github.com/gamelan-p2p/gamelan/actors/discovery"
+	"github.com/gamelan-p2p/gamelan/actors/inbox"
+	"github.com/gamelan-p2p/gamelan/actors/kad"
+	safpart "github.com/gamelan-p2p/gamelan/actors/saf"
+	"github.com/gamelan-p2p/gamelan/actors/saf/store"
+	torpart "github.com/gamelan-p2p/gamelan/actors/tor"
+)
+
+// These types are arguments and results of this package. They have names here, so that
+// no program has to import the packages of the node's actors.
+type (
+	// Status is how the node is connected: see [Node.Status].
+	Status = actors.Status
+	// Liveness is whether others reach the node: see [Node.Reachability].
+	Liveness = actors.Liveness
+	// DialError lists what was tried to reach a peer.
+	DialError = actors.DialError
+	// DialAttempt is one attempt to reach a peer.
+	DialAttempt = actors.DialAttempt
+	// ClosedConn is a connection that has ended, and why.
+	ClosedConn = actors.ClosedConn
+	// ProtocolNotTaken is a protocol on which a peer takes no messages of this node.
+	ProtocolNotTaken = actors.NotTaken
+	// Imported counts the peers that were imported: see [Peers.Import].
+	Imported = actors.Imported
+	// Synced is the result of [DHT.Sync].
+	Synced = discovery.Synced
+	// Inbox is the node's durable inbox: see [Node.Inbox].
+	Inbox = inbox.Inbox
+	// ListenOptions are the settings of [Inbox.Listen].
+	ListenOptions = inbox.ListenOptions
+	// KeptMessage is a message of the inbox.
+	KeptMessage = inbox.Message
+	// OverDHT holds the fields that only a message over the DHT has.
+	OverDHT = inbox.DHT
+	// InboxReport is what [CheckStore] says of the inbox.
+	InboxReport = inbox.Report
+	// StoredReport is what [CheckStore] says of the messages that are stored for others.
+	StoredReport = store.Report
+	// KVConfig are the settings of a client of the key-value DHT: see [KV.Open].
+	KVConfig = kad.Config
+	// KVClient is a client of the key-value DHT.
+	KVClient = kad.Client
+)
+
+// These are the values of an [Event].
+type (
+	PeerConnected    = actors.PeerConnected
+	PeerDisconnected = actors.PeerDisconnected
+	PeerRefused      = actors.PeerRefused
+	// PeerDialFailed reports a dial that has failed at every address.
+	PeerDialFailed  = actors.DialFailed
+	PeersGiven      = actors.PeersGiven
+	InboundRejected = actors.InboundRejected
+	PeerBanned      = actors.PeerBanned
+	PeerUnbanned    = actors.PeerUnbanned
+	StatusChanged   = actors.StatusChanged
+	StoreTroubled   = actors.StoreTroubled
+	StoreHealed     = actors.StoreHealed
+	ClockSet        = actors.ClockSet
+	ProtocolFailed  = actors.ProtocolFailed
+	ListenerBound   = actors.ListenerBound
+
+	StoredMessagesReceived = safpart.StoredMessagesReceived
+	StorageTroubled        = safpart.StorageTroubled
+	StorageHealed          = safpart.StorageHealed
+
+	TorConnected          = torpart.Connected
+	TorDisconnected       = torpart.Disconnected
+	TorServicePublished   = torpart.ServicePublished
+	TorServiceUnpublished = torpart.ServiceUnpublished
+)
+
+// Errors of this package's methods, for [errors.Is]. ErrClosed, ErrNoActor and others
+// stand where they are used.
+var (
+	ErrUnknownPeer      = actors.ErrUnknownPeer
+	ErrBanned           = actors.ErrBanned
+	ErrSelf             = actors.ErrSelf
+	ErrNoAddress        = actors.ErrNoAddress
+	ErrExcluded         = actors.ErrExcluded
+	ErrSpared           = actors.ErrSpared
+	ErrBansFull         = actors.ErrBansFull
+	ErrConnectionClosed = actors.ErrConnectionClosed
+	ErrDialCancelled    = actors.ErrDialCancelled
+	ErrNotAdopted       = actors.ErrNotAdopted
+	ErrOverloaded       = actors.ErrOverloaded
+	ErrNameTaken        = actors.ErrNameTaken
+	ErrBadName          = actors.ErrBadName
+	ErrProtocolTaken    = actors.ErrProtocolTaken
+	ErrNotTaken         = actors.ErrNotTaken
+	ErrTypeTaken        = actors.ErrTypeTaken
+	ErrTooManyProtocols = actors.ErrTooManyProtocols
+	ErrNotRegistered    = actors.ErrNotRegistered
+	ErrStoreFailed      = actors.ErrStoreFailed
+	ErrNotDurable       = actors.ErrNotDurable
+	ErrNotDiscovered    = actors.ErrNotDiscovered
+	ErrNotAnnounced     = actors.ErrNotAnnounced
+	ErrNoAnswer         = actors.ErrNoAnswer
+	ErrNoInbox          = inbox.ErrNone
+)
