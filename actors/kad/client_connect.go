@@ -2,6 +2,7 @@ package kad
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -82,13 +83,16 @@ func (c *Client) request(ctx context.Context, who Contact, m kad.Message) (*answ
 		return nil, &UnreachableError{at, "no gateway of the client reaches it"}
 	}
 	a, err := clientAsk[*answer](ctx, c, g.pid, &direct{ask{core: c.x, ref: c.x.ref(), to: who, route: route, msg: m}})
+	limited := (*RateLimitedError)(nil)
 	switch {
 	case err != nil:
 		return nil, err
+	case errors.As(a.err, &limited):
+		return nil, limited
 	case a.state != answered:
 		return nil, &UnreachableError{at, a.why}
 	case a.msg.Status == kad.RateLimited:
-		return nil, &RateLimitedError{a.msg.RetryAfter}
+		return nil, &RateLimitedError{RetryAfter: a.msg.RetryAfter}
 	}
 	return a, nil
 }

@@ -3,7 +3,6 @@ package kad
 import (
 	"errors"
 	"fmt"
-	"time"
 
 	"github.com/gamelan-p2p/gamelan/dht/kad"
 	"github.com/gamelan-p2p/gamelan/dht/kad/lookup"
@@ -107,12 +106,4 @@ type SeqTooLowError struct{ Current *Record }
 // Error gives the sequence number of the newer value.
 func (e *SeqTooLowError) Error() string {
 	return fmt.Sprintf("kad: a value with seq %d exists already; read it, and put again", e.Current.Seq)
-}
-
-// RateLimitedError reports a contact that answers no more requests for a while.
-type RateLimitedError struct{ RetryAfter time.Duration }
-
-// Error says when to try again.
-func (e *RateLimitedError) Error() string {
-	return fmt.Sprintf("kad: the node limits requests; try again in %v", e.RetryAfter)
 }

@@ -1,6 +1,7 @@
 package kad_test
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -302,6 +303,54 @@ func TestPanicsArePunished(t *testing.T) {
 		time.Sleep(limit.PanicWindow)
 		if s, _ := n.status(t, 1, ""); s != dhtkad.OK {
 			t.Errorf("got %v a minute later, want %v", s, dhtkad.OK)
+		}
+	})
+}
+
+// A peer that has told the client when to come again is not asked before that, by nobody.
+func TestWaitsAsTold(t *testing.T) {
+	gamelantest.Bubble(t, func(t *testing.T) {
+		const peer, wait = 11, 30 * time.Second
+		asked, busy := 0, false
+		n := &byHand{limits: kad.Limits{Private: true}}
+		n.reply = func(_ kad.Address, _ *kad.Message) (a kad.Message, ok bool) {
+			asked++
+			if busy {
+				a.Status, a.RetryAfter = dhtkad.RateLimited, wait
+			}
+			return a, true
+		}
+		c := limited(t, n, kad.StandaloneOptions{})
+		if _, err := c.ConnectTo(t.Context(), handContact(peer)); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(10 * time.Minute)
+		synctest.Wait()
+		n.mu.Lock()
+		asked, busy = 0, true
+		n.mu.Unlock()
+		told := func(least, most time.Duration) {
+			t.Helper()
+			_, err := c.Ping(t.Context(), handContact(peer))
+			if e := (*kad.RateLimitedError)(nil); !errors.As(err, &e) || e.RetryAfter < least || e.RetryAfter > most {
+				t.Errorf("got %v, want a %T with %v to %v", err, e, least, most)
+			}
+		}
+		told(wait, wait)
+		time.Sleep(wait / 2)
+		told(wait/2, wait/2)
+		_, _ = c.Get(t.Context(), kad.Key{1})
+		time.Sleep(wait/2 - time.Second)
+		synctest.Wait()
+		n.mu.Lock()
+		if asked != 1 {
+			t.Errorf("got %d requests within the wait, want the first one", asked)
+		}
+		busy = false
+		n.mu.Unlock()
+		time.Sleep(time.Second)
+		if _, err := c.Ping(t.Context(), handContact(peer)); err != nil {
+			t.Errorf("got %v after the wait, want an answer", err)
 		}
 	})
 }

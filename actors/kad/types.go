@@ -26,6 +26,8 @@ type (
 	View     = table.View
 	State    = upkeep.State
 	TooLarge = kad.ValueTooLargeError
+
+	RateLimitedError = kad.RateLimitedError
 )
 
 // The overlays.

@@ -1,6 +1,9 @@
 package kad
 
-import "fmt"
+import (
+	"fmt"
+	"time"
+)
 
 // Stage is the part of a message that a decoder was reading.
 type Stage string
@@ -45,4 +48,12 @@ type ValueTooLargeError struct {
 // Error names the limit, and what sets it.
 func (e *ValueTooLargeError) Error() string {
 	return fmt.Sprintf("kad: %d bytes, and %s takes at most %d", e.Size, e.Gateway, e.Max)
+}
+
+// RateLimitedError reports a contact that answers no more requests for a while.
+type RateLimitedError struct{ RetryAfter time.Duration }
+
+// Error says when to try again.
+func (e *RateLimitedError) Error() string {
+	return fmt.Sprintf("kad: the node limits requests; try again in %v", e.RetryAfter)
 }

@@ -126,7 +126,8 @@ type (
 	Sent struct{ Ref rpc.Ref }
 
 	// Lost: the request has ended without an answer. Err is set if this gateway cannot send
-	// it; it is what [Options.Check] returned.
+	// it: what [Options.Check] returned, or a [*kad.RateLimitedError] while the peer has told
+	// this node to wait.
 	Lost struct {
 		Ref rpc.Ref
 		Why rpc.Reason

@@ -54,6 +54,7 @@ type Machine struct {
 	limiter *limit.Limiter
 	proofs  *limit.Proofs // nil unless Unproven
 	met     *limit.Met
+	waits   waits // for peers that we asked too often
 
 	asked  map[rpc.Ref]*asked
 	probes rpc.Ref
@@ -84,7 +85,7 @@ func New(o Options) *Machine {
 		rpc: rpc.New(rpc.Options{
 			Max: o.Max, MaxPerPeer: o.MaxPerPeer, LoosePong: o.Overlay == kad.Seed, IDLen: cmp.Or(o.IDLen, idLen), Rand: o.Rand,
 		}),
-		limiter: limit.NewLimiter(o.Rates), met: limit.NewMet(), asked: make(map[rpc.Ref]*asked),
+		limiter: limit.NewLimiter(o.Rates), met: limit.NewMet(), waits: make(waits), asked: make(map[rpc.Ref]*asked),
 	}
 	if o.Unproven {
 		m.proofs = limit.NewProofs()
@@ -169,6 +170,10 @@ func (m *Machine) ask(now time.Time, e *Ask) {
 			m.do(Lost{e.Ref, rpc.Unsendable, err})
 			return
 		}
+	}
+	if left := m.waits.left(e.To, now); left > 0 {
+		m.do(Lost{e.Ref, rpc.Unsendable, &kad.RateLimitedError{RetryAfter: left}})
+		return
 	}
 	if e.Message.Verb == kad.Store && m.o.Overlay == kad.Seed {
 		m.met.Meet(e.To, now)
@@ -366,6 +371,9 @@ func (m *Machine) answered(now time.Time, r *Request) {
 func (m *Machine) matched(now time.Time, r *Request, f rpc.Answered) {
 	request := m.asked[f.Ref]
 	delete(m.asked, f.Ref)
+	if r.Message.Status == kad.RateLimited {
+		m.waits.note(r.Address, r.Message.RetryAfter, now)
+	}
 	echoed := f.Echoed && r.Message.Verb != kad.Pong
 	if echoed && m.proofs != nil {
 		m.proofs.Prove(r.Address, f.Peer, now)
