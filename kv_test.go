@@ -2,6 +2,7 @@ package gamelan_test
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"strings"
 	"testing"
@@ -73,6 +74,43 @@ func TestKV(t *testing.T) {
 		}
 		if _, err := a.KV().Open(t.Context(), kad.Config{Name: "late", Networks: []kad.Network{hub.Network()}}); !errors.Is(err, gamelan.ErrClosed) {
 			t.Errorf("got %v, want %v", err, gamelan.ErrClosed)
+		}
+	})
+}
+
+// fullDisk is a disk that takes nothing.
+type fullDisk struct{ kad.Keeper }
+
+var errFull = errors.New("no space left")
+
+func (fullDisk) Load(context.Context) (*kad.Kept, error)                                 { return new(kad.Kept), nil }
+func (fullDisk) Commit(context.Context, kad.Batch) error                                 { return errFull }
+func (fullDisk) Close() error                                                            { return nil }
+func (fullDisk) SaveContacts(context.Context, []kad.KeptContact, []kad.KeptFormer) error { return nil }
+
+// A node whose client of the key-value DHT cannot write records down is degraded, and says
+// which one and why.
+func TestKVDegraded(t *testing.T) {
+	gamelantest.Bubble(t, func(t *testing.T) {
+		n := gamelantest.NewNetwork(t).Start(gamelan.Config{NoDHT: true})
+		hub := kad.NewHub(kad.HubOptions{})
+		c, err := n.KV().Open(t.Context(), kad.Config{Name: "main", Networks: []kad.Network{hub.Network()}, Keeper: fullDisk{}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := n.Inspection().Degraded(t.Context()); len(got) != 0 {
+			t.Errorf("got %q before anything was written", got)
+		}
+		if _, err := c.Put(t.Context(), []byte("hello")); !errors.Is(err, errFull) {
+			t.Fatalf("got %v, want %v", err, errFull)
+		}
+		got := n.Inspection().Degraded(t.Context())
+		if len(got) != 1 || !strings.Contains(got[0], "client main of the key-value DHT") || !strings.Contains(got[0], "no space left") {
+			t.Errorf("got %q, want the client and the cause", got)
+		}
+		v, err := n.Inspection().Sections.Value(t.Context(), "kad")
+		if s, ok := v.(models.Kad); err != nil || !ok || s.Clients[0].Trouble != "no space left" {
+			t.Errorf("got %+v, %v, want the cause", v, err)
 		}
 	})
 }

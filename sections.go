@@ -68,13 +68,15 @@ func (n *Node) unhealthy(ctx context.Context) []string {
 }
 
 // degraded returns the reasons why a working node is degraded, as sentences: an inbox, or a
-// store of messages for others, that is full or cannot be written or read, a Tor that does not work, actors and
+// store of messages for others, that is full or cannot be written or read, a Tor that does not work, a client of
+// the key-value DHT that cannot write records down, actors and
 // services that panicked in the last ten minutes, and the user's actors and services that a
 // panic has stopped. If messages of
 // peers are the cause, a restart of the node would not help.
 func (n *Node) degraded(now time.Time) (reasons []string) {
 	reasons = append(inboxDegraded(inboxSection(n)), n.storeForwardDegraded()...)
 	reasons = append(reasons, n.torDegraded()...)
+	reasons = append(reasons, n.kadDegraded()...)
 	for _, p := range n.trunk.Panicking() {
 		reasons = append(reasons, panicking(p, now))
 	}

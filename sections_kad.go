@@ -27,6 +27,16 @@ func kadSection(ctx context.Context, n *Node) models.Kad {
 	return v
 }
 
+// kadDegraded returns why the node is degraded because of its clients of the key-value DHT.
+func (n *Node) kadDegraded() (list []string) {
+	for _, c := range n.kad.Clients() {
+		if err := c.Trouble(); err != nil {
+			list = append(list, fmt.Sprintf("the client %s of the key-value DHT stores nothing for others, because records cannot be written to the disk: %s", c.Name(), sentence(err)))
+		}
+	}
+	return list
+}
+
 func kadClient(s *kad.Status) models.KadClient {
 	v := models.KadClient{
 		Name: s.Name, ID: s.ID.Text(s.IDLen), Overlay: s.Overlay.String(), Mode: s.Mode.String(), State: s.State.String(),
@@ -34,14 +44,19 @@ func kadClient(s *kad.Status) models.KadClient {
 		Records: s.Records, Cached: s.Cached, Bytes: s.Bytes, Own: s.Own,
 		Lookups: s.Lookups, Found: s.Found, Failed: s.Failed, Shared: s.Shared, Asked: s.Asked, Puts: s.Puts, Partial: s.Partial,
 		Published: s.Published, Replicated: s.Replicated, Requests: make(map[string]models.KadRequests, len(s.Requests)),
-		BytesIn: s.BytesIn, Malformed: s.Malformed, Busy: s.Busy, Unwanted: s.Unwanted, ClientMode: s.ClientMode, Damaged: s.Damaged,
+		BytesIn: s.BytesIn, BytesOut: s.BytesOut, Hops: s.Hops, HalfLife: s.HalfLife.Seconds(), Malformed: s.Malformed, Busy: s.Busy, Unwanted: s.Unwanted, ClientMode: s.ClientMode, Damaged: s.Damaged,
 		Refused: s.Refused,
+	}
+	if s.Disk != nil {
+		v.Trouble = sentence(s.Disk)
 	}
 	for _, a := range s.Addresses {
 		v.Addresses = append(v.Addresses, string(a))
 	}
 	for verb, r := range s.Requests {
-		v.Requests[verb] = models.KadRequests(r)
+		v.Requests[verb] = models.KadRequests{
+			Sent: r.Sent, Resent: r.Resent, Answered: r.Answered, Lost: r.Lost, Served: r.Served, Took: r.Took.Seconds(),
+		}
 	}
 	return v
 }

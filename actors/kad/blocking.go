@@ -108,6 +108,9 @@ func (l *blockingLink) Send(c actor.Context, o Outgoing) error {
 	default:
 		l.requests = append(l.requests, o)
 	}
+	if size := l.n.o.Limits.Size; size != nil {
+		l.port.Sent(size(&o.Message))
+	}
 	l.flush(c)
 	return nil
 }

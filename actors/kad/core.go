@@ -33,6 +33,9 @@ type core struct {
 	joined atomic.Bool   // the first lookup of the own id has ended. Written by upkeep.
 	last   atomic.Uint64 // ref of the last request
 
+	halfLife atomic.Int64              // of contacts, in nanoseconds; 0: unknown. Written by upkeep.
+	disk     atomic.Pointer[diskFault] // nil: records can be written down. Written by store.
+
 	former  atomic.Pointer[[]upkeep.Former] // Written by upkeep.
 	kept    atomic.Pointer[Kept]            // what was on the disk when the client started
 	figures figures
@@ -41,6 +44,17 @@ type core struct {
 	events  eventLog // of the client's own actor
 
 	closing atomic.Bool
+}
+
+// diskFault is why the last commit of records failed.
+type diskFault struct{ err error }
+
+// trouble returns why records cannot be written down at present; nil: they can.
+func (x *core) trouble() error {
+	if f := x.disk.Load(); f != nil {
+		return f.err
+	}
+	return nil
 }
 
 // published is a view of the table, with the number of the last change in it.
@@ -148,12 +162,13 @@ func (x *core) check(r *Record) error { return record.Check(x.Overlay, r, x.host
 // figures are the counters of a client. All actors of the client write them.
 type figures struct {
 	lookups, lookupsFound, lookupsFailed, lookupsShared atomic.Uint64
-	lookupAsked                                         atomic.Uint64
+	lookupAsked, hops                                   atomic.Uint64
 	puts, putsPartial                                   atomic.Uint64
 	published, replicated                               atomic.Uint64
 	sent, answered, lost, resent                        [verbs]atomic.Uint64
 	served                                              [verbs]atomic.Uint64
-	bytesIn                                             atomic.Uint64
+	took                                                [verbs]atomic.Int64 // nanoseconds, of those answered
+	bytesIn, bytesOut                                   atomic.Uint64
 	malformed, busy, unwanted, refusedMode              atomic.Uint64
 	refused                                             sync.Map // limit.Reason → *atomic.Uint64
 	damaged                                             atomic.Uint64

@@ -49,6 +49,9 @@ func TestDiskIsFull(t *testing.T) {
 		fails.Store(true)
 		store("the first one", dhtkad.OK) // nobody knows yet
 		store("the next one", dhtkad.Busy)
+		if err := c.Trouble(); !errors.Is(err, full) {
+			t.Errorf("got %v, want the error of the disk", err)
+		}
 		if s := c.Status(t.Context()); !errors.Is(s.Disk, full) || !strings.Contains(s.String(), "degraded") {
 			t.Errorf("got %v (%s), want the error of the disk", s.Disk, s.String())
 		}
@@ -63,8 +66,8 @@ func TestDiskIsFull(t *testing.T) {
 		time.Sleep(time.Second)
 		synctest.Wait()
 		store("afterwards", dhtkad.OK)
-		if s := c.Status(t.Context()); s.Disk != nil {
-			t.Errorf("got %v, want a disk that works", s.Disk)
+		if s := c.Status(t.Context()); s.Disk != nil || c.Trouble() != nil {
+			t.Errorf("got %v and %v, want a disk that works", s.Disk, c.Trouble())
 		}
 	})
 }

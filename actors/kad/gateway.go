@@ -327,6 +327,7 @@ func (a *gateway) answered(c actor.Context, f *rules.Answered, m *arrived) {
 	p := a.g.pending[uint64(f.Ref)]
 	delete(a.g.pending, p.ref)
 	a.x.figures.answered[p.msg.Verb].Add(1)
+	a.x.figures.took[p.msg.Verb].Add(int64(f.Took))
 	peer := f.Contact
 	if len(peer.Addresses) == 0 || peer.ID == p.to.ID && peer.Stamp < p.to.Stamp {
 		peer = p.to

@@ -358,6 +358,7 @@ func (a *lookups) ended(c actor.Context, m lookupEnded) {
 	f.lookupAsked.Add(uint64(m.result.Asked))
 	if m.result.Record != nil {
 		f.lookupsFound.Add(1)
+		f.hops.Add(uint64(m.result.Hops))
 	}
 	if r.key.Mode == lookup.ForNodes {
 		c.Send(a.x.upkeep, lookedUp{r.key.Target, m.result.Nearest})

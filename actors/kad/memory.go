@@ -158,6 +158,7 @@ func (l *memoryLink) Send(c actor.Context, o Outgoing) error {
 	a := &memoryArrival{to: o.Address, in: Incoming{
 		Packet: Packet{Address: l.m.at, PublicKey: l.self.PublicKey, Message: o.Message, Size: memorySize(&o.Message)}, From: l.self,
 	}}
+	l.port.Sent(a.in.Size)
 	delay, ok := l.m.hub.fate(l.m.at, o.Address)
 	switch {
 	case !ok:

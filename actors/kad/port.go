@@ -83,6 +83,9 @@ func (p *Port) Tell(m any) { p.tell(m) }
 // Malformed counts bytes from an address that are no message.
 func (p *Port) Malformed(_ Address, _ error) { p.gate.core.figures.malformed.Add(1) }
 
+// Sent counts the bytes of a packet that the [Link] has taken.
+func (p *Port) Sent(bytes int) { p.gate.core.figures.bytesOut.Add(uint64(bytes)) }
+
 // Deliver hands over a packet that came in. It takes the token that admits the packet. If
 // none is left, Deliver counts the packet as dropped and returns false; a Network whose
 // wire has an answer for that sends BUSY.

@@ -134,7 +134,11 @@ func (l *seedLink) Send(_ actor.Context, o Outgoing) error {
 	if err != nil {
 		return err
 	}
-	return l.socket.Send(to, b, o.Answer)
+	if err := l.socket.Send(to, b, o.Answer); err != nil {
+		return err
+	}
+	l.port.Sent(len(b))
+	return nil
 }
 
 // flushed reports that the socket has sent what it had taken, or has not in time.

@@ -27,6 +27,8 @@ type Status struct {
 	// Disk is why records cannot be written down at present; nil: they can. Meanwhile records
 	// of others are refused, and what is stored is served.
 	Disk error
+	// HalfLife is the time within which half of the contacts leave; 0: too few have left.
+	HalfLife time.Duration
 	Stats
 }
 
@@ -34,11 +36,13 @@ type Status struct {
 type Stats struct {
 	Lookups, Found, Failed, Shared uint64 // Shared: callers that joined a lookup under way
 	Asked                          uint64 // contacts, by lookups
+	Hops                           uint64 // of all lookups that found a value together
 	Puts, Partial                  uint64
 	Published, Replicated          uint64
 
 	Requests map[string]RequestStats // by verb
 	BytesIn  uint64
+	BytesOut uint64 // as far as the gateways know how long packets are
 	// What was not done, and why.
 	Malformed  uint64 // packets that could not be decoded
 	Busy       uint64 // packets without a token
@@ -48,8 +52,12 @@ type Stats struct {
 	Refused    map[string]uint64
 }
 
-// RequestStats counts requests of one verb. Resent are the copies beyond the first.
-type RequestStats struct{ Sent, Resent, Answered, Lost, Served uint64 }
+// RequestStats counts requests of one verb. Resent are the copies beyond the first, and Took
+// is the time of all that were answered together.
+type RequestStats struct {
+	Sent, Resent, Answered, Lost, Served uint64
+	Took                                 time.Duration
+}
 
 // Stats returns the counts of now. It never waits.
 func (c *Client) Stats() Stats {
@@ -57,17 +65,21 @@ func (c *Client) Stats() Stats {
 	s := Stats{
 		Lookups: f.lookups.Load(), Found: f.lookupsFound.Load(), Failed: f.lookupsFailed.Load(), Shared: f.lookupsShared.Load(),
 		Asked: f.lookupAsked.Load(), Puts: f.puts.Load(), Partial: f.putsPartial.Load(),
-		Published: f.published.Load(), Replicated: f.replicated.Load(), BytesIn: f.bytesIn.Load(),
+		Published: f.published.Load(), Replicated: f.replicated.Load(), BytesIn: f.bytesIn.Load(), BytesOut: f.bytesOut.Load(), Hops: f.hops.Load(),
 		Malformed: f.malformed.Load(), Busy: f.busy.Load(), Unwanted: f.unwanted.Load(), ClientMode: f.refusedMode.Load(), Damaged: f.damaged.Load(),
 		Requests: make(map[string]RequestStats), Refused: f.refusals(),
 	}
 	for v := kad.Ping; v <= kad.Store; v++ {
 		s.Requests[v.String()] = RequestStats{
 			Sent: f.sent[v].Load(), Resent: f.resent[v].Load(), Answered: f.answered[v].Load(), Lost: f.lost[v].Load(), Served: f.served[v].Load(),
+			Took: time.Duration(f.took[v].Load()),
 		}
 	}
 	return s
 }
+
+// Trouble returns why records cannot be written down at present; nil: they can. It never waits.
+func (c *Client) Trouble() error { return c.x.trouble() }
 
 // Status returns the state of the client. It waits for the actor store, at most 100 ms; if
 // that does not answer, the numbers of records are 0.
@@ -77,6 +89,7 @@ func (c *Client) Status(ctx context.Context) Status {
 	s := Status{
 		Name: x.Name, ID: x.self, IDLen: x.idLen(), Overlay: x.Overlay, Mode: x.modeNow(), State: c.State(),
 		Addresses: c.Addresses(), Contacts: v.Len(), Buckets: v.Buckets(), Stats: c.Stats(),
+		Disk: x.trouble(), HalfLife: time.Duration(x.halfLife.Load()),
 	}
 	for _, g := range x.gates {
 		s.Networks = append(s.Networks, g.network.Label())
@@ -84,7 +97,7 @@ func (c *Client) Status(ctx context.Context) Status {
 	ctx, cancel := context.WithTimeout(ctx, inspect.AskTimeout)
 	defer cancel()
 	if r, err := clientAsk[storeFigures](ctx, c, x.store, getStore{}); err == nil {
-		s.Records, s.Cached, s.Bytes, s.Own, s.Disk = r.records, r.cached, r.bytes, r.own, r.err
+		s.Records, s.Cached, s.Bytes, s.Own = r.records, r.cached, r.bytes, r.own
 	}
 	return s
 }

@@ -106,7 +106,7 @@ func (a *storeActor) Receive(c actor.Context) {
 		a.tellUpkeep(c)
 	case getStore:
 		records, cached, bytes := a.held.Size()
-		supervisor.Reply(c, storeFigures{records, cached, bytes, len(a.x.stored.own), a.err})
+		supervisor.Reply(c, storeFigures{records, cached, bytes, len(a.x.stored.own)})
 	case storeDue:
 		a.expiry.fired()
 		a.dropped(c, a.held.Expire(supervisor.Now(c)))
@@ -126,6 +126,7 @@ func (a *storeActor) Receive(c actor.Context) {
 
 func (a *storeActor) start(c actor.Context) {
 	s := &a.x.stored
+	a.err = a.x.trouble()
 	now, wall := supervisor.Now(c), supervisor.Wall(c)
 	a.held = store.New(a.x.self, *a.x.Limits)
 	if s.held != nil { // a restart: into a store of which nothing is half done

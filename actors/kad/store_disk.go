@@ -110,6 +110,10 @@ func (a *storeActor) commit(c actor.Context) {
 func (a *storeActor) written(c actor.Context, err error) {
 	s := &a.x.stored
 	a.writing = false
+	if err != nil && a.err == nil {
+		supervisor.Log(c).Error("records cannot be written down", "err", err)
+	}
+	a.fault(err) // before a caller learns of it
 	var rest []*ownWaiter
 	for i, w := range s.waiters {
 		switch {
@@ -126,12 +130,8 @@ func (a *storeActor) written(c actor.Context, err error) {
 	s.waiters = rest
 	if err != nil {
 		s.dirty.merge(s.flying)
-		if a.err == nil {
-			supervisor.Log(c).Error("records cannot be written down", "err", err)
-		}
 	}
 	s.flying = changes{}
-	a.err = err
 	if len(a.finishing) > 0 {
 		a.finish(c)
 		return
@@ -143,6 +143,16 @@ func (a *storeActor) written(c actor.Context, err error) {
 	if len(s.dirty.held)+len(s.dirty.own) > 0 {
 		a.later(c)
 	}
+}
+
+// fault notes why the last commit failed; nil: it did not.
+func (a *storeActor) fault(err error) {
+	a.err = err
+	if err == nil {
+		a.x.disk.Store(nil)
+		return
+	}
+	a.x.disk.Store(&diskFault{err})
 }
 
 // finish writes what is not on the disk yet. If that fails, it is lost.

@@ -64,10 +64,7 @@ type (
 	tellUpkeep struct{}
 
 	getStore     struct{}
-	storeFigures struct {
-		records, cached, bytes, own int
-		err                         error // of the last commit
-	}
+	storeFigures struct{ records, cached, bytes, own int }
 
 	storeDue    struct{}
 	storeGather struct{}

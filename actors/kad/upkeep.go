@@ -203,6 +203,7 @@ func (a *upkeepActor) step(c actor.Context, e upkeep.Event) {
 			a.x.joined.Store(true)
 			c.Send(a.x.table, joined{})
 		case upkeep.Churn:
+			a.x.halfLife.Store(int64(f.HalfLife))
 			c.Send(a.x.table, churned{f.HalfLife})
 		case upkeep.Changed:
 			a.changed(c, f)

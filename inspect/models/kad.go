@@ -12,9 +12,10 @@ type Kad struct {
 type KadClient struct {
 	Name      string   `json:"name"`
 	ID        string   `json:"id"`
-	Overlay   string   `json:"overlay"` // native or seed
-	Mode      string   `json:"mode"`    // server or client
-	State     string   `json:"state"`   // idle, bootstrapping, ready or isolated
+	Overlay   string   `json:"overlay"`           // native or seed
+	Mode      string   `json:"mode"`              // server or client
+	State     string   `json:"state"`             // idle, bootstrapping, ready or isolated
+	Trouble   string   `json:"trouble,omitempty"` // why records cannot be written to the disk
 	Networks  []string `json:"networks"`
 	Addresses []string `json:"addresses"`
 	Contacts  int      `json:"contacts"`
@@ -30,6 +31,7 @@ type KadClient struct {
 	Failed     uint64 `json:"failed"` // lookups whose actor failed
 	Shared     uint64 `json:"shared"` // callers that joined a lookup under way
 	Asked      uint64 `json:"asked"`  // contacts asked by lookups
+	Hops       uint64 `json:"hops"`   // of the lookups that found a value, together
 	Puts       uint64 `json:"puts"`
 	Partial    uint64 `json:"partial"` // puts that fewer nodes than the quorum accepted
 	Published  uint64 `json:"published"`
@@ -37,12 +39,14 @@ type KadClient struct {
 
 	Requests   map[string]KadRequests `json:"requests"` // by verb
 	BytesIn    uint64                 `json:"bytes_in"`
-	Malformed  uint64                 `json:"malformed"`   // packets that could not be decoded
-	Busy       uint64                 `json:"busy"`        // packets that came while too many were in work
-	Unwanted   uint64                 `json:"unwanted"`    // answers to no request
-	ClientMode uint64                 `json:"client_mode"` // requests while the client served nobody
-	Damaged    uint64                 `json:"damaged"`     // entries on the disk
-	Refused    map[string]uint64      `json:"refused"`     // requests of others, by reason
+	BytesOut   uint64                 `json:"bytes_out"`
+	HalfLife   float64                `json:"half_life_seconds,omitempty"` // of contacts; 0: too few have left
+	Malformed  uint64                 `json:"malformed"`                   // packets that could not be decoded
+	Busy       uint64                 `json:"busy"`                        // packets that came while too many were in work
+	Unwanted   uint64                 `json:"unwanted"`                    // answers to no request
+	ClientMode uint64                 `json:"client_mode"`                 // requests while the client served nobody
+	Damaged    uint64                 `json:"damaged"`                     // entries on the disk
+	Refused    map[string]uint64      `json:"refused"`                     // requests of others, by reason
 }
 
 // KadRequests are the requests of one verb.
@@ -52,6 +56,8 @@ type KadRequests struct {
 	Answered uint64 `json:"answered"`
 	Lost     uint64 `json:"lost"`
 	Served   uint64 `json:"served"` // of others
+
+	Took float64 `json:"took_seconds"` // of those answered, together
 }
 
 // KadContact is a contact of a routing table.

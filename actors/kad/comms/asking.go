@@ -56,6 +56,7 @@ func (l *link) request(c actor.Context, o *kad.Outgoing) error {
 	if err := x.add(body); err != nil {
 		return err
 	}
+	l.port.Sent(len(body) + frame.HeaderLen)
 	if fresh {
 		if err := l.connect(c, x, &o.To); err != nil {
 			return err

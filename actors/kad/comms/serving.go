@@ -106,6 +106,7 @@ func (l *link) answer(c actor.Context, o *kad.Outgoing) error {
 	if err := x.add(body); err != nil {
 		return err
 	}
+	l.port.Sent(len(body) + frame.HeaderLen)
 	x.flush(c, l.n.trunk.Now)
 	return nil
 }

@@ -40,6 +40,9 @@ func KadText(v *models.Kad) string {
 		c := &v.Clients[i]
 		parts[i] = fmt.Sprintf("%s %s, %s, stores %s, publishes %s", c.Name, c.State, inspect.Count(uint64(c.Contacts), "contact"),
 			inspect.Count(uint64(c.Records), "record"), inspect.Number(uint64(c.Own)))
+		if c.Trouble != "" {
+			parts[i] += ", cannot write to the disk"
+		}
 	}
 	return "key-value DHT: " + strings.Join(parts, "; ")
 }
@@ -47,13 +50,16 @@ func KadText(v *models.Kad) string {
 func kadClientLines(b *lines, c *models.KadClient) {
 	var all models.KadRequests
 	for _, r := range c.Requests {
-		all = models.KadRequests{
+		all = models.KadRequests{ // Took is shown with --json only
 			Sent: all.Sent + r.Sent, Resent: all.Resent + r.Resent, Answered: all.Answered + r.Answered, Lost: all.Lost + r.Lost, Served: all.Served + r.Served,
 		}
 	}
 	number := inspect.Number
 	b.about("client", fmt.Sprintf("%s, overlay %s, mode %s", c.Name, c.Overlay, c.Mode))
 	b.about("state", c.State)
+	if c.Trouble != "" {
+		b.about("disk", "stores nothing for others: "+c.Trouble)
+	}
 	b.about("id", c.ID)
 	b.about("over", c.Networks...)
 	b.about("addresses", c.Addresses...)
