@@ -401,8 +401,19 @@ func (x *extensions) remove(c actor.Context, reg *registration) {
 	x.env.panics.forget(extensionsPath + reg.Name)
 	reg.joined(c, cmp.Or(reg.refused, errStopped))
 	for _, to := range reg.leaving {
-		to.send(c, Unregistered{to.token, nil})
+		x.tell(c, reg, to)
 	}
+}
+
+// tell reports that an actor was unregistered. If its protocol is being taken out of the
+// table, the report follows that through services: who has it may count on a refusal.
+func (x *extensions) tell(c actor.Context, reg *registration, to answer) {
+	m := Unregistered{to.token, nil}
+	if !reg.speaks() || x.draining != nil || to.to == nil {
+		to.send(c, m)
+		return
+	}
+	c.Send(x.env.Services, passOn{to.to, m})
 }
 
 // extensionsPath is the first part of the users' actors' paths below the node.

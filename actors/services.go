@@ -17,8 +17,8 @@ import (
 // services owns the protocol table and the node's identity message, and is the parent
 // of the actors of built-in protocols.
 //
-// In: AddProtocol, RemoveProtocol, SetAddresses, AddAddress, event ClockSet. Out: the replies, event
-// ServicesStarted. A restart rebuilds the table: the children start again and add their
+// In: AddProtocol, RemoveProtocol, passOn, SetAddresses, AddAddress, event ClockSet. Out: the replies,
+// what is passed on, event ServicesStarted. A restart rebuilds the table: the children start again and add their
 // protocols, and extensions adds those of the users again.
 type services struct {
 	env   *env
@@ -71,6 +71,8 @@ func (s *services) Receive(c actor.Context) {
 			s.announce()
 		}
 		supervisor.Reply(c, ProtocolRemoved{m.Token, m.ID})
+	case passOn:
+		c.Send(m.to, m.msg)
 	case ClockSet:
 		s.redate(c)
 	case SetAddresses:

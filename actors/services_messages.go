@@ -37,6 +37,13 @@ type ProtocolRemoved struct {
 	ID    protocol.ID
 }
 
+// passOn has a message sent to another actor, after the changes of the table that its sender
+// has asked for before.
+type passOn struct {
+	to  *actor.PID
+	msg any
+}
+
 // SetAddresses changes the addresses that the node advertises. The next
 // identity exchange carries a new signature over them (spec: comms 58). Sent
 // to services. Reply: AddressesSet.
