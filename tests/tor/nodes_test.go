@@ -46,6 +46,11 @@ func TestNodesOverSocks(t *testing.T) {
 	if ref.Transport != "socks" {
 		t.Errorf("got a connection by %s, want socks", ref.Transport)
 	}
+	// What was confirmed shows that b's node has the connection, too.
+	if outcome, err := a.Send(t.Context(), b.ID(), []byte{0, 0}); err != nil || outcome.Kind != gamelan.Confirmed {
+		t.Fatalf("the first message: got %v, %v, want it confirmed", outcome, err)
+	}
+	<-b.heard
 	var wg sync.WaitGroup
 	for _, way := range []struct{ from, to end }{{a, b}, {b, a}} {
 		wg.Go(func() {
@@ -61,6 +66,7 @@ func TestNodesOverSocks(t *testing.T) {
 			for i, sent := range pending {
 				if outcome := sent.Wait(t.Context()); outcome.Kind != gamelan.Confirmed {
 					t.Errorf("message %d: got %v, want it confirmed", i, outcome)
+					return
 				}
 				if m := <-way.to.heard; m.Body[0] != byte(i>>8) || m.Body[1] != byte(i) {
 					t.Errorf("message %d: got %x", i, m.Body)

@@ -3,6 +3,7 @@ package hostile
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"net"
 	"net/netip"
@@ -31,6 +32,7 @@ type torNode struct {
 	control *transporttest.ControlPort
 	config  gamelan.Config
 	id      tor.ServiceID
+	handler func(gamelan.Received) // of messages; nil: they are not looked at
 }
 
 // newStandIn returns one with control ports for several nodes, which are not started.
@@ -82,9 +84,11 @@ func freePort(t *testing.T) netip.AddrPort {
 
 func (n *torNode) start(t *testing.T) error {
 	t.Helper()
+	if n.handler == nil {
+		n.handler = func(gamelan.Received) {}
+	}
 	var err error
-	n.Node, err = gamelan.Start(t.Context(), n.config, gamelan.WithLogger(slog.New(slog.DiscardHandler)),
-		gamelan.WithHandler(gamelan.Handle(func(gamelan.Received) {})))
+	n.Node, err = gamelan.Start(t.Context(), n.config, gamelan.WithLogger(slog.New(slog.DiscardHandler)), gamelan.WithHandler(gamelan.Handle(n.handler)))
 	if err == nil {
 		t.Cleanup(func() { n.Close(context.Background()) })
 	}
@@ -110,6 +114,20 @@ func (n *torNode) published(t *testing.T) {
 	t.Helper()
 	n.until(t, "published and advertised", func(s gamelan.TorStatus) bool {
 		return s.Service.State == tor.Published && strings.Contains(n.Seed(), s.Onion.String())
+	})
+}
+
+// usesProxy has Tor name another SOCKS port, host and port, when the node has connected to it again.
+func (n *torNode) usesProxy(t *testing.T, at string) {
+	t.Helper()
+	n.control.Behave(func(line string) (string, bool) {
+		text, keep := n.control.Works(line)
+		return strings.ReplaceAll(text, fmt.Sprintf("%q", n.control.Socks), fmt.Sprintf("%q", at)), keep
+	})
+	n.control.Drop()
+	host, port, _ := strings.Cut(at, ":")
+	n.until(t, "the proxy "+at, func(s gamelan.TorStatus) bool {
+		return s.Phase == tor.Ready && s.Proxy != nil && s.Proxy.String() == "/ip4/"+host+"/tcp/"+port
 	})
 }
 
