@@ -246,6 +246,26 @@ func (n *onionNode) truth(all []flight, by *heard) map[gamelan.OutcomeKind]int {
 	return ends
 }
 
+// arrive sends again, with Resend, what was not confirmed, until all is, and waits until all was
+// heard.
+func (n *onionNode) arrive(to *onionNode, all []flight) {
+	n.t.Helper()
+	limit := time.Now().Add(3 * time.Minute)
+	for _, f := range all {
+		for outcome := f.pending.Wait(n.t.Context()); outcome.Kind != gamelan.Confirmed; outcome = f.pending.Wait(n.t.Context()) {
+			if time.Now().After(limit) {
+				n.t.Fatalf("message %d: got %v after three minutes, want it confirmed", f.n, outcome)
+			}
+			time.Sleep(10 * time.Millisecond) // it may have failed at once
+			var err error
+			if f.pending, err = n.Submit(n.t.Context(), to.ID(), body(f.n), gamelan.Resend()); err != nil {
+				n.t.Fatalf("message %d: %v", f.n, err)
+			}
+		}
+		to.heard.wait(n.t, f.n)
+	}
+}
+
 // seen returns how many states the onion service has had.
 func (n *onionNode) seen() int {
 	n.mu.Lock()
