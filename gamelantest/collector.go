@@ -1,6 +1,7 @@
 package gamelantest
 
 import (
+	"context"
 	"slices"
 	"sync"
 
@@ -48,6 +49,25 @@ func (c collecting) Receive(ctx actor.Context) {
 	c.mu.Unlock()
 	if gate != nil {
 		<-gate
+	}
+}
+
+// Hear records a message; pass it to [gamelan.WithMessages]. Hear returns nil, or ctx's
+// error if ctx ends while the Collector is blocked. Messages and Delivered do not have
+// these messages; Bodies and Len do.
+func (c *Collector) Hear(ctx context.Context, m gamelan.Message) error {
+	c.mu.Lock()
+	c.bodies = append(c.bodies, string(m.Body))
+	gate := c.gate
+	c.mu.Unlock()
+	if gate == nil {
+		return nil
+	}
+	select {
+	case <-gate:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
 	}
 }
 
