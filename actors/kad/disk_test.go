@@ -71,3 +71,56 @@ func TestDiskIsFull(t *testing.T) {
 		}
 	})
 }
+
+// The actor store reads the disk again when it restarts: what the memory does not have comes
+// back, what was forgotten does not, and calls wait for the end of the reading.
+func TestStoreReadsTheDiskAgain(t *testing.T) {
+	gamelantest.Bubble(t, func(t *testing.T) {
+		db := kv.Memory()
+		n := &byHand{limits: kad.Limits{Private: true}}
+		l := newLab(t, kad.HubOptions{}, kad.StandaloneOptions{Fault: faults})
+		c := l.add(func(c *kad.Config) {
+			c.Networks, c.PublicKey, c.Keeper = []kad.Network{n}, kad.MemoryKey(1<<40), keep.New(db, "c0", kad.Native)
+		})
+		put := func(value string) kad.Key {
+			t.Helper()
+			r, err := c.Put(t.Context(), []byte(value))
+			if err != nil && !errors.Is(err, kad.ErrNoPeers) {
+				t.Fatal(err)
+			}
+			return r.Key
+		}
+		stays, forgotten := put("stays"), put("forgotten")
+		if err := c.Forget(t.Context(), forgotten); err != nil {
+			t.Fatal(err)
+		}
+		record := func(value string) *kad.Record {
+			return &kad.Record{Kind: dhtkad.Immutable, Key: dhtkad.ImmutableKey([]byte(value)), Value: []byte(value)}
+		}
+		held, own := record("only on the disk"), record("published, and only on the disk")
+		time.Sleep(time.Second)
+		if err := keep.New(db, "c0", kad.Native).Commit(t.Context(), kad.Batch{
+			Records: []kad.KeptRecord{{Record: held, Until: time.Now().Add(time.Hour)}}, Own: []kad.KeptOwn{{Record: own, Due: time.Now().Add(time.Hour)}},
+		}); err != nil {
+			t.Fatal(err)
+		}
+		l.kill(c, "/store")
+		time.Sleep(10 * time.Second)
+		after := put("after the restart")
+		for _, key := range []kad.Key{stays, held.Key, own.Key, after} {
+			if kad.Local(t, c, key) == nil {
+				t.Errorf("got no record under %s", key.Short())
+			}
+		}
+		if r := kad.Local(t, c, forgotten); r != nil {
+			t.Errorf("got %q, which was forgotten", r.Value)
+		}
+		list, err := c.Own(t.Context())
+		if err != nil || len(list) != 3 {
+			t.Errorf("got %d publications and %v, want 3", len(list), err)
+		}
+		if s := c.Status(t.Context()); s.Records != 1 {
+			t.Errorf("got %d records of others, want the one of the disk", s.Records)
+		}
+	})
+}

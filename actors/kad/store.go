@@ -116,6 +116,8 @@ func (a *storeActor) Receive(c actor.Context) {
 		a.commit(c)
 	case supervisor.Done[committed]:
 		a.written(c, m.Err)
+	case supervisor.Done[*Kept]:
+		a.readIn(c, m.Value, m.Err)
 	case finish:
 		a.finishing = append(a.finishing, c.Sender())
 		a.finish(c)
@@ -141,6 +143,7 @@ func (a *storeActor) start(c actor.Context) {
 	if kept := a.x.kept.Load(); kept != nil && !s.loaded {
 		a.load(kept, now, wall)
 	}
+	again := s.loaded && a.x.Keeper != nil
 	s.loaded = true
 	s.dirty.merge(s.flying)
 	s.flying = changes{}
@@ -152,6 +155,9 @@ func (a *storeActor) start(c actor.Context) {
 		c.Send(w.to, w.reply(ErrRestarted))
 	}
 	s.waiters = nil
+	if again {
+		a.readAgain(c)
+	}
 	a.plan(c)
 	a.later(c)
 	a.tellUpkeep(c)

@@ -45,6 +45,51 @@ func (a *storeActor) load(kept *Kept, now, wall time.Time) {
 	}
 }
 
+// readAgain reads the disk after a restart. Nothing is written meanwhile, so that what comes is
+// not older than what was written; what is in memory is served.
+//
+// spec: kad B13
+func (a *storeActor) readAgain(c actor.Context) {
+	a.writing = true
+	keeper := a.x.Keeper
+	supervisor.Do(c, "read", func(ctx context.Context) (*Kept, error) { return keeper.Load(ctx) })
+}
+
+// readIn takes in what the disk has and the memory has not, but for what has changed since it
+// was written.
+func (a *storeActor) readIn(c actor.Context, kept *Kept, err error) {
+	a.writing = false
+	s := &a.x.stored
+	if err != nil {
+		supervisor.Log(c).Warn("records cannot be read again; those in memory stay", "err", err)
+		kept = new(Kept)
+	}
+	a.x.figures.damaged.Add(uint64(kept.Damaged))
+	now, wall := supervisor.Now(c), supervisor.Wall(c)
+	missing := Kept{}
+	for _, r := range kept.Records {
+		_, changed := s.dirty.held[r.Record.Key]
+		if _, have := a.held.Find(r.Record.Key); !changed && !have {
+			missing.Records = append(missing.Records, r)
+		}
+	}
+	for _, o := range kept.Own {
+		if _, changed := s.dirty.own[o.Record.Key]; !changed && s.own[o.Record.Key] == nil {
+			missing.Own = append(missing.Own, o)
+		}
+	}
+	if len(missing.Records)+len(missing.Own) > 0 {
+		a.load(&missing, now, wall)
+		a.plan(c)
+		a.tellUpkeep(c)
+	}
+	if len(a.finishing) > 0 {
+		a.finish(c)
+		return
+	}
+	a.commit(c)
+}
+
 // touch notes that the record of another node has changed.
 func (a *storeActor) touch(c actor.Context, key Key) {
 	if a.x.Keeper == nil {
