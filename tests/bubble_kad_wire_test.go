@@ -53,6 +53,16 @@ func newAsks(t *testing.T, from, to *gamelantest.Node) asks {
 	return asks{s, frame.NewReader(s, v1.MaxFrame)}
 }
 
+// kadAsked starts a node with a client, and one that asks it by hand.
+func kadAsked(t *testing.T) (a *gamelantest.Node, client *kad.Client, x *gamelantest.Node, s asks) {
+	t.Helper()
+	net := gamelantest.NewNetwork(t)
+	a, client = kadNode(t, net)
+	x = net.Start(gamelan.Config{NoDHT: true})
+	net.Connect(x, a)
+	return a, client, x, newAsks(t, x, a)
+}
+
 func (a asks) send(t *testing.T, body []byte) {
 	t.Helper()
 	if _, err := a.Write(frame.Append(nil, body)); err != nil {
@@ -88,11 +98,7 @@ func pingOf(n uint64) []byte {
 // conforms: kad 53
 func TestBubbleKadFrames(t *testing.T) {
 	gamelantest.Bubble(t, func(t *testing.T) {
-		net := gamelantest.NewNetwork(t)
-		a, client := kadNode(t, net)
-		x := net.Start(gamelan.Config{NoDHT: true})
-		net.Connect(x, a)
-		s := newAsks(t, x, a)
+		a, client, x, s := kadAsked(t)
 		want := func(id uint64, status dhtkad.Status, self bool) {
 			t.Helper()
 			m := s.answer(t)
@@ -141,11 +147,7 @@ func TestBubbleKadOversized(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			gamelantest.Bubble(t, func(t *testing.T) {
-				net := gamelantest.NewNetwork(t)
-				a, client := kadNode(t, net)
-				x := net.Start(gamelan.Config{NoDHT: true})
-				net.Connect(x, a)
-				s := newAsks(t, x, a)
+				a, client, x, s := kadAsked(t)
 				if _, err := s.Write(bytes); err != nil {
 					t.Fatal(err)
 				}
@@ -202,11 +204,7 @@ func TestBubbleKadBan(t *testing.T) {
 // conforms: kad 59
 func TestBubbleKadFlood(t *testing.T) {
 	gamelantest.Bubble(t, func(t *testing.T) {
-		net := gamelantest.NewNetwork(t)
-		a, client := kadNode(t, net)
-		x := net.Start(gamelan.Config{NoDHT: true})
-		net.Connect(x, a)
-		s := newAsks(t, x, a)
+		a, client, x, s := kadAsked(t)
 		var b []byte
 		for i := range 5000 {
 			b = frame.Append(b, []byte{8, byte(i) & 0x7f}) // no body: refused

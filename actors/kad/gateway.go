@@ -357,7 +357,7 @@ func (a *gateway) asked(c actor.Context, who Contact, m *arrived) {
 	if e := a.x.view.Load().Find(who.ID); e != nil && e.Contact.Addresses[0] == who.Addresses[0] {
 		return
 	}
-	c.Send(a.x.table, &contactAsked{who, false, m.in.source()})
+	c.Send(a.x.table, &contactAsked{who, m.in.source()})
 }
 
 // dropped counts a packet that was not used.

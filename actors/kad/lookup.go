@@ -2,6 +2,7 @@ package kad
 
 import (
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
@@ -154,7 +155,7 @@ func (a *lookupActor) repair(c actor.Context, r *Found) {
 
 // cache stores a copy at the nearest contact that lacks the record.
 func (a *lookupActor) cache(c actor.Context, r *Found) {
-	if r.Lacking == nil || r.Record.Kind == kad.Mutable && contains(r.Stale, r.Lacking.ID) {
+	if r.Lacking == nil || r.Record.Kind == kad.Mutable && slices.ContainsFunc(r.Stale, func(who Contact) bool { return who.ID == r.Lacking.ID }) {
 		return
 	}
 	remaining := store.MaxLife
@@ -173,15 +174,6 @@ func (a *lookupActor) cache(c actor.Context, r *Found) {
 	a.x.ask(c.ActorSystem(), ask{ref: a.x.ref(), to: *r.Lacking, msg: kad.Message{
 		Verb: kad.Store, Record: r.Record, Cached: true, TTL: max(store.CachedLife(remaining, between), time.Second),
 	}})
-}
-
-func contains(list []Contact, id ID) bool {
-	for i := range list {
-		if list[i].ID == id {
-			return true
-		}
-	}
-	return false
 }
 
 // String is the lookup's line in the tree.

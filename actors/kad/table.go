@@ -47,9 +47,8 @@ type (
 	}
 	// contactAsked: a node that the table does not have has asked something.
 	contactAsked struct {
-		contact  Contact
-		readOnly bool
-		source   any
+		contact Contact
+		source  any
 	}
 	// contactBlamed: a contact has misled a lookup.
 	contactBlamed struct {
@@ -89,7 +88,7 @@ func (a *tableActor) Receive(c actor.Context) {
 	case contactFailed:
 		a.step(c, table.Failed{ID: m.id, Address: m.at})
 	case *contactAsked:
-		a.step(c, table.Asked{Contact: m.contact, ReadOnly: m.readOnly})
+		a.step(c, table.Asked{Contact: m.contact})
 	case contactBlamed:
 		a.step(c, table.Blamed{ID: m.id, Mild: m.mild})
 	case actors.PeerBanned:

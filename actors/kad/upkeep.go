@@ -28,7 +28,6 @@ type upkeepActor struct {
 	x       *core
 	machine *upkeep.Machine
 	due     wake
-	save    *supervisor.Timer
 	writing bool
 	changes uint64 // of the table that the machine knows
 	probes  map[uint64]upkeep.Probe
@@ -183,7 +182,7 @@ func (a *upkeepActor) start(c actor.Context) {
 	c.Send(x.store, tellUpkeep{})
 	a.step(c, e)
 	if x.Keeper != nil {
-		a.save = supervisor.Every(c, saveEvery, upkeepSave{})
+		supervisor.Every(c, saveEvery, upkeepSave{})
 	}
 }
 

@@ -3,6 +3,7 @@ package comms
 import (
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
 
@@ -141,19 +142,10 @@ func (l *link) Send(c actor.Context, o kad.Outgoing) error {
 }
 
 func (l *link) wrote(c actor.Context, m supervisor.Done[wrote]) {
-	switch x := l.tasks[m.Value.pipe].(type) {
-	case *channel:
-		x.writing = false
-		if m.Err != nil {
-			x.end(c, false)
-		}
-		x.flush(c, l.n.trunk.Now)
-	case *serving:
-		x.writing = false
-		if m.Err != nil {
-			x.end(c, false)
-		}
-		x.flush(c, l.n.trunk.Now)
+	if x, ok := l.tasks[m.Value.pipe].(interface {
+		written(actor.Context, error, func() time.Time)
+	}); ok {
+		x.written(c, m.Err, l.n.trunk.Now)
 	}
 }
 

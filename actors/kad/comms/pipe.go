@@ -57,6 +57,15 @@ func (p *pipe) flush(c actor.Context, now func() time.Time) {
 	})
 }
 
+// written notes the end of a write, and begins the next one.
+func (p *pipe) written(c actor.Context, err error, now func() time.Time) {
+	p.writing = false
+	if err != nil {
+		p.end(c, false)
+	}
+	p.flush(c, now)
+}
+
 // end ends the substream, in order unless something is left to be written. The reading task
 // then ends as well.
 func (p *pipe) end(c actor.Context, orderly bool) {
