@@ -99,7 +99,8 @@ func (k *keeper) write(c actor.Context) {
 		return
 	}
 	low := errors.Is(k.err, store.ErrLowSpace) // what deletes is written at once
-	if k.draining == nil && (k.retry != nil && !(low && !k.next.empty()) || k.next.empty() && k.fails == 0) {
+	due := !k.next.empty() && (k.retry == nil || low) || k.fails > 0 && k.retry == nil
+	if k.draining == nil && !due {
 		return
 	}
 	k.busy = true
@@ -128,22 +129,19 @@ func (k *keeper) written(c actor.Context, err error) {
 			k.index.Remove(ref)
 		}
 	}
-	low := errors.Is(err, store.ErrLowSpace) // all else was written
+	failed := err
+	if errors.Is(err, store.ErrLowSpace) { // what deletes was written
+		failed = nil
+	}
 	for _, p := range w.purges {
-		if low {
-			p.reply(c, nil)
-			continue
-		}
-		p.reply(c, err)
+		p.reply(c, failed)
 	}
 	k.health(c, err)
 	switch {
-	case k.draining != nil && (err != nil && !low || k.next.empty()):
+	case k.draining != nil && (failed != nil || k.next.empty()):
 		k.drained(c)
-	case err == nil || low:
-		if !k.next.empty() {
-			k.write(c)
-		}
+	case failed == nil && !k.next.empty():
+		k.write(c)
 	}
 }
 
