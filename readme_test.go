@@ -4,12 +4,17 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"os/exec"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/gamelan-p2p/gamelan"
 	"github.com/gamelan-p2p/gamelan/dht"
+	"github.com/gamelan-p2p/gamelan/gamelantest"
+	"github.com/gamelan-p2p/gamelan/inspect"
 )
 
 // The programs of README.md, as they stand there.
@@ -82,4 +87,50 @@ func TestREADMEPrograms(t *testing.T) {
 			}
 		}
 	}
+}
+
+// TestREADMEFirst runs the program of README.md's first screen, compares what it prints, and
+// compares the shape of the tree there with that of a node: names, states, and no
+// actor more or less. Ids and numbers differ from run to run.
+func TestREADMEFirst(t *testing.T) {
+	text, err := os.ReadFile("README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	shown := regexp.MustCompile("(?s)\n```text\n(.*?)```\n").FindAllSubmatch(text, -1)
+	if len(shown) != 2 {
+		t.Fatalf("got %d text blocks in README.md, want what the first program prints, and a tree", len(shown))
+	}
+	out, err := exec.CommandContext(t.Context(), "go", "run", "./examples/first").Output()
+	if err != nil || string(out) != string(shown[0][1]) {
+		t.Errorf("got %q, %v, want %q as README.md says", out, err, shown[0][1])
+	}
+
+	handled := make(chan struct{})
+	bob := must(gamelan.Start(t.Context(), gamelan.Config{NoDHT: true}, gamelan.WithMessages(func(context.Context, gamelan.Message) error {
+		close(handled)
+		return nil
+	})))
+	defer bob.Close(context.Background())
+	alice := must(gamelan.Start(t.Context(), gamelan.Config{NoDHT: true, Listen: []string{gamelan.ListenNowhere}}))
+	defer alice.Close(context.Background())
+	must(alice.Send(t.Context(), must(alice.Peers().AddSeed(t.Context(), bob.Seed())), []byte("Alice")))
+	<-handled
+	names := func(tree string) (list []string) {
+		for _, line := range strings.Split(strings.TrimSpace(tree), "\n") {
+			name, _, _ := strings.Cut(line, " ●")
+			name = regexp.MustCompile(`[0-9a-f]{16}(-\d+)?`).ReplaceAllString(strings.TrimRight(name, " "), "ID")
+			list = append(list, name)
+		}
+		return list[1:] // without the heading
+	}
+	var now strings.Builder
+	gamelantest.Eventually(t, time.Minute, "the tree of README.md", func() bool { // actors of the set-up may still end
+		now.Reset()
+		tree := must(inspect.Look(t.Context(), bob.Inspection().Source, bob.Inspection().Tree().PID().Id, -1))
+		if err := inspect.Text(&now, tree, inspect.TextOptions{}); err != nil {
+			t.Fatal(err)
+		}
+		return slices.Equal(names(now.String()), names(string(shown[1][1])))
+	})
 }
