@@ -129,14 +129,15 @@ func (s *shell) ask(command string) string {
 	return text[strings.IndexByte(text, '<')+1 : strings.LastIndexByte(text, '>')]
 }
 
-// shellBlocks are the blocks of README.md without a language.
-func shellBlocks(t *testing.T) (blocks []string) {
+// shellBlocks are the blocks without a language of a page, which is named as seen from the
+// top of the repository.
+func shellBlocks(t *testing.T, page string) (blocks []string) {
 	t.Helper()
-	b, err := os.ReadFile("../../README.md")
+	b, err := os.ReadFile(filepath.Join("../..", page))
 	if err != nil {
 		t.Fatal(err)
 	}
-	for i, part := range strings.Split(string(b), "\n```") {
+	for i, part := range strings.Split("\n"+string(b), "\n```") {
 		if block, ok := strings.CutPrefix(part, "\n"); ok && i%2 == 1 {
 			blocks = append(blocks, block+"\n")
 		}
@@ -144,16 +145,12 @@ func shellBlocks(t *testing.T) (blocks []string) {
 	return blocks
 }
 
-// TestREADME pastes the shell blocks of README.md, each at once, and expects what
-// they promise.
+// TestREADME pastes the shell blocks of README.md, and then those of docsBlocks, each at
+// once, and expects what they promise.
 func TestREADME(t *testing.T) {
 	path, err := binary()
 	if err != nil {
 		t.Fatal(err)
-	}
-	blocks := shellBlocks(t)
-	if len(blocks) != len(readmeBlocks) {
-		t.Fatalf("got %d shell blocks in README.md, want %d: list each here with what it promises", len(blocks), len(readmeBlocks))
 	}
 	dir := t.TempDir()
 	s := &shell{t: t}
@@ -183,15 +180,29 @@ func TestREADME(t *testing.T) {
 		sh.Wait()
 	}
 	defer end()
-	for i, want := range readmeBlocks {
+	s.pasteBlocks("README.md", shellBlocks(t, "README.md"), readmeBlocks)
+	for _, page := range docsBlocks {
+		s.pasteBlocks(page.name, runBlocks(t, page.name), page.blocks)
+	}
+	end()
+	t.Logf("%s", s.text())
+}
+
+// pasteBlocks pastes the blocks of a page, which are these and no others.
+func (s *shell) pasteBlocks(page string, blocks []string, list []readmeBlock) {
+	s.t.Helper()
+	if len(blocks) != len(list) {
+		s.t.Fatalf("got %d shell blocks in %s, want %d: list each with what it promises", len(blocks), page, len(list))
+	}
+	for i, want := range list {
 		block := blocks[i]
 		if !strings.Contains(block, want.has) {
-			t.Fatalf("block %d has no %q:\n%s", i, want.has, block)
+			s.t.Fatalf("%s, block %d has no %q:\n%s", page, i, want.has, block)
 		}
 		if want.replace != nil {
-			for _, r := range want.replace(t, s) {
+			for _, r := range want.replace(s.t, s) {
 				if !strings.Contains(block, r[0]) {
-					t.Fatalf("block %d has no %q:\n%s", i, r[0], block)
+					s.t.Fatalf("%s, block %d has no %q:\n%s", page, i, r[0], block)
 				}
 				block = strings.ReplaceAll(block, r[0], r[1])
 			}
@@ -200,9 +211,7 @@ func TestREADME(t *testing.T) {
 		s.paste(block)
 		text := s.await(from, want.want...)
 		if regexp.MustCompile(`(?m)^gamelan: `).MatchString(text) {
-			t.Errorf("a command of block %d failed:\n%s", i, text)
+			s.t.Errorf("a command of %s, block %d failed:\n%s", page, i, text)
 		}
 	}
-	end()
-	t.Logf("%s", s.text())
 }

@@ -1,0 +1,131 @@
+package processes
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// docsPage is a page whose shell blocks TestREADME pastes, after those of README.md, whose
+// nodes still run. KEY and KEY::ADDRESS are replaced by those of bob.
+type docsPage struct {
+	name   string
+	blocks []readmeBlock
+}
+
+func bobsKey(_ *testing.T, s *shell) [][2]string {
+	key, _, _ := strings.Cut(s.ask("gamelan id --seed --data-dir bob"), "::")
+	return [][2]string{{"KEY", key}}
+}
+
+var docsBlocks = []docsPage{
+	{"docs/kad.md", []readmeBlock{{
+		has:  "gamelan kad trace get",
+		want: []string{`(?m)^6db6286c37fcb002beb2e84629e23d710d51393c24a773a48ced931671f375b7`, `hello`, `value: 5 B, immutable`, `is published no more`},
+	}}},
+	{"docs/network.md", []readmeBlock{{
+		has: "gamelan node --peer KEY::ADDRESS",
+		replace: func(_ *testing.T, s *shell) [][2]string { // the node with the default directory runs
+			return [][2]string{{"node --peer KEY::ADDRESS", "node --data-dir erin --peer " + s.ask("gamelan id --seed --data-dir bob") + " &"}}
+		},
+		want: []string{`Running\.`, `peers? known`},
+	}, {
+		has: "gamelan seed --listen",
+		replace: func(_ *testing.T, s *shell) [][2]string { // a port of this machine that is free
+			return [][2]string{
+				{"seed --listen /ip4/0.0.0.0/tcp/18189", "seed --data-dir frank --listen /ip4/127.0.0.1/tcp/0 &"},
+				{"node --peer KEY::ADDRESS", "node --data-dir grace --peer " + s.ask("gamelan id --seed --data-dir bob") + " &"},
+			}
+		},
+		want: []string{`(?m)^[0-9a-f]{64}::/ip4/127\.0\.0\.1/tcp/[0-9]+$`, `(?s)Running\..*Running\.`},
+	}}},
+	{"docs/storeandforward.md", []readmeBlock{{
+		has: "gamelan send --to KEY --store",
+		replace: func(t *testing.T, s *shell) [][2]string { // the default node knows nobody
+			return [][2]string{{"send --to KEY", "send --data-dir alice --to " + bobsKey(t, s)[0][1]}}
+		},
+		want: []string{`(?m)confirmed`},
+	}, {
+		has: "gamelan saf fetch",
+		replace: func(*testing.T, *shell) [][2]string {
+			return [][2]string{{"saf fetch ", "saf fetch --data-dir alice "}}
+		},
+		want: []string{`(?m)^stores `, `messages delivered from`},
+	}}},
+}
+
+// notRun are the blocks that TestREADME cannot paste, by the page and words of the block.
+// Go blocks are compiled by TestREADMEPrograms of the root package, and text blocks
+// compared by TestREADMEFirst.
+var notRun = []struct{ page, has, why string }{
+	{"docs/architecture.md", "", "diagrams"},
+	{"docs/configuration.md", "", "generated from the settings, whose tests read each line"},
+	{"docs/conformance/README.md", "make conformance", "steps of .ci/run"},
+	{"docs/inversions.md", "make inversions", "hours"},
+	{"docs/inversions.md", "Inverted: Both sides", "a file of tools/inversions, which its tests read"},
+	{"docs/mutation.md", "make mutation", "hours"},
+	{"docs/performance.md", "make bench", "an hour, and Tari's nodes"},
+	{"docs/service.md", "[Service]", "a unit of systemd"},
+	{"docs/service.md", "gamelan man", "needs the program man; the scripts of cmd/gamelan run completion and man"},
+	{"docs/tor.md", "ControlPort", "settings of Tor, run by tests/tor"},
+}
+
+// runBlocks are the shell blocks of a page that are run.
+func runBlocks(t *testing.T, page string) (blocks []string) {
+	t.Helper()
+	for _, block := range shellBlocks(t, page) {
+		if !named(page, block) {
+			blocks = append(blocks, block)
+		}
+	}
+	return blocks
+}
+
+func named(page, block string) bool {
+	for _, n := range notRun {
+		if n.page == page && strings.Contains(block, n.has) {
+			return true
+		}
+	}
+	return false
+}
+
+// TestDocsBlocks finds a page whose shell blocks are neither run nor named in notRun, and a
+// name there without a block.
+func TestDocsBlocks(t *testing.T) {
+	pages, err := filepath.Glob("../../docs/*.md")
+	if err != nil || len(pages) < 10 {
+		t.Fatalf("got pages %q, %v", pages, err)
+	}
+	for _, extra := range []string{"../../SECURITY.md", "../../docs/conformance/README.md", "../../docs/adr/README.md", "../../docs/api/README.md"} {
+		if _, err := os.Stat(extra); err != nil {
+			t.Fatal(err)
+		}
+		pages = append(pages, extra)
+	}
+	listed := map[string]int{}
+	for _, page := range docsBlocks {
+		listed[page.name] = len(page.blocks)
+	}
+	used := map[string]bool{}
+	for _, path := range pages {
+		page := filepath.ToSlash(strings.TrimPrefix(path, "../../"))
+		for _, block := range shellBlocks(t, page) {
+			for _, n := range notRun {
+				if n.page == page && strings.Contains(block, n.has) {
+					used[n.page+n.has] = true
+				}
+			}
+		}
+		if got := runBlocks(t, page); len(got) != listed[page] {
+			t.Errorf("%s: got %d shell blocks to run, want %d: add them to docsBlocks, or to notRun with the reason:\n%s",
+				page, len(got), listed[page], strings.Join(got, "\n"))
+		}
+	}
+	for _, n := range notRun {
+		if !used[n.page+n.has] {
+			t.Errorf("notRun names a block %q of %s, and there is none", n.has, n.page)
+		}
+	}
+}
