@@ -45,6 +45,15 @@ type peers struct {
 	slow  *supervisor.Timer // set while a commit is under way and not late
 }
 
+// String is the actor's line in the tree.
+func (p *peers) String() string {
+	line := fmt.Sprintf("%d peers, %d requests wait for the disk", p.env.Store.View().Len(), len(p.owed)+len(p.committing))
+	if p.fails > 0 {
+		line += fmt.Sprintf(", %d commits in a row have failed", p.fails)
+	}
+	return line
+}
+
 // storeViews are the views that peers writes beside the store itself.
 type storeViews struct {
 	// StoreTrouble is open while the peer store cannot be written.

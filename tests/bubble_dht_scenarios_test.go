@@ -54,7 +54,7 @@ func sniffed(net *gamelantest.Network) (member, *sniffer) {
 // TestBubblePropagateDedup: A and B both bring C what is for D; D gets it once,
 // and nothing comes back from there.
 //
-// conforms: dht 44, 57, 71
+// conforms: dht 44, 57, 71, 141
 func TestBubblePropagateDedup(t *testing.T) {
 	gamelantest.Bubble(t, func(t *testing.T) {
 		net := gamelantest.NewNetwork(t)
@@ -95,7 +95,7 @@ func TestBubblePropagateDedup(t *testing.T) {
 // TestBubbleTamperedCopy: B changes what A has signed and is banned by C for it;
 // the message itself is not lost by that.
 //
-// conforms: dht 40, 45
+// conforms: dht 40, 45, 141
 func TestBubbleTamperedCopy(t *testing.T) {
 	for _, test := range []struct {
 		name   string
@@ -167,7 +167,7 @@ func (g *gossiper) Receive(c actor.Context) {
 // TestBubbleRepropagate lets a message through three times: each node hears it so
 // often, and sends it on each time, and then it is over.
 //
-// conforms: dht 46
+// conforms: dht 46, 141
 func TestBubbleRepropagate(t *testing.T) {
 	gamelantest.Bubble(t, func(t *testing.T) {
 		net := gamelantest.NewNetwork(t)

@@ -23,7 +23,7 @@ import (
 // that was written to a node that may store it reaches the handler of its receiver once,
 // unless its receiver stayed away until its validity was over.
 //
-// conforms: dht 109, 141
+// conforms: dht 141
 func TestBubbleStoredDay(t *testing.T) {
 	d := &storedDay{nodes: 10, clients: 3, length: 2 * time.Hour}
 	switch {

@@ -16,8 +16,14 @@ import (
 // those, so that the helpers for such nodes work.
 func startOnLoopback(t *testing.T, cfg gamelan.Config) *gamelantest.Node {
 	t.Helper()
-	cfg.DHT, cfg.Floor = &gamelan.DHTConfig{}, gamelan.NoFloor
-	n, err := gamelan.Start(t.Context(), cfg, quiet)
+	cfg.DHT = &gamelan.DHTConfig{}
+	return startOnLoopbackWith(t, cfg)
+}
+
+func startOnLoopbackWith(t *testing.T, cfg gamelan.Config, opts ...gamelan.Option) *gamelantest.Node {
+	t.Helper()
+	cfg.Floor = gamelan.NoFloor
+	n, err := gamelan.Start(t.Context(), cfg, append(opts, quiet)...)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -39,6 +39,32 @@ func TestMemorynet(t *testing.T) {
 	}
 }
 
+// TestMemoryNetworkOf40 has the reference's network of 40 nodes, a seed and 5 wallets find
+// itself in memory. Then each wallet in turn goes away, and gets what was sent to it.
+//
+// conforms: dht 142
+func TestMemoryNetworkOf40(t *testing.T) {
+	l := newLab(t, lab.Config{Nodes: 40, Wallets: 5})
+	r, err := l.Run(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range 4 { // and the one of Run
+		p, err := l.Away(t.Context(), 4)
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.Phases = append(r.Phases, p)
+	}
+	if !r.OK() {
+		var table strings.Builder
+		if err := r.Text(&table); err != nil {
+			t.Fatal(err)
+		}
+		t.Errorf("a phase has missed its goal:\n%s", &table)
+	}
+}
+
 // newLab returns a network whose phases have two minutes each, unless c says otherwise.
 func newLab(t *testing.T, c lab.Config) *lab.Lab {
 	t.Helper()

@@ -339,6 +339,11 @@ func (a *netsyncActor) show() {
 	a.d.states.sync.Store(s)
 }
 
+// String is the actor's line in the tree.
+func (a *netsyncActor) String() string {
+	return fmt.Sprintf("%s; %d rounds, %d rebootstraps", a.phase(), a.rounds.Number(), a.rebootstraps)
+}
+
 // phase returns in words what the actor does.
 func (a *netsyncActor) phase() string {
 	phase, _ := a.bootstrap.Phase()

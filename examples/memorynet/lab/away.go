@@ -37,6 +37,17 @@ func (j *journal) letterbox(member int) gamelan.NewActor {
 	}
 }
 
+// newLetters forgets the letters that have come, and returns a number above theirs.
+func (j *journal) newLetters() (first uint64) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	for n := range j.letters {
+		first = max(first, n+1)
+	}
+	j.letters = make(map[uint64]int)
+	return first
+}
+
 // arrived returns how many different letters have come, and how many came again.
 func (j *journal) arrived() (letters, again int) {
 	j.mu.Lock()
@@ -48,21 +59,24 @@ func (j *journal) arrived() (letters, again int) {
 }
 
 // Away has the last wallet go away, other members write letters to it, and the wallet come
-// back. Its goal: the wallet gets each letter, once. Without wallets there is nothing to do.
+// back; when called again, the wallet before that. Its goal: the wallet gets each letter,
+// once. Without wallets there is nothing to do.
 func (l *Lab) Away(ctx context.Context, letters int) (Phase, error) {
 	return l.phase(ctx, "away", func(ctx context.Context) (string, bool, error) {
 		wallets := l.Wallets()
 		if len(wallets) == 0 {
 			return "there is no wallet", true, nil
 		}
-		w := wallets[len(wallets)-1]
+		w := wallets[len(wallets)-1-l.rounds%len(wallets)]
+		first := l.log.newLetters()
+		l.rounds++
 		if err := l.leave(ctx, w); err != nil {
 			return "", false, err
 		}
 		written, copies := 0, 0
 		for i := range letters {
 			from := l.nodes()[l.random.IntN(len(l.nodes()))]
-			report, err := from.Node.DHT().Send(ctx, letter(w, uint64(i)))
+			report, err := from.Node.DHT().Send(ctx, letter(w, first+uint64(i)))
 			if err != nil {
 				return "", false, fmt.Errorf("letter of %s: %w", from.Name, err)
 			}

@@ -91,6 +91,7 @@ type Lab struct {
 	readers  sync.WaitGroup
 	Members  []*Member // the seed, the nodes, the wallets
 	newcomer int       // index in Members of the node that joins last
+	rounds   int       // of Away
 }
 
 // New returns a network of which nothing runs yet.

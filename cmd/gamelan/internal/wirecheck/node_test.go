@@ -56,7 +56,7 @@ func TestOwnNode(t *testing.T) {
 // TestOwnNodeDHT runs the checks of the DHT against a node of ours that has two others
 // connected, and those of messages, which the DHT takes here.
 //
-// conforms: dht 78, 81, 84, 87, 88, 92, 97-101, 103, 104, 106, 111-114, 116
+// conforms: dht 78, 81, 84, 87, 88, 97-101, 103, 104, 106, 111-114
 func TestOwnNodeDHT(t *testing.T) {
 	gamelantest.Bubble(t, func(t *testing.T) {
 		network := gamelantest.NewNetwork(t)
