@@ -5,17 +5,19 @@ import (
 	"path/filepath"
 
 	"github.com/gamelan-p2p/gamelan/actors/inbox"
+	"github.com/gamelan-p2p/gamelan/actors/kad/keep"
 	"github.com/gamelan-p2p/gamelan/actors/saf/store"
 	"github.com/gamelan-p2p/gamelan/internal/kv"
 	"github.com/gamelan-p2p/gamelan/peerstore"
 )
 
 // StoreReport describes the store of a data directory: its peers, its inbox if it has one,
-// and the messages that the node keeps for others.
+// the messages that the node keeps for others, and the records of the key-value DHT.
 type StoreReport struct {
 	peerstore.Report
 	Inbox  InboxReport
 	Stored StoredReport
+	Kad    KVReport
 }
 
 // CheckStore checks the store in a data directory and changes nothing. No node may use the
@@ -24,9 +26,11 @@ type StoreReport struct {
 func CheckStore(dataDir string) (r StoreReport, err error) {
 	var received inbox.Checker
 	var stored store.Checker
+	var records keep.Checker
 	visit := func(key, value []byte) {
 		received.Visit(key, value)
 		stored.Visit(key, value)
+		records.Visit(key, value)
 	}
 	if r.Report, err = peerstore.Check(filepath.Join(dataDir, kv.StoreDir), visit); err != nil {
 		return r, fmt.Errorf("gamelan: peer store: %w", err)
@@ -35,6 +39,9 @@ func CheckStore(dataDir string) (r StoreReport, err error) {
 		return r, fmt.Errorf("gamelan: %w", err)
 	}
 	if r.Stored, err = stored.Report(); err != nil {
+		return r, fmt.Errorf("gamelan: %w", err)
+	}
+	if r.Kad, err = records.Report(); err != nil {
 		return r, fmt.Errorf("gamelan: %w", err)
 	}
 	return r, nil

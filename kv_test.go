@@ -83,9 +83,12 @@ type fullDisk struct{ kad.Keeper }
 
 var errFull = errors.New("no space left")
 
-func (fullDisk) Load(context.Context) (*kad.Kept, error)                                 { return new(kad.Kept), nil }
-func (fullDisk) Commit(context.Context, kad.Batch) error                                 { return errFull }
-func (fullDisk) Close() error                                                            { return nil }
+func (fullDisk) Load(context.Context) (*kad.Kept, error) { return new(kad.Kept), nil }
+
+func (fullDisk) Commit(context.Context, kad.Batch) error { return errFull }
+
+func (fullDisk) Close() error { return nil }
+
 func (fullDisk) SaveContacts(context.Context, []kad.KeptContact, []kad.KeptFormer) error { return nil }
 
 // A node whose client of the key-value DHT cannot write records down is degraded, and says

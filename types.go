@@ -5,6 +5,7 @@ import (
 	"github.com/gamelan-p2p/gamelan/actors/discovery"
 	"github.com/gamelan-p2p/gamelan/actors/inbox"
 	"github.com/gamelan-p2p/gamelan/actors/kad"
+	"github.com/gamelan-p2p/gamelan/actors/kad/keep"
 	safpart "github.com/gamelan-p2p/gamelan/actors/saf"
 	"github.com/gamelan-p2p/gamelan/actors/saf/store"
 	torpart "github.com/gamelan-p2p/gamelan/actors/tor"
@@ -43,6 +44,8 @@ type (
 	StoredReport = store.Report
 	// KVConfig are the settings of a client of the key-value DHT: see [KV.Open].
 	KVConfig = kad.Config
+	// KVReport is what [CheckStore] says of the key-value DHT.
+	KVReport = keep.Report
 	// KVClient is a client of the key-value DHT.
 	KVClient = kad.Client
 )

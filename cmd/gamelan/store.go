@@ -28,6 +28,19 @@ type storeJSON struct {
 
 	Inbox  storeMessagesJSON `json:"inbox"`
 	Stored storeMessagesJSON `json:"stored"` // for others
+	Kad    storeRecordsJSON  `json:"kad"`
+}
+
+// storeRecordsJSON is what a store has of the key-value DHT.
+type storeRecordsJSON struct {
+	Schema   int   `json:"schema"` // 0: there is nothing yet
+	Current  int   `json:"current"`
+	Clients  int   `json:"clients"`
+	Records  int   `json:"records"` // of others
+	Own      int   `json:"own"`
+	Contacts int   `json:"contacts"`
+	Bytes    int64 `json:"bytes"`
+	Damaged  int   `json:"damaged"`
 }
 
 // storeMessagesJSON is the inbox of a store, or the messages that it keeps for others.
@@ -50,7 +63,7 @@ func (*storeCheckCmd) Run(a *app) error {
 	if err := printStore(a, r); err != nil {
 		return err
 	}
-	if r.Damaged+r.Inbox.Damaged+r.Stored.Damaged > 0 {
+	if r.Damaged+r.Inbox.Damaged+r.Stored.Damaged+r.Kad.Damaged > 0 {
 		return errQuiet
 	}
 	return nil
@@ -59,7 +72,7 @@ func (*storeCheckCmd) Run(a *app) error {
 func printStore(a *app, r gamelan.StoreReport) error {
 	if a.JSON {
 		p := r.Report
-		return a.PrintJSON(storeJSON{p.Exists, p.Schema, p.Current, p.Peers, p.Damaged, p.Bytes, p.Upgrade, p.Backup, storeMessagesJSON(r.Inbox), storeMessagesJSON(r.Stored)})
+		return a.PrintJSON(storeJSON{p.Exists, p.Schema, p.Current, p.Peers, p.Damaged, p.Bytes, p.Upgrade, p.Backup, storeMessagesJSON(r.Inbox), storeMessagesJSON(r.Stored), storeRecordsJSON(r.Kad)})
 	}
 	if !r.Exists {
 		_, err := fmt.Fprintf(a.Out, "There is no store in %s; starting a node makes one.\n", a.dir.Path)
@@ -84,6 +97,13 @@ func printStore(a *app, r gamelan.StoreReport) error {
 	}
 	if n := r.Stored.Damaged; n > 0 {
 		fmt.Fprintf(a.Out, "damaged  %s for others that cannot be read; a node deletes them\n", inspect.Count(uint64(n), "stored message"))
+	}
+	if k := r.Kad; k.Schema > 0 {
+		fmt.Fprintf(a.Out, "kad      %s for others, publishes %s, %s, %s, schema %d\n", inspect.Count(uint64(k.Records), "record"), inspect.Number(uint64(k.Own)),
+			inspect.Count(uint64(k.Contacts), "contact"), render.Bytes(k.Bytes), k.Schema)
+	}
+	if n := r.Kad.Damaged; n > 0 {
+		fmt.Fprintf(a.Out, "damaged  %s of the key-value DHT that cannot be read; a node deletes them\n", inspect.Count(uint64(n), "record"))
 	}
 	next := "nothing: starting a node takes it as it is"
 	if r.Upgrade {

@@ -35,6 +35,9 @@ var (
 	metaID      = []byte("id")     // overlay Seed: the own id
 )
 
+// keyPrefix begins all keys of this package, behind that of bulk entries.
+const keyPrefix = "kad/"
+
 // keys makes the keys of one client.
 type keys struct{ prefix string }
 
@@ -44,7 +47,7 @@ func keysOf(name string, o kad.Overlay) keys {
 		overlay = "s"
 	}
 	sum := blake2b.Sum256([]byte(name))
-	return keys{"kad/" + overlay + string(sum[:4])}
+	return keys{keyPrefix + overlay + string(sum[:hashLen])}
 }
 
 // bulk reports whether entries of this kind may be missing without harm: the store does not
