@@ -214,7 +214,7 @@ func (a *caller) done(c actor.Context, err error) {
 
 // call calls f, on the task's goroutine. After a panic it waits for the actor's policy.
 func (a *calls) call(ctx context.Context, log *slog.Logger, m Message) (handled, goOn bool) {
-	err, crash := a.try(ctx, m)
+	crash, err := a.try(ctx, m)
 	switch {
 	case crash != nil:
 		a.failed.Add(1)
@@ -251,7 +251,7 @@ func (a *calls) retry(ctx context.Context) {
 }
 
 // try calls f and turns its panic into a PanicError with the stack of the panic.
-func (a *calls) try(ctx context.Context, m Message) (err error, crash *supervisor.PanicError) {
+func (a *calls) try(ctx context.Context, m Message) (crash *supervisor.PanicError, err error) {
 	returned := false
 	defer func() {
 		if r := recover(); r != nil {
@@ -262,7 +262,7 @@ func (a *calls) try(ctx context.Context, m Message) (err error, crash *superviso
 	}()
 	err = a.f(ctx, m)
 	returned = true
-	return err, nil
+	return nil, err
 }
 
 // warn logs the errors of f since the last warning.

@@ -144,6 +144,10 @@ func run(ctx context.Context, args []string, a *app) (code int) {
 			panic(r)
 		}
 	}()
+	if len(args) == 0 {
+		_, err := io.WriteString(a.Out, shortHelp)
+		return a.fail(err)
+	}
 	k, err := parser.Parse(withoutDashes(withoutHelp(args)))
 	a.JSON = c.JSON
 	if err != nil {
