@@ -32,8 +32,8 @@ func Example() {
 	answers := alice.Messages(ctx)
 	peer := must(alice.Peers().AddSeed(ctx, bob.Seed())) // Bob's public key and his address
 	fmt.Println(must(alice.Send(ctx, peer, []byte("Alice"))))
-	for m := range answers {
-		fmt.Printf("%s\n", m.Body)
+	for m, err := range answers {
+		fmt.Printf("%s\n", must(m, err).Body)
 		break
 	}
 	// Output:

@@ -117,7 +117,7 @@ func TestREADMEFirst(t *testing.T) {
 	must(alice.Send(t.Context(), must(alice.Peers().AddSeed(t.Context(), bob.Seed())), []byte("Alice")))
 	<-handled
 	names := func(tree string) (list []string) {
-		for _, line := range strings.Split(strings.TrimSpace(tree), "\n") {
+		for line := range strings.SplitSeq(strings.TrimSpace(tree), "\n") {
 			name, _, _ := strings.Cut(line, " ●")
 			name = regexp.MustCompile(`[0-9a-f]{16}(-\d+)?`).ReplaceAllString(strings.TrimRight(name, " "), "ID")
 			list = append(list, name)
