@@ -153,9 +153,12 @@ func slowSeeds(t *testing.T, n int, pace time.Duration) *lab {
 	t.Helper()
 	l := newLab(t, kad.HubOptions{}, kad.StandaloneOptions{})
 	p := &post{boxes: map[kad.Address]chan kad.Incoming{}}
+	address := func(i int) kad.Address { return kad.Address(fmt.Sprintf("/memory/%d", i+1)) }
 	for i := range n {
-		at := kad.Address(fmt.Sprintf("/memory/%d", i+1))
-		p.boxes[at] = make(chan kad.Incoming, 64)
+		p.boxes[address(i)] = make(chan kad.Incoming, 64)
+	}
+	for i := range n {
+		at := address(i)
 		l.add(func(c *kad.Config) {
 			c.Overlay, c.PublicKey = kad.Seed, [32]byte{}
 			c.Networks = []kad.Network{kad.Blocking(kad.BlockingOptions{
