@@ -75,3 +75,17 @@ func TestFirstBytesTakeSYNAlong(t *testing.T) {
 		both("nothing answers", 0, 1)
 	})
 }
+
+// TestResetBehindSYN: a substream that is given up before its SYN has left is given up for
+// the peer as well.
+func TestResetBehindSYN(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		s, d := connect(t, true, Config{})
+		mustOpen(t, s).Reset()
+		syn, rst := d.next(), d.next()
+		if syn.flags() != flagSYN || rst.flags() != flagRST || syn.id() != rst.id() {
+			t.Errorf("got frames %v and %v, want SYN and RST of one substream", syn, rst)
+		}
+		d.quiet()
+	})
+}

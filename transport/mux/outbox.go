@@ -67,6 +67,7 @@ type batch struct {
 	library []chunk           // the library's
 	count   int               // of those
 	bare    int               // of those without a body
+	syns    []uint32          // substreams whose SYN is among those
 	pongs   int32             // among those
 	goodbye []byte            // GoAway, behind all of them
 }
@@ -93,8 +94,11 @@ func (b *batch) add(h *header, body []byte) {
 	if len(body) == 0 {
 		b.bare++
 	}
-	if h.kind() == typePing {
+	switch {
+	case h.kind() == typePing:
 		b.pongs++
+	case h.flags()&flagSYN != 0:
+		b.syns = append(b.syns, h.id())
 	}
 }
 
@@ -184,9 +188,27 @@ func (o *outbox) send(l *link, h header, written chan<- struct{}) error {
 	return nil
 }
 
-// reset queues a reset for the peer.
+// reset queues a reset for the peer. That of a substream whose SYN still waits comes behind
+// the SYN: a reset of a substream that the peer does not know would open it for the peer alone.
 func (o *outbox) reset(l *link, id uint32) error {
-	return o.send(l, newHeader(typeData, flagRST, id, 0), nil)
+	h := newHeader(typeData, flagRST, id, 0)
+	if o.behindSYN(l, &h) {
+		return nil
+	}
+	return o.send(l, h, nil)
+}
+
+// behindSYN queues the reset of a substream whose SYN still waits, and reports whether it does.
+func (o *outbox) behindSYN(l *link, h *header) bool {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if !slices.Contains(o.queue.syns, h.id()) {
+		return false
+	}
+	o.queue.add(h, nil)
+	o.size.Add(headerLen)
+	o.start(l)
+	return true
 }
 
 // answer sends a frame that the peer has provoked: the reset of a substream that the library

@@ -16,8 +16,9 @@ type Conn struct {
 	tcp           *net.TCPConn
 	local, remote ma.Multiaddr
 	ack           quickAck
-	emptied       bool        // the last Read has emptied the socket
-	answered      atomic.Bool // something was written since
+	emptied       bool          // the last Read has emptied the socket
+	reads         atomic.Uint64 // Reads that have returned bytes
+	answered      atomic.Uint64 // reads when the last Write began that has written something
 }
 
 var _ transport.Conn = (*Conn)(nil)
@@ -39,28 +40,36 @@ func (c *Conn) LocalMultiaddr() ma.Multiaddr { return c.local }
 func (c *Conn) RemoteMultiaddr() ma.Multiaddr { return c.remote }
 
 // Read reads from the socket. A read that did not fill b has emptied the socket; then the
-// next Read asks for an immediate acknowledgement of what came, unless something was written
+// next Read asks for an immediate acknowledgement of what came, unless a Write has begun
 // meanwhile, which has acknowledged it. Before that it lets other goroutines run once, so
 // that one that was given the bytes can answer.
 //
 // spec: comms 144
 func (c *Conn) Read(b []byte) (int, error) {
-	if c.emptied && c.ack.can() && !c.answered.Load() {
+	if c.emptied && c.ack.can() && !c.acknowledged() {
 		runtime.Gosched()
-		if !c.answered.Load() {
+		if !c.acknowledged() {
 			c.ack.now()
 		}
 	}
 	n, err := c.tcp.Read(b)
 	c.emptied = n > 0 && n < len(b)
-	c.answered.Store(false)
+	if n > 0 {
+		c.reads.Add(1)
+	}
 	return n, err
 }
 
+// acknowledged reports whether a Write has begun, and written something, since the last Read.
+func (c *Conn) acknowledged() bool { return c.answered.Load() == c.reads.Load() }
+
 // Write writes to the socket.
 func (c *Conn) Write(b []byte) (int, error) {
+	reads := c.reads.Load()
 	n, err := c.tcp.Write(b)
-	c.answered.Store(true)
+	if n > 0 {
+		c.answered.Store(reads)
+	}
 	return n, err
 }
 
