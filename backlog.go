@@ -15,9 +15,12 @@ type backlog struct {
 	list    []Message     // oldest first
 	changed chan struct{} // closed at the next change; nil while nobody waits for one
 	final   bool          // no more messages come
+	in, out uint64        // how many messages were put, and how many of them each has handled
+	mark    uint64        // see after
+	marked  func()        // see after; nil: nobody waits
 }
 
-// put adds a message. After discard its credit goes back at once.
+// put adds a message. After finish and discard its credit goes back at once.
 func (b *backlog) put(m Message) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -26,6 +29,7 @@ func (b *backlog) put(m Message) {
 		return
 	}
 	b.list = append(b.list, m)
+	b.in++
 	b.change()
 }
 
@@ -73,6 +77,29 @@ func (b *backlog) finish() {
 	b.change()
 }
 
+// after has f called once, when each has handled all messages that were put before. The call
+// may be at once.
+func (b *backlog) after(f func()) {
+	b.mu.Lock()
+	b.mark, b.marked = b.in, f
+	b.mu.Unlock()
+	b.handled(0)
+}
+
+// handled counts n more messages that each has handled.
+func (b *backlog) handled(n uint64) {
+	b.mu.Lock()
+	b.out += n
+	f := b.marked
+	if f == nil || b.out < b.mark {
+		b.mu.Unlock()
+		return
+	}
+	b.marked = nil
+	b.mu.Unlock()
+	f()
+}
+
 // discard gives back the credit of the messages that wait, and finishes the backlog.
 func (b *backlog) discard() {
 	b.mu.Lock()
@@ -112,6 +139,7 @@ func (b *backlog) each(ctx context.Context, f func(Message) (goOn bool)) {
 		if !ok {
 			return false
 		}
+		defer b.handled(1)
 		defer m.release()
 		return f(m)
 	}

@@ -19,8 +19,9 @@ import (
 // WithMessages calls f with each message that peers send to this node, one at a time,
 // those of one peer in their order. The function may wait; its ctx ends when the node
 // stops. A message's credit returns to its sender when f has returned, so a slow function
-// slows down its senders and nobody else. [Node.Close] lets f handle the messages that
-// were accepted, within its deadline.
+// slows down its senders and nobody else. [Node.Close] waits, within its deadline, until f
+// has handled the messages that were accepted before it. f gets later ones too for as long as
+// the node still stops; those that remain are dropped.
 //
 // If f returns an error, the message is dropped; the node counts it, and logs at most one
 // warning a minute. A panic does what the option [OnPanic] says for an actor: the message is
@@ -88,7 +89,8 @@ type caller struct {
 	*calls
 	n       *Node
 	running bool
-	stop    func() // ends the listening of the task
+	stop    func()            // ends the listening of the task
+	quiet   *supervisor.Timer // runs between two warnings
 }
 
 type (
@@ -128,7 +130,7 @@ func (a *caller) Receive(c actor.Context) {
 	switch m := c.Message().(type) {
 	case *actor.Started:
 		if a.told.Load() { // the timers ended with the last incarnation
-			supervisor.After(c, quietAfter, quiet{})
+			a.quiet = supervisor.After(c, quietAfter, quiet{})
 		}
 		a.waits.Store(false) // its listener has handed back its messages
 		a.start(c)
@@ -143,13 +145,16 @@ func (a *caller) Receive(c actor.Context) {
 	case carryOn:
 		m.resume()
 	case failing:
-		a.warn(c)
+		if a.quiet == nil { // otherwise the timer's end warns
+			a.warn(c)
+		}
 	case notHandled:
 		supervisor.After(c, retryAfter, retryTick{})
 	case retryTick:
 		a.waits.Store(false)
 		a.stop() // a listener that leaves hands back what it has not acknowledged
 	case quiet:
+		a.quiet = nil
 		if a.told.Store(false); a.errs.Load() != a.warned {
 			a.told.Store(true)
 			a.warn(c)
@@ -157,7 +162,7 @@ func (a *caller) Receive(c actor.Context) {
 	case supervisor.Drain:
 		a.draining = c.Sender()
 		a.start(c)
-		a.finish()
+		a.finish(c)
 	default:
 		supervisor.Unhandled(c)
 	}
@@ -171,8 +176,8 @@ func (a *caller) start(c actor.Context) {
 	a.running = true
 	listen, stop := context.WithCancel(context.Background())
 	a.stop = stop
-	if a.draining != nil {
-		a.finish()
+	if a.draining != nil && a.inbox {
+		stop()
 	}
 	log := supervisor.Log(c)
 	supervisor.Go(c, "messages", nil, func(ctx context.Context) error {
@@ -187,20 +192,22 @@ func (a *caller) start(c actor.Context) {
 	})
 }
 
-// finish lets the task end: at once after the message in hand with an inbox, which keeps
-// the others, and otherwise when no more messages wait.
-func (a *caller) finish() {
+// finish answers Drain. With an inbox, which keeps the other messages, the task ends after the
+// one in hand. Otherwise the messages that wait are handled first, and then the task goes on:
+// the connections still receive messages, and confirm them, until they end.
+func (a *caller) finish(c actor.Context) {
 	if a.inbox {
 		a.stop()
-	} else {
-		a.backlog.finish()
+		return
 	}
+	root, to, self := c.ActorSystem().Root, a.draining, c.Self()
+	a.backlog.after(func() { root.Send(to, supervisor.Drained{From: self}) })
 }
 
 // done handles the end of the task.
 func (a *caller) done(c actor.Context, err error) {
 	a.running = false
-	if a.draining != nil {
+	if a.draining != nil && a.inbox {
 		c.Send(a.draining, supervisor.Drained{From: c.Self()})
 		return
 	}
@@ -272,7 +279,7 @@ func (a *caller) warn(c actor.Context) {
 		supervisor.Log(c).Warn("the function for messages returns errors", "n", total-a.warned, "err", *last)
 	}
 	a.warned = total
-	supervisor.After(c, quietAfter, quiet{})
+	a.quiet = supervisor.After(c, quietAfter, quiet{})
 }
 
 // String is the actor's line in the tree.

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"iter"
 	"sync"
+	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
 
@@ -32,7 +33,10 @@ import (
 // With [WithInbox] the messages are those of the inbox, and a message is acknowledged when
 // the loop asks for the next one. The message at which the loop ends comes again, as do
 // all that no loop has acknowledged; acknowledge it with [Node.Inbox] and Message.Seq if
-// it is done.
+// it is done. Each of several loops takes many messages in hand at once, for at most a minute:
+// messages that a slow loop has not reached by then go to another loop as well, and out of
+// their order. Where that matters, let one loop receive and hand the work on. A loop ends at
+// most a few seconds after its ctx, even if the disk fails meanwhile.
 //
 // If the loop cannot go on, its last round has an error and no message: another handler is
 // registered, or the inbox cannot be read. After [Node.Close] a loop still gets the
@@ -51,7 +55,9 @@ func (n *Node) Messages(ctx context.Context) iter.Seq2[Message, error] {
 		err := opened
 		switch {
 		case n.inbox != nil:
-			err = n.eachKept(context.WithoutCancel(ctx), ctx, both)
+			ack, end := outlive(ctx, ackGrace)
+			err = n.eachKept(ack, ctx, both)
+			end()
 		case err == nil:
 			b.each(ctx, func(m Message) bool { return yield(m, nil) })
 		}
@@ -59,6 +65,22 @@ func (n *Node) Messages(ctx context.Context) iter.Seq2[Message, error] {
 			yield(Message{}, err)
 		}
 	}
+}
+
+// ackGrace is how long the acknowledgement of a message may take after the loop's ctx has
+// ended: a broken disk may never answer.
+const ackGrace = 5 * time.Second
+
+// outlive returns a context that ends d after ctx, or with end, which must be called.
+func outlive(ctx context.Context, d time.Duration) (_ context.Context, end func()) {
+	longer, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	stop := context.AfterFunc(ctx, func() {
+		limit, done := context.WithTimeout(longer, d)
+		defer done()
+		<-limit.Done()
+		cancel()
+	})
+	return longer, func() { stop(); cancel() }
 }
 
 // loops has the backlog of all loops of [Node.Messages].
@@ -77,7 +99,8 @@ func (l *loops) open(ctx context.Context, n *Node) (*backlog, error) {
 	}
 	b := new(backlog)
 	new := func(*Node) actor.Actor { return &filler{n, b} }
-	err := n.register(ctx, actors.Register{Ended: b.discard}, new, nil)
+	// A registration that outlives ctx is not undone, so it is waited for.
+	err := n.register(context.WithoutCancel(ctx), actors.Register{Ended: b.discard}, new, nil)
 	if errors.Is(err, actors.ErrProtocolTaken) {
 		return nil, fmt.Errorf("%w: leave out WithHandler and WithMessages to receive them in a loop", err)
 	}

@@ -249,6 +249,69 @@ func TestMessagesClose(t *testing.T) {
 	}
 }
 
+// TestMessagesWhileDraining sends messages to a node that stops already, and whose connections
+// still live because another actor takes its time: what is confirmed is handled.
+func TestMessagesWhileDraining(t *testing.T) {
+	gamelantest.Bubble(t, func(t *testing.T) {
+		net := gamelantest.NewNetwork(t)
+		got := new(heard)
+		a := net.Start(gamelan.Config{})
+		b := net.Start(gamelan.Config{},
+			gamelan.WithActor("slow", func(*gamelan.Node) actor.Actor {
+				return gamelan.Handle(func(addTo) { time.Sleep(time.Minute) })(nil)
+			}),
+			gamelan.WithMessages(func(_ context.Context, m gamelan.Message) error {
+				got.add(m)
+				time.Sleep(5 * time.Second)
+				return nil
+			}))
+		net.Connect(a, b)
+		say(t, a, b, "1")
+		if err := b.Tell("slow", addTo{}); err != nil {
+			t.Fatal(err)
+		}
+		synctest.Wait()
+		closed := make(chan error)
+		go func() {
+			ctx, cancel := context.WithTimeout(context.Background(), 5*time.Minute)
+			defer cancel()
+			closed <- b.Close(ctx)
+		}()
+		time.Sleep(time.Second)
+		say(t, a, b, "2", "3")
+		time.Sleep(20 * time.Second)
+		say(t, a, b, "4") // the first messages are handled
+		if err := <-closed; err != nil {
+			t.Error(err)
+		}
+		got.want(t, "1", "2", "3", "4")
+	})
+}
+
+// TestMessagesLoopEndedBefore begins a loop whose ctx has ended: its handler serves the next one.
+func TestMessagesLoopEndedBefore(t *testing.T) {
+	gamelantest.Bubble(t, func(t *testing.T) {
+		net := gamelantest.NewNetwork(t)
+		a, b := net.Start(gamelan.Config{}), net.Start(gamelan.Config{})
+		ended, cancel := context.WithCancel(t.Context())
+		cancel()
+		for m, err := range b.Messages(ended) {
+			t.Errorf("got %v, %v in a loop that has ended", m, err)
+		}
+		net.Connect(a, b)
+		say(t, a, b, "1")
+		got := new(heard)
+		for m, err := range b.Messages(t.Context()) {
+			if err != nil {
+				t.Fatal(err)
+			}
+			got.add(m)
+			break
+		}
+		got.want(t, "1")
+	})
+}
+
 // TestMessagesLoop receives in loops: in order, with the credit returned after the body,
 // and with messages that wait between two loops.
 func TestMessagesLoop(t *testing.T) {
