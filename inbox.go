@@ -26,8 +26,8 @@ type InboxConfig struct {
 
 	// Types are the DHT message types that are kept together with plain messages. Then
 	// each kind leaves a quarter of MaxBytes and MaxMessages to the other one, and a
-	// message over the DHT is kept if its peer and its author have not more than a quarter
-	// of what is free for such messages. Default: none.
+	// message over the DHT is kept if its peer has not more than half of what is free for
+	// such messages, and its author not more than a quarter. Default: none.
 	Types []int32
 }
 

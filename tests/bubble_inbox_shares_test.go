@@ -25,8 +25,8 @@ func relayed(over, to *gamelantest.Node, body string) dht.Message {
 // every one of those that come when the flood has ended.
 func TestBubbleInboxShares(t *testing.T) {
 	const most, floods, each = 200, 30, 10
-	for name, flood := range map[string]func(t *testing.T, net *gamelantest.Network, to *gamelantest.Node){
-		"ever new authors over one peer": func(t *testing.T, net *gamelantest.Network, to *gamelantest.Node) {
+	for name, flood := range map[string]func(t *testing.T, net *gamelantest.Network, to *gamelantest.Node, honest member) (relay *gamelantest.Node){
+		"ever new authors over one peer": func(t *testing.T, net *gamelantest.Network, to *gamelantest.Node, _ member) *gamelantest.Node {
 			relay := startMember(net, gamelan.Config{})
 			net.Connect(relay.Node, to)
 			for i := range floods {
@@ -36,8 +36,9 @@ func TestBubbleInboxShares(t *testing.T) {
 					send(t, from, relayed(relay.Node, to, fmt.Sprintf("flood %d of %d", j, i)))
 				}
 			}
+			return nil
 		},
-		"one author over many peers": func(t *testing.T, net *gamelantest.Network, to *gamelantest.Node) {
+		"one author over many peers": func(t *testing.T, net *gamelantest.Network, to *gamelantest.Node, _ member) *gamelantest.Node {
 			from := startMember(net, gamelan.Config{})
 			for i := range floods {
 				relay := startMember(net, gamelan.Config{})
@@ -47,8 +48,19 @@ func TestBubbleInboxShares(t *testing.T) {
 					send(t, from, relayed(relay.Node, to, fmt.Sprintf("flood %d of %d", j, i)))
 				}
 			}
+			return nil
 		},
-		"many peers, each the author": func(t *testing.T, net *gamelantest.Network, to *gamelantest.Node) {
+		"one author over the relay of the honest node": func(t *testing.T, net *gamelantest.Network, to *gamelantest.Node, honest member) *gamelantest.Node {
+			relay, from := startMember(net, gamelan.Config{}), startMember(net, gamelan.Config{})
+			net.Connect(relay.Node, to)
+			net.Connect(from.Node, relay.Node)
+			net.Connect(honest.Node, relay.Node)
+			for i := range floods * each {
+				send(t, from, relayed(relay.Node, to, fmt.Sprintf("flood %d", i)))
+			}
+			return relay.Node
+		},
+		"many peers, each the author": func(t *testing.T, net *gamelantest.Network, to *gamelantest.Node, _ member) *gamelantest.Node {
 			for i := range 8 {
 				from := startMember(net, gamelan.Config{})
 				net.Connect(from.Node, to)
@@ -56,13 +68,15 @@ func TestBubbleInboxShares(t *testing.T) {
 					send(t, from, dht.Message{To: dht.Direct{Peer: to.ID()}, Type: textType, Sign: true, Body: fmt.Appendf(nil, "flood %d of %d", j, i)})
 				}
 			}
+			return nil
 		},
-		"plain messages": func(t *testing.T, net *gamelantest.Network, to *gamelantest.Node) {
+		"plain messages": func(t *testing.T, net *gamelantest.Network, to *gamelantest.Node, _ member) *gamelantest.Node {
 			from := startMember(net, gamelan.Config{})
 			net.Connect(from.Node, to)
 			for i := range floods * each {
 				enqueue(t, from.Node, to, fmt.Sprintf("flood %d", i))
 			}
+			return nil
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -71,11 +85,17 @@ func TestBubbleInboxShares(t *testing.T) {
 				to := net.Start(gamelan.Config{DHT: &gamelan.DHTConfig{}}, gamelan.WithInbox(gamelan.InboxConfig{MaxMessages: most, Types: []int32{textType}}))
 				honest := startMember(net, gamelan.Config{})
 				net.Connect(honest.Node, to)
+				var relay *gamelantest.Node
 				letter := func(i int) {
+					if relay != nil {
+						send(t, honest, relayed(relay, to, fmt.Sprintf("honest %d", i)))
+						return
+					}
 					send(t, honest, dht.Message{To: dht.Direct{Peer: to.ID()}, Type: textType, Sign: true, Body: fmt.Appendf(nil, "honest %d", i)})
 				}
 				letter(0)
-				flood(t, net, to)
+				relay = flood(t, net, to, honest)
+				time.Sleep(time.Minute) // the flood has come first
 				for i := range 3 {
 					letter(1 + i)
 				}

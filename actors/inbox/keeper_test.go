@@ -153,9 +153,12 @@ func TestKeeperRemembersShares(t *testing.T) {
 		return m
 	}
 	b, send, stop := startKeeper(t, d, limits)
-	const most = 6 // (40-10-5)/4
-	for range most {
+	const ofAuthor, most = 6, 10 // (40-10-5)/4, (40-10-9)/2
+	for range ofAuthor {
 		send(over(1, 1))
+	}
+	for range most - ofAuthor {
+		send(over(1, 3))
 	}
 	waitUntil(t, b, "they are kept", func(s Status) bool { return s.Messages == most && s.DHT == most && back.Load() == most })
 	stop()

@@ -24,21 +24,23 @@ func (l load) least(o load) load       { return load{min(l.messages, o.messages)
 func (l load) part(n int) load         { return load{l.messages / n, l.bytes / int64(n)} }
 func (l load) reaches(limit load) bool { return l.messages >= limit.messages || l.bytes >= limit.bytes }
 
-// mayAdd reports whether a source with that load may have a message of n bytes more, of what is
-// free for all sources.
-func (l load) mayAdd(n int, free load) bool {
+// mayAdd reports whether a source with that load may have a message of n bytes more, when a
+// source may have one part of so many of what is free for all.
+func (l load) mayAdd(n, part int, free load) bool {
 	if l.messages == 0 {
 		return free.messages >= 1 && int64(n) <= free.bytes/firstPart
 	}
-	return l.with(n).within(free.part(sharePart))
+	return l.with(n).within(free.part(part))
 }
 
-// A source may have a quarter of what is free for messages over the DHT, so at most a fifth
-// of all their room, and each further source leaves four fifths of what was free before. The
-// first message of a source may be as large as half of it.
+// An author may have a quarter of what is free for messages over the DHT, so at most a fifth
+// of all their room. A peer may have half of what is free, so at most a third of the room: it
+// may bring messages of many authors, of whom one at its limit leaves room to the others. The
+// first message of either may be as large as half of what is free.
 const (
-	sharePart = 4
-	firstPart = 2
+	authorPart = 4
+	peerPart   = 2
+	firstPart  = 2
 )
 
 // shares counts the messages of each source.
@@ -110,7 +112,7 @@ func newOverDHT() overDHT {
 // mayAdd reports whether a message fits into what is free, and its sources have not more than
 // their shares of that.
 func (o *overDHT) mayAdd(from *Over, size int, free load) bool {
-	return o.peers.of(from.Peer).mayAdd(size, free) && (from.Author.IsZero() || o.authors.of(from.Author).mayAdd(size, free))
+	return o.peers.of(from.Peer).mayAdd(size, peerPart, free) && (from.Author.IsZero() || o.authors.of(from.Author).mayAdd(size, authorPart, free))
 }
 
 // add counts one message more.

@@ -503,7 +503,7 @@ var otherSettings = []Setting{
 	},
 	{
 		Key: "inbox.max_bytes", Kind: Size, Least: gamelan.InboxLeast(protocol.Tari(protocol.LocalNet).Limits.MessageBody), Most: 1 << 40, Example: `"1GiB"`,
-		Doc: "Bytes on the disk for messages that are not acknowledged yet, including their metadata. Plain messages take at most three quarters; beyond that their senders wait. Messages over the DHT take at most three quarters, too; one whose peer or author has a quarter of what is free for them already is dropped and counted as inbox full, and so is one larger than half of that.",
+		Doc: "Bytes on the disk for messages that are not acknowledged yet, including their metadata. Plain messages take at most three quarters; beyond that their senders wait. Messages over the DHT take at most three quarters, too; one whose peer has half of what is free for them already, or whose author a quarter, is dropped and counted as inbox full, and so is one larger than half of that.",
 		at:  func(c *Config) any { return &c.Inbox.MaxBytes },
 	},
 	{
