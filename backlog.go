@@ -148,8 +148,8 @@ func (b *backlog) each(ctx context.Context, f func(Message) (goOn bool)) {
 }
 
 // eachKept calls f with one message of the inbox after the other until listen ends or f
-// returns false for goOn. A message for which f returns true for handled is acknowledged,
-// within ctx.
+// returns false for goOn. A message for which f returns true for handled is acknowledged, within ctx;
+// any other is declined, so that it waits for the next listener.
 func (n *Node) eachKept(ctx, listen context.Context, f func(Message) (handled, goOn bool)) error {
 	for m, err := range n.inbox.Listen(listen, inbox.ListenOptions{}) {
 		if err != nil {
@@ -159,10 +159,13 @@ func (n *Node) eachKept(ctx, listen context.Context, f func(Message) (handled, g
 			return nil
 		}
 		handled, goOn := f(n.keptMessage(m))
-		if handled {
+		switch {
+		case handled:
 			if err := n.inbox.Ack(ctx, m.Seq); err != nil {
 				return err
 			}
+		case goOn:
+			n.inbox.Decline(m.Seq) // it makes way for the messages behind it
 		}
 		if !goOn {
 			return nil

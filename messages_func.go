@@ -120,7 +120,7 @@ func (m crashed) Source() any { return m.source }
 const (
 	// quietAfter is the least time between two warnings about errors of f.
 	quietAfter = time.Minute
-	// retryAfter is how long messages that were not handled stay in the hand of the task.
+	// retryAfter is how long the task does not get again the messages that were not handled.
 	retryAfter = 10 * time.Second
 	// againAfter is the pause after an inbox that could not be read.
 	againAfter = 5 * time.Second

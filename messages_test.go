@@ -464,6 +464,34 @@ func TestMessagesOfInbox(t *testing.T) {
 	})
 }
 
+// TestMessagesBehindAFailingOne has a function fail for ever on a message that is larger than all
+// that a listener may have in hand: those behind it come all the same.
+func TestMessagesBehindAFailingOne(t *testing.T) {
+	gamelantest.Bubble(t, func(t *testing.T) {
+		net := gamelantest.NewNetwork(t)
+		net.Quiet = true
+		got := new(heard)
+		a := net.Start(gamelan.Config{})
+		b := net.Start(gamelan.Config{}, gamelan.WithInbox(gamelan.InboxConfig{}), gamelan.WithLogger(discard),
+			gamelan.WithMessages(func(_ context.Context, m gamelan.Message) error {
+				if len(m.Body) > 1<<20 {
+					return errors.New("too large for us")
+				}
+				got.add(m)
+				return nil
+			}))
+		net.Connect(a, b)
+		say(t, a, b, strings.Repeat("x", 5<<20), "1", "2")
+		time.Sleep(time.Minute)
+		say(t, a, b, "3")
+		time.Sleep(time.Minute)
+		got.want(t, "1", "2", "3")
+		if n := b.Inbox().Status().Messages; n != 1 {
+			t.Errorf("got %d messages kept, want the failing one", n)
+		}
+	})
+}
+
 func TestMessagesLoopOfInbox(t *testing.T) {
 	gamelantest.Bubble(t, func(t *testing.T) {
 		net := gamelantest.NewNetwork(t)

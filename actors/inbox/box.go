@@ -81,7 +81,7 @@ type Box struct {
 
 	hands     map[uint64]hand   // messages in hand, by number
 	handed    []handed          // by due time; some are no longer in hand
-	late      map[uint64]uint64 // from a message to the listener that had it for too long
+	late      map[uint64]uint64 // from a message to the listener that had it for too long, or declined it
 	listeners map[uint64]*listener
 	copiers   map[uint64]*copier // by listener; includes copiers of an earlier box
 
@@ -422,6 +422,14 @@ func (b *Box) Admitted(next uint64) (seqs []uint64) {
 		b.queue = nil
 	}
 	return seqs
+}
+
+// Decline frees a message for other listeners: the one that has it in hand does not get it again.
+func (b *Box) Decline(seq uint64) {
+	if h, ok := b.hands[seq]; ok {
+		b.late[seq] = h.listener
+		b.free(seq)
+	}
 }
 
 // Hands returns how many messages a listener has in hand. Listens reports whether there

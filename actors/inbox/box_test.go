@@ -119,6 +119,10 @@ func (s *boxScript) run(t *testing.T, d *datadriven.TestData) string {
 		list("forget", forget)
 		list("copied", copied)
 		list("write", s.admitted())
+	case "decline":
+		for _, n := range numbers {
+			s.box.Decline(n)
+		}
 	case "leave":
 		list("forget", s.box.Leave(id))
 		list("write", s.admitted())

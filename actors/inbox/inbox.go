@@ -262,6 +262,15 @@ func (b *Inbox) Ack(ctx context.Context, seqs ...uint64) error {
 	return ctx.Err()
 }
 
+// Decline takes a message out of the hand of its listener, so that it does not use up what a
+// listener may have in hand. Other listeners may get the message at once, and that listener does
+// not get it again. It does nothing if the message is in nobody's hand.
+func (b *Inbox) Decline(seq uint64) {
+	if b != nil {
+		b.tell(decline{seq})
+	}
+}
+
 // pulledAtOnce bounds the messages in one answer, so that all listeners get some.
 const pulledAtOnce = 256
 

@@ -18,7 +18,7 @@ import (
 // keeper receives the messages of a node, has them written and hands them out.
 //
 // In: actors.Received, dht.Received, pull → pulled, ack → acked, await → handsFree,
-// leave. A restart loses which listener has which message in hand, so such messages are
+// decline, leave. A restart loses which listener has which message in hand, so such messages are
 // handed out again, and each listener repeats its pull. The messages on their way to the
 // disk, with their credit, outlive the keeper, and so do unanswered awaits.
 type keeper struct {
@@ -97,6 +97,8 @@ type (
 		left     bool
 	}
 	handsFree struct{}
+	// decline frees a message for other listeners than the one that has it. No reply.
+	decline struct{ seq uint64 }
 	// leave removes a listener. Finished means that it got all messages it had asked
 	// for. No reply.
 	leave struct {
@@ -138,6 +140,8 @@ func (k *keeper) Receive(c actor.Context) {
 	case await:
 		k.in.queue.awaits = append(k.in.queue.awaits, awaiter{m, c.Sender()})
 		k.settle(c)
+	case decline:
+		k.decline(c, m)
 	case leave:
 		k.leave(c, m)
 	case writeTick:
@@ -371,6 +375,15 @@ func (k *keeper) settle(c actor.Context) {
 		c.Send(a.from, handsFree{})
 		return true
 	})
+}
+
+func (k *keeper) decline(c actor.Context, m decline) {
+	if k.box == nil { // no message is in hand
+		return
+	}
+	k.box.Decline(m.seq)
+	k.settle(c)
+	k.giveAll(c) // the listener may have more in hand now, and others may have this one
 }
 
 func (k *keeper) leave(c actor.Context, m leave) {
