@@ -83,12 +83,17 @@ func (p passedCredit) with(permit *credit.Permit) passedCredit {
 // deliveredCredit is the credit of a message that was delivered to the handler of its type.
 type deliveredCredit struct {
 	passedCredit
-	dedup *dht.Dedup
-	hash  wire.Hash
+	dedup  *dht.Dedup
+	hash   wire.Hash
+	copies uint32 // see [dht.Incoming]
 }
 
-// Refuse gives the credit back, and lets a later copy of the message be delivered.
+// Refuse gives the credit back, and lets a later copy of the message be delivered. After a
+// further copy of a message that was delivered before, it gives the credit back alone:
+// otherwise all copies would count as new, and more of them than configured be delivered.
 func (d deliveredCredit) Refuse() {
-	d.dedup.Forget(d.hash)
+	if d.copies <= 1 {
+		d.dedup.Forget(d.hash)
+	}
 	d.Discard()
 }

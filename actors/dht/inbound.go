@@ -243,7 +243,7 @@ func (a *inbound) deliver(c actor.Context, f Frame, m *dht.Incoming, d *dht.Doma
 		a.unheard(c, f, d.Type, ok)
 		return
 	}
-	received := toHandler(f, m, d, deliveredCredit{f.pass(), a.dht.Dedup, m.Hash})
+	received := toHandler(f, m, d, deliveredCredit{f.pass(), a.dht.Dedup, m.Hash, m.Copies})
 	var msg any = received
 	fate, held := a.backlog.Add(supervisor.Now(c), f.Peer, d.Type, handler.work, f.permit.Cost(), msg)
 	switch fate {

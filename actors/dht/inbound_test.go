@@ -222,6 +222,23 @@ func TestRefusedMessageComesAgain(t *testing.T) {
 	}
 }
 
+// TestRefusedCopyIsNotForgotten: when further copies of a message are let through, refusing one
+// of those does not let through more than the configured number.
+func TestRefusedCopyIsNotForgotten(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newShard(t, func(s *shardSettings) { s.DHT.Occurrences = 2 })
+		e := s.compose(ourType, "hello", nil)
+		body := e.Append(nil)
+		s.post(body, body)
+		s.heard["type-1000"].messages[1].(dht.Received).Refuse()
+		s.post(body)
+		if got, want := s.counted(), "2 delivered, 1 duplicate"; got != want {
+			t.Errorf("got %s, want %s", got, want)
+		}
+		s.heard["type-1000"].messages[0].(dht.Received).Credit.Discard()
+	})
+}
+
 // TestDHTInbound sends the real actor one message for every way in which one can
 // end, and looks at what it does about it: nothing else is sent, and nobody
 // holds its credit afterwards.
