@@ -282,7 +282,7 @@ func TestBubbleInboxFull(t *testing.T) {
 		if s.Messages != 15 || !s.Full || s.Waiting == 0 || s.Waiting > 20 || s.Received >= 60 {
 			t.Fatalf("got %+v, want 15 kept, and some that wait with their credit, and the others at the sender", s)
 		}
-		for _, body := range []string{"far", "farther"} {
+		for _, body := range []string{"far", "farther", "farthest"} {
 			out, err := from.DHT().Submit(t.Context(), dht.Message{To: dht.Direct{Peer: to.ID()}, Type: 1225, Body: []byte(body)})
 			if err != nil {
 				t.Fatal(err)
@@ -291,8 +291,8 @@ func TestBubbleInboxFull(t *testing.T) {
 		}
 		synctest.Wait()
 		section := to.Inspection().Node(t.Context())
-		if in := section.Inbox; in == nil || in.Dropped != 1 || !in.Full || in.Messages != 16 || in.DHTMessages != 1 || in.MaxMessagesOfKind != 15 || in.Level() != 1 {
-			t.Errorf("got %+v of the section, want it full, one kept of those over the DHT and one dropped", section.Inbox)
+		if in := section.Inbox; in == nil || in.Dropped != 1 || !in.Full || in.Messages != 17 || in.DHTMessages != 2 || in.MaxMessagesOfKind != 15 || in.Level() != 1 {
+			t.Errorf("got %+v of the section, want it full, two kept of those over the DHT and one dropped", section.Inbox)
 		}
 		if !strings.Contains(fmt.Sprint(section.Warnings), "the inbox is full, with 15 plain messages") || !strings.Contains(fmt.Sprint(section.Warnings), "1 message over the DHT was dropped") {
 			t.Errorf("got warnings %q, want one that it is full and one of the drop", section.Warnings)
@@ -313,7 +313,7 @@ func TestBubbleInboxFull(t *testing.T) {
 		if d, ok := value.(models.DHT); err != nil || !ok || !slices.ContainsFunc(d.Inbound, func(c models.DHTCount) bool { return c.Reason == models.ReasonInboxFull && c.Count == 1 }) {
 			t.Errorf("got %+v, %v, want one counted as inbox full", value, err)
 		}
-		wantBodies(t, "the listener", take(t, to, 101, 101, inbox.ListenOptions{}), slices.Insert(slices.Clone(want), 15, "far"))
+		wantBodies(t, "the listener", take(t, to, 102, 102, inbox.ListenOptions{}), slices.Insert(slices.Clone(want), 15, "far", "farther"))
 		<-done
 		for i, p := range pending {
 			if out := p.Wait(t.Context()); out.Kind != protocol.Confirmed {
