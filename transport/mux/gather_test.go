@@ -39,8 +39,8 @@ func TestGather(t *testing.T) {
 	}
 }
 
-// TestFirstBytesTakeSYNAlong: SYN and ACK leave with the first bytes, and alone after a
-// moment without.
+// TestFirstBytesTakeSYNAlong: the SYN leaves with the first bytes, and alone after a moment
+// without.
 func TestFirstBytesTakeSYNAlong(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		x, y := net.Pipe()
@@ -61,18 +61,13 @@ func TestFirstBytesTakeSYNAlong(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		both("accept", 0, 0)
+		both("accept", 0, 1)
 		mustWrite(t, in, "answer")
 		both("answer", 0, 1)
 
 		mustOpen(t, client)
 		time.Sleep(holdLimit)
 		both("nothing follows", 1, 0)
-		if _, err := server.Accept(); err != nil {
-			t.Fatal(err)
-		}
-		time.Sleep(holdLimit)
-		both("nothing answers", 0, 1)
 	})
 }
 

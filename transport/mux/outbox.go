@@ -42,8 +42,8 @@ var errBusy = errors.New("the peer does not read what it provokes")
 //
 // The library has one goroutine for all its frames, and Accept and Read wait for that
 // goroutine. So it only puts its frames into the outbox. Write and CloseWrite, which
-// wait for their frames anyway, write the outbox out. The SYN and the ACK of a substream are
-// held, since the first bytes follow at once as a rule. For all other frames a short-lived
+// wait for their frames anyway, write the outbox out. The SYN of a substream is held,
+// since its first bytes follow at once as a rule. For all other frames a short-lived
 // goroutine does, so that their callers do not wait for a connection that stands still.
 type outbox struct {
 	size atomic.Int64 // bytes of the library's frames

@@ -66,7 +66,7 @@ func (h header) writtenBy() writeOut {
 		return writeSoon
 	case h.flags()&flagFIN != 0:
 		return writeAwaited
-	case h.flags()&flagRST == 0 && h.flags()&(flagSYN|flagACK) != 0:
+	case h.flags()&(flagSYN|flagRST) == flagSYN:
 		return writeHeld
 	}
 	return writeSoon
