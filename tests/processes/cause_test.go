@@ -3,11 +3,14 @@ package processes
 import (
 	"encoding/json"
 	"net"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"github.com/gamelan-p2p/gamelan/tests/internal/freeport"
 )
 
 // faulty is a proxy between two nodes that does to their connections what
@@ -168,12 +171,11 @@ func says(t *testing.T, n *node, parts ...string) {
 // freePort returns a port of loopback that nobody listens on.
 func freePort(t *testing.T) string {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	ports, err := freeport.Ports(1)
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer l.Close()
-	return strings.Split(l.Addr().String(), ":")[1]
+	return strconv.Itoa(ports[0])
 }
 
 // twoNodes are a and b, of which a reaches b through the proxy only.

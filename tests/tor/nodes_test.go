@@ -46,7 +46,7 @@ func TestNodesOverSocks(t *testing.T) {
 	if ref.Transport != "socks" {
 		t.Errorf("got a connection by %s, want socks", ref.Transport)
 	}
-	// What was confirmed shows that b's node has the connection, too.
+	// Once b has confirmed a message, b's node has the connection, too, and can send.
 	if outcome, err := a.Send(t.Context(), b.ID(), []byte{0, 0}); err != nil || outcome.Kind != gamelan.Confirmed {
 		t.Fatalf("the first message: got %v, %v, want it confirmed", outcome, err)
 	}

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"net"
 	"net/netip"
 	"os"
 	"path/filepath"
@@ -15,6 +14,7 @@ import (
 
 	"github.com/gamelan-p2p/gamelan"
 	"github.com/gamelan-p2p/gamelan/peerstore"
+	"github.com/gamelan-p2p/gamelan/tests/internal/freeport"
 	"github.com/gamelan-p2p/gamelan/transport/tor"
 	"github.com/gamelan-p2p/gamelan/transport/transporttest"
 )
@@ -74,12 +74,22 @@ func portText(a netip.AddrPort) string { return strings.TrimPrefix(a.String(), "
 // freePort returns an address of loopback on which nobody listens.
 func freePort(t *testing.T) netip.AddrPort {
 	t.Helper()
-	l, err := net.Listen("tcp4", "127.0.0.1:0")
+	ports, err := freeport.Ports(1)
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer l.Close()
-	return l.Addr().(*net.TCPAddr).AddrPort()
+	return netip.AddrPortFrom(netip.AddrFrom4([4]byte{127, 0, 0, 1}), uint16(ports[0]))
+}
+
+// startAll starts nodes, and waits until their services are published.
+func startAll(t *testing.T, nodes ...*torNode) {
+	t.Helper()
+	for _, n := range nodes {
+		if err := n.start(t); err != nil {
+			t.Fatal(err)
+		}
+		n.published(t)
+	}
 }
 
 func (n *torNode) start(t *testing.T) error {
@@ -271,12 +281,7 @@ func TestControlPortIsHostile(t *testing.T) {
 				t.Errorf("start: got %v, want %T %[2]v, and what to do: %q", err, h.err, h.does)
 			}
 
-			for _, n := range []*torNode{a, honest} {
-				if err := n.start(t); err != nil {
-					t.Fatal(err)
-				}
-				n.published(t)
-			}
+			startAll(t, a, honest)
 			a.know(t, honest)
 			a.confirm(t, honest)
 			address := a.Seed()

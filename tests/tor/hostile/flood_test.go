@@ -18,12 +18,7 @@ func TestControlPortFloods(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			two := newStandIn(t, 2)
-			for _, n := range two {
-				if err := n.start(t); err != nil {
-					t.Fatal(err)
-				}
-				n.published(t)
-			}
+			startAll(t, two...)
 			two[0].know(t, two[1])
 			two[0].confirm(t, two[1])
 			var before, after runtime.MemStats

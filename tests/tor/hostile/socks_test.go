@@ -135,12 +135,7 @@ func TestProxyIsHostile(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel() // silence is waited for 10 s
 			three := newStandIn(t, 3)
-			for _, n := range three {
-				if err := n.start(t); err != nil {
-					t.Fatal(err)
-				}
-				n.published(t)
-			}
+			startAll(t, three...)
 			a, honest, far := three[0], three[1], three[2]
 			a.know(t, honest)
 			a.know(t, far)
@@ -184,12 +179,7 @@ func TestDialIsCancelled(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			two := newStandIn(t, 2)
-			for _, n := range two {
-				if err := n.start(t); err != nil {
-					t.Fatal(err)
-				}
-				n.published(t)
-			}
+			startAll(t, two...)
 			a, far := two[0], two[1]
 			a.know(t, far)
 			bad := &badProxy{answers: []string{socksNoAuth}, stays: true}
@@ -225,12 +215,7 @@ func TestProxyDiesInMidStream(t *testing.T) {
 		defer mu.Unlock()
 		heard[m.Body[0]]++
 	}
-	for _, n := range two {
-		if err := n.start(t); err != nil {
-			t.Fatal(err)
-		}
-		n.published(t)
-	}
+	startAll(t, two...)
 	a := two[0]
 	a.know(t, far)
 	relay := &relay{to: a.control.Socks}

@@ -113,12 +113,7 @@ func TestNewCircuits(t *testing.T) {
 			two := newStandIn(t, 2)
 			a, far := two[0], two[1]
 			a.config.Tor.NewCircuits = permitted
-			for _, n := range two {
-				if err := n.start(t); err != nil {
-					t.Fatal(err)
-				}
-				n.published(t)
-			}
+			startAll(t, two...)
 			a.know(t, far)
 			nowhere := &transporttest.Proxy{} // it knows no onion service
 			a.usesProxy(t, nowhere.Start(t).String())
@@ -155,12 +150,7 @@ func TestNewCircuits(t *testing.T) {
 func TestFromTorComesNobodyKnown(t *testing.T) {
 	two := newStandIn(t, 2)
 	a, b := two[0], two[1]
-	for _, n := range two {
-		if err := n.start(t); err != nil {
-			t.Fatal(err)
-		}
-		n.published(t)
-	}
+	startAll(t, two...)
 	to := strings.Replace(strings.TrimPrefix(b.config.Listen[0], "/ip4/"), "/tcp/", ":", 1)
 	for range 300 {
 		c, err := net.Dial("tcp4", to)
@@ -196,12 +186,7 @@ func TestWhereTheProxyIs(t *testing.T) {
 	a, b, fixed := three[0], three[1], three[2]
 	set := &relay{to: a.control.Socks}
 	fixed.config.SOCKS.Address = "/ip4/127.0.0.1/tcp/" + portText(netip.MustParseAddrPort(set.start(t)))
-	for _, n := range three {
-		if err := n.start(t); err != nil {
-			t.Fatal(err)
-		}
-		n.published(t)
-	}
+	startAll(t, three...)
 	first, second := &relay{to: a.control.Socks}, &relay{to: a.control.Socks}
 	a.know(t, b)
 	a.usesProxy(t, first.start(t))

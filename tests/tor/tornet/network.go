@@ -5,13 +5,13 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"math/rand/v2"
-	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"slices"
 	"time"
+
+	"github.com/gamelan-p2p/gamelan/tests/internal/freeport"
 )
 
 // Options describe a network.
@@ -107,7 +107,7 @@ func (n *Network) describe() error {
 	if n.options.Clients == 0 {
 		n.options.Clients = 2
 	}
-	ports, err := freePorts(2*authorities + relays + 3*n.options.Clients + 1)
+	ports, err := freeport.Ports(2*authorities + relays + 3*n.options.Clients + 1)
 	if err != nil {
 		return err
 	}
@@ -215,23 +215,4 @@ func (n *Network) processes() (all []*process) {
 		all = append(all, &c.process)
 	}
 	return all
-}
-
-// freePorts returns ports on which nobody listens, below those that the system gives to
-// outgoing connections, which could take the port of a Tor that is stopped for a while.
-func freePorts(count int) ([]int, error) {
-	const lowest, highest = 20_000, 31_000
-	var ports []int
-	for _, i := range rand.Perm(highest - lowest) {
-		if len(ports) == count {
-			return ports, nil
-		}
-		l, err := net.Listen("tcp4", fmt.Sprintf("%s:%d", loopback, lowest+i))
-		if err != nil {
-			continue
-		}
-		_ = l.Close()
-		ports = append(ports, lowest+i)
-	}
-	return nil, errors.New("tornet: too few free ports")
 }
