@@ -57,6 +57,15 @@ func (x *core) trouble() error {
 	return nil
 }
 
+// fault notes why the last commit failed; nil: it did not.
+func (x *core) fault(err error) {
+	if err == nil {
+		x.disk.Store(nil)
+		return
+	}
+	x.disk.Store(&diskFault{err})
+}
+
 // published is a view of the table, with the number of the last change in it.
 type published struct {
 	*table.View

@@ -34,7 +34,6 @@ type storeActor struct {
 	expiry   wake
 	writing  bool
 	gather   *supervisor.Timer
-	err      error // of the last commit
 	seen     []Key // keys of copies confirmed by the network, oldest first
 	copies   map[Key]confirmedCopy
 
@@ -128,7 +127,6 @@ func (a *storeActor) Receive(c actor.Context) {
 
 func (a *storeActor) start(c actor.Context) {
 	s := &a.x.stored
-	a.err = a.x.trouble()
 	now, wall := supervisor.Now(c), supervisor.Wall(c)
 	a.held = store.New(a.x.self, *a.x.Limits)
 	if s.held != nil { // a restart: into a store of which nothing is half done
@@ -193,8 +191,8 @@ func (a *storeActor) String() string {
 	}
 	records, cached, bytes := a.held.Size()
 	line := fmt.Sprintf("%s of others (%d cached, %d bytes), publishes %d", inspect.Count(uint64(records), "record"), cached, bytes, len(a.x.stored.own))
-	if a.err != nil {
-		line += "; cannot be written down: " + a.err.Error()
+	if err := a.x.trouble(); err != nil {
+		line += "; cannot be written down: " + err.Error()
 	}
 	return line
 }

@@ -155,10 +155,10 @@ func (a *storeActor) commit(c actor.Context) {
 func (a *storeActor) written(c actor.Context, err error) {
 	s := &a.x.stored
 	a.writing = false
-	if err != nil && a.err == nil {
+	if err != nil && a.x.trouble() == nil {
 		supervisor.Log(c).Error("records cannot be written down", "err", err)
 	}
-	a.fault(err) // before a caller learns of it
+	a.x.fault(err) // before a caller learns of it
 	var rest []*ownWaiter
 	for i, w := range s.waiters {
 		switch {
@@ -190,20 +190,10 @@ func (a *storeActor) written(c actor.Context, err error) {
 	}
 }
 
-// fault notes why the last commit failed; nil: it did not.
-func (a *storeActor) fault(err error) {
-	a.err = err
-	if err == nil {
-		a.x.disk.Store(nil)
-		return
-	}
-	a.x.disk.Store(&diskFault{err})
-}
-
 // finish writes what is not on the disk yet. If that fails, it is lost.
 func (a *storeActor) finish(c actor.Context) {
 	s := &a.x.stored
-	if a.err == nil && len(s.dirty.held)+len(s.dirty.own) > 0 {
+	if a.x.trouble() == nil && len(s.dirty.held)+len(s.dirty.own) > 0 {
 		a.commit(c)
 	}
 	if a.writing {

@@ -24,7 +24,7 @@ func (a *storeActor) serve(c actor.Context, m *serving) {
 		a.refuse(c, m, kad.BadRequest)
 		return
 	}
-	if a.err != nil { // the last commit failed; it is tried again all the time (spec: kad B15)
+	if a.x.trouble() != nil { // the last commit failed; it is tried again all the time (spec: kad B15)
 		a.refuse(c, m, kad.Busy)
 		return
 	}
