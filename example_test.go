@@ -41,8 +41,8 @@ func Example() {
 	// hello, Alice
 }
 
-// What has arrived is kept on the disk until the loop asks for the next message: it
-// survives a restart.
+// The inbox keeps each message on the disk until the loop asks for the next one. So a message
+// survives a restart of the node.
 func ExampleWithInbox() {
 	ctx := context.Background()
 	dir := must(os.MkdirTemp("", "gamelan"))

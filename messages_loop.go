@@ -74,12 +74,7 @@ const ackGrace = 5 * time.Second
 // outlive returns a context that ends d after ctx, or with end, which must be called.
 func outlive(ctx context.Context, d time.Duration) (_ context.Context, end func()) {
 	longer, cancel := context.WithCancel(context.WithoutCancel(ctx))
-	stop := context.AfterFunc(ctx, func() {
-		limit, done := context.WithTimeout(longer, d)
-		defer done()
-		<-limit.Done()
-		cancel()
-	})
+	stop := context.AfterFunc(ctx, func() { time.AfterFunc(d, cancel) })
 	return longer, func() { stop(); cancel() }
 }
 

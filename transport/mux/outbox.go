@@ -24,7 +24,7 @@ const (
 // holdLimit is how long a held frame waits for one to go with it.
 const holdLimit = time.Millisecond
 
-// Who writes a frame of the library out.
+// writeOut says who writes a frame of the library to the connection.
 type writeOut int
 
 const (
