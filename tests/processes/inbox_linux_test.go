@@ -18,13 +18,14 @@ func TestInboxMemory(t *testing.T) {
 	// most is what a node may have in memory, with garbage: less than twice what is
 	// in its inbox, which it would have if it kept the messages there.
 	messages, most := 24, 320<<20 // 168 MiB in the inbox
+	size := "256MiB"              // plain messages may have three quarters of it
 	if long() {
-		messages, most = 34, 420<<20
+		messages, most, size = 34, 420<<20, "320MiB"
 	}
 	dir := t.TempDir()
 	alice := startNode(t, filepath.Join(dir, "alice"))
 	defer alice.stop()
-	bob := startNode(t, filepath.Join(dir, "bob"))
+	bob := startNode(t, filepath.Join(dir, "bob"), "--inbox-max-bytes", size)
 	defer bob.stop()
 	body := filepath.Join(dir, "body")
 	if err := os.WriteFile(body, bytes.Repeat([]byte("0123456789abcdef"), 7<<16), 0o600); err != nil { // 7 MiB
