@@ -38,8 +38,9 @@ func (r *RPC) Unregister(ctx context.Context, id protocol.ID) error {
 }
 
 // Client returns a client for a service of a peer. Nothing is sent before the first call.
-func (r *RPC) Client(peer identity.NodeID, service protocol.ID) *RPCClient {
-	return &RPCClient{r.n, rpcpart.Key{Peer: peer, Protocol: service}}
+// An option is the service's encoding, for example [rpc.JSON].
+func (r *RPC) Client(peer identity.NodeID, service protocol.ID, opts ...rpc.ClientOption) *RPCClient {
+	return &RPCClient{r.n, rpcpart.Key{Peer: peer, Protocol: service}, rpc.Settings(opts...)}
 }
 
 // RPCClient makes calls to one service of one peer, through [rpc.Call] and [rpc.Items]. It
@@ -47,11 +48,21 @@ func (r *RPC) Client(peer identity.NodeID, service protocol.ID) *RPCClient {
 // dials the peer, when they are needed, and all calls to that service share them. An
 // RPCClient may be used by any number of goroutines.
 type RPCClient struct {
-	n   *Node
-	key rpcpart.Key
+	n        *Node
+	key      rpcpart.Key
+	settings rpc.ClientSettings
 }
 
-var _ rpc.Invoker = (*RPCClient)(nil)
+var _ rpc.Encoder = (*RPCClient)(nil)
+
+// Peer returns the peer that the client calls.
+func (c *RPCClient) Peer() identity.NodeID { return c.key.Peer }
+
+// Service returns the service that the client calls.
+func (c *RPCClient) Service() protocol.ID { return c.key.Protocol }
+
+// Encoding returns the encoding of requests and answers.
+func (c *RPCClient) Encoding() rpc.Encoding { return c.settings.Encoding }
 
 // Invoke makes one call, as [rpc.Invoker] describes. [rpc.Call] and [rpc.Items] are the
 // typed forms.

@@ -27,14 +27,15 @@ type registered struct {
 }
 
 func newRegistered(s rpc.Service) (*registered, error) {
-	if err := s.Validate(); err != nil {
+	methods, err := s.Bind()
+	if err != nil {
 		return nil, err
 	}
-	service := &registered{Service: s, methods: make(map[uint32]rpc.Method, len(s.Methods)), limit: s.MaxResponse}
+	service := &registered{Service: s, methods: make(map[uint32]rpc.Method, len(methods)), limit: s.MaxResponse}
 	if service.limit == 0 {
 		service.limit = rpc.DefaultSend
 	}
-	for _, m := range s.Methods {
+	for _, m := range methods {
 		service.methods[m.Number()] = m
 	}
 	return service, nil

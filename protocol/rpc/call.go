@@ -5,8 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"iter"
-
-	"google.golang.org/protobuf/proto"
+	"strings"
 )
 
 // Invoker makes calls to one service of one peer. Invoke calls a method with the
@@ -15,6 +14,19 @@ import (
 // valid until got returns.
 type Invoker interface {
 	Invoke(ctx context.Context, method uint32, stream bool, encode func([]byte) ([]byte, error), got func([]byte) error) error
+}
+
+// Encoder is an [Invoker] with an encoding other than [Protobuf].
+type Encoder interface {
+	Invoker
+	Encoding() Encoding // of requests and answers
+}
+
+func encodingOf(c Invoker) Encoding {
+	if e, ok := c.(Encoder); ok {
+		return e.Encoding()
+	}
+	return Protobuf
 }
 
 // ErrBadAnswer reports an answer that does not decode.
@@ -37,17 +49,24 @@ func options(list []CallOption) callOptions {
 	return o
 }
 
-// Call makes a unary call and returns the answer. ctx bounds the call; without a
-// deadline the server has [DefaultDeadline] to answer. An error of the service is an
-// [*Error] and matches its [Status]. When the deadline has passed, the error matches
-// [Timeout] and context.DeadlineExceeded, no matter which side noticed it first.
-func Call[Req, Resp any, PReq Message[Req], PResp Message[Resp]](ctx context.Context, c Invoker, method uint32, req PReq, opts ...CallOption) (PResp, error) {
-	resp := PResp(new(Resp))
-	err := c.Invoke(ctx, method, false, encoder(req), func(payload []byte) error {
-		return answer(payload, resp, options(opts))
-	})
+// Call makes a unary call and returns the answer. Req and Resp are generated protobuf
+// messages, or plain Go types for a client whose encoding is [JSON]. ctx bounds the call;
+// without a deadline the server has [DefaultDeadline] to answer. An error of the service is
+// an [*Error] and matches its [Status]. When the deadline has passed, the error matches
+// [Timeout] and context.DeadlineExceeded, no matter which side noticed it first. The error
+// matches [ErrType] if the service says that the request is of another type than it wants,
+// and if the answer is no Resp: see [Encoding] for what can be told apart.
+func Call[Req, Resp any](ctx context.Context, c Invoker, method uint32, req *Req, opts ...CallOption) (*Resp, error) {
+	out, in, err := codecs[Req, Resp](encodingOf(c))
 	if err != nil {
 		return nil, err
+	}
+	resp := new(Resp)
+	err = c.Invoke(ctx, method, false, encoder(out, req), func(payload []byte) error {
+		return answer(in, payload, resp, options(opts))
+	})
+	if err != nil {
+		return nil, refused[Req](err, method)
 	}
 	return resp, nil
 }
@@ -55,12 +74,18 @@ func Call[Req, Resp any, PReq Message[Req], PResp Message[Resp]](ctx context.Con
 // Items makes a call whose answer is a stream of items. It sends nothing before the
 // iteration begins, and each iteration is a separate call. Leaving the loop early
 // tells the server to stop. An error ends the iteration. ctx bounds the whole stream;
-// without a deadline the server has [DefaultDeadline] for each item.
-func Items[Req, Resp any, PReq Message[Req], PResp Message[Resp]](ctx context.Context, c Invoker, method uint32, req PReq, opts ...CallOption) iter.Seq2[PResp, error] {
-	return func(yield func(PResp, error) bool) {
-		err := c.Invoke(ctx, method, true, encoder(req), func(payload []byte) error {
-			item := PResp(new(Resp))
-			if err := answer(payload, item, options(opts)); err != nil {
+// without a deadline the server has [DefaultDeadline] for each item. All else is as for
+// [Call].
+func Items[Req, Resp any](ctx context.Context, c Invoker, method uint32, req *Req, opts ...CallOption) iter.Seq2[*Resp, error] {
+	return func(yield func(*Resp, error) bool) {
+		out, in, err := codecs[Req, Resp](encodingOf(c))
+		if err != nil {
+			yield(nil, err)
+			return
+		}
+		err = c.Invoke(ctx, method, true, encoder(out, req), func(payload []byte) error {
+			item := new(Resp)
+			if err := answer(in, payload, item, options(opts)); err != nil {
 				return err
 			}
 			if !yield(item, nil) {
@@ -69,7 +94,7 @@ func Items[Req, Resp any, PReq Message[Req], PResp Message[Resp]](ctx context.Co
 			return nil
 		})
 		if err != nil && !errors.Is(err, errEnough) {
-			yield(nil, err)
+			yield(nil, refused[Req](err, method))
 		}
 	}
 }
@@ -77,13 +102,33 @@ func Items[Req, Resp any, PReq Message[Req], PResp Message[Resp]](ctx context.Co
 // errEnough reports that the caller has left the loop.
 var errEnough = errors.New("rpc: no more items wanted")
 
-func encoder(m proto.Message) func([]byte) ([]byte, error) {
-	return func(b []byte) ([]byte, error) { return proto.MarshalOptions{}.MarshalAppend(b, m) }
+func encoder[Req any](c codec, m *Req) func([]byte) ([]byte, error) {
+	return func(b []byte) ([]byte, error) { return c.append(b, m) }
 }
 
-func answer(payload []byte, m proto.Message, o callOptions) error {
-	if err := decode(payload, m, o.elements); err != nil {
-		return fmt.Errorf("%w: %w", ErrBadAnswer, err)
+func answer[Resp any](c codec, payload []byte, m *Resp, o callOptions) error {
+	if err := c.decode(payload, m, o.elements); err != nil {
+		return fmt.Errorf("%w: %w: not a %s: %s", ErrBadAnswer, ErrType, typeName[Resp](), plain(err))
 	}
 	return nil
 }
+
+// refused adds the type of the request to the error of a service that wants another one.
+func refused[Req any](err error, method uint32) error { return refusedAs(err, method, typeName[Req]) }
+
+func refusedAs(err error, method uint32, sent func() string) error {
+	var e *Error
+	if !errors.As(err, &e) || e.Status != BadRequest || !strings.HasPrefix(e.Details, notA) {
+		return err
+	}
+	return &typeError{err, fmt.Sprintf("%v; method %d was sent a %s", err, method, sent())}
+}
+
+// typeError is an error of the service that also matches [ErrType].
+type typeError struct {
+	err  error
+	text string
+}
+
+func (e *typeError) Error() string   { return e.text }
+func (e *typeError) Unwrap() []error { return []error{e.err, ErrType} }

@@ -3,8 +3,10 @@
 // message or a stream of items (spec: comms 9).
 //
 // A [Service] consists of methods: [Unary] and [Stream] make a method of a typed
-// function, [StreamBytes] one of a function that decodes its request itself. A client calls with [Call] and [Items], through an [Invoker]. An error
-// crosses the wire as an [Error]: a [Status] and a text.
+// function, [UnaryBytes] and [StreamBytes] one of a function on bytes. A client calls with
+// [Call], [Items], [CallBytes] and [ItemsBytes], through an [Invoker]. Messages are
+// protobuf messages or, as JSON, plain Go types: see [Encoding]. An error crosses the wire
+// as an [Error]: a [Status] and a text.
 //
 // [Server], [Client] and [Pool] are pure state machines. Server and Client decide
 // what a session does next, and Pool when a client opens another session. They take

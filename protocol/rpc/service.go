@@ -7,22 +7,17 @@ import (
 	"iter"
 	"time"
 
-	"google.golang.org/protobuf/proto"
-
 	"github.com/gamelan-p2p/gamelan/identity"
 	"github.com/gamelan-p2p/gamelan/protocol"
 )
-
-// Message is a pointer to a generated protobuf message.
-type Message[T any] interface {
-	*T
-	proto.Message
-}
 
 // Service is a set of methods that a node offers under one protocol id.
 type Service struct {
 	Protocol protocol.ID
 	Methods  []Method
+	// Encoding is that of the requests and answers of all methods. The default is
+	// [Protobuf].
+	Encoding Encoding
 	// MaxResponse is the largest frame of a response, up to [MaxFrame]. The default
 	// is [DefaultSend], which peers of every release read.
 	MaxResponse int
@@ -40,41 +35,63 @@ var ErrBadService = errors.New("rpc: bad service")
 // Validate reports whether the service can be offered. The error is
 // [ErrBadService] and says what to change.
 func (s Service) Validate() error {
+	_, err := s.Bind()
+	return err
+}
+
+// Bind returns the methods as they serve calls: with the service's encoding. The error is
+// that of [Service.Validate].
+func (s Service) Bind() ([]Method, error) {
 	if err := s.Protocol.Validate(); err != nil {
-		return fmt.Errorf("%w: %w", ErrBadService, err)
+		return nil, fmt.Errorf("%w: %w", ErrBadService, err)
+	}
+	bad := func(format string, args ...any) ([]Method, error) {
+		return nil, fmt.Errorf("%w %s: %w", ErrBadService, s.Protocol, fmt.Errorf(format, args...))
 	}
 	if len(s.Methods) == 0 {
-		return fmt.Errorf("%w %s: it has no method; add one with Unary or Stream", ErrBadService, s.Protocol)
+		return bad("it has no method; add one with Unary or Stream")
 	}
 	if s.MaxResponse < 0 || s.MaxResponse > MaxFrame {
-		return fmt.Errorf("%w %s: MaxResponse is %d; it may be at most %d", ErrBadService, s.Protocol, s.MaxResponse, MaxFrame)
+		return bad("MaxResponse is %d; it may be at most %d", s.MaxResponse, MaxFrame)
 	}
 	if err := s.OnPanic.Validate(); err != nil {
-		return fmt.Errorf("%w %s: %w", ErrBadService, s.Protocol, err)
+		return bad("%w", err)
 	}
 	seen := make(map[uint32]bool, len(s.Methods))
+	bound := make([]Method, 0, len(s.Methods))
 	for _, m := range s.Methods {
-		if m.serve == nil {
-			return fmt.Errorf("%w %s: a method without function; make it with Unary or Stream", ErrBadService, s.Protocol)
+		if m.bind == nil {
+			return bad("a method without function; make it with Unary or Stream")
 		}
 		if seen[m.number] {
-			return fmt.Errorf("%w %s: two methods have number %d; change one", ErrBadService, s.Protocol, m.number)
+			return bad("two methods have number %d; change one", m.number)
 		}
 		seen[m.number] = true
+		serve, err := m.bind(s.Encoding)
+		if err != nil {
+			return bad("method %s: %w", m, err)
+		}
+		m.serve = serve
+		bound = append(bound, m)
 	}
-	return nil
+	return bound, nil
 }
 
 // Send sends one message of an answer: the bytes that encode appends. After an error
 // the method must return.
 type Send func(encode func([]byte) ([]byte, error)) error
 
-// Method is one method of a service: see [Unary] and [Stream].
+// Method is one method of a service: see [Unary], [Stream] and their forms for bytes.
 type Method struct {
 	number uint32
+	name   string
 	stream bool
-	serve  func(ctx context.Context, payload []byte, send Send) error
+	bind   func(Encoding) (serve, error)
+	serve  serve // nil before [Service.Bind]
 }
+
+// serve runs a method.
+type serve func(ctx context.Context, payload []byte, send Send) error
 
 // Number is the method's number in requests.
 func (m Method) Number() uint32 { return m.number }
@@ -82,80 +99,100 @@ func (m Method) Number() uint32 { return m.number }
 // Streams reports whether the answer is a stream.
 func (m Method) Streams() bool { return m.stream }
 
+// Named returns the method with a name, for logs and errors. The wire has numbers only.
+func (m Method) Named(name string) Method {
+	m.name = name
+	return m
+}
+
+// Name returns the name that [Method.Named] has given, or "".
+func (m Method) Name() string { return m.name }
+
+// String returns the number, and the name if there is one.
+func (m Method) String() string {
+	if m.name == "" {
+		return fmt.Sprint(m.number)
+	}
+	return fmt.Sprintf("%d (%s)", m.number, m.name)
+}
+
 // Serve runs the method on the payload of a request and sends its answer. It keeps no
-// part of payload. A unary method sends exactly once unless it fails.
+// part of payload. A unary method sends exactly once unless it fails. A method that does
+// not come from [Service.Bind] has the encoding [Protobuf].
 func (m Method) Serve(ctx context.Context, payload []byte, send Send) error {
+	if m.serve == nil {
+		serve, err := m.bind(Protobuf)
+		if err != nil {
+			return err
+		}
+		m.serve = serve
+	}
 	return m.serve(ctx, payload, send)
 }
 
-// Unary returns a method with one answer. fn runs on a goroutine of the session. Its
-// ctx ends at the deadline, when the client gives up, and when the session ends;
-// [CallerOf] returns the caller. The client receives an error made with [Errorf]; it
-// receives any other error as [General] without its text.
-func Unary[Req, Resp any, PReq Message[Req], PResp Message[Resp]](number uint32, fn func(context.Context, PReq) (PResp, error)) Method {
-	return Method{number: number, serve: func(ctx context.Context, payload []byte, send Send) error {
-		req, err := request[Req, PReq](payload)
-		if err != nil {
-			return err
-		}
-		resp, err := fn(ctx, req)
-		if err != nil {
-			return err
-		}
-		return send(func(b []byte) ([]byte, error) { return proto.MarshalOptions{}.MarshalAppend(b, resp) })
+// Unary returns a method with one answer. Req and Resp are generated protobuf messages, or
+// plain Go types in a service whose encoding is [JSON]. fn runs on a goroutine of the
+// session. Its ctx ends at the deadline, when the client gives up, and when the session
+// ends; [CallerOf] returns the caller. The client receives an error made with [Errorf]; it
+// receives any other error as [General] without its text. A request that is not a Req does
+// not reach fn: its caller gets [BadRequest] with the reason.
+func Unary[Req, Resp any](number uint32, fn func(context.Context, *Req) (*Resp, error)) Method {
+	return Method{number: number, bind: func(e Encoding) (serve, error) {
+		in, out, err := codecs[Req, Resp](e)
+		return func(ctx context.Context, payload []byte, send Send) error {
+			req, err := request[Req](in, payload)
+			if err != nil {
+				return err
+			}
+			resp, err := fn(ctx, req)
+			if err != nil {
+				return err
+			}
+			return send(func(b []byte) ([]byte, error) { return out.append(b, resp) })
+		}, err
 	}}
 }
 
 // Stream returns a method that answers with a stream of items. fn returns an iterator
 // over the items, which runs on a goroutine of the session. Each item has the whole
 // deadline of the request. An error ends the stream. When the client stops the call,
-// ctx ends and yield returns false.
-func Stream[Req, Resp any, PReq Message[Req], PResp Message[Resp]](number uint32, fn func(context.Context, PReq) iter.Seq2[PResp, error]) Method {
-	return Method{number: number, stream: true, serve: func(ctx context.Context, payload []byte, send Send) error {
-		req, err := request[Req, PReq](payload)
-		if err != nil {
-			return err
-		}
-		for item, err := range fn(ctx, req) {
+// ctx ends and yield returns false. All else is as for [Unary].
+func Stream[Req, Resp any](number uint32, fn func(context.Context, *Req) iter.Seq2[*Resp, error]) Method {
+	return Method{number: number, stream: true, bind: func(e Encoding) (serve, error) {
+		in, out, err := codecs[Req, Resp](e)
+		return func(ctx context.Context, payload []byte, send Send) error {
+			req, err := request[Req](in, payload)
 			if err != nil {
 				return err
 			}
-			err = send(func(b []byte) ([]byte, error) { return proto.MarshalOptions{}.MarshalAppend(b, item) })
-			if err != nil {
-				return err
+			for item, err := range fn(ctx, req) {
+				if err == nil {
+					err = send(func(b []byte) ([]byte, error) { return out.append(b, item) })
+				}
+				if err != nil {
+					return err
+				}
 			}
-		}
-		return nil
+			return nil
+		}, err
 	}}
 }
 
-// Appender is a message that encodes itself.
-type Appender interface {
-	Append(dst []byte) []byte // appends the encoded message
+// codecs returns the codecs of a method's types.
+func codecs[Req, Resp any](e Encoding) (in, out codec, err error) {
+	if in, err = codecOf[Req](e); err == nil {
+		out, err = codecOf[Resp](e)
+	}
+	return in, out, err
 }
 
-// StreamBytes is [Stream] for messages that are not generated protobuf messages: fn gets
-// the bytes of the request, and the items encode themselves into the response. The
-// payload is valid until the iteration ends. fn decodes it, within a budget of its own, and
-// refuses what does not decode with [BadRequest].
-func StreamBytes[Item Appender](number uint32, fn func(ctx context.Context, payload []byte) iter.Seq2[Item, error]) Method {
-	return Method{number: number, stream: true, serve: func(ctx context.Context, payload []byte, send Send) error {
-		for item, err := range fn(ctx, payload) {
-			if err != nil {
-				return err
-			}
-			if err = send(func(b []byte) ([]byte, error) { return item.Append(b), nil }); err != nil {
-				return err
-			}
-		}
-		return nil
-	}}
-}
+// notA begins the text of the answer to a request that is not of the method's type.
+const notA = "the request is not a "
 
-func request[Req any, PReq Message[Req]](payload []byte) (PReq, error) {
-	req := PReq(new(Req))
-	if err := decode(payload, req, MaxElements); err != nil {
-		return nil, &Error{BadRequest, "the request does not decode"}
+func request[Req any](c codec, payload []byte) (*Req, error) {
+	req := new(Req)
+	if err := c.decode(payload, req, MaxElements); err != nil {
+		return nil, &Error{BadRequest, notA + typeName[Req]() + ": " + plain(err)}
 	}
 	return req, nil
 }

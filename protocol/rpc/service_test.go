@@ -46,15 +46,22 @@ var greeter = Service{Protocol: "test/greet/1", Methods: []Method{
 // direct calls a service without a wire.
 type direct struct {
 	Service
-	sent int // items, in all calls
+	client Encoding
+	sent   int // items, in all calls
 }
+
+func (d *direct) Encoding() Encoding { return d.client }
 
 func (d *direct) Invoke(ctx context.Context, method uint32, _ bool, encode func([]byte) ([]byte, error), got func([]byte) error) error {
 	payload, err := encode(nil)
 	if err != nil {
 		return err
 	}
-	for _, m := range d.Methods {
+	methods, err := d.Bind()
+	if err != nil {
+		return err
+	}
+	for _, m := range methods {
 		if m.Number() == method {
 			return m.Serve(ctx, payload, func(encode func([]byte) ([]byte, error)) error {
 				item, err := encode(nil)
@@ -163,9 +170,9 @@ func TestUndecodable(t *testing.T) {
 	if s, _, _ := StatusOf(err); s != BadRequest {
 		t.Errorf("got %v, want a bad request", err)
 	}
-	bad := &direct{Service: Service{Methods: []Method{{number: 1, serve: func(_ context.Context, _ []byte, send Send) error {
-		return send(func([]byte) ([]byte, error) { return []byte{0x0a, 0x7f}, nil })
-	}}}}}
+	bad := &direct{Service: Service{Protocol: "test/bad/1", Methods: []Method{UnaryBytes(1, func(context.Context, []byte) ([]byte, error) {
+		return []byte{0x0a, 0x7f}, nil
+	})}}}
 	if _, err := Call[text, text](t.Context(), bad, 1, &text{}); !errors.Is(err, ErrBadAnswer) || !errors.Is(err, ErrProtocol) {
 		t.Errorf("got %v, want a bad answer", err)
 	}

@@ -1,0 +1,187 @@
+package rpc
+
+import (
+	"encoding/json"
+	"fmt"
+	"strings"
+)
+
+// jsonWalk compares JSON, which is known to be valid, with a type, and counts what decoding
+// it would make.
+type jsonWalk struct {
+	b    []byte // the rest
+	left int    // objects, lists and elements that may still come
+}
+
+// maxPointers bounds pointers to pointers.
+const maxPointers = 8
+
+// value takes one value from the front.
+func (w *jsonWalk) value(t *jsonType, depth int) error {
+	if depth == 0 {
+		return fmt.Errorf("%w: nested deeper than %d", ErrBudget, MaxDepth)
+	}
+	next := w.peek()
+	if next == 'n' {
+		if !t.null {
+			return fmt.Errorf("null in place of a %s", t.name)
+		}
+		w.scalar()
+		return nil
+	}
+	for n := 0; t.shape == jsonPointer; n++ {
+		if n == maxPointers {
+			return fmt.Errorf("%s has too many pointers", t.name)
+		}
+		t = t.elem
+	}
+	switch next {
+	case '{':
+		return w.object(t, depth)
+	case '[':
+		return w.list(t, depth)
+	}
+	if t.shape == jsonStruct || t.shape == jsonMap || t.shape == jsonList {
+		return fmt.Errorf("a single value in place of a %s", t.name)
+	}
+	w.scalar()
+	return nil
+}
+
+// anything is the type of what encoding/json has to check, or nobody.
+var anything = &jsonType{name: "value", shape: jsonAny, null: true, length: -1}
+
+func (w *jsonWalk) object(t *jsonType, depth int) error {
+	if t.shape == jsonList {
+		return fmt.Errorf("an object in place of a %s", t.name)
+	}
+	if err := w.spend(); err != nil {
+		return err
+	}
+	var few [64]bool
+	seen := few[:0:len(few)]
+	if t.shape == jsonStruct {
+		if seen = few[:]; len(t.names) > len(few) {
+			seen = make([]bool, len(t.names))
+		}
+	}
+	w.b = w.b[1:]
+	for first := true; w.peek() != '}'; first = false {
+		if !first {
+			w.b = w.b[1:] // a comma
+			w.peek()
+		}
+		name := w.scalar()
+		w.peek()
+		w.b = w.b[1:] // a colon
+		typ := anything
+		switch t.shape {
+		case jsonStruct:
+			f, ok := t.fields[string(name[1:len(name)-1])]
+			if !ok { // perhaps written with escapes
+				var plain string
+				if err := json.Unmarshal(name, &plain); err != nil {
+					return err
+				}
+				if f, ok = t.fields[plain]; !ok {
+					return fmt.Errorf("it has no field %.64q", plain)
+				}
+			}
+			if seen[f.index] {
+				return fmt.Errorf("the field %q comes twice", t.names[f.index])
+			}
+			seen[f.index] = true
+			if err := w.value(f.typ, depth-1); err != nil {
+				return fmt.Errorf("%s: %w", t.names[f.index], err)
+			}
+			continue
+		case jsonMap:
+			typ = t.elem
+		}
+		if err := w.element(typ, depth); err != nil {
+			return err
+		}
+	}
+	w.b = w.b[1:]
+	if t.shape == jsonStruct {
+		for i, name := range t.names {
+			if !seen[i] && t.fields[name].required {
+				return fmt.Errorf("the field %q is missing", name)
+			}
+		}
+	}
+	return nil
+}
+
+func (w *jsonWalk) list(t *jsonType, depth int) error {
+	if t.shape == jsonStruct || t.shape == jsonMap {
+		return fmt.Errorf("a list in place of a %s", t.name)
+	}
+	if err := w.spend(); err != nil {
+		return err
+	}
+	elem := anything
+	if t.shape == jsonList {
+		elem = t.elem
+	}
+	w.b = w.b[1:]
+	n := 0
+	for ; w.peek() != ']'; n++ {
+		if n > 0 {
+			w.b = w.b[1:] // a comma
+		}
+		if err := w.element(elem, depth); err != nil {
+			return err
+		}
+	}
+	w.b = w.b[1:]
+	if t.length >= 0 && n != t.length {
+		return fmt.Errorf("a list of %d in place of a %s", n, t.name)
+	}
+	return nil
+}
+
+// element takes a value of a list or a map. Objects and lists count by themselves.
+func (w *jsonWalk) element(t *jsonType, depth int) error {
+	if next := w.peek(); next != '{' && next != '[' {
+		if err := w.spend(); err != nil {
+			return err
+		}
+	}
+	return w.value(t, depth-1)
+}
+
+func (w *jsonWalk) spend() error {
+	if w.left--; w.left < 0 {
+		return fmt.Errorf("%w: too many elements", ErrBudget)
+	}
+	return nil
+}
+
+// peek skips space and returns the byte behind it.
+func (w *jsonWalk) peek() byte {
+	for w.b[0] <= ' ' {
+		w.b = w.b[1:]
+	}
+	return w.b[0]
+}
+
+// scalar takes a string, a number, true, false or null.
+func (w *jsonWalk) scalar() []byte {
+	n := 1
+	if w.b[0] == '"' {
+		for ; w.b[n] != '"'; n++ {
+			if w.b[n] == '\\' {
+				n++
+			}
+		}
+		n++
+	} else {
+		for n < len(w.b) && strings.IndexByte(",]} \t\r\n", w.b[n]) < 0 {
+			n++
+		}
+	}
+	taken := w.b[:n]
+	w.b = w.b[n:]
+	return taken
+}
