@@ -265,6 +265,36 @@ func TestRefusedMessagesHaveOutcomesToo(t *testing.T) {
 	}
 }
 
+// expiring has an outcome only when the context of Wait ends.
+type expiring struct{}
+
+func (e expiring) Wait(ctx context.Context) models.Outcome {
+	<-ctx.Done()
+	return models.Outcome{Outcome: models.OutcomeFailed, Reason: "expired"}
+}
+
+func TestTimeoutWithdrawsAMessage(t *testing.T) {
+	f := &fakeSender{send: func(ctx context.Context, m SendRequest) (Pending, error) {
+		if string(m.Body) == "no credit" {
+			<-ctx.Done()
+			return nil, errors.New("no credit in time")
+		}
+		return expiring{}, nil
+	}}
+	c := mutating(t, Actions{Sender: f})
+	res := post(t.Context(), t, c, "/v1/messages?peer=x&timeout=10ms", "text/plain", strings.NewReader("a\nno credit\n"))
+	all := sents(t, res.Body)
+	if len(all) != 2 || all[1].Reason != "expired" || all[2].Detail != "no credit in time" {
+		t.Errorf("got %+v, want one expired and one without credit", all)
+	}
+	for _, limit := range []string{"0s", "-1s", "soon"} {
+		res := post(t.Context(), t, c, "/v1/messages?peer=x&timeout="+limit, "text/plain", strings.NewReader("a\n"))
+		if res.StatusCode != http.StatusBadRequest {
+			t.Errorf("%s: got %d, want it refused", limit, res.StatusCode)
+		}
+	}
+}
+
 func TestLines(t *testing.T) {
 	for in, want := range map[string][]string{
 		"":             nil,

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 )
 
 // query reads the parameters of one request and remembers the first mistake.
@@ -70,6 +71,20 @@ func (q *query) number(name string, def, least int) int {
 		return def
 	}
 	return n
+}
+
+// duration reads a parameter that must be a positive duration. It returns 0 if the parameter
+// is absent.
+func (q *query) duration(name string) time.Duration {
+	v := q.values.Get(name)
+	if v == "" {
+		return 0
+	}
+	d, err := time.ParseDuration(v)
+	if err != nil || d <= 0 {
+		q.refuse(fmt.Sprintf("%s cannot be %q", name, v), "give a positive duration, such as 30s")
+	}
+	return d
 }
 
 // flag reads a parameter that is true or false.

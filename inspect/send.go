@@ -47,10 +47,11 @@ type SendRequest struct {
 	Resend bool
 }
 
-// send reads messages from the body and streams their outcomes while it reads.
+// send reads messages from the body and streams their outcomes while it reads. A message
+// without an outcome after the parameter timeout is withdrawn.
 func (m *mutations) send(w http.ResponseWriter, r *http.Request) {
-	q := newQuery(r, "peer", "resend")
-	peer, resend := q.text("peer"), q.flag("resend", false)
+	q := newQuery(r, "peer", "resend", "timeout")
+	peer, resend, limit := q.text("peer"), q.flag("resend", false), q.duration("timeout")
 	if q.err == nil && peer == "" {
 		q.refuse("no peer is named", "name the recipient with ?peer=, a node id or a public key")
 	}
@@ -74,11 +75,16 @@ func (m *mutations) send(w http.ResponseWriter, r *http.Request) {
 	}
 	transmit(w, r, kind, newBatch(
 		func(ctx context.Context, body []byte) (func(context.Context) models.Outcome, error) {
+			ctx, cancel := within(ctx, limit)
 			p, err := m.Sender.Send(ctx, SendRequest{id, body, resend})
 			if err != nil {
+				cancel()
 				return nil, err
 			}
-			return p.Wait, nil
+			return func(context.Context) models.Outcome {
+				defer cancel()
+				return p.Wait(ctx)
+			}, nil
 		},
 		func(n uint64, o models.Outcome, took time.Duration) models.Sent {
 			return models.Sent{N: n, Peer: id, Outcome: o, MS: milliseconds(took)}
@@ -87,4 +93,12 @@ func (m *mutations) send(w http.ResponseWriter, r *http.Request) {
 			return models.Outcome{Outcome: models.OutcomeFailed, Reason: reason, Detail: detail}
 		},
 	))
+}
+
+// within returns a context that ends with ctx, or after limit if that is not 0.
+func within(ctx context.Context, limit time.Duration) (context.Context, context.CancelFunc) {
+	if limit == 0 {
+		return ctx, func() {}
+	}
+	return context.WithTimeout(ctx, limit)
 }

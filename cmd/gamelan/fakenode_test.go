@@ -53,7 +53,7 @@ func fakeNode(ctx context.Context, dir string) error {
 	server, err := daemon.Serve(d,
 		inspect.Options{Source: fakeSource{}, Sections: &s, Messages: fakeInbox{}},
 		inspect.Actions{
-			Sender: fakeSender{}, DHT: fakeDHTSender{slow}, Network: network.actions(), StoreForward: fakeStoreForwardActions(), Kad: fakeKadActions(),
+			Sender: fakeSender{slow}, DHT: fakeDHTSender{slow}, Network: network.actions(), StoreForward: fakeStoreForwardActions(), Kad: fakeKadActions(),
 			Acknowledge: func(context.Context, []uint64) error { return nil },
 		})
 	if err != nil {
@@ -107,7 +107,7 @@ func (fakeSource) Ask(_ context.Context, path string) (inspect.Detail, error) {
 
 // fakeSender confirms every message, except those that say something else; on
 // "leave" the process ends as if it had been killed.
-type fakeSender struct{}
+type fakeSender struct{ slow *fakeSlow }
 
 func (fakeSender) Resolve(_ context.Context, peer string) (string, error) {
 	if !strings.HasPrefix(fakePeer, peer) {
@@ -116,7 +116,7 @@ func (fakeSender) Resolve(_ context.Context, peer string) (string, error) {
 	return fakePeer, nil
 }
 
-func (fakeSender) Send(_ context.Context, m inspect.SendRequest) (inspect.Pending, error) {
+func (f fakeSender) Send(_ context.Context, m inspect.SendRequest) (inspect.Pending, error) {
 	switch body := string(m.Body); {
 	case strings.HasPrefix(body, "fail"):
 		return settled{Outcome: models.OutcomeFailed, Reason: "dial failed", Detail: "connection refused"}, nil
@@ -125,8 +125,24 @@ func (fakeSender) Send(_ context.Context, m inspect.SendRequest) (inspect.Pendin
 	case body == "leave":
 		time.Sleep(200 * time.Millisecond) // so that the first outcome is on its way
 		os.Exit(9)
+	case body == "slow":
+		f.slow.send()
+		return waiting{f.slow}, nil
 	}
 	return settled{Outcome: models.OutcomeConfirmed}, nil
+}
+
+// waiting has no outcome until somebody has looked at the peers.
+type waiting struct{ *fakeSlow }
+
+func (w waiting) Wait(ctx context.Context) models.Outcome {
+	select {
+	case <-w.seen:
+		return models.Outcome{Outcome: models.OutcomeConfirmed}
+	case <-ctx.Done():
+	case <-time.After(patience): // nobody has looked
+	}
+	return models.Outcome{Outcome: models.OutcomeFailed, Reason: "expired"}
 }
 
 // settled has its outcome already.

@@ -3,6 +3,7 @@ package main
 import (
 	"os"
 	"strings"
+	"time"
 
 	"github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/api"
 	"github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/client"
@@ -14,12 +15,14 @@ import (
 )
 
 type sendCmd struct {
-	Peer    *string  `arg:"" optional:"" help:"A public key, for which the node searches if it does not know it; the id of a known node; or KEY::ADDRESS as gamelan id prints it. With --to or --strategy this argument is a message like the others."`
-	Message []string `arg:"" optional:"" help:"Messages to send; without any, each line of standard input is one."`
-	Whole   bool     `help:"Send all of standard input, of any bytes, as one message."`
-	File    string   `help:"Send the content of a file as one message, of at most 8 MiB, over the DHT ${dht_body} bytes." type:"path" placeholder:"PATH"`
-	Resend  bool     `help:"Send a message again when it is in doubt because a connection broke; it may arrive twice. Messages over the DHT are always sent again."`
-	Quiet   bool     `short:"q" help:"Do not write the outcome of each message."`
+	Peer    *string       `arg:"" optional:"" help:"A public key, for which the node searches if it does not know it; the id of a known node; or KEY::ADDRESS as gamelan id prints it. With --to or --strategy this argument is a message like the others."`
+	Message []string      `arg:"" optional:"" help:"Messages to send; without any, each line of standard input is one."`
+	Whole   bool          `help:"Send all of standard input, of any bytes, as one message."`
+	File    string        `help:"Send the content of a file as one message, of at most 8 MiB, over the DHT ${dht_body} bytes." type:"path" placeholder:"PATH"`
+	Timeout time.Duration `help:"Give a message up that has no outcome after this time. With --retry: end when the peer was away for this time (default: never)." placeholder:"TIME"`
+	Retry   bool          `help:"While the peer cannot be reached, stop reading messages and send those that have failed for it again, until the peer is back."`
+	Resend  bool          `help:"Send a message again when it is in doubt because a connection broke; it may arrive twice. Messages over the DHT are always sent again."`
+	Quiet   bool          `short:"q" help:"Do not write the outcome of each message."`
 
 	To       string `help:"Send over the DHT, to the holder of this public key. A node id or KEY::ADDRESS is possible, too, as for PEER." placeholder:"KEY"`
 	Strategy string `help:"Send over the DHT, to these peers: ${strategies}. Default: direct." placeholder:"STRATEGY"`
@@ -54,16 +57,34 @@ func (c *sendCmd) Run(a *app) error {
 	if c.overDHT() {
 		return c.runDHT(a)
 	}
-	show := render.NewOutcomes(a.Output, c.Quiet)
-	found := followReceiver(a, *c.Peer)
-	err := a.client().Send(a.ctx, *c.Peer, c.Resend, c.input(a), client.Answers[models.Sent]{
+	return c.runPlain(a)
+}
+
+// runPlain sends plain messages.
+func (c *sendCmd) runPlain(a *app) error {
+	in, show := c.input(a), render.NewOutcomes(a.Output, c.Quiet)
+	found, waits := followReceiver(a, *c.Peer), tellWaiting(a, c.lookPlain(a, in))
+	on := client.Answers[models.Sent]{
 		Each: func(s models.Sent, more bool) error {
 			found()
+			waits.report()
 			return show.Add(s, more)
 		},
-		End: show.End, Rest: show.Rest,
-	})
+		End: func() error {
+			waits.stop()
+			return show.End()
+		},
+		Rest: show.Rest,
+	}
+	s := client.Send{Peer: *c.Peer, Resend: c.Resend, Timeout: c.Timeout}
+	var err error
+	if c.Retry {
+		err = a.client().SendRetry(a.ctx, s, in, on, c.tellAway(a, waits))
+	} else {
+		err = a.client().Send(a.ctx, s, in, on)
+	}
 	found()
+	waits.stop()
 	switch {
 	case err != nil:
 		return err
@@ -107,6 +128,8 @@ func (c *sendCmd) check() error {
 		return err
 	}
 	switch {
+	case c.Timeout < 0:
+		return failure.Usage("give a positive duration, such as 30s", "--timeout cannot be %s", c.Timeout)
 	case c.Whole && c.File != "":
 		return failure.Usage("leave one of them out", "--whole sends standard input, --file a file")
 	case c.Whole && len(c.Message) > 0:
@@ -136,11 +159,11 @@ func (c *sendCmd) checkPlain() error {
 }
 
 // input returns the messages to send: the arguments, or standard input.
-func (c *sendCmd) input(a *app) client.Input {
+func (c *sendCmd) input(a *app) *client.Input {
 	if !c.Whole && len(c.Message) > 0 {
-		return client.Input{R: strings.NewReader(strings.Join(c.Message, "\n") + "\n")}
+		return client.NewInput(strings.NewReader(strings.Join(c.Message, "\n")+"\n"), false)
 	}
-	return client.Input{R: a.in, Whole: c.Whole}
+	return client.NewInput(a.in, c.Whole)
 }
 
 // overDHTHint returns a hint how to reach a peer that accepts no plain messages.

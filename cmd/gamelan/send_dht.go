@@ -3,6 +3,7 @@ package main
 import (
 	"cmp"
 	"slices"
+	"time"
 
 	"github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/api"
 	"github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/client"
@@ -39,6 +40,8 @@ func (c *sendCmd) checkDHT() error {
 	switch {
 	case err != nil:
 		return err
+	case c.Timeout != 0 || c.Retry:
+		return failure.Usage("leave them out: a message over the DHT is sent again for a minute in any case", "--timeout and --retry are for plain messages")
 	case c.Store:
 		return c.checkStore()
 	case c.To == "" && s.NeedsKey():
@@ -80,7 +83,7 @@ func (c *sendCmd) checkStore() error {
 
 // runDHT sends the messages over the DHT.
 func (c *sendCmd) runDHT(a *app) error {
-	show, waits := render.NewReports(a.Output, c.Quiet, c.Store), tellWaiting(a)
+	show, waits := render.NewReports(a.Output, c.Quiet, c.Store), tellWaiting(a, lookDHT(a, time.Now()))
 	found := func() {}
 	if !c.Store { // such a message goes to nodes near the receiver, which need not be found
 		found = followReceiver(a, c.To)

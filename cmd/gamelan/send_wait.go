@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -12,35 +13,42 @@ import (
 	"github.com/gamelan-p2p/gamelan/inspect/models"
 )
 
-// waitShown is how long a message over the DHT may have no report before send
-// says what it waits for.
+// waitShown is how long a message may have no outcome before send says what it waits for.
 const waitShown = 3 * time.Second
 
 // waitAsked is how long the node may take to answer what a message waits for.
 const waitAsked = 10 * time.Second
 
-// waitTeller says once, on standard error, what the first message without a
-// report waits for.
+// waitTeller says once, on standard error, what the first message without an outcome waits
+// for.
 type waitTeller struct {
 	app     *app
-	start   time.Time
-	heard   atomic.Int64 // time of the last report, nanoseconds
+	look    looker
+	heard   atomic.Int64  // time of the last outcome, nanoseconds
+	ended   atomic.Uint64 // number of outcomes
 	end     chan struct{}
 	once    sync.Once // closes end
 	running sync.WaitGroup
 }
 
-func tellWaiting(a *app) *waitTeller {
-	w := &waitTeller{app: a, start: time.Now(), end: make(chan struct{})}
-	w.report()
+// looker asks the node what is waited for when so many messages have an outcome. It returns
+// "" for nothing.
+type looker func(ctx context.Context, ended uint64) string
+
+func tellWaiting(a *app, look looker) *waitTeller {
+	w := &waitTeller{app: a, look: look, end: make(chan struct{})}
+	w.heard.Store(time.Now().UnixNano())
 	if !a.JSON {
 		w.running.Go(w.run)
 	}
 	return w
 }
 
-// report notes that a report has come.
-func (w *waitTeller) report() { w.heard.Store(time.Now().UnixNano()) }
+// report notes that an outcome has come.
+func (w *waitTeller) report() {
+	w.ended.Add(1)
+	w.heard.Store(time.Now().UnixNano())
+}
 
 // stop ends the teller after a request that has begun. It writes nothing afterwards.
 func (w *waitTeller) stop() {
@@ -60,40 +68,76 @@ func (w *waitTeller) run() {
 		if time.Since(time.Unix(0, w.heard.Load())) < waitShown {
 			continue
 		}
-		if text := w.look(); text != "" {
+		if text := w.ask(); text != "" {
 			w.app.Note("%s", inspect.Escape(text))
 			return
 		}
 	}
 }
 
-// look asks the node for the first message that was sent since the start and has waited
-// long enough. It returns "" if there is none.
-func (w *waitTeller) look() string {
+func (w *waitTeller) ask() string {
 	ctx, cancel := context.WithTimeout(w.app.ctx, waitAsked)
 	defer cancel()
-	c := w.app.client()
-	open, _, err := c.Ledger(ctx, client.Messages{State: "open"})
-	if err != nil {
-		return "" // the send itself reports the error
-	}
-	now := time.Now()
-	for i := range open {
-		r := &open[i]
-		if r.Begin.Before(w.start) || now.Sub(r.Begin) < waitShown {
-			continue
+	return w.look(ctx, w.ended.Load())
+}
+
+// lookDHT returns a function that looks for the first message over the DHT that was sent
+// since start and has waited long enough.
+func lookDHT(a *app, start time.Time) looker {
+	c := a.client()
+	return func(ctx context.Context, _ uint64) string {
+		open, _, err := c.Ledger(ctx, client.Messages{State: "open"})
+		if err != nil {
+			return "" // the send itself reports the error
 		}
-		for _, copied := range r.Copies {
-			if copied.Outcome.Outcome != models.OutcomeOpen {
+		now := time.Now()
+		for i := range open {
+			r := &open[i]
+			if r.Begin.Before(start) || now.Sub(r.Begin) < waitShown {
 				continue
 			}
-			p, err := c.Peer(ctx, copied.Peer)
-			if err != nil && ctx.Err() != nil {
-				return ""
+			for _, copied := range r.Copies {
+				if copied.Outcome.Outcome != models.OutcomeOpen {
+					continue
+				}
+				p, err := c.Peer(ctx, copied.Peer)
+				if err != nil && ctx.Err() != nil {
+					return ""
+				}
+				return render.Waiting(r, &copied, &p, now)
 			}
-			return render.Waiting(r, &copied, &p, now)
+			return render.Waiting(r, nil, nil, now)
 		}
-		return render.Waiting(r, nil, nil, now)
+		return ""
 	}
-	return ""
+}
+
+// lookPlain returns a function that looks whether a message of the input has no outcome.
+func (c *sendCmd) lookPlain(a *app, in *client.Input) looker {
+	node := a.client()
+	peer, _, _ := strings.Cut(*c.Peer, "::")
+	return func(ctx context.Context, ended uint64) string {
+		if in.Begun() <= ended {
+			return "" // everything has its outcome: the next message is still to come
+		}
+		p, err := node.Peer(ctx, peer)
+		if err != nil {
+			return "" // it is being searched for, or the send itself reports the error
+		}
+		return render.WaitingPlain(ended+1, &p, c.Timeout, time.Now())
+	}
+}
+
+// tellAway returns functions that say on standard error that the peer is away.
+func (c *sendCmd) tellAway(a *app, waits *waitTeller) client.Away {
+	return client.Away{
+		Begin: func(last models.Outcome) {
+			waits.stop()
+			a.Note("%s", render.Away(last, c.Timeout))
+		},
+		Over: func() { a.Note("The peer is back.") },
+		Limit: func(models.Outcome) {
+			a.Note("Gave up after %s; the rest of the input was not sent.", c.Timeout)
+		},
+	}
 }

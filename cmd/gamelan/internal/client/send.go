@@ -6,18 +6,12 @@ import (
 	"io"
 	"net/url"
 	"strconv"
-	"sync/atomic"
+	"time"
 
 	"github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/failure"
 	"github.com/gamelan-p2p/gamelan/inspect"
 	"github.com/gamelan-p2p/gamelan/inspect/models"
 )
-
-// Input holds the messages to send: one a line, or one in all.
-type Input struct {
-	R     io.Reader
-	Whole bool
-}
 
 // Answers are the functions that handle the node's answers.
 type Answers[T any] struct {
@@ -26,18 +20,31 @@ type Answers[T any] struct {
 	Rest func(read uint64, w string) error // called if the node ended, for the reason w, after it had read so many messages
 }
 
-// Send streams messages for a peer to the node and their outcomes to on. With resend the
-// node sends a message again when it is in doubt because a connection broke.
-func (c *Client) Send(ctx context.Context, peer string, resend bool, in Input, on Answers[models.Sent]) error {
-	q := url.Values{"peer": {peer}}
-	if resend {
+// Send are messages for a peer.
+type Send struct {
+	Peer    string        // as a person writes it
+	Resend  bool          // the node sends a message again that is in doubt because a connection broke
+	Timeout time.Duration // after which a message without an outcome is withdrawn; 0: none
+}
+
+func (s Send) path() string {
+	q := url.Values{"peer": {s.Peer}}
+	if s.Resend {
 		q.Set("resend", "true")
 	}
-	return transmit(ctx, c, "/v1/messages?"+q.Encode(), in, on)
+	if s.Timeout > 0 {
+		q.Set("timeout", s.Timeout.String())
+	}
+	return "/v1/messages?" + q.Encode()
+}
+
+// Send streams messages for a peer to the node and their outcomes to on.
+func (c *Client) Send(ctx context.Context, s Send, in *Input, on Answers[models.Sent]) error {
+	return transmit(ctx, c, s.path(), in, on)
 }
 
 // SendDHT streams messages over the DHT to the node and their reports to on.
-func (c *Client) SendDHT(ctx context.Context, r inspect.DHTRequest, in Input, on Answers[models.SentReport]) error {
+func (c *Client) SendDHT(ctx context.Context, r inspect.DHTRequest, in *Input, on Answers[models.SentReport]) error {
 	q := url.Values{}
 	for name, text := range map[string]string{"to": r.To, "strategy": r.Strategy} {
 		if text != "" {
@@ -56,66 +63,45 @@ func (c *Client) SendDHT(ctx context.Context, r inspect.DHTRequest, in Input, on
 }
 
 // transmit streams messages to the node and the answer to on.
-func transmit[T any](ctx context.Context, c *Client, path string, in Input, on Answers[T]) error {
-	kind := "text/plain"
-	if in.Whole {
-		kind = "application/octet-stream"
+func transmit[T any](ctx context.Context, c *Client, path string, in *Input, on Answers[T]) error {
+	err := exchange(ctx, c, path, in.mediaType(), in, on.Each)
+	if err == nil {
+		return on.End()
 	}
-	lines := &lineCounter{r: in.R, whole: in.Whole}
-	res, err := c.do(ctx, "POST", path, kind, lines)
+	if b, ok := errors.AsType[*brokenOff](err); ok {
+		return errors.Join(b.because, on.Rest(in.Begun(), b.because.Message))
+	}
+	return err
+}
+
+// exchange streams a body to the node and its answer to each. The error is a [brokenOff] if
+// the answer has begun and did not end.
+func exchange[T any](ctx context.Context, c *Client, path, kind string, body io.Reader, each func(v T, more bool) error) error {
+	res, err := c.do(ctx, "POST", path, kind, body)
 	if err != nil {
 		return err
 	}
 	defer res.Body.Close()
 	err = readObjects(res.Body, func(v T, more bool) error {
-		if err := on.Each(v, more); err != nil {
+		if err := each(v, more); err != nil {
 			return &ownError{err}
 		}
 		return nil
 	})
 	if err == nil {
-		return on.End()
+		return nil
 	}
 	if own, ok := errors.AsType[*ownError](err); ok {
 		return own.error
 	}
 	const hint = "messages without an outcome may or may not have arrived"
-	gone := failure.Unreachable("node_gone", hint, "the node went away").Because(err)
 	if ctx.Err() != nil {
-		gone = failure.New("interrupted", hint, "interrupted")
+		return &brokenOff{failure.New("interrupted", hint, "interrupted")}
 	}
-	return errors.Join(gone, on.Rest(lines.read(), gone.Message))
+	return &brokenOff{failure.Unreachable("node_gone", hint, "the node went away").Because(err)}
 }
 
-// lineCounter counts the messages in the bytes read from r.
-type lineCounter struct {
-	r       io.Reader
-	whole   bool
-	lines   atomic.Uint64
-	partial atomic.Bool // bytes were read after the last line feed
-}
+// brokenOff reports an answer that did not end, and why.
+type brokenOff struct{ because *failure.Error }
 
-func (l *lineCounter) Read(p []byte) (int, error) {
-	n, err := l.r.Read(p)
-	for _, c := range p[:n] {
-		if c == '\n' {
-			l.lines.Add(1)
-		}
-	}
-	if n > 0 {
-		l.partial.Store(p[n-1] != '\n')
-	}
-	return n, err
-}
-
-// read returns how many messages have been read, including one that has begun.
-func (l *lineCounter) read() uint64 {
-	n := l.lines.Load()
-	switch {
-	case l.whole:
-		return 1
-	case l.partial.Load():
-		return n + 1
-	}
-	return n
-}
+func (b *brokenOff) Error() string { return b.because.Error() }

@@ -2,6 +2,8 @@ package render
 
 import (
 	"fmt"
+	"regexp"
+	"strings"
 	"time"
 
 	"github.com/gamelan-p2p/gamelan/dht"
@@ -20,19 +22,51 @@ func Waiting(r *models.Report, c *models.Copy, p *models.Peer, now time.Time) st
 	if n := r.Count(models.OutcomeOpen) - 1; n > 0 {
 		who += " and " + inspect.Count(uint64(n), "other peer")
 	}
-	why := "not connected, and being dialled"
-	switch {
-	case p.Connection != nil && c.Tries > 0:
-		why = "connected, but has not confirmed it yet"
-	case p.Connection != nil:
-		why = "connected, and other messages go first"
-	default:
-		if state := peerState(*p, now); state != "known" {
-			why += " (" + state + ")"
-		}
-		if p.NextDialAt.After(now) {
-			why += ", next at " + p.NextDialAt.Local().Format(time.TimeOnly)
-		}
+	return fmt.Sprintf("Message %s waits for %s: %s; %s.", r.Tag, who, waitReason(p, c.Tries > 0, now), until)
+}
+
+// WaitingPlain returns a sentence about what the nth plain message of a send waits for.
+// limit is how long it may take, 0 without a limit.
+func WaitingPlain(n uint64, p *models.Peer, limit time.Duration, now time.Time) string {
+	until := "Ctrl-C gives it up"
+	if limit > 0 {
+		until = fmt.Sprintf("it is given up after %s", limit)
 	}
-	return fmt.Sprintf("Message %s waits for %s: %s; %s.", r.Tag, who, why, until)
+	return fmt.Sprintf("Message %s waits for %s: %s; %s.", inspect.Number(n), inspect.ShortName(p.NodeID), waitReason(p, true, now), until)
+}
+
+// waitReason returns why a message for p has no outcome; tried tells that it was given to
+// the connection, if there is one.
+func waitReason(p *models.Peer, tried bool, now time.Time) string {
+	switch {
+	case p.Connection != nil && tried:
+		return "connected, but has not confirmed it yet"
+	case p.Connection != nil:
+		return "connected, and other messages go first"
+	}
+	why := "not connected, and being dialled"
+	if state := peerState(*p, now); state != "known" {
+		why += " (" + state + ")"
+	}
+	if p.NextDialAt.After(now) {
+		why += ", next at " + p.NextDialAt.Local().Format(time.TimeOnly)
+	}
+	return why
+}
+
+// dialOfPeer matches the beginning of a dial's error that repeats which peer it was.
+var dialOfPeer = regexp.MustCompile(`^dial peer [0-9a-f]+: `)
+
+// Away returns a sentence about a peer that cannot be reached, and that send tries again.
+// limit is how long it may be away, 0 without a limit.
+func Away(last models.Outcome, limit time.Duration) string {
+	why := last.Reason
+	if detail, _, _ := strings.Cut(last.Detail, "; "); detail != "" { // without the advice
+		why += ": " + dialOfPeer.ReplaceAllString(detail, "")
+	}
+	how := "until it is back"
+	if limit > 0 {
+		how = fmt.Sprintf("for %s", limit)
+	}
+	return fmt.Sprintf("The peer cannot be reached (%s). Trying again %s; no further messages are read meanwhile.", inspect.Escape(why), how)
 }

@@ -1,0 +1,220 @@
+package client
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"io"
+	"time"
+
+	"github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/failure"
+	"github.com/gamelan-p2p/gamelan/inspect"
+	"github.com/gamelan-p2p/gamelan/inspect/models"
+	"github.com/gamelan-p2p/gamelan/internal/credit"
+	"github.com/gamelan-p2p/gamelan/protocol"
+)
+
+// Away are the functions that are called while a peer cannot be reached.
+type Away struct {
+	Begin func(last models.Outcome) // the peer cannot be reached; called once for each absence
+	Over  func()                    // a message has come through again
+	Limit func(last models.Outcome) // the peer was away for Send.Timeout; the rest of the input is not sent
+}
+
+// The first and the longest pause between two tries to reach a peer that is away. Each pause
+// is twice as long as the one before.
+const (
+	firstPause   = time.Second
+	longestPause = 10 * time.Second
+)
+
+// sendAhead bounds the messages that were given to the node and have no outcome, in bytes.
+// It has room for one message of the greatest length.
+const sendAhead = 16 << 20
+
+// SendRetry is Send that, while the peer cannot be reached, reads no further input and
+// sends the messages that have failed for that reason again, in their order. With
+// s.Timeout it ends when the peer was away for that long, or when a message had no outcome
+// for that long.
+func (c *Client) SendRetry(ctx context.Context, s Send, in *Input, on Answers[models.Sent], away Away) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	r := &retrier{client: c, send: s, in: in, on: on, away: away, source: make(chan message), room: credit.NewBudget(sendAhead).Account(sendAhead)}
+	go r.read(ctx) // a read of standard input cannot be interrupted, so nobody waits for its end
+	err := r.run(ctx)
+	if b, ok := errors.AsType[*brokenOff](err); ok {
+		return errors.Join(b.because, r.failHeld(), on.Rest(r.taken, b.because.Message))
+	}
+	if err != nil {
+		return err
+	}
+	return on.End()
+}
+
+// message is one message of the input, with its last outcome if it was tried.
+type message struct {
+	n    uint64 // counted from 1
+	body []byte
+	last models.Outcome
+}
+
+// retrier sends messages in rounds, of one request each. A round ends when the input ends or
+// when a message shows that the peer is away.
+type retrier struct {
+	client *Client
+	send   Send
+	in     *Input
+	on     Answers[models.Sent]
+	away   Away
+	source chan message    // closed at the end of the input
+	room   *credit.Account // for messages under way
+
+	held    []message // read and without a final outcome, in order; between two rounds all of these have failed
+	taken   uint64    // messages taken from source
+	expired bool      // a message had no outcome for too long
+	failed  error     // of reading the input; valid when source is closed
+}
+
+// read reads the messages of the input until it ends, or ctx does.
+func (r *retrier) read(ctx context.Context) {
+	defer close(r.source)
+	in := bufio.NewReaderSize(r.in, 64<<10)
+	for n := uint64(1); ; n++ {
+		body, err := nextMessage(in, r.in.whole)
+		if err != nil {
+			if err != io.EOF {
+				r.failed = failure.New("file", "", "the input cannot be read: %s", failure.Reason(err))
+			}
+			return
+		}
+		select {
+		case r.source <- message{n: n, body: body}:
+		case <-ctx.Done():
+			return
+		}
+		if r.in.whole {
+			return
+		}
+	}
+}
+
+// nextMessage reads a line, without its line feed, or all of in. Of a message above the
+// limit it keeps one byte more than the limit: the node refuses it.
+func nextMessage(in *bufio.Reader, whole bool) ([]byte, error) {
+	const most = inspect.DefaultMaxBody + 1
+	if whole {
+		return io.ReadAll(io.LimitReader(in, most))
+	}
+	var line []byte
+	for {
+		part, err := in.ReadSlice('\n')
+		ended := err == nil
+		if ended {
+			part = part[:len(part)-1]
+		}
+		line = append(line, part[:min(len(part), most-len(line))]...)
+		switch {
+		case ended, err == io.EOF && len(line) > 0:
+			return line, nil
+		case !errors.Is(err, bufio.ErrBufferFull):
+			return nil, err
+		}
+	}
+}
+
+func (r *retrier) run(ctx context.Context) error {
+	for first := true; ; first = false {
+		if !first && len(r.held) == 0 {
+			m, ok := <-r.source
+			if !ok {
+				return r.failed
+			}
+			r.take(m)
+		}
+		if err := r.round(ctx, r.send.Timeout, len(r.held), true); err != nil {
+			return err
+		}
+		switch {
+		case r.expired:
+			return r.giveUp()
+		case len(r.held) == 0:
+			return r.failed
+		}
+		if over, err := r.outlast(ctx); err != nil || !over {
+			return err
+		}
+	}
+}
+
+// outlast tries the first held message until it has a final outcome. It returns false when
+// the peer was away for too long.
+func (r *retrier) outlast(ctx context.Context) (bool, error) {
+	r.away.Begin(r.held[0].last)
+	start := time.Now()
+	for pause, first := firstPause, r.held[0].n; len(r.held) > 0 && r.held[0].n == first; pause = min(2*pause, longestPause) {
+		left := time.Duration(0)
+		if r.send.Timeout > 0 {
+			if left = r.send.Timeout - time.Since(start); left <= 0 {
+				return false, r.giveUp()
+			}
+			pause = min(pause, left)
+		}
+		select {
+		case <-ctx.Done():
+			return false, &brokenOff{failure.New("interrupted", "messages that have failed were not sent", "interrupted")}
+		case <-time.After(pause):
+		}
+		if left > 0 {
+			left = max(left-pause, time.Millisecond)
+		}
+		if err := r.round(ctx, left, 1, false); err != nil {
+			return false, err
+		}
+		if r.expired {
+			return false, r.giveUp()
+		}
+	}
+	r.away.Over()
+	return true, nil
+}
+
+// giveUp reports the held messages as failed.
+func (r *retrier) giveUp() error {
+	var last models.Outcome
+	if len(r.held) > 0 {
+		last = r.held[0].last
+	}
+	r.away.Limit(last)
+	return r.failHeld()
+}
+
+func (r *retrier) failHeld() error {
+	for i, m := range r.held {
+		if m.last.Outcome == "" { // given to the node, without an answer
+			continue
+		}
+		if err := r.on.Each(models.Sent{N: m.n, Peer: r.send.Peer, Outcome: m.last}, i+1 < len(r.held)); err != nil {
+			return err
+		}
+	}
+	r.held = nil
+	return nil
+}
+
+func (r *retrier) take(m message) {
+	r.taken = m.n
+	r.held = append(r.held, m)
+}
+
+// isAway reports whether a message has ended because its peer cannot be reached, so that
+// the same message may be sent again.
+func isAway(o models.Outcome, resend bool) bool {
+	switch o.Reason {
+	case protocol.DialFailed.String(), protocol.NoPeer.String():
+	case protocol.ConnectionLost.String():
+		return resend
+	default:
+		return false
+	}
+	return o.Outcome == models.OutcomeFailed || resend
+}

@@ -1,0 +1,111 @@
+package client
+
+import (
+	"context"
+	"io"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/gamelan-p2p/gamelan/inspect/models"
+	"github.com/gamelan-p2p/gamelan/protocol"
+)
+
+// round is one request of a retrier.
+type round struct {
+	*retrier
+	to      *io.PipeWriter
+	again   []message // messages of earlier rounds, which go first
+	further bool      // messages of the input follow
+	away    chan struct{}
+	stop    func() // closes away
+
+	mu   sync.Mutex
+	sent []message
+}
+
+// round sends the first count of the held messages, and then, if further is set, messages
+// of the input until one shows that the peer is away. Afterwards the messages that have
+// failed for that reason, and those that were not sent, are held. timeout is that of each
+// message.
+func (r *retrier) round(ctx context.Context, timeout time.Duration, count int, further bool) error {
+	s := r.send
+	s.Timeout = timeout
+	body, to := io.Pipe()
+	away := make(chan struct{})
+	x := &round{retrier: r, to: to, again: r.held[:count], further: further, away: away, stop: sync.OnceFunc(func() { close(away) })}
+	later := r.held[count:]
+	feeding, end := context.WithCancel(ctx)
+	var work sync.WaitGroup
+	work.Go(func() { x.feed(feeding) })
+	var failed []message
+	answered := 0
+	err := exchange(ctx, r.client, s.path(), r.in.mediaType(), body, func(v models.Sent, more bool) error {
+		m := x.message(v.N)
+		answered++
+		r.room.Return(len(m.body))
+		if isAway(v.Outcome, s.Resend) {
+			x.stop()
+			m.last = v.Outcome
+			failed = append(failed, m)
+			return nil
+		}
+		r.expired = r.expired || v.Reason == protocol.Expired.String()
+		v.N = m.n
+		return r.on.Each(v, more)
+	})
+	end()
+	body.Close()
+	work.Wait()
+	r.held = slices.Concat(failed, x.sent[answered:], later)
+	return err
+}
+
+// feed writes the messages of the round to its request.
+func (x *round) feed(ctx context.Context) {
+	defer x.to.Close()
+	for _, m := range x.again {
+		if !x.write(ctx, m) {
+			return
+		}
+	}
+	for x.further {
+		select {
+		case <-x.away:
+			return
+		case <-ctx.Done():
+			return
+		case m, ok := <-x.source:
+			if !ok {
+				return
+			}
+			x.taken = m.n
+			if !x.write(ctx, m) {
+				return
+			}
+		}
+	}
+}
+
+// write writes one message, when there is room for it.
+func (x *round) write(ctx context.Context, m message) bool {
+	x.mu.Lock()
+	x.sent = append(x.sent, m)
+	x.mu.Unlock()
+	if x.room.Take(ctx, len(m.body)) != nil {
+		return false
+	}
+	text := m.body
+	if !x.in.whole {
+		text = append(slices.Clip(text), '\n')
+	}
+	_, err := x.to.Write(text)
+	return err == nil
+}
+
+// message returns the nth message of the round, counted from 1.
+func (x *round) message(n uint64) message {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	return x.sent[n-1]
+}

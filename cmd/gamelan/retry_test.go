@@ -1,0 +1,210 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/client"
+	"github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/daemon"
+	"github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/failure"
+	"github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/nodedir"
+	"github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/render"
+	"github.com/gamelan-p2p/gamelan/inspect"
+	"github.com/gamelan-p2p/gamelan/inspect/models"
+)
+
+// leavingPeer is a peer that goes away when it has heard so many messages, and is back
+// after so many further tries.
+type leavingPeer struct {
+	mu     sync.Mutex
+	leave  int // after so many messages; it leaves once
+	tries  int // that fail; negative: all further ones
+	heard  []string
+	failed int
+}
+
+func (p *leavingPeer) Resolve(_ context.Context, peer string) (string, error) {
+	if peer != fakePeer {
+		return "", errors.New("no peer " + peer + " is known")
+	}
+	return peer, nil
+}
+
+func (p *leavingPeer) Send(_ context.Context, m inspect.SendRequest) (inspect.Pending, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	switch {
+	case string(m.Body) == "expire":
+		return settled{Outcome: models.OutcomeFailed, Reason: "expired"}, nil
+	case string(m.Body) == "doubt":
+		return settled{Outcome: models.OutcomeInDoubt, Reason: "connection lost"}, nil
+	case len(p.heard) == p.leave && p.tries != 0:
+		p.tries--
+		p.failed++
+		return settled{Outcome: models.OutcomeFailed, Reason: "dial failed", Detail: "connection refused"}, nil
+	}
+	p.heard = append(p.heard, string(m.Body))
+	return settled{Outcome: models.OutcomeConfirmed}, nil
+}
+
+// back lets so many further tries fail.
+func (p *leavingPeer) back(tries int) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.tries = tries
+}
+
+// sent are the outcomes of a send, and what it said.
+type sent struct {
+	outcomes map[uint64]string
+	said     []string
+	rest     uint64
+}
+
+// sendRetry sends text through a node whose only peer is p. It calls begin when p is away.
+func sendRetry(ctx context.Context, t *testing.T, p *leavingPeer, s client.Send, text io.Reader, whole bool, begin func()) (got sent, err error) {
+	t.Helper()
+	d := nodedir.Named(t.TempDir())
+	server, err := daemon.Serve(d, inspect.Options{Source: fakeSource{}}, inspect.Actions{Sender: p})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer server.Close(t.Context())
+	got.outcomes = map[uint64]string{}
+	err = client.New(d).SendRetry(ctx, s, client.NewInput(text, whole), client.Answers[models.Sent]{
+		Each: func(s models.Sent, _ bool) error {
+			if _, twice := got.outcomes[s.N]; twice {
+				t.Errorf("message %d has two outcomes", s.N)
+			}
+			got.outcomes[s.N] = s.Outcome.Outcome
+			return nil
+		},
+		End:  func() error { return nil },
+		Rest: func(n uint64, _ string) error { got.rest = n; return nil },
+	}, client.Away{
+		Begin: func(o models.Outcome) {
+			got.said = append(got.said, "away: "+o.Detail)
+			begin()
+		},
+		Over:  func() { got.said = append(got.said, "back") },
+		Limit: func(o models.Outcome) { got.said = append(got.said, "limit: "+o.Reason) },
+	})
+	return got, err
+}
+
+func numbered(n int) *strings.Reader {
+	var b strings.Builder
+	for i := range n {
+		fmt.Fprintf(&b, "%d\n", i+1)
+	}
+	return strings.NewReader(b.String())
+}
+
+// TestRetryBurnsNoLine: of many lines to a peer that goes away in between, each arrives
+// once and in order.
+func TestRetryBurnsNoLine(t *testing.T) {
+	const n = 20000
+	p := &leavingPeer{leave: 7000, tries: -1}
+	got, err := sendRetry(t.Context(), t, p, client.Send{Peer: fakePeer}, numbered(n), false, func() { p.back(1) })
+	if err != nil || len(got.outcomes) != n {
+		t.Fatalf("got %d outcomes, %v, want %d", len(got.outcomes), err, n)
+	}
+	for i := range n {
+		if want := fmt.Sprint(i + 1); len(p.heard) != n || p.heard[i] != want || got.outcomes[uint64(i+1)] != models.OutcomeConfirmed {
+			t.Fatalf("message %s: %d heard, and %q in its place, outcome %q", want, len(p.heard), p.heard[min(i, len(p.heard)-1)], got.outcomes[uint64(i+1)])
+		}
+	}
+	if strings.Join(got.said, ", ") != "away: connection refused, back" {
+		t.Errorf("got %q said", got.said)
+	}
+}
+
+// TestRetryReadsNothingWhileAway: while the peer is away, the input stands still.
+func TestRetryReadsNothingWhileAway(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	p := &leavingPeer{tries: -1}
+	in := numbered(1_000_000)
+	all := in.Len()
+	got, err := sendRetry(ctx, t, p, client.Send{Peer: fakePeer}, in, false, cancel)
+	read := all - in.Len()
+	if !failure.Is(err, "interrupted") || got.rest == 0 {
+		t.Fatalf("got %v, %d read, want an interrupted send", err, got.rest)
+	}
+	if p.failed > 300_000 || read > all/2 {
+		t.Errorf("got %d messages tried, and %d of %d bytes read", p.failed, read, all)
+	}
+	for n := range got.rest {
+		if o := got.outcomes[n+1]; o != models.OutcomeFailed {
+			t.Fatalf("message %d: got %q, want it failed", n+1, o)
+		}
+	}
+}
+
+func TestRetryEnds(t *testing.T) {
+	for _, x := range []struct {
+		name, in string
+		peer     leavingPeer
+		send     client.Send
+		whole    bool
+		outcomes string
+		said     string
+	}{
+		{"empty", "", leavingPeer{}, client.Send{}, false, "", ""},
+		{"no line feed", "a\n\nb", leavingPeer{}, client.Send{}, false, "confirmed confirmed confirmed", ""},
+		{"back at once", "a\nb", leavingPeer{leave: 1, tries: 1}, client.Send{}, false, "confirmed confirmed", "away: connection refused, back"},
+		{"whole", "a\nb", leavingPeer{tries: 1}, client.Send{}, true, "confirmed", "away: connection refused, back"},
+		{"away for too long", "a\nb", leavingPeer{leave: 1, tries: -1}, client.Send{Timeout: 10 * time.Millisecond}, false, "confirmed failed", "away: connection refused, limit: dial failed"},
+		{"no outcome for too long", "expire\n", leavingPeer{}, client.Send{Timeout: time.Minute}, false, "failed", "limit: "},
+		{"in doubt", "doubt\na", leavingPeer{}, client.Send{}, false, "in_doubt confirmed", ""},
+	} {
+		t.Run(x.name, func(t *testing.T) {
+			x.send.Peer = fakePeer
+			got, err := sendRetry(t.Context(), t, &x.peer, x.send, strings.NewReader(x.in), x.whole, func() {})
+			if err != nil {
+				t.Fatal(err)
+			}
+			var outcomes []string
+			for n := range uint64(len(got.outcomes)) {
+				outcomes = append(outcomes, got.outcomes[n+1])
+			}
+			if strings.Join(outcomes, " ") != x.outcomes || strings.Join(got.said, ", ") != x.said {
+				t.Errorf("got %q, said %q, want %q, %q", outcomes, got.said, x.outcomes, x.said)
+			}
+			if x.whole && (len(x.peer.heard) != 1 || x.peer.heard[0] != x.in) {
+				t.Errorf("got %q heard, want %q in one message", x.peer.heard, x.in)
+			}
+		})
+	}
+}
+
+// TestRetryOfWhatCannotBeSent: an unknown peer and a message that is too long fail at once.
+func TestRetryOfWhatCannotBeSent(t *testing.T) {
+	_, err := sendRetry(t.Context(), t, &leavingPeer{}, client.Send{Peer: "x"}, strings.NewReader("a\n"), false, func() {})
+	if !failure.Is(err, inspect.CodeUnknownPeer) {
+		t.Errorf("got %v, want an unknown peer", err)
+	}
+	long := bytes.Repeat([]byte("x"), inspect.DefaultMaxBody+10)
+	got, err := sendRetry(t.Context(), t, &leavingPeer{}, client.Send{Peer: fakePeer}, io.MultiReader(bytes.NewReader(long), strings.NewReader("\nb\n")), false, func() {})
+	if err != nil || got.outcomes[1] != models.OutcomeFailed || got.outcomes[2] != models.OutcomeConfirmed {
+		t.Errorf("got %v, %v, want the first failed", got.outcomes, err)
+	}
+}
+
+func TestWaitingPlain(t *testing.T) {
+	p := fakePeers()
+	for i, want := range []string{
+		"Message 2 waits for 0011223344556677: connected, but has not confirmed it yet; Ctrl-C gives it up.",
+		"Message 2 waits for 9c01d2e4a1b2c3d4: not connected, and being dialled (failed 1d ago: connection refused); it is given up after 30s.",
+	} {
+		if got := render.WaitingPlain(2, &p[i], time.Duration(i)*30*time.Second, time.Now()); got != want {
+			t.Errorf("got %q, want %q", got, want)
+		}
+	}
+}
