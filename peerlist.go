@@ -3,6 +3,7 @@ package gamelan
 import (
 	"encoding/json"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/gamelan-p2p/gamelan/actors"
@@ -53,13 +54,16 @@ func (l peerList) Find(id string) (models.Peer, bool) {
 	if key, keyErr := identity.ParsePublicKey(id); keyErr == nil {
 		node, err = key.NodeID(), nil
 	}
-	i := slices.IndexFunc(l.records, func(p peerstore.Peer) bool {
-		return err == nil && p.ID == node || err != nil && p.ID.Short() == id
-	})
-	if i < 0 {
+	found, n := 0, 0
+	for i, p := range l.records {
+		if err == nil && p.ID == node || err != nil && (strings.HasPrefix(p.ID.String(), id) || strings.HasPrefix(p.Key.String(), id)) {
+			found, n = i, n+1
+		}
+	}
+	if n != 1 {
 		return models.Peer{}, false
 	}
-	return l.peer(l.records[i]), true
+	return l.peer(l.records[found]), true
 }
 
 func (l peerList) peer(p peerstore.Peer) models.Peer {

@@ -57,10 +57,10 @@ func inState(x *models.Report, state string) bool {
 }
 
 // sentTo reports whether a message was sent to a peer, given by its node id or the
-// printed part of it.
+// beginning of it.
 func sentTo(r *models.Report, peer string) bool {
 	for i := range r.Copies {
-		if p := r.Copies[i].Peer; p == peer || ShortName(p) == peer {
+		if p := r.Copies[i].Peer; strings.HasPrefix(p, peer) {
 			return true
 		}
 	}

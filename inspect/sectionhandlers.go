@@ -98,11 +98,15 @@ func (h *handler) peer(w http.ResponseWriter, r *http.Request) {
 		}
 	}
 	all, _ := v.([]models.Peer)
-	for _, p := range all {
-		if id == p.NodeID || id == p.PublicKey || (len(id) == shortID && strings.HasPrefix(p.NodeID, id)) {
-			reply(w, p)
-			return
+	found, n := 0, 0
+	for i, p := range all {
+		if strings.HasPrefix(p.NodeID, id) || strings.HasPrefix(p.PublicKey, id) {
+			found, n = i, n+1
 		}
+	}
+	if n == 1 {
+		reply(w, all[found])
+		return
 	}
 	notFound(w, fmt.Sprintf("no peer %q is known", Escape(id)), "list the peers with /v1/peers or gamelan peers")
 }

@@ -16,7 +16,7 @@ import (
 )
 
 type discoverCmd struct {
-	Key     string        `arg:"" help:"The public key of the node to find."`
+	Key     string        `arg:"" help:"The public key of the node to find, or a name for it."`
 	Timeout time.Duration `help:"How long to search (default: discovery.search_limit of the node)." placeholder:"TIME"`
 }
 
@@ -27,7 +27,11 @@ func (*discoverCmd) Help() string {
 }
 
 func (c *discoverCmd) Run(a *app) error {
-	key, err := keyOf(c.Key)
+	text, err := a.named(c.Key)
+	if err != nil {
+		return err
+	}
+	key, err := keyOf(text)
 	switch {
 	case err != nil:
 		return err

@@ -126,7 +126,6 @@ func (f fakeSender) Send(_ context.Context, m inspect.SendRequest) (inspect.Pend
 		time.Sleep(200 * time.Millisecond) // so that the first outcome is on its way
 		os.Exit(9)
 	case body == "slow":
-		f.slow.send()
 		return waiting{f.slow}, nil
 	}
 	return settled{Outcome: models.OutcomeConfirmed}, nil
@@ -137,7 +136,7 @@ type waiting struct{ *fakeSlow }
 
 func (w waiting) Wait(ctx context.Context) models.Outcome {
 	select {
-	case <-w.seen:
+	case <-w.peers:
 		return models.Outcome{Outcome: models.OutcomeConfirmed}
 	case <-ctx.Done():
 	case <-time.After(patience): // nobody has looked
@@ -222,9 +221,14 @@ type fakeSlow struct {
 	begin time.Time
 	seen  chan struct{}
 	once  sync.Once
+
+	peers     chan struct{} // closed when somebody has looked at the peers
+	oncePeers sync.Once
 }
 
-func newFakeSlow() *fakeSlow { return &fakeSlow{seen: make(chan struct{})} }
+func newFakeSlow() *fakeSlow {
+	return &fakeSlow{seen: make(chan struct{}), peers: make(chan struct{})}
+}
 
 func (f *fakeSlow) send() {
 	f.mu.Lock()
@@ -244,6 +248,7 @@ func (f *fakeSlow) open() []models.Report {
 }
 
 func (f *fakeSlow) looked() {
+	f.oncePeers.Do(func() { close(f.peers) })
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if !f.begin.IsZero() {

@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -13,11 +14,12 @@ import (
 	"github.com/gamelan-p2p/gamelan/dht"
 	"github.com/gamelan-p2p/gamelan/identity"
 	"github.com/gamelan-p2p/gamelan/inspect"
+	"github.com/gamelan-p2p/gamelan/inspect/models"
 )
 
 type messagesCmd struct {
 	Failed bool   `help:"Only those that have ended and that no peer has confirmed."`
-	Peer   string `help:"Only those that were sent to this peer: a node id or public key." placeholder:"PEER"`
+	Peer   string `help:"Only those that were sent to this peer: a name, node id or public key." placeholder:"PEER"`
 }
 
 // Help returns the text of gamelan messages --help below the flags.
@@ -32,6 +34,10 @@ func (c *messagesCmd) Run(a *app) error {
 		which.State = "failed"
 	}
 	if c.Peer != "" {
+		var err error
+		if c.Peer, err = a.named(c.Peer); err != nil {
+			return err
+		}
 		if err := api.CheckKnownPeer(c.Peer); err != nil {
 			return err
 		}
@@ -60,7 +66,30 @@ func (c *messagesCmd) Run(a *app) error {
 }
 
 type messageCmd struct {
-	Tag string `arg:"" help:"The tag that gamelan send and gamelan messages show."`
+	Tag string `arg:"" help:"The tag that gamelan send and gamelan messages show, or the beginning of it."`
+}
+
+// tagged returns the messages of the tag that begins with text. It is an error when there is
+// none, or more than one.
+func tagged(a *app, text string) ([]models.Report, error) {
+	all, _, err := a.client().Ledger(a.ctx, client.Messages{})
+	if err != nil {
+		return nil, err
+	}
+	all = slices.DeleteFunc(all, func(r models.Report) bool { return !strings.HasPrefix(r.Tag, text) })
+	var tags []string
+	for i := range all {
+		if !slices.Contains(tags, all[i].Tag) {
+			tags = append(tags, all[i].Tag)
+		}
+	}
+	switch n := len(tags); {
+	case n == 0:
+		return nil, failure.New("unknown_message", "see those that it remembers with gamelan messages", "the node knows no message with the tag %s", text)
+	case n > 1:
+		return nil, failure.Usage("give more digits", "%s tags begin with %s: %s", inspect.Number(uint64(n)), text, api.Candidates(tags))
+	}
+	return all, nil
 }
 
 // Run shows the message, or all of them if several have the tag.
@@ -71,11 +100,11 @@ func (c *messageCmd) Run(a *app) error {
 		return failure.Usage("give one that gamelan messages lists", "%q is no tag", c.Tag)
 	}
 	all, _, err := a.client().Ledger(a.ctx, client.Messages{Tag: api.Tag(tag)})
+	if err == nil && len(all) == 0 {
+		all, err = tagged(a, text)
+	}
 	if err != nil {
 		return err
-	}
-	if len(all) == 0 {
-		return failure.New("unknown_message", "see those that it remembers with gamelan messages", "the node knows no message with the tag %s", api.Tag(tag))
 	}
 	for i := range all {
 		if i > 0 && !a.JSON {

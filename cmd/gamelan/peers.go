@@ -14,6 +14,9 @@ type peersCmd struct {
 	List   peersListCmd   `cmd:"" default:"withargs" help:"List the peers that the node knows."`
 	Add    peersAddCmd    `cmd:"" help:"Add peers, so that the node knows where they are."`
 	Forget peersForgetCmd `cmd:"" help:"Forget peers, and how often they could be reached."`
+	Name   peersNameCmd   `cmd:"" help:"Give a peer a name, which all commands take in its place."`
+	Unname peersUnnameCmd `cmd:"" help:"Remove names of peers."`
+	Names  peersNamesCmd  `cmd:"" help:"List the names of peers."`
 	Export peersExportCmd `cmd:"" help:"Write the records of all peers as JSON."`
 	Import peersImportCmd `cmd:"" help:"Add the peers of an export."`
 }
@@ -36,7 +39,7 @@ func (c *peersListCmd) Run(a *app) error {
 		}
 		peers = some
 	}
-	return render.Peers(a.Output, peers)
+	return render.Peers(a.Output, peers, a.namesOf())
 }
 
 type peersAddCmd struct {
@@ -63,7 +66,7 @@ func (c *peersAddCmd) Run(a *app) error {
 }
 
 type peersForgetCmd struct {
-	Peer []string `arg:"" help:"A node id or public key that gamelan peers lists."`
+	Peer []string `arg:"" help:"A name, or a node id or public key that gamelan peers lists."`
 }
 
 func (c *peersForgetCmd) Run(a *app) error {
@@ -75,6 +78,10 @@ type peerAction func(node *client.Client, ctx context.Context, peer string) (api
 
 // doToPeers makes the node execute an action on each of peers and prints the results.
 func doToPeers(a *app, peers []string, done string, do peerAction) error {
+	peers, err := a.allNamed(peers)
+	if err != nil {
+		return err
+	}
 	for _, p := range peers {
 		if err := api.CheckKnownPeer(p); err != nil {
 			return err
@@ -86,6 +93,10 @@ func doToPeers(a *app, peers []string, done string, do peerAction) error {
 // doToAnyPeers is doToPeers for an action that is also possible on a peer given as
 // KEY::ADDRESS, which the node then adds.
 func doToAnyPeers(a *app, peers []string, done string, do peerAction) error {
+	peers, err := a.allNamed(peers)
+	if err != nil {
+		return err
+	}
 	for _, p := range peers {
 		if err := api.CheckPeer(p); err != nil {
 			return err

@@ -150,23 +150,23 @@ func TestRetryReadsNothingWhileAway(t *testing.T) {
 func TestRetryEnds(t *testing.T) {
 	for _, x := range []struct {
 		name, in string
-		peer     leavingPeer
+		peer     *leavingPeer
 		send     client.Send
 		whole    bool
 		outcomes string
 		said     string
 	}{
-		{"empty", "", leavingPeer{}, client.Send{}, false, "", ""},
-		{"no line feed", "a\n\nb", leavingPeer{}, client.Send{}, false, "confirmed confirmed confirmed", ""},
-		{"back at once", "a\nb", leavingPeer{leave: 1, tries: 1}, client.Send{}, false, "confirmed confirmed", "away: connection refused, back"},
-		{"whole", "a\nb", leavingPeer{tries: 1}, client.Send{}, true, "confirmed", "away: connection refused, back"},
-		{"away for too long", "a\nb", leavingPeer{leave: 1, tries: -1}, client.Send{Timeout: 10 * time.Millisecond}, false, "confirmed failed", "away: connection refused, limit: dial failed"},
-		{"no outcome for too long", "expire\n", leavingPeer{}, client.Send{Timeout: time.Minute}, false, "failed", "limit: "},
-		{"in doubt", "doubt\na", leavingPeer{}, client.Send{}, false, "in_doubt confirmed", ""},
+		{"empty", "", &leavingPeer{}, client.Send{}, false, "", ""},
+		{"no line feed", "a\n\nb", &leavingPeer{}, client.Send{}, false, "confirmed confirmed confirmed", ""},
+		{"back at once", "a\nb", &leavingPeer{leave: 1, tries: 1}, client.Send{}, false, "confirmed confirmed", "away: connection refused, back"},
+		{"whole", "a\nb", &leavingPeer{tries: 1}, client.Send{}, true, "confirmed", "away: connection refused, back"},
+		{"away for too long", "a\nb", &leavingPeer{leave: 1, tries: -1}, client.Send{Timeout: 10 * time.Millisecond}, false, "confirmed failed", "away: connection refused, limit: dial failed"},
+		{"no outcome for too long", "expire\n", &leavingPeer{}, client.Send{Timeout: time.Minute}, false, "failed", "limit: "},
+		{"in doubt", "doubt\na", &leavingPeer{}, client.Send{}, false, "in_doubt confirmed", ""},
 	} {
 		t.Run(x.name, func(t *testing.T) {
 			x.send.Peer = fakePeer
-			got, err := sendRetry(t.Context(), t, &x.peer, x.send, strings.NewReader(x.in), x.whole, func() {})
+			got, err := sendRetry(t.Context(), t, x.peer, x.send, strings.NewReader(x.in), x.whole, func() {})
 			if err != nil {
 				t.Fatal(err)
 			}

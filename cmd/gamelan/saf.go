@@ -25,7 +25,7 @@ func (*safStatusCmd) Run(a *app) error {
 }
 
 type safFetchCmd struct {
-	Peer []string `arg:"" optional:"" help:"Peers to ask, at most 8: a node id or public key that gamelan peers lists, or KEY::ADDRESS. The node connects to them first. Default: the connected nodes closest to this one."`
+	Peer []string `arg:"" optional:"" help:"Peers to ask, at most 8: a name, node id or public key that gamelan peers lists, or KEY::ADDRESS. The node connects to them first. Default: the connected nodes closest to this one."`
 }
 
 // Help returns the text of gamelan saf fetch --help below the flags.
@@ -35,6 +35,10 @@ func (*safFetchCmd) Help() string {
 }
 
 func (c *safFetchCmd) Run(a *app) error {
+	var err error
+	if c.Peer, err = a.allNamed(c.Peer); err != nil {
+		return err
+	}
 	for _, p := range c.Peer {
 		if err := api.CheckPeer(p); err != nil {
 			return err
@@ -55,7 +59,7 @@ func (c *safFetchCmd) Run(a *app) error {
 }
 
 type safPurgeCmd struct {
-	To  string `help:"Delete the messages for the holder of this public key. A node id is possible, too." placeholder:"KEY"`
+	To  string `help:"Delete the messages for the holder of this public key. A name or a node id is possible, too." placeholder:"KEY"`
 	All bool   `help:"Delete the messages for all."`
 	Yes bool   `help:"Do not refuse --all."`
 }
@@ -66,6 +70,10 @@ func (*safPurgeCmd) Help() string {
 }
 
 func (c *safPurgeCmd) Run(a *app) error {
+	var err error
+	if c.To, err = a.named(c.To); err != nil {
+		return err
+	}
 	switch {
 	case c.To == "" && !c.All:
 		return failure.Usage("name a receiver with --to KEY, or use --all --yes", "it is not said which messages to delete")

@@ -15,7 +15,7 @@ import (
 )
 
 type sendCmd struct {
-	Peer    *string       `arg:"" optional:"" help:"A public key, for which the node searches if it does not know it; the id of a known node; or KEY::ADDRESS as gamelan id prints it. With --to or --strategy this argument is a message like the others."`
+	Peer    *string       `arg:"" optional:"" help:"A name; a public key, for which the node searches if it does not know it; the id of a known node; or KEY::ADDRESS as gamelan id prints it. With --to or --strategy this argument is a message like the others."`
 	Message []string      `arg:"" optional:"" help:"Messages to send; without any, each line of standard input is one."`
 	Whole   bool          `help:"Send all of standard input, of any bytes, as one message."`
 	File    string        `help:"Send the content of a file as one message, of at most 8 MiB, over the DHT ${dht_body} bytes." type:"path" placeholder:"PATH"`
@@ -24,7 +24,7 @@ type sendCmd struct {
 	Resend  bool          `help:"Send a message again when it is in doubt because a connection broke; it may arrive twice. Messages over the DHT are always sent again."`
 	Quiet   bool          `short:"q" help:"Do not write the outcome of each message."`
 
-	To       string `help:"Send over the DHT, to the holder of this public key. A node id or KEY::ADDRESS is possible, too, as for PEER." placeholder:"KEY"`
+	To       string `help:"Send over the DHT, to the holder of this public key. A name, a node id or KEY::ADDRESS is possible, too, as for PEER." placeholder:"KEY"`
 	Strategy string `help:"Send over the DHT, to these peers: ${strategies}. Default: direct." placeholder:"STRATEGY"`
 	Encrypt  bool   `help:"Over the DHT: only the holder of the key can read the message, and learns its author."`
 	Clear    bool   `help:"Over the DHT: do not encrypt a message for the holder of a key, although other nodes chosen by the strategy can read it."`
@@ -40,6 +40,9 @@ func (*sendCmd) Help() string {
 }
 
 func (c *sendCmd) Run(a *app) error {
+	if err := c.name(a); err != nil {
+		return err
+	}
 	if err := c.check(); err != nil {
 		return err
 	}
@@ -99,6 +102,16 @@ func (c *sendCmd) runPlain(a *app) error {
 		return errQuiet
 	}
 	return nil
+}
+
+// name replaces names of peers by their keys.
+func (c *sendCmd) name(a *app) (err error) {
+	if c.To, err = a.named(c.To); err != nil || c.overDHT() || c.Peer == nil {
+		return err
+	}
+	peer, err := a.named(*c.Peer)
+	c.Peer = &peer
+	return err
 }
 
 // checkFile refuses a file that cannot be sent, before any of it is read.

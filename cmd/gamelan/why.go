@@ -9,12 +9,16 @@ import (
 )
 
 type whyCmd struct {
-	Peer string `arg:"" name:"peer-or-actor" help:"A node id or public key that gamelan peers lists, or the path or name of an actor in gamelan tree."`
+	Peer string `arg:"" name:"peer-or-actor" help:"A name, node id or public key that gamelan peers lists, or the path or name of an actor in gamelan tree."`
 }
 
 // Run shows, for a peer, the last choice that considered it and its last dials; for an
 // actor, its state and its stacks.
 func (c *whyCmd) Run(a *app) error {
+	var err error
+	if c.Peer, err = a.named(c.Peer); err != nil {
+		return err
+	}
 	if err := api.CheckKnownPeer(c.Peer); err != nil {
 		if strings.Contains(c.Peer, "::") {
 			return err

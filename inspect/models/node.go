@@ -70,8 +70,8 @@ type PeerList interface {
 	Len() int
 	// Slice describes the peers from..to-1.
 	Slice(from, to int) []Peer
-	// Find describes the peer with a node id or a public key in full, or with
-	// the printed part of a node id.
+	// Find describes the peer with a node id or a public key, in full or, if no other
+	// begins so, the beginning of it.
 	Find(id string) (Peer, bool)
 }
 

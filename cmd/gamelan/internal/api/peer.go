@@ -5,26 +5,27 @@ import (
 
 	"github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/failure"
 	"github.com/gamelan-p2p/gamelan/identity"
+	"github.com/gamelan-p2p/gamelan/inspect"
 	"github.com/gamelan-p2p/gamelan/peerstore"
 	"github.com/gamelan-p2p/gamelan/protocol/address"
 )
 
 // Hints for a text that is no peer, and for an unknown peer.
 const (
-	PeerHint    = "give a node id or a public key that gamelan peers lists, or KEY::ADDRESS as gamelan id prints it"
-	KnownHint   = "give a node id or a public key that gamelan peers lists"
-	UnknownHint = KnownHint + `, or add it with "gamelan peers add KEY::ADDRESS"`
+	PeerHint    = "give a name, a node id or a public key that gamelan peers lists, or KEY::ADDRESS as gamelan id prints it"
+	KnownHint   = "give a name, a node id or a public key that gamelan peers lists"
+	UnknownHint = `give a node id or a public key that gamelan peers lists, or add it with "gamelan peers add KEY::ADDRESS"`
 )
 
-// CheckPeer refuses a text that cannot name a peer, before the node is asked. A peer is a
-// node id in full or as it is printed, a public key, or KEY::ADDRESS.
+// CheckPeer refuses a text that cannot stand for a peer, before the node is asked. A peer is
+// a node id, a public key, the beginning of one of them, or KEY::ADDRESS.
 func CheckPeer(s string) error {
 	if strings.Contains(s, "::") {
 		return CheckSeed(s)
 	}
 	_, keyErr := identity.ParsePublicKey(s)
 	_, idErr := identity.ParseNodeID(s)
-	if keyErr == nil || idErr == nil || IsShortID(s) {
+	if keyErr == nil || idErr == nil || IsPrefix(s) {
 		return nil
 	}
 	return failure.Usage(PeerHint, "%q is no peer", s)
@@ -51,10 +52,13 @@ func withoutRemedy(err error) string {
 	return text
 }
 
-// IsShortID reports whether s is the printed part of a node id: 16 hexadecimal digits.
-func IsShortID(s string) bool {
-	_, err := identity.ParseNodeID(s + "0000000000")
-	return len(s) == 16 && err == nil
+// MinPrefix is how many digits of a node id or a public key are enough to look for it.
+const MinPrefix = 4
+
+// IsPrefix reports whether s may be the beginning of a node id or of a public key: at least
+// [MinPrefix] hexadecimal digits, but no whole one.
+func IsPrefix(s string) bool {
+	return len(s) >= MinPrefix && len(s) < 2*identity.KeyLen && len(s) != 2*identity.NodeIDLen && strings.Trim(s, "0123456789abcdefABCDEF") == ""
 }
 
 // CheckKnownPeer is CheckPeer without KEY::ADDRESS, for actions on peers that the node
@@ -69,4 +73,16 @@ func CheckKnownPeer(s string) error {
 		return failure.Usage(KnownHint, "%q is no peer", s)
 	}
 	return nil
+}
+
+// candidatesNamed is how many candidates an error for an ambiguous beginning names.
+const candidatesNamed = 5
+
+// Candidates lists what an ambiguous beginning may stand for.
+func Candidates(all []string) string {
+	text := strings.Join(all[:min(len(all), candidatesNamed)], ", ")
+	if more := len(all) - candidatesNamed; more > 0 {
+		text += " and " + inspect.Number(uint64(more)) + " more"
+	}
+	return text
 }

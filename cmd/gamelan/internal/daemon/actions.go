@@ -84,7 +84,7 @@ func onPeer(n *gamelan.Node, params []string, do func(context.Context, identity.
 	return inspect.PeerAction{Params: params, Do: func(ctx context.Context, peer string, v url.Values) (any, error) {
 		text, err := nodeSender{n}.find(ctx, peer)
 		if err != nil {
-			return nil, &inspect.Error{Code: inspect.CodeUnknownPeer, Message: err.Error(), Hint: api.UnknownHint}
+			return nil, notFound(err, api.UnknownHint)
 		}
 		id, err := identity.ParseNodeID(text)
 		if err == nil {

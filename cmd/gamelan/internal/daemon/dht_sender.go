@@ -131,7 +131,7 @@ func (s dhtSender) receiver(ctx context.Context, text string) (key identity.Publ
 	case errors.Is(err, errItself):
 		return key, toItself()
 	case err != nil:
-		return key, &inspect.Error{Code: inspect.CodeUnknownPeer, Message: err.Error(), Hint: "give a public key, a node id that gamelan peers lists, or KEY::ADDRESS as gamelan id prints it"}
+		return key, notFound(err, "give a public key, a node id that gamelan peers lists, or KEY::ADDRESS as gamelan id prints it")
 	}
 	id, err := identity.ParseNodeID(known)
 	if err != nil {

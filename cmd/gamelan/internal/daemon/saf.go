@@ -32,7 +32,7 @@ func fetchStored(ctx context.Context, n *gamelan.Node, named string) (any, error
 		for text := range strings.SplitSeq(named, ",") {
 			found, err := nodeSender{n}.findOr(ctx, text, n.Peers().AddAt)
 			if err != nil {
-				return nil, &inspect.Error{Code: inspect.CodeUnknownPeer, Message: err.Error(), Hint: api.UnknownHint}
+				return nil, notFound(err, api.UnknownHint)
 			}
 			id, err := identity.ParseNodeID(found)
 			if err != nil {
@@ -103,7 +103,7 @@ func receiverID(ctx context.Context, n *gamelan.Node, text string) (id identity.
 	}
 	found, err := nodeSender{n}.find(ctx, text)
 	if err != nil {
-		return id, &inspect.Error{Code: inspect.CodeUnknownPeer, Message: err.Error(), Hint: "give the public key of the receiver"}
+		return id, notFound(err, "give the public key of the receiver")
 	}
 	if id, err = identity.ParseNodeID(found); err != nil {
 		return id, fmt.Errorf("%q is no node id", found)

@@ -37,8 +37,8 @@ func (s nodeSender) Resolve(ctx context.Context, peer string) (string, error) {
 	return found.ID.String(), nil
 }
 
-// find returns the node id of a peer as people write it: a node id in full or as it is
-// printed, a public key, or KEY::ADDRESS, which it adds to the known peers, as a seed.
+// find returns the node id of a peer as people write it: a node id, a public key, or the
+// beginning of one of them, or KEY::ADDRESS, which it adds to the known peers, as a seed.
 func (s nodeSender) find(ctx context.Context, peer string) (string, error) {
 	return s.findOr(ctx, peer, s.node.Peers().AddSeed)
 }
@@ -61,21 +61,31 @@ func (s nodeSender) findOr(ctx context.Context, peer string, add func(context.Co
 	if id, err := identity.ParseNodeID(peer); err == nil {
 		return s.known(id, peer)
 	}
-	var found []identity.NodeID
-	if api.IsShortID(peer) {
+	var found []string
+	if api.IsPrefix(peer) {
+		begin := strings.ToLower(peer)
 		for p := range s.node.Peers().All() {
-			if p.ID.Short() == strings.ToLower(peer) {
-				found = append(found, p.ID)
+			id := p.ID.String()
+			if strings.HasPrefix(id, begin) || strings.HasPrefix(p.Key.String(), begin) {
+				found = append(found, id)
 			}
 		}
 	}
 	switch len(found) {
 	case 1:
-		return found[0].String(), nil
+		return found[0], nil
 	case 0:
 		return "", unknownPeer(peer)
 	}
-	return "", fmt.Errorf("%s peers begin with %s", inspect.Number(uint64(len(found))), peer)
+	return "", ambiguous(peer, found)
+}
+
+// ambiguous returns the error for the beginning of several ids or keys.
+func ambiguous(peer string, ids []string) error {
+	return &inspect.Error{
+		Code: inspect.CodeBadQuery, Message: fmt.Sprintf("%s peers begin with %s: %s", inspect.Number(uint64(len(ids))), peer, api.Candidates(ids)),
+		Hint: "give more digits",
+	}
 }
 
 func (s nodeSender) known(id identity.NodeID, as string) (string, error) {
@@ -93,6 +103,14 @@ func (s nodeSender) known(id identity.NodeID, as string) (string, error) {
 
 // errItself reports that a peer is the node itself.
 var errItself = errors.New("that is this node itself")
+
+// notFound returns the API's error for a peer that find has not found.
+func notFound(err error, hint string) error {
+	if e, ok := errors.AsType[*inspect.Error](err); ok {
+		return e
+	}
+	return &inspect.Error{Code: inspect.CodeUnknownPeer, Message: err.Error(), Hint: hint}
+}
 
 func unknownPeer(peer string) error { return fmt.Errorf("no peer %s is known", peer) }
 

@@ -20,7 +20,7 @@ func whyPeer(n *gamelan.Node) inspect.PeerAction {
 	return inspect.PeerAction{Do: func(ctx context.Context, peer string, _ url.Values) (any, error) {
 		text, err := nodeSender{n}.find(ctx, peer)
 		if err != nil {
-			return nil, &inspect.Error{Code: inspect.CodeUnknownPeer, Message: err.Error(), Hint: api.UnknownHint}
+			return nil, notFound(err, api.UnknownHint)
 		}
 		id, err := identity.ParseNodeID(text)
 		if err != nil {

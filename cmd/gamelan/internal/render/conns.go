@@ -9,7 +9,7 @@ import (
 )
 
 // Connections writes a table for people, one object a line for programs.
-func Connections(o *Output, conns []models.Connection, closed bool) error {
+func Connections(o *Output, conns []models.Connection, closed bool, names NamesOf) error {
 	if o.JSON {
 		for _, c := range conns {
 			if err := o.PrintJSON(c); err != nil {
@@ -40,7 +40,7 @@ func Connections(o *Output, conns []models.Connection, closed bool) error {
 		}
 		rows = append(rows, row)
 	}
-	return o.Table(rows)
+	return o.Table(names.column(rows, func(i int) string { return conns[i].Peer }))
 }
 
 // rtt returns a round-trip time, or a dash before the first was measured.

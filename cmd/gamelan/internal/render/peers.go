@@ -10,7 +10,7 @@ import (
 )
 
 // Peers writes a table for people, one object a line for programs.
-func Peers(o *Output, peers []models.Peer) error {
+func Peers(o *Output, peers []models.Peer, names NamesOf) error {
 	if o.JSON {
 		for _, p := range peers {
 			if err := o.PrintJSON(p); err != nil {
@@ -27,7 +27,7 @@ func Peers(o *Output, peers []models.Peer) error {
 	for _, p := range peers {
 		rows = append(rows, []string{p.NodeID[:min(16, len(p.NodeID))], shortWords(pooledState(p, time.Now()), stateWidth), shortAddress(p), shortText(p.UserAgent, agentWidth)})
 	}
-	return o.Table(rows)
+	return o.Table(names.column(rows, func(i int) string { return peers[i].NodeID }))
 }
 
 // Done writes the result of an action on one peer.

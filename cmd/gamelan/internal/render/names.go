@@ -1,0 +1,46 @@
+package render
+
+// Name is a name of a peer.
+type Name struct {
+	Name      string `json:"name"`
+	PublicKey string `json:"public_key"`
+}
+
+// Names writes a table for people, one object a line for programs.
+func Names(o *Output, all []Name) error {
+	if o.JSON {
+		for _, n := range all {
+			if err := o.PrintJSON(n); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+	if len(all) == 0 {
+		o.Note("no names; give one with \"%s\"", o.Command("peers name KEY bob"))
+		return nil
+	}
+	rows := [][]string{{"NAME", "PUBLIC KEY"}}
+	for _, n := range all {
+		rows = append(rows, []string{n.Name, n.PublicKey})
+	}
+	return o.Table(rows)
+}
+
+// NamesOf are the names of peers by their node ids.
+type NamesOf map[string]string
+
+// column adds the names as the first column of a table, unless no row has one. id returns
+// the node id of the peer in a row, counted from 0 without the heading.
+func (n NamesOf) column(rows [][]string, id func(i int) string) [][]string {
+	all, some := [][]string{append([]string{"NAME"}, rows[0]...)}, false
+	for i, r := range rows[1:] {
+		name := n[id(i)]
+		some = some || name != ""
+		all = append(all, append([]string{orDash(name)}, r...))
+	}
+	if !some {
+		return rows
+	}
+	return all
+}
