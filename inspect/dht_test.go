@@ -31,7 +31,7 @@ func TestLedgerIsFiltered(t *testing.T) {
 	h := Handler(Options{Sections: &s})
 	for query, want := range map[string]string{
 		"": "abcd", "?state=open": "d", "?state=ended": "abc", "?state=failed": "bc",
-		"?peer=" + nodeA: "ad", "?peer=" + strings.ToUpper(nodeC[:16]): "ab", "?peer=" + nodeC[:8]: "",
+		"?peer=" + nodeA: "ad", "?peer=" + strings.ToUpper(nodeC[:16]): "ab", "?peer=" + nodeC[:8]: "ab",
 		"?tag=000000000000000C": "c", "?tag=000000000000000b&peer=" + nodeA: "",
 		"?limit=2&offset=1": "bc",
 	} {

@@ -191,13 +191,16 @@ func TestPeersAndConnections(t *testing.T) {
 	if p := getJSON[page[models.Peer]](t, h, "/v1/peers?limit=1&offset=1"); p.Total != 2 || len(p.Items) != 1 || p.Items[0].NodeID != nodeA {
 		t.Errorf("peers: got %+v", p)
 	}
-	for _, id := range []string{nodeC, nodeC[:16], strings.Repeat("AB", 32)} {
+	for _, id := range []string{nodeC, nodeC[:16], nodeC[:8], strings.Repeat("AB", 32), strings.Repeat("AB", 8)} {
 		if p := getJSON[models.Peer](t, h, "/v1/peers/"+id); p.NodeID != nodeC {
 			t.Errorf("peer %s: got %s, want %s", id, p.NodeID, nodeC)
 		}
 	}
-	if code, _ := get(t, h, "/v1/peers/"+nodeC[:8]); code != 404 {
-		t.Errorf("a prefix that is not printed anywhere: got %d, want 404", code)
+	s.Section("peers", func(context.Context) any {
+		return []models.Peer{{NodeID: nodeC}, {NodeID: nodeC[:20] + "ffffff"}}
+	})
+	if code, _ := get(t, h, "/v1/peers/"+nodeC[:20]); code != 404 {
+		t.Errorf("the beginning of two ids: got %d, want 404", code)
 	}
 	for state, want := range map[string]string{"open": "b", "closed": "a"} {
 		c := getJSON[page[models.Connection]](t, h, "/v1/connections?state="+state)
