@@ -38,7 +38,7 @@ func (r *RPC) Unregister(ctx context.Context, id protocol.ID) error {
 }
 
 // Client returns a client for a service of a peer. Nothing is sent before the first call.
-// An option is the service's encoding, for example [rpc.JSON].
+// An option is the service's encoding, for example [rpc.JSON], or an [rpc.Interceptor].
 func (r *RPC) Client(peer identity.NodeID, service protocol.ID, opts ...rpc.ClientOption) *RPCClient {
 	return &RPCClient{r.n, rpcpart.Key{Peer: peer, Protocol: service}, rpc.Settings(opts...)}
 }
@@ -77,7 +77,10 @@ func (c *RPCClient) Encoding() rpc.Encoding { return c.settings.Encoding }
 // them would block the session. After ctx's deadline, the error of a call that the service
 // has not answered matches both [rpc.Timeout] and [context.DeadlineExceeded].
 func (c *RPCClient) Invoke(ctx context.Context, method uint32, stream bool, encode func([]byte) ([]byte, error), got func([]byte) error) error {
-	return c.on(ctx, func(s *rpcpart.Session) (bool, error) { return s.Invoke(ctx, method, stream, encode, got) })
+	call := rpc.Invocation{Peer: c.key.Peer, Protocol: c.key.Protocol, Method: method, Stream: stream}
+	return c.settings.Through(ctx, call, func(ctx context.Context) error {
+		return c.on(ctx, func(s *rpcpart.Session) (bool, error) { return s.Invoke(ctx, method, stream, encode, got) })
+	})
 }
 
 // Ping measures how long the peer takes to answer on a session with the service.

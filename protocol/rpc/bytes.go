@@ -2,7 +2,6 @@ package rpc
 
 import (
 	"context"
-	"errors"
 	"iter"
 	"slices"
 )
@@ -68,13 +67,14 @@ func CallBytes(ctx context.Context, c Invoker, method uint32, request []byte) (a
 // ItemsBytes is [Items] for bytes. Each item is the caller's.
 func ItemsBytes(ctx context.Context, c Invoker, method uint32, request []byte) iter.Seq2[[]byte, error] {
 	return func(yield func([]byte, error) bool) {
+		left := false
 		err := c.Invoke(ctx, method, true, Bytes(request).encode, func(payload []byte) error {
-			if !yield(slices.Clone(payload), nil) {
+			if left = !yield(slices.Clone(payload), nil); left {
 				return errEnough
 			}
 			return nil
 		})
-		if err != nil && !errors.Is(err, errEnough) {
+		if err != nil && !left {
 			yield(nil, refusedAs(err, method, bytesName))
 		}
 	}

@@ -83,17 +83,18 @@ func Items[Req, Resp any](ctx context.Context, c Invoker, method uint32, req *Re
 			yield(nil, err)
 			return
 		}
+		left := false
 		err = c.Invoke(ctx, method, true, encoder(out, req), func(payload []byte) error {
 			item := new(Resp)
 			if err := answer(in, payload, item, options(opts)); err != nil {
 				return err
 			}
-			if !yield(item, nil) {
+			if left = !yield(item, nil); left {
 				return errEnough
 			}
 			return nil
 		})
-		if err != nil && !errors.Is(err, errEnough) {
+		if err != nil && !left {
 			yield(nil, refused[Req](err, method))
 		}
 	}

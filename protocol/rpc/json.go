@@ -24,7 +24,8 @@ func appendJSON(dst []byte, m any) ([]byte, error) {
 	return append(dst, b...), nil
 }
 
-// decodeJSON decodes a payload into m, which is a pointer to a value of type t.
+// decodeJSON decodes a payload into m, which is a pointer to a value of type t, and replaces
+// what it has.
 func decodeJSON(payload []byte, m any, t *jsonType, elements int) error {
 	if !utf8.Valid(payload) || !json.Valid(payload) {
 		return errors.New("it is not JSON")
@@ -33,6 +34,7 @@ func decodeJSON(payload []byte, m any, t *jsonType, elements int) error {
 	if err := w.value(t, MaxDepth); err != nil {
 		return err
 	}
+	reflect.ValueOf(m).Elem().SetZero() // an answer may come again
 	return json.Unmarshal(payload, m)
 }
 

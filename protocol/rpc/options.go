@@ -1,11 +1,19 @@
 package rpc
 
-// ClientOption is a setting of a client: an [Encoding].
+import (
+	"context"
+	"errors"
+)
+
+// ClientOption is a setting of a client: an [Encoding] or an [Interceptor].
 type ClientOption interface{ set(*ClientSettings) }
 
 // ClientSettings are the settings of a client. An [Invoker] that takes options makes them
 // with [Settings]; all others need only the options.
-type ClientSettings struct{ Encoding Encoding }
+type ClientSettings struct {
+	Encoding     Encoding
+	Interceptors []Interceptor // the first is outermost
+}
 
 // Settings returns the settings that the options make.
 func Settings(opts ...ClientOption) ClientSettings {
@@ -17,3 +25,25 @@ func Settings(opts ...ClientOption) ClientSettings {
 }
 
 func (e Encoding) set(s *ClientSettings) { s.Encoding = e }
+
+func (i Interceptor) set(s *ClientSettings) { s.Interceptors = append(s.Interceptors, i) }
+
+// Through makes a call through the interceptors; f makes it without them. To the
+// interceptors, a stream whose caller has left the loop has ended without an error.
+func (s ClientSettings) Through(ctx context.Context, call Invocation, f func(context.Context) error) error {
+	if len(s.Interceptors) == 0 {
+		return f(ctx)
+	}
+	ran := false
+	return intercepted(ctx, s.Interceptors, call, func(ctx context.Context) error {
+		if ran && call.Stream {
+			return errNextTwice
+		}
+		ran = true
+		err := f(ctx)
+		if errors.Is(err, errEnough) {
+			return nil
+		}
+		return err
+	})
+}

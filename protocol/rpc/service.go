@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"slices"
 	"time"
 
 	"github.com/gamelan-p2p/gamelan/identity"
@@ -18,6 +19,13 @@ type Service struct {
 	// Encoding is that of the requests and answers of all methods. The default is
 	// [Protobuf].
 	Encoding Encoding
+	// Interceptors stand around every call of every method, the first outermost.
+	Interceptors []Interceptor
+	// Allow decides which peers may call the methods. Nil allows every peer. It is asked
+	// within the interceptors and before the request is decoded.
+	Allow Policy
+	// AllowMethod decides for the methods with these numbers, in place of Allow.
+	AllowMethod map[uint32]Policy
 	// MaxResponse is the largest frame of a response, up to [MaxFrame]. The default
 	// is [DefaultSend], which peers of every release read.
 	MaxResponse int
@@ -39,8 +47,8 @@ func (s Service) Validate() error {
 	return err
 }
 
-// Bind returns the methods as they serve calls: with the service's encoding. The error is
-// that of [Service.Validate].
+// Bind returns the methods as they serve calls: with the service's encoding, interceptors
+// and policies. The error is that of [Service.Validate].
 func (s Service) Bind() ([]Method, error) {
 	if err := s.Protocol.Validate(); err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrBadService, err)
@@ -72,7 +80,16 @@ func (s Service) Bind() ([]Method, error) {
 			return bad("method %s: %w", m, err)
 		}
 		m.serve = serve
+		m.serve = s.guarded(m)
 		bound = append(bound, m)
+	}
+	for number, allow := range s.AllowMethod {
+		if !seen[number] || allow == nil {
+			return bad("AllowMethod has no policy for method %d, or the service has no such method; AllowAll allows every peer", number)
+		}
+	}
+	if slices.ContainsFunc(s.Interceptors, func(i Interceptor) bool { return i == nil }) {
+		return bad("an interceptor is nil")
 	}
 	return bound, nil
 }
