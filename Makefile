@@ -10,7 +10,7 @@ SOAK     ?= 1h
 CAMPAIGN ?= 30m
 
 .DEFAULT_GOAL := help
-.PHONY: help interop check full test race lint fmt vuln licences api bench conformance gen gen-check fuzz kills virtual-soak soak campaign mutation mutation-report inversions
+.PHONY: help interop check full test race lint fmt vuln licences api bench conformance gen gen-check fuzz kills virtual-soak soak campaign mutation mutation-report inversions release snapshot reproducible installed
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -92,3 +92,15 @@ mutation-report: ## write docs/mutation.md again from the kept results
 
 inversions: ## invert every rule of the checklists, and see that the tests which cite it fail; writes docs/inversions.md (ARGS='-only comms-031')
 	$(GO) -C tools run ./inversions $(ARGS)
+
+release: ## archives, packages, checksums and SBOMs of the tag of this commit, in dist/ (docs/release.md)
+	sh packaging/goreleaser.sh release
+
+snapshot: ## the same of any commit
+	sh packaging/goreleaser.sh snapshot
+
+reproducible: ## a snapshot twice, from two places; the checksums must be equal
+	sh packaging/reproducible.sh
+
+installed: ## as root: install the deb of dist/ in a root of its own, start its node, send it a message, purge it
+	bash packaging/installed.sh

@@ -135,7 +135,7 @@ var (
 var seeded = []string{"New", "NewSource", "NewPCG", "NewChaCha8", "NewZipf", "Rand", "Source", "Source64", "PCG", "ChaCha8", "Zipf"}
 
 // otherFolders are top-level folders without a package of this module.
-var otherFolders = []string{"bench", "docs", "tools"}
+var otherFolders = []string{"bench", "dist", "docs", "packaging", "tools"}
 
 // TestArchitecture checks every file of the module that is not a test.
 //

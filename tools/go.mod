@@ -11,6 +11,7 @@ tool (
 )
 
 require (
+	github.com/CycloneDX/cyclonedx-go v0.12.0
 	github.com/bufbuild/protocompile v0.14.1
 	github.com/google/licensecheck v0.3.1
 	golang.org/x/tools v0.52.0

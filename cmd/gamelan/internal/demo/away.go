@@ -93,7 +93,7 @@ func (d *demo) away(ctx context.Context) (demoAway, error) {
 		a.Copies += copies
 	}
 	box, start := &letterbox{came: make(map[string]int)}, time.Now()
-	cleo.node, err = d.start(ctx, cleo.secret, []string{ben.node.Seed()},
+	cleo.node, err = d.start(ctx, cleo, []string{ben.node.Seed()},
 		gamelan.WithType(letterType, func(*gamelan.Node) actor.Actor { return actor.ReceiveFunc(box.Receive) }))
 	if err != nil {
 		return a, err

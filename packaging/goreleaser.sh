@@ -1,0 +1,40 @@
+#!/bin/sh
+# Runs goreleaser, of the version that tools/release/go.mod pins. Everything it
+# makes is in dist/.
+#
+#	sh packaging/goreleaser.sh snapshot    of any commit
+#	sh packaging/goreleaser.sh release     of the commit with the release's tag
+#	sh packaging/goreleaser.sh publish     as release, and a draft on the host
+#
+# GAMELAN_ONE_TARGET=1 packs for Linux on amd64 alone. CONTRIBUTING.md says what
+# is done before a release, and docs/release.md how to compare two of them.
+set -eu
+cd "$(dirname "$0")/.."
+
+# goreleaser and go read the commit, also when another user owns the clone.
+export GIT_CONFIG_COUNT=1 GIT_CONFIG_KEY_0=safe.directory GIT_CONFIG_VALUE_0="$PWD"
+# The Go modules are those of go.sum, and the toolchain is the one that runs.
+export GOFLAGS=-mod=readonly
+
+GAMELAN_VERSION=$(sed -n 's/^const Version = "\(.*\)"$/\1/p' version.go)
+export GAMELAN_VERSION
+goreleaser() { ${GORELEASER:-go tool -modfile=tools/release/go.mod goreleaser} "$@"; }
+
+case "${1-}" in
+snapshot)
+	goreleaser release --snapshot --clean
+	exit
+	;;
+release) skip=--skip=publish ;;
+publish) skip= ;;
+*)
+	echo "goreleaser.sh: say snapshot, release or publish" >&2
+	exit 2
+	;;
+esac
+tag=$(git describe --exact-match --tags 2>/dev/null || echo none)
+if [ "$tag" != "v$GAMELAN_VERSION" ]; then
+	echo "release: version.go says $GAMELAN_VERSION, and the tag of this commit is $tag; both must agree (make snapshot needs no tag)" >&2
+	exit 1
+fi
+goreleaser release --clean $skip
