@@ -79,13 +79,16 @@ func networkSet(members []discovery.Member, target int) models.NetworkSet {
 func networkSummary(v *models.Network) string {
 	var parts []string
 	if n := len(v.Seeds); n > 0 {
-		answered := 0
+		answered, asked, connected := 0, false, false
 		for _, s := range v.Seeds {
 			if s.Answered {
 				answered++
 			}
+			asked, connected = asked || !s.AskedAt.IsZero(), connected || s.Connected
 		}
-		parts = append(parts, fmt.Sprintf("%d of %s answered", answered, inspect.Count(uint64(n), "seed")))
+		if asked || !connected { // a node that is connected and was not asked has not failed to answer
+			parts = append(parts, fmt.Sprintf("%d of %s answered", answered, inspect.Count(uint64(n), "seed")))
+		}
 	}
 	parts = append(parts, inspect.Count(uint64(v.Known), "peer")+" known")
 	if wanted := len(v.Neighbour.Members); wanted > 0 {

@@ -76,7 +76,7 @@ func (c *safPurgeCmd) Run(a *app) error {
 	}
 	switch {
 	case c.To == "" && !c.All:
-		return failure.Usage("name a receiver with --to KEY, or use --all --yes", "it is not said which messages to delete")
+		return failure.Usage("give --to KEY to delete the messages for one receiver, or --all --yes to delete those for everybody", "no receiver is named")
 	case c.To != "" && c.All:
 		return failure.Usage("leave one of them out", "choose either --to or --all")
 	case c.All && !c.Yes:

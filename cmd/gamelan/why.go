@@ -5,7 +5,9 @@ import (
 	"time"
 
 	"github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/api"
+	"github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/failure"
 	"github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/render"
+	"github.com/gamelan-p2p/gamelan/inspect"
 )
 
 type whyCmd struct {
@@ -36,6 +38,9 @@ func (c *whyCmd) Run(a *app) error {
 func whyActor(a *app, path string) error {
 	node := a.client()
 	actor, err := node.Actor(a.ctx, path)
+	if failure.Is(err, inspect.CodeNotFound) {
+		return failure.New(inspect.CodeNotFound, "see the peers with gamelan peers, and the actors with gamelan tree", "%q is neither a peer nor an actor", path)
+	}
 	if err != nil {
 		return err
 	}

@@ -1,6 +1,8 @@
 package api
 
 import (
+	"cmp"
+	"encoding/hex"
 	"strings"
 
 	"github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/failure"
@@ -28,7 +30,18 @@ func CheckPeer(s string) error {
 	if keyErr == nil || idErr == nil || IsPrefix(s) {
 		return nil
 	}
-	return failure.Usage(PeerHint, "%q is no peer", s)
+	return cmp.Or(checkKey(s), error(failure.Usage(PeerHint, "%q is no peer", s)))
+}
+
+// checkKey refuses the digits of a public key that nobody can have.
+func checkKey(s string) error {
+	if _, err := hex.DecodeString(s); err != nil || len(s) != 2*identity.KeyLen {
+		return nil
+	}
+	if _, err := identity.ParsePublicKey(s); err == nil {
+		return nil
+	}
+	return failure.Usage("at least one digit is wrong; copy it again from gamelan id on the other node", "%q is no public key", s)
 }
 
 // CheckSeed refuses a text that is not KEY::ADDRESS.
@@ -42,6 +55,9 @@ func CheckSeed(s string) error {
 		if advice := address.Advice(addr); advice != "" {
 			return failure.Usage(advice, "%q is no address", addr)
 		}
+	}
+	if err := checkKey(key); err != nil {
+		return err
 	}
 	return failure.Usage("give KEY::ADDRESS as gamelan id prints it", "%q is no peer with an address: %s", s, withoutRemedy(err))
 }
@@ -70,7 +86,7 @@ func CheckKnownPeer(s string) error {
 		}
 	}
 	if CheckPeer(s) != nil {
-		return failure.Usage(KnownHint, "%q is no peer", s)
+		return cmp.Or(checkKey(s), error(failure.Usage(KnownHint, "%q is no peer", s)))
 	}
 	return nil
 }

@@ -70,7 +70,7 @@ func resultOf(r *saf.Result) models.StoreForwardResult {
 func purgeStored(ctx context.Context, n *gamelan.Node, v url.Values) (any, error) {
 	to, all := v.Get("to"), v.Get("all") == "true"
 	if (to == "") != all {
-		return nil, &inspect.Error{Code: inspect.CodeBadQuery, Message: "it is not said which messages to delete", Hint: "give either to=KEY or all=true"}
+		return nil, &inspect.Error{Code: inspect.CodeBadQuery, Message: "no receiver is named", Hint: "give either to=KEY or all=true"}
 	}
 	var id identity.NodeID
 	if !all {
