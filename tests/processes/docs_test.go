@@ -68,6 +68,7 @@ var notRun = []struct{ page, has, why string }{
 	{"docs/performance.md", "make bench", "an hour, and Tari's nodes"},
 	{"docs/release.md", "make snapshot", "steps of .ci/run and of a workflow"},
 	{"docs/release.md", "systemctl", "needs systemd; the deb is installed and used by packaging/installed.sh"},
+	{"docs/rpc.md", "rpc: bad request", "an error as a program prints it"},
 	{"docs/service.md", "[Service]", "a unit of systemd"},
 	{"docs/service.md", "gamelan man", "needs the program man; the scripts of cmd/gamelan run completion and man"},
 	{"docs/tor.md", "ControlPort", "settings of Tor, run by tests/tor"},
