@@ -30,6 +30,22 @@ func below(all []verb, separator string) string {
 	return strings.Join(paths, separator)
 }
 
+// namesOnly is the end of a shell's command that turns the table of gamelan peers names into
+// the names.
+const namesOnly = `2>/dev/null | sed '1d;s/ .*//'`
+
+// peerVerbs returns the patterns of a shell for the verbs after which a name of a peer may
+// follow.
+func peerVerbs(all []verb, separator string) string {
+	var paths []string
+	for _, v := range all {
+		if v.takesPeer() {
+			paths = append(paths, `"`+v.path+`"`)
+		}
+	}
+	return strings.Join(paths, separator)
+}
+
 // longFlags returns the flags of a verb as a user types them.
 func longFlags(v verb, all []verb) []string {
 	var words []string
@@ -46,8 +62,8 @@ func bashCompletion(all []verb) string {
 	var b strings.Builder
 	b.WriteString("# bash completion of gamelan, written by gamelan completion bash.\n" +
 		"_gamelan() {\n" +
-		"\tlocal cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD-1]} at=gamelan words= w i\n" +
-		"\tfor ((i = 1; i < COMP_CWORD; i++)); do\n\t\tw=${COMP_WORDS[i]}\n\t\tcase \"$at $w\" in\n")
+		"\tlocal cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD-1]} at=gamelan words= dir= w i\n" +
+		"\tfor ((i = 1; i < COMP_CWORD; i++)); do\n\t\tw=${COMP_WORDS[i]}\n\t\t[ \"${COMP_WORDS[i-1]}\" != --data-dir ] || dir=$w\n\t\tcase \"$at $w\" in\n")
 	fmt.Fprintf(&b, "\t\t%s) at=\"$at $w\" ;;\n\t\tesac\n\tdone\n", below(all, " | "))
 	b.WriteString("\tcase \"$at $prev\" in\n")
 	for _, v := range all {
@@ -66,6 +82,7 @@ func bashCompletion(all []verb) string {
 	for _, v := range all {
 		fmt.Fprintf(&b, "\t%q) words=%q ;;\n", v.path, strings.Join(append(v.words(), longFlags(v, all)...), " "))
 	}
+	fmt.Fprintf(&b, "\tesac\n\tcase \"$at\" in\n\t%s) words=\"$words $(%s)\" ;;\n", peerVerbs(all, " | "), `"${COMP_WORDS[0]}" peers names ${dir:+--data-dir "$dir"} `+namesOnly)
 	b.WriteString("\tesac\n\tCOMPREPLY=($(compgen -W \"$words\" -- \"$cur\"))\n}\ncomplete -o default -F _gamelan gamelan\n")
 	return b.String()
 }
@@ -103,6 +120,7 @@ func zshCompletion(all []verb) string {
 		}
 		b.WriteString("\t\t)\n\t\t;;\n")
 	}
+	fmt.Fprintf(&b, "\tesac\n\tcase \"$at\" in\n\t%s) list+=(${(f)\"$(gamelan peers names %s)\"}) ;;\n", peerVerbs(all, "|"), namesOnly)
 	b.WriteString("\tesac\n\t_describe gamelan list || _files\n}\nif [ \"$funcstack[1]\" = _gamelan ]; then\n\t_gamelan \"$@\"\nelse\n\tcompdef _gamelan gamelan\nfi\n")
 	return b.String()
 }
@@ -127,6 +145,9 @@ func fishCompletion(all []verb) string {
 		when := quote("__gamelan_at " + quote(v.path))
 		for _, w := range v.words() {
 			fmt.Fprintf(&b, "complete -c gamelan -n %s -a %s -d %s\n", when, quote(w), quote(helpOf(v, w)))
+		}
+		if v.takesPeer() {
+			fmt.Fprintf(&b, "complete -c gamelan -n %s -a %s -d name\n", when, quote("(gamelan peers names "+namesOnly+")"))
 		}
 		own := v.flags()
 		if d := v.node.DefaultCmd; d != nil {

@@ -5,7 +5,7 @@ import (
 )
 
 type dialCmd struct {
-	Peer []string `arg:"" help:"A name, a node id or public key that gamelan peers lists, or KEY::ADDRESS as gamelan id prints it."`
+	Peer []string `arg:"" peer:"" help:"A name, a node id or public key that gamelan peers lists, or KEY::ADDRESS as gamelan id prints it."`
 }
 
 // Run makes the node connect to each peer.
@@ -14,7 +14,7 @@ func (c *dialCmd) Run(a *app) error {
 }
 
 type disconnectCmd struct {
-	Peer []string `arg:"" help:"A name, or a node id or public key that gamelan conns lists."`
+	Peer []string `arg:"" peer:"" help:"A name, or a node id or public key that gamelan conns lists."`
 }
 
 // Run makes the node close the connection to each peer cleanly.

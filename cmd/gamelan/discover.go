@@ -16,7 +16,7 @@ import (
 )
 
 type discoverCmd struct {
-	Key     string        `arg:"" help:"The public key of the node to find, or a name for it."`
+	Key     string        `arg:"" peer:"" help:"The public key of the node to find, or a name for it."`
 	Timeout time.Duration `help:"How long to search (default: discovery.search_limit of the node)." placeholder:"TIME"`
 }
 

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"slices"
 	"strings"
 
 	"github.com/alecthomas/kong"
@@ -73,6 +74,12 @@ func choices(f *kong.Flag) []string {
 
 // takesValue reports whether a value follows the flag.
 func takesValue(f *kong.Flag) bool { return !f.IsBool() }
+
+// takesPeer reports whether an argument of the verb stands for a peer, so that a name may
+// follow.
+func (v verb) takesPeer() bool {
+	return slices.ContainsFunc(v.node.Positional, func(p *kong.Positional) bool { return p.Tag.Has("peer") })
+}
 
 // words returns the words that can follow the verb, apart from flags: the commands below
 // it, or the possible values of its argument.

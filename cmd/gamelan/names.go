@@ -13,7 +13,7 @@ import (
 )
 
 type peersNameCmd struct {
-	Peer string `arg:"" help:"A public key, KEY::ADDRESS, which the node then remembers, or another form of a peer that the node knows."`
+	Peer string `arg:"" peer:"" help:"A public key, KEY::ADDRESS, which the node then remembers, or another form of a peer that the node knows."`
 	Name string `arg:"" help:"The name: 1 to 32 letters, digits, dots, dashes and underscores, the first a letter."`
 }
 
@@ -79,7 +79,7 @@ func (c *peersNameCmd) key(a *app) (key identity.PublicKey, err error) {
 }
 
 type peersUnnameCmd struct {
-	Name []string `arg:"" help:"A name that gamelan peers names lists."`
+	Name []string `arg:"" peer:"" help:"A name that gamelan peers names lists."`
 }
 
 // Run removes names. It removes none if one of them does not exist.

@@ -66,7 +66,7 @@ func (c *peersAddCmd) Run(a *app) error {
 }
 
 type peersForgetCmd struct {
-	Peer []string `arg:"" help:"A name, or a node id or public key that gamelan peers lists."`
+	Peer []string `arg:"" peer:"" help:"A name, or a node id or public key that gamelan peers lists."`
 }
 
 func (c *peersForgetCmd) Run(a *app) error {

@@ -15,7 +15,7 @@ import (
 )
 
 type sendCmd struct {
-	Peer    *string       `arg:"" optional:"" help:"A name; a public key, for which the node searches if it does not know it; the id of a known node; or KEY::ADDRESS as gamelan id prints it. With --to or --strategy this argument is a message like the others."`
+	Peer    *string       `arg:"" peer:"" optional:"" help:"A name; a public key, for which the node searches if it does not know it; the id of a known node; or KEY::ADDRESS as gamelan id prints it. With --to or --strategy this argument is a message like the others."`
 	Message []string      `arg:"" optional:"" help:"Messages to send; without any, each line of standard input is one."`
 	Whole   bool          `help:"Send all of standard input, of any bytes, as one message."`
 	File    string        `help:"Send the content of a file as one message, of at most 8 MiB, over the DHT ${dht_body} bytes." type:"path" placeholder:"PATH"`

@@ -11,7 +11,7 @@ import (
 )
 
 type whyCmd struct {
-	Peer string `arg:"" name:"peer-or-actor" help:"A name, node id or public key that gamelan peers lists, or the path or name of an actor in gamelan tree."`
+	Peer string `arg:"" peer:"" name:"peer-or-actor" help:"A name, node id or public key that gamelan peers lists, or the path or name of an actor in gamelan tree."`
 }
 
 // Run shows, for a peer, the last choice that considered it and its last dials; for an
