@@ -111,7 +111,7 @@ func (*peersNamesCmd) Run(a *app) error {
 
 // named returns the public key of the peer that has a name, and any other text as it is.
 func (a *app) named(text string) (string, error) {
-	if nodedir.CheckName(text) != nil {
+	if !nodedir.IsName(text) {
 		return text, nil
 	}
 	n, err := a.dir.ReadNames()

@@ -35,13 +35,12 @@ func CheckPeer(s string) error {
 
 // checkKey refuses the digits of a public key that nobody can have.
 func checkKey(s string) error {
-	if _, err := hex.DecodeString(s); err != nil || len(s) != 2*identity.KeyLen {
-		return nil
+	_, notHex := hex.DecodeString(s)
+	_, notKey := identity.ParsePublicKey(s)
+	if len(s) == 2*identity.KeyLen && notHex == nil && notKey != nil {
+		return failure.Usage("at least one digit is wrong; copy it again from gamelan id on the other node", "%q is no public key", s)
 	}
-	if _, err := identity.ParsePublicKey(s); err == nil {
-		return nil
-	}
-	return failure.Usage("at least one digit is wrong; copy it again from gamelan id on the other node", "%q is no public key", s)
+	return nil
 }
 
 // CheckSeed refuses a text that is not KEY::ADDRESS.

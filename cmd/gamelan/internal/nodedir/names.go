@@ -67,6 +67,9 @@ func CheckName(name string) error {
 	return nil
 }
 
+// IsName reports whether a text can be the name of a peer.
+func IsName(text string) bool { return CheckName(text) == nil }
+
 // NamesFile returns the path of the file with the names of peers.
 func (d Dir) NamesFile() string { return filepath.Join(d.Path, "names.json") }
 
