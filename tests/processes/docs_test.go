@@ -69,6 +69,8 @@ var notRun = []struct{ page, has, why string }{
 	{"docs/release.md", "make snapshot", "steps of .ci/run and of a workflow"},
 	{"docs/release.md", "systemctl", "needs systemd; the deb is installed and used by packaging/installed.sh"},
 	{"docs/rpc.md", "rpc: bad request", "an error as a program prints it"},
+	{"docs/rpc.md", "go install", "needs protoc; TestGenerated of cmd/protoc-gen-gamelan runs the plugin"},
+	{"docs/rpc.md", "greeter.proto:23", "an error of the plugin, which TestFaults of cmd/protoc-gen-gamelan compares"},
 	{"docs/service.md", "[Service]", "a unit of systemd"},
 	{"docs/service.md", "gamelan man", "needs the program man; the scripts of cmd/gamelan run completion and man"},
 	{"docs/tor.md", "ControlPort", "settings of Tor, run by tests/tor"},
