@@ -3,6 +3,7 @@ package daemon
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -79,14 +80,24 @@ func TestPeersAreTheSameHoweverTheyAreAskedFor(t *testing.T) {
 		t.Errorf("section: got %q, want %q", ids(section), want)
 	}
 	p := section[3]
-	for _, id := range []string{p.NodeID, p.PublicKey, p.NodeID[:16], strings.ToUpper(p.NodeID)} {
+	for _, id := range []string{p.NodeID, p.PublicKey, p.NodeID[:16], p.NodeID[:12], p.PublicKey[:12], strings.ToUpper(p.NodeID)} {
 		var got models.Peer
 		if code := get("/v1/peers/"+id, &got); code != 200 || got.NodeID != p.NodeID {
 			t.Errorf("peer %s: got %d %s, want %s", id, code, got.NodeID, p.NodeID)
 		}
 	}
 	var none struct{ Error inspect.Error }
-	if code := get("/v1/peers/"+p.NodeID[:8], &none); code != 404 || none.Error.Hint == "" {
-		t.Errorf("a part of an id: got %d %+v, want 404 with a hint", code, none)
+	begin := ""
+	for i := range want[1:] { // of 25 ids, two begin with the same digit
+		if want[i][0] == want[i+1][0] {
+			begin = want[i][:1]
+		}
+	}
+	if code := get("/v1/peers/"+begin, &none); code != 404 || none.Error.Hint == "" {
+		t.Errorf("the beginning of several ids: got %d %+v, want 404 with a hint", code, none)
+	}
+	err = ambiguous(begin, want)
+	if e := (*inspect.Error)(nil); !errors.As(err, &e) || !strings.Contains(e.Message, "25 peers begin with "+begin+": "+want[0]+", ") || !strings.HasSuffix(e.Message, " and 20 more") {
+		t.Errorf("several candidates: got %v, want the first of them named", err)
 	}
 }
