@@ -24,6 +24,8 @@ func groups(flood, attack time.Duration) []harness.Group {
 				anchors.Libp2pRequest(32),
 				anchors.Libp2pRequest(1 << 10),
 				anchors.TCPRoundTrip(32),
+				anchors.NATSRequest(32),
+				anchors.NATSRequest(1 << 10),
 				product.Request(32),
 				product.Request(1 << 10),
 			},
@@ -195,6 +197,8 @@ func oneWay(n int, ours ...harness.Case) harness.Group {
 			anchors.NoHops(n),
 			anchors.QueueDrainChans(n),
 			anchors.QueueDrain(n),
+			anchors.NATSOneWay(n),
+			anchors.JetStream(n),
 		}, ours...),
 	}
 }

@@ -31,6 +31,7 @@ func targets() []harness.Target {
 		ratio("P1 SendTo", "gamelan/oneway-sendto-32", harness.Rate, 5, 12, "libp2p/oneway-each-flushed-32"),
 		ratio("P2", "gamelan/oneway-1KiB", harness.Rate, 2, 2.8, "libp2p/oneway-each-flushed-1KiB"),
 		ratio("P2", "gamelan/oneway-1KiB", harness.Rate, 0.6, 0.8, "path/oneway-no-hops-1KiB"),
+		ratio("JetStream", "gamelan/oneway-32", harness.Rate, 6, 0, "nats/jetstream-32"),
 		ratio("P3", "gamelan/oneway-1KiB", harness.CPU, 2.0, 1.6, "libp2p/oneway-bufio64K-1KiB"),
 
 		// Request and response, both peers through actors.
@@ -38,6 +39,8 @@ func targets() []harness.Target {
 		ratio("P4", "gamelan/request-response-32", harness.P99, 1.5, 0, "libp2p/request-response-32"),
 		ratio("P4", "gamelan/request-response-1KiB", harness.P50, 1.5, 0, "libp2p/request-response-1KiB"),
 		ratio("P4", "gamelan/request-response-1KiB", harness.P99, 1.5, 0, "libp2p/request-response-1KiB"),
+
+		ratio("NATS", "gamelan/request-response-32", harness.P50, 0.8, 0, "nats/request-32"),
 
 		// Remote calls, against the same exchange on a bare stream.
 		ratio("RPC", "gamelan/rpc-32-1sessions", harness.Rate, 0.9, 0, "libp2p/request-response-32-1streams"),

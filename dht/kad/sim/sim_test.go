@@ -130,15 +130,20 @@ func run(t *testing.T, file string, list []scenario) {
 	}
 }
 
-// TestSimulation runs networks of 50 nodes and, with GAMELAN_LONG=1, of 1,000.
+// TestSimulation runs networks of 50 nodes; with GAMELAN_LONG=1 of 1,000, which takes some
+// minutes of CPU, and with GAMELAN_SIMULATION=10000 of 10,000: a quarter of an hour of CPU,
+// and 8 GB.
 //
 // conforms: kad 68
 func TestSimulation(t *testing.T) {
-	if os.Getenv("GAMELAN_LONG") != "" {
+	switch {
+	case os.Getenv("GAMELAN_SIMULATION") == "10000":
+		tenThousand(t)
+	case os.Getenv("GAMELAN_LONG") != "":
 		thousand(t)
-		return
+	default:
+		fifty(t)
 	}
-	fifty(t)
 }
 
 // fifty runs small networks. All of them know each other, so what it shows is that the
@@ -163,9 +168,22 @@ func thousand(t *testing.T) {
 			found: 0.999, recall: 0.995, accepted: 0.999, hops: 1.9, requests: 7, asked: 28, get50: 0.15, get95: 0.35, get99: 0.6,
 			search95: 3, put95: 4, upkeep: 0.7, weight: 600,
 		}},
+		{"churn 90 %", Config{Nodes: 1000, Seed: 2, Churn: 0.9, Age: time.Hour}, target{found: 0.99, recall: 0.99, upkeep: 1.2}},
+		{"cut in two for 2 h", Config{Nodes: 1000, Seed: 5, Cut: 2 * time.Hour}, target{found: 0.999}},
 		{"loss 10 %", Config{Nodes: 1000, Seed: 3, Loss: 0.1}, target{found: 0.999, recall: 0.995}},
 		{"loss 30 %", Config{Nodes: 1000, Seed: 4, Loss: 0.3}, target{found: 0.999, recall: 0.96}},
 		{"colluders 20 %", Config{Nodes: 1000, Seed: 6, Colluders: 0.2}, target{found: 0.95}},
+	})
+}
+
+// tenThousand runs a network of the largest size for which the specification gives numbers.
+func tenThousand(t *testing.T) {
+	t.Helper()
+	run(t, "testdata/10000.json", []scenario{
+		{"churn 50 %", Config{Nodes: 10_000, Seed: 1, Churn: 0.5, Age: 96 * time.Minute}, target{
+			found: 0.999, recall: 0.995, accepted: 0.999, hops: 2.6, requests: 9, asked: 36, get50: 0.2, get95: 0.45, get99: 0.9,
+			search95: 4, put95: 5, upkeep: 0.7, weight: 600,
+		}},
 	})
 }
 
