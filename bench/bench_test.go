@@ -38,7 +38,7 @@ func TestNames(t *testing.T) {
 			names = append(names, c.Name)
 		}
 	}
-	for _, target := range append(targets(), tariTargets()...) {
+	for _, target := range slices.Concat(targets(), irohTargets(), tariTargets()) {
 		for _, anchor := range target.Against {
 			if !slices.Contains(names, anchor) && !strings.HasPrefix(anchor, "gamelan/") {
 				t.Errorf("%s: got anchor %s, which no group measures", target.ID, anchor)

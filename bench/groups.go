@@ -5,6 +5,7 @@ import (
 
 	"github.com/gamelan-p2p/gamelan/bench/anchors"
 	"github.com/gamelan-p2p/gamelan/bench/harness"
+	"github.com/gamelan-p2p/gamelan/bench/peers"
 	"github.com/gamelan-p2p/gamelan/bench/product"
 )
 
@@ -20,7 +21,7 @@ func groups(flood, attack time.Duration) []harness.Group {
 		{
 			Name:  "request-response",
 			About: "one message there and its echo back, one at a time, on an open stream",
-			Cases: []harness.Case{
+			Cases: append([]harness.Case{
 				anchors.Libp2pRequest(32),
 				anchors.Libp2pRequest(1 << 10),
 				anchors.TCPRoundTrip(32),
@@ -28,7 +29,7 @@ func groups(flood, attack time.Duration) []harness.Group {
 				anchors.NATSRequest(1 << 10),
 				product.Request(32),
 				product.Request(1 << 10),
-			},
+			}, ifIroh(peers.Iroh("request", 32), peers.Iroh("request", 1<<10))...),
 		},
 		{
 			Name:  "rpc",
@@ -73,12 +74,12 @@ func groups(flood, attack time.Duration) []harness.Group {
 		{
 			Name:  "connect",
 			About: "a new connection, up to the end of the identity exchange, and its close",
-			Cases: []harness.Case{
+			Cases: append([]harness.Case{
 				anchors.Libp2pConnect8(),
 				anchors.Libp2pConnect(),
 				anchors.TCPDial(),
 				product.Connect8(),
-			},
+			}, ifIroh(peers.Iroh("connect", 0))...),
 		},
 		{
 			Name:  "substream",
@@ -188,6 +189,7 @@ func groups(flood, attack time.Duration) []harness.Group {
 func oneWay(n int, ours ...harness.Case) harness.Group {
 	flushed := anchors.Libp2pOneWay(n, true)
 	name := flushed.Name[len("libp2p/oneway-each-flushed-"):]
+	ours = append(ours, ifIroh(peers.Iroh("oneway", n))...)
 	return harness.Group{
 		Name:  "oneway-" + name,
 		About: "messages in one direction over one stream; an operation is one message read completely",

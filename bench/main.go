@@ -68,7 +68,7 @@ func run(args []string, stdout, stderr io.Writer) error {
 	if *longer {
 		flood, attack = long, long
 	}
-	all, goals := groups(flood, attack), targets()
+	all, goals := groups(flood, attack), append(targets(), irohTargets()...)
 	missing := peers.Missing()
 	if missing == nil {
 		all, goals = append(all, tariGroups()...), append(goals, tariTargets()...)

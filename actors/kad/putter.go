@@ -92,7 +92,7 @@ func (a *putter) answer(c actor.Context, m *answer) {
 	case answerSent:
 		a.step(c, put.Gone{Peer: id})
 	default:
-		a.step(c, put.Lost{Peer: id})
+		a.step(c, put.Lost{Peer: id, Why: m.why})
 	}
 }
 

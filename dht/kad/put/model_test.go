@@ -56,7 +56,7 @@ func TestEachContactHasOneOutcome(t *testing.T) {
 			case 1:
 				step(Replied{Peer: id, Status: kad.Quota})
 			case 2:
-				step(Lost{id})
+				step(Lost{Peer: id})
 			}
 		}
 		if done == nil {

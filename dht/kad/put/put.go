@@ -40,8 +40,11 @@ type (
 	// Gone: on a wire without answers, the record has left.
 	Gone struct{ Peer kad.ID }
 
-	// Lost: a contact has not answered, or the record could not be sent.
-	Lost struct{ Peer kad.ID }
+	// Lost: a contact has not answered, or the record could not be sent; Why says it in words.
+	Lost struct {
+		Peer kad.ID
+		Why  string
+	}
 
 	// Cancel ends the work; nobody waits for it any more.
 	Cancel struct{}
@@ -118,7 +121,7 @@ func (p *Put) Step(e Event) []Effect {
 	case Gone:
 		p.settle(e.Peer, Outcome{State: Sent})
 	case Lost:
-		p.settle(e.Peer, Outcome{State: NoAnswer})
+		p.settle(e.Peer, Outcome{State: NoAnswer, Why: e.Why})
 	case Cancel:
 		p.end()
 		return p.out

@@ -39,6 +39,7 @@ type Outcome struct {
 	State   State
 	Life    time.Duration // Stored: how long the contact keeps it
 	Status  kad.Status    // Refused: why
+	Why     string        // NoAnswer: what is known of it, such as that the contact asked us to wait; or ""
 }
 
 func (o Outcome) accepted() bool { return o.State == Stored || o.State == Sent }
@@ -68,6 +69,8 @@ func (e *PartialError) Error() string {
 			continue
 		case o.State == Refused:
 			text += ": " + o.Status.String()
+		case o.Why != "":
+			text = o.Why
 		}
 		if counts[text]++; counts[text] > n {
 			most, n = text, counts[text]

@@ -68,7 +68,9 @@ func (r *run) run(t *testing.T, d *datadriven.TestData) string {
 	case "gone":
 		return r.step(Gone{peer()})
 	case "lost":
-		return r.step(Lost{peer()})
+		var why []string
+		d.MaybeScanArgs(t, "why", &why)
+		return r.step(Lost{peer(), strings.Join(why, " ")})
 	case "cancel":
 		return r.step(Cancel{})
 	}
@@ -91,6 +93,9 @@ func (r *run) step(e Event) string {
 				}
 				if o.State == Refused {
 					fmt.Fprintf(&b, ": %v", o.Status)
+				}
+				if o.Why != "" {
+					fmt.Fprintf(&b, ": %s", o.Why)
 				}
 				b.WriteString("\n")
 			}

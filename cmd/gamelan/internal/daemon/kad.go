@@ -203,6 +203,8 @@ func kadPut(ctx context.Context, c *kad.Client, _ url.Values, body []byte) (any,
 		x := models.KadOutcome{ID: o.Contact.ID.Text(c.IDLen()), State: o.State.String(), LifeSeconds: o.Life.Seconds()}
 		if o.State == put.Refused {
 			x.Why = o.Status.String()
+		} else if o.Why != x.State {
+			x.Why = o.Why
 		}
 		v.Outcomes = append(v.Outcomes, x)
 	}
