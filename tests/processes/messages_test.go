@@ -120,8 +120,10 @@ func TestLinesResentOverAConnectionThatIsCut(t *testing.T) {
 func sendCut(t *testing.T, args ...string) (out string, lines []string, code int) {
 	t.Helper()
 	p := cutproxy.New(t)
-	const alone = "--connections-floor=-1" // or bob dials alice, past the proxy
-	alice := startNode(t, t.TempDir(), alone)
+	// Or bob dials alice, past the proxy: to have enough connections, or her as a neighbour again
+	// after a cut. Nobody listens at the address that she tells.
+	const alone = "--connections-floor=-1"
+	alice := startNode(t, t.TempDir(), alone, "--public-address", "/ip4/127.0.0.1/tcp/1")
 	bob := startNode(t, t.TempDir(), alone, "--public-address", p.Multiaddr())
 	p.To(listenAddress(t, bob))
 	heard := listen(t, bob)
