@@ -110,11 +110,12 @@ func typeName[T any]() string {
 	return reflect.TypeFor[T]().String()
 }
 
-// plain returns the text of an error without the prefixes of packages.
+// plain returns the text of an error without the prefixes of packages, cut as a peer's text
+// is: it may quote what a peer sent.
 func plain(err error) string {
 	text := err.Error()
 	for _, prefix := range []string{"rpc: ", "json: ", "payload does not decode: "} {
 		text = strings.TrimPrefix(text, prefix)
 	}
-	return text
+	return details([]byte(text))
 }

@@ -221,3 +221,18 @@ func FuzzJSON(f *testing.F) {
 		}
 	})
 }
+
+// TestTextOfHostileMessages: an error quotes no more of what a peer sent than of its own words.
+func TestTextOfHostileMessages(t *testing.T) {
+	c, err := codecOf[inner](JSON)
+	if err != nil {
+		t.Fatal(err)
+	}
+	payload := []byte(`{"a":` + strings.Repeat("1", 1<<20) + `}`)
+	_, asked := request[inner](c, payload)
+	for _, err := range []error{asked, answer(c, payload, new(inner), callOptions{elements: MaxElements})} {
+		if err == nil || len(err.Error()) > 2*MaxDetails {
+			t.Errorf("got an error of %d bytes, want one of at most %d", len(fmt.Sprint(err)), 2*MaxDetails)
+		}
+	}
+}
