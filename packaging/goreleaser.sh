@@ -6,8 +6,8 @@
 #	sh packaging/goreleaser.sh release     of the commit with the release's tag
 #	sh packaging/goreleaser.sh publish     as release, and a draft on the host
 #
-# GAMELAN_ONE_TARGET=1 packs for Linux on amd64 alone. CONTRIBUTING.md says what
-# is done before a release, and docs/release.md how to compare two of them.
+# GAMELAN_ONE_TARGET=1 packs for Linux on amd64 alone. docs/release.md says what
+# is done before a release, and how to compare two of them.
 set -eu
 cd "$(dirname "$0")/.."
 

@@ -8,6 +8,7 @@
 # the few programs that the scripts of the package call; the installed gamelan is
 # static and needs nothing of it.
 set -euo pipefail
+umask 022 # or the users in it cannot run anything
 cd "$(dirname "$0")/.."
 
 [ "$(id -u)" = 0 ] || {

@@ -8,6 +8,7 @@ import (
 	"io"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -126,14 +127,26 @@ func TestRetryBurnsNoLine(t *testing.T) {
 	}
 }
 
+// counted counts what is read of r.
+type counted struct {
+	r io.Reader
+	n atomic.Int64
+}
+
+func (c *counted) Read(b []byte) (int, error) {
+	n, err := c.r.Read(b)
+	c.n.Add(int64(n))
+	return n, err
+}
+
 // TestRetryReadsNothingWhileAway: while the peer is away, the input stands still.
 func TestRetryReadsNothingWhileAway(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	p := &leavingPeer{tries: -1}
-	in := numbered(1_000_000)
-	all := in.Len()
+	in := &counted{r: numbered(1_000_000)}
+	all := int64(in.r.(*strings.Reader).Len())
 	got, err := sendRetry(ctx, t, p, client.Send{Peer: fakePeer}, in, false, cancel)
-	read := all - in.Len()
+	read := in.n.Load()
 	if !failure.Is(err, "interrupted") || got.rest == 0 {
 		t.Fatalf("got %v, %d read, want an interrupted send", err, got.rest)
 	}
@@ -143,6 +156,45 @@ func TestRetryReadsNothingWhileAway(t *testing.T) {
 	for n := range got.rest {
 		if o := got.outcomes[n+1]; o != models.OutcomeFailed {
 			t.Fatalf("message %d: got %q, want it failed", n+1, o)
+		}
+	}
+}
+
+// TestRetryEndsBesideAnOpenInput: an input that has nothing to say for now keeps no send from
+// its end, neither by Ctrl-C after an absence nor by a message without an outcome.
+func TestRetryEndsBesideAnOpenInput(t *testing.T) {
+	open, w := io.Pipe()
+	defer w.Close()
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	p := &leavingPeer{leave: 1, tries: 1}
+	go func() {
+		for ctx.Err() == nil {
+			time.Sleep(time.Millisecond)
+			p.mu.Lock()
+			if len(p.heard) == 2 {
+				time.AfterFunc(50*time.Millisecond, cancel)
+				p.mu.Unlock()
+				return
+			}
+			p.mu.Unlock()
+		}
+	}()
+	ended := make(chan error, 2)
+	go func() {
+		_, err := sendRetry(ctx, t, p, client.Send{Peer: fakePeer}, io.MultiReader(strings.NewReader("a\nb\n"), open), false, func() {})
+		ended <- err
+		_, err = sendRetry(t.Context(), t, &leavingPeer{}, client.Send{Peer: fakePeer, Timeout: time.Minute}, io.MultiReader(strings.NewReader("expire\n"), open), false, func() {})
+		ended <- err
+	}()
+	for _, want := range []string{"interrupted", ""} {
+		select {
+		case err := <-ended:
+			if want == "" && err != nil || want != "" && !failure.Is(err, want) {
+				t.Errorf("got %v, want %q", err, want)
+			}
+		case <-time.After(30 * time.Second):
+			t.Fatalf("the send did not end (%q)", want)
 		}
 	}
 }

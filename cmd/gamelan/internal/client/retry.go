@@ -42,13 +42,30 @@ func (c *Client) SendRetry(ctx context.Context, s Send, in *Input, on Answers[mo
 	r := &retrier{client: c, send: s, in: in, on: on, away: away, source: make(chan message), room: credit.NewBudget(sendAhead).Account(sendAhead)}
 	go r.read(ctx) // a read of standard input cannot be interrupted, so nobody waits for its end
 	err := r.run(ctx)
+	if err == nil {
+		return on.End()
+	}
+	if because := cause(ctx, err); because != nil && r.began {
+		return errors.Join(because, r.failHeld(), on.Rest(r.taken, because.Message))
+	}
+	return err
+}
+
+// cause returns why no further message can be given to the node; nil if that is not why a
+// send has ended.
+func cause(ctx context.Context, err error) *failure.Error {
 	if b, ok := errors.AsType[*brokenOff](err); ok {
-		return errors.Join(b.because, r.failHeld(), on.Rest(r.taken, b.because.Message))
+		return b.because
 	}
-	if err != nil {
-		return err
+	if ctx.Err() != nil {
+		return interrupted()
 	}
-	return on.End()
+	because, _ := errors.AsType[*failure.Error](err)
+	return because
+}
+
+func interrupted() *failure.Error {
+	return failure.New("interrupted", "messages that have failed were not sent", "interrupted")
 }
 
 // message is one message of the input, with its last outcome if it was tried.
@@ -71,6 +88,7 @@ type retrier struct {
 
 	held    []message // read and without a final outcome, in order; between two rounds all of these have failed
 	taken   uint64    // messages taken from source
+	began   bool      // the node has accepted a request, so that messages may be under way
 	expired bool      // a message had no outcome for too long
 	failed  error     // of reading the input; valid when source is closed
 }
@@ -125,11 +143,15 @@ func nextMessage(in *bufio.Reader, whole bool) ([]byte, error) {
 func (r *retrier) run(ctx context.Context) error {
 	for first := true; ; first = false {
 		if !first && len(r.held) == 0 {
-			m, ok := <-r.source
-			if !ok {
-				return r.failed
+			select {
+			case m, ok := <-r.source:
+				if !ok {
+					return r.failed
+				}
+				r.take(m)
+			case <-ctx.Done():
+				return &brokenOff{interrupted()}
 			}
-			r.take(m)
 		}
 		if err := r.round(ctx, r.send.Timeout, len(r.held), true); err != nil {
 			return err
@@ -161,7 +183,7 @@ func (r *retrier) outlast(ctx context.Context) (bool, error) {
 		}
 		select {
 		case <-ctx.Done():
-			return false, &brokenOff{failure.New("interrupted", "messages that have failed were not sent", "interrupted")}
+			return false, &brokenOff{interrupted()}
 		case <-time.After(pause):
 		}
 		if left > 0 {

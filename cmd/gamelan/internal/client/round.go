@@ -2,6 +2,7 @@ package client
 
 import (
 	"context"
+	"errors"
 	"io"
 	"slices"
 	"sync"
@@ -20,8 +21,10 @@ type round struct {
 	away    chan struct{}
 	stop    func() // closes away
 
+	fed int // messages of again that were taken from it
+
 	mu   sync.Mutex
-	sent []message
+	sent []message // without an answer, in order
 }
 
 // round sends the first count of the held messages, and then, if further is set, messages
@@ -39,10 +42,9 @@ func (r *retrier) round(ctx context.Context, timeout time.Duration, count int, f
 	var work sync.WaitGroup
 	work.Go(func() { x.feed(feeding) })
 	var failed []message
-	answered := 0
 	err := exchange(ctx, r.client, s.path(), r.in.mediaType(), body, func(v models.Sent, more bool) error {
-		m := x.message(v.N)
-		answered++
+		m := x.answered()
+		r.began = true
 		r.room.Return(len(m.body))
 		if isAway(v.Outcome, s.Resend) {
 			x.stop()
@@ -50,14 +52,20 @@ func (r *retrier) round(ctx context.Context, timeout time.Duration, count int, f
 			failed = append(failed, m)
 			return nil
 		}
-		r.expired = r.expired || v.Reason == protocol.Expired.String()
+		if v.Reason == protocol.Expired.String() {
+			r.expired = true
+			x.stop()
+		}
 		v.N = m.n
 		return r.on.Each(v, more)
 	})
 	end()
 	body.Close()
 	work.Wait()
-	r.held = slices.Concat(failed, x.sent[answered:], later)
+	if _, broken := errors.AsType[*brokenOff](err); broken {
+		r.began = true
+	}
+	r.held = slices.Concat(failed, x.sent, x.again[x.fed:], later)
 	return err
 }
 
@@ -65,6 +73,7 @@ func (r *retrier) round(ctx context.Context, timeout time.Duration, count int, f
 func (x *round) feed(ctx context.Context) {
 	defer x.to.Close()
 	for _, m := range x.again {
+		x.fed++
 		if !x.write(ctx, m) {
 			return
 		}
@@ -95,6 +104,9 @@ func (x *round) write(ctx context.Context, m message) bool {
 	if x.room.Take(ctx, len(m.body)) != nil {
 		return false
 	}
+	x.mu.Lock()
+	x.sent[len(x.sent)-1].last = models.Outcome{} // from here on nobody knows
+	x.mu.Unlock()
 	text := m.body
 	if !x.in.whole {
 		text = append(slices.Clip(text), '\n')
@@ -103,9 +115,12 @@ func (x *round) write(ctx context.Context, m message) bool {
 	return err == nil
 }
 
-// message returns the nth message of the round, counted from 1.
-func (x *round) message(n uint64) message {
+// answered takes the first message without an answer: outcomes come in order.
+func (x *round) answered() message {
 	x.mu.Lock()
 	defer x.mu.Unlock()
-	return x.sent[n-1]
+	m := x.sent[0]
+	x.sent[0] = message{} // its body is not kept
+	x.sent = x.sent[1:]
+	return m
 }
