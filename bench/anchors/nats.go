@@ -99,34 +99,28 @@ func selfSigned() (tls.Certificate, *x509.CertPool, error) {
 // is never more than 8 MiB ahead of the subscriber, which the server would cut off.
 func NATSOneWay(n int) harness.Case {
 	return harness.Case{Name: "nats/oneway-" + size(n), Run: func(m *harness.Meter) error {
+		var received atomic.Uint64
+		var wg sync.WaitGroup
+		defer wg.Wait()
 		connect, stop, err := natsServer(false)
 		if err != nil {
 			return err
 		}
-		var received atomic.Uint64
+		defer stop()
 		subscriber, err := connect()
 		if err != nil {
-			stop()
 			return err
 		}
 		if _, err := subscriber.Subscribe(natsSubject, func(*nats.Msg) { received.Add(1) }); err != nil {
-			stop()
 			return err
 		}
 		publisher, err := connect()
-		if err == nil {
-			err = subscriber.Flush()
-		}
-		if err != nil {
-			stop()
+		if err := errors.Join(err, subscriber.Flush()); err != nil {
 			return err
 		}
 		ctx, cancel := context.WithCancel(m.Context())
-		var wg sync.WaitGroup
-		wg.Go(func() { publish(ctx, publisher, body(n), &received) })
-		defer wg.Wait()
-		defer stop()
 		defer cancel()
+		wg.Go(func() { publish(ctx, publisher, body(n), &received) })
 		m.SetBytes(n)
 		return m.Flow(received.Load)
 	}}

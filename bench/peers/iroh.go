@@ -13,21 +13,13 @@ import (
 )
 
 // irohProgram is what bench/iroh/build.sh builds.
-func irohProgram() (string, error) {
-	dir, err := os.UserCacheDir()
-	if err != nil {
-		return "", err
-	}
-	return filepath.Join(dir, "gamelan", "bench-iroh", "release", "bench-iroh"), nil
+func irohProgram() string {
+	return filepath.Join(cached("bench-iroh"), "release", "bench-iroh")
 }
 
 // IrohBuilt tells whether the program that measures iroh is there.
 func IrohBuilt() bool {
-	program, err := irohProgram()
-	if err != nil {
-		return false
-	}
-	_, err = os.Stat(program)
+	_, err := os.Stat(irohProgram())
 	return err == nil
 }
 
@@ -41,10 +33,7 @@ func Iroh(what string, n int) harness.Case {
 		name += "-" + Size(n)
 	}
 	return harness.Case{Name: name, Run: func(m *harness.Meter) error {
-		program, err := irohProgram()
-		if err != nil {
-			return err
-		}
+		program := irohProgram()
 		cmd := exec.CommandContext(m.Context(), program, what, strconv.Itoa(n), strconv.FormatFloat(m.Window().Seconds(), 'f', 3, 64))
 		cmd.Stderr = os.Stderr
 		out, err := cmd.Output()

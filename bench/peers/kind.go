@@ -30,14 +30,19 @@ func Missing() error {
 func (k Kind) binary() string {
 	dir := os.Getenv("CARGO_TARGET_DIR")
 	if dir == "" {
-		cache := os.Getenv("XDG_CACHE_HOME")
-		if cache == "" {
-			home, _ := os.UserHomeDir() // then it is not found
-			cache = filepath.Join(home, ".cache")
-		}
-		dir = filepath.Join(cache, "gamelan", "interop")
+		dir = cached("interop")
 	}
 	return filepath.Join(dir, "tari-peer-"+string(k[len("tari-"):]))
+}
+
+// cached is where the scripts that build programs for the tests and the bench keep them.
+func cached(name string) string {
+	cache := os.Getenv("XDG_CACHE_HOME")
+	if cache == "" {
+		home, _ := os.UserHomeDir() // then it is not found
+		cache = filepath.Join(home, ".cache")
+	}
+	return filepath.Join(cache, "gamelan", name)
 }
 
 // program is what runs a node of the kind: its path, arguments, and what its

@@ -78,34 +78,25 @@ type peerAction func(node *client.Client, ctx context.Context, peer string) (api
 
 // doToPeers makes the node execute an action on each of peers and prints the results.
 func doToPeers(a *app, peers []string, done string, do peerAction) error {
-	peers, err := a.allNamed(peers)
-	if err != nil {
-		return err
-	}
-	for _, p := range peers {
-		if err := api.CheckKnownPeer(p); err != nil {
-			return err
-		}
-	}
-	return askForPeers(a, peers, done, do)
+	return askForPeers(a, peers, api.CheckKnownPeer, done, do)
 }
 
 // doToAnyPeers is doToPeers for an action that is also possible on a peer given as
 // KEY::ADDRESS, which the node then adds.
 func doToAnyPeers(a *app, peers []string, done string, do peerAction) error {
+	return askForPeers(a, peers, api.CheckPeer, done, do)
+}
+
+func askForPeers(a *app, peers []string, check func(string) error, done string, do peerAction) error {
 	peers, err := a.allNamed(peers)
 	if err != nil {
 		return err
 	}
 	for _, p := range peers {
-		if err := api.CheckPeer(p); err != nil {
+		if err := check(p); err != nil {
 			return err
 		}
 	}
-	return askForPeers(a, peers, done, do)
-}
-
-func askForPeers(a *app, peers []string, done string, do peerAction) error {
 	node := a.client()
 	for _, p := range peers {
 		if strings.Contains(p, "::") {

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
+	"strings"
 
 	"google.golang.org/protobuf/compiler/protogen"
 )
@@ -134,13 +135,5 @@ func documented(g *protogen.GeneratedFile, c protogen.CommentSet, separator stri
 	if separator != "" {
 		g.P(separator)
 	}
-	g.P(trimmed(text))
-}
-
-func trimmed(c protogen.Comments) string {
-	text := c.String()
-	for len(text) > 0 && text[len(text)-1] == '\n' {
-		text = text[:len(text)-1]
-	}
-	return text
+	g.P(strings.TrimRight(text.String(), "\n"))
 }

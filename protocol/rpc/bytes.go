@@ -26,7 +26,7 @@ func UnaryBytes(number uint32, fn func(ctx context.Context, request []byte) ([]b
 			if err != nil {
 				return err
 			}
-			return send(func(b []byte) ([]byte, error) { return append(b, resp...), nil })
+			return send(Bytes(resp).encode)
 		}, nil
 	}}
 }
@@ -59,27 +59,16 @@ func CallBytes(ctx context.Context, c Invoker, method uint32, request []byte) (a
 		return nil
 	})
 	if err != nil {
-		return nil, refusedAs(err, method, bytesName)
+		return nil, refused(err, method, bytesName)
 	}
 	return answer, nil
 }
 
 // ItemsBytes is [Items] for bytes. Each item is the caller's.
 func ItemsBytes(ctx context.Context, c Invoker, method uint32, request []byte) iter.Seq2[[]byte, error] {
-	return func(yield func([]byte, error) bool) {
-		left := false
-		err := c.Invoke(ctx, method, true, Bytes(request).encode, func(payload []byte) error {
-			if left = !yield(slices.Clone(payload), nil); left {
-				return errEnough
-			}
-			return nil
-		})
-		if err != nil && !left {
-			yield(nil, refusedAs(err, method, bytesName))
-		}
-	}
+	return items(ctx, c, method, Bytes(request).encode, bytesName, func(payload []byte) ([]byte, error) { return slices.Clone(payload), nil })
 }
 
-func (b Bytes) encode(dst []byte) ([]byte, error) { return append(dst, b...), nil }
+func (b Bytes) encode(dst []byte) ([]byte, error) { return b.Append(dst), nil }
 
 func bytesName() string { return "[]byte" }

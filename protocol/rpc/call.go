@@ -66,7 +66,7 @@ func Call[Req, Resp any](ctx context.Context, c Invoker, method uint32, req *Req
 		return answer(in, payload, resp, options(opts))
 	})
 	if err != nil {
-		return nil, refused[Req](err, method)
+		return nil, refused(err, method, typeName[Req])
 	}
 	return resp, nil
 }
@@ -83,10 +83,21 @@ func Items[Req, Resp any](ctx context.Context, c Invoker, method uint32, req *Re
 			yield(nil, err)
 			return
 		}
-		left := false
-		err = c.Invoke(ctx, method, true, encoder(out, req), func(payload []byte) error {
+		items(ctx, c, method, encoder(out, req), typeName[Req], func(payload []byte) (*Resp, error) {
 			item := new(Resp)
-			if err := answer(in, payload, item, options(opts)); err != nil {
+			return item, answer(in, payload, item, options(opts))
+		})(yield)
+	}
+}
+
+// items makes a call whose answer is a stream, and decodes each item. sent names the type of
+// the request.
+func items[T any](ctx context.Context, c Invoker, method uint32, encode func([]byte) ([]byte, error), sent func() string, decode func([]byte) (T, error)) iter.Seq2[T, error] {
+	return func(yield func(T, error) bool) {
+		left := false
+		err := c.Invoke(ctx, method, true, encode, func(payload []byte) error {
+			item, err := decode(payload)
+			if err != nil {
 				return err
 			}
 			if left = !yield(item, nil); left {
@@ -95,7 +106,8 @@ func Items[Req, Resp any](ctx context.Context, c Invoker, method uint32, req *Re
 			return nil
 		})
 		if err != nil && !left {
-			yield(nil, refused[Req](err, method))
+			var none T
+			yield(none, refused(err, method, sent))
 		}
 	}
 }
@@ -115,9 +127,7 @@ func answer[Resp any](c codec, payload []byte, m *Resp, o callOptions) error {
 }
 
 // refused adds the type of the request to the error of a service that wants another one.
-func refused[Req any](err error, method uint32) error { return refusedAs(err, method, typeName[Req]) }
-
-func refusedAs(err error, method uint32, sent func() string) error {
+func refused(err error, method uint32, sent func() string) error {
 	var e *Error
 	if !errors.As(err, &e) || e.Status != BadRequest || !strings.HasPrefix(e.Details, notA) {
 		return err

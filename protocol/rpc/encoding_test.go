@@ -199,7 +199,7 @@ func TestAnswerOfAnotherType(t *testing.T) {
 	}
 }
 
-// What protobuf shows of a message of another type, and what it does not.
+// TestFits lists which protobuf messages of another type are refused, and which are not noticed.
 func TestFits(t *testing.T) {
 	field := func(num protowire.Number, typ protowire.Type, rest ...byte) []byte {
 		return append(protowire.AppendTag(nil, num, typ), rest...)

@@ -97,7 +97,7 @@ func TestJSON(t *testing.T) {
 	}
 }
 
-// What a type makes is a message of that type.
+// TestJSONOfItself encodes a value of a type and decodes it as the same type.
 func TestJSONOfItself(t *testing.T) {
 	for _, m := range []any{
 		&everything{hidden: 1, Raw: json.RawMessage("1")}, &inner{}, &tree{Left: &tree{}}, new(string), new([]int), new(map[int]string), new(*int), new(struct{}), new(time.Duration),

@@ -49,7 +49,7 @@ func (d *demo) crash(ctx context.Context) (demoBug, error) {
 	}
 	limited, cancel := context.WithTimeout(ctx, settleTimeout)
 	defer cancel()
-	b.Handled = wait(limited, func() bool { return to.record.look().n > 0 }) == nil
+	b.Handled = wait(limited, func() bool { return to.record.count() > 0 }) == nil
 	b.After = time.Since(start)
 	tree, err := inspect.Look(ctx, to.node.Inspection().Source, pid.Id, 0)
 	if err == nil && len(tree.Branches) > 0 {

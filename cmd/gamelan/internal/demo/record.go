@@ -40,6 +40,13 @@ func (r *record) add(i int64) {
 	r.last = i
 }
 
+// count returns how many messages were read.
+func (r *record) count() int {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.n
+}
+
 func (r *record) look() heard {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -68,5 +75,5 @@ func (e *demoHandler) Receive(c actor.Context) {
 
 // String returns the handler's line in the tree.
 func (e *demoHandler) String() string {
-	return inspect.Count(uint64(e.record.look().n), "message") + " received"
+	return inspect.Count(uint64(e.record.count()), "message") + " received"
 }

@@ -11,12 +11,7 @@ import (
 // Connections writes a table for people, one object a line for programs.
 func Connections(o *Output, conns []models.Connection, closed bool, names NamesOf) error {
 	if o.JSON {
-		for _, c := range conns {
-			if err := o.PrintJSON(c); err != nil {
-				return err
-			}
-		}
-		return nil
+		return printEach(o, conns)
 	}
 	if len(conns) == 0 {
 		if closed {

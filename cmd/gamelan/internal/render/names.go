@@ -9,12 +9,7 @@ type Name struct {
 // Names writes a table for people, one object a line for programs.
 func Names(o *Output, all []Name) error {
 	if o.JSON {
-		for _, n := range all {
-			if err := o.PrintJSON(n); err != nil {
-				return err
-			}
-		}
-		return nil
+		return printEach(o, all)
 	}
 	if len(all) == 0 {
 		o.Note("no names; give one with \"%s\"", o.Command("peers name KEY bob"))

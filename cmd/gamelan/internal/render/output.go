@@ -44,6 +44,16 @@ func (o *Output) PrintJSON(v any) error {
 	return err
 }
 
+// printEach writes each of all on one line.
+func printEach[T any](o *Output, all []T) error {
+	for _, v := range all {
+		if err := o.PrintJSON(v); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // Table writes rows in columns; the first row is the heading. It escapes the cells, and
 // does not pad the last column.
 func (o *Output) Table(rows [][]string) error {

@@ -12,12 +12,7 @@ import (
 // Peers writes a table for people, one object a line for programs.
 func Peers(o *Output, peers []models.Peer, names NamesOf) error {
 	if o.JSON {
-		for _, p := range peers {
-			if err := o.PrintJSON(p); err != nil {
-				return err
-			}
-		}
-		return nil
+		return printEach(o, peers)
 	}
 	if len(peers) == 0 {
 		o.Note("no peers; a peer becomes known when it connects, or with \"%s\"", o.Command("peers add KEY::ADDRESS"))

@@ -183,12 +183,7 @@ func toText(r *models.Report) string {
 func Messages(o *Output, all []models.Report) error {
 	slices.SortStableFunc(all, func(x, y models.Report) int { return cmp.Or(x.Begin.Compare(y.Begin), strings.Compare(x.Tag, y.Tag)) })
 	if o.JSON {
-		for _, r := range all {
-			if err := o.PrintJSON(r); err != nil {
-				return err
-			}
-		}
-		return nil
+		return printEach(o, all)
 	}
 	if len(all) == 0 {
 		o.Note("no messages over the DHT; send one with \"%s\"", o.Command("send --to KEY"))
