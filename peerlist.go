@@ -2,12 +2,13 @@ package gamelan
 
 import (
 	"encoding/json"
+	"iter"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/gamelan-p2p/gamelan/actors"
 	"github.com/gamelan-p2p/gamelan/identity"
+	"github.com/gamelan-p2p/gamelan/inspect"
 	"github.com/gamelan-p2p/gamelan/inspect/models"
 	"github.com/gamelan-p2p/gamelan/peerstore"
 )
@@ -54,16 +55,33 @@ func (l peerList) Find(id string) (models.Peer, bool) {
 	if key, keyErr := identity.ParsePublicKey(id); keyErr == nil {
 		node, err = key.NodeID(), nil
 	}
-	found, n := 0, 0
-	for i, p := range l.records {
-		if err == nil && p.ID == node || err != nil && (strings.HasPrefix(p.ID.String(), id) || strings.HasPrefix(p.Key.String(), id)) {
-			found, n = i, n+1
+	if err == nil { // the records are ordered
+		i, ok := slices.BinarySearchFunc(l.records, node, func(p peerstore.Peer, id identity.NodeID) int { return p.ID.Compare(id) })
+		if !ok {
+			return models.Peer{}, false
 		}
+		return l.peer(l.records[i]), true
 	}
-	if n != 1 {
+	i, ids := inspect.FindPeer(id, texts(slices.Values(l.records)))
+	if len(ids) != 1 {
 		return models.Peer{}, false
 	}
-	return l.peer(l.records[found]), true
+	return l.peer(l.records[i]), true
+}
+
+// texts yields the node ids and public keys of peers as text, "" for an unknown key.
+func texts(peers iter.Seq[peerstore.Peer]) iter.Seq2[string, string] {
+	return func(yield func(string, string) bool) {
+		for p := range peers {
+			key := ""
+			if !p.Key.IsZero() {
+				key = p.Key.String()
+			}
+			if !yield(p.ID.String(), key) {
+				return
+			}
+		}
+	}
 }
 
 func (l peerList) peer(p peerstore.Peer) models.Peer {

@@ -24,8 +24,8 @@ import (
 // agrees with the peer on their protocols. It sends the pings that keep the connection
 // alive and that prove what the peer has read.
 //
-// In: OpenSubstream, ConfirmWrites, CloseConn, announced, retireConn,
-// substreamsFinished. Out: SubstreamOpened, SubstreamFailed, WritesConfirmed,
+// In: OpenSubstream, ConfirmWrites, PingConn, CloseConn, announced, retireConn,
+// substreamsFinished. Out: SubstreamOpened, SubstreamFailed, WritesConfirmed, ConnPonged,
 // finishSubstreams, PeerViolated, connEnded. It never restarts: a half-read cipher
 // stream cannot be resumed.
 type conn struct {
@@ -39,6 +39,7 @@ type conn struct {
 	pingIn    uint64 // bytes received when the ping in flight was sent
 	rtt       time.Duration
 	pongAt    time.Time
+	pingers   pingers      // who waits for a round trip
 	accepting int          // negotiations under way of substreams that the peer has opened
 	opening   int          // negotiations under way of substreams that this node opens
 	asking    atomic.Int32 // the part of opening whose call of session.Open has not returned
@@ -138,6 +139,8 @@ func (a *conn) Receive(c actor.Context) {
 	case ConfirmWrites:
 		now := supervisor.Now(c)
 		a.ping(c, a.pings.Prove(now, keepalive.Mark[*actor.PID]{Key: m.Reply, N: m.Mark}, m.NotBefore))
+	case PingConn:
+		a.pingFor(c, m)
 	case supervisor.Done[time.Duration]:
 		a.ponged(c, m.Value, m.Err)
 	case pingDue:
@@ -411,6 +414,10 @@ func (a *conn) opened(c actor.Context, key openKey, n negotiated, err error) {
 // ping carries out the effects of the keep-alive machine.
 func (a *conn) ping(c actor.Context, f keepalive.Effects[*actor.PID]) {
 	for _, mark := range f.Proven {
+		if mark.Key == a.ref.PID {
+			a.pingers.answer(c, mark.N, ConnPonged{RTT: a.rtt})
+			continue
+		}
 		c.Send(mark.Key, WritesConfirmed{a.ref.ID, mark.N})
 	}
 	if !f.Wake.IsZero() {

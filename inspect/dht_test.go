@@ -28,10 +28,13 @@ func TestLedgerIsFiltered(t *testing.T) {
 	var s Sections
 	s.Section("ledger", func(context.Context) any { return models.Ledger{Accepted: 7, Ended: 3, Reports: reports} })
 	s.Section("dht", func(context.Context) any { return models.DHT{On: true, Forwarding: true} })
+	key := strings.Repeat("cd", 32)
+	s.Section("peers", func(context.Context) any { return []models.Peer{{NodeID: nodeC, PublicKey: key}} })
 	h := Handler(Options{Sections: &s})
 	for query, want := range map[string]string{
 		"": "abcd", "?state=open": "d", "?state=ended": "abc", "?state=failed": "bc",
 		"?peer=" + nodeA: "ad", "?peer=" + strings.ToUpper(nodeC[:16]): "ab", "?peer=" + nodeC[:8]: "ab",
+		"?peer=" + key: "ab", "?peer=" + strings.ToUpper(key[:8]): "ab", "?peer=ffff": "",
 		"?tag=000000000000000C": "c", "?tag=000000000000000b&peer=" + nodeA: "",
 		"?limit=2&offset=1": "bc",
 	} {
@@ -43,6 +46,10 @@ func TestLedgerIsFiltered(t *testing.T) {
 		if got != want || p.Accepted != 7 || p.Ended != 3 {
 			t.Errorf("%s: got %q, %d accepted, %d ended, want %q, 7, 3", query, got, p.Accepted, p.Ended, want)
 		}
+	}
+	reports[3].Copies = copies(models.OutcomeOpen, nodeC[:20]+"ffffff")
+	if code, b := get(t, h, "/v1/ledger?peer="+nodeC[:20]); code != 400 || !strings.Contains(b, "2 peers begin with") {
+		t.Errorf("the beginning of two: got %d %s, want 400 that names them", code, b)
 	}
 	if code, _ := get(t, h, "/v1/ledger?state=lost"); code != 400 {
 		t.Errorf("a state that there is not: got %d, want 400", code)

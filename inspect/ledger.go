@@ -1,7 +1,9 @@
 package inspect
 
 import (
+	"context"
 	"net/http"
+	"slices"
 	"strings"
 
 	"github.com/gamelan-p2p/gamelan/inspect/models"
@@ -19,7 +21,7 @@ type ledgerPage struct {
 
 func (h *handler) ledger(w http.ResponseWriter, r *http.Request) {
 	q := newQuery(r, "tag", "peer", "state", "limit", "offset")
-	tag, peer := strings.ToLower(q.text("tag")), strings.ToLower(q.text("peer"))
+	tag, peer := strings.ToLower(q.text("tag")), q.text("peer")
 	state := q.choice("state", "", "open", "ended", "failed")
 	limit, offset, note := q.window()
 	if q.err != nil {
@@ -35,9 +37,18 @@ func (h *handler) ledger(w http.ResponseWriter, r *http.Request) {
 		reply(w, v)
 		return
 	}
+	receiver := ""
+	if peer != "" {
+		ids := h.receivers(r.Context(), l.Reports, peer)
+		if len(ids) > 1 {
+			fail(w, Ambiguous(peer, ids))
+			return
+		}
+		receiver = strings.Join(ids, "")
+	}
 	var some []models.Report
 	for _, x := range l.Reports {
-		if (tag == "" || x.Tag == tag) && (peer == "" || sentTo(&x, peer)) && inState(&x, state) {
+		if (tag == "" || x.Tag == tag) && (peer == "" || sentTo(&x, receiver)) && inState(&x, state) {
 			some = append(some, x)
 		}
 	}
@@ -56,13 +67,29 @@ func inState(x *models.Report, state string) bool {
 	return true
 }
 
-// sentTo reports whether a message was sent to a peer, given by its node id or the
-// beginning of it.
-func sentTo(r *models.Report, peer string) bool {
-	for i := range r.Copies {
-		if p := r.Copies[i].Peer; strings.HasPrefix(p, peer) {
-			return true
+// receivers returns the node ids, among those to which the messages were sent, that text
+// stands for.
+func (h *handler) receivers(ctx context.Context, reports []models.Report, text string) []string {
+	known, _ := h.Sections.Value(ctx, "peers") // without it ids are found, and no keys
+	_, ids := FindPeer(text, func(yield func(string, string) bool) {
+		seen := map[string]bool{}
+		for i := range reports {
+			for _, c := range reports[i].Copies {
+				if seen[c.Peer] {
+					continue
+				}
+				seen[c.Peer] = true
+				p, _ := findPeer(known, c.Peer)
+				if !yield(c.Peer, p.PublicKey) {
+					return
+				}
+			}
 		}
-	}
-	return false
+	})
+	return ids
+}
+
+// sentTo reports whether a message was sent to the peer with this node id.
+func sentTo(r *models.Report, id string) bool {
+	return slices.ContainsFunc(r.Copies, func(c models.Copy) bool { return c.Peer == id })
 }

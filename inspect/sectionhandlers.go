@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"strings"
 	"time"
 
 	"github.com/gamelan-p2p/gamelan/inspect/models"
@@ -90,25 +89,31 @@ func (h *handler) peer(w http.ResponseWriter, r *http.Request) {
 	if !ok {
 		return
 	}
-	id := strings.ToLower(r.PathValue("id"))
-	if all, ok := v.(models.PeerList); ok {
-		if p, ok := all.Find(id); ok {
-			reply(w, p)
-			return
-		}
-	}
-	all, _ := v.([]models.Peer)
-	found, n := 0, 0
-	for i, p := range all {
-		if strings.HasPrefix(p.NodeID, id) || strings.HasPrefix(p.PublicKey, id) {
-			found, n = i, n+1
-		}
-	}
-	if n == 1 {
-		reply(w, all[found])
+	id := r.PathValue("id")
+	if p, ok := findPeer(v, id); ok {
+		reply(w, p)
 		return
 	}
 	notFound(w, fmt.Sprintf("no peer %q is known", Escape(id)), "list the peers with /v1/peers or gamelan peers")
+}
+
+// findPeer returns the peer of the section "peers" that text stands for, if it is one.
+func findPeer(section any, text string) (models.Peer, bool) {
+	switch all := section.(type) {
+	case models.PeerList:
+		return all.Find(text)
+	case []models.Peer:
+		if i, ids := FindPeer(text, func(yield func(string, string) bool) {
+			for _, p := range all {
+				if !yield(p.NodeID, p.PublicKey) {
+					return
+				}
+			}
+		}); len(ids) == 1 {
+			return all[i], true
+		}
+	}
+	return models.Peer{}, false
 }
 
 func (h *handler) connections(w http.ResponseWriter, r *http.Request) {

@@ -70,6 +70,7 @@ type cli struct {
 	Peers      peersCmd      `cmd:"" help:"The peers that the node knows: list, add, forget, export, import."`
 	Conns      connsCmd      `cmd:"" help:"List the connections, live or ended, and what keeps them open."`
 	Dial       dialCmd       `cmd:"" help:"Connect to peers."`
+	Ping       pingCmd       `cmd:"" help:"Measure the round trip to a peer, and show the way to it."`
 	Disconnect disconnectCmd `cmd:"" help:"Close the connections to peers."`
 	Ban        banCmd        `cmd:"" help:"Refuse connections with peers for a while."`
 	Unban      unbanCmd      `cmd:"" help:"Lift bans."`
@@ -120,7 +121,7 @@ func newParser(a *app) (*cli, *kong.Kong, error) {
 		kong.Vars{
 			"data_dir": config.Settings[0].Default(), "config_files": configFilesText,
 			"strategies": api.StrategyNames, "text_type": strconv.Itoa(config.TextType),
-			"dht_body": inspect.Number(api.MaxDHTBody), "kad_client": api.KadClient,
+			"dht_body": inspect.Number(api.MaxDHTBody), "kad_client": api.KadClient, "ping_timeout": api.PingTimeout.String(),
 		},
 		kong.ConfigureHelp(kong.HelpOptions{Compact: true}),
 		kong.Exit(func(code int) { panic(helpShown(code)) }))

@@ -31,10 +31,7 @@ func (a *app) fail(err error) int {
 	if p, ok := errors.AsType[config.Problems](err); ok {
 		return a.failSettings(p)
 	}
-	f, ok := errors.AsType[*failure.Error](err)
-	if !ok {
-		f = failure.New("failed", "", "%s", failure.OneLine(err.Error()))
-	}
+	f := failure.As(err)
 	if a.JSON {
 		b, _ := json.Marshal(map[string]any{"error": jsonError{f.Kind, f.Message, f.Hint}})
 		fmt.Fprintf(a.Err, "%s\n", b)

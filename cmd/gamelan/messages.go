@@ -19,7 +19,7 @@ import (
 
 type messagesCmd struct {
 	Failed bool   `help:"Only those that have ended and that no peer has confirmed."`
-	Peer   string `help:"Only those that were sent to this peer: a name, node id or public key." placeholder:"PEER"`
+	Peer   string `help:"Only those that were sent to this peer: a name, a node id or public key, or the beginning of one." placeholder:"PEER"`
 }
 
 // Help returns the text of gamelan messages --help below the flags.
@@ -56,6 +56,10 @@ func (c *messagesCmd) Run(a *app) error {
 			return nil
 		}
 	}
+	if len(all) == 0 && c.Peer != "" && !a.JSON {
+		a.Note("the node remembers no such message to %s; see all with \"%s\"", c.Peer, a.Command("messages"))
+		return nil
+	}
 	if err := render.Messages(a.Output, all); err != nil {
 		return err
 	}
@@ -87,7 +91,7 @@ func tagged(a *app, text string) ([]models.Report, error) {
 	case n == 0:
 		return nil, failure.New("unknown_message", "see those that it remembers with gamelan messages", "the node knows no message with the tag %s", text)
 	case n > 1:
-		return nil, failure.Usage("give more digits", "%s tags begin with %s: %s", inspect.Number(uint64(n)), text, api.Candidates(tags))
+		return nil, failure.Usage("give more digits", "%s tags begin with %s: %s", inspect.Number(uint64(n)), text, inspect.Candidates(tags))
 	}
 	return all, nil
 }

@@ -66,9 +66,3 @@ func TestIsPrefix(t *testing.T) {
 		}
 	}
 }
-
-func TestCandidates(t *testing.T) {
-	if got := api.Candidates([]string{"a", "b", "c", "d", "e", "f", "g"}); got != "a, b, c, d, e and 2 more" {
-		t.Errorf("got %q", got)
-	}
-}

@@ -13,6 +13,23 @@ type Peer struct {
 	NodeID string `json:"node_id"`
 }
 
+// Pong is the answer to a ping of one peer.
+type Pong struct {
+	NodeID    string  `json:"node_id"`
+	RTTMS     float64 `json:"rtt_ms"`
+	DialMS    float64 `json:"dial_ms,omitzero"` // how long the dial took that made the connection; 0: there was one
+	Address   string  `json:"address"`          // of the connection's other end
+	Transport string  `json:"transport"`
+	Direction string  `json:"direction"` // "outbound": this node has dialled
+}
+
+// PingTimeout is how long a ping waits for the answer unless it is told otherwise.
+const PingTimeout = 10 * time.Second
+
+// CodeNoAnswer is the code of the error of a ping that has come to nothing, where the next
+// may be answered.
+const CodeNoAnswer = "no_answer"
+
 // Imported is the answer after an import of peers.
 type Imported struct {
 	Added   int `json:"added"`

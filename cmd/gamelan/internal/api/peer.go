@@ -7,7 +7,6 @@ import (
 
 	"github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/failure"
 	"github.com/gamelan-p2p/gamelan/identity"
-	"github.com/gamelan-p2p/gamelan/inspect"
 	"github.com/gamelan-p2p/gamelan/peerstore"
 	"github.com/gamelan-p2p/gamelan/protocol/address"
 )
@@ -88,16 +87,4 @@ func CheckKnownPeer(s string) error {
 		return cmp.Or(checkKey(s), error(failure.Usage(KnownHint, "%q is no peer", s)))
 	}
 	return nil
-}
-
-// candidatesNamed is how many candidates an error for an ambiguous beginning names.
-const candidatesNamed = 5
-
-// Candidates lists what an ambiguous beginning may stand for.
-func Candidates(all []string) string {
-	text := strings.Join(all[:min(len(all), candidatesNamed)], ", ")
-	if more := len(all) - candidatesNamed; more > 0 {
-		text += " and " + inspect.Number(uint64(more)) + " more"
-	}
-	return text
 }

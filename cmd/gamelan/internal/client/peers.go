@@ -34,6 +34,16 @@ func (c *Client) Dial(ctx context.Context, peer string) (api.Peer, error) {
 	return toPeer[api.Peer](ctx, c, peer, "dial", nil)
 }
 
+// Ping makes the node measure the round trip to a peer. limit bounds the dial and the
+// answer together; 0 bounds the answer alone, to api.PingTimeout.
+func (c *Client) Ping(ctx context.Context, peer string, limit time.Duration) (api.Pong, error) {
+	v := url.Values{}
+	if limit > 0 {
+		v.Set("timeout", limit.String())
+	}
+	return toPeer[api.Pong](ctx, c, peer, "ping", v)
+}
+
 // Disconnect makes the node close the connection to a peer cleanly.
 func (c *Client) Disconnect(ctx context.Context, peer string) (api.Peer, error) {
 	return toPeer[api.Peer](ctx, c, peer, "disconnect", nil)

@@ -74,7 +74,8 @@ func peerActions(n *gamelan.Node) map[string]inspect.PeerAction {
 			}
 			return n.Peers().Unban(ctx, id)
 		}),
-		"why": whyPeer(n),
+		"ping": pingPeer(n),
+		"why":  whyPeer(n),
 	}
 }
 

@@ -96,7 +96,7 @@ func TestPeersAreTheSameHoweverTheyAreAskedFor(t *testing.T) {
 	if code := get("/v1/peers/"+begin, &none); code != 404 || none.Error.Hint == "" {
 		t.Errorf("the beginning of several ids: got %d %+v, want 404 with a hint", code, none)
 	}
-	err = ambiguous(begin, want)
+	err = inspect.Ambiguous(begin, want)
 	if e := (*inspect.Error)(nil); !errors.As(err, &e) || !strings.Contains(e.Message, "25 peers begin with "+begin+": "+want[0]+", ") || !strings.HasSuffix(e.Message, " and 20 more") {
 		t.Errorf("several candidates: got %v, want the first of them named", err)
 	}

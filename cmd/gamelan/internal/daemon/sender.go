@@ -61,31 +61,27 @@ func (s nodeSender) findOr(ctx context.Context, peer string, add func(context.Co
 	if id, err := identity.ParseNodeID(peer); err == nil {
 		return s.known(id, peer)
 	}
-	var found []string
-	if api.IsPrefix(peer) {
-		begin := strings.ToLower(peer)
+	if !api.IsPrefix(peer) {
+		return "", unknownPeer(peer)
+	}
+	_, found := inspect.FindPeer(peer, func(yield func(string, string) bool) {
 		for p := range s.node.Peers().All() {
-			id := p.ID.String()
-			if strings.HasPrefix(id, begin) || strings.HasPrefix(p.Key.String(), begin) {
-				found = append(found, id)
+			key := ""
+			if !p.Key.IsZero() {
+				key = p.Key.String()
+			}
+			if !yield(p.ID.String(), key) {
+				return
 			}
 		}
-	}
+	})
 	switch len(found) {
 	case 1:
 		return found[0], nil
 	case 0:
 		return "", unknownPeer(peer)
 	}
-	return "", ambiguous(peer, found)
-}
-
-// ambiguous returns the error for the beginning of several ids or keys.
-func ambiguous(peer string, ids []string) error {
-	return &inspect.Error{
-		Code: inspect.CodeBadQuery, Message: fmt.Sprintf("%s peers begin with %s: %s", inspect.Number(uint64(len(ids))), peer, api.Candidates(ids)),
-		Hint: "give more digits",
-	}
+	return "", inspect.Ambiguous(peer, found)
 }
 
 func (s nodeSender) known(id identity.NodeID, as string) (string, error) {

@@ -72,6 +72,14 @@ func Is(err error, kind string) bool {
 	return ok && f.Kind == kind
 }
 
+// As returns err as an Error, and an Error of the kind "failed" for any other error.
+func As(err error) *Error {
+	if f, ok := errors.AsType[*Error](err); ok {
+		return f
+	}
+	return New("failed", "", "%s", OneLine(err.Error()))
+}
+
 // Text returns an error's text on one line, without the name of its package.
 func Text(err error) string {
 	text := OneLine(err.Error())

@@ -1,0 +1,73 @@
+package actors
+
+import (
+	"slices"
+	"time"
+
+	"github.com/asynkron/protoactor-go/actor"
+
+	"github.com/gamelan-p2p/gamelan/supervisor"
+	"github.com/gamelan-p2p/gamelan/transport/keepalive"
+)
+
+// PingConn asks a conn to ping the peer's multiplexer. Reply: ConnPonged.
+type PingConn struct{}
+
+// ConnPonged replies to PingConn, with the round trip of a ping that was sent after the
+// request. Err is [ErrConnectionClosed] if the connection ended first, or
+// [ErrOverloaded].
+type ConnPonged struct {
+	RTT time.Duration
+	Err error
+}
+
+// maxPingers is how many requests for a ping may wait at a connection.
+const maxPingers = 100
+
+// pingers are the requests for a ping that wait. They are numbered, and each is
+// answered at the latest when conn ends.
+type pingers struct {
+	last    uint64
+	waiting []pinger
+}
+
+type pinger struct {
+	n      uint64
+	reply  *actor.PID
+	detach func()
+}
+
+// pingFor asks the keep-alive machine for a ping from now on. All requests use the mark
+// of the connection itself: a ping answers each that came before it was sent.
+func (a *conn) pingFor(c actor.Context, _ PingConn) {
+	p, reply := &a.pingers, c.Sender()
+	switch {
+	case reply == nil:
+		return
+	case a.over || a.said:
+		c.Send(reply, ConnPonged{Err: ErrConnectionClosed})
+		return
+	case len(p.waiting) >= maxPingers:
+		c.Send(reply, ConnPonged{Err: ErrOverloaded})
+		return
+	}
+	p.last++
+	root := a.env.System.Root
+	p.waiting = append(p.waiting, pinger{p.last, reply, supervisor.OwnFunc(c, func() {
+		root.Send(reply, ConnPonged{Err: ErrConnectionClosed})
+	})})
+	now := supervisor.Now(c)
+	a.ping(c, a.pings.Prove(now, keepalive.Mark[*actor.PID]{Key: a.ref.PID, N: p.last}, now))
+}
+
+// answer answers the requests up to number n.
+func (p *pingers) answer(c actor.Context, n uint64, with ConnPonged) {
+	p.waiting = slices.DeleteFunc(p.waiting, func(w pinger) bool {
+		if w.n > n {
+			return false
+		}
+		w.detach()
+		c.Send(w.reply, with)
+		return true
+	})
+}

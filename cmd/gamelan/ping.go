@@ -1,0 +1,85 @@
+package main
+
+import (
+	"strings"
+	"time"
+
+	"github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/api"
+	"github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/failure"
+	"github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/render"
+)
+
+type pingCmd struct {
+	Peer     string        `arg:"" peer:"" help:"A name, a node id or public key that gamelan peers lists, or KEY::ADDRESS as gamelan id prints it."`
+	Count    int           `short:"c" help:"How many rounds; 0 goes on until Ctrl-C." default:"5" placeholder:"N"`
+	Interval time.Duration `help:"How long to wait between two rounds." default:"1s" placeholder:"TIME"`
+	Timeout  time.Duration `help:"How long a round may take, the first with the set-up of the connection (default: ${ping_timeout} for the answer, and for the connection as long as a dial may take)." placeholder:"TIME"`
+}
+
+// Help returns the text of gamelan ping --help below the flags.
+func (*pingCmd) Help() string {
+	return "The running node connects to the peer if it is not connected, and the peer's node answers, not a program there. " +
+		"At the end stand the way to the peer, how many rounds were answered, and the least, median and greatest round trip. The exit code is 1 if no round was answered."
+}
+
+// Run makes the node ping the peer again and again.
+func (c *pingCmd) Run(a *app) error {
+	switch {
+	case c.Count < 0:
+		return failure.Usage("give 0 or more", "--count cannot be %d", c.Count)
+	case c.Interval < 0:
+		return failure.Usage("give 0s or more", "--interval cannot be %s", c.Interval)
+	case c.Timeout < 0:
+		return failure.Usage("give a positive duration, such as 5s", "--timeout cannot be %s", c.Timeout)
+	}
+	peer, err := a.named(c.Peer)
+	if err != nil {
+		return err
+	}
+	if err := api.CheckPeer(peer); err != nil {
+		return err
+	}
+	node := a.client()
+	if strings.Contains(peer, "::") {
+		known, err := node.AddPeer(a.ctx, peer)
+		if err != nil {
+			return err
+		}
+		peer = known.NodeID
+	}
+	show := render.NewPings(a.Output)
+	for n := 1; ; n++ {
+		pong, err := node.Ping(a.ctx, peer, c.Timeout)
+		if a.ctx.Err() != nil {
+			break
+		}
+		f := (*failure.Error)(nil)
+		if err != nil {
+			if !failure.Is(err, api.CodeNoAnswer) {
+				return err
+			}
+			f = failure.As(err)
+		}
+		if err := show.Round(pong, f); err != nil {
+			return err
+		}
+		if n == c.Count {
+			break
+		}
+		select {
+		case <-a.ctx.Done():
+		case <-time.After(c.Interval):
+		}
+		if a.ctx.Err() != nil {
+			break
+		}
+	}
+	if err := show.End(); err != nil {
+		return err
+	}
+	if show.Answered() == 0 {
+		a.Note("Next: see what the node has tried with \"%s\".", a.Command("why "+peer))
+		return errQuiet
+	}
+	return nil
+}
