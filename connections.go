@@ -61,6 +61,19 @@ func (n *Node) Dial(ctx context.Context, peer identity.NodeID) (*Connection, err
 	}
 }
 
+// DialAt is [Node.Dial] of a peer at the addresses in text, KEY::ADDRESS[::ADDRESS…] in the
+// form of [Node.Seed]. They are tried first, then those that the node knows. The node
+// stores the address that works, and none before: see [Peers.Offer]. An [*DialError] has
+// the error of the given addresses, and lists the attempts at the others as well. If the
+// peer is connected already, DialAt returns that connection, wherever it leads to.
+func (n *Node) DialAt(ctx context.Context, text string) (*Connection, error) {
+	peer, err := n.Peers().Offer(ctx, text)
+	if err != nil {
+		return nil, err
+	}
+	return n.Dial(ctx, peer)
+}
+
 // Disconnect closes the connection to a peer in order, if there is one, and returns when
 // it is closed. Before that it waits up to two seconds for messages already written to be
 // confirmed. A protected peer is dialled again.

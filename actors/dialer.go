@@ -26,8 +26,8 @@ import (
 // when conns announces a connection, not when the upgrade ends: the new connection may
 // yet lose the tie-break.
 //
-// In: DialPeer, CancelDial, events PeerConnected and PeerRefused. Out: PeerDialed,
-// Upgraded to conns, SeenPeer, PeerViolated, event DialFailed. A restart loses all
+// In: DialPeer, OfferPeer, CancelDial, events PeerConnected and PeerRefused. Out: PeerDialed, PeerOffered,
+// Upgraded to conns, AddPeer, SeenPeer, PeerViolated, event DialFailed. A restart loses all
 // dials; abandon answers the askers.
 type dialer struct {
 	env     *env
@@ -35,6 +35,7 @@ type dialer struct {
 	running map[identity.NodeID]*dialTask
 	waiting map[identity.NodeID][]DialPeer
 	again   map[identity.NodeID][]DialPeer // requests that the dialer makes once more: see settle
+	offers  map[identity.NodeID]uint64     // the offer with which the last attempt was made
 	asked   map[identity.NodeID]string     // names of the askers of each attempt under way
 }
 
@@ -49,6 +50,7 @@ func newDialer(env *env) actor.Actor {
 		waiting: make(map[identity.NodeID][]DialPeer),
 		again:   make(map[identity.NodeID][]DialPeer),
 		asked:   make(map[identity.NodeID]string),
+		offers:  make(map[identity.NodeID]uint64),
 	}
 }
 
@@ -72,10 +74,17 @@ func (d *dialer) Receive(c actor.Context) {
 	case *actor.Started:
 		d.plan = dial.New(dial.Options{InFlight: d.env.MaxDials, Rate: d.env.DialRate, Random: supervisor.Rand(c).Rand})
 		supervisor.OwnFunc(c, d.abandon)
+		for peer, o := range d.env.Offered.All() { // of an earlier incarnation, whose timers are gone
+			supervisor.After(c, offerLimit, offerTick{peer, o.serial})
+		}
 		supervisor.Subscribe[PeerConnected](c)
 		supervisor.Subscribe[PeerRefused](c)
 	case DialPeer:
 		d.dialPeer(c, m)
+	case OfferPeer:
+		d.offer(c, m)
+	case offerTick:
+		d.offerDue(m)
 	case CancelDial:
 		d.cancelDial(c, m)
 	case supervisor.Done[dialResult]:
@@ -167,6 +176,9 @@ func (d *dialer) dialled(c actor.Context, peer identity.NodeID, r dialResult, er
 		for i := range r.attempts {
 			r.attempts[i].By = by
 		}
+		if err == nil {
+			d.storeOffered(c, &r.Upgraded)
+		}
 		if seen := r.ended(); len(seen) > 0 {
 			c.Send(d.env.Peers, SeenPeer{peer, seen})
 		}
@@ -240,8 +252,9 @@ func (d *dialer) step(c actor.Context, e dial.Event) {
 }
 
 func (d *dialer) attempt(c actor.Context, peer identity.NodeID) {
-	p, _ := d.env.Store.View().Get(peer)
-	addrs, err := d.env.dialable(p) // checked again: this node may have got more addresses since the request
+	d.offers[peer] = d.env.offerOf(peer)
+	p, offered, _ := d.env.record(peer)
+	addrs, err := d.env.dialable(p, offered) // checked again: this node may have got more addresses since the request
 	d.asked[peer] = d.askers(peer)
 	wanted, cancel := context.WithCancel(context.Background())
 	task := &dialTask{cancel}
@@ -262,11 +275,11 @@ func (e *env) undialable(peer identity.NodeID) error {
 	if peer == e.Self {
 		return ErrSelf
 	}
-	p, ok := e.Store.View().Get(peer)
+	p, offered, ok := e.record(peer)
 	if !ok || p.Key.IsZero() {
 		return ErrUnknownPeer
 	}
-	_, err := e.dialable(p)
+	_, err := e.dialable(p, offered)
 	return err
 }
 
@@ -292,12 +305,14 @@ type target struct {
 	// public permits only a connection to a public IP address. It is set for an address
 	// that the user has not given, unless the network is one for tests.
 	public bool
+	// offered is set for an address of an offer.
+	offered bool
 }
 
-// dialable returns the addresses of a peer to try: first those that the user has just
-// given, then the others, the best score first. It omits addresses that are excluded or
-// lead to this node (comms 16).
-func (e *env) dialable(peer peerstore.Peer) ([]target, error) {
+// dialable returns the addresses of a peer to try: first those of an offer, then those
+// that the user has just added, then the others, the best score first. It omits addresses
+// that are excluded or lead to this node (comms 16).
+func (e *env) dialable(peer peerstore.Peer, offered []ma.Multiaddr) ([]target, error) {
 	now, excluded := e.Wall(), false
 	best := slices.Clone(peer.Addresses)
 	given, _ := e.Given.Get(peer.ID)
@@ -309,15 +324,23 @@ func (e *env) dialable(peer peerstore.Peer) ([]target, error) {
 		return score(a, now)
 	}
 	slices.SortStableFunc(best, func(a, b peerstore.Address) int { return rank(b) - rank(a) })
-	addrs := make([]target, 0, len(best))
+	addrs := make([]target, 0, len(offered)+len(best))
+	for _, a := range offered {
+		if address.Excluded(e.Excluded, a) || e.own(a) {
+			excluded = true
+		} else {
+			addrs = append(addrs, target{addr: a, offered: true})
+		}
+	}
 	for _, a := range best {
 		switch {
+		case slices.ContainsFunc(offered, a.Addr.Equal):
 		case !address.Usable(a.Addr, e.Profile.TestAddresses) && a.Source != peerstore.Config:
 		case address.Excluded(e.Excluded, a.Addr), e.own(a.Addr):
 			excluded = true
 		default:
 			claimed := a.Source != peerstore.Config && !isGiven(a)
-			addrs = append(addrs, target{a.Addr, claimed && !e.Profile.TestAddresses})
+			addrs = append(addrs, target{addr: a.Addr, public: claimed && !e.Profile.TestAddresses})
 		}
 	}
 	switch {
@@ -344,11 +367,13 @@ func score(a peerstore.Address, now time.Time) int {
 // about to be announced. Then settle makes each request once more (comms 10.3).
 func (d *dialer) settle(c actor.Context, peer identity.NodeID, err error) {
 	ref, ok := d.env.Connections.Get(peer) // conns writes it before it publishes PeerConnected
+	tried := d.offers[peer] == d.env.offerOf(peer)
+	d.offerDialled(c, peer, ok)
 	for _, m := range d.waiting[peer] {
 		switch {
 		case ok && !errors.Is(err, ErrBanned): // also if this node's dial has failed: the peer's connection came first
 			d.give(c, m, ref)
-		case err == nil && !m.again:
+		case (err == nil || !tried) && !m.again: // an offer that came during the dial was not tried
 			m.again = true
 			if d.again[peer] = append(d.again[peer], m); len(d.again[peer]) == 1 {
 				c.Send(c.Self(), againTick{peer})

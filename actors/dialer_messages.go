@@ -19,6 +19,8 @@ type DialAttempt struct {
 
 	Handshake time.Duration // the part of Took for the handshake and the identity exchange
 
+	Given bool // the address was given for this dial, see OfferPeer
+
 	By string // who asked for the dial, by name
 }
 

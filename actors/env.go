@@ -49,9 +49,7 @@ type env struct {
 	// by services.
 	Protocols view.Map[protocol.ID, *actor.PID]
 	ownIdentity
-	// Dials has the last attempts for each peer. Written by dialer; it outlives
-	// restarts of dialer.
-	Dials         view.Log[identity.NodeID, DialAttempt]
+	dialViews
 	budgets       credit.NodeBudgets
 	providers     providers
 	types         TypeTable // nil: there are no message types
@@ -63,6 +61,14 @@ type env struct {
 	panics   panics
 	notTaken view.Recent[notTakenKey, NotTaken]
 	probes   probes
+}
+
+// dialViews are the views that dialer writes. They outlive its restarts.
+type dialViews struct {
+	// Dials has the last attempts for each peer.
+	Dials view.Log[identity.NodeID, DialAttempt]
+	// Offered has the offers for peers, which the store may not know.
+	Offered view.Map[identity.NodeID, offered]
 }
 
 // ownIdentity is what the node says of itself.

@@ -206,7 +206,7 @@ const outConnected = "connected"
 // consider returns the network group of a peer's best address, and why the peer is not
 // dialled; out is "" if it can be.
 func (f *floorDialer) consider(p peerstore.Peer, now time.Time) (group, out string) {
-	addrs, err := f.env.dialable(p)
+	addrs, err := f.env.dialable(p, nil)
 	if err == nil {
 		group = address.Group(addrs[0].addr)
 	}

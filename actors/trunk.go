@@ -127,7 +127,7 @@ func (t Trunk) Protected(peer identity.NodeID) bool { return t.env.held(peer) }
 
 // Dialable returns an error if the node knows no address of the peer that it may dial.
 func (t Trunk) Dialable(p peerstore.Peer) error {
-	_, err := t.env.dialable(p)
+	_, err := t.env.dialable(p, nil)
 	return err
 }
 

@@ -114,7 +114,7 @@ func (e *env) dial(ctx, wanted context.Context, peer identity.NodeID, key identi
 		return fail(err)
 	}
 	for _, to := range addrs {
-		at := DialAttempt{At: e.Now(), Addr: to.addr}
+		at := DialAttempt{At: e.Now(), Addr: to.addr, Given: to.offered}
 		t := e.transportFor(to.addr)
 		if t == nil {
 			continue
@@ -145,7 +145,13 @@ func (e *env) dial(ctx, wanted context.Context, peer identity.NodeID, key identi
 	if len(r.attempts) == 0 {
 		return fail(ErrNoAddress)
 	}
-	return fail(r.attempts[len(r.attempts)-1].Err)
+	last := r.attempts[len(r.attempts)-1].Err
+	for _, a := range r.attempts {
+		if a.Given && !r.cancelled { // the caller wants to know of this one
+			last = a.Err
+		}
+	}
+	return fail(last)
 }
 
 func (e *env) dialOne(ctx, connecting context.Context, t transport.Transport, to target, key identity.PublicKey, r *dialResult) (done bool, err error) {

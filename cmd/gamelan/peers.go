@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"strings"
 
 	"github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/api"
 	"github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/client"
@@ -82,7 +81,7 @@ func doToPeers(a *app, peers []string, done string, do peerAction) error {
 }
 
 // doToAnyPeers is doToPeers for an action that is also possible on a peer given as
-// KEY::ADDRESS, which the node then adds.
+// KEY::ADDRESS.
 func doToAnyPeers(a *app, peers []string, done string, do peerAction) error {
 	return askForPeers(a, peers, api.CheckPeer, done, do)
 }
@@ -99,13 +98,6 @@ func askForPeers(a *app, peers []string, check func(string) error, done string, 
 	}
 	node := a.client()
 	for _, p := range peers {
-		if strings.Contains(p, "::") {
-			known, err := node.AddPeer(a.ctx, p)
-			if err != nil {
-				return err
-			}
-			p = known.NodeID
-		}
 		answer, err := do(node, a.ctx, p)
 		if err != nil {
 			return err

@@ -40,13 +40,6 @@ func (c *pingCmd) Run(a *app) error {
 		return err
 	}
 	node := a.client()
-	if strings.Contains(peer, "::") {
-		known, err := node.AddPeer(a.ctx, peer)
-		if err != nil {
-			return err
-		}
-		peer = known.NodeID
-	}
 	show := render.NewPings(a.Output)
 	for n := 1; ; n++ {
 		pong, err := node.Ping(a.ctx, peer, c.Timeout)
@@ -78,7 +71,11 @@ func (c *pingCmd) Run(a *app) error {
 		return err
 	}
 	if show.Answered() == 0 {
-		a.Note("Next: see what the node has tried with \"%s\".", a.Command("why "+peer))
+		if strings.Contains(peer, "::") { // the node may not know it now
+			a.Note("Next: check KEY::ADDRESS with \"gamelan id\" on the other node.")
+		} else {
+			a.Note("Next: see what the node has tried with \"%s\".", a.Command("why "+peer))
+		}
 		return errQuiet
 	}
 	return nil

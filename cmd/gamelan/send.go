@@ -92,12 +92,9 @@ func (c *sendCmd) runPlain(a *app) error {
 	case err != nil:
 		return err
 	case !show.AllConfirmed():
-		key, _, given := strings.Cut(*c.Peer, "::")
-		switch {
-		case show.Refused() > 0:
+		if show.Refused() > 0 {
+			key, _, _ := strings.Cut(*c.Peer, "::")
 			a.Note("%s", overDHTHint(a, key))
-		case given && show.Confirmed() == 0:
-			a.Note("The node remembers this peer and its address; if they were wrong: %s", a.Command("peers forget "+key))
 		}
 		return errQuiet
 	}

@@ -10,7 +10,9 @@ import (
 
 // Peer is the answer to an action on one peer.
 type Peer struct {
-	NodeID string `json:"node_id"`
+	NodeID     string `json:"node_id"`
+	Address    string `json:"address,omitempty"`     // of a connection that was made elsewhere than at the given addresses
+	GivenError string `json:"given_error,omitempty"` // … and why these did not work
 }
 
 // Pong is the answer to a ping of one peer.

@@ -51,10 +51,7 @@ func peerActions(n *gamelan.Node) map[string]inspect.PeerAction {
 		"forget": onPeer(n, nil, func(ctx context.Context, id identity.NodeID, _ url.Values) error {
 			return n.Peers().Forget(ctx, id)
 		}),
-		"dial": onPeer(n, nil, func(ctx context.Context, id identity.NodeID, _ url.Values) error {
-			_, err := n.Dial(ctx, id)
-			return err
-		}),
+		"dial": dialPeer(n),
 		"disconnect": onPeer(n, nil, func(ctx context.Context, id identity.NodeID, _ url.Values) error {
 			if _, ok := n.Connection(id); !ok {
 				return errors.New("there is no connection to it")

@@ -27,11 +27,7 @@ func pingPeer(n *gamelan.Node) inspect.PeerAction {
 				return nil, &inspect.Error{Code: inspect.CodeBadQuery, Message: fmt.Sprintf("timeout cannot be %q", text), Hint: "give a positive duration, such as 5s"}
 			}
 		}
-		text, err := nodeSender{n}.find(ctx, peer)
-		if err != nil {
-			return nil, notFound(err, api.UnknownHint)
-		}
-		id, err := identity.ParseNodeID(text)
+		id, err := offered(ctx, n, peer)
 		if err != nil {
 			return nil, err
 		}

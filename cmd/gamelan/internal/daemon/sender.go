@@ -22,7 +22,7 @@ type nodeSender struct{ node *gamelan.Node }
 // Resolve finds the peer. If it is given as a public key that is not known, Resolve
 // searches for its holder.
 func (s nodeSender) Resolve(ctx context.Context, peer string) (string, error) {
-	id, err := s.find(ctx, peer)
+	id, err := s.findOr(ctx, peer, s.node.Peers().Offer)
 	if err == nil || !s.node.DHT().Enabled() {
 		return id, err
 	}

@@ -31,6 +31,9 @@ func Done(o *Output, done string, peer api.Peer) error {
 		return o.PrintJSON(peer)
 	}
 	_, err := fmt.Fprintf(o.Out, "%s %s\n", done, peer.NodeID)
+	if peer.GivenError != "" {
+		o.Note("Connected at %s, not at the given address: %s", peer.Address, peer.GivenError)
+	}
 	return err
 }
 
