@@ -47,6 +47,8 @@ func (s *settled) checkPlainID() error {
 		return badConfig("PlainID", fmt.Errorf("%v is a protocol of the network; choose another id", id))
 	case protocol.DHTMarker:
 		return badConfig("PlainID", fmt.Errorf("%v says that a node has the DHT; choose another id", id))
+	case protocol.TakenMarker:
+		return badConfig("PlainID", fmt.Errorf("%v says how a node accepts messages; choose another id", id))
 	}
 	return nil
 }

@@ -1,6 +1,7 @@
 package actors
 
 import (
+	"maps"
 	"sync"
 	"sync/atomic"
 
@@ -22,10 +23,8 @@ type accounts struct {
 type outAccount struct {
 	*credit.Account
 
-	// detour counts the messages that are on their way to the session through the
-	// protocol's actor. While there are any, later messages take the same way: sent
-	// straight to the session, they would overtake these.
-	detour atomic.Int64
+	// queue holds the messages to the peer that its session does not know yet.
+	queue sendQueue
 
 	// moved is when bytes were last written to the peer's substream, in nanoseconds of
 	// the node's clock since 1970; 0 means never.
@@ -83,6 +82,25 @@ func (s *accounts) find(peer identity.NodeID) *outAccount {
 	return a
 }
 
+// all returns the accounts of all peers.
+func (s *accounts) all() map[identity.NodeID]*outAccount {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return maps.Clone(s.byPeer)
+}
+
+// waiting returns the account of a peer if there are messages in its queue.
+func (s *accounts) waiting(peer identity.NodeID) (*outAccount, bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	a, ok := s.byPeer[peer]
+	if !ok {
+		return nil, false
+	}
+	n, _ := a.queue.len()
+	return a, n > 0
+}
+
 // settle makes the account of a peer, if there is one, draw on a budget.
 func (s *accounts) settle(peer identity.NodeID, budget *credit.Budget) {
 	s.mu.Lock()
@@ -97,7 +115,7 @@ func (s *accounts) settle(peer identity.NodeID, budget *credit.Budget) {
 func (s *accounts) drop(peer identity.NodeID) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if a, ok := s.byPeer[peer]; ok && !a.pinned && a.Used() == 0 && a.Waiting() == 0 {
+	if a, ok := s.byPeer[peer]; ok && !a.pinned && a.Used() == 0 && a.Waiting() == 0 && a.queue.leave() {
 		delete(s.byPeer, peer)
 	}
 }
@@ -115,6 +133,6 @@ func (e *env) settleAccounts(peer identity.NodeID, connected bool) {
 }
 
 // sessionAlarm returns the depth at which the mailbox of a messaging session is
-// reported. Normal depths are lower: the peer's credit limits the messages, and each
-// may have one outcome in the mailbox as well.
+// reported. Normal depths are lower: the peer's credit limits the messages, and the mailbox
+// has at most one report and one withdrawal for each.
 func (e *env) sessionAlarm() int { return 2*int(e.PeerCredit/credit.Overhead) + 64 }

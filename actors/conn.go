@@ -13,6 +13,7 @@ import (
 
 	"github.com/gamelan-p2p/gamelan/internal/units"
 	"github.com/gamelan-p2p/gamelan/protocol"
+	"github.com/gamelan-p2p/gamelan/protocol/messaging"
 	"github.com/gamelan-p2p/gamelan/protocol/negotiate"
 	"github.com/gamelan-p2p/gamelan/supervisor"
 	"github.com/gamelan-p2p/gamelan/transport"
@@ -82,6 +83,8 @@ type (
 	negotiated struct { // result of a negotiation task
 		id     protocol.ID
 		stream *supervisor.Handover[protocol.Stream]
+		answer messaging.Acceptance
+		owed   *negotiate.Choice
 	}
 	pingDue       struct{}
 	sweepTick     struct{}
@@ -211,13 +214,13 @@ func (a *conn) accept(c actor.Context, m acceptedStream) {
 	until := a.env.Now().Add(limits.Negotiation)
 	supervisor.Do(c, acceptKey{s}, func(context.Context) (negotiated, error) {
 		s.SetDeadline(until)
-		id, err := negotiate.Accept(s, limits.NegotiationRounds, a.supported)
+		id, owed, err := a.agree(s, limits.NegotiationRounds)
 		if err != nil {
 			return negotiated{}, err
 		}
 		s.Agreed()
 		s.SetDeadline(time.Time{})
-		return negotiated{id, supervisor.Hand[protocol.Stream](s, Origin{a.ref.Peer, a.ref.ID})}, nil
+		return negotiated{id: id, stream: supervisor.Hand[protocol.Stream](s, Origin{a.ref.Peer, a.ref.ID}), owed: owed}, nil
 	})
 }
 
@@ -258,7 +261,7 @@ func (a *conn) accepted(c actor.Context, s *mux.Stream, n negotiated, err error)
 func (a *conn) substream(token uint64, d protocol.Direction, n negotiated) SubstreamOpened {
 	return SubstreamOpened{
 		Token: token, Peer: a.ref.Peer, Key: a.ref.Key, Conn: a.ref,
-		Protocol: n.id, Direction: d, Stream: n.stream,
+		Protocol: n.id, Direction: d, Stream: n.stream, answer: n.answer, owed: n.owed,
 	}
 }
 
@@ -354,24 +357,14 @@ func (a *conn) openNow(c actor.Context, key openKey) {
 			return negotiated{}, err
 		}
 		s.SetDeadline(until)
-		id, err := propose(s, ref, m.IDs)
+		id, answer, err := propose(s, ref, m)
 		if err != nil {
 			s.Close()
 			return negotiated{}, err
 		}
 		s.SetDeadline(time.Time{})
-		return negotiated{id, supervisor.Hand[protocol.Stream](s, nil)}, nil
+		return negotiated{id: id, stream: supervisor.Hand[protocol.Stream](s, nil), answer: answer}, nil
 	})
-}
-
-// propose agrees with the peer on the first of ids that the peer accepts. If the peer's
-// identity message lists the very first id, propose does not wait for an answer (comms
-// 72). Otherwise it asks, because the peer may have registered the protocol since.
-func propose(s protocol.Stream, ref *ConnRef, ids []protocol.ID) (protocol.ID, error) {
-	if len(ids) > 0 && ref.Accepts(ids[0]) {
-		return ids[0], negotiate.OpenOptimistic(s, ids[0])
-	}
-	return negotiate.Open(s, ids)
 }
 
 func (a *conn) opened(c actor.Context, key openKey, n negotiated, err error) {

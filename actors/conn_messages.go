@@ -7,6 +7,8 @@ import (
 
 	"github.com/gamelan-p2p/gamelan/identity"
 	"github.com/gamelan-p2p/gamelan/protocol"
+	"github.com/gamelan-p2p/gamelan/protocol/messaging"
+	"github.com/gamelan-p2p/gamelan/protocol/negotiate"
 	"github.com/gamelan-p2p/gamelan/supervisor"
 )
 
@@ -17,7 +19,8 @@ type OpenSubstream struct {
 	IDs   []protocol.ID
 	Reply *actor.PID
 
-	system *actor.ActorSystem
+	session bool // a messaging session asks
+	system  *actor.ActorSystem
 }
 
 // NewOpenSubstream returns a request whose answer goes to reply.
@@ -49,6 +52,9 @@ type SubstreamOpened struct {
 	Protocol  protocol.ID
 	Direction protocol.Direction
 	Stream    *supervisor.Handover[protocol.Stream]
+
+	answer messaging.Acceptance // of a substream that a messaging session has asked for
+	owed   *negotiate.Choice    // the acceptance that the messaging session writes; nil: none
 }
 
 // Discard resets the stream unless it was taken.

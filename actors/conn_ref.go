@@ -30,8 +30,9 @@ type ConnRef struct {
 	Timings   upgrade.Timings
 	Since     time.Time
 
-	noDHT bool   // the peer is a node of this library that runs without the DHT
-	place string // where the peer seems to be: see func place
+	noDHT   bool   // the peer is a node of this library that runs without the DHT
+	answers bool   // the peer accepts a messaging substream when its session has taken it
+	place   string // where the peer seems to be: see func place
 	// origin is where an inbound connection comes from; 0 for an outbound one.
 	origin peerstore.Origin
 	live   *liveConn

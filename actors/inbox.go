@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"slices"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -47,6 +48,7 @@ type inStream struct {
 	parker     *parker // holds the substream
 	detach     func()
 	superseded atomic.Bool // a newer substream has come
+	writes     sync.Mutex  // of two tasks: the acceptance, and the end of this node's half
 }
 
 // readerBlocked reports that the reader waits for credit.
@@ -102,6 +104,7 @@ func (b *inbox) opened(c actor.Context, m SubstreamOpened) {
 	in := &inStream{name: fmt.Sprintf("reader-%d", b.serial), conn: m.Conn}
 	in.parker = newParker(c, in.name, stream)
 	in.detach = supervisor.Own(c, stream)
+	b.accept(c, in, m.owed)
 	if b.reading == nil {
 		b.read(c, in)
 		return
@@ -344,7 +347,7 @@ func (r *reader) end() {
 func (r *reader) ended(err error) error {
 	switch {
 	case errors.Is(err, io.EOF):
-		return r.in.parker.stream.CloseWrite() // the peer has ended its half, so this node ends its own
+		return r.in.closeWrite()
 	case errors.Is(err, frame.ErrTooLong):
 		return protocol.Violated("messaging", protocol.BanMedium, err)
 	case r.in.superseded.Load() && transport.IsTimeout(err):

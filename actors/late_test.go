@@ -17,9 +17,9 @@ import (
 	"github.com/gamelan-p2p/gamelan/supervisor"
 )
 
-// TestSenderThatStandsStill looks a session up and sends to it only after it has
-// ended in order: the message goes to the next session, in its place before a
-// later one, instead of failing.
+// TestSenderThatStandsStill looks a peer's account up and sends only after the session of
+// the account has ended in order: the message goes to the next session, in its place before
+// a later one, instead of failing.
 func TestSenderThatStandsStill(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		secret, err := identity.NewSecret(rand.Reader)
@@ -52,17 +52,21 @@ func TestSenderThatStandsStill(t *testing.T) {
 		}
 		peer := identity.NodeID{7} // pass asks nobody whether it is known
 		var ended []uint64
-		send := func(session *actor.PID, id uint64) *Enqueue {
+		send := func(account *outAccount, id uint64) *Enqueue {
 			q := e.newEnqueue(SendBody{ID: id, Peer: peer, Body: []byte("x")}, nil)
-			q.account = e.Plain.accounts.of(peer)
-			if !q.account.TryTake(1) {
-				t.Fatal("got no credit, want some")
-			}
 			q.done = func(protocol.Outcome) { ended = append(ended, q.id) }
-			e.Plain.pass(q, session)
-			return q
+			for {
+				if !account.TryTake(1) {
+					t.Fatal("got no credit, want some")
+				}
+				if e.Plain.push(q, account) {
+					return q
+				}
+				account = e.Plain.accounts.of(peer)
+			}
 		}
-		first := send(nil, 1)
+		stale := e.Plain.accounts.of(peer)
+		first := send(stale, 1)
 		synctest.Wait()
 		old, ok := e.Plain.Sessions.Get(peer)
 		if !ok {
@@ -75,8 +79,11 @@ func TestSenderThatStandsStill(t *testing.T) {
 			t.Fatalf("got session %v, settled %v, want the session to have ended", ok, first.settled.Load())
 		}
 
-		late := send(old.PID, 2)
-		next := send(nil, 3)
+		if used := stale.Used(); used != 0 {
+			t.Fatalf("got %d bytes of credit in use at the account of the ended session, want none", used)
+		}
+		late := send(stale, 2)
+		next := send(e.Plain.accounts.of(peer), 3)
 		synctest.Wait()
 		if late.settled.Load() || next.settled.Load() {
 			t.Fatalf("got ends of %v, want both to wait for a connection", ended)

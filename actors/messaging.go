@@ -14,7 +14,7 @@ import (
 	"github.com/gamelan-p2p/gamelan/supervisor"
 )
 
-// Enqueue is one message on its way to a messaging session. It holds the credit for
+// Enqueue is one message to a peer, from the send to its outcome. It holds the credit for
 // its body. It ends in exactly one outcome, whatever happens: reply receives Sent, or
 // done is called. [Messaging.SendFrom], [Messaging.SendUnique], [Messaging.Enqueue]
 // and [Messaging.Send] make it.
@@ -27,24 +27,13 @@ type Enqueue struct {
 	account *outAccount
 	peer    identity.NodeID
 	resend  bool
-	unique  bool        // no other sender uses this id, so the sender may withdraw the message by it
-	ours    bool        // reply was spawned by package supervisor, so it accepts a Bundle
-	direct  *Messaging  // set if the message was sent directly to a session found in this one's directory
-	detour  atomic.Bool // counted in account.detour
+	unique  bool // no other sender uses this id, so the sender may withdraw the message by it
+	ours    bool // reply was spawned by package supervisor, so it accepts a Bundle
 	settled atomic.Bool
 }
 
-// Discard is called for a message that no session has handled and that was never
-// written. Its session may have ended in order between the sender's look at the
-// directory and the send. So a message that was sent directly to a session now goes
-// to the protocol's actor, which starts another session. A message that is discarded
-// there as well has failed.
-func (m *Enqueue) Discard() {
-	if around := m.direct; around != nil && !m.settled.Load() {
-		around.passAround(m)
-		return
-	}
-	m.settle(protocol.Outcome{Kind: protocol.Failed, Reason: protocol.Closed})
+func (m *Enqueue) entry() messaging.Entry[*Enqueue] {
+	return messaging.Entry[*Enqueue]{ID: m.serial(), Body: m.body, Resend: m.resend, Tag: m}
 }
 
 // Messenger is a peer's messaging session in the directory.
@@ -58,7 +47,6 @@ func (m *Enqueue) settle(o protocol.Outcome) {
 	if !m.settled.CompareAndSwap(false, true) {
 		return
 	}
-	m.arrived()
 	if m.account != nil {
 		m.account.Return(len(m.body))
 	}
@@ -79,7 +67,6 @@ func settleAll(all []messaging.Settled[*Enqueue], told *supervisor.Bundle) {
 			all[i].Tag = nil
 			continue
 		}
-		m.arrived()
 		if m.account != account {
 			if cost > 0 {
 				account.ReturnCost(cost)
@@ -138,20 +125,12 @@ func (m *Enqueue) serial() uint64 {
 	return m.id
 }
 
-// arrived ends the message's detour through the protocol's actor. When no message to
-// the peer is on that way any more, later ones go directly to the session again.
-func (m *Enqueue) arrived() {
-	if m.detour.Load() && m.detour.CompareAndSwap(true, false) {
-		m.account.detour.Add(-1)
-	}
-}
-
 // messengers is the actor of one messaging protocol. It has one session for each
 // peer with traffic, and passes that peer's messages and substreams to it.
 //
-// In: SubstreamOpened, Enqueue and SendBody (the first for a peer), withdraw, retired,
-// returned. Out: the same messages, to the sessions. A restart loses the sessions;
-// their messages end InDoubt or Failed.
+// In: SubstreamOpened, attend, SendBody, withdraw, retired, returned. Out: SubstreamOpened,
+// withdraw, to the sessions. A restart loses the sessions; the messages of their peers end
+// InDoubt or Failed.
 type messengers struct {
 	env      *env
 	protocol *Messaging
@@ -172,6 +151,12 @@ func newMessengers(m *Messaging) actor.Actor {
 }
 
 type (
+	// attend asks for a session, because the peer's queue has messages and the peer has no
+	// session.
+	attend struct {
+		peer    identity.NodeID
+		account *outAccount
+	}
 	// retired reports that a session is idle and accepts no more messages.
 	retired struct{ peer identity.NodeID }
 	// returned sends back a message that reached a retired session.
@@ -183,6 +168,16 @@ type (
 	// that have found the session in the directory and have not sent to it yet.
 	stopRetired struct{ peer identity.NodeID }
 )
+
+// Discard settles the messages in the queue: nobody will start a session for them.
+func (m attend) Discard() { m.account.fail() }
+
+// fail settles the messages in the queue that no writer has taken as failed.
+func (a *outAccount) fail() {
+	for q := a.queue.next(); q != nil; q = a.queue.next() {
+		q.settle(protocol.Outcome{Kind: protocol.Failed, Reason: protocol.Closed, Err: ErrClosing})
+	}
+}
 
 // Discard discards the message inside, which no session will handle.
 func (m returned) Discard() {
@@ -197,8 +192,11 @@ func (a *messengers) Receive(c actor.Context) {
 	switch m := c.Message().(type) {
 	case *actor.Started:
 		supervisor.OwnFunc(c, a.clear) // the directory must not list sessions of an ended incarnation
-	case *Enqueue:
-		a.pass(c, m.peer, m)
+		for peer, account := range a.protocol.accounts.all() {
+			a.attend(c, attend{peer, account}) // messages have come since
+		}
+	case attend:
+		a.attend(c, m)
 	case SendBody:
 		a.protocol.Enqueue(m, c.Sender())
 	case SubstreamOpened:
@@ -242,10 +240,28 @@ func (a *messengers) clear() {
 			returned{msg: m}.Discard()
 		}
 	}
+	for peer, account := range a.protocol.accounts.all() {
+		account.fail()
+		a.protocol.accounts.drop(peer)
+	}
 }
 
 func (a *messengers) sessionPID(c actor.Context, peer identity.NodeID) *actor.PID {
 	return a.env.System.NewLocalPID(c.Self().Id + "/" + peer.String())
+}
+
+// attend starts a session for a peer whose queue has messages. If a session of the peer is
+// stopping, terminated does it.
+func (a *messengers) attend(c actor.Context, m attend) {
+	if a.draining != nil {
+		m.Discard()
+		return
+	}
+	_, leaving := a.leaving[m.peer]
+	_, has := a.protocol.Sessions.Get(m.peer)
+	if n, _ := m.account.queue.len(); n > 0 && !has && !leaving {
+		a.spawn(c, m.peer)
+	}
 }
 
 // pass sends a message to the session of a peer, and starts a session if there is
@@ -267,9 +283,6 @@ func (a *messengers) pass(c actor.Context, peer identity.NodeID, m any) {
 		session = a.spawn(c, peer)
 	}
 	c.Send(session.PID, m)
-	if q, ok := m.(*Enqueue); ok {
-		q.arrived()
-	}
 }
 
 // withdraw passes a withdrawal to the session of the peer. While that session is
@@ -277,19 +290,25 @@ func (a *messengers) pass(c actor.Context, peer identity.NodeID, m any) {
 func (a *messengers) withdraw(c actor.Context, m withdraw) {
 	if h, ok := a.leaving[m.Peer]; ok {
 		h.withdrawn = append(h.withdrawn, m)
-	} else if session, ok := a.protocol.Sessions.Get(m.Peer); ok {
+		return
+	}
+	if account, ok := a.protocol.accounts.waiting(m.Peer); ok { // its sender has still to ask for a session
+		a.attend(c, attend{m.Peer, account})
+	}
+	if session, ok := a.protocol.Sessions.Get(m.Peer); ok {
 		c.Send(session.PID, m)
 	}
 }
 
 func (a *messengers) spawn(c actor.Context, peer identity.NodeID) Messenger {
+	account := a.protocol.accounts.pin(peer)
 	pid := supervisor.Spawn(c, supervisor.Spec{
 		Name: peer.String(), Kind: "messagingSession",
-		New:    func() actor.Actor { return newSession(a.protocol, peer) },
+		New:    func() actor.Actor { return newSession(a.protocol, peer, account) },
 		Alarm:  a.env.sessionAlarm(),
 		Drains: true,
 	})
-	session := Messenger{PID: pid, account: a.protocol.accounts.pin(peer)}
+	session := Messenger{PID: pid, account: account}
 	a.protocol.Sessions.Set(peer, session)
 	return session
 }
@@ -314,6 +333,9 @@ func (a *messengers) terminated(c actor.Context, who *actor.PID) {
 	}
 	for _, m := range h.waiting {
 		a.pass(c, peer, m)
+	}
+	if account, ok := a.protocol.accounts.waiting(peer); ok { // the session did not take them
+		a.attend(c, attend{peer, account})
 	}
 	for _, m := range h.withdrawn {
 		a.withdraw(c, m)

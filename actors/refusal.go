@@ -32,7 +32,8 @@ func (r *ConnRef) Origin() peerstore.Origin { return r.origin }
 // ours reports whether the peer is a node of this library.
 func (r *ConnRef) ours() bool { return useragent.Ours(r.UserAgent) }
 
-// markers returns how many ids this node's identity message lists that no actor handles.
+// markers returns how many ids this node's identity message always lists although no actor
+// handles them.
 func (e *env) markers() int {
 	if !e.DHT {
 		return 0
@@ -40,11 +41,25 @@ func (e *env) markers() int {
 	return 1
 }
 
+// marked completes the protocol list of this node's identity message by the markers, and
+// sorts it. A list that is full does without TakenMarker: then peers confirm their first
+// messages later.
+func (e *env) marked(list []protocol.ID) []protocol.ID {
+	if e.DHT {
+		list = append(list, protocol.DHTMarker)
+	}
+	if len(list) < e.Profile.Limits.Protocols {
+		list = append(list, protocol.TakenMarker)
+	}
+	slices.Sort(list)
+	return list
+}
+
 // reserved reports whether an id has a fixed meaning between nodes, so that no
 // other protocol may use it.
 func (e *env) reserved(id protocol.ID) bool {
 	switch id {
-	case e.Profile.MessagingID, e.Profile.IdentityID, e.Plain.ID, protocol.PlainID, protocol.DHTMarker, protocol.PeersID:
+	case e.Profile.MessagingID, e.Profile.IdentityID, e.Plain.ID, protocol.PlainID, protocol.DHTMarker, protocol.TakenMarker, protocol.PeersID:
 		return true
 	}
 	return false

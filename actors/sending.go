@@ -2,7 +2,6 @@ package actors
 
 import (
 	"context"
-	"io"
 	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
@@ -77,24 +76,43 @@ func (m *Messaging) SendUnique(c actor.Context, b SendBody) {
 func (m *Messaging) Enqueue(b SendBody, reply *actor.PID) { m.accept(m.env.newEnqueue(b, reply)) }
 
 func (m *Messaging) accept(q *Enqueue) {
-	if len(q.body) > m.env.Profile.Limits.MessageBody {
-		q.settle(protocol.Outcome{Kind: protocol.Failed, Reason: protocol.TooLong})
+	if m.tooLong(q) {
 		return
 	}
-	session, ok := m.Sessions.Get(q.peer)
-	if !ok {
-		if q.refused() {
+	for {
+		account, ok := m.accountFor(q)
+		switch {
+		case !ok:
+			return
+		case !account.TryTake(len(q.body)):
+			m.accounts.drop(q.peer)
+			q.settle(protocol.Outcome{Kind: protocol.Failed, Reason: protocol.Overloaded})
+			return
+		case m.push(q, account):
 			return
 		}
-		session.account = m.accounts.of(q.peer)
 	}
-	if q.account = session.account; q.account.TryTake(len(q.body)) {
-		m.pass(q, session.PID)
-		return
+}
+
+// tooLong settles a message as failed if its body is above the limit.
+func (m *Messaging) tooLong(q *Enqueue) bool {
+	if len(q.body) <= m.env.Profile.Limits.MessageBody {
+		return false
 	}
-	q.account = nil
-	m.accounts.drop(q.peer)
-	q.settle(protocol.Outcome{Kind: protocol.Failed, Reason: protocol.Overloaded})
+	q.settle(protocol.Outcome{Kind: protocol.Failed, Reason: protocol.TooLong})
+	return true
+}
+
+// accountFor returns the account of the message's peer. It returns false if the message has
+// failed, because the peer has no connection and cannot be dialled.
+func (m *Messaging) accountFor(q *Enqueue) (*outAccount, bool) {
+	if session, ok := m.Sessions.Get(q.peer); ok {
+		return session.account, true
+	}
+	if q.refused() {
+		return nil, false
+	}
+	return m.accounts.of(q.peer), true
 }
 
 // Send sends a message on behalf of a caller outside the tree of actors. It waits for
@@ -105,28 +123,24 @@ func (m *Messaging) Send(ctx context.Context, b SendBody, done func(protocol.Out
 	b.ID = m.env.NewID()
 	q := m.env.newEnqueue(b, nil)
 	q.done = done
-	if len(b.Body) > m.env.Profile.Limits.MessageBody {
-		q.settle(protocol.Outcome{Kind: protocol.Failed, Reason: protocol.TooLong})
+	if m.tooLong(q) {
 		return q.id, nil
 	}
-	session, ok := m.Sessions.Get(b.Peer)
-	if !ok {
-		if q.refused() {
+	for {
+		account, ok := m.accountFor(q)
+		if !ok {
 			return q.id, nil
 		}
-		session.account = m.accounts.of(b.Peer)
-	}
-	account := session.account
-	if !account.TryTake(len(b.Body)) { // without a wait the session is still current
-		if err := account.Take(ctx, len(b.Body)); err != nil {
-			m.accounts.drop(b.Peer)
-			return 0, err
+		if !account.TryTake(len(b.Body)) {
+			if err := account.Take(ctx, len(b.Body)); err != nil {
+				m.accounts.drop(b.Peer)
+				return 0, err
+			}
 		}
-		session, _ = m.Sessions.Get(b.Peer)
+		if m.push(q, account) {
+			return q.id, nil
+		}
 	}
-	q.account = account
-	m.pass(q, session.PID)
-	return q.id, nil
 }
 
 // refused settles a message as failed if its peer has no connection and cannot be dialled.
@@ -140,24 +154,24 @@ func (m *Enqueue) refused() bool {
 	return true
 }
 
-// pass sends a message, which holds its credit, to the peer's session. If there is no
-// session yet, or an earlier message to the peer is still on its way through the
-// protocol's actor, the message goes through that actor as well.
-func (m *Messaging) pass(q *Enqueue, session *actor.PID) {
-	if session != nil && q.account.detour.Load() == 0 {
-		q.direct = m
-		m.env.System.Root.Send(session, q)
-		return
+// push adds a message, for which credit of the account was taken, to the queue of its peer.
+// It returns false, and the credit, if the account was dropped in the meantime: then the
+// peer has another one.
+func (m *Messaging) push(q *Enqueue, account *outAccount) bool {
+	q.account = account
+	switch done, session := account.queue.push(q); done {
+	case pushGone:
+		q.account = nil
+		account.Return(len(q.body))
+		return false
+	case pushRefused:
+		q.settle(protocol.Outcome{Kind: protocol.Failed, Reason: protocol.Closed, Err: ErrClosing})
+	case pushedFirst:
+		m.env.System.Root.Send(session, takeQueued{m, q.peer, account})
+	case pushedAlone:
+		m.env.System.Root.Send(m.PID, attend{q.peer, account})
 	}
-	m.passAround(q)
-}
-
-// passAround sends a message to the protocol's actor, which passes it to the session.
-func (m *Messaging) passAround(q *Enqueue) {
-	q.direct = nil
-	q.detour.Store(true)
-	q.account.detour.Add(1)
-	m.env.System.Root.Send(m.PID, q)
+	return true
 }
 
 // Moved returns when the peer's session last wrote bytes to its substream. It returns the
@@ -182,20 +196,4 @@ func (e *env) newEnqueue(m SendBody, reply *actor.PID) *Enqueue {
 		id: m.ID, peer: m.Peer, body: m.Body, resend: m.Resend,
 		reply: reply, env: e,
 	}
-}
-
-// movingWriter records in the peer's account when bytes were last written.
-type movingWriter struct {
-	io.Writer
-	env     *env
-	account *outAccount
-}
-
-// Write writes b, and records the time if bytes were written.
-func (w movingWriter) Write(b []byte) (int, error) {
-	n, err := w.Writer.Write(b)
-	if n > 0 && w.account != nil {
-		w.account.moved.Store(w.env.Now().UnixNano())
-	}
-	return n, err
 }

@@ -113,15 +113,11 @@ func (s *services) announce() {
 }
 
 func (s *services) list() []protocol.ID {
-	list := make([]protocol.ID, 0, s.env.Protocols.Len()+s.env.markers())
+	list := make([]protocol.ID, 0, s.env.Protocols.Len()+2)
 	for id := range s.env.Protocols.All() {
 		list = append(list, id)
 	}
-	if s.env.DHT {
-		list = append(list, protocol.DHTMarker)
-	}
-	slices.Sort(list)
-	return list
+	return s.env.marked(list)
 }
 
 // redate signs the claim again if the claim's date is so far ahead of the system's clock
@@ -207,9 +203,5 @@ func (e *env) firstProtocols() (list []protocol.ID) {
 	for _, m := range e.messagings() {
 		list = append(list, m.ID)
 	}
-	if e.DHT {
-		list = append(list, protocol.DHTMarker)
-	}
-	slices.Sort(list)
-	return list
+	return e.marked(list)
 }

@@ -23,7 +23,7 @@ import (
 // has opened, on which it never writes. The machine messaging.Outbox decides what to do
 // with the messages to the peer.
 //
-// In: Enqueue, withdraw, SubstreamOpened, SubstreamFailed, PeerDialed, WritesConfirmed,
+// In: takeQueued, withdraw, SubstreamOpened, SubstreamFailed, PeerDialed, WritesConfirmed,
 // finishSubstreams. Out: Sent, the Receiver's messages (from the reader task), DialPeer,
 // CancelDial, OpenSubstream, ConfirmWrites, substreamsFinished, PeerViolated, CloseConn,
 // retired, returned. It never restarts: its open sends end InDoubt or Failed with it.
@@ -31,6 +31,8 @@ type session struct {
 	env      *env
 	protocol *Messaging
 	peer     identity.NodeID
+	account  *outAccount
+	queue    *sendQueue // of account
 
 	out      *messaging.Outbox[*Enqueue]
 	dialing  uint64            // token of the DialPeer or OpenSubstream under way
@@ -39,11 +41,11 @@ type session struct {
 	conn     *ConnRef
 	stream   protocol.Stream // our substream; nil if none
 	detach   func()          // gives up the ownership of stream
-	endWatch *parker         // waits for the end of stream
+	endWatch *parker         // waits for the acceptance and the end of stream
+	accept   *acceptance     // of stream
 	gen      uint64          // number of our substream
 	ended    error           // how our substream has ended; nil: it has not
 
-	now    time.Time // time of a recent event
 	writer writer
 	urgent bool   // a caller waits for the outcome of a message in the last batch
 	mark   uint64 // to be proven when proofDue comes; 0: no proofDue is planned
@@ -80,12 +82,16 @@ const (
 	// proofDelay delays the request for a proof if all messages were sent by
 	// actors: no caller waits for these outcomes, and one ping proves them all.
 	proofDelay = 250 * time.Microsecond
-
-	// clockEvery is how many queued messages share one reading of the clock.
-	clockEvery = 64
 )
 
 type (
+	// takeQueued tells the session that its queue has messages.
+	takeQueued struct {
+		protocol *Messaging
+		peer     identity.NodeID
+		account  *outAccount
+	}
+
 	finSent  struct{}
 	dialWait struct{ token uint64 }
 	openWait struct{ token uint64 }
@@ -96,23 +102,32 @@ type (
 	finTimeout struct{ gen uint64 }
 )
 
+// Discard has the protocol's actor start another session: this one has ended.
+func (m takeQueued) Discard() {
+	m.protocol.env.System.Root.Send(m.protocol.PID, attend{m.peer, m.account})
+}
+
 // newSession makes the actor that carries the messages of one protocol from and
 // to one peer.
-func newSession(m *Messaging, peer identity.NodeID) actor.Actor {
+func newSession(m *Messaging, peer identity.NodeID, account *outAccount) actor.Actor {
 	return &session{
-		env: m.env, protocol: m, peer: peer,
-		out: messaging.NewOutbox[*Enqueue](messaging.Options{MaxBody: m.env.Profile.Limits.MessageBody}),
+		env: m.env, protocol: m, peer: peer, account: account, queue: &account.queue,
+		writer: writer{queue: &account.queue},
+		out:    messaging.NewOutbox[*Enqueue](messaging.Options{MaxBody: m.env.Profile.Limits.MessageBody}),
 	}
 }
 
 func (s *session) Receive(c actor.Context) {
 	switch m := c.Message().(type) {
 	case *actor.Started:
-		supervisor.OwnFunc(c, s.abandon)
+		self := c.Self()
+		supervisor.OwnFunc(c, func() { s.abandon(self) })
 		s.in.start(s.protocol, s.peer)
+		s.queue.attach(self)
+		s.take(c)
 		s.checkIdle(c)
-	case *Enqueue:
-		s.enqueue(c, m)
+	case takeQueued:
+		s.take(c)
 	case WritesConfirmed:
 		if s.conn != nil && m.Conn == s.conn.ID {
 			s.do(c, s.out.Proven(supervisor.Now(c), m.Mark))
@@ -122,7 +137,9 @@ func (s *session) Receive(c actor.Context) {
 	case proofDue:
 		s.prove(c, s.mark, supervisor.Now(c))
 	case writerTick:
-		s.writer.tick(c, m)
+		if s.writer.tick(c, m, s.out.Lent()) {
+			s.do(c, s.out.Reclaimed(supervisor.Now(c)))
+		}
 	case PeerDialed:
 		s.dialed(c, m)
 	case SubstreamOpened:
@@ -146,6 +163,12 @@ func (s *session) Receive(c actor.Context) {
 		if m.token == s.dialing {
 			s.openFailed(c, SubstreamFailed{Token: m.token, Err: ErrNoAnswer})
 		}
+	case acceptanceCame:
+		s.accepted(c, m)
+	case acceptanceDue:
+		if m.gen == s.gen && !s.accept.come {
+			s.streamEnded(c, ErrNoAnswer)
+		}
 	case outDue:
 		s.do(c, s.out.Due(supervisor.Now(c)))
 	case withdraw:
@@ -153,7 +176,7 @@ func (s *session) Receive(c actor.Context) {
 			c.Send(s.protocol.PID, returned{s.peer, m})
 			return
 		}
-		s.do(c, s.out.Withdrawn(supervisor.Now(c), m.ID))
+		s.withdrawn(c, m)
 	case finishSubstreams:
 		s.beginFinish(c, m)
 	case supervisor.Done[finSent]:
@@ -186,22 +209,45 @@ func (s *session) Receive(c actor.Context) {
 // not within [OpenLimit].
 var ErrNoAnswer = errors.New("actors: no answer in time")
 
-func (s *session) enqueue(c actor.Context, m *Enqueue) {
-	switch {
-	case m.settled.Load(): // its earlier session settled it when it crashed
-		return
-	case s.retired:
-		c.Send(s.protocol.PID, returned{s.peer, m}) // it starts a new session
-		return
-	case s.drain != nil:
-		m.settle(protocol.Outcome{Kind: protocol.Failed, Reason: protocol.Closed, Err: ErrClosing})
+// take passes the messages in the queue to the outbox, unless they are for the writer or
+// come behind some that the writer has.
+func (s *session) take(c actor.Context) {
+	if s.retired || s.out.Lent() { // messengers and reclaimed look at the queue
 		return
 	}
-	s.touched()
-	if s.out.Len()%clockEvery == 0 { // the outbox needs this time only to the second
-		s.now = supervisor.Now(c)
+	now := supervisor.Now(c)
+	for m := s.queue.next(); m != nil; m = s.queue.next() {
+		s.touched()
+		s.do(c, s.out.Queued(now, m.entry()))
 	}
-	s.do(c, s.out.Queued(s.now, messaging.Entry[*Enqueue]{ID: m.serial(), Body: m.body, Resend: m.resend, Tag: m}))
+}
+
+// withdrawn reports that the sender of a message no longer waits.
+func (s *session) withdrawn(c actor.Context, m withdraw) {
+	if q, taken := s.queue.withdraw(m.ID); q != nil {
+		q.settle(s.out.ExpiredOutcome(taken))
+		s.goOn(c)
+		return
+	}
+	s.do(c, s.out.Withdrawn(supervisor.Now(c), m.ID))
+}
+
+// reclaim takes the substream back from the writer.
+func (s *session) reclaim(c actor.Context) {
+	if s.out.Lent() {
+		s.queue.reclaim()
+		s.reclaimed(c)
+	}
+}
+
+// reclaimed goes on when the writer takes no more messages and the session knows all that
+// it has taken.
+func (s *session) reclaimed(c actor.Context) {
+	if s.queue.lentOut() {
+		return
+	}
+	s.do(c, s.out.Reclaimed(supervisor.Now(c)))
+	s.take(c)
 }
 
 // do carries out the effects of the outbox.
@@ -210,7 +256,7 @@ func (s *session) do(c actor.Context, f messaging.Effects[*Enqueue]) {
 	settleAll(f.Settled, &s.told)
 	clear(f.Settled)
 	if f.Drop {
-		s.drop()
+		s.drop(c)
 	}
 	if f.Prove != 0 {
 		s.proveSoon(c, f.Prove, f.NotBefore)
@@ -223,7 +269,9 @@ func (s *session) do(c actor.Context, f messaging.Effects[*Enqueue]) {
 	}
 	if f.Open {
 		s.dialing = s.env.NewID()
-		c.Send(s.conn.PID, NewOpenSubstream(s.env.System, s.dialing, c.Self(), s.protocol.ID))
+		m := NewOpenSubstream(s.env.System, s.dialing, c.Self(), s.protocol.ID)
+		m.session = true
+		c.Send(s.conn.PID, m)
 		s.await(c, OpenLimit, openWait{s.dialing})
 	}
 	if !f.Wake.IsZero() {
@@ -247,10 +295,10 @@ func (s *session) takeBack(c actor.Context) {
 // goOn takes the next step of a finish or drain that is under way. If the session has
 // nothing to do, it starts the idle timer.
 func (s *session) goOn(c actor.Context) {
-	if f := s.finish; f != nil && !f.fin && s.out.Quiet() {
+	if s.finish != nil && s.out.Quiet() {
 		s.sendFin(c)
 	}
-	if s.drain != nil && s.out.Len() == 0 {
+	if s.drain != nil && s.open() == 0 {
 		s.drainStep(c)
 	}
 	if s.out.Idle() {
@@ -340,35 +388,30 @@ func (s *session) opened(c actor.Context, m SubstreamOpened) {
 	s.detach = supervisor.Own(c, stream)
 	s.gen++
 	s.endWatch = newParker(c, watchName(s.gen), stream)
-	watcher := s.endWatch
-	supervisor.Go(c, watchName(s.gen), watcher, func(context.Context) error { return listen(watcher) })
-	s.do(c, s.out.Opened(supervisor.Now(c)))
+	s.accept = newAcceptance(s.gen, m.Protocol, m.answer)
+	s.listen(c)
+	if m.answer == messaging.Awaited {
+		supervisor.After(c, acceptLimit, acceptanceDue{s.gen})
+	}
+	s.do(c, s.out.Opened(supervisor.Now(c), m.answer))
 }
 
 func watchName(gen uint64) string { return fmt.Sprintf("watch-%d", gen) }
 
-// listen makes the parker report the end of our substream, and returns errParked. If the
-// end has come already, listen returns it.
-func listen(watcher *parker) error {
-	watcher.stream.Notify(watcher.heard)
-	watcher.stream.SetReadDeadline(Expired)
-	err := watch(watcher.stream)
-	watcher.stream.SetReadDeadline(time.Time{})
-	if transport.IsTimeout(err) {
-		return watcher.park()
-	}
-	return err
-}
-
-// watch waits for the end of our substream and returns its error. It is an error if the
-// peer writes on it.
-func watch(stream protocol.Stream) error {
-	var b [1]byte
-	n, err := stream.Read(b[:])
-	if n > 0 {
-		return errors.New("actors: the peer wrote on a one-way substream")
-	}
-	return err
+// listen starts a task that makes the parker report the next arrival on our substream. If
+// the end has come already, the task returns it.
+func (s *session) listen(c actor.Context) {
+	watcher, accept := s.endWatch, s.accept
+	supervisor.Go(c, watchName(s.gen), watcher, func(ctx context.Context) error {
+		watcher.stream.Notify(watcher.heard)
+		watcher.stream.SetReadDeadline(Expired)
+		err := accept.watch(ctx, watcher.stream)
+		watcher.stream.SetReadDeadline(time.Time{})
+		if transport.IsTimeout(err) {
+			return watcher.park()
+		}
+		return err
+	})
 }
 
 // heard handles an arrival: the end of our substream, or bytes on the peer's.
@@ -384,8 +427,12 @@ func (s *session) heard(c actor.Context, m arrival) {
 
 func (s *session) watch(c actor.Context) {
 	s.endWatch.unpark()
-	stream := s.stream
-	supervisor.Go(c, watchName(s.gen), s.endWatch, func(context.Context) error { return watch(stream) })
+	if !s.accept.come {
+		s.listen(c)
+		return
+	}
+	stream, accept := s.stream, s.accept
+	supervisor.Go(c, watchName(s.gen), s.endWatch, func(ctx context.Context) error { return accept.watch(ctx, stream) })
 }
 
 func (s *session) openFailed(c actor.Context, m SubstreamFailed) {
@@ -423,18 +470,23 @@ func openReason(err error) protocol.Reason {
 
 // write gives a batch to the writer task. Messages that come meanwhile go with the next
 // batch.
-func (s *session) write(c actor.Context, batch []messaging.Entry[*Enqueue]) {
+func (s *session) write(c actor.Context, b batch) {
+	s.writes(b)
+	s.writer.write(c, s.gen, movingWriter{s.stream, s.env, s.account}, b)
+}
+
+// writes notes what the messages of a write need.
+func (s *session) writes(b batch) {
 	s.urgent = false
-	for i := range batch {
-		if batch[i].Tag.done != nil {
+	for i := range b {
+		if b[i].Tag.done != nil {
 			s.urgent = true
 			break
 		}
 	}
-	if s.protocol == s.env.Plain {
+	if s.protocol == s.env.Plain && s.conn != nil {
 		s.conn.use()
 	}
-	s.writer.write(c, s.env, s.gen, s.stream, batch)
 }
 
 // proveSoon asks for the proof of the written messages. It asks at once if a caller waits
@@ -464,18 +516,40 @@ func (s *session) wrote(c actor.Context, m wrote) {
 	if m.gen != s.gen {
 		return
 	}
-	s.writer.writing = 0
-	s.now = supervisor.Now(c)
+	now := supervisor.Now(c)
 	if errors.Is(m.err, mux.ErrStalled) && s.conn != nil {
 		c.Send(s.env.Conns, CloseConn{s.peer, s.conn.ID, CloseReason{Code: CloseStalled, By: "us", Err: m.err}})
 	}
-	s.do(c, s.out.Wrote(s.now, m.started, m.err, errors.Is(m.err, mux.ErrSessionEnded)))
+	noConn := errors.Is(m.err, mux.ErrSessionEnded)
+	s.writer.used = true
+	if m.taken == nil {
+		s.writer.writing = 0
+		s.do(c, s.out.Wrote(now, m.started, m.err, noConn))
+		s.lend(c)
+		return
+	}
+	s.writes(m.taken)
+	f := s.out.WroteLent(now, m.taken, m.started, m.err, noConn)
+	s.queue.known(m.taken)
+	s.do(c, f)
+	if s.out.Lent() {
+		s.reclaimed(c)
+	}
+}
+
+// lend has the writer take messages from the queue itself, if nothing waits before them.
+func (s *session) lend(c actor.Context) {
+	if s.finish == nil && s.writer.task != nil && s.out.Lend() {
+		s.writer.lend()
+	}
 }
 
 func (s *session) taskDone(c actor.Context, m supervisor.TaskDone) {
 	if report, ok := s.writer.ended(m); ok {
 		s.wrote(c, report)
-		return
+	}
+	if s.writer.task == nil { // whatever has ended the task
+		s.reclaim(c)
 	}
 	switch {
 	case m.Name == watchName(s.gen) && errors.Is(m.Err, errParked):
@@ -502,13 +576,17 @@ func (s *session) streamEnded(c actor.Context, err error) {
 }
 
 // drop closes our substream and stops its writer.
-func (s *session) drop() {
+func (s *session) drop(c actor.Context) {
 	s.mark = 0
 	s.writer.stop()
+	s.queue.reclaim()
 	if s.stream != nil {
 		s.detach()
 		s.stream.Close()
 		s.stream = nil
+	}
+	if s.out.Lent() {
+		s.reclaimed(c)
 	}
 }
 
@@ -525,10 +603,14 @@ func (s *session) beginFinish(c actor.Context, m finishSubstreams) {
 	}
 	s.finish = &finishing{conn: m.Conn, reply: m.Reply}
 	s.out.StopWriting()
+	s.reclaim(c)
 	s.goOn(c)
 }
 
 func (s *session) sendFin(c actor.Context) {
+	if s.finish == nil || s.finish.fin {
+		return
+	}
 	s.finish.fin = true
 	stream := s.stream
 	if stream == nil {
@@ -557,6 +639,8 @@ func (s *session) finished(c actor.Context) {
 // end our substream.
 func (s *session) beginDrain(c actor.Context) {
 	s.drain = &sessionDrain{reply: c.Sender()}
+	s.queue.refuse()
+	s.take(c)
 	s.goOn(c)
 }
 
@@ -567,6 +651,7 @@ func (s *session) drainStep(c actor.Context) {
 	case s.finish == nil:
 		s.finish = &finishing{conn: s.conn.ID}
 		s.out.StopWriting()
+		s.reclaim(c)
 		supervisor.After(c, FinishLimit, finTimeout{s.gen})
 		s.sendFin(c)
 	}
@@ -580,7 +665,10 @@ func (s *session) drainDone(c actor.Context) {
 }
 
 // abandon settles all open messages when the session ends for any reason.
-func (s *session) abandon() {
+func (s *session) abandon(self *actor.PID) {
+	for _, m := range s.queue.detach(self) {
+		m.settle(protocol.Outcome{Kind: protocol.InDoubt, Reason: protocol.Closed, Err: ErrClosing})
+	}
 	settleAll(s.out.Close(protocol.Closed, ErrClosing).Settled, &s.told)
 }
 
@@ -591,7 +679,13 @@ func (s *session) checkIdle(c actor.Context) {
 	}
 }
 
-func (s *session) idle() bool { return s.out.Idle() && s.in.idle() && s.drain == nil }
+// open returns how many messages have no outcome yet.
+func (s *session) open() int {
+	n, _ := s.queue.len()
+	return s.out.Len() + n
+}
+
+func (s *session) idle() bool { return s.out.Idle() && s.open() == 0 && s.in.idle() && s.drain == nil }
 
 func (s *session) touched() {
 	if s.idleTime != nil {
@@ -613,7 +707,7 @@ func (s *session) retire(c actor.Context) {
 
 func (s *session) String() string {
 	text := "out " + s.out.State()
-	if n := s.out.Len(); n > 0 {
+	if n := s.open(); n > 0 {
 		text += fmt.Sprintf(", %d open, %d unproven", n, s.out.Unproven())
 	}
 	return text + s.in.String()

@@ -77,4 +77,6 @@ func (n Node) NewConn(ref *ConnRef, session *supervisor.Handover[*mux.Session]) 
 
 // NewSession makes the actor that carries the messages of this protocol from and
 // to one peer.
-func (m *Messaging) NewSession(peer identity.NodeID) actor.Actor { return newSession(m, peer) }
+func (m *Messaging) NewSession(peer identity.NodeID) actor.Actor {
+	return newSession(m, peer, m.accounts.pin(peer))
+}

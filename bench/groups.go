@@ -82,6 +82,11 @@ func groups(flood, attack time.Duration) []harness.Group {
 			}, ifIroh(peers.Iroh("connect", 0))...),
 		},
 		{
+			Name:  "first",
+			About: "the first message after connecting, until it is confirmed",
+			Cases: []harness.Case{product.FirstMessage()},
+		},
+		{
 			Name:  "substream",
 			About: "open a stream, negotiate, one message and its echo, close",
 			Cases: []harness.Case{

@@ -60,6 +60,7 @@ func targets() []harness.Target {
 		// Connections and substreams.
 		ratio("P7", "gamelan/connect+close-8dialers", harness.CPU, 0.5, 0.4, "libp2p/connect+identify+close-8dialers"),
 		ratio("P7", "gamelan/connect+close-8dialers", harness.Rate, 2, 0, "libp2p/connect+identify+close-8dialers"),
+		absolute("first message", "gamelan/first-message", harness.P50, 5*millisecond, 0),
 		ratio("P8", "gamelan/substream+1msg-echo+close", harness.CPU, 0.8, 0.6, "libp2p/newstream+1msg-echo+close"),
 		ratio("P8", "gamelan/substream+1msg-echo+close", harness.P50, 1.0, 0, "libp2p/newstream+1msg-echo+close"),
 

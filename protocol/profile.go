@@ -75,6 +75,12 @@ const (
 	// protocol of a substream: a node refuses one as unsupported.
 	DHTMarker ID = "gamelan/dht/1"
 
+	// TakenMarker in the protocol list of an identity message says that the node accepts
+	// a messaging substream only when its session has taken it, and answers an opener
+	// that asks for this. It is never the protocol of a substream. A node whose list is full
+	// leaves it out.
+	TakenMarker ID = "gamelan/taken/1"
+
 	// PeersID is the protocol of the service by which nodes with the DHT hand out the
 	// peers that they know (spec: dht 9). Calls of it keep the network together; they
 	// say nothing about what a connection is worth to the node.

@@ -26,7 +26,7 @@ func TestWorkerDoesItsJobsInOrderAndEnds(t *testing.T) {
 					}
 					Tell(ctx, job)
 					return nil
-				})
+				}, nil)
 				if !w.Give(1) {
 					t.Error("first job: got refused, want taken")
 				}
@@ -65,9 +65,9 @@ func TestWorkerEndsWithAnErrorAndWithItsActor(t *testing.T) {
 		sys, r := startTree(t, Spec{New: Group(Spec{Name: "x", New: act(func(c actor.Context) {
 			switch m := c.Message().(type) {
 			case *actor.Started:
-				Work(c, "fails", nil, func(context.Context, int) error { return errBoom }).Give(1)
-				Work(c, "panics", nil, func(context.Context, int) error { panic(errBoom) }).Give(1)
-				Work(c, "waits", nil, func(context.Context, int) error { return nil })
+				Work(c, "fails", nil, func(context.Context, int) error { return errBoom }, nil).Give(1)
+				Work(c, "panics", nil, func(context.Context, int) error { panic(errBoom) }, nil).Give(1)
+				Work(c, "waits", nil, func(context.Context, int) error { return nil }, nil)
 			case TaskDone:
 				ends[m.Name] = m.Err
 			}
@@ -84,6 +84,60 @@ func TestWorkerEndsWithAnErrorAndWithItsActor(t *testing.T) {
 		synctest.Wait()
 		if n := r.host.tasks; n != 0 {
 			t.Errorf("got %d tasks after the actor's end, want none", n)
+		}
+	})
+}
+
+// TestWorkerThatIsWoken runs its other function after calls of Wake from elsewhere: once for
+// calls that came before it began, and not after Stop.
+func TestWorkerThatIsWoken(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		var w *Worker[int]
+		var runs int
+		var ends []TaskDone
+		release := make(chan struct{})
+		startTree(t, Spec{New: act(func(c actor.Context) {
+			switch m := c.Message().(type) {
+			case *actor.Started:
+				w = Work(c, "w", nil, func(context.Context, int) error { return nil }, func(_ context.Context, by *Waker) error {
+					if by != w.Waker() {
+						t.Error("got another waker than the worker's")
+					}
+					runs++
+					<-release
+					if runs == 3 {
+						return errBoom
+					}
+					return nil
+				})
+			case TaskDone:
+				ends = append(ends, m)
+			}
+		})}, Options{})
+		synctest.Wait()
+		for range 3 {
+			w.Waker().Wake()
+		}
+		synctest.Wait() // one run is under way
+		for range 3 {
+			w.Waker().Wake()
+		}
+		release <- struct{}{}
+		release <- struct{}{}
+		synctest.Wait()
+		if runs != 2 || len(ends) != 0 {
+			t.Errorf("got %d runs and ends %v, want 2 runs", runs, ends)
+		}
+		close(release)
+		w.Waker().Wake()
+		synctest.Wait()
+		if runs != 3 || len(ends) != 1 || ends[0].Err != errBoom {
+			t.Errorf("got %d runs and ends %v, want the end by the third", runs, ends)
+		}
+		w.Waker().Wake()
+		synctest.Wait()
+		if runs != 3 {
+			t.Error("got a run after the end")
 		}
 	})
 }

@@ -40,7 +40,7 @@ type Effects[T any] struct {
 	Write []Entry[T]
 
 	Dial bool // get a connection; then call Dialled or DialCancelled
-	Open bool // open a messaging substream on it; then call Opened, OpenFailed, OpenReset or ConnectionGone
+	Open bool // open a messaging substream on it; then call Opened (and Accepted), OpenFailed, OpenReset or ConnectionGone
 	Drop bool // close the substream, also one that Opened reported without an Open
 
 	// Prove asks for proof that the peer's multiplexer has read everything

@@ -13,7 +13,7 @@ func opened(o messaging.Options) *messaging.Outbox[int] {
 	box := messaging.NewOutbox[int](o)
 	box.Queued(start, messaging.Entry[int]{ID: 1})
 	box.Dialled(start, 0, nil)
-	box.Opened(start)
+	box.Opened(start, messaging.Assumed)
 	box.Proven(start, box.Wrote(start, 0, nil, false).Prove)
 	return box
 }
@@ -152,7 +152,7 @@ func TestBatches(t *testing.T) {
 			box.Queued(start, messaging.Entry[int]{ID: id, Body: body})
 		}
 		box.Dialled(start, 0, nil)
-		if got := len(box.Opened(start).Write); got != c.want {
+		if got := len(box.Opened(start, messaging.Assumed).Write); got != c.want {
 			t.Errorf("got %d messages of %d bytes in a write, want %d", got, c.size, c.want)
 		}
 	}

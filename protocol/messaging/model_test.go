@@ -30,6 +30,7 @@ func TestModel(t *testing.T) {
 			"withdraw": w.withdraw,
 			"dialled":  w.dialled,
 			"opened":   w.opened,
+			"accepted": w.accepted,
 			"write":    w.write,
 			"prove":    w.prove,
 			"end":      w.end,
@@ -81,6 +82,7 @@ type world struct {
 	conn              bool
 	held              bool
 	openedAt          time.Time
+	answer            messaging.Acceptance
 	provedOn          bool
 	fresh             int
 	notBefore         time.Time // no dial before this time
@@ -126,8 +128,11 @@ func (w *world) apply(f messaging.Effects[int], may func(id int, o protocol.Outc
 	}
 	if f.Prove != 0 {
 		w.marks = append(w.marks, mark{f.Prove, w.streams, slices.Clone(w.sent), f.NotBefore})
-		if want := w.openedAt.Add(100 * time.Millisecond); !w.open || f.NotBefore.Before(want) {
+		if want := w.openedAt.Add(100 * time.Millisecond); !w.open || w.answer == messaging.Assumed && f.NotBefore.Before(want) {
 			w.t.Fatalf("got a proof of substream %d asked from %v, want none before %v", w.streams, f.NotBefore, want)
+		}
+		if w.answer == messaging.Awaited {
+			w.t.Fatalf("got a proof of substream %d asked, want none before its acceptance", w.streams)
 		}
 	}
 	if f.Dial {
@@ -347,10 +352,25 @@ func (w *world) opened(t *rapid.T) {
 		w.streams++
 		w.open, w.held, w.provedOn, w.openedAt, w.sent, w.failures = true, false, false, w.now, nil, 0
 		w.gone = 0
-		w.apply(w.box.Opened(w.now), nil)
+		w.answer = messaging.Acceptance(rapid.IntRange(0, 2).Draw(t, "acceptance"))
+		w.apply(w.box.Opened(w.now, w.answer), nil)
 		if !w.writing && w.box.Len() > 0 {
 			t.Fatalf("got no write on the open substream, want one for %d messages", w.box.Len())
 		}
+	}
+}
+
+// accepted is the peer's acceptance: it asks for the proof of what was written before. Some
+// come when nobody waits for one.
+func (w *world) accepted(t *rapid.T) {
+	asked, want := len(w.marks), 0
+	if w.open && w.answer == messaging.Awaited {
+		w.answer = messaging.Given
+		want = min(1, w.box.Unproven())
+	}
+	w.apply(w.box.Accepted(w.now), nil)
+	if got := len(w.marks) - asked; got != want {
+		t.Fatalf("got %d questions for a proof at the acceptance, want %d", got, want)
 	}
 }
 
@@ -365,8 +385,12 @@ func (w *world) write(t *rapid.T) {
 		w.sent = append(w.sent, w.batch...)
 		asked := len(w.marks)
 		w.apply(w.box.Wrote(w.now, 0, nil, false), nil)
-		if len(w.marks) != asked+1 {
-			t.Fatalf("got no question for a proof after a write, want one")
+		want := 1
+		if w.answer == messaging.Awaited {
+			want = 0
+		}
+		if got := len(w.marks) - asked; got != want {
+			t.Fatalf("got %d questions for a proof after a write, want %d", got, want)
 		}
 		return
 	}
@@ -588,12 +612,14 @@ func (w *world) finish() {
 			case w.opening:
 				w.opening = false
 				w.streams++
-				w.open, w.held, w.openedAt, w.sent = true, false, w.now, nil
-				w.apply(w.box.Opened(w.now), nil)
+				w.open, w.held, w.openedAt, w.answer, w.sent = true, false, w.now, messaging.Awaited, nil
+				w.apply(w.box.Opened(w.now, w.answer), nil)
 			case w.writing:
 				w.writing = false
 				w.sent = append(w.sent, w.batch...)
 				w.apply(w.box.Wrote(w.now, 0, nil, false), nil)
+			case w.open && w.answer == messaging.Awaited:
+				w.accepted(w.t)
 			case w.open && len(w.marks) > 0 && w.marks[len(w.marks)-1].stream == w.streams:
 				m := w.marks[len(w.marks)-1]
 				w.marks = nil
@@ -620,7 +646,7 @@ func (w *world) finish() {
 	}
 	before := len(w.settled)
 	w.noise(w.t)
-	w.apply(w.box.Opened(w.now), nil)
+	w.apply(w.box.Opened(w.now, messaging.Assumed), nil)
 	if len(w.settled) != before {
 		w.t.Fatalf("got messages settled after Close, want none")
 	}

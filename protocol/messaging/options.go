@@ -12,11 +12,17 @@ type Options struct {
 	Resets      int           // opens in a row that the peer may reset on a living connection; 6
 	Redial      time.Duration // wait after a connection that ended before a substream was open, doubling up to BackoffMax; 20 ms
 	Losses      int           // such connections in a row until everything queued fails; 8, after some 5 s
-	FreshProof  time.Duration // no proof within this time of opening; 100 ms (comms 147)
+	FreshProof  time.Duration // no proof within this time of opening, if the acceptance is Assumed; 100 ms (comms 147)
 	BatchBytes  int           // bytes of bodies given to one write, unless one alone is larger; 128 KiB
 	BatchFrames int           // frames given to one write; 1,024
 	Trim        time.Duration // how often memory of past bursts is freed; 1 s
 }
+
+// The defaults of the limits of one write.
+const (
+	BatchBytes  = 128 << 10
+	BatchFrames = 1024
+)
 
 func (o Options) withDefaults() Options {
 	setDefault(&o.MaxBody, 8<<20)
@@ -27,8 +33,8 @@ func (o Options) withDefaults() Options {
 	setDefault(&o.Redial, 20*time.Millisecond)
 	setDefault(&o.Losses, 8)
 	setDefault(&o.FreshProof, 100*time.Millisecond)
-	setDefault(&o.BatchBytes, 128<<10)
-	setDefault(&o.BatchFrames, 1024)
+	setDefault(&o.BatchBytes, BatchBytes)
+	setDefault(&o.BatchFrames, BatchFrames)
 	setDefault(&o.Trim, time.Second)
 	return o
 }

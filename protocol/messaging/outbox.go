@@ -45,9 +45,11 @@ type Outbox[T any] struct {
 
 	// Of the present substream.
 	opened  time.Time
+	answer  Acceptance
 	proved  bool  // a message on it was proven
 	stopped bool  // nothing more is written on it
-	lost    error // it ended while a write was under way; Wrote is still to come
+	lent    bool  // the writer takes messages that the outbox has not seen
+	lost    error // it ended while a write was under way or the substream was lent; Wrote or Reclaimed is still to come
 	noConn  bool  // … together with its connection
 
 	wake time.Time // the earliest Wake that has not come
@@ -75,7 +77,10 @@ func (o *Outbox[T]) Unproven() int { return o.q.written }
 
 // Quiet reports whether nothing is being written and everything written is
 // proven.
-func (o *Outbox[T]) Quiet() bool { return o.q.writing == 0 && o.q.written == 0 }
+func (o *Outbox[T]) Quiet() bool { return !o.busy() && o.q.written == 0 }
+
+// busy reports whether the writer may be writing.
+func (o *Outbox[T]) busy() bool { return o.q.writing > 0 || o.lent }
 
 // Queued adds a message. One above the size limit fails alone.
 func (o *Outbox[T]) Queued(now time.Time, e Entry[T]) (f Effects[T]) {
@@ -171,15 +176,29 @@ func (o *Outbox[T]) DialCancelled(now time.Time) (f Effects[T]) {
 	return f
 }
 
-// Opened reports that the substream is open.
-func (o *Outbox[T]) Opened(now time.Time) (f Effects[T]) {
+// Opened reports that the substream is open, and what is known of its acceptance.
+func (o *Outbox[T]) Opened(now time.Time, answer Acceptance) (f Effects[T]) {
 	o.begin()
 	if o.state == opening {
 		o.state = open
 		o.failures, o.lostConns = 0, 0
-		o.opened, o.proved, o.stopped = now, false, false
+		o.opened, o.answer, o.proved, o.stopped = now, answer, false, false
 	} else {
 		f.Drop = true
+	}
+	o.effects(now, &f)
+	return f
+}
+
+// Accepted reports that the peer has accepted the substream, which was opened with
+// Awaited. What was written already may be proven now.
+func (o *Outbox[T]) Accepted(now time.Time) (f Effects[T]) {
+	o.begin()
+	if o.state == open && o.lost == nil && o.answer == Awaited {
+		o.answer = Given
+		if o.q.written > 0 {
+			o.prove(&f)
+		}
 	}
 	o.effects(now, &f)
 	return f
@@ -272,10 +291,21 @@ func (o *Outbox[T]) Wrote(now time.Time, started int, err error, noConn bool) (f
 	case err != nil:
 		return o.end(now, err, noConn)
 	}
-	f.Prove = o.base + uint64(o.q.written)
-	f.NotBefore = o.opened.Add(o.o.FreshProof)
+	o.prove(&f)
 	o.effects(now, &f)
 	return f
+}
+
+// prove asks for the proof of everything written so far, unless the acceptance is still
+// awaited (comms 147).
+func (o *Outbox[T]) prove(f *Effects[T]) {
+	switch o.answer {
+	case Awaited:
+		return
+	case Assumed:
+		f.NotBefore = o.opened.Add(o.o.FreshProof)
+	}
+	f.Prove = o.base + uint64(o.q.written)
 }
 
 // Proven reports that the peer's multiplexer has read everything up to mark.
@@ -309,10 +339,10 @@ func (o *Outbox[T]) Ended(now time.Time, err error, noConn bool) (f Effects[T]) 
 	if err == nil {
 		err = ErrEnded
 	}
-	if o.q.writing == 0 {
+	if !o.busy() {
 		return o.end(now, err, noConn)
 	}
-	o.lost, o.noConn = err, noConn // Wrote will handle it
+	o.lost, o.noConn = err, noConn // Wrote or Reclaimed will handle it
 	f.Drop = true
 	o.effects(now, &f)
 	return f
@@ -370,7 +400,7 @@ func (o *Outbox[T]) effects(now time.Time, f *Effects[T]) {
 	case o.state == idle && o.q.waiting() > 0:
 		o.state = dialling
 		f.Dial = true
-	case o.state == open && o.q.writing == 0 && !o.stopped:
+	case o.state == open && !o.busy() && !o.stopped:
 		f.Write = o.nextBatch()
 	}
 	f.Settled = o.settled

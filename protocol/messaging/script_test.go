@@ -30,6 +30,8 @@ func TestScripts(t *testing.T) {
 	t.Run("reset", script)
 	// conforms: comms 147
 	t.Run("proof", script)
+	// conforms: comms 147 (a peer that says when its session has the substream)
+	t.Run("accepted", script)
 	// conforms: V 15 (the sender's limit of time: expired or in doubt)
 	t.Run("withdraw", script)
 	// conforms: comms 91
@@ -102,8 +104,17 @@ func (s *scenario) run(t *testing.T, d *datadriven.TestData) string {
 		s.show(s.box.Dialled(s.now, reason(t, d), problem(d)))
 	case "cancelled":
 		s.show(s.box.DialCancelled(s.now))
-	case "opened":
-		s.show(s.box.Opened(s.now))
+	case "opened": // [awaited] [given]
+		answer := messaging.Assumed
+		switch {
+		case d.HasArg("awaited"):
+			answer = messaging.Awaited
+		case d.HasArg("given"):
+			answer = messaging.Given
+		}
+		s.show(s.box.Opened(s.now, answer))
+	case "accepted":
+		s.show(s.box.Accepted(s.now))
 	case "open-failed": // REASON
 		s.show(s.box.OpenFailed(s.now, reason(t, d), problem(d)))
 	case "open-reset":
@@ -161,7 +172,10 @@ func (s *scenario) show(f messaging.Effects[string]) {
 		}
 		s.line("write %s", strings.Join(names, " "))
 	}
-	if f.Prove != 0 {
+	if f.Prove != 0 && f.NotBefore.IsZero() {
+		s.mark = f.Prove
+		s.line("prove %d at once", f.Prove)
+	} else if f.Prove != 0 {
 		s.mark = f.Prove
 		s.line("prove %d from %s", f.Prove, f.NotBefore.Sub(start))
 	}

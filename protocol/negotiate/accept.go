@@ -7,42 +7,63 @@ import (
 	"github.com/gamelan-p2p/gamelan/protocol"
 )
 
-// Accept answers the proposals of the peer that opened the substream and returns the
-// id on which both agree. It answers at most rounds proposals, and at least one.
+// Accept is [Choose] with the acceptance at once, to an opener that waits for one.
+func Accept(rw io.ReadWriter, rounds int, supported func(protocol.ID) bool) (protocol.ID, error) {
+	choice, err := Choose(rw, rounds, supported)
+	if err == nil && choice.Waits {
+		err = choice.Accept(rw)
+	}
+	if err != nil {
+		return "", err
+	}
+	return choice.ID, nil
+}
+
+// Choice is the protocol of a substream that a peer has opened.
+type Choice struct {
+	ID      protocol.ID
+	Waits   bool // the opener writes nothing before the acceptance; see [Open]
+	Listens bool // the opener reads an acceptance, but does not wait for it; see [OpenAsking]
+}
+
+// Accept writes the acceptance. The caller may do so later than [Choose], for instance
+// when the protocol's handler has taken the substream.
+func (c Choice) Accept(w io.Writer) error { return answer(w, 0, c.ID) }
+
+// Choose answers the proposals of the peer that opened the substream until one of them is
+// supported. It does not answer that one: the caller calls [Choice.Accept] if the opener
+// waits. Choose answers at most rounds proposals, and at least one.
 //
 // It fails with [ErrUnsupported] when an optimistic opener names an unknown
 // id, with [ErrTerminated] when the opener gives up or closes its half, and
 // with [ErrTooManyRounds] after the last refusal. The caller then resets the
 // substream; none of these is an offence. For unknown flags it returns a
 // [protocol.Violation] with [protocol.BanLong].
-func Accept(rw io.ReadWriter, rounds int, supported func(protocol.ID) bool) (protocol.ID, error) {
+func Choose(rw io.ReadWriter, rounds int, supported func(protocol.ID) bool) (Choice, error) {
 	for round := 1; ; round++ {
 		flags, id, err := readFrame(rw)
 		switch {
 		case err == io.EOF:
-			return "", fmt.Errorf("%w: %w", ErrTerminated, err)
+			return Choice{}, fmt.Errorf("%w: %w", ErrTerminated, err)
 		case err != nil:
-			return "", fmt.Errorf("negotiate: accept: %w", err)
+			return Choice{}, fmt.Errorf("negotiate: accept: %w", err)
 		case flags&flagOptimistic != 0:
 			if !supported(id) {
-				return "", fmt.Errorf("%w: %v", ErrUnsupported, id)
+				return Choice{}, fmt.Errorf("%w: %v", ErrUnsupported, id)
 			}
-			return id, nil
+			return Choice{ID: id, Listens: flags&flagTerminate == 0}, nil
 		case flags&flagTerminate != 0:
-			return "", ErrTerminated
+			return Choice{}, ErrTerminated
 		case supported(id):
-			if err := answer(rw, 0, id); err != nil {
-				return "", err
-			}
-			return id, nil
+			return Choice{ID: id, Waits: true}, nil
 		case round >= rounds:
 			if err := answer(rw, flagNotSupported|flagTerminate, ""); err != nil {
-				return "", err
+				return Choice{}, err
 			}
-			return "", fmt.Errorf("%w: %d, the last was %v", ErrTooManyRounds, round, id)
+			return Choice{}, fmt.Errorf("%w: %d, the last was %v", ErrTooManyRounds, round, id)
 		}
 		if err := answer(rw, flagNotSupported, ""); err != nil {
-			return "", err
+			return Choice{}, err
 		}
 	}
 }

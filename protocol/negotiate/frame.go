@@ -14,7 +14,7 @@ const MaxID = 255
 // The flags of a frame. A frame without flags is a proposal, or an acceptance that
 // repeats the id.
 const (
-	flagOptimistic   = 0x01 // no answer wanted
+	flagOptimistic   = 0x01 // data follows at once; with flagTerminate no answer is wanted
 	flagTerminate    = 0x02 // the sender gives up
 	flagNotSupported = 0x04 // answer: try another
 	knownFlags       = flagOptimistic | flagTerminate | flagNotSupported

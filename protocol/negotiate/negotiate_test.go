@@ -240,6 +240,56 @@ func TestFramesOfTheSpecification(t *testing.T) {
 	}
 }
 
+// TestChoice: each kind of opener is told apart, and the acceptance comes when the caller
+// writes it, with nothing of the protocol's bytes read.
+//
+// conforms: comms 72, 74, 75
+func TestChoice(t *testing.T) {
+	for name, test := range map[string]struct {
+		open           func(io.ReadWriter) error
+		waits, listens bool
+	}{
+		"proposed":   {func(rw io.ReadWriter) error { _, err := rw.Write([]byte(frameOf(0, string(messaging)))); return err }, true, false},
+		"optimistic": {func(rw io.ReadWriter) error { return negotiate.OpenOptimistic(rw, messaging) }, false, false},
+		"asking":     {func(rw io.ReadWriter) error { return negotiate.OpenAsking(rw, messaging) }, false, true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			opener := &pipe{}
+			if err := test.open(opener); err != nil {
+				t.Fatal(err)
+			}
+			in := strings.NewReader(opener.out.String() + "data")
+			p := &pipe{in: in}
+			got, err := negotiate.Choose(p, 5, only(messaging))
+			if want := (negotiate.Choice{ID: messaging, Waits: test.waits, Listens: test.listens}); got != want || err != nil {
+				t.Errorf("got %+v, %v, want %+v", got, err, want)
+			}
+			if p.writes != 0 || in.Len() != len("data") {
+				t.Errorf("got %d writes and %d bytes left, want none and %d", p.writes, in.Len(), len("data"))
+			}
+			if err := got.Accept(p); err != nil {
+				t.Fatal(err)
+			}
+			want := frameOf(0, string(messaging))
+			if answer := p.out.String(); answer != want || string(negotiate.Acceptance(messaging)) != want {
+				t.Errorf("got the acceptance %q, and %q expected by the opener, want %q", answer, negotiate.Acceptance(messaging), want)
+			}
+		})
+	}
+	if _, err := negotiate.Choose(&pipe{in: strings.NewReader(frameOf(1, "t/other"))}, 5, only(messaging)); !errors.Is(err, negotiate.ErrUnsupported) {
+		t.Errorf("asking for another id: got %v, want %v", err, negotiate.ErrUnsupported)
+	}
+	if err := negotiate.OpenAsking(&pipe{}, ""); !errors.Is(err, protocol.ErrBadID) {
+		t.Errorf("asking for no id: got %v, want %v", err, protocol.ErrBadID)
+	}
+	if _, err := negotiate.Accept(struct {
+		io.Reader
+		io.Writer
+	}{strings.NewReader(frameOf(0, string(messaging))), deaf{}}, 5, only(messaging)); !errors.Is(err, io.ErrClosedPipe) {
+		t.Errorf("an acceptance that cannot be written: got %v, want %v", err, io.ErrClosedPipe)
+	}
+}
+
 // conforms: comms 71
 func TestOnlyTheSameIDIsAccepted(t *testing.T) {
 	ids := []protocol.ID{"a", "b"}

@@ -69,12 +69,24 @@ func AppendOptimistic(dst []byte, id protocol.ID) ([]byte, error) {
 // wait. Use it for an id that the peer has announced; a peer that does not support
 // the id resets the substream.
 func OpenOptimistic(w io.Writer, id protocol.ID) error {
-	frame, err := AppendOptimistic(nil, id)
-	if err != nil {
+	return openWith(w, flagOptimistic|flagTerminate, id)
+}
+
+// OpenAsking is OpenOptimistic and asks for an acceptance, which the caller reads while it
+// writes already: [Acceptance] has its bytes. Use it for a peer that is known to answer;
+// to any other the frame means the same as that of OpenOptimistic.
+func OpenAsking(w io.Writer, id protocol.ID) error { return openWith(w, flagOptimistic, id) }
+
+func openWith(w io.Writer, flags byte, id protocol.ID) error {
+	if err := checkID(id); err != nil {
 		return err
 	}
-	if _, err := w.Write(frame); err != nil {
+	if _, err := w.Write(appendFrame(nil, flags, id)); err != nil {
 		return fmt.Errorf("negotiate: open %v: %w", id, err)
 	}
 	return nil
 }
+
+// Acceptance returns the frame by which a peer accepts the id, which must be one that a
+// frame can carry.
+func Acceptance(id protocol.ID) []byte { return appendFrame(nil, 0, id) }

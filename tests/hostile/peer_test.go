@@ -6,6 +6,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"io"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -73,7 +74,8 @@ type peer struct {
 // have others.
 func secretOf(number int) *identity.Secret { return gamelantest.Secret(1_000_000 + number) }
 
-// message is a correct identity message of the secret.
+// message is a correct identity message of the secret. A peer that lists the marker of
+// this library's nodes has their user agent.
 func message(t testing.TB, secret *identity.Secret, protocols ...protocol.ID) identify.Message {
 	t.Helper()
 	address := ma.StringCast("/memory/60000").Bytes()
@@ -81,7 +83,11 @@ func message(t testing.TB, secret *identity.Secret, protocols ...protocol.ID) id
 	if err != nil {
 		t.Fatal(err)
 	}
-	return identify.Message{Claim: claim, Protocols: protocols, UserAgent: "hostile"}
+	agent := "hostile"
+	if slices.Contains(protocols, protocol.TakenMarker) {
+		agent = "gamelan/hostile"
+	}
+	return identify.Message{Claim: claim, Protocols: protocols, UserAgent: agent}
 }
 
 // identityFrame is m as the exchange carries it.

@@ -7,6 +7,7 @@ import (
 	"io"
 	"math/rand/v2"
 	"net"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -763,6 +764,9 @@ func TestRegistrationLimits(t *testing.T) {
 		p := connect(t, n.net.Transport(), n.Addr, secretOf(1)) // it checks what we say
 		if got := len(p.says.Protocols); got != 20 {
 			t.Errorf("got %d protocols in our identity message, want 20", got)
+		}
+		if slices.Contains(p.says.Protocols, protocol.TakenMarker) {
+			t.Errorf("got the marker in a full list %q, want the protocols alone", p.says.Protocols)
 		}
 	})
 	t.Run("at the start", func(t *testing.T) {

@@ -1,0 +1,197 @@
+package actors
+
+import (
+	"math/rand/v2"
+	"runtime"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/asynkron/protoactor-go/actor"
+)
+
+// signal is a waker that a test can wait for.
+type signal chan struct{}
+
+func (s signal) Wake() {
+	select {
+	case s <- struct{}{}:
+	default:
+	}
+}
+
+// TestSendQueue has many goroutines add messages while sessions come and go that take them
+// themselves, or lend the substream to a writer and take it back. Nobody looks at the queue
+// without having been told, as in the node. Every message must be taken once, and those of
+// one goroutine in their order.
+func TestSendQueue(t *testing.T) {
+	for round := range uint64(300) {
+		sendQueueRound(t, rand.New(rand.NewPCG(round, 2)))
+	}
+}
+
+func sendQueueRound(t *testing.T, random *rand.Rand) {
+	const senders, each = 4, 60
+	var (
+		q    sendQueue
+		got  [senders][]uint64
+		all  sync.WaitGroup
+		told = make(chan struct{}, 1) // the session's mailbox, or that of the protocol's actor
+		tell = func() {
+			select {
+			case told <- struct{}{}:
+			default:
+			}
+		}
+		session = actor.NewPID("here", "session")
+		count   int
+	)
+	for s := range senders {
+		all.Go(func() {
+			for i := range each {
+				m := &Enqueue{id: uint64(i)<<8 | uint64(s), done: nil, unique: true}
+				switch how, pid := q.push(m); {
+				case how == pushRefused, how == pushGone:
+					t.Errorf("got %d for a message, want it added", how)
+				case how == pushedFirst && pid != session:
+					t.Errorf("got %v to tell, want the session", pid)
+				case how == pushedFirst, how == pushedAlone:
+					tell()
+				}
+				if i%16 == 0 {
+					runtime.Gosched()
+				}
+			}
+		})
+	}
+	taken := func(m *Enqueue) {
+		s := m.id & 0xff
+		got[s] = append(got[s], m.id>>8)
+		count++
+	}
+	take := func() {
+		for m := q.next(); m != nil; m = q.next() {
+			taken(m)
+		}
+	}
+	deadline := time.After(20 * time.Second)
+	for count < senders*each {
+		q.attach(session)
+		take()
+		for range random.IntN(4) {
+			if count == senders*each {
+				break
+			}
+			select {
+			case <-told:
+			case <-deadline:
+				t.Fatalf("got %d messages and nobody told of the rest, want %d", count, senders*each)
+			}
+			if random.IntN(2) > 0 {
+				take()
+				continue
+			}
+			wake := make(signal, 1)
+			q.lend(wake)
+			for range random.IntN(20) {
+				if count == senders*each {
+					break
+				}
+				select {
+				case <-wake:
+				case <-deadline:
+					t.Fatalf("got a writer that nobody wakes with %d messages taken, want %d", count, senders*each)
+				}
+				for b := q.take(wake); len(b) > 0; b = q.take(wake) {
+					for _, e := range b {
+						taken(e.Tag)
+					}
+					q.known(b)
+				}
+			}
+			q.reclaim()
+			if b := q.take(wake); len(b) > 0 {
+				t.Fatalf("got %d messages for a writer after the end of its time, want none", len(b))
+			}
+			take()
+		}
+		if rest := q.detach(session); len(rest) > 0 {
+			t.Fatalf("got %d messages unreported, want none", len(rest))
+		}
+		if n, _ := q.len(); n > 0 || count == senders*each { // messengers looks when a session has ended
+			continue
+		}
+		select {
+		case <-told:
+		case <-deadline:
+			t.Fatalf("got %d messages and nobody told of the rest, want %d", count, senders*each)
+		}
+	}
+	all.Wait()
+	for s := range got {
+		for i, id := range got[s] {
+			if id != uint64(i) {
+				t.Fatalf("got message %d of sender %d in place %d, want the order", id, s, i)
+			}
+		}
+	}
+}
+
+// TestSendQueueWithdraws takes messages out of the queue, tells those that the writer has,
+// and refuses after the end.
+func TestSendQueueWithdraws(t *testing.T) {
+	var q sendQueue
+	session := actor.NewPID("here", "session")
+	q.attach(session)
+	if m := q.next(); m != nil {
+		t.Errorf("got message %d of an empty queue", m.id)
+	}
+	wake := make(signal, 1)
+	q.lend(wake)
+	for id := range uint64(2) {
+		q.push(&Enqueue{id: id + 1, unique: true})
+	}
+	b := q.take(wake)
+	if len(b) != 2 {
+		t.Fatalf("got %d messages taken, want 2", len(b))
+	}
+	q.push(&Enqueue{id: 3, unique: true})
+	q.push(&Enqueue{id: 4, unique: true})
+	if m, taken := q.withdraw(3); m == nil || m.id != 3 || taken {
+		t.Errorf("got %v, %v, want message 3 out of the queue", m, taken)
+	}
+	if m, taken := q.withdraw(2); m == nil || m.id != 2 || !taken {
+		t.Errorf("got %v, %v, want message 2 with the writer", m, taken)
+	}
+	if m, _ := q.withdraw(3); m != nil {
+		t.Error("got message 3 again")
+	}
+	if n, taken := q.len(); n != 3 || taken != 2 {
+		t.Errorf("got %d messages, %d taken, want 3 and 2", n, taken)
+	}
+	if q.rest() {
+		t.Error("got a rest of a writer with work")
+	}
+	q.refuse()
+	if how, _ := q.push(new(Enqueue)); how != pushRefused {
+		t.Errorf("got %d, want a refusal", how)
+	}
+	if q.leave() {
+		t.Error("got a queue left that has a session")
+	}
+	if rest := q.detach(session); len(rest) != 2 || rest[0].id != 1 {
+		t.Errorf("got %d unreported messages, want those that the writer has", len(rest))
+	}
+	if q.leave() {
+		t.Error("got a queue left that has a message")
+	}
+	if m := q.next(); m == nil || m.id != 4 {
+		t.Errorf("got %v, want message 4", m)
+	}
+	if !q.leave() {
+		t.Error("got an empty queue kept")
+	}
+	if how, _ := q.push(new(Enqueue)); how != pushGone {
+		t.Errorf("got %d, want that it is another queue", how)
+	}
+}

@@ -1,0 +1,84 @@
+package messaging
+
+import (
+	"time"
+
+	"github.com/gamelan-p2p/gamelan/protocol"
+)
+
+// A substream on which everything queued is written can be lent to its writer. The writer
+// then takes new messages from a queue of its own, and the outbox learns of each after it
+// was written, with WroteLent. Nothing may be given to Queued meanwhile: it would be
+// overtaken.
+
+// Lend lends the open substream to the writer and reports whether it did. It does not if
+// messages wait in the outbox, or if nothing more is written on this substream.
+func (o *Outbox[T]) Lend() bool {
+	if o.state != open || o.stopped || o.lost != nil || o.busy() || o.q.waiting() > 0 {
+		return false
+	}
+	o.lent = true
+	return true
+}
+
+// Lent reports whether the substream is lent.
+func (o *Outbox[T]) Lent() bool { return o.lent }
+
+// WroteLent reports the end of a write of messages that the writer has taken itself, in the
+// order in which it took them. Started and err mean what they mean for Wrote. After an error
+// the writer takes no more, and the substream is dropped. Messages that were not started
+// wait in the outbox for the next one; the caller has to take the substream back before it
+// queues others.
+func (o *Outbox[T]) WroteLent(now time.Time, entries []Entry[T], started int, err error, noConn bool) (f Effects[T]) {
+	o.begin()
+	if !o.lent || len(entries) == 0 {
+		o.effects(now, &f)
+		return f
+	}
+	if err == nil {
+		started = len(entries)
+	}
+	for i, e := range entries {
+		o.q.push(e)
+		if i < started {
+			o.q.written++
+		}
+	}
+	o.unsettled += len(entries)
+	o.peak = max(o.peak, o.q.len())
+	switch {
+	case err != nil && o.lost == nil:
+		o.lost, o.noConn = err, noConn
+		f.Drop = true
+	case o.lost == nil:
+		o.prove(&f)
+	}
+	o.effects(now, &f)
+	return f
+}
+
+// Reclaimed reports that the writer takes no more messages and that WroteLent was called for
+// all it has taken.
+func (o *Outbox[T]) Reclaimed(now time.Time) (f Effects[T]) {
+	o.begin()
+	if !o.lent {
+		o.effects(now, &f)
+		return f
+	}
+	o.lent = false
+	if o.lost != nil {
+		return o.end(now, o.lost, o.noConn)
+	}
+	o.effects(now, &f)
+	return f
+}
+
+// ExpiredOutcome returns how the send of a message ends that the outbox has not seen and
+// whose sender no longer waits. Taken says that the writer has taken the message.
+func (o *Outbox[T]) ExpiredOutcome(taken bool) protocol.Outcome {
+	reason, err := o.expired()
+	if taken {
+		return inDoubt(reason, err)
+	}
+	return failed(reason, err)
+}
