@@ -48,7 +48,7 @@ func TestScripts(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			r := &run{}
 			r.reset(t, Options{Overlay: kad.Seed}, 0)
-			datadriven.RunTest(t, "testdata/"+name+".txt", r.run)
+			script.Run(t, name, r.run)
 		})
 	}
 }
@@ -83,34 +83,15 @@ func (r *run) reset(t *testing.T, o Options, maxValue int) {
 	r.m.SetOwn(script.Contact(t, self+"@30.0.0.9").Addresses)
 }
 
-var verbs = map[string]kad.Verb{
-	"ping": kad.Ping, "find-node": kad.FindNode, "find-value": kad.FindValue, "store": kad.Store,
-	"pong": kad.Pong, "nodes": kad.Nodes, "value": kad.Value, "reply": kad.Reply,
-}
-
 func (r *run) run(t *testing.T, d *datadriven.TestData) string {
-	arg := func(key, or string) string {
-		for _, a := range d.CmdArgs { // of several the first
-			if a.Key == key && len(a.Vals) == 1 {
-				return a.Vals[0]
-			}
-		}
-		return or
-	}
+	arg := func(key, or string) string { return script.Text(d, key, or) }
 	number := func(text string) (n int) {
 		if _, err := fmt.Sscan(text, &n); err != nil {
 			t.Fatal(err)
 		}
 		return n
 	}
-	list := func() (contacts []kad.Contact) {
-		for _, a := range d.CmdArgs {
-			if a.Key == "list" {
-				contacts = script.Contacts(t, a.Vals)
-			}
-		}
-		return contacts
-	}
+	list := func() []kad.Contact { return script.Listed(t, d, "list") }
 	record := func(key kad.Key) *kad.Record {
 		if n := number(arg("value", "-1")); n >= 0 {
 			return &kad.Record{Kind: kad.Opaque, Key: key, Value: make([]byte, n)}
@@ -127,7 +108,7 @@ func (r *run) run(t *testing.T, d *datadriven.TestData) string {
 		return "ready"
 	case "receive":
 		from := script.Contact(t, arg("from", "A"))
-		m := kad.Message{Verb: verbs[d.CmdArgs[0].Key], Sender: from.ID, Target: script.ID(t, arg("target", "T")), Contacts: list()}
+		m := kad.Message{Verb: script.Verb(t, d.CmdArgs[0].Key), Sender: from.ID, Target: script.ID(t, arg("target", "T")), Contacts: list()}
 		m.Record = record(m.Target)
 		if id := arg("id", "none"); id != "none" {
 			m.ID = r.ids[number(id)-1]
@@ -159,7 +140,7 @@ func (r *run) run(t *testing.T, d *datadriven.TestData) string {
 		}))
 	case "ask":
 		to := script.Contact(t, arg("to", "A"))
-		m := kad.Message{Verb: verbs[d.CmdArgs[1].Key], Target: script.ID(t, arg("target", "T"))}
+		m := kad.Message{Verb: script.Verb(t, d.CmdArgs[1].Key), Target: script.ID(t, arg("target", "T"))}
 		m.Record = record(m.Target)
 		e := &Ask{Ref: rpc.Ref(number(d.CmdArgs[0].Key)), To: to.Addresses[0], Contact: to.ID, Message: m, RTT: rpc.RTT{Smoothed: script.Duration(t, arg("rtt", "0s"))}, Dial: d.HasArg("dial")}
 		if d.HasArg("anybody") {

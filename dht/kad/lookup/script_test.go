@@ -41,7 +41,7 @@ func TestScripts(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			s := &run{Clock: script.NewClock()}
 			s.reset(Options{K: 3, Alpha: 2})
-			datadriven.RunTest(t, "testdata/"+name+".txt", s.run)
+			script.Run(t, name, s.run)
 		})
 	}
 }
@@ -71,10 +71,8 @@ func (r *run) run(t *testing.T, d *datadriven.TestData) string {
 		} else if d.HasArg("newest") {
 			o.Mode = ForNewest
 		}
-		var names []string
-		d.MaybeScanArgs(t, "exclude", &names)
-		for _, name := range names {
-			o.Exclude = append(o.Exclude, script.ID(t, name))
+		for _, c := range script.Listed(t, d, "exclude") {
+			o.Exclude = append(o.Exclude, c.ID)
 		}
 		var unusable, bad string
 		d.MaybeScanArgs(t, "unusable", &unusable)
@@ -101,9 +99,7 @@ func (r *run) run(t *testing.T, d *datadriven.TestData) string {
 		return r.step(Start{script.Contacts(t, texts)})
 	case "answered":
 		e := Answered{Peer: peer(), Forged: d.HasArg("forged"), Took: r.Now.Sub(r.Begin)}
-		var texts []string
-		d.MaybeScanArgs(t, "contacts", &texts)
-		e.Contacts = script.Contacts(t, texts)
+		e.Contacts = script.Listed(t, d, "contacts")
 		var seq uint64
 		if d.MaybeScanArgs(t, "seq", &seq); seq > 0 {
 			e.Record = &kad.Record{Seq: seq}

@@ -28,7 +28,7 @@ func TestScripts(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := &run{}
-			datadriven.RunTest(t, "testdata/"+name+".txt", s.run)
+			script.Run(t, name, s.run)
 		})
 	}
 }
@@ -47,9 +47,7 @@ func (r *run) run(t *testing.T, d *datadriven.TestData) string {
 		d.MaybeScanArgs(t, "k", &o.K)
 		d.MaybeScanArgs(t, "alpha", &o.Alpha)
 		d.MaybeScanArgs(t, "quorum", &o.Quorum)
-		var names []string
-		d.MaybeScanArgs(t, "at", &names)
-		r.p = New(script.ID(t, "KEY"), script.Contacts(t, names), o)
+		r.p = New(script.ID(t, "KEY"), script.Listed(t, d, "at"), o)
 		return r.step(Start{})
 	case "stored":
 		e := Replied{Peer: peer()}

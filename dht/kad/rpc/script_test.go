@@ -29,7 +29,7 @@ func TestScripts(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := newRun()
-			datadriven.RunTest(t, "testdata/"+name+".txt", s.run)
+			script.Run(t, name, s.run)
 		})
 	}
 }
@@ -53,16 +53,8 @@ func (r *run) reset(o Options) {
 	r.Clock = script.NewClock()
 }
 
-var verbs = map[string]kad.Verb{
-	"ping": kad.Ping, "find-node": kad.FindNode, "find-value": kad.FindValue, "store": kad.Store,
-	"pong": kad.Pong, "nodes": kad.Nodes, "value": kad.Value, "reply": kad.Reply,
-}
-
 func (r *run) run(t *testing.T, d *datadriven.TestData) string {
-	arg := func(key, or string) string {
-		d.MaybeScanArgs(t, key, &or)
-		return or
-	}
+	arg := func(key, or string) string { return script.Text(d, key, or) }
 	ref := func() (n Ref) {
 		if _, err := fmt.Sscan(d.CmdArgs[0].Key, &n); err != nil {
 			t.Fatal(err)
@@ -80,7 +72,7 @@ func (r *run) run(t *testing.T, d *datadriven.TestData) string {
 	case "ask":
 		to := script.Contact(t, arg("to", "A"))
 		e := Ask{
-			Ref: ref(), Verb: verbs[arg("verb", "find-node")], To: to.Addresses[0], Peer: to.ID,
+			Ref: ref(), Verb: script.Verb(t, arg("verb", "find-node")), To: to.Addresses[0], Peer: to.ID,
 			Soft: script.Duration(t, arg("soft", "200ms")), Hard: script.Duration(t, arg("hard", "1s")), Resend: d.HasArg("resend"),
 		}
 		if d.HasArg("anybody") {
@@ -89,7 +81,7 @@ func (r *run) run(t *testing.T, d *datadriven.TestData) string {
 		return r.step(e)
 	case "answer":
 		from := script.Contact(t, arg("from", "A"))
-		e := Answer{From: from.Addresses[0], Peer: from.ID, Verb: verbs[arg("verb", "reply")]}
+		e := Answer{From: from.Addresses[0], Peer: from.ID, Verb: script.Verb(t, arg("verb", "reply"))}
 		if arg("id", "") != "none" {
 			e.ID = r.ids[ref()]
 		}

@@ -34,8 +34,23 @@ type packet struct {
 	msg     kad.Message
 	size    int
 	request bool
-	upkeep  bool // no measurement caused it
+	cause   cause
 }
+
+// cause is what a request is sent for.
+type cause uint8
+
+const (
+	measured   cause = iota // or published: not counted
+	liveness                // probes of contacts of the table
+	candidates              // probes of nodes that have asked something
+	former                  // probes of former contacts and of addresses to enter by
+	ownLookup               // lookups of the own id
+	rangeLookup
+	replication // lookups of the holders of a record
+	storing     // of a record at them
+	causes
+)
 
 // heap of events, the first one at the top.
 type heap []event

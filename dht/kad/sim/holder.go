@@ -61,8 +61,8 @@ func (h *holder) replicate(key kad.Key) {
 		n.do(n.upkeep.Step(now, upkeep.Dropped{Key: key}))
 		return
 	}
-	n.search(key, lookup.ForNodes, true, func(r lookup.Result) {
-		n.storeAt(x.Record, x.Life-r.Took, r.Nearest, true, func(put.Report, error) {
+	n.search(key, lookup.ForNodes, replication, func(r lookup.Result) {
+		n.storeAt(x.Record, x.Life-r.Took, r.Nearest, storing, func(put.Report, error) {
 			now := n.net.time()
 			if n.table.View().Nearer(now, key, store.NotCloseAt) >= store.NotCloseAt {
 				h.held.Demote(key)
@@ -83,8 +83,8 @@ func (h *holder) own(r *kad.Record, ended func(put.Report)) {
 // publish stores a record of this node at the nodes nearest to its key.
 func (h *holder) publish(key kad.Key) {
 	n, x := h.n, h.owned[key]
-	n.search(key, lookup.ForNodes, false, func(r lookup.Result) {
-		n.storeAt(x.record, store.MaxLife, append(r.Nearest, r.Further...), false, func(p put.Report, err error) {
+	n.search(key, lookup.ForNodes, measured, func(r lookup.Result) {
+		n.storeAt(x.record, store.MaxLife, append(r.Nearest, r.Further...), measured, func(p put.Report, err error) {
 			if x.ended != nil {
 				x.ended(p)
 				x.ended = nil
@@ -108,5 +108,5 @@ func (h *holder) cache(r lookup.Result) {
 	}
 	h.n.ask(*r.Lacking, kad.Message{
 		Verb: kad.Store, Record: r.Record, Cached: true, TTL: store.CachedLife(store.MaxLife, between),
-	}, false, nil, nil)
+	}, measured, nil, nil)
 }

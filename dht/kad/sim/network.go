@@ -27,12 +27,17 @@ type network struct {
 	drop  float64
 	cut   bool
 	traffic
+
+	told, end time.Duration
+	progress  func(at, end time.Duration, messages int64) // each minute of the model; nil: nobody is told
 }
 
 // traffic is what was sent, answers included.
 type traffic struct {
 	messages, bytes    int64 // all
-	requests, upkeepBy int64 // requests, and those of them that no measurement caused
+	requests, upkeepBy int64
+	caused             [causes]int64 // the requests, resends included
+	resent             int64         // requests sent again that no measurement caused
 	upkeepBytes        int64
 }
 
@@ -52,6 +57,10 @@ func (w *network) run(until time.Duration) {
 	for len(w.heap) > 0 && w.heap[0].at <= until {
 		e := w.heap.pop()
 		w.now = e.at
+		if w.progress != nil && w.now >= w.told+time.Minute {
+			w.told = w.now
+			w.progress(w.now, w.end, w.messages)
+		}
 		switch {
 		case e.timer == calls:
 			e.do()
@@ -112,17 +121,18 @@ func (w *network) some(want, place int) (list []kad.Address) {
 func (w *network) apart(a, b int) bool { return w.cut && a%2 != b%2 }
 
 // send carries a message to an address. It is lost if nobody is there.
-func (w *network) send(from *node, to kad.Address, msg kad.Message, request, upkeep bool) {
+func (w *network) send(from *node, to kad.Address, msg kad.Message, request bool, why cause, copied int) {
 	size := sizeOf(&msg)
 	w.messages++
 	w.bytes += int64(size)
 	if request {
 		w.requests++
-		if upkeep {
-			w.upkeepBy++
+		w.caused[why]++
+		if copied > 0 && why != measured {
+			w.resent++
 		}
 	}
-	if upkeep {
+	if why != measured {
 		w.upkeepBytes += int64(size)
 	}
 	lost := w.rand.Float64() < w.drop
@@ -130,7 +140,7 @@ func (w *network) send(from *node, to kad.Address, msg kad.Message, request, upk
 	if x == nil || x.gone || lost || w.apart(from.place, x.place) {
 		return
 	}
-	w.plan(w.now+w.delay(from, x), event{node: x, timer: arrives, pkt: &packet{from, msg, size, request, upkeep}})
+	w.plan(w.now+w.delay(from, x), event{node: x, timer: arrives, pkt: &packet{from, msg, size, request, why}})
 }
 
 // delay returns the time of one way between two nodes. It is the same for a pair, but for

@@ -40,7 +40,7 @@ type node struct {
 type op struct {
 	contact   kad.Contact
 	msg       kad.Message
-	upkeep    bool // no measurement caused it
+	cause     cause
 	candidate bool
 	ended     func(answer *kad.Message, took time.Duration)
 	slow      func()
@@ -107,11 +107,11 @@ func (n *node) carryOut(effect any) {
 	case func():
 		e()
 	case table.Probe:
-		verb := kad.Ping
+		verb, why := kad.Ping, liveness
 		if e.Candidate {
-			verb = kad.FindNode
+			verb, why = kad.FindNode, candidates
 		}
-		n.ops[n.ask(e.Contact, kad.Message{Verb: verb, Target: n.id}, true, nil, nil)].candidate = e.Candidate
+		n.ops[n.ask(e.Contact, kad.Message{Verb: verb, Target: n.id}, why, nil, nil)].candidate = e.Candidate
 	case table.Added:
 		n.do(n.upkeep.Step(now, upkeep.Added{Contact: e.Contact}))
 	case table.Removed:
@@ -123,7 +123,7 @@ func (n *node) carryOut(effect any) {
 		x := n.ops[e.Ref]
 		msg := x.msg
 		msg.ID, msg.Timeout = e.ID, e.Left
-		n.net.send(n, e.To, msg, true, x.upkeep)
+		n.net.send(n, e.To, msg, true, x.cause, e.Copy)
 	case rpc.Slow:
 		if x := n.ops[e.Ref]; x.slow != nil {
 			x.slow()
@@ -141,11 +141,15 @@ func (n *node) carryOut(effect any) {
 		n.wake(rpcDue, e.At)
 
 	case upkeep.Probe:
-		n.ask(e.Contact, kad.Message{Verb: kad.FindNode, Target: n.id}, true, func(m *kad.Message, _ time.Duration) {
+		n.ask(e.Contact, kad.Message{Verb: kad.FindNode, Target: n.id}, former, func(m *kad.Message, _ time.Duration) {
 			n.do(n.upkeep.Step(n.net.time(), upkeep.Probed{Contact: e.Contact, Answered: m != nil}))
 		}, nil)
 	case upkeep.Lookup:
-		n.search(e.Target, lookup.ForNodes, true, nil)
+		why := rangeLookup
+		if e.Why == upkeep.ForSelf {
+			why = ownLookup
+		}
+		n.search(e.Target, lookup.ForNodes, why, nil)
 	case upkeep.Joined:
 		n.do(n.table.Step(now, table.Joined{}))
 	case upkeep.Churn:
@@ -180,10 +184,10 @@ func (n *node) due(t timer) {
 }
 
 // ask sends a request. ended gets the answer, or nil.
-func (n *node) ask(c kad.Contact, msg kad.Message, upkeep bool, ended func(*kad.Message, time.Duration), slow func()) rpc.Ref {
+func (n *node) ask(c kad.Contact, msg kad.Message, why cause, ended func(*kad.Message, time.Duration), slow func()) rpc.Ref {
 	n.last++
 	msg.ReadOnly = n.client
-	n.ops[n.last] = &op{contact: c, msg: msg, upkeep: upkeep, ended: ended, slow: slow}
+	n.ops[n.last] = &op{contact: c, msg: msg, cause: why, ended: ended, slow: slow}
 	var rtt rpc.RTT
 	if e := n.table.View().Find(c.ID); e != nil {
 		rtt = e.RTT
@@ -252,7 +256,7 @@ func (n *node) serve(p *packet) {
 			answer.Contacts = n.table.View().Given(now, m.Record.Key, n.net.c.K, p.from.id)
 		}
 	}
-	n.net.send(n, p.from.addr, answer, false, p.upkeep)
+	n.net.send(n, p.from.addr, answer, false, p.cause, 0)
 	n.do(n.table.Step(now, table.Asked{Contact: p.from.contact(), ReadOnly: m.ReadOnly}))
 	if !m.ReadOnly {
 		n.do(n.upkeep.Step(now, upkeep.Asked{Contact: p.from.contact()}))
@@ -276,7 +280,7 @@ func (n *node) collude(m *kad.Message, answer *kad.Message) {
 }
 
 // search runs a lookup. ended gets its result.
-func (n *node) search(target kad.ID, mode lookup.Mode, background bool, ended func(lookup.Result)) {
+func (n *node) search(target kad.ID, mode lookup.Mode, why cause, ended func(lookup.Result)) {
 	l := lookup.New(target, lookup.Options{Mode: mode, K: n.net.c.K, Alpha: n.net.c.Alpha, Exclude: []kad.ID{n.id}})
 	verb := kad.FindNode
 	if mode != lookup.ForNodes {
@@ -289,7 +293,7 @@ func (n *node) search(target kad.ID, mode lookup.Mode, background bool, ended fu
 			case lookup.Ask:
 				id := f.Contact.ID
 				n.queue = append(n.queue, func() {
-					n.ask(f.Contact, kad.Message{Verb: verb, Target: target}, background, func(m *kad.Message, took time.Duration) {
+					n.ask(f.Contact, kad.Message{Verb: verb, Target: target}, why, func(m *kad.Message, took time.Duration) {
 						if m == nil {
 							step(lookup.Lost{Peer: id})
 							return
@@ -322,7 +326,7 @@ func (n *node) search(target kad.ID, mode lookup.Mode, background bool, ended fu
 }
 
 // storeAt stores a record at contacts. ended gets the report.
-func (n *node) storeAt(r *kad.Record, ttl time.Duration, contacts []kad.Contact, background bool, ended func(put.Report, error)) {
+func (n *node) storeAt(r *kad.Record, ttl time.Duration, contacts []kad.Contact, why cause, ended func(put.Report, error)) {
 	p := put.New(r.Key, contacts, put.Options{K: n.net.c.K, Alpha: n.net.c.Alpha})
 	var step func(put.Event)
 	step = func(e put.Event) {
@@ -331,7 +335,7 @@ func (n *node) storeAt(r *kad.Record, ttl time.Duration, contacts []kad.Contact,
 			case put.Store:
 				id := f.Contact.ID
 				n.queue = append(n.queue, func() {
-					n.ask(f.Contact, kad.Message{Verb: kad.Store, Record: r, TTL: ttl}, background, func(m *kad.Message, _ time.Duration) {
+					n.ask(f.Contact, kad.Message{Verb: kad.Store, Record: r, TTL: ttl}, why, func(m *kad.Message, _ time.Duration) {
 						if m == nil {
 							step(put.Lost{Peer: id})
 							return

@@ -36,10 +36,23 @@ type Result struct {
 	// included; UpkeepBytes also counts answers.
 	Upkeep      float64 `json:"upkeep"`
 	UpkeepBytes float64 `json:"upkeep_bytes"`
+	Causes      Causes  `json:"causes"`   // what the requests of Upkeep are for
 	Contacts    float64 `json:"contacts"` // mean of the tables at the end
 	Dead        float64 `json:"dead"`     // part of them that has left
 	Messages    int64   `json:"messages"` // all, answers included
 	Events      uint64  `json:"events"`
+}
+
+// Causes is the requests of [Result.Upkeep] by what they are for; together they are all.
+type Causes struct {
+	Liveness     float64 `json:"liveness"`      // of contacts in the table
+	Candidates   float64 `json:"candidates"`    // nodes that have asked something and may enter the table
+	Former       float64 `json:"former"`        // former contacts and addresses to enter by
+	OwnLookups   float64 `json:"own_lookups"`   // of the own id
+	RangeLookups float64 `json:"range_lookups"` // of the ranges of buckets
+	Replication  float64 `json:"replication"`   // lookups before a record is stored again
+	Stores       float64 `json:"stores"`        // of records again
+	Resends      float64 `json:"resends"`       // those of all of them that were sent before
 }
 
 // Spread is how long something took.
@@ -61,18 +74,25 @@ func spread(took []time.Duration) (s Spread) {
 }
 
 // Run runs a simulation.
-func Run(c Config) Result {
+func Run(c Config) Result { return simulate(c, nil) }
+
+// simulate runs a simulation and tells how far it is.
+func simulate(c Config, progress func(at, end time.Duration, messages int64)) Result {
 	c = c.withDefaults()
 	w := &network{
 		c: c, rand: rand.New(rand.NewPCG(c.Seed, 1)), at: make(map[kad.Address]*node),
 		nodes: make([]*node, c.Nodes), drop: 1 - math.Sqrt(1-c.Loss),
+		progress: progress, end: c.Settle + c.Age + c.Measure + 2*time.Minute,
+	}
+	if c.Cut > 0 {
+		w.end += c.Cut + c.Heal + time.Minute - c.Age
 	}
 	for i := range w.nodes {
 		w.after(time.Duration(i)*c.Settle/2/time.Duration(c.Nodes), func() { w.newNode(i, w.some(3, i)) })
 	}
 	w.run(c.Settle)
 
-	m := &measurement{w: w}
+	m := &measurement{w: w, published: make(map[kad.Key]bool)}
 	m.publish(c.Records, 0)
 	w.run(w.now + time.Minute)
 	first := 0
@@ -95,7 +115,21 @@ func Run(c Config) Result {
 	after, took := w.traffic, (w.now-from).Seconds()*float64(c.Nodes)
 	w.run(w.now + time.Minute) // what is under way
 	r := m.result()
-	r.Upkeep = round(float64(after.upkeepBy-before.upkeepBy) / took)
+	each := func(after, before int64) float64 { return round(float64(after-before) / took) }
+	for i := measured + 1; i < causes; i++ {
+		after.upkeepBy, before.upkeepBy = after.upkeepBy+after.caused[i], before.upkeepBy+before.caused[i]
+	}
+	r.Upkeep = each(after.upkeepBy, before.upkeepBy)
+	r.Causes = Causes{
+		Liveness:     each(after.caused[liveness], before.caused[liveness]),
+		Candidates:   each(after.caused[candidates], before.caused[candidates]),
+		Former:       each(after.caused[former], before.caused[former]),
+		OwnLookups:   each(after.caused[ownLookup], before.caused[ownLookup]),
+		RangeLookups: each(after.caused[rangeLookup], before.caused[rangeLookup]),
+		Replication:  each(after.caused[replication], before.caused[replication]),
+		Stores:       each(after.caused[storing], before.caused[storing]),
+		Resends:      each(after.resent, before.resent),
+	}
 	r.UpkeepBytes = round(float64(after.upkeepBytes-before.upkeepBytes) / took)
 	return r
 }
@@ -104,6 +138,7 @@ func Run(c Config) Result {
 type measurement struct {
 	w                        *network
 	keys                     []kad.Key
+	published                map[kad.Key]bool // keys whose put has ended
 	gets, found, hops, asked int
 	getTook                  []time.Duration
 	searches, searchAsked    int
@@ -144,6 +179,7 @@ func (m *measurement) put(r *kad.Record) {
 	n, begun := m.asker(), m.w.now
 	n.store.own(r, func(p put.Report) {
 		m.puts++
+		m.published[r.Key] = true
 		m.holders += p.Accepted
 		if p.Accepted >= (m.w.c.K+1)/2 {
 			m.accepted++
@@ -155,6 +191,12 @@ func (m *measurement) put(r *kad.Record) {
 
 func (m *measurement) get(record int) {
 	n := m.asker()
+	for range m.keys {
+		if m.published[m.keys[record]] {
+			break
+		}
+		record = (record + 1) % len(m.keys) // its publisher left before the put had ended
+	}
 	key := m.keys[record]
 	m.gets++
 	if n.store.read(key) != nil {
@@ -162,7 +204,7 @@ func (m *measurement) get(record int) {
 		m.getTook = append(m.getTook, 0)
 		return
 	}
-	n.search(key, lookup.ForFirst, false, func(r lookup.Result) {
+	n.search(key, lookup.ForFirst, measured, func(r lookup.Result) {
 		m.asked += r.Asked
 		m.getTook = append(m.getTook, r.Took)
 		if r.Record != nil {
@@ -177,7 +219,7 @@ func (m *measurement) get(record int) {
 func (m *measurement) search() {
 	target := kad.RandomID(kad.IDLen, m.w.rand)
 	n := m.asker()
-	n.search(target, lookup.ForNodes, false, func(r lookup.Result) {
+	n.search(target, lookup.ForNodes, measured, func(r lookup.Result) {
 		m.searches++
 		m.searchAsked += r.Asked
 		m.searchTook = append(m.searchTook, r.Took)

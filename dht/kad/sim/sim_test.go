@@ -3,6 +3,7 @@ package sim
 import (
 	"encoding/json"
 	"flag"
+	"fmt"
 	"os"
 	"reflect"
 	"runtime/debug"
@@ -94,7 +95,14 @@ func run(t *testing.T, file string, list []scenario) {
 			t.Run(x.name, func(t *testing.T) {
 				t.Parallel()
 				begun := time.Now()
-				r := Run(x.config)
+				var progress func(at, end time.Duration, messages int64)
+				if x.config.Nodes >= 10_000 { // it takes so long that somebody may wonder
+					progress = func(at, end time.Duration, messages int64) {
+						fmt.Fprintf(os.Stderr, "%v: %v of %v, %d messages\n",
+							time.Since(begun).Round(time.Second), at.Round(time.Minute), end, messages)
+					}
+				}
+				r := simulate(x.config, progress)
 				results[i] = r
 				text, err := json.Marshal(r)
 				if err != nil {
@@ -131,8 +139,8 @@ func run(t *testing.T, file string, list []scenario) {
 }
 
 // TestSimulation runs networks of 50 nodes; with GAMELAN_LONG=1 of 1,000, which takes some
-// minutes of CPU, and with GAMELAN_SIMULATION=10000 of 10,000: a quarter of an hour of CPU,
-// and 8 GB.
+// minutes of CPU, and with GAMELAN_SIMULATION=10000 of 10,000, which takes an hour of CPU or
+// more and says on stderr how far it is.
 //
 // conforms: kad 68
 func TestSimulation(t *testing.T) {

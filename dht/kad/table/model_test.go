@@ -1,6 +1,7 @@
 package table
 
 import (
+	"container/list"
 	"encoding/binary"
 	"fmt"
 	"math/rand/v2"
@@ -237,6 +238,24 @@ func promises(t *rapid.T, tab *Table, k, waiting int) {
 				t.Fatalf("bucket %d: got %d of %s, want at most %d", i, n, g, MaxPerGroupBucket)
 			}
 		}
+	}
+	queued, last := 0, time.Time{}
+	for _, list := range [...]*list.List{&tab.doubtful, &tab.steady} {
+		for at := list.Front(); at != nil; at = at.Next() {
+			x := at.Value.(*entry)
+			if queued++; x.queued != at || x.waiting || tab.index[x.Contact.ID] != x {
+				t.Fatalf("%s is to be probed, want only live contacts that know their turn", x.Contact.ID.Short())
+			}
+			if list == &tab.steady && (x.Answered.Before(last) || x.Failures > 0) {
+				t.Fatalf("%s has been silent since %v, with %d failures, and comes after one silent since %v", x.Contact.ID.Short(), x.Answered, x.Failures, last)
+			}
+			if list == &tab.steady {
+				last = x.Answered
+			}
+		}
+	}
+	if queued != tab.live {
+		t.Fatalf("got %d contacts to be probed, want all %d", queued, tab.live)
 	}
 	if total != len(tab.index) {
 		t.Fatalf("got %d contacts in the buckets, want %d", total, len(tab.index))

@@ -1,6 +1,9 @@
 package table
 
-import "time"
+import (
+	"container/list"
+	"time"
+)
 
 // Mean times between two probes of the contacts of each queue. Together they are 0.44
 // probes a second.
@@ -23,7 +26,7 @@ func (t *Table) due(now time.Time) {
 	}
 	if !t.fast.IsZero() && !t.fast.After(now) {
 		t.fast = time.Time{}
-		if x := t.oldest(now, true); x != nil {
+		if x := t.doubted(now); x != nil {
 			t.probe(now, x)
 		} else { // nobody is new or doubtful: the turn is another's
 			t.revalidate(now)
@@ -41,22 +44,48 @@ func (t *Table) revalidate(now time.Time) {
 	if t.hasty {
 		rest /= 2
 	}
-	if x := t.oldest(now, false); x != nil && now.Sub(x.Answered) >= rest {
+	if x := t.silent(now); x != nil && now.Sub(x.Answered) >= rest {
 		t.probe(now, x)
 	}
 }
 
-// oldest returns the contact of a queue that has been silent longest and is not being
-// probed.
-func (t *Table) oldest(now time.Time, fresh bool) (oldest *entry) {
-	for _, b := range t.buckets {
-		for _, x := range b.live {
-			if x.fresh == fresh && !t.probing(now, x) && (oldest == nil || x.Answered.Before(oldest.Answered)) {
-				oldest = x
-			}
+// doubted returns the contact of the fast queue that has been silent longest and is not
+// being probed. That queue is short, and in no order.
+func (t *Table) doubted(now time.Time) (oldest *entry) {
+	for at := t.doubtful.Front(); at != nil; at = at.Next() {
+		x := at.Value.(*entry)
+		if !t.probing(now, x) && (oldest == nil || x.Answered.Before(oldest.Answered)) {
+			oldest = x
 		}
 	}
 	return oldest
+}
+
+// silent returns the contact of the slow queue that has been silent longest and is not
+// being probed.
+func (t *Table) silent(now time.Time) *entry {
+	for at := t.steady.Front(); at != nil; at = at.Next() {
+		if x := at.Value.(*entry); !t.probing(now, x) {
+			return x
+		}
+	}
+	return nil
+}
+
+// requeue puts a live contact at the end of a queue. Whoever enters steady has just
+// answered, so it is in the order of the last answers.
+func (t *Table) requeue(x *entry, to *list.List) {
+	t.unqueue(x)
+	x.queued = to.PushBack(x)
+}
+
+// unqueue takes a contact out of the queue that it is in.
+func (t *Table) unqueue(x *entry) {
+	if x.queued != nil { // its other list takes no notice
+		t.doubtful.Remove(x.queued)
+		t.steady.Remove(x.queued)
+		x.queued = nil
+	}
 }
 
 func (t *Table) probing(now time.Time, x *entry) bool {

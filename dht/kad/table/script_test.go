@@ -1,6 +1,7 @@
 package table
 
 import (
+	"container/list"
 	"fmt"
 	"math/rand/v2"
 	"strings"
@@ -47,7 +48,7 @@ func TestScripts(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			s := &run{Clock: script.NewClock()}
 			s.reset(Options{})
-			datadriven.RunTest(t, "testdata/"+name+".txt", s.run)
+			script.Run(t, name, s.run)
 		})
 	}
 }
@@ -68,12 +69,7 @@ func (r *run) reset(o Options) {
 }
 
 func (r *run) run(t *testing.T, d *datadriven.TestData) string {
-	var texts []string
-	for _, a := range d.CmdArgs {
-		if len(a.Vals) == 0 && strings.Contains(a.Key, ".") {
-			texts = append(texts, a.Key)
-		}
-	}
+	texts := script.Named(d)
 	each := func(event func(kad.Contact) Event) string {
 		var b strings.Builder
 		for _, c := range script.Contacts(t, texts) {
@@ -193,6 +189,15 @@ func (r *run) step(e Event) string {
 	return b.String()
 }
 
+func inList(l *list.List, x *entry) bool {
+	for at := l.Front(); at != nil; at = at.Next() {
+		if at == x.queued {
+			return true
+		}
+	}
+	return false
+}
+
 func (r *run) table() string {
 	var b strings.Builder
 	for i, x := range r.t.buckets {
@@ -202,7 +207,7 @@ func (r *run) table() string {
 		fmt.Fprintf(&b, "%d:", i)
 		for _, e := range x.live {
 			b.WriteString(" " + script.Name(e.Contact.ID))
-			if e.fresh {
+			if inList(&r.t.doubtful, e) {
 				b.WriteString("*")
 			}
 			fmt.Fprintf(&b, "(%d)", e.Score)

@@ -2,6 +2,7 @@ package table
 
 import (
 	"cmp"
+	"container/list"
 	"math/rand/v2"
 	"slices"
 	"time"
@@ -66,6 +67,8 @@ type Table struct {
 	joined     bool
 	live       int
 	fast, slow time.Time // when the next contact of that queue is probed; zero: never
+	doubtful   list.List // the entries of the fast queue: live, and new or lately failed
+	steady     list.List // the other live ones, that which has been silent longest first
 	hasty      bool      // contacts live so short that they are probed more often
 
 	view *View
@@ -84,9 +87,9 @@ type entry struct {
 	Entry
 	groups  []string
 	onion   bool
-	waiting bool // it is a replacement
-	fresh   bool // it is in the fast queue: new, or lately failed
-	useless int  // mild blames
+	waiting bool          // it is a replacement
+	useless int           // mild blames
+	queued  *list.Element // where it is in doubtful or steady; nil: it is a replacement
 	probed  time.Time
 	moved   kad.Address // overlay Seed: where an answer came from lately
 }
@@ -176,7 +179,7 @@ func (t *Table) answered(now time.Time, e Answered) {
 	}
 	x := &entry{
 		Entry:  Entry{Contact: c, Since: now, Answered: now, Score: firstScore},
-		groups: c.Groups(), onion: slices.ContainsFunc(c.Addresses, kad.Address.Onion), fresh: true,
+		groups: c.Groups(), onion: slices.ContainsFunc(c.Addresses, kad.Address.Onion),
 	}
 	if e.Measured {
 		x.RTT.Observe(e.Took)
@@ -253,7 +256,8 @@ func (t *Table) unfold(now time.Time) {
 
 // enliven makes a contact, which is counted already, a live one.
 func (t *Table) enliven(now time.Time, b *bucket, x *entry) {
-	x.waiting, x.fresh, x.Since = false, true, now
+	x.waiting, x.Since = false, now
+	x.queued = t.doubtful.PushBack(x)
 	b.live = append(b.live, x)
 	b.dirty = true
 	t.live++
@@ -285,14 +289,16 @@ func (t *Table) challenge(now time.Time, b *bucket) {
 func (t *Table) alive(now time.Time, x *entry, e Answered) {
 	b := t.bucketOf(x.Contact.ID)
 	t.update(b, x, e)
-	x.Answered, x.Failures, x.fresh, x.useless = now, 0, false, 0
+	x.Answered, x.Failures, x.useless = now, 0, 0
 	x.Score++
 	x.probed = time.Time{}
 	if e.Measured {
 		x.RTT.Observe(e.Took)
 	}
 	b.dirty = true
-	if x.waiting {
+	if !x.waiting {
+		t.requeue(x, &t.steady)
+	} else {
 		at := slices.Index(b.waiting, x)
 		b.waiting = append(slices.Delete(b.waiting, at, at+1), x)
 		if t.promote(now, b); x.waiting && !e.Candidate && len(b.live) < t.o.K { // before Joined
@@ -396,7 +402,7 @@ func (t *Table) failed(now time.Time, e Failed) {
 	silent := now.Sub(x.Answered) > FreshFor
 	x.Failures++
 	x.Score /= failure
-	x.fresh = true
+	t.requeue(x, &t.doubtful)
 	b.dirty = true
 	verified := slices.ContainsFunc(b.waiting, func(y *entry) bool { return now.Sub(y.Answered) <= FreshFor })
 	switch {
@@ -434,6 +440,7 @@ func (t *Table) remove(now time.Time, b *bucket, x *entry, why Reason) {
 	delete(t.index, x.Contact.ID)
 	t.count(x, -1)
 	t.live--
+	t.unqueue(x)
 	t.do(Removed{x.Contact, now.Sub(x.Since), why})
 	t.promote(now, b)
 }

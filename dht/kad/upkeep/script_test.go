@@ -42,7 +42,7 @@ func TestScripts(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := &run{Clock: script.NewClock()}
-			datadriven.RunTest(t, "testdata/"+name+".txt", s.run)
+			script.Run(t, name, s.run)
 		})
 	}
 }
@@ -65,17 +65,8 @@ func (r *run) reset(o Options) {
 }
 
 func (r *run) run(t *testing.T, d *datadriven.TestData) string {
-	var texts []string
-	for _, a := range d.CmdArgs {
-		if len(a.Vals) == 0 && strings.Contains(a.Key, ".") {
-			texts = append(texts, a.Key)
-		}
-	}
-	list := func(key string) []kad.Contact {
-		var names []string
-		d.MaybeScanArgs(t, key, &names)
-		return script.Contacts(t, names)
-	}
+	texts := script.Named(d)
+	list := func(key string) []kad.Contact { return script.Listed(t, d, key) }
 	var e Event
 	switch d.Cmd {
 	case "new":
