@@ -12,8 +12,9 @@ import (
 const (
 	fastEvery = 3 * time.Second
 	slowEvery = 9 * time.Second
-	// restFor is how long a contact that has answered is not probed, half of it when
-	// contacts live short.
+	// restFor is how long a contact that has answered is not probed, also where contacts live
+	// short: it is less than [SilentAfter], and probing them sooner costs more requests than
+	// lookups save.
 	restFor = 10 * time.Minute
 	// fewContacts is the size below which a table is probed at most every four seconds.
 	fewContacts = 40
@@ -40,11 +41,7 @@ func (t *Table) due(now time.Time) {
 
 // revalidate probes the contact that has been silent longest.
 func (t *Table) revalidate(now time.Time) {
-	rest := restFor
-	if t.hasty {
-		rest /= 2
-	}
-	if x := t.silent(now); x != nil && now.Sub(x.Answered) >= rest {
+	if x := t.silent(now); x != nil && now.Sub(x.Answered) >= restFor {
 		t.probe(now, x)
 	}
 }

@@ -78,6 +78,7 @@ func (m *Machine) Step(now time.Time, e Event) []Effect {
 		m.start(now, e)
 	case Added:
 		m.live++
+		m.fresh.gained()
 		m.former.forget(e.Contact.ID)
 	case Asked:
 		m.asked(e.Contact)
@@ -88,11 +89,11 @@ func (m *Machine) Step(now time.Time, e Event) []Effect {
 	case LookedUp:
 		m.lookedUp(now, e)
 	case Held:
-		m.held.set(e.Key, now.Add(m.around(m.replicateEvery(), 5)))
+		m.hold(now, e.Key, m.held.set)
 	case Dropped:
 		m.held.remove(e.Key)
 	case Replicated:
-		m.held.ended(e.Key, now.Add(m.around(m.replicateEvery(), 5)))
+		m.hold(now, e.Key, m.held.ended)
 	case Own:
 		m.own.set(e.Key, e.Due)
 	case Forgotten:
@@ -164,6 +165,7 @@ func (m *Machine) set(s State) {
 // proceed does what the time has come for.
 func (m *Machine) proceed(now time.Time) {
 	if h := m.life.value(); changedMuch(m.churn, h) {
+		m.held.hasten(ReplicateEvery(h))
 		m.churn = h
 		m.do(Churn{h})
 	}

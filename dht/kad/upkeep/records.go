@@ -30,6 +30,15 @@ func ReplicateEvery(halfLife time.Duration) time.Duration {
 
 func (m *Machine) replicateEvery() time.Duration { return ReplicateEvery(m.life.value()) }
 
+// hold plans when a record is stored again, by one of the ways of the schedule.
+func (m *Machine) hold(now time.Time, key kad.Key, plan func(kad.Key, time.Time)) {
+	every := m.replicateEvery()
+	plan(key, now.Add(m.around(every, 5)))
+	if x := m.held.items[key]; x != nil && !x.running {
+		x.since, x.every = now, every
+	}
+}
+
 // mayReplicate reports whether another record of others may be stored again now. In the
 // overlay Seed a holder does not do that.
 func (m *Machine) mayReplicate() bool {
@@ -89,6 +98,8 @@ type item struct {
 	at       time.Time // it is due; while it is running, when that is given up
 	running  bool
 	failures int
+	since    time.Time     // it waits, if it is a record of others
+	every    time.Duration // the interval at which it was planned then
 	place    int
 }
 
@@ -120,6 +131,20 @@ func (s *schedule) remove(key kad.Key) {
 	s.stop(x)
 	delete(s.items, key)
 	s.due.Remove(x)
+}
+
+// hasten brings forward the records that were planned when the interval was longer:
+// contacts live shorter than was known then, and the holders might all be gone by that time.
+func (s *schedule) hasten(every time.Duration) {
+	for _, x := range s.items {
+		if x.running || x.every <= every {
+			continue
+		}
+		waits := x.at.Sub(x.since)
+		x.at = x.since.Add(time.Duration(float64(waits) * float64(every) / float64(x.every)))
+		x.every = every
+		s.due.Moved(x)
+	}
 }
 
 // begin returns a record that is due, and counts it as running.

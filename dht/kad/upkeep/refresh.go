@@ -29,7 +29,7 @@ type refresh struct {
 	neighbours []kad.ID
 	ranges     []span
 	flights    []flight
-	losses     []time.Time // of the last ten minutes, at most as many as matter
+	losses     []time.Time // of the last ten minutes, not made up for, at most as many as matter
 }
 
 // span is a range of distances, that of a bucket.
@@ -70,6 +70,13 @@ func (f *refresh) lost(now time.Time) {
 	}
 }
 
+// gained notes that the table got a contact, which makes up for the oldest loss.
+func (f *refresh) gained() {
+	if len(f.losses) > 0 {
+		f.losses = slices.Delete(f.losses, 0, 1)
+	}
+}
+
 func (f *refresh) forget(now time.Time) {
 	old := 0
 	for old < len(f.losses) && now.Sub(f.losses[old]) > lossWindow {
@@ -78,8 +85,8 @@ func (f *refresh) forget(now time.Time) {
 	f.losses = slices.Delete(f.losses, 0, old)
 }
 
-// shrinking reports whether the table has lost more than a quarter of its contacts in ten
-// minutes.
+// shrinking reports whether the table has become smaller by more than a quarter in ten
+// minutes: contacts that others have replaced do not count.
 func (f *refresh) shrinking(live int) bool {
 	return 4*len(f.losses) > live+len(f.losses) && len(f.losses) > 1
 }
