@@ -10,10 +10,6 @@ import (
 	"github.com/gamelan-p2p/gamelan/internal/ristretto"
 )
 
-// suite is 25519_ChaChaPoly_BLAKE2b with the Diffie-Hellman of comms 4.2. The
-// handshake hashes the name 25519, although the group is ristretto255.
-var suite = flynn.NewCipherSuite(dh{}, flynn.CipherChaChaPoly, flynn.HashBLAKE2b)
-
 const (
 	dhDomain = "com.tari.comms.core"
 	dhLabel  = "noise.dh"

@@ -71,6 +71,7 @@ type handshaker struct {
 	cfg   Config
 	conn  *Conn
 	state *flynn.HandshakeState
+	suite *suite
 	known bool // the peer's static key has been checked
 }
 
@@ -91,18 +92,21 @@ func handshake(c net.Conn, initiator bool, cfg Config) (*Conn, error) {
 	if cfg.MessageTimeout == 0 {
 		cfg.MessageTimeout = DefaultMessageTimeout
 	}
+	primitives := &suite{CipherFunc: flynn.CipherChaChaPoly}
+	primitives.borrow()
 	state, err := flynn.NewHandshakeState(flynn.Config{
-		CipherSuite:   suite,
+		CipherSuite:   primitives,
 		Random:        cfg.Random,
 		Pattern:       p.flynn,
 		Initiator:     initiator,
 		Prologue:      []byte(cfg.Prologue),
 		StaticKeypair: keypair(cfg.Static),
 	})
+	primitives.giveBack()
 	if err != nil {
 		return nil, fmt.Errorf("noise: %w", err)
 	}
-	h := &handshaker{cfg: cfg, conn: newConn(c), state: state}
+	h := &handshaker{cfg: cfg, conn: newConn(c), state: state, suite: primitives}
 	var k1, k2 *flynn.CipherState
 	for i, length := range p.lengths {
 		ours := (i%2 == 0) == initiator
@@ -138,7 +142,9 @@ func (h *handshaker) write(i, length int) (k1, k2 *flynn.CipherState, err error)
 		frame = append(frame, h.cfg.Prefix...)
 	}
 	frame = binary.BigEndian.AppendUint16(frame, uint16(length))
+	h.suite.borrow()
 	frame, k1, k2, err = h.state.WriteMessage(frame, nil)
+	h.suite.giveBack()
 	if err != nil {
 		return nil, nil, failed(err)
 	}
@@ -171,7 +177,9 @@ func (h *handshaker) read(length int) (k1, k2 *flynn.CipherState, err error) {
 	if err != nil {
 		return nil, nil, inside(err)
 	}
+	h.suite.borrow()
 	_, k1, k2, err = h.state.ReadMessage(nil, frame[headerLen:])
+	h.suite.giveBack()
 	if err != nil {
 		return nil, nil, failed(err)
 	}

@@ -101,7 +101,7 @@ type peer struct {
 func newPeer(t *testing.T, c net.Conn, p flynn.HandshakePattern, initiator bool) *peer {
 	t.Helper()
 	state, err := flynn.NewHandshakeState(flynn.Config{
-		CipherSuite: suite, Pattern: p, Initiator: initiator,
+		CipherSuite: flynn.NewCipherSuite(dh{}, flynn.CipherChaChaPoly, flynn.HashBLAKE2b), Pattern: p, Initiator: initiator,
 		Prologue: []byte(protocol.Prologue), StaticKeypair: keypair(newSecret(t)),
 	})
 	if err != nil {
