@@ -7,6 +7,7 @@ import (
 
 	"github.com/gamelan-p2p/gamelan/identity"
 	"github.com/gamelan-p2p/gamelan/internal/credit"
+	"github.com/gamelan-p2p/gamelan/protocol"
 )
 
 // accounts holds, for one messaging protocol, the credit of each peer for the messages
@@ -99,6 +100,19 @@ func (s *accounts) waiting(peer identity.NodeID) (*outAccount, bool) {
 	}
 	n, _ := a.queue.len()
 	return a, n > 0
+}
+
+// withdraw ends the send of a message that is in the queue of a peer, if nobody has taken it.
+func (s *accounts) withdraw(peer identity.NodeID, serial uint64) {
+	s.mu.Lock()
+	a, ok := s.byPeer[peer]
+	s.mu.Unlock()
+	if !ok {
+		return
+	}
+	if q, taken := a.queue.withdraw(serial); q != nil && !taken {
+		q.settle(protocol.Outcome{Kind: protocol.Failed, Reason: protocol.Expired})
+	}
 }
 
 // settle makes the account of a peer, if there is one, draw on a budget.

@@ -204,7 +204,7 @@ func (a *conns) adopt(c actor.Context, m Upgraded) {
 		Timings:   m.Timings,
 		Since:     supervisor.Now(c),
 		noDHT:     withoutDHT(m.Message.UserAgent, m.Message.Protocols),
-		answers:   answersWhenTaken(m.Message.UserAgent, m.Message.Protocols),
+		answers:   answersWhenTaken(m.Message.UserAgent, m.Message.Protocols) && slices.Contains(m.Told, protocol.TakenMarker),
 		place:     place(m),
 		origin:    m.origin,
 		live:      newLiveConn(),

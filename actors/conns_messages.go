@@ -20,6 +20,7 @@ type Upgraded struct {
 	Peer      identity.NodeID
 	Key       identity.PublicKey
 	Message   identify.Message // the peer's validated identity message
+	Told      []protocol.ID    // the protocols that this node has listed
 	Addr      ma.Multiaddr     // the dialled address; of an inbound connection, where it comes from
 	Transport string
 	Direction protocol.Direction

@@ -188,7 +188,7 @@ func (m *Messaging) Moved(peer identity.NodeID) time.Time {
 // Withdraw tells the session that the sender of a message no longer waits. A message that
 // was not written yet fails; a written one is in doubt.
 func (m *Messaging) Withdraw(peer identity.NodeID, serial uint64) {
-	m.env.System.Root.Send(m.PID, withdraw{serial, peer})
+	m.env.System.Root.Send(m.PID, withdraw{ID: serial, Peer: peer, protocol: m})
 }
 
 func (e *env) newEnqueue(m SendBody, reply *actor.PID) *Enqueue {

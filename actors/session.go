@@ -261,6 +261,9 @@ func (s *session) do(c actor.Context, f messaging.Effects[*Enqueue]) {
 	if f.Prove != 0 {
 		s.proveSoon(c, f.Prove, f.NotBefore)
 	}
+	if f.Ping && s.conn != nil {
+		c.Send(s.conn.PID, ConfirmWrites{Reply: c.Self()})
+	}
 	if len(f.Write) > 0 {
 		s.write(c, f.Write)
 	}
@@ -529,6 +532,9 @@ func (s *session) wrote(c actor.Context, m wrote) {
 		return
 	}
 	s.writes(m.taken)
+	for i := range m.taken {
+		m.taken[i].Withdrawn = m.taken[i].Tag.settled.Load()
+	}
 	f := s.out.WroteLent(now, m.taken, m.started, m.err, noConn)
 	s.queue.known(m.taken)
 	s.do(c, f)

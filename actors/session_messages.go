@@ -27,6 +27,19 @@ type Sent struct {
 type withdraw struct {
 	ID   uint64
 	Peer identity.NodeID
+
+	protocol *Messaging
+	again    bool
+}
+
+// Discard is called when the session has ended. Its queue outlives it: a message that is
+// still there is withdrawn, and a session that has begun since is told.
+func (m withdraw) Discard() {
+	m.protocol.accounts.withdraw(m.Peer, m.ID)
+	if !m.again {
+		m.again = true
+		m.protocol.env.System.Root.Send(m.protocol.PID, m)
+	}
 }
 
 // Received is one message of a peer. It holds some of that peer's credit until Receive

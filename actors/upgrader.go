@@ -47,7 +47,7 @@ func (e *env) announced(ctx context.Context) error {
 func (e *env) upgraded(r *upgrade.Result, c transport.Conn, via string, d protocol.Direction) Upgraded {
 	peer := r.Peer.NodeID()
 	return Upgraded{
-		Peer: peer, Key: r.Peer, Message: r.Message, Addr: c.RemoteMultiaddr(), Transport: via,
+		Peer: peer, Key: r.Peer, Message: r.Message, Told: r.Told, Addr: c.RemoteMultiaddr(), Transport: via,
 		Direction: d, Timings: r.Timings, Began: e.Now().Add(-r.Timings.Total()), Session: supervisor.Hand(r.Session, Origin{Peer: peer}),
 	}
 }

@@ -17,6 +17,10 @@ type Entry[T any] struct {
 	// than once. Without Resend such a loss ends the send InDoubt.
 	Resend bool
 
+	// Withdrawn says that the send has ended already, while the writer had the message that
+	// it took itself; for WroteLent.
+	Withdrawn bool
+
 	Tag T
 }
 
@@ -49,6 +53,10 @@ type Effects[T any] struct {
 	// to prove.
 	Prove     uint64
 	NotBefore time.Time
+
+	// Ping asks for a ping whose answer proves nothing: it finds out that the connection does
+	// not carry what was written, before there can be a proof.
+	Ping bool
 
 	Wake time.Time // call Due at this time; zero: an earlier Wake still stands
 }

@@ -28,7 +28,7 @@ func (o *Outbox[T]) Lent() bool { return o.lent }
 // order in which it took them. Started and err mean what they mean for Wrote. After an error
 // the writer takes no more, and the substream is dropped. Messages that were not started
 // wait in the outbox for the next one; the caller has to take the substream back before it
-// queues others.
+// queues others. A message that was withdrawn is not written again and has no other outcome.
 func (o *Outbox[T]) WroteLent(now time.Time, entries []Entry[T], started int, err error, noConn bool) (f Effects[T]) {
 	o.begin()
 	if !o.lent || len(entries) == 0 {
@@ -39,12 +39,20 @@ func (o *Outbox[T]) WroteLent(now time.Time, entries []Entry[T], started int, er
 		started = len(entries)
 	}
 	for i, e := range entries {
-		o.q.push(e)
+		switch {
+		case !e.Withdrawn:
+			o.q.push(e)
+			o.unsettled++
+		case i < started:
+			o.q.push(Entry[T]{ID: e.ID})
+			o.q.at(o.q.len() - 1).settled = true
+		default:
+			continue
+		}
 		if i < started {
 			o.q.written++
 		}
 	}
-	o.unsettled += len(entries)
 	o.peak = max(o.peak, o.q.len())
 	switch {
 	case err != nil && o.lost == nil:

@@ -96,6 +96,9 @@ func (l *lender) apply(f messaging.Effects[int]) {
 		}
 		l.before = nil
 		for _, e := range f.Write {
+			if _, over := l.settled[e.Tag]; over {
+				l.t.Fatalf("got %d written again after its outcome", e.Tag)
+			}
 			if l.left[e.Tag] {
 				l.before = append(l.before, e.Tag)
 			}
@@ -131,7 +134,8 @@ func (l *lender) flush() {
 }
 
 func (l *lender) entry(id int) messaging.Entry[int] {
-	return messaging.Entry[int]{ID: uint64(id) + 1, Tag: id, Resend: l.resend[id]}
+	_, over := l.settled[id]
+	return messaging.Entry[int]{ID: uint64(id) + 1, Tag: id, Resend: l.resend[id], Withdrawn: over}
 }
 
 func (l *lender) queue(t *rapid.T) {
@@ -222,7 +226,7 @@ func (l *lender) report(t *rapid.T) {
 			l.left[id] = true
 		}
 		for _, later := range slices.Backward(l.batches) { // a writer stops after an error
-			l.waiting = append(later, l.waiting...)
+			l.waiting = append(l.unsettled(later), l.waiting...)
 		}
 		l.batches = nil
 	}
@@ -230,6 +234,11 @@ func (l *lender) report(t *rapid.T) {
 	if !l.lent {
 		l.reclaim()
 	}
+}
+
+// unsettled returns the messages of a batch that have no outcome.
+func (l *lender) unsettled(b []int) []int {
+	return slices.DeleteFunc(slices.Clone(b), func(id int) bool { _, over := l.settled[id]; return over })
 }
 
 func (l *lender) prove(t *rapid.T) {
@@ -310,8 +319,9 @@ func (l *lender) withdraw(t *rapid.T) {
 		t.Fatalf("got %q for a message that the writer has, want doubt", o)
 	}
 	for _, b := range l.batches {
-		if slices.Contains(b, id) {
-			return // its session settles it
+		if _, over := l.settled[id]; !over && slices.Contains(b, id) { // its session settles it
+			l.settled[id], l.left[id] = l.box.ExpiredOutcome(true), true
+			return
 		}
 	}
 	l.apply(l.box.Withdrawn(l.now, uint64(id)+1))
@@ -320,7 +330,11 @@ func (l *lender) withdraw(t *rapid.T) {
 func (l *lender) check(t *rapid.T) {
 	open := l.box.Len() + len(l.waiting)
 	for _, b := range l.batches {
-		open += len(b)
+		for _, id := range b {
+			if _, over := l.settled[id]; !over {
+				open++
+			}
+		}
 	}
 	if want := len(l.resend) - len(l.settled); open != want {
 		t.Fatalf("got %d open messages, want %d", open, want)
@@ -354,7 +368,7 @@ func (l *lender) finish() {
 			err := l.leave(nil, b)
 			if err != nil {
 				for _, later := range slices.Backward(l.batches) {
-					l.waiting = append(later, l.waiting...)
+					l.waiting = append(l.unsettled(later), l.waiting...)
 				}
 				l.batches = nil
 			}

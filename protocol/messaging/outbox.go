@@ -296,11 +296,12 @@ func (o *Outbox[T]) Wrote(now time.Time, started int, err error, noConn bool) (f
 	return f
 }
 
-// prove asks for the proof of everything written so far, unless the acceptance is still
-// awaited (comms 147).
+// prove asks for the proof of everything written so far. While the acceptance is still
+// awaited it asks for a ping only (comms 147).
 func (o *Outbox[T]) prove(f *Effects[T]) {
 	switch o.answer {
 	case Awaited:
+		f.Ping = true
 		return
 	case Assumed:
 		f.NotBefore = o.opened.Add(o.o.FreshProof)
@@ -311,7 +312,7 @@ func (o *Outbox[T]) prove(f *Effects[T]) {
 // Proven reports that the peer's multiplexer has read everything up to mark.
 func (o *Outbox[T]) Proven(now time.Time, mark uint64) (f Effects[T]) {
 	o.begin()
-	if o.lost != nil { // the substream ended before the proof
+	if o.lost != nil || o.state == open && o.answer == Awaited { // the substream ended before the proof, or none was asked for
 		o.effects(now, &f)
 		return f
 	}

@@ -179,6 +179,9 @@ func (s *scenario) show(f messaging.Effects[string]) {
 		s.mark = f.Prove
 		s.line("prove %d from %s", f.Prove, f.NotBefore.Sub(start))
 	}
+	if f.Ping {
+		s.line("ping")
+	}
 	if f.Dial {
 		s.line("dial")
 	}

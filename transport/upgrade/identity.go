@@ -147,7 +147,9 @@ func (u *upgrader) proved() bool {
 
 // frame returns this node's identity frame.
 func (u *upgrader) frame() ([]byte, error) {
-	return identify.Append(nil, u.cfg.Profile.IdentityVersion, u.cfg.Local())
+	own := u.cfg.Local()
+	u.result.Told = own.Protocols
+	return identify.Append(nil, u.cfg.Profile.IdentityVersion, own)
 }
 
 // decode decodes and checks the peer's message.

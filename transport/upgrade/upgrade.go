@@ -54,6 +54,7 @@ type Config struct {
 type Result struct {
 	Peer    identity.PublicKey
 	Message identify.Message // the peer's identity message, checked
+	Told    []protocol.ID    // the protocols that this node's identity message listed
 	Session *mux.Session     // owns the connection; the caller closes it
 	Timings Timings
 }

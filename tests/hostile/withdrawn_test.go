@@ -1,0 +1,100 @@
+package hostile
+
+import (
+	"context"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/gamelan-p2p/gamelan"
+	"github.com/gamelan-p2p/gamelan/protocol"
+)
+
+// TestWithdrawnWithWriter withdraws a message while the writer stands still in it, and has the
+// peer reset the substream then: the message is not written again, whoever gave it to the writer.
+//
+// conforms: V 15
+func TestWithdrawnWithWriter(t *testing.T) {
+	for _, first := range []bool{false, true} {
+		name := "given by the session"
+		if first {
+			name = "lent"
+		}
+		t.Run(name, func(t *testing.T) {
+			likeOurs(t, func(t *testing.T, n *target, p *peer) {
+				accepted := false
+				if first {
+					m := n.enqueue(p, "first")
+					synctest.Wait()
+					p.must(p.data(ack, p.opened()[0], propose(0, messaging)))
+					if out := m.Wait(t.Context()); out.Kind != 0 {
+						t.Logf("first: %v", out)
+					}
+					accepted = true
+				}
+				ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
+				defer cancel()
+				m, err := n.Node.Submit(t.Context(), p.id(), []byte(strings.Repeat("x", 600<<10)), gamelan.Resend())
+				if err != nil {
+					t.Fatal(err)
+				}
+				synctest.Wait()
+				if !accepted {
+					p.must(p.data(ack, p.opened()[0], propose(0, messaging)))
+				}
+				t.Logf("withdrawn: %v", m.Wait(ctx))
+				before := len(p.opened())
+				s := p.stream(p.opened()[before-1])
+				t.Logf("written before: %d", len(s.data))
+				p.must(p.data(rst, p.opened()[before-1], ""))
+				time.Sleep(20 * time.Second)
+				synctest.Wait()
+				if all := p.opened(); len(all) != before {
+					t.Errorf("got %d substreams after the withdrawal, want %d; the last has %d bytes", len(all), before, len(p.stream(all[len(all)-1]).data))
+				}
+			})
+		})
+	}
+}
+
+// TestWithdrawalAtCrash has a session panic on the withdrawal of a message that still is in its
+// queue: the sender hears its outcome all the same, and does not wait for the next session.
+//
+// conforms: V 15
+func TestWithdrawalAtCrash(t *testing.T) {
+	var hit atomic.Bool
+	bubble(t, func(t *testing.T, n *target) {
+		p := connect(t, n.net.Transport(), n.Addr, secretOf(1), messaging, protocol.TakenMarker)
+		synctest.Wait()
+		m := n.enqueue(p, "first")
+		synctest.Wait()
+		p.must(p.data(ack, p.opened()[0], propose(0, messaging)))
+		t.Logf("first: %v", m.Wait(t.Context()))
+		n.enqueue(p, strings.Repeat("x", 600<<10))
+		synctest.Wait()
+		began := time.Now()
+		for i, wait := range []time.Duration{100 * time.Millisecond, 200 * time.Millisecond} {
+			m := n.enqueue(p, "behind")
+			go func() {
+				ctx, cancel := context.WithTimeout(t.Context(), wait)
+				defer cancel()
+				out := m.Wait(ctx)
+				if took := time.Since(began); took > 3*time.Second {
+					t.Errorf("message %d: got %v after %v, though its ctx ended after %v", i, out, took, wait)
+				} else {
+					t.Logf("message %d: got %v after %v", i, out, took)
+				}
+			}()
+		}
+		time.Sleep(10 * time.Minute)
+		synctest.Wait()
+		t.Logf("hit %v, substreams %v", hit.Load(), p.opened())
+	}, gamelan.WithFault(func(path, point string) {
+		if strings.Contains(path, "/messaging/") && point == "actors.withdraw" && hit.CompareAndSwap(false, true) {
+			time.Sleep(time.Second)
+			panic("crash")
+		}
+	}))
+}
