@@ -7,16 +7,13 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"strings"
-	"unicode/utf8"
-
-	"github.com/gamelan-p2p/gamelan/inspect"
 )
 
 // Output are the outputs of a command, and their form.
 type Output struct {
 	Out, Err                 io.Writer
 	OutTerminal, ErrTerminal bool
+	Columns                  int    // width of the terminal; 0: it is asked
 	JSON                     bool   // for programs
 	Args                     string // the option that names the data directory on a command line, with a space before it
 }
@@ -52,31 +49,6 @@ func printEach[T any](o *Output, all []T) error {
 		}
 	}
 	return nil
-}
-
-// Table writes rows in columns; the first row is the heading. It escapes the cells, and
-// does not pad the last column.
-func (o *Output) Table(rows [][]string) error {
-	var widths []int
-	for _, r := range rows {
-		for i, c := range r {
-			r[i] = inspect.Escape(c)
-			if i == len(widths) {
-				widths = append(widths, 0)
-			}
-			widths[i] = max(widths[i], utf8.RuneCountInString(r[i]))
-		}
-	}
-	var b strings.Builder
-	for _, r := range rows {
-		var line strings.Builder
-		for i, c := range r {
-			line.WriteString(c + strings.Repeat(" ", widths[i]-utf8.RuneCountInString(c)+2))
-		}
-		b.WriteString(strings.TrimRight(line.String(), " ") + "\n")
-	}
-	_, err := fmt.Fprint(o.Out, b.String())
-	return err
 }
 
 // Note writes a line for a person to standard error. With --json it writes nothing.

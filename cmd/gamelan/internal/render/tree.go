@@ -17,11 +17,10 @@ func Tree(o *Output, t *inspect.Tree, asJSON, watch bool, n int) error {
 		return o.PrintJSON(t)
 	}
 	var b bytes.Buffer
-	opts := inspect.TextOptions{Colour: o.Colour()}
+	opts := inspect.TextOptions{Colour: o.Colour(), Width: o.columns()}
 	switch {
 	case watch && o.OutTerminal:
-		width, height := screen(o)
-		opts.Width = width
+		_, height := screen(o)
 		if err := inspect.Text(&b, *t, opts); err != nil {
 			return err
 		}
@@ -36,6 +35,19 @@ func Tree(o *Output, t *inspect.Tree, asJSON, watch bool, n int) error {
 	}
 	_, err := o.Out.Write(b.Bytes())
 	return err
+}
+
+// columns returns how many characters fit a line of the terminal; 0: standard output is no
+// terminal, and nothing is cut.
+func (o *Output) columns() int {
+	switch {
+	case !o.OutTerminal:
+		return 0
+	case o.Columns > 0:
+		return o.Columns
+	}
+	width, _ := screen(o)
+	return width
 }
 
 // screen returns the size of the terminal, or a usual size if it is unknown.

@@ -1,0 +1,86 @@
+package render
+
+import (
+	"bytes"
+	"strings"
+	"testing"
+	"unicode/utf8"
+
+	"github.com/gamelan-p2p/gamelan/inspect"
+)
+
+func drawn(t *testing.T, terminal bool, columns int, rows [][]string) []string {
+	t.Helper()
+	var b bytes.Buffer
+	o := Output{Out: &b, OutTerminal: terminal, Columns: columns}
+	if err := o.Table(rows); err != nil {
+		t.Fatal(err)
+	}
+	return strings.Split(strings.TrimSuffix(b.String(), "\n"), "\n")
+}
+
+func widest(lines []string) (n int) {
+	for _, l := range lines {
+		n = max(n, utf8.RuneCountInString(l))
+	}
+	return n
+}
+
+// TestTableFits draws tables on terminals and elsewhere.
+func TestTableFits(t *testing.T) {
+	onion := "/onion3/" + strings.Repeat("v", 56) + ":18141"
+	id := strings.Repeat("0123456789", 3)[:26]
+	table := func() [][]string {
+		return [][]string{
+			{"PEER", "ADDRESS", "STATE", "SINCE"},
+			{id, onion, "waits for the end of a pause", "3m20s"},
+			{"bob", "/ip4/127.0.0.1/tcp/18141", "connected", "1s"},
+		}
+	}
+	for _, width := range []int{80, 100, 120} {
+		lines := drawn(t, true, width, table())
+		if got := widest(lines); got > width {
+			t.Errorf("got %d characters in a line of %d", got, width)
+		}
+		if !strings.Contains(lines[1], "waits for the end of a pause") || !strings.Contains(lines[1], "3m20s") {
+			t.Errorf("%d columns: got %q, want the words whole, and ids cut before them", width, lines[1])
+		}
+		if !strings.Contains(lines[1], "…") {
+			t.Errorf("%d columns: got %q, want a mark where something was cut", width, lines[1])
+		}
+	}
+	whole := drawn(t, false, 0, table())
+	for _, text := range []string{id, onion} {
+		if !strings.Contains(whole[1], text) {
+			t.Errorf("got %q outside of a terminal, want %s whole", whole[1], text)
+		}
+	}
+	if wide := drawn(t, true, 200, table()); strings.Join(wide, "\n") != strings.Join(whole, "\n") {
+		t.Errorf("got %q on a wide terminal, want nothing cut", wide)
+	}
+	narrow := drawn(t, true, 40, table())
+	if !strings.HasPrefix(narrow[1], id[:leastID-1]+"…") {
+		t.Errorf("got %q in 40 columns, want the beginning of the id", narrow[1])
+	}
+	if got := widest(narrow); got > 40 {
+		t.Errorf("got %d characters in a line of 40", got)
+	}
+}
+
+// TestTreeFits draws a tree with a long line on terminals and elsewhere.
+func TestTreeFits(t *testing.T) {
+	tree := &inspect.Tree{Branches: []inspect.Branch{{Actor: inspect.Actor{Name: "node", State: inspect.Running, Line: strings.Repeat("0123456789", 15)}}}}
+	for _, width := range []int{80, 120, 0} {
+		var b bytes.Buffer
+		o := Output{Out: &b, OutTerminal: width > 0, Columns: width}
+		if err := Tree(&o, tree, false, false, 1); err != nil {
+			t.Fatal(err)
+		}
+		switch got := widest(strings.Split(b.String(), "\n")); {
+		case width > 0 && got != width:
+			t.Errorf("got %d characters in a line, want %d", got, width)
+		case width == 0 && got < 150:
+			t.Errorf("got %d characters outside of a terminal, want nothing cut", got)
+		}
+	}
+}
