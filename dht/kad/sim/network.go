@@ -34,11 +34,18 @@ type network struct {
 
 // traffic is what was sent, answers included.
 type traffic struct {
-	messages, bytes    int64 // all
-	requests, upkeepBy int64
-	caused             [causes]int64 // the requests, resends included
-	resent             int64         // requests sent again that no measurement caused
-	upkeepBytes        int64
+	messages    int64         // all
+	caused      [causes]int64 // the requests, resends included
+	resent      int64         // requests sent again that no measurement caused
+	upkeepBytes int64
+}
+
+// upkeep returns how many requests no measurement caused.
+func (t *traffic) upkeep() (n int64) {
+	for _, requests := range t.caused[measured+1:] {
+		n += requests
+	}
+	return n
 }
 
 func (w *network) time() time.Time { return epoch.Add(w.now) }
@@ -124,9 +131,7 @@ func (w *network) apart(a, b int) bool { return w.cut && a%2 != b%2 }
 func (w *network) send(from *node, to kad.Address, msg kad.Message, request bool, why cause, copied int) {
 	size := sizeOf(&msg)
 	w.messages++
-	w.bytes += int64(size)
 	if request {
-		w.requests++
 		w.caused[why]++
 		if copied > 0 && why != measured {
 			w.resent++

@@ -116,10 +116,7 @@ func simulate(c Config, progress func(at, end time.Duration, messages int64)) Re
 	w.run(w.now + time.Minute) // what is under way
 	r := m.result()
 	each := func(after, before int64) float64 { return round(float64(after-before) / took) }
-	for i := measured + 1; i < causes; i++ {
-		after.upkeepBy, before.upkeepBy = after.upkeepBy+after.caused[i], before.upkeepBy+before.caused[i]
-	}
-	r.Upkeep = each(after.upkeepBy, before.upkeepBy)
+	r.Upkeep = each(after.upkeep(), before.upkeep())
 	r.Causes = Causes{
 		Liveness:     each(after.caused[liveness], before.caused[liveness]),
 		Candidates:   each(after.caused[candidates], before.caused[candidates]),
