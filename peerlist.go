@@ -2,7 +2,6 @@ package gamelan
 
 import (
 	"encoding/json"
-	"iter"
 	"slices"
 	"time"
 
@@ -62,26 +61,11 @@ func (l peerList) Find(id string) (models.Peer, bool) {
 		}
 		return l.peer(l.records[i]), true
 	}
-	i, ids := inspect.FindPeer(id, texts(slices.Values(l.records)))
+	i, ids := inspect.FindPeer(id, peerstore.Texts(slices.Values(l.records)))
 	if len(ids) != 1 {
 		return models.Peer{}, false
 	}
 	return l.peer(l.records[i]), true
-}
-
-// texts yields the node ids and public keys of peers as text, "" for an unknown key.
-func texts(peers iter.Seq[peerstore.Peer]) iter.Seq2[string, string] {
-	return func(yield func(string, string) bool) {
-		for p := range peers {
-			key := ""
-			if !p.Key.IsZero() {
-				key = p.Key.String()
-			}
-			if !yield(p.ID.String(), key) {
-				return
-			}
-		}
-	}
 }
 
 func (l peerList) peer(p peerstore.Peer) models.Peer {

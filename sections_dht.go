@@ -95,7 +95,7 @@ func describeReport(r dht.Report) models.Report {
 		Begin: r.Begin, End: r.End, Copies: []models.Copy{},
 	}
 	if !r.Destination.IsZero() {
-		v.Destination = r.Destination.String()
+		v.Destination, v.DestinationID = r.Destination.String(), r.Destination.NodeID().String()
 	}
 	if r.Reason != 0 {
 		v.Reason, v.Detail = r.Reason.String(), sentence(r.Err)

@@ -19,11 +19,14 @@ func TestLedgerIsFiltered(t *testing.T) {
 		}
 		return all
 	}
+	// Of somebody who is away the node knows no record, only what it sent.
+	nodeAway, awayKey := strings.Repeat("5e", 13), strings.Repeat("e5", 32)
 	reports := []models.Report{
 		{Tag: "000000000000000a", End: t0, Copies: append(copies(models.OutcomeConfirmed, nodeA), copies(models.OutcomeFailed, nodeC)...)},
 		{Tag: "000000000000000b", End: t0, Copies: copies(models.OutcomeInDoubt, nodeC)},
 		{Tag: "000000000000000c", End: t0, Reason: "peer not found"},
 		{Tag: "000000000000000d", Copies: copies(models.OutcomeOpen, nodeA)},
+		{Tag: "000000000000000e", End: t0, ToStore: true, Destination: awayKey, DestinationID: nodeAway, Copies: copies(models.OutcomeConfirmed, nodeA)},
 	}
 	var s Sections
 	s.Section("ledger", func(context.Context) any { return models.Ledger{Accepted: 7, Ended: 3, Reports: reports} })
@@ -32,8 +35,9 @@ func TestLedgerIsFiltered(t *testing.T) {
 	s.Section("peers", func(context.Context) any { return []models.Peer{{NodeID: nodeC, PublicKey: key}} })
 	h := Handler(Options{Sections: &s})
 	for query, want := range map[string]string{
-		"": "abcd", "?state=open": "d", "?state=ended": "abc", "?state=failed": "bc",
-		"?peer=" + nodeA: "ad", "?peer=" + strings.ToUpper(nodeC[:16]): "ab", "?peer=" + nodeC[:8]: "ab",
+		"": "abcde", "?state=open": "d", "?state=ended": "abce", "?state=failed": "bc",
+		"?peer=" + nodeAway: "e", "?peer=" + nodeAway[:6]: "e", "?peer=" + awayKey: "e", "?peer=" + awayKey[:6]: "e",
+		"?peer=" + nodeA: "ade", "?peer=" + strings.ToUpper(nodeC[:16]): "ab", "?peer=" + nodeC[:8]: "ab",
 		"?peer=" + key: "ab", "?peer=" + strings.ToUpper(key[:8]): "ab", "?peer=ffff": "",
 		"?tag=000000000000000C": "c", "?tag=000000000000000b&peer=" + nodeA: "",
 		"?limit=2&offset=1": "bc",

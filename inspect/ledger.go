@@ -67,20 +67,26 @@ func inState(x *models.Report, state string) bool {
 	return true
 }
 
-// receivers returns the node ids, among those to which the messages were sent, that text
-// stands for.
+// receivers returns the node ids, among those to which or for which the messages were sent,
+// that text stands for.
 func (h *handler) receivers(ctx context.Context, reports []models.Report, text string) []string {
 	known, _ := h.Sections.Value(ctx, "peers") // without it ids are found, and no keys
 	_, ids := FindPeer(text, func(yield func(string, string) bool) {
 		seen := map[string]bool{}
+		next := func(id, key string) bool {
+			if id == "" || seen[id] {
+				return true
+			}
+			seen[id] = true
+			return yield(id, key)
+		}
 		for i := range reports {
+			if !next(reports[i].DestinationID, reports[i].Destination) {
+				return
+			}
 			for _, c := range reports[i].Copies {
-				if seen[c.Peer] {
-					continue
-				}
-				seen[c.Peer] = true
 				p, _ := findPeer(known, c.Peer)
-				if !yield(c.Peer, p.PublicKey) {
+				if !next(c.Peer, p.PublicKey) {
 					return
 				}
 			}
@@ -89,7 +95,8 @@ func (h *handler) receivers(ctx context.Context, reports []models.Report, text s
 	return ids
 }
 
-// sentTo reports whether a message was sent to the peer with this node id.
+// sentTo reports whether a message was sent to the peer with this node id, or to others for
+// it.
 func sentTo(r *models.Report, id string) bool {
-	return slices.ContainsFunc(r.Copies, func(c models.Copy) bool { return c.Peer == id })
+	return r.DestinationID == id && id != "" || slices.ContainsFunc(r.Copies, func(c models.Copy) bool { return c.Peer == id })
 }

@@ -19,12 +19,13 @@ import (
 
 type messagesCmd struct {
 	Failed bool   `help:"Only those that have ended and that no peer has confirmed."`
-	Peer   string `help:"Only those that were sent to this peer: a name, a node id or public key, or the beginning of one." placeholder:"PEER"`
+	Peer   string `help:"Only those that were sent to this peer, or stored for it: a name, a node id or public key, or the beginning of one." placeholder:"PEER"`
 }
 
 // Help returns the text of gamelan messages --help below the flags.
 func (*messagesCmd) Help() string {
 	return fmt.Sprintf("Lists the messages under way, and the last %s that ended; a restart of the node forgets them. ", inspect.Number(dht.LedgerKept)) +
+		"Messages of gamelan send PEER, without --to, do not go over the DHT and are not listed: gamelan send says how each of them ended. " +
 		"Confirmed means that the peer's node has read its copy, not that the copy was passed on, has reached its destination, or was handled there."
 }
 
@@ -56,17 +57,35 @@ func (c *messagesCmd) Run(a *app) error {
 			return nil
 		}
 	}
-	if len(all) == 0 && c.Peer != "" && !a.JSON {
-		a.Note("the node remembers no such message to %s; see all with \"%s\"", c.Peer, a.Command("messages"))
+	if len(all) == 0 && (c.Peer != "" || c.Failed) && !a.JSON {
+		a.Note("%s", c.none(a))
 		return nil
 	}
 	if err := render.Messages(a.Output, all); err != nil {
 		return err
 	}
+	if c.Peer != "" {
+		a.Note("%s", notListed)
+	}
 	if forgotten > 0 {
 		a.Note("%s forgotten: the last %s that ended are kept.", inspect.Count(forgotten, "older message"), inspect.Number(dht.LedgerKept))
 	}
 	return nil
+}
+
+// notListed says what is not in the list.
+const notListed = "Messages of gamelan send PEER, without --to, are not listed: gamelan send says how each of them ended."
+
+// none says that the node remembers no message of those that were asked for.
+func (c *messagesCmd) none(a *app) string {
+	see := fmt.Sprintf("; see all with \"%s\"", a.Command("messages"))
+	switch {
+	case c.Peer == "":
+		return "no remembered message over the DHT has failed" + see
+	case c.Failed:
+		return "no remembered message over the DHT to " + c.Peer + " has failed" + see
+	}
+	return "the node remembers no message over the DHT to " + c.Peer + see + ". " + notListed
 }
 
 type messageCmd struct {

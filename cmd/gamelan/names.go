@@ -13,8 +13,9 @@ import (
 )
 
 type peersNameCmd struct {
-	Peer string `arg:"" peer:"" help:"A public key, KEY::ADDRESS, which the node then remembers, or another form of a peer that the node knows."`
-	Name string `arg:"" help:"The name: 1 to 32 letters, digits, dots, dashes and underscores, the first a letter."`
+	Peer  string `arg:"" peer:"" help:"A public key, KEY::ADDRESS, which the node then remembers, or another form of a peer that the node knows."`
+	Force bool   `help:"Take the name from the peer that has it."`
+	Name  string `arg:"" help:"The name: 1 to 32 letters, digits, dots, dashes and underscores, the first a letter."`
 }
 
 // Help returns the text of gamelan peers name --help below the flags.
@@ -22,7 +23,7 @@ func (*peersNameCmd) Help() string {
 	return "Every command takes the name where it takes a peer. Names are kept in the file names.json of the data directory; no other node learns them. A peer may have several names."
 }
 
-// Run gives a peer a name. A name that another peer has moves to this one.
+// Run gives a peer a name. A name that another peer has moves to this one only with --force.
 func (c *peersNameCmd) Run(a *app) error {
 	if err := nodedir.CheckName(c.Name); err != nil {
 		return err
@@ -34,6 +35,9 @@ func (c *peersNameCmd) Run(a *app) error {
 	before := identity.PublicKey{}
 	err = a.dir.ChangeNames(func(n nodedir.Names) error {
 		before = n[c.Name]
+		if !before.IsZero() && before != key && !c.Force {
+			return failure.New("name_taken", "choose another name, or move this one with --force", "%s is the name of %s already", c.Name, before)
+		}
 		n[c.Name] = key
 		return nil
 	})
@@ -41,7 +45,7 @@ func (c *peersNameCmd) Run(a *app) error {
 		return err
 	}
 	if !before.IsZero() && before != key {
-		a.Note("%s was the name of %s before.", c.Name, before)
+		a.Note("%s was %s until now.", c.Name, before)
 	}
 	if a.JSON {
 		return a.PrintJSON(render.Name{Name: c.Name, PublicKey: key.String()})

@@ -90,9 +90,11 @@ type Report struct {
 	Tag         string `json:"tag"` // 16 hexadecimal digits
 	To          string `json:"to"`  // the strategy, in words
 	Destination string `json:"destination,omitempty"`
-	Type        int32  `json:"type"`
-	Encrypted   bool   `json:"encrypted"`
-	Size        int    `json:"size"` // bytes of the body
+	// DestinationID is the node id of the holder of Destination.
+	DestinationID string `json:"destination_id,omitempty"`
+	Type          int32  `json:"type"`
+	Encrypted     bool   `json:"encrypted"`
+	Size          int    `json:"size"` // bytes of the body
 	// ToStore says that the copies went to nodes that may store the message until its
 	// receiver is back. That they store it is not promised.
 	ToStore bool      `json:"to_store,omitempty"`

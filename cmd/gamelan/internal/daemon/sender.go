@@ -13,6 +13,7 @@ import (
 	"github.com/gamelan-p2p/gamelan/identity"
 	"github.com/gamelan-p2p/gamelan/inspect"
 	"github.com/gamelan-p2p/gamelan/inspect/models"
+	"github.com/gamelan-p2p/gamelan/peerstore"
 	"github.com/gamelan-p2p/gamelan/protocol"
 )
 
@@ -64,17 +65,7 @@ func (s nodeSender) findOr(ctx context.Context, peer string, add func(context.Co
 	if !api.IsPrefix(peer) {
 		return "", unknownPeer(peer)
 	}
-	_, found := inspect.FindPeer(peer, func(yield func(string, string) bool) {
-		for p := range s.node.Peers().All() {
-			key := ""
-			if !p.Key.IsZero() {
-				key = p.Key.String()
-			}
-			if !yield(p.ID.String(), key) {
-				return
-			}
-		}
-	})
+	_, found := inspect.FindPeer(peer, peerstore.Texts(s.node.Peers().All()))
 	switch len(found) {
 	case 1:
 		return found[0], nil

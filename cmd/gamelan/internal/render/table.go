@@ -29,7 +29,7 @@ func (o *Output) Table(rows [][]string) error {
 	for _, r := range rows {
 		var line strings.Builder
 		for i, c := range r {
-			c = cut(c, widths[i])
+			c = shortText(c, widths[i])
 			line.WriteString(c + strings.Repeat(" ", widths[i]-utf8.RuneCountInString(c)+columnGap))
 		}
 		b.WriteString(strings.TrimRight(line.String(), " ") + "\n")
@@ -78,12 +78,4 @@ func fitted(rows [][]string, width int) []int {
 	shrink(leastID, func(i int) bool { return !words[i] })
 	shrink(leastWords, func(i int) bool { return words[i] })
 	return widths
-}
-
-// cut returns the beginning of a text that is wider than width, with an ellipsis.
-func cut(text string, width int) string {
-	if utf8.RuneCountInString(text) <= width {
-		return text
-	}
-	return string([]rune(text)[:max(width-1, 0)]) + "…"
 }
