@@ -11,11 +11,12 @@ import (
 )
 
 type whyCmd struct {
-	Peer string `arg:"" peer:"" name:"peer-or-actor" help:"A name, node id or public key that gamelan peers lists, or the path or name of an actor in gamelan tree."`
+	Stacks bool   `help:"Of an actor: show the stacks of its goroutines, too."`
+	Peer   string `arg:"" peer:"" name:"peer-or-actor" help:"A name, node id or public key that gamelan peers lists, or the path or name of an actor in gamelan tree."`
 }
 
 // Run shows, for a peer, the last choice that considered it and its last dials; for an
-// actor, its state and its stacks.
+// actor, its state and its tasks.
 func (c *whyCmd) Run(a *app) error {
 	var err error
 	if c.Peer, err = a.named(c.Peer); err != nil {
@@ -25,17 +26,18 @@ func (c *whyCmd) Run(a *app) error {
 		if strings.Contains(c.Peer, "::") {
 			return err
 		}
-		return whyActor(a, c.Peer)
+		return whyActor(a, c.Peer, c.Stacks)
 	}
 	w, err := a.client().Why(a.ctx, c.Peer)
 	if err != nil {
 		return err
 	}
+	a.Names = a.namesOf()
 	return render.Why(a.Output, w)
 }
 
 // whyActor shows what an actor does.
-func whyActor(a *app, path string) error {
+func whyActor(a *app, path string, withStacks bool) error {
 	node := a.client()
 	actor, err := node.Actor(a.ctx, path)
 	if failure.Is(err, inspect.CodeNotFound) {
@@ -48,9 +50,10 @@ func whyActor(a *app, path string) error {
 	if err != nil {
 		return err
 	}
-	if err := render.ShowActor(a.Output, render.Actor{Actor: actor, Stacks: stacks.Goroutines}, stacks.LastFailure); err != nil || a.JSON || !fetchesStored(actor.ID) {
+	if err := render.ShowActor(a.Output, render.Actor{Actor: actor, Stacks: stacks.Goroutines}, withStacks, stacks.LastFailure); err != nil || a.JSON || !fetchesStored(actor.ID) {
 		return err
 	}
+	a.Names = a.namesOf()
 	s, err := node.StoreForward(a.ctx)
 	if err != nil {
 		return err

@@ -14,17 +14,20 @@ type Actor struct {
 	Stacks []inspect.Goroutines `json:"stacks"`
 }
 
-// ShowActor writes an actor's state, the message in hand, its tasks, and the stacks of its
-// goroutines, or that of its last failure if it has none.
-func ShowActor(o *Output, a Actor, failure *inspect.Stack) error {
+// ShowActor writes an actor's state, the message in hand and its tasks. With stacks it writes
+// those of its goroutines, too. The stack of its last failure is shown if it has no goroutine.
+func ShowActor(o *Output, a Actor, stacks bool, failure *inspect.Stack) error {
 	if o.JSON {
 		return o.PrintJSON(a)
 	}
-	_, err := fmt.Fprint(o.Out, actorText(a, failure))
+	_, err := fmt.Fprint(o.Out, actorText(a, stacks, failure))
+	if n := len(a.Stacks); err == nil && n > 0 && !stacks {
+		o.Note("See the stacks of its goroutines with \"%s\".", o.Command("why --stacks "+a.ID))
+	}
 	return err
 }
 
-func actorText(w Actor, failed *inspect.Stack) string {
+func actorText(w Actor, stacks bool, failed *inspect.Stack) string {
 	var b strings.Builder
 	line := func(format string, args ...any) {
 		b.WriteString(inspect.Escape(fmt.Sprintf(format, args...)) + "\n")
@@ -41,7 +44,11 @@ func actorText(w Actor, failed *inspect.Stack) string {
 	if w.LastFailure != nil {
 		line("Failed last at %s: %s.", w.LastFailure.At.Local().Format(time.TimeOnly), w.LastFailure.Reason)
 	}
-	for _, g := range w.Stacks {
+	shown := w.Stacks
+	if !stacks {
+		shown = nil
+	}
+	for _, g := range shown {
 		name := "The actor itself"
 		if task := g.Labels["task"]; task != "" {
 			name = "Task " + task

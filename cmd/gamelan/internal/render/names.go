@@ -1,5 +1,7 @@
 package render
 
+import "github.com/gamelan-p2p/gamelan/inspect"
+
 // Name is a name of a peer.
 type Name struct {
 	Name      string `json:"name"`
@@ -38,4 +40,20 @@ func (n NamesOf) column(rows [][]string, id func(i int) string) [][]string {
 		return rows
 	}
 	return all
+}
+
+// who returns the short id of a peer, after its name if it has one: "bob (0011223344556677)".
+func (o *Output) who(id string) string {
+	if name := o.Names[id]; name != "" {
+		return name + " (" + inspect.ShortName(id) + ")"
+	}
+	return inspect.ShortName(id)
+}
+
+// whoLong is who with the whole id.
+func (o *Output) whoLong(id string) string {
+	if name := o.Names[id]; name != "" {
+		return name + " (" + id + ")"
+	}
+	return id
 }

@@ -91,7 +91,7 @@ func (p *Reports) lines(s *models.SentReport) error {
 		return err
 	}
 	for _, c := range s.Copies {
-		if _, err := fmt.Fprintf(p.out, "%d %s %s\n", s.N, inspect.ShortName(c.Peer), outcomeText(c.Outcome)); err != nil {
+		if _, err := fmt.Fprintf(p.out, "%d %s %s\n", s.N, inspect.Escape(p.o.who(c.Peer)), outcomeText(c.Outcome)); err != nil {
 			return err
 		}
 	}
@@ -172,10 +172,10 @@ func (p *Reports) Rest(n uint64, why string) error {
 var longIDs = regexp.MustCompile(`\b[0-9a-f]{26}\b`)
 
 // toText returns the strategy of a message for people, without the text that is the same for
-// all messages of a kind, and with short node ids.
-func toText(r *models.Report) string {
+// all messages of a kind, and with short node ids and names.
+func (o *Output) toText(r *models.Report) string {
 	text, _, _ := strings.Cut(r.To, ", ")
-	return longIDs.ReplaceAllStringFunc(text, inspect.ShortName)
+	return longIDs.ReplaceAllStringFunc(text, o.who)
 }
 
 // Messages writes a table for people, one object a line for programs; the
@@ -192,7 +192,7 @@ func Messages(o *Output, all []models.Report) error {
 	rows := [][]string{{"SENT", "TAG", "TO", "TYPE", "SIZE", "HOW IT ENDED"}}
 	for _, r := range all {
 		rows = append(rows, []string{
-			r.Begin.Local().Format(time.DateTime), r.Tag, toText(&r), fmt.Sprint(r.Type), Bytes(int64(r.Size)), endText(&r),
+			r.Begin.Local().Format(time.DateTime), r.Tag, o.toText(&r), fmt.Sprint(r.Type), Bytes(int64(r.Size)), endText(&r),
 		})
 	}
 	return o.Table(rows)
@@ -221,7 +221,7 @@ func Message(o *Output, r *models.Report, now time.Time) error {
 		fmt.Fprintf(&b, "%-13s%s\n", name, inspect.Escape(fmt.Sprintf(format, args...)))
 	}
 	line("tag", "%s", r.Tag)
-	line("to", "%s", toText(r))
+	line("to", "%s", o.toText(r))
 	switch direct := strings.HasPrefix(r.To, "direct to "); {
 	case r.Destination != "":
 		line("destination", "%s", r.Destination)
@@ -252,7 +252,7 @@ func Message(o *Output, r *models.Report, now time.Time) error {
 		if !c.At.IsZero() {
 			when = c.At.Local().Format(time.TimeOnly)
 		}
-		rows = append(rows, []string{inspect.ShortName(c.Peer), fmt.Sprint(c.Tries), when, outcomeText(c.Outcome)})
+		rows = append(rows, []string{o.who(c.Peer), fmt.Sprint(c.Tries), when, outcomeText(c.Outcome)})
 	}
 	fmt.Fprintln(o.Out)
 	return o.Table(rows)

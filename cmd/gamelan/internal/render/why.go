@@ -45,15 +45,15 @@ func Why(o *Output, w api.Why) error {
 func whyState(o *Output, w api.Why, now time.Time) []string {
 	var lines []string
 	if !w.BannedUntil.IsZero() {
-		line := fmt.Sprintf("%s is banned until %s", w.NodeID, w.BannedUntil.Local().Format("2006-01-02 15:04"))
+		line := fmt.Sprintf("%s is banned until %s", o.whoLong(w.NodeID), w.BannedUntil.Local().Format("2006-01-02 15:04"))
 		if w.BanReason != "" {
 			line += " (" + w.BanReason + ")"
 		}
 		lines = append(lines, line+fmt.Sprintf("; lift it with \"%s\".", o.Command("unban "+w.NodeID)))
 	}
-	line := w.NodeID + " is not connected"
+	line := o.whoLong(w.NodeID) + " is not connected"
 	if w.Connected {
-		line = fmt.Sprintf("%s is connected, %s, for %s, at %s", w.NodeID, w.Direction, shortAge(now.Sub(w.Since)), w.Remote)
+		line = fmt.Sprintf("%s is connected, %s, for %s, at %s", o.whoLong(w.NodeID), w.Direction, shortAge(now.Sub(w.Since)), w.Remote)
 	}
 	if len(w.Protected) > 0 {
 		line += ", protected by " + strings.Join(w.Protected, ", ")
@@ -167,7 +167,7 @@ func printChoice(o *Output, w api.Why) error {
 		for _, name := range whyParts {
 			parts = append(parts, fmt.Sprintf("%s %.2f", name, c.Parts[name]))
 		}
-		rows = append(rows, []string{fmt.Sprint(c.Rank), c.NodeID[:16], fmt.Sprintf("%.2f", c.Score), strings.Join(parts, ", "), c.Verdict})
+		rows = append(rows, []string{fmt.Sprint(c.Rank), o.who(c.NodeID), fmt.Sprintf("%.2f", c.Score), strings.Join(parts, ", "), c.Verdict})
 	}
 	return o.Table(rows)
 }
