@@ -41,7 +41,7 @@ func ParseNodeID(s string) (NodeID, error) {
 	}
 	b, err := hex.DecodeString(s)
 	if err != nil {
-		return NodeID{}, fmt.Errorf("%w: a node id is %d hexadecimal digits: %w", ErrBadNodeID, 2*NodeIDLen, err)
+		return NodeID{}, fmt.Errorf("%w: a node id is %d hexadecimal digits", ErrBadNodeID, 2*NodeIDLen)
 	}
 	return NodeID(b), nil
 }

@@ -33,7 +33,7 @@ func ParsePublicKey(s string) (PublicKey, error) {
 	}
 	b, err := hex.DecodeString(s)
 	if err != nil {
-		return PublicKey{}, fmt.Errorf("%w: a public key is %d hexadecimal digits: %w", ErrBadKey, 2*KeyLen, err)
+		return PublicKey{}, fmt.Errorf("%w: a public key is %d hexadecimal digits", ErrBadKey, 2*KeyLen)
 	}
 	return PublicKeyFromBytes(b)
 }

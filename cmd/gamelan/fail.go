@@ -8,6 +8,7 @@ import (
 
 	"github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/config"
 	"github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/failure"
+	"github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/render"
 )
 
 // errQuiet ends a verb with exit code 1 after it has printed its errors.
@@ -33,10 +34,10 @@ func (a *app) fail(err error) int {
 	}
 	f := failure.As(err)
 	if a.JSON {
-		b, _ := json.Marshal(map[string]any{"error": jsonError{f.Kind, f.Message, f.Hint}})
+		b, _ := json.Marshal(map[string]any{"error": jsonError{f.Kind, render.Plain(f.Message), render.Plain(f.Hint)}})
 		fmt.Fprintf(a.Err, "%s\n", b)
 	} else {
-		fmt.Fprintf(a.Err, "gamelan: %s\n", f.Error())
+		fmt.Fprintf(a.Err, "gamelan: %s\n", render.Plain(f.Error()))
 	}
 	return f.Code
 }

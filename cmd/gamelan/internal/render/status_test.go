@@ -30,11 +30,13 @@ func TestUnheard(t *testing.T) {
 
 func TestWordsOfTheCommand(t *testing.T) {
 	for in, want := range map[string]string{
-		"it runs without the DHT; start it without NoDHT (gamelan node: without --no-dht)":  "it runs without the DHT; start it without --no-dht",
-		"start that node without PlainOnProfile, or this one with NoDHT and PlainOnProfile": "start that node without --plain-on-profile, or this one with --no-dht and --plain-on-profile",
-		"give that node a handler (WithHandler), and the same PlainID as this one":          "give that node a handler, and the same --node-plain-protocol as this one",
+		"it runs without the DHT; start it without NoDHT (gamelan node: without --no-dht)":                        "it runs without the DHT; start it without --no-dht",
+		"start that node without PlainOnProfile, or this one with NoDHT and PlainOnProfile":                       "start that node without --plain-on-profile, or this one with --no-dht and --plain-on-profile",
+		"give that node a handler (WithHandler), and the same PlainID as this one":                                "give that node a handler, and the same --node-plain-protocol as this one",
+		"dial peer 0011: dial /ip4/127.0.0.1/tcp/1: connection refused":                                           "dial peer 0011: /ip4/127.0.0.1/tcp/1: connection refused",
+		"the peer is unknown or banned; add it with an address, or set Discover of the strategy to search for it": "the peer is unknown or banned; add it with an address, or search for it with gamelan discover KEY",
 	} {
-		if got := inFlags(in); got != want {
+		if got := Plain(in); got != want {
 			t.Errorf("got %q, want %q", got, want)
 		}
 	}

@@ -143,7 +143,7 @@ func printDials(o *Output, dials []api.Dial) error {
 	for _, d := range dials[max(0, len(dials)-whyDials):] {
 		end := "connected"
 		if d.Error != "" {
-			end = d.Stage + ": " + d.Error
+			end = d.Stage + ": " + strings.TrimPrefix(d.Error, "dial "+d.Addr+": ") // the row has the address
 		}
 		rows = append(rows, []string{d.At.Local().Format(time.TimeOnly), d.Addr, d.By, fmt.Sprintf("%.1fms", d.TookMS), end})
 	}
