@@ -98,8 +98,7 @@ func (s *accounts) waiting(peer identity.NodeID) (*outAccount, bool) {
 	if !ok {
 		return nil, false
 	}
-	n, _ := a.queue.len()
-	return a, n > 0
+	return a, a.queue.len() > 0
 }
 
 // withdraw ends the send of a message that is in the queue of a peer, if nobody has taken it.

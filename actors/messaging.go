@@ -259,7 +259,7 @@ func (a *messengers) attend(c actor.Context, m attend) {
 	}
 	_, leaving := a.leaving[m.peer]
 	_, has := a.protocol.Sessions.Get(m.peer)
-	if n, _ := m.account.queue.len(); n > 0 && !has && !leaving {
+	if !has && !leaving && m.account.queue.len() > 0 {
 		a.spawn(c, m.peer)
 	}
 }

@@ -131,11 +131,9 @@ func (m *Messaging) Send(ctx context.Context, b SendBody, done func(protocol.Out
 		if !ok {
 			return q.id, nil
 		}
-		if !account.TryTake(len(b.Body)) {
-			if err := account.Take(ctx, len(b.Body)); err != nil {
-				m.accounts.drop(b.Peer)
-				return 0, err
-			}
+		if err := account.Take(ctx, len(b.Body)); err != nil {
+			m.accounts.drop(b.Peer)
+			return 0, err
 		}
 		if m.push(q, account) {
 			return q.id, nil
@@ -159,6 +157,7 @@ func (m *Enqueue) refused() bool {
 // peer has another one.
 func (m *Messaging) push(q *Enqueue, account *outAccount) bool {
 	q.account = account
+	wanted := attend{q.peer, account}
 	switch done, session := account.queue.push(q); done {
 	case pushGone:
 		q.account = nil
@@ -167,9 +166,9 @@ func (m *Messaging) push(q *Enqueue, account *outAccount) bool {
 	case pushRefused:
 		q.settle(protocol.Outcome{Kind: protocol.Failed, Reason: protocol.Closed, Err: ErrClosing})
 	case pushedFirst:
-		m.env.System.Root.Send(session, takeQueued{m, q.peer, account})
+		m.env.System.Root.Send(session, takeQueued{m, wanted})
 	case pushedAlone:
-		m.env.System.Root.Send(m.PID, attend{q.peer, account})
+		m.env.System.Root.Send(m.PID, wanted)
 	}
 	return true
 }

@@ -13,8 +13,9 @@ import (
 // session takes them or, while the session lends its substream, the session's writer. Like
 // accounts it has many writers, so it has a lock.
 //
-// Whoever takes is told once that there are messages, and then takes all of them. So a
-// burst of messages costs one message to the session, or one signal to the writer.
+// A push into an empty queue tells whoever takes, the session or the writer. Pushes that come
+// before all is taken tell nobody. So a burst costs one message to the session, or one signal
+// to the writer.
 type sendQueue struct {
 	mu      sync.Mutex
 	list    []*Enqueue // the first taken ones are with the writer; its report of them is still to come
@@ -252,11 +253,11 @@ func (q *sendQueue) withdraw(serial uint64) (m *Enqueue, taken bool) {
 // waits is the number of messages that nobody has taken. The caller holds the lock.
 func (q *sendQueue) waits() int { return len(q.list) - q.head - q.taken }
 
-// len returns how many messages the queue holds, and how many of them the writer has taken.
-func (q *sendQueue) len() (all, taken int) {
+// len returns how many messages the queue holds, with those that the writer has taken.
+func (q *sendQueue) len() int {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	return len(q.list) - q.head, q.taken
+	return len(q.list) - q.head
 }
 
 // lentOut reports whether a writer takes the messages, or has taken some that the session

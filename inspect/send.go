@@ -22,9 +22,9 @@ const pulseEvery = time.Second
 // Sender sends messages to peers.
 type Sender interface {
 	// Resolve returns the node id, in digits, of a peer as a person writes it: a node
-	// id, a public key, or KEY::ADDRESS as gamelan id prints it. An
-	// address that comes with the key is stored only when it has worked. The handler answers with an [*Error] as it is; the
-	// text of any other error must be a sentence.
+	// id, a public key, or KEY::ADDRESS as gamelan id prints it. An address that comes
+	// with the key is stored only when it has worked. The handler answers with an
+	// [*Error] as it is; the text of any other error must be a sentence.
 	Resolve(ctx context.Context, peer string) (id string, err error)
 	// Send gives one message to the node and returns when the node has accepted it; it
 	// waits for credit until ctx ends. Messages to one peer are sent in the order of

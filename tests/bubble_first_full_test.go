@@ -35,10 +35,12 @@ func TestBubbleFirstFullList(t *testing.T) {
 				net.Connect(from, to)
 				began := time.Now()
 				out := enqueue(t, from, to, "first").Wait(t.Context())
-				if took := time.Since(began); out.Kind != protocol.Confirmed {
+				took := time.Since(began)
+				if out.Kind != protocol.Confirmed {
 					t.Errorf("got %v after %v, want confirmed; heard %q", out, took, heard.Bodies())
-				} else {
-					t.Logf("got %v after %v", out, took)
+				}
+				if listed := n < 19; listed != (took < 100*time.Millisecond) {
+					t.Errorf("confirmed after %v, want less than 100 ms only where the marker fits into the list", took)
 				}
 			})
 		})

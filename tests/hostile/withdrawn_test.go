@@ -24,15 +24,13 @@ func TestWithdrawnWithWriter(t *testing.T) {
 		}
 		t.Run(name, func(t *testing.T) {
 			likeOurs(t, func(t *testing.T, n *target, p *peer) {
-				accepted := false
 				if first {
 					m := n.enqueue(p, "first")
 					synctest.Wait()
 					p.must(p.data(ack, p.opened()[0], propose(0, messaging)))
-					if out := m.Wait(t.Context()); out.Kind != 0 {
-						t.Logf("first: %v", out)
+					if out := m.Wait(t.Context()); out.Kind != protocol.Confirmed {
+						t.Fatalf("first message: got %v, want confirmed", out)
 					}
-					accepted = true
 				}
 				ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
 				defer cancel()
@@ -41,13 +39,16 @@ func TestWithdrawnWithWriter(t *testing.T) {
 					t.Fatal(err)
 				}
 				synctest.Wait()
-				if !accepted {
+				if !first {
 					p.must(p.data(ack, p.opened()[0], propose(0, messaging)))
 				}
-				t.Logf("withdrawn: %v", m.Wait(ctx))
+				if out := m.Wait(ctx); out.Kind != protocol.InDoubt || out.Reason != protocol.Expired {
+					t.Errorf("withdrawn message: got %v, want in doubt: expired", out)
+				}
 				before := len(p.opened())
-				s := p.stream(p.opened()[before-1])
-				t.Logf("written before: %d", len(s.data))
+				if s := p.stream(p.opened()[before-1]); len(s.data) == 0 {
+					t.Error("nothing of the message was written, so the writer did not have it")
+				}
 				p.must(p.data(rst, p.opened()[before-1], ""))
 				time.Sleep(20 * time.Second)
 				synctest.Wait()
@@ -71,7 +72,9 @@ func TestWithdrawalAtCrash(t *testing.T) {
 		m := n.enqueue(p, "first")
 		synctest.Wait()
 		p.must(p.data(ack, p.opened()[0], propose(0, messaging)))
-		t.Logf("first: %v", m.Wait(t.Context()))
+		if out := m.Wait(t.Context()); out.Kind != protocol.Confirmed {
+			t.Fatalf("first message: got %v, want confirmed", out)
+		}
 		n.enqueue(p, strings.Repeat("x", 600<<10))
 		synctest.Wait()
 		began := time.Now()
@@ -81,16 +84,16 @@ func TestWithdrawalAtCrash(t *testing.T) {
 				ctx, cancel := context.WithTimeout(t.Context(), wait)
 				defer cancel()
 				out := m.Wait(ctx)
-				if took := time.Since(began); took > 3*time.Second {
-					t.Errorf("message %d: got %v after %v, though its ctx ended after %v", i, out, took, wait)
-				} else {
-					t.Logf("message %d: got %v after %v", i, out, took)
+				if took := time.Since(began); took > 3*time.Second || out.Reason != protocol.Expired {
+					t.Errorf("message %d: got %v after %v, want expired soon after its ctx ended at %v", i, out, took, wait)
 				}
 			}()
 		}
 		time.Sleep(10 * time.Minute)
 		synctest.Wait()
-		t.Logf("hit %v, substreams %v", hit.Load(), p.opened())
+		if !hit.Load() {
+			t.Error("the session did not panic")
+		}
 	}, gamelan.WithFault(func(path, point string) {
 		if strings.Contains(path, "/messaging/") && point == "actors.withdraw" && hit.CompareAndSwap(false, true) {
 			time.Sleep(time.Second)

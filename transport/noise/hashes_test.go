@@ -34,7 +34,8 @@ func TestHashStates(t *testing.T) {
 	}
 }
 
-// What goes back to the pool is as new: nothing of a key is left in it.
+// TestHashStatesKeepNothing looks for what a key has left in states that go back to the pool:
+// they are as new.
 func TestHashStatesKeepNothing(t *testing.T) {
 	var s hashStates
 	state := func() []byte {

@@ -1,0 +1,146 @@
+package actors
+
+import (
+	"errors"
+	"time"
+
+	"github.com/asynkron/protoactor-go/actor"
+
+	"github.com/gamelan-p2p/gamelan/supervisor"
+	"github.com/gamelan-p2p/gamelan/transport/mux"
+)
+
+// proofDelay delays the request for a proof if all messages were sent by actors: no caller
+// waits for these outcomes, and one ping proves them all.
+const proofDelay = 250 * time.Microsecond
+
+// takeQueued tells the session that its queue has messages.
+type takeQueued struct {
+	protocol *Messaging
+	instead  attend
+}
+
+// Discard has the protocol's actor start another session: this one has ended.
+func (m takeQueued) Discard() {
+	m.protocol.env.System.Root.Send(m.protocol.PID, m.instead)
+}
+
+// take passes the messages in the queue to the outbox, unless they are for the writer or
+// come behind some that the writer has.
+func (s *session) take(c actor.Context) {
+	if s.retired || s.out.Lent() { // messengers and reclaimed look at the queue
+		return
+	}
+	now := supervisor.Now(c)
+	for m := s.queue.next(); m != nil; m = s.queue.next() {
+		s.touched()
+		s.do(c, s.out.Queued(now, m.entry()))
+	}
+}
+
+// withdrawn reports that the sender of a message no longer waits.
+func (s *session) withdrawn(c actor.Context, m withdraw) {
+	if q, taken := s.queue.withdraw(m.ID); q != nil {
+		q.settle(s.out.ExpiredOutcome(taken))
+		s.goOn(c)
+		return
+	}
+	s.do(c, s.out.Withdrawn(supervisor.Now(c), m.ID))
+}
+
+// write gives a batch to the writer task. Messages that come meanwhile go with the next
+// batch.
+func (s *session) write(c actor.Context, b batch) {
+	s.writes(b)
+	s.writer.write(c, s.gen, movingWriter{s.stream, s.env, s.account}, b)
+}
+
+// writes notes what the messages of a write need.
+func (s *session) writes(b batch) {
+	s.urgent = false
+	for i := range b {
+		if b[i].Tag.done != nil {
+			s.urgent = true
+			break
+		}
+	}
+	if s.protocol == s.env.Plain && s.conn != nil {
+		s.conn.use()
+	}
+}
+
+func (s *session) wrote(c actor.Context, m wrote) {
+	if m.gen != s.gen {
+		return
+	}
+	now := supervisor.Now(c)
+	if errors.Is(m.err, mux.ErrStalled) && s.conn != nil {
+		c.Send(s.env.Conns, CloseConn{s.peer, s.conn.ID, CloseReason{Code: CloseStalled, By: "us", Err: m.err}})
+	}
+	noConn := errors.Is(m.err, mux.ErrSessionEnded)
+	s.writer.used = true
+	if m.taken == nil {
+		s.writer.writing = 0
+		s.do(c, s.out.Wrote(now, m.started, m.err, noConn))
+		s.lend(c)
+		return
+	}
+	s.writes(m.taken)
+	for i := range m.taken {
+		m.taken[i].Withdrawn = m.taken[i].Tag.settled.Load()
+	}
+	f := s.out.WroteLent(now, m.taken, m.started, m.err, noConn)
+	s.queue.known(m.taken)
+	s.do(c, f)
+	if s.out.Lent() {
+		s.reclaimed(c)
+	}
+}
+
+// lend has the writer take messages from the queue itself, if nothing waits before them.
+func (s *session) lend(c actor.Context) {
+	if s.finish == nil && s.writer.task != nil && s.out.Lend() {
+		s.writer.lend()
+	}
+}
+
+// reclaim takes the substream back from the writer.
+func (s *session) reclaim(c actor.Context) {
+	if s.out.Lent() {
+		s.queue.reclaim()
+		s.reclaimed(c)
+	}
+}
+
+// reclaimed goes on when the writer takes no more messages and the session knows all that
+// it has taken.
+func (s *session) reclaimed(c actor.Context) {
+	if s.queue.lentOut() {
+		return
+	}
+	s.do(c, s.out.Reclaimed(supervisor.Now(c)))
+	s.take(c)
+}
+
+// proveSoon asks for the proof of the written messages. It asks at once if a caller waits
+// for an outcome, if a finish or drain is under way, or if notBefore delays the proof
+// anyway. Otherwise it asks after proofDelay, also for messages written until then.
+func (s *session) proveSoon(c actor.Context, mark uint64, notBefore time.Time) {
+	switch {
+	case s.urgent || s.finish != nil || s.drain != nil || notBefore.After(supervisor.Now(c)):
+		s.prove(c, mark, notBefore)
+	case s.mark != 0:
+		s.mark = mark
+	default:
+		s.mark = mark
+		supervisor.After(c, proofDelay, proofDue{})
+	}
+}
+
+// prove asks for a proof now. The proof covers messages that wait for proofDue as well.
+func (s *session) prove(c actor.Context, mark uint64, notBefore time.Time) {
+	s.mark = 0
+	if mark != 0 && s.conn != nil {
+		c.Send(s.conn.PID, ConfirmWrites{mark, notBefore, c.Self()})
+	}
+}
