@@ -3,6 +3,7 @@ package actors
 import (
 	"context"
 	"fmt"
+	"runtime"
 	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
@@ -53,7 +54,7 @@ func (w *writer) write(c actor.Context, gen uint64, out movingWriter, b batch) {
 		w.stop()
 		w.serial++
 		w.gen = gen
-		task := writerTask{gen, out, w.queue}
+		task := &writerTask{gen: gen, out: out, queue: w.queue}
 		w.task = supervisor.Work(c, w.name(), nil, task.write, task.drain)
 		supervisor.After(c, writerIdle, writerTick{w.serial})
 	}
@@ -109,10 +110,12 @@ type writerTask struct {
 	gen   uint64
 	out   movingWriter
 	queue *sendQueue
+
+	several bool // the last batch from the queue had more than one message
 }
 
 // write writes a batch that the session has given.
-func (t writerTask) write(ctx context.Context, b batch) error {
+func (t *writerTask) write(ctx context.Context, b batch) error {
 	n, err := messaging.WriteFrames(t.out, b)
 	supervisor.Tell(ctx, wrote{t.gen, nil, n, err})
 	return nil
@@ -120,12 +123,20 @@ func (t writerTask) write(ctx context.Context, b batch) error {
 
 // drain writes messages from the queue until there are none, or the substream is taken
 // back. A write that fails ends the task.
-func (t writerTask) drain(ctx context.Context, wake *supervisor.Waker) error {
+//
+// After a batch of several messages it first lets other goroutines run once. The senders
+// among them add their messages, so that the next batch is larger. A sender that waits for
+// each answer is alone in its batches, and its messages are written at once.
+func (t *writerTask) drain(ctx context.Context, wake *supervisor.Waker) error {
 	for {
+		if t.several {
+			runtime.Gosched()
+		}
 		b := t.queue.take(wake)
 		if len(b) == 0 {
 			return nil
 		}
+		t.several = len(b) > 1
 		n, err := messaging.WriteFrames(t.out, b)
 		supervisor.Tell(ctx, wrote{t.gen, b, n, err})
 		if err != nil {
