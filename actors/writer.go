@@ -123,26 +123,30 @@ func (t *writerTask) write(ctx context.Context, b batch) error {
 
 // drain writes messages from the queue until there are none, or the substream is taken
 // back. A write that fails ends the task.
-//
-// After a batch of several messages it first lets other goroutines run once. The senders
-// among them add their messages, so that the next batch is larger. A sender that waits for
-// each answer is alone in its batches, and its messages are written at once.
 func (t *writerTask) drain(ctx context.Context, wake *supervisor.Waker) error {
-	for {
-		if t.several {
-			runtime.Gosched()
-		}
-		b := t.queue.take(wake)
-		if len(b) == 0 {
-			return nil
-		}
-		t.several = len(b) > 1
+	for b := t.next(wake); len(b) > 0; b = t.next(wake) {
 		n, err := messaging.WriteFrames(t.out, b)
 		supervisor.Tell(ctx, wrote{t.gen, b, n, err})
 		if err != nil {
 			return err
 		}
 	}
+	return nil
+}
+
+// next returns the next batch of the queue; none: there is none, or the substream was taken
+// back.
+//
+// After a batch of several messages it first lets other goroutines run once. The senders
+// among them add their messages, so that the next batch is larger. A sender that waits for
+// each answer is alone in its batches, and its messages are written at once.
+func (t *writerTask) next(wake waker) batch {
+	if t.several {
+		runtime.Gosched()
+	}
+	b := t.queue.take(wake)
+	t.several = len(b) > 1
+	return b
 }
 
 // movingWriter records in the peer's account when bytes were last written.
