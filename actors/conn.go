@@ -411,7 +411,7 @@ func (a *conn) ping(c actor.Context, f keepalive.Effects[*actor.PID]) {
 			a.pingers.answer(c, mark.N, ConnPonged{RTT: a.rtt})
 			continue
 		}
-		c.Send(mark.Key, WritesConfirmed{a.ref.ID, mark.N})
+		c.Send(mark.Key, WritesConfirmed{a.ref.ID, mark.N, mark.Key})
 	}
 	if !f.Wake.IsZero() {
 		supervisor.At(c, f.Wake, pingDue{})

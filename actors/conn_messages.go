@@ -86,10 +86,12 @@ type ConfirmWrites struct {
 }
 
 // WritesConfirmed replies to ConfirmWrites. It also proves all earlier marks of the
-// same asker.
+// same asker. Asker is the Reply of the question: an actor that has the name of one that has
+// ended gets the answers to that one's questions, too, and tells them apart by it.
 type WritesConfirmed struct {
-	Conn uint64
-	Mark uint64
+	Conn  uint64
+	Mark  uint64
+	Asker *actor.PID
 }
 
 // finishSubstreams asks a messaging session to end its substreams on a connection that

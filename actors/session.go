@@ -113,7 +113,7 @@ func (s *session) Receive(c actor.Context) {
 	case takeQueued:
 		s.take(c)
 	case WritesConfirmed:
-		if s.conn != nil && m.Conn == s.conn.ID {
+		if s.conn != nil && m.Conn == s.conn.ID && m.Asker == c.Self() {
 			s.do(c, s.out.Proven(supervisor.Now(c), m.Mark))
 		}
 	case wrote:
