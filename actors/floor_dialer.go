@@ -236,15 +236,15 @@ func (f *floorDialer) cause() string {
 	case missing == 0:
 		return ""
 	case len(f.dials) > 0:
-		return fmt.Sprintf("%s sought, %d being dialled", more(missing), len(f.dials))
+		return fmt.Sprintf("looking for %s, dialling %d now", more(missing), len(f.dials))
 	case f.nobody && f.refused == 0 && missing < f.env.Floor:
-		return fmt.Sprintf("that is every node known so far; up to %d are wanted", f.env.Floor)
+		return fmt.Sprintf("no other nodes are known yet; the node connects to up to %d", f.env.Floor)
 	case f.nobody && f.refused == 0:
 		return "no other node is known yet; add a seed, KEY::ADDRESS"
 	case f.nobody:
-		return fmt.Sprintf("%s sought, but %s", more(missing), undialable(f.refused))
+		return fmt.Sprintf("looking for %s, but %s", more(missing), undialable(f.refused))
 	}
-	return fmt.Sprintf("%s sought", more(missing))
+	return "looking for " + more(missing)
 }
 
 // undialable returns the text for a choice that found no known peer to dial.
@@ -257,9 +257,9 @@ func undialable(known int) string {
 
 func more(n int) string {
 	if n == 1 {
-		return "1 more node is"
+		return "1 more node"
 	}
-	return fmt.Sprintf("%d more nodes are", n)
+	return fmt.Sprintf("%d more nodes", n)
 }
 
 // live lists the connections as values for package connpool.

@@ -4,6 +4,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/gamelan-p2p/gamelan/identity"
 	"github.com/gamelan-p2p/gamelan/protocol"
 )
 
@@ -19,6 +20,23 @@ func TestAdviceForANodeWithoutDHT(t *testing.T) {
 		to := &ConnRef{Protocols: []protocol.ID{m.env.Profile.MessagingID}}
 		if got := m.declined(to, nil).Error(); !strings.Contains(got, want) {
 			t.Errorf("got %q, want %q in it", got, want)
+		}
+	}
+}
+
+// TestFloorCause says what the node does to reach its floor, in words that need no other.
+func TestFloorCause(t *testing.T) {
+	peer := identity.NodeID{1}
+	for want, f := range map[string]floorDialer{
+		"looking for 8 more nodes":                                                             {},
+		"looking for 8 more nodes, dialling 1 now":                                             {dials: map[uint64]identity.NodeID{1: peer}},
+		"no other node is known yet; add a seed, KEY::ADDRESS":                                 {nobody: true},
+		"looking for 8 more nodes, but none of the 2 others that are known can be dialled now": {nobody: true, refused: 2},
+	} {
+		f.env = &env{}
+		f.env.Floor = 8
+		if got := f.cause(); got != want {
+			t.Errorf("got %q, want %q", got, want)
 		}
 	}
 }

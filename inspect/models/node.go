@@ -14,7 +14,7 @@ type Node struct {
 	Addresses []string  `json:"addresses"` // where it listens
 	Status    string    `json:"status"`    // initializing, online, degraded or offline
 	Cause     string    `json:"cause"`     // a sentence
-	Wanted    int       `json:"wanted"`    // connections that it wants
+	Wanted    int       `json:"wanted"`    // protected peers, which it keeps connected
 	Held      int       `json:"held"`      // connections that it has
 	Warnings  []string  `json:"warnings"`
 	Credit    Credit    `json:"credit"`

@@ -65,16 +65,24 @@ func (s Status) Next(nodes, clients, min int) (next Status, publish bool) {
 func (s Status) Cause() string {
 	switch s.State {
 	case Online:
-		return fmt.Sprintf("connected to %s, %d wanted", count(s.Nodes, "node"), s.Min)
+		return "connected to " + count(s.Nodes, "node")
 	case Degraded:
 		if s.Nodes == 0 {
-			return fmt.Sprintf("connected to %s but to no node, %d wanted", count(s.Clients, "client"), s.Min)
+			return fmt.Sprintf("connected to %s but to no node, %s", count(s.Clients, "client"), s.needed())
 		}
-		return fmt.Sprintf("connected to %s of %d wanted", count(s.Nodes, "node"), s.Min)
+		return fmt.Sprintf("connected to %s, %s", count(s.Nodes, "node"), s.needed())
 	case Offline:
 		return "connected to nobody"
 	}
 	return "starting; connections not counted yet"
+}
+
+// needed returns how many nodes make the state Online.
+func (s Status) needed() string {
+	if s.Min == 1 {
+		return "at least 1 is needed to be online"
+	}
+	return fmt.Sprintf("at least %d are needed to be online", s.Min)
 }
 
 // String returns state and cause.

@@ -61,12 +61,13 @@ func TestStatusIsPublishedOnEntering(t *testing.T) {
 
 func TestStatusSaysWhy(t *testing.T) {
 	for want, s := range map[string]Status{
-		"initializing: starting; connections not counted yet":      {},
-		"online: connected to 3 nodes, 2 wanted":                   next(3, 0, 2),
-		"online: connected to 1 node, 1 wanted":                    next(1, 0, 1),
-		"degraded: connected to 1 node of 2 wanted":                next(1, 4, 2),
-		"degraded: connected to 1 client but to no node, 2 wanted": next(0, 1, 2),
-		"offline: connected to nobody":                             next(0, 0, 2),
+		"initializing: starting; connections not counted yet":                                {},
+		"online: connected to 3 nodes":                                                       next(3, 0, 2),
+		"online: connected to 1 node":                                                        next(1, 0, 1),
+		"degraded: connected to 1 node, at least 2 are needed to be online":                  next(1, 4, 2),
+		"degraded: connected to 1 client but to no node, at least 2 are needed to be online": next(0, 1, 2),
+		"degraded: connected to 2 clients but to no node, at least 1 is needed to be online": next(0, 2, 1),
+		"offline: connected to nobody":                                                       next(0, 0, 2),
 	} {
 		if got := s.String(); got != want {
 			t.Errorf("got %q, want %q", got, want)

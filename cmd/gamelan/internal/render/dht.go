@@ -64,7 +64,7 @@ func DHT(o *Output, d *models.DHT, now time.Time) error {
 			line("", "%s", text)
 		}
 		line("pace", "%s had to wait, %s sent again", copiesText(o.Paced), inspect.Number(o.Resent))
-		line("credit", "%s of %s in work", Bytes(o.Credit.Used), Bytes(o.Credit.Limit))
+		line("memory", "%s being sent, at most %s", Bytes(o.Credit.Used), Bytes(o.Credit.Limit))
 		if o.LastError != "" {
 			line("last error", "%s", o.LastError)
 		}

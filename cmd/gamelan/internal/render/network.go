@@ -185,7 +185,7 @@ func setText(s *models.NetworkSet, dialling int) string {
 		text = "none yet"
 	}
 	if len(s.Members) < s.Target {
-		text += fmt.Sprintf("; up to %d wanted", s.Target)
+		text += fmt.Sprintf("; the node looks for up to %d", s.Target)
 	}
 	if dialling > 0 {
 		text += fmt.Sprintf("; %s being dialled", inspect.Count(uint64(dialling), "node"))

@@ -51,13 +51,13 @@ func ShowStatus(o *Output, s Status, now time.Time) error {
 	if s.Tor != nil {
 		line("tor", "%s", torText(s.Tor, now))
 	}
-	line("connections", "%s: %d outbound, %d inbound; %d wanted", inspect.Count(uint64(s.Held), "connection"), s.Outbound, s.Inbound, s.Wanted)
+	line("connections", "%s", connectionsText(&s.Node))
 	line("inbound", "%s", placesText(s.Places))
 	line("peers", "%s known, %d of them banned", inspect.Number(uint64(s.Peers)), s.Banned)
 	if s.Discovery != nil && s.Discovery.On {
 		line("network", "%s", s.Discovery.Summary)
 	}
-	line("messages", "%s of %s in work", Bytes(s.Credit.Used), Bytes(s.Credit.Limit))
+	line("messages", "%s being sent or handled now, at most %s", Bytes(s.Credit.Used), Bytes(s.Credit.Limit))
 	if s.Inbox != nil {
 		line("inbox", "%s", inboxText(s.Inbox, func() string { return Ago(now.Sub(s.Inbox.OldestAt)) }))
 	}
@@ -102,14 +102,23 @@ func torText(v *models.Tor, now time.Time) string {
 	return fmt.Sprintf("%s; Tor %s%s", text, v.Version, ago(v.Since))
 }
 
-// placesText returns how many places for inbound connections are taken, and what happened
-// to connections without a place.
+// connectionsText returns how many connections there are, and how many peers are protected.
+func connectionsText(n *models.Node) string {
+	text := fmt.Sprintf("%s: %d outbound, %d inbound", inspect.Count(uint64(n.Held), "connection"), n.Outbound, n.Inbound)
+	if n.Wanted > 0 {
+		text += "; the node keeps " + inspect.Count(uint64(n.Wanted), "protected peer") + " connected"
+	}
+	return text
+}
+
+// placesText returns how many inbound connections there are, their limits, and what happened
+// to connections above a limit.
 func placesText(p models.Places) string {
-	s := fmt.Sprintf("%d of %d places, %d of %d set-ups, %d a minute from one source", p.Inbound, p.MaxInbound, p.Setups, p.MaxSetups, p.MaxSetupRate)
+	s := fmt.Sprintf("%d of at most %d connections; %d of at most %d being set up", p.Inbound, p.MaxInbound, p.Setups, p.MaxSetups)
 	for _, x := range []struct {
 		n    uint64
 		what string
-	}{{p.Refused, "refused"}, {p.TooFast, "of them for the pace of their source"}, {p.Waited, "set-ups of unknown peers had to wait"}, {p.GaveWay, "set-ups gave way"}, {p.Replaced, "idle ones replaced"}} {
+	}{{p.Refused, "refused"}, {p.TooFast, fmt.Sprintf("of them because their source began over %d in a minute", p.MaxSetupRate)}, {p.Waited, "of unknown peers had to wait"}, {p.GaveWay, "given up in their set-up for newer ones"}, {p.Replaced, "closed while idle for newer ones"}} {
 		if x.n > 0 {
 			s += fmt.Sprintf("; %s %s", inspect.Number(x.n), x.what)
 		}

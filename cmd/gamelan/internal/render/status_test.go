@@ -28,6 +28,23 @@ func TestUnheard(t *testing.T) {
 	}
 }
 
+// TestStatusInPlainWords has no word that only the code explains.
+func TestStatusInPlainWords(t *testing.T) {
+	calm := models.Places{Inbound: 1, MaxInbound: 500, MaxSetups: 100, MaxSetupRate: 120}
+	busy := calm
+	busy.Setups, busy.Refused, busy.TooFast, busy.Waited, busy.GaveWay, busy.Replaced = 4, 9, 3, 2, 5, 1
+	for got, want := range map[string]string{
+		placesText(calm): "1 of at most 500 connections; 0 of at most 100 being set up",
+		placesText(busy): "1 of at most 500 connections; 4 of at most 100 being set up; 9 refused; 3 of them because their source began over 120 in a minute; 2 of unknown peers had to wait; 5 given up in their set-up for newer ones; 1 closed while idle for newer ones",
+		connectionsText(&models.Node{Held: 1, Outbound: 1}):                        "1 connection: 1 outbound, 0 inbound",
+		connectionsText(&models.Node{Held: 3, Inbound: 1, Outbound: 2, Wanted: 2}): "3 connections: 2 outbound, 1 inbound; the node keeps 2 protected peers connected",
+	} {
+		if got != want {
+			t.Errorf("got %q, want %q", got, want)
+		}
+	}
+}
+
 func TestWordsOfTheCommand(t *testing.T) {
 	for in, want := range map[string]string{
 		"it runs without the DHT; start it without NoDHT (gamelan node: without --no-dht)":                        "it runs without the DHT; start it without --no-dht",
