@@ -158,7 +158,10 @@ type (
 		account *outAccount
 	}
 	// retired reports that a session is idle and accepts no more messages.
-	retired struct{ peer identity.NodeID }
+	retired struct {
+		peer    identity.NodeID
+		session *actor.PID
+	}
 	// returned sends back a message that reached a retired session.
 	returned struct {
 		peer identity.NodeID
@@ -204,9 +207,7 @@ func (a *messengers) Receive(c actor.Context) {
 	case withdraw:
 		a.withdraw(c, m)
 	case retired:
-		a.leaving[m.peer] = &held{}
-		a.protocol.Sessions.Delete(m.peer)
-		supervisor.After(c, retireGrace, stopRetired(m))
+		a.retired(c, m)
 	case returned:
 		if w, ok := m.msg.(withdraw); ok {
 			a.withdraw(c, w)
@@ -228,6 +229,17 @@ func (a *messengers) Receive(c actor.Context) {
 	default:
 		supervisor.Unhandled(c)
 	}
+}
+
+// retired lets a session go. One that has crashed since is of no account: it may have a
+// successor.
+func (a *messengers) retired(c actor.Context, m retired) {
+	if session, ok := a.protocol.Sessions.Get(m.peer); !ok || session.PID != m.session {
+		return
+	}
+	a.leaving[m.peer] = &held{}
+	a.protocol.Sessions.Delete(m.peer)
+	supervisor.After(c, retireGrace, stopRetired{m.peer})
 }
 
 func (a *messengers) clear() {
@@ -253,13 +265,13 @@ func (a *messengers) sessionPID(c actor.Context, peer identity.NodeID) *actor.PI
 // attend starts a session for a peer whose queue has messages. If a session of the peer is
 // stopping, terminated does it.
 func (a *messengers) attend(c actor.Context, m attend) {
-	if a.draining != nil {
-		m.Discard()
-		return
-	}
 	_, leaving := a.leaving[m.peer]
 	_, has := a.protocol.Sessions.Get(m.peer)
-	if !has && !leaving && m.account.queue.len() > 0 {
+	switch {
+	case has: // it takes the messages, also during a drain
+	case a.draining != nil:
+		m.Discard()
+	case !leaving && m.account.queue.len() > 0:
 		a.spawn(c, m.peer)
 	}
 }

@@ -568,7 +568,7 @@ func (s *session) retire(c actor.Context) {
 	case s.retired || !s.idle():
 	case s.in.handled(): // not before, or the account that handlers still draw on would be lost
 		s.retired = true
-		c.Send(s.protocol.PID, retired{s.peer})
+		c.Send(s.protocol.PID, retired{s.peer, c.Self()})
 	default:
 		s.checkIdle(c)
 	}

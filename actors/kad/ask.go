@@ -21,6 +21,7 @@ type ask struct {
 	msg   kad.Message // without id and sender
 	reply *actor.PID  // nil: nobody wants to know
 	slow  bool
+	once  bool // it is not repeated, also where datagrams get lost
 	// probe says that the routing table wants to know, and candidate that it asks a node
 	// that it does not have.
 	candidate bool

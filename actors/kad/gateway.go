@@ -194,7 +194,7 @@ func (a *gateway) closed(c actor.Context, to Address) { a.step(c, rules.Closed{T
 
 // ask sends a request.
 func (a *gateway) ask(c actor.Context, m *ask) {
-	e := &rules.Ask{Ref: rpc.Ref(m.ref), To: m.route, Contact: m.to.ID, Message: m.msg, Dial: a.g.limits.Dial}
+	e := &rules.Ask{Ref: rpc.Ref(m.ref), To: m.route, Contact: m.to.ID, Message: m.msg, Dial: a.g.limits.Dial, Once: m.once}
 	e.Message.ReadOnly = a.x.modeNow() == ClientOnly
 	if known := a.x.view.Load().Find(m.to.ID); known != nil {
 		e.RTT, e.Dial = known.RTT, e.Dial && known.RTT.Smoothed == 0

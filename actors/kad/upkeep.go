@@ -232,7 +232,7 @@ func (a *upkeepActor) changed(c actor.Context, f upkeep.Changed) {
 func (a *upkeepActor) probe(c actor.Context, f upkeep.Probe) {
 	ref := a.x.ref()
 	a.probes[ref] = f
-	a.x.ask(c.ActorSystem(), ask{ref: ref, to: f.Contact, msg: kad.Message{Verb: kad.FindNode, Target: a.x.self}, reply: c.Self()})
+	a.x.ask(c.ActorSystem(), ask{ref: ref, to: f.Contact, msg: kad.Message{Verb: kad.FindNode, Target: a.x.self}, reply: c.Self(), once: f.Once()})
 }
 
 // probed takes in what became of a probe. The lookup that may follow begins with the contacts
