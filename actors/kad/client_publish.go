@@ -145,7 +145,7 @@ func (c *Client) publish(ctx context.Context, r *Record, ttl time.Duration, sign
 		return none, ErrNoPeers
 	}
 	token := c.x.ref()
-	reply, err := clientAsk[*PutReply](ctx, c, c.x.lookups, StartPut{Token: token, Record: r, TTL: publishLife(ttl)})
+	reply, err := clientAsk[*PutReply](ctx, c, c.x.lookups, StartPut{Token: token, Record: r, TTL: publishLife(ttl), Wide: true})
 	if err != nil {
 		c.x.tell(c.x.lookups, GiveUp{token})
 		return none, err

@@ -53,7 +53,7 @@ func (a *lookupActor) Receive(c actor.Context) {
 func (a *lookupActor) start(c actor.Context) {
 	x, key := a.x, a.run.key
 	o := lookup.Options{
-		Mode: key.Mode, K: x.Params.K, Alpha: x.Params.Alpha, Quorum: key.Quorum, Limit: x.Params.LookupLimit,
+		Mode: key.Mode, K: x.Params.K, Alpha: x.Params.Alpha, Quorum: key.Quorum, Wide: key.Wide, Limit: x.Params.LookupLimit,
 		Compare: record.Compare, Usable: x.usable, Exclude: []ID{x.self},
 	}
 	if x.claims() {
@@ -61,7 +61,12 @@ func (a *lookupActor) start(c actor.Context) {
 		o.Verify = func(who Contact) error { return who.Verify(wall) }
 	}
 	a.machine = lookup.New(key.Target, o)
-	a.step(c, lookup.Start{Contacts: x.view.Load().Nearest(key.Target, x.Params.K)})
+	view := x.view.Load()
+	start := lookup.Start{Contacts: view.Nearest(key.Target, x.Params.K)}
+	if key.Wide || key.Mode != lookup.ForNodes {
+		start.Spread = view.Spread()
+	}
+	a.step(c, start)
 }
 
 // step has the machine handle an event, and carries out what it decides.

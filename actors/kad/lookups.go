@@ -35,6 +35,7 @@ type (
 		Target ID
 		Mode   lookup.Mode
 		Quorum int  // of ForNewest
+		Wide   bool // as in lookup.Options
 		Traced bool // the reply comes with the first steps, perhaps before the end
 		// Background: upkeep wants it, so that the limit for callers does not count it.
 		Background bool
@@ -59,6 +60,7 @@ type (
 		Token      uint64
 		Record     *Record
 		TTL        time.Duration
+		Wide       bool // as in lookup.Options: the publication of this node
 		Background bool
 	}
 	// PutReply replies to StartPut.
@@ -219,7 +221,7 @@ func (a *lookups) full(background bool) bool {
 }
 
 func (a *lookups) look(c actor.Context, m StartLookup) {
-	key := StartLookup{Target: m.Target, Mode: m.Mode, Quorum: m.Quorum}
+	key := StartLookup{Target: m.Target, Mode: m.Mode, Quorum: m.Quorum, Wide: m.Wide}
 	r := a.r.byKey[key]
 	if r != nil {
 		a.x.figures.lookupsShared.Add(1)

@@ -35,7 +35,9 @@ func (a *putter) Receive(c actor.Context) {
 	switch m := c.Message().(type) {
 	case *actor.Started:
 		a.token = a.x.ref()
-		c.Request(a.x.lookups, StartLookup{Token: a.token, Target: a.run.put.Record.Key, Mode: lookup.ForNodes, Background: true})
+		c.Request(a.x.lookups, StartLookup{
+			Token: a.token, Target: a.run.put.Record.Key, Mode: lookup.ForNodes, Wide: a.run.put.Wide, Background: true,
+		})
 	case *actor.Stopping:
 		c.Send(a.x.lookups, GiveUp{a.token})
 		a.x.withdraw(a.asked)

@@ -277,7 +277,7 @@ func (a *upkeepActor) read(c actor.Context, m recordRead) {
 	default:
 		j.held = m.record
 		a.work[m.token] = j
-		c.Request(a.x.lookups, StartPut{Token: m.token, Record: m.record, TTL: m.life, Background: true})
+		c.Request(a.x.lookups, StartPut{Token: m.token, Record: m.record, TTL: m.life, Wide: j.own, Background: true})
 	}
 }
 

@@ -22,6 +22,7 @@ type (
 		Message kad.Message
 		RTT     rpc.RTT // what is known of it
 		Dial    bool    // there is no connection yet
+		Once    bool    // it is not repeated, also where datagrams get lost
 	}
 
 	// Cancel withdraws a request. It ends as [Lost].

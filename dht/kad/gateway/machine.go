@@ -196,7 +196,7 @@ func (m *Machine) request(now time.Time, e *Ask, probe bool) {
 	m.asked[e.Ref] = &asked{e.Message, probe}
 	m.requests(now, rpc.Ask{
 		Ref: e.Ref, Verb: e.Message.Verb, To: e.To, Peer: e.Contact, Soft: soft, Hard: hard,
-		Resend: !probe && path.Resend(e.Message.Verb),
+		Resend: !probe && !e.Once && path.Resend(e.Message.Verb),
 	})
 }
 

@@ -29,6 +29,10 @@ type Options struct {
 	Alpha int // 4; contacts asked at a time that are not slow. Twice as many are asked in all.
 	// Quorum is how many holders must agree on the newest version; 3.
 	Quorum int
+	// Wide has the contacts of [Start.Spread] asked as well. All that the search has begun
+	// with, and those that they have named, may be nodes that name only each other. A search
+	// for a value that has found none becomes wide by itself.
+	Wide bool
 	// Limit is how long the search may take; 60 s.
 	Limit time.Duration
 
@@ -67,6 +71,7 @@ type Lookup struct {
 	result        Result
 	nearestDone   kad.ID // of those that answered
 	started, done bool
+	spread        []kad.Contact // until the search is wide
 	out           []Effect
 }
 
@@ -74,6 +79,7 @@ type Lookup struct {
 type peer struct {
 	contact kad.Contact
 	groups  []string
+	spread  bool // it is asked, however far it is
 	state   State
 	hop     int
 	teller  kad.ID
@@ -108,7 +114,7 @@ func (l *Lookup) Step(now time.Time, e Event) []Effect {
 	}
 	switch e := e.(type) {
 	case Start:
-		l.start(now, e.Contacts)
+		l.start(now, e)
 	case Answered:
 		l.answered(now, e)
 	case Slow:
@@ -125,15 +131,32 @@ func (l *Lookup) Step(now time.Time, e Event) []Effect {
 
 func (l *Lookup) do(e Effect) { l.out = append(l.out, e) }
 
-func (l *Lookup) start(now time.Time, contacts []kad.Contact) {
+func (l *Lookup) start(now time.Time, e Start) {
 	if l.started {
 		return
 	}
 	l.started, l.began = true, now
 	l.do(Wake{now.Add(l.o.Limit)})
-	for _, c := range contacts {
+	for _, c := range e.Contacts {
 		l.hear(c, c.Groups(), 1, kad.ID{})
 	}
+	l.spread = e.Spread
+	if l.o.Wide {
+		l.widen()
+	}
+}
+
+// widen has contacts of all parts of the table asked.
+func (l *Lookup) widen() {
+	l.o.Wide = true
+	for _, c := range l.spread {
+		l.hear(c, c.Groups(), 1, kad.ID{})
+		if p := l.known[c.ID]; p != nil {
+			p.spread = true
+			l.place(p)
+		}
+	}
+	l.spread = nil
 }
 
 // hear takes in a contact, and reports whether it is new.
@@ -354,13 +377,16 @@ func (l *Lookup) proceed(now time.Time) {
 func (l *Lookup) fill(now time.Time) {
 	alive, sure, open := 0, 0, false // of the contacts so far: not failed; not slow either
 	for _, p := range l.short {
-		if sure >= l.o.K {
+		if sure >= l.o.K && !p.spread {
+			if l.o.Wide {
+				continue
+			}
 			break
 		}
 		if p.state == Heard {
 			switch {
 			case l.waiting >= l.o.Alpha, l.waiting+l.slow >= 2*l.o.Alpha:
-				open = open || alive < l.o.K
+				open = open || p.spread || alive < l.o.K
 			case l.result.Asked >= shortFactor*l.o.K:
 				l.end(now, Limited, &LimitError{"contacts asked", fmt.Sprint(shortFactor * l.o.K)})
 				return
@@ -378,7 +404,7 @@ func (l *Lookup) fill(now time.Time) {
 		case Failed:
 			continue
 		case Waiting, IsSlow:
-			open = open || alive < l.o.K
+			open = open || p.spread || alive < l.o.K
 		}
 		alive++
 		if p.state != IsSlow {
@@ -389,6 +415,9 @@ func (l *Lookup) fill(now time.Time) {
 	case open:
 	case l.result.Record != nil:
 		l.end(now, Found, nil)
+	case l.o.Mode != ForNodes && !l.o.Wide:
+		l.widen()
+		l.fill(now)
 	case alive >= l.o.K:
 		l.end(now, Converged, nil)
 	default:

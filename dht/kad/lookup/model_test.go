@@ -37,7 +37,7 @@ func TestEveryLookupEnds(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		o := Options{
 			K: rapid.IntRange(1, 6).Draw(t, "k"), Alpha: rapid.IntRange(1, 4).Draw(t, "alpha"),
-			Mode: Mode(rapid.IntRange(0, 2).Draw(t, "mode")), Quorum: rapid.IntRange(1, 3).Draw(t, "quorum"),
+			Mode: Mode(rapid.IntRange(0, 2).Draw(t, "mode")), Quorum: rapid.IntRange(1, 3).Draw(t, "quorum"), Wide: rapid.Bool().Draw(t, "wide"),
 			Compare: func(a, b *kad.Record) int { return cmp.Compare(a.Seq, b.Seq) },
 		}
 		target := id(rapid.IntRange(1000, 1003).Draw(t, "target"))
@@ -123,7 +123,11 @@ func TestEveryLookupEnds(t *testing.T) {
 			}
 			step(e)
 		}
-		step(Start{hear(some(8))})
+		start := Start{Contacts: hear(some(8)), Spread: some(4)}
+		if o.Wide || o.Mode != ForNodes {
+			hear(start.Spread)
+		}
+		step(start)
 		for range rapid.IntRange(0, 60).Draw(t, "steps") {
 			now = now.Add(time.Duration(rapid.IntRange(0, 3000).Draw(t, "ms")) * time.Millisecond)
 			switch rapid.IntRange(0, 5).Draw(t, "event") {

@@ -35,6 +35,7 @@ func TestScripts(t *testing.T) {
 		"crowd",     // contacts of one network
 		"misled",    // contacts that name nothing nearer
 		"unchecked", // claims that are not valid
+		"wide",      // contacts of all parts of the table are asked, too
 		"cancel",
 		"trace",
 	} {
@@ -88,15 +89,18 @@ func (r *run) run(t *testing.T, d *datadriven.TestData) string {
 				return nil
 			}
 		}
+		o.Wide = d.HasArg("wide")
 		r.reset(o)
 		r.hops = d.HasArg("hops")
 		return "ready"
 	case "start":
 		var texts []string
 		for _, a := range d.CmdArgs {
-			texts = append(texts, a.Key)
+			if a.Key != "spread" {
+				texts = append(texts, a.Key)
+			}
 		}
-		return r.step(Start{script.Contacts(t, texts)})
+		return r.step(Start{script.Contacts(t, texts), script.Listed(t, d, "spread")})
 	case "answered":
 		e := Answered{Peer: peer(), Forged: d.HasArg("forged"), Took: r.Now.Sub(r.Begin)}
 		e.Contacts = script.Listed(t, d, "contacts")

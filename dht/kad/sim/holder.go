@@ -83,7 +83,7 @@ func (h *holder) own(r *kad.Record, ended func(put.Report)) {
 // publish stores a record of this node at the nodes nearest to its key.
 func (h *holder) publish(key kad.Key) {
 	n, x := h.n, h.owned[key]
-	n.search(key, lookup.ForNodes, measured, func(r lookup.Result) {
+	n.run(key, lookup.Options{Wide: true}, measured, func(r lookup.Result) {
 		n.storeAt(x.record, store.MaxLife, append(r.Nearest, r.Further...), measured, func(p put.Report, err error) {
 			if x.ended != nil {
 				x.ended(p)
@@ -106,7 +106,7 @@ func (h *holder) cache(r lookup.Result) {
 		}
 		between++
 	}
-	h.n.ask(*r.Lacking, kad.Message{
+	h.n.ask(&op{contact: *r.Lacking, cause: measured, msg: kad.Message{
 		Verb: kad.Store, Record: r.Record, Cached: true, TTL: store.CachedLife(store.MaxLife, between),
-	}, measured, nil, nil)
+	}})
 }

@@ -42,7 +42,8 @@ type op struct {
 	msg       kad.Message
 	cause     cause
 	candidate bool
-	ended     func(answer *kad.Message, took time.Duration)
+	once      bool                                          // it is not repeated
+	ended     func(answer *kad.Message, took time.Duration) // nil of no answer; nil: nobody wants to know
 	slow      func()
 }
 
@@ -111,7 +112,7 @@ func (n *node) carryOut(effect any) {
 		if e.Candidate {
 			verb, why = kad.FindNode, candidates
 		}
-		n.ops[n.ask(e.Contact, kad.Message{Verb: verb, Target: n.id}, why, nil, nil)].candidate = e.Candidate
+		n.ask(&op{contact: e.Contact, msg: kad.Message{Verb: verb, Target: n.id}, cause: why, candidate: e.Candidate})
 	case table.Added:
 		n.do(n.upkeep.Step(now, upkeep.Added{Contact: e.Contact}))
 	case table.Removed:
@@ -141,9 +142,12 @@ func (n *node) carryOut(effect any) {
 		n.wake(rpcDue, e.At)
 
 	case upkeep.Probe:
-		n.ask(e.Contact, kad.Message{Verb: kad.FindNode, Target: n.id}, former, func(m *kad.Message, _ time.Duration) {
-			n.do(n.upkeep.Step(n.net.time(), upkeep.Probed{Contact: e.Contact, Answered: m != nil}))
-		}, nil)
+		n.ask(&op{
+			contact: e.Contact, msg: kad.Message{Verb: kad.FindNode, Target: n.id}, cause: former, once: e.Once(),
+			ended: func(m *kad.Message, _ time.Duration) {
+				n.do(n.upkeep.Step(n.net.time(), upkeep.Probed{Contact: e.Contact, Answered: m != nil}))
+			},
+		})
 	case upkeep.Lookup:
 		why := rangeLookup
 		if e.Why == upkeep.ForSelf {
@@ -183,21 +187,21 @@ func (n *node) due(t timer) {
 	n.drain()
 }
 
-// ask sends a request. ended gets the answer, or nil.
-func (n *node) ask(c kad.Contact, msg kad.Message, why cause, ended func(*kad.Message, time.Duration), slow func()) rpc.Ref {
+// ask sends a request.
+func (n *node) ask(x *op) {
 	n.last++
-	msg.ReadOnly = n.client
-	n.ops[n.last] = &op{contact: c, msg: msg, cause: why, ended: ended, slow: slow}
+	x.msg.ReadOnly = n.client
+	n.ops[n.last] = x
 	var rtt rpc.RTT
-	if e := n.table.View().Find(c.ID); e != nil {
+	if e := n.table.View().Find(x.contact.ID); e != nil {
 		rtt = e.RTT
 	}
 	path := rpc.Path{Datagram: true}
 	soft, hard := rpc.Timeouts(rtt, path)
 	n.do(n.rpc.Step(n.net.time(), rpc.Ask{
-		Ref: n.last, Verb: msg.Verb, To: c.Addresses[0], Peer: c.ID, Soft: soft, Hard: hard, Resend: path.Resend(msg.Verb),
+		Ref: n.last, Verb: x.msg.Verb, To: x.contact.Addresses[0], Peer: x.contact.ID, Soft: soft, Hard: hard,
+		Resend: !x.once && path.Resend(x.msg.Verb),
 	}))
-	return n.last
 }
 
 // receive takes in a packet.
@@ -281,7 +285,13 @@ func (n *node) collude(m *kad.Message, answer *kad.Message) {
 
 // search runs a lookup. ended gets its result.
 func (n *node) search(target kad.ID, mode lookup.Mode, why cause, ended func(lookup.Result)) {
-	l := lookup.New(target, lookup.Options{Mode: mode, K: n.net.c.K, Alpha: n.net.c.Alpha, Exclude: []kad.ID{n.id}})
+	n.run(target, lookup.Options{Mode: mode}, why, ended)
+}
+
+// run runs a lookup with options of its own. ended gets its result.
+func (n *node) run(target kad.ID, o lookup.Options, why cause, ended func(lookup.Result)) {
+	o.K, o.Alpha, o.Exclude = n.net.c.K, n.net.c.Alpha, []kad.ID{n.id}
+	l, mode := lookup.New(target, o), o.Mode
 	verb := kad.FindNode
 	if mode != lookup.ForNodes {
 		verb = kad.FindValue
@@ -293,13 +303,17 @@ func (n *node) search(target kad.ID, mode lookup.Mode, why cause, ended func(loo
 			case lookup.Ask:
 				id := f.Contact.ID
 				n.queue = append(n.queue, func() {
-					n.ask(f.Contact, kad.Message{Verb: verb, Target: target}, why, func(m *kad.Message, took time.Duration) {
-						if m == nil {
-							step(lookup.Lost{Peer: id})
-							return
-						}
-						step(lookup.Answered{Peer: id, Took: took, Contacts: m.Contacts, Record: m.Record, Size: sizeOf(m)})
-					}, func() { step(lookup.Slow{Peer: id}) })
+					n.ask(&op{
+						contact: f.Contact, msg: kad.Message{Verb: verb, Target: target}, cause: why,
+						slow: func() { step(lookup.Slow{Peer: id}) },
+						ended: func(m *kad.Message, took time.Duration) {
+							if m == nil {
+								step(lookup.Lost{Peer: id})
+								return
+							}
+							step(lookup.Answered{Peer: id, Took: took, Contacts: m.Contacts, Record: m.Record, Size: sizeOf(m)})
+						},
+					})
 				})
 			case lookup.Blame:
 				n.queue = append(n.queue, func() {
@@ -322,7 +336,11 @@ func (n *node) search(target kad.ID, mode lookup.Mode, why cause, ended func(loo
 			}
 		}
 	}
-	step(lookup.Start{Contacts: n.table.View().Nearest(target, n.net.c.K)})
+	start := lookup.Start{Contacts: n.table.View().Nearest(target, n.net.c.K)}
+	if o.Wide || mode != lookup.ForNodes {
+		start.Spread = n.table.View().Spread()
+	}
+	step(start)
 }
 
 // storeAt stores a record at contacts. ended gets the report.
@@ -335,13 +353,16 @@ func (n *node) storeAt(r *kad.Record, ttl time.Duration, contacts []kad.Contact,
 			case put.Store:
 				id := f.Contact.ID
 				n.queue = append(n.queue, func() {
-					n.ask(f.Contact, kad.Message{Verb: kad.Store, Record: r, TTL: ttl}, why, func(m *kad.Message, _ time.Duration) {
-						if m == nil {
-							step(put.Lost{Peer: id})
-							return
-						}
-						step(put.Replied{Peer: id, Status: m.Status, Granted: m.Granted})
-					}, nil)
+					n.ask(&op{
+						contact: f.Contact, msg: kad.Message{Verb: kad.Store, Record: r, TTL: ttl}, cause: why,
+						ended: func(m *kad.Message, _ time.Duration) {
+							if m == nil {
+								step(put.Lost{Peer: id})
+								return
+							}
+							step(put.Replied{Peer: id, Status: m.Status, Granted: m.Granted})
+						},
+					})
 				})
 			case put.Done:
 				n.queue = append(n.queue, func() { ended(f.Report, f.Err) })

@@ -13,9 +13,8 @@ const (
 	fastEvery = 3 * time.Second
 	slowEvery = 9 * time.Second
 	// restFor is how long a contact that has answered is not probed, also where contacts live
-	// short: it is less than [SilentAfter], and probing them sooner costs more requests than
-	// lookups save.
-	restFor = 10 * time.Minute
+	// short: probing them sooner costs more requests than lookups save.
+	restFor = SilentAfter
 	// fewContacts is the size below which a table is probed at most every four seconds.
 	fewContacts = 40
 )

@@ -95,6 +95,28 @@ func (v *View) Nearest(target kad.ID, n int) []kad.Contact {
 // 20 in a bucket it seldom looks at more.
 const nearestRoom = 128
 
+// Spread returns two contacts of each bucket: the one that is live longest, and the one that
+// has answered last.
+func (v *View) Spread() []kad.Contact {
+	list := make([]kad.Contact, 0, 2*len(v.buckets))
+	for _, bucket := range v.buckets {
+		if len(bucket) == 0 {
+			continue
+		}
+		last := 0
+		for i := range bucket {
+			if bucket[i].Answered.After(bucket[last].Answered) {
+				last = i
+			}
+		}
+		list = append(list, bucket[0].Contact)
+		if last > 0 {
+			list = append(list, bucket[last].Contact)
+		}
+	}
+	return list
+}
+
 // Given returns the contacts that are named to others who ask for target: the n nearest
 // that have answered lately, or, if none has, the n nearest. except is whoever asks.
 //

@@ -137,6 +137,10 @@ type (
 	Wake struct{ At time.Time }
 )
 
+// Once reports whether the request is sent once only, also where requests get lost: nearly all
+// former contacts have left, and those that have not are probed again later.
+func (p Probe) Once() bool { return p.Why == ForFormer }
+
 func (Probe) effect()     {}
 func (Lookup) effect()    {}
 func (Replicate) effect() {}

@@ -204,6 +204,9 @@ func (r *run) text(f Effect) string {
 		if f.Contact.ID.IsZero() {
 			name = string(f.Contact.Addresses[0])
 		}
+		if f.Once() {
+			return fmt.Sprintf("probe %s once: %v\n", name, f.Why)
+		}
 		return fmt.Sprintf("probe %s: %v\n", name, f.Why)
 	case Lookup:
 		if f.Why == ForRange {
