@@ -110,9 +110,9 @@ func printChecked(a *app, l *config.Loaded) error {
 			_, err = fmt.Fprintln(a.Out, p)
 		}
 	case l.File == "":
-		_, err = fmt.Fprintf(a.Out, "Nothing is wrong. There is no file; it would be one of %s.\n", strings.Join(a.sources.Files, ", "))
+		err = a.Say(fmt.Sprintf("Nothing is wrong. There is no file; it would be one of %s.", strings.Join(a.sources.Files, ", ")))
 	default:
-		_, err = fmt.Fprintf(a.Out, "Nothing is wrong with %s.\n", l.File)
+		err = a.Say("Nothing is wrong with " + l.File + ".")
 	}
 	return err
 }

@@ -37,7 +37,7 @@ func (a *app) fail(err error) int {
 		b, _ := json.Marshal(map[string]any{"error": jsonError{f.Kind, render.Plain(f.Message), render.Plain(f.Hint)}})
 		fmt.Fprintf(a.Err, "%s\n", b)
 	} else {
-		fmt.Fprintf(a.Err, "gamelan: %s\n", render.Plain(f.Error()))
+		a.Complain("gamelan: " + render.Plain(f.Error()))
 	}
 	return f.Code
 }
@@ -60,7 +60,7 @@ func (a *app) failSettings(p config.Problems) int {
 		return failure.ExitUsage
 	}
 	for _, problem := range p {
-		fmt.Fprintf(a.Err, "gamelan: %s\n", problem)
+		a.Complain(fmt.Sprintf("gamelan: %s", problem))
 	}
 	return failure.ExitUsage
 }

@@ -110,6 +110,5 @@ func printHealth(a *app, v healthJSON) error {
 	if a.JSON {
 		return a.PrintJSON(v)
 	}
-	_, err := fmt.Fprintf(a.Out, "%s: %s\n", v.State, inspect.Escape(v.Cause))
-	return err
+	return a.Say(v.State + ": " + inspect.Escape(v.Cause))
 }

@@ -62,8 +62,7 @@ func (c *peersImportCmd) Run(a *app) error {
 	case a.JSON:
 		return a.PrintJSON(done)
 	}
-	_, err = fmt.Fprintf(a.Out, "%s added, %d known already%s\n", inspect.Count(uint64(done.Added), "peer"), done.Merged, skippedText(done.Skipped))
-	return err
+	return a.Say(fmt.Sprintf("%s added, %d known already%s", inspect.Count(uint64(done.Added), "peer"), done.Merged, skippedText(done.Skipped)))
 }
 
 func skippedText(n int) string {

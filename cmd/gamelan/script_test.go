@@ -41,6 +41,7 @@ func TestMain(m *testing.M) {
 	testscript.Main(m, map[string]func(){
 		"gamelan":  main,
 		"embedded": embedded,
+		"narrow":   narrow,
 		"fakenode": func() {
 			ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 			defer stop()

@@ -20,7 +20,7 @@ func ShowActor(o *Output, a Actor, stacks bool, failure *inspect.Stack) error {
 	if o.JSON {
 		return o.PrintJSON(a)
 	}
-	_, err := fmt.Fprint(o.Out, actorText(a, stacks, failure))
+	_, err := fmt.Fprint(o.Out, o.wrap(actorText(a, stacks, failure), sentenceIndent))
 	if n := len(a.Stacks); err == nil && n > 0 && !stacks {
 		o.Note("See the stacks of its goroutines with \"%s\".", o.Command("why --stacks "+a.ID))
 	}

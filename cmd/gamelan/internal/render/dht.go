@@ -14,14 +14,11 @@ func DHT(o *Output, d *models.DHT, now time.Time) error {
 	if o.JSON {
 		return o.PrintJSON(d)
 	}
-	var b strings.Builder
-	line := func(name, format string, args ...any) {
-		fmt.Fprintf(&b, "%-12s%s\n", name, inspect.Escape(fmt.Sprintf(format, args...)))
-	}
+	b := o.lines()
+	line := func(name, format string, args ...any) { b.about(name, fmt.Sprintf(format, args...)) }
 	if !d.On {
 		line("dht", "%s", dhtText(d))
-		_, err := fmt.Fprint(o.Out, b.String())
-		return err
+		return b.print(o)
 	}
 	plain := "; there are no plain messages"
 	if d.PlainProtocol != "" {
@@ -75,8 +72,7 @@ func DHT(o *Output, d *models.DHT, now time.Time) error {
 	if d.Dedup.Fingerprints > 0 || d.Dedup.Early > 0 {
 		line("", "%s more known by fingerprints, %s forgotten early", inspect.Number(uint64(d.Dedup.Fingerprints)), inspect.Number(d.Dedup.Early))
 	}
-	_, err := fmt.Fprint(o.Out, b.String())
-	return err
+	return b.print(o)
 }
 
 // limitLines returns lines on the limits for peers, and on the messages above them.

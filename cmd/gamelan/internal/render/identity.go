@@ -58,7 +58,9 @@ func ShowIdentity(o *Output, i Identity) error {
 	}
 	switch {
 	case !i.Running:
-		fmt.Fprintf(o.Out, "address     none: the node is not running; start it with: %s\n", o.Command("node"))
+		b := o.lines()
+		b.about("address", "none: the node is not running; start it with: "+o.Command("node"))
+		return b.print(o)
 	case len(i.Seeds) == 0:
 		fmt.Fprintf(o.Out, "address     none: the node does not listen; start it with --listen ADDRESS\n")
 	}
@@ -87,8 +89,7 @@ func Running(o *Output, version string, i Identity) error {
 	if err := ShowIdentity(o, i); err != nil {
 		return err
 	}
-	_, err := fmt.Fprintf(o.Out, "Running. Look inside with: %s\n", o.Command("tree"))
-	return err
+	return o.say("Running. Look inside with: " + o.Command("tree"))
 }
 
 // SeedRunning writes the one line that others need to enter the network through this node.

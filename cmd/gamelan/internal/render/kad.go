@@ -16,19 +16,20 @@ func Kad(o *Output, v *models.Kad) error {
 	if o.JSON {
 		return o.PrintJSON(v)
 	}
-	var b lines
-	fmt.Fprintln(&b, inspect.Escape(v.Summary))
+	b := o.lines()
+	b.sentence(v.Summary)
 	if len(v.Clients) == 0 {
-		fmt.Fprintf(&b, "Next: %s.\n", api.NoKadHint)
+		b.sentence("Next: " + api.NoKadHint + ".")
 	}
 	alone := false
 	for i := range v.Clients {
-		fmt.Fprintln(&b)
-		kadClientLines(&b, &v.Clients[i])
+		fmt.Fprintln(b)
+		kadClientLines(b, &v.Clients[i])
 		alone = alone || v.Clients[i].Contacts == 0 && v.Clients[i].Overlay == "native"
 	}
 	if alone {
-		fmt.Fprintf(&b, "\nNext: %s.\n", api.KadConnectHint)
+		fmt.Fprintln(b)
+		b.sentence("Next: " + api.KadConnectHint + ".")
 	}
 	return b.print(o)
 }

@@ -55,6 +55,6 @@ func printEach[T any](o *Output, all []T) error {
 // Note writes a line for a person to standard error. With --json it writes nothing.
 func (o *Output) Note(format string, args ...any) {
 	if !o.JSON {
-		fmt.Fprintf(o.Err, format+"\n", args...)
+		o.Complain(fmt.Sprintf(format, args...))
 	}
 }

@@ -50,7 +50,7 @@ func (p *Pings) Round(pong api.Pong, failed *failure.Error) error {
 	case r.DialMS > 0:
 		text += ", connected in " + rtt(r.DialMS)
 	}
-	var b lines
+	b := p.o.lines()
 	b.about(fmt.Sprintf("round %d", r.Round), text)
 	return b.print(p.o)
 }
@@ -87,7 +87,7 @@ func (p *Pings) End() error {
 	if p.o.JSON {
 		return p.o.PrintJSON(s)
 	}
-	var b lines
+	b := p.o.lines()
 	if s.Answered > 0 {
 		b.about("path", s.Path)
 	}

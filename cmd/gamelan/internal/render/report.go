@@ -87,11 +87,11 @@ func (p *Reports) lines(s *models.SentReport) error {
 		return p.o.to(p.out).PrintJSON(s)
 	}
 	if len(s.Copies) == 0 {
-		_, err := fmt.Fprintf(p.out, "%d %s\n", s.N, inspect.Escape(inFlags(s.Summary)))
+		_, err := fmt.Fprintln(p.out, p.o.wrap(fmt.Sprintf("%d %s", s.N, inspect.Escape(inFlags(s.Summary))), sentenceIndent))
 		return err
 	}
 	for _, c := range s.Copies {
-		if _, err := fmt.Fprintf(p.out, "%d %s %s\n", s.N, inspect.Escape(p.o.who(c.Peer)), outcomeText(c.Outcome)); err != nil {
+		if _, err := fmt.Fprintln(p.out, p.o.wrap(fmt.Sprintf("%d %s %s", s.N, inspect.Escape(p.o.who(c.Peer)), outcomeText(c.Outcome)), sentenceIndent)); err != nil {
 			return err
 		}
 	}
@@ -159,7 +159,7 @@ func (p *Reports) Rest(n uint64, why string) error {
 		if p.o.JSON {
 			err = p.o.to(p.out).PrintJSON(models.SentReport{N: i, Report: models.Report{Summary: "in doubt: " + why, Copies: []models.Copy{}}})
 		} else {
-			_, err = fmt.Fprintf(p.out, "%d in doubt: %s\n", i, inspect.Escape(why))
+			_, err = fmt.Fprintln(p.out, p.o.wrap(fmt.Sprintf("%d in doubt: %s", i, inspect.Escape(why)), sentenceIndent))
 		}
 		if err != nil {
 			return err
@@ -218,7 +218,7 @@ func Message(o *Output, r *models.Report, now time.Time) error {
 	}
 	var b strings.Builder
 	line := func(name, format string, args ...any) {
-		fmt.Fprintf(&b, "%-13s%s\n", name, inspect.Escape(fmt.Sprintf(format, args...)))
+		b.WriteString(o.wrap(fmt.Sprintf("%-13s%s", name, inspect.Escape(fmt.Sprintf(format, args...))), 13) + "\n")
 	}
 	line("tag", "%s", r.Tag)
 	line("to", "%s", o.toText(r))

@@ -18,7 +18,7 @@ func StoreForward(o *Output, s *models.StoreForward, now time.Time) error {
 	if o.JSON {
 		return o.PrintJSON(s)
 	}
-	var b lines
+	b := o.lines()
 	if !b.head(s.Summary, s.On) {
 		return b.print(o)
 	}
@@ -66,8 +66,8 @@ func WhyStored(o *Output, s *models.StoreForward, now time.Time) error {
 	if s.Client == nil {
 		return nil
 	}
-	var b lines
-	fmt.Fprintln(&b, "Messages that other nodes store for this one:")
+	b := o.lines()
+	b.sentence("Messages that other nodes store for this one:")
 	b.about("asks", ownLines(s.Client)...)
 	if err := b.print(o); err != nil || len(s.Client.Peers) == 0 {
 		return err

@@ -105,7 +105,7 @@ func (p *Outcomes) Add(s models.Sent, more bool) error {
 	if p.o.JSON {
 		err = p.json(s)
 	} else {
-		_, err = fmt.Fprintf(p.out, "%d %s\n", s.N, outcomeText(s.Outcome))
+		_, err = fmt.Fprintln(p.out, p.o.wrap(fmt.Sprintf("%d %s", s.N, outcomeText(s.Outcome)), sentenceIndent))
 	}
 	if err == nil && !more {
 		err = p.out.Flush()

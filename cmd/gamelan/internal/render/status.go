@@ -26,10 +26,8 @@ func ShowStatus(o *Output, s Status, now time.Time) error {
 	if o.JSON {
 		return o.PrintJSON(s)
 	}
-	var b strings.Builder
-	line := func(name, format string, args ...any) {
-		fmt.Fprintf(&b, "%-12s%s\n", name, inspect.Escape(fmt.Sprintf(format, args...)))
-	}
+	b := o.lines()
+	line := func(name, format string, args ...any) { b.about(name, fmt.Sprintf(format, args...)) }
 	line("state", "%s", State(s.Status, s.Cause))
 	for _, r := range s.Reasons {
 		line("", "%s", r)
@@ -80,8 +78,7 @@ func ShowStatus(o *Output, s Status, now time.Time) error {
 	if len(s.Warnings) == 0 {
 		line("warnings", "none")
 	}
-	_, err := fmt.Fprint(o.Out, b.String())
-	return err
+	return b.print(o)
 }
 
 // torText returns the state of the onion service in a line.

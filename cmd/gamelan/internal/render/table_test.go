@@ -67,6 +67,26 @@ func TestTableFits(t *testing.T) {
 	}
 }
 
+// TestLastColumnGoesOn breaks the words of the last column below it, and cuts no date.
+func TestLastColumnGoesOn(t *testing.T) {
+	id := strings.Repeat("0123456789", 3)[:26]
+	why := "failed: peer not found: nobody has answered the search after 1m0s"
+	got := drawn(t, true, 80, [][]string{
+		{"SENT", "TAG", "TO", "TYPE", "SIZE", "HOW IT ENDED"},
+		{"2026-11-23 16:06:49", id[:16], "direct to a-long-name-for-a (" + id[:16] + ")", "1225", "12 B", why},
+	})
+	want := []string{
+		"SENT                 TAG       TO                 TYPE  SIZE  HOW IT ENDED",
+		"2026-11-23 16:06:49  0123456…  direct to a-long…  1225  12 B  failed: peer not",
+		"                                                              found: nobody has",
+		"                                                              answered the",
+		"                                                              search after 1m0s",
+	}
+	if strings.Join(got, "\n") != strings.Join(want, "\n") {
+		t.Errorf("got\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
+	}
+}
+
 // TestTreeFits draws a tree with a long line on terminals and elsewhere.
 func TestTreeFits(t *testing.T) {
 	tree := &inspect.Tree{Branches: []inspect.Branch{{Actor: inspect.Actor{Name: "node", State: inspect.Running, Line: strings.Repeat("0123456789", 15)}}}}

@@ -3,6 +3,7 @@ package render
 import (
 	"bytes"
 	"fmt"
+	"io"
 	"os"
 
 	"golang.org/x/term"
@@ -20,7 +21,7 @@ func Tree(o *Output, t *inspect.Tree, asJSON, watch bool, n int) error {
 	opts := inspect.TextOptions{Colour: o.Colour(), Width: o.columns()}
 	switch {
 	case watch && o.OutTerminal:
-		_, height := screen(o)
+		_, height := screen(o.Out)
 		if err := inspect.Text(&b, *t, opts); err != nil {
 			return err
 		}
@@ -46,13 +47,25 @@ func (o *Output) columns() int {
 	case o.Columns > 0:
 		return o.Columns
 	}
-	width, _ := screen(o)
+	width, _ := screen(o.Out)
+	return width
+}
+
+// errColumns is columns for standard error.
+func (o *Output) errColumns() int {
+	switch {
+	case !o.ErrTerminal:
+		return 0
+	case o.Columns > 0:
+		return o.Columns
+	}
+	width, _ := screen(o.Err)
 	return width
 }
 
 // screen returns the size of the terminal, or a usual size if it is unknown.
-func screen(o *Output) (width, height int) {
-	if f, ok := o.Out.(*os.File); ok {
+func screen(out io.Writer) (width, height int) {
+	if f, ok := out.(*os.File); ok {
 		if w, h, err := term.GetSize(int(f.Fd())); err == nil && w > 0 && h > 1 {
 			return w, h
 		}

@@ -26,7 +26,9 @@ func Why(o *Output, w api.Why) error {
 		return o.PrintJSON(w)
 	}
 	for _, line := range whyState(o, w, time.Now()) {
-		fmt.Fprintln(o.Out, inspect.Escape(line))
+		if err := o.say(inspect.Escape(line)); err != nil {
+			return err
+		}
 	}
 	if err := printDials(o, w.Dials); err != nil {
 		return err
@@ -35,7 +37,7 @@ func Why(o *Output, w api.Why) error {
 		return err
 	}
 	if next := whyNext(o, w); next != "" {
-		fmt.Fprintln(o.Out, inspect.Escape("Next: "+next))
+		return o.say(inspect.Escape("Next: " + next))
 	}
 	return nil
 }
@@ -153,11 +155,12 @@ func printDials(o *Output, dials []api.Dial) error {
 // printChoice writes the last choice that considered the peer.
 func printChoice(o *Output, w api.Why) error {
 	if len(w.Candidates) == 0 {
-		_, err := fmt.Fprintln(o.Out, "No remembered choice has considered this peer: the node dials automatically only while it has too few connections.")
+		return o.say("No remembered choice has considered this peer: the node dials automatically only while it has too few connections.")
+	}
+	if err := o.say(fmt.Sprintf("The last %s at %s had %s for up to %d dials; missing: %s.",
+		inspect.Escape(w.Purpose), w.At.Local().Format(time.TimeOnly), inspect.Count(uint64(w.Considered), "candidate"), w.Wanted, inspect.Count(uint64(w.Missing), "connection"))); err != nil {
 		return err
 	}
-	fmt.Fprintf(o.Out, "The last %s at %s had %s for up to %d dials; missing: %s.\n",
-		inspect.Escape(w.Purpose), w.At.Local().Format(time.TimeOnly), inspect.Count(uint64(w.Considered), "candidate"), w.Wanted, inspect.Count(uint64(w.Missing), "connection"))
 	rows := [][]string{{"RANK", "NODE ID", "SCORE", "PARTS", "VERDICT"}}
 	for _, c := range w.Candidates {
 		if c.NodeID != w.NodeID && c.Rank > whyShown {
