@@ -576,3 +576,31 @@ func TestMessagesAreServedOnUnixSocketsOnly(t *testing.T) {
 		t.Errorf("over TCP: got %d, want 403", code)
 	}
 }
+
+// timedSender notes until when it may search, and until when a message may wait.
+type timedSender struct{ search, message time.Time }
+
+func (s *timedSender) Resolve(ctx context.Context, peer string) (string, error) {
+	s.search, _ = ctx.Deadline()
+	return peer, nil
+}
+
+func (s *timedSender) Send(ctx context.Context, _ SendRequest) (Pending, error) {
+	s.message, _ = ctx.Deadline()
+	return settled{Outcome: models.OutcomeConfirmed}, nil
+}
+
+// TestTimeoutCoversTheSearch: the search for the peer ends after the timeout, and with
+// at_once so does the message.
+func TestTimeoutCoversTheSearch(t *testing.T) {
+	for query, same := range map[string]bool{"": false, "&at_once=true": true} {
+		s := &timedSender{}
+		res := post(t.Context(), t, mutating(t, Actions{Sender: s}), "/v1/messages?peer=x&timeout=1m"+query, "text/plain", strings.NewReader("a\n"))
+		if all := sents(t, res.Body); len(all) != 1 {
+			t.Fatalf("%q: got %d outcomes, want 1", query, len(all))
+		}
+		if s.search.IsZero() || s.message.Before(s.search) || s.message.Equal(s.search) != same {
+			t.Errorf("%q: got the search until %v, the message until %v, want the same: %v", query, s.search, s.message, same)
+		}
+	}
+}

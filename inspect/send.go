@@ -3,6 +3,7 @@ package inspect
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net/http"
 	"time"
 
@@ -48,10 +49,13 @@ type SendRequest struct {
 }
 
 // send reads messages from the body and streams their outcomes while it reads. A message
-// without an outcome after the parameter timeout is withdrawn.
+// without an outcome after the parameter timeout is withdrawn, and a search for the peer
+// ends after it. The time of a message begins when the message is read; with at_once it
+// begins with the request, so that it includes the search.
 func (m *mutations) send(w http.ResponseWriter, r *http.Request) {
-	q := newQuery(r, "peer", "resend", "timeout")
+	q := newQuery(r, "peer", "resend", "timeout", "at_once")
 	peer, resend, limit := q.text("peer"), q.flag("resend", false), q.duration("timeout")
+	atOnce := q.flag("at_once", false)
 	if q.err == nil && peer == "" {
 		q.refuse("no peer is named", "name the recipient with ?peer=, a node id or a public key")
 	}
@@ -65,7 +69,12 @@ func (m *mutations) send(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	m.tell("admin.messages")
-	id, err := m.Sender.Resolve(r.Context(), peer)
+	whole, end := within(r.Context(), limit)
+	defer end()
+	id, err := m.Sender.Resolve(whole, peer)
+	if err != nil && errors.Is(whole.Err(), context.DeadlineExceeded) {
+		err = &Error{CodeUnknownPeer, fmt.Sprintf("the peer was not found within %s: %s", limit, err), "allow more time, or give its address, too, as KEY::ADDRESS"}
+	}
 	if e := (*Error)(nil); errors.As(err, &e) {
 		fail(w, e)
 		return
@@ -75,7 +84,7 @@ func (m *mutations) send(w http.ResponseWriter, r *http.Request) {
 	}
 	transmit(w, r, kind, newBatch(
 		func(ctx context.Context, body []byte) (func(context.Context) models.Outcome, error) {
-			ctx, cancel := within(ctx, limit)
+			ctx, cancel := withinOrBy(ctx, limit, whole, atOnce)
 			p, err := m.Sender.Send(ctx, SendRequest{id, body, resend})
 			if err != nil {
 				cancel()
@@ -101,4 +110,12 @@ func within(ctx context.Context, limit time.Duration) (context.Context, context.
 		return ctx, func() {}
 	}
 	return context.WithTimeout(ctx, limit)
+}
+
+// withinOrBy is within, or with by a context that ends with ctx, or when whole does.
+func withinOrBy(ctx context.Context, limit time.Duration, whole context.Context, by bool) (context.Context, context.CancelFunc) {
+	if end, ok := whole.Deadline(); ok && by {
+		return context.WithDeadline(ctx, end)
+	}
+	return within(ctx, limit)
 }

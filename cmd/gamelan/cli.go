@@ -33,14 +33,18 @@ type app struct {
 	configArg string          // the --config option as it was given
 	signals   *daemon.Signals // of a verb that catches them
 	parser    *kong.Kong
+	node      *client.Client // what client returns, once it has been called
 }
 
-// client returns a client of the node in the data directory. The client waits for a node
-// that is just starting, and says so.
+// client returns the verb's client of the node in the data directory. The client waits for
+// a node that is just starting, once in all, and says so. The first call is made before
+// the verb starts goroutines.
 func (a *app) client() *client.Client {
-	c := client.New(a.dir)
-	c.WaitFor(a.wait, a.Note)
-	return c
+	if a.node == nil {
+		a.node = client.New(a.dir)
+		a.node.WaitFor(a.wait, a.Note)
+	}
+	return a.node
 }
 
 // cli is the command line.

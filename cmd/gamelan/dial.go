@@ -1,6 +1,9 @@
 package main
 
 import (
+	"context"
+
+	"github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/api"
 	"github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/client"
 )
 
@@ -10,7 +13,10 @@ type dialCmd struct {
 
 // Run makes the node connect to each peer.
 func (c *dialCmd) Run(a *app) error {
-	return doToAnyPeers(a, c.Peer, "connected to", (*client.Client).Dial)
+	return doToAnyPeers(a, c.Peer, "connected to", func(node *client.Client, ctx context.Context, peer string) (api.Peer, error) {
+		a.tellConnected(peer)
+		return node.Dial(ctx, peer)
+	})
 }
 
 type disconnectCmd struct {

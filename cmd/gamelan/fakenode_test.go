@@ -109,8 +109,14 @@ func (fakeSource) Ask(_ context.Context, path string) (inspect.Detail, error) {
 // "leave" the process ends as if it had been killed.
 type fakeSender struct{ slow *fakeSlow }
 
-func (fakeSender) Resolve(_ context.Context, peer string) (string, error) {
-	if !strings.HasPrefix(fakePeer, peer) {
+func (fakeSender) Resolve(ctx context.Context, peer string) (string, error) {
+	if strings.HasPrefix(peer, "dddd") { // a search without an end
+		select {
+		case <-ctx.Done():
+		case <-time.After(patience):
+		}
+	}
+	if !strings.HasPrefix(fakePeer, peer) && !strings.HasPrefix(peer, fakeKey+"::") {
 		return "", errors.New("no peer " + peer + " is known")
 	}
 	return fakePeer, nil

@@ -40,6 +40,7 @@ func (c *pingCmd) Run(a *app) error {
 		return err
 	}
 	node := a.client()
+	a.tellConnected(peer)
 	show := render.NewPings(a.Output)
 	for n := 1; ; n++ {
 		pong, err := node.Ping(a.ctx, peer, c.Timeout)

@@ -94,8 +94,14 @@ func sendRetry(ctx context.Context, t *testing.T, p *leavingPeer, s client.Send,
 			got.said = append(got.said, "away: "+o.Detail)
 			begin()
 		},
-		Over:  func() { got.said = append(got.said, "back") },
-		Limit: func(o models.Outcome) { got.said = append(got.said, "limit: "+o.Reason) },
+		Over: func() { got.said = append(got.said, "back") },
+		Limit: func(o models.Outcome, rest bool) {
+			text := "limit: " + o.Reason
+			if rest {
+				text += ", rest"
+			}
+			got.said = append(got.said, text)
+		},
 	})
 	return got, err
 }
@@ -184,7 +190,10 @@ func TestRetryEndsBesideAnOpenInput(t *testing.T) {
 	go func() {
 		_, err := sendRetry(ctx, t, p, client.Send{Peer: fakePeer}, io.MultiReader(strings.NewReader("a\nb\n"), open), false, func() {})
 		ended <- err
-		_, err = sendRetry(t.Context(), t, &leavingPeer{}, client.Send{Peer: fakePeer, Timeout: time.Minute}, io.MultiReader(strings.NewReader("expire\n"), open), false, func() {})
+		got, err := sendRetry(t.Context(), t, &leavingPeer{}, client.Send{Peer: fakePeer, Timeout: time.Minute}, io.MultiReader(strings.NewReader("expire\n"), open), false, func() {})
+		if said := strings.Join(got.said, ", "); said != "limit: expired, rest" {
+			t.Errorf("got %q said, want that the rest was not sent", said)
+		}
 		ended <- err
 	}()
 	for _, want := range []string{"interrupted", ""} {
@@ -213,7 +222,7 @@ func TestRetryEnds(t *testing.T) {
 		{"back at once", "a\nb", &leavingPeer{leave: 1, tries: 1}, client.Send{}, false, "confirmed confirmed", "away: connection refused, back"},
 		{"whole", "a\nb", &leavingPeer{tries: 1}, client.Send{}, true, "confirmed", "away: connection refused, back"},
 		{"away for too long", "a\nb", &leavingPeer{leave: 1, tries: -1}, client.Send{Timeout: 10 * time.Millisecond}, false, "confirmed failed", "away: connection refused, limit: dial failed"},
-		{"no outcome for too long", "expire\n", &leavingPeer{}, client.Send{Timeout: time.Minute}, false, "failed", "limit: "},
+		{"no outcome for too long", "expire\n", &leavingPeer{}, client.Send{Timeout: time.Minute}, false, "failed", "limit: expired"},
 		{"in doubt", "doubt\na", &leavingPeer{}, client.Send{}, false, "in_doubt confirmed", ""},
 	} {
 		t.Run(x.name, func(t *testing.T) {

@@ -19,7 +19,7 @@ type sendCmd struct {
 	Message []string      `arg:"" optional:"" help:"Messages to send; without any, each line of standard input is one."`
 	Whole   bool          `help:"Send all of standard input, of any bytes, as one message."`
 	File    string        `help:"Send the content of a file as one message, of at most 8 MiB, over the DHT ${dht_body} bytes." type:"path" placeholder:"PATH"`
-	Timeout time.Duration `help:"Give a message up that has no outcome after this time. With --retry: end when the peer was away for this time (default: never)." placeholder:"TIME"`
+	Timeout time.Duration `help:"Give a message up that has no outcome after this time; the search for its receiver counts. With --retry: end when the peer was away for this time (default: never)." placeholder:"TIME"`
 	Retry   bool          `help:"While the peer cannot be reached, stop reading messages and send those that have failed for it again, until the peer is back."`
 	Resend  bool          `help:"Send a message again when it is in doubt because a connection broke; it may arrive twice. Messages over the DHT are always sent again."`
 	Quiet   bool          `short:"q" help:"Do not write the outcome of each message."`
@@ -65,7 +65,11 @@ func (c *sendCmd) Run(a *app) error {
 
 // runPlain sends plain messages.
 func (c *sendCmd) runPlain(a *app) error {
+	if c.Timeout > 0 {
+		a.wait = min(a.wait, c.Timeout)
+	}
 	in, show := c.input(a), render.NewOutcomes(a.Output, c.Quiet)
+	a.tellConnected(*c.Peer)
 	found, waits := followReceiver(a, *c.Peer), tellWaiting(a, c.lookPlain(a, in))
 	on := client.Answers[models.Sent]{
 		Each: func(s models.Sent, more bool) error {
@@ -79,7 +83,7 @@ func (c *sendCmd) runPlain(a *app) error {
 		},
 		Rest: show.Rest,
 	}
-	s := client.Send{Peer: *c.Peer, Resend: c.Resend, Timeout: c.Timeout}
+	s := client.Send{Peer: *c.Peer, Resend: c.Resend, Timeout: c.Timeout, AtOnce: len(c.Message) > 0 || c.File != ""}
 	var err error
 	if c.Retry {
 		err = a.client().SendRetry(a.ctx, s, in, on, c.tellAway(a, waits))

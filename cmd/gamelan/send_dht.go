@@ -40,8 +40,11 @@ func (c *sendCmd) checkDHT() error {
 	switch {
 	case err != nil:
 		return err
-	case c.Timeout != 0 || c.Retry:
-		return failure.Usage("leave them out: a message over the DHT is sent again for a minute in any case", "--timeout and --retry are for plain messages")
+	case c.Timeout != 0:
+		return failure.Usage("leave --timeout out, or send a plain message: gamelan send PEER", "a message over the DHT ends after %s, and --timeout cannot change that", dht.DefaultLimit)
+	case c.Retry:
+		return failure.Usage("leave --retry out; for a receiver that is away for longer there is --store, with --to KEY",
+			"the node itself sends a message over the DHT again, for %s", dht.DefaultLimit)
 	case c.Store:
 		return c.checkStore()
 	case c.To == "" && s.NeedsKey():

@@ -11,6 +11,7 @@ import (
 	"github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/render"
 	"github.com/gamelan-p2p/gamelan/inspect"
 	"github.com/gamelan-p2p/gamelan/inspect/models"
+	"github.com/gamelan-p2p/gamelan/protocol"
 )
 
 // waitShown is how long a message may have no outcome before send says what it waits for.
@@ -136,8 +137,24 @@ func (c *sendCmd) tellAway(a *app, waits *waitTeller) client.Away {
 			a.Note("%s", render.Away(last, c.Timeout))
 		},
 		Over: func() { a.Note("The peer is back.") },
-		Limit: func(models.Outcome) {
-			a.Note("Gave up after %s; the rest of the input was not sent.", c.Timeout)
+		Limit: func(last models.Outcome, rest bool) {
+			why := render.Cause(last)
+			if last.Reason == protocol.Expired.String() {
+				why = c.whyLate(a)
+			}
+			a.Note("%s", render.GaveUp(c.Timeout, why, rest))
 		},
 	}
+}
+
+// whyLate returns why a message to the peer had no outcome, as far as the node knows.
+func (c *sendCmd) whyLate(a *app) string {
+	ctx, cancel := context.WithTimeout(a.ctx, waitAsked)
+	defer cancel()
+	peer, _, _ := strings.Cut(*c.Peer, "::")
+	p, err := a.client().Peer(ctx, peer)
+	if err != nil {
+		return protocol.Expired.String()
+	}
+	return render.Late(&p, time.Now())
 }

@@ -18,7 +18,10 @@ import (
 type Away struct {
 	Begin func(last models.Outcome) // the peer cannot be reached; called once for each absence
 	Over  func()                    // a message has come through again
-	Limit func(last models.Outcome) // the peer was away for Send.Timeout; the rest of the input is not sent
+	// Limit is called when the peer was away, or a message had no outcome, for Send.Timeout.
+	// last is why the peer could not be reached, or else the message's outcome; rest tells
+	// that messages of the input were not sent.
+	Limit func(last models.Outcome, rest bool)
 }
 
 // The first and the longest pause between two tries to reach a peer that is away. Each pause
@@ -86,11 +89,12 @@ type retrier struct {
 	source chan message    // closed at the end of the input
 	room   *credit.Account // for messages under way
 
-	held    []message // read and without a final outcome, in order; between two rounds all of these have failed
-	taken   uint64    // messages taken from source
-	began   bool      // the node has accepted a request, so that messages may be under way
-	expired bool      // a message had no outcome for too long
-	failed  error     // of reading the input; valid when source is closed
+	held    []message      // read and without a final outcome, in order; between two rounds all of these have failed
+	taken   uint64         // messages taken from source
+	began   bool           // the node has accepted a request, so that messages may be under way
+	expired bool           // a message had no outcome for too long
+	late    models.Outcome // of that message
+	failed  error          // of reading the input; valid when source is closed
 }
 
 // read reads the messages of the input until it ends, or ctx does.
@@ -158,7 +162,7 @@ func (r *retrier) run(ctx context.Context) error {
 		}
 		switch {
 		case r.expired:
-			return r.giveUp()
+			return r.giveUp(r.late)
 		case len(r.held) == 0:
 			return r.failed
 		}
@@ -171,13 +175,14 @@ func (r *retrier) run(ctx context.Context) error {
 // outlast tries the first held message until it has a final outcome. It returns false when
 // the peer was away for too long.
 func (r *retrier) outlast(ctx context.Context) (bool, error) {
-	r.away.Begin(r.held[0].last)
+	last := r.held[0].last
+	r.away.Begin(last)
 	start := time.Now()
 	for pause, first := firstPause, r.held[0].n; len(r.held) > 0 && r.held[0].n == first; pause = min(2*pause, longestPause) {
 		left := time.Duration(0)
 		if r.send.Timeout > 0 {
 			if left = r.send.Timeout - time.Since(start); left <= 0 {
-				return false, r.giveUp()
+				return false, r.giveUp(last)
 			}
 			pause = min(pause, left)
 		}
@@ -192,8 +197,11 @@ func (r *retrier) outlast(ctx context.Context) (bool, error) {
 		if err := r.round(ctx, left, 1, false); err != nil {
 			return false, err
 		}
+		if len(r.held) > 0 && r.held[0].n == first {
+			last = r.held[0].last
+		}
 		if r.expired {
-			return false, r.giveUp()
+			return false, r.giveUp(last)
 		}
 	}
 	r.away.Over()
@@ -201,13 +209,28 @@ func (r *retrier) outlast(ctx context.Context) (bool, error) {
 }
 
 // giveUp reports the held messages as failed.
-func (r *retrier) giveUp() error {
-	var last models.Outcome
-	if len(r.held) > 0 {
-		last = r.held[0].last
-	}
-	r.away.Limit(last)
+func (r *retrier) giveUp(last models.Outcome) error {
+	r.away.Limit(last, r.rest())
 	return r.failHeld()
+}
+
+// endSeen is how long the end of an input may take to show.
+const endSeen = 100 * time.Millisecond
+
+// rest reports whether there are messages that the node was not given, or an input that has
+// not ended.
+func (r *retrier) rest() bool {
+	for _, m := range r.held {
+		if m.last.Outcome == "" {
+			return true
+		}
+	}
+	select {
+	case _, more := <-r.source:
+		return more
+	case <-time.After(endSeen):
+		return true
+	}
 }
 
 func (r *retrier) failHeld() error {

@@ -53,7 +53,7 @@ func (r *retrier) round(ctx context.Context, timeout time.Duration, count int, f
 			return nil
 		}
 		if v.Reason == protocol.Expired.String() {
-			r.expired = true
+			r.expired, r.late = true, v.Outcome
 			x.stop()
 		}
 		v.N = m.n

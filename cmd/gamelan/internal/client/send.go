@@ -24,7 +24,8 @@ type Answers[T any] struct {
 type Send struct {
 	Peer    string        // as a person writes it
 	Resend  bool          // the node sends a message again that is in doubt because a connection broke
-	Timeout time.Duration // after which a message without an outcome is withdrawn; 0: none
+	Timeout time.Duration // after which a message without an outcome is withdrawn, and a search for the peer ends; 0: none
+	AtOnce  bool          // all messages are there at the start: their time begins with the request
 }
 
 func (s Send) path() string {
@@ -34,6 +35,9 @@ func (s Send) path() string {
 	}
 	if s.Timeout > 0 {
 		q.Set("timeout", s.Timeout.String())
+		if s.AtOnce {
+			q.Set("at_once", "true")
+		}
 	}
 	return "/v1/messages?" + q.Encode()
 }

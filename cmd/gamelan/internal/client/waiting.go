@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io/fs"
 	"net"
+	"sync"
 	"syscall"
 	"time"
 )
@@ -15,7 +16,7 @@ import (
 type waiting struct {
 	most time.Duration                    // from the first attempt on
 	note func(format string, args ...any) // tells the user
-	over bool                             // the client has waited
+	once *sync.Once                       // the client waits once; nil: it does not wait
 }
 
 // tryAgain is how long a client waits between two attempts.
@@ -24,16 +25,19 @@ const tryAgain = 20 * time.Millisecond
 // WaitFor makes the client wait up to most for a node that is just starting; the client
 // calls note to tell the user.
 func (c *Client) WaitFor(most time.Duration, note func(format string, args ...any)) {
-	c.wait = waiting{most: most, note: note}
+	c.wait = waiting{most: most, note: note, once: new(sync.Once)}
 }
 
 // Await returns when the node answers on its socket, when the time is over, or when waiting
-// cannot help; the next request then reports the error. A client waits only once.
+// cannot help; the next request then reports the error. A client waits only once; others
+// that call it meanwhile wait for the end of that.
 func (c *Client) Await(ctx context.Context) {
-	if c.wait.over || c.wait.most <= 0 {
-		return
+	if c.wait.once != nil && c.wait.most > 0 {
+		c.wait.once.Do(func() { c.await(ctx) })
 	}
-	c.wait.over = true
+}
+
+func (c *Client) await(ctx context.Context) {
 	if !c.absent(ctx) || c.dir.Embedded() { // a program without an inspector never has a socket
 		return
 	}

@@ -60,13 +60,34 @@ var dialOfPeer = regexp.MustCompile(`^dial peer [0-9a-f]+: `)
 // Away returns a sentence about a peer that cannot be reached, and that send tries again.
 // limit is how long it may be away, 0 without a limit.
 func Away(last models.Outcome, limit time.Duration) string {
-	why := last.Reason
-	if detail, _, _ := strings.Cut(last.Detail, "; "); detail != "" { // without the advice
-		why += ": " + dialOfPeer.ReplaceAllString(detail, "")
-	}
 	how := "until it is back"
 	if limit > 0 {
 		how = fmt.Sprintf("for %s", limit)
 	}
-	return fmt.Sprintf("The peer cannot be reached (%s). Trying again %s; no further messages are read meanwhile.", inspect.Escape(why), how)
+	return fmt.Sprintf("The peer cannot be reached (%s). Trying again %s; no further messages are read meanwhile.", inspect.Escape(Cause(last)), how)
+}
+
+// Cause returns why a message has failed, without advice.
+func Cause(last models.Outcome) string {
+	why := last.Reason
+	if detail, _, _ := strings.Cut(last.Detail, "; "); detail != "" {
+		why += ": " + dialOfPeer.ReplaceAllString(detail, "")
+	}
+	return why
+}
+
+// Late returns why a message to p had no outcome in time.
+func Late(p *models.Peer, now time.Time) string { return waitReason(p, true, now) }
+
+// GaveUp returns a sentence about the end of a send after limit, for the reason why. rest
+// tells that messages were not sent.
+func GaveUp(limit time.Duration, why string, rest bool) string {
+	text := fmt.Sprintf("Gave up after %s", limit)
+	if why != "" {
+		text += ": " + inspect.Escape(why)
+	}
+	if rest {
+		text += "; the rest of the input was not sent"
+	}
+	return text + "."
 }
