@@ -8,7 +8,9 @@ import (
 	"fmt"
 	"iter"
 	"net/url"
+	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/gamelan-p2p/gamelan"
@@ -17,9 +19,11 @@ import (
 	"github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/failure"
 	dhtkad "github.com/gamelan-p2p/gamelan/dht/kad"
 	"github.com/gamelan-p2p/gamelan/dht/kad/put"
+	v1 "github.com/gamelan-p2p/gamelan/dht/kad/wire/v1"
 	"github.com/gamelan-p2p/gamelan/identity"
 	"github.com/gamelan-p2p/gamelan/inspect"
 	"github.com/gamelan-p2p/gamelan/inspect/models"
+	"github.com/gamelan-p2p/gamelan/protocol"
 )
 
 // openKad starts the node's client of the key-value DHT, if the settings want one.
@@ -51,7 +55,7 @@ func kadActions(n *gamelan.Node) map[string]inspect.KadAction {
 		}
 	}
 	return map[string]inspect.KadAction{
-		"connect": on(kadConnect, 0, "target"),
+		"connect": on(connectIn(n), 0, "target"),
 		"forget":  on(kadForget, 0, "key"),
 		"get":     on(kadGet, 0, "key", "quorum", "max_stale"),
 		"put":     on(kadPut, api.MaxKadPut),
@@ -102,6 +106,37 @@ func kadConnect(ctx context.Context, c *kad.Client, v url.Values, _ []byte) (any
 		return nil, err
 	}
 	return connectedTo(c, &who), nil
+}
+
+// connectIn is kadConnect that says of a peer without the key-value DHT that it has none.
+func connectIn(n *gamelan.Node) func(context.Context, *kad.Client, url.Values, []byte) (any, error) {
+	return func(ctx context.Context, c *kad.Client, v url.Values, b []byte) (any, error) {
+		done, err := kadConnect(ctx, c, v, b)
+		if err == nil {
+			return done, nil
+		}
+		if who, bad := kad.ParseContact(v.Get("target")); bad == nil && lacksKad(n, who.PublicKey) {
+			err = &inspect.Error{
+				Code:    inspect.CodeFailed,
+				Message: fmt.Sprintf("the node %s does not offer the key-value DHT", inspect.ShortName(who.PublicKey.NodeID().String())),
+				Hint:    "start that node with gamelan node --kad (kad.enabled = true)",
+			}
+		}
+		return nil, err
+	}
+}
+
+// lacksKad reports whether the holder of a key is connected and lists no protocol of the
+// key-value DHT.
+func lacksKad(n *gamelan.Node, key identity.PublicKey) bool {
+	if key.IsZero() {
+		return false
+	}
+	if _, connected := n.Connection(key.NodeID()); !connected {
+		return false
+	}
+	p, known := n.Peers().Get(key.NodeID())
+	return known && !slices.ContainsFunc(p.Protocols, func(id protocol.ID) bool { return strings.HasPrefix(string(id), string(v1.Protocol)+"/") })
 }
 
 func connectedTo(c *kad.Client, who *kad.Contact) models.KadConnected {
