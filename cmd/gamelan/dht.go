@@ -13,5 +13,6 @@ func (*dhtCmd) Run(a *app) error {
 	if err != nil {
 		return err
 	}
+	a.Names = a.namesOf()
 	return render.DHT(a.Output, &d, time.Now())
 }

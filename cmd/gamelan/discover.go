@@ -39,6 +39,7 @@ func (c *discoverCmd) Run(a *app) error {
 		return failure.Usage("give a positive duration, such as 30s", "--timeout cannot be %s", c.Timeout)
 	}
 	start := time.Now()
+	a.Names = a.namesOf()
 	stop := followSearch(a, key, true)
 	p, err := a.client().Discover(a.ctx, key, c.Timeout)
 	stop()
@@ -129,7 +130,7 @@ func followSearch(a *app, key string, anew bool) (stop func()) {
 	return sync.OnceFunc(func() {
 		end()
 		if p, ok := known(a.ctx); ok && a.ctx.Err() == nil {
-			a.Note("%s", inspect.Escape(render.Found(&p)))
+			a.Note("%s", inspect.Escape(a.Found(&p)))
 		}
 	})
 }

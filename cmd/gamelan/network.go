@@ -18,6 +18,7 @@ func (*networkStatusCmd) Run(a *app) error {
 	if err != nil {
 		return err
 	}
+	a.Names = a.namesOf()
 	return render.Network(a.Output, &n, time.Now())
 }
 
@@ -36,6 +37,7 @@ func (*networkSyncCmd) Run(a *app) error {
 	if err != nil {
 		return err
 	}
+	a.Names = a.namesOf()
 	return render.Synced(a.Output, &s)
 }
 

@@ -31,7 +31,7 @@ func DHT(o *Output, d *models.DHT, now time.Time) error {
 		line("forwarding", "none: messages for others are dropped")
 	}
 	line("types", "%s", typesText(d.Types))
-	for i, text := range receivedLines(d.Inbound, now) {
+	for i, text := range receivedLines(o, d.Inbound, now) {
 		name := "received"
 		if i > 0 {
 			name = ""
@@ -147,14 +147,14 @@ func typesText(types []int32) string {
 
 // receivedLines returns the sums of received messages, and why the last one of each kind
 // was dropped.
-func receivedLines(counts []models.DHTCount, now time.Time) []string {
+func receivedLines(o *Output, counts []models.DHTCount, now time.Time) []string {
 	var total uint64
 	var parts, why []string
 	for _, c := range counts {
 		total += c.Count
 		parts = append(parts, inspect.Number(c.Count)+" "+c.Reason)
 		if c.LastError != "" {
-			why = append(why, fmt.Sprintf("%s %s ago from %s: %s", c.Reason, Ago(now.Sub(c.LastAt)), inspect.ShortName(c.LastPeer), c.LastError))
+			why = append(why, fmt.Sprintf("%s %s ago from %s: %s", c.Reason, Ago(now.Sub(c.LastAt)), o.who(c.LastPeer), c.LastError))
 		}
 	}
 	text := inspect.Count(total, "message")

@@ -45,25 +45,25 @@ func Received(o *Output, w io.Writer, m *models.Message, form Form) error {
 		_, err := w.Write(m.Body)
 		return err
 	}
-	_, err := fmt.Fprintf(w, "%s  %s  %s\n", m.At.Local().Format(time.DateTime), originText(m), bodyText(m.Body))
+	_, err := fmt.Fprintf(w, "%s  %s  %s\n", m.At.Local().Format(time.DateTime), originText(o, m), bodyText(m.Body))
 	return err
 }
 
 // originText returns the origin of a message. The connection proves the peer of a plain
 // message. A signature proves the author of a message over the DHT; without one only the
 // peer from which it came is known.
-func originText(m *models.Message) string {
-	peer := inspect.ShortName(m.Peer)
+func originText(o *Output, m *models.Message) string {
+	peer := o.who(m.Peer)
 	d := m.DHT
 	if d == nil {
 		return peer
 	}
-	text := inspect.ShortName(d.Origin) + ", signed"
+	text := o.who(d.Origin) + ", signed"
 	switch {
 	case d.Origin == "":
 		text = "unsigned, from " + peer
 	case d.Encrypted:
-		text = inspect.ShortName(d.Origin) + ", encrypted"
+		text = o.who(d.Origin) + ", encrypted"
 	}
 	text += ", type " + strconv.Itoa(int(d.Type))
 	if d.Tag != "" {

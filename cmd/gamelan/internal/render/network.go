@@ -26,7 +26,7 @@ func Network(o *Output, n *models.Network, now time.Time) error {
 	if !n.Automatic {
 		b.about("looks", "only on request: connections.floor is 0")
 	}
-	b.about("seeds", seedLines(n, now)...)
+	b.about("seeds", seedLines(o, n, now)...)
 	b.about("join", joinLines(&n.Join, now)...)
 	b.about("rounds", roundLines(&n.Sync, now)...)
 	b.about("searches", searchLines(&n.Searches, now)...)
@@ -55,9 +55,9 @@ func refusedText(n uint64) string {
 }
 
 // seedLines returns a line for each seed, and one for the names of seeds.
-func seedLines(n *models.Network, now time.Time) (lines []string) {
+func seedLines(o *Output, n *models.Network, now time.Time) (lines []string) {
 	for _, s := range n.Seeds {
-		text := inspect.ShortName(s.NodeID) + " "
+		text := o.who(s.NodeID) + " "
 		switch {
 		case s.AskedAt.IsZero():
 			text += "was not asked yet"
@@ -206,7 +206,7 @@ func connectedOf(s *models.NetworkSet) (n int) {
 func printSets(o *Output, n *models.Network) error {
 	rows := [][]string{{"NEIGHBOUR", "STATE", "RANDOM NODE", "STATE"}}
 	for i := range max(len(n.Neighbour.Members), len(n.Random.Members)) {
-		rows = append(rows, slices.Concat(memberCells(n.Neighbour.Members, i), memberCells(n.Random.Members, i)))
+		rows = append(rows, slices.Concat(memberCells(o, n.Neighbour.Members, i), memberCells(o, n.Random.Members, i)))
 	}
 	if len(rows) == 1 {
 		return nil
@@ -214,14 +214,14 @@ func printSets(o *Output, n *models.Network) error {
 	return o.Table(rows)
 }
 
-func memberCells(members []models.NetworkMember, i int) []string {
+func memberCells(o *Output, members []models.NetworkMember, i int) []string {
 	switch {
 	case i >= len(members):
 		return []string{"", ""}
 	case members[i].Connected:
-		return []string{inspect.ShortName(members[i].NodeID), "connected"}
+		return []string{o.who(members[i].NodeID), "connected"}
 	}
-	return []string{inspect.ShortName(members[i].NodeID), "not connected"}
+	return []string{o.who(members[i].NodeID), "not connected"}
 }
 
 // networkNext returns advice for a node that has not found its network, or "".
@@ -330,7 +330,7 @@ func syncedTable(o *Output, s *api.Synced) error {
 	}
 	rows := [][]string{{"NODE ID", "SEED", "PEERS", "NEW", "ANSWER"}}
 	for _, n := range s.Nodes {
-		row := []string{inspect.ShortName(n.NodeID), "-", "-", "-", "none: " + shortWords(orUnknown(answerError(n.Error)), answerWidth-len("none: "))}
+		row := []string{o.who(n.NodeID), "-", "-", "-", "none: " + shortWords(orUnknown(answerError(n.Error)), answerWidth-len("none: "))}
 		if n.Seed {
 			row[1] = "yes"
 		}
@@ -394,8 +394,8 @@ func Asking(n *models.Network) string {
 }
 
 // Found returns a sentence on a peer that a search has found.
-func Found(p *models.Peer) string {
-	text := fmt.Sprintf("Found %s", inspect.ShortName(p.NodeID))
+func (o *Output) Found(p *models.Peer) string {
+	text := "Found " + o.who(p.NodeID)
 	if addr := bestAddress(*p); addr != "-" {
 		text += " at " + addr
 	}
