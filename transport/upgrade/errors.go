@@ -3,6 +3,7 @@ package upgrade
 import (
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/gamelan-p2p/gamelan/identity"
 	"github.com/gamelan-p2p/gamelan/protocol"
@@ -51,6 +52,16 @@ var (
 	ErrSetupTimeout = errors.New("set-up not finished in time")
 )
 
+// silence is [ErrSilent] with its limit. The error of the read is left out of the text: it
+// says no more than that time was up.
+type silence struct {
+	limit time.Duration
+	err   error
+}
+
+func (s *silence) Error() string   { return fmt.Sprintf("%v: nothing within %v", ErrSilent, s.limit) }
+func (s *silence) Unwrap() []error { return []error{ErrSilent, s.err} }
+
 // Error reports a failed set-up.
 type Error struct {
 	Stage Stage
@@ -68,8 +79,12 @@ func (e *Error) Error() string {
 	}
 	s := fmt.Sprintf("set-up%s failed at %s: %v", who, e.Stage, e.Err)
 	h := hint(e.Err)
-	if h == "" && e.Stage == StageIdentity && errors.Is(e.Err, ErrHungUp) {
+	switch {
+	case h != "":
+	case e.Stage == StageIdentity && errors.Is(e.Err, ErrHungUp):
 		h = "the peer may have banned this node, be full, or run another release"
+	case e.Stage == StageNoise && errors.Is(e.Err, ErrSilent):
+		h = "it may be overloaded, or be no Gamelan or Tari node"
 	}
 	if h != "" {
 		s += "; " + h

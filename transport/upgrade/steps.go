@@ -129,7 +129,7 @@ func (u *upgrader) noise() (err error) {
 // silent returns the error for a peer from which nothing arrived within a limit. The
 // network, not the peer, may be slow.
 func silent(limit time.Duration, err error) error {
-	return fmt.Errorf("%w: nothing within %v: %w", ErrSilent, limit, err)
+	return &silence{limit, err}
 }
 
 // check decides about the peer's key before anything more is sent.

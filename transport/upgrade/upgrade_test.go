@@ -708,6 +708,8 @@ func TestHints(t *testing.T) {
 		{&Error{Stage: StageNoise, Err: fmt.Errorf("%w: EOF", ErrHungUp)}, ""},
 		{&Error{Stage: StageNoise, Err: fmt.Errorf("%w: 15393 bytes", noise.ErrPayload)}, "looks like another protocol"},
 		{&Error{Stage: StageNoise, Err: fmt.Errorf("%w: 3 bytes", noise.ErrLength)}, "looks like another protocol"},
+		{&Error{Stage: StageNoise, Err: &silence{time.Second, io.EOF}}, "no Gamelan or Tari node"},
+		{&Error{Stage: StageIdentity, Err: &silence{time.Second, io.EOF}}, ""},
 		{&Error{Stage: StageKey, Err: ErrWrongKey}, "another node has taken its address"},
 	} {
 		text := c.err.Error()
