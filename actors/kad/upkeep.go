@@ -56,7 +56,8 @@ type (
 		banned  bool
 		change  uint64
 	}
-	// nodeAsked: a node has asked this one something while nobody else answered.
+	// nodeAsked: a node has asked this one something, or has connected and serves others. It
+	// counts while nobody else answers.
 	nodeAsked struct {
 		contact Contact
 		source  any
@@ -161,10 +162,10 @@ func (a *upkeepActor) start(c actor.Context) {
 	x := a.x
 	a.machine = upkeep.New(x.self, upkeep.Options{
 		Overlay: x.Overlay, IDLen: x.idLen(), Publish: x.Params.Publish, Rand: supervisor.Rand(c).Rand,
-		View: func() *table.View { return x.view.Load().View },
+		View: func() *table.View { return x.view.Load().View }, Listed: x.listed,
 	})
 	a.changes = x.view.Load().changes
-	e := upkeep.Start{Bootstrap: x.Bootstrap, Listed: x.listed(), Joined: x.joined.Load()}
+	e := upkeep.Start{Bootstrap: x.Bootstrap, Joined: x.joined.Load()}
 	if f := x.former.Load(); f != nil {
 		e.Former = *f
 	}

@@ -41,6 +41,7 @@ func open(c actor.Context, n *Network, p *kad.Port) *link {
 		in: make(map[identity.PublicKey]*serving), tasks: make(map[string]any), hints: make(map[identity.PublicKey]uint64),
 	}
 	supervisor.Subscribe[actors.ServicesStarted](c)
+	supervisor.Subscribe[actors.PeerConnected](c)
 	supervisor.Subscribe[actors.PeerDisconnected](c)
 	self := c.Self()
 	supervisor.OwnFunc(c, func() {
@@ -84,6 +85,8 @@ func (l *link) Receive(c actor.Context) bool {
 	case actors.ProtocolRemoved:
 	case actors.ServicesStarted, kad.ModeSet:
 		l.offer(c)
+	case actors.PeerConnected:
+		l.met(m)
 	case actors.PeerDisconnected:
 		if l.hints[m.Conn.Key] == m.Conn.ID {
 			delete(l.hints, m.Conn.Key)
@@ -115,6 +118,18 @@ func (l *link) Receive(c actor.Context) bool {
 		return false
 	}
 	return true
+}
+
+// met tells the client of a peer that serves others.
+func (l *link) met(m actors.PeerConnected) {
+	if !m.Conn.Accepts(l.n.id) {
+		return
+	}
+	if p, ok := l.n.trunk.Store().ByKey(m.Conn.Key); ok {
+		if c, ok := contactOf(p); ok {
+			l.port.Met(c)
+		}
+	}
 }
 
 func (l *link) added(c actor.Context, m actors.ProtocolAdded) {

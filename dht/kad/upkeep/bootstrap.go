@@ -24,8 +24,8 @@ const (
 
 // bootstrap enters the network.
 type bootstrap struct {
-	persisted, listed []kad.Contact
-	addresses         []kad.Address
+	persisted []kad.Contact
+	addresses []kad.Address
 
 	queue           []kad.Contact // to be probed
 	probes          []probe       // under way
@@ -66,8 +66,10 @@ func (m *Machine) enter(now time.Time) {
 	for i := range m.former.list {
 		add(m.former.list[i].Contact)
 	}
-	for _, c := range b.listed {
-		add(c)
+	if m.o.Listed != nil {
+		for _, c := range m.o.Listed() {
+			add(c)
+		}
 	}
 	for _, a := range b.addresses {
 		add(kad.Contact{Addresses: []kad.Address{a}})

@@ -11,12 +11,10 @@ type Event interface{ event() }
 
 type (
 	// Start begins the work. Without contacts in the table the node enters the network,
-	// in this order: random ones of Persisted, Listed, Bootstrap.
+	// in this order: random ones of Persisted, [Options.Listed], Bootstrap.
 	Start struct {
 		// Persisted are contacts of an earlier run, not older than five days.
 		Persisted []kad.Contact
-		// Listed are peers of this node that serve the DHT.
-		Listed []kad.Contact
 		// Bootstrap are addresses of which nothing else is known.
 		Bootstrap []kad.Address
 		// Former are former contacts of an earlier run.

@@ -19,6 +19,9 @@ type Options struct {
 	Publish time.Duration
 	// View returns the routing table. It must be set.
 	View func() *table.View
+	// Listed, if set, returns peers of this node that serve the DHT. It is asked again at each
+	// attempt to enter the network.
+	Listed func() []kad.Contact
 	// Rand chooses whom to probe, and spreads work in time. It must be set.
 	Rand *rand.Rand
 }
@@ -130,7 +133,7 @@ func (m *Machine) start(now time.Time, e Start) {
 	m.life.begin(now)
 	m.former.begin(now, e.Former)
 	m.former.addresses = e.Bootstrap
-	m.boot.persisted, m.boot.listed, m.boot.addresses = e.Persisted, e.Listed, e.Bootstrap
+	m.boot.persisted, m.boot.addresses = e.Persisted, e.Bootstrap
 	switch {
 	case m.live == 0:
 		m.enter(now)

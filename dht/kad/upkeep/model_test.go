@@ -104,7 +104,7 @@ func TestUpkeepKeepsItsBudgets(t *testing.T) {
 			}
 		}
 		step(Start{
-			Persisted: []kad.Contact{contact(), contact()}, Listed: []kad.Contact{contact(), {ID: self, Addresses: []kad.Address{"/ip4/70.0.0.9/udp/1"}}},
+			Persisted: []kad.Contact{contact(), contact()},
 			Bootstrap: []kad.Address{"/ip4/71.0.0.1/udp/1", "/ip4/71.0.0.2/udp/1"},
 		})
 		for range rapid.IntRange(1, 150).Draw(t, "steps") {

@@ -53,6 +53,7 @@ type run struct {
 	m       *Machine
 	table   *table.Table
 	answers []kad.Contact
+	listed  []kad.Contact
 }
 
 func (r *run) reset(o Options) {
@@ -61,7 +62,8 @@ func (r *run) reset(o Options) {
 	r.table = table.New(kad.ID{}, table.Options{K: 20, Rand: random, Banned: func(c kad.Contact) bool { return r.gone[c.ID] }})
 	r.table.Step(r.Now, table.Joined{})
 	o.View, o.Rand = r.table.View, random
-	r.m, r.answers = New(kad.ID{}, o), nil
+	o.Listed = func() []kad.Contact { return r.listed }
+	r.m, r.answers, r.listed = New(kad.ID{}, o), nil, nil
 }
 
 func (r *run) run(t *testing.T, d *datadriven.TestData) string {
@@ -77,11 +79,15 @@ func (r *run) run(t *testing.T, d *datadriven.TestData) string {
 		r.reset(o)
 		return "ready"
 	case "start":
-		s := Start{Persisted: list("persisted"), Listed: list("listed"), Joined: d.HasArg("joined")}
+		s := Start{Persisted: list("persisted"), Joined: d.HasArg("joined")}
+		r.listed = list("listed")
 		for _, c := range list("addresses") {
 			s.Bootstrap = append(s.Bootstrap, c.Addresses[0])
 		}
 		e = s
+	case "listed":
+		r.listed = script.Contacts(t, texts)
+		return "ready"
 	case "known":
 		var b strings.Builder
 		for _, c := range script.Contacts(t, texts) {

@@ -1,0 +1,37 @@
+package tests
+
+import (
+	"testing"
+	"time"
+
+	"github.com/gamelan-p2p/gamelan"
+	"github.com/gamelan-p2p/gamelan/actors/kad"
+	"github.com/gamelan-p2p/gamelan/gamelantest"
+)
+
+// TestBubbleKadOpenThenConnect opens clients on two nodes that know nobody, and connects the
+// nodes a minute later: both clients enter the network at once, without bootstrap addresses.
+//
+// conforms: kad 29
+func TestBubbleKadOpenThenConnect(t *testing.T) {
+	gamelantest.Bubble(t, func(t *testing.T) {
+		net := gamelantest.NewNetwork(t)
+		a, b := net.Start(gamelan.Config{}, quiet), net.Start(gamelan.Config{}, quiet)
+		var clients []*gamelan.KVClient
+		for _, n := range []*gamelantest.Node{a, b} {
+			c, err := n.KV().Open(t.Context(), kad.Config{Name: "main"})
+			if err != nil {
+				t.Fatal(err)
+			}
+			clients = append(clients, c)
+		}
+		time.Sleep(time.Minute)
+		net.Connect(a, b)
+		time.Sleep(time.Second)
+		for i, c := range clients {
+			if s := c.Status(t.Context()); s.Contacts != 1 {
+				t.Errorf("client %d: got %d contacts, %v; want the other one", i, s.Contacts, s.State)
+			}
+		}
+	})
+}
