@@ -13,8 +13,9 @@ import (
 
 // Send sends body to a neighbour and waits for the outcome. It first waits for credit if
 // too many bytes are under way to that peer, so a peer that takes nothing blocks only its
-// senders. An error means that the message was not accepted; an accepted message has only
-// an outcome. If ctx ends before the outcome, a message that was not written has failed
+// senders. An error means that the message was not accepted: ctx has ended, or the node is
+// closed. An accepted message has only an outcome, and one that has failed is no error: look
+// at the outcome, or at its AsError. If ctx ends before the outcome, a message that was not written has failed
 // (expired), and a message that was written is in doubt.
 //
 // Body has at most 8 MiB. It must not be changed until Send returns, and if the outcome is

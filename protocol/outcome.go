@@ -95,6 +95,24 @@ type Outcome struct {
 	Err    error // detail; may be nil
 }
 
+// AsError returns nil if the message is confirmed, and otherwise an [*OutcomeError] with the
+// outcome, whose text is that of [Outcome.String]. It is for callers for whom in doubt is an
+// error, too.
+func (o Outcome) AsError() error {
+	if o.Kind == Confirmed {
+		return nil
+	}
+	return &OutcomeError{o}
+}
+
+// OutcomeError is a send that is not confirmed, as an error. It wraps Outcome.Err.
+type OutcomeError struct{ Outcome Outcome }
+
+func (e *OutcomeError) Error() string { return e.Outcome.String() }
+
+// Unwrap returns the detail of the outcome; it may be nil.
+func (e *OutcomeError) Unwrap() error { return e.Outcome.Err }
+
 // String returns for instance "confirmed", "in doubt: connection lost" or
 // "failed: dial failed: connection refused".
 func (o Outcome) String() string {
