@@ -41,10 +41,12 @@ func DefaultInboxConfig() InboxConfig {
 func InboxLeast(body int) int64 { return int64(body) + inbox.Overhead }
 
 // WithInbox makes the node keep received messages on its disk until they are
-// acknowledged, instead of giving them to a handler: see [Node.Inbox]. Messages that the
-// node has read survive its restart. A kill -9 loses at most the messages that were written
-// in the last second and those still in windows and credit, about 2 MiB for each peer and
-// protocol; their senders may have been told Confirmed.
+// acknowledged: [Node.Inbox], [Node.Messages] and the function of [WithMessages] then take
+// them from there, and no handler gets them. Messages that the node has read survive its
+// restart. A kill -9 loses at most the messages that were written in the last second and
+// those that are still on their way into the inbox, about 2 MiB for each peer and protocol;
+// their senders may have been told Confirmed. Who must know that a message was handled has
+// the receiver answer.
 func WithInbox(c InboxConfig) Option {
 	return func(o *options) error {
 		if o.inbox != nil {

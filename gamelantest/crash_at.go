@@ -80,7 +80,8 @@ type Aftermath struct {
 	// Panic is part of the text of the actor's last panic.
 	Panic string
 	// Degraded is part of a reason why the node is degraded, as `gamelan health` says it.
-	// Empty: the node is not degraded.
+	// Empty: the node is not degraded. A panic makes it degraded for ten minutes, with
+	// "panicked" in the reason.
 	Degraded string
 	// Connected are peers that must be connected.
 	Connected []identity.NodeID
