@@ -52,21 +52,17 @@ func (a *lookupActor) Receive(c actor.Context) {
 
 func (a *lookupActor) start(c actor.Context) {
 	x, key := a.x, a.run.key
+	view := x.view.Load()
 	o := lookup.Options{
 		Mode: key.Mode, K: x.Params.K, Alpha: x.Params.Alpha, Quorum: key.Quorum, Wide: key.Wide, Limit: x.Params.LookupLimit,
-		Compare: record.Compare, Usable: x.usable, Exclude: []ID{x.self},
+		Spread: view.Spread, Compare: record.Compare, Usable: x.usable, Exclude: []ID{x.self},
 	}
 	if x.claims() {
 		wall := supervisor.Wall(c)
 		o.Verify = func(who Contact) error { return who.Verify(wall) }
 	}
 	a.machine = lookup.New(key.Target, o)
-	view := x.view.Load()
-	start := lookup.Start{Contacts: view.Nearest(key.Target, x.Params.K)}
-	if key.Wide || key.Mode != lookup.ForNodes {
-		start.Spread = view.Spread()
-	}
-	a.step(c, start)
+	a.step(c, lookup.Start{Contacts: view.Nearest(key.Target, x.Params.K)})
 }
 
 // step has the machine handle an event, and carries out what it decides.

@@ -116,17 +116,22 @@ func lookDHT(a *app, start time.Time) looker {
 // lookPlain returns a function that looks whether a message of the input has no outcome.
 func (c *sendCmd) lookPlain(a *app, in *client.Input) looker {
 	node := a.client()
-	peer, _, _ := strings.Cut(*c.Peer, "::")
 	return func(ctx context.Context, ended uint64) string {
 		if in.Begun() <= ended {
 			return "" // everything has its outcome: the next message is still to come
 		}
-		p, err := node.Peer(ctx, peer)
+		p, err := c.receiver(ctx, node)
 		if err != nil {
 			return "" // it is being searched for, or the send itself reports the error
 		}
 		return render.WaitingPlain(ended+1, &p, c.Timeout, time.Now())
 	}
+}
+
+// receiver asks a node what it knows of the peer that the messages are for.
+func (c *sendCmd) receiver(ctx context.Context, node *client.Client) (models.Peer, error) {
+	peer, _, _ := strings.Cut(*c.Peer, "::")
+	return node.Peer(ctx, peer)
 }
 
 // tellAway returns functions that say on standard error that the peer is away.
@@ -151,8 +156,7 @@ func (c *sendCmd) tellAway(a *app, waits *waitTeller) client.Away {
 func (c *sendCmd) whyLate(a *app) string {
 	ctx, cancel := context.WithTimeout(a.ctx, waitAsked)
 	defer cancel()
-	peer, _, _ := strings.Cut(*c.Peer, "::")
-	p, err := a.client().Peer(ctx, peer)
+	p, err := c.receiver(ctx, a.client())
 	if err != nil {
 		return protocol.Expired.String()
 	}

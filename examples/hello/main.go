@@ -83,8 +83,8 @@ func run(ctx context.Context) error {
 	system.Root.Send(pid, greet{bob.ID()})
 
 	outcome := <-outcomes // every message has exactly one outcome
-	if outcome.Kind != gamelan.Confirmed {
-		return fmt.Errorf("message of Alice: %v", outcome)
+	if err := outcome.AsError(); err != nil {
+		return fmt.Errorf("message of Alice: %w", err)
 	}
 	m := <-heard
 	fmt.Printf("Bob heard %q from %s.\n", m.Body, m.Peer)

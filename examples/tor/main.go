@@ -63,8 +63,8 @@ func run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if outcome.Kind != gamelan.Confirmed {
-		return fmt.Errorf("message of Alice: %v", outcome)
+	if err := outcome.AsError(); err != nil {
+		return fmt.Errorf("message of Alice: %w", err)
 	}
 	m := <-heard
 	fmt.Printf("Bob heard %q from %s, %.1f s after Alice began.\n", m.Body, m.Peer, time.Since(begin).Seconds())

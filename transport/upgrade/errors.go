@@ -78,21 +78,15 @@ func (e *Error) Error() string {
 		who = " with " + e.Peer.Short()
 	}
 	s := fmt.Sprintf("set-up%s failed at %s: %v", who, e.Stage, e.Err)
-	h := hint(e.Err)
-	switch {
-	case h != "":
-	case e.Stage == StageIdentity && errors.Is(e.Err, ErrHungUp):
-		h = "the peer may have banned this node, be full, or run another release"
-	case e.Stage == StageNoise && errors.Is(e.Err, ErrSilent):
-		h = "it may be overloaded, or be no Gamelan or Tari node"
-	}
-	if h != "" {
+	if h := e.hint(); h != "" {
 		s += "; " + h
 	}
 	return s
 }
 
-func hint(err error) string {
+// hint returns what to do about the error, or what may be its cause.
+func (e *Error) hint() string {
+	err := e.Err
 	switch {
 	case errors.Is(err, ErrWrongWireByte):
 		return "both nodes must be on the same network and use the same wire release"
@@ -104,6 +98,10 @@ func hint(err error) string {
 		return "this looks like another protocol: the program that listens there may be no Gamelan or Tari node"
 	case errors.Is(err, ErrRefused):
 		return "check that the peer is on the same network, or try again later"
+	case e.Stage == StageIdentity && errors.Is(err, ErrHungUp):
+		return "the peer may have banned this node, be full, or run another release"
+	case e.Stage == StageNoise && errors.Is(err, ErrSilent):
+		return "it may be overloaded, or be no Gamelan or Tari node"
 	}
 	return ""
 }

@@ -122,13 +122,8 @@ func (l *link) Receive(c actor.Context) bool {
 
 // met tells the client of a peer that serves others.
 func (l *link) met(m actors.PeerConnected) {
-	if !m.Conn.Accepts(l.n.id) {
-		return
-	}
-	if p, ok := l.n.trunk.Store().ByKey(m.Conn.Key); ok {
-		if c, ok := contactOf(p); ok {
-			l.port.Met(c)
-		}
+	if m.Conn.Accepts(l.n.id) {
+		l.port.Met(l.n.sender(m.Conn.Key))
 	}
 }
 

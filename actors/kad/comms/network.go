@@ -101,7 +101,8 @@ func contactOf(p peerstore.Peer) (kad.Contact, bool) {
 	return c, err == nil
 }
 
-// sender returns the peer with this key as the contact that sent something.
+// sender returns the connected peer with this key as a contact, such as one that sent
+// something; without addresses if nobody has its claim.
 func (n *Network) sender(key identity.PublicKey) kad.Contact {
 	if p, ok := n.trunk.Store().ByKey(key); ok {
 		if c, ok := contactOf(p); ok {

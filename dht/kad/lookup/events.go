@@ -11,9 +11,8 @@ type Event interface{ event() }
 
 type (
 	// Start begins the search with the contacts that are known: those nearest to the
-	// target, in any order. A wide search asks those of Spread, too, which are from all
-	// parts of the table.
-	Start struct{ Contacts, Spread []kad.Contact }
+	// target, in any order.
+	Start struct{ Contacts []kad.Contact }
 
 	// Answered: a contact that was asked has answered, in time or late.
 	Answered struct {

@@ -29,10 +29,13 @@ type Options struct {
 	Alpha int // 4; contacts asked at a time that are not slow. Twice as many are asked in all.
 	// Quorum is how many holders must agree on the newest version; 3.
 	Quorum int
-	// Wide has the contacts of [Start.Spread] asked as well. All that the search has begun
-	// with, and those that they have named, may be nodes that name only each other. A search
-	// for a value that has found none becomes wide by itself.
+	// Wide has the contacts of Spread asked as well. All that the search has begun with, and
+	// those that they have named, may be nodes that name only each other. A search for a
+	// value that has found none becomes wide by itself.
 	Wide bool
+	// Spread, if set, returns contacts of all parts of the table. It is called once, when
+	// the search becomes wide.
+	Spread func() []kad.Contact
 	// Limit is how long the search may take; 60 s.
 	Limit time.Duration
 
@@ -71,7 +74,6 @@ type Lookup struct {
 	result        Result
 	nearestDone   kad.ID // of those that answered
 	started, done bool
-	spread        []kad.Contact // until the search is wide
 	out           []Effect
 }
 
@@ -114,7 +116,7 @@ func (l *Lookup) Step(now time.Time, e Event) []Effect {
 	}
 	switch e := e.(type) {
 	case Start:
-		l.start(now, e)
+		l.start(now, e.Contacts)
 	case Answered:
 		l.answered(now, e)
 	case Slow:
@@ -131,16 +133,15 @@ func (l *Lookup) Step(now time.Time, e Event) []Effect {
 
 func (l *Lookup) do(e Effect) { l.out = append(l.out, e) }
 
-func (l *Lookup) start(now time.Time, e Start) {
+func (l *Lookup) start(now time.Time, contacts []kad.Contact) {
 	if l.started {
 		return
 	}
 	l.started, l.began = true, now
 	l.do(Wake{now.Add(l.o.Limit)})
-	for _, c := range e.Contacts {
+	for _, c := range contacts {
 		l.hear(c, c.Groups(), 1, kad.ID{})
 	}
-	l.spread = e.Spread
 	if l.o.Wide {
 		l.widen()
 	}
@@ -149,14 +150,16 @@ func (l *Lookup) start(now time.Time, e Start) {
 // widen has contacts of all parts of the table asked.
 func (l *Lookup) widen() {
 	l.o.Wide = true
-	for _, c := range l.spread {
+	if l.o.Spread == nil {
+		return
+	}
+	for _, c := range l.o.Spread() {
 		l.hear(c, c.Groups(), 1, kad.ID{})
 		if p := l.known[c.ID]; p != nil {
 			p.spread = true
 			l.place(p)
 		}
 	}
-	l.spread = nil
 }
 
 // hear takes in a contact, and reports whether it is new.

@@ -40,6 +40,8 @@ func TestEveryLookupEnds(t *testing.T) {
 			Mode: Mode(rapid.IntRange(0, 2).Draw(t, "mode")), Quorum: rapid.IntRange(1, 3).Draw(t, "quorum"), Wide: rapid.Bool().Draw(t, "wide"),
 			Compare: func(a, b *kad.Record) int { return cmp.Compare(a.Seq, b.Seq) },
 		}
+		var spread []kad.Contact
+		o.Spread = func() []kad.Contact { return spread }
 		target := id(rapid.IntRange(1000, 1003).Draw(t, "target"))
 		l, twin := New(target, o), New(target, o)
 		begin := time.Unix(1_000_000, 0)
@@ -123,11 +125,11 @@ func TestEveryLookupEnds(t *testing.T) {
 			}
 			step(e)
 		}
-		start := Start{Contacts: hear(some(8)), Spread: some(4)}
+		spread = some(4)
 		if o.Wide || o.Mode != ForNodes {
-			hear(start.Spread)
+			hear(spread)
 		}
-		step(start)
+		step(Start{hear(some(8))})
 		for range rapid.IntRange(0, 60).Draw(t, "steps") {
 			now = now.Add(time.Duration(rapid.IntRange(0, 3000).Draw(t, "ms")) * time.Millisecond)
 			switch rapid.IntRange(0, 5).Draw(t, "event") {

@@ -49,12 +49,14 @@ func TestScripts(t *testing.T) {
 
 type run struct {
 	script.Clock
-	l    *Lookup
-	hops bool
+	l      *Lookup
+	hops   bool
+	spread []kad.Contact
 }
 
 func (r *run) reset(o Options) {
 	o.Compare = func(a, b *kad.Record) int { return cmp.Compare(a.Seq, b.Seq) }
+	o.Spread = func() []kad.Contact { return r.spread }
 	r.Clock = script.NewClock()
 	r.l = New(kad.ID{}, o)
 }
@@ -100,7 +102,8 @@ func (r *run) run(t *testing.T, d *datadriven.TestData) string {
 				texts = append(texts, a.Key)
 			}
 		}
-		return r.step(Start{script.Contacts(t, texts), script.Listed(t, d, "spread")})
+		r.spread = script.Listed(t, d, "spread")
+		return r.step(Start{script.Contacts(t, texts)})
 	case "answered":
 		e := Answered{Peer: peer(), Forged: d.HasArg("forged"), Took: r.Now.Sub(r.Begin)}
 		e.Contacts = script.Listed(t, d, "contacts")

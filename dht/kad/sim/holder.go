@@ -61,7 +61,7 @@ func (h *holder) replicate(key kad.Key) {
 		n.do(n.upkeep.Step(now, upkeep.Dropped{Key: key}))
 		return
 	}
-	n.search(key, lookup.ForNodes, replication, func(r lookup.Result) {
+	n.search(key, lookup.Options{}, replication, func(r lookup.Result) {
 		n.storeAt(x.Record, x.Life-r.Took, r.Nearest, storing, func(put.Report, error) {
 			now := n.net.time()
 			if n.table.View().Nearer(now, key, store.NotCloseAt) >= store.NotCloseAt {
@@ -83,7 +83,7 @@ func (h *holder) own(r *kad.Record, ended func(put.Report)) {
 // publish stores a record of this node at the nodes nearest to its key.
 func (h *holder) publish(key kad.Key) {
 	n, x := h.n, h.owned[key]
-	n.run(key, lookup.Options{Wide: true}, measured, func(r lookup.Result) {
+	n.search(key, lookup.Options{Wide: true}, measured, func(r lookup.Result) {
 		n.storeAt(x.record, store.MaxLife, append(r.Nearest, r.Further...), measured, func(p put.Report, err error) {
 			if x.ended != nil {
 				x.ended(p)

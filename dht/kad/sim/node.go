@@ -153,7 +153,7 @@ func (n *node) carryOut(effect any) {
 		if e.Why == upkeep.ForSelf {
 			why = ownLookup
 		}
-		n.search(e.Target, lookup.ForNodes, why, nil)
+		n.search(e.Target, lookup.Options{}, why, nil)
 	case upkeep.Joined:
 		n.do(n.table.Step(now, table.Joined{}))
 	case upkeep.Churn:
@@ -283,17 +283,13 @@ func (n *node) collude(m *kad.Message, answer *kad.Message) {
 	}
 }
 
-// search runs a lookup. ended gets its result.
-func (n *node) search(target kad.ID, mode lookup.Mode, why cause, ended func(lookup.Result)) {
-	n.run(target, lookup.Options{Mode: mode}, why, ended)
-}
-
-// run runs a lookup with options of its own. ended gets its result.
-func (n *node) run(target kad.ID, o lookup.Options, why cause, ended func(lookup.Result)) {
-	o.K, o.Alpha, o.Exclude = n.net.c.K, n.net.c.Alpha, []kad.ID{n.id}
-	l, mode := lookup.New(target, o), o.Mode
+// search runs a lookup with the network's K and Alpha. ended gets its result.
+func (n *node) search(target kad.ID, o lookup.Options, why cause, ended func(lookup.Result)) {
+	view := n.table.View()
+	o.K, o.Alpha, o.Exclude, o.Spread = n.net.c.K, n.net.c.Alpha, []kad.ID{n.id}, view.Spread
+	l := lookup.New(target, o)
 	verb := kad.FindNode
-	if mode != lookup.ForNodes {
+	if o.Mode != lookup.ForNodes {
 		verb = kad.FindValue
 	}
 	var step func(lookup.Event)
@@ -336,11 +332,7 @@ func (n *node) run(target kad.ID, o lookup.Options, why cause, ended func(lookup
 			}
 		}
 	}
-	start := lookup.Start{Contacts: n.table.View().Nearest(target, n.net.c.K)}
-	if o.Wide || mode != lookup.ForNodes {
-		start.Spread = n.table.View().Spread()
-	}
-	step(start)
+	step(lookup.Start{Contacts: view.Nearest(target, n.net.c.K)})
 }
 
 // storeAt stores a record at contacts. ended gets the report.

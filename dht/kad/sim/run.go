@@ -201,7 +201,7 @@ func (m *measurement) get(record int) {
 		m.getTook = append(m.getTook, 0)
 		return
 	}
-	n.search(key, lookup.ForFirst, measured, func(r lookup.Result) {
+	n.search(key, lookup.Options{Mode: lookup.ForFirst}, measured, func(r lookup.Result) {
 		m.asked += r.Asked
 		m.getTook = append(m.getTook, r.Took)
 		if r.Record != nil {
@@ -216,7 +216,7 @@ func (m *measurement) get(record int) {
 func (m *measurement) search() {
 	target := kad.RandomID(kad.IDLen, m.w.rand)
 	n := m.asker()
-	n.search(target, lookup.ForNodes, measured, func(r lookup.Result) {
+	n.search(target, lookup.Options{}, measured, func(r lookup.Result) {
 		m.searches++
 		m.searchAsked += r.Asked
 		m.searchTook = append(m.searchTook, r.Took)

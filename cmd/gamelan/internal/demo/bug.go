@@ -2,13 +2,11 @@ package demo
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"log/slog"
 	"time"
 
 	"github.com/gamelan-p2p/gamelan/inspect"
-	"github.com/gamelan-p2p/gamelan/protocol"
 )
 
 // poison is the body of a message that the handler cannot read. bug is what it panics with.
@@ -40,8 +38,8 @@ func (d *demo) crash(ctx context.Context) (demoBug, error) {
 	b, start := demoBug{Actor: pid.Id}, time.Now()
 	for _, body := range []string{poison, "0"} {
 		o, err := from.Send(ctx, to.node.ID(), []byte(body))
-		if err == nil && o.Kind != protocol.Confirmed {
-			err = errors.New(o.String())
+		if err == nil {
+			err = o.AsError()
 		}
 		if err != nil {
 			return b, fmt.Errorf("the message %q to %s: %w", body, to.name, err)

@@ -15,7 +15,7 @@ func DHT(o *Output, d *models.DHT, now time.Time) error {
 		return o.PrintJSON(d)
 	}
 	b := o.lines()
-	line := func(name, format string, args ...any) { b.about(name, fmt.Sprintf(format, args...)) }
+	line := b.aboutf
 	if !d.On {
 		line("dht", "%s", dhtText(d))
 		return b.print(o)

@@ -89,7 +89,7 @@ func Running(o *Output, version string, i Identity) error {
 	if err := ShowIdentity(o, i); err != nil {
 		return err
 	}
-	return o.say("Running. Look inside with: " + o.Command("tree"))
+	return o.Say("Running. Look inside with: " + o.Command("tree"))
 }
 
 // SeedRunning writes the one line that others need to enter the network through this node.

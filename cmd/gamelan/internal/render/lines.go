@@ -8,17 +8,18 @@ import (
 	"github.com/gamelan-p2p/gamelan/inspect"
 )
 
-// nameWidth is the width of the names before the lines of [lines.about].
+// nameWidth is the usual width of the names before the lines of [lines.about].
 const nameWidth = 12
 
 // lines collects sentences, and lines with a name each. On a terminal it breaks them at words.
 type lines struct {
 	strings.Builder
 	width int // 0: there is no limit
+	names int // width of the names
 }
 
 // lines returns lines for standard output.
-func (o *Output) lines() *lines { return &lines{width: o.columns()} }
+func (o *Output) lines() *lines { return &lines{width: o.columns(), names: nameWidth} }
 
 // head adds the summary of a part of the DHT. Without the DHT there is nothing more to say
 // than how to start it: then head adds that and returns false.
@@ -38,10 +39,13 @@ func (b *lines) sentence(text string) {
 // about adds lines on one thing. The first begins with its name.
 func (b *lines) about(name string, texts ...string) {
 	for _, text := range texts {
-		b.WriteString(wrapped(fmt.Sprintf("%-*s%s", nameWidth, name, inspect.Escape(text)), b.width, nameWidth) + "\n")
+		b.WriteString(wrapped(fmt.Sprintf("%-*s%s", b.names, name, inspect.Escape(text)), b.width, b.names) + "\n")
 		name = ""
 	}
 }
+
+// aboutf adds a line on one thing, with its name.
+func (b *lines) aboutf(name, format string, args ...any) { b.about(name, fmt.Sprintf(format, args...)) }
 
 func (b *lines) print(o *Output) error {
 	_, err := fmt.Fprint(o.Out, b.String())

@@ -40,7 +40,7 @@ func Network(o *Output, n *models.Network, now time.Time) error {
 		return err
 	}
 	if next := networkNext(o, n); next != "" {
-		return o.say(inspect.Escape("Next: " + next))
+		return o.Say(inspect.Escape("Next: " + next))
 	}
 	return nil
 }
@@ -275,7 +275,7 @@ func Joined(o *Output, r *models.Report) error {
 		fmt.Fprintf(o.Out, "announced to %s, %s\n", inspect.Count(uint64(len(r.Copies)), "node"), haveIt(has))
 		for _, c := range r.Copies {
 			if c.Outcome.Outcome != models.OutcomeConfirmed {
-				_ = o.say(inspect.Escape(o.who(c.Peer)) + " " + outcomeText(c.Outcome))
+				_ = o.Say(inspect.Escape(o.who(c.Peer)) + " " + outcomeText(c.Outcome))
 			}
 		}
 	}

@@ -87,11 +87,10 @@ func (p *Reports) lines(s *models.SentReport) error {
 		return p.o.to(p.out).PrintJSON(s)
 	}
 	if len(s.Copies) == 0 {
-		_, err := fmt.Fprintln(p.out, p.o.wrap(fmt.Sprintf("%d %s", s.N, inspect.Escape(inFlags(s.Summary))), sentenceIndent))
-		return err
+		return p.o.sayTo(p.out, fmt.Sprintf("%d %s", s.N, inspect.Escape(inFlags(s.Summary))))
 	}
 	for _, c := range s.Copies {
-		if _, err := fmt.Fprintln(p.out, p.o.wrap(fmt.Sprintf("%d %s %s", s.N, inspect.Escape(p.o.who(c.Peer)), outcomeText(c.Outcome)), sentenceIndent)); err != nil {
+		if err := p.o.sayTo(p.out, fmt.Sprintf("%d %s %s", s.N, inspect.Escape(p.o.who(c.Peer)), outcomeText(c.Outcome))); err != nil {
 			return err
 		}
 	}
@@ -159,7 +158,7 @@ func (p *Reports) Rest(n uint64, why string) error {
 		if p.o.JSON {
 			err = p.o.to(p.out).PrintJSON(models.SentReport{N: i, Report: models.Report{Summary: "in doubt: " + why, Copies: []models.Copy{}}})
 		} else {
-			_, err = fmt.Fprintln(p.out, p.o.wrap(fmt.Sprintf("%d in doubt: %s", i, inspect.Escape(why)), sentenceIndent))
+			err = p.o.sayTo(p.out, fmt.Sprintf("%d in doubt: %s", i, inspect.Escape(why)))
 		}
 		if err != nil {
 			return err
@@ -216,10 +215,9 @@ func Message(o *Output, r *models.Report, now time.Time) error {
 	if o.JSON {
 		return o.PrintJSON(r)
 	}
-	var b strings.Builder
-	line := func(name, format string, args ...any) {
-		b.WriteString(o.wrap(fmt.Sprintf("%-13s%s", name, inspect.Escape(fmt.Sprintf(format, args...))), 13) + "\n")
-	}
+	b := o.lines()
+	b.names = 13 // "destination"
+	line := b.aboutf
 	line("tag", "%s", r.Tag)
 	line("to", "%s", o.toText(r))
 	switch direct := strings.HasPrefix(r.To, "direct to "); {
@@ -243,7 +241,7 @@ func Message(o *Output, r *models.Report, now time.Time) error {
 	if r.ToStore && r.Count(models.OutcomeConfirmed) > 0 {
 		line("meaning", "%s", StoreMeaning)
 	}
-	if _, err := fmt.Fprint(o.Out, b.String()); err != nil || len(r.Copies) == 0 {
+	if err := b.print(o); err != nil || len(r.Copies) == 0 {
 		return err
 	}
 	rows := [][]string{{"PEER", "TRIES", "WHEN", "OUTCOME"}}

@@ -105,7 +105,7 @@ func (p *Outcomes) Add(s models.Sent, more bool) error {
 	if p.o.JSON {
 		err = p.json(s)
 	} else {
-		_, err = fmt.Fprintln(p.out, p.o.wrap(fmt.Sprintf("%d %s", s.N, outcomeText(s.Outcome)), sentenceIndent))
+		err = p.o.sayTo(p.out, fmt.Sprintf("%d %s", s.N, outcomeText(s.Outcome)))
 	}
 	if err == nil && !more {
 		err = p.out.Flush()

@@ -27,7 +27,7 @@ func ShowStatus(o *Output, s Status, now time.Time) error {
 		return o.PrintJSON(s)
 	}
 	b := o.lines()
-	line := func(name, format string, args ...any) { b.about(name, fmt.Sprintf(format, args...)) }
+	line := b.aboutf
 	line("state", "%s", State(s.Status, s.Cause))
 	for _, r := range s.Reasons {
 		line("", "%s", r)

@@ -38,28 +38,21 @@ func Tree(o *Output, t *inspect.Tree, asJSON, watch bool, n int) error {
 	return err
 }
 
-// columns returns how many characters fit a line of the terminal; 0: standard output is no
-// terminal, and nothing is cut.
-func (o *Output) columns() int {
-	switch {
-	case !o.OutTerminal:
-		return 0
-	case o.Columns > 0:
-		return o.Columns
-	}
-	width, _ := screen(o.Out)
-	return width
-}
+// columns returns how many characters fit a line of standard output; 0: it is no terminal,
+// and nothing is cut.
+func (o *Output) columns() int { return o.columnsOf(o.Out, o.OutTerminal) }
 
 // errColumns is columns for standard error.
-func (o *Output) errColumns() int {
+func (o *Output) errColumns() int { return o.columnsOf(o.Err, o.ErrTerminal) }
+
+func (o *Output) columnsOf(out io.Writer, terminal bool) int {
 	switch {
-	case !o.ErrTerminal:
+	case !terminal:
 		return 0
 	case o.Columns > 0:
 		return o.Columns
 	}
-	width, _ := screen(o.Err)
+	width, _ := screen(out)
 	return width
 }
 

@@ -26,7 +26,7 @@ func Why(o *Output, w api.Why) error {
 		return o.PrintJSON(w)
 	}
 	for _, line := range whyState(o, w, time.Now()) {
-		if err := o.say(inspect.Escape(line)); err != nil {
+		if err := o.Say(inspect.Escape(line)); err != nil {
 			return err
 		}
 	}
@@ -37,7 +37,7 @@ func Why(o *Output, w api.Why) error {
 		return err
 	}
 	if next := whyNext(o, w); next != "" {
-		return o.say(inspect.Escape("Next: " + next))
+		return o.Say(inspect.Escape("Next: " + next))
 	}
 	return nil
 }
@@ -155,9 +155,9 @@ func printDials(o *Output, dials []api.Dial) error {
 // printChoice writes the last choice that considered the peer.
 func printChoice(o *Output, w api.Why) error {
 	if len(w.Candidates) == 0 {
-		return o.say("No remembered choice has considered this peer: the node dials automatically only while it has too few connections.")
+		return o.Say("No remembered choice has considered this peer: the node dials automatically only while it has too few connections.")
 	}
-	if err := o.say(fmt.Sprintf("The last %s at %s had %s for up to %d dials; missing: %s.",
+	if err := o.Say(fmt.Sprintf("The last %s at %s had %s for up to %d dials; missing: %s.",
 		inspect.Escape(w.Purpose), w.At.Local().Format(time.TimeOnly), inspect.Count(uint64(w.Considered), "candidate"), w.Wanted, inspect.Count(uint64(w.Missing), "connection"))); err != nil {
 		return err
 	}

@@ -66,18 +66,14 @@ func wrapLine(line string, width, indent int) string {
 // wrap breaks the lines of text for standard output.
 func (o *Output) wrap(text string, indent int) string { return wrapped(text, o.columns(), indent) }
 
-// say writes sentences to standard output, each on its own lines.
-func (o *Output) say(sentences ...string) error {
-	for _, s := range sentences {
-		if _, err := io.WriteString(o.Out, o.wrap(s, sentenceIndent)+"\n"); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
 // Say writes a sentence to standard output.
-func (o *Output) Say(sentence string) error { return o.say(sentence) }
+func (o *Output) Say(sentence string) error { return o.sayTo(o.Out, sentence) }
+
+// sayTo is Say through w, which buffers standard output.
+func (o *Output) sayTo(w io.Writer, sentence string) error {
+	_, err := io.WriteString(w, o.wrap(sentence, sentenceIndent)+"\n")
+	return err
+}
 
 // Complain writes a sentence to standard error, also with --json.
 func (o *Output) Complain(sentence string) {
