@@ -77,10 +77,10 @@ func follow(a *app, text func(*models.Network) string) (stop func()) {
 		return func() {}
 	}
 	ctx, cancel := context.WithCancel(a.ctx)
+	node := a.client().AtOnce() // the request itself waits for a node that is starting
 	var work sync.WaitGroup
 	work.Go(func() {
-		node, shown := a.client(), ""
-		node.WaitFor(0, nil) // the request itself waits for a node that is starting
+		shown := ""
 		tick := time.NewTicker(followEvery)
 		defer tick.Stop()
 		for {

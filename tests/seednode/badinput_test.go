@@ -18,8 +18,10 @@ import (
 // answered has the node answer a PING: what was sent before has been read.
 func (x *caller) answered() {
 	x.t.Helper()
-	x.ask(seednode.Datagram{Tag: seednode.ReqPing})
-	x.until(seednode.ResPong)
+	id := randomBytes()
+	x.ask(seednode.Datagram{MessageID: id, Tag: seednode.ReqPing})
+	for !bytes.Equal(x.until(seednode.ResPong).MessageID, id) { // an earlier request has its answer late
+	}
 }
 
 // addressAt is where a caller is reached.

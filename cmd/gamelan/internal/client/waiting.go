@@ -28,6 +28,9 @@ func (c *Client) WaitFor(most time.Duration, note func(format string, args ...an
 	c.wait = waiting{most: most, note: note, once: new(sync.Once)}
 }
 
+// AtOnce returns a client of the same node that does not wait for it.
+func (c *Client) AtOnce() *Client { return &Client{dir: c.dir, http: c.http} }
+
 // Await returns when the node answers on its socket, when the time is over, or when waiting
 // cannot help; the next request then reports the error. A client waits only once; others
 // that call it meanwhile wait for the end of that.
