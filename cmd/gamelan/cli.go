@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/alecthomas/kong"
@@ -173,6 +174,7 @@ func run(ctx context.Context, args []string, a *app) (code int) {
 		if err := a.locate(a.load(nil)); err != nil {
 			return a.fail(err)
 		}
+		a.Names = sync.OnceValue(a.namesOf)
 	}
 	return a.fail(k.Run(a))
 }

@@ -13,5 +13,5 @@ func (c *connsCmd) Run(a *app) error {
 	if err != nil {
 		return err
 	}
-	return render.Connections(a.Output, all, c.Closed, a.namesOf())
+	return render.Connections(a.Output, all, c.Closed)
 }

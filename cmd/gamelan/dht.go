@@ -13,6 +13,5 @@ func (*dhtCmd) Run(a *app) error {
 	if err != nil {
 		return err
 	}
-	a.Names = a.namesOf()
 	return render.DHT(a.Output, &d, time.Now())
 }

@@ -39,7 +39,6 @@ func (c *discoverCmd) Run(a *app) error {
 		return failure.Usage("give a positive duration, such as 30s", "--timeout cannot be %s", c.Timeout)
 	}
 	start := time.Now()
-	a.Names = a.namesOf()
 	stop := followSearch(a, key, true)
 	p, err := a.client().Discover(a.ctx, key, c.Timeout)
 	stop()
@@ -125,8 +124,8 @@ func followSearch(a *app, key string, anew bool) (stop func()) {
 	if n, err := ask.Network(a.ctx); err != nil || !n.On {
 		return func() {}
 	}
-	a.Note("Searching for %s…: %s.", key[:16], why)
-	end := follow(a, func(n *models.Network) string { return render.Searching(n, key) })
+	a.Note("Searching for %s: %s.", a.WhoKey(key), why)
+	end := follow(a, func(n *models.Network) string { return a.Searching(n, key) })
 	return sync.OnceFunc(func() {
 		end()
 		if p, ok := known(a.ctx); ok && a.ctx.Err() == nil {

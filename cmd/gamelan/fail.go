@@ -37,7 +37,7 @@ func (a *app) fail(err error) int {
 		b, _ := json.Marshal(map[string]any{"error": jsonError{f.Kind, render.Plain(f.Message), render.Plain(f.Hint)}})
 		fmt.Fprintf(a.Err, "%s\n", b)
 	} else {
-		a.Complain("gamelan: " + render.Plain(f.Error()))
+		a.Complain("gamelan: " + a.Named(render.Plain(f.Error())))
 	}
 	return f.Code
 }

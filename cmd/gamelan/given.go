@@ -1,7 +1,6 @@
 package main
 
 import (
-	"cmp"
 	"slices"
 	"strings"
 
@@ -27,13 +26,8 @@ func (a *app) tellConnected(text string) {
 	case 0:
 		return
 	case 1:
-		a.Note("%s is connected already; %s was not tried.", a.nameOf(&p), inspect.Escape(untried[0]))
+		a.Note("%s is connected already; %s was not tried.", a.Who(p.NodeID), inspect.Escape(untried[0]))
 	default:
-		a.Note("%s is connected already; %s were not tried.", a.nameOf(&p), inspect.Escape(strings.Join(untried, ", ")))
+		a.Note("%s is connected already; %s were not tried.", a.Who(p.NodeID), inspect.Escape(strings.Join(untried, ", ")))
 	}
-}
-
-// nameOf returns the name of a peer, or else its short node id.
-func (a *app) nameOf(p *models.Peer) string {
-	return cmp.Or(a.namesOf()[p.NodeID], inspect.ShortName(p.NodeID))
 }

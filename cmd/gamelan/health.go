@@ -110,5 +110,5 @@ func printHealth(a *app, v healthJSON) error {
 	if a.JSON {
 		return a.PrintJSON(v)
 	}
-	return a.Say(v.State + ": " + inspect.Escape(v.Cause))
+	return a.Say(v.State + ": " + inspect.Escape(a.Named(v.Cause)))
 }

@@ -35,9 +35,6 @@ func (c *listenCmd) Run(a *app) error {
 	if c.Raw && a.JSON {
 		return failure.Usage("leave one of them out", "choose either --json or --raw")
 	}
-	if c.form() == render.LineForm && !a.JSON {
-		a.Names = a.namesOf()
-	}
 	return a.client().Listen(a.ctx, c.Count, c.All, &listenSink{a.Output, bufio.NewWriterSize(a.Out, 64<<10), c.form()})
 }
 

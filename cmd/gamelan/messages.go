@@ -31,7 +31,6 @@ func (*messagesCmd) Help() string {
 
 func (c *messagesCmd) Run(a *app) error {
 	var which client.Messages
-	a.Names = a.namesOf()
 	if c.Failed {
 		which.State = "failed"
 	}
@@ -130,7 +129,6 @@ func (c *messageCmd) Run(a *app) error {
 	if err != nil {
 		return err
 	}
-	a.Names = a.namesOf()
 	for i := range all {
 		if i > 0 && !a.JSON {
 			fmt.Fprintln(a.Out)

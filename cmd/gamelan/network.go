@@ -18,7 +18,6 @@ func (*networkStatusCmd) Run(a *app) error {
 	if err != nil {
 		return err
 	}
-	a.Names = a.namesOf()
 	return render.Network(a.Output, &n, time.Now())
 }
 
@@ -37,7 +36,6 @@ func (*networkSyncCmd) Run(a *app) error {
 	if err != nil {
 		return err
 	}
-	a.Names = a.namesOf()
 	return render.Synced(a.Output, &s)
 }
 

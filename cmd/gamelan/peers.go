@@ -38,7 +38,7 @@ func (c *peersListCmd) Run(a *app) error {
 		}
 		peers = some
 	}
-	return render.Peers(a.Output, peers, a.namesOf())
+	return render.Peers(a.Output, peers)
 }
 
 type peersAddCmd struct {

@@ -264,7 +264,7 @@ func TestWaitingPlain(t *testing.T) {
 		"Message 2 waits for 0011223344556677: connected, but has not confirmed it yet; Ctrl-C gives it up.",
 		"Message 2 waits for 9c01d2e4a1b2c3d4: not connected, and being dialled (failed 1d ago: connection refused); it is given up after 30s.",
 	} {
-		if got := render.WaitingPlain(2, &p[i], time.Duration(i)*30*time.Second, time.Now()); got != want {
+		if got := new(render.Output).WaitingPlain(2, &p[i], time.Duration(i)*30*time.Second, time.Now()); got != want {
 			t.Errorf("got %q, want %q", got, want)
 		}
 	}

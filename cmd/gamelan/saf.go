@@ -21,7 +21,6 @@ func (*safStatusCmd) Run(a *app) error {
 	if err != nil {
 		return err
 	}
-	a.Names = a.namesOf()
 	return render.StoreForward(a.Output, &s, time.Now())
 }
 
@@ -50,7 +49,6 @@ func (c *safFetchCmd) Run(a *app) error {
 	if err != nil {
 		return err
 	}
-	a.Names = a.namesOf()
 	if err := render.Fetched(a.Output, &f); err != nil {
 		return err
 	}

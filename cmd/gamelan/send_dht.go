@@ -86,7 +86,6 @@ func (c *sendCmd) checkStore() error {
 
 // runDHT sends the messages over the DHT.
 func (c *sendCmd) runDHT(a *app) error {
-	a.Names = a.namesOf()
 	show, waits := render.NewReports(a.Output, c.Quiet, c.Store), tellWaiting(a, lookDHT(a, time.Now()))
 	found := func() {}
 	if !c.Store { // such a message goes to nodes near the receiver, which need not be found

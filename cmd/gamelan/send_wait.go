@@ -105,9 +105,9 @@ func lookDHT(a *app, start time.Time) looker {
 				if err != nil && ctx.Err() != nil {
 					return ""
 				}
-				return render.Waiting(r, &copied, &p, now)
+				return a.Waiting(r, &copied, &p, now)
 			}
-			return render.Waiting(r, nil, nil, now)
+			return a.Waiting(r, nil, nil, now)
 		}
 		return ""
 	}
@@ -124,7 +124,7 @@ func (c *sendCmd) lookPlain(a *app, in *client.Input) looker {
 		if err != nil {
 			return "" // it is being searched for, or the send itself reports the error
 		}
-		return render.WaitingPlain(ended+1, &p, c.Timeout, time.Now())
+		return a.WaitingPlain(ended+1, &p, c.Timeout, time.Now())
 	}
 }
 

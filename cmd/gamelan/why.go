@@ -32,7 +32,6 @@ func (c *whyCmd) Run(a *app) error {
 	if err != nil {
 		return err
 	}
-	a.Names = a.namesOf()
 	return render.Why(a.Output, w)
 }
 
@@ -53,7 +52,6 @@ func whyActor(a *app, path string, withStacks bool) error {
 	if err := render.ShowActor(a.Output, render.Actor{Actor: actor, Stacks: stacks.Goroutines}, withStacks, stacks.LastFailure); err != nil || a.JSON || !fetchesStored(actor.ID) {
 		return err
 	}
-	a.Names = a.namesOf()
 	s, err := node.StoreForward(a.ctx)
 	if err != nil {
 		return err

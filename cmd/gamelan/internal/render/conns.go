@@ -9,7 +9,7 @@ import (
 )
 
 // Connections writes a table for people, one object a line for programs.
-func Connections(o *Output, conns []models.Connection, closed bool, names NamesOf) error {
+func Connections(o *Output, conns []models.Connection, closed bool) error {
 	if o.JSON {
 		return printEach(o, conns)
 	}
@@ -35,7 +35,7 @@ func Connections(o *Output, conns []models.Connection, closed bool, names NamesO
 		}
 		rows = append(rows, row)
 	}
-	return o.Table(names.column(rows, func(i int) string { return conns[i].Peer }))
+	return o.Table(o.withNames(rows, func(i int) string { return conns[i].Peer }))
 }
 
 // rtt returns a round-trip time, or a dash before the first was measured.

@@ -59,9 +59,9 @@ func poisonOf[T any]() (v T) {
 // a broken node could make them: none reaches the terminal.
 func TestNoControlSequenceIsShown(t *testing.T) {
 	for name, show := range map[string]func(o *Output) error{
-		"peers":              func(o *Output) error { return Peers(o, poisonOf[[]models.Peer](), nil) },
-		"connections":        func(o *Output) error { return Connections(o, poisonOf[[]models.Connection](), false, nil) },
-		"closed connections": func(o *Output) error { return Connections(o, poisonOf[[]models.Connection](), true, nil) },
+		"peers":              func(o *Output) error { return Peers(o, poisonOf[[]models.Peer]()) },
+		"connections":        func(o *Output) error { return Connections(o, poisonOf[[]models.Connection](), false) },
+		"closed connections": func(o *Output) error { return Connections(o, poisonOf[[]models.Connection](), true) },
 		"why": func(o *Output) error {
 			w := poisonOf[api.Why]()
 			for i := range w.Candidates {

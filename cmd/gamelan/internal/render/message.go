@@ -53,17 +53,17 @@ func Received(o *Output, w io.Writer, m *models.Message, form Form) error {
 // message. A signature proves the author of a message over the DHT; without one only the
 // peer from which it came is known.
 func originText(o *Output, m *models.Message) string {
-	peer := o.who(m.Peer)
+	peer := o.Who(m.Peer)
 	d := m.DHT
 	if d == nil {
 		return peer
 	}
-	text := o.who(d.Origin) + ", signed"
+	text := o.Who(d.Origin) + ", signed"
 	switch {
 	case d.Origin == "":
 		text = "unsigned, from " + peer
 	case d.Encrypted:
-		text = o.who(d.Origin) + ", encrypted"
+		text = o.Who(d.Origin) + ", encrypted"
 	}
 	text += ", type " + strconv.Itoa(int(d.Type))
 	if d.Tag != "" {

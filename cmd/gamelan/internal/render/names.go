@@ -1,6 +1,12 @@
 package render
 
-import "github.com/gamelan-p2p/gamelan/inspect"
+import (
+	"regexp"
+	"strings"
+
+	"github.com/gamelan-p2p/gamelan/identity"
+	"github.com/gamelan-p2p/gamelan/inspect"
+)
 
 // Name is a name of a peer.
 type Name struct {
@@ -24,15 +30,26 @@ func Names(o *Output, all []Name) error {
 	return o.Table(rows)
 }
 
+// shortID is the number of digits of a node id that is shown short.
+const shortID = 16
+
 // NamesOf are the names of peers by their node ids.
 type NamesOf map[string]string
 
-// column adds the names as the first column of a table, unless no row has one. id returns
+// name returns the name of a peer, or "" if it has none.
+func (o *Output) name(id string) string {
+	if o.Names == nil {
+		return ""
+	}
+	return o.Names()[id]
+}
+
+// withNames adds the names as the first column of a table, unless no row has one. id returns
 // the node id of the peer in a row, counted from 0 without the heading.
-func (n NamesOf) column(rows [][]string, id func(i int) string) [][]string {
+func (o *Output) withNames(rows [][]string, id func(i int) string) [][]string {
 	all, some := [][]string{append([]string{"NAME"}, rows[0]...)}, false
 	for i, r := range rows[1:] {
-		name := n[id(i)]
+		name := o.name(id(i))
 		some = some || name != ""
 		all = append(all, append([]string{orDash(name)}, r...))
 	}
@@ -42,18 +59,51 @@ func (n NamesOf) column(rows [][]string, id func(i int) string) [][]string {
 	return all
 }
 
-// who returns the short id of a peer, after its name if it has one: "bob (0011223344556677)".
-func (o *Output) who(id string) string {
-	if name := o.Names[id]; name != "" {
+// Who returns the short id of a peer, after its name if it has one: "bob (0011223344556677)".
+func (o *Output) Who(id string) string {
+	if name := o.name(id); name != "" {
 		return name + " (" + inspect.ShortName(id) + ")"
 	}
 	return inspect.ShortName(id)
 }
 
-// whoLong is who with the whole id.
+// whoLong is Who with the whole id.
 func (o *Output) whoLong(id string) string {
-	if name := o.Names[id]; name != "" {
+	if name := o.name(id); name != "" {
 		return name + " (" + id + ")"
 	}
 	return id
+}
+
+// WhoKey returns the beginning of a public key, after the name of its holder if it has one.
+func (o *Output) WhoKey(key string) string {
+	short := key[:min(16, len(key))] + "…"
+	if k, err := identity.ParsePublicKey(key); err == nil {
+		if name := o.name(k.NodeID().String()); name != "" {
+			return name + " (" + short + ")"
+		}
+	}
+	return short
+}
+
+// idWord matches a word that may be a node id. A command line of gamelan is one match, so
+// that it stays as it is.
+var idWord = regexp.MustCompile(`gamelan (?:[a-z]+ )*[^\s,;:()"]*|[^\s,;:()"]+`)
+
+// Named puts the names of peers before their ids in a sentence that a node has written.
+func (o *Output) Named(text string) string {
+	if o.Names == nil {
+		return text
+	}
+	return idWord.ReplaceAllStringFunc(text, func(word string) string {
+		if len(word) != shortID {
+			return o.whoLong(word)
+		}
+		for id, name := range o.Names() {
+			if strings.HasPrefix(id, word) {
+				return name + " (" + word + ")"
+			}
+		}
+		return word
+	})
 }

@@ -29,7 +29,7 @@ func Network(o *Output, n *models.Network, now time.Time) error {
 	b.about("seeds", seedLines(o, n, now)...)
 	b.about("join", joinLines(&n.Join, now)...)
 	b.about("rounds", roundLines(&n.Sync, now)...)
-	b.about("searches", searchLines(&n.Searches, now)...)
+	b.about("searches", searchLines(o, &n.Searches, now)...)
 	b.about("asked by", fmt.Sprintf("%s of others: %s handed out%s", inspect.Count(n.Service.Served, "request"), inspect.Count(n.Service.Peers, "peer"), refusedText(n.Service.Refused)))
 	b.about("neighbours", setText(&n.Neighbour, n.Dialling))
 	b.about("random", setText(&n.Random, 0))
@@ -57,7 +57,7 @@ func refusedText(n uint64) string {
 // seedLines returns a line for each seed, and one for the names of seeds.
 func seedLines(o *Output, n *models.Network, now time.Time) (lines []string) {
 	for _, s := range n.Seeds {
-		text := o.who(s.NodeID) + " "
+		text := o.Who(s.NodeID) + " "
 		switch {
 		case s.AskedAt.IsZero():
 			text += "was not asked yet"
@@ -171,9 +171,9 @@ func learnedText(fresh, known, skipped int) string {
 	return text
 }
 
-func searchLines(s *models.NetworkSearches, now time.Time) (lines []string) {
+func searchLines(o *Output, s *models.NetworkSearches, now time.Time) (lines []string) {
 	for _, r := range s.Running {
-		lines = append(lines, fmt.Sprintf("%s…: %s, for %s", r.Key[:min(16, len(r.Key))], r.Stage, shortAge(now.Sub(r.Since))))
+		lines = append(lines, fmt.Sprintf("%s: %s, for %s", o.WhoKey(r.Key), r.Stage, shortAge(now.Sub(r.Since))))
 	}
 	text := fmt.Sprintf("%s found, %s not found; %s of others answered", inspect.Number(s.Found), inspect.Number(s.Failed), inspect.Number(s.Answered))
 	return append(lines, text+reasonsText(s.Refused))
@@ -219,9 +219,9 @@ func memberCells(o *Output, members []models.NetworkMember, i int) []string {
 	case i >= len(members):
 		return []string{"", ""}
 	case members[i].Connected:
-		return []string{o.who(members[i].NodeID), "connected"}
+		return []string{o.Who(members[i].NodeID), "connected"}
 	}
-	return []string{o.who(members[i].NodeID), "not connected"}
+	return []string{o.Who(members[i].NodeID), "not connected"}
 }
 
 // networkNext returns advice for a node that has not found its network, or "".
@@ -275,7 +275,7 @@ func Joined(o *Output, r *models.Report) error {
 		fmt.Fprintf(o.Out, "announced to %s, %s\n", inspect.Count(uint64(len(r.Copies)), "node"), haveIt(has))
 		for _, c := range r.Copies {
 			if c.Outcome.Outcome != models.OutcomeConfirmed {
-				_ = o.Say(inspect.Escape(o.who(c.Peer)) + " " + outcomeText(c.Outcome))
+				_ = o.Say(inspect.Escape(o.Who(c.Peer)) + " " + o.outcomeText(c.Outcome))
 			}
 		}
 	}
@@ -330,7 +330,7 @@ func syncedTable(o *Output, s *api.Synced) error {
 	}
 	rows := [][]string{{"NODE ID", "SEED", "PEERS", "NEW", "ANSWER"}}
 	for _, n := range s.Nodes {
-		row := []string{o.who(n.NodeID), "-", "-", "-", "none: " + shortWords(orUnknown(answerError(n.Error)), answerWidth-len("none: "))}
+		row := []string{o.Who(n.NodeID), "-", "-", "-", "none: " + shortWords(orUnknown(answerError(n.Error)), answerWidth-len("none: "))}
 		if n.Seed {
 			row[1] = "yes"
 		}
@@ -376,10 +376,10 @@ func nobodyAnswered(s *api.Synced) string {
 }
 
 // Searching returns a sentence on the search for a key, or "" if there is none.
-func Searching(n *models.Network, key string) string {
+func (o *Output) Searching(n *models.Network, key string) string {
 	for _, r := range n.Searches.Running {
 		if r.Key == key {
-			return fmt.Sprintf("Searching for %s…: %s.", key[:16], r.Stage)
+			return fmt.Sprintf("Searching for %s: %s.", o.WhoKey(key), r.Stage)
 		}
 	}
 	return ""
@@ -395,7 +395,7 @@ func Asking(n *models.Network) string {
 
 // Found returns a sentence on a peer that a search has found.
 func (o *Output) Found(p *models.Peer) string {
-	text := "Found " + o.who(p.NodeID)
+	text := "Found " + o.Who(p.NodeID)
 	if addr := bestAddress(*p); addr != "-" {
 		text += " at " + addr
 	}

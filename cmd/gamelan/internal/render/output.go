@@ -13,10 +13,10 @@ import (
 type Output struct {
 	Out, Err                 io.Writer
 	OutTerminal, ErrTerminal bool
-	Columns                  int     // width of the terminal; 0: it is asked
-	JSON                     bool    // for programs
-	Names                    NamesOf // given by the user; shown beside the short ids
-	Args                     string  // the option that names the data directory on a command line, with a space before it
+	Columns                  int            // width of the terminal; 0: it is asked
+	JSON                     bool           // for programs
+	Names                    func() NamesOf // names that the user gave to peers; any goroutine may call it. nil: there are none
+	Args                     string         // the option that names the data directory on a command line, with a space before it
 }
 
 // Command returns a command line of gamelan for the same data directory, for pasting.

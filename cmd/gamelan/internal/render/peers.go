@@ -10,7 +10,7 @@ import (
 )
 
 // Peers writes a table for people, one object a line for programs.
-func Peers(o *Output, peers []models.Peer, names NamesOf) error {
+func Peers(o *Output, peers []models.Peer) error {
 	if o.JSON {
 		return printEach(o, peers)
 	}
@@ -22,7 +22,7 @@ func Peers(o *Output, peers []models.Peer, names NamesOf) error {
 	for _, p := range peers {
 		rows = append(rows, []string{p.NodeID[:min(16, len(p.NodeID))], shortWords(pooledState(p, time.Now()), stateWidth), shortAddress(p), shortText(p.UserAgent, agentWidth)})
 	}
-	return o.Table(names.column(rows, func(i int) string { return peers[i].NodeID }))
+	return o.Table(o.withNames(rows, func(i int) string { return peers[i].NodeID }))
 }
 
 // Done writes the result of an action on one peer.
@@ -30,7 +30,7 @@ func Done(o *Output, done string, peer api.Peer) error {
 	if o.JSON {
 		return o.PrintJSON(peer)
 	}
-	_, err := fmt.Fprintf(o.Out, "%s %s\n", done, peer.NodeID)
+	_, err := fmt.Fprintf(o.Out, "%s %s\n", done, o.whoLong(peer.NodeID))
 	if peer.GivenError != "" {
 		o.Note("Connected at %s, not at the given address: %s", peer.Address, peer.GivenError)
 	}

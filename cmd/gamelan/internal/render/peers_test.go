@@ -34,7 +34,7 @@ func TestPeerListFits(t *testing.T) {
 		{models.Peer{NodeID: "00112233445566778899aabbcc", BannedUntil: now.Add(time.Hour), BanReason: strings.Repeat("long ", 30)}, "banned until " + now.Add(time.Hour).Format("2006-01-02 15:04")},
 	} {
 		var b bytes.Buffer
-		if err := Peers(&Output{Out: &b, Err: &b}, []models.Peer{c.peer}, nil); err != nil {
+		if err := Peers(&Output{Out: &b, Err: &b}, []models.Peer{c.peer}); err != nil {
 			t.Fatal(err)
 		}
 		for line := range strings.Lines(b.String()) {

@@ -87,10 +87,10 @@ func (p *Reports) lines(s *models.SentReport) error {
 		return p.o.to(p.out).PrintJSON(s)
 	}
 	if len(s.Copies) == 0 {
-		return p.o.sayTo(p.out, fmt.Sprintf("%d %s", s.N, inspect.Escape(inFlags(s.Summary))))
+		return p.o.sayTo(p.out, fmt.Sprintf("%d %s", s.N, inspect.Escape(p.o.Named(inFlags(s.Summary)))))
 	}
 	for _, c := range s.Copies {
-		if err := p.o.sayTo(p.out, fmt.Sprintf("%d %s %s", s.N, inspect.Escape(p.o.who(c.Peer)), outcomeText(c.Outcome))); err != nil {
+		if err := p.o.sayTo(p.out, fmt.Sprintf("%d %s %s", s.N, inspect.Escape(p.o.Who(c.Peer)), p.o.outcomeText(c.Outcome))); err != nil {
 			return err
 		}
 	}
@@ -174,7 +174,7 @@ var longIDs = regexp.MustCompile(`\b[0-9a-f]{26}\b`)
 // all messages of a kind, and with short node ids and names.
 func (o *Output) toText(r *models.Report) string {
 	text, _, _ := strings.Cut(r.To, ", ")
-	return longIDs.ReplaceAllStringFunc(text, o.who)
+	return longIDs.ReplaceAllStringFunc(text, o.Who)
 }
 
 // Messages writes a table for people, one object a line for programs; the
@@ -191,23 +191,23 @@ func Messages(o *Output, all []models.Report) error {
 	rows := [][]string{{"SENT", "TAG", "TO", "TYPE", "SIZE", "HOW IT ENDED"}}
 	for _, r := range all {
 		rows = append(rows, []string{
-			r.Begin.Local().Format(time.DateTime), r.Tag, o.toText(&r), fmt.Sprint(r.Type), Bytes(int64(r.Size)), endText(&r),
+			r.Begin.Local().Format(time.DateTime), r.Tag, o.toText(&r), fmt.Sprint(r.Type), Bytes(int64(r.Size)), o.endText(&r),
 		})
 	}
 	return o.Table(rows)
 }
 
 // endText says how a message has ended, or that it is under way.
-func endText(r *models.Report) string {
+func (o *Output) endText(r *models.Report) string {
 	switch {
 	case !r.End.IsZero():
-		return inFlags(r.Summary)
+		return o.Named(inFlags(r.Summary))
 	case len(r.Copies) == 0:
 		return "under way: its peers are being chosen"
 	case r.Summary == models.OutcomeOpen:
 		return "under way"
 	}
-	return "under way: " + r.Summary
+	return "under way: " + o.Named(r.Summary)
 }
 
 // Message writes everything about one message.
@@ -222,7 +222,7 @@ func Message(o *Output, r *models.Report, now time.Time) error {
 	line("to", "%s", o.toText(r))
 	switch direct := strings.HasPrefix(r.To, "direct to "); {
 	case r.Destination != "":
-		line("destination", "%s", r.Destination)
+		line("destination", "%s", o.whoLong(r.Destination))
 	case !direct: // the destination of a direct message is the peer itself
 		line("destination", "none")
 	}
@@ -237,7 +237,7 @@ func Message(o *Output, r *models.Report, now time.Time) error {
 	} else {
 		line("ended", "%s, after %s", r.End.Local().Format(time.DateTime), r.End.Sub(r.Begin).Round(time.Millisecond))
 	}
-	line("outcome", "%s", endText(r))
+	line("outcome", "%s", o.endText(r))
 	if r.ToStore && r.Count(models.OutcomeConfirmed) > 0 {
 		line("meaning", "%s", StoreMeaning)
 	}
@@ -250,7 +250,7 @@ func Message(o *Output, r *models.Report, now time.Time) error {
 		if !c.At.IsZero() {
 			when = c.At.Local().Format(time.TimeOnly)
 		}
-		rows = append(rows, []string{o.who(c.Peer), fmt.Sprint(c.Tries), when, outcomeText(c.Outcome)})
+		rows = append(rows, []string{o.Who(c.Peer), fmt.Sprint(c.Tries), when, o.outcomeText(c.Outcome)})
 	}
 	fmt.Fprintln(o.Out)
 	return o.Table(rows)

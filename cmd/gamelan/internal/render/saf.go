@@ -33,7 +33,7 @@ func StoreForward(o *Output, s *models.StoreForward, now time.Time) error {
 			if i > 0 {
 				name = ""
 			}
-			b.about(name, fmt.Sprintf("%s: %s, %s", o.who(m.NodeID), inspect.Count(uint64(m.Messages), "message"), Bytes(m.Bytes)))
+			b.about(name, fmt.Sprintf("%s: %s, %s", o.Who(m.NodeID), inspect.Count(uint64(m.Messages), "message"), Bytes(m.Bytes)))
 		}
 	}
 	if s.Client != nil {
@@ -55,7 +55,7 @@ func askedTable(o *Output, c *models.StoreForwardClient, now time.Time) error {
 		if !p.LastAt.IsZero() {
 			at = ago(now, p.LastAt)
 		}
-		rows = append(rows, []string{o.who(p.NodeID), yesNo(p.Connected), at, inspect.Escape(peerText(p, now))})
+		rows = append(rows, []string{o.Who(p.NodeID), yesNo(p.Connected), at, inspect.Escape(peerText(p, now))})
 	}
 	return o.Table(rows)
 }
@@ -218,7 +218,7 @@ func Fetched(o *Output, f *models.StoreForwardFetched) error {
 	}
 	rows := [][]string{{"PEER", "WHAT CAME"}}
 	for i := range f.Peers {
-		rows = append(rows, []string{o.who(f.Peers[i].NodeID), inspect.Escape(resultText(&f.Peers[i]))})
+		rows = append(rows, []string{o.Who(f.Peers[i].NodeID), inspect.Escape(resultText(&f.Peers[i]))})
 	}
 	if err := o.Table(rows); err != nil {
 		return err

@@ -105,7 +105,7 @@ func (p *Outcomes) Add(s models.Sent, more bool) error {
 	if p.o.JSON {
 		err = p.json(s)
 	} else {
-		err = p.o.sayTo(p.out, fmt.Sprintf("%d %s", s.N, outcomeText(s.Outcome)))
+		err = p.o.sayTo(p.out, fmt.Sprintf("%d %s", s.N, p.o.outcomeText(s.Outcome)))
 	}
 	if err == nil && !more {
 		err = p.out.Flush()
@@ -147,16 +147,16 @@ func (p *Outcomes) clear() {
 }
 
 // outcomeText returns an outcome for people: "failed: dial failed: refused".
-func outcomeText(o models.Outcome) string {
-	text := o.Outcome
+func (o *Output) outcomeText(v models.Outcome) string {
+	text := v.Outcome
 	if text == models.OutcomeInDoubt {
 		text = "in doubt"
 	}
-	if o.Reason != "" {
-		text += ": " + o.Reason
+	if v.Reason != "" {
+		text += ": " + v.Reason
 	}
-	if o.Detail != "" {
-		text += ": " + inFlags(o.Detail)
+	if v.Detail != "" {
+		text += ": " + o.Named(inFlags(v.Detail))
 	}
 	return inspect.Escape(text)
 }

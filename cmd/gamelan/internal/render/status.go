@@ -28,9 +28,9 @@ func ShowStatus(o *Output, s Status, now time.Time) error {
 	}
 	b := o.lines()
 	line := b.aboutf
-	line("state", "%s", State(s.Status, s.Cause))
+	line("state", "%s", o.Named(State(s.Status, s.Cause)))
 	for _, r := range s.Reasons {
-		line("", "%s", r)
+		line("", "%s", o.Named(r))
 	}
 	line("node", "%s on %s", s.NodeID, s.Network)
 	line("running", "gamelan %s for %s, process %d", s.Version, Ago(now.Sub(s.StartedAt)), s.PID)
@@ -73,7 +73,7 @@ func ShowStatus(o *Output, s Status, now time.Time) error {
 		if i > 0 {
 			name = ""
 		}
-		line(name, "%s", w)
+		line(name, "%s", o.Named(w))
 	}
 	if len(s.Warnings) == 0 {
 		line("warnings", "none")

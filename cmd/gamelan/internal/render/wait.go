@@ -13,12 +13,12 @@ import (
 
 // Waiting returns a sentence about what a message waits for. c is a copy without an
 // outcome, nil while the peers are not chosen yet.
-func Waiting(r *models.Report, c *models.Copy, p *models.Peer, now time.Time) string {
+func (o *Output) Waiting(r *models.Report, c *models.Copy, p *models.Peer, now time.Time) string {
 	until := fmt.Sprintf("it is given up at %s", r.Begin.Add(dht.DefaultLimit).Local().Format(time.TimeOnly))
 	if c == nil {
 		return fmt.Sprintf("Message %s waits: its receiver is being searched for; %s.", r.Tag, until)
 	}
-	who := inspect.ShortName(c.Peer)
+	who := o.Who(c.Peer)
 	if n := r.Count(models.OutcomeOpen) - 1; n > 0 {
 		who += " and " + inspect.Count(uint64(n), "other peer")
 	}
@@ -27,12 +27,12 @@ func Waiting(r *models.Report, c *models.Copy, p *models.Peer, now time.Time) st
 
 // WaitingPlain returns a sentence about what the nth plain message of a send waits for.
 // limit is how long it may take, 0 without a limit.
-func WaitingPlain(n uint64, p *models.Peer, limit time.Duration, now time.Time) string {
+func (o *Output) WaitingPlain(n uint64, p *models.Peer, limit time.Duration, now time.Time) string {
 	until := "Ctrl-C gives it up"
 	if limit > 0 {
 		until = fmt.Sprintf("it is given up after %s", limit)
 	}
-	return fmt.Sprintf("Message %s waits for %s: %s; %s.", inspect.Number(n), inspect.ShortName(p.NodeID), waitReason(p, true, now), until)
+	return fmt.Sprintf("Message %s waits for %s: %s; %s.", inspect.Number(n), o.Who(p.NodeID), waitReason(p, true, now), until)
 }
 
 // waitReason returns why a message for p has no outcome; tried tells that it was given to

@@ -170,7 +170,7 @@ func printChoice(o *Output, w api.Why) error {
 		for _, name := range whyParts {
 			parts = append(parts, fmt.Sprintf("%s %.2f", name, c.Parts[name]))
 		}
-		rows = append(rows, []string{fmt.Sprint(c.Rank), o.who(c.NodeID), fmt.Sprintf("%.2f", c.Score), strings.Join(parts, ", "), c.Verdict})
+		rows = append(rows, []string{fmt.Sprint(c.Rank), o.Who(c.NodeID), fmt.Sprintf("%.2f", c.Score), strings.Join(parts, ", "), c.Verdict})
 	}
 	return o.Table(rows)
 }

@@ -1,0 +1,100 @@
+package render
+
+import (
+	"bytes"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/gamelan-p2p/gamelan/inspect/models"
+)
+
+const (
+	bobID  = "00112233445566778899aabbcc"
+	bobKey = "e2f2ae0a6abc4e71a884a961c500515f58e30b6aa582dd8db6a65945e08d2d76"
+)
+
+func withBob(out *bytes.Buffer) *Output {
+	return &Output{Out: out, Err: out, Names: func() NamesOf { return NamesOf{bobID: "bob"} }}
+}
+
+// TestNamed has the sentences of a node, with ids of all kinds: a name stands before an id,
+// and what is pasted or is no id stays.
+func TestNamed(t *testing.T) {
+	o := withBob(new(bytes.Buffer))
+	for text, want := range map[string]string{
+		"peer " + bobID + " takes no messages":                  "peer bob (" + bobID + ") takes no messages",
+		"the last 3s ago from 0011223344556677, of type 7":      "the last 3s ago from bob (0011223344556677), of type 7",
+		"dial peer " + bobID + ": connection refused":           "dial peer bob (" + bobID + "): connection refused",
+		"look at gamelan why " + bobID + "; or wait":            "look at gamelan why " + bobID + "; or wait",
+		"see \"gamelan why " + bobID + "\".":                    "see \"gamelan why " + bobID + "\".",
+		"node/conns/" + bobID + "-17 is stuck":                  "node/conns/" + bobID + "-17 is stuck",
+		"peer 9c01d2e4a1b2c3d4e5f6a7b8c9 and 9c01d2e4a1b2c3d4":  "peer 9c01d2e4a1b2c3d4e5f6a7b8c9 and 9c01d2e4a1b2c3d4",
+		"the key " + bobKey + " and the digits 00112233 of it ": "the key " + bobKey + " and the digits 00112233 of it ",
+	} {
+		if got := o.Named(text); got != want {
+			t.Errorf("got %q, want %q", got, want)
+		}
+		if got := new(Output).Named(text); got != text {
+			t.Errorf("without names: got %q, want %q", got, text)
+		}
+	}
+}
+
+// TestStatusNames has a node whose warnings are about a peer with a name.
+func TestStatusNames(t *testing.T) {
+	var b bytes.Buffer
+	s := Status{
+		Node:    models.Node{Status: "degraded", Cause: "waits for " + bobID, Warnings: []string{"peer " + bobID + " takes no messages of ours"}},
+		Reasons: []string{"no word from 0011223344556677"},
+	}
+	if err := ShowStatus(withBob(&b), s, time.Now()); err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{"waits for bob (" + bobID + ")\n", "no word from bob (0011223344556677)\n", "peer bob (" + bobID + ") takes no messages"} {
+		if !strings.Contains(b.String(), want) {
+			t.Errorf("got\n%s\nwant %q", b.String(), want)
+		}
+	}
+}
+
+// TestWaitingNames has messages that wait for a peer with a name.
+func TestWaitingNames(t *testing.T) {
+	o, now := withBob(new(bytes.Buffer)), time.Now()
+	for _, got := range []string{
+		o.WaitingPlain(1, &models.Peer{NodeID: bobID}, 0, now),
+		o.Waiting(&models.Report{Tag: "0a", Begin: now}, &models.Copy{Peer: bobID}, &models.Peer{}, now),
+	} {
+		if !strings.Contains(got, " waits for bob (0011223344556677): ") {
+			t.Errorf("got %q, want the name", got)
+		}
+	}
+}
+
+// TestNamesAreReadWhenNeeded: what shows no peer reads no names.
+func TestNamesAreReadWhenNeeded(t *testing.T) {
+	var b bytes.Buffer
+	read := 0
+	o := &Output{Out: &b, Err: &b, Names: func() NamesOf { read++; return nil }}
+	if err := o.Say("nothing about a peer"); err != nil || read != 0 {
+		t.Errorf("got %d reads, %v, want none", read, err)
+	}
+	if got := o.Who(bobID); got != "0011223344556677" || read == 0 {
+		t.Errorf("got %q, %d reads, want the id, and names read", got, read)
+	}
+}
+
+// TestJoinNames has an announcement that a peer with a name did not confirm.
+func TestJoinNames(t *testing.T) {
+	var b bytes.Buffer
+	copies := []models.Copy{
+		{Peer: "9c01d2e4a1b2c3d4e5f6a7b8c9", Outcome: models.Outcome{Outcome: models.OutcomeConfirmed}},
+		{Peer: bobID, Outcome: models.Outcome{Outcome: models.OutcomeFailed, Reason: "dial failed", Detail: "dial peer " + bobID + ": refused"}},
+	}
+	if err := Joined(withBob(&b), &models.Report{Copies: copies}); err != nil {
+		t.Fatal(err)
+	}
+	if want := "bob (0011223344556677) failed: dial failed: dial peer bob (" + bobID + "): refused\n"; !strings.HasSuffix(b.String(), want) {
+		t.Errorf("got\n%s\nwant %q", b.String(), want)
+	}
+}
