@@ -27,7 +27,7 @@ const (
 	NoPeer         = protocol.NoPeer         // no peer with that id is known
 	Banned         = protocol.Banned         // the peer is banned
 	DialFailed     = protocol.DialFailed     // no address of the peer could be reached
-	Refused        = protocol.Refused        // the peer does not take this protocol
+	Refused        = protocol.Refused        // the peer does not take this protocol, or ends each connection while it is set up
 	TooLong        = protocol.TooLong        // the message is above the limit
 	Overloaded     = protocol.Overloaded     // no credit left at this node
 	Expired        = protocol.Expired        // the time limit or the context ended first

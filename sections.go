@@ -160,6 +160,7 @@ func places(g connpool.GateStats) models.Places {
 	return models.Places{
 		Inbound: g.Conns, MaxInbound: g.MaxInbound, Setups: g.Setups, MaxSetups: g.MaxSetups,
 		MaxSetupRate: g.MaxSetupRate, GaveWay: g.GaveWay, Replaced: g.Replaced, Refused: g.Refused, TooFast: g.TooFast, Waited: g.Waited,
+		OtherNetwork: g.OtherNetwork,
 	}
 }
 

@@ -3,6 +3,8 @@ package gamelan_test
 import (
 	"context"
 	"errors"
+	"fmt"
+	"log/slog"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -268,6 +270,46 @@ func TestResend(t *testing.T) {
 		}
 		if next != 20 {
 			t.Errorf("got %d messages, want 20", next)
+		}
+	})
+}
+
+// TestSendToPeersThatRefuse has the likely cause in the outcome and in the other node's log:
+// the peer is of another network, or has banned this node.
+func TestSendToPeersThatRefuse(t *testing.T) {
+	gamelantest.Bubble(t, func(t *testing.T) {
+		net := gamelantest.NewNetwork(t)
+		log := new(logLines)
+		other := net.Start(gamelan.Config{Profile: gamelantest.Profile(protocol.Igor)}, gamelan.WithLogger(slog.New(slog.NewTextHandler(log, &slog.HandlerOptions{Level: slog.LevelWarn}))))
+		banning, a := net.Start(gamelan.Config{}), net.Start(gamelan.Config{})
+		if err := banning.Peers().Ban(t.Context(), a.ID(), time.Hour, "a test"); err != nil {
+			t.Fatal(err)
+		}
+		for _, c := range []struct {
+			peer *gamelantest.Node
+			want []string
+		}{
+			{other, []string{"set-up failed at noise: the peer closed the connection before the handshake: most likely it is of another network (this node: localnet, wire byte 0x10), or it is busy or refuses this node"}},
+			{banning, []string{"set-up with ", " failed at identity: peer hung up", "; the peer may have banned this node"}},
+		} {
+			net.Introduce(a, c.peer)
+			out, err := a.Send(t.Context(), c.peer.ID(), []byte("hello"))
+			wantOutcome(t, "send", out, err, protocol.Failed, protocol.Refused)
+			for _, want := range c.want {
+				if !strings.Contains(fmt.Sprint(out.Err), want) {
+					t.Errorf("got %v, want %q in it", out.Err, want)
+				}
+			}
+		}
+		if got := log.with("level=WARN", `msg="refused a connection: its first byte is not that of this network"`, `err="wire byte 0x10 (localnet), expected 0x24 (igor)"`, "addr=/memory/"); got != 1 {
+			t.Errorf("got %d lines about the other network, want 1: %q", got, log.lines)
+		}
+		time.Sleep(2 * time.Minute)
+		if got := log.with("within a minute", "n=1", "addr=/memory/"); got != 1 {
+			t.Errorf("got %d lines about the second attempt, want 1: %q", got, log.lines)
+		}
+		if p := other.Inspection().Node(t.Context()).Places; p.OtherNetwork != 2 || p.Refused != 0 {
+			t.Errorf("got %+v, want 2 connections of another network", p)
 		}
 	})
 }

@@ -100,6 +100,13 @@ func (e *env) inbounds() connpool.GateStats {
 	return e.inbound.gate.Stats()
 }
 
+// otherNetwork counts a connection whose first byte is not that of this node's network.
+func (g *inboundGate) otherNetwork() {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.gate.OtherNetwork()
+}
+
 // gatedConn is an inbound connection with a place in the gate. It tells the gate how
 // far its set-up has come.
 type gatedConn struct {

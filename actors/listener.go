@@ -29,6 +29,7 @@ type listener struct {
 	setups int
 	total  uint64
 	refuse uint64
+	others Summary // connections whose first byte is not that of this network
 }
 
 // Bound is an address to listen on. The listener's first incarnation takes the
@@ -41,7 +42,7 @@ type Bound struct {
 
 // newListener makes the actor of one listening address.
 func newListener(env *env, index int, b *Bound) actor.Actor {
-	return &listener{env: env, index: index, bound: b}
+	return &listener{env: env, index: index, bound: b, others: Summary{What: "refused a connection: its first byte is not that of this network"}}
 }
 
 type (
@@ -76,6 +77,8 @@ func (l *listener) Receive(c actor.Context) {
 		l.accept(c, m)
 	case supervisor.Done[inbound]:
 		l.upgraded(c, m.Key.(upgradeKey).conn, m.Value, m.Err)
+	case SummaryDue:
+		m.Tell(c)
 	case supervisor.TaskDone:
 		panic(fmt.Errorf("listener %s: %w", l.bound.Addr, m.Err)) // after the restart the address is bound again
 	default:
@@ -212,6 +215,10 @@ func (l *listener) upgraded(c actor.Context, conn transport.Conn, m inbound, err
 			}
 			c.Send(l.env.Connectivity, violated)
 		}
+	}
+	if wire, ok := errors.AsType[*upgrade.WireByteError](err); ok && !wire.Probe() {
+		l.env.inbound.otherNetwork()
+		l.others.Say(c, identity.NodeID{}, wire, "addr", m.addr)
 	}
 	supervisor.Log(c).Debug("inbound connection rejected", "addr", m.addr, "stage", rejected.Stage, "err", err)
 	supervisor.Publish(c, rejected)

@@ -312,7 +312,7 @@ func dialReason(err error) protocol.Reason {
 		return protocol.NoPeer
 	case errors.Is(err, ErrClosing):
 		return protocol.Closed
-	case errors.Is(err, upgrade.ErrRefused):
+	case errors.Is(err, upgrade.ErrHungUp):
 		return protocol.Refused
 	}
 	return protocol.DialFailed

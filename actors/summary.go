@@ -15,9 +15,8 @@ import (
 type Summary struct {
 	What string // log message of the first warning
 	due  *supervisor.Timer
-	n    int             // warnings since the last log record
-	peer identity.NodeID // of the last warning
-	err  error
+	n    int   // warnings since the last log record
+	last []any // what the last warning said
 }
 
 // SummaryDue reports the end of a minute of one Summary to its actor.
@@ -26,16 +25,21 @@ type SummaryDue struct{ of *Summary }
 // summaryEvery is how often the number of further warnings is logged.
 const summaryEvery = time.Minute
 
-// Say logs a warning, or counts it for the next summary. Only the first warning is logged
-// with the attributes.
+// Say logs a warning, or counts it for the next summary, which has the peer, the error and
+// the attributes of the last one. A zero peer is left out.
 func (s *Summary) Say(c actor.Context, peer identity.NodeID, err error, attrs ...any) {
+	var about []any
+	if !peer.IsZero() {
+		about = append(about, "peer", peer)
+	}
+	about = append(append(about, "err", err), attrs...)
 	if s.due == nil {
-		supervisor.Log(c).Warn(s.What, append([]any{"peer", peer, "err", err}, attrs...)...)
+		supervisor.Log(c).Warn(s.What, about...)
 		s.due = supervisor.After(c, summaryEvery, SummaryDue{s})
 		return
 	}
 	s.n++
-	s.peer, s.err = peer, err
+	s.last = about
 }
 
 // Tell logs how many further warnings the last minute had. If it had none, the next
@@ -46,7 +50,7 @@ func (d SummaryDue) Tell(c actor.Context) {
 	if s.n == 0 {
 		return
 	}
-	supervisor.Log(c).Warn(s.What+": more within a minute", "n", s.n, "peer", s.peer, "err", s.err)
-	s.n, s.err = 0, nil
+	supervisor.Log(c).Warn(s.What+": more within a minute", append([]any{"n", s.n}, s.last...)...)
+	s.n, s.last = 0, nil
 	s.due = supervisor.After(c, summaryEvery, SummaryDue{s})
 }

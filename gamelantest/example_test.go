@@ -11,6 +11,19 @@ import (
 
 var t *testing.T // the parameter of your test
 
+// A node of another network refuses connections. The error of the dial says why.
+func ExampleProfile() {
+	gamelantest.Bubble(t, func(t *testing.T) {
+		net := gamelantest.NewNetwork(t)
+		alice := net.Start(gamelan.Config{})
+		stranger := net.Start(gamelan.Config{Profile: gamelantest.Profile(protocol.Igor)})
+		net.Introduce(alice, stranger)
+		if _, err := alice.Dial(t.Context(), stranger.ID()); err == nil {
+			t.Error("got a connection to a node of another network")
+		}
+	})
+}
+
 // Two nodes lose each other for ten seconds of virtual time. What was
 // sent meanwhile arrives when they are back.
 func Example() {

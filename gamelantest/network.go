@@ -14,6 +14,7 @@ import (
 
 	"github.com/gamelan-p2p/gamelan"
 	"github.com/gamelan-p2p/gamelan/identity"
+	"github.com/gamelan-p2p/gamelan/protocol"
 	"github.com/gamelan-p2p/gamelan/transport/memory"
 )
 
@@ -112,6 +113,15 @@ type seed struct{ number int }
 func (s *seed) Read(b []byte) (int, error) {
 	sum := sha512.Sum512(fmt.Appendf(nil, "gamelantest node %d", s.number))
 	return copy(b, sum[:]), nil
+}
+
+// Profile returns the wire profile of a network of nodes, for Config.Profile. Unlike the
+// networks in gamelan.Config.Network it permits addresses in memory and on loopback, so that
+// a test can have nodes of several networks.
+func Profile(n protocol.Network) *protocol.Profile {
+	p := protocol.Tari(n)
+	p.TestAddresses = true
+	return &p
 }
 
 // Introduce adds b to the peers of a, so that a can dial it.

@@ -124,3 +124,17 @@ func (n Network) WireByte(r Release) byte {
 	}
 	return byte(n)
 }
+
+// NetworkOf returns the network and release whose connections begin with this wire byte.
+// Where the releases of a network share one, it returns [Release6]. ok is false if no
+// network begins so.
+func NetworkOf(wire byte) (n Network, r Release, ok bool) {
+	for _, known := range networkNames {
+		for _, r := range []Release{Release6, Release17, ReleaseRC5} {
+			if known.network.WireByte(r) == wire {
+				return known.network, r, true
+			}
+		}
+	}
+	return 0, 0, false
+}

@@ -42,11 +42,13 @@ const (
 	NoPeer            // no peer with that id is known
 	Banned            // the peer is banned
 	DialFailed        // no address of the peer could be reached
-	Refused           // the peer does not take this protocol
-	TooLong           // the message is above the limit
-	Overloaded        // no credit left on our side
-	Expired           // time limit or context ended first
-	Closed            // the node is closing
+	// Refused: the peer does not take this protocol. Or it ends connections while they
+	// are set up: it is of another network, is busy, or has banned this node.
+	Refused
+	TooLong    // the message is above the limit
+	Overloaded // no credit left on our side
+	Expired    // time limit or context ended first
+	Closed     // the node is closing
 	// ConnectionLost: the connection or the substream ended before the
 	// proof. Only with [InDoubt].
 	ConnectionLost

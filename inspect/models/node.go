@@ -44,6 +44,7 @@ type Places struct {
 	MaxSetupRate int    `json:"max_setup_rate_per_source"` // set-ups of one source in a minute
 	TooFast      uint64 `json:"too_fast"`                  // connections that were refused because of it
 	Waited       uint64 `json:"waited"`                    // set-ups of unknown peers from exempt sources that had to wait
+	OtherNetwork uint64 `json:"other_network"`             // connections that were refused because their first byte is not that of this network
 }
 
 // Setting is one element of the section "config", a []Setting.

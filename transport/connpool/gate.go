@@ -137,6 +137,7 @@ type GateStats struct {
 	TooFast               uint64 // of Refused: those of a source or subnet that had begun too many
 	Waited                uint64 // set-ups of unknown peers from exempt sources that had to wait
 	Replaced              uint64 // connections that were ended in favour of a new one
+	OtherNetwork          uint64 // connections whose first byte was not that of the node's network
 }
 
 // NewGate returns a gate without connections.
@@ -303,6 +304,9 @@ func (g *Gate) Leave(id uint64) {
 	}
 	g.count(s.from, tally{setups: -1})
 }
+
+// OtherNetwork reports a connection whose first byte was not that of the node's network.
+func (g *Gate) OtherNetwork() { g.stats.OtherNetwork++ }
 
 // End reports that an established connection has ended.
 func (g *Gate) End(f From) { g.count(f, tally{conns: -1}) }

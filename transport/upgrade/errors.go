@@ -8,6 +8,7 @@ import (
 	"github.com/gamelan-p2p/gamelan/identity"
 	"github.com/gamelan-p2p/gamelan/protocol"
 	"github.com/gamelan-p2p/gamelan/transport"
+	"github.com/gamelan-p2p/gamelan/transport/liveness"
 	"github.com/gamelan-p2p/gamelan/transport/noise"
 )
 
@@ -25,7 +26,8 @@ const (
 
 // Causes of a failed set-up.
 var (
-	// ErrWrongWireByte reports a first byte of another network.
+	// ErrWrongWireByte reports a first byte of another network, or of no node. Every
+	// [WireByteError] matches it.
 	ErrWrongWireByte = errors.New("wrong wire byte")
 	// ErrProbe reports a connection that asks for liveness; it stays open.
 	ErrProbe = errors.New("the connection asks for liveness")
@@ -43,10 +45,10 @@ var (
 	// It is no offence: a node that refuses a connection gives no reason.
 	// spec: comms 148
 	ErrHungUp = errors.New("peer hung up")
-	// ErrRefused is [ErrHungUp] before Noise message 2: the peer is busy, has
-	// too many connections, or is on another network. Try again later, with
+	// ErrRefused is [ErrHungUp] before Noise message 2: the peer is on another
+	// network, is busy, or has too many connections. Try again later, with
 	// jitter, not at once. spec: V 9
-	ErrRefused = fmt.Errorf("peer is busy or refuses us: %w", ErrHungUp)
+	ErrRefused = fmt.Errorf("peer ends the connection before the handshake: %w", ErrHungUp)
 	// ErrSetupTimeout reports an inbound set-up that took too long as a whole.
 	// spec: V 8
 	ErrSetupTimeout = errors.New("set-up not finished in time")
@@ -61,6 +63,52 @@ type silence struct {
 
 func (s *silence) Error() string   { return fmt.Sprintf("%v: nothing within %v", ErrSilent, s.limit) }
 func (s *silence) Unwrap() []error { return []error{ErrSilent, s.err} }
+
+// refusal is [ErrRefused] with its likely causes. The error of the read is left out of the
+// text: it says only that the connection has ended.
+type refusal struct {
+	network protocol.Network
+	wire    byte
+	waited  time.Duration // zero: the peer closed at once
+	err     error
+}
+
+func (r *refusal) Error() string {
+	if r.waited > 0 {
+		return fmt.Sprintf("the connection ended before the handshake, after %v: perhaps the peer has not heard us", r.waited)
+	}
+	return fmt.Sprintf("the peer closed the connection before the handshake: most likely it is of another network (this node: %v, wire byte 0x%02x), or it is busy or refuses this node", r.network, r.wire)
+}
+
+func (r *refusal) Unwrap() []error { return []error{ErrRefused, r.err} }
+
+// WireByteError reports an inbound connection whose first byte is not the wire byte of
+// this node's network.
+type WireByteError struct {
+	Got, Want byte
+	Network   protocol.Network // this node's
+}
+
+// Error names both bytes and, where they are known, their networks.
+func (e *WireByteError) Error() string {
+	from := "of no known network"
+	if n, r, ok := protocol.NetworkOf(e.Got); ok {
+		from = n.String()
+		if n.WireByte(protocol.Release6) != n.WireByte(protocol.ReleaseRC5) {
+			from += " " + r.String()
+		}
+	} else if e.Probe() {
+		from = "a liveness check"
+	}
+	return fmt.Sprintf("wire byte 0x%02x (%s), expected 0x%02x (%v)", e.Got, from, e.Want, e.Network)
+}
+
+// Is makes every WireByteError match [ErrWrongWireByte].
+func (e *WireByteError) Is(target error) bool { return target == ErrWrongWireByte }
+
+// Probe reports whether the connection asks for a liveness check, which this node does
+// not grant it.
+func (e *WireByteError) Probe() bool { return liveness.Is(e.Got, e.Want) }
 
 // Error reports a failed set-up.
 type Error struct {
@@ -97,7 +145,7 @@ func (e *Error) hint() string {
 	case errors.Is(err, noise.ErrPayload), errors.Is(err, noise.ErrLength):
 		return "this looks like another protocol: the program that listens there may be no Gamelan or Tari node"
 	case errors.Is(err, ErrRefused):
-		return "check that the peer is on the same network, or try again later"
+		return "give both nodes the same network and wire release, or try again later"
 	case e.Stage == StageIdentity && errors.Is(err, ErrHungUp):
 		return "the peer may have banned this node, be full, or run another release"
 	case e.Stage == StageNoise && errors.Is(err, ErrSilent):

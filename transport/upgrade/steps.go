@@ -83,7 +83,7 @@ func (u *upgrader) wireByte() error {
 		return ErrProbe
 	}
 	if got, want := b[0], u.cfg.Profile.WireByte; got != want {
-		return fmt.Errorf("%w: 0x%02x, ours is 0x%02x", ErrWrongWireByte, got, want)
+		return &WireByteError{Got: got, Want: want, Network: u.cfg.Profile.Network}
 	}
 	return nil
 }
@@ -114,11 +114,12 @@ func (u *upgrader) noise() (err error) {
 	}
 	at, ok := errors.AsType[*noise.HandshakeError](err)
 	if ok && u.direction == protocol.Outbound && at.Message <= 2 && transport.IsHangUp(err) {
+		r := &refusal{network: u.cfg.Profile.Network, wire: u.cfg.Profile.WireByte, err: err}
 		// A peer that refuses closes at once; one that received nothing waits first.
 		if waited := u.cfg.Now().Sub(begin); waited >= cfg.MessageTimeout/2 {
-			return fmt.Errorf("%w after %v, perhaps without having heard us: %w", ErrRefused, waited.Round(time.Second), err)
+			r.waited = waited.Round(time.Second)
 		}
-		return fmt.Errorf("%w: %w", ErrRefused, err)
+		return r
 	}
 	if transport.IsTimeout(err) {
 		return silent(cfg.MessageTimeout, err)

@@ -719,3 +719,21 @@ func TestHints(t *testing.T) {
 		}
 	}
 }
+
+// TestWireByteError names the networks of both bytes.
+func TestWireByteError(t *testing.T) {
+	for _, c := range []struct {
+		got  byte
+		want string
+	}{
+		{0x26, "wire byte 0x26 (esmeralda rc5), expected 0x10 (localnet)"},
+		{0x00, "wire byte 0x00 (mainnet), expected 0x10 (localnet)"},
+		{'G', "wire byte 0x47 (of no known network), expected 0x10 (localnet)"},
+		{0xa7, "wire byte 0xa7 (a liveness check), expected 0x10 (localnet)"},
+	} {
+		err := &WireByteError{Got: c.got, Want: protocol.LocalNet.WireByte(protocol.Release6), Network: protocol.LocalNet}
+		if err.Error() != c.want || !errors.Is(err, ErrWrongWireByte) || err.Probe() != (c.got == 0xa7) {
+			t.Errorf("got %v, want %s", err, c.want)
+		}
+	}
+}

@@ -21,7 +21,8 @@ func (t *Tally) AllConfirmed() bool { return t.confirmed == t.total() }
 // Confirmed returns the number of confirmed messages.
 func (t *Tally) Confirmed() uint64 { return t.confirmed }
 
-// Refused returns the number of messages that the peer does not accept.
+// Refused returns the number of messages that the peer does not accept. It leaves out those
+// of a peer that refuses the connection.
 func (t *Tally) Refused() uint64 { return t.refused }
 
 func (t *Tally) add(o models.Outcome) {
@@ -32,7 +33,7 @@ func (t *Tally) add(o models.Outcome) {
 		t.inDoubt++
 	default:
 		t.failed++
-		if o.Reason == protocol.Refused.String() {
+		if o.Reason == protocol.Refused.String() && !strings.HasPrefix(o.Detail, "dial peer ") {
 			t.refused++
 		}
 	}

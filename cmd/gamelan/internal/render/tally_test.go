@@ -1,0 +1,23 @@
+package render
+
+import (
+	"testing"
+
+	"github.com/gamelan-p2p/gamelan/inspect/models"
+	"github.com/gamelan-p2p/gamelan/protocol"
+)
+
+// TestTallyRefused does not count a peer that refuses the connection: another protocol
+// would not help.
+func TestTallyRefused(t *testing.T) {
+	var tally Tally
+	refused := models.Outcome{Outcome: models.OutcomeFailed, Reason: protocol.Refused.String(), Detail: "the peer does not take it: it does not know t/msg/1"}
+	banned := refused
+	banned.Detail = "dial peer 0011: at /memory/1: set-up with 0011 failed at identity: peer hung up"
+	for _, o := range []models.Outcome{refused, banned} {
+		tally.add(o)
+	}
+	if tally.Refused() != 1 || tally.total() != 2 {
+		t.Errorf("got %d of %d refused, want 1 of 2", tally.Refused(), tally.total())
+	}
+}
