@@ -66,12 +66,13 @@ func SeedUDP(o SeedUDPOptions) (Network, error) {
 	return n, nil
 }
 
-// seedUDP is the settings of a socket. listen has the bound port after the first time; only
-// the gateway's actor uses it.
+// seedUDP is the settings of a socket. listen has the bound port once isBound is set; only
+// the gateway's actor uses both.
 type seedUDP struct {
 	o         SeedUDPOptions
 	codec     seed.Codec
 	listen    ma.Multiaddr
+	isBound   bool
 	protocols string
 }
 
@@ -98,15 +99,33 @@ func (n *seedUDP) Route(c Contact) Address {
 	return ""
 }
 
+// bindTries and bindPause are how often a restarted gateway tries to bind its port while
+// another socket has it, and the pause in between. If the incarnation before it failed while
+// it was binding, that socket is closed a little later.
+const (
+	bindTries = 100
+	bindPause = 50 * time.Millisecond
+)
+
 // Open binds the socket in a task.
 func (n *seedUDP) Open(c actor.Context, p *Port) Link {
-	listen, options := n.listen, n.o.Socket
+	listen, options, tries := n.listen, n.o.Socket, 1
+	if n.isBound {
+		tries = bindTries
+	}
 	supervisor.Do(c, "bind", func(ctx context.Context) (*supervisor.Handover[*udp.Socket], error) {
-		s, err := udp.Listen(ctx, listen, options)
-		if err != nil {
-			return nil, err
+		for {
+			s, err := udp.Listen(ctx, listen, options)
+			if err == nil {
+				return supervisor.Hand(s, nil), nil
+			}
+			if tries--; tries == 0 || !errors.Is(err, transport.ErrAddressInUse) {
+				return nil, err
+			}
+			if err := supervisor.Sleep(ctx, bindPause); err != nil {
+				return nil, err
+			}
 		}
-		return supervisor.Hand(s, nil), nil
 	})
 	return &seedLink{n: n, port: p}
 }
@@ -177,7 +196,7 @@ func (l *seedLink) Receive(c actor.Context) bool {
 }
 
 func (l *seedLink) bound(c actor.Context, s *udp.Socket) {
-	l.socket, l.n.listen = s, s.Multiaddr()
+	l.socket, l.n.listen, l.n.isBound = s, s.Multiaddr(), true
 	codec, port := l.n.codec, l.port
 	supervisor.Go(c, "receive", s, func(ctx context.Context) error {
 		buffer := make([]byte, udp.ReceiveBuffer)

@@ -5,11 +5,16 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net"
+	"net/netip"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"github.com/gamelan-p2p/gamelan/supervisor"
 )
 
 // seedClient starts a client of the overlay Seed on a socket of loopback.
@@ -40,6 +45,18 @@ func seedHost(t *testing.T, o StandaloneOptions) *Standalone {
 		}
 	})
 	return h
+}
+
+// gatewayOf returns the figures of the gateway of a client that has one.
+func gatewayOf(t *testing.T, h *Standalone, client string) supervisor.Info {
+	t.Helper()
+	for _, i := range h.Root().Snapshot() {
+		if strings.HasSuffix(i.Path, "/"+client+"/gateways/0") {
+			return i
+		}
+	}
+	t.Fatalf("%s: got no gateway in the tree", client)
+	return supervisor.Info{}
 }
 
 // patience is how long a test waits for a state: more than a machine under load needs.
@@ -124,10 +141,16 @@ func TestGatewayIsKilledUnderLoad(t *testing.T) {
 	eventually(t, "the gateway has failed four times", func() bool { return kills.Load() == 4 && contained.Load() > 10 })
 	end()
 	load.Wait()
+	eventually(t, "the gateway is open again", func() bool {
+		i := gatewayOf(t, h, "victim")
+		return i.Restarts >= 4 && slices.Contains(i.Tasks, "receive")
+	})
+	// Others may be ignored for a minute: the victim has panicked on three packets of theirs.
+	late := seedClient(t, h, "late", SeedUDPOptions{})
 	eventually(t, "the gateway answers again, at its port", func() bool {
 		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
 		defer cancel()
-		who, err := others[0].Connect(ctx, string(at))
+		who, err := late.Connect(ctx, string(at))
 		return err == nil && who.ID == victim.ID()
 	})
 	k, err := victim.Key([]byte("key"))
@@ -137,15 +160,53 @@ func TestGatewayIsKilledUnderLoad(t *testing.T) {
 	if r, err := victim.Get(t.Context(), k); err != nil || string(r.Value) != "value" {
 		t.Errorf("got %v and %v, want the value that was saved before", r, err)
 	}
-	for _, i := range h.Root().Snapshot() {
-		if strings.HasSuffix(i.Path, "/victim/gateways/0") && i.Restarts != 4 {
-			t.Errorf("got %d restarts, want 4, in spite of %d panics on packets", i.Restarts, contained.Load())
-		}
+	if i := gatewayOf(t, h, "victim"); i.Restarts != 4 {
+		t.Errorf("got %d restarts, want 4, in spite of %d panics on packets; the last: %v", i.Restarts, contained.Load(), i.LastFailure)
 	}
 	eventually(t, "every token is back", func() bool {
 		requests, answers := victim.x.gates[0].tokens.held()
 		return requests == 0 && answers == 0 && victim.x.stored.work.Load() == 0
 	})
+}
+
+// TestGatewayWaitsForItsPort takes the port of a client while its gateway is restarted, and
+// gives it back: that costs the gateway no second restart, and it has the same port again.
+func TestGatewayWaitsForItsPort(t *testing.T) {
+	var at atomic.Value
+	var kills, binds atomic.Int32
+	h := seedHost(t, StandaloneOptions{Logger: slog.New(slog.DiscardHandler), Fault: func(path, point string) {
+		if !strings.HasSuffix(path, "/victim/gateways/0") {
+			return
+		}
+		switch {
+		case point == "*kad.direct" && kills.Add(1) == 1:
+			panic("a fault for a test")
+		case point == "task bind" && binds.Add(1) == 2:
+			taken, err := net.ListenUDP("udp4", net.UDPAddrFromAddrPort(at.Load().(netip.AddrPort)))
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			time.AfterFunc(200*time.Millisecond, func() { taken.Close() })
+		}
+	}})
+	victim, other := seedClient(t, h, "victim", SeedUDPOptions{}), seedClient(t, h, "other", SeedUDPOptions{})
+	own := victim.Addresses()[0]
+	socket, _, _ := own.AddrPort()
+	at.Store(socket)
+	if _, err := victim.Connect(t.Context(), string(other.Addresses()[0])); err == nil {
+		t.Error("got an answer from a gateway that has failed")
+	}
+	eventually(t, "the gateway is open again", func() bool {
+		i := gatewayOf(t, h, "victim")
+		return i.Restarts > 0 && slices.Contains(i.Tasks, "receive")
+	})
+	if i := gatewayOf(t, h, "victim"); i.Restarts != 1 || kills.Load() != 1 {
+		t.Errorf("got %d restarts, want 1; the last failure: %v", i.Restarts, i.LastFailure)
+	}
+	if who, err := other.Connect(t.Context(), string(own)); err != nil || who.ID != victim.ID() || victim.Addresses()[0] != own {
+		t.Errorf("got %v and %v at %s, want %v at %s", who.ID, err, victim.Addresses(), victim.ID(), own)
+	}
 }
 
 // TestSeedUDPConfig refuses what cannot work, and fails at the start for a port in use.
