@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/gamelan-p2p/gamelan/inspect/models"
 )
@@ -89,7 +90,7 @@ func (f *fakeDHT) Prepare(_ context.Context, r DHTRequest) (DHTSend, error) {
 func TestMessagesOverTheDHTHaveOneReportEach(t *testing.T) {
 	f := &fakeDHT{}
 	c := mutating(t, Actions{DHT: f})
-	res := post(t.Context(), t, c, "/v1/dht/messages?to=x&strategy=propagate&type=-7&encrypt=true", "text/plain", strings.NewReader("one\nno\ntwo"))
+	res := post(t.Context(), t, c, "/v1/dht/messages?to=x&strategy=propagate&type=-7&encrypt=true&timeout=2s", "text/plain", strings.NewReader("one\nno\ntwo"))
 	var got []models.SentReport
 	for d := json.NewDecoder(res.Body); ; {
 		var r models.SentReport
@@ -100,7 +101,7 @@ func TestMessagesOverTheDHTHaveOneReportEach(t *testing.T) {
 		}
 		got = append(got, r)
 	}
-	if a := f.asked; a.To != "x" || a.Strategy != "propagate" || a.Type == nil || *a.Type != -7 || !a.Encrypt || a.Sign {
+	if a := f.asked; a.To != "x" || a.Strategy != "propagate" || a.Type == nil || *a.Type != -7 || !a.Encrypt || a.Sign || a.Timeout != 2*time.Second {
 		t.Errorf("asked for %+v", a)
 	}
 	if len(got) != 3 || strings.Join(f.bodies, ",") != "one,two" {
@@ -130,6 +131,7 @@ func TestWhatIsNotSentOverTheDHT(t *testing.T) {
 		"type":            {"?type=2147483648", &fakeDHT{}, http.StatusBadRequest, "type cannot be"},
 		"flag":            {"?encrypt=maybe", &fakeDHT{}, http.StatusBadRequest, "encrypt cannot be"},
 		"parameter":       {"?peer=x", &fakeDHT{}, http.StatusBadRequest, "unknown parameter"},
+		"timeout":         {"?timeout=0s", &fakeDHT{}, http.StatusBadRequest, "timeout cannot be"},
 		"sentence":        {"", &fakeDHT{refuse: errors.New("there is no such strategy")}, http.StatusBadRequest, "there is no such strategy"},
 		"error with code": {"", &fakeDHT{refuse: &Error{CodeUnknownPeer, "who is that", "add it"}}, http.StatusNotFound, "who is that"},
 	} {

@@ -36,13 +36,18 @@ type DHTRequest struct {
 	// may store it until the receiver is back. The message is encrypted, and there is
 	// no Strategy.
 	Store bool
+	// Timeout is how long the node tries to send a message, from when it has accepted the
+	// message; the search for the receiver counts. 0, and more than the sender allows, is the
+	// sender's limit.
+	Timeout time.Duration
 }
 
 // sendDHT reads messages from the body and streams their reports while it reads.
 func (m *mutations) sendDHT(w http.ResponseWriter, r *http.Request) {
-	q := newQuery(r, "to", "strategy", "type", "encrypt", "sign", "store")
+	q := newQuery(r, "to", "strategy", "type", "encrypt", "sign", "store", "timeout")
 	req := DHTRequest{
 		To: q.text("to"), Strategy: q.text("strategy"), Encrypt: q.flag("encrypt", false), Sign: q.flag("sign", false), Store: q.flag("store", false), Type: q.messageType(),
+		Timeout: q.duration("timeout"),
 	}
 	kind := q.bodyKind(r)
 	switch {

@@ -20,6 +20,7 @@ import (
 	"github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/failure"
 	"github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/nodedir"
 	"github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/render"
+	"github.com/gamelan-p2p/gamelan/dht"
 	"github.com/gamelan-p2p/gamelan/inspect"
 )
 
@@ -126,7 +127,7 @@ func newParser(a *app) (*cli, *kong.Kong, error) {
 		kong.Vars{
 			"data_dir": config.Settings[0].Default(), "config_files": configFilesText,
 			"strategies": api.StrategyNames, "text_type": strconv.Itoa(config.TextType),
-			"dht_body": inspect.Number(api.MaxDHTBody), "kad_client": api.KadClient, "ping_timeout": api.PingTimeout.String(),
+			"dht_body": inspect.Number(api.MaxDHTBody), "dht_limit": dht.DefaultLimit.String(), "kad_client": api.KadClient, "ping_timeout": api.PingTimeout.String(),
 		},
 		kong.ConfigureHelp(kong.HelpOptions{Compact: true}),
 		kong.Exit(func(code int) { panic(helpShown(code)) }))

@@ -2,6 +2,7 @@ package main
 
 import (
 	"cmp"
+	"fmt"
 	"slices"
 	"time"
 
@@ -40,8 +41,9 @@ func (c *sendCmd) checkDHT() error {
 	switch {
 	case err != nil:
 		return err
-	case c.Timeout != 0:
-		return failure.Usage("leave --timeout out, or send a plain message: gamelan send PEER", "a message over the DHT ends after %s, and --timeout cannot change that", dht.DefaultLimit)
+	case c.Timeout > dht.DefaultLimit:
+		return failure.Usage(fmt.Sprintf("give %s or less; for a receiver that is away for longer there is --store, with --to KEY", dht.DefaultLimit),
+			"--timeout cannot be %s: a message over the DHT ends after %s at the latest", c.Timeout, dht.DefaultLimit)
 	case c.Retry:
 		return failure.Usage("leave --retry out; for a receiver that is away for longer there is --store, with --to KEY",
 			"the node itself sends a message over the DHT again, for %s", dht.DefaultLimit)
@@ -86,12 +88,16 @@ func (c *sendCmd) checkStore() error {
 
 // runDHT sends the messages over the DHT.
 func (c *sendCmd) runDHT(a *app) error {
-	show, waits := render.NewReports(a.Output, c.Quiet, c.Store), tellWaiting(a, lookDHT(a, time.Now()))
+	limit := cmp.Or(c.Timeout, dht.DefaultLimit)
+	if c.Timeout > 0 {
+		a.wait = min(a.wait, c.Timeout)
+	}
+	show, waits := render.NewReports(a.Output, c.Quiet, c.Store), tellWaiting(a, lookDHT(a, time.Now(), limit))
 	found := func() {}
 	if !c.Store { // such a message goes to nodes near the receiver, which need not be found
 		found = followReceiver(a, c.To)
 	}
-	r := inspect.DHTRequest{To: c.To, Strategy: c.Strategy, Type: c.Type, Encrypt: c.Encrypt, Sign: c.Sign, Store: c.Store}
+	r := inspect.DHTRequest{To: c.To, Strategy: c.Strategy, Type: c.Type, Encrypt: c.Encrypt, Sign: c.Sign, Store: c.Store, Timeout: c.Timeout}
 	err := a.client().SendDHT(a.ctx, r, c.input(a), client.Answers[models.SentReport]{
 		Each: func(s models.SentReport, more bool) error {
 			found()

@@ -83,8 +83,8 @@ func (w *waitTeller) ask() string {
 }
 
 // lookDHT returns a function that looks for the first message over the DHT that was sent
-// since start and has waited long enough.
-func lookDHT(a *app, start time.Time) looker {
+// since start and has waited long enough. limit is that of the messages.
+func lookDHT(a *app, start time.Time, limit time.Duration) looker {
 	c := a.client()
 	return func(ctx context.Context, _ uint64) string {
 		open, _, err := c.Ledger(ctx, client.Messages{State: "open"})
@@ -105,9 +105,9 @@ func lookDHT(a *app, start time.Time) looker {
 				if err != nil && ctx.Err() != nil {
 					return ""
 				}
-				return a.Waiting(r, &copied, &p, now)
+				return a.Waiting(r, &copied, &p, limit, now)
 			}
-			return a.Waiting(r, nil, nil, now)
+			return a.Waiting(r, nil, nil, limit, now)
 		}
 		return ""
 	}

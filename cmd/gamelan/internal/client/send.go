@@ -60,6 +60,9 @@ func (c *Client) SendDHT(ctx context.Context, r inspect.DHTRequest, in *Input, o
 			q.Set(name, "true")
 		}
 	}
+	if r.Timeout > 0 {
+		q.Set("timeout", r.Timeout.String())
+	}
 	if r.Type != nil {
 		q.Set("type", strconv.Itoa(int(*r.Type)))
 	}

@@ -61,7 +61,7 @@ func (s dhtSender) Prepare(ctx context.Context, r inspect.DHTRequest) (inspect.D
 	if !s.node.DHT().Enabled() {
 		return nil, &inspect.Error{Code: inspect.CodeFailed, Message: "this node has no DHT", Hint: api.NoDHTHint}
 	}
-	m := dht.Message{Type: config.TextType, Encrypt: r.Encrypt, Sign: r.Sign}
+	m := dht.Message{Type: config.TextType, Encrypt: r.Encrypt, Sign: r.Sign, Limit: r.Timeout}
 	if r.Type != nil {
 		m.Type = *r.Type
 	}

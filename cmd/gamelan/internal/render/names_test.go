@@ -63,7 +63,7 @@ func TestWaitingNames(t *testing.T) {
 	o, now := withBob(new(bytes.Buffer)), time.Now()
 	for _, got := range []string{
 		o.WaitingPlain(1, &models.Peer{NodeID: bobID}, 0, now),
-		o.Waiting(&models.Report{Tag: "0a", Begin: now}, &models.Copy{Peer: bobID}, &models.Peer{}, now),
+		o.Waiting(&models.Report{Tag: "0a", Begin: now}, &models.Copy{Peer: bobID}, &models.Peer{}, time.Minute, now),
 	} {
 		if !strings.Contains(got, " waits for bob (0011223344556677): ") {
 			t.Errorf("got %q, want the name", got)

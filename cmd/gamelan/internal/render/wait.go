@@ -6,15 +6,14 @@ import (
 	"strings"
 	"time"
 
-	"github.com/gamelan-p2p/gamelan/dht"
 	"github.com/gamelan-p2p/gamelan/inspect"
 	"github.com/gamelan-p2p/gamelan/inspect/models"
 )
 
 // Waiting returns a sentence about what a message waits for. c is a copy without an
-// outcome, nil while the peers are not chosen yet.
-func (o *Output) Waiting(r *models.Report, c *models.Copy, p *models.Peer, now time.Time) string {
-	until := fmt.Sprintf("it is given up at %s", r.Begin.Add(dht.DefaultLimit).Local().Format(time.TimeOnly))
+// outcome, nil while the peers are not chosen yet. limit is how long the message may take.
+func (o *Output) Waiting(r *models.Report, c *models.Copy, p *models.Peer, limit time.Duration, now time.Time) string {
+	until := fmt.Sprintf("it is given up at %s", r.Begin.Add(limit).Local().Format(time.TimeOnly))
 	if c == nil {
 		return fmt.Sprintf("Message %s waits: its receiver is being searched for; %s.", r.Tag, until)
 	}

@@ -32,7 +32,7 @@ func TestWhatAMessageWaitsFor(t *testing.T) {
 		if len(c.copies) > 0 {
 			first = &c.copies[0]
 		}
-		if got := new(Output).Waiting(&r, first, &c.peer, now); got != want+end {
+		if got := new(Output).Waiting(&r, first, &c.peer, time.Minute, now); got != want+end {
 			t.Errorf("got %q, want %q", got, want+end)
 		}
 	}
