@@ -8,8 +8,11 @@ import (
 	"time"
 
 	"github.com/gamelan-p2p/gamelan"
+	"github.com/gamelan-p2p/gamelan/actors"
 	"github.com/gamelan-p2p/gamelan/dht"
 	"github.com/gamelan-p2p/gamelan/gamelantest"
+	"github.com/gamelan-p2p/gamelan/identity"
+	"github.com/gamelan-p2p/gamelan/internal/nodetest"
 )
 
 // away starts an author, a server between, and a wallet that is not connected, and has the
@@ -73,6 +76,31 @@ func TestBubbleStoreForwardNoRequests(t *testing.T) {
 		if s := wallet.DHT().StoreForward(t.Context()); s.Server != nil || s.Client.Delivered != 3 || len(s.Client.Peers) != 1 || s.Client.Peers[0].Last == nil {
 			t.Errorf("got %+v, want a client that has fetched from one", s)
 		}
+	})
+}
+
+// TestBubbleStoreForwardFetchAtOnce: a dial returns when the directory has the connection. A
+// fetch asks its peer also when the client has not heard of the connection yet.
+func TestBubbleStoreForwardFetchAtOnce(t *testing.T) {
+	gamelantest.Bubble(t, func(t *testing.T) {
+		net := asking(t)
+		_, server, wallet := away(t, net, gamelan.Config{}, gamelan.Config{StoreForward: gamelan.StoreForwardConfig{NoRequests: true}}, 3)
+		net.Connect(wallet.Node, server.Node)
+		synctest.Wait()
+		ref, ok := nodetest.Trunk(wallet.Node).Connections().Get(server.ID())
+		if !ok {
+			t.Fatal("got no connection")
+		}
+		system := wallet.System()
+		client := system.NewLocalPID(wallet.Inspection().Tree().PID().Id + "/saf/client")
+		for i, named := range [][]identity.NodeID{{server.ID()}, nil} {
+			system.Root.Send(client, actors.PeerDisconnected{Peer: server.ID(), Conn: ref}) // as if it had not heard
+			f, err := wallet.DHT().FetchStored(t.Context(), named...)
+			if err != nil || !f.Complete() || i == 0 && f.Delivered() != 3 {
+				t.Errorf("peers %v: got %+v and %v, want an answer of the server", named, f, err)
+			}
+		}
+		wantLetters(t, "after the fetches", wallet, storedLetters(3))
 	})
 }
 

@@ -88,6 +88,7 @@ func (a *client) Receive(c actor.Context) {
 		a.due = nil
 		a.step(c, saf.Due{})
 	case Fetch:
+		a.meet(c)
 		id := a.f.trunk.NewID()
 		a.f.client.waiters[id] = waiter{c.Sender(), m.Token}
 		a.step(c, saf.Fetch[uint64]{Waiter: id, Servers: m.Peers})
@@ -134,6 +135,20 @@ func (a *client) start(c actor.Context) {
 		a.step(c, connected(ref))
 	}
 	c.Request(f.trunk.Connectivity(), actors.GetStatus{})
+}
+
+// meet tells the machine of connections that it does not know. Whoever waited for one may
+// fetch from its peer before the event of the connection has come here.
+func (a *client) meet(c actor.Context) {
+	known := make(map[identity.NodeID]bool)
+	for _, s := range a.f.client.machine.Servers(supervisor.Now(c)) {
+		known[s.Peer] = s.Connected
+	}
+	for _, ref := range a.f.trunk.Connections().All() {
+		if !known[ref.Peer] {
+			a.step(c, connected(ref))
+		}
+	}
 }
 
 // seen returns how often a message was delivered here. One whose handler has not finished it
