@@ -21,6 +21,8 @@ type sendQueue struct {
 	list    []*Enqueue // the first taken ones are with the writer; its report of them is still to come
 	head    int        // slots before it are empty
 	taken   int
+	written int                         // the oldest of the taken ones, which the writer has written
+	waiting bool                        // the session has been told that there are written ones
 	told    bool                        // whoever takes has been told
 	session *actor.PID                  // takes the messages; nil: the peer has no session
 	wake    waker                       // of the writer to which the substream is lent; nil: it is not lent
@@ -98,6 +100,7 @@ func (q *sendQueue) detach(session *actor.PID) (taken []*Enqueue) {
 		return nil
 	}
 	q.session, q.wake, q.told, q.refuses = nil, nil, false, false
+	q.written, q.waiting = 0, false
 	taken = append(taken, q.list[q.head:q.head+q.taken]...)
 	q.reported(q.taken)
 	return taken
@@ -198,12 +201,48 @@ func (q *sendQueue) take(wake waker) []messaging.Entry[*Enqueue] {
 	return batch
 }
 
-// known reports that the session knows the batch, which is the oldest of those that the
-// writer has taken. The batch belongs to the queue again.
-func (q *sendQueue) known(batch []messaging.Entry[*Enqueue]) {
+// wrote reports that the writer which waits for wake has written a batch, the oldest of
+// those that it has taken. The batch belongs to the queue again. If tell is true, the session
+// has to be told that there are written messages. It is told of the first since it collected
+// them; of each batch of several, since a sender that sends many waits for credit; and of
+// each in which a caller waits for an outcome, which is urgent.
+func (q *sendQueue) wrote(wake waker, batch []messaging.Entry[*Enqueue]) (tell, urgent bool) {
+	for i := range batch {
+		if batch[i].Tag.done != nil {
+			urgent = true
+			break
+		}
+	}
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	q.reported(min(len(batch), q.taken))
+	q.written = min(q.written+len(batch), q.taken)
+	tell = urgent || len(batch) > 1 || !q.waiting || q.wake != wake
+	q.waiting = true
+	q.takeBack(batch)
+	return tell, urgent
+}
+
+// collect appends the written messages to b, oldest first, for the session. It forgets them
+// when known is called.
+func (q *sendQueue) collect(b []messaging.Entry[*Enqueue]) []messaging.Entry[*Enqueue] {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.waiting = false
+	for _, m := range q.list[q.head : q.head+q.written] {
+		b = append(b, m.entry())
+	}
+	return b
+}
+
+// known reports that the session knows the oldest n messages that the writer has taken.
+func (q *sendQueue) known(n int) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.reported(min(n, q.taken))
+}
+
+// takeBack keeps a batch for the writer's next one. The caller holds the lock.
+func (q *sendQueue) takeBack(batch []messaging.Entry[*Enqueue]) {
 	clear(batch)
 	if q.wake != nil {
 		q.spare = batch[:0]
@@ -215,6 +254,7 @@ func (q *sendQueue) reported(n int) {
 	clear(q.list[q.head : q.head+n])
 	q.head += n
 	q.taken -= n
+	q.written = max(q.written-n, 0)
 	q.rewind()
 }
 
@@ -258,6 +298,13 @@ func (q *sendQueue) len() int {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	return len(q.list) - q.head
+}
+
+// lends reports whether a writer takes the messages.
+func (q *sendQueue) lends() bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return q.wake != nil
 }
 
 // lentOut reports whether a writer takes the messages, or has taken some that the session

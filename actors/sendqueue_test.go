@@ -74,6 +74,18 @@ func sendQueueRound(t *testing.T, random *rand.Rand) {
 			taken(m)
 		}
 	}
+	reports := 0
+	collect := func() {
+		b := q.collect(nil)
+		if len(b) > 0 && reports == 0 {
+			t.Fatalf("got %d written messages of which nobody was told", len(b))
+		}
+		reports = 0
+		for _, e := range b {
+			taken(e.Tag)
+		}
+		q.known(len(b))
+	}
 	deadline := time.After(20 * time.Second)
 	for count < senders*each {
 		q.attach(session)
@@ -103,11 +115,14 @@ func sendQueueRound(t *testing.T, random *rand.Rand) {
 					t.Fatalf("got a writer that nobody wakes with %d messages taken, want %d", count, senders*each)
 				}
 				for b := q.take(wake); len(b) > 0; b = q.take(wake) {
-					for _, e := range b {
-						taken(e.Tag)
+					if tell, _ := q.wrote(wake, b); tell {
+						reports++
 					}
-					q.known(b)
+					if random.IntN(2) > 0 {
+						collect()
+					}
 				}
+				collect()
 			}
 			q.reclaim()
 			if b := q.take(wake); len(b) > 0 {
@@ -168,6 +183,9 @@ func TestSendQueueWithdraws(t *testing.T) {
 	}
 	if n, taken := q.len(), q.taken; n != 3 || taken != 2 {
 		t.Errorf("got %d messages, %d taken, want 3 and 2", n, taken)
+	}
+	if tell, urgent := q.wrote(wake, b[:1]); !tell || urgent {
+		t.Errorf("got %v, %v for the first written message, want that the session is told, not urgently", tell, urgent)
 	}
 	if q.rest() {
 		t.Error("got a rest of a writer with work")

@@ -46,9 +46,11 @@ type session struct {
 	gen      uint64          // number of our substream
 	ended    error           // how our substream has ended; nil: it has not
 
-	writer writer
-	urgent bool   // a caller waits for the outcome of a message in the last batch
-	mark   uint64 // to be proven when proofDue comes; 0: no proofDue is planned
+	writer    writer
+	collected batch  // spare, for collect
+	urgent    bool   // a caller waits for the outcome of a message in the last batch
+	mark      uint64 // to be proven when proofDue comes; 0: nothing
+	planned   bool   // proofDue is to come
 
 	told     supervisor.Bundle // collects outcomes; empty between two messages
 	notTaken int               // what env.notTaken was last told about the peer
@@ -118,8 +120,10 @@ func (s *session) Receive(c actor.Context) {
 		}
 	case wrote:
 		s.wrote(c, m)
+	case wroteSome:
+		s.wroteSome(c, m)
 	case proofDue:
-		s.prove(c, s.mark, supervisor.Now(c))
+		s.due(c)
 	case writerTick:
 		if s.writer.tick(c, m, s.out.Lent()) {
 			s.do(c, s.out.Reclaimed(supervisor.Now(c)))
@@ -415,6 +419,7 @@ func openReason(err error) protocol.Reason {
 }
 
 func (s *session) taskDone(c actor.Context, m supervisor.TaskDone) {
+	s.collect(c, false)
 	if report, ok := s.writer.ended(m); ok {
 		s.wrote(c, report)
 	}
@@ -439,6 +444,7 @@ func (s *session) streamEnded(c actor.Context, err error) {
 	if s.stream == nil {
 		return
 	}
+	s.collect(c, false)
 	s.ended = err
 	noConn := errors.Is(err, mux.ErrSessionEnded)
 	s.finished(c)

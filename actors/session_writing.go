@@ -6,12 +6,14 @@ import (
 
 	"github.com/asynkron/protoactor-go/actor"
 
+	"github.com/gamelan-p2p/gamelan/protocol/messaging"
 	"github.com/gamelan-p2p/gamelan/supervisor"
 	"github.com/gamelan-p2p/gamelan/transport/mux"
 )
 
 // proofDelay delays the request for a proof if all messages were sent by actors: no caller
-// waits for these outcomes, and one ping proves them all.
+// waits for these outcomes, and one ping proves them all. The session does not collect what
+// its writer has written of the queue before that either.
 const proofDelay = 250 * time.Microsecond
 
 // takeQueued tells the session that its queue has messages.
@@ -64,6 +66,11 @@ func (s *session) writes(b batch) {
 			break
 		}
 	}
+	s.uses()
+}
+
+// uses tells the connection that messages of an application use it.
+func (s *session) uses() {
 	if s.protocol == s.env.Plain && s.conn != nil {
 		s.conn.use()
 	}
@@ -73,6 +80,7 @@ func (s *session) wrote(c actor.Context, m wrote) {
 	if m.gen != s.gen {
 		return
 	}
+	s.collect(c, false) // older ones
 	now := supervisor.Now(c)
 	if errors.Is(m.err, mux.ErrStalled) && s.conn != nil {
 		c.Send(s.env.Conns, CloseConn{s.peer, s.conn.ID, CloseReason{Code: CloseStalled, By: "us", Err: m.err}})
@@ -86,15 +94,52 @@ func (s *session) wrote(c actor.Context, m wrote) {
 		return
 	}
 	s.writes(m.taken)
-	for i := range m.taken {
-		m.taken[i].Withdrawn = m.taken[i].Tag.settled.Load()
-	}
-	f := s.out.WroteLent(now, m.taken, m.started, m.err, noConn)
-	s.queue.known(m.taken)
-	s.do(c, f)
+	s.know(c, m.taken, m.started, m.err, noConn)
 	if s.out.Lent() {
 		s.reclaimed(c)
 	}
+}
+
+// wroteSome handles that the writer has written messages of the queue. A single one for
+// which nobody waits the session collects later, together with those written until then.
+func (s *session) wroteSome(c actor.Context, m wroteSome) {
+	switch {
+	case m.gen != s.gen:
+	case m.several || m.urgent || s.finish != nil || s.drain != nil || !s.queue.lends():
+		s.collect(c, m.urgent)
+		if s.out.Lent() {
+			s.reclaimed(c)
+		}
+	default:
+		s.plan(c)
+	}
+}
+
+// collect takes note of the messages that the writer has written of the queue. If it is
+// urgent, their proof is asked for at once.
+func (s *session) collect(c actor.Context, urgent bool) {
+	b := s.queue.collect(s.collected)
+	if len(b) == 0 {
+		return
+	}
+	s.collected = nil
+	s.writer.used, s.urgent = true, urgent
+	s.uses()
+	s.know(c, b, len(b), nil, false)
+	if cap(b) <= messaging.BatchFrames {
+		clear(b)
+		s.collected = b[:0]
+	}
+}
+
+// know tells the outbox of messages of the queue that the writer has written, or tried to.
+func (s *session) know(c actor.Context, b batch, started int, err error, noConn bool) {
+	for i := range b {
+		b[i].Withdrawn = b[i].Tag.settled.Load()
+	}
+	f := s.out.WroteLent(supervisor.Now(c), b, started, err, noConn)
+	s.queue.known(len(b))
+	s.do(c, f)
 }
 
 // lend has the writer take messages from the queue itself, if nothing waits before them.
@@ -115,7 +160,8 @@ func (s *session) reclaim(c actor.Context) {
 // reclaimed goes on when the writer takes no more messages and the session knows all that
 // it has taken.
 func (s *session) reclaimed(c actor.Context) {
-	if s.queue.lentOut() {
+	s.collect(c, false)
+	if !s.out.Lent() || s.queue.lentOut() {
 		return
 	}
 	s.do(c, s.out.Reclaimed(supervisor.Now(c)))
@@ -129,12 +175,25 @@ func (s *session) proveSoon(c actor.Context, mark uint64, notBefore time.Time) {
 	switch {
 	case s.urgent || s.finish != nil || s.drain != nil || notBefore.After(supervisor.Now(c)):
 		s.prove(c, mark, notBefore)
-	case s.mark != 0:
-		s.mark = mark
 	default:
 		s.mark = mark
+		s.plan(c)
+	}
+}
+
+// plan has proofDue come after proofDelay, if none is to come.
+func (s *session) plan(c actor.Context) {
+	if !s.planned {
+		s.planned = true
 		supervisor.After(c, proofDelay, proofDue{})
 	}
+}
+
+// due collects and proves what has waited for proofDelay.
+func (s *session) due(c actor.Context) {
+	s.planned = false
+	s.collect(c, true)
+	s.prove(c, s.mark, supervisor.Now(c))
 }
 
 // prove asks for a proof now. The proof covers messages that wait for proofDue as well.

@@ -15,8 +15,9 @@ import (
 
 // writer manages the task that writes the messages of a session. The task writes one batch
 // at a time: one that the session has given it or, while the session lends it the substream,
-// what it takes from the queue of messages itself. It reports the end of each with wrote. It
-// stays until it has been idle for a while, because starting a task for each batch would
+// what it takes from the queue of messages itself. It reports the end of a batch that it was
+// given, and an error, with wrote. What it has written of the queue, the queue notes; the
+// task says so with wroteSome, not after every batch. It stays until it has been idle for a while, because starting a task for each batch would
 // cost more than writing most batches.
 type writer struct {
 	queue   *sendQueue
@@ -40,6 +41,12 @@ type (
 		taken   batch // from the queue; nil: it was the batch that the session gave
 		started int
 		err     error
+	}
+	// wroteSome reports that the queue has written messages.
+	wroteSome struct {
+		gen     uint64
+		several bool // messages in the last batch
+		urgent  bool // a caller waits for the outcome of one
 	}
 	writerTick struct{ serial uint64 }
 )
@@ -125,10 +132,12 @@ func (t *writerTask) write(ctx context.Context, b batch) error {
 // back. A write that fails ends the task.
 func (t *writerTask) drain(ctx context.Context, wake *supervisor.Waker) error {
 	for b := t.next(wake); len(b) > 0; b = t.next(wake) {
-		n, err := messaging.WriteFrames(t.out, b)
-		supervisor.Tell(ctx, wrote{t.gen, b, n, err})
-		if err != nil {
+		if n, err := messaging.WriteFrames(t.out, b); err != nil {
+			supervisor.Tell(ctx, wrote{t.gen, b, n, err})
 			return err
+		}
+		if tell, urgent := t.queue.wrote(wake, b); tell {
+			supervisor.Tell(ctx, wroteSome{t.gen, len(b) > 1, urgent})
 		}
 	}
 	return nil

@@ -94,6 +94,7 @@ func newLink(conn net.Conn, client bool, cfg Config) *link {
 		holdBack: holdBack,
 	}
 	l.writer.lock = make(chan struct{}, 1)
+	l.writer.try = tryConnOf(conn)
 	return l
 }
 

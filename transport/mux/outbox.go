@@ -284,6 +284,13 @@ func (o *outbox) takePings() (pings []byte) {
 	return pings
 }
 
+// idle reports whether nothing waits.
+func (o *outbox) idle() bool {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.queue.empty()
+}
+
 // more reports whether the goroutine has to go on.
 func (o *outbox) more() bool {
 	o.mu.Lock()

@@ -14,6 +14,8 @@ type writer struct {
 	lock    chan struct{}
 	bounded time.Time // when the write deadline was set; under the lock
 	spare   []chunk   // of a batch that is written; under the lock
+	left    bool      // direct has left a part of a frame; under the lock
+	try     tryConn   // nil if the connection cannot
 	gather  gather
 
 	// began is when the write began that the connection has not taken yet, as
@@ -44,6 +46,9 @@ func (l *link) Write(b []byte) (int, error) {
 		by := writeSoon
 		if l.table.completes(w.head.id(), len(b)) {
 			by = writeAwaited
+			if l.direct(&w.head, b) {
+				return len(b), nil
+			}
 		}
 		l.outbox.enqueue(l, &w.head, b, by)
 		return len(b), nil
@@ -137,6 +142,7 @@ func (l *link) flush() (frames int) {
 		}
 	}
 	defer func() { <-w.lock }()
+	l.rest()
 	waiting := l.outbox.take(w.spare)
 	// Counted first, or the peer's next ping could come before.
 	l.pings.received.Add(-waiting.pongs)
@@ -170,20 +176,34 @@ func (l *link) put(b []byte) {
 	if len(b) == 0 || l.swallow.Load() {
 		return
 	}
+	l.timed(func() error {
+		n, err := l.conn.Write(b)
+		l.bytesOut.Add(uint64(n))
+		if err == nil && n < len(b) {
+			err = io.ErrShortWrite
+		}
+		return err
+	})
+}
+
+// timed calls write within the write deadline, so that others see since when it stands
+// still. The lock is held.
+func (l *link) timed(write func() error) {
 	now := time.Now()
+	l.bound(now)
+	l.writer.began.Store(int64(now.Sub(l.made)) + 1)
+	err := write()
+	l.writer.began.Store(0)
+	if err != nil {
+		l.failWrite(err)
+	}
+}
+
+// bound sets the write deadline. The lock is held.
+func (l *link) bound(now time.Time) {
 	if now.Sub(l.writer.bounded) > l.cfg.WriteTimeout/deadlineSlack {
 		l.writer.bounded = now
 		l.conn.SetWriteDeadline(now.Add(l.cfg.WriteTimeout))
-	}
-	l.writer.began.Store(int64(now.Sub(l.made)) + 1)
-	n, err := l.conn.Write(b)
-	l.writer.began.Store(0)
-	l.bytesOut.Add(uint64(n))
-	if err == nil && n < len(b) {
-		err = io.ErrShortWrite
-	}
-	if err != nil {
-		l.failWrite(err)
 	}
 }
 

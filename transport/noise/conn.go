@@ -10,6 +10,7 @@ import (
 	"os"
 
 	"github.com/gamelan-p2p/gamelan/identity"
+	"github.com/gamelan-p2p/gamelan/transport"
 )
 
 // Sizes of transport frames.
@@ -45,11 +46,18 @@ type Conn struct {
 
 	// Writing.
 	out      cipherState
+	rest     []byte              // of a frame that TryWrite began
+	restOf   frameBuffer         // holds rest
+	try      transport.TryWriter // nil if the raw connection cannot
 	writeErr error
 }
 
 func newConn(c net.Conn) *Conn {
-	return &Conn{Conn: c, r: bufio.NewReaderSize(c, readBuffer)}
+	conn := &Conn{Conn: c, r: bufio.NewReaderSize(c, readBuffer)}
+	if t, ok := c.(transport.TryWriter); ok && t.CanTry() {
+		conn.try = t
+	}
+	return conn
 }
 
 // RemoteKey returns the static key of the other end.
@@ -200,10 +208,10 @@ func inside(err error) error {
 // Write encrypts b and writes it. For each 65,519 bytes it writes one frame, in one
 // Write of the connection below. An empty b writes nothing. After an error the other end
 // cannot decrypt anything more, so every later Write fails too. n counts the bytes of b
-// in frames that were written completely.
+// in frames that were written completely. What TryWrite has left goes first.
 func (c *Conn) Write(b []byte) (n int, err error) {
-	if c.writeErr != nil {
-		return 0, c.writeErr
+	if err := c.Flush(); err != nil {
+		return 0, err
 	}
 	for len(b) > 0 {
 		chunk := b[:min(len(b), MaxPlaintext)]
@@ -218,16 +226,25 @@ func (c *Conn) Write(b []byte) (n int, err error) {
 }
 
 func (c *Conn) writeFrame(plain []byte) error {
-	buf := takeFrame(headerLen + len(plain) + tagLen)
+	buf, frame, err := c.frame(plain)
 	defer buf.give()
-	frame := binary.BigEndian.AppendUint16(buf.bytes(), uint16(len(plain)+tagLen))
-	sealed, err := c.out.seal(frame[headerLen:], plain)
 	if err != nil {
 		return err
 	}
-	frame = frame[:headerLen+len(sealed)]
-	n, err := c.Conn.Write(frame)
-	if err == nil && n < len(frame) {
+	return c.writeAll(frame)
+}
+
+// frame encrypts plain into a borrowed buffer, which the caller gives back.
+func (c *Conn) frame(plain []byte) (buf frameBuffer, frame []byte, err error) {
+	buf = takeFrame(headerLen + len(plain) + tagLen)
+	frame = binary.BigEndian.AppendUint16(buf.bytes(), uint16(len(plain)+tagLen))
+	sealed, err := c.out.seal(frame[headerLen:], plain)
+	return buf, frame[:headerLen+len(sealed)], err
+}
+
+func (c *Conn) writeAll(b []byte) error {
+	n, err := c.Conn.Write(b)
+	if err == nil && n < len(b) {
 		err = io.ErrShortWrite
 	}
 	return err
