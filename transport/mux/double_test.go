@@ -15,9 +15,12 @@ import (
 	"testing/synctest"
 	"time"
 
+	ma "github.com/multiformats/go-multiaddr"
+
 	"github.com/gamelan-p2p/gamelan/identity"
 	"github.com/gamelan-p2p/gamelan/protocol"
 	"github.com/gamelan-p2p/gamelan/transport/noise"
+	"github.com/gamelan-p2p/gamelan/transport/tcp"
 )
 
 // frame is one frame as the double sees it.
@@ -62,7 +65,7 @@ func connect(t testing.TB, client bool, cfg Config) (*Session, *double) {
 func connectHeld(t testing.TB, client bool, cfg Config) (*Session, *double) {
 	t.Helper()
 	a, b := net.Pipe()
-	s, err := NewHeld(a, client, cfg)
+	s, err := NewHeld(&full{Conn: a}, client, cfg)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -298,7 +301,19 @@ func wantErr(t testing.TB, got, want error) {
 
 // noisePair is a Noise connection over loopback TCP.
 func noisePair(t testing.TB) (client, server net.Conn) {
-	x, y := tcpPair(t)
+	ln, err := tcp.New(tcp.Options{}).Listen(t.Context(), ma.StringCast("/ip4/127.0.0.1/tcp/0"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer ln.Close()
+	x, err := tcp.New(tcp.Options{}).Dial(t.Context(), ln.Multiaddr())
+	if err != nil {
+		t.Fatal(err)
+	}
+	y, err := ln.Accept()
+	if err != nil {
+		t.Fatal(err)
+	}
 	key := func() *identity.Secret {
 		s, err := identity.NewSecret(rand.Reader)
 		if err != nil {
