@@ -205,7 +205,8 @@ func (q *sendQueue) take(wake waker) []messaging.Entry[*Enqueue] {
 // those that it has taken. The batch belongs to the queue again. If tell is true, the session
 // has to be told that there are written messages. It is told of the first since it collected
 // them; of each batch of several, since a sender that sends many waits for credit; and of
-// each in which a caller waits for an outcome, which is urgent.
+// each in which a caller waits for an outcome, which is urgent. What the writer of an earlier
+// session reports does not count: its messages were left when that session ended.
 func (q *sendQueue) wrote(wake waker, batch []messaging.Entry[*Enqueue]) (tell, urgent bool) {
 	for i := range batch {
 		if batch[i].Tag.done != nil {
@@ -215,6 +216,9 @@ func (q *sendQueue) wrote(wake waker, batch []messaging.Entry[*Enqueue]) (tell, 
 	}
 	q.mu.Lock()
 	defer q.mu.Unlock()
+	if q.wake != wake && (q.wake != nil || q.taken == 0) {
+		return false, false
+	}
 	q.written = min(q.written+len(batch), q.taken)
 	tell = urgent || len(batch) > 1 || !q.waiting || q.wake != wake
 	q.waiting = true

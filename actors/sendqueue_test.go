@@ -213,3 +213,41 @@ func TestSendQueueWithdraws(t *testing.T) {
 		t.Errorf("got %d, want that it is another queue", how)
 	}
 }
+
+// TestSendQueueOfTheNextSession: what the writer of a session that has ended reports does not
+// count for the messages of the next session's writer, and does not keep it from telling.
+func TestSendQueueOfTheNextSession(t *testing.T) {
+	for _, taken := range []bool{false, true} {
+		var q sendQueue
+		late, wake := make(signal, 1), make(signal, 1)
+		first, second := actor.NewPID("here", "first"), actor.NewPID("here", "second")
+		q.attach(first)
+		q.lend(late)
+		q.push(&Enqueue{id: 1})
+		old := q.take(late)
+		q.detach(first)
+		q.attach(second)
+		if !taken {
+			if tell, _ := q.wrote(late, old); tell {
+				t.Error("before the next writer: got a report of the old one's message")
+			}
+		}
+		q.lend(wake)
+		q.push(&Enqueue{id: 2})
+		b := q.take(wake)
+		if taken {
+			if tell, _ := q.wrote(late, old); tell {
+				t.Error("beside the next writer: got a report of the old one's message")
+			}
+		}
+		if got := q.collect(nil); len(got) != 0 {
+			t.Errorf("got %d messages written, want none", len(got))
+		}
+		if tell, _ := q.wrote(wake, b); !tell {
+			t.Error("got a first written message that nobody is told of")
+		}
+		if got := q.collect(nil); len(got) != 1 || got[0].Tag.id != 2 {
+			t.Errorf("got %v written, want message 2", got)
+		}
+	}
+}
