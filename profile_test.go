@@ -3,6 +3,7 @@ package gamelan_test
 import (
 	"context"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/gamelan-p2p/gamelan"
@@ -34,6 +35,7 @@ func TestLessonProfile(t *testing.T) {
 		if out, err := a.Send(ctx, b.ID(), []byte("hello")); err != nil || out.Kind != protocol.Confirmed {
 			t.Errorf("send: got %v, %v, want confirmed", out, err)
 		}
+		synctest.Wait() // confirmed is before handled
 		if got := heard.Bodies(); len(got) != 1 || got[0] != "hello" {
 			t.Errorf("heard: got %q, want hello", got)
 		}
