@@ -74,11 +74,17 @@ type calls struct {
 	draining *actor.PID // waits for Drained
 
 	handled, failed atomic.Uint64
-	errs            atomic.Uint64         // of failed: f returned an error
-	last            atomic.Pointer[error] // that f returned
-	warned          uint64                // errs at the last warning
-	told            atomic.Bool           // the actor was sent failing, and has not waited quietAfter since
-	waits           atomic.Bool           // the actor was sent notHandled, and has not waited retryAfter since
+	errs            atomic.Uint64          // of failed: f returned an error
+	last            atomic.Pointer[failed] // the last such message
+	warned          uint64                 // errs at the last warning
+	told            atomic.Bool            // the actor was sent failing, and has not waited quietAfter since
+	waits           atomic.Bool            // the actor was sent notHandled, and has not waited retryAfter since
+}
+
+// failed is a message for which f has returned an error.
+type failed struct {
+	m   Message // without its body
+	err error
 }
 
 // caller calls the user's function with messages, in a task.
@@ -238,7 +244,7 @@ func (a *calls) call(ctx context.Context, log *slog.Logger, m Message) (handled,
 	case err != nil:
 		a.failed.Add(1)
 		a.errs.Add(1)
-		a.last.Store(&err)
+		a.last.Store(&failed{Message{Peer: m.Peer, Seq: m.Seq, DHT: m.DHT}, err})
 		log.Debug("the function for messages returned an error", "peer", m.Peer, "err", err)
 		if !a.told.Swap(true) {
 			supervisor.Tell(ctx, failing{})
@@ -276,7 +282,14 @@ func (a *calls) try(ctx context.Context, m Message) (crash *supervisor.PanicErro
 func (a *caller) warn(c actor.Context) {
 	total := a.errs.Load()
 	if last := a.last.Load(); last != nil {
-		supervisor.Log(c).Warn("the function for messages returns errors", "n", total-a.warned, "err", *last)
+		attrs := []any{"n", total - a.warned, "err", last.err, "peer", last.m.Peer}
+		if last.m.DHT != nil {
+			attrs = append(attrs, "tag", last.m.DHT.Tag)
+		}
+		if last.m.Seq > 0 {
+			attrs = append(attrs, "seq", last.m.Seq)
+		}
+		supervisor.Log(c).Warn("the function for messages returns errors", attrs...)
 	}
 	a.warned = total
 	a.quiet = supervisor.After(c, quietAfter, quiet{})
@@ -292,7 +305,7 @@ func (a *calls) String() string {
 		s += fmt.Sprintf(", %d waiting", n)
 	}
 	if last := a.last.Load(); last != nil {
-		s += fmt.Sprintf(", last error: %v", *last)
+		s += fmt.Sprintf(", last error: %v", last.err)
 	}
 	return s
 }

@@ -102,7 +102,7 @@ func TestWithMessages(t *testing.T) {
 		if log.with("panicked", "a bug", "then=\"it restarts\"") != 1 {
 			t.Errorf("got the log %q, want one line on the panic", log.lines)
 		}
-		if n := log.with("returns errors", "no such thing"); n != 1 {
+		if n := log.with("returns errors", "no such thing", "peer="+a.ID().String()); n != 1 {
 			t.Errorf("got %d warnings for three errors within a minute, want 1", n)
 		}
 		time.Sleep(time.Minute)

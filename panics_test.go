@@ -81,7 +81,7 @@ func TestPanicsShow(t *testing.T) {
 					synctest.Wait()
 				}
 				warnings := func() string { return strings.Join(b.Inspection().Node(t.Context()).Warnings, "; ") }
-				first, more := []string{"panic on a message of a peer", "actor=" + test.actor, "cannot do", "panics_test.go"}, []string{"more panics on messages of peers", "actor=" + test.actor}
+				first, more := []string{"panic on a message of a peer", "/node/" + test.actor + " ", "cannot do", "at=panics_test.go:", "stack_id="}, []string{"more panics on messages of peers", "/node/" + test.actor + " ", "at=panics_test.go:"}
 				begin := time.Now()
 				post(1)
 				if got, want := warnings(), "actor "+test.actor+" panicked on 1 message of peers, last 1s ago: look at gamelan why "+test.actor; got != want {

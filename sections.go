@@ -177,7 +177,11 @@ func panicking(p actors.Panicking, now time.Time) string {
 	if p.Service != "" {
 		what, look = fmt.Sprintf("your service %q", string(p.Service)), ""
 	}
-	last := fmt.Sprintf("%s ago on %s: %s", ago, p.Message, p.Value)
+	on := p.Message
+	if p.Where != "" {
+		on += " at " + p.Where
+	}
+	last := fmt.Sprintf("%s ago on %s: %s", ago, on, p.Value)
 	if p.Stopped {
 		return fmt.Sprintf("%s has stopped after a panic %s; register it again or start the node again%s", what, last, look)
 	}

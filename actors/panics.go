@@ -31,6 +31,8 @@ type Panicking struct {
 	Peer    identity.NodeID // sender of the message of the last panic; zero: none, or unknown
 	Message string          // type of that message; for a service as in "method 3"
 	Value   string          // beginning of the panic's value
+	Where   string          // place in the code, such as "account.go:42"; "" if it is unknown
+	StackID string          // id of the stack: see supervisor.PanicError.StackID
 	Stopped bool            // by PanicStop, until it is registered again
 }
 
@@ -108,16 +110,19 @@ func (t *tally) sum(minute int64) (sum uint64) {
 func (e *env) contained(source any, path string, err *supervisor.PanicError) {
 	origin, _ := source.(Origin)
 	now := e.Now()
-	path = e.below(path)
-	if e.panics.add(Panicking{Path: path, Last: now, Peer: origin.Peer, Message: err.Msg, Value: Beginning(err.Value)}) {
+	n := Panicking{Path: e.below(path), Last: now, Peer: origin.Peer, Message: err.Msg, Value: Beginning(err.Value), Where: err.Where(), StackID: err.StackID()}
+	if e.panics.add(n) {
 		e.Logger.Warn("panic on a message of a peer; the message is dropped and the actor goes on", "actor", path,
-			"peer", origin.Peer, "conn", origin.Conn, "message", err.Msg, "panic", err.Value, "stack", string(err.Stack))
+			"peer", origin.Peer, "conn", origin.Conn, "message", err.Msg, "panic", err.Value, "at", n.Where, "stack_id", n.StackID, "stack", string(err.Stack))
 	}
-	e.System.Root.Send(e.Connectivity, PeerPanicked{Peer: origin.Peer, Conn: origin.Conn, Path: path})
+	e.System.Root.Send(e.Connectivity, PeerPanicked{Peer: origin.Peer, Conn: origin.Conn, Path: n.Path})
 }
 
 // below returns path without the path of the node in front.
 func (e *env) below(path string) string { return strings.TrimPrefix(path, e.Root+"/node/") }
+
+// full returns the path in the tree of an actor below the node. Logs have this path.
+func (e *env) full(below string) string { return e.Root + "/node/" + below }
 
 // panicked records that an actor of the user's has panicked. The log names the peer
 // whose message it was, but the panic does not count against that peer.
@@ -130,6 +135,8 @@ func (e *env) panicked(p supervisor.Panic) {
 // yours records and logs a panic of the user's code.
 func (e *env) yours(n Panicking, conn uint64, stack []byte, stops bool, then string) {
 	n.Yours, n.Last = true, e.Now()
+	from := supervisor.PanicError{Stack: stack}
+	n.Where, n.StackID = from.Where(), from.StackID()
 	record, sum := e.panics.addYours(n)
 	if sum {
 		e.System.Root.Send(e.Connectivity, panicsUntold{})
@@ -138,7 +145,7 @@ func (e *env) yours(n Panicking, conn uint64, stack []byte, stops bool, then str
 		return
 	}
 	what, level := "actor", slog.LevelWarn
-	name := n.Path
+	name := e.full(n.Path)
 	switch {
 	case n.Service != "":
 		what, name = "service", string(n.Service)
@@ -148,7 +155,7 @@ func (e *env) yours(n Panicking, conn uint64, stack []byte, stops bool, then str
 	if stops {
 		level = slog.LevelError
 	}
-	attrs := []any{what, name, "message", n.Message, "panic", n.Value, "then", then}
+	attrs := []any{what, name, "message", n.Message, "panic", n.Value, "at", n.Where, "stack_id", n.StackID, "then", then}
 	if !n.Peer.IsZero() {
 		attrs = append(attrs, "peer", n.Peer, "conn", conn)
 	}
@@ -341,13 +348,13 @@ func (a *connectivity) sumUpPanics() {
 	for _, x := range a.env.panics.untold() {
 		switch {
 		case x.Service != "":
-			a.env.Logger.Warn("more panics of your code", "service", x.Service, "n", x.untold, "peer", x.Peer, "panic", x.Value)
+			a.env.Logger.Warn("more panics of your code", "service", x.Service, "n", x.untold, "peer", x.Peer, "panic", x.Value, "at", x.Where, "stack_id", x.StackID)
 		case x.Layer != "":
-			a.env.Logger.Warn("more panics of your code", "layer", x.Layer, "n", x.untold, "peer", x.Peer, "panic", x.Value)
+			a.env.Logger.Warn("more panics of your code", "layer", x.Layer, "n", x.untold, "peer", x.Peer, "panic", x.Value, "at", x.Where, "stack_id", x.StackID)
 		case x.Yours:
-			a.env.Logger.Warn("more panics of your code", "actor", x.Path, "n", x.untold, "peer", x.Peer, "panic", x.Value)
+			a.env.Logger.Warn("more panics of your code", "actor", a.env.full(x.Path), "n", x.untold, "peer", x.Peer, "panic", x.Value, "at", x.Where, "stack_id", x.StackID)
 		default:
-			a.env.Logger.Warn("more panics on messages of peers", "actor", x.Path, "n", x.untold, "peer", x.Peer, "panic", x.Value)
+			a.env.Logger.Warn("more panics on messages of peers", "actor", a.env.full(x.Path), "n", x.untold, "peer", x.Peer, "panic", x.Value, "at", x.Where, "stack_id", x.StackID)
 		}
 	}
 }

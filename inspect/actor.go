@@ -69,12 +69,14 @@ type Actor struct {
 	stack []byte // of LastFailure
 }
 
-// LastFailure is the last failure of an actor. StackID names the stack in the answer to
-// /v1/actors/{path}/stacks; equal stacks have equal ids.
+// LastFailure is the last failure of an actor. Where is the place in the code, such as
+// "account.go:42". StackID names the stack in the answer to /v1/actors/{path}/stacks; equal
+// stacks have equal ids.
 type LastFailure struct {
 	At          time.Time `json:"at,omitzero"`
 	Reason      string    `json:"reason"`
 	MessageType string    `json:"message_type,omitempty"`
+	Where       string    `json:"where,omitempty"`
 	StackID     string    `json:"stack_id,omitempty"`
 }
 

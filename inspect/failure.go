@@ -9,7 +9,8 @@ type Failure struct {
 	Incarnation uint64    `json:"incarnation"`
 	MessageType string    `json:"message_type,omitempty"`
 	Reason      string    `json:"reason"`
-	Peer        string    `json:"peer,omitempty"` // sender of the message, if a peer sent it
+	Where       string    `json:"where,omitempty"` // place in the code, such as "account.go:42"
+	Peer        string    `json:"peer,omitempty"`  // sender of the message, if a peer sent it
 	StackID     string    `json:"stack_id,omitempty"`
 }
 

@@ -33,7 +33,7 @@ func lastFailures(actors []Actor) []Failure {
 	for i := range actors {
 		a := &actors[i]
 		if f := a.LastFailure; f != nil {
-			x := Failure{At: f.At, Actor: a.ID, Incarnation: a.Incarnation, MessageType: f.MessageType, Reason: f.Reason, StackID: f.StackID}
+			x := Failure{At: f.At, Actor: a.ID, Incarnation: a.Incarnation, MessageType: f.MessageType, Reason: f.Reason, Where: f.Where, StackID: f.StackID}
 			if a.Labels != nil {
 				x.Peer = a.Labels.Peer
 			}

@@ -97,7 +97,7 @@ func actorOf(i *supervisor.Info, now time.Time, onWall func(time.Time) time.Time
 		a.Current = &Current{MessageType: i.Message, Since: onWall(i.Since), AgeMS: max(0, now.Sub(i.Since).Milliseconds())}
 	}
 	if f := i.LastFailure; f != nil {
-		a.LastFailure = &LastFailure{At: onWall(i.LastFailureAt), Reason: fmt.Sprint(f.Value), MessageType: f.Msg, StackID: stackID(f.Stack)}
+		a.LastFailure = &LastFailure{At: onWall(i.LastFailureAt), Reason: fmt.Sprint(f.Value), MessageType: f.Msg, Where: f.Where(), StackID: f.StackID()}
 		a.stack = f.Stack
 	}
 	return a

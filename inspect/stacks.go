@@ -3,8 +3,6 @@ package inspect
 import (
 	"bufio"
 	"bytes"
-	"fmt"
-	"hash/fnv"
 	"io"
 	"runtime/pprof"
 	"strconv"
@@ -43,22 +41,6 @@ func stacksOf(a *Actor) Stacks {
 		s.LastFailure = &Stack{f.StackID, f.Reason, strings.Split(strings.TrimSpace(string(a.stack)), "\n")}
 	}
 	return s
-}
-
-// stackID returns an id that is equal for equal stacks. It ignores argument values and
-// goroutine numbers.
-func stackID(stack []byte) string {
-	if len(stack) == 0 {
-		return ""
-	}
-	h := fnv.New64a()
-	for line := range bytes.Lines(stack) {
-		if bytes.HasPrefix(line, []byte("\t")) { // "\tfile.go:12 +0x1f"
-			place, _, _ := bytes.Cut(bytes.TrimSpace(line), []byte(" "))
-			h.Write(place)
-		}
-	}
-	return fmt.Sprintf("%016x", h.Sum64())
 }
 
 // labelled returns the goroutines whose pprof labels name the actor.

@@ -40,15 +40,6 @@ func TestStacksShowTheLastFailure(t *testing.T) {
 	}
 }
 
-func TestStackIDIgnoresGoroutinesAndArguments(t *testing.T) {
-	a := stackID([]byte("goroutine 1 [running]:\nmain.f(0x1)\n\t/src/f.go:3 +0x1\n"))
-	b := stackID([]byte("goroutine 9 [running]:\nmain.f(0x2)\n\t/src/f.go:3 +0x7\n"))
-	c := stackID([]byte("goroutine 1 [running]:\nmain.f(0x1)\n\t/src/f.go:4 +0x1\n"))
-	if a != b || a == c || stackID(nil) != "" {
-		t.Errorf("got %s, %s, %s, want the first two equal, the third not", a, b, c)
-	}
-}
-
 func FuzzParseProfile(f *testing.F) {
 	f.Add("2 @ 0x44 0x55\n# labels: {\"actor\":\"node/peers\", \"task\":\"a\\\"b\"}\n#\t0x44\tmain.f+0x1f\t/src/main.go:12\n")
 	f.Add("# labels: {\"\n1 @ \n#\t\t\t\n")

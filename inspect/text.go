@@ -143,7 +143,11 @@ func note(a *Actor, now time.Time) string {
 		parts = append(parts, "restarts in "+round(a.NextRestartAt.Sub(now)))
 	}
 	if f := a.LastFailure; f != nil && (a.State == BackingOff || a.State == Failed || a.State == Restarting) {
-		parts = append(parts, "failed: "+Escape(f.Reason))
+		text := "failed: " + Escape(f.Reason)
+		if f.Where != "" {
+			text += " at " + f.Where
+		}
+		parts = append(parts, text)
 	}
 	if a.State == Failed && a.OnPanic == supervisor.StopOnPanic.String() {
 		parts = append(parts, "stopped for good by its panic policy")

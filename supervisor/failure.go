@@ -22,9 +22,14 @@ type PanicError struct {
 // maxStack bounds the stack that a PanicError keeps, in bytes.
 const maxStack = 16 << 10
 
-// Error names the actor, the message in hand and the value, without the stack.
+// Error names the actor, the message in hand, the place in the code and the value, without
+// the stack.
 func (e *PanicError) Error() string {
-	return fmt.Sprintf("supervisor: %s panicked on %s: %v", e.Path, e.Msg, e.Value)
+	at := e.Where()
+	if at != "" {
+		at = " at " + at
+	}
+	return fmt.Sprintf("supervisor: %s panicked on %s%s: %v", e.Path, e.Msg, at, e.Value)
 }
 
 // Unwrap returns the value when it is an error.
@@ -64,6 +69,18 @@ type stackText []byte
 
 // LogValue implements [slog.LogValuer].
 func (s stackText) LogValue() slog.Value { return slog.StringValue(string(s)) }
+
+// placeText and stackIDText read the stack only when a handler wants it.
+type (
+	placeText   struct{ *PanicError }
+	stackIDText struct{ *PanicError }
+)
+
+// LogValue implements [slog.LogValuer].
+func (t placeText) LogValue() slog.Value { return slog.StringValue(t.Where()) }
+
+// LogValue implements [slog.LogValuer].
+func (t stackIDText) LogValue() slog.Value { return slog.StringValue(t.StackID()) }
 
 // crashed handles a panic that the turn recovered. It reports whether the turn
 // continues on this goroutine; after runtime.Goexit it continues on another.
@@ -111,7 +128,7 @@ func (c *cell) contain(source any, failure *PanicError) {
 	f := c.host.options.Contained
 	if f == nil {
 		safely(func() {
-			c.host.log.Warn("panic contained", labelActor, c.path(), "source", source, "message", failure.Msg, "panic", failure.Value, "stack", stackText(failure.Stack))
+			c.host.log.Warn("panic contained", labelActor, c.path(), "source", source, "message", failure.Msg, "panic", failure.Value, "at", placeText{failure}, "stack_id", stackIDText{failure}, "stack", stackText(failure.Stack))
 		})
 	} else {
 		if p := safely(func() { f(source, c.path(), failure) }); p != nil {
@@ -141,6 +158,6 @@ func (c *cell) fail(cause *PanicError) {
 func (c *cell) noteFailure(cause *PanicError, what string) {
 	c.note(cause)
 	safely(func() {
-		c.host.log.Error(what, labelActor, c.path(), "message", cause.Msg, "panic", cause.Value, "stack", stackText(cause.Stack))
+		c.host.log.Error(what, labelActor, c.path(), "message", cause.Msg, "panic", cause.Value, "at", placeText{cause}, "stack_id", stackIDText{cause}, "stack", stackText(cause.Stack))
 	})
 }

@@ -142,7 +142,7 @@ func (h *host) panicked(p Panic) {
 		}
 		return
 	}
-	attrs := []any{labelActor, p.Path, "message", p.Err.Msg, "panic", p.Err.Value, "then", p.Then()}
+	attrs := []any{labelActor, p.Path, "message", p.Err.Msg, "panic", p.Err.Value, "at", p.Err.Where(), "stack_id", p.Err.StackID(), "then", p.Then()}
 	if h.log.Enabled(context.Background(), slog.LevelDebug) {
 		attrs = append(attrs, "stack", stackText(p.Err.Stack))
 	}

@@ -266,7 +266,8 @@ func (f closerFunc) Close() error {
 	return nil
 }
 
-// Log returns the actor's logger: that of the root, with the attribute "actor".
+// Log returns the actor's logger: that of the root, with the attribute "actor", which is the
+// actor's path in the tree.
 func Log(c actor.Context) *slog.Logger {
 	w := of(c)
 	x := w.extra()

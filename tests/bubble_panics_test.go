@@ -7,6 +7,7 @@ import (
 	"io"
 	"iter"
 	"log/slog"
+	"regexp"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -364,7 +365,7 @@ func TestBubblePanicPolicies(t *testing.T) {
 					}
 					all := log.take()
 					for _, line := range all {
-						for _, part := range []string{"WARN your code panicked", "actor=extensions/" + k.name, "peer=" + from.ID().String(), "message=", "Received", "panic=assignment to entry in nil map"} {
+						for _, part := range []string{"WARN your code panicked", "actor=" + to.Inspection().Tree().PID().Id + "/extensions/" + k.name + " ", "peer=" + from.ID().String(), "message=", "at=bubble_panics_test.go:", "stack_id=", "Received", "panic=assignment to entry in nil map"} {
 							if part == "Received" && name == "protocol" {
 								part = "SubstreamOpened"
 							}
@@ -721,7 +722,7 @@ func TestBubblePanicsAreSummedUp(t *testing.T) {
 		}
 		time.Sleep(2 * time.Minute)
 		all := log.take()
-		if len(all) != 61 || !strings.Contains(all[60], "more panics of your code actor=extensions/handler n=140") {
+		if len(all) != 61 || !strings.Contains(all[60], "more panics of your code actor="+to.Inspection().Tree().PID().Id+"/extensions/handler n=140") {
 			t.Errorf("got %d records, the last %q; want 60 and the number of the others", len(all), all[len(all)-1])
 		}
 	})
@@ -743,8 +744,9 @@ func TestBubblePanicsInTheTree(t *testing.T) {
 		if err := inspect.Text(&b, tree, inspect.TextOptions{}); err != nil {
 			t.Fatal(err)
 		}
-		if want := "failed: assignment to entry in nil map · stopped for good by its panic policy"; !strings.Contains(b.String(), want) {
-			t.Errorf("got\n%s\nwant %q in it", b.String(), want)
+		shown := regexp.MustCompile(`(_test\.go):\d+`).ReplaceAllString(b.String(), "$1:NN")
+		if want := "failed: assignment to entry in nil map at bubble_panics_test.go:NN · stopped for good by its panic policy"; !strings.Contains(shown, want) {
+			t.Errorf("got\n%s\nwant %q in it", shown, want)
 		}
 	})
 }
@@ -792,7 +794,7 @@ func TestBubbleLayerPanics(t *testing.T) {
 		if records != 20 {
 			t.Errorf("got %d records, want 20", records)
 		}
-		if got := strings.Join(to.Inspection().Degraded(t.Context()), "; "); !strings.Contains(got, "your layer before deliver panicked 20 times in the last 10 minutes, last 2s ago on dht message: a bug of the layer") {
+		if got := strings.Join(to.Inspection().Degraded(t.Context()), "; "); !strings.Contains(got, "your layer before deliver panicked 20 times in the last 10 minutes, last 2s ago on dht message at bubble_panics_test.go:") {
 			t.Errorf("got %q, want the layer's panics", got)
 		}
 		wantNoCredit(t, from, to)

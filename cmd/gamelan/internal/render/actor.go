@@ -42,7 +42,11 @@ func actorText(w Actor, stacks bool, failed *inspect.Stack) string {
 		line("Task %s for %s.", t.Name, age(t.AgeMS))
 	}
 	if w.LastFailure != nil {
-		line("Failed last at %s: %s.", w.LastFailure.At.Local().Format(time.TimeOnly), w.LastFailure.Reason)
+		where := ""
+		if w.LastFailure.Where != "" {
+			where = " at " + w.LastFailure.Where
+		}
+		line("Failed last at %s: %s%s.", w.LastFailure.At.Local().Format(time.TimeOnly), w.LastFailure.Reason, where)
 	}
 	shown := w.Stacks
 	if !stacks {
