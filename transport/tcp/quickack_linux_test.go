@@ -3,7 +3,6 @@ package tcp_test
 import (
 	"errors"
 	"io"
-	"net"
 	"os"
 	"slices"
 	"syscall"
@@ -13,30 +12,6 @@ import (
 	"github.com/gamelan-p2p/gamelan/transport"
 	"github.com/gamelan-p2p/gamelan/transport/tcp"
 )
-
-// pair returns an accepted connection of ours and the plain socket at its
-// other end.
-func pair(t *testing.T) (ours *tcp.Conn, other *net.TCPConn) {
-	t.Helper()
-	l := listen(t, "/ip4/127.0.0.1/tcp/0")
-	port, err := l.Multiaddr().ValueForProtocol(6)
-	if err != nil {
-		t.Fatal(err)
-	}
-	c, err := net.Dial("tcp", "127.0.0.1:"+port)
-	if err != nil {
-		t.Fatal(err)
-	}
-	accepted, err := l.Accept()
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		c.Close()
-		accepted.Close()
-	})
-	return accepted.(*tcp.Conn), c.(*net.TCPConn)
-}
 
 func option(t *testing.T, c *tcp.Conn, opt int) int {
 	t.Helper()

@@ -42,6 +42,30 @@ func listen(t *testing.T, a string) transport.Listener {
 	return l
 }
 
+// pair returns an accepted connection of ours and the plain socket at its
+// other end.
+func pair(t *testing.T) (ours *tcp.Conn, other *net.TCPConn) {
+	t.Helper()
+	l := listen(t, "/ip4/127.0.0.1/tcp/0")
+	port, err := l.Multiaddr().ValueForProtocol(6)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c, err := net.Dial("tcp", "127.0.0.1:"+port)
+	if err != nil {
+		t.Fatal(err)
+	}
+	accepted, err := l.Accept()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		c.Close()
+		accepted.Close()
+	})
+	return accepted.(*tcp.Conn), c.(*net.TCPConn)
+}
+
 func TestHandles(t *testing.T) {
 	tr := tcp.New(tcp.Options{})
 	for a, want := range map[string]bool{
