@@ -10,7 +10,7 @@ import (
 )
 
 type banCmd struct {
-	Peer   []string      `arg:"" peer:"" help:"A name, a node id or public key that gamelan peers lists, or KEY::ADDRESS as gamelan id prints it."`
+	Peer   []string      `arg:"" peer:"" help:"A name, a node id or public key that gamelan peers lists, or ${seed}."`
 	For    time.Duration `help:"How long." default:"2h"`
 	Reason string        `help:"Why; gamelan why and gamelan peers --json show it." default:"banned by the operator"`
 }

@@ -126,7 +126,7 @@ func newParser(a *app) (*cli, *kong.Kong, error) {
 		kong.Name("gamelan"), kong.Description(description), kong.Writers(a.Out, a.Err),
 		kong.Vars{
 			"data_dir": config.Settings[0].Default(), "config_files": configFilesText,
-			"strategies": api.StrategyNames, "text_type": strconv.Itoa(config.TextType),
+			"strategies": api.StrategyNames, "seed": api.SeedForm, "text_type": strconv.Itoa(config.TextType),
 			"dht_body": inspect.Number(api.MaxDHTBody), "dht_limit": dht.DefaultLimit.String(), "kad_client": api.KadClient, "ping_timeout": api.PingTimeout.String(),
 		},
 		kong.ConfigureHelp(kong.HelpOptions{Compact: true}),

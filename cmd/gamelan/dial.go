@@ -8,7 +8,12 @@ import (
 )
 
 type dialCmd struct {
-	Peer []string `arg:"" peer:"" help:"A name, a node id or public key that gamelan peers lists, or KEY::ADDRESS as gamelan id prints it."`
+	Peer []string `arg:"" peer:"" help:"A name, a node id or public key that gamelan peers lists, or ${seed}."`
+}
+
+// Help returns the text of gamelan dial --help below the flags.
+func (*dialCmd) Help() string {
+	return givenHelp + " The exit code is 1 if a peer could not be reached; \"gamelan why PEER\" then shows what the node has tried."
 }
 
 // Run makes the node connect to each peer.

@@ -1,12 +1,26 @@
 package main
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 
+	"github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/api"
 	"github.com/gamelan-p2p/gamelan/inspect"
 	"github.com/gamelan-p2p/gamelan/inspect/models"
 )
+
+// givenHelp is the part of a help about a peer that is given as KEY::ADDRESS.
+const givenHelp = "An address that is given with the key is dialled first; the node remembers it when the peer has proven its key there."
+
+// afterDial returns what to do about a peer that could not be reached. It is the hint of a
+// failed [dialCmd], too.
+func (a *app) afterDial(peer string) string {
+	if strings.Contains(peer, "::") { // the node may not know it now
+		return api.GivenHint
+	}
+	return fmt.Sprintf("see what the node has tried with \"%s\"", a.Command("why "+peer))
+}
 
 // tellConnected says of a peer given as KEY::ADDRESS that the peer is connected, if the
 // node does not know the address: the node does not dial a peer that is connected.

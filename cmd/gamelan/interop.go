@@ -20,7 +20,7 @@ import (
 )
 
 type interopCmd struct {
-	Target  string   `required:"" help:"Address of the node to check, as /ip4/127.0.0.1/tcp/18189, or KEY::ADDRESS as gamelan id prints it. Nothing else is dialled." placeholder:"ADDR"`
+	Target  string   `required:"" help:"Address of the node to check, as /ip4/127.0.0.1/tcp/18189, or ${seed}. Nothing else is dialled." placeholder:"ADDR"`
 	Key     string   `help:"Public key of that node, unless the target contains it." placeholder:"HEX"`
 	Network string   `help:"Network of that node." default:"localnet" placeholder:"NAME"`
 	Release string   `help:"Release of the Tari reference that the node follows where releases differ: 6.2, 1.7 or rc5." default:"6.2" placeholder:"R"`

@@ -95,7 +95,7 @@ func (c *kadPeersCmd) Run(a *app) error {
 }
 
 type kadConnectCmd struct {
-	Target string `arg:"" help:"KEY::ADDRESS of the node, as gamelan id --seed prints it."`
+	Target string `arg:"" help:"${seed}."`
 }
 
 func (c *kadConnectCmd) Run(a *app, k *kadCmd) error {

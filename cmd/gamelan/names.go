@@ -13,7 +13,7 @@ import (
 )
 
 type peersNameCmd struct {
-	Peer  string `arg:"" peer:"" help:"A public key, KEY::ADDRESS, which the node then remembers, or another form of a peer that the node knows."`
+	Peer  string `arg:"" peer:"" help:"A public key; another form of a peer that the node knows; or ${seed}: the node remembers that address."`
 	Force bool   `help:"Take the name from the peer that has it."`
 	Name  string `arg:"" help:"The name: 1 to 32 letters, digits, dots, dashes and underscores, the first a letter."`
 }

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"strings"
 
 	"github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/api"
 	"github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/client"
@@ -42,7 +43,12 @@ func (c *peersListCmd) Run(a *app) error {
 }
 
 type peersAddCmd struct {
-	Peer []string `arg:"" help:"KEY::ADDRESS as gamelan id prints it; several addresses are separated by ::." placeholder:"KEY::ADDRESS"`
+	Peer []string `arg:"" help:"${seed}; several addresses are separated by ::." placeholder:"KEY::ADDRESS"`
+}
+
+// Help returns the text of gamelan peers add --help below the flags.
+func (*peersAddCmd) Help() string {
+	return "The addresses are stored without being tried; \"gamelan ping KEY\" tries them. To connect at once, and store an address only when it has worked, use \"gamelan dial KEY::ADDRESS\"."
 }
 
 func (c *peersAddCmd) Run(a *app) error {
@@ -61,7 +67,14 @@ func (c *peersAddCmd) Run(a *app) error {
 			return err
 		}
 	}
+	a.Note("The addresses are stored as they are; \"%s\" tries them.", a.Command("ping "+firstKey(c.Peer)))
 	return nil
+}
+
+// firstKey returns the key of the first of peers given as KEY::ADDRESS.
+func firstKey(peers []string) string {
+	key, _, _ := strings.Cut(peers[0], "::")
+	return key
 }
 
 type peersForgetCmd struct {

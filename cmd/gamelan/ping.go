@@ -1,7 +1,6 @@
 package main
 
 import (
-	"strings"
 	"time"
 
 	"github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/api"
@@ -10,7 +9,7 @@ import (
 )
 
 type pingCmd struct {
-	Peer     string        `arg:"" peer:"" help:"A name, a node id or public key that gamelan peers lists, or KEY::ADDRESS as gamelan id prints it."`
+	Peer     string        `arg:"" peer:"" help:"A name, a node id or public key that gamelan peers lists, or ${seed}."`
 	Count    int           `short:"c" help:"How many rounds; 0 goes on until Ctrl-C." default:"5" placeholder:"N"`
 	Interval time.Duration `help:"How long to wait between two rounds." default:"1s" placeholder:"TIME"`
 	Timeout  time.Duration `help:"How long a round may take, the first with the set-up of the connection (default: ${ping_timeout} for the answer, and for the connection as long as a dial may take)." placeholder:"TIME"`
@@ -19,7 +18,7 @@ type pingCmd struct {
 // Help returns the text of gamelan ping --help below the flags.
 func (*pingCmd) Help() string {
 	return "The running node connects to the peer if it is not connected, and the peer's node answers, not a program there. " +
-		"At the end stand the way to the peer, how many rounds were answered, and the least, median and greatest round trip. The exit code is 1 if no round was answered."
+		"At the end stand the way to the peer, how many rounds were answered, and the least, median and greatest round trip. The exit code is 1 if no round was answered. " + givenHelp
 }
 
 // Run makes the node ping the peer again and again.
@@ -72,11 +71,7 @@ func (c *pingCmd) Run(a *app) error {
 		return err
 	}
 	if show.Answered() == 0 {
-		if strings.Contains(peer, "::") { // the node may not know it now
-			a.Note("Next: check KEY::ADDRESS with \"gamelan id\" on the other node.")
-		} else {
-			a.Note("Next: see what the node has tried with \"%s\".", a.Command("why "+peer))
-		}
+		a.Note("Next: %s.", a.afterDial(peer))
 		return errQuiet
 	}
 	return nil

@@ -25,7 +25,7 @@ func (*safStatusCmd) Run(a *app) error {
 }
 
 type safFetchCmd struct {
-	Peer []string `arg:"" peer:"" optional:"" help:"Peers to ask, at most 8: a name, node id or public key that gamelan peers lists, or KEY::ADDRESS. The node connects to them first. Default: the connected nodes closest to this one."`
+	Peer []string `arg:"" peer:"" optional:"" help:"Peers to ask, at most 8: a name, node id or public key that gamelan peers lists, or ${seed}. The node connects to them first. Default: the connected nodes closest to this one."`
 }
 
 // Help returns the text of gamelan saf fetch --help below the flags.

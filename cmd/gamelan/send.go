@@ -15,7 +15,7 @@ import (
 )
 
 type sendCmd struct {
-	Peer    *string       `arg:"" peer:"" optional:"" help:"A name; a public key, for which the node searches if it does not know it; the id of a known node; or KEY::ADDRESS as gamelan id prints it. With --to or --strategy this argument is a message like the others."`
+	Peer    *string       `arg:"" peer:"" optional:"" help:"A name; a public key, for which the node searches if it does not know it; the id of a known node; or ${seed}. With --to or --strategy this argument is a message like the others."`
 	Message []string      `arg:"" optional:"" help:"Messages to send; without any, each line of standard input is one."`
 	Whole   bool          `help:"Send all of standard input, of any bytes, as one message."`
 	File    string        `help:"Send the content of a file as one message, of at most 8 MiB, over the DHT ${dht_body} bytes." type:"path" placeholder:"PATH"`
@@ -24,7 +24,7 @@ type sendCmd struct {
 	Resend  bool          `help:"Send a message again when it is in doubt because a connection broke; it may arrive twice. Messages over the DHT are always sent again."`
 	Quiet   bool          `short:"q" help:"Do not write the outcome of each message."`
 
-	To       string `help:"Send over the DHT, to the holder of this public key. A name, a node id or KEY::ADDRESS is possible, too, as for PEER." placeholder:"KEY"`
+	To       string `help:"Send over the DHT, to the holder of this public key. A name, a node id or KEY::ADDRESS is possible, too, as for PEER; the node remembers that address." placeholder:"KEY"`
 	Strategy string `help:"Send over the DHT, to these peers: ${strategies}. Default: direct." placeholder:"STRATEGY"`
 	Encrypt  bool   `help:"Over the DHT: only the holder of the key can read the message, and learns its author."`
 	Clear    bool   `help:"Over the DHT: do not encrypt a message for the holder of a key, although other nodes chosen by the strategy can read it."`
@@ -35,7 +35,7 @@ type sendCmd struct {
 
 // Help returns the text of gamelan send --help below the flags.
 func (*sendCmd) Help() string {
-	return "Send a file with --file PATH and receive it with gamelan listen --raw --count 1 > PATH; send the output of a program with --whole. " +
+	return givenHelp + " Send a file with --file PATH and receive it with gamelan listen --raw --count 1 > PATH; send the output of a program with --whole. " +
 		"Confirmed means that the other node has read the message, not that a program there has handled it: see gamelan listen --help. " + dhtSendHelp
 }
 
@@ -99,6 +99,9 @@ func (c *sendCmd) runPlain(a *app) error {
 		if show.Refused() > 0 {
 			key, _, _ := strings.Cut(*c.Peer, "::")
 			a.Note("%s", overDHTHint(a, key))
+		}
+		if show.Unreached() {
+			a.Note("Next: %s.", a.afterDial(*c.Peer))
 		}
 		return errQuiet
 	}

@@ -3,6 +3,7 @@ package api
 import (
 	"cmp"
 	"encoding/hex"
+	"fmt"
 	"strings"
 
 	"github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/failure"
@@ -14,6 +15,7 @@ import (
 // Hints for a text that is no peer, and for an unknown peer.
 const (
 	PeerHint    = "give a name, a node id or a public key that gamelan peers lists, or KEY::ADDRESS as gamelan id prints it"
+	GivenHint   = `compare KEY::ADDRESS with what "gamelan id --seed" prints on the other node`
 	KnownHint   = "give a name, a node id or a public key that gamelan peers lists"
 	UnknownHint = `give a node id or a public key that gamelan peers lists, or add it with "gamelan peers add KEY::ADDRESS"`
 )
@@ -29,7 +31,26 @@ func CheckPeer(s string) error {
 	if keyErr == nil || idErr == nil || IsPrefix(s) {
 		return nil
 	}
-	return cmp.Or(checkKey(s), error(failure.Usage(PeerHint, "%q is no peer", s)))
+	return cmp.Or(checkKey(s), checkForm(s), error(failure.Usage(PeerHint, "%q is no peer", s)))
+}
+
+// checkForm refuses a text that is nearly KEY::ADDRESS: an address alone, or one that is not
+// separated from the key by two colons.
+func checkForm(s string) error {
+	const alone = "%q is an address without the key of the node"
+	if _, err := address.Parse(s); err == nil {
+		return failure.Usage(fmt.Sprintf("write KEY::%s, as gamelan id --seed prints it on the other node", s), alone, s)
+	}
+	if write, ok := strings.CutPrefix(address.Advice(s), "write it as "); ok && len(s) < 2*identity.KeyLen {
+		return failure.Usage(fmt.Sprintf("write KEY::%s, as gamelan id --seed prints it on the other node", write), alone, s)
+	}
+	if len(s) > 2*identity.KeyLen {
+		key, addr := s[:2*identity.KeyLen], strings.TrimLeft(s[2*identity.KeyLen:], ":@/ ")
+		if _, err := identity.ParsePublicKey(key); err == nil && addr != "" {
+			return failure.Usage("write two colons between them: KEY::ADDRESS, as gamelan id --seed prints it", "%q is no peer: it begins with a key, and then comes no \"::\"", s)
+		}
+	}
+	return nil
 }
 
 // checkKey refuses the digits of a public key that nobody can have.
@@ -42,22 +63,50 @@ func checkKey(s string) error {
 	return nil
 }
 
+const seedHint = "give KEY::ADDRESS as gamelan id --seed prints it on the other node"
+
 // CheckSeed refuses a text that is not KEY::ADDRESS.
 func CheckSeed(s string) error {
 	_, err := peerstore.ParseSeed(s)
 	if err == nil {
 		return nil
 	}
-	key, addr, _ := strings.Cut(s, "::")
+	key, addr, with := strings.Cut(s, "::")
+	if !with {
+		if _, err := identity.ParsePublicKey(s); err == nil {
+			return checkAddresses(s, "")
+		}
+		if err := cmp.Or(checkKey(s), checkForm(s)); err != nil {
+			return err
+		}
+	}
 	if _, bad := identity.ParsePublicKey(key); bad == nil {
-		if advice := address.Advice(addr); advice != "" {
-			return failure.Usage(advice, "%q is no address", addr)
+		if err := checkAddresses(s, addr); err != nil {
+			return err
 		}
 	}
 	if err := checkKey(key); err != nil {
 		return err
 	}
-	return failure.Usage("give KEY::ADDRESS as gamelan id prints it", "%q is no peer with an address: %s", s, withoutRemedy(err))
+	if _, bad := identity.ParsePublicKey(key); bad != nil {
+		return failure.Usage(seedHint, "%q is no public key, which is 64 hexadecimal digits", key)
+	}
+	return failure.Usage(seedHint, "%q is no peer with an address: %s", s, withoutRemedy(err))
+}
+
+// checkAddresses refuses the addresses of s if one of them cannot be read.
+func checkAddresses(s, addrs string) error {
+	if addrs == "" {
+		return failure.Usage(seedHint, "%q has no address", s)
+	}
+	for a := range strings.SplitSeq(addrs, "::") {
+		if _, err := address.Parse(a); err == nil {
+			continue
+		}
+		advice := cmp.Or(address.Advice(a), "write it as /ip4/203.0.113.7/tcp/18189 or /dns4/name/tcp/18189")
+		return failure.Usage(advice, "%q is no address", a)
+	}
+	return nil
 }
 
 // withoutRemedy returns the text of err without its remedy.
@@ -65,6 +114,9 @@ func withoutRemedy(err error) string {
 	text, _, _ := strings.Cut(failure.Text(err), "; ")
 	return text
 }
+
+// SeedForm says in a help what KEY::ADDRESS is.
+const SeedForm = "KEY::ADDRESS as gamelan id --seed prints it on the other node, such as KEY::/ip4/192.0.2.7/tcp/18189 with the 64 digits of its public key for KEY"
 
 // MinPrefix is how many digits of a node id or a public key are enough to look for it.
 const MinPrefix = 4

@@ -2,7 +2,6 @@ package daemon
 
 import (
 	"context"
-	"errors"
 	"net/url"
 	"strings"
 
@@ -24,7 +23,7 @@ func dialPeer(n *gamelan.Node) inspect.PeerAction {
 		_, had := n.Connection(id)
 		conn, err := n.Dial(ctx, id)
 		if err != nil {
-			return nil, errors.New(failure.Text(err))
+			return nil, dialFailed(peer, err)
 		}
 		v := api.Peer{NodeID: id.String()}
 		if !had && strings.Contains(peer, "::") {
@@ -32,6 +31,15 @@ func dialPeer(n *gamelan.Node) inspect.PeerAction {
 		}
 		return v, nil
 	}}
+}
+
+// dialFailed returns the API's error of a dial. peer is the text that a person has written.
+func dialFailed(peer string, err error) error {
+	hint := "see what the node has tried with gamelan why " + peer
+	if strings.Contains(peer, "::") {
+		hint = api.GivenHint
+	}
+	return &inspect.Error{Code: inspect.CodeFailed, Message: failure.Text(err), Hint: hint}
 }
 
 // offered returns the id of a peer that is to be dialled, and offers the addresses that

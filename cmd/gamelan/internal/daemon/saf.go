@@ -39,7 +39,7 @@ func fetchStored(ctx context.Context, n *gamelan.Node, named string) (any, error
 				return nil, err
 			}
 			if _, err := n.Dial(ctx, id); err != nil {
-				return nil, &inspect.Error{Code: inspect.CodeFailed, Message: failure.Text(err), Hint: "see gamelan why " + id.String()}
+				return nil, dialFailed(text, err)
 			}
 			peers = append(peers, id)
 		}

@@ -10,8 +10,9 @@ import (
 )
 
 const (
-	bobID  = "00112233445566778899aabbcc"
-	bobKey = "e2f2ae0a6abc4e71a884a961c500515f58e30b6aa582dd8db6a65945e08d2d76"
+	bobID    = "00112233445566778899aabbcc"
+	otherKey = "3833c95738f3562b346ea16bd20ccf90dca424718543f67ae0bc529755a4902d"
+	bobKey   = "e2f2ae0a6abc4e71a884a961c500515f58e30b6aa582dd8db6a65945e08d2d76"
 )
 
 func withBob(out *bytes.Buffer) *Output {
@@ -94,7 +95,7 @@ func TestJoinNames(t *testing.T) {
 	if err := Joined(withBob(&b), &models.Report{Copies: copies}); err != nil {
 		t.Fatal(err)
 	}
-	if want := "bob (0011223344556677) failed: dial failed: dial peer bob (" + bobID + "): refused\n"; !strings.HasSuffix(b.String(), want) {
+	if want := "bob (0011223344556677) failed: no connection to bob (" + bobID + "): refused\n"; !strings.HasSuffix(b.String(), want) {
 		t.Errorf("got\n%s\nwant %q", b.String(), want)
 	}
 }

@@ -32,7 +32,7 @@ func Done(o *Output, done string, peer api.Peer) error {
 	}
 	_, err := fmt.Fprintf(o.Out, "%s %s\n", done, o.whoLong(peer.NodeID))
 	if peer.GivenError != "" {
-		o.Note("Connected at %s, not at the given address: %s", peer.Address, peer.GivenError)
+		o.Note("Connected at %s, not at the given address: %s", peer.Address, inFlags(peer.GivenError))
 	}
 	return err
 }

@@ -13,13 +13,17 @@ import (
 )
 
 // Tally counts outcomes.
-type Tally struct{ confirmed, inDoubt, failed, refused uint64 }
+type Tally struct{ confirmed, inDoubt, failed, refused, unreached uint64 }
 
 // AllConfirmed reports whether every outcome is confirmed.
 func (t *Tally) AllConfirmed() bool { return t.confirmed == t.total() }
 
 // Confirmed returns the number of confirmed messages.
 func (t *Tally) Confirmed() uint64 { return t.confirmed }
+
+// Unreached reports whether a message has failed because there was no connection to the
+// peer.
+func (t *Tally) Unreached() bool { return t.unreached > 0 }
 
 // Refused returns the number of messages that the peer does not accept. It leaves out those
 // of a peer that refuses the connection.
@@ -33,7 +37,10 @@ func (t *Tally) add(o models.Outcome) {
 		t.inDoubt++
 	default:
 		t.failed++
-		if o.Reason == protocol.Refused.String() && !strings.HasPrefix(o.Detail, "dial peer ") {
+		switch refused := o.Reason == protocol.Refused.String(); {
+		case o.Reason == protocol.DialFailed.String(), refused && strings.HasPrefix(o.Detail, "dial peer "):
+			t.unreached++
+		case refused:
 			t.refused++
 		}
 	}
@@ -157,7 +164,7 @@ func (o *Output) outcomeText(v models.Outcome) string {
 		text += ": " + v.Reason
 	}
 	if v.Detail != "" {
-		text += ": " + o.Named(inFlags(v.Detail))
+		text += ": " + v.Detail
 	}
-	return inspect.Escape(text)
+	return inspect.Escape(o.Named(inFlags(text)))
 }

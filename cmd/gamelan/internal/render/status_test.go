@@ -47,10 +47,18 @@ func TestStatusInPlainWords(t *testing.T) {
 
 func TestWordsOfTheCommand(t *testing.T) {
 	for in, want := range map[string]string{
-		"it runs without the DHT; start it without NoDHT (gamelan node: without --no-dht)":                        "it runs without the DHT; start it without --no-dht",
-		"start that node without PlainOnProfile, or this one with NoDHT and PlainOnProfile":                       "start that node without --plain-on-profile, or this one with --no-dht and --plain-on-profile",
-		"give that node a handler (WithHandler), and the same PlainID as this one":                                "give that node a handler, and the same --node-plain-protocol as this one",
-		"dial peer 0011: dial /ip4/127.0.0.1/tcp/1: connection refused":                                           "dial peer 0011: /ip4/127.0.0.1/tcp/1: connection refused",
+		"it runs without the DHT; start it without NoDHT (gamelan node: without --no-dht)":                                                                                        "it runs without the DHT; start it without --no-dht",
+		"start that node without PlainOnProfile, or this one with NoDHT and PlainOnProfile":                                                                                       "start that node without --plain-on-profile, or this one with --no-dht and --plain-on-profile",
+		"give that node a handler (WithHandler), and the same PlainID as this one":                                                                                                "give that node a handler, and the same --node-plain-protocol as this one",
+		"dial peer 0011: dial /ip4/127.0.0.1/tcp/1: connection refused":                                                                                                           "no connection to 0011: /ip4/127.0.0.1/tcp/1: connection refused",
+		"dial failed: dial peer 0011: at /ip4/127.0.0.1/tcp/1: set-up with aabb failed at key: peer has another key: " + otherKey + ", want " + bobKey + "; check the peer's key": "no connection to 0011: /ip4/127.0.0.1/tcp/1: another node answers there, with the key " + otherKey + "; check the peer's key",
+		"set-up with aabb failed at key: peer has another key: " + otherKey + ", want " + bobKey:                                                                                  "another node answers there, with the key " + otherKey,
+		"no connection: dial peer 0011: at /ip6/::1/tcp/1: set-up failed at wire byte: peer hung up":                                                                              "no connection to 0011: /ip6/::1/tcp/1: set-up failed: peer hung up",
+		"dial peer 0011: at /ip4/127.0.0.1/tcp/1: set-up failed at noise: noise: read handshake message 2: carries a payload: 18516 bytes, want 96; this looks like another protocol: the program that listens there may be no Gamelan or Tari node": "no connection to 0011: /ip4/127.0.0.1/tcp/1: it speaks another protocol: the program that listens there may be no Gamelan or Tari node",
+		"dial peer 0011: dial /dns4/a.invalid/tcp/1: name not resolved: dial tcp4: lookup a.invalid on 10.0.0.1:53: no such host; check the name":                                                                                                    "no connection to 0011: /dns4/a.invalid/tcp/1: name not resolved: no such host; check the name",
+		"dial peer 0011: all 2 given addresses failed, the last one: dial /ip4/127.0.0.1/tcp/1: connection refused; check it; 1 known address failed as well: dial /ip6/::1/tcp/2: i/o timeout":                                                      "no connection to 0011: all 2 given addresses failed, the last one: /ip4/127.0.0.1/tcp/1: connection refused; check it; 1 known address failed as well: /ip6/::1/tcp/2: i/o timeout",
+		"dial peer 0011: dial /a: refused; check that the peer is running and listens on this address; 1 known address failed as well: dial /b: refused; check that the peer is running and listens on this address":                                 "no connection to 0011: /a: refused; 1 known address failed as well: /b: refused; check that the peer is running and listens on this address",
+		"dial peer 0011: no address of the peer is known":                                                         "no connection to 0011: no address of the peer is known",
 		"the peer is unknown or banned; add it with an address, or set Discover of the strategy to search for it": "the peer is unknown or banned; add it with an address, or search for it with gamelan discover KEY",
 	} {
 		if got := Plain(in); got != want {

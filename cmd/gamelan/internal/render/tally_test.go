@@ -14,8 +14,16 @@ func TestTallyRefused(t *testing.T) {
 	refused := models.Outcome{Outcome: models.OutcomeFailed, Reason: protocol.Refused.String(), Detail: "the peer does not take it: it does not know t/msg/1"}
 	banned := refused
 	banned.Detail = "dial peer 0011: at /memory/1: set-up with 0011 failed at identity: peer hung up"
+	tally.add(models.Outcome{Outcome: models.OutcomeConfirmed})
+	if tally.add(refused); tally.Unreached() {
+		t.Error("got a peer without a connection, want none")
+	}
+	tally = Tally{}
 	for _, o := range []models.Outcome{refused, banned} {
 		tally.add(o)
+	}
+	if !tally.Unreached() {
+		t.Error("got no peer without a connection, want one")
 	}
 	if tally.Refused() != 1 || tally.total() != 2 {
 		t.Errorf("got %d of %d refused, want 1 of 2", tally.Refused(), tally.total())

@@ -145,7 +145,7 @@ func printDials(o *Output, dials []api.Dial) error {
 	for _, d := range dials[max(0, len(dials)-whyDials):] {
 		end := "connected"
 		if d.Error != "" {
-			end = d.Stage + ": " + strings.TrimPrefix(d.Error, "dial "+d.Addr+": ") // the row has the address
+			end, _, _ = strings.Cut(strings.TrimPrefix(inFlags(d.Error), d.Addr+": "), "; ") // the row has the address, and the last line the advice
 		}
 		rows = append(rows, []string{d.At.Local().Format(time.TimeOnly), d.Addr, d.By, fmt.Sprintf("%.1fms", d.TookMS), end})
 	}

@@ -21,15 +21,36 @@ var words = strings.NewReplacer(
 	"PlainID", "--node-plain-protocol",
 )
 
-// inFlags replaces the names of the library's fields by those of flags, and says "dial" of a
-// peer and its address once.
+// inFlags replaces the names of the library's fields by those of flags, and says in plain
+// words why a peer could not be reached.
 func inFlags(text string) string {
-	return dialTwice.ReplaceAllString(words.Replace(text), "dial peer $1: $2")
+	text = words.Replace(text)
+	for _, p := range dialWords {
+		text = p.from.ReplaceAllString(text, p.to)
+	}
+	if n := strings.Count(text, notListening); n > 1 { // of several addresses
+		text = strings.Replace(text, notListening, "", n-1)
+	}
+	return text
 }
+
+// notListening is the advice on an address at which no program listens.
+const notListening = "; check that the peer is running and listens on this address"
 
 // Plain returns the text of an error in the words of the command's user, without names of
 // the library's Go API.
 func Plain(text string) string { return inFlags(text) }
 
-// dialTwice matches the error of a dial of a peer with that of its address.
-var dialTwice = regexp.MustCompile(`dial peer (\S+): dial (/)`)
+// dialWords are the errors of dials and what the user reads in their place, in order.
+var dialWords = []struct {
+	from *regexp.Regexp
+	to   string
+}{
+	{regexp.MustCompile(`(?:dial failed: |no connection: )?dial peer ([^\s:]+): `), "no connection to $1: "},
+	{regexp.MustCompile(`\bdial (/[^\s:]\S*): `), "$1: "},
+	{regexp.MustCompile(`\bat (/\S+): set-up`), "$1: set-up"},
+	{regexp.MustCompile(`set-up(?: with [0-9a-f]+)? failed at [a-z ]+: `), "set-up failed: "},
+	{regexp.MustCompile(`set-up failed: peer has another key: ([0-9a-f]{64}), want [0-9a-f]{64}`), "another node answers there, with the key $1"},
+	{regexp.MustCompile(`set-up failed: [^;]*; this looks like another protocol: (the program that listens there may be no Gamelan or Tari node)`), "it speaks another protocol: $1"},
+	{regexp.MustCompile(`name not resolved: [^;]*: no such host`), "name not resolved: no such host"},
+}
