@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -206,6 +207,17 @@ func TestSendToARetiredSession(t *testing.T) {
 			t.Errorf("given up: got an outcome after %v, want it at once", took)
 		}
 
+		// With a connection, over which the next session could send it.
+		retire()
+		if _, err := a.Dial(t.Context(), b.ID()); err != nil {
+			t.Fatal(err)
+		}
+		ctx, cancel = context.WithTimeout(t.Context(), grace)
+		defer cancel()
+		out, err = a.Send(ctx, b.ID(), []byte("hello"))
+		wantOutcome(t, "given up while connected", out, err, protocol.Failed, protocol.Expired)
+		time.Sleep(time.Minute)
+
 		// The session crashes before it is stopped.
 		retire()
 		net.SetLink(slowLink)
@@ -215,6 +227,9 @@ func TestSendToARetiredSession(t *testing.T) {
 		synctest.Wait()
 		out, err = a.Send(t.Context(), b.ID(), []byte("hello again"))
 		wantOutcome(t, "after a crash", out, err, protocol.Confirmed, protocol.ReasonNone)
+		if got, want := heard.Bodies(), []string{"hello", "hello again"}; !slices.Equal(got, want) {
+			t.Errorf("got %q, want %q: not what was given up", got, want)
+		}
 	})
 }
 

@@ -141,9 +141,8 @@ type messengers struct {
 // held has the messages for a peer whose session is stopping. They wait until the
 // session's name is free.
 type held struct {
-	returned  []any // sent back by the session, which received them directly; older than waiting
-	waiting   []any
-	withdrawn []withdraw // withdrawals of these messages, to be passed on after them
+	returned []any // sent back by the session, which received them directly; older than waiting
+	waiting  []any
 }
 
 func newMessengers(m *Messaging) actor.Actor {
@@ -297,19 +296,14 @@ func (a *messengers) pass(c actor.Context, peer identity.NodeID, m any) {
 	c.Send(session.PID, m)
 }
 
-// withdraw passes a withdrawal to the session of the peer. While that session is
-// stopping, the withdrawal waits.
+// withdraw passes a withdrawal to the session of the peer. If there is none, or it is
+// stopping, the message is in the peer's queue, and no session takes it now: it ends at once.
 func (a *messengers) withdraw(c actor.Context, m withdraw) {
-	if h, ok := a.leaving[m.Peer]; ok {
-		h.withdrawn = append(h.withdrawn, m)
-		return
-	}
-	if account, ok := a.protocol.accounts.waiting(m.Peer); ok { // its sender has still to ask for a session
-		a.attend(c, attend{m.Peer, account})
-	}
 	if session, ok := a.protocol.Sessions.Get(m.Peer); ok {
 		c.Send(session.PID, m)
+		return
 	}
+	a.protocol.accounts.withdraw(m.Peer, m.ID)
 }
 
 func (a *messengers) spawn(c actor.Context, peer identity.NodeID) Messenger {
@@ -348,9 +342,6 @@ func (a *messengers) terminated(c actor.Context, who *actor.PID) {
 	}
 	if account, ok := a.protocol.accounts.waiting(peer); ok { // the session did not take them
 		a.attend(c, attend{peer, account})
-	}
-	for _, m := range h.withdrawn {
-		a.withdraw(c, m)
 	}
 }
 

@@ -278,7 +278,9 @@ func (q *sendQueue) unreported() []*Enqueue {
 }
 
 // withdraw looks for a message by its serial. A message that the writer has not taken is
-// removed. It returns nil if there is no such message.
+// removed. It returns nil if there is no such message. If a removal leaves a queue without a
+// session empty, the next push tells the protocol's actor again, which starts no session for
+// an empty queue.
 func (q *sendQueue) withdraw(serial uint64) (m *Enqueue, taken bool) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -289,7 +291,11 @@ func (q *sendQueue) withdraw(serial uint64) (m *Enqueue, taken bool) {
 		if i < q.taken {
 			return m, true
 		}
-		return q.remove(q.head + i), false
+		m = q.remove(q.head + i)
+		if q.session == nil && len(q.list) == q.head {
+			q.told = false
+		}
+		return m, false
 	}
 	return nil, false
 }

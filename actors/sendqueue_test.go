@@ -152,6 +152,26 @@ func sendQueueRound(t *testing.T, random *rand.Rand) {
 	}
 }
 
+// TestSendQueueWithdrawsTheOnlyOne takes the only message out of a queue without a session.
+// Whoever adds the next one has to ask for a session: the first sender's request may have
+// found an empty queue.
+func TestSendQueueWithdrawsTheOnlyOne(t *testing.T) {
+	var q sendQueue
+	for id := range uint64(2) {
+		if how, _ := q.push(&Enqueue{id: id + 1, unique: true}); how != pushedAlone {
+			t.Errorf("message %d: got %d, want to ask for a session", id+1, how)
+		}
+		if m, taken := q.withdraw(id + 1); m == nil || taken {
+			t.Errorf("got %v, %v, want message %d out of the queue", m, taken, id+1)
+		}
+	}
+	q.attach(actor.NewPID("here", "session"))
+	q.push(&Enqueue{id: 3, unique: true})
+	if m, _ := q.withdraw(3); m == nil || !q.told {
+		t.Errorf("got %v, told %v, want message 3, and a session that looks for it", m, q.told)
+	}
+}
+
 // TestSendQueueWithdraws takes messages out of the queue, tells those that the writer has,
 // and refuses after the end.
 func TestSendQueueWithdraws(t *testing.T) {
