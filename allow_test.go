@@ -164,7 +164,8 @@ func TestAllowedAtOnce(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		a := net.Start(gamelan.Config{Allow: []string{b.ID().String()}, Floor: 1, Seeds: []string{b.Seed()}})
+		a := net.Start(gamelan.Config{Allow: []string{b.ID().String()}, Floor: 1})
+		synctest.Wait() // the store's own writer rests
 		seed.BannedUntil, seed.BanReason = time.Now().Add(time.Hour), "by hand"
 		nodetest.Trunk(a).PeerStore().Add(time.Now(), seed) // behind its back, as a store that is opened has it
 		if _, err := a.Dial(t.Context(), b.ID()); err != nil {

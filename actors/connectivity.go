@@ -161,7 +161,7 @@ func (a *connectivity) Receive(c actor.Context) {
 	case RequestBan:
 		a.requestBan(c, m)
 	case GetStatus:
-		c.Respond(a.current(c))
+		c.Respond(a.present(c))
 	case PeerViolated:
 		a.violated(c, m)
 	case PeerPanicked:
@@ -461,6 +461,17 @@ func (a *connectivity) evaluate(c actor.Context) {
 	if a.status, changed = a.status.Next(nodes, clients, a.env.MinConnected); changed {
 		supervisor.Publish(c, StatusChanged{a.current(c)})
 	}
+}
+
+// present returns the status of the connections that the directory has, also before their
+// events have come here. It leaves the change to the events.
+func (a *connectivity) present(c actor.Context) Status {
+	kept := a.status
+	nodes, clients := a.count()
+	a.status, _ = kept.Next(nodes, clients, a.env.MinConnected)
+	s := a.current(c)
+	a.status = kept
+	return s
 }
 
 func (a *connectivity) count() (nodes, clients int) {

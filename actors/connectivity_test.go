@@ -37,6 +37,46 @@ func TestLossThatOvertakesItsDial(t *testing.T) {
 	})
 }
 
+// TestStatusBeforeTheEvent asks for the status between the entry of a connection in the
+// directory and its event: the state agrees with the count, and the change is still
+// published with the event.
+func TestStatusBeforeTheEvent(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var changes []actors.Status
+		s := play(t, map[string]func(*actors.Env) actor.Actor{
+			"connectivity": actors.NewConnectivity,
+			"extensions": func(*actors.Env) actor.Actor {
+				return actor.ReceiveFunc(func(c actor.Context) {
+					switch m := c.Message().(type) {
+					case *actor.Started:
+						supervisor.Subscribe[actors.StatusChanged](c)
+					case actors.StatusChanged:
+						changes = append(changes, m.Status)
+					case supervisor.Drain:
+						c.Respond(supervisor.Drained{From: c.Self()})
+					}
+				})
+			},
+		})
+		peer := identity.NodeID{1}
+		ref := &actors.ConnRef{ID: 1, Peer: peer, Features: identity.FeatureNode}
+		synctest.Wait()
+		changes = nil // offline, from the start
+		s.Connections.Set(peer, ref)
+		r, err := supervisor.Ask[actors.Status](t.Context(), s.System, s.Connectivity, actors.GetStatus{})
+		if err != nil || r.State != "online" || r.Nodes != 1 || strings.Contains(r.Cause, "nobody") {
+			t.Errorf("got %+v and %v, want online with one node", r, err)
+		}
+		if len(changes) > 0 {
+			t.Errorf("got %+v published before the event", changes)
+		}
+		s.tell(s.Conns, publish{actors.PeerConnected{Peer: peer, Conn: ref}})
+		if len(changes) != 1 || changes[0].State != "online" {
+			t.Errorf("got %+v published, want online once", changes)
+		}
+	})
+}
+
 // TestDialsOfAWantedPeer are repeated less and less often, until nobody wants
 // it.
 func TestDialsOfAWantedPeer(t *testing.T) {
