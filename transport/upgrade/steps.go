@@ -114,12 +114,12 @@ func (u *upgrader) noise() (err error) {
 	}
 	at, ok := errors.AsType[*noise.HandshakeError](err)
 	if ok && u.direction == protocol.Outbound && at.Message <= 2 && transport.IsHangUp(err) {
-		r := &refusal{network: u.cfg.Profile.Network, wire: u.cfg.Profile.WireByte, err: err}
+		ended := &refusal{network: u.cfg.Profile.Network, wire: u.cfg.Profile.WireByte, err: err}
 		// A peer that refuses closes at once; one that received nothing waits first.
 		if waited := u.cfg.Now().Sub(begin); waited >= cfg.MessageTimeout/2 {
-			r.waited = waited.Round(time.Second)
+			ended.waited = waited.Round(time.Second)
 		}
-		return r
+		return ended
 	}
 	if transport.IsTimeout(err) {
 		return silent(cfg.MessageTimeout, err)
