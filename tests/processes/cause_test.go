@@ -231,8 +231,8 @@ func TestStatusTellsTheCause(t *testing.T) {
 	says(t, n.a, "connected to nobody", "ended by network", "reset")
 	n.why("is not connected", "Its last connection ended ", ": ended by network", "reset")
 	n.dial()
-	says(t, n.a, "the last dial failed", "busy or refuses us")
-	n.why("busy or refuses us")
+	says(t, n.a, "the last dial failed", "busy or refuses this node")
+	n.why("busy or refuses this node")
 
 	n.connect()
 	n.f.mute.Store(true)
@@ -275,7 +275,7 @@ func TestStatusTellsOfDelays(t *testing.T) {
 	n.why("no pong by network: no answer to a ping within 5s")
 	n.dial()
 	says(t, n.a, "the last dial failed", "at noise", "peer is silent: nothing within 6s")
-	n.why("noise: ", "peer is silent: nothing within 6s")
+	n.why("at noise: ", "peer is silent: nothing within 6s")
 
 	n.f.late(0)
 	n.f.reset()
@@ -305,7 +305,7 @@ func TestStatusTellsOfAStandingLane(t *testing.T) {
 			n.why("no pong by network: no answer to a ping within 5s")
 			n.dial()
 			says(t, n.a, "the last dial failed", "at noise", test.cause)
-			n.why("noise: ", test.cause)
+			n.why("at noise: ", test.cause)
 		})
 	}
 }

@@ -146,6 +146,9 @@ func printDials(o *Output, dials []api.Dial) error {
 		end := "connected"
 		if d.Error != "" {
 			end, _, _ = strings.Cut(strings.TrimPrefix(inFlags(d.Error), d.Addr+": "), "; ") // the row has the address, and the last line the advice
+			if cause, ok := strings.CutPrefix(end, "set-up failed: "); ok {
+				end = "set-up failed at " + d.Stage + ": " + cause
+			}
 		}
 		rows = append(rows, []string{d.At.Local().Format(time.TimeOnly), d.Addr, d.By, fmt.Sprintf("%.1fms", d.TookMS), end})
 	}
