@@ -216,10 +216,10 @@ func (q *sendQueue) wrote(wake waker, batch []messaging.Entry[*Enqueue]) (tell, 
 	}
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	if q.wake != wake && (q.wake != nil || q.taken == 0) {
+	if q.written+len(batch) > q.taken || q.list[q.head+q.written] != batch[0].Tag {
 		return false, false
 	}
-	q.written = min(q.written+len(batch), q.taken)
+	q.written += len(batch)
 	tell = urgent || len(batch) > 1 || !q.waiting || q.wake != wake
 	q.waiting = true
 	q.takeBack(batch)

@@ -271,3 +271,35 @@ func TestSendQueueOfTheNextSession(t *testing.T) {
 		}
 	}
 }
+
+// TestSendQueueLateReportAfterReclaim: the writer of a session that crashed reports late,
+// while the next session has just taken its substream back from its own writer, which is
+// still writing. The late report must not count for the message that is being written: the
+// session would ask for its proof, and confirm it, before it is written.
+func TestSendQueueLateReportAfterReclaim(t *testing.T) {
+	var q sendQueue
+	late, wake := make(signal, 1), make(signal, 1)
+	first, second := actor.NewPID("here", "first"), actor.NewPID("here", "second")
+	q.attach(first)
+	q.lend(late)
+	q.push(&Enqueue{id: 1})
+	old := q.take(late)
+	q.detach(first) // the first session has crashed: message 1 is in doubt
+	q.attach(second)
+	q.lend(wake)
+	q.push(&Enqueue{id: 2})
+	b := q.take(wake) // being written
+	q.reclaim()       // finish, drain, or the end of the substream
+	if tell, _ := q.wrote(late, old); tell {
+		t.Error("got a report of the old writer's message")
+	}
+	if got := q.collect(nil); len(got) != 0 {
+		t.Errorf("got message %d as written, which is still being written", got[0].Tag.id)
+	}
+	if tell, _ := q.wrote(wake, b); !tell {
+		t.Error("got the end of the write of message 2 that nobody is told of")
+	}
+	if got := q.collect(nil); len(got) != 1 || got[0].Tag.id != 2 {
+		t.Errorf("got %v written, want message 2", got)
+	}
+}

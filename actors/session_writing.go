@@ -123,8 +123,9 @@ func (s *session) collect(c actor.Context, urgent bool) {
 		return
 	}
 	s.collected = nil
-	s.writer.used, s.urgent = true, urgent
-	s.uses()
+	s.writer.used = true
+	s.writes(b)
+	s.urgent = s.urgent || urgent
 	s.know(c, b, len(b), nil, false)
 	if cap(b) <= messaging.BatchFrames {
 		clear(b)
