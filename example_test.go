@@ -79,6 +79,21 @@ func ExampleWithInbox() {
 	// three
 }
 
+// The tree of a node's actors, as a program sees it. "gamelan tree" prints the same.
+func ExampleInspection_Look() {
+	ctx := context.Background()
+	node := must(gamelan.Start(ctx, gamelan.Config{},
+		gamelan.WithActor("account", func(*gamelan.Node) actor.Actor { return new(account) })))
+	defer node.Close(ctx)
+	for a := range node.Inspection().Look(ctx).All() {
+		if a.Kind == "actor" {
+			fmt.Println(a.Name, a.State, a.Restarts)
+		}
+	}
+	// Output:
+	// account running 0
+}
+
 // account is an actor: it has one message in hand at a time, so it needs no lock.
 type account struct{ balance int }
 

@@ -35,6 +35,17 @@ func (n *Node) Inspection() *Inspection { return &Inspection{n.options(), n} }
 // actors with [Node.Spawn].
 func (i *Inspection) Tree() *supervisor.Root { return i.n.tree() }
 
+// Look returns the node's tree of actors at this moment, each actor with its line, which the
+// actor itself writes. An actor that does not answer before ctx ends, or within a second, has
+// no line. A node that has stopped has no actors.
+func (i *Inspection) Look(ctx context.Context) inspect.Tree {
+	tree, err := inspect.Look(ctx, i.Source, i.Tree().PID().Id, -1)
+	if err != nil {
+		return inspect.Tree{At: time.Now()} // ErrNoActor: the node has stopped
+	}
+	return tree
+}
+
 // Node returns the section "node": the node's identity and state.
 func (i *Inspection) Node(ctx context.Context) models.Node { return nodeSection(ctx, i.n) }
 

@@ -127,7 +127,7 @@ func TestREADMEFirst(t *testing.T) {
 	var now strings.Builder
 	gamelantest.Eventually(t, time.Minute, "the tree of README.md", func() bool { // actors of the set-up may still end
 		now.Reset()
-		tree := must(inspect.Look(t.Context(), bob.Inspection().Source, bob.Inspection().Tree().PID().Id, -1))
+		tree := bob.Inspection().Look(t.Context())
 		if err := inspect.Text(&now, tree, inspect.TextOptions{}); err != nil {
 			t.Fatal(err)
 		}

@@ -22,6 +22,9 @@ import (
 // in doubt it must not be changed afterwards either, because the node may still be writing
 // it. If the peer refuses plain messages of this node, the outcome has
 // [ErrNotTaken], which says what to change.
+//
+// A message fails only after two dials in a row have failed. So both nodes may show two
+// attempts for one Send. The outcome has the error of the second.
 func (n *Node) Send(ctx context.Context, peer identity.NodeID, body []byte, opts ...SendOption) (Outcome, error) {
 	pending, err := n.Submit(ctx, peer, body, opts...)
 	if err != nil {
@@ -33,6 +36,13 @@ func (n *Node) Send(ctx context.Context, peer identity.NodeID, body []byte, opts
 // Submit sends body as Send does, but returns as soon as the message is accepted. It waits
 // only for credit. Messages of one caller to one peer keep their order. Body must not be
 // changed before the outcome is final, nor afterwards if the outcome is in doubt.
+//
+//	pending, err := node.Submit(ctx, peer, body)
+//	if err != nil {
+//		return err // not accepted
+//	}
+//	// … others may be sent meanwhile …
+//	return pending.Wait(ctx).AsError() // nil: confirmed
 func (n *Node) Submit(ctx context.Context, peer identity.NodeID, body []byte, opts ...SendOption) (*Pending[Outcome], error) {
 	if n.stopping() {
 		return nil, ErrClosed

@@ -328,3 +328,43 @@ func TestSendToPeersThatRefuse(t *testing.T) {
 		}
 	})
 }
+
+// TestInDoubtSaysWhyTheConnectionEnded loses the way to a peer: the outcome names the ping
+// without an answer, or the request that closed the connection.
+func TestInDoubtSaysWhyTheConnectionEnded(t *testing.T) {
+	gamelantest.Bubble(t, func(t *testing.T) {
+		net := gamelantest.NewNetwork(t)
+		a, b := net.Start(gamelan.Config{}), net.Start(gamelan.Config{}, gamelan.WithHandler(gamelantest.NewCollector().New))
+		for name, c := range map[string]struct {
+			end  func()
+			want string
+		}{
+			"no answer to a ping": {func() {}, "in doubt: connection lost: no pong by network: no answer to a ping within "},
+			"banned here": {func() {
+				if err := a.Peers().Ban(t.Context(), b.ID(), time.Hour, "a test"); err != nil {
+					t.Fatal(err)
+				}
+			}, "in doubt: connection lost: banned by us"},
+		} {
+			net.Connect(a, b)
+			if out, err := a.Send(t.Context(), b.ID(), []byte("first")); err != nil || out.Kind != gamelan.Confirmed {
+				t.Fatalf("%s: got %v, %v, want the substream open", name, out, err)
+			}
+			net.Partition(a, b)
+			p, err := a.Submit(t.Context(), b.ID(), []byte("hello"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			synctest.Wait()
+			c.end()
+			if out := p.Wait(t.Context()); !strings.HasPrefix(out.String(), c.want) || strings.Contains(out.String(), "use of closed") {
+				t.Errorf("%s: got %q, want %q", name, out, c.want)
+			}
+			net.Heal(a, b)
+			time.Sleep(2 * time.Minute)
+			if err := a.Peers().Unban(t.Context(), b.ID()); err != nil {
+				t.Fatal(err)
+			}
+		}
+	})
+}

@@ -530,6 +530,7 @@ func (a *conn) close(c actor.Context, why CloseReason) {
 		return
 	}
 	a.closing = &why
+	a.ref.closes(a.closing)
 	if why.Orderly() && !a.over && a.askToFinish(c) {
 		supervisor.After(c, FinishLimit, finishTimeout{})
 		supervisor.After(c, nudgeEvery, nudgeTick{})

@@ -1,6 +1,7 @@
 package actors
 
 import (
+	"errors"
 	"slices"
 	"sync/atomic"
 	"time"
@@ -48,6 +49,7 @@ type liveConn struct {
 	used    atomic.Bool                 // see TakeUse
 	asked   *atomic.Bool                // see Asked; shared with the connections whose place this one has taken
 	leaving atomic.Bool                 // it is being closed to make room for another peer's connection
+	closing atomic.Pointer[CloseReason] // why this node closes it, before it does so
 }
 
 func newLiveConn() *liveConn { return &liveConn{asked: new(atomic.Bool)} }
@@ -67,6 +69,44 @@ func (r *ConnRef) over() *ConnRef {
 // Ended reports whether the session is over. It also returns true before the conn actor
 // has taken the session, and false for a copy in the history of closed connections.
 func (r *ConnRef) Ended() bool { return r.live != nil && r.live.session.Load() == nil }
+
+// closes notes why this node closes the connection.
+func (r *ConnRef) closes(why *CloseReason) {
+	if r.live != nil {
+		r.live.closing.Store(why)
+	}
+}
+
+// lost returns why the connection was lost, for users of its substreams: err, or, if this
+// node has closed the connection, why it did so. To a substream that is only a connection
+// which this side has closed.
+func (r *ConnRef) lost(err error) error {
+	if r.live == nil || !errors.Is(err, mux.ErrSessionEnded) {
+		return err
+	}
+	why := r.live.closing.Load()
+	if why == nil || why.Code == CloseEnded {
+		return err
+	}
+	return &lostError{*why, err}
+}
+
+// lostError is the error of a substream on a connection that this node has closed. The
+// error of the substream is left out of the text.
+type lostError struct {
+	why CloseReason
+	err error
+}
+
+func (e *lostError) Error() string { return e.why.String() }
+
+// Unwrap returns the error of the substream and, if there is one, that of the close.
+func (e *lostError) Unwrap() []error {
+	if e.why.Err == nil {
+		return []error{e.err}
+	}
+	return []error{e.err, e.why.Err}
+}
 
 // succeed takes over from the connection whose place this one takes that somebody has asked
 // for it. Only conns calls it, before it writes r into the directory.

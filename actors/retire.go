@@ -47,6 +47,7 @@ func (a *conn) retire(c actor.Context) {
 		return
 	}
 	a.closing = &CloseReason{Code: CloseTieBreak, By: "us"}
+	a.ref.closes(a.closing)
 	a.retiring = new(retirement)
 	for _, key := range a.waiting {
 		a.elsewhere(key)

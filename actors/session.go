@@ -445,8 +445,11 @@ func (s *session) streamEnded(c actor.Context, err error) {
 		return
 	}
 	s.collect(c, false)
-	s.ended = err
 	noConn := errors.Is(err, mux.ErrSessionEnded)
+	if noConn && s.conn != nil {
+		err = s.conn.lost(err)
+	}
+	s.ended = err
 	s.finished(c)
 	s.do(c, s.out.Ended(supervisor.Now(c), err, noConn))
 }

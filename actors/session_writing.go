@@ -86,6 +86,9 @@ func (s *session) wrote(c actor.Context, m wrote) {
 		c.Send(s.env.Conns, CloseConn{s.peer, s.conn.ID, CloseReason{Code: CloseStalled, By: "us", Err: m.err}})
 	}
 	noConn := errors.Is(m.err, mux.ErrSessionEnded)
+	if noConn && s.conn != nil {
+		m.err = s.conn.lost(m.err)
+	}
 	s.writer.used = true
 	if m.taken == nil {
 		s.writer.writing = 0

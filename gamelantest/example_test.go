@@ -6,6 +6,7 @@ import (
 
 	"github.com/gamelan-p2p/gamelan"
 	"github.com/gamelan-p2p/gamelan/gamelantest"
+	"github.com/gamelan-p2p/gamelan/identity"
 	"github.com/gamelan-p2p/gamelan/protocol"
 )
 
@@ -21,6 +22,25 @@ func ExampleProfile() {
 		if _, err := alice.Dial(t.Context(), stranger.ID()); err == nil {
 			t.Error("got a connection to a node of another network")
 		}
+	})
+}
+
+// An actor of the node itself fails: its parent restarts it, and the peer stays connected.
+func ExampleSees() {
+	gamelantest.Bubble(t, func(t *testing.T) {
+		net := gamelantest.NewNetwork(t)
+		alice, bob := net.Start(gamelan.Config{}), net.Start(gamelan.Config{})
+		net.Connect(alice, bob)
+		if !gamelantest.Crash(bob.Node, "connectivity", "a bug") {
+			t.Fatal("got no such actor")
+		}
+		gamelantest.Sees(t, bob.Node, gamelantest.Aftermath{
+			Actor:     "connectivity",                // its path in the tree
+			Restarts:  1,                             // since the start of the node
+			Panic:     "a bug",                       // part of the text of its last panic
+			Degraded:  "",                            // the node is healthy; only panics on messages of peers, and those of your code, degrade it
+			Connected: []identity.NodeID{alice.ID()}, // nothing else was lost
+		})
 	})
 }
 

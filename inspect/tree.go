@@ -3,6 +3,7 @@ package inspect
 import (
 	"context"
 	"errors"
+	"iter"
 	"net/http"
 	"time"
 )
@@ -15,6 +16,29 @@ type Tree struct {
 	At       time.Time `json:"at"`
 	Actors   int       `json:"actors"` // in the whole tree
 	Branches []Branch  `json:"branches"`
+}
+
+// All iterates over the actors of the tree, a parent before its children.
+func (t Tree) All() iter.Seq[Actor] {
+	return func(yield func(Actor) bool) {
+		for i := range t.Branches {
+			if !t.Branches[i].all(yield) {
+				return
+			}
+		}
+	}
+}
+
+func (b *Branch) all(yield func(Actor) bool) (goOn bool) {
+	if !yield(b.Actor) {
+		return false
+	}
+	for i := range b.Children {
+		if !b.Children[i].all(yield) {
+			return false
+		}
+	}
+	return true
 }
 
 // Look returns a tree, or the part of it below the actor at path, depth levels deep; a

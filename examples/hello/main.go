@@ -91,11 +91,7 @@ func run(ctx context.Context) error {
 	fmt.Printf("Alice's message is %v: Bob's end of the connection has read it.\n\n", outcome)
 
 	for _, node := range []*gamelan.Node{alice, bob} {
-		tree, err := inspect.Look(ctx, node.Inspection().Source, node.Inspection().Tree().PID().Id, -1)
-		if err != nil {
-			return err
-		}
-		if err := inspect.Text(os.Stdout, tree, inspect.TextOptions{}); err != nil {
+		if err := inspect.Text(os.Stdout, node.Inspection().Look(ctx), inspect.TextOptions{}); err != nil {
 			return err
 		}
 		fmt.Println()

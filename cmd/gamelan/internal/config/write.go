@@ -133,6 +133,9 @@ func Markdown() string {
 		if s.Reload {
 			b.WriteString(" · HUP")
 		}
+		if f := s.GoField(); f != "" {
+			fmt.Fprintf(&b, " · Go: `%s`", f)
+		}
 		fmt.Fprintf(&b, "\n%s\n\n```\n%s = %s\n%s\ngamelan node %s\n```\n", s.Doc, s.Name(), s.Example, s.variableExample(), s.flagExample())
 	}
 	return b.String()

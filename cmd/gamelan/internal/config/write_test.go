@@ -65,6 +65,22 @@ Unread bytes that a substream holds before the peer must stop.
 	}
 }
 
+// TestGoField names the fields for programs, and none for settings of the command.
+func TestGoField(t *testing.T) {
+	got := make(map[string]string)
+	for i := range Settings {
+		got[Settings[i].Key] = Settings[i].GoField()
+	}
+	for key, want := range map[string]string{
+		"data_dir": "Config.DataDir", "mux.window": "Config.Mux.Window", "node.network": "Config.Network", "dht.neighbours": "Config.DHT.Neighbours",
+		"dht.no_forwarding": "Config.DHT.NoForwarding", "log.level": "", "dht.enabled": "",
+	} {
+		if f, ok := got[key]; !ok || f != want {
+			t.Errorf("%s: got %q, %v, want %q", key, f, ok, want)
+		}
+	}
+}
+
 // The reference in docs/configuration.md is written by this test with -update.
 func TestReference(t *testing.T) {
 	const path, begin, end = "../../../../docs/configuration.md", "<!-- settings -->\n", "<!-- end of settings -->\n"
