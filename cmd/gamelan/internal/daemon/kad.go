@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"iter"
 	"net/url"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -39,8 +38,9 @@ func (d *daemon) openKad(ctx context.Context) error {
 	return nil
 }
 
-// kadActions returns the API's actions on the key-value DHT, by verb.
-func kadActions(n *gamelan.Node) map[string]inspect.KadAction {
+// kadActions returns the API's actions on the key-value DHT, by verb. network is that of the
+// node's client.
+func kadActions(n *gamelan.Node, network string) map[string]inspect.KadAction {
 	on := func(do func(context.Context, *kad.Client, url.Values, []byte) (any, error), body int, params ...string) inspect.KadAction {
 		return inspect.KadAction{
 			Params: append([]string{"client"}, params...), Body: body,
@@ -55,7 +55,7 @@ func kadActions(n *gamelan.Node) map[string]inspect.KadAction {
 		}
 	}
 	return map[string]inspect.KadAction{
-		"connect": on(connectIn(n), 0, "target"),
+		"connect": on(connectIn(n, network), 0, "target"),
 		"forget":  on(kadForget, 0, "key"),
 		"get":     on(kadGet, 0, "key", "quorum", "max_stale"),
 		"put":     on(kadPut, api.MaxKadPut),
@@ -108,35 +108,66 @@ func kadConnect(ctx context.Context, c *kad.Client, v url.Values, _ []byte) (any
 	return connectedTo(c, &who), nil
 }
 
-// connectIn is kadConnect that says of a peer without the key-value DHT that it has none.
-func connectIn(n *gamelan.Node) func(context.Context, *kad.Client, url.Values, []byte) (any, error) {
+// connectIn is kadConnect that says of a peer in another network, or without the key-value
+// DHT, that it is. network is that of the node's client.
+func connectIn(n *gamelan.Node, network string) func(context.Context, *kad.Client, url.Values, []byte) (any, error) {
 	return func(ctx context.Context, c *kad.Client, v url.Values, b []byte) (any, error) {
 		done, err := kadConnect(ctx, c, v, b)
 		if err == nil {
 			return done, nil
 		}
-		if who, bad := kad.ParseContact(v.Get("target")); bad == nil && lacksKad(n, who.PublicKey) {
-			err = &inspect.Error{
-				Code:    inspect.CodeFailed,
-				Message: fmt.Sprintf("the node %s does not offer the key-value DHT", inspect.ShortName(who.PublicKey.NodeID().String())),
-				Hint:    "start that node with gamelan node --kad (kad.enabled = true)",
-			}
+		who, bad := kad.ParseContact(v.Get("target"))
+		if bad != nil || who.PublicKey.IsZero() {
+			return nil, err
+		}
+		id, bad := offered(ctx, n, v.Get("target"))
+		if bad != nil {
+			return nil, err
+		}
+		conn, bad := n.Dial(ctx, id) // the client does not say why it has no connection
+		if bad != nil {
+			return nil, dialFailed(v.Get("target"), bad)
+		}
+		if e := notInNetwork(id, conn.Protocols, network); e != nil {
+			return nil, e
 		}
 		return nil, err
 	}
 }
 
-// lacksKad reports whether the holder of a key is connected and lists no protocol of the
-// key-value DHT.
-func lacksKad(n *gamelan.Node, key identity.PublicKey) bool {
-	if key.IsZero() {
-		return false
+// notInNetwork returns why a peer that lists these protocols cannot be asked by a client in a
+// network of the key-value DHT. It returns nil if the peer is in that network.
+func notInNetwork(peer identity.NodeID, lists []protocol.ID, network string) *inspect.Error {
+	named := func(network string) string {
+		if network == "" {
+			return "the common one"
+		}
+		return strconv.Quote(network)
 	}
-	if _, connected := n.Connection(key.NodeID()); !connected {
-		return false
+	var others []string
+	for _, id := range lists {
+		rest, is := strings.CutPrefix(string(id), string(v1.Protocol))
+		theirs, name := strings.CutPrefix(rest, "/")
+		switch {
+		case !is, rest != "" && !name:
+		case theirs == network:
+			return nil
+		default:
+			others = append(others, named(theirs))
+		}
 	}
-	p, known := n.Peers().Get(key.NodeID())
-	return known && !slices.ContainsFunc(p.Protocols, func(id protocol.ID) bool { return strings.HasPrefix(string(id), string(v1.Protocol)+"/") })
+	who := inspect.ShortName(peer.String())
+	if len(others) == 0 {
+		return &inspect.Error{
+			Code: inspect.CodeFailed, Message: fmt.Sprintf("the node %s does not offer the key-value DHT", who),
+			Hint: "start that node with gamelan node --kad (kad.enabled = true), and without --kad-client-only",
+		}
+	}
+	return &inspect.Error{
+		Code:    inspect.CodeFailed,
+		Message: fmt.Sprintf("the node %s is in another network of the key-value DHT: in %s, and this node in %s", who, strings.Join(others, ", "), named(network)),
+		Hint:    "give both nodes the same kad.network (--kad-network)",
+	}
 }
 
 func connectedTo(c *kad.Client, who *kad.Contact) models.KadConnected {
