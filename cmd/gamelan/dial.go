@@ -20,6 +20,7 @@ func (*dialCmd) Help() string {
 func (c *dialCmd) Run(a *app) error {
 	return doToAnyPeers(a, c.Peer, "connected to", func(node *client.Client, ctx context.Context, peer string) (api.Peer, error) {
 		a.tellConnected(peer)
+		defer tellDialling(a, peer).stop()
 		return node.Dial(ctx, peer)
 	})
 }

@@ -40,9 +40,11 @@ func (c *pingCmd) Run(a *app) error {
 	}
 	node := a.client()
 	a.tellConnected(peer)
-	show := render.NewPings(a.Output)
+	show, slow := render.NewPings(a.Output), tellDialling(a, peer)
+	defer slow.stop()
 	for n := 1; ; n++ {
 		pong, err := node.Ping(a.ctx, peer, c.Timeout)
+		slow.report()
 		if a.ctx.Err() != nil {
 			break
 		}

@@ -137,6 +137,7 @@ func runScripts(t *testing.T, files []string) {
 		"waitlistener": waitListener,
 		"lines":        lines,
 		"zeros":        zeros,
+		"mute":         mute,
 		"terminate":    terminate,
 		"never":        never,
 		"waitfile":     waitFile,
@@ -417,4 +418,13 @@ func zeros(ts *testscript.TestScript, _ bool, args []string) {
 	n, err := strconv.Atoi(args[0])
 	ts.Check(err)
 	ts.Check(os.WriteFile(ts.MkAbs(args[1]), make([]byte, n), 0o600))
+}
+
+// mute VAR listens on a port of this machine, and says nothing to those that connect; VAR is
+// the port.
+func mute(ts *testscript.TestScript, _ bool, args []string) {
+	l, err := net.Listen("tcp4", "127.0.0.1:0")
+	ts.Check(err)
+	ts.Defer(func() { _ = l.Close() })
+	ts.Setenv(args[0], strconv.Itoa(l.Addr().(*net.TCPAddr).Port))
 }

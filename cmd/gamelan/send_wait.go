@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/client"
+	"github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/failure"
 	"github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/render"
 	"github.com/gamelan-p2p/gamelan/inspect"
 	"github.com/gamelan-p2p/gamelan/inspect/models"
@@ -121,11 +122,28 @@ func (c *sendCmd) lookPlain(a *app, in *client.Input) looker {
 			return "" // everything has its outcome: the next message is still to come
 		}
 		p, err := c.receiver(ctx, node)
-		if err != nil {
+		switch {
+		case failure.Is(err, inspect.CodeNotFound) && strings.Contains(*c.Peer, "::"):
+			return a.WaitingGiven(ended+1, *c.Peer, c.Timeout)
+		case err != nil:
 			return "" // it is being searched for, or the send itself reports the error
 		}
 		return a.WaitingPlain(ended+1, &p, c.Timeout, time.Now())
 	}
+}
+
+// tellDialling says once, on standard error, that a peer is being dialled, if that takes long.
+// The verb reports each answer, and stops the teller at the end.
+func tellDialling(a *app, peer string) *waitTeller {
+	node := a.client().AtOnce()
+	return tellWaiting(a, func(ctx context.Context, _ uint64) string {
+		key, _, _ := strings.Cut(peer, "::")
+		p, err := node.Peer(ctx, key)
+		if err != nil && !failure.Is(err, inspect.CodeNotFound) || p.Connection != nil {
+			return "" // the verb itself reports the error, or waits for the peer
+		}
+		return a.Dialling(peer, &p)
+	})
 }
 
 // receiver asks a node what it knows of the peer that the messages are for.

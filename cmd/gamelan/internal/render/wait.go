@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/gamelan-p2p/gamelan/identity"
 	"github.com/gamelan-p2p/gamelan/inspect"
 	"github.com/gamelan-p2p/gamelan/inspect/models"
 )
@@ -13,25 +14,63 @@ import (
 // Waiting returns a sentence about what a message waits for. c is a copy without an
 // outcome, nil while the peers are not chosen yet. limit is how long the message may take.
 func (o *Output) Waiting(r *models.Report, c *models.Copy, p *models.Peer, limit time.Duration, now time.Time) string {
-	until := fmt.Sprintf("it is given up at %s", r.Begin.Add(limit).Local().Format(time.TimeOnly))
+	end := fmt.Sprintf("it is given up at %s", r.Begin.Add(limit).Local().Format(time.TimeOnly))
 	if c == nil {
-		return fmt.Sprintf("Message %s waits: its receiver is being searched for; %s.", r.Tag, until)
+		return fmt.Sprintf("Message %s waits: its receiver is being searched for; %s.", r.Tag, end)
 	}
 	who := o.Who(c.Peer)
 	if n := r.Count(models.OutcomeOpen) - 1; n > 0 {
 		who += " and " + inspect.Count(uint64(n), "other peer")
 	}
-	return fmt.Sprintf("Message %s waits for %s: %s; %s.", r.Tag, who, waitReason(p, c.Tries > 0, now), until)
+	return fmt.Sprintf("Message %s waits for %s: %s; %s.", r.Tag, who, waitReason(p, c.Tries > 0, now), end)
 }
 
 // WaitingPlain returns a sentence about what the nth plain message of a send waits for.
 // limit is how long it may take, 0 without a limit.
 func (o *Output) WaitingPlain(n uint64, p *models.Peer, limit time.Duration, now time.Time) string {
-	until := "Ctrl-C gives it up"
-	if limit > 0 {
-		until = fmt.Sprintf("it is given up after %s", limit)
+	return fmt.Sprintf("Message %s waits for %s: %s; %s.", inspect.Number(n), o.Who(p.NodeID), waitReason(p, true, now), until(limit))
+}
+
+// WaitingGiven is WaitingPlain for a peer that is given as KEY::ADDRESS, and that the node
+// does not know yet.
+func (o *Output) WaitingGiven(n uint64, peer string, limit time.Duration) string {
+	who, at := o.given(peer)
+	return fmt.Sprintf("Message %s waits for %s: being dialled%s, without an answer so far; %s.", inspect.Number(n), who, at, until(limit))
+}
+
+// Dialling returns a sentence about a dial that takes long. p is what the node knows of the
+// peer, which may be nothing.
+func (o *Output) Dialling(peer string, p *models.Peer) string {
+	who, at := o.given(peer)
+	if p.NodeID != "" {
+		who = o.Who(p.NodeID)
 	}
-	return fmt.Sprintf("Message %s waits for %s: %s; %s.", inspect.Number(n), o.Who(p.NodeID), waitReason(p, true, now), until)
+	return fmt.Sprintf("%s is being dialled%s, without an answer so far; Ctrl-C ends the wait.", who, at)
+}
+
+// given returns who a peer is that a person has given, and the words for its address if one
+// was given.
+func (o *Output) given(peer string) (who, at string) {
+	who, addrs, found := strings.Cut(peer, "::")
+	if k, err := identity.ParsePublicKey(who); err == nil {
+		who = o.Who(k.NodeID().String())
+	}
+	if !found {
+		return who, ""
+	}
+	first, rest, _ := strings.Cut(addrs, "::")
+	if rest != "" {
+		first += " and others"
+	}
+	return who, " at " + first
+}
+
+// until returns when a message without an outcome is given up.
+func until(limit time.Duration) string {
+	if limit > 0 {
+		return fmt.Sprintf("it is given up after %s", limit)
+	}
+	return "Ctrl-C gives it up"
 }
 
 // waitReason returns why a message for p has no outcome; tried tells that it was given to
