@@ -26,7 +26,8 @@ type sendQueue struct {
 	told    bool                        // whoever takes has been told
 	session *actor.PID                  // takes the messages; nil: the peer has no session
 	wake    waker                       // of the writer to which the substream is lent; nil: it is not lent
-	spare   []messaging.Entry[*Enqueue] // for the next batch; nil: there is none
+	spare   []messaging.Entry[*Enqueue] // for the writer's next batch; nil: there is none
+	read    []messaging.Entry[*Enqueue] // for the next collect; nil: there is none
 	refuses bool                        // the session accepts no more messages
 	gone    bool                        // nobody will ever take from this queue; there is another one
 }
@@ -100,7 +101,7 @@ func (q *sendQueue) detach(session *actor.PID) (taken []*Enqueue) {
 		return nil
 	}
 	q.session, q.wake, q.told, q.refuses = nil, nil, false, false
-	q.written, q.waiting = 0, false
+	q.written, q.waiting, q.spare, q.read = 0, false, nil, nil
 	taken = append(taken, q.list[q.head:q.head+q.taken]...)
 	q.reported(q.taken)
 	return taken
@@ -157,7 +158,7 @@ func (q *sendQueue) reclaim() {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	if q.wake != nil {
-		q.wake, q.told, q.spare = nil, true, nil
+		q.wake, q.told, q.spare, q.read = nil, true, nil, nil
 	}
 }
 
@@ -170,7 +171,7 @@ func (q *sendQueue) rest() bool {
 		return false
 	}
 	q.wake, q.told = nil, false
-	q.list, q.head, q.spare = nil, 0, nil // frees the memory of a burst
+	q.list, q.head, q.spare, q.read = nil, 0, nil, nil // frees the memory of a burst
 	return true
 }
 
@@ -226,23 +227,33 @@ func (q *sendQueue) wrote(wake waker, batch []messaging.Entry[*Enqueue]) (tell, 
 	return tell, urgent
 }
 
-// collect appends the written messages to b, oldest first, for the session. It forgets them
-// when known is called.
-func (q *sendQueue) collect(b []messaging.Entry[*Enqueue]) []messaging.Entry[*Enqueue] {
+// collect returns the written messages, oldest first, for the session. It forgets them, and
+// the batch belongs to the queue again, when known is called.
+func (q *sendQueue) collect() []messaging.Entry[*Enqueue] {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	q.waiting = false
+	if q.written == 0 {
+		return nil
+	}
+	b := q.read
+	q.read = nil
 	for _, m := range q.list[q.head : q.head+q.written] {
 		b = append(b, m.entry())
 	}
 	return b
 }
 
-// known reports that the session knows the oldest n messages that the writer has taken.
-func (q *sendQueue) known(n int) {
+// known reports that the session knows the messages of a batch, the oldest that the writer
+// has taken. The batch belongs to the queue.
+func (q *sendQueue) known(b []messaging.Entry[*Enqueue]) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	q.reported(min(n, q.taken))
+	q.reported(min(len(b), q.taken))
+	clear(b)
+	if q.wake != nil && cap(b) <= messaging.BatchFrames {
+		q.read = b[:0]
+	}
 }
 
 // takeBack keeps a batch for the writer's next one. The caller holds the lock.

@@ -76,7 +76,7 @@ func sendQueueRound(t *testing.T, random *rand.Rand) {
 	}
 	reports := 0
 	collect := func() {
-		b := q.collect(nil)
+		b := q.collect()
 		if len(b) > 0 && reports == 0 {
 			t.Fatalf("got %d written messages of which nobody was told", len(b))
 		}
@@ -84,7 +84,7 @@ func sendQueueRound(t *testing.T, random *rand.Rand) {
 		for _, e := range b {
 			taken(e.Tag)
 		}
-		q.known(len(b))
+		q.known(b)
 	}
 	deadline := time.After(20 * time.Second)
 	for count < senders*each {
@@ -260,13 +260,13 @@ func TestSendQueueOfTheNextSession(t *testing.T) {
 				t.Error("beside the next writer: got a report of the old one's message")
 			}
 		}
-		if got := q.collect(nil); len(got) != 0 {
+		if got := q.collect(); len(got) != 0 {
 			t.Errorf("got %d messages written, want none", len(got))
 		}
 		if tell, _ := q.wrote(wake, b); !tell {
 			t.Error("got a first written message that nobody is told of")
 		}
-		if got := q.collect(nil); len(got) != 1 || got[0].Tag.id != 2 {
+		if got := q.collect(); len(got) != 1 || got[0].Tag.id != 2 {
 			t.Errorf("got %v written, want message 2", got)
 		}
 	}
@@ -293,13 +293,47 @@ func TestSendQueueLateReportAfterReclaim(t *testing.T) {
 	if tell, _ := q.wrote(late, old); tell {
 		t.Error("got a report of the old writer's message")
 	}
-	if got := q.collect(nil); len(got) != 0 {
+	if got := q.collect(); len(got) != 0 {
 		t.Errorf("got message %d as written, which is still being written", got[0].Tag.id)
 	}
 	if tell, _ := q.wrote(wake, b); !tell {
 		t.Error("got the end of the write of message 2 that nobody is told of")
 	}
-	if got := q.collect(nil); len(got) != 1 || got[0].Tag.id != 2 {
+	if got := q.collect(); len(got) != 1 || got[0].Tag.id != 2 {
 		t.Errorf("got %v written, want message 2", got)
+	}
+}
+
+// TestSendQueueFreesABurst: the memory for reports is used again while the writer works, and
+// is free when it rests, when the substream is taken back and when the session ends.
+func TestSendQueueFreesABurst(t *testing.T) {
+	session := actor.NewPID("here", "session")
+	for how, end := range map[string]func(q *sendQueue){
+		"rest":    func(q *sendQueue) { q.rest() },
+		"reclaim": (*sendQueue).reclaim,
+		"detach":  func(q *sendQueue) { q.detach(session) },
+	} {
+		var q sendQueue
+		wake := make(signal, 1)
+		q.attach(session)
+		q.lend(wake)
+		var m Enqueue
+		round := func() {
+			for range 100 {
+				q.push(&m)
+			}
+			q.wrote(wake, q.take(wake))
+			q.known(q.collect())
+		}
+		round()
+		if q.spare == nil || q.read == nil {
+			t.Errorf("%s: got no memory kept for the next messages", how)
+		}
+		if got := testing.AllocsPerRun(10, round); got > 0 {
+			t.Errorf("%s: got %v allocations for a burst, want none", how, got)
+		}
+		if end(&q); q.spare != nil || q.read != nil {
+			t.Errorf("%s: got memory for %d and %d messages kept, want none", how, cap(q.spare), cap(q.read))
+		}
 	}
 }

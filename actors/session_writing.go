@@ -6,7 +6,6 @@ import (
 
 	"github.com/asynkron/protoactor-go/actor"
 
-	"github.com/gamelan-p2p/gamelan/protocol/messaging"
 	"github.com/gamelan-p2p/gamelan/supervisor"
 	"github.com/gamelan-p2p/gamelan/transport/mux"
 )
@@ -121,28 +120,24 @@ func (s *session) wroteSome(c actor.Context, m wroteSome) {
 // collect takes note of the messages that the writer has written of the queue. If it is
 // urgent, their proof is asked for at once.
 func (s *session) collect(c actor.Context, urgent bool) {
-	b := s.queue.collect(s.collected)
+	b := s.queue.collect()
 	if len(b) == 0 {
 		return
 	}
-	s.collected = nil
 	s.writer.used = true
 	s.writes(b)
 	s.urgent = s.urgent || urgent
 	s.know(c, b, len(b), nil, false)
-	if cap(b) <= messaging.BatchFrames {
-		clear(b)
-		s.collected = b[:0]
-	}
 }
 
-// know tells the outbox of messages of the queue that the writer has written, or tried to.
+// know tells the outbox of messages of the queue that the writer has written, or tried to,
+// and gives the batch to the queue.
 func (s *session) know(c actor.Context, b batch, started int, err error, noConn bool) {
 	for i := range b {
 		b[i].Withdrawn = b[i].Tag.settled.Load()
 	}
 	f := s.out.WroteLent(supervisor.Now(c), b, started, err, noConn)
-	s.queue.known(len(b))
+	s.queue.known(b)
 	s.do(c, f)
 }
 
