@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync"
 	"time"
 
 	"github.com/gamelan-p2p/gamelan/identity"
@@ -24,41 +25,113 @@ type Invocation struct {
 // Interceptor stands around a call, at the service or at the client. It calls next for the
 // call to be made, with ctx or one made of it, and returns next's error or one of its own.
 // To refuse a call it returns an error without calling next, at a service one made with
-// [Errorf]. It may call next more than once only for a unary call at a client. For a
-// stream, next returns when the stream has ended.
+// [Errorf]; nil for a call that was not made, or has failed, is an error. It may call next
+// more than once only for a unary call at a client. For a stream, next returns when the
+// stream has ended.
+//
+// When an Interceptor returns while next runs on another goroutine, the context of the call
+// ends, and the call is waited for. A later next makes no call. A panic of the method on
+// such a goroutine ends the program, as any panic there does.
 //
 // At a service, ctx is that of the method; [CallerOf] has the caller's key and deadline. An
-// Interceptor must not keep ctx. A panic in it counts as one of the method.
+// Interceptor must not keep ctx. A panic in it counts as one of the method. A panic of the
+// method passes through it: next does not return, so what must happen after every call
+// belongs in a deferred function.
 type Interceptor func(ctx context.Context, call Invocation, next func(context.Context) error) error
 
 // Deadline returns an Interceptor that ends calls after at most d, at a service or at a
 // client. A stream has d in all. A method has to heed its ctx: an answer that comes later
-// all the same is sent. The error matches [Timeout].
+// all the same is sent. After d the error matches [Timeout]; before, it is the call's own,
+// also if that matches context.DeadlineExceeded.
 func Deadline(d time.Duration) Interceptor {
 	return func(ctx context.Context, _ Invocation, next func(context.Context) error) error {
 		inner, cancel := context.WithTimeout(ctx, d)
 		defer cancel()
 		err := next(inner)
-		if errors.Is(err, context.DeadlineExceeded) && !errors.Is(err, Timeout) {
+		over := errors.Is(inner.Err(), context.DeadlineExceeded)
+		if over && errors.Is(err, context.DeadlineExceeded) && !errors.Is(err, Timeout) {
 			return fmt.Errorf("%w: %w", Timeout, err)
 		}
 		return err
 	}
 }
 
-// intercepted makes a call through interceptors, the first outermost.
-func intercepted(ctx context.Context, list []Interceptor, call Invocation, f func(context.Context) error) error {
+// intercepted makes a call through interceptors, the first outermost. The call is over when
+// intercepted returns, and its context has ended. again says that next may be called more
+// than once.
+func intercepted(ctx context.Context, list []Interceptor, call Invocation, again bool, f func(context.Context) error) error {
 	if len(list) == 0 {
 		return f(ctx)
 	}
-	return list[0](ctx, call, func(ctx context.Context) error { return intercepted(ctx, list[1:], call, f) })
+	ctx, cancel := context.WithCancel(ctx)
+	t := turn{again: again, last: errNextNever}
+	defer t.wait()
+	defer cancel()
+	if err := through(ctx, list, call, func(ctx context.Context) error { return t.take(ctx, f) }); err != nil {
+		return err
+	}
+	cancel()
+	t.wait()
+	return t.result()
 }
 
-var errNextTwice = errors.New("rpc: an interceptor called next twice")
+func through(ctx context.Context, list []Interceptor, call Invocation, f func(context.Context) error) error {
+	if len(list) == 0 {
+		return f(ctx)
+	}
+	return list[0](ctx, call, func(ctx context.Context) error { return through(ctx, list[1:], call, f) })
+}
+
+// turn lets the interceptors of one call make it, one at a time and until they have
+// returned: the buffers of the call are those of its session, and the answer is its caller's.
+type turn struct {
+	mu         sync.Mutex // locked while the call runs
+	again      bool
+	ran, ended bool
+	last       error // how the call ended last
+}
+
+func (t *turn) take(ctx context.Context, f func(context.Context) error) error {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	switch {
+	case t.ended:
+		return errNextLate
+	case t.ran && !t.again:
+		return errNextTwice
+	}
+	t.ran = true
+	t.last = errNextPanicked // unless f returns
+	t.last = f(ctx)
+	return t.last
+}
+
+// wait waits for the call. No other call is made after it.
+func (t *turn) wait() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.ended = true
+}
+
+// result returns an error unless the call was made and has succeeded.
+func (t *turn) result() error {
+	if t.last != nil && t.ran {
+		return fmt.Errorf("rpc: an interceptor returned nil for a call that failed: %w", t.last)
+	}
+	return t.last
+}
+
+var (
+	errNextTwice    = errors.New("rpc: an interceptor called next twice")
+	errNextLate     = errors.New("rpc: an interceptor called next after it had returned")
+	errNextNever    = errors.New("rpc: an interceptor returned nil without calling next; it refuses a call with an error")
+	errNextPanicked = errors.New("rpc: the call panicked")
+)
 
 // Policy decides whether a peer may make a call. Nil allows it. An error made with [Errorf]
-// reaches the caller; for any other error the caller gets [Forbidden] without its text. A
-// Policy is asked for every call, on a goroutine of the session.
+// reaches the caller; for any other error the caller gets [Forbidden] without its text, and
+// the node logs the error, unless that is [Forbidden] itself. A Policy is asked for every
+// call, on a goroutine of the session.
 type Policy func(ctx context.Context, call Invocation) error
 
 // AllowPeers returns a Policy that allows these peers, and no others.
@@ -101,12 +174,7 @@ func (s Service) guarded(m Method) serve {
 		if caller, ok := CallerOf(ctx); ok {
 			call.Peer = caller.Peer
 		}
-		ran := false
-		return intercepted(ctx, list, call, func(ctx context.Context) error {
-			if ran {
-				return errNextTwice
-			}
-			ran = true
+		return intercepted(ctx, list, call, false, func(ctx context.Context) error {
 			if err := allowed(ctx, allow, call); err != nil {
 				return err
 			}
@@ -127,5 +195,20 @@ func allowed(ctx context.Context, allow Policy, call Invocation) error {
 	case errors.As(err, &said) && said.Status != OK:
 		return err
 	}
-	return Errorf(Forbidden, "method %d is not allowed for this peer", call.Method)
+	answer := &Error{Forbidden, fmt.Sprintf("method %d is not allowed for this peer", call.Method)}
+	if errors.Is(err, Forbidden) {
+		return answer
+	}
+	return &policyError{answer, err}
 }
+
+// policyError is an error of a policy's own, which the caller does not get to see.
+type policyError struct {
+	answer *Error // what the caller gets
+	err    error
+}
+
+func (e *policyError) Error() string {
+	return fmt.Sprintf("%v: its policy failed: %v", e.answer, e.err)
+}
+func (e *policyError) Unwrap() []error { return []error{e.answer, e.err} }

@@ -121,8 +121,9 @@ func TestPolicies(t *testing.T) {
 		if !errors.Is(err, tt.want) || (tt.want == nil) != (calls == 1) {
 			t.Errorf("method %d for %v: got %v, %d calls, want %v", tt.method, tt.peer[0], err, calls, tt.want)
 		}
-		if _, text, private := StatusOf(err); err != nil && (private || strings.Contains(text, "disk")) {
-			t.Errorf("method %d: the caller gets %q, private %v", tt.method, text, private)
+		own := tt.method == 4 // its policy's own error stays here, and is not lost
+		if _, text, private := StatusOf(err); err != nil && (private != own || errors.Is(err, secret) != own || strings.Contains(text, "disk")) {
+			t.Errorf("method %d: the caller gets %q, private %v, of %v", tt.method, text, private, err)
 		}
 	}
 	// A request is not decoded for a peer that may not make it.
@@ -151,6 +152,10 @@ func TestDeadline(t *testing.T) {
 		cancel()
 		if err := Deadline(time.Second)(ctx, Invocation{}, waits); !errors.Is(err, context.Canceled) || errors.Is(err, Timeout) {
 			t.Errorf("got %v, want that the caller has given up", err)
+		}
+		own := fmt.Errorf("the database: %w", context.DeadlineExceeded)
+		if err := Deadline(time.Second)(t.Context(), Invocation{}, func(context.Context) error { return own }); err != own {
+			t.Errorf("got %v, want the method's own error: its deadline has not passed", err)
 		}
 		if err := Deadline(time.Second)(t.Context(), Invocation{}, func(context.Context) error { return NotFound }); err != NotFound {
 			t.Errorf("got %v, want the error of the call", err)

@@ -45,6 +45,7 @@ type jsonType struct {
 	shape  shape
 	null   bool                 // null is a value of the type
 	elem   *jsonType            // of jsonPointer, jsonList and jsonMap
+	number bool                 // the names of a jsonMap are numbers
 	length int                  // of an array; -1: any
 	fields map[string]jsonField // of jsonStruct
 	names  []string             // of the fields, by index
@@ -125,6 +126,7 @@ func (b jsonBuilder) of(t reflect.Type) (*jsonType, error) {
 		j.elem, err = b.of(t.Elem())
 	case reflect.Map:
 		j.shape, j.null = jsonMap, true
+		j.number = t.Key().Kind() != reflect.String && !reflect.PointerTo(t.Key()).Implements(textUnmarshaler)
 		j.elem, err = b.of(t.Elem())
 	case reflect.Struct:
 		j.shape, j.fields = jsonStruct, make(map[string]jsonField)
@@ -154,6 +156,9 @@ func (b jsonBuilder) structure(j *jsonType, t reflect.Type) error {
 		typ, err := b.of(f.Type)
 		if err != nil {
 			return fmt.Errorf("field %s: %w", f.Name, err)
+		}
+		if _, ok := j.fields[name]; ok {
+			return fmt.Errorf("two fields have the name %q", name)
 		}
 		set := strings.Split(options, ",")
 		if slices.Contains(set, "string") {

@@ -36,12 +36,13 @@ type (
 		Quoted  int              `json:"quoted,string"`
 		Left    int              `json:"-"`
 		Kind    bool             // stands before embedded.Kind, whose name is kind
+		Numbers map[int]bool     `json:"numbers,omitempty"`
 		hidden  int
 	}
 )
 
 var whole = `{"id":1,"text":"x","pointer":{"a":1},"list":[{"a":1},{"a":2}],"pair":[1,2],"map":{"k":{"a":1}},"any":{"b":[1]},` +
-	`"raw":{"c":1},"bytes":"AAE=","when":"2026-01-02T03:04:05Z","quoted":"7","Kind":true}`
+	`"raw":{"c":1},"bytes":"AAE=","when":"2026-01-02T03:04:05Z","quoted":"7","numbers":{"1":true,"2":true},"Kind":true}`
 
 func TestJSON(t *testing.T) {
 	with := func(old, new string) string {
@@ -69,6 +70,12 @@ func TestJSON(t *testing.T) {
 		{"hidden", with(`"text"`, `"hidden":1,"text"`), `it has no field "hidden"`},
 		{"left out", with(`"text"`, `"Left":1,"text"`), `it has no field "Left"`},
 		{"twice", with(`"text"`, `"text":"y","text"`), `the field "text" comes twice`},
+		{"twice in a map", with(`"k":{"a":1}`, `"k":{"a":1},"k":{"a":2}`), `map: the name "k" comes twice`},
+		{"twice in a map, with escapes", with(`"k":{"a":1}`, `"k":{"a":1},"l":{"a":1},"\u006b":{"a":2}`), `map: the name "k" comes twice`},
+		{"twice in any value", with(`{"b":[1]}`, `[{"b":1,"b":2}]`), `any: the name "b" comes twice`},
+		{"twice in a raw value", with(`{"c":1}`, `{"c":1,"c":2}`), `raw: the name "c" comes twice`},
+		{"many names in a map", with(`"k":{"a":1}`, `"k":{"a":1},"l":{"a":1},"m":{"a":1}`), ""},
+		{"a number twice in a map", with(`"1":true`, `"1":true,"+1":false`), `numbers: the name "+1" comes twice`},
 		{"inside", with(`{"a":1},{"a":2}`, `{"a":1},{"b":2}`), `list: it has no field "b"`},
 		{"inside a pointer", with(`"pointer":{"a":1}`, `"pointer":{}`), `pointer: the field "a" is missing`},
 		{"inside a map", with(`"k":{"a":1}`, `"k":{}`), `map: the field "a" is missing`},
@@ -128,6 +135,14 @@ func TestTypesWithoutJSON(t *testing.T) {
 		{reflect.TypeFor[struct{ F func() }](), "field F: func() cannot be encoded"},
 		{reflect.TypeFor[map[string]complex64](), "complex64 cannot be encoded"},
 		{reflect.TypeFor[struct{ *inner }](), "it embeds *rpc.inner"},
+		{reflect.StructOf([]reflect.StructField{ // go vet complains of one that is written out
+			{Name: "A", Type: reflect.TypeFor[int](), Tag: `json:"id"`},
+			{Name: "B", Type: reflect.TypeFor[int](), Tag: `json:"id"`},
+		}), `two fields have the name "id"`},
+		{reflect.TypeFor[struct {
+			ID int
+			B  int `json:"ID"`
+		}](), `two fields have the name "ID"`},
 		{reflect.TypeFor[struct {
 			a
 			b

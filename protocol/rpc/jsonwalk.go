@@ -1,8 +1,10 @@
 package rpc
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
+	"strconv"
 	"strings"
 )
 
@@ -65,6 +67,7 @@ func (w *jsonWalk) object(t *jsonType, depth int) error {
 			seen = make([]bool, len(t.names))
 		}
 	}
+	var names map[string]bool // that have come, but for those of a struct
 	w.b = w.b[1:]
 	for first := true; w.peek() != '}'; first = false {
 		if !first {
@@ -74,13 +77,11 @@ func (w *jsonWalk) object(t *jsonType, depth int) error {
 		name := w.scalar()
 		w.peek()
 		w.b = w.b[1:] // a colon
-		typ := anything
-		switch t.shape {
-		case jsonStruct:
+		if t.shape == jsonStruct {
 			f, ok := t.fields[string(name[1:len(name)-1])]
 			if !ok { // perhaps written with escapes
-				var plain string
-				if err := json.Unmarshal(name, &plain); err != nil {
+				plain, err := unquoted(name)
+				if err != nil {
 					return err
 				}
 				if f, ok = t.fields[plain]; !ok {
@@ -95,7 +96,24 @@ func (w *jsonWalk) object(t *jsonType, depth int) error {
 				return fmt.Errorf("%s: %w", t.names[f.index], err)
 			}
 			continue
-		case jsonMap:
+		}
+		plain, err := unquoted(name)
+		if err != nil {
+			return err
+		}
+		key := plain
+		if t.number {
+			key = sameNumber(plain)
+		}
+		if names[key] {
+			return fmt.Errorf("the name %.64q comes twice", plain)
+		}
+		if names == nil {
+			names = make(map[string]bool)
+		}
+		names[key] = true
+		typ := anything
+		if t.shape == jsonMap {
 			typ = t.elem
 		}
 		if err := w.element(typ, depth); err != nil {
@@ -111,6 +129,26 @@ func (w *jsonWalk) object(t *jsonType, depth int) error {
 		}
 	}
 	return nil
+}
+
+// unquoted returns the text of a JSON string.
+func unquoted(b []byte) (text string, err error) {
+	if bytes.IndexByte(b, '\\') < 0 {
+		return string(b[1 : len(b)-1]), nil
+	}
+	err = json.Unmarshal(b, &text)
+	return text, err
+}
+
+// sameNumber returns one text for all that encoding/json takes for the same number.
+func sameNumber(text string) string {
+	if i, err := strconv.ParseInt(text, 10, 64); err == nil {
+		return strconv.FormatInt(i, 10)
+	}
+	if u, err := strconv.ParseUint(text, 10, 64); err == nil {
+		return strconv.FormatUint(u, 10)
+	}
+	return text
 }
 
 func (w *jsonWalk) list(t *jsonType, depth int) error {

@@ -34,12 +34,7 @@ func (s ClientSettings) Through(ctx context.Context, call Invocation, f func(con
 	if len(s.Interceptors) == 0 {
 		return f(ctx)
 	}
-	ran := false
-	return intercepted(ctx, s.Interceptors, call, func(ctx context.Context) error {
-		if ran && call.Stream {
-			return errNextTwice
-		}
-		ran = true
+	return intercepted(ctx, s.Interceptors, call, !call.Stream, func(ctx context.Context) error {
 		err := f(ctx)
 		if errors.Is(err, errEnough) {
 			return nil

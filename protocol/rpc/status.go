@@ -76,7 +76,10 @@ const failedText = "the service failed"
 func StatusOf(err error) (s Status, details string, private bool) {
 	var e *Error
 	var plain Status
+	var failed *policyError
 	switch {
+	case errors.As(err, &failed):
+		return failed.answer.Status, failed.answer.Details, true
 	case errors.As(err, &e) && e.Status != OK:
 		return e.Status, cut(e.Details), false
 	case errors.As(err, &plain) && plain != OK:
