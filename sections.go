@@ -6,6 +6,7 @@ import (
 	"io"
 	"os"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/gamelan-p2p/gamelan/actors"
@@ -45,7 +46,9 @@ func (n *Node) options() inspect.Options {
 			_, err := n.Peers().Export(w)
 			return err
 		},
-		Health: n.unhealthy, Ready: n.unhealthy, Degraded: func(context.Context) []string { return n.degraded(n.trunk.Now()) },
+		Health: n.unhealthy, Ready: n.unhealthy, Degraded: func(context.Context) []string {
+			return append(n.storeDegraded(), n.degraded(n.trunk.Now())...)
+		},
 	}
 }
 
@@ -67,7 +70,17 @@ func (n *Node) unhealthy(ctx context.Context) []string {
 	return nil
 }
 
-// degraded returns the reasons why a working node is degraded, as sentences: an inbox, or a
+// storeDegraded returns why the peer store cannot be written, if it cannot. The cause of the
+// node's status says it, too, so that it is not one of the warnings.
+func (n *Node) storeDegraded() []string {
+	trouble, ok := n.trunk.StoreTrouble()
+	if !ok {
+		return nil
+	}
+	return []string{"the " + strings.TrimPrefix(trouble.Err.Error(), "actors: ")}
+}
+
+// degraded returns the other reasons why a working node is degraded, as sentences: an inbox, or a
 // store of messages for others, that is full or cannot be written or read, a Tor that does not work, a client of
 // the key-value DHT that cannot write records down, actors and
 // services that panicked in the last ten minutes, and the user's actors and services that a

@@ -13,6 +13,8 @@ import (
 
 const writable = "make the directory and its files readable and writable for the user that runs the node"
 
+const remount = "mount the file system writable, or choose a directory on another one"
+
 const restore = "restore it from a copy, or move it away and start anew"
 
 // damaged reports whether err says that the files are not as they were written.
@@ -38,7 +40,9 @@ func openError(dir string, err error) error {
 		e.Err, e.Remedy = ErrCorrupt, "restore the directory from a copy; if you are sure that nothing else is damaged, remove that file"
 	case damaged(err), errors.Is(err, fs.ErrNotExist):
 		e.Err, e.Remedy = ErrCorrupt, restore
-	case errors.Is(err, fs.ErrPermission), readOnly(err):
+	case readOnly(err):
+		e.Err, e.Remedy = ErrPermission, remount
+	case errors.Is(err, fs.ErrPermission):
 		e.Err, e.Remedy = ErrPermission, writable
 	case strings.Contains(err.Error(), "unknown format major version"):
 		e.Err, e.Remedy = ErrNewerSchema, "run the newer release, or start with another directory"

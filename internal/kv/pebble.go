@@ -323,7 +323,9 @@ func (p *pebbleDB) error(err error) error {
 		return nil
 	case damaged(err):
 		return &DirError{Dir: p.dir, Err: ErrCorrupt, Cause: err, Remedy: restore}
-	case errors.Is(err, fs.ErrPermission), readOnly(err):
+	case readOnly(err):
+		return &DirError{Dir: p.dir, Err: ErrPermission, Cause: err, Remedy: remount}
+	case errors.Is(err, fs.ErrPermission):
 		return &DirError{Dir: p.dir, Err: ErrPermission, Cause: err, Remedy: writable}
 	default:
 		return &DirError{Dir: p.dir, Err: ErrFailed, Cause: err, Remedy: "check the disk and its free space"}

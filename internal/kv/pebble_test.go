@@ -225,14 +225,19 @@ func failing(on *atomic.Bool, err error, kinds ...errorfs.OpKind) vfs.FS {
 
 func TestPermissionDeniedSaysWhatToDo(t *testing.T) {
 	for name, kind := range map[string]errorfs.OpKind{"listing": errorfs.OpList, "locking": errorfs.OpLock, "creating": errorfs.OpCreate} {
-		t.Run(name, func(t *testing.T) {
-			var on atomic.Bool
-			on.Store(true)
-			_, err := openPebble("/store", failing(&on, &fs.PathError{Op: "open", Path: "/store", Err: syscall.EACCES}, kind))
-			if !errors.Is(err, ErrPermission) || !strings.Contains(err.Error(), "readable and writable for the user") {
-				t.Errorf("got %v, want ErrPermission and the remedy", err)
-			}
-		})
+		for cause, remedy := range map[syscall.Errno]string{
+			syscall.EACCES: "readable and writable for the user",
+			syscall.EROFS:  "mount the file system writable",
+		} {
+			t.Run(name+", "+cause.Error(), func(t *testing.T) {
+				var on atomic.Bool
+				on.Store(true)
+				_, err := openPebble("/store", failing(&on, &fs.PathError{Op: "open", Path: "/store", Err: cause}, kind))
+				if !errors.Is(err, ErrPermission) || !strings.Contains(err.Error(), remedy) {
+					t.Errorf("got %v, want ErrPermission and %q", err, remedy)
+				}
+			})
+		}
 	}
 }
 
