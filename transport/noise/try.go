@@ -35,7 +35,7 @@ func (c *Conn) Flush() error {
 	if c.writeErr == nil && c.rest != nil {
 		c.writeErr = c.writeAll(c.rest)
 		c.restOf.give()
-		c.rest = nil
+		c.rest, c.restOf = nil, frameBuffer{}
 	}
 	return c.writeErr
 }

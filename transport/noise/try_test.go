@@ -6,7 +6,9 @@ import (
 	"io"
 	"math/rand/v2"
 	"net"
+	"runtime"
 	"testing"
+	"weak"
 )
 
 // narrow is a connection whose TryWrite takes only some bytes.
@@ -110,4 +112,28 @@ func TestTryWriteErrorIsFinal(t *testing.T) {
 	if _, err := client.Write([]byte("x")); err == nil {
 		t.Error("Write after a failed Flush: got no error")
 	}
+}
+
+// TestFlushKeepsNoBuffer: a connection that rests does not hold the buffer of 64 KiB in which
+// the rest of a frame was.
+func TestFlushKeepsNoBuffer(t *testing.T) {
+	client, server := connect(t)
+	client.try = &narrow{Conn: client.Conn, room: func(int) int { return 3 }}
+	go io.Copy(io.Discard, server)
+	if left, err := client.TryWrite(make([]byte, 2*smallFrame)); !left || err != nil {
+		t.Fatalf("got %v, %v, want the frame written in part", left, err)
+	}
+	buffer := weak.Make(client.restOf.large)
+	if err := client.Flush(); err != nil {
+		t.Fatal(err)
+	}
+	for range 100 { // the other end may have the buffer from the pool for a moment
+		if runtime.GC(); buffer.Value() == nil {
+			break
+		}
+	}
+	if buffer.Value() != nil {
+		t.Error("got the buffer in memory after the Flush")
+	}
+	runtime.KeepAlive(client)
 }
