@@ -15,13 +15,22 @@ type banCmd struct {
 	Reason string        `help:"Why; gamelan why and gamelan peers --json show it." default:"banned by the operator"`
 }
 
+// Help returns the text of gamelan ban --help below the flags.
+func (*banCmd) Help() string {
+	return "A ban never shortens an earlier one; gamelan unban lifts it."
+}
+
 // Run makes the node ban each peer. A peer on the allow list is not banned.
 func (c *banCmd) Run(a *app) error {
 	if c.For <= 0 {
 		return failure.Usage("give a positive duration, such as 2h", "--for cannot be %s", c.For)
 	}
 	return doToAnyPeers(a, c.Peer, "banned", func(node *client.Client, ctx context.Context, peer string) (api.Peer, error) {
-		return node.Ban(ctx, peer, c.For, c.Reason)
+		p, err := node.Ban(ctx, peer, c.For, c.Reason)
+		if err == nil && p.BannedUntil.After(time.Now().Add(c.For+time.Second)) {
+			a.Note("An earlier ban lasts longer. To shorten it: %s, then ban again.", a.Command("unban "+p.NodeID))
+		}
+		return p, err
 	})
 }
 

@@ -13,6 +13,8 @@ type Peer struct {
 	NodeID     string `json:"node_id"`
 	Address    string `json:"address,omitempty"`     // of a connection that was made elsewhere than at the given addresses
 	GivenError string `json:"given_error,omitempty"` // … and why these did not work
+
+	BannedUntil time.Time `json:"banned_until,omitzero"` // end of the ban, after a ban
 }
 
 // Pong is the answer to a ping of one peer.

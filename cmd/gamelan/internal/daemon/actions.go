@@ -58,13 +58,7 @@ func peerActions(n *gamelan.Node) map[string]inspect.PeerAction {
 			}
 			return n.Disconnect(ctx, id)
 		}),
-		"ban": onPeer(n, []string{"for", "reason"}, func(ctx context.Context, id identity.NodeID, v url.Values) error {
-			d, err := time.ParseDuration(v.Get("for"))
-			if err != nil {
-				return err
-			}
-			return n.Peers().Ban(ctx, id, d, v.Get("reason"))
-		}),
+		"ban": banPeer(n),
 		"unban": onPeer(n, nil, func(ctx context.Context, id identity.NodeID, _ url.Values) error {
 			if _, _, ok := n.Peers().Banned(id); !ok {
 				return errors.New("it is not banned")
@@ -74,6 +68,28 @@ func peerActions(n *gamelan.Node) map[string]inspect.PeerAction {
 		"ping": pingPeer(n),
 		"why":  whyPeer(n),
 	}
+}
+
+// banPeer returns the action that bans a peer. It answers with the end of the ban.
+func banPeer(n *gamelan.Node) inspect.PeerAction {
+	ban := onPeer(n, []string{"for", "reason"}, func(ctx context.Context, id identity.NodeID, v url.Values) error {
+		d, err := time.ParseDuration(v.Get("for"))
+		if err != nil {
+			return err
+		}
+		return n.Peers().Ban(ctx, id, d, v.Get("reason"))
+	})
+	return inspect.PeerAction{Params: ban.Params, Do: func(ctx context.Context, peer string, v url.Values) (any, error) {
+		answer, err := ban.Do(ctx, peer, v)
+		p, ok := answer.(api.Peer)
+		if err != nil || !ok {
+			return answer, err
+		}
+		if id, err := identity.ParseNodeID(p.NodeID); err == nil {
+			p.BannedUntil, _, _ = n.Peers().Banned(id)
+		}
+		return p, nil
+	}}
 }
 
 // onPeer returns an action that calls do. It finds the peer as for a message, and answers

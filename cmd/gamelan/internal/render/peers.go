@@ -30,7 +30,11 @@ func Done(o *Output, done string, peer api.Peer) error {
 	if o.JSON {
 		return o.PrintJSON(peer)
 	}
-	_, err := fmt.Fprintf(o.Out, "%s %s\n", done, o.whoLong(peer.NodeID))
+	until := ""
+	if !peer.BannedUntil.IsZero() {
+		until = " until " + peer.BannedUntil.Local().Format("2006-01-02 15:04")
+	}
+	_, err := fmt.Fprintf(o.Out, "%s %s%s\n", done, o.whoLong(peer.NodeID), until)
 	if peer.GivenError != "" {
 		o.Note("Connected at %s, not at the given address: %s", peer.Address, inFlags(peer.GivenError))
 	}

@@ -47,6 +47,7 @@ var dialWords = []struct {
 	to   string
 }{
 	{regexp.MustCompile(`(?:dial failed: |no connection: )?dial peer ([^\s:]+): `), "no connection to $1: "},
+	{regexp.MustCompile(`(?:actors: )?peer [0-9a-f]+ is banned until (.*); unban it first`), "this node has banned it until $1; lift the ban with gamelan unban"},
 	{regexp.MustCompile(`\bdial (/[^\s:]\S*): `), "$1: "},
 	{regexp.MustCompile(`\bat (/\S+): set-up`), "$1: set-up"},
 	{regexp.MustCompile(`set-up(?: with [0-9a-f]+)? failed at [a-z ]+: `), "set-up failed: "},
