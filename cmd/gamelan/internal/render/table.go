@@ -70,6 +70,7 @@ type column struct {
 	width  int
 	words  bool // it has cells of several words, below the heading
 	dates  bool // it has dates, which are not cut
+	key    bool // it has names of settings, which are cut last
 	idFrom int  // below this width more than ids and addresses is cut
 }
 
@@ -81,10 +82,10 @@ func columnsOf(rows [][]string) (all []column) {
 				all = append(all, column{idFrom: leastID})
 			}
 			k, w := &all[i], utf8.RuneCountInString(c)
-			k.width = max(k.width, w)
+			k.width, k.key = max(k.width, w), rows[0][i] == "SETTING"
 			name := idAfterName.ReplaceAllString(c, "")
 			switch {
-			case n == 0, name != c, w <= leastWords, rows[0][i] == "NAME": // more than ids
+			case n == 0, name != c, w <= leastWords, rows[0][i] == "NAME", k.key: // more than ids
 				k.idFrom = max(k.idFrom, utf8.RuneCountInString(name))
 			}
 			if n > 0 {
@@ -130,6 +131,7 @@ func fitted(rows [][]string, width int) []int {
 	shrink(func(i int, k column) int { return pick(k.words && i == last, leastLast) })
 	shrink(func(_ int, k column) int { return pick(k.words && !k.dates, (leastLast+leastWords)/2) })
 	shrink(func(_ int, k column) int { return pick(k.words, leastWords) })
+	shrink(func(_ int, k column) int { return pick(!k.key, leastID) })
 	shrink(func(int, column) int { return leastID }) // better to cut a heading than to exceed the line
 	widths := make([]int, len(all))
 	for i, k := range all {

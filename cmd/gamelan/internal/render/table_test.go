@@ -104,3 +104,23 @@ func TestTreeFits(t *testing.T) {
 		}
 	}
 }
+
+// TestSettingsStayWhole: a table of settings on a narrow terminal cuts values, not the names of
+// settings, which are there to be copied.
+func TestSettingsStayWhole(t *testing.T) {
+	const long = "connections.max_setup_rate_per_source"
+	for _, width := range []int{60, 80} {
+		lines := drawn(t, true, width, [][]string{
+			{"SETTING", "VALUE", "FROM"},
+			{"data_dir", `"` + strings.Repeat("/long", 30) + `"`, "/etc/gamelan/gamelan.toml:1"},
+			{"node.listen", "(on localnet a free loopback port, kept for the next start)", "default"},
+			{long, "120", "gamelan.toml:17, has changed and takes a restart"},
+		})
+		if got := widest(lines); got > width {
+			t.Errorf("got %d characters in a line of %d", got, width)
+		}
+		if got := strings.Join(lines, "\n"); !strings.Contains(got, "\n"+long+" ") {
+			t.Errorf("%d columns: got %q, want the setting whole", width, got)
+		}
+	}
+}
