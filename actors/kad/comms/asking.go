@@ -1,7 +1,9 @@
 package comms
 
 import (
+	"cmp"
 	"context"
+	"slices"
 	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
@@ -11,6 +13,7 @@ import (
 	dhtkad "github.com/gamelan-p2p/gamelan/dht/kad"
 	v1 "github.com/gamelan-p2p/gamelan/dht/kad/wire/v1"
 	"github.com/gamelan-p2p/gamelan/identity"
+	"github.com/gamelan-p2p/gamelan/internal/useragent"
 	"github.com/gamelan-p2p/gamelan/peerstore"
 	"github.com/gamelan-p2p/gamelan/protocol"
 	"github.com/gamelan-p2p/gamelan/protocol/address"
@@ -28,6 +31,7 @@ type channel struct {
 	token   uint64 // of what was asked of the node; 0: nothing is
 	again   bool   // the connection was lost once before there was a substream
 	conn    uint64
+	greets  bool // nothing tells yet that the peer serves others
 }
 
 // idleDue asks whether a channel is idle.
@@ -159,6 +163,25 @@ func (l *link) open(c actor.Context, x *channel, conn *actors.ConnRef) error {
 	return nil
 }
 
+// greet opens substreams to peers that were connected before this client served others, and
+// may have begun to serve others since: neither could list the protocol then. A peer that
+// does not serve refuses. Only nodes of this library are greeted.
+func (l *link) greet(c actor.Context) {
+	var late []*actors.ConnRef
+	for _, conn := range l.n.trunk.Connections().All() {
+		hint, known := l.hints[conn.Key]
+		if l.out[conn.Key] == nil && !conn.Accepts(l.n.id) && (!known || hint != conn.ID) && useragent.Ours(conn.UserAgent) {
+			late = append(late, conn)
+		}
+	}
+	slices.SortFunc(late, func(a, b *actors.ConnRef) int { return cmp.Compare(a.ID, b.ID) })
+	for _, conn := range late[:min(len(late), maxListed)] {
+		x := &channel{key: conn.Key, route: routeOf(conn.Key), conn: conn.ID, again: true, greets: true}
+		l.out[conn.Key] = x
+		l.n.trunk.OpenSubstream(conn, l.expect(x), c.Self(), l.n.id)
+	}
+}
+
 func (l *link) failed(c actor.Context, m actors.SubstreamFailed) {
 	x := l.expected(m.Token)
 	if x == nil {
@@ -185,6 +208,10 @@ func (l *link) substream(c actor.Context, m actors.SubstreamOpened) {
 		return
 	}
 	x.stream, x.name, x.conn = stream, l.nameOf("ask", x.key), m.Conn.ID
+	if x.greets {
+		l.hints[x.key] = x.conn
+		l.port.Met(l.n.sender(x.key))
+	}
 	l.tasks[x.name] = x
 	r := &answers{n: l.n, port: l.port, account: &x.account, key: x.key, source: actors.Origin{Peer: m.Peer, Conn: m.Conn.ID}, stream: stream}
 	supervisor.Go(c, x.name, stream, r.read)

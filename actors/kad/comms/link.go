@@ -134,6 +134,7 @@ func (l *link) added(c actor.Context, m actors.ProtocolAdded) {
 	switch {
 	case m.Err == nil:
 		l.ready()
+		l.greet(c)
 	case errors.Is(m.Err, actors.ErrTooManyProtocols):
 		l.port.Failed(fmt.Errorf("%w: %w", kad.ErrTooManyProtocols, m.Err))
 	case errors.Is(m.Err, actors.ErrProtocolTaken):

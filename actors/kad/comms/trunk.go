@@ -7,6 +7,7 @@ import (
 
 	"github.com/gamelan-p2p/gamelan/actors"
 	"github.com/gamelan-p2p/gamelan/identity"
+	"github.com/gamelan-p2p/gamelan/internal/view"
 	"github.com/gamelan-p2p/gamelan/peerstore"
 	"github.com/gamelan-p2p/gamelan/protocol"
 )
@@ -21,6 +22,7 @@ type Trunk interface {
 	Services() *actor.PID
 	Connectivity() *actor.PID
 	Connection(peer identity.NodeID) (*actors.ConnRef, bool)
+	Connections() *view.Map[identity.NodeID, *actors.ConnRef]
 	Unreachable(peer identity.NodeID) error
 	Dial(token uint64, peer identity.NodeID, reply *actor.PID, by string)
 	OpenSubstream(on *actors.ConnRef, token uint64, reply *actor.PID, ids ...protocol.ID)
