@@ -306,7 +306,7 @@ func (b *builder) announce(n *Node) error {
 		}
 	}
 	if len(addrs) == 0 {
-		return badConfig("PublicAddresses", errors.New("no address listened on can be reached by others; set one that can, or listen on ListenNowhere"))
+		return badConfig("PublicAddresses", noAddress(len(b.bound) > 0))
 	}
 	if err := n.policy().Check(addrs); err != nil {
 		return badConfig("PublicAddresses", err)
@@ -317,6 +317,15 @@ func (b *builder) announce(n *Node) error {
 	}
 	n.trunk.Announce(m)
 	return nil
+}
+
+// noAddress returns the error of a node that has no address to show to its peers.
+func noAddress(listens bool) error {
+	if listens {
+		return errors.New("no address listened on can be reached by others; set one that can, or listen on ListenNowhere")
+	}
+	return errors.New("a node that only dials shows its peers one address, too, and this machine has neither a public nor a private one (RFC 1918); " +
+		"set one, such as /ip4/10.0.0.1/tcp/18189: nobody has to reach it")
 }
 
 func (n *Node) policy() address.Policy {

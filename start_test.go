@@ -437,3 +437,20 @@ func TestNodeInTheHandsOfItsActors(t *testing.T) {
 		time.Sleep(2 * time.Second)
 	})
 }
+
+// TestOnlyDials: on a public network, a node that only dials starts with the address that its
+// error recommends, whatever addresses the machine has.
+func TestOnlyDials(t *testing.T) {
+	const recommended = "/ip4/10.0.0.1/tcp/18189"
+	if why := gamelan.NoAddress(false).Error(); !strings.Contains(why, recommended) || strings.Contains(why, "ListenNowhere") {
+		t.Errorf("got %q, want %s recommended, and not what the node does already", why, recommended)
+	}
+	n, err := gamelan.Start(t.Context(), gamelan.Config{Network: "igor", Listen: []string{gamelan.ListenNowhere}, PublicAddresses: []string{recommended}},
+		gamelan.WithLogger(discard))
+	if err != nil {
+		t.Fatalf("got %v, want a node", err)
+	}
+	if err := n.Close(t.Context()); err != nil {
+		t.Error(err)
+	}
+}
