@@ -100,6 +100,9 @@ func (c *sendCmd) runPlain(a *app) error {
 			key, _, _ := strings.Cut(*c.Peer, "::")
 			a.Note("%s", overDHTHint(a, key))
 		}
+		if show.TurnedAway() {
+			a.Note("Next: see with \"gamelan peers\" on the other node whether it has banned this one; \"gamelan unban\" there lifts a ban.")
+		}
 		if show.Unreached() {
 			a.Note("Next: %s.", a.afterDial(*c.Peer))
 		}

@@ -13,7 +13,7 @@ import (
 )
 
 // Tally counts outcomes.
-type Tally struct{ confirmed, inDoubt, failed, refused, unreached uint64 }
+type Tally struct{ confirmed, inDoubt, failed, refused, unreached, turnedAway uint64 }
 
 // AllConfirmed reports whether every outcome is confirmed.
 func (t *Tally) AllConfirmed() bool { return t.confirmed == t.total() }
@@ -21,8 +21,12 @@ func (t *Tally) AllConfirmed() bool { return t.confirmed == t.total() }
 // Confirmed returns the number of confirmed messages.
 func (t *Tally) Confirmed() uint64 { return t.confirmed }
 
+// TurnedAway reports whether a message has failed because the peer has proven its key and
+// then refused the connection, as after a ban.
+func (t *Tally) TurnedAway() bool { return t.turnedAway > 0 }
+
 // Unreached reports whether a message has failed because there was no connection to the
-// peer.
+// peer, for another reason than [Tally.TurnedAway].
 func (t *Tally) Unreached() bool { return t.unreached > 0 }
 
 // Refused returns the number of messages that the peer does not accept. It leaves out those
@@ -38,6 +42,8 @@ func (t *Tally) add(o models.Outcome) {
 	default:
 		t.failed++
 		switch refused := o.Reason == protocol.Refused.String(); {
+		case refused && strings.HasPrefix(o.Detail, "dial peer ") && strings.Contains(o.Detail, "failed at identity: peer hung up"):
+			t.turnedAway++
 		case o.Reason == protocol.DialFailed.String(), refused && strings.HasPrefix(o.Detail, "dial peer "):
 			t.unreached++
 		case refused:

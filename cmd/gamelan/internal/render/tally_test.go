@@ -22,8 +22,8 @@ func TestTallyRefused(t *testing.T) {
 	for _, o := range []models.Outcome{refused, banned} {
 		tally.add(o)
 	}
-	if !tally.Unreached() {
-		t.Error("got no peer without a connection, want one")
+	if !tally.TurnedAway() || tally.Unreached() {
+		t.Errorf("got turned away %v, unreached %v, want a peer that has turned this node away", tally.TurnedAway(), tally.Unreached())
 	}
 	if tally.Refused() != 1 || tally.total() != 2 {
 		t.Errorf("got %d of %d refused, want 1 of 2", tally.Refused(), tally.total())
