@@ -91,6 +91,10 @@ func (n *Node) wait() {
 // or 10 s if ctx has no deadline, and one second more if the store's disk does not answer.
 // The error names the parts that did not stop in time. If that is the store, the error is
 // an [ErrStoreFailed] and Done stays open. Close is idempotent.
+//
+// Peers can send until their connections are closed, and what is read from them is confirmed.
+// Plain messages that came after Close began and were not handled by then are dropped without
+// an error, by default up to about 2 MiB of each peer; an inbox keeps those that it has.
 func (n *Node) Close(ctx context.Context) error {
 	if _, ok := ctx.Deadline(); !ok {
 		var cancel context.CancelFunc

@@ -25,9 +25,10 @@ func (n *Node) Tell(name string, msg any) error {
 
 // Ask sends a message to your actor of this name and waits for its reply, which the actor
 // sends with c.Respond. The function [Ask] does the same for a reply of a known type. The
-// error is [ErrNoActor], ctx's, or says that the actor has panicked or does not know the
-// message. An actor must not call Ask in Receive; it sends and hears the reply as a
-// message.
+// error is [ErrNoActor], ctx's, or says that the actor has panicked. It says that the actor
+// does not know the message only if the actor calls [supervisor.Unhandled] for such messages,
+// in the default case of its Receive; otherwise Ask waits until ctx ends. An actor must not
+// call Ask in Receive; it sends and hears the reply as a message.
 func (n *Node) Ask(ctx context.Context, name string, msg any) (any, error) {
 	return Ask[any](ctx, n, name, msg)
 }
