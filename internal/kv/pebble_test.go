@@ -286,7 +286,7 @@ func TestFullDisk(t *testing.T) {
 // TestDirectoryBecomesReadOnly while the store is in use: what is there can be
 // read, writes say what to do, and go on when they can.
 func TestDirectoryBecomesReadOnly(t *testing.T) {
-	for _, cause := range []error{syscall.EROFS, syscall.EACCES} {
+	for cause, remedy := range map[error]string{syscall.EROFS: remount, syscall.EACCES: writable} {
 		var on atomic.Bool
 		files := failing(&on, &fs.PathError{Op: "open", Path: "/store", Err: cause}, errorfs.OpFileWrite, errorfs.OpFileSync, errorfs.OpFileSyncData, errorfs.OpCreate)
 		db, err := openPebble("/store", files)
@@ -296,8 +296,8 @@ func TestDirectoryBecomesReadOnly(t *testing.T) {
 		var b Batch
 		b.Set([]byte("new"), []byte("1"))
 		for range 2 {
-			if err := db.Apply(&b, true); !errors.Is(err, ErrPermission) || !strings.Contains(err.Error(), writable) {
-				t.Errorf("%v: got %v, want ErrPermission and the remedy", cause, err)
+			if err := db.Apply(&b, true); !errors.Is(err, ErrPermission) || !strings.Contains(err.Error(), remedy) {
+				t.Errorf("%v: got %v, want ErrPermission and %q", cause, err, remedy)
 			}
 		}
 		if got, err := db.Get([]byte("kept")); err != nil || string(got) != "1" {
