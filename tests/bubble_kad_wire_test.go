@@ -230,15 +230,23 @@ func TestBubbleKadUnlisted(t *testing.T) {
 		a, client := kadNode(t, net)
 		x := net.Start(gamelan.Config{NoDHT: true})
 		net.Connect(a, x)
-		late, err := x.KV().Open(t.Context(), kad.Config{Name: "main"})
-		if err != nil {
+		var served atomic.Int32
+		byHand := kadByHand{func(protocol.Stream) error { served.Add(1); return nil }}
+		if err := x.Register(t.Context(), v1.Protocol, func(*gamelan.Node) actor.Actor { return byHand }); err != nil {
 			t.Fatal(err)
 		}
 		if _, err := client.Connect(t.Context(), x.Seed()); !errors.Is(err, kad.ErrUnreachable) {
 			t.Errorf("got %v, want that it is not asked", err)
 		}
-		if served := late.Status(t.Context()).Requests["find-node"].Served; served != 0 {
-			t.Errorf("it served %d requests, want none", served)
+		if n := served.Load(); n != 0 {
+			t.Errorf("it got %d substreams, want none", n)
+		}
+		if err := x.Unregister(t.Context(), v1.Protocol); err != nil {
+			t.Fatal(err)
+		}
+		late, err := x.KV().Open(t.Context(), kad.Config{Name: "main"})
+		if err != nil {
+			t.Fatal(err)
 		}
 		if _, err := late.Connect(t.Context(), a.Seed()); err != nil {
 			t.Fatal(err)
