@@ -58,10 +58,13 @@ func (b *builder) openMessages(n *Node) error {
 	}
 	s := &calls{f: b.messages.f, backlog: new(backlog)}
 	m := actors.Register{Drains: true, Ended: s.backlog.discard}
-	if n.inbox != nil {
+	switch {
+	case n.inbox != nil:
 		m.Actor, s.inbox = "messages", true
-	} else if b.handled() {
+	case b.handled():
 		return errors.New("gamelan: WithMessages and WithHandler were both given, and plain messages go to one of them; leave one out")
+	default:
+		n.called = s.backlog
 	}
 	return b.add(m, func(n *Node) actor.Actor { return &caller{calls: s, n: n} }, b.messages.opts)
 }

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"sync"
 	"time"
 
@@ -43,6 +44,7 @@ type Node struct {
 	start  time.Time
 	inbox  *inbox.Inbox // nil without an inbox
 	loops  loops
+	called *backlog // of WithMessages; nil without it, and with an inbox
 	calls  *rpcpart.Calls
 	dht    *dhtpart.DHT // nil without the DHT
 	parts  []actors.Part
@@ -67,9 +69,12 @@ var ErrClosed = errors.New("gamelan: the node is closed")
 const closeTimeout = 10 * time.Second
 
 // wait waits until the tree of actors has ended and then releases what Start opened.
-func (n *Node) wait() {
+func (n *Node) wait(log *slog.Logger) {
 	<-n.root.Done()
 	n.loops.finish()
+	if dropped := n.dropped(); dropped > 0 {
+		log.Warn("plain messages came that nobody has handled, and their senders may have seen them confirmed; an inbox (WithInbox) keeps such messages", "messages", dropped)
+	}
 	n.err = n.root.Err()
 	if err := n.closeInspector(); err != nil {
 		n.err = errors.Join(n.err, err)
@@ -86,6 +91,15 @@ func (n *Node) wait() {
 	close(n.closed)
 }
 
+// dropped returns how many plain messages nobody has handled when all actors have ended.
+func (n *Node) dropped() uint64 {
+	dropped := n.trunk.Plain().Dropped()
+	if n.called != nil {
+		dropped += uint64(n.called.len())
+	}
+	return dropped
+}
+
 // Close stops the node in order: the node accepts nothing new, finishes accepted work,
 // closes every connection in order and syncs its store. It takes until ctx ends at most,
 // or 10 s if ctx has no deadline, and one second more if the store's disk does not answer.
@@ -93,8 +107,9 @@ func (n *Node) wait() {
 // an [ErrStoreFailed] and Done stays open. Close is idempotent.
 //
 // Peers can send until their connections are closed, and what is read from them is confirmed.
-// Plain messages that came after Close began and were not handled by then are dropped without
-// an error, by default up to about 2 MiB of each peer; an inbox keeps those that it has.
+// Plain messages that came after Close began and were not handled by then are dropped, by
+// default up to about 2 MiB of each peer; the log has a warning with their number. Those that
+// no actor of the node has read are not in that number. An inbox keeps those that it has.
 func (n *Node) Close(ctx context.Context) error {
 	if _, ok := ctx.Deadline(); !ok {
 		var cancel context.CancelFunc

@@ -130,7 +130,7 @@ func (b *builder) build(ctx context.Context) (*Node, error) {
 	n.root = root
 	close(n.up)
 	err = b.inspect(n)
-	go n.wait()
+	go n.wait(b.logger)
 	if err == nil {
 		err = b.ready(ctx, n)
 	}

@@ -88,6 +88,7 @@ func (b *inbox) start(m *Messaging, peer identity.NodeID) {
 		b.whole, b.arriving = b.env.budgets.Inbound, b.env.budgets.Frames
 	}
 	b.account = b.whole.Account(b.env.PeerCredit)
+	b.account.CountDropped(&m.dropped)
 }
 
 func (b *inbox) opened(c actor.Context, m SubstreamOpened) {

@@ -2,6 +2,7 @@ package actors
 
 import (
 	"context"
+	"sync/atomic"
 	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
@@ -31,7 +32,12 @@ type Messaging struct {
 	by       string // name of its dials in the list of attempts
 	accounts accounts
 	receiver Receiver
+	dropped  atomic.Uint64 // messages that came and that no actor has handled
 }
+
+// Dropped returns how many messages came, and may be confirmed to their senders, and were
+// handled by no actor: the handler had ended.
+func (m *Messaging) Dropped() uint64 { return m.dropped.Load() }
 
 func newMessaging(e *env, id protocol.ID, pid *actor.PID, by string) *Messaging {
 	m := &Messaging{ID: id, PID: pid, env: e, by: by}

@@ -57,9 +57,17 @@ func (p *Permit) finish(state uint32) bool {
 
 // Discard gives the credit back, whoever has it, unless that was done.
 func (p *Permit) Discard() {
-	if p != nil && p.state.Swap(paidBack) != paidBack {
-		p.back()
+	if p == nil {
+		return
 	}
+	was := p.state.Swap(paidBack)
+	if was == paidBack {
+		return
+	}
+	if was != kept && p.account != nil && p.account.dropped != nil {
+		p.account.dropped.Add(1)
+	}
+	p.back()
 }
 
 func (p *Permit) back() {
