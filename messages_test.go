@@ -250,7 +250,8 @@ func TestMessagesClose(t *testing.T) {
 }
 
 // TestMessagesWhileDraining sends messages to a node that stops already, and whose connections
-// still live because another actor takes its time: what is confirmed is handled.
+// still live because another actor takes its time: they are handled, and not confirmed, because
+// later ones would not be handled.
 func TestMessagesWhileDraining(t *testing.T) {
 	gamelantest.Bubble(t, func(t *testing.T) {
 		net := gamelantest.NewNetwork(t)
@@ -277,14 +278,28 @@ func TestMessagesWhileDraining(t *testing.T) {
 			defer cancel()
 			closed <- b.Close(ctx)
 		}()
+		var pending []*gamelan.Pending[gamelan.Outcome]
+		submit := func(body string) {
+			p, err := a.Submit(t.Context(), b.ID(), []byte(body))
+			if err != nil {
+				t.Fatal(err)
+			}
+			pending = append(pending, p)
+		}
 		time.Sleep(time.Second)
-		say(t, a, b, "2", "3")
+		submit("2")
+		submit("3")
 		time.Sleep(20 * time.Second)
-		say(t, a, b, "4") // the first messages are handled
+		submit("4") // the first messages are handled
 		if err := <-closed; err != nil {
 			t.Error(err)
 		}
 		got.want(t, "1", "2", "3", "4")
+		for i, p := range pending {
+			if out := p.Wait(t.Context()); out.Kind != gamelan.InDoubt {
+				t.Errorf("message %d: got %v, want that it is in doubt", i+2, out)
+			}
+		}
 	})
 }
 

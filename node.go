@@ -106,10 +106,10 @@ func (n *Node) dropped() uint64 {
 // The error names the parts that did not stop in time. If that is the store, the error is
 // an [ErrStoreFailed] and Done stays open. Close is idempotent.
 //
-// Peers can send until their connections are closed, and what is read from them is confirmed.
-// Plain messages that came after Close began and were not handled by then are dropped, by
-// default up to about 2 MiB of each peer; the log has a warning with their number. Those that
-// no actor of the node has read are not in that number. An inbox keeps those that it has.
+// What peers send after Close began is not confirmed to them. What came before is handled, or
+// kept by an inbox, as far as the time allows. Plain messages of a slow handler that wait
+// after that are dropped although they were confirmed, by default up to about 2 MiB of each
+// peer; the log has a warning with their number, without those that no actor has read.
 func (n *Node) Close(ctx context.Context) error {
 	if _, ok := ctx.Deadline(); !ok {
 		var cancel context.CancelFunc
@@ -117,7 +117,10 @@ func (n *Node) Close(ctx context.Context) error {
 		defer cancel()
 	}
 	<-n.up // a user's actor may call Close before Start returns
-	n.closeOnce.Do(func() { close(n.closing) })
+	n.closeOnce.Do(func() {
+		close(n.closing)
+		n.trunk.ConfirmNothing()
+	})
 	err := n.root.Stop(ctx, nil)
 	select {
 	case <-n.root.Done():

@@ -70,6 +70,18 @@ func (r *ConnRef) over() *ConnRef {
 // has taken the session, and false for a copy in the history of closed connections.
 func (r *ConnRef) Ended() bool { return r.live != nil && r.live.session.Load() == nil }
 
+// confirmNothing has the peers see nothing confirmed that arrives from now on.
+func (e *env) confirmNothing() {
+	for _, r := range e.Connections.All() {
+		if r.live == nil {
+			continue
+		}
+		if s := r.live.session.Load(); s != nil {
+			s.WithholdPongs()
+		}
+	}
+}
+
 // closes notes why this node closes the connection.
 func (r *ConnRef) closes(why *CloseReason) {
 	if r.live != nil {

@@ -355,7 +355,9 @@ func nameOf(pid *actor.PID) string {
 	return id
 }
 
+// drain has all sessions finish what they have accepted.
 func (a *messengers) drain(c actor.Context, m supervisor.Drain) {
+	a.env.confirmNothing() // on connections that are newer than Close
 	a.draining = supervisor.NewDraining(c.Sender())
 	for _, session := range a.protocol.Sessions.All() {
 		a.draining.Ask(c, session.PID, m)

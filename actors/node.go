@@ -80,6 +80,10 @@ func (n Node) OnWall(t time.Time) time.Time { return n.env.OnWall(t) }
 // Credit returns the bytes in use and the limit, inbound and outbound.
 func (n Node) Credit() (inUsed, inLimit, outUsed, outLimit int64) { return n.env.credit() }
 
+// ConfirmNothing has no peer see anything confirmed that arrives from now on: the node
+// stops, and may handle none of it.
+func (n Node) ConfirmNothing() { n.env.confirmNothing() }
+
 // Plain returns the messaging protocol of plain messages.
 func (n Node) Plain() *Messaging { return n.env.Plain }
 

@@ -51,6 +51,8 @@ type link struct {
 
 	bytesIn, bytesOut atomic.Uint64
 
+	withhold atomic.Bool // see Session.WithholdPongs
+
 	// The end. over is closed when it begins, when cause is known and writes
 	// are swallowed; done when the connection is closed.
 	swallow  atomic.Bool

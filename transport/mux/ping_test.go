@@ -42,6 +42,26 @@ func TestAnswersPings(t *testing.T) {
 	})
 }
 
+// Pings are withheld their answers, and are no offence, however many come.
+func TestWithholdPongs(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		s, d := connect(t, true, Config{})
+		d.send(typePing, flagSYN, 0, 1)
+		d.expect("00 02 0002 00000000 00000001")
+		s.WithholdPongs()
+		for i := range 100 {
+			d.send(typePing, flagSYN, 0, uint32(i))
+			synctest.Wait()
+		}
+		d.quiet()
+		if rtt, err := s.Ping(); rtt != 0 || err != nil {
+			t.Errorf("got ping %v, %v of our own, want 0 in virtual time", rtt, err)
+		}
+		d.expect("00 02 0001 00000000 00000000")
+		d.quiet()
+	})
+}
+
 // Sixteen pings may wait for their answers while the peer reads nothing, the
 // seventeenth is an offence. Answers make room again.
 //

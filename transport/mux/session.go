@@ -144,6 +144,10 @@ func (s *Session) Accept() (*Stream, error) {
 // the session always does. spec: comms 5.8
 func (s *Session) Ping() (time.Duration, error) { return s.link.ping() }
 
+// WithholdPongs has the session answer no pings from now on, so that the peer takes nothing
+// that arrives later for read.
+func (s *Session) WithholdPongs() { s.link.withhold.Store(true) }
+
 // GoAway tells the peer that this side is about to close, and returns when that is written.
 // Call it only when every substream has ended: most peers close at once and drop bytes under
 // way. spec: comms 66

@@ -81,7 +81,11 @@ func (h header) writtenBy() writeOut {
 // send it at all.
 func (l *link) leaving(h *header) bool {
 	flags := h.flags()
-	if flags == 0 || h.kind() >= typePing {
+	switch {
+	case h.kind() == typePing && flags&flagACK != 0 && l.withhold.Load():
+		l.pings.received.Add(-1) // it waits no longer
+		return false
+	case flags == 0 || h.kind() >= typePing:
 		return true
 	}
 	t := l.table
