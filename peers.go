@@ -89,10 +89,10 @@ func (p *Peers) AddAt(ctx context.Context, text string) (identity.NodeID, error)
 
 // Offer tells the node, in the form of [Node.Seed], where a peer may be, and returns the
 // peer's id. It stores nothing: the next dial tries these addresses before all that are
-// known, and the first at which the peer proves its key is stored, with the peer as a
-// seed. Messages to the peer may be sent at once, as after AddSeed. Addresses that have not
-// worked are forgotten 10 s after the dial has failed. While the peer is connected Offer
-// does nothing.
+// known, and the first at which the peer proves its key is stored, with the peer, which does
+// not become a seed. Messages to the peer may be sent at once, as after AddSeed. Addresses
+// that have not worked are forgotten 10 s after the dial has failed. While the peer is
+// connected Offer does nothing.
 func (p *Peers) Offer(ctx context.Context, text string) (identity.NodeID, error) {
 	peer, err := peerstore.ParseSeed(text)
 	if err != nil {
@@ -101,6 +101,7 @@ func (p *Peers) Offer(ctx context.Context, text string) (identity.NodeID, error)
 	if peer.ID == p.n.trunk.Self() {
 		return peer.ID, peerError("offer", peer.ID, actors.ErrSelf)
 	}
+	peer.Flags &^= peerstore.FlagSeed
 	_, err = ask[actors.PeerOffered](ctx, p.n, p.n.trunk.Dialer(), actors.OfferPeer{Peer: peer})
 	return peer.ID, peerError("offer", peer.ID, err)
 }

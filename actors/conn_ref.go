@@ -93,7 +93,7 @@ func (r *ConnRef) closes(why *CloseReason) {
 // node has closed the connection, why it did so. To a substream that is only a connection
 // which this side has closed.
 func (r *ConnRef) lost(err error) error {
-	if r.live == nil || !errors.Is(err, mux.ErrSessionEnded) {
+	if r == nil || r.live == nil || !errors.Is(err, mux.ErrSessionEnded) {
 		return err
 	}
 	why := r.live.closing.Load()

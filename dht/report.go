@@ -38,7 +38,7 @@ type Copy struct {
 }
 
 // Count returns how many copies have an outcome of this kind.
-func (r *Report) Count(k protocol.OutcomeKind) (n int) {
+func (r Report) Count(k protocol.OutcomeKind) (n int) {
 	for i := range r.Copies {
 		if r.Copies[i].Outcome.Kind == k {
 			n++
@@ -48,13 +48,13 @@ func (r *Report) Count(k protocol.OutcomeKind) (n int) {
 }
 
 // Open returns how many copies have no outcome yet.
-func (r *Report) Open() int { return r.Count(0) }
+func (r Report) Open() int { return r.Count(0) }
 
 // Ended reports whether the send has ended and the report is final.
-func (r *Report) Ended() bool { return !r.End.IsZero() }
+func (r Report) Ended() bool { return !r.End.IsZero() }
 
 // Failed reports whether the send has ended and every copy has failed unwritten.
-func (r *Report) Failed() bool {
+func (r Report) Failed() bool {
 	return r.Ended() && r.Count(protocol.Failed) == len(r.Copies)
 }
 
@@ -67,7 +67,7 @@ func (r *Report) Clone() Report {
 
 // String returns a summary, such as "2 of 3 confirmed, 1 in doubt", "written to 4
 // neighbours that may store it" or "open", or why the message was sent to nobody.
-func (r *Report) String() string {
+func (r Report) String() string {
 	if r.Reason != 0 {
 		if r.Err != nil {
 			return fmt.Sprintf("failed: %s: %v", r.Reason, r.Err)
@@ -87,7 +87,7 @@ func (r *Report) String() string {
 }
 
 // stored returns how many nodes that may store the message have read it.
-func (r *Report) stored() string {
+func (r Report) stored() string {
 	switch n := r.Count(protocol.Confirmed); n {
 	case 0:
 		return "written to no neighbour that may store it"
@@ -99,7 +99,7 @@ func (r *Report) stored() string {
 }
 
 // rest returns how many copies are not confirmed, by outcome: ", 1 in doubt, 2 failed".
-func (r *Report) rest() (s string) {
+func (r Report) rest() (s string) {
 	for _, k := range []protocol.OutcomeKind{protocol.InDoubt, protocol.Failed, 0} {
 		if n := r.Count(k); n > 0 {
 			s += fmt.Sprintf(", %d %s", n, protocol.Outcome{Kind: k})

@@ -39,9 +39,9 @@ func (s nodeSender) Resolve(ctx context.Context, peer string) (string, error) {
 }
 
 // find returns the node id of a peer as people write it: a node id, a public key, or the
-// beginning of one of them, or KEY::ADDRESS, which it adds to the known peers, as a seed.
+// beginning of one of them, or KEY::ADDRESS, which it adds to the known peers.
 func (s nodeSender) find(ctx context.Context, peer string) (string, error) {
-	return s.findOr(ctx, peer, s.node.Peers().AddSeed)
+	return s.findOr(ctx, peer, s.node.Peers().AddAt)
 }
 
 // findOr is find that adds a peer given as KEY::ADDRESS with the function.
