@@ -22,6 +22,7 @@ type host struct {
 	options  Options
 	props    *actor.Props
 	dispatch actor.Dispatcher
+	pool     *pool // dispatch; nil under a Seeded
 
 	mu      sync.RWMutex
 	cells   map[string]*cell // by path; until the parent has heard of the end
@@ -60,6 +61,7 @@ func newHost(sys *actor.ActorSystem, o Options) *host {
 		h.log = slog.Default()
 	}
 	h.dispatch = h.rt.Dispatcher()
+	h.pool, _ = h.dispatch.(*pool)
 	_, h.world = h.rt.(realTime)
 	h.base = h.rt.Now()
 	h.cells = make(map[string]*cell)

@@ -143,7 +143,6 @@ func (c *cell) PostSystemMessage(m any) {
 // run is one activation.
 func (c *cell) run() {
 	if c.host.world {
-		grow(0)
 		pprof.SetGoroutineLabels(c.labels())
 		c.host.watch()
 	}

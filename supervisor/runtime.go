@@ -67,7 +67,7 @@ func (realTime) AfterFunc(d time.Duration, f func()) (stop func()) {
 
 func (realTime) Random(string, uint64) *Random { return worldRandom }
 
-func (realTime) Dispatcher() actor.Dispatcher { return goroutines{} }
+func (realTime) Dispatcher() actor.Dispatcher { return newPool() }
 
 func (realTime) Task(long bool, run func() (deliver func())) {
 	go func() {
@@ -86,11 +86,3 @@ var worldRandom = &Random{rand.New(worldSource{}), crand.Reader}
 type worldSource struct{}
 
 func (worldSource) Uint64() uint64 { return rand.Uint64() }
-
-// goroutines runs every activation of a mailbox on a goroutine of its own.
-type goroutines struct{}
-
-func (goroutines) Schedule(fn func()) { go fn() }
-
-// Throughput returns the number of messages after which an actor yields to others.
-func (goroutines) Throughput() int { return 256 }

@@ -10,8 +10,8 @@ import (
 	"time"
 )
 
-// watch makes sure that the watchdog's timer runs while any actor is busy. An
-// idle tree has no timer, so that a synctest bubble with nothing else to do ends.
+// watch makes sure that the watchdog's timer runs while any actor is busy or any goroutine
+// waits for an activation. An idle tree soon has no timer, so that a synctest bubble with nothing else to do ends.
 func (h *host) watch() {
 	if h.watching.Load() || h.over.Load() || !h.watching.CompareAndSwap(false, true) {
 		return
@@ -30,9 +30,13 @@ func (h *host) endWatch() {
 	if stop != nil {
 		stop()
 	}
+	if h.pool != nil {
+		h.pool.stop()
+	}
 }
 
-// reportStuck logs every actor whose message in hand is too old, once for each message.
+// reportStuck logs every actor whose message in hand is too old, once for each message. It
+// also ends goroutines that were idle since the last time.
 func (h *host) reportStuck() {
 	h.watching.Store(false)
 	now := h.nanos()
@@ -63,7 +67,7 @@ func (h *host) reportStuck() {
 		h.log.Warn("actor stuck", labelActor, i.Path, "message", i.Message, "since", i.Since, "in", waitsIn(stack, i.Type))
 		h.log.Debug("stack of a stuck actor", labelActor, i.Path, "stack", stackText(stack))
 	}
-	if busy {
+	if h.pool != nil && h.pool.trim() || busy {
 		h.watch()
 	}
 }
