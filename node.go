@@ -60,6 +60,9 @@ type Node struct {
 	closing   chan struct{} // closed when Close was called
 	closed    chan struct{} // closed when everything is released
 	err       error         // set before closed is closed
+
+	waits    sendWaits
+	closings closings // closed after closed
 }
 
 // ErrClosed reports the use of a node that is closing or closed.
@@ -89,6 +92,7 @@ func (n *Node) wait(log *slog.Logger) {
 	}
 	n.events.close()
 	close(n.closed)
+	n.closings.close()
 }
 
 // dropped returns how many plain messages nobody has handled when all actors have ended.

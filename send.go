@@ -8,7 +8,6 @@ import (
 
 	"github.com/gamelan-p2p/gamelan/actors"
 	"github.com/gamelan-p2p/gamelan/identity"
-	"github.com/gamelan-p2p/gamelan/protocol"
 )
 
 // Send sends body to a neighbour and waits for the outcome. It first waits for credit if
@@ -26,11 +25,16 @@ import (
 // A message fails only after two dials in a row have failed. So both nodes may show two
 // attempts for one Send. The outcome has the error of the second.
 func (n *Node) Send(ctx context.Context, peer identity.NodeID, body []byte, opts ...SendOption) (Outcome, error) {
-	pending, err := n.Submit(ctx, peer, body, opts...)
-	if err != nil {
-		return Outcome{}, err
+	if n.stopping() {
+		return Outcome{}, ErrClosed
 	}
-	return pending.Wait(ctx), nil
+	w := n.waits.get()
+	serial, err := n.trunk.Plain().Send(ctx, sendBody(0, peer, body, opts), w.settle)
+	if err != nil {
+		n.waits.put(w)
+		return Outcome{}, notAccepted(peer, err)
+	}
+	return n.waitFor(ctx, w, peer, serial), nil
 }
 
 // Submit sends body as Send does, but returns as soon as the message is accepted. It waits
@@ -48,13 +52,17 @@ func (n *Node) Submit(ctx context.Context, peer identity.NodeID, body []byte, op
 		return nil, ErrClosed
 	}
 	p := newPending[Outcome](n)
-	p.peer, p.result = peer, Outcome{Kind: protocol.InDoubt, Reason: protocol.Closed, Err: ErrClosed}
+	p.peer, p.result = peer, nodeEnded
 	serial, err := n.trunk.Plain().Send(ctx, sendBody(0, peer, body, opts), p.settle)
 	if err != nil {
-		return nil, fmt.Errorf("gamelan: message to %s not accepted: %w", peer, err)
+		return nil, notAccepted(peer, err)
 	}
 	p.serial = serial
 	return p, nil
+}
+
+func notAccepted(peer identity.NodeID, err error) error {
+	return fmt.Errorf("gamelan: message to %s not accepted: %w", peer, err)
 }
 
 // SendFrom sends a message on behalf of an actor, for use inside Receive. It never waits.

@@ -95,7 +95,7 @@ func (b *builder) build(ctx context.Context) (*Node, error) {
 	}
 	n := &Node{
 		db: b.db, listen: b.bound, events: newEvents(b.now), start: b.now(),
-		up: make(chan struct{}), closing: make(chan struct{}), closed: make(chan struct{}),
+		up: make(chan struct{}), closing: make(chan struct{}), closed: make(chan struct{}), closings: newClosings(),
 	}
 	b.trunk = actors.NewNode(b.settings())
 	n.trunk = b.trunk
