@@ -6,7 +6,6 @@ import (
 	"sync"
 	"testing"
 	"testing/synctest"
-	"time"
 
 	"github.com/gamelan-p2p/gamelan"
 	"github.com/gamelan-p2p/gamelan/gamelantest"
@@ -31,7 +30,7 @@ func TestOutcomesAreTheirOwnMessages(t *testing.T) {
 				for range 200 {
 					ctx, cancel := context.WithCancel(t.Context())
 					if rand.IntN(4) == 0 {
-						time.AfterFunc(time.Duration(rand.IntN(2000))*time.Microsecond, cancel)
+						go cancel()
 					}
 					to := b.ID()
 					if rand.IntN(2) == 0 {
