@@ -1,6 +1,7 @@
 package gamelan_test
 
 import (
+	"context"
 	"errors"
 	"strings"
 	"testing"
@@ -9,6 +10,7 @@ import (
 	"github.com/gamelan-p2p/gamelan"
 	"github.com/gamelan-p2p/gamelan/actors"
 	"github.com/gamelan-p2p/gamelan/gamelantest"
+	"github.com/gamelan-p2p/gamelan/identity"
 	"github.com/gamelan-p2p/gamelan/peerstore"
 )
 
@@ -79,7 +81,7 @@ func TestDialAt(t *testing.T) {
 			t.Errorf("after a minute: got %v, want %v", err, actors.ErrUnknownPeer)
 		}
 
-		// The one of two that works is stored, as that of a seed.
+		// The one of two that works is stored. The peer is no seed.
 		right := b.Seed()[len(key)+2:]
 		conn, err := a.DialAt(t.Context(), key+"::"+nobody+"::"+right)
 		if err != nil {
@@ -89,8 +91,33 @@ func TestDialAt(t *testing.T) {
 			t.Errorf("got a connection to %s, want %s", conn.Addr, right)
 		}
 		p, _ := a.Peers().Get(b.ID())
-		if got := stored(); len(got) != 1 || got[0] != right || p.Flags&peerstore.FlagSeed == 0 {
-			t.Errorf("got %v, flags %v, want %s of a seed", got, p.Flags, right)
+		if got := stored(); len(got) != 1 || got[0] != right || p.Flags&peerstore.FlagSeed != 0 {
+			t.Errorf("got %v, flags %v, want %s of a peer that is no seed", got, p.Flags, right)
+		}
+
+		// A seed that is offered stays one, and so does one that is added as none.
+		s := net.Start(gamelan.Config{})
+		if _, err := a.Peers().AddSeed(t.Context(), s.Seed()); err != nil {
+			t.Fatal(err)
+		}
+		for _, add := range []func(context.Context, string) (identity.NodeID, error){a.Peers().Offer, a.Peers().AddAt} {
+			id, err := add(t.Context(), s.Seed())
+			if err == nil {
+				_, err = a.Dial(t.Context(), id)
+			}
+			if p, _ := a.Peers().Get(s.ID()); err != nil || p.Flags&peerstore.FlagSeed == 0 {
+				t.Errorf("got flags %v, %v, want a seed to stay one", p.Flags, err)
+			}
+			if err := a.Disconnect(t.Context(), s.ID()); err != nil {
+				t.Fatal(err)
+			}
+		}
+		added := net.Start(gamelan.Config{})
+		if _, err := a.Peers().AddAt(t.Context(), added.Seed()); err != nil {
+			t.Fatal(err)
+		}
+		if p, ok := a.Peers().Get(added.ID()); !ok || p.Flags&peerstore.FlagSeed != 0 {
+			t.Errorf("AddAt: got %v, flags %v, want a peer that is no seed", ok, p.Flags)
 		}
 
 		// Known addresses follow those that were given.

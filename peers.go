@@ -77,14 +77,15 @@ func (p *Peers) AddSeed(ctx context.Context, text string) (identity.NodeID, erro
 	return peer.ID, p.add(ctx, actors.AddPeer{Peer: peer, Durable: true, Given: true})
 }
 
-// AddAt is AddSeed for a peer that is no seed: the node does not enter the network through it.
+// AddAt is AddSeed for a peer that does not become a seed: the node does not enter the network
+// through it. A peer that is a seed stays one.
 func (p *Peers) AddAt(ctx context.Context, text string) (identity.NodeID, error) {
 	peer, err := peerstore.ParseSeed(text)
 	if err != nil {
 		return identity.NodeID{}, err
 	}
 	peer.Flags &^= peerstore.FlagSeed
-	return peer.ID, p.add(ctx, actors.AddPeer{Peer: peer, Durable: true, Given: true})
+	return peer.ID, p.add(ctx, actors.AddPeer{Peer: peer, Durable: true, Given: true, Keep: true})
 }
 
 // Offer tells the node, in the form of [Node.Seed], where a peer may be, and returns the

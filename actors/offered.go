@@ -86,7 +86,7 @@ func (d *dialer) storeOffered(c actor.Context, r *Upgraded) {
 	if i := slices.IndexFunc(o.peer.Addresses, func(a peerstore.Address) bool { return a.Addr.Equal(r.Addr) }); i >= 0 {
 		p := o.peer
 		p.Addresses = p.Addresses[i : i+1 : i+1]
-		c.Send(d.env.Peers, AddPeer{Peer: p, Durable: true})
+		c.Send(d.env.Peers, AddPeer{Peer: p, Durable: true, Keep: true})
 	}
 }
 

@@ -151,7 +151,10 @@ func (p *peers) Receive(c actor.Context) {
 }
 
 func (p *peers) add(c actor.Context, m AddPeer) {
-	_, known := p.env.Store.View().Get(m.Peer.ID)
+	old, known := p.env.Store.View().Get(m.Peer.ID)
+	if m.Keep {
+		m.Peer.Flags |= old.Flags
+	}
 	merged, err := p.env.Store.Add(supervisor.Wall(c), p.spared(m.Peer))
 	if err == nil && known && m.Given {
 		p.given(merged.ID, m.Peer.Addresses)

@@ -15,6 +15,7 @@ type AddPeer struct {
 	Peer    peerstore.Peer
 	Durable bool
 	Given   bool // the user has just given the addresses: the next dial tries them first
+	Keep    bool // a known peer keeps its flags, so a seed stays one
 	Origin  Origin
 }
 

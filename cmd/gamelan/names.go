@@ -64,7 +64,7 @@ func (c *peersNameCmd) key(a *app) (key identity.PublicKey, err error) {
 		return key, err
 	}
 	if strings.Contains(text, "::") {
-		if _, err := a.client().AddPeer(a.ctx, text); err != nil {
+		if _, err := a.client().Remember(a.ctx, text); err != nil {
 			return key, err
 		}
 		text, _, _ = strings.Cut(text, "::")

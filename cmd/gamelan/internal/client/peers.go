@@ -18,10 +18,15 @@ func (c *Client) Peer(ctx context.Context, peer string) (p models.Peer, err erro
 	return p, err
 }
 
-// AddPeer makes the node add the peer in KEY::ADDRESS.
+// AddPeer makes the node add the peer in KEY::ADDRESS, as a seed.
 func (c *Client) AddPeer(ctx context.Context, seed string) (done api.Peer, err error) {
 	err = c.post(ctx, "/v1/peers", strings.NewReader(seed), &done)
 	return done, err
+}
+
+// Remember makes the node add the peer in KEY::ADDRESS, which does not become a seed.
+func (c *Client) Remember(ctx context.Context, given string) (api.Peer, error) {
+	return toPeer[api.Peer](ctx, c, given, "remember", nil)
 }
 
 // Forget makes the node forget a peer.

@@ -48,6 +48,8 @@ func importPeers(n *gamelan.Node) func(context.Context, io.Reader) (any, error) 
 // peerActions returns the API's actions on one peer of a node, by verb.
 func peerActions(n *gamelan.Node) map[string]inspect.PeerAction {
 	return map[string]inspect.PeerAction{
+		// A peer given as KEY::ADDRESS is added by being found. It is no seed, as it would be by POST /v1/peers.
+		"remember": onPeer(n, nil, func(context.Context, identity.NodeID, url.Values) error { return nil }),
 		"forget": onPeer(n, nil, func(ctx context.Context, id identity.NodeID, _ url.Values) error {
 			return n.Peers().Forget(ctx, id)
 		}),
