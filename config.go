@@ -268,6 +268,11 @@ const NoFloor = -1
 // ErrConfig reports a bad setting. The error is a [*ConfigError], which names the setting.
 var ErrConfig = errors.New("gamelan: bad config")
 
+// ErrNoNetwork reports that the machine has no address now that the node could show to its
+// peers, as before its network is up. [Start] may succeed later, unless the network of this
+// machine has only addresses that the node's network does not take.
+var ErrNoNetwork = errors.New("gamelan: no network yet")
+
 // ConfigError describes an error in one field of a Config, and how to correct it. It
 // wraps [ErrConfig].
 type ConfigError struct {

@@ -306,7 +306,7 @@ func (b *builder) announce(n *Node) error {
 		}
 	}
 	if len(addrs) == 0 {
-		return badConfig("PublicAddresses", noAddress(len(b.bound) > 0))
+		return badConfig("PublicAddresses", b.noAddress())
 	}
 	if err := n.policy().Check(addrs); err != nil {
 		return badConfig("PublicAddresses", err)
@@ -319,13 +319,20 @@ func (b *builder) announce(n *Node) error {
 	return nil
 }
 
-// noAddress returns the error of a node that has no address to show to its peers.
-func noAddress(listens bool) error {
-	if listens {
-		return errors.New("no address listened on can be reached by others; set one that can, or listen on ListenNowhere")
+// noAddress returns the error of a node that has no address to show to its peers. It wraps
+// [ErrNoNetwork] if a later start may find one.
+func (b *builder) noAddress() error {
+	if len(b.bound) == 0 {
+		return fmt.Errorf("%w: a node that only dials shows its peers one address, too, and this machine has neither a public nor a private one (RFC 1918) now; "+
+			"if its network is up, set one, such as /ip4/10.0.0.1/tcp/18189: nobody has to reach it", ErrNoNetwork)
 	}
-	return errors.New("a node that only dials shows its peers one address, too, and this machine has neither a public nor a private one (RFC 1918); " +
-		"set one, such as /ip4/10.0.0.1/tcp/18189: nobody has to reach it")
+	if slices.ContainsFunc(b.bound, func(l *actors.Bound) bool {
+		ip, ok := transport.IP(l.Addr)
+		return ok && ip.IsUnspecified()
+	}) {
+		return fmt.Errorf("%w: the node listens on all addresses of this machine, and others can reach none of them now; if its network is up, set one, or listen on ListenNowhere", ErrNoNetwork)
+	}
+	return errors.New("no address listened on can be reached by others; set one that can, or listen on ListenNowhere")
 }
 
 func (n *Node) policy() address.Policy {

@@ -442,7 +442,7 @@ func TestNodeInTheHandsOfItsActors(t *testing.T) {
 // error recommends, whatever addresses the machine has.
 func TestOnlyDials(t *testing.T) {
 	const recommended = "/ip4/10.0.0.1/tcp/18189"
-	if why := gamelan.NoAddress(false).Error(); !strings.Contains(why, recommended) || strings.Contains(why, "ListenNowhere") {
+	if why := gamelan.NoAddress().Error(); !strings.Contains(why, recommended) || strings.Contains(why, "ListenNowhere") {
 		t.Errorf("got %q, want %s recommended, and not what the node does already", why, recommended)
 	}
 	n, err := gamelan.Start(t.Context(), gamelan.Config{Network: "igor", Listen: []string{gamelan.ListenNowhere}, PublicAddresses: []string{recommended}},

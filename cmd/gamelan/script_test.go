@@ -19,6 +19,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -165,9 +166,14 @@ func runScripts(t *testing.T, files []string) {
 			e.Values["manager"] = new(managers)
 			return nil
 		},
-		Cmds: cmds,
+		Condition: func(c string) (bool, error) { return c == "netns" && ownNetwork(), nil },
+		Cmds:      cmds,
 	})
 }
+
+// ownNetwork reports whether a test may run a program in a network of its own, with
+// "unshare -n".
+var ownNetwork = sync.OnceValue(func() bool { return exec.Command("unshare", "-n", "true").Run() == nil })
 
 // status CODE COMMAND… runs a command that must end with that exit code.
 func status(ts *testscript.TestScript, neg bool, args []string) {

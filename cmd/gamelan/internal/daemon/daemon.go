@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"os"
 	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -107,10 +108,7 @@ func (d *daemon) run(outer context.Context, id gamelan.Identity) error {
 	var err error
 	if d.node, err = gamelan.Start(outer, cfg, opts...); err != nil {
 		d.removeIdentity()
-		if p := d.inForce().ProblemsOf(err); len(p) > 0 {
-			return config.Problems(p)
-		}
-		return failure.Start(err)
+		return notStarted(d.inForce(), err)
 	}
 	allowed, err := parseNodeIDs(cfg.Allow)
 	if err == nil {
@@ -155,6 +153,20 @@ func (d *daemon) run(outer context.Context, id gamelan.Identity) error {
 	d.stopping.Store(true)
 	d.manager.stopping(d.settings().Drain)
 	return errors.Join(err, d.stop())
+}
+
+// notStarted returns the failure of a node that did not start. A mistake in the settings ends
+// the command with exit code 2, after which a service manager does not start it again.
+func notStarted(l *config.Loaded, err error) error {
+	if bad, ok := errors.AsType[*gamelan.ConfigError](err); ok && errors.Is(bad, gamelan.ErrNoNetwork) {
+		what, _, _ := strings.Cut(failure.Text(bad.Err), "; ")
+		return failure.New("no_network", "start it again when the network is up, as the service of the packages does, or set node.public_addresses, for instance to [\"/ip4/10.0.0.1/tcp/18189\"]",
+			"the node cannot start: %s", what).Because(err)
+	}
+	if p := l.ProblemsOf(err); len(p) > 0 {
+		return config.Problems(p)
+	}
+	return failure.Start(err)
 }
 
 // stopTimeout is the time left to running requests after the node has stopped.
