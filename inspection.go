@@ -5,6 +5,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/gamelan-p2p/gamelan/actors"
 	"github.com/gamelan-p2p/gamelan/dht"
 	"github.com/gamelan-p2p/gamelan/identity"
 	"github.com/gamelan-p2p/gamelan/inspect"
@@ -97,6 +98,16 @@ func (i *Inspection) Peer(peer identity.NodeID) PeerHistory {
 		}
 	}
 	return h
+}
+
+// Dialling returns the dials that have not ended, in the order of the peers' ids. Their times
+// are of the system's clock.
+func (i *Inspection) Dialling(ctx context.Context) ([]DialUnderWay, error) {
+	r, err := ask[actors.Dials](ctx, i.n, i.n.trunk.Dialer(), actors.GetDials{})
+	for k := range r.UnderWay {
+		r.UnderWay[k].Since = i.n.trunk.OnWall(r.UnderWay[k].Since)
+	}
+	return r.UnderWay, err
 }
 
 // tree waits until the tree of actors exists and returns it.

@@ -22,6 +22,8 @@ type (
 	DialError = actors.DialError
 	// DialAttempt is one attempt to reach a peer.
 	DialAttempt = actors.DialAttempt
+	// DialUnderWay is a dial that has not ended.
+	DialUnderWay = actors.DialUnderWay
 	// ClosedConn is a connection that has ended, and why.
 	ClosedConn = actors.ClosedConn
 	// ProtocolNotTaken is a protocol on which a peer takes no messages of this node.

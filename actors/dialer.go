@@ -1,12 +1,14 @@
 package actors
 
 import (
+	"bytes"
 	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
@@ -26,7 +28,7 @@ import (
 // when conns announces a connection, not when the upgrade ends: the new connection may
 // yet lose the tie-break.
 //
-// In: DialPeer, OfferPeer, CancelDial, events PeerConnected and PeerRefused. Out: PeerDialed, PeerOffered,
+// In: DialPeer, OfferPeer, CancelDial, GetDials, events PeerConnected and PeerRefused. Out: PeerDialed, PeerOffered, Dials,
 // Upgraded to conns, AddPeer, SeenPeer, PeerViolated, event DialFailed. A restart loses all
 // dials; abandon answers the askers.
 type dialer struct {
@@ -40,7 +42,11 @@ type dialer struct {
 }
 
 // dialTask is an attempt under way.
-type dialTask struct{ cancel func() }
+type dialTask struct {
+	cancel func()
+	since  time.Time
+	addr   atomic.Pointer[ma.Multiaddr] // the address that the task tries now
+}
 
 // newDialer makes the actor that dials.
 func newDialer(env *env) actor.Actor {
@@ -87,6 +93,8 @@ func (d *dialer) Receive(c actor.Context) {
 		d.offerDue(m)
 	case CancelDial:
 		d.cancelDial(c, m)
+	case GetDials:
+		c.Respond(Dials{d.underWay()})
 	case supervisor.Done[dialResult]:
 		d.dialled(c, m.Key.(identity.NodeID), m.Value, m.Err)
 	case dialLost:
@@ -257,17 +265,31 @@ func (d *dialer) attempt(c actor.Context, peer identity.NodeID) {
 	addrs, err := d.env.dialable(p, offered) // checked again: this node may have got more addresses since the request
 	d.asked[peer] = d.askers(peer)
 	wanted, cancel := context.WithCancel(context.Background())
-	task := &dialTask{cancel}
+	task := &dialTask{cancel: cancel, since: supervisor.Now(c)}
 	lost, root, self := dialLost{peer, task}, d.env.System.Root, c.Self()
 	d.running[peer] = task
 	supervisor.Do(c, peer, func(ctx context.Context) (dialResult, error) {
 		if err != nil {
 			return dialResult{}, &DialError{Peer: peer, Err: err}
 		}
-		r, err := d.env.dial(ctx, wanted, peer, p.Key, addrs)
+		r, err := d.env.dial(ctx, wanted, peer, p.Key, addrs, func(at ma.Multiaddr) { task.addr.Store(&at) })
 		r.lost = func() { root.Send(self, lost) }
 		return r, err
 	})
+}
+
+// underWay returns the dials that have not ended.
+func (d *dialer) underWay() []DialUnderWay {
+	list := make([]DialUnderWay, 0, len(d.running))
+	for peer, task := range d.running {
+		w := DialUnderWay{Peer: peer, Since: task.since, By: d.asked[peer]}
+		if at := task.addr.Load(); at != nil {
+			w.Addr = *at
+		}
+		list = append(list, w)
+	}
+	slices.SortFunc(list, func(a, b DialUnderWay) int { return bytes.Compare(a.Peer[:], b.Peer[:]) })
+	return list
 }
 
 // undialable returns why a peer cannot be dialled at all, or nil if it can.

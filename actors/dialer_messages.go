@@ -65,6 +65,20 @@ type CancelDial struct {
 	Reply *actor.PID // nil: any; only for tokens of [Trunk.NewID], which are unique
 }
 
+// GetDials asks the dialer for the dials under way. Reply: Dials.
+type GetDials struct{}
+
+// Dials replies to GetDials, in the order of the peers' ids.
+type Dials struct{ UnderWay []DialUnderWay }
+
+// DialUnderWay is a dial that has not ended.
+type DialUnderWay struct {
+	Peer  identity.NodeID
+	Since time.Time    // when it began
+	Addr  ma.Multiaddr // the address that is tried now; nil: none yet
+	By    string       // who asked for it, by name
+}
+
 // DialFailed is published when a dial fails. A cancelled dial does not count as failed.
 type DialFailed struct {
 	Peer     identity.NodeID

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 
+	ma "github.com/multiformats/go-multiaddr"
+
 	"github.com/gamelan-p2p/gamelan/identity"
 	"github.com/gamelan-p2p/gamelan/protocol"
 	"github.com/gamelan-p2p/gamelan/protocol/address"
@@ -98,7 +100,7 @@ func (r *dialResult) ended() []DialAttempt {
 // connection to this node. If both nodes dialled and each dropped its own dial for the
 // other's, no connection would survive. So both finish their handshakes, and the tie-break
 // decides (comms 115).
-func (e *env) dial(ctx, wanted context.Context, peer identity.NodeID, key identity.PublicKey, addrs []target) (dialResult, error) {
+func (e *env) dial(ctx, wanted context.Context, peer identity.NodeID, key identity.PublicKey, addrs []target, trying func(ma.Multiaddr)) (dialResult, error) {
 	r := dialResult{}
 	connecting, cancel := context.WithCancel(ctx)
 	defer cancel()
@@ -119,6 +121,7 @@ func (e *env) dial(ctx, wanted context.Context, peer identity.NodeID, key identi
 		if t == nil {
 			continue
 		}
+		trying(to.addr)
 		done, err := e.dialOne(ctx, connecting, t, to, key, &r)
 		at.Took = e.Now().Sub(at.At)
 		at.Handshake = r.Timings.Noise + r.Timings.Identity

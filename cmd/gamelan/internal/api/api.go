@@ -62,6 +62,7 @@ type Why struct {
 	Stored      *models.StoreForwardPeer `json:"stored,omitempty"`      // how it has answered requests for stored messages; nil: it was not asked
 	Kad         []string                 `json:"kad,omitempty"`         // sentences on what it is to the clients of the key-value DHT
 	Tor         string                   `json:"tor,omitempty"`         // whether the last dial failed at this machine's Tor or beyond it
+	Dialling    *Dialling                `json:"dialling,omitempty"`    // the dial that is under way; nil: none
 	At          time.Time                `json:"at,omitzero"`           // time of the last choice that considered it; zero: none is remembered
 	Purpose     string                   `json:"purpose,omitempty"`
 	Missing     int                      `json:"missing,omitempty"`
@@ -69,6 +70,13 @@ type Why struct {
 	Considered  int                      `json:"considered,omitempty"`
 	Candidates  []Candidate              `json:"candidates"`
 	Dials       []Dial                   `json:"dials"`
+}
+
+// Dialling is a dial that has not ended.
+type Dialling struct {
+	Since   time.Time `json:"since"`
+	Address string    `json:"address,omitempty"` // the one that is tried now; "": none yet
+	By      string    `json:"by,omitempty"`      // who asked for it
 }
 
 // Asked is how a node has answered when it was asked last for the peers that it knows.

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/url"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/gamelan-p2p/gamelan"
@@ -18,19 +19,43 @@ import (
 // whyPeer is the API's action that explains the node's choices.
 func whyPeer(n *gamelan.Node) inspect.PeerAction {
 	return inspect.PeerAction{Do: func(ctx context.Context, peer string, _ url.Values) (any, error) {
+		dials, err := n.Inspection().Dialling(ctx)
+		if err != nil {
+			return nil, err
+		}
 		text, err := nodeSender{n}.find(ctx, peer)
 		if err != nil {
-			return nil, notFound(err, api.UnknownHint)
+			var dialled bool
+			if text, dialled = amongDialled(peer, dials); !dialled {
+				return nil, notFound(err, api.UnknownHint)
+			}
 		}
 		id, err := identity.ParseNodeID(text)
 		if err != nil {
 			return nil, err
 		}
-		return whyOf(ctx, n, id), nil
+		return whyOf(ctx, n, id, dials), nil
 	}}
 }
 
-func whyOf(ctx context.Context, n *gamelan.Node, id identity.NodeID) api.Why {
+// amongDialled finds a peer that is being dialled and of which the node knows nothing else: a
+// peer of which a person has given the address.
+func amongDialled(peer string, dials []gamelan.DialUnderWay) (id string, ok bool) {
+	if key, err := identity.ParsePublicKey(peer); err == nil {
+		peer = key.NodeID().String()
+	}
+	for _, d := range dials {
+		if text := d.Peer.String(); strings.HasPrefix(text, strings.ToLower(peer)) {
+			if ok {
+				return "", false // of two
+			}
+			id, ok = text, true
+		}
+	}
+	return id, ok
+}
+
+func whyOf(ctx context.Context, n *gamelan.Node, id identity.NodeID, dials []gamelan.DialUnderWay) api.Why {
 	seen := n.Inspection()
 	history := seen.Peer(id)
 	ref, connected := n.Connection(id)
@@ -56,6 +81,12 @@ func whyOf(ctx context.Context, n *gamelan.Node, id identity.NodeID) api.Why {
 		w.NextDialAt, w.Tor = history.NextDial, failure.OneLine(torOf(n, history))
 		if last := history.Ended; last != nil {
 			w.Lost, w.LostAt = failure.OneLine(last.Reason.String()), last.At
+		}
+	}
+	if i := slices.IndexFunc(dials, func(d gamelan.DialUnderWay) bool { return d.Peer == id }); i >= 0 && !connected {
+		w.Dialling = &api.Dialling{Since: dials[i].Since, By: dials[i].By}
+		if dials[i].Addr != nil {
+			w.Dialling.Address = dials[i].Addr.String()
 		}
 	}
 	for _, m := range history.NotTaken {

@@ -61,6 +61,13 @@ func whyState(o *Output, w api.Why, now time.Time) []string {
 		line += ", protected by " + strings.Join(w.Protected, ", ")
 	}
 	lines = append(lines, line+".")
+	if d := w.Dialling; d != nil {
+		at := ""
+		if d.Address != "" {
+			at = " at " + d.Address
+		}
+		lines = append(lines, fmt.Sprintf("It is being dialled%s, without an answer so far: since %s, %s ago.", at, d.Since.Local().Format(time.TimeOnly), shortAge(now.Sub(d.Since))))
+	}
 	lines = append(lines, poolLines(w, now)...)
 	lines = append(lines, storedLines(w.Stored, now)...)
 	lines = append(lines, w.Kad...)
@@ -123,6 +130,8 @@ func whyNext(o *Output, w api.Why) string {
 	switch {
 	case w.Connected:
 		return ""
+	case w.Dialling != nil:
+		return "wait for the dial to end; then this command says how."
 	case !w.BannedUntil.IsZero():
 		return fmt.Sprintf("\"%s\" lifts the ban; until then neither side can connect.", o.Command("unban "+w.NodeID))
 	case w.Addresses == 0:
