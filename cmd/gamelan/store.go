@@ -57,6 +57,9 @@ func (*storeCheckCmd) Run(a *app) error {
 		return err
 	}
 	r, err := gamelan.CheckStore(a.dir.Path)
+	if err != nil && a.dir.Used() {
+		return failure.New("running", fmt.Sprintf("stop it first; while it runs, %q tells how it is", a.Command("status")), "a node is running in %s, and its store can be checked only without it", a.dir.Path).Because(err)
+	}
 	if err != nil {
 		return failure.New("store", "", "%s", failure.Text(err)).Because(err)
 	}

@@ -61,7 +61,7 @@ var nodeSettings = []Setting{
 	{
 		Key: "data_dir", Kind: Path, Example: `"/var/lib/gamelan"`,
 		Dynamic: "gamelan in the data directory of XDG, which is ~/.local/share",
-		Doc:     "Directory of the node's identity, store, socket and lock. It is made if it does not exist; one node runs in it at a time.",
+		Doc:     "Directory of the node's identity, store, socket and lock. It is made if it does not exist; one node runs in it at a time. In a file the path must be absolute; in the variable and the flag it may be relative to the directory in which the command runs.",
 		at:      func(c *Config) any { return &c.Node.DataDir },
 	},
 	{

@@ -115,15 +115,52 @@ func (s nodeSender) Send(ctx context.Context, m inspect.SendRequest) (inspect.Pe
 	if err != nil {
 		return nil, errors.New(failure.Text(err))
 	}
-	return pending{p}, nil
+	return pending{p, s.node, id}, nil
 }
 
 // pending returns outcomes in the form of the API.
 type pending struct {
 	*gamelan.Pending[gamelan.Outcome]
+	node *gamelan.Node
+	peer identity.NodeID
 }
 
-func (p pending) Wait(ctx context.Context) models.Outcome { return outcomeOf(p.Pending.Wait(ctx)) }
+// Wait returns the outcome. That of a message whose time was over says what it waited for.
+func (p pending) Wait(ctx context.Context) models.Outcome {
+	o := outcomeOf(p.Pending.Wait(ctx))
+	if o.Reason == protocol.Expired.String() && o.Detail == "" {
+		o.Detail = waitedFor(p.node, p.peer)
+	}
+	return o
+}
+
+// waitedFor returns what a message to the peer has waited for, in words that follow "expired".
+func waitedFor(n *gamelan.Node, peer identity.NodeID) string {
+	if _, connected := n.Connection(peer); connected {
+		return "the peer is connected, and has not confirmed it in time"
+	}
+	const silent = "being dialled at %s, without an answer in time"
+	ctx, cancel := context.WithTimeout(context.Background(), answerTimeout)
+	defer cancel()
+	seen := n.Inspection()
+	dials, _ := seen.Dialling(ctx)
+	for _, d := range dials {
+		if d.Peer == peer && d.Addr != nil {
+			return fmt.Sprintf(silent, d.Addr)
+		}
+	}
+	attempts := seen.Peer(peer).Attempts
+	if len(attempts) == 0 {
+		return "the peer was not connected in time"
+	}
+	switch last := attempts[len(attempts)-1]; {
+	case errors.Is(last.Err, context.Canceled): // the dial ended with the message
+		return fmt.Sprintf(silent, last.Addr)
+	case last.Err != nil:
+		return "not connected; the last dial failed: " + failure.Text(last.Err)
+	}
+	return "the connection was lost, and there is no other yet"
+}
 
 func outcomeOf(o gamelan.Outcome) models.Outcome {
 	out := models.Outcome{Outcome: models.OutcomeFailed}
