@@ -30,6 +30,20 @@
 // other node's multiplexer has read the message; it does not mean that the application
 // has handled it.
 //
+// The packages beside this one, below github.com/gamelan-p2p/gamelan/:
+//
+//	identity             keys, node ids, the type of Received.From
+//	dht                  messages and strategies of Node.DHT
+//	protocol/rpc         services and calls of Node.RPC: rpc.Service, rpc.Call, rpc.Items
+//	peerstore            records of Node.Peers
+//	inspect              the API of Node.Inspection, and its answers in inspect/models
+//	supervisor           tasks, timers and restarts of actors
+//	gamelantest          nodes and networks in tests, in virtual time
+//	protocol, transport  the wire, for protocols of your own
+//
+// Actors are of github.com/asynkron/protoactor-go/actor. Packages that are not named here are
+// the inside of the node.
+//
 // [Node.Inspection] shows every actor of a running node: its state, current message,
 // mailbox, restarts and tasks.
 package gamelan

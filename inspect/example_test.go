@@ -20,3 +20,24 @@ func ExampleSections() {
 	fmt.Print(w.Code, " ", w.Body)
 	// Output: 200 {"degrees":21}
 }
+
+// In a test a request names localhost: others are refused, as those of a web page would be.
+func ExampleHandler() {
+	h := inspect.Handler(inspect.Options{})
+	for _, url := range []string{"http://localhost/v1", "/v1"} {
+		w := httptest.NewRecorder()
+		h.ServeHTTP(w, httptest.NewRequest(http.MethodGet, url, nil))
+		fmt.Println(url, w.Code)
+	}
+
+	s := httptest.NewServer(h)
+	defer s.Close()
+	if r, err := s.Client().Get(s.URL + "/v1"); err == nil {
+		r.Body.Close()
+		fmt.Println("a server", r.StatusCode)
+	}
+	// Output:
+	// http://localhost/v1 200
+	// /v1 403
+	// a server 200
+}

@@ -48,7 +48,9 @@ type handler struct {
 }
 
 // Handler returns the read-only part of the API, below /v1. It starts no goroutine, and
-// without requests it does no work.
+// without requests it does no work. In tests, httptest.NewServer works as it is; the requests of
+// httptest.NewRequest are for example.com unless they name localhost, and Options.Hosts does not
+// have that name, so the answer is 403.
 func Handler(o Options) http.Handler {
 	if o.Sections == nil {
 		o.Sections = new(Sections)
