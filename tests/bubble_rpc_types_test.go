@@ -55,8 +55,19 @@ func TestBubbleRPCTypes(t *testing.T) {
 		if calls.Peer() != server.ID() || calls.Service() != testService || calls.Encoding() != rpc.JSON {
 			t.Errorf("got a client of %v, %s, %s", calls.Peer(), calls.Service(), calls.Encoding())
 		}
+		one := false
 		if got, err := rpc.Call[sum, total](t.Context(), calls, 1, &sum{[]int{1, 2, 3}}); err != nil || got.Total != 6 {
 			t.Errorf("got %v, %v, want 6", got, err)
+		}
+		// A stream of a method that gives one answer says what to call, and the session goes on.
+		for item, err := range rpc.Items[sum, total](t.Context(), calls, 1, &sum{[]int{1}}) {
+			if !errors.Is(err, rpc.ErrOneAnswer) {
+				t.Errorf("got %v, %v, want %v", item, err, rpc.ErrOneAnswer)
+			}
+			one = true
+		}
+		if got, err := rpc.Call[sum, total](t.Context(), calls, 1, &sum{[]int{2}}); !one || err != nil || got.Total != 2 {
+			t.Errorf("got %v, %v, %v, want an error before, and 2", one, got, err)
 		}
 		n := 0
 		for got, err := range rpc.Items[sum, total](t.Context(), calls, 2, &sum{[]int{5, 5}}) {

@@ -17,6 +17,7 @@ type Client struct {
 	last, before uint32 // ids
 	request      Request
 	stream       bool
+	item         bool // the running stream has had an item
 	active       bool
 	answerRead   bool // a part of the answer was read
 
@@ -50,7 +51,7 @@ func (c *Client) Ping(limit time.Duration) Request {
 }
 
 func (c *Client) begin(r Request, stream bool) {
-	c.request, c.stream = r, stream
+	c.request, c.stream, c.item = r, stream, false
 	c.active, c.answerRead, c.late = true, false, 0
 	c.dropChunks()
 	c.count++
@@ -166,12 +167,20 @@ func (c *Client) whole(r Response) Event {
 	case !c.stream:
 		c.active = false
 		return Event{Meaning: Final, Payload: r.Payload, Open: !fin}
+	case fin && len(r.Payload) > 0 && !c.item: // a stream ends with an empty response (comms 99)
+		c.active = false
+		return Event{Meaning: Failed, Err: ErrOneAnswer}
 	case fin:
 		c.active = false
 		return Event{Meaning: End}
 	}
+	c.item = true
 	return Event{Meaning: Item, Payload: r.Payload}
 }
+
+// ErrOneAnswer reports a call for a stream of items of a method that gives one answer. A method
+// whose one answer is empty looks like a stream without items.
+var ErrOneAnswer = errors.New("rpc: the method gives one answer, not a stream of items; call it with rpc.Call, or rpc.CallBytes")
 
 // Request returns the last request that was begun.
 func (c *Client) Request() Request { return c.request }
