@@ -68,3 +68,35 @@ func TestSessionHearsOfSingleMessagesTogether(t *testing.T) {
 		}
 	})
 }
+
+// TestFirstMessageAfterAPauseIsProvenAtOnce has an actor send two messages after a pause: the
+// outcome of the first comes without a delay, and that of the second 250 µs after the first's
+// proof was asked for.
+func TestFirstMessageAfterAPauseIsProvenAtOnce(t *testing.T) {
+	gamelantest.Bubble(t, func(t *testing.T) {
+		net := gamelantest.NewNetwork(t)
+		a, b := net.Start(gamelan.Config{}), net.Start(gamelan.Config{}, gamelan.WithHandler(gamelantest.NewCollector().New))
+		net.Introduce(a, b)
+		out, err := a.Send(t.Context(), b.ID(), []byte("first"))
+		wantOutcome(t, "first", out, err, protocol.Confirmed, protocol.ReasonNone)
+
+		took := make(chan time.Duration, 1)
+		sender := net.System.Root.Spawn(actor.PropsFromFunc(func(c actor.Context) {
+			switch m := c.Message().(type) {
+			case time.Time:
+				a.SendFrom(c, uint64(m.UnixNano()), b.ID(), []byte("hello"))
+			case actors.Sent:
+				took <- time.Since(time.Unix(0, int64(m.ID)))
+			}
+		}))
+		for range 3 {
+			time.Sleep(10 * time.Millisecond)
+			for i, want := range []time.Duration{0, 250 * time.Microsecond} {
+				net.System.Root.Send(sender, time.Now())
+				if got := <-took; got != want {
+					t.Errorf("message %d after a pause: got its outcome after %v, want %v", i+1, got, want)
+				}
+			}
+		}
+	})
+}

@@ -46,10 +46,11 @@ type session struct {
 	gen      uint64          // number of our substream
 	ended    error           // how our substream has ended; nil: it has not
 
-	writer  writer
-	urgent  bool   // a caller waits for the outcome of a message in the last batch
-	mark    uint64 // to be proven when proofDue comes; 0: nothing
-	planned bool   // proofDue is to come
+	writer   writer
+	urgent   bool      // a caller waits for the outcome of a message in the last batch
+	mark     uint64    // to be proven when proofDue comes; 0: nothing
+	planned  bool      // proofDue is to come
+	provedAt time.Time // when a proof was last asked for
 
 	told     supervisor.Bundle // collects outcomes; empty between two messages
 	notTaken int               // what env.notTaken was last told about the peer

@@ -10,9 +10,10 @@ import (
 	"github.com/gamelan-p2p/gamelan/transport/mux"
 )
 
-// proofDelay delays the request for a proof if all messages were sent by actors: no caller
-// waits for these outcomes, and one ping proves them all. The session does not collect what
-// its writer has written of the queue before that either.
+// proofDelay is the shortest time between two requests for a proof if all messages were sent
+// by actors: no caller waits for these outcomes, and one ping proves them all. The session does
+// not collect what its writer has written of the queue before that either. The first message
+// after a pause does not wait: a timer of an idle process may come a millisecond late.
 const proofDelay = 250 * time.Microsecond
 
 // takeQueued tells the session that its queue has messages.
@@ -112,6 +113,8 @@ func (s *session) wroteSome(c actor.Context, m wroteSome) {
 		if s.out.Lent() {
 			s.reclaimed(c)
 		}
+	case s.rested(c):
+		s.collect(c, false)
 	default:
 		s.plan(c)
 	}
@@ -168,11 +171,12 @@ func (s *session) reclaimed(c actor.Context) {
 }
 
 // proveSoon asks for the proof of the written messages. It asks at once if a caller waits
-// for an outcome, if a finish or drain is under way, or if notBefore delays the proof
-// anyway. Otherwise it asks after proofDelay, also for messages written until then.
+// for an outcome, if a finish or drain is under way, if notBefore delays the proof anyway, or
+// if the last request was proofDelay ago. Otherwise it asks then, also for messages written
+// until then.
 func (s *session) proveSoon(c actor.Context, mark uint64, notBefore time.Time) {
 	switch {
-	case s.urgent || s.finish != nil || s.drain != nil || notBefore.After(supervisor.Now(c)):
+	case s.urgent || s.finish != nil || s.drain != nil || notBefore.After(supervisor.Now(c)) || s.rested(c):
 		s.prove(c, mark, notBefore)
 	default:
 		s.mark = mark
@@ -180,11 +184,16 @@ func (s *session) proveSoon(c actor.Context, mark uint64, notBefore time.Time) {
 	}
 }
 
-// plan has proofDue come after proofDelay, if none is to come.
+// rested reports whether the last request for a proof was proofDelay ago.
+func (s *session) rested(c actor.Context) bool {
+	return !supervisor.Now(c).Before(s.provedAt.Add(proofDelay))
+}
+
+// plan has proofDue come proofDelay after the last request for a proof, if none is to come.
 func (s *session) plan(c actor.Context) {
 	if !s.planned {
 		s.planned = true
-		supervisor.After(c, proofDelay, proofDue{})
+		supervisor.At(c, s.provedAt.Add(proofDelay), proofDue{})
 	}
 }
 
@@ -199,6 +208,7 @@ func (s *session) due(c actor.Context) {
 func (s *session) prove(c actor.Context, mark uint64, notBefore time.Time) {
 	s.mark = 0
 	if mark != 0 && s.conn != nil {
+		s.provedAt = supervisor.Now(c)
 		c.Send(s.conn.PID, ConfirmWrites{mark, notBefore, c.Self()})
 	}
 }
