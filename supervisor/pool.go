@@ -11,8 +11,8 @@ import (
 
 var _ actor.Dispatcher = (*pool)(nil)
 
-// pool runs the activations of a tree's mailboxes on goroutines. A goroutine that has
-// finished waits for the next activation: its stack is large enough already, while a new
+// pool runs the activations of a tree's mailboxes, and short tasks, on goroutines. A goroutine
+// that has finished waits for the next one: its stack is large enough already, while a new
 // one would first have to grow, which costs as much as the rest of a short turn.
 type pool struct {
 	keep int // idle goroutines that may wait
@@ -46,8 +46,7 @@ func (p *pool) Schedule(fn func()) {
 	next <- fn // has room for one
 }
 
-// work is one goroutine of the pool. It ends with an activation that calls
-// runtime.Goexit.
+// work is one goroutine of the pool. It ends when fn calls runtime.Goexit.
 func (p *pool) work(fn func()) {
 	grow(0)
 	next := make(chan func(), 1)

@@ -69,11 +69,8 @@ func (realTime) Random(string, uint64) *Random { return worldRandom }
 
 func (realTime) Dispatcher() actor.Dispatcher { return newPool() }
 
-func (realTime) Task(long bool, run func() (deliver func())) {
+func (realTime) Task(_ bool, run func() (deliver func())) {
 	go func() {
-		if !long {
-			grow(0)
-		}
 		if deliver := run(); deliver != nil {
 			deliver()
 		}

@@ -107,7 +107,11 @@ func (w *wrapper) task(name any, closer io.Closer, long bool, body func(context.
 	t.at = len(c.tasks)
 	c.tasks = append(c.tasks, t)
 	c.mu.Unlock()
-	c.host.rt.Task(long, t.run)
+	if p := c.host.pool; p != nil && !long {
+		p.Schedule(t.do)
+	} else {
+		c.host.rt.Task(long, t.run)
+	}
 	return cancel
 }
 
@@ -153,6 +157,13 @@ func (t *task) run() (deliver func()) {
 	t.end()
 	msg := t.report(err)
 	return func() { t.deliver(msg) }
+}
+
+// do is run with the final message, for a goroutine of the pool.
+func (t *task) do() {
+	if deliver := t.run(); deliver != nil {
+		deliver()
+	}
 }
 
 func (t *task) deliver(msg any) {
