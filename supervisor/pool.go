@@ -24,7 +24,7 @@ type pool struct {
 }
 
 // newPool returns the pool of one tree. It starts no goroutine before Schedule is called.
-func newPool() *pool { return &pool{keep: max(4, 2*runtime.GOMAXPROCS(0))} }
+func newPool() *pool { return &pool{keep: max(8, 2*runtime.GOMAXPROCS(0))} }
 
 // Throughput returns the number of messages after which an actor yields to others.
 func (*pool) Throughput() int { return 256 }

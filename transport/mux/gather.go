@@ -16,7 +16,7 @@ type gather struct {
 
 const (
 	maxMisses = 4
-	skipped   = 256
+	skipped   = 32
 )
 
 // yields reports whether the write of a substream shall yield.
