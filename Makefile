@@ -102,5 +102,5 @@ snapshot: ## the same of any commit
 reproducible: ## a snapshot twice, from two places; the checksums must be equal
 	sh packaging/reproducible.sh
 
-installed: ## as root: install the deb of dist/ in a root of its own, start its node, send it a message, purge it
+installed: ## as root: install the deb of dist/ in a root of its own, start its node, send it a message, purge it; compare the rpm
 	bash packaging/installed.sh

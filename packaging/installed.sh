@@ -1,10 +1,11 @@
 #!/usr/bin/env bash
 # Installs the deb of dist/ in a root of its own, starts the node of its unit as
-# the unit's user, sends it a message, and removes and purges the package:
+# the unit's user, sends it a message, and removes and purges the package. Then it
+# compares the rpm of dist/ with the deb, installs it in that root and removes it:
 #
 #	sudo bash packaging/installed.sh
 #
-# Needs root and dpkg, and no network but loopback. The root is a directory with
+# Needs root, dpkg and rpm, and no network but loopback. The root is a directory with
 # the few programs that the scripts of the package call; the installed gamelan is
 # static and needs nothing of it.
 set -euo pipefail
@@ -17,6 +18,7 @@ cd "$(dirname "$0")/.."
 }
 PATH=$PATH:/usr/sbin:/sbin
 deb=$(ls dist/gamelan_*_amd64.deb)
+rpm=$(ls dist/gamelan-*.x86_64.rpm)
 root=$(mktemp -d)
 running=()
 finish() {
@@ -133,3 +135,34 @@ package --purge gamelan
 left=$(cd "$root" && find usr -name '*gamelan*')
 [ -z "$left" ] || fail "purge left $left"
 echo "installed: started, heard a message, removed"
+
+# The rpm holds the deb's files, to the byte, with their modes and owners.
+echo "installed: $(basename "$rpm")"
+query() { rpm --root="$root" --query --package "$rpm" --nosignature "$@"; }
+same() { # same <what> <of the deb> <of the rpm>
+	[ "$2" = "$3" ] || fail "$1: the deb and the rpm differ:"$'\n'"$(diff <(echo "$2") <(echo "$3"))"
+}
+mkdir "$root/tmp/deb" "$root/tmp/control"
+dpkg-deb --extract "$deb" "$root/tmp/deb"
+dpkg-deb --control "$deb" "$root/tmp/control"
+same files \
+	"$(cd "$root/tmp/deb" && find . -type f -printf '%M %u %g /%P ' -exec sh -c 'sha256sum "$1" | cut -d" " -f1' - {} \; | LC_ALL=C sort)" \
+	"$(query --queryformat '[%{FILEMODES:perms} %{FILEUSERNAME} %{FILEGROUPNAME} %{FILENAMES} %{FILEDIGESTS}\n]' | grep -v '^d' | LC_ALL=C sort)"
+same version "$(dpkg-deb --field "$deb" Version)" "$(query --queryformat '%{VERSION}-%{RELEASE}' | sed 's/-1$//')"
+for script in postinst:POSTIN prerm:PREUN postrm:POSTUN; do
+	same "the script ${script%:*}" "$(cat "$root/tmp/control/${script%:*}")" "$(query --queryformat "%{${script#*:}}")"
+	[ "$(query --queryformat "%{${script#*:}PROG}")" = /bin/sh ] || fail "/bin/sh does not run the script ${script#*:} of the rpm"
+done
+[ "$(ls "$root/tmp/control" | grep -cE '^(pre|post)')" = 3 ] || fail "the deb has scripts that the rpm was not asked for: $(ls "$root/tmp/control")"
+# useradd is in the package passwd of Debian and shadow-utils of Fedora.
+same requires "$(dpkg-deb --field "$deb" Depends | sed 's/^passwd$/shadow-utils/')" "$(query --requires | grep -v '^rpmlib(' | LC_ALL=C sort -u)"
+
+# It does not know that the root has useradd and a shell, hence --nodeps.
+rpm --root="$root" --install --nodeps --nosignature "$rpm"
+inside getent passwd "$user" >/dev/null || fail "the rpm made no user $user"
+[ "$(stat -c '%u %a' "$root$directory")" = "$(inside getent passwd "$user" | cut -d: -f3) 700" ] || fail "$directory is $(stat -c '%u %a' "$root$directory")"
+as "$user" /usr/bin/gamelan version
+rpm --root="$root" --erase --nodeps gamelan
+[ ! -e "$root/usr/bin/gamelan" ] || fail "the removed rpm left the program"
+[ -d "$root$directory" ] || fail "the removed rpm took the data directory"
+echo "installed: the rpm is as the deb, and was installed and removed"
