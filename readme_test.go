@@ -3,8 +3,11 @@ package gamelan_test
 import (
 	"context"
 	"fmt"
+	"io/fs"
+	"maps"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
@@ -48,44 +51,70 @@ func readmeInspector(ctx context.Context) (*gamelan.Node, error) {
 
 var _ = []any{readmeDHT, readmeInbox, readmeInspector}
 
-// TestREADMEPrograms compares the Go blocks of README.md with those above, and those of
-// docs/storeandforward.md with those in storeandforward_test.go. All of these compile.
+// compiled are the pages with Go blocks, and the file that has the blocks of each.
+var compiled = map[string]string{
+	"README.md":                  "readme_test.go",
+	"docs/conformance/README.md": "protocol/identify/identify_test.go",
+	"docs/rpc.md":                "docs_rpc_test.go",
+	"docs/storeandforward.md":    "storeandforward_test.go",
+	"tools/inversions/draw.md":   "docs_rpc_test.go",
+}
+
+// TestREADMEPrograms looks for each Go block of README.md and of every other page in a Go
+// file, which compiles it. A complete program is one of the examples.
 func TestREADMEPrograms(t *testing.T) {
-	for page, c := range map[string]struct {
-		code   string
-		blocks int
-	}{
-		"README.md":               {"readme_test.go", 4},
-		"docs/storeandforward.md": {"storeandforward_test.go", 3},
-	} {
-		text, err := os.ReadFile(page)
+	fence := regexp.MustCompile("(?ms)^[ \t]*```go\n(.*?)^[ \t]*```$")
+	var used []string
+	err := filepath.WalkDir(".", func(path string, d fs.DirEntry, err error) error {
+		page := filepath.ToSlash(path)
+		switch {
+		case err != nil:
+			return err
+		case d.IsDir() && (slices.Contains([]string{".git", "dist", "target", "testdata"}, d.Name())):
+			return fs.SkipDir
+		case filepath.Ext(path) != ".md":
+			return nil
+		}
+		text, err := os.ReadFile(path)
 		if err != nil {
-			t.Fatal(err)
+			return err
 		}
-		code, err := os.ReadFile(c.code)
+		blocks := fence.FindAllSubmatch(text, -1)
+		if len(blocks) == 0 {
+			return nil
+		}
+		used = append(used, page)
+		if compiled[page] == "" {
+			t.Errorf("%s has %d Go blocks: name a file in compiled that has them", page, len(blocks))
+			return nil
+		}
+		code, err := os.ReadFile(compiled[page])
 		if err != nil {
-			t.Fatal(err)
+			return err
 		}
-		blocks := regexp.MustCompile("(?s)\n```go\n(.*?)```\n").FindAllSubmatch(text, -1)
-		if len(blocks) != c.blocks {
-			t.Errorf("got %d Go blocks in %s, want %d: bring %s after them", len(blocks), page, c.blocks, c.code)
-		}
+		examples := must(filepath.Glob("examples/*/main.go"))
 		for _, b := range blocks {
-			if strings.HasPrefix(string(b[1]), "package main\n") {
-				example, err := os.ReadFile("examples/first/main.go")
-				if err != nil {
-					t.Fatal(err)
-				}
-				if !strings.HasSuffix(string(example), "\n"+string(b[1])) {
-					t.Errorf("this program of %s is not examples/first:\n%s", page, b[1])
+			block := string(b[1])
+			if strings.HasPrefix(block, "package main\n") {
+				if !slices.ContainsFunc(examples, func(example string) bool {
+					return strings.HasSuffix(string(must(os.ReadFile(example))), "\n"+block)
+				}) {
+					t.Errorf("this program of %s is none of examples:\n%s", page, block)
 				}
 				continue
 			}
-			indented := regexp.MustCompile("(?m)^(.)").ReplaceAllString(string(b[1]), "\t$1")
-			if !strings.Contains(string(code), indented) {
-				t.Errorf("this block of %s does not stand in %s:\n%s", page, c.code, b[1])
+			indented := regexp.MustCompile("(?m)^(.)").ReplaceAllString(block, "\t$1")
+			if !strings.Contains(string(code), "\n"+block) && !strings.Contains(string(code), indented) {
+				t.Errorf("this block of %s does not stand in %s:\n%s", page, compiled[page], block)
 			}
 		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if want := slices.Sorted(maps.Keys(compiled)); !slices.Equal(slices.Sorted(slices.Values(used)), want) {
+		t.Errorf("got Go blocks in %q, want %q", used, want)
 	}
 }
 

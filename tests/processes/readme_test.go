@@ -129,18 +129,31 @@ func (s *shell) ask(command string) string {
 	return text[strings.IndexByte(text, '<')+1 : strings.LastIndexByte(text, '>')]
 }
 
+var (
+	fences = regexp.MustCompile("(?ms)^([ \\t]*)```(.*?)\\n(.*?)^[ \\t]*```$")
+	// bareCommand is a command in a block that is indented, not fenced.
+	bareCommand = regexp.MustCompile(`(?m)^(?: {4}|\t)(?:apt|apt-get|bash|cargo|curl|docker|gamelan|git|go|make|podman|sh|sudo|systemctl|[A-Z_]+=\S+) .*$`)
+)
+
 // shellBlocks are the blocks without a language of a page, which is named as seen from the
-// top of the repository.
+// top of the repository, and those of a shell.
 func shellBlocks(t *testing.T, page string) (blocks []string) {
 	t.Helper()
 	b, err := os.ReadFile(filepath.Join("../..", page))
 	if err != nil {
 		t.Fatal(err)
 	}
-	for i, part := range strings.Split("\n"+string(b), "\n```") {
-		if block, ok := strings.CutPrefix(part, "\n"); ok && i%2 == 1 {
-			blocks = append(blocks, block+"\n")
+	for _, f := range fences.FindAllStringSubmatch(string(b), -1) {
+		switch f[2] {
+		case "", "sh", "bash", "shell", "console":
+			blocks = append(blocks, f[3])
+		case "go", "proto", "text": // Go is compiled by TestREADMEPrograms of the root package
+		default:
+			t.Errorf("%s has a block of %q, which no test reads", page, f[2])
 		}
+	}
+	if bare := bareCommand.FindString(fences.ReplaceAllString(string(b), "")); bare != "" {
+		t.Errorf("%s has a command without a fence around it: %s", page, bare)
 	}
 	return blocks
 }
