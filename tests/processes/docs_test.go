@@ -2,6 +2,7 @@ package processes
 
 import (
 	"io/fs"
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -149,5 +150,19 @@ func TestDocsBlocks(t *testing.T) {
 		if !used[n.page+n.has] {
 			t.Errorf("notRun names a block %q of %s, and there is none", n.has, n.page)
 		}
+	}
+}
+
+// TestDocsUnit compares the unit of docs/service.md with the packaged one, up to its
+// hardening, which stands below an empty line.
+func TestDocsUnit(t *testing.T) {
+	unit, err := os.ReadFile("../../packaging/systemd/gamelan.service")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, service, _ := strings.Cut(string(unit), "\n\n[Service]\n")
+	service, hardening, _ := strings.Cut(service, "\n\n")
+	if want := "[Service]\n" + service + "\n"; !slices.Contains(shellBlocks(t, "docs/service.md"), want) || !strings.Contains(hardening, "NoNewPrivileges=yes") {
+		t.Errorf("docs/service.md has no block that is the packaged unit's:\n%s", want)
 	}
 }
