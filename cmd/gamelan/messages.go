@@ -34,6 +34,7 @@ func (c *messagesCmd) Run(a *app) error {
 	if c.Failed {
 		which.State = "failed"
 	}
+	typed := c.Peer
 	if c.Peer != "" {
 		var err error
 		if c.Peer, err = a.named(c.Peer); err != nil {
@@ -58,7 +59,7 @@ func (c *messagesCmd) Run(a *app) error {
 		}
 	}
 	if len(all) == 0 && (c.Peer != "" || c.Failed) && !a.JSON {
-		a.Note("%s", c.none(a))
+		a.Note("%s", c.none(a, typed))
 		return nil
 	}
 	if err := render.Messages(a.Output, all); err != nil {
@@ -76,16 +77,17 @@ func (c *messagesCmd) Run(a *app) error {
 // notListed says what is not in the list.
 const notListed = "Messages of gamelan send PEER, without --to, are not listed: gamelan send says how each of them ended."
 
-// none says that the node remembers no message of those that were asked for.
-func (c *messagesCmd) none(a *app) string {
+// none says that the node remembers no message of those that were asked for; peer is as it
+// was typed.
+func (c *messagesCmd) none(a *app, peer string) string {
 	see := fmt.Sprintf("; see all with \"%s\"", a.Command("messages"))
 	switch {
 	case c.Peer == "":
 		return "no remembered message over the DHT has failed" + see
 	case c.Failed:
-		return "no remembered message over the DHT to " + c.Peer + " has failed" + see
+		return "no remembered message over the DHT to " + peer + " has failed" + see
 	}
-	return "the node remembers no message over the DHT to " + c.Peer + see + ". " + notListed
+	return "the node remembers no message over the DHT to " + peer + see + ". " + notListed
 }
 
 type messageCmd struct {

@@ -86,16 +86,43 @@ func (o *Output) WhoKey(key string) string {
 	return short
 }
 
-// idWord matches a word that may be a node id. A command line of gamelan is one match, so
-// that it stays as it is.
+// commandNamed puts a name in place of each node id and public key that is an argument of a
+// command line: every command takes names. Before an address no name can stand.
+func (o *Output) commandNamed(line string) string {
+	words := strings.Split(line, " ")
+	for i, word := range words {
+		var id string
+		switch len(word) {
+		case 2 * len(identity.NodeID{}):
+			id = word
+		case 2 * len(identity.PublicKey{}):
+			if key, err := identity.ParsePublicKey(word); err == nil {
+				id = key.NodeID().String()
+			}
+		}
+		if id == "" {
+			continue
+		}
+		if name, _, _ := strings.Cut(o.name(id), ", "); name != "" { // the first of several
+			words[i] = name
+		}
+	}
+	return strings.Join(words, " ")
+}
+
+// idWord matches a word that may be a node id. A command line of gamelan is one match.
 var idWord = regexp.MustCompile(`gamelan (?:[a-z]+ )*[^\s,;:()"]*|[^\s,;:()"]+`)
 
-// Named puts the names of peers before their ids in a sentence that a node has written.
+// Named puts the names of peers before their ids in a sentence that a node has written, and
+// in place of them in a command line there.
 func (o *Output) Named(text string) string {
 	if o.Names == nil {
 		return text
 	}
 	return idWord.ReplaceAllStringFunc(text, func(word string) string {
+		if strings.HasPrefix(word, "gamelan ") {
+			return o.commandNamed(word)
+		}
 		if len(word) != shortID {
 			return o.whoLong(word)
 		}

@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/gamelan-p2p/gamelan/identity"
 	"github.com/gamelan-p2p/gamelan/inspect/models"
 )
 
@@ -27,8 +28,8 @@ func TestNamed(t *testing.T) {
 		"peer " + bobID + " takes no messages":                  "peer bob (" + bobID + ") takes no messages",
 		"the last 3s ago from 0011223344556677, of type 7":      "the last 3s ago from bob (0011223344556677), of type 7",
 		"dial peer " + bobID + ": connection refused":           "dial peer bob (" + bobID + "): connection refused",
-		"look at gamelan why " + bobID + "; or wait":            "look at gamelan why " + bobID + "; or wait",
-		"see \"gamelan why " + bobID + "\".":                    "see \"gamelan why " + bobID + "\".",
+		"look at gamelan why " + bobID + "; or wait":            "look at gamelan why bob; or wait",
+		"see \"gamelan why " + bobID + "\".":                    "see \"gamelan why bob\".",
 		"node/conns/" + bobID + "-17 is stuck":                  "node/conns/" + bobID + "-17 is stuck",
 		"peer 9c01d2e4a1b2c3d4e5f6a7b8c9 and 9c01d2e4a1b2c3d4":  "peer 9c01d2e4a1b2c3d4e5f6a7b8c9 and 9c01d2e4a1b2c3d4",
 		"the key " + bobKey + " and the digits 00112233 of it ": "the key " + bobKey + " and the digits 00112233 of it ",
@@ -38,6 +39,31 @@ func TestNamed(t *testing.T) {
 		}
 		if got := new(Output).Named(text); got != text {
 			t.Errorf("without names: got %q, want %q", got, text)
+		}
+	}
+}
+
+// TestCommandNames: a command line has the name where it had the id or the key, but not before
+// an address, where no name can stand.
+func TestCommandNames(t *testing.T) {
+	key, err := identity.ParsePublicKey(bobKey)
+	if err != nil {
+		t.Fatal(err)
+	}
+	o := &Output{Args: " --data-dir a", Names: func() NamesOf { return NamesOf{bobID: "bob, robert", key.NodeID().String(): "carol"} }}
+	for verb, want := range map[string]string{
+		"unban " + bobID:               "unban bob",
+		"send --to " + bobKey:          "send --to carol",
+		"dial " + bobKey + "::ADDRESS": "dial " + bobKey + "::ADDRESS",
+		"why " + otherKey:              "why " + otherKey,
+		"message " + bobID[:16]:        "message " + bobID[:16], // a tag
+		"peers add KEY::ADDRESS":       "peers add KEY::ADDRESS",
+	} {
+		if got, want := o.Command(verb), "gamelan "+want+" --data-dir a"; got != want {
+			t.Errorf("got %q, want %q", got, want)
+		}
+		if got := new(Output).Command(verb); got != "gamelan "+verb {
+			t.Errorf("without names: got %q", got)
 		}
 	}
 }

@@ -19,8 +19,9 @@ type Output struct {
 	Args                     string         // the option that names the data directory on a command line, with a space before it
 }
 
-// Command returns a command line of gamelan for the same data directory, for pasting.
-func (o *Output) Command(verb string) string { return "gamelan " + verb + o.Args }
+// Command returns a command line of gamelan for the same data directory, for pasting. Peers
+// in it have their names.
+func (o *Output) Command(verb string) string { return "gamelan " + o.commandNamed(verb) + o.Args }
 
 // Colour reports whether text on standard output may have colours.
 func (o *Output) Colour() bool { return o.OutTerminal && os.Getenv("NO_COLOR") == "" }
