@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/signal"
 	"regexp"
+	"strconv"
 	"strings"
 	"syscall"
 	"unicode/utf8"
@@ -14,21 +15,22 @@ import (
 	"github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/render"
 )
 
-const (
-	narrowColumns = 80
-	// narrowCode is the exit code of narrow for lines that are too wide.
-	narrowCode = 97
-)
+// narrowCode is the exit code of narrow for lines that are too wide.
+const narrowCode = 97
 
 // mayBeWide matches what is to be copied, and is not broken or cut: a public key, also with
 // addresses, a command line, and a word that stands alone, such as a path.
 var mayBeWide = regexp.MustCompile(`[0-9a-f]{64}|"gamelan [^"]*"|: gamelan |^\s*\S+$`)
 
-// narrow is gamelan on a terminal of 80 columns. It ends with narrowCode if a line is wider
+// narrow is gamelan on a terminal of NARROW_COLUMNS columns, 80 without it. It ends with narrowCode if a line is wider
 // and has nothing that is to be copied, or if --json has cut something.
 func narrow() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
+	narrowColumns, err := strconv.Atoi(os.Getenv("NARROW_COLUMNS"))
+	if err != nil {
+		narrowColumns = 80
+	}
 	var out, errs bytes.Buffer
 	code := run(ctx, os.Args[1:], &app{in: os.Stdin, Output: &render.Output{Out: &out, Err: &errs, OutTerminal: true, ErrTerminal: true, Columns: narrowColumns}})
 	for _, text := range []string{out.String(), errs.String()} {

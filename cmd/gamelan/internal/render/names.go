@@ -67,6 +67,14 @@ func (o *Output) Who(id string) string {
 	return inspect.ShortName(id)
 }
 
+// nameOrID returns the name of a peer, and the short id of one without.
+func (o *Output) nameOrID(id string) string {
+	if name := o.name(id); name != "" {
+		return name
+	}
+	return inspect.ShortName(id)
+}
+
 // whoLong is Who with the whole id.
 func (o *Output) whoLong(id string) string {
 	if name := o.name(id); name != "" {

@@ -18,6 +18,13 @@ func Peers(o *Output, peers []models.Peer) error {
 		o.Note("no peers; a peer becomes known when it connects, or with \"%s\"", o.Command("peers add KEY::ADDRESS"))
 		return nil
 	}
+	if o.narrow() {
+		rows := [][]string{{"NAME OR ID", "ADDRESS", "STATE"}}
+		for _, p := range peers {
+			rows = append(rows, []string{o.nameOrID(p.NodeID), bestAddress(p), pooledState(p, time.Now())})
+		}
+		return o.Table(rows)
+	}
 	rows := [][]string{{"NODE ID", "STATE", "ADDRESS", "AGENT"}}
 	for _, p := range peers {
 		rows = append(rows, []string{p.NodeID[:min(16, len(p.NodeID))], shortWords(pooledState(p, time.Now()), stateWidth), shortAddress(p), shortText(p.UserAgent, agentWidth)})

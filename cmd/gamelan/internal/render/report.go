@@ -188,6 +188,9 @@ func Messages(o *Output, all []models.Report) error {
 		o.Note("no messages over the DHT; send one with \"%s\"", o.Command("send --to KEY"))
 		return nil
 	}
+	if o.narrow() {
+		return o.Table(o.fewColumns(all, time.Now()))
+	}
 	rows := [][]string{{"SENT", "TAG", "TO", "TYPE", "SIZE", "HOW IT ENDED"}}
 	for _, r := range all {
 		rows = append(rows, []string{
@@ -195,6 +198,21 @@ func Messages(o *Output, all []models.Report) error {
 		})
 	}
 	return o.Table(rows)
+}
+
+// fewColumns are the rows of Messages for a narrow terminal: the time without the year, or
+// today's without the date, and the name or the id of a receiver.
+func (o *Output) fewColumns(all []models.Report, now time.Time) [][]string {
+	rows := [][]string{{"SENT", "TAG", "NAME OR ID", "HOW IT ENDED"}}
+	for _, r := range all {
+		sent := r.Begin.Local().Format("01-02 15:04")
+		if now.Local().Format(time.DateOnly) == r.Begin.Local().Format(time.DateOnly) {
+			sent = r.Begin.Local().Format(time.TimeOnly)
+		}
+		to, _, _ := strings.Cut(strings.TrimPrefix(r.To, "direct to "), ", ")
+		rows = append(rows, []string{sent, r.Tag[:min(leastID, len(r.Tag))], longIDs.ReplaceAllStringFunc(to, o.nameOrID), o.endText(&r)})
+	}
+	return rows
 }
 
 // endText says how a message has ended, or that it is under way.

@@ -85,7 +85,7 @@ func columnsOf(rows [][]string) (all []column) {
 			k.width, k.key = max(k.width, w), rows[0][i] == "SETTING"
 			name := idAfterName.ReplaceAllString(c, "")
 			switch {
-			case n == 0, name != c, w <= leastWords, rows[0][i] == "NAME", k.key: // more than ids
+			case n == 0, name != c, w <= leastWords, strings.HasPrefix(rows[0][i], "NAME"), k.key: // more than ids
 				k.idFrom = max(k.idFrom, utf8.RuneCountInString(name))
 			}
 			if n > 0 {
@@ -96,6 +96,13 @@ func columnsOf(rows [][]string) (all []column) {
 	}
 	return all
 }
+
+// usualColumns is the width below which a table has fewer columns.
+const usualColumns = 80
+
+// narrow reports whether standard output is a terminal of fewer columns than usual. Lists
+// then leave out what other commands show.
+func (o *Output) narrow() bool { n := o.columns(); return n > 0 && n < usualColumns }
 
 // fitted returns the widths of the columns of a table that has at most width characters
 // in a line; 0: there is no limit.
