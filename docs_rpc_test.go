@@ -39,12 +39,15 @@ func docsCall(ctx context.Context, node *gamelan.Node, peer identity.NodeID) (*R
 	return receipt, err
 }
 
-func docsGreeter(ctx context.Context, node *gamelan.Node, peer identity.NodeID, myGreeter greeterpb.GreeterServer) ([]any, error) {
+func docsServeGreeter(ctx context.Context, myGreeter greeterpb.GreeterServer) (*gamelan.Node, error) {
 	server, err := gamelan.Start(ctx, gamelan.Config{}, gamelan.WithService(greeterpb.NewGreeterService(myGreeter)))
+	return server, err
+}
 
+func docsGreet(ctx context.Context, node *gamelan.Node, peer identity.NodeID) (*greeterpb.Greeting, error) {
 	greeter := greeterpb.NewGreeterClient(node.RPC().Client(peer, greeterpb.GreeterProtocol))
 	greeting, err := greeter.Greet(ctx, &greeterpb.Name{Name: "Ann"})
-	return []any{server, greeting}, err
+	return greeting, err
 }
 
 func docsIntercept(node *gamelan.Node, peer identity.NodeID, methods []rpc.Method) []any {
@@ -77,4 +80,4 @@ func docsDraw(claimed []string) []int {
 	return drawn
 }
 
-var _ = []any{docsServe, docsCall, docsGreeter, docsIntercept, docsPolicies, docsDraw}
+var _ = []any{docsServe, docsCall, docsServeGreeter, docsGreet, docsIntercept, docsPolicies, docsDraw}

@@ -70,7 +70,7 @@ func TestREADMEPrograms(t *testing.T) {
 		switch {
 		case err != nil:
 			return err
-		case d.IsDir() && (slices.Contains([]string{".git", "dist", "target", "testdata"}, d.Name())):
+		case d.IsDir() && slices.Contains([]string{".git", "dist", "target", "testdata"}, d.Name()):
 			return fs.SkipDir
 		case filepath.Ext(path) != ".md":
 			return nil
