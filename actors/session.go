@@ -209,6 +209,7 @@ func (s *session) do(c actor.Context, f messaging.Effects[*Enqueue]) {
 		s.proveSoon(c, f.Prove, f.NotBefore)
 	}
 	if f.Ping && s.conn != nil {
+		s.provedAt = supervisor.Now(c)
 		c.Send(s.conn.PID, ConfirmWrites{Reply: c.Self()})
 	}
 	if len(f.Write) > 0 {

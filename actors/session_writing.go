@@ -10,8 +10,8 @@ import (
 	"github.com/gamelan-p2p/gamelan/transport/mux"
 )
 
-// proofDelay is the shortest time between two requests for a proof if all messages were sent
-// by actors: no caller waits for these outcomes, and one ping proves them all. The session does
+// proofDelay is how long a request for a proof waits after the last one if all messages were
+// sent by actors: no caller waits for these outcomes, and one ping proves them all. The session does
 // not collect what its writer has written of the queue before that either. The first message
 // after a pause does not wait: a timer of an idle process may come a millisecond late.
 const proofDelay = 250 * time.Microsecond

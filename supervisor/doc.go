@@ -43,7 +43,8 @@
 // # Tests
 //
 // Everything works inside a testing/synctest bubble: time is virtual, and the
-// package keeps no goroutine alive for an idle tree. A dead letter leaves one
+// goroutines that the package keeps for the next turn of an actor end when the tree
+// has been idle for half a minute, or is stopped. A dead letter leaves one
 // goroutine of protoactor behind for a second, so a bubble should end with a
 // two-second sleep. A [Seeded] runtime runs whole trees on one goroutine, with
 // one history for each seed.

@@ -22,7 +22,7 @@ type host struct {
 	options  Options
 	props    *actor.Props
 	dispatch actor.Dispatcher
-	pool     *pool // dispatch; nil under a Seeded
+	pool     *pool // dispatch, in the world; else nil
 
 	mu      sync.RWMutex
 	cells   map[string]*cell // by path; until the parent has heard of the end
@@ -60,9 +60,13 @@ func newHost(sys *actor.ActorSystem, o Options) *host {
 	if h.log == nil {
 		h.log = slog.Default()
 	}
-	h.dispatch = h.rt.Dispatcher()
-	h.pool, _ = h.dispatch.(*pool)
 	_, h.world = h.rt.(realTime)
+	if h.world {
+		h.pool = newPool(h.watch)
+		h.dispatch = h.pool
+	} else {
+		h.dispatch = h.rt.Dispatcher()
+	}
 	h.base = h.rt.Now()
 	h.cells = make(map[string]*cell)
 	h.seeds = make(map[string]seed)

@@ -15,7 +15,8 @@ var _ actor.Dispatcher = (*pool)(nil)
 // that has finished waits for the next one: its stack is large enough already, while a new
 // one would first have to grow, which costs as much as the rest of a short turn.
 type pool struct {
-	keep int // idle goroutines that may wait
+	keep  int    // idle goroutines that may wait
+	watch func() // called when a goroutine has become idle: trim is to be called later
 
 	mu   sync.Mutex
 	idle []chan func() // one for each waiting goroutine; the last one has worked last
@@ -24,10 +25,14 @@ type pool struct {
 }
 
 // newPool returns the pool of one tree. It starts no goroutine before Schedule is called.
-func newPool() *pool { return &pool{keep: max(8, 2*runtime.GOMAXPROCS(0))} }
+func newPool(watch func()) *pool {
+	return &pool{keep: max(8, 2*runtime.GOMAXPROCS(0)), watch: watch}
+}
+
+const throughput = 256
 
 // Throughput returns the number of messages after which an actor yields to others.
-func (*pool) Throughput() int { return 256 }
+func (*pool) Throughput() int { return throughput }
 
 // Schedule runs fn on a goroutine. It never waits.
 func (p *pool) Schedule(fn func()) {
@@ -56,6 +61,7 @@ func (p *pool) work(fn func()) {
 		if !p.wait(next) {
 			return
 		}
+		p.watch()
 		fn = <-next
 	}
 }
@@ -76,6 +82,9 @@ func (p *pool) wait(next chan func()) bool {
 func (p *pool) trim() (left bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	if p.over {
+		return false
+	}
 	p.end(p.low)
 	p.low = len(p.idle)
 	return p.low > 0

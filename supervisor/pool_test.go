@@ -1,9 +1,10 @@
 package supervisor
 
 import (
+	"context"
 	"runtime"
-	"runtime/pprof"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -13,7 +14,8 @@ import (
 
 func TestPoolUsesGoroutinesAgain(t *testing.T) {
 	bubble(t, func(t *testing.T) {
-		p := &pool{keep: 2}
+		p := newPool(func() {})
+		p.keep = 2
 		ids := make(map[string]int)
 		for range 5 {
 			p.Schedule(func() { ids[goroutineID()]++ })
@@ -62,7 +64,7 @@ func TestIdleGoroutinesEnd(t *testing.T) {
 		if waiting(r.host.pool) == 0 {
 			t.Error("got no idle goroutine after two activations, want some")
 		}
-		stacks := goroutines(t)
+		stacks := allStacks()
 		if got := stacksOf(stacks, r.PID().Id+"/a"); len(got) > 0 {
 			t.Errorf("an idle goroutine has the label of the actor that it served:\n%s", got)
 		}
@@ -70,6 +72,70 @@ func TestIdleGoroutinesEnd(t *testing.T) {
 		synctest.Wait()
 		if got := waiting(r.host.pool); got != 0 {
 			t.Errorf("after %s without work: got %d idle goroutines, want none", 3*StuckAfter, got)
+		}
+	})
+}
+
+// TestPoolThatIsTrimmedAfterItsEnd has the watchdog, which was at work when the tree ended,
+// come too late.
+func TestPoolThatIsTrimmedAfterItsEnd(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		p := newPool(func() {})
+		p.Schedule(func() {})
+		synctest.Wait()
+		if !p.trim() {
+			t.Error("got no idle goroutine left, want one")
+		}
+		p.stop()
+		if p.trim() {
+			t.Error("after stop: got idle goroutines left, want none")
+		}
+	})
+}
+
+// TestTaskThatOutlivesItsActor has a goroutine become idle after a task whose actor has ended,
+// when no activation follows.
+func TestTaskThatOutlivesItsActor(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		sys, r := startTree(t, Spec{New: Group(Spec{Name: "a", New: act(func(c actor.Context) {
+			if c.Message() == "do" {
+				Do(c, "x", func(context.Context) (int, error) { time.Sleep(3 * StuckAfter); return 1, nil })
+				c.Stop(c.Self())
+			}
+		})})}, Options{})
+		synctest.Wait()
+		sys.Root.Send(child(sys, r, "a"), "do")
+		time.Sleep(6 * StuckAfter)
+		synctest.Wait()
+		if got := waiting(r.host.pool); got != 0 {
+			t.Errorf("got %d idle goroutines, want none", got)
+		}
+	})
+}
+
+// counting is a Runtime that wraps Real and counts tasks.
+type counting struct {
+	Runtime
+	tasks *atomic.Int32
+}
+
+func (c counting) Task(long bool, run func() (deliver func())) {
+	c.tasks.Add(1)
+	c.Runtime.Task(long, run)
+}
+
+// TestWrappedRuntime: a Runtime that wraps Real runs the tasks itself.
+func TestWrappedRuntime(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		var tasks atomic.Int32
+		startTree(t, Spec{New: act(func(c actor.Context) {
+			if _, ok := c.Message().(*actor.Started); ok {
+				Do(c, "x", func(context.Context) (int, error) { return 1, nil })
+			}
+		})}, Options{Runtime: counting{Real(), &tasks}})
+		synctest.Wait()
+		if got := tasks.Load(); got != 1 {
+			t.Errorf("got %d tasks, want 1", got)
 		}
 	})
 }
@@ -83,12 +149,4 @@ func waiting(p *pool) int {
 func goroutineID() string {
 	var buf [64]byte
 	return strings.Fields(string(buf[:runtime.Stack(buf[:], false)]))[1]
-}
-
-func goroutines(t *testing.T) string {
-	var b strings.Builder
-	if err := pprof.Lookup("goroutine").WriteTo(&b, 1); err != nil {
-		t.Fatal(err)
-	}
-	return b.String()
 }

@@ -67,7 +67,7 @@ func (realTime) AfterFunc(d time.Duration, f func()) (stop func()) {
 
 func (realTime) Random(string, uint64) *Random { return worldRandom }
 
-func (realTime) Dispatcher() actor.Dispatcher { return newPool() }
+func (realTime) Dispatcher() actor.Dispatcher { return goroutines{} }
 
 func (realTime) Task(_ bool, run func() (deliver func())) {
 	go func() {
@@ -83,3 +83,12 @@ var worldRandom = &Random{rand.New(worldSource{}), crand.Reader}
 type worldSource struct{}
 
 func (worldSource) Uint64() uint64 { return rand.Uint64() }
+
+// goroutines runs every activation of a mailbox on a goroutine of its own. It is for a
+// Runtime that wraps Real; a tree with Real itself has a [pool].
+type goroutines struct{}
+
+func (goroutines) Schedule(fn func()) { go fn() }
+
+// Throughput returns the number of messages after which an actor yields to others.
+func (goroutines) Throughput() int { return throughput }

@@ -23,7 +23,8 @@ func Go(c actor.Context, name string, closer io.Closer, fn func(context.Context)
 }
 
 // Do is Go for one short piece of work with a result, which it sends as a Done. It
-// panics for a T that is an io.Closer but no Discarder: put it into a Handover.
+// panics for a T that is an io.Closer but no Discarder: put it into a Handover. Other work
+// follows on fn's goroutine, so fn unlocks what it locks with runtime.LockOSThread.
 func Do[T any](c actor.Context, key any, fn func(context.Context) (T, error)) (cancel func()) {
 	mustNotLeak[T]()
 	var v T

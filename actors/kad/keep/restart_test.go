@@ -58,7 +58,7 @@ func TestJoinsByKeptContacts(t *testing.T) {
 		time.Sleep(20 * time.Minute)
 		gone := clients[4].Addresses()[0]
 		must(t, clients[4].Close(t.Context()))
-		time.Sleep(10 * time.Minute)
+		time.Sleep(40 * time.Minute) // contacts rest for 15 minutes, so the loss is noticed late
 		must(t, h.Close(t.Context()))
 
 		// At another address, so that it is not the others who find it.
