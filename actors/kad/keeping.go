@@ -7,7 +7,9 @@ import (
 	"github.com/gamelan-p2p/gamelan/dht/kad/upkeep"
 )
 
-// contactsToKeep returns the contacts in the form that a [Keeper] takes.
+// contactsToKeep returns the contacts in the form that a [Keeper] takes. Until this node has
+// joined, these are also the ones that were kept before: none of them may be reachable now, as
+// on a machine that has started without a network.
 func (x *core) contactsToKeep() (contacts []KeptContact, former []KeptFormer) {
 	now, wall := x.host.Now(), x.host.Wall()
 	onWall := func(t time.Time) time.Time {
@@ -22,6 +24,17 @@ func (x *core) contactsToKeep() (contacts []KeptContact, former []KeptFormer) {
 			contacts = append(contacts, KeptContact{
 				Contact: e.Contact, Since: onWall(e.Since), Answered: onWall(e.Answered), Score: e.Score, RTT: e.RTT,
 			})
+		}
+	}
+	if kept := x.kept.Load(); kept != nil && !x.joined.Load() {
+		live := make(map[ID]bool, len(contacts))
+		for i := range contacts {
+			live[contacts[i].Contact.ID] = true
+		}
+		for _, k := range kept.Contacts {
+			if !live[k.Contact.ID] && wall.Sub(k.Answered) < keptFor {
+				contacts = append(contacts, k)
+			}
 		}
 	}
 	if f := x.former.Load(); f != nil {

@@ -88,6 +88,47 @@ func TestJoinsByKeptContacts(t *testing.T) {
 	})
 }
 
+// TestOfflineStartKeepsContacts starts a client whose contacts cannot be reached, and stops it.
+// Started again when they can, it enters by them.
+func TestOfflineStartKeepsContacts(t *testing.T) {
+	gamelantest.Bubble(t, func(t *testing.T) {
+		hub := kad.NewHub(kad.HubOptions{Delay: 10 * time.Millisecond})
+		others, db := host(t, nil), kv.Memory()
+		var by []kad.Address
+		for i := range 3 {
+			c := begin(t, others, hub.Network(), uint64(i+1), by)
+			if i == 0 {
+				by = c.Addresses()
+			}
+		}
+		h := host(t, db)
+		begin(t, h, hub.Network(), 100, by)
+		time.Sleep(20 * time.Minute)
+		must(t, h.Close(t.Context()))
+
+		for _, offline := range []time.Duration{time.Minute, 30 * time.Minute} {
+			hub.Cut(func(a, b kad.Address) bool { return true })
+			h = host(t, db)
+			main := begin(t, h, hub.Network(), 100, nil)
+			time.Sleep(offline)
+			synctest.Wait()
+			if main.State() == kad.Ready {
+				t.Fatal("got ready without a network")
+			}
+			must(t, h.Close(t.Context()))
+			hub.Cut(nil)
+			h = host(t, db)
+			main = begin(t, h, hub.Network(), 100, nil)
+			time.Sleep(time.Minute)
+			synctest.Wait()
+			if main.State() != kad.Ready {
+				t.Errorf("after a start without a network of %v: got %v, want ready by the contacts of before", offline, main.State())
+			}
+			must(t, h.Close(t.Context()))
+		}
+	})
+}
+
 // TestPublishesAgainAfterRestarts follows a publication for two days. It is published again
 // after 12 hours, more or less a tenth, also if the client was restarted meanwhile, and soon
 // after the start if it was due while the client did not run.
