@@ -12,8 +12,8 @@ import (
 
 // Send sends body to a neighbour and waits for the outcome. It first waits for credit if
 // too many bytes are under way to that peer, so a peer that takes nothing blocks only its
-// senders. An error means that the message was not accepted: ctx has ended, or the node is
-// closed. An accepted message has only an outcome, and one that has failed is no error: look
+// senders. An error means that the message was not accepted: ctx has ended while it waited
+// for credit, or the node is closed. An accepted message has only an outcome, and one that has failed is no error: look
 // at the outcome, or at its AsError. If ctx ends before the outcome, a message that was not written has failed
 // (expired), and a message that was written is in doubt.
 //

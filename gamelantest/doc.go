@@ -17,8 +17,9 @@
 //		})
 //	}
 //
-// [Network] separates nodes, heals the partition and cuts connections. [Crash] and
-// [CrashTask] make an actor of a node fail as a bug in it would. [Healed] waits for the
+// [Network] separates nodes, heals the partition and cuts connections. [Crash] makes an
+// actor of a node fail as a bug in it would, and [CrashAt] one of the user's at a chosen
+// message; a method of a service panics by itself. [Healed] waits for the
 // tree to recover, and [Eventually] for any condition, in virtual time. A [Collector] is
 // a handler that records messages and can block. Each node has a [Clock], whose time of
 // day can be set forward and back.

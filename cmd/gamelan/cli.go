@@ -73,7 +73,7 @@ type cli struct {
 	Kad        kadCmd        `cmd:"" name:"kad" help:"The key-value DHT: publish values and find them, list contacts, show lookups."`
 	Join       joinCmd       `cmd:"" help:"Announce the node to the network now."`
 	Discover   discoverCmd   `cmd:"" help:"Search for the node with a public key."`
-	Peers      peersCmd      `cmd:"" help:"The peers that the node knows: list, add, forget, export, import."`
+	Peers      peersCmd      `cmd:"" help:"The peers that the node knows: list, add, name, forget, export, import."`
 	Conns      connsCmd      `cmd:"" help:"List the connections, live or ended, and what keeps them open."`
 	Dial       dialCmd       `cmd:"" help:"Connect to peers."`
 	Ping       pingCmd       `cmd:"" help:"Measure the round trip to a peer, and show the way to it."`

@@ -131,9 +131,12 @@ func TestPolicies(t *testing.T) {
 	if err := bound(t, s, 1).Serve(t.Context(), []byte{0xff}, discard); !errors.Is(err, Forbidden) {
 		t.Errorf("got %v, want forbidden", err)
 	}
-	for _, bad := range []map[uint32]Policy{{9: AllowAll}, {1: nil}} {
-		if err := (Service{Protocol: "a", Methods: greeter.Methods, AllowMethod: bad}).Validate(); !errors.Is(err, ErrBadService) || !strings.Contains(err.Error(), "AllowMethod") {
-			t.Errorf("got %v for %v", err, bad)
+	for want, bad := range map[string]map[uint32]Policy{
+		"AllowMethod has a policy for method 9, but the service has no such method": {9: AllowAll},
+		"the policy for method 1 in AllowMethod is nil":                             {1: nil},
+	} {
+		if err := (Service{Protocol: "a", Methods: greeter.Methods, AllowMethod: bad}).Validate(); !errors.Is(err, ErrBadService) || !strings.Contains(err.Error(), want) {
+			t.Errorf("got %v for %v, want %q", err, bad, want)
 		}
 	}
 }

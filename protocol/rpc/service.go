@@ -84,8 +84,11 @@ func (s Service) Bind() ([]Method, error) {
 		bound = append(bound, m)
 	}
 	for number, allow := range s.AllowMethod {
-		if !seen[number] || allow == nil {
-			return bad("AllowMethod has no policy for method %d, or the service has no such method; AllowAll allows every peer", number)
+		switch {
+		case !seen[number]:
+			return bad("AllowMethod has a policy for method %d, but the service has no such method", number)
+		case allow == nil:
+			return bad("the policy for method %d in AllowMethod is nil; AllowAll allows every peer", number)
 		}
 	}
 	if slices.ContainsFunc(s.Interceptors, func(i Interceptor) bool { return i == nil }) {
