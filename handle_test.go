@@ -1,8 +1,11 @@
 package gamelan_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
+	"log/slog"
+	"strings"
 	"testing"
 	"testing/synctest"
 
@@ -59,6 +62,28 @@ func TestRegisterEndsWithItsContext(t *testing.T) {
 			if !errors.Is(err, context.Canceled) {
 				t.Errorf("%s: got %v, want that the context is over", what, err)
 			}
+		}
+	})
+}
+
+// TestHandleOfAnotherType gives WithHandler a function for the type of WithMessages. The node
+// says once that the messages are dropped, and names both types.
+func TestHandleOfAnotherType(t *testing.T) {
+	gamelantest.Bubble(t, func(t *testing.T) {
+		net := gamelantest.NewNetwork(t)
+		var log bytes.Buffer
+		b := net.Start(gamelan.Config{}, gamelan.WithHandler(gamelan.Handle(func(gamelan.Message) { t.Error("got called") })),
+			gamelan.WithLogger(slog.New(slog.NewTextHandler(&log, nil))))
+		a := net.Start(gamelan.Config{})
+		net.Connect(a, b)
+		for range 3 {
+			if _, err := a.Send(t.Context(), b.ID(), []byte("hello")); err != nil {
+				t.Fatal(err)
+			}
+		}
+		synctest.Wait()
+		if got := log.String(); strings.Count(got, "messages of peers are dropped") != 1 || !strings.Contains(got, "takes=gamelan.Message") || !strings.Contains(got, "came=actors.Received") {
+			t.Errorf("got log %q, want one line with both types", got)
 		}
 	})
 }
