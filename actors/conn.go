@@ -37,7 +37,7 @@ type conn struct {
 
 	pings     *keepalive.Machine[*actor.PID]
 	bytesIn   uint64 // bytes received at the last look
-	pingIn    uint64 // bytes received when the ping in flight was sent
+	pingIn    uint64 // bytes received when the oldest ping in flight was sent, or an older one
 	rtt       time.Duration
 	pongAt    time.Time
 	pingers   pingers      // who waits for a round trip
@@ -190,7 +190,7 @@ func (a *conn) start(c actor.Context) {
 		a.ref.live.session.Store(session)
 	}
 	source := Origin{a.ref.Peer, a.ref.ID}
-	supervisor.Go(c, "accept", session, func(ctx context.Context) error {
+	supervisor.GoLong(c, "accept", session, func(ctx context.Context) error {
 		for {
 			s, err := session.Accept()
 			if err != nil {
@@ -418,7 +418,9 @@ func (a *conn) ping(c actor.Context, f keepalive.Effects[*actor.PID]) {
 	}
 	if f.Ping && !a.over {
 		session := a.session
-		a.pingIn = session.Stats().BytesIn
+		if a.pings.InFlight() == 1 {
+			a.pingIn = session.Stats().BytesIn
+		}
 		supervisor.Do(c, pongKey{}, func(context.Context) (time.Duration, error) { return session.Ping() })
 	}
 }

@@ -94,7 +94,7 @@ func (l *listener) listen(c actor.Context) {
 			panic(err)
 		}
 	}
-	supervisor.Go(c, "accept", socket, func(ctx context.Context) error {
+	supervisor.GoLong(c, "accept", socket, func(ctx context.Context) error {
 		for {
 			conn, err := socket.Accept()
 			switch {

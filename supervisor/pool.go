@@ -36,12 +36,18 @@ func (*pool) Throughput() int { return throughput }
 
 // Schedule runs fn on a goroutine. It never waits.
 func (p *pool) Schedule(fn func()) {
+	if !p.reuse(fn) {
+		go p.work(fn)
+	}
+}
+
+// reuse runs fn on an idle goroutine. It returns false if there is none.
+func (p *pool) reuse(fn func()) bool {
 	p.mu.Lock()
 	last := len(p.idle) - 1
 	if last < 0 {
 		p.mu.Unlock()
-		go p.work(fn)
-		return
+		return false
 	}
 	next := p.idle[last]
 	p.idle[last] = nil
@@ -49,6 +55,7 @@ func (p *pool) Schedule(fn func()) {
 	p.low = min(p.low, last)
 	p.mu.Unlock()
 	next <- fn // has room for one
+	return true
 }
 
 // work is one goroutine of the pool. It ends when fn calls runtime.Goexit.

@@ -17,18 +17,25 @@ import (
 // task that blocks in a read. cancel only cancels the context.
 //
 // When the incarnation has ended already, Go closes closer, does not run fn, and
-// sends no TaskDone.
+// sends no TaskDone. Other work may follow on fn's goroutine, so fn unlocks what it locks with
+// runtime.LockOSThread.
 func Go(c actor.Context, name string, closer io.Closer, fn func(context.Context) error) (cancel func()) {
-	return of(c).task(name, closer, true, fn, func(err error) any { return TaskDone{name, err} })
+	return of(c).task(name, closer, medium, fn, func(err error) any { return TaskDone{name, err} })
+}
+
+// GoLong is [Go] for a task that lasts about as long as the incarnation and mostly waits, such
+// as one that accepts connections. It has a new goroutine, whose stack is small, where Go prefers
+// one that has worked before.
+func GoLong(c actor.Context, name string, closer io.Closer, fn func(context.Context) error) (cancel func()) {
+	return of(c).task(name, closer, long, fn, func(err error) any { return TaskDone{name, err} })
 }
 
 // Do is Go for one short piece of work with a result, which it sends as a Done. It
-// panics for a T that is an io.Closer but no Discarder: put it into a Handover. Other work
-// follows on fn's goroutine, so fn unlocks what it locks with runtime.LockOSThread.
+// panics for a T that is an io.Closer but no Discarder: put it into a Handover.
 func Do[T any](c actor.Context, key any, fn func(context.Context) (T, error)) (cancel func()) {
 	mustNotLeak[T]()
 	var v T
-	return of(c).task(key, nil, false,
+	return of(c).task(key, nil, short,
 		func(ctx context.Context) (err error) { v, err = fn(ctx); return err },
 		func(err error) any { return Done[T]{key, v, err} })
 }
@@ -51,6 +58,15 @@ func Teller(c actor.Context) (tell func(msg any)) {
 	w := of(c)
 	return func(msg any) { w.cell.post(w.gen, msg) }
 }
+
+// span says how long a task is expected to last, which decides on its goroutine.
+type span uint8
+
+const (
+	short  span = iota // one of the pool
+	medium             // an idle one of the pool, or else a new one
+	long               // a new one
+)
 
 type taskKey struct{}
 
@@ -83,7 +99,7 @@ func (c taskContext) Value(key any) any {
 	return c.Context.Value(key)
 }
 
-func (w *wrapper) task(name any, closer io.Closer, long bool, body func(context.Context) error, report func(error) any) func() {
+func (w *wrapper) task(name any, closer io.Closer, lasts span, body func(context.Context) error, report func(error) any) func() {
 	if w.over {
 		if closer != nil {
 			closeSafely(closer)
@@ -96,11 +112,11 @@ func (w *wrapper) task(name any, closer io.Closer, long bool, body func(context.
 	t.ctx = taskContext{ctx, t}
 	if c.host.world {
 		t.labels = c.labels()
-		if long { // too expensive for short work
+		if lasts != short { // too expensive for short work
 			t.labels = pprof.WithLabels(t.labels, pprof.Labels(labelTask, t.label()))
 		}
 	}
-	if long {
+	if lasts != short {
 		t.began = c.host.nanos()
 	}
 	c.host.taskBegan()
@@ -108,10 +124,12 @@ func (w *wrapper) task(name any, closer io.Closer, long bool, body func(context.
 	t.at = len(c.tasks)
 	c.tasks = append(c.tasks, t)
 	c.mu.Unlock()
-	if p := c.host.pool; p != nil && !long {
+	switch p := c.host.pool; {
+	case p != nil && lasts == short:
 		p.Schedule(t.do)
-	} else {
-		c.host.rt.Task(long, t.run)
+	case p != nil && lasts == medium && p.reuse(t.do):
+	default:
+		c.host.rt.Task(lasts != short, t.run)
 	}
 	return cancel
 }

@@ -168,7 +168,7 @@ func (l *blockingLink) Receive(c actor.Context) bool {
 func (l *blockingLink) opened(c actor.Context, g Gateway) {
 	l.gateway = g
 	port := l.port
-	supervisor.Go(c, "receive", g, func(ctx context.Context) error {
+	supervisor.GoLong(c, "receive", g, func(ctx context.Context) error {
 		for {
 			in, err := g.Receive(ctx)
 			bad := (*kad.DecodeError)(nil)

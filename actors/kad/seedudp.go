@@ -198,7 +198,7 @@ func (l *seedLink) Receive(c actor.Context) bool {
 func (l *seedLink) bound(c actor.Context, s *udp.Socket) {
 	l.socket, l.n.listen, l.n.isBound = s, s.Multiaddr(), true
 	codec, port := l.n.codec, l.port
-	supervisor.Go(c, "receive", s, func(ctx context.Context) error {
+	supervisor.GoLong(c, "receive", s, func(ctx context.Context) error {
 		buffer := make([]byte, udp.ReceiveBuffer)
 		for {
 			size, from, err := s.Receive(buffer)

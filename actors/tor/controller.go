@@ -201,7 +201,7 @@ func (a *controller) reading() string { return fmt.Sprintf("read-%d", a.attempt)
 // fill the mailbox.
 func (a *controller) read(c actor.Context) {
 	conn, attempt := a.conn, a.attempt
-	supervisor.Go(c, a.reading(), nil, func(ctx context.Context) error {
+	supervisor.GoLong(c, a.reading(), nil, func(ctx context.Context) error {
 		reply, err := conn.Read()
 		if err == nil {
 			supervisor.Tell(ctx, received{attempt, reply})
