@@ -23,7 +23,7 @@ func TestChurn(t *testing.T) {
 			if st := <-streams; agreed {
 				st.Agreed() // it has ended already
 			}
-			d.next() // ACK
+			d.windows() // ACK, if it was accepted before the reset
 		}
 		for range 3 {
 			for range 3 * limit {
@@ -106,8 +106,8 @@ func TestChurnHeldBack(t *testing.T) {
 		}
 		for range 10 {
 			(<-streams).Agreed() // after all
-			d.next()             // ACK
 		}
+		d.windows() // ACKs
 		if p.taken != 10 || s.Stats().Unagreed != 0 {
 			t.Errorf("got %+v and %d substreams, want all taken back", p, s.Stats().Unagreed)
 		}

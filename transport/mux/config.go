@@ -137,7 +137,7 @@ func (c Config) library(log *journal) *yamux.Config {
 		EnableKeepAlive:        false,
 		KeepAliveInterval:      30 * time.Second, // checked even when off
 		ConnectionWriteTimeout: c.WriteTimeout + libraryMargin,
-		MaxStreamWindowSize:    c.Window,
+		MaxStreamWindowSize:    2 * c.Window, // see receiveWindow
 		StreamOpenTimeout:      0,
 		StreamCloseTimeout:     0,
 		Logger:                 log,

@@ -178,6 +178,23 @@ func (d *double) expect(want string) {
 	}
 }
 
+// windows takes the frames that the session has sent, which must be window updates, and
+// returns their substreams.
+func (d *double) windows() (ids []uint32) {
+	d.t.Helper()
+	synctest.Wait()
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for _, f := range d.frames {
+		if f.kind() != typeWindow {
+			d.t.Fatalf("got %v, want a window update", f)
+		}
+		ids = append(ids, f.id())
+	}
+	d.frames = nil
+	return ids
+}
+
 // quiet checks that the session has sent nothing more.
 func (d *double) quiet() {
 	d.t.Helper()

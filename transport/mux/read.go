@@ -21,6 +21,9 @@ type reader struct {
 	heard   *Stream // of the frame in hand, when its flags said which; or
 	heardID uint32  // of its data; 0: none
 	ended   bool
+
+	window   *receiveWindow // of the last data frame without flags, which came on
+	windowID uint32         // this substream
 }
 
 // Read returns the peer's frames to the library. It never returns more than the rest of one
@@ -174,6 +177,9 @@ func (l *link) frame(h header) error {
 	if h.flags() == 0 && (h.body() == 0 || l.table.lingering.Load() == 0) {
 		r.rest = h.body()
 		if r.rest > 0 {
+			if !l.within(&h) {
+				return violation(ErrWindowExceeded)
+			}
 			r.heardID = h.id()
 		}
 		r.give(h)
@@ -222,7 +228,7 @@ func (l *link) flagged(h header) error {
 			r.skip, r.answer = h.body(), &reset
 			return nil
 		}
-		t.add(&Stream{link: l, id: id, inbound: true})
+		t.add(newStream(l, id, true))
 	}
 
 	st := t.lookup(id)
@@ -245,6 +251,9 @@ func (l *link) flagged(h header) error {
 			return nil
 		}
 		h.setLength(0)
+	}
+	if !st.window.takes(h.body()) {
+		return violation(ErrWindowExceeded)
 	}
 	if flags&(flagFIN|flagRST) != 0 || h.body() > 0 {
 		r.heard, r.heardID = st, id

@@ -53,6 +53,7 @@ type Stream struct {
 	granted       time.Time // when the peer last gave credit
 	arrived       func()    // of Notify
 
+	window            *receiveWindow
 	state             atomic.Int32
 	bytesIn, bytesOut atomic.Uint64
 	left              atomic.Int64 // of the piece that the library has from Write
@@ -61,6 +62,10 @@ type Stream struct {
 	mu       sync.Mutex
 	deadline time.Time // of SetWriteDeadline
 	armed    time.Time // what the library has
+}
+
+func newStream(l *link, id uint32, inbound bool) *Stream {
+	return &Stream{link: l, id: id, inbound: inbound, window: newReceiveWindow(l.cfg.Window)}
 }
 
 // ID is the number of the substream on the wire: odd when the side that
@@ -100,6 +105,7 @@ func (st *Stream) Read(p []byte) (int, error) {
 	}
 	if n > 0 {
 		st.bytesIn.Add(uint64(n))
+		st.took(n)
 		st.link.session.touched()
 		return n, nil
 	}
@@ -315,6 +321,7 @@ func (st *Stream) empty() {
 		if errors.Is(err, yamux.ErrConnectionWriteTimeout) {
 			st.link.session.fail(err) // as in Read
 		}
+		st.took(n)
 		if n == 0 || err != nil {
 			break
 		}
@@ -323,8 +330,8 @@ func (st *Stream) empty() {
 }
 
 // dropStep is the number of dropped bytes after which the peer gets a window update. It is
-// so small that the peer still has window then, even with the bytes that the library has not
-// given back yet, less than half of [minWindow].
+// so small that the peer still has window then, even without the credit for bytes that were
+// read before, less than a quarter of its window.
 const dropStep = 64 << 10
 
 // dropped notes the dropped body of a frame with these flags. It returns the window update

@@ -85,6 +85,8 @@ func (l *link) leaving(h *header) bool {
 	case h.kind() == typePing && flags&flagACK != 0 && l.withhold.Load():
 		l.pings.received.Add(-1) // it waits no longer
 		return false
+	case flags == 0 && h.kind() == typeWindow:
+		return false // receiveWindow gives the credit
 	case flags == 0 || h.kind() >= typePing:
 		return true
 	}
@@ -93,9 +95,15 @@ func (l *link) leaving(h *header) bool {
 	defer t.mu.Unlock()
 	if flags&flagSYN != 0 {
 		t.reserved--
-		t.add(&Stream{link: l, id: h.id()})
+		t.add(newStream(l, h.id(), false))
 	}
 	st := t.lookup(h.id())
+	if h.kind() == typeWindow && h.length() > 0 { // of a SYN or ACK
+		h.setLength(0)
+		if st != nil {
+			h.setLength(st.window.credit(0))
+		}
+	}
 	switch {
 	case st == nil:
 		// Over meanwhile: an end of ours would surprise nobody, but help nobody.

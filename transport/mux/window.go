@@ -1,0 +1,79 @@
+package mux
+
+import "sync/atomic"
+
+// initialWindow is how many bytes either side may send on a substream before it gets more
+// credit. spec: comms 5.2
+const initialWindow = 256 << 10
+
+// receiveWindow counts the bytes of one substream that the peer has sent and may send, so
+// that at most the configured window is unread at any time.
+//
+// The library gives credit only when half of its window was read. A sender at a distance then
+// stands still while the other half and its credit are on their way, and sends half a window
+// in a round trip. So the library has twice the window, the credit that it gives goes nowhere,
+// and this side gives credit of its own, when a quarter of the window was read. Then the
+// library's window always has room for what the peer may send: it is renewed, by the Read
+// before this side's credit, whenever less than half of it is left, which is a whole window.
+type receiveWindow struct {
+	size     uint64
+	read     atomic.Uint64 // bytes that Read has taken
+	promised atomic.Uint64 // bytes that the peer may have sent by now
+	sent     uint64        // bytes that the peer has sent; only the link's reader uses it
+}
+
+func newReceiveWindow(size uint32) *receiveWindow {
+	w := &receiveWindow{size: uint64(size)}
+	w.promised.Store(initialWindow)
+	return w
+}
+
+// takes notes n bytes of the peer. It returns false if the peer had no credit for them.
+func (w *receiveWindow) takes(n uint32) bool {
+	w.sent += uint64(n)
+	return w.sent <= w.promised.Load()
+}
+
+// credit returns the credit that is due, and promises it to the peer; 0 if it is less than
+// least.
+func (w *receiveWindow) credit(least uint64) uint32 {
+	for {
+		promised := w.promised.Load()
+		due := w.read.Load() + w.size - promised
+		if due < least || due == 0 {
+			return 0
+		}
+		if w.promised.CompareAndSwap(promised, promised+due) {
+			return uint32(due)
+		}
+	}
+}
+
+// took gives the peer credit for n bytes that were taken out of the library, once that is a
+// quarter of the window.
+func (st *Stream) took(n int) {
+	w := st.window
+	w.read.Add(uint64(n))
+	due := w.credit(w.size / 4)
+	if due == 0 || st.link.swallow.Load() {
+		return
+	}
+	h := newHeader(typeWindow, 0, st.id, due)
+	st.link.outbox.enqueue(st.link, &h, nil, writeSoon)
+}
+
+// within notes the body of a data frame without flags. It returns false if the peer had no
+// credit for it.
+func (l *link) within(h *header) bool {
+	r := &l.reader
+	if r.window == nil || r.windowID != h.id() {
+		l.table.mu.Lock()
+		st := l.table.streams[h.id()]
+		l.table.mu.Unlock()
+		if st == nil {
+			return true // the library drops it
+		}
+		r.window, r.windowID = st.window, st.id
+	}
+	return r.window.takes(h.body())
+}

@@ -1,0 +1,68 @@
+package mux
+
+import (
+	"math/rand/v2"
+	"testing"
+	"testing/synctest"
+)
+
+// TestReceiveWindow has a peer that sends as much as it may, and a reader that takes any
+// amount at a time. Never is more unread than the window, and the peer always has credit for
+// all but what is unread and a quarter of the window. One byte beyond is an offence.
+func TestReceiveWindow(t *testing.T) {
+	for _, window := range []int{minWindow, 300_001, 1 << 20, maxWindow} {
+		bubble(t, func(t *testing.T) {
+			random := rand.New(rand.NewPCG(1, uint64(window)))
+			s, d := connect(t, false, Config{Window: uint32(window)})
+			d.data(1, flagSYN, "first")
+			in, err := s.Accept()
+			if err != nil {
+				t.Fatal(err)
+			}
+			credit, unread := initialWindow-len("first"), len("first")
+			hear := func() {
+				t.Helper()
+				synctest.Wait()
+				d.mu.Lock()
+				defer d.mu.Unlock()
+				for _, f := range d.frames {
+					if f.kind() != typeWindow || f.id() != 1 {
+						t.Fatalf("got %v, want credit", f)
+					}
+					credit += int(f.length())
+				}
+				d.frames = nil
+				if credit+unread > window || credit+unread <= window-window/4 {
+					t.Fatalf("got credit for %d bytes with %d unread, want a window of %d but for a quarter", credit, unread, window)
+				}
+			}
+			hear()
+			buf := make([]byte, window)
+			for sent := 0; sent < 8*window; {
+				if n := min(credit, 1+random.IntN(MaxPiece)); n > 0 && random.IntN(3) > 0 {
+					d.send(typeData, 0, 1, 0, make([]byte, n)...)
+					credit, unread, sent = credit-n, unread+n, sent+n
+				} else if unread > 0 {
+					n, err := in.Read(buf[:1+random.IntN(window)])
+					if err != nil {
+						t.Fatal(err)
+					}
+					unread -= n
+				}
+				hear()
+			}
+			for credit > 0 {
+				n := min(credit, MaxPiece)
+				d.send(typeData, 0, 1, 0, make([]byte, n)...)
+				credit -= n
+			}
+			synctest.Wait()
+			if err := s.Err(); err != nil {
+				t.Fatalf("got %v after all that the peer had credit for, want a living session", err)
+			}
+			d.send(typeData, 0, 1, 0, 'x')
+			synctest.Wait()
+			wantErr(t, s.Err(), ErrWindowExceeded)
+		})
+	}
+}
