@@ -185,6 +185,7 @@ func (a *conn) start(c actor.Context) {
 		return
 	}
 	a.session = session
+	session.RunOn(supervisor.Lender(c))
 	session.LimitChurn(maxChurn, a.env.inbound.pacer(a.ref.Addr))
 	if a.ref.live != nil {
 		a.ref.live.session.Store(session)

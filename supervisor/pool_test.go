@@ -113,6 +113,56 @@ func TestTaskThatOutlivesItsActor(t *testing.T) {
 	})
 }
 
+// TestGoroutinesOfTasks: Go and Lender take an idle goroutine of the pool, and GoLong does not.
+func TestGoroutinesOfTasks(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		var lend func(func())
+		end := make(chan struct{})
+		wait := func(context.Context) error { <-end; return nil }
+		sys, r := startTree(t, Spec{New: act(func(c actor.Context) {
+			switch c.Message() {
+			case "go":
+				Go(c, "t", nil, wait)
+			case "long":
+				GoLong(c, "t", nil, wait)
+			case "lend":
+				lend = Lender(c)
+			}
+		})}, Options{})
+		tell := func(what string) (idle int) {
+			sys.Root.Send(r.PID(), what)
+			synctest.Wait()
+			return waiting(r.host.pool)
+		}
+		lendTwo(r.host.pool)
+		synctest.Wait()
+		before := tell("nothing")
+		if before < 2 {
+			t.Fatalf("got %d idle goroutines, want some", before)
+		}
+		if got := tell("long"); got != before {
+			t.Errorf("GoLong: got %d idle goroutines left of %d, want all", got, before)
+		}
+		if got := tell("go"); got != before-1 {
+			t.Errorf("Go: got %d idle goroutines left of %d, want one fewer", got, before)
+		}
+		tell("lend")
+		lend(func() { <-end })
+		synctest.Wait()
+		if got := waiting(r.host.pool); got != before-2 {
+			t.Errorf("Lender: got %d idle goroutines left of %d, want two fewer", got, before)
+		}
+		close(end)
+	})
+}
+
+// lendTwo makes two goroutines of the pool work at the same time.
+func lendTwo(p *pool) {
+	both := make(chan struct{})
+	p.Schedule(func() { both <- struct{}{} })
+	p.Schedule(func() { <-both })
+}
+
 // counting is a Runtime that wraps Real and counts tasks.
 type counting struct {
 	Runtime

@@ -40,6 +40,17 @@ func Do[T any](c actor.Context, key any, fn func(context.Context) (T, error)) (c
 		func(err error) any { return Done[T]{key, v, err} })
 }
 
+// Lender returns a function that runs short functions on goroutines of c's tree that have worked
+// before, or on new ones, and never waits. It is for objects that start goroutines of their own
+// often, such as a session of a multiplexer. Nothing supervises such a function: it must not
+// panic, and its object waits for its end.
+func Lender(c actor.Context) (run func(f func())) {
+	if p := of(c).cell.host.pool; p != nil {
+		return p.Schedule
+	}
+	return func(f func()) { go f() }
+}
+
 // Tell sends msg to the task's own actor, from inside fn of a Go or Do; ctx is the
 // context that fn was given, or derived from it. Like TaskDone the message is for
 // one incarnation; when that has ended, msg is discarded. A task that sends many

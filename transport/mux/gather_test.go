@@ -84,3 +84,26 @@ func TestResetBehindSYN(t *testing.T) {
 		d.quiet()
 	})
 }
+
+// TestRunOn: frames that nobody waits for, such as ACKs and pongs, are written on the
+// goroutines that the session is lent.
+func TestRunOn(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		s, d := connect(t, false, Config{})
+		ran := 0
+		s.RunOn(func(f func()) {
+			ran++
+			go f()
+		})
+		d.data(1, flagSYN, "x")
+		if _, err := s.Accept(); err != nil {
+			t.Fatal(err)
+		}
+		d.expect("00 01 0002 00000001 000c0000")
+		d.send(typePing, flagSYN, 0, 7)
+		d.expect("00 02 0002 00000000 00000007")
+		if ran != 2 {
+			t.Errorf("got %d functions run, want one for the ACK and one for the pong", ran)
+		}
+	})
+}

@@ -6,8 +6,8 @@ import (
 	"time"
 )
 
-// idle releases the receive buffers of idle substreams, and ends the outbox's goroutine when the
-// session is idle. Its timer runs only while substreams deliver bytes.
+// idle releases the receive buffers of idle substreams. Its timer runs only while substreams
+// deliver bytes.
 type idle struct {
 	active atomic.Bool // bytes were read since the timer was set
 	armed  atomic.Bool // the timer runs
@@ -62,7 +62,6 @@ func (s *Session) idled() {
 	for _, st := range s.link.table.all() {
 		st.lib.Shrink()
 	}
-	s.link.outbox.rest()
 }
 
 func (i *idle) stop() {

@@ -95,6 +95,7 @@ func newLink(conn net.Conn, client bool, cfg Config) *link {
 		kicked:   make(chan struct{}, 1),
 		holdBack: holdBack,
 	}
+	l.outbox.run = func(f func()) { go f() }
 	l.writer.lock = make(chan struct{}, 1)
 	l.writer.try = tryConnOf(conn)
 	return l

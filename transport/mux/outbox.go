@@ -43,13 +43,13 @@ var errBusy = errors.New("the peer does not read what it provokes")
 // The library has one goroutine for all its frames, and Accept and Read wait for that
 // goroutine. So it only puts its frames into the outbox. Write and CloseWrite, which
 // wait for their frames anyway, write the outbox out. The SYN of a substream is held,
-// since its first bytes follow at once as a rule. For all other frames another goroutine
-// does, so that their callers do not wait for a connection that stands still. It stays until the
-// session is idle, because its stack has to grow for the first write.
+// since its first bytes follow at once as a rule. For all other frames a goroutine of
+// [Session.RunOn] does, so that their callers do not wait for a connection that stands still.
 type outbox struct {
 	size atomic.Int64 // bytes of the library's frames
 
 	mu      sync.Mutex
+	run     func(f func()) // see Session.RunOn
 	queue   batch
 	pings   int           // among the frames of our own in queue
 	emptied chan struct{} // closed when the queue is taken; nil without waiters
@@ -150,32 +150,19 @@ func (o *outbox) hold(l *link) {
 	o.holding = true
 }
 
-// start has the goroutine write the outbox out, and starts it if there is none. The lock is
-// held.
+// start has a goroutine write the outbox out, if none does. The lock is held.
 func (o *outbox) start(l *link) {
-	switch {
-	case o.running || o.stopped:
+	if o.running || o.stopped {
 		return
-	case o.stays:
-		o.stays = false
-		o.work <- true // has room for one
-	default:
-		if o.work == nil {
-			o.work = make(chan bool, 1)
-		}
-		o.wg.Go(func() {
-			for {
-				l.flush()
-				if o.more(l) {
-					continue
-				}
-				if !<-o.work {
-					return
-				}
-			}
-		})
 	}
 	o.running = true
+	o.wg.Add(1)
+	o.run(func() {
+		defer o.wg.Done()
+		for o.more() {
+			l.flush()
+		}
+	})
 }
 
 // send queues a frame of this package. When it is written, written is closed, unless it is
@@ -309,32 +296,12 @@ func (o *outbox) idle() bool {
 	return o.queue.empty()
 }
 
-// more reports whether there is more to write. If not, the goroutine has to wait for work.
-func (o *outbox) more(l *link) bool {
+// more reports whether the goroutine has to go on.
+func (o *outbox) more() bool {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	if o.running = !o.queue.empty(); !o.running {
-		o.stays = true
-		if o.stopped || !l.session.idle.armed.Load() {
-			o.dismiss()
-		}
-	}
+	o.running = !o.queue.empty()
 	return o.running
-}
-
-// dismiss ends the goroutine if it waits for work. The lock is held.
-func (o *outbox) dismiss() {
-	if o.stays {
-		o.stays = false
-		o.work <- false // has room for one
-	}
-}
-
-// rest ends the goroutine if it waits for work: the session is idle.
-func (o *outbox) rest() {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	o.dismiss()
 }
 
 // stop waits for the goroutine, if there is one; the connection is closed.
@@ -344,7 +311,6 @@ func (o *outbox) stop() {
 	if o.holdEnd != nil {
 		o.holdEnd.Stop()
 	}
-	o.dismiss()
 	o.mu.Unlock()
 	o.wg.Wait()
 }

@@ -58,6 +58,15 @@ func NewHeld(conn net.Conn, client bool, cfg Config) (*Session, error) {
 	return s, nil
 }
 
+// RunOn makes the session run short functions with run from now on, instead of on new goroutines,
+// whose stacks would have to grow each time. run must not wait for them.
+func (s *Session) RunOn(run func(f func())) {
+	o := &s.link.outbox
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.run = run
+}
+
 // Release lets a held session read. Further calls do nothing.
 func (s *Session) Release() { s.release.Do(func() { close(s.link.released) }) }
 
