@@ -46,6 +46,7 @@ type inStream struct {
 	name       string
 	conn       *ConnRef
 	parker     *parker // holds the substream
+	taker      taker   // reads it while it is parked
 	detach     func()
 	superseded atomic.Bool // a newer substream has come
 	writes     sync.Mutex  // of two tasks: the acceptance, and the end of this node's half
@@ -154,11 +155,14 @@ func (b *inbox) read(c actor.Context, in *inStream) {
 // wake starts a task that reads the current substream.
 func (b *inbox) wake(c actor.Context) {
 	in := b.reading
+	ahead, broke := in.taker.stop()
 	in.parker.unpark()
 	in.allow(time.Time{})
 	r := reader{
-		in: in, box: b, intake: b.protocol.receiver.Open(in.conn),
-		frames: frame.NewReader(in.parker.stream, b.env.Profile.Limits.MessageBody),
+		messages: messages{box: b, intake: b.protocol.receiver.Open(in.conn)},
+		in:       in,
+		broke:    broke,
+		frames:   frame.NewReader(&aheadReader{ahead, in.parker.stream}, b.env.Profile.Limits.MessageBody),
 	}
 	supervisor.Go(c, in.name, in.parker, r.run)
 	if b.restAt != nil {
@@ -262,22 +266,43 @@ func (b *inbox) holder() string {
 
 // reader is the task that reads one substream.
 type reader struct {
-	in      *inStream
+	messages
+	in     *inStream
+	frames *frame.Reader
+	alone  int // so many messages have come alone, each after a wait
+	broke  any // a panic of the taker: it is the task's
+}
+
+// messages makes the actor's messages from bodies.
+type messages struct {
 	box     *inbox
-	frames  *frame.Reader
 	intake  Intake
 	permits []credit.Permit
 	slab    int               // size of the last allocation of permits
 	bodies  []byte            // unused memory for small bodies
 	whole   supervisor.Bundle // messages read and not delivered yet
-	owes    bool              // the task holds credit for a message of owed bytes that has no permit yet
+	owes    bool              // they hold credit for a message of owed bytes that is not made yet
 	owed    int
+}
+
+// drop gives back everything that they hold.
+func (r *messages) drop() {
+	r.whole.Discard()
+	r.whole = nil
+	if r.owes {
+		r.owes = false
+		r.box.account.Return(r.owed)
+	}
 }
 
 func (r *reader) run(ctx context.Context) error {
 	defer r.end()
+	if r.broke != nil {
+		panic(r.broke)
+	}
 	for {
 		if len(r.whole) > 0 && (len(r.whole) >= maxWhole || !r.frames.Ready()) {
+			r.count()
 			if err := r.deliver(ctx); err != nil {
 				return err
 			}
@@ -295,15 +320,34 @@ func (r *reader) run(ctx context.Context) error {
 	}
 }
 
+// aloneMessages is after how many messages that came alone the reader parks the substream, so
+// that its taker reads the next ones. A task that starts again costs as much as some messages.
+const aloneMessages = 16
+
+// count counts the messages that came alone.
+func (r *reader) count() {
+	if len(r.whole) == 1 && r.frames.Buffered() == 0 {
+		r.alone++
+	} else {
+		r.alone = 0
+	}
+}
+
 // next returns the length of the next message. If the actor interrupts the wait
-// before any byte of a message has come, next parks the substream and returns
-// errParked.
+// before any byte of a message has come, or if messages come alone, next parks the
+// substream and returns errParked.
 func (r *reader) next() (int, error) {
 	if r.frames.Ready() {
 		return r.frames.Next()
 	}
 	p := r.in.parker
-	nothing := func(err error) bool { return transport.IsTimeout(err) && r.frames.Buffered() == 0 }
+	if r.alone >= aloneMessages && !r.in.superseded.Load() {
+		r.alone = 0
+		p.stream.SetReadDeadline(Expired)
+		if n, err := r.park(); !transport.IsTimeout(err) {
+			return n, err
+		}
+	}
 	for {
 		// An interrupt may come together with bytes, perhaps only a part of a
 		// header. The frame reader keeps the timeout and would return it in place
@@ -314,19 +358,39 @@ func (r *reader) next() (int, error) {
 		if !p.end() || r.in.superseded.Load() {
 			return n, err
 		}
-		if nothing(err) {
-			p.stream.Notify(p.heard)
-			r.frames.Resume()
-			if n, err = r.frames.Next(); nothing(err) {
-				return 0, p.park()
-			}
-			p.stream.Notify(nil)
+		if r.nothing(err) {
+			n, err = r.park()
+		} else {
+			r.in.allow(time.Time{})
 		}
-		r.in.allow(time.Time{})
 		if !transport.IsTimeout(err) {
 			return n, err
 		}
 	}
+}
+
+// nothing reports whether a read after the deadline has found no byte.
+func (r *reader) nothing(err error) bool {
+	return transport.IsTimeout(err) && r.frames.Buffered() == 0
+}
+
+// park leaves the substream to its taker, and returns errParked, if there is nothing to read.
+// Otherwise it returns what next does, or a timeout, and the reading goes on. The read
+// deadline must have passed.
+func (r *reader) park() (int, error) {
+	p, t := r.in.parker, &r.in.taker
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	p.stream.NotifyUnless(t.take, p.heard)
+	r.frames.Resume()
+	n, err := r.frames.Next()
+	if r.nothing(err) {
+		t.start(r)
+		return 0, p.park()
+	}
+	p.stream.Notify(nil)
+	r.in.allow(time.Time{})
+	return n, err
 }
 
 // end releases the buffers, undelivered messages and credit that the task still
@@ -336,10 +400,7 @@ func (r *reader) end() {
 	if n := len(r.whole); n > 0 {
 		r.intake.Drop(n)
 	}
-	r.whole.Discard()
-	if r.owes {
-		r.box.account.Return(r.owed)
-	}
+	r.drop()
 	r.box.account.Move(r.box.whole)
 }
 
@@ -425,7 +486,7 @@ func (r *reader) body(n int) ([]byte, error) {
 // room returns memory for a body of n bytes. Small bodies share one allocation of
 // [credit.Overhead] bytes: the credit of each of them covers the whole allocation,
 // which it may keep alive.
-func (r *reader) room(n int) []byte {
+func (r *messages) room(n int) []byte {
 	if n == 0 || n > credit.Overhead/4 {
 		return make([]byte, n)
 	}
@@ -456,8 +517,8 @@ const permitSlab = 32
 const maxWhole = 32
 
 // received makes the actor's message from a body that was read completely, and
-// keeps it for deliver.
-func (r *reader) received(body []byte) {
+// keeps it for deliver. The permit takes over the credit for the body.
+func (r *messages) received(body []byte) {
 	if len(r.permits) == 0 {
 		r.slab = min(max(1, 2*r.slab), permitSlab)
 		r.permits = make([]credit.Permit, r.slab)
@@ -465,8 +526,8 @@ func (r *reader) received(body []byte) {
 	p := &r.permits[0]
 	r.permits = r.permits[1:]
 	p.Init(r.box.account, len(body))
-	r.owes = false // from now on the permit holds the credit
 	r.whole = append(r.whole, r.intake.Message(body, p))
+	r.owes = false
 }
 
 // deliver sends the messages that were read to their actor. The reader calls it
@@ -477,11 +538,16 @@ func (r *reader) deliver(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		r.box.received.Add(uint64(n))
-		all := r.whole
-		r.whole = all[:n]
-		r.box.env.System.Root.Send(to, &r.whole)
-		r.whole = slices.Delete(all, 0, n)
+		r.send(to, n)
 	}
 	return nil
+}
+
+// send sends the first n messages to their actor.
+func (r *messages) send(to *actor.PID, n int) {
+	r.box.received.Add(uint64(n))
+	all := r.whole
+	r.whole = all[:n]
+	r.box.env.System.Root.Send(to, &r.whole)
+	r.whole = slices.Delete(all, 0, n)
 }

@@ -36,6 +36,8 @@ type quietStream interface {
 	protocol.Stream
 	SetReadDeadline(time.Time) error
 	Notify(func())
+	NotifyUnless(take func() bool, f func())
+	TryRead([]byte) (n int, ok bool)
 }
 
 // arrival reports that bytes or the end have come on the substream that the task of

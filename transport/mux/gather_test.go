@@ -100,6 +100,7 @@ func TestRunOn(t *testing.T) {
 			t.Fatal(err)
 		}
 		d.expect("00 01 0002 00000001 000c0000")
+		synctest.Wait()
 		d.send(typePing, flagSYN, 0, 7)
 		d.expect("00 02 0002 00000000 00000007")
 		if ran != 2 {

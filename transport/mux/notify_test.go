@@ -3,6 +3,7 @@ package mux
 import (
 	"errors"
 	"os"
+	"slices"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -122,4 +123,134 @@ func TestNotifyOfTheEnd(t *testing.T) {
 			})
 		}
 	}
+}
+
+// TestTryRead: the function of NotifyUnless takes the frames that it can on the session's
+// goroutine, and Notify's function is called for the first that it leaves.
+func TestTryRead(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		s, d := connect(t, true, Config{})
+		st, other := mustOpen(t, s), mustOpen(t, s)
+		d.data(other.ID(), flagACK, "for the other")
+		d.data(st.ID(), flagACK, "read before")
+		mustRead(t, st, "read before")
+		synctest.Wait()
+		b := newBell()
+		var took []string
+		calls := 0
+		listen := func() {
+			st.NotifyUnless(func() bool {
+				calls++
+				var p [8]byte
+				n, ok := st.TryRead(p[:])
+				if n > 0 {
+					took = append(took, string(p[:n]))
+				}
+				return ok
+			}, b.ring)
+		}
+		want := func(what string, wantCalls, rung int, want ...string) {
+			t.Helper()
+			b.want(t, what, rung)
+			if calls != wantCalls || !slices.Equal(took, want) {
+				t.Errorf("%s: got %d calls and %q, want %d and %q", what, calls, took, wantCalls, want)
+			}
+			calls, took = 0, nil
+		}
+		listen()
+		want("bytes that were there before", 0, 0)
+		d.data(st.ID(), 0, "one")
+		d.data(other.ID(), 0, "for the other")
+		d.data(st.ID(), 0, "two")
+		d.send(typeWindow, 0, st.ID(), 1000)
+		want("two frames, one for another and credit", 2, 0, "one", "two")
+		h := newHeader(typeData, 0, st.ID(), 5)
+		d.raw(append(h[:], "hel"...))
+		want("half of a frame", 0, 0)
+		d.raw([]byte("lo"))
+		want("all of it", 1, 0, "hello")
+		d.data(st.ID(), 0, "too much for it")
+		want("more than it has room for", 1, 1)
+		d.data(st.ID(), 0, ", again")
+		want("it has given up", 0, 0)
+		mustRead(t, st, "too much for it, again")
+
+		listen()
+		d.data(st.ID(), flagFIN, "last")
+		want("with the end", 0, 1)
+		mustRead(t, st, "last")
+		if got := s.link.table.listening.Load(); got != 0 {
+			t.Errorf("got %d listening, want none", got)
+		}
+	})
+}
+
+// TestTryReadNeverWaits: a peer that reads nothing does not keep this side from reading what
+// it sends, and gets its credit when it reads. Once in a while the library gives credit, which
+// may wait: then the bytes are left to Read.
+func TestTryReadNeverWaits(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		s, d := connect(t, true, Config{Window: minWindow})
+		st := mustOpen(t, s)
+		d.next()
+		d.data(st.ID(), flagACK, "x")
+		mustRead(t, st, "x")
+		const piece = 1 << 10
+		var p [2 * piece]byte
+		read, left := 0, 0
+		b := newBell()
+		listen := func() {
+			st.NotifyUnless(func() bool {
+				n, ok := st.TryRead(p[:])
+				read += n
+				return ok
+			}, b.ring)
+		}
+		listen()
+		credit := minWindow - 1
+		send := func() {
+			d.send(typeData, 0, st.ID(), 0, make([]byte, piece)...)
+			credit -= piece
+			synctest.Wait()
+			if len(b.rung) > 0 {
+				b.want(t, "left to Read", 1)
+				left++
+				n, err := st.Read(p[:])
+				if err != nil {
+					t.Fatal(err)
+				}
+				read += n
+				listen()
+			}
+		}
+		resume, written := stand(t, s, d, 2*MaxPiece)
+		for credit > 8*piece {
+			send()
+		}
+		if left != 0 {
+			t.Errorf("got %d pieces left to Read, want none within a window", left)
+		}
+		resume()
+		if err := <-written; err != nil {
+			t.Error(err)
+		}
+		d.next()
+		d.next() // the data
+		for range 16 * minWindow / piece {
+			for credit < piece {
+				f := d.next()
+				if f.kind() != typeWindow || f.id() != st.ID() {
+					t.Fatalf("got %v, want credit", f)
+				}
+				credit += int(f.length())
+			}
+			send()
+		}
+		if left < 14 || left > 20 {
+			t.Errorf("got %d pieces left to Read, want one in a window or so", left)
+		}
+		if want := int(st.window.sent) - 1; read != want {
+			t.Errorf("got %d bytes, want all %d", read, want)
+		}
+	})
 }

@@ -120,6 +120,19 @@ func (o *outbox) enqueue(l *link, h *header, body []byte, by writeOut) {
 		o.mu.Lock()
 	}
 	defer o.mu.Unlock()
+	o.put(l, h, body, by)
+}
+
+// enqueueNow is enqueue that never waits. It is for window updates, of which a peer that reads
+// none of them can provoke four for each substream.
+func (o *outbox) enqueueNow(l *link, h *header, body []byte, by writeOut) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.put(l, h, body, by)
+}
+
+// put queues a frame. The lock is held.
+func (o *outbox) put(l *link, h *header, body []byte, by writeOut) {
 	o.queue.add(h, body)
 	o.size.Add(int64(headerLen + len(body)))
 	switch by {

@@ -105,7 +105,7 @@ func (st *Stream) Read(p []byte) (int, error) {
 	}
 	if n > 0 {
 		st.bytesIn.Add(uint64(n))
-		st.took(n)
+		st.took(n, (*outbox).enqueue)
 		st.link.session.touched()
 		return n, nil
 	}
@@ -321,7 +321,7 @@ func (st *Stream) empty() {
 		if errors.Is(err, yamux.ErrConnectionWriteTimeout) {
 			st.link.session.fail(err) // as in Read
 		}
-		st.took(n)
+		st.took(n, (*outbox).enqueue)
 		if n == 0 || err != nil {
 			break
 		}

@@ -19,12 +19,16 @@ type receiveWindow struct {
 	size     uint64
 	read     atomic.Uint64 // bytes that Read has taken
 	promised atomic.Uint64 // bytes that the peer may have sent by now
+	library  atomic.Uint64 // bytes that it may have sent as far as the library knows, or fewer
 	sent     uint64        // bytes that the peer has sent; only the link's reader uses it
+
+	take atomic.Pointer[func() bool] // see Stream.NotifyUnless
 }
 
 func newReceiveWindow(size uint32) *receiveWindow {
 	w := &receiveWindow{size: uint64(size)}
 	w.promised.Store(initialWindow)
+	w.library.Store(initialWindow)
 	return w
 }
 
@@ -49,9 +53,15 @@ func (w *receiveWindow) credit(least uint64) uint32 {
 	}
 }
 
+// libraryGives reports whether the library may give credit, and wait for its own writing
+// goroutine, when n more bytes are read.
+func (w *receiveWindow) libraryGives(n uint64) bool {
+	return w.library.Load() <= w.read.Load()+n+w.size // half of its window
+}
+
 // took gives the peer credit for n bytes that were taken out of the library, once that is a
 // quarter of the window.
-func (st *Stream) took(n int) {
+func (st *Stream) took(n int, enqueue func(*outbox, *link, *header, []byte, writeOut)) {
 	w := st.window
 	w.read.Add(uint64(n))
 	due := w.credit(w.size / 4)
@@ -59,7 +69,7 @@ func (st *Stream) took(n int) {
 		return
 	}
 	h := newHeader(typeWindow, 0, st.id, due)
-	st.link.outbox.enqueue(st.link, &h, nil, writeSoon)
+	enqueue(&st.link.outbox, st.link, &h, nil, writeSoon)
 }
 
 // within notes the body of a data frame without flags. It returns false if the peer had no

@@ -86,6 +86,7 @@ func (l *link) leaving(h *header) bool {
 		l.pings.received.Add(-1) // it waits no longer
 		return false
 	case flags == 0 && h.kind() == typeWindow:
+		l.libraryGave(h)
 		return false // receiveWindow gives the credit
 	case flags == 0 || h.kind() >= typePing:
 		return true
@@ -99,8 +100,10 @@ func (l *link) leaving(h *header) bool {
 	}
 	st := t.lookup(h.id())
 	if h.kind() == typeWindow && h.length() > 0 { // of a SYN or ACK
+		gave := h.length()
 		h.setLength(0)
 		if st != nil {
+			st.window.library.Add(uint64(gave))
 			h.setLength(st.window.credit(0))
 		}
 	}
@@ -122,6 +125,15 @@ func (l *link) leaving(h *header) bool {
 		}
 	}
 	return true
+}
+
+// libraryGave notes credit that the library gives.
+func (l *link) libraryGave(h *header) {
+	l.table.mu.Lock()
+	defer l.table.mu.Unlock()
+	if st := l.table.streams[h.id()]; st != nil {
+		st.window.library.Add(uint64(h.length()))
+	}
 }
 
 // flushTogether is flush for a substream whose frame others may join; see [gather].
