@@ -54,8 +54,6 @@ type outbox struct {
 	pings   int           // among the frames of our own in queue
 	emptied chan struct{} // closed when the queue is taken; nil without waiters
 	running bool          // the goroutine writes, or is about to
-	stays   bool          // the goroutine waits for work
-	work    chan bool     // for the goroutine that stays; false: it is to end
 	stopped bool
 	holding bool        // there is a held frame, and the timer runs
 	holdEnd *time.Timer // made with the first held frame
