@@ -18,12 +18,14 @@ func TestChurn(t *testing.T) {
 		id := uint32(1)
 		drop := func(agreed bool) {
 			d.send(typeWindow, flagSYN, id, 0)
+			st := <-streams
+			d.next() // ACK
 			d.send(typeData, flagRST, id, 0)
+			synctest.Wait()
 			id += 2
-			if st := <-streams; agreed {
+			if agreed {
 				st.Agreed() // it has ended already
 			}
-			d.windows() // ACK, if it was accepted before the reset
 		}
 		for range 3 {
 			for range 3 * limit {

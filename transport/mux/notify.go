@@ -96,7 +96,7 @@ func (l *link) notifyAll() {
 // TryRead reads all that has arrived, without waiting for anything. ok is false, and nothing was
 // read, if that is more than p has room for, if credit for the peer is due that only Read may
 // give, or if the substream has ended. Only the function of [Stream.NotifyUnless] may call it,
-// and no Read may go on meanwhile.
+// and no Read or CloseWrite may go on meanwhile.
 func (st *Stream) TryRead(p []byte) (n int, ok bool) {
 	w := st.window
 	unread := w.sent - w.read.Load()

@@ -175,12 +175,16 @@ func (l *link) frame(h header) error {
 		l.table.granted(h.id())
 	}
 	if h.flags() == 0 && (h.body() == 0 || l.table.lingering.Load() == 0) {
-		r.rest = h.body()
-		if r.rest > 0 {
-			if !l.within(&h) {
+		if h.body() > 0 {
+			w := l.receiving(h.id())
+			if w == nil {
+				r.skip = h.body() // the library may still keep it
+				return nil
+			}
+			if !w.takes(h.body()) {
 				return violation(ErrWindowExceeded)
 			}
-			r.heardID = h.id()
+			r.rest, r.heardID = h.body(), h.id()
 		}
 		r.give(h)
 		return nil
@@ -233,11 +237,12 @@ func (l *link) flagged(h header) error {
 
 	st := t.lookup(id)
 	if st == nil {
-		// Unknown or over. The library may not have forgotten it yet, and an
-		// end that it does not expect would end the session.
-		h.setFlags(0)
-		r.rest = h.body()
-		r.give(h)
+		// Unknown or over. The library may not have forgotten it yet: it would keep
+		// a body, and an end that it does not expect would end the session.
+		if r.skip = h.body(); r.skip == 0 {
+			h.setFlags(0)
+			r.give(h)
+		}
 		return nil
 	}
 

@@ -85,6 +85,7 @@ func (t *table) end(st *Stream) {
 		return
 	}
 	st.live = false
+	st.window.over.Store(true)
 	t.live--
 	if st.inbound {
 		t.liveInbound--

@@ -23,6 +23,7 @@ type receiveWindow struct {
 	sent     uint64        // bytes that the peer has sent; only the link's reader uses it
 
 	take atomic.Pointer[func() bool] // see Stream.NotifyUnless
+	over atomic.Bool                 // the substream is not live any more
 }
 
 func newReceiveWindow(size uint32) *receiveWindow {
@@ -72,18 +73,18 @@ func (st *Stream) took(n int, enqueue func(*outbox, *link, *header, []byte, writ
 	enqueue(&st.link.outbox, st.link, &h, nil, writeSoon)
 }
 
-// within notes the body of a data frame without flags. It returns false if the peer had no
-// credit for it.
-func (l *link) within(h *header) bool {
+// receiving returns the window of a live substream; nil: there is none with that id. The last
+// one is kept, so that most frames need no lock.
+func (l *link) receiving(id uint32) *receiveWindow {
 	r := &l.reader
-	if r.window == nil || r.windowID != h.id() {
+	if r.window == nil || r.windowID != id || r.window.over.Load() {
 		l.table.mu.Lock()
-		st := l.table.streams[h.id()]
-		l.table.mu.Unlock()
+		defer l.table.mu.Unlock()
+		st := l.table.lookup(id)
 		if st == nil {
-			return true // the library drops it
+			return nil
 		}
-		r.window, r.windowID = st.window, st.id
+		r.window, r.windowID = st.window, id
 	}
-	return r.window.takes(h.body())
+	return r.window
 }

@@ -1,6 +1,7 @@
 package mux
 
 import (
+	"io"
 	"math/rand/v2"
 	"testing"
 	"testing/synctest"
@@ -65,4 +66,52 @@ func TestReceiveWindow(t *testing.T) {
 			wantErr(t, s.Err(), ErrWindowExceeded)
 		})
 	}
+}
+
+// TestDataAfterTheEnd: what a peer sends on a substream that it has reset goes nowhere, whatever
+// came in between, so that it cannot make this side keep more than a window of it.
+func TestDataAfterTheEnd(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		s, d := connect(t, false, Config{Window: minWindow})
+		d.data(1, flagSYN, "")
+		d.data(3, flagSYN, "")
+		in, err := s.Accept()
+		if err != nil {
+			t.Fatal(err)
+		}
+		all := make([]byte, minWindow)
+		d.send(typeData, 0, 1, 0, all...)
+		d.send(typeData, flagRST, 1, 0)
+		d.send(typeData, 0, 1, 0, all...) // the window is that of the last frame
+		d.data(3, 0, "x")
+		d.send(typeData, 0, 1, 0, all...) // the window is that of another substream
+		d.send(typeData, flagACK, 1, 0, all...)
+		synctest.Wait()
+		if err := s.Err(); err != nil {
+			t.Fatalf("got %v, want a living session", err)
+		}
+		got, err := io.ReadAll(in)
+		if wantErr(t, err, ErrReset); len(got) != minWindow {
+			t.Errorf("got %d bytes, want the %d that came before the reset", len(got), minWindow)
+		}
+	})
+}
+
+// TestIDUsedAgain: a substream with an id that the peer has used before has a window of its own.
+func TestIDUsedAgain(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		s, d := connect(t, false, Config{Window: minWindow})
+		in := accept(s)
+		d.data(1, flagSYN, "")
+		d.send(typeData, 0, 1, 0, make([]byte, minWindow)...)
+		(<-in).Reset()
+		synctest.Wait()
+		d.data(1, flagSYN, "")
+		again := <-in
+		d.data(1, 0, "hello")
+		mustRead(t, again, "hello")
+		if got := again.window.sent; got != 5 {
+			t.Errorf("got %d bytes counted, want those of the new substream", got)
+		}
+	})
 }
