@@ -37,7 +37,7 @@ type conn struct {
 
 	pings     *keepalive.Machine[*actor.PID]
 	bytesIn   uint64 // bytes received at the last look
-	pingIn    uint64 // bytes received when the oldest ping in flight was sent, or an older one
+	pingIn    uint64 // bytes received at the last pong, or when the only ping in flight was sent
 	rtt       time.Duration
 	pongAt    time.Time
 	pingers   pingers      // who waits for a round trip
@@ -440,6 +440,7 @@ func (a *conn) ponged(c actor.Context, rtt time.Duration, err error) {
 	now := supervisor.Now(c)
 	a.rtt, a.pongAt = rtt, now
 	a.bytesIn = a.session.Stats().BytesIn
+	a.pingIn = a.bytesIn
 	a.ping(c, a.pings.Ponged(now))
 }
 

@@ -1,6 +1,7 @@
 package actors
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -156,13 +157,15 @@ func (b *inbox) read(c actor.Context, in *inStream) {
 func (b *inbox) wake(c actor.Context) {
 	in := b.reading
 	ahead, broke := in.taker.stop()
+	limit := b.env.Profile.Limits.MessageBody
 	in.parker.unpark()
 	in.allow(time.Time{})
 	r := reader{
 		messages: messages{box: b, intake: b.protocol.receiver.Open(in.conn)},
 		in:       in,
 		broke:    broke,
-		frames:   frame.NewReader(&aheadReader{ahead, in.parker.stream}, b.env.Profile.Limits.MessageBody),
+		limit:    limit,
+		frames:   frame.NewReader(io.MultiReader(bytes.NewReader(ahead), in.parker.stream), limit),
 	}
 	supervisor.Go(c, in.name, in.parker, r.run)
 	if b.restAt != nil {
@@ -269,8 +272,9 @@ type reader struct {
 	messages
 	in     *inStream
 	frames *frame.Reader
-	alone  int // so many messages have come alone, each after a wait
-	broke  any // a panic of the taker: it is the task's
+	limit  int   // of a message
+	alone  int   // so many messages that a taker takes have come alone, each after a wait
+	broke  error // a panic of the taker: it is the task's
 }
 
 // messages makes the actor's messages from bodies.
@@ -300,9 +304,10 @@ func (r *reader) run(ctx context.Context) error {
 	if r.broke != nil {
 		panic(r.broke)
 	}
+	last := 0 // length of the last message
 	for {
 		if len(r.whole) > 0 && (len(r.whole) >= maxWhole || !r.frames.Ready()) {
-			r.count()
+			r.count(last)
 			if err := r.deliver(ctx); err != nil {
 				return err
 			}
@@ -317,6 +322,7 @@ func (r *reader) run(ctx context.Context) error {
 		if err := r.message(ctx, n); err != nil {
 			return err
 		}
+		last = n
 	}
 }
 
@@ -324,9 +330,9 @@ func (r *reader) run(ctx context.Context) error {
 // that its taker reads the next ones. A task that starts again costs as much as some messages.
 const aloneMessages = 16
 
-// count counts the messages that came alone.
-func (r *reader) count() {
-	if len(r.whole) == 1 && r.frames.Buffered() == 0 {
+// count counts the messages that came alone. The last message has n bytes.
+func (r *reader) count(n int) {
+	if len(r.whole) == 1 && r.frames.Buffered() == 0 && takes(r.intake, n) {
 		r.alone++
 	} else {
 		r.alone = 0

@@ -1,13 +1,13 @@
 package actors
 
 import (
-	"encoding/binary"
-	"io"
+	"runtime/debug"
 	"sync"
 
 	"github.com/asynkron/protoactor-go/actor"
 
 	"github.com/gamelan-p2p/gamelan/protocol/frame"
+	"github.com/gamelan-p2p/gamelan/supervisor"
 )
 
 // taker reads the messages of a parked substream on the goroutine that reads the connection,
@@ -18,11 +18,12 @@ import (
 type taker struct {
 	mu     sync.Mutex // held while the taker works, and while a task begins or parks
 	on     bool       // the substream is parked
+	limit  int        // of a message
 	stream quietStream
 	ready  readyIntake
 	messages
 	ahead []byte // read and left to the task
-	broke any    // a panic, left to the task
+	broke error  // a panic, left to the task
 }
 
 // readyIntake is an Intake whose messages a taker may read.
@@ -43,15 +44,21 @@ const takenLen = 2039
 
 var takenBuffers = sync.Pool{New: func() any { return new([takenLen]byte) }}
 
+// takes reports whether a taker of this intake takes a message of n bytes that comes alone.
+func takes(i Intake, n int) bool {
+	_, ok := i.(readyIntake)
+	return ok && frame.HeaderLen+n <= takenLen
+}
+
 // start begins the work for a substream that is parked. The lock is held.
 func (t *taker) start(r *reader) {
 	if t.ready, t.on = r.intake.(readyIntake); t.on {
-		t.stream, t.box, t.intake = r.in.parker.stream, r.box, r.intake
+		t.stream, t.box, t.intake, t.limit = r.in.parker.stream, r.box, r.intake, r.limit
 	}
 }
 
 // stop ends the work, because a task begins. It returns what is left to the task.
-func (t *taker) stop() (ahead []byte, broke any) {
+func (t *taker) stop() (ahead []byte, broke error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	ahead, broke = t.ahead, t.broke
@@ -71,7 +78,7 @@ func (t *taker) take() (taken bool) {
 	defer func() {
 		if p := recover(); p != nil {
 			t.drop()
-			t.broke, taken = p, false
+			t.broke, taken = &supervisor.PanicError{Value: p, Stack: debug.Stack(), Msg: "taker"}, false
 		}
 		t.on = taken
 	}()
@@ -90,18 +97,18 @@ func (t *taker) take() (taken bool) {
 }
 
 // all delivers the messages in b to an actor. It returns the bytes of the first for which
-// there is no credit, or that is not whole, and those behind it.
+// there is no credit, or that is not whole or too long, and those behind it.
 func (t *taker) all(to *actor.PID, b []byte) (rest []byte) {
-	for len(b) >= frame.HeaderLen {
-		n := int(binary.BigEndian.Uint32(b))
-		if n > len(b)-frame.HeaderLen || !t.box.account.TryTake(n) {
+	for {
+		found, rest, ok := frame.Cut(b, t.limit)
+		if !ok || !t.box.account.TryTake(len(found)) {
 			break
 		}
-		t.owes, t.owed = true, n
-		body := t.room(n)
-		copy(body, b[frame.HeaderLen:])
+		t.owes, t.owed = true, len(found)
+		body := t.room(len(found))
+		copy(body, found)
 		t.received(body)
-		b = b[frame.HeaderLen+n:]
+		b = rest
 		if len(t.whole) == maxWhole {
 			t.send(to, maxWhole)
 		}
@@ -109,21 +116,6 @@ func (t *taker) all(to *actor.PID, b []byte) (rest []byte) {
 	if n := len(t.whole); n > 0 {
 		t.send(to, n)
 	}
-	t.slab = 0 // an idle substream keeps no permits
+	t.permits, t.slab = nil, 0 // an idle substream keeps none
 	return b
-}
-
-// aheadReader reads what a taker has left, and then the substream.
-type aheadReader struct {
-	ahead []byte
-	io.Reader
-}
-
-func (r *aheadReader) Read(p []byte) (int, error) {
-	if len(r.ahead) > 0 {
-		n := copy(p, r.ahead)
-		r.ahead = r.ahead[n:]
-		return n, nil
-	}
-	return r.Reader.Read(p)
 }

@@ -3,6 +3,7 @@ package actors
 import (
 	"bytes"
 	"context"
+	"errors"
 	"log/slog"
 	"math/rand/v2"
 	"testing"
@@ -66,7 +67,7 @@ func newTakerRig(t *testing.T, intake func(*Messaging) Intake) *takerRig {
 	m := &Messaging{env: e}
 	m.Handler.Open(root.PID())
 	box := &inbox{env: e, protocol: m, account: credit.NewBudget(1 << 16).Account(1 << 12)}
-	r := &reader{messages: messages{box: box, intake: intake(m)}, in: &inStream{parker: &parker{stream: &x.stream}}}
+	r := &reader{limit: 1 << 10, messages: messages{box: box, intake: intake(m)}, in: &inStream{parker: &parker{stream: &x.stream}}}
 	x.taker.mu.Lock()
 	x.taker.start(r)
 	x.taker.mu.Unlock()
@@ -125,6 +126,44 @@ func TestTakerLeavesTheRest(t *testing.T) {
 	}
 }
 
+// TestTakerLeavesTooLong: a message above the limit is a task's, which ends the substream.
+func TestTakerLeavesTooLong(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		x := newTakerRig(t, plainly)
+		tooLong := frame.Append(nil, make([]byte, 1<<10+1))
+		x.stream.b = append(frame.Append(nil, make([]byte, 500)), tooLong...)
+		if x.take() {
+			t.Error("got it taken, want it left to a task")
+		}
+		synctest.Wait()
+		if ahead, _ := x.stop(); len(x.got) != 1 || !bytes.Equal(ahead, tooLong) {
+			t.Errorf("got %d messages and %d bytes left to the task, want one and %d", len(x.got), len(ahead), len(tooLong))
+		}
+	})
+}
+
+// unready is an Intake whose messages only a task reads.
+type unready struct{ Intake }
+
+// TestReaderStaysForWhatNoTakerTakes: a reader counts only messages for which parking pays.
+func TestReaderStaysForWhatNoTakerTakes(t *testing.T) {
+	for _, test := range []struct {
+		intake Intake
+		n      int
+		counts bool
+	}{
+		{&plainIntake{}, takenLen - frame.HeaderLen, true},
+		{&plainIntake{}, takenLen - frame.HeaderLen + 1, false},
+		{unready{&plainIntake{}}, 1, false},
+	} {
+		r := reader{messages: messages{intake: test.intake, whole: supervisor.Bundle{nil}}, frames: frame.NewReader(bytes.NewReader(nil), 1), alone: 1}
+		r.count(test.n)
+		if got := r.alone == 2; got != test.counts || !got && r.alone != 0 {
+			t.Errorf("%T, %d bytes: got %d alone, want it counted: %t", test.intake, test.n, r.alone, test.counts)
+		}
+	}
+}
+
 // TestTakerPanics: a panic in a taker does not end the process; it is left to the task.
 func TestTakerPanics(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -138,8 +177,10 @@ func TestTakerPanics(t *testing.T) {
 		if used := x.box.account.Used(); used != 0 {
 			t.Errorf("got %d bytes of credit held, want none", used)
 		}
-		if _, broke := x.stop(); broke != "cracked" {
-			t.Errorf("got panic %v for the task, want the taker's", broke)
+		_, broke := x.stop()
+		p, ok := errors.AsType[*supervisor.PanicError](broke)
+		if !ok || p.Value != "cracked" || !bytes.Contains(p.Stack, []byte("(*cracked).Message")) {
+			t.Errorf("got panic %v for the task, want the taker's with its place", broke)
 		}
 	})
 }

@@ -38,3 +38,17 @@ func AppendHeader(dst []byte, n int) []byte {
 func Append(dst, body []byte) []byte {
 	return append(AppendHeader(dst, len(body)), body...)
 }
+
+// Cut returns the payload of the frame at the beginning of b, and the bytes behind the frame. ok
+// is false if b does not hold a whole frame whose payload has at most limit bytes.
+func Cut(b []byte, limit int) (body, rest []byte, ok bool) {
+	if len(b) < HeaderLen {
+		return nil, b, false
+	}
+	n := binary.BigEndian.Uint32(b)
+	if n > uint32(limit) || n > uint32(len(b)-HeaderLen) {
+		return nil, b, false
+	}
+	end := HeaderLen + int(n)
+	return b[HeaderLen:end], b[end:], true
+}

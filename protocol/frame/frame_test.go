@@ -86,6 +86,28 @@ func TestLimit(t *testing.T) {
 	}
 }
 
+// TestCut: the first frame of some bytes, if it is whole and within the limit.
+func TestCut(t *testing.T) {
+	for _, test := range []struct {
+		b, body, rest string
+		ok            bool
+	}{
+		{"\x00\x00\x00\x02ab\x00\x00", "ab", "\x00\x00", true},
+		{"\x00\x00\x00\x00", "", "", true},
+		{"\x00\x00\x00\x03abc", "abc", "", true},
+		{"\x00\x00\x00\x04abcd", "", "\x00\x00\x00\x04abcd", false}, // too long
+		{"\x00\x00\x00\x03ab", "", "\x00\x00\x00\x03ab", false},
+		{"\xff\xff\xff\xffab", "", "\xff\xff\xff\xffab", false},
+		{"\x00\x00\x00", "", "\x00\x00\x00", false},
+		{"", "", "", false},
+	} {
+		body, rest, ok := frame.Cut([]byte(test.b), 3)
+		if string(body) != test.body || string(rest) != test.rest || ok != test.ok {
+			t.Errorf("%q: got %q, %q, %t, want %q, %q, %t", test.b, body, rest, ok, test.body, test.rest, test.ok)
+		}
+	}
+}
+
 type counter struct {
 	r io.Reader
 	n int
