@@ -56,7 +56,7 @@ func (b *builder) openMessages(n *Node) error {
 	if b.messages == nil {
 		return nil
 	}
-	s := &calls{f: b.messages.f, backlog: new(backlog)}
+	s := &calls{f: b.messages.f, backlog: new(backlog), turn: make(chan struct{}, 1)}
 	m := actors.Register{Drains: true, Ended: s.backlog.discard}
 	switch {
 	case n.inbox != nil:
@@ -75,6 +75,9 @@ type calls struct {
 	inbox    bool // the messages are those of the inbox
 	backlog  *backlog
 	draining *actor.PID // waits for Drained
+	// turn is full while a task calls f. The task of the next incarnation waits for it: f gets
+	// one message at a time, and a message that was not handled comes before those behind it.
+	turn chan struct{}
 
 	handled, failed atomic.Uint64
 	errs            atomic.Uint64          // of failed: f returned an error
@@ -192,6 +195,12 @@ func (a *caller) start(c actor.Context) {
 	supervisor.Go(c, "messages", nil, func(ctx context.Context) error {
 		defer stop()
 		defer context.AfterFunc(ctx, stop)()
+		select {
+		case a.turn <- struct{}{}:
+			defer func() { <-a.turn }()
+		case <-listen.Done():
+			return nil
+		}
 		call := func(m Message) (handled, goOn bool) { return a.call(ctx, log, m) }
 		if a.inbox {
 			return a.n.eachKept(ctx, listen, call)
@@ -239,11 +248,13 @@ func (a *calls) call(ctx context.Context, log *slog.Logger, m Message) (handled,
 		supervisor.Tell(ctx, carryOn{func() { close(resumed) }})
 		select {
 		case <-resumed:
-			a.retry(ctx)
-			return false, true
 		case <-ctx.Done():
+		}
+		if ctx.Err() != nil { // also if both have happened: the next incarnation has its own task
 			return false, false
 		}
+		a.retry(ctx)
+		return false, true
 	case err != nil:
 		a.failed.Add(1)
 		a.errs.Add(1)

@@ -86,12 +86,12 @@ func start(ctx context.Context) (*seed.Service, error) {
 	return node, node.Start(ctx)
 }
 
-// show prints what a node finds. A node that was just met may not have answered yet, so it
-// asks again until the context ends.
+// show prints what a node finds. A node that was just met may not have answered yet, and on a
+// busy machine none may answer in time, so it asks again until the context ends.
 func show(ctx context.Context, number int, node *seed.Service, key string) error {
 	for {
 		value, err := node.Query(ctx, []byte(key))
-		if errors.Is(err, seed.ErrNotFound) && ctx.Err() == nil {
+		if (errors.Is(err, seed.ErrNotFound) || errors.Is(err, kad.ErrIsolated)) && ctx.Err() == nil {
 			time.Sleep(50 * time.Millisecond)
 			continue
 		}

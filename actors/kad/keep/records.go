@@ -130,5 +130,5 @@ func decodeBody(key kad.Key, flags byte, b []byte) (*kad.Record, bool) {
 		return &kad.Record{Kind: dhtkad.Opaque, Key: key, Value: b}, true
 	}
 	r, err := v1.DecodeRecord(b)
-	return r, err == nil && r.Key == key
+	return r, err == nil && r.Key == key && r.Kind != dhtkad.Opaque
 }
