@@ -223,19 +223,33 @@ func TestTryReadNeverWaits(t *testing.T) {
 				listen()
 			}
 		}
+		// The peer stands still, so that the library could not write credit: TryRead takes what
+		// comes until the library would give some, and leaves that to Read.
 		resume, written := stand(t, s, d, 2*MaxPiece)
-		for credit > 8*piece {
-			send()
+		for read < 3*minWindow && len(b.rung) == 0 {
+			if w := st.window; w.promised.Load()-w.sent < piece {
+				t.Fatalf("got no credit after %d bytes that were read", read)
+			}
+			d.send(typeData, 0, st.ID(), 0, make([]byte, piece)...)
+			synctest.Wait()
 		}
-		if left != 0 {
-			t.Errorf("got %d pieces left to Read, want none within a window", left)
+		b.want(t, "left to Read", 1)
+		if read < minWindow/2 {
+			t.Errorf("got %d bytes by TryRead, want half a window or more", read)
 		}
 		resume()
 		if err := <-written; err != nil {
 			t.Error(err)
 		}
+		n, err := st.Read(p[:])
+		if err != nil {
+			t.Fatal(err)
+		}
+		read += n
+		listen()
 		d.next()
 		d.next() // the data
+		credit -= int(st.window.sent) - 1
 		for range 16 * minWindow / piece {
 			for credit < piece {
 				f := d.next()
