@@ -403,6 +403,7 @@ func TestMessagesLoopUnregister(t *testing.T) {
 		go func() { first <- loop() }() // registers again
 		time.Sleep(time.Minute)
 		say(t, a, b, strings.Repeat("x", 60<<10), strings.Repeat("x", 60<<10))
+		synctest.Wait()
 		if err := b.UnregisterHandler(t.Context()); err != nil {
 			t.Fatal(err)
 		}
