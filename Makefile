@@ -7,10 +7,12 @@ KILLS    ?= 10000
 SEED     ?= 1
 VIRTUAL  ?= 24h
 SOAK     ?= 1h
+RUNS     ?= 10
+LOAD     ?= $(shell nproc 2>/dev/null || echo 2)
 CAMPAIGN ?= 30m
 
 .DEFAULT_GOAL := help
-.PHONY: help interop check full test race lint fmt vuln licences api bench conformance gen gen-check fuzz kills virtual-soak soak campaign mutation mutation-report inversions release snapshot reproducible installed
+.PHONY: help interop check full test race lint fmt vuln licences api bench conformance gen gen-check fuzz kills virtual-soak soak campaign census mutation mutation-report inversions release snapshot reproducible installed
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -63,6 +65,9 @@ virtual-soak: ## 200 nodes with their managers on, messages and cuts, for VIRTUA
 
 campaign: ## CAMPAIGN (30m) of attacks on a node, beside honest senders and a pair that nobody attacks; Linux, and root for a disk that can be filled
 	GAMELAN_CAMPAIGN=$(CAMPAIGN) $(GO) test -count=1 -v -timeout 0 -tags campaign -run TestCampaign ./tests/campaign
+
+census: ## RUNS (10) whole runs of the tests, quiet, beside LOAD burning processes, shuffled, raced; continues where it was stopped, writes docs/census.md
+	$(GO) -C tools run ./census -runs $(RUNS) -load $(LOAD)
 
 soak: ## SOAK (1h) of full traffic with both Tari nodes (make interop builds them), drawn as docs/soak.svg
 	GAMELAN_INTEROP=1 GAMELAN_SOAK=$(SOAK) GAMELAN_SOAK_CSV=$(CURDIR)/docs/soak.csv $(GO) test -count=1 -v -timeout 0 -run TestSoak ./tests/interop

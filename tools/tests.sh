@@ -1,0 +1,33 @@
+# The test commands of .ci/run and of make census, by name: bash tools/tests.sh raced
+# A file to source, or to run with the name of a function and its arguments.
+
+# skipped reads go test -json; a skipped test is a failure where this is used.
+skipped() {
+	local program
+	program=$(mktemp -d)/skipped || return 1
+	go build -C tools -o "$program" ./skipped || return 1
+	"$program"
+	local status=$?
+	rm -rf "$(dirname "$program")"
+	return $status
+}
+
+raced() { # all but the bubbles of many nodes, Tari's nodes, and Tor
+	go list ./... | grep -vE '/tests(/interop|/crashes|/tor)?$' | xargs go test -race -timeout 15m -json "$@" | skipped
+}
+
+# Two processors that fire timers of one bubble at a time crash the race detector
+# itself (Go 1.26), which many nodes in a bubble bring about now and then.
+raced_in_bubbles() { go test -race -cpu 1 -timeout 25m -json "$@" ./tests ./tests/crashes | skipped; }
+
+# second_tier runs the tests that go test ./... runs with fewer nodes, messages or
+# rounds, or for less time. The full size of TestChurn is run by hand.
+second_tier() {
+	GAMELAN_LONG=1 go test -count=1 -timeout 25m -run 'TestBubbleSoak$|TestMemorynet$|TestNetwork$|TestRelayRing$|TestLines|TestInbox|TestReaderThatStandsStill$|TestSimulation$' -json "$@" ./tests ./tests/processes ./dht/kad/sim | skipped
+}
+
+if [ "${BASH_SOURCE[0]}" = "$0" ]; then
+	set -euo pipefail
+	cd "$(dirname "$0")/.."
+	"$@"
+fi
