@@ -33,13 +33,22 @@ import (
 	"github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/render"
 	"github.com/gamelan-p2p/gamelan/inspect"
 	"github.com/gamelan-p2p/gamelan/inspect/models"
+	"github.com/gamelan-p2p/gamelan/internal/waittest"
 )
 
 // patience is how long a test waits for what is to come at once.
 const patience = 2 * time.Minute
 
+// waitingTests runs the tests with waittest.Parallel. The programs of the scripts have flags of their own.
+type waitingTests struct{ *testing.M }
+
+func (w waitingTests) Run() int {
+	waittest.Parallel()
+	return w.M.Run()
+}
+
 func TestMain(m *testing.M) {
-	testscript.Main(m, map[string]func(){
+	testscript.Main(waitingTests{m}, map[string]func(){
 		"gamelan":  main,
 		"embedded": embedded,
 		"narrow":   narrow,

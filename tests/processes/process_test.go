@@ -6,7 +6,6 @@ import (
 	"bufio"
 	"bytes"
 	"context"
-	"flag"
 	"fmt"
 	"io"
 	"os"
@@ -17,6 +16,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/gamelan-p2p/gamelan/internal/waittest"
 )
 
 var binary = sync.OnceValues(func() (string, error) {
@@ -32,17 +33,8 @@ var binary = sync.OnceValues(func() (string, error) {
 	return path, nil
 })
 
-// parallel is how many parallel tests run at a time, unless -parallel says it:
-// they wait for the limits of nodes, most of the time.
-const parallel = "8"
-
 func TestMain(m *testing.M) {
-	flag.Parse()
-	given := false
-	flag.Visit(func(f *flag.Flag) { given = given || f.Name == "test.parallel" })
-	if !given {
-		flag.Set("test.parallel", parallel)
-	}
+	waittest.Parallel()
 	os.Setenv("GAMELAN_CONFIG", os.DevNull) // not that of whoever runs the tests
 	code := m.Run()
 	if path, err := binary(); err == nil {
