@@ -167,19 +167,22 @@ func TestFloor(t *testing.T) {
 
 // TestChurn has a network of nodes of which one is restarted every virtual
 // minute and away for half of one: nobody is below its floor for longer than it
-// takes to notice a loss, and a minute. With GAMELAN_LONG it is 100 nodes for a
-// virtual day, and memory must stay what it was.
+// takes to notice a loss, and a minute. With GAMELAN_LONG there are more nodes for
+// longer. With GAMELAN_CHURN it is 100 nodes for a virtual day, and memory must stay
+// what it was.
 func TestChurn(t *testing.T) {
-	nodes, virtual, floor := 24, time.Hour, 4
-	long := os.Getenv("GAMELAN_LONG") != ""
+	nodes, virtual, floor := 16, 30*time.Minute, 4
+	day := os.Getenv("GAMELAN_CHURN") != ""
 	switch {
-	case long:
+	case day:
 		nodes, virtual, floor = 100, 24*time.Hour, 8
 	case testing.Short() || raceEnabled:
 		nodes, virtual = 12, 20*time.Minute
+	case os.Getenv("GAMELAN_LONG") != "":
+		nodes, virtual = 24, time.Hour
 	}
 	began := time.Now()
-	gamelantest.Bubble(t, func(t *testing.T) { churn(t, nodes, floor, virtual, long) })
+	gamelantest.Bubble(t, func(t *testing.T) { churn(t, nodes, floor, virtual, day) })
 	t.Logf("%d nodes, %v of virtual time in %v", nodes, virtual, time.Since(began).Round(time.Millisecond))
 }
 

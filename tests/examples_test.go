@@ -13,6 +13,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -33,16 +34,37 @@ func examples(t *testing.T) []string {
 	return dirs
 }
 
-// build builds an example and returns the program.
-func build(t *testing.T, example string) string {
-	t.Helper()
-	program := filepath.Join(t.TempDir(), example)
-	cmd := exec.Command("go", "build", "-ldflags=-s -w", "-o", program, "./"+example)
+// programs is where the examples were built; "": they were not.
+var programs string
+
+func TestMain(m *testing.M) {
+	code := m.Run()
+	if programs != "" {
+		os.RemoveAll(programs)
+	}
+	os.Exit(code)
+}
+
+// built builds all examples at once.
+var built = sync.OnceValue(func() (err error) {
+	if programs, err = os.MkdirTemp("", "gamelan-examples"); err != nil {
+		return err
+	}
+	cmd := exec.Command("go", "build", "-ldflags=-s -w", "-o", programs, "./...")
 	cmd.Dir = "../examples"
 	if out, err := cmd.CombinedOutput(); err != nil {
-		t.Fatalf("build %s: %v\n%s", example, err, out)
+		return fmt.Errorf("go build: %w\n%s", err, out)
 	}
-	return program
+	return nil
+})
+
+// build returns the program of an example.
+func build(t *testing.T, example string) string {
+	t.Helper()
+	if err := built(); err != nil {
+		t.Fatal(err)
+	}
+	return filepath.Join(programs, example)
 }
 
 // TestExamplesAreShort holds each example to what can be read in one go.
