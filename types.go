@@ -34,7 +34,7 @@ type (
 	Synced = discovery.Synced
 	// Inbox is the node's durable inbox: see [Node.Inbox].
 	Inbox = inbox.Inbox
-	// ListenOptions are the settings of [Inbox.Listen].
+	// ListenOptions are the settings of [inbox.Inbox.Listen].
 	ListenOptions = inbox.ListenOptions
 	// KeptMessage is a message of the inbox.
 	KeptMessage = inbox.Message

@@ -12,9 +12,9 @@ import (
 )
 
 // Part is a subsystem of the node beside the trunk, such as remote calls. Its package
-// is below this one, imports this one, and imports no other part. The tree of actors,
-// the order in which a node stops, and the sections of the inspector follow from the
-// list of the node's parts. All fields but Name may be empty.
+// is below this one, imports this one, and imports no other part. The tree of actors and
+// the order in which a node stops follow from the list of the node's parts. All fields but
+// Name may be empty.
 //
 // State that outlives a restart of the part's actors belongs to the value that
 // makes the Part: New of a [supervisor.Spec] hands it to each incarnation.
@@ -44,8 +44,8 @@ type Part struct {
 	// with Attached, which passes the Drain on to its children. Services stop at the
 	// end of [StopProtocols], the group of Actors at the end of [StopStores].
 	Stages map[string]Stage
-	// Sections are the part's sections in the inspector, by name. Each function returns
-	// the content.
+	// Sections are further sections of the inspector, by name, beside those that every node
+	// has. Each function returns the content.
 	Sections map[string]func(ctx context.Context) any
 	// Ready waits until the part works; Start fails with its error. It waits for the
 	// answer of an actor of the part, because parts have no channels.

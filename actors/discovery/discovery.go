@@ -97,7 +97,7 @@ func New(t Trunk, s Settings) *Discovery {
 	return d
 }
 
-// Part returns the actors of discovery and its section of the inspector.
+// Part returns the actors of discovery.
 func (d *Discovery) Part() actors.Part {
 	return actors.Part{
 		Name: "discovery",

@@ -1,5 +1,5 @@
 // Package connpool decides about connections: which of two connections to one peer
-// survives ([KeepNew], [Table]), the status of the node ([Status]), the consequences of
+// survives ([Table]), the status of the node ([Status]), the consequences of
 // an offence ([Bans], [Panics], [Offenders]), which inbound connections to accept ([Gate]),
 // the statistics of dials ([Health]), which peers to dial when there are too few
 // connections ([Choose]), which connections to close when there are too many ([Reap],
