@@ -12,7 +12,7 @@ LOAD     ?= $(shell nproc 2>/dev/null || echo 2)
 CAMPAIGN ?= 30m
 
 .DEFAULT_GOAL := help
-.PHONY: help interop check full test race lint fmt vuln licences api bench conformance gen gen-check fuzz kills virtual-soak soak campaign census mutation mutation-report inversions release snapshot reproducible installed
+.PHONY: help interop check full test race lint fmt vuln licences api bench conformance prose gen gen-check fuzz kills virtual-soak soak campaign census mutation mutation-report inversions release snapshot reproducible installed
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -75,6 +75,9 @@ soak: ## SOAK (1h) of full traffic with both Tari nodes (make interop builds the
 
 conformance: ## every item of the wire checklists with its tests, and what is missing
 	$(GO) -C tools run ./conformance
+
+prose: ## count long sentences, long lines and private words of each page (ARGS='-list docs/network.md' names each, ARGS=-accept lets counts grow)
+	$(GO) -C tools run ./prose $(ARGS)
 
 gen: ## generate protocol/pb from its .proto files
 	$(GO) -C tools run ./protogen

@@ -17,5 +17,6 @@ go -C tools run ./conformance -check
 go -C tools run ./inversions -check
 go -C tools run ./api -check
 go -C tools run ./licences -check
+go -C tools run ./prose -check
 go test -race -timeout 15m ./...
 bash tools/fuzz.sh 2s
