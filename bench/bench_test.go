@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"os"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -42,6 +43,28 @@ func TestNames(t *testing.T) {
 		for _, anchor := range target.Against {
 			if !slices.Contains(names, anchor) && !strings.HasPrefix(anchor, "gamelan/") {
 				t.Errorf("%s: got anchor %s, which no group measures", target.ID, anchor)
+			}
+		}
+	}
+}
+
+// TestCitedResults finds a result file that a page cites and that is not there.
+func TestCitedResults(t *testing.T) {
+	cited := regexp.MustCompile(`bench/results/[^)\s]+`)
+	for page, least := range map[string]int{"performance.md": 7, "performance-log.md": 7} {
+		text, err := os.ReadFile("../docs/" + page)
+		if err != nil {
+			t.Fatal(err)
+		}
+		names := cited.FindAllString(string(text), -1)
+		if len(names) < least {
+			t.Errorf("%s: got the files %q, want at least %d", page, names, least)
+		}
+		for _, name := range names {
+			if strings.HasSuffix(name, ".txt") {
+				if _, err := os.Stat("../" + name); err != nil {
+					t.Errorf("%s: %v", page, err)
+				}
 			}
 		}
 	}
