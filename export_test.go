@@ -15,3 +15,6 @@ func NoAddress(bound ...*actors.Bound) error { return (&builder{bound: bound}).n
 
 // DescribeReport is what the section "ledger" has of a report.
 var DescribeReport = describeReport
+
+// TrunkSections are the names of the node's own sections.
+var TrunkSections = trunkSections

@@ -8,9 +8,13 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
 	"testing"
 
 	"github.com/gamelan-p2p/gamelan"
+	"github.com/gamelan-p2p/gamelan/gamelantest"
 	"github.com/gamelan-p2p/gamelan/inspect"
 	"github.com/gamelan-p2p/gamelan/inspect/models"
 )
@@ -72,6 +76,38 @@ func TestWithInspector(t *testing.T) {
 	}
 	if why := n.Inspection().Health(t.Context()); len(why) != 1 {
 		t.Errorf("got %q of an ended node, want that it has ended", why)
+	}
+}
+
+// TestSectionsAreNamed compares the sections of a node with those that no part may use, that
+// the comment of Inspection lists, and that docs/architecture.md lists.
+func TestSectionsAreNamed(t *testing.T) {
+	var want []string
+	gamelantest.Bubble(t, func(t *testing.T) {
+		want = gamelantest.NewNetwork(t).Start(gamelan.Config{}).Inspection().Sections.Names()
+	})
+	if got := slices.Sorted(slices.Values(gamelan.TrunkSections)); !slices.Equal(got, want) {
+		t.Errorf("got the names %q that no part may use, want the sections %q", got, want)
+	}
+	for file, list := range map[string]*regexp.Regexp{
+		"inspection.go":        regexp.MustCompile(`the sections (node, [a-z, -]+)\.`),
+		"docs/architecture.md": regexp.MustCompile(`eleven sections: (node, [a-z, -]+)\.`),
+	} {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		plain := strings.Join(strings.Fields(strings.ReplaceAll(string(text), "//", "")), " ")
+		m := list.FindStringSubmatch(plain)
+		if m == nil {
+			t.Errorf("%s: got no list of sections", file)
+			continue
+		}
+		got := strings.Split(strings.ReplaceAll(m[1], " and ", ", "), ", ")
+		slices.Sort(got)
+		if !slices.Equal(got, want) {
+			t.Errorf("%s: got the sections %q, want %q", file, got, want)
+		}
 	}
 }
 
