@@ -300,6 +300,10 @@ func (k *keeper) health(c actor.Context, err error) {
 	case k.fails > 0:
 		supervisor.Log(c).Info("messages for other nodes can be stored again")
 		k.fails = 0
+		if k.retry != nil { // a purge may have found out before it
+			k.retry.Stop()
+			k.retry = nil
+		}
 	}
 	k.err = err
 }

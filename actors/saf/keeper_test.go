@@ -427,6 +427,33 @@ func TestKeeperLowSpace(t *testing.T) {
 	})
 }
 
+// TestKeeperSpaceFoundByAPurge: after low space, the write of a purge may be the first that finds
+// room. From then on a message that counts as stored is written at once: a kill loses nothing.
+func TestKeeperSpaceFoundByAPurge(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		disk := &failing{DB: kv.Memory()}
+		b := newBench(t, disk)
+		time.Sleep(time.Second)
+		disk.free.Store(store.MinFree - 1)
+		b.offer(b.sealed(b.secret().PublicKey()))
+		time.Sleep(5 * time.Minute) // the pause until the next try has grown to a minute
+		disk.free.Store(store.MinFree)
+		b.node.System().Root.Send(b.part.Keeper, safpart.Purge{All: true})
+		synctest.Wait()
+		if got, want := b.offer(b.sealed(b.secret().PublicKey())), "dht.DirectOrClosest"; got != want {
+			t.Errorf("with space again: got %q, want %q", got, want)
+		}
+		if s := b.state(); s.Messages != 1 || s.Unwritten != 0 {
+			t.Errorf("got %d messages, %d bytes unwritten, want one, written", s.Messages, s.Unwritten)
+		}
+		second := newBench(t, disk)
+		synctest.Wait()
+		if s := second.state(); s.Messages != 1 {
+			t.Errorf("got %d messages on the disk, want the one that counts as stored", s.Messages)
+		}
+	})
+}
+
 // TestKeeperReadsAgain: a keeper that begins anew, on the same disk, has what was stored.
 func TestKeeperReadsAgain(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
