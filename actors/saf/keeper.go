@@ -228,9 +228,22 @@ func (k *keeper) keep(c actor.Context, m dht.Offered) (stored, before bool) {
 	k.next.refs = append(k.next.refs, ref)
 	k.unwritten[ref.Seq] = envelope
 	k.bytes += int64(len(envelope))
-	k.remove(gone)
+	k.madeWay(gone)
 	k.watch(c)
 	return true, false
+}
+
+// madeWay has messages deleted that have made way for the last one of next, once that is on the
+// disk. Those that are written together with it are not written at all.
+func (k *keeper) madeWay(gone []uint64) {
+	for _, seq := range gone {
+		if seq < k.next.add[0].Seq {
+			k.next.madeWay = append(k.next.madeWay, seq)
+			continue
+		}
+		k.index.Settle([]uint64{seq})
+		k.remove([]uint64{seq})
+	}
 }
 
 // remove has messages deleted from the disk that the index has removed.

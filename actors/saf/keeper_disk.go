@@ -18,6 +18,7 @@ type pending struct {
 	refs    []saf.Ref // of add
 	confirm []store.Confirmation
 	delete  []uint64
+	madeWay []uint64   // for add: deleted by a later write if this one succeeds, otherwise taken back
 	purges  []*purging // that end with the write
 }
 
@@ -124,10 +125,15 @@ func (k *keeper) written(c actor.Context, err error) {
 		k.bytes -= int64(len(k.unwritten[seq]))
 		delete(k.unwritten, seq)
 	}
-	if err != nil { // nothing was added
+	if err == nil {
+		k.index.Settle(w.madeWay)
+		k.remove(w.madeWay)
+	} else { // nothing was added
 		for _, ref := range w.refs {
 			k.index.Remove(ref)
 		}
+		k.remove(k.index.Restore(w.madeWay))
+		k.watch(c)
 	}
 	failed := err
 	if errors.Is(err, store.ErrLowSpace) { // what deletes was written
@@ -190,8 +196,10 @@ func (k *keeper) purgeMore(c actor.Context) {
 	var gone []uint64
 	if p.All {
 		gone = k.index.PurgeAll(purgeMost)
+		k.remove(k.index.ForgetAll())
 	} else {
 		gone = k.index.Purge(p.To, purgeMost)
+		k.remove(k.index.Forget(p.To))
 	}
 	k.remove(gone)
 	p.Messages += len(gone)

@@ -143,6 +143,11 @@ type bench struct {
 
 func newBench(t *testing.T, db kv.DB, options ...func(*actors.Settings)) *bench {
 	t.Helper()
+	return newLimitedBench(t, db, saf.Default(), options...)
+}
+
+func newLimitedBench(t *testing.T, db kv.DB, limits saf.Limits, options ...func(*actors.Settings)) *bench {
+	t.Helper()
 	b := &bench{t: t, source: new(record), sender: new(record), random: rand.NewChaCha8([32]byte{1})}
 	secret := b.secret()
 	store, err := peerstore.Open(kv.Memory(), peerstore.Options{Self: secret.NodeID(), TestAddresses: true})
@@ -159,7 +164,7 @@ func newBench(t *testing.T, db kv.DB, options ...func(*actors.Settings)) *bench 
 		o(&settings)
 	}
 	b.node = actors.NewNode(settings)
-	if b.part, err = safpart.New(b.node.Trunk, safpart.Settings{Limits: saf.Default(), Neighbours: 8, DB: db, Dedup: dht.NewDedup(100)}); err != nil {
+	if b.part, err = safpart.New(b.node.Trunk, safpart.Settings{Limits: limits, Neighbours: 8, DB: db, Dedup: dht.NewDedup(100)}); err != nil {
 		t.Fatal(err)
 	}
 	fake := func(name string, r *record) supervisor.Spec {
@@ -314,8 +319,8 @@ func (b *bench) crash() {
 }
 
 // failing is a disk that refuses writes while it is broken, and to read messages while it is
-// not readable. If slow is not nil, messages are read when it is closed. If free is not 0, so
-// many bytes are free.
+// not readable. If slow is not nil, messages are read when it is closed. If writing is not nil,
+// writes begin when it is closed. If free is not 0, so many bytes are free.
 type failing struct {
 	kv.DB
 	free       atomic.Uint64
@@ -323,6 +328,7 @@ type failing struct {
 	broken     bool
 	unreadable bool
 	slow       chan struct{}
+	writing    chan struct{}
 }
 
 func (f *failing) set(broken bool) {
@@ -344,6 +350,9 @@ var (
 )
 
 func (f failingClient) Apply(b *kv.Batch, sync bool) error {
+	if f.of.writing != nil {
+		<-f.of.writing
+	}
 	f.of.mu.Lock()
 	defer f.of.mu.Unlock()
 	if f.of.broken {
@@ -452,6 +461,95 @@ func TestKeeperSpaceFoundByAPurge(t *testing.T) {
 			t.Errorf("got %d messages on the disk, want the one that counts as stored", s.Messages)
 		}
 	})
+}
+
+// TestKeeperKeepsWhatMadeWayForNothing: a message that would make way for one that the disk does
+// not take stays, in memory and on the disk, and makes way once there is room for the new one.
+func TestKeeperKeepsWhatMadeWayForNothing(t *testing.T) {
+	for name, fail := range map[string]func(d *failing, fails bool){
+		"low space": func(d *failing, fails bool) {
+			d.free.Store(store.MinFree)
+			if fails {
+				d.free.Store(store.MinFree - 1)
+			}
+		},
+		"failed": (*failing).set,
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				disk := &failing{DB: kv.Memory()}
+				limits := saf.Default()
+				limits.Messages = 2
+				b := newLimitedBench(t, disk, limits)
+				time.Sleep(time.Second)
+				receivers := []identity.PublicKey{b.secret().PublicKey(), b.secret().PublicKey(), b.secret().PublicKey()}
+				has := func(when string, want ...int) {
+					t.Helper()
+					synctest.Wait()
+					second := newLimitedBench(t, disk, limits)
+					synctest.Wait()
+					for where, b := range map[string]*bench{"memory": b, "the disk": second} {
+						var got []int
+						for i, r := range receivers {
+							if slices.ContainsFunc(b.state().Most, func(s saf.Share) bool { return s.ID == r.NodeID() }) {
+								got = append(got, i)
+							}
+						}
+						if !slices.Equal(got, want) {
+							t.Errorf("%s: got the messages for receivers %v in %s, want %v", when, got, where, want)
+						}
+					}
+				}
+				b.offer(b.sealed(receivers[0]))
+				b.offer(b.sealed(receivers[1]))
+				fail(disk, true)
+				b.offer(b.sealed(receivers[2]))
+				has("not taken", 0, 1)
+				fail(disk, false)
+				time.Sleep(time.Minute)
+				has("with room again", 0, 1)
+				b.offer(b.sealed(receivers[2]))
+				has("taken", 1, 2)
+				if s := b.state(); s.MadeWay != 1 {
+					t.Errorf("got %d that made way, want the first alone", s.MadeWay)
+				}
+			})
+		})
+	}
+}
+
+// TestKeeperPurgesWhatMadeWay: a purge also takes a message that has made way for one that is being
+// written: it does not come back when that write fails.
+func TestKeeperPurgesWhatMadeWay(t *testing.T) {
+	for _, all := range []bool{true, false} {
+		synctest.Test(t, func(t *testing.T) {
+			disk := &failing{DB: kv.Memory(), writing: make(chan struct{})}
+			limits := saf.Default()
+			limits.Messages = 1
+			b := newLimitedBench(t, disk, limits)
+			time.Sleep(time.Second)
+			to := b.secret().PublicKey()
+			close(disk.writing)
+			b.offer(b.sealed(to))
+			disk.writing = make(chan struct{})
+			disk.set(true)
+			b.offer(b.sealed(b.secret().PublicKey()))
+			if s := b.state(); s.MadeWay != 1 || s.Unwritten == 0 {
+				t.Fatalf("got %+v, want the first to make way for one that is being written", s)
+			}
+			b.node.System().Root.Send(b.part.Keeper, safpart.Purge{To: to.NodeID(), All: all})
+			synctest.Wait()
+			close(disk.writing)
+			synctest.Wait()
+			disk.set(false)
+			time.Sleep(time.Minute)
+			second := newLimitedBench(t, disk, limits)
+			synctest.Wait()
+			if here, there := b.state(), second.state(); here.Messages+there.Messages != 0 {
+				t.Errorf("got %d messages, and %d on the disk, want none", here.Messages, there.Messages)
+			}
+		})
+	}
 }
 
 // TestKeeperReadsAgain: a keeper that begins anew, on the same disk, has what was stored.

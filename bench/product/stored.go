@@ -82,6 +82,7 @@ func (s *storedOnDisk) batch(n int) (list []store.Message, gone []uint64, err er
 		if why != 0 {
 			return nil, nil, fmt.Errorf("message %d: %v", s.made, why)
 		}
+		s.index.Settle(out)
 		r.Seq = ref.Seq
 		list, gone = append(list, store.Message{Record: r, Envelope: s.envelope}), append(gone, out...)
 	}

@@ -31,7 +31,8 @@ type Ref struct {
 
 // Index has a record of each stored message, but no bodies. Its owner stores the same
 // records on the disk: it adds what [Index.Add] takes, and deletes what the methods
-// return as removed.
+// return as removed. What made way for an added message is deleted when that message is on
+// the disk: see [Index.Settle] and [Index.Restore].
 //
 // A full index makes room for a message: first messages that were delivered make way,
 // then those with priority Low, then those with High; of equal ones the oldest. For the
@@ -51,6 +52,7 @@ type Index struct {
 	limits  Limits
 	quotas  [scopes]quota
 	next    uint64
+	order   uint64    // of the last record that came into a class
 	begin   time.Time // ages count from here
 	records slab[record]
 	hashes  map[wire.Hash]int32
@@ -59,6 +61,7 @@ type Index struct {
 	targets shares[identity.NodeID]
 	pairs   shares[pair]
 	classes [classes]int // records of each
+	away    map[uint64]away
 	counts  counts
 	full    bool // see Full
 }
@@ -68,6 +71,7 @@ type record struct {
 	seq            uint64
 	storedAt       int64
 	due            time.Duration // when it is to be deleted, since begin
+	order          uint64        // of a chain, grows from the oldest to the newest
 	links          [scopes]link
 	confirmed      time.Duration // last, since begin; if it was
 	last           link
@@ -81,7 +85,7 @@ type record struct {
 // NewIndex returns an empty index.
 func NewIndex(l Limits) *Index {
 	return &Index{
-		limits: l, next: 1, hashes: make(map[wire.Hash]int32),
+		limits: l, next: 1, hashes: make(map[wire.Hash]int32), away: make(map[uint64]away),
 		quotas: [scopes]quota{
 			inAll:         {l.Messages, l.Bytes},
 			inSource:      {l.SourceMessages, l.SourceBytes},
@@ -97,7 +101,8 @@ func NewIndex(l Limits) *Index {
 func (x *Index) From(seq uint64) { x.next = max(x.next, seq) }
 
 // Add adds a record, whose Seq and Sent it ignores, and returns its name, and the
-// messages that made way for it. If it refuses the record, nothing changes.
+// messages that made way for it. These are remembered until the owner calls [Index.Settle] or
+// [Index.Restore] for them. If Add refuses the record, nothing changes.
 func (x *Index) Add(now time.Time, r Record) (Ref, []uint64, Refusal) {
 	if _, ok := x.hashes[r.Hash]; ok {
 		x.counts.refused[AlreadyStored]++
@@ -109,7 +114,7 @@ func (x *Index) Add(now time.Time, r Record) (Ref, []uint64, Refusal) {
 		return Ref{}, nil, why
 	}
 	before := x.counts.madeWay[inAll]
-	gone := x.makeRoom(&r)
+	gone := x.makeRoom(&r, x.keepAway)
 	x.full = x.full || x.counts.madeWay[inAll] > before
 	r.Seq, r.Sent = x.next, 0
 	x.next++
@@ -130,7 +135,7 @@ func (x *Index) Load(now, wall time.Time, r Record) (gone []uint64) {
 	if _, ok := x.hashes[r.Hash]; ok || x.hopeless(&r) != 0 {
 		return []uint64{r.Seq}
 	}
-	gone = x.makeRoom(&r)
+	gone = x.makeRoom(&r, func(scope, int32) {})
 	left := x.validity(r.Priority)
 	switch age := wall.Unix() - max(0, r.StoredAt); {
 	case age > int64(left/time.Second):
@@ -161,8 +166,9 @@ func (x *Index) hopeless(r *Record) Refusal {
 	return 0
 }
 
-// makeRoom removes records until there is room for r, which is not hopeless.
-func (x *Index) makeRoom(r *Record) (gone []uint64) {
+// makeRoom removes records until there is room for r, which is not hopeless. It calls leaves
+// for each before, with the scope whose limit it makes way for.
+func (x *Index) makeRoom(r *Record, leaves func(scope, int32)) (gone []uint64) {
 	for _, s := range [scopes]scope{inPair, inDestination, inSource, inAll} {
 		for {
 			of := x.shareOf(s, r) // it may go away with its last record
@@ -174,6 +180,7 @@ func (x *Index) makeRoom(r *Record) (gone []uint64) {
 				first = x.firstOf(of, r)
 			}
 			x.counts.madeWay[s]++
+			leaves(s, first)
 			gone = append(gone, x.remove(first))
 		}
 	}
@@ -227,19 +234,23 @@ func (x *Index) shareOf(s scope, r *Record) *share {
 }
 
 func (x *Index) insert(r Record, due time.Duration) (place int32) {
+	place = x.enter(record{hash: r.Hash, seq: r.Seq, storedAt: r.StoredAt, size: int32(r.Size)}, r.Source, r.Destination)
+	x.link(place, r.Priority.class(), due)
+	return place
+}
+
+// enter gives a record a place, but no place in the chains of its shares.
+func (x *Index) enter(r record, source, destination identity.NodeID) (place int32) {
 	place = x.records.add()
 	e := x.records.at(place)
-	*e = record{
-		hash: r.Hash, seq: r.Seq, storedAt: r.StoredAt, size: int32(r.Size),
-		source: x.sources.make(r.Source), target: x.targets.make(r.Destination),
-	}
-	x.sources.list.at(e.source).id, x.targets.list.at(e.target).id = r.Source, r.Destination
+	*e = r
+	e.source, e.target = x.sources.make(source), x.targets.make(destination)
+	x.sources.list.at(e.source).id, x.targets.list.at(e.target).id = source, destination
 	e.pair = x.pairs.make(pair{e.source, e.target})
 	if x.pairs.list.at(e.pair).messages == 0 {
 		x.targets.list.at(e.target).pairs.append(e.pair, x.pairLink)
 	}
-	x.hashes[r.Hash] = place
-	x.link(place, r.Priority.class(), due)
+	x.hashes[e.hash] = place
 	return place
 }
 

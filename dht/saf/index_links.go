@@ -21,7 +21,8 @@ func (x *Index) link(place int32, c class, due time.Duration) {
 	if last := x.all.chains[c].newest; last != 0 {
 		due = max(due, x.records.at(last).due)
 	}
-	e.class, e.due = c, due
+	x.order++
+	e.class, e.due, e.order = c, due, x.order
 	x.classes[c]++
 	for s, of := range x.shares(e) {
 		of.count(e, 1)
@@ -64,14 +65,23 @@ func (x *Index) lastLink(place int32) *link { return &x.records.at(place).last }
 
 // append puts a record at the end of the chain. The function at returns a record's link
 // in it.
-func (c *chain) append(place int32, at func(int32) *link) {
-	*at(place) = link{older: c.newest}
-	if c.newest != 0 {
-		at(c.newest).newer = place
+func (c *chain) append(place int32, at func(int32) *link) { c.insert(place, 0, at) }
+
+// insert puts a record in front of the record next, or if that is 0 at the end of the chain.
+func (c *chain) insert(place, next int32, at func(int32) *link) {
+	older := c.newest
+	if next != 0 {
+		older = at(next).older
+		at(next).older = place
+	} else {
+		c.newest = place
+	}
+	*at(place) = link{older: older, newer: next}
+	if older != 0 {
+		at(older).newer = place
 	} else {
 		c.oldest = place
 	}
-	c.newest = place
 }
 
 // remove takes a record out of the chain.

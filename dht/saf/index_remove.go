@@ -40,9 +40,11 @@ func (x *Index) Due() time.Time {
 	return x.begin.Add(first)
 }
 
-// Remove removes a record, because its message cannot be read or was not written. It
-// returns false if there is no such record.
+// Remove removes a record, because its message cannot be read or was not written. If it has
+// made way for another one, it is never taken back. Remove returns false if there is no such
+// record.
 func (x *Index) Remove(r Ref) bool {
+	delete(x.away, r.Seq)
 	if _, ok := x.find(r); !ok {
 		return false
 	}

@@ -25,6 +25,7 @@ type model struct {
 	list   []*modelRecord // in the order of their numbers
 	order  int
 	stats  saf.IndexStats
+	away   map[uint64]*modelRecord // they have made way for records that may not be written
 }
 
 type modelRecord struct {
@@ -33,8 +34,9 @@ type modelRecord struct {
 	class int // 0: confirmed, 1: low, 2: high
 	order int // grows with each record that comes into a class
 	due   time.Duration
-	last  int           // grows with each confirmation
+	last  float64       // grows with each confirmation
 	at    time.Duration // of the last confirmation
+	scope int           // whose limit it has made way for
 }
 
 func classOf(p saf.Priority) int {
@@ -90,8 +92,11 @@ func (m *model) has(h wire.Hash) bool {
 	return slices.ContainsFunc(m.list, func(e *modelRecord) bool { return e.Hash == h })
 }
 
-func (m *model) makeRoom(r saf.Record) (gone []uint64) {
-	madeWay := []*uint64{&m.stats.MadeWay, &m.stats.SourceMadeWay, &m.stats.DestinationMadeWay, &m.stats.PairMadeWay}
+func (m *model) madeWay(scope int) *uint64 {
+	return []*uint64{&m.stats.MadeWay, &m.stats.SourceMadeWay, &m.stats.DestinationMadeWay, &m.stats.PairMadeWay}[scope]
+}
+
+func (m *model) makeRoom(r saf.Record, away map[uint64]*modelRecord) (gone []uint64) {
 	for _, scope := range []int{3, 2, 1, 0} {
 		messages, bytes := m.most(scope)
 		for list := m.within(scope, r); !fits(list, r.Size, messages, bytes); list = m.within(scope, r) {
@@ -102,7 +107,8 @@ func (m *model) makeRoom(r saf.Record) (gone []uint64) {
 				first = firstOfTheLargest(list, r, len(list) >= messages)
 			}
 			gone = append(gone, m.remove(first))
-			*madeWay[scope]++
+			first.scope, away[first.Seq] = scope, first
+			*m.madeWay(scope)++
 		}
 	}
 	return gone
@@ -163,7 +169,7 @@ func (m *model) add(now time.Duration, r saf.Record, ref saf.Ref) (gone []uint64
 		m.stats.Refused[why]++
 		return nil, why
 	}
-	gone = m.makeRoom(r)
+	gone = m.makeRoom(r, m.away)
 	r.Seq, r.Sent = m.next, 0
 	m.next++
 	m.stats.Added++
@@ -183,7 +189,7 @@ func (m *model) load(now time.Duration, wall time.Time, r saf.Record) []uint64 {
 	if m.has(r.Hash) || m.hopeless(r) != 0 {
 		return []uint64{r.Seq}
 	}
-	gone := m.makeRoom(r)
+	gone := m.makeRoom(r, make(map[uint64]*modelRecord))
 	left := m.validity(r.Priority)
 	if at := time.Unix(max(0, r.StoredAt), 0); at.Before(wall) {
 		left = max(0, at.Add(left).Sub(wall))
@@ -222,11 +228,63 @@ func (m *model) confirm(now time.Duration, e *modelRecord) bool {
 		}
 	}
 	m.order++
-	e.last = m.order
+	e.last = float64(m.order)
 	e.Sent++
 	changed := e.Sent <= 2
 	e.Sent = min(e.Sent, 2)
 	return changed
+}
+
+// restore takes records back that have made way.
+func (m *model) restore(seqs []uint64) (dead []uint64) {
+	var back []*modelRecord
+	for _, seq := range seqs {
+		if e := m.away[seq]; e == nil || m.has(e.Hash) {
+			dead = append(dead, seq)
+		} else {
+			back = append(back, e)
+		}
+		delete(m.away, seq)
+	}
+	slices.SortFunc(back, func(a, b *modelRecord) int { return a.order - b.order })
+	for _, e := range back {
+		*m.madeWay(e.scope)--
+		before, after := -1.0, float64(m.order+1) // in the order of confirmations
+		for _, o := range m.list {
+			if o.class == e.class && o.order < e.order {
+				e.due = max(e.due, o.due)
+			}
+		}
+		for _, o := range m.list {
+			if o.class == e.class && o.order > e.order {
+				e.due = min(e.due, o.due)
+			}
+			if o.class == 0 && o.Destination == e.Destination {
+				if o.at <= e.at {
+					before = max(before, o.last)
+				} else {
+					after = min(after, o.last)
+				}
+			}
+		}
+		e.last = (before + after) / 2
+		e.ref = saf.Ref{Seq: e.Seq}
+		at, _ := slices.BinarySearchFunc(m.list, e.Seq, func(o *modelRecord, seq uint64) int { return cmp.Compare(o.Seq, seq) })
+		m.list = slices.Insert(m.list, at, e)
+	}
+	return dead
+}
+
+// removed is what the index does about a message that was not written.
+func (m *model) removed(seq uint64) bool {
+	delete(m.away, seq)
+	e := m.find(seq)
+	if e == nil {
+		return false
+	}
+	m.remove(e)
+	m.stats.Removed++
+	return true
 }
 
 func (m *model) find(seq uint64) *modelRecord {
@@ -253,7 +311,7 @@ func (m *model) answer(now time.Duration, id identity.NodeID, q wire.StoredReque
 			again = append(again, e)
 		}
 	}
-	slices.SortFunc(again, func(a, b *modelRecord) int { return a.last - b.last })
+	slices.SortFunc(again, func(a, b *modelRecord) int { return cmp.Compare(a.last, b.last) })
 	size := int64(0)
 	take := func(list []*modelRecord, n int, bytes int64) []*modelRecord {
 		for len(list) > 0 && len(seqs) < n && size+int64(list[0].Size) <= bytes {
@@ -368,10 +426,15 @@ func limitsOf(s *script) saf.Limits {
 func compare(s *script) error {
 	limits := limitsOf(s)
 	x := saf.NewIndex(limits)
-	m := &model{limits: limits, next: 1, stats: saf.IndexStats{Refused: map[saf.Refusal]uint64{}}}
+	m := &model{limits: limits, next: 1, stats: saf.IndexStats{Refused: map[saf.Refusal]uint64{}}, away: make(map[uint64]*modelRecord)}
 	now, wall := time.Duration(0), begin
 	at := func() time.Time { return begin.Add(now) }
 	var known []saf.Ref
+	type unwritten struct {
+		ref  saf.Ref
+		gone []uint64
+	}
+	var writing []unwritten
 	record := func() saf.Record {
 		r := saf.Record{
 			Hash: wire.Hash{byte(s.n(200))}, Destination: identity.NodeID{1, byte(s.n(4))}, Source: identity.NodeID{2, byte(s.n(4))},
@@ -393,7 +456,7 @@ func compare(s *script) error {
 	}
 	for step := 0; len(s.rest) > 0; step++ {
 		var got, want any
-		what := s.n(16)
+		what := s.n(19)
 		switch what {
 		case 0, 1, 2, 3, 4, 5, 6:
 			r := record()
@@ -403,6 +466,7 @@ func compare(s *script) error {
 			if wantWhy == 0 {
 				want = fmt.Sprint(wantGone, wantWhy, m.next-1)
 				known = append(known, ref)
+				writing = append(writing, unwritten{ref, gone})
 			}
 		case 7, 8, 9:
 			id := identity.NodeID{1, byte(s.n(5))}
@@ -436,18 +500,19 @@ func compare(s *script) error {
 				continue
 			}
 			ref := known[s.n(len(known))]
-			e := m.find(ref.Seq)
-			got, want = x.Remove(ref), e != nil
-			if e != nil {
-				m.remove(e)
-				m.stats.Removed++
+			if e := m.find(ref.Seq); e != nil && e.ref != ref { // it was taken back, to another place
+				continue
 			}
+			got, want = x.Remove(ref), m.removed(ref.Seq)
 		case 12:
 			if len(known) == 0 {
 				continue
 			}
 			ref := known[s.n(len(known))]
 			e := m.find(ref.Seq)
+			if e != nil && e.ref != ref {
+				continue
+			}
 			got, want = len(x.Confirmed(at(), []saf.Ref{ref, {}})), 0
 			if e != nil {
 				m.stats.Confirmed++
@@ -475,6 +540,36 @@ func compare(s *script) error {
 			if s.n(10) == 1 {
 				now -= time.Minute
 			}
+		case 16, 17: // the write of some messages ends
+			list := writing[:min(len(writing), 1+s.n(6))]
+			writing = writing[len(list):]
+			var gone []uint64
+			for _, w := range list {
+				gone = append(gone, w.gone...)
+			}
+			if s.n(2) == 0 {
+				x.Settle(gone)
+				for _, seq := range gone {
+					delete(m.away, seq)
+				}
+				continue
+			}
+			var gotRemoved, wantRemoved []bool
+			for _, w := range list {
+				gotRemoved, wantRemoved = append(gotRemoved, x.Remove(w.ref)), append(wantRemoved, m.removed(w.ref.Seq))
+			}
+			got, want = fmt.Sprint(gotRemoved, x.Restore(gone)), fmt.Sprint(wantRemoved, m.restore(gone))
+		case 18:
+			id := identity.NodeID{1, byte(s.n(4))}
+			var seqs []uint64
+			for seq, e := range m.away {
+				if e.Destination == id {
+					seqs = append(seqs, seq)
+					delete(m.away, seq)
+				}
+			}
+			slices.Sort(seqs)
+			got, want = x.Forget(id), seqs
 		}
 		if !reflect.DeepEqual(got, want) && !(reflect.ValueOf(got).Kind() == reflect.Slice && reflect.ValueOf(got).Len() == 0 && reflect.ValueOf(want).Len() == 0) {
 			return fmt.Errorf("step %d, operation %d: got %v, want %v", step, what, got, want)

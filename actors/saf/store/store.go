@@ -107,7 +107,8 @@ type Batch struct {
 //
 // A batch of an earlier round is refused with [ErrSuperseded], without any effect. With
 // [ErrLowSpace] all changes but Add are made. After any other error no message of b is stored: take them out of the index. Deletions and
-// confirmations need not be repeated; the next write makes up for them.
+// confirmations need not be repeated; the next write makes up for them. A message that makes way for
+// one of Add is therefore deleted by a later batch, after Write has returned nil.
 func (s *Store) Write(b *Batch, sync bool) error {
 	s.turn.Lock()
 	defer s.turn.Unlock()
