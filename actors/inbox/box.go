@@ -407,6 +407,21 @@ func (b *Box) Ack(seqs []uint64) (forget, copied []uint64) {
 	return forget, copied
 }
 
+// Damaged removes a message that cannot be read. It returns false if the message is not there, or is
+// being written.
+func (b *Box) Damaged(seq uint64) bool {
+	i, ok := b.find(seq)
+	if !ok || b.list[i].state == writing {
+		return false
+	}
+	b.drop(seq)
+	delete(b.late, seq)
+	b.miss(seq)
+	b.remove(i)
+	b.compact()
+	return true
+}
+
 // Admitted returns the numbers of the waiting messages that have room now, in order: next, which
 // must be above all others, and those that follow it. The caller writes the messages.
 func (b *Box) Admitted(next uint64) (seqs []uint64) {

@@ -123,6 +123,11 @@ func (s *boxScript) run(t *testing.T, d *datadriven.TestData) string {
 		for _, n := range numbers {
 			s.box.Decline(n)
 		}
+	case "damaged":
+		for _, n := range numbers {
+			say("%d %v", n, s.box.Damaged(n))
+		}
+		list("write", s.admitted())
 	case "leave":
 		list("forget", s.box.Leave(id))
 		list("write", s.admitted())

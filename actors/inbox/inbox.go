@@ -133,6 +133,9 @@ type ListenOptions struct {
 // yielded message with [Inbox.Ack] and its number. A listener has at most 4,096 messages
 // and 4 MiB in hand; at that limit Listen waits until some are acknowledged.
 //
+// A message whose record cannot be read is passed over, counted in [Status.Damaged], and left on the
+// disk.
+//
 // Messages that are not acknowledged when the loop ends go to the next listener, in
 // order. After Most messages they stay for another [AckGrace] first, unless o.Wait is
 // set. A message that is not acknowledged within [HandTimeout] goes to another listener.
@@ -168,6 +171,9 @@ func (b *Inbox) Listen(ctx context.Context, o ListenOptions) iter.Seq2[Message, 
 			told, lost = r.lost, lost+r.lost-told
 			for m, err := range b.store.messages(r.seqs) {
 				switch {
+				case errors.Is(err, errRecord):
+					b.tell(unreadable{m.Seq})
+					fallthrough
 				case errors.Is(err, kv.ErrNotFound): // acknowledged meanwhile
 					p.after = m.Seq
 					lost++

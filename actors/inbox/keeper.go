@@ -18,7 +18,7 @@ import (
 // keeper receives the messages of a node, has them written and hands them out.
 //
 // In: actors.Received, dht.Received, pull → pulled, ack → acked, await → handsFree,
-// decline, leave. A restart loses which listener has which message in hand, so such messages are
+// decline, unreadable, leave. A restart loses which listener has which message in hand, so such messages are
 // handed out again, and each listener repeats its pull. The messages on their way to the
 // disk, with their credit, outlive the keeper, and so do unanswered awaits.
 type keeper struct {
@@ -99,6 +99,8 @@ type (
 	handsFree struct{}
 	// decline frees a message for other listeners than the one that has it. No reply.
 	decline struct{ seq uint64 }
+	// unreadable takes a message out whose record cannot be read. No reply.
+	unreadable struct{ seq uint64 }
 	// leave removes a listener. Finished means that it got all messages it had asked
 	// for. No reply.
 	leave struct {
@@ -142,6 +144,8 @@ func (k *keeper) Receive(c actor.Context) {
 		k.settle(c)
 	case decline:
 		k.decline(c, m)
+	case unreadable:
+		k.unreadable(c, m)
 	case leave:
 		k.leave(c, m)
 	case writeTick:
@@ -207,6 +211,9 @@ func (k *keeper) loaded(c actor.Context, m supervisor.Done[loaded]) {
 		box.Succeed(q.box, unread)
 	}
 	k.box, q.box, k.in.damaged = box, box, m.Value.damaged
+	if k.in.damaged > 0 {
+		supervisor.Log(c).Warn("some messages of the inbox cannot be read and are left as they are", "n", k.in.damaged)
+	}
 	q.ready, q.waiting = nil, nil
 	if q.next == 0 {
 		q.next = m.Value.next
@@ -384,6 +391,20 @@ func (k *keeper) decline(c actor.Context, m decline) {
 	k.box.Decline(m.seq)
 	k.settle(c)
 	k.giveAll(c) // the listener may have more in hand now, and others may have this one
+}
+
+// unreadable takes a message out of the box, and leaves its record on the disk. The next start
+// finds it again.
+func (k *keeper) unreadable(c actor.Context, m unreadable) {
+	if k.box == nil || !k.box.Damaged(m.seq) {
+		return
+	}
+	k.in.damaged++
+	supervisor.Log(c).Warn("a message of the inbox cannot be read and is left as it is", "seq", m.seq)
+	k.forget(nil) // others may have its room
+	k.settle(c)
+	k.giveAll(c)
+	k.next(c)
 }
 
 func (k *keeper) leave(c actor.Context, m leave) {

@@ -1,10 +1,12 @@
 package inbox
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -115,6 +117,55 @@ func TestKeeperOfAFailedDisk(t *testing.T) {
 		t.Errorf("got %d messages, want 4", n)
 	}
 	stop()
+}
+
+// TestKeeperPassesDamageOver: a record that is damaged while the node runs is handed to no listener,
+// stops none, is counted once, and gives its room to others. It is left on the disk, also by
+// the next start.
+func TestKeeperPassesDamageOver(t *testing.T) {
+	d := newFaultyDisk()
+	limits := Limits{Bytes: 1 << 20, Messages: 3}
+	b, send, stop := startKeeper(t, d, limits)
+	for n := range 4 {
+		send(actors.Received{Body: fmt.Append(nil, n+1)})
+	}
+	waitUntil(t, b, "three are kept", func(s Status) bool { return s.Messages == 3 && s.Waiting == 1 })
+	broken := []byte("damaged")
+	batch := new(kv.Batch)
+	batch.Set(messageKey(1), broken)
+	batch.Set(messageKey(2), broken)
+	if err := d.Apply(batch, true); err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	defer cancel()
+	listen := func(what string, o ListenOptions, want ...string) {
+		t.Helper()
+		var got []string
+		for m, err := range b.Listen(ctx, o) {
+			if err != nil {
+				t.Fatalf("%s: got %v after %q", what, err, got)
+			}
+			if got = append(got, string(m.Body)); o.All && len(got) == 1 && m.Lost != 2 {
+				t.Errorf("%s: got %d lost, want the damaged ones", what, m.Lost)
+			}
+		}
+		if !slices.Equal(got, want) {
+			t.Errorf("%s: got %q, want %q", what, got, want)
+		}
+	}
+	listen("a copier", ListenOptions{All: true, Most: 2}, "3", "4")
+	listen("a listener", ListenOptions{Most: 1}, "3")
+	listen("the next one", ListenOptions{Most: 1}, "4")
+	waitUntil(t, b, "two are counted", func(s Status) bool { return s.Damaged == 2 && s.Messages == 2 && s.Waiting == 0 })
+	stop()
+	if value, err := d.Get(messageKey(2)); err != nil || !bytes.Equal(value, broken) {
+		t.Errorf("got %q, %v on the disk, want the damaged record", value, err)
+	}
+	b, _, stop = startKeeper(t, d, limits)
+	defer stop()
+	waitUntil(t, b, "the next start counts them", func(s Status) bool { return s.Damaged == 2 && s.Messages == 2 })
+	listen("after a restart", ListenOptions{Most: 2}, "3", "4")
 }
 
 // TestKeeperStops: at an orderly end everything is on the disk, also what had no
