@@ -55,6 +55,7 @@ type store struct {
 
 	turn     sync.Mutex // one write or load at a time
 	reserved uint64     // no number from this one on is in use
+	schema   int        // on the disk; 0: none
 	anew     bool       // the store was reopened, and the tail was not written again
 
 	reads    sync.Mutex // guards tail against readers; taken after turn
@@ -79,7 +80,7 @@ func openStore(db kv.Client) (*store, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open the inbox: %w", err)
 	}
-	_, s.reserved, err = decodeMeta(value)
+	s.schema, s.reserved, err = decodeMeta(value)
 	return s, err
 }
 
@@ -254,18 +255,20 @@ func (s *store) apply(changes []change, next uint64, sync bool) error {
 	if len(changes) == 0 && next == s.reserved && !s.unsynced.Load() {
 		return nil
 	}
+	head := next != s.reserved || s.schema != Schema // an older release refuses the store from its first new record on
+	sync = sync || head
 	s.unsynced.Store(true)
 	err := kv.Reapplied(func(anew bool) error {
 		if s.anew = s.anew || anew; s.anew { // the tail may be lost
 			sync = true
-			return s.disk.Apply(batch(s.tail, changes, 0, next), true)
+			return s.disk.Apply(batch(s.tail, changes, next, true), true)
 		}
-		return s.disk.Apply(batch(nil, changes, s.reserved, next), sync)
+		return s.disk.Apply(batch(nil, changes, next, head), sync)
 	})
 	if s.anew = s.anew || errors.Is(err, kv.ErrReopened); err != nil {
 		return fmt.Errorf("write the inbox: %w", err)
 	}
-	s.reserved, s.anew = next, false
+	s.reserved, s.schema, s.anew = next, Schema, false
 	s.reads.Lock()
 	defer s.reads.Unlock()
 	if sync {
@@ -278,7 +281,8 @@ func (s *store) apply(changes []change, next uint64, sync bool) error {
 	return nil
 }
 
-func batch(tail, changes []change, reserved, next uint64) *kv.Batch {
+// batch returns the changes as a batch, with the schema and the reserved number if head is set.
+func batch(tail, changes []change, next uint64, head bool) *kv.Batch {
 	b := new(kv.Batch)
 	for _, list := range [][]change{tail, changes} {
 		for _, c := range list {
@@ -289,7 +293,7 @@ func batch(tail, changes []change, reserved, next uint64) *kv.Batch {
 			}
 		}
 	}
-	if next != reserved {
+	if head {
 		b.Set([]byte{keyPrefix, keyMeta}, appendMeta(next))
 	}
 	return b

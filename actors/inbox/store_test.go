@@ -2,6 +2,7 @@ package inbox
 
 import (
 	"bytes"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"iter"
@@ -327,6 +328,38 @@ func TestStoreTailIsBounded(t *testing.T) {
 	}
 	if d.syncs > 10 {
 		t.Errorf("got %d syncs for 60 MB, want few", d.syncs)
+	}
+}
+
+// TestStoreOfAnOlderRelease: the first write to a store of an older schema also writes the new schema,
+// whatever its numbers, so that the older release refuses the store from then on.
+func TestStoreOfAnOlderRelease(t *testing.T) {
+	for _, seq := range []uint64{5, 70_000} {
+		d := newFaultyDisk()
+		b := new(kv.Batch)
+		b.Set([]byte{keyPrefix, keyMeta}, binary.BigEndian.AppendUint64([]byte{1}, 70_000))
+		b.Set(messageKey(1), record(1))
+		if err := d.Apply(b, true); err != nil {
+			t.Fatal(err)
+		}
+		s, err := openStore(d)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if l, err := s.load(); err != nil || l.next != 70_000 || len(l.entries) != 1 {
+			t.Fatalf("got %+v, %v, want one message and the next number 70000", l, err)
+		}
+		r := appendRecord(nil, &Message{DHT: &DHT{Stored: true}})
+		if err := s.write([]change{{seq, r}}, false); err != nil {
+			t.Fatal(err)
+		}
+		d.reopen() // a loss of power
+		if value, err := d.Get([]byte{keyPrefix, keyMeta}); err != nil || value[0] != Schema {
+			t.Errorf("message %d: got head %v, %v, want schema %d", seq, value, err, Schema)
+		}
+		if _, err := d.Get(messageKey(seq)); err != nil {
+			t.Errorf("message %d: got %v, want it with the new schema", seq, err)
+		}
 	}
 }
 
