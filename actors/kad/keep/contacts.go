@@ -13,7 +13,7 @@ import (
 )
 
 // SaveContacts replaces the contacts on the disk. It writes only what differs from the last
-// save or load, and does not sync. Contacts of the overlay Native without a claim are left
+// save or load, in one batch, and does not sync. Contacts of the overlay Native without a claim are left
 // out.
 func (k *Keeper) SaveContacts(_ context.Context, live []kad.KeptContact, former []kad.KeptFormer) error {
 	next := make(map[string]string, len(live)+len(former))
@@ -35,42 +35,39 @@ func (k *Keeper) SaveContacts(_ context.Context, live []kad.KeptContact, former 
 			return k.written(err)
 		}
 	}
-	for {
+	err := kv.Reapplied(func(anew bool) (err error) {
+		if anew || k.saved == nil { // what is on the disk is not known any more
+			if k.saved, err = k.onDisk(); err != nil {
+				return err
+			}
+		}
 		b := difference(k.saved, next)
 		if b.Len() == 0 {
 			return nil
 		}
-		err := k.contacts.Apply(b, false)
-		switch {
-		case err == nil:
-			k.saved = next
-			return nil
-		case k.saved == nil:
-			return k.written(err)
-		}
-		k.saved = nil // what is on the disk is not known any more: all are written
-		if err := k.forget(); err != nil {
-			return k.written(err)
-		}
+		k.saved = nil
+		return k.contacts.Apply(b, false)
+	})
+	if err != nil {
+		return k.written(err)
 	}
+	k.saved = next
+	return nil
 }
 
-// forget deletes all contacts.
-func (k *Keeper) forget() error {
-	var b kv.Batch
+// onDisk returns the entries of all contacts.
+func (k *Keeper) onDisk() (map[string]string, error) {
+	found := make(map[string]string)
 	for _, kind := range []string{kindContact, kindFormer} {
 		entries, scanErr := k.contacts.Scan(k.keys.of(kind, nil))
-		for key := range entries {
-			b.Delete(slices.Clone(key))
+		for key, value := range entries {
+			found[string(key)] = string(value)
 		}
 		if err := scanErr(); err != nil {
-			return err
+			return nil, err
 		}
 	}
-	if b.Len() == 0 {
-		return nil
-	}
-	return k.contacts.Apply(&b, false)
+	return found, nil
 }
 
 // difference returns the changes that make next of saved.

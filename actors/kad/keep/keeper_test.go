@@ -297,6 +297,47 @@ func TestDiskThatFails(t *testing.T) {
 	}
 }
 
+// scripted is a store whose next writes end with these errors.
+type scripted struct {
+	kv.DB
+	errs []error
+}
+
+func (s *scripted) Client() kv.Client { return s }
+
+func (s *scripted) Apply(b *kv.Batch, sync bool) error {
+	if len(s.errs) > 0 {
+		err := s.errs[0]
+		if s.errs = s.errs[1:]; err != nil {
+			return err
+		}
+	}
+	return s.DB.Apply(b, sync)
+}
+
+// TestContactsAreReplacedAtOnce: whichever write fails when the store was opened anew, the disk has
+// either the last contacts or those before.
+func TestContactsAreReplacedAtOnce(t *testing.T) {
+	ctx := t.Context()
+	for good := range 3 { // writes before the disk fails again
+		db := &scripted{DB: kv.Memory()}
+		k := keep.New(db, "main", kad.Native)
+		before := []kad.KeptContact{live(contact(t, 1)), live(contact(t, 2))}
+		after := []kad.KeptContact{live(contact(t, 1)), live(contact(t, 3))}
+		must(t, k.SaveContacts(ctx, before, nil))
+		db.errs = append([]error{kv.ErrReopened}, make([]error, good)...)
+		db.errs = append(db.errs, kv.ErrFailed, kv.ErrFailed)
+		kept := &kad.Kept{Contacts: after}
+		if err := k.SaveContacts(ctx, after, nil); err != nil {
+			kept.Contacts = before
+		}
+		want(t, fmt.Sprintf("after %d writes", good), keep.New(db.DB, "main", kad.Native), kept)
+		db.errs = nil
+		must(t, k.SaveContacts(ctx, after, nil))
+		want(t, "the disk works", keep.New(db.DB, "main", kad.Native), &kad.Kept{Contacts: after})
+	}
+}
+
 // TestLoadEnds when its context does.
 func TestLoadEnds(t *testing.T) {
 	k := keep.New(kv.Memory(), "main", kad.Native)
