@@ -139,6 +139,10 @@ type segment struct{ items, live int }
 // errDedupWriting reports that a write of an earlier incarnation is still under way.
 var errDedupWriting = errors.New("dht: another write of dedup records goes on")
 
+// errDedupDamaged reports a segment that was damaged while the node runs. The write fails, and the
+// next one writes all records from memory.
+var errDedupDamaged = errors.New("dht: dedup records on the disk were damaged; all are written again")
+
 // write makes the store equal to d. With sync, the records survive a loss of power once
 // write has returned nil. After a failed write the next write rewrites all records. If
 // the store was reopened after a disk failure, this write rewrites all records itself.
@@ -317,10 +321,14 @@ func (s *dedupStore) merge() error {
 			return err
 		}
 		_, records, _ := decodeSegment(segmentKey(c.n), value)
+		before := len(list)
 		for _, r := range records {
 			if n, ok := s.place[r.Hash]; ok && n == c.n {
 				list = append(list, r)
 			}
+		}
+		if len(list)-before != c.live {
+			return errDedupDamaged
 		}
 		merged = append(merged, c.n)
 	}

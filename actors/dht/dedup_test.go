@@ -315,6 +315,48 @@ func TestDedupSurvivesARestart(t *testing.T) {
 	}
 }
 
+// TestDedupDamagedWhileItRuns: a segment that is damaged or lost while the node runs is found when
+// segments are merged. Then all records are written again from memory: none is lost.
+func TestDedupDamagedWhileItRuns(t *testing.T) {
+	for what, damage := range map[string]func(b *kv.Batch, key []byte){
+		"damaged": func(b *kv.Batch, key []byte) { b.Set(key, []byte("short")) },
+		"lost":    func(b *kv.Batch, key []byte) { b.Delete(key) },
+	} {
+		gamelantest.Bubble(t, func(t *testing.T) {
+			db := kv.Memory()
+			n := playDedup(t, db, 3000, nil)
+			segments := func() (keys [][]byte) {
+				entries, _ := db.Scan([]byte("d"))
+				for key := range entries {
+					keys = append(keys, slices.Clone(key))
+				}
+				return keys
+			}
+			for i := range 700 {
+				n.count(i, i)
+				if err := n.drain(t.Context()); err != nil {
+					t.Fatal(err)
+				}
+				if i == 200 {
+					var b kv.Batch
+					damage(&b, segments()[0])
+					if err := db.Apply(&b, true); err != nil {
+						t.Fatal(err)
+					}
+				}
+			}
+			time.Sleep(time.Minute)
+			if all := len(segments()); all > 256 {
+				t.Errorf("%s: got %d segments, want them merged", what, all)
+			}
+			wantKept(t, n, db)
+			if s := n.status(t); s.Err != "" {
+				t.Errorf("%s: got %s, want a disk that is whole again", what, s.Err)
+			}
+		})
+	}
+}
+
 // TestDedupFloodBeforeARestart: what a flood of one peer could not push out of the
 // memory it does not push out by a restart either, although the disk holds some of
 // what was forgotten.
