@@ -116,6 +116,9 @@ func (a *client) start(c actor.Context) {
 	supervisor.Subscribe[actors.PeerDisconnected](c)
 	supervisor.Subscribe[actors.StatusChanged](c)
 	if f.client == nil {
+		if n := f.marks.Damaged; n > 0 {
+			supervisor.Log(c).Warn("records of what was fetched cannot be read; those servers are asked for all they have", "n", n)
+		}
 		f.client = &clientState{
 			machine: saf.NewClient[uint64](saf.ClientOptions{
 				Self: f.trunk.Secret().PublicKey().NodeID(), NoRequests: f.NoRequests, Minimise: f.Minimise, SinceLast: f.SinceLast,

@@ -41,7 +41,7 @@ type Store struct {
 	disk kv.Client
 
 	turn  sync.Mutex // one write or load at a time
-	known bool       // the schema is on the disk
+	known bool       // this schema is on the disk
 	anew  bool       // the store was reopened, and owed was not written again
 	next  uint64     // above all numbers that were written or read
 	round uint64     // how often it was loaded
@@ -72,10 +72,11 @@ func Open(disk kv.Client) (*Store, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open the stored messages: %w", err)
 	}
-	if _, err := checkMeta(value); err != nil {
+	schema, err := checkMeta(value)
+	if err != nil {
 		return nil, err
 	}
-	s.known = true
+	s.known = schema == Schema // otherwise the first write says what it writes
 	return s, nil
 }
 

@@ -17,15 +17,21 @@ type Watermarks struct {
 	disk   kv.Client
 	loaded []saf.Watermark
 	whole  bool // the disk may lack some
+
+	// Damaged is how many entries could not be read. They are left as they are; their servers
+	// are asked for everything they have.
+	Damaged int
 }
 
-// OpenWatermarks reads all watermarks. Entries that cannot be read are ignored.
+// OpenWatermarks reads all watermarks.
 func OpenWatermarks(disk kv.Client) (*Watermarks, error) {
 	w := &Watermarks{disk: disk}
 	entries, scanErr := disk.Scan([]byte{keyPrefix, keyWatermark})
 	for _, value := range entries {
 		if m, err := saf.DecodeWatermark(value); err == nil {
 			w.loaded = append(w.loaded, m)
+		} else {
+			w.Damaged++
 		}
 	}
 	if err := scanErr(); err != nil {

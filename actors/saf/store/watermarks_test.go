@@ -11,7 +11,7 @@ import (
 )
 
 // TestWatermarks: what was saved is there at the next start, the latest of each server, and
-// an entry that cannot be read is ignored.
+// an entry that cannot be read is counted.
 //
 // conforms: dht 107
 func TestWatermarks(t *testing.T) {
@@ -29,6 +29,9 @@ func TestWatermarks(t *testing.T) {
 	again, err := store.OpenWatermarks(db.Client())
 	must(t, err)
 	got := again.Loaded().List()
+	if again.Damaged != 1 {
+		t.Errorf("got %d damaged, want one", again.Damaged)
+	}
 	if len(got) != 2 || got[0] != a || got[1] != b {
 		t.Errorf("got %v, want %v and %v", got, a, b)
 	}
