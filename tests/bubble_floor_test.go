@@ -298,6 +298,51 @@ func heapInUse() uint64 {
 	return m.HeapAlloc
 }
 
+// TestBubbleStatusTellsOfDelays has the way between two nodes deliver late and too late: a slow
+// way is no failure, one that is slower than the limits allow ends the connection and the
+// set-up of the next with that as the cause.
+func TestBubbleStatusTellsOfDelays(t *testing.T) {
+	gamelantest.Bubble(t, func(t *testing.T) {
+		net := gamelantest.NewNetwork(t)
+		var c gamelan.Config
+		c.KeepAlive, c.Mux.PingTimeout = time.Second, 5*time.Second
+		a, b := net.Start(c), net.Start(gamelan.Config{})
+		says := func(parts ...string) {
+			t.Helper()
+			status, err := a.Status(t.Context())
+			if err != nil {
+				t.Fatal(err)
+			}
+			wantParts(t, status.Cause, parts...)
+		}
+		const slow, tooSlow = time.Second, 4 * time.Second // one way
+		net.SetLinkBetween(a, b, memory.Link{Latency: slow})
+		net.Connect(a, b)
+		time.Sleep(20 * time.Second)
+		says("connected to 1 node")
+		conn, ok := a.Connection(b.ID())
+		if !ok {
+			t.Fatal("got no connection over a slow way")
+		}
+		d, err := a.Inspection().Tree().Inspect(t.Context(), conn.PID.Id)
+		if stats, ok := d.Value.(actors.ConnStats); err != nil || !ok || stats.RTT != 2*slow {
+			t.Errorf("got %+v, %v, want a round trip of %v", d.Value, err, 2*slow)
+		}
+
+		net.SetLinkBetween(a, b, memory.Link{Latency: tooSlow})
+		gamelantest.Eventually(t, time.Minute, "the end of the connection", func() bool { return len(a.Connections()) == 0 })
+		says("connected to nobody", "no pong by network: no answer to a ping within 5s")
+		if _, err := a.Dial(t.Context(), b.ID()); err == nil {
+			t.Error("got a connection over a way that is too slow")
+		}
+		says("the last dial failed", "at noise", "peer is silent: nothing within 6s")
+
+		net.SetLinkBetween(a, b, memory.Link{})
+		net.Connect(a, b)
+		says("connected to 1 node")
+	})
+}
+
 // TestWhyNotConnected looks at what the status says about a peer that is held and
 // cannot be reached.
 func TestWhyNotConnected(t *testing.T) {

@@ -1,7 +1,6 @@
 package processes
 
 import (
-	"encoding/json"
 	"net"
 	"strconv"
 	"strings"
@@ -18,16 +17,10 @@ import (
 type faulty struct {
 	listener    net.Listener
 	mute        atomic.Bool // what arrives is thrown away
-	there, back lane        // from who dials to the target, and from it
+	there, back sync.Mutex  // held: the way from who dials to the target stands still, or that from it
 	mu          sync.Mutex
 	target      string
 	conns       map[net.Conn]struct{}
-}
-
-// lane is one direction of the proxy.
-type lane struct {
-	delay atomic.Int64 // of what arrives from now on, in ns
-	mu    sync.Mutex   // held: it stands still
 }
 
 func (f *faulty) addr() net.Addr { return f.listener.Addr() }
@@ -72,59 +65,26 @@ func (f *faulty) accept() {
 	}
 }
 
-// chunk is what arrived of a direction, and when it goes on. The end is a chunk
-// without bytes.
-type chunk struct {
-	bytes []byte
-	due   time.Time
-}
-
-// carry passes bytes and their end on, some time later, or swallows both. What
-// waits is bounded: then nothing more is read.
-func (f *faulty) carry(dst, src net.Conn, l *lane) {
+// carry passes bytes and their end on, or swallows both.
+func (f *faulty) carry(dst, src net.Conn, stands *sync.Mutex) {
 	defer src.Close()
-	waiting := make(chan chunk, 16)
-	go func() {
-		defer close(waiting)
-		for {
-			b := make([]byte, 32<<10)
-			n, err := src.Read(b)
-			if err == nil && f.mute.Load() {
-				continue
-			}
-			waiting <- chunk{b[:n], time.Now().Add(time.Duration(l.delay.Load()))}
-			if err != nil {
-				return
-			}
+	b := make([]byte, 32<<10)
+	for {
+		n, err := src.Read(b)
+		switch mute := f.mute.Load(); {
+		case mute && err != nil:
+			return
+		case mute:
+			continue
 		}
-	}()
-	for c := range waiting {
-		time.Sleep(time.Until(c.due))
-		switch err := l.pass(dst, c.bytes); {
-		case err != nil:
+		stands.Lock()
+		_, wrong := dst.Write(b[:n])
+		stands.Unlock()
+		if err != nil || wrong != nil {
 			dst.Close()
-			src.Close() // ends the reader
-		case len(c.bytes) == 0:
-			if !f.mute.Load() {
-				dst.Close()
-			}
 			return
 		}
 	}
-}
-
-// pass writes bytes as soon as the lane does not stand still.
-func (l *lane) pass(dst net.Conn, b []byte) error {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	_, err := dst.Write(b)
-	return err
-}
-
-// late delays both directions.
-func (f *faulty) late(d time.Duration) {
-	f.there.delay.Store(int64(d))
-	f.back.delay.Store(int64(d))
 }
 
 // reset breaks every connection, in both directions.
@@ -200,10 +160,9 @@ func newTwoNodes(t *testing.T, args ...string) *twoNodes {
 
 func (n *twoNodes) dial() { run(n.T, nil, "dial", "--data-dir", n.a.dir, n.key) }
 
-// connect has a connect while the proxy does no harm but for its delay.
+// connect has a connect while the proxy does no harm.
 func (n *twoNodes) connect() {
 	n.Helper()
-	n.f.mute.Store(false)
 	n.f.to(n.target)
 	n.dial()
 	says(n.T, n.a, "connected to 1 node")
@@ -220,8 +179,9 @@ func (n *twoNodes) why(parts ...string) {
 	}
 }
 
-// TestStatusTellsTheCause has a proxy between two nodes reset, swallow, half-close
-// and refuse their connection: each time the status says what has happened.
+// TestStatusTellsTheCause has a proxy between two nodes reset, half-close and refuse their
+// connection: each time the status says what has happened. TestBubbleStatusTellsOfDelays of
+// the package above has the way deliver late.
 func TestStatusTellsTheCause(t *testing.T) {
 	t.Parallel()
 	n := newTwoNodes(t, "--connections-keep-alive=1s", "--mux-ping-timeout=5s")
@@ -235,14 +195,6 @@ func TestStatusTellsTheCause(t *testing.T) {
 	n.why("busy or refuses this node")
 
 	n.connect()
-	n.f.mute.Store(true)
-	says(t, n.a, "connected to nobody", "no pong by network", "no answer to a ping within 5s, and nothing else came")
-	n.why("no pong by network")
-	n.dial()
-	says(t, n.a, "the last dial failed", "peer is silent")
-	n.why("peer is silent")
-
-	n.connect()
 	n.f.halfClose()
 	says(t, n.a, "connected to nobody", "ended by peer")
 	n.why("ended by peer")
@@ -252,57 +204,33 @@ func TestStatusTellsTheCause(t *testing.T) {
 	n.why("connection refused")
 }
 
-// TestStatusTellsOfDelays has the proxy deliver late and too late: a slow way is
-// no failure, one that is slower than the limits allow ends the connection and
-// the set-up of the next with that as the cause.
-func TestStatusTellsOfDelays(t *testing.T) {
-	t.Parallel()
-	n := newTwoNodes(t, "--connections-keep-alive=1s", "--mux-ping-timeout=5s")
-	const slow, tooSlow = time.Second, 4 * time.Second // one way
-	n.f.late(slow)
-	n.connect()
-	waitFor(t, "a round trip of the way's length", func() bool {
-		out, _, _ := run(t, nil, "conns", "--data-dir", n.a.dir, "--json")
-		var c struct {
-			RTT float64 `json:"rtt_ms"`
-		}
-		return json.Unmarshal([]byte(out), &c) == nil && c.RTT >= 2*float64(slow/time.Millisecond)
-	})
-	says(t, n.a, "connected to 1 node")
-
-	n.f.late(tooSlow)
-	says(t, n.a, "connected to nobody", "no pong by network: no answer to a ping within 5s")
-	n.why("no pong by network: no answer to a ping within 5s")
-	n.dial()
-	says(t, n.a, "the last dial failed", "at noise", "peer is silent: nothing within 6s")
-	n.why("at noise: ", "peer is silent: nothing within 6s")
-
-	n.f.late(0)
-	n.f.reset()
-	n.connect()
-}
-
-// TestStatusTellsOfAStandingLane has the proxy deliver in one direction only: that
+// TestStatusTellsOfSilence has the proxy deliver in one direction only, or swallow everything: that
 // ends the connection and the set-up of the next with that as the cause.
-func TestStatusTellsOfAStandingLane(t *testing.T) {
+func TestStatusTellsOfSilence(t *testing.T) {
 	t.Parallel()
+	stand := func(way *sync.Mutex) (end func()) {
+		way.Lock()
+		return way.Unlock
+	}
 	for _, test := range []struct {
-		name  string
-		lane  func(f *faulty) *lane
-		cause string
+		name   string
+		harm   func(f *faulty) (end func())
+		noPong string
+		cause  string
 	}{
-		{"there", func(f *faulty) *lane { return &f.there }, "peer "}, // is silent, or hung up without having heard us, whoever is first
-		{"back", func(f *faulty) *lane { return &f.back }, "peer is silent: nothing within 6s"},
+		// b is silent, or hung up without having heard us, whoever is first
+		{"there", func(f *faulty) func() { return stand(&f.there) }, "", "peer "},
+		{"back", func(f *faulty) func() { return stand(&f.back) }, "", "peer is silent: nothing within 6s"},
+		{"swallowed", func(f *faulty) func() { f.mute.Store(true); return func() {} }, ", and nothing else came", "peer is silent"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
 			n := newTwoNodes(t, "--connections-keep-alive=1s", "--mux-ping-timeout=5s")
 			n.connect()
-			stands := test.lane(n.f)
-			stands.mu.Lock()
-			defer stands.mu.Unlock()
-			says(t, n.a, "connected to nobody", "no pong by network: no answer to a ping within 5s")
-			n.why("no pong by network: no answer to a ping within 5s")
+			defer test.harm(n.f)()
+			noPong := "no pong by network: no answer to a ping within 5s" + test.noPong
+			says(t, n.a, "connected to nobody", noPong)
+			n.why(noPong)
 			n.dial()
 			says(t, n.a, "the last dial failed", "at noise", test.cause)
 			n.why("at noise: ", test.cause)
@@ -337,8 +265,8 @@ func TestStatusTellsOfAStall(t *testing.T) {
 			}
 		}
 	}()
-	n.f.there.mu.Lock()
-	defer n.f.there.mu.Unlock()
+	n.f.there.Lock()
+	defer n.f.there.Unlock()
 	send := command(t, "send", "--data-dir", n.a.dir, n.key)
 	send.Stdin = strings.NewReader("from a\n")
 	if err := send.Start(); err != nil {
