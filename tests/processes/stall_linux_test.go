@@ -13,13 +13,13 @@ import (
 	"time"
 )
 
-// stallTime is how long the receiver's reader stands still: long enough to be
-// shown as stalled, and a minute with GAMELAN_LONG, as in CI.
+// stallTime is how long the receiver's reader stands still: longer than the second from which on
+// the tree shows it, and a minute with GAMELAN_LONG, as in CI.
 func stallTime() time.Duration {
 	if long() {
 		return time.Minute
 	}
-	return 13 * time.Second
+	return 3 * time.Second
 }
 
 // A reader in another process that stands still stops the sender when the inbox
