@@ -36,17 +36,20 @@ func (x *Index) Settle(seqs []uint64) {
 func (x *Index) Restore(seqs []uint64) (dead []uint64) {
 	var back []away
 	for _, seq := range seqs {
-		a, ok := x.away[seq]
-		delete(x.away, seq)
-		if _, again := x.hashes[a.hash]; !ok || again {
+		if a, ok := x.away[seq]; ok {
+			back = append(back, a)
+			delete(x.away, seq)
+		} else {
 			dead = append(dead, seq)
-			continue
 		}
-		back = append(back, a)
 	}
 	slices.SortFunc(back, func(a, b away) int { return cmp.Compare(a.order, b.order) })
 	last := make(map[chainName]int32)
 	for _, a := range back {
+		if _, again := x.hashes[a.hash]; again {
+			dead = append(dead, a.seq)
+			continue
+		}
 		x.counts.madeWay[a.limit]--
 		x.relink(x.enter(a.record, a.source, a.destination), last)
 	}

@@ -239,7 +239,7 @@ func (m *model) confirm(now time.Duration, e *modelRecord) bool {
 func (m *model) restore(seqs []uint64) (dead []uint64) {
 	var back []*modelRecord
 	for _, seq := range seqs {
-		if e := m.away[seq]; e == nil || m.has(e.Hash) {
+		if e := m.away[seq]; e == nil {
 			dead = append(dead, seq)
 		} else {
 			back = append(back, e)
@@ -248,6 +248,10 @@ func (m *model) restore(seqs []uint64) (dead []uint64) {
 	}
 	slices.SortFunc(back, func(a, b *modelRecord) int { return a.order - b.order })
 	for _, e := range back {
+		if m.has(e.Hash) {
+			dead = append(dead, e.Seq)
+			continue
+		}
 		*m.madeWay(e.scope)--
 		before, after := -1.0, float64(m.order+1) // in the order of confirmations
 		for _, o := range m.list {
