@@ -79,13 +79,13 @@ func (c *RPCClient) Encoding() rpc.Encoding { return c.settings.Encoding }
 func (c *RPCClient) Invoke(ctx context.Context, method uint32, stream bool, encode func([]byte) ([]byte, error), got func([]byte) error) error {
 	call := rpc.Invocation{Peer: c.key.Peer, Protocol: c.key.Protocol, Method: method, Stream: stream}
 	return c.settings.Through(ctx, call, func(ctx context.Context) error {
-		return c.on(ctx, func(s *rpcpart.Session) (bool, error) { return s.Invoke(ctx, method, stream, encode, got) })
+		return c.on(ctx, func(s *rpcpart.Session) (rpc.Repeat, error) { return s.Invoke(ctx, method, stream, encode, got) })
 	})
 }
 
 // Ping measures how long the peer takes to answer on a session with the service.
 func (c *RPCClient) Ping(ctx context.Context) (took time.Duration, err error) {
-	err = c.on(ctx, func(s *rpcpart.Session) (again bool, err error) {
+	err = c.on(ctx, func(s *rpcpart.Session) (again rpc.Repeat, err error) {
 		took, again, err = s.Ping(ctx)
 		return again, err
 	})
@@ -93,8 +93,9 @@ func (c *RPCClient) Ping(ctx context.Context) (took time.Duration, err error) {
 }
 
 // on makes a call on a session. If the session had ended unnoticed, on makes the call
-// again on another session, because all idle sessions may have ended.
-func (c *RPCClient) on(ctx context.Context, call func(*rpcpart.Session) (again bool, err error)) error {
+// again on another session, because all idle sessions may have ended. A call that may have
+// run is made at most once more.
+func (c *RPCClient) on(ctx context.Context, call func(*rpcpart.Session) (again rpc.Repeat, err error)) error {
 	for repeated := 0; ; repeated++ {
 		s, err := c.session(ctx)
 		if err != nil {
@@ -104,7 +105,7 @@ func (c *RPCClient) on(ctx context.Context, call func(*rpcpart.Session) (again b
 		if err == nil {
 			return nil
 		}
-		if !again || repeated > c.n.calls.Clients {
+		if again == rpc.RepeatNever || again == rpc.RepeatOnce && repeated > 0 || repeated > c.n.calls.Clients {
 			return c.failed(ctx, err)
 		}
 	}

@@ -206,7 +206,8 @@ func TestBubbleRPCWaiters(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			gamelantest.Bubble(t, func(t *testing.T) {
-				p, streams := serveByHand(t, gamelan.Config{RPC: gamelan.RPCConfig{ClientSessions: tt.sessions}})
+				// Only another implementation may have run the call before it ends a session.
+				p, streams := serveByHandAs(t, "tari/test", gamelan.Config{RPC: gamelan.RPCConfig{ClientSessions: tt.sessions}})
 				var wg sync.WaitGroup
 				wg.Go(func() {
 					if _, err := p.greet(bounded(t), first); !errors.Is(err, tt.err) {

@@ -44,7 +44,7 @@ const (
 // service is the test service and what it saw.
 type service struct {
 	running, calls, cancelled, items atomic.Int64
-	stubborn                         atomic.Bool
+	stubborn                                atomic.Bool
 }
 
 func (s *service) service() rpc.Service {
@@ -520,6 +520,65 @@ func TestBubbleRPCConnectionLost(t *testing.T) {
 			t.Errorf("got %d sessions, want 1", n)
 		}
 	})
+}
+
+// A call whose session is cut may have run, so it is not made again; right after a stream
+// neither. The one exception is a session that another implementation resets right after
+// a stream: there the call is made once more.
+//
+// conforms: comms 149
+func TestBubbleRPCCutAfterStream(t *testing.T) {
+	crash := func(t *testing.T, p *pair) {
+		for _, info := range p.server.Inspection().Tree().Snapshot() {
+			if info.Kind == "rpcSession" {
+				gamelantest.Crash(p.server.Node, info.Path, "on purpose")
+				return
+			}
+		}
+		t.Error("got no session to reset")
+	}
+	for name, tt := range map[string]struct {
+		agent string // of the server
+		cut   func(t *testing.T, p *pair)
+		again int64
+	}{
+		"connection, to ours":       {"", func(_ *testing.T, p *pair) { p.net.Cut(p.client, p.server) }, 0},
+		"connection, to another":    {"tari/test", func(_ *testing.T, p *pair) { p.net.Cut(p.client, p.server) }, 0},
+		"session, reset by ours":    {"", crash, 0},
+		"session, reset by another": {"tari/test", crash, 1},
+	} {
+		t.Run(name, func(t *testing.T) {
+			gamelantest.Bubble(t, func(t *testing.T) {
+				p := newPair(t, gamelan.Config{}, gamelan.Config{})
+				if tt.agent != "" {
+					takeFor(t, p.client, p.server, tt.agent)
+				}
+				for _, err := range rpc.Items[number, number](t.Context(), p.calls, count, wrapperspb.UInt64(3)) {
+					if err != nil {
+						t.Fatal(err)
+					}
+				}
+				time.Sleep(time.Second)
+				var wg sync.WaitGroup
+				wg.Go(func() {
+					_, err := rpc.Call[number, text](t.Context(), p.calls, wait, wrapperspb.UInt64(60_000))
+					if (err == nil) != (tt.again == 1) {
+						t.Errorf("got %v from the call, want it made %d times more", err, tt.again)
+					}
+				})
+				time.Sleep(time.Second)
+				tt.cut(t, p)
+				time.Sleep(10 * time.Second)
+				if n := p.service.running.Load(); n != tt.again {
+					t.Errorf("got the method running %d times after the cut, want %d", n, tt.again)
+				}
+				if n := p.service.cancelled.Load(); n != 1 {
+					t.Errorf("got %d calls cut, want 1", n)
+				}
+				wg.Wait()
+			})
+		})
+	}
 }
 
 // The tree shows what runs.

@@ -100,9 +100,9 @@ var (
 	errNoResponse = &rpc.Error{Status: rpc.Timeout, Details: "the peer does not answer"}
 )
 
-// Invoke makes a call: see [rpc.Invoker]. again reports that the session had ended before
-// the server saw the request, so that the call may be made once more on another session.
-func (s *Session) Invoke(ctx context.Context, method uint32, stream bool, encode func([]byte) ([]byte, error), got func([]byte) error) (again bool, err error) {
+// Invoke makes a call: see [rpc.Invoker]. again says whether the call may be made
+// again on another session, because this one had ended before the server took the request.
+func (s *Session) Invoke(ctx context.Context, method uint32, stream bool, encode func([]byte) ([]byte, error), got func([]byte) error) (again rpc.Repeat, err error) {
 	var room [rpc.Room]byte
 	began := false
 	defer func() {
@@ -119,7 +119,7 @@ func (s *Session) Invoke(ctx context.Context, method uint32, stream bool, encode
 		err = ctx.Err()
 	}
 	if err != nil {
-		return false, err
+		return rpc.RepeatNever, err
 	}
 	began = true
 	limit := s.limit(ctx)
@@ -128,7 +128,7 @@ func (s *Session) Invoke(ctx context.Context, method uint32, stream bool, encode
 }
 
 // Ping measures how long the service takes to answer an empty request.
-func (s *Session) Ping(ctx context.Context) (took time.Duration, again bool, err error) {
+func (s *Session) Ping(ctx context.Context) (took time.Duration, again rpc.Repeat, err error) {
 	limit := s.limit(ctx)
 	began := s.shared.trunk.Now()
 	request := s.machine.Ping(limit)
@@ -149,7 +149,7 @@ var errCallerEnded = errors.New("rpc: the caller's goroutine ended in the call")
 
 // exchange sends a request and reads its answer. The payload holds no credit any more when
 // got is called, so got may make another call to the same peer.
-func (s *Session) exchange(ctx context.Context, limit time.Duration, request []byte, stream bool, got func([]byte) error) (again bool, err error) {
+func (s *Session) exchange(ctx context.Context, limit time.Duration, request []byte, stream bool, got func([]byte) error) (again rpc.Repeat, err error) {
 	over := false
 	s.conn.CallBegins(s.key.Protocol)
 	defer func() {
@@ -163,7 +163,7 @@ func (s *Session) exchange(ctx context.Context, limit time.Duration, request []b
 	return again, err
 }
 
-func (s *Session) converse(ctx context.Context, limit time.Duration, request []byte, stream bool, got func([]byte) error) (again bool, err error) {
+func (s *Session) converse(ctx context.Context, limit time.Duration, request []byte, stream bool, got func([]byte) error) (again rpc.Repeat, err error) {
 	serial := s.begin(ctx, limit)
 	if ctx.Done() != nil {
 		defer context.AfterFunc(ctx, func() { s.interrupt(serial) })()
@@ -175,7 +175,8 @@ func (s *Session) converse(ctx context.Context, limit time.Duration, request []b
 	if err != nil && (n > 0 || s.interrupted()) {
 		return s.broke(ctx, err, false)
 	}
-	unsent := n == 0 && errors.Is(err, mux.ErrReset) // the session was closed while it was idle
+	// The session was closed while it was idle.
+	unsent := errors.Is(err, protocol.ErrUnsent) && errors.Is(err, mux.ErrReset)
 	for {
 		body, _, err := s.in.next(ctx, rpc.MaxFrame)
 		if err != nil {
@@ -197,7 +198,7 @@ func (s *Session) converse(ctx context.Context, limit time.Duration, request []b
 			err := got(event.Payload)
 			if err != nil {
 				s.left(true)
-				return false, err
+				return rpc.RepeatNever, err
 			}
 		case rpc.Nothing:
 			s.in.free()
@@ -208,7 +209,7 @@ func (s *Session) converse(ctx context.Context, limit time.Duration, request []b
 				err = got(event.Payload)
 			}
 			s.finished(event.Open, stream)
-			return false, err
+			return rpc.RepeatNever, err
 		}
 	}
 }
@@ -331,7 +332,7 @@ func (s *Session) rest(m any) {
 }
 
 // unread handles a failed read: an interruption, or the end of the session.
-func (s *Session) unread(ctx context.Context, stream bool, err error, unsent bool) (again bool, _ error) {
+func (s *Session) unread(ctx context.Context, stream bool, err error, unsent bool) (again rpc.Repeat, _ error) {
 	waited := ctx.Err() != nil && errors.Is(err, ctx.Err()) // ctx ended while next waited for credit
 	if !s.interrupted() && !waited {
 		return s.broke(ctx, err, unsent)
@@ -340,9 +341,9 @@ func (s *Session) unread(ctx context.Context, stream bool, err error, unsent boo
 	s.in.drop()
 	s.left(stream)
 	if ctx.Err() != nil {
-		return false, callEnded(ctx)
+		return rpc.RepeatNever, callEnded(ctx)
 	}
-	return false, errNoResponse
+	return rpc.RepeatNever, errNoResponse
 }
 
 // callEnded returns the error of a call whose context has ended. It matches the
@@ -382,8 +383,11 @@ func CallFailed(ctx context.Context, now time.Time, err error) error {
 
 // broke ends the session because of err, and returns the error of the call. unsent says
 // that nothing of the request was sent.
-func (s *Session) broke(ctx context.Context, err error, unsent bool) (again bool, _ error) {
-	again = unsent || s.machine.Repeat(errors.Is(err, io.EOF))
+func (s *Session) broke(ctx context.Context, err error, unsent bool) (again rpc.Repeat, _ error) {
+	again = rpc.RepeatAnyTime
+	if !unsent {
+		again = s.machine.Repeat(endOf(err))
+	}
 	s.in.release()
 	interrupted := s.interrupted()
 	s.over()
@@ -391,13 +395,24 @@ func (s *Session) broke(ctx context.Context, err error, unsent bool) (again bool
 	s.shared.trunk.System().Root.Send(s.pid, sessionBroken{err})
 	switch {
 	case interrupted && ctx.Err() != nil:
-		return false, callEnded(ctx)
+		return rpc.RepeatNever, callEnded(ctx)
 	case interrupted:
-		return false, errNoResponse
+		return rpc.RepeatNever, errNoResponse
 	case errors.Is(err, rpc.ErrProtocol), errors.Is(err, frame.ErrTooLong):
-		return false, err
+		return rpc.RepeatNever, err
 	}
 	return again, fmt.Errorf("%w: %w", rpc.ErrSessionLost, err)
+}
+
+// endOf returns how a session ended whose read or write has failed with err.
+func endOf(err error) rpc.SessionEnd {
+	switch {
+	case errors.Is(err, io.EOF):
+		return rpc.EndInOrder
+	case errors.Is(err, mux.ErrReset):
+		return rpc.EndReset
+	}
+	return rpc.EndLost
 }
 
 // clientSession is the actor of a Session: it owns the substream, makes the handshake, and
@@ -467,6 +482,7 @@ func (a *clientSession) start(c actor.Context) {
 	}
 	supervisor.Own(c, stream)
 	s.stream, s.in = stream, newFrameReader(s.shared, s.credit, stream)
+	s.machine.Ours = s.ours()
 	supervisor.Do(c, "handshake", func(ctx context.Context) (handshook, error) { return handshook{}, s.handshake(ctx) })
 }
 

@@ -14,6 +14,9 @@ const maxRequestID = math.MaxUint16
 // requests and interprets the responses. It runs one call at a time: Start, then
 // Received until the call has ended, or Stop.
 type Client struct {
+	// Ours says that the server is a node of this library: see Repeat.
+	Ours bool
+
 	last, before uint32 // ids
 	request      Request
 	stream       bool
@@ -188,13 +191,41 @@ func (c *Client) Request() Request { return c.request }
 // Active reports whether a call is running.
 func (c *Client) Active() bool { return c.active }
 
-// Repeat reports whether the running call may be made once more on another session,
-// after this session has ended: the server must have closed it before it saw the
-// request. That holds when the session ended without an error (inOrder), had served a
-// call before, and nothing of the answer was read. A session that was reset counts
-// only right after a stream (spec: comms 9.4, 149, V 19).
-func (c *Client) Repeat(inOrder bool) bool {
-	return c.active && !c.answerRead && c.count > 1 && (inOrder || c.afterStream)
+// Repeat says whether a failed call may be made again, on another session.
+type Repeat uint8
+
+const (
+	RepeatNever   Repeat = iota // the server may have run the call
+	RepeatOnce                  // the same, but it has most likely dropped the request
+	RepeatAnyTime               // the server has not run the call
+)
+
+// SessionEnd is the way in which a session ended, as the client sees it.
+type SessionEnd uint8
+
+const (
+	EndLost    SessionEnd = iota // the connection broke, or the session was given up
+	EndInOrder                   // the server sent its end
+	EndReset                     // the server reset the session
+)
+
+// Repeat says whether the running call may be made again after the session has ended.
+// It never may once a part of the answer was read, or if the connection broke.
+//
+// A server that ends a session in order has dropped the request. One of this library
+// does so in every case; another one if it has served a call of the session before.
+// Other servers reset a session, or end it, when a request comes too soon after a
+// stream. A server of this library never does that; its reset cuts the running call
+// (spec: comms 9.4, 149, V 19).
+func (c *Client) Repeat(end SessionEnd) Repeat {
+	switch {
+	case !c.active || c.answerRead:
+	case end == EndInOrder && (c.Ours || c.count > 1):
+		return RepeatAnyTime
+	case end == EndReset && c.afterStream && !c.Ours:
+		return RepeatOnce
+	}
+	return RepeatNever
 }
 
 // ErrSessionLost reports that a session ended before the answer of its call: the

@@ -181,7 +181,20 @@ func TestClientScripts(t *testing.T) {
 				case "stop":
 					return requested(c.Stop())
 				case "repeat":
-					return strconv.FormatBool(c.Repeat(!d.HasArg("reset")))
+					var ways []string
+					for _, ours := range []bool{true, false} {
+						c.Ours = ours
+						for end, way := range []string{"lost", "in order", "reset"} {
+							if again := c.Repeat(SessionEnd(end)); again != RepeatNever {
+								who := map[bool]string{true: "ours", false: "another"}[ours]
+								ways = append(ways, fmt.Sprintf("%s by %s: %s", way, who, [...]string{"", "once", "any time"}[again]))
+							}
+						}
+					}
+					if ways == nil {
+						return "never"
+					}
+					return strings.Join(ways, "\n")
 				case "response":
 					var e Event
 					var err error
