@@ -43,7 +43,7 @@ const (
 
 // service is the test service and what it saw.
 type service struct {
-	running, calls, cancelled, items atomic.Int64
+	running, calls, waits, cancelled, items atomic.Int64
 	stubborn                                atomic.Bool
 }
 
@@ -70,6 +70,7 @@ func (s *service) service() rpc.Service {
 			}
 		}),
 		rpc.Unary(wait, func(ctx context.Context, in *number) (*text, error) {
+			s.waits.Add(1)
 			s.running.Add(1)
 			defer s.running.Add(-1)
 			d := time.Duration(in.Value) * time.Millisecond
@@ -476,6 +477,67 @@ func TestBubbleRPCIdle(t *testing.T) {
 		}
 		p.idle(t)
 	})
+}
+
+// A request that comes between the decision to end a session and its end is not run on it.
+// The client makes the call on another session, so that it runs once and is answered, or
+// not at all if the service has ended.
+//
+// conforms: V 19
+func TestBubbleRPCRequestAtTheEnd(t *testing.T) {
+	waits := func(t *testing.T, p *pair, ms uint64) error {
+		_, err := rpc.Call[number, text](t.Context(), p.calls, wait, wrapperspb.UInt64(ms))
+		return err
+	}
+	for name, tt := range map[string]struct {
+		point  string                      // where the session stands still, after the decision
+		end    func(t *testing.T, p *pair) // has the session end
+		waits  int64                       // calls of wait that run; more than behind: the request does
+		behind int64
+	}{
+		"idle":     {"task leave", func(*testing.T, *pair) {}, 1, 0},
+		"shutdown": {"task leave", func(t *testing.T, p *pair) { go p.server.Close(context.Background()) }, 0, 0},
+		"shutdown, behind a call": {"rpc.callsOver", func(t *testing.T, p *pair) {
+			go waits(t, p, 1000)
+			time.Sleep(500 * time.Millisecond)
+			go p.server.Close(context.Background())
+		}, 1, 1},
+		"a panic stops the service": {"task leave", func(t *testing.T, p *pair) {
+			rpc.Call[text, text](t.Context(), p.calls, fail, wrapperspb.String("panic"))
+		}, 0, 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			gamelantest.Bubble(t, func(t *testing.T) {
+				reached, goOn := make(chan struct{}), make(chan struct{})
+				var once sync.Once
+				fault := gamelan.WithFault(func(path, point string) {
+					if strings.Contains(path, "/services/rpc/") && strings.HasSuffix(point, tt.point) {
+						once.Do(func() { close(reached); <-goOn })
+					}
+				})
+				p := &pair{net: gamelantest.NewNetwork(t), service: new(service)}
+				offer := p.service.service()
+				offer.OnPanic = gamelan.PanicStop
+				p.server = p.net.Start(gamelan.Config{RPC: gamelan.RPCConfig{Idle: 20 * time.Second}}, gamelan.WithService(offer), fault, quiet)
+				p.client = p.net.Start(gamelan.Config{})
+				p.net.Connect(p.client, p.server)
+				p.calls = p.client.RPC().Client(p.server.ID(), testService)
+				p.mustGreet(t)
+				tt.end(t, p)
+				<-reached
+				result := make(chan error)
+				go func() { result <- waits(t, p, 3000) }()
+				time.Sleep(time.Second)
+				close(goOn)
+				if err := <-result; (err == nil) != (tt.waits > tt.behind) {
+					t.Errorf("got %v from the call", err)
+				}
+				if n := p.service.waits.Load(); n != tt.waits {
+					t.Errorf("got %d calls that ran, want %d", n, tt.waits)
+				}
+			})
+		})
+	}
 }
 
 func (p *pair) clientSessions() (paths []string) {

@@ -31,8 +31,8 @@ type serverSession struct {
 	readers int
 	timer   *supervisor.Timer
 	wakeAt  time.Time
-	drain   *actor.PID // receives Drained when no call runs; nil: no drain
-	left    bool       // the orderly end has begun
+	drain   *actor.PID // receives Drained when the accepted calls have ended; nil: no drain
+	leaves  bool       // the orderly end has begun
 	err     error      // why the session ended
 }
 
@@ -83,14 +83,14 @@ func (a *serverSession) Receive(c actor.Context) {
 	case methodPanicked:
 		a.panicked(c, m)
 	case serviceStopped:
-		a.serviceStopped(c)
+		a.close(c)
 	case supervisor.Drain:
-		a.beginDrain(c)
+		a.drain = c.Sender()
+		a.close(c)
 	case callsOver:
-		a.drained(c)
+		a.leave(c)
 	case supervisor.Done[lateAnswer]:
-		a.serving.wrote()
-		a.taskEnded(c, m.Err)
+		a.answeredLate(c, m.Err)
 	case supervisor.TaskDone:
 		a.taskEnded(c, m.Err)
 	default:
@@ -141,12 +141,13 @@ func (a *serverSession) due(c actor.Context) {
 	}
 	answer, send, next, err := s.machine.Due(now)
 	s.dropQueued()
+	left := s.left() // with ErrIdle, and under the same lock
 	if send && s.cancel != nil {
 		s.cancel(errExpired)
 	}
 	s.mu.Unlock()
 	switch {
-	case errors.Is(err, rpc.ErrIdle):
+	case left:
 		a.leave(c)
 		return
 	case err != nil:
@@ -168,9 +169,38 @@ func (a *serverSession) due(c actor.Context) {
 	a.timer = supervisor.At(c, next, machineDue{})
 }
 
-// leave ends the session in order. It waits for the client's end for at most
+// answeredLate handles the end of the write of a response that a deadline has caused.
+func (a *serverSession) answeredLate(c actor.Context, err error) {
+	if s := a.serving; err == nil {
+		s.wrote()
+		s.mu.Lock()
+		left := s.left()
+		s.mu.Unlock()
+		if left {
+			a.leave(c)
+		}
+	}
+	a.taskEnded(c, err)
+}
+
+// close ends the session in order when the accepted calls have ended.
+func (a *serverSession) close(c actor.Context) {
+	if a.serving.close() {
+		a.leave(c)
+	}
+}
+
+// leave ends the session in order, once. It waits for the client's end for at most
 // actors.FinishLimit, even if the client is in the middle of a frame.
 func (a *serverSession) leave(c actor.Context) {
+	if a.drain != nil {
+		c.Send(a.drain, supervisor.Drained{From: c.Self()})
+		a.drain = nil
+	}
+	if a.leaves {
+		return
+	}
+	a.leaves = true
 	s := a.serving
 	a.tasks++
 	supervisor.Go(c, "leave", nil, func(context.Context) error { s.leave(); return nil })
@@ -190,49 +220,6 @@ func (a *serverSession) panicked(c actor.Context, m methodPanicked) {
 	}, s.origin.Conn, m.stack, stops, then)
 	if stops {
 		c.Send(s.shared.Server, stopService{s.service})
-	}
-}
-
-// serviceStopped lets a running call end, and then ends the session.
-func (a *serverSession) serviceStopped(c actor.Context) {
-	if !a.leaves() {
-		a.drained(c)
-	}
-}
-
-// beginDrain lets a running call end, and then ends the session.
-func (a *serverSession) beginDrain(c actor.Context) {
-	a.drain = c.Sender()
-	if !a.leaves() {
-		a.drained(c)
-	}
-}
-
-// leaves makes the tasks send callsOver when no call runs any more. It reports whether a
-// call runs now, or has arrived and is about to run.
-func (a *serverSession) leaves() (busy bool) {
-	s := a.serving
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.leaving = true
-	if s.cancel != nil {
-		return true
-	}
-	if s.machine == nil || s.over {
-		return false
-	}
-	_, arrived, _ := s.machine.Running()
-	return arrived
-}
-
-func (a *serverSession) drained(c actor.Context) {
-	if a.drain != nil {
-		c.Send(a.drain, supervisor.Drained{From: c.Self()})
-		a.drain = nil
-	}
-	if !a.left {
-		a.left = true
-		a.leave(c)
 	}
 }
 

@@ -40,8 +40,7 @@ type servedSession struct {
 	cancel  context.CancelCauseFunc // cancels the running call; nil: none runs
 	queued  heldFrame               // frame of the request that waits in the machine
 	split   bool                    // two tasks have the two roles
-	over    bool                    // no more requests are accepted
-	leaving bool                    // the actor wants to know when no call runs
+	over    bool                    // nothing more is accepted or answered
 
 	writing sync.Mutex // locked while a frame is written
 
@@ -72,7 +71,8 @@ type (
 		peer   identity.NodeID
 		id     protocol.ID
 	}
-	// callsOver reports that no call runs any more.
+	// callsOver reports that the session can end in order: its last accepted call has
+	// been answered.
 	callsOver struct{}
 )
 
@@ -178,19 +178,13 @@ var errHandedOver = errors.New("rpc: handed over")
 // frame handles one frame of the client.
 func (s *servedSession) frame(ctx context.Context, body []byte, whole bool) error {
 	now := s.shared.trunk.Now()
-	if !whole {
-		s.mu.Lock()
-		answer, err := s.machine.TooLarge(now, rpc.RequestID(body))
-		s.mu.Unlock()
-		if err != nil {
+	var request rpc.Request
+	if whole {
+		var err error
+		if request, err = rpc.DecodeRequest(body); err != nil {
+			s.in.free()
 			return err
 		}
-		return s.answer(answer)
-	}
-	request, err := rpc.DecodeRequest(body)
-	if err != nil {
-		s.in.free()
-		return err
 	}
 	s.mu.Lock()
 	if s.over { // the client will see the end
@@ -198,7 +192,14 @@ func (s *servedSession) frame(ctx context.Context, body []byte, whole bool) erro
 		s.in.free()
 		return nil
 	}
-	verdict, answer, err := s.machine.Received(now, request)
+	var verdict rpc.Verdict
+	var answer rpc.Response
+	var err error
+	if whole {
+		verdict, answer, err = s.machine.Received(now, request)
+	} else {
+		verdict, answer, err = s.machine.TooLarge(now, rpc.RequestID(body))
+	}
 	s.dropQueued()
 	var call rpc.CallInfo
 	switch {
@@ -223,9 +224,11 @@ func (s *servedSession) frame(ctx context.Context, body []byte, whole bool) erro
 	}
 	s.in.free()
 	if verdict == rpc.Answer {
-		return s.answer(answer)
+		if err = s.answer(answer); err == nil {
+			s.tellLeft(ctx)
+		}
 	}
-	return nil
+	return err
 }
 
 // dropQueued gives back the queued frame if its request no longer waits. The caller holds
@@ -237,10 +240,13 @@ func (s *servedSession) dropQueued() {
 }
 
 // answer sends a response other than the data of a method, and reports the end of the
-// write to the machine.
+// write to the machine. A write that fails has no end there, so that the session is not
+// taken for one that has answered everything.
 func (s *servedSession) answer(r rpc.Response) error {
 	err := s.write(rpc.AppendResponse(nil, r))
-	s.wrote()
+	if err == nil {
+		s.wrote()
+	}
 	return err
 }
 
@@ -296,13 +302,11 @@ func (s *servedSession) run(ctx context.Context, call rpc.CallInfo, payload []by
 		ended = true
 		handedOver := s.split
 		s.split = false
-		leaving := s.leaving
 		s.mu.Unlock()
-		if leaving {
-			supervisor.Tell(ctx, callsOver{})
-		}
 		if err != nil {
 			s.end()
+		} else {
+			s.tellLeft(ctx)
 		}
 		if handedOver { // the reading task sees the end itself
 			return errHandedOver
@@ -320,9 +324,13 @@ func (s *servedSession) call(ctx context.Context, call rpc.CallInfo, payload []b
 	inner, cancel := context.WithCancelCause(context.Background())
 	defer cancel(nil)
 	s.mu.Lock()
+	if s.over { // cut before the method has begun
+		s.mu.Unlock()
+		return errSessionOver
+	}
 	s.cancel = cancel
-	if _, _, wanted := s.machine.Running(); !wanted || s.over {
-		cancel(errSessionOver)
+	if _, _, wanted := s.machine.Running(); !wanted {
+		cancel(errGivenUp)
 	}
 	serial := s.calls
 	s.mu.Unlock()
@@ -461,13 +469,49 @@ func (s *servedSession) finish(status rpc.Status, details string) error {
 // a call runs; otherwise it ends the session in order.
 func (s *servedSession) clientLeft() {
 	s.mu.Lock()
-	running := s.machine != nil && s.cancel != nil
+	running := false
+	if s.machine != nil {
+		_, running, _ = s.machine.Running()
+	}
 	s.mu.Unlock()
 	if running {
 		s.end()
 		return
 	}
 	s.leave()
+}
+
+// close makes the session accept no further request. It reports whether the session can
+// end now; otherwise callsOver follows. The session of a handshake under way can.
+func (s *servedSession) close() (left bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.machine == nil {
+		s.over = true
+		return true
+	}
+	s.machine.Leave()
+	return s.left()
+}
+
+// left reports whether the session can end in order. From then on it ignores everything.
+// The caller holds s.mu.
+func (s *servedSession) left() bool {
+	if !s.machine.Left() {
+		return false
+	}
+	s.over = true
+	return true
+}
+
+// tellLeft sends callsOver if the session can end in order.
+func (s *servedSession) tellLeft(ctx context.Context) {
+	s.mu.Lock()
+	left := s.left()
+	s.mu.Unlock()
+	if left {
+		supervisor.Tell(ctx, callsOver{})
+	}
 }
 
 // leave ends the session in order: it sends our end. The reading task waits for the

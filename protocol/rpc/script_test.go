@@ -25,6 +25,7 @@ func TestServerScripts(t *testing.T) {
 		// conforms: comms 102, 103
 		"server-cancel",
 		"server-time",
+		"server-leave",
 	} {
 		t.Run(name, func(t *testing.T) {
 			now := begin
@@ -52,17 +53,14 @@ func TestServerScripts(t *testing.T) {
 				case "request":
 					r := Request{ID: number(t, d, "id", 1), Method: number(t, d, "method", 1), Flags: Flags(number(t, d, "flags", 0)), Deadline: uint64(number(t, d, "deadline", 120))}
 					verdict, resp, err := s.Received(now, r)
-					text := [...]string{"ignore", "answer", "run", "queue", "cancel"}[verdict]
-					if verdict == Answer {
-						text += " " + response(resp)
-					}
-					if err != nil {
-						text = ""
-					}
-					return outcome(text, err)
+					return decided(verdict, resp, err)
 				case "large":
-					r, err := s.TooLarge(now, number(t, d, "id", 1))
-					return outcome("answer "+response(r), err)
+					return decided(s.TooLarge(now, number(t, d, "id", 1)))
+				case "leave":
+					s.Leave()
+					return fmt.Sprintf("left: %v", s.Left())
+				case "left":
+					return strconv.FormatBool(s.Left())
 				case "item":
 					r, wanted := s.Item(now)
 					return sent(r, wanted)
@@ -104,6 +102,17 @@ func number(t *testing.T, d *datadriven.TestData, key string, or uint32) uint32 
 		}
 	}
 	return or
+}
+
+func decided(verdict Verdict, r Response, err error) string {
+	if err != nil {
+		return outcome("", err)
+	}
+	text := [...]string{"ignore", "answer", "run", "queue", "cancel"}[verdict]
+	if verdict == Answer {
+		text += " " + response(r)
+	}
+	return text
 }
 
 func outcome(text string, err error) string {

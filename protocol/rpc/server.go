@@ -41,6 +41,10 @@ var (
 // ends with the next Done. Its answer may end earlier: with the last response, when
 // the client stops the call, or at the deadline. From then on the server accepts the
 // next request, which waits for Done.
+//
+// A session ends in order in two steps. After [Server.Leave], and after [ErrIdle], the server
+// ignores each further request, and its client may make it on another session. When
+// [Server.Left] holds, every request from before has run and been answered.
 type Server struct {
 	opts ServerOptions
 
@@ -48,9 +52,10 @@ type Server struct {
 	running  bool
 	answered bool // the answer of the running call has ended
 	next     *Waiting
+	leaving  bool // no further request is accepted
 
-	writing  bool
-	writeEnd time.Time // deadline of the write
+	writing  int       // responses under way
+	writeEnd time.Time // deadline of the last one
 
 	served time.Time // when the last call ended, or else when the session began
 	count  uint64
@@ -102,6 +107,9 @@ func (s *Server) Received(now time.Time, r Request) (Verdict, Response, error) {
 		s.answered = true
 		return Cancel, Response{}, nil
 	}
+	if s.leaving {
+		return Ignore, Response{}, nil
+	}
 	limit := s.limit(r.Deadline)
 	switch {
 	case limit < s.opts.MinDeadline:
@@ -124,15 +132,25 @@ func (s *Server) Received(now time.Time, r Request) (Verdict, Response, error) {
 	return Run, Response{}, nil
 }
 
-// TooLarge decides about a request above [MaxRequest], of which only the id is known.
-func (s *Server) TooLarge(now time.Time, id uint32) (Response, error) {
+// TooLarge decides, as Received does, about a request above [MaxRequest], of which only the
+// id is known.
+func (s *Server) TooLarge(now time.Time, id uint32) (Verdict, Response, error) {
 	if s.running && !s.answered || s.next != nil {
-		return Response{}, fmt.Errorf("%w: a large one", ErrInterrupted)
+		return Ignore, Response{}, fmt.Errorf("%w: a large one", ErrInterrupted)
 	}
-	_, r, err := s.answer(now, s.opts.MinDeadline, errorResponse(id, BadRequest,
+	if s.leaving {
+		return Ignore, Response{}, nil
+	}
+	return s.answer(now, s.opts.MinDeadline, errorResponse(id, BadRequest,
 		fmt.Sprintf("request too large; at most %d bytes", MaxRequest)))
-	return r, err
 }
+
+// Leave makes the server ignore all further requests. The calls that it has accepted go on.
+func (s *Server) Leave() { s.leaving = true }
+
+// Left reports whether the session can end in order: no further request is accepted, no
+// call runs or waits, and every response is written.
+func (s *Server) Left() bool { return s.leaving && !s.running && s.next == nil && s.writing == 0 }
 
 // limit returns a deadline as a duration, at most MaxDeadline.
 func (s *Server) limit(seconds uint64) time.Duration {
@@ -157,7 +175,8 @@ func (s *Server) begin(call CallInfo) {
 }
 
 func (s *Server) write(now time.Time, limit time.Duration) {
-	s.writing, s.writeEnd = true, now.Add(limit)
+	s.writing++
+	s.writeEnd = now.Add(limit)
 }
 
 // Item returns the response for the next item of the running call's stream, without
@@ -185,7 +204,7 @@ func (s *Server) Finish(now time.Time, status Status) (r Response, wanted bool) 
 
 // Wrote reports the end of a write. The time for the next item begins here.
 func (s *Server) Wrote(now time.Time) {
-	s.writing = false
+	s.writing--
 	if s.running && !s.answered {
 		s.call.Deadline = now.Add(s.call.Limit)
 	}
@@ -205,11 +224,11 @@ func (s *Server) Done(now time.Time) *Waiting {
 }
 
 // Due checks the deadlines at now. If answer is true, the caller sends the response,
-// calls Wrote, and cancels the running call. An error ends the session: [ErrIdle] or
-// [ErrNotRead]. Call Due again at next, and after every other event.
+// calls Wrote, and cancels the running call. An error ends the session: [ErrNotRead] at
+// once, [ErrIdle] in order. Call Due again at next, and after every other event.
 func (s *Server) Due(now time.Time) (r Response, answer bool, next time.Time, err error) {
 	switch {
-	case s.writing:
+	case s.writing > 0:
 		if !now.Before(s.writeEnd) {
 			return r, false, next, ErrNotRead
 		}
@@ -230,6 +249,7 @@ func (s *Server) Due(now time.Time) (r Response, answer bool, next time.Time, er
 	case !s.running:
 		end := s.served.Add(s.opts.Idle)
 		if !now.Before(end) {
+			s.leaving = true
 			return r, false, next, ErrIdle
 		}
 		return r, false, end, nil
