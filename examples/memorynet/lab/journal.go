@@ -119,10 +119,7 @@ func (j *journal) event(member int, value any) {
 	step := Step{At: time.Since(j.began), From: member}
 	switch e := value.(type) {
 	case actors.PeerConnected:
-		step.Action, step.To = Connected, j.index[e.Peer]
-		if e.Conn.Direction == protocol.Inbound {
-			step.From, step.To = step.To, step.From
-		}
+		step = j.connected(e.Conn, step.At)
 	case actors.PeerDisconnected:
 		step.Action, step.To = Disconnected, j.index[e.Peer]
 	case discovery.PeersLearned:
@@ -131,6 +128,14 @@ func (j *journal) event(member int, value any) {
 		return
 	}
 	j.steps = append(j.steps, step)
+}
+
+// connected is the step that made a connection of the traced member. The caller holds j.mu.
+func (j *journal) connected(conn *gamelan.Connection, at time.Duration) Step {
+	if conn.Direction == protocol.Inbound {
+		return Step{At: at, Action: Connected, From: j.index[conn.Peer], To: j.traced}
+	}
+	return Step{At: at, Action: Connected, From: j.traced, To: j.index[conn.Peer]}
 }
 
 // received returns how many messages all members have received so far.
@@ -148,11 +153,27 @@ func (j *journal) trace(member int) {
 	j.heard, j.joins = make(map[wire.Hash][]Step), make(map[wire.Hash]bool)
 }
 
-// traceEnd ends that, and returns the steps in the order in which they happened.
-func (j *journal) traceEnd() []Step {
+// traceEnd ends that, and returns the steps in the order in which they happened. Events of
+// the member's connections may be missing: the reader of events begins when the member runs
+// already, and the last ones may wait for it.
+func (j *journal) traceEnd(connections []*gamelan.Connection) []Step {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	steps := j.steps
+	live := make(map[int]bool)
+	for _, s := range steps {
+		switch s.Action {
+		case Connected:
+			live[s.From], live[s.To] = true, true
+		case Disconnected:
+			live[s.To] = false
+		}
+	}
+	for _, conn := range connections {
+		if !live[j.index[conn.Peer]] {
+			steps = append(steps, j.connected(conn, max(conn.Since.Sub(j.began), 0)))
+		}
+	}
 	for hash := range j.joins {
 		steps = append(steps, j.heard[hash]...)
 	}

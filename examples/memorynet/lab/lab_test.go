@@ -2,11 +2,16 @@ package lab
 
 import (
 	"bytes"
+	"maps"
 	"regexp"
 	"slices"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/gamelan-p2p/gamelan"
+	"github.com/gamelan-p2p/gamelan/actors"
+	"github.com/gamelan-p2p/gamelan/protocol"
 )
 
 // TestOrdered gives each copy of a Join its hops, and finds the copies that came second.
@@ -42,6 +47,30 @@ func TestOrdered(t *testing.T) {
 	members, hops, copies := reach(got)
 	if members != 4 || hops != 3 || copies != 2 {
 		t.Errorf("got %d members, %d hops, %d copies, want 4, 3, 2", members, hops, copies)
+	}
+}
+
+// TestTraceWithoutEvents ends a trace before the events of two connections were read: the
+// steps have both, and no connection twice.
+func TestTraceWithoutEvents(t *testing.T) {
+	l := example(t, 5, 1).Lab
+	const newcomer = 5
+	l.log.trace(newcomer)
+	conn := func(i int, d protocol.Direction) *gamelan.Connection {
+		return &gamelan.Connection{Peer: l.Members[i].ID, Direction: d, Since: time.Now()}
+	}
+	heard, ended, inbound, outbound := conn(1, protocol.Outbound), conn(2, protocol.Outbound), conn(3, protocol.Inbound), conn(2, protocol.Outbound)
+	l.log.event(newcomer, actors.PeerConnected{Peer: heard.Peer, Conn: heard})
+	l.log.event(newcomer, actors.PeerConnected{Peer: ended.Peer, Conn: ended})
+	l.log.event(newcomer, actors.PeerDisconnected{Peer: ended.Peer, Conn: ended})
+	got := make(map[[2]int]int)
+	for _, s := range l.log.traceEnd([]*gamelan.Connection{heard, inbound, outbound}) {
+		if s.Action == Connected {
+			got[[2]int{s.From, s.To}]++
+		}
+	}
+	if want := map[[2]int]int{{newcomer, 1}: 1, {newcomer, 2}: 2, {3, newcomer}: 1}; !maps.Equal(got, want) {
+		t.Errorf("got connections %v, want %v", got, want)
 	}
 }
 

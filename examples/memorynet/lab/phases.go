@@ -169,7 +169,7 @@ func (l *Lab) Newcome(ctx context.Context) (p Phase, steps []Step, err error) {
 			}
 			return done + connected + knownBy(closest, m), 1 + 2*len(closest)
 		})
-		steps = l.log.traceEnd()
+		steps = l.log.traceEnd(m.Node.Connections())
 		connected, _ := neighbours(m, closest)
 		told, hops, copies := reach(steps)
 		return fmt.Sprintf("connected to %d of %d neighbours, known by %d of the %d closest; its Join reached %s in %s, and %s",
