@@ -272,7 +272,7 @@ func TestServicesAlone(t *testing.T) {
 		}
 		began := time.Now()
 		for n, s := range services {
-			if !queries(t, s, key, "value")() {
+			if !finallyQueries(t, s, key, "value", began.Add(patience)) {
 				t.Errorf("%s: node %d does not find it", key, n)
 			}
 		}
