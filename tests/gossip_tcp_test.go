@@ -59,7 +59,7 @@ func TestPropagateDedupOverTCP(t *testing.T) {
 		dialOnLoopback(t, pair[0].Node, pair[1].Node)
 	}
 	send(t, a, dht.Message{To: dht.Propagate{To: d.PublicKey()}, Type: textType, Body: []byte("for d"), Encrypt: true})
-	gamelantest.Eventually(t, 20*time.Second, "both copies to reach C, and one D", func() bool { return toC.total() == 2 && d.heard.Len() == 1 })
+	gamelantest.Eventually(t, patience, "both copies to reach C, and one D", func() bool { return toC.total() == 2 && d.heard.Len() == 1 })
 	time.Sleep(settle)
 	wantBodies(t, "d", d.heard.Bodies(), []string{"for d"})
 	if toD.total() != 1 || toD.of(c.ID()) != 1 || toC.of(d.ID()) != 0 {
@@ -99,7 +99,7 @@ func TestTamperedCopyOverTCP(t *testing.T) {
 			dialOnLoopback(t, b.Node, c.Node)
 			dialOnLoopback(t, honest.Node, c.Node)
 			send(t, a, dht.Message{To: dht.Direct{Peer: b.ID()}, Type: textType, Body: []byte("by a"), Sign: true})
-			gamelantest.Eventually(t, 20*time.Second, "B to hear A", func() bool { return b.heard.Len() == 1 })
+			gamelantest.Eventually(t, patience, "B to hear A", func() bool { return b.heard.Len() == 1 })
 			mu.Lock()
 			bytes := append([]byte(nil), genuine...)
 			mu.Unlock()
@@ -109,12 +109,12 @@ func TestTamperedCopyOverTCP(t *testing.T) {
 			}
 			change(&e)
 			post(t, b.Node, c.Node, e)
-			gamelantest.Eventually(t, 20*time.Second, "C to ban B", func() bool {
+			gamelantest.Eventually(t, patience, "C to ban B", func() bool {
 				_, _, banned := c.Peers().Banned(b.ID())
 				return banned
 			})
 			postBytes(t, honest.Node, c.Node, bytes)
-			gamelantest.Eventually(t, 20*time.Second, "C to hear the message", func() bool { return c.heard.Len() > 0 })
+			gamelantest.Eventually(t, patience, "C to hear the message", func() bool { return c.heard.Len() > 0 })
 			if got := c.heard.Delivered(); len(got) != 1 || got[0].From != a.PublicKey() || got[0].Peer != honest.ID() {
 				t.Errorf("c heard %+v, want the message by a once", got)
 			}
@@ -138,7 +138,7 @@ func TestRepropagateOverTCP(t *testing.T) {
 		dialOnLoopback(t, m.Node, all[(i+1)%3].Node)
 	}
 	send(t, all[0], letterTo(dht.Propagate{}, "again and again"))
-	gamelantest.Eventually(t, 20*time.Second, "everybody to hear it three times, its own included", func() bool {
+	gamelantest.Eventually(t, patience, "everybody to hear it three times, its own included", func() bool {
 		return all[0].heard.Len() >= 2 && all[1].heard.Len() >= 3 && all[2].heard.Len() >= 3
 	})
 	time.Sleep(settle)

@@ -31,7 +31,7 @@ func TestStoreForwardOverTCP(t *testing.T) {
 			t.Fatalf("%s: got %v, %v, want it written to B", body, r.String(), err)
 		}
 	}
-	gamelantest.Eventually(t, 10*time.Second, "B to store both", func() bool {
+	gamelantest.Eventually(t, patience, "B to store both", func() bool {
 		return b.DHT().StoreForward(t.Context()).Server.Messages == len(want)
 	})
 
@@ -54,7 +54,7 @@ func TestStoreForwardOverTCP(t *testing.T) {
 	c := &gamelantest.Node{Node: n}
 	dialOnLoopback(t, c, b)
 	dialOnLoopback(t, c, a)
-	gamelantest.Eventually(t, 30*time.Second, "C to get both", func() bool { return heard.Len() >= len(want) })
+	gamelantest.Eventually(t, patience, "C to get both", func() bool { return heard.Len() >= len(want) })
 	if got := heard.Bodies(); !slices.Equal(got, want) {
 		t.Errorf("got %q, want %q", got, want)
 	}
@@ -65,7 +65,7 @@ func TestStoreForwardOverTCP(t *testing.T) {
 	}
 	select {
 	case <-received:
-	case <-time.After(30 * time.Second):
+	case <-time.After(patience):
 		t.Error("no event says that the stored messages were received")
 	}
 }
