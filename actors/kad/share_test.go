@@ -83,7 +83,7 @@ func TestLookupsAreShared(t *testing.T) {
 }
 
 // A trace has each contact that was asked, with its hop and what became of it, and its totals
-// are those of the result and of the counts of the client.
+// are those of the result. The counts of the client contain them.
 //
 // conforms: kad 65
 func TestTrace(t *testing.T) {
@@ -130,7 +130,8 @@ func TestTrace(t *testing.T) {
 			}
 			after := c.Stats()
 			got, want := fmt.Sprint(asked, answers, slow, len(ended)), fmt.Sprint(result.Asked, result.Answers, result.Slowed, result.Asked)
-			if got != want || after.Asked-before.Asked != uint64(asked) {
+			// A lookup of the client's upkeep that ends meanwhile is counted as well.
+			if got != want || after.Asked-before.Asked < uint64(asked) {
 				t.Errorf("%d: got asked, answers, slow and contacts %s in the trace, want %s; counted %d", i, got, want, after.Asked-before.Asked)
 			}
 		}
