@@ -23,6 +23,10 @@ const DedupCapacity = 50_000
 // [Remembered] after the message's first copy, and counts the message as seen
 // math.MaxUint32 times. Fingerprints take at most 16 MiB and are lost with a restart.
 //
+// A message for a handler is open until [Dedup.Release] says that the handler has finished
+// it. A further copy from a relay is a duplicate, but a stored copy is delivered if no
+// handler has the message any more. An open message has no record on disk.
+//
 // Records survive a restart if the caller writes the [Dedup.Changes] to disk whenever
 // [Dedup.OnChange] reports some, and loads them with [Dedup.Load]. A node writes about a
 // second late: messages of the last second before a crash may be let through again.
@@ -42,7 +46,7 @@ type Dedup struct {
 	whole    bool                   // the state of the disk is unknown
 	stamped  time.Time              // the greatest LastHit
 	copies   uint64
-	held     map[wire.Hash]struct{} // seen as long as their handlers have them, and not on disk
+	held     map[wire.Hash]struct{} // in hand, without an entry; each holds credit
 
 	changedHook func()
 	notified    bool // changedHook was called, and not all changes were taken since
@@ -52,9 +56,22 @@ type dedupEntry struct {
 	DedupRecord
 	all, same links // in the chain of all, and in that of its share
 	share     int32
+	state     dedupState
 	dirty     bool // differs from the record on disk
 	kept      bool // there is a record on disk
 }
+
+// dedupState is what became of a message that is for a handler.
+type dedupState uint8
+
+const (
+	closed  dedupState = iota // finished, or for no handler
+	inHand                    // a handler has it
+	dropped                   // no handler has finished it
+)
+
+// recorded reports whether the disk is to have a record of the entry.
+func (e *dedupEntry) recorded() bool { return e.Hits > 0 && e.state == closed }
 
 // DedupRecord is a message that was seen.
 type DedupRecord struct {
@@ -107,40 +124,77 @@ func (d *Dedup) seen(h wire.Hash) uint32 {
 	return 0
 }
 
-// Hold makes the message count as seen once until [Dedup.Release], without a record. It
-// returns false, and does nothing, if the message was seen already. After a crash the
-// message counts as new.
+// Handled returns how often the message was counted, or 0 if it is open: then a stored copy
+// of it is of use, at once or if its handler fails.
+func (d *Dedup) Handled(h wire.Hash) uint32 {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if i, ok := d.index[h]; ok && d.entries[i].state != closed {
+		return 0
+	}
+	if _, ok := d.held[h]; ok {
+		return 0
+	}
+	return d.seen(h)
+}
+
+// Hold takes a stored copy of the message in hand until [Dedup.Release]. It returns false,
+// and does nothing, if the message was handled or is in hand already.
 func (d *Dedup) Hold(h wire.Hash) bool {
 	d.mu.Lock()
 	defer d.mu.Unlock()
+	if i, ok := d.index[h]; ok && d.entries[i].state == dropped {
+		d.entries[i].state = inHand
+		return true
+	}
 	if d.seen(h) > 0 {
 		return false
 	}
+	d.hold(h)
+	return true
+}
+
+func (d *Dedup) hold(h wire.Hash) {
 	if d.held == nil {
 		d.held = make(map[wire.Hash]struct{})
 	}
 	d.held[h] = struct{}{}
-	return true
 }
 
-// InHand reports whether the message counts as seen only because of a [Dedup.Hold]: its
-// handler has not finished it yet, and may fail.
+// InHand reports whether a handler has the message, and may fail.
 func (d *Dedup) InHand(h wire.Hash) bool {
 	d.mu.Lock()
 	defer d.mu.Unlock()
+	if i, ok := d.index[h]; ok {
+		return d.entries[i].state == inHand
+	}
 	_, ok := d.held[h]
 	return ok
 }
 
-// Release ends a [Dedup.Hold]. If the message was handled, it is counted from now on,
-// otherwise it counts as new. Wall is the system's clock.
+// Release ends what a handler had to do with an open message. If the message was handled,
+// it is closed and recorded. Otherwise a stored copy of it is delivered. Release does
+// nothing for a message that is not open. Wall is the system's clock.
 func (d *Dedup) Release(h wire.Hash, from identity.NodeID, wall time.Time, handled bool) {
 	d.mu.Lock()
 	defer d.unlock()
-	delete(d.held, h)
-	if handled {
-		d.count(h, from, wall)
+	if _, ok := d.held[h]; ok {
+		delete(d.held, h)
+		if handled {
+			d.count(h, from, wall, closed)
+		}
+		return
 	}
+	i, ok := d.index[h]
+	if !ok || d.entries[i].state == closed {
+		return
+	}
+	if !handled {
+		d.entries[i].state = dropped
+		return
+	}
+	d.entries[i].state = closed
+	d.change(i)
 }
 
 // Count counts one more copy of the message and returns the new count. For a message
@@ -149,15 +203,23 @@ func (d *Dedup) Release(h wire.Hash, from identity.NodeID, wall time.Time, handl
 func (d *Dedup) Count(h wire.Hash, from identity.NodeID, wall time.Time) uint32 {
 	d.mu.Lock()
 	defer d.unlock()
+	return d.count(h, from, wall, closed)
+}
+
+// countOpen is Count for a message for a handler: the first copy is in hand until
+// [Dedup.Release].
+func (d *Dedup) countOpen(h wire.Hash, from identity.NodeID, wall time.Time) uint32 {
+	d.mu.Lock()
+	defer d.unlock()
+	return d.count(h, from, wall, inHand)
+}
+
+// count counts a copy of a message. A first copy has that state.
+func (d *Dedup) count(h wire.Hash, from identity.NodeID, wall time.Time, first dedupState) uint32 {
 	if _, ok := d.held[h]; ok {
 		d.copies++
 		return 2
 	}
-	return d.count(h, from, wall)
-}
-
-// count counts a copy of a message that is not held.
-func (d *Dedup) count(h wire.Hash, from identity.NodeID, wall time.Time) uint32 {
 	at := d.stamp(wall)
 	i, ok := d.index[h]
 	switch {
@@ -167,7 +229,7 @@ func (d *Dedup) count(h wire.Hash, from identity.NodeID, wall time.Time) uint32 
 		d.copies++
 		return math.MaxUint32
 	default:
-		i = d.insert(DedupRecord{Hash: h, From: from, First: at})
+		i = d.insert(DedupRecord{Hash: h, From: from, First: at}, first)
 	}
 	e := &d.entries[i]
 	e.From, e.LastHit = from, at
@@ -183,6 +245,7 @@ func (d *Dedup) count(h wire.Hash, from identity.NodeID, wall time.Time) uint32 
 func (d *Dedup) Forget(h wire.Hash) {
 	d.mu.Lock()
 	defer d.unlock()
+	delete(d.held, h)
 	i, ok := d.index[h]
 	if !ok {
 		return
@@ -205,7 +268,7 @@ func (d *Dedup) Own(h wire.Hash, self identity.NodeID, wall time.Time) {
 	if _, ok := d.index[h]; ok || d.prints.has(h, at.Unix()) {
 		return
 	}
-	d.touch(d.insert(DedupRecord{Hash: h, From: self, Hits: 1, First: at, LastHit: at}))
+	d.touch(d.insert(DedupRecord{Hash: h, From: self, Hits: 1, First: at, LastHit: at}, closed))
 }
 
 // stamp returns the time of a hit: wall, or a nanosecond after the last hit if the
@@ -302,10 +365,10 @@ func (d *Dedup) Changes(most int) (c DedupChanges) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if d.whole {
-		c = DedupChanges{Whole: true, Put: d.all()}
+		c = DedupChanges{Whole: true, Put: d.all((*dedupEntry).recorded)}
 		for i := range d.entries {
 			e := &d.entries[i]
-			e.dirty, e.kept = false, e.Hits > 0
+			e.dirty, e.kept = false, e.recorded()
 		}
 		d.whole, d.changed = false, d.changed[:0]
 		clear(d.gone)
@@ -318,7 +381,7 @@ func (d *Dedup) Changes(most int) (c DedupChanges) {
 		c.Put = make([]DedupRecord, 0, n)
 		for _, i := range d.changed[:n] {
 			e := &d.entries[i]
-			if e.dirty = false; e.Hits > 0 { // it is not forgotten
+			if e.dirty = false; e.recorded() { // neither forgotten nor another message, which is open
 				e.kept = true
 				c.Put = append(c.Put, e.DedupRecord)
 			}
@@ -341,13 +404,15 @@ func (d *Dedup) Rewrite() {
 func (d *Dedup) All() []DedupRecord {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	return d.all()
+	return d.all(func(*dedupEntry) bool { return true })
 }
 
-func (d *Dedup) all() []DedupRecord {
+func (d *Dedup) all(which func(*dedupEntry) bool) []DedupRecord {
 	all := make([]DedupRecord, 0, len(d.index))
 	for i := d.hits.oldest; i >= 0; i = d.entries[i].all.newer {
-		all = append(all, d.entries[i].DedupRecord)
+		if e := &d.entries[i]; which(e) {
+			all = append(all, e.DedupRecord)
+		}
 	}
 	return all
 }
@@ -364,14 +429,14 @@ func (d *Dedup) Load(r DedupRecord) {
 	if r.LastHit.After(d.stamped) {
 		d.stamped = r.LastHit
 	}
-	i := d.insert(r)
+	i := d.insert(r, closed)
 	d.entries[i].kept = true
 	d.link(i)
 }
 
 // insert stores r, evicting a record if d is full, and returns its index. It does not
 // link the record.
-func (d *Dedup) insert(r DedupRecord) int32 {
+func (d *Dedup) insert(r DedupRecord, state dedupState) int32 {
 	var i int32
 	dirty := false
 	if n := len(d.free); n > 0 {
@@ -387,10 +452,13 @@ func (d *Dedup) insert(r DedupRecord) int32 {
 		d.shares.remove(d.entries[i].share)
 		dirty = d.entries[i].dirty // the index is in changed already
 	}
-	_, kept := d.gone[r.Hash]
-	delete(d.gone, r.Hash)
+	kept := false
+	if state == closed { // an open message leaves the disk
+		_, kept = d.gone[r.Hash]
+		delete(d.gone, r.Hash)
+	}
 	d.entries[i] = dedupEntry{
-		DedupRecord: r, all: links{-1, -1}, same: links{-1, -1}, share: d.shares.add(r.From), dirty: dirty, kept: kept,
+		DedupRecord: r, all: links{-1, -1}, same: links{-1, -1}, share: d.shares.add(r.From), state: state, dirty: dirty, kept: kept,
 	}
 	d.index[r.Hash] = i
 	return i
@@ -398,7 +466,13 @@ func (d *Dedup) insert(r DedupRecord) int32 {
 
 func (d *Dedup) forget(e *dedupEntry) {
 	delete(d.index, e.Hash)
-	d.prints.add(e.Hash, d.shares.list[e.share].id, e.First.Add(Remembered).Unix(), d.stamped.Unix())
+	switch e.state {
+	case closed:
+		d.prints.add(e.Hash, d.shares.list[e.share].id, e.First.Add(Remembered).Unix(), d.stamped.Unix())
+	case inHand: // its credit bounds how many there are
+		d.hold(e.Hash)
+	case dropped: // a later copy is as good as new
+	}
 	d.lost(e)
 }
 
@@ -417,7 +491,12 @@ func (d *Dedup) lost(e *dedupEntry) {
 func (d *Dedup) touch(i int32) {
 	d.unlink(i)
 	d.link(i)
-	if e := &d.entries[i]; !e.dirty {
+	d.change(i)
+}
+
+// change marks an entry as changed. An open one is not for the disk.
+func (d *Dedup) change(i int32) {
+	if e := &d.entries[i]; !e.dirty && e.state == closed {
 		e.dirty = true
 		d.changed = append(d.changed, i)
 	}

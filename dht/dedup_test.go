@@ -392,6 +392,102 @@ func TestDedupHold(t *testing.T) {
 	}
 }
 
+// TestDedupOpen: further copies of a message for a handler are duplicates, whether its handler
+// has it, has finished it or has dropped it. Only the end of the handler's work brings the
+// message to the disk, and only a dropped one may be taken in hand again.
+func TestDedupOpen(t *testing.T) {
+	now, from, h := time.Unix(expires, 0), nodeOf(1), hashOf(1)
+	for _, row := range []struct {
+		name   string
+		before func(d *dht.Dedup, stored map[wire.Hash]uint32)
+	}{
+		{name: "new"},
+		{"refused, and its record is still on the disk", func(d *dht.Dedup, stored map[wire.Hash]uint32) {
+			d.Count(h, from, now)
+			write(stored, d, 10)
+			d.Forget(h)
+		}},
+		{"refused, in the place of a change", func(d *dht.Dedup, _ map[wire.Hash]uint32) {
+			d.Count(h, from, now)
+			d.Forget(h)
+		}},
+		{"before a rewrite", func(d *dht.Dedup, _ map[wire.Hash]uint32) { d.Rewrite() }},
+	} {
+		d, stored := dht.NewDedup(10), map[wire.Hash]uint32{}
+		if row.before != nil {
+			row.before(d, stored)
+		}
+		check := func(when string, seen, handled uint32, inHand bool, onDisk int) {
+			t.Helper()
+			write(stored, d, 10)
+			if d.Seen(h) != seen || d.Handled(h) != handled || d.InHand(h) != inHand || len(stored) != onDisk || d.Pending() != 0 {
+				t.Errorf("%s, %s: got seen %d, handled %d, in hand %v, %d on disk, %d pending, want %d, %d, %v, %d and none",
+					row.name, when, d.Seen(h), d.Handled(h), d.InHand(h), len(stored), d.Pending(), seen, handled, inHand, onDisk)
+			}
+		}
+		count := func(want uint32) {
+			t.Helper()
+			if n := d.CountOpen(h, from, now); n != want {
+				t.Errorf("%s: got copy %d, want %d", row.name, n, want)
+			}
+		}
+		count(1)
+		check("in hand", 1, 0, true, 0)
+		count(2)
+		if d.Hold(h) {
+			t.Errorf("%s: a stored copy is taken in hand beside the first one", row.name)
+		}
+		check("a copy", 2, 0, true, 0)
+		d.Release(h, from, now, false)
+		check("dropped", 2, 0, false, 0)
+		count(3)
+		if !d.Hold(h) || d.Hold(h) {
+			t.Errorf("%s: dropped, want it taken in hand once", row.name)
+		}
+		check("a stored copy", 3, 0, true, 0)
+		d.Release(h, from, now, true)
+		d.Release(h, from, now, false) // as a late release of an earlier copy may do
+		check("handled", 3, 3, false, 1)
+		count(4)
+		check("copied", 4, 4, false, 1)
+	}
+}
+
+// TestDedupOpenEvicted: an evicted message that a handler has stays a duplicate until it is
+// finished, and is recorded then; one that was dropped is new again.
+func TestDedupOpenEvicted(t *testing.T) {
+	now, from := time.Unix(expires, 0), nodeOf(1)
+	d, stored := dht.NewDedup(2), map[wire.Hash]uint32{}
+	if err := d.Remember(rand.Reader); err != nil {
+		t.Fatal(err)
+	}
+	d.CountOpen(hashOf(1), from, now)
+	d.CountOpen(hashOf(2), from, now)
+	d.CountOpen(hashOf(3), from, now) // evicts the first
+	d.Release(hashOf(2), from, now, false)
+	d.CountOpen(hashOf(4), from, now) // evicts the second
+	write(stored, d, 10)
+	if n := d.CountOpen(hashOf(1), from, now); n != 2 || !d.InHand(hashOf(1)) || d.Handled(hashOf(1)) != 0 || d.Hold(hashOf(1)) {
+		t.Errorf("in hand: got copy %d, in hand %v, want 2 and true", n, d.InHand(hashOf(1)))
+	}
+	if d.Seen(hashOf(2)) != 0 || !d.Hold(hashOf(2)) {
+		t.Errorf("dropped: got it seen %d times, want never", d.Seen(hashOf(2)))
+	}
+	if len(stored) != 0 {
+		t.Errorf("got %d on disk, want none", len(stored))
+	}
+	d.Release(hashOf(1), from, now, true)
+	write(stored, d, 10)
+	if d.Handled(hashOf(1)) == 0 || stored[hashOf(1)] != 1 {
+		t.Errorf("finished: got it handled %d times, %v on disk, want once", d.Handled(hashOf(1)), stored)
+	}
+	d.CountOpen(hashOf(5), from, now)
+	d.Forget(hashOf(3)) // evicted, and its handler has no room for it
+	if d.Seen(hashOf(3)) != 0 {
+		t.Error("refused: got it seen")
+	}
+}
+
 // TestDedupForget: a forgotten message is new again, in memory and on disk, whether its record
 // was written before or not, and leaves no fingerprint.
 func TestDedupForget(t *testing.T) {

@@ -3,6 +3,7 @@ package dht
 import (
 	"fmt"
 	"io"
+	"time"
 	"unsafe"
 
 	"github.com/gamelan-p2p/gamelan/dht/wire"
@@ -28,6 +29,11 @@ func (o *Outbound) Held() (s string) {
 		}
 	}
 	return s
+}
+
+// CountOpen counts a copy of a message for a handler.
+func (d *Dedup) CountOpen(h wire.Hash, from identity.NodeID, wall time.Time) uint32 {
+	return d.countOpen(h, from, wall)
 }
 
 // Sizes returns how many wakes are set, and how many copies stand in lists of

@@ -124,7 +124,8 @@ func (in *Inbound) during(at Position, h Handler) Handler {
 // Handle returns the decision on a message, and the message as far as it was decoded.
 // It must not be called concurrently. Now is a clock that never steps; wall is the
 // system's clock, which decides whether a message has expired. A panic in a layer ends
-// the message as [Panicked], with a [*LayerPanic]; any other panic goes on.
+// the message as [Panicked], with a [*LayerPanic]; any other panic goes on. The caller
+// ends the first copy of a [Delivered] message with [Dedup.Release].
 func (in *Inbound) Handle(now, wall time.Time, f Frame) (m *Incoming, v Verdict) {
 	m = &Incoming{Now: now, Wall: wall, Source: f.Source, Key: f.Key, proof: f.Proof}
 	var err error
@@ -144,7 +145,18 @@ func (in *Inbound) Handle(now, wall time.Time, f Frame) (m *Incoming, v Verdict)
 	case h.Expired(wall.Unix()):
 		return m, Verdict{Reason: Expired}
 	}
+	defer func() {
+		if m.Copies == 1 && v.Reason != Delivered && m.forHandler() {
+			in.dedup.Release(m.Hash, m.Source, m.Wall, true)
+		}
+	}()
 	return m, in.guard(func() Verdict { return in.chain(m) })
+}
+
+// forHandler reports whether the message is for a handler of the application, once its
+// signature has verified.
+func (m *Incoming) forHandler() bool {
+	return !m.Sealed && m.Envelope.Header.Type == wire.TypeDomain
 }
 
 // guard calls h. If a layer of the application panics in it, the message ends as
@@ -232,7 +244,11 @@ func violation(err error) *protocol.Violation {
 // count counts the message, whose signature has verified.
 func (in *Inbound) count(next Handler) Handler {
 	return func(m *Incoming) Verdict {
-		m.Copies = in.dedup.Count(m.Hash, m.Source, m.Wall)
+		if m.forHandler() {
+			m.Copies = in.dedup.countOpen(m.Hash, m.Source, m.Wall)
+		} else {
+			m.Copies = in.dedup.Count(m.Hash, m.Source, m.Wall)
+		}
 		h := &m.Envelope.Header
 		switch {
 		case m.Copies > in.occurrences:

@@ -256,6 +256,33 @@ func TestOccurrences(t *testing.T) {
 	}
 }
 
+// TestOverruledIsClosed: a layer of any position ends a message, although the layers below
+// deliver it. The message counts as handled, because no handler gets it.
+func TestOverruledIsClosed(t *testing.T) {
+	for _, at := range []dht.Position{dht.BeforeVerify, dht.AfterDedup, dht.BeforeDeliver} {
+		for name, end := range map[string]func() dht.Verdict{
+			"stops":  func() dht.Verdict { return dht.Verdict{Reason: dht.Stopped} },
+			"panics": func() dht.Verdict { panic("a bug") },
+		} {
+			n := newNode(t, func(o *dht.InboundOptions) {
+				o.Layers = map[dht.Position][]dht.Layer{at: {func(next dht.Handler) dht.Handler {
+					return func(m *dht.Incoming) dht.Verdict {
+						if v := next(m); v.Reason != dht.Delivered {
+							t.Errorf("got %v below the layer, want it delivered", v.Reason)
+						}
+						return end()
+					}
+				}}}
+			})
+			e := compose(t, sealedFor(t, us))
+			n.handle(e)
+			if h := e.DedupHash(); n.dedup.Handled(h) != 1 || n.dedup.InHand(h) {
+				t.Errorf("%v, %s: got it handled %d times, in hand %v, want once", at, name, n.dedup.Handled(h), n.dedup.InHand(h))
+			}
+		}
+	}
+}
+
 // A duplicate is counted, and with it the message is not forgotten.
 //
 // conforms: dht 50
@@ -269,6 +296,7 @@ func TestDuplicatesAreCounted(t *testing.T) {
 			t.Errorf("copy %d: got count %d", i+1, m.Copies)
 		}
 	}
+	n.dedup.Release(e.DedupHash(), repeated(t, relay).PublicKey().NodeID(), n.now, true)
 	c := n.dedup.Changes(10)
 	if len(c.Put) != 1 || c.Put[0].Hits != 3 || !c.Put[0].LastHit.Equal(n.now) || c.Put[0].From != repeated(t, relay).PublicKey().NodeID() {
 		t.Errorf("got %+v, want three hits, the last one now, from the relay", c.Put)

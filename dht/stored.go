@@ -26,6 +26,11 @@ type Reached struct {
 	Destination identity.NodeID
 }
 
+// Missed tells the actor that is provided as [ProviderOf] of stored messages that no handler
+// here has finished a message that was encrypted for this node: servers may have stored it.
+// Many such messages may cause one Missed, up to a second before the last of them.
+type Missed struct{}
+
 // DeliverStored asks the actor that sent a [Heard] to deliver one of the messages that
 // came with it to the application: the node asked the source of the Heard for messages
 // that were stored for this node. Incoming has all that the chain finds out about a
@@ -65,13 +70,14 @@ func NewDeliverStored(h Heard, first uint64, all []*Incoming) []DeliverStored {
 // its handler gets it; every other one but a [Duplicate] is counted here. Like Handle,
 // HandleStored must not be called concurrently.
 func (in *Inbound) HandleStored(m *Incoming) (v Verdict) {
-	if in.dedup.Seen(m.Hash) > 0 {
+	if in.dedup.Handled(m.Hash) > 0 || in.dedup.InHand(m.Hash) {
 		return Verdict{Reason: Duplicate}
 	}
 	v = Verdict{Reason: Panicked}
 	defer func() {
 		if v.Reason != Delivered {
 			in.dedup.Count(m.Hash, m.Source, m.Wall)
+			in.dedup.Release(m.Hash, m.Source, m.Wall, true)
 		}
 	}()
 	return in.guard(func() Verdict { return in.stored(m) })

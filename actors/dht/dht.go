@@ -4,11 +4,14 @@ import (
 	"crypto/sha256"
 	"encoding/binary"
 	"strconv"
+	"sync/atomic"
+	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
 
 	"github.com/gamelan-p2p/gamelan/actors"
 	"github.com/gamelan-p2p/gamelan/dht"
+	"github.com/gamelan-p2p/gamelan/dht/wire"
 	"github.com/gamelan-p2p/gamelan/identity"
 	"github.com/gamelan-p2p/gamelan/internal/credit"
 	"github.com/gamelan-p2p/gamelan/internal/kv"
@@ -65,6 +68,8 @@ type DHT struct {
 	sendDrain   *sendDrain
 	undecodable view.Recent[identity.NodeID, Undecodable]
 	dedupStore  dedupStore
+	begun       time.Time
+	missedAt    atomic.Int64 // time since begun, of the last dht.Missed
 }
 
 // shard is the state of one inbound actor that outlives its incarnations. The actor
@@ -85,7 +90,7 @@ const sendShare = 16
 func New(t Trunk, s Settings) *DHT {
 	d := &DHT{
 		Settings: s, Outbound: t.PID(outboundPath), Pinger: t.PID("dht/pinger"), Ledger: dht.NewLedger(), controls: dht.NewLedger(),
-		trunk: t, frames: t.Frames(), relayed: dht.NewRelayMeter[relaySource](s.RelayBytes),
+		trunk: t, frames: t.Frames(), relayed: dht.NewRelayMeter[relaySource](s.RelayBytes), begun: t.Now(),
 	}
 	budget := t.Budgets().Outbound
 	d.sendCredit = budget.Account(budget.Limit() / sendShare)
@@ -101,6 +106,22 @@ func New(t Trunk, s Settings) *DHT {
 	t.ReceiveFrames(receiver{d})
 	t.ServeTypes(typeTable{d})
 	return d
+}
+
+// missedPause is the least time between two dht.Missed. The part that hears of them asks
+// much later, so it needs no more of them.
+const missedPause = time.Second
+
+// missed tells the part that fetches stored messages that no handler has finished a message
+// that servers may have stored. It may be called from any goroutine.
+func (d *DHT) missed() {
+	now, last := int64(d.trunk.Now().Sub(d.begun)), d.missedAt.Load()
+	if last != 0 && now-last < int64(missedPause) || !d.missedAt.CompareAndSwap(last, max(1, now)) {
+		return
+	}
+	if part, ok := d.trunk.Provider(dht.ProviderOf(wire.TypeStoredMessages)); ok {
+		d.trunk.System().Root.Send(part, dht.Missed{})
+	}
 }
 
 const (

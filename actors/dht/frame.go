@@ -1,6 +1,8 @@
 package dht
 
 import (
+	"sync"
+
 	"github.com/gamelan-p2p/gamelan/actors"
 	"github.com/gamelan-p2p/gamelan/dht"
 	"github.com/gamelan-p2p/gamelan/dht/wire"
@@ -80,20 +82,65 @@ func (p passedCredit) with(permit *credit.Permit) passedCredit {
 	return p
 }
 
-// deliveredCredit is the credit of a message that was delivered to the handler of its type.
-type deliveredCredit struct {
+// handlerCredit is the credit of a message that the handler of its type has or waits for. It
+// is told once whether the handler has finished the message.
+type handlerCredit struct {
 	passedCredit
-	dedup  *dht.Dedup
+	dht    *DHT
 	hash   wire.Hash
-	copies uint32 // see [dht.Incoming]
+	copies uint32     // see [dht.Incoming]
+	sealed bool       // it was encrypted for this node: a server may have stored it
+	stored *storedEnd // nil: the message was not stored for this node
+	once   sync.Once
 }
 
-// Refuse gives the credit back, and lets a later copy of the message be delivered. After a
-// further copy of a message that was delivered before, it gives the credit back alone:
-// otherwise all copies would count as new, and more of them than configured be delivered.
-func (d deliveredCredit) Refuse() {
-	if d.copies <= 1 {
-		d.dedup.Forget(d.hash)
+// end records the end of the message. What no handler has finished may come again, stored by
+// a server.
+func (h *handlerCredit) end(handled bool) {
+	h.once.Do(func() {
+		if handled || h.copies <= 1 { // a further copy says nothing of the first one
+			h.dht.Dedup.Release(h.hash, h.source.Peer, h.dht.trunk.Wall(), handled)
+		}
+		switch {
+		case h.stored == nil && !handled && h.sealed:
+			h.dht.missed()
+		case h.stored == nil:
+		case handled:
+			h.stored.tell(dht.Delivered)
+		default:
+			h.stored.tell(dht.HandlerFailed)
+		}
+	})
+}
+
+// Finish gives the credit back, unless it is kept: Receive has returned.
+func (h *handlerCredit) Finish() {
+	if h.permit.FinishPassed() {
+		h.end(true)
 	}
-	d.Discard()
+}
+
+// Discard gives the credit back: no actor handles the message.
+func (h *handlerCredit) Discard() {
+	h.permit.Discard()
+	h.end(false)
+}
+
+// Refuse is Discard, and lets a later copy from a relay be delivered too. After a further
+// copy of a message that was delivered before, it does not: otherwise all copies would
+// count as new, and more of them than configured be delivered.
+func (h *handlerCredit) Refuse() {
+	h.Discard()
+	if h.stored == nil && h.copies <= 1 {
+		h.dht.Dedup.Forget(h.hash)
+	}
+}
+
+// Keep keeps the credit beyond Finish, until release.
+func (h *handlerCredit) Keep() (release func()) {
+	back := h.permit.KeepPassed()
+	return func() {
+		back()
+		h.end(true)
+	}
 }

@@ -238,21 +238,28 @@ func (a *inbound) layerPanicked(f Frame, v dht.Verdict) {
 
 // deliver gives a message to the handler of its type, or lets it wait for the handler.
 func (a *inbound) deliver(c actor.Context, f Frame, m *dht.Incoming, d *dht.Domain) {
+	lent := &handlerCredit{passedCredit: f.pass(), dht: a.dht, hash: m.Hash, copies: m.Copies, sealed: m.Envelope.Header.Encrypted()}
+	taken := false
+	defer func() {
+		if !taken {
+			lent.Discard()
+		}
+	}()
 	handler, ok := a.dht.Types.Get(d.Type)
 	if !ok || handler.failed() {
 		a.unheard(c, f, d.Type, ok)
 		return
 	}
-	received := toHandler(f, m, d, deliveredCredit{f.pass(), a.dht.Dedup, m.Hash, m.Copies})
-	var msg any = received
+	var msg any = toHandler(f, m, d, lent)
 	fate, held := a.backlog.Add(supervisor.Now(c), f.Peer, d.Type, handler.work, f.permit.Cost(), msg)
 	switch fate {
 	case dht.FateGive:
+		taken = true
 		a.give(c, handler.PID, f.permit, held, msg)
 	case dht.FateWait:
+		taken = true
 		a.watch(c)
 	case dht.FateDrop:
-		received.Credit.Discard()
 		a.ended(c, f, dht.HandlerStuck, handlerStuck(d.Type))
 	}
 }
@@ -303,10 +310,10 @@ func (a *inbound) release(c actor.Context, all []dht.Released[any]) {
 		}
 		handler, ok := a.dht.Types.Get(m.Type)
 		if ok && !handler.failed() {
-			a.give(c, handler.PID, m.Credit.(deliveredCredit).permit, r.Held, r.Message)
+			a.give(c, handler.PID, m.Credit.(*handlerCredit).permit, r.Held, r.Message)
 			continue
 		}
-		holdBy(m.Credit.(deliveredCredit).permit, r.Held)
+		holdBy(m.Credit.(*handlerCredit).permit, r.Held)
 		m.Credit.Discard()
 		a.unheard(c, f, m.Type, ok)
 	}

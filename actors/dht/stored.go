@@ -131,51 +131,8 @@ func (a *inbound) giveStored(c actor.Context, to *actor.PID, m storedMessage, he
 		a.endedStored(c, Frame{Peer: m.Peer, Conn: m.Conn}, m.end, dht.Duplicate, nil)
 		return
 	}
-	d, hash, peer, end := a.dht, m.hash, m.Peer, m.end
-	m.Received.Credit = &storedCredit{passedCredit: m.Credit.(passedCredit), ended: func(handled bool) {
-		d.Dedup.Release(hash, peer, d.trunk.Wall(), handled)
-		if handled {
-			end.tell(dht.Delivered)
-		} else {
-			end.tell(dht.HandlerFailed)
-		}
-	}}
+	m.Received.Credit = &handlerCredit{passedCredit: m.Credit.(passedCredit), dht: a.dht, hash: m.hash, copies: 1, stored: m.end}
 	a.give(c, to, permit, held, m.Received)
-}
-
-// storedCredit is the credit of a stored message that its handler has. Ended is told once
-// whether the handler has finished the message.
-type storedCredit struct {
-	passedCredit
-	ended func(handled bool)
-	once  sync.Once
-}
-
-func (s *storedCredit) end(handled bool) { s.once.Do(func() { s.ended(handled) }) }
-
-// Finish gives the credit back, unless it is kept: Receive has returned.
-func (s *storedCredit) Finish() {
-	if s.permit.FinishPassed() {
-		s.end(true)
-	}
-}
-
-// Discard gives the credit back: no actor handles the message.
-func (s *storedCredit) Discard() {
-	s.permit.Discard()
-	s.end(false)
-}
-
-// Refuse is Discard: a message that was not handled comes again.
-func (s *storedCredit) Refuse() { s.Discard() }
-
-// Keep keeps the credit beyond Finish, until release.
-func (s *storedCredit) Keep() (release func()) {
-	back := s.permit.KeepPassed()
-	return func() {
-		back()
-		s.end(true)
-	}
 }
 
 // releaseStored gives a stored message that has waited to its handler, or drops it.

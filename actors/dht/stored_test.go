@@ -185,6 +185,90 @@ func TestDHTDeliverStored(t *testing.T) {
 	}
 }
 
+// ending is an actor that ends each message in its own way.
+type ending func(dht.Received)
+
+func (e ending) Receive(c actor.Context) {
+	if m, ok := c.Message().(dht.Received); ok {
+		e(m)
+	}
+}
+
+// TestDHTStoredCopyOfUnhandled: no handler finishes a message that a relay brings. Further
+// copies of relays are duplicates, the part that fetches stored messages hears of it once, and
+// the message does not count as handled.
+func TestDHTStoredCopyOfUnhandled(t *testing.T) {
+	received := func(s *shard) dht.Received {
+		s.heard["type-1001"].mu.Lock()
+		defer s.heard["type-1001"].mu.Unlock()
+		return s.heard["type-1001"].messages[0].(dht.Received)
+	}
+	for _, row := range []struct {
+		name   string
+		before func(s *shard)
+		after  func(s *shard) // the message has come
+		clear  bool           // the message is not encrypted, so no server stores it
+		copies string
+	}{
+		{name: "no handler", before: func(s *shard) { s.DHT.Types.Delete(ourType) }, copies: "1 duplicate, 1 no handler"},
+		{name: "no handler, clear", before: func(s *shard) { s.DHT.Types.Delete(ourType) }, clear: true, copies: "1 duplicate, 1 no handler"},
+		{name: "handler failed", before: func(s *shard) { s.SetType(ourType, nil) }, copies: "1 duplicate, 1 handler failed"},
+		{name: "panics", before: func(s *shard) { s.SetType(ourType, s.spawn("ending", ending(dht.Received.Discard))) }, copies: "1 delivered, 1 duplicate"},
+		{name: "kept, and discarded", before: func(s *shard) {
+			var release []func()
+			s.SetType(ourType, s.spawn("keeper", keeper{s.heard["type-1001"], &release}))
+		}, after: func(s *shard) { received(s).Discard() }, copies: "1 delivered, 1 duplicate"},
+		{name: "refused", before: func(s *shard) { s.SetType(ourType, s.spawn("ending", ending(dht.Received.Refuse))) }, copies: "2 delivered"}, // there may be room for it now
+		{name: "stuck", before: func(s *shard) {
+			var release []func()
+			s.SetType(ourType, s.spawn("keeper", keeper{s.heard["type-1001"], &release}))
+			for i := range 11 {
+				e := s.compose(ourType, fmt.Sprint(i, strings.Repeat(".", 4000)), nil)
+				s.post(e.Append(nil))
+			}
+			time.Sleep(12 * time.Second)
+			s.t.Cleanup(func() {
+				for _, f := range release {
+					f()
+				}
+			})
+		}, copies: "1 duplicate, 5 handler stuck"},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				s := newShard(t, nil)
+				part := new(record)
+				s.Trunk.Provide(dht.ProviderOf(wire.TypeStoredMessages), s.spawn("part", fake{part}))
+				row.before(s)
+				change := sealed(s.Node.Key())
+				if row.clear {
+					change = nil
+				}
+				e := s.compose(ourType, "a", change)
+				s.post(e.Append(nil))
+				if row.after != nil {
+					row.after(s)
+				}
+				s.post(e.Append(nil))
+				if got := s.counted(); !strings.HasSuffix(got, row.copies) {
+					t.Errorf("got counted %q, want %q", got, row.copies)
+				}
+				want := 1
+				if row.clear {
+					want = 0
+				}
+				if n := count[dht.Missed](part); n != want {
+					t.Errorf("got %d messages missed, want %d", n, want)
+				}
+				d, h := s.DHT.Settings.Dedup, e.DedupHash()
+				if d.Handled(h) > 0 || d.InHand(h) {
+					t.Errorf("got it handled %d times, in hand %v, want a stored copy to be of use", d.Handled(h), d.InHand(h))
+				}
+			})
+		})
+	}
+}
+
 // TestDHTDeliverStoredInOrder: the messages of an answer come in its order, marked as
 // stored, and one that is there twice comes once.
 func TestDHTDeliverStoredInOrder(t *testing.T) {

@@ -20,7 +20,7 @@ import (
 // client asks other nodes for the messages that they store for this node, and has them
 // delivered (spec: dht 8.4, 8.5). The machine saf.Client decides whom it asks.
 //
-// In: dht.Heard with an answer, dht.StoredHandled, dht.Sent, Fetch, GiveUp, GetState, events
+// In: dht.Heard with an answer, dht.StoredHandled, dht.Missed, dht.Sent, Fetch, GiveUp, GetState, events
 // actors.PeerConnected, PeerDisconnected and StatusChanged. Out: dht.SendControl with a
 // request, dht.DeliverStored and dht.IgnoreHeard to the inbound actor of the source,
 // PeerViolated, Fetched, ClientState, event StoredMessagesReceived. A restart ends the
@@ -79,6 +79,8 @@ func (a *client) Receive(c actor.Context) {
 		a.heard(c, m)
 	case dht.StoredHandled:
 		a.handled(c, m)
+	case dht.Missed:
+		a.step(c, saf.Missed{})
 	case deliverLate:
 		a.late = nil
 		a.giveUp(c)
@@ -110,7 +112,7 @@ func (a *client) Receive(c actor.Context) {
 
 func (a *client) start(c actor.Context) {
 	f := a.f
-	a.judge = saf.NewJudge(f.trunk.Secret(), f.seen)
+	a.judge = saf.NewJudge(f.trunk.Secret(), f.Dedup.Handled)
 	f.trunk.Keep(keepTag, nil) // those of an earlier incarnation
 	supervisor.Subscribe[actors.PeerConnected](c)
 	supervisor.Subscribe[actors.PeerDisconnected](c)
@@ -152,15 +154,6 @@ func (a *client) meet(c actor.Context) {
 			a.step(c, connected(ref))
 		}
 	}
-}
-
-// seen returns how often a message was delivered here. One whose handler has not finished it
-// was not: its delivery tells that it is in hand.
-func (f *Saf) seen(h wire.Hash) uint32 {
-	if f.Dedup.InHand(h) {
-		return 0
-	}
-	return f.Dedup.Seen(h)
 }
 
 func connected(ref *actors.ConnRef) saf.Connected {

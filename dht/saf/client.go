@@ -22,6 +22,7 @@ type Client[W comparable] struct {
 	online  int // peers when the node first came online; 0 before
 	told    bool
 	born    time.Time // of the first step
+	missed  time.Time // of the last [Missed]; zero for never
 	stats   ClientStats
 	out     []ClientEffect
 	now     time.Time
@@ -98,6 +99,8 @@ func (c *Client[W]) Step(now, wall time.Time, e ClientEvent) []ClientEffect {
 		c.notSent(e)
 	case Answered:
 		c.answered(e)
+	case Missed:
+		c.missedOne()
 	case Due:
 	default:
 		panic(fmt.Sprintf("saf: unknown event %T", e))

@@ -8,7 +8,7 @@ import (
 )
 
 // ClientEvent is something that happened to a [Client]. It is one of [Connected],
-// [Disconnected], [Online], [Fetch], [GaveUp], [NotSent], [Answered] and [Due].
+// [Disconnected], [Online], [Fetch], [GaveUp], [NotSent], [Answered], [Missed] and [Due].
 type ClientEvent interface{ clientEvent() }
 
 type (
@@ -51,6 +51,10 @@ type (
 		Deliveries []Delivery
 	}
 
+	// Missed says that a message for this node came another way and was not handled. The
+	// servers may have it, and are asked again.
+	Missed struct{}
+
 	// Due says that a time of [Client.Next] has come.
 	Due struct{}
 )
@@ -62,6 +66,7 @@ func (Fetch[W]) clientEvent()     {}
 func (GaveUp[W]) clientEvent()    {}
 func (NotSent) clientEvent()      {}
 func (Answered) clientEvent()     {}
+func (Missed) clientEvent()       {}
 func (Due) clientEvent()          {}
 
 // ClientEffect is what to do for a [Client]. It is one of [Ask], [Done], [Save], [Silent]

@@ -135,7 +135,7 @@ func FuzzClient(f *testing.F) {
 		for len(b) > 0 {
 			op, x := next(), next()
 			peer := identity.NodeID{'A' + x%6}
-			switch op % 12 {
+			switch op % 13 {
 			case 0:
 				w.connected[peer], w.serves[peer] = true, x < 200
 				w.do(t, saf.Connected{Peer: peer, Serves: x < 200})
@@ -179,6 +179,8 @@ func FuzzClient(f *testing.F) {
 			case 10:
 				w.step += time.Duration(int8(x)) * time.Hour
 				w.do(t, saf.Online{Peers: int(x % 4)})
+			case 12:
+				w.do(t, saf.Missed{})
 			case 11:
 				if x < 20 {
 					w.check(t, w.Abandon(w.now, w.now.Add(w.step), errors.New("restarted")))

@@ -54,6 +54,7 @@ func nameOf(id identity.NodeID) string { return strings.TrimRight(string(id[:]),
 //	connect A [client], disconnect A, online N
 //	fetch WAITER [A B], gave-up WAITER
 //	not-sent A err=TEXT
+//	missed
 //	at TIME [quietly]            moves the clock to a time since the beginning, and is due
 //	set-clock TIME               sets the wall clock so far ahead of the other one
 //	open A [stranger]            a response comes; it has no number, or one that no request has
@@ -101,6 +102,8 @@ func (s *clientScript) run(t *testing.T, d *datadriven.TestData) string {
 		e = saf.GaveUp[string]{Waiter: first}
 	case "not-sent":
 		e = saf.NotSent{Peer: peerNamed(first), Err: errors.New("no room")}
+	case "missed":
+		e = saf.Missed{}
 	case "set-clock":
 		s.step = duration(t, first)
 		return "ready"

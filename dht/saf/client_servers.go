@@ -44,9 +44,9 @@ const (
 	// CheckAfter is how long a server may hold back what it has just given to us. A server of
 	// ours does so for [RepeatAfter]; the rest is for its clock and ours. A run that begins
 	// later sees all that the server has for us, also what no handler has finished, or what
-	// this node had in hand when it crashed. After a complete run that began earlier, one more
-	// begins by itself, and again after twice that time and so on, as long as messages come
-	// that no handler finishes.
+	// this node had in hand when it crashed. After a complete run that began earlier, and after
+	// a [Missed], one more begins by itself, and again after twice that time and so on, as long
+	// as messages come that no handler finishes.
 	CheckAfter = RepeatAfter + 15*time.Second
 	// MaxKnown is how many servers without connection are remembered, with what they left
 	// unanswered.
@@ -248,7 +248,7 @@ func (c *Client[W]) again(s *server, err error, sure bool) {
 	case sure || err == ErrRepeats || errors.As(err, &v):
 	case s.run != nil || c.o.NoRequests || !s.connected || !s.serves || s.isSilent(c.now) || !c.near(s.peer):
 	case err == nil:
-		c.begin(s, true, c.spread(c.now.Add(min(AgainMost, CheckAfter<<min(s.checks, 10)))))
+		c.begin(s, true, c.check(s))
 		s.checks++
 	case err == ErrRunLimit || err == ErrUnhandled:
 		c.begin(s, true, c.spread(c.now.Add(AutoAgain)))
@@ -256,6 +256,32 @@ func (c *Client[W]) again(s *server, err error, sure bool) {
 		c.begin(s, true, c.spread(c.now.Add(backoff(s.failed))))
 		s.failed++
 	}
+}
+
+// missedOne has all servers asked again that may have what was not handled here. A server of
+// ours holds it back for a while, because it was just relayed to this node.
+func (c *Client[W]) missedOne() {
+	c.missed = c.now
+	if c.o.NoRequests {
+		return
+	}
+	for _, s := range c.closest(false) {
+		at := c.check(s)
+		switch {
+		case s.run != nil && s.run.later(c.now):
+			s.run.at = deadline.Earlier(s.run.at, at)
+		case s.run != nil:
+			s.run.own = true // another run follows, because this one is not sure to see it
+		case c.near(s.peer):
+			c.begin(s, true, at)
+			s.checks++
+		}
+	}
+}
+
+// check returns when a run begins because of doubt.
+func (c *Client[W]) check(s *server) time.Time {
+	return c.spread(c.now.Add(min(AgainMost, CheckAfter<<min(s.checks, 10))))
 }
 
 // near reports whether a connected peer is among the nearest that are asked (spec: dht

@@ -78,7 +78,7 @@ func (s Stage) String() string {
 type run struct {
 	server *server
 	auto   bool // no [Fetch] waits for it
-	own    bool // it was begun without a Fetch
+	own    bool // another run may follow it: it was begun without a Fetch, or something was missed meanwhile
 	stage  Stage
 	at     time.Time // when the stage ends; zero while reading
 	limit  time.Time // of the run, once it has left the queue
@@ -331,7 +331,10 @@ func (c *Client[W]) leave(r *run, err error) (sure bool) {
 	if err == nil || err == ErrRepeats { // it has nothing more for us
 		s.complete = c.now
 	}
-	sure = err == nil && !r.asked.Before(c.born.Add(CheckAfter)) && (s.doubt.IsZero() || !r.asked.Before(s.doubt.Add(CheckAfter)))
+	sure = err == nil
+	for _, doubt := range []time.Time{c.born, s.doubt, c.missed} {
+		sure = sure && (doubt.IsZero() || !r.asked.Before(doubt.Add(CheckAfter)))
+	}
 	if sure {
 		if m, ok := c.o.Watermarks.Raise(c.wall, s.peer, r.reached); ok {
 			c.do(Save{m})
