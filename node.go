@@ -87,6 +87,11 @@ func (n *Node) wait(log *slog.Logger) {
 			n.err = errors.Join(n.err, fmt.Errorf("gamelan: close the inbox: %w", err))
 		}
 	}
+	if n.dht != nil { // the inbox has just finished its last messages
+		if err := n.dht.Close(); err != nil {
+			n.err = errors.Join(n.err, fmt.Errorf("gamelan: close the DHT: %w", err))
+		}
+	}
 	if err := n.db.Close(); err != nil {
 		n.err = errors.Join(n.err, fmt.Errorf("gamelan: close peer store: %w", err))
 	}

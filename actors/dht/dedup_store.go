@@ -152,6 +152,11 @@ func (s *dedupStore) write(d *dht.Dedup, sync bool) error {
 		return errDedupWriting
 	}
 	defer s.turn.Unlock()
+	return s.writeInTurn(d, sync)
+}
+
+// writeInTurn is write for a caller that has locked turn.
+func (s *dedupStore) writeInTurn(d *dht.Dedup, sync bool) error {
 	done := false
 	defer func() {
 		if !done { // an error or a panic

@@ -108,6 +108,18 @@ func New(t Trunk, s Settings) *DHT {
 	return d
 }
 
+// Close writes what is not recorded yet: handlers may have finished messages after the
+// actors had ended. It must be called when no handler has messages any more, and before the
+// store is closed. It blocks.
+func (d *DHT) Close() error {
+	d.dedupStore.turn.Lock() // an earlier write may still be under way
+	defer d.dedupStore.turn.Unlock()
+	if d.Dedup.Pending() == 0 && !d.dedupStore.unsynced.Load() {
+		return nil
+	}
+	return d.dedupStore.writeInTurn(d.Dedup, true)
+}
+
 // missedPause is the least time between two dht.Missed. The part that hears of them asks
 // much later, so it needs no more of them.
 const missedPause = time.Second

@@ -78,14 +78,16 @@ func (b *Inbox) Bind(trunk Trunk, pause func(ctx context.Context) error) {
 func (b *Inbox) NewActor() actor.Actor { return newKeeper(b) }
 
 // Close writes all messages that are not written yet, also those without room. It must be
-// called after the node's actors have ended. It blocks.
+// called after the node's actors have ended, and before the DHT records which messages were
+// handled. After an error, messages over the DHT may come again. It blocks.
 func (b *Inbox) Close() error {
 	if b.queue.next == 0 { // the messages on the disk were never read; these numbers are free
 		b.queue.next = max(1, b.store.reserved)
 	}
-	changes, next, release := b.queue.rest()
-	defer release()
-	return b.store.end(changes, next)
+	changes, next, end := b.queue.rest()
+	err := b.store.end(changes, next)
+	end(err == nil)
+	return err
 }
 
 // Status is the state of an inbox.

@@ -66,8 +66,9 @@ func (q *queue) written(items, forgets int) (seqs []uint64) {
 
 // rest empties the queue and returns all its changes, including messages without room, so
 // that the end of a node loses none. Next is the number with which the next start begins.
-// Release returns the credit of the messages.
-func (q *queue) rest() (changes []change, next uint64, release func()) {
+// End returns the credit of the messages. Those over the DHT may come again unless they were
+// written.
+func (q *queue) rest() (changes []change, next uint64, end func(written bool)) {
 	all := slices.Concat(q.ready, q.waiting, q.fresh)
 	for _, x := range all {
 		if x.seq == 0 && q.next > 0 {
@@ -82,9 +83,13 @@ func (q *queue) rest() (changes []change, next uint64, release func()) {
 		changes = append(changes, change{seq: seq})
 	}
 	q.ready, q.waiting, q.fresh, q.forget = nil, nil, nil, nil
-	return changes, q.next, func() {
+	return changes, q.next, func(written bool) {
 		for _, x := range all {
-			x.release()
+			if written && x.seq > 0 || x.refuse == nil {
+				x.release()
+			} else {
+				x.refuse()
+			}
 		}
 	}
 }

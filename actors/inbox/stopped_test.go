@@ -60,3 +60,41 @@ func TestInboxWhoseActorWasStopped(t *testing.T) {
 		t.Errorf("got %d messages dropped, the credit says %d, want 1", got, dropped.Load())
 	}
 }
+
+// TestClosedWithoutDisk: when the inbox closes, the messages over the DHT that it cannot write
+// are refused, so that they come again. The written ones are finished.
+func TestClosedWithoutDisk(t *testing.T) {
+	for _, works := range []bool{false, true} {
+		d := newFaultyDisk()
+		b, err := Open(Options{Limits: Limits{Bytes: 1 << 20, Messages: 100}, Disk: d, Wall: time.Now})
+		if err != nil {
+			t.Fatal(err)
+		}
+		var released, refused int
+		add := func(list *[]*item, seq uint64, over bool) {
+			x := &item{seq: seq, record: record(seq), release: func() { released++ }}
+			if over {
+				x.over, x.refuse = new(Over), func() { refused++ }
+			}
+			*list = append(*list, x)
+		}
+		q := &b.queue
+		q.next = 2
+		add(&q.ready, 1, true)
+		add(&q.waiting, 0, false)
+		add(&q.fresh, 0, true)
+		if !works {
+			d.fail()
+		}
+		if err := b.Close(); (err == nil) != works {
+			t.Errorf("works %v: got %v", works, err)
+		}
+		want := 1 // the plain one, which nobody sends again
+		if works {
+			want = 3
+		}
+		if released != want || refused != 3-want {
+			t.Errorf("works %v: got %d released, %d refused, want %d and %d", works, released, refused, want, 3-want)
+		}
+	}
+}
