@@ -10,11 +10,13 @@ import (
 	"google.golang.org/protobuf/encoding/protowire"
 
 	"github.com/gamelan-p2p/gamelan"
+	"github.com/gamelan-p2p/gamelan/actors"
 	"github.com/gamelan-p2p/gamelan/dht"
 	"github.com/gamelan-p2p/gamelan/dht/saf"
 	"github.com/gamelan-p2p/gamelan/dht/wire"
 	"github.com/gamelan-p2p/gamelan/gamelantest"
 	"github.com/gamelan-p2p/gamelan/identity"
+	"github.com/gamelan-p2p/gamelan/internal/nodetest"
 	"github.com/gamelan-p2p/gamelan/protocol"
 )
 
@@ -145,5 +147,41 @@ func TestBubbleFetchAmongHostile(t *testing.T) {
 			t.Errorf("got %d messages of the honest server, want %d in order", len(got), len(want))
 		}
 		wantNoCredit(t, node.Node)
+	})
+}
+
+// TestBubbleFetchOverSuccessor: the news that a connection has ended reaches the actor that
+// fetches when it waits for an answer over a later connection. The fetch goes on.
+func TestBubbleFetchOverSuccessor(t *testing.T) {
+	gamelantest.Bubble(t, func(t *testing.T) {
+		net := asking(t)
+		busy := func(next dht.Handler) dht.Handler {
+			return func(m *dht.Incoming) dht.Verdict {
+				if m.Envelope.Header.Type == wire.TypeStoredRequest {
+					time.Sleep(5 * time.Second)
+				}
+				return next(m)
+			}
+		}
+		wallet := startMember(net, gamelan.Config{Client: true, StoreForward: gamelan.StoreForwardConfig{NoRequests: true}}, quiet)
+		server := startMember(net, gamelan.Config{}, quiet, gamelan.WithLayer(dht.BeforeVerify, busy))
+		author := startMember(net, gamelan.Config{})
+		net.Connect(author.Node, server.Node)
+		storeFor(t, author, wallet.PublicKey(), "letter")
+		net.Connect(wallet.Node, server.Node)
+		trunk := nodetest.Trunk(wallet.Node.Node)
+		before, _ := trunk.Connection(server.ID())
+		net.Cut(wallet.Node, server.Node)
+		time.Sleep(time.Minute)
+		net.Connect(wallet.Node, server.Node)
+		if now, ok := trunk.Connection(server.ID()); !ok || now.ID == before.ID {
+			t.Fatal("want another connection")
+		}
+		late := actors.PeerDisconnected{Peer: server.ID(), Conn: before}
+		time.AfterFunc(time.Second, func() { trunk.System().Root.Send(trunk.PID("saf/client"), late) })
+		fetched, err := wallet.DHT().FetchStored(t.Context())
+		if err != nil || !fetched.Complete() || fetched.Delivered() != 1 {
+			t.Errorf("got %+v, %v, want the letter", fetched, err)
+		}
 	})
 }

@@ -28,7 +28,7 @@ import (
 type client struct {
 	f          *Saf
 	judge      *saf.Judge
-	asks       map[uint64]identity.NodeID // requests being sent, by the id of the send
+	asks       map[uint64]asking // requests being sent, by the id of the send
 	deliveries []*delivery
 	due        *supervisor.Timer
 	late       *supervisor.Timer
@@ -53,6 +53,12 @@ type waiter struct {
 // ErrFetchLost reports a fetch that was under way when the actor was restarted.
 var ErrFetchLost = errors.New("saf: the actor that fetches stored messages was restarted meanwhile; fetch again")
 
+// asking is a request that is being sent.
+type asking struct {
+	peer    identity.NodeID
+	request uint32
+}
+
 type (
 	clientDue   struct{}
 	deliverLate struct{}
@@ -60,7 +66,7 @@ type (
 )
 
 func newClient(f *Saf) actor.Actor {
-	return &client{f: f, asks: make(map[uint64]identity.NodeID)}
+	return &client{f: f, asks: make(map[uint64]asking)}
 }
 
 func (a *client) Receive(c actor.Context) {
@@ -70,7 +76,7 @@ func (a *client) Receive(c actor.Context) {
 	case actors.PeerConnected:
 		a.step(c, connected(m.Conn))
 	case actors.PeerDisconnected:
-		a.step(c, saf.Disconnected{Peer: m.Peer})
+		a.step(c, saf.Disconnected{Peer: m.Peer, Conn: m.Conn.ID})
 	case actors.StatusChanged:
 		a.status(c, m.Status)
 	case actors.Status:
@@ -133,7 +139,7 @@ func (a *client) start(c actor.Context) {
 	}
 	for _, s := range f.client.machine.Servers(supervisor.Now(c)) {
 		if _, ok := f.trunk.Connections().Get(s.Peer); !ok && s.Connected {
-			a.step(c, saf.Disconnected{Peer: s.Peer})
+			a.step(c, saf.Disconnected{Peer: s.Peer, Conn: s.Conn})
 		}
 	}
 	for _, ref := range f.trunk.Connections().All() {
@@ -145,19 +151,21 @@ func (a *client) start(c actor.Context) {
 // meet tells the machine of connections that it does not know. Whoever waited for one may
 // fetch from its peer before the event of the connection has come here.
 func (a *client) meet(c actor.Context) {
-	known := make(map[identity.NodeID]bool)
+	known := make(map[identity.NodeID]uint64)
 	for _, s := range a.f.client.machine.Servers(supervisor.Now(c)) {
-		known[s.Peer] = s.Connected
+		if s.Connected {
+			known[s.Peer] = s.Conn
+		}
 	}
 	for _, ref := range a.f.trunk.Connections().All() {
-		if !known[ref.Peer] {
+		if known[ref.Peer] != ref.ID {
 			a.step(c, connected(ref))
 		}
 	}
 }
 
 func connected(ref *actors.ConnRef) saf.Connected {
-	return saf.Connected{Peer: ref.Peer, Serves: ref.Features&identity.FeatureStoreForward != 0 && !ref.NoDHT()}
+	return saf.Connected{Peer: ref.Peer, Conn: ref.ID, Serves: ref.Features&identity.FeatureStoreForward != 0 && !ref.NoDHT()}
 }
 
 func (a *client) status(c actor.Context, s actors.Status) {
@@ -212,7 +220,7 @@ const askLimit = 10 * time.Second
 // ask sends a request (spec: dht 97).
 func (a *client) ask(c actor.Context, e saf.Ask) {
 	id := a.f.trunk.NewID()
-	a.asks[id] = e.Peer
+	a.asks[id] = asking{e.Peer, e.Request.RequestID}
 	err := a.f.send(c, id, dht.Control{
 		Type: wire.TypeStoredRequest, To: dht.Direct{Peer: e.Peer}, Part: e.Request.Append(nil), Limit: askLimit,
 	})
@@ -223,13 +231,13 @@ func (a *client) ask(c actor.Context, e saf.Ask) {
 
 // sent learns how a request has gone.
 func (a *client) sent(c actor.Context, m dht.Sent) {
-	peer, ok := a.asks[m.ID]
+	q, ok := a.asks[m.ID]
 	if !ok {
 		return
 	}
 	delete(a.asks, m.ID)
 	if r := &m.Report; r.Reason != 0 || r.Failed() {
-		a.step(c, saf.NotSent{Peer: peer, Err: fmt.Errorf("%s", r.String())})
+		a.step(c, saf.NotSent{Peer: q.peer, ID: q.request, Err: fmt.Errorf("%s", r.String())})
 	}
 }
 

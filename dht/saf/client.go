@@ -85,7 +85,7 @@ func (c *Client[W]) Step(now, wall time.Time, e ClientEvent) []ClientEffect {
 	case Connected:
 		c.connected(e)
 	case Disconnected:
-		c.disconnected(e.Peer)
+		c.disconnected(e)
 	case Online:
 		if c.online == 0 {
 			c.online = e.Peers
@@ -199,7 +199,7 @@ func (c *Client[W]) Watermarks() []Watermark { return c.o.Watermarks.List() }
 
 // request returns the next request to a server (spec: dht 97, 145).
 func (c *Client[W]) request(peer identity.NodeID) wire.StoredRequest {
-	r := wire.StoredRequest{RequestID: c.o.Random.Uint32(), Limit: AnswerLimit}
+	r := wire.StoredRequest{RequestID: max(1, c.o.Random.Uint32()), Limit: AnswerLimit} // 0: a response without a number
 	if c.o.SinceLast {
 		r.Since = c.o.Watermarks.Since(c.wall, peer)
 	}

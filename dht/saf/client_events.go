@@ -16,11 +16,16 @@ type (
 	// means that a new connection has taken the place of the old one.
 	Connected struct {
 		Peer   identity.NodeID
-		Serves bool // its features contain [identity.FeatureStoreForward]
+		Conn   uint64 // the connection
+		Serves bool   // its features contain [identity.FeatureStoreForward]
 	}
 
-	// Disconnected says that a peer has no connection any more.
-	Disconnected struct{ Peer identity.NodeID }
+	// Disconnected says that a connection has ended without a successor. It may come after
+	// the Connected of a later connection, which it does not concern.
+	Disconnected struct {
+		Peer identity.NodeID
+		Conn uint64
+	}
 
 	// Online says that the node is online with so many connected peers.
 	Online struct{ Peers int }
@@ -35,9 +40,11 @@ type (
 	// GaveUp says that a waiter does not wait for its Done any more.
 	GaveUp[W comparable] struct{ Waiter W }
 
-	// NotSent says that the last request to a peer was not written.
+	// NotSent says that a request to a peer was not written. It may come after further
+	// requests to the peer, which it does not concern.
 	NotSent struct {
 		Peer identity.NodeID
+		ID   uint32 // the number of the request
 		Err  error
 	}
 

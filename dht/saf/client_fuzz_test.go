@@ -21,6 +21,8 @@ type watched struct {
 	connected map[identity.NodeID]bool
 	serves    map[identity.NodeID]bool
 	asks      map[identity.NodeID][]time.Time
+	ids       map[identity.NodeID][]uint32 // of requests
+	conns     map[identity.NodeID]uint64   // the last connection
 	taken     map[identity.NodeID]int // answers
 	open      []identity.NodeID       // answers that have not ended
 	waiting   map[int]bool
@@ -32,7 +34,7 @@ func newWatched(o saf.ClientOptions) *watched {
 	o.Random = rand.New(rand.NewPCG(3, 4))
 	return &watched{
 		Client: saf.NewClient[int](o), o: o, now: wall, connected: make(map[identity.NodeID]bool), serves: make(map[identity.NodeID]bool),
-		asks: make(map[identity.NodeID][]time.Time), taken: make(map[identity.NodeID]int),
+		asks: make(map[identity.NodeID][]time.Time), ids: make(map[identity.NodeID][]uint32), conns: make(map[identity.NodeID]uint64), taken: make(map[identity.NodeID]int),
 		waiting: make(map[int]bool), marks: make(map[identity.NodeID]uint64),
 	}
 }
@@ -57,7 +59,7 @@ func (w *watched) check(t *testing.T, effects []saf.ClientEffect) {
 				t.Fatalf("asks %+v", f.Request)
 			}
 			list := append(w.asks[f.Peer], w.now)
-			w.asks[f.Peer] = list
+			w.asks[f.Peer], w.ids[f.Peer] = list, append(w.ids[f.Peer], f.Request.RequestID)
 			if i := len(list) - 1 - saf.RequestBurst; i >= 0 && w.now.Sub(list[i]) < saf.RequestPause {
 				t.Fatalf("%d requests to %v in %v", saf.RequestBurst+1, nameOf(f.Peer), w.now.Sub(list[i]))
 			}
@@ -138,10 +140,12 @@ func FuzzClient(f *testing.F) {
 			switch op % 13 {
 			case 0:
 				w.connected[peer], w.serves[peer] = true, x < 200
-				w.do(t, saf.Connected{Peer: peer, Serves: x < 200})
+				w.conns[peer]++
+				w.do(t, saf.Connected{Peer: peer, Conn: w.conns[peer], Serves: x < 200})
 			case 1:
-				w.connected[peer] = false
-				w.do(t, saf.Disconnected{Peer: peer})
+				conn := w.conns[peer] - uint64(x/128) // the last one, or one before it
+				w.connected[peer] = w.connected[peer] && x >= 128
+				w.do(t, saf.Disconnected{Peer: peer, Conn: conn})
 			case 2, 3:
 				waiters++
 				w.waiting[waiters] = true
@@ -154,7 +158,11 @@ func FuzzClient(f *testing.F) {
 				delete(w.waiting, int(x))
 				w.do(t, saf.GaveUp[int]{Waiter: int(x)})
 			case 5:
-				w.do(t, saf.NotSent{Peer: peer, Err: errors.New("full")})
+				id := uint32(0)
+				if list := w.ids[peer]; len(list) > 0 {
+					id = list[len(list)-1-int(x)/6%len(list)]
+				}
+				w.do(t, saf.NotSent{Peer: peer, ID: id, Err: errors.New("full")})
 			case 6:
 				if w.Open(w.now, peer, 0) {
 					if w.taken[peer]++; w.taken[peer] > len(w.asks[peer]) {

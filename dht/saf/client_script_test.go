@@ -25,6 +25,8 @@ type clientScript struct {
 	step       time.Duration // of the wall clock
 	ids        map[uint32]bool
 	opened     map[identity.NodeID]int
+	asks       map[identity.NodeID][]uint32
+	conns      map[identity.NodeID]uint64 // the last connection
 }
 
 func newClientScript(o saf.ClientOptions) *clientScript {
@@ -34,6 +36,7 @@ func newClientScript(o saf.ClientOptions) *clientScript {
 	return &clientScript{
 		Client: saf.NewClient[string](o), begin: wall, now: wall,
 		ids: make(map[uint32]bool), opened: make(map[identity.NodeID]int),
+		asks: make(map[identity.NodeID][]uint32), conns: make(map[identity.NodeID]uint64),
 	}
 }
 
@@ -51,9 +54,10 @@ func nameOf(id identity.NodeID) string { return strings.TrimRight(string(id[:]),
 // its effects.
 //
 //	new [no-requests] [since-last] [minimise=N]   makes a client
-//	connect A [client], disconnect A, online N
+//	connect A [client], disconnect A [late], online N
+//	                             each connection is a new one; late: the one before it has ended
 //	fetch WAITER [A B], gave-up WAITER
-//	not-sent A err=TEXT
+//	not-sent A [late]            the last request; late: the one before it
 //	missed
 //	at TIME [quietly]            moves the clock to a time since the beginning, and is due
 //	set-clock TIME               sets the wall clock so far ahead of the other one
@@ -86,9 +90,14 @@ func (s *clientScript) run(t *testing.T, d *datadriven.TestData) string {
 	var e saf.ClientEvent
 	switch d.Cmd {
 	case "connect":
-		e = saf.Connected{Peer: peerNamed(first), Serves: !d.HasArg("client")}
+		s.conns[peerNamed(first)]++
+		e = saf.Connected{Peer: peerNamed(first), Conn: s.conns[peerNamed(first)], Serves: !d.HasArg("client")}
 	case "disconnect":
-		e = saf.Disconnected{Peer: peerNamed(first)}
+		conn := s.conns[peerNamed(first)]
+		if d.HasArg("late") {
+			conn--
+		}
+		e = saf.Disconnected{Peer: peerNamed(first), Conn: conn}
 	case "online":
 		n, _ := strconv.Atoi(first)
 		e = saf.Online{Peers: n}
@@ -101,7 +110,15 @@ func (s *clientScript) run(t *testing.T, d *datadriven.TestData) string {
 	case "gave-up":
 		e = saf.GaveUp[string]{Waiter: first}
 	case "not-sent":
-		e = saf.NotSent{Peer: peerNamed(first), Err: errors.New("no room")}
+		n := saf.NotSent{Peer: peerNamed(first), Err: errors.New("no room")}
+		list := s.asks[n.Peer]
+		if d.HasArg("late") {
+			list = list[:len(list)-1]
+		}
+		if len(list) > 0 {
+			n.ID = list[len(list)-1]
+		}
+		e = n
 	case "missed":
 		e = saf.Missed{}
 	case "set-clock":
@@ -223,6 +240,7 @@ func (s *clientScript) texts(effects []saf.ClientEffect) string {
 				b.WriteString("the number is not new\n")
 			}
 			s.ids[f.Request.RequestID] = true
+			s.asks[f.Peer] = append(s.asks[f.Peer], f.Request.RequestID)
 		case saf.Done[string]:
 			fmt.Fprintf(&b, "%s:", f.Waiter)
 			if f.Err != nil {

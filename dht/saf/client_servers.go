@@ -57,6 +57,7 @@ const (
 type server struct {
 	peer      identity.NodeID
 	connected bool
+	conn      uint64 // the last connection
 	serves    bool
 	flight    []uint32  // numbers of the requests without response, the oldest first
 	asked     time.Time // when the last of them was sent
@@ -202,7 +203,7 @@ func (c *Client[W]) Open(now time.Time, peer identity.NodeID, id uint32) bool {
 
 func (c *Client[W]) connected(e Connected) {
 	s := c.server(e.Peer)
-	s.connected, s.serves = true, e.Serves
+	s.connected, s.conn, s.serves = true, e.Conn, e.Serves
 	if s.run != nil && !e.Serves && s.run.stage != StageReading {
 		c.end(s.run, ErrNoServer)
 	}
@@ -299,9 +300,15 @@ func (c *Client[W]) near(peer identity.NodeID) bool {
 	return nearer < c.o.Minimise
 }
 
-func (c *Client[W]) disconnected(peer identity.NodeID) {
-	s := c.servers[peer]
+func (c *Client[W]) disconnected(e Disconnected) {
+	s := c.servers[e.Peer]
 	if s == nil {
+		return
+	}
+	if s.connected && s.conn != e.Conn { // it has a successor
+		if r := s.run; r != nil && r.stage == StageWaiting && r.conn == e.Conn {
+			r.wait(c.now) // the answer is lost
+		}
 		return
 	}
 	s.connected = false
@@ -309,7 +316,7 @@ func (c *Client[W]) disconnected(peer identity.NodeID) {
 		c.end(s.run, ErrDisconnected)
 	}
 	if s.run == nil && s.idle(c.now) {
-		delete(c.servers, peer)
+		delete(c.servers, e.Peer)
 	}
 }
 
@@ -330,6 +337,7 @@ func (c *Client[W]) closest(silent bool) (list []*server) {
 type ServerState struct {
 	Peer       identity.NodeID
 	Connected  bool
+	Conn       uint64    // the last connection
 	Serves     bool      // stores messages for others, by its features
 	InFlight   int       // requests without response
 	Unanswered int       // requests in succession that were not answered in time
@@ -358,7 +366,7 @@ func (c *Client[W]) Servers(now time.Time) (list []ServerState) {
 		if (!s.connected || !s.serves) && s.silence == 0 && s.run == nil {
 			continue
 		}
-		state := ServerState{Peer: s.peer, Connected: s.connected, Serves: s.serves, InFlight: len(s.flight), LastAt: s.ended, Last: s.result}
+		state := ServerState{Peer: s.peer, Connected: s.connected, Conn: s.conn, Serves: s.serves, InFlight: len(s.flight), LastAt: s.ended, Last: s.result}
 		if s.isSilent(now) {
 			state.SilentTill = s.silentTill()
 		}

@@ -85,9 +85,12 @@ type run struct {
 	seen   map[wire.Hash]struct{}
 	stale  bool      // the last answer was full, and had nothing new
 	asked  time.Time // its first request; zero for none
-	fresh  bool      // an answer since the last request had something new
-	full   bool      // … was full
-	result Result
+	// request is the number of its last request, and conn the connection to the server then.
+	request uint32
+	conn    uint64
+	fresh   bool // an answer since the last request had something new
+	full    bool // … was full
+	result  Result
 
 	reached uint64 // stored until then was delivered
 }
@@ -177,6 +180,7 @@ func (c *Client[W]) ask(r *run) {
 	if r.asked.IsZero() {
 		r.asked = c.now
 	}
+	r.request, r.conn = q.RequestID, r.server.conn
 	r.fresh, r.full = false, false
 	r.stage, r.at = StageWaiting, c.now.Add(AnswerTimeout)
 	c.stats.Requests++
@@ -195,13 +199,12 @@ func (c *Client[W]) unanswered(r *run) {
 
 func (c *Client[W]) notSent(e NotSent) {
 	s := c.servers[e.Peer]
-	if s == nil || len(s.flight) == 0 {
+	if s == nil || e.ID == 0 || !s.answered(e.ID) {
 		return
 	}
-	s.flight = s.flight[:len(s.flight)-1]
 	c.stats.NotSent++
-	if s.run != nil && s.run.stage == StageWaiting {
-		c.end(s.run, fmt.Errorf("%w: %w", ErrNotSent, e.Err))
+	if r := s.run; r != nil && r.stage == StageWaiting && r.request == e.ID {
+		c.end(r, fmt.Errorf("%w: %w", ErrNotSent, e.Err))
 	}
 }
 
