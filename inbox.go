@@ -18,7 +18,7 @@ import (
 // default.
 type InboxConfig struct {
 	// MaxBytes bounds the bytes of kept messages, including their metadata. It must be
-	// enough for one message of the largest size. Default 256 MiB.
+	// enough for one message of the largest size: see [InboxLeast]. Default 256 MiB.
 	MaxBytes int64
 
 	// MaxMessages bounds the number of kept messages. Default 100,000.
@@ -37,8 +37,10 @@ func DefaultInboxConfig() InboxConfig {
 }
 
 // InboxLeast returns the minimum of InboxConfig.MaxBytes for a node whose messages have at
-// most body bytes: the largest message must fit.
-func InboxLeast(body int) int64 { return int64(body) + inbox.Overhead }
+// most body bytes: the largest message must fit. With types, which says that there are
+// InboxConfig.Types, the largest message over the DHT must fit, too. That takes 8/3 of its
+// size, because one message may have half of what such messages may take together.
+func InboxLeast(body int, types bool) int64 { return inbox.Least(int64(body)+inbox.Overhead, types) }
 
 // WithInbox makes the node keep received messages on its disk until they are
 // acknowledged: [Node.Inbox], [Node.Messages] and the function of [WithMessages] then take
@@ -77,7 +79,7 @@ func (b *builder) openInbox(n *Node) error {
 	if b.handled() {
 		return errors.New("gamelan: WithInbox and WithHandler were both given, and plain messages go to one of them; leave one out")
 	}
-	if least := InboxLeast(b.profile.Limits.MessageBody); c.MaxBytes < least {
+	if least := InboxLeast(b.profile.Limits.MessageBody, len(c.Types) > 0); c.MaxBytes < least {
 		return badConfig("Inbox.MaxBytes", fmt.Errorf("got %d bytes, want at least %d: the largest message must fit", c.MaxBytes, least))
 	}
 	in, err := inbox.Open(inbox.Options{

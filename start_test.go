@@ -178,6 +178,27 @@ func TestOptionsAreChecked(t *testing.T) {
 	}
 }
 
+// TestInboxHasRoomForTheLargest: a node with an inbox starts only if the largest message can be
+// kept, also the largest one over the DHT if such messages are kept.
+func TestInboxHasRoomForTheLargest(t *testing.T) {
+	body := protocol.Tari(protocol.LocalNet).Limits.MessageBody
+	for _, types := range [][]int32{nil, {1001}} {
+		least := gamelan.InboxLeast(body, types != nil)
+		for _, most := range []int64{least - 1, least} {
+			n, err := gamelan.Start(t.Context(), gamelan.Config{}, gamelan.WithInbox(gamelan.InboxConfig{MaxBytes: most, Types: types}))
+			switch {
+			case err == nil && most < least:
+				t.Errorf("types %v: got a node with %d bytes, want an error", types, most)
+			case err != nil && (most == least || !strings.Contains(err.Error(), fmt.Sprintf("want at least %d", least))):
+				t.Errorf("types %v, %d bytes: got %v", types, most, err)
+			}
+			if err == nil {
+				n.Close(context.Background())
+			}
+		}
+	}
+}
+
 func TestPortInUse(t *testing.T) {
 	a := start(t, gamelan.Config{}, nil)
 	wantNoStart(t, gamelan.Config{Listen: []string{loopback, a.Listening()[0].String()}}, transport.ErrAddressInUse,

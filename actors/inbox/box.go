@@ -27,6 +27,15 @@ func (l Limits) OfKind() (messages int, bytes int64) {
 	return l.Messages - l.Messages/4, l.Bytes - l.Bytes/4
 }
 
+// Least returns how many Bytes give a record of n bytes room in an empty box. The first message
+// over the DHT of a peer or author may have half of what such messages may take together.
+func Least(n int64, dht bool) int64 {
+	if !dht {
+		return n
+	}
+	return (firstPart*n*4 + 2) / 3 // of which OfKind leaves three quarters
+}
+
 // Overhead is the maximum length of a record without its body, in bytes.
 const Overhead = 128
 

@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"github.com/cockroachdb/datadriven"
+
+	"github.com/gamelan-p2p/gamelan/identity"
 )
 
 // TestBox runs the box against testdata/*.txt; -rewrite writes what it does into
@@ -216,5 +218,25 @@ func TestBoxLong(t *testing.T) {
 	}
 	if cap(b.list) > 20_000 {
 		t.Errorf("got room for %d entries, want few", cap(b.list))
+	}
+}
+
+// TestLeast: an empty box of the least size takes the record, and one that is smaller does not
+// take a record over the DHT.
+func TestLeast(t *testing.T) {
+	for n := 1; n < 2000; n++ {
+		for _, over := range []*Over{nil, {Peer: identity.NodeID{1}, Author: identity.PublicKey{2}}} {
+			least := Least(int64(n), over != nil)
+			arrive := func(bytes int64) Verdict {
+				v, _ := NewBox(Limits{Bytes: bytes, Messages: 1, DHT: over != nil}).Arrive(1, n, 0, over)
+				return v
+			}
+			if v := arrive(least); v != Admit {
+				t.Fatalf("%d of %d bytes, over the DHT %v: got %v, want it admitted", n, least, over != nil, v)
+			}
+			if v := arrive(least - 2); over != nil && n > 1 && v == Admit {
+				t.Fatalf("%d of %d bytes over the DHT: got it admitted, want a smaller least", n, least-2)
+			}
+		}
 	}
 }

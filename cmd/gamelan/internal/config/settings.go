@@ -502,8 +502,8 @@ var otherSettings = []Setting{
 		at:  func(c *Config) any { return &c.Kad.MaxBytes },
 	},
 	{
-		Key: "inbox.max_bytes", Kind: Size, Least: gamelan.InboxLeast(protocol.Tari(protocol.LocalNet).Limits.MessageBody), Most: 1 << 40, Example: `"1GiB"`,
-		Doc: "Bytes on the disk for messages that are not acknowledged yet, including their metadata. Plain messages take at most three quarters; beyond that their senders wait. Messages over the DHT take at most three quarters, too; one whose peer has half of what is free for them already, or whose author a quarter, is dropped and counted as inbox full, and so is one larger than half of that.",
+		Key: "inbox.max_bytes", Kind: Size, Least: gamelan.InboxLeast(protocol.Tari(protocol.LocalNet).Limits.MessageBody, true), Most: 1 << 40, Example: `"1GiB"`,
+		Doc: "Bytes on the disk for messages that are not acknowledged yet, including their metadata. Plain messages take at most three quarters; beyond that their senders wait. Messages over the DHT take at most three quarters, too; one whose peer has half of what is free for them already, or whose author a quarter, is dropped and counted as inbox full, and so is one larger than half of that. The least value has room for the largest message over the DHT when nothing else is kept.",
 		at:  func(c *Config) any { return &c.Inbox.MaxBytes },
 	},
 	{
