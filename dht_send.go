@@ -7,6 +7,7 @@ import (
 
 	"github.com/asynkron/protoactor-go/actor"
 
+	"github.com/gamelan-p2p/gamelan/actors"
 	dhtpart "github.com/gamelan-p2p/gamelan/actors/dht"
 	"github.com/gamelan-p2p/gamelan/dht"
 )
@@ -81,7 +82,10 @@ func (d *DHT) submit(ctx context.Context, m dht.Message, limit func() time.Durat
 // if the node has no DHT.
 func (d *DHT) SendFrom(c actor.Context, id uint64, m dht.Message) {
 	if d.Enabled() {
-		c.Request(d.n.dht.Outbound, dhtpart.SendMessage{ID: id, Message: m})
+		root, self := c.ActorSystem().Root, c.Self()
+		c.Request(d.n.dht.Outbound, dhtpart.SendMessage{ID: id, Message: m, Lost: func() {
+			root.Send(self, dht.Sent{ID: id, Report: dht.Report{Reason: dht.SendClosed, Err: actors.ErrClosing}})
+		}})
 	}
 }
 

@@ -32,6 +32,17 @@ const Sender = "dht/sender"
 type SendControl struct {
 	ID      uint64 // chosen by the asker; Sent repeats it
 	Message Control
+	// Lost is called if no actor handles the request, because no Sent follows then. It may
+	// be nil, and must not block.
+	Lost func()
+}
+
+// Discard calls Lost: the actor that sends has ended with the request in its mailbox or in
+// hand.
+func (m SendControl) Discard() {
+	if m.Lost != nil {
+		m.Lost()
+	}
 }
 
 // RelayHeard asks the actor that sent a [Heard] to relay that message unchanged, within

@@ -4,8 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	dhtpart "github.com/gamelan-p2p/gamelan/actors/dht"
@@ -13,6 +15,7 @@ import (
 	"github.com/asynkron/protoactor-go/actor"
 
 	"github.com/gamelan-p2p/gamelan"
+	"github.com/gamelan-p2p/gamelan/actors"
 	"github.com/gamelan-p2p/gamelan/dht"
 	"github.com/gamelan-p2p/gamelan/gamelantest"
 	"github.com/gamelan-p2p/gamelan/protocol"
@@ -178,6 +181,48 @@ func TestBubbleDHTRefusedAtOnce(t *testing.T) {
 		}
 		if _, err := a.DHT().Submit(t.Context(), dht.Message{To: m.To, Type: dht.TypePing}); err == nil || fmt.Sprint(err) != "gamelan: message not accepted: dht: message cannot be sent: type 1 is that of pings; ask with DHT.Ping, or choose another type" {
 			t.Errorf("got %v", err)
+		}
+	})
+}
+
+// TestBubbleDHTSendLost: the actor that sends fails with a request in hand. Whoever has asked
+// hears that the message was not sent, and does not wait for ever.
+func TestBubbleDHTSendLost(t *testing.T) {
+	gamelantest.Bubble(t, func(t *testing.T) {
+		net := gamelantest.NewNetwork(t)
+		var point atomic.Pointer[string]
+		fail := func(at string) { point.Store(&at) }
+		fault := gamelan.WithFault(func(path, at string) {
+			if p := point.Load(); p != nil && strings.HasSuffix(path, "/dht/outbound") && strings.HasSuffix(at, *p) && point.CompareAndSwap(p, nil) {
+				panic("crash on purpose: " + at)
+			}
+		})
+		reports := make(chan dht.Report, 10)
+		a := startMember(net, gamelan.Config{}, quiet, fault, gamelan.WithActor("submitter", func(n *gamelan.Node) actor.Actor { return submitter{n, reports} }))
+		b := startMember(net, gamelan.Config{})
+		net.Connect(a.Node, b.Node)
+		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Minute)
+		defer cancel()
+
+		fail("SendControl")
+		if _, err := a.DHT().Join(ctx); !errors.Is(err, actors.ErrClosing) || point.Load() != nil {
+			t.Errorf("join: got %v, want the end of its sender", err)
+		}
+		if _, err := a.DHT().Join(ctx); err != nil {
+			t.Errorf("join again: got %v", err)
+		}
+
+		fail("SendMessage")
+		to, _ := a.Actor("submitter")
+		net.System.Root.Send(to, letterTo(dht.Direct{Peer: b.ID()}, "letter"))
+		synctest.Wait()
+		select {
+		case r := <-reports:
+			if r.Reason != dht.SendClosed || !errors.Is(r.Err, actors.ErrClosing) || point.Load() != nil {
+				t.Errorf("got %+v, want the end of its sender", r)
+			}
+		default:
+			t.Error("the actor that has sent a message hears nothing of it")
 		}
 	})
 }

@@ -8,10 +8,18 @@ import (
 
 // SendMessage asks the outbound actor to send a message over the DHT, on behalf of an
 // actor. The send never waits for credit: without credit it fails as overloaded. Reply:
-// dht.Sent, when every copy has its outcome.
+// dht.Sent, when every copy has its outcome. Lost is as in [dht.SendControl].
 type SendMessage struct {
 	ID      uint64 // chosen by the sender; dht.Sent repeats it
 	Message dht.Message
+	Lost    func()
+}
+
+// Discard calls Lost.
+func (m SendMessage) Discard() {
+	if m.Lost != nil {
+		m.Lost()
+	}
 }
 
 // forwardMessage asks outbound to relay a message of a peer unchanged. Its credit

@@ -80,7 +80,10 @@ func (d *Discovery) send(c actor.Context, id uint64, m dht.Control) error {
 	if !ok {
 		return errNoSender
 	}
-	c.Request(sender, dht.SendControl{ID: id, Message: m})
+	tell := supervisor.Teller(c)
+	c.Request(sender, dht.SendControl{ID: id, Message: m, Lost: func() {
+		tell(dht.Sent{ID: id, Report: dht.Report{Reason: dht.SendClosed, Err: actors.ErrClosing}})
+	}})
 	return nil
 }
 

@@ -145,6 +145,9 @@ func (f *Saf) send(c actor.Context, id uint64, m dht.Control) error {
 	if !ok {
 		return errNoSender
 	}
-	c.Request(sender, dht.SendControl{ID: id, Message: m})
+	tell := supervisor.Teller(c)
+	c.Request(sender, dht.SendControl{ID: id, Message: m, Lost: func() {
+		tell(dht.Sent{ID: id, Report: dht.Report{Reason: dht.SendClosed, Err: actors.ErrClosing}})
+	}})
 	return nil
 }

@@ -23,8 +23,8 @@ type watched struct {
 	asks      map[identity.NodeID][]time.Time
 	ids       map[identity.NodeID][]uint32 // of requests
 	conns     map[identity.NodeID]uint64   // the last connection
-	taken     map[identity.NodeID]int // answers
-	open      []identity.NodeID       // answers that have not ended
+	taken     map[identity.NodeID]int      // answers
+	open      []identity.NodeID            // answers that have not ended
 	waiting   map[int]bool
 	marks     map[identity.NodeID]uint64
 	told      bool
