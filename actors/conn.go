@@ -39,6 +39,7 @@ type conn struct {
 	bytesIn   uint64 // bytes received at the last look
 	pingIn    uint64 // bytes received at the last pong, or when the only ping in flight was sent
 	rtt       time.Duration
+	pongs     uint64 // greatest number of a pong
 	pongAt    time.Time
 	pingers   pingers      // who waits for a round trip
 	accepting int          // negotiations under way of substreams that the peer has opened
@@ -144,7 +145,7 @@ func (a *conn) Receive(c actor.Context) {
 		a.ping(c, a.pings.Prove(now, keepalive.Mark[*actor.PID]{Key: m.Reply, N: m.Mark}, m.NotBefore))
 	case PingConn:
 		a.pingFor(c, m)
-	case supervisor.Done[time.Duration]:
+	case supervisor.Done[mux.Pong]:
 		a.ponged(c, m.Value, m.Err)
 	case pingDue:
 		a.pingDue(c)
@@ -412,7 +413,7 @@ func (a *conn) ping(c actor.Context, f keepalive.Effects[*actor.PID]) {
 			a.pingers.answer(c, mark.N, ConnPonged{RTT: a.rtt})
 			continue
 		}
-		c.Send(mark.Key, WritesConfirmed{a.ref.ID, mark.N, mark.Key})
+		c.Send(mark.Key, WritesConfirmed{a.ref.ID, mark.N, a.pongs, mark.Key})
 	}
 	if !f.Wake.IsZero() {
 		supervisor.At(c, f.Wake, pingDue{})
@@ -422,11 +423,11 @@ func (a *conn) ping(c actor.Context, f keepalive.Effects[*actor.PID]) {
 		if a.pings.InFlight() == 1 {
 			a.pingIn = session.Stats().BytesIn
 		}
-		supervisor.Do(c, pongKey{}, func(context.Context) (time.Duration, error) { return session.Ping() })
+		supervisor.Do(c, pongKey{}, func(context.Context) (mux.Pong, error) { return session.Prove() })
 	}
 }
 
-func (a *conn) ponged(c actor.Context, rtt time.Duration, err error) {
+func (a *conn) ponged(c actor.Context, pong mux.Pong, err error) {
 	if err != nil {
 		_, panicked := errors.AsType[*supervisor.PanicError](err)
 		switch {
@@ -438,7 +439,10 @@ func (a *conn) ponged(c actor.Context, rtt time.Duration, err error) {
 		return // any other error: the session has ended, and the accept task reports that
 	}
 	now := supervisor.Now(c)
-	a.rtt, a.pongAt = rtt, now
+	a.rtt, a.pongAt = pong.RTT, now
+	// Reports of two pongs may overtake each other. The machine takes each for the next pong.
+	// The greatest number so far is not smaller than the number of that pong.
+	a.pongs = max(a.pongs, pong.N)
 	a.bytesIn = a.session.Stats().BytesIn
 	a.pingIn = a.bytesIn
 	a.ping(c, a.pings.Ponged(now))

@@ -87,10 +87,13 @@ type ConfirmWrites struct {
 
 // WritesConfirmed replies to ConfirmWrites. It also proves all earlier marks of the
 // same asker. Asker is the Reply of the question: an actor that has the name of one that has
-// ended gets the answers to that one's questions, too, and tells them apart by it.
+// ended gets the answers to that one's questions, too, and tells them apart by it. The proof
+// does not hold for a substream that the peer had ended before pong number Pong (see
+// [mux.Stream.PeerEnded]).
 type WritesConfirmed struct {
 	Conn  uint64
 	Mark  uint64
+	Pong  uint64
 	Asker *actor.PID
 }
 

@@ -38,6 +38,7 @@ type quietStream interface {
 	Notify(func())
 	NotifyUnless(take func() bool, f func())
 	TryRead([]byte) (n int, ok bool)
+	PeerEnded() (pongs uint64, ended bool)
 }
 
 // arrival reports that bytes or the end have come on the substream that the task of

@@ -115,7 +115,7 @@ func (s *session) Receive(c actor.Context) {
 	case takeQueued:
 		s.take(c)
 	case WritesConfirmed:
-		if s.conn != nil && m.Conn == s.conn.ID && m.Asker == c.Self() {
+		if s.conn != nil && m.Conn == s.conn.ID && m.Asker == c.Self() && !s.endedBefore(m.Pong) {
 			s.do(c, s.out.Proven(supervisor.Now(c), m.Mark))
 		}
 	case wrote:
@@ -453,6 +453,16 @@ func (s *session) streamEnded(c actor.Context, err error) {
 	s.ended = err
 	s.finished(c)
 	s.do(c, s.out.Ended(supervisor.Now(c), err, noConn))
+}
+
+// endedBefore reports whether the peer had ended our substream before this pong. The pong may
+// come here first: the end comes as the result of the watching task.
+func (s *session) endedBefore(pong uint64) bool {
+	if s.stream == nil {
+		return false // the marks of the outbox tell its substreams apart
+	}
+	pongs, ended := s.endWatch.stream.PeerEnded()
+	return ended && pongs < pong
 }
 
 // drop closes our substream and stops its writer.

@@ -12,20 +12,29 @@ import (
 type pings struct {
 	received atomic.Int32 // pings of the peer without our answer
 	unasked  atomic.Uint64
+	came     atomic.Uint64 // answers to this side's pings; the reader counts them
 
 	mu      sync.Mutex
 	next    uint32
-	waiting map[uint32]chan<- struct{}
+	waiting map[uint32]chan<- uint64
 }
 
-func (p *pings) new() (uint32, <-chan struct{}) {
+// Pong is the answer to a ping.
+type Pong struct {
+	RTT time.Duration
+	// N is how many answers had come on the connection, with this one. It puts the answer in
+	// order with the ends of substreams: see [Stream.PeerEnded].
+	N uint64
+}
+
+func (p *pings) new() (uint32, <-chan uint64) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	id := p.next
 	p.next++
-	ch := make(chan struct{})
+	ch := make(chan uint64, 1)
 	if p.waiting == nil {
-		p.waiting = make(map[uint32]chan<- struct{})
+		p.waiting = make(map[uint32]chan<- uint64)
 	}
 	p.waiting[id] = ch
 	return id, ch
@@ -50,29 +59,29 @@ func (p *pings) answered(id uint32) {
 		return
 	}
 	delete(p.waiting, id)
-	close(ch)
+	ch <- p.came.Add(1)
 }
 
 // ping sends a ping and waits for its answer.
-func (l *link) ping() (time.Duration, error) {
+func (l *link) ping() (Pong, error) {
 	id, pong := l.pings.new()
 	defer l.pings.forget(id)
 	start := time.Now()
 	switch err := l.outbox.send(l, newHeader(typePing, flagSYN, 0, id), nil); err {
 	case nil:
 	case ErrGoingAway:
-		return 0, err
+		return Pong{}, err
 	default:
-		return 0, streamEnded(l.session.fail(err))
+		return Pong{}, streamEnded(l.session.fail(err))
 	}
 	timer := time.NewTimer(l.cfg.PingTimeout)
 	defer timer.Stop()
 	select {
-	case <-pong:
-		return time.Since(start), nil
+	case n := <-pong:
+		return Pong{time.Since(start), n}, nil
 	case <-l.over:
-		return 0, streamEnded(l.err())
+		return Pong{}, streamEnded(l.err())
 	case <-timer.C:
-		return 0, ErrPingTimeout
+		return Pong{}, ErrPingTimeout
 	}
 }

@@ -87,6 +87,64 @@ func TestPeerResetWakesWriter(t *testing.T) {
 	})
 }
 
+// The end of the peer's half and the answers to pings are in one order, whichever is looked
+// at first. Only the first end counts.
+//
+// conforms: comms 147
+func TestPeerEndedAmongPongs(t *testing.T) {
+	for name, end := range map[string]func(d *double, id uint32){
+		"FIN":                func(d *double, id uint32) { d.send(typeData, flagFIN, id, 0) },
+		"FIN behind a body":  func(d *double, id uint32) { d.data(id, flagFIN, "last") },
+		"FIN in a window":    func(d *double, id uint32) { d.send(typeWindow, flagFIN, id, 0) },
+		"reset":              func(d *double, id uint32) { d.send(typeData, flagRST, id, 0) },
+		"reset in a window":  func(d *double, id uint32) { d.send(typeWindow, flagRST, id, 0) },
+		"reset behind a FIN": func(d *double, id uint32) { d.send(typeData, flagFIN, id, 0); d.send(typeData, flagRST, id, 0) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			bubble(t, func(t *testing.T) {
+				s, d := connect(t, true, Config{})
+				st := mustOpen(t, s)
+				d.data(st.ID(), flagACK, "")
+				pong := func() uint64 {
+					t.Helper()
+					pong, err := s.Prove()
+					if err != nil {
+						t.Fatal(err)
+					}
+					return pong.N
+				}
+				before := pong()
+				if _, ended := st.PeerEnded(); ended {
+					t.Fatal("got ended, want that the peer's half goes on")
+				}
+				end(d, st.ID())
+				after := pong()
+				if n, ended := st.PeerEnded(); !ended || n < before || n >= after {
+					t.Errorf("got the end %v after %d pongs, want after pong %d and before pong %d", ended, n, before, after)
+				}
+				d.send(typeData, flagRST, st.ID(), 0)
+				pong()
+				if n, _ := st.PeerEnded(); n != before {
+					t.Errorf("after another reset: got the end after %d pongs, want after %d", n, before)
+				}
+			})
+		})
+	}
+	bubble(t, func(t *testing.T) {
+		s, d := connect(t, true, Config{})
+		st := mustOpen(t, s)
+		pong, err := s.Prove()
+		if err != nil {
+			t.Fatal(err)
+		}
+		d.conn.Close()
+		synctest.Wait()
+		if n, ended := st.PeerEnded(); !ended || n != pong.N {
+			t.Errorf("the connection has ended: got %v after %d pongs, want the end after %d", ended, n, pong.N)
+		}
+	})
+}
+
 // A reset after the peer's end reads as the end, and fails writes.
 func TestPeerResetAfterFIN(t *testing.T) {
 	bubble(t, func(t *testing.T) {

@@ -151,7 +151,13 @@ func (s *Session) Accept() (*Stream, error) {
 // proves that the peer's multiplexer has read everything that was written
 // before, and nothing more. Another goroutine must be reading meanwhile, as
 // the session always does. spec: comms 5.8
-func (s *Session) Ping() (time.Duration, error) { return s.link.ping() }
+func (s *Session) Ping() (time.Duration, error) {
+	pong, err := s.link.ping()
+	return pong.RTT, err
+}
+
+// Prove is Ping that also returns the number of the answer.
+func (s *Session) Prove() (Pong, error) { return s.link.ping() }
 
 // WithholdPongs has the session answer no pings from now on, so that the peer takes nothing
 // that arrives later for read.

@@ -42,8 +42,9 @@ type Stream struct {
 	// Under the table's lock.
 	lib           libraryStream // set when claimed
 	live, claimed bool
-	acked         bool // own: the library was told of the ACK
-	finHanded     bool // the library was told that the peer's half is over
+	acked         bool   // own: the library was told of the ACK
+	finHanded     bool   // the library was told that the peer's half is over
+	pongs         uint64 // answers to pings that had come before that
 	finIn, finOut bool
 	agreed        bool   // on its protocol
 	churned       bool   // counted as one that ended without
@@ -387,10 +388,38 @@ func (st *Stream) drop(state int32) {
 	}
 }
 
+// PeerEnded reports whether the peer's half is over: the peer has ended or reset the
+// substream, or the connection has ended. pongs is how many answers to pings had come before
+// (see [Pong]). An answer with a greater number proves nothing about what was written on this
+// substream: the peer may have dropped that unread.
+func (st *Stream) PeerEnded() (pongs uint64, ended bool) {
+	l := st.link
+	l.table.mu.Lock()
+	pongs, ended = st.pongs, st.finHanded
+	l.table.mu.Unlock()
+	if ended {
+		return pongs, true
+	}
+	select {
+	case <-l.over:
+		return l.pings.came.Load(), true
+	default:
+		return 0, false
+	}
+}
+
+// peerEnds notes that the peer's half is over. The table's lock is held.
+func (st *Stream) peerEnds() {
+	if !st.finHanded {
+		st.finHanded, st.pongs = true, st.link.pings.came.Load()
+	}
+}
+
 // remoteFIN notes the peer's end and returns the flag for the library. The
 // table's lock is held.
 func (st *Stream) remoteFIN() uint16 {
-	st.finIn, st.finHanded = true, true
+	st.finIn = true
+	st.peerEnds()
 	if st.finOut {
 		st.link.table.end(st)
 	}
@@ -408,7 +437,7 @@ func (st *Stream) localFIN() {
 // remoteReset notes a reset by the peer and wakes a writer. The reader is
 // woken by the end that the library is given. The table's lock is held.
 func (st *Stream) remoteReset() {
-	st.finHanded = true
+	st.peerEnds()
 	st.state.CompareAndSwap(alive, resetByPeer)
 	st.link.table.end(st)
 	if st.lib != nil {
