@@ -34,7 +34,7 @@ type inbox struct {
 
 	reading  *inStream // a task reads it, or it is parked
 	queue    []*inStream
-	recent   []time.Time // times of the takeovers in the last second
+	recent   []time.Time // times of the counted takeovers in the last second
 	serial   uint64
 	stallAt  *supervisor.Timer
 	restAt   *supervisor.Timer // for the next readerTick
@@ -99,7 +99,7 @@ func (b *inbox) opened(c actor.Context, m SubstreamOpened) {
 		return
 	}
 	stream, ok := taken.(quietStream)
-	if !ok || !b.mayTakeOver(supervisor.Now(c)) {
+	if !ok || !b.takesOver(supervisor.Now(c)) {
 		taken.Close()
 		return
 	}
@@ -112,7 +112,6 @@ func (b *inbox) opened(c actor.Context, m SubstreamOpened) {
 		b.read(c, in)
 		return
 	}
-	b.recent = append(b.recent, supervisor.Now(c))
 	b.reading.supersede()
 	if b.reading.parker.parked {
 		b.wake(c) // a task must end the reading, and a parked substream has none
@@ -123,14 +122,40 @@ func (b *inbox) opened(c actor.Context, m SubstreamOpened) {
 	b.queue = append(b.queue, in)
 }
 
-func (b *inbox) mayTakeOver(now time.Time) bool {
-	if b.reading == nil {
+// takesOver reports whether a newer substream may take over now, and counts that. If the peer
+// has ended the one before, or its connection has ended, the newer one only waits until that
+// is read, and does not count: a peer may end substreams and connections as often as it likes.
+func (b *inbox) takesOver(now time.Time) bool {
+	switch {
+	case b.reading == nil:
+		return true
+	case len(b.queue) >= maxDraining:
+		return false
+	case b.newest().ended():
 		return true
 	}
 	for len(b.recent) > 0 && now.Sub(b.recent[0]) >= time.Second {
 		b.recent = b.recent[1:]
 	}
-	return len(b.recent) < maxTakeovers && len(b.queue) < maxDraining
+	if len(b.recent) >= maxTakeovers {
+		return false
+	}
+	b.recent = append(b.recent, now)
+	return true
+}
+
+// newest returns the last substream that the peer has opened. There is one.
+func (b *inbox) newest() *inStream {
+	if n := len(b.queue); n > 0 {
+		return b.queue[n-1]
+	}
+	return b.reading
+}
+
+// ended reports whether nothing more can arrive on the substream.
+func (in *inStream) ended() bool {
+	_, ended := in.parker.stream.PeerEnded()
+	return ended
 }
 
 // supersede makes the reader deliver the messages that have arrived and then end.

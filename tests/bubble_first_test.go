@@ -4,6 +4,7 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/gamelan-p2p/gamelan"
@@ -127,3 +128,49 @@ func TestBubbleFirstNotTaken(t *testing.T) {
 		})
 	}
 }
+
+// TestBubbleFirstAfterReconnects: a peer reconnects many times in a second, and its session
+// hears of each new substream before the old one is read to its end. No first message is
+// refused: only a substream that takes over from a living one counts for the limit of V 14.
+//
+// conforms: V 14
+func TestBubbleFirstAfterReconnects(t *testing.T) {
+	gamelantest.Bubble(t, func(t *testing.T) {
+		var opened, reading atomic.Int32
+		net := gamelantest.NewNetwork(t)
+		net.SetLink(memory.Link{Latency: time.Millisecond})
+		heard := gamelantest.NewCollector()
+		from := net.Start(gamelan.Config{NoDHT: true}, quiet)
+		to := net.Start(gamelan.Config{NoDHT: true}, quiet, gamelan.WithHandler(heard.New), gamelan.WithFault(func(path, point string) {
+			switch {
+			case !strings.Contains(path, "/messaging/"):
+			case point == "actors.SubstreamOpened":
+				opened.Add(1)
+			case strings.HasPrefix(point, "task reader-"): // waits for the next substream
+				for n := reading.Add(1); n >= opened.Load() && n < reconnects; {
+					time.Sleep(100 * time.Microsecond)
+				}
+				time.Sleep(100 * time.Microsecond)
+			}
+		}))
+		net.Introduce(from, to)
+		began := time.Now()
+		for i := range reconnects {
+			if out := enqueue(t, from, to, "first").Wait(t.Context()); out.Kind != protocol.Confirmed {
+				t.Fatalf("message %d: got %v, want confirmed", i+1, out)
+			}
+			net.Cut(from, to)
+			synctest.Wait()
+		}
+		if took := time.Since(began); took > 2*time.Second {
+			t.Errorf("got %d reconnects in %v, want more than ten in a second", reconnects, took)
+		}
+		time.Sleep(time.Second)
+		if got := heard.Len(); got != reconnects {
+			t.Errorf("got %d messages, want all %d", got, reconnects)
+		}
+	})
+}
+
+// reconnects is how often the peer of TestBubbleFirstAfterReconnects connects.
+const reconnects = 100
