@@ -98,7 +98,9 @@ func (n *Node) Unregister(ctx context.Context, id protocol.ID) error {
 	return n.unregister(ctx, actors.Unregister{ID: id})
 }
 
-// UnregisterHandler stops the actor that receives plain messages.
+// UnregisterHandler stops the actor that receives plain messages. From then on the messages
+// of peers are not confirmed. Messages that had arrived and that the actor has not handled
+// are dropped; some of them may be confirmed.
 func (n *Node) UnregisterHandler(ctx context.Context) error {
 	return n.unregister(ctx, actors.Unregister{})
 }

@@ -376,7 +376,8 @@ func (x *extensions) stop(c actor.Context, reg *registration, to answer) {
 
 // withdraw stops the delivery of messages and substreams to an actor. While the node
 // stops, the protocol stays in the table: then peers see the end of the connection, and
-// no refusal of the protocol.
+// no refusal of the protocol. Otherwise the substreams of plain messages end, so that no
+// message that comes later is confirmed.
 func (x *extensions) withdraw(c actor.Context, reg *registration) {
 	if reg.Type != nil {
 		x.env.types.Delete(*reg.Type)
@@ -386,11 +387,18 @@ func (x *extensions) withdraw(c actor.Context, reg *registration) {
 	}
 	id, pid := reg.ID, reg.pid
 	if id == "" {
-		x.env.Plain.Handler.Close()
 		id, pid = x.env.Plain.ID, x.env.Plain.PID
 	}
-	if x.draining == nil {
+	switch {
+	case x.draining == nil:
 		c.Request(x.env.Services, RemoveProtocol{ID: id, PID: pid})
+		if reg.ID == "" {
+			x.env.Plain.refuse(c)
+		}
+	case reg.ID == "" && reg.stopped == nil:
+		x.env.Plain.Handler.Close()
+	case reg.ID == "":
+		x.env.Plain.Handler.Open(nil) // nobody waits for it any more
 	}
 }
 
@@ -433,16 +441,13 @@ func (x *extensions) failed(c actor.Context, m supervisor.ChildFailed) {
 		reg.stopped = m.Err
 	}
 	switch {
-	case reg.plain() && reg.stopped == nil:
+	case reg.plain() && reg.stopped == nil && len(reg.leaving) == 0:
 		x.env.Plain.Handler.Close()
 	case reg.Type != nil && len(reg.leaving) > 0: // stop has taken it out of the table already
 	case reg.Type != nil: // still in the table, with nil: its messages are dropped, and no peer is charged
 		x.env.types.Set(*reg.Type, nil)
 	default:
 		x.withdraw(c, reg)
-		if reg.plain() && len(reg.leaving) == 0 {
-			x.env.Plain.Handler.Open(nil) // nil ends the substreams whose messages wait for the handler
-		}
 	}
 	reg.failed = true
 	if reg.stopped == nil {

@@ -99,7 +99,7 @@ func (b *inbox) opened(c actor.Context, m SubstreamOpened) {
 		return
 	}
 	stream, ok := taken.(quietStream)
-	if !ok || !b.takesOver(supervisor.Now(c)) {
+	if !ok || b.protocol.refuses() || !b.takesOver(supervisor.Now(c)) {
 		taken.Close()
 		return
 	}
@@ -197,6 +197,17 @@ func (b *inbox) wake(c actor.Context) {
 		b.restAt.Stop()
 	}
 	b.restAt = supervisor.After(c, readerIdle, readerTick{})
+}
+
+// refuse resets all substreams of the peer. Nothing more is read from them; their tasks end,
+// and a parked one starts a task that ends.
+func (b *inbox) refuse() {
+	if b.reading != nil {
+		b.reading.parker.stream.Close()
+	}
+	for _, in := range b.queue {
+		in.parker.stream.Close()
+	}
 }
 
 // heard handles the arrival of bytes on a substream that is parked or about to be.

@@ -61,7 +61,7 @@ func (i *plainIntake) Hear(ctx context.Context, all []any) (*actor.PID, int, err
 		pid, err = i.messaging.Handler.Wait(ctx)
 	}
 	if err == nil && pid == nil {
-		err = errHandlerStopped
+		err = errNoHandler
 	}
 	return pid, len(all), err
 }
@@ -69,9 +69,29 @@ func (i *plainIntake) Hear(ctx context.Context, all []any) (*actor.PID, int, err
 // Drop does nothing: dropped plain messages are not counted.
 func (*plainIntake) Drop(int) {}
 
-// errHandlerStopped ends the reading of plain messages: the node no longer offers their
+// errNoHandler ends the reading of plain messages: the node no longer offers their
 // protocol.
-var errHandlerStopped = errors.New("actors: the handler of messages has stopped for good after a panic")
+var errNoHandler = errors.New("actors: the handler of messages was unregistered or has stopped for good after a panic")
+
+// refusing tells a session that the protocol has no handler any more.
+type refusing struct{}
+
+// refuse ends all substreams of peers, because the protocol has no handler any more, and
+// has no reader wait for one. What has arrived and was not read is dropped with them. A
+// substream that a session takes later ends at once, so none is missed: the view is written
+// first, and a session is in the directory before it takes a substream.
+func (m *Messaging) refuse(c actor.Context) {
+	m.Handler.Open(nil)
+	for _, session := range m.Sessions.All() {
+		c.Send(session.PID, refusing{})
+	}
+}
+
+// refuses reports whether the protocol has had a handler and has none any more.
+func (m *Messaging) refuses() bool {
+	pid, ok := m.Handler.Get()
+	return ok && pid == nil
+}
 
 // TypeTable is a part's table of users' actors by message type. Each actor receives the
 // messages of its type. See [Trunk.ServeTypes]. The actor extensions calls the methods.

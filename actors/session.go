@@ -23,7 +23,7 @@ import (
 // has opened, on which it never writes. The machine messaging.Outbox decides what to do
 // with the messages to the peer.
 //
-// In: takeQueued, withdraw, SubstreamOpened, SubstreamFailed, PeerDialed, WritesConfirmed,
+// In: takeQueued, withdraw, SubstreamOpened, SubstreamFailed, PeerDialed, WritesConfirmed, refusing,
 // finishSubstreams. Out: Sent, the Receiver's messages (from the reader task), DialPeer,
 // CancelDial, OpenSubstream, ConfirmWrites, substreamsFinished, PeerViolated, CloseConn,
 // retired, returned. It never restarts: its open sends end InDoubt or Failed with it.
@@ -175,6 +175,8 @@ func (s *session) Receive(c actor.Context) {
 		}
 	case supervisor.TaskDone:
 		s.taskDone(c, m)
+	case refusing:
+		s.in.refuse()
 	case readerBlocked:
 		s.in.blocked(c)
 	case stallTick:
