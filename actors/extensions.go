@@ -61,7 +61,8 @@ type answer struct {
 //
 // In: Register, Unregister, AwaitReady, ChildFailed, RetryDue, ServicesStarted. Out:
 // AddProtocol, RemoveProtocol, Registered, Unregistered, Ready, event ProtocolFailed. A
-// restart loses nothing: the list of registrations outlives it.
+// restart loses nothing: the list of registrations outlives it, and so do the messages that
+// wait for the actors.
 type extensions struct {
 	env    *env
 	asking map[uint64]*registration // by the token of AddProtocol
@@ -264,7 +265,7 @@ func (x *extensions) spawn(c actor.Context, reg *registration) {
 		kind = "type"
 	}
 	reg.alive, reg.failed = true, false
-	reg.pid = supervisor.Spawn(c, supervisor.Spec{Name: reg.Name, Kind: kind, New: reg.New, OnPanic: onPanic(reg.OnPanic), Drains: reg.Drains, Alarm: HandlerAlarm})
+	reg.pid = supervisor.Spawn(c, supervisor.Spec{Name: reg.Name, Kind: kind, New: reg.New, OnPanic: onPanic(reg.OnPanic), Drains: reg.Drains, Keeps: true, Alarm: HandlerAlarm})
 	if reg.plain() {
 		x.env.Plain.Handler.Open(reg.pid)
 	} else if reg.Type != nil {

@@ -31,9 +31,11 @@ type cell struct {
 	top      bool
 
 	mu       sync.Mutex
-	running  bool // an activation is scheduled or runs
-	blocked  bool // failed or stopping: no user message is delivered
-	closed   bool // has stopped: user messages go to dead letters
+	running  bool  // an activation is scheduled or runs
+	blocked  bool  // failed or stopping: no user message is delivered
+	closed   bool  // has stopped: user messages go to dead letters, unless it
+	kept     bool  // … keeps them for the next child of this name
+	heir     *cell // which is this one
 	alarmed  bool
 	high     int32 // greatest length of user
 	user     fifo
@@ -52,6 +54,7 @@ type cell struct {
 	inSystem bool     // a system message is in hand
 	stopping bool     // Stop was seen
 	drains   bool
+	keeps    bool    // see Spec.Keeps
 	up       bool    // Started has returned or failed, once
 	roster   *roster // what a Group keeps over its restarts
 	label    context.Context
@@ -140,18 +143,34 @@ func (c *cell) post(gen uint64, msg any) {
 	c.PostUserMessage(&stamped{gen: gen, msg: msg})
 }
 
-// closeMailbox ends delivery for good and discards the messages that are left. It
-// runs inside Stopped: everything must be closed when the parent hears of the
-// end.
+// closeMailbox ends delivery for good and discards the messages that are left, unless it
+// keeps them. It runs inside Stopped: everything else must be closed when the parent hears
+// of the end.
 func (c *cell) closeMailbox() {
 	c.mu.Lock()
 	c.closed, c.blocked = true, true
 	if c.batch != nil {
 		c.unload(c.batch)
 	}
+	if c.keeps && c.parent.state.Load() == stateRestarting {
+		c.kept = true
+		c.mu.Unlock()
+		return
+	}
+	c.mu.Unlock()
+	c.discardLeft()
+}
+
+// discardLeft discards the messages that are left when the mailbox is closed.
+func (c *cell) discardLeft() {
+	c.mu.Lock()
+	c.kept = false
 	left := c.user
 	c.user.release()
 	c.mu.Unlock()
+	if c.keeps {
+		officeOf(c.host.sys).keeps(c, false)
+	}
 	for {
 		m, ok := left.pop()
 		if !ok {

@@ -11,9 +11,10 @@ import (
 // messages to dead actors, and lends the processes that receive the replies to
 // Ask. It is registered as a process, so each system has exactly one.
 type office struct {
-	mu     sync.Mutex
-	idle   []*asker
-	askers int // made so far
+	mu      sync.Mutex
+	idle    []*asker
+	askers  int              // made so far
+	keepers map[string]*cell // with Spec.Keeps, by path; until their messages are discarded
 }
 
 var _ actor.Process = (*office)(nil)
@@ -34,11 +35,43 @@ func officeOf(sys *actor.ActorSystem) *office {
 	}
 	// The handler runs in the sender's turn; discard recovers.
 	sys.EventStream.Subscribe(func(event any) {
-		if e, ok := event.(*actor.DeadLetterEvent); ok {
+		if e, ok := event.(*actor.DeadLetterEvent); ok && !o.keep(e) {
 			discard(e.Message)
 		}
 	})
 	return o
+}
+
+// keeps notes that a cell with Spec.Keeps has begun, and has it inherit the messages of the
+// one before, or that its messages were discarded.
+func (o *office) keeps(c *cell, begins bool) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	last := o.keepers[c.path()]
+	switch {
+	case !begins && last == c:
+		delete(o.keepers, c.path())
+	case begins:
+		if o.keepers == nil {
+			o.keepers = make(map[string]*cell)
+		}
+		o.keepers[c.path()] = c
+		if last != nil {
+			last.bequeath(c)
+		}
+	}
+}
+
+// keep gives a dead letter to the actor of that path if it keeps its messages: the letter was
+// sent while the actor's name was not in use. An asker hears of the dead letter at once.
+func (o *office) keep(e *actor.DeadLetterEvent) bool {
+	if e.Sender != nil || e.PID == nil {
+		return false
+	}
+	o.mu.Lock()
+	c := o.keepers[e.PID.Id]
+	o.mu.Unlock()
+	return c != nil && c.postKept(e.Message)
 }
 
 // lend returns a registered asker for one Ask.

@@ -135,6 +135,7 @@ func (h *host) admit(c *cell) {
 	delete(h.seeds, c.path())
 	c.parent, c.top = s.parent, s.top
 	c.kind, c.make, c.drains, c.onPanic = s.spec.Kind, s.spec.New, s.spec.Drains, s.spec.OnPanic
+	c.keeps = s.spec.Keeps
 	if c.kind == "" {
 		c.kind = s.spec.Name
 	}
@@ -184,6 +185,7 @@ func (h *host) remove(c *cell) {
 // stopped is the last step of an actor's end, inside Stopped.
 func (c *cell) stopped() {
 	c.closeMailbox()
+	c.dropKept()
 	c.state.Store(stateGone)
 	if c.top {
 		c.host.remove(c)

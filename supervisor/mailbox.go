@@ -50,6 +50,9 @@ func (c *cell) RegisterHandlers(invoker actor.MessageInvoker, _ actor.Dispatcher
 	c.current.cell = c
 	c.activate = c.run
 	c.host.admit(c)
+	if c.keeps {
+		officeOf(c.host.sys).keeps(c, true)
+	}
 	c.mu.Lock() // an actor that knew the name may have sent already
 	c.invoker = invoker
 	c.mu.Unlock()
@@ -79,7 +82,12 @@ func (c *cell) depth() int {
 func (c *cell) PostUserMessage(m any) {
 	all, many := m.(*Bundle)
 	c.mu.Lock()
-	if c.closed {
+	if heir := c.heir; heir != nil {
+		c.mu.Unlock()
+		heir.PostUserMessage(m)
+		return
+	}
+	if c.closed && !c.kept {
 		c.mu.Unlock()
 		if !many {
 			c.deadLetter(m)

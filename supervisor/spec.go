@@ -19,6 +19,10 @@ import (
 //     [DefaultAlarm].
 //   - Drains says that the actor answers Drain itself. For an actor without it,
 //     this package answers at once.
+//   - Keeps says that messages that wait survive a restart of the parent, with which
+//     the actor stops. The child of the same name that the parent spawns in its next
+//     Started receives them first, and so do messages that are sent meanwhile. If there
+//     is none, they are discarded.
 type Spec struct {
 	Name, Kind string
 	New        func() actor.Actor
@@ -26,6 +30,7 @@ type Spec struct {
 	OnPanic    OnPanic
 	Alarm      int
 	Drains     bool
+	Keeps      bool
 }
 
 // DefaultAlarm is the mailbox depth at which a warning is logged when Spec.Alarm is

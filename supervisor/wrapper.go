@@ -132,6 +132,9 @@ func (w *wrapper) start(ctx actor.Context) {
 	c.goType = reflect.TypeOf(w.inner)
 	c.mu.Unlock()
 	w.deliver(ctx)
+	if c.incarnation.Load() > 1 {
+		c.dropKept()
+	}
 	c.unsubscribe(w.gen) // ends the subscriptions that this incarnation did not renew
 	c.logMissed()
 	c.state.CompareAndSwap(stateStarting, stateRunning)

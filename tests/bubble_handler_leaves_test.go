@@ -2,6 +2,7 @@ package tests
 
 import (
 	"fmt"
+	"slices"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -11,6 +12,7 @@ import (
 
 	"github.com/gamelan-p2p/gamelan"
 	"github.com/gamelan-p2p/gamelan/gamelantest"
+	"github.com/gamelan-p2p/gamelan/identity"
 	"github.com/gamelan-p2p/gamelan/protocol"
 )
 
@@ -94,5 +96,64 @@ func TestBubbleHandlerLeaves(t *testing.T) {
 				})
 			}
 		}
+	}
+}
+
+// slow takes a millisecond for each message, and remembers all, by peer.
+type slow struct{ heard map[identity.NodeID][]string }
+
+func (s slow) Receive(c actor.Context) {
+	if m, ok := c.Message().(gamelan.Received); ok {
+		time.Sleep(time.Millisecond)
+		s.heard[m.Peer] = append(s.heard[m.Peer], string(m.Body))
+	}
+}
+
+// TestBubbleExtensionsRestart: the parent of the user's actors is restarted while messages
+// wait in the handler's mailbox and others arrive. All that is confirmed is handled, once and
+// in the order of each peer.
+func TestBubbleExtensionsRestart(t *testing.T) {
+	for seed := range 20 {
+		gamelantest.Bubble(t, func(t *testing.T) {
+			const each = 100
+			heard := slow{make(map[identity.NodeID][]string)}
+			net := gamelantest.NewNetwork(t)
+			to := net.Start(gamelan.Config{NoDHT: true}, quiet, gamelan.WithHandler(func(*gamelan.Node) actor.Actor { return heard }))
+			var want []string
+			from := make([]*gamelantest.Node, 3)
+			for i := range from {
+				from[i] = net.Start(gamelan.Config{NoDHT: true}, quiet)
+				net.Connect(from[i], to)
+			}
+			var all []*gamelan.Pending[gamelan.Outcome]
+			for n := range each {
+				text := fmt.Sprint(n)
+				want = append(want, text)
+				for _, p := range from {
+					all = append(all, enqueue(t, p, to, text))
+				}
+				if n%40 == seed {
+					time.Sleep(time.Duration(seed) * 100 * time.Microsecond)
+					if !gamelantest.Crash(to.Node, "extensions", "a bug") {
+						t.Fatal("there is no actor extensions")
+					}
+				}
+			}
+			for i, m := range all {
+				if out := m.Wait(t.Context()); out.Kind != protocol.Confirmed {
+					t.Errorf("message %d: got %v, want confirmed", i, out)
+				}
+			}
+			time.Sleep(time.Minute)
+			for i, p := range from {
+				if got := heard.heard[p.ID()]; !slices.Equal(got, want) {
+					t.Errorf("seed %d, peer %d: got %d messages %v, want all %d in order", seed, i, len(got), got, each)
+				}
+			}
+			if info := infoOf(t, to, "extensions"); info.Restarts != 3 && info.Restarts != 2 {
+				t.Errorf("got %d restarts of extensions, want 2 or 3", info.Restarts)
+			}
+			wantNoCredit(t, append(from, to)...)
+		})
 	}
 }
