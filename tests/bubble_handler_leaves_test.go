@@ -145,6 +145,7 @@ func TestBubbleExtensionsRestart(t *testing.T) {
 				}
 			}
 			time.Sleep(time.Minute)
+			synctest.Wait()
 			for i, p := range from {
 				if got := heard.heard[p.ID()]; !slices.Equal(got, want) {
 					t.Errorf("seed %d, peer %d: got %d messages %v, want all %d in order", seed, i, len(got), got, each)
