@@ -43,7 +43,7 @@ func TestProtocolsStayWhileTheNodeStops(t *testing.T) {
 			if got := count[actors.RemoveProtocol](s.heard["services"]); got != want {
 				t.Errorf("drained %v: got %d protocols taken out of the table, want %d", drained, got, want)
 			}
-			if _, open := s.Plain.Handler.Get(); open {
+			if pid, _ := s.Plain.Handler.Get(); pid != nil {
 				t.Errorf("drained %v: got a handler for messages after its end, want none", drained)
 			}
 		})

@@ -25,7 +25,8 @@ const DedupCapacity = 50_000
 //
 // A message for a handler is open until [Dedup.Release] says that the handler has finished
 // it. A further copy from a relay is a duplicate, but a stored copy is delivered if no
-// handler has the message any more. An open message has no record on disk.
+// handler has the message any more; its fingerprint says so too. An open message has no
+// record on disk.
 //
 // Records survive a restart if the caller writes the [Dedup.Changes] to disk whenever
 // [Dedup.OnChange] reports some, and loads them with [Dedup.Load]. A node writes about a
@@ -132,7 +133,7 @@ func (d *Dedup) Handled(h wire.Hash) uint32 {
 	if i, ok := d.index[h]; ok && d.entries[i].state != closed {
 		return 0
 	}
-	if _, ok := d.held[h]; ok {
+	if _, ok := d.held[h]; ok || d.prints.open(h, d.stamped.Unix()) {
 		return 0
 	}
 	return d.seen(h)
@@ -147,7 +148,7 @@ func (d *Dedup) Hold(h wire.Hash) bool {
 		d.entries[i].state = inHand
 		return true
 	}
-	if d.seen(h) > 0 {
+	if _, ok := d.held[h]; ok || d.seen(h) > 0 && !d.prints.open(h, d.stamped.Unix()) {
 		return false
 	}
 	d.hold(h)
@@ -180,7 +181,7 @@ func (d *Dedup) Release(h wire.Hash, from identity.NodeID, wall time.Time, handl
 	defer d.unlock()
 	if _, ok := d.held[h]; ok {
 		delete(d.held, h)
-		if handled {
+		if handled && !d.prints.close(h, d.stamped.Unix()) {
 			d.count(h, from, wall, closed)
 		}
 		return
@@ -467,11 +468,10 @@ func (d *Dedup) insert(r DedupRecord, state dedupState) int32 {
 func (d *Dedup) forget(e *dedupEntry) {
 	delete(d.index, e.Hash)
 	switch e.state {
-	case closed:
-		d.prints.add(e.Hash, d.shares.list[e.share].id, e.First.Add(Remembered).Unix(), d.stamped.Unix())
+	case closed, dropped:
+		d.prints.add(e.Hash, d.shares.list[e.share].id, e.First.Add(Remembered).Unix(), d.stamped.Unix(), e.state == dropped)
 	case inHand: // its credit bounds how many there are
 		d.hold(e.Hash)
-	case dropped: // a later copy is as good as new
 	}
 	d.lost(e)
 }

@@ -454,7 +454,8 @@ func TestDedupOpen(t *testing.T) {
 }
 
 // TestDedupOpenEvicted: an evicted message that a handler has stays a duplicate until it is
-// finished, and is recorded then; one that was dropped is new again.
+// finished, and is recorded then. One that was dropped stays a duplicate for relays, and a stored
+// copy of it is of use.
 func TestDedupOpenEvicted(t *testing.T) {
 	now, from := time.Unix(expires, 0), nodeOf(1)
 	d, stored := dht.NewDedup(2), map[wire.Hash]uint32{}
@@ -470,8 +471,18 @@ func TestDedupOpenEvicted(t *testing.T) {
 	if n := d.CountOpen(hashOf(1), from, now); n != 2 || !d.InHand(hashOf(1)) || d.Handled(hashOf(1)) != 0 || d.Hold(hashOf(1)) {
 		t.Errorf("in hand: got copy %d, in hand %v, want 2 and true", n, d.InHand(hashOf(1)))
 	}
-	if d.Seen(hashOf(2)) != 0 || !d.Hold(hashOf(2)) {
-		t.Errorf("dropped: got it seen %d times, want never", d.Seen(hashOf(2)))
+	if n := d.CountOpen(hashOf(2), from, now); n != math.MaxUint32 || d.Handled(hashOf(2)) != 0 || d.InHand(hashOf(2)) {
+		t.Errorf("dropped: got copy %d of a relay, handled %d times, want a duplicate that was not handled", n, d.Handled(hashOf(2)))
+	}
+	for range 2 {
+		if !d.Hold(hashOf(2)) || d.Hold(hashOf(2)) || !d.InHand(hashOf(2)) {
+			t.Error("dropped: a stored copy cannot be held, or twice")
+		}
+		d.Release(hashOf(2), from, now, false)
+	}
+	d.Hold(hashOf(2))
+	if d.Release(hashOf(2), from, now, true); d.Handled(hashOf(2)) == 0 || d.Hold(hashOf(2)) {
+		t.Error("dropped: a stored copy was handled, and a further one can be held")
 	}
 	if len(stored) != 0 {
 		t.Errorf("got %d on disk, want none", len(stored))

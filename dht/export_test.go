@@ -92,7 +92,7 @@ func NewFingerprints(random io.Reader, limit int) Fingerprints {
 
 // Add remembers a message.
 func (f Fingerprints) Add(h wire.Hash, from identity.NodeID, until, now int64) {
-	f.f.add(h, from, until, now)
+	f.f.add(h, from, until, now, false)
 }
 
 // Has reports whether it is remembered.

@@ -47,8 +47,11 @@ type fingerprints struct {
 type fingerprint struct {
 	print uint64
 	next  uint32 // place of the next in its queue or in the free list, plus one; 0: none
-	until uint32 // Unix seconds
+	until uint32 // Unix seconds; odd: no handler has finished the message
 }
+
+// openBit is set in the until of a message that no handler has finished.
+const openBit = 1
 
 // printQueue is a list of fingerprints, the oldest first.
 type printQueue struct {
@@ -86,13 +89,38 @@ func (f *fingerprints) queueOf(id identity.NodeID) uint32 {
 }
 
 // has reports whether the message is remembered at the Unix second now.
-func (f *fingerprints) has(h wire.Hash, now int64) bool {
+func (f *fingerprints) has(h wire.Hash, now int64) bool { return f.at(h, now) != nil }
+
+// at returns the live fingerprint of a message, or nil.
+func (f *fingerprints) at(h wire.Hash, now int64) *fingerprint {
 	if f.n == 0 {
-		return false
+		return nil
 	}
-	print := f.of(h)
-	at, ok := f.find(print)
-	return ok && live(f.list[f.cells[at]&placeMask-1].until, now)
+	at, ok := f.find(f.of(h))
+	if !ok {
+		return nil
+	}
+	x := &f.list[f.cells[at]&placeMask-1]
+	if !live(x.until, now) {
+		return nil
+	}
+	return x
+}
+
+// open reports whether the message is remembered as one that no handler has finished.
+func (f *fingerprints) open(h wire.Hash, now int64) bool {
+	x := f.at(h, now)
+	return x != nil && x.until&openBit != 0
+}
+
+// close notes that a handler has finished the message. It reports whether the message is
+// remembered.
+func (f *fingerprints) close(h wire.Hash, now int64) bool {
+	x := f.at(h, now)
+	if x != nil {
+		x.until &^= openBit
+	}
+	return x != nil
 }
 
 // live reports whether a fingerprint has not expired at now. It is false also if the
@@ -102,16 +130,19 @@ func live(until uint32, now int64) bool {
 	return left > 0 && left <= int64(Remembered/time.Second)
 }
 
-// add remembers a message that first came from a peer, until a Unix second. It drops
-// expired fingerprints, and one more if it is full.
-func (f *fingerprints) add(h wire.Hash, from identity.NodeID, until, now int64) {
+// add remembers a message that first came from a peer, until an even Unix second. Open says
+// that no handler has finished it. It drops expired fingerprints, and one more if it is full.
+func (f *fingerprints) add(h wire.Hash, from identity.NodeID, until, now int64, open bool) {
+	if until &^= openBit; open {
+		until--
+	}
 	if f.limit == 0 || !live(uint32(until), now) {
 		return
 	}
 	print := f.of(h)
 	if at, ok := f.find(print); ok {
 		x := &f.list[f.cells[at]&placeMask-1]
-		x.until = max(x.until, uint32(until))
+		x.until = max(x.until&^openBit, uint32(until)&^openBit) | x.until&uint32(until)&openBit
 		return
 	}
 	if f.queues == nil {
