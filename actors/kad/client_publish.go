@@ -68,7 +68,7 @@ const defaultTTL = 24 * time.Hour
 
 // PutSigned stores a value that its signer, an Ed25519 key, can change. It is [Client.Put]
 // apart from that, and also fails with a [*SeqTooLowError] when a node holds a newer
-// version.
+// version. If that is this node, nothing is kept or sent.
 func (c *Client) PutSigned(ctx context.Context, signer crypto.Signer, v Value) (Report, error) {
 	return c.sign(ctx, signer, v, false)
 }

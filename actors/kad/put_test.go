@@ -1,16 +1,21 @@
 package kad_test
 
 import (
+	"crypto"
 	"crypto/ed25519"
 	"errors"
 	"fmt"
+	"io"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/gamelan-p2p/gamelan/actors/kad"
+	"github.com/gamelan-p2p/gamelan/actors/kad/keep"
 	"github.com/gamelan-p2p/gamelan/dht/kad/put"
 	"github.com/gamelan-p2p/gamelan/dht/kad/store"
 	"github.com/gamelan-p2p/gamelan/gamelantest"
+	"github.com/gamelan-p2p/gamelan/internal/kv"
 )
 
 // A put has one outcome for each holder. When fewer than the quorum store the record, it
@@ -86,6 +91,65 @@ func TestSignedValue(t *testing.T) {
 			t.Errorf("got %v, %v after the deletion, want %v", r, err, kad.ErrNotFound)
 		}
 	})
+}
+
+// A version that is older than the acknowledged publication is refused, and replaces it neither
+// in memory nor on the disk; so is one that the client has signed again meanwhile.
+func TestOlderVersionReplacesNothing(t *testing.T) {
+	gamelantest.Bubble(t, func(t *testing.T) {
+		l := newLab(t, kad.HubOptions{}, kad.StandaloneOptions{})
+		keeper := keep.New(kv.Memory(), "c0", kad.Native)
+		c := l.add(func(c *kad.Config) { c.Keeper = keeper })
+		l.add(nil)
+		time.Sleep(time.Minute)
+		_, key, _ := ed25519.GenerateKey(nil)
+		signer := &slowSigner{Signer: key}
+		want := func(seq uint64, body string) {
+			t.Helper()
+			kept, err := keeper.Load(t.Context())
+			if err != nil {
+				t.Fatal(err)
+			}
+			own, err := c.Own(t.Context())
+			if err != nil || len(own) != 1 || len(kept.Own) != 1 {
+				t.Fatalf("got %d publications in memory, %d on the disk, and %v", len(own), len(kept.Own), err)
+			}
+			for where, r := range map[string]*kad.Record{"in memory": own[0].Record, "on the disk": kept.Own[0].Record} {
+				if r.Seq != seq || string(r.Value) != body {
+					t.Errorf("%s: got seq %d, %q, want %d, %q", where, r.Seq, r.Value, seq, body)
+				}
+			}
+		}
+		if _, err := c.PutSigned(t.Context(), signer, kad.Value{Body: []byte("newer"), Seq: 5, TTL: 24 * time.Hour}); err != nil {
+			t.Fatal(err)
+		}
+		low := (*kad.SeqTooLowError)(nil)
+		if _, err := c.PutSigned(t.Context(), signer, kad.Value{Body: []byte("older"), Seq: 4}); !errors.As(err, &low) || low.Current.Seq != 5 {
+			t.Errorf("got %v, want a %T with version 5", err, low)
+		}
+		want(5, "newer")
+
+		time.Sleep(10 * time.Hour)
+		signer.takes.Store(int64(4 * time.Hour)) // when the client signs again, in 1 to 4 hours
+		time.Sleep(4 * time.Hour)
+		signer.takes.Store(0)
+		if _, err := c.PutSigned(t.Context(), signer, kad.Value{Body: []byte("other"), Seq: 5, TTL: 24 * time.Hour}); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(5 * time.Hour)
+		want(5, "other")
+	})
+}
+
+// slowSigner signs as slowly as the test wants.
+type slowSigner struct {
+	crypto.Signer
+	takes atomic.Int64 // a time.Duration
+}
+
+func (s *slowSigner) Sign(r io.Reader, digest []byte, o crypto.SignerOpts) ([]byte, error) {
+	time.Sleep(time.Duration(s.takes.Load()))
+	return s.Signer.Sign(r, digest, o)
 }
 
 // A reader brings the newest version to those of the nearest that have an older one.

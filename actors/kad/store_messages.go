@@ -76,7 +76,8 @@ type (
 	resigned struct {
 		m      readRecord
 		from   *actor.PID
-		record *kad.Record
+		was    *kad.Record
+		record *kad.Record // was, signed again
 	}
 )
 

@@ -21,6 +21,11 @@ type ownEntry struct {
 	signer crypto.Signer // nil: none, or not a mutable record
 }
 
+// over reports whether the life of a publication has ended for good: it cannot be signed again.
+func (o *ownEntry) over(wall time.Time) bool {
+	return o.signer == nil && record.Expired(o.record, wall)
+}
+
 // ownWaiter waits until changes of own publications are on the disk.
 type ownWaiter struct {
 	to    *actor.PID
@@ -47,11 +52,20 @@ func (s *storeState) takeBack(w *ownWaiter, later []*ownWaiter) {
 	}
 }
 
-// putOwn takes in a publication.
+// putOwn takes in a publication, unless this node has a newer version: an acknowledged one of
+// its own stays, and others would refuse the older one as this node does.
 func (a *storeActor) putOwn(c actor.Context, m putOwn) {
 	s := &a.x.stored
 	key := m.record.Key
 	was := s.own[key]
+	newest := a.find(c, key)
+	if was != nil && !was.over(supervisor.Wall(c)) && (newest == nil || record.Compare(was.record, newest) > 0) {
+		newest = was.record // it will be signed again
+	}
+	if newest != nil && record.Compare(newest, m.record) > 0 {
+		supervisor.Reply(c, ownStored{&SeqTooLowError{Current: newest}})
+		return
+	}
 	if was == nil && len(s.own) >= a.x.Params.MaxOwn {
 		supervisor.Reply(c, ownStored{&QuotaError{What: "own records", Max: a.x.Params.MaxOwn}})
 		return
@@ -105,7 +119,7 @@ func (a *storeActor) read(c actor.Context, m readRecord, from *actor.PID) {
 	}
 	o := a.x.stored.own[m.key]
 	switch {
-	case o == nil, record.Expired(o.record, wall) && o.signer == nil:
+	case o == nil, o.over(wall):
 		if o != nil {
 			delete(a.x.stored.own, m.key)
 			a.touchOwn(c, m.key)
@@ -133,7 +147,7 @@ func (a *storeActor) resign(c actor.Context, m readRecord, from *actor.PID, o *o
 		next, err := record.Sign(signer, record.Content{
 			Salt: r.Salt, Value: r.Value, Seq: r.Seq, Expires: wall.Add(ttl), Tombstone: r.Tombstone(),
 		}, wall)
-		return resigned{m, from, next}, err
+		return resigned{m, from, r, next}, err
 	})
 }
 
@@ -145,7 +159,7 @@ func (a *storeActor) resigned(c actor.Context, d supervisor.Done[resigned]) {
 	}
 	if d.Err != nil {
 		supervisor.Log(c).Warn("a publication cannot be signed again; it is published as it is", "key", m.key, "err", d.Err)
-	} else if o.record.Seq == d.Value.record.Seq {
+	} else if o.record == d.Value.was { // nothing was published under the key meanwhile
 		o.record = d.Value.record
 		a.touchOwn(c, m.key)
 	}
