@@ -1,7 +1,9 @@
 package kad_test
 
 import (
+	"crypto/ed25519"
 	"errors"
+	"fmt"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -11,6 +13,8 @@ import (
 	"github.com/gamelan-p2p/gamelan/actors/kad"
 	"github.com/gamelan-p2p/gamelan/actors/kad/keep"
 	dhtkad "github.com/gamelan-p2p/gamelan/dht/kad"
+	"github.com/gamelan-p2p/gamelan/dht/kad/record"
+	dhtstore "github.com/gamelan-p2p/gamelan/dht/kad/store"
 	"github.com/gamelan-p2p/gamelan/gamelantest"
 	"github.com/gamelan-p2p/gamelan/internal/kv"
 )
@@ -121,6 +125,104 @@ func TestStoreReadsTheDiskAgain(t *testing.T) {
 		}
 		if s := c.Status(t.Context()); s.Records != 1 {
 			t.Errorf("got %d records of others, want the one of the disk", s.Records)
+		}
+	})
+}
+
+// signedRecord returns a record that is valid at the time wall.
+func signedRecord(t *testing.T, signer ed25519.PrivateKey, wall time.Time, life time.Duration, value string) *kad.Record {
+	t.Helper()
+	r, err := record.Sign(signer, record.Content{Seq: 1, Value: []byte(value), Expires: wall.Add(life), Tombstone: value == ""}, wall)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return r
+}
+
+// A client that starts before its clock is set finds dates on its disk that are thirty years
+// ahead. It publishes its own values at once, and keeps what others have stored here.
+//
+// conforms: kad 67
+func TestClockIsNotSetAtTheStart(t *testing.T) {
+	gamelantest.Bubble(t, func(t *testing.T) {
+		set := time.Now().AddDate(30, 0, 0) // as the clock was set in the run before
+		_, signer, _ := ed25519.GenerateKey(nil)
+		_, publisher, _ := ed25519.GenerateKey(nil)
+		held := signedRecord(t, signer, set, 24*time.Hour, "of another")
+		own := signedRecord(t, publisher, set, 24*time.Hour, "own, signed")
+		fixed := &kad.Record{Kind: dhtkad.Immutable, Key: dhtkad.ImmutableKey([]byte("own")), Value: []byte("own")}
+		keeper := keep.New(kv.Memory(), "c1", kad.Native)
+		if err := keeper.Commit(t.Context(), kad.Batch{
+			Records: []kad.KeptRecord{{Record: held, Until: set.Add(time.Hour)}},
+			Own:     []kad.KeptOwn{{Record: own, Due: set.Add(time.Hour), TTL: 24 * time.Hour}, {Record: fixed, Due: set.Add(time.Hour)}},
+		}); err != nil {
+			t.Fatal(err)
+		}
+		l := newLab(t, kad.HubOptions{}, kad.StandaloneOptions{})
+		l.add(nil)
+		c := l.add(func(c *kad.Config) { c.Keeper = keeper })
+		time.Sleep(time.Minute)
+		synctest.Wait()
+		if r := kad.Local(t, l.clients[0], fixed.Key); r == nil {
+			t.Error("got that the other client does not store the publication, want that it was published")
+		}
+		if n := c.Stats().Published; n == 0 {
+			t.Error("got no publication of the client's own values")
+		}
+		if r := kad.Local(t, c, held.Key); r == nil {
+			t.Error("got that the record of another node is gone")
+		}
+		list, err := c.Own(t.Context())
+		if err != nil || len(list) != 2 {
+			t.Errorf("got %v and %v, want both publications", list, err)
+		}
+		for _, p := range list {
+			if next := time.Until(p.Due); next > 14*time.Hour {
+				t.Errorf("got a publication that is due in %v, want half a day", next)
+			}
+		}
+		if kept, err := keeper.Load(t.Context()); err != nil || len(kept.Records) == 0 {
+			t.Errorf("got %v and %v on the disk, want the record of another node", kept, err)
+		}
+	})
+}
+
+// Records whose life ended while the client was off leave the disk at the next start, and so
+// do those beyond the limit. What is stored stays there.
+func TestExpiredRecordsLeaveTheDisk(t *testing.T) {
+	gamelantest.Bubble(t, func(t *testing.T) {
+		db := kv.Memory()
+		_, signer, _ := ed25519.GenerateKey(nil)
+		batch := kad.Batch{Records: []kad.KeptRecord{{
+			Record: signedRecord(t, signer, time.Now(), time.Hour, "signed"), Until: time.Now().Add(48 * time.Hour),
+		}}}
+		for _, life := range []time.Duration{time.Hour, 30 * time.Hour, 30 * time.Hour, 30 * time.Hour} {
+			value := fmt.Appendf(nil, "value %d", len(batch.Records))
+			batch.Records = append(batch.Records, kad.KeptRecord{
+				Record: &kad.Record{Kind: dhtkad.Immutable, Key: dhtkad.ImmutableKey(value), Value: value}, Until: time.Now().Add(life),
+			})
+		}
+		if err := keep.New(db, "c0", kad.Native).Commit(t.Context(), batch); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(2 * time.Hour)
+		n := &byHand{limits: kad.Limits{Private: true}}
+		l := newLab(t, kad.HubOptions{}, kad.StandaloneOptions{})
+		c := l.add(func(c *kad.Config) {
+			c.Networks, c.PublicKey, c.Keeper = []kad.Network{n}, kad.MemoryKey(1<<40), keep.New(db, "c0", kad.Native)
+			c.Limits = new(dhtstore.DefaultLimits(kad.Native))
+			c.Limits.Total.Records = 2
+		})
+		time.Sleep(time.Second)
+		synctest.Wait()
+		kept, err := keep.New(db, "c0", kad.Native).Load(t.Context())
+		if err != nil || len(kept.Records) != 2 {
+			t.Errorf("got %d records on the disk and %v, want the 2 that are stored", len(kept.Records), err)
+		}
+		for _, r := range kept.Records {
+			if kad.Local(t, c, r.Record.Key) == nil {
+				t.Errorf("got %q on the disk, which is not stored", r.Record.Value)
+			}
 		}
 	})
 }

@@ -2,12 +2,14 @@ package kad
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
 
+	"github.com/gamelan-p2p/gamelan/dht/kad"
 	"github.com/gamelan-p2p/gamelan/dht/kad/record"
 	"github.com/gamelan-p2p/gamelan/dht/kad/store"
 	"github.com/gamelan-p2p/gamelan/supervisor"
@@ -28,20 +30,43 @@ func (s *changes) merge(o changes) {
 	maps.Copy(s.own, o.own)
 }
 
-func (a *storeActor) restore(r store.Stored, now, wall time.Time) {
-	if life := r.Until.Sub(now); life > 0 {
-		a.held.Put(store.Offer{Record: r.Record, Peer: r.Peer, Group: r.Group, TTL: life, Cached: r.Cached}, now, wall)
+// restore stores a record again that was stored before, unless its life has ended. It returns
+// the keys that are not stored any more: its own, or those of records that made way.
+func (a *storeActor) restore(r store.Stored, now, wall time.Time) (gone []Key) {
+	life := r.Until.Sub(now)
+	if life <= 0 {
+		return []Key{r.Record.Key}
 	}
+	out := a.held.Put(store.Offer{Record: r.Record, Peer: r.Peer, Group: r.Group, TTL: life, Cached: r.Cached}, now, wall)
+	if out.Status != kad.OK {
+		return append(out.Removed, r.Record.Key)
+	}
+	return out.Removed
 }
 
+// load takes in what the disk has. Records that are not stored any more are removed there by
+// the next commit: their life has ended, or they exceed the limits.
 func (a *storeActor) load(kept *Kept, now, wall time.Time) {
+	s := &a.x.stored
+	s.dirty.init()
 	for _, r := range kept.Records {
-		if record.CheckForm(a.x.Overlay, r.Record, wall) == nil {
-			a.restore(store.Stored{Record: r.Record, Until: now.Add(r.Until.Sub(wall)), Peer: r.Peer, Group: r.Group, Cached: r.Cached}, now, wall)
+		gone := []Key{r.Record.Key}
+		// An expiry too far ahead was none when the record came: the system's clock is behind.
+		if err := record.CheckForm(a.x.Overlay, r.Record, wall); err == nil || errors.Is(err, record.ErrTooLong) {
+			gone = a.restore(store.Stored{Record: r.Record, Until: now.Add(r.Until.Sub(wall)), Peer: r.Peer, Group: r.Group, Cached: r.Cached}, now, wall)
+		}
+		for _, key := range gone {
+			s.dirty.held[key] = struct{}{}
 		}
 	}
 	for _, o := range kept.Own {
-		a.x.stored.own[o.Record.Key] = &ownEntry{record: o.Record, due: now.Add(o.Due.Sub(wall)), ttl: o.TTL}
+		// A date that no schedule gives is of another clock, such as one that was set since. The
+		// publication is due, because nothing tells for how long it has waited.
+		due := now.Add(o.Due.Sub(wall))
+		if due.Sub(now) > latest(a.x.Params.Publish) {
+			due = now
+		}
+		s.own[o.Record.Key] = &ownEntry{record: o.Record, due: due, ttl: o.TTL}
 	}
 }
 

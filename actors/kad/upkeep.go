@@ -316,8 +316,8 @@ func (a *upkeepActor) plan(c actor.Context, key Key, ok bool) {
 
 // next returns when a record is published again (spec: kad B9.3).
 func (a *upkeepActor) next(c actor.Context, ok bool) time.Time {
-	every := a.x.Params.Publish
-	after := every - every/10 + time.Duration(supervisor.Rand(c).Int64N(int64(every)/5+1))
+	most := latest(a.x.Params.Publish)
+	after := most - time.Duration(supervisor.Rand(c).Int64N(int64(a.x.Params.Publish)/5+1))
 	if ok {
 		a.x.figures.published.Add(1)
 	} else {
@@ -325,6 +325,10 @@ func (a *upkeepActor) next(c actor.Context, ok bool) time.Time {
 	}
 	return supervisor.Now(c).Add(after)
 }
+
+// latest is how much later a record is published again at most, if that happens about every
+// every.
+func latest(every time.Duration) time.Duration { return every + every/10 }
 
 // retryPublish is when a publication that failed is tried again.
 const retryPublish = time.Minute

@@ -109,7 +109,8 @@ func (s *Store) life(o Offer, wall time.Time) time.Duration {
 	if o.Record.Kind != kad.Mutable {
 		return life
 	}
-	remains := record.Life(o.Record, wall)
+	// A clock that is behind makes an end of it that no record may have.
+	remains := min(record.Life(o.Record, wall), record.MaxLife+record.ClockSkew)
 	if o.Record.Tombstone() {
 		return remains
 	}

@@ -127,6 +127,10 @@ func TestStepOfTheClock(t *testing.T) {
 	if out := s.Put(store.Offer{Record: mutable(t, 1, "late", 1, time.Hour, "x")}, now, wall.Add(time.Hour)); out.Status != kad.Expired {
 		t.Errorf("a record that has expired: got %v, want expired", out.Status)
 	}
+	deleted := mutable(t, 2, "", 1, time.Hour, "")
+	if out := s.Put(store.Offer{Record: deleted}, now, time.Unix(0, 0)); out.Granted > record.MaxLife+record.ClockSkew {
+		t.Errorf("a tombstone, on a clock that is not set: got a life of %s, want at most that of a record", out.Granted)
+	}
 	now, system = at(10 * time.Hour)
 	if _, ok := s.Get(m.Key, now, system.Add(-5*time.Hour)); ok {
 		t.Error("on a clock that was set back: got a record whose granted life has ended")

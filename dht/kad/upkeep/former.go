@@ -39,8 +39,20 @@ type former struct {
 // Former returns the contacts that were lost, oldest first, to be persisted.
 func (m *Machine) Former() []Former { return slices.Clone(m.former.list) }
 
+// begin takes in the former contacts of an earlier run. Their times may be of a clock that was
+// ahead: who was lost in the future is lost now, and who rests longer than anybody may rests
+// no more. Otherwise such a contact would be neither probed nor forgotten.
 func (f *former) begin(now time.Time, list []Former) {
 	f.list = slices.Clone(list[max(len(list)-formerMax, 0):])
+	for i := range f.list {
+		x := &f.list[i]
+		if x.Lost.After(now) {
+			x.Lost = now
+		}
+		if x.Rest.Sub(now) > formerRestMax {
+			x.Rest = now
+		}
+	}
 	f.tick, f.others = now.Add(formerEvery), now.Add(othersEvery)
 }
 
