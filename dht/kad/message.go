@@ -169,4 +169,7 @@ type Packet struct {
 	PublicKey identity.PublicKey // of the peer, if the gateway has authenticated it
 	Message   Message
 	Size      int // bytes on the wire; set by the gateway that received it
+	// Substream numbers the way that a request came on, where an address has several one after
+	// the other. Its answer goes there: on another one the asker has not asked.
+	Substream uint64
 }

@@ -21,9 +21,10 @@ import (
 // serving is the substream on which a peer asks.
 type serving struct {
 	pipe
-	key  identity.PublicKey
-	conn uint64
-	told *told
+	key    identity.PublicKey
+	conn   uint64
+	number uint64 // of the link's substreams
+	told   *told
 }
 
 // told is what the actor and the reading task of a substream share.
@@ -35,6 +36,7 @@ type told struct {
 // refused is a request that the reading task cannot hand over. Its answer says why.
 type refused struct {
 	key    identity.PublicKey
+	number uint64 // of its substream
 	id     dhtkad.RequestID
 	status dhtkad.Status
 	detail string
@@ -77,20 +79,22 @@ func (l *link) accept(c actor.Context, m actors.SubstreamOpened) {
 	}
 	x := &serving{key: m.Key, conn: m.Conn.ID, told: new(told)}
 	x.stream, x.name = stream, l.nameOf("serve", m.Key)
+	x.number = l.serial
 	x.told.self.Store(true)
 	l.in[m.Key] = x
 	l.tasks[x.name] = x
 	r := &requests{
 		n: l.n, port: l.port, key: m.Key, source: actors.Origin{Peer: m.Peer, Conn: m.Conn.ID}, group: groupOf(m.Conn), stream: stream, told: x.told,
-		listed: m.Conn.Accepts(l.n.id),
+		number: x.number, listed: m.Conn.Accepts(l.n.id),
 	}
 	supervisor.Go(c, x.name, stream, r.read)
 }
 
-// answer sends an answer to the peer that has asked.
+// answer sends an answer on the substream of its request. On a later one the answer would be an
+// offence of this node.
 func (l *link) answer(c actor.Context, o *kad.Outgoing) error {
 	x := l.in[o.PublicKey]
-	if x == nil || x.over {
+	if x == nil || x.over || x.number != o.Substream {
 		return ErrGone
 	}
 	m := o.Message
@@ -113,7 +117,7 @@ func (l *link) answer(c actor.Context, o *kad.Outgoing) error {
 
 // refused answers a request that was not handed over.
 func (l *link) refused(c actor.Context, m *refused) {
-	o := kad.Outgoing{Answer: true, Packet: dhtkad.Packet{PublicKey: m.key, Message: dhtkad.Message{
+	o := kad.Outgoing{Answer: true, Packet: dhtkad.Packet{PublicKey: m.key, Substream: m.number, Message: dhtkad.Message{
 		Verb: dhtkad.Reply, ID: m.id, Status: m.status, Detail: m.detail,
 	}}}
 	if err := l.answer(c, &o); err != nil {
@@ -130,8 +134,9 @@ type requests struct {
 	group  string
 	stream protocol.Stream
 	told   *told
-	listed bool // it is known that the peer serves others
-	unread int  // refusals in a row that the peer did not read
+	number uint64 // of the substream
+	listed bool   // it is known that the peer serves others
+	unread int    // refusals in a row that the peer did not read
 }
 
 func (r *requests) read(context.Context) error {
@@ -172,7 +177,7 @@ func (r *requests) request(body []byte) error {
 		}
 	}
 	if !r.port.Deliver(kad.Incoming{
-		Packet: dhtkad.Packet{Address: routeOf(r.key), PublicKey: r.key, Message: m, Size: len(body) + frame.HeaderLen},
+		Packet: dhtkad.Packet{Address: routeOf(r.key), PublicKey: r.key, Message: m, Size: len(body) + frame.HeaderLen, Substream: r.number},
 		From:   r.n.sender(r.key), Source: r.source, Group: r.group,
 	}) {
 		return r.refuse(m.ID, dhtkad.Busy, "")
@@ -192,7 +197,7 @@ func (r *requests) refuse(id dhtkad.RequestID, s dhtkad.Status, detail string) e
 		return nil
 	}
 	r.unread = 0
-	r.port.Tell(&refused{key: r.key, id: id, status: s, detail: detail, source: r.source, told: r.told})
+	r.port.Tell(&refused{key: r.key, number: r.number, id: id, status: s, detail: detail, source: r.source, told: r.told})
 	return nil
 }
 

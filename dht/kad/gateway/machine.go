@@ -346,7 +346,9 @@ func (m *Machine) send(now time.Time, r *Request, answer *kad.Message) {
 }
 
 func (m *Machine) reply(r *Request, answer *kad.Message) {
-	m.do(&Send{Packet: kad.Packet{Address: r.Address, PublicKey: r.PublicKey, Message: *answer}, Answer: true})
+	m.do(&Send{Packet: kad.Packet{
+		Address: r.Address, PublicKey: r.PublicKey, Substream: r.Substream, Message: *answer,
+	}, Answer: true})
 }
 
 // answered takes in an answer.
