@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/binary"
 	"errors"
+	"fmt"
 	"io"
 	"slices"
 	"strings"
@@ -344,33 +345,36 @@ func readRequest(r *frame.Reader) (m dhtkad.Message, err error) {
 }
 
 // TestBubbleKadIdle: the side that asks closes its substream a minute after the last request,
-// although the peer has not answered. The client tries this only node again and again, on
-// further substreams.
+// although the peer has not answered. It asks again on another substream. The client knows a
+// node that answers: otherwise it would ask the silent one by itself, at random times.
 //
 // conforms: kad 53
 func TestBubbleKadIdle(t *testing.T) {
 	gamelantest.Bubble(t, func(t *testing.T) {
-		net := gamelantest.NewNetwork(t)
-		_, client := kadNode(t, net)
-		var idle []time.Duration
+		net, _, clients := kadNetwork(t, 2)
+		client := clients[1]
+		time.Sleep(time.Minute)
+		var ends []string
+		asked := 0 // on all substreams
 		x := kadServing(net, func(s protocol.Stream) error {
 			r := frame.NewReader(s, v1.MaxFrame)
-			last := time.Now()
-			for {
+			for last := time.Now(); ; asked++ {
 				if _, err := readRequest(r); err != nil {
-					idle = append(idle, time.Since(last))
+					ends = append(ends, fmt.Sprintf("%d requests, %v", asked, time.Since(last)))
 					return err
 				}
 				last = time.Now()
 			}
 		})
-		if _, err := client.Connect(t.Context(), x.Seed()); !errors.Is(err, kad.ErrUnreachable) {
-			t.Errorf("got %v, want no answer", err)
+		for _, wait := range []time.Duration{comms.IdleAfter - 10*time.Second, 2 * comms.IdleAfter, 2 * comms.IdleAfter} {
+			if _, err := client.Connect(t.Context(), x.Seed()); !errors.Is(err, kad.ErrUnreachable) {
+				t.Errorf("got %v, want no answer", err)
+			}
+			time.Sleep(wait)
 		}
-		time.Sleep(5 * time.Minute)
 		synctest.Wait()
-		if len(idle) == 0 || slices.ContainsFunc(idle, func(d time.Duration) bool { return d != comms.IdleAfter }) {
-			t.Errorf("substreams were closed after %v, want %v", idle, comms.IdleAfter)
+		if want := []string{"2 requests, 1m0s", "3 requests, 1m0s"}; !slices.Equal(ends, want) {
+			t.Errorf("got substreams that ended after %q, want %q", ends, want)
 		}
 	})
 }
