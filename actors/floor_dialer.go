@@ -1,7 +1,9 @@
 package actors
 
 import (
+	"cmp"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
@@ -101,6 +103,9 @@ func (f *floorDialer) gained(c actor.Context) {
 	}
 }
 
+// isolated reports whether no node is connected.
+func (f *floorDialer) isolated() bool { return f.env.Floor > 0 && f.missing() == f.env.Floor }
+
 // round chooses peers and dials them, if nodes are missing and no round is under way.
 func (f *floorDialer) round(c actor.Context) {
 	missing := f.uncovered()
@@ -112,15 +117,17 @@ func (f *floorDialer) round(c actor.Context) {
 	choice := connpool.Choose(connpool.Request{At: now, Missing: missing, Rate: health.Rate(now), Candidates: candidates})
 	f.env.Choices.Add(choice)
 	chosen := choice.Peers()
+	entry := make(map[identity.NodeID]bool)
 	f.nobody, f.refused = len(chosen) == 0, 0
 	for _, x := range candidates {
+		entry[x.Peer] = x.Entry
 		if x.Out != outConnected {
 			f.refused++
 		}
 	}
 	f.barren++
 	for _, peer := range chosen {
-		if !health.Admit(now, peer) {
+		if !entry[peer] && !health.Admit(now, peer) {
 			continue
 		}
 		m := NewDialPeer(f.env.System, f.env.NewID(), peer, c.Self(), "connectivity, below its floor")
@@ -176,6 +183,7 @@ func (f *floorDialer) leave(c actor.Context, m PeerDisconnected) {
 // candidates returns the known nodes, with all values that a choice considers.
 func (f *floorDialer) candidates(c actor.Context, now time.Time) []connpool.Candidate {
 	var list []connpool.Candidate
+	isolated := f.isolated()
 	wall := f.env.Wall()
 	for p := range f.env.Store.View().All() {
 		if p.ID == f.env.Self || p.Key.IsZero() || !p.Features.IsNode() {
@@ -195,9 +203,30 @@ func (f *floorDialer) candidates(c actor.Context, now time.Time) []connpool.Cand
 			x.Tried = now.Add(-max(0, wall.Sub(tried)))
 		}
 		x.Group, x.Out = f.consider(p, now)
+		x.Entry = isolated && x.Out == "" && p.Configured()
 		list = append(list, x)
 	}
+	limitEntries(list)
 	return list
+}
+
+// entries is how many seeds a round of an isolated node dials whatever became of earlier dials.
+const entries = 5
+
+// limitEntries leaves those seeds as entries that were dialled longest ago.
+func limitEntries(list []connpool.Candidate) {
+	var all []*connpool.Candidate
+	for i := range list {
+		if list[i].Entry {
+			all = append(all, &list[i])
+		}
+	}
+	slices.SortFunc(all, func(a, b *connpool.Candidate) int {
+		return cmp.Or(a.Tried.Compare(b.Tried), cmp.Compare(a.Draw, b.Draw))
+	})
+	for _, x := range all[min(entries, len(all)):] {
+		x.Entry = false
+	}
 }
 
 // outConnected is why a connected peer is not dialled.

@@ -252,10 +252,10 @@ func TestBubbleHostileSeeds(t *testing.T) {
 }
 
 // TestBubbleIsolatedNodeRecovers has a node whose stored peers are all dead, and whose one
-// seed is back after an hour. It is connected again, and knows the seed's peers, three ticks
-// and a minute later.
+// seed is back after an hour. It is connected again, and knows the seed's peers, three ticks and
+// a minute later: failures do not stop the dials of a seed.
 //
-// conforms: V 27
+// conforms: V 27, 30
 func TestBubbleIsolatedNodeRecovers(t *testing.T) {
 	gamelantest.Bubble(t, func(t *testing.T) {
 		net := gamelantest.NewNetwork(t)
@@ -275,6 +275,17 @@ func TestBubbleIsolatedNodeRecovers(t *testing.T) {
 		v := n.DHT().Network()
 		if v.Sync.StarvedSince.IsZero() || v.Sync.Rebootstraps == 0 || v.Sync.Rebootstraps > 4 {
 			t.Errorf("got starved since %v and %d attempts after an hour, want it starved, and attempts that follow the cool-down", v.Sync.StarvedSince, v.Sync.Rebootstraps)
+		}
+		attempt := func() time.Time {
+			p, _ := n.Peers().Get(seed.ID())
+			return p.Addresses[0].LastAttempted
+		}
+		for range 5 {
+			before := attempt()
+			gamelantest.Eventually(t, 10*time.Minute, "another dial of the seed", func() bool { return attempt() != before })
+			if pause := attempt().Sub(before); pause > 2*time.Minute-10*time.Second {
+				t.Errorf("got %v between two dials of the seed, want less than two minutes: a seed may be back at any time", pause)
+			}
 		}
 		net.Heal(n, seed)
 		gamelantest.Eventually(t, 3*20*time.Second+time.Minute, "connected again, with the seed's peers", func() bool {

@@ -31,7 +31,10 @@ type Candidate struct {
 	Tried   time.Time // when it was last dialled
 	Health  Record
 	Draw    uint64 // a random number that decides between equals
-	Out     string // why it cannot be chosen at all; "" if it can
+	// Entry says that it is a seed of a node that has no connection at all: it comes first, and
+	// failures do not stop its dials.
+	Entry bool
+	Out   string // why it cannot be chosen at all; "" if it can
 }
 
 // Request asks for candidates to dial.
@@ -80,7 +83,7 @@ func Wanted(missing int, rate float64) int {
 	return int(min(mostDialled, math.Ceil(float64(missing)*dialsPerSlot/max(rate, 0.01))))
 }
 
-// Choose ranks the candidates and chooses among them: first those that were reached
+// Choose ranks the candidates and chooses among them: first entries, then those that were reached
 // before, then those whose dials succeed more often, then those that were dialled longest
 // ago; random numbers decide between equals. It chooses at most four of one network
 // group.
@@ -160,7 +163,7 @@ func (c Choice) Rank(peer identity.NodeID) (place int, r Ranked, ok bool) {
 const rested = time.Hour
 
 func rankOf(now time.Time, x Candidate) Ranked {
-	if x.Out == "" && !x.Health.Open.IsZero() {
+	if x.Out == "" && !x.Entry && !x.Health.Open.IsZero() {
 		x.Out = "left alone until " + x.Health.Open.UTC().Format(time.TimeOnly) + " after " + times(x.Health.Failures)
 		if x.Health.Trial {
 			x.Out = "a trial is under way after " + times(x.Health.Failures)
@@ -170,6 +173,9 @@ func rankOf(now time.Time, x Candidate) Ranked {
 	add := func(name string, v float64) {
 		r.Parts = append(r.Parts, Part{name, v})
 		r.Score += v
+	}
+	if x.Entry {
+		add("seed of an isolated node", 20)
 	}
 	reached := 0.0
 	if x.Reached {

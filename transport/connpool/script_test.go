@@ -113,6 +113,8 @@ func choose(t *testing.T, d *datadriven.TestData, h *Health, begin, now time.Tim
 					t.Fatal(err)
 				}
 				c.Tried = begin.Add(offset)
+			case "entry":
+				c.Entry = true
 			case "out":
 				c.Out = value
 			default:
