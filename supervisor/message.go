@@ -18,24 +18,28 @@ type TaskDone struct {
 
 // Done reports the end of a Do. Key was given to Do. Value and Err are the results
 // of fn; Err is a *PanicError when fn panicked. Done passes Discard and Source on
-// to Value.
+// to Value and to Key. What must be discarded also after a panic belongs to Key.
 type Done[T any] struct {
 	Key   any
 	Value T
 	Err   error
 }
 
-// Discard discards the value, when that is a Discarder.
+// Discard discards the value and the key, when they are Discarders.
 func (d Done[T]) Discard() {
-	if v, ok := any(d.Value).(Discarder); ok {
-		v.Discard()
+	for _, x := range []any{d.Value, d.Key} {
+		if v, ok := x.(Discarder); ok {
+			v.Discard()
+		}
 	}
 }
 
-// Source is the value's source, or nil.
+// Source is the source of the value or of the key, or nil.
 func (d Done[T]) Source() any {
-	if v, ok := any(d.Value).(Attributed); ok {
-		return v.Source()
+	for _, x := range []any{d.Value, d.Key} {
+		if v, ok := x.(Attributed); ok {
+			return v.Source()
+		}
 	}
 	return nil
 }

@@ -69,11 +69,8 @@ type (
 	storeDue    struct{}
 	storeGather struct{}
 	committed   struct{}
-	checked     struct {
-		m   *serving
-		err error
-	}
-	resigned struct {
+	checked     struct{ err error } // of a record
+	resigned    struct {
 		m      readRecord
 		from   *actor.PID
 		was    *kad.Record
@@ -81,17 +78,18 @@ type (
 	}
 )
 
-// verifying is the key of the task that verifies the signature of a request's record.
+// verifying is the key of the task that verifies the signature of a request's record. The key
+// owns the request, because a task that panics has no result.
 type verifying struct{ m *serving }
 
 // String names the task.
 func (verifying) String() string { return "verify" }
 
 // Source and Discard are those of the request.
-func (k *checked) Source() any { return k.m.Source() }
+func (k verifying) Source() any { return k.m.Source() }
 
 // Discard returns the token.
-func (k *checked) Discard() { k.m.Discard() }
+func (k verifying) Discard() { k.m.Discard() }
 
 // Publication is a record that a client publishes.
 type Publication struct {

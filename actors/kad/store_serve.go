@@ -53,30 +53,28 @@ func (a *storeActor) serve(c actor.Context, m *serving) {
 func (a *storeActor) check(c actor.Context, m *serving) {
 	a.checking++
 	wall, overlay := supervisor.Wall(c), a.x.Overlay
-	supervisor.Do(c, verifying{m}, func(context.Context) (*checked, error) {
-		return &checked{m, record.Check(overlay, m.in.Message.Record, wall)}, nil
+	supervisor.Do(c, verifying{m}, func(context.Context) (checked, error) {
+		return checked{record.Check(overlay, m.in.Message.Record, wall)}, nil
 	})
 }
 
-func (a *storeActor) checked(c actor.Context, d supervisor.Done[*checked]) {
+func (a *storeActor) checked(c actor.Context, d supervisor.Done[checked]) {
 	a.checking--
 	if q := &a.x.stored.queue; len(*q) > 0 {
 		next := (*q)[0]
 		*q = (*q)[1:]
 		a.check(c, next)
 	}
-	if d.Value == nil { // it panicked: the peer gets no answer
-		if v, ok := d.Key.(verifying); ok {
-			v.m.Discard()
-		}
-		return
+	m := d.Key.(verifying).m
+	switch {
+	case d.Err != nil: // it panicked: the peer gets no answer
+		m.Discard()
+	case d.Value.err != nil:
+		a.reject(c, m, d.Value.err)
+	default:
+		a.verified.Add(m.in.Message.Record)
+		a.keep(c, m)
 	}
-	if err := d.Value.err; err != nil {
-		a.reject(c, d.Value.m, err)
-		return
-	}
-	a.verified.Add(d.Value.m.in.Message.Record)
-	a.keep(c, d.Value.m)
 }
 
 // reject refuses a record with an error of package record, which may be an offence.
