@@ -66,13 +66,12 @@ func SeedUDP(o SeedUDPOptions) (Network, error) {
 	return n, nil
 }
 
-// seedUDP is the settings of a socket. listen has the bound port once isBound is set; only
-// the gateway's actor uses both.
+// seedUDP is the settings of a socket. listen has the port once that is bound; only the
+// gateway's actor uses it.
 type seedUDP struct {
 	o         SeedUDPOptions
 	codec     seed.Codec
 	listen    ma.Multiaddr
-	isBound   bool
 	protocols string
 }
 
@@ -99,9 +98,9 @@ func (n *seedUDP) Route(c Contact) Address {
 	return ""
 }
 
-// bindTries and bindPause are how often a restarted gateway tries to bind its port while
-// another socket has it, and the pause in between. If the incarnation before it failed while
-// it was binding, that socket is closed a little later.
+// bindTries and bindPause are how often a gateway tries to bind its port while another socket
+// has it, and the pause in between. The socket of an earlier incarnation, or of an earlier run
+// of the program, may be closed a little later.
 const (
 	bindTries = 100
 	bindPause = 50 * time.Millisecond
@@ -109,10 +108,7 @@ const (
 
 // Open binds the socket in a task.
 func (n *seedUDP) Open(c actor.Context, p *Port) Link {
-	listen, options, tries := n.listen, n.o.Socket, 1
-	if n.isBound {
-		tries = bindTries
-	}
+	listen, options, tries := n.listen, n.o.Socket, bindTries
 	supervisor.Do(c, "bind", func(ctx context.Context) (*supervisor.Handover[*udp.Socket], error) {
 		for {
 			s, err := udp.Listen(ctx, listen, options)
@@ -196,7 +192,7 @@ func (l *seedLink) Receive(c actor.Context) bool {
 }
 
 func (l *seedLink) bound(c actor.Context, s *udp.Socket) {
-	l.socket, l.n.listen, l.n.isBound = s, s.Multiaddr(), true
+	l.socket, l.n.listen = s, s.Multiaddr()
 	codec, port := l.n.codec, l.port
 	supervisor.GoLong(c, "receive", s, func(ctx context.Context) error {
 		buffer := make([]byte, udp.ReceiveBuffer)

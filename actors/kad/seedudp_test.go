@@ -209,8 +209,32 @@ func TestGatewayWaitsForItsPort(t *testing.T) {
 	}
 }
 
-// TestSeedUDPConfig refuses what cannot work, and fails at the start for a port in use.
+// TestSeedUDPFirstBind starts a client while its port is still in use: the gateway tries again,
+// as after a restart.
+func TestSeedUDPFirstBind(t *testing.T) {
+	taken, err := net.ListenUDP("udp4", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer taken.Close()
+	var binds atomic.Int32
+	h := seedHost(t, StandaloneOptions{Logger: slog.New(slog.DiscardHandler), Fault: func(_, point string) {
+		if point == "task bind" {
+			binds.Add(1)
+			time.AfterFunc(200*time.Millisecond, func() { taken.Close() })
+		}
+	}})
+	at := taken.LocalAddr().(*net.UDPAddr)
+	c := seedClient(t, h, "first", SeedUDPOptions{Listen: fmt.Sprintf("/ip4/127.0.0.1/udp/%d", at.Port)})
+	if own := c.Addresses(); len(own) != 1 || binds.Load() != 1 {
+		t.Errorf("got %v after %d tasks that bind, want one address after one", own, binds.Load())
+	}
+}
+
+// TestSeedUDPConfig refuses what cannot work, and fails at the start for a port that stays in
+// use.
 func TestSeedUDPConfig(t *testing.T) {
+	t.Parallel() // mostly waits
 	for _, o := range []SeedUDPOptions{
 		{Listen: "nonsense"},
 		{Listen: "/ip4/127.0.0.1/tcp/0"},
