@@ -11,11 +11,13 @@ import (
 //
 // spec: kad B5
 const (
-	persistedMax = 30 // contacts of an earlier run that are probed
-	bootAtOnce   = 8  // probes at a time
-	bootEnough   = 3  // answers
-	againFirst   = time.Second
-	againMax     = time.Minute
+	persistedMax    = 30   // contacts of an earlier run that are probed at an attempt
+	persistedKept   = 1024 // that wait to be probed
+	persistedAtOnce = 8    // that are probed each minute, when the node is ready
+	bootAtOnce      = 8    // probes at a time
+	bootEnough      = 3    // answers
+	againFirst      = time.Second
+	againMax        = time.Minute
 	// probeLimit is when a probe is given up whose end was never reported.
 	probeLimit = 30 * time.Second
 	// lookupLimit is when a lookup is given up whose end was never reported.
@@ -24,7 +26,7 @@ const (
 
 // bootstrap enters the network.
 type bootstrap struct {
-	persisted []kad.Contact
+	persisted []kad.Contact // of an earlier run, neither reached nor tried in vain so far
 	addresses []kad.Address
 
 	queue           []kad.Contact // to be probed
@@ -112,8 +114,20 @@ func (m *Machine) probed(now time.Time, e Probed) {
 			m.do(Changed{Bootstrapping, b.answered, b.asked})
 		}
 	}
+	if e.Answered || m.state == Ready { // before that, the failure may be this node's
+		b.judged(e.Contact)
+	}
 	m.former.probed(now, e)
 }
+
+// judged ends the wait of a contact of an earlier run: it is in the table, or does not answer.
+func (b *bootstrap) judged(c kad.Contact) {
+	b.persisted = slices.DeleteFunc(b.persisted, func(x kad.Contact) bool { return same(x, c) })
+}
+
+// Persisted returns the contacts of an earlier run of which it is not known yet whether they
+// can be reached. They are to be persisted as well.
+func (m *Machine) Persisted() []kad.Contact { return slices.Clone(m.boot.persisted) }
 
 // bootstrap goes on with entering the network.
 func (m *Machine) bootstrap(now time.Time) {

@@ -155,6 +155,7 @@ type Why uint8
 const (
 	ForBootstrap Why = iota + 1 // probe: to enter the network
 	ForFormer                   // probe: a contact that was lost
+	ForPersisted                // probe: a contact of an earlier run that was not needed to enter the network
 	ForOthers                   // probe: a bootstrap address, to find another part of the network
 	ForSelf                     // lookup: this node's own id
 	ForRange                    // lookup: a range that no lookup has touched
@@ -167,6 +168,8 @@ func (w Why) String() string {
 		return "bootstrap"
 	case ForFormer:
 		return "former contact"
+	case ForPersisted:
+		return "contact of an earlier run"
 	case ForOthers:
 		return "bootstrap address"
 	case ForSelf:

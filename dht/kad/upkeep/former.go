@@ -82,7 +82,7 @@ func (f *former) probed(now time.Time, e Probed) {
 	}
 }
 
-// revisit probes some former contacts each minute, and some bootstrap addresses each half
+// revisit probes some former contacts and some of an earlier run each minute, and some bootstrap addresses each half
 // hour, however well the node does.
 func (m *Machine) revisit(now time.Time) {
 	f := &m.former
@@ -99,6 +99,12 @@ func (m *Machine) revisit(now time.Time) {
 		for _, i := range ready[:min(len(ready), formerAtOnce)] {
 			m.do(Probe{f.list[i].Contact, ForFormer})
 		}
+		if p := m.boot.persisted; m.state == Ready {
+			m.o.Rand.Shuffle(len(p), func(i, j int) { p[i], p[j] = p[j], p[i] })
+			for _, c := range p[:min(len(p), persistedAtOnce)] {
+				m.do(Probe{c, ForPersisted})
+			}
+		}
 	}
 	if !f.others.After(now) {
 		f.others = now.Add(othersEvery)
@@ -111,9 +117,10 @@ func (m *Machine) revisit(now time.Time) {
 	}
 }
 
-func (f *former) next() time.Time {
+// next returns when there is something to probe; more says that contacts of an earlier run wait.
+func (f *former) next(more bool) time.Time {
 	switch {
-	case len(f.list) > 0 && (len(f.addresses) == 0 || f.tick.Before(f.others)):
+	case (more || len(f.list) > 0) && (len(f.addresses) == 0 || f.tick.Before(f.others)):
 		return f.tick
 	case len(f.addresses) > 0:
 		return f.others

@@ -3,6 +3,7 @@ package upkeep
 import (
 	"cmp"
 	"math/rand/v2"
+	"slices"
 	"time"
 
 	"github.com/gamelan-p2p/gamelan/dht/kad"
@@ -83,6 +84,7 @@ func (m *Machine) Step(now time.Time, e Event) []Effect {
 		m.live++
 		m.fresh.gained()
 		m.former.forget(e.Contact.ID)
+		m.boot.judged(e.Contact)
 	case Asked:
 		m.asked(e.Contact)
 	case Removed:
@@ -133,7 +135,7 @@ func (m *Machine) start(now time.Time, e Start) {
 	m.life.begin(now)
 	m.former.begin(now, e.Former)
 	m.former.addresses = e.Bootstrap
-	m.boot.persisted, m.boot.addresses = e.Persisted, e.Bootstrap
+	m.boot.persisted, m.boot.addresses = slices.Clone(e.Persisted[:min(len(e.Persisted), persistedKept)]), e.Bootstrap
 	switch {
 	case m.live == 0:
 		m.enter(now)
@@ -195,7 +197,7 @@ func (m *Machine) askWake(now time.Time) {
 	}
 	sooner(m.boot.next())
 	sooner(m.fresh.next(m.state, m.rates.refresh, m.factor(), now))
-	sooner(m.former.next())
+	sooner(m.former.next(m.state == Ready && len(m.boot.persisted) > 0))
 	if m.mayReplicate() {
 		sooner(m.held.next())
 	}

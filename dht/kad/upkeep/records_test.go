@@ -51,3 +51,70 @@ func TestFormerOfTheFuture(t *testing.T) {
 		t.Errorf("got %d former contacts after %v, want none", n, formerFor)
 	}
 }
+
+// TestPersistedAreJudged starts with a hundred contacts of an earlier run, of which one of ten
+// answers. The node enters by a few of them; the others stay known until each was tried, a few a
+// minute. While the node is isolated, failures judge nobody.
+//
+// conforms: kad 29
+func TestPersistedAreJudged(t *testing.T) {
+	r := &run{}
+	r.reset(Options{})
+	var persisted []kad.Contact
+	for i := range 100 {
+		persisted = append(persisted, kad.Contact{ID: kad.ID{0x80, byte(i)}, Addresses: []kad.Address{"/ip4/1.2.3.4/udp/5"}})
+	}
+	alive := false // one of ten, or nobody
+	probed := make(map[kad.ID]int)
+	step := func(e Event) (probes int) {
+		queue := append([]Effect(nil), r.m.Step(r.Now, e)...)
+		for ; len(queue) > 0; queue = queue[1:] {
+			switch f := queue[0].(type) {
+			case Probe:
+				probes++
+				probed[f.Contact.ID]++
+				answered := alive && f.Contact.ID[1]%10 == 0
+				if answered {
+					queue = append(queue, r.m.Step(r.Now, Added{f.Contact})...)
+				}
+				queue = append(queue, r.m.Step(r.Now, Probed{f.Contact, answered})...)
+			case Lookup:
+				queue = append(queue, r.m.Step(r.Now, LookedUp{Target: f.Target, Nearest: persisted[:1]})...)
+			}
+		}
+		return probes
+	}
+	step(Start{Persisted: persisted})
+	for range 10 {
+		r.Now = r.Now.Add(time.Minute)
+		step(Due{})
+	}
+	if n := len(r.m.Persisted()); n != 100 || r.m.State() != Isolated {
+		t.Errorf("got %d contacts left of an isolated node, %v, want all 100", n, r.m.State())
+	}
+	alive = true
+	for r.m.State() != Ready {
+		r.Now = r.Now.Add(time.Minute)
+		step(Due{})
+	}
+	if n := len(r.m.Persisted()); n < 50 {
+		t.Errorf("got %d contacts left when the node had entered, want those that were not needed", n)
+	}
+	clear(probed)
+	for range 20 {
+		before := len(r.m.Persisted())
+		r.Now = r.Now.Add(time.Minute)
+		step(Due{})
+		if n := before - len(r.m.Persisted()); n > persistedAtOnce {
+			t.Errorf("got %d contacts tried in a minute, want at most %d", n, persistedAtOnce)
+		}
+	}
+	if n := len(r.m.Persisted()); n != 0 {
+		t.Errorf("got %d contacts left after 20 minutes, want none", n)
+	}
+	for id, n := range probed {
+		if n > 1 {
+			t.Errorf("got %d probes of %d, want one", n, id[1])
+		}
+	}
+}
