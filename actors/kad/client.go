@@ -123,6 +123,12 @@ func (c *Client) close(ctx context.Context) error {
 	x.closing.Store(true)
 	defer x.host.clients().remove(x.Name)
 	err := c.end(ctx)
+	for _, t := range []*turn{x.commits, x.saves} { // a task of an incarnation that failed may still write
+		t.next()
+		if t.wait(ctx) == nil {
+			t.release()
+		}
+	}
 	return errors.Join(err, closeKeeper(x.Keeper))
 }
 

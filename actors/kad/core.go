@@ -36,12 +36,16 @@ type core struct {
 	halfLife atomic.Int64              // of contacts, in nanoseconds; 0: unknown. Written by upkeep.
 	disk     atomic.Pointer[diskFault] // nil: records can be written down. Written by store.
 
-	former  atomic.Pointer[[]upkeep.Former] // Written by upkeep.
-	kept    atomic.Pointer[Kept]            // what was on the disk when the client started
-	figures figures
-	running *running // of lookups
-	stored  storeState
-	events  eventLog // of the client's own actor
+	former atomic.Pointer[[]upkeep.Former] // Written by upkeep.
+	kept   atomic.Pointer[Kept]            // what was on the disk when the client started
+	// unjudged are the kept contacts that this node has not yet tried in vain, nor reached.
+	// Written by upkeep.
+	unjudged       atomic.Pointer[map[ID]bool]
+	commits, saves *turn // at the Keeper: of store, and of upkeep
+	figures        figures
+	running        *running // of lookups
+	stored         storeState
+	events         eventLog // of the client's own actor
 
 	closing atomic.Bool
 }
@@ -74,7 +78,7 @@ type published struct {
 
 // newCore returns the core of a client. Its config is complete.
 func newCore(h Host, c Config, self ID) *core {
-	x := &core{Config: c, host: h, self: self, path: h.Group().Id + "/" + c.Name, running: newRunning()}
+	x := &core{Config: c, host: h, self: self, path: h.Group().Id + "/" + c.Name, running: newRunning(), commits: newTurn(), saves: newTurn()}
 	at := func(name string) *actor.PID { return h.System().NewLocalPID(x.path + name) }
 	x.client, x.table, x.store = at(""), at("/table"), at("/store")
 	x.upkeep, x.lookups, x.gateways = at("/upkeep"), at("/lookups"), at("/gateways")

@@ -2,9 +2,12 @@ package kad
 
 import (
 	"context"
+	"errors"
+	"sync/atomic"
 	"time"
 
 	"github.com/gamelan-p2p/gamelan/dht/kad/rpc"
+	"github.com/gamelan-p2p/gamelan/internal/credit"
 )
 
 // Keeper keeps on a disk what a client must not lose. A client without one keeps everything
@@ -26,6 +29,39 @@ type Keeper interface {
 	SaveContacts(ctx context.Context, contacts []KeptContact, former []KeptFormer) error
 	// Close releases the Keeper after the last call of the other methods.
 	Close() error
+}
+
+// turn has the tasks of several incarnations of an actor use a [Keeper] one after the other. A
+// task goes on when its incarnation has ended, and could otherwise write older content after the
+// tasks of the next one.
+type turn struct {
+	place *credit.Account // holds credit while a task uses the Keeper
+	of    atomic.Uint64   // the present incarnation
+}
+
+func newTurn() *turn { return &turn{place: credit.NewBudget(credit.Cost(0)).Account(0)} }
+
+// errEnded is the result, which nobody gets, of a task whose incarnation ended before its turn.
+var errEnded = errors.New("kad: a later incarnation uses the disk")
+
+// next begins an incarnation. Tasks of earlier ones that have not had their turn do nothing.
+func (t *turn) next() (incarnation uint64) { return t.of.Add(1) }
+
+// wait waits until no task uses the Keeper, and keeps all others from it until release.
+func (t *turn) wait(ctx context.Context) error { return t.place.Take(ctx, 0) }
+
+func (t *turn) release() { t.place.Return(0) }
+
+// inTurn calls f when it is the turn of a task of an incarnation.
+func inTurn[T any](ctx context.Context, t *turn, incarnation uint64, f func() (T, error)) (v T, err error) {
+	if err := t.wait(ctx); err != nil {
+		return v, err
+	}
+	defer t.release()
+	if t.of.Load() != incarnation {
+		return v, errEnded
+	}
+	return f()
 }
 
 // Kept is what a [Keeper] has.

@@ -1,15 +1,28 @@
 package kad
 
 import (
-	"context"
 	"time"
 
 	"github.com/gamelan-p2p/gamelan/dht/kad/upkeep"
 )
 
-// contactsToKeep returns the contacts in the form that a [Keeper] takes. Until this node has
-// joined, these are also the ones that were kept before: none of them may be reachable now, as
-// on a machine that has started without a network.
+// waits reports whether it is not known yet if a contact of an earlier run can be reached. None
+// of them may be reachable now, as on a machine that has started without a network.
+func (x *core) waits(k KeptContact, wall time.Time) bool {
+	waiting := x.unjudged.Load()
+	return wall.Sub(k.Answered) < keptFor && (waiting == nil || (*waiting)[k.Contact.ID])
+}
+
+func idsOf(list []Contact) *map[ID]bool {
+	ids := make(map[ID]bool, len(list))
+	for i := range list {
+		ids[list[i].ID] = true
+	}
+	return &ids
+}
+
+// contactsToKeep returns the contacts in the form that a [Keeper] takes. These are also the
+// ones that were kept before and wait to be judged.
 func (x *core) contactsToKeep() (contacts []KeptContact, former []KeptFormer) {
 	now, wall := x.host.Now(), x.host.Wall()
 	onWall := func(t time.Time) time.Time {
@@ -26,13 +39,13 @@ func (x *core) contactsToKeep() (contacts []KeptContact, former []KeptFormer) {
 			})
 		}
 	}
-	if kept := x.kept.Load(); kept != nil && !x.joined.Load() {
+	if kept := x.kept.Load(); kept != nil {
 		live := make(map[ID]bool, len(contacts))
 		for i := range contacts {
 			live[contacts[i].Contact.ID] = true
 		}
 		for _, k := range kept.Contacts {
-			if !live[k.Contact.ID] && wall.Sub(k.Answered) < keptFor {
+			if !live[k.Contact.ID] && x.waits(k, wall) {
 				contacts = append(contacts, k)
 			}
 		}
@@ -57,11 +70,4 @@ func formerOf(kept []KeptFormer, now, wall time.Time) (list []upkeep.Former) {
 		list = append(list, upkeep.Former{Contact: k.Contact, Lost: onNow(k.Lost), Rest: onNow(k.Rest), Failures: k.Failures})
 	}
 	return list
-}
-
-// keepContacts returns a task that writes contacts.
-func keepContacts(k Keeper, contacts []KeptContact, former []KeptFormer) func(context.Context) (tableSaved, error) {
-	return func(ctx context.Context) (tableSaved, error) {
-		return tableSaved{}, k.SaveContacts(ctx, contacts, former)
-	}
 }

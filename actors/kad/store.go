@@ -30,7 +30,8 @@ type storeActor struct {
 	x        *core
 	held     *store.Store
 	verified record.Verified
-	checking int // signatures that are being verified
+	turn     uint64 // of this incarnation, in x.commits
+	checking int    // signatures that are being verified
 	expiry   wake
 	writing  bool
 	gather   *supervisor.Timer
@@ -76,7 +77,7 @@ func (a *storeActor) Receive(c actor.Context) {
 		a.start(c)
 	case *serving:
 		a.serve(c, m)
-	case supervisor.Done[*checked]:
+	case supervisor.Done[checked]:
 		a.checked(c, m)
 	case putOwn:
 		a.putOwn(c, m)
@@ -127,6 +128,7 @@ func (a *storeActor) Receive(c actor.Context) {
 
 func (a *storeActor) start(c actor.Context) {
 	s := &a.x.stored
+	a.turn = a.x.commits.next()
 	now, wall := supervisor.Now(c), supervisor.Wall(c)
 	a.held = store.New(a.x.self, *a.x.Limits)
 	if s.held != nil { // a restart: into a store of which nothing is half done

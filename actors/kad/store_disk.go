@@ -76,8 +76,10 @@ func (a *storeActor) load(kept *Kept, now, wall time.Time) {
 // spec: kad B13
 func (a *storeActor) readAgain(c actor.Context) {
 	a.writing = true
-	keeper := a.x.Keeper
-	supervisor.Do(c, "read", func(ctx context.Context) (*Kept, error) { return keeper.Load(ctx) })
+	keeper, commits, mine := a.x.Keeper, a.x.commits, a.turn
+	supervisor.Do(c, "read", func(ctx context.Context) (*Kept, error) {
+		return inTurn(ctx, commits, mine, func() (*Kept, error) { return keeper.Load(ctx) })
+	})
 }
 
 // readIn takes in what the disk has and the memory has not, but for what has changed since it
@@ -171,8 +173,10 @@ func (a *storeActor) commit(c actor.Context) {
 		b.Sync = true
 	}
 	a.writing = true
-	keeper := a.x.Keeper
-	supervisor.Do(c, "commit", func(ctx context.Context) (committed, error) { return committed{}, keeper.Commit(ctx, b) })
+	keeper, commits, mine := a.x.Keeper, a.x.commits, a.turn
+	supervisor.Do(c, "commit", func(ctx context.Context) (committed, error) {
+		return inTurn(ctx, commits, mine, func() (committed, error) { return committed{}, keeper.Commit(ctx, b) })
+	})
 }
 
 // written notes the end of a commit. Of a failed one, publications are taken back; other

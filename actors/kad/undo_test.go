@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -127,6 +128,99 @@ func TestPanicWhileVerifying(t *testing.T) {
 			t.Errorf("got %d, %d and %d tokens that are taken", requests, answers, stores)
 		}
 	})
+}
+
+// The same, but the store is restarted before the verification panics: its end is for an
+// incarnation that has ended.
+func TestRestartWhileVerifying(t *testing.T) {
+	gamelantest.Bubble(t, func(t *testing.T) {
+		l := network(t, 4, kad.StandaloneOptions{Fault: func(path, at string) {
+			if strings.HasSuffix(path, "/c1/store") && at == "task verify" {
+				time.Sleep(time.Second)
+				panic("as a bug would")
+			}
+			faults(path, at)
+		}}, nil)
+		_, signer, _ := ed25519.GenerateKey(nil)
+		time.AfterFunc(500*time.Millisecond, func() { l.kill(l.clients[1], "/store") })
+		if r, err := l.clients[0].PutSigned(t.Context(), signer, kad.Value{Body: []byte("value"), Seq: 1}); r.Accepted == 0 {
+			t.Fatalf("got %+v and %v, want that the others store it", r, err)
+		}
+		time.Sleep(time.Minute)
+		synctest.Wait()
+		if i := l.info(l.clients[1], "/store"); i.Restarts != 1 {
+			t.Errorf("got %d restarts of the store, want 1", i.Restarts)
+		}
+		if requests, answers, stores := kad.Held(l.clients[1]); requests+answers+stores != 0 {
+			t.Errorf("got %d, %d and %d tokens that are taken", requests, answers, stores)
+		}
+	})
+}
+
+// The store is restarted while it writes, and the client is closed while that goes on. The disk
+// is used by one task at a time, and has the last value in the end.
+//
+// conforms: kad 61
+func TestRestartWhileWriting(t *testing.T) {
+	gamelantest.Bubble(t, func(t *testing.T) {
+		var at, most, writing atomic.Int32
+		keeper := &busy{Keeper: keep.New(kv.Memory(), "c0", kad.Seed), begin: func() func() {
+			most.Store(max(most.Load(), at.Add(1)))
+			return func() { at.Add(-1) }
+		}, takes: func(b kad.Batch) time.Duration {
+			if len(b.Own) > 0 && string(b.Own[0].Record.Value) == "first" && writing.Add(1) == 1 {
+				return 5 * time.Second
+			}
+			return 0
+		}}
+		l := newLab(t, kad.HubOptions{}, kad.StandaloneOptions{Fault: faults})
+		client := l.add(func(c *kad.Config) { c.Overlay, c.PublicKey, c.Keeper = kad.Seed, identity.PublicKey{}, keeper })
+		var puts sync.WaitGroup
+		puts.Go(func() { _, _ = client.PutOpaque(t.Context(), []byte("key"), []byte("first")) })
+		time.Sleep(time.Second)
+		l.kill(client, "/store")
+		time.Sleep(time.Second)
+		if _, err := client.PutOpaque(t.Context(), []byte("key"), []byte("second")); !errors.Is(err, kad.ErrNoPeers) {
+			t.Errorf("got %v, want %v", err, kad.ErrNoPeers)
+		}
+		time.Sleep(10 * time.Second)
+		kept, err := keeper.Load(t.Context())
+		if err != nil || len(kept.Own) != 1 || string(kept.Own[0].Record.Value) != "second" {
+			t.Errorf("got %+v and %v on the disk, want the second value", kept.Own, err)
+		}
+		puts.Wait()
+
+		writing.Store(0) // the next first value takes long again
+		puts.Go(func() { _, _ = client.PutOpaque(t.Context(), []byte("another"), []byte("first")) })
+		time.Sleep(time.Second)
+		l.kill(client, "/store")
+		time.Sleep(time.Second)
+		if err := client.Close(t.Context()); err != nil {
+			t.Error(err)
+		}
+		if n := at.Load(); n != 0 || most.Load() != 1 {
+			t.Errorf("got %d at work after Close, and up to %d at a time, want none, and one", n, most.Load())
+		}
+		puts.Wait()
+	})
+}
+
+// busy is a Keeper whose work takes as long as the test wants.
+type busy struct {
+	kad.Keeper
+	begin func() (end func())
+	takes func(kad.Batch) time.Duration
+}
+
+func (k *busy) Load(ctx context.Context) (*kad.Kept, error) {
+	defer k.begin()()
+	return k.Keeper.Load(ctx)
+}
+
+func (k *busy) Commit(ctx context.Context, b kad.Batch) error {
+	defer k.begin()()
+	time.Sleep(k.takes(b))
+	return k.Keeper.Commit(ctx, b)
 }
 
 // A Start is given up while its host is busy. No actors of its client are left, and the name

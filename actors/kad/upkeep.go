@@ -1,6 +1,7 @@
 package kad
 
 import (
+	"context"
 	"fmt"
 	"time"
 
@@ -27,6 +28,7 @@ import (
 type upkeepActor struct {
 	x       *core
 	machine *upkeep.Machine
+	turn    uint64 // of this incarnation, in x.saves
 	due     wake
 	writing bool
 	changes uint64 // of the table that the machine knows
@@ -160,6 +162,7 @@ func (a *upkeepActor) Receive(c actor.Context) {
 
 func (a *upkeepActor) start(c actor.Context) {
 	x := a.x
+	a.turn = x.saves.next()
 	a.machine = upkeep.New(x.self, upkeep.Options{
 		Overlay: x.Overlay, IDLen: x.idLen(), Publish: x.Params.Publish, Rand: supervisor.Rand(c).Rand,
 		View: func() *table.View { return x.view.Load().View }, Listed: x.listed,
@@ -172,7 +175,7 @@ func (a *upkeepActor) start(c actor.Context) {
 	if kept := x.kept.Load(); kept != nil {
 		wall := supervisor.Wall(c)
 		for _, k := range kept.Contacts {
-			if age := wall.Sub(k.Answered); age < keptFor {
+			if x.waits(k, wall) {
 				e.Persisted = append(e.Persisted, k.Contact)
 			}
 		}
@@ -215,6 +218,7 @@ func (a *upkeepActor) step(c actor.Context, e upkeep.Event) {
 	case upkeep.Start, upkeep.Added, upkeep.Removed, upkeep.Probed:
 		former := a.machine.Former()
 		a.x.former.Store(&former)
+		a.x.unjudged.Store(idsOf(a.machine.Persisted()))
 	}
 }
 
@@ -340,8 +344,10 @@ func (a *upkeepActor) saveContacts(c actor.Context) {
 	}
 	a.writing = true
 	contacts, former := a.x.contactsToKeep()
-	keeper := a.x.Keeper
-	supervisor.Do(c, "save contacts", keepContacts(keeper, contacts, former))
+	keeper, saves, mine := a.x.Keeper, a.x.saves, a.turn
+	supervisor.Do(c, "save contacts", func(ctx context.Context) (tableSaved, error) {
+		return inTurn(ctx, saves, mine, func() (tableSaved, error) { return tableSaved{}, keeper.SaveContacts(ctx, contacts, former) })
+	})
 }
 
 func (a *upkeepActor) saved(c actor.Context, err error) {

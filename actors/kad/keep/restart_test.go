@@ -9,6 +9,7 @@ import (
 
 	"github.com/gamelan-p2p/gamelan/actors/kad"
 	"github.com/gamelan-p2p/gamelan/actors/kad/keep"
+	dhtkad "github.com/gamelan-p2p/gamelan/dht/kad"
 	"github.com/gamelan-p2p/gamelan/gamelantest"
 	"github.com/gamelan-p2p/gamelan/internal/kv"
 )
@@ -183,6 +184,57 @@ func TestPublishesAgainAfterRestarts(t *testing.T) {
 		restart(30 * time.Hour)
 		if n := main.Stats().Published; n != 1 {
 			t.Errorf("got %d publications within a minute after the restart, want the one that was due", n)
+		}
+	})
+}
+
+// TestKeptContactsAreJudged starts a client with kept contacts, more than it needs to enter the
+// network. Those that it has not tried stay on the disk after it has joined; when each was tried,
+// those remain that answer.
+//
+// conforms: kad 29
+func TestKeptContactsAreJudged(t *testing.T) {
+	gamelantest.Bubble(t, func(t *testing.T) {
+		hub := kad.NewHub(kad.HubOptions{Delay: 10 * time.Millisecond})
+		others, db := host(t, nil), kv.Memory()
+		var by []kad.Address
+		var contacts []kad.KeptContact
+		add := func(key uint64, at []kad.Address) {
+			c := kad.Contact{ID: dhtkad.NodeID(kad.MemoryKey(key)), PublicKey: kad.MemoryKey(key), Addresses: at}
+			contacts = append(contacts, kad.KeptContact{Contact: c, Since: time.Now(), Answered: time.Now()})
+		}
+		for key := range uint64(20) {
+			c := begin(t, others, hub.Network(), key+1, by)
+			by = c.Addresses()
+			add(key+1, by)
+		}
+		for key := range uint64(60) {
+			add(1000+key, []kad.Address{kad.Address(fmt.Sprintf("/memory/%d", 1000+key))})
+		}
+		keeper := keep.New(db, "c100", kad.Native)
+		must(t, keeper.SaveContacts(t.Context(), contacts, nil))
+		kept := func() (alive, silent int) {
+			k, err := keep.New(db, "c100", kad.Native).Load(t.Context())
+			must(t, err)
+			for _, c := range k.Contacts {
+				if len(c.Contact.Addresses[0]) < len("/memory/1000") {
+					alive++
+				} else {
+					silent++
+				}
+			}
+			return alive, silent
+		}
+		c := begin(t, host(t, db), hub.Network(), 100, nil)
+		time.Sleep(45 * time.Second) // contacts are written every 30 s
+		synctest.Wait()
+		if alive, silent := kept(); c.State() != kad.Ready || alive != 20 || silent < 20 {
+			t.Errorf("got %d and %d contacts that answer and do not, %v, want all that were not tried", alive, silent, c.State())
+		}
+		time.Sleep(20 * time.Minute)
+		synctest.Wait()
+		if alive, silent := kept(); alive != 20 || silent != 0 {
+			t.Errorf("got %d and %d contacts that answer and do not, want 20 and none", alive, silent)
 		}
 	})
 }
