@@ -1,11 +1,14 @@
 package gamelan
 
 import (
+	"bytes"
 	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
+	"slices"
 	"sync"
 	"time"
 
@@ -75,9 +78,7 @@ const closeTimeout = 10 * time.Second
 func (n *Node) wait(log *slog.Logger) {
 	<-n.root.Done()
 	n.loops.finish()
-	if dropped := n.dropped(); dropped > 0 {
-		log.Warn("plain messages came that nobody has handled, and their senders may have seen them confirmed; an inbox (WithInbox) keeps such messages", "messages", dropped)
-	}
+	n.sayDropped(log)
 	n.err = n.root.Err()
 	if err := n.closeInspector(); err != nil {
 		n.err = errors.Join(n.err, err)
@@ -95,13 +96,34 @@ func (n *Node) wait(log *slog.Logger) {
 	n.closings.close()
 }
 
-// dropped returns how many plain messages nobody has handled when all actors have ended.
-func (n *Node) dropped() uint64 {
+// saidPeers bounds the peers with a log record of their own in sayDropped.
+const saidPeers = 32
+
+// sayDropped logs which plain messages nobody has handled when all actors have ended: of each of
+// the peers with the most bytes, and of all together.
+func (n *Node) sayDropped(log *slog.Logger) {
 	dropped := n.trunk.Plain().Dropped()
 	if n.called != nil {
-		dropped += uint64(n.called.len())
+		if dropped == nil {
+			dropped = make(map[identity.NodeID]actors.Loss)
+		}
+		n.called.count(dropped)
 	}
-	return dropped
+	if len(dropped) == 0 {
+		return
+	}
+	var all actors.Loss
+	for _, l := range dropped {
+		all.Messages, all.Bytes = all.Messages+l.Messages, all.Bytes+l.Bytes
+	}
+	peers := slices.SortedFunc(maps.Keys(dropped), func(a, b identity.NodeID) int {
+		return cmp.Or(cmp.Compare(dropped[b].Bytes, dropped[a].Bytes), bytes.Compare(a[:], b[:]))
+	})
+	for _, peer := range peers[:min(len(peers), saidPeers)] {
+		log.Warn("plain messages of a peer were not handled", "peer", peer, "messages", dropped[peer].Messages, "bytes", dropped[peer].Bytes)
+	}
+	log.Warn("plain messages came that nobody has handled, and their senders may have seen them confirmed; an inbox (WithInbox) keeps such messages",
+		"messages", all.Messages, "bytes", all.Bytes, "peers", len(dropped))
 }
 
 // Close stops the node in order: the node accepts nothing new, finishes accepted work,

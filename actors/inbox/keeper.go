@@ -18,7 +18,7 @@ import (
 // keeper receives the messages of a node, has them written and hands them out.
 //
 // In: actors.Received, dht.Received, pull → pulled, ack → acked, await → handsFree,
-// decline, leave. A restart loses which listener has which message in hand, so such messages are
+// decline, leave, event MessagesEnd. A restart loses which listener has which message in hand, so such messages are
 // handed out again, and each listener repeats its pull. The messages on their way to the
 // disk, with their credit, outlive the keeper, and so do unanswered awaits.
 type keeper struct {
@@ -128,6 +128,7 @@ func (k *keeper) Receive(c actor.Context) {
 	switch m := c.Message().(type) {
 	case *actor.Started:
 		k.synced = supervisor.Now(c)
+		supervisor.Subscribe[actors.MessagesEnd](c)
 		k.load(c)
 	case actors.Received:
 		k.received(c, &Message{From: m.From, Peer: m.Peer, Body: m.Body}, m.Keep(), nil)
@@ -144,6 +145,13 @@ func (k *keeper) Receive(c actor.Context) {
 		k.decline(c, m)
 	case leave:
 		k.leave(c, m)
+	case actors.MessagesEnd:
+		k.in.queue.last = true
+		if k.box != nil {
+			k.box.Last()
+			k.admit()
+			k.next(c)
+		}
 	case writeTick:
 		k.timer = nil
 		if k.box == nil {
@@ -205,6 +213,9 @@ func (k *keeper) loaded(c actor.Context, m supervisor.Done[loaded]) {
 	old := slices.Concat(q.ready, q.waiting) // items of an earlier incarnation
 	if q.box != nil {
 		box.Succeed(q.box, unread)
+	}
+	if q.last {
+		box.Last()
 	}
 	k.box, q.box, k.in.damaged = box, box, m.Value.damaged
 	q.ready, q.waiting = nil, nil

@@ -24,6 +24,7 @@ type queue struct {
 	next    uint64              // the next number; 0: the messages on the disk were not read yet
 	box     *Box                // of the last incarnation, for its copiers and what they missed
 	awaits  []awaiter           // in order
+	last    bool                // the node stops: see Box.Last
 }
 
 // Limits of one write.

@@ -12,6 +12,7 @@ import (
 type pings struct {
 	received atomic.Int32 // pings of the peer without our answer
 	unasked  atomic.Uint64
+	answers  atomic.Uint64 // pongs for pings that wait
 
 	mu      sync.Mutex
 	next    uint32
@@ -50,6 +51,7 @@ func (p *pings) answered(id uint32) {
 		return
 	}
 	delete(p.waiting, id)
+	p.answers.Add(1)
 	close(ch)
 }
 
@@ -67,12 +69,24 @@ func (l *link) ping() (time.Duration, error) {
 	}
 	timer := time.NewTimer(l.cfg.PingTimeout)
 	defer timer.Stop()
+	var err error
 	select {
 	case <-pong:
-		return time.Since(start), nil
 	case <-l.over:
-		return 0, streamEnded(l.err())
+		err = streamEnded(l.err())
 	case <-timer.C:
-		return 0, ErrPingTimeout
+		err = ErrPingTimeout
 	}
+	select {
+	case <-pong: // it counts, whatever came together with it
+		return time.Since(start), nil
+	default:
+		return 0, err
+	}
+}
+
+// withholds reports whether pings of the peer get no answer now.
+func (l *link) withholds() bool {
+	flag := l.withhold.Load()
+	return flag != nil && flag.Load()
 }
