@@ -85,6 +85,7 @@ func (n *Node) wait(log *slog.Logger) {
 	}
 	if n.inbox != nil {
 		if err := n.inbox.Close(); err != nil {
+			sayLosses(log, n.inbox.Unwritten().Losses(), "messages of a peer could not be written to the inbox")
 			n.err = errors.Join(n.err, fmt.Errorf("gamelan: close the inbox: %w", err))
 		}
 	}
@@ -96,11 +97,24 @@ func (n *Node) wait(log *slog.Logger) {
 	n.closings.close()
 }
 
-// saidPeers bounds the peers with a log record of their own in sayDropped.
+// saidPeers bounds the peers with a log record of their own in sayLosses.
 const saidPeers = 32
 
-// sayDropped logs which plain messages nobody has handled when all actors have ended: of each of
-// the peers with the most bytes, and of all together.
+// sayLosses logs the losses of the peers with the most bytes, and returns those of all peers.
+func sayLosses(log *slog.Logger, of map[identity.NodeID]actors.Loss, text string) (all actors.Loss) {
+	for _, l := range of {
+		all.Messages, all.Bytes = all.Messages+l.Messages, all.Bytes+l.Bytes
+	}
+	peers := slices.SortedFunc(maps.Keys(of), func(a, b identity.NodeID) int {
+		return cmp.Or(cmp.Compare(of[b].Bytes, of[a].Bytes), bytes.Compare(a[:], b[:]))
+	})
+	for _, peer := range peers[:min(len(peers), saidPeers)] {
+		log.Warn(text, "peer", peer, "messages", of[peer].Messages, "bytes", of[peer].Bytes)
+	}
+	return all
+}
+
+// sayDropped logs which plain messages nobody has handled when all actors have ended.
 func (n *Node) sayDropped(log *slog.Logger) {
 	dropped := n.trunk.Plain().Dropped()
 	if n.called != nil {
@@ -112,16 +126,7 @@ func (n *Node) sayDropped(log *slog.Logger) {
 	if len(dropped) == 0 {
 		return
 	}
-	var all actors.Loss
-	for _, l := range dropped {
-		all.Messages, all.Bytes = all.Messages+l.Messages, all.Bytes+l.Bytes
-	}
-	peers := slices.SortedFunc(maps.Keys(dropped), func(a, b identity.NodeID) int {
-		return cmp.Or(cmp.Compare(dropped[b].Bytes, dropped[a].Bytes), bytes.Compare(a[:], b[:]))
-	})
-	for _, peer := range peers[:min(len(peers), saidPeers)] {
-		log.Warn("plain messages of a peer were not handled", "peer", peer, "messages", dropped[peer].Messages, "bytes", dropped[peer].Bytes)
-	}
+	all := sayLosses(log, dropped, "plain messages of a peer were not handled")
 	log.Warn("plain messages came that nobody has handled, and their senders may have seen them confirmed; an inbox (WithInbox) keeps such messages",
 		"messages", all.Messages, "bytes", all.Bytes, "peers", len(dropped))
 }
@@ -174,6 +179,9 @@ func (n *Node) released(ctx context.Context) error {
 	case <-n.closed:
 		return n.err
 	case <-grace.Done():
+	}
+	if left := n.inbox.Unwritten(); left != nil {
+		return errors.Join(n.root.Err(), fmt.Errorf("gamelan: close: %w: its disk has not answered in time; see whether the disk works: %w: %w", actors.ErrStoreFailed, ctx.Err(), left))
 	}
 	return errors.Join(n.root.Err(), fmt.Errorf("gamelan: close: %w: its disk has not answered in time; see whether the disk works: %w", actors.ErrStoreFailed, ctx.Err()))
 }

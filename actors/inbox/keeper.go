@@ -245,7 +245,7 @@ func (k *keeper) loaded(c actor.Context, m supervisor.Done[loaded]) {
 // refuse, which a message over the DHT has for want of room.
 func (k *keeper) received(c actor.Context, m *Message, release, refuse func()) {
 	m.At = k.in.o.Wall()
-	x := &item{record: appendRecord(make([]byte, 0, len(m.Body)+Overhead), m), at: m.At.UnixNano(), over: m.over(), release: release, refuse: refuse}
+	x := &item{peer: m.Peer, body: len(m.Body), record: appendRecord(make([]byte, 0, len(m.Body)+Overhead), m), at: m.At.UnixNano(), over: m.over(), release: release, refuse: refuse}
 	k.in.received.Add(1)
 	if k.box == nil {
 		k.in.queue.fresh = append(k.in.queue.fresh, x)
