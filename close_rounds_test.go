@@ -51,10 +51,10 @@ func (s *bodySet) minus(t *bodySet) (messages, bytes int) {
 	return messages, bytes
 }
 
-// pour has several senders send numbered messages of random sizes from a to b, until one ends
-// otherwise than confirmed. It returns the confirmed ones; wait returns when all senders have
-// ended.
-func pour(t *testing.T, random *rand.Rand, a, b *gamelantest.Node) (confirmed *bodySet, wait func()) {
+// pour has several senders send numbered messages of random sizes from a to b, each until one
+// ends otherwise than confirmed, or ctx ends. It returns the confirmed ones; wait returns when
+// all senders have ended.
+func pour(t *testing.T, ctx context.Context, random *rand.Rand, a, b *gamelantest.Node) (confirmed *bodySet, wait func()) {
 	confirmed = new(bodySet)
 	senders, ahead, most := 1+random.IntN(50), 1+random.IntN(100), 8<<random.IntN(10)
 	var all sync.WaitGroup
@@ -76,7 +76,7 @@ func pour(t *testing.T, random *rand.Rand, a, b *gamelantest.Node) (confirmed *b
 				}
 			})
 			defer close(pending)
-			for i := uint64(0); ; i++ {
+			for i := uint64(0); ctx.Err() == nil; i++ {
 				body := make([]byte, 8+random.IntN(most))
 				binary.BigEndian.PutUint64(body, uint64(sender)<<32|i)
 				p, err := a.Submit(t.Context(), b.ID(), body)
@@ -145,7 +145,7 @@ func TestCloseRounds(t *testing.T) {
 		cfg := gamelan.Config{DataDir: t.TempDir()}
 		a, b := net.Start(gamelan.Config{}), net.Start(cfg, gamelan.WithInbox(c))
 		net.Connect(a, b)
-		sent, wait := pour(t, random, a, b)
+		sent, wait := pour(t, t.Context(), random, a, b)
 		time.Sleep(time.Duration(random.IntN(500)) * time.Millisecond)
 		if err := b.Close(t.Context()); err != nil {
 			t.Error(err)
@@ -176,8 +176,8 @@ func TestCloseRounds(t *testing.T) {
 				nodes[i] = net.Start(cfgs[i], gamelan.WithInbox(gamelan.InboxConfig{MaxMessages: 100}))
 			}
 			net.Connect(nodes[0], nodes[1])
-			there, wait := pour(t, random, nodes[0], nodes[1])
-			back, waitToo := pour(t, random, nodes[1], nodes[0])
+			there, wait := pour(t, t.Context(), random, nodes[0], nodes[1])
+			back, waitToo := pour(t, t.Context(), random, nodes[1], nodes[0])
 			time.Sleep(time.Duration(random.IntN(500)) * time.Millisecond)
 			began := time.Now()
 			done := make(chan error)
@@ -219,7 +219,7 @@ func TestCloseRounds(t *testing.T) {
 			a := net.Start(gamelan.Config{})
 			b := net.Start(gamelan.Config{}, option, gamelan.WithLogger(slog.New(slog.NewTextHandler(log, nil))))
 			net.Connect(a, b)
-			sent, wait := pour(t, random, a, b)
+			sent, wait := pour(t, t.Context(), random, a, b)
 			time.Sleep(time.Duration(random.IntN(500)) * time.Millisecond)
 			ctx, cancel := context.WithTimeout(t.Context(), time.Duration(1+random.IntN(10))*time.Second)
 			defer cancel()

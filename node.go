@@ -137,10 +137,10 @@ func (n *Node) sayDropped(log *slog.Logger) {
 // The error names the parts that did not stop in time. If that is the store, the error is
 // an [ErrStoreFailed] and Done stays open. Close is idempotent.
 //
-// What peers send after Close began is not confirmed to them. What came before is handled, or
-// kept by an inbox, as far as the time allows. Plain messages of a slow handler that wait
-// after that are dropped although they were confirmed, by default up to about 2 MiB of each
-// peer; the log has a warning with their number, without those that no actor has read.
+// What peers send after Close began is not confirmed to them. All that was confirmed before is
+// read. An inbox keeps it, even above its limits. Without an inbox it is handled as far as the
+// time allows. The rest is dropped, at most [Config.PeerCredit], or one larger message, and
+// 1 MiB and 64 KiB of each peer; the log counts its messages and bytes by peer.
 func (n *Node) Close(ctx context.Context) error {
 	if _, ok := ctx.Deadline(); !ok {
 		var cancel context.CancelFunc
