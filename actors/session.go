@@ -333,8 +333,8 @@ func (s *session) peerStops(c actor.Context, err error) bool {
 	return true
 }
 
-// goesAway returns why no substream is opened on a connection: its peer stops. Messages wait for
-// the next connection, unless this node stops as well.
+// goesAway returns why no substream is opened on a connection: its peer stops. Messages that are
+// not written fail at once, as they would without the connection.
 func (s *session) goesAway(ref *ConnRef) error {
 	switch {
 	case ref.ID != s.left:
@@ -342,7 +342,7 @@ func (s *session) goesAway(ref *ConnRef) error {
 	case s.drain != nil:
 		return fmt.Errorf("%w: %w", ErrClosing, ErrPeerStops)
 	}
-	return fmt.Errorf("%w: %w", ErrConnectionClosed, ErrPeerStops)
+	return ErrPeerStops
 }
 
 // dialReason returns the reason with which messages fail after this error of a dial.
