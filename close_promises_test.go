@@ -193,6 +193,7 @@ func TestCutLosesNothingConfirmed(t *testing.T) {
 			stop()
 			wait()
 			time.Sleep(time.Second)
+			synctest.Wait()
 			if lost, _ := sent.minus(handled); lost > 0 || twice > 0 {
 				t.Fatalf("got %d of %d confirmed messages lost and %d handled twice, want none", lost, len(sent.of), twice)
 			}
