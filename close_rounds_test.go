@@ -3,7 +3,6 @@ package gamelan_test
 import (
 	"context"
 	"encoding/binary"
-	"fmt"
 	"log/slog"
 	"math/rand/v2"
 	"os"
@@ -251,7 +250,7 @@ func TestCloseRounds(t *testing.T) {
 					t.Fatalf("in round %d", round)
 				}
 			}
-			t.Log(fmt.Sprintf("%d rounds, %d confirmed, %d lost", rounds, confirmed, lost))
+			t.Logf("%d rounds, %d confirmed, %d lost", rounds, confirmed, lost)
 		})
 	}
 }

@@ -45,6 +45,8 @@ type inbox struct {
 	stops  atomic.Bool // the node stops: only what has arrived is read
 	late   bool        // … and no longer waited for credit or the handler
 	cancel func()      // of the task that reads
+
+	accepting map[string]*inStream // whose acceptance is being written, by the name of the task
 }
 
 // inStream is one messaging substream of the peer.
@@ -56,6 +58,7 @@ type inStream struct {
 	detach     func()
 	superseded atomic.Bool // a newer substream has come, or the node stops
 	writes     sync.Mutex  // of two tasks: the acceptance, and the end of this node's half
+	ends       atomic.Bool // a task ends this node's half, or has
 	last       int         // bytes read since the node stops; only tasks use it, one after the other
 }
 
@@ -247,12 +250,19 @@ func (b *inbox) stop(c actor.Context, late time.Time) {
 	}
 	for _, in := range append([]*inStream{b.reading}, b.queue...) {
 		in.supersede()
-		supervisor.Go(c, "fin-"+in.name, nil, func(context.Context) error { return in.closeWrite() })
+		b.fin(c, in)
 	}
 	if b.reading.parker.parked {
 		b.wake(c)
 	}
 	supervisor.At(c, late, lateTick{})
+}
+
+// fin ends this node's half, behind the acceptance.
+func (b *inbox) fin(c actor.Context, in *inStream) {
+	if b.accepting[acceptName(in)] == nil { // otherwise acceptDone does it
+		supervisor.Go(c, "fin-"+in.name, nil, func(context.Context) error { return in.closeWrite() })
+	}
 }
 
 // giveUp ends the waiting for credit and for the handler.

@@ -457,6 +457,7 @@ func openReason(err error) protocol.Reason {
 }
 
 func (s *session) taskDone(c actor.Context, m supervisor.TaskDone) {
+	s.in.acceptDone(c, m)
 	s.collect(c, false)
 	if report, ok := s.writer.ended(m); ok {
 		s.wrote(c, report)
