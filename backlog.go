@@ -4,7 +4,9 @@ import (
 	"context"
 	"sync"
 
+	"github.com/gamelan-p2p/gamelan/actors"
 	"github.com/gamelan-p2p/gamelan/actors/inbox"
+	"github.com/gamelan-p2p/gamelan/identity"
 )
 
 // backlog holds plain messages, with their credit, that wait for the function of
@@ -123,6 +125,16 @@ func (b *backlog) over() bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return b.final
+}
+
+// count adds the messages that wait to those of each peer.
+func (b *backlog) count(of map[identity.NodeID]actors.Loss) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for _, m := range b.list {
+		l := of[m.Peer]
+		of[m.Peer] = actors.Loss{Messages: l.Messages + 1, Bytes: l.Bytes + uint64(len(m.Body))}
+	}
 }
 
 func (b *backlog) len() int {

@@ -28,7 +28,9 @@
 // an actor that receives [SubstreamOpened] (see [Node.Register]). Every send ends in
 // exactly one [Outcome]: [Confirmed], [InDoubt] or [Failed]. Confirmed means that the
 // other node's multiplexer has read the message; it does not mean that the application
-// has handled it.
+// has handled it. An orderly stop of that node loses none of its confirmed messages with an
+// inbox, and without one at most the peer credit, or one larger message, and 1 MiB and 64 KiB
+// of each peer, which its log counts. The page docs/promises.md says it for every event.
 //
 // The packages beside this one, below github.com/gamelan-p2p/gamelan/:
 //

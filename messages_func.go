@@ -20,8 +20,7 @@ import (
 // those of one peer in their order. The function may wait; its ctx ends when the node
 // stops. A message's credit returns to its sender when f has returned, so a slow function
 // slows down its senders and nobody else. [Node.Close] waits, within its deadline, until f
-// has handled the messages that were accepted before it. f gets later ones too for as long as
-// the node still stops; those that remain are dropped.
+// has handled the messages that were confirmed before it; those that remain are dropped.
 //
 // If f returns an error, the message is dropped; the node counts it, and logs at most one
 // warning a minute. A panic does what the option [OnPanic] says for an actor: the message is

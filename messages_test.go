@@ -15,7 +15,9 @@ import (
 	"github.com/asynkron/protoactor-go/actor"
 
 	"github.com/gamelan-p2p/gamelan"
+	"github.com/gamelan-p2p/gamelan/actors"
 	"github.com/gamelan-p2p/gamelan/gamelantest"
+	"github.com/gamelan-p2p/gamelan/protocol"
 )
 
 // heard records bodies; its methods may be called from any goroutine.
@@ -250,8 +252,7 @@ func TestMessagesClose(t *testing.T) {
 }
 
 // TestMessagesWhileDraining sends messages to a node that stops already, and whose connections
-// still live because another actor takes its time: they are handled, and not confirmed, because
-// later ones would not be handled.
+// still live because another actor takes its time: they fail at once, and are not handled.
 func TestMessagesWhileDraining(t *testing.T) {
 	gamelantest.Bubble(t, func(t *testing.T) {
 		net := gamelantest.NewNetwork(t)
@@ -290,16 +291,22 @@ func TestMessagesWhileDraining(t *testing.T) {
 		submit("2")
 		submit("3")
 		time.Sleep(20 * time.Second)
-		submit("4") // the first messages are handled
+		submit("4") // the first message is handled
+		synctest.Wait()
+		for i, p := range pending {
+			select {
+			case <-p.Done():
+			default:
+				t.Errorf("message %d: got no outcome, want one at once", i+2)
+			}
+			if out := p.Wait(t.Context()); out.Kind != gamelan.Failed || out.Reason != protocol.DialFailed || !errors.Is(out.Err, actors.ErrPeerStops) {
+				t.Errorf("message %d: got %v, want that it failed because the peer stops", i+2, out)
+			}
+		}
 		if err := <-closed; err != nil {
 			t.Error(err)
 		}
-		got.want(t, "1", "2", "3", "4")
-		for i, p := range pending {
-			if out := p.Wait(t.Context()); out.Kind != gamelan.InDoubt {
-				t.Errorf("message %d: got %v, want that it is in doubt", i+2, out)
-			}
-		}
+		got.want(t, "1")
 	})
 }
 

@@ -1,11 +1,14 @@
 package gamelan
 
 import (
+	"bytes"
 	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
+	"slices"
 	"sync"
 	"time"
 
@@ -75,15 +78,14 @@ const closeTimeout = 10 * time.Second
 func (n *Node) wait(log *slog.Logger) {
 	<-n.root.Done()
 	n.loops.finish()
-	if dropped := n.dropped(); dropped > 0 {
-		log.Warn("plain messages came that nobody has handled, and their senders may have seen them confirmed; an inbox (WithInbox) keeps such messages", "messages", dropped)
-	}
+	n.sayDropped(log)
 	n.err = n.root.Err()
 	if err := n.closeInspector(); err != nil {
 		n.err = errors.Join(n.err, err)
 	}
 	if n.inbox != nil {
 		if err := n.inbox.Close(); err != nil {
+			sayLosses(log, n.inbox.Unwritten().Losses(), "messages of a peer could not be written to the inbox")
 			n.err = errors.Join(n.err, fmt.Errorf("gamelan: close the inbox: %w", err))
 		}
 	}
@@ -100,13 +102,38 @@ func (n *Node) wait(log *slog.Logger) {
 	n.closings.close()
 }
 
-// dropped returns how many plain messages nobody has handled when all actors have ended.
-func (n *Node) dropped() uint64 {
+// saidPeers bounds the peers with a log record of their own in sayLosses.
+const saidPeers = 32
+
+// sayLosses logs the losses of the peers with the most bytes, and returns those of all peers.
+func sayLosses(log *slog.Logger, of map[identity.NodeID]actors.Loss, text string) (all actors.Loss) {
+	for _, l := range of {
+		all.Messages, all.Bytes = all.Messages+l.Messages, all.Bytes+l.Bytes
+	}
+	peers := slices.SortedFunc(maps.Keys(of), func(a, b identity.NodeID) int {
+		return cmp.Or(cmp.Compare(of[b].Bytes, of[a].Bytes), bytes.Compare(a[:], b[:]))
+	})
+	for _, peer := range peers[:min(len(peers), saidPeers)] {
+		log.Warn(text, "peer", peer, "messages", of[peer].Messages, "bytes", of[peer].Bytes)
+	}
+	return all
+}
+
+// sayDropped logs which plain messages nobody has handled when all actors have ended.
+func (n *Node) sayDropped(log *slog.Logger) {
 	dropped := n.trunk.Plain().Dropped()
 	if n.called != nil {
-		dropped += uint64(n.called.len())
+		if dropped == nil {
+			dropped = make(map[identity.NodeID]actors.Loss)
+		}
+		n.called.count(dropped)
 	}
-	return dropped
+	if len(dropped) == 0 {
+		return
+	}
+	all := sayLosses(log, dropped, "plain messages of a peer were not handled")
+	log.Warn("plain messages came that nobody has handled, and their senders may have seen them confirmed; an inbox (WithInbox) keeps such messages",
+		"messages", all.Messages, "bytes", all.Bytes, "peers", len(dropped))
 }
 
 // Close stops the node in order: the node accepts nothing new, finishes accepted work,
@@ -115,10 +142,10 @@ func (n *Node) dropped() uint64 {
 // The error names the parts that did not stop in time. If that is the store, the error is
 // an [ErrStoreFailed] and Done stays open. Close is idempotent.
 //
-// What peers send after Close began is not confirmed to them. What came before is handled, or
-// kept by an inbox, as far as the time allows. Plain messages of a slow handler that wait
-// after that are dropped although they were confirmed, by default up to about 2 MiB of each
-// peer; the log has a warning with their number, without those that no actor has read.
+// What peers send after Close began is not confirmed to them. All that was confirmed before is
+// read. An inbox keeps it, even above its limits. Without an inbox it is handled as far as the
+// time allows. The rest is dropped, at most [Config.PeerCredit], or one larger message, and
+// 1 MiB and 64 KiB of each peer; the log counts its messages and bytes by peer.
 func (n *Node) Close(ctx context.Context) error {
 	if _, ok := ctx.Deadline(); !ok {
 		var cancel context.CancelFunc
@@ -157,6 +184,9 @@ func (n *Node) released(ctx context.Context) error {
 	case <-n.closed:
 		return n.err
 	case <-grace.Done():
+	}
+	if left := n.inbox.Unwritten(); left != nil {
+		return errors.Join(n.root.Err(), fmt.Errorf("gamelan: close: %w: its disk has not answered in time; see whether the disk works: %w: %w", actors.ErrStoreFailed, ctx.Err(), left))
 	}
 	return errors.Join(n.root.Err(), fmt.Errorf("gamelan: close: %w: its disk has not answered in time; see whether the disk works: %w", actors.ErrStoreFailed, ctx.Err()))
 }

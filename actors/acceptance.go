@@ -84,7 +84,11 @@ func (b *inbox) accept(c actor.Context, in *inStream, owed *negotiate.Choice) {
 		return
 	}
 	stream, until := in.parker.stream, b.env.Now().Add(b.env.Profile.Limits.Negotiation)
-	supervisor.Go(c, "accept-"+in.name, nil, func(context.Context) error {
+	if b.accepting == nil {
+		b.accepting = make(map[string]*inStream)
+	}
+	b.accepting[acceptName(in)] = in
+	supervisor.Go(c, acceptName(in), nil, func(context.Context) error {
 		in.writes.Lock()
 		defer in.writes.Unlock()
 		stream.SetWriteDeadline(until)
@@ -97,8 +101,27 @@ func (b *inbox) accept(c actor.Context, in *inStream, owed *negotiate.Choice) {
 	})
 }
 
-// closeWrite ends this node's half. The peer has ended its own.
+func acceptName(in *inStream) string { return "accept-" + in.name }
+
+// acceptDone handles the end of the task that writes an acceptance. If the node stops, FIN has
+// waited for it.
+func (b *inbox) acceptDone(c actor.Context, m supervisor.TaskDone) {
+	in := b.accepting[m.Name]
+	if in == nil {
+		return
+	}
+	delete(b.accepting, m.Name)
+	if b.stops.Load() {
+		b.fin(c, in)
+	}
+}
+
+// closeWrite ends this node's half: the peer has ended its own, or the node stops. It does
+// nothing the second time.
 func (in *inStream) closeWrite() error {
+	if !in.ends.CompareAndSwap(false, true) {
+		return nil
+	}
 	in.writes.Lock()
 	defer in.writes.Unlock()
 	return in.parker.stream.CloseWrite()

@@ -25,9 +25,9 @@ import (
 // agrees with the peer on their protocols. It sends the pings that keep the connection
 // alive and that prove what the peer has read.
 //
-// In: OpenSubstream, ConfirmWrites, PingConn, CloseConn, announced, retireConn,
-// substreamsFinished. Out: SubstreamOpened, SubstreamFailed, WritesConfirmed, ConnPonged,
-// finishSubstreams, PeerViolated, connEnded. It never restarts: a half-read cipher
+// In: OpenSubstream, ConfirmWrites, settleProofs, PingConn, CloseConn, announced, retireConn,
+// substreamsFinished. Out: SubstreamOpened, SubstreamFailed, WritesConfirmed, proofsSettled,
+// ConnPonged, finishSubstreams, PeerViolated, connEnded. It never restarts: a half-read cipher
 // stream cannot be resumed.
 type conn struct {
 	env      *env
@@ -54,6 +54,8 @@ type conn struct {
 	retiring  *retirement // set when conn closes because another connection took its place
 	finishing int         // messaging sessions that have not answered finishSubstreams yet
 	said      bool        // the goodbye task is under way, or connEnded was sent
+	handled   uint64      // answers to pings that this actor has handled
+	settling  []settling  // requests that wait for the answers which have come
 }
 
 // offer is a substream that was sent to a protocol's actor.
@@ -143,6 +145,8 @@ func (a *conn) Receive(c actor.Context) {
 	case ConfirmWrites:
 		now := supervisor.Now(c)
 		a.ping(c, a.pings.Prove(now, keepalive.Mark[*actor.PID]{Key: m.Reply, N: m.Mark}, m.NotBefore))
+	case settleProofs:
+		a.settleProofs(c, m)
 	case PingConn:
 		a.pingFor(c, m)
 	case supervisor.Done[mux.Pong]:
@@ -187,6 +191,7 @@ func (a *conn) start(c actor.Context) {
 	}
 	a.session = session
 	session.RunOn(supervisor.Lender(c))
+	session.WithholdPongs(&a.env.silent)
 	session.LimitChurn(maxChurn, a.env.inbound.pacer(a.ref.Addr))
 	if a.ref.live != nil {
 		a.ref.live.session.Store(session)
@@ -446,6 +451,7 @@ func (a *conn) ponged(c actor.Context, pong mux.Pong, err error) {
 	a.bytesIn = a.session.Stats().BytesIn
 	a.pingIn = a.bytesIn
 	a.ping(c, a.pings.Ponged(now))
+	a.answered(c)
 }
 
 // unansweredError reports a ping without an answer, and whether the peer has sent
@@ -588,6 +594,7 @@ func (a *conn) nudged(c actor.Context, err error) {
 	if err != nil {
 		return
 	}
+	a.answered(c)
 	if a.retiring != nil {
 		a.lookQuiet(c)
 	}

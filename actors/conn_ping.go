@@ -71,3 +71,51 @@ func (p *pingers) answer(c actor.Context, n uint64, with ConnPonged) {
 		return true
 	})
 }
+
+// settleProofs asks a conn for its answers to ConfirmWrites as far as pongs have come. Reply:
+// proofsSettled, behind these answers, and at the latest when the connection has ended.
+type settleProofs struct {
+	gen    uint64 // of the asker's substream
+	reply  *actor.PID
+	system *actor.ActorSystem
+}
+
+// Discard replies for a conn that has ended.
+func (m settleProofs) Discard() { m.system.Root.Send(m.reply, proofsSettled{m.gen}) }
+
+type proofsSettled struct{ gen uint64 }
+
+// settling is a settleProofs that waits until so many pongs are handled.
+type settling struct {
+	m      settleProofs
+	pongs  uint64
+	detach func()
+}
+
+// settleProofs answers when all pongs are handled that have come by now: the goroutine that
+// waits for a pong may tell this actor later than another one tells of a frame behind the pong.
+func (a *conn) settleProofs(c actor.Context, m settleProofs) {
+	if a.session == nil {
+		m.Discard()
+		return
+	}
+	a.settling = append(a.settling, settling{m, a.session.Pongs(), supervisor.OwnFunc(c, m.Discard)})
+	a.settle(c)
+}
+
+// answered counts a pong that is handled.
+func (a *conn) answered(c actor.Context) {
+	a.handled++
+	a.settle(c)
+}
+
+func (a *conn) settle(c actor.Context) {
+	a.settling = slices.DeleteFunc(a.settling, func(s settling) bool {
+		if s.pongs > a.handled {
+			return false
+		}
+		s.detach()
+		c.Send(s.m.reply, proofsSettled{s.m.gen})
+		return true
+	})
+}

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"sync/atomic"
 	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
@@ -46,6 +47,8 @@ type connDirectory struct {
 	Closed view.Ring[ClosedConn]
 	// SharedIdentities are the identities that two nodes seem to use.
 	SharedIdentities view.Map[identity.NodeID, SharedIdentity]
+
+	silent atomic.Bool // the node stops, and no connection answers pings; see confirmNothing
 }
 
 // ClosedConn is a connection that has ended.

@@ -2,6 +2,7 @@ package actors
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -40,6 +41,12 @@ type inbox struct {
 	restAt   *supervisor.Timer // for the next readerTick
 	received atomic.Uint64
 	waiting  atomic.Int64 // when the reader began to wait for credit, Unix ns; 0: it does not wait
+
+	stops  atomic.Bool // the node stops: only what has arrived is read
+	late   bool        // … and no longer waited for credit or the handler
+	cancel func()      // of the task that reads
+
+	accepting map[string]*inStream // whose acceptance is being written, by the name of the task
 }
 
 // inStream is one messaging substream of the peer.
@@ -49,8 +56,10 @@ type inStream struct {
 	parker     *parker // holds the substream
 	taker      taker   // reads it while it is parked
 	detach     func()
-	superseded atomic.Bool // a newer substream has come
+	superseded atomic.Bool // a newer substream has come, or the node stops
 	writes     sync.Mutex  // of two tasks: the acceptance, and the end of this node's half
+	ends       atomic.Bool // a task ends this node's half, or has
+	last       int         // bytes read since the node stops; only tasks use it, one after the other
 }
 
 // readerBlocked reports that the reader waits for credit.
@@ -62,6 +71,9 @@ type stallTick struct{}
 // readerTick makes the actor check whether the reader has waited for bytes since
 // the last readerTick.
 type readerTick struct{}
+
+// lateTick ends the waiting of the reader in a stop.
+type lateTick struct{}
 
 const (
 	maxDraining  = 4  // substreams that may wait for their turn
@@ -81,7 +93,10 @@ const (
 // Expired is a deadline in the past. Setting it interrupts a blocked read or write.
 var Expired = time.Unix(1, 0)
 
-var errSuperseded = errors.New("actors: a newer substream has taken over")
+var (
+	errSuperseded = errors.New("actors: a newer substream has taken over")
+	errLast       = errors.New("actors: the node stops, and all that has arrived is read")
+)
 
 func (b *inbox) start(m *Messaging, peer identity.NodeID) {
 	b.env, b.protocol, b.peer = m.env, m, peer
@@ -90,7 +105,7 @@ func (b *inbox) start(m *Messaging, peer identity.NodeID) {
 		b.whole, b.arriving = b.env.budgets.Inbound, b.env.budgets.Frames
 	}
 	b.account = b.whole.Account(b.env.PeerCredit)
-	b.account.CountDropped(&m.dropped)
+	b.account.CountDropped(func(n int) { m.dropped.add(peer, 1, n) })
 }
 
 func (b *inbox) opened(c actor.Context, m SubstreamOpened) {
@@ -192,7 +207,10 @@ func (b *inbox) wake(c actor.Context) {
 		limit:    limit,
 		frames:   frame.NewReader(io.MultiReader(bytes.NewReader(ahead), in.parker.stream), limit),
 	}
-	supervisor.Go(c, in.name, in.parker, r.run)
+	b.cancel = supervisor.Go(c, in.name, in.parker, r.run)
+	if b.late {
+		b.cancel()
+	}
 	if b.restAt != nil {
 		b.restAt.Stop()
 	}
@@ -242,8 +260,10 @@ func (b *inbox) readerDone(c actor.Context, m supervisor.TaskDone) bool {
 		return true
 	}
 	b.reading = nil
-	in.detach()
 	b.waiting.Store(0)
+	if !errors.Is(m.Err, errLast) { // otherwise the substream ends with the actor, behind the FIN
+		in.detach()
+	}
 	if errors.Is(m.Err, protocol.ErrViolation) {
 		c.Send(b.env.Connectivity, PeerViolated{Peer: b.peer, Key: in.conn.Key, Conn: in.conn.ID, Err: m.Err, Origin: in.conn.origin})
 	}
@@ -254,6 +274,43 @@ func (b *inbox) readerDone(c actor.Context, m supervisor.TaskDone) bool {
 	}
 	return true
 }
+
+// stop makes the inbox read no more than what has arrived, because the node stops. The node
+// confirms nothing any more, so what has arrived is at least all that was confirmed. FIN tells
+// the peer that it gets no more proofs. From late on nothing waits for credit or for the
+// handler: what is left is counted as dropped.
+func (b *inbox) stop(c actor.Context, late time.Time) {
+	b.stops.Store(true)
+	if b.reading == nil {
+		return
+	}
+	for _, in := range append([]*inStream{b.reading}, b.queue...) {
+		in.supersede()
+		b.fin(c, in)
+	}
+	if b.reading.parker.parked {
+		b.wake(c)
+	}
+	supervisor.At(c, late, lateTick{})
+}
+
+// fin ends this node's half, behind the acceptance.
+func (b *inbox) fin(c actor.Context, in *inStream) {
+	if b.accepting[acceptName(in)] == nil { // otherwise acceptDone does it
+		supervisor.Go(c, "fin-"+in.name, nil, func(context.Context) error { return in.closeWrite() })
+	}
+}
+
+// giveUp ends the waiting for credit and for the handler.
+func (b *inbox) giveUp() {
+	b.late = true
+	if b.reading != nil {
+		b.cancel()
+	}
+}
+
+// readAll reports whether all that had arrived when the node began to stop is read.
+func (b *inbox) readAll() bool { return b.stops.Load() && b.reading == nil }
 
 // idle reports whether the peer has no substream here.
 func (b *inbox) idle() bool { return b.reading == nil }
@@ -311,6 +368,8 @@ type reader struct {
 	limit  int   // of a message
 	alone  int   // so many messages that a taker takes have come alone, each after a wait
 	broke  error // a panic of the taker: it is the task's
+	counts bool  // there is no credit for a message of lost bytes, whose header was read
+	lost   int
 }
 
 // messages makes the actor's messages from bodies.
@@ -340,6 +399,49 @@ func (r *reader) run(ctx context.Context) error {
 	if r.broke != nil {
 		panic(r.broke)
 	}
+	err := r.read(ctx)
+	if !r.box.stops.Load() {
+		return err
+	}
+	gaveUp := ctx.Err() != nil || errors.Is(err, errNoHandler)
+	switch {
+	case gaveUp:
+		r.tally()
+	case !errors.Is(err, errSuperseded) && !transport.IsTimeout(err):
+		return err // the peer has ended the substream, or broken the rules
+	}
+	r.in.parker.park() // the substream stays open until the FIN is written
+	return errLast
+}
+
+// lastBytes is how much a stopping node reads at most of one substream: all that may have
+// arrived by then. That is the multiplexer's window and what the reader has of it already.
+func (b *inbox) lastBytes() int { return int(b.env.Mux.WithDefaults().Window) + readAhead }
+
+// readAhead is at least what a reader and a taker read ahead, in bytes.
+const readAhead = 64 << 10
+
+// tally counts the messages that have arrived and that nobody will handle.
+func (r *reader) tally() {
+	n, err := r.lost, error(nil)
+	if !r.counts {
+		n, err = r.frames.Next()
+	}
+	skipped := make([]byte, bodyStep)
+	for err == nil && r.in.last < r.box.lastBytes() {
+		r.in.last += frame.HeaderLen + n
+		for left := n; left > 0 && err == nil; left -= bodyStep {
+			err = r.frames.Part(skipped[:min(left, bodyStep)])
+		}
+		if err != nil {
+			return // it has not arrived whole, so it was not confirmed
+		}
+		r.box.protocol.dropped.add(r.box.peer, 1, n)
+		n, err = r.frames.Next()
+	}
+}
+
+func (r *reader) read(ctx context.Context) error {
 	last := 0 // length of the last message
 	for {
 		if len(r.whole) > 0 && (len(r.whole) >= maxWhole || !r.frames.Ready()) {
@@ -354,6 +456,11 @@ func (r *reader) run(ctx context.Context) error {
 				return undelivered
 			}
 			return r.ended(err)
+		}
+		if r.box.stops.Load() {
+			if r.in.last += frame.HeaderLen + n; r.in.last > r.box.lastBytes()+n {
+				return cmp.Or(r.deliver(ctx), errSuperseded)
+			}
 		}
 		if err := r.message(ctx, n); err != nil {
 			return err
@@ -469,6 +576,7 @@ func (r *reader) message(ctx context.Context, n int) error {
 		r.box.account.Move(r.box.arriving)
 	}
 	if err := r.take(ctx, n); err != nil {
+		r.counts, r.lost = true, n
 		return err
 	}
 	r.owes, r.owed = true, n

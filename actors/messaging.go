@@ -355,9 +355,17 @@ func nameOf(pid *actor.PID) string {
 	return id
 }
 
+// MessagesEnd is published when the node stops: from now on peers see nothing confirmed, and
+// only messages are read that have arrived. So a receiver of plain messages accepts them even
+// above its limits.
+type MessagesEnd struct{}
+
 // drain has all sessions finish what they have accepted.
 func (a *messengers) drain(c actor.Context, m supervisor.Drain) {
-	a.env.confirmNothing() // on connections that are newer than Close
+	a.env.confirmNothing() // a node that fails stops without Close
+	if a.protocol == a.env.Plain {
+		supervisor.Publish(c, MessagesEnd{})
+	}
 	a.draining = supervisor.NewDraining(c.Sender())
 	for _, session := range a.protocol.Sessions.All() {
 		a.draining.Ask(c, session.PID, m)

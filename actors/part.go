@@ -62,7 +62,12 @@ const (
 	StopIntake Stage = iota
 	// StopSenders finishes the messages that are on their way to messaging.
 	StopSenders
-	// StopProtocols finishes messages, calls and the work of users' actors.
+	// StopMessages ends the confirming of messages. It finishes those on their way to peers, and
+	// calls, and reads those of peers that have arrived.
+	StopMessages
+	// StopReceivers judges the messages that were read.
+	StopReceivers
+	// StopProtocols finishes the work of users' actors.
 	StopProtocols
 	// StopConnections says goodbye on every connection.
 	StopConnections
@@ -75,7 +80,8 @@ const (
 // trunkStages are the actors of the trunk that drain and stop in each stage.
 var trunkStages = [stages]supervisor.Phase{
 	StopIntake:      {Drain: []string{"listeners", "dialer"}, Stop: []string{"listeners", "dialer"}},
-	StopProtocols:   {Drain: []string{"extensions", "services/messaging", "services/plain"}, Stop: []string{"services", "extensions"}},
+	StopMessages:    {Drain: []string{"services/messaging", "services/plain"}},
+	StopProtocols:   {Drain: []string{"extensions"}, Stop: []string{"services", "extensions"}},
 	StopConnections: {Drain: []string{"conns"}, Stop: []string{"conns"}},
 	StopStores:      {Drain: []string{"peers"}, Stop: []string{"connectivity", "peers"}},
 }

@@ -2,7 +2,8 @@ package actors
 
 import (
 	"context"
-	"sync/atomic"
+	"maps"
+	"sync"
 	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
@@ -32,12 +33,44 @@ type Messaging struct {
 	by       string // name of its dials in the list of attempts
 	accounts accounts
 	receiver Receiver
-	dropped  atomic.Uint64 // messages that came and that no actor has handled
+	dropped  losses
 }
 
-// Dropped returns how many messages came, and may be confirmed to their senders, and were
-// handled by no actor: the handler had ended.
-func (m *Messaging) Dropped() uint64 { return m.dropped.Load() }
+// Dropped returns which messages came, and may be confirmed to their senders, and were handled
+// by no actor: the handler had ended, or the node stopped before it got them.
+func (m *Messaging) Dropped() map[identity.NodeID]Loss { return m.dropped.all() }
+
+// Loss counts messages of one peer that nobody has handled, and the bytes of their bodies.
+type Loss struct{ Messages, Bytes uint64 }
+
+// losses has the messages of each peer that nobody has handled.
+type losses struct {
+	mu sync.Mutex
+	of map[identity.NodeID]Loss
+}
+
+// lossPeers bounds the peers that are told apart; those of further ones count for the zero id.
+const lossPeers = 1024
+
+func (l *losses) add(peer identity.NodeID, messages, bytes int) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	loss, ok := l.of[peer]
+	switch {
+	case l.of == nil:
+		l.of = make(map[identity.NodeID]Loss)
+	case !ok && len(l.of) >= lossPeers:
+		peer = identity.NodeID{}
+		loss = l.of[peer]
+	}
+	l.of[peer] = Loss{loss.Messages + uint64(messages), loss.Bytes + uint64(bytes)}
+}
+
+func (l *losses) all() map[identity.NodeID]Loss {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return maps.Clone(l.of)
+}
 
 func newMessaging(e *env, id protocol.ID, pid *actor.PID, by string) *Messaging {
 	m := &Messaging{ID: id, PID: pid, env: e, by: by}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
@@ -23,8 +24,8 @@ import (
 // has opened, on which it never writes. The machine messaging.Outbox decides what to do
 // with the messages to the peer.
 //
-// In: takeQueued, withdraw, SubstreamOpened, SubstreamFailed, PeerDialed, WritesConfirmed, refusing,
-// finishSubstreams. Out: Sent, the Receiver's messages (from the reader task), DialPeer,
+// In: takeQueued, withdraw, SubstreamOpened, SubstreamFailed, PeerDialed, WritesConfirmed,
+// proofsSettled, refusing, finishSubstreams. Out: Sent, the Receiver's messages (from the reader task), DialPeer,
 // CancelDial, OpenSubstream, ConfirmWrites, substreamsFinished, PeerViolated, CloseConn,
 // retired, returned. It never restarts: its open sends end InDoubt or Failed with it.
 type session struct {
@@ -58,6 +59,7 @@ type session struct {
 
 	in inbox // the peer's substreams
 
+	left     uint64 // number of the connection whose peer confirms nothing more; 0: none
 	finish   *finishing
 	drain    *sessionDrain
 	retired  bool
@@ -169,6 +171,12 @@ func (s *session) Receive(c actor.Context) {
 		s.beginFinish(c, m)
 	case supervisor.Done[finSent]:
 		// The watch task reports the peer's end of the substream, also after a failed FIN.
+	case proofsSettled:
+		if m.gen == s.gen && s.stream != nil {
+			s.streamEnded(c, ErrPeerStops)
+		}
+	case lateTick:
+		s.in.giveUp()
 	case finTimeout:
 		if m.gen == s.gen {
 			s.streamEnded(c, ErrNoAnswer)
@@ -186,7 +194,7 @@ func (s *session) Receive(c actor.Context) {
 	case arrival:
 		s.heard(c, m)
 	case supervisor.Drain:
-		s.beginDrain(c)
+		s.beginDrain(c, m)
 	case idleTick:
 		s.idleTime = nil
 		s.retire(c)
@@ -264,7 +272,7 @@ func (s *session) goOn(c actor.Context) {
 func (s *session) dial(c actor.Context) {
 	s.dialing = s.env.NewID()
 	if ref, ok := s.env.Connections.Get(s.peer); ok {
-		c.Send(c.Self(), PeerDialed{Token: s.dialing, Peer: s.peer, Conn: ref})
+		c.Send(c.Self(), PeerDialed{Token: s.dialing, Peer: s.peer, Conn: ref, Err: s.goesAway(ref)})
 		return
 	}
 	s.asked = true
@@ -308,6 +316,35 @@ func (s *session) dialed(c actor.Context, m PeerDialed) {
 	default:
 		s.do(c, s.out.Dialled(now, dialReason(m.Err), m.Err))
 	}
+}
+
+// ErrPeerStops reports that the peer's node stops: it has read, and confirmed, the last messages.
+var ErrPeerStops = errors.New("actors: the peer is stopping, and confirms nothing more")
+
+// peerStops handles the end of our substream by a peer whose node stops, and reports whether it
+// is that. A node of this library ends the half on which it writes nothing at no other time,
+// unless this node has ended its own half before. Pongs that have come before count still.
+func (s *session) peerStops(c actor.Context, err error) bool {
+	if !errors.Is(err, io.EOF) || s.stream == nil || !s.conn.answers || s.finish != nil && s.finish.fin {
+		return false
+	}
+	s.left = s.conn.ID
+	s.out.StopWriting()
+	s.reclaim(c)
+	c.Send(s.conn.PID, settleProofs{s.gen, c.Self(), s.env.System})
+	return true
+}
+
+// goesAway returns why no substream is opened on a connection: its peer stops. Messages that are
+// not written fail at once, as they would without the connection.
+func (s *session) goesAway(ref *ConnRef) error {
+	switch {
+	case ref.ID != s.left:
+		return nil
+	case s.drain != nil:
+		return fmt.Errorf("%w: %w", ErrClosing, ErrPeerStops)
+	}
+	return ErrPeerStops
 }
 
 // dialReason returns the reason with which messages fail after this error of a dial.
@@ -422,6 +459,7 @@ func openReason(err error) protocol.Reason {
 }
 
 func (s *session) taskDone(c actor.Context, m supervisor.TaskDone) {
+	s.in.acceptDone(c, m)
 	s.collect(c, false)
 	if report, ok := s.writer.ended(m); ok {
 		s.wrote(c, report)
@@ -435,7 +473,9 @@ func (s *session) taskDone(c actor.Context, m supervisor.TaskDone) {
 			s.watch(c)
 		}
 	case m.Name == watchName(s.gen):
-		s.streamEnded(c, m.Err)
+		if !s.peerStops(c, m.Err) {
+			s.streamEnded(c, m.Err)
+		}
 	case s.in.readerDone(c, m):
 		s.goOn(c)
 	}
@@ -448,7 +488,7 @@ func (s *session) streamEnded(c actor.Context, err error) {
 		return
 	}
 	s.collect(c, false)
-	noConn := errors.Is(err, mux.ErrSessionEnded)
+	noConn := errors.Is(err, mux.ErrSessionEnded) || errors.Is(err, ErrPeerStops)
 	if noConn && s.conn != nil {
 		err = s.conn.lost(err)
 	}
@@ -527,10 +567,15 @@ func (s *session) finished(c actor.Context) {
 	}
 }
 
+// lateShare is the part of the time of a drain, 1/8, in which the reader no longer waits for
+// credit or for the handler, and counts what is left.
+const lateShare = 8
+
 // beginDrain makes the session wait for the outcomes of all accepted messages, and then
-// end our substream.
-func (s *session) beginDrain(c actor.Context) {
+// end our substream. It also waits until everything is read that had arrived.
+func (s *session) beginDrain(c actor.Context, m supervisor.Drain) {
 	s.drain = &sessionDrain{reply: c.Sender()}
+	s.in.stop(c, m.Deadline.Add(-m.Deadline.Sub(supervisor.Now(c))/lateShare))
 	s.queue.refuse()
 	s.take(c)
 	s.goOn(c)
@@ -550,7 +595,7 @@ func (s *session) drainStep(c actor.Context) {
 }
 
 func (s *session) drainDone(c actor.Context) {
-	if s.drain.reply != nil {
+	if s.drain.reply != nil && s.in.readAll() {
 		c.Send(s.drain.reply, supervisor.Drained{From: c.Self()})
 		s.drain.reply = nil
 	}

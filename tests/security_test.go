@@ -6,6 +6,8 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+
+	"github.com/gamelan-p2p/gamelan/transport/mux"
 )
 
 var (
@@ -22,35 +24,90 @@ func TestArchSecurityTable(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	found := 0
 	for line := range strings.Lines(string(doc)) {
-		if !strings.HasPrefix(line, "| ") || strings.HasPrefix(line, "| attacker |") {
+		if strings.HasPrefix(line, "| ") && !strings.HasPrefix(line, "| attacker |") {
+			citesTests(t, "docs/security.md", line)
+		}
+	}
+}
+
+// citesTests finds every test and script that a row of a page names. The row must name one.
+func citesTests(t *testing.T, page, line string) {
+	t.Helper()
+	cited := citedTest.FindAllStringSubmatch(line, -1)
+	scripts := citedScript.FindAllStringSubmatch(line, -1)
+	if len(cited)+len(scripts) == 0 {
+		t.Errorf("a row of %s names no test: %.80s", page, line)
+	}
+	for _, s := range scripts {
+		if _, err := os.Stat(filepath.Join("../cmd/gamelan/testdata/script", s[1])); err != nil {
+			t.Errorf("%s names a script that is not there: %v", page, err)
+		}
+	}
+	found := 0
+	for _, group := range citedTests.FindAllStringSubmatch(line, -1) {
+		source := testsOf(t, group[2])
+		for _, name := range citedTest.FindAllStringSubmatch(group[1], -1) {
+			found++
+			if !strings.Contains(source, "\nfunc "+name[1]+"(") {
+				t.Errorf("%s names %s, which is not in %s", page, name[1], group[2])
+			}
+		}
+	}
+	if found != len(cited) {
+		t.Errorf("a test in %s has no package behind it: %.80s", page, line)
+	}
+}
+
+// TestArchPromises finds every test that the table of promises names. The table has each state
+// with each event, and a promise of a known kind; and the pages and the command say of an
+// orderly stop what the table says.
+func TestArchPromises(t *testing.T) {
+	read := func(file string) string {
+		b, err := os.ReadFile(filepath.Join("..", file))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return strings.Join(strings.Fields(strings.NewReplacer("`", "", "//", "", "\" +\n\t\t\"", "").Replace(string(b))), " ")
+	}
+	page, err := os.ReadFile("../docs/promises.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	missing := make(map[string]bool)
+	for _, state := range []string{"read", "kept", "handled"} {
+		for _, event := range []string{"orderly Close", "kill -9", "panic of the handler", "PanicStop", "full inbox", "link cut"} {
+			missing[state+" | "+event] = true
+		}
+	}
+	promise := regexp.MustCompile(`(None lost|[Aa]t most .*[Cc]ounted (in the log|nowhere|as a panic)|[Ii]n doubt)`)
+	for line := range strings.Lines(string(page)) {
+		cells := strings.Split(line, " | ")
+		if !strings.HasPrefix(line, "| ") || strings.HasPrefix(line, "| state |") {
 			continue
 		}
-		cited := citedTest.FindAllStringSubmatch(line, -1)
-		scripts := citedScript.FindAllStringSubmatch(line, -1)
-		if len(cited)+len(scripts) == 0 {
-			t.Errorf("a row of docs/security.md names no test: %.80s", line)
+		at := strings.TrimPrefix(cells[0], "| ") + " | " + cells[1]
+		if len(cells) != 4 || !missing[at] {
+			t.Fatalf("docs/promises.md has a row of an unknown or repeated cell: %.80s", line)
 		}
-		for _, s := range scripts {
-			if _, err := os.Stat(filepath.Join("../cmd/gamelan/testdata/script", s[1])); err != nil {
-				t.Errorf("docs/security.md names a script that is not there: %v", err)
-			}
+		delete(missing, at)
+		if !promise.MatchString(cells[2]) {
+			t.Errorf("%s: got %q, want none lost, at most so much and where it is counted, or in doubt", at, cells[2])
 		}
-		for _, group := range citedTests.FindAllStringSubmatch(line, -1) {
-			source := testsOf(t, group[2])
-			for _, name := range citedTest.FindAllStringSubmatch(group[1], -1) {
-				found++
-				if !strings.Contains(source, "\nfunc "+name[1]+"(") {
-					t.Errorf("docs/security.md names %s, which is not in %s", name[1], group[2])
-				}
-			}
+		citesTests(t, "docs/promises.md", line)
+	}
+	for at := range missing {
+		t.Errorf("docs/promises.md has no promise for %s", at)
+	}
+	const said = "An orderly stop of that node loses none of its confirmed messages with an inbox, and without one at most the peer credit, " +
+		"or one larger message, and 1 MiB and 64 KiB of each peer, which its log counts"
+	for _, file := range []string{"README.md", "doc.go", "cmd/gamelan/send.go"} {
+		if !strings.Contains(read(file), said) {
+			t.Errorf("%s does not say %q", file, said)
 		}
-		found -= len(cited)
-		if found != 0 {
-			t.Errorf("a test in docs/security.md has no package behind it: %.80s", line)
-			found = 0
-		}
+	}
+	if window := (mux.Config{}).WithDefaults().Window; window != 1<<20 {
+		t.Errorf("got a window of %d bytes, want the 1 MiB of docs/promises.md", window)
 	}
 }
 

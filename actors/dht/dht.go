@@ -157,8 +157,8 @@ func (d *DHT) Part() actors.Part {
 		Name: "dht", Actors: append(specs, d.Inbounds()...),
 		Stages: map[string]actors.Stage{outboundPath: actors.StopSenders, dedupPath: actors.StopStores},
 	}
-	for _, s := range d.shards { // after all frames, and before what they are stored in
-		p.Stages["dht/"+s.name] = actors.StopConnections
+	for _, s := range d.shards { // after all frames, and before those who get the messages
+		p.Stages["dht/"+s.name] = actors.StopReceivers
 	}
 	return p
 }

@@ -35,6 +35,7 @@ type inbound struct {
 	look     *supervisor.Timer
 	reported map[identity.NodeID]offence
 	garbled  actors.Summary // log record for peers whose messages do not decode
+	draining *actor.PID     // receives Drained; nil: nobody waits
 }
 
 // offence is the last offence of a peer that was reported.
@@ -92,7 +93,7 @@ func (a *inbound) Receive(c actor.Context) {
 	case actors.PeerUnbanned:
 		a.flood.Forgive(m.Peer)
 	case supervisor.Drain: // all that was read has been judged
-		supervisor.Reply(c, supervisor.Drained{From: c.Self()})
+		a.draining = c.Sender()
 	case actors.SummaryDue:
 		m.Tell(c)
 	case handlerFreed:
@@ -103,6 +104,18 @@ func (a *inbound) Receive(c actor.Context) {
 		a.watch(c)
 	default:
 		supervisor.Unhandled(c)
+	}
+	a.drained(c)
+}
+
+// drained answers Drain when no message waits for its handler.
+func (a *inbound) drained(c actor.Context) {
+	if a.draining == nil {
+		return
+	}
+	if all, relays := a.backlog.Waiting(); all == relays {
+		c.Send(a.draining, supervisor.Drained{From: c.Self()})
+		a.draining = nil
 	}
 }
 

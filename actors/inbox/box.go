@@ -77,6 +77,7 @@ const (
 // is a copier: it is told of all messages and takes none in hand.
 type Box struct {
 	limits Limits
+	last   bool    // see Last
 	list   []entry // ascending by number; entries that are gone stay until compact
 	cut    int     // how many entries of list are gone
 	from   int     // no entry of list before this index is free to be handed out
@@ -217,16 +218,23 @@ func (b *Box) ofKind() load {
 	return load{messages, bytes}
 }
 
+// Last says that the node stops, and that only messages come that were confirmed already. Plain
+// ones are admitted without room, and take none from those over the DHT.
+func (b *Box) Last() { b.last = true }
+
 // fits reports whether there is room for one more plain message. The only plain message may
 // have all that messages over the DHT leave, and the only message of an empty box any size.
 func (b *Box) fits(size int) bool {
 	own, all := b.plain.with(size), b.plain.plus(b.over.load)
-	return all == load{} || all.with(size).within(b.all()) && (b.plain == load{} || own.within(b.ofKind()))
+	return b.last || all == load{} || all.with(size).within(b.all()) && (b.plain == load{} || own.within(b.ofKind()))
 }
 
 // vacant returns the room that is free for messages over the DHT. The first plain message that
 // waits has a claim to its room, unless plain messages have their part already.
 func (b *Box) vacant() load {
+	if b.last {
+		return b.ofKind().minus(b.over.load)
+	}
 	plain := b.plain
 	if len(b.queue) > 0 {
 		if next := plain.with(b.queue[0].size); plain == (load{}) || next.within(b.ofKind()) {

@@ -3,6 +3,7 @@ package inbox
 import (
 	"context"
 	"errors"
+	"fmt"
 	"iter"
 	"math"
 	"sync"
@@ -12,6 +13,8 @@ import (
 	"github.com/asynkron/protoactor-go/actor"
 
 	"github.com/gamelan-p2p/gamelan/actors"
+	"github.com/gamelan-p2p/gamelan/identity"
+	"github.com/gamelan-p2p/gamelan/inspect"
 	"github.com/gamelan-p2p/gamelan/internal/kv"
 	"github.com/gamelan-p2p/gamelan/supervisor"
 )
@@ -44,6 +47,8 @@ type Inbox struct {
 	received, acked, dropped atomic.Uint64
 	damaged                  int
 	status                   atomic.Pointer[Status]
+
+	left atomic.Pointer[UnwrittenError] // see Unwritten
 
 	running sync.Map // from the listener's name to a *running
 }
@@ -79,16 +84,66 @@ func (b *Inbox) NewActor() actor.Actor { return newKeeper(b) }
 
 // Close writes all messages that are not written yet, also those without room. It must be
 // called after the node's actors have ended, and before the DHT records which messages were
-// handled. After an error, messages over the DHT may come again. It blocks.
+// handled. It blocks. If messages remain, the error is an [*UnwrittenError]; of these, messages
+// over the DHT may come again.
 func (b *Inbox) Close() error {
 	if b.queue.next == 0 { // the messages on the disk were never read; these numbers are free
 		b.queue.next = max(1, b.store.reserved)
 	}
+	left := &UnwrittenError{Of: b.queue.unwritten()}
+	b.left.Store(left)
 	changes, next, end := b.queue.rest()
 	err := b.store.end(changes, next)
 	end(err == nil)
+	if err != nil && len(left.Of) > 0 {
+		return &UnwrittenError{left.Of, err}
+	}
+	b.left.Store(nil)
 	return err
 }
+
+// Unwritten returns what Close is about to write, or could not write; nil if there is nothing.
+func (b *Inbox) Unwritten() *UnwrittenError {
+	if b == nil {
+		return nil
+	}
+	if left := b.left.Load(); left != nil && len(left.Of) > 0 {
+		return left
+	}
+	return nil
+}
+
+// UnwrittenError reports messages, by peer, that came and are not on the disk at the end of the
+// inbox. Their senders may have seen them confirmed.
+type UnwrittenError struct {
+	Of  map[identity.NodeID]actors.Loss
+	err error
+}
+
+// Losses returns Of, also of nil.
+func (e *UnwrittenError) Losses() map[identity.NodeID]actors.Loss {
+	if e == nil {
+		return nil
+	}
+	return e.Of
+}
+
+// Error counts the messages.
+func (e *UnwrittenError) Error() string {
+	var all actors.Loss
+	for _, l := range e.Of {
+		all.Messages, all.Bytes = all.Messages+l.Messages, all.Bytes+l.Bytes
+	}
+	text := fmt.Sprintf("%s of %s with %s bytes may be confirmed to their senders and are not on the disk",
+		inspect.Count(all.Messages, "message"), inspect.Count(uint64(len(e.Of)), "peer"), inspect.Number(all.Bytes))
+	if e.err != nil {
+		text += ": " + e.err.Error()
+	}
+	return text
+}
+
+// Unwrap returns the error of the store.
+func (e *UnwrittenError) Unwrap() error { return e.err }
 
 // Status is the state of an inbox.
 type Status struct {

@@ -18,7 +18,7 @@ import (
 // keeper receives the messages of a node, has them written and hands them out.
 //
 // In: actors.Received, dht.Received, pull → pulled, ack → acked, await → handsFree,
-// decline, unreadable, leave. A restart loses which listener has which message in hand, so such messages are
+// decline, unreadable, leave, event MessagesEnd. A restart loses which listener has which message in hand, so such messages are
 // handed out again, and each listener repeats its pull. The messages on their way to the
 // disk, with their credit, outlive the keeper, and so do unanswered awaits.
 type keeper struct {
@@ -130,6 +130,7 @@ func (k *keeper) Receive(c actor.Context) {
 	switch m := c.Message().(type) {
 	case *actor.Started:
 		k.synced = supervisor.Now(c)
+		supervisor.Subscribe[actors.MessagesEnd](c)
 		k.load(c)
 	case actors.Received:
 		k.received(c, &Message{From: m.From, Peer: m.Peer, Body: m.Body}, m.Keep(), nil)
@@ -148,6 +149,13 @@ func (k *keeper) Receive(c actor.Context) {
 		k.unreadable(c, m)
 	case leave:
 		k.leave(c, m)
+	case actors.MessagesEnd:
+		k.in.queue.last = true
+		if k.box != nil {
+			k.box.Last()
+			k.admit()
+			k.next(c)
+		}
 	case writeTick:
 		k.timer = nil
 		if k.box == nil {
@@ -210,6 +218,9 @@ func (k *keeper) loaded(c actor.Context, m supervisor.Done[loaded]) {
 	if q.box != nil {
 		box.Succeed(q.box, unread)
 	}
+	if q.last {
+		box.Last()
+	}
 	k.box, q.box, k.in.damaged = box, box, m.Value.damaged
 	if k.in.damaged > 0 {
 		supervisor.Log(c).Warn("some messages of the inbox cannot be read and are left as they are", "n", k.in.damaged)
@@ -241,7 +252,7 @@ func (k *keeper) loaded(c actor.Context, m supervisor.Done[loaded]) {
 // refuse, which a message over the DHT has for want of room.
 func (k *keeper) received(c actor.Context, m *Message, release, refuse func()) {
 	m.At = k.in.o.Wall()
-	x := &item{record: appendRecord(make([]byte, 0, len(m.Body)+Overhead), m), at: m.At.UnixNano(), over: m.over(), release: release, refuse: refuse}
+	x := &item{peer: m.Peer, body: len(m.Body), record: appendRecord(make([]byte, 0, len(m.Body)+Overhead), m), at: m.At.UnixNano(), over: m.over(), release: release, refuse: refuse}
 	k.in.received.Add(1)
 	if k.box == nil {
 		k.in.queue.fresh = append(k.in.queue.fresh, x)

@@ -6,7 +6,9 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"slices"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -15,6 +17,7 @@ import (
 
 	"github.com/gamelan-p2p/gamelan/actors"
 	"github.com/gamelan-p2p/gamelan/dht"
+	"github.com/gamelan-p2p/gamelan/identity"
 	"github.com/gamelan-p2p/gamelan/internal/kv"
 	"github.com/gamelan-p2p/gamelan/supervisor"
 )
@@ -190,6 +193,33 @@ func TestKeeperStops(t *testing.T) {
 	}
 	if got := fmt.Sprint(stored(t, s)); got != "[1 2 3 4 5]" {
 		t.Errorf("got messages %s on the disk, want 1 to 5", got)
+	}
+}
+
+// TestKeeperStopsOverAFailedDisk: the end of the inbox says how many messages of whom are not on
+// the disk.
+func TestKeeperStopsOverAFailedDisk(t *testing.T) {
+	d := newFaultyDisk()
+	in, err := Open(Options{Limits: Limits{Bytes: 1 << 20, Messages: 3}, Disk: d})
+	if err != nil {
+		t.Fatal(err)
+	}
+	d.fail()
+	for i := range 5 {
+		in.queue.fresh = append(in.queue.fresh, &item{peer: identity.NodeID{byte(i % 2)}, body: 10, record: make([]byte, 20), release: func() {}})
+	}
+	err = in.Close()
+	left, ok := errors.AsType[*UnwrittenError](err)
+	want := map[identity.NodeID]actors.Loss{{0}: {Messages: 3, Bytes: 30}, {1}: {Messages: 2, Bytes: 20}}
+	if !ok || !errors.Is(err, kv.ErrFailed) || !maps.Equal(left.Of, want) || !maps.Equal(in.Unwritten().Losses(), want) {
+		t.Fatalf("got %v, want %v unwritten because of the disk", err, want)
+	}
+	if text := err.Error(); !strings.HasPrefix(text, "5 messages of 2 peers with 50 bytes may be confirmed") {
+		t.Errorf("got %q, want the sum of it", text)
+	}
+	d.reopen()
+	if err := in.Close(); err != nil || in.Unwritten() != nil {
+		t.Errorf("of a disk that works: got %v and %v left, want nothing left", err, in.Unwritten())
 	}
 }
 

@@ -1,10 +1,17 @@
 package inbox
 
-import "slices"
+import (
+	"slices"
+
+	"github.com/gamelan-p2p/gamelan/actors"
+	"github.com/gamelan-p2p/gamelan/identity"
+)
 
 // item is a message between its arrival and the disk. It holds its credit.
 type item struct {
 	seq     uint64 // 0: not admitted yet
+	peer    identity.NodeID
+	body    int    // length of the body
 	record  []byte // includes the body
 	at      int64
 	over    *Over  // nil: it is a plain message
@@ -24,6 +31,7 @@ type queue struct {
 	next    uint64              // the next number; 0: the messages on the disk were not read yet
 	box     *Box                // of the last incarnation, for its copiers and what they missed
 	awaits  []awaiter           // in order
+	last    bool                // the node stops: see Box.Last
 }
 
 // Limits of one write.
@@ -62,6 +70,16 @@ func (q *queue) written(items, forgets int) (seqs []uint64) {
 	}
 	clear(done)
 	return seqs
+}
+
+// unwritten returns the messages that are not on the disk, by peer.
+func (q *queue) unwritten() map[identity.NodeID]actors.Loss {
+	of := make(map[identity.NodeID]actors.Loss)
+	for _, x := range slices.Concat(q.ready, q.waiting, q.fresh) {
+		l := of[x.peer]
+		of[x.peer] = actors.Loss{Messages: l.Messages + 1, Bytes: l.Bytes + uint64(x.body)}
+	}
+	return of
 }
 
 // rest empties the queue and returns all its changes, including messages without room, so

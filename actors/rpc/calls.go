@@ -56,7 +56,7 @@ func (k *Calls) Part() actors.Part {
 			{Name: "rpc", Kind: "rpc", New: func() actor.Actor { return newServer(k) }, Children: sessions, Drains: true},
 			{Name: "rpc-client", Kind: "rpc-client", New: func() actor.Actor { return newClient(k) }, Children: sessions},
 		},
-		Stages: map[string]actors.Stage{serverPath: actors.StopProtocols},
+		Stages: map[string]actors.Stage{serverPath: actors.StopMessages},
 		Ready:  k.ready,
 	}
 }

@@ -23,7 +23,7 @@ func (*listenCmd) Help() string {
 		"listen acknowledges the messages that it has written. Several listeners share the messages; a message that one of them has not acknowledged when it ends, or within %s, goes to another, "+
 		"so a message may be shown twice, but none is lost. When the inbox is full, plain senders wait; a message over the DHT is dropped when its peer or its author has its share of the room already. "+
 		"Confirmed tells a sender that the node has read the message. A kill -9 of the node, or a loss of power, loses at most the messages of the last second, "+
-		"and those that are still on their way into the inbox, about 2 MiB for each peer and protocol. An orderly stop loses only those that the node has not read yet. "+
+		"and those that are still on their way into the inbox, about 2 MiB for each peer and protocol. An orderly stop loses none, even if the inbox is full. "+
 		"A signed or encrypted message over the DHT is shown with its author, proven by the signature; any other one with the peer from which it came, "+
 		"which need not be the author. A message over the DHT also shows its type: %d, or one of the setting dht.types.", inbox.HandTimeout, config.TextType)
 }

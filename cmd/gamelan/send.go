@@ -36,7 +36,9 @@ type sendCmd struct {
 // Help returns the text of gamelan send --help below the flags.
 func (*sendCmd) Help() string {
 	return givenHelp + " Send a file with --file PATH and receive it with gamelan listen --raw --count 1 > PATH; send the output of a program with --whole. " +
-		"Confirmed means that the other node has read the message, not that a program there has handled it: see gamelan listen --help. " + dhtSendHelp
+		"Confirmed means that the other node has read the message, not that a program there has handled it. " +
+		"An orderly stop of that node loses none of its confirmed messages with an inbox, and without one at most the peer credit, or one larger message, " +
+		"and 1 MiB and 64 KiB of each peer, which its log counts. For a kill -9 see gamelan listen --help. " + dhtSendHelp
 }
 
 func (c *sendCmd) Run(a *app) error {

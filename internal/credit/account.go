@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"sync"
-	"sync/atomic"
 )
 
 // ErrClosed reports a Take on a closed account, or on one that was closed while
@@ -16,7 +15,7 @@ var ErrClosed = errors.New("credit: account closed")
 // from any goroutine.
 type Account struct {
 	limit   int64
-	dropped *atomic.Uint64 // see CountDropped; nil: nobody counts
+	dropped func(n int) // see CountDropped; nil: nobody counts
 
 	mu          sync.Mutex // locked after queues.mu; never held while waiting
 	budget      *Budget    // changed with queues.mu held too
@@ -44,9 +43,9 @@ func (b *Budget) Account(limit int64) *Account {
 	return &Account{limit: limit, budget: b}
 }
 
-// CountDropped has c count the messages whose permit is discarded before they are handled.
-// It is called before the first Take.
-func (a *Account) CountDropped(c *atomic.Uint64) { a.dropped = c }
+// CountDropped has f called with the length of each message whose permit is discarded before
+// the message is handled. It is called before the first Take.
+func (a *Account) CountDropped(f func(n int)) { a.dropped = f }
 
 // Take takes credit for a body of n bytes, and waits for it until ctx ends. It
 // returns nil, ErrClosed, or an error that wraps ctx's. When the credit is there at

@@ -65,7 +65,7 @@ func (p *Permit) Discard() {
 		return
 	}
 	if was != kept && p.account != nil && p.account.dropped != nil {
-		p.account.dropped.Add(1)
+		p.account.dropped(p.n)
 	}
 	p.back()
 }

@@ -1,13 +1,16 @@
 package hostile
 
 import (
+	"errors"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"github.com/gamelan-p2p/gamelan"
+	"github.com/gamelan-p2p/gamelan/actors"
 	"github.com/gamelan-p2p/gamelan/protocol"
 )
 
@@ -174,4 +177,54 @@ func TestMarkerIsNoProtocol(t *testing.T) {
 			t.Errorf("got %q, want %q", s.data, propose(4, ""))
 		}
 	})
+}
+
+// TestPeerThatStops has the peer answer a ping and end its half of the substream, as a node of
+// this library does that stops. The pong counts, what was written behind it is in doubt at once,
+// and the node opens no other substream on the connection.
+//
+// conforms: comms 145
+func TestPeerThatStops(t *testing.T) {
+	var slow atomic.Bool
+	bubble(t, func(t *testing.T, n *target) {
+		p := connect(t, n.net.Transport(), n.Addr, secretOf(1), messaging, protocol.TakenMarker)
+		synctest.Wait()
+		first := n.enqueue(p, "first")
+		synctest.Wait()
+		id := p.opened()[0]
+		p.must(p.data(ack, id, propose(0, messaging)))
+		if out := first.Wait(t.Context()); out.Kind != protocol.Confirmed {
+			t.Fatalf("got %v, want confirmed", out)
+		}
+		p.silence(true)
+		read := n.enqueue(p, "read")
+		time.Sleep(10 * time.Millisecond)
+		var ping muxFrame
+		for _, f := range p.received() {
+			if f.kind == kindPing && f.flags&syn != 0 {
+				ping = f
+			}
+		}
+		unread := n.enqueue(p, "unread")
+		synctest.Wait()
+		slow.Store(true)
+		began := time.Now()
+		p.must(p.send(kindPing, ack, 0, ping.length, nil))
+		p.must(p.data(fin, id, ""))
+		if out := read.Wait(t.Context()); out.Kind != protocol.Confirmed {
+			t.Errorf("got %v by a pong that came before FIN, want confirmed", out)
+		}
+		out := unread.Wait(t.Context())
+		if took := time.Since(began); out.Kind != protocol.InDoubt || out.Reason != protocol.ConnectionLost || !errors.Is(out.Err, actors.ErrPeerStops) || took > time.Second {
+			t.Errorf("behind it: got %v after %v, want in doubt at once, because the peer stops", out, took)
+		}
+		if out := n.enqueue(p, "late").Wait(t.Context()); out.Kind != protocol.Failed || !errors.Is(out.Err, actors.ErrPeerStops) || len(p.opened()) != 1 {
+			t.Errorf("later: got %v and substreams %v, want failed, because the peer stops, and no other substream", out, p.opened())
+		}
+		n.stillConnected(p, 1)
+	}, gamelan.WithFault(func(path, point string) {
+		if strings.Contains(path, "/conns/") && point == "supervisor.Done[time.Duration]" && slow.CompareAndSwap(true, false) {
+			time.Sleep(50 * time.Millisecond) // the conn hears late of the pong
+		}
+	}))
 }

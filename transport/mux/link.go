@@ -51,7 +51,7 @@ type link struct {
 
 	bytesIn, bytesOut atomic.Uint64
 
-	withhold atomic.Bool // see Session.WithholdPongs
+	withhold atomic.Pointer[atomic.Bool] // see Session.WithholdPongs; nil: no flag
 
 	// The end. over is closed when it begins, when cause is known and writes
 	// are swallowed; done when the connection is closed.

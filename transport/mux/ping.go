@@ -76,12 +76,25 @@ func (l *link) ping() (Pong, error) {
 	}
 	timer := time.NewTimer(l.cfg.PingTimeout)
 	defer timer.Stop()
+	var err error
 	select {
 	case n := <-pong:
 		return Pong{time.Since(start), n}, nil
 	case <-l.over:
-		return Pong{}, streamEnded(l.err())
+		err = streamEnded(l.err())
 	case <-timer.C:
-		return Pong{}, ErrPingTimeout
+		err = ErrPingTimeout
 	}
+	select {
+	case n := <-pong: // it counts, whatever came together with it
+		return Pong{time.Since(start), n}, nil
+	default:
+		return Pong{}, err
+	}
+}
+
+// withholds reports whether pings of the peer get no answer now.
+func (l *link) withholds() bool {
+	flag := l.withhold.Load()
+	return flag != nil && flag.Load()
 }

@@ -48,7 +48,11 @@ func TestWithholdPongs(t *testing.T) {
 		s, d := connect(t, true, Config{})
 		d.send(typePing, flagSYN, 0, 1)
 		d.expect("00 02 0002 00000000 00000001")
-		s.WithholdPongs()
+		flag := new(atomic.Bool)
+		s.WithholdPongs(flag)
+		d.send(typePing, flagSYN, 0, 2)
+		d.expect("00 02 0002 00000000 00000002")
+		flag.Store(true)
 		for i := range 100 {
 			d.send(typePing, flagSYN, 0, uint32(i))
 			synctest.Wait()

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/hashicorp/yamux"
@@ -159,9 +160,14 @@ func (s *Session) Ping() (time.Duration, error) {
 // Prove is Ping that also returns the number of the answer.
 func (s *Session) Prove() (Pong, error) { return s.link.ping() }
 
-// WithholdPongs has the session answer no pings from now on, so that the peer takes nothing
-// that arrives later for read.
-func (s *Session) WithholdPongs() { s.link.withhold.Store(true) }
+// WithholdPongs has the session answer no ping while the flag is set, so that the peer takes
+// nothing that arrives then for read. Many sessions may have the same flag. A session that is
+// held ([NewHeld]) answers none before Release.
+func (s *Session) WithholdPongs(flag *atomic.Bool) { s.link.withhold.Store(flag) }
+
+// Pongs returns how many pings of this side the peer has answered. A pong that came before a
+// frame of a substream is counted before that frame can be read.
+func (s *Session) Pongs() uint64 { return s.link.pings.came.Load() }
 
 // GoAway tells the peer that this side is about to close, and returns when that is written.
 // Call it only when every substream has ended: most peers close at once and drop bytes under

@@ -82,7 +82,7 @@ func (h header) writtenBy() writeOut {
 func (l *link) leaving(h *header) bool {
 	flags := h.flags()
 	switch {
-	case h.kind() == typePing && flags&flagACK != 0 && l.withhold.Load():
+	case h.kind() == typePing && flags&flagACK != 0 && l.withholds():
 		l.pings.received.Add(-1) // it waits no longer
 		return false
 	case flags == 0 && h.kind() == typeWindow:
