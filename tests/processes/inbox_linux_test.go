@@ -12,6 +12,7 @@ import (
 // TestInboxMemory fills an inbox with large messages: they lie on the disk, not
 // in memory, and what has no room waits at the sender.
 func TestInboxMemory(t *testing.T) {
+	t.Parallel()
 	if testing.Short() {
 		t.Skip("writes 168 MiB")
 	}

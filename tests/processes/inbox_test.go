@@ -36,6 +36,7 @@ func inboxOf(t *testing.T, n *node) (v struct {
 // of those that were confirmed more than a second and a half before, none may be
 // missing, and none comes twice or out of order.
 func TestInboxKilled(t *testing.T) {
+	t.Parallel()
 	if testing.Short() {
 		t.Skip("kills nodes")
 	}

@@ -42,6 +42,7 @@ func TestLinesBetweenTwoProcesses(t *testing.T) {
 
 // The same while the receiving process is stopped for a while and continued.
 func TestLinesWhileTheReceiverIsStopped(t *testing.T) {
+	t.Parallel()
 	alice, bob := startNode(t, t.TempDir()), startNode(t, t.TempDir())
 	heard := listen(t, bob)
 	go func() {

@@ -261,6 +261,7 @@ func is(err, kind error) bool {
 // connection to an honest node carries messages both ways, and its service comes
 // back, at the same address, when the control port works again.
 func TestControlPortIsHostile(t *testing.T) {
+	t.Parallel()
 	for _, h := range hostilities(t) {
 		t.Run(h.name, func(t *testing.T) {
 			t.Parallel() // some wait for the controller's limit of 10 s

@@ -110,6 +110,7 @@ const (
 // connection to an honest node, made before, carries every message both ways; and with the
 // proxy that works again the node dials.
 func TestProxyIsHostile(t *testing.T) {
+	t.Parallel()
 	for _, c := range []struct {
 		name    string
 		answers []string
