@@ -63,9 +63,10 @@ func (o *office) keeps(c *cell, begins bool) {
 }
 
 // keep gives a dead letter to the actor of that path if it keeps its messages: the letter was
-// sent while the actor's name was not in use. An asker hears of the dead letter at once.
+// sent while the actor's name was not in use. An asker hears of the dead letter at once. System
+// messages belong to the actor that has ended.
 func (o *office) keep(e *actor.DeadLetterEvent) bool {
-	if e.Sender != nil || e.PID == nil {
+	if _, system := e.Message.(actor.SystemMessage); system || e.Sender != nil || e.PID == nil {
 		return false
 	}
 	o.mu.Lock()
