@@ -53,7 +53,7 @@ func (i *plainIntake) Message(body []byte, p *credit.Permit) any {
 }
 
 // Hear waits until there is a handler, which may receive all of the messages. The error
-// is ctx's, or errHandlerStopped.
+// is ctx's, or errNoHandler.
 func (i *plainIntake) Hear(ctx context.Context, all []any) (*actor.PID, int, error) {
 	pid, ok := i.messaging.Handler.Get() // without a lock
 	var err error

@@ -214,6 +214,9 @@ func TestPeerThatStops(t *testing.T) {
 		if out := read.Wait(t.Context()); out.Kind != protocol.Confirmed {
 			t.Errorf("got %v by a pong that came before FIN, want confirmed", out)
 		}
+		if slow.Load() {
+			t.Error("the conn did not hear late of the pong")
+		}
 		out := unread.Wait(t.Context())
 		if took := time.Since(began); out.Kind != protocol.InDoubt || out.Reason != protocol.ConnectionLost || !errors.Is(out.Err, actors.ErrPeerStops) || took > time.Second {
 			t.Errorf("behind it: got %v after %v, want in doubt at once, because the peer stops", out, took)
@@ -223,7 +226,7 @@ func TestPeerThatStops(t *testing.T) {
 		}
 		n.stillConnected(p, 1)
 	}, gamelan.WithFault(func(path, point string) {
-		if strings.Contains(path, "/conns/") && point == "supervisor.Done[time.Duration]" && slow.CompareAndSwap(true, false) {
+		if strings.Contains(path, "/conns/") && strings.HasSuffix(point, "mux.Pong]") && slow.CompareAndSwap(true, false) {
 			time.Sleep(50 * time.Millisecond) // the conn hears late of the pong
 		}
 	}))
