@@ -6,11 +6,13 @@ import (
 	"log/slog"
 	"regexp"
 	"strconv"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/gamelan-p2p/gamelan"
+	"github.com/gamelan-p2p/gamelan/dht"
 	"github.com/gamelan-p2p/gamelan/gamelantest"
 	"github.com/gamelan-p2p/gamelan/protocol"
 )
@@ -68,4 +70,43 @@ func TestCloseSaysWhatIsDropped(t *testing.T) {
 			})
 		})
 	}
+}
+
+// TestCloseSaysWhatIsDroppedOverTheDHT is TestCloseSaysWhatIsDropped for messages over the DHT
+// that nobody stores, with an actor for their type that takes a second for each.
+func TestCloseSaysWhatIsDroppedOverTheDHT(t *testing.T) {
+	gamelantest.Bubble(t, func(t *testing.T) {
+		net := gamelantest.NewNetwork(t)
+		handled := 0
+		log := new(logLines)
+		cfg := gamelan.Config{DHT: &gamelan.DHTConfig{}}
+		a := net.Start(cfg)
+		b := net.Start(cfg, gamelan.WithLogger(slog.New(slog.NewTextHandler(log, nil))),
+			gamelan.WithType(1001, gamelan.Handle(func(dht.Received) { time.Sleep(time.Second); handled++ })))
+		net.Connect(a, b)
+		const sent = 100
+		var wg sync.WaitGroup
+		for i := range sent {
+			wg.Go(func() {
+				r, err := a.DHT().Send(t.Context(), dht.Message{To: dht.Direct{Peer: b.ID()}, Type: 1001, Body: fmt.Append(nil, i)})
+				if err != nil || r.Count(protocol.Confirmed) != 1 {
+					t.Errorf("message %d: got %v, %v, want it confirmed", i, &r, err)
+				}
+			})
+		}
+		wg.Wait()
+		if err := b.Close(t.Context()); err != nil {
+			t.Error(err)
+		}
+		dropped := 0
+		warning := regexp.MustCompile(`over the DHT came that nobody has handled.* messages=(\d+)`)
+		for _, line := range log.lines {
+			if m := warning.FindStringSubmatch(line); m != nil {
+				dropped, _ = strconv.Atoi(m[1])
+			}
+		}
+		if dropped == 0 || handled+dropped != sent {
+			t.Errorf("got %d handled, %d dropped by the log, want %d together", handled, dropped, sent)
+		}
+	})
 }

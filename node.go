@@ -119,7 +119,7 @@ func sayLosses(log *slog.Logger, of map[identity.NodeID]actors.Loss, text string
 	return all
 }
 
-// sayDropped logs which plain messages nobody has handled when all actors have ended.
+// sayDropped logs which messages nobody has handled when all actors have ended.
 func (n *Node) sayDropped(log *slog.Logger) {
 	dropped := n.trunk.Plain().Dropped()
 	if n.called != nil {
@@ -128,12 +128,18 @@ func (n *Node) sayDropped(log *slog.Logger) {
 		}
 		n.called.count(dropped)
 	}
-	if len(dropped) == 0 {
-		return
+	say := func(of map[identity.NodeID]actors.Loss, one, all string) {
+		if len(of) > 0 {
+			sum := sayLosses(log, of, one)
+			log.Warn(all, "messages", sum.Messages, "bytes", sum.Bytes, "peers", len(of))
+		}
 	}
-	all := sayLosses(log, dropped, "plain messages of a peer were not handled")
-	log.Warn("plain messages came that nobody has handled, and their senders may have seen them confirmed; an inbox (WithInbox) keeps such messages",
-		"messages", all.Messages, "bytes", all.Bytes, "peers", len(dropped))
+	say(dropped, "plain messages of a peer were not handled",
+		"plain messages came that nobody has handled, and their senders may have seen them confirmed; an inbox (WithInbox) keeps such messages")
+	if n.dht != nil {
+		say(n.trunk.Frames().Dropped(), "messages over the DHT that a peer brought were not handled",
+			"messages over the DHT came that nobody has handled, and the peers that brought them may have seen them confirmed")
+	}
 }
 
 // Close stops the node in order: the node accepts nothing new, finishes accepted work,

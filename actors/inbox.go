@@ -105,7 +105,9 @@ func (b *inbox) start(m *Messaging, peer identity.NodeID) {
 		b.whole, b.arriving = b.env.budgets.Inbound, b.env.budgets.Frames
 	}
 	b.account = b.whole.Account(b.env.PeerCredit)
-	b.account.CountDropped(func(n int) { m.dropped.add(peer, 1, n) })
+	if !m.frames() { // of frames most are discarded with a good reason; see Messaging.Lost
+		b.account.CountDropped(func(n int) { m.dropped.add(peer, 1, n) })
+	}
 }
 
 func (b *inbox) opened(c actor.Context, m SubstreamOpened) {
@@ -424,7 +426,9 @@ const readAhead = 64 << 10
 // tally counts the messages that have arrived and that nobody will handle.
 func (r *reader) tally() {
 	n, err := r.lost, error(nil)
-	if !r.counts {
+	if r.counts {
+		r.in.last -= frame.HeaderLen + n // read has counted it
+	} else {
 		n, err = r.frames.Next()
 	}
 	skipped := make([]byte, bodyStep)

@@ -40,6 +40,14 @@ type Messaging struct {
 // by no actor: the handler had ended, or the node stopped before it got them.
 func (m *Messaging) Dropped() map[identity.NodeID]Loss { return m.dropped.all() }
 
+// Lost counts a message of a peer that no handler has finished, if the node stops. Before the
+// stop it does nothing: then the receiver's own counts tell.
+func (m *Messaging) Lost(peer identity.NodeID, bytes int) {
+	if m.env.silent.Load() {
+		m.dropped.add(peer, 1, bytes)
+	}
+}
+
 // Loss counts messages of one peer that nobody has handled, and the bytes of their bodies.
 type Loss struct{ Messages, Bytes uint64 }
 

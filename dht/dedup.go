@@ -198,6 +198,19 @@ func (d *Dedup) Release(h wire.Hash, from identity.NodeID, wall time.Time, handl
 	d.change(i)
 }
 
+// judged counts a stored copy of the message that is for no handler. If no handler has the
+// message, further stored copies are of no use.
+func (d *Dedup) judged(h wire.Hash, from identity.NodeID, wall time.Time) {
+	d.mu.Lock()
+	defer d.unlock()
+	d.prints.close(h, d.stamp(wall).Unix())
+	d.count(h, from, wall, closed)
+	if i, ok := d.index[h]; ok && d.entries[i].state == dropped {
+		d.entries[i].state = closed
+		d.change(i)
+	}
+}
+
 // Count counts one more copy of the message and returns the new count. For a message
 // that only a fingerprint remembers it returns math.MaxUint32 and makes no record. Wall
 // is the system's clock.

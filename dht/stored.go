@@ -76,8 +76,7 @@ func (in *Inbound) HandleStored(m *Incoming) (v Verdict) {
 	v = Verdict{Reason: Panicked}
 	defer func() {
 		if v.Reason != Delivered {
-			in.dedup.Count(m.Hash, m.Source, m.Wall)
-			in.dedup.Release(m.Hash, m.Source, m.Wall, true)
+			in.dedup.judged(m.Hash, m.Source, m.Wall)
 		}
 	}()
 	return in.guard(func() Verdict { return in.stored(m) })

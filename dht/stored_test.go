@@ -1,6 +1,7 @@
 package dht_test
 
 import (
+	"crypto/rand"
 	"errors"
 	"testing"
 
@@ -91,5 +92,54 @@ func TestHandleStored(t *testing.T) {
 		if _, ok := errors.AsType[*dht.LayerPanic](v.Err); ok != (c.want == dht.Panicked) {
 			t.Errorf("%s: got the error %v", c.name, v.Err)
 		}
+	}
+}
+
+// TestStoredCopyThatNobodyTakes: a layer stops a stored copy. Further copies are of no use then,
+// if no handler has the message; one that a handler has stays in hand.
+func TestStoredCopyThatNobodyTakes(t *testing.T) {
+	stop := func(dht.Handler) dht.Handler {
+		return func(*dht.Incoming) dht.Verdict { return dht.Verdict{Reason: dht.Stopped} }
+	}
+	for name, before := range map[string]func(*node, wire.Hash){
+		"new": func(*node, wire.Hash) {},
+		"dropped": func(n *node, h wire.Hash) {
+			n.dedup.CountOpen(h, identity.NodeID{}, n.now)
+			n.dedup.Release(h, identity.NodeID{}, n.now, false)
+		},
+		"evicted after that": func(n *node, h wire.Hash) {
+			n.dedup.CountOpen(h, identity.NodeID{}, n.now)
+			n.dedup.Release(h, identity.NodeID{}, n.now, false)
+			for i := range n.dedup.Stats().Capacity {
+				n.dedup.Count(wire.Hash{1, byte(i)}, identity.NodeID{}, n.now)
+			}
+		},
+	} {
+		n := newNode(t, func(o *dht.InboundOptions) {
+			o.Layers = map[dht.Position][]dht.Layer{dht.BeforeDeliver: {stop}}
+		})
+		if err := n.dedup.Remember(rand.Reader); err != nil {
+			t.Fatal(err)
+		}
+		m := n.storedFor(forAnybody(t))
+		before(n, m.Hash)
+		if v := n.chain.HandleStored(m); v.Reason != dht.Stopped || n.dedup.Handled(m.Hash) == 0 || n.dedup.Hold(m.Hash) {
+			t.Errorf("%s: got %v, handled %d times, want it stopped and closed", name, v.Reason, n.dedup.Handled(m.Hash))
+		}
+	}
+	var n *node // another shard gives the message to its handler while a layer of this one has it
+	n = newNode(t, func(o *dht.InboundOptions) {
+		o.Layers = map[dht.Position][]dht.Layer{dht.BeforeDeliver: {func(dht.Handler) dht.Handler {
+			return func(m *dht.Incoming) dht.Verdict {
+				n.dedup.Hold(m.Hash)
+				return dht.Verdict{Reason: dht.Stopped}
+			}
+		}}}
+	})
+	m := n.storedFor(forAnybody(t))
+	n.chain.HandleStored(m)
+	n.dedup.Release(m.Hash, identity.NodeID{}, n.now, false)
+	if !n.dedup.Hold(m.Hash) {
+		t.Error("got a message that its handler has not finished closed by another copy")
 	}
 }

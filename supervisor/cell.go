@@ -54,9 +54,10 @@ type cell struct {
 	inSystem bool     // a system message is in hand
 	stopping bool     // Stop was seen
 	drains   bool
-	keeps    bool    // see Spec.Keeps
-	up       bool    // Started has returned or failed, once
-	roster   *roster // what a Group keeps over its restarts
+	keeps    bool        // see Spec.Keeps
+	fosters  atomic.Bool // a child keeps its messages
+	up       bool        // Started has returned or failed, once
+	roster   *roster     // what a Group keeps over its restarts
 	label    context.Context
 	hears    []*subscription
 

@@ -135,7 +135,9 @@ func (h *host) admit(c *cell) {
 	delete(h.seeds, c.path())
 	c.parent, c.top = s.parent, s.top
 	c.kind, c.make, c.drains, c.onPanic = s.spec.Kind, s.spec.New, s.spec.Drains, s.spec.OnPanic
-	c.keeps = s.spec.Keeps
+	if c.keeps = s.spec.Keeps; c.keeps {
+		c.parent.fosters.Store(true)
+	}
 	if c.kind == "" {
 		c.kind = s.spec.Name
 	}

@@ -41,6 +41,9 @@ func (c *cell) bequeath(to *cell) {
 
 // dropKept discards what stopped children have kept and nobody has inherited.
 func (c *cell) dropKept() {
+	if !c.fosters.Load() {
+		return
+	}
 	for _, child := range officeOf(c.host.sys).kept(c) {
 		child.discardLeft()
 	}

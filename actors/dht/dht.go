@@ -79,6 +79,8 @@ type shard struct {
 	pid    *actor.PID
 	counts counts
 	flood  *dht.FloodMeter // used by the actor and by reader tasks
+
+	draining *actor.PID // receives Drained; nil: nobody waits
 }
 
 // sendShare is the divisor of the node's outbound credit for DHT messages that were

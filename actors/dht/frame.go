@@ -90,6 +90,7 @@ type handlerCredit struct {
 	hash   wire.Hash
 	copies uint32     // see [dht.Incoming]
 	sealed bool       // it was encrypted for this node: a server may have stored it
+	size   int        // bytes on the wire
 	stored *storedEnd // nil: the message was not stored for this node
 	once   sync.Once
 }
@@ -100,6 +101,9 @@ func (h *handlerCredit) end(handled bool) {
 	h.once.Do(func() {
 		if handled || h.copies <= 1 { // a further copy says nothing of the first one
 			h.dht.Dedup.Release(h.hash, h.source.Peer, h.dht.trunk.Wall(), handled)
+		}
+		if h.stored == nil && !handled && h.copies <= 1 {
+			h.dht.frames.Lost(h.source.Peer, h.size)
 		}
 		switch {
 		case h.stored == nil && !handled && h.sealed:

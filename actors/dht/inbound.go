@@ -28,6 +28,7 @@ import (
 // that wait for slow handlers or to be relayed; a later copy of the latter is relayed.
 type inbound struct {
 	dht      *DHT
+	shard    *shard
 	counts   *counts
 	chain    *dht.Inbound
 	flood    *dht.FloodMeter
@@ -35,7 +36,6 @@ type inbound struct {
 	look     *supervisor.Timer
 	reported map[identity.NodeID]offence
 	garbled  actors.Summary // log record for peers whose messages do not decode
-	draining *actor.PID     // receives Drained; nil: nobody waits
 }
 
 // offence is the last offence of a peer that was reported.
@@ -63,7 +63,7 @@ func (d *DHT) Inbounds() []supervisor.Spec {
 			Name: s.name, Kind: "dhtInbound",
 			New: func() actor.Actor {
 				return &inbound{
-					dht: d, counts: &s.counts, flood: s.flood, garbled: actors.Summary{What: "messages of a peer do not decode and are dropped"},
+					dht: d, shard: s, counts: &s.counts, flood: s.flood, garbled: actors.Summary{What: "messages of a peer do not decode and are dropped"},
 				}
 			},
 			Alarm: actors.HandlerAlarm, Drains: true,
@@ -93,7 +93,7 @@ func (a *inbound) Receive(c actor.Context) {
 	case actors.PeerUnbanned:
 		a.flood.Forgive(m.Peer)
 	case supervisor.Drain: // all that was read has been judged
-		a.draining = c.Sender()
+		a.shard.draining = c.Sender()
 	case actors.SummaryDue:
 		m.Tell(c)
 	case handlerFreed:
@@ -110,12 +110,12 @@ func (a *inbound) Receive(c actor.Context) {
 
 // drained answers Drain when no message waits for its handler.
 func (a *inbound) drained(c actor.Context) {
-	if a.draining == nil {
+	if a.shard.draining == nil {
 		return
 	}
 	if all, relays := a.backlog.Waiting(); all == relays {
-		c.Send(a.draining, supervisor.Drained{From: c.Self()})
-		a.draining = nil
+		c.Send(a.shard.draining, supervisor.Drained{From: c.Self()})
+		a.shard.draining = nil
 	}
 }
 
@@ -251,7 +251,7 @@ func (a *inbound) layerPanicked(f Frame, v dht.Verdict) {
 
 // deliver gives a message to the handler of its type, or lets it wait for the handler.
 func (a *inbound) deliver(c actor.Context, f Frame, m *dht.Incoming, d *dht.Domain) {
-	lent := &handlerCredit{passedCredit: f.pass(), dht: a.dht, hash: m.Hash, copies: m.Copies, sealed: m.Envelope.Header.Encrypted()}
+	lent := &handlerCredit{passedCredit: f.pass(), dht: a.dht, hash: m.Hash, copies: m.Copies, sealed: m.Envelope.Header.Encrypted(), size: len(f.Body)}
 	taken := false
 	defer func() {
 		if !taken {
