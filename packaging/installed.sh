@@ -108,7 +108,7 @@ become sender /usr/bin/gamelan node --data-dir /var/lib/sender >"$root/sender.lo
 sender=$!
 running+=("$sender")
 # The first command of each waits for its node.
-seed=$(as "$user" /usr/bin/gamelan id --seed --wait 60s --data-dir $directory)
+seed=$(as "$user" /usr/bin/gamelan id --address --wait 60s --data-dir $directory)
 as sender /usr/bin/gamelan id --wait 60s --data-dir /var/lib/sender >/dev/null
 [ "$(stat -c %u "/proc/$node")" = "$uid" ] || fail "the node does not run as $user"
 

@@ -3,23 +3,39 @@ package main
 import (
 	"errors"
 
+	ma "github.com/multiformats/go-multiaddr"
+
 	"github.com/gamelan-p2p/gamelan"
+	"github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/config"
 	"github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/failure"
 	"github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/render"
+	"github.com/gamelan-p2p/gamelan/protocol"
+	"github.com/gamelan-p2p/gamelan/protocol/address"
+	"github.com/gamelan-p2p/gamelan/transport"
 )
 
 type idCmd struct {
-	Seed bool `help:"Write only KEY::ADDRESS, one line for each address, for pasting into other commands."`
+	Address bool `help:"Write only KEY::ADDRESS, on one line, with the address that most others can reach." aliases:"seed"`
+	All     bool `help:"With --address: write a line for each address, the best first."`
+}
+
+// Help returns the text of gamelan id --help below the flags.
+func (*idCmd) Help() string {
+	return "KEY::ADDRESS is what other nodes need to reach this one: give it to them. " +
+		"For a node that is not running, --address writes where it will listen, if that is known from its settings or from its last start."
 }
 
 func (c *idCmd) Run(a *app) error {
+	if c.All && !c.Address {
+		return failure.Usage("leave it out, or add --address", "--all belongs to --address")
+	}
 	node := a.client()
 	id, err := a.dir.Load()
 	switch {
 	case errors.Is(err, gamelan.ErrNoIdentity): // the node that is starting makes one
 		node.Await(a.ctx)
 		id, err = a.dir.Load()
-	case err == nil && !c.Seed && !a.dir.Used(): // no node is starting, and the key file is enough
+	case err == nil && !c.Address && !a.dir.Used(): // no node is starting, and the key file is enough
 		node.WaitFor(0, nil)
 	}
 	if err != nil {
@@ -27,17 +43,74 @@ func (c *idCmd) Run(a *app) error {
 	}
 	n, err := node.Node(a.ctx)
 	key := id.Secret.PublicKey()
-	if f, ok := errors.AsType[*failure.Error](err); ok && f.Code == failure.ExitUnreachable {
-		if c.Seed {
-			return err // without a running node there is no address
-		}
-		return render.ShowIdentity(a.Output, render.NewIdentity(key, id.Network, nil))
-	}
-	switch {
-	case err != nil:
+	self := render.NewIdentity(key, id.Network, nil)
+	switch f, ok := errors.AsType[*failure.Error](err); {
+	case err == nil:
+		self = render.NewIdentity(key, id.Network, &n)
+	case !ok || f.Code != failure.ExitUnreachable:
 		return err
-	case c.Seed:
-		return render.Seeds(a.Output, render.NewIdentity(key, id.Network, &n))
+	case c.Address && f.Kind != "not_running":
+		return err
+	case c.Address:
+		addrs, err := a.willListen(id.Network)
+		if err != nil {
+			return err
+		}
+		self.Seeds = render.Pasteable(key, addrs)
+		a.Note("The node is not running; this is where it will listen. Start it with: %s", a.Command("node"))
 	}
-	return render.ShowIdentity(a.Output, render.NewIdentity(key, id.Network, &n))
+	if c.Address {
+		return render.ShowAddress(a.Output, self, c.All)
+	}
+	return render.ShowIdentity(a.Output, self)
+}
+
+// willListen returns the addresses that the node will tell its peers once it is started, of its
+// settings or on the port that it had last. It fails if the start decides on them.
+func (a *app) willListen(network protocol.Network) (addrs []string, err error) {
+	l := a.load(nil)
+	if len(l.Problems) > 0 {
+		return nil, config.Problems(l.Problems)
+	}
+	c, profile := l.Config.Node, protocol.Tari(network)
+	listen := c.PublicAddresses
+	switch {
+	case len(listen) > 0:
+	case c.Transport == gamelan.TransportTor || c.Transport == gamelan.TransportSOCKS: // others see another address
+	case len(c.Listen) == 1 && c.Listen[0] == gamelan.ListenNowhere:
+		return nil, nil
+	case len(c.Listen) > 0:
+		listen = c.Listen
+	case profile.TestAddresses:
+		listen = a.dir.KeptAddress()
+	default:
+		listen = []string{"/ip4/0.0.0.0/tcp/18189"}
+	}
+	policy := address.Policy{TestAddresses: profile.TestAddresses, Max: profile.Limits.Addresses}
+	for _, text := range listen {
+		addr, err := address.Parse(text)
+		if err != nil || anyPort(addr) {
+			continue
+		}
+		expanded, err := transport.Expand(addr)
+		if err != nil {
+			return nil, err
+		}
+		for _, e := range expanded {
+			if len(addrs) < policy.Max && policy.Check([]ma.Multiaddr{e}) == nil {
+				addrs = append(addrs, e.String())
+			}
+		}
+	}
+	if len(addrs) == 0 {
+		return nil, failure.Unreachable("not_running", "start it with \""+a.Command("node")+"\", or choose its address with the setting node.listen",
+			"no node is running in %s, and its address is known only when it runs", a.dir.Path)
+	}
+	return addrs, nil
+}
+
+// anyPort reports whether the system chooses the port when the node starts.
+func anyPort(a ma.Multiaddr) bool {
+	port, err := a.ValueForProtocol(ma.P_TCP)
+	return err == nil && port == "0"
 }

@@ -78,7 +78,7 @@ func (c *interopCmd) Run(a *app) error {
 	return err
 }
 
-const targetHint = "give its address, as /ip4/127.0.0.1/tcp/18189, and its public key with --key; gamelan id --seed prints both as one"
+const targetHint = "give its address, as /ip4/127.0.0.1/tcp/18189, and its public key with --key; gamelan id --address prints both as one"
 
 // target returns the target of the command line.
 func (c *interopCmd) target() (t wirecheck.Target, addr ma.Multiaddr, err error) {

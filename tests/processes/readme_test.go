@@ -43,7 +43,7 @@ var readmeBlocks = []readmeBlock{
 	{
 		has: "--to KEY --encrypt",
 		replace: func(t *testing.T, s *shell) [][2]string {
-			key := strings.Fields(s.ask("gamelan id --seed --data-dir bob"))[0]
+			key := strings.Fields(s.ask("gamelan id --address --data-dir bob"))[0]
 			key, _, _ = strings.Cut(key, "::")
 			return [][2]string{{"--to KEY", "--to " + key}, {"alice TAG", `alice "$(gamelan messages --data-dir alice --json | sed -n '1s/.*"tag":"\([0-9a-f]*\)".*/\1/p')"`}}
 		},
@@ -59,7 +59,7 @@ var readmeBlocks = []readmeBlock{
 	{
 		has: "gamelan network status",
 		replace: func(_ *testing.T, s *shell) [][2]string {
-			key, _, _ := strings.Cut(s.ask("gamelan id --seed --data-dir dave"), "::")
+			key, _, _ := strings.Cut(s.ask("gamelan id --address --data-dir dave"), "::")
 			return [][2]string{{"carol KEY", "carol " + key}}
 		},
 		want: []string{`(?m)^.*peers? known`, `(?m)^seeds +[0-9a-f]{16} `, `(?m)^node id +[0-9a-f]{26}$`, `(?m)^1 confirmed$`},

@@ -15,7 +15,7 @@ import (
 // Hints for a text that is no peer, and for an unknown peer.
 const (
 	PeerHint    = "give a name, a node id or a public key that gamelan peers lists, or KEY::ADDRESS as gamelan id prints it"
-	GivenHint   = `compare KEY::ADDRESS with what "gamelan id --seed" prints on the other node`
+	GivenHint   = `compare KEY::ADDRESS with what "gamelan id --address" prints on the other node`
 	KnownHint   = "give a name, a node id or a public key that gamelan peers lists"
 	UnknownHint = `give a node id or a public key that gamelan peers lists, or add it with "gamelan peers add KEY::ADDRESS"`
 )
@@ -39,15 +39,15 @@ func CheckPeer(s string) error {
 func checkForm(s string) error {
 	const alone = "%q is an address without the key of the node"
 	if _, err := address.Parse(s); err == nil {
-		return failure.Usage(fmt.Sprintf("write KEY::%s, as gamelan id --seed prints it on the other node", s), alone, s)
+		return failure.Usage(fmt.Sprintf("write KEY::%s, as gamelan id --address prints it on the other node", s), alone, s)
 	}
 	if write, ok := strings.CutPrefix(address.Advice(s), "write it as "); ok && len(s) < 2*identity.KeyLen {
-		return failure.Usage(fmt.Sprintf("write KEY::%s, as gamelan id --seed prints it on the other node", write), alone, s)
+		return failure.Usage(fmt.Sprintf("write KEY::%s, as gamelan id --address prints it on the other node", write), alone, s)
 	}
 	if len(s) > 2*identity.KeyLen {
 		key, addr := s[:2*identity.KeyLen], strings.TrimLeft(s[2*identity.KeyLen:], ":@/ ")
 		if _, err := identity.ParsePublicKey(key); err == nil && addr != "" {
-			return failure.Usage("write two colons between them: KEY::ADDRESS, as gamelan id --seed prints it", "%q is no peer: it begins with a key, and then comes no \"::\"", s)
+			return failure.Usage("write two colons between them: KEY::ADDRESS, as gamelan id --address prints it", "%q is no peer: it begins with a key, and then comes no \"::\"", s)
 		}
 	}
 	return nil
@@ -63,7 +63,7 @@ func checkKey(s string) error {
 	return nil
 }
 
-const seedHint = "give KEY::ADDRESS as gamelan id --seed prints it on the other node"
+const seedHint = "give KEY::ADDRESS as gamelan id --address prints it on the other node"
 
 // CheckSeed refuses a text that is not KEY::ADDRESS.
 func CheckSeed(s string) error {
@@ -116,7 +116,7 @@ func withoutRemedy(err error) string {
 }
 
 // SeedForm says in a help what KEY::ADDRESS is.
-const SeedForm = "KEY::ADDRESS as gamelan id --seed prints it on the other node, such as KEY::/ip4/192.0.2.7/tcp/18189 with the 64 digits of its public key for KEY"
+const SeedForm = "KEY::ADDRESS as gamelan id --address prints it on the other node, such as KEY::/ip4/192.0.2.7/tcp/18189 with the 64 digits of its public key for KEY"
 
 // MinPrefix is how many digits of a node id or a public key are enough to look for it.
 const MinPrefix = 4

@@ -95,7 +95,7 @@ var nodeSettings = []Setting{
 	{
 		Key: "node.seeds", Kind: Seeds, Most: 1000, Reload: true, Flag: "peer",
 		Example: `["e2f2ae0a6abc4e71a884a961c500515f58e30b6aa582dd8db6a65945e08d2d76::/ip4/203.0.113.7/tcp/18189"]`,
-		Doc:     "Peers to know from the start, each as KEY::ADDRESS, which is what gamelan id --seed prints. On a reload new ones are added; none is forgotten.",
+		Doc:     "Peers to know from the start, each as KEY::ADDRESS, which is what gamelan id --address prints. On a reload new ones are added; none is forgotten.",
 		at:      func(c *Config) any { return &c.Node.Seeds },
 	},
 	{

@@ -38,6 +38,24 @@ func (d Dir) TokenFile() string { return filepath.Join(d.Path, "token") }
 // LockFile returns the path of the file that a running node locks.
 func (d Dir) LockFile() string { return filepath.Join(d.Path, "gamelan.lock") }
 
+// maxAddress bounds the file of the kept address, in bytes.
+const maxAddress = 256
+
+// KeptAddress returns the address that a node without the setting node.listen had last and takes
+// again, as a list of one; it is empty if there is none.
+func (d Dir) KeptAddress() []string {
+	dir, err := datadir.Look(d.Path)
+	if err != nil {
+		return nil
+	}
+	defer dir.Close()
+	b, _, err := dir.ReadFile("listen", maxAddress, false) // gamelan.Start writes it
+	if err != nil {
+		return nil
+	}
+	return strings.Fields(string(b))
+}
+
 // Command returns a command line of gamelan for this directory, for pasting.
 func (d Dir) Command(verb string) string {
 	return "gamelan " + verb + d.Args

@@ -1,7 +1,9 @@
 package render
 
 import (
+	"cmp"
 	"fmt"
+	"net/netip"
 	"slices"
 	"strings"
 
@@ -27,14 +29,19 @@ type Identity struct {
 // NewIdentity returns the key and the network of the key file, and the addresses of the
 // running node n, which is nil if none runs.
 func NewIdentity(key identity.PublicKey, network protocol.Network, n *models.Node) Identity {
-	i := Identity{key.NodeID().String(), key.String(), network.String(), n != nil, []string{}}
-	if n != nil {
-		i.Network = n.Network
-		for _, addr := range n.Addresses {
-			i.Seeds = append(i.Seeds, key.String()+"::"+addr)
-		}
+	if n == nil {
+		return Identity{key.NodeID().String(), key.String(), network.String(), false, []string{}}
 	}
-	return i
+	return Identity{key.NodeID().String(), key.String(), n.Network, true, Pasteable(key, n.Addresses)}
+}
+
+// Pasteable returns each address of the node with that key as KEY::ADDRESS.
+func Pasteable(key identity.PublicKey, addrs []string) []string {
+	all := []string{}
+	for _, addr := range addrs {
+		all = append(all, key.String()+"::"+addr)
+	}
+	return all
 }
 
 // Made reports that an identity was made in the directory dir.
@@ -67,18 +74,63 @@ func ShowIdentity(o *Output, i Identity) error {
 	return nil
 }
 
-// Seeds writes only the node's addresses, as KEY::ADDRESS.
-func Seeds(o *Output, i Identity) error {
+// shownAddress is the output of id --address with --json.
+type shownAddress struct {
+	Address string   `json:"address"`       // the best one
+	All     []string `json:"all,omitempty"` // with --all: each one, the best first
+	Running bool     `json:"running"`
+}
+
+// ShowAddress writes the best address of the node as KEY::ADDRESS, on a line of its own; with
+// all, it writes each one, the best first.
+func ShowAddress(o *Output, i Identity, all bool) error {
 	if len(i.Seeds) == 0 {
 		return failure.New("no_address", "start it with --listen ADDRESS", "the node does not listen")
 	}
-	for _, s := range i.Seeds {
-		if _, err := fmt.Fprintln(o.Out, s); err != nil {
-			return err
-		}
+	sorted := bestFirst(i.Seeds)
+	if !all {
+		sorted = sorted[:1]
 	}
-	return nil
+	if o.JSON {
+		v := shownAddress{Address: sorted[0], Running: i.Running}
+		if all {
+			v.All = sorted
+		}
+		return o.PrintJSON(v)
+	}
+	_, err := fmt.Fprintln(o.Out, strings.Join(sorted, "\n"))
+	return err
 }
+
+// bestFirst sorts KEY::ADDRESS by how many others can reach the address: everybody, those of
+// the same private network, those on the same link, or only this machine. Those that are equal
+// keep their order.
+func bestFirst(seeds []string) []string {
+	return slices.SortedStableFunc(slices.Values(seeds), func(a, b string) int { return cmp.Compare(reach(a), reach(b)) })
+}
+
+// reach returns a smaller number the more others can reach the address of KEY::ADDRESS.
+func reach(seed string) int {
+	_, addr, _ := strings.Cut(seed, "::")
+	a, err := ma.NewMultiaddr(addr)
+	if err != nil {
+		return 0
+	}
+	switch ip, ok := transport.IP(a); {
+	case !ok: // a name, or an onion service
+		return 0
+	case ip.IsLoopback():
+		return 3
+	case ip.IsLinkLocalUnicast():
+		return 2
+	case ip.IsPrivate(), carrierGrade.Contains(ip):
+		return 1
+	}
+	return 0
+}
+
+// carrierGrade are the addresses of a provider's own network (RFC 6598).
+var carrierGrade = netip.MustParsePrefix("100.64.0.0/10")
 
 // Running reports that the node runs, and its addresses.
 func Running(o *Output, version string, i Identity) error {
@@ -115,7 +167,7 @@ func seedLine(i Identity) (line string, local bool) {
 	var near, far []string
 	for _, s := range i.Seeds {
 		_, addr, _ := strings.Cut(s, "::")
-		if loopback(addr) {
+		if reach(s) == 3 {
 			near = append(near, addr)
 		} else {
 			far = append(far, addr)
@@ -125,13 +177,4 @@ func seedLine(i Identity) (line string, local bool) {
 		return strings.Join(slices.Concat([]string{i.PublicKey}, near), "::"), true
 	}
 	return strings.Join(slices.Concat([]string{i.PublicKey}, far), "::"), false
-}
-
-func loopback(addr string) bool {
-	a, err := ma.NewMultiaddr(addr)
-	if err != nil {
-		return false
-	}
-	ip, ok := transport.IP(a)
-	return ok && ip.IsLoopback()
 }
