@@ -129,9 +129,15 @@ func newParser(a *app) (*cli, *kong.Kong, error) {
 			"strategies": api.StrategyNames, "seed": api.SeedForm, "text_type": strconv.Itoa(config.TextType),
 			"dht_body": inspect.Number(api.MaxDHTBody), "dht_limit": dht.DefaultLimit.String(), "kad_client": api.KadClient, "ping_timeout": api.PingTimeout.String(),
 		},
-		kong.ConfigureHelp(kong.HelpOptions{Compact: true}),
+		kong.ConfigureHelp(kong.HelpOptions{Compact: true}), kong.Help(printHelp), kong.ValueFormatter(formatValue),
 		kong.Exit(func(code int) { panic(helpShown(code)) }))
-	return c, k, err
+	if err != nil {
+		return nil, nil, err
+	}
+	for _, f := range k.Model.Flags {
+		f.Group = everyVerb
+	}
+	return c, k, nil
 }
 
 // run executes one command line and returns the exit code.

@@ -116,7 +116,7 @@ func zshCompletion(all []verb) string {
 			fmt.Fprintf(&b, "\t\t\t%s\n", described(w, helpOf(v, w)))
 		}
 		for _, f := range v.every(all[0]) {
-			fmt.Fprintf(&b, "\t\t\t%s\n", described("--"+f.Name, f.Help))
+			fmt.Fprintf(&b, "\t\t\t%s\n", described("--"+f.Name, shown(f.Value)))
 		}
 		b.WriteString("\t\t)\n\t\t;;\n")
 	}
@@ -155,9 +155,9 @@ func fishCompletion(all []verb) string {
 		}
 		for _, f := range own {
 			if v.path == "gamelan" {
-				fmt.Fprintf(&b, "complete -c gamelan -l %s -d %s", f.Name, quote(f.Help))
+				fmt.Fprintf(&b, "complete -c gamelan -l %s -d %s", f.Name, quote(shown(f.Value)))
 			} else {
-				fmt.Fprintf(&b, "complete -c gamelan -n %s -l %s -d %s", when, f.Name, quote(f.Help))
+				fmt.Fprintf(&b, "complete -c gamelan -n %s -l %s -d %s", when, f.Name, quote(shown(f.Value)))
 			}
 			if takesValue(f) {
 				b.WriteString(" -r")

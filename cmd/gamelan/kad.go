@@ -110,7 +110,7 @@ type kadPutCmd struct {
 	Value  string        `arg:"" optional:"" help:"The value, at most 8192 bytes; @FILE reads it from a file, and @- from standard input."`
 	Sign   string        `help:"Sign the value, so that it can be changed later: a file with an Ed25519 key, in PEM (openssl genpkey -algorithm ed25519) or its seed as 64 hexadecimal digits." placeholder:"FILE"`
 	Salt   string        `help:"Name of one of several values of the same key, at most 64 bytes." placeholder:"TEXT"`
-	TTL    time.Duration `name:"ttl" help:"How long a signed value lives, at most 168h. While it runs, the node signs it again before that (default: 24h)." default:"24h" placeholder:"TIME"`
+	TTL    time.Duration `name:"ttl" help:"How long a signed value lives, at most 168h. While it runs, the node signs it again before that." default:"24h" placeholder:"TIME"`
 	Delete bool          `help:"Replace the signed value by a mark that it was deleted."`
 }
 
@@ -217,7 +217,7 @@ func readSeed(name string) ([]byte, error) {
 type kadGetCmd struct {
 	Key      string        `arg:"" help:"The key, 64 hexadecimal digits."`
 	Quorum   int           `help:"How many nodes must agree on the newest version of a signed value (default: 3)." placeholder:"N"`
-	MaxStale time.Duration `help:"Accept a version that was confirmed this long ago without asking again." placeholder:"TIME"`
+	MaxStale time.Duration `help:"Accept a version that was confirmed this long ago without asking again (default: 0s)." placeholder:"TIME"`
 }
 
 // Help returns the text of gamelan kad get --help below the flags.

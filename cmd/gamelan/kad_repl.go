@@ -13,7 +13,7 @@ import (
 
 // kadReplCmd runs a node of the overlay Seed of its own, and reads verbs from standard input.
 type kadReplCmd struct {
-	Listen string `help:"Multiaddr of the socket; port 0 lets the system choose (default: /ip4/0.0.0.0/udp/12345)." default:"/ip4/0.0.0.0/udp/12345" placeholder:"ADDR"`
+	Listen string `help:"Multiaddr of the socket; port 0 lets the system choose." default:"/ip4/0.0.0.0/udp/12345" placeholder:"ADDR"`
 }
 
 func (*kadReplCmd) noDataDir() {}

@@ -10,11 +10,11 @@ import (
 )
 
 type kadSimCmd struct {
-	Nodes int     `help:"How many nodes, 1 to 20000 (default: 200)." default:"200" placeholder:"N"`
-	Churn float64 `help:"Part of the nodes that leaves within an hour, 0 to 0.99 (default: 0.5)." default:"0.5" placeholder:"PART"`
-	Hours float64 `help:"Model time to measure, 0.1 to 24; half an hour in which the network forms comes before it (default: 0.5)." default:"0.5" placeholder:"HOURS"`
-	Loss  float64 `help:"Part of the requests that are lost, 0 to 0.9 (default: 0)." default:"0" placeholder:"PART"`
-	Seed  uint64  `help:"Number that decides all that chance decides: the same seed gives the same result (default: 1)." default:"1" placeholder:"N"`
+	Nodes int     `help:"How many nodes, 1 to 20000." default:"200" placeholder:"N"`
+	Churn float64 `help:"Part of the nodes that leaves within an hour, 0 to 0.99." default:"0.5" placeholder:"PART"`
+	Hours float64 `help:"Model time to measure, 0.1 to 24; half an hour in which the network forms comes before it." default:"0.5" placeholder:"HOURS"`
+	Loss  float64 `help:"Part of the requests that are lost, 0 to 0.9." default:"0" placeholder:"PART"`
+	Seed  uint64  `help:"Number that decides all that chance decides: the same seed gives the same result." default:"1" placeholder:"N"`
 }
 
 // noDataDir: no node is needed.

@@ -91,9 +91,10 @@ func commandPage(all []verb) string {
 			p.text(h.Help())
 		}
 		for _, arg := range v.node.Positional {
-			p.item(arg.Summary(), arg.Help)
+			p.item(arg.Summary(), shown(arg))
 		}
 		p.flags(v)
+		p.examples(v)
 	}
 	p.section("SIGNALS")
 	p.text(daemon.SignalsHelp)
@@ -118,9 +119,18 @@ func commandPage(all []verb) string {
 	p.item("gamelan.toml", "The settings; see gamelan.toml(5).")
 	p.item("identity.json", "In the data directory: the key of the node. Only its owner may read it (mode 0600).")
 	p.item("gamelan.sock, token", "In the data directory: how the other commands reach the running node.")
+	p.section("EXAMPLES")
+	p.examples(all[0])
 	p.section("SEE ALSO")
 	p.line(".BR gamelan.toml (5)")
 	return p.String()
+}
+
+// examples writes the examples of a verb, each as a paragraph.
+func (p *page) examples(v verb) {
+	for _, x := range examples[v.path] {
+		p.item(x.line, "Example: "+x.about+".")
+	}
 }
 
 // synopsis returns a verb with its arguments.
@@ -138,7 +148,7 @@ func (p *page) flags(v verb) {
 		if takesValue(f) {
 			tag += "=" + f.FormatPlaceHolder()
 		}
-		p.item(tag, f.Help)
+		p.item(tag, shown(f.Value))
 	}
 }
 

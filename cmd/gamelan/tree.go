@@ -12,7 +12,7 @@ import (
 
 type treeCmd struct {
 	Path     string        `arg:"" optional:"" help:"Show only this actor and those below it, written as the tree prints it: node/conns."`
-	Depth    int           `help:"Levels below the first actor; all of them when it is not given." default:"-1" placeholder:"N"`
+	Depth    int           `help:"Levels below the first actor (default: all, which is -1)." default:"-1" placeholder:"N"`
 	Format   string        `help:"One of text, json and dot." enum:"text,json,dot" default:"text"`
 	Watch    bool          `help:"Show it again and again, until Ctrl-C."`
 	Interval time.Duration `help:"How often to look with --watch." default:"1s"`
