@@ -45,6 +45,7 @@ func (a *app) client() *client.Client {
 	if a.node == nil {
 		a.node = client.New(a.dir)
 		a.node.WaitFor(a.wait, a.Note)
+		a.node.AnswerWithin(max(a.wait, client.Patience), "--wait")
 	}
 	return a.node
 }
@@ -55,7 +56,7 @@ type cli struct {
 	Config  string `help:"Configuration file (default: the first that exists of ${config_files})." env:"GAMELAN_CONFIG" placeholder:"FILE"`
 	JSON    bool   `help:"Write JSON, for programs."`
 
-	Wait time.Duration `help:"How long a command waits for a node that is just starting; 0s does not wait." default:"5s" env:"GAMELAN_WAIT" placeholder:"TIME"`
+	Wait time.Duration `help:"How long a command waits for a node that is just starting; 0s does not wait. One that runs has at least ${patience} to answer." default:"5s" env:"GAMELAN_WAIT" placeholder:"TIME"`
 
 	Init       initCmd       `cmd:"" help:"Make a new identity."`
 	ID         idCmd         `cmd:"" name:"id" help:"Show the identity, and where the node can be reached."`
@@ -128,6 +129,7 @@ func newParser(a *app) (*cli, *kong.Kong, error) {
 			"data_dir": config.Settings[0].Default(), "config_files": configFilesText,
 			"strategies": api.StrategyNames, "seed": api.SeedForm, "text_type": strconv.Itoa(config.TextType),
 			"dht_body": inspect.Number(api.MaxDHTBody), "dht_limit": dht.DefaultLimit.String(), "kad_client": api.KadClient, "ping_timeout": api.PingTimeout.String(),
+			"patience": client.Patience.String(),
 		},
 		kong.ConfigureHelp(kong.HelpOptions{Compact: true}), kong.Help(printHelp), kong.ValueFormatter(formatValue),
 		kong.Exit(func(code int) { panic(helpShown(code)) }))

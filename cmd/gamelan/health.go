@@ -15,7 +15,7 @@ import (
 )
 
 type healthCmd struct {
-	Timeout time.Duration `help:"How long the node may take to answer." default:"5s" placeholder:"TIME"`
+	Timeout time.Duration `help:"How long the node may take to answer." default:"${patience}" placeholder:"TIME"`
 }
 
 // Help returns the text of gamelan health --help below the flags.
@@ -43,7 +43,9 @@ func (c *healthCmd) Run(a *app) error {
 	}
 	ctx, cancel := context.WithTimeout(a.ctx, c.Timeout)
 	defer cancel()
-	v, err := askHealth(ctx, client.New(a.dir))
+	node := client.New(a.dir)
+	node.AnswerWithin(c.Timeout, "--timeout")
+	v, err := askHealth(ctx, node)
 	if err != nil && a.ctx.Err() != nil {
 		return err
 	}

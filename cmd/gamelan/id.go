@@ -6,6 +6,7 @@ import (
 	ma "github.com/multiformats/go-multiaddr"
 
 	"github.com/gamelan-p2p/gamelan"
+	"github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/client"
 	"github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/config"
 	"github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/failure"
 	"github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/render"
@@ -47,7 +48,7 @@ func (c *idCmd) Run(a *app) error {
 	switch f, ok := errors.AsType[*failure.Error](err); {
 	case err == nil:
 		self = render.NewIdentity(key, id.Network, &n)
-	case !ok || f.Code != failure.ExitUnreachable:
+	case !ok || f.Code != failure.ExitUnreachable || f.Kind == client.Silent:
 		return err
 	case c.Address && f.Kind != "not_running":
 		return err

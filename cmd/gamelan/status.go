@@ -10,16 +10,17 @@ import (
 )
 
 type statusCmd struct {
-	Timeout time.Duration `help:"How long the node may take to answer." default:"10s" placeholder:"TIME"`
+	Timeout time.Duration `help:"How long the node may take to answer." default:"${patience}" placeholder:"TIME"`
 }
 
 func (c *statusCmd) Run(a *app) error {
 	if c.Timeout <= 0 {
-		return failure.Usage("give a positive duration, such as 10s", "--timeout cannot be %s", c.Timeout)
+		return failure.Usage("give a positive duration, such as 5s", "--timeout cannot be %s", c.Timeout)
 	}
 	ctx, cancel := context.WithTimeout(a.ctx, c.Timeout)
 	defer cancel()
 	node := a.client()
+	node.AnswerWithin(c.Timeout, "--timeout")
 	var s render.Status
 	var err error
 	if s.Node, err = node.Node(ctx); err != nil {

@@ -3,6 +3,7 @@
 package client
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -12,7 +13,9 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"sync/atomic"
 	"syscall"
+	"time"
 
 	"github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/failure"
 	"github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/nodedir"
@@ -21,17 +24,73 @@ import (
 
 // Client sends requests to the running node of one data directory.
 type Client struct {
-	dir  nodedir.Dir
-	http *http.Client
-	wait waiting // for a node that is starting
+	dir    nodedir.Dir
+	http   *http.Client
+	wait   waiting // for a node that is starting
+	answer limit
 }
+
+// Patience is how long a node may take to answer, if a user does not give it another time.
+const Patience = 5 * time.Second
+
+// limit is for a node that stands still.
+type limit struct {
+	most time.Duration // until an answer; 0: Patience
+	flag string        // that changes it
+	over *atomic.Pointer[tooLong]
+}
+
+// tooLong is that the node did not answer within the limit.
+type tooLong struct {
+	at  time.Time
+	err error
+}
+
+// tooLongHolds is how long no request waits again: a verb makes several.
+const tooLongHolds = time.Second
+
+// AnswerWithin sets how long the node may take to answer, whatever the requests take then. flag
+// is the one with which a user changes it.
+func (c *Client) AnswerWithin(most time.Duration, flag string) {
+	c.answer.most, c.answer.flag = most, flag
+}
+
+// answers asks the node for something that it answers at once, unless it stands still: a request
+// that may take long would wait for ever.
+func (c *Client) answers(ctx context.Context) error {
+	if v := c.answer.over.Load(); v != nil && time.Since(v.at) < tooLongHolds {
+		return v.err
+	}
+	within, cancel := context.WithTimeout(ctx, cmp.Or(c.answer.most, Patience))
+	defer cancel()
+	r, err := http.NewRequestWithContext(within, http.MethodGet, "http://gamelan/v1", nil)
+	if err != nil {
+		return err
+	}
+	res, err := c.http.Do(r)
+	if err == nil {
+		_, _ = io.Copy(io.Discard, io.LimitReader(res.Body, 1<<20)) // so that the connection is used again
+		return res.Body.Close()
+	}
+	err = c.unreachable(within, err)
+	if failure.Is(err, Silent) && ctx.Err() == nil {
+		c.answer.over.Store(&tooLong{time.Now(), err})
+	}
+	return err
+}
+
+// Silent is the kind of the failure for a node that stands still.
+const Silent = "silent"
 
 // New returns a client of the node in d.
 func New(d nodedir.Dir) *Client {
 	dial := func(ctx context.Context, _, _ string) (net.Conn, error) {
 		return new(net.Dialer).DialContext(ctx, "unix", d.Socket())
 	}
-	return &Client{dir: d, http: &http.Client{Transport: &http.Transport{DialContext: dial, DisableCompression: true}}}
+	return &Client{
+		dir: d, http: &http.Client{Transport: &http.Transport{DialContext: dial, DisableCompression: true}},
+		answer: limit{over: new(atomic.Pointer[tooLong])},
+	}
 }
 
 // get requests path. It returns only successful answers.
@@ -83,6 +142,9 @@ func (c *Client) Health(ctx context.Context) (h inspect.HealthReport, err error)
 // do makes one request. A method that changes something carries the token.
 func (c *Client) do(ctx context.Context, method, path, contentType string, body io.Reader) (*http.Response, error) {
 	c.Await(ctx)
+	if err := c.answers(ctx); err != nil {
+		return nil, err
+	}
 	r, err := http.NewRequestWithContext(ctx, method, "http://gamelan"+path, body)
 	if err != nil {
 		return nil, err
@@ -146,8 +208,11 @@ func (c *Client) notRunning(err error) error {
 
 // silent returns the failure for a node that does not answer.
 func (c *Client) silent(err error) error {
-	return failure.Unreachable("silent", "see what it does with \"kill -QUIT PID\", which writes its stacks, or give it more time with --timeout",
-		"the node in %s does not answer in time", c.dir.Path).Because(err)
+	hint := "see what it does with \"kill -QUIT PID\", which writes its stacks"
+	if c.answer.flag != "" {
+		hint += ", or give it more time with " + c.answer.flag
+	}
+	return failure.Unreachable(Silent, hint, "the node in %s does not answer in time", c.dir.Path).Because(err)
 }
 
 // gone returns the failure for a node that ended during a request.

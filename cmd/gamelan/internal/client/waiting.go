@@ -29,7 +29,7 @@ func (c *Client) WaitFor(most time.Duration, note func(format string, args ...an
 }
 
 // AtOnce returns a client of the same node that does not wait for it.
-func (c *Client) AtOnce() *Client { return &Client{dir: c.dir, http: c.http} }
+func (c *Client) AtOnce() *Client { return &Client{dir: c.dir, http: c.http, answer: c.answer} }
 
 // Await returns when the node answers on its socket, when the time is over, or when waiting
 // cannot help; the next request then reports the error. A client waits only once; others
