@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bufio"
 	"errors"
 	"fmt"
 	"io"
@@ -52,7 +53,11 @@ func (c *peersImportCmd) Run(a *app) error {
 		defer f.Close()
 		in = f
 	}
-	done, err := a.client().ImportPeers(a.ctx, in)
+	all := bufio.NewReader(in)
+	if begin, _ := all.Peek(2); failure.UTF16(begin) {
+		return failure.New("file", "write it with \"gamelan peers export FILE\", or convert it to UTF-8", "%s: %s", c.File, failure.InUTF16)
+	}
+	done, err := a.client().ImportPeers(a.ctx, all)
 	if f := (*failure.Error)(nil); errors.As(err, &f) && f.Kind == "bad_query" {
 		f.Message = c.File + ": " + f.Message
 	}

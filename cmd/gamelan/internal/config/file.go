@@ -3,11 +3,16 @@ package config
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"regexp"
 	"strings"
+	"unicode"
+	"unicode/utf8"
 
 	"github.com/pelletier/go-toml/v2"
 	"github.com/pelletier/go-toml/v2/unstable"
+
+	"github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/failure"
 )
 
 // maxFile bounds a configuration file, in bytes.
@@ -28,6 +33,9 @@ func readDocument(b []byte) (document, *Problem) {
 	b = bytes.TrimPrefix(b, []byte("\ufeff"))
 	if len(b) > maxFile {
 		return nil, &Problem{Line: 1, Message: "the file is too large", Expected: "at most " + formatSize(maxFile), Example: "the file that gamelan config init writes", hidesDataDir: true}
+	}
+	if p := encoding(b); p != nil {
+		return nil, p
 	}
 	var values map[string]any
 	if err := toml.Unmarshal(b, &values); err != nil {
@@ -148,6 +156,12 @@ func syntax(b []byte, err error) *Problem {
 	p.Line, _ = d.Position()
 	section := ""
 	for i, line := range strings.Split(string(b), "\n") {
+		if i+1 == p.Line {
+			if message, expected := lookalike(line); message != "" {
+				p.Message, p.Expected = message, expected
+				return p
+			}
+		}
 		if m := heading.FindStringSubmatch(line); m != nil {
 			section = m[1] + "."
 		}
@@ -162,4 +176,49 @@ func syntax(b []byte, err error) *Problem {
 		break
 	}
 	return p
+}
+
+// encoding returns the problem of a file that is not in UTF-8, and nil for one that is.
+func encoding(b []byte) *Problem {
+	p := &Problem{Line: 1, Message: failure.InUTF16, Expected: "UTF-8", Example: `what "gamelan config init FILE" writes`, hidesDataDir: true}
+	if failure.UTF16(b) {
+		return p
+	}
+	for line := range bytes.Lines(b) {
+		if !utf8.Valid(line) {
+			p.Message = "the line is not UTF-8, perhaps Latin-1 or Windows-1252"
+			return p
+		}
+		p.Line++
+	}
+	return nil
+}
+
+// lookalike returns what is wrong with the first character of a line that looks like one of
+// TOML, or like nothing, and is another one. Within a text or a comment it is none.
+func lookalike(line string) (message, expected string) {
+	quoted, n := rune(0), 0
+	for _, r := range line {
+		n++
+		const instead = "a blank or nothing in its place"
+		switch {
+		case quoted != 0:
+			if r == quoted {
+				quoted = 0
+			}
+		case r == '"' || r == '\'':
+			quoted = r
+		case r == '#':
+			return "", ""
+		case r == '\u00a0':
+			return fmt.Sprintf("character %d of the line looks like a blank, and is a no-break space (%U)", n, r), instead
+		case r > unicode.MaxASCII && unicode.IsSpace(r):
+			return fmt.Sprintf("character %d of the line looks like a blank, and is another one (%U)", n, r), instead
+		case unicode.Is(unicode.Cf, r):
+			return fmt.Sprintf("character %d of the line cannot be seen (%U)", n, r), instead
+		case r > unicode.MaxASCII && unicode.Is(unicode.Quotation_Mark, r):
+			return fmt.Sprintf("character %d of the line is a typographic quotation mark (%U)", n, r), `a straight one, " or '`
+		}
+	}
+	return "", ""
 }

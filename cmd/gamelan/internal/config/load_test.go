@@ -109,6 +109,33 @@ func TestWhatIsWrongWithAFile(t *testing.T) {
 		"not TOML at all": {"[mux]\nwhat is this?\n", []string{
 			`f.toml:2: this is not TOML: *; expected KEY = VALUE under a [SECTION], with text in quotes, for example window = "1MiB" under [mux]`,
 		}},
+		"UTF-16, as of PowerShell's >": {"\xff\xfe[\x00l\x00o\x00g\x00]\x00\r\x00\n\x00", []string{
+			`f.toml:1: the file is UTF-16, as PowerShell's > writes it; expected UTF-8, for example what "gamelan config init FILE" writes`,
+		}},
+		"UTF-16, the other byte first": {"\xfe\xff\x00[\x00l\x00o\x00g\x00]\x00\n", []string{
+			`f.toml:1: the file is UTF-16, as PowerShell's > writes it; expected UTF-8, for example what "gamelan config init FILE" writes`,
+		}},
+		"UTF-16 without a mark": {"[\x00l\x00o\x00g\x00]\x00\n\x00", []string{
+			`f.toml:1: the file is UTF-16, as PowerShell's > writes it; expected UTF-8, for example what "gamelan config init FILE" writes`,
+		}},
+		"Latin-1": {"[node]\n# f\xfcr alle\nuser_agent = \"a\"\n", []string{
+			`f.toml:2: the line is not UTF-8, perhaps Latin-1 or Windows-1252; expected UTF-8, for example what "gamelan config init FILE" writes`,
+		}},
+		"a no-break space": {"[mux]\nmax_streams = 5\nwindow\u00a0= \"1MiB\"\n", []string{
+			`f.toml:3: character 7 of the line looks like a blank, and is a no-break space (U+00A0); expected a blank or nothing in its place, for example window = "1MiB" under [mux]`,
+		}},
+		"another space before a section": {"\u2003[mux]\n", []string{
+			`f.toml:1: character 1 of the line looks like a blank, and is another one (U+2003); expected a blank or nothing in its place, for example window = "1MiB" under [mux]`,
+		}},
+		"a character that cannot be seen": {"[mux]\nwin\u200bdow = \"1MiB\"\n", []string{
+			`f.toml:2: character 4 of the line cannot be seen (U+200B); expected a blank or nothing in its place, for example window = "1MiB" under [mux]`,
+		}},
+		"quotes of a word processor": {"[mux]\nwindow = \u201c1MiB\u201d\n", []string{
+			`f.toml:2: character 10 of the line is a typographic quotation mark (U+201C); expected a straight one, " or ', for example window = "1MiB" under [mux]`,
+		}},
+		"a no-break space in a text is none": {"[mux]\nwindow = \"1\u00a0MiB\" x\n", []string{
+			`f.toml:2: this is not TOML: *; ` + mib,
+		}},
 		"twice": {"[log]\nlevel = \"info\"\nlevel = \"warn\"", []string{
 			`f.toml:3: this is not TOML: *; expected one of debug, info, warn, error, for example level = "info" under [log]`,
 		}},
