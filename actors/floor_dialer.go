@@ -266,14 +266,38 @@ func (f *floorDialer) cause() string {
 		return ""
 	case len(f.dials) > 0:
 		return fmt.Sprintf("looking for %s, dialling %d now", more(missing), len(f.dials))
-	case f.nobody && f.refused == 0 && missing < f.env.Floor:
-		return fmt.Sprintf("no other nodes are known yet; the node connects to up to %d", f.env.Floor)
 	case f.nobody && f.refused == 0:
+		nodes, others := f.unconnected()
+		switch {
+		case nodes > 0: // learnt since that choice: the next one has them
+			return "looking for " + more(missing)
+		case missing < f.env.Floor:
+			return fmt.Sprintf("no other nodes are known yet; the node connects to up to %d", f.env.Floor)
+		case others == 1:
+			return "the only known peer is not a node; add a seed, KEY::ADDRESS"
+		case others > 0:
+			return fmt.Sprintf("none of the %d known peers is a node; add a seed, KEY::ADDRESS", others)
+		}
 		return "no other node is known yet; add a seed, KEY::ADDRESS"
 	case f.nobody:
 		return fmt.Sprintf("looking for %s, but %s", more(missing), undialable(f.refused))
 	}
 	return "looking for " + more(missing)
+}
+
+// unconnected returns how many known nodes are not connected, and how many other peers are known.
+func (f *floorDialer) unconnected() (nodes, others int) {
+	for p := range f.env.Store.View().All() {
+		_, connected := f.env.Connections.Get(p.ID)
+		switch {
+		case p.ID == f.env.Self:
+		case p.Key.IsZero() || !p.Features.IsNode():
+			others++
+		case !connected:
+			nodes++
+		}
+	}
+	return nodes, others
 }
 
 // undialable returns the text for a choice that found no known peer to dial.

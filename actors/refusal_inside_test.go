@@ -1,10 +1,14 @@
 package actors
 
 import (
+	"crypto/rand"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/gamelan-p2p/gamelan/identity"
+	"github.com/gamelan-p2p/gamelan/internal/kv"
+	"github.com/gamelan-p2p/gamelan/peerstore"
 	"github.com/gamelan-p2p/gamelan/protocol"
 )
 
@@ -33,12 +37,50 @@ func TestFloorCause(t *testing.T) {
 		"no other node is known yet; add a seed, KEY::ADDRESS":                                 {nobody: true},
 		"looking for 8 more nodes, but none of the 2 others that are known can be dialled now": {nobody: true, refused: 2},
 	} {
-		f.env = &env{}
-		f.env.Floor = 8
+		f.env = envWith(t)
 		if got := f.cause(); got != want {
 			t.Errorf("got %q, want %q", got, want)
 		}
 	}
+}
+
+// TestFloorCauseOfKnownPeers has no choice of the floor dialler find a node, although peers are
+// known: the cause does not say that there are none.
+func TestFloorCauseOfKnownPeers(t *testing.T) {
+	for want, known := range map[string][]identity.Features{
+		"looking for 8 more nodes":                                      {identity.FeatureNode, identity.FeatureNone}, // learnt since that choice
+		"none of the 2 known peers is a node; add a seed, KEY::ADDRESS": {identity.FeatureNone, identity.FeatureNone},
+		"the only known peer is not a node; add a seed, KEY::ADDRESS":   {identity.FeatureNone},
+		"no other node is known yet; add a seed, KEY::ADDRESS":          nil,
+	} {
+		f := floorDialer{env: envWith(t, known...), nobody: true}
+		if got := f.cause(); got != want {
+			t.Errorf("%v: got %q, want %q", known, got, want)
+		}
+	}
+}
+
+// envWith returns the environment of a node that is connected to nobody, wants 8 nodes, and
+// knows peers with these features.
+func envWith(t *testing.T, known ...identity.Features) *env {
+	t.Helper()
+	store, err := peerstore.Open(kv.Memory(), peerstore.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	e := &env{}
+	e.Floor, e.Store = 8, store
+	for range known {
+		secret, err := identity.NewSecret(rand.Reader)
+		if err != nil {
+			t.Fatal(err)
+		}
+		features := known[store.View().Len()]
+		if _, err := store.Add(time.Unix(1_800_000_000, 0), peerstore.Peer{Key: secret.PublicKey(), Features: features}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return e
 }
 
 // TestUndialable says how many are known in the singular as well.
