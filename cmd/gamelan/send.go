@@ -18,7 +18,7 @@ type sendCmd struct {
 	Peer    *string       `arg:"" peer:"" optional:"" help:"A name; a public key, for which the node searches if it does not know it; the id of a known node; or ${seed}. With --to or --strategy this argument is a message like the others."`
 	Message []string      `arg:"" optional:"" help:"Messages to send; without any, each line of standard input is one."`
 	Whole   bool          `help:"Send all of standard input, of any bytes, as one message."`
-	File    string        `help:"Send the content of a file as one message, of at most 8 MiB, over the DHT ${dht_body} bytes." type:"path" placeholder:"PATH"`
+	File    string        `help:"Send the content of a file as one message, of at most 8 MiB, over the DHT ${dht_body} bytes; - is standard input." type:"path" placeholder:"PATH"`
 	Timeout time.Duration `help:"Give a message up that has no outcome after this time; the search for its receiver counts. With --retry: end when the peer was away for this time. Default: none, but over the DHT ${dht_limit}, which is the most there." placeholder:"TIME"`
 	Retry   bool          `help:"While the peer cannot be reached, stop reading messages and send those that have failed for it again, until the peer is back."`
 	Resend  bool          `help:"Send a message again when it is in doubt because a connection broke; it may arrive twice. Messages over the DHT are always sent again."`
@@ -42,6 +42,9 @@ func (*sendCmd) Help() string {
 }
 
 func (c *sendCmd) Run(a *app) error {
+	if c.File == "-" { // as for other commands that take a file
+		c.File, c.Whole = "", true
+	}
 	if err := c.name(a); err != nil {
 		return err
 	}
