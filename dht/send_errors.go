@@ -16,7 +16,7 @@ var (
 	errUnknownPeer = errors.New("dht: the peer is unknown or banned; add it with an address, or set Discover of the strategy to search for it")
 	errNobody      = errors.New("dht: no connected node can take the message; connect to some first")
 	errNoDHT       = errors.New("dht: the connected nodes run without the DHT; connect to others, or start those with it")
-	errNoStore     = errors.New("dht: the receiver is not connected, and no known node may store the message; connect to a node of Gamelan, or to a Tari node of a release with store and forward")
+	errNoStore     = errors.New("dht: the receiver is not connected, and no known node may store the message; connect to a node of Gamelan, or to a Tari node of a release that stores messages")
 	errNoneLeft    = errors.New("dht: Selected.Peers has no usable peer: this node itself and peers with only excluded addresses are left out")
 	errTakenAway   = errors.New("dht: a layer removed every peer")
 	errNoDiscovery = errors.New("dht: the peer is unknown, and this node has no part that searches for peers; add it with an address")

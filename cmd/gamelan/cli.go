@@ -70,7 +70,7 @@ type cli struct {
 	Message    messageCmd    `cmd:"" help:"Show one message sent over the DHT, peer by peer."`
 	DHT        dhtCmd        `cmd:"" name:"dht" help:"Show the node's part in the DHT: messages received, sent and passed on."`
 	Network    networkCmd    `cmd:"" help:"How well the node has found its network: seeds, rounds, neighbours."`
-	Saf        safCmd        `cmd:"" name:"saf" help:"Store and forward: messages stored for others that are away, and those that others store for this node."`
+	Saf        safCmd        `cmd:"" name:"saf" help:"Stored messages: those that this node keeps for others that are away, and those that others keep for it."`
 	Kad        kadCmd        `cmd:"" name:"kad" help:"The key-value DHT: publish values and find them, list contacts, show lookups."`
 	Join       joinCmd       `cmd:"" help:"Announce the node to the network now."`
 	Discover   discoverCmd   `cmd:"" help:"Search for the node with a public key."`

@@ -247,3 +247,24 @@ func TestHelpOfKong(t *testing.T) {
 		}
 	}
 }
+
+// The help and the manual use the words of a user: a seed is a node that others enter by, and
+// nothing else has that name.
+func TestWordsOfTheHelp(t *testing.T) {
+	texts := map[string]string{"gamelan.toml(5)": output(t, "man", "gamelan.toml")}
+	for _, v := range model(t) {
+		texts[v.path] = strings.Join(strings.Fields(helpText(t, v)), " ")
+		for _, f := range v.flags() {
+			if f.Name == "seed" {
+				t.Errorf("%s has a flag --seed, which names no node", v.path)
+			}
+		}
+	}
+	for where, text := range texts {
+		for _, word := range []string{"store and forward", "id --seed", "id \\-\\-seed", "its seed", "same seed", "seed program", "peer credit", "below its floor"} {
+			if strings.Contains(strings.ToLower(text), word) {
+				t.Errorf("%s: got %q in it", where, word)
+			}
+		}
+	}
+}

@@ -32,7 +32,7 @@ type kadCmd struct {
 	Get     kadGetCmd     `cmd:"" help:"Find a value, and write it to standard output."`
 	Forget  kadForgetCmd  `cmd:"" help:"End a publication; the nodes that store it let it expire."`
 	Trace   kadTraceCmd   `cmd:"" help:"Show a lookup step by step, as it happens."`
-	Repl    kadReplCmd    `cmd:"" help:"Run a node in the network of the seed program, with its verbs on standard input."`
+	Repl    kadReplCmd    `cmd:"" help:"Run a node in the network of the program kademlia_dht, with its verbs on standard input."`
 	Sim     kadSimCmd     `cmd:"" help:"Simulate a network of many nodes, in model time."`
 }
 
@@ -108,7 +108,7 @@ func (c *kadConnectCmd) Run(a *app, k *kadCmd) error {
 
 type kadPutCmd struct {
 	Value  string        `arg:"" optional:"" help:"The value, at most 8192 bytes; @FILE reads it from a file, and @- from standard input."`
-	Sign   string        `help:"Sign the value, so that it can be changed later: a file with an Ed25519 key, in PEM (openssl genpkey -algorithm ed25519) or its seed as 64 hexadecimal digits." placeholder:"FILE"`
+	Sign   string        `help:"Sign the value, so that it can be changed later: a file with an Ed25519 key, in PEM (openssl genpkey -algorithm ed25519) or its 32 secret bytes as 64 hexadecimal digits." placeholder:"FILE"`
 	Salt   string        `help:"Name of one of several values of the same key, at most 64 bytes." placeholder:"TEXT"`
 	TTL    time.Duration `name:"ttl" help:"How long a signed value lives, at most 168h. While it runs, the node signs it again before that." default:"24h" placeholder:"TIME"`
 	Delete bool          `help:"Replace the signed value by a mark that it was deleted."`

@@ -10,11 +10,11 @@ import (
 )
 
 type kadSimCmd struct {
-	Nodes int     `help:"How many nodes, 1 to 20000." default:"200" placeholder:"N"`
-	Churn float64 `help:"Part of the nodes that leaves within an hour, 0 to 0.99." default:"0.5" placeholder:"PART"`
-	Hours float64 `help:"Model time to measure, 0.1 to 24; half an hour in which the network forms comes before it." default:"0.5" placeholder:"HOURS"`
-	Loss  float64 `help:"Part of the requests that are lost, 0 to 0.9." default:"0" placeholder:"PART"`
-	Seed  uint64  `help:"Number that decides all that chance decides: the same seed gives the same result." default:"1" placeholder:"N"`
+	Nodes  int     `help:"How many nodes, 1 to 20000." default:"200" placeholder:"N"`
+	Churn  float64 `help:"Part of the nodes that leaves within an hour, 0 to 0.99." default:"0.5" placeholder:"PART"`
+	Hours  float64 `help:"Model time to measure, 0.1 to 24; half an hour in which the network forms comes before it." default:"0.5" placeholder:"HOURS"`
+	Loss   float64 `help:"Part of the requests that are lost, 0 to 0.9." default:"0" placeholder:"PART"`
+	Random uint64  `help:"Number that decides all that chance decides: the same number gives the same result." aliases:"seed" default:"1" placeholder:"N"`
 }
 
 // noDataDir: no node is needed.
@@ -43,7 +43,7 @@ func (c *kadSimCmd) Run(a *app) error {
 		}
 	}
 	a.Note("Simulating %d nodes…", c.Nodes)
-	r := sim.Run(sim.Config{Nodes: c.Nodes, Churn: c.Churn, Loss: c.Loss, Seed: c.Seed, Measure: time.Duration(c.Hours * float64(time.Hour))})
+	r := sim.Run(sim.Config{Nodes: c.Nodes, Churn: c.Churn, Loss: c.Loss, Seed: c.Random, Measure: time.Duration(c.Hours * float64(time.Hour))})
 	if a.JSON {
 		return a.PrintJSON(r)
 	}

@@ -585,7 +585,7 @@ var Sections = []struct{ Name, Doc string }{
 	{"rpc", "Remote calls: a session is a substream that carries one call at a time."},
 	{"dht", "Messages that are routed over several nodes."},
 	{"discovery", "How the node finds other nodes of the DHT: seeds, rounds of asking for peers, neighbours."},
-	{"saf", "Store and forward: messages that this node stores for others, and its requests for its own."},
+	{"saf", "Stored messages: those that this node keeps for others that are away, and its requests for its own."},
 	{"kad", "The key-value DHT, a Kademlia network for small values: the client that this node runs. It has nothing in common with the DHT that passes messages on."},
 	{"inbox", "Received messages, kept until they are acknowledged: see gamelan listen."},
 	{"mux", "The multiplexer of a connection."},

@@ -175,7 +175,7 @@ func peerText(p *models.StoreForwardPeer, now time.Time) string {
 	case p.Running != "":
 		return "being asked: " + p.Running
 	case p.SilentUntil.After(now):
-		return fmt.Sprintf("does not answer: perhaps a release without store and forward; asked again in %s", shortAge(p.SilentUntil.Sub(now)))
+		return fmt.Sprintf("does not answer: perhaps a release that stores no messages; asked again in %s", shortAge(p.SilentUntil.Sub(now)))
 	case p.Last == nil:
 		return "not asked yet"
 	case p.NextAt.After(now):

@@ -60,7 +60,7 @@ func TestWhyNamesTheRemedy(t *testing.T) {
 		},
 		"silent about stored messages": {
 			api.Why{Connected: true, Since: now, Stored: &models.StoreForwardPeer{Unanswered: 3, SilentUntil: now.Add(2*time.Hour + time.Minute)}},
-			[]string{id + " is connected, ", "Stored messages: does not answer: perhaps a release without store and forward; asked again in 2h.\n"},
+			[]string{id + " is connected, ", "Stored messages: does not answer: perhaps a release that stores no messages; asked again in 2h.\n"},
 		},
 		"once silent about stored messages": {
 			api.Why{Connected: true, Since: now, Stored: &models.StoreForwardPeer{Unanswered: 1}},

@@ -37,8 +37,8 @@ func (p *probe) asker() (*member, error) {
 	return m, nil
 }
 
-// answersNothing is of a node of the newest release, which has given store and forward up.
-const answersNothing = inapplicable("it answers no request for stored messages: it has given store and forward up")
+// answersNothing is of a node of the newest release, which has given up storing messages.
+const answersNothing = inapplicable("it answers no request for stored messages: it has given up storing messages")
 
 // request returns a request for stored messages, encrypted for the node or clear.
 func (m *member) request(part []byte, encrypted bool) ([]byte, error) {
