@@ -261,7 +261,7 @@ func TestWordsOfTheHelp(t *testing.T) {
 		}
 	}
 	for where, text := range texts {
-		for _, word := range []string{"store and forward", "id --seed", "id \\-\\-seed", "its seed", "same seed", "seed program", "peer credit", "below its floor"} {
+		for _, word := range []string{"store and forward", "id --seed", "id \\-\\-seed", "its seed", "same seed", "seed program", "below its floor"} {
 			if strings.Contains(strings.ToLower(text), word) {
 				t.Errorf("%s: got %q in it", where, word)
 			}
