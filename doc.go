@@ -23,14 +23,17 @@
 // ([supervisor.Do]). All other methods never wait, including those with an
 // [actor.Context].
 //
-// An actor of yours runs in the node's tree ([WithActor], [Node.Spawn]); [Node.Tell] and
-// [Ask] reach it by its name. The actor for plain messages receives them as [Received]. To speak a protocol of your own, register
-// an actor that receives [SubstreamOpened] (see [Node.Register]). Every send ends in
-// exactly one [Outcome]: [Confirmed], [InDoubt] or [Failed]. Confirmed means that the
-// other node's multiplexer has read the message; it does not mean that the application
-// has handled it. An orderly stop of that node loses none of its confirmed messages with an
-// inbox, and without one at most the peer credit, or one larger message, and 1 MiB and 64 KiB
-// of each peer, which its log counts. The page docs/promises.md says it for every event.
+// Your actors run in the node's tree ([WithActor], [Node.Spawn]). [Node.Tell] and [Ask] reach
+// them by name. The actor of [WithHandler] receives messages as [Received]. To speak your own
+// protocol, register an actor that receives [SubstreamOpened] (see [Node.Register]).
+//
+// Every send ends in exactly one [Outcome]: [Confirmed], [InDoubt] or [Failed]. Confirmed means
+// that the other node's multiplexer has read the message. It does not mean that the application
+// has handled it.
+//
+// An orderly stop loses no confirmed message of a node with an inbox. A node without one loses
+// at most 1 MiB or one larger message of each peer and protocol, and 1 MiB and 64 KiB behind
+// it. Its log counts what is lost. The page docs/promises.md says it for every event.
 //
 // The packages beside this one, below github.com/gamelan-p2p/gamelan/:
 //

@@ -2,6 +2,7 @@ package gamelan_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io/fs"
 	"maps"
@@ -20,9 +21,25 @@ import (
 	"github.com/gamelan-p2p/gamelan/inspect"
 )
 
-// The programs of README.md, as they stand there.
+// The programs of README.md, docs/dht.md and docs/inbox.md, as they stand there.
 
-func readmeDHT(ctx context.Context, node *gamelan.Node) error {
+func readmeNode(ctx context.Context, handle func(context.Context, gamelan.Message) error) (*gamelan.Node, error) {
+	node, err := gamelan.Start(ctx, gamelan.Config{DataDir: "alice"},
+		gamelan.WithMessages(handle),             // runs for each message, and acknowledges it by returning nil
+		gamelan.WithInbox(gamelan.InboxConfig{}), // keeps messages on the disk until they are acknowledged
+		gamelan.WithInspector(),                  // serves gamelan tree --data-dir alice
+	)
+	return node, err
+}
+
+func docsHear(ctx context.Context) (*gamelan.Node, error) {
+	node, err := gamelan.Start(ctx, gamelan.Config{}, gamelan.WithType(1225, gamelan.Handle(func(m dht.Received) {
+		fmt.Printf("%s: %s\n", m.From, m.Body)
+	})))
+	return node, err
+}
+
+func docsDHT(ctx context.Context, node *gamelan.Node) error {
 	sent, err := node.DHT().Submit(ctx, dht.Message{To: dht.Flood{}, Type: 1225, Body: []byte("hello, all"), Sign: true})
 	if err != nil {
 		return err
@@ -32,7 +49,7 @@ func readmeDHT(ctx context.Context, node *gamelan.Node) error {
 	return nil
 }
 
-func readmeInbox(ctx context.Context, node *gamelan.Node, handle func([]byte) error) error {
+func docsInbox(ctx context.Context, node *gamelan.Node, handle func([]byte) error) error {
 	for m, err := range node.Messages(ctx) { // shared with whoever else listens
 		if err != nil {
 			return err
@@ -44,17 +61,14 @@ func readmeInbox(ctx context.Context, node *gamelan.Node, handle func([]byte) er
 	return nil
 }
 
-func readmeInspector(ctx context.Context) (*gamelan.Node, error) {
-	node, err := gamelan.Start(ctx, gamelan.Config{DataDir: "alice"}, gamelan.WithInspector())
-	return node, err
-}
-
-var _ = []any{readmeDHT, readmeInbox, readmeInspector}
+var _ = []any{docsDHT, docsHear, docsInbox}
 
 // compiled are the pages with Go blocks, and the file that has the blocks of each.
 var compiled = map[string]string{
 	"README.md":                  "readme_test.go",
 	"docs/conformance/README.md": "protocol/identify/identify_test.go",
+	"docs/dht.md":                "readme_test.go",
+	"docs/inbox.md":              "readme_test.go",
 	"docs/rpc.md":                "docs_rpc_test.go",
 	"docs/storeandforward.md":    "storeandforward_test.go",
 	"tools/inversions/draw.md":   "docs_rpc_test.go",
@@ -115,6 +129,44 @@ func TestREADMEPrograms(t *testing.T) {
 	}
 	if want := slices.Sorted(maps.Keys(compiled)); !slices.Equal(slices.Sorted(slices.Values(used)), want) {
 		t.Errorf("got Go blocks in %q, want %q", used, want)
+	}
+}
+
+// TestREADMENode runs the node of README.md: a message of which its function says that it failed
+// comes again after a restart, and the socket in its directory is there.
+func TestREADMENode(t *testing.T) {
+	t.Chdir(t.TempDir())
+	sender := must(gamelan.Start(t.Context(), gamelan.Config{Listen: []string{gamelan.ListenNowhere}}))
+	defer sender.Close(context.Background())
+	heard := make(chan string, 1)
+	tell := errors.New("not handled")
+	for range 2 {
+		node := must(readmeNode(t.Context(), func(_ context.Context, m gamelan.Message) error {
+			select {
+			case heard <- string(m.Body):
+			default: // it comes again while the node still runs
+			}
+			return tell
+		}))
+		if _, err := os.Stat(filepath.Join("alice", inspect.SocketName)); err != nil {
+			t.Error(err)
+		}
+		if tell != nil {
+			out := must(sender.Send(t.Context(), must(sender.Peers().AddSeed(t.Context(), node.Seed())), []byte("keep this")))
+			if out.Kind != gamelan.Confirmed {
+				t.Errorf("got %v, want it confirmed", out)
+			}
+		}
+		if got := <-heard; got != "keep this" {
+			t.Errorf("got %q, want the message", got)
+		}
+		if err := node.Close(context.Background()); err != nil {
+			t.Error(err)
+		}
+		tell = nil // the next run handles it
+		for len(heard) > 0 {
+			<-heard
+		}
 	}
 }
 

@@ -17,19 +17,63 @@ type docsPage struct {
 }
 
 func bobsKey(_ *testing.T, s *shell) [][2]string {
-	key, _, _ := strings.Cut(s.ask("gamelan id --address --data-dir bob"), "::")
+	key, _, _ := strings.Cut(s.ask("gamelan id --seed --data-dir bob"), "::")
 	return [][2]string{{"KEY", key}}
 }
 
 var docsBlocks = []docsPage{
+	{"docs/operating.md", []readmeBlock{{
+		has: "gamelan config init",
+		replace: func(_ *testing.T, s *shell) [][2]string {
+			s.paste("gamelan node &\n")
+			return nil
+		},
+		want: []string{`gamelan\.toml`, `(?m)^state  `, `(?m)^healthy: `},
+	}}},
+	{"docs/install.md", []readmeBlock{{
+		has: "go install ./cmd/gamelan",
+		replace: func(*testing.T, *shell) [][2]string {
+			return [][2]string{{"go install ./cmd/gamelan", "true"}}
+		},
+		want: []string{`(?m)^gamelan [0-9]+\.[0-9]+\.[0-9]+`, `(?m)^complete .*gamelan`},
+	}}},
+	{"docs/inbox.md", []readmeBlock{{
+		has: "gamelan listen --data-dir bob --count 1",
+		replace: func(_ *testing.T, s *shell) [][2]string { // the listener of README.md would take it
+			s.paste("kill $(jobs -l | grep 'gamelan listen' | grep -o ' [0-9]\\+ ')\n")
+			return nil
+		},
+		want: []string{`(?m)  keep this$`, `(?m)^1 confirmed$`, `(?m)^inbox  `},
+	}}},
+	{"docs/dht.md", []readmeBlock{{
+		has: "--to KEY --encrypt",
+		replace: func(t *testing.T, s *shell) [][2]string {
+			s.paste("gamelan listen --data-dir bob &\n")
+			return [][2]string{{"--to KEY", "--to " + bobsKey(t, s)[0][1]}, {"alice TAG", `alice "$(gamelan messages --data-dir alice --json | sed -n '1s/.*"tag":"\([0-9a-f]*\)".*/\1/p')"`}}
+		},
+		want: []string{`for your eyes only\n`, `to whom it may concern\n`, `broadcast`, `(?m)^destination  [0-9a-f]{64}$`},
+	}}},
 	{"docs/kad.md", []readmeBlock{{
 		has:  "gamelan kad trace get",
 		want: []string{`(?m)^6db6286c37fcb002beb2e84629e23d710d51393c24a773a48ced931671f375b7`, `hello`, `value: 5 B, immutable`, `is published no more`},
 	}}},
 	{"docs/network.md", []readmeBlock{{
+		has: "gamelan seed --data-dir seed &",
+		replace: func(*testing.T, *shell) [][2]string { // the port may be taken
+			return [][2]string{{"gamelan seed", "gamelan seed --listen /ip4/127.0.0.1/tcp/0"}}
+		},
+		want: []string{`(?m)^[0-9a-f]{64}::/ip4/127\.0\.0\.1/tcp/[0-9]+$`, `(?s)Running\..*Running\..*Running\.`},
+	}, {
+		has: "gamelan network status --data-dir carol",
+		replace: func(_ *testing.T, s *shell) [][2]string {
+			key, _, _ := strings.Cut(s.ask("gamelan id --seed --data-dir dave"), "::")
+			return [][2]string{{"carol KEY", "carol " + key}}
+		},
+		want: []string{`(?m)^.*peers? known`, `(?m)^seeds +[0-9a-f]{16} `, `(?m)^node id +[0-9a-f]{26}$`, `(?m)^1 confirmed$`},
+	}, {
 		has: "gamelan node --peer KEY::ADDRESS",
 		replace: func(_ *testing.T, s *shell) [][2]string { // the node with the default directory runs
-			return [][2]string{{"node --peer KEY::ADDRESS", "node --data-dir erin --peer " + s.ask("gamelan id --address --data-dir bob") + " &"}}
+			return [][2]string{{"node --peer KEY::ADDRESS", "node --data-dir erin --peer " + s.ask("gamelan id --seed --data-dir bob") + " &"}}
 		},
 		want: []string{`Running\.`, `peers? known`},
 	}, {
@@ -37,7 +81,7 @@ var docsBlocks = []docsPage{
 		replace: func(_ *testing.T, s *shell) [][2]string { // a port of this machine that is free
 			return [][2]string{
 				{"seed --listen /ip4/0.0.0.0/tcp/18189", "seed --data-dir frank --listen /ip4/127.0.0.1/tcp/0 &"},
-				{"node --peer KEY::ADDRESS", "node --data-dir grace --peer " + s.ask("gamelan id --address --data-dir bob") + " &"},
+				{"node --listen /ip4/0.0.0.0/tcp/18189 --peer KEY::ADDRESS", "node --data-dir grace --listen /ip4/127.0.0.1/tcp/0 --peer " + s.ask("gamelan id --seed --data-dir bob") + " &"},
 			}
 		},
 		want: []string{`(?m)^[0-9a-f]{64}::/ip4/127\.0\.0\.1/tcp/[0-9]+$`, `(?s)Running\..*Running\.`},
@@ -71,16 +115,22 @@ var notRun = []struct{ page, has, why string }{
 	{"docs/conformance/versions.md", "Area: ", "likewise"},
 	{"docs/inversions.md", "make inversions", "hours"},
 	{"docs/inversions.md", "Inverted: Both sides", "a file of tools/inversions, which its tests read"},
+	{"docs/install.md", "go mod init", "TestInstallModule runs it"},
+	{"docs/install.md", "make snapshot", "a step of .ci/run"},
+	{"docs/install.md", "systemctl", "needs systemd; the deb is installed and used by packaging/installed.sh"},
+	{"docs/install.md", "chgrp", "needs the package; packaging/installed.sh reads such a file"},
 	{"docs/mutation.md", "make mutation", "hours"},
 	{"docs/performance.md", "make bench", "an hour, and Tari's nodes"},
 	{"docs/release.md", "make snapshot", "steps of .ci/run and of a workflow"},
-	{"docs/release.md", "systemctl", "needs systemd; the deb is installed and used by packaging/installed.sh"},
 	{"docs/rpc.md", "rpc: bad request", "an error as a program prints it"},
 	{"docs/rpc.md", "go install", "needs protoc; TestGenerated of cmd/protoc-gen-gamelan runs the plugin"},
 	{"docs/rpc.md", "greeter.proto:23", "an error of the plugin, which TestFaults of cmd/protoc-gen-gamelan compares"},
 	{"docs/service.md", "[Service]", "a unit of systemd"},
 	{"docs/service.md", "gamelan man", "needs the program man; the scripts of cmd/gamelan run completion and man"},
 	{"docs/tor.md", "ControlPort", "settings of Tor, run by tests/tor"},
+	{"examples/README.md", "examples/chat", "a terminal for each side; TestExamples runs both sides"},
+	{"examples/README.md", "examples/gossip", "TestExamples runs it"},
+	{"examples/README.md", "examples/memorynet", "TestExamples runs it"},
 	{"tests/interop/rust/README.md", `"cmd":`, "lines between the tests and Tari's node; tests/interop exchanges such"},
 	{"tests/tor/README.md", "GAMELAN_TOR=1", "steps of .ci/run"},
 	{"tests/tor/README.md", "tornet/run", "needs the program tor; tests/tor starts the same network"},
