@@ -174,29 +174,47 @@ func (w *whoHears) ended(t *testing.T, what string, out protocol.Outcome, heard 
 // page is docs/who-hears-whom.md.
 func (w *whoHears) page() string {
 	var b strings.Builder
-	b.WriteString(`# Which nodes take which messages
+	b.WriteString(strings.ReplaceAll(`# Which nodes take which messages
 
-A node sends two kinds of messages: plain messages (` + "`" + `Node.Send` + "`" + `, ` + "`" + `gamelan send PEER` + "`" + `) and messages of the DHT (` + "`" + `DHT.Send` + "`" + `,
-` + "`" + `gamelan send --to KEY` + "`" + `). Tari's nodes use one protocol, ` + "`" + `t/msg/0.1` + "`" + `, for both, so the protocol does not distinguish them. A node of
-this library decides by the list of protocols in the identity message of the peer's connection:
+Leave the settings alone: two nodes with the defaults take each other's messages of both kinds. Read on if a send was *refused*.
 
-- Plain messages use the protocol ` + "`" + `gamelan/msg/1` + "`" + `. ` + "`" + `PlainID` + "`" + ` sets another one. ` + "`" + `PlainOnProfile` + "`" + ` sets ` + "`" + `t/msg/0.1` + "`" + `, for nodes of Tari's
-  comms library without a DHT; it needs ` + "`" + `NoDHT` + "`" + `.
-- A node with the DHT, which is the default, lists the marker ` + "`" + `gamelan/dht/1` + "`" + `. Nodes with ` + "`" + `PlainOnProfile` + "`" + ` never send it plain messages.
-  Nodes of this library without the marker get no messages of the DHT: a direct message is refused, and a strategy that selects several
-  nodes omits them.
-- Nodes of other programs get messages of the DHT on ` + "`" + `t/msg/0.1` + "`" + `, and plain messages there only with ` + "`" + `PlainOnProfile` + "`" + `.
-- The daemon's settings are ` + "`" + `--no-dht` + "`" + `, ` + "`" + `--plain-on-profile` + "`" + ` and ` + "`" + `node.plain_protocol` + "`" + `. The profile *lesson* has no DHT unless
-  ` + "`" + `Config.DHT` + "`" + ` is set, and its own id for plain messages, ` + "`" + `/tari/messaging/0.1.0` + "`" + `.
+| you send | in Go | the receiver needs |
+|---|---|---|
+| a message to a connected peer | ´Node.Send´, ´gamelan send PEER´ | a handler or an inbox, which ´gamelan node´ has, and the same protocol for such messages |
+| a message over the DHT | ´DHT.Send´, ´gamelan send --to KEY´ | the DHT: no ´--no-dht´, no ´Config.NoDHT´ |
 
-*Heard* means that the send was confirmed and the receiver's handler received the message; *refused* that nothing was sent, and
-the outcome says what to change; *left out* that a broadcast was not sent to this node. There is no fourth result: a node never
-confirms a message that it cannot decode. Rows send, columns receive. This file is made by
-[the test](../tests/bubble_who_hears_test.go) that sends all of it: ` + "`go test ./tests -run TestBubbleWhoHearsWhom -update`" + `.
+Three settings change this:
 
-`)
+| setting | in Go | what it does |
+|---|---|---|
+| ´--no-dht´ | ´Config.NoDHT´ | The node neither sends nor takes messages over the DHT. |
+| ´node.plain_protocol´ | ´Config.PlainID´ | Messages to a connected peer use this protocol instead of ´gamelan/msg/1´. Give all your nodes the same. |
+| ´--plain-on-profile´ | ´Config.PlainOnProfile´ | They use Tari's ´t/msg/0.1´, for nodes of its comms library that run without a DHT. It needs ´--no-dht´. |
+
+Nodes of Tari with a DHT get messages over the DHT from every node that has one.
+
+If the settings do not fit, the send is *refused*: nothing was sent, and the outcome says what to change. A broadcast *leaves out* a node
+that takes no messages over the DHT. A node never confirms a message that it cannot decode.
+
+## How a node knows
+
+Tari's nodes use one protocol, ´t/msg/0.1´, for both kinds of messages, so it does not tell the kinds apart. A node of Gamelan decides by the
+list of protocols in the identity message of the peer's connection:
+
+- A node with the DHT lists ´gamelan/dht/1´. A node with ´PlainOnProfile´ never sends it messages on ´t/msg/0.1´.
+- A node of Gamelan that does not list it gets no messages over the DHT.
+- A node of another program gets messages over the DHT on ´t/msg/0.1´. It gets others there only with ´PlainOnProfile´.
+- The profile *lesson* has no DHT unless ´Config.DHT´ is set. Its protocol for messages to a connected peer is ´/tari/messaging/0.1.0´.
+
+## Every pair of settings
+
+Rows send, columns receive. *Heard* means that the send was confirmed and the receiver's handler got the message.
+´NoDHT´, ´PlainOnProfile´ and ´PlainID´ are the settings above. [A test](../tests/bubble_who_hears_test.go) sends all of this and
+writes this page: ´go test ./tests -run TestBubbleWhoHearsWhom -update´.
+
+`, "´", "`"))
 	table := func(title string, cell func(map[string]string) string) {
-		b.WriteString("## " + title + "\n\n| from \\ to |")
+		b.WriteString("### " + title + "\n\n| from \\ to |")
 		for _, r := range messageSettings {
 			b.WriteString(" " + r.name + " |")
 		}
@@ -210,9 +228,9 @@ confirms a message that it cannot decode. Rows send, columns receive. This file 
 		}
 		b.WriteString("\n")
 	}
-	table("Plain messages", func(c map[string]string) string { return c[plainKind] })
-	table("Messages of the DHT, to one peer", func(c map[string]string) string { return c[directKind] })
-	table("Messages of the DHT, by broadcast", func(c map[string]string) string { return c[broadcastKind] })
+	table("To a connected peer", func(c map[string]string) string { return c[plainKind] })
+	table("Over the DHT, to one peer", func(c map[string]string) string { return c[directKind] })
+	table("Over the DHT, by broadcast", func(c map[string]string) string { return c[broadcastKind] })
 	b.WriteString("–: the sender runs without the DHT.\n\nWhat the outcome says: *the peer does not take such messages*, and\n\n")
 	for i, n := range w.notes {
 		fmt.Fprintf(&b, "%d. %s\n", i+1, n)

@@ -14,7 +14,7 @@ import (
 	"testing"
 )
 
-var update = flag.Bool("update", false, "write docs/compatibility.md anew")
+var update = flag.Bool("update", false, "write the pages that tests make")
 
 // peerReleases are the columns of docs/compatibility.md: what tests/interop
 // runs against.
@@ -133,15 +133,38 @@ func compatibilityOf(fn *ast.FuncDecl, file string) (compatible, error) {
 
 func compatibilityTable(rows []compatible) string {
 	var b strings.Builder
-	b.WriteString(`# Compatibility
+	b.WriteString(strings.ReplaceAll(`# What works with Tari nodes
 
-The features that work with nodes of Tari built from its published crates, each with the test in [tests/interop](../tests/interop) that
-shows it. "Both ways" means that the test runs with either side dialling. Release 1.7.0-pre.3
-is not among the published crates; [conformance/versions.md](conformance/versions.md) lists its differences.
+Name the network of the Tari nodes, and give their addresses: ´gamelan node --network esmeralda --peer KEY::ADDRESS´.
+For nodes of an older release add ´--release 1.7´ or ´--release rc5´, because some wire bytes differ.
 
-This file is made from the comments of those tests: ` + "`go test ./tests -run TestCompatibilityTable -update`" + `.
+| you want | with 6.2 | with 1.0.0-rc.5 |
+|---|---|---|
+| to connect, prove identities, and speak protocols of your own | yes | yes |
+| messages over the DHT, ´gamelan send --to KEY´: clear, signed, encrypted | yes | yes |
+| messages that they relay for you | only if their operator has switched relaying on | yes |
+| to join their network, and find keys in it | yes | yes |
+| [stored messages](storeandforward.md) | no: those nodes store none, and ask for none | yes, in both directions |
+| calls, as the caller and as the service | yes | yes |
+| ´gamelan send PEER´, without the DHT | refused; for a node without a DHT use ´--no-dht --plain-on-profile´ on both sides | the same |
 
-`)
+Release 1.7.0-pre.3 is not among the published crates, so no test runs against it; [conformance/versions.md](conformance/versions.md)
+lists its differences.
+
+## Check a node
+
+Run ´gamelan interop --target KEY::ADDRESS´. It checks any node, of whatever implementation, against the rules of the wire, up to the
+DHT with its stored messages. It prints a table of passes and failures, with the byte at which the first difference is.
+
+Check only a node that you can throw away: the checks fill its list of peers, its bans and its store with junk.
+
+## For contributors: the test of each feature
+
+Each feature has its test in [tests/interop](../tests/interop), which runs against nodes built from Tari's published crates.
+*Both ways* means that the test runs with either side dialling. This page is written from the comments of those tests:
+´go test ./tests -run TestCompatibilityTable -update´.
+
+`, "´", "`"))
 	fmt.Fprintf(&b, "| Feature | %s |\n|---|%s\n", strings.Join(peerReleases, " | "), strings.Repeat("---|", len(peerReleases)))
 	var notes []string
 	for _, row := range rows {
@@ -157,8 +180,11 @@ This file is made from the comments of those tests: ` + "`go test ./tests -run T
 			}
 			fmt.Fprintf(&b, " [%s](../tests/interop/%s)", row.test, row.file)
 			if note := row.notes[release]; note != "" {
-				notes = append(notes, fmt.Sprintf("%s %s", release, note))
-				fmt.Fprintf(&b, " (%d)", len(notes))
+				note = release + " " + note
+				if !slices.Contains(notes, note) {
+					notes = append(notes, note)
+				}
+				fmt.Fprintf(&b, " (%d)", slices.Index(notes, note)+1)
 			}
 			b.WriteString(" |")
 		}

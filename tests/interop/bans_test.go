@@ -249,7 +249,7 @@ func TestWeBanThem(t *testing.T) {
 // connect.
 //
 // conforms: comms 148
-// feature: their ban keeps us out, without one of ours
+// feature: their ban keeps us out, without a ban by us
 func TestTheyBanUs(t *testing.T) {
 	against(t, func(t *testing.T, release string) {
 		n, p := pair(t, release, weDial)

@@ -112,7 +112,7 @@ func between(t *testing.T, target string, toThem bool, offset int, d damage) net
 // nobody is banned, except for the 2 min that both give who says nothing in the
 // identity exchange. A byte that is merely late does no harm.
 //
-// feature: a byte of the set-up is flipped, repeated, dropped, late, or the last
+// feature: while connecting: a byte is flipped, repeated, dropped, late, or the last
 func TestDamagedSetUp(t *testing.T) {
 	t.Parallel()
 	against(t, func(t *testing.T, release string) {

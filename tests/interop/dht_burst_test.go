@@ -17,7 +17,7 @@ import (
 // lost. The other way round the same bursts go through a node of 6.2.0.
 //
 // conforms: V 13, 15, 28
-// feature: DHT: we pass on bursts of what they encrypted for another
+// feature: DHT: we relay bursts of what they encrypted for another
 func TestWeForwardBursts(t *testing.T) {
 	t.Parallel()
 	against(t, func(t *testing.T, release string) {

@@ -18,7 +18,7 @@ var seals = []string{"clear", "signed", "encrypted"}
 // author.
 //
 // conforms: dht 11, 20, 26, 43, 62
-// feature: DHT: direct messages in clear, signed, encrypted; the author is the same on both sides
+// feature: DHT: direct messages unencrypted, signed, encrypted; the author is the same on both sides
 func TestDHTDirect(t *testing.T) {
 	t.Parallel()
 	bothWays(t, func(t *testing.T, release string, who dialer) {

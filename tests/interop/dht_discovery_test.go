@@ -94,7 +94,7 @@ func TestTheyDiscover(t *testing.T) {
 //
 // conforms: dht 82, 84
 // feature: DHT: we find their nodes and ours through theirs
-// note: 6.2.0: passes nothing on unless it is told to
+// note: 6.2.0: relays nothing unless it is told to
 func TestWeDiscover(t *testing.T) {
 	t.Parallel()
 	against(t, func(t *testing.T, release string) {
@@ -129,7 +129,7 @@ func TestWeDiscover(t *testing.T) {
 // nodes of both kinds.
 //
 // feature: DHT: a message for somebody unknown, who is searched for first, both ways
-// note: 6.2.0: passes nothing on unless it is told to
+// note: 6.2.0: relays nothing unless it is told to
 func TestDiscoverOnSend(t *testing.T) {
 	t.Parallel()
 	against(t, func(t *testing.T, release string) {
@@ -158,7 +158,7 @@ func TestDiscoverOnSend(t *testing.T) {
 //
 // conforms: dht 83; V 22
 // feature: DHT: a search without an answer, both ways
-// note: 6.2.0: passes nothing on unless it is told to
+// note: 6.2.0: relays nothing unless it is told to
 func TestDiscoverNobody(t *testing.T) {
 	t.Parallel()
 	against(t, func(t *testing.T, release string) {

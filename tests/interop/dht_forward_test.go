@@ -14,8 +14,8 @@ import (
 // nothing to the one in the middle. What is clear stays there.
 //
 // conforms: dht 26, 44, 68
-// feature: DHT: they pass on what we encrypted for another
-// note: 6.2.0: passes nothing on unless it is told to
+// feature: DHT: they relay what we encrypted for another
+// note: 6.2.0: relays nothing unless it is told to
 func TestTheyForward(t *testing.T) {
 	t.Parallel()
 	against(t, func(t *testing.T, release string) {
@@ -56,7 +56,7 @@ func TestTheyForward(t *testing.T) {
 
 // As the nodes of 6.2.0 are by default, nothing goes through them.
 //
-// feature: DHT: without forwarding they pass nothing on, and nobody is banned
+// feature: DHT: without forwarding they relay nothing, and nobody is banned
 func TestTheyForwardNothing(t *testing.T) {
 	t.Parallel()
 	const release = "6.2.0"
@@ -82,7 +82,7 @@ func TestTheyForwardNothing(t *testing.T) {
 // back.
 //
 // conforms: dht 16, 44, 68, 71, 74
-// feature: DHT: we pass on what they encrypted for another
+// feature: DHT: we relay what they encrypted for another
 func TestWeForward(t *testing.T) {
 	t.Parallel()
 	against(t, func(t *testing.T, release string) {

@@ -38,7 +38,7 @@ func backwards(t *testing.T, e wire.Envelope) (frame []byte) {
 // the node that they are for, at both kinds.
 //
 // conforms: dht 6, 16, 74, 147
-// feature: DHT: messages of version 1, and with their header in another order, directly and passed on
+// feature: DHT: messages of version 1, and with their header in another order, directly and relayed
 func TestDHTHeaders(t *testing.T) {
 	t.Parallel()
 	against(t, func(t *testing.T, release string) {

@@ -72,7 +72,7 @@ func (m *member) only(peer identity.NodeID) frame {
 // can dial us.
 //
 // conforms: dht 76
-// feature: DHT: our Join, stored and passed on by their nodes
+// feature: DHT: our Join, stored and relayed by their nodes
 func TestOurJoin(t *testing.T) {
 	t.Parallel()
 	against(t, func(t *testing.T, release string) {
@@ -112,7 +112,7 @@ func TestOurJoin(t *testing.T) {
 // whoever we have learned of.
 //
 // conforms: dht 78, 81
-// feature: DHT: their Join, stored and passed on by us
+// feature: DHT: their Join, stored and relayed by us
 func TestTheirJoin(t *testing.T) {
 	t.Parallel()
 	against(t, func(t *testing.T, release string) {
@@ -156,7 +156,7 @@ func TestTheirJoin(t *testing.T) {
 // Tari node stores the joiner and bans nobody. A Tari node in our place would be banned.
 //
 // conforms: dht 81
-// feature: DHT: a Join in an unusual encoding, passed on by us so that they bans nobody
+// feature: DHT: a Join in an unusual encoding, relayed by us so that they ban nobody
 func TestOddJoin(t *testing.T) {
 	t.Parallel()
 	against(t, func(t *testing.T, release string) {

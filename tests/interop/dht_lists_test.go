@@ -86,7 +86,7 @@ func TestWeLearnFromTheirLists(t *testing.T) {
 // everybody else who is told of that seed, of all kinds, and they find each other.
 //
 // conforms: V 23
-// feature: DHT: a node that only dials, and theirs, find everybody through a seed of ours that dials nobody
+// feature: DHT: a node that only dials, and theirs, find everybody through our seed, which dials nobody
 func TestSeedThatDialsNobody(t *testing.T) {
 	t.Parallel()
 	system := quietSystem()

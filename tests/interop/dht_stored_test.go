@@ -340,7 +340,7 @@ func (w warnings) repeated() (twice []string) {
 // banned, and no warning comes twice.
 //
 // conforms: V 21, 33
-// feature: DHT: nodes without store and forward are asked three times, and nobody is banned
+// feature: DHT: nodes that store nothing are asked three times, and nobody is banned
 func TestNobodyStores(t *testing.T) {
 	t.Parallel()
 	p, q := startTariDHT(t, "6.2.0"), startTariDHT(t, "6.2.0", "--dht-tasks", "1")

@@ -20,7 +20,7 @@ import (
 // with each setting of messages.
 //
 // conforms: comms 81
-// feature: plain messages and those of the DHT, by the settings of both sides
+// feature: messages to connected peers and over the DHT, by the settings of both sides
 func TestMessageSettings(t *testing.T) {
 	against(t, func(t *testing.T, release string) {
 		for name, cfg := range map[string]gamelan.Config{

@@ -100,7 +100,7 @@ func TestSubstreams(t *testing.T) {
 //
 // conforms: comms 70; V 12
 // feature: many substreams at once
-// note: 1.0.0-rc.5: waits for itself for ever when it opens substreams while about a hundred of ours arrive
+// note: 1.0.0-rc.5: waits for itself for ever when it opens substreams while about a hundred arrive from us
 // note: 6.2.0: opens none while 112 are open
 func TestManySubstreamsAtOnce(t *testing.T) {
 	bothWays(t, func(t *testing.T, release string, who dialer) {
