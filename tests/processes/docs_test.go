@@ -17,7 +17,7 @@ type docsPage struct {
 }
 
 func bobsKey(_ *testing.T, s *shell) [][2]string {
-	key, _, _ := strings.Cut(s.ask("gamelan id --seed --data-dir bob"), "::")
+	key, _, _ := strings.Cut(s.ask("gamelan id --address --data-dir bob"), "::")
 	return [][2]string{{"KEY", key}}
 }
 
@@ -66,14 +66,14 @@ var docsBlocks = []docsPage{
 	}, {
 		has: "gamelan network status --data-dir carol",
 		replace: func(_ *testing.T, s *shell) [][2]string {
-			key, _, _ := strings.Cut(s.ask("gamelan id --seed --data-dir dave"), "::")
+			key, _, _ := strings.Cut(s.ask("gamelan id --address --data-dir dave"), "::")
 			return [][2]string{{"carol KEY", "carol " + key}}
 		},
 		want: []string{`(?m)^.*peers? known`, `(?m)^seeds +[0-9a-f]{16} `, `(?m)^node id +[0-9a-f]{26}$`, `(?m)^1 confirmed$`},
 	}, {
 		has: "gamelan node --peer KEY::ADDRESS",
 		replace: func(_ *testing.T, s *shell) [][2]string { // the node with the default directory runs
-			return [][2]string{{"node --peer KEY::ADDRESS", "node --data-dir erin --peer " + s.ask("gamelan id --seed --data-dir bob") + " &"}}
+			return [][2]string{{"node --peer KEY::ADDRESS", "node --data-dir erin --peer " + s.ask("gamelan id --address --data-dir bob") + " &"}}
 		},
 		want: []string{`Running\.`, `peers? known`},
 	}, {
@@ -81,7 +81,7 @@ var docsBlocks = []docsPage{
 		replace: func(_ *testing.T, s *shell) [][2]string { // a port of this machine that is free
 			return [][2]string{
 				{"seed --listen /ip4/0.0.0.0/tcp/18189", "seed --data-dir frank --listen /ip4/127.0.0.1/tcp/0 &"},
-				{"node --listen /ip4/0.0.0.0/tcp/18189 --peer KEY::ADDRESS", "node --data-dir grace --listen /ip4/127.0.0.1/tcp/0 --peer " + s.ask("gamelan id --seed --data-dir bob") + " &"},
+				{"node --listen /ip4/0.0.0.0/tcp/18189 --peer KEY::ADDRESS", "node --data-dir grace --listen /ip4/127.0.0.1/tcp/0 --peer " + s.ask("gamelan id --address --data-dir bob") + " &"},
 			}
 		},
 		want: []string{`(?m)^[0-9a-f]{64}::/ip4/127\.0\.0\.1/tcp/[0-9]+$`, `(?s)Running\..*Running\.`},

@@ -43,11 +43,11 @@ var readmeBlocks = []readmeBlock{
 	{
 		has: "gamelan seed --listen",
 		replace: func(*testing.T, *shell) [][2]string { // two machines are two directories here, with ports of loopback
-			const line = `"$(gamelan id --seed --data-dir first)"`
+			const line = `"$(gamelan id --address --data-dir first)"`
 			return [][2]string{
 				{"seed --listen /ip4/0.0.0.0/tcp/18189", "seed --data-dir first --listen /ip4/127.0.0.1/tcp/0 &"},
 				{"node --listen /ip4/0.0.0.0/tcp/18189 --peer KEY::ADDRESS", "node --data-dir second --listen /ip4/127.0.0.1/tcp/0 --peer " + line + " &"},
-				{"send KEY", `send --data-dir second "$(gamelan id --seed --data-dir first | cut -d: -f1)"`},
+				{"send KEY", `send --data-dir second "$(gamelan id --address --data-dir first | cut -d: -f1)"`},
 			}
 		},
 		want: []string{`(?m)^[0-9a-f]{64}::/ip4/127\.0\.0\.1/tcp/[0-9]+$`, `(?s)Running\..*Running\.`, `(?m)^1 confirmed$`},
