@@ -67,6 +67,32 @@ func build(t *testing.T, example string) string {
 	return filepath.Join(programs, example)
 }
 
+// TestExamplesPage finds each example in examples/README.md, with a line that runs it and only
+// flags that it has.
+func TestExamplesPage(t *testing.T) {
+	page, err := os.ReadFile("../examples/README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, example := range examples(t) {
+		source, err := os.ReadFile("../examples/" + example + "/main.go")
+		if err != nil {
+			t.Fatal(err)
+		}
+		lines := regexp.MustCompile("go run \\./examples/"+example+"\\b([^`#\n]*)").FindAllSubmatch(page, -1)
+		if len(lines) == 0 || !bytes.Contains(page, []byte("("+example+"/main.go)")) {
+			t.Errorf("examples/README.md has no row or no command for %s", example)
+		}
+		for _, line := range lines {
+			for _, flag := range regexp.MustCompile(` -(\w+)`).FindAllSubmatch(line[1], -1) {
+				if !bytes.Contains(source, []byte(`"`+string(flag[1])+`"`)) {
+					t.Errorf("examples/README.md gives %s -%s, which it does not have", example, flag[1])
+				}
+			}
+		}
+	}
+}
+
 // TestExamplesAreShort holds each example to what can be read in one go.
 func TestExamplesAreShort(t *testing.T) {
 	for _, example := range examples(t) {

@@ -37,8 +37,8 @@ type sendCmd struct {
 func (*sendCmd) Help() string {
 	return givenHelp + " Send a file with --file PATH and receive it with gamelan listen --raw --count 1 > PATH; send the output of a program with --whole. " +
 		"Confirmed means that the other node has read the message, not that a program there has handled it. " +
-		"An orderly stop of that node loses none of its confirmed messages with an inbox, and without one at most the peer credit, or one larger message, " +
-		"and 1 MiB and 64 KiB of each peer, which its log counts. For a kill -9 see gamelan listen --help. " + dhtSendHelp
+		"An orderly stop loses no confirmed message of a node with an inbox. A node without one loses at most 1 MiB or one larger message of each peer and protocol, " +
+		"and 1 MiB and 64 KiB behind it. Its log counts what is lost. For a kill -9 see gamelan listen --help. " + dhtSendHelp
 }
 
 func (c *sendCmd) Run(a *app) error {

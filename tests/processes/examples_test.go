@@ -1,17 +1,12 @@
 package processes
 
 import (
-	"bufio"
-	"context"
-	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
-	"regexp"
 	"slices"
 	"strings"
 	"testing"
-	"time"
 )
 
 // module is the root of the repository.
@@ -22,98 +17,6 @@ func module(t *testing.T) string {
 		t.Fatal(err)
 	}
 	return root
-}
-
-// TestExamples runs each program of examples/README.md with the arguments that stand there, and
-// looks for the files that it writes. The page names every example.
-func TestExamples(t *testing.T) {
-	page, err := os.ReadFile("../../examples/README.md")
-	if err != nil {
-		t.Fatal(err)
-	}
-	lines := map[string][]string{}
-	for _, m := range regexp.MustCompile("(?m)go run \\./examples/(\\w+)([^`#\n]*)").FindAllStringSubmatch(string(page), -1) {
-		lines[m[1]] = strings.Fields(m[2]) // the last line has most arguments
-	}
-	dirs, err := filepath.Glob("../../examples/*/main.go")
-	if err != nil {
-		t.Fatal(err)
-	}
-	bin := t.TempDir()
-	build := exec.Command("go", "build", "-ldflags=-s -w", "-o", bin, "./examples/...")
-	build.Dir = module(t)
-	if out, err := build.CombinedOutput(); err != nil {
-		t.Fatalf("%v: %s", err, out)
-	}
-	for _, dir := range dirs {
-		name := filepath.Base(filepath.Dir(dir))
-		args, ok := lines[name]
-		if !ok || !strings.Contains(string(page), "("+name+"/main.go)") {
-			t.Errorf("examples/README.md has no row or no command for %s", name)
-			continue
-		}
-		if name == "tor" { // run by tests/tor
-			continue
-		}
-		t.Run(name, func(t *testing.T) {
-			if name == "chat" {
-				chat(t, filepath.Join(bin, name))
-				return
-			}
-			cmd := exec.CommandContext(t.Context(), filepath.Join(bin, name), args...)
-			cmd.Dir = t.TempDir()
-			if out, err := cmd.CombinedOutput(); err != nil || len(out) == 0 {
-				t.Fatalf("%s %q: %v:\n%s", name, args, err, out)
-			}
-			for i, arg := range args {
-				if arg != "-svg" && arg != "-html" {
-					continue
-				}
-				if b, err := os.ReadFile(filepath.Join(cmd.Dir, args[i+1])); err != nil || !strings.Contains(string(b), "<svg") {
-					t.Errorf("%s: got %d bytes, %v, want a picture", args[i+1], len(b), err)
-				}
-			}
-		})
-	}
-}
-
-// chat runs both sides of examples/chat: the friend joins by the line that the first side
-// writes, and what he types arrives.
-func chat(t *testing.T, path string) {
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
-	defer cancel()
-	side := func(args ...string) (io.WriteCloser, *bufio.Scanner) {
-		cmd := exec.CommandContext(ctx, path, args...)
-		cmd.Dir = t.TempDir()
-		in, err := cmd.StdinPipe()
-		if err != nil {
-			t.Fatal(err)
-		}
-		out, err := cmd.StdoutPipe()
-		if err != nil {
-			t.Fatal(err)
-		}
-		if err := cmd.Start(); err != nil {
-			t.Fatal(err)
-		}
-		t.Cleanup(func() {
-			cancel()
-			_ = cmd.Wait() // it was killed
-		})
-		return in, bufio.NewScanner(out)
-	}
-	_, alice := side("-dir", "alice", "-listen", "/ip4/127.0.0.1/tcp/0")
-	if !alice.Scan() {
-		t.Fatal(alice.Err())
-	}
-	words := strings.Fields(alice.Text())
-	bob, _ := side("-dir", "bob", "-friend", words[len(words)-1])
-	if _, err := io.WriteString(bob, "hello alice\n"); err != nil {
-		t.Fatal(err)
-	}
-	if !alice.Scan() || !strings.HasSuffix(alice.Text(), ": hello alice") {
-		t.Errorf("got %q, %v, want what bob has typed", alice.Text(), alice.Err())
-	}
 }
 
 // TestInstallModule pastes the block of docs/install.md that makes a module with the library, with
