@@ -85,7 +85,9 @@ func (n *Node) wait(log *slog.Logger) {
 	}
 	if n.inbox != nil {
 		if err := n.inbox.Close(); err != nil {
-			sayLosses(log, n.inbox.Unwritten().Losses(), "messages of a peer could not be written to the inbox")
+			sayLosses(n.inbox.Unwritten().Losses(), func(attributes ...any) {
+				log.Warn("messages of a peer could not be written to the inbox", attributes...)
+			})
 			n.err = errors.Join(n.err, fmt.Errorf("gamelan: close the inbox: %w", err))
 		}
 	}
@@ -105,8 +107,9 @@ func (n *Node) wait(log *slog.Logger) {
 // saidPeers bounds the peers with a log record of their own in sayLosses.
 const saidPeers = 32
 
-// sayLosses logs the losses of the peers with the most bytes, and returns those of all peers.
-func sayLosses(log *slog.Logger, of map[identity.NodeID]actors.Loss, text string) (all actors.Loss) {
+// sayLosses calls say for the losses of the peers with the most bytes, with the attributes of a
+// log record, and returns those of all peers.
+func sayLosses(of map[identity.NodeID]actors.Loss, say func(attributes ...any)) (all actors.Loss) {
 	for _, l := range of {
 		all.Messages, all.Bytes = all.Messages+l.Messages, all.Bytes+l.Bytes
 	}
@@ -114,7 +117,7 @@ func sayLosses(log *slog.Logger, of map[identity.NodeID]actors.Loss, text string
 		return cmp.Or(cmp.Compare(of[b].Bytes, of[a].Bytes), bytes.Compare(a[:], b[:]))
 	})
 	for _, peer := range peers[:min(len(peers), saidPeers)] {
-		log.Warn(text, "peer", peer, "messages", of[peer].Messages, "bytes", of[peer].Bytes)
+		say("peer", peer, "messages", of[peer].Messages, "bytes", of[peer].Bytes)
 	}
 	return all
 }
@@ -128,17 +131,18 @@ func (n *Node) sayDropped(log *slog.Logger) {
 		}
 		n.called.count(dropped)
 	}
-	say := func(of map[identity.NodeID]actors.Loss, one, all string) {
-		if len(of) > 0 {
-			sum := sayLosses(log, of, one)
-			log.Warn(all, "messages", sum.Messages, "bytes", sum.Bytes, "peers", len(of))
-		}
+	if len(dropped) > 0 {
+		all := sayLosses(dropped, func(attributes ...any) { log.Warn("plain messages of a peer were not handled", attributes...) })
+		log.Warn("plain messages came that nobody has handled, and their senders may have seen them confirmed; an inbox (WithInbox) keeps such messages",
+			"messages", all.Messages, "bytes", all.Bytes, "peers", len(dropped))
 	}
-	say(dropped, "plain messages of a peer were not handled",
-		"plain messages came that nobody has handled, and their senders may have seen them confirmed; an inbox (WithInbox) keeps such messages")
-	if n.dht != nil {
-		say(n.trunk.Frames().Dropped(), "messages over the DHT that a peer brought were not handled",
-			"messages over the DHT came that nobody has handled, and the peers that brought them may have seen them confirmed")
+	if n.dht == nil {
+		return
+	}
+	if dropped = n.trunk.Frames().Dropped(); len(dropped) > 0 {
+		all := sayLosses(dropped, func(attributes ...any) { log.Warn("messages over the DHT that a peer brought were not handled", attributes...) })
+		log.Warn("messages over the DHT came that nobody has handled, and the peers that brought them may have seen them confirmed",
+			"messages", all.Messages, "bytes", all.Bytes, "peers", len(dropped))
 	}
 }
 

@@ -412,7 +412,7 @@ func (r *reader) run(ctx context.Context) error {
 	case !errors.Is(err, errSuperseded) && !transport.IsTimeout(err):
 		return err // the peer has ended the substream, or broken the rules
 	}
-	r.in.parker.park() // the substream stays open until the FIN is written
+	_ = r.in.parker.park() // the substream stays open until the FIN is written
 	return errLast
 }
 

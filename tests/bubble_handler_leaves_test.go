@@ -91,7 +91,7 @@ func TestBubbleHandlerLeaves(t *testing.T) {
 							t.Errorf("with a handler again: got %d confirmed and %d in all, want %d and %d", n, heard.Load(), peers, 2*peers)
 						}
 						synctest.Wait()
-						wantNoCredit(t, append(from, to)...)
+						wantNoCredit(t, slices.Concat(from, []*gamelantest.Node{to})...)
 					})
 				})
 			}
@@ -154,7 +154,7 @@ func TestBubbleExtensionsRestart(t *testing.T) {
 			if info := infoOf(t, to, "extensions"); info.Restarts != 3 && info.Restarts != 2 {
 				t.Errorf("got %d restarts of extensions, want 2 or 3", info.Restarts)
 			}
-			wantNoCredit(t, append(from, to)...)
+			wantNoCredit(t, slices.Concat(from, []*gamelantest.Node{to})...)
 		})
 	}
 }
