@@ -165,6 +165,9 @@ func (s *Session) exchange(ctx context.Context, limit time.Duration, request []b
 
 func (s *Session) converse(ctx context.Context, limit time.Duration, request []byte, stream bool, got func([]byte) error) (again rpc.Repeat, err error) {
 	serial := s.begin(ctx, limit)
+	if s.conn.Ended() { // before the call, so that nothing of it is sent
+		return s.broke(ctx, mux.ErrSessionEnded, true)
+	}
 	if ctx.Done() != nil {
 		defer context.AfterFunc(ctx, func() { s.interrupt(serial) })()
 	}
