@@ -66,7 +66,7 @@ func (i *plainIntake) Hear(ctx context.Context, all []any) (*actor.PID, int, err
 	return pid, len(all), err
 }
 
-// Drop does nothing: dropped plain messages are not counted.
+// Drop does nothing: the permits of dropped messages count them (see credit.Account.CountDropped).
 func (*plainIntake) Drop(int) {}
 
 // errNoHandler ends the reading of plain messages: the node no longer offers their

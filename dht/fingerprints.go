@@ -130,8 +130,8 @@ func live(until uint32, now int64) bool {
 	return left > 0 && left <= int64(Remembered/time.Second)
 }
 
-// add remembers a message that first came from a peer, until an even Unix second. Open says
-// that no handler has finished it. It drops expired fingerprints, and one more if it is full.
+// add remembers a message that first came from a peer, until a Unix second, or up to two seconds
+// less. Open says that no handler has finished it. It drops expired fingerprints, and one more if it is full.
 func (f *fingerprints) add(h wire.Hash, from identity.NodeID, until, now int64, open bool) {
 	if until &^= openBit; open {
 		until--
