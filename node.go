@@ -140,7 +140,9 @@ func (n *Node) sayDropped(log *slog.Logger) {
 		return
 	}
 	if dropped = n.trunk.Frames().Dropped(); len(dropped) > 0 {
-		all := sayLosses(dropped, func(attributes ...any) { log.Warn("messages over the DHT that a peer brought were not handled", attributes...) })
+		all := sayLosses(dropped, func(attributes ...any) {
+			log.Warn("messages over the DHT that a peer brought were not handled", attributes...)
+		})
 		log.Warn("messages over the DHT came that nobody has handled, and the peers that brought them may have seen them confirmed",
 			"messages", all.Messages, "bytes", all.Bytes, "peers", len(dropped))
 	}
