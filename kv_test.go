@@ -44,6 +44,7 @@ func TestKV(t *testing.T) {
 		if got, ok := a.KV().Client("main"); !ok || got != first || len(a.KV().Clients()) != 1 {
 			t.Errorf("got %v, %v, want the client", got, ok)
 		}
+		synctest.Wait() // until the actor of the put has ended
 		v, err := a.Inspection().Sections.Value(t.Context(), "kad")
 		if err != nil {
 			t.Fatal(err)
