@@ -10,7 +10,7 @@ import (
 )
 
 // ip4 is the origin of the n-th of many addresses.
-func ip4(n uint32) Origin { return originIP4 | Origin(0x08000000+n) }
+func ip4(n uint32) Origin { return Origin(1<<32 + 0x08000000 + uint64(n)) }
 
 // from is a signed peer that came in from there.
 func from(n uint64, o Origin) Peer {

@@ -5,7 +5,7 @@ import (
 	"time"
 
 	"github.com/gamelan-p2p/gamelan/dht/kad"
-	"github.com/gamelan-p2p/gamelan/dht/kad/internal/queue"
+	"github.com/gamelan-p2p/gamelan/internal/queue"
 )
 
 // Options configure a Machine. A zero number stands for its default, named after the

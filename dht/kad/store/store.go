@@ -4,7 +4,7 @@ import (
 	"time"
 
 	"github.com/gamelan-p2p/gamelan/dht/kad"
-	"github.com/gamelan-p2p/gamelan/dht/kad/internal/queue"
+	"github.com/gamelan-p2p/gamelan/internal/queue"
 	"github.com/gamelan-p2p/gamelan/dht/kad/record"
 )
 

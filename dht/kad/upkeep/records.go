@@ -5,7 +5,7 @@ import (
 	"time"
 
 	"github.com/gamelan-p2p/gamelan/dht/kad"
-	"github.com/gamelan-p2p/gamelan/dht/kad/internal/queue"
+	"github.com/gamelan-p2p/gamelan/internal/queue"
 )
 
 // Numbers of storing again.

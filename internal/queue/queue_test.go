@@ -4,7 +4,7 @@ import (
 	"math/rand/v2"
 	"testing"
 
-	"github.com/gamelan-p2p/gamelan/dht/kad/internal/queue"
+	"github.com/gamelan-p2p/gamelan/internal/queue"
 )
 
 type member struct{ order, place int }

@@ -1,5 +1,5 @@
-// Package queue is the priority queue of the machines of the key-value DHT: a heap whose
-// members know their places, so that any of them can be moved or taken out.
+// Package queue is a priority queue: a heap whose members know their places, so that any of
+// them can be moved or taken out.
 package queue
 
 import "container/heap"
