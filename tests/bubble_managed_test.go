@@ -42,7 +42,7 @@ const managedFloor = 4
 // With GAMELAN_LONG there are more nodes for longer; GAMELAN_VIRTUAL_SOAK=24h makes it
 // 200 nodes for so long.
 func TestBubbleManaged(t *testing.T) {
-	nodes, virtual := 16, 45*time.Minute
+	nodes, virtual := 12, 30*time.Minute
 	if os.Getenv("GAMELAN_LONG") != "" && !raceEnabled {
 		nodes, virtual = 24, 2*time.Hour
 	}

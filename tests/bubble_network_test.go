@@ -18,12 +18,9 @@ import (
 // nearly all of its neighbours are the true ones. Then half of the nodes stop, and within
 // five minutes it is so again. With GAMELAN_LONG the network has 200 nodes.
 func TestNetwork(t *testing.T) {
-	size := 30
-	switch {
-	case os.Getenv("GAMELAN_LONG") != "" && !raceEnabled:
+	size := 26 // after half have stopped each still has a set of 8 and one of 4
+	if os.Getenv("GAMELAN_LONG") != "" && !raceEnabled {
 		size = 200
-	case raceEnabled:
-		size = 26
 	}
 	began := time.Now()
 	gamelantest.Bubble(t, func(t *testing.T) {
@@ -51,20 +48,16 @@ func TestNetwork(t *testing.T) {
 // the same sets at once, and dial nobody for them.
 func TestNeighboursAfterACrash(t *testing.T) {
 	for name, after := range map[string]time.Duration{"young": 3 * time.Minute, "settled": 10 * time.Minute} {
-		for _, path := range []string{"discovery/neighbours", "discovery/netsync"} {
-			t.Run(name+"/"+path, func(t *testing.T) { crashNeighbours(t, path, after) })
-		}
+		t.Run(name, func(t *testing.T) {
+			gamelantest.Bubble(t, func(t *testing.T) {
+				n := startNetwork(t, 16)
+				time.Sleep(after)
+				for i, x := range n.nodes {
+					n.crash(x, []string{"discovery/neighbours", "discovery/netsync"}[i%2])
+				}
+			})
+		})
 	}
-}
-
-func crashNeighbours(t *testing.T, path string, after time.Duration) {
-	gamelantest.Bubble(t, func(t *testing.T) {
-		n := startNetwork(t, 16)
-		time.Sleep(after)
-		for _, x := range n.nodes {
-			n.crash(x, path)
-		}
-	})
 }
 
 // crash has an actor of a node of the network fail.

@@ -17,20 +17,20 @@ import (
 	"github.com/gamelan-p2p/gamelan/protocol"
 )
 
-// TestBubbleStoredDay has clients come and go in a network for two virtual hours, or with
-// GAMELAN_STORED_DAY=1 for 24 among 100 nodes, while everybody writes to them, and some of the
+// TestBubbleStoredDay has clients come and go in a network for a virtual hour, with GAMELAN_LONG
+// for two, or with GAMELAN_STORED_DAY=1 for 24 among 100 nodes, while everybody writes to them, and some of the
 // nodes that store restart now and then: each letter
 // that was written to a node that may store it reaches the handler of its receiver once,
 // unless its receiver stayed away until its validity was over.
 //
 // conforms: dht 141
 func TestBubbleStoredDay(t *testing.T) {
-	d := &storedDay{nodes: 10, clients: 3, length: 2 * time.Hour}
+	d := &storedDay{nodes: 6, clients: 3, length: time.Hour}
 	switch {
 	case os.Getenv("GAMELAN_STORED_DAY") != "":
 		d.nodes, d.clients, d.length = 100, 20, 24*time.Hour
-	case testing.Short() || raceEnabled:
-		d.nodes, d.length = 6, time.Hour
+	case os.Getenv("GAMELAN_LONG") != "" && !raceEnabled:
+		d.nodes, d.length = 10, 2*time.Hour
 	}
 	began := time.Now()
 	gamelantest.Bubble(t, d.run)

@@ -13,46 +13,47 @@ import (
 	"github.com/gamelan-p2p/gamelan/examples/memorynet/lab"
 )
 
-// TestMemorynet has a network find itself: in memory and over loopback TCP, 12 nodes and 2
-// wallets, or with GAMELAN_LONG the 40 nodes and 5 wallets of the example.
+// TestMemorynet has a network find itself over loopback TCP: 12 nodes and 2 wallets, or with
+// GAMELAN_LONG the 40 nodes and 5 wallets of the example.
 func TestMemorynet(t *testing.T) {
 	nodes, wallets := 12, 2
 	if os.Getenv("GAMELAN_LONG") != "" {
 		nodes, wallets = 40, 5
 	}
-	for name, tcp := range map[string]bool{"memory": false, "tcp": true} {
-		t.Run(name, func(t *testing.T) {
-			l := newLab(t, lab.Config{Nodes: nodes, Wallets: wallets, TCP: tcp})
-			r, err := l.Run(t.Context())
-			if err != nil {
-				t.Fatal(err)
-			}
-			var table strings.Builder
-			if err := r.Text(&table); err != nil {
-				t.Fatal(err)
-			}
-			t.Logf("\n%s", &table)
-			if !r.OK() {
-				t.Error("a phase has missed its goal")
-			}
-		})
-	}
-}
-
-// TestMemoryNetworkOf40 has the reference's network of 40 nodes, a seed and 5 wallets find
-// itself in memory. Then a wallet goes away, with GAMELAN_LONG each in turn, and gets what
-// was sent to it.
-//
-// conforms: dht 142
-func TestMemoryNetworkOf40(t *testing.T) {
-	l := newLab(t, lab.Config{Nodes: 40, Wallets: 5})
-	r, err := l.Run(t.Context())
+	r, err := newLab(t, lab.Config{Nodes: nodes, Wallets: wallets, TCP: true}).Run(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
-	times := 1 // and the one of Run
+	wantOK(t, r)
+}
+
+// wantOK wants that all phases have reached their goals.
+func wantOK(t *testing.T, r *lab.Report) {
+	t.Helper()
+	var table strings.Builder
+	if err := r.Text(&table); err != nil {
+		t.Fatal(err)
+	}
+	t.Logf("\n%s", &table)
+	if !r.OK() {
+		t.Error("a phase has missed its goal")
+	}
+}
+
+// TestMemoryNetworkOf40 has the reference's network find itself in memory: with GAMELAN_LONG 40
+// nodes, a seed and 5 wallets, otherwise 14 nodes, a seed and 2 wallets. Then a wallet goes
+// away, with GAMELAN_LONG each in turn, and gets what was sent to it.
+//
+// conforms: dht 142
+func TestMemoryNetworkOf40(t *testing.T) {
+	c, times := lab.Config{Nodes: 14, Wallets: 2}, 1 // and the one of Run
 	if os.Getenv("GAMELAN_LONG") != "" {
-		times = 4
+		c, times = lab.Config{Nodes: 40, Wallets: 5}, 4
+	}
+	l := newLab(t, c)
+	r, err := l.Run(t.Context())
+	if err != nil {
+		t.Fatal(err)
 	}
 	for range times {
 		p, err := l.Away(t.Context(), 4)
@@ -61,13 +62,7 @@ func TestMemoryNetworkOf40(t *testing.T) {
 		}
 		r.Phases = append(r.Phases, p)
 	}
-	if !r.OK() {
-		var table strings.Builder
-		if err := r.Text(&table); err != nil {
-			t.Fatal(err)
-		}
-		t.Errorf("a phase has missed its goal:\n%s", &table)
-	}
+	wantOK(t, r)
 }
 
 // newLab returns a network whose phases have two minutes each, unless c says otherwise.
@@ -93,11 +88,11 @@ const (
 	largeMemory   = 6 << 30
 )
 
-// TestLargeNetwork has 24 nodes in one process find each other, or as many as
+// TestLargeNetwork has 16 nodes in one process find each other, or as many as
 // GAMELAN_NETWORK says. Then random nodes search for each other, and news of random nodes
 // reaches all nodes but at most one.
 func TestLargeNetwork(t *testing.T) {
-	nodes, searches, news := 24, 20, 5
+	nodes, searches, news := 16, 10, 3
 	if text := os.Getenv("GAMELAN_NETWORK"); text != "" {
 		var err error
 		if nodes, err = strconv.Atoi(text); err != nil {
