@@ -18,27 +18,47 @@ var (
 	citedScript = regexp.MustCompile("`([\\w-]+\\.txtar)`")
 )
 
-// TestArchSecurityTable finds every test that the threat model names, and every
-// row of it has one.
-func TestArchSecurityTable(t *testing.T) {
-	doc, err := os.ReadFile("../docs/security.md")
+// TestArchSecurityCases reads the cases of the threat model. Each has an attack, a defence and
+// tests, and these exist. So do the tests in its tables of decoders.
+func TestArchSecurityCases(t *testing.T) {
+	page, err := os.ReadFile("../docs/security.md")
 	if err != nil {
 		t.Fatal(err)
 	}
-	for line := range strings.Lines(string(doc)) {
-		if strings.HasPrefix(line, "| ") && !strings.HasPrefix(line, "| attacker |") {
-			citesTests(t, "docs/security.md", line)
+	cases := 0
+	for _, section := range strings.Split(string(page), "\n## ")[1:] {
+		name, text, _ := strings.Cut(section, "\n")
+		if name == "Decoders" {
+			for line := range strings.Lines(text) {
+				if strings.HasPrefix(line, "| ") {
+					citesTests(t, "docs/security.md", line)
+				}
+			}
 		}
+		for _, c := range strings.Split(text, "\n### ")[1:] {
+			cases++
+			title, text, _ := strings.Cut(c, "\n")
+			items := strings.Split(strings.TrimSpace(text), "\n- ")
+			items[0] = strings.TrimPrefix(items[0], "- ")
+			if len(items) != 3 || !strings.HasPrefix(items[0], "**Attack:** ") || !strings.HasPrefix(items[1], "**Defence:** ") || !strings.HasPrefix(items[2], "**Test:** ") {
+				t.Errorf("docs/security.md: %q is no attack, defence and test", title)
+				continue
+			}
+			citesTests(t, "docs/security.md", strings.Join(strings.Fields(items[2]), " "))
+		}
+	}
+	if cases < 50 {
+		t.Errorf("got %d cases, want the whole page read", cases)
 	}
 }
 
-// citesTests finds every test and script that a row of a page names. The row must name one.
+// citesTests finds every test and script that a line of a page names. The line must name one.
 func citesTests(t *testing.T, page, line string) {
 	t.Helper()
 	cited := citedTest.FindAllStringSubmatch(line, -1)
 	scripts := citedScript.FindAllStringSubmatch(line, -1)
 	if len(cited)+len(scripts) == 0 {
-		t.Errorf("a row of %s names no test: %.80s", page, line)
+		t.Errorf("a line of %s names no test: %.80s", page, line)
 	}
 	for _, s := range scripts {
 		if _, err := os.Stat(filepath.Join("../cmd/gamelan/testdata/script", s[1])); err != nil {
