@@ -35,11 +35,19 @@ type TorConfig struct {
 	// /unix/…. Default: /ip4/127.0.0.1/tcp/9051.
 	ControlAddress string
 
-	// ControlAuth is how the node authenticates there: "auto", "none", "password=…",
-	// "cookie=<64 hex digits>", "cookie=@<file>", or "cookie=@" for Debian's cookie file.
-	// Auto takes what Tor offers: a cookie that this program can read, or nothing. Default:
-	// auto.
+	// ControlAuth is how the node authenticates there: "auto", "safecookie=@<file>", "none",
+	// "password=…", "cookie=<64 hex digits>", "cookie=@<file>", or "cookie=@" for Debian's
+	// cookie file. With auto and safecookie the control port has to prove that it knows a
+	// cookie, which is in /run/tor/control.authcookie, /var/lib/tor/control_auth_cookie, or
+	// the file. With the others the node gives the key of its onion service to whatever
+	// program listens there. Default: auto.
 	ControlAuth string
+
+	// User is the account that runs Tor, by its name or number. A cookie counts only in a
+	// file that this account, root and the node's own account alone can change, or replace
+	// in a folder of its path. Default: the first that exists of debian-tor, tor, _tor and
+	// toranon.
+	User string
 
 	// OnionPort is the port of the onion service. Default: the port in the file
 	// tor_identity.json of DataDir, else 18141.
@@ -68,6 +76,11 @@ type SOCKSConfig struct {
 	// TransportSOCKS has none. With TransportTCP it must be empty: a proxy that is set and not
 	// used would show the IP address of a node that is meant to hide it.
 	Address string
+
+	// Tor says that the proxy of TransportSOCKS is a Tor. Names that peers claim are dialled
+	// through a Tor alone: another proxy could look them up inside its own network. Names that
+	// the user has given are always dialled. The proxy of the other transports is a Tor.
+	Tor bool
 
 	// Auth is "none" or "username_password=<user>:<password>". Default: none.
 	Auth string
@@ -174,6 +187,7 @@ func (s *settled) parseTransport() error {
 		bad("SOCKS.Address", errors.New("there is none; set the proxy's address, such as "+defaultSOCKS))
 	}
 	p.socks.Proxy, p.socks.Later = p.proxy, p.proxy == nil
+	p.socks.Tor = s.SOCKS.Tor || s.Transport != TransportSOCKS
 	if p.direct, err = parseAddresses("SOCKS.BypassAddresses", s.SOCKS.BypassAddresses); err != nil {
 		wrong = append(wrong, err)
 	}

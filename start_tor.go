@@ -122,7 +122,8 @@ func newOnion(port uint16) (tor.Identity, error) {
 }
 
 // WithTorControl replaces how the node connects to the control port of Tor, for a program
-// that runs a Tor of its own. The stream is closed when the node ends or connects again.
+// that runs a Tor of its own. The stream is closed when the node ends or connects again. The
+// node authenticates over it as Config.Tor.ControlAuth says.
 func WithTorControl(connect func(ctx context.Context) (io.ReadWriteCloser, error)) Option {
 	return func(o *options) error {
 		o.torControl = connect
@@ -137,7 +138,7 @@ func (b *builder) torSettings() (torpart.Settings, error) {
 		return torpart.Settings{}, err
 	}
 	s := torpart.Settings{
-		Local: torconn.Local(b.control), Auth: b.auth, NewCircuits: b.Tor.NewCircuits, Grace: b.Tor.PublishGrace,
+		Host: torconn.Elsewhere(b.control), Auth: b.auth, Account: b.Tor.User, NewCircuits: b.Tor.NewCircuits, Grace: b.Tor.PublishGrace,
 		Service: tor.Service{Key: b.onion.identity.Key, Ports: []tor.Port{{Virtual: b.onion.identity.Port, Target: target}}},
 		Onion:   b.onion.addr,
 		Connect: func(ctx context.Context) (*torconn.Conn, error) { return torconn.Dial(ctx, b.control) },

@@ -22,10 +22,12 @@ import (
 	torpart "github.com/gamelan-p2p/gamelan/actors/tor"
 	"github.com/gamelan-p2p/gamelan/gamelantest"
 	"github.com/gamelan-p2p/gamelan/transport/tor"
+	"github.com/gamelan-p2p/gamelan/transport/transporttest"
 )
 
 // controlPort is a scripted control port. It knows one service.
 type controlPort struct {
+	proof  transporttest.ControlPort // knows the cookie
 	id     tor.ServiceID
 	answer func(command string) (lines string, ok bool) // in place of the usual answer; may be nil
 
@@ -72,8 +74,9 @@ func (p *controlPort) serve(c net.Conn) {
 
 func (p *controlPort) usual(command string) string {
 	switch word, _, _ := strings.Cut(command, " "); word {
-	case "PROTOCOLINFO":
-		return "250-PROTOCOLINFO 1\n250-AUTH METHODS=NULL\n250 OK\n"
+	case "PROTOCOLINFO", "AUTHCHALLENGE":
+		text, _ := p.proof.Works(command)
+		return strings.ReplaceAll(text, "\r", "")
 	case "GETINFO":
 		return "250-version=0.4.9.11\n250-net/listeners/socks=\"127.0.0.1:9050\"\n" +
 			"250-status/bootstrap-phase=NOTICE BOOTSTRAP PROGRESS=100 TAG=done\n250-status/circuit-established=1\n250-network-liveness=up\n250 OK\n"
@@ -127,8 +130,13 @@ func (p *controlPort) behind(t *testing.T) (gamelan.Config, gamelan.Option) {
 	if err := os.WriteFile(filepath.Join(dir, gamelan.TorIdentityFile), tor.Identity{Key: key, Port: 18141}.Append(nil), 0o600); err != nil {
 		t.Fatal(err)
 	}
+	p.proof.Cookie = filepath.Join(dir, "cookie")
+	if err := os.WriteFile(p.proof.Cookie, make([]byte, tor.CookieLen), 0o600); err != nil {
+		t.Fatal(err)
+	}
 	return gamelan.Config{
-		DataDir: dir, Transport: gamelan.TransportTor, Tor: gamelan.TorConfig{ForwardAddress: "/ip4/127.0.0.1/tcp/4001"},
+		DataDir: dir, Transport: gamelan.TransportTor,
+		Tor: gamelan.TorConfig{ForwardAddress: "/ip4/127.0.0.1/tcp/4001", ControlAuth: "safecookie=@" + p.proof.Cookie},
 	}, gamelan.WithTorControl(p.connect)
 }
 
@@ -227,7 +235,7 @@ func TestBubbleTorControlPorts(t *testing.T) {
 		"a reply without end":   {"GETINFO", strings.Repeat("250-x=y\n", 200_000), false, "not Tor"},
 		"an answer to nothing":  {"SETEVENTS", "250 OK\n250 OK\n250 OK\n250 OK\n", false, "not Tor"},
 		"wrong password":        {"AUTHENTICATE", "515 Authentication failed\n", false, "does not accept"},
-		"no known method":       {"PROTOCOLINFO", "250-AUTH METHODS=MAGIC\n250 OK\n", false, "CookieAuthentication"},
+		"no known method":       {"PROTOCOLINFO", "250-AUTH METHODS=MAGIC\n250 OK\n", false, "less proof than before"},
 		"another service":       {"ADD_ONION", "250-ServiceID=" + strings.Repeat("a", 56) + "\n250 OK\n", true, "another onion service"},
 		"the service is held":   {"ADD_ONION", "550 Onion address collision\n", true, "held by another"},
 		"the service refused":   {"ADD_ONION", "512 Bad arguments\n", true, "does not take"},

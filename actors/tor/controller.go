@@ -19,7 +19,7 @@ import (
 // In: AwaitStarted, stuck, replies of Tor, actors.AddressAdded, event
 // actors.ServicesStarted, Drain. Out: Started, actors.AddAddress, events Connected,
 // Disconnected, ServicePublished and ServiceUnpublished, Drained. A restart loses the
-// connection, and with it the service, until the next one.
+// connection, and with it the service, until the next one; the pinned cookie file stays.
 type controller struct {
 	w        *Tor
 	machine  *control.Controller
@@ -49,8 +49,11 @@ type (
 	connectKey struct{ attempt uint64 }
 	writeKey   struct{ attempt uint64 }
 	cookieKey  struct{ attempt uint64 }
-	cookie     struct{ bytes []byte }
-	written    struct{}
+	cookie     struct {
+		bytes []byte
+		file  control.CookieFile
+	}
+	written struct{}
 )
 
 func (k connectKey) String() string { return fmt.Sprintf("connect-%d", k.attempt) }
@@ -88,7 +91,7 @@ func (a *controller) Receive(c actor.Context) {
 		a.write(c)
 	case supervisor.Done[cookie]:
 		if m.Key.(cookieKey).attempt == a.attempt {
-			a.step(c, control.CookieRead{Bytes: m.Value.bytes, Err: m.Err})
+			a.step(c, control.CookieRead{Bytes: m.Value.bytes, File: m.Value.file, Err: m.Err})
 		}
 	case AwaitStarted:
 		a.awaiting = append(a.awaiting, c.Sender())
@@ -112,7 +115,7 @@ func (a *controller) start(c actor.Context) {
 	a.told = a.w.advertised && a.w.State().Service.State == control.Published // by an earlier incarnation
 	random := supervisor.Rand(c)
 	a.machine = control.NewController(supervisor.Now(c), control.Options{
-		Auth: a.w.Auth, Local: a.w.Local, NewCircuits: a.w.NewCircuits, Nonce: random.Reader, Random: random.Rand,
+		Auth: a.w.Auth, Pinned: a.w.State().Cookie, Local: !a.w.Host.IsValid(), NewCircuits: a.w.NewCircuits, Nonce: random.Reader, Random: random.Rand,
 	})
 	supervisor.Subscribe[actors.ServicesStarted](c)
 	a.step(c, control.Wanted{Service: a.w.Service})
@@ -128,9 +131,10 @@ func (a *controller) step(c actor.Context, e control.Event) {
 		case control.Send:
 			a.out = append(a.out, f.Command)
 		case control.ReadCookie:
+			account := a.w.Account
 			supervisor.Do(c, cookieKey{a.attempt}, func(context.Context) (cookie, error) {
-				b, err := torconn.ReadCookie(f.File)
-				return cookie{b}, err
+				b, file, err := torconn.ReadCookie(f.Files, account)
+				return cookie{b, file}, err
 			})
 		case control.Hangup:
 			a.hangUp()

@@ -38,7 +38,7 @@ type (
 	Started struct{ Err error }
 )
 
-var errNoListener = errors.New("tor: no SOCKS listener over TCP or a Unix socket")
+var errNoListener = errors.New("tor: no SOCKS listener on loopback or a Unix socket or, of a Tor on another machine, at an address of a network")
 
 // StartError reports that Tor cannot be used. Its text is one sentence that says what to do.
 type StartError struct {

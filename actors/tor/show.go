@@ -32,12 +32,21 @@ func (a *controller) show(c actor.Context, now time.Time) {
 	a.answer(c)
 }
 
-// useProxy tells the transport which of Tor's SOCKS listeners to use.
+// useProxy tells the transport which of Tor's SOCKS listeners to use. Without the control
+// connection none counts: another program may have taken the port.
 func (a *controller) useProxy(is *State) {
-	if a.w.Proxy == nil || is.Phase != control.Ready || is.Version == "" || is.Socks == nil {
+	switch {
+	case a.w.Proxy == nil:
+		return
+	case is.Phase != control.Ready:
+		if is.Proxy != nil {
+			is.Proxy, is.ProxyErr = nil, a.w.Proxy(nil)
+		}
+		return
+	case is.Socks == nil: // Tor has not said
 		return
 	}
-	found, ok := control.SocksAddress(is.Socks)
+	found, ok := control.SocksAddress(is.Socks, a.w.Host)
 	switch {
 	case !ok:
 		is.ProxyErr = errNoListener
@@ -54,7 +63,7 @@ func (a *controller) connection(c actor.Context, was, is State) {
 	ready := is.Phase == control.Ready
 	switch {
 	case ready && was.Phase != control.Ready:
-		supervisor.Log(c).Info("connected to Tor")
+		supervisor.Log(c).Info("connected to Tor", "cookie", is.Cookie.Path, "owner", is.Cookie.Owner)
 		supervisor.Publish(c, Connected{})
 	case is.Phase == control.Away && is.Err != nil && (was.Phase == control.Ready || was.Err == nil || was.Trouble() != is.Trouble()):
 		supervisor.Log(c).Warn("no control connection to Tor", "err", is.Err)

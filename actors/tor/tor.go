@@ -2,6 +2,7 @@ package tor
 
 import (
 	"context"
+	"net/netip"
 	"sync/atomic"
 	"time"
 
@@ -18,9 +19,11 @@ import (
 type Settings struct {
 	// Connect opens a control connection.
 	Connect func(ctx context.Context) (*torconn.Conn, error)
-	// Local says that the control port is on this machine.
-	Local bool
-	Auth  control.Auth
+	// Host is the address of the control port, or not valid if that is on this machine.
+	Host netip.Addr
+	Auth control.Auth
+	// Account is the account that runs Tor; see [torconn.ReadCookie].
+	Account string
 	// NewCircuits permits the signal NEWNYM; see [control.Options].
 	NewCircuits bool
 	// Service is the onion service, and Onion the address by which peers reach it.
@@ -30,7 +33,8 @@ type Settings struct {
 	// all the same.
 	Grace time.Duration
 	// Proxy is told the address of Tor's SOCKS listener, each time that this node has
-	// connected. It is nil when the address is set by the user.
+	// connected, and nil when the connection has ended. It is nil when the address is set by
+	// the user.
 	Proxy func(ma.Multiaddr) error
 }
 
@@ -63,7 +67,7 @@ func (s State) Trouble() string {
 		return text
 	}
 	if s.ProxyErr != nil {
-		return "Tor runs and has no SOCKS listener that this node can use; set \"SocksPort 9050\" in torrc, or give this node the address of a listener."
+		return "Tor runs and has no SOCKS listener that this node can use; set \"SocksPort 9050\" in torrc, or give this node the address of a listener as proxy.address."
 	}
 	return ""
 }

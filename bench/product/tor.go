@@ -96,6 +96,7 @@ func torNodes(ctx context.Context, clients []*tornet.Client) (a, b *gamelan.Node
 		host, port, _ := strings.Cut(c.Control, ":")
 		config := gamelan.Config{Transport: gamelan.TransportTor, NoDHT: true, Floor: gamelan.NoFloor, KeepAlive: time.Second}
 		config.Tor.ControlAddress, config.Tor.NewCircuits = "/ip4/"+host+"/tcp/"+port, true
+		config.Tor.ControlAuth = "safecookie=@" + c.Cookie
 		n, err := gamelan.Start(ctx, config, gamelan.WithLogger(slog.New(slog.DiscardHandler)), gamelan.WithHandler(gamelan.Handle(func(gamelan.Received) {})))
 		if err != nil {
 			stop()

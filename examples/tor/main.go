@@ -81,7 +81,7 @@ func start(ctx context.Context, control, cookie string, opts ...gamelan.Option) 
 	config := gamelan.Config{Transport: gamelan.TransportTor}
 	config.Tor.ControlAddress = "/ip4/" + host + "/tcp/" + port
 	if cookie != "" {
-		config.Tor.ControlAuth = "cookie=@" + cookie
+		config.Tor.ControlAuth = "safecookie=@" + cookie
 	}
 	return gamelan.Start(ctx, config, append(opts, gamelan.WithLogger(slog.New(slog.DiscardHandler)))...)
 }

@@ -165,7 +165,7 @@ func (d *Dir) Close() error { return d.root.Close() }
 var user = os.Geteuid
 
 func check(path string, info fs.FileInfo) error {
-	owner, ok := ownerOf(info)
+	owner, ok := OwnerOf(info)
 	switch {
 	case !ok: // not a system of Unix
 		return nil
@@ -212,7 +212,7 @@ func (d *Dir) join(name string) string { return strings.TrimSuffix(d.path, "/") 
 // With owned it refuses a file that belongs to another user. It follows a link that
 // stays in d.
 func (d *Dir) ReadFile(name string, limit int64, owned bool) ([]byte, fs.FileInfo, error) {
-	f, err := d.root.OpenFile(name, os.O_RDONLY|nonBlock, 0) // does not wait for the writer of a pipe
+	f, err := d.root.OpenFile(name, os.O_RDONLY|NonBlock, 0) // does not wait for the writer of a pipe
 	if err != nil {
 		if _, link := d.noLink(name); link != nil { // that leads out of the directory, or nowhere
 			err = link
@@ -227,7 +227,7 @@ func (d *Dir) ReadFile(name string, limit int64, owned bool) ([]byte, fs.FileInf
 	if !info.Mode().IsRegular() {
 		return nil, nil, &fs.PathError{Op: "read", Path: d.join(name), Err: errors.New("not a regular file")}
 	}
-	if owner, ok := ownerOf(info); owned && ok && owner != user() && owner != 0 {
+	if owner, ok := OwnerOf(info); owned && ok && owner != user() && owner != 0 {
 		return nil, nil, &UnsafeError{Path: d.join(name), Owner: owner, User: user()}
 	}
 	b, err := io.ReadAll(io.LimitReader(f, limit+1))

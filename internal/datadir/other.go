@@ -7,7 +7,8 @@ import "io/fs"
 // NoFollow is 0 here: on this system users without rights cannot make links.
 const NoFollow = 0
 
-const nonBlock = 0
+// NonBlock is 0 here.
+const NonBlock = 0
 
-// ownerOf returns false: this system has no user ids.
-func ownerOf(fs.FileInfo) (uid int, ok bool) { return 0, false }
+// OwnerOf returns false: this system has no user ids.
+func OwnerOf(fs.FileInfo) (uid int, ok bool) { return 0, false }

@@ -10,10 +10,11 @@ import (
 // NoFollow is the flag of open that refuses a symbolic link.
 const NoFollow = syscall.O_NOFOLLOW
 
-const nonBlock = syscall.O_NONBLOCK
+// NonBlock is the flag of open that does not wait for the writer of a pipe.
+const NonBlock = syscall.O_NONBLOCK
 
-// ownerOf returns the user that a file belongs to.
-func ownerOf(info fs.FileInfo) (uid int, ok bool) {
+// OwnerOf returns the user that a file belongs to.
+func OwnerOf(info fs.FileInfo) (uid int, ok bool) {
 	s, ok := info.Sys().(*syscall.Stat_t)
 	if !ok {
 		return 0, false

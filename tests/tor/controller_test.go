@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/gamelan-p2p/gamelan/transport/tor"
+	"github.com/gamelan-p2p/gamelan/transport/torconn"
 )
 
 func (d *daemon) dial() (net.Conn, error) { return net.Dial("unix", d.control) }
@@ -72,8 +73,8 @@ func (r *driver) step(e tor.Event) {
 		case tor.Send:
 			r.conn.Write(e.Command.Append(nil)) // if it fails, the reader hears of it
 		case tor.ReadCookie:
-			b, err := os.ReadFile(e.File)
-			r.events <- from{r.conn, tor.CookieRead{Bytes: b, Err: err}}
+			b, file, err := torconn.ReadCookie(e.Files, "")
+			r.events <- from{r.conn, tor.CookieRead{Bytes: b, File: file, Err: err}}
 		case tor.Hangup:
 			r.errs = append(r.errs, e.Err)
 			if r.conn != nil {
@@ -169,23 +170,33 @@ func newService(t *testing.T) tor.Service {
 }
 
 // TestAuthentication has a real Tor with each kind of authentication, and refusals.
+//
+// conforms: V 35
 func TestAuthentication(t *testing.T) {
 	const password = `a "b" \c`
 	cookie := startTor(t, "CookieAuthentication 1")
-	file := filepath.Join(cookie.dir, "data", "control_auth_cookie")
+	file := cookie.cookie()
 	secret := startTor(t, hashed(t, password))
 	open := startTor(t)
+	wrong := filepath.Join(t.TempDir(), "cookie")
+	if err := os.WriteFile(wrong, make([]byte, tor.CookieLen), 0o600); err != nil {
+		t.Fatal(err)
+	}
 	for _, c := range []struct {
 		name string
 		d    *daemon
 		auth string
 		want any // an error to look for; nil: it works
 	}{
-		{"SAFECOOKIE", cookie, "auto", nil},
+		{"SAFECOOKIE", cookie, "safecookie=@" + file, nil},
 		{"COOKIE", cookie, "cookie=@" + file, nil},
 		{"HASHEDPASSWORD", secret, "password=" + password, nil},
-		{"NULL", open, "auto", nil},
-		{"NULL without a question", open, "none", nil},
+		{"NULL", open, "none", nil},
+		{"NULL that nobody has named", open, "auto", &tor.ErrOpen},
+		{"a cookie where none is wanted", open, "safecookie=@" + file, &tor.ErrOpen},
+		{"a cookie in a place that nobody has named", cookie, "auto", new(*tor.PathError)},
+		{"SAFECOOKIE, no such file", cookie, "safecookie=@" + file + "x", &tor.ErrCookie},
+		{"SAFECOOKIE, another Tor's", cookie, "safecookie=@" + wrong, &tor.ErrNotTor},
 		{"any password where none is wanted", open, "password=x", nil},
 		{"wrong password", secret, "password=x", new(*tor.AuthError)},
 		{"wrong cookie", cookie, "cookie=" + strings.Repeat("0", 64), new(*tor.AuthError)},
@@ -221,7 +232,7 @@ func TestAuthentication(t *testing.T) {
 // TestServices publishes services with keys of ours: Tor makes the same addresses of them.
 func TestServices(t *testing.T) {
 	d := startTor(t, "CookieAuthentication 1")
-	r := drive(t, d, "auto")
+	r := drive(t, d, d.auth())
 	one, two := newService(t), newService(t)
 	two.Detach, two.MaxStreams = true, 100
 	two.Ports = append(two.Ports, tor.Port{Virtual: 80, Target: "[::1]:4002"}, tor.Port{Virtual: 81, Target: "unix:/run/x"})
@@ -251,7 +262,7 @@ func TestServices(t *testing.T) {
 
 	// Another controller wants the same services: the detached one can be taken over, the
 	// other one when the first connection has ended.
-	other := drive(t, d, "auto")
+	other := drive(t, d, d.auth())
 	other.step(tor.Wanted{Service: two})
 	other.is(two.Key.ID(), tor.Added)
 	other.step(tor.Wanted{Service: one})
@@ -281,7 +292,7 @@ func TestServices(t *testing.T) {
 
 	other.step(tor.Stop{})
 	other.until("the end", func() bool { return other.done })
-	third := drive(t, d, "auto")
+	third := drive(t, d, d.auth())
 	third.until("ready", third.ready)
 	if reply, err := third.ask("GETINFO", "onions/detached"); err != nil {
 		t.Error(err)

@@ -24,7 +24,7 @@ func TestCircuitsOfPeers(t *testing.T) {
 	}
 	defer l.Close()
 	client := n.Clients[1]
-	to := publish(t, drive(t, torOf{n.Clients[0]}, "auto"), l, socksThrough(t, client, socks.Options{}))
+	to := publish(t, drive(t, torOf{n.Clients[0]}, "safecookie=@"+n.Clients[0].Cookie), l, socksThrough(t, client, socks.Options{}))
 	const rounds = 3
 	for round := 1; ; round++ {
 		tr := socksThrough(t, client, socks.Options{})

@@ -178,7 +178,7 @@ func TestDeadOnionIsNotBrokenTor(t *testing.T) {
 	}
 	// Tor closes its SOCKS ports then.
 	check("a Tor without a network", dead, transport.StageProxy, socks.CauseProxyDown)
-	r := drive(t, torOf{client}, "auto")
+	r := drive(t, torOf{client}, "safecookie=@"+client.Cookie)
 	r.until("no circuits", func() bool { s := r.c.Status(); return r.ready() && !s.Circuits })
 	if text := r.c.Status().Trouble(); text == "" {
 		t.Error("got no trouble of a Tor without a network")

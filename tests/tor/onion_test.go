@@ -86,7 +86,7 @@ func TestConformanceOverTor(t *testing.T) {
 		return tcptor.Hidden(socksThrough(t, n.Clients[1], socks.Options{}), tcptor.Options{}), anyPort
 	}
 	t.Run("onion services", func(t *testing.T) {
-		r := drive(t, torOf{n.Clients[0]}, "auto")
+		r := drive(t, torOf{n.Clients[0]}, "safecookie=@"+n.Clients[0].Cookie)
 		var tr transport.Transport
 		transporttest.ConformanceThroughOnion(t, func(t *testing.T) (transport.Transport, ma.Multiaddr) {
 			var listen ma.Multiaddr

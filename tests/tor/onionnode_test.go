@@ -97,7 +97,7 @@ func newOnionNode(t *testing.T, client *tornet.Client, c gamelan.Config, opts ..
 	t.Helper()
 	n := &onionNode{t: t, tor: client, heard: &heard{count: map[int]int{}}, change: make(chan struct{})}
 	c.Transport, c.Floor = gamelan.TransportTor, gamelan.NoFloor
-	c.Tor.ControlAddress = tcpAddress(t, client.Control).String()
+	c.Tor.ControlAddress, c.Tor.ControlAuth = tcpAddress(t, client.Control).String(), "safecookie=@"+client.Cookie
 	opts = append([]gamelan.Option{
 		gamelan.WithLogger(slog.New(slog.DiscardHandler)), gamelan.WithHandler(gamelan.Handle(n.heard.add)),
 	}, opts...)

@@ -67,6 +67,12 @@ func (d *daemon) start() {
 	}
 }
 
+// cookie returns the file of the cookie of one with CookieAuthentication.
+func (d *daemon) cookie() string { return filepath.Join(d.dir, "data", "control_auth_cookie") }
+
+// auth returns how to authenticate with it.
+func (d *daemon) auth() string { return "safecookie=@" + d.cookie() }
+
 // kill ends it without a chance to clean up.
 func (d *daemon) kill() {
 	d.cmd.Process.Kill()

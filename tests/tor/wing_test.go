@@ -50,7 +50,7 @@ func awaitTor(t *testing.T, n *gamelan.Node, what string, so func(gamelan.TorSta
 
 // onions returns what Tor says of services.
 func (d *daemon) onions(t *testing.T) string {
-	r := drive(t, d, "auto")
+	r := drive(t, d, d.auth())
 	r.until("ready", r.ready)
 	reply, err := r.ask("GETINFO", "onions/detached", "onions/current")
 	if err != nil {
@@ -65,7 +65,8 @@ func (d *daemon) onions(t *testing.T) string {
 func TestNodeBehindTor(t *testing.T) {
 	d := startTor(t, "CookieAuthentication 1")
 	dir := t.TempDir()
-	n, err := startBehind(t, d, dir)
+	byCookie := func(c *gamelan.Config) { c.Tor.ControlAuth = d.auth() }
+	n, err := startBehind(t, d, dir, byCookie)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -105,7 +106,7 @@ func TestNodeBehindTor(t *testing.T) {
 	if left := d.onions(t); left != "" {
 		t.Errorf("got %q left in Tor, want nothing", left)
 	}
-	again, err := startBehind(t, d, dir)
+	again, err := startBehind(t, d, dir, byCookie)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -24,6 +25,10 @@ type Options struct {
 	// Later says that there is no Proxy yet: [Transport.SetProxy] names it. Until then every
 	// dial fails.
 	Later bool
+	// Tor says that the proxy is a Tor, which looks names up at an exit of its network and not
+	// in a network that strangers cannot reach. Without it, [Transport.DialPermitted] dials
+	// no names.
+	Tor bool
 	// Credentials are for a proxy that wants some. With them there is no isolation.
 	Credentials Credentials
 	// Isolation chooses which dials share a pair of user name and password that stands for
@@ -56,7 +61,9 @@ func New(o Options) (*Transport, error) {
 	}
 	t.options.Limits = o.Limits.withDefaults()
 	if o.Later {
-		t.proxy.Store(&proxy{limits: t.options.Limits, connect: noProxyYet})
+		_ = t.SetProxy(nil)
+	} else if _, _, err := proxyAddress(o.Proxy); err != nil {
+		return nil, err
 	} else if err := t.SetProxy(o.Proxy); err != nil {
 		return nil, err
 	}
@@ -66,13 +73,24 @@ func New(o Options) (*Transport, error) {
 	return t, nil
 }
 
-// ErrNoProxy reports a dial before the proxy's address is known.
-var ErrNoProxy = errors.New("its address is not known yet")
+// ErrNoProxy reports a dial while the proxy's address is not known.
+var ErrNoProxy = errors.New("its address is not known at present")
+
+// ErrName reports a name that this transport does not have looked up for a stranger.
+var ErrName = errors.New("a peer chose this name, and the proxy may look it up inside its own network; set proxy.tor if the proxy is a Tor, or give the address yourself")
+
+// ErrBareName reports a name without a dot, which stands for something in a local network.
+var ErrBareName = errors.New("a peer chose this name, which has no dot and can only be one of a local network; give the address yourself if you trust it")
 
 func noProxyYet(context.Context, string, string) (net.Conn, error) { return nil, ErrNoProxy }
 
-// SetProxy changes the proxy's address for further dials. It does not connect to it.
+// SetProxy changes the proxy's address for further dials. It does not connect to it. With nil
+// dials fail until the next one.
 func (t *Transport) SetProxy(a ma.Multiaddr) error {
+	if a == nil {
+		t.proxy.Store(&proxy{limits: t.options.Limits, connect: noProxyYet})
+		return nil
+	}
 	p := &proxy{multiaddr: a, limits: t.options.Limits, connect: (&net.Dialer{KeepAlive: -1}).DialContext}
 	var err error
 	if p.network, p.addr, err = proxyAddress(a); err != nil {
@@ -126,21 +144,44 @@ func (t *Transport) Handles(a ma.Multiaddr) bool {
 
 // Dial connects to a through the proxy. The *[transport.DialError] wraps an *[Error].
 func (t *Transport) Dial(ctx context.Context, a ma.Multiaddr) (transport.Conn, error) {
-	return t.DialPermitted(ctx, a, func(netip.Addr) error { return nil })
-}
-
-// DialPermitted is Dial, but asks the proxy for no IP address for which permit returns an
-// error. What a name stands for only the proxy knows, so names are not asked for.
-func (t *Transport) DialPermitted(ctx context.Context, a ma.Multiaddr, permit func(netip.Addr) error) (transport.Conn, error) {
 	to, err := destinationOf(a)
 	if err != nil {
 		return nil, dialError(a, &Error{Step: StepAddress, Cause: CauseAddress, Err: err})
 	}
-	if to.ip.IsValid() {
+	return t.dial(ctx, a, to)
+}
+
+// DialPermitted is Dial, but asks the proxy for no IP address for which permit returns an
+// error. What a name stands for only the proxy knows: only a Tor is asked for names, and for
+// none without a dot ([CheckName]). The error wraps [ErrName] or [ErrBareName] otherwise.
+func (t *Transport) DialPermitted(ctx context.Context, a ma.Multiaddr, permit func(netip.Addr) error) (transport.Conn, error) {
+	to, err := destinationOf(a)
+	switch {
+	case err != nil:
+	case to.ip.IsValid():
 		if err := permit(to.ip); err != nil {
 			return nil, &transport.DialError{Addr: a, Stage: transport.StageConnect, Err: err}
 		}
+	case !to.onion && !t.options.Tor:
+		err = ErrName
+	case !to.onion:
+		err = CheckName(to.name)
 	}
+	if err != nil {
+		return nil, dialError(a, &Error{Step: StepAddress, Cause: CauseAddress, Err: err})
+	}
+	return t.dial(ctx, a, to)
+}
+
+// CheckName returns [ErrBareName] for a name without a dot but the last.
+func CheckName(name string) error {
+	if !strings.Contains(strings.TrimRight(name, "."), ".") {
+		return ErrBareName
+	}
+	return nil
+}
+
+func (t *Transport) dial(ctx context.Context, a ma.Multiaddr, to destination) (transport.Conn, error) {
 	p := t.proxy.Load()
 	conn, e := t.connect(ctx, p, to, a.String())
 	if e != nil {

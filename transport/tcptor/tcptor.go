@@ -93,16 +93,26 @@ func (t *Transport) Handles(a ma.Multiaddr) bool {
 
 // Dial connects to a.
 func (t *Transport) Dial(ctx context.Context, a ma.Multiaddr) (transport.Conn, error) {
-	return t.DialPermitted(ctx, a, func(netip.Addr) error { return nil })
+	switch t.way(a) {
+	case directly:
+		return t.tcp.Dial(ctx, a)
+	case resolved:
+		return t.dialResolved(ctx, a, func(netip.Addr) error { return nil })
+	}
+	return t.proxy.Dial(ctx, a)
 }
 
-// DialPermitted is Dial, but connects only to IP addresses for which permit returns nil. What
-// a name stands for that the proxy dials only the proxy knows; see [socks.Transport.DialPermitted].
+// DialPermitted is Dial, but connects only to IP addresses for which permit returns nil, and asks
+// the proxy for no name without a dot. What a name stands for that the proxy dials only the proxy
+// knows; see [socks.Transport.DialPermitted].
 func (t *Transport) DialPermitted(ctx context.Context, a ma.Multiaddr, permit func(netip.Addr) error) (transport.Conn, error) {
 	switch t.way(a) {
 	case directly:
 		return t.tcp.DialPermitted(ctx, a, permit)
 	case resolved:
+		if err := socks.CheckName(a[0].Value()); err != nil {
+			return nil, &transport.DialError{Addr: a, Stage: transport.StageAddress, Err: err}
+		}
 		return t.dialResolved(ctx, a, permit)
 	}
 	return t.proxy.DialPermitted(ctx, a, permit)

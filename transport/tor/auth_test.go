@@ -17,6 +17,7 @@ func TestAuthText(t *testing.T) {
 		"Password = secret ": {Kind: AuthPassword, password: "secret"},
 		"cookie=" + cookie:   {Kind: AuthCookie, cookie: bytes.Repeat([]byte{10}, 32)},
 		"cookie = @/x/y":     {Kind: AuthCookie, file: "/x/y"},
+		"safecookie=@/x/y":   {Kind: AuthSafeCookie, file: "/x/y"},
 		"cookie=@":           {Kind: AuthCookie, file: "/run/tor/control.authcookie"},
 	} {
 		got, err := ParseAuth(text)
@@ -24,7 +25,7 @@ func TestAuthText(t *testing.T) {
 			t.Errorf("%q: got %s, %v, want %s", text, got, err, want)
 		}
 	}
-	for _, text := range []string{"auto=1", "none=", "password", "password=", "cookie", "cookie=", "cookie=0a", "cookie=" + cookie + "0a", "cookie=secret", "secret"} {
+	for _, text := range []string{"auto=1", "none=", "password", "password=", "cookie", "cookie=", "cookie=0a", "cookie=" + cookie + "0a", "cookie=secret", "secret", "safecookie", "safecookie=@", "safecookie=" + cookie} {
 		if _, err := ParseAuth(text); !errors.Is(err, ErrAuthText) || strings.Contains(err.Error(), "secret") {
 			t.Errorf("%q: got %v, want ErrAuthText without the text", text, err)
 		}
@@ -37,29 +38,25 @@ func TestAuthText(t *testing.T) {
 
 func TestProtocolInfo(t *testing.T) {
 	for _, c := range []struct {
-		auth   string
-		method string
-		err    error
+		auth string
+		err  error
 	}{
-		{`METHODS=COOKIE,SAFECOOKIE,HASHEDPASSWORD COOKIEFILE="/run/tor/c"`, "SAFECOOKIE", nil},
-		{`METHODS=COOKIE COOKIEFILE="/run/tor/c"`, "COOKIE", nil},
-		{`METHODS=NULL`, "NULL", nil},
-		{`METHODS=NULL,SAFECOOKIE`, "NULL", nil}, // no file of which it could be read
-		{`METHODS=HASHEDPASSWORD`, "", ErrPasswordWanted},
-		{`METHODS=FUTURE`, "", ErrNoMethod},
-		{``, "", ErrNoMethod},
+		{`METHODS=COOKIE,SAFECOOKIE,HASHEDPASSWORD COOKIEFILE="/run/tor/c"`, nil},
+		{`METHODS=NULL,SAFECOOKIE COOKIEFILE="/run/tor/c"`, nil},
+		{`METHODS=COOKIE COOKIEFILE="/run/tor/c"`, ErrNoMethod},
+		{`METHODS=COOKIE,HASHEDPASSWORD COOKIEFILE="/run/tor/c"`, ErrNoMethod},
+		{`METHODS=NULL COOKIEFILE="/run/tor/c"`, ErrOpen},
+		{`METHODS=HASHEDPASSWORD COOKIEFILE="/run/tor/c"`, ErrPasswordWanted},
+		{`METHODS=FUTURE COOKIEFILE="/run/tor/c"`, ErrNoMethod},
+		{`COOKIEFILE="/run/tor/c"`, ErrNoMethod},
 	} {
 		r, err := NewReader(strings.NewReader("250-PROTOCOLINFO 1\r\n250-AUTH " + c.auth + "\r\n250-VERSION Tor=\"0.4.9.11\"\r\n250 OK\r\n")).Read()
 		if err != nil {
 			t.Fatal(err)
 		}
 		info := protocolInfo(r)
-		method, err := info.method()
-		if method != c.method || !errors.Is(err, c.err) || info.Version != "0.4.9.11" {
-			t.Errorf("%s: got %q, %v, want %q, %v", c.auth, method, err, c.method, c.err)
-		}
-		if method != "NULL" && c.err == nil && info.CookieFile != "/run/tor/c" {
-			t.Errorf("%s: got the file %q", c.auth, info.CookieFile)
+		if err := info.proves(); !errors.Is(err, c.err) || info.Version != "0.4.9.11" || info.CookieFile != "/run/tor/c" {
+			t.Errorf("%s: got %v and %+v, want %v", c.auth, err, info, c.err)
 		}
 	}
 }

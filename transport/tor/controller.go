@@ -31,7 +31,7 @@ var (
 	// ErrNotRunning reports that nobody listens on the control port, or that Tor has ended.
 	ErrNotRunning = errors.New("tor: not running")
 	// ErrCookie reports a cookie file that cannot be read.
-	ErrCookie = errors.New("tor: the cookie of the control port cannot be read; run this node as a user of Tor's group, or set a password")
+	ErrCookie = errors.New("tor: the cookie of the control port cannot be read; run this node as a user of Tor's group, or set tor.control_auth")
 	// ErrSilent reports a command that was not answered in time.
 	ErrSilent = errors.New("tor: the control port does not answer")
 	// ErrAway reports that there is no control connection.
@@ -47,6 +47,8 @@ var (
 // Options describe a [Controller].
 type Options struct {
 	Auth Auth
+	// Pinned is the cookie file of an earlier controller; see [Status.Cookie].
+	Pinned CookieFile
 	// Local says that the control port is on this machine, where a retry costs nothing.
 	Local bool
 	// NewCircuits permits the signal NEWNYM, which concerns everybody who uses this Tor.
@@ -68,8 +70,10 @@ type Controller struct {
 	failures  int       // attempts in a row
 	limit     time.Time // in Connecting, and while the cookie is read
 	nonce     []byte
-	method    string // of auto, while the cookie is read
-	cookie    []byte // until the challenge is answered
+	method    string     // while the cookie is read
+	cookie    []byte     // until the challenge is answered
+	source    CookieFile // of the cookie of this connection
+	pinned    CookieFile // the one that has worked
 	waiting   []pending
 	asked     int       // of waiting, those of others
 	signalled time.Time // when NEWNYM was sent last
@@ -106,7 +110,7 @@ const (
 // NewController returns a machine without services. Its first event, which may be a Due, makes
 // it connect.
 func NewController(now time.Time, o Options) *Controller {
-	return &Controller{options: o, services: make(map[ServiceID]*service), phase: Away, retry: now}
+	return &Controller{options: o, services: make(map[ServiceID]*service), phase: Away, retry: now, pinned: o.Pinned}
 }
 
 // Step applies one event and returns what to do, in order. The effects are valid until the
@@ -216,7 +220,7 @@ func (c *Controller) lost(now time.Time, err error) {
 			c.do(Answered{Token: p.token, Err: fmt.Errorf("%w: %w", ErrAway, err)})
 		}
 	}
-	c.waiting, c.asked, c.limit, c.nonce, c.cookie, c.method = nil, 0, time.Time{}, nil, nil, ""
+	c.waiting, c.asked, c.limit, c.nonce, c.cookie, c.method, c.source = nil, 0, time.Time{}, nil, nil, "", CookieFile{}
 	if c.phase == Stopping {
 		c.phase = Ended
 		c.do(Stopped{})
@@ -256,15 +260,19 @@ func (c *Controller) authenticate(now time.Time) {
 			c.send(now, kindAuthenticate, authenticate(a.cookie), "")
 			return
 		}
-		c.readCookie(now, "COOKIE", a.file)
+		c.readCookie(now, "COOKIE", []string{a.file})
 	default:
 		c.send(now, kindProtocolInfo, "PROTOCOLINFO 1", "")
 	}
 }
 
-func (c *Controller) readCookie(now time.Time, method, file string) {
+// readCookie has the cookie read; of several files that one alone which has worked.
+func (c *Controller) readCookie(now time.Time, method string, files []string) {
+	if c.pinned.Path != "" {
+		files = []string{c.pinned.Path}
+	}
 	c.method, c.limit = method, now.Add(CommandLimit)
-	c.do(ReadCookie{file})
+	c.do(ReadCookie{files})
 }
 
 // cookieRead goes on with the cookie. It is read for each connection, since Tor writes a new
@@ -272,9 +280,20 @@ func (c *Controller) readCookie(now time.Time, method, file string) {
 func (c *Controller) cookieRead(now time.Time, e CookieRead) {
 	method := c.method
 	c.method, c.limit = "", time.Time{}
+	unsafe, _ := errors.AsType[*UnsafeError](e.Err)
 	switch {
+	case unsafe != nil:
+		c.hangUp(now, unsafe)
+		return
 	case e.Err != nil:
 		c.hangUp(now, fmt.Errorf("%w: %w", ErrCookie, e.Err))
+		return
+	case c.pinned.Path != "" && c.pinned != e.File:
+		c.hangUp(now, &PinError{Was: c.pinned, Is: e.File})
+		return
+	}
+	c.source = e.File
+	switch {
 	case len(e.Bytes) != CookieLen:
 		c.hangUp(now, ErrCookieLength)
 	case method == "COOKIE":
@@ -332,13 +351,15 @@ func (c *Controller) offered(now time.Time, r Reply) {
 	err := r.Err()
 	if err == nil {
 		info := protocolInfo(r)
-		var method string
-		if method, err = info.method(); err == nil {
-			if method == "NULL" {
-				c.send(now, kindAuthenticate, authenticate(nil), "")
-			} else {
-				c.readCookie(now, method, info.CookieFile)
-			}
+		files := []string{c.options.Auth.file}
+		switch err = info.proves(); {
+		case err != nil && c.pinned.Path != "":
+			err = ErrLess
+		case err == nil && c.pinned.Path == "" && c.options.Auth.Kind != AuthSafeCookie:
+			files, err = info.cookies()
+		}
+		if err == nil {
+			c.readCookie(now, "SAFECOOKIE", files)
 			return
 		}
 	}
@@ -375,7 +396,7 @@ func (c *Controller) authenticated(now time.Time, r Reply) {
 		c.hangUp(now, &AuthError{err})
 		return
 	}
-	c.phase = Ready
+	c.phase, c.pinned = Ready, c.source
 	c.health = health{since: now, lastVersion: c.health.version()}
 	c.send(now, kindInfo, "GETINFO version net/listeners/socks status/bootstrap-phase status/circuit-established network-liveness", "")
 	c.send(now, kindEvents, "SETEVENTS HS_DESC STATUS_CLIENT NETWORK_LIVENESS", "")

@@ -20,6 +20,7 @@ type (
 	// CookieRead answers ReadCookie with the file's first bytes, or why there are none.
 	CookieRead struct {
 		Bytes []byte
+		File  CookieFile
 		Err   error
 	}
 	// Wanted asks for a service, which is published from now on. A service with the
@@ -60,8 +61,10 @@ type (
 	Connect struct{}
 	// Send writes a command.
 	Send struct{ Command Command }
-	// ReadCookie reads a file of 32 bytes, and at most one more.
-	ReadCookie struct{ File string }
+	// ReadCookie reads the first of the files that exists: 32 bytes, and at most one more.
+	// Only root, Tor's account and this program's may be able to change it; the error is an
+	// *[UnsafeError] otherwise.
+	ReadCookie struct{ Files []string }
 	// Hangup closes the control connection. What it still says does not count.
 	Hangup struct{ Err error }
 	// Changed says that a service has another state.

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"io"
 	"strings"
+
+	"github.com/gamelan-p2p/gamelan/inspect"
 )
 
 // MaxReply is the most bytes of one reply or event.
@@ -66,8 +68,11 @@ type Refusal struct {
 	Text string
 }
 
-// Error returns Tor's words.
-func (e *Refusal) Error() string { return fmt.Sprintf("tor refuses: %d %s", e.Code, e.Text) }
+// Error returns Tor's words: what can be printed of the first 200 bytes, since any program may
+// listen on the control port.
+func (e *Refusal) Error() string {
+	return fmt.Sprintf("tor refuses: %d %s", e.Code, inspect.Escape(e.Text[:min(len(e.Text), 200)]))
+}
 
 // Err returns a *[Refusal], or nil if r is OK.
 func (r Reply) Err() error {

@@ -21,7 +21,7 @@ import (
 // the expected lines are written; read them.
 func TestScripts(t *testing.T) {
 	for _, name := range []string{
-		// conforms: comms 137
+		// conforms: comms 137; V 35
 		"auth",
 		// conforms: comms 138
 		"publish",
@@ -45,6 +45,7 @@ type script struct {
 	wake       time.Time // as it was shown last
 	c          *Controller
 	cookie     []byte
+	file       string // that is read
 	names      map[ServiceID]string
 }
 
@@ -95,10 +96,14 @@ func (s *script) run(t *testing.T, d *datadriven.TestData) string {
 	case "lost":
 		e = Lost{errors.New("refused")}
 	case "cookie":
-		e = CookieRead{Bytes: s.cookie}
+		read := CookieRead{Bytes: s.cookie, File: CookieFile{s.file, 107}}
+		d.MaybeScanArgs(t, "owner", &read.File.Owner)
+		e = read
 		switch arg {
 		case "short":
-			e = CookieRead{Bytes: s.cookie[1:]}
+			e = CookieRead{Bytes: s.cookie[1:], File: read.File}
+		case "unsafe":
+			e = CookieRead{Err: fmt.Errorf("read: %w", &UnsafeError{Path: s.file, Owner: 1000, Tor: "debian-tor"})}
 		case "none":
 			e = CookieRead{Err: errors.New("permission denied")}
 		}
@@ -183,7 +188,8 @@ func (s *script) effects(all []Effect) string {
 		case Send:
 			fmt.Fprintf(&b, "> %s", string(e.Command))
 		case ReadCookie:
-			fmt.Fprintf(&b, "read %s", e.File)
+			s.file = e.Files[0]
+			fmt.Fprintf(&b, "read %s", strings.Join(e.Files, ", else "))
 		case Hangup:
 			fmt.Fprintf(&b, "hang up: %v", e.Err)
 		case Changed:

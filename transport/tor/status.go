@@ -76,7 +76,10 @@ type Status struct {
 	Circuits  bool      // Tor can reach the network
 	Offline   bool      // Tor thinks that this machine has no network
 	Signals   int       // how often Tor was asked for new circuits
-	Services  []ServiceStatus
+	// Cookie is the file with whose cookie this node has connected. No other file and no
+	// other owner counts from then on. It is empty with an authentication without a file.
+	Cookie   CookieFile
+	Services []ServiceStatus
 }
 
 // Status returns the present state, with the services by name.
@@ -84,7 +87,7 @@ func (c *Controller) Status() Status {
 	h := c.health
 	s := Status{
 		Phase: c.phase, Since: h.since, Err: h.err, Version: h.version(), Socks: h.socks,
-		Bootstrap: h.bootstrap, Circuits: h.circuits, Offline: h.offline, Signals: c.signals,
+		Bootstrap: h.bootstrap, Circuits: h.circuits, Offline: h.offline, Signals: c.signals, Cookie: c.pinned,
 	}
 	for _, service := range c.sorted() {
 		s.Services = append(s.Services, service.ServiceStatus)

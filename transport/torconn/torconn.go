@@ -2,11 +2,10 @@ package torconn
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"net"
-	"os"
+	"net/netip"
 	"time"
 
 	ma "github.com/multiformats/go-multiaddr"
@@ -52,10 +51,13 @@ func CheckAddress(a ma.Multiaddr) error {
 	return err
 }
 
-// Local reports whether the address is on this machine.
-func Local(a ma.Multiaddr) bool {
-	ip, ok := transport.IP(a)
-	return !ok || ip.IsLoopback()
+// Elsewhere returns the control port's IP address, or one that is not valid if the control port
+// is on this machine.
+func Elsewhere(a ma.Multiaddr) netip.Addr {
+	if ip, ok := transport.IP(a); ok && !ip.IsLoopback() {
+		return ip.Unmap()
+	}
+	return netip.Addr{}
 }
 
 func dialArgs(a ma.Multiaddr) (network, addr string, err error) {
@@ -83,22 +85,4 @@ func Dial(ctx context.Context, a ma.Multiaddr) (*Conn, error) {
 		return nil, transport.Classify(err)
 	}
 	return New(c), nil
-}
-
-// ErrCookieFile reports a cookie file that is none, such as a directory or a device.
-var ErrCookieFile = errors.New("it is not a regular file")
-
-// ReadCookie returns the first bytes of a file: at most one more than a cookie has.
-func ReadCookie(file string) ([]byte, error) {
-	if info, err := os.Stat(file); err != nil {
-		return nil, err
-	} else if !info.Mode().IsRegular() { // opening a pipe would wait, and Tor chooses the name
-		return nil, fmt.Errorf("open %s: %w", file, ErrCookieFile)
-	}
-	f, err := os.Open(file)
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close()
-	return io.ReadAll(io.LimitReader(f, tor.CookieLen+1))
 }

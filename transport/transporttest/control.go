@@ -2,17 +2,24 @@ package transporttest
 
 import (
 	"bufio"
+	"bytes"
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/hex"
 	"fmt"
 	"net"
+	"os"
 	"strings"
 	"sync"
 	"testing"
 )
 
-// ControlPort is a control port of Tor on loopback for tests of what talks to one. It wants no
+// ControlPort is a control port of Tor on loopback for tests of what talks to one. It takes any
 // authentication and has one onion service, which it calls published as soon as it is added. A
 // [ControlBehaviour] makes it hostile.
 type ControlPort struct {
+	// Cookie is the file with the cookie that it proves to know; empty: it offers NULL alone.
+	Cookie string
 	// Service is the service that ADD_ONION makes of every key.
 	Service string
 	// Socks is the SOCKS port that it names, host and port; empty: none.
@@ -105,7 +112,13 @@ func (p *ControlPort) Works(line string) (text string, keep bool) {
 	case "":
 		return "", true
 	case "PROTOCOLINFO":
-		return "250-PROTOCOLINFO 1\r\n250-AUTH METHODS=NULL\r\n250-VERSION Tor=\"0.4.9.11\"\r\n" + ok, true
+		methods := "NULL"
+		if p.Cookie != "" {
+			methods = fmt.Sprintf("COOKIE,SAFECOOKIE COOKIEFILE=%q", p.Cookie)
+		}
+		return "250-PROTOCOLINFO 1\r\n250-AUTH METHODS=" + methods + "\r\n250-VERSION Tor=\"0.4.9.11\"\r\n" + ok, true
+	case "AUTHCHALLENGE":
+		return p.challenged(strings.TrimPrefix(rest, "SAFECOOKIE ")), true
 	case "GETINFO":
 		var b strings.Builder
 		for key := range strings.FieldsSeq(rest) {
@@ -125,6 +138,21 @@ func (p *ControlPort) Works(line string) (text string, keep bool) {
 		return "250 closing connection\r\n", false
 	}
 	return ok, true
+}
+
+// challenged proves that p knows the cookie.
+func (p *ControlPort) challenged(nonce string) string {
+	ours, _ := hex.DecodeString(nonce)
+	cookie, err := os.ReadFile(p.Cookie)
+	if err != nil {
+		return "513 Cookie authentication is disabled\r\n"
+	}
+	theirs := bytes.Repeat([]byte{0x22}, 32)
+	h := hmac.New(sha256.New, []byte("Tor safe cookie authentication server-to-controller hash"))
+	h.Write(cookie)
+	h.Write(ours)
+	h.Write(theirs)
+	return fmt.Sprintf("250 AUTHCHALLENGE SERVERHASH=%X SERVERNONCE=%X\r\n", h.Sum(nil), theirs)
 }
 
 // Uploaded is the event that makes the service published.

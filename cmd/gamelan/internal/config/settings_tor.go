@@ -16,9 +16,14 @@ func torSettings() []Setting {
 			at:  func(c *Config) any { return &c.Node.Tor.ControlAddress },
 		},
 		{
-			Key: "tor.control_auth", Kind: Text, Most: 400, Secret: true, Example: `"cookie=@/run/tor/control.authcookie"`,
-			Doc: "How the node authenticates at the control port: auto takes what Tor offers, a cookie that this user can read or nothing; password=PASSWORD, cookie=@FILE, cookie=DIGITS and none are the others. A password on the command line can be seen by all users of the machine.",
+			Key: "tor.control_auth", Kind: Text, Most: 400, Secret: true, Example: `"safecookie=@/home/me/tor/control_auth_cookie"`,
+			Doc: "How the node authenticates at the control port. With auto and safecookie=@FILE the port must prove that it knows Tor's cookie; auto reads it where Debian's Tor and Tor itself put it. With password=PASSWORD, cookie=@FILE, cookie=DIGITS and none any program that listens there is taken for Tor, and gets the key of the onion service. A password on the command line can be seen by all users of the machine.",
 			at:  func(c *Config) any { return &c.Node.Tor.ControlAuth },
+		},
+		{
+			Key: "tor.user", Kind: Text, Most: 64, Example: `"tor"`, Dynamic: "the first that exists of debian-tor, tor, _tor and toranon",
+			Doc: "The account that runs Tor, by its name or number. A cookie counts only if this account, root and the node's own alone can change its file and the folders above.",
+			at:  func(c *Config) any { return &c.Node.Tor.User },
 		},
 		{
 			Key: "tor.onion_port", Kind: Count, Least: 1, Most: 65535, Example: `18189`, Dynamic: "that of tor_identity.json in the data directory, else 18141",
@@ -45,6 +50,11 @@ func torSettings() []Setting {
 			Dynamic: "with tor what Tor says, with tcp+tor /ip4/127.0.0.1/tcp/9050",
 			Doc:     "Multiaddr of the SOCKS5 proxy. It must be set for node.transport = \"socks\", and is refused with \"tcp\", which would not use it.",
 			at:      func(c *Config) any { return &c.Node.SOCKS.Address },
+		},
+		{
+			Key: "proxy.tor", Kind: Switch, Example: `true`,
+			Doc: "Says that the proxy of node.transport = \"socks\" is a Tor. Names that peers claim are connected to through a Tor alone, since another proxy could look them up inside its own network.",
+			at:  func(c *Config) any { return &c.Node.SOCKS.Tor },
 		},
 		{
 			Key: "proxy.auth", Kind: Text, Most: 600, Secret: true, Example: `"username_password=me:secret"`,
