@@ -22,6 +22,7 @@ import (
 	"github.com/gamelan-p2p/gamelan/protocol/address"
 	"github.com/gamelan-p2p/gamelan/transport"
 	"github.com/gamelan-p2p/gamelan/transport/noise"
+	"github.com/gamelan-p2p/gamelan/transport/socks"
 	"github.com/gamelan-p2p/gamelan/transport/tcp"
 	"github.com/gamelan-p2p/gamelan/transport/transporttest"
 )
@@ -77,6 +78,47 @@ func TestDialInward(t *testing.T) {
 			release := n.Protect(peer, "test")
 			defer release()
 			gamelantest.Eventually(t, patience, "a connection that was asked for", func() bool { return service.bytes.Load() > 0 })
+		})
+	}
+}
+
+// TestDialInwardThroughProxy has a peer claim names that a proxy looks up inside its own network,
+// where they lead to a service: the proxy is not asked for them. A proxy that is a Tor is asked for
+// the one with a dot, and every proxy for what the user has given.
+func TestDialInwardThroughProxy(t *testing.T) {
+	gamelantest.NoLeak(t)
+	for _, tor := range []bool{false, true} {
+		t.Run(fmt.Sprintf("Tor %v", tor), func(t *testing.T) {
+			service := serve(t)
+			loopback := netip.MustParseAddr("127.0.0.1")
+			proxy := &transporttest.Proxy{Names: map[string]netip.Addr{"router": loopback, "inward.example": loopback}}
+			tr, err := socks.New(socks.Options{Proxy: transport.FromAddrPort(proxy.Start(t)), Tor: tor})
+			if err != nil {
+				t.Fatal(err)
+			}
+			n := inwardTarget(t, protocol.MainNet, tr)
+			claimed := []string{fmt.Sprintf("/dns4/router/tcp/%d", service.port), fmt.Sprintf("/dns4/inward.example/tcp/%d", service.port)}
+			peer := claims(t, n, protocol.MainNet, secretOf(1), claimed...)
+			if _, err := n.Dial(t.Context(), peer); err == nil {
+				t.Error("got a connection to no node")
+			} else if !errors.Is(err, socks.ErrBareName) && !errors.Is(err, socks.ErrName) && !tor {
+				t.Errorf("got %v, want the names refused", err)
+			}
+			for _, asked := range proxy.Asked() {
+				if !tor || asked.Host != "inward.example" {
+					t.Errorf("the proxy was asked for %s", asked.Host)
+				}
+			}
+			if got := service.connections.Load(); got > 0 != tor {
+				t.Errorf("got %d connections to a service of the proxy's network, of a Tor %v", got, tor)
+			}
+			before := service.bytes.Load()
+			if _, err := n.Peers().AddSeed(t.Context(), secretOf(1).PublicKey().String()+"::"+claimed[0]); err != nil {
+				t.Fatal(err)
+			}
+			release := n.Protect(peer, "test")
+			defer release()
+			gamelantest.Eventually(t, patience, "a connection that was asked for", func() bool { return service.bytes.Load() > before })
 		})
 	}
 }

@@ -170,8 +170,6 @@ func newService(t *testing.T) tor.Service {
 }
 
 // TestAuthentication has a real Tor with each kind of authentication, and refusals.
-//
-// conforms: V 35
 func TestAuthentication(t *testing.T) {
 	const password = `a "b" \c`
 	cookie := startTor(t, "CookieAuthentication 1")

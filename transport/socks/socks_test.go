@@ -205,11 +205,39 @@ func TestPermit(t *testing.T) {
 	if asked := p.Asked(); len(asked) != 0 {
 		t.Errorf("the proxy got %v, want nothing", asked)
 	}
-	conn, err := tr.DialPermitted(t.Context(), ma.StringCast("/dns4/peer.example/tcp/1234"), address.Public)
-	if err != nil {
-		t.Fatalf("a name, which only the proxy resolves: %v", err)
+}
+
+// TestNamesOfStrangers dials names, of which only the proxy knows what they stand for: those that
+// the user has not given through a Tor alone, and none without a dot.
+func TestNamesOfStrangers(t *testing.T) {
+	ip, port := echo(t)
+	for _, c := range []struct {
+		tor  bool
+		name string
+		want error
+	}{
+		{false, "peer.example", socks.ErrName},
+		{false, "router", socks.ErrName},
+		{true, "peer.example", nil},
+		{true, "router", socks.ErrBareName},
+		{true, "router.", socks.ErrBareName},
+	} {
+		p := &transporttest.Proxy{Names: map[string]netip.Addr{"peer.example": ip, "router": ip, "router.": ip}, Ports: map[uint16]uint16{1234: port}}
+		tr := through(t, p, socks.Options{Tor: c.tor})
+		a := ma.StringCast("/dns4/" + c.name + "/tcp/1234")
+		conn, err := tr.DialPermitted(t.Context(), a, address.Public)
+		if err == nil {
+			conn.Close()
+		}
+		if !errors.Is(err, c.want) || len(p.Asked()) > 0 != (c.want == nil) {
+			t.Errorf("%s, a Tor %v: got %v, and %d requests, want %v", c.name, c.tor, err, len(p.Asked()), c.want)
+		}
+		if conn, err = tr.Dial(t.Context(), a); err != nil {
+			t.Errorf("%s given by the user: got %v", c.name, err)
+		} else {
+			conn.Close()
+		}
 	}
-	conn.Close()
 }
 
 // TestCredentials has a proxy that wants them.

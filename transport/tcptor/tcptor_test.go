@@ -178,6 +178,9 @@ func TestResolved(t *testing.T) {
 	if _, special := errors.AsType[*address.SpecialError](err); !special {
 		t.Errorf("got %v, want a special-purpose address", err)
 	}
+	if _, err := tr.DialPermitted(t.Context(), s.address("/dns4/router/tcp/PORT"), address.Public); !errors.Is(err, socks.ErrBareName) {
+		t.Errorf("a name without a dot: got %v, want ErrBareName", err)
+	}
 	conn, err := tr.Dial(t.Context(), s.address("/dns4/peer.example/tcp/PORT"))
 	if err != nil {
 		t.Fatal(err)

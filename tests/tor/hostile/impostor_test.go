@@ -2,12 +2,14 @@ package hostile
 
 import (
 	"encoding/hex"
+	"errors"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 
 	"github.com/gamelan-p2p/gamelan"
+	"github.com/gamelan-p2p/gamelan/transport/socks"
 	"github.com/gamelan-p2p/gamelan/transport/tor"
 	"github.com/gamelan-p2p/gamelan/transport/transporttest"
 )
@@ -111,4 +113,41 @@ func TestControlPortIsTaken(t *testing.T) {
 			t.Error("got no ADD_ONION, want that the authentication which the user has named holds")
 		}
 	})
+}
+
+// TestProxyOnlyWithControl has a program without rights wait on Tor's SOCKS port while Tor is away,
+// and Tor name a proxy on another machine: the node dials through neither. It dials again when
+// the control port is back.
+func TestProxyOnlyWithControl(t *testing.T) {
+	three := newStandIn(t, 3)
+	startAll(t, three...)
+	a, honest, far := three[0], three[1], three[2]
+	a.know(t, honest)
+	a.know(t, far)
+	a.confirm(t, honest)
+	trap := &relay{to: a.control.Socks}
+	at := trap.start(t)
+	a.usesProxy(t, at)
+	a.control.Behave(func(string) (string, bool) { return "", false })
+	a.control.Drop()
+	a.until(t, "no control connection", func(s gamelan.TorStatus) bool { return s.Err != nil && s.Proxy == nil })
+	if _, err := a.Dial(t.Context(), far.ID()); !errors.Is(err, socks.ErrNoProxy) {
+		t.Errorf("got %v, want that no proxy is known", err)
+	}
+	a.confirm(t, honest)
+
+	before := a.control.Socks
+	a.control.Socks = "192.0.2.1:9050"
+	a.control.Behave(a.control.Works)
+	a.until(t, "a proxy on another machine", func(s gamelan.TorStatus) bool { return s.Phase == tor.Ready && s.ProxyErr != nil })
+	if s, _ := a.Tor(); s.Proxy != nil || !strings.Contains(s.Trouble(), "SocksPort") {
+		t.Errorf("got the proxy %v and %q, want none, and what to set", s.Proxy, s.Trouble())
+	}
+	if got := trap.count(); got != 0 {
+		t.Errorf("got %d connections through the port of the program, want none", got)
+	}
+	a.control.Socks = before
+	a.control.Drop()
+	a.until(t, "the proxy of before", func(s gamelan.TorStatus) bool { return s.Phase == tor.Ready && s.Proxy != nil })
+	a.confirm(t, far)
 }
