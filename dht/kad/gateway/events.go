@@ -69,7 +69,7 @@ func (Panicked) event()  {}
 func (SetClient) event() {}
 func (Due) event()       {}
 
-// MaxRef is above all names of requests; the machine uses those from there on.
+// MaxRef is above all names of requests; a probe has it, which no event names.
 const MaxRef rpc.Ref = 1 << 63
 
 // Request is a message of another node with what is known of its sender.
@@ -179,6 +179,7 @@ const (
 	ClientMode   Drop = "client mode"                // this node serves nobody
 	StoreNoProof Drop = "store without proof"        // the address of the sender is not proven
 	NoRoom       Drop = "three times what came"      // an answer would be more than that
+	NoProof      Drop = "stale proof"                // an answer has waited in vain for a proof of the sender's address
 	OutRate      Drop = "bytes out"                  // the sender got too many bytes lately
 	WrongKey     Drop = "value of another key"       // an answer has a value that was not asked for
 	NoRequest    Drop = "neither request nor answer" // the message is of the other overlay

@@ -55,16 +55,11 @@ type Machine struct {
 	proofs  *limit.Proofs // nil unless Unproven
 	met     *limit.Met
 	waits   waits // for peers that we asked too often
+	probes  *probes
+	waiting *waiting
 
-	asked  map[rpc.Ref]*asked
-	probes rpc.Ref
-	out    []Effect
-}
-
-// asked is a request under way.
-type asked struct {
-	message kad.Message
-	probe   bool
+	asked map[rpc.Ref]*kad.Message // requests under way
+	out   []Effect
 }
 
 // New returns a machine that has met nobody.
@@ -80,15 +75,17 @@ func New(o Options) *Machine {
 	if o.Rates == (limit.Rates{}) {
 		o.Rates = rates()
 	}
+	o.IDLen = cmp.Or(o.IDLen, idLen)
 	m := &Machine{
 		o: o,
 		rpc: rpc.New(rpc.Options{
-			Max: o.Max, MaxPerPeer: o.MaxPerPeer, LoosePong: o.Overlay == kad.Seed, IDLen: cmp.Or(o.IDLen, idLen), Rand: o.Rand,
+			Max: o.Max, MaxPerPeer: o.MaxPerPeer, LoosePong: o.Overlay == kad.Seed, IDLen: o.IDLen, Rand: o.Rand,
 		}),
-		limiter: limit.NewLimiter(o.Rates), met: limit.NewMet(), waits: make(waits), asked: make(map[rpc.Ref]*asked),
+		limiter: limit.NewLimiter(o.Rates), met: limit.NewMet(), waits: make(waits), waiting: newWaiting(),
+		asked: make(map[rpc.Ref]*kad.Message),
 	}
 	if o.Unproven {
-		m.proofs = limit.NewProofs()
+		m.proofs, m.probes = limit.NewProofs(), newProbes(o.IDLen, o.Rand)
 	}
 	return m
 }
@@ -104,6 +101,7 @@ func (m *Machine) Len() int { return m.rpc.Len() }
 func (m *Machine) Step(now time.Time, e Event) []Effect {
 	clear(m.out)
 	m.out = m.out[:0]
+	m.expire(now)
 	switch e := e.(type) {
 	case *Ask:
 		m.ask(now, e)
@@ -177,26 +175,29 @@ func (m *Machine) ask(now time.Time, e *Ask) {
 	}
 	if e.Message.Verb == kad.Store && m.o.Overlay == kad.Seed {
 		m.met.Meet(e.To, now)
-		e.Message.ID = kad.RequestID(kad.RandomID(cmp.Or(m.o.IDLen, 20), m.o.Rand))
+		e.Message.ID = kad.RequestID(kad.RandomID(m.o.IDLen, m.o.Rand))
 		m.do(&Send{Packet: kad.Packet{Address: e.To, Message: e.Message}, Ref: e.Ref})
 		m.do(Sent{e.Ref})
 		return
 	}
-	m.request(now, e, false)
+	m.request(now, e)
 }
 
-// request gives a request to package rpc, with its timeouts (spec: kad B6). A probe is never
-// repeated: each copy would count.
-func (m *Machine) request(now time.Time, e *Ask, probe bool) {
+// request gives a request to package rpc, with its timeouts (spec: kad B6). A PING to an address
+// whose proof will be stale soon becomes a FIND_NODE, since a PONG proves nothing.
+func (m *Machine) request(now time.Time, e *Ask) {
+	if e.Message.Verb == kad.Ping && m.proofs != nil && m.proofs.Age(e.To, now) > limit.FreshLife/2 {
+		e.Message.Verb, e.Message.Target = kad.FindNode, m.o.Self
+	}
 	path := rpc.Path{Dial: e.Dial, Tor: m.o.Tor, Datagram: m.o.Datagram, Seed: m.o.Unproven}
 	if m.o.Unproven {
 		path.Young = now.Sub(m.met.Meet(e.To, now)) < rpc.YoungFor
 	}
 	soft, hard := rpc.Timeouts(e.RTT, path)
-	m.asked[e.Ref] = &asked{e.Message, probe}
+	m.asked[e.Ref] = &e.Message
 	m.requests(now, rpc.Ask{
 		Ref: e.Ref, Verb: e.Message.Verb, To: e.To, Peer: e.Contact, Soft: soft, Hard: hard,
-		Resend: !probe && !e.Once && path.Resend(e.Message.Verb),
+		Resend: !e.Once && path.Resend(e.Message.Verb),
 	})
 }
 
@@ -211,18 +212,14 @@ func (m *Machine) requests(now time.Time, e rpc.Event) {
 func (m *Machine) carryOut(f rpc.Effect) {
 	switch f := f.(type) {
 	case rpc.Send:
-		s := &Send{Packet: kad.Packet{Address: f.To, Message: m.asked[f.Ref].message}, Ref: f.Ref, Copy: f.Copy}
+		s := &Send{Packet: kad.Packet{Address: f.To, Message: *m.asked[f.Ref]}, Ref: f.Ref, Copy: f.Copy}
 		s.Message.ID, s.Message.Timeout = f.ID, f.Left
 		m.do(s)
 	case rpc.Slow:
-		if f.Ref < MaxRef {
-			m.do(Slow{f.Ref})
-		}
+		m.do(Slow{f.Ref})
 	case rpc.Lost:
 		delete(m.asked, f.Ref)
-		if f.Ref < MaxRef {
-			m.do(Lost{Ref: f.Ref, Why: f.Why})
-		}
+		m.do(Lost{Ref: f.Ref, Why: f.Why})
 	case rpc.Wake:
 		m.do(Wake{f.At})
 	}
@@ -239,7 +236,6 @@ func (m *Machine) received(now time.Time, r *Request) {
 		return
 	}
 	if m.proofs != nil {
-		m.met.Meet(r.Address, now)
 		m.proofs.Received(r.Address, r.Size, now)
 	}
 	isSeed := m.o.Overlay == kad.Seed
@@ -283,49 +279,58 @@ func (m *Machine) serve(now time.Time, r *Request) {
 	case isStore && !proven:
 		m.drop(r, StoreNoProof)
 	default:
+		if isStore && m.proofs != nil {
+			m.proofs.Useful(r.Address)
+		}
 		m.do(&Serve{r})
 	}
 }
 
-// probe asks an address without proof for this node's own id, if its bytes allow that.
-func (m *Machine) probe(now time.Time, r *Request) {
-	if m.proofs == nil {
-		return
-	}
-	message := kad.Message{Verb: kad.FindNode, Sender: m.o.Self, Target: m.o.Self}
-	if m.o.Check != nil && m.o.Check(r.Address, &message) != nil ||
-		!m.proofs.Probe(r.Address, r.From.ID, m.size(&message), now) {
-		return
-	}
-	m.probes++
-	m.request(now, &Ask{Ref: MaxRef + m.probes, To: r.Address, Contact: r.From.ID, Message: message}, true)
-}
-
 // respond sends the answer that the owner has found, in the form of the overlay.
 func (m *Machine) respond(now time.Time, r *Request, answer *kad.Message) {
-	room, n := m.room(r.Address, now), m.o.K
+	if m.o.Overlay == kad.Seed && r.Message.Verb == kad.Store {
+		return
+	}
+	room := m.room(r.Address, now)
+	if room < math.MaxInt && m.reached(r.Address, now) {
+		if whole := m.answer(r, answer, math.MaxInt); m.size(whole) <= room {
+			m.send(now, r, whole)
+			return
+		} else if !m.exchanged(r) {
+			m.wait(now, r, whole)
+			return
+		}
+	}
+	m.send(now, r, m.answer(r, answer, room))
+}
+
+// exchanged reports whether a request may be the probe of a node that this node has asked
+// something, and whose answer may wait for the answer to this probe. So a short one is sent at
+// once.
+func (m *Machine) exchanged(r *Request) bool {
+	return r.Message.Verb == kad.FindNode && r.Message.Target == r.From.ID && m.rpc.Waits(r.Address)
+}
+
+// answer returns an answer of at most room bytes, if it can be cut.
+func (m *Machine) answer(r *Request, answer *kad.Message, room int) *kad.Message {
+	n := m.o.K
 	if want := r.Message.Want; want > 0 && want < n {
 		n = want
 	}
-	list := answer
-	switch {
-	case m.o.Overlay == kad.Native:
-	case r.Message.Verb == kad.Store:
-		return
-	default:
+	list := *answer
+	if m.o.Overlay == kad.Seed {
 		value := kad.Message{Verb: kad.Value, ID: r.Message.ID, Target: r.Message.Target, Record: answer.Record}
 		if answer.Record != nil && r.Message.Verb == kad.FindValue && m.size(&value) <= room {
-			m.send(now, r, &value)
-			return
+			return &value
 		}
-		list = &kad.Message{Verb: kad.Nodes, Contacts: answer.Contacts}
+		list = kad.Message{Verb: kad.Nodes, Contacts: answer.Contacts}
 	}
 	if m.o.Select != nil {
 		list.Contacts = m.o.Select(list.Contacts, r, n, min(room, math.MaxInt32))
 	} else {
 		list.Contacts = list.Contacts[:min(len(list.Contacts), n)]
 	}
-	m.send(now, r, list)
+	return &list
 }
 
 // send sends an answer, if the limits on bytes allow it.
@@ -353,6 +358,9 @@ func (m *Machine) reply(r *Request, answer *kad.Message) {
 
 // answered takes in an answer.
 func (m *Machine) answered(now time.Time, r *Request) {
+	if m.probed(now, r) {
+		return
+	}
 	for _, f := range m.rpc.Step(now, rpc.Answer{ID: r.Message.ID, Verb: r.Message.Verb, From: r.Address, Peer: r.From.ID}) {
 		switch f := f.(type) {
 		case rpc.Answered:
@@ -362,6 +370,12 @@ func (m *Machine) answered(now time.Time, r *Request) {
 			if m.o.Unproven && m.proven(r, now) { // spec: kad B15
 				m.do(&Seen{r.From})
 			}
+		case rpc.Lost:
+			if f.Why == rpc.Replaced && m.proofs != nil && r.Message.Verb != kad.Pong {
+				m.prove(now, r)
+				m.do(&Met{Contact: r.From})
+			}
+			m.carryOut(f)
 		default:
 			m.carryOut(f)
 		}
@@ -378,15 +392,12 @@ func (m *Machine) matched(now time.Time, r *Request, f rpc.Answered) {
 	}
 	echoed := f.Echoed && r.Message.Verb != kad.Pong
 	if echoed && m.proofs != nil {
-		m.proofs.Prove(r.Address, f.Peer, now)
-	}
-	if request.probe {
-		m.do(&Met{Contact: r.From, Took: f.Took, Measured: f.Measured})
-		return
+		m.prove(now, r)
+		m.proofs.Useful(r.Address)
 	}
 	a := &Answered{Ref: f.Ref, Contact: r.From, Message: r.Message, Size: r.Size, Took: f.Took, Measured: f.Measured, Echoed: echoed}
 	a.Message.Contacts = m.useful(r.Message.Contacts)
-	if r.Message.Verb == kad.Value && r.Message.Target != request.message.Target { // spec: kad A7
+	if r.Message.Verb == kad.Value && r.Message.Target != request.Target { // spec: kad A7
 		m.drop(r, WrongKey)
 		a.Message.Record = nil
 	}

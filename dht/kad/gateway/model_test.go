@@ -18,10 +18,11 @@ type model struct {
 	m       *Machine
 	codec   seed.Codec
 	now     time.Time
-	in, out map[kad.Address]int // bytes while the address had no proof
+	in, out map[kad.Address]int // bytes while the address had no fresh proof
 	open    map[rpc.Ref]bool    // requests of this node
 	sent    []*Send             // its requests and probes
-	counts  struct{ answers, probes, served, stores, met int }
+	waited  int                 // how often an answer waited for a proof
+	counts  struct{ answers, probes, served, stores, met, stale int }
 }
 
 var modelSelf = kad.ID{0xff, 1}
@@ -48,7 +49,7 @@ func newModel(t testing.TB, random kad.Rand) *model {
 // receive gives the machine a message, and answers what it serves with contacts or a value.
 func (x *model) receive(from kad.Address, m kad.Message, size int, answer kad.Message) {
 	r := Request{Packet: kad.Packet{Address: from, Message: m, Size: size}, From: kad.SeedContact(m.Sender, from), Group: from.Group()}
-	if !x.m.reached(from, x.now) {
+	if !x.m.proofs.Fresh(from, x.now) {
 		x.in[from] += size
 	}
 	var serve []*Request
@@ -57,6 +58,9 @@ func (x *model) receive(from kad.Address, m kad.Message, size int, answer kad.Me
 			serve = append(serve, s.Request)
 		}
 		x.effect(f, true)
+	}
+	if x.m.proofs.Fresh(from, x.now) {
+		x.in[from], x.out[from] = 0, 0
 	}
 	for _, r := range serve {
 		x.counts.served++
@@ -67,6 +71,11 @@ func (x *model) receive(from kad.Address, m kad.Message, size int, answer kad.Me
 			}
 		}
 		x.step(&Respond{r, answer}, true)
+	}
+	if n := x.m.Waiting(); n > maxWaiting {
+		x.t.Fatalf("got %d answers that wait, want at most %d", n, maxWaiting)
+	} else if n > 0 {
+		x.waited++
 	}
 }
 
@@ -94,8 +103,11 @@ func (x *model) effect(f Effect, caused bool) {
 		} else {
 			x.sent = append(x.sent, f)
 		}
-		if !caused || x.m.reached(f.Address, x.now) {
+		if !caused || x.m.proofs.Fresh(f.Address, x.now) {
 			return
+		}
+		if x.m.reached(f.Address, x.now) {
+			x.counts.stale++
 		}
 		if !f.Answer {
 			x.counts.probes++
@@ -115,7 +127,7 @@ func (x *model) effect(f Effect, caused bool) {
 }
 
 // TestModel sends random messages from several addresses, some of which answer what they are
-// asked. No address without proof gets more than three times what it sent, none has a STORE
+// asked. No address without a fresh proof gets more than three times what it sent, none has a STORE
 // served, and each request of this node ends once.
 //
 // conforms: kad 7, 8
@@ -179,7 +191,7 @@ func TestModel(t *testing.T) {
 	if len(x.open) > 0 || x.m.Len() > 0 {
 		t.Errorf("got %d requests without an end", len(x.open))
 	}
-	if c := x.counts; min(c.answers, c.probes, c.served, c.stores) < 500 || c.met < 10 { // a proof lasts almost as long as the test
+	if c := x.counts; min(c.answers, c.probes, c.served, c.stores, c.stale) < 500 || c.met < 10 || x.waited == 0 {
 		t.Errorf("got %+v, so the test proves little", c)
 	}
 }

@@ -43,6 +43,7 @@ func TestScripts(t *testing.T) {
 		"rates",   // requests above the rates
 		"client",  // a node that serves nobody
 		"again",   // a node that has started again with another id
+		"stale",   // answers to an address whose proof is old
 		"native",  // authenticated nodes of the other overlay
 	} {
 		t.Run(name, func(t *testing.T) {

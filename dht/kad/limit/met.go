@@ -9,17 +9,20 @@ import (
 // Met knows when addresses were met for the first time. A node of the overlay Seed answers
 // late when it has just met somebody (spec: kad A8 D4). Get one from [NewMet].
 type Met struct {
-	first *recent[kad.Address, time.Time]
+	first *shared[kad.Address, time.Time]
 }
 
-// NewMet returns a Met that has met nobody. It remembers [ProofEntries] addresses; one that
-// made way is met anew.
-func NewMet() *Met { return &Met{newRecent[kad.Address, time.Time](ProofEntries)} }
+// NewMet returns a Met that has met nobody. It remembers [ProofEntries] addresses, which make
+// way as in [Proofs]; one that made way is met anew.
+func NewMet() *Met { return newMet(ProofEntries) }
 
-// Meet notes that something came from an address or goes there, and returns when that
-// happened first.
+func newMet(entries int) *Met { return &Met{newShared[kad.Address, time.Time](entries)} }
+
+// Meet notes that something is sent to an address on this node's own account, or that its owner
+// has proved to be there, and returns when that happened first. Call it for nothing else:
+// anybody can send in the name of an address.
 func (m *Met) Meet(at kad.Address, now time.Time) time.Time {
-	first := m.first.use(at)
+	first := m.first.use(at, kad.Address.Group)
 	if first.IsZero() {
 		*first = now
 	}

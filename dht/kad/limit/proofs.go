@@ -14,8 +14,10 @@ const Amplification = 3
 // Times of proofs (spec: kad B10.3).
 const (
 	ProofLife   = 12 * time.Hour   // of a proof
+	FreshLife   = 10 * time.Minute // after that the proof is stale: bytes are counted again
 	AccountLife = 10 * time.Minute // after that what an address sent and got is forgotten
-	ProbeEvery  = 10 * time.Second // between two probes of an address
+	ProbeEvery  = 10 * time.Second // between two probes of an address without proof
+	AgainEvery  = time.Second      // … of one whose proof is stale
 )
 
 // ProofEntries is how many addresses with proof [Proofs] remembers, and how many without.
@@ -28,18 +30,26 @@ const ProofEntries = 65_536
 // (spec: kad B10.3, A9.4). Requests of the node's own lookups are not counted: they answer
 // nobody.
 //
+// A stale proof lets its node store records. Yet bytes to its address are counted again, until
+// the next proof: the address may have another owner by now.
+//
+// When there are too many proofs, the group of addresses ([kad.Address.Group]) that has most of
+// them loses its oldest. Addresses of use ([Proofs.Useful]) go last.
+//
 // A PONG proves nothing: nodes of the overlay Seed send it with a message id of their own.
 type Proofs struct {
-	proofs   *recent[kad.Address, proof]
+	proofs   *shared[kad.Address, proof]
 	accounts *recent[kad.Address, account]
 }
 
+// proof is the last proof of an address. The account counts while it is stale.
 type proof struct {
-	id            kad.ID
-	until, probed time.Time
+	id      kad.ID
+	at      time.Time
+	account account
 }
 
-// account is what an address without proof sent and got since its beginning.
+// account is what an address without a fresh proof sent and got since its beginning.
 type account struct {
 	begin   time.Time
 	in, out int
@@ -47,25 +57,31 @@ type account struct {
 }
 
 // NewProofs returns proofs that have seen nobody.
-func NewProofs() *Proofs {
-	return &Proofs{newRecent[kad.Address, proof](ProofEntries), newRecent[kad.Address, account](ProofEntries)}
+func NewProofs() *Proofs { return newProofs(ProofEntries) }
+
+func newProofs(entries int) *Proofs {
+	return &Proofs{newShared[kad.Address, proof](entries), newRecent[kad.Address, account](entries)}
 }
 
 // Received counts a datagram of n bytes from an address.
 func (p *Proofs) Received(from kad.Address, n int, now time.Time) {
 	if p.Reached(from, now) {
-		p.proofs.use(from)
-		return
+		p.proofs.use(from, kad.Address.Group)
 	}
-	p.account(from, now).in += n
+	if !p.Fresh(from, now) {
+		p.account(from, now).in += n
+	}
 }
 
 // Room returns how many bytes may be sent to an address now.
 func (p *Proofs) Room(to kad.Address, now time.Time) int {
-	if p.Reached(to, now) {
+	if p.Fresh(to, now) {
 		return math.MaxInt
 	}
 	a := p.accounts.get(to)
+	if p.Reached(to, now) {
+		a = &p.proofs.get(to).account
+	}
 	if a == nil || now.Sub(a.begin) >= AccountLife {
 		return 0
 	}
@@ -75,7 +91,7 @@ func (p *Proofs) Room(to kad.Address, now time.Time) int {
 // Send reports whether a datagram of n bytes may be sent to an address, and counts it if
 // so: of every answer, every probe, and every repetition of a probe.
 func (p *Proofs) Send(to kad.Address, n int, now time.Time) bool {
-	if p.Reached(to, now) {
+	if p.Fresh(to, now) {
 		return true
 	}
 	if p.Room(to, now) < n {
@@ -88,37 +104,79 @@ func (p *Proofs) Send(to kad.Address, n int, now time.Time) bool {
 // Probe reports whether an address from which something came in the name of a node is to
 // be asked for a proof with a datagram of n bytes, and counts that datagram if so. It is
 // not, if the address was probed less than [ProbeEvery] ago, which leaves a slow node of the
-// overlay Seed the time to answer. A proven address is probed for another id: a node of
-// that overlay has a new one after each start.
+// overlay Seed the time to answer; where the proof is stale, less than [AgainEvery] ago. An
+// address with a fresh proof is probed for another id: a node of that overlay has a new one
+// after each start.
 func (p *Proofs) Probe(to kad.Address, id kad.ID, n int, now time.Time) bool {
-	if p.Reached(to, now) {
-		known := p.proofs.get(to)
-		if known.id == id || !known.probed.IsZero() && now.Sub(known.probed) < ProbeEvery {
+	every := ProbeEvery
+	switch fresh, known := p.Fresh(to, now), p.Proven(to, id, now); {
+	case fresh && known:
+		return false
+	case fresh:
+		a := &p.proofs.get(to).account
+		if now.Sub(a.probed) < every && !a.probed.IsZero() {
 			return false
 		}
-		known.probed = now
+		a.probed = now
 		return true
+	case known:
+		every = AgainEvery
 	}
 	a := p.account(to, now)
-	if !a.probed.IsZero() && now.Sub(a.probed) < ProbeEvery || !p.Send(to, n, now) {
+	if !a.probed.IsZero() && now.Sub(a.probed) < every || !p.Send(to, n, now) {
 		return false
 	}
 	a.probed = now
 	return true
 }
 
+// Probed returns when the address was probed last, and false if that is not known, or if the
+// node with this id has proved since to be there.
+func (p *Proofs) Probed(at kad.Address, id kad.ID, now time.Time) (when time.Time, ok bool) {
+	a := p.accounts.get(at)
+	if p.Reached(at, now) {
+		known := p.proofs.get(at)
+		if known.id == id && !known.at.Before(known.account.probed) {
+			return time.Time{}, false
+		}
+		a = &known.account
+	}
+	if a == nil {
+		return time.Time{}, false
+	}
+	return a.probed, !a.probed.IsZero()
+}
+
 // Prove says that a message id which was sent to an address came back from there, in a
 // list of contacts or with a value, from the node with this id.
 func (p *Proofs) Prove(at kad.Address, id kad.ID, now time.Time) {
-	known := p.proofs.use(at)
-	*known = proof{id: id, until: now.Add(ProofLife), probed: known.probed}
+	known := p.proofs.use(at, kad.Address.Group)
+	*known = proof{id: id, at: now, account: account{probed: known.account.probed}}
 	p.accounts.delete(at)
 }
+
+// Useful has the proof of an address go last when there are too many: its node has stored a
+// record here, or has answered a request of this node.
+func (p *Proofs) Useful(at kad.Address) { p.proofs.keep(at) }
 
 // Reached reports whether somebody at the address has proved to be there.
 func (p *Proofs) Reached(at kad.Address, now time.Time) bool {
 	known := p.proofs.get(at)
-	return known != nil && now.Before(known.until)
+	return known != nil && now.Sub(known.at) < ProofLife
+}
+
+// Fresh reports whether somebody at the address has proved lately to be there.
+func (p *Proofs) Fresh(at kad.Address, now time.Time) bool {
+	known := p.proofs.get(at)
+	return known != nil && now.Sub(known.at) < FreshLife
+}
+
+// Age returns how long ago somebody at the address has proved to be there; 0 without proof.
+func (p *Proofs) Age(at kad.Address, now time.Time) time.Duration {
+	if !p.Reached(at, now) {
+		return 0
+	}
+	return now.Sub(p.proofs.get(at).at)
 }
 
 // Proven reports whether the node with this id has proved to be at the address. Records of
@@ -130,9 +188,14 @@ func (p *Proofs) Proven(at kad.Address, id kad.ID, now time.Time) bool {
 // Remembered returns how many addresses with and without proof are remembered.
 func (p *Proofs) Remembered() (proven, unproven int) { return p.proofs.len(), p.accounts.len() }
 
-// account returns the account of an address without proof; one that is too old begins anew.
+// account returns the account of an address; one that is too old begins anew.
 func (p *Proofs) account(at kad.Address, now time.Time) *account {
-	a := p.accounts.use(at)
+	var a *account
+	if p.Reached(at, now) {
+		a = &p.proofs.get(at).account
+	} else {
+		a = p.accounts.use(at)
+	}
 	if a.begin.IsZero() || now.Sub(a.begin) >= AccountLife {
 		*a = account{begin: now, probed: a.probed}
 	}

@@ -120,17 +120,31 @@ func TestProbes(t *testing.T) {
 		}
 	}
 	p.Prove(victim, kad.ID{1}, start.Add(30*time.Second))
-	if p.Probe(victim, kad.ID{1}, 88, start.Add(time.Hour)) {
+	if p.Probe(victim, kad.ID{1}, 88, start.Add(limit.FreshLife)) {
 		t.Error("with a proof: got a probe")
 	}
 	// A node that starts again has another id.
-	again := start.Add(time.Hour)
+	again := start.Add(30*time.Second + limit.FreshLife/2)
 	if !p.Probe(victim, kad.ID{2}, 88, again) || p.Probe(victim, kad.ID{2}, 88, again.Add(limit.ProbeEvery-1)) {
 		t.Error("another id: got no probe, or a second one before its time")
 	}
 	p.Prove(victim, kad.ID{2}, again)
-	if p.Probe(victim, kad.ID{2}, 88, again.Add(time.Hour)) {
+	if p.Probe(victim, kad.ID{2}, 88, again.Add(limit.FreshLife-1)) {
 		t.Error("with a proof for the other id: got a probe")
+	}
+	// A stale proof is renewed, with a probe each second as far as its bytes allow that.
+	stale := again.Add(limit.FreshLife)
+	if p.Probe(victim, kad.ID{2}, 88, stale) {
+		t.Error("a stale proof: got a probe for no byte")
+	}
+	p.Received(victim, 88, stale)
+	for _, c := range []struct {
+		after time.Duration
+		want  bool
+	}{{0, true}, {limit.AgainEvery - 1, false}, {limit.AgainEvery, true}, {2 * limit.AgainEvery, true}, {3 * limit.AgainEvery, false}} {
+		if got := p.Probe(victim, kad.ID{2}, 88, stale.Add(c.after)); got != c.want {
+			t.Errorf("a stale proof, after %s: got a probe %t, want %t", c.after, got, c.want)
+		}
 	}
 }
 
@@ -162,8 +176,12 @@ func TestProof(t *testing.T) {
 			t.Errorf("%s: got proven %t, want %t", name, got, c.want)
 		}
 	}
-	if got := p.Room(victim, almost); got != math.MaxInt {
-		t.Errorf("with a proof: got room for %d bytes, want no limit", got)
+	if got := p.Room(victim, start.Add(limit.FreshLife-1)); got != math.MaxInt {
+		t.Errorf("with a fresh proof: got room for %d bytes, want no limit", got)
+	}
+	p.Received(victim, 100, almost)
+	if got := p.Room(victim, almost); got != 300 {
+		t.Errorf("with a stale proof: got room for %d bytes, want 300", got)
 	}
 	if got := p.Room(victim, start.Add(12*time.Hour)); got != 0 {
 		t.Errorf("after 12 h: got room for %d bytes, want none", got)
@@ -207,25 +225,5 @@ func TestInventedAddresses(t *testing.T) {
 	}
 	if proven, _ := p.Remembered(); proven != limit.ProofEntries || !p.Reached(victim, start) {
 		t.Errorf("got %d proofs, with that of the busy address %t; want %d", proven, p.Reached(victim, start), limit.ProofEntries)
-	}
-}
-
-// TestMet remembers first times, of as many addresses as the proofs.
-func TestMet(t *testing.T) {
-	m := limit.NewMet()
-	if got := m.Meet(victim, start); !got.Equal(start) {
-		t.Errorf("got %v, want %v", got, start)
-	}
-	if got := m.Meet(victim, start.Add(time.Hour)); !got.Equal(start) {
-		t.Errorf("an hour later: got %v, want %v", got, start)
-	}
-	for i := range limit.ProofEntries + 10 {
-		m.Meet(kad.Address(fmt.Sprint(i)), start)
-	}
-	if got := m.Remembered(); got != limit.ProofEntries {
-		t.Errorf("got %d addresses remembered, want %d", got, limit.ProofEntries)
-	}
-	if got := m.Meet(victim, start.Add(2*time.Hour)); !got.Equal(start.Add(2 * time.Hour)) {
-		t.Errorf("forgotten: got %v, want it met anew", got)
 	}
 }

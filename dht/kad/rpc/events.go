@@ -114,6 +114,7 @@ const (
 	Busy                         // too many requests to this address are under way
 	Superseded                   // the machine was given the same Ref again
 	Unsendable                   // the gateway cannot carry the message, or not to this address
+	Replaced                     // another node has answered from the address of the contact
 )
 
 // String returns the reason in words.
@@ -133,12 +134,14 @@ func (r Reason) String() string {
 		return "replaced"
 	case Unsendable:
 		return "cannot be sent through this gateway"
+	case Replaced:
+		return "another node has its address"
 	}
 	return "unknown"
 }
 
 // Blames reports whether the contact is to blame.
-func (r Reason) Blames() bool { return r == Timeout || r == Broken }
+func (r Reason) Blames() bool { return r == Timeout || r == Broken || r == Replaced }
 
 // Drop says why an answer belongs to no request.
 type Drop uint8

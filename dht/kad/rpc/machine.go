@@ -32,6 +32,7 @@ type Machine struct {
 	byID    map[kad.RequestID]*request
 	byRef   map[Ref]*request
 	perPeer map[kad.Address]int
+	proving map[kad.Address]int         // of perPeer, those whose answers prove the address
 	queue   queue.Queue[*request] // by the time at which something is to be done
 	count   uint64
 
@@ -57,13 +58,19 @@ func New(o Options) *Machine {
 	o.MaxPerPeer = cmp.Or(o.MaxPerPeer, 16)
 	o.IDLen = cmp.Or(o.IDLen, 20)
 	return &Machine{
-		o: o, byID: make(map[kad.RequestID]*request), byRef: make(map[Ref]*request), perPeer: make(map[kad.Address]int),
+		o: o, byID: make(map[kad.RequestID]*request), byRef: make(map[Ref]*request), perPeer: make(map[kad.Address]int), proving: make(map[kad.Address]int),
 		queue: queue.New(sooner, func(r *request) *int { return &r.place }),
 	}
 }
 
 // Len returns how many requests are under way.
 func (m *Machine) Len() int { return len(m.byID) }
+
+// Waits reports whether a request to an address is under way whose answer proves the address:
+// one that is no Ping.
+func (m *Machine) Waits(to kad.Address) bool { return m.proving[to] > 0 }
+
+func (a *Ask) proves() bool { return a.Verb == kad.FindNode || a.Verb == kad.FindValue }
 
 // Step applies one event and returns its effects, in order. The slice is valid until the
 // next Step.
@@ -107,6 +114,9 @@ func (m *Machine) ask(now time.Time, e Ask) {
 	r := &request{ask: e, id: m.newID(), begun: now, count: m.count, at: now.Add(min(e.Soft, e.Hard))}
 	m.byID[r.id], m.byRef[e.Ref] = r, r
 	m.perPeer[e.To]++
+	if e.proves() {
+		m.proving[e.To]++
+	}
 	m.queue.Add(r)
 	m.send(now, r)
 }
@@ -139,6 +149,9 @@ func (m *Machine) answer(now time.Time, e Answer) {
 		m.do(Dropped{ForeignAddr})
 	case !r.ask.Peer.IsZero() && r.ask.Peer != e.Peer:
 		m.do(Dropped{ForeignPeer})
+		if m.o.LoosePong { // a seed node has another id after a start
+			m.lose(r, Replaced)
+		}
 	case !e.Verb.Answers(r.ask.Verb):
 		m.do(Dropped{ForeignVerb})
 	default:
@@ -187,6 +200,11 @@ func (m *Machine) remove(r *request) {
 	m.queue.Remove(r)
 	if m.perPeer[r.ask.To]--; m.perPeer[r.ask.To] == 0 {
 		delete(m.perPeer, r.ask.To)
+	}
+	if r.ask.proves() {
+		if m.proving[r.ask.To]--; m.proving[r.ask.To] == 0 {
+			delete(m.proving, r.ask.To)
+		}
 	}
 }
 
