@@ -34,7 +34,7 @@ func Traced(f func(Step)) GetOption { return func(o *getOptions) { o.traced = f 
 func Into(r *Found) GetOption { return func(o *getOptions) { o.result = r } }
 
 // Get returns the record under a key. It fails with [ErrNotFound], also when the value was
-// deleted, [ErrIsolated], a [*LimitError] or a [*LookupFailedError]. When ctx ends, Get
+// deleted, [ErrNoPeers], [ErrIsolated], a [*LimitError] or a [*LookupFailedError]. When ctx ends, Get
 // returns at once, and the lookup ends unless others wait for it.
 func (c *Client) Get(ctx context.Context, key Key, opts ...GetOption) (*Record, error) {
 	o := getOptions{quorum: c.x.Params.Quorum}
@@ -61,10 +61,7 @@ func (c *Client) Get(ctx context.Context, key Key, opts ...GetOption) (*Record, 
 		return alive(best)
 	}
 	if err == nil && r.Answers == 0 {
-		err = ErrIsolated
-		if c.x.view.Load().Len() == 0 {
-			err = ErrNoPeers
-		}
+		err = c.x.nobody()
 	}
 	if err == nil {
 		err = fmt.Errorf("%w: %d nodes were asked", ErrNotFound, r.Asked)
@@ -90,10 +87,7 @@ func (c *Client) Closest(ctx context.Context, id ID, opts ...GetOption) ([]Conta
 	o.quorum = 0
 	r, err := c.look(ctx, id, lookup.ForNodes, o)
 	if err == nil && len(r.Nearest) == 0 {
-		err = ErrIsolated
-		if c.x.view.Load().Len() == 0 {
-			err = ErrNoPeers
-		}
+		err = c.x.nobody()
 	}
 	return r.Nearest, err
 }

@@ -142,7 +142,7 @@ func (c *Client) publish(ctx context.Context, r *Record, ttl time.Duration, sign
 		return none, err
 	}
 	if c.x.view.Load().Len() == 0 {
-		return none, ErrNoPeers
+		return none, c.x.nobody()
 	}
 	token := c.x.ref()
 	reply, err := clientAsk[*PutReply](ctx, c, c.x.lookups, StartPut{Token: token, Record: r, TTL: publishLife(ttl), Wide: true})
@@ -152,7 +152,7 @@ func (c *Client) publish(ctx context.Context, r *Record, ttl time.Duration, sign
 	}
 	c.x.tell(c.x.upkeep, ownPublished{r.Key, reply.Err == nil && reply.Report.Accepted > 0})
 	if reply.Err == nil && len(reply.Report.Outcomes) == 0 {
-		return reply.Report, ErrNoPeers
+		return reply.Report, c.x.nobody()
 	}
 	return reply.Report, reply.Err
 }

@@ -43,8 +43,6 @@ func (c *Client) notReady(ended error) error {
 	switch n := c.View().Len(); {
 	case n > 0:
 		return fmt.Errorf("kad: client %s is not ready: it knows %d contacts and still looks for its place in the network (%s): %w", c.Name(), n, c.State(), ended)
-	case len(c.Known()) > 0 || len(c.x.Bootstrap) > 0:
-		return fmt.Errorf("kad: client %s is not ready: %w: %w", c.Name(), ErrIsolated, ended)
 	}
-	return fmt.Errorf("kad: client %s is not ready: %w: %w", c.Name(), ErrNoPeers, ended)
+	return fmt.Errorf("kad: client %s is not ready: %w: %w", c.Name(), c.x.nobody(), ended)
 }

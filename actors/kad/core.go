@@ -107,6 +107,30 @@ func (x *core) route(c *Contact) (*gate, Address) {
 	return nil, ""
 }
 
+// starts returns the contacts that a lookup begins with: the nearest of the table. While that is
+// empty they are those that were in it before.
+func (x *core) starts(target ID) []Contact {
+	list := x.view.Load().Nearest(target, x.Params.K)
+	if f := x.former.Load(); len(list) == 0 && f != nil {
+		for i := range *f {
+			list = append(list, (*f)[i].Contact)
+		}
+		kad.SortByDistance(target, list)
+		list = list[:min(len(list), x.Params.K)]
+	}
+	return list
+}
+
+// nobody returns why nobody has answered: no other node is known, or those that are do not
+// answer.
+func (x *core) nobody() error {
+	former, waits := x.former.Load(), x.unjudged.Load()
+	if x.view.Load().Len() > 0 || len(x.Bootstrap) > 0 || former != nil && len(*former) > 0 || waits != nil && len(*waits) > 0 {
+		return ErrIsolated
+	}
+	return ErrNoPeers
+}
+
 // usable reports whether a contact can be asked.
 func (x *core) usable(c Contact) bool {
 	g, _ := x.route(&c)

@@ -20,14 +20,17 @@ import (
 )
 
 // While the disk takes nothing, records of others are refused with BUSY, those that are stored
-// are served, and the status says so. When the disk works again, records are taken again.
+// are served, and the status says so. It is tried again with ever longer pauses. When the disk
+// works again, records are taken again.
 //
 // conforms: kad 67
 func TestDiskIsFull(t *testing.T) {
 	gamelantest.Bubble(t, func(t *testing.T) {
 		full := errors.New("the disk is full")
 		var fails atomic.Bool
+		var commits atomic.Int32
 		keeper := failing{keep.New(kv.Memory(), "c0", kad.Native), func([]string) error {
+			commits.Add(1)
 			if fails.Load() {
 				return full
 			}
@@ -66,10 +69,20 @@ func TestDiskIsFull(t *testing.T) {
 		if _, err := c.Put(t.Context(), []byte("own")); !errors.Is(err, kad.ErrStore) || !errors.Is(err, full) {
 			t.Errorf("got %v, want %v", err, kad.ErrStore)
 		}
+		before := commits.Load()
+		time.Sleep(5 * time.Minute)
+		if n := commits.Load() - before; n < 25 || n > 40 {
+			t.Errorf("got %d commits in five minutes of a disk that takes nothing, want one in ten seconds", n)
+		}
 		fails.Store(false)
-		time.Sleep(time.Second)
+		time.Sleep(10 * time.Second)
 		synctest.Wait()
 		store("afterwards", dhtkad.OK)
+		before = commits.Load()
+		store("at once", dhtkad.OK)
+		if n := commits.Load() - before; n != 1 {
+			t.Errorf("got %d commits within a second of a disk that works, want one", n)
+		}
 		if s := c.Status(t.Context()); s.Disk != nil || c.Trouble() != nil {
 			t.Errorf("got %v and %v, want a disk that works", s.Disk, c.Trouble())
 		}

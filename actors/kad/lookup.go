@@ -62,7 +62,7 @@ func (a *lookupActor) start(c actor.Context) {
 		o.Verify = func(who Contact) error { return who.Verify(wall) }
 	}
 	a.machine = lookup.New(key.Target, o)
-	a.step(c, lookup.Start{Contacts: view.Nearest(key.Target, x.Params.K)})
+	a.step(c, lookup.Start{Contacts: x.starts(key.Target)})
 }
 
 // step has the machine handle an event, and carries out what it decides.

@@ -35,6 +35,7 @@ type storeActor struct {
 	expiry   wake
 	writing  bool
 	gather   *supervisor.Timer
+	pause    time.Duration // before the next commit, since the last one has failed; 0: it has not
 	seen     []Key // keys of copies confirmed by the network, oldest first
 	copies   map[Key]confirmedCopy
 
@@ -62,6 +63,7 @@ type confirmedCopy struct {
 const (
 	notCloseAt    = store.NotCloseAt
 	gatherFor     = 50 * time.Millisecond // changes of a batch (spec: kad B12)
+	pauseMax      = 10 * time.Second      // after a failed commit, doubled from gatherFor on
 	checksAtOnce  = 2                     // signatures verified at a time (spec: kad B8)
 	maxConfirmed  = 1024
 	publishWithin = 2 * time.Minute // an acknowledged publication whose caller has gone

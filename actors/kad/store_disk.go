@@ -136,10 +136,10 @@ func (a *storeActor) touchOwn(c actor.Context, key Key) {
 	a.later(c)
 }
 
-// later writes changes when some have gathered.
+// later writes changes when some have gathered, or after the pause of a failed commit.
 func (a *storeActor) later(c actor.Context) {
 	if a.gather == nil && !a.writing {
-		a.gather = supervisor.After(c, gatherFor, storeGather{})
+		a.gather = supervisor.After(c, max(gatherFor, a.pause), storeGather{})
 	}
 }
 
@@ -188,6 +188,16 @@ func (a *storeActor) written(c actor.Context, err error) {
 		supervisor.Log(c).Error("records cannot be written down", "err", err)
 	}
 	a.x.fault(err) // before a caller learns of it
+	switch {
+	case err != nil:
+		a.pause = min(max(2*a.pause, gatherFor), pauseMax)
+	case a.pause > 0:
+		a.pause = 0
+		if a.gather != nil { // what waits need not wait so long
+			a.gather.Stop()
+			a.gather = nil
+		}
+	}
 	var rest []*ownWaiter
 	for i, w := range s.waiters {
 		switch {

@@ -209,7 +209,7 @@ func (l *link) substream(c actor.Context, m actors.SubstreamOpened) {
 	}
 	x.stream, x.name, x.conn = stream, l.nameOf("ask", x.key), m.Conn.ID
 	if x.greets {
-		l.hints[x.key] = x.conn
+		l.hint(x.key, x.conn)
 		l.port.Met(l.n.sender(x.key))
 	}
 	l.tasks[x.name] = x

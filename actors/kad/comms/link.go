@@ -111,13 +111,21 @@ func (l *link) Receive(c actor.Context) bool {
 	case *refused:
 		l.refused(c, m)
 	case hinted:
-		l.hints[m.key] = m.conn
+		l.hint(m.key, m.conn)
 	case idleDue:
 		l.idle(c, m)
 	default:
 		return false
 	}
 	return true
+}
+
+// hint notes that a peer serves others. A hint of a connection that has ended comes too late:
+// nothing would take it away.
+func (l *link) hint(key identity.PublicKey, conn uint64) {
+	if now, ok := l.n.trunk.Connection(key.NodeID()); ok && now.ID == conn {
+		l.hints[key] = conn
+	}
 }
 
 // met tells the client of a peer that serves others.

@@ -142,8 +142,8 @@ func (s *Service) Connect(ctx context.Context, address string) (kad.ID, error) {
 }
 
 // Query returns the value of a key: what this node stores, or what it finds. It fails with
-// [ErrNotRunning], with [ErrNotFound], also if no other node is known, or with an error of
-// the lookup.
+// [ErrNotRunning], with [ErrNotFound], also if no other node is known, with [kad.ErrIsolated] if
+// none of those that are known answers, or with an error of the lookup.
 func (s *Service) Query(ctx context.Context, key []byte) ([]byte, error) {
 	c, err := s.running()
 	if err != nil {
@@ -164,7 +164,7 @@ func (s *Service) Query(ctx context.Context, key []byte) ([]byte, error) {
 }
 
 // Save stores a value in this node and sends it to the nodes nearest to its key. It is sent
-// again before others let it expire. Without other nodes it stays here, which is no error. A
+// again before others let it expire. While no other node answers it stays here, which is no error. A
 // value that a gateway cannot carry is a [*kad.TooLarge].
 func (s *Service) Save(ctx context.Context, key, value []byte) error {
 	c, err := s.running()
@@ -172,7 +172,7 @@ func (s *Service) Save(ctx context.Context, key, value []byte) error {
 		return err
 	}
 	_, err = c.PutOpaque(ctx, key, value)
-	if errors.Is(err, kad.ErrNoPeers) {
+	if errors.Is(err, kad.ErrNoPeers) || errors.Is(err, kad.ErrIsolated) {
 		return nil
 	}
 	return closed(err)

@@ -155,7 +155,7 @@ func (m *Machine) removed(now time.Time, e Removed) {
 	}
 	m.life.lost()
 	m.fresh.lost(now)
-	if e.Lived >= formerAfter {
+	if e.Lived >= formerAfter || m.live == 0 { // the last one is a way back
 		m.former.add(now, e.Contact)
 	}
 }
