@@ -36,7 +36,7 @@ type storeActor struct {
 	writing  bool
 	gather   *supervisor.Timer
 	pause    time.Duration // before the next commit, since the last one has failed; 0: it has not
-	seen     []Key // keys of copies confirmed by the network, oldest first
+	seen     []Key         // keys of copies confirmed by the network, oldest first
 	copies   map[Key]confirmedCopy
 
 	finishing []*actor.PID // they wait until everything is written

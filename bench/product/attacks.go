@@ -56,6 +56,7 @@ func attacks() []attack {
 		joinFlood(),
 		discoveryFlood(),
 		peerListFlood(),
+		probes(),
 	}
 }
 

@@ -32,7 +32,7 @@ type Machine struct {
 	byID    map[kad.RequestID]*request
 	byRef   map[Ref]*request
 	perPeer map[kad.Address]int
-	proving map[kad.Address]int         // of perPeer, those whose answers prove the address
+	proving map[kad.Address]int   // of perPeer, those whose answers prove the address
 	queue   queue.Queue[*request] // by the time at which something is to be done
 	count   uint64
 
