@@ -378,11 +378,15 @@ func (a *gateway) String() string {
 	if a.open {
 		state = "open"
 	}
-	n := 0
+	n, waiting := 0, 0
 	if a.machine != nil {
-		n = a.machine.Len()
+		n, waiting = a.machine.Len(), a.machine.Waiting()
 	}
 	requests, _ := a.g.tokens.held()
-	return fmt.Sprintf("%s: %s, %s under way, %s of others in work", a.g.network.Label(), state,
+	line := fmt.Sprintf("%s: %s, %s under way, %s of others in work", a.g.network.Label(), state,
 		inspect.Count(uint64(n), "request"), inspect.Count(uint64(requests), "request"))
+	if waiting > 0 {
+		line += fmt.Sprintf(", %s until the address is proven", inspect.Count(uint64(waiting), "answer"))
+	}
+	return line
 }

@@ -83,3 +83,26 @@ func TestMet(t *testing.T) {
 		t.Errorf("forgotten: got %v, want it met anew", got)
 	}
 }
+
+// TestInventedAddresses fill the memory of addresses without proof, and take none of the
+// proofs away.
+func TestInventedAddresses(t *testing.T) {
+	p := newProofs(entries)
+	p.Prove(victim, kad.ID{1}, start)
+	for i := range 2 * entries {
+		p.Received(kad.Address(fmt.Sprint(i)), 60, start)
+	}
+	if proven, unproven := p.Remembered(); proven != 1 || unproven != entries {
+		t.Errorf("got %d with and %d without proof, want 1 and %d", proven, unproven, entries)
+	}
+	if !p.Proven(victim, kad.ID{1}, start) {
+		t.Error("got the proof forgotten")
+	}
+	for i := range 2 * entries {
+		p.Prove(kad.Address(fmt.Sprint(i)), kad.ID{1}, start)
+		p.Received(victim, 60, start)
+	}
+	if proven, _ := p.Remembered(); proven != entries || !p.Reached(victim, start) {
+		t.Errorf("got %d proofs, with that of the busy address %t; want %d", proven, p.Reached(victim, start), entries)
+	}
+}

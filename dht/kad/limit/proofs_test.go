@@ -204,26 +204,3 @@ func TestAccounts(t *testing.T) {
 		t.Errorf("anew: got room for %d bytes, want 30", got)
 	}
 }
-
-// TestInventedAddresses fill the memory of addresses without proof, and take none of the
-// proofs away.
-func TestInventedAddresses(t *testing.T) {
-	p := limit.NewProofs()
-	p.Prove(victim, kad.ID{1}, start)
-	for i := range 100_000 {
-		p.Received(kad.Address(fmt.Sprint(i)), 60, start)
-	}
-	if proven, unproven := p.Remembered(); proven != 1 || unproven != limit.ProofEntries {
-		t.Errorf("got %d with and %d without proof, want 1 and %d", proven, unproven, limit.ProofEntries)
-	}
-	if !p.Proven(victim, kad.ID{1}, start) {
-		t.Error("got the proof forgotten")
-	}
-	for i := range 100_000 {
-		p.Prove(kad.Address(fmt.Sprint(i)), kad.ID{1}, start)
-		p.Received(victim, 60, start)
-	}
-	if proven, _ := p.Remembered(); proven != limit.ProofEntries || !p.Reached(victim, start) {
-		t.Errorf("got %d proofs, with that of the busy address %t; want %d", proven, p.Reached(victim, start), limit.ProofEntries)
-	}
-}
