@@ -253,8 +253,8 @@ type DHTConfig struct {
 	// neighbours. Default 8.
 	Neighbours int
 
-	// NoForwarding makes the node drop messages for others instead of relaying them, and
-	// not pass on the Joins of others.
+	// NoForwarding makes the node drop messages for others instead of relaying them. It
+	// passes on the Joins of others.
 	NoForwarding bool
 }
 

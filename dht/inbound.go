@@ -61,6 +61,7 @@ type Inbound struct {
 	dedup       *Dedup
 	known       func(identity.NodeID) bool
 	unreached   *Unreached
+	endsHere    bool // nothing is forwarded
 	chain       Handler
 	stored      Handler // of messages that a server had stored for us
 	verifier    wire.Verifier
@@ -72,7 +73,10 @@ type Inbound struct {
 type InboundOptions struct {
 	Secret   *identity.Secret
 	Features identity.Features // our own: without StoreForward nothing is forwarded
-	Dedup    *Dedup
+	// NoForwarding says that nothing is forwarded, so that no peer is banned for a message
+	// that comes back to its destination. The verdicts on other messages do not change.
+	NoForwarding bool
+	Dedup        *Dedup
 	// Known reports whether the peer store has a peer.
 	Known func(identity.NodeID) bool
 	// Occurrences is how many copies of a message are let through before further
@@ -89,7 +93,7 @@ type InboundOptions struct {
 func NewInbound(o InboundOptions) *Inbound {
 	in := &Inbound{
 		secret: o.Secret, key: o.Secret.PublicKey(), features: o.Features,
-		occurrences: max(1, o.Occurrences), dedup: o.Dedup, known: o.Known, unreached: o.Unreached,
+		occurrences: max(1, o.Occurrences), dedup: o.Dedup, known: o.Known, unreached: o.Unreached, endsHere: o.NoForwarding,
 	}
 	in.stored = in.wrap(in.deliver, o.Layers, BeforeDeliver)
 	h := in.dispatch(in.stored)
@@ -230,7 +234,7 @@ func (in *Inbound) again(m *Incoming) Verdict {
 	case !m.Sealed || !h.Type.Forwardable():
 		return Verdict{Reason: Duplicate}
 	case h.Destination.Is(m.Key):
-		return returned()
+		return in.returned()
 	}
 	return Verdict{Reason: PassedAgain, Forward: Propagate{To: h.Destination.Key, Exclude: []identity.NodeID{m.Source}}}
 }
@@ -262,12 +266,14 @@ func (in *Inbound) count(next Handler) Handler {
 
 var errReturned = errors.New("dht: a message for the peer that sent it")
 
-// returned returns the verdict on a message that came from its own destination.
-func returned() Verdict {
-	return Verdict{
-		Reason: ReturnedToOwner, Err: errReturned,
-		Violation: protocol.Violated("dht", protocol.BanMedium, errReturned),
+// returned returns the verdict on a message that came from its own destination. Only a node
+// that forwards holds it against the peer (spec: dht 6).
+func (in *Inbound) returned() Verdict {
+	v := Verdict{Reason: ReturnedToOwner, Err: errReturned}
+	if !in.endsHere {
+		v.Violation = protocol.Violated("dht", protocol.BanMedium, errReturned)
 	}
+	return v
 }
 
 // forward relays a message that is encrypted for somebody else (spec: dht 6).
@@ -285,7 +291,7 @@ func (in *Inbound) forward(next Handler) Handler {
 		case !h.Type.Forwardable(), h.Destination.Key.IsZero(): // nobody has the key zero
 			return v
 		case h.Destination.Is(m.Key):
-			return returned()
+			return in.returned()
 		}
 		exclude := []identity.NodeID{m.Source}
 		v.Forward = Propagate{To: h.Destination.Key, Exclude: exclude}

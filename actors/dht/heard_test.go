@@ -27,7 +27,10 @@ func TestDHTHeard(t *testing.T) {
 	}{
 		{"nothing", nil, func(dht.Heard) any { return nil }, 2, 0, "2 handled", ""},
 		{"relayed", nil, relay, 2, 2, "2 handled", "pass on, dht.Propagate; pass on, dht.Propagate"},
-		{"no forwarding", func(o *shardSettings) { o.DHT.NoForwarding = true }, relay, 1, 0, "1 handled", ""},
+		{
+			"no forwarding, but of Joins", func(o *shardSettings) { o.DHT.NoForwarding = true }, relay, 2, 2,
+			"2 handled", "pass on, dht.Propagate; pass on, dht.Propagate",
+		},
 		{"a client", func(o *shardSettings) { o.Features = identity.FeatureNone }, relay, 1, 0, "1 handled", ""},
 		{
 			"over the byte limit", func(o *shardSettings) { o.DHT.RelayBytes = 150 }, relay, 2, 1,

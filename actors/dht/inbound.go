@@ -10,6 +10,7 @@ import (
 
 	"github.com/gamelan-p2p/gamelan/actors"
 	"github.com/gamelan-p2p/gamelan/dht"
+	"github.com/gamelan-p2p/gamelan/dht/wire"
 	"github.com/gamelan-p2p/gamelan/identity"
 	"github.com/gamelan-p2p/gamelan/internal/credit"
 	"github.com/gamelan-p2p/gamelan/protocol"
@@ -123,7 +124,7 @@ func (a *inbound) start(c actor.Context) {
 	s, t := a.dht.Settings, a.dht.trunk
 	known := t.Store()
 	a.chain = dht.NewInbound(dht.InboundOptions{
-		Secret: t.Secret(), Features: t.Features(), Dedup: s.Dedup,
+		Secret: t.Secret(), Features: t.Features(), NoForwarding: s.NoForwarding, Dedup: s.Dedup,
 		Known:       func(peer identity.NodeID) bool { _, ok := known.Get(peer); return ok },
 		Occurrences: uint32(max(0, s.Occurrences)), Layers: s.Layers, Unreached: s.Unreached,
 	})
@@ -194,13 +195,14 @@ func (a *inbound) passOn(c actor.Context, m *dht.Incoming, to dht.Strategy, cred
 	return 0, nil
 }
 
-// relayHeard relays a message of the DHT itself, as the part that handles it asks.
+// relayHeard relays a message of the DHT itself, as the part that handles it asks. A Join is
+// relayed by every node that is no client (spec: dht 6).
 func (a *inbound) relayHeard(c actor.Context, m dht.RelayHeard) {
 	credit := m.Credit.(passedCredit)
 	if !credit.permit.Held() {
 		return
 	}
-	if a.dht.NoForwarding || a.dht.trunk.Features()&identity.FeatureStoreForward == 0 {
+	if a.dht.NoForwarding && m.Incoming.Envelope.Header.Type != wire.TypeJoin || a.dht.trunk.Features()&identity.FeatureStoreForward == 0 {
 		credit.Discard()
 		return
 	}

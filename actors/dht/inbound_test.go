@@ -301,6 +301,9 @@ func TestDHTInbound(t *testing.T) {
 		{name: "for somebody else, too many bytes", change: func(s *shardSettings) { s.DHT.RelayBytes = 1 }, send: one(func(s *shard) wire.Envelope {
 			return s.compose(1, "", sealed(s.secret().PublicKey()))
 		}), want: dht.OverRelayBytes},
+		{name: "for its sender, not forwarding", change: func(s *shardSettings) { s.DHT.NoForwarding = true }, send: one(func(s *shard) wire.Envelope {
+			return s.compose(1, "", sealed(s.source.PublicKey()))
+		}), want: dht.ReturnedToOwner},
 		{name: "for its sender", send: one(func(s *shard) wire.Envelope {
 			return s.compose(1, "", sealed(s.source.PublicKey()))
 		}), want: dht.ReturnedToOwner, effect: "ban of 10m0s"},

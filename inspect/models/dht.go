@@ -7,7 +7,7 @@ type DHT struct {
 	On            bool         `json:"on"`
 	Protocol      string       `json:"protocol,omitempty"`       // of its messages
 	PlainProtocol string       `json:"plain_protocol,omitempty"` // of plain messages beside it; empty: there are none
-	Forwarding    bool         `json:"forwarding"`               // messages for other nodes are passed on
+	Forwarding    bool         `json:"forwarding"`               // messages for other nodes are passed on, not only Joins
 	Types         []int32      `json:"types"`                    // types of messages with an actor here
 	Inbound       []DHTCount   `json:"inbound"`                  // received messages, by how they ended
 	Outbound      *DHTOutbound `json:"outbound,omitempty"`       // nil: its actor did not answer in time

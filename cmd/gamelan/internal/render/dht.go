@@ -28,7 +28,7 @@ func DHT(o *Output, d *models.DHT, now time.Time) error {
 	if d.Forwarding {
 		line("forwarding", "messages for others are passed on")
 	} else {
-		line("forwarding", "none: messages for others are dropped")
+		line("forwarding", "of Joins only: other messages for others are dropped")
 	}
 	line("types", "%s", typesText(d.Types))
 	for i, text := range receivedLines(o, d.Inbound, now) {
