@@ -2,11 +2,16 @@ package main
 
 import (
 	"bufio"
+	"errors"
 	"fmt"
+	"os"
+	"os/signal"
+	"syscall"
 
 	"github.com/gamelan-p2p/gamelan/actors/inbox"
 	"github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/config"
 	"github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/failure"
+	"github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/outlet"
 	"github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/render"
 	"github.com/gamelan-p2p/gamelan/inspect/models"
 )
@@ -20,12 +25,13 @@ type listenCmd struct {
 // Help returns the text of gamelan listen --help below the flags.
 func (*listenCmd) Help() string {
 	return fmt.Sprintf("The node keeps received messages on its disk, within the settings inbox.max_bytes and inbox.max_messages, until they are acknowledged: "+
-		"listen acknowledges the messages that it has written. Several listeners share the messages; a message that one of them has not acknowledged when it ends, or within %s, goes to another, "+
+		"listen acknowledges the messages that its reader has taken: those that are in a file or on a terminal, or were read from a pipe. "+
+		"What lies in a pipe when its reader ends comes again; only Linux tells listen what that is, and elsewhere it takes the last %s for it. Several listeners share the messages; a message that one of them has not acknowledged when it ends, or within %s, goes to another, "+
 		"so a message may be shown twice, but none is lost. When the inbox is full, plain senders wait; a message over the DHT is dropped when its peer or its author has its share of the room already. "+
 		"Confirmed tells a sender that the node has read the message. A kill -9 of the node, or a loss of power, loses at most the messages of the last second, "+
 		"and those that are still on their way into the inbox, about 2 MiB for each peer and protocol. An orderly stop loses none, even if the inbox is full. "+
 		"A signed or encrypted message over the DHT is shown with its author, proven by the signature; any other one with the peer from which it came, "+
-		"which need not be the author. A message over the DHT also shows its type: %d, or one of the setting dht.types.", inbox.HandTimeout, config.TextType)
+		"which need not be the author. A message over the DHT also shows its type: %d, or one of the setting dht.types.", render.Bytes(outlet.Late), inbox.HandTimeout, config.TextType)
 }
 
 func (c *listenCmd) Run(a *app) error {
@@ -35,19 +41,48 @@ func (c *listenCmd) Run(a *app) error {
 	if c.Raw && a.JSON {
 		return failure.Usage("leave one of them out", "choose either --json or --raw")
 	}
-	return a.client().Listen(a.ctx, c.Count, c.All, &listenSink{a.Output, bufio.NewWriterSize(a.Out, 64<<10), c.form()})
+	if !c.All { // a write after the end of the reader fails, so that what it has left goes back
+		broken := make(chan os.Signal, 1)
+		signal.Notify(broken, syscall.SIGPIPE)
+		defer signal.Stop(broken)
+	}
+	err := a.client().Listen(a.ctx, c.Count, c.All, newListenSink(a.Output, c.form()))
+	if errors.Is(err, syscall.EPIPE) {
+		endAtBrokenPipe()
+	}
+	return err
 }
 
 // listenSink writes messages in their form.
 type listenSink struct {
-	o    *render.Output
-	w    *bufio.Writer
-	form render.Form
+	*outlet.Outlet
+	o       *render.Output
+	w       *bufio.Writer
+	form    render.Form
+	written int64
 }
 
-func (s *listenSink) Write(m *models.Message) error { return render.Received(s.o, s.w, m, s.form) }
+func newListenSink(o *render.Output, form render.Form) *listenSink {
+	s := &listenSink{Outlet: outlet.New(o.Out), o: o, form: form}
+	s.w = bufio.NewWriterSize(s.Outlet, 64<<10)
+	return s
+}
+
+func (s *listenSink) Write(m *models.Message) error {
+	return render.Received(s.o, counting{s}, m, s.form)
+}
 
 func (s *listenSink) Flush() error { return s.w.Flush() }
+
+func (s *listenSink) Written() int64 { return s.written }
+
+// counting counts what is given to the buffer of a sink.
+type counting struct{ *listenSink }
+
+func (c counting) Write(p []byte) (int, error) {
+	c.written += int64(len(p))
+	return c.w.Write(p)
+}
 
 // form returns the form in which messages are written.
 func (c *listenCmd) form() render.Form {

@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"sync"
+	"syscall"
 	"time"
 )
 
@@ -15,46 +16,109 @@ const ackTimeout = 10 * time.Second
 // ackEvery is how many messages are written before they are acknowledged, at most.
 const ackEvery = 256
 
-// acknowledger acknowledges written messages, on its own goroutine, so that the next ones
-// are written meanwhile. Messages written during one acknowledgement go with the next one,
-// in one sync of the node's disk. The node limits their number: it sends no more messages
-// until some are acknowledged.
+// The system does not tell when a reader takes something. While written messages are not
+// taken, the acknowledger looks after leastLook, then less and less often.
+const (
+	leastLook = time.Millisecond
+	mostLook  = 100 * time.Millisecond
+)
+
+// takeGrace is how long the reader has to take what is written when the user has ended the
+// command.
+const takeGrace = time.Second
+
+// acknowledger acknowledges the messages that the reader has taken, on its own goroutine, so
+// that the next ones are written meanwhile. Messages taken during one acknowledgement go with
+// the next one, in one sync of the node's disk. The node limits their number: it sends no more
+// messages until some are acknowledged.
 type acknowledger struct {
 	client *Client
-	failed func() // called once, when the node did not acknowledge
+	out    Sink
+	failed func() // called once, when no more is acknowledged
 	more   chan struct{}
+	ended  chan struct{} // no more is written
 	done   chan error
-	next   []uint64
+	next   []writtenMessage // not flushed
 
 	mu      sync.Mutex
-	written []uint64 // not acknowledged yet
+	written []writtenMessage // not acknowledged yet
 }
 
-func newAcknowledger(ctx context.Context, c *Client, failed func()) *acknowledger {
-	a := &acknowledger{client: c, failed: failed, more: make(chan struct{}, 1), done: make(chan error, 1)}
-	go func() { a.done <- a.run(context.WithoutCancel(ctx)) }()
+// writtenMessage is a message, and how much of the output is taken once the reader has it.
+type writtenMessage struct {
+	seq uint64
+	end int64
+}
+
+func newAcknowledger(ctx context.Context, c *Client, out Sink, failed func()) *acknowledger {
+	a := &acknowledger{
+		client: c, out: out, failed: failed,
+		more: make(chan struct{}, 1), ended: make(chan struct{}), done: make(chan error, 1),
+	}
+	go func() { a.done <- a.run(ctx) }()
 	return a
 }
 
+// run acknowledges until everything is taken after the end, or nothing more will be.
 func (a *acknowledger) run(ctx context.Context) error {
-	for range a.more {
-		a.mu.Lock()
-		list := a.written
-		a.written = nil
-		a.mu.Unlock()
-		if len(list) == 0 {
+	ended, look := a.ended, time.Duration(0)
+	over, grace := ctx.Done(), (<-chan time.Time)(nil)
+	for {
+		list, left, gone := a.taken()
+		if len(list) > 0 {
+			look = 0
+			if err := a.post(ctx, list); err != nil {
+				a.failed()
+				return err
+			}
 			continue
 		}
-		if err := a.post(ctx, list); err != nil {
+		switch {
+		case gone:
 			a.failed()
-			return err
+			return &ownError{syscall.EPIPE}
+		case left == 0 && ended == nil:
+			return nil
+		}
+		var again <-chan time.Time
+		if left > 0 {
+			look = min(max(2*look, leastLook), mostLook)
+			again = time.After(look)
+		}
+		select {
+		case <-a.more:
+			look = 0
+		case <-ended:
+			ended = nil
+		case <-over:
+			over, grace = nil, time.After(takeGrace)
+		case <-grace:
+			return ctx.Err()
+		case <-again:
 		}
 	}
-	return nil
 }
 
-// add notes a message that is about to be written.
-func (a *acknowledger) add(seq uint64) { a.next = append(a.next, seq) }
+// taken removes the messages that the reader has taken, and returns them. Left is how many
+// others are written.
+func (a *acknowledger) taken() (seqs []uint64, left int, gone bool) {
+	n, gone := a.out.Taken()
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	i := 0
+	for ; i < len(a.written) && a.written[i].end <= n; i++ {
+		seqs = append(seqs, a.written[i].seq)
+	}
+	if a.written = a.written[i:]; len(a.written) == 0 {
+		a.written = nil
+	}
+	return seqs, len(a.written), gone
+}
+
+// add notes a message of which the last byte is number end of the output.
+func (a *acknowledger) add(seq uint64, end int64) {
+	a.next = append(a.next, writtenMessage{seq, end})
+}
 
 // flushed reports that all noted messages are written.
 func (a *acknowledger) flushed() {
@@ -71,14 +135,24 @@ func (a *acknowledger) flushed() {
 	}
 }
 
-// end waits until the node has acknowledged all flushed messages. Call it once.
-func (a *acknowledger) end() error {
-	close(a.more)
-	return <-a.done
+// end waits until the reader has taken everything and the node has acknowledged it, or until
+// the reader or the command has ended. It returns nil if every message is acknowledged. Call
+// it once, when nothing more is written.
+func (a *acknowledger) end(ctx context.Context) error {
+	a.flushed() // also what a failed flush has written in part
+	close(a.ended)
+	err := <-a.done
+	if list, _, _ := a.taken(); len(list) > 0 { // what was counted only after run had looked
+		if failed := a.post(ctx, list); err == nil {
+			err = failed
+		}
+	}
+	return err
 }
 
+// post acknowledges messages, also when the user has ended the command.
 func (a *acknowledger) post(ctx context.Context, seqs []uint64) error {
-	ctx, cancel := context.WithTimeout(ctx, ackTimeout)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), ackTimeout)
 	defer cancel()
 	body, err := json.Marshal(map[string]any{"seqs": seqs})
 	if err != nil {
@@ -86,7 +160,7 @@ func (a *acknowledger) post(ctx context.Context, seqs []uint64) error {
 	}
 	res, err := a.client.do(ctx, "POST", "/v1/messages:ack", "application/json", bytes.NewReader(body))
 	if err != nil {
-		return err
+		return notAcknowledged(err)
 	}
 	return res.Body.Close()
 }

@@ -16,15 +16,24 @@ import (
 	"github.com/gamelan-p2p/gamelan/inspect/models"
 )
 
-// Sink receives the messages of a listening client. Written messages are acknowledged
-// after a flush.
+// Sink receives the messages of a listening client. They are acknowledged when they are
+// taken.
 type Sink interface {
 	Write(m *models.Message) error
 	Flush() error
+	// Written returns how many bytes all messages had, also those that are not flushed.
+	Written() int64
+	// Taken returns how many of these bytes the reader has taken, and whether it is gone. Any
+	// goroutine may call it.
+	Taken() (n int64, gone bool)
+	// End says that nothing more will be written, and that nothing failed.
+	End()
 }
 
-// Listen writes messages to out and acknowledges them: count of them, or, if count is 0,
-// until ctx ends. With all it copies all messages and acknowledges none.
+// Listen writes messages to out and acknowledges those that its reader takes: count of them,
+// or, if count is 0, until ctx ends. With all it copies all messages and acknowledges none.
+// The error is syscall.EPIPE if the reader has ended. The node has then the messages back
+// that the reader has not taken.
 func (c *Client) Listen(ctx context.Context, count int, all bool, out Sink) error {
 	name := rand.Text()
 	q := url.Values{"count": {strconv.Itoa(count)}, "all": {strconv.FormatBool(all)}, "name": {name}}
@@ -35,11 +44,14 @@ func (c *Client) Listen(ctx context.Context, count int, all bool, out Sink) erro
 	defer res.Body.Close()
 	var acks *acknowledger
 	if !all {
-		acks = newAcknowledger(ctx, c, func() { res.Body.Close() })
+		acks = newAcknowledger(ctx, c, out, func() { res.Body.Close() })
 	}
 	err = copyMessages(res.Body, count, out, acks)
 	if acks != nil { // also for messages written before an error
-		if err = errors.Join(err, notAcknowledged(acks.end())); err != nil {
+		if err == nil {
+			out.End()
+		}
+		if err = errors.Join(err, acks.end(ctx)); err != nil {
 			res.Body.Close()
 			c.handBack(ctx, name)
 		}
@@ -94,7 +106,7 @@ func copyMessages(r io.Reader, count int, out Sink, acks *acknowledger) error {
 			return &ownError{err}
 		}
 		if acks != nil {
-			acks.add(m.Seq)
+			acks.add(m.Seq, out.Written())
 		}
 		if unflushed++; last || !more || unflushed == ackEvery {
 			if err := out.Flush(); err != nil {
@@ -122,9 +134,6 @@ func copyMessages(r io.Reader, count int, out Sink, acks *acknowledger) error {
 // notAcknowledged returns the failure for written messages that could not be
 // acknowledged.
 func notAcknowledged(err error) error {
-	if err == nil {
-		return nil
-	}
 	return failure.New("not_acknowledged", "they come again with the next gamelan listen", "the last messages were written, but not acknowledged").Because(err)
 }
 
