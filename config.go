@@ -199,9 +199,10 @@ type Config struct {
 // RPCConfig bounds remote calls. Its limits count sessions: a session is a substream that
 // carries one call at a time.
 type RPCConfig struct {
-	// MaxSessions bounds the sessions that all peers have with this node's services,
-	// and MaxPeerSessions those of one peer. Further sessions are refused, and the
-	// peer may try again later. Defaults 100, 10.
+	// MaxSessions bounds the sessions that all peers have with the user's services, and
+	// MaxPeerSessions those of one peer. When all are taken, an idle session of the source that
+	// has most makes way for a new one. If none does, the new one is refused, and the peer may
+	// try again later. Defaults 1,000, 10.
 	MaxSessions, MaxPeerSessions int
 
 	// ClientSessions bounds this node's sessions with one service of one peer, and so
@@ -327,7 +328,7 @@ func (c Config) withDefaults() Config {
 	def(&c.LivenessSlots, 1)
 	def(&c.MaxPeers, peerstore.DefaultMaxPeers)
 	def(&c.MinConnected, 1)
-	def(&c.RPC.MaxSessions, 100)
+	def(&c.RPC.MaxSessions, 1000)
 	def(&c.RPC.MaxPeerSessions, 10)
 	def(&c.RPC.ClientSessions, 4)
 	def(&c.RPC.Idle, rpc.DefaultIdle)

@@ -11,6 +11,7 @@ import (
 
 	"github.com/gamelan-p2p/gamelan/actors"
 	"github.com/gamelan-p2p/gamelan/identity"
+	"github.com/gamelan-p2p/gamelan/internal/share"
 	"github.com/gamelan-p2p/gamelan/protocol"
 	"github.com/gamelan-p2p/gamelan/protocol/rpc"
 	"github.com/gamelan-p2p/gamelan/supervisor"
@@ -40,20 +41,21 @@ type ServicesReady struct{ Err error }
 var ErrNoService = errors.New("actors: no such service is registered")
 
 // server offers the users' services. It makes a session of each substream that a peer
-// opens to a service, and refuses sessions above the limits. While calls run, it checks
-// regularly which of them are slow.
+// opens to a service. When all places are taken, places says which session makes way, and
+// otherwise the new one is refused. While calls run, it checks regularly which of them are slow.
 //
 // In: AddService, RemoveService, AwaitServices, SubstreamOpened, accepted, sessionGone,
 // methodFailed, stopService, monitorWake. Out: the replies, AddProtocol, RemoveProtocol,
-// serviceStopped, splitCall. A restart loses the sessions; the services outlive it.
+// serviceStopped, splitCall, makesWay. A restart loses the sessions; the services outlive it.
 type server struct {
 	calls    *Calls
 	sessions map[string]*sessionPlace // by path
 	perPeer  map[identity.NodeID]*peerLimits
-	own      int // sessions with the node's own services
-	pending  int
+	places   [kinds]*places
+	leaving  []*sessionPlace // those that have made way and not ended yet, the oldest first
 	serial   uint64
 	refused  uint64
+	madeWay  uint64
 	quiet    int // checks in a row that found no running call
 
 	asking   map[uint64]*registered // by token of AddProtocol
@@ -63,27 +65,33 @@ type server struct {
 	failed   actors.Summary // failed methods, with errors that their callers do not see
 }
 
+// kind tells the users' services from the node's own, which have places apart.
+type kind uint8
+
+const (
+	usersKind kind = iota
+	ownKind
+	kinds
+)
+
 // sessionPlace is what the server remembers of a session.
 type sessionPlace struct {
 	pid     *actor.PID
-	peer    identity.NodeID
+	holder  holder
 	id      protocol.ID
-	pending bool
-	own     bool // with a service of the node itself
+	kind    kind
+	pending bool // its handshake is under way
+	left    bool // it has made way, and has no place any more
 	serving *servedSession
 }
 
 // peerLimits counts what a peer uses of the limits.
 type peerLimits struct {
-	sessions, own, pending int            // own: sessions with the node's own services
-	credit                 *inboundCredit // of all its sessions
+	sessions, pending [kinds]int
+	credit            *inboundCredit // of all its sessions
 }
 
 const (
-	// Handshakes that may be under way, in all and of one peer.
-	maxHandshakes        = 32
-	maxHandshakesPerPeer = 4
-
 	// The monitor checks the calls every monitorEvery while some run, and then
 	// monitorQuiet times more.
 	monitorEvery = 10 * time.Millisecond
@@ -95,6 +103,7 @@ type monitorTick struct{}
 func newServer(calls *Calls) actor.Actor {
 	return &server{
 		calls: calls, sessions: make(map[string]*sessionPlace), perPeer: make(map[identity.NodeID]*peerLimits),
+		places: [kinds]*places{usersKind: newPlaces(calls.Sessions, calls.Idle)},
 		asking: make(map[uint64]*registered), joining: make(map[*registered]*actor.PID),
 		failed: actors.Summary{What: "method failed"},
 	}
@@ -112,10 +121,10 @@ func (a *server) Receive(c actor.Context) {
 	case actors.SubstreamOpened:
 		a.opened(c, m)
 	case accepted:
-		if p := a.sessions[m.who.Id]; p != nil && p.pending {
+		if p := a.sessions[m.who.Id]; p != nil && p.pending && !p.left {
 			p.pending = false
-			a.pending--
-			a.perPeer[p.peer].pending--
+			a.places[p.kind].accepted(p.holder)
+			a.perPeer[p.holder.Key].pending[p.kind]--
 		}
 	case sessionGone:
 		c.Stop(m.who)
@@ -157,46 +166,86 @@ func (a *server) Receive(c actor.Context) {
 // 9.3, in its order.
 func (a *server) opened(c actor.Context, m actors.SubstreamOpened) {
 	service := a.calls.service(m.Protocol)
-	share := a.perPeer[m.Peer]
-	if share == nil {
-		share = &peerLimits{credit: newInboundCredit(a.calls.trunk)}
+	of := a.perPeer[m.Peer]
+	if of == nil {
+		of = &peerLimits{credit: newInboundCredit(a.calls.trunk)}
 	}
-	own := service != nil && service.own != nil
-	all, most := len(a.sessions)-a.own, a.calls.Sessions
-	peers, mostOfPeer := share.sessions-share.own, a.calls.SessionsPerPeer
-	if own {
-		all, most = a.own, service.own.Sessions
-		peers, mostOfPeer = share.own, service.own.SessionsPerPeer
+	kind, mostOfPeer := usersKind, a.calls.SessionsPerPeer
+	if service != nil && service.own != nil {
+		kind, mostOfPeer = ownKind, service.own.SessionsPerPeer
+		if a.places[kind] == nil {
+			a.places[kind] = newPlaces(service.own.Sessions, service.own.Idle)
+		}
 	}
+	who := holder{Source: share.Source(m.Conn.Origin()), Key: m.Peer}
 	var why rpc.Reason
 	switch {
-	case all >= most, a.draining != nil:
+	case a.draining != nil:
 		why = rpc.NoServerSessions
 	case service == nil, service.stopped:
 		why = rpc.ProtocolUnsupported
-	case peers >= mostOfPeer, share.pending >= maxHandshakesPerPeer, a.pending >= maxHandshakes:
+	case of.sessions[kind] >= mostOfPeer, of.pending[kind] >= maxHandshakesPerPeer, !a.makeRoom(c, kind, who):
 		why = rpc.NoServerSessions
 	default:
 		a.serial++
-		p := &sessionPlace{peer: m.Peer, id: m.Protocol, pending: true, own: own}
-		session := newServerSession(a.calls, service, share.credit, m)
+		p := &sessionPlace{holder: who, id: m.Protocol, pending: true, kind: kind}
+		session := newServerSession(a.calls, service, of.credit, m)
 		p.serving = session.serving
 		p.pid = supervisor.Spawn(c, supervisor.Spec{
 			Name: fmt.Sprintf("%s-%d", m.Peer, a.serial), Kind: "rpcSession", Drains: true,
 			New: func() actor.Actor { return session },
 		})
 		a.sessions[p.pid.Id] = p
-		a.perPeer[m.Peer] = share
-		a.pending++
-		share.sessions++
-		share.pending++
-		if own {
-			a.own++
-			share.own++
-		}
+		a.perPeer[m.Peer] = of
+		a.places[kind].enter(who)
+		of.sessions[kind]++
+		of.pending[kind]++
 		return
 	}
 	a.refuse(c, m, why)
+}
+
+// makeRoom has sessions make way for one of a newcomer until there is a place. It reports
+// whether there is.
+func (a *server) makeRoom(c actor.Context, kind kind, newcomer holder) bool {
+	places := a.places[kind]
+	full, _ := places.full()
+	if !full {
+		return true
+	}
+	now := a.calls.trunk.Now()
+	var all []occupant
+	var of []*sessionPlace
+	for _, p := range a.sessions {
+		if p.kind == kind && !p.left {
+			o := occupant{holder: p.holder, last: p.holder.Source == share.None || now.Sub(p.serving.conn.Since) >= share.LastAfter}
+			o.doing, o.since = p.serving.doing()
+			all, of = append(all, o), append(of, p)
+		}
+	}
+	for ; full; full, _ = places.full() {
+		i := places.way(now, newcomer, all)
+		if i < 0 {
+			return false
+		}
+		if of[i].serving.makeWay() {
+			a.makesWay(c, of[i])
+		}
+		all[i].doing = busy // it has left, or a call has just begun
+	}
+	return true
+}
+
+// makesWay takes the place of a session that accepts nothing any more. It ends in order, and soon.
+func (a *server) makesWay(c actor.Context, p *sessionPlace) {
+	a.madeWay++
+	a.free(p)
+	p.left = true
+	c.Send(p.pid, makesWay{})
+	if a.leaving = append(a.leaving, p); len(a.leaving) > maxLeaving {
+		a.leaving[0].serving.end()
+		a.leaving = a.leaving[1:]
+	}
 }
 
 func (a *server) refuse(c actor.Context, m actors.SubstreamOpened, why rpc.Reason) {
@@ -217,18 +266,23 @@ func (a *server) gone(who *actor.PID) {
 		return
 	}
 	delete(a.sessions, who.Id)
-	share := a.perPeer[p.peer]
-	share.sessions--
-	if p.own {
-		a.own--
-		share.own--
+	if p.left {
+		a.leaving = slices.DeleteFunc(a.leaving, func(o *sessionPlace) bool { return o == p })
+		return
 	}
+	a.free(p)
+}
+
+// free frees the place of a session.
+func (a *server) free(p *sessionPlace) {
+	of := a.perPeer[p.holder.Key]
+	of.sessions[p.kind]--
 	if p.pending {
-		a.pending--
-		share.pending--
+		of.pending[p.kind]--
 	}
-	if share.sessions == 0 {
-		delete(a.perPeer, p.peer)
+	a.places[p.kind].leave(p.holder, p.pending)
+	if of.sessions == [kinds]int{} {
+		delete(a.perPeer, p.holder.Key)
 	}
 }
 
@@ -374,8 +428,17 @@ func (a *server) String() string {
 	if stopped > 0 {
 		s += fmt.Sprintf(", %d stopped by a panic", stopped)
 	}
-	if a.pending > 0 {
-		s += fmt.Sprintf(", %d handshakes", a.pending)
+	pending := 0
+	for _, p := range a.places {
+		if p != nil {
+			pending += p.handshakes
+		}
+	}
+	if pending > 0 {
+		s += fmt.Sprintf(", %d handshakes", pending)
+	}
+	if a.madeWay > 0 {
+		s += fmt.Sprintf(", %d made way", a.madeWay)
 	}
 	if a.refused > 0 {
 		s += fmt.Sprintf(", %d refused", a.refused)

@@ -19,7 +19,7 @@ import (
 // do the work: see servedSession. The actor owns the substream, starts another reading
 // task while a slow method runs, and watches the time limits.
 //
-// In: messages of its tasks, splitCall, serviceStopped, Drain. Out: accepted,
+// In: messages of its tasks, splitCall, serviceStopped, makesWay, Drain. Out: accepted,
 // methodFailed, stopService, sessionGone. It never restarts: the client opens another
 // session.
 type serverSession struct {
@@ -45,9 +45,11 @@ type (
 	// tells the sessions of the service that it has stopped.
 	stopService    struct{ service *registered }
 	serviceStopped struct{}
-	machineDue     struct{}
-	lateAnswer     struct{}
-	leaveOver      struct{}
+	// makesWay tells a session that it has left: see makeWay.
+	makesWay   struct{}
+	machineDue struct{}
+	lateAnswer struct{}
+	leaveOver  struct{}
 )
 
 func newServerSession(e *Calls, service *registered, account *inboundCredit, m actors.SubstreamOpened) *serverSession {
@@ -87,7 +89,7 @@ func (a *serverSession) Receive(c actor.Context) {
 	case supervisor.Drain:
 		a.drain = c.Sender()
 		a.close(c)
-	case callsOver:
+	case callsOver, makesWay:
 		a.leave(c)
 	case supervisor.Done[lateAnswer]:
 		a.answeredLate(c, m.Err)

@@ -494,6 +494,43 @@ func (s *servedSession) close() (left bool) {
 	return s.left()
 }
 
+// doing returns what the session does, and since when.
+func (s *servedSession) doing() (doing, time.Time) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	switch {
+	case s.over:
+	case s.machine == nil:
+		return silent, s.since
+	default:
+		if since, ok := s.machine.Idle(); ok {
+			return idle, since
+		}
+	}
+	return busy, time.Time{}
+}
+
+// makeWay closes the session to further requests if it has nothing to do, and reports whether it
+// did. A silent handshake is cut.
+func (s *servedSession) makeWay() bool {
+	s.mu.Lock()
+	if s.over {
+		s.mu.Unlock()
+		return false
+	}
+	if s.machine == nil {
+		s.mu.Unlock()
+		s.end()
+		return true
+	}
+	defer s.mu.Unlock()
+	if _, ok := s.machine.Idle(); !ok {
+		return false
+	}
+	s.machine.Leave()
+	return s.left()
+}
+
 // left reports whether the session can end in order. From then on it ignores everything.
 // The caller holds s.mu.
 func (s *servedSession) left() bool {

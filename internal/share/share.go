@@ -10,6 +10,7 @@
 package share
 
 import (
+	"cmp"
 	"time"
 
 	"github.com/gamelan-p2p/gamelan/internal/queue"
@@ -119,6 +120,45 @@ func (s *Shares[K]) Most() (h Holder[K], ok bool) {
 		}
 	}
 	return h, false
+}
+
+// Weight is what a holder and its source have, for a choice among some of the holders: the one
+// with the greatest weight makes way.
+type Weight struct {
+	pressure, source, key int64
+}
+
+// Weight returns the weight of a holder among those of its rank.
+func (s *Shares[K]) Weight(h Holder[K]) (w Weight) {
+	r := &s.ranks[0]
+	if h.Last {
+		r = &s.ranks[1]
+	}
+	source := id[K]{level: atSource, source: h.Source}
+	if h.Source == None {
+		source.key = h.Key
+	}
+	if n := r.nodes[source]; n != nil {
+		w.source, w.pressure = n.pressure(), n.pressure()
+		if n.parent != nil {
+			w.pressure = max(w.pressure, n.parent.pressure())
+		}
+	}
+	if n := r.nodes[id[K]{level: atKey, source: h.Source, key: h.Key}]; n != nil {
+		w.key = n.has
+	}
+	return w
+}
+
+// Compare orders weights: by source with its subnet, then by source, then by key.
+func (w Weight) Compare(o Weight) int {
+	return cmp.Or(cmp.Compare(w.pressure, o.pressure), cmp.Compare(w.source, o.source), cmp.Compare(w.key, o.key))
+}
+
+// CompareSources is Compare without the keys.
+func (w Weight) CompareSources(o Weight) int {
+	w.key, o.key = 0, 0
+	return w.Compare(o)
 }
 
 // Source returns how much a source has; of [None] nothing.

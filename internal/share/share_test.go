@@ -1,6 +1,7 @@
 package share_test
 
 import (
+	"cmp"
 	"math/rand/v2"
 	"net/netip"
 	"testing"
@@ -57,6 +58,11 @@ func TestMost(t *testing.T) {
 		if got, ok := s.Most(); !ok || got != test.want {
 			t.Errorf("%s: got %v, want %v", test.name, got, test.want)
 		}
+		for _, h := range test.have {
+			if h.Last == test.want.Last && s.Weight(h).Compare(s.Weight(test.want)) > 0 {
+				t.Errorf("%s: got a greater weight of %v than of %v, which makes way", test.name, h, test.want)
+			}
+		}
 	}
 }
 
@@ -72,7 +78,7 @@ func TestModel(t *testing.T) {
 	}
 	var s share.Shares[string]
 	has := map[holder]int64{}
-	for range 2_000 {
+	for step := range 2_000 {
 		h := holder{sources[r.IntN(len(sources))], string(rune('a' + r.IntN(4))), r.IntN(4) == 0}
 		n := r.Int64N(5)
 		if r.IntN(3) == 0 {
@@ -88,6 +94,16 @@ func TestModel(t *testing.T) {
 		}
 		if !ok {
 			continue
+		}
+		for o, n := range has {
+			if step%16 != 0 || o.Last != got.Last {
+				continue
+			}
+			by := s.Weight(o).Compare(s.Weight(got))
+			more, least := pressureOf(has, o), pressureOf(has, got)
+			if more < least && by >= 0 || more == least && o.Source == got.Source && o.Source != share.None && by != cmp.Compare(n, has[got]) {
+				t.Fatalf("got %v, and by weight %d of %v", got, by, o)
+			}
 		}
 		pressure, key := most(has, got)
 		if has[got] == 0 || key > has[got] || pressure > pressureOf(has, got) {

@@ -26,6 +26,7 @@ func TestServerScripts(t *testing.T) {
 		"server-cancel",
 		"server-time",
 		"server-leave",
+		"server-idle",
 	} {
 		t.Run(name, func(t *testing.T) {
 			now := begin
@@ -59,6 +60,9 @@ func TestServerScripts(t *testing.T) {
 				case "leave":
 					s.Leave()
 					return fmt.Sprintf("left: %v", s.Left())
+				case "idle":
+					since, ok := s.Idle()
+					return fmt.Sprintf("%v, since %v", ok, since.Sub(begin))
 				case "left":
 					return strconv.FormatBool(s.Left())
 				case "item":

@@ -270,6 +270,13 @@ func (s *Server) Running() (call CallInfo, running, wanted bool) {
 	return s.call, s.running, s.running && !s.answered
 }
 
+// Idle returns since when the session has had nothing to do: since the end of its last call, or
+// since it began. ok is false while a call runs or waits, while a response is being written, and
+// after [Server.Leave].
+func (s *Server) Idle() (since time.Time, ok bool) {
+	return s.served, !s.leaving && !s.running && s.next == nil && s.writing == 0
+}
+
 // Waits reports whether a request waits for the end of the running call's method.
 func (s *Server) Waits() bool { return s.next != nil }
 

@@ -25,10 +25,13 @@ func lists(t *testing.T, attack func(n *target, p *peer)) {
 	})
 }
 
-// hello opens a session with the service and returns the node's answer.
-func (p *peer) hello(id uint32) (answer string) {
+// hello opens a session with the node's own service and returns the node's answer.
+func (p *peer) hello(id uint32) (answer string) { return p.session(id, protocol.PeersID) }
+
+// session opens a session with a service and returns the node's answer.
+func (p *peer) session(id uint32, service protocol.ID) (answer string) {
 	p.t.Helper()
-	p.open(id, optimistic(string(protocol.PeersID))+framed(string(rpc.AppendHello(nil))))
+	p.open(id, optimistic(string(service))+framed(string(rpc.AppendHello(nil))))
 	synctest.Wait()
 	if all := replies(p.stream(id).data); len(all) > 0 {
 		return all[0]

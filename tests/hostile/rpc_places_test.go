@@ -1,0 +1,213 @@
+package hostile
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/gamelan-p2p/gamelan"
+	"github.com/gamelan-p2p/gamelan/dht/netsync"
+	"github.com/gamelan-p2p/gamelan/dht/wire"
+	"github.com/gamelan-p2p/gamelan/gamelantest"
+	"github.com/gamelan-p2p/gamelan/protocol"
+	"github.com/gamelan-p2p/gamelan/protocol/rpc"
+)
+
+const echoService = "/hostile/echo/1"
+
+// serving attacks a node with a service of the user's and with its own.
+func serving(t *testing.T, limits gamelan.RPCConfig, attack func(t *testing.T, n *target, tr *placed)) {
+	t.Helper()
+	placing(t, gamelan.Config{DHT: &gamelan.DHTConfig{}, RPC: limits}, attack, gamelan.WithService(echoing(func() {})))
+}
+
+// echoing is the user's service, whose method does something first.
+func echoing(first func()) rpc.Service {
+	return rpc.Service{Protocol: echoService, Methods: []rpc.Method{
+		rpc.UnaryBytes(1, func(_ context.Context, b []byte) ([]byte, error) { first(); return b, nil }),
+	}}
+}
+
+// client is an honest node from an address of its own.
+func (n *target) client(tr *placed, number int) *gamelantest.Node {
+	n.t.Helper()
+	tr.place(fmt.Sprintf("/ip4/8.8.%d.8", number))
+	c := n.net.Start(gamelan.Config{})
+	n.net.Connect(c, n.Node)
+	return c
+}
+
+// echo makes a call to the user's service.
+func (n *target) echo(from *gamelantest.Node) error {
+	ctx, cancel := context.WithTimeout(n.t.Context(), 5*time.Second)
+	defer cancel()
+	_, err := rpc.CallBytes(ctx, from.RPC().Client(n.ID(), echoService), 1, []byte("hello"))
+	return err
+}
+
+// fresh has that many new nodes call the user's service and ask for peers, and returns how
+// many could do both.
+func (n *target) fresh(tr *placed, first, count int) (served int) {
+	n.t.Helper()
+	for i := range count {
+		c := n.client(tr, first+i)
+		ctx, cancel := context.WithTimeout(n.t.Context(), 5*time.Second)
+		asked := error(nil)
+		for _, err := range rpc.ItemsBytes(ctx, c.RPC().Client(n.ID(), protocol.PeersID), netsync.MethodGetPeers, wire.GetPeers{MaxClaims: 5, MaxAddressesPerClaim: 5}.Append(nil)) {
+			asked = err
+		}
+		cancel()
+		if err := n.echo(c); err == nil && asked == nil {
+			served++
+		} else {
+			n.t.Logf("client %d: got %v from the user's service, %v from the node's", i, err, asked)
+		}
+	}
+	return served
+}
+
+// TestSilentHandshakes has a few keys of one address open sessions with the node's own
+// service, and with the user's, without a handshake: fresh clients of both are served as
+// without the attack.
+//
+// conforms: V 39
+func TestSilentHandshakes(t *testing.T) {
+	for name, service := range map[string]protocol.ID{"own": protocol.PeersID, "user's": echoService} {
+		t.Run(name, func(t *testing.T) {
+			serving(t, gamelan.RPCConfig{}, func(t *testing.T, n *target, tr *placed) {
+				control := n.fresh(tr, 0, 1)
+				tr.place("/ip4/6.6.6.6")
+				for i := range 12 {
+					p := connect(t, n.net.Transport(), n.Addr, secretOf(i))
+					for k := range uint32(3) {
+						p.open(2*k+1, optimistic(string(service)))
+					}
+				}
+				synctest.Wait()
+				if got := n.fresh(tr, 10, 3); control != 1 || got != 3 {
+					t.Errorf("got %d of 3 fresh clients served, and %d of 1 without the attack", got, control)
+				}
+			})
+		})
+	}
+}
+
+// TestIdleSessions has keys of one address hold all sessions with the user's service: fresh
+// clients are served in place of the longest idle of these sessions. A node whose session has made
+// way notices nothing.
+//
+// conforms: V 19, 39
+func TestIdleSessions(t *testing.T) {
+	serving(t, gamelan.RPCConfig{MaxSessions: 40}, func(t *testing.T, n *target, tr *placed) {
+		honest := n.client(tr, 1)
+		if err := n.echo(honest); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(time.Second)
+		tr.place("/ip4/6.6.6.6")
+		var held []*peer
+		open := func() (n int) {
+			for _, p := range held {
+				for k := range uint32(10) {
+					if s := p.stream(2*k + 1); !s.fin && len(replies(s.data)) > 0 {
+						n++
+					}
+				}
+			}
+			return n
+		}
+		for i := range 5 {
+			p := connect(t, n.net.Transport(), n.Addr, secretOf(i))
+			held = append(held, p)
+			for k := range uint32(10) {
+				p.session(2*k+1, echoService)
+			}
+		}
+		if got := open(); got != 39 {
+			t.Errorf("got %d sessions of one address, want those that found a place, 39", got)
+		}
+		time.Sleep(31 * time.Second)
+		if got := n.fresh(tr, 10, 8); got != 8 {
+			t.Errorf("got %d of 8 fresh clients served", got)
+		}
+		synctest.Wait()
+		if got := open(); got > 31 {
+			t.Errorf("got %d sessions of the attacker, want them to make way", got)
+		}
+		if err := n.echo(honest); err != nil {
+			t.Errorf("the node whose session may have made way: %v", err)
+		}
+	})
+}
+
+// TestSessionsMakeWay has two nodes share one place: each finds its session closed, and
+// opens another one without an error.
+//
+// conforms: V 19
+func TestSessionsMakeWay(t *testing.T) {
+	serving(t, gamelan.RPCConfig{MaxSessions: 1}, func(t *testing.T, n *target, tr *placed) {
+		a, b := n.client(tr, 1), n.client(tr, 2)
+		for i := range 6 {
+			from := a
+			if i%2 > 0 {
+				from = b
+			}
+			if err := n.echo(from); err != nil {
+				t.Errorf("call %d: %v", i, err)
+			}
+			time.Sleep(31 * time.Second)
+		}
+		if got := n.line("services/rpc"); !strings.Contains(got, "5 made way") {
+			t.Errorf("got %q, want that 5 made way", got)
+		}
+	})
+}
+
+// TestNoCallIsLostWhenSessionsMakeWay has nodes with several sessions compete for few places:
+// every call is answered, and its method has run once.
+func TestNoCallIsLostWhenSessionsMakeWay(t *testing.T) {
+	const nodes, calls = 3, 20
+	var ran atomic.Int64
+	service := echoing(func() {
+		ran.Add(1)
+		time.Sleep(rand.N(50 * time.Millisecond))
+	})
+	placing(t, gamelan.Config{DHT: &gamelan.DHTConfig{}, RPC: gamelan.RPCConfig{MaxSessions: 4}}, func(t *testing.T, n *target, tr *placed) {
+		var wg sync.WaitGroup
+		for i := range nodes {
+			c := n.client(tr, i)
+			for range nodes - i { // one has three sessions, and one has one
+				wg.Go(func() {
+					for range calls {
+						for {
+							_, err := rpc.CallBytes(t.Context(), c.RPC().Client(n.ID(), echoService), 1, []byte("hello"))
+							if err == nil {
+								break
+							}
+							if _, ok := errors.AsType[*rpc.RejectedError](err); !ok {
+								t.Errorf("node %d: %v", i, err)
+								break
+							}
+							time.Sleep(time.Second)
+						}
+						time.Sleep(rand.N(100 * time.Millisecond))
+					}
+				})
+			}
+		}
+		wg.Wait()
+		if got, want := ran.Load(), int64(calls*nodes*(nodes+1)/2); got != want {
+			t.Errorf("got %d methods run, want %d", got, want)
+		}
+		if got := n.line("services/rpc"); !strings.Contains(got, "made way") {
+			t.Errorf("got %q, want that sessions made way", got)
+		}
+	}, gamelan.WithService(service))
+}
