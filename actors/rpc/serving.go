@@ -41,6 +41,7 @@ type servedSession struct {
 	queued  heldFrame               // frame of the request that waits in the machine
 	split   bool                    // two tasks have the two roles
 	over    bool                    // nothing more is accepted or answered
+	rejects bool                    // the handshake under way is answered with a refusal
 
 	writing sync.Mutex // locked while a frame is written
 
@@ -118,6 +119,11 @@ func (s *servedSession) handshake(ctx context.Context) error {
 	}
 	now := s.shared.trunk.Now()
 	s.mu.Lock()
+	if s.over {
+		s.mu.Unlock()
+		io.Copy(io.Discard, io.LimitReader(s.stream, 2*rpc.MaxHandshake)) // until the client has read why
+		return errRefused
+	}
 	s.machine = rpc.NewServer(now, s.service.options(s.shared.Idle))
 	s.mu.Unlock()
 	supervisor.Tell(ctx, handshakeOver{})
@@ -482,12 +488,12 @@ func (s *servedSession) clientLeft() {
 }
 
 // close makes the session accept no further request. It reports whether the session can
-// end now; otherwise callsOver follows. The session of a handshake under way can.
+// end now; otherwise callsOver follows. A handshake under way can, with a refusal.
 func (s *servedSession) close() (left bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.machine == nil {
-		s.over = true
+		s.over, s.rejects = true, true
 		return true
 	}
 	s.machine.Leave()
@@ -499,7 +505,7 @@ func (s *servedSession) doing() (doing, time.Time) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	switch {
-	case s.over:
+	case s.over, s.stream == nil:
 	case s.machine == nil:
 		return silent, s.since
 	default:
@@ -511,19 +517,17 @@ func (s *servedSession) doing() (doing, time.Time) {
 }
 
 // makeWay closes the session to further requests if it has nothing to do, and reports whether it
-// did. A silent handshake is cut.
+// did. A handshake under way will be answered with a refusal.
 func (s *servedSession) makeWay() bool {
 	s.mu.Lock()
-	if s.over {
-		s.mu.Unlock()
+	defer s.mu.Unlock()
+	if s.over || s.stream == nil {
 		return false
 	}
 	if s.machine == nil {
-		s.mu.Unlock()
-		s.end()
+		s.over, s.rejects = true, true
 		return true
 	}
-	defer s.mu.Unlock()
 	if _, ok := s.machine.Idle(); !ok {
 		return false
 	}
@@ -551,16 +555,20 @@ func (s *servedSession) tellLeft(ctx context.Context) {
 	}
 }
 
-// leave ends the session in order: it sends our end. The reading task waits for the
+// leave ends the session in order: it sends our end, to a handshake a refusal before. The reading task waits for the
 // client's end for at most [actors.FinishLimit].
 func (s *servedSession) leave() {
 	s.mu.Lock()
 	s.over = true
+	rejects := s.rejects
 	s.mu.Unlock()
 	if s.stream == nil {
 		return // begin refuses it
 	}
 	s.writing.Lock()
+	if rejects {
+		s.stream.Write(frame.Append(nil, rpc.AppendRejected(nil, rpc.NoServerSessions)))
+	}
 	s.stream.CloseWrite()
 	s.writing.Unlock()
 	s.stream.SetReadDeadline(s.shared.trunk.Now().Add(actors.FinishLimit))

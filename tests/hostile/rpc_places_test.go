@@ -170,41 +170,59 @@ func TestSessionsMakeWay(t *testing.T) {
 	})
 }
 
-// TestNoCallIsLostWhenSessionsMakeWay has nodes with several sessions compete for few places:
-// every call is answered, and its method has run once.
+// TestNoCallIsLostWhenSessionsMakeWay has one node hold all places, with calls all the time, and
+// another come: sessions make way between calls. Every call is answered, and its method has run once.
 func TestNoCallIsLostWhenSessionsMakeWay(t *testing.T) {
-	const nodes, calls = 3, 20
-	var ran atomic.Int64
+	const places = 4
+	var ran, answered atomic.Int64
 	service := echoing(func() {
 		ran.Add(1)
 		time.Sleep(rand.N(50 * time.Millisecond))
 	})
-	placing(t, gamelan.Config{DHT: &gamelan.DHTConfig{}, RPC: gamelan.RPCConfig{MaxSessions: 4}}, func(t *testing.T, n *target, tr *placed) {
-		var wg sync.WaitGroup
-		for i := range nodes {
-			c := n.client(tr, i)
-			for range nodes - i { // one has three sessions, and one has one
-				wg.Go(func() {
-					for range calls {
-						for {
-							_, err := rpc.CallBytes(t.Context(), c.RPC().Client(n.ID(), echoService), 1, []byte("hello"))
-							if err == nil {
-								break
-							}
-							if _, ok := errors.AsType[*rpc.RejectedError](err); !ok {
-								t.Errorf("node %d: %v", i, err)
-								break
-							}
-							time.Sleep(time.Second)
-						}
-						time.Sleep(rand.N(100 * time.Millisecond))
-					}
-				})
+	placing(t, gamelan.Config{DHT: &gamelan.DHTConfig{}, RPC: gamelan.RPCConfig{MaxSessions: places}}, func(t *testing.T, n *target, tr *placed) {
+		call := func(c *gamelantest.Node) {
+			for {
+				_, err := rpc.CallBytes(t.Context(), c.RPC().Client(n.ID(), echoService), 1, []byte("hello"))
+				if err == nil {
+					answered.Add(1)
+					return
+				}
+				if _, ok := errors.AsType[*rpc.RejectedError](err); !ok {
+					t.Error(err)
+					return
+				}
+				time.Sleep(time.Second)
 			}
 		}
+		first, second := n.client(tr, 1), n.client(tr, 2)
+		var wg sync.WaitGroup
+		done := make(chan struct{})
+		for range places {
+			wg.Go(func() {
+				for {
+					call(first)
+					select {
+					case <-done:
+						return
+					case <-time.After(rand.N(100 * time.Millisecond)):
+					}
+				}
+			})
+		}
+		time.Sleep(time.Second)
+		var others sync.WaitGroup
+		for range 2 {
+			others.Go(func() {
+				for range 20 {
+					call(second)
+				}
+			})
+		}
+		others.Wait()
+		close(done)
 		wg.Wait()
-		if got, want := ran.Load(), int64(calls*nodes*(nodes+1)/2); got != want {
-			t.Errorf("got %d methods run, want %d", got, want)
+		if ran.Load() != answered.Load() {
+			t.Errorf("got %d methods run for %d calls answered", ran.Load(), answered.Load())
 		}
 		if got := n.line("services/rpc"); !strings.Contains(got, "made way") {
 			t.Errorf("got %q, want that sessions made way", got)

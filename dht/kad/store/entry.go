@@ -1,11 +1,13 @@
 package store
 
 import (
+	"net/netip"
 	"slices"
 	"time"
 
 	"github.com/gamelan-p2p/gamelan/dht/kad"
 	"github.com/gamelan-p2p/gamelan/internal/queue"
+	"github.com/gamelan-p2p/gamelan/internal/share"
 )
 
 // entry is a stored record.
@@ -18,8 +20,98 @@ type entry struct {
 	cached   bool
 	distance kad.Distance // from this node to the key
 
-	byExpiry, byDistance int // index in the queues
+	byExpiry, byDistance, bySource, byHolder int // index in the queues
 }
+
+// holder is who has a record: the group of IP addresses that it came from, and the peer.
+type holder = share.Holder[string]
+
+// holder returns who has the record. A group counts as one source. Who belongs to none is exempt.
+func (e *entry) holder() holder {
+	net, err := netip.ParsePrefix(e.group)
+	if err != nil {
+		return holder{Source: share.Exempt, Key: e.peer}
+	}
+	return holder{Source: share.Of(net.Addr()), Key: e.peer}
+}
+
+// rank has the records that make way before or after those of the other rank: cached copies,
+// or all others. The farthest record is at the head of each queue.
+type rank struct {
+	all     queue.Queue[*entry]
+	shares  share.Shares[string] // in bytes
+	sources map[share.Source]*queue.Queue[*entry]
+	holders map[holder]*queue.Queue[*entry]
+}
+
+func newRank() rank {
+	return rank{
+		all:     distanceQueue(func(e *entry) *int { return &e.byDistance }),
+		sources: map[share.Source]*queue.Queue[*entry]{}, holders: map[holder]*queue.Queue[*entry]{},
+	}
+}
+
+func (r *rank) add(e *entry) {
+	h := e.holder()
+	r.all.Add(e)
+	r.shares.Add(h, int64(e.size))
+	queueOf(r.sources, h.Source, func(e *entry) *int { return &e.bySource }).Add(e)
+	queueOf(r.holders, h, func(e *entry) *int { return &e.byHolder }).Add(e)
+}
+
+func (r *rank) remove(e *entry) {
+	h := e.holder()
+	r.all.Remove(e)
+	r.shares.Add(h, -int64(e.size))
+	removeOf(r.sources, h.Source, e)
+	removeOf(r.holders, h, e)
+}
+
+func queueOf[K comparable](all map[K]*queue.Queue[*entry], key K, place func(*entry) *int) *queue.Queue[*entry] {
+	q := all[key]
+	if q == nil {
+		q = new(distanceQueue(place))
+		all[key] = q
+	}
+	return q
+}
+
+func removeOf[K comparable](all map[K]*queue.Queue[*entry], key K, e *entry) {
+	q := all[key]
+	if q.Remove(e); q.Len() == 0 {
+		delete(all, key)
+	}
+}
+
+// victim returns the record that makes way for e, which is of this rank; nil if none does. It is
+// farther than e, always (spec: kad 51). Of those it is the farthest, unless another source has
+// more than the one that the farthest is from, e counted (spec: V 39). Then it is one of the source
+// that has most, first of its key with most. If that is the source of e, nobody else makes way.
+func (r *rank) victim(e *entry) *entry {
+	far := r.all.First()
+	if !farther(far, e) {
+		return nil
+	}
+	own := e.holder()
+	r.shares.Add(own, int64(e.size))
+	defer r.shares.Add(own, -int64(e.size))
+	most, _ := r.shares.Most()
+	if r.shares.Weight(most).CompareSources(r.shares.Weight(far.holder())) <= 0 {
+		return far
+	}
+	if q := r.holders[most]; q != nil && farther(q.First(), e) {
+		return q.First()
+	}
+	if q := r.sources[most.Source]; q != nil && farther(q.First(), e) {
+		return q.First()
+	}
+	if most.Source == own.Source {
+		return nil
+	}
+	return far
+}
+
+func farther(a, b *entry) bool { return a != nil && a.distance.Compare(b.distance) > 0 }
 
 // expiryQueue has the entry whose life ends first at its head.
 func expiryQueue() queue.Queue[*entry] {
@@ -27,8 +119,8 @@ func expiryQueue() queue.Queue[*entry] {
 }
 
 // distanceQueue has the entry that is farthest from this node at its head.
-func distanceQueue() queue.Queue[*entry] {
-	return queue.New(func(a, b *entry) bool { return a.distance.Compare(b.distance) > 0 }, func(e *entry) *int { return &e.byDistance })
+func distanceQueue(place func(*entry) *int) queue.Queue[*entry] {
+	return queue.New(func(a, b *entry) bool { return a.distance.Compare(b.distance) > 0 }, place)
 }
 
 // use is what somebody has of a quota.

@@ -35,8 +35,26 @@ type Limits struct {
 	MaxLife   time.Duration // that is granted to a record; tombstones live until they expire
 	Total     Quota
 	Publisher Quota // of one signing key
-	Peer      Quota // of one peer or address that stores here
-	Group     Quota // of one group of IP addresses
+	Peer      Quota // of one peer or address that stores here; at most a sixteenth of Total
+	Group     Quota // of one group of IP addresses; at most a quarter of Total
+}
+
+// Parts of a store that a peer and a group of IP addresses may have at most.
+const (
+	peerPart  = 16
+	groupPart = 4
+	// leastPart is what a part has at least in bytes, so that one record fits.
+	leastPart = 16 << 10
+)
+
+// within returns the limits with quotas of peers and groups of at most their part of Total.
+func (l Limits) within() Limits {
+	l.Peer, l.Group = l.Peer.part(l.Total, peerPart), l.Group.part(l.Total, groupPart)
+	return l
+}
+
+func (q Quota) part(total Quota, n int) Quota {
+	return Quota{min(q.Records, max(1, total.Records/n)), min(q.Bytes, max(leastPart, total.Bytes/n))}
 }
 
 // DefaultLimits returns the limits of a node in a program: 16 MiB or 20,000 records.
@@ -45,8 +63,8 @@ func DefaultLimits(o kad.Overlay) Limits {
 		MaxLife:   MaxLife,
 		Total:     Quota{20_000, 16 << 20},
 		Publisher: Quota{256, 1 << 20},
-		Peer:      Quota{1024, 4 << 20},
-		Group:     Quota{4096, 16 << 20},
+		Peer:      Quota{1024, 1 << 20},
+		Group:     Quota{4096, 4 << 20},
 	}
 	if o == kad.Seed {
 		l.MaxLife = MaxLifeSeed
@@ -58,6 +76,7 @@ func DefaultLimits(o kad.Overlay) Limits {
 func DaemonLimits(o kad.Overlay) Limits {
 	l := DefaultLimits(o)
 	l.Total = Quota{200_000, 256 << 20}
+	l.Peer.Bytes, l.Group.Bytes = 4<<20, 16<<20
 	return l
 }
 

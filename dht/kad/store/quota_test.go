@@ -1,7 +1,6 @@
 package store_test
 
 import (
-	"cmp"
 	"fmt"
 	"math/rand/v2"
 	"slices"
@@ -23,13 +22,13 @@ func TestQuotas(t *testing.T) {
 		want  int
 	}{
 		"one peer":        {func(i int) store.Offer { return store.Offer{Record: immutable(0, i, 1), Peer: "a"} }, 1024},
-		"one peer, large": {func(i int) store.Offer { return store.Offer{Record: immutable(0, i, kib8), Peer: "a"} }, 512},
+		"one peer, large": {func(i int) store.Offer { return store.Offer{Record: immutable(0, i, kib8), Peer: "a"} }, 128},
 		"one group": {func(i int) store.Offer {
 			return store.Offer{Record: immutable(0, i, 1), Peer: fmt.Sprint(i), Group: "g"}
 		}, 4096},
 		"one group, large": {func(i int) store.Offer {
 			return store.Offer{Record: immutable(0, i, kib8), Peer: fmt.Sprint(i), Group: "g"}
-		}, 2048},
+		}, 512},
 		"one publisher": {func(i int) store.Offer {
 			return store.Offer{Record: mutable(t, 1, fmt.Sprint(i), 1, time.Hour, "x"), Peer: fmt.Sprint(i)}
 		}, 256},
@@ -138,7 +137,69 @@ func TestLargeRecordMakesSeveralGo(t *testing.T) {
 	put(t, s, store.Offer{Record: immutable(200, 0, 10_001-store.Overhead)}, 0, kad.Quota)
 }
 
-// model is a store without any index.
+// TestPartsOfTotal has a peer and a group store as much as they may in stores of several sizes,
+// by quotas that permit more: no more than a sixteenth and a quarter.
+//
+// conforms: kad 51; V 39
+func TestPartsOfTotal(t *testing.T) {
+	for _, total := range []store.Quota{{Records: 160, Bytes: 1 << 30}, {Records: 1 << 20, Bytes: 1 << 20}, {Records: 4, Bytes: 1 << 20}} {
+		l := store.Limits{MaxLife: time.Hour, Total: total, Publisher: total, Peer: total, Group: total}
+		fill := func(peer func(i int) string) (records, bytes int) {
+			s := store.New(kad.ID{}, l)
+			for i := range total.Records {
+				if out := s.Put(store.Offer{Record: immutable(i%200, i, 4<<10), Peer: peer(i), Group: "192.0.2.0/24"}, start, wall); out.Status != kad.OK {
+					break
+				}
+			}
+			records, _, bytes = s.Size()
+			return records, bytes
+		}
+		if records, bytes := fill(func(int) string { return "a" }); records > max(1, total.Records/16) || bytes > total.Bytes/16 || records == 0 {
+			t.Errorf("got %d records of %d bytes of a peer in a store of %+v", records, bytes, total)
+		}
+		if records, bytes := fill(func(i int) string { return fmt.Sprint(i) }); records > max(1, total.Records/4) || bytes > total.Bytes/4 || records == 0 {
+			t.Errorf("got %d records of %d bytes of a group in a store of %+v", records, bytes, total)
+		}
+	}
+}
+
+// TestSourcesOfFullStore fills a store by many groups, and then has one source with ever new keys
+// offer records nearer than all others. It gets no more than its share.
+//
+// conforms: V 39
+func TestSourcesOfFullStore(t *testing.T) {
+	for name, c := range map[string]struct {
+		group string
+		most  int
+	}{"a /24": {"192.0.2.0/24", 11}, "Tor": {"", 101}} {
+		l := store.DefaultLimits(kad.Native)
+		l.Total.Records = 400
+		s := store.New(kad.ID{}, l)
+		group := func(i int) string { return fmt.Sprintf("198.51.%d.0/24", i%40) }
+		for i := range 400 { // 10 of each of 40 groups
+			put(t, s, store.Offer{Record: immutable(0, i, 100), Peer: fmt.Sprint(i), Group: group(i)}, 0, kad.OK)
+		}
+		has := 0
+		for i := range 1000 {
+			out := s.Put(store.Offer{Record: immutable(100, i, 100), Peer: fmt.Sprint("attacker", i), Group: c.group}, start, wall)
+			if out.Status == kad.OK {
+				has++
+			}
+			for _, k := range out.Removed {
+				if k.Compare(immutable(100, 0, 0).Key) < 0 {
+					t.Fatalf("%s: a record of its own made way although it is nearer", name)
+				}
+			}
+		}
+		if has > c.most+c.most/2 || has < 10 {
+			t.Errorf("%s: got %d of 400 places, want about %d", name, has, c.most)
+		}
+		// What is nearer than others' and of somebody who has less is stored.
+		put(t, s, store.Offer{Record: immutable(50, 1, 100), Peer: "honest", Group: "203.0.113.0/24"}, 0, kad.OK)
+	}
+}
+
+// model remembers what a store must have, and judges what it does.
 type model struct {
 	l   store.Limits
 	all map[kad.Key]*modelEntry
@@ -162,7 +223,24 @@ func (m *model) sum(include func(*modelEntry) bool) (q store.Quota) {
 	return q
 }
 
-func (m *model) put(o store.Offer, now time.Time) kad.Status {
+func over(q, limit store.Quota, size int) bool {
+	return q.Records+1 > limit.Records || q.Bytes+size > limit.Bytes
+}
+
+// pressure is what the source of an entry has in one rank, e counted.
+func (m *model) pressure(e, of *modelEntry) int {
+	bytes := m.sum(func(x *modelEntry) bool { return x.cached == e.cached && x.o.Group == of.o.Group }).Bytes
+	if of.o.Group == e.o.Group && m.all[e.o.Record.Key] != e {
+		bytes += e.size()
+	}
+	if of.o.Group == "" {
+		return bytes // sixteen shares
+	}
+	return 16 * bytes
+}
+
+// put judges the outcome of an offer, and remembers it.
+func (m *model) put(o store.Offer, now time.Time, out store.Outcome) error {
 	for key, e := range m.all {
 		if !now.Before(e.until) {
 			delete(m.all, key)
@@ -174,61 +252,98 @@ func (m *model) put(o store.Offer, now time.Time) kad.Status {
 			old.until = until
 		}
 		old.cached = old.cached && o.Cached
-		return kad.OK
+		return want(out.Status, kad.OK)
 	}
 	e := &modelEntry{o, until, o.Cached}
-	over := func(q, limit store.Quota) bool { return q.Records+1 > limit.Records || q.Bytes+e.size() > limit.Bytes }
-	if over(m.sum(func(x *modelEntry) bool { return x.o.Peer == o.Peer }), m.l.Peer) ||
-		over(m.sum(func(x *modelEntry) bool { return x.o.Group == o.Group }), m.l.Group) {
-		return kad.Quota
+	if over(m.sum(func(x *modelEntry) bool { return x.o.Peer == o.Peer }), m.l.Peer, e.size()) ||
+		o.Group != "" && over(m.sum(func(x *modelEntry) bool { return x.o.Group == o.Group }), m.l.Group, e.size()) {
+		return want(out.Status, kad.Quota)
 	}
-	var order []*modelEntry
-	for _, x := range m.all {
-		if x.cached && !o.Cached || x.cached == o.Cached && x.o.Record.Key.Compare(o.Record.Key) > 0 {
-			order = append(order, x)
+	total := func() store.Quota { return m.sum(func(*modelEntry) bool { return true }) }
+	var gone []*modelEntry
+	for _, key := range out.Removed {
+		if x := m.all[key]; x != nil {
+			gone = append(gone, x)
 		}
 	}
-	slices.SortFunc(order, func(a, b *modelEntry) int {
-		if a.cached != b.cached {
-			return cmp.Compare(map[bool]int{true: 0, false: 1}[a.cached], map[bool]int{true: 0, false: 1}[b.cached])
+	for _, x := range gone {
+		if !over(total(), m.l.Total, e.size()) {
+			return fmt.Errorf("one more made way than has to")
 		}
-		return b.o.Record.Key.Compare(a.o.Record.Key) // the node's id is zero
-	})
-	total := m.sum(func(*modelEntry) bool { return true })
-	n := 0
-	for ; over(total, m.l.Total); n++ {
-		if n == len(order) {
-			return kad.Quota
+		if err := m.mayGo(e, x); err != nil {
+			return err
 		}
-		total.Records--
-		total.Bytes -= order[n].size()
-	}
-	for _, x := range order[:n] {
 		delete(m.all, x.o.Record.Key)
 	}
-	m.all[o.Record.Key] = e
-	return kad.OK
+	if out.Status == kad.OK {
+		m.all[o.Record.Key] = e
+		return nil
+	}
+	if !over(total(), m.l.Total, e.size()) || len(gone) > 0 {
+		return fmt.Errorf("refused although it has room")
+	}
+	return want(out.Status, kad.Quota)
+}
+
+// mayGo returns an error if x must not make way for e.
+func (m *model) mayGo(e, x *modelEntry) error {
+	far, copies := x, false
+	for _, y := range m.all {
+		copies = copies || y.cached
+		if y.cached == x.cached && y.o.Record.Key.Compare(far.o.Record.Key) > 0 { // the node's id is zero
+			far = y
+		}
+	}
+	switch {
+	case copies && !x.cached, e.cached && !x.cached:
+		return fmt.Errorf("a copy does not make way first")
+	case x.cached && !e.cached:
+		if far != x {
+			return fmt.Errorf("not the farthest copy made way")
+		}
+	case x.o.Record.Key.Compare(e.o.Record.Key) <= 0:
+		return fmt.Errorf("a nearer record made way")
+	case far != x && m.pressure(e, x) <= m.pressure(e, far):
+		return fmt.Errorf("one made way that is not the farthest, of a source with %d; that of the farthest has %d", m.pressure(e, x), m.pressure(e, far))
+	}
+	return nil
+}
+
+func want(got, want kad.Status) error {
+	if got != want {
+		return fmt.Errorf("got %v, want %v", got, want)
+	}
+	return nil
 }
 
 // TestModel compares the store with one that has no index, for random offers.
 //
-// conforms: kad 51
+// conforms: kad 51; V 39
 func TestModel(t *testing.T) {
 	for seed := range uint64(20) {
 		r := rand.New(rand.NewPCG(seed, 1))
-		l := store.Limits{MaxLife: time.Hour, Total: store.Quota{Records: 30, Bytes: 30_000}, Publisher: store.Quota{Records: 1, Bytes: 1}, Peer: store.Quota{Records: 12, Bytes: 10_000}, Group: store.Quota{Records: 20, Bytes: 20_000}}
+		total := store.Quota{Records: 40, Bytes: 30_000}
+		l := store.Limits{MaxLife: time.Hour, Total: total, Publisher: store.Quota{Records: 1, Bytes: 1}, Peer: store.Quota{Records: 2, Bytes: 16 << 10}, Group: store.Quota{Records: 10, Bytes: 16 << 10}}
 		s, m := store.New(kad.ID{}, l), &model{l, map[kad.Key]*modelEntry{}}
 		now := start
-		for step := range 2000 {
+		refused, shared := 0, 0
+		for step := range 1000 {
 			now = now.Add(time.Duration(r.IntN(60)) * time.Second)
 			o := store.Offer{
 				Record: immutable(r.IntN(10), r.IntN(10), r.IntN(10)*300), TTL: time.Duration(1+r.IntN(120)) * time.Minute,
-				Peer: fmt.Sprint("p", r.IntN(4)), Group: fmt.Sprint("g", r.IntN(3)), Cached: r.IntN(3) == 0,
+				Peer: fmt.Sprint("p", r.IntN(30)), Cached: r.IntN(3) == 0,
 			}
-			want := m.put(o, now)
-			if out := s.Put(o, now, wall); out.Status != want {
-				t.Fatalf("seed %d, step %d: got %v, want %v", seed, step, out.Status, want)
+			if g := r.IntN(7); g > 0 {
+				o.Group = fmt.Sprintf("192.0.%d.0/24", g*g/8)
 			}
+			out := s.Put(o, now, wall)
+			if err := m.put(o, now, out); err != nil {
+				t.Fatalf("seed %d, step %d: %v", seed, step, err)
+			}
+			if out.Status == kad.Quota {
+				refused++
+			}
+			shared += len(out.Removed)
 			all := m.sum(func(*modelEntry) bool { return true })
 			cached := m.sum(func(e *modelEntry) bool { return e.cached })
 			if records, copies, bytes := s.Size(); records != all.Records || bytes != all.Bytes || copies != cached.Records {
@@ -239,6 +354,9 @@ func TestModel(t *testing.T) {
 					t.Fatalf("seed %d, step %d: got %+v and %t, want life %s, cached %t", seed, step, h, ok, e.until.Sub(now), e.cached)
 				}
 			}
+		}
+		if refused == 0 || shared == 0 {
+			t.Errorf("seed %d: got %d refused and %d removed, want some", seed, refused, shared)
 		}
 	}
 }

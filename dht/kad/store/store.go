@@ -4,8 +4,8 @@ import (
 	"time"
 
 	"github.com/gamelan-p2p/gamelan/dht/kad"
-	"github.com/gamelan-p2p/gamelan/internal/queue"
 	"github.com/gamelan-p2p/gamelan/dht/kad/record"
+	"github.com/gamelan-p2p/gamelan/internal/queue"
 )
 
 // Store holds what a node stores of others. Get one from [New]. One goroutine at a time may
@@ -15,8 +15,8 @@ type Store struct {
 	limits  Limits
 	entries map[kad.Key]*entry
 	expiry  queue.Queue[*entry]
-	cached  queue.Queue[*entry] // cached copies, the farthest first
-	held    queue.Queue[*entry] // all others, the farthest first
+	cached  rank // cached copies
+	held    rank // all others
 
 	total                     use
 	publishers, peers, groups uses
@@ -25,8 +25,8 @@ type Store struct {
 // New returns an empty store of the node with this id.
 func New(self kad.ID, l Limits) *Store {
 	return &Store{
-		self: self, limits: l, entries: map[kad.Key]*entry{},
-		expiry: expiryQueue(), cached: distanceQueue(), held: distanceQueue(),
+		self: self, limits: l.within(), entries: map[kad.Key]*entry{},
+		expiry: expiryQueue(), cached: newRank(), held: newRank(),
 		publishers: uses{}, peers: uses{}, groups: uses{},
 	}
 }
@@ -125,9 +125,9 @@ func (s *Store) prolong(e *entry, o Offer, until time.Time) {
 		s.expiry.Moved(e)
 	}
 	if e.cached && !o.Cached {
-		s.cached.Remove(e)
+		s.cached.remove(e)
 		e.cached = false
-		s.held.Add(e)
+		s.held.add(e)
 	}
 }
 
@@ -150,9 +150,9 @@ func (s *Store) replace(out *Outcome, old, e *entry) bool {
 }
 
 // makeRoom removes records until e fits into the store: first cached copies, then those
-// farther from this node than e, the farthest first. It removes nothing if that is not
-// enough. A cached copy makes way for every other record, but not for a cached copy that
-// is farther than itself.
+// farther from this node than e, of which the source with most and the distance decide
+// ([rank.victim]). It removes nothing if that is not enough. A cached copy makes way for every
+// other record, but not for a cached copy that is farther than itself.
 func (s *Store) makeRoom(out *Outcome, e *entry) bool {
 	if e.size > s.limits.Total.Bytes || s.limits.Total.Records < 1 {
 		return false
@@ -177,19 +177,19 @@ func (s *Store) makeRoom(out *Outcome, e *entry) bool {
 
 // victim returns the record that makes way first for e, nil if none does.
 func (s *Store) victim(e *entry) *entry {
-	if v := s.cached.First(); v != nil && (!e.cached || v.distance.Compare(e.distance) > 0) {
-		return v
+	switch {
+	case e.cached:
+		return s.cached.victim(e)
+	case s.cached.all.Len() > 0:
+		return s.cached.all.First()
 	}
-	if v := s.held.First(); v != nil && !e.cached && v.distance.Compare(e.distance) > 0 {
-		return v
-	}
-	return nil
+	return s.held.victim(e)
 }
 
 func (s *Store) add(e *entry) {
 	s.entries[e.record.Key] = e
 	s.expiry.Add(e)
-	s.rank(e).Add(e)
+	s.rank(e).add(e)
 	s.total = use{s.total.records + 1, s.total.bytes + e.size}
 	s.publishers.add(publisher(e), e.size)
 	s.peers.add(e.peer, e.size)
@@ -199,14 +199,14 @@ func (s *Store) add(e *entry) {
 func (s *Store) remove(e *entry) {
 	delete(s.entries, e.record.Key)
 	s.expiry.Remove(e)
-	s.rank(e).Remove(e)
+	s.rank(e).remove(e)
 	s.total = use{s.total.records - 1, s.total.bytes - e.size}
 	s.publishers.remove(publisher(e), e.size)
 	s.peers.remove(e.peer, e.size)
 	s.groups.remove(e.group, e.size)
 }
 
-func (s *Store) rank(e *entry) *queue.Queue[*entry] {
+func (s *Store) rank(e *entry) *rank {
 	if e.cached {
 		return &s.cached
 	}
@@ -249,9 +249,9 @@ func (s *Store) Demote(key kad.Key) bool {
 	if e == nil || e.cached {
 		return false
 	}
-	s.held.Remove(e)
+	s.held.remove(e)
 	e.cached = true
-	s.cached.Add(e)
+	s.cached.add(e)
 	return true
 }
 
@@ -289,7 +289,7 @@ func (s *Store) NextExpiry() (time.Time, bool) {
 // Size returns how many records are stored, how many of them are cached copies, and their
 // bytes.
 func (s *Store) Size() (records, cached, bytes int) {
-	return s.total.records, s.cached.Len(), s.total.bytes
+	return s.total.records, s.cached.all.Len(), s.total.bytes
 }
 
 // Used returns what a storing peer has of its quota.
