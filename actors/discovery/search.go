@@ -3,6 +3,7 @@ package discovery
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
@@ -31,7 +32,7 @@ type search struct {
 	searches *machine.Searches[asker]
 	learned  learned
 	sending  map[uint64]uint64          // nonces of our Discoveries, by the id of the send
-	replying map[identity.NodeID]uint64 // nonces of Discoveries of others whose author is being stored
+	replying replies
 	due      *supervisor.Timer
 	dueAt    time.Time
 }
@@ -50,8 +51,35 @@ type searchCounts struct {
 
 type searchDue struct{}
 
-// maxReplying bounds the Discoveries whose author is being stored, which takes a moment.
-const maxReplying = machine.ReplyLimit
+// replies are the Discoveries of others whose author is being stored, which takes a moment.
+type replies map[identity.NodeID]waitingReply
+
+type waitingReply struct {
+	nonce uint64
+	until time.Time // from then on its place is free: the actor peers may have lost the request
+}
+
+const (
+	maxReplying = machine.ReplyLimit
+	replyWait   = time.Minute
+)
+
+// add remembers a Discovery, unless all places are taken.
+func (r replies) add(now time.Time, author identity.NodeID, nonce uint64) {
+	if len(r) >= maxReplying {
+		maps.DeleteFunc(r, func(_ identity.NodeID, w waitingReply) bool { return !now.Before(w.until) })
+	}
+	if _, ok := r[author]; ok || len(r) < maxReplying {
+		r[author] = waitingReply{nonce, now.Add(replyWait)}
+	}
+}
+
+// take returns the nonce of an author's Discovery, and forgets it.
+func (r replies) take(author identity.NodeID) (nonce uint64, ok bool) {
+	w, ok := r[author]
+	delete(r, author)
+	return w.nonce, ok
+}
 
 // ErrSearchLost reports a search that ended because its actor was restarted.
 var ErrSearchLost = errors.New("dht: the actor that searches was restarted meanwhile; try again")
@@ -60,7 +88,7 @@ var ErrSearchLost = errors.New("dht: the actor that searches was restarted meanw
 var errNotAnnounced = fmt.Errorf("dht: cannot search: %w", ErrNothingToAnnounce)
 
 func newSearch(d *Discovery) actor.Actor {
-	return &search{d: d, limits: machine.NewLimiter(), sending: make(map[uint64]uint64), replying: make(map[identity.NodeID]uint64)}
+	return &search{d: d, limits: machine.NewLimiter(), sending: make(map[uint64]uint64), replying: make(replies)}
 }
 
 func (s *search) Receive(c actor.Context) {
@@ -222,8 +250,8 @@ func (s *search) discovery(c actor.Context, h dht.Heard) {
 		s.d.searching.refused.add(v.Outcome)
 		return
 	}
-	if v.Reply && len(s.replying) < maxReplying {
-		s.replying[h.Origin.NodeID()] = v.Nonce
+	if v.Reply {
+		s.replying.add(supervisor.Now(c), h.Origin.NodeID(), v.Nonce)
 	}
 	s.d.store(c, h, v, peerstore.Discovery)
 }
@@ -252,8 +280,7 @@ func (s *search) response(c actor.Context, h dht.Heard) {
 // its Discovery.
 func (s *search) added(c actor.Context, m actors.PeerAdded) {
 	s.learned.added(c, m)
-	if nonce, ok := s.replying[m.Peer]; ok {
-		delete(s.replying, m.Peer)
+	if nonce, ok := s.replying.take(m.Peer); ok {
 		s.reply(c, m.Peer, nonce)
 	}
 	if p, ok := s.d.trunk.Store().Get(m.Peer); ok && m.Err == nil {
