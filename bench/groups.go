@@ -109,6 +109,7 @@ func groups(flood, attack time.Duration) []harness.Group {
 				product.Idle(1000),
 				product.IdleMessaging(500),
 				product.IdleAfter(),
+				product.IdleSessions(),
 			},
 		},
 		{

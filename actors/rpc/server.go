@@ -162,8 +162,7 @@ func (a *server) Receive(c actor.Context) {
 	}
 }
 
-// opened makes a session, or refuses it for one of the reasons of spec: comms
-// 9.3, in its order.
+// opened makes a session, or refuses it for one of the reasons of spec: comms 9.3.
 func (a *server) opened(c actor.Context, m actors.SubstreamOpened) {
 	service := a.calls.service(m.Protocol)
 	of := a.perPeer[m.Peer]

@@ -34,6 +34,8 @@ type attack struct {
 	// each stroke. It returns an error only if it could not attack at all.
 	prepare func(ctx context.Context, seed string) (strike func(ctx context.Context, count *atomic.Uint64) error, err error)
 	rest    time.Duration // what must pass between prepare and the first stroke
+	// call is what a fresh node does when it is connected, as part of its dial; it may be nil.
+	call func(ctx context.Context, from, to *gamelan.Node) error
 	// stage does something with the node before it is attacked, and returns what
 	// says more of it afterwards; it may be nil, and so may what it returns.
 	stage func(ctx context.Context, n *gamelan.Node) (report func(m *harness.Meter), err error)
@@ -57,6 +59,8 @@ func attacks() []attack {
 		discoveryFlood(),
 		peerListFlood(),
 		probes(),
+		silentHandshakes(),
+		idleSessions(),
 	}
 }
 
@@ -186,7 +190,7 @@ func (a attack) phase(m *harness.Meter, d time.Duration, other func(seed string)
 	var wg sync.WaitGroup
 	var sent, dialled error
 	wg.Go(func() { seen, sent = honest(ctx, s.ctx, from, to, a.pingEvery(d)) })
-	wg.Go(func() { p.dials, p.succeeded, dialled = freshDials(ctx, s.ctx, to, a.config.DHT) })
+	wg.Go(func() { p.dials, p.succeeded, dialled = a.freshDials(ctx, s.ctx, to) })
 	wg.Wait()
 	p.memory, p.logged = float64(peak()), float64(log.n.Load()-logged)/d.Seconds()
 	if err := errors.Join(sent, dialled); err != nil {
@@ -273,7 +277,7 @@ func honest(ctx, all context.Context, from, to *gamelan.Node, pingEvery time.Dur
 }
 
 // freshDials has nodes that nobody knows dial a node, until ctx ends.
-func freshDials(ctx, all context.Context, to *gamelan.Node, d *gamelan.DHTConfig) (dials, succeeded float64, err error) {
+func (a attack) freshDials(ctx, all context.Context, to *gamelan.Node) (dials, succeeded float64, err error) {
 	var wg sync.WaitGroup
 	var mu sync.Mutex
 	var count, good int
@@ -281,11 +285,11 @@ func freshDials(ctx, all context.Context, to *gamelan.Node, d *gamelan.DHTConfig
 		count++
 		wg.Go(func() {
 			s := &nodes{ctx: all}
-			n, started := s.start(gamelan.Config{Listen: []string{gamelan.ListenNowhere}, DHT: d})
+			n, started := s.start(gamelan.Config{Listen: []string{gamelan.ListenNowhere}, DHT: a.config.DHT})
 			if started == nil {
 				within, cancel := context.WithTimeout(all, dialWithin)
 				defer cancel()
-				if connect(within, n, to) == nil {
+				if connect(within, n, to) == nil && (a.call == nil || a.call(within, n, to) == nil) {
 					mu.Lock()
 					good++
 					mu.Unlock()
