@@ -1,6 +1,6 @@
 package limit
 
-import "github.com/gamelan-p2p/gamelan/dht/kad/internal/queue"
+import "github.com/gamelan-p2p/gamelan/internal/queue"
 
 // shared remembers values by key, up to a limit, which groups share. When it is full, the group
 // that has most loses the value that was not used for the longest time. Of groups with as many,
