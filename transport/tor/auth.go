@@ -10,8 +10,6 @@ import (
 	"runtime"
 	"slices"
 	"strings"
-
-	"github.com/gamelan-p2p/gamelan/inspect"
 )
 
 // DefaultCookie is the file that "cookie=@" stands for.
@@ -112,13 +110,13 @@ type UnsafeError struct {
 // Error says what is wrong, and what to set.
 func (e *UnsafeError) Error() string {
 	if e.Owner < 0 {
-		return fmt.Sprintf("tor: others can change %s (mode %04o), so its cookie proves nothing; set \"chmod go-w\" for it", inspect.Escape(e.Path), e.Mode)
+		return fmt.Sprintf("tor: others can change %s (mode %04o), so its cookie proves nothing; set \"chmod go-w\" for it", printable(e.Path), e.Mode)
 	}
 	account := "no account of Tor was found"
 	if e.Tor != "" {
-		account = "Tor's account is " + inspect.Escape(e.Tor)
+		account = "Tor's account is " + printable(e.Tor)
 	}
-	return fmt.Sprintf("tor: %s belongs to the user with the id %d, and %s, so its cookie proves nothing; set tor.user to the account that runs Tor, if that is it", inspect.Escape(e.Path), e.Owner, account)
+	return fmt.Sprintf("tor: %s belongs to the user with the id %d, and %s, so its cookie proves nothing; set tor.user to the account that runs Tor, if that is it", printable(e.Path), e.Owner, account)
 }
 
 // PathError reports a control port that names a cookie file which nobody here has named.
@@ -126,7 +124,7 @@ type PathError struct{ Path string }
 
 // Error says what to set.
 func (e *PathError) Error() string {
-	path := inspect.Escape(e.Path[:min(len(e.Path), 200)])
+	path := printable(e.Path[:min(len(e.Path), 200)])
 	return fmt.Sprintf("tor: the control port says that its cookie is in %s, and anybody could say so; set tor.control_auth to \"safecookie=@%[1]s\" if that is Tor's file", path)
 }
 
@@ -135,7 +133,7 @@ type PinError struct{ Was, Is CookieFile }
 
 // Error says what to do.
 func (e *PinError) Error() string {
-	return fmt.Sprintf("tor: the cookie %s belonged to the user with the id %d, and now to %d; if you have set this, start the node again", inspect.Escape(e.Was.Path), e.Was.Owner, e.Is.Owner)
+	return fmt.Sprintf("tor: the cookie %s belonged to the user with the id %d, and now to %d; if you have set this, start the node again", printable(e.Was.Path), e.Was.Owner, e.Is.Owner)
 }
 
 // ProtocolInfo is what Tor says before it is controlled.

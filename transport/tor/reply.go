@@ -5,9 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strconv"
 	"strings"
-
-	"github.com/gamelan-p2p/gamelan/inspect"
 )
 
 // MaxReply is the most bytes of one reply or event.
@@ -71,7 +70,18 @@ type Refusal struct {
 // Error returns Tor's words: what can be printed of the first 200 bytes, since any program may
 // listen on the control port.
 func (e *Refusal) Error() string {
-	return fmt.Sprintf("tor refuses: %d %s", e.Code, inspect.Escape(e.Text[:min(len(e.Text), 200)]))
+	return fmt.Sprintf("tor refuses: %d %s", e.Code, printable(e.Text[:min(len(e.Text), 200)]))
+}
+
+// printable puts a question mark for what cannot be printed, such as a control sequence: any
+// program may have written it.
+func printable(text string) string {
+	return strings.Map(func(r rune) rune {
+		if strconv.IsPrint(r) {
+			return r
+		}
+		return '?'
+	}, text)
 }
 
 // Err returns a *[Refusal], or nil if r is OK.

@@ -8,9 +8,7 @@ import (
 	"os"
 	"os/user"
 	"strconv"
-	"strings"
 
-	"github.com/gamelan-p2p/gamelan/inspect"
 	"github.com/gamelan-p2p/gamelan/internal/trusted"
 	"github.com/gamelan-p2p/gamelan/transport/tor"
 )
@@ -81,5 +79,5 @@ func lookUp(account string) (uid int, name string, err error) {
 	if uid, err := strconv.ParseUint(account, 10, 31); err == nil { // it may exist in Tor's container alone
 		return int(uid), account, nil
 	}
-	return -1, "", &AccountError{inspect.Escape(strings.ToValidUTF8(account, "?"))}
+	return -1, "", &AccountError{account}
 }
