@@ -16,8 +16,6 @@ import (
 )
 
 // TestReadCookie reads the first of several files that exists, and none that others can change.
-//
-// conforms: V 35
 func TestReadCookie(t *testing.T) {
 	dir := t.TempDir()
 	none, first, second, open := filepath.Join(dir, "none"), filepath.Join(dir, "first"), filepath.Join(dir, "second"), filepath.Join(dir, "open")
