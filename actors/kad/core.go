@@ -121,11 +121,11 @@ func (x *core) starts(target ID) []Contact {
 	return list
 }
 
-// nobody returns why nobody has answered: no other node is known, or those that are do not
-// answer.
+// nobody returns why nobody has answered: no other node is known, or those that are, or were, do
+// not answer.
 func (x *core) nobody() error {
 	former, waits := x.former.Load(), x.unjudged.Load()
-	if x.view.Load().Len() > 0 || len(x.Bootstrap) > 0 || former != nil && len(*former) > 0 || waits != nil && len(*waits) > 0 {
+	if x.view.Load().changes > 0 || len(x.Bootstrap) > 0 || former != nil && len(*former) > 0 || waits != nil && len(*waits) > 0 {
 		return ErrIsolated
 	}
 	return ErrNoPeers

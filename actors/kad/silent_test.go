@@ -39,6 +39,7 @@ func TestOnlyContactIsSilent(t *testing.T) {
 				t.Fatalf("a silent contact: got %v, want %v", err, kad.ErrIsolated)
 			}
 		}
+		synctest.Wait()
 		for range 3 {
 			begin := time.Now()
 			_, err := b.Get(t.Context(), key)

@@ -39,6 +39,16 @@ func TestStaleProofsOfBoth(t *testing.T) {
 			c.Overlay, c.PublicKey, c.Params.K = kad.Seed, [32]byte{}, 3
 			c.Networks[0] = unproven{c.Networks[0]}
 		})
+		for _, a := range l.clients { // who was never proven gets contacts in place of a long value
+			for _, b := range l.clients {
+				if a == b {
+					continue
+				}
+				if _, err := a.Connect(t.Context(), string(b.Addresses()[0])); err != nil {
+					t.Fatal(err)
+				}
+			}
+		}
 		for round := range 3 {
 			key := fmt.Append(nil, round)
 			if _, err := l.clients[round].PutOpaque(t.Context(), key, make([]byte, 1000)); err != nil {

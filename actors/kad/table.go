@@ -148,15 +148,23 @@ func (a *tableActor) start(c actor.Context) {
 // step has the table handle an event, and carries out what it decides.
 func (a *tableActor) step(c actor.Context, e table.Event) {
 	effects := a.table.Step(supervisor.Now(c), e)
-	live := false
+	live, announced := false, a.changes
 	for _, f := range effects {
-		switch f.(type) {
-		case table.Added, table.Removed:
+		switch f := f.(type) {
+		case table.Added:
 			live = true
+			if _, ok := a.missing[f.Contact.ID]; !ok {
+				announced++
+			}
+		case table.Removed:
+			live = true
+			if a.missing == nil {
+				announced++
+			}
 		}
 	}
-	if live {
-		a.publish() // before it is announced
+	if live { // before it is announced, with the number of the last announcement
+		a.x.view.Store(&published{a.table.View(), announced})
 	} else {
 		a.later(c)
 	}

@@ -163,11 +163,18 @@ func (a *upkeepActor) Receive(c actor.Context) {
 func (a *upkeepActor) start(c actor.Context) {
 	x := a.x
 	a.turn = x.saves.next()
+	first := x.view.Load() // Start counts its contacts, and changes since are counted one by one
+	view := func() *table.View {
+		if first != nil {
+			return first.View
+		}
+		return x.view.Load().View
+	}
+	a.changes = first.changes
 	a.machine = upkeep.New(x.self, upkeep.Options{
 		Overlay: x.Overlay, IDLen: x.idLen(), Publish: x.Params.Publish, Rand: supervisor.Rand(c).Rand,
-		View: func() *table.View { return x.view.Load().View }, Listed: x.listed,
+		View: view, Listed: x.listed,
 	})
-	a.changes = x.view.Load().changes
 	e := upkeep.Start{Bootstrap: x.Bootstrap, Joined: x.joined.Load()}
 	if f := x.former.Load(); f != nil {
 		e.Former = *f
@@ -185,6 +192,7 @@ func (a *upkeepActor) start(c actor.Context) {
 	}
 	c.Send(x.store, tellUpkeep{})
 	a.step(c, e)
+	first = nil
 	if x.Keeper != nil {
 		supervisor.Every(c, saveEvery, upkeepSave{})
 	}
