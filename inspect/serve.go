@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"net"
 	"net/http"
 	"os"
@@ -59,29 +60,68 @@ func Listen(dir string) (net.Listener, error) {
 	return l, nil
 }
 
+// socketCheck is how often a server looks whether its socket is still there. Programs that
+// clean directories up remove sockets that nobody has opened for days.
+const socketCheck = time.Second
+
 // Server answers on the socket of one data directory.
 type Server struct {
-	socket string
-	http   *http.Server
-	served chan error
+	dir, socket string
+	http        *http.Server
+	served      chan error
+	closing     chan struct{}
 }
 
-// Serve answers with h on the socket of dir until Close.
+// Serve answers with h on the socket of dir until Close. It makes the socket again when it
+// is removed.
 func Serve(dir string, h http.Handler) (*Server, error) {
 	l, err := Listen(dir)
 	if err != nil {
 		return nil, err
 	}
 	s := &Server{
-		filepath.Join(dir, SocketName), &http.Server{Handler: h, ReadHeaderTimeout: 10 * time.Second}, make(chan error, 1),
+		dir: dir, socket: filepath.Join(dir, SocketName), http: &http.Server{Handler: h, ReadHeaderTimeout: 10 * time.Second},
+		served: make(chan error, 1), closing: make(chan struct{}),
 	}
-	go func() { s.served <- s.http.Serve(l) }()
+	go s.serve(l)
 	return s, nil
+}
+
+// serve answers on l, and on a new socket each time that the last one is removed. Requests
+// that run stay.
+func (s *Server) serve(l net.Listener) {
+	look := time.NewTicker(socketCheck)
+	defer look.Stop()
+	ended := make(chan error, 1)
+	go func() { ended <- s.http.Serve(l) }()
+	for {
+		select {
+		case err := <-ended:
+			s.served <- err
+			return
+		case <-s.closing: // nothing is made any more
+			s.served <- <-ended
+			return
+		case <-look.C:
+		}
+		if _, err := os.Lstat(s.socket); !errors.Is(err, fs.ErrNotExist) {
+			continue
+		}
+		next, err := Listen(s.dir)
+		if err != nil {
+			continue // the directory may come back
+		}
+		l.Close()
+		<-ended
+		l = next
+		go func() { ended <- s.http.Serve(next) }()
+	}
 }
 
 // Close ends every request and removes the socket. It waits until ctx ends for requests
 // that do not end by themselves, such as those of listeners.
 func (s *Server) Close(ctx context.Context) error {
+	close(s.closing)
 	if s.http.Shutdown(ctx) != nil {
 		s.http.Close()
 	}

@@ -32,6 +32,9 @@ var (
 	// ErrAddressNotAvailable reports an address that does not exist: for Listen, an
 	// address that is not of this host; for Dial, an unknown port of a memory network.
 	ErrAddressNotAvailable = errors.New("address not available")
+	// ErrNoLocalPort reports a dial for which this host has no free port, or no address from
+	// which the other one can be reached. It says nothing about the peer.
+	ErrNoLocalPort = errors.New("no free port or address here to dial from")
 	// ErrPermission reports that the system does not permit the address.
 	ErrPermission = errors.New("permission denied")
 	// ErrClosed reports the use of a closed listener or connection. It matches
@@ -82,6 +85,8 @@ func dialHint(e *DialError) string {
 		return "if this peer is meant to be there, give its address yourself"
 	case errors.Is(e.Err, ErrResolve):
 		return "check the name and this machine's name server, or use an IP address"
+	case errors.Is(e.Err, ErrNoLocalPort):
+		return "close connections of this machine, or widen net.ipv4.ip_local_port_range; \"ss -s\" counts them"
 	case errors.Is(e.Err, ErrRefused), errors.Is(e.Err, ErrAddressNotAvailable):
 		return "check that the peer is running and listens on this address"
 	case e.Timeout():

@@ -92,6 +92,7 @@ func TestDialErrorClasses(t *testing.T) {
 	}{
 		{&DialError{addr, StageConnect, ErrRefused}, true, false, "check that the peer is running"},
 		{&DialError{addr, StageConnect, fmt.Errorf("%w: %w", ErrTimeout, context.DeadlineExceeded)}, true, true, "firewall"},
+		{&DialError{addr, StageConnect, ErrNoLocalPort}, true, false, "close connections of this machine"},
 		{&DialError{addr, StageConnect, errors.New("no route")}, true, false, "network"},
 		{&DialError{addr, StageResolve, ErrResolve}, true, false, "check the name"},
 		{&DialError{addr, StageConnect, context.Canceled}, false, false, ""},

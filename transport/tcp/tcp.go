@@ -150,7 +150,9 @@ func dialError(ctx context.Context, a ma.Multiaddr, err error) error {
 	case e.Stage == transport.StageResolve:
 		e.Err = fmt.Errorf("%w: %w", transport.ErrResolve, err)
 	default:
-		e.Err = transport.Classify(err)
+		if e.Err = transport.Classify(err); errors.Is(e.Err, transport.ErrAddressNotAvailable) {
+			e.Err = transport.Known(transport.ErrNoLocalPort, err)
+		}
 	}
 	return e
 }
