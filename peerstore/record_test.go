@@ -147,7 +147,7 @@ func TestCleanRecordsSurviveTheDisk(t *testing.T) {
 		for range r.IntN(20) {
 			p.Addresses = append(p.Addresses, Address{
 				Addr: addrN(r.IntN(15)), Source: Source(r.IntN(8)), LastSeen: at(), LastAttempted: at(),
-				Attempts: int(r.Int64()) - 1<<62, LastFailure: text(), DialTime: average(), Latency: average(),
+				Attempts: int(r.Int64() - 1<<62), LastFailure: text(), DialTime: average(), Latency: average(),
 			})
 		}
 		if r.IntN(2) == 0 {

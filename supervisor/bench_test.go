@@ -3,6 +3,7 @@ package supervisor
 import (
 	"context"
 	"fmt"
+	"math"
 	"runtime"
 	"slices"
 	"sync"
@@ -176,7 +177,7 @@ func BenchmarkSpawn(b *testing.B) {
 func BenchmarkRestart(b *testing.B) {
 	var panicked time.Time
 	started := make(chan time.Duration)
-	sys, r := startTree(b, Spec{Children: Policy{Max: 1 << 40, Within: 1}, New: Group(Spec{Name: "x", New: act(func(c actor.Context) {
+	sys, r := startTree(b, Spec{Children: Policy{Max: math.MaxInt, Within: 1}, New: Group(Spec{Name: "x", New: act(func(c actor.Context) {
 		switch c.Message().(type) {
 		case *actor.Started:
 			if !panicked.IsZero() {

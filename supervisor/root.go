@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -69,6 +70,9 @@ func Start(sys *actor.ActorSystem, name string, tree Spec, o Options) (*Root, er
 	}
 	if o.StopTimeout <= 0 {
 		o.StopTimeout = 10 * time.Second
+	}
+	if strconv.IntSize == 32 {
+		fit32(sys)
 	}
 	officeOf(sys)
 	r := &Root{root{

@@ -34,6 +34,7 @@ type app struct {
 	sources   config.Sources  // of the settings, without a verb's own flags
 	configArg string          // the --config option as it was given
 	signals   *daemon.Signals // of a verb that catches them
+	log       *daemon.Queue   // of a verb that runs a node: what Err is then
 	parser    *kong.Kong
 	node      *client.Client // what client returns, once it has been called
 }
@@ -176,7 +177,10 @@ func run(ctx context.Context, args []string, a *app) (code int) {
 	verb := k.Selected().Target.Addr().Interface()
 	switch verb.(type) {
 	case *nodeCmd, *seedCmd: // before the settings, which may take long to read
-		a.signals = daemon.CatchSignals(a.Output)
+		a.log = daemon.NewQueue(a.Err)
+		a.Err = a.log
+		defer a.log.Flush(time.Second)
+		a.signals = daemon.CatchSignals(a.Output, a.log)
 		defer a.signals.Stop()
 	}
 	if _, ok := verb.(noDataDir); !ok {

@@ -91,7 +91,7 @@ func runNode(a *app, flags map[string][]string, seed bool) error {
 		return err
 	}
 	return daemon.Run(a.ctx, daemon.Options{
-		Dir: a.dir, Output: a.Output, Loaded: l, Load: func() *config.Loaded { return a.load(flags) }, Signals: a.signals, Seed: seed,
+		Dir: a.dir, Output: a.Output, Log: a.log, Loaded: l, Load: func() *config.Loaded { return a.load(flags) }, Signals: a.signals, Seed: seed,
 	})
 }
 

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"io"
+	"math"
 	"math/rand/v2"
 	"strconv"
 	"strings"
@@ -376,7 +377,8 @@ func TestLengthsThatHaveNoHeader(t *testing.T) {
 		"negative new limit": func() { frame.NewReader(nil, 0).SetLimit(-1) },
 	}
 	if strconv.IntSize == 64 {
-		most := int(int64(1)<<32 - 1)
+		longest := int64(math.MaxUint32)
+		most := int(longest)
 		panicking["payload of 4 GiB"] = func() { frame.AppendHeader(nil, most+1) }
 		panicking["limit of 4 GiB"] = func() { frame.NewReader(nil, most+1) }
 		panicking["new limit of 4 GiB"] = func() { frame.NewReader(nil, 0).SetLimit(most + 1) }

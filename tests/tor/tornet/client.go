@@ -7,7 +7,6 @@ import (
 	"net"
 	"os"
 	"strings"
-	"syscall"
 	"time"
 
 	"github.com/gamelan-p2p/gamelan/transport/tor"
@@ -32,10 +31,10 @@ func (c *Client) Terminate() { c.stop() }
 func (c *Client) Kill() { c.kill() }
 
 // Pause stops Tor without closing anything: for its peers it is silent. Resume makes it go on.
-func (c *Client) Pause() { c.signal(syscall.SIGSTOP) }
+func (c *Client) Pause() { c.signal(pauseSignal) }
 
 // Resume ends a Pause.
-func (c *Client) Resume() { c.signal(syscall.SIGCONT) }
+func (c *Client) Resume() { c.signal(resumeSignal) }
 
 // Start starts Tor again, after Terminate or Kill. It does not wait; see [Client.Ready].
 func (c *Client) Start() error { return c.start() }

@@ -2,6 +2,7 @@ package config
 
 import (
 	"log/slog"
+	"math"
 	"slices"
 	"strconv"
 	"time"
@@ -72,7 +73,7 @@ func (c *Config) ForNode() gamelan.Config {
 // none.
 func (c *Config) ForKad(name string) (client kadpart.Config, ok bool) {
 	limits := store.DaemonLimits(kad.Native)
-	limits.Total = store.Quota{Records: c.Kad.MaxRecords, Bytes: int(c.Kad.MaxBytes)}
+	limits.Total = store.Quota{Records: c.Kad.MaxRecords, Bytes: int(min(c.Kad.MaxBytes, math.MaxInt))}
 	client = kadpart.Config{Name: name, Network: c.Kad.Network, Limits: &limits}
 	if c.Kad.ClientOnly {
 		client.Mode = kadpart.ClientOnly

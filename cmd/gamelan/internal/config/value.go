@@ -346,7 +346,7 @@ func (s *Setting) put(c *Config, v any) {
 	case *bool:
 		*p = v.(bool)
 	case *int:
-		*p = int(v.(int64))
+		*p = int(min(v.(int64), math.MaxInt))
 	case *int64:
 		*p = v.(int64)
 	case *uint32:

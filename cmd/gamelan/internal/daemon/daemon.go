@@ -28,6 +28,7 @@ import (
 type Options struct {
 	Dir     nodedir.Dir
 	Output  *render.Output
+	Log     *Queue                // where Output writes its errors; nil: not a queue
 	Loaded  *config.Loaded        // the settings to start with
 	Load    func() *config.Loaded // reads them again
 	Signals *Signals
@@ -84,6 +85,15 @@ func newDaemon(o Options) *daemon {
 	} else {
 		d.logger = slog.New(slog.NewTextHandler(o.Output.Err, ho))
 	}
+	if o.Log != nil {
+		o.Log.SayDropped(func(n uint64, last error) {
+			attrs := []any{"n", n}
+			if last != nil {
+				attrs = append(attrs, "err", last)
+			}
+			d.logger.Warn("log records were dropped: standard error was not read, or could not be written", attrs...)
+		})
+	}
 	d.manager.logger = d.logger
 	return d
 }
@@ -134,25 +144,43 @@ func (d *daemon) run(outer context.Context, id gamelan.Identity) error {
 	defer work.Wait()
 	defer end()
 	self := render.NewIdentity(id.Secret.PublicKey(), id.Network, new(d.nodeSection(ctx)))
-	if d.Seed {
-		err = render.SeedRunning(d.Output, gamelan.Version, self)
-	} else {
-		err = render.Running(d.Output, gamelan.Version, self)
-	}
-	if err == nil {
-		d.manager.ready(d.statusLine(ctx))
-		work.Go(func() { d.reloads(around, d.Signals.reload) })
-		work.Go(func() { d.report(around) })
-		work.Go(func() { d.watchdog(around) })
-		select {
-		case <-ctx.Done():
-			d.Output.Note("Stopping: finishing accepted messages; Ctrl-C stops at once.")
-		case <-d.node.Done():
-		}
+	d.announce(ctx, self)
+	d.manager.ready(d.statusLine(ctx))
+	work.Go(func() { d.reloads(around, d.Signals.reload) })
+	work.Go(func() { d.report(around) })
+	work.Go(func() { d.watchdog(around) })
+	select {
+	case <-ctx.Done():
+		d.Output.Note("Stopping: finishing accepted messages; Ctrl-C stops at once.")
+	case <-d.node.Done():
 	}
 	d.stopping.Store(true)
 	d.manager.stopping(d.settings().Drain)
-	return errors.Join(err, d.stop())
+	return d.stop()
+}
+
+// announced is how long the node waits for the reader of standard output.
+const announced = time.Second
+
+// announce writes to standard output that the node runs. A node whose output nobody reads, or
+// that cannot be written, runs all the same.
+func (d *daemon) announce(ctx context.Context, self render.Identity) {
+	show := render.Running
+	if d.Seed {
+		show = render.SeedRunning
+	}
+	written := make(chan error, 1)
+	go func() { written <- show(d.Output, gamelan.Version, self) }()
+	var err error
+	select {
+	case err = <-written:
+	case <-ctx.Done():
+	case <-time.After(announced):
+		err = errors.New("nobody reads it")
+	}
+	if err != nil {
+		d.logger.Warn("the node runs, but standard output cannot be written", "err", err)
+	}
 }
 
 // notStarted returns the failure of a node that did not start. A mistake in the settings ends
@@ -203,6 +231,8 @@ func (d *daemon) shown() inspect.Options {
 	o := d.node.Inspection().Options
 	o.Sections.Section("node", func(ctx context.Context) any { return d.nodeSection(ctx) })
 	o.Sections.Section("config", func(context.Context) any { return d.configSection() })
+	degraded := o.Degraded
+	o.Degraded = func(ctx context.Context) []string { return append(degraded(ctx), d.logTrouble()...) }
 	o.Messages, o.Ready, o.Health = inboxMessages{d.node}, d.unhealthy, d.unhealthy
 	return o
 }
@@ -225,6 +255,7 @@ func (d *daemon) nodeSection(ctx context.Context) models.Node {
 	if in := v.Inbox; in != nil && in.Messages > 0 && in.Listeners == 0 {
 		v.Warnings = append(v.Warnings, inspect.Count(uint64(in.Messages), "message")+" kept on the disk, and nobody listens; read with "+d.Dir.Command("listen"))
 	}
+	v.Warnings = append(v.Warnings, d.logTrouble()...)
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if d.refused != "" {
@@ -238,6 +269,17 @@ func (d *daemon) nodeSection(ctx context.Context) models.Node {
 		v.Warnings = append(v.Warnings, key+" has changed"+where+" and takes a restart")
 	}
 	return v
+}
+
+// logTrouble returns what is wrong with the log, or nothing.
+func (d *daemon) logTrouble() []string {
+	if d.Log == nil {
+		return nil
+	}
+	if text := d.Log.Trouble(); text != "" {
+		return []string{text}
+	}
+	return nil
 }
 
 func (d *daemon) configSection() []models.Setting {

@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"net"
+	"os"
 	"strings"
 	"time"
 
@@ -17,9 +19,31 @@ import (
 type manager struct{ logger *slog.Logger }
 
 func (m manager) tell(lines ...string) {
-	if _, err := service.SdNotify(false, strings.Join(lines, "\n")); err != nil {
+	if err := notify(strings.Join(lines, "\n")); err != nil {
 		m.logger.Warn("the service manager cannot be told", "err", err)
 	}
+}
+
+// notifyTimeout is how long a service manager that reads nothing may hold the node up, for each
+// text.
+const notifyTimeout = 500 * time.Millisecond
+
+// notify sends a text to the socket of the service manager, if there is one.
+func notify(text string) error {
+	name := os.Getenv("NOTIFY_SOCKET")
+	if name == "" {
+		return nil
+	}
+	conn, err := net.DialUnix("unixgram", nil, &net.UnixAddr{Name: name, Net: "unixgram"})
+	if err != nil {
+		return err
+	}
+	defer conn.Close()
+	if err := conn.SetWriteDeadline(time.Now().Add(notifyTimeout)); err != nil {
+		return err
+	}
+	_, err = conn.Write([]byte(text))
+	return err
 }
 
 func (m manager) status(text string) { m.tell("STATUS=" + inspect.Escape(text)) }

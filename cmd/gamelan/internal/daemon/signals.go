@@ -1,6 +1,7 @@
 package daemon
 
 import (
+	"bytes"
 	"fmt"
 	"io"
 	"os"
@@ -22,6 +23,7 @@ const SignalsHelp = "Signals: TERM and INT finish accepted messages and end the 
 // context of the command. A HUP before the node has started is remembered.
 type Signals struct {
 	out    *render.Output
+	log    *Queue    // standard error
 	ending time.Time // time of the first TERM or INT
 	reload chan struct{}
 	caught chan os.Signal
@@ -32,9 +34,14 @@ type Signals struct {
 // a service manager and a shell may both send it.
 const sameTerm = 100 * time.Millisecond
 
-// CatchSignals catches signals until Stop. Stacks are written to standard error.
-func CatchSignals(out *render.Output) *Signals {
-	s := &Signals{out: out, reload: make(chan struct{}, 1), caught: make(chan os.Signal, 8)}
+// lastWords is how long a node that ends at once waits for the reader of standard error.
+const lastWords = 100 * time.Millisecond
+
+// CatchSignals catches signals until Stop. Stacks are written to log, which must be where out
+// writes its errors, so that no signal waits for the reader of standard error.
+func CatchSignals(out *render.Output, log *Queue) *Signals {
+	ignoreOutputSignals()
+	s := &Signals{out: out, log: log, reload: make(chan struct{}, 1), caught: make(chan os.Signal, 8)}
 	signal.Notify(s.caught, syscall.SIGHUP, syscall.SIGQUIT, syscall.SIGTERM, os.Interrupt)
 	s.done.Go(func() {
 		for sig := range s.caught {
@@ -47,7 +54,7 @@ func CatchSignals(out *render.Output) *Signals {
 func (s *Signals) handle(sig os.Signal, now time.Time) {
 	switch sig {
 	case syscall.SIGQUIT:
-		writeStacks(s.out.Err)
+		writeStacks(s.log)
 	case syscall.SIGHUP:
 		select {
 		case s.reload <- struct{}{}:
@@ -58,6 +65,7 @@ func (s *Signals) handle(sig os.Signal, now time.Time) {
 			s.ending = now
 		} else if now.Sub(s.ending) >= sameTerm {
 			s.out.Note("Ended at once: messages under way are in doubt, and data that was not written to the disk yet may be lost.")
+			s.log.Flush(lastWords)
 			os.Exit(failure.ExitFailed)
 		}
 	}
@@ -68,11 +76,14 @@ func (s *Signals) Stop() {
 	signal.Stop(s.caught)
 	close(s.caught)
 	s.done.Wait()
+	heedOutputSignals()
 }
 
 // writeStacks writes the stacks of all goroutines as a crash would.
 func writeStacks(w io.Writer) {
-	fmt.Fprintln(w, "Stacks of all goroutines:")
-	_ = pprof.Lookup("goroutine").WriteTo(w, 2) // an error could only be reported to w itself
-	fmt.Fprintln(w, "End of stacks.")
+	var b bytes.Buffer
+	fmt.Fprintln(&b, "Stacks of all goroutines:")
+	_ = pprof.Lookup("goroutine").WriteTo(&b, 2) // a buffer fails no write
+	fmt.Fprintln(&b, "End of stacks.")
+	_, _ = w.Write(b.Bytes()) // one text of a [Queue]; an error could only be reported to w itself
 }

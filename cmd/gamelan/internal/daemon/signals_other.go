@@ -1,0 +1,6 @@
+//go:build !unix
+
+package daemon
+
+func ignoreOutputSignals() {} // there are none
+func heedOutputSignals()   {}
