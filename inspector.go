@@ -31,7 +31,7 @@ func (b *builder) inspect(n *Node) (err error) {
 	if !b.inspector {
 		return nil
 	}
-	n.inspector, err = inspect.Serve(b.DataDir, inspect.Handler(n.options()))
+	n.inspector, err = inspect.Serve(b.DataDir, inspect.Handler(n.options()), b.logger)
 	if err != nil {
 		return fmt.Errorf("gamelan: inspector: %w", err)
 	}

@@ -45,6 +45,7 @@ type Node struct {
 	listen []*actors.Bound
 	events *events
 	start  time.Time
+	files  []string     // a warning about the file descriptors of the process, or none
 	inbox  *inbox.Inbox // nil without an inbox
 	loops  loops
 	called *backlog // of WithMessages; nil without it, and with an inbox

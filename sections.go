@@ -15,6 +15,7 @@ import (
 	"github.com/gamelan-p2p/gamelan/inspect/models"
 	"github.com/gamelan-p2p/gamelan/peerstore"
 	"github.com/gamelan-p2p/gamelan/protocol"
+	"github.com/gamelan-p2p/gamelan/transport"
 	"github.com/gamelan-p2p/gamelan/transport/connpool"
 )
 
@@ -82,7 +83,7 @@ func (n *Node) storeDegraded() []string {
 
 // degraded returns the other reasons why a working node is degraded, as sentences: an inbox, or a
 // store of messages for others, that is full or cannot be written or read, a Tor that does not work, a client of
-// the key-value DHT that cannot write records down, actors and
+// the key-value DHT that cannot write records down, connections that could not be accepted, actors and
 // services that panicked in the last ten minutes, and the user's actors and services that a
 // panic has stopped. If messages of
 // peers are the cause, a restart of the node would not help.
@@ -90,10 +91,39 @@ func (n *Node) degraded(now time.Time) (reasons []string) {
 	reasons = append(inboxDegraded(inboxSection(n)), n.storeForwardDegraded()...)
 	reasons = append(reasons, n.torDegraded()...)
 	reasons = append(reasons, n.kadDegraded()...)
+	if t := n.trunk.InboundTrouble(); t.Err != nil && now.Sub(t.FailedAt) < deafTold {
+		reasons = append(reasons, deafText(t, now))
+	}
 	for _, p := range n.trunk.Panicking() {
 		reasons = append(reasons, panicking(p, now))
 	}
 	return reasons
+}
+
+const (
+	// deafTold is how long the node is degraded after an accept that failed.
+	deafTold = 10 * time.Minute
+	// limitTold is how long the node warns of a limit for connections of one source.
+	limitTold = 10 * time.Minute
+)
+
+// deafText returns why a node accepts no connections.
+func deafText(t actors.InboundTrouble, now time.Time) string {
+	text := fmt.Sprintf("connections could not be accepted, the last %s ago: %v", now.Sub(t.FailedAt).Round(time.Second), t.Err)
+	if transport.OutOfFiles(t.Err) {
+		text += "; " + actors.RaiseFiles
+	}
+	return text
+}
+
+// limitWarning returns the warning about a limit for connections of one source or subnet, which
+// may be those of a user's own nodes, or none.
+func limitWarning(t actors.InboundTrouble, now time.Time) []string {
+	if t.LimitedAt.IsZero() || now.Sub(t.LimitedAt) >= limitTold || !t.Limit.Scope.IsValid() {
+		return nil
+	}
+	return []string{fmt.Sprintf("connections from %s were refused, the last %s ago: %s is %d; raise it, or exempt the source with connections.exempt_sources if it is yours",
+		t.Limit.Scope, now.Sub(t.LimitedAt).Round(time.Second), t.Limit.Key(), t.Limit.Limit)}
 }
 
 // healthTimeout is how long an actor of a healthy node may take to answer.
@@ -144,6 +174,8 @@ func nodeSection(ctx context.Context, n *Node) models.Node {
 			shared.Peer, shared.Then, shared.Here))
 	}
 	v.Warnings = warnEach(v.Warnings, n.trunk.RefusedSources(), now, refusedSource, "sources are refused because of their offences")
+	v.Warnings = append(v.Warnings, limitWarning(n.trunk.InboundTrouble(), now)...)
+	v.Warnings = append(v.Warnings, n.files...)
 	v.Inbox = inboxSection(n)
 	if n.tor != nil {
 		v.Tor = new(torSection(n))

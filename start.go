@@ -97,6 +97,10 @@ func (b *builder) build(ctx context.Context) (*Node, error) {
 		db: b.db, listen: b.bound, events: newEvents(b.now), start: b.now(),
 		up: make(chan struct{}), closing: make(chan struct{}), closed: make(chan struct{}), closings: newClosings(),
 	}
+	n.files = filesWarning(filesNeeded(&b.settled), maxFiles())
+	for _, w := range n.files {
+		b.logger.Warn(w)
+	}
 	b.trunk = actors.NewNode(b.settings())
 	n.trunk = b.trunk
 	if err := b.addParts(n); err != nil {

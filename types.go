@@ -61,14 +61,16 @@ type (
 	PeerDialFailed  = actors.DialFailed
 	PeersGiven      = actors.PeersGiven
 	InboundRejected = actors.InboundRejected
-	PeerBanned      = actors.PeerBanned
-	PeerUnbanned    = actors.PeerUnbanned
-	StatusChanged   = actors.StatusChanged
-	StoreTroubled   = actors.StoreTroubled
-	StoreHealed     = actors.StoreHealed
-	ClockSet        = actors.ClockSet
-	ProtocolFailed  = actors.ProtocolFailed
-	ListenerBound   = actors.ListenerBound
+	// AcceptFailed reports that a listener could not accept connections.
+	AcceptFailed   = actors.AcceptFailed
+	PeerBanned     = actors.PeerBanned
+	PeerUnbanned   = actors.PeerUnbanned
+	StatusChanged  = actors.StatusChanged
+	StoreTroubled  = actors.StoreTroubled
+	StoreHealed    = actors.StoreHealed
+	ClockSet       = actors.ClockSet
+	ProtocolFailed = actors.ProtocolFailed
+	ListenerBound  = actors.ListenerBound
 
 	StoredMessagesReceived = safpart.StoredMessagesReceived
 	StorageTroubled        = safpart.StorageTroubled

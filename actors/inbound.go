@@ -1,6 +1,7 @@
 package actors
 
 import (
+	"errors"
 	"fmt"
 	"net/netip"
 	"sync"
@@ -25,6 +26,8 @@ type inboundGate struct {
 	gate   *connpool.Gate
 	setups map[uint64]*gatedConn
 
+	trouble InboundTrouble
+
 	offenders connpool.Offenders
 	churn     connpool.Churn
 }
@@ -47,6 +50,7 @@ func (g *inboundGate) enter(c transport.Conn) (*gatedConn, error) {
 	}
 	id, gone, err := g.gate.Enter(now, from)
 	if err != nil {
+		g.limited(now, err)
 		g.mu.Unlock()
 		return nil, fmt.Errorf("%w: %w", ErrOverloaded, err)
 	}
@@ -105,6 +109,40 @@ func (g *inboundGate) otherNetwork() {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	g.gate.OtherNetwork()
+}
+
+// InboundTrouble is why this node has refused connections last, or could not accept them.
+type InboundTrouble struct {
+	Limited   uint64              // connections that were refused because of a limit
+	Limit     connpool.LimitError // the limit of the last of them
+	LimitedAt time.Time           // when that was; zero: never
+
+	Failed   uint64    // accepts that failed
+	Err      error     // of the last of them; nil: none has failed
+	FailedAt time.Time // when that was
+}
+
+// limited notes a refusal. The caller holds mu.
+func (g *inboundGate) limited(now time.Time, err error) {
+	if limit, ok := errors.AsType[*connpool.LimitError](err); ok {
+		g.trouble.Limited++
+		g.trouble.Limit, g.trouble.LimitedAt = *limit, now
+	}
+}
+
+// deaf notes an accept that has failed.
+func (g *inboundGate) deaf(err error) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.trouble.Failed++
+	g.trouble.Err, g.trouble.FailedAt = err, g.now()
+}
+
+// inboundTrouble returns why connections were refused, or not accepted.
+func (e *env) inboundTrouble() InboundTrouble {
+	e.inbound.mu.Lock()
+	defer e.inbound.mu.Unlock()
+	return e.inbound.trouble
 }
 
 // gatedConn is an inbound connection with a place in the gate. It tells the gate how
@@ -208,6 +246,9 @@ func (c *gatedConn) establish(instead bool) error {
 	}
 	from, err := c.gate.gate.Establish(c.id, instead)
 	if err != nil {
+		if limit, ok := errors.AsType[*connpool.LimitError](err); !ok || instead || limit.Name != "MaxInbound" { // for MaxInbound the caller may make room
+			c.gate.limited(c.gate.now(), err)
+		}
 		return fmt.Errorf("%w: %w", ErrOverloaded, err)
 	}
 	c.from, c.established = from, true

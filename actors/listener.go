@@ -20,7 +20,8 @@ import (
 // listener accepts connections on one address and upgrades them.
 //
 // In: accepted connections and finished upgrades. Out: Upgraded to conns,
-// livenessConn to liveness, PeerViolated, events ListenerBound and InboundRejected.
+// livenessConn to liveness, PeerViolated, events ListenerBound, InboundRejected and
+// AcceptFailed.
 // A restart loses half-open upgrades; the same address is bound again.
 type listener struct {
 	env    *env
@@ -30,6 +31,11 @@ type listener struct {
 	total  uint64
 	refuse uint64
 	others Summary // connections whose first byte is not that of this network
+	full   Summary // connections above a limit
+	deaf   Summary // accepts that failed
+
+	unsaid  int   // accepts that failed since the last AcceptFailed
+	lastErr error // of the last of them
 }
 
 // Bound is an address to listen on. The listener's first incarnation takes the
@@ -42,14 +48,20 @@ type Bound struct {
 
 // newListener makes the actor of one listening address.
 func newListener(env *env, index int, b *Bound) actor.Actor {
-	return &listener{env: env, index: index, bound: b, others: Summary{What: "refused a connection: its first byte is not that of this network"}}
+	return &listener{
+		env: env, index: index, bound: b,
+		others: Summary{What: "refused a connection: its first byte is not that of this network"},
+		full:   Summary{What: "refused a connection: a limit is reached"},
+		deaf:   Summary{What: "a connection cannot be accepted"},
+	}
 }
 
 type (
 	acceptedConn struct {
 		conn *supervisor.Handover[transport.Conn]
 	}
-	inbound struct {
+	notAccepted struct{ err error }
+	inbound     struct {
 		Upgraded
 		addr  ma.Multiaddr
 		probe *supervisor.Handover[transport.Conn] // the connection, if it asks for a liveness check instead
@@ -77,8 +89,13 @@ func (l *listener) Receive(c actor.Context) {
 		l.accept(c, m)
 	case supervisor.Done[inbound]:
 		l.upgraded(c, m.Key.(upgradeKey).conn, m.Value, m.Err)
+	case notAccepted:
+		l.notAccepted(c, m.err)
 	case SummaryDue:
 		m.Tell(c)
+		if m.of == &l.deaf && l.unsaid > 0 {
+			l.sayDeaf(c)
+		}
 	case supervisor.TaskDone:
 		panic(fmt.Errorf("listener %s: %w", l.bound.Addr, m.Err)) // after the restart the address is bound again
 	default:
@@ -101,6 +118,7 @@ func (l *listener) listen(c actor.Context) {
 			case errors.Is(err, transport.ErrClosed) || ctx.Err() != nil:
 				return err
 			case err != nil:
+				supervisor.Tell(ctx, notAccepted{err})
 				if err := supervisor.Sleep(ctx, acceptPause); err != nil {
 					return err
 				}
@@ -166,9 +184,33 @@ func (l *listener) accept(c actor.Context, m acceptedConn) {
 	})
 }
 
+// notAccepted notes an accept that has failed. It logs and publishes the first one at once, and
+// then once a minute the number of further ones.
+func (l *listener) notAccepted(c actor.Context, err error) {
+	l.env.inbound.deaf(err)
+	l.unsaid++
+	attrs := []any{"addr", l.bound.Addr}
+	if transport.OutOfFiles(err) {
+		attrs = append(attrs, "do", RaiseFiles)
+	}
+	if l.lastErr = err; l.deaf.Say(c, identity.NodeID{}, err, attrs...) {
+		l.sayDeaf(c)
+	}
+}
+
+// sayDeaf publishes how many accepts have failed.
+func (l *listener) sayDeaf(c actor.Context) {
+	supervisor.Publish(c, AcceptFailed{Addr: l.bound.Addr, Err: l.lastErr, N: l.unsaid})
+	l.unsaid, l.lastErr = 0, nil
+}
+
+// RaiseFiles says what to do when there are no file descriptors left.
+const RaiseFiles = "let the process open more files: ulimit -n in a shell, LimitNOFILE in a unit of systemd; or lower max_inbound"
+
 // tooMany counts and publishes that a connection was closed because of a limit.
 func (l *listener) tooMany(c actor.Context, addr ma.Multiaddr, peer identity.NodeID, err error) {
 	l.refuse++
+	l.full.Say(c, peer, err, "addr", addr)
 	supervisor.Publish(c, InboundRejected{Addr: addr, Peer: peer, Stage: "limit", Err: err})
 }
 

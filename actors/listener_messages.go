@@ -21,3 +21,11 @@ type ListenerBound struct {
 	Index int
 	Addr  ma.Multiaddr
 }
+
+// AcceptFailed is published when a listener could not accept connections, mostly for want of
+// file descriptors: at the first failure, and then once a minute while there are more.
+type AcceptFailed struct {
+	Addr ma.Multiaddr // the listener's
+	Err  error        // of the last failure
+	N    int          // failures since the last AcceptFailed
+}

@@ -141,6 +141,9 @@ func (n Node) Live() []connpool.Live { return n.env.live() }
 // and how many were refused or ended for lack of a place.
 func (n Node) Inbounds() connpool.GateStats { return n.env.inbounds() }
 
+// InboundTrouble returns why this node has refused connections last, or could not accept them.
+func (n Node) InboundTrouble() InboundTrouble { return n.env.inboundTrouble() }
+
 // RefusedSources returns the sources whose connections are refused because of offences.
 func (n Node) RefusedSources() []connpool.Refused { return n.env.refusedSources() }
 

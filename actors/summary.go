@@ -26,8 +26,8 @@ type SummaryDue struct{ of *Summary }
 const summaryEvery = time.Minute
 
 // Say logs a warning, or counts it for the next summary, which has the peer, the error and
-// the attributes of the last one. A zero peer is left out.
-func (s *Summary) Say(c actor.Context, peer identity.NodeID, err error, attrs ...any) {
+// the attributes of the last one. A zero peer is left out. Say reports whether it has logged.
+func (s *Summary) Say(c actor.Context, peer identity.NodeID, err error, attrs ...any) bool {
 	var about []any
 	if !peer.IsZero() {
 		about = append(about, "peer", peer)
@@ -36,10 +36,11 @@ func (s *Summary) Say(c actor.Context, peer identity.NodeID, err error, attrs ..
 	if s.due == nil {
 		supervisor.Log(c).Warn(s.What, about...)
 		s.due = supervisor.After(c, summaryEvery, SummaryDue{s})
-		return
+		return true
 	}
 	s.n++
 	s.last = about
+	return false
 }
 
 // Tell logs how many further warnings the last minute had. If it had none, the next

@@ -5,10 +5,14 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"log"
+	"log/slog"
 	"net"
 	"net/http"
 	"os"
 	"path/filepath"
+	"strings"
+	"sync"
 	"time"
 )
 
@@ -73,17 +77,19 @@ type Server struct {
 }
 
 // Serve answers with h on the socket of dir until Close. It makes the socket again when it
-// is removed.
-func Serve(dir string, h http.Handler) (*Server, error) {
-	l, err := Listen(dir)
+// is removed. Errors of the server, such as that no connection can be accepted, go to l: the
+// first at once, and then once a minute the last one with the number of further ones.
+func Serve(dir string, h http.Handler, l *slog.Logger) (*Server, error) {
+	socket, err := Listen(dir)
 	if err != nil {
 		return nil, err
 	}
 	s := &Server{
-		dir: dir, socket: filepath.Join(dir, SocketName), http: &http.Server{Handler: h, ReadHeaderTimeout: 10 * time.Second},
+		dir: dir, socket: filepath.Join(dir, SocketName),
+		http:   &http.Server{Handler: h, ReadHeaderTimeout: 10 * time.Second, ErrorLog: log.New(&serverLog{to: l}, "", 0)},
 		served: make(chan error, 1), closing: make(chan struct{}),
 	}
-	go s.serve(l)
+	go s.serve(socket)
 	return s, nil
 }
 
@@ -116,6 +122,31 @@ func (s *Server) serve(l net.Listener) {
 		l = next
 		go func() { ended <- s.http.Serve(next) }()
 	}
+}
+
+// serverLog logs the errors of a server.
+type serverLog struct {
+	to *slog.Logger
+
+	mu   sync.Mutex
+	said time.Time
+	n    int // errors since then
+}
+
+// serverLogEvery is the shortest time between two records.
+const serverLogEvery = time.Minute
+
+// Write logs one error, or counts it.
+func (l *serverLog) Write(b []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if now := time.Now(); l.said.IsZero() || now.Sub(l.said) >= serverLogEvery {
+		l.to.Warn("an error of the API's server", "err", strings.TrimSpace(string(b)), "n", l.n+1)
+		l.said, l.n = now, 0
+	} else {
+		l.n++
+	}
+	return len(b), nil
 }
 
 // Close ends every request and removes the socket. It waits until ctx ends for requests

@@ -1,6 +1,9 @@
 package transport
 
-import "errors"
+import (
+	"errors"
+	"slices"
+)
 
 // known is an error of the system for which this package has a sentinel. Its text is that
 // of the sentinel: the system's own text repeats the address and the cause.
@@ -21,4 +24,10 @@ func Classify(err error) error {
 		}
 	}
 	return err
+}
+
+// OutOfFiles reports whether an error says that this process, or this system, has no file
+// descriptor left, so that no peer is at fault.
+func OutOfFiles(err error) bool {
+	return slices.ContainsFunc(outOfFiles, func(e error) bool { return errors.Is(err, e) })
 }

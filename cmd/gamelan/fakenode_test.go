@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"iter"
+	"log/slog"
 	"os"
 	"slices"
 	"strings"
@@ -55,7 +56,7 @@ func fakeNode(ctx context.Context, dir string) error {
 		inspect.Actions{
 			Sender: fakeSender{slow}, DHT: fakeDHTSender{slow}, Network: network.actions(), StoreForward: fakeStoreForwardActions(), Kad: fakeKadActions(),
 			Acknowledge: func(context.Context, []uint64) error { return nil },
-		})
+		}, slog.New(slog.DiscardHandler))
 	if err != nil {
 		return err
 	}

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -73,7 +74,7 @@ type sent struct {
 func sendRetry(ctx context.Context, t *testing.T, p *leavingPeer, s client.Send, text io.Reader, whole bool, begin func()) (got sent, err error) {
 	t.Helper()
 	d := nodedir.Named(t.TempDir())
-	server, err := daemon.Serve(d, inspect.Options{Source: fakeSource{}}, inspect.Actions{Sender: p})
+	server, err := daemon.Serve(d, inspect.Options{Source: fakeSource{}}, inspect.Actions{Sender: p}, slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)
 	}

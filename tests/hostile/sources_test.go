@@ -133,6 +133,9 @@ func TestSetupRateOfOneSource(t *testing.T) {
 		if p := n.Inspection().Node(t.Context()).Places; p.TooFast != 5 || p.Refused != 5 || p.MaxSetupRate != limit {
 			t.Errorf("status: got %+v, want 5 refused for the rate", p)
 		}
+		if got := strings.Join(n.Inspection().Node(t.Context()).Warnings, "\n"); !strings.Contains(got, "connections from 6.6.6.6/32 were refused") || !strings.Contains(got, "connections.max_setup_rate_per_source is 20") {
+			t.Errorf("got the warnings %q, want one that names the source and the setting", got)
+		}
 		time.Sleep(time.Minute / limit)
 		if !comes("/ip4/6.6.6.6") || comes("/ip4/6.6.6.6") {
 			t.Error("want one more let in after its time")

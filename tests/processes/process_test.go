@@ -85,9 +85,28 @@ type node struct {
 // startNode starts a node in dir and waits until it says that it runs.
 func startNode(t *testing.T, dir string, args ...string) *node {
 	t.Helper()
+	return startNodeTo(t, nil, dir, args...)
+}
+
+// startNodeTo is startNode of a node that logs to a file, if there is one.
+func startNodeTo(t *testing.T, log *os.File, dir string, args ...string) *node {
+	t.Helper()
+	return startNodeWith(t, log, "", dir, args...)
+}
+
+// startNodeWith is startNodeTo behind commands of the shell, such as ulimit, if there are any.
+func startNodeWith(t *testing.T, log *os.File, before, dir string, args ...string) *node {
+	t.Helper()
 	n := &node{t: t, dir: dir}
 	n.cmd = command(t, append([]string{"node", "--data-dir", dir}, args...)...)
+	if before != "" {
+		n.cmd.Args = append([]string{"sh", "-c", before + ` && exec "$@"`, "sh"}, n.cmd.Args...)
+		n.cmd.Path = "/bin/sh"
+	}
 	n.cmd.Stderr = &n.errs
+	if log != nil {
+		n.cmd.Stderr = log
+	}
 	out, err := n.cmd.StdoutPipe()
 	if err != nil {
 		t.Fatal(err)

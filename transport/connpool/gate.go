@@ -26,6 +26,21 @@ func (e *LimitError) Error() string {
 	return fmt.Sprintf("connpool: limit %s (%d) reached", e.Name, e.Limit)
 }
 
+// Key returns the key of the setting in the daemon's configuration, such as
+// connections.max_inbound.
+func (e *LimitError) Key() string {
+	key := []byte("connections.")
+	for i, c := range []byte(e.Name) {
+		if c >= 'A' && c <= 'Z' {
+			if c += 'a' - 'A'; i > 0 {
+				key = append(key, '_')
+			}
+		}
+		key = append(key, c)
+	}
+	return string(key)
+}
+
 // Is makes every LimitError match ErrLimit.
 func (e *LimitError) Is(target error) bool { return target == ErrLimit }
 

@@ -77,7 +77,7 @@ func (r *refusal) Error() string {
 	if r.waited > 0 {
 		return fmt.Sprintf("the connection ended before the handshake, after %v: perhaps the peer has not heard us", r.waited)
 	}
-	return fmt.Sprintf("the peer closed the connection before the handshake: most likely it is of another network (this node: %v, wire byte 0x%02x), or it is busy or refuses this node", r.network, r.wire)
+	return fmt.Sprintf("the peer closed the connection before the handshake and gave no reason: it is of another network (this node: %v, wire byte 0x%02x), refuses this node, is busy, or has its greatest number of connections (there: max_inbound, or max_inbound_per_source for those of this node's address)", r.network, r.wire)
 }
 
 func (r *refusal) Unwrap() []error { return []error{ErrRefused, r.err} }
@@ -145,7 +145,7 @@ func (e *Error) hint() string {
 	case errors.Is(err, noise.ErrPayload), errors.Is(err, noise.ErrLength):
 		return "this looks like another protocol: the program that listens there may be no Gamelan or Tari node"
 	case errors.Is(err, ErrRefused):
-		return "give both nodes the same network and wire release, or try again later"
+		return "compare the network and wire release of both nodes, look at the status and the log of the other one, or try again later"
 	case e.Stage == StageIdentity && errors.Is(err, ErrHungUp):
 		return "the peer may have banned this node, be full, or run another release"
 	case e.Stage == StageNoise && errors.Is(err, ErrSilent):

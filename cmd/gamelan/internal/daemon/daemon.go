@@ -131,7 +131,7 @@ func (d *daemon) run(outer context.Context, id gamelan.Identity) error {
 	d.allowed = newAllowList(d.node.Peers(), allowed, d.say)
 	ctx, stop := context.WithCancel(outer)
 	defer stop()
-	if d.api, err = Serve(d.Dir, d.shown(), d.actions(stop)); err != nil {
+	if d.api, err = Serve(d.Dir, d.shown(), d.actions(stop), d.logger); err != nil {
 		d.node.Close(context.Background())
 		d.removeIdentity()
 		return err

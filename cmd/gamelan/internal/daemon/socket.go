@@ -3,6 +3,7 @@ package daemon
 import (
 	"context"
 	"errors"
+	"log/slog"
 	"os"
 
 	"github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/failure"
@@ -17,7 +18,8 @@ type Server struct {
 }
 
 // Serve begins to answer on the socket of d. The caller holds the lock of d.
-func Serve(d nodedir.Dir, o inspect.Options, actions inspect.Actions) (*Server, error) {
+// Errors of the server go to l.
+func Serve(d nodedir.Dir, o inspect.Options, actions inspect.Actions, l *slog.Logger) (*Server, error) {
 	token, err := d.NewToken()
 	if err != nil {
 		return nil, err
@@ -26,7 +28,7 @@ func Serve(d nodedir.Dir, o inspect.Options, actions inspect.Actions) (*Server, 
 	if err != nil {
 		return nil, err
 	}
-	s, err := inspect.Serve(d.Path, inspect.Join(inspect.Handler(o), mutate))
+	s, err := inspect.Serve(d.Path, inspect.Join(inspect.Handler(o), mutate), l)
 	if err == nil {
 		return &Server{d, s}, nil
 	}

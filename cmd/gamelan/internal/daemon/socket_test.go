@@ -2,6 +2,7 @@ package daemon
 
 import (
 	"errors"
+	"log/slog"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -16,7 +17,7 @@ func TestSocketPathTooLong(t *testing.T) {
 	if err := d.Make(); err != nil {
 		t.Fatal(err)
 	}
-	_, err := Serve(d, inspect.Options{}, inspect.Actions{})
+	_, err := Serve(d, inspect.Options{}, inspect.Actions{}, slog.New(slog.DiscardHandler))
 	if f := (*failure.Error)(nil); !errors.As(err, &f) || !strings.Contains(f.Hint, "shorter") {
 		t.Errorf("got %v, want a failure that asks for a shorter directory", err)
 	}
