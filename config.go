@@ -27,6 +27,11 @@ type Config struct {
 	// does not exist. If it is empty, nothing is kept on disk.
 	DataDir string
 
+	// DataDirGroup is the id of a Unix group whose members may read and write in DataDir,
+	// as with fsGroup of Kubernetes. They are trusted with the node's identity. Default 0:
+	// there is no such group, and only the user of the program and root may do so.
+	DataDirGroup int
+
 	// Network is the name of the network: localnet, mainnet, stagenet, nextnet,
 	// igor or esmeralda. Default: the network of the identity in DataDir, else
 	// localnet. A public network is never chosen by default.

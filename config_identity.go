@@ -13,7 +13,7 @@ func (c Config) settleWithIdentity() (settled, error) {
 	if c.DataDir == "" || c.Secret != nil {
 		return c.settle()
 	}
-	id, err := LoadIdentity(c.DataDir)
+	id, err := c.dataDir().LoadIdentity()
 	none := errors.Is(err, ErrNoIdentity)
 	if err != nil && !none {
 		return settled{}, err
@@ -26,9 +26,9 @@ func (c Config) settleWithIdentity() (settled, error) {
 	}
 	s, err := c.settle()
 	if err == nil && none {
-		id, err = CreateIdentity(c.DataDir, s.profile.Network)
+		id, err = c.dataDir().CreateIdentity(s.profile.Network)
 		if errors.Is(err, ErrIdentityExists) { // another program has created one meanwhile
-			id, err = LoadIdentity(c.DataDir)
+			id, err = c.dataDir().LoadIdentity()
 		}
 	}
 	if err != nil {

@@ -9,7 +9,6 @@ import (
 	"fmt"
 	"io/fs"
 	"path/filepath"
-	"runtime"
 	"strings"
 
 	"github.com/gamelan-p2p/gamelan/identity"
@@ -48,11 +47,30 @@ type identityJSON struct {
 	SecretKey string `json:"secret_key"`
 }
 
+// DataDir is a data directory, with what [Config.DataDirGroup] says of it.
+type DataDir struct {
+	Path  string
+	Group int
+}
+
+func (in DataDir) open() (*datadir.Dir, error) { return datadir.Open(in.Path, datadir.Group(in.Group)) }
+
+func (in DataDir) make() (*datadir.Dir, error) { return datadir.Make(in.Path, datadir.Group(in.Group)) }
+
+// dataDir returns the data directory of a node.
+func (c *Config) dataDir() DataDir { return DataDir{c.DataDir, c.DataDirGroup} }
+
+// CreateIdentity is [DataDir.CreateIdentity] of a directory without a trusted group.
+func CreateIdentity(dir string, network protocol.Network) (Identity, error) {
+	return DataDir{Path: dir}.CreateIdentity(network)
+}
+
 // CreateIdentity creates a new identity in a data directory, and the directory if it does
 // not exist. It never replaces an identity and returns ErrIdentityExists instead. It
-// refuses a directory that any user other than this one and root owns or can change.
-func CreateIdentity(dir string, network protocol.Network) (Identity, error) {
-	d, err := datadir.Make(dir)
+// refuses a directory that any user other than this one, root and members of the group owns
+// or can change.
+func (in DataDir) CreateIdentity(network protocol.Network) (Identity, error) {
+	d, err := in.make()
 	if err != nil {
 		return Identity{}, dataDirError(err)
 	}
@@ -67,7 +85,7 @@ func CreateIdentity(dir string, network protocol.Network) (Identity, error) {
 	if err != nil {
 		return Identity{}, err
 	}
-	path := filepath.Join(dir, IdentityFile)
+	path := filepath.Join(in.Path, IdentityFile)
 	switch err := d.WriteNew(IdentityFile, append(b, '\n')); {
 	case errors.Is(err, fs.ErrExist):
 		return Identity{}, fmt.Errorf("%w: %s", ErrIdentityExists, path)
@@ -89,13 +107,16 @@ func dataDirError(err error) error {
 // maxIdentityFile bounds the identity file, in bytes.
 const maxIdentityFile = 64 << 10
 
+// LoadIdentity is [DataDir.LoadIdentity] of a directory without a trusted group.
+func LoadIdentity(dir string) (Identity, error) { return DataDir{Path: dir}.LoadIdentity() }
+
 // LoadIdentity reads the identity of a data directory and changes nothing. It refuses a
-// file that other users can read, and a directory or file that any user other than this
-// one and root owns or can change.
-func LoadIdentity(dir string) (Identity, error) {
-	path := filepath.Join(dir, IdentityFile)
+// file that users other than members of the group can read, and a directory or file that
+// any user other than this one, root and members of the group owns or can change.
+func (in DataDir) LoadIdentity() (Identity, error) {
+	path := filepath.Join(in.Path, IdentityFile)
 	var b []byte
-	d, err := datadir.Open(dir)
+	d, err := in.open()
 	if err == nil {
 		defer d.Close()
 		b, err = readPrivate(d, path, ErrIdentityOpen)
@@ -116,14 +137,33 @@ func LoadIdentity(dir string) (Identity, error) {
 }
 
 // readPrivate reads a file with a key from the data directory d; path is its whole path. The
-// error wraps open if other users can read the file.
+// error wraps open if other users can read the file, and names all else that is wrong with d.
 func readPrivate(d *datadir.Dir, path string, open error) ([]byte, error) {
 	b, info, err := d.ReadFile(filepath.Base(path), maxIdentityFile, true)
-	if err == nil && runtime.GOOS != "windows" && info.Mode().Perm()&0o077 != 0 {
-		return nil, fmt.Errorf("%w: %s (mode %04o)", open, path, info.Mode().Perm())
+	if err != nil {
+		return nil, err
 	}
-	return b, err
+	if unsafe := d.CheckKey(filepath.Base(path), info); unsafe != nil {
+		return nil, &keyOpenError{open, path, unsafe}
+	}
+	return b, nil
 }
+
+// keyOpenError reports a file with a key that others can read.
+type keyOpenError struct {
+	open   error
+	path   string
+	unsafe *datadir.UnsafeError
+}
+
+func (e *keyOpenError) Error() string {
+	if len(e.unsafe.More) > 0 {
+		return "gamelan: data directory: " + e.unsafe.Error()
+	}
+	return fmt.Sprintf("%v: %s (mode %04o)", e.open, e.path, e.unsafe.Mode)
+}
+
+func (e *keyOpenError) Unwrap() []error { return []error{e.open, e.unsafe} }
 
 // parseIdentity decodes an identity file. Its errors never contain the secret key.
 func parseIdentity(b []byte) (Identity, error) {

@@ -181,7 +181,7 @@ func (b *builder) openStore() (err error) {
 	if b.DataDir == "" {
 		b.db = kv.Memory()
 	} else {
-		if err := checkDataDir(datadir.Make(b.DataDir)); err != nil {
+		if err := checkDataDir(b.dataDir().make()); err != nil {
 			return err
 		}
 		if b.db, err = kv.OpenPebble(filepath.Join(b.DataDir, kv.StoreDir)); err != nil {

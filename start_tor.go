@@ -13,7 +13,6 @@ import (
 	ma "github.com/multiformats/go-multiaddr"
 
 	torpart "github.com/gamelan-p2p/gamelan/actors/tor"
-	"github.com/gamelan-p2p/gamelan/internal/datadir"
 	"github.com/gamelan-p2p/gamelan/transport"
 	"github.com/gamelan-p2p/gamelan/transport/socks"
 	"github.com/gamelan-p2p/gamelan/transport/tcp"
@@ -68,7 +67,7 @@ func (b *builder) openOnion() error {
 		return nil
 	}
 	port := uint16(b.Tor.OnionPort)
-	id, err := onionIdentity(b.DataDir, cmp.Or(port, tor.DefaultOnionPort))
+	id, err := onionIdentity(b.dataDir(), cmp.Or(port, tor.DefaultOnionPort))
 	if err != nil {
 		return err
 	}
@@ -83,16 +82,16 @@ var ErrTorIdentityOpen = errors.New("gamelan: the key of the onion service can b
 
 // onionIdentity returns the identity of the onion service in a data directory. It makes one
 // with the port if there is none, or no directory.
-func onionIdentity(dir string, port uint16) (tor.Identity, error) {
-	if dir == "" {
+func onionIdentity(in DataDir, port uint16) (tor.Identity, error) {
+	if in.Path == "" {
 		return newOnion(port)
 	}
-	d, err := datadir.Open(dir)
+	d, err := in.open()
 	if err != nil {
 		return tor.Identity{}, dataDirError(err)
 	}
 	defer d.Close()
-	path := filepath.Join(dir, TorIdentityFile)
+	path := filepath.Join(in.Path, TorIdentityFile)
 	text, err := readPrivate(d, path, ErrTorIdentityOpen)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):

@@ -15,7 +15,6 @@ import (
 	ma "github.com/multiformats/go-multiaddr"
 
 	"github.com/gamelan-p2p/gamelan/identity"
-	"github.com/gamelan-p2p/gamelan/peerstore"
 	"github.com/gamelan-p2p/gamelan/protocol"
 	"github.com/gamelan-p2p/gamelan/protocol/address"
 	"github.com/gamelan-p2p/gamelan/supervisor"
@@ -319,69 +318,6 @@ func (e *env) unreachable(peer identity.NodeID) error {
 		return nil
 	}
 	return dialError(peer, err)
-}
-
-// target is an address to dial.
-type target struct {
-	addr ma.Multiaddr
-	// public permits only a connection to a public IP address. It is set for an address
-	// that the user has not given, unless the network is one for tests.
-	public bool
-	// offered is set for an address of an offer.
-	offered bool
-}
-
-// dialable returns the addresses of a peer to try: first those of an offer, then those
-// that the user has just added, then the others, the best score first. It omits addresses
-// that are excluded or lead to this node (comms 16).
-func (e *env) dialable(peer peerstore.Peer, offered []ma.Multiaddr) ([]target, error) {
-	now, excluded := e.Wall(), false
-	best := slices.Clone(peer.Addresses)
-	given, _ := e.Given.Get(peer.ID)
-	isGiven := func(a peerstore.Address) bool { return slices.ContainsFunc(given, a.Addr.Equal) }
-	rank := func(a peerstore.Address) int {
-		if isGiven(a) {
-			return maxScore + 1
-		}
-		return score(a, now)
-	}
-	slices.SortStableFunc(best, func(a, b peerstore.Address) int { return rank(b) - rank(a) })
-	addrs := make([]target, 0, len(offered)+len(best))
-	for _, a := range offered {
-		if address.Excluded(e.Excluded, a) || e.own(a) {
-			excluded = true
-		} else {
-			addrs = append(addrs, target{addr: a, offered: true})
-		}
-	}
-	for _, a := range best {
-		switch {
-		case slices.ContainsFunc(offered, a.Addr.Equal):
-		case !address.Usable(a.Addr, e.Profile.TestAddresses) && a.Source != peerstore.Config:
-		case address.Excluded(e.Excluded, a.Addr), e.own(a.Addr):
-			excluded = true
-		default:
-			claimed := a.Source != peerstore.Config && !isGiven(a)
-			addrs = append(addrs, target{addr: a.Addr, public: claimed && !e.Profile.TestAddresses})
-		}
-	}
-	switch {
-	case len(addrs) > 0:
-		return addrs, nil
-	case excluded:
-		return nil, ErrExcluded
-	}
-	return nil, ErrNoAddress
-}
-
-// maxScore is the highest score of an address.
-const maxScore = 1000 // spec: comms 12.2
-
-// score returns the score of an address, 0 if nothing is known about the address (comms
-// 12.2).
-func score(a peerstore.Address, now time.Time) int {
-	s, _ := a.Score(now)
-	return s
 }
 
 // settle answers all that wait for a peer. If the dial has succeeded but the directory

@@ -5,8 +5,6 @@ import (
 	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
-	ma "github.com/multiformats/go-multiaddr"
-
 	"github.com/gamelan-p2p/gamelan/identity"
 	"github.com/gamelan-p2p/gamelan/peerstore"
 	"github.com/gamelan-p2p/gamelan/supervisor"
@@ -28,6 +26,7 @@ type PeerOffered struct{ Peer identity.NodeID }
 type offered struct {
 	serial uint64
 	peer   peerstore.Peer
+	at     time.Time
 }
 
 // offerTick ends an offer, unless another has taken its place.
@@ -50,7 +49,7 @@ func (d *dialer) offer(c actor.Context, m OfferPeer) {
 	if d.env.Offered.Len() >= maxOffers {
 		d.env.Offered.Clear()
 	}
-	o := offered{d.env.NewID(), m.Peer}
+	o := offered{d.env.NewID(), m.Peer, supervisor.Now(c)}
 	d.env.Offered.Set(m.Peer.ID, o)
 	supervisor.After(c, offerLimit, offerTick{m.Peer.ID, o.serial})
 }
@@ -92,14 +91,14 @@ func (d *dialer) storeOffered(c actor.Context, r *Upgraded) {
 
 // record returns what is known of a peer, from the store and from an offer, and the
 // addresses of the offer.
-func (e *env) record(peer identity.NodeID) (_ peerstore.Peer, addrs []ma.Multiaddr, ok bool) {
+func (e *env) record(peer identity.NodeID) (_ peerstore.Peer, addrs []givenAddress, ok bool) {
 	p, ok := e.Store.View().Get(peer)
 	o, isOffered := e.Offered.Get(peer)
 	if !isOffered {
 		return p, nil, ok
 	}
 	for _, a := range o.peer.Addresses {
-		addrs = append(addrs, a.Addr)
+		addrs = append(addrs, givenAddress{a.Addr, o.at})
 	}
 	p.ID, p.Key = o.peer.ID, o.peer.Key
 	return p, addrs, true

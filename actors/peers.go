@@ -60,7 +60,13 @@ type storeViews struct {
 	StoreTrouble view.Gate[StoreTroubled]
 	// Given has, for known peers, the addresses that the user has given and that have
 	// not been dialled since. A dial tries them first.
-	Given view.Map[identity.NodeID, []ma.Multiaddr]
+	Given view.Map[identity.NodeID, []givenAddress]
+}
+
+// givenAddress is an address that the user has given, and when.
+type givenAddress struct {
+	addr ma.Multiaddr
+	at   time.Time // of the node's clock
 }
 
 // owed is a reply that waits until the disk has the change that it acknowledges.
@@ -157,7 +163,7 @@ func (p *peers) add(c actor.Context, m AddPeer) {
 	}
 	merged, err := p.env.Store.Add(supervisor.Wall(c), p.spared(m.Peer))
 	if err == nil && known && m.Given {
-		p.given(merged.ID, m.Peer.Addresses)
+		p.given(supervisor.Now(c), merged.ID, m.Peer.Addresses)
 	}
 	if err == nil && m.Durable { // only the user's are
 		supervisor.Publish(c, PeersGiven{})
@@ -172,13 +178,13 @@ func (p *peers) add(c actor.Context, m AddPeer) {
 
 // given notes the addresses of a known peer that the user has just given. An unknown
 // peer does not need this: it has no other addresses.
-func (p *peers) given(peer identity.NodeID, list []peerstore.Address) {
+func (p *peers) given(now time.Time, peer identity.NodeID, list []peerstore.Address) {
 	if p.env.Given.Len() >= maxGiven {
 		p.env.Given.Clear()
 	}
-	addrs := make([]ma.Multiaddr, len(list))
+	addrs := make([]givenAddress, len(list))
 	for i, a := range list {
-		addrs[i] = a.Addr
+		addrs[i] = givenAddress{a.Addr, now}
 	}
 	p.env.Given.Set(peer, addrs)
 }
@@ -189,8 +195,8 @@ func (p *peers) dialled(peer identity.NodeID, attempts []DialAttempt) {
 	if !ok {
 		return
 	}
-	left = slices.DeleteFunc(slices.Clone(left), func(addr ma.Multiaddr) bool { // readers may hold the old slice
-		return slices.ContainsFunc(attempts, func(a DialAttempt) bool { return a.Addr.Equal(addr) })
+	left = slices.DeleteFunc(slices.Clone(left), func(g givenAddress) bool { // readers may hold the old slice
+		return slices.ContainsFunc(attempts, func(a DialAttempt) bool { return a.Addr.Equal(g.addr) })
 	})
 	if len(left) > 0 {
 		p.env.Given.Set(peer, left)

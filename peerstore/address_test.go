@@ -2,6 +2,7 @@ package peerstore
 
 import (
 	"fmt"
+	"slices"
 	"testing"
 	"time"
 )
@@ -79,6 +80,45 @@ func TestOnlyTheTenBestAddressesStay(t *testing.T) {
 	}
 	if want := "7 1 8 2 9 3 10 4 11 5 "; got != want {
 		t.Errorf("got %s, want %s: best first, equal ones as they were", got, want)
+	}
+}
+
+// conforms: comms 112
+func TestOrderOfAddresses(t *testing.T) {
+	good, slow, untried, early, late, cut, cutGood := Address{Addr: addrN(1)}, Address{Addr: addrN(2)}, Address{Addr: addrN(3)},
+		Address{Addr: addrN(4)}, Address{Addr: addrN(5)}, Address{Addr: addrN(6)}, Address{Addr: addrN(7)}
+	good.seen(begin)
+	slow.seen(begin)
+	slow.Latency = Average{Mean: 5 * time.Second, Count: 1}
+	early.seen(begin.Add(-time.Second)) // that it once worked does not make it come first
+	early.failed(begin, "refused")
+	late.failed(begin.Add(3*time.Second), "refused")
+	cut.LastAttempted = begin.Add(time.Second) // nothing is known of how it ended
+	cutGood.seen(begin)
+	cutGood.LastAttempted = begin.Add(2 * time.Second)
+	want := []Address{good, slow, untried, early, cut, cutGood, late}
+	list := slices.Clone(want)
+	slices.Reverse(list)
+	for i, a := range rank(list, begin.Add(time.Minute)) {
+		if !a.Addr.Equal(want[i].Addr) {
+			t.Errorf("place %d: got %v, want %v", i, a.Addr, want[i].Addr)
+		}
+	}
+}
+
+// A new address of a peer whose others have all failed is not the one that is cut.
+func TestUntriedAddressIsKept(t *testing.T) {
+	var list []Address
+	for i := range 11 {
+		a := Address{Addr: addrN(i), Source: PeerConnection}
+		if i < 10 {
+			a.failed(begin.Add(time.Duration(i)*time.Second), "refused")
+		}
+		list = append(list, a)
+	}
+	list = rank(list, begin.Add(time.Minute))
+	if len(list) != 10 || find(list, addrN(10)) != 0 || find(list, addrN(9)) >= 0 {
+		t.Errorf("got %v, want the new address first and the one that failed last cut", list)
 	}
 }
 

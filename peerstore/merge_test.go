@@ -128,7 +128,7 @@ func TestRepeatedAddressesBecomeOne(t *testing.T) {
 		{Addr: addr(a1), Source: Discovery, LastAttempted: begin.Add(time.Second), LastFailure: "refused"},
 		{Addr: addr(a2), Source: Discovery},
 	}})
-	wantTexts(t, "kept", got, a1, a2)
+	wantTexts(t, "kept", got, a2, a1) // the one that failed comes last
 	a := got.Addresses[find(got.Addresses, addr(a1))]
 	if !a.LastSeen.Equal(begin) || !a.LastAttempted.Equal(begin.Add(time.Second)) || a.LastFailure != "refused" {
 		t.Errorf("got %+v, want what both entries say", a)

@@ -72,6 +72,7 @@ func (a *app) locate(l *config.Loaded) error {
 	default:
 		a.dir = nodedir.Dir{Path: path, Args: a.configArg}
 	}
+	a.dir.Group = l.Config.Node.DataDirGroup
 	a.Args = a.dir.Args
 	return nil
 }

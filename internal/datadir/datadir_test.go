@@ -58,21 +58,21 @@ func unsafeError(t *testing.T, err error, want ...string) *datadir.UnsafeError {
 // TestOwner opens directories of ours, of root and of somebody else.
 func TestOwner(t *testing.T) {
 	dir := private(t)
-	for _, open := range []func(string) (*datadir.Dir, error){datadir.Open, datadir.Make} {
-		d, err := open(dir)
+	for _, open := range []func(string, datadir.Group) (*datadir.Dir, error){datadir.Open, datadir.Make} {
+		d, err := open(dir, 0)
 		if err != nil {
 			t.Fatal(err)
 		}
 		d.Close()
 	}
-	if d, err := datadir.Open("/"); err != nil { // of root, whoever runs this
+	if d, err := datadir.Open("/", 0); err != nil { // of root, whoever runs this
 		t.Errorf("a directory of root: got %v, want it accepted", err)
 	} else {
 		d.Close()
 	}
 	owner := foreign(t, dir)
-	for _, open := range []func(string) (*datadir.Dir, error){datadir.Open, datadir.Make} {
-		_, err := open(dir)
+	for _, open := range []func(string, datadir.Group) (*datadir.Dir, error){datadir.Open, datadir.Make} {
+		_, err := open(dir, 0)
 		if u := unsafeError(t, err, dir, fmt.Sprintf("uid %d", owner), "chown -R"); u.Owner != owner {
 			t.Errorf("got owner %d, want %d", u.Owner, owner)
 		}
@@ -91,7 +91,7 @@ func TestModes(t *testing.T) {
 		if err := os.Chmod(dir, mode); err != nil {
 			t.Fatal(err)
 		}
-		d, err := datadir.Open(dir)
+		d, err := datadir.Open(dir, 0)
 		if ok {
 			if err != nil {
 				t.Errorf("mode %04o: got %v, want it accepted", mode, err)
@@ -107,10 +107,10 @@ func TestModes(t *testing.T) {
 // TestMake makes directories for their owner only.
 func TestMake(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "a", "b")
-	if _, err := datadir.Open(dir); !errors.Is(err, fs.ErrNotExist) {
+	if _, err := datadir.Open(dir, 0); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("open: got %v, want %v", err, fs.ErrNotExist)
 	}
-	d, err := datadir.Make(dir)
+	d, err := datadir.Make(dir, 0)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -137,7 +137,7 @@ func TestMakePrivate(t *testing.T) {
 		if err := os.Chmod(dir, tt.mode); err != nil {
 			t.Fatal(err)
 		}
-		d, err := datadir.Make(dir)
+		d, err := datadir.Make(dir, 0)
 		if !tt.ok {
 			unsafeError(t, err, fmt.Sprintf("mode %04o", tt.mode), "chmod 700", dir)
 			continue
@@ -157,7 +157,7 @@ func TestMakePrivate(t *testing.T) {
 // one, and nothing is read through one that leads out of the directory.
 func TestLinks(t *testing.T) {
 	dir := private(t)
-	d, err := datadir.Open(dir)
+	d, err := datadir.Open(dir, 0)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -216,7 +216,7 @@ func TestLinks(t *testing.T) {
 // TestReadFile reads what there is, within its limit, of the right owner.
 func TestReadFile(t *testing.T) {
 	dir := private(t)
-	d, err := datadir.Open(dir)
+	d, err := datadir.Open(dir, 0)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -249,22 +249,22 @@ func TestReadFile(t *testing.T) {
 
 // TestCheck agrees with Make about every directory, and changes none.
 func TestCheck(t *testing.T) {
-	if err := datadir.Check(filepath.Join(t.TempDir(), "none")); err != nil {
+	if err := datadir.Check(filepath.Join(t.TempDir(), "none"), 0); err != nil {
 		t.Errorf("a directory that is not there: got %v", err)
 	}
 	dangling := filepath.Join(t.TempDir(), "link")
 	if err := os.Symlink("nothing", dangling); err != nil {
 		t.Fatal(err)
 	}
-	for _, look := range []func(string) error{datadir.Check, func(path string) error { _, err := datadir.Make(path); return err }} {
-		unsafeError(t, look(dangling), dangling+" is a symbolic link")
+	for _, look := range []func(string, datadir.Group) error{datadir.Check, func(path string, g datadir.Group) error { _, err := datadir.Make(path, g); return err }} {
+		unsafeError(t, look(dangling, 0), dangling+" is a symbolic link")
 	}
 	dir := private(t)
 	for mode, ok := range map[fs.FileMode]bool{0o700: true, 0o755: true, 0o775: true, 0o777: false} {
 		if err := os.Chmod(dir, mode); err != nil {
 			t.Fatal(err)
 		}
-		if err := datadir.Check(dir); (err == nil) != ok {
+		if err := datadir.Check(dir, 0); (err == nil) != ok {
 			t.Errorf("empty, mode %04o: got %v, want it right: %v", mode, err, ok)
 		}
 		if info, err := os.Stat(dir); err != nil || info.Mode().Perm() != mode {
@@ -277,5 +277,84 @@ func TestCheck(t *testing.T) {
 	if err := os.Chmod(dir, 0o775); err != nil {
 		t.Fatal(err)
 	}
-	unsafeError(t, datadir.Check(dir), "mode 0775")
+	unsafeError(t, datadir.Check(dir, 0), "mode 0775")
+}
+
+// TestGroup opens directories that a group may change, as fsGroup of Kubernetes leaves them:
+// the group that is named is trusted, and no other one.
+func TestGroup(t *testing.T) {
+	const gid = 54322
+	dir := private(t)
+	chmod := func(name string, mode fs.FileMode) {
+		t.Helper()
+		if err := os.Chmod(filepath.Join(dir, name), mode); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, name := range []string{"identity.json", "tor_identity.json"} {
+		if err := os.WriteFile(filepath.Join(dir, name), nil, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		chmod(name, 0o660)
+	}
+	if err := os.Mkdir(filepath.Join(dir, "peers"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	chmod("peers", 0o770)
+	chmod(".", 0o775)
+	group := gid
+	if os.Geteuid() == 0 {
+		for _, name := range []string{".", "identity.json", "tor_identity.json", "peers"} {
+			if err := os.Chown(filepath.Join(dir, name), 0, gid); err != nil {
+				t.Fatal(err)
+			}
+		}
+	} else {
+		group = os.Getegid()
+	}
+
+	// Without a group one error names all, and what mends all.
+	_, err := datadir.Open(dir, 0)
+	u := unsafeError(t, err, dir+" can be changed by group", "/identity.json can be changed by group", "/tor_identity.json can be", "/peers can be",
+		fmt.Sprintf("chmod -R go-rwx %s\"", dir))
+	if len(u.More) != 3 {
+		t.Errorf("got %d more, want 3", len(u.More))
+	}
+	if said := strings.Contains(err.Error(), fmt.Sprintf("GAMELAN_DATA_DIR_GROUP=%d", group)); said != (os.Geteuid() != 0) {
+		t.Errorf("got %v, want the variable named only to a program in that group", err)
+	}
+	_, err = datadir.Open(dir, datadir.Group(group+1))
+	unsafeError(t, err)
+
+	// With it all of it is accepted.
+	d, err := datadir.Open(dir, datadir.Group(group))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer d.Close()
+	check := func() error {
+		t.Helper()
+		for _, name := range []string{"identity.json", "tor_identity.json"} {
+			info, err := os.Stat(filepath.Join(dir, name))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if unsafe := d.CheckKey(name, info); unsafe != nil {
+				return unsafe
+			}
+		}
+		return d.CheckDir("peers")
+	}
+	if err := check(); err != nil {
+		t.Errorf("the group is trusted: got %v", err)
+	}
+
+	// What everybody may do is refused all the same.
+	chmod("peers", 0o777)
+	unsafeError(t, check(), "/peers can be changed by others (mode 0777)")
+	chmod("identity.json", 0o664)
+	unsafeError(t, check(), "/identity.json can be read by others (mode 0664), ", "/peers can be changed by others (mode 0777); ", "chmod -R go-rwx "+dir)
+	chmod(".", 0o777)
+	_, err = datadir.Open(dir, datadir.Group(group))
+	unsafeError(t, err, dir+" can be changed by others (mode 0777), ", "/identity.json can be read by others", "/peers can be changed")
 }

@@ -10,5 +10,5 @@ const NoFollow = 0
 // NonBlock is 0 here.
 const NonBlock = 0
 
-// OwnerOf returns false: this system has no user ids.
-func OwnerOf(fs.FileInfo) (uid int, ok bool) { return 0, false }
+// OwnerOf returns false: this system has no ids of users and groups.
+func OwnerOf(fs.FileInfo) (uid, gid int, ok bool) { return 0, 0, false }

@@ -13,11 +13,11 @@ const NoFollow = syscall.O_NOFOLLOW
 // NonBlock is the flag of open that does not wait for the writer of a pipe.
 const NonBlock = syscall.O_NONBLOCK
 
-// OwnerOf returns the user that a file belongs to.
-func OwnerOf(info fs.FileInfo) (uid int, ok bool) {
+// OwnerOf returns the user and the group that a file belongs to.
+func OwnerOf(info fs.FileInfo) (uid, gid int, ok bool) {
 	s, ok := info.Sys().(*syscall.Stat_t)
 	if !ok {
-		return 0, false
+		return 0, 0, false
 	}
-	return int(s.Uid), true
+	return int(s.Uid), int(s.Gid), true
 }

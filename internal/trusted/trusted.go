@@ -109,7 +109,7 @@ func follow(path string, trusts func(uid int) bool) (string, error) {
 			at, above = next, info
 			continue
 		}
-		if owner, ok := datadir.OwnerOf(info); ok && !trusts(owner) {
+		if owner, _, ok := datadir.OwnerOf(info); ok && !trusts(owner) {
 			return "", &UnsafeError{Path: next, Owner: owner}
 		}
 		if links++; links > maxLinks {
@@ -143,7 +143,7 @@ func split(path string) (steps []string) {
 // check returns the owner, and an error if others can change what is at the path. A sticky
 // folder passes; see [Open].
 func check(path string, info fs.FileInfo, trusts func(uid int) bool) (owner int, err error) {
-	owner, ok := datadir.OwnerOf(info)
+	owner, _, ok := datadir.OwnerOf(info)
 	switch {
 	case !ok:
 		return -1, nil
@@ -157,6 +157,6 @@ func check(path string, info fs.FileInfo, trusts func(uid int) bool) (owner int,
 
 // writable reports whether others than the owner may write.
 func writable(info fs.FileInfo) bool {
-	_, ok := datadir.OwnerOf(info)
+	_, _, ok := datadir.OwnerOf(info)
 	return ok && info.Mode().Perm()&0o022 != 0
 }

@@ -1,6 +1,7 @@
 package config
 
 import (
+	"math"
 	"slices"
 	"strconv"
 	"strings"
@@ -63,6 +64,12 @@ var nodeSettings = []Setting{
 		Dynamic: "gamelan in the data directory of XDG, which is ~/.local/share",
 		Doc:     "Directory of the node's identity, store, socket and lock. It is made if it does not exist; one node runs in it at a time. In a file the path must be absolute; in the variable and the flag it may be relative to the directory in which the command runs.",
 		at:      func(c *Config) any { return &c.Node.DataDir },
+	},
+	{
+		Key: "data_dir_group", Kind: Count, Least: 1, Most: math.MaxInt32, Example: `65532`,
+		Dynamic: "none",
+		Doc:     "Id of a Unix group whose members may read and write in the data directory, as with fsGroup of Kubernetes. They are trusted with the node's identity. Without it the node refuses a directory in which others than its user and root may write.",
+		at:      func(c *Config) any { return &c.Node.DataDirGroup },
 	},
 	{
 		Key: "node.network", Kind: Choice, Choices: networks, Flag: "network", Example: `"localnet"`,

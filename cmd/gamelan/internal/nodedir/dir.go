@@ -18,13 +18,16 @@ import (
 
 // Dir is the directory of one node. Args is the option that names it on a command line, with
 // a space before it, or "" for the default directory.
-type Dir struct{ Path, Args string }
+type Dir struct {
+	Path, Args string
+	Group      int // see gamelan.Config.DataDirGroup
+}
 
 // Default returns the directory gamelan in the data directory of XDG.
 func Default() string { return filepath.Join(xdg.DataHome, "gamelan") }
 
 // Named returns the Dir of a directory named with --data-dir.
-func Named(path string) Dir { return Dir{path, " --data-dir " + Quote(path)} }
+func Named(path string) Dir { return Dir{Path: path, Args: " --data-dir " + Quote(path)} }
 
 // IdentityFile returns the path of the file with the node's key.
 func (d Dir) IdentityFile() string { return filepath.Join(d.Path, "identity.json") }
@@ -67,7 +70,7 @@ func (d Dir) Make() error {
 	if info, err := os.Stat(d.Path); err == nil && !info.IsDir() {
 		return failure.New("data_dir", "choose another one with --data-dir", "%s is not a directory", d.Path)
 	}
-	dir, err := datadir.Make(d.Path)
+	dir, err := datadir.Make(d.Path, datadir.Group(d.Group))
 	if err != nil {
 		return Unusable(d.Path, err)
 	}
@@ -77,7 +80,7 @@ func (d Dir) Make() error {
 // Check returns an error if a node could not use the directory. It changes nothing. A
 // directory that does not exist is no error.
 func (d Dir) Check() error {
-	if err := datadir.Check(d.Path); err != nil {
+	if err := datadir.Check(d.Path, datadir.Group(d.Group)); err != nil {
 		return Unusable(d.Path, err)
 	}
 	return nil

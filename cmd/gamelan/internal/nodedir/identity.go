@@ -18,7 +18,7 @@ func (d Dir) Create(network protocol.Network) (gamelan.Identity, error) {
 	if err := d.Make(); err != nil {
 		return gamelan.Identity{}, err
 	}
-	id, err := gamelan.CreateIdentity(d.Path, network)
+	id, err := d.node().CreateIdentity(network)
 	if errors.Is(err, gamelan.ErrIdentityExists) {
 		if _, err := d.Load(); isUnsafe(err) { // a link, above all
 			return id, err
@@ -32,6 +32,15 @@ func (d Dir) Create(network protocol.Network) (gamelan.Identity, error) {
 	return id, nil
 }
 
+// node returns the directory as the library has it.
+func (d Dir) node() gamelan.DataDir { return gamelan.DataDir{Path: d.Path, Group: d.Group} }
+
+// moreThanOpen reports whether more is wrong than that others may read the identity.
+func moreThanOpen(err error) bool {
+	u, ok := errors.AsType[*datadir.UnsafeError](err)
+	return ok && len(u.More) > 0
+}
+
 func isUnsafe(err error) bool {
 	_, ok := errors.AsType[*datadir.UnsafeError](err)
 	return ok
@@ -39,7 +48,7 @@ func isUnsafe(err error) bool {
 
 // Load reads the identity in d. It changes nothing.
 func (d Dir) Load() (gamelan.Identity, error) {
-	id, err := gamelan.LoadIdentity(d.Path)
+	id, err := d.node().LoadIdentity()
 	if err == nil {
 		return id, nil
 	}
@@ -48,6 +57,8 @@ func (d Dir) Load() (gamelan.Identity, error) {
 	switch {
 	case errors.Is(err, gamelan.ErrNoIdentity):
 		f.Kind, f.Message, f.Hint = "no_identity", "there is no identity in "+d.Path, fmt.Sprintf("make one with %q", d.Command("init"))
+	case errors.Is(err, gamelan.ErrIdentityOpen) && moreThanOpen(err):
+		return id, Unusable(path, err)
 	case errors.Is(err, gamelan.ErrIdentityOpen):
 		f.Message = fmt.Sprintf("%s can be read by others (mode %04o)", path, permissions(path))
 		f.Hint = fmt.Sprintf("make it private with \"chmod 600 %s\", and make a new identity if somebody may have seen it", Quote(path))

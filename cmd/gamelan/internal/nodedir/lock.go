@@ -17,7 +17,7 @@ import (
 // Hold takes the lock of this directory, so that one node runs in it at a
 // time. The lock ends with the process, however that ends.
 func (d Dir) Hold() (release func(), err error) {
-	dir, err := datadir.Open(d.Path)
+	dir, err := datadir.Open(d.Path, datadir.Group(d.Group))
 	if err == nil {
 		err = dir.CheckFile(filepath.Base(d.LockFile()))
 		dir.Close()
