@@ -27,6 +27,7 @@ import (
 	"github.com/gamelan-p2p/gamelan/transport"
 	"github.com/gamelan-p2p/gamelan/transport/connpool"
 	"github.com/gamelan-p2p/gamelan/transport/socks"
+	"github.com/gamelan-p2p/gamelan/transport/tcp"
 )
 
 // Start builds and starts a node. It returns when the node is ready, or an error that says
@@ -228,6 +229,9 @@ func (b *builder) connected(id identity.NodeID) bool {
 func (b *builder) bind(ctx context.Context) error {
 	for _, addr := range b.listen {
 		t := b.transportFor(addr)
+		if t == nil && addr[0].Code() == ma.P_IP6ZONE {
+			return badConfig("Listen", fmt.Errorf("%s: %w", addr, tcp.ErrNoZone))
+		}
 		if t == nil {
 			return badConfig("Listen", fmt.Errorf("no transport of this node handles %s; use another kind of address, or add its transport", addr))
 		}

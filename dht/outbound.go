@@ -523,11 +523,17 @@ func (o *Outbound) late(now time.Time, s *send) {
 	}
 }
 
-// Finish begins to close: new sends fail, copies in doubt and searches end, and
+// Finish begins to close: new sends fail, copies in doubt, searches and pings end, and
 // waiting copies are still sent.
 func (o *Outbound) Finish(now time.Time) *OutboundEffects {
 	o.begin()
 	o.due(now)
+	for _, s := range o.inOrder() {
+		if s.m.Type == TypePing && !s.relay() { // a ping proves nothing any more, and a peer that is away never answers
+			s.until, s.withdrawAt = now, now
+			o.late(now, s)
+		}
+	}
 	o.finish(copyDoubtful)
 	return o.effects(now)
 }

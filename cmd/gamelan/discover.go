@@ -114,6 +114,9 @@ func followSearch(a *app, key string, anew bool) (stop func()) {
 	if a.JSON {
 		return func() {}
 	}
+	if i, err := ask.Node(a.ctx); err != nil || i.PublicKey == key { // the verb itself reports that it is this node
+		return func() {}
+	}
 	why := "this node does not know it"
 	if p, ok := known(a.ctx); ok {
 		if p.OfflineSince.IsZero() || !anew {

@@ -17,6 +17,7 @@ func main() { os.Exit(realMain()) }
 // then on the signals have their usual effect again, so that a second INT stops a command
 // that does not end by itself.
 func realMain() int {
+	settleHome()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	context.AfterFunc(ctx, stop)

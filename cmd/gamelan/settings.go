@@ -14,6 +14,7 @@ import (
 	"github.com/alecthomas/kong"
 
 	"github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/config"
+	"github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/failure"
 	"github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/nodedir"
 )
 
@@ -35,9 +36,9 @@ func configFiles() []string {
 // setSources sets the sources of the settings. file and dir are the values of --config and
 // --data-dir, or "".
 func (a *app) setSources(file, dir string) {
-	a.sources = config.Sources{Files: configFiles(), Environ: os.Environ(), Flags: map[string][]string{}}
+	a.sources = config.Sources{Files: configFiles(), Own: 1, Environ: os.Environ(), Flags: map[string][]string{}}
 	if file != "" {
-		a.sources.Files, a.sources.Named = []string{file}, true
+		a.sources.Files, a.sources.Own, a.sources.Named = []string{file}, 0, true
 		if file != os.Getenv("GAMELAN_CONFIG") {
 			a.configArg = " --config " + nodedir.Quote(file)
 		}
@@ -68,6 +69,9 @@ func (a *app) locate(l *config.Loaded) error {
 	case from.Kind == "flag":
 		a.dir = nodedir.Named(path)
 	case path == "":
+		if !filepath.IsAbs(os.Getenv("HOME")) && !filepath.IsAbs(os.Getenv("XDG_DATA_HOME")) && runtime.GOOS != "windows" {
+			return failure.Usage("name the data directory with --data-dir or GAMELAN_DATA_DIR, or set HOME", "there is no home directory: HOME is %q, and user %d has no entry with one", os.Getenv("HOME"), os.Getuid())
+		}
 		a.dir = nodedir.Dir{Path: nodedir.Default(), Args: a.configArg}
 	default:
 		a.dir = nodedir.Dir{Path: path, Args: a.configArg}

@@ -85,6 +85,10 @@ func targetOf(a ma.Multiaddr) (t target, ok bool) {
 	return t, true
 }
 
+// ErrNoZone reports a listener on a link-local IPv6 address. Such an address is one only
+// together with its interface, for which a peer's address has no place.
+var ErrNoZone = errors.New("a link-local IPv6 address needs its interface, which the address of a node cannot name; listen on /ip6/::/tcp/PORT, which includes it, or on another address")
+
 // Dial connects to a. It resolves a name with the resolver and tries its addresses, of
 // the family that a asks for, in turn.
 func (t *Transport) Dial(ctx context.Context, a ma.Multiaddr) (transport.Conn, error) {
@@ -163,6 +167,9 @@ func (t *Transport) Listen(ctx context.Context, a ma.Multiaddr) (transport.Liste
 	at, ok := targetOf(a)
 	if !ok || !at.resolved {
 		return nil, &transport.ListenError{Addr: a, Err: transport.ErrUnsupported}
+	}
+	if ip, err := netip.ParseAddr(at.host); err == nil && ip.Is6() && ip.IsLinkLocalUnicast() {
+		return nil, &transport.ListenError{Addr: a, Err: ErrNoZone}
 	}
 	lc := net.ListenConfig{KeepAlive: -1}
 	l, err := lc.Listen(ctx, at.network, at.hostPort())

@@ -154,6 +154,7 @@ func TestListenErrors(t *testing.T) {
 		{"in use", taken.Multiaddr().String(), transport.ErrAddressInUse, "choose another port"},
 		{"not ours", "/ip4/203.0.113.7/tcp/0", transport.ErrAddressNotAvailable, "use an address of this machine"},
 		{"name", "/dns4/localhost/tcp/0", transport.ErrUnsupported, "a kind this transport can bind"},
+		{"link-local", "/ip6/fe80::1/tcp/0", tcp.ErrNoZone, "listen on /ip6/::/tcp/PORT"},
 	}
 	if os.Geteuid() != 0 {
 		cases = append(cases, struct {

@@ -20,6 +20,7 @@ import (
 // Sources are the sources of settings; later fields override earlier ones.
 type Sources struct {
 	Files   []string            // the first that exists is read
+	Own     int                 // how many of the first Files are in the user's home; they are passed over if that is another user's
 	Named   bool                // the file was named, so it must exist
 	Environ []string            // as os.Environ returns it
 	Flags   map[string][]string // by the key of the setting
@@ -103,9 +104,13 @@ func (p *Problem) rank() int {
 }
 
 func (l *Loaded) readFiles(s Sources) {
-	for _, path := range s.Files {
+	for i, path := range s.Files {
 		b, err := readFile(path)
 		if !s.Named && (errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ENOTDIR)) {
+			continue
+		}
+		if !s.Named && i < s.Own && errors.Is(err, fs.ErrPermission) {
+			l.Notes = append(l.Notes, fmt.Sprintf("%s cannot be read by this user and was passed over; HOME and XDG_CONFIG_HOME say where it is", path))
 			continue
 		}
 		l.File = path
