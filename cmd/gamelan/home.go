@@ -17,7 +17,7 @@ func settleHome() {
 	if runtime.GOOS == "windows" || filepath.IsAbs(os.Getenv("HOME")) {
 		return
 	}
-	u, err := user.LookupId(strconv.Itoa(os.Getuid()))
+	u, err := user.LookupId(userID())
 	if err != nil || !filepath.IsAbs(u.HomeDir) {
 		return
 	}
@@ -25,3 +25,5 @@ func settleHome() {
 		xdg.Reload()
 	}
 }
+
+func userID() string { return strconv.Itoa(os.Getuid()) }
