@@ -68,7 +68,7 @@ var nodeSettings = []Setting{
 	{
 		Key: "data_dir_group", Kind: Count, Least: 1, Most: math.MaxInt32, Example: `65532`,
 		Dynamic: "none",
-		Doc:     "Id of a Unix group whose members may read and write in the data directory, as with fsGroup of Kubernetes. They are trusted with the node's identity. Without it the node refuses a directory in which others than its user and root may write.",
+		Doc:     "Id of a Unix group whose members may write in the data directory, as with fsGroup of Kubernetes. They are trusted with the node's identity.",
 		at:      func(c *Config) any { return &c.Node.DataDirGroup },
 	},
 	{
