@@ -240,7 +240,7 @@ func TestDialStatistics(t *testing.T) {
 		t.Errorf("got %+v, want two failed attempts, the last without a reason", a)
 	}
 	s.DialFailed(begin, id, addr(a2), "x\x1b[31m"+strings.Repeat("é", 300))
-	p := get(t, s, id)
+	p = get(t, s, id)
 	if got := p.Addresses[find(p.Addresses, addr(a2))].LastFailure; !strings.HasPrefix(got, "x [31mé") || len(got) > 256 || strings.ContainsRune(got, '�') {
 		t.Errorf("got reason %q, want it printable and at most 256 bytes", got)
 	}
