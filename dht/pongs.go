@@ -1,6 +1,9 @@
 package dht
 
 import (
+	"cmp"
+	"maps"
+	"slices"
 	"time"
 
 	"github.com/gamelan-p2p/gamelan/identity"
@@ -13,7 +16,8 @@ type Pongs struct {
 }
 
 // PongLimit is how many pings of one peer are answered in any 60 s; nodes of the
-// network send two. MaxPonged is how many peers get answers in a minute.
+// network send two. MaxPonged is how many peers are remembered; for further ones those are
+// forgotten that have been silent for longest, so that nobody can shut out others.
 const (
 	PongLimit = 60
 	MaxPonged = 4096
@@ -26,9 +30,7 @@ func NewPongs() *Pongs { return &Pongs{peers: make(map[identity.NodeID]*perSecon
 func (p *Pongs) Ping(now time.Time, peer identity.NodeID) bool {
 	rate, ok := p.peers[peer]
 	if !ok {
-		if p.forget(now); len(p.peers) >= MaxPonged {
-			return false
-		}
+		p.forget(now)
 		rate = new(perSecond)
 		p.peers[peer] = rate
 	}
@@ -38,7 +40,8 @@ func (p *Pongs) Ping(now time.Time, peer identity.NodeID) bool {
 // Len returns how many peers are remembered.
 func (p *Pongs) Len() int { return len(p.peers) }
 
-// forget drops idle peers if there is no room for another peer.
+// forget makes room for another peer. It drops the idle ones; if there are none, the eighth of
+// all that have been silent for longest.
 func (p *Pongs) forget(now time.Time) {
 	if len(p.peers) < MaxPonged {
 		return
@@ -48,4 +51,16 @@ func (p *Pongs) forget(now time.Time) {
 			delete(p.peers, peer)
 		}
 	}
+	if len(p.peers) < MaxPonged {
+		return
+	}
+	order := slices.SortedFunc(maps.Keys(p.peers), func(a, b identity.NodeID) int {
+		return cmp.Or(p.peers[a].latest().Compare(p.peers[b].latest()), a.Compare(b))
+	})
+	for _, peer := range order[:MaxPonged/8] {
+		delete(p.peers, peer)
+	}
 }
+
+// latest returns when the newest second began.
+func (p *perSecond) latest() time.Time { return p.begin.Add(time.Duration(p.last) * time.Second) }

@@ -64,9 +64,7 @@ func (d *Discovery) report(c actor.Context, h dht.Heard, v machine.Verdict) {
 // if the peer was not known, else 0.
 func (d *Discovery) store(c actor.Context, h dht.Heard, v machine.Verdict, source peerstore.Source) {
 	p := peerstore.FromClaim(*v.Store, source)
-	if ref, ok := d.trunk.Connection(h.Incoming.Source); ok && ref.ID == h.Conn {
-		p.Origin = ref.Origin()
-	}
+	p.Origin = d.from(h)
 	var unknown uint64
 	if old, ok := d.trunk.Store().Get(p.ID); !ok || len(old.Addresses) == 0 {
 		unknown = 1
@@ -137,4 +135,13 @@ func (r *refusals) add(o machine.Outcome) {
 	maps.Copy(next, *r)
 	next[o.String()]++
 	*r = next
+}
+
+// from returns the origin of the connection that a message came over. If it is over, nobody knows
+// any more, and the origin counts as exempt: who hangs up at once must not get around limits.
+func (d *Discovery) from(h dht.Heard) peerstore.Origin {
+	if ref, ok := d.trunk.Connection(h.Incoming.Source); ok && ref.ID == h.Conn {
+		return ref.Origin()
+	}
+	return peerstore.ExemptOrigin
 }

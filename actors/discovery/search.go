@@ -31,7 +31,7 @@ type search struct {
 	limits   *machine.Limiter
 	searches *machine.Searches[asker]
 	learned  learned
-	sending  map[uint64]uint64          // nonces of our Discoveries, by the id of the send
+	sending  map[uint64]uint64 // nonces of our Discoveries, by the id of the send
 	replying replies
 	due      *supervisor.Timer
 	dueAt    time.Time
@@ -240,7 +240,7 @@ func (s *search) sent(c actor.Context, m dht.Sent) {
 // discovery handles the Discovery of another node.
 func (s *search) discovery(c actor.Context, h dht.Heard) {
 	v := machine.Verdict{Outcome: machine.TooOften}
-	if h.Origin.IsZero() || s.limits.Discovery(supervisor.Now(c), h.Incoming.Source, h.Origin) {
+	if h.Origin.IsZero() || s.limits.Discovery(supervisor.Now(c), s.d.from(h), h.Incoming.Source, h.Origin) {
 		v = s.receiver.Discovery(h.Incoming)
 	} else {
 		c.Send(c.Sender(), dht.NewIgnoreHeard(h))

@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"github.com/gamelan-p2p/gamelan/identity"
+	"github.com/gamelan-p2p/gamelan/peerstore"
 )
 
 // Limits of what the messages of others make a node do.
@@ -13,6 +14,7 @@ const (
 	ReplyPause      = time.Second    // between two replies to Discoveries of one author
 	ReplyLimit      = 120            // replies to Discoveries, in any ReplySpan
 	ReplySourcePart = ReplyLimit / 8 // of them, to Discoveries that came from one source
+	ReplyExemptPart = ReplyLimit / 2 // … from all exempt sources, each peer of which may have ReplySourcePart
 	ReplySpan       = time.Minute    //
 )
 
@@ -20,8 +22,15 @@ const (
 type Limiter struct {
 	joins   *rate[identity.NodeID]
 	authors *rate[identity.PublicKey]
-	sources *rate[identity.NodeID]
+	sources *rate[sender]
+	exempt  *rate[struct{}]
 	replies *rate[struct{}]
+}
+
+// sender is who brings Discoveries: the source of inbound connections, or, where there is none, a peer.
+type sender struct {
+	from peerstore.Origin
+	peer identity.NodeID
 }
 
 // NewLimiter returns a limiter that has counted nothing.
@@ -29,7 +38,8 @@ func NewLimiter() *Limiter {
 	return &Limiter{
 		joins:   newRate[identity.NodeID](JoinLimit, JoinSpan),
 		authors: newRate[identity.PublicKey](1, ReplyPause),
-		sources: newRate[identity.NodeID](ReplySourcePart, ReplySpan),
+		sources: newRate[sender](ReplySourcePart, ReplySpan),
+		exempt:  newRate[struct{}](ReplyExemptPart, ReplySpan),
 		replies: newRate[struct{}](ReplyLimit, ReplySpan),
 	}
 }
@@ -43,15 +53,23 @@ func (l *Limiter) Join(now time.Time, source identity.NodeID) bool {
 	return true
 }
 
-// Discovery reports whether to look at a Discovery of the author that came from the
-// source, and counts it. All limits are on what is looked at, so that a bad Discovery does
-// not cost more than a good one.
-func (l *Limiter) Discovery(now time.Time, source identity.NodeID, author identity.PublicKey) bool {
-	all := struct{}{}
-	if !l.sources.room(now, source) || !l.replies.room(now, all) || !l.authors.room(now, author) {
+// Discovery reports whether to look at a Discovery of the author that a peer sent, whose
+// connection has that origin, and counts it. All limits are on what is looked at, so that a bad
+// Discovery does not cost more than a good one. Keys cost nothing, so the peers of one source share
+// its part, and all exempt ones theirs (spec: V 39).
+func (l *Limiter) Discovery(now time.Time, from peerstore.Origin, peer identity.NodeID, author identity.PublicKey) bool {
+	all, by := struct{}{}, sender{from: from}
+	if _, ok := from.Source(); !ok {
+		by.peer = peer
+	}
+	exempt := from == peerstore.ExemptOrigin
+	if exempt && !l.exempt.room(now, all) || !l.sources.room(now, by) || !l.replies.room(now, all) || !l.authors.room(now, author) {
 		return false
 	}
-	l.sources.take(now, source)
+	if exempt {
+		l.exempt.take(now, all)
+	}
+	l.sources.take(now, by)
 	l.replies.take(now, all)
 	l.authors.take(now, author)
 	return true

@@ -1,11 +1,13 @@
 package discovery_test
 
 import (
+	"net/netip"
 	"testing"
 	"time"
 
 	"github.com/gamelan-p2p/gamelan/dht/discovery"
 	"github.com/gamelan-p2p/gamelan/identity"
+	"github.com/gamelan-p2p/gamelan/peerstore"
 )
 
 func numbered(i int) (id identity.NodeID) {
@@ -32,8 +34,8 @@ func TestLimitOfJoins(t *testing.T) {
 	}
 }
 
-// TestSourcesAreForgotten: the limiter remembers a bounded number of sources, and idle
-// ones make room.
+// TestSourcesAreForgotten: the limiter remembers a bounded number of sources. However many
+// come, others have their Joins looked at.
 func TestSourcesAreForgotten(t *testing.T) {
 	l := discovery.NewLimiter()
 	const room = 4096
@@ -42,48 +44,70 @@ func TestSourcesAreForgotten(t *testing.T) {
 			t.Fatalf("source %d was refused, want room for %d", i+1, room)
 		}
 	}
-	if l.Join(wall, numbered(room)) {
-		t.Error("one more source was remembered")
+	later := wall.Add(discovery.JoinSpan / 2)
+	for range discovery.JoinLimit {
+		l.Join(later, numbered(7))
 	}
-	if !l.Join(wall.Add(2*discovery.JoinSpan), numbered(room)) {
+	for i := range 2 * room {
+		if !l.Join(later, numbered(room+i)) {
+			t.Fatalf("source %d was refused because of those before it", room+i+1)
+		}
+		if got := l.Sources(); got > room {
+			t.Fatalf("got %d sources remembered, want at most %d", got, room)
+		}
+	}
+	if !l.Join(wall.Add(2*discovery.JoinSpan), numbered(room)) || l.Sources() > room {
 		t.Error("idle sources make no room")
 	}
 }
 
 // TestLimitOfReplies: one reply to an author in a second, 120 in any minute, and
-// an eighth of them for what one source sends.
+// an eighth of them for what one source sends, whatever keys it has, and half for all exempt ones.
+//
+// conforms: V 39
 func TestLimitOfReplies(t *testing.T) {
 	key := func(i int) (k identity.PublicKey) {
 		k[0], k[1] = byte(i>>8), byte(i)
 		return k
 	}
+	none, exempt := peerstore.Origin(0), peerstore.ExemptOrigin
 	l := discovery.NewLimiter()
-	if !l.Discovery(wall, numbered(1), key(1)) || l.Discovery(wall.Add(discovery.ReplyPause/2), numbered(2), key(1)) {
+	if !l.Discovery(wall, none, numbered(1), key(1)) || l.Discovery(wall.Add(discovery.ReplyPause/2), none, numbered(2), key(1)) {
 		t.Error("want one Discovery of an author looked at, and no second one soon, through whomever it comes")
 	}
-	if !l.Discovery(wall.Add(discovery.ReplyPause+time.Second), numbered(2), key(1)) {
+	if !l.Discovery(wall.Add(discovery.ReplyPause+time.Second), none, numbered(2), key(1)) {
 		t.Error("want one more of the same author after the pause")
 	}
 
 	l = discovery.NewLimiter()
-	looked := 0
-	for i := range 1000 {
-		if l.Discovery(wall, numbered(1), key(i)) {
-			looked++
+	author := 0
+	looked := func(from func(i int) (peerstore.Origin, identity.NodeID)) (n int) {
+		for i := range 1000 {
+			author++
+			origin, peer := from(i)
+			if l.Discovery(wall, origin, peer, key(author)) {
+				n++
+			}
+		}
+		return n
+	}
+	address := peerstore.OriginOf(netip.MustParsePrefix("192.0.2.1/32"))
+	for _, c := range []struct {
+		what string
+		from func(i int) (peerstore.Origin, identity.NodeID)
+		want int
+	}{
+		{"one peer that we dialled", func(int) (peerstore.Origin, identity.NodeID) { return none, numbered(1) }, discovery.ReplySourcePart},
+		{"one address with many keys", func(i int) (peerstore.Origin, identity.NodeID) { return address, numbered(2 + i) }, discovery.ReplySourcePart},
+		{"one exempt peer", func(int) (peerstore.Origin, identity.NodeID) { return exempt, numbered(1) }, discovery.ReplySourcePart},
+		{"many of them", func(i int) (peerstore.Origin, identity.NodeID) { return exempt, numbered(2 + i) }, discovery.ReplyExemptPart - discovery.ReplySourcePart},
+		{"many that we dialled", func(i int) (peerstore.Origin, identity.NodeID) { return none, numbered(2 + i) }, discovery.ReplyLimit - discovery.ReplyExemptPart - 2*discovery.ReplySourcePart},
+	} {
+		if got := looked(c.from); got != c.want {
+			t.Errorf("%s: got %d, want %d", c.what, got, c.want)
 		}
 	}
-	if looked != discovery.ReplySourcePart {
-		t.Errorf("one source: got %d, want %d", looked, discovery.ReplySourcePart)
-	}
-	for i := range 1000 {
-		if l.Discovery(wall.Add(time.Second), numbered(2+i), key(1000+i)) {
-			looked++
-		}
-	}
-	if looked != discovery.ReplyLimit {
-		t.Errorf("many sources: got %d, want %d", looked, discovery.ReplyLimit)
-	}
-	if !l.Discovery(wall.Add(discovery.ReplySpan+discovery.ReplySpan/10+time.Second), numbered(3), key(3000)) {
+	if !l.Discovery(wall.Add(discovery.ReplySpan+discovery.ReplySpan/10+time.Second), none, numbered(3), key(20_000)) {
 		t.Error("there is no room after the span")
 	}
 }

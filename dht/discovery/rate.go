@@ -1,15 +1,17 @@
 package discovery
 
-import "time"
+import (
+	"slices"
+	"time"
+)
 
 // rate limits how many events each source may cause. It never allows more than most in
-// any span; it counts by tenths of the span. It remembers at most maxSources and
-// refuses the events of further ones.
+// any span; it counts by tenths of the span. It remembers at most maxSources; for further
+// ones it forgets those that have been silent for longest, so that nobody can shut out others.
 type rate[K comparable] struct {
 	most   int
 	span   time.Duration
 	begin  time.Time
-	swept  int64 // the slot in which idle sources were last forgotten
 	source map[K]*slots
 }
 
@@ -33,8 +35,7 @@ func (r *rate[K]) room(now time.Time, source K) bool {
 	at := r.slot(now)
 	s, ok := r.source[source]
 	if !ok {
-		r.forget(at)
-		return len(r.source) < maxSources
+		return r.most > 0
 	}
 	s.advance(at)
 	n := 0
@@ -49,6 +50,7 @@ func (r *rate[K]) take(now time.Time, source K) {
 	at := r.slot(now)
 	s, ok := r.source[source]
 	if !ok {
+		r.forget(at)
 		s = &slots{last: at}
 		r.source[source] = s
 	}
@@ -63,15 +65,24 @@ func (r *rate[K]) slot(now time.Time) int64 {
 	return int64(now.Sub(r.begin) / (r.span / rateSlots))
 }
 
-// forget drops the idle sources when there is no room for another.
+// forget makes room for another source. It drops the idle ones; if there are none, the eighth
+// of all that have been silent for longest.
 func (r *rate[K]) forget(at int64) {
-	if len(r.source) < maxSources || at == r.swept {
+	if len(r.source) < maxSources {
 		return
 	}
-	r.swept = at
+	before := at - rateSlots
+	var last []int64
+	for _, s := range r.source {
+		last = append(last, s.last)
+	}
+	slices.Sort(last)
+	before = max(before, last[maxSources/8-1]+1)
+	left := maxSources / 8
 	for k, s := range r.source {
-		if at-s.last > rateSlots {
+		if s.last < at-rateSlots || s.last < before && left > 0 {
 			delete(r.source, k)
+			left--
 		}
 	}
 }
