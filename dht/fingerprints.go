@@ -10,9 +10,15 @@ import (
 	"github.com/gamelan-p2p/gamelan/identity"
 )
 
-// Remembered is how long after its first copy an evicted message is still recognised:
-// as long as messages of the network's nodes are valid (spec: dht 52).
-const Remembered = 3 * time.Hour
+const (
+	// StoredLife is how long after its expiry a message may come as a stored one: nodes
+	// take it before it expires, and keep it for three days.
+	StoredLife = 72 * time.Hour
+	// Remembered is how long after its first copy an evicted message is still recognised: as
+	// long as a copy of a message that is valid for [DefaultExpires] may come, and an hour
+	// more for clocks that differ (spec: dht 52).
+	Remembered = DefaultExpires + StoredLife + time.Hour
+)
 
 const (
 	// maxPrints is how many fingerprints fit into 16 MiB, with their index and queues.

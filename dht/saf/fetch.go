@@ -33,7 +33,7 @@ type Result struct {
 	Delivered  int
 	Duplicates int // delivered before, or in another way
 	Refused    int // that no actor took: no handler for its type, or a stuck one
-	Skipped    int // damaged
+	Skipped    int // damaged, or expired long ago
 	Ahead      int // letters stored over [ClockSkew] ahead of our clock; they count above too
 	// Err is nil if the server had nothing new in the end. Otherwise it may have more. It is
 	// a [*protocol.Violation] if the server was banned for its answer.

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/gamelan-p2p/gamelan/dht"
 	"github.com/gamelan-p2p/gamelan/dht/wire"
 	"github.com/gamelan-p2p/gamelan/identity"
 	"github.com/gamelan-p2p/gamelan/protocol"
@@ -119,7 +120,8 @@ var (
 // message decides on one message of a response, and adds it to d. An error is an offence
 // of the server, with the length of the ban. The checks have the order of the reference
 // (spec: dht 8.5/4), but a message that was delivered already is skipped before its
-// signature is verified.
+// signature is verified. An expired message is delivered as long as an honest server may
+// have it, [dht.StoredLife], which is as long as this node remembers those it has delivered.
 func (j *Judge) message(d *Judged, now uint64, m *wire.StoredMessage) (ban time.Duration, err error) {
 	e, err := m.Envelope()
 	switch {
@@ -155,6 +157,10 @@ func (j *Judge) message(d *Judged, now uint64, m *wire.StoredMessage) (ban time.
 		return protocol.BanMedium, err
 	case err != nil:
 		return protocol.BanLong, err
+	}
+	if h.Expired(int64(now) - int64(dht.StoredLife/time.Second)) { // a fingerprint of it may be gone
+		d.Skipped[SkipOld]++
+		return 0, nil
 	}
 	if l.From, l.Parts, err = j.open(&e, signer); errors.Is(err, wire.ErrDecryption) {
 		d.Skipped[SkipUndecryptable]++

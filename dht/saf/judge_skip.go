@@ -10,6 +10,7 @@ const (
 	SkipDuplicate     Skip = iota // delivered already, or twice in the response
 	SkipUndecryptable             // for us, but it does not decrypt
 	SkipBadBody                   // its content is no message of an application
+	SkipOld                       // it expired over [dht.StoredLife] ago
 	skips
 )
 
@@ -18,7 +19,7 @@ type Skips [skips]int
 
 var skipTexts = [skips]string{
 	SkipDuplicate:     "delivered before",
-	SkipUndecryptable: "undecryptable", SkipBadBody: "bad body",
+	SkipUndecryptable: "undecryptable", SkipBadBody: "bad body", SkipOld: "expired long ago",
 }
 
 // String returns the reason in words, for instance "delivered before".

@@ -12,6 +12,7 @@ import (
 
 	"google.golang.org/protobuf/encoding/protowire"
 
+	"github.com/gamelan-p2p/gamelan/dht"
 	"github.com/gamelan-p2p/gamelan/dht/saf"
 	"github.com/gamelan-p2p/gamelan/dht/wire"
 	"github.com/gamelan-p2p/gamelan/identity"
@@ -177,6 +178,9 @@ func TestJudge(t *testing.T) {
 		e.Header.Signature = sig.Append(nil)
 		return stored{at: m.at, header: e.Header.Append(nil), body: e.Body}
 	}
+	expired := func(ago time.Duration) stored {
+		return compose(t, wire.Draft{Body: body("bad"), Sign: true, Expires: uint64(wall.Add(-ago).Unix())})
+	}
 	signature := func(b []byte) stored { return clearWith(func(h *wire.Header) { h.Signature = b }) }
 	good := unsealed(t, "good", true).envelope(t).Header.Signature
 	huge := unsealed(t, "bad", true)
@@ -230,7 +234,11 @@ func TestJudge(t *testing.T) {
 		{"clear, not signed", unsealed(t, "bad", false), 0, 0},
 		{"encrypted", sealed(t, key, "bad"), 0, 0},
 		{"version 1", compose(t, wire.Draft{Version: 1, Body: body("bad"), Sign: true}), 0, 0},
-		{"expired", compose(t, wire.Draft{Body: body("bad"), Sign: true, Expires: 1}), 0, 0},
+		{"expired", expired(0), 0, 0},
+		{"expired three days ago", expired(dht.StoredLife), 0, 0},
+		{"expired more than three days ago", expired(dht.StoredLife + time.Second), skipped, saf.SkipOld},
+		{"expired in 1970", compose(t, wire.Draft{Body: body("bad"), Sign: true, Expires: 1}), skipped, saf.SkipOld},
+		{"never expires", compose(t, wire.Draft{Body: body("bad"), Sign: true}), 0, 0},
 	} {
 		t.Run(tt.what, func(t *testing.T) {
 			d := judge(response(unsealed(t, "first", false), tt.m, unsealed(t, "last", true)))

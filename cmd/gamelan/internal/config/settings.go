@@ -468,7 +468,7 @@ var otherSettings = []Setting{
 	}, func(l *saf.Limits) any { return &l.Message }),
 	storeLimit(Setting{
 		Key: "saf.keep_known", Kind: Duration, Least: int64(time.Second), Example: `"24h"`,
-		Doc: "How long messages for known peers are stored.",
+		Doc: "How long messages for known peers are stored. Receivers that run Gamelan take none that expired more than 72h ago.",
 	}, func(l *saf.Limits) any { return &l.High }),
 	storeLimit(Setting{
 		Key: "saf.keep_unknown", Kind: Duration, Least: int64(time.Second), Example: `"1h"`,
