@@ -4,7 +4,6 @@
 #
 #	sh packaging/goreleaser.sh snapshot    of any commit
 #	sh packaging/goreleaser.sh release     of the commit with the release's tag
-#	sh packaging/goreleaser.sh publish     as release, and a draft on the host
 #
 # GAMELAN_ONE_TARGET=1 packs for Linux on amd64 alone. docs/release.md says what
 # is done before a release, and how to compare two of them.
@@ -25,10 +24,9 @@ snapshot)
 	goreleaser release --snapshot --clean
 	exit
 	;;
-release) skip=--skip=publish ;;
-publish) skip= ;;
+release) ;;
 *)
-	echo "goreleaser.sh: say snapshot, release or publish" >&2
+	echo "goreleaser.sh: say snapshot or release" >&2
 	exit 2
 	;;
 esac
@@ -37,4 +35,4 @@ if [ "$tag" != "v$GAMELAN_VERSION" ]; then
 	echo "release: version.go says $GAMELAN_VERSION, and the tag of this commit is $tag; both must agree (make snapshot needs no tag)" >&2
 	exit 1
 fi
-goreleaser release --clean $skip
+goreleaser release --clean --skip=publish
