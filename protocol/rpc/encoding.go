@@ -32,7 +32,10 @@ const (
 	// JSON must fit the type: an unknown or repeated name is an error, also one that
 	// differs in case only, and so is a missing field, unless its tag has omitempty or
 	// omitzero. Null is accepted only for pointers, slices, maps, interfaces, and types that decode
-	// themselves.
+	// themselves. A number, and a string for a type that decodes itself, has at most
+	// [MaxScalar] bytes. Inside of a type that decodes itself, objects and lists have
+	// at most 24 MiB, counted again at each level. Such a type must end in bounded time: a
+	// decoder cannot be stopped.
 	JSON
 )
 

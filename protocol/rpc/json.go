@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"math/big"
 	"reflect"
 	"slices"
 	"strings"
@@ -46,6 +47,9 @@ type jsonType struct {
 	null   bool                 // null is a value of the type
 	elem   *jsonType            // of jsonPointer, jsonList and jsonMap
 	number bool                 // the names of a jsonMap are numbers
+	self   bool                 // the type decodes itself, in its own time
+	keys   bool                 // the names of a jsonMap decode themselves
+	rat    bool                 // a big.Rat
 	length int                  // of an array; -1: any
 	fields map[string]jsonField // of jsonStruct
 	names  []string             // of the fields, by index
@@ -73,6 +77,8 @@ var (
 
 	unmarshaler     = reflect.TypeFor[json.Unmarshaler]()
 	textUnmarshaler = reflect.TypeFor[encoding.TextUnmarshaler]()
+	rawMessage      = reflect.TypeFor[json.RawMessage]() // copies its bytes
+	rational        = reflect.TypeFor[big.Rat]()
 )
 
 // jsonTypeOf returns the description of a Go type. An error says what JSON cannot express.
@@ -100,9 +106,10 @@ func (b jsonBuilder) of(t reflect.Type) (*jsonType, error) {
 	j := &jsonType{name: t.String(), length: -1}
 	b[t] = j
 	if p := reflect.PointerTo(t); p.Implements(unmarshaler) {
-		j.shape, j.null = jsonAny, true
+		j.shape, j.null, j.self = jsonAny, true, t != rawMessage
 		return j, nil
 	} else if p.Implements(textUnmarshaler) {
+		j.self, j.rat = true, t == rational
 		return j, nil
 	}
 	var err error
@@ -126,7 +133,8 @@ func (b jsonBuilder) of(t reflect.Type) (*jsonType, error) {
 		j.elem, err = b.of(t.Elem())
 	case reflect.Map:
 		j.shape, j.null = jsonMap, true
-		j.number = t.Key().Kind() != reflect.String && !reflect.PointerTo(t.Key()).Implements(textUnmarshaler)
+		j.keys = reflect.PointerTo(t.Key()).Implements(textUnmarshaler)
+		j.number = t.Key().Kind() != reflect.String && !j.keys
 		j.elem, err = b.of(t.Elem())
 	case reflect.Struct:
 		j.shape, j.fields = jsonStruct, make(map[string]jsonField)

@@ -4,6 +4,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"math/big"
+	"net/netip"
 	"reflect"
 	"strings"
 	"testing"
@@ -248,6 +250,66 @@ func TestTextOfHostileMessages(t *testing.T) {
 	for _, err := range []error{asked, answer(c, payload, new(inner), callOptions{elements: MaxElements})} {
 		if err == nil || len(err.Error()) > 2*MaxDetails {
 			t.Errorf("got an error of %d bytes, want one of at most %d", len(fmt.Sprint(err)), 2*MaxDetails)
+		}
+	}
+}
+
+// sum decodes itself, and what is in it.
+type sum struct{}
+
+func (s *sum) UnmarshalJSON(b []byte) error {
+	if b[0] != '[' {
+		return nil
+	}
+	var list []*sum
+	return json.Unmarshal(b, &list)
+}
+
+// TestJSONThatDecodesItself has a long value for each kind of type with a decoder of its own:
+// beside *big.Int, which takes 14 s for a number of 3 MB, others that are harmless.
+//
+// conforms: V 20
+func TestJSONThatDecodesItself(t *testing.T) {
+	digits := func(n int) string { return strings.Repeat("7", n) }
+	text := func(n int) string { return `"` + strings.Repeat("7", n-2) + `"` }
+	nested := strings.Repeat("[", 100) + text(300_000) + strings.Repeat("]", 100)
+	for _, tt := range []struct {
+		name    string
+		typ     reflect.Type
+		payload string
+		ok      bool
+	}{
+		{"big.Int of 4 KiB", reflect.TypeFor[*big.Int](), digits(MaxScalar), true},
+		{"big.Int", reflect.TypeFor[*big.Int](), digits(3 << 20), false},
+		{"big.Int, no pointer", reflect.TypeFor[big.Int](), digits(MaxScalar + 1), false},
+		{"in a struct", reflect.TypeFor[struct{ N **big.Int }](), `{"N":` + digits(MaxScalar+1) + `}`, false},
+		{"in a list", reflect.TypeFor[[]big.Int](), `[1,` + digits(MaxScalar+1) + `]`, false},
+		{"in a map", reflect.TypeFor[map[string]*big.Int](), `{"a":` + digits(MaxScalar+1) + `}`, false},
+		{"big.Float", reflect.TypeFor[*big.Float](), text(MaxScalar + 1), false},
+		{"big.Rat", reflect.TypeFor[*big.Rat](), text(MaxScalar + 1), false},
+		{"big.Rat with an exponent", reflect.TypeFor[*big.Rat](), `"1e4000"`, true},
+		{"big.Rat with a long exponent", reflect.TypeFor[*big.Rat](), `"1e-1000000"`, false},
+		{"time", reflect.TypeFor[time.Time](), text(MaxScalar + 1), false},
+		{"address", reflect.TypeFor[netip.Addr](), text(MaxScalar + 1), false},
+		{"names of a map", reflect.TypeFor[map[netip.Addr]int](), `{` + text(MaxScalar+1) + `:1}`, false},
+		{"number for nobody", reflect.TypeFor[any](), digits(MaxScalar + 1), false},
+		{"json.Number", reflect.TypeFor[json.Number](), digits(MaxScalar + 1), false},
+		{"float", reflect.TypeFor[float64](), `0.` + digits(MaxScalar), false},
+		{"raw number", reflect.TypeFor[json.RawMessage](), digits(MaxScalar + 1), false},
+		{"raw text", reflect.TypeFor[json.RawMessage](), text(3 << 20), true},
+		{"plain text", reflect.TypeFor[string](), text(3 << 20), true},
+		{"bytes", reflect.TypeFor[[]byte](), `"` + strings.Repeat("AAAA", 1<<18) + `"`, true},
+		{"one that decodes itself", reflect.TypeFor[sum](), text(MaxScalar), true},
+		{"levels that decode themselves", reflect.TypeFor[sum](), nested, false},
+		{"levels that do not", reflect.TypeFor[any](), nested, true},
+	} {
+		typ, err := jsonTypeOf(tt.typ)
+		if err != nil {
+			t.Fatal(err)
+		}
+		err = decodeJSON([]byte(tt.payload), reflect.New(tt.typ).Interface(), typ, MaxElements)
+		if got := !errors.Is(err, ErrBudget); got != tt.ok || tt.ok && err != nil {
+			t.Errorf("%s: got %.100v, want it decoded: %v", tt.name, err, tt.ok)
 		}
 	}
 }

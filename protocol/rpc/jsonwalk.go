@@ -13,7 +13,12 @@ import (
 type jsonWalk struct {
 	b    []byte // the rest
 	left int    // objects, lists and elements that may still come
+	self bool   // in a value whose type decodes itself
+	work int    // bytes of objects and lists in such values, once for each level
 }
+
+// maxSelfWork bounds [jsonWalk].work: the largest request, four levels deep.
+const maxSelfWork = 4 * MaxRequest
 
 // maxPointers bounds pointers to pointers.
 const maxPointers = 8
@@ -37,17 +42,60 @@ func (w *jsonWalk) value(t *jsonType, depth int) error {
 		}
 		t = t.elem
 	}
-	switch next {
-	case '{':
-		return w.object(t, depth)
-	case '[':
-		return w.list(t, depth)
+	if next == '{' || next == '[' {
+		return w.container(next, t, depth)
 	}
 	if t.shape == jsonStruct || t.shape == jsonMap || t.shape == jsonList {
 		return fmt.Errorf("a single value in place of a %s", t.name)
 	}
-	w.scalar()
+	return w.single(t, w.scalar())
+}
+
+// container takes an object or a list. A type that decodes itself may read the whole text
+// again at each level; so the levels count.
+func (w *jsonWalk) container(next byte, t *jsonType, depth int) error {
+	outside, length := w.self, len(w.b)
+	w.self = w.self || t.self
+	take := w.list
+	if next == '{' {
+		take = w.object
+	}
+	err := take(t, depth)
+	if err == nil && w.self {
+		if w.work += length - len(w.b); w.work > maxSelfWork {
+			err = fmt.Errorf("%w: %d bytes of nested values that decode themselves", ErrBudget, w.work)
+		}
+	}
+	w.self = outside
+	return err
+}
+
+// single checks a string, a number, or true or false: what a type decodes by itself may take
+// time by the square of its length.
+func (w *jsonWalk) single(t *jsonType, text []byte) error {
+	number := text[0] != '"'
+	length := len(text)
+	if t.rat { // its exponent is a number of digits
+		length += exponent(text)
+	}
+	if (number || t.self) && length > MaxScalar {
+		return fmt.Errorf("%w: a number, or a text for a %s, of more than %d bytes", ErrBudget, t.name, MaxScalar)
+	}
 	return nil
+}
+
+// exponent returns the size of the exponent of a number, at most MaxScalar+1.
+func exponent(text []byte) (n int) {
+	at := bytes.LastIndexAny(text, "eEpP")
+	if at < 0 {
+		return 0
+	}
+	for _, c := range text[at+1:] {
+		if '0' <= c && c <= '9' {
+			n = min(10*n+int(c-'0'), MaxScalar+1)
+		}
+	}
+	return n
 }
 
 // anything is the type of what encoding/json has to check, or nobody.
@@ -100,6 +148,9 @@ func (w *jsonWalk) object(t *jsonType, depth int) error {
 		plain, err := unquoted(name)
 		if err != nil {
 			return err
+		}
+		if t.keys && len(name) > MaxScalar {
+			return fmt.Errorf("%w: a name of more than %d bytes", ErrBudget, MaxScalar)
 		}
 		key := plain
 		if t.number {

@@ -31,6 +31,10 @@ const (
 	// MaxDepth the depth of their nesting.
 	MaxElements = 16_384
 	MaxDepth    = 128
+
+	// MaxScalar bounds, in bytes, a number of JSON and a string for a type that decodes
+	// itself, as [math/big.Int] does: some take time by the square of the length.
+	MaxScalar = 4096
 )
 
 // Times of the protocol (spec: comms 9.3, 9.4; versions 5).
