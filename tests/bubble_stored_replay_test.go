@@ -71,4 +71,3 @@ func keptNow(e *wire.Envelope) []byte {
 	b = protowire.AppendBytes(protowire.AppendTag(b, 4, protowire.BytesType), e.Body)
 	return protowire.AppendBytes(protowire.AppendTag(nil, 1, protowire.BytesType), b)
 }
-

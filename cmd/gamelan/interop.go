@@ -12,6 +12,7 @@ import (
 
 	"github.com/gamelan-p2p/gamelan"
 	"github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/failure"
+	"github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/render"
 	"github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/wirecheck"
 	"github.com/gamelan-p2p/gamelan/identity"
 	"github.com/gamelan-p2p/gamelan/protocol"
@@ -147,12 +148,12 @@ func (p *interopProgress) done(r wirecheck.Result) {
 		p.failed++
 	}
 	if p.on() {
-		fmt.Fprintf(p.app.Err, "\r\x1b[K%d of %d checks, %d failed", p.n, p.of, p.failed)
+		_ = render.Control(p.app.Err, fmt.Sprintf("\r\x1b[K%d of %d checks, %d failed", p.n, p.of, p.failed))
 	}
 }
 
 func (p *interopProgress) clear() {
 	if p.on() && p.n > 0 {
-		fmt.Fprint(p.app.Err, "\r\x1b[K")
+		_ = render.Control(p.app.Err, "\r\x1b[K")
 	}
 }

@@ -222,7 +222,7 @@ type kadGetCmd struct {
 
 // Help returns the text of gamelan kad get --help below the flags.
 func (*kadGetCmd) Help() string {
-	return "Writes the bytes of the value and nothing else. Exit codes: 4 there is no such value, or it was deleted; 5 no other node is known, or none answers."
+	return "Writes the bytes of the value and nothing else; a terminal gets them escaped. Exit codes: 4 there is no such value, or it was deleted; 5 no other node is known, or none answers."
 }
 
 func (c *kadGetCmd) Run(a *app, k *kadCmd) error {

@@ -6,8 +6,6 @@ import (
 	"os/signal"
 	"syscall"
 
-	"golang.org/x/term"
-
 	"github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/render"
 )
 
@@ -21,12 +19,7 @@ func realMain() int {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	context.AfterFunc(ctx, stop)
-	return run(ctx, os.Args[1:], &app{
-		in: os.Stdin,
-		Output: &render.Output{
-			Out: os.Stdout, Err: os.Stderr,
-			OutTerminal: term.IsTerminal(int(os.Stdout.Fd())),
-			ErrTerminal: term.IsTerminal(int(os.Stderr.Fd())),
-		},
-	})
+	out := render.On(os.Stdout, os.Stderr)
+	defer out.Flush()
+	return run(ctx, os.Args[1:], &app{in: os.Stdin, Output: out})
 }

@@ -44,11 +44,11 @@ func (p *demoPrinter) progress(total uint64, done func() uint64) (stop func()) {
 			tick := time.NewTicker(50 * time.Millisecond)
 			defer tick.Stop()
 			for {
-				fmt.Fprint(p.Out, "\r"+bar(done(), total))
+				_ = render.Control(p.Out, "\r"+bar(done(), total))
 				select {
 				case <-tick.C:
 				case <-over:
-					fmt.Fprint(p.Out, "\r")
+					_ = render.Control(p.Out, "\r")
 					return
 				}
 			}
@@ -114,7 +114,11 @@ func (p *demoPrinter) story(r *demoResult) error {
 	fmt.Fprintf(out, "\n%s sent %s a message on which its handler, an actor like yours, panics. It was restarted,\nand had handled the next message %s later.\n",
 		r.Peers[0].Name, r.Sender, r.Bug.After.Round(100*time.Microsecond))
 	fmt.Fprintf(out, "\n%s's actors, healed:\n", r.Sender)
-	if err := inspect.Text(out, r.Tree, inspect.TextOptions{Colour: p.Colour(), Width: treeWidth}); err != nil {
+	var tree strings.Builder
+	if err := inspect.Text(&tree, r.Tree, inspect.TextOptions{Colour: p.Colour(), Width: treeWidth}); err != nil {
+		return err
+	}
+	if err := render.Styled(out, tree.String()); err != nil {
 		return err
 	}
 	fmt.Fprintf(out, "\nFigures\n  paced       %s messages in %s, the crash included\n", inspect.Number(uint64(sent)), r.Took.Round(10*time.Millisecond))

@@ -13,6 +13,7 @@ import (
 
 	"github.com/gamelan-p2p/gamelan/actors/kad"
 	"github.com/gamelan-p2p/gamelan/actors/kad/seed"
+	"github.com/gamelan-p2p/gamelan/inspect"
 )
 
 const help = `connect <multiaddr>   ask the node there for peers, for instance connect /ip4/192.0.2.7/udp/12345
@@ -47,7 +48,7 @@ func Run(ctx context.Context, in io.Reader, out io.Writer, s *seed.Service) erro
 		default:
 			answer = verb(ctx, s, words)
 		}
-		if _, err := fmt.Fprintln(out, strings.TrimSuffix(answer, "\n")); err != nil {
+		if _, err := fmt.Fprintln(out, answer); err != nil {
 			return err
 		}
 	}
@@ -88,7 +89,7 @@ func verb(ctx context.Context, s *seed.Service, words []string) string {
 		if err != nil {
 			return failed(err)
 		}
-		return string(value)
+		return inspect.Escape(string(value))
 	case "status":
 		n, err := s.NumberOfKnownPeers()
 		if err != nil {
@@ -96,10 +97,10 @@ func verb(ctx context.Context, s *seed.Service, words []string) string {
 		}
 		return fmt.Sprintf("%d known peers", n)
 	}
-	return help
+	return strings.TrimSuffix(help, "\n")
 }
 
-func failed(err error) string { return "failed: " + err.Error() }
+func failed(err error) string { return "failed: " + inspect.Escape(err.Error()) }
 
 func idLen(s *seed.Service) int {
 	c, err := s.Client()

@@ -224,7 +224,7 @@ func KadReport(o *Output, r *models.KadReport) error {
 	return nil
 }
 
-// KadRecord writes the value of a record as it is.
+// KadRecord writes the value of a record as it is, unless to a [Terminal].
 func KadRecord(o *Output, r *models.KadRecord) error {
 	if o.JSON {
 		return o.PrintJSON(r)

@@ -110,7 +110,7 @@ func (p *Outcomes) Add(s models.Sent, more bool) error {
 	now := time.Now()
 	if p.progress && now.Sub(p.shown) >= progressEvery {
 		p.shown = now
-		fmt.Fprintf(p.o.Err, "\r\x1b[K%s", &p.Tally)
+		_ = Control(p.o.Err, "\r\x1b[K"+shown(p.Tally.String()))
 	}
 	if p.quiet {
 		return nil
@@ -156,7 +156,7 @@ func (p *Outcomes) End() error {
 
 func (p *Outcomes) clear() {
 	if p.progress && !p.shown.IsZero() {
-		fmt.Fprint(p.o.Err, "\r\x1b[K")
+		_ = Control(p.o.Err, "\r\x1b[K")
 	}
 }
 

@@ -2,7 +2,6 @@ package render
 
 import (
 	"bytes"
-	"fmt"
 	"io"
 	"os"
 
@@ -26,16 +25,17 @@ func Tree(o *Output, t *inspect.Tree, asJSON, watch bool, n int) error {
 			return err
 		}
 		text := firstLines(b.Bytes(), height-1)
-		_, err := fmt.Fprintf(o.Out, "\x1b[H\x1b[2J%s", text)
-		return err
+		if err := Control(o.Out, "\x1b[H\x1b[2J"); err != nil {
+			return err
+		}
+		return Styled(o.Out, string(text))
 	case watch && n > 1:
 		b.WriteByte('\n')
 	}
 	if err := inspect.Text(&b, *t, opts); err != nil {
 		return err
 	}
-	_, err := o.Out.Write(b.Bytes())
-	return err
+	return Styled(o.Out, b.String())
 }
 
 // columns returns how many characters fit a line of standard output; 0: it is no terminal,
@@ -58,6 +58,9 @@ func (o *Output) columnsOf(out io.Writer, terminal bool) int {
 
 // screen returns the size of the terminal, or a usual size if it is unknown.
 func screen(out io.Writer) (width, height int) {
+	if t, ok := out.(*Terminal); ok {
+		out = t.file
+	}
 	if f, ok := out.(*os.File); ok {
 		if w, h, err := term.GetSize(int(f.Fd())); err == nil && w > 0 && h > 1 {
 			return w, h
