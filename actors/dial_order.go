@@ -19,6 +19,8 @@ type target struct {
 	// public permits only a connection to a public IP address. It is set for an address
 	// that the user has not given, unless the network is one for tests.
 	public bool
+	// strange is set for such an address if only strangers have caused the dial.
+	strange bool
 	// offered is set for an address of an offer.
 	offered bool
 }

@@ -262,6 +262,11 @@ func (d *dialer) attempt(c actor.Context, peer identity.NodeID) {
 	d.offers[peer] = d.env.offerOf(peer)
 	p, offered, _ := d.env.record(peer)
 	addrs, err := d.env.dialable(p, offered) // checked again: this node may have got more addresses since the request
+	if !p.Configured() && !slices.ContainsFunc(d.waiting[peer], func(m DialPeer) bool { return !m.strange() }) {
+		for i := range addrs {
+			addrs[i].strange = addrs[i].public
+		}
+	}
 	d.asked[peer] = d.askers(peer)
 	wanted, cancel := context.WithCancel(context.Background())
 	task := &dialTask{cancel: cancel, since: supervisor.Now(c)}
@@ -331,7 +336,7 @@ func (d *dialer) settle(c actor.Context, peer identity.NodeID, err error) {
 		switch {
 		case ok && !errors.Is(err, ErrBanned): // also if this node's dial has failed: the peer's connection came first
 			d.give(c, m, ref)
-		case (err == nil || !tried) && !m.again: // an offer that came during the dial was not tried
+		case (err == nil || !tried || errors.Is(err, ErrAimed) && !m.strange()) && !m.again: // an offer, or the user's request, that came during the dial was not tried
 			m.again = true
 			if d.again[peer] = append(d.again[peer], m); len(d.again[peer]) == 1 {
 				c.Send(c.Self(), againTick{peer})

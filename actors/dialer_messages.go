@@ -30,6 +30,7 @@ type DialPeer struct {
 	Token     uint64
 	Peer      identity.NodeID
 	Automatic bool // the node itself wants it: such dials have limits, and wait for a peer that is busy
+	Stranger  bool // another node has caused it: see [dial.Aims]; so has, perhaps, each automatic dial
 	Reply     *actor.PID
 	By        string // the asker's name in the list of attempts; "" stands for the API
 
@@ -41,6 +42,9 @@ type DialPeer struct {
 func NewDialPeer(sys *actor.ActorSystem, token uint64, peer identity.NodeID, reply *actor.PID, by string) DialPeer {
 	return DialPeer{Token: token, Peer: peer, Reply: reply, By: by, system: sys}
 }
+
+// strange reports whether a stranger may have caused the request.
+func (m *DialPeer) strange() bool { return m.Automatic || m.Stranger }
 
 // Discard replies PeerDialed if no dialer handles the request: the node is closing.
 func (m DialPeer) Discard() {

@@ -19,6 +19,7 @@ import (
 	"github.com/gamelan-p2p/gamelan/protocol/identify"
 	"github.com/gamelan-p2p/gamelan/transport"
 	"github.com/gamelan-p2p/gamelan/transport/connpool"
+	"github.com/gamelan-p2p/gamelan/transport/dial"
 	"github.com/gamelan-p2p/gamelan/transport/mux"
 )
 
@@ -61,6 +62,7 @@ type env struct {
 	panics   panics
 	notTaken view.Recent[notTakenKey, NotTaken]
 	probes   probes
+	aims     aims
 }
 
 // dialViews are the views that dialer writes. They outlive its restarts.
@@ -127,7 +129,7 @@ type Settings struct {
 
 // newEnv makes the env of a node with these settings.
 func newEnv(s Settings) *env {
-	e := &env{Settings: s, Key: s.Secret.PublicKey(), interests: interests{wishes: newWishes()}}
+	e := &env{Settings: s, Key: s.Secret.PublicKey(), interests: interests{wishes: newWishes()}, aims: aims{of: dial.NewAims()}}
 	if e.Wall == nil {
 		e.Wall = e.Now
 	}

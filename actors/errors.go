@@ -14,6 +14,7 @@ var (
 	ErrBanned           = errors.New("actors: the peer is banned")
 	ErrSelf             = errors.New("actors: that is this node itself")
 	ErrNoAddress        = errors.New("actors: no address of the peer can be dialled; add one")
+	ErrAimed            = errors.New("actors: 4 dials of the last minute that other nodes have caused went to the address of the peer; wait a minute, or dial it yourself")
 	ErrExcluded         = errors.New("actors: all addresses of the peer are excluded from dialling, or this node's own; change what is excluded, or add an address")
 	ErrSpared           = errors.New("actors: the peer is on the allow list; take it off first")
 	ErrBansFull         = errors.New("actors: not banned, because too many peers are that were never reached; its source is refused instead")

@@ -74,6 +74,16 @@ func (t Trunk) DialAutomatically(token uint64, peer identity.NodeID, reply *acto
 	t.env.System.Root.Send(t.env.Dialer, m)
 }
 
+// DialForStranger is Dial for a connection that another node has caused, for instance by a
+// message that asks for an answer. An address that nobody but the peer itself or another
+// stranger claims is not dialled more often than [dial.Aims] permits, which also holds for
+// DialAutomatically.
+func (t Trunk) DialForStranger(token uint64, peer identity.NodeID, reply *actor.PID, by string) {
+	m := NewDialPeer(t.env.System, token, peer, reply, by)
+	m.Stranger = true
+	t.env.System.Root.Send(t.env.Dialer, m)
+}
+
 // CancelDial cancels a Dial with this token and reply.
 func (t Trunk) CancelDial(token uint64, peer identity.NodeID, reply *actor.PID) {
 	t.env.System.Root.Send(t.env.Dialer, CancelDial{Peer: peer, Token: token, Reply: reply})

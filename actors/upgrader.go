@@ -4,6 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/netip"
+	"strings"
+	"sync"
+	"time"
 
 	ma "github.com/multiformats/go-multiaddr"
 
@@ -13,6 +17,7 @@ import (
 	"github.com/gamelan-p2p/gamelan/protocol/identify"
 	"github.com/gamelan-p2p/gamelan/supervisor"
 	"github.com/gamelan-p2p/gamelan/transport"
+	"github.com/gamelan-p2p/gamelan/transport/dial"
 	"github.com/gamelan-p2p/gamelan/transport/upgrade"
 )
 
@@ -115,6 +120,7 @@ func (e *env) dial(ctx, wanted context.Context, peer identity.NodeID, key identi
 	if err := e.announced(connecting); err != nil {
 		return fail(err)
 	}
+	var aimed error
 	for _, to := range addrs {
 		at := DialAttempt{At: e.Now(), Addr: to.addr, Given: to.offered}
 		t := e.transportFor(to.addr)
@@ -123,6 +129,10 @@ func (e *env) dial(ctx, wanted context.Context, peer identity.NodeID, key identi
 		}
 		trying(to.addr)
 		done, err := e.dialOne(ctx, connecting, t, to, key, &r)
+		if errors.Is(err, ErrAimed) { // nothing was tried, which says nothing about the address
+			aimed = err
+			continue
+		}
 		at.Took = e.Now().Sub(at.At)
 		at.Handshake = r.Timings.Noise + r.Timings.Identity
 		at.Err = err
@@ -145,7 +155,11 @@ func (e *env) dial(ctx, wanted context.Context, peer identity.NodeID, key identi
 			break
 		}
 	}
-	if len(r.attempts) == 0 {
+	switch {
+	case len(r.attempts) > 0:
+	case aimed != nil:
+		return fail(aimed)
+	default:
 		return fail(ErrNoAddress)
 	}
 	last := r.attempts[len(r.attempts)-1].Err
@@ -167,7 +181,7 @@ func (e *env) dialOne(ctx, connecting context.Context, t transport.Transport, to
 		limit = max(limit, l.DialLimit(to.addr))
 	}
 	dialing, cancel := context.WithTimeout(connecting, limit)
-	conn, err := connectTo(transport.WithPeer(dialing, peer), t, to)
+	conn, err := e.connectTo(transport.WithPeer(dialing, peer), t, to)
 	cancel()
 	if err != nil {
 		return false, err
@@ -188,12 +202,25 @@ func (e *env) dialOne(ctx, connecting context.Context, t transport.Transport, to
 // connectTo opens a connection. If only public addresses are permitted, and the transport
 // cannot check the address before it connects, connectTo checks the remote address
 // afterwards.
-func connectTo(ctx context.Context, t transport.Transport, to target) (transport.Conn, error) {
+func (e *env) connectTo(ctx context.Context, t transport.Transport, to target) (transport.Conn, error) {
 	if !to.public {
 		return t.Dial(ctx, to.addr)
 	}
-	if p, ok := t.(transport.PermitDialer); ok {
-		return p.DialPermitted(ctx, to.addr, address.Public)
+	_, literal := transport.IP(to.addr)
+	p, asks := t.(transport.PermitDialer)
+	if to.strange && (!literal || !asks) && !e.aim(to.addr) {
+		return nil, &transport.DialError{Addr: to.addr, Stage: transport.StageConnect, Err: ErrAimed}
+	}
+	if asks {
+		return p.DialPermitted(ctx, to.addr, func(ip netip.Addr) error {
+			if err := address.Public(ip); err != nil {
+				return err
+			}
+			if to.strange && !e.aims.ip(e.Now(), ip) {
+				return ErrAimed
+			}
+			return nil
+		})
 	}
 	conn, err := t.Dial(ctx, to.addr)
 	if err != nil {
@@ -206,4 +233,27 @@ func connectTo(ctx context.Context, t transport.Transport, to target) (transport
 		}
 	}
 	return conn, nil
+}
+
+// aims is what dial tasks share of [dial.Aims].
+type aims struct {
+	mu sync.Mutex
+	of *dial.Aims
+}
+
+func (a *aims) ip(now time.Time, ip netip.Addr) bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.of.IP(now, ip)
+}
+
+// aim reports whether a dial that a stranger has caused may begin, by the address alone: by
+// its IP address, or else by its name.
+func (e *env) aim(a ma.Multiaddr) bool {
+	if ip, ok := transport.IP(a); ok {
+		return e.aims.ip(e.Now(), ip)
+	}
+	e.aims.mu.Lock()
+	defer e.aims.mu.Unlock()
+	return e.aims.of.Name(e.Now(), strings.ToLower(a[0].Value()))
 }

@@ -21,7 +21,7 @@ import (
 // Discoveries of others (spec: dht 7.3, V22).
 //
 // In: DiscoverPeer, dht.Heard with a Discovery or a response, PeersListed, dht.Sent,
-// PeerAdded, events PeerConnected and PeersLearned. Out: PeerDiscovered, ListPeers,
+// PeerAdded, PeerDialed, events PeerConnected and PeersLearned. Out: PeerDiscovered, ListPeers, DialPeer,
 // dht.SendControl, dht.IgnoreHeard to the inbound actor of the source, AddPeer,
 // PeerViolated, event PeersLearned. A restart loses the searches, whose askers get
 // ErrSearchLost, and the counts of recent Discoveries. All other counts stay.
@@ -33,6 +33,7 @@ type search struct {
 	learned  learned
 	sending  map[uint64]uint64 // nonces of our Discoveries, by the id of the send
 	replying replies
+	dialling map[uint64]uint64 // nonces of Discoveries of others whose author is being dialled, by the token of the dial
 	due      *supervisor.Timer
 	dueAt    time.Time
 }
@@ -88,7 +89,7 @@ var ErrSearchLost = errors.New("dht: the actor that searches was restarted meanw
 var errNotAnnounced = fmt.Errorf("dht: cannot search: %w", ErrNothingToAnnounce)
 
 func newSearch(d *Discovery) actor.Actor {
-	return &search{d: d, limits: machine.NewLimiter(), sending: make(map[uint64]uint64), replying: make(replies)}
+	return &search{d: d, limits: machine.NewLimiter(), sending: make(map[uint64]uint64), replying: make(replies), dialling: make(map[uint64]uint64)}
 }
 
 func (s *search) Receive(c actor.Context) {
@@ -119,6 +120,8 @@ func (s *search) Receive(c actor.Context) {
 		s.recheck(c)
 	case actors.PeerConnected:
 		s.stored(c, m.Conn.Key)
+	case actors.PeerDialed:
+		s.dialled(c, m)
 	case dht.Sent:
 		s.sent(c, m)
 	case searchDue:
@@ -281,12 +284,35 @@ func (s *search) response(c actor.Context, h dht.Heard) {
 func (s *search) added(c actor.Context, m actors.PeerAdded) {
 	s.learned.added(c, m)
 	if nonce, ok := s.replying.take(m.Peer); ok {
-		s.reply(c, m.Peer, nonce)
+		s.answer(c, m.Peer, nonce)
 	}
 	if p, ok := s.d.trunk.Store().Get(m.Peer); ok && m.Err == nil {
 		s.stored(c, p.Key)
 	}
 	s.show()
+}
+
+// answer replies to a Discovery. Its author says where to: so the author is dialled first,
+// once, as for a stranger, and the reply is not sent if that fails.
+func (s *search) answer(c actor.Context, to identity.NodeID, nonce uint64) {
+	if _, ok := s.d.trunk.Connection(to); ok {
+		s.reply(c, to, nonce)
+		return
+	}
+	if len(s.dialling) < maxReplying {
+		token := s.d.trunk.NewID()
+		s.dialling[token] = nonce
+		s.d.trunk.DialForStranger(token, to, c.Self(), "answer to a Discovery")
+	}
+}
+
+func (s *search) dialled(c actor.Context, m actors.PeerDialed) {
+	nonce, ok := s.dialling[m.Token]
+	delete(s.dialling, m.Token)
+	if ok && m.Err == nil {
+		s.reply(c, m.Peer, nonce)
+		s.show()
+	}
 }
 
 // reply answers a Discovery, directly to its author.

@@ -35,6 +35,7 @@ type Trunk interface {
 	Connection(peer identity.NodeID) (*actors.ConnRef, bool)
 	Dialable(p peerstore.Peer) error
 	DialAutomatically(token uint64, peer identity.NodeID, reply *actor.PID, by string)
+	DialForStranger(token uint64, peer identity.NodeID, reply *actor.PID, by string)
 	CancelDial(token uint64, peer identity.NodeID, reply *actor.PID)
 	HangUp(peer identity.NodeID, conn uint64)
 	Keep(tag string, peers []identity.NodeID)

@@ -139,7 +139,7 @@ func (l *link) dial(c actor.Context, x *channel) error {
 	if err := l.n.trunk.Unreachable(peer); err != nil {
 		return err
 	}
-	l.n.trunk.Dial(l.expect(x), peer, c.Self(), "kad")
+	l.n.trunk.DialForStranger(l.expect(x), peer, c.Self(), "kad")
 	return nil
 }
 

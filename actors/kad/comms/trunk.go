@@ -24,7 +24,7 @@ type Trunk interface {
 	Connection(peer identity.NodeID) (*actors.ConnRef, bool)
 	Connections() *view.Map[identity.NodeID, *actors.ConnRef]
 	Unreachable(peer identity.NodeID) error
-	Dial(token uint64, peer identity.NodeID, reply *actor.PID, by string)
+	DialForStranger(token uint64, peer identity.NodeID, reply *actor.PID, by string)
 	OpenSubstream(on *actors.ConnRef, token uint64, reply *actor.PID, ids ...protocol.ID)
 	Secret() *identity.Secret
 	Claim() (identity.Claim, bool)
