@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"log/slog"
 	"iter"
 	"net/url"
 	"os"
@@ -201,7 +202,7 @@ func serveHostile(t *testing.T, dir string) {
 				}},
 			},
 			Acknowledge: func(context.Context, []uint64) error { return nil },
-		})
+		}, slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)
 	}
