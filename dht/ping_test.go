@@ -78,6 +78,9 @@ func TestPongs(t *testing.T) {
 		}
 	}
 	want("of one that was forgotten", a, true)
+	for i := 0; p.Len() < dht.MaxPonged; i++ {
+		p.Ping(now, identity.NodeID{3, byte(i >> 8), byte(i)})
+	}
 	now = now.Add(time.Minute)
 	want("when the others are forgotten", identity.NodeID{2}, true)
 	if p.Len() != 1 {

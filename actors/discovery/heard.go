@@ -12,6 +12,7 @@ import (
 	"github.com/gamelan-p2p/gamelan/dht"
 	machine "github.com/gamelan-p2p/gamelan/dht/discovery"
 	"github.com/gamelan-p2p/gamelan/identity"
+	"github.com/gamelan-p2p/gamelan/internal/share"
 	"github.com/gamelan-p2p/gamelan/peerstore"
 	"github.com/gamelan-p2p/gamelan/protocol"
 	"github.com/gamelan-p2p/gamelan/supervisor"
@@ -64,7 +65,7 @@ func (d *Discovery) report(c actor.Context, h dht.Heard, v machine.Verdict) {
 // if the peer was not known, else 0.
 func (d *Discovery) store(c actor.Context, h dht.Heard, v machine.Verdict, source peerstore.Source) {
 	p := peerstore.FromClaim(*v.Store, source)
-	p.Origin = d.from(h)
+	p.Origin = peerstore.Origin(d.from(h))
 	var unknown uint64
 	if old, ok := d.trunk.Store().Get(p.ID); !ok || len(old.Addresses) == 0 {
 		unknown = 1
@@ -137,11 +138,11 @@ func (r *refusals) add(o machine.Outcome) {
 	*r = next
 }
 
-// from returns the origin of the connection that a message came over. If it is over, nobody knows
-// any more, and the origin counts as exempt: who hangs up at once must not get around limits.
-func (d *Discovery) from(h dht.Heard) peerstore.Origin {
+// from returns the source of the connection that a message came over. If it is over, nobody knows
+// any more, and the source counts as exempt: who hangs up at once must not get around limits.
+func (d *Discovery) from(h dht.Heard) share.Source {
 	if ref, ok := d.trunk.Connection(h.Incoming.Source); ok && ref.ID == h.Conn {
-		return ref.Origin()
+		return share.Source(ref.Origin())
 	}
-	return peerstore.ExemptOrigin
+	return share.Exempt
 }

@@ -4,7 +4,7 @@ import (
 	"time"
 
 	"github.com/gamelan-p2p/gamelan/identity"
-	"github.com/gamelan-p2p/gamelan/peerstore"
+	"github.com/gamelan-p2p/gamelan/internal/share"
 )
 
 // Limits of what the messages of others make a node do.
@@ -29,7 +29,7 @@ type Limiter struct {
 
 // sender is who brings Discoveries: the source of inbound connections, or, where there is none, a peer.
 type sender struct {
-	from peerstore.Origin
+	from share.Source
 	peer identity.NodeID
 }
 
@@ -54,15 +54,15 @@ func (l *Limiter) Join(now time.Time, source identity.NodeID) bool {
 }
 
 // Discovery reports whether to look at a Discovery of the author that a peer sent, whose
-// connection has that origin, and counts it. All limits are on what is looked at, so that a bad
+// connection has that source, and counts it. All limits are on what is looked at, so that a bad
 // Discovery does not cost more than a good one. Keys cost nothing, so the peers of one source share
 // its part, and all exempt ones theirs (spec: V 39).
-func (l *Limiter) Discovery(now time.Time, from peerstore.Origin, peer identity.NodeID, author identity.PublicKey) bool {
+func (l *Limiter) Discovery(now time.Time, from share.Source, peer identity.NodeID, author identity.PublicKey) bool {
 	all, by := struct{}{}, sender{from: from}
-	if _, ok := from.Source(); !ok {
+	if _, ok := from.Prefix(); !ok {
 		by.peer = peer
 	}
-	exempt := from == peerstore.ExemptOrigin
+	exempt := from == share.Exempt
 	if exempt && !l.exempt.room(now, all) || !l.sources.room(now, by) || !l.replies.room(now, all) || !l.authors.room(now, author) {
 		return false
 	}

@@ -7,7 +7,7 @@ import (
 
 	"github.com/gamelan-p2p/gamelan/dht/discovery"
 	"github.com/gamelan-p2p/gamelan/identity"
-	"github.com/gamelan-p2p/gamelan/peerstore"
+	"github.com/gamelan-p2p/gamelan/internal/share"
 )
 
 func numbered(i int) (id identity.NodeID) {
@@ -70,7 +70,7 @@ func TestLimitOfReplies(t *testing.T) {
 		k[0], k[1] = byte(i>>8), byte(i)
 		return k
 	}
-	none, exempt := peerstore.Origin(0), peerstore.ExemptOrigin
+	none, exempt := share.None, share.Exempt
 	l := discovery.NewLimiter()
 	if !l.Discovery(wall, none, numbered(1), key(1)) || l.Discovery(wall.Add(discovery.ReplyPause/2), none, numbered(2), key(1)) {
 		t.Error("want one Discovery of an author looked at, and no second one soon, through whomever it comes")
@@ -81,7 +81,7 @@ func TestLimitOfReplies(t *testing.T) {
 
 	l = discovery.NewLimiter()
 	author := 0
-	looked := func(from func(i int) (peerstore.Origin, identity.NodeID)) (n int) {
+	looked := func(from func(i int) (share.Source, identity.NodeID)) (n int) {
 		for i := range 1000 {
 			author++
 			origin, peer := from(i)
@@ -91,17 +91,17 @@ func TestLimitOfReplies(t *testing.T) {
 		}
 		return n
 	}
-	address := peerstore.OriginOf(netip.MustParsePrefix("192.0.2.1/32"))
+	address := share.Of(netip.MustParseAddr("192.0.2.1"))
 	for _, c := range []struct {
 		what string
-		from func(i int) (peerstore.Origin, identity.NodeID)
+		from func(i int) (share.Source, identity.NodeID)
 		want int
 	}{
-		{"one peer that we dialled", func(int) (peerstore.Origin, identity.NodeID) { return none, numbered(1) }, discovery.ReplySourcePart},
-		{"one address with many keys", func(i int) (peerstore.Origin, identity.NodeID) { return address, numbered(2 + i) }, discovery.ReplySourcePart},
-		{"one exempt peer", func(int) (peerstore.Origin, identity.NodeID) { return exempt, numbered(1) }, discovery.ReplySourcePart},
-		{"many of them", func(i int) (peerstore.Origin, identity.NodeID) { return exempt, numbered(2 + i) }, discovery.ReplyExemptPart - discovery.ReplySourcePart},
-		{"many that we dialled", func(i int) (peerstore.Origin, identity.NodeID) { return none, numbered(2 + i) }, discovery.ReplyLimit - discovery.ReplyExemptPart - 2*discovery.ReplySourcePart},
+		{"one peer that we dialled", func(int) (share.Source, identity.NodeID) { return none, numbered(1) }, discovery.ReplySourcePart},
+		{"one address with many keys", func(i int) (share.Source, identity.NodeID) { return address, numbered(2 + i) }, discovery.ReplySourcePart},
+		{"one exempt peer", func(int) (share.Source, identity.NodeID) { return exempt, numbered(1) }, discovery.ReplySourcePart},
+		{"many of them", func(i int) (share.Source, identity.NodeID) { return exempt, numbered(2 + i) }, discovery.ReplyExemptPart - discovery.ReplySourcePart},
+		{"many that we dialled", func(i int) (share.Source, identity.NodeID) { return none, numbered(2 + i) }, discovery.ReplyLimit - discovery.ReplyExemptPart - 2*discovery.ReplySourcePart},
 	} {
 		if got := looked(c.from); got != c.want {
 			t.Errorf("%s: got %d, want %d", c.what, got, c.want)
