@@ -46,6 +46,9 @@ func storeForwardServer(s safpart.ServerState) *models.StoreForwardServer {
 		MadeWay: s.MadeWay + s.SourceMadeWay + s.DestinationMadeWay + s.PairMadeWay,
 		Refused: make(map[string]uint64), Requests: make(map[string]uint64), Full: s.Full, Unwritten: s.Unwritten, Error: sentence(s.Err),
 	}
+	v.Region = models.StoreForwardRegion{
+		Part: s.Region.Part, Bound: s.Region.Bound.String(), Nodes: s.Region.Nodes, Clients: s.Region.Clients, Visits: s.Visits, Text: s.Region.String(),
+	}
 	if s.Oldest > 0 {
 		v.OldestAt = time.Unix(s.Oldest, 0)
 	}

@@ -20,7 +20,7 @@ import (
 // disk follows in one task at a time.
 //
 // In: dht.Offered, dht.Heard with a request, dht.Reached, dht.Sent, Purge, GetState, AwaitLoaded, event
-// actors.StoreHealed, Drain. Out: dht.RelayHeard and dht.IgnoreHeard to the inbound actor
+// actors.StoreHealed, actors.PeerConnected, actors.PeerDisconnected, Drain. Out: dht.RelayHeard and dht.IgnoreHeard to the inbound actor
 // of the source, dht.SendControl with an answer, Purged, ServerState, Loaded, Drained, events
 // StorageTroubled and StorageHealed. A restart reads the index from the disk again. Messages that come meanwhile wait; if the
 // disk cannot be read they are relayed without being stored. A restart loses messages whose
@@ -32,6 +32,7 @@ type keeper struct {
 	round uint64     // of the store
 	early []early    // messages that came while it is read
 
+	visits  *saf.Visits
 	rules   saf.Rules
 	looked  time.Time // when the region was computed
 	looking bool
@@ -80,13 +81,14 @@ type keptCounts struct {
 const mostUnwritten = 16 << 20
 
 func newKeeper(f *Saf) actor.Actor {
-	return &keeper{f: f, unwritten: make(map[uint64][]byte), answers: make(map[uint64]answer)}
+	return &keeper{f: f, visits: saf.NewVisits(saf.MostVisits), unwritten: make(map[uint64][]byte), answers: make(map[uint64]answer)}
 }
 
 type (
 	expireDue struct{}
 	retryDue  struct{}
 	purgeDue  struct{}
+	reviewDue struct{}
 )
 
 func (k *keeper) Receive(c actor.Context) {
@@ -99,7 +101,18 @@ func (k *keeper) receive(c actor.Context) {
 	case *actor.Started:
 		supervisor.OwnFunc(c, k.abandon)
 		supervisor.Subscribe[actors.StoreHealed](c)
+		supervisor.Subscribe[actors.PeerConnected](c)
+		supervisor.Subscribe[actors.PeerDisconnected](c)
+		k.review(c)
 		k.load(c)
+	case actors.PeerConnected:
+		k.visits.Connected(supervisor.Now(c), visit(m.Conn))
+		k.write(c)
+	case actors.PeerDisconnected:
+		k.visits.Disconnected(supervisor.Now(c), m.Peer)
+		k.write(c)
+	case reviewDue:
+		k.review(c)
 	case dht.Offered:
 		k.offered(c, m, c.Sender())
 	case dht.Heard:
@@ -205,7 +218,7 @@ func (k *keeper) offered(c actor.Context, m dht.Offered, to *actor.PID) {
 // keep stores a message if the rules and the limits allow it. before says that it was
 // stored already.
 func (k *keeper) keep(c actor.Context, m dht.Offered) (stored, before bool) {
-	priority, why := k.rules.Storable(m.Incoming, k.f.destination)
+	priority, why := k.rules.Storable(m.Incoming, k.destination(supervisor.Now(c)))
 	if why != 0 {
 		k.f.kept.refused[why]++
 		return false, false

@@ -47,7 +47,10 @@ func (k *keeper) load(c actor.Context) {
 	supervisor.Do(c, "load", func(context.Context) (l loaded, err error) {
 		l.index = saf.NewIndex(f.Limits)
 		l.Loaded, err = f.store.Load(func(r saf.Record) { l.gone = append(l.gone, l.index.Load(now, wall, r)...) })
-		l.region = f.region()
+		for i := range l.Visits { // they are by the system's clock
+			l.Visits[i].At = now.Add(l.Visits[i].At.Sub(wall))
+		}
+		l.region = f.region(wall, l.Visits)
 		return l, err
 	})
 }
@@ -70,6 +73,9 @@ func (k *keeper) loaded(c actor.Context, m supervisor.Done[loaded]) {
 	k.index.From(l.Next)
 	k.rules = saf.Rules{Key: k.f.trunk.Secret().PublicKey(), Message: k.f.Limits.Message, Region: l.region}
 	k.looked = supervisor.Now(c)
+	for _, v := range l.Visits {
+		k.visits.Load(k.looked, v)
+	}
 	if k.f.kept.damaged = l.Damaged; l.Damaged > 0 {
 		supervisor.Log(c).Warn("some messages stored for others could not be read and are deleted", "n", l.Damaged)
 	}
@@ -100,7 +106,7 @@ func (k *keeper) write(c actor.Context) {
 		return
 	}
 	low := errors.Is(k.err, store.ErrLowSpace) // what deletes is written at once
-	due := !k.next.empty() && (k.retry == nil || low) || k.fails > 0 && k.retry == nil
+	due := (!k.next.empty() || k.visits.Changed()) && (k.retry == nil || low) || k.fails > 0 && k.retry == nil
 	if k.draining == nil && !due {
 		return
 	}
@@ -112,6 +118,11 @@ func (k *keeper) write(c actor.Context) {
 		w.delete, w.purges = w.delete[:store.DeleteMost:store.DeleteMost], nil
 	}
 	batch := store.Batch{Round: k.round, Add: w.add, Confirm: w.confirm, Delete: w.delete, Probe: k.fails > 0}
+	batch.Visits, batch.Left = k.visits.Changes()
+	for i := range batch.Visits { // the disk has the system's clock
+		v := &batch.Visits[i]
+		v.At = supervisor.Wall(c).Add(v.At.Sub(supervisor.Now(c)))
+	}
 	sync := len(w.purges) > 0 || k.draining != nil || k.fails > 0
 	supervisor.Do(c, "write", func(context.Context) (written, error) { return written{}, f.store.Write(&batch, sync) })
 }
@@ -144,9 +155,9 @@ func (k *keeper) written(c actor.Context, err error) {
 	}
 	k.health(c, err)
 	switch {
-	case k.draining != nil && (failed != nil || k.next.empty()):
+	case k.draining != nil && (failed != nil || k.next.empty() && !k.visits.Changed()):
 		k.drained(c)
-	case failed == nil && !k.next.empty():
+	case failed == nil && (!k.next.empty() || k.visits.Changed()):
 		k.write(c)
 	}
 }

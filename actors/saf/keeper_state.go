@@ -12,17 +12,18 @@ type ServerState struct {
 	Limits    saf.Limits
 	Requests  saf.RequestStats
 	Most      []saf.Share // destinations with the most bytes, at most 10
-	Everybody bool        // messages for all ids are stored, because few nodes are known
-	Late      uint64      // messages that were not stored because the disk was slow or has failed
-	Damaged   int         // entries of the disk that could not be read and were deleted
-	Unwritten int64       // bytes that wait for the disk
-	Answers   int         // under way
-	Waiting   int         // requests that wait for other answers to end
-	Dropped   uint64      // requests that had waited for too long
-	Ended     uint64      // requests whose answers a restart of the actor has prevented
-	Loading   bool        // what is stored is being read
-	Full      bool        // see Trouble
-	Err       error       // of the last load or write
+	Region    saf.RegionStats
+	Visits    int    // peers that were connected lately and are remembered
+	Late      uint64 // messages that were not stored because the disk was slow or has failed
+	Damaged   int    // entries of the disk that could not be read and were deleted
+	Unwritten int64  // bytes that wait for the disk
+	Answers   int    // under way
+	Waiting   int    // requests that wait for other answers to end
+	Dropped   uint64 // requests that had waited for too long
+	Ended     uint64 // requests whose answers a restart of the actor has prevented
+	Loading   bool   // what is stored is being read
+	Full      bool   // see Trouble
+	Err       error  // of the last load or write
 }
 
 // mostShares is how many destinations a state lists.
@@ -38,7 +39,7 @@ func (k *keeper) state(actor.Context) ServerState {
 	if k.index != nil {
 		s.IndexStats, s.Full = k.index.Stats(), k.index.Full()
 		s.Most = k.index.Destinations(mostShares)
-		s.Everybody = k.rules.Region.Everybody()
+		s.Region, s.Visits = k.rules.Region.Stats(), k.visits.Len()
 	}
 	for _, r := range saf.Refusals() {
 		if n := k.f.kept.refused[r]; n > 0 {

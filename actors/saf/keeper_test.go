@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
+	ma "github.com/multiformats/go-multiaddr"
 
 	"github.com/gamelan-p2p/gamelan/actors"
 	safpart "github.com/gamelan-p2p/gamelan/actors/saf"
@@ -139,6 +140,8 @@ type bench struct {
 	random  *rand.ChaCha8
 	inbound *actor.PID
 	broken  atomic.Bool // the keeper panics at a Purge
+	peers   *peerstore.Store
+	stop    func()
 }
 
 func newBench(t *testing.T, db kv.DB, options ...func(*actors.Settings)) *bench {
@@ -188,10 +191,13 @@ func newLimitedBench(t *testing.T, db kv.DB, limits saf.Limits, options ...func(
 	}
 	b.inbound = b.node.Trunk.PID("fakes/inbound")
 	b.node.Trunk.Provide(dht.Sender, b.node.Trunk.PID("fakes/sender"))
-	t.Cleanup(func() {
+	b.stop = sync.OnceFunc(func() {
 		if err := root.Stop(context.Background(), nil); err != nil {
 			t.Error(err)
 		}
+	})
+	t.Cleanup(func() {
+		b.stop()
 		b.source.take()
 		time.Sleep(2 * time.Second)
 		b.credit.mu.Lock()
@@ -200,6 +206,7 @@ func newLimitedBench(t *testing.T, db kv.DB, limits saf.Limits, options ...func(
 			t.Errorf("got the credit of %d messages held at the end, want none", b.credit.n)
 		}
 	})
+	b.peers = store
 	return b
 }
 
@@ -591,6 +598,68 @@ func TestKeeperReached(t *testing.T) {
 		time.Sleep(saf.LeastGrace + 2*time.Second)
 		if s := b.state(); s.Messages != 0 || s.Unwritten != 0 {
 			t.Errorf("after the grace: got %+v, want it deleted", s)
+		}
+	})
+}
+
+// TestKeeperRegionOfVisitors: a client that was connected is in the region for 60 h, however
+// small that is, across a restart, too.
+//
+// conforms: V 38
+func TestKeeperRegionOfVisitors(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		db := kv.Memory()
+		var visitor, stranger identity.PublicKey
+		start := func(meets bool) *bench {
+			b := newBench(t, db)
+			for i := range 600 { // nodes that were reached
+				p := peerstore.Peer{Key: b.secret().PublicKey(), Features: identity.FeatureNode}
+				p.Addresses = []peerstore.Address{{Addr: ma.StringCast(fmt.Sprintf("/ip4/60.%d.%d.1/tcp/1", i/200, i%200)), LastSeen: time.Now()}}
+				if _, err := b.peers.Add(time.Now(), p); err != nil {
+					t.Fatal(err)
+				}
+			}
+			self := b.node.Trunk.Secret().PublicKey().NodeID()
+			var keys []identity.PublicKey
+			for range 100 {
+				keys = append(keys, b.secret().PublicKey())
+			}
+			slices.SortFunc(keys, func(a, b identity.PublicKey) int {
+				return self.Distance(a.NodeID()).Cmp(self.Distance(b.NodeID()))
+			})
+			connected := func(peer identity.PublicKey) actors.PeerConnected {
+				ref := &actors.ConnRef{ID: 1, Peer: peer.NodeID(), Key: peer, Direction: protocol.Inbound}
+				return actors.PeerConnected{Peer: ref.Peer, Conn: ref}
+			}
+			for _, client := range keys[:8] {
+				b.node.System().Root.Send(b.part.Keeper, connected(client))
+			}
+			if meets {
+				visitor, stranger = keys[99], keys[98]
+				m := connected(visitor)
+				b.node.System().Root.Send(b.part.Keeper, m)
+				synctest.Wait()
+				b.node.System().Root.Send(b.part.Keeper, actors.PeerDisconnected{Peer: m.Peer, Conn: m.Conn})
+			}
+			time.Sleep(saf.RegionAge)
+			b.offer(b.sealed(b.secret().PublicKey())) // has the region computed anew
+			if s := b.state(); s.Region.Nodes != 600 || s.Region.Clients < 8 || s.Region.Part > 0.5 {
+				t.Fatalf("got region %+v, want a small one", s.Region)
+			}
+			return b
+		}
+		stored := func(b *bench, to identity.PublicKey) bool { return b.offer(b.sealed(to)) == "dht.DirectOrClosest" }
+		b := start(true)
+		if !stored(b, visitor) || stored(b, stranger) {
+			t.Error("got no message stored for the visitor, or one for a stranger who is as far away")
+		}
+		b.stop()
+		b = start(false)
+		if time.Sleep(59 * time.Hour); !stored(b, visitor) || stored(b, stranger) {
+			t.Error("after a restart: got no message stored for the visitor, or one for a stranger")
+		}
+		if time.Sleep(2 * time.Hour); stored(b, visitor) {
+			t.Error("after 61 h: got a message stored for the visitor")
 		}
 	})
 }

@@ -56,10 +56,10 @@ type Index struct {
 	begin   time.Time // ages count from here
 	records slab[record]
 	hashes  map[wire.Hash]int32
-	all     share
-	sources shares[identity.NodeID]
-	targets shares[identity.NodeID]
-	pairs   shares[pair]
+	all     part
+	sources parts[identity.NodeID]
+	targets parts[identity.NodeID]
+	pairs   parts[pair]
 	classes [classes]int // records of each
 	away    map[uint64]away
 	counts  counts
@@ -75,7 +75,7 @@ type record struct {
 	links          [scopes]link
 	confirmed      time.Duration // last, since begin; if it was
 	last           link
-	source, target int32 // numbers of its shares
+	source, target int32 // numbers of its parts
 	pair           int32
 	size           int32
 	class          class
@@ -92,7 +92,7 @@ func NewIndex(l Limits) *Index {
 			inDestination: {l.DestinationMessages, l.DestinationBytes},
 			inPair:        {l.PairMessages, l.PairBytes},
 		},
-		sources: newShares[identity.NodeID](), targets: newShares[identity.NodeID](), pairs: newShares[pair](),
+		sources: newParts[identity.NodeID](), targets: newParts[identity.NodeID](), pairs: newParts[pair](),
 	}
 }
 
@@ -153,10 +153,10 @@ func (x *Index) Load(now, wall time.Time, r Record) (gone []uint64) {
 
 // hopeless returns why the record cannot be stored whatever makes way for it.
 func (x *Index) hopeless(r *Record) Refusal {
-	var none share
+	var none part
 	for s, why := range [scopes]Refusal{inAll: Full, inSource: SourceFull, inDestination: DestinationFull, inPair: PairFull} {
 		of := &none
-		if found := x.shareOf(scope(s), r); found != nil {
+		if found := x.partOf(scope(s), r); found != nil {
 			of = found
 		}
 		if r.Size < 0 || r.Size > math.MaxInt32 || of.hopeless(x.quotas[s], int64(r.Size), r.Priority.class()) {
@@ -171,7 +171,7 @@ func (x *Index) hopeless(r *Record) Refusal {
 func (x *Index) makeRoom(r *Record, leaves func(scope, int32)) (gone []uint64) {
 	for _, s := range [scopes]scope{inPair, inDestination, inSource, inAll} {
 		for {
-			of := x.shareOf(s, r) // it may go away with its last record
+			of := x.partOf(s, r) // it may go away with its last record
 			if of == nil || !of.over(x.quotas[s], int64(r.Size)) || of.first() == 0 {
 				break
 			}
@@ -187,12 +187,12 @@ func (x *Index) makeRoom(r *Record, leaves func(scope, int32)) (gone []uint64) {
 	return gone
 }
 
-// firstOf returns the record that makes way for r first in the share of a destination: of the
+// firstOf returns the record that makes way for r first in the part of a destination: of the
 // lowest class, the oldest of the source that has the most for that destination, with r. By
 // messages, or if only the bytes are beyond the limit by them. Of equal sources it is the one
 // of r, or the one with the oldest record.
-func (x *Index) firstOf(of *share, r *Record) (first int32) {
-	c, own := of.lowest(), x.shareOf(inPair, r)
+func (x *Index) firstOf(of *part, r *Record) (first int32) {
+	c, own := of.lowest(), x.partOf(inPair, r)
 	byMessages := int(of.messages) >= x.quotas[inDestination].messages
 	var most int64
 	for i := of.pairs.oldest; i != 0; i = x.pairLink(i).newer {
@@ -208,15 +208,15 @@ func (x *Index) firstOf(of *share, r *Record) (first int32) {
 		if p == own {
 			has += more
 		}
-		if first == 0 || has > most || has == most && (p == own || x.shares(x.records.at(first))[inPair] != own && x.records.at(place).seq < x.records.at(first).seq) {
+		if first == 0 || has > most || has == most && (p == own || x.parts(x.records.at(first))[inPair] != own && x.records.at(place).seq < x.records.at(first).seq) {
 			first, most = place, has
 		}
 	}
 	return first
 }
 
-// shareOf returns the share of the record's scope, nil if it has none.
-func (x *Index) shareOf(s scope, r *Record) *share {
+// partOf returns the part of the record's scope, nil if it has none.
+func (x *Index) partOf(s scope, r *Record) *part {
 	switch s {
 	case inSource:
 		return x.sources.find(r.Source)
@@ -239,7 +239,7 @@ func (x *Index) insert(r Record, due time.Duration) (place int32) {
 	return place
 }
 
-// enter gives a record a place, but no place in the chains of its shares.
+// enter gives a record a place, but no place in the chains of its parts.
 func (x *Index) enter(r record, source, destination identity.NodeID) (place int32) {
 	place = x.records.add()
 	e := x.records.at(place)

@@ -59,7 +59,7 @@ func (x *Index) Restore(seqs []uint64) (dead []uint64) {
 // chainName names a chain of a class.
 type chainName struct {
 	scope
-	share int32 // of the scope
+	part int32 // of the scope
 	class
 }
 
@@ -69,7 +69,7 @@ type chainName struct {
 func (x *Index) relink(place int32, last map[chainName]int32) {
 	e := x.records.at(place)
 	x.classes[e.class]++
-	for s, of := range x.shares(e) {
+	for s, of := range x.parts(e) {
 		of.count(e, 1)
 		at := func(i int32) *link { return &x.records.at(i).links[s] }
 		name := chainName{scope(s), [scopes]int32{0, e.source, e.target, e.pair}[s], e.class}

@@ -5,15 +5,15 @@ import (
 	"time"
 )
 
-// shares returns the shares of a record by scope.
-func (x *Index) shares(e *record) [scopes]*share {
-	return [scopes]*share{
+// parts returns the parts of a record by scope.
+func (x *Index) parts(e *record) [scopes]*part {
+	return [scopes]*part{
 		inAll: &x.all, inSource: x.sources.list.at(e.source), inDestination: x.targets.list.at(e.target),
 		inPair: x.pairs.list.at(e.pair),
 	}
 }
 
-// link puts a record at the end of the chains of a class, in each of its shares. The
+// link puts a record at the end of the chains of a class, in each of its parts. The
 // records of a class end in the order of its chain: a record that would end before the
 // one in front of it is kept as long as that one.
 func (x *Index) link(place int32, c class, due time.Duration) {
@@ -24,7 +24,7 @@ func (x *Index) link(place int32, c class, due time.Duration) {
 	x.order++
 	e.class, e.due, e.order = c, due, x.order
 	x.classes[c]++
-	for s, of := range x.shares(e) {
+	for s, of := range x.parts(e) {
 		of.count(e, 1)
 		of.chains[c].append(place, func(i int32) *link { return &x.records.at(i).links[s] })
 	}
@@ -34,7 +34,7 @@ func (x *Index) link(place int32, c class, due time.Duration) {
 func (x *Index) unlink(place int32) {
 	e := x.records.at(place)
 	x.classes[e.class]--
-	for s, of := range x.shares(e) {
+	for s, of := range x.parts(e) {
 		of.count(e, -1)
 		of.chains[e.class].remove(place, func(i int32) *link { return &x.records.at(i).links[s] })
 	}
@@ -59,7 +59,7 @@ func (x *Index) unlinkLast(place int32) {
 	x.targets.list.at(x.records.at(place).target).last.remove(place, x.lastLink)
 }
 
-func (x *Index) pairLink(share int32) *link { return &x.pairs.list.at(share).beside }
+func (x *Index) pairLink(part int32) *link { return &x.pairs.list.at(part).beside }
 
 func (x *Index) lastLink(place int32) *link { return &x.records.at(place).last }
 
@@ -100,7 +100,7 @@ func (c *chain) remove(place int32, at func(int32) *link) {
 }
 
 // count counts a record that came or, with sign -1, went.
-func (s *share) count(e *record, sign int32) {
+func (s *part) count(e *record, sign int32) {
 	size := int64(sign) * int64(e.size)
 	s.messages += sign
 	s.bytes += size

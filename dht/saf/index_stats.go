@@ -92,7 +92,7 @@ func (x *Index) StoresFor(destination identity.NodeID) bool {
 // It looks at each destination once.
 func (x *Index) Destinations(most int) []Share { return x.targets.largest(most) }
 
-func (s *shares[K]) largest(most int) (list []Share) {
+func (s *parts[K]) largest(most int) (list []Share) {
 	compare := func(a, b Share) int {
 		return cmp.Or(cmp.Compare(b.Bytes, a.Bytes), cmp.Compare(b.Messages, a.Messages), a.ID.Compare(b.ID))
 	}

@@ -38,12 +38,18 @@ type Rules struct {
 }
 
 // Destination is what a node knows about the destination of a message.
-type Destination struct{ Known, Banned bool }
+type Destination struct {
+	Known, Banned bool
+	Lately        bool // it is connected, or was so within [VisitAge]
+}
 
 // Storable decides on a message that the inbound chain has judged, and returns its
 // priority. A message for a known peer gets High, one for an unknown peer Low. The
-// reference gives High to both, against its own intention (Q8). Storable
-// calls find for messages only that may be stored otherwise (spec: dht 8.2).
+// reference gives High to both, against its own intention (Q8). A destination that was
+// connected lately is inside the region, wherever its id is. Storable calls find for messages only
+// that may be stored otherwise.
+//
+// spec: dht 8.2, V 38
 func (r *Rules) Storable(m *dht.Incoming, find func(identity.NodeID) Destination) (Priority, Refusal) {
 	e := &m.Envelope
 	h := &e.Header
@@ -68,10 +74,9 @@ func (r *Rules) Storable(m *dht.Incoming, find func(identity.NodeID) Destination
 		return 0, ForNobody
 	}
 	id := h.Destination.Key.NodeID()
-	if !r.Region.Has(id) {
-		return 0, OutsideRegion
-	}
 	switch to := find(id); {
+	case !to.Lately && !r.Region.Has(id):
+		return 0, OutsideRegion
 	case to.Banned:
 		return 0, Banned
 	case to.Known:

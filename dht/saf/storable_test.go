@@ -15,7 +15,7 @@ import (
 // conforms: dht 92, 94
 func TestStorable(t *testing.T) {
 	self := identity.PublicKey{9, 9}
-	rules := saf.Rules{Key: self, Message: 512 << 10, Region: saf.NewRegion(self.NodeID(), 1, func(func(dht.Candidate) bool) {})}
+	rules := saf.Rules{Key: self, Message: 512 << 10, Region: saf.NewRegion(self.NodeID(), 1, func(func(saf.Neighbour) bool) {})}
 	narrow := rules
 	narrow.Region = saf.Region{}
 	for _, c := range []struct {
@@ -42,6 +42,7 @@ func TestStorable(t *testing.T) {
 		{name: "for nobody", change: func(m *dht.Incoming) { m.Envelope.Header.Destination = wire.Destination{} }, want: saf.ForNobody},
 		{name: "for the key zero", change: func(m *dht.Incoming) { m.Envelope.Header.Destination.Key = identity.PublicKey{} }, want: saf.ForNobody},
 		{name: "outside the region", narrow: true, to: saf.Destination{Known: true}, want: saf.OutsideRegion},
+		{name: "connected lately", narrow: true, to: saf.Destination{Lately: true}, prio: saf.Low},
 		{name: "banned", to: saf.Destination{Known: true, Banned: true}, want: saf.Banned},
 	} {
 		m := &dht.Incoming{Wall: begin, Copies: 1, Sealed: true, Envelope: wire.Envelope{

@@ -36,9 +36,21 @@ type StoreForwardServer struct {
 	Refused   map[string]uint64 `json:"refused"`  // messages that were not stored, by reason
 	Requests  map[string]uint64 `json:"requests"` // of others for their messages, by decision
 
+	Region StoreForwardRegion `json:"region"`
+
 	Full      bool   `json:"full"`            // messages make way for others, or are refused, because of max_messages or max_bytes
 	Unwritten int64  `json:"unwritten"`       // bytes that wait for the disk
 	Error     string `json:"error,omitempty"` // the last one of the disk
+}
+
+// StoreForwardRegion describes the ids that the node stores messages for.
+type StoreForwardRegion struct {
+	Part    float64 `json:"part"`    // of all ids, 0 to 1; receivers that were connected within 60 h are in the region, too
+	Bound   string  `json:"bound"`   // what the size comes from
+	Nodes   int     `json:"nodes"`   // that a dial has reached within 60 h, and that count
+	Clients int     `json:"clients"` // that were connected within 60 h, and that count
+	Visits  int     `json:"visits"`  // peers that were connected within 60 h and are remembered
+	Text    string  `json:"text"`    // the size in words
 }
 
 // StoreForwardShare is what is stored for one receiver.

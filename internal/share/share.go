@@ -85,10 +85,7 @@ func moreOf[K comparable](a, b *node[K]) bool {
 
 // Add counts n more, or less if n is negative, of a holder. A holder with nothing is forgotten.
 func (s *Shares[K]) Add(h Holder[K], n int64) {
-	r := &s.ranks[0]
-	if h.Last {
-		r = &s.ranks[1]
-	}
+	r := s.rank(h)
 	r.init()
 	s.serial++
 	source := id[K]{level: atSource, source: h.Source}
@@ -96,7 +93,7 @@ func (s *Shares[K]) Add(h Holder[K], n int64) {
 		source.key = h.Key
 	}
 	var parent *node[K]
-	if net := h.Source.subnet(); net != 0 {
+	if net := h.Source.Subnet(); net != 0 {
 		parent = r.node(id[K]{level: atSubnet, source: net}, nil, ExemptSources, s.serial)
 	}
 	factor := int64(Subnet * ExemptSources)
@@ -104,7 +101,30 @@ func (s *Shares[K]) Add(h Holder[K], n int64) {
 		factor = Subnet
 	}
 	parent = r.node(source, parent, factor, s.serial)
-	r.count(r.node(id[K]{level: atKey, source: h.Source, key: h.Key}, parent, 1, s.serial), n)
+	r.count(r.node(id[K]{level: atKey, source: h.Source, key: h.Key}, parent, 1, s.serial), n, false)
+}
+
+func (s *Shares[K]) rank(h Holder[K]) *rank[K] {
+	if h.Last {
+		return &s.ranks[1]
+	}
+	return &s.ranks[0]
+}
+
+// Move counts n of one holder for another one, such as the same key after it has been served for
+// long. A holder that stays the same keeps its place among equals.
+func (s *Shares[K]) Move(from, to Holder[K], n int64) {
+	if from != to {
+		s.Add(from, -n)
+		s.Add(to, n)
+	}
+}
+
+// Lend takes n of a holder for a while, to find out who would make way next. A holder with nothing
+// left keeps its place among equals until all of it is given back with Add.
+func (s *Shares[K]) Lend(h Holder[K], n int64) {
+	r := s.rank(h)
+	r.count(r.nodes[id[K]{level: atKey, source: h.Source, key: h.Key}], -n, true)
 }
 
 // Most returns the holder that makes way; ok is false if nobody has anything. Add what is new
@@ -112,7 +132,7 @@ func (s *Shares[K]) Add(h Holder[K], n int64) {
 func (s *Shares[K]) Most() (h Holder[K], ok bool) {
 	for i := range s.ranks {
 		r := &s.ranks[i]
-		if n := r.most.First(); n != nil {
+		if n := r.most.First(); n != nil && n.has > 0 {
 			for n.within.Len() > 0 {
 				n = n.within.First()
 			}
@@ -205,8 +225,8 @@ func (r *rank[K]) node(of id[K], parent *node[K], factor int64, serial uint64) *
 	return n
 }
 
-// count adds to a key, and to all that it is in.
-func (r *rank[K]) count(n *node[K], more int64) {
+// count adds to a key, and to all that it is in. It drops what has nothing then, unless lent.
+func (r *rank[K]) count(n *node[K], more int64, lent bool) {
 	for ; n != nil; n = n.parent {
 		n.has += more
 		if n.has < 0 {
@@ -218,7 +238,7 @@ func (r *rank[K]) count(n *node[K], more int64) {
 		if n.id.level != atKey {
 			r.most.Moved(n)
 		}
-		if n.has == 0 {
+		if n.has == 0 && !lent {
 			r.drop(n)
 		}
 	}

@@ -14,6 +14,8 @@ type holder = share.Holder[string]
 func at(ip string) share.Source { return share.Of(netip.MustParseAddr(ip)) }
 
 // TestMost fills and asks who makes way, in the order of the rule.
+//
+// conforms: V 39
 func TestMost(t *testing.T) {
 	a, b, c := at("192.0.2.1"), at("198.51.100.1"), at("2001:db8::1")
 	for _, test := range []struct {
@@ -67,6 +69,8 @@ func TestMost(t *testing.T) {
 }
 
 // TestModel adds and removes at random and compares with a model that looks at everybody.
+//
+// conforms: V 39
 func TestModel(t *testing.T) {
 	r := rand.New(rand.NewPCG(1, 2))
 	sources := []share.Source{share.None, share.Exempt}
@@ -173,6 +177,50 @@ func pressureOf(has map[holder]int64, h holder) int64 {
 		return source * share.Subnet
 	}
 	return max(source*share.Subnet*share.ExemptSources, subnet*share.ExemptSources)
+}
+
+// TestLend lends what holders have, so that others make way next. When it has come back, all is
+// as before, also who of equals is the newest.
+func TestLend(t *testing.T) {
+	first, second, last := holder{at("192.0.2.1"), "1", false}, holder{at("198.51.100.1"), "2", false}, holder{share.Exempt, "3", true}
+	var s share.Shares[string]
+	for _, h := range []holder{first, second, last} {
+		s.Add(h, 2)
+	}
+	for _, want := range []holder{second, first, last} {
+		got, ok := s.Most()
+		if !ok || got != want {
+			t.Errorf("got %v, want %v", got, want)
+		}
+		s.Lend(got, 2)
+	}
+	if got, ok := s.Most(); ok {
+		t.Errorf("got %v when all is lent", got)
+	}
+	for _, h := range []holder{second, last, first} {
+		s.Add(h, 2)
+	}
+	if got, _ := s.Most(); got != second {
+		t.Errorf("when all is back: got %v, want the newest", got)
+	}
+}
+
+// TestMove has a key with more than others become one of the last.
+func TestMove(t *testing.T) {
+	a, b := holder{at("192.0.2.1"), "1", false}, holder{at("198.51.100.1"), "2", false}
+	last := a
+	last.Last = true
+	var s share.Shares[string]
+	s.Add(a, 5)
+	s.Add(b, 1)
+	s.Move(a, a, 5)
+	if got, _ := s.Most(); got != a {
+		t.Errorf("got %v, want %v", got, a)
+	}
+	s.Move(a, last, 5)
+	if got, _ := s.Most(); got != b || s.Source(a.Source) != 5 {
+		t.Errorf("got %v, want %v", got, b)
+	}
 }
 
 func TestGivesBackTooMuch(t *testing.T) {

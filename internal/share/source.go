@@ -67,8 +67,9 @@ func (s Source) String() string {
 	return "none"
 }
 
-// subnet returns the number of the /24 or the /48 that the source is in, 0 if it has none.
-func (s Source) subnet() Source {
+// Subnet returns the number of the /24 or the /48 that the source is in, [None] if it has none.
+// It equals no source.
+func (s Source) Subnet() Source {
 	switch {
 	case s >= ip6:
 		return s>>16 | net

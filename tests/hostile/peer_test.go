@@ -170,7 +170,13 @@ func (p *peer) respond(protocols []protocol.ID) {
 // exchange exchanges identities and starts to read frames.
 func (p *peer) exchange(protocols []protocol.ID) {
 	p.t.Helper()
-	if _, err := p.conn.Write(identityFrame(p.t, message(p.t, p.secret, protocols...))); err != nil {
+	p.exchangeAs(message(p.t, p.secret, protocols...))
+}
+
+// exchangeAs is exchange with a message of any content.
+func (p *peer) exchangeAs(m identify.Message) {
+	p.t.Helper()
+	if _, err := p.conn.Write(identityFrame(p.t, m)); err != nil {
 		p.t.Fatalf("identity: %v", err)
 	}
 	profile := protocol.Tari(protocol.LocalNet)

@@ -37,7 +37,7 @@ func (c *Checker) Visit(key, value []byte) {
 	switch kind := key[1]; {
 	case bytes.Equal(key, metaKey):
 		c.r.Schema, c.err = checkMeta(value)
-	case kind == keyConfirmed:
+	case kind == keyConfirmed, kind == keyVisit:
 		c.r.Bytes += int64(len(value))
 	case kind == keyHead:
 		c.r.Bytes += int64(len(value))

@@ -4,16 +4,20 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/gamelan-p2p/gamelan/dht/saf"
+	"github.com/gamelan-p2p/gamelan/identity"
 	"github.com/gamelan-p2p/gamelan/internal/kv"
+	"github.com/gamelan-p2p/gamelan/internal/share"
 )
 
 // Schema is the version of the entries that this package writes. A store without any gets
 // this version. A store with a newer version is refused and not changed.
 //
 //   - 1: heads, envelopes and confirmations.
-const Schema = 1
+//   - 2: visits, and in heads where the source was connected from. Heads of schema 1 stay.
+const Schema = 2
 
 // ErrNewer reports entries of a newer release.
 var ErrNewer = errors.New("saf/store: written by a newer release; run that one, or start with another data directory")
@@ -26,6 +30,7 @@ const (
 	keyConfirmed = 'c'
 	keyHead      = 'h'
 	keyMeta      = 'm'
+	keyVisit     = 'v' // ends with the id of the peer
 	keyLen       = 2 + 8
 )
 
@@ -98,4 +103,39 @@ func decodeConfirmed(value []byte) (sent uint8, ok bool) {
 		return 0, false
 	}
 	return value[0], true
+}
+
+func visitKey(peer identity.NodeID) []byte { return append([]byte{keyPrefix, keyVisit}, peer[:]...) }
+
+// A visit consists of the source, the time, and flags.
+const visitLen = 8 + 8 + 1
+
+const (
+	visitClient = 1 << iota
+	visitDialled
+	visitServed
+)
+
+func appendVisit(b []byte, v *saf.Visit) []byte {
+	b = binary.BigEndian.AppendUint64(b, uint64(v.Source))
+	b = binary.BigEndian.AppendUint64(b, uint64(v.At.Unix()))
+	var flags byte
+	for flag, is := range map[byte]bool{visitClient: v.Client, visitDialled: v.Dialled, visitServed: v.Served} {
+		if is {
+			flags |= flag
+		}
+	}
+	return append(b, flags)
+}
+
+func decodeVisit(key, b []byte) (v saf.Visit, ok bool) {
+	if len(key) != 2+idLen || len(b) != visitLen {
+		return v, false
+	}
+	copy(v.Peer[:], key[2:])
+	v.Source = share.Source(binary.BigEndian.Uint64(b))
+	v.At = time.Unix(int64(binary.BigEndian.Uint64(b[8:])), 0)
+	flags := b[16]
+	v.Client, v.Dialled, v.Served = flags&visitClient != 0, flags&visitDialled != 0, flags&visitServed != 0
+	return v, true
 }

@@ -11,9 +11,10 @@ import (
 // Loaded describes what Load has read.
 type Loaded struct {
 	Messages int
-	Damaged  int    // entries that could not be read; they are deleted
-	Next     uint64 // the least number that was never used: see [saf.Index.From]
-	Round    uint64 // for [Batch]
+	Damaged  int         // entries that could not be read; they are deleted
+	Next     uint64      // the least number that was never used: see [saf.Index.From]
+	Round    uint64      // for [Batch]
+	Visits   []saf.Visit // by the system's clock
 }
 
 // deleteMost is how many entries or changes one write has that no message waits for.
@@ -68,6 +69,18 @@ func (s *Store) Load(use func(saf.Record)) (l Loaded, err error) {
 		delete(confirmed, seq)
 		use(r)
 		l.Messages++
+	}
+	if err := scanErr(); err != nil {
+		return Loaded{}, fmt.Errorf("read the stored messages: %w", err)
+	}
+	entries, scanErr = s.disk.Scan([]byte{keyPrefix, keyVisit})
+	for key, value := range entries {
+		v, readable := decodeVisit(key, value)
+		if !readable {
+			damaged = append(damaged, slices.Clone(key))
+			continue
+		}
+		l.Visits = append(l.Visits, v)
 	}
 	if err := scanErr(); err != nil {
 		return Loaded{}, fmt.Errorf("read the stored messages: %w", err)

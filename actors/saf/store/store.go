@@ -8,6 +8,7 @@ import (
 	"sync"
 
 	"github.com/gamelan-p2p/gamelan/dht/saf"
+	"github.com/gamelan-p2p/gamelan/identity"
 	"github.com/gamelan-p2p/gamelan/internal/kv"
 )
 
@@ -99,7 +100,9 @@ type Batch struct {
 	Add     []Message
 	Confirm []Confirmation
 	Delete  []uint64
-	Probe   bool // fail with ErrLowSpace as if the batch added messages
+	Visits  []saf.Visit       // by the system's clock; those of a write that fails are lost
+	Left    []identity.NodeID // whose visits are deleted
+	Probe   bool              // fail with ErrLowSpace as if the batch added messages
 }
 
 // Write makes all changes of b or none. If b adds messages, or with sync, they and all
@@ -132,7 +135,7 @@ func (s *Store) Write(b *Batch, sync bool) error {
 		add, low = nil, ErrLowSpace
 	}
 	sync = sync || len(add) > 0 || len(s.owed)+len(changes) > tailMost
-	err := s.apply(add, changes, sync)
+	err := s.apply(add, changes, b, sync)
 	if err == nil && sync {
 		return low
 	}
@@ -167,8 +170,8 @@ func (s *Store) deletion(seq uint64) change {
 }
 
 // apply writes messages, and what is owed if that may be lost.
-func (s *Store) apply(add []Message, changes []change, sync bool) (err error) {
-	if len(add)+len(changes) == 0 && !s.anew && !(sync && s.unsynced) {
+func (s *Store) apply(add []Message, changes []change, visits *Batch, sync bool) (err error) {
+	if len(add)+len(changes)+len(visits.Visits)+len(visits.Left) == 0 && !s.anew && !(sync && s.unsynced) {
 		return nil
 	}
 	s.unsynced = true
@@ -178,7 +181,15 @@ func (s *Store) apply(add []Message, changes []change, sync bool) (err error) {
 			err = s.writeOwed()
 		}
 		if !s.anew || err == nil {
-			err = s.disk.Apply(s.batch(add, changes), sync)
+			batch := s.batch(add, changes)
+			for i := range visits.Visits {
+				v := &visits.Visits[i]
+				batch.Set(visitKey(v.Peer), appendVisit(nil, v))
+			}
+			for _, peer := range visits.Left {
+				batch.Delete(visitKey(peer))
+			}
+			err = s.disk.Apply(batch, sync)
 		}
 		if err != nil {
 			s.anew, s.known = true, false

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"testing"
+	"time"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
 
@@ -15,6 +16,7 @@ import (
 	"github.com/gamelan-p2p/gamelan/identity"
 	"github.com/gamelan-p2p/gamelan/internal/kv"
 	"github.com/gamelan-p2p/gamelan/internal/kv/kvtest"
+	"github.com/gamelan-p2p/gamelan/internal/share"
 )
 
 // envelope returns the text that stands for a message's envelope.
@@ -142,7 +144,7 @@ func TestSchemas(t *testing.T) {
 	for _, c := range []struct {
 		meta string
 		want error
-	}{{"\x01", nil}, {"\x02", store.ErrNewer}, {"\x02new", store.ErrNewer}, {"\x00", kv.ErrCorrupt}, {"", kv.ErrCorrupt}, {"\x01x", kv.ErrCorrupt}} {
+	}{{"\x01", nil}, {"\x02", nil}, {"\x03", store.ErrNewer}, {"\x03new", store.ErrNewer}, {"\x00", kv.ErrCorrupt}, {"", kv.ErrCorrupt}, {"\x01x", kv.ErrCorrupt}} {
 		db := kv.Memory()
 		kvtest.Set(t, db, "sm", c.meta)
 		if _, err := store.Open(db.Client()); !errors.Is(err, c.want) {
@@ -157,7 +159,7 @@ func TestSchemas(t *testing.T) {
 	db := kv.Memory()
 	s := open(t, db.Client())
 	must(t, s.Write(&store.Batch{Round: round(t, s), Add: messages(1)}, true))
-	if got, err := db.Get([]byte("sm")); err != nil || string(got) != "\x01" {
+	if got, err := db.Get([]byte("sm")); err != nil || string(got) != "\x02" {
 		t.Errorf("got schema %q, %v, want it written with the first message", got, err)
 	}
 }
@@ -309,4 +311,40 @@ func TestLowSpace(t *testing.T) {
 	free(store.MinFree)
 	must(t, s.Write(&store.Batch{Round: n, Probe: true}, true))
 	wantLoaded(t, "with little space", open(t, disk), " 2×1 4")
+}
+
+// TestVisitsOnDisk: visits are on the disk until they are deleted, beside what an earlier release
+// has written.
+func TestVisitsOnDisk(t *testing.T) {
+	db := kv.Memory()
+	kvtest.Set(t, db, "sm", "\x01")
+	at := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
+	visits := []saf.Visit{
+		{Peer: identity.NodeID{1}, Source: share.Exempt, Client: true, At: at},
+		{Peer: identity.NodeID{2}, Dialled: true, At: at.Add(time.Hour)},
+		{Peer: identity.NodeID{3}, Source: 1 << 40, Served: true, At: at},
+	}
+	s := open(t, db.Client())
+	must(t, s.Write(&store.Batch{Round: round(t, s), Visits: visits}, false))
+	if got, err := db.Get([]byte("sm")); err != nil || string(got) != "\x02" {
+		t.Errorf("got schema %q, %v, want that of this release", got, err)
+	}
+	s = open(t, db.Client())
+	l, err := s.Load(func(saf.Record) {})
+	must(t, err)
+	for i := range l.Visits {
+		l.Visits[i].At = l.Visits[i].At.UTC()
+	}
+	if !slices.Equal(l.Visits, visits) {
+		t.Errorf("got %+v, want %+v", l.Visits, visits)
+	}
+	must(t, s.Write(&store.Batch{Round: l.Round, Left: []identity.NodeID{{1}, {2}}}, false))
+	kvtest.Set(t, db, "sv short", "damaged")
+	l, err = open(t, db.Client()).Load(func(saf.Record) {})
+	if err != nil || len(l.Visits) != 1 || l.Visits[0].Peer != visits[2].Peer {
+		t.Errorf("got %+v, %v, want the last one", l.Visits, err)
+	}
+	if _, err := db.Get([]byte("sv short")); !errors.Is(err, kv.ErrNotFound) {
+		t.Errorf("got %v, want the damaged entry deleted", err)
+	}
 }

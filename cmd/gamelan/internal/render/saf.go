@@ -26,6 +26,7 @@ func StoreForward(o *Output, s *models.StoreForward, now time.Time) error {
 		b.about("stores", "nothing for others: the node is a client")
 	} else {
 		b.about("stores", storesLines(s.Server, now)...)
+		b.about("region", s.Server.Region.Text)
 		b.about("refused", countsText(s.Server.Refused, "none"))
 		b.about("asked by", countsText(s.Server.Requests, "nobody yet"))
 		for i, m := range s.Server.Most {

@@ -26,7 +26,7 @@ type chain struct{ oldest, newest int32 }
 
 type link struct{ older, newer int32 }
 
-// scope says of which set of records a share is.
+// scope says of which set of records a part is.
 type scope uint8
 
 const (
@@ -37,16 +37,16 @@ const (
 	scopes
 )
 
-// pair names the records of one source for one destination: by the numbers of their shares.
+// pair names the records of one source for one destination: by the numbers of their parts.
 type pair struct{ source, target int32 }
 
-// share is all records, those of a source, those for a destination, or those of one source
+// part is all records, those of a source, those for a destination, or those of one source
 // for one destination.
-type share struct {
+type part struct {
 	id     identity.NodeID // of the source or the destination; zero for others
 	chains [classes]chain
 	last   chain // of a destination: those delivered, the one whose last confirmation is the oldest first
-	pairs  chain // of a destination: its shares of pairs
+	pairs  chain // of a destination: its parts of pairs
 	beside link  // of a pair: in the pairs of its destination
 
 	messages, highMessages int32
@@ -54,7 +54,7 @@ type share struct {
 }
 
 // lowest returns the lowest class that has records.
-func (s *share) lowest() class {
+func (s *part) lowest() class {
 	for c := range classes {
 		if s.chains[c].oldest != 0 {
 			return c
@@ -64,22 +64,22 @@ func (s *share) lowest() class {
 }
 
 // first returns the record that makes way first, 0 if there is none.
-func (s *share) first() int32 { return s.chains[s.lowest()].oldest }
+func (s *part) first() int32 { return s.chains[s.lowest()].oldest }
 
-// quota limits a share.
+// quota limits a part.
 type quota struct {
 	messages int
 	bytes    int64
 }
 
-// over reports whether the share exceeds the limits with one more record.
-func (s *share) over(q quota, size int64) bool {
+// over reports whether the part exceeds the limits with one more record.
+func (s *part) over(q quota, size int64) bool {
 	return int(s.messages) >= q.messages || s.bytes > q.bytes-size
 }
 
-// hopeless reports whether the share exceeds the limits with one more record of the
+// hopeless reports whether the part exceeds the limits with one more record of the
 // class even if every record that may make way for it does.
-func (s *share) hopeless(q quota, size int64, c class) bool {
+func (s *part) hopeless(q quota, size int64, c class) bool {
 	better, betterBytes := 0, int64(0)
 	if c != high {
 		better, betterBytes = int(s.highMessages), s.highBytes
@@ -87,24 +87,24 @@ func (s *share) hopeless(q quota, size int64, c class) bool {
 	return better >= q.messages || betterBytes > q.bytes-size
 }
 
-// shares are the shares of one scope that have records, by their keys.
-type shares[K comparable] struct {
+// parts are the parts of one scope that have records, by their keys.
+type parts[K comparable] struct {
 	index map[K]int32
-	list  slab[share]
+	list  slab[part]
 }
 
-func newShares[K comparable]() shares[K] { return shares[K]{index: make(map[K]int32)} }
+func newParts[K comparable]() parts[K] { return parts[K]{index: make(map[K]int32)} }
 
-// find returns the share of a key, nil if it has none.
-func (s *shares[K]) find(key K) *share {
+// find returns the part of a key, nil if it has none.
+func (s *parts[K]) find(key K) *part {
 	if i, ok := s.index[key]; ok {
 		return s.list.at(i)
 	}
 	return nil
 }
 
-// make returns the number of the share of a key, which it makes if there is none.
-func (s *shares[K]) make(key K) int32 {
+// make returns the number of the part of a key, which it makes if there is none.
+func (s *parts[K]) make(key K) int32 {
 	i, ok := s.index[key]
 	if !ok {
 		i = s.list.add()
@@ -113,8 +113,8 @@ func (s *shares[K]) make(key K) int32 {
 	return i
 }
 
-// drop removes a share that has become empty.
-func (s *shares[K]) drop(i int32, key K) {
+// drop removes a part that has become empty.
+func (s *parts[K]) drop(i int32, key K) {
 	if s.list.at(i).messages == 0 {
 		delete(s.index, key)
 		s.list.remove(i)

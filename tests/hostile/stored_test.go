@@ -1,0 +1,100 @@
+package hostile
+
+import (
+	"crypto/rand"
+	"fmt"
+	"slices"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	ma "github.com/multiformats/go-multiaddr"
+
+	"github.com/gamelan-p2p/gamelan"
+	"github.com/gamelan-p2p/gamelan/dht"
+	"github.com/gamelan-p2p/gamelan/identity"
+	"github.com/gamelan-p2p/gamelan/protocol"
+	"github.com/gamelan-p2p/gamelan/protocol/identify"
+)
+
+// storing is the configuration of a node that stores messages for others.
+func storing() gamelan.Config { return gamelan.Config{DHT: &gamelan.DHTConfig{}} }
+
+// stores sends a message for each receiver to the node, and checks that it stores as many as it
+// should.
+func (n *target) stores(receivers []identity.PublicKey, want int) {
+	n.t.Helper()
+	author := n.net.Start(storing(), quiet)
+	n.net.Connect(author, n.Node)
+	before := n.DHT().StoreForward(n.t.Context()).Server.Messages
+	for i, to := range receivers {
+		report, err := author.DHT().Send(n.t.Context(), dht.Message{To: dht.StoreFor{To: to}, Type: 1001, Encrypt: true, Body: fmt.Appendf(nil, "letter %d", i)})
+		if err != nil || report.Count(protocol.Confirmed) == 0 {
+			n.t.Fatalf("letter %d: got %v, %v, want it confirmed", i, report, err)
+		}
+	}
+	synctest.Wait()
+	s := n.DHT().StoreForward(n.t.Context()).Server
+	if got := s.Messages - before; got != want {
+		n.t.Errorf("got %d of %d messages stored, want %d; refused %v, region %s", got, len(receivers), want, s.Refused, s.Region.Text)
+	}
+}
+
+// ground returns keys whose ids are nearer to a node than the others of many.
+func ground(to identity.NodeID, of, n int) (near []*identity.Secret) {
+	for i := range of {
+		near = append(near, secretOf(100_000+i))
+	}
+	slices.SortFunc(near, func(a, b *identity.Secret) int { return to.Distance(a.NodeID()).Cmp(to.Distance(b.NodeID())) })
+	return near[:n]
+}
+
+// comesAs connects with these features, and an address of its own.
+func (n *target) comesAs(secret *identity.Secret, features identity.Features) *peer {
+	n.t.Helper()
+	address := ma.StringCast("/memory/60000").Bytes()
+	claim, err := identity.SignClaim(secret, features, [][]byte{address}, time.Now(), rand.Reader)
+	if err != nil {
+		n.t.Fatal(err)
+	}
+	c := dial(n.t, n.net.Transport(), n.Addr)
+	p := &peer{t: n.t, secret: secret, raw: c, conn: shake(n.t, c, secret)}
+	p.exchangeAs(identify.Message{Claim: claim, UserAgent: "hostile"})
+	return p
+}
+
+// TestRegionSqueezed has nine nodes and nine clients come, from all over or from one address,
+// whose keys somebody has chosen near the node's id. It stores for everybody as before.
+//
+// conforms: V 38
+func TestRegionSqueezed(t *testing.T) {
+	for _, from := range []string{"", "/ip4/6.6.6.6"} {
+		for _, attacked := range []bool{false, true} {
+			t.Run(fmt.Sprintf("from %q, attacked %v", from, attacked), func(t *testing.T) {
+				placing(t, storing(), func(t *testing.T, n *target, tr *placed) {
+					var receivers []identity.PublicKey
+					for i := range 10 {
+						receivers = append(receivers, secretOf(i).PublicKey())
+					}
+					if attacked {
+						if from != "" {
+							tr.place(from)
+						}
+						for i, secret := range ground(n.ID(), 500, 18) {
+							n.comesAs(secret, []identity.Features{identity.FeatureNode, identity.FeatureNone}[i%2])
+						}
+						synctest.Wait()
+						if got := n.Peers().Len(); got < 18 {
+							t.Fatalf("got %d peers known, want those that came", got)
+						}
+						tr.place("/ip4/9.9.9.9")
+						time.Sleep(time.Minute)
+					}
+					n.stores(receivers[:1], 1) // has the region computed anew
+					time.Sleep(time.Minute)
+					n.stores(receivers[1:], 9)
+				})
+			})
+		}
+	}
+}
